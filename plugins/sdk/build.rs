@@ -1,0 +1,19 @@
+//! Encodes the contract's worlds, so that one set of bindings serves them all: an export macro adds the encoded world that the
+//! plugin targets, and the linker makes a component of just that world.
+
+use std::path::PathBuf;
+
+use wit_component::{StringEncoding, metadata};
+use wit_parser::Resolve;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    println!("cargo::rerun-if-changed=../../wit");
+    let out = PathBuf::from(std::env::var("OUT_DIR")?);
+    let mut resolve = Resolve::default();
+    let (package, _) = resolve.push_path("../../wit")?;
+    for name in ["vendor", "cart-strategy", "order-hook", "everything"] {
+        let world = resolve.select_world(&[package], Some(name))?;
+        std::fs::write(out.join(name), metadata::encode(&resolve, world, StringEncoding::UTF8, None)?)?;
+    }
+    Ok(())
+}

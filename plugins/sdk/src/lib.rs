@@ -1,0 +1,251 @@
+//! What a Rust author of a Cartwright plugin depends on.
+//!
+//! The contract is in the WIT files (`wit/` of the repository); this crate is its Rust form plus the little that every plugin
+//! writes again: reading settings, wording errors, and a short way to a cart strategy.
+//!
+//! Three things matter:
+//! - [`Strategy`] and [`export_strategy!`]: a cart strategy in about thirty lines;
+//! - [`exports`] with [`export_vendor!`] and [`export_order_hook!`]: the whole worlds, one trait for each exported interface;
+//! - [`ContextExt`]: settings by name.
+//!
+//! ```no_run
+//! use cartwright_plugin::{Error, Strategy, export_strategy, strategy::*, types::*};
+//!
+//! /// Sells every configured product as one line of the product it is linked to.
+//! struct OneLine;
+//!
+//! impl Strategy for OneLine {
+//!     fn identity() -> Identity {
+//!         cartwright_plugin::strategy_identity("one-line", "One line", env!("CARGO_PKG_VERSION"), "Example")
+//!     }
+//!
+//!     fn plan(_context: Context, request: Request) -> Result<Planned, Error> {
+//!         let line = NewLine {
+//!             target: Target::LinkedProduct,
+//!             quantity: request.quantity,
+//!             title: None,
+//!             shown: None,
+//!             price: LinePrice { source: request.price_from, adjustments: vec![] },
+//!             item: Some(0),
+//!         };
+//!         let operation = match request.intent {
+//!             Intent::Add => Operation::AddLine(line),
+//!             Intent::Replace(key) => Operation::ReplaceLine(LineReplacement { key, line }),
+//!             Intent::Quotation => Operation::RequestQuotation(vec![line]),
+//!         };
+//!         Ok(Planned { operations: vec![operation], warnings: vec![] })
+//!     }
+//! }
+//! # #[cfg(target_arch = "wasm32")]
+//! export_strategy!(OneLine);
+//! # fn main() {}
+//! ```
+//!
+//! Build it with `cargo build --release --target wasm32-wasip2` as a `cdylib` and hand over the one `.wasm` file.
+
+// The generated code names this crate by its own name.
+extern crate self as cartwright_plugin;
+
+mod context;
+mod words;
+
+pub use context::ContextExt;
+pub use words::{internal, invalid_input, message, not_configured, outage, rejected, strategy_identity};
+
+/// The generated bindings. [`exports`] and [`types`] are the doors to it.
+#[doc(hidden)]
+#[allow(missing_docs, clippy::all)]
+pub mod bindings {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        world: "everything",
+        pub_export_macro: true,
+        default_bindings_module: "cartwright_plugin::bindings",
+        runtime_path: "cartwright_plugin::wit_bindgen::rt",
+        additional_derives: [PartialEq],
+    });
+}
+
+/// Every way in which a call fails.
+pub use bindings::cartwright::plugin::types::Error;
+/// The functions that the host offers, and the records that all worlds share.
+pub use bindings::cartwright::plugin::{blobs, catalog, http, log, order_book, outcomes, secrets, timer, types};
+/// The exported interfaces: a `Guest` trait and the records of each.
+pub use bindings::exports::cartwright::plugin as exports;
+
+#[doc(hidden)]
+pub use wit_bindgen;
+
+/// The records of the interfaces that a cart strategy exports.
+pub mod strategy {
+    pub use crate::exports::cart::{Intent, Planned, Request};
+    pub use crate::exports::plugin::{Identity, Strategy as NamedStrategy};
+    pub use crate::exports::settings::{Choice, Choices, Condition, Field};
+}
+
+/// A cart strategy. Only [`identity`](Strategy::identity) and [`plan`](Strategy::plan) must be written.
+pub trait Strategy {
+    /// Who the plugin is; see [`strategy_identity`].
+    fn identity() -> strategy::Identity;
+
+    /// Turns configured items into changes of the cart. Pure: the same request gives the same plan.
+    fn plan(context: types::Context, request: strategy::Request) -> Result<strategy::Planned, Error>;
+
+    /// The settings form, with texts in this locale. None by default.
+    fn fields(_locale: String) -> Vec<strategy::Field> {
+        Vec::new()
+    }
+
+    /// What is wrong with the settings beyond what the fields say.
+    fn validate(_context: types::Context) -> Vec<types::FieldIssue> {
+        Vec::new()
+    }
+
+    /// Brings another version's settings into this version's form. Unchanged by default.
+    fn migrate(_from_version: String, values: Vec<types::Setting>) -> Result<Vec<types::Setting>, Error> {
+        Ok(values)
+    }
+}
+
+/// Makes a component of the world `vendor` out of a type that implements the `Guest` trait of each of its interfaces. With
+/// `export_vendor!(Type, feed)` it exports the optional interface `feed` as well.
+#[macro_export]
+macro_rules! export_vendor {
+    ($component:ident) => {
+        $crate::export_world!(
+            $component,
+            "vendor",
+            [plugin, settings, account, products, page, configuration, cart, orders, webhooks]
+        );
+    };
+    ($component:ident, feed) => {
+        $crate::export_world!(
+            $component,
+            "everything",
+            [plugin, settings, account, products, page, configuration, cart, orders, webhooks, feed]
+        );
+    };
+}
+
+/// Makes a component of the world `order-hook` out of a type that implements the `Guest` traits of `plugin`, `settings`,
+/// `account` and `orders`.
+#[macro_export]
+macro_rules! export_order_hook {
+    ($component:ident) => {
+        $crate::export_world!($component, "order-hook", [plugin, settings, account, orders]);
+    };
+}
+
+/// Makes a component of the world `cart-strategy` out of a type that implements [`Strategy`].
+#[macro_export]
+macro_rules! export_strategy {
+    ($strategy:ty) => {
+        const _: () = {
+            use $crate::exports;
+            struct Component;
+            impl exports::plugin::Guest for Component {
+                fn describe() -> exports::plugin::Identity {
+                    <$strategy as $crate::Strategy>::identity()
+                }
+            }
+            impl exports::settings::Guest for Component {
+                fn fields(locale: String) -> Vec<exports::settings::Field> {
+                    <$strategy as $crate::Strategy>::fields(locale)
+                }
+                fn validate(context: $crate::types::Context) -> Vec<$crate::types::FieldIssue> {
+                    <$strategy as $crate::Strategy>::validate(context)
+                }
+                fn migrate(
+                    from_version: String,
+                    values: Vec<$crate::types::Setting>,
+                ) -> Result<Vec<$crate::types::Setting>, $crate::Error> {
+                    <$strategy as $crate::Strategy>::migrate(from_version, values)
+                }
+            }
+            impl exports::cart::Guest for Component {
+                fn plan(
+                    context: $crate::types::Context,
+                    request: exports::cart::Request,
+                ) -> Result<exports::cart::Planned, $crate::Error> {
+                    <$strategy as $crate::Strategy>::plan(context, request)
+                }
+            }
+            $crate::export_world!(Component, "cart-strategy", [plugin, settings, cart]);
+        };
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! export_world {
+    ($component:ident, $world:tt, [$($interface:ident),*]) => {
+        $($crate::export_interface!($interface, $component);)*
+        const _: () = {
+            const WORLD: &[u8] = $crate::encoded_world!($world);
+            #[cfg(target_arch = "wasm32")]
+            #[unsafe(link_section = "component-type:cartwright:exports")]
+            #[used]
+            static ENCODED: [u8; WORLD.len()] = *WORLD.first_chunk().unwrap();
+        };
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! encoded_world {
+    ("vendor") => {
+        $crate::worlds::VENDOR
+    };
+    ("cart-strategy") => {
+        $crate::worlds::CART_STRATEGY
+    };
+    ("order-hook") => {
+        $crate::worlds::ORDER_HOOK
+    };
+    ("everything") => {
+        $crate::worlds::EVERYTHING
+    };
+}
+
+#[doc(hidden)]
+pub mod worlds {
+    pub const VENDOR: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/vendor"));
+    pub const CART_STRATEGY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/cart-strategy"));
+    pub const ORDER_HOOK: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/order-hook"));
+    pub const EVERYTHING: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/everything"));
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! export_interface {
+    (plugin, $component:ident) => {
+        $crate::exports::plugin::__export_cartwright_plugin_plugin_0_1_0_cabi!($component with_types_in $crate::exports::plugin);
+    };
+    (settings, $component:ident) => {
+        $crate::exports::settings::__export_cartwright_plugin_settings_0_1_0_cabi!($component with_types_in $crate::exports::settings);
+    };
+    (account, $component:ident) => {
+        $crate::exports::account::__export_cartwright_plugin_account_0_1_0_cabi!($component with_types_in $crate::exports::account);
+    };
+    (products, $component:ident) => {
+        $crate::exports::products::__export_cartwright_plugin_products_0_1_0_cabi!($component with_types_in $crate::exports::products);
+    };
+    (page, $component:ident) => {
+        $crate::exports::page::__export_cartwright_plugin_page_0_1_0_cabi!($component with_types_in $crate::exports::page);
+    };
+    (configuration, $component:ident) => {
+        $crate::exports::configuration::__export_cartwright_plugin_configuration_0_1_0_cabi!($component with_types_in $crate::exports::configuration);
+    };
+    (cart, $component:ident) => {
+        $crate::exports::cart::__export_cartwright_plugin_cart_0_1_0_cabi!($component with_types_in $crate::exports::cart);
+    };
+    (orders, $component:ident) => {
+        $crate::exports::orders::__export_cartwright_plugin_orders_0_1_0_cabi!($component with_types_in $crate::exports::orders);
+    };
+    (webhooks, $component:ident) => {
+        $crate::exports::webhooks::__export_cartwright_plugin_webhooks_0_1_0_cabi!($component with_types_in $crate::exports::webhooks);
+    };
+    (feed, $component:ident) => {
+        $crate::exports::feed::__export_cartwright_plugin_feed_0_1_0_cabi!($component with_types_in $crate::exports::feed);
+    };
+}
