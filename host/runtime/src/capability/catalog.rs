@@ -1,0 +1,38 @@
+//! `catalog`: the platform's catalogue, with answers that stay the same within one call.
+
+use crate::capability::Capability;
+use crate::contract::catalog::Host;
+use crate::contract::{Error, Outage, SkuQuery, VariantInfo};
+use crate::guest::GuestState;
+
+type Key = (String, Option<String>, bool);
+
+fn key(query: &SkuQuery) -> Key {
+    (query.sku.clone(), query.within_product.clone(), query.ignore_case)
+}
+
+impl Host for GuestState {
+    async fn resolve(&mut self, queries: Vec<SkuQuery>) -> wasmtime::Result<Result<Vec<Vec<VariantInfo>>, Error>> {
+        let scope = match self.permit(Capability::Catalog)? {
+            Ok(scope) => scope,
+            Err(denied) => return Ok(Err(denied)),
+        };
+        let unknown: Vec<SkuQuery> =
+            queries.iter().filter(|query| !self.catalogue.contains_key(&key(query))).cloned().collect();
+        if !unknown.is_empty() {
+            let answers = match scope.platform.catalogue.resolve(&scope.shop, &scope.currency, &unknown).await {
+                Ok(answers) if answers.len() == unknown.len() => answers,
+                Ok(answers) => {
+                    let detail = format!("the catalogue gave {} answers to {} queries", answers.len(), unknown.len());
+                    return Ok(Err(Error::Unavailable(Outage { retry_after_seconds: None, detail })));
+                }
+                Err(error) => {
+                    let detail = format!("the catalogue: {error}");
+                    return Ok(Err(Error::Unavailable(Outage { retry_after_seconds: None, detail })));
+                }
+            };
+            self.catalogue.extend(unknown.iter().map(key).zip(answers));
+        }
+        Ok(Ok(queries.iter().map(|query| self.catalogue.get(&key(query)).cloned().unwrap_or_default()).collect()))
+    }
+}

@@ -1,0 +1,229 @@
+//! Which servers may be reached. Two checks: the name against what the plugin declares and the operator grants, and every
+//! address that the name resolves to. The address that was checked is the address that is connected to, because the check sits
+//! in the client's own resolver.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ipnet::IpNet;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::redirect::Policy;
+use url::{Host, Url};
+
+use crate::grants::Grants;
+
+/// Why a URL may not be reached. The text prints the setting that would allow it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Refusal {
+    #[error("{0:?} is no absolute http or https URL")]
+    NotAUrl(String),
+    #[error("a URL must not carry a user name or password; name a secret instead")]
+    Credentials,
+    #[error("the plugin does not declare the host {0}; its author must add it to identity.hosts")]
+    NotDeclared(String),
+    #[error("the host {0} is not granted; to allow it: grants.hosts += \"{0}\"")]
+    NotGranted(String),
+    #[error("the host {0} is reached without TLS; to allow it: grants.plain_http += \"{0}\"")]
+    PlainHttp(String),
+    #[error("{host} is at {address}, an address that is not public; to allow it: grants.networks += \"{address}/{bits}\"")]
+    Address { host: String, address: IpAddr, bits: u8 },
+}
+
+/// `host` at the scheme's usual port, else `host:port`.
+pub(crate) fn host_of(url: &Url) -> Option<String> {
+    let host = url.host_str()?.to_ascii_lowercase();
+    Some(match url.port() {
+        Some(port) => format!("{host}:{port}"),
+        None => host,
+    })
+}
+
+/// Checks a URL by name, and by address where it holds one.
+pub(crate) fn check_url(url: &str, declared: &[String], grants: &Grants) -> Result<Url, Refusal> {
+    let not_a_url = || Refusal::NotAUrl(url.chars().take(200).collect());
+    let parsed = Url::parse(url).map_err(|_| not_a_url())?;
+    let host = host_of(&parsed).ok_or_else(not_a_url)?;
+    if !parsed.username().is_empty() || parsed.password().is_some() {
+        return Err(Refusal::Credentials);
+    }
+    if !declared.contains(&host) {
+        return Err(Refusal::NotDeclared(host));
+    }
+    if !grants.hosts.contains(&host) {
+        return Err(Refusal::NotGranted(host));
+    }
+    match parsed.scheme() {
+        "https" => {}
+        "http" if grants.plain_http.contains(&host) => {}
+        "http" => return Err(Refusal::PlainHttp(host)),
+        _ => return Err(not_a_url()),
+    }
+    match parsed.host() {
+        Some(Host::Ipv4(address)) => check_address(&host, address.into(), &grants.networks)?,
+        Some(Host::Ipv6(address)) => check_address(&host, address.into(), &grants.networks)?,
+        _ => {}
+    }
+    Ok(parsed)
+}
+
+fn check_address(host: &str, address: IpAddr, networks: &[IpNet]) -> Result<(), Refusal> {
+    if is_public(address) || networks.iter().any(|network| network.contains(&address)) {
+        return Ok(());
+    }
+    Err(Refusal::Address { host: host.to_owned(), address, bits: if address.is_ipv4() { 32 } else { 128 } })
+}
+
+/// Is this address reachable from everywhere? After IANA's special-purpose registries (RFC 6890 and its successors).
+pub(crate) fn is_public(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => is_public_v4(address),
+        IpAddr::V6(address) => is_public_v6(address),
+    }
+}
+
+fn is_public_v4(address: Ipv4Addr) -> bool {
+    let [a, b, c, _] = address.octets();
+    !(a == 0
+        || address.is_loopback()
+        || address.is_private()
+        || address.is_link_local()
+        || address.is_multicast()
+        || address.is_documentation()
+        || a >= 240
+        || (a == 100 && (64..128).contains(&b))
+        || (a == 192 && b == 0 && c == 0)
+        || (a == 192 && b == 88 && c == 99)
+        || (a == 198 && (b == 18 || b == 19)))
+}
+
+fn is_public_v6(address: Ipv6Addr) -> bool {
+    let segments = address.segments();
+    if let Some(inner) = address.to_ipv4_mapped() {
+        return is_public_v4(inner);
+    }
+    let inner = |high: u16, low: u16| {
+        let [a, b] = high.to_be_bytes();
+        let [c, d] = low.to_be_bytes();
+        Ipv4Addr::new(a, b, c, d)
+    };
+    match segments {
+        // NAT64 and 6to4 carry an IPv4 address.
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => is_public_v4(inner(high, low)),
+        [0x2002, high, low, ..] => is_public_v4(inner(high, low)),
+        // IETF protocol assignments (Teredo, ORCHID, benchmarking) and documentation.
+        [0x2001, second, ..] if second < 0x200 || second == 0xdb8 => false,
+        [0x3fff, second, ..] if second < 0x1000 => false,
+        // Everything else that is global is in 2000::/3.
+        [first, ..] => (0x2000..0x4000).contains(&first),
+    }
+}
+
+/// HTTP clients, one for each set of networks that an operator allows: a connection that one set allows must not be reused under
+/// another.
+#[derive(Default)]
+pub(crate) struct Clients {
+    by_networks: Mutex<HashMap<Vec<IpNet>, reqwest::Client>>,
+}
+
+impl Clients {
+    pub(crate) fn client(&self, networks: &[IpNet]) -> Result<reqwest::Client, reqwest::Error> {
+        let mut clients = self.by_networks.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = clients.get(networks) {
+            return Ok(client.clone());
+        }
+        let client = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls()?)
+            .dns_resolver(Arc::new(CheckedResolver { networks: networks.into() }))
+            .redirect(Policy::none())
+            .no_proxy()
+            .referer(false)
+            .user_agent(concat!("cartwright/", env!("CARGO_PKG_VERSION")))
+            .build()?;
+        clients.insert(networks.to_vec(), client.clone());
+        Ok(client)
+    }
+}
+
+fn tls() -> Result<rustls::ClientConfig, reqwest::Error> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let roots = rustls::RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    let builder = match rustls::ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions() {
+        Ok(builder) => builder,
+        // The default versions are those that ring's provider supports; the fallback is the same with TLS 1.3 alone.
+        Err(_) => return Ok(rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth()),
+    };
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+}
+
+/// Resolves names and leaves out addresses that are not public.
+struct CheckedResolver {
+    networks: Arc<[IpNet]>,
+}
+
+impl Resolve for CheckedResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let networks = self.networks.clone();
+        Box::pin(async move {
+            let host = name.as_str().to_owned();
+            let addresses: Vec<SocketAddr> = tokio::net::lookup_host((host.as_str(), 0)).await?.collect();
+            // One address that is not public refuses the name: a vendor's server never has any.
+            for address in &addresses {
+                check_address(&host, address.ip(), &networks)?;
+            }
+            Ok(Box::new(addresses.into_iter()) as Addrs)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_public_addresses_pass() {
+        for refused in [
+            "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "0.0.0.0", "100.64.0.1", "192.0.0.8",
+            "198.18.0.1", "224.0.0.1", "255.255.255.255", "192.0.2.1", "::1", "::", "fe80::1", "fc00::1", "ff02::1",
+            "::ffff:127.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::", "2001:db8::1", "2001::1", "fd00:ec2::254",
+        ] {
+            assert!(!is_public(refused.parse().unwrap()), "{refused}");
+        }
+        for passes in ["1.1.1.1", "93.184.216.34", "2606:4700::1111", "64:ff9b::101:101", "::ffff:1.1.1.1"] {
+            assert!(is_public(passes.parse().unwrap()), "{passes}");
+        }
+    }
+
+    fn granted(hosts: &[&str]) -> (Vec<String>, Grants) {
+        let hosts: Vec<String> = hosts.iter().map(|host| host.to_string()).collect();
+        (hosts.clone(), Grants { hosts: hosts.into_iter().collect(), ..Grants::default() })
+    }
+
+    #[test]
+    fn a_url_needs_a_declared_and_a_granted_host_and_tls() {
+        let (declared, grants) = granted(&["expivi.net"]);
+        assert!(check_url("https://expivi.net/api/catalogue", &declared, &grants).is_ok());
+        assert!(check_url("https://EXPIVI.net./api", &declared, &grants).is_err());
+        let refusal = |url: &str| check_url(url, &declared, &grants).unwrap_err();
+        assert_eq!(refusal("https://evil.example/"), Refusal::NotDeclared("evil.example".into()));
+        assert_eq!(refusal("https://expivi.net:8443/"), Refusal::NotDeclared("expivi.net:8443".into()));
+        assert_eq!(refusal("http://expivi.net/"), Refusal::PlainHttp("expivi.net".into()));
+        assert_eq!(refusal("https://a:b@expivi.net/"), Refusal::Credentials);
+        assert!(matches!(refusal("file:///etc/passwd"), Refusal::NotAUrl(_)));
+        let refusal = check_url("https://expivi.net/", &declared, &Grants::default()).unwrap_err();
+        assert!(refusal.to_string().contains("grants.hosts += \"expivi.net\""), "{refusal}");
+    }
+
+    #[test]
+    fn an_address_in_a_url_is_checked_in_every_spelling() {
+        for url in ["https://127.0.0.1/", "https://2130706433/", "https://0x7f.1/", "https://[::1]/", "https://[::ffff:7f00:1]/"] {
+            let host = host_of(&Url::parse(url).unwrap()).unwrap();
+            let (declared, grants) = granted(&[&host]);
+            let refusal = check_url(url, &declared, &grants).unwrap_err();
+            assert!(matches!(refusal, Refusal::Address { .. }), "{url}: {refusal}");
+            let allowed =
+                Grants { networks: vec!["127.0.0.0/8".parse().unwrap(), "::/0".parse().unwrap()], ..grants };
+            assert!(check_url(url, &declared, &allowed).is_ok(), "{url}");
+        }
+    }
+}

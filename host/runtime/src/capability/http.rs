@@ -1,0 +1,302 @@
+//! `http`: one request, one response, with secrets put in on the host's side.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::{Client, Method};
+use serde::Deserialize;
+use url::Url;
+
+use crate::capability::egress::{check_url, host_of};
+use crate::capability::secrets::secret;
+use crate::capability::{Capability, Scope};
+use crate::contract::http::{Auth, Body, ClientCredentials, Host, Request, Response, StoredBody};
+use crate::contract::{BytesSource, Digest, Error, FieldIssue, Message, Outage};
+use crate::guest::GuestState;
+use crate::ids::{AccountId, ShopId};
+use crate::settings::Secret;
+
+/// Headers that are the host's own.
+const RESERVED: [&str; 6] =
+    ["host", "content-length", "connection", "transfer-encoding", "upgrade", "proxy-authorization"];
+/// A token is fetched anew so long before it ends.
+const TOKEN_MARGIN: Duration = Duration::from_secs(30);
+
+/// Access tokens by account, token endpoint, client and scope.
+#[derive(Default)]
+pub(crate) struct Tokens {
+    fetched: Mutex<HashMap<TokenKey, (Secret, Instant)>>,
+}
+
+type TokenKey = (ShopId, AccountId, String, String, Option<String>);
+
+impl Host for GuestState {
+    async fn send(&mut self, request: Request) -> wasmtime::Result<Result<Response, Error>> {
+        let scope = match self.permit(Capability::Http)? {
+            Ok(scope) => scope,
+            Err(denied) => return Ok(Err(denied)),
+        };
+        let time_left = self.ends.saturating_duration_since(Instant::now());
+        let asked = request.timeout_ms.map_or(time_left, |ms| Duration::from_millis(ms.into()));
+        let timeout = asked.min(time_left.saturating_sub(Duration::from_millis(50)));
+        let limits = self.meter.limits();
+        let sending = Sending {
+            scope: &scope,
+            timeout,
+            bytes_in: limits.bytes_in as u64,
+            stored_bytes: limits.stored_bytes,
+            readable: self.readable.clone(),
+        };
+        let sent = sending.send(request).await;
+        if let Ok(Response { body: Body::Stored(stored), .. }) = &sent {
+            self.readable.push(stored.digest.clone());
+        }
+        Ok(sent)
+    }
+}
+
+struct Sending<'a> {
+    scope: &'a Scope,
+    timeout: Duration,
+    bytes_in: u64,
+    stored_bytes: u64,
+    readable: Vec<Digest>,
+}
+
+impl Sending<'_> {
+    async fn send(&self, request: Request) -> Result<Response, Error> {
+        let mut url = self.check(&request.url)?;
+        let host = host_of(&url).unwrap_or_default();
+        let method = Method::from_bytes(request.method.as_bytes())
+            .map_err(|_| invalid("method", format!("{:?} is no HTTP method.", request.method)))?;
+        let client = self.client()?;
+        let mut headers = self.headers(&request.headers)?;
+        self.authenticate(&client, &request.auth, &mut url, &host, &mut headers).await?;
+        let body = match request.body {
+            BytesSource::Inline(bytes) => bytes,
+            BytesSource::Stored(digest) => self.stored(&digest).await?,
+        };
+        let sending = client.request(method, url).headers(headers).body(body).timeout(self.timeout);
+        let mut answer = sending.send().await.map_err(|error| lost(&host, &error))?;
+        let status = answer.status();
+        let headers: Vec<(String, String)> = answer
+            .headers()
+            .iter()
+            .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+            .collect();
+        let media_type = answer.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let stored = request.store_body && status.is_success();
+        let (name, allowed) =
+            if stored { ("stored_bytes", self.stored_bytes) } else { ("bytes_in", self.bytes_in) };
+        let mut bytes = Vec::new();
+        while let Some(chunk) = answer.chunk().await.map_err(|error| lost(&host, &error))? {
+            if (bytes.len() + chunk.len()) as u64 > allowed {
+                return Err(Error::LimitExceeded(format!("{name}: {host} answered with more than {allowed} bytes")));
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        let body = if stored {
+            let length = bytes.len() as u64;
+            let kept = media_type.as_deref().unwrap_or("application/octet-stream");
+            let digest = self.scope.platform.blobs.put(&self.scope.shop, bytes, kept).await.map_err(|error| {
+                Error::Unavailable(Outage { retry_after_seconds: None, detail: format!("the blob store: {error}") })
+            })?;
+            Body::Stored(StoredBody { digest: digest.to_string(), length, media_type })
+        } else {
+            Body::Inline(bytes)
+        };
+        Ok(Response { status: status.as_u16(), headers, body, attempts: 1 })
+    }
+
+    fn check(&self, url: &str) -> Result<Url, Error> {
+        check_url(url, &self.scope.declared, &self.scope.grants).map_err(|refusal| {
+            Error::Denied(format!("http, account {} of shop {}: {refusal}", self.scope.account, self.scope.shop))
+        })
+    }
+
+    fn client(&self) -> Result<Client, Error> {
+        self.scope.platform.clients.client(&self.scope.grants.networks).map_err(|error| {
+            Error::Unavailable(Outage { retry_after_seconds: None, detail: format!("the HTTP client: {error}") })
+        })
+    }
+
+    fn headers(&self, asked: &[(String, String)]) -> Result<HeaderMap, Error> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in asked {
+            let parsed: HeaderName =
+                name.parse().map_err(|_| invalid("headers", format!("{name:?} is no header name.")))?;
+            if RESERVED.contains(&parsed.as_str()) {
+                return Err(invalid("headers", format!("The header {name:?} is set by the host.")));
+            }
+            headers.append(parsed, header_value(name, value)?);
+        }
+        Ok(headers)
+    }
+
+    async fn stored(&self, digest: &str) -> Result<Vec<u8>, Error> {
+        let known = self.readable.iter().any(|readable| readable == digest);
+        let parsed = digest.parse().ok().filter(|_| known);
+        let unknown = || invalid("body", "This call was not given a blob with this digest.".to_owned());
+        let blobs = &self.scope.platform.blobs;
+        match blobs.get(&self.scope.shop, &parsed.ok_or_else(unknown)?).await {
+            Ok(bytes) => bytes.ok_or_else(unknown),
+            Err(error) => Err(Error::Unavailable(Outage {
+                retry_after_seconds: None,
+                detail: format!("the blob store: {error}"),
+            })),
+        }
+    }
+
+    /// The secret, if it may go to this host.
+    fn secret_for(&self, name: &str, host: &str) -> Result<&str, Error> {
+        let (secret, hosts) = secret(self.scope, name)?;
+        if !hosts.iter().any(|allowed| allowed == host) {
+            return Err(Error::Denied(format!(
+                "the secret {name:?} may not be sent to {host}; its field in settings.fields names its hosts"
+            )));
+        }
+        std::str::from_utf8(secret.expose()).map_err(|_| invalid("auth", format!("The secret {name:?} is no text.")))
+    }
+
+    async fn authenticate(
+        &self,
+        client: &Client,
+        auth: &Auth,
+        url: &mut Url,
+        host: &str,
+        headers: &mut HeaderMap,
+    ) -> Result<(), Error> {
+        let mut set = |name: HeaderName, text: String| -> Result<(), Error> {
+            let mut value = header_value(name.as_str(), &text)?;
+            value.set_sensitive(true);
+            headers.insert(name, value);
+            Ok(())
+        };
+        match auth {
+            Auth::None => Ok(()),
+            Auth::Bearer(name) => set(AUTHORIZATION, format!("Bearer {}", self.secret_for(name, host)?)),
+            Auth::Basic(login) => {
+                let pair = format!("{}:{}", login.user, self.secret_for(&login.secret, host)?);
+                set(AUTHORIZATION, format!("Basic {}", STANDARD.encode(pair)))
+            }
+            Auth::Header(header) => {
+                let name = header
+                    .name
+                    .parse()
+                    .map_err(|_| invalid("auth", format!("{:?} is no header name.", header.name)))?;
+                set(name, self.secret_for(&header.secret, host)?.to_owned())
+            }
+            Auth::Query(query) => {
+                let secret = self.secret_for(&query.secret, host)?.to_owned();
+                url.query_pairs_mut().append_pair(&query.name, &secret);
+                Ok(())
+            }
+            Auth::ClientCredentials(credentials) => {
+                let token = self.token(client, credentials).await?;
+                set(AUTHORIZATION, format!("Bearer {}", String::from_utf8_lossy(token.expose())))
+            }
+        }
+    }
+
+    /// RFC 6749, 4.4: the token from memory, or from the token endpoint.
+    async fn token(&self, client: &Client, credentials: &ClientCredentials) -> Result<Secret, Error> {
+        #[derive(Deserialize)]
+        struct Granted {
+            access_token: String,
+            expires_in: Option<u64>,
+        }
+        let key = (
+            self.scope.shop.clone(),
+            self.scope.account.clone(),
+            credentials.token_url.clone(),
+            credentials.client_id.clone(),
+            credentials.scope.clone(),
+        );
+        let tokens = &self.scope.platform.tokens.fetched;
+        if let Some((token, ends)) = tokens.lock().unwrap_or_else(PoisonError::into_inner).get(&key)
+            && Instant::now() + TOKEN_MARGIN < *ends
+        {
+            return Ok(token.clone());
+        }
+        let url = self.check(&credentials.token_url)?;
+        let host = host_of(&url).unwrap_or_default();
+        let secret = self.secret_for(&credentials.secret, &host)?;
+        let form = {
+            let mut form = url::form_urlencoded::Serializer::new(String::new());
+            form.append_pair("grant_type", "client_credentials");
+            if let Some(scope) = &credentials.scope {
+                form.append_pair("scope", scope);
+            }
+            form.finish()
+        };
+        let answer = client
+            .post(url)
+            .basic_auth(&credentials.client_id, Some(secret))
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(form)
+            .timeout(self.timeout)
+            .send()
+            .await
+            .map_err(|error| lost(&host, &error))?;
+        let status = answer.status();
+        if status.is_server_error() || status.as_u16() == 429 {
+            let after = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+            return Err(Error::Unavailable(Outage {
+                retry_after_seconds: after,
+                detail: format!("the token endpoint at {host} answered {status}"),
+            }));
+        }
+        let text = answer.bytes().await.map_err(|error| lost(&host, &error))?;
+        let granted = serde_json::from_slice::<Granted>(&text).ok().filter(|_| status.is_success()).ok_or_else(|| {
+            Error::NotConfigured(FieldIssue {
+                field: credentials.secret.clone(),
+                message: Message {
+                    key: "token-refused".into(),
+                    parameters: vec![("status".into(), status.as_u16().to_string())],
+                    text: format!("The token endpoint at {host} answered {status} and gave no token."),
+                },
+                blocking: true,
+            })
+        })?;
+        let token = Secret::new(granted.access_token);
+        let ends = Instant::now() + Duration::from_secs(granted.expires_in.unwrap_or(60));
+        tokens.lock().unwrap_or_else(PoisonError::into_inner).insert(key, (token.clone(), ends));
+        Ok(token)
+    }
+}
+
+fn header_value(name: &str, value: &str) -> Result<HeaderValue, Error> {
+    HeaderValue::from_str(value)
+        .map_err(|_| invalid("headers", format!("The value of the header {name:?} has characters that no header may have.")))
+}
+
+fn invalid(field: &str, text: String) -> Error {
+    Error::InvalidInput(FieldIssue {
+        field: field.to_owned(),
+        message: Message { key: "request-invalid".into(), parameters: vec![], text },
+        blocking: true,
+    })
+}
+
+/// No response came. An address that was refused is told as such; everything else may work later.
+fn lost(host: &str, error: &reqwest::Error) -> Error {
+    let mut text = String::new();
+    let mut cause: Option<&dyn std::error::Error> = std::error::Error::source(error);
+    while let Some(error) = cause {
+        if let Some(refusal) = error.downcast_ref::<crate::capability::egress::Refusal>() {
+            return Error::Denied(format!("http: {refusal}"));
+        }
+        text = error.to_string();
+        cause = error.source();
+    }
+    let detail = if error.is_timeout() {
+        format!("{host} did not answer in time")
+    } else {
+        format!("{host} gave no answer: {}", if text.is_empty() { "the connection failed" } else { &text })
+    };
+    Error::Unavailable(Outage { retry_after_seconds: None, detail })
+}

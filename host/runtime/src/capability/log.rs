@@ -1,0 +1,106 @@
+//! `log`, stdout and stderr: all go to the plugin's log, and together they have one limit.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::Serialize;
+use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
+use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
+
+use crate::contract::log::{Host, Level};
+use crate::guest::GuestState;
+use crate::limits::Breach;
+
+/// A line that a guest logged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LogLine {
+    /// "debug", "info", "warn", "error", or "output" for stdout and stderr.
+    pub level: &'static str,
+    /// The line.
+    pub text: String,
+}
+
+/// Where a call's log lines gather.
+#[derive(Clone)]
+pub(crate) struct LogSink(Arc<Mutex<Gathered>>);
+
+struct Gathered {
+    lines: Vec<LogLine>,
+    bytes: usize,
+    allowed: usize,
+}
+
+impl LogSink {
+    pub(crate) fn new(allowed: usize) -> Self {
+        Self(Arc::new(Mutex::new(Gathered { lines: Vec::new(), bytes: 0, allowed })))
+    }
+
+    fn write(&self, level: &'static str, text: &str) -> Result<(), Breach> {
+        let mut gathered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        gathered.bytes += text.len();
+        if gathered.bytes > gathered.allowed {
+            return Err(Breach::LogBytes { allowed: gathered.allowed });
+        }
+        gathered.lines.push(LogLine { level, text: text.to_owned() });
+        Ok(())
+    }
+
+    pub(crate) fn take(&self) -> Vec<LogLine> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner).lines)
+    }
+}
+
+impl Host for GuestState {
+    fn write(&mut self, level: Level, text: String) -> wasmtime::Result<()> {
+        self.meter.host_call()?;
+        let level = match level {
+            Level::Debug => "debug",
+            Level::Info => "info",
+            Level::Warn => "warn",
+            Level::Error => "error",
+        };
+        self.log.write(level, &text)?;
+        tracing::debug!(target: "cartwright::guest_log", level, text);
+        Ok(())
+    }
+}
+
+/// A guest's stdout or stderr.
+#[derive(Clone)]
+pub(crate) struct GuestOutput(pub(crate) LogSink);
+
+impl IsTerminal for GuestOutput {
+    fn is_terminal(&self) -> bool {
+        false
+    }
+}
+
+impl StdoutStream for GuestOutput {
+    fn p2_stream(&self) -> Box<dyn OutputStream> {
+        Box::new(self.clone())
+    }
+
+    fn async_stream(&self) -> Box<dyn tokio::io::AsyncWrite + Send + Sync> {
+        // Only WASI 0.3 asks for this, and no such guest is hosted.
+        Box::new(tokio::io::sink())
+    }
+}
+
+#[async_trait::async_trait]
+impl Pollable for GuestOutput {
+    async fn ready(&mut self) {}
+}
+
+impl OutputStream for GuestOutput {
+    fn write(&mut self, bytes: bytes::Bytes) -> StreamResult<()> {
+        let text = String::from_utf8_lossy(&bytes);
+        self.0.write("output", &text).map_err(|breach| StreamError::Trap(breach.into()))
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        Ok(())
+    }
+
+    fn check_write(&mut self) -> StreamResult<usize> {
+        Ok(64 << 10)
+    }
+}

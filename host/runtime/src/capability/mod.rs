@@ -1,0 +1,84 @@
+//! What a guest can reach. Every guest gets the same imports; which of them answer follows the hook ([`Hook::capabilities`]), and
+//! what they reach follows the shop's grants. One capability, one file.
+//!
+//! [`Hook::capabilities`]: crate::Hook::capabilities
+
+pub(crate) mod blobs;
+pub(crate) mod catalog;
+pub(crate) mod egress;
+pub(crate) mod http;
+pub(crate) mod log;
+pub(crate) mod order_book;
+pub(crate) mod outcomes;
+pub(crate) mod secrets;
+pub(crate) mod timer;
+pub(crate) mod wasi;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::grants::Grants;
+use crate::ids::{AccountId, ShopId};
+use crate::platform::{Blobs, Catalogue, OrderBook};
+use crate::settings::Secret;
+
+/// A family of imports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Capability {
+    /// Writing to the plugin's log.
+    Log,
+    /// Asking the platform's catalogue.
+    Catalog,
+    /// Reaching the vendor's servers.
+    Http,
+    /// Using secrets.
+    Secrets,
+    /// Looking up orders.
+    OrderBook,
+    /// Reading stored bytes.
+    Blobs,
+    /// Saying what came of an order event.
+    Outcomes,
+    /// Waiting.
+    Timer,
+}
+
+impl fmt::Display for Capability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Log => "log",
+            Self::Catalog => "catalog",
+            Self::Http => "http",
+            Self::Secrets => "secrets",
+            Self::OrderBook => "order-book",
+            Self::Blobs => "blobs",
+            Self::Outcomes => "outcomes",
+            Self::Timer => "timer",
+        })
+    }
+}
+
+/// What the host itself reaches on behalf of all guests.
+pub(crate) struct Platform {
+    pub(crate) catalogue: Arc<dyn Catalogue>,
+    pub(crate) order_book: Arc<dyn OrderBook>,
+    pub(crate) blobs: Arc<dyn Blobs>,
+    pub(crate) clients: egress::Clients,
+    pub(crate) tokens: http::Tokens,
+}
+
+/// Which shop and account a call is for, and what it was granted.
+pub(crate) struct Scope {
+    pub(crate) platform: Arc<Platform>,
+    pub(crate) shop: ShopId,
+    pub(crate) account: AccountId,
+    pub(crate) currency: String,
+    pub(crate) grants: Grants,
+    /// The hosts that the plugin declares, with `setting:` looked up.
+    pub(crate) declared: Vec<String>,
+    /// The secrets that have a value, each with the hosts it may be sent to.
+    pub(crate) secrets: BTreeMap<String, (Secret, Vec<String>)>,
+    /// How an order hook waits.
+    pub(crate) clock: Arc<dyn timer::Clock>,
+}

@@ -1,0 +1,46 @@
+//! The contract's Rust form, generated from `wit/`. All of wasmtime's `bindgen!`, which changes with every release, is here.
+
+#[allow(missing_docs, clippy::all)]
+mod generated {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        world: "everything",
+        imports: {
+            "cartwright:plugin/log.write": trappable,
+            default: async | trappable,
+        },
+        exports: { default: async },
+        additional_derives: [PartialEq, serde::Serialize, serde::Deserialize],
+    });
+}
+
+pub(crate) use generated::cartwright::plugin::{blobs, catalog, http, log, order_book, outcomes, secrets, timer};
+pub(crate) use generated::exports::cartwright::plugin as exports;
+
+pub use generated::cartwright::plugin::catalog::VariantInfo;
+pub use generated::cartwright::plugin::types::*;
+pub use generated::exports::cartwright::plugin::account::{Diagnosis, PageOfChoices};
+pub use generated::exports::cartwright::plugin::cart::{Intent, Planned, Request as PlanRequest};
+pub use generated::exports::cartwright::plugin::configuration::Decoded;
+pub use generated::exports::cartwright::plugin::orders::{Event, Kind as EventKind, Later, Next};
+pub use generated::exports::cartwright::plugin::page::EmbedData;
+pub use generated::exports::cartwright::plugin::plugin::{Identity, Strategy};
+pub use generated::exports::cartwright::plugin::products::{PageOfProducts, Product};
+pub use generated::exports::cartwright::plugin::settings::{Choice, Choices, Field};
+pub use generated::exports::cartwright::plugin::webhooks::{Authentication, Endpoint, Purpose, Received, Request as WebhookRequest};
+
+/// Links everything that the contract imports.
+pub(crate) fn add_to_linker(
+    linker: &mut wasmtime::component::Linker<crate::guest::GuestState>,
+) -> wasmtime::Result<()> {
+    use wasmtime::component::HasSelf;
+    type State = HasSelf<crate::guest::GuestState>;
+    log::add_to_linker::<_, State>(linker, |state| state)?;
+    http::add_to_linker::<_, State>(linker, |state| state)?;
+    secrets::add_to_linker::<_, State>(linker, |state| state)?;
+    catalog::add_to_linker::<_, State>(linker, |state| state)?;
+    order_book::add_to_linker::<_, State>(linker, |state| state)?;
+    blobs::add_to_linker::<_, State>(linker, |state| state)?;
+    outcomes::add_to_linker::<_, State>(linker, |state| state)?;
+    timer::add_to_linker::<_, State>(linker, |state| state)
+}

@@ -1,0 +1,66 @@
+//! What can go wrong in a guest call, split by what the caller does next.
+
+use serde::Serialize;
+
+use crate::contract;
+use crate::guest::Hook;
+use crate::ids::PluginId;
+use crate::limits::Breach;
+
+/// A call of a plugin failed.
+#[derive(Debug, Clone, thiserror::Error, Serialize)]
+#[error("{plugin} failed in {hook}: {failure}")]
+pub struct HookError {
+    /// Which plugin.
+    pub plugin: PluginId,
+    /// In which function of the contract.
+    pub hook: Hook,
+    /// How.
+    pub failure: Failure,
+}
+
+/// How a guest call failed.
+#[derive(Debug, Clone, PartialEq, thiserror::Error, Serialize)]
+#[serde(tag = "failure", content = "detail", rename_all = "kebab-case")]
+pub enum Failure {
+    /// The plugin answered with one of the contract's errors.
+    #[error("{}", describe(.0))]
+    Answered(contract::Error),
+    /// The call broke a limit of the host.
+    #[error("{0}")]
+    Limit(Breach),
+    /// The guest trapped. The text is for the plugin's author.
+    #[error("the guest trapped: {0}")]
+    Trap(String),
+    /// The plugin does not export this interface.
+    #[error("the plugin does not export {0}")]
+    NotExported(String),
+    /// The plugin's answer breaks the contract.
+    #[error("the plugin's answer breaks the contract: {0}")]
+    BrokeContract(String),
+}
+
+impl HookError {
+    /// Is it worth trying again without anybody's help?
+    pub fn is_retryable(&self) -> bool {
+        matches!(self.failure, Failure::Answered(contract::Error::Unavailable(_)))
+    }
+}
+
+/// An error of the contract in words.
+pub fn describe(error: &contract::Error) -> String {
+    use contract::Error;
+    match error {
+        Error::InvalidInput(issue) => format!("invalid input at {}: {}", issue.field, issue.message.text),
+        Error::NotConfigured(issue) => format!("setting {} needs the merchant: {}", issue.field, issue.message.text),
+        Error::Unavailable(outage) => match outage.retry_after_seconds {
+            Some(seconds) => format!("unavailable, try again in {seconds} s: {}", outage.detail),
+            None => format!("unavailable: {}", outage.detail),
+        },
+        Error::Rejected(message) => format!("rejected: {}", message.text),
+        Error::Denied(what) => format!("denied: {what}"),
+        Error::LimitExceeded(limit) => format!("limit exceeded: {limit}"),
+        Error::Unsupported => "not supported by this plugin".to_owned(),
+        Error::Internal(text) => format!("the plugin's own fault: {text}"),
+    }
+}

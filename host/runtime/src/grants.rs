@@ -1,0 +1,25 @@
+//! What an operator allows a vendor account. The plugin declares what it wants; the operator grants; neither side can widen the
+//! other.
+
+use std::collections::BTreeSet;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+/// What a vendor account may do beyond planning carts. Nothing by default.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Grants {
+    /// Hosts that may be reached by https: `host` at its usual port, or `host:port`.
+    pub hosts: BTreeSet<String>,
+    /// Hosts of `hosts` that may be reached without TLS.
+    pub plain_http: BTreeSet<String>,
+    /// Addresses that are refused otherwise: loopback, private, link-local, metadata services.
+    pub networks: Vec<IpNet>,
+    /// Order hooks see addresses.
+    pub personal_data: bool,
+    /// Strategies may add to and take from prices.
+    pub adjust_prices: bool,
+    /// Strategies may choose another price source than the account's.
+    pub choose_price_source: bool,
+}

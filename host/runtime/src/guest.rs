@@ -1,0 +1,319 @@
+//! One guest call: a fresh store and instance, its limits, and what it is for.
+//!
+//! No state survives a call and nothing crosses shops, because every call gets an instance of its own from the pool. That costs
+//! about 20 µs more than a warm instance and makes a whole class of faults impossible.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::ops::AsyncFnOnce;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use tokio::time::timeout;
+use tracing::Instrument;
+use wasmtime::component::{Instance, ResourceTable};
+use wasmtime::{Store, UpdateDeadline};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+
+use crate::capability::log::{GuestOutput, LogLine, LogSink};
+use crate::capability::wasi::{FixedClock, RefuseHttp, Seeded};
+use crate::capability::{Capability, Scope};
+use crate::contract::{self, VariantInfo};
+use crate::engine::Ticker;
+use crate::error::{Failure, HookError};
+use crate::limits::{Breach, Meter, breach_of, millis};
+use crate::host::Cartwright;
+use crate::plugin::{Interfaces, Plugin};
+use crate::shop::{Account, ShopState};
+
+macro_rules! hooks {
+    ($($(#[$doc:meta])* $name:ident = $text:literal [$($capability:ident)*],)*) => {
+        /// A function of the contract that the host calls; each has its own capabilities.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+        pub enum Hook {
+            $($(#[$doc])* #[serde(rename = $text)] $name,)*
+        }
+
+        impl Hook {
+            /// Its name in the contract.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$name => $text,)* }
+            }
+
+            /// What it may reach.
+            pub fn capabilities(self) -> &'static [Capability] {
+                match self { $(Self::$name => &[$(Capability::$capability),*],)* }
+            }
+        }
+    };
+}
+
+hooks! {
+    /// `plugin.describe`
+    Describe = "plugin.describe" [Log],
+    /// `settings.fields`
+    Fields = "settings.fields" [Log],
+    /// `settings.validate`
+    ValidateSettings = "settings.validate" [Log Catalog],
+    /// `settings.migrate`
+    Migrate = "settings.migrate" [Log],
+    /// `account.choices`
+    Choices = "account.choices" [Log Catalog Http Secrets],
+    /// `account.test-connection`
+    TestConnection = "account.test-connection" [Log Catalog Http Secrets],
+    /// `products.search`
+    SearchProducts = "products.search" [Log Catalog Http Secrets],
+    /// `products.validate`
+    ValidateAssociation = "products.validate" [Log Catalog],
+    /// `page.embed`
+    Embed = "page.embed" [Log Catalog],
+    /// `configuration.decode`
+    Decode = "configuration.decode" [Log Catalog],
+    /// `configuration.price-items`
+    PriceItems = "configuration.price-items" [Log Catalog Http Secrets],
+    /// `cart.plan`
+    Plan = "cart.plan" [Log Catalog],
+    /// `orders.handle`
+    HandleOrder = "orders.handle" [Log Catalog Http Secrets OrderBook Blobs Outcomes Timer],
+    /// `webhooks.endpoints`
+    Endpoints = "webhooks.endpoints" [Log],
+    /// `webhooks.receive`
+    ReceiveWebhook = "webhooks.receive" [Log Catalog OrderBook Blobs Secrets],
+    /// `feed.poll`
+    Poll = "feed.poll" [Log Catalog Http Secrets],
+}
+
+impl fmt::Display for Hook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What a store holds.
+pub(crate) struct GuestState {
+    wasi: WasiCtx,
+    http: WasiHttpCtx,
+    refuse: RefuseHttp,
+    table: ResourceTable,
+    pub(crate) meter: Meter,
+    pub(crate) hook: Hook,
+    pub(crate) plugin: Arc<Plugin>,
+    pub(crate) scope: Option<Arc<Scope>>,
+    pub(crate) log: LogSink,
+    /// Answers of the catalogue, which stay the same within one call.
+    pub(crate) catalogue: HashMap<(String, Option<String>, bool), Vec<VariantInfo>>,
+    /// What an order hook said with `outcomes.emit`.
+    pub(crate) outcomes: Vec<contract::Outcome>,
+    /// The blobs that this call was given the digest of.
+    pub(crate) readable: Vec<contract::Digest>,
+    pub(crate) ends: Instant,
+}
+
+impl WasiView for GuestState {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl WasiHttpView for GuestState {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { hooks: &mut self.refuse, table: &mut self.table, ctx: &mut self.http }
+    }
+}
+
+impl GuestState {
+    /// Counts a host call and says whether this hook may make it.
+    pub(crate) fn permit(&mut self, capability: Capability) -> wasmtime::Result<Result<Arc<Scope>, contract::Error>> {
+        self.meter.host_call()?;
+        let denied = |why: String| Ok(Err(contract::Error::Denied(why)));
+        if !self.hook.capabilities().contains(&capability) {
+            return denied(format!("{} does not answer in {}", capability, self.hook));
+        }
+        match &self.scope {
+            Some(scope) => Ok(Ok(scope.clone())),
+            None => denied(format!("{capability} does not answer without a shop")),
+        }
+    }
+}
+
+/// What a call is for and what it may use beyond the plugin's own limits.
+pub(crate) struct CallOptions {
+    pub(crate) hook: Hook,
+    pub(crate) scope: Option<Arc<Scope>>,
+    /// Cart lines and configured items; limits on work grow with them.
+    pub(crate) lines: usize,
+    /// Seeds the guest's random numbers, so that a pure hook gives the same answer to the same input.
+    pub(crate) seed: [u8; 32],
+    pub(crate) readable: Vec<contract::Digest>,
+}
+
+impl CallOptions {
+    pub(crate) fn new(hook: Hook, scope: Option<Arc<Scope>>) -> Self {
+        Self { hook, scope, lines: 0, seed: [0; 32], readable: Vec::new() }
+    }
+
+    pub(crate) fn lines(mut self, lines: usize) -> Self {
+        self.lines = lines;
+        self
+    }
+
+    pub(crate) fn seed(mut self, seed: [u8; 32]) -> Self {
+        self.seed = seed;
+        self
+    }
+}
+
+/// What a call gave besides its answer.
+#[derive(Debug, Default)]
+pub(crate) struct Trace {
+    pub(crate) log: Vec<LogLine>,
+    pub(crate) outcomes: Vec<contract::Outcome>,
+    pub(crate) total: Duration,
+}
+
+/// Calls one function of a plugin in a fresh instance.
+pub(crate) async fn call<R>(
+    ticker: &Ticker,
+    plugin: &Arc<Plugin>,
+    options: CallOptions,
+    function: impl AsyncFnOnce(&mut Store<GuestState>, &Instance) -> wasmtime::Result<R>,
+) -> Result<(R, Trace), HookError> {
+    let hook = options.hook;
+    let span = tracing::info_span!(
+        "guest_call",
+        plugin = %plugin.id(),
+        digest = %plugin.digest(),
+        shop = options.scope.as_ref().map_or("-", |scope| scope.shop.as_str()),
+        hook = hook.name(),
+        guest_ms = tracing::field::Empty,
+        total_us = tracing::field::Empty,
+        outcome = tracing::field::Empty,
+    );
+    run(ticker, plugin, options, function)
+        .instrument(span)
+        .await
+        .map_err(|failure| HookError { plugin: plugin.id().clone(), hook, failure })
+}
+
+async fn run<R>(
+    ticker: &Ticker,
+    plugin: &Arc<Plugin>,
+    options: CallOptions,
+    function: impl AsyncFnOnce(&mut Store<GuestState>, &Instance) -> wasmtime::Result<R>,
+) -> Result<(R, Trace), Failure> {
+    let started = Instant::now();
+    let limits = plugin.limits();
+    let reaches_network = options.hook.capabilities().contains(&Capability::Http);
+    let deadline = if reaches_network { limits.network_deadline } else { limits.deadline };
+    let log = LogSink::new(limits.log_bytes);
+    let mut wasi = WasiCtx::builder();
+    wasi.stdout(GuestOutput(log.clone()))
+        .stderr(GuestOutput(log.clone()))
+        .allow_tcp(false)
+        .allow_udp(false)
+        .max_random_size(64 << 10)
+        .secure_random(Seeded::new(&options.seed))
+        .insecure_random(Seeded::new(&options.seed))
+        .insecure_random_seed(u128::from_le_bytes(first_half(&options.seed)))
+        .wall_clock(FixedClock::now());
+    let mut table = ResourceTable::new();
+    table.set_max_capacity(1024);
+    let state = GuestState {
+        wasi: wasi.build(),
+        http: WasiHttpCtx::new(),
+        refuse: RefuseHttp,
+        table,
+        meter: Meter::new(limits, options.lines),
+        hook: options.hook,
+        plugin: plugin.clone(),
+        scope: options.scope,
+        log: log.clone(),
+        catalogue: HashMap::new(),
+        outcomes: Vec::new(),
+        readable: options.readable,
+        ends: started + deadline,
+    };
+    let mut store = Store::new(plugin.engine(), state);
+    let bytes_out = store.data().meter.bytes_out();
+    store.set_hostcall_fuel(bytes_out);
+    store.limiter(|state| &mut state.meter);
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_callback(move |mut store| {
+        let state = store.data_mut();
+        state.meter.tick()?;
+        if Instant::now() > state.ends {
+            return Err(Breach::Deadline { allowed_ms: millis(deadline) }.into());
+        }
+        Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+    });
+
+    let in_call = ticker.enter();
+    let answer = timeout(deadline, async {
+        let instance = plugin.pre().instantiate_async(&mut store).await?;
+        function(&mut store, &instance).await
+    })
+    .await;
+    drop(in_call);
+    let total = started.elapsed();
+    let result = match answer {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(match breach_of(&error, &store.data().meter) {
+            Some(breach) => Failure::Limit(breach),
+            None => match error.downcast_ref::<Failure>() {
+                Some(failure) => failure.clone(),
+                None => Failure::Trap(trap_text(&error, &log)),
+            },
+        }),
+        // The store's call was dropped in the middle: the store is thrown away with it.
+        Err(_) => Err(Failure::Limit(Breach::Deadline { allowed_ms: millis(deadline) })),
+    };
+    let span = tracing::Span::current();
+    span.record("guest_ms", store.data().meter.cpu_ticks);
+    span.record("total_us", u64::try_from(total.as_micros()).unwrap_or(u64::MAX));
+    span.record("outcome", if result.is_ok() { "answered" } else { "failed" });
+    if let Err(failure) = &result {
+        tracing::debug!(%failure, "guest call failed");
+    }
+    let outcomes = std::mem::take(&mut store.data_mut().outcomes);
+    result.map(|value| (value, Trace { log: log.take(), outcomes, total }))
+}
+
+/// The trap's cause, with the last line that the guest wrote: a panic's message goes to stderr.
+fn trap_text(error: &wasmtime::Error, log: &LogSink) -> String {
+    let cause = error.root_cause().to_string();
+    match log.take().last() {
+        Some(line) => format!("{cause}; its last words: {}", line.text.chars().take(500).collect::<String>()),
+        None => cause,
+    }
+}
+
+fn first_half(seed: &[u8; 32]) -> [u8; 16] {
+    let mut half = [0; 16];
+    half.copy_from_slice(&seed[..16]);
+    half
+}
+
+/// The contract's error as an error of the host.
+pub(crate) fn answered(plugin: &Plugin, hook: Hook, error: contract::Error) -> HookError {
+    HookError { plugin: plugin.id().clone(), hook, failure: Failure::Answered(error) }
+}
+
+impl Cartwright {
+    /// Calls a function of a plugin for an account of a shop.
+    pub(crate) async fn guest<R>(
+        &self,
+        hook: Hook,
+        state: &ShopState,
+        account: &Account,
+        plugin: &Arc<Plugin>,
+        lines: usize,
+        function: impl AsyncFnOnce(&mut Store<GuestState>, &Instance, &Interfaces) -> wasmtime::Result<R>,
+    ) -> Result<(R, Trace), HookError> {
+        let scope = self.scope(&state.shop, account, plugin, None);
+        let options = CallOptions::new(hook, Some(scope)).lines(lines);
+        let interfaces = plugin.interfaces();
+        call(self.ticker(), plugin, options, async |store, instance| function(store, instance, interfaces).await).await
+    }
+}

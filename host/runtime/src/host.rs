@@ -1,0 +1,214 @@
+//! The host itself: one engine, the installed plugins, the shops.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, RwLock};
+
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+use wasmtime::Engine;
+use wasmtime::component::Linker;
+
+use crate::capability::{Platform, egress, http};
+use crate::engine::{Ticker, engine};
+use crate::guest::GuestState;
+use crate::ids::{Digest, ShopId};
+use crate::limits::Limits;
+use crate::platform::{Blobs, Catalogue, MemoryBlobs, MemoryCatalogue, MemoryOrderBook, OrderBook, read};
+use crate::plugin::Plugin;
+use crate::shop::ShopCell;
+
+/// The host could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// wasmtime refused its settings.
+    #[error("the WebAssembly engine cannot be started: {0}")]
+    Engine(String),
+    /// The cache folder cannot be used.
+    #[error("the cache folder {path} cannot be used: {error}")]
+    Cache {
+        /// The folder.
+        path: String,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// The thread that measures guest time cannot be started.
+    #[error("the ticker thread cannot be started: {0}")]
+    Ticker(std::io::Error),
+}
+
+/// How a host is to be. Made by [`Cartwright::builder`].
+pub struct Builder {
+    catalogue: Arc<dyn Catalogue>,
+    order_book: Arc<dyn OrderBook>,
+    blobs: Arc<dyn Blobs>,
+    limits: Limits,
+    cache: Option<std::path::PathBuf>,
+    installation: String,
+}
+
+impl Builder {
+    /// The platform's catalogue. An empty one in memory otherwise.
+    pub fn catalogue(mut self, catalogue: Arc<dyn Catalogue>) -> Self {
+        self.catalogue = catalogue;
+        self
+    }
+
+    /// The platform's orders. An empty book in memory otherwise.
+    pub fn order_book(mut self, order_book: Arc<dyn OrderBook>) -> Self {
+        self.order_book = order_book;
+        self
+    }
+
+    /// Where bytes are kept. In memory otherwise.
+    pub fn blobs(mut self, blobs: Arc<dyn Blobs>) -> Self {
+        self.blobs = blobs;
+        self
+    }
+
+    /// The limits of each call.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// A folder for compiled components, used by this host alone. Nothing is kept otherwise.
+    pub fn cache(mut self, folder: impl AsRef<Path>) -> Self {
+        self.cache = Some(folder.as_ref().to_owned());
+        self
+    }
+
+    /// The name of this installation, the first part of every reference that vendors see. "local" otherwise.
+    pub fn installation(mut self, name: impl Into<String>) -> Self {
+        self.installation = name.into();
+        self
+    }
+
+    /// Starts the host.
+    ///
+    /// # Errors
+    /// When the engine, the cache folder or the ticker thread cannot be had.
+    pub fn start(self) -> Result<Cartwright, StartError> {
+        let engine_error = |error: wasmtime::Error| StartError::Engine(format!("{error:#}"));
+        let engine = engine(&self.limits).map_err(engine_error)?;
+        let mut linker = Linker::new(&engine);
+        wasmtime_wasi::p2::add_to_linker_async(&mut linker).map_err(engine_error)?;
+        wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker).map_err(engine_error)?;
+        crate::contract::add_to_linker(&mut linker).map_err(engine_error)?;
+        let cache = match self.cache {
+            Some(path) => {
+                let unusable = |error| StartError::Cache { path: path.display().to_string(), error };
+                Dir::create_ambient_dir_all(&path, ambient_authority()).map_err(unusable)?;
+                Some(Dir::open_ambient_dir(&path, ambient_authority()).map_err(unusable)?)
+            }
+            None => None,
+        };
+        Ok(Cartwright {
+            ticker: Ticker::start(&engine).map_err(StartError::Ticker)?,
+            engine,
+            linker,
+            limits: self.limits,
+            cache,
+            installation: self.installation,
+            compiling: tokio::sync::Mutex::new(()),
+            platform: Arc::new(Platform {
+                catalogue: self.catalogue,
+                order_book: self.order_book,
+                blobs: self.blobs,
+                clients: egress::Clients::default(),
+                tokens: http::Tokens::default(),
+            }),
+            plugins: RwLock::default(),
+            shops: RwLock::default(),
+            revoked: RwLock::default(),
+        })
+    }
+}
+
+/// A plugin host. One for each process; shared by reference between all tasks.
+pub struct Cartwright {
+    engine: Engine,
+    linker: Linker<GuestState>,
+    ticker: Ticker,
+    limits: Limits,
+    cache: Option<Dir>,
+    installation: String,
+    compiling: tokio::sync::Mutex<()>,
+    platform: Arc<Platform>,
+    plugins: RwLock<BTreeMap<Digest, Arc<Plugin>>>,
+    shops: RwLock<BTreeMap<ShopId, Arc<ShopCell>>>,
+    revoked: RwLock<BTreeMap<Digest, Option<Digest>>>,
+}
+
+impl Cartwright {
+    /// Begins a host with everything in memory and the default limits.
+    pub fn builder() -> Builder {
+        Builder {
+            catalogue: Arc::new(MemoryCatalogue::default()),
+            order_book: Arc::new(MemoryOrderBook::default()),
+            blobs: Arc::new(MemoryBlobs::default()),
+            limits: Limits::default(),
+            cache: None,
+            installation: "local".to_owned(),
+        }
+    }
+
+    /// An installed plugin.
+    pub fn plugin(&self, digest: &Digest) -> Option<Arc<Plugin>> {
+        read(&self.plugins).get(digest).cloned()
+    }
+
+    /// All installed plugins.
+    pub fn installed(&self) -> Vec<Arc<Plugin>> {
+        read(&self.plugins).values().cloned().collect()
+    }
+
+    /// The limits of each call.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The stable reference of an order, or of one of its lines, as vendors see it.
+    pub fn reference(&self, shop: &ShopId, order: &str, line: Option<&str>) -> String {
+        match line {
+            Some(line) => format!("{}:{shop}:{order}:{line}", self.installation),
+            None => format!("{}:{shop}:{order}", self.installation),
+        }
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    pub(crate) fn linker(&self) -> &Linker<GuestState> {
+        &self.linker
+    }
+
+    pub(crate) fn ticker(&self) -> &Ticker {
+        &self.ticker
+    }
+
+    pub(crate) fn cache(&self) -> Option<&Dir> {
+        self.cache.as_ref()
+    }
+
+    pub(crate) fn compiling(&self) -> &tokio::sync::Mutex<()> {
+        &self.compiling
+    }
+
+    pub(crate) fn platform(&self) -> &Arc<Platform> {
+        &self.platform
+    }
+
+    pub(crate) fn plugins(&self) -> &RwLock<BTreeMap<Digest, Arc<Plugin>>> {
+        &self.plugins
+    }
+
+    pub(crate) fn shops(&self) -> &RwLock<BTreeMap<ShopId, Arc<ShopCell>>> {
+        &self.shops
+    }
+
+    pub(crate) fn revoked(&self) -> &RwLock<BTreeMap<Digest, Option<Digest>>> {
+        &self.revoked
+    }
+}

@@ -1,0 +1,144 @@
+//! Names of things. Each is checked where it enters and trusted from there on.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+/// Text that is no valid id.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{value:?} is no valid {what}: {rule}")]
+pub struct InvalidId {
+    /// What it was to be.
+    pub what: &'static str,
+    /// The text.
+    pub value: String,
+    /// What the text must be like.
+    pub rule: &'static str,
+}
+
+const NAME_RULE: &str = "use 1 to 64 of a-z, A-Z, 0-9, '.', '_' and '-'";
+
+fn is_name(value: &str) -> bool {
+    (1..=64).contains(&value.len())
+        && value != "."
+        && value != ".."
+        && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+}
+
+macro_rules! name {
+    ($(#[$doc:meta])* $type:ident, $what:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $type(String);
+
+        impl $type {
+            /// The id as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $type {
+            type Err = InvalidId;
+            fn from_str(value: &str) -> Result<Self, InvalidId> {
+                if is_name(value) {
+                    Ok(Self(value.to_owned()))
+                } else {
+                    Err(InvalidId { what: $what, value: value.chars().take(80).collect(), rule: NAME_RULE })
+                }
+            }
+        }
+
+        impl TryFrom<String> for $type {
+            type Error = InvalidId;
+            fn try_from(value: String) -> Result<Self, InvalidId> {
+                value.parse()
+            }
+        }
+
+        impl From<$type> for String {
+            fn from(id: $type) -> String {
+                id.0
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+name!(
+    /// A shop of the commerce platform.
+    ShopId, "shop id"
+);
+name!(
+    /// A vendor account of a shop.
+    AccountId, "account id"
+);
+name!(
+    /// A plugin, the same for all its versions.
+    PluginId, "plugin id"
+);
+
+/// SHA-256 of bytes: names a component's version and everything in the blob store.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Digest([u8; 32]);
+
+impl Digest {
+    /// The digest of these bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
+    }
+
+    /// The raw 32 bytes.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for Digest {
+    type Err = InvalidId;
+    fn from_str(value: &str) -> Result<Self, InvalidId> {
+        let mut bytes = [0; 32];
+        match hex::decode_to_slice(value, &mut bytes) {
+            Ok(()) if value.bytes().all(|byte| !byte.is_ascii_uppercase()) => Ok(Self(bytes)),
+            _ => Err(InvalidId {
+                what: "digest",
+                value: value.chars().take(80).collect(),
+                rule: "use 64 lower-case hex digits",
+            }),
+        }
+    }
+}
+
+impl TryFrom<String> for Digest {
+    type Error = InvalidId;
+    fn try_from(value: String) -> Result<Self, InvalidId> {
+        value.parse()
+    }
+}
+
+impl From<Digest> for String {
+    fn from(digest: Digest) -> String {
+        digest.to_string()
+    }
+}

@@ -1,0 +1,227 @@
+//! What one guest call may use. Every limit and timeout of the runtime stands in [`Limits`], and a breach is a typed error that
+//! names the limit, its value and the setting.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use wasmtime::{ResourceLimiter, Trap};
+
+/// Limits of one guest call. Those on work grow with the cart's lines, because a limit that a growing cart runs into surprises
+/// the plugin's author.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Time the guest itself may compute, counted in ticks of one millisecond.
+    pub guest_cpu: Duration,
+    /// More computing time for each line of the cart and each item of the configuration.
+    pub guest_cpu_per_line: Duration,
+    /// Time from start to end of a call, host calls included.
+    pub deadline: Duration,
+    /// The same for hooks that reach the network.
+    pub network_deadline: Duration,
+    /// Bytes of all linear memories together.
+    pub memory: usize,
+    /// Elements of all tables together.
+    pub table_elements: usize,
+    /// How often the guest may call the host.
+    pub host_calls: u32,
+    /// Further host calls for each line.
+    pub host_calls_per_line: u32,
+    /// Bytes that the guest may hand to the host in one crossing.
+    pub bytes_out: usize,
+    /// Further bytes for each line.
+    pub bytes_out_per_line: usize,
+    /// Bytes of a raw configuration, a webhook or an http response that a guest is given.
+    pub bytes_in: usize,
+    /// Bytes of an http response that goes to the document store.
+    pub stored_bytes: u64,
+    /// Bytes that the guest may log, stdout and stderr included.
+    pub log_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            // Twenty times what a JavaScript strategy takes for a large cart; a Rust guest needs under one.
+            guest_cpu: Duration::from_millis(250),
+            guest_cpu_per_line: Duration::from_millis(5),
+            deadline: Duration::from_secs(2),
+            // A vendor's slow answer, and a shopper's patience.
+            network_deadline: Duration::from_secs(15),
+            // A Python guest starts at 40 MB.
+            memory: 128 << 20,
+            table_elements: 100_000,
+            host_calls: 200,
+            host_calls_per_line: 10,
+            bytes_out: 4 << 20,
+            bytes_out_per_line: 64 << 10,
+            // A configuration with a 512 × 512 JPEG in base64 is under 1 MB.
+            bytes_in: 8 << 20,
+            stored_bytes: 256 << 20,
+            log_bytes: 64 << 10,
+        }
+    }
+}
+
+/// A limit that a call broke.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize)]
+#[serde(tag = "limit", rename_all = "kebab-case")]
+pub enum Breach {
+    /// The guest computed too long.
+    #[error("the guest computed longer than {allowed_ms} ms (limit guest_cpu)")]
+    GuestCpu {
+        /// What was allowed.
+        allowed_ms: u64,
+    },
+    /// The call took too long.
+    #[error("the call took longer than {allowed_ms} ms (limit deadline)")]
+    Deadline {
+        /// What was allowed.
+        allowed_ms: u64,
+    },
+    /// The guest's memories grew too large.
+    #[error("the guest asked for {asked} bytes of memory, {allowed} are allowed (limit memory)")]
+    Memory {
+        /// What all memories together would have taken.
+        asked: usize,
+        /// What was allowed.
+        allowed: usize,
+    },
+    /// The guest's tables grew too large.
+    #[error("the guest asked for {asked} table elements, {allowed} are allowed (limit table_elements)")]
+    TableElements {
+        /// What all tables together would have taken.
+        asked: usize,
+        /// What was allowed.
+        allowed: usize,
+    },
+    /// The guest recursed too deep.
+    #[error("the guest used up its stack of {allowed} bytes (limit stack)")]
+    Stack {
+        /// What was allowed.
+        allowed: usize,
+    },
+    /// The guest called the host too often.
+    #[error("the guest called the host more than {allowed} times (limit host_calls)")]
+    HostCalls {
+        /// What was allowed.
+        allowed: u32,
+    },
+    /// The guest handed over too much.
+    #[error("the guest handed over more than {allowed} bytes at once (limit bytes_out)")]
+    BytesOut {
+        /// What was allowed.
+        allowed: usize,
+    },
+    /// The guest would have been given too much.
+    #[error("{given} bytes were to be given to the guest, {allowed} are allowed (limit bytes_in)")]
+    BytesIn {
+        /// How many bytes there were.
+        given: usize,
+        /// What was allowed.
+        allowed: usize,
+    },
+    /// The guest logged too much.
+    #[error("the guest logged more than {allowed} bytes (limit log_bytes)")]
+    LogBytes {
+        /// What was allowed.
+        allowed: usize,
+    },
+}
+
+/// Bytes of WebAssembly stack. One for the whole engine: wasmtime lays stacks out when it starts.
+pub(crate) const STACK_BYTES: usize = 512 << 10;
+
+/// Counts what one call uses.
+pub(crate) struct Meter {
+    limits: Limits,
+    lines: u32,
+    memory: usize,
+    table_elements: usize,
+    host_calls: u32,
+    pub(crate) cpu_ticks: u64,
+}
+
+impl Meter {
+    pub(crate) fn new(limits: &Limits, lines: usize) -> Self {
+        Self {
+            limits: limits.clone(),
+            lines: u32::try_from(lines).unwrap_or(u32::MAX),
+            memory: 0,
+            table_elements: 0,
+            host_calls: 0,
+            cpu_ticks: 0,
+        }
+    }
+
+    pub(crate) fn guest_cpu(&self) -> Duration {
+        self.limits.guest_cpu + self.limits.guest_cpu_per_line.saturating_mul(self.lines)
+    }
+
+    pub(crate) fn bytes_out(&self) -> usize {
+        self.limits.bytes_out.saturating_add(self.limits.bytes_out_per_line.saturating_mul(self.lines as usize))
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// One tick of guest computing.
+    pub(crate) fn tick(&mut self) -> Result<(), Breach> {
+        self.cpu_ticks += 1;
+        let allowed = self.guest_cpu();
+        if Duration::from_millis(self.cpu_ticks) > allowed {
+            return Err(Breach::GuestCpu { allowed_ms: millis(allowed) });
+        }
+        Ok(())
+    }
+
+    /// One call of the host.
+    pub(crate) fn host_call(&mut self) -> Result<(), Breach> {
+        let allowed =
+            self.limits.host_calls.saturating_add(self.limits.host_calls_per_line.saturating_mul(self.lines));
+        self.host_calls += 1;
+        if self.host_calls > allowed { Err(Breach::HostCalls { allowed }) } else { Ok(()) }
+    }
+}
+
+impl ResourceLimiter for Meter {
+    // An error rather than `Ok(false)`: a refused growth would look like the guest's own abort.
+    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        let asked = self.memory.saturating_add(desired - current);
+        if asked > self.limits.memory {
+            return Err(Breach::Memory { asked, allowed: self.limits.memory }.into());
+        }
+        self.memory = asked;
+        Ok(true)
+    }
+
+    fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        let asked = self.table_elements.saturating_add(desired - current);
+        if asked > self.limits.table_elements {
+            return Err(Breach::TableElements { asked, allowed: self.limits.table_elements }.into());
+        }
+        self.table_elements = asked;
+        Ok(true)
+    }
+}
+
+/// The breach behind an error of wasmtime, if it was one.
+pub(crate) fn breach_of(error: &wasmtime::Error, meter: &Meter) -> Option<Breach> {
+    if let Some(breach) = error.downcast_ref::<Breach>() {
+        return Some(breach.clone());
+    }
+    if matches!(error.downcast_ref::<Trap>(), Some(Trap::StackOverflow)) {
+        return Some(Breach::Stack { allowed: STACK_BYTES });
+    }
+    // wasmtime's `HostcallFuelExhausted` is private; a test in `tests/hostile.rs` fails when its text changes.
+    if error.chain().any(|cause| cause.to_string().contains("too much data is being copied between the host and the guest"))
+    {
+        return Some(Breach::BytesOut { allowed: meter.bytes_out() });
+    }
+    None
+}
+
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

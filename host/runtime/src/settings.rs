@@ -1,0 +1,326 @@
+//! Settings and secrets: the plugin's form, what a merchant entered, and the check of one against the other.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use regex::Regex;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use url::Url;
+use zeroize::Zeroizing;
+
+use crate::contract::{Choices, Field, FieldIssue, Message, Money, Setting, SettingValue};
+
+/// A secret's value. Never printed and wiped when dropped.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Zeroizing<Vec<u8>>);
+
+impl Secret {
+    /// A secret of this text.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(Zeroizing::new(text.into().into_bytes()))
+    }
+
+    pub(crate) fn expose(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(secret)")
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self::new)
+    }
+}
+
+/// An account's settings by field name. Secrets are kept apart.
+pub type Settings = BTreeMap<String, SettingValue>;
+/// An account's secrets by field name.
+pub type Secrets = BTreeMap<String, Secret>;
+
+/// A settings form, as `settings.fields` gave it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Form(pub Vec<Field>);
+
+/// What one form may hold.
+const MOST_FIELDS: usize = 200;
+/// The longest text that a field may have.
+const MOST_CHARACTERS: usize = 64 << 10;
+
+fn message(key: &str, text: String) -> Message {
+    Message { key: key.to_owned(), parameters: Vec::new(), text }
+}
+
+fn issue(field: &str, key: &str, text: impl Into<String>) -> FieldIssue {
+    FieldIssue { field: field.to_owned(), message: message(key, text.into()), blocking: true }
+}
+
+impl Form {
+    /// Checks a form as the plugin gave it.
+    pub(crate) fn check(fields: Vec<Field>) -> Result<Self, String> {
+        if fields.len() > MOST_FIELDS {
+            return Err(format!("the settings form has {} fields, {MOST_FIELDS} are allowed", fields.len()));
+        }
+        let mut names = std::collections::BTreeSet::new();
+        for field in &fields {
+            let name = &field.name;
+            if name.is_empty() || !name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
+                return Err(format!("{name:?} is no field name; use a-z, 0-9 and \"-\""));
+            }
+            if !names.insert(name) {
+                return Err(format!("the field {name:?} stands twice in the form"));
+            }
+            if !KINDS.contains(&field.kind.as_str()) {
+                return Err(format!("the field {name:?} has the unknown kind {:?}; known are {KINDS:?}", field.kind));
+            }
+            if let Some(pattern) = &field.pattern {
+                Regex::new(pattern).map_err(|error| format!("the pattern of the field {name:?}: {error}"))?;
+            }
+        }
+        for field in &fields {
+            if let Some(condition) = &field.enabled_when
+                && !names.contains(&condition.field)
+            {
+                return Err(format!("the field {:?} depends on {:?}, which is not in the form", field.name, condition.field));
+            }
+        }
+        Ok(Self(fields))
+    }
+
+    /// The field of this name.
+    pub fn field(&self, name: &str) -> Option<&Field> {
+        self.0.iter().find(|field| field.name == name)
+    }
+
+    /// Reads values as a merchant enters them, as JSON by field name, into settings and secrets. Every issue is listed; unknown
+    /// names are errors. `null` takes a value away. `kept` are secrets that have a value already.
+    pub fn read(&self, values: &serde_json::Map<String, Value>, kept: &Secrets) -> Result<(Settings, Secrets), Vec<FieldIssue>> {
+        let (mut settings, mut secrets, mut issues) = (Settings::new(), kept.clone(), Vec::new());
+        for (name, value) in values {
+            let Some(field) = self.field(name) else {
+                let known: Vec<&str> = self.0.iter().map(|field| field.name.as_str()).collect();
+                issues.push(issue(name, "setting-unknown", format!("No such setting; known are: {}.", known.join(", "))));
+                continue;
+            };
+            if value.is_null() {
+                secrets.remove(name);
+                continue;
+            }
+            if field.kind == "secret" {
+                match value.as_str() {
+                    Some("") => drop(secrets.remove(name)),
+                    Some(text) => drop(secrets.insert(name.clone(), Secret::new(text))),
+                    None => issues.push(issue(name, "setting-kind", "Enter text.")),
+                }
+                continue;
+            }
+            match read_value(&field.kind, value) {
+                Ok(value) => drop(settings.insert(name.clone(), value)),
+                Err(text) => issues.push(issue(name, "setting-kind", text)),
+            }
+        }
+        issues.extend(self.issues(&settings, &secrets));
+        if issues.iter().any(|issue| issue.blocking) { Err(issues) } else { Ok((settings, secrets)) }
+    }
+
+    /// What is wrong with these settings, as far as the form says.
+    pub fn issues(&self, settings: &Settings, secrets: &Secrets) -> Vec<FieldIssue> {
+        let mut issues = Vec::new();
+        for field in &self.0 {
+            if field.kind == "heading" || !self.is_enabled(field, settings) {
+                continue;
+            }
+            let name = field.name.as_str();
+            if field.kind == "secret" {
+                if field.required && !secrets.contains_key(name) {
+                    issues.push(issue(name, "setting-missing", format!("{} is required.", field.label.text)));
+                }
+                continue;
+            }
+            match settings.get(name).or(field.default.as_ref()) {
+                None if field.required => {
+                    issues.push(issue(name, "setting-missing", format!("{} is required.", field.label.text)));
+                }
+                Some(value) if field.required && is_empty(value) => {
+                    issues.push(issue(name, "setting-missing", format!("{} is required.", field.label.text)));
+                }
+                Some(value) => issues.extend(value_issue(field, value)),
+                None => {}
+            }
+        }
+        for name in settings.keys().filter(|name| self.field(name).is_none()) {
+            issues.push(issue(name, "setting-unknown", "No such setting."));
+        }
+        issues
+    }
+
+    /// What a plugin sees: values and defaults of the enabled fields, product values first, secrets as "is set".
+    pub(crate) fn effective(&self, settings: &Settings, product: &Settings, secrets: &Secrets) -> Vec<Setting> {
+        let mut merged = settings.clone();
+        merged.extend(
+            product
+                .iter()
+                .filter(|(name, _)| self.field(name).is_some_and(|field| field.per_product))
+                .map(|(name, value)| (name.clone(), value.clone())),
+        );
+        self.0
+            .iter()
+            .filter(|field| field.kind != "heading" && self.is_enabled(field, &merged))
+            .filter_map(|field| {
+                let value = if field.kind == "secret" {
+                    secrets.contains_key(&field.name).then_some(SettingValue::SecretIsSet)
+                } else {
+                    merged.get(&field.name).cloned().or_else(|| field.default.clone())
+                };
+                Some(Setting { name: field.name.clone(), value: value? })
+            })
+            .collect()
+    }
+
+    fn is_enabled(&self, field: &Field, settings: &Settings) -> bool {
+        let Some(condition) = &field.enabled_when else { return true };
+        let value = settings
+            .get(&condition.field)
+            .or_else(|| self.field(&condition.field).and_then(|other| other.default.as_ref()));
+        match value {
+            Some(SettingValue::Text(text)) => *text == condition.equals,
+            Some(SettingValue::YesNo(on)) => on.to_string() == condition.equals,
+            Some(SettingValue::Integer(number)) => number.to_string() == condition.equals,
+            Some(SettingValue::Texts(texts)) => texts.contains(&condition.equals),
+            _ => false,
+        }
+    }
+}
+
+const KINDS: [&str; 15] = [
+    "text", "text-area", "url", "email", "secret", "integer", "decimal", "money", "yes-no", "select", "multi-select", "color",
+    "css-selector", "pairs", "heading",
+];
+
+fn is_empty(value: &SettingValue) -> bool {
+    match value {
+        SettingValue::Text(text) => text.trim().is_empty(),
+        SettingValue::Texts(texts) => texts.is_empty(),
+        SettingValue::Pairs(pairs) => pairs.is_empty(),
+        _ => false,
+    }
+}
+
+fn read_value(kind: &str, value: &Value) -> Result<SettingValue, &'static str> {
+    Ok(match kind {
+        "integer" => SettingValue::Integer(value.as_i64().ok_or("Enter a whole number.")?),
+        "decimal" => SettingValue::Decimal(match value {
+            Value::String(text) if is_decimal(text) => text.clone(),
+            _ => return Err("Enter a decimal number as text, such as \"1.25\"."),
+        }),
+        "money" => {
+            let money: Money = serde_json::from_value(value.clone())
+                .map_err(|_| "Enter an amount as {\"minor\": 1250, \"scale\": 2, \"currency\": \"EUR\"}.")?;
+            SettingValue::Money(money)
+        }
+        "yes-no" => SettingValue::YesNo(value.as_bool().ok_or("Enter true or false.")?),
+        "multi-select" => SettingValue::Texts(texts(value).ok_or("Enter a list of texts.")?),
+        "pairs" => SettingValue::Pairs(match value {
+            Value::Object(members) => members
+                .iter()
+                .map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
+                .collect::<Option<_>>()
+                .ok_or("Enter an object whose values are texts.")?,
+            _ => serde_json::from_value(value.clone()).map_err(|_| "Enter an object, or a list of [name, value].")?,
+        }),
+        "heading" => return Err("A heading holds no value."),
+        // A text-area may hold one text a line as a list.
+        _ => match value {
+            Value::String(text) => SettingValue::Text(text.clone()),
+            Value::Array(_) => SettingValue::Texts(texts(value).ok_or("Enter a list of texts.")?),
+            _ => return Err("Enter text."),
+        },
+    })
+}
+
+fn texts(value: &Value) -> Option<Vec<String>> {
+    value.as_array()?.iter().map(|text| Some(text.as_str()?.to_owned())).collect()
+}
+
+/// Digits with at most one point and a sign, at most 28 digits.
+pub(crate) fn is_decimal(text: &str) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
+    let all_digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    all_digits(whole) && all_digits(fraction) && digits.len() <= 29
+}
+
+fn value_issue(field: &Field, value: &SettingValue) -> Option<FieldIssue> {
+    let name = field.name.as_str();
+    let wrong = |key: &str, text: String| Some(issue(name, key, text));
+    let fits = match field.kind.as_str() {
+        "integer" => matches!(value, SettingValue::Integer(_)),
+        "decimal" => matches!(value, SettingValue::Decimal(_)),
+        "money" => matches!(value, SettingValue::Money(_)),
+        "yes-no" => matches!(value, SettingValue::YesNo(_)),
+        "multi-select" => matches!(value, SettingValue::Texts(_)),
+        "pairs" => matches!(value, SettingValue::Pairs(_)),
+        "text-area" => matches!(value, SettingValue::Text(_) | SettingValue::Texts(_)),
+        _ => matches!(value, SettingValue::Text(_)),
+    };
+    if !fits {
+        return wrong("setting-kind", format!("The value is not of the kind {:?}.", field.kind));
+    }
+    if let SettingValue::Text(text) = value
+        && !text.is_empty()
+    {
+        if text.len() > MOST_CHARACTERS {
+            return wrong("setting-long", format!("At most {MOST_CHARACTERS} bytes."));
+        }
+        match field.kind.as_str() {
+            "url" => match Url::parse(text) {
+                Ok(url) if matches!(url.scheme(), "https" | "http") && url.has_host() => {}
+                _ => return wrong("setting-url", "Enter a whole address that begins with https://.".to_owned()),
+            },
+            "email" if !text.contains('@') => return wrong("setting-email", "Enter an e-mail address.".to_owned()),
+            "color" if !is_color(text) => return wrong("setting-color", "Enter a colour such as #eeeeee.".to_owned()),
+            _ => {}
+        }
+        if let Some(pattern) = &field.pattern {
+            let whole = Regex::new(&format!("^(?:{pattern})$"));
+            if !whole.is_ok_and(|pattern| pattern.is_match(text)) {
+                return wrong("setting-pattern", format!("Must match {pattern}."));
+            }
+        }
+    }
+    if let Choices::Fixed(choices) = &field.choices {
+        let known = |text: &String| choices.iter().any(|choice| choice.value == *text);
+        let bad = match value {
+            SettingValue::Text(text) if !known(text) => Some(text),
+            SettingValue::Texts(texts) => texts.iter().find(|text| !known(text)),
+            _ => None,
+        };
+        if let Some(text) = bad {
+            let values: Vec<&str> = choices.iter().map(|choice| choice.value.as_str()).collect();
+            return wrong("setting-choice", format!("{text:?} is none of: {}.", values.join(", ")));
+        }
+    }
+    let size = match value {
+        SettingValue::Integer(number) => *number,
+        SettingValue::Text(text) if !text.is_empty() => text.chars().count() as i64,
+        SettingValue::Texts(texts) => texts.len() as i64,
+        SettingValue::Pairs(pairs) => pairs.len() as i64,
+        _ => return None,
+    };
+    if field.minimum.is_some_and(|minimum| size < minimum) || field.maximum.is_some_and(|maximum| size > maximum) {
+        let from = field.minimum.map_or(String::new(), |minimum| format!(" from {minimum}"));
+        let to = field.maximum.map_or(String::new(), |maximum| format!(" up to {maximum}"));
+        return wrong("setting-range", format!("Must be{from}{to}, is {size}."));
+    }
+    None
+}
+
+fn is_color(text: &str) -> bool {
+    text.strip_prefix('#')
+        .is_some_and(|hex| matches!(hex.len(), 3 | 4 | 6 | 8) && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
