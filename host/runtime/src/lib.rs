@@ -1,5 +1,49 @@
-//! Cartwright's runtime: loads configurator vendors as WASI components, checks, limits, calls and swaps them.
+//! Cartwright's runtime: loads configurator vendors as WASI components, checks, limits, calls and swaps them. It needs no
+//! database and no HTTP server.
+//!
+//! Three types matter:
+//! - [`Cartwright`], the host: install plugins, set up shops, put configurations into carts, swap versions and vendors;
+//! - [`CartChange`], what is to happen to a cart: checked operations with line keys, pins and sealed prices, and an explanation;
+//! - the traits [`Catalogue`], [`OrderBook`] and [`Blobs`], which the commerce platform implements.
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//! use cartwright::{AccountSetup, AddToCart, Cartwright, Link, MemoryCatalogue, Shop};
+//!
+//! # async fn embed(component: &[u8], configuration: Vec<u8>) -> Result<(), Box<dyn std::error::Error>> {
+//! let host = Cartwright::builder().catalogue(Arc::new(MemoryCatalogue::default())).cache("cache").start()?;
+//! let plugin = host.install(component, None).await?;
+//!
+//! let shop: Shop = serde_json::from_value(serde_json::json!({
+//!     "id": "rings", "currency": "EUR", "scale": 2, "seal_key": "32 random bytes, kept by the platform"
+//! }))?;
+//! let id = shop.id.clone();
+//! host.add_shop(shop)?;
+//! let setup: AccountSetup = serde_json::from_value(serde_json::json!({
+//!     "id": "expivi", "settings": { "viewer-token": "…" }, "grants": { "hosts": ["expivi.net"] }
+//! }))?;
+//! host.set_account(&id, plugin.digest(), setup).await?;
+//! let link: Link = serde_json::from_value(serde_json::json!({
+//!     "shop_product": "ring", "account": "expivi", "vendor_product": "1001"
+//! }))?;
+//! host.link(&id, link).await?;
+//!
+//! let add = AddToCart {
+//!     product: "ring".into(),
+//!     configuration: Some(configuration),
+//!     quantity: 1,
+//!     ..AddToCart::default()
+//! };
+//! let change = host.add_to_cart(&id, add).await?;
+//! for operation in change.operations {
+//!     // Apply all of them to the platform's cart, or none.
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
 mod capability;
+mod cart;
 mod contract;
 mod engine;
 mod error;
@@ -13,3 +57,32 @@ mod platform;
 mod plugin;
 mod settings;
 mod shop;
+mod swap;
+mod vendor;
+
+pub use capability::Capability;
+pub use capability::log::LogLine;
+pub use capability::timer::{Clock, SimulatedClock};
+pub use cart::money;
+pub use cart::{
+    AddToCart, CartChange, CartError, CartLine, CartOperation, LineCheck, LineState, MOST_LINES, MOST_PIECES, Pin,
+    SealFault, SealedPrice, Stage, Unconfirmed,
+};
+pub use engine::CONCURRENT_CALLS;
+pub use error::{Failure, HookError, describe};
+pub use grants::Grants;
+pub use guest::Hook;
+pub use host::{Builder, Cartwright, StartError};
+pub use ids::{AccountId, Digest, InvalidId, PluginId, ShopId};
+pub use limits::{Breach, Limits};
+pub use platform::{Blobs, Catalogue, MemoryBlobs, MemoryCatalogue, MemoryOrderBook, OrderBook, PlatformError};
+pub use plugin::{About, CONTRACT, InstallError, Plugin, World};
+pub use settings::{Form, Secret, Secrets, Settings};
+pub use shop::{AccountSetup, Link, SetupError, Shop, StrategyChoice, Visitor};
+pub use swap::{ProductReadiness, Readiness, Swapped};
+pub use vendor::Handled;
+
+/// The contract's records, as the WIT files document them.
+pub mod types {
+    pub use crate::contract::*;
+}

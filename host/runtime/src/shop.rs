@@ -195,6 +195,8 @@ pub(crate) struct ShopState {
     pub(crate) shop: Arc<Shop>,
     pub(crate) accounts: BTreeMap<AccountId, Arc<Account>>,
     pub(crate) links: BTreeMap<String, Arc<Linked>>,
+    /// Links that a vendor swap replaced, by product and account: lines made with them are still served.
+    pub(crate) past_links: BTreeMap<(String, AccountId), Arc<Linked>>,
 }
 
 /// A link whose settings were checked.
@@ -247,7 +249,7 @@ impl Cartwright {
             return Err(invalid("seal_key", "Use at least 32 random bytes."));
         }
         let id = shop.id.clone();
-        let state = ShopState { shop: Arc::new(shop), accounts: BTreeMap::new(), links: BTreeMap::new() };
+        let state = ShopState { shop: Arc::new(shop), accounts: BTreeMap::new(), links: BTreeMap::new(), past_links: BTreeMap::new() };
         match write(self.shops()).entry(id) {
             std::collections::btree_map::Entry::Occupied(entry) => {
                 Err(SetupError::Exists(format!("the shop {}", entry.key())))

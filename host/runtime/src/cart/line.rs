@@ -1,0 +1,202 @@
+//! A cart line as the host makes it and a platform keeps it, and the seal over its price.
+
+use hmac::{Hmac, Mac};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use sha2::Sha256;
+
+use crate::contract::{Article, ChildRemoval, LinePart, Message, Money, PriceSource, PriceState, TaxBasis};
+use crate::ids::{AccountId, Digest, PluginId, ShopId};
+use crate::settings::Secret;
+
+/// Which version of which plugin a line belongs to. Later events of the line go there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pin {
+    /// The vendor account.
+    pub account: AccountId,
+    /// Its plugin.
+    pub plugin: PluginId,
+    /// The plugin's version.
+    pub digest: Digest,
+    /// The account whose plugin planned the line; the vendor's own unless the shop chose another.
+    pub strategy_account: AccountId,
+    /// That plugin's version.
+    pub strategy_digest: Digest,
+    /// The strategy's name.
+    pub strategy: String,
+}
+
+/// A price that the host computed, with the host's signature.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SealedPrice {
+    /// For one; none when the total does not divide into whole minor units.
+    pub unit: Option<Money>,
+    /// For the line's whole quantity.
+    pub total: Money,
+    /// With or without tax.
+    pub tax: TaxBasis,
+    /// Who said it.
+    pub source: PriceSource,
+    /// How far it can be trusted.
+    pub state: PriceState,
+    /// For a child of a bundle: the amount is part of its parent's and is not charged again.
+    pub included_in_parent: bool,
+    /// Until when it holds without asking again.
+    pub expires: String,
+    /// The signature.
+    pub seal: String,
+}
+
+/// Something about a line that no server confirmed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Unconfirmed {
+    /// What.
+    pub reason: Message,
+    /// Is the line held back from production until the merchant approves?
+    pub hold: bool,
+}
+
+/// A line of the cart. A platform stores it whole beside its own line, and gives it back as it is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CartLine {
+    /// Names the line by what it holds: a line that would hold the same has the same key.
+    pub key: String,
+    /// The platform's product.
+    pub product: String,
+    /// The platform's variant; none for a text.
+    pub variant_id: Option<String>,
+    /// Its SKU.
+    pub sku: Option<String>,
+    /// Its title.
+    pub title: String,
+    /// How many; for a child, for all bundles together.
+    pub quantity: u32,
+    /// The key of the bundle's parent.
+    pub parent: Option<String>,
+    /// For a child: how many go into one bundle.
+    pub per_bundle: Option<u32>,
+    /// For a bundle's parent: may a child be taken out?
+    pub child_removal: Option<ChildRemoval>,
+    /// What the cart shows under it. Plain text.
+    pub shown: Vec<LinePart>,
+    /// Its price.
+    pub price: SealedPrice,
+    /// The stored raw configuration.
+    pub configuration: Option<Digest>,
+    /// Which configured product of it, by index.
+    pub item: Option<u32>,
+    /// What makes the configured product what it is.
+    pub fingerprint: Option<Digest>,
+    /// The stored picture.
+    pub thumbnail: Option<Digest>,
+    /// The bill of materials of one.
+    pub bill_of_materials: Vec<Article>,
+    /// The vendor's id of the saved configuration.
+    pub reference: Option<String>,
+    /// What no server confirmed.
+    pub unconfirmed: Option<Unconfirmed>,
+    /// The shop product that the configurator stands on.
+    pub linked_product: String,
+    /// The quantity that the shopper asked for when the line was planned.
+    pub asked_quantity: u32,
+    /// Where later events of the line go.
+    pub pin: Pin,
+}
+
+/// Why a line's price does not stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SealFault {
+    /// The line, or its price, is not the one that was sealed.
+    #[error("the line is not as it was sealed")]
+    Forged,
+    /// The seal's time is over.
+    #[error("the seal has expired")]
+    Expired,
+}
+
+impl CartLine {
+    fn sealed_bytes(&self, shop: &ShopId) -> Vec<u8> {
+        let price = &self.price;
+        let value = json!({
+            "seal": 1,
+            "shop": shop,
+            "key": self.key,
+            "product": self.product,
+            "variant": self.variant_id,
+            "sku": self.sku,
+            "quantity": self.quantity,
+            "parent": self.parent,
+            "per-bundle": self.per_bundle,
+            "configuration": self.configuration,
+            "item": self.item,
+            "fingerprint": self.fingerprint,
+            "materials": self.bill_of_materials,
+            "reference": self.reference,
+            "hold": self.unconfirmed.as_ref().map(|unconfirmed| unconfirmed.hold),
+            "linked": self.linked_product,
+            "asked": self.asked_quantity,
+            "removal": self.child_removal,
+            "pin": self.pin,
+            "unit": price.unit.as_ref().map(money),
+            "total": money(&price.total),
+            "tax": price.tax,
+            "source": price.source,
+            "state": price.state,
+            "included": price.included_in_parent,
+            "expires": price.expires,
+        });
+        serde_json_canonicalizer::to_vec(&value).unwrap_or_default()
+    }
+
+    /// Signs the line's price for this shop.
+    pub(crate) fn seal(&mut self, shop: &ShopId, key: &Secret) {
+        self.price.seal = match mac(key, &self.sealed_bytes(shop)) {
+            Some(mac) => format!("v1.{}", URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes())),
+            None => String::new(),
+        };
+    }
+
+    /// Checks the signature and its time.
+    pub(crate) fn check_seal(&self, shop: &ShopId, key: &Secret, at: Timestamp) -> Result<(), SealFault> {
+        let signature = self.price.seal.strip_prefix("v1.").and_then(|text| URL_SAFE_NO_PAD.decode(text).ok());
+        let sealed = mac(key, &self.sealed_bytes(shop)).zip(signature);
+        // `verify_slice` compares in constant time.
+        if !sealed.is_some_and(|(mac, signature)| mac.verify_slice(&signature).is_ok()) {
+            return Err(SealFault::Forged);
+        }
+        match self.price.expires.parse::<Timestamp>() {
+            Ok(expires) if at < expires => Ok(()),
+            Ok(_) => Err(SealFault::Expired),
+            Err(_) => Err(SealFault::Forged),
+        }
+    }
+
+    /// As the contract's `line`.
+    pub(crate) fn as_contract(&self) -> crate::contract::Line {
+        crate::contract::Line {
+            key: self.key.clone(),
+            product: self.product.clone(),
+            variant_id: self.variant_id.clone(),
+            sku: self.sku.clone(),
+            quantity: self.quantity,
+            parent_key: self.parent.clone(),
+            unit_price: self.price.unit.clone(),
+            item: None,
+        }
+    }
+}
+
+// Whole numbers beyond 2^53 are not exact in canonical JSON, so amounts travel as text.
+fn money(money: &Money) -> serde_json::Value {
+    json!([money.minor.to_string(), money.scale, money.currency])
+}
+
+fn mac(key: &Secret, bytes: &[u8]) -> Option<Hmac<Sha256>> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key.expose()).ok()?;
+    mac.update(bytes);
+    Some(mac)
+}

@@ -1,0 +1,204 @@
+//! The way from a raw configuration to checked changes of a cart.
+//!
+//! decode → are the vendor's products the linked ones → picture → price from its authority → plan → check every operation →
+//! sealed price. Each step explains itself in [`CartChange::stages`]. Adding, editing, refreshing, reordering and asking for a
+//! quotation all go this one way ([`path`]); [`verify`] checks a cart before it is ordered and joins two carts.
+
+pub(crate) mod identity;
+pub(crate) mod line;
+pub mod money;
+mod path;
+mod plan;
+mod pricing;
+pub(crate) mod thumbnail;
+mod verify;
+
+use serde::{Deserialize, Serialize};
+
+pub use line::{CartLine, Pin, SealFault, SealedPrice, Unconfirmed};
+pub use verify::{LineCheck, LineState};
+
+use crate::contract::{FieldIssue, Message};
+use crate::error::HookError;
+use crate::shop::{SetupError, StrategyChoice, Visitor};
+
+/// The most pieces of one line.
+pub const MOST_PIECES: u32 = 1_000_000;
+/// The most lines that one plan may give.
+pub const MOST_LINES: usize = 10_000;
+
+/// A configuration that a shopper wants to buy.
+#[derive(Debug, Clone, Default)]
+pub struct AddToCart {
+    /// The shop product whose page it was made on.
+    pub product: String,
+    /// What the page sent; none for a linked product that the shop also sells unconfigured.
+    pub configuration: Option<Vec<u8>>,
+    /// How many.
+    pub quantity: u32,
+    /// Another strategy than the link's, for a preview.
+    pub strategy: Option<StrategyChoice>,
+    /// The cart as it is.
+    pub lines: Vec<CartLine>,
+    /// Who asks.
+    pub visitor: Visitor,
+}
+
+/// One change of the platform's cart. The platform applies all of a [`CartChange`], or none.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "operation", rename_all = "kebab-case")]
+pub enum CartOperation {
+    /// Puts a line into the cart; of a bundle the parent first and then its children.
+    Add {
+        /// The lines.
+        lines: Vec<CartLine>,
+    },
+    /// Puts lines in the place of another line or bundle. Position and discounts are kept.
+    Replace {
+        /// The line, or the bundle's parent, that goes with all its children.
+        key: String,
+        /// What comes: the parent first.
+        lines: Vec<CartLine>,
+    },
+    /// The same lines with another quantity, or with another price.
+    Update {
+        /// The lines as they are now, under the keys that they have: the parent first.
+        lines: Vec<CartLine>,
+    },
+    /// Takes a line out, or a bundle with all its children.
+    Remove {
+        /// The lines.
+        keys: Vec<String>,
+    },
+    /// Asks the merchant for an offer.
+    RequestQuotation {
+        /// What for.
+        lines: Vec<CartLine>,
+    },
+}
+
+/// What is to happen to the cart, and why.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CartChange {
+    /// All applied, or none. Empty when nothing changes.
+    pub operations: Vec<CartOperation>,
+    /// What the merchant should know.
+    pub warnings: Vec<Message>,
+    /// How it came about.
+    pub stages: Vec<Stage>,
+}
+
+/// One step on the way, for the integrator's eyes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Stage {
+    /// Which.
+    pub stage: String,
+    /// How long it took, in microseconds.
+    pub micros: u64,
+    /// What came of it.
+    pub result: String,
+}
+
+/// Why a cart was not changed. The cart is as it was.
+#[derive(Debug, Clone, thiserror::Error, Serialize)]
+#[serde(tag = "error", content = "detail", rename_all = "kebab-case")]
+pub enum CartError {
+    /// The shop is not set up for this.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// A plugin failed or refused.
+    #[error(transparent)]
+    Hook(#[from] HookError),
+    /// The quantity is out of range.
+    #[error("{quantity} pieces of {what} cannot be bought; between {minimum} and {maximum} can")]
+    Quantity {
+        /// How many were asked for.
+        quantity: u64,
+        /// Of what.
+        what: String,
+        /// The fewest.
+        minimum: u32,
+        /// The most.
+        maximum: u32,
+    },
+    /// A linked product was to be bought without its configuration.
+    #[error("the product {0:?} needs a configuration")]
+    NeedsConfiguration(String),
+    /// The raw configuration cannot be taken.
+    #[error("the configuration cannot be used: {}: {}", .0.field, .0.message.text)]
+    Configuration(FieldIssue),
+    /// The configuration is of another vendor product than the one that is linked.
+    #[error("the configuration holds the vendor product {found:?}; {shop_product:?} is linked to {linked:?}")]
+    NotLinked {
+        /// What the configuration holds.
+        found: String,
+        /// The shop's product.
+        shop_product: String,
+        /// What it is linked to.
+        linked: String,
+    },
+    /// No variant has this SKU, or several have.
+    #[error("{found} variants have the SKU {sku:?}{}; exactly one must", within(.product))]
+    Sku {
+        /// The SKU.
+        sku: String,
+        /// The product whose variants were looked at.
+        product: Option<String>,
+        /// How many were found.
+        found: usize,
+    },
+    /// The linked product has no variant, or several.
+    #[error("the product {product:?} has {found} variants; exactly one can be bought as the product itself")]
+    Product {
+        /// The product.
+        product: String,
+        /// How many variants it has.
+        found: usize,
+    },
+    /// The platform does not sell this now.
+    #[error("{0:?} cannot be bought now")]
+    NotPurchasable(String),
+    /// A price is missing, or cannot be used.
+    #[error("{what} has no usable price: {why}")]
+    Price {
+        /// What.
+        what: String,
+        /// Why.
+        why: String,
+    },
+    /// The platform did not answer.
+    #[error("the platform did not answer: {0}")]
+    Platform(String),
+    /// The strategy planned something that it may not.
+    #[error("the strategy planned something that it may not: {0}")]
+    Plan(String),
+    /// The strategy refused, with a text for the shopper.
+    #[error("{}", .0.text)]
+    Rejected(Message),
+    /// A line of the cart does not exist.
+    #[error("the cart has no line {0}")]
+    NoLine(String),
+    /// A line's price does not stand.
+    #[error("the line {key}: {fault}")]
+    Seal {
+        /// The line.
+        key: String,
+        /// Why.
+        fault: SealFault,
+    },
+    /// A child cannot be taken out of its bundle.
+    #[error("the line {0} belongs to a bundle and cannot be taken out of it; remove the bundle")]
+    ChildOfBundle(String),
+    /// The configuration must be made again.
+    #[error("the line {key} must be configured again: {why}")]
+    MustReconfigure {
+        /// The line.
+        key: String,
+        /// Why.
+        why: String,
+    },
+}
+
+fn within(product: &Option<String>) -> String {
+    product.as_ref().map_or(String::new(), |product| format!(" in the product {product:?}"))
+}

@@ -1,0 +1,461 @@
+//! The check of a strategy's plan: every operation, before any of it reaches the platform.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::identity::{KeyParts, line_key};
+use super::line::{CartLine, Pin, SealedPrice, Unconfirmed};
+use super::pricing::{Priced, Pricing};
+use super::{CartError, CartOperation, MOST_LINES, MOST_PIECES};
+use crate::contract::{
+    Bundle, BundleChild, LinePart, Message, NewLine, Operation, PriceSource, PriceState, SkuQuery, Target, TaxBasis,
+    VariantInfo,
+};
+use crate::grants::Grants;
+use crate::ids::{Digest, ShopId};
+
+/// What the host learned about a configured product.
+#[derive(Default, Clone)]
+pub(super) struct ItemFacts {
+    pub(super) fingerprint: Option<Digest>,
+    pub(super) thumbnail: Option<Digest>,
+    /// The item and all items below it, by index.
+    pub(super) below: Vec<usize>,
+}
+
+/// What a plan is checked against.
+pub(super) struct Checking<'a> {
+    pub(super) shop: &'a ShopId,
+    pub(super) linked_product: &'a str,
+    pub(super) configuration: Option<Digest>,
+    pub(super) facts: &'a [ItemFacts],
+    pub(super) pricing: Pricing<'a>,
+    pub(super) price_from: PriceSource,
+    pub(super) grants: &'a Grants,
+    pub(super) pin: &'a Pin,
+    pub(super) lines: &'a [CartLine],
+    pub(super) sell_unconfigured: bool,
+    pub(super) expires: &'a str,
+    /// Variants of the linked product.
+    pub(super) linked: &'a [VariantInfo],
+    /// Variants by query.
+    pub(super) by_query: &'a HashMap<(String, Option<String>, bool), Vec<VariantInfo>>,
+    /// Variants that the guest was told of, by id.
+    pub(super) by_id: &'a HashMap<String, VariantInfo>,
+}
+
+/// What a plan asks the catalogue for.
+pub(super) fn queries(operations: &[Operation]) -> Vec<SkuQuery> {
+    let mut found: BTreeMap<(String, Option<String>, bool), SkuQuery> = BTreeMap::new();
+    let mut add = |target: &Target| {
+        if let Target::Sku(query) = target {
+            found.entry(key_of(query)).or_insert_with(|| query.clone());
+        }
+    };
+    for operation in operations {
+        match operation {
+            Operation::AddLine(line) => add(&line.target),
+            Operation::ReplaceLine(replacement) => add(&replacement.line.target),
+            Operation::AddBundle(bundle) => bundle_targets(bundle, &mut add),
+            Operation::ReplaceBundle(replacement) => bundle_targets(&replacement.bundle, &mut add),
+            Operation::RequestQuotation(lines) => lines.iter().for_each(|line| add(&line.target)),
+            Operation::RemoveLine(_) | Operation::Reject(_) | Operation::Other(_) => {}
+        }
+    }
+    found.into_values().collect()
+}
+
+fn bundle_targets(bundle: &Bundle, add: &mut impl FnMut(&Target)) {
+    add(&bundle.parent.target);
+    bundle.children.iter().for_each(|child| add(&child.target));
+}
+
+pub(super) fn key_of(query: &SkuQuery) -> (String, Option<String>, bool) {
+    (query.sku.clone(), query.within_product.clone(), query.ignore_case)
+}
+
+fn broken<T>(text: impl Into<String>) -> Result<T, CartError> {
+    Err(CartError::Plan(text.into()))
+}
+
+impl Checking<'_> {
+    /// Checks a plan and turns it into changes of the cart.
+    pub(super) fn check(&self, operations: &[Operation]) -> Result<Vec<CartOperation>, CartError> {
+        if operations.is_empty() {
+            return broken("it is empty; a strategy that cannot sell answers with `reject` and says why");
+        }
+        let mut changes = Vec::with_capacity(operations.len());
+        let mut replaced: Vec<&str> = Vec::new();
+        let mut count = 0;
+        for operation in operations {
+            let change = match operation {
+                Operation::AddLine(line) => CartOperation::Add { lines: vec![self.line(line, true)?] },
+                Operation::AddBundle(bundle) => CartOperation::Add { lines: self.bundle(bundle)? },
+                Operation::ReplaceLine(replacement) => {
+                    self.own(&replacement.key, &mut replaced, operations)?;
+                    CartOperation::Replace {
+                        key: replacement.key.clone(),
+                        lines: vec![self.line(&replacement.line, true)?],
+                    }
+                }
+                Operation::ReplaceBundle(replacement) => {
+                    self.own(&replacement.key, &mut replaced, operations)?;
+                    CartOperation::Replace { key: replacement.key.clone(), lines: self.bundle(&replacement.bundle)? }
+                }
+                Operation::RemoveLine(key) => {
+                    self.own(key, &mut replaced, operations)?;
+                    CartOperation::Remove { keys: with_children(self.lines, key) }
+                }
+                Operation::RequestQuotation(lines) => CartOperation::RequestQuotation {
+                    lines: lines.iter().map(|line| self.line(line, false)).collect::<Result<_, _>>()?,
+                },
+                Operation::Reject(message) => return Err(CartError::Rejected(message.clone())),
+                Operation::Other(other) => {
+                    return broken(format!("the operation {:?} is not known to this host", other.name));
+                }
+            };
+            count += match &change {
+                CartOperation::Add { lines }
+                | CartOperation::Replace { lines, .. }
+                | CartOperation::Update { lines }
+                | CartOperation::RequestQuotation { lines } => lines.len(),
+                CartOperation::Remove { keys } => keys.len(),
+            };
+            if count > MOST_LINES {
+                return broken(format!("it has more than {MOST_LINES} lines"));
+            }
+            changes.push(change);
+        }
+        Ok(changes)
+    }
+
+    /// The key is of a line of this account, at the top of the cart, and stands once in the plan.
+    fn own<'k>(
+        &self,
+        key: &'k str,
+        replaced: &mut Vec<&'k str>,
+        _operations: &[Operation],
+    ) -> Result<(), CartError> {
+        let Some(line) = self.lines.iter().find(|line| line.key == key) else {
+            return broken(format!("it changes the line {key:?}, which is not one of this account's lines"));
+        };
+        if line.parent.is_some() {
+            return broken(format!("it changes the line {key}, which belongs to a bundle; change the bundle"));
+        }
+        if replaced.contains(&key) {
+            return broken(format!("it changes the line {key} twice"));
+        }
+        replaced.push(key);
+        Ok(())
+    }
+
+    fn variant(&self, target: &Target) -> Result<Option<VariantInfo>, CartError> {
+        let one = |found: &[VariantInfo], error: CartError| match found {
+            [variant] => Ok(Some(variant.clone())),
+            _ => Err(error),
+        };
+        match target {
+            Target::LinkedProduct => one(
+                self.linked,
+                CartError::Product { product: self.linked_product.to_owned(), found: self.linked.len() },
+            ),
+            Target::VariantId(id) => match self.by_id.get(id) {
+                Some(variant) => Ok(Some(variant.clone())),
+                None => broken(format!("it names the variant {id:?}, which the catalogue did not tell it of")),
+            },
+            Target::Sku(query) => {
+                let found = self.by_query.get(&key_of(query)).map_or(&[][..], Vec::as_slice);
+                let error = CartError::Sku {
+                    sku: query.sku.clone(),
+                    product: query.within_product.clone(),
+                    found: found.len(),
+                };
+                one(found, error)
+            }
+            Target::Text(_) => Ok(None),
+        }
+    }
+
+    fn purchasable(&self, variant: &VariantInfo, quantity: u64) -> Result<(), CartError> {
+        if !variant.purchasable {
+            return Err(CartError::NotPurchasable(variant.sku.clone()));
+        }
+        let (minimum, maximum) = (variant.minimum.max(1), variant.maximum.unwrap_or(MOST_PIECES).min(MOST_PIECES));
+        if quantity < minimum.into() || quantity > maximum.into() {
+            return Err(CartError::Quantity { quantity, what: variant.sku.clone(), minimum, maximum });
+        }
+        Ok(())
+    }
+
+    fn line(&self, planned: &NewLine, to_buy: bool) -> Result<CartLine, CartError> {
+        let quantity = piece_count(planned.quantity.into(), "a planned line")?;
+        let Some(variant) = self.variant(&planned.target)? else {
+            return broken("a line of its own must buy something; only a bundle's child may be a text");
+        };
+        if to_buy {
+            self.purchasable(&variant, quantity.into())?;
+        }
+        let facts = self.facts(planned)?;
+        if planned.price.source != self.price_from && !self.grants.choose_price_source {
+            return broken(format!(
+                "it prices by {:?} where the merchant chose {:?}; to allow it: grants.choose_price_source = true",
+                planned.price.source, self.price_from
+            ));
+        }
+        if !planned.price.adjustments.is_empty() && !self.grants.adjust_prices {
+            return broken("it adjusts a price; to allow it: grants.adjust_prices = true");
+        }
+        let priced = self.pricing.line(
+            &variant.sku,
+            planned.price.source,
+            &planned.price.adjustments,
+            Some(&variant),
+            &facts.below,
+            quantity,
+        )?;
+        Ok(self.made(Draft {
+            variant: Some(variant),
+            text: None,
+            title: planned.title.clone(),
+            shown: planned.shown.clone(),
+            quantity,
+            source: planned.price.source,
+            priced,
+            item: planned.item,
+            facts,
+            parent: None,
+        }))
+    }
+
+    fn bundle(&self, bundle: &Bundle) -> Result<Vec<CartLine>, CartError> {
+        let quantity = piece_count(bundle.parent.quantity.into(), "a bundle")?;
+        let children = added_up(&bundle.children)?;
+        if children.is_empty() {
+            return broken("it has a bundle without children");
+        }
+        let resolved: Vec<(Option<VariantInfo>, u32)> = children
+            .iter()
+            .map(|child| {
+                let all = piece_count(u64::from(child.quantity) * u64::from(quantity), "a bundle's child")?;
+                let variant = self.variant(&child.target)?;
+                if let Some(variant) = &variant {
+                    self.purchasable(variant, all.into())?;
+                }
+                Ok((variant, all))
+            })
+            .collect::<Result<_, CartError>>()?;
+        let (mut parent, shares) = if bundle.parent.price.source == PriceSource::Components {
+            self.summed(&bundle.parent, &resolved, quantity)?
+        } else {
+            let parent = self.line(&bundle.parent, true)?;
+            let shares = self.pricing.shares(&parent.price.total, &resolved)?;
+            (parent, shares)
+        };
+        parent.child_removal = Some(bundle.child_removal);
+        let mut lines = vec![parent];
+        let key = lines[0].key.clone();
+        for ((child, (variant, all)), priced) in children.iter().zip(resolved).zip(shares) {
+            let text = match &child.target {
+                Target::Text(text) => Some(text.clone()),
+                _ => None,
+            };
+            let mut line = self.made(Draft {
+                variant,
+                text,
+                title: child.title.clone(),
+                shown: Some(child.shown.clone().unwrap_or_default()),
+                quantity: all,
+                source: bundle.parent.price.source,
+                priced,
+                item: None,
+                facts: ItemFacts::default(),
+                parent: Some(&key),
+            });
+            line.per_bundle = Some(child.quantity);
+            line.price.included_in_parent = true;
+            line.price.tax = lines[0].price.tax;
+            line.price.state = lines[0].price.state.clone();
+            lines.push(line);
+        }
+        Ok(lines)
+    }
+
+    /// A bundle whose price is the sum of its children's.
+    fn summed(
+        &self,
+        parent: &NewLine,
+        children: &[(Option<VariantInfo>, u32)],
+        quantity: u32,
+    ) -> Result<(CartLine, Vec<Priced>), CartError> {
+        let mut shares = Vec::with_capacity(children.len());
+        let (currency, scale) = (&self.pricing.context.currency, self.pricing.context.scale);
+        for (variant, all) in children {
+            let unit = match variant {
+                Some(variant) => self.pricing.platform(variant)?,
+                None => crate::contract::Money { minor: 0, scale, currency: currency.clone() },
+            };
+            let total = super::money::times(&unit, *all).map_err(|error| too_large(&error))?;
+            shares.push(Priced { unit: Some(unit), total, tax: TaxBasis::AsShop, state: PriceState::Verified });
+        }
+        let total = super::money::sum(shares.iter().map(|share| &share.total), currency, scale);
+        let total = total.map_err(|error| too_large(&error))?;
+        // Checked as any line; then its price is the children's sum, which is exact.
+        let Some(variant) = self.variant(&parent.target)? else {
+            return broken("a bundle's parent must be a product");
+        };
+        self.purchasable(&variant, quantity.into())?;
+        if parent.price.source != self.price_from && !self.grants.choose_price_source {
+            return broken("it prices by components where the merchant chose otherwise");
+        }
+        if !parent.price.adjustments.is_empty() {
+            return broken("it adjusts the price of a bundle that is the sum of its parts");
+        }
+        let facts = self.facts(parent)?;
+        let priced = Priced {
+            unit: super::pricing::divided(&total, quantity),
+            total,
+            tax: TaxBasis::AsShop,
+            state: PriceState::Verified,
+        };
+        let line = self.made(Draft {
+            variant: Some(variant),
+            text: None,
+            title: parent.title.clone(),
+            shown: parent.shown.clone(),
+            quantity,
+            source: PriceSource::Components,
+            priced,
+            item: parent.item,
+            facts,
+            parent: None,
+        });
+        Ok((line, shares))
+    }
+
+    fn facts(&self, planned: &NewLine) -> Result<ItemFacts, CartError> {
+        match planned.item {
+            Some(index) => match self.facts.get(index as usize) {
+                Some(facts) => Ok(facts.clone()),
+                None => broken(format!("it names the item {index} of {}", self.facts.len())),
+            },
+            None if self.sell_unconfigured => Ok(ItemFacts::default()),
+            None => Err(CartError::NeedsConfiguration(self.linked_product.to_owned())),
+        }
+    }
+
+    fn made(&self, draft: Draft<'_>) -> CartLine {
+        let item = draft.item.and_then(|index| self.pricing.items.get(index as usize));
+        let product = draft.variant.as_ref().map_or(self.linked_product, |variant| &variant.product).to_owned();
+        let strategy = format!("{}/{}", self.pin.strategy_account, self.pin.strategy);
+        let key = line_key(&KeyParts {
+            shop: self.shop,
+            product: &product,
+            variant: draft.variant.as_ref().map(|variant| variant.id.as_str()),
+            text: draft.text.as_deref(),
+            fingerprint: draft.facts.fingerprint,
+            strategy: &strategy,
+            parent: draft.parent,
+        });
+        let catalogue_title = draft.variant.as_ref().map(|variant| variant.title.clone());
+        let title = draft.title.or(draft.text.clone()).or(catalogue_title).unwrap_or_else(|| product.clone());
+        let visible = || -> Vec<LinePart> {
+            item.map_or(&[][..], |item| &item.attributes)
+                .iter()
+                .filter(|attribute| !attribute.hidden)
+                .map(|attribute| LinePart { name: attribute.name.clone(), value: attribute.value.clone() })
+                .collect()
+        };
+        CartLine {
+            key,
+            product,
+            sku: draft.variant.as_ref().map(|variant| variant.sku.clone()),
+            variant_id: draft.variant.map(|variant| variant.id),
+            title,
+            quantity: draft.quantity,
+            parent: draft.parent.map(str::to_owned),
+            per_bundle: None,
+            child_removal: None,
+            shown: draft.shown.unwrap_or_else(visible),
+            price: SealedPrice {
+                unit: draft.priced.unit,
+                total: draft.priced.total,
+                tax: draft.priced.tax,
+                source: draft.source,
+                state: draft.priced.state,
+                included_in_parent: false,
+                expires: self.expires.to_owned(),
+                seal: String::new(),
+            },
+            configuration: self.configuration,
+            item: draft.item,
+            fingerprint: draft.facts.fingerprint,
+            thumbnail: draft.facts.thumbnail,
+            bill_of_materials: item.map(|item| item.articles.clone()).unwrap_or_default(),
+            reference: item.and_then(|item| item.reference.clone()),
+            unconfirmed: draft
+                .facts
+                .below
+                .iter()
+                .filter_map(|index| self.pricing.items.get(*index)?.unverified.as_ref())
+                .next_back()
+                .map(|unverified| Unconfirmed { reason: unverified.reason.clone(), hold: unverified.hold }),
+            linked_product: self.linked_product.to_owned(),
+            asked_quantity: self.pricing.asked,
+            pin: self.pin.clone(),
+        }
+    }
+}
+
+struct Draft<'a> {
+    variant: Option<VariantInfo>,
+    text: Option<String>,
+    title: Option<String>,
+    shown: Option<Vec<LinePart>>,
+    quantity: u32,
+    source: PriceSource,
+    priced: Priced,
+    item: Option<u32>,
+    facts: ItemFacts,
+    parent: Option<&'a str>,
+}
+
+fn too_large(error: &super::money::MoneyError) -> CartError {
+    CartError::Price { what: "the bundle".to_owned(), why: error.to_string() }
+}
+
+fn piece_count(quantity: u64, what: &str) -> Result<u32, CartError> {
+    match u32::try_from(quantity) {
+        Ok(count @ 1..=MOST_PIECES) => Ok(count),
+        _ => Err(CartError::Quantity { quantity, what: what.to_owned(), minimum: 1, maximum: MOST_PIECES }),
+    }
+}
+
+/// Children that buy the same are added up, in the order in which they first stand.
+fn added_up(children: &[BundleChild]) -> Result<Vec<BundleChild>, CartError> {
+    let mut sums: Vec<BundleChild> = Vec::with_capacity(children.len());
+    let mut places: HashMap<String, usize> = HashMap::new();
+    for child in children {
+        // `Target` has no `Hash`; its debug form is as exact as its parts.
+        let name = format!("{:?}", child.target);
+        match places.get(&name) {
+            Some(place) => {
+                let sum = u64::from(sums[*place].quantity) + u64::from(child.quantity);
+                sums[*place].quantity = piece_count(sum, "a bundle's child")?;
+            }
+            None => {
+                piece_count(child.quantity.into(), "a bundle's child")?;
+                places.insert(name, sums.len());
+                sums.push(child.clone());
+            }
+        }
+    }
+    Ok(sums)
+}
+
+/// A line's key with those of its children.
+pub(super) fn with_children(lines: &[CartLine], key: &str) -> Vec<String> {
+    let children = lines.iter().filter(|line| line.parent.as_deref() == Some(key)).map(|line| line.key.clone());
+    std::iter::once(key.to_owned()).chain(children).collect()
+}
+
+/// A text of a plugin for the merchant, kept.
+pub(super) type Warnings = Vec<Message>;

@@ -1,0 +1,290 @@
+//! Keeping a cart true: refresh, change of quantity, removal, the check before ordering, and joining two carts.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::line::{CartLine, SealFault};
+use super::path::{Walk, held_line, without_no_changes};
+use super::plan::with_children;
+use super::{CartChange, CartError, CartOperation, Stage};
+use crate::contract::{ChildRemoval, Intent, Money, PriceState};
+use crate::host::Cartwright;
+use crate::ids::ShopId;
+use crate::shop::Visitor;
+
+/// What `check_cart` says of a line.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LineCheck {
+    /// The line.
+    pub key: String,
+    /// How it stands.
+    pub state: LineState,
+}
+
+/// How a line stands before it is ordered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "kebab-case")]
+pub enum LineState {
+    /// It can be ordered as it is.
+    Ok,
+    /// Its price is another now; the shopper must agree before it is ordered.
+    PriceChanged {
+        /// What it was.
+        old: Money,
+        /// What it is.
+        new: Money,
+        /// The line, its children and their new seals.
+        lines: Vec<CartLine>,
+    },
+    /// It cannot be bought now.
+    Unavailable {
+        /// Why.
+        why: String,
+    },
+    /// It must be configured again.
+    MustReconfigure {
+        /// Why.
+        why: String,
+    },
+}
+
+impl Cartwright {
+    /// Says of each top line of a cart whether it can be ordered. An unexpired seal over an unchanged line holds without asking
+    /// the vendor; everything else is planned and priced again by the version that the line is pinned to.
+    ///
+    /// # Errors
+    /// When the shop does not exist. What is wrong with a line is said of the line.
+    pub async fn check_cart(
+        &self,
+        shop: &ShopId,
+        lines: &[CartLine],
+        visitor: &Visitor,
+    ) -> Result<Vec<LineCheck>, CartError> {
+        self.shop_state(shop)?;
+        let mut checks = Vec::new();
+        for line in lines {
+            if let Some(parent) = &line.parent {
+                if held_line(lines, parent).is_none() {
+                    let why = "its bundle is not in the cart".to_owned();
+                    checks.push(LineCheck { key: line.key.clone(), state: LineState::MustReconfigure { why } });
+                }
+                continue;
+            }
+            let state = self.check_line(shop, line, lines, visitor).await?;
+            checks.push(LineCheck { key: line.key.clone(), state });
+        }
+        Ok(checks)
+    }
+
+    async fn check_line(
+        &self,
+        shop: &ShopId,
+        line: &CartLine,
+        lines: &[CartLine],
+        visitor: &Visitor,
+    ) -> Result<LineState, CartError> {
+        let state = self.shop_state(shop)?;
+        let now = Timestamp::now();
+        let family: Vec<&CartLine> =
+            lines.iter().filter(|other| other.key == line.key || other.parent.as_ref() == Some(&line.key)).collect();
+        let faults: Vec<SealFault> = family
+            .iter()
+            .filter_map(|member| member.check_seal(&state.shop.id, &state.shop.seal_key, now).err())
+            .collect();
+        let revoked = self.replacement(&line.pin.digest).map(|digest| digest != line.pin.digest);
+        let sums = family_sums(&family);
+        if faults.is_empty() && sums && revoked == Ok(false) && !matches!(line.price.state, PriceState::Mismatch(_)) {
+            return Ok(match self.still_sold(shop, &family).await? {
+                Some(sku) => LineState::Unavailable { why: format!("{sku} cannot be bought now") },
+                None => LineState::Ok,
+            });
+        }
+        // A line that was tampered with is planned from its configuration; nothing it says of itself counts.
+        let again = self.plan_again(shop, line, line.asked_quantity, lines, visitor).await;
+        Ok(match again {
+            Ok(change) => match change.operations.into_iter().next() {
+                None => LineState::Ok,
+                Some(CartOperation::Update { lines } | CartOperation::Replace { lines, .. }) => match lines.first() {
+                    Some(first) if first.key != line.key => {
+                        LineState::MustReconfigure { why: "it is not what was configured".to_owned() }
+                    }
+                    Some(first) => LineState::PriceChanged {
+                        old: line.price.total.clone(),
+                        new: first.price.total.clone(),
+                        lines,
+                    },
+                    None => LineState::MustReconfigure { why: "the plan holds no line".to_owned() },
+                },
+                Some(_) => LineState::MustReconfigure { why: "it is planned as something else now".to_owned() },
+            },
+            Err(CartError::Hook(error)) if error.is_retryable() => LineState::Unavailable { why: error.to_string() },
+            Err(error @ (CartError::NotPurchasable(_) | CartError::Quantity { .. } | CartError::Platform(_))) => {
+                LineState::Unavailable { why: error.to_string() }
+            }
+            Err(error) => LineState::MustReconfigure { why: error.to_string() },
+        })
+    }
+
+    /// The first SKU that the platform does not sell any more.
+    async fn still_sold(&self, shop: &ShopId, family: &[&CartLine]) -> Result<Option<String>, CartError> {
+        let state = self.shop_state(shop)?;
+        for line in family {
+            let Some(id) = &line.variant_id else { continue };
+            let variants = self.platform().catalogue.variants(shop, &state.shop.currency, &line.product).await;
+            let variants = variants.map_err(|error| CartError::Platform(error.to_string()))?;
+            if !variants.iter().any(|variant| variant.id == *id && variant.purchasable) {
+                return Ok(Some(line.sku.clone().unwrap_or_else(|| line.product.clone())));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Plans and prices a line again from its stored configuration, by its pin. No operation when nothing changed.
+    ///
+    /// # Errors
+    /// As [`add_to_cart`](Self::add_to_cart), and when the line must be configured again.
+    pub async fn refresh_line(
+        &self,
+        shop: &ShopId,
+        key: &str,
+        lines: &[CartLine],
+        visitor: &Visitor,
+    ) -> Result<CartChange, CartError> {
+        let line = held_line(lines, key).ok_or_else(|| CartError::NoLine(key.to_owned()))?;
+        self.plan_again(shop, line, line.asked_quantity, lines, visitor).await
+    }
+
+    /// Changes how many of a line are wanted, which prices it again.
+    ///
+    /// # Errors
+    /// As [`refresh_line`](Self::refresh_line); a child's quantity follows its bundle's and is not changed by itself.
+    pub async fn change_quantity(
+        &self,
+        shop: &ShopId,
+        key: &str,
+        quantity: u32,
+        lines: &[CartLine],
+        visitor: &Visitor,
+    ) -> Result<CartChange, CartError> {
+        let Some(line) = held_line(lines, key) else {
+            return Err(match lines.iter().any(|line| line.key == key) {
+                true => CartError::ChildOfBundle(key.to_owned()),
+                false => CartError::NoLine(key.to_owned()),
+            });
+        };
+        self.plan_again(shop, line, quantity, lines, visitor).await
+    }
+
+    async fn plan_again(
+        &self,
+        shop: &ShopId,
+        line: &CartLine,
+        quantity: u32,
+        lines: &[CartLine],
+        visitor: &Visitor,
+    ) -> Result<CartChange, CartError> {
+        let configuration = self.stored_configuration(shop, line).await?;
+        let mut walk = Walk::begin_pinned(self, shop, line, visitor)?;
+        let intent = Intent::Replace(line.key.clone());
+        let operations = walk.plan(intent, configuration.as_deref(), quantity, lines).await?;
+        // A configuration with several roots became several lines; this one is meant, wherever it stands in the plan.
+        let meant = operations.into_iter().find_map(|operation| match operation {
+            CartOperation::Replace { lines, .. } | CartOperation::Add { lines }
+                if lines.first().is_some_and(|first| first.item == line.item) =>
+            {
+                Some(CartOperation::Replace { key: line.key.clone(), lines })
+            }
+            _ => None,
+        });
+        let operations = without_no_changes(meant.into_iter().collect(), lines);
+        Ok(walk.end(operations))
+    }
+
+    /// Takes a line out of the cart. A parent takes its children with it; a child goes only where the strategy allows, and the
+    /// bundle is then priced without it.
+    ///
+    /// # Errors
+    /// When there is no such line, or the child belongs to its bundle.
+    pub fn remove_line(&self, shop: &ShopId, key: &str, lines: &[CartLine]) -> Result<CartChange, CartError> {
+        let state = self.shop_state(shop)?;
+        let line = lines.iter().find(|line| line.key == key).ok_or_else(|| CartError::NoLine(key.to_owned()))?;
+        let mut operations = vec![CartOperation::Remove { keys: with_children(lines, key) }];
+        if let Some(parent) = &line.parent {
+            let parent = held_line(lines, parent).ok_or_else(|| CartError::NoLine(parent.clone()))?;
+            if parent.child_removal != Some(ChildRemoval::Repriced) {
+                return Err(CartError::ChildOfBundle(key.to_owned()));
+            }
+            for sealed in [line, parent] {
+                sealed
+                    .check_seal(&state.shop.id, &state.shop.seal_key, Timestamp::now())
+                    .map_err(|fault| CartError::Seal { key: sealed.key.clone(), fault })?;
+            }
+            let mut parent = parent.clone();
+            parent.price.total.minor -= line.price.total.minor;
+            parent.price.unit = super::pricing::divided(&parent.price.total, parent.quantity);
+            parent.seal(&state.shop.id, &state.shop.seal_key);
+            operations.push(CartOperation::Update { lines: vec![parent] });
+        }
+        let stage = Stage { stage: "remove".into(), micros: 0, result: format!("{} lines", operations.len()) };
+        Ok(CartChange { operations, warnings: Vec::new(), stages: vec![stage] })
+    }
+
+    /// Joins a guest's cart with a customer's. Lines that hold the same become one with the sum of both quantities, priced for
+    /// it; all others stand side by side. The result is what changes in the customer's cart.
+    ///
+    /// # Errors
+    /// As [`refresh_line`](Self::refresh_line); both carts stay as they are then.
+    pub async fn merge_carts(
+        &self,
+        shop: &ShopId,
+        guest: &[CartLine],
+        customer: &[CartLine],
+        visitor: &Visitor,
+    ) -> Result<CartChange, CartError> {
+        let state = self.shop_state(shop)?;
+        let mut merged = CartChange { operations: Vec::new(), warnings: Vec::new(), stages: Vec::new() };
+        for line in guest.iter().filter(|line| line.parent.is_none()) {
+            let change = match held_line(customer, &line.key) {
+                Some(held) => {
+                    let quantity = held.asked_quantity.saturating_add(line.asked_quantity);
+                    self.plan_again(shop, held, quantity, customer, visitor).await?
+                }
+                None => {
+                    let family = family(guest, line);
+                    for member in &family {
+                        if let Err(fault @ SealFault::Forged) =
+                            member.check_seal(&state.shop.id, &state.shop.seal_key, Timestamp::now())
+                        {
+                            return Err(CartError::Seal { key: member.key.clone(), fault });
+                        }
+                    }
+                    let operations = vec![CartOperation::Add { lines: family }];
+                    CartChange { operations, warnings: Vec::new(), stages: Vec::new() }
+                }
+            };
+            merged.operations.extend(change.operations);
+            merged.warnings.extend(change.warnings);
+            merged.stages.extend(change.stages);
+        }
+        Ok(merged)
+    }
+}
+
+fn family(lines: &[CartLine], parent: &CartLine) -> Vec<CartLine> {
+    let children = lines.iter().filter(|line| line.parent.as_ref() == Some(&parent.key));
+    std::iter::once(parent).chain(children).cloned().collect()
+}
+
+/// The shares of a bundle's children sum to their parent's price, and their quantities follow it.
+fn family_sums(family: &[&CartLine]) -> bool {
+    let Some(parent) = family.iter().find(|line| line.parent.is_none()) else { return false };
+    let children: Vec<&&CartLine> = family.iter().filter(|line| line.parent.is_some()).collect();
+    let is_bundle = parent.child_removal.is_some();
+    if children.is_empty() {
+        return !is_bundle;
+    }
+    let sum: i128 = children.iter().map(|child| i128::from(child.price.total.minor)).sum();
+    let all = |per: u32| u64::from(per) * u64::from(parent.quantity);
+    sum == i128::from(parent.price.total.minor)
+        && children.iter().all(|child| child.per_bundle.map(all) == Some(child.quantity.into()))
+}

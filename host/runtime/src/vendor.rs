@@ -1,0 +1,229 @@
+//! What a vendor account does beside the cart: its form's choices, its products, its page, its orders and its webhooks.
+
+use std::sync::Arc;
+
+use crate::capability::egress::check_url;
+use crate::capability::log::LogLine;
+use crate::capability::timer::Clock;
+use crate::cart::CartLine;
+use crate::contract::{
+    Authentication, Diagnosis, EmbedData, Event, Next, Outcome, PageOfChoices, PageOfProducts, Received, WebhookRequest,
+};
+use crate::error::{Failure, HookError};
+use crate::guest::{CallOptions, Hook, answered, call};
+use crate::host::Cartwright;
+use crate::ids::{AccountId, ShopId};
+use crate::limits::Breach;
+use crate::plugin::Plugin;
+use crate::shop::{Account, SetupError, Visitor, context};
+
+/// What an order hook did.
+#[derive(Debug, Clone)]
+pub struct Handled {
+    /// Whether it is to be called again.
+    pub next: Next,
+    /// What it said came of the event, in order.
+    pub outcomes: Vec<Outcome>,
+    /// What it logged.
+    pub log: Vec<LogLine>,
+}
+
+impl Cartwright {
+    /// The choices of a field of an account's form whose choices the vendor knows.
+    ///
+    /// # Errors
+    /// When the plugin refuses, or the vendor does not answer.
+    pub async fn choices(
+        &self,
+        shop: &ShopId,
+        account: &AccountId,
+        field: &str,
+        search: &str,
+        cursor: Option<&str>,
+    ) -> Result<PageOfChoices, SetupError> {
+        let state = self.shop_state(shop)?;
+        let account = state.account(account)?;
+        let version = account.version();
+        let context = context(&state.shop, account, version, None, &Visitor::default());
+        let (choices, _) = self
+            .guest(Hook::Choices, &state, account, &version.plugin, 0, async |store, instance, interfaces| {
+                interfaces.account(store, instance)?.call_choices(store, &context, field, search, cursor).await
+            })
+            .await?;
+        Ok(choices.map_err(|error| answered(&version.plugin, Hook::Choices, error))?)
+    }
+
+    /// Tries an account out.
+    ///
+    /// # Errors
+    /// When the plugin cannot even try.
+    pub async fn test_connection(&self, shop: &ShopId, account: &AccountId) -> Result<Vec<Diagnosis>, SetupError> {
+        let state = self.shop_state(shop)?;
+        let account = state.account(account)?;
+        let version = account.version();
+        let context = context(&state.shop, account, version, None, &Visitor::default());
+        let (diagnoses, _) = self
+            .guest(Hook::TestConnection, &state, account, &version.plugin, 0, async |store, instance, interfaces| {
+                interfaces.account(store, instance)?.call_test_connection(store, &context).await
+            })
+            .await?;
+        Ok(diagnoses.map_err(|error| answered(&version.plugin, Hook::TestConnection, error))?)
+    }
+
+    /// Finds products of the vendor, for linking them.
+    ///
+    /// # Errors
+    /// When the vendor has no list, or does not answer.
+    pub async fn search_products(
+        &self,
+        shop: &ShopId,
+        account: &AccountId,
+        text: &str,
+        cursor: Option<&str>,
+    ) -> Result<PageOfProducts, SetupError> {
+        let state = self.shop_state(shop)?;
+        let account = state.account(account)?;
+        let version = account.version();
+        let context = context(&state.shop, account, version, None, &Visitor::default());
+        let (found, _) = self
+            .guest(Hook::SearchProducts, &state, account, &version.plugin, 0, async |store, instance, interfaces| {
+                interfaces.products(store, instance)?.call_search(store, &context, text, cursor).await
+            })
+            .await?;
+        Ok(found.map_err(|error| answered(&version.plugin, Hook::SearchProducts, error))?)
+    }
+
+    /// What a page needs to show the configurator of a product. With a line, to go on from its configuration: by the version
+    /// that the line is pinned to.
+    ///
+    /// # Errors
+    /// When the product is not linked, or the vendor cannot reopen configurations.
+    pub async fn embed(
+        &self,
+        shop: &ShopId,
+        product: &str,
+        reopen: Option<&CartLine>,
+        visitor: &Visitor,
+    ) -> Result<EmbedData, SetupError> {
+        let state = self.shop_state(shop)?;
+        let mut linked = state.linked(product)?.clone();
+        if let Some(line) = reopen {
+            linked = self.link_of(&state, line).ok_or_else(|| SetupError::NoLink(line.linked_product.clone()))?;
+        }
+        let account = state.account(&linked.link.account)?;
+        let pinned = reopen.and_then(|line| account.versions.get(&self.replacement(&line.pin.digest).ok()?));
+        let version = pinned.unwrap_or_else(|| account.version());
+        let raw = match reopen.and_then(|line| line.configuration) {
+            Some(digest) => self.platform().blobs.get(shop, &digest).await.ok().flatten(),
+            None => None,
+        };
+        let context = context(&state.shop, account, version, Some(&linked.settings), visitor);
+        let association = linked.association();
+        let (embed, _) = self
+            .guest(Hook::Embed, &state, account, &version.plugin, 0, async |store, instance, interfaces| {
+                let page = interfaces.page(store, instance)?;
+                page.call_embed(store, &context, &association, raw.as_deref()).await
+            })
+            .await?;
+        Ok(embed.map_err(|error| answered(&version.plugin, Hook::Embed, error))?)
+    }
+
+    /// Hands an order event to an account's plugin. Not yet journalled: a crash loses the run.
+    ///
+    /// # Errors
+    /// As the plugin says; `unavailable` is worth trying again.
+    pub async fn handle_order(
+        &self,
+        shop: &ShopId,
+        account: &AccountId,
+        event: &Event,
+        handed_on: Option<&str>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Handled, SetupError> {
+        let state = self.shop_state(shop)?;
+        let account = state.account(account)?;
+        let version = account.version();
+        let plugin = &version.plugin;
+        let context = context(&state.shop, account, version, None, &Visitor::default());
+        let mut event = event.clone();
+        if !account.grants.personal_data {
+            event.order.billing = None;
+            event.order.delivery = None;
+        }
+        let mut options = CallOptions::new(Hook::HandleOrder, Some(self.scope(&state.shop, account, plugin, Some(clock))));
+        options = options.lines(event.order.lines.len());
+        options.readable = event.order.lines.iter().filter_map(|line| line.configuration.clone()).collect();
+        let interfaces = plugin.interfaces();
+        let (next, trace) = call(self.ticker(), plugin, options, async |store, instance| {
+            interfaces.orders(store, instance)?.call_handle(store, &context, &event, handed_on).await
+        })
+        .await?;
+        let next = next.map_err(|error| answered(plugin, Hook::HandleOrder, error))?;
+        Ok(Handled { next, outcomes: trace.outcomes, log: trace.log })
+    }
+
+    /// Hands a webhook to an account's plugin. The address that it came to is the caller's to check; endpoints that are
+    /// authenticated by a signature are refused until the host checks signatures.
+    ///
+    /// # Errors
+    /// When there is no such endpoint, or the plugin fails: the vendor is then told an error, and nothing is applied.
+    pub async fn receive_webhook(
+        &self,
+        shop: &ShopId,
+        account: &AccountId,
+        endpoint: &str,
+        request: &WebhookRequest,
+    ) -> Result<Received, SetupError> {
+        let state = self.shop_state(shop)?;
+        let account = state.account(account)?;
+        let version = account.version();
+        let plugin = &version.plugin;
+        let refuse = |failure: Failure| -> SetupError {
+            HookError { plugin: plugin.id().clone(), hook: Hook::ReceiveWebhook, failure }.into()
+        };
+        let known = plugin.about().endpoints.iter().find(|known| known.name == endpoint);
+        let known = known.ok_or_else(|| refuse(Failure::NotExported(format!("the endpoint {endpoint:?}"))))?;
+        if !matches!(known.authentication, Authentication::AddressOnly) {
+            return Err(refuse(Failure::BrokeContract("signed webhooks are not received yet".to_owned())));
+        }
+        let allowed = plugin.limits().bytes_in;
+        if request.body.len() > allowed {
+            return Err(refuse(Failure::Limit(Breach::BytesIn { given: request.body.len(), allowed })));
+        }
+        let context = context(&state.shop, account, version, None, &Visitor::default());
+        let (received, _) = self
+            .guest(Hook::ReceiveWebhook, &state, account, plugin, 0, async |store, instance, interfaces| {
+                interfaces.webhooks(store, instance)?.call_receive(store, &context, endpoint, request).await
+            })
+            .await?;
+        Ok(received.map_err(|error| answered(plugin, Hook::ReceiveWebhook, error))?)
+    }
+
+    /// The version that an account runs.
+    ///
+    /// # Errors
+    /// When there is no such shop or account.
+    pub fn running(&self, shop: &ShopId, account: &AccountId) -> Result<Arc<Plugin>, SetupError> {
+        Ok(self.shop_state(shop)?.account(account)?.version().plugin.clone())
+    }
+
+    /// Fetches a picture by URL, from granted hosts only.
+    pub(crate) async fn fetch_picture(&self, account: &Account, url: &str) -> Result<Vec<u8>, String> {
+        let granted: Vec<String> = account.grants.hosts.iter().cloned().collect();
+        let url = check_url(url, &granted, &account.grants).map_err(|refusal| refusal.to_string())?;
+        let client = self.platform().clients.client(&account.grants.networks).map_err(|error| error.to_string())?;
+        let sent = client.get(url).timeout(std::time::Duration::from_secs(3)).send().await;
+        let mut answer = sent.map_err(|error| error.to_string())?;
+        if !answer.status().is_success() {
+            return Err(format!("its server answered {}", answer.status()));
+        }
+        let mut bytes = Vec::new();
+        while let Some(chunk) = answer.chunk().await.map_err(|error| error.to_string())? {
+            if bytes.len() + chunk.len() > 4 << 20 {
+                return Err("it is larger than 4 MiB".to_owned());
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(bytes)
+    }
+}
