@@ -1,0 +1,191 @@
+//! The ways a vendor fails. Each can be switched while the fake runs, since a test of recovery needs both halves.
+//!
+//! What matters to a caller is whether the work was done: an outage and a 429 come before the work, a lost reply, a
+//! malformed answer and a delay come after it. Counted faults are used up one request at a time, in that order.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::Response;
+use serde_json::{Value, json};
+
+use crate::lock;
+
+/// How a vendor is away.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outage {
+    /// 503 with a JSON body.
+    Unavailable {
+        /// The `Retry-After` header's value, seconds or an HTTP date, sent as it stands.
+        retry_after: Option<String>,
+    },
+    /// The request is read, then the connection closes without an answer; nothing was done.
+    Dropped,
+}
+
+/// How an answer is spoilt after the work was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Malformed {
+    /// The body's first half, under the original status and content type.
+    Truncated,
+    /// 200 with an HTML page, as a proxy or a maintenance page answers.
+    Html,
+    /// The same JSON shape with other types: texts become numbers, numbers and booleans become texts.
+    WrongTypes,
+}
+
+#[derive(Default)]
+struct Switches {
+    delay: Duration,
+    only: Option<String>,
+    outage: Option<Outage>,
+    limited: u32,
+    limited_retry_after: Option<String>,
+    lost: u32,
+    malformed: Option<(Malformed, u32)>,
+}
+
+/// The switches of one fake. Clones share the same switches.
+#[derive(Clone, Default)]
+pub struct Faults(Arc<Mutex<Switches>>);
+
+impl Faults {
+    /// Answers come this much later, until set to zero. The work is done before the delay, so that a caller that gives
+    /// up has caused it all the same.
+    pub fn delay(&self, delay: Duration) {
+        lock(&self.0).delay = delay;
+    }
+
+    /// The vendor is away until [`Faults::clear`] or [`Faults::recover`].
+    pub fn outage(&self, outage: Outage) {
+        lock(&self.0).outage = Some(outage);
+    }
+
+    /// Ends an outage and leaves the other switches.
+    pub fn recover(&self) {
+        lock(&self.0).outage = None;
+    }
+
+    /// The next `requests` are refused with 429, before any work. `retry_after` is sent as it stands.
+    pub fn limit(&self, requests: u32, retry_after: Option<&str>) {
+        let mut switches = lock(&self.0);
+        switches.limited = requests;
+        switches.limited_retry_after = retry_after.map(str::to_owned);
+    }
+
+    /// The next `requests` are worked off, then the connection closes without an answer.
+    pub fn lose_replies(&self, requests: u32) {
+        lock(&self.0).lost = requests;
+    }
+
+    /// The next `requests` are worked off, then answered with garbage.
+    pub fn malform(&self, how: Malformed, requests: u32) {
+        lock(&self.0).malformed = Some((how, requests));
+    }
+
+    /// Restricts every switch to paths that start with `prefix`; `None` lifts the restriction.
+    pub fn only_on(&self, prefix: Option<&str>) {
+        lock(&self.0).only = prefix.map(str::to_owned);
+    }
+
+    /// Back to a vendor that works.
+    pub fn clear(&self) {
+        *lock(&self.0) = Switches::default();
+    }
+
+    /// Decides a request's fate on arrival and uses up what it needs of the counted faults.
+    pub(crate) fn fate(&self, path: &str) -> Fate {
+        let mut switches = lock(&self.0);
+        if switches.only.as_ref().is_some_and(|prefix| !path.starts_with(prefix.as_str())) {
+            return Fate { delay: Duration::ZERO, course: Course::Normal };
+        }
+        Fate { delay: switches.delay, course: switches.course() }
+    }
+}
+
+impl Switches {
+    fn course(&mut self) -> Course {
+        if let Some(outage) = &self.outage {
+            return match outage {
+                Outage::Dropped => Course::Drop,
+                Outage::Unavailable { retry_after } => {
+                    Course::Refuse(StatusCode::SERVICE_UNAVAILABLE, retry_after.clone())
+                }
+            };
+        }
+        if self.limited > 0 {
+            self.limited -= 1;
+            return Course::Refuse(StatusCode::TOO_MANY_REQUESTS, self.limited_retry_after.clone());
+        }
+        if self.lost > 0 {
+            self.lost -= 1;
+            return Course::Lose;
+        }
+        if let Some((how, left)) = &mut self.malformed
+            && *left > 0
+        {
+            *left -= 1;
+            return Course::Malform(*how);
+        }
+        Course::Normal
+    }
+}
+
+pub(crate) struct Fate {
+    pub(crate) delay: Duration,
+    pub(crate) course: Course,
+}
+
+pub(crate) enum Course {
+    Normal,
+    /// Close before the work.
+    Drop,
+    /// Answer with this status before the work.
+    Refuse(StatusCode, Option<String>),
+    /// Close after the work.
+    Lose,
+    Malform(Malformed),
+}
+
+pub(crate) fn refusal(status: StatusCode, retry_after: Option<String>) -> Response {
+    let mut response = Response::new(Body::from(json!({ "message": status.canonical_reason() }).to_string()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if let Some(value) = retry_after.and_then(|text| HeaderValue::from_str(&text).ok()) {
+        response.headers_mut().insert(RETRY_AFTER, value);
+    }
+    response
+}
+
+pub(crate) async fn malform(response: Response, how: Malformed) -> Response {
+    let (mut parts, body) = response.into_parts();
+    let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
+    parts.headers.remove(CONTENT_LENGTH);
+    let spoilt = match how {
+        Malformed::Truncated => bytes.slice(..bytes.len() / 2),
+        Malformed::Html => {
+            parts.status = StatusCode::OK;
+            parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+            Bytes::from_static(b"<!doctype html><title>Be right back</title><p>We are down for maintenance.")
+        }
+        Malformed::WrongTypes => {
+            let value = serde_json::from_slice(&bytes).map(other_types).unwrap_or_else(|_| json!([]));
+            Bytes::from(value.to_string())
+        }
+    };
+    Response::from_parts(parts, Body::from(spoilt))
+}
+
+fn other_types(value: Value) -> Value {
+    match value {
+        Value::Null => Value::Null,
+        Value::Bool(yes) => json!(if yes { "yes" } else { "no" }),
+        Value::Number(_) => json!("not a number"),
+        Value::String(text) => json!(text.len()),
+        Value::Array(items) => items.into_iter().map(other_types).collect(),
+        Value::Object(fields) => fields.into_iter().map(|(name, value)| (name, other_types(value))).collect(),
+    }
+}

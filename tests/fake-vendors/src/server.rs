@@ -1,0 +1,176 @@
+//! The part both fakes share: listen, record, let the faults have their way, stop.
+//!
+//! Each request is worked off in a task of its own, so that a caller that hangs up has still caused what it asked for:
+//! a real vendor does not undo an order because nobody waited for the answer.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::DefaultBodyLimit;
+use axum::http::{Request, StatusCode};
+use axum::response::{IntoResponse, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+
+use crate::faults::{Course, malform, refusal};
+use crate::{Answered, Faults, Record};
+
+/// How long requests in flight may take to end after [`Server::stop`].
+const GRACE: Duration = Duration::from_secs(2);
+
+/// The largest body that is read. Configurations carry base64 pictures, so this is well above them.
+const MAX_BODY: usize = 32 * 1024 * 1024;
+
+/// Why a fake did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// No port of 127.0.0.1 could be had.
+    #[error("cannot listen on 127.0.0.1")]
+    Listen(#[source] std::io::Error),
+}
+
+/// Stands for a reply that never comes: hyper closes the connection when a service fails.
+#[derive(Debug, thiserror::Error)]
+#[error("closed without an answer")]
+struct Closed;
+
+/// Where a server will be, before it serves: the state behind its routes needs its own address.
+pub(crate) struct Place {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+impl Place {
+    pub(crate) async fn find() -> Result<Self, StartError> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(StartError::Listen)?;
+        let address = listener.local_addr().map_err(StartError::Listen)?;
+        Ok(Self { listener, address })
+    }
+
+    pub(crate) fn base_url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub(crate) fn serve(self, router: Router) -> Server {
+        let (stop, stopping) = watch::channel(());
+        let base_url = self.base_url();
+        let desk = Desk {
+            router: router.layer(DefaultBodyLimit::disable()),
+            faults: Faults::default(),
+            record: Record::default(),
+        };
+        let (faults, record) = (desk.faults.clone(), desk.record.clone());
+        let task = tokio::spawn(accept(self.listener, desk, stopping));
+        Server { base_url, faults, record, stop, task }
+    }
+}
+
+/// A running server. It stops when this is dropped: the accept loop sees the other end of `stop` go away.
+pub(crate) struct Server {
+    pub(crate) base_url: String,
+    pub(crate) faults: Faults,
+    pub(crate) record: Record,
+    stop: watch::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Server {
+    /// Stops listening and lets requests in flight end, for at most [`GRACE`].
+    pub(crate) async fn stop(self) {
+        drop(self.stop);
+        // The task only ends by a panic otherwise, and then there is nothing left to stop.
+        let _ = self.task.await;
+    }
+}
+
+/// What every connection needs.
+#[derive(Clone)]
+struct Desk {
+    router: Router,
+    faults: Faults,
+    record: Record,
+}
+
+async fn accept(listener: TcpListener, desk: Desk, mut stopping: watch::Receiver<()>) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            _ = stopping.changed() => break,
+            Some(_) = connections.join_next() => {}
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => {
+                    connections.spawn(converse(stream, desk.clone(), stopping.clone()));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a fake vendor could not accept a connection");
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+            },
+        }
+    }
+    drop(listener);
+    let rest = async { while connections.join_next().await.is_some() {} };
+    // Past the grace the set is dropped, which aborts what is left.
+    let _ = tokio::time::timeout(GRACE, rest).await;
+}
+
+async fn converse(stream: TcpStream, desk: Desk, mut stopping: watch::Receiver<()>) {
+    let service = service_fn(move |request| {
+        let work = tokio::spawn(answer(request, desk.clone()));
+        async move { work.await.ok().flatten().ok_or(Closed) }
+    });
+    let mut connection = std::pin::pin!(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        _ = stopping.changed() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection to a fake vendor broke off");
+    }
+}
+
+/// `None` closes the connection without an answer.
+async fn answer(request: Request<Incoming>, desk: Desk) -> Option<Response> {
+    let (parts, body) = request.into_parts();
+    let Ok(body) = axum::body::to_bytes(Body::new(body), MAX_BODY).await else {
+        let number = desk.record.arrived(&parts, &[]);
+        desk.record.answered(number, Answered::Status(StatusCode::PAYLOAD_TOO_LARGE.as_u16()));
+        return Some(StatusCode::PAYLOAD_TOO_LARGE.into_response());
+    };
+    let number = desk.record.arrived(&parts, &body);
+    let fate = desk.faults.fate(parts.uri.path());
+    let work = || async {
+        let service = TowerToHyperService::new(desk.router.clone());
+        match service.call(Request::from_parts(parts, Body::from(body))).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
+    };
+    let (response, lost) = match fate.course {
+        Course::Drop => (None, None),
+        Course::Refuse(status, retry_after) => (Some(refusal(status, retry_after)), None),
+        Course::Lose => (None, Some(work().await.status().as_u16())),
+        Course::Malform(how) => (Some(malform(work().await, how).await), None),
+        Course::Normal => (Some(work().await), None),
+    };
+    if !fate.delay.is_zero() {
+        tokio::time::sleep(fate.delay).await;
+    }
+    let answered = match &response {
+        Some(response) => Answered::Status(response.status().as_u16()),
+        None => Answered::Nothing { lost },
+    };
+    desk.record.answered(number, answered);
+    response
+}

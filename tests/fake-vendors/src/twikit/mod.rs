@@ -1,0 +1,369 @@
+//! Twikit's custom integration, 1.1.2: orders, export, and the webhooks it sends.
+//!
+//! Everything is from the vendor's one document. Saving a configuration happens in the shopper's browser, by a script
+//! whose calls are not public, so that a test saves with [`FakeTwikit::save_configuration`].
+
+mod codes;
+mod export;
+mod orders;
+mod payload;
+mod webhooks;
+mod zip;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::routing::{get, post};
+use serde_json::{Value, json};
+
+use crate::server::{Place, Server, StartError};
+use crate::{Faults, Record, lock};
+
+use codes::Outcome;
+pub use codes::{ForcedResult, ResultCode};
+pub use export::InternalOrder;
+pub use orders::{Order, OrderItem, OrderState};
+pub use payload::payload_hash;
+pub use webhooks::{Attempt, DOCUMENTED_REPEAT_AFTER, Delivery, Fault, Webhook, Webhooks};
+
+/// What a [`FakeTwikit`] starts with.
+#[derive(Debug, Clone)]
+pub struct TwikitConfig {
+    /// The identifier in the paths.
+    pub integration_id: String,
+    /// The secret that payloads are hashed with.
+    pub payload_secret: String,
+    /// Where webhooks go; changeable later, since the receiver often starts after the fake.
+    pub webhooks: Webhooks,
+    /// Stands for the documented five minutes before a faulty completion webhook is repeated.
+    pub repeat_after: Duration,
+    /// How long a webhook may take to be answered before it is faulty. Not documented.
+    pub webhook_patience: Duration,
+    /// Whether the verification carries the order's `data`: the order's part of the document says that it "will be sent
+    /// back for validation", the webhook's part does not list it.
+    pub verification_sends_data: bool,
+}
+
+impl Default for TwikitConfig {
+    /// Integration `integration-1`, secret `payload-secret`, no webhooks, a repeat after 50 ms, five seconds of patience,
+    /// no data in the verification.
+    fn default() -> Self {
+        Self {
+            integration_id: "integration-1".to_owned(),
+            payload_secret: "payload-secret".to_owned(),
+            webhooks: Webhooks::default(),
+            repeat_after: Duration::from_millis(50),
+            webhook_patience: Duration::from_secs(5),
+            verification_sends_data: false,
+        }
+    }
+}
+
+/// A configuration that a shopper saved.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SavedConfiguration {
+    /// What the script's `save` gives.
+    pub configuration_id: u64,
+    /// What the script's `save` gives.
+    pub preview_url: String,
+    /// The product it configures.
+    pub product_key: String,
+    /// The variation it falls in, as `variationChanged` tells the page.
+    pub variation_id: String,
+    /// The variation's SKU.
+    pub sku: String,
+    /// The variation's price, a bare number without a currency.
+    pub price: f64,
+}
+
+impl SavedConfiguration {
+    /// The envelope our page makes of it (ours, not Twikit's).
+    pub fn envelope(&self) -> Value {
+        json!({
+            "configurationId": self.configuration_id,
+            "previewUrl": self.preview_url,
+            "variation": { "id": self.variation_id, "sku": self.sku, "price": self.price },
+        })
+    }
+}
+
+/// There is no such order, so Twikit has nothing to report about it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("Twikit holds no order `{0}`")]
+pub struct UnknownOrder(pub String);
+
+struct State {
+    config: TwikitConfig,
+    base_url: String,
+    book: Mutex<Book>,
+}
+
+/// Everything that changes while the fake runs.
+struct Book {
+    webhooks: Webhooks,
+    repeat_after: Duration,
+    saved: BTreeMap<u64, SavedConfiguration>,
+    orders: Vec<Order>,
+    ignored: Vec<String>,
+    internal: Vec<InternalOrder>,
+    sent: Vec<Attempt>,
+    forced: Vec<(Call, ForcedResult)>,
+}
+
+/// The calls a result can be forced on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Call {
+    /// `POST /orders/{integration-id}`
+    Order,
+    /// `POST /configuration/{integration-id}/export`
+    Export,
+}
+
+impl State {
+    /// An unknown integration has no code of its own: 404 with the catch-all. Forced results come before any work.
+    fn admit(&self, integration: &str, call: Call) -> Result<(), Outcome> {
+        if integration != self.config.integration_id {
+            let outcome = Outcome::new(ResultCode::UnexpectedError, "There is no such integration.");
+            return Err(outcome.with_status(StatusCode::NOT_FOUND));
+        }
+        let mut book = lock(&self.book);
+        match book.forced.iter().position(|(forced, _)| *forced == call) {
+            Some(index) => Err(book.forced.remove(index).1.into()),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Book {
+    fn configuration(&self, id: u64) -> Result<&SavedConfiguration, Outcome> {
+        self.saved.get(&id).ok_or_else(|| {
+            Outcome::new(ResultCode::CouldNotFindConfig, format!("The configuration {id} could not be found."))
+        })
+    }
+}
+
+/// A running Twikit on a port of its own. Dropping it stops it.
+pub struct FakeTwikit {
+    server: Server,
+    state: Arc<State>,
+}
+
+impl FakeTwikit {
+    /// Starts listening on 127.0.0.1. It knows the configuration of
+    /// [`TWIKIT_SAVED`](crate::samples::TWIKIT_SAVED), 81201, from the start.
+    ///
+    /// # Errors
+    /// When no port can be had.
+    pub async fn start(config: TwikitConfig) -> Result<Self, StartError> {
+        let place = Place::find().await?;
+        let book = Book {
+            webhooks: config.webhooks.clone(),
+            repeat_after: config.repeat_after,
+            saved: BTreeMap::new(),
+            orders: Vec::new(),
+            ignored: Vec::new(),
+            internal: Vec::new(),
+            sent: Vec::new(),
+            forced: Vec::new(),
+        };
+        let state = Arc::new(State { config, base_url: place.base_url(), book: Mutex::new(book) });
+        let server = place.serve(routes(Arc::clone(&state)));
+        let twikit = Self { server, state };
+        twikit.save_configuration("diamond-letter-jewel", "JEWEL-A", 49.0);
+        Ok(twikit)
+    }
+
+    /// `http://127.0.0.1:port`, standing for the publisher's host.
+    pub fn base_url(&self) -> &str {
+        &self.server.base_url
+    }
+
+    /// The REST base without a closing slash, as the vendor writes it.
+    pub fn api_url(&self) -> String {
+        format!("{}/api/v1", self.base_url())
+    }
+
+    /// Where orders are created.
+    pub fn orders_url(&self) -> String {
+        format!("{}/orders/{}", self.api_url(), self.state.config.integration_id)
+    }
+
+    /// Where production files are ordered.
+    pub fn export_url(&self) -> String {
+        format!("{}/configuration/{}/export", self.api_url(), self.state.config.integration_id)
+    }
+
+    /// Where a published script is; each publication has a URL of its own. The script is a stand-in that draws nothing.
+    pub fn script_url(&self, publication: u32) -> String {
+        format!("{}/scripts/{publication}/twikit.js", self.base_url())
+    }
+
+    /// The identifier in the paths.
+    pub fn integration_id(&self) -> &str {
+        &self.state.config.integration_id
+    }
+
+    /// The secret that payloads are hashed with.
+    pub fn payload_secret(&self) -> &str {
+        &self.state.config.payload_secret
+    }
+
+    /// The switches that make it fail.
+    pub fn faults(&self) -> &Faults {
+        &self.server.faults
+    }
+
+    /// What it was asked.
+    pub fn record(&self) -> &Record {
+        &self.server.record
+    }
+
+    /// Saves a configuration, as the script does for a shopper.
+    pub fn save_configuration(&self, product_key: &str, sku: &str, price: f64) -> SavedConfiguration {
+        let mut book = lock(&self.state.book);
+        let configuration_id = 81_201 + book.saved.len() as u64;
+        let saved = SavedConfiguration {
+            configuration_id,
+            preview_url: format!("{}/previews/{configuration_id}.png", self.state.base_url),
+            product_key: product_key.to_owned(),
+            variation_id: format!("variation-{}", sku.to_lowercase()),
+            sku: sku.to_owned(),
+            price,
+        };
+        book.saved.insert(configuration_id, saved.clone());
+        saved
+    }
+
+    /// Where webhooks go from now on.
+    pub fn set_webhooks(&self, webhooks: Webhooks) {
+        lock(&self.state.book).webhooks = webhooks;
+    }
+
+    /// How long to wait from now on before a faulty completion webhook is repeated.
+    pub fn set_repeat_after(&self, wait: Duration) {
+        lock(&self.state.book).repeat_after = wait;
+    }
+
+    /// Answers the next such call with this result, before any work. Several queue up.
+    pub fn force_result(&self, call: Call, result: ForcedResult) {
+        lock(&self.state.book).forced.push((call, result));
+    }
+
+    /// The orders that exist, those being verified included.
+    pub fn orders(&self) -> Vec<Order> {
+        lock(&self.state.book).orders.clone()
+    }
+
+    /// The order with this identifier.
+    pub fn order(&self, identifier: &str) -> Option<Order> {
+        self.orders().into_iter().find(|order| order.identifier == identifier)
+    }
+
+    /// The identifiers of orders that were ignored because the verification declared them invalid.
+    pub fn ignored_orders(&self) -> Vec<String> {
+        lock(&self.state.book).ignored.clone()
+    }
+
+    /// The orders that exports made.
+    pub fn internal_orders(&self) -> Vec<InternalOrder> {
+        lock(&self.state.book).internal.clone()
+    }
+
+    /// Every webhook sent so far, verifications included.
+    pub fn sent_webhooks(&self) -> Vec<Attempt> {
+        lock(&self.state.book).sent.clone()
+    }
+
+    /// Reports that an order's production ended: `url` is the producer's tracking data, an `error` of `""` is none.
+    ///
+    /// # Errors
+    /// When there is no such order.
+    pub async fn production_completed(
+        &self,
+        identifier: &str,
+        url: &str,
+        success: bool,
+        error: &str,
+    ) -> Result<Delivery, UnknownOrder> {
+        self.order(identifier).ok_or_else(|| UnknownOrder(identifier.to_owned()))?;
+        let body = json!({ "identifier": identifier, "url": url, "success": success, "error": error });
+        Ok(self.send(Webhook::ProductionCompleted, &body).await)
+    }
+
+    /// Reports that the producer marked an order as ready, with its lines.
+    ///
+    /// # Errors
+    /// When there is no such order.
+    pub async fn order_completed(
+        &self,
+        identifier: &str,
+        tracking_url: &str,
+        tracking_id: &str,
+    ) -> Result<Delivery, UnknownOrder> {
+        let order = self.order(identifier).ok_or_else(|| UnknownOrder(identifier.to_owned()))?;
+        let lines: Vec<_> = {
+            let book = lock(&self.state.book);
+            let lines = order.items.iter().filter_map(|item| Some((item, book.saved.get(&item.configuration_id)?)));
+            let lines = lines.map(|(item, saved)| {
+                json!({
+                    "identifier": item.identifier,
+                    "configurationId": item.configuration_id,
+                    "previewUrl": saved.preview_url,
+                    "productKey": saved.product_key,
+                    "amount": item.amount,
+                })
+            });
+            lines.collect()
+        };
+        let body = json!({
+            "identifier": identifier,
+            "trackingUrl": tracking_url,
+            "trackingId": tracking_id,
+            "lineItems": lines,
+        });
+        Ok(self.send(Webhook::OrderCompleted, &body).await)
+    }
+
+    /// Announces a new script and the products it knows. The vendor's URL is always https; any text is sent here, so that
+    /// a test can push what must be refused.
+    pub async fn website_published(&self, script_url: &str, product_keys: &[&str]) -> Delivery {
+        let products: Vec<_> = product_keys.iter().map(|key| json!({ "key": key })).collect();
+        self.send(Webhook::WebsitePublished, &json!({ "scriptUrl": script_url, "products": products })).await
+    }
+
+    /// Sends any body as a webhook: forged, of a later version, broken. Repeated as that webhook is.
+    pub async fn send(&self, webhook: Webhook, body: &Value) -> Delivery {
+        self.state.deliver(webhook, body).await
+    }
+
+    /// Stops listening and lets requests in flight end.
+    pub async fn stop(self) {
+        self.server.stop().await;
+    }
+}
+
+fn routes(state: Arc<State>) -> Router {
+    let api = Router::new()
+        .route("/orders/{integration}", post(orders::create))
+        .route("/configuration/{integration}/export", post(export::export))
+        .fallback(|| async { no_such_call(StatusCode::NOT_FOUND) })
+        .method_not_allowed_fallback(|| async { no_such_call(StatusCode::METHOD_NOT_ALLOWED) });
+    let script = || async { ([(CONTENT_TYPE, "text/javascript; charset=utf-8")], SCRIPT) };
+    let preview = || async { ([(CONTENT_TYPE, "image/png")], crate::samples::PNG) };
+    Router::new()
+        .nest("/api/v1", api)
+        .route("/viewer.js", get(script))
+        .route("/scripts/{publication}/twikit.js", get(script))
+        .route("/previews/{name}", get(preview))
+        .with_state(state)
+}
+
+fn no_such_call(status: StatusCode) -> Outcome {
+    Outcome::new(ResultCode::UnexpectedError, "There is no such call.").with_status(status)
+}
+
+const SCRIPT: &str = include_str!("../../assets/twikit.js");

@@ -1,0 +1,195 @@
+//! The webhooks that Twikit sends: payment verification, production completed, order completed, website published.
+//!
+//! None is signed, and "faulty" always means the same: a status other than 200, an `error` that is filled in, or, by the
+//! stricter reading, an answer that is not the documented JSON at all.
+
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::http::Method;
+use axum::http::header::CONTENT_TYPE;
+use serde_json::{Value, json};
+
+use super::State;
+use crate::{client, lock};
+
+/// How long Twikit waits before it repeats a faulty completion webhook. A fake is set to less.
+pub const DOCUMENTED_REPEAT_AFTER: Duration = Duration::from_secs(5 * 60);
+
+/// Where the webhooks go, `http://` only. `None`: not configured, not sent.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Webhooks {
+    /// Payment verification.
+    pub payment_verification: Option<String>,
+    /// Production completion.
+    pub production_completed: Option<String>,
+    /// Order completion.
+    pub order_completed: Option<String>,
+    /// Website publication.
+    pub website_published: Option<String>,
+}
+
+/// Which webhook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Webhook {
+    /// A question while an order request is pending. Asked once.
+    PaymentVerification,
+    /// A line's files are produced. Repeated once.
+    ProductionCompleted,
+    /// The producer marked the order as ready. Repeated once.
+    OrderCompleted,
+    /// A new script was published. Not repeated.
+    WebsitePublished,
+}
+
+impl Webhook {
+    fn repeated(self) -> bool {
+        matches!(self, Self::ProductionCompleted | Self::OrderCompleted)
+    }
+}
+
+impl Webhooks {
+    fn url(&self, webhook: Webhook) -> Option<&str> {
+        let url = match webhook {
+            Webhook::PaymentVerification => &self.payment_verification,
+            Webhook::ProductionCompleted => &self.production_completed,
+            Webhook::OrderCompleted => &self.order_completed,
+            Webhook::WebsitePublished => &self.website_published,
+        };
+        url.as_deref()
+    }
+}
+
+/// Why an answer counts as faulty.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// No answer, or none in time.
+    #[error("no answer: {0}")]
+    NoAnswer(String),
+    /// A status other than 200.
+    #[error("status {0}")]
+    Status(u16),
+    /// 200, and not the documented JSON: no object, or an `error` or `success` of another type.
+    #[error("not the documented answer: {0}")]
+    NotAsDocumented(String),
+    /// `error` is filled in.
+    #[error("error: {0}")]
+    Error(String),
+}
+
+/// One sending of a webhook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// Which webhook.
+    pub webhook: Webhook,
+    /// What was sent.
+    pub sent: Value,
+    /// The answer's body, `null` when it was not JSON or did not come.
+    pub answer: Value,
+    /// `Err` when the answer was faulty.
+    pub judgement: Result<(), Fault>,
+}
+
+/// What became of a webhook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Delivery {
+    /// No address is configured: nothing was sent.
+    NotConfigured,
+    /// The last attempt was answered well.
+    Accepted(Vec<Attempt>),
+    /// Every attempt was faulty. For a website publication Twikit raises an internal alarm; else nothing follows.
+    Faulty(Vec<Attempt>),
+}
+
+impl Delivery {
+    /// Whether it was answered well in the end.
+    pub fn accepted(&self) -> bool {
+        matches!(self, Self::Accepted(_))
+    }
+
+    /// The attempts, in order.
+    pub fn attempts(&self) -> &[Attempt] {
+        match self {
+            Self::NotConfigured => &[],
+            Self::Accepted(attempts) | Self::Faulty(attempts) => attempts,
+        }
+    }
+}
+
+/// What the payment verification came to.
+pub(super) enum Verdict {
+    NotAsked,
+    Confirmed,
+    Denied,
+    Faulty(Fault),
+}
+
+impl State {
+    /// Asks the shop whether the order is good.
+    pub(super) async fn verify(&self, identifier: &str, configuration_ids: &[u64], data: Value) -> Verdict {
+        let mut question = json!({ "configurationIds": configuration_ids, "identifier": identifier });
+        if self.config.verification_sends_data {
+            question["data"] = data;
+        }
+        let Some(attempt) = self.attempt(Webhook::PaymentVerification, &question).await else {
+            return Verdict::NotAsked;
+        };
+        match (attempt.judgement, attempt.answer.get("success")) {
+            (Err(fault), _) => Verdict::Faulty(fault),
+            (Ok(()), Some(Value::Bool(true))) => Verdict::Confirmed,
+            (Ok(()), _) => Verdict::Denied,
+        }
+    }
+
+    /// Sends a webhook, and once more if it is one that is repeated and the first was faulty.
+    pub(super) async fn deliver(&self, webhook: Webhook, body: &Value) -> Delivery {
+        let Some(first) = self.attempt(webhook, body).await else { return Delivery::NotConfigured };
+        let faulty = first.judgement.is_err();
+        let mut attempts = vec![first];
+        if !faulty {
+            return Delivery::Accepted(attempts);
+        }
+        if webhook.repeated() {
+            let wait = lock(&self.book).repeat_after;
+            tokio::time::sleep(wait).await;
+            attempts.extend(self.attempt(webhook, body).await);
+        }
+        let accepted = attempts.last().is_some_and(|attempt| attempt.judgement.is_ok());
+        if accepted { Delivery::Accepted(attempts) } else { Delivery::Faulty(attempts) }
+    }
+
+    async fn attempt(&self, webhook: Webhook, body: &Value) -> Option<Attempt> {
+        let url = lock(&self.book).webhooks.url(webhook)?.to_owned();
+        let headers = [(CONTENT_TYPE.as_str(), "application/json")];
+        let bytes = Bytes::from(body.to_string());
+        let reply = client::send(Method::POST, &url, &headers, bytes, self.config.webhook_patience).await;
+        let answer = reply.as_ref().map(client::Reply::json).unwrap_or_default();
+        let judgement = match reply {
+            Err(error) => Err(Fault::NoAnswer(error.to_string())),
+            Ok(reply) => judge(webhook, reply.status, &answer),
+        };
+        let attempt = Attempt { webhook, sent: body.clone(), answer, judgement };
+        lock(&self.book).sent.push(attempt.clone());
+        Some(attempt)
+    }
+}
+
+fn judge(webhook: Webhook, status: u16, answer: &Value) -> Result<(), Fault> {
+    if status != 200 {
+        return Err(Fault::Status(status));
+    }
+    let Some(fields) = answer.as_object() else {
+        return Err(Fault::NotAsDocumented("no JSON object".to_owned()));
+    };
+    match fields.get("error") {
+        None | Some(Value::Null) => {}
+        Some(Value::String(error)) if error.is_empty() => {}
+        Some(Value::String(error)) => return Err(Fault::Error(error.clone())),
+        Some(_) => return Err(Fault::NotAsDocumented("error is no text".to_owned())),
+    }
+    let question = webhook == Webhook::PaymentVerification;
+    if question && !fields.get("success").is_some_and(Value::is_boolean) {
+        return Err(Fault::NotAsDocumented("success is not true or false".to_owned()));
+    }
+    Ok(())
+}
