@@ -18,7 +18,7 @@ pub(crate) const TICK: Duration = Duration::from_millis(1);
 /// The ticker stops when no call was made for so many ticks, so that an idle host does not wake the processor.
 const IDLE_TICKS: u32 = 100;
 
-fn config(limits: &Limits) -> Config {
+fn config() -> Config {
     let mut config = Config::new();
     // No WASI 0.3 guest is hosted; a warm call takes 158 instead of 558 ns without it.
     config.concurrency_support(false);
@@ -30,9 +30,8 @@ fn config(limits: &Limits) -> Config {
     // Replay on another machine must see the same bits.
     config.cranelift_nan_canonicalization(true);
     config.relaxed_simd_deterministic(true);
-    config.wasm_backtrace(false);
+    config.wasm_backtrace_max_frames(None);
     config.memory_init_cow(true);
-    let _ = limits;
     config
 }
 
@@ -60,13 +59,13 @@ fn pool(limits: &Limits) -> PoolingAllocationConfig {
 /// Makes the engine. Where the address space for the pool cannot be reserved, instances are made on demand: slower, and the
 /// same in every other way.
 pub(crate) fn engine(limits: &Limits) -> wasmtime::Result<Engine> {
-    let mut pooled = config(limits);
+    let mut pooled = config();
     pooled.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(limits)));
     match Engine::new(&pooled) {
         Ok(engine) => Ok(engine),
         Err(error) => {
             tracing::warn!(%error, "the instance pool cannot be reserved; instances are made on demand");
-            Engine::new(&config(limits))
+            Engine::new(&config())
         }
     }
 }

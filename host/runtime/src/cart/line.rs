@@ -8,7 +8,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sha2::Sha256;
 
-use crate::contract::{Article, ChildRemoval, LinePart, Message, Money, PriceSource, PriceState, TaxBasis};
+use crate::contract::{
+    Article, ChildRemoval, Item, Line, LinePart, Message, Money, OrderLine, PriceSource, PriceState, TaxBasis,
+};
+use crate::host::Cartwright;
 use crate::ids::{AccountId, Digest, PluginId, ShopId};
 use crate::settings::Secret;
 
@@ -94,6 +97,8 @@ pub struct CartLine {
     pub thumbnail: Option<Digest>,
     /// The bill of materials of one.
     pub bill_of_materials: Vec<Article>,
+    /// The vendor's product that was configured.
+    pub vendor_product: Option<String>,
     /// The vendor's id of the saved configuration.
     pub reference: Option<String>,
     /// What no server confirmed.
@@ -135,6 +140,7 @@ impl CartLine {
             "item": self.item,
             "fingerprint": self.fingerprint,
             "materials": self.bill_of_materials,
+            "vendor-product": self.vendor_product,
             "reference": self.reference,
             "hold": self.unconfirmed.as_ref().map(|unconfirmed| unconfirmed.hold),
             "linked": self.linked_product,
@@ -186,6 +192,44 @@ impl CartLine {
             parent_key: self.parent.clone(),
             unit_price: self.price.unit.clone(),
             item: None,
+        }
+    }
+}
+
+impl Cartwright {
+    /// The line as part of an order, for order hooks. `released` says whether the order may be produced; a line that no server
+    /// confirmed and that is held back is released only when `approved`.
+    pub fn order_line(
+        &self,
+        shop: &ShopId,
+        order: &str,
+        id: &str,
+        line: &CartLine,
+        released: bool,
+        approved: bool,
+    ) -> OrderLine {
+        let held = line.unconfirmed.as_ref().is_some_and(|unconfirmed| unconfirmed.hold) && !approved;
+        let item = line.vendor_product.as_ref().map(|vendor_product| Item {
+            id: None,
+            parent: None,
+            vendor_product: vendor_product.clone(),
+            attributes: Vec::new(),
+            articles: line.bill_of_materials.clone(),
+            sku: line.sku.clone(),
+            reference: line.reference.clone(),
+            thumbnail: None,
+            state: String::new(),
+            unverified: None,
+        });
+        OrderLine {
+            id: id.to_owned(),
+            reference: self.reference(shop, order, Some(id)),
+            line: Line { item, ..line.as_contract() },
+            configuration: line.configuration.map(|digest| digest.to_string()),
+            status: "ordered".to_owned(),
+            vendor_reference: None,
+            released: released && !held,
+            bill_of_materials: line.bill_of_materials.clone(),
         }
     }
 }

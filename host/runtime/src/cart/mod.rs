@@ -202,3 +202,27 @@ pub enum CartError {
 fn within(product: &Option<String>) -> String {
     product.as_ref().map_or(String::new(), |product| format!(" in the product {product:?}"))
 }
+
+impl CartChange {
+    /// Applies the change to a cart that is kept as a list of lines: for tests, examples, and platforms that keep theirs so.
+    pub fn apply(&self, cart: &mut Vec<CartLine>) {
+        for operation in &self.operations {
+            match operation {
+                CartOperation::Add { lines } => cart.extend(lines.iter().cloned()),
+                CartOperation::Replace { key, lines } => {
+                    let gone = |line: &CartLine| line.key == *key || line.parent.as_ref() == Some(key);
+                    let place = cart.iter().position(gone).unwrap_or(cart.len());
+                    cart.retain(|line| !gone(line));
+                    cart.splice(place..place, lines.iter().cloned());
+                }
+                CartOperation::Update { lines } => {
+                    for new in lines {
+                        cart.iter_mut().filter(|old| old.key == new.key).for_each(|old| *old = new.clone());
+                    }
+                }
+                CartOperation::Remove { keys } => cart.retain(|line| !keys.contains(&line.key)),
+                CartOperation::RequestQuotation { .. } => {}
+            }
+        }
+    }
+}

@@ -581,6 +581,7 @@ impl<'a> Walk<'a> {
                 asked: request.quantity,
             },
             price_from: request.price_from,
+            intent: &request.intent,
             grants: &self.strategist.grants,
             pin: &pin,
             lines,

@@ -1,13 +1,13 @@
 //! The check of a strategy's plan: every operation, before any of it reaches the platform.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::identity::{KeyParts, line_key};
 use super::line::{CartLine, Pin, SealedPrice, Unconfirmed};
 use super::pricing::{Priced, Pricing};
 use super::{CartError, CartOperation, MOST_LINES, MOST_PIECES};
 use crate::contract::{
-    Bundle, BundleChild, LinePart, Message, NewLine, Operation, PriceSource, PriceState, SkuQuery, Target, TaxBasis,
+    Bundle, BundleChild, Intent, LinePart, Message, NewLine, Operation, PriceSource, PriceState, SkuQuery, Target, TaxBasis,
     VariantInfo,
 };
 use crate::grants::Grants;
@@ -30,6 +30,7 @@ pub(super) struct Checking<'a> {
     pub(super) facts: &'a [ItemFacts],
     pub(super) pricing: Pricing<'a>,
     pub(super) price_from: PriceSource,
+    pub(super) intent: &'a Intent,
     pub(super) grants: &'a Grants,
     pub(super) pin: &'a Pin,
     pub(super) lines: &'a [CartLine],
@@ -83,6 +84,7 @@ impl Checking<'_> {
         if operations.is_empty() {
             return broken("it is empty; a strategy that cannot sell answers with `reject` and says why");
         }
+        self.fits_intent(operations)?;
         let mut changes = Vec::with_capacity(operations.len());
         let mut replaced: Vec<&str> = Vec::new();
         let mut count = 0;
@@ -91,18 +93,18 @@ impl Checking<'_> {
                 Operation::AddLine(line) => CartOperation::Add { lines: vec![self.line(line, true)?] },
                 Operation::AddBundle(bundle) => CartOperation::Add { lines: self.bundle(bundle)? },
                 Operation::ReplaceLine(replacement) => {
-                    self.own(&replacement.key, &mut replaced, operations)?;
+                    self.own(&replacement.key, &mut replaced)?;
                     CartOperation::Replace {
                         key: replacement.key.clone(),
                         lines: vec![self.line(&replacement.line, true)?],
                     }
                 }
                 Operation::ReplaceBundle(replacement) => {
-                    self.own(&replacement.key, &mut replaced, operations)?;
+                    self.own(&replacement.key, &mut replaced)?;
                     CartOperation::Replace { key: replacement.key.clone(), lines: self.bundle(&replacement.bundle)? }
                 }
                 Operation::RemoveLine(key) => {
-                    self.own(key, &mut replaced, operations)?;
+                    self.own(key, &mut replaced)?;
                     CartOperation::Remove { keys: with_children(self.lines, key) }
                 }
                 Operation::RequestQuotation(lines) => CartOperation::RequestQuotation {
@@ -128,13 +130,37 @@ impl Checking<'_> {
         Ok(changes)
     }
 
+    /// What was asked for is what is planned, and each configured product becomes one line.
+    fn fits_intent(&self, operations: &[Operation]) -> Result<(), CartError> {
+        let mut items = BTreeSet::new();
+        let mut once = |line: &NewLine| match line.item {
+            Some(item) if !items.insert(item) => broken(format!("it makes two lines of the item {item}")),
+            _ => Ok(()),
+        };
+        for operation in operations {
+            let is_quotation = matches!(operation, Operation::RequestQuotation(_));
+            let changes_cart = !is_quotation && !matches!(operation, Operation::Reject(_) | Operation::Other(_));
+            match (self.intent, is_quotation, changes_cart) {
+                (Intent::Quotation, _, true) => return broken("it changes the cart where an offer was asked for"),
+                (Intent::Add | Intent::Replace(_), true, _) => {
+                    return broken("it asks for an offer where something was to be bought");
+                }
+                _ => {}
+            }
+            match operation {
+                Operation::AddLine(line) => once(line)?,
+                Operation::ReplaceLine(replacement) => once(&replacement.line)?,
+                Operation::AddBundle(bundle) => once(&bundle.parent)?,
+                Operation::ReplaceBundle(replacement) => once(&replacement.bundle.parent)?,
+                Operation::RequestQuotation(lines) => lines.iter().try_for_each(&mut once)?,
+                Operation::RemoveLine(_) | Operation::Reject(_) | Operation::Other(_) => {}
+            }
+        }
+        Ok(())
+    }
+
     /// The key is of a line of this account, at the top of the cart, and stands once in the plan.
-    fn own<'k>(
-        &self,
-        key: &'k str,
-        replaced: &mut Vec<&'k str>,
-        _operations: &[Operation],
-    ) -> Result<(), CartError> {
+    fn own<'k>(&self, key: &'k str, replaced: &mut Vec<&'k str>) -> Result<(), CartError> {
         let Some(line) = self.lines.iter().find(|line| line.key == key) else {
             return broken(format!("it changes the line {key:?}, which is not one of this account's lines"));
         };
@@ -369,12 +395,17 @@ impl Checking<'_> {
             product,
             sku: draft.variant.as_ref().map(|variant| variant.sku.clone()),
             variant_id: draft.variant.map(|variant| variant.id),
-            title,
+            title: plain(&title),
             quantity: draft.quantity,
             parent: draft.parent.map(str::to_owned),
             per_bundle: None,
             child_removal: None,
-            shown: draft.shown.unwrap_or_else(visible),
+            shown: draft
+                .shown
+                .unwrap_or_else(visible)
+                .iter()
+                .map(|part| LinePart { name: plain(&part.name), value: plain(&part.value) })
+                .collect(),
             price: SealedPrice {
                 unit: draft.priced.unit,
                 total: draft.priced.total,
@@ -390,6 +421,7 @@ impl Checking<'_> {
             fingerprint: draft.facts.fingerprint,
             thumbnail: draft.facts.thumbnail,
             bill_of_materials: item.map(|item| item.articles.clone()).unwrap_or_default(),
+            vendor_product: item.map(|item| item.vendor_product.clone()),
             reference: item.and_then(|item| item.reference.clone()),
             unconfirmed: draft
                 .facts
@@ -403,6 +435,15 @@ impl Checking<'_> {
             pin: self.pin.clone(),
         }
     }
+}
+
+/// The longest text that a cart shows.
+const MOST_CHARACTERS: usize = 1000;
+
+/// A text without characters that steer whoever shows it: control characters and overrides of the writing direction.
+fn plain(text: &str) -> String {
+    let steers = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.chars().filter(|c| !steers(*c)).take(MOST_CHARACTERS).collect()
 }
 
 struct Draft<'a> {

@@ -1,0 +1,65 @@
+//! `cartwright demo`: two shops, two vendors, from an empty host to produced orders.
+
+mod shops;
+mod story;
+mod webhooks;
+
+use std::future::Future;
+use std::process::ExitCode;
+use std::time::Instant;
+
+/// Play the main job against fake vendors and say of each step whether it held.
+///
+/// Starts a fake Expivi and a fake Twikit on this machine (written from the vendors' documents), two shops, and plays: set up
+/// accounts, link products, add simple, variation and bundle lines, price, edit, ask for a quotation, check the cart, pay,
+/// produce, swap a plugin version under load, swap a shop's vendor. Exits with 0 only if every step held. Leaves nothing behind.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Play the story and exit. (The pages to browse come with the server.)
+    #[arg(long, required = true)]
+    check: bool,
+}
+
+pub(crate) async fn run(_arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let mut steps = Steps::default();
+    if let Err(error) = story::play(&mut steps).await {
+        println!("the story broke off: {error:#}");
+        steps.failed += 1;
+    }
+    println!("\n{} steps held, {} did not", steps.held, steps.failed);
+    Ok(if steps.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Counts and prints the steps.
+#[derive(Default)]
+pub(crate) struct Steps {
+    held: usize,
+    failed: usize,
+}
+
+impl Steps {
+    pub(crate) fn chapter(&self, title: &str) {
+        println!("\n{title}");
+    }
+
+    /// Does a step, prints what came of it, and goes on with its result. A step that did not hold ends the story.
+    pub(crate) async fn step<T>(
+        &mut self,
+        name: &str,
+        doing: impl Future<Output = anyhow::Result<(T, String)>>,
+    ) -> anyhow::Result<T> {
+        let began = Instant::now();
+        match doing.await {
+            Ok((value, outcome)) => {
+                self.held += 1;
+                println!("  held    {name}: {outcome} ({} ms)", began.elapsed().as_millis());
+                Ok(value)
+            }
+            Err(error) => {
+                self.failed += 1;
+                println!("  FAILED  {name}: {error:#}");
+                Err(error.context(name.to_owned()))
+            }
+        }
+    }
+}

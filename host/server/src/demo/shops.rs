@@ -1,0 +1,158 @@
+//! The two shops of the demo: what they sell, and how their vendor accounts are set up.
+
+use std::collections::BTreeSet;
+
+use anyhow::Context as _;
+use cartwright::types::{Money, Order, OrderLine, Rounding, VariantInfo};
+use cartwright::{AccountSetup, Cartwright, CartLine, Grants, Link, Secret, Shop, ShopId};
+use cartwright_fake_vendors::{FakeExpivi, FakeTwikit};
+use serde_json::{Map, Value, json};
+use url::Url;
+
+use crate::plan::host_of;
+
+/// Everything that the shops sell: SKU, product, cents.
+const VARIANTS: [(&str, &str, i64); 14] = [
+    ("RING", "ring", 19_900),
+    ("SHIRT-R-L", "shirt", 2_495),
+    ("SHIRT-R-XL", "shirt", 2_645),
+    ("SHIRT-B-L", "shirt", 2_695),
+    ("WARDROBE", "wardrobe", 18_995),
+    ("PANEL-60", "panel", 2_450),
+    ("HINGE", "hinge", 320),
+    ("SCREW-4", "screw", 15),
+    ("TABLE", "table", 31_900),
+    ("JEWEL-A", "jewel", 4_900),
+    ("JEWEL-B", "jewel", 6_900),
+    ("PENDANT-A", "pendant", 5_900),
+    ("TOTEM", "totem", 100),
+    ("BOX", "box", 1_000),
+];
+
+pub(crate) fn catalogue() -> Vec<VariantInfo> {
+    VARIANTS
+        .iter()
+        .map(|(sku, product, cents)| VariantInfo {
+            id: format!("variant-{}", sku.to_lowercase()),
+            product: (*product).to_owned(),
+            sku: (*sku).to_owned(),
+            title: sku.replace('-', " "),
+            price: Some(Money { minor: *cents, scale: 2, currency: "EUR".to_owned() }),
+            tax_class: None,
+            purchasable: true,
+            stock: None,
+            weight_grams: None,
+            minimum: 1,
+            maximum: None,
+        })
+        .collect()
+}
+
+pub(crate) fn shop(id: &str) -> anyhow::Result<Shop> {
+    let mut key = [0; 32];
+    getrandom::fill(&mut key).context("no random numbers can be had")?;
+    Ok(Shop {
+        id: id.parse()?,
+        currency: "EUR".to_owned(),
+        scale: 2,
+        locale: "en".to_owned(),
+        prices_include_tax: true,
+        rounding: Rounding::HalfUp,
+        seal_key: Secret::new(hex::encode(key)),
+        seal_seconds: 3600,
+        sell_unconfigured: false,
+    })
+}
+
+/// What an operator of the demo grants: one server on this machine, without TLS.
+fn local(url: &str) -> anyhow::Result<Grants> {
+    let host = host_of(&Url::parse(url)?).with_context(|| format!("{url} has no host"))?;
+    Ok(Grants {
+        hosts: BTreeSet::from([host.clone()]),
+        plain_http: BTreeSet::from([host]),
+        networks: vec!["127.0.0.1/32".parse()?],
+        personal_data: true,
+        ..Grants::default()
+    })
+}
+
+fn members(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(members) => members,
+        _ => Map::new(),
+    }
+}
+
+pub(crate) fn expivi_account(fake: &FakeExpivi) -> anyhow::Result<AccountSetup> {
+    Ok(AccountSetup {
+        id: "expivi".parse()?,
+        settings: members(json!({
+            "viewer-token": "viewer-token",
+            "server-token": "server-token",
+            "api-url": fake.api_url(),
+            "order-type": "simple",
+            "price-authority": "platform",
+            "price-currency": "EUR",
+            "price-scale": 2,
+            "price-tax": "gross",
+        })),
+        grants: local(fake.base_url())?,
+    })
+}
+
+pub(crate) fn twikit_account(fake: &FakeTwikit) -> anyhow::Result<AccountSetup> {
+    Ok(AccountSetup {
+        id: "twikit".parse()?,
+        settings: members(json!({
+            "integration-id": fake.integration_id(),
+            "payload-secret": fake.payload_secret(),
+            "api-url": fake.api_url(),
+            "script-url": "https://scripts.twikit.example/1/plugin.js",
+            "product-keys": ["diamond-letter-jewel", "pendant"],
+        })),
+        grants: local(fake.base_url())?,
+    })
+}
+
+pub(crate) fn link(value: Value) -> anyhow::Result<Link> {
+    serde_json::from_value(value).context("a link of the demo")
+}
+
+/// An order of these lines, paid in full.
+pub(crate) fn paid_order(host: &Cartwright, shop: &ShopId, id: &str, lines: &[CartLine]) -> Order {
+    let top: Vec<&CartLine> = lines.iter().filter(|line| line.parent.is_none()).collect();
+    let order_lines: Vec<OrderLine> = top
+        .iter()
+        .enumerate()
+        .map(|(index, line)| host.order_line(shop, id, &format!("{}", index + 1), line, true, false))
+        .collect();
+    let total = top.iter().map(|line| line.price.total.minor).sum();
+    let address = cartwright::types::Address {
+        first_name: "Ada".to_owned(),
+        last_name: "Sample".to_owned(),
+        email: "ada@example.com".to_owned(),
+        line1: "Sample Street 1".to_owned(),
+        line2: None,
+        zip: "1000".to_owned(),
+        city: "Brussels".to_owned(),
+        country: "BE".to_owned(),
+        company: None,
+        vat: None,
+        phone: None,
+    };
+    Order {
+        id: id.to_owned(),
+        reference: host.reference(shop, id, None),
+        version: 1,
+        placed_at: "2026-01-01T12:00:00Z".to_owned(),
+        payment: "full".to_owned(),
+        released: true,
+        cancelled: false,
+        total: Money { minor: total, scale: 2, currency: "EUR".to_owned() },
+        billing: Some(address.clone()),
+        delivery: Some(address.clone()),
+        shop_address: Some(address),
+        lines: order_lines,
+        extra: Vec::new(),
+    }
+}

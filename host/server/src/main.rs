@@ -1,0 +1,52 @@
+//! The command `cartwright`.
+
+mod demo;
+mod inspect;
+mod plan;
+mod source;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Hosts configurator vendors as WASI components.
+///
+/// A shop sells things that people configure in 3D; the configurator belongs to a vendor. Each vendor is one component that
+/// turns what its configurator saved into cart lines, and hands paid orders to production.
+///
+/// Begin with `cartwright demo --check`, which plays two shops against fake vendors, then look at a plugin with `cartwright
+/// inspect expivi`, and try one on your own files with `cartwright plan`.
+#[derive(Parser)]
+#[command(name = "cartwright", version, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Inspect(inspect::Arguments),
+    Plan(Box<plan::Arguments>),
+    Demo(demo::Arguments),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::from_env("CARTWRIGHT_LOG"))
+        .with_writer(std::io::stderr)
+        .init();
+    let result = match Arguments::parse().command {
+        Command::Inspect(arguments) => inspect::run(arguments).await,
+        Command::Plan(arguments) => plan::run(*arguments).await,
+        Command::Demo(arguments) => demo::run(arguments).await,
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            eprintln!("help: `cartwright help` shows every command and what it wants");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,342 @@
+//! `cartwright plan`: the way into the cart, on files.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use cartwright::types::{Rounding, VariantInfo};
+use cartwright::{
+    AccountId, AccountSetup, AddToCart, Cartwright, CartChange, CartError, CartLine, CartOperation, Grants, Link, MemoryCatalogue,
+    Plugin, Secret, SetupError, Shop, ShopId, StrategyChoice, Visitor, money,
+};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use url::Url;
+
+use crate::source;
+
+/// Plan a cart from a configuration, as a shop would: decode, check, price, plan, check again, seal.
+///
+/// Prints the operations and exits with 0, or prints the typed error as JSON on standard error and exits with 1.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Files:
+  settings       {\"viewer-token\": \"…\"}: the account's settings by field name, secrets too (see `cartwright inspect`)
+  association    {\"shop_product\": \"ring\", \"vendor_product\": \"1001\"}: also preset, allowed_skus, settings, …
+  catalog        {\"currency\": \"EUR\", \"scale\": 2, \"variants\": [{\"sku\": \"RING\", \"product\": \"ring\", \"price\": \"49.00\"}]}
+  configuration  what the configurator's page handed over, as it is
+  existing       the lines of an earlier plan, as `--json` printed them
+
+Example:
+  cartwright plan --plugin expivi --settings s.json --association a.json --catalog c.json --configuration conf.json --explain")]
+pub(crate) struct Arguments {
+    /// The vendor's plugin: a component's file, or `expivi` or `twikit`.
+    #[arg(long)]
+    plugin: String,
+    /// The account's settings.
+    #[arg(long)]
+    settings: PathBuf,
+    /// The link between the shop's product and the vendor's.
+    #[arg(long)]
+    association: PathBuf,
+    /// The shop's currency and variants.
+    #[arg(long)]
+    catalog: PathBuf,
+    /// The raw configuration.
+    #[arg(long)]
+    configuration: PathBuf,
+    /// One of the plugin's strategies, or the file of a cart-strategy component.
+    #[arg(long)]
+    strategy: Option<String>,
+    /// How many.
+    #[arg(long, default_value_t = 1)]
+    quantity: u32,
+    /// The cart as it is.
+    #[arg(long)]
+    existing: Option<PathBuf>,
+    /// Ask this server instead of the vendor's: sets the setting `api-url` and allows the address, without TLS too.
+    #[arg(long)]
+    vendor_url: Option<Url>,
+    /// Show each stage on the way.
+    #[arg(long)]
+    explain: bool,
+    /// Print the whole result as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// The catalogue's file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CatalogFile {
+    currency: String,
+    scale: u8,
+    #[serde(default)]
+    locale: Option<String>,
+    #[serde(default)]
+    prices_include_tax: bool,
+    variants: Vec<VariantEntry>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct VariantEntry {
+    sku: String,
+    /// The SKU, unless given.
+    product: Option<String>,
+    /// The SKU, unless given.
+    id: Option<String>,
+    /// The SKU, unless given.
+    title: Option<String>,
+    /// Exact decimal text in the catalogue's currency.
+    price: Option<String>,
+    #[serde(default = "yes")]
+    purchasable: bool,
+    #[serde(default = "one")]
+    minimum: u32,
+    maximum: Option<u32>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn one() -> u32 {
+    1
+}
+
+pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    match change(&arguments).await {
+        Ok(change) if arguments.json => println!("{}", serde_json::to_string_pretty(&change)?),
+        Ok(change) => print(&change, arguments.explain),
+        Err(Failed::Cart(error)) => {
+            let mut typed = serde_json::to_value(&*error)?;
+            if let Some(members) = typed.as_object_mut() {
+                members.insert("message".to_owned(), json!(error.to_string()));
+            }
+            eprintln!("{}", serde_json::to_string_pretty(&typed)?);
+            return Ok(ExitCode::FAILURE);
+        }
+        Err(Failed::Files(error)) => return Err(error),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+enum Failed {
+    Cart(Box<CartError>),
+    Files(anyhow::Error),
+}
+
+impl From<CartError> for Failed {
+    fn from(error: CartError) -> Self {
+        Self::Cart(Box::new(error))
+    }
+}
+
+impl From<SetupError> for Failed {
+    fn from(error: SetupError) -> Self {
+        CartError::from(error).into()
+    }
+}
+
+impl From<anyhow::Error> for Failed {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Files(error)
+    }
+}
+
+async fn change(arguments: &Arguments) -> Result<CartChange, Failed> {
+    let catalog: CatalogFile = json_file(&arguments.catalog)?;
+    let variants = variants(&catalog)?;
+    let mut builder = Cartwright::builder().catalogue(Arc::new(MemoryCatalogue::new(variants)));
+    if let Some(cache) = source::cache() {
+        builder = builder.cache(cache);
+    }
+    let host = builder.start().context("the host cannot be started")?;
+    let plugin = source::install(&host, &arguments.plugin).await?;
+
+    let shop = shop(&catalog)?;
+    let id = shop.id.clone();
+    host.add_shop(shop)?;
+    let mut settings: Map<String, Value> = json_file(&arguments.settings)?;
+    if let Some(url) = &arguments.vendor_url {
+        settings.insert("api-url".to_owned(), json!(url.as_str()));
+    }
+    let account: AccountId = plugin.id().as_str().parse().context("the account's id")?;
+    let grants = grants(&plugin, &settings, arguments.vendor_url.as_ref());
+    host.set_account(&id, plugin.digest(), AccountSetup { id: account.clone(), settings, grants }).await?;
+
+    let mut link: Map<String, Value> = json_file(&arguments.association)?;
+    link.insert("account".to_owned(), json!(account));
+    let link: Link = serde_json::from_value(Value::Object(link))
+        .with_context(|| format!("{} is no association", arguments.association.display()))?;
+    let product = link.shop_product.clone();
+    host.link(&id, link).await?;
+
+    let lines: Vec<CartLine> = match &arguments.existing {
+        Some(path) => json_file(path)?,
+        None => Vec::new(),
+    };
+    let configuration = std::fs::read(&arguments.configuration)
+        .with_context(|| format!("{} cannot be read", arguments.configuration.display()))?;
+    let strategy = strategy(&host, &id, &plugin, arguments.strategy.as_deref()).await?;
+    let add = AddToCart {
+        product,
+        configuration: Some(configuration),
+        quantity: arguments.quantity,
+        strategy,
+        lines,
+        visitor: Visitor::default(),
+    };
+    Ok(host.add_to_cart(&id, add).await?)
+}
+
+fn json_file<T: serde::de::DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
+    serde_json::from_str(&text).with_context(|| format!("{} is not what is wanted", path.display()))
+}
+
+fn variants(catalog: &CatalogFile) -> anyhow::Result<Vec<VariantInfo>> {
+    catalog
+        .variants
+        .iter()
+        .map(|entry| {
+            let price = entry.price.as_deref().map(|text| {
+                let exact = money::decimal(text)?;
+                money::round(exact, &catalog.currency, catalog.scale, Rounding::HalfUp)
+            });
+            Ok(VariantInfo {
+                id: entry.id.clone().unwrap_or_else(|| entry.sku.clone()),
+                product: entry.product.clone().unwrap_or_else(|| entry.sku.clone()),
+                sku: entry.sku.clone(),
+                title: entry.title.clone().unwrap_or_else(|| entry.sku.clone()),
+                price: price.transpose().with_context(|| format!("the price of {}", entry.sku))?,
+                tax_class: None,
+                purchasable: entry.purchasable,
+                stock: None,
+                weight_grams: None,
+                minimum: entry.minimum,
+                maximum: entry.maximum,
+            })
+        })
+        .collect()
+}
+
+fn shop(catalog: &CatalogFile) -> anyhow::Result<Shop> {
+    // Seals of one run mean nothing to the next.
+    let mut key = [0; 32];
+    getrandom::fill(&mut key).context("no random numbers can be had")?;
+    Ok(Shop {
+        id: "plan".parse()?,
+        currency: catalog.currency.clone(),
+        scale: catalog.scale,
+        locale: catalog.locale.clone().unwrap_or_else(|| "en".to_owned()),
+        prices_include_tax: catalog.prices_include_tax,
+        rounding: Rounding::HalfUp,
+        seal_key: Secret::new(hex::encode(key)),
+        seal_seconds: 3600,
+        sell_unconfigured: false,
+    })
+}
+
+/// Who runs this command is the operator: what the plugin declares is granted, and the address that was named.
+fn grants(plugin: &Plugin, settings: &Map<String, Value>, vendor_url: Option<&Url>) -> Grants {
+    let mut grants = Grants::default();
+    for host in &plugin.about().identity.hosts {
+        let field = host.strip_prefix("setting:");
+        let set = field.and_then(|field| settings.get(field)).and_then(Value::as_str).map(str::to_owned);
+        let default = || match plugin.about().form.field(field?)?.default.as_ref()? {
+            cartwright::types::SettingValue::Text(text) => Some(text.clone()),
+            _ => None,
+        };
+        match field {
+            Some(_) => grants.hosts.extend(set.or_else(default).and_then(|url| host_of(&Url::parse(&url).ok()?))),
+            None => drop(grants.hosts.insert(host.clone())),
+        }
+    }
+    if let Some(url) = vendor_url
+        && let Some(host) = host_of(url)
+    {
+        grants.plain_http.insert(host);
+        let address = url.host_str().and_then(|host| host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().ok());
+        grants.networks.extend(address.map(Into::into));
+    }
+    grants
+}
+
+pub(crate) fn host_of(url: &Url) -> Option<String> {
+    let host = url.host_str()?;
+    Some(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
+}
+
+/// The strategy by name, or a component that is set up beside the vendor's.
+async fn strategy(
+    host: &Cartwright,
+    shop: &ShopId,
+    vendor: &Plugin,
+    wanted: Option<&str>,
+) -> Result<Option<StrategyChoice>, Failed> {
+    let Some(wanted) = wanted else { return Ok(None) };
+    if !wanted.ends_with(".wasm") {
+        return Ok(Some(StrategyChoice { account: None, name: Some(wanted.to_owned()) }));
+    }
+    let plugin = source::install(host, wanted).await?;
+    if plugin.id() == vendor.id() {
+        return Err(anyhow::anyhow!("{wanted} is the vendor's own plugin; name one of its strategies").into());
+    }
+    let account: AccountId = plugin.id().as_str().parse().context("the strategy's id")?;
+    let setup = AccountSetup { id: account.clone(), settings: Map::new(), grants: Grants::default() };
+    host.set_account(shop, plugin.digest(), setup).await?;
+    Ok(Some(StrategyChoice { account: Some(account), name: None }))
+}
+
+fn print(change: &CartChange, explain: bool) {
+    if explain {
+        for stage in &change.stages {
+            println!("{:>8} µs  {:<11} {}", stage.micros, stage.stage, stage.result);
+        }
+        println!();
+    }
+    for operation in &change.operations {
+        match operation {
+            CartOperation::Add { lines } => print_lines("add", lines),
+            CartOperation::Replace { key, lines } => print_lines(&format!("replace {}", short(key)), lines),
+            CartOperation::Update { lines } => print_lines("update", lines),
+            CartOperation::RequestQuotation { lines } => print_lines("request a quotation for", lines),
+            CartOperation::Remove { keys } => {
+                println!("remove {}", keys.iter().map(|key| short(key)).collect::<Vec<_>>().join(", "));
+            }
+        }
+    }
+    for warning in &change.warnings {
+        println!("warning: {}", warning.text);
+    }
+}
+
+fn short(key: &str) -> &str {
+    key.get(..12).unwrap_or(key)
+}
+
+pub(crate) fn print_lines(what: &str, lines: &[CartLine]) {
+    for line in lines {
+        let indent = if line.parent.is_some() { "    " } else { "  " };
+        if line.parent.is_none() {
+            println!("{what}");
+        }
+        let sku = line.sku.as_deref().unwrap_or("-");
+        let amount = amount(&line.price.total);
+        println!("{indent}{} × {} [{sku}] {amount}  key {}", line.quantity, line.title, short(&line.key));
+        for part in &line.shown {
+            println!("{indent}    {}: {}", part.name, part.value);
+        }
+    }
+}
+
+/// An amount in words: "12.50 EUR".
+pub(crate) fn amount(money: &cartwright::types::Money) -> String {
+    match cartwright::money::exact(money) {
+        Ok(exact) => format!("{exact} {}", money.currency),
+        Err(_) => format!("{}e-{} {}", money.minor, money.scale, money.currency),
+    }
+}

@@ -1,0 +1,7 @@
+//! Builds the two guests.
+
+mod build_guests;
+
+fn main() {
+    build_guests::build(&["cartwright-expivi", "cartwright-twikit"], &["plugins/expivi", "plugins/twikit"]);
+}

@@ -1,0 +1,209 @@
+//! What the tests share: guests' bytes, a shop on each vendor, and a catalogue.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use cartwright::types::{Money, Rounding, VariantInfo};
+use cartwright::{
+    AccountId, AccountSetup, AddToCart, Builder, Cartwright, CartChange, CartError, CartLine, CartOperation, Digest, Grants, Link,
+    MemoryBlobs, MemoryCatalogue, MemoryOrderBook, Secret, Shop, ShopId,
+};
+use cartwright_fake_vendors::{ExpiviConfig, FakeExpivi};
+use serde_json::{Map, Value, json};
+
+/// The smallest strategy.
+pub const ONE_LINE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/guest-one-line.wasm"));
+/// An order hook.
+pub const ORDER_HOOK: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/guest-order-hook.wasm"));
+/// A strategy that misbehaves.
+pub const HOSTILE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/guest-hostile.wasm"));
+
+/// A variant at so many cents.
+pub fn variant(sku: &str, product: &str, cents: i64) -> VariantInfo {
+    VariantInfo {
+        id: format!("id-{sku}"),
+        product: product.to_owned(),
+        sku: sku.to_owned(),
+        title: format!("The {sku}"),
+        price: Some(Money { minor: cents, scale: 2, currency: "EUR".to_owned() }),
+        tax_class: None,
+        purchasable: true,
+        stock: None,
+        weight_grams: None,
+        minimum: 1,
+        maximum: None,
+    }
+}
+
+/// What the tests' shop sells.
+pub fn catalogue() -> Vec<VariantInfo> {
+    vec![
+        variant("RING", "ring", 19_900),
+        variant("CHEAP", "cheap", 100),
+        variant("SHIRT-R-L", "shirt", 2_495),
+        variant("SHIRT-B-L", "shirt", 2_695),
+        variant("WARDROBE", "wardrobe", 18_995),
+        variant("PANEL-60", "panel", 2_450),
+        variant("HINGE", "hinge", 320),
+        variant("SCREW-4", "screw", 15),
+        variant("TABLE", "table", 31_900),
+    ]
+}
+
+/// A host with a shop "shop" on a fake Expivi.
+pub struct World {
+    /// The host.
+    pub host: Arc<Cartwright>,
+    /// Its catalogue.
+    pub catalogue: Arc<MemoryCatalogue>,
+    /// Its orders.
+    pub orders: Arc<MemoryOrderBook>,
+    /// Its bytes.
+    pub blobs: Arc<MemoryBlobs>,
+    /// The shop.
+    pub shop: ShopId,
+    /// The shop's account with Expivi.
+    pub account: AccountId,
+    /// The vendor.
+    pub expivi: FakeExpivi,
+    /// The vendor's plugin.
+    pub digest: Digest,
+}
+
+/// The members of a JSON object.
+///
+/// # Panics
+/// When it is none.
+pub fn members(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(members) => members,
+        other => panic!("{other} is no object"),
+    }
+}
+
+/// A shop.
+pub fn shop(id: &str) -> Shop {
+    Shop {
+        id: id.parse().expect("a shop id"),
+        currency: "EUR".to_owned(),
+        scale: 2,
+        locale: "en".to_owned(),
+        prices_include_tax: true,
+        rounding: Rounding::HalfUp,
+        seal_key: Secret::new("a key of the tests, 32 bytes long"),
+        seal_seconds: 3600,
+        sell_unconfigured: false,
+    }
+}
+
+/// Grants to reach one server on this machine without TLS.
+pub fn local(url: &str) -> Grants {
+    let url = url::Url::parse(url).expect("a URL");
+    let host = format!("{}:{}", url.host_str().expect("a host"), url.port().expect("a port"));
+    Grants {
+        hosts: BTreeSet::from([host.clone()]),
+        plain_http: BTreeSet::from([host]),
+        networks: vec!["127.0.0.1/32".parse().expect("a network")],
+        personal_data: true,
+        ..Grants::default()
+    }
+}
+
+impl World {
+    /// A world with the default host.
+    pub async fn new() -> Self {
+        Self::with(|builder| builder, json!({})).await
+    }
+
+    /// A world with another host, and with further settings of the Expivi account.
+    pub async fn with(build: impl FnOnce(Builder) -> Builder, settings: Value) -> Self {
+        let expivi = FakeExpivi::start(ExpiviConfig::default()).await.expect("a fake Expivi");
+        let catalogue = Arc::new(MemoryCatalogue::new(catalogue()));
+        let orders = Arc::new(MemoryOrderBook::default());
+        let blobs = Arc::new(MemoryBlobs::default());
+        let builder = Cartwright::builder()
+            .catalogue(catalogue.clone())
+            .order_book(orders.clone())
+            .blobs(blobs.clone())
+            .installation("test")
+            .cache(std::env::temp_dir().join("cartwright-tests-cache"));
+        let host = build(builder).start().expect("a host");
+        let plugin = host.install(cartwright_bundled::EXPIVI, None).await.expect("Expivi's plugin");
+        let id: ShopId = "shop".parse().expect("a shop id");
+        host.add_shop(shop("shop")).expect("a shop");
+        let account: AccountId = "expivi".parse().expect("an account id");
+        let mut all = members(json!({
+            "viewer-token": "viewer-token",
+            "server-token": "server-token",
+            "api-url": expivi.api_url(),
+        }));
+        all.extend(members(settings));
+        let setup = AccountSetup { id: account.clone(), settings: all, grants: local(expivi.base_url()) };
+        host.set_account(&id, plugin.digest(), setup).await.expect("an account");
+        let digest = plugin.digest();
+        let world =
+            Self { host: Arc::new(host), catalogue, orders, blobs, shop: id, account, expivi, digest };
+        world.link("ring", "1001", "simple", json!({})).await;
+        world.link("shirt", "1002", "variation", json!({ "sku-prefix": "SHIRT-" })).await;
+        world.link("wardrobe", "1003", "bundle", json!({ "price-authority": "components" })).await;
+        world
+    }
+
+    /// Links a product to Expivi.
+    pub async fn link(&self, product: &str, vendor_product: &str, strategy: &str, settings: Value) {
+        let link: Link = serde_json::from_value(json!({
+            "shop_product": product, "account": "expivi", "vendor_product": vendor_product,
+            "settings": settings, "strategy": { "name": strategy },
+        }))
+        .expect("a link");
+        self.host.link(&self.shop, link).await.expect("linked");
+    }
+
+    /// What to add.
+    pub fn request(&self, product: &str, configuration: &str, quantity: u32, lines: &[CartLine]) -> AddToCart {
+        AddToCart {
+            product: product.to_owned(),
+            configuration: Some(configuration.as_bytes().to_vec()),
+            quantity,
+            lines: lines.to_vec(),
+            ..AddToCart::default()
+        }
+    }
+
+    /// Adds to a cart and applies the change.
+    ///
+    /// # Errors
+    /// As the host says; the cart is as it was.
+    pub async fn add(
+        &self,
+        product: &str,
+        configuration: &str,
+        quantity: u32,
+        cart: &mut Vec<CartLine>,
+    ) -> Result<CartChange, CartError> {
+        let change = self.host.add_to_cart(&self.shop, self.request(product, configuration, quantity, cart)).await?;
+        change.apply(cart);
+        Ok(change)
+    }
+
+    /// Sets a strategy plugin up beside the vendor's; gives its account.
+    pub async fn strategy(&self, component: &[u8]) -> AccountId {
+        let plugin = self.host.install(component, None).await.expect("the strategy");
+        let id: AccountId = plugin.id().as_str().parse().expect("an account id");
+        let setup = AccountSetup { id: id.clone(), settings: Map::new(), grants: Grants::default() };
+        self.host.set_account(&self.shop, plugin.digest(), setup).await.expect("the strategy's account");
+        id
+    }
+}
+
+/// The lines that a change adds.
+pub fn added(change: &CartChange) -> Vec<CartLine> {
+    change
+        .operations
+        .iter()
+        .flat_map(|operation| match operation {
+            CartOperation::Add { lines } => lines.clone(),
+            _ => Vec::new(),
+        })
+        .collect()
+}

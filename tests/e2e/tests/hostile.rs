@@ -1,0 +1,215 @@
+//! A plugin that misbehaves ends in a typed error that names what it did, within its limit, while other calls go on.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use cartwright::types::Error;
+use cartwright::{AccountId, AddToCart, Breach, CartChange, CartError, Failure, InstallError, Limits, StrategyChoice};
+use cartwright_e2e::{HOSTILE, World, added};
+use cartwright_fake_vendors::samples;
+use serde_json::json;
+
+/// Everything beyond a limit itself: the rest of the path, and a slow machine.
+const SLACK: Duration = Duration::from_millis(50);
+
+async fn world() -> (World, AccountId) {
+    let limits = Limits {
+        guest_cpu: Duration::from_millis(100),
+        guest_cpu_per_line: Duration::ZERO,
+        deadline: Duration::from_millis(400),
+        ..Limits::default()
+    };
+    let world = World::with(|builder| builder.limits(limits), json!({})).await;
+    let account = world.strategy(HOSTILE).await;
+    (world, account)
+}
+
+fn request(world: &World, account: &AccountId, misdeed: &str) -> AddToCart {
+    let mut request = world.request("ring", samples::EXPIVI_SIMPLE, 1, &[]);
+    request.strategy = Some(StrategyChoice { account: Some(account.clone()), name: Some(misdeed.to_owned()) });
+    request
+}
+
+async fn misdeed(world: &World, account: &AccountId, name: &str) -> Result<CartChange, CartError> {
+    world.host.add_to_cart(&world.shop, request(world, account, name)).await
+}
+
+fn failure(result: Result<CartChange, CartError>, name: &str) -> Failure {
+    match result {
+        Err(CartError::Hook(error)) => error.failure,
+        other => panic!("{name}: {other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_takes_more_than_its_share_is_stopped_at_the_limit_that_is_named() {
+    let (world, account) = world().await;
+    misdeed(&world, &account, "honest").await.expect("the honest strategy");
+    let cpu = |failure: &Failure| matches!(failure, Failure::Limit(Breach::GuestCpu { allowed_ms: 100 }));
+    let bytes_out = |failure: &Failure| matches!(failure, Failure::Limit(Breach::BytesOut { .. }));
+    let log = |failure: &Failure| matches!(failure, Failure::Limit(Breach::LogBytes { .. }));
+    let cases: [(&str, &dyn Fn(&Failure) -> bool); 13] = [
+        ("endless-loop", &cpu),
+        ("clock-spin", &cpu),
+        ("endless-recursion", &|failure| matches!(failure, Failure::Limit(Breach::Stack { .. }))),
+        ("memory", &|failure| matches!(failure, Failure::Limit(Breach::Memory { .. }))),
+        ("huge-text", &bytes_out),
+        ("many-operations", &|failure| {
+            matches!(failure, Failure::Limit(Breach::BytesOut { .. } | Breach::Memory { .. } | Breach::GuestCpu { .. }))
+        }),
+        ("log-flood", &|failure| matches!(failure, Failure::Limit(Breach::LogBytes { .. } | Breach::HostCalls { .. }))),
+        ("log-huge-line", &|failure| matches!(failure, Failure::Limit(Breach::LogBytes { .. } | Breach::BytesOut { .. }))),
+        ("standard-error-flood", &log),
+        ("catalog-flood", &|failure| matches!(failure, Failure::Limit(Breach::HostCalls { .. }))),
+        ("thread-sleep", &|failure| matches!(failure, Failure::Limit(Breach::Deadline { allowed_ms: 400 }))),
+        ("trap", &|failure| matches!(failure, Failure::Trap(_))),
+        ("panic", &|failure| matches!(failure, Failure::Trap(text) if text.contains("as it was asked to"))),
+    ];
+    for (name, is_meant) in cases {
+        let failure = failure(misdeed(&world, &account, name).await, name);
+        assert!(is_meant(&failure), "{name}: {failure}");
+        misdeed(&world, &account, "honest").await.unwrap_or_else(|error| panic!("after {name}: {error}"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_endless_loop_ends_in_time_and_others_go_on_meanwhile() {
+    let (world, account) = world().await;
+    let world = Arc::new(world);
+    misdeed(&world, &account, "honest").await.expect("the honest strategy");
+    let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let others = {
+        let (world, account, stop, done) = (world.clone(), account.clone(), stop.clone(), done.clone());
+        tokio::spawn(async move {
+            while !stop.load(Ordering::Relaxed) {
+                misdeed(&world, &account, "honest").await.expect("others go on");
+                done.fetch_add(1, Ordering::Relaxed);
+            }
+        })
+    };
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let before = done.load(Ordering::Relaxed);
+    let began = Instant::now();
+    let ended = failure(misdeed(&world, &account, "endless-loop").await, "endless-loop");
+    let took = began.elapsed();
+    let meanwhile = done.load(Ordering::Relaxed) - before;
+    stop.store(true, Ordering::Relaxed);
+    others.await.expect("the others");
+    assert!(matches!(ended, Failure::Limit(Breach::GuestCpu { .. })), "{ended}");
+    // The total deadline is what holds on a loaded machine, where a tick of guest time takes longer than a millisecond.
+    assert!(took < Duration::from_millis(400) + SLACK, "{took:?}");
+    assert!(meanwhile > 0, "no other call was made meanwhile");
+}
+
+#[tokio::test]
+async fn whoever_plans_what_it_may_not_is_refused_before_the_cart_changes() {
+    let (world, account) = world().await;
+    for (name, says) in [
+        ("reduction", "grants.adjust_prices"),
+        ("wrong-currency", "grants.adjust_prices"),
+        ("wrong-scale", "grants.adjust_prices"),
+        ("scale-too-large", "grants.adjust_prices"),
+        ("other-price-source", "grants.choose_price_source"),
+        ("replace-foreign", "not one of this account's lines"),
+        ("replace-foreign-with-bundle", "not one of this account's lines"),
+        ("remove-foreign", "not one of this account's lines"),
+        ("no-item", "needs a configuration"),
+        ("item-out-of-range", "names the item 4294967295"),
+        ("text-line", "must buy something"),
+        ("text-parent", "bundle without children"),
+        ("unknown-variant", "the catalogue did not tell it of"),
+        ("unknown-sku", "NO-SUCH-SKU"),
+        ("quantity-zero", "0 pieces"),
+        ("quantity-largest", "4294967295 pieces"),
+        ("child-quantity-zero", "0 pieces"),
+        ("quantity-overflow", "4294967295 pieces"),
+        ("more-than-asked", "two lines of the item 0"),
+        ("another-intent", "asks for an offer"),
+        ("unknown-operation", "hostile.give-away"),
+    ] {
+        match misdeed(&world, &account, name).await {
+            Err(CartError::Hook(error)) => panic!("{name}: {error}"),
+            Err(error) => assert!(error.to_string().contains(says), "{name}: {error}"),
+            Ok(change) => panic!("{name} was taken: {change:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn whoever_calls_what_it_may_not_is_denied() {
+    let (world, account) = world().await;
+    for name in ["another-host", "this-machine", "undeclared-secret", "order-book", "blob", "emit"] {
+        let failure = failure(misdeed(&world, &account, name).await, name);
+        let Failure::Answered(Error::Denied(why)) = &failure else { panic!("{name}: {failure}") };
+        assert!(why.contains("does not answer in cart.plan"), "{name}: {why}");
+    }
+    for name in ["files", "environment", "socket"] {
+        let failure = failure(misdeed(&world, &account, name).await, name);
+        assert!(matches!(failure, Failure::Answered(Error::Denied(_))), "{name}: {failure}");
+    }
+    let failure = failure(misdeed(&world, &account, "sleep").await, "sleep");
+    assert!(failure.to_string().contains("timer does not answer in cart.plan"), "{failure}");
+}
+
+#[tokio::test]
+async fn texts_of_a_plugin_cannot_steer_whoever_shows_them() {
+    let (world, account) = world().await;
+    let change = misdeed(&world, &account, "markup").await.expect("markup is text");
+    let line = &added(&change)[0];
+    for text in [&line.title, &line.shown[0].name, &line.shown[0].value] {
+        assert!(text.contains("<script>"), "texts are not escaped here: whoever shows them does");
+        assert!(!text.chars().any(|c| c.is_control() || c == '\u{202e}'), "{text:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_same_input_gives_a_plugin_the_same_random_numbers() {
+    let (world, account) = world().await;
+    let mut titles = Vec::new();
+    for _ in 0..3 {
+        let change = misdeed(&world, &account, "different-every-time").await.expect("a line");
+        titles.push(added(&change)[0].title.clone());
+    }
+    assert!(titles.windows(2).all(|pair| pair[0] == pair[1]), "{titles:?}");
+}
+
+#[tokio::test]
+async fn what_is_no_plugin_is_refused_in_plain_words() {
+    let world = World::new().await;
+    let wat = |name: &str| {
+        let path = format!("{}/../guests/hostile-wat/{name}.wat", env!("CARGO_MANIFEST_DIR"));
+        wat::parse_file(path).expect("a sample")
+    };
+    let whole = cartwright_bundled::EXPIVI;
+    for (what, bytes, says) in [
+        ("nothing", Vec::new(), "the file is empty"),
+        ("text", b"hello".to_vec(), "no WebAssembly"),
+        ("a core module", wat("core-module"), "core module, not a component"),
+        ("half a component", whole[..whole.len() / 2].to_vec(), "malformed"),
+        ("an empty component", wat("empty"), "exports nothing"),
+        ("another world", wat("wrong-world"), "example:other/thing"),
+        ("an unknown import", wat("wrong-import"), "no Cartwright plugin"),
+        ("a later contract", wat("later-contract"), "0.1.x"),
+        ("memories at once", wat("many-memories"), "no Cartwright plugin"),
+    ] {
+        let error = world.host.install(&bytes, None).await.err().unwrap_or_else(|| panic!("{what} was installed"));
+        assert!(error.to_string().contains(says), "{what}: {error}");
+    }
+    let other = cartwright::Digest::of(b"other");
+    let error = world.host.install(whole, Some(other)).await.expect_err("another digest is pinned");
+    assert!(matches!(error, InstallError::NotPinned { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn every_flip_of_a_byte_is_an_error_or_a_plugin_but_never_a_panic() {
+    let world = World::new().await;
+    let whole = cartwright_e2e::ONE_LINE;
+    for step in 0..24 {
+        let mut bytes = whole.to_vec();
+        let at = step * (bytes.len() / 24) + 8;
+        bytes[at] ^= 0x55;
+        let _ = world.host.install(&bytes, None).await;
+    }
+    world.host.install(whole, None).await.expect("the whole one");
+}
