@@ -19,11 +19,16 @@ pub fn build(packages: &[&str], watched: &[&str]) {
         cargo.args(["--package", package]);
     }
     // What the outer build was told (a wrapper such as clippy's, flags for its own target) is not for the guests.
-    for name in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER", "CARGO_BUILD_TARGET"] {
+    for name in
+        ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER", "CARGO_BUILD_TARGET"]
+    {
         cargo.env_remove(name);
     }
     let built = cargo.status().unwrap_or_else(|error| panic!("cargo cannot be run: {error}"));
-    assert!(built.success(), "the guests cannot be built; if the target is missing, run: rustup target add wasm32-wasip2");
+    assert!(
+        built.success(),
+        "the guests cannot be built; if the target is missing, run: rustup target add wasm32-wasip2"
+    );
     for package in packages {
         let made = target.join("wasm32-wasip2/guest").join(package.replace('-', "_")).with_extension("wasm");
         if let Err(error) = std::fs::copy(&made, out.join(package).with_extension("wasm")) {

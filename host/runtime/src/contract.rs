@@ -22,17 +22,18 @@ pub use generated::cartwright::plugin::types::*;
 pub use generated::exports::cartwright::plugin::account::{Diagnosis, PageOfChoices};
 pub use generated::exports::cartwright::plugin::cart::{Intent, Planned, Request as PlanRequest};
 pub use generated::exports::cartwright::plugin::configuration::Decoded;
+pub use generated::exports::cartwright::plugin::feed::Fetched;
 pub use generated::exports::cartwright::plugin::orders::{Event, Kind as EventKind, Later, Next};
 pub use generated::exports::cartwright::plugin::page::EmbedData;
 pub use generated::exports::cartwright::plugin::plugin::{Identity, Strategy};
 pub use generated::exports::cartwright::plugin::products::{PageOfProducts, Product};
 pub use generated::exports::cartwright::plugin::settings::{Choice, Choices, Field};
-pub use generated::exports::cartwright::plugin::webhooks::{Authentication, Endpoint, Purpose, Received, Request as WebhookRequest};
+pub use generated::exports::cartwright::plugin::webhooks::{
+    Authentication, Endpoint, Purpose, Received, Request as WebhookRequest,
+};
 
 /// Links everything that the contract imports.
-pub(crate) fn add_to_linker(
-    linker: &mut wasmtime::component::Linker<crate::guest::GuestState>,
-) -> wasmtime::Result<()> {
+pub(crate) fn link(linker: &mut wasmtime::component::Linker<crate::guest::GuestState>) -> wasmtime::Result<()> {
     use wasmtime::component::HasSelf;
     type State = HasSelf<crate::guest::GuestState>;
     log::add_to_linker::<_, State>(linker, |state| state)?;

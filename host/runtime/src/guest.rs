@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::ops::AsyncFnOnce;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde::Serialize;
 use tokio::time::timeout;
@@ -18,13 +18,13 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::capability::log::{GuestOutput, LogLine, LogSink};
-use crate::capability::wasi::{FixedClock, RefuseHttp, Seeded};
+use crate::capability::wasi::{FixedClock, RefuseHttp, seeded};
 use crate::capability::{Capability, Scope};
 use crate::contract::{self, VariantInfo};
 use crate::engine::Ticker;
 use crate::error::{Failure, HookError};
-use crate::limits::{Breach, Meter, breach_of, millis};
 use crate::host::Cartwright;
+use crate::limits::{Breach, Meter, breach_of, millis};
 use crate::plugin::{Interfaces, Plugin};
 use crate::shop::{Account, ShopState};
 
@@ -99,7 +99,6 @@ pub(crate) struct GuestState {
     table: ResourceTable,
     pub(crate) meter: Meter,
     pub(crate) hook: Hook,
-    pub(crate) plugin: Arc<Plugin>,
     pub(crate) scope: Option<Arc<Scope>>,
     pub(crate) log: LogSink,
     /// Answers of the catalogue, which stay the same within one call.
@@ -170,7 +169,6 @@ impl CallOptions {
 pub(crate) struct Trace {
     pub(crate) log: Vec<LogLine>,
     pub(crate) outcomes: Vec<contract::Outcome>,
-    pub(crate) total: Duration,
 }
 
 /// Calls one function of a plugin in a fresh instance.
@@ -191,10 +189,11 @@ pub(crate) async fn call<R>(
         total_us = tracing::field::Empty,
         outcome = tracing::field::Empty,
     );
-    run(ticker, plugin, options, function)
-        .instrument(span)
-        .await
-        .map_err(|failure| HookError { plugin: plugin.id().clone(), hook, failure })
+    run(ticker, plugin, options, function).instrument(span).await.map_err(|failure| HookError {
+        plugin: plugin.id().clone(),
+        hook,
+        failure,
+    })
 }
 
 async fn run<R>(
@@ -214,8 +213,8 @@ async fn run<R>(
         .allow_tcp(false)
         .allow_udp(false)
         .max_random_size(64 << 10)
-        .secure_random(Seeded::new(&options.seed))
-        .insecure_random(Seeded::new(&options.seed))
+        .secure_random(seeded(&options.seed))
+        .insecure_random(seeded(&options.seed))
         .insecure_random_seed(u128::from_le_bytes(first_half(&options.seed)))
         .wall_clock(FixedClock::now());
     let mut table = ResourceTable::new();
@@ -227,7 +226,6 @@ async fn run<R>(
         table,
         meter: Meter::new(limits, options.lines),
         hook: options.hook,
-        plugin: plugin.clone(),
         scope: options.scope,
         log: log.clone(),
         catalogue: HashMap::new(),
@@ -277,7 +275,7 @@ async fn run<R>(
         tracing::debug!(%failure, "guest call failed");
     }
     let outcomes = std::mem::take(&mut store.data_mut().outcomes);
-    result.map(|value| (value, Trace { log: log.take(), outcomes, total }))
+    result.map(|value| (value, Trace { log: log.take(), outcomes }))
 }
 
 /// The trap's cause, with the last line that the guest wrote: a panic's message goes to stderr.

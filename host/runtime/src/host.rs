@@ -94,7 +94,7 @@ impl Builder {
         let mut linker = Linker::new(&engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker).map_err(engine_error)?;
         wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker).map_err(engine_error)?;
-        crate::contract::add_to_linker(&mut linker).map_err(engine_error)?;
+        crate::contract::link(&mut linker).map_err(engine_error)?;
         let cache = match self.cache {
             Some(path) => {
                 let unusable = |error| StartError::Cache { path: path.display().to_string(), error };

@@ -69,7 +69,8 @@ impl Cartwright {
         &self,
         folder: &Dir,
     ) -> Result<Vec<(String, Result<Arc<Plugin>, InstallError>)>, InstallError> {
-        let unreadable = |error: std::io::Error| InstallError::Unreadable(format!("the folder cannot be read: {error}"));
+        let unreadable =
+            |error: std::io::Error| InstallError::Unreadable(format!("the folder cannot be read: {error}"));
         let mut names = Vec::new();
         for entry in folder.entries().map_err(unreadable)? {
             let name = entry.map_err(unreadable)?.file_name().to_string_lossy().into_owned();
@@ -177,8 +178,11 @@ fn check_identity(identity: &crate::contract::Identity, fields: &[Field]) -> Res
     for host in all {
         match host.strip_prefix("setting:") {
             Some(name) if fields.iter().any(|field| field.name == name && field.kind == "url") => {}
-            Some(name) => return unusable(format!("the host {host:?} names {name:?}, which is no url field of the form")),
-            None if !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte)) => {}
+            Some(name) => {
+                return unusable(format!("the host {host:?} names {name:?}, which is no url field of the form"));
+            }
+            None if !host.is_empty()
+                && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte)) => {}
             None => return unusable(format!("{host:?} is no host name")),
         }
     }

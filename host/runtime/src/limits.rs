@@ -178,8 +178,7 @@ impl Meter {
 
     /// One call of the host.
     pub(crate) fn host_call(&mut self) -> Result<(), Breach> {
-        let allowed =
-            self.limits.host_calls.saturating_add(self.limits.host_calls_per_line.saturating_mul(self.lines));
+        let allowed = self.limits.host_calls.saturating_add(self.limits.host_calls_per_line.saturating_mul(self.lines));
         self.host_calls += 1;
         if self.host_calls > allowed { Err(Breach::HostCalls { allowed }) } else { Ok(()) }
     }
@@ -215,7 +214,9 @@ pub(crate) fn breach_of(error: &wasmtime::Error, meter: &Meter) -> Option<Breach
         return Some(Breach::Stack { allowed: STACK_BYTES });
     }
     // wasmtime's `HostcallFuelExhausted` is private; a test in `tests/hostile.rs` fails when its text changes.
-    if error.chain().any(|cause| cause.to_string().contains("too much data is being copied between the host and the guest"))
+    if error
+        .chain()
+        .any(|cause| cause.to_string().contains("too much data is being copied between the host and the guest"))
     {
         return Some(Breach::BytesOut { allowed: meter.bytes_out() });
     }

@@ -26,12 +26,7 @@ pub trait Catalogue: Send + Sync {
     ) -> Result<Vec<Vec<VariantInfo>>, PlatformError>;
 
     /// All variants of a product; one for a product without variants, none for an unknown one.
-    async fn variants(
-        &self,
-        shop: &ShopId,
-        currency: &str,
-        product: &str,
-    ) -> Result<Vec<VariantInfo>, PlatformError>;
+    async fn variants(&self, shop: &ShopId, currency: &str, product: &str) -> Result<Vec<VariantInfo>, PlatformError>;
 
     /// The platform's own rate from one currency into another as exact decimal text: how many units of `to` one unit of `from`
     /// is. `None` refuses the conversion.
@@ -45,12 +40,7 @@ pub trait Catalogue: Send + Sync {
 pub trait OrderBook: Send + Sync {
     /// The order with this reference, or with a line of this reference, cut down to the lines whose pin names this account;
     /// none when it has no such line.
-    async fn find(
-        &self,
-        shop: &ShopId,
-        account: &AccountId,
-        reference: &str,
-    ) -> Result<Option<Order>, PlatformError>;
+    async fn find(&self, shop: &ShopId, account: &AccountId, reference: &str) -> Result<Option<Order>, PlatformError>;
 }
 
 /// Bytes by digest: raw configurations, thumbnails, documents.
@@ -123,12 +113,7 @@ impl Catalogue for MemoryCatalogue {
             .collect())
     }
 
-    async fn variants(
-        &self,
-        _shop: &ShopId,
-        currency: &str,
-        product: &str,
-    ) -> Result<Vec<VariantInfo>, PlatformError> {
+    async fn variants(&self, _shop: &ShopId, currency: &str, product: &str) -> Result<Vec<VariantInfo>, PlatformError> {
         Ok(read(&self.variants)
             .iter()
             .filter(|variant| variant.product == product)
@@ -156,12 +141,7 @@ impl MemoryOrderBook {
 
 #[async_trait]
 impl OrderBook for MemoryOrderBook {
-    async fn find(
-        &self,
-        shop: &ShopId,
-        account: &AccountId,
-        reference: &str,
-    ) -> Result<Option<Order>, PlatformError> {
+    async fn find(&self, shop: &ShopId, account: &AccountId, reference: &str) -> Result<Option<Order>, PlatformError> {
         Ok(read(&self.orders)
             .iter()
             .find(|((owner, of, _), order)| {

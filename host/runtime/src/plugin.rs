@@ -157,9 +157,9 @@ impl World {
 
     fn exports(self) -> &'static [&'static str] {
         match self {
-            World::Vendor => &[
-                "plugin", "settings", "account", "products", "page", "configuration", "cart", "orders", "webhooks",
-            ],
+            World::Vendor => {
+                &["plugin", "settings", "account", "products", "page", "configuration", "cart", "orders", "webhooks"]
+            }
             World::CartStrategy => &["plugin", "settings", "cart"],
             World::OrderHook => &["plugin", "settings", "account", "orders"],
         }

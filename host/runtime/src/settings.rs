@@ -86,7 +86,10 @@ impl Form {
             if let Some(condition) = &field.enabled_when
                 && !names.contains(&condition.field)
             {
-                return Err(format!("the field {:?} depends on {:?}, which is not in the form", field.name, condition.field));
+                return Err(format!(
+                    "the field {:?} depends on {:?}, which is not in the form",
+                    field.name, condition.field
+                ));
             }
         }
         Ok(Self(fields))
@@ -99,12 +102,20 @@ impl Form {
 
     /// Reads values as a merchant enters them, as JSON by field name, into settings and secrets. Every issue is listed; unknown
     /// names are errors. `null` takes a value away. `kept` are secrets that have a value already.
-    pub fn read(&self, values: &serde_json::Map<String, Value>, kept: &Secrets) -> Result<(Settings, Secrets), Vec<FieldIssue>> {
+    pub fn read(
+        &self,
+        values: &serde_json::Map<String, Value>,
+        kept: &Secrets,
+    ) -> Result<(Settings, Secrets), Vec<FieldIssue>> {
         let (mut settings, mut secrets, mut issues) = (Settings::new(), kept.clone(), Vec::new());
         for (name, value) in values {
             let Some(field) = self.field(name) else {
                 let known: Vec<&str> = self.0.iter().map(|field| field.name.as_str()).collect();
-                issues.push(issue(name, "setting-unknown", format!("No such setting; known are: {}.", known.join(", "))));
+                issues.push(issue(
+                    name,
+                    "setting-unknown",
+                    format!("No such setting; known are: {}.", known.join(", ")),
+                ));
                 continue;
             };
             if value.is_null() {
@@ -198,8 +209,21 @@ impl Form {
 }
 
 const KINDS: [&str; 15] = [
-    "text", "text-area", "url", "email", "secret", "integer", "decimal", "money", "yes-no", "select", "multi-select", "color",
-    "css-selector", "pairs", "heading",
+    "text",
+    "text-area",
+    "url",
+    "email",
+    "secret",
+    "integer",
+    "decimal",
+    "money",
+    "yes-no",
+    "select",
+    "multi-select",
+    "color",
+    "css-selector",
+    "pairs",
+    "heading",
 ];
 
 fn is_empty(value: &SettingValue) -> bool {

@@ -249,14 +249,18 @@ impl Cartwright {
             return Err(invalid("seal_key", "Use at least 32 random bytes."));
         }
         let id = shop.id.clone();
-        let state = ShopState { shop: Arc::new(shop), accounts: BTreeMap::new(), links: BTreeMap::new(), past_links: BTreeMap::new() };
+        let state = ShopState {
+            shop: Arc::new(shop),
+            accounts: BTreeMap::new(),
+            links: BTreeMap::new(),
+            past_links: BTreeMap::new(),
+        };
         match write(self.shops()).entry(id) {
             std::collections::btree_map::Entry::Occupied(entry) => {
                 Err(SetupError::Exists(format!("the shop {}", entry.key())))
             }
             std::collections::btree_map::Entry::Vacant(entry) => {
-                let cell =
-                    ShopCell { state: ArcSwap::from_pointee(state), changing: tokio::sync::Mutex::new(()) };
+                let cell = ShopCell { state: ArcSwap::from_pointee(state), changing: tokio::sync::Mutex::new(()) };
                 entry.insert(Arc::new(cell));
                 Ok(())
             }
@@ -315,7 +319,11 @@ impl Cartwright {
     }
 
     /// Checks a link against the account's form and the plugin's own rules.
-    pub(crate) async fn check_link(&self, state: &ShopState, link: Link) -> Result<(Linked, Vec<FieldIssue>), SetupError> {
+    pub(crate) async fn check_link(
+        &self,
+        state: &ShopState,
+        link: Link,
+    ) -> Result<(Linked, Vec<FieldIssue>), SetupError> {
         if link.shop_product.is_empty() || link.vendor_product.is_empty() {
             return Err(invalid("vendor_product", "Name a product of the shop and a product of the vendor."));
         }
@@ -335,11 +343,19 @@ impl Cartwright {
             let context = context(&state.shop, account, &version, Some(&linked.settings), &Visitor::default());
             let association = linked.association();
             let (found, _) = self
-                .guest(Hook::ValidateAssociation, state, account, &version.plugin, 0, async |store, instance, interfaces| {
-                    interfaces.products(store, instance)?.call_validate(store, &context, &association).await
-                })
+                .guest(
+                    Hook::ValidateAssociation,
+                    state,
+                    account,
+                    &version.plugin,
+                    0,
+                    async |store, instance, interfaces| {
+                        interfaces.products(store, instance)?.call_validate(store, &context, &association).await
+                    },
+                )
                 .await?;
-            let found = found.map_err(|error| crate::guest::answered(&version.plugin, Hook::ValidateAssociation, error))?;
+            let found =
+                found.map_err(|error| crate::guest::answered(&version.plugin, Hook::ValidateAssociation, error))?;
             if found.iter().any(|issue| issue.blocking) {
                 return Err(SetupError::Invalid(found));
             }
@@ -443,7 +459,14 @@ fn product_settings(
                 return Err(SetupError::Invalid(own));
             }
             let optional: Form = Form(
-                form.0.iter().cloned().map(|mut field| { field.required = false; field }).collect(),
+                form.0
+                    .iter()
+                    .cloned()
+                    .map(|mut field| {
+                        field.required = false;
+                        field
+                    })
+                    .collect(),
             );
             optional.read(values, secrets).map_err(SetupError::Invalid)?
         }
@@ -496,5 +519,7 @@ pub(crate) fn context(
 
 /// The moment, RFC 3339 in UTC, to the second.
 pub(crate) fn now() -> String {
-    jiff::Timestamp::now().round(jiff::Unit::Second).map_or_else(|_| jiff::Timestamp::now().to_string(), |at| at.to_string())
+    jiff::Timestamp::now()
+        .round(jiff::Unit::Second)
+        .map_or_else(|_| jiff::Timestamp::now().to_string(), |at| at.to_string())
 }

@@ -78,7 +78,8 @@ impl Cartwright {
         if plugin.id() != from.plugin.id() {
             return Err(SetupError::OtherPlugin { current: from.plugin.id().clone(), offered: plugin.id().clone() });
         }
-        let mut swapped = self.migrate(&state, &old, &from, AccountVersion { plugin, settings: BTreeMap::new() }).await?;
+        let mut swapped =
+            self.migrate(&state, &old, &from, AccountVersion { plugin, settings: BTreeMap::new() }).await?;
         swapped.current = to;
         swapped.revision = old.revision + 1;
         self.validate(&state.shop, &swapped).await?;
@@ -126,14 +127,9 @@ impl Cartwright {
         from: &AccountVersion,
         mut to: AccountVersion,
     ) -> Result<Account, SetupError> {
-        let mut values: Vec<Setting> = from
-            .settings
-            .iter()
-            .map(|(name, value)| Setting { name: name.clone(), value: value.clone() })
-            .collect();
-        values.extend(
-            old.secrets.keys().map(|name| Setting { name: name.clone(), value: SettingValue::SecretIsSet }),
-        );
+        let mut values: Vec<Setting> =
+            from.settings.iter().map(|(name, value)| Setting { name: name.clone(), value: value.clone() }).collect();
+        values.extend(old.secrets.keys().map(|name| Setting { name: name.clone(), value: SettingValue::SecretIsSet }));
         let plugin = to.plugin.clone();
         let scope = self.scope(&state.shop, old, &plugin, None);
         let interfaces = plugin.interfaces();

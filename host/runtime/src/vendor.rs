@@ -7,7 +7,8 @@ use crate::capability::log::LogLine;
 use crate::capability::timer::Clock;
 use crate::cart::CartLine;
 use crate::contract::{
-    Authentication, Diagnosis, EmbedData, Event, Next, Outcome, PageOfChoices, PageOfProducts, Received, WebhookRequest,
+    Authentication, Diagnosis, EmbedData, Event, Fetched, Next, Outcome, PageOfChoices, PageOfProducts, Received,
+    WebhookRequest,
 };
 use crate::error::{Failure, HookError};
 use crate::guest::{CallOptions, Hook, answered, call};
@@ -150,7 +151,8 @@ impl Cartwright {
             event.order.billing = None;
             event.order.delivery = None;
         }
-        let mut options = CallOptions::new(Hook::HandleOrder, Some(self.scope(&state.shop, account, plugin, Some(clock))));
+        let mut options =
+            CallOptions::new(Hook::HandleOrder, Some(self.scope(&state.shop, account, plugin, Some(clock))));
         options = options.lines(event.order.lines.len());
         options.readable = event.order.lines.iter().filter_map(|line| line.configuration.clone()).collect();
         let interfaces = plugin.interfaces();
@@ -197,6 +199,28 @@ impl Cartwright {
             })
             .await?;
         Ok(received.map_err(|error| answered(plugin, Hook::ReceiveWebhook, error))?)
+    }
+
+    /// Asks a vendor that has no webhooks what happened since `cursor`.
+    ///
+    /// # Errors
+    /// When the plugin has no feed, or the vendor does not answer.
+    pub async fn poll_feed(
+        &self,
+        shop: &ShopId,
+        account: &AccountId,
+        cursor: Option<&str>,
+    ) -> Result<Fetched, SetupError> {
+        let state = self.shop_state(shop)?;
+        let account = state.account(account)?;
+        let version = account.version();
+        let context = context(&state.shop, account, version, None, &Visitor::default());
+        let (fetched, _) = self
+            .guest(Hook::Poll, &state, account, &version.plugin, 0, async |store, instance, interfaces| {
+                interfaces.feed(store, instance)?.call_poll(store, &context, cursor).await
+            })
+            .await?;
+        Ok(fetched.map_err(|error| answered(&version.plugin, Hook::Poll, error))?)
     }
 
     /// The version that an account runs.

@@ -89,7 +89,8 @@ fn print(plugin: &Plugin) {
         println!("    {import}");
     }
     println!("  its network imports answer in");
-    let reaching = [Hook::Choices, Hook::TestConnection, Hook::SearchProducts, Hook::PriceItems, Hook::HandleOrder, Hook::Poll];
+    let reaching =
+        [Hook::Choices, Hook::TestConnection, Hook::SearchProducts, Hook::PriceItems, Hook::HandleOrder, Hook::Poll];
     let names: Vec<&str> = reaching.iter().map(|hook| hook.name()).collect();
     println!("    {}", names.join(", "));
 }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use cartwright::types::{Rounding, VariantInfo};
 use cartwright::{
-    AccountId, AccountSetup, AddToCart, Cartwright, CartChange, CartError, CartLine, CartOperation, Grants, Link, MemoryCatalogue,
-    Plugin, Secret, SetupError, Shop, ShopId, StrategyChoice, Visitor, money,
+    AccountId, AccountSetup, AddToCart, CartChange, CartError, CartLine, CartOperation, Cartwright, Grants, Link,
+    MemoryCatalogue, Plugin, Secret, SetupError, Shop, ShopId, StrategyChoice, Visitor, money,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};

@@ -10,7 +10,9 @@ use cartwright::{Cartwright, Plugin};
 pub(crate) fn bytes(source: &str) -> anyhow::Result<Vec<u8>> {
     match cartwright_bundled::by_id(source) {
         Some(bytes) => Ok(bytes.to_vec()),
-        None => std::fs::read(source).with_context(|| format!("{source} is no bundled plugin (expivi, twikit) and no file")),
+        None => {
+            std::fs::read(source).with_context(|| format!("{source} is no bundled plugin (expivi, twikit) and no file"))
+        }
     }
 }
 

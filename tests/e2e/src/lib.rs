@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use cartwright::types::{Money, Rounding, VariantInfo};
 use cartwright::{
-    AccountId, AccountSetup, AddToCart, Builder, Cartwright, CartChange, CartError, CartLine, CartOperation, Digest, Grants, Link,
-    MemoryBlobs, MemoryCatalogue, MemoryOrderBook, Secret, Shop, ShopId,
+    AccountId, AccountSetup, AddToCart, Builder, CartChange, CartError, CartLine, CartOperation, Cartwright, Digest,
+    Grants, Link, MemoryBlobs, MemoryCatalogue, MemoryOrderBook, Secret, Shop, ShopId,
 };
 use cartwright_fake_vendors::{ExpiviConfig, FakeExpivi};
 use serde_json::{Map, Value, json};
@@ -136,13 +136,15 @@ impl World {
             "viewer-token": "viewer-token",
             "server-token": "server-token",
             "api-url": expivi.api_url(),
+            "price-currency": "EUR",
+            "price-scale": 2,
+            "price-tax": "gross",
         }));
         all.extend(members(settings));
         let setup = AccountSetup { id: account.clone(), settings: all, grants: local(expivi.base_url()) };
         host.set_account(&id, plugin.digest(), setup).await.expect("an account");
         let digest = plugin.digest();
-        let world =
-            Self { host: Arc::new(host), catalogue, orders, blobs, shop: id, account, expivi, digest };
+        let world = Self { host: Arc::new(host), catalogue, orders, blobs, shop: id, account, expivi, digest };
         world.link("ring", "1001", "simple", json!({})).await;
         world.link("shirt", "1002", "variation", json!({ "sku-prefix": "SHIRT-" })).await;
         world.link("wardrobe", "1003", "bundle", json!({ "price-authority": "components" })).await;

@@ -113,14 +113,7 @@ async fn the_parts_of_a_bundle_are_added_up_and_follow_its_quantity() {
     let lines = added(&change);
     let parts: Vec<(Option<&str>, u32, Option<u32>)> =
         lines.iter().skip(1).map(|line| (line.sku.as_deref(), line.quantity, line.per_bundle)).collect();
-    assert_eq!(
-        parts,
-        [
-            (Some("PANEL-60"), 6, Some(3)),
-            (Some("HINGE"), 8, Some(4)),
-            (Some("SCREW-4"), 8, Some(4)),
-        ]
-    );
+    assert_eq!(parts, [(Some("PANEL-60"), 6, Some(3)), (Some("HINGE"), 8, Some(4)), (Some("SCREW-4"), 8, Some(4)),]);
     assert!(lines.iter().skip(1).all(|line| line.parent.as_ref() == Some(&lines[0].key)));
     let sum: i64 = lines.iter().skip(1).map(|line| line.price.total.minor).sum();
     assert_eq!(sum, lines[0].price.total.minor);
@@ -129,7 +122,7 @@ async fn the_parts_of_a_bundle_are_added_up_and_follow_its_quantity() {
 #[tokio::test]
 async fn a_vendors_price_is_dealt_out_over_the_parts_exactly() {
     let world = World::new().await;
-    world.link("wardrobe", "1003", "bundle", json!({ "price-authority": "vendor", "price-currency": "EUR" })).await;
+    world.link("wardrobe", "1003", "bundle", json!({ "price-authority": "vendor" })).await;
     for quantity in [1, 3, 7] {
         let change = world.add("wardrobe", samples::EXPIVI_BUNDLE, quantity, &mut Vec::new()).await.expect("a bundle");
         let lines = added(&change);
@@ -210,7 +203,7 @@ async fn a_picture_that_is_none_is_left_out_with_a_warning() {
 #[tokio::test]
 async fn a_sealed_price_holds_without_asking_and_a_changed_line_does_not() {
     let world = World::new().await;
-    world.link("ring", "1001", "simple", json!({ "price-authority": "vendor", "price-currency": "EUR" })).await;
+    world.link("ring", "1001", "simple", json!({ "price-authority": "vendor" })).await;
     let mut cart = Vec::new();
     world.add("ring", samples::EXPIVI_SIMPLE, 2, &mut cart).await.expect("a line");
     world.expivi.record().clear();
@@ -234,7 +227,7 @@ async fn a_sealed_price_holds_without_asking_and_a_changed_line_does_not() {
 #[tokio::test]
 async fn a_vendor_that_is_away_makes_a_price_unavailable_and_never_free() {
     let world = World::new().await;
-    world.link("ring", "1001", "simple", json!({ "price-authority": "vendor", "price-currency": "EUR" })).await;
+    world.link("ring", "1001", "simple", json!({ "price-authority": "vendor" })).await;
     world.expivi.faults().outage(Outage::Unavailable { retry_after: Some("7".to_owned()) });
     let error = world.add("ring", samples::EXPIVI_SIMPLE, 1, &mut Vec::new()).await.expect_err("no price");
     assert!(error.to_string().contains("unavailable, try again in 7 s"), "{error}");
@@ -244,8 +237,8 @@ async fn a_vendor_that_is_away_makes_a_price_unavailable_and_never_free() {
 
 #[tokio::test]
 async fn a_price_in_another_currency_needs_the_platforms_rate() {
-    let world = World::new().await;
-    world.link("ring", "1001", "simple", json!({ "price-authority": "vendor", "price-currency": "USD" })).await;
+    let world = World::with(|builder| builder, json!({ "price-currency": "USD" })).await;
+    world.link("ring", "1001", "simple", json!({ "price-authority": "vendor" })).await;
     let error = world.add("ring", samples::EXPIVI_SIMPLE, 1, &mut Vec::new()).await.expect_err("no rate");
     assert!(matches!(error, CartError::Price { .. }), "{error}");
     world.catalogue.set_rate("USD", "EUR", "0.5");
@@ -260,11 +253,9 @@ async fn a_price_in_another_currency_needs_the_platforms_rate() {
 async fn planning_again_over_a_plans_own_result_changes_nothing() {
     let world = World::new().await;
     let mut cart = Vec::new();
-    for (product, sample) in [
-        ("ring", samples::EXPIVI_SIMPLE),
-        ("shirt", samples::EXPIVI_VARIATION),
-        ("wardrobe", samples::EXPIVI_BUNDLE),
-    ] {
+    for (product, sample) in
+        [("ring", samples::EXPIVI_SIMPLE), ("shirt", samples::EXPIVI_VARIATION), ("wardrobe", samples::EXPIVI_BUNDLE)]
+    {
         world.add(product, sample, 2, &mut cart).await.expect("a line");
     }
     for line in cart.iter().filter(|line| line.parent.is_none()) {
@@ -315,8 +306,7 @@ async fn a_past_line_is_bought_again_at_todays_price() {
     world.catalogue.change(|variants| {
         variants.iter_mut().for_each(|variant| variant.price.as_mut().expect("a price").minor += 100);
     });
-    let change =
-        world.host.reorder(&world.shop, &past, Vec::new(), Visitor::default()).await.expect("bought again");
+    let change = world.host.reorder(&world.shop, &past, Vec::new(), Visitor::default()).await.expect("bought again");
     assert_eq!(added(&change)[0].price.total.minor, 20_000);
 }
 

@@ -59,7 +59,9 @@ async fn whoever_takes_more_than_its_share_is_stopped_at_the_limit_that_is_named
             matches!(failure, Failure::Limit(Breach::BytesOut { .. } | Breach::Memory { .. } | Breach::GuestCpu { .. }))
         }),
         ("log-flood", &|failure| matches!(failure, Failure::Limit(Breach::LogBytes { .. } | Breach::HostCalls { .. }))),
-        ("log-huge-line", &|failure| matches!(failure, Failure::Limit(Breach::LogBytes { .. } | Breach::BytesOut { .. }))),
+        ("log-huge-line", &|failure| {
+            matches!(failure, Failure::Limit(Breach::LogBytes { .. } | Breach::BytesOut { .. }))
+        }),
         ("standard-error-flood", &log),
         ("catalog-flood", &|failure| matches!(failure, Failure::Limit(Breach::HostCalls { .. }))),
         ("thread-sleep", &|failure| matches!(failure, Failure::Limit(Breach::Deadline { allowed_ms: 400 }))),

@@ -38,7 +38,11 @@ async fn what_is_too_large_or_too_deep_is_refused_at_once() {
     let large = refused(&world, "50 MB", vec![b' '; 50 << 20]).await;
     assert!(large.contains("bytes_in"), "{large}");
     refused(&world, "depth 100,000", "[".repeat(100_000).into_bytes()).await;
-    let deep = format!("[{{\"version\":\"1\",\"catalogue_id\":1001,\"attributes\":[],\"configuration\":{}{}}}]", "[".repeat(100_000), "]".repeat(100_000));
+    let deep = format!(
+        "[{{\"version\":\"1\",\"catalogue_id\":1001,\"attributes\":[],\"configuration\":{}{}}}]",
+        "[".repeat(100_000),
+        "]".repeat(100_000)
+    );
     refused(&world, "a deep state", deep.into_bytes()).await;
 }
 
@@ -54,7 +58,10 @@ async fn a_member_that_stands_twice_is_refused() {
     let world = World::new().await;
     for (what, twice) in [
         ("catalogue_id", samples::EXPIVI_SIMPLE.replacen("\"version\"", "\"catalogue_id\": 1003, \"version\"", 1)),
-        ("attribute_id", samples::EXPIVI_SIMPLE.replacen("\"attribute_id\"", "\"attribute_id\": 1, \"attribute_id\"", 1)),
+        (
+            "attribute_id",
+            samples::EXPIVI_SIMPLE.replacen("\"attribute_id\"", "\"attribute_id\": 1, \"attribute_id\"", 1),
+        ),
     ] {
         refused(&world, what, twice.into_bytes()).await;
     }
@@ -67,7 +74,9 @@ fn places(value: &Value, path: &str, found: &mut Vec<String>) {
         Value::Array(values) => {
             values.iter().enumerate().for_each(|(index, value)| places(value, &format!("{path}/{index}"), found));
         }
-        Value::Object(members) => members.iter().for_each(|(name, value)| places(value, &format!("{path}/{name}"), found)),
+        Value::Object(members) => {
+            members.iter().for_each(|(name, value)| places(value, &format!("{path}/{name}"), found))
+        }
         _ => {}
     }
 }

@@ -26,7 +26,9 @@ pub(crate) enum Refusal {
     NotGranted(String),
     #[error("the host {0} is reached without TLS; to allow it: grants.plain_http += \"{0}\"")]
     PlainHttp(String),
-    #[error("{host} is at {address}, an address that is not public; to allow it: grants.networks += \"{address}/{bits}\"")]
+    #[error(
+        "{host} is at {address}, an address that is not public; to allow it: grants.networks += \"{address}/{bits}\""
+    )]
     Address { host: String, address: IpAddr, bits: u8 },
 }
 
@@ -148,11 +150,12 @@ impl Clients {
 fn tls() -> Result<rustls::ClientConfig, reqwest::Error> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let roots = rustls::RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-    let builder = match rustls::ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions() {
-        Ok(builder) => builder,
-        // The default versions are those that ring's provider supports; the fallback is the same with TLS 1.3 alone.
-        Err(_) => return Ok(rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth()),
-    };
+    let builder =
+        match rustls::ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions() {
+            Ok(builder) => builder,
+            // The default versions are those that ring's provider supports; the fallback is the same with TLS 1.3 alone.
+            Err(_) => return Ok(rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth()),
+        };
     Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
@@ -183,9 +186,29 @@ mod tests {
     #[test]
     fn only_public_addresses_pass() {
         for refused in [
-            "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "0.0.0.0", "100.64.0.1", "192.0.0.8",
-            "198.18.0.1", "224.0.0.1", "255.255.255.255", "192.0.2.1", "::1", "::", "fe80::1", "fc00::1", "ff02::1",
-            "::ffff:127.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::", "2001:db8::1", "2001::1", "fd00:ec2::254",
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.16.0.1",
+            "192.168.1.1",
+            "169.254.169.254",
+            "0.0.0.0",
+            "100.64.0.1",
+            "192.0.0.8",
+            "198.18.0.1",
+            "224.0.0.1",
+            "255.255.255.255",
+            "192.0.2.1",
+            "::1",
+            "::",
+            "fe80::1",
+            "fc00::1",
+            "ff02::1",
+            "::ffff:127.0.0.1",
+            "64:ff9b::7f00:1",
+            "2002:7f00:1::",
+            "2001:db8::1",
+            "2001::1",
+            "fd00:ec2::254",
         ] {
             assert!(!is_public(refused.parse().unwrap()), "{refused}");
         }
@@ -216,13 +239,18 @@ mod tests {
 
     #[test]
     fn an_address_in_a_url_is_checked_in_every_spelling() {
-        for url in ["https://127.0.0.1/", "https://2130706433/", "https://0x7f.1/", "https://[::1]/", "https://[::ffff:7f00:1]/"] {
+        for url in [
+            "https://127.0.0.1/",
+            "https://2130706433/",
+            "https://0x7f.1/",
+            "https://[::1]/",
+            "https://[::ffff:7f00:1]/",
+        ] {
             let host = host_of(&Url::parse(url).unwrap()).unwrap();
             let (declared, grants) = granted(&[&host]);
             let refusal = check_url(url, &declared, &grants).unwrap_err();
             assert!(matches!(refusal, Refusal::Address { .. }), "{url}: {refusal}");
-            let allowed =
-                Grants { networks: vec!["127.0.0.0/8".parse().unwrap(), "::/0".parse().unwrap()], ..grants };
+            let allowed = Grants { networks: vec!["127.0.0.0/8".parse().unwrap(), "::/0".parse().unwrap()], ..grants };
             assert!(check_url(url, &declared, &allowed).is_ok(), "{url}");
         }
     }

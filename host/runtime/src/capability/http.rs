@@ -90,8 +90,7 @@ impl Sending<'_> {
             .collect();
         let media_type = answer.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let stored = request.store_body && status.is_success();
-        let (name, allowed) =
-            if stored { ("stored_bytes", self.stored_bytes) } else { ("bytes_in", self.bytes_in) };
+        let (name, allowed) = if stored { ("stored_bytes", self.stored_bytes) } else { ("bytes_in", self.bytes_in) };
         let mut bytes = Vec::new();
         while let Some(chunk) = answer.chunk().await.map_err(|error| lost(&host, &error))? {
             if (bytes.len() + chunk.len()) as u64 > allowed {
@@ -251,17 +250,18 @@ impl Sending<'_> {
             }));
         }
         let text = answer.bytes().await.map_err(|error| lost(&host, &error))?;
-        let granted = serde_json::from_slice::<Granted>(&text).ok().filter(|_| status.is_success()).ok_or_else(|| {
-            Error::NotConfigured(FieldIssue {
-                field: credentials.secret.clone(),
-                message: Message {
-                    key: "token-refused".into(),
-                    parameters: vec![("status".into(), status.as_u16().to_string())],
-                    text: format!("The token endpoint at {host} answered {status} and gave no token."),
-                },
-                blocking: true,
-            })
-        })?;
+        let granted =
+            serde_json::from_slice::<Granted>(&text).ok().filter(|_| status.is_success()).ok_or_else(|| {
+                Error::NotConfigured(FieldIssue {
+                    field: credentials.secret.clone(),
+                    message: Message {
+                        key: "token-refused".into(),
+                        parameters: vec![("status".into(), status.as_u16().to_string())],
+                        text: format!("The token endpoint at {host} answered {status} and gave no token."),
+                    },
+                    blocking: true,
+                })
+            })?;
         let token = Secret::new(granted.access_token);
         let ends = Instant::now() + Duration::from_secs(granted.expires_in.unwrap_or(60));
         tokens.lock().unwrap_or_else(PoisonError::into_inner).insert(key, (token.clone(), ends));
@@ -270,8 +270,9 @@ impl Sending<'_> {
 }
 
 fn header_value(name: &str, value: &str) -> Result<HeaderValue, Error> {
-    HeaderValue::from_str(value)
-        .map_err(|_| invalid("headers", format!("The value of the header {name:?} has characters that no header may have.")))
+    HeaderValue::from_str(value).map_err(|_| {
+        invalid("headers", format!("The value of the header {name:?} has characters that no header may have."))
+    })
 }
 
 fn invalid(field: &str, text: String) -> Error {

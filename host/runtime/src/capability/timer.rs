@@ -41,7 +41,8 @@ impl Clock for SimulatedClock {
 
 impl Host for GuestState {
     async fn sleep(&mut self, seconds: u32) -> wasmtime::Result<Woken> {
-        let scope = self.permit(Capability::Timer)?.map_err(|denied| wasmtime::Error::msg(crate::error::describe(&denied)))?;
+        let scope =
+            self.permit(Capability::Timer)?.map_err(|denied| wasmtime::Error::msg(crate::error::describe(&denied)))?;
         if seconds > LONGEST_SECONDS {
             return Err(wasmtime::Error::msg(format!("timer.sleep: {seconds} s is longer than 90 days")));
         }

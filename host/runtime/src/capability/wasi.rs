@@ -24,12 +24,8 @@ impl WasiHttpHooks for RefuseHttp {
 type Sent = (http::Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>);
 
 /// Random numbers that follow from a seed.
-pub(crate) struct Seeded;
-
-impl Seeded {
-    pub(crate) fn new(seed: &[u8; 32]) -> ChaCha12Rng {
-        ChaCha12Rng::from_seed(*seed)
-    }
+pub(crate) fn seeded(seed: &[u8; 32]) -> ChaCha12Rng {
+    ChaCha12Rng::from_seed(*seed)
 }
 
 /// A wall clock that stands still for the length of a call.

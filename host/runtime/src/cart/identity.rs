@@ -210,7 +210,8 @@ mod tests {
 
     #[test]
     fn what_has_two_meanings_is_refused() {
-        for text in [r#"{"a":1,"a":2}"#, r#"{"a":null,"a":1}"#, "12345678901234567890", "1e400", "[1] 2", "{\"a\":", ""] {
+        for text in [r#"{"a":1,"a":2}"#, r#"{"a":null,"a":1}"#, "12345678901234567890", "1e400", "[1] 2", "{\"a\":", ""]
+        {
             assert!(parse(text).is_err(), "{text}");
         }
         assert!(parse(&"[".repeat(100_000)).is_err());

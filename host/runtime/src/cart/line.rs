@@ -1,8 +1,8 @@
 //! A cart line as the host makes it and a platform keeps it, and the seal over its price.
 
-use hmac::{Hmac, Mac};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::{Hmac, Mac};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -171,7 +171,7 @@ impl CartLine {
         let signature = self.price.seal.strip_prefix("v1.").and_then(|text| URL_SAFE_NO_PAD.decode(text).ok());
         let sealed = mac(key, &self.sealed_bytes(shop)).zip(signature);
         // `verify_slice` compares in constant time.
-        if !sealed.is_some_and(|(mac, signature)| mac.verify_slice(&signature).is_ok()) {
+        if sealed.is_none_or(|(mac, signature)| mac.verify_slice(&signature).is_err()) {
             return Err(SealFault::Forged);
         }
         match self.price.expires.parse::<Timestamp>() {

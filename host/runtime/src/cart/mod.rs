@@ -11,7 +11,9 @@ mod path;
 mod plan;
 mod pricing;
 pub(crate) mod thumbnail;
+mod tree;
 mod verify;
+mod walk;
 
 use serde::{Deserialize, Serialize};
 

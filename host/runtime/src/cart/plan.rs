@@ -7,8 +7,8 @@ use super::line::{CartLine, Pin, SealedPrice, Unconfirmed};
 use super::pricing::{Priced, Pricing};
 use super::{CartError, CartOperation, MOST_LINES, MOST_PIECES};
 use crate::contract::{
-    Bundle, BundleChild, Intent, LinePart, Message, NewLine, Operation, PriceSource, PriceState, SkuQuery, Target, TaxBasis,
-    VariantInfo,
+    Bundle, BundleChild, Intent, LinePart, Message, NewLine, Operation, PriceSource, PriceState, SkuQuery, Target,
+    TaxBasis, VariantInfo,
 };
 use crate::grants::Grants;
 use crate::ids::{Digest, ShopId};
@@ -340,7 +340,7 @@ impl Checking<'_> {
             unit: super::pricing::divided(&total, quantity),
             total,
             tax: TaxBasis::AsShop,
-            state: PriceState::Verified,
+            state: self.pricing.state(&facts.below),
         };
         let line = self.made(Draft {
             variant: Some(variant),

@@ -48,9 +48,10 @@ impl Pricing<'_> {
 
     /// The platform's price of a variant, in the shop's scale.
     pub(super) fn platform(&self, variant: &VariantInfo) -> Result<Money, CartError> {
-        let price = variant.price.as_ref().ok_or_else(|| {
-            no_price(&variant.sku, format!("the platform has no price in {}", self.context.currency))
-        })?;
+        let price = variant
+            .price
+            .as_ref()
+            .ok_or_else(|| no_price(&variant.sku, format!("the platform has no price in {}", self.context.currency)))?;
         self.in_shop_scale(price, &variant.sku)
     }
 
@@ -88,9 +89,8 @@ impl Pricing<'_> {
                 self.times(what, unit, TaxBasis::AsShop, quantity)?
             }
         };
-        let reasons = below.iter().filter_map(|index| self.items.get(*index)?.unverified.as_ref());
-        if let (PriceState::Verified, Some(unverified)) = (&priced.state, reasons.last()) {
-            priced.state = PriceState::Unverified(unverified.reason.text.clone());
+        if priced.state == PriceState::Verified {
+            priced.state = self.state(below);
         }
         if !adjustments.is_empty() {
             let amounts = adjustments.iter().map(|adjustment| &adjustment.amount);
@@ -106,6 +106,15 @@ impl Pricing<'_> {
             return Err(no_price(what, format!("it would be negative ({} minor units)", priced.total.minor)));
         }
         Ok(priced)
+    }
+
+    /// How far a price of these items can be trusted, whoever says it.
+    pub(super) fn state(&self, below: &[usize]) -> PriceState {
+        let mut reasons = below.iter().filter_map(|index| self.items.get(*index)?.unverified.as_ref());
+        match reasons.next_back() {
+            Some(unverified) => PriceState::Unverified(unverified.reason.text.clone()),
+            None => PriceState::Verified,
+        }
     }
 
     fn times(&self, what: &str, unit: Money, tax: TaxBasis, quantity: u32) -> Result<Priced, CartError> {
@@ -181,7 +190,11 @@ impl Pricing<'_> {
     }
 
     /// What each child of a bundle has of the bundle's total: the shares sum to it exactly.
-    pub(super) fn shares(&self, total: &Money, children: &[(Option<VariantInfo>, u32)]) -> Result<Vec<Priced>, CartError> {
+    pub(super) fn shares(
+        &self,
+        total: &Money,
+        children: &[(Option<VariantInfo>, u32)],
+    ) -> Result<Vec<Priced>, CartError> {
         let weights: Vec<u64> = children
             .iter()
             .map(|(variant, quantity)| {

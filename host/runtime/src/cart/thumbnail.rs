@@ -38,7 +38,8 @@ pub(crate) struct Thumbnail {
 /// Cuts a picture out of a raw configuration.
 pub(crate) fn cut(raw: &[u8], range: &ByteRange) -> Result<Vec<u8>, ThumbnailError> {
     let start = range.offset as usize;
-    let text = start.checked_add(range.length as usize).and_then(|end| raw.get(start..end)).ok_or(ThumbnailError::Range)?;
+    let text =
+        start.checked_add(range.length as usize).and_then(|end| raw.get(start..end)).ok_or(ThumbnailError::Range)?;
     let base64 = match text.strip_prefix(b"data:") {
         Some(rest) => rest.split_once_comma().ok_or(ThumbnailError::NotBase64)?,
         None => text,

@@ -4,8 +4,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::line::{CartLine, SealFault};
-use super::path::{Walk, held_line, without_no_changes};
+use super::path::{held_line, without_no_changes};
 use super::plan::with_children;
+use super::walk::Walk;
 use super::{CartChange, CartError, CartOperation, Stage};
 use crate::contract::{ChildRemoval, Intent, Money, PriceState};
 use crate::host::Cartwright;
@@ -108,11 +109,9 @@ impl Cartwright {
                     Some(first) if first.key != line.key => {
                         LineState::MustReconfigure { why: "it is not what was configured".to_owned() }
                     }
-                    Some(first) => LineState::PriceChanged {
-                        old: line.price.total.clone(),
-                        new: first.price.total.clone(),
-                        lines,
-                    },
+                    Some(first) => {
+                        LineState::PriceChanged { old: line.price.total.clone(), new: first.price.total.clone(), lines }
+                    }
                     None => LineState::MustReconfigure { why: "the plan holds no line".to_owned() },
                 },
                 Some(_) => LineState::MustReconfigure { why: "it is planned as something else now".to_owned() },

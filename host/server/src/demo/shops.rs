@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::Context as _;
 use cartwright::types::{Money, Order, OrderLine, Rounding, VariantInfo};
-use cartwright::{AccountSetup, Cartwright, CartLine, Grants, Link, Secret, Shop, ShopId};
+use cartwright::{AccountSetup, CartLine, Cartwright, Grants, Link, Secret, Shop, ShopId};
 use cartwright_fake_vendors::{FakeExpivi, FakeTwikit};
 use serde_json::{Map, Value, json};
 use url::Url;

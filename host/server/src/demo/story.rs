@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail, ensure};
 use cartwright::types::{Event, EventKind, Outcome, PriceState};
 use cartwright::{
-    AccountId, AddToCart, Cartwright, CartChange, CartLine, CartOperation, LineState, MemoryCatalogue, MemoryOrderBook, ShopId,
-    SimulatedClock, Visitor,
+    AccountId, AddToCart, CartChange, CartLine, CartOperation, Cartwright, LineState, MemoryCatalogue, MemoryOrderBook,
+    ShopId, SimulatedClock, Visitor,
 };
-use cartwright_fake_vendors::twikit::Webhooks;
+use cartwright_fake_vendors::twikit::{SavedConfiguration, Webhooks};
 use cartwright_fake_vendors::{ExpiviConfig, FakeExpivi, FakeTwikit, TwikitConfig, samples};
 use serde_json::json;
 
@@ -21,7 +21,8 @@ use crate::source;
 pub(crate) async fn play(steps: &mut Steps) -> anyhow::Result<()> {
     let catalogue = Arc::new(MemoryCatalogue::new(shops::catalogue()));
     let orders = Arc::new(MemoryOrderBook::default());
-    let mut builder = Cartwright::builder().catalogue(catalogue.clone()).order_book(orders.clone()).installation("demo");
+    let mut builder =
+        Cartwright::builder().catalogue(catalogue.clone()).order_book(orders.clone()).installation("demo");
     if let Some(cache) = source::cache() {
         builder = builder.cache(cache);
     }
@@ -113,6 +114,13 @@ fn told(change: &CartChange) -> String {
     if operations.is_empty() { "nothing changed".to_owned() } else { operations.join(", ") }
 }
 
+/// What the page sends: the fake serves its pictures without TLS, which the plugin does not take, so they stand elsewhere.
+fn envelope(saved: &SavedConfiguration) -> String {
+    let mut envelope = saved.envelope();
+    envelope["previewUrl"] = json!(format!("https://previews.twikit.example/{}.png", saved.configuration_id));
+    envelope.to_string()
+}
+
 impl Demo {
     async fn set_up(
         &self,
@@ -129,7 +137,9 @@ impl Demo {
                 let mut setup = shops::expivi_account(&self.expivi)?;
                 setup.settings.insert("viewer-tokn".to_owned(), json!("x"));
                 match self.host.set_account(&self.lumen, expivi, setup).await {
-                    Err(error) if error.to_string().contains("viewer-tokn") => Ok(((), "viewer-tokn: no such setting".to_owned())),
+                    Err(error) if error.to_string().contains("viewer-tokn") => {
+                        Ok(((), "viewer-tokn: no such setting".to_owned()))
+                    }
                     other => bail!("{other:?}"),
                 }
             })
@@ -188,8 +198,11 @@ impl Demo {
 
     async fn connected(&self, shop: &ShopId, account: &AccountId) -> anyhow::Result<((), String)> {
         let diagnoses = self.host.test_connection(shop, account).await?;
-        let failed: Vec<&str> =
-            diagnoses.iter().filter(|diagnosis| !diagnosis.passed).map(|diagnosis| diagnosis.check.text.as_str()).collect();
+        let failed: Vec<&str> = diagnoses
+            .iter()
+            .filter(|diagnosis| !diagnosis.passed)
+            .map(|diagnosis| diagnosis.check.text.as_str())
+            .collect();
         ensure!(failed.is_empty(), "did not pass: {failed:?}");
         let passed: Vec<&str> = diagnoses.iter().map(|diagnosis| diagnosis.check.text.as_str()).collect();
         Ok(((), passed.join("; ")))
@@ -253,7 +266,8 @@ impl Demo {
                 let mut cart = cart.clone();
                 change.apply(&mut cart);
                 let parent = cart.iter().find(|line| line.child_removal.is_some()).context("no bundle")?;
-                let children: Vec<&CartLine> = cart.iter().filter(|line| line.parent.as_ref() == Some(&parent.key)).collect();
+                let children: Vec<&CartLine> =
+                    cart.iter().filter(|line| line.parent.as_ref() == Some(&parent.key)).collect();
                 let sum: i64 = children.iter().map(|child| child.price.total.minor).sum();
                 ensure!(sum == parent.price.total.minor && sum == 2 * (3 * 2_450 + 4 * 320 + 4 * 15), "{sum}");
                 Ok((cart, told(&change)))
@@ -282,8 +296,10 @@ impl Demo {
             .await?;
         steps
             .step("a quotation is asked for", async {
-                let change =
-                    self.host.request_quotation(&self.lumen, self.add("ring", samples::EXPIVI_SIMPLE, 50, &cart)).await?;
+                let change = self
+                    .host
+                    .request_quotation(&self.lumen, self.add("ring", samples::EXPIVI_SIMPLE, 50, &cart))
+                    .await?;
                 ensure!(matches!(change.operations[..], [CartOperation::RequestQuotation { .. }]), "{change:?}");
                 Ok(((), told(&change)))
             })
@@ -318,19 +334,27 @@ impl Demo {
         let saved = self.twikit.save_configuration("diamond-letter-jewel", "JEWEL-A", 49.0);
         let cart = steps
             .step("a configuration that Twikit keeps becomes a line", async {
-                let add = self.add("jewel", &saved.envelope().to_string(), 2, &[]);
+                let add = self.add("jewel", &envelope(&saved), 2, &[]);
                 let change = self.host.add_to_cart(&self.gems, add).await?;
                 let mut cart = Vec::new();
                 change.apply(&mut cart);
-                ensure!(cart[0].reference.as_deref() == Some(saved.configuration_id.to_string().as_str()), "{:?}", cart[0]);
-                ensure!(cart[0].price.state == PriceState::Verified && cart[0].price.total.minor == 9_800, "{:?}", cart[0].price);
+                ensure!(
+                    cart[0].reference.as_deref() == Some(saved.configuration_id.to_string().as_str()),
+                    "{:?}",
+                    cart[0]
+                );
+                ensure!(
+                    cart[0].price.state == PriceState::Verified && cart[0].price.total.minor == 9_800,
+                    "{:?}",
+                    cart[0].price
+                );
                 Ok((cart, told(&change)))
             })
             .await?;
         steps
             .step("another SKU than the linked one is refused", async {
                 let cheap = self.twikit.save_configuration("diamond-letter-jewel", "TOTEM", 1.0);
-                match self.host.add_to_cart(&self.gems, self.add("jewel", &cheap.envelope().to_string(), 1, &cart)).await {
+                match self.host.add_to_cart(&self.gems, self.add("jewel", &envelope(&cheap), 1, &cart)).await {
                     Err(error) => Ok(((), error.to_string())),
                     Ok(change) => bail!("it was taken: {}", told(&change)),
                 }
@@ -396,8 +420,7 @@ impl Demo {
             .await?;
         steps
             .step("Twikit says that it is printed and shipped", async {
-                let printed =
-                    self.twikit.production_completed(&reference, "https://track.example/1", true, "").await?;
+                let printed = self.twikit.production_completed(&reference, "https://track.example/1", true, "").await?;
                 let shipped = self.twikit.order_completed(&reference, "https://track.example/1", "T-1").await?;
                 ensure!(printed.accepted() && shipped.accepted(), "{printed:?} {shipped:?}");
                 let outcomes = outcomes.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -449,8 +472,11 @@ impl Demo {
                 let (added, failed) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
                 let adding: Vec<_> = (0..2)
                     .map(|_| {
-                        let (host, shop, add) =
-                            (self.host.clone(), self.lumen.clone(), self.add("shirt", samples::EXPIVI_VARIATION, 1, &[]));
+                        let (host, shop, add) = (
+                            self.host.clone(),
+                            self.lumen.clone(),
+                            self.add("shirt", samples::EXPIVI_VARIATION, 1, &[]),
+                        );
                         let (stop, added, failed) = (stop.clone(), added.clone(), failed.clone());
                         tokio::spawn(async move {
                             while !stop.load(Ordering::Relaxed) {
@@ -474,14 +500,16 @@ impl Demo {
                 }
                 let (added, failed) = (added.load(Ordering::Relaxed), failed.load(Ordering::Relaxed));
                 ensure!(failed == 0 && added > 0, "{failed} of {added} failed");
-                Ok(((), format!("{added} carts planned, none failed, the pointer was held {} µs at most", held.as_micros())))
+                Ok((
+                    (),
+                    format!("{added} carts planned, none failed, the pointer was held {} µs at most", held.as_micros()),
+                ))
             })
             .await?;
         self.host.swap_version(&self.lumen, &self.expivi_account, second).await?;
         steps
             .step("old lines go on with the version that made them", async {
-                let change =
-                    self.host.change_quantity(&self.lumen, &cart[0].key, 3, cart, &self.visitor).await?;
+                let change = self.host.change_quantity(&self.lumen, &cart[0].key, 3, cart, &self.visitor).await?;
                 match &change.operations[..] {
                     [CartOperation::Update { lines }] if lines[0].pin.digest == first => Ok(((), told(&change))),
                     other => bail!("{other:?}"),
@@ -521,14 +549,18 @@ impl Demo {
                 let held = self.host.swap_vendor(&self.lumen, vec![link]).await?;
                 Ok((
                     (),
-                    format!("ring is Twikit's after {} µs, {} products stay with Expivi", began.elapsed().as_micros().max(held.as_micros()), readiness.unmapped.len()),
+                    format!(
+                        "ring is Twikit's after {} µs, {} products stay with Expivi",
+                        began.elapsed().as_micros().max(held.as_micros()),
+                        readiness.unmapped.len()
+                    ),
                 ))
             })
             .await?;
         steps
             .step("new lines come from Twikit", async {
                 let saved = self.twikit.save_configuration("diamond-letter-jewel", "RING", 199.0);
-                let add = self.add("ring", &saved.envelope().to_string(), 1, cart);
+                let add = self.add("ring", &envelope(&saved), 1, cart);
                 let change = self.host.add_to_cart(&self.lumen, add).await?;
                 match &change.operations[..] {
                     [CartOperation::Add { lines }] if lines[0].pin.account == self.twikit_account => {

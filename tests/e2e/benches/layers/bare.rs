@@ -1,0 +1,97 @@
+//! The same guest on wasmtime alone: the pool and WASI with the host's settings, no limits, no epochs, no capabilities.
+
+use cartwright::types::{Association, Context, Decoded, Error, PlanRequest, Planned};
+use wasmtime::component::{Component, ComponentExportIndex, Instance, InstancePre, Linker, ResourceTable, TypedFunc};
+use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+
+pub struct State {
+    wasi: WasiCtx,
+    table: ResourceTable,
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+pub struct Bare {
+    engine: Engine,
+    pre: InstancePre<State>,
+    decode: ComponentExportIndex,
+    plan: ComponentExportIndex,
+    context: Context,
+    association: Association,
+}
+
+type Decode = TypedFunc<(Context, Association, Vec<u8>), (Result<Decoded, Error>,)>;
+type Plan<'a> = TypedFunc<(&'a Context, &'a PlanRequest), (Result<Planned, Error>,)>;
+
+impl Bare {
+    pub fn new(component: &[u8], context: Context, association: Association) -> Self {
+        let mut pool = PoolingAllocationConfig::new();
+        pool.total_component_instances(256)
+            .total_core_instances(1536)
+            .total_memories(512)
+            .total_tables(1536)
+            .total_stacks(256)
+            .table_elements(100_000)
+            .max_memory_size(128 << 20)
+            .linear_memory_keep_resident(1 << 20)
+            .table_keep_resident(64 << 10)
+            .pagemap_scan(Enabled::Auto);
+        let mut config = Config::new();
+        config.concurrency_support(false);
+        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+        let engine = Engine::new(&config).expect("an engine");
+        let component = Component::from_binary(&engine, component).expect("a component");
+        let mut linker = Linker::new(&engine);
+        wasmtime_wasi::p2::add_to_linker_async(&mut linker).expect("WASI");
+        linker.define_unknown_imports_as_traps(&component).expect("the other imports");
+        let function = |interface: &str, name: &str| {
+            let interface = component.get_export_index(None, interface).expect("the interface");
+            component.get_export_index(Some(&interface), name).expect("the function")
+        };
+        Self {
+            decode: function("cartwright:plugin/configuration@0.1.0", "decode"),
+            plan: function("cartwright:plugin/cart@0.1.0", "plan"),
+            pre: linker.instantiate_pre(&component).expect("all imports"),
+            engine,
+            context,
+            association,
+        }
+    }
+
+    pub async fn instance(&self) -> (Store<State>, Instance) {
+        let state = State { wasi: WasiCtx::builder().build(), table: ResourceTable::new() };
+        let mut store = Store::new(&self.engine, state);
+        let instance = self.pre.instantiate_async(&mut store).await.expect("an instance");
+        (store, instance)
+    }
+
+    pub async fn request(&self, raw: &[u8]) -> PlanRequest {
+        let (mut store, instance) = self.instance().await;
+        let decode: Decode = instance.get_typed_func(&mut store, self.decode).expect("decode");
+        let input = (self.context.clone(), self.association.clone(), raw.to_vec());
+        let (decoded,) = decode.call_async(&mut store, input).await.expect("an answer");
+        let mut decoded = decoded.expect("a configuration");
+        decoded.items.iter_mut().for_each(|item| item.state = String::new());
+        PlanRequest {
+            intent: cartwright::types::Intent::Add,
+            strategy: "simple".to_owned(),
+            association: self.association.clone(),
+            items: decoded.items,
+            prices: Vec::new(),
+            price_from: decoded.price_from,
+            quantity: 1,
+            lines: Vec::new(),
+        }
+    }
+
+    pub async fn plan(&self, (store, instance): &mut (Store<State>, Instance), request: &PlanRequest) -> Planned {
+        let plan: Plan = instance.get_typed_func(&mut *store, self.plan).expect("plan");
+        let (planned,) = plan.call_async(&mut *store, (&self.context, request)).await.expect("an answer");
+        planned.expect("a plan")
+    }
+}

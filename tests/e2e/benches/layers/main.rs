@@ -1,0 +1,243 @@
+//! What each layer costs, in ratios of one run: these machines are noisy, so only ratios are quoted.
+//!
+//! For one configuration with 12 attributes and 8 articles, planned as a simple line: native Rust doing the same
+//! decode and plan; a bare wasmtime instance that is warm; a bare one that is fresh for each call; our `plan` call; our whole
+//! add-to-cart. Then 1, 10 and 100 configurations in one cart, the start from a cold process, and a swap under full load.
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use cartwright::types::{Association, Context, Rounding, Setting};
+use cartwright::{AddToCart, CartChange, Cartwright};
+use cartwright_e2e::{World, variant};
+use cartwright_fake_vendors::samples;
+use serde_json::json;
+
+mod bare;
+mod native;
+
+const RUNS: usize = 3000;
+
+fn median(mut samples: Vec<f64>) -> f64 {
+    samples.sort_by(f64::total_cmp);
+    samples[samples.len() / 2]
+}
+
+fn percentile(samples: &mut [f64], part: f64) -> f64 {
+    samples.sort_by(f64::total_cmp);
+    samples[((samples.len() - 1) as f64 * part) as usize]
+}
+
+fn micros(began: Instant) -> f64 {
+    began.elapsed().as_secs_f64() * 1e6
+}
+
+fn stage(change: &CartChange, name: &str) -> f64 {
+    change.stages.iter().find(|stage| stage.stage == name).map_or(0.0, |stage| stage.micros as f64)
+}
+
+async fn world() -> World {
+    let world = World::new().await;
+    world.catalogue.change(|variants| {
+        variants.push(variant("ANY", "any", 1_000));
+        variants.extend((0..64).map(|number| variant(&format!("ART-{number}"), &format!("art-{number}"), 100)));
+    });
+    world.link("any", "1010", "simple", json!({})).await;
+    world
+}
+
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+async fn main() {
+    let world = world().await;
+    let raw = samples::generated(12, 8);
+    println!("one configuration of {} bytes, 12 attributes, 8 articles; {RUNS} runs, medians", raw.len());
+
+    let context = native::context();
+    let association = native::association();
+    let native_plan = median(
+        (0..RUNS)
+            .map(|_| {
+                let began = Instant::now();
+                black_box(native::decode_and_plan(&context, &association, raw.as_bytes()));
+                micros(began)
+            })
+            .collect(),
+    );
+
+    let bare = bare::Bare::new(cartwright_bundled::EXPIVI, same_context(&world), same_association());
+    let request = bare.request(raw.as_bytes()).await;
+    let (mut warm, mut fresh, mut ours, mut whole) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let mut instance = bare.instance().await;
+    for _ in 0..RUNS {
+        // In turn, so that a change of the machine's speed meets all of them.
+        let began = Instant::now();
+        black_box(bare.plan(&mut instance, &request).await);
+        warm.push(micros(began));
+
+        let began = Instant::now();
+        let mut one = bare.instance().await;
+        black_box(bare.plan(&mut one, &request).await);
+        drop(one);
+        fresh.push(micros(began));
+
+        let add = world.request("any", &raw, 1, &[]);
+        let began = Instant::now();
+        let change = world.host.add_to_cart(&world.shop, add).await.expect("a line");
+        whole.push(micros(began));
+        ours.push(stage(&change, "plan"));
+    }
+    let (warm, fresh, ours, whole) = (median(warm), median(fresh), median(ours), median(whole));
+    println!("  native Rust, decode and plan      {native_plan:>8.1} µs");
+    println!("  bare wasmtime, warm, plan         {warm:>8.1} µs");
+    println!("  bare wasmtime, fresh, plan        {fresh:>8.1} µs");
+    println!("  our plan call                     {ours:>8.1} µs   {:.2} of bare fresh (target 1.3)", ours / fresh);
+    println!("  our whole add-to-cart             {whole:>8.1} µs   {:.2} of our plan (target 2.5)", whole / ours);
+
+    for count in [1usize, 10, 100] {
+        let raw = many(count);
+        let mut whole = Vec::new();
+        let mut plans = Vec::new();
+        for _ in 0..(RUNS / count / 3).max(10) {
+            let began = Instant::now();
+            let change = world.host.add_to_cart(&world.shop, world.request("any", &raw, 1, &[])).await.expect("lines");
+            whole.push(micros(began));
+            plans.push(stage(&change, "plan"));
+        }
+        let (whole, plan) = (median(whole), median(plans));
+        println!(
+            "  {count:>3} configured products           {whole:>8.1} µs   plan {plan:.1} µs, {:.2} of it",
+            whole / plan
+        );
+    }
+    start().await;
+    swap(world, &raw).await;
+}
+
+/// The context that the host gives, with every setting that the form fills in, so that both layers carry the same.
+fn same_context(world: &World) -> Context {
+    let plugin = world.host.plugin(&world.digest).expect("the plugin");
+    let settings = plugin
+        .about()
+        .form
+        .0
+        .iter()
+        .filter_map(|field| Some(Setting { name: field.name.clone(), value: field.default.clone()? }))
+        .collect();
+    Context {
+        shop: "shop".to_owned(),
+        account: "expivi".to_owned(),
+        locale: "en".to_owned(),
+        currency: "EUR".to_owned(),
+        scale: 2,
+        country: None,
+        customer_group: None,
+        prices_include_tax: true,
+        rounding: Rounding::HalfUp,
+        at: "2026-01-01T00:00:00Z".to_owned(),
+        settings,
+        settings_revision: 1,
+        extra: Vec::new(),
+    }
+}
+
+fn same_association() -> Association {
+    Association {
+        shop_product: "any".to_owned(),
+        vendor_product: "1010".to_owned(),
+        other_vendor_products: Vec::new(),
+        preset: None,
+        allowed_skus: Vec::new(),
+    }
+}
+
+/// A configuration of so many products.
+fn many(count: usize) -> String {
+    let one: serde_json::Value = serde_json::from_str(&samples::generated(12, 8)).expect("a sample");
+    let products: Vec<serde_json::Value> = (0..count)
+        .map(|number| {
+            let mut product = one[0].clone();
+            product["uuid"] = json!(format!("00000000-0000-4000-8000-{number:012}"));
+            product["attributes"][0]["attribute_value_name"] = json!(format!("value {number}"));
+            product
+        })
+        .collect();
+    serde_json::Value::Array(products).to_string()
+}
+
+/// Both guests from the cache, and the first plan.
+async fn start() {
+    let folder = std::env::temp_dir().join("cartwright-bench-cache");
+    let once = async || {
+        let began = Instant::now();
+        let host = Cartwright::builder().cache(&folder).start().expect("a host");
+        host.install(cartwright_bundled::EXPIVI, None).await.expect("Expivi");
+        host.install(cartwright_bundled::TWIKIT, None).await.expect("Twikit");
+        micros(began) / 1000.0
+    };
+    once().await;
+    let times: Vec<f64> = {
+        let mut times = Vec::new();
+        for _ in 0..20 {
+            times.push(once().await);
+        }
+        times
+    };
+    println!("start: host and both guests from the cache in {:.1} ms (median of 20)", median(times));
+}
+
+/// A swap every 10 ms while two tasks add without pause.
+async fn swap(world: World, raw: &str) {
+    let world = Arc::new(world);
+    let first = world.digest;
+    let mut other = cartwright_bundled::EXPIVI.to_vec();
+    other.extend([0, 6, 5, b'b', b'e', b'n', b'c', b'h']);
+    let second = world.host.install(&other, None).await.expect("another version").digest();
+    let mut phases = Vec::new();
+    let mut held = Duration::ZERO;
+    for swapping in [false, true] {
+        let stop = Arc::new(AtomicBool::new(false));
+        let failed = Arc::new(AtomicU64::new(0));
+        let tasks: Vec<_> = (0..2)
+            .map(|_| {
+                let (world, stop, failed) = (world.clone(), stop.clone(), failed.clone());
+                let request: AddToCart = world.request("any", raw, 1, &[]);
+                tokio::spawn(async move {
+                    let mut times = Vec::new();
+                    while !stop.load(Ordering::Relaxed) {
+                        let began = Instant::now();
+                        if world.host.add_to_cart(&world.shop, request.clone()).await.is_err() {
+                            failed.fetch_add(1, Ordering::Relaxed);
+                        }
+                        times.push(micros(began));
+                    }
+                    times
+                })
+            })
+            .collect();
+        for round in 0..200 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            if swapping {
+                let to = if round % 2 == 0 { second } else { first };
+                let swapped = world.host.swap_version(&world.shop, &world.account, to).await.expect("swapped");
+                held = held.max(swapped.held);
+            }
+        }
+        stop.store(true, Ordering::Relaxed);
+        let mut times = Vec::new();
+        for task in tasks {
+            times.extend(task.await.expect("a task"));
+        }
+        let calls = times.len();
+        let p99 = percentile(&mut times, 0.99);
+        phases.push((p99, calls, failed.load(Ordering::Relaxed)));
+    }
+    let [(calm, calls, calm_failed), (swapped, swapped_calls, swap_failed)] = phases[..] else { return };
+    println!(
+        "swap: 200 swaps under full load: {swap_failed} of {swapped_calls} calls failed (calm: {calm_failed} of {calls}); pointer \
+         held {:.1} µs at most; p99 {swapped:.0} µs, {:.2} of calm",
+        held.as_secs_f64() * 1e6,
+        swapped / calm
+    );
+}
