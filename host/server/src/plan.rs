@@ -260,7 +260,7 @@ fn grants(plugin: &Plugin, settings: &Map<String, Value>, vendor_url: Option<&Ur
     {
         grants.plain_http.insert(host);
         let address = url.host_str().and_then(|host| host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().ok());
-        grants.networks.extend(address.map(Into::into));
+        grants.networks.extend(address.map(ipnet::IpNet::from));
     }
     grants
 }

@@ -1,0 +1,45 @@
+//! The imports that this plugin calls, behind one trait: everything that talks to the outside can be tested natively.
+
+use cartwright_plugin::http::{Request, Response};
+use cartwright_plugin::timer::Woken;
+use cartwright_plugin::types::{Order, Outcome};
+use cartwright_plugin::{Error, blobs, http, order_book, outcomes, timer};
+
+/// What the host offers to hooks that reach the outside.
+pub(crate) trait Host {
+    /// Sends a request.
+    fn send(&mut self, request: Request) -> Result<Response, Error>;
+    /// Says what came of something.
+    fn emit(&mut self, outcome: Outcome) -> Result<(), Error>;
+    /// Waits.
+    fn sleep(&mut self, seconds: u32) -> Woken;
+    /// Reads stored bytes.
+    fn read(&mut self, digest: &str) -> Result<Vec<u8>, Error>;
+    /// Finds an order as it is now.
+    fn find_order(&mut self, reference: &str) -> Result<Option<Order>, Error>;
+}
+
+/// The host itself. Natively there is none: calling it panics.
+pub(crate) struct Imports;
+
+impl Host for Imports {
+    fn send(&mut self, request: Request) -> Result<Response, Error> {
+        http::send(&request)
+    }
+
+    fn emit(&mut self, outcome: Outcome) -> Result<(), Error> {
+        outcomes::emit(&outcome)
+    }
+
+    fn sleep(&mut self, seconds: u32) -> Woken {
+        timer::sleep(seconds)
+    }
+
+    fn read(&mut self, digest: &str) -> Result<Vec<u8>, Error> {
+        blobs::read(digest)
+    }
+
+    fn find_order(&mut self, reference: &str) -> Result<Option<Order>, Error> {
+        order_book::find(reference)
+    }
+}

@@ -1,0 +1,217 @@
+//! Print files: asked for, looked after at growing distances, fetched into the document store.
+//!
+//! What an entry of `files` looks like is not public. A text that is an address, and an object that holds one, are fetched;
+//! anything else is kept as it came, in a note.
+
+use cartwright_plugin::types::{BytesSource, Document, OrderLine, Outcome};
+use cartwright_plugin::{ContextExt, Error, message, rejected};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{Run, Waiting};
+use crate::api::{Api, Call, Token};
+use crate::host::Host;
+use crate::json::Text;
+use crate::page::origin;
+use crate::settings;
+
+/// So many conversions are looked at in one round.
+const ROUND: usize = 30;
+/// After so many looks, about three hours, a person is asked.
+const MOST_POLLS: u32 = 40;
+/// The longest time between two looks, in seconds.
+const LONGEST_DELAY: u32 = 300;
+
+/// What is said of a conversion.
+#[derive(Deserialize)]
+struct Conversion<'a> {
+    #[serde(borrow)]
+    hash: Option<Text<'a>>,
+    #[serde(borrow)]
+    status: Option<Text<'a>>,
+    #[serde(borrow)]
+    files: Option<&'a RawValue>,
+}
+
+fn read(reply: &[u8]) -> Result<Conversion<'_>, Error> {
+    serde_json::from_slice(reply).map_err(|_| {
+        let said: String = String::from_utf8_lossy(reply).chars().take(300).collect();
+        let text = format!("Expivi's answer about a print file cannot be read: {said}");
+        rejected(message("conversion-unreadable", text, &[]))
+    })
+}
+
+/// How long to wait before the next look: 5 seconds, doubling up to five minutes.
+pub(super) fn delay(waiting: &[Waiting]) -> u32 {
+    let polls = waiting.first().map_or(0, |first| first.polls).min(8);
+    (5 << polls).min(LONGEST_DELAY)
+}
+
+impl<H: Host> Run<'_, H> {
+    /// Asks for the print file of one configured product.
+    pub(super) fn request_files(
+        &mut self,
+        line: &OrderLine,
+        configured_product: &str,
+        media: u64,
+        waiting: &mut Vec<Waiting>,
+    ) -> Result<(), Error> {
+        let context = self.context;
+        let format = context.text("print-format").unwrap_or("pdf");
+        let payload = context.text("print-attributes").unwrap_or("visible");
+        let mut body = format!(
+            "{{\"configured_product_id\":{configured_product},\"media_id\":{media},\"hide_print_marks\":{},\
+             \"hide_placeholders\":{},\"attribute_payload\":\"{payload}\"",
+            settings::is_on(context, "hide-print-marks"),
+            settings::is_on(context, "hide-placeholders"),
+        );
+        for (name, setting) in [("dpi", "print-dpi"), ("resolution", "print-resolution")] {
+            if let Some(number) = context.integer(setting) {
+                body.push_str(&format!(",\"{name}\":{number}"));
+            }
+        }
+        body.push('}');
+        let call = Call::post(format!("svg/conversion/request/{format}"), body, Token::Server);
+        self.calls += 1;
+        let reply = Api { host: &mut *self.host, context }.call(call);
+        let told = reply.as_deref().map_err(Clone::clone).and_then(read);
+        match told {
+            Err(error) => self.line_failed(line, error),
+            Ok(Conversion { hash: Some(Text(hash)), .. }) if is_hash(&hash) => {
+                waiting.push(Waiting { line: line.id.clone(), hash: hash.into_owned(), polls: 0 });
+                Ok(())
+            }
+            Ok(_) => {
+                let text = format!("Expivi took the request for the print file of the line {} without naming it.", line.id);
+                self.needs_merchant(message("conversion-unnamed", text, &[("line", &line.id)]))
+            }
+        }
+    }
+
+    /// Looks at some of the conversions. Finished ones are fetched and leave the list; others go to its end.
+    pub(super) fn look(&mut self, waiting: &mut Vec<Waiting>) -> Result<(), Error> {
+        for mut conversion in waiting.drain(..waiting.len().min(ROUND)).collect::<Vec<_>>() {
+            self.calls += 1;
+            conversion.polls += 1;
+            let call = Call::get(format!("svg/conversion/check/{}", conversion.hash), Token::Server);
+            let reply = Api { host: &mut *self.host, context: self.context }.call(call);
+            let told = reply.as_deref().map_err(Clone::clone).and_then(read);
+            let (status, files) = match told {
+                Ok(Conversion { status, files, .. }) => (status.map(|Text(status)| status).unwrap_or_default(), files),
+                Err(Error::Rejected(why)) => {
+                    self.conversion_failed(&conversion, &why.text)?;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            match status.as_ref() {
+                "complete" => self.keep_files(&conversion, files.map_or("[]", RawValue::get))?,
+                "failed" | "not_processing" => self.conversion_failed(&conversion, &format!("Expivi says {status:?}."))?,
+                _ if conversion.polls >= MOST_POLLS => {
+                    self.conversion_failed(&conversion, &format!("It is still {status:?} after three hours."))?;
+                }
+                _ => waiting.push(conversion),
+            }
+        }
+        Ok(())
+    }
+
+    fn conversion_failed(&mut self, conversion: &Waiting, why: &str) -> Result<(), Error> {
+        let text = format!("There is no print file for the line {}. {why}", conversion.line);
+        let words = [("line", conversion.line.as_str()), ("hash", conversion.hash.as_str())];
+        self.needs_merchant(message("print-file-failed", text, &words))
+    }
+
+    fn keep_files(&mut self, conversion: &Waiting, files: &str) -> Result<(), Error> {
+        let entries: Vec<&RawValue> = serde_json::from_str(files).unwrap_or_default();
+        if entries.is_empty() {
+            let shown: String = files.chars().take(1000).collect();
+            return self.conversion_failed(conversion, &format!("Expivi calls it complete and names no file: {shown}"));
+        }
+        for (index, entry) in entries.iter().enumerate() {
+            match self.address(entry.get()) {
+                Some((url, name)) => self.keep_file(conversion, index, &url, name)?,
+                None => {
+                    let shown: String = entry.get().chars().take(2000).collect();
+                    let text = format!("Expivi names a print file of the line {} in a way that is not known: {shown}", conversion.line);
+                    self.needs_merchant(message("print-file-unknown", text, &[("line", &conversion.line), ("file", &shown)]))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The address in an entry of `files`, and the name that stands beside it.
+    fn address(&self, entry: &str) -> Option<(String, Option<String>)> {
+        #[derive(Deserialize, Default)]
+        #[serde(default)]
+        struct Named {
+            url: Option<String>,
+            file: Option<String>,
+            path: Option<String>,
+            link: Option<String>,
+            name: Option<String>,
+        }
+        let (text, name) = match serde_json::from_str::<String>(entry) {
+            Ok(text) => (text, None),
+            Err(_) => {
+                let named: Named = serde_json::from_str(entry).ok()?;
+                (named.url.or(named.file).or(named.link).or(named.path)?, named.name)
+            }
+        };
+        if text.starts_with('/') && !text.starts_with("//") {
+            return Some((format!("{}{text}", origin(&settings::api_url(self.context))?), name));
+        }
+        (text.starts_with("https://") || text.starts_with("http://")).then_some((text, name))
+    }
+
+    fn keep_file(&mut self, conversion: &Waiting, index: usize, url: &str, name: Option<String>) -> Result<(), Error> {
+        self.calls += 1;
+        let why = match (Api { host: &mut *self.host, context: self.context }).fetch(url) {
+            Ok(stored) => {
+                let format = self.context.text("print-format").unwrap_or("pdf");
+                let media_type = stored.media_type.unwrap_or_else(|| media_type(format).to_owned());
+                return self.emit(Outcome::Document(Document {
+                    line: Some(conversion.line.clone()),
+                    kind: "print-file".to_owned(),
+                    name: file_name(name.as_deref().unwrap_or(url), index, format),
+                    media_type,
+                    content: BytesSource::Stored(stored.digest),
+                }));
+            }
+            Err(Error::Rejected(why)) => why.text,
+            Err(Error::Denied(why) | Error::LimitExceeded(why)) => why,
+            Err(error) => return Err(error),
+        };
+        let text = format!("The print file of the line {} was made but not fetched from {url}: {why}", conversion.line);
+        self.needs_merchant(message("print-file-not-fetched", text, &[("line", &conversion.line), ("url", url)]))
+    }
+}
+
+/// A conversion's name becomes part of an address.
+fn is_hash(hash: &str) -> bool {
+    (1..=200).contains(&hash.len()) && hash.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+}
+
+/// A file name without folders, from a name or an address.
+fn file_name(text: &str, index: usize, format: &str) -> String {
+    let path = text.split(['?', '#']).next().unwrap_or_default();
+    let last = path.rsplit(['/', '\\']).next().unwrap_or_default();
+    let safe: String = last.chars().filter(|c| c.is_alphanumeric() || "-_. ".contains(*c)).take(100).collect();
+    match safe.trim_matches(['.', ' ']) {
+        "" => format!("print-{}.{format}", index + 1),
+        name => name.to_owned(),
+    }
+}
+
+fn media_type(format: &str) -> &'static str {
+    match format {
+        "pdf" => "application/pdf",
+        "png" => "image/png",
+        "jpg" => "image/jpeg",
+        "webp" => "image/webp",
+        "tiff" => "image/tiff",
+        "svg" => "image/svg+xml",
+        _ => "application/octet-stream",
+    }
+}

@@ -1,0 +1,138 @@
+//! Preparing one order line: bill of materials, upload, requests for print files.
+
+use cartwright_plugin::types::{LineMaterials, OrderLine, Outcome, VendorReference};
+use cartwright_plugin::{ContextExt, Error, message};
+
+use super::upload::{Uploads, place_of};
+use super::{Run, Waiting};
+use crate::host::Host;
+use crate::saved::{self, Saved};
+use crate::settings::{self, SERVER_TOKEN};
+
+/// The most print files of one line.
+const MOST_FILES: usize = 20;
+
+/// Gives the value, or tells the merchant what is wrong with this line and goes on with the others.
+macro_rules! or_merchant {
+    ($run:expr, $line:expr, $result:expr) => {
+        match $result {
+            Ok(value) => value,
+            Err(error) => return $run.line_failed($line, error),
+        }
+    };
+}
+
+impl<H: Host> Run<'_, H> {
+    /// Does for a line all that does not wait.
+    pub(super) fn prepare(
+        &mut self,
+        line: &OrderLine,
+        uploads: &mut Uploads,
+        waiting: &mut Vec<Waiting>,
+    ) -> Result<(), Error> {
+        self.confirm_materials(line)?;
+        let uploads_on = settings::is_on(self.context, "upload-bundles") && self.context.secret_is_set(SERVER_TOKEN);
+        let prints = settings::is_on(self.context, "print-files") && !self.has_print_file(line);
+        let Some(digest) = line.configuration.as_deref().filter(|_| uploads_on) else { return Ok(()) };
+        if line.vendor_reference.is_some() && !prints {
+            return Ok(());
+        }
+        self.calls += 1;
+        let raw = self.host.read(digest)?;
+        let key_fields = settings::key_fields(self.context);
+        let saved = or_merchant!(self, line, saved::read(&raw, &key_fields));
+        let Some(root) = place_of(&saved, line) else {
+            let text = format!("It is not clear which of the configured products the line {} stands for.", line.id);
+            return self.needs_merchant(message("line-ambiguous", text, &[("line", &line.id)]));
+        };
+        let Some(uuid) = saved.products[root].uuid.as_deref() else {
+            let text = format!("The configuration of the line {} cannot be uploaded: Expivi gave it no uuid.", line.id);
+            let message = message("uuid-missing", text, &[("line", &line.id)]);
+            return if prints { self.needs_merchant(message) } else { self.note(message) };
+        };
+        let ids = or_merchant!(self, line, uploads.get(self, digest, &raw));
+        let Some(id) = ids.get(uuid) else {
+            let text = format!("Expivi's answer to the upload does not name the configured product {uuid}: {}", ids.said());
+            return self.needs_merchant(message("upload-unanswered", text, &[("line", &line.id), ("uuid", uuid)]));
+        };
+        if line.vendor_reference.as_deref() != Some(id) {
+            let reference = VendorReference { line: Some(line.id.clone()), reference: id.to_owned() };
+            self.emit(Outcome::VendorReference(reference))?;
+        }
+        if !prints {
+            return Ok(());
+        }
+        let mut asked = 0;
+        for place in below(&saved, root) {
+            let product = &saved.products[place];
+            let media = self.media_id(product.catalogue_id);
+            let id = product.uuid.as_deref().and_then(|uuid| ids.get(uuid));
+            let (Some(media), Some(id)) = (media, id) else { continue };
+            if asked == MOST_FILES {
+                let text = format!("The line {} has more than {MOST_FILES} print files; fetch the others at Expivi.", line.id);
+                return self.needs_merchant(message("print-files-too-many", text, &[("line", &line.id)]));
+            }
+            asked += 1;
+            self.request_files(line, id, media, waiting)?;
+        }
+        if asked == 0 {
+            let product = saved.products[root].catalogue_id.to_string();
+            let text = format!("There is no print file for the line {}: no media id is set for the product {product}.", line.id);
+            self.needs_merchant(message("media-id-missing", text, &[("line", &line.id), ("product", &product)]))?;
+        }
+        Ok(())
+    }
+
+    fn confirm_materials(&mut self, line: &OrderLine) -> Result<(), Error> {
+        let said = |outcome: &Outcome| matches!(outcome, Outcome::BillOfMaterials(materials) if materials.line == line.id);
+        if line.bill_of_materials.is_empty() || self.earlier(said) {
+            return Ok(());
+        }
+        let materials = LineMaterials { line: line.id.clone(), articles: line.bill_of_materials.clone() };
+        self.emit(Outcome::BillOfMaterials(materials))
+    }
+
+    fn has_print_file(&self, line: &OrderLine) -> bool {
+        self.earlier(|outcome| {
+            matches!(outcome, Outcome::Document(file) if file.kind == "print-file" && file.line.as_ref() == Some(&line.id))
+        })
+    }
+
+    fn media_id(&self, catalogue_id: u64) -> Option<u64> {
+        let product = catalogue_id.to_string();
+        let listed = self.context.pairs("media-ids").iter().find(|(name, _)| *name == product);
+        match listed {
+            Some((_, media)) => media.parse().ok(),
+            None => self.context.integer("media-id").and_then(|media| u64::try_from(media).ok()),
+        }
+    }
+
+    /// A fault of this line is told to the merchant; what concerns every line stops the run.
+    pub(super) fn line_failed(&mut self, line: &OrderLine, error: Error) -> Result<(), Error> {
+        let why = match error {
+            Error::Rejected(message) => message,
+            Error::InvalidInput(issue) => issue.message,
+            error => return Err(error),
+        };
+        let text = format!("The line {} was not brought to Expivi. {}", line.id, why.text);
+        self.needs_merchant(message("line-failed", text, &[("line", &line.id), ("why", &why.key)]))
+    }
+}
+
+/// A root and what hangs below it, without replicas: their files would be their originals'.
+fn below(saved: &Saved<'_>, root: usize) -> Vec<usize> {
+    let products = &saved.products;
+    let mut found = vec![root];
+    let mut at = 0;
+    while let Some(place) = found.get(at).copied() {
+        at += 1;
+        let Some(uuid) = products[place].uuid.as_deref() else { continue };
+        for (child, product) in products.iter().enumerate() {
+            if product.parent_uuid.as_deref() == Some(uuid) && !found.contains(&child) {
+                found.push(child);
+            }
+        }
+    }
+    found.retain(|place| *place == root || !products[*place].is_replica);
+    found
+}

@@ -1,0 +1,184 @@
+//! What happens to orders: when production may start, the bill of materials is confirmed, the configuration is uploaded to
+//! Expivi, and print files are asked for, awaited and fetched.
+//!
+//! Straight-line code over a journal: each run does a bounded piece of work and hands the rest on ([`Progress`]), so that an
+//! order of any size fits the journal's limit. A line's trouble goes to the merchant and does not stop the other lines; only an
+//! outage or a refused token stops the run, because those concern them all.
+
+mod files;
+mod line;
+mod upload;
+
+use cartwright_plugin::exports::orders::{Event, Kind, Later, Next};
+use cartwright_plugin::timer::Woken;
+use cartwright_plugin::types::{Context, Message, Order, OrderLine, Outcome};
+use cartwright_plugin::{ContextExt, Error, internal, message};
+use serde::{Deserialize, Serialize};
+
+use crate::host::Host;
+use crate::settings::{self, SERVER_TOKEN};
+
+/// So many calls of the host are made in one run before the rest is handed on: a journal holds 500 entries, and a request may
+/// take two.
+const MOST_CALLS: u32 = 100;
+/// So many conversions are awaited at once; the state that is handed on holds them.
+const MOST_WAITING: usize = 200;
+
+/// What is left of an order's production, handed from run to run.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Progress {
+    /// The first line that is not prepared yet.
+    next: usize,
+    /// Conversions that are not finished, in the order in which they are looked at.
+    waiting: Vec<Waiting>,
+}
+
+/// A conversion that Expivi works on.
+#[derive(Debug, Serialize, Deserialize)]
+struct Waiting {
+    /// The order line's id.
+    line: String,
+    /// Expivi's name of the conversion.
+    hash: String,
+    /// How often it was looked at.
+    polls: u32,
+}
+
+/// One run.
+struct Run<'a, H> {
+    host: &'a mut H,
+    context: &'a Context,
+    event: &'a Event,
+    calls: u32,
+}
+
+/// Handles one event of an order.
+pub(crate) fn handle<H: Host>(host: &mut H, context: &Context, event: &Event, state: Option<&str>) -> Result<Next, Error> {
+    let mut run = Run { host, context, event, calls: 0 };
+    match &event.kind {
+        Kind::Released => {
+            let progress = match state {
+                Some(json) => serde_json::from_str(json).map_err(|error| internal(format!("the state that was handed on: {error}")))?,
+                None => Progress::default(),
+            };
+            return run.produce(progress);
+        }
+        Kind::QuotationRequested => {
+            let count = event.order.lines.iter().filter(|line| line.line.parent_key.is_none()).count().to_string();
+            let text = format!("An offer is asked for {count} configured products. Expivi is not told: it has no call for offers.");
+            run.note(message("quotation-requested", text, &[("count", &count)]))?;
+        }
+        Kind::Erase => run.erase()?,
+        // An upload orders nothing at Expivi, so a cancellation or a refund has nothing to undo there.
+        _ => {}
+    }
+    Ok(Next::Done)
+}
+
+impl<H: Host> Run<'_, H> {
+    fn emit(&mut self, outcome: Outcome) -> Result<(), Error> {
+        self.calls += 1;
+        self.host.emit(outcome)
+    }
+
+    fn note(&mut self, message: Message) -> Result<(), Error> {
+        self.emit(Outcome::Note(message))
+    }
+
+    fn needs_merchant(&mut self, message: Message) -> Result<(), Error> {
+        self.emit(Outcome::NeedsMerchant(message))
+    }
+
+    /// Was something like it said at an earlier event of the order?
+    fn earlier(&self, like: impl Fn(&Outcome) -> bool) -> bool {
+        self.event.earlier.iter().any(like)
+    }
+
+    fn produce(&mut self, mut progress: Progress) -> Result<Next, Error> {
+        let mut due = !progress.waiting.is_empty();
+        let event = self.event;
+        let lines: Vec<&OrderLine> = event.order.lines.iter().filter(|line| is_to_make(line)).collect();
+        if progress.next == 0 {
+            self.say_what_is_off(&lines)?;
+        }
+        let mut uploads = upload::Uploads::default();
+        while let Some(line) = lines.get(progress.next) {
+            if self.calls >= MOST_CALLS || progress.waiting.len() >= MOST_WAITING {
+                break;
+            }
+            self.prepare(line, &mut uploads, &mut progress.waiting)?;
+            progress.next += 1;
+        }
+        if progress.next < lines.len() && progress.waiting.len() < MOST_WAITING {
+            return again(1, &progress);
+        }
+        while !progress.waiting.is_empty() {
+            // A run that was handed on has waited already.
+            if !std::mem::take(&mut due) {
+                let delay = files::delay(&progress.waiting);
+                if self.calls >= MOST_CALLS {
+                    return again(delay, &progress);
+                }
+                self.calls += 1;
+                match self.host.sleep(delay) {
+                    Woken::Elapsed => {}
+                    Woken::Cancelled => return Ok(Next::Done),
+                    Woken::EventWaiting => {
+                        if self.was_cancelled()? {
+                            let text = "The order was cancelled; its print files are no longer waited for.";
+                            self.note(message("print-files-abandoned", text, &[]))?;
+                            return Ok(Next::Done);
+                        }
+                        // A wait would be broken off by the same event again and again; a fresh run is not.
+                        return again(delay, &progress);
+                    }
+                }
+            }
+            self.look(&mut progress.waiting)?;
+        }
+        if progress.next < lines.len() { again(1, &progress) } else { Ok(Next::Done) }
+    }
+
+    fn was_cancelled(&mut self) -> Result<bool, Error> {
+        self.calls += 1;
+        let now: Option<Order> = self.host.find_order(&self.event.order.reference)?;
+        Ok(now.is_none_or(|order| order.cancelled))
+    }
+
+    /// What cannot be done is said once for the order, so that nobody waits for it.
+    fn say_what_is_off(&mut self, lines: &[&OrderLine]) -> Result<(), Error> {
+        let configured = lines.iter().any(|line| line.configuration.is_some());
+        let wanted = settings::is_on(self.context, "upload-bundles") || settings::is_on(self.context, "print-files");
+        let said = |outcome: &Outcome| matches!(outcome, Outcome::Note(message) if message.key == "upload-off");
+        if configured && wanted && !self.context.secret_is_set(SERVER_TOKEN) && !self.earlier(said) {
+            let text = "Nothing was uploaded to Expivi and there are no print files: the setting \"server-token\" has no value.";
+            self.note(message("upload-off", text, &[("setting", SERVER_TOKEN)]))?;
+        }
+        Ok(())
+    }
+
+    /// Uploaded configurations may hold what a shopper wrote, and Expivi documents no call that deletes them.
+    fn erase(&mut self) -> Result<(), Error> {
+        let uploaded: Vec<&str> =
+            self.event.order.lines.iter().filter_map(|line| line.vendor_reference.as_deref()).collect();
+        if uploaded.is_empty() {
+            return Ok(());
+        }
+        let ids = uploaded.join(", ");
+        let text = format!("Ask Expivi to delete the configured products {ids}: it documents no call that does.");
+        self.needs_merchant(message("erase-at-vendor", text, &[("ids", &ids)]))
+    }
+}
+
+/// Children of a bundle have their parent's configuration, and the parent stands for it.
+fn is_to_make(line: &OrderLine) -> bool {
+    line.released && line.status != "cancelled" && line.line.parent_key.is_none()
+}
+
+fn again(seconds: u32, progress: &Progress) -> Result<Next, Error> {
+    let state = serde_json::to_string(progress).map_err(|error| internal(error.to_string()))?;
+    Ok(Next::Again(Later { seconds, state }))
+}
+
+#[cfg(test)]
+mod tests;

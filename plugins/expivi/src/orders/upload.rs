@@ -1,0 +1,102 @@
+//! Uploading a configuration: `POST configured_product/bundle`, which gives each configured product a number.
+
+use std::collections::BTreeMap;
+
+use cartwright_plugin::types::OrderLine;
+use cartwright_plugin::{Error, message, rejected};
+use serde::Deserialize;
+
+use super::Run;
+use crate::api::{Api, Call, Token};
+use crate::host::Host;
+use crate::json::Id;
+use crate::raw::{bundle_uuid, quoted};
+use crate::saved::{Saved, raw_products};
+
+/// What has been uploaded in this run, by the digest of the configuration: the lines of one configuration share an upload.
+#[derive(Default)]
+pub(super) struct Uploads(BTreeMap<String, Ids>);
+
+/// Numbers by uuid.
+#[derive(Clone)]
+pub(super) struct Ids {
+    by_uuid: BTreeMap<String, String>,
+    said: String,
+}
+
+impl Ids {
+    /// The number of a configured product.
+    pub(super) fn get(&self, uuid: &str) -> Option<&str> {
+        self.by_uuid.get(uuid).map(String::as_str)
+    }
+
+    /// The beginning of the answer.
+    pub(super) fn said(&self) -> &str {
+        &self.said
+    }
+}
+
+impl Uploads {
+    /// Uploads a configuration, once in this run.
+    pub(super) fn get<H: Host>(&mut self, run: &mut Run<'_, H>, digest: &str, raw: &[u8]) -> Result<Ids, Error> {
+        if let Some(ids) = self.0.get(digest) {
+            return Ok(ids.clone());
+        }
+        let products = raw_products(raw)?;
+        // Null, never "": Expivi does not take an empty text for none.
+        let bundle = bundle_uuid(raw, &products)?.map_or_else(|| "null".to_owned(), |uuid| quoted(&uuid));
+        let products: Vec<&str> = products.iter().map(|product| product.get()).collect();
+        let body = format!("{{\"bundle_uuid\":{bundle},\"configured_products\":[{}]}}", products.join(","));
+        run.calls += 1;
+        let call = Call::post("configured_product/bundle", body, Token::Server);
+        let reply = Api { host: &mut *run.host, context: run.context }.call(call)?;
+        let ids = read(&reply)?;
+        self.0.insert(digest.to_owned(), ids.clone());
+        Ok(ids)
+    }
+}
+
+/// The answer is documented by an example that is no valid JSON: an object from uuid to number. Members of another kind are
+/// passed over.
+fn read(reply: &[u8]) -> Result<Ids, Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Member<'a> {
+        #[serde(borrow)]
+        Id(Id<'a>),
+        Other(serde::de::IgnoredAny),
+    }
+    let said: String = String::from_utf8_lossy(reply).chars().take(300).collect();
+    let members: BTreeMap<String, Member<'_>> = serde_json::from_slice(reply).map_err(|_| {
+        let text = format!("Expivi's answer to the upload cannot be read: {said}");
+        rejected(message("upload-unreadable", text, &[]))
+    })?;
+    let by_uuid = members.into_iter().filter_map(|(uuid, member)| match member {
+        Member::Id(Id::Number(id)) => Some((uuid, id.to_string())),
+        Member::Id(Id::Text(_)) | Member::Other(_) => None,
+    });
+    Ok(Ids { by_uuid: by_uuid.collect(), said })
+}
+
+/// The root that an order line stands for: the one with the line's item's id; else the only root, or the only root of the
+/// item's product.
+pub(super) fn place_of(saved: &Saved<'_>, line: &OrderLine) -> Option<usize> {
+    let item = line.line.item.as_ref();
+    if let Some(id) = item.and_then(|item| item.id.as_deref()) {
+        return saved.products.iter().position(|product| product.uuid.as_deref() == Some(id));
+    }
+    let roots = saved.products.iter().enumerate().filter(|(_, product)| product.parent_uuid.is_none());
+    let product = item.map(|item| item.vendor_product.as_str());
+    let all: Vec<usize> = roots.clone().map(|(place, _)| place).collect();
+    if let [only] = all[..] {
+        return Some(only);
+    }
+    let same: Vec<usize> = roots
+        .filter(|(_, root)| product.is_some_and(|product| root.catalogue_id.to_string() == product))
+        .map(|(place, _)| place)
+        .collect();
+    match same[..] {
+        [only] => Some(only),
+        _ => None,
+    }
+}

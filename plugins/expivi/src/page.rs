@@ -1,0 +1,152 @@
+//! Putting the configurator on a product page.
+//!
+//! `new ExpiviComponent.default({ … })` starts it and `window.expivi.saveConfiguration(…)` saves. Where the merchant names a
+//! CSS selector, the selector itself is passed, which is how pages that use Expivi do it; else the element that the platform's
+//! template chose.
+
+use cartwright_plugin::exports::page::{Asset, Call, Completion, EmbedData, Mount, Receiver};
+use cartwright_plugin::types::{Association, Context};
+use cartwright_plugin::{ContextExt, Error, invalid_input, message, not_configured};
+use serde_json::value::RawValue;
+
+use crate::raw::{self, quoted};
+use crate::saved::is_catalogue_id;
+use crate::settings::{self, FILES_URL, VIEWER_TOKEN};
+
+/// The places that the configurator fills: role, setting, option, needed.
+const PLACES: [(&str, &str, &str, bool); 3] = [
+    ("viewer", "viewer-selector", "viewerContainer", true),
+    ("options", "options-selector", "optionContainer", true),
+    ("price", "price-selector", "priceSelectors", false),
+];
+
+/// What to put on the page of a linked product.
+///
+/// # Errors
+/// `not-configured` without a viewer token, `invalid-input` for a link or a stored configuration that cannot be used.
+pub(crate) fn embed(context: &Context, association: &Association, reopen: Option<&[u8]>) -> Result<EmbedData, Error> {
+    let asset = |name: &str| {
+        let url = context.text(name).ok_or_else(|| missing(name, "The address of an asset of Expivi is missing."))?;
+        Ok::<_, Error>(Asset { url: url.to_owned(), integrity: None, module: false })
+    };
+    let scripts = vec![asset("viewer-script")?, asset("options-script")?];
+    let styles = vec![asset("options-style")?];
+    let mut csp_origins: Vec<String> = Vec::new();
+    let api = settings::api_url(context);
+    let addresses = scripts.iter().chain(&styles).map(|asset| asset.url.as_str());
+    for url in addresses.chain([api.as_str()]).chain(context.text(FILES_URL)) {
+        if let Some(origin) = origin(url).filter(|origin| !csp_origins.contains(origin)) {
+            csp_origins.push(origin);
+        }
+    }
+    let mounts = PLACES.map(|(role, setting, _, required)| Mount {
+        role: role.to_owned(),
+        selector: context.text(setting).map(str::to_owned),
+        required,
+    });
+    let call = |path: &str, construct, completion, arguments: String| Call {
+        receiver: Receiver::Page,
+        paths: vec![path.to_owned()],
+        construct,
+        completion,
+        // "<" stands in JSON only inside texts: escaped there, no page can take a part of it for a tag.
+        arguments: arguments.replace('<', "\\u003c"),
+    };
+    let save = r#"[512,512,"ACTIVE_CAMERA","image/jpeg",{"include_keys":true}]"#.to_owned();
+    let options = format!("[{}]", options(context, association, reopen)?);
+    Ok(EmbedData {
+        scripts,
+        styles,
+        frame: None,
+        mounts: mounts.into(),
+        supported: None,
+        start: call("ExpiviComponent.default", true, Completion::Returned, options),
+        events: Vec::new(),
+        save: call("expivi.saveConfiguration", false, Completion::Promise, save),
+        payload: r#"{"$result":""}"#.to_owned(),
+        action: context.text("action").unwrap_or("add-to-cart").to_owned(),
+        success_page: context.text("success-page").map(str::to_owned),
+        csp_origins,
+        fallback: message("configurator-unavailable", "The configurator cannot be shown right now. Please try again later.", &[]),
+        extra: Vec::new(),
+    })
+}
+
+/// The constructor's argument, as JSON.
+fn options(context: &Context, association: &Association, reopen: Option<&[u8]>) -> Result<String, Error> {
+    let token = context.text(VIEWER_TOKEN).ok_or_else(|| missing(VIEWER_TOKEN, "Enter the API token of the viewer."))?;
+    let product = &association.vendor_product;
+    if !is_catalogue_id(product) {
+        let text = format!("{product:?} is no product id of Expivi's; link the product again.");
+        return Err(invalid_input("vendor-product", message("product-id-wrong", text, &[("product", product)])));
+    }
+    let mut members: Vec<(&str, String)> = vec![("catalogueId", product.clone()), ("token", quoted(token))];
+    for (role, setting, option, _) in PLACES {
+        let place = match context.text(setting) {
+            Some(selector) => quoted(selector),
+            None => format!("{{\"$element\":{}}}", quoted(role)),
+        };
+        members.push((option, place));
+    }
+    if settings::is_on(context, "pass-currency") {
+        members.push(("currency", quoted(&context.currency)));
+    }
+    if settings::is_on(context, "pass-locale") {
+        // Pages that use Expivi pass the language alone.
+        let language = context.locale.split(['-', '_']).next().unwrap_or_default();
+        members.push(("locale", quoted(language)));
+    }
+    if let Some(preset) = association.preset.as_deref().filter(|preset| !preset.is_empty()) {
+        let value = if is_catalogue_id(preset) { preset.to_owned() } else { quoted(preset) };
+        members.push((context.text("preset-option").unwrap_or("preset"), value));
+    }
+    for (preference, option) in context.pairs("preference-names") {
+        if let Some(on) = context.yes_no(preference) {
+            members.push((option, on.to_string()));
+        }
+    }
+    for (name, value) in context.pairs("viewer-options") {
+        let json = match serde_json::from_str::<&RawValue>(value) {
+            Ok(json) => json.get().to_owned(),
+            Err(_) => quoted(value),
+        };
+        members.push((name, literal(&json)));
+    }
+    let (mut configuration, mut bundle_uuid) = (None, "null".to_owned());
+    if let Some(raw) = reopen {
+        let reopened = raw::reopened(raw)?;
+        configuration = Some(literal(&reopened.json));
+        // Null, never "": the viewer does not take an empty text for none.
+        if let Some(uuid) = &reopened.bundle_uuid {
+            bundle_uuid = literal(&quoted(uuid));
+        }
+    }
+    members.push(("bundle_uuid", bundle_uuid));
+    members.extend(configuration.map(|json| ("configuration", json)));
+    // A later member of one name replaces an earlier one, as it does in JavaScript.
+    let mut unique: Vec<(&str, String)> = Vec::with_capacity(members.len());
+    for (name, json) in members {
+        match unique.iter_mut().find(|(other, _)| *other == name) {
+            Some(place) => place.1 = json,
+            None => unique.push((name, json)),
+        }
+    }
+    let unique: Vec<String> = unique.into_iter().map(|(name, json)| format!("{}:{json}", quoted(name))).collect();
+    Ok(format!("{{{}}}", unique.join(",")))
+}
+
+/// A value in which nothing is interpreted.
+fn literal(json: &str) -> String {
+    format!("{{\"$literal\":{json}}}")
+}
+
+fn missing(name: &str, text: &str) -> Error {
+    not_configured(name, message("setting-missing", text, &[("setting", name)]))
+}
+
+/// Scheme, host and port of an address.
+pub(crate) fn origin(url: &str) -> Option<String> {
+    let (scheme, rest) = url.split_once("://")?;
+    let host = rest.split(['/', '?', '#']).next().filter(|host| !host.is_empty())?;
+    Some(format!("{}://{}", scheme.to_ascii_lowercase(), host.to_ascii_lowercase()))
+}

@@ -1,0 +1,124 @@
+//! Expivi's price of a configured product.
+//!
+//! `POST price_manager/price/{catalogue_id}` with the product as it was saved, without its picture and without the price that
+//! the browser put there. The reply's `price` names neither currency nor tax: both are settings and never assumed. Each
+//! configured product is priced by itself, a replica like its original, and what is equal is asked once.
+
+use std::collections::BTreeMap;
+
+use cartwright_plugin::types::{Association, Context, Item, Money, Price, PriceBasis, PriceState};
+use cartwright_plugin::{ContextExt, Error, invalid_input, message, not_configured, rejected};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::api::{Api, Call, reading_token};
+use crate::decimal::Decimal;
+use crate::family;
+use crate::host::Host;
+use crate::json::whole;
+use crate::raw;
+use crate::saved;
+use crate::settings;
+
+/// What Expivi says the items cost, one answer for each.
+pub(crate) fn price_items<H: Host>(
+    host: &mut H,
+    context: &Context,
+    association: &Association,
+    raw: &[u8],
+    items: &[Item],
+) -> Result<Vec<Option<Price>>, Error> {
+    let terms = Terms::of(context)?;
+    let key_fields = settings::key_fields(context);
+    let saved = saved::read(raw, &key_fields)?;
+    let family = family::link(&saved, whole(&association.vendor_product).unwrap_or_default())?;
+    let products = saved::raw_products(raw)?;
+    let same = items.len() == family.order.len()
+        && items.iter().zip(&family.order).all(|(item, place)| item.vendor_product == saved.products[*place].catalogue_id.to_string());
+    if !same {
+        let text = "The items are not those that this configuration decodes to.";
+        return Err(invalid_input("items", message("items-differ", text, &[])));
+    }
+    let mut asked: BTreeMap<(u64, String), Money> = BTreeMap::new();
+    let mut prices = Vec::with_capacity(items.len());
+    for place in &family.order {
+        let content = family.content[*place];
+        let product = raw::without(products[content], &["thumbnail", "thumbnail_url", "price"])?;
+        let question = (saved.products[content].catalogue_id, format!("{{\"configured_product\":{product}}}"));
+        let amount = match asked.get(&question) {
+            Some(amount) => amount.clone(),
+            None => {
+                let amount = terms.amount(&ask(host, context, question.0, question.1.clone())?, context)?;
+                asked.insert(question, amount.clone());
+                amount
+            }
+        };
+        prices.push(Some(Price {
+            amount,
+            basis: PriceBasis::Unit,
+            tax: terms.tax,
+            state: PriceState::Verified,
+            valid_until: None,
+        }));
+    }
+    Ok(prices)
+}
+
+fn ask<H: Host>(host: &mut H, context: &Context, catalogue_id: u64, body: String) -> Result<Vec<u8>, Error> {
+    let mut call = Call::post(format!("price_manager/price/{catalogue_id}"), body, reading_token(context));
+    if let Some(country) = country(context) {
+        call = call.header("Locale-Country", country);
+    }
+    Api { host, context }.call(call)
+}
+
+/// The country as Expivi takes it, in lower case: the merchant's, else the one that is delivered to.
+fn country(context: &Context) -> Option<String> {
+    if !settings::is_on(context, "send-country") {
+        return None;
+    }
+    let country = context.text("locale-country").or(context.country.as_deref())?;
+    (country.len() == 2 && country.bytes().all(|byte| byte.is_ascii_alphabetic())).then(|| country.to_ascii_lowercase())
+}
+
+/// What the merchant says about Expivi's prices, as their answer does not.
+struct Terms {
+    currency: String,
+    scale: u8,
+    tax: cartwright_plugin::types::TaxBasis,
+}
+
+#[derive(Deserialize)]
+struct Reply<'a> {
+    #[serde(borrow)]
+    price: Option<&'a RawValue>,
+}
+
+impl Terms {
+    fn of(context: &Context) -> Result<Self, Error> {
+        let missing = |name: &str| {
+            let text = "Expivi's answer does not say this, and it is never assumed. Set it to sell at Expivi's prices.";
+            not_configured(name, message("price-needs", text, &[("setting", name)]))
+        };
+        let scale = context.integer("price-scale").and_then(|scale| u8::try_from(scale).ok()).filter(|scale| *scale <= 9);
+        Ok(Self {
+            currency: context.text("price-currency").ok_or_else(|| missing("price-currency"))?.to_owned(),
+            scale: scale.ok_or_else(|| missing("price-scale"))?,
+            tax: settings::price_tax(context).ok_or_else(|| missing("price-tax"))?,
+        })
+    }
+
+    /// The amount of a reply, exactly as its text has it.
+    fn amount(&self, reply: &[u8], context: &Context) -> Result<Money, Error> {
+        let unusable = || rejected(message("price-unusable", "Expivi's answer holds no price that can be used.", &[]));
+        let reply: Reply<'_> = serde_json::from_slice(reply).map_err(|_| unusable())?;
+        // A number, or one in quotes: the text between them is the same.
+        let text = reply.price.ok_or_else(unusable)?.get().trim_matches('"');
+        let price = Decimal::parse(text).filter(|price| !price.is_negative()).ok_or_else(unusable)?;
+        let minor = price.minor(self.scale, context.rounding).ok_or_else(unusable)?;
+        Ok(Money { minor, scale: self.scale, currency: self.currency.clone() })
+    }
+}
+
+#[cfg(test)]
+mod tests;

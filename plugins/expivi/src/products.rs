@@ -1,0 +1,103 @@
+//! Expivi's products and the check of an account: `GET catalogue`.
+
+use cartwright_plugin::exports::account::Diagnosis;
+use cartwright_plugin::exports::products::{PageOfProducts, Product};
+use cartwright_plugin::types::Context;
+use cartwright_plugin::{ContextExt, Error, message, rejected};
+use serde::Deserialize;
+
+use crate::api::{Api, Call, Token, reading_token};
+use crate::host::Host;
+use crate::json::{Id, Text};
+use crate::settings::{SERVER_TOKEN, VIEWER_TOKEN};
+
+/// The most products that one search gives; more words find fewer.
+const MOST_FOUND: usize = 200;
+
+/// A JSON:API list.
+#[derive(Deserialize)]
+struct Catalogue<'a> {
+    #[serde(borrow)]
+    data: Vec<Resource<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Resource<'a> {
+    #[serde(borrow)]
+    id: Id<'a>,
+    #[serde(borrow)]
+    attributes: Option<Named<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Named<'a> {
+    #[serde(borrow)]
+    name: Option<Text<'a>>,
+}
+
+/// Finds products by a part of their name or id. Expivi documents neither a search nor pages, so the whole list is read and
+/// looked through here.
+pub(crate) fn search<H: Host>(host: &mut H, context: &Context, text: &str) -> Result<PageOfProducts, Error> {
+    let reply = Api { host, context }.call(Call::get("catalogue", reading_token(context)))?;
+    let wanted = text.trim().to_lowercase();
+    let products = read(&reply)?.into_iter().filter(|product| {
+        product.id.contains(&wanted) || product.title.to_lowercase().contains(&wanted)
+    });
+    Ok(PageOfProducts { products: products.take(MOST_FOUND).collect(), cursor: None })
+}
+
+fn read(reply: &[u8]) -> Result<Vec<Product>, Error> {
+    let catalogue: Catalogue<'_> = serde_json::from_slice(reply).map_err(|error| {
+        rejected(message("catalogue-unreadable", format!("Expivi's catalogue cannot be read: {error}."), &[]))
+    })?;
+    let products = catalogue.data.into_iter().map(|resource| {
+        let id = resource.id.to_string();
+        let name = resource.attributes.and_then(|attributes| attributes.name).map(|Text(name)| name.into_owned());
+        Product { title: name.unwrap_or_else(|| id.clone()), id, thumbnail: None }
+    });
+    Ok(products.collect())
+}
+
+/// Tries the tokens by reading the catalogue, which changes nothing. Whether the server token may write cannot be tried without
+/// writing, and is said to be untried.
+pub(crate) fn diagnose<H: Host>(host: &mut H, context: &Context) -> Result<Vec<Diagnosis>, Error> {
+    let mut found = vec![try_token(host, context, Token::Viewer)?];
+    if context.secret_is_set(SERVER_TOKEN) {
+        found.push(try_token(host, context, Token::Server)?);
+    } else {
+        found.push(Diagnosis {
+            check: message("check-server-token", "Server token", &[]),
+            passed: true,
+            detail: Some(message("server-token-absent", "There is none: nothing is uploaded and there are no print files.", &[])),
+        });
+    }
+    Ok(found)
+}
+
+fn try_token<H: Host>(host: &mut H, context: &Context, token: Token) -> Result<Diagnosis, Error> {
+    let (name, title) = match token {
+        Token::Viewer => (VIEWER_TOKEN, "Read the catalogue with the viewer's token"),
+        Token::Server => (SERVER_TOKEN, "Read the catalogue with the server token"),
+    };
+    let check = message(&format!("check-{name}"), title, &[]);
+    let answer = Api { host, context }.call(Call::get("catalogue", token)).and_then(|reply| read(&reply));
+    let (passed, detail) = match answer {
+        Ok(products) => {
+            let count = products.len().to_string();
+            let untried = match token {
+                Token::Viewer => "",
+                Token::Server => " Whether this token may write cannot be tried without writing; the first upload shows it.",
+            };
+            (true, message("catalogue-read", format!("{count} products.{untried}"), &[("count", &count)]))
+        }
+        Err(Error::NotConfigured(issue)) | Err(Error::InvalidInput(issue)) => (false, issue.message),
+        Err(Error::Rejected(message)) => (false, message),
+        Err(Error::Unavailable(outage)) => (false, message("vendor-unreachable", outage.detail, &[])),
+        Err(Error::Denied(text)) => (false, message("host-denied", text, &[])),
+        Err(error) => return Err(error),
+    };
+    Ok(Diagnosis { check, passed, detail: Some(detail) })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,179 @@
+//! What is wrong with settings and links beyond what the form says of each field.
+
+use std::collections::BTreeSet;
+
+use cartwright_plugin::types::{Association, Context, FieldIssue, PriceSource};
+use cartwright_plugin::{ContextExt, message};
+
+use super::{API_URL, OrderType, SERVER_TOKEN, VIEWER_TOKEN};
+use crate::saved::is_catalogue_id;
+
+/// Options of the viewer that this plugin sets itself.
+const OWN_OPTIONS: [&str; 8] = [
+    "catalogueId",
+    "token",
+    "viewerContainer",
+    "optionContainer",
+    "priceSelectors",
+    "configuration",
+    "bundle_uuid",
+    "__proto__",
+];
+
+struct Issues(Vec<FieldIssue>);
+
+impl Issues {
+    fn add(&mut self, field: &str, key: &str, text: impl Into<String>, blocking: bool) {
+        self.0.push(FieldIssue { field: field.to_owned(), message: message(key, text, &[]), blocking });
+    }
+
+    fn wrong(&mut self, field: &str, key: &str, text: impl Into<String>) {
+        self.add(field, key, text, true);
+    }
+
+    fn odd(&mut self, field: &str, key: &str, text: impl Into<String>) {
+        self.add(field, key, text, false);
+    }
+}
+
+/// What is wrong with an account's settings.
+pub(crate) fn settings(context: &Context) -> Vec<FieldIssue> {
+    let mut issues = Issues(Vec::new());
+    if context.text(VIEWER_TOKEN).is_some_and(|token| token.to_ascii_lowercase().starts_with("bearer")) {
+        issues.wrong(VIEWER_TOKEN, "token-with-scheme", "Enter the token alone, without \"Bearer\".");
+    }
+    for name in ["viewer-script", "options-script", "options-style", API_URL, super::FILES_URL] {
+        if context.text(name).is_some_and(|url| !url.starts_with("https://")) {
+            issues.odd(name, "not-https", "Browsers refuse what is not https on an https page, and a token would travel in the open.");
+        }
+    }
+    prices(context, &mut issues);
+    cart(context, &mut issues);
+    page(context, &mut issues);
+    production(context, &mut issues);
+    issues.0
+}
+
+fn prices(context: &Context, issues: &mut Issues) {
+    if super::price_source(context) != PriceSource::Vendor {
+        return;
+    }
+    for (name, known) in [
+        ("price-currency", context.text("price-currency").is_some()),
+        ("price-scale", context.integer("price-scale").is_some()),
+        ("price-tax", super::price_tax(context).is_some()),
+    ] {
+        if !known {
+            let text = "Expivi's answer does not say this, and it is never assumed: set it, or choose another price authority.";
+            issues.wrong(name, "price-needs", text);
+        }
+    }
+}
+
+fn cart(context: &Context, issues: &mut Issues) {
+    let order_type = super::order_type(context);
+    if order_type == Some(OrderType::Variation) && super::sku_separator(context).is_empty() {
+        let text = "Without a separator different KEYs can spell one SKU: A and BC, AB and C.";
+        issues.odd("sku-separator", "separator-empty", text);
+    }
+    if order_type == Some(OrderType::Bundle)
+        && context.text("child-removal") == Some("repriced")
+        && super::price_source(context) != PriceSource::Components
+    {
+        let text = "The price is not the sum of the articles: what remains then costs its share of it.";
+        issues.odd("child-removal", "removal-share", text);
+    }
+    if super::lines(context, "key-fields").len() > super::MOST_KEY_FIELDS {
+        issues.wrong("key-fields", "too-many", format!("At most {} names.", super::MOST_KEY_FIELDS));
+    }
+    for name in super::lines(context, "key-fields") {
+        if matches!(name, "attribute_id" | "attribute_name" | "attribute_value_name" | "attribute_value") {
+            issues.wrong("key-fields", "key-field-taken", format!("{name} holds something else than a KEY."));
+        }
+    }
+    for field in ["attribute-order", "key-fields"] {
+        let mut seen = BTreeSet::new();
+        for name in super::lines(context, field) {
+            if !seen.insert(name) {
+                issues.wrong(field, "named-twice", format!("{name:?} stands twice."));
+            }
+        }
+    }
+}
+
+fn page(context: &Context, issues: &mut Issues) {
+    for (name, _) in context.pairs("viewer-options") {
+        if OWN_OPTIONS.contains(&name.as_str()) {
+            issues.wrong("viewer-options", "option-own", format!("{name} is set by the plugin."));
+        }
+    }
+    for (name, option) in context.pairs("preference-names") {
+        if !matches!(name.as_str(), "hover-icon" | "auto-rotate" | "progress-bar") {
+            let text = format!("{name:?} is none of hover-icon, auto-rotate, progress-bar.");
+            issues.wrong("preference-names", "preference-unknown", text);
+        }
+        if option.is_empty() || OWN_OPTIONS.contains(&option.as_str()) {
+            issues.wrong("preference-names", "option-own", format!("{option:?} cannot be a preference's option."));
+        }
+    }
+    if context.text("preset-option").is_some_and(|option| OWN_OPTIONS.contains(&option)) {
+        issues.wrong("preset-option", "option-own", "This option is set by the plugin.");
+    }
+}
+
+fn production(context: &Context, issues: &mut Issues) {
+    let has_token = context.secret_is_set(SERVER_TOKEN);
+    let uploads = super::is_on(context, "upload-bundles");
+    if uploads && !has_token {
+        issues.odd("upload-bundles", "upload-off", "Off until there is a server token.");
+    }
+    for (product, media) in context.pairs("media-ids") {
+        if !is_catalogue_id(product) || !is_catalogue_id(media) {
+            let text = format!("{product:?} = {media:?}: both are whole numbers above zero.");
+            issues.wrong("media-ids", "media-id-wrong", text);
+        }
+    }
+    if !super::is_on(context, "print-files") {
+        return;
+    }
+    if !has_token {
+        issues.wrong(SERVER_TOKEN, "print-needs-token", "Print files need the server token.");
+    }
+    if !uploads {
+        issues.wrong("upload-bundles", "print-needs-upload", "Print files are made from uploaded configurations.");
+    }
+    if context.integer("media-id").is_none() && context.pairs("media-ids").is_empty() {
+        issues.wrong("media-id", "print-needs-media", "Print files need a media id.");
+    }
+    if context.integer("print-dpi").is_some() && context.integer("print-resolution").is_some() {
+        issues.wrong("print-resolution", "dpi-or-resolution", "Set dots per inch or a resolution, not both.");
+    }
+}
+
+/// What is wrong with a link between a product of the shop and one of Expivi's.
+pub(crate) fn association(context: &Context, association: &Association) -> Vec<FieldIssue> {
+    let mut issues = Issues(Vec::new());
+    let number = "Expivi's product ids are whole numbers above zero, as its back office shows them.";
+    if !is_catalogue_id(&association.vendor_product) {
+        issues.wrong("vendor-product", "product-id-wrong", number);
+    }
+    let mut seen = BTreeSet::new();
+    for other in &association.other_vendor_products {
+        if !is_catalogue_id(other) {
+            issues.wrong("other-vendor-products", "product-id-wrong", format!("{other:?}: {number}"));
+        } else if !seen.insert(other) {
+            issues.odd("other-vendor-products", "named-twice", format!("{other} stands twice."));
+        }
+    }
+    match association.preset.as_deref() {
+        Some("") => issues.wrong("preset", "preset-empty", "Leave the preset out, or enter its id."),
+        Some(preset) if !is_catalogue_id(preset) => {
+            issues.odd("preset", "preset-no-number", "Preset ids that were seen are whole numbers; it is passed as text.");
+        }
+        _ => {}
+    }
+    if !association.allowed_skus.is_empty() && super::order_type(context) != Some(OrderType::Variation) {
+        issues.odd("allowed-skus", "skus-unused", "Only the order type \"variation\" chooses among SKUs.");
+    }
+    issues.0
+}

@@ -1,0 +1,130 @@
+//! The settings: their names, their form, their check, and the way from another version.
+//!
+//! The names stand here once. The host fills in defaults and refuses values that the form does not allow, so reading needs no
+//! check of its own; an unknown value reads as the safest known one.
+
+mod check;
+mod field;
+mod form;
+mod migrate;
+
+pub(crate) use check::{association as check_association, settings as check};
+pub(crate) use form::fields;
+pub(crate) use migrate::migrate;
+
+use cartwright_plugin::ContextExt;
+use cartwright_plugin::types::{Context, PriceSource, SettingValue, TaxBasis};
+
+/// The public token of the viewer.
+pub(crate) const VIEWER_TOKEN: &str = "viewer-token";
+/// The secret token with write access.
+pub(crate) const SERVER_TOKEN: &str = "server-token";
+/// The base of the REST API.
+pub(crate) const API_URL: &str = "api-url";
+/// Where finished files are, if not at the API.
+pub(crate) const FILES_URL: &str = "files-url";
+/// The default of [`API_URL`].
+pub(crate) const DEFAULT_API_URL: &str = "https://expivi.net/api/";
+
+/// The way in which a configured product becomes cart lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OrderType {
+    /// One line of the linked product.
+    Simple,
+    /// One line of the variant whose SKU the KEYs spell.
+    Variation,
+    /// A bundle of the articles.
+    Bundle,
+}
+
+impl OrderType {
+    /// All of them, the default first.
+    pub(crate) const ALL: [Self; 3] = [Self::Simple, Self::Variation, Self::Bundle];
+
+    /// Its name in settings and requests.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Simple => "simple",
+            Self::Variation => "variation",
+            Self::Bundle => "bundle",
+        }
+    }
+
+    /// The one of this name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+}
+
+/// The merchant's order type.
+pub(crate) fn order_type(context: &Context) -> Option<OrderType> {
+    OrderType::named(context.text("order-type")?)
+}
+
+/// Who says what a configured product costs.
+pub(crate) fn price_source(context: &Context) -> PriceSource {
+    match context.text("price-authority") {
+        Some("vendor") => PriceSource::Vendor,
+        Some("components") => PriceSource::Components,
+        _ => PriceSource::Platform,
+    }
+}
+
+/// Is a line held back whose KEYs or articles only the browser vouches for? Unless the merchant chose to sell.
+pub(crate) fn holds_unconfirmed(context: &Context) -> bool {
+    context.text("unconfirmed") != Some("sell")
+}
+
+/// The lines of a text-area: one text each, without empty ones. It may be stored as one text or as a list.
+pub(crate) fn lines<'a>(context: &'a Context, name: &str) -> Vec<&'a str> {
+    let whole: Vec<&str> = match context.setting(name) {
+        Some(SettingValue::Texts(texts)) => texts.iter().map(String::as_str).collect(),
+        Some(SettingValue::Text(text)) => text.lines().collect(),
+        _ => Vec::new(),
+    };
+    whole.into_iter().map(str::trim).filter(|line| !line.is_empty()).collect()
+}
+
+/// The names under which a KEY is looked for when the merchant names none. A value's own KEY before an attribute's.
+pub(crate) const KEY_FIELDS: [&str; 4] = ["attribute_value_key", "value_key", "key", "attribute_key"];
+/// The most of them.
+pub(crate) const MOST_KEY_FIELDS: usize = 16;
+
+/// The names under which a KEY may stand, the most trusted first.
+pub(crate) fn key_fields(context: &Context) -> Vec<&str> {
+    let mut fields = lines(context, "key-fields");
+    if fields.is_empty() {
+        fields = KEY_FIELDS.to_vec();
+    }
+    fields.truncate(MOST_KEY_FIELDS);
+    fields
+}
+
+/// The separator between KEYs. An empty one is a choice, so it is not the same as none.
+pub(crate) fn sku_separator(context: &Context) -> &str {
+    match context.setting("sku-separator") {
+        Some(SettingValue::Text(text)) => text,
+        _ => "-",
+    }
+}
+
+/// The tax basis of the vendor's prices, once chosen.
+pub(crate) fn price_tax(context: &Context) -> Option<TaxBasis> {
+    match context.text("price-tax")? {
+        "net" => Some(TaxBasis::Net),
+        "gross" => Some(TaxBasis::Gross),
+        "as-shop" => Some(TaxBasis::AsShop),
+        _ => None,
+    }
+}
+
+/// The base of the REST API, with its closing slash.
+pub(crate) fn api_url(context: &Context) -> String {
+    let url = context.text(API_URL).unwrap_or(DEFAULT_API_URL).trim();
+    if url.ends_with('/') { url.to_owned() } else { format!("{url}/") }
+}
+
+/// Is this switch on?
+pub(crate) fn is_on(context: &Context, name: &str) -> bool {
+    context.yes_no(name).unwrap_or(false)
+}

@@ -1,0 +1,112 @@
+//! "bundle": the linked product as the parent, the articles of the bill of materials as its children.
+//!
+//! A child is what its `price_sku` names: the documents speak of "the SKUs in the articles", and code that sells such bundles
+//! reads `price_sku`. The merchant may choose `models_sku`. The articles of everything below a root belong to the root's bundle.
+
+use std::collections::BTreeMap;
+
+use cartwright_plugin::exports::cart::Request;
+use cartwright_plugin::types::{Article, Bundle, BundleChild, ChildRemoval, Context, Message, SkuQuery, Target};
+use cartwright_plugin::{ContextExt, Error, invalid_input, message};
+
+use super::tree::Root;
+use super::{Found, Piece, simple};
+use crate::decimal::Decimal;
+use crate::settings;
+
+/// The bundle of one root.
+pub(super) fn bundle(
+    context: &Context,
+    request: &Request,
+    root: &Root,
+    found: Found<'_>,
+    warnings: &mut Vec<Message>,
+) -> Result<Piece, Error> {
+    let parts = parts(context, request, root)?;
+    if parts.is_empty() {
+        let text = "The configuration has no article with a SKU, so there is nothing to make a bundle of.";
+        return Err(invalid_input(format!("items[{}].articles", root.index), message("articles-missing", text, &[])));
+    }
+    let ignore_case = settings::is_on(context, "ignore-case");
+    let query = |sku: &str| SkuQuery { sku: sku.to_owned(), within_product: None, ignore_case };
+    let policy = context.text("unknown-sku").unwrap_or("reject");
+    let counts = match policy {
+        // The host refuses a SKU that it cannot resolve and names it: no need to ask twice.
+        "text" | "drop" => found(&parts.iter().map(|part| query(part.sku)).collect::<Vec<_>>())?,
+        _ => Vec::new(),
+    };
+    let mut children = Vec::with_capacity(parts.len());
+    for (index, part) in parts.iter().enumerate() {
+        // Several variants are not unknown: the host refuses those too.
+        let unknown = counts.get(index) == Some(&0);
+        let target = match policy {
+            "text" if unknown => Target::Text(part.sku.to_owned()),
+            "drop" if unknown => {
+                let text = format!("The shop does not have the article {}; it is left out of the bundle.", part.sku);
+                warnings.push(message("article-dropped", text, &[("sku", part.sku)]));
+                continue;
+            }
+            _ => Target::Sku(query(part.sku)),
+        };
+        if let Target::Text(sku) = &target {
+            let text = format!("The shop does not have the article {sku}; it is kept as text, without a price.");
+            warnings.push(message("article-as-text", text, &[("sku", sku)]));
+        }
+        children.push(BundleChild { target, quantity: part.quantity, title: None, shown: None });
+    }
+    // A bundle of texts alone would cost nothing where the parts are the price.
+    if !children.iter().any(|child| matches!(child.target, Target::Sku(_))) {
+        let text = "The shop has none of the articles of this configuration.";
+        return Ok(Piece::Refused(message("articles-unknown", text, &[])));
+    }
+    let child_removal = match context.text("child-removal") {
+        Some("repriced") => ChildRemoval::Repriced,
+        _ => ChildRemoval::Refused,
+    };
+    let parent = super::line(request, Target::LinkedProduct, Some(root), simple::shown(request, root));
+    Ok(Piece::Bundle(Bundle { parent, children, child_removal }))
+}
+
+/// A part of the bundle.
+struct Part<'a> {
+    sku: &'a str,
+    quantity: u32,
+}
+
+/// The parts in the order in which they first stand, equal SKUs added up exactly.
+fn parts<'a>(context: &Context, request: &'a Request, root: &Root) -> Result<Vec<Part<'a>>, Error> {
+    let by_model = context.text("bundle-sku") == Some("models-sku");
+    let sku_of = |article: &'a Article| {
+        let sku = if by_model { Some(&article.sku) } else { article.price_sku.as_ref() };
+        sku.map(String::as_str).filter(|sku| !sku.is_empty())
+    };
+    let mut sums: Vec<(&str, Decimal, String)> = Vec::new();
+    let mut places: BTreeMap<&str, usize> = BTreeMap::new();
+    for index in root.all() {
+        for (number, article) in request.items[index].articles.iter().enumerate() {
+            let Some(sku) = sku_of(article) else { continue };
+            let path = format!("items[{index}].articles[{number}].quantity");
+            let quantity = Decimal::parse(&article.quantity).filter(|quantity| !quantity.is_negative());
+            let quantity = quantity.ok_or_else(|| wrong_quantity(&path, sku, &article.quantity))?;
+            match places.get(sku).and_then(|place| sums.get_mut(*place)) {
+                Some((_, sum, _)) => *sum = sum.plus(quantity).ok_or_else(|| wrong_quantity(&path, sku, "too many"))?,
+                None => {
+                    places.insert(sku, sums.len());
+                    sums.push((sku, quantity, path));
+                }
+            }
+        }
+    }
+    sums.into_iter()
+        .map(|(sku, sum, path)| {
+            let whole = sum.whole().and_then(|whole| u32::try_from(whole).ok()).filter(|whole| *whole > 0);
+            let quantity = whole.ok_or_else(|| wrong_quantity(&path, sku, "no whole number of pieces from 1"))?;
+            Ok(Part { sku, quantity })
+        })
+        .collect()
+}
+
+fn wrong_quantity(path: &str, sku: &str, found: &str) -> Error {
+    let text = format!("The quantity of the article {sku} is not usable: {found}. A bundle takes whole pieces.");
+    invalid_input(path, message("article-quantity", text, &[("sku", sku)]))
+}

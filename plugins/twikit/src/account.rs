@@ -1,0 +1,108 @@
+//! Trying an account out. Twikit documents no call that changes nothing: creating an order and fetching a production file both
+//! start something. So the settings and the hash are tried, and the answer says that Twikit itself was not asked.
+
+use cartwright_plugin::exports::account::Diagnosis;
+use cartwright_plugin::types::{Context, Message};
+use cartwright_plugin::{ContextExt, Error, message};
+
+use crate::fields::PAYLOAD_SECRET;
+use crate::settings::{Settings, validate};
+
+/// What was tried. `digest` is what hashing a text with the payload secret came to; only called when there is a secret.
+pub fn diagnoses(context: &Context, digest: impl FnOnce(&[u8]) -> Result<Vec<u8>, Error>) -> Vec<Diagnosis> {
+    let settings = Settings(context);
+    let mut problems: Vec<Message> =
+        validate(context).into_iter().filter(|issue| issue.blocking).map(|issue| issue.message).collect();
+    let required = [settings.integration_id().err(), settings.api_url().err(), settings.script().err()];
+    for error in required.into_iter().flatten() {
+        if let Error::NotConfigured(issue) = error
+            && !problems.contains(&issue.message)
+        {
+            problems.push(issue.message);
+        }
+    }
+    let form = Diagnosis {
+        check: message("check-settings", "The settings are complete and fit together", &[]),
+        passed: problems.is_empty(),
+        detail: problems.into_iter().next(),
+    };
+    let secret_is_set = context.secret_is_set(PAYLOAD_SECRET);
+    let secret = Diagnosis {
+        check: message("check-secret", "The payload secret has a value", &[]),
+        passed: secret_is_set,
+        detail: (!secret_is_set).then(|| {
+            message("secret-missing", "Copy the payload secret from your site's configuration in the publisher.", &[])
+        }),
+    };
+    let hashed = if secret_is_set { Some(digest(b"connection test")) } else { None };
+    let hash = Diagnosis {
+        check: message("check-hash", "A payload can be hashed with the secret", &[]),
+        // An MD5 digest is 16 bytes (RFC 1321).
+        passed: matches!(&hashed, Some(Ok(digest)) if digest.len() == 16),
+        detail: match hashed {
+            Some(Ok(digest)) if digest.len() == 16 => None,
+            Some(Ok(_)) => Some(message("hash-failed", "The host gave a digest of another length.", &[])),
+            Some(Err(error)) => Some(message("hash-failed", format!("The host refused: {}.", words(&error)), &[])),
+            None => Some(message("hash-not-tried", "Not tried: there is no secret.", &[])),
+        },
+    };
+    let text = "Not tried: every call that Twikit documents starts production. Whether the integration id and the secret are \
+                the right ones shows with the first order.";
+    let connection = Diagnosis {
+        check: message("check-connection", "Twikit answers", &[]),
+        passed: true,
+        detail: Some(message("connection-not-tried", text, &[])),
+    };
+    vec![form, secret, hash, connection]
+}
+
+fn words(error: &Error) -> String {
+    match error {
+        Error::InvalidInput(issue) | Error::NotConfigured(issue) => issue.message.text.clone(),
+        Error::Unavailable(outage) => outage.detail.clone(),
+        Error::Rejected(message) => message.text.clone(),
+        Error::Denied(text) | Error::LimitExceeded(text) | Error::Internal(text) => text.clone(),
+        Error::Unsupported => "not supported".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fields::{INTEGRATION_ID, SCRIPT_URL};
+    use crate::fixtures::{context, context_with};
+
+    fn passed(diagnoses: &[Diagnosis]) -> Vec<bool> {
+        diagnoses.iter().map(|diagnosis| diagnosis.passed).collect()
+    }
+
+    #[test]
+    fn a_complete_account_passes_and_says_that_twikit_was_not_asked() {
+        let diagnoses = diagnoses(&context(), |_| Ok(vec![0; 16]));
+        assert_eq!(passed(&diagnoses), [true; 4]);
+        assert!(diagnoses[3].detail.as_ref().is_some_and(|detail| detail.key == "connection-not-tried"));
+    }
+
+    #[test]
+    fn a_missing_secret_is_named_and_nothing_is_hashed() {
+        let mut context = context();
+        context.settings.retain(|setting| setting.name != PAYLOAD_SECRET);
+        let diagnoses = diagnoses(&context, |_| unreachable!("there is no secret"));
+        assert_eq!(passed(&diagnoses), [true, false, false, true]);
+    }
+
+    #[test]
+    fn missing_and_wrong_settings_do_not_pass() {
+        for (name, value) in [(INTEGRATION_ID, ""), (SCRIPT_URL, "http://cdn.example/a.js")] {
+            let diagnoses = diagnoses(&context_with(&[(name, value)]), |_| Ok(vec![0; 16]));
+            assert_eq!(passed(&diagnoses), [false, true, true, true], "{name}");
+        }
+    }
+
+    #[test]
+    fn a_refused_digest_says_why() {
+        let diagnoses = diagnoses(&context(), |_| Err(Error::Denied("secrets".into())));
+        assert!(!diagnoses[2].passed);
+        assert!(diagnoses[2].detail.as_ref().is_some_and(|detail| detail.text.contains("secrets")));
+    }
+}

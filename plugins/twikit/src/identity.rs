@@ -1,0 +1,27 @@
+//! Who the plugin is.
+
+use cartwright_plugin::exports::plugin::{Identity, Strategy};
+use cartwright_plugin::message;
+
+use crate::plan::VARIATION;
+
+/// The plugin's identity.
+pub fn describe() -> Identity {
+    Identity {
+        id: "twikit".to_owned(),
+        name: "Twikit Custom Integration".to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        vendor: "Twikit".to_owned(),
+        // The script's host is not among them: the shopper's browser loads it, this plugin never does.
+        hosts: vec!["setting:api-url".to_owned(), "setting:preview-url".to_owned()],
+        strategies: vec![Strategy {
+            name: VARIATION.to_owned(),
+            title: message("strategy-variation", "The variant that the configuration is of", &[]),
+        }],
+        // No "reopen" and no "vendor-price": Twikit documents neither.
+        capabilities: ["product-search", "quotation", "documents"].map(str::to_owned).to_vec(),
+        // For delivering to the shopper, or billing the shopper.
+        grants: vec!["personal-data".to_owned()],
+        extra: Vec::new(),
+    }
+}

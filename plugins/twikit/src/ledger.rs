@@ -1,0 +1,178 @@
+//! What the plugin remembers about an order between its events: what was given to Twikit, what Twikit refused, what it asked.
+
+use cartwright_plugin::Error;
+use cartwright_plugin::types::{Memory, Outcome};
+use serde::{Deserialize, Serialize};
+
+use crate::identifiers::Configured;
+use crate::ports::Host;
+
+const CREATED: &str = "created:";
+const ANSWERED: &str = "answered:";
+const VERIFIED: &str = "verified:";
+const EXPORTED: &str = "exported:";
+const UNSURE: &str = "unsure:";
+
+/// A memory holds at most 4 kB; a large part is remembered in pieces.
+const MOST_BYTES: usize = 3 << 10;
+
+/// A line as it was given to Twikit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sent {
+    /// The order line's id.
+    pub line: String,
+    /// Its configuration.
+    pub configuration: u64,
+    /// How many.
+    pub amount: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Piece {
+    identifier: String,
+    personal: bool,
+    lines: Vec<Sent>,
+}
+
+/// The memories, read.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    memories: Vec<Memory>,
+    created: Vec<String>,
+    sent: Vec<Sent>,
+    personal: bool,
+}
+
+impl Ledger {
+    /// Reads what the host handed over. Of one name the last counts.
+    pub fn new(remembered: &[Memory]) -> Self {
+        let mut ledger = Self { memories: remembered.to_vec(), ..Self::default() };
+        for memory in remembered.iter().filter(|memory| memory.name.starts_with(CREATED)) {
+            // Only this plugin writes it; what an older version wrote otherwise is not its own and is passed over.
+            let Ok(piece) = serde_json::from_str::<Piece>(&memory.value) else { continue };
+            ledger.created.push(piece.identifier);
+            ledger.personal |= piece.personal;
+            ledger.sent.extend(piece.lines.into_iter().filter(|line| !ledger.sent.contains(line)).collect::<Vec<_>>());
+        }
+        ledger
+    }
+
+    /// Was an order created under this identifier?
+    pub fn created(&self, identifier: &str) -> bool {
+        self.created.iter().any(|known| known == identifier)
+    }
+
+    /// The lines of orders that were created.
+    pub fn sent(&self) -> &[Sent] {
+        &self.sent
+    }
+
+    /// Was this line given to Twikit, as part of an order or for its file?
+    pub fn has(&self, line: &str) -> bool {
+        self.sent.iter().any(|sent| sent.line == line) || self.value(EXPORTED, line).is_some()
+    }
+
+    /// Was a shopper's address given to Twikit?
+    pub fn personal(&self) -> bool {
+        self.personal
+    }
+
+    /// How many attempts under this identifier were answered with a refusal.
+    pub fn answered(&self, identifier: &str) -> u32 {
+        self.value(ANSWERED, identifier).and_then(|count| count.parse().ok()).unwrap_or(0)
+    }
+
+    /// Did Twikit ask about this identifier, and was it told that the order is valid?
+    pub fn verified(&self, identifier: &str) -> bool {
+        self.value(VERIFIED, identifier).is_some()
+    }
+
+    /// The event during which fetching this line's file ended without anybody knowing how.
+    pub fn unsure(&self, line: &str) -> Option<&str> {
+        self.value(UNSURE, line)
+    }
+
+    fn value(&self, kind: &str, name: &str) -> Option<&str> {
+        let memory = self.memories.iter().rev().find(|memory| memory.name.strip_prefix(kind) == Some(name));
+        memory.map(|memory| memory.value.as_str())
+    }
+}
+
+/// Remembers that an order was created.
+pub fn remember_created(
+    host: &mut dyn Host,
+    identifier: &str,
+    personal: bool,
+    lines: &[Configured<'_>],
+) -> Result<(), Error> {
+    let mut pieces: Vec<Vec<Sent>> = vec![Vec::new()];
+    let mut bytes = 0;
+    for Configured { line, configuration } in lines {
+        bytes += line.id.len() + 80;
+        if bytes > MOST_BYTES {
+            pieces.push(Vec::new());
+            bytes = line.id.len() + 80;
+        }
+        if let Some(piece) = pieces.last_mut() {
+            piece.push(Sent { line: line.id.clone(), configuration: *configuration, amount: line.line.quantity });
+        }
+    }
+    for (index, lines) in pieces.into_iter().enumerate() {
+        let piece = Piece { identifier: identifier.to_owned(), personal, lines };
+        let value = serde_json::to_string(&piece).map_err(|error| Error::Internal(error.to_string()))?;
+        host.emit(Outcome::Remember(Memory { name: format!("{CREATED}{identifier}#{index}"), value }))?;
+    }
+    Ok(())
+}
+
+/// Remembers that one more attempt was answered with a refusal.
+pub fn remember_answered(host: &mut dyn Host, ledger: &Ledger, identifier: &str) -> Result<(), Error> {
+    let count = ledger.answered(identifier).saturating_add(1);
+    host.emit(remember(ANSWERED, identifier, &count.to_string()))
+}
+
+/// Remembers that a line's file was fetched.
+pub fn remember_exported(host: &mut dyn Host, line: &str) -> Result<(), Error> {
+    host.emit(remember(EXPORTED, line, "yes"))
+}
+
+/// Remembers that nobody knows whether a line's file was ordered.
+pub fn remember_unsure(host: &mut dyn Host, line: &str, event: &str) -> Result<(), Error> {
+    host.emit(remember(UNSURE, line, event))
+}
+
+/// Twikit asked about this identifier, and was told that the order is valid.
+pub fn verified(identifier: &str) -> Outcome {
+    remember(VERIFIED, identifier, "yes")
+}
+
+fn remember(kind: &str, name: &str, value: &str) -> Outcome {
+    Outcome::Remember(Memory { name: format!("{kind}{name}"), value: value.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::fixtures::{FakeHost, line, order};
+    use crate::identifiers::configured_lines;
+
+    #[test]
+    fn a_large_order_is_remembered_in_pieces_that_fit() {
+        let order = order((0..200).map(|number| line(&format!("line-{number:040}"), number + 1, 2)).collect());
+        let mut host = FakeHost::default();
+        remember_created(&mut host, "i:s:1", true, &configured_lines(&order).unwrap()).unwrap();
+        let remembered = host.remembered();
+        assert!(remembered.len() > 1 && remembered.iter().all(|memory| memory.value.len() < 4096));
+        let ledger = Ledger::new(&remembered);
+        assert!(ledger.created("i:s:1") && ledger.personal() && ledger.sent().len() == 200);
+        assert!(order.lines.iter().all(|line| ledger.has(&line.id)));
+    }
+
+    #[test]
+    fn of_one_name_the_last_memory_counts() {
+        let memory = |value: &str| Memory { name: "answered:i".into(), value: value.into() };
+        assert_eq!(Ledger::new(&[memory("1"), memory("2")]).answered("i"), 2);
+        assert_eq!(Ledger::new(&[memory("x")]).answered("i"), 0);
+    }
+}

@@ -1,0 +1,96 @@
+//! What an order's events come to at Twikit's. Straight-line code: the host replays it after a crash.
+
+use cartwright_plugin::exports::orders::{Event, Kind, Next};
+use cartwright_plugin::types::{Context, Message, Outcome};
+use cartwright_plugin::{Error, message};
+
+use crate::identifiers::{Configured, configured_lines, listed};
+use crate::ledger::Ledger;
+use crate::ports::Host;
+use crate::release;
+
+/// Handles one event.
+pub fn handle(host: &mut dyn Host, context: &Context, event: &Event, state: Option<&str>) -> Result<Next, Error> {
+    match &event.kind {
+        Kind::Released => match state.and_then(|state| state.strip_prefix(release::CONFIRM)) {
+            Some(identifier) => release::confirm(host, event, identifier),
+            None => release::release(host, context, event),
+        },
+        Kind::Cancelled => too_late(host, event, None),
+        Kind::Refunded(lines) => too_late(host, event, Some(lines)),
+        Kind::Changed => changed(host, event),
+        Kind::Erase => erase(host, event),
+        // Nothing of it is Twikit's: it learns of an order when production may start.
+        _ => Ok(Next::Done),
+    }
+}
+
+/// Says that a line was given to Twikit, or may have been: its part was named and no refusal was heard.
+fn was_given(ledger: &Ledger, Configured { line, .. }: &Configured<'_>) -> bool {
+    let pending = line.vendor_reference.as_deref().is_some_and(|identifier| ledger.answered(identifier) == 0);
+    ledger.has(&line.id) || ledger.unsure(&line.id).is_some() || pending
+}
+
+/// Twikit documents no way to cancel an order.
+fn too_late(host: &mut dyn Host, event: &Event, refunded: Option<&[String]>) -> Result<Next, Error> {
+    let ledger = Ledger::new(&event.remembered);
+    let concerned = |line: &Configured<'_>| refunded.is_none_or(|ids| ids.contains(&line.line.id));
+    let lines: Vec<_> = configured_lines(&event.order)?
+        .into_iter()
+        .filter(|line| concerned(line) && was_given(&ledger, line))
+        .collect();
+    if !lines.is_empty() {
+        let what = if refunded.is_some() { "refunded" } else { "cancelled" };
+        let text = format!(
+            "Too late: these lines were {what} after they were given to Twikit, which has no cancellation: {}. Tell Twikit \
+             if they shall not be made.",
+            listed(&lines)
+        );
+        ask(host, message("too-late", text, &[("order", &event.order.reference)]))?;
+    }
+    Ok(Next::Done)
+}
+
+/// Twikit documents no way to change an order.
+fn changed(host: &mut dyn Host, event: &Event) -> Result<Next, Error> {
+    let ledger = Ledger::new(&event.remembered);
+    let now = configured_lines(&event.order)?;
+    let differs = ledger.sent().iter().any(|sent| {
+        !now.iter().any(|line| {
+            line.line.id == sent.line
+                && line.configuration == sent.configuration
+                && line.line.line.quantity == sent.amount
+                && line.line.status != "cancelled"
+        })
+    });
+    let order = event.order.reference.as_str();
+    if differs {
+        let text = "The order's lines changed after they were given to Twikit, which has no call that changes an order. Tell \
+                    Twikit what shall be made.";
+        ask(host, message("changed-too-late", text, &[("order", order)]))?;
+    } else if ledger.personal() {
+        let text = "The order changed after it was given to Twikit. If an address changed, tell Twikit: it has no call for it.";
+        host.emit(Outcome::Note(message("changed-after-creation", text, &[("order", order)])))?;
+    }
+    Ok(Next::Done)
+}
+
+/// Twikit documents no way to have an order's personal data forgotten.
+fn erase(host: &mut dyn Host, event: &Event) -> Result<Next, Error> {
+    if Ledger::new(&event.remembered).personal() {
+        let order = event.order.reference.as_str();
+        let text = format!(
+            "Twikit was given the shopper's address with the order {order} and has no call that erases it. Ask Twikit to."
+        );
+        ask(host, message("erase-at-vendor", text, &[("order", order)]))?;
+    }
+    Ok(Next::Done)
+}
+
+fn ask(host: &mut dyn Host, message: Message) -> Result<(), Error> {
+    host.emit(Outcome::NeedsMerchant(message))
+}
+
+#[cfg(test)]
+#[path = "orders_tests.rs"]
+mod tests;

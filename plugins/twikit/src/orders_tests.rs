@@ -1,0 +1,328 @@
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+use crate::answers::Code;
+use crate::fields::{BILLING, DELIVERY, INTEGRATION_ID, PAYLOAD_SECRET};
+use crate::fixtures::*;
+use crate::identifiers::LATER;
+use cartwright_plugin::exports::orders::Later;
+use cartwright_plugin::http;
+use cartwright_plugin::types::*;
+use serde_json::{Value, json};
+
+fn released(lines: Vec<OrderLine>) -> Event {
+    event(Kind::Released, order(lines))
+}
+
+fn run(host: &mut FakeHost, event: &Event) -> Result<Next, Error> {
+    handle(host, &context(), event, None)
+}
+
+fn payload(host: &FakeHost, index: usize) -> Value {
+    serde_json::from_str(host.body(index)["orderPayload"].as_str().unwrap()).unwrap()
+}
+
+fn references(host: &FakeHost) -> Vec<(Option<&str>, &str)> {
+    let mut named = Vec::new();
+    for outcome in &host.emitted {
+        if let Outcome::VendorReference(reference) = outcome {
+            named.push((reference.line.as_deref(), reference.reference.as_str()));
+        }
+    }
+    named
+}
+
+#[test]
+fn a_released_order_is_sent_as_documented() {
+    let mut host = FakeHost::answering([answer(200, 1)]);
+    let event = released(vec![line("a", 7, 2), line("b", 8, 1)]);
+    let next = run(&mut host, &event).unwrap();
+    assert!(matches!(next, Next::Again(Later { state, .. }) if state == "confirm inst:shop:1001"));
+    let request = &host.sent[0];
+    assert_eq!(request.url, "https://custom-integration-publisher.twikit.com/api/v1/orders/shop-7");
+    assert_eq!((request.method.as_str(), request.repeat, request.store_body), ("POST", http::Repeat::Keyed, false));
+    let payload = payload(&host, 0);
+    assert_eq!(payload["identifier"], "inst:shop:1001");
+    let items = json!([
+        { "configurationId": 7, "amount": 2, "identifier": "inst:shop:1001:a" },
+        { "configurationId": 8, "amount": 1, "identifier": "inst:shop:1001:b" },
+    ]);
+    assert_eq!(payload["items"], items);
+    assert_eq!(payload["deliveryAddress"]["firstName"], "Delivered");
+    assert_eq!(payload["billingAddress"]["firstName"], "Shop");
+}
+
+#[test]
+fn the_bytes_that_are_hashed_are_the_bytes_that_are_sent() {
+    let mut host = FakeHost::answering([answer(200, 1)]);
+    let mut event = released(vec![line("a", 7, 2)]);
+    event.order.delivery = Some(Address { city: "Liège \"\\/\u{2028}".into(), ..address("Zoë") });
+    run(&mut host, &event).unwrap();
+    assert_eq!(host.digested.len(), 1);
+    let body = host.body(0);
+    assert_eq!(body["orderPayload"].as_str().unwrap().as_bytes(), host.digested[0]);
+    let length = host.digested[0].len() as u8;
+    assert_eq!(body["hash"], format!("{length:02x}7d{}", "ab".repeat(14)));
+}
+
+#[test]
+fn the_lines_are_named_before_the_call_because_twikit_asks_during_it() {
+    let mut host = FakeHost::answering([answer(500, 0)]);
+    run(&mut host, &released(vec![line("a", 7, 2)])).unwrap_err();
+    assert_eq!(references(&host), [(Some("a"), "inst:shop:1001")]);
+    // After an answer that is asked for again nothing is said: the host takes it back.
+    assert_eq!(host.emitted.len(), 1);
+}
+
+#[test]
+fn an_order_without_configurations_is_not_sent() {
+    let mut host = FakeHost::default();
+    let mut bare = line("a", 7, 1);
+    bare.line.item = None;
+    assert!(matches!(run(&mut host, &released(vec![bare])).unwrap(), Next::Done));
+    assert!(host.sent.is_empty() && host.emitted.is_empty());
+}
+
+#[test]
+fn a_line_without_a_configuration_is_left_out() {
+    let mut host = FakeHost::answering([answer(200, 1)]);
+    let mut bare = line("b", 8, 1);
+    bare.line.item = None;
+    run(&mut host, &released(vec![line("a", 7, 1), bare])).unwrap();
+    assert_eq!(payload(&host, 0)["items"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_created_order_is_in_production() {
+    let mut host = FakeHost::answering([answer(200, 1)]);
+    run(&mut host, &released(vec![line("a", 7, 2)])).unwrap();
+    assert!(
+        host.emitted
+            .iter()
+            .any(|outcome| matches!(outcome, Outcome::Production(p) if p.state == "queued" && p.line.is_none()))
+    );
+    assert!(
+        host.emitted.iter().any(|outcome| matches!(outcome, Outcome::LineStatus(s) if s.status == "in-production"))
+    );
+    assert_eq!(references(&host), [(Some("a"), "inst:shop:1001"), (None, "inst:shop:1001")]);
+    assert_eq!(host.asked(), [""; 0]);
+}
+
+#[test]
+fn an_order_that_was_created_is_not_sent_again() {
+    let mut host = FakeHost::answering([answer(200, 1)]);
+    let mut event = released(vec![line("a", 7, 2)]);
+    run(&mut host, &event).unwrap();
+    event.remembered = host.remembered();
+    assert!(matches!(run(&mut host, &event).unwrap(), Next::Done));
+    assert_eq!(host.sent.len(), 1);
+}
+
+#[test]
+fn a_line_released_later_goes_under_an_identifier_of_its_own() {
+    let mut host = FakeHost::answering([answer(200, 1), answer(200, 1), answer(200, 1)]);
+    let held = OrderLine { released: false, ..line("b", 8, 1) };
+    let mut event = released(vec![line("a", 7, 2), held, OrderLine { released: false, ..line("c", 9, 1) }]);
+    run(&mut host, &event).unwrap();
+    assert_eq!(payload(&host, 0)["items"].as_array().unwrap().len(), 1);
+    assert_eq!(host.noted(), ["lines-held"]);
+    for (index, id) in [(1, "b"), (2, "c")] {
+        event.remembered = host.remembered();
+        event.order.lines[index].released = true;
+        run(&mut host, &event).unwrap();
+        let payload = payload(&host, index);
+        assert_eq!(payload["identifier"], format!("inst:shop:1001:{id}{LATER}"));
+        assert_eq!(payload["items"][0]["identifier"], format!("inst:shop:1001:{id}"));
+        assert_eq!(payload["items"].as_array().unwrap().len(), 1);
+    }
+}
+
+#[test]
+fn an_order_whose_lines_are_all_held_is_not_sent() {
+    let mut host = FakeHost::default();
+    run(&mut host, &released(vec![OrderLine { released: false, ..line("a", 7, 1) }])).unwrap();
+    assert!(host.sent.is_empty());
+    assert_eq!(host.noted(), ["lines-held"]);
+}
+
+#[test]
+fn an_order_that_is_no_longer_released_is_not_sent() {
+    for (released_now, cancelled) in [(false, false), (true, true)] {
+        let mut host = FakeHost::default();
+        let mut event = released(vec![line("a", 7, 1)]);
+        (event.order.released, event.order.cancelled) = (released_now, cancelled);
+        run(&mut host, &event).unwrap();
+        assert_eq!(host.noted(), ["no-longer-released"]);
+    }
+}
+
+#[test]
+fn an_unhealthy_order_was_created_and_needs_the_merchant() {
+    let mut host = FakeHost::answering([answer(200, 2)]);
+    let mut event = released(vec![line("a", 7, 2)]);
+    assert!(matches!(run(&mut host, &event).unwrap(), Next::Done));
+    assert_eq!(host.asked(), ["order-unhealthy"]);
+    assert!(!host.emitted.iter().any(|outcome| matches!(outcome, Outcome::Production(_) | Outcome::LineStatus(_))));
+    event.remembered = host.remembered();
+    run(&mut host, &event).unwrap();
+    assert_eq!(host.sent.len(), 1);
+}
+
+#[test]
+fn refusals_ask_the_merchant_and_name_the_lines() {
+    for (code, key) in [
+        (0, "unexpected-error"),
+        (3, "verification-failed"),
+        (9, "identifier-exists"),
+        (10, "configuration-not-found"),
+        (77, "unknown-result"),
+    ] {
+        let mut host = FakeHost::answering([answer(400, code)]);
+        assert!(matches!(run(&mut host, &released(vec![line("a", 7, 2)])).unwrap(), Next::Done));
+        assert_eq!(host.asked(), [key]);
+        let Some(Outcome::NeedsMerchant(message)) = host.emitted.last() else { panic!() };
+        assert!(message.text.contains("inst:shop:1001:a (configuration 7)"), "{}", message.text);
+        assert!(!Ledger::new(&host.remembered()).created("inst:shop:1001"));
+    }
+}
+
+#[test]
+fn wrong_payloads_and_secrets_stop_the_hook() {
+    for code in 4..=8 {
+        let mut host = FakeHost::answering([answer(400, code)]);
+        let error = run(&mut host, &released(vec![line("a", 7, 2)])).unwrap_err();
+        match Code::from(code) {
+            Code::HashEmpty | Code::HashMismatch => {
+                assert!(matches!(error, Error::NotConfigured(issue) if issue.field == PAYLOAD_SECRET));
+            }
+            _ => assert!(matches!(error, Error::Rejected(_))),
+        }
+    }
+}
+
+#[test]
+fn a_lost_attempt_that_bounces_back_was_created() {
+    let mut host = FakeHost::answering([http::Response { attempts: 2, ..answer(400, 9) }]);
+    let next = run(&mut host, &released(vec![line("a", 7, 2)])).unwrap();
+    assert!(matches!(next, Next::Again(_)));
+    assert_eq!(host.noted(), ["created-earlier"]);
+    assert!(Ledger::new(&host.remembered()).created("inst:shop:1001"));
+}
+
+#[test]
+fn a_refused_attempt_that_bounces_back_was_not_created_by_us() {
+    let mut host = FakeHost::answering([answer(400, 3), http::Response { attempts: 2, ..answer(400, 9) }]);
+    let mut event = released(vec![line("a", 7, 2)]);
+    run(&mut host, &event).unwrap();
+    event.remembered = host.remembered();
+    run(&mut host, &event).unwrap();
+    assert_eq!(host.asked(), ["verification-failed", "identifier-exists"]);
+}
+
+#[test]
+fn missing_addresses_are_named_before_anything_is_sent() {
+    type Change = fn(&mut Order);
+    let cases: [(&str, Change); 3] = [
+        (DELIVERY, |order| order.delivery = None),
+        (BILLING, |order| order.shop_address = None),
+        (BILLING, |order| order.shop_address = Some(Address { email: String::new(), ..address("Shop") })),
+    ];
+    for (field, change) in cases {
+        let mut host = FakeHost::default();
+        let mut event = released(vec![line("a", 7, 2)]);
+        change(&mut event.order);
+        let error = run(&mut host, &event).unwrap_err();
+        assert!(matches!(&error, Error::NotConfigured(issue) if issue.field == field), "{error:?}");
+        assert!(host.emitted.is_empty() && host.digested.is_empty());
+    }
+    let mut event = released(vec![line("a", 7, 2)]);
+    event.order.delivery = Some(Address { city: String::new(), ..address("An") });
+    let Error::Rejected(message) = run(&mut FakeHost::default(), &event).unwrap_err() else { panic!() };
+    assert!(message.text.contains("city"), "{}", message.text);
+}
+
+#[test]
+fn without_the_grant_an_order_can_go_to_the_shop() {
+    let mut host = FakeHost::answering([answer(200, 1)]);
+    let mut event = released(vec![line("a", 7, 2)]);
+    (event.order.delivery, event.order.billing) = (None, None);
+    handle(&mut host, &context_with(&[(DELIVERY, "shop")]), &event, None).unwrap();
+    assert_eq!(payload(&host, 0)["deliveryAddress"]["firstName"], "Shop");
+    assert!(!Ledger::new(&host.remembered()).personal());
+}
+
+#[test]
+fn a_missing_integration_id_is_the_merchants_to_mend() {
+    let error = handle(
+        &mut FakeHost::default(),
+        &context_with(&[(INTEGRATION_ID, "")]),
+        &released(vec![line("a", 7, 2)]),
+        None,
+    );
+    assert!(matches!(error, Err(Error::NotConfigured(issue)) if issue.field == INTEGRATION_ID));
+}
+
+#[test]
+fn a_configuration_id_that_is_no_number_stops_instead_of_being_left_out() {
+    let mut bad = line("a", 7, 1);
+    if let Some(item) = &mut bad.line.item {
+        item.reference = Some("seven".into());
+    }
+    assert!(matches!(run(&mut FakeHost::default(), &released(vec![bad])), Err(Error::InvalidInput(_))));
+}
+
+#[test]
+fn an_order_that_nobody_asked_about_warns_that_no_webhook_is_configured() {
+    let confirm = |remembered: Vec<Memory>| {
+        let mut host = FakeHost::default();
+        let event = Event { remembered, ..released(vec![line("a", 7, 2)]) };
+        let next = handle(&mut host, &context(), &event, Some("confirm inst:shop:1001")).unwrap();
+        assert!(matches!(next, Next::Done));
+        host.noted().iter().map(|key| key.to_string()).collect::<Vec<_>>()
+    };
+    let mut created = FakeHost::answering([answer(200, 1)]);
+    run(&mut created, &released(vec![line("a", 7, 2)])).unwrap();
+    assert_eq!(confirm(created.remembered()), ["no-verification"]);
+    created.emitted.push(crate::ledger::verified("inst:shop:1001"));
+    assert_eq!(confirm(created.remembered()), [""; 0]);
+    // A run that sees nothing of the run before it can say nothing.
+    assert_eq!(confirm(Vec::new()), [""; 0]);
+}
+
+#[test]
+fn what_comes_after_creation_is_too_late() {
+    let mut host = FakeHost::answering([answer(200, 1)]);
+    let first = released(vec![line("a", 7, 2), line("b", 8, 1)]);
+    run(&mut host, &first).unwrap();
+    let after = |kind, change: fn(&mut Order)| {
+        let mut event = Event { remembered: host.remembered(), ..event(kind, first.order.clone()) };
+        change(&mut event.order);
+        let mut host = FakeHost::default();
+        run(&mut host, &event).unwrap();
+        host.asked().iter().chain(&host.noted()).map(|key| key.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(after(Kind::Cancelled, |_| ()), ["too-late"]);
+    assert_eq!(after(Kind::Refunded(vec!["b".into()]), |_| ()), ["too-late"]);
+    assert_eq!(after(Kind::Refunded(vec!["elsewhere".into()]), |_| ()), [""; 0]);
+    assert_eq!(after(Kind::Changed, |order| order.lines[0].line.quantity = 3), ["changed-too-late"]);
+    assert_eq!(after(Kind::Changed, |_| ()), ["changed-after-creation"]);
+    assert_eq!(after(Kind::Erase, |_| ()), ["erase-at-vendor"]);
+    assert_eq!(after(Kind::Paid, |_| ()), [""; 0]);
+}
+
+#[test]
+fn a_cancellation_before_creation_is_nothing_to_twikit() {
+    for kind in [Kind::Cancelled, Kind::Changed, Kind::Erase] {
+        let mut host = FakeHost::default();
+        run(&mut host, &event(kind, order(vec![line("a", 7, 2)]))).unwrap();
+        assert!(host.emitted.is_empty());
+    }
+}
+
+#[test]
+fn a_cancellation_while_nobody_knows_whether_it_was_created_asks_the_merchant() {
+    let mut host = FakeHost::default();
+    let named = OrderLine { vendor_reference: Some("inst:shop:1001".into()), ..line("a", 7, 2) };
+    run(&mut host, &event(Kind::Cancelled, order(vec![named]))).unwrap();
+    assert_eq!(host.asked(), ["too-late"]);
+}

@@ -1,0 +1,236 @@
+//! What is sent to Twikit, and the hash over exactly the text that is sent (Rest API).
+//!
+//! A payload is turned into text once; that one text is hashed and put into the envelope. "This is sent intentionally as a
+//! string to ensure consistent hash generation on both sides."
+
+use cartwright_plugin::types::Address;
+use cartwright_plugin::{Error, internal};
+use serde::Serialize;
+
+/// `IOrderPayload`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OrderPayload<'a> {
+    /// What is ordered.
+    pub items: Vec<OrderItem<'a>>,
+    /// Our identifier of the order. "Twikit will only process an order once."
+    pub identifier: &'a str,
+    /// To whom it is billed.
+    pub billing_address: OrderAddress<'a>,
+    /// Where it is delivered.
+    pub delivery_address: OrderAddress<'a>,
+    /// "Will be sent back for validation." Not marked optional, so it is always sent.
+    pub data: Data<'a>,
+}
+
+/// `IOrderItem`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OrderItem<'a> {
+    /// As the save function gave it.
+    pub configuration_id: u64,
+    /// "The amount to be produced."
+    pub amount: u32,
+    /// Our identifier of the line.
+    pub identifier: &'a str,
+}
+
+/// `IOrderAddress`. The four optional members are left out when there is nothing to say.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OrderAddress<'a> {
+    first_name: &'a str,
+    last_name: &'a str,
+    email: &'a str,
+    address_line1: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address_line2: Option<&'a str>,
+    zip: &'a str,
+    city: &'a str,
+    country_iso: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    company_name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    company_vat: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    phone: Option<&'a str>,
+}
+
+impl<'a> OrderAddress<'a> {
+    /// The address in Twikit's words; the names of required members that are empty otherwise. An empty postal code is let
+    /// through: some countries have none, and Twikit says itself (result code 8) when it wants one.
+    pub fn new(address: &'a Address) -> Result<Self, Vec<&'static str>> {
+        let required = [
+            ("first name", &address.first_name),
+            ("last name", &address.last_name),
+            ("e-mail address", &address.email),
+            ("street", &address.line1),
+            ("city", &address.city),
+            ("country", &address.country),
+        ];
+        let missing: Vec<_> =
+            required.iter().filter(|(_, value)| value.trim().is_empty()).map(|(name, _)| *name).collect();
+        if !missing.is_empty() {
+            return Err(missing);
+        }
+        let optional = |value: &'a Option<String>| value.as_deref().filter(|text| !text.trim().is_empty());
+        Ok(Self {
+            first_name: &address.first_name,
+            last_name: &address.last_name,
+            email: &address.email,
+            address_line1: &address.line1,
+            address_line2: optional(&address.line2),
+            zip: &address.zip,
+            city: &address.city,
+            // The document does not say which ISO 3166-1 form; alpha-2 is the common one.
+            country_iso: &address.country,
+            company_name: optional(&address.company),
+            company_vat: optional(&address.vat),
+            phone: optional(&address.phone),
+        })
+    }
+}
+
+/// What Twikit hands back with its question: by it an order is found that carries no identifier of ours (a file export).
+#[derive(Debug, Serialize)]
+pub struct Data<'a> {
+    /// The identifier of the order, or of the line whose file is fetched.
+    pub reference: &'a str,
+}
+
+/// `IConfigExportPayload`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExportPayload<'a> {
+    /// As the save function gave it.
+    pub configuration_id: u64,
+    /// "The amount of items that will be produced based on the file."
+    pub amount: u32,
+    /// "May be used to send extra (third-party) data."
+    pub data: Data<'a>,
+}
+
+/// The body of `POST /orders/{integration-id}`.
+pub fn order_body(payload: &OrderPayload<'_>, digest: Digest<'_>) -> Result<Vec<u8>, Error> {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Envelope<'a> {
+        order_payload: &'a str,
+        hash: &'a str,
+    }
+    let (payload, hash) = hashed(payload, digest)?;
+    text(&Envelope { order_payload: &payload, hash: &hash }).map(String::into_bytes)
+}
+
+/// The body of `POST /configuration/{integration-id}/export`; the payload's member has another name here.
+pub fn export_body(payload: &ExportPayload<'_>, digest: Digest<'_>) -> Result<Vec<u8>, Error> {
+    #[derive(Serialize)]
+    struct Envelope<'a> {
+        payload: &'a str,
+        hash: &'a str,
+    }
+    let (payload, hash) = hashed(payload, digest)?;
+    text(&Envelope { payload: &payload, hash: &hash }).map(String::into_bytes)
+}
+
+/// MD5 over a text followed by the payload secret.
+pub type Digest<'a> = &'a mut dyn FnMut(&[u8]) -> Result<Vec<u8>, Error>;
+
+fn hashed(payload: &impl Serialize, digest: Digest<'_>) -> Result<(String, String), Error> {
+    let payload = text(payload)?;
+    // The document shows no hash; lower-case hex is MD5's common form.
+    let hash = digest(payload.as_bytes())?.iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok((payload, hash))
+}
+
+fn text(value: &impl Serialize) -> Result<String, Error> {
+    serde_json::to_string(value).map_err(|error| internal(format!("a payload cannot be written: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::fixtures::address;
+    use serde_json::{Value, json};
+
+    fn payload(address: &Address) -> OrderPayload<'_> {
+        OrderPayload {
+            items: vec![OrderItem { configuration_id: 7, amount: 2, identifier: "i:s:1:a" }],
+            identifier: "i:s:1",
+            billing_address: OrderAddress::new(address).unwrap(),
+            delivery_address: OrderAddress::new(address).unwrap(),
+            data: Data { reference: "i:s:1" },
+        }
+    }
+
+    #[test]
+    fn the_hash_is_over_exactly_the_text_that_is_sent() {
+        let address = Address { first_name: "Zoë \"Z\" \u{1F48D}/".into(), ..address("") };
+        let mut digested = Vec::new();
+        let body = order_body(&payload(&address), &mut |bytes| {
+            digested = bytes.to_vec();
+            Ok(vec![0x00, 0x0F, 0xF0, 0xFF])
+        })
+        .unwrap();
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(body["orderPayload"].as_str().unwrap().as_bytes(), digested);
+        assert_eq!(body["hash"], "000ff0ff");
+        assert_eq!(body.as_object().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn an_order_is_written_as_documented_and_leaves_out_what_is_optional() {
+        let text = text(&payload(&address("An"))).unwrap();
+        let person = json!({
+            "firstName": "An", "lastName": "Peeters", "email": "x@shop.example", "addressLine1": "Kerkstraat 1",
+            "zip": "2000", "city": "Antwerpen", "countryIso": "BE",
+        });
+        let expected = json!({
+            "items": [{ "configurationId": 7, "amount": 2, "identifier": "i:s:1:a" }],
+            "identifier": "i:s:1",
+            "billingAddress": person,
+            "deliveryAddress": person,
+            "data": { "reference": "i:s:1" },
+        });
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), expected);
+    }
+
+    #[test]
+    fn optional_members_of_an_address_are_sent_when_there() {
+        let full = Address {
+            line2: Some("bus 3".into()),
+            company: Some("Peeters bv".into()),
+            vat: Some("BE0123456789".into()),
+            phone: Some("+32 3 000 00 00".into()),
+            ..address("An")
+        };
+        let value = serde_json::to_value(OrderAddress::new(&full).unwrap()).unwrap();
+        assert_eq!(value["addressLine2"], "bus 3");
+        assert_eq!(value["companyName"], "Peeters bv");
+        assert_eq!(value["companyVat"], "BE0123456789");
+        assert_eq!(value["phone"], "+32 3 000 00 00");
+        let blank = Address { phone: Some(" ".into()), ..address("An") };
+        assert!(serde_json::to_value(OrderAddress::new(&blank).unwrap()).unwrap().get("phone").is_none());
+    }
+
+    #[test]
+    fn an_export_names_its_payload_otherwise() {
+        let payload = ExportPayload { configuration_id: 7, amount: 1, data: Data { reference: "i:s:1:a" } };
+        let mut digested = Vec::new();
+        let body = export_body(&payload, &mut |bytes| {
+            digested = bytes.to_vec();
+            Ok(vec![1; 16])
+        })
+        .unwrap();
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(body["payload"].as_str().unwrap().as_bytes(), digested);
+        assert!(body.get("orderPayload").is_none());
+    }
+
+    #[test]
+    fn an_incomplete_address_names_what_is_missing() {
+        let bare = Address { email: String::new(), city: " ".into(), zip: String::new(), ..address("An") };
+        assert_eq!(OrderAddress::new(&bare).unwrap_err(), ["e-mail address", "city"]);
+    }
+}

@@ -1,0 +1,211 @@
+//! Starting production (Rest API, Create Order): for an order that is released, its released lines with a configuration id
+//! become one order of Twikit's.
+
+use cartwright_plugin::exports::orders::{Event, Later, Next};
+use cartwright_plugin::types::*;
+use cartwright_plugin::{Error, http, message, not_configured, rejected};
+
+use crate::answers::{Verdict, judge};
+use crate::export;
+use crate::fields::{BILLING, DELIVERY};
+use crate::identifiers::{Configured, configured_lines, identifier_of, listed};
+use crate::ledger::{self, Ledger};
+use crate::payload::{Data, OrderAddress, OrderItem, OrderPayload, order_body};
+use crate::ports::Host;
+use crate::settings::{Fulfilment, Recipient, Settings};
+
+/// What stands before the identifier in the state of the run that looks whether Twikit asked its question.
+pub const CONFIRM: &str = "confirm ";
+/// The question is asked and answered before the order is created; this only lets its outcome be stored.
+const CONFIRM_AFTER_SECONDS: u32 = 2;
+/// Creating an order includes Twikit's question to this shop.
+const TIMEOUT_MS: u32 = 60_000;
+
+/// Handles `released`.
+pub fn release(host: &mut dyn Host, context: &Context, event: &Event) -> Result<Next, Error> {
+    let order = &event.order;
+    let ledger = Ledger::new(&event.remembered);
+    let configured = configured_lines(order)?;
+    if configured.is_empty() {
+        // "Only items with a twikit configuration ID should be sent to our API."
+        return Ok(Next::Done);
+    }
+    if order.cancelled || !order.released {
+        // Twikit's question would be answered with "no" anyway.
+        let text = "Nothing was sent to Twikit: the order is no longer released.";
+        host.emit(Outcome::Note(message("no-longer-released", text, &[("order", &order.reference)])))?;
+        return Ok(Next::Done);
+    }
+    let open = configured.into_iter().filter(|line| line.line.status != "cancelled" && !ledger.has(&line.line.id));
+    let (released, held): (Vec<_>, Vec<_>) = open.partition(|line| line.line.released);
+    if !held.is_empty() {
+        let text = format!("Not sent to Twikit, because they are held: {}.", listed(&held));
+        host.emit(Outcome::Note(message("lines-held", text, &[("order", &order.reference)])))?;
+    }
+    if released.is_empty() {
+        return Ok(Next::Done);
+    }
+    match Settings(context).fulfilment() {
+        Fulfilment::Order => create(host, context, event, &ledger, &released),
+        Fulfilment::Export => export::fetch(host, context, event, &ledger, &released),
+    }
+}
+
+fn create(
+    host: &mut dyn Host,
+    context: &Context,
+    event: &Event,
+    ledger: &Ledger,
+    lines: &[Configured<'_>],
+) -> Result<Next, Error> {
+    let order = &event.order;
+    let settings = Settings(context);
+    let url = format!("{}/orders/{}", settings.api_url()?, settings.integration_id()?);
+    let identifier = identifier_of(order, ledger, lines);
+    let payload = OrderPayload {
+        items: lines
+            .iter()
+            .map(|Configured { line, configuration }| OrderItem {
+                configuration_id: *configuration,
+                amount: line.line.quantity,
+                identifier: &line.reference,
+            })
+            .collect(),
+        identifier: &identifier,
+        billing_address: address(order, BILLING, settings.billing(), &order.billing)?,
+        delivery_address: address(order, DELIVERY, settings.delivery(), &order.delivery)?,
+        data: Data { reference: &identifier },
+    };
+    let body = order_body(&payload, &mut |bytes| host.digest(bytes))?;
+    // Before the call: Twikit asks while it is out, and the answer needs to know which lines this part holds.
+    for Configured { line, .. } in lines {
+        if line.vendor_reference.as_deref() != Some(identifier.as_str()) {
+            let reference = VendorReference { line: Some(line.id.clone()), reference: identifier.clone() };
+            host.emit(Outcome::VendorReference(reference))?;
+        }
+    }
+    // The identifier makes it safe to send again: "the second one will bounce back" (result code 9).
+    let response = host.send(request(url, body, TIMEOUT_MS, http::Repeat::Keyed, false))?;
+    match judge(&response, ledger.answered(&identifier)) {
+        Verdict::Created { earlier } => {
+            remember(host, context, order, &identifier, lines)?;
+            started(host, order, lines)?;
+            if earlier {
+                let text = "Twikit has this order already: it was created by an attempt whose answer was lost.";
+                host.emit(Outcome::Note(message("created-earlier", text, &[("identifier", &identifier)])))?;
+            }
+            let state = format!("{CONFIRM}{identifier}");
+            Ok(Next::Again(Later { seconds: CONFIRM_AFTER_SECONDS, state }))
+        }
+        Verdict::Unhealthy(text) => {
+            remember(host, context, order, &identifier, lines)?;
+            host.emit(Outcome::NeedsMerchant(text))?;
+            Ok(Next::Done)
+        }
+        Verdict::Refused(mut text) => {
+            ledger::remember_answered(host, ledger, &identifier)?;
+            text.text = format!("{} Lines: {}.", text.text, listed(lines));
+            host.emit(Outcome::NeedsMerchant(text))?;
+            Ok(Next::Done)
+        }
+        Verdict::Stopped(error) => {
+            ledger::remember_answered(host, ledger, &identifier)?;
+            Err(error)
+        }
+        // Nothing may be said after the answer here: the host takes the answer back and asks again.
+        Verdict::Again(error) => Err(error),
+    }
+}
+
+/// Remembers that Twikit has the order, and names it by the only identifier that Twikit knows it by: its answer has none.
+fn remember(
+    host: &mut dyn Host,
+    context: &Context,
+    order: &Order,
+    identifier: &str,
+    lines: &[Configured<'_>],
+) -> Result<(), Error> {
+    let settings = Settings(context);
+    let personal = [settings.billing(), settings.delivery()].contains(&Recipient::Shopper);
+    ledger::remember_created(host, identifier, personal, lines)?;
+    if identifier == order.reference {
+        let reference = VendorReference { line: None, reference: identifier.to_owned() };
+        host.emit(Outcome::VendorReference(reference))?;
+    }
+    Ok(())
+}
+
+/// "An order that is created is automatically executed by Twikit."
+fn started(host: &mut dyn Host, order: &Order, lines: &[Configured<'_>]) -> Result<(), Error> {
+    let queued = |line| Production { line, state: "queued".to_owned(), detail: None, expected: None };
+    if lines.len() == order.lines.len() {
+        host.emit(Outcome::Production(queued(None)))?;
+    } else {
+        for line in lines {
+            host.emit(Outcome::Production(queued(Some(line.line.id.clone()))))?;
+        }
+    }
+    for line in lines {
+        let status = LineStatus { line: line.line.id.clone(), status: "in-production".to_owned() };
+        host.emit(Outcome::LineStatus(status))?;
+    }
+    Ok(())
+}
+
+/// A POST of JSON.
+pub fn request(url: String, body: Vec<u8>, timeout_ms: u32, repeat: http::Repeat, store_body: bool) -> http::Request {
+    http::Request {
+        method: "POST".to_owned(),
+        url,
+        headers: vec![("content-type".to_owned(), "application/json".to_owned())],
+        body: BytesSource::Inline(body),
+        // The hash in the body is the only proof that Twikit asks for.
+        auth: http::Auth::None,
+        timeout_ms: Some(timeout_ms),
+        repeat,
+        store_body,
+    }
+}
+
+fn address<'a>(
+    order: &'a Order,
+    field: &str,
+    recipient: Recipient,
+    shoppers: &'a Option<Address>,
+) -> Result<OrderAddress<'a>, Error> {
+    let (whose, address) = match recipient {
+        Recipient::Shopper => ("The shopper's", shoppers),
+        Recipient::Shop => ("The shop's", &order.shop_address),
+    };
+    let parameters = [("order", order.reference.as_str()), ("field", field)];
+    let Some(address) = address else {
+        let hint = match recipient {
+            Recipient::Shopper => "Grant \"personal-data\" to this account, or choose the shop in the settings",
+            Recipient::Shop => "Enter the shop's own address, or choose the shopper in the settings",
+        };
+        let text = format!("{whose} address is missing, and Twikit needs it. {hint}.");
+        return Err(not_configured(field, message("address-missing", text, &parameters)));
+    };
+    OrderAddress::new(address).map_err(|missing| {
+        let text = format!("{whose} address is incomplete, and Twikit needs: {}.", missing.join(", "));
+        let text = message("address-incomplete", text, &parameters);
+        match recipient {
+            Recipient::Shopper => rejected(text),
+            Recipient::Shop => not_configured(field, text),
+        }
+    })
+}
+
+/// Looks, a moment after an order was created, whether Twikit asked its question: "if no webhook is configured, we will not
+/// verify payments. (not advised!)". The webhook remembers the question with the order, which only a run after it can see.
+pub fn confirm(host: &mut dyn Host, event: &Event, identifier: &str) -> Result<Next, Error> {
+    let ledger = Ledger::new(&event.remembered);
+    // A run that does not even see what the creating run remembered sees no question either: then nothing can be said.
+    if ledger.created(identifier) && !ledger.verified(identifier) {
+        let text = "Twikit created the order without asking this shop whether it is valid: no Payment Verification webhook is \
+                    configured at Twikit's, so that anybody who learns the payload secret can order. Enter this shop's \
+                    address for it in the publisher.";
+        host.emit(Outcome::Note(message("no-verification", text, &[("identifier", identifier)])))?;
+    }
+    Ok(Next::Done)
+}

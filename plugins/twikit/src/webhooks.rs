@@ -1,0 +1,93 @@
+//! The addresses that Twikit calls (Webhooks), and what they have in common.
+//!
+//! Twikit signs nothing: only an address that cannot be guessed keeps others out, and every id is checked against the order.
+//! "If error is filled in, or the status code is not 200" Twikit takes a reply as faulty. A faulty notice is replied to with another
+//! status *and* an error: the host answers a notice that was answered well as before, and Twikit's one repetition five minutes
+//! later shall be looked at anew.
+
+use cartwright_plugin::exports::webhooks::{Authentication, Endpoint, Purpose, Received, Request, Response};
+use cartwright_plugin::types::{Context, Outcome};
+use cartwright_plugin::{Error, invalid_input, message};
+use serde_json::{Value, json};
+
+use crate::identifiers::Find;
+use crate::json::{self, At, Problem};
+use crate::{notices, verification};
+
+/// Payment Verification.
+pub const PAYMENT_VERIFICATION: &str = "payment-verification";
+/// Production Completion.
+pub const PRODUCTION_COMPLETION: &str = "production-completion";
+/// Order Completion.
+pub const ORDER_COMPLETION: &str = "order-completion";
+/// Website Publication.
+pub const WEBSITE_PUBLICATION: &str = "website-publication";
+
+/// The four addresses, titled as in Twikit's user interface.
+pub fn endpoints() -> Vec<Endpoint> {
+    let endpoint = |name: &str, title: &str, purpose| Endpoint {
+        name: name.to_owned(),
+        title: title.to_owned(),
+        purpose,
+        authentication: Authentication::AddressOnly,
+        event_id_header: None,
+    };
+    vec![
+        endpoint(PAYMENT_VERIFICATION, "Payment Verification", Purpose::Question),
+        endpoint(PRODUCTION_COMPLETION, "Production Completion", Purpose::Notice),
+        endpoint(ORDER_COMPLETION, "Order Completion", Purpose::Notice),
+        endpoint(WEBSITE_PUBLICATION, "Website Publication", Purpose::Notice),
+    ]
+}
+
+/// Handles one request.
+pub fn receive(context: &Context, endpoint: &str, request: &Request, find: Find<'_>) -> Result<Received, Error> {
+    if !endpoints().iter().any(|known| known.name == endpoint) {
+        let text = format!("There is no address \"{endpoint}\".");
+        return Err(invalid_input("endpoint", message("endpoint-unknown", text, &[("endpoint", endpoint)])));
+    }
+    if request.method != "POST" {
+        let mut refused = faulty(405, "Use POST.");
+        refused.response.headers.push(("allow".to_owned(), "POST".to_owned()));
+        return Ok(refused);
+    }
+    let json = match json::parse(&request.body) {
+        Ok(json) => json,
+        Err(problem) => return Ok(malformed(&problem)),
+    };
+    let body = At::root(&json);
+    let received = match endpoint {
+        PAYMENT_VERIFICATION => verification::answer(&body, find),
+        PRODUCTION_COMPLETION => notices::production_completion(&body, find),
+        ORDER_COMPLETION => notices::order_completion(context, &body, find),
+        _ => notices::website_publication(&body),
+    };
+    Ok(received.unwrap_or_else(|problem| malformed(&problem)))
+}
+
+fn malformed(problem: &Problem) -> Received {
+    faulty(400, &format!("The request cannot be read: {problem}."))
+}
+
+/// A reply that says what is wrong, from which nothing comes.
+pub fn faulty(status: u16, error: &str) -> Received {
+    Received { response: reply(status, &json!({ "error": error })), outcomes: Vec::new() }
+}
+
+/// A reply that says that all is well.
+pub fn accepted(outcomes: Vec<(Option<String>, Outcome)>) -> Received {
+    Received { response: reply(200, &json!({ "error": "" })), outcomes }
+}
+
+/// A reply.
+pub fn reply(status: u16, body: &Value) -> Response {
+    Response {
+        status,
+        headers: vec![("content-type".to_owned(), "application/json".to_owned())],
+        body: body.to_string().into_bytes(),
+    }
+}
+
+#[cfg(test)]
+#[path = "webhooks_tests.rs"]
+mod tests;

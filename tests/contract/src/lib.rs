@@ -1,0 +1,1 @@
+//! The contract is checked by the tests of this crate.

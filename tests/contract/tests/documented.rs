@@ -1,0 +1,71 @@
+//! The contract is well formed, and whoever generates bindings from it finds a comment at every item.
+
+use std::path::Path;
+
+use wit_parser::{Docs, Resolve, Type, TypeDefKind, TypeOwner};
+
+#[test]
+fn the_contract_is_one_package_with_its_worlds() {
+    let resolve = contract();
+    assert_eq!(resolve.packages.len(), 1, "the contract needs no other package");
+    let mut worlds: Vec<_> = resolve.worlds.iter().map(|(_, world)| world.name.as_str()).collect();
+    worlds.sort();
+    assert_eq!(worlds, ["cart-strategy", "everything", "host-imports", "order-hook", "vendor"]);
+}
+
+#[test]
+fn every_item_has_a_comment() {
+    let resolve = contract();
+    let missing: Vec<_> =
+        items(&resolve).into_iter().filter(|(_, docs)| docs.contents.is_none()).map(|(path, _)| path).collect();
+    assert!(missing.is_empty(), "these items have no comment:\n{}", missing.join("\n"));
+}
+
+fn contract() -> Resolve {
+    let mut resolve = Resolve::default();
+    resolve.push_path(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit")).expect("the contract is well formed");
+    resolve
+}
+
+/// Every item that can carry a comment, with the comment that it carries.
+fn items(resolve: &Resolve) -> Vec<(String, &Docs)> {
+    let mut items = Vec::new();
+    for (_, world) in resolve.worlds.iter() {
+        items.push((world.name.clone(), &world.docs));
+    }
+    for (id, interface) in resolve.interfaces.iter() {
+        let interface_name = interface.name.as_deref().expect("every interface has a name");
+        items.push((interface_name.to_owned(), &interface.docs));
+        for function in interface.functions.values() {
+            items.push((format!("{interface_name}.{}", function.name), &function.docs));
+        }
+        for (name, type_id) in &interface.types {
+            let definition = &resolve.types[*type_id];
+            if used_from_elsewhere(resolve, &definition.kind, TypeOwner::Interface(id)) {
+                continue;
+            }
+            let path = format!("{interface_name}.{name}");
+            items.push((path.clone(), &definition.docs));
+            for (part, docs) in parts(&definition.kind) {
+                items.push((format!("{path}.{part}"), docs));
+            }
+        }
+    }
+    items
+}
+
+/// `use types.{error}` stands among an interface's types as an alias of another interface's type.
+fn used_from_elsewhere(resolve: &Resolve, kind: &TypeDefKind, owner: TypeOwner) -> bool {
+    matches!(kind, TypeDefKind::Type(Type::Id(aliased)) if resolve.types[*aliased].owner != owner)
+}
+
+/// The fields or cases of a type.
+fn parts(kind: &TypeDefKind) -> Vec<(&str, &Docs)> {
+    match kind {
+        TypeDefKind::Record(record) => record.fields.iter().map(|field| (field.name.as_str(), &field.docs)).collect(),
+        TypeDefKind::Variant(variant) => variant.cases.iter().map(|case| (case.name.as_str(), &case.docs)).collect(),
+        TypeDefKind::Enum(cases) => cases.cases.iter().map(|case| (case.name.as_str(), &case.docs)).collect(),
+        TypeDefKind::Flags(flags) => flags.flags.iter().map(|flag| (flag.name.as_str(), &flag.docs)).collect(),
+        _ => Vec::new(),
+    }
+}

@@ -1,0 +1,114 @@
+//! Takes more than its share, or ends in a way that is no answer.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use cartwright_plugin::strategy::{Planned, Request};
+use cartwright_plugin::types::{Error, Operation, SkuQuery};
+use cartwright_plugin::{catalog, internal, log, message};
+
+use crate::{line, operations, plan};
+
+const MEGABYTE: usize = 1 << 20;
+
+pub fn endless_loop(_: Request) -> Result<Planned, Error> {
+    loop {
+        black_box(());
+    }
+}
+
+pub fn endless_recursion(request: Request) -> Result<Planned, Error> {
+    fn deeper(depth: u64) -> u64 {
+        // Work after the call keeps it from becoming a loop.
+        let below = if black_box(true) { deeper(black_box(depth + 1)) } else { 0 };
+        black_box(below) + 1
+    }
+    let depth = deeper(0);
+    Err(internal(format!("{} ended after {depth} calls", request.strategy)))
+}
+
+pub fn memory(_: Request) -> Result<Planned, Error> {
+    let mut kept = Vec::new();
+    loop {
+        // Written to, so that it is really there.
+        kept.push(vec![1u8; MEGABYTE]);
+        black_box(&kept);
+    }
+}
+
+pub fn huge_text(request: Request) -> Result<Planned, Error> {
+    let mut line = line(&request);
+    line.title = Some("x".repeat(64 * MEGABYTE));
+    plan(line, request)
+}
+
+pub fn many_operations(_: Request) -> Result<Planned, Error> {
+    operations(vec![Operation::RemoveLine(String::new()); 1_000_000])
+}
+
+pub fn many_warnings(request: Request) -> Result<Planned, Error> {
+    let planned = plan(line(&request), request)?;
+    Ok(Planned { warnings: vec![message("again", "And again.", &[]); 1_000_000], ..planned })
+}
+
+pub fn log_flood(_: Request) -> Result<Planned, Error> {
+    let text = "x".repeat(1000);
+    loop {
+        log::write(log::Level::Error, &text);
+    }
+}
+
+pub fn log_huge_line(request: Request) -> Result<Planned, Error> {
+    log::write(log::Level::Error, &"x".repeat(32 * MEGABYTE));
+    plan(line(&request), request)
+}
+
+pub fn standard_error_flood(_: Request) -> Result<Planned, Error> {
+    let text = "x".repeat(1000);
+    loop {
+        eprintln!("{text}");
+    }
+}
+
+pub fn catalog_flood(_: Request) -> Result<Planned, Error> {
+    let mut number = 0u64;
+    loop {
+        catalog::resolve(&[query(number.to_string())])?;
+        number += 1;
+    }
+}
+
+pub fn catalog_huge_query(request: Request) -> Result<Planned, Error> {
+    catalog::resolve(&vec![query("x".repeat(1000)); 100_000])?;
+    plan(line(&request), request)
+}
+
+fn query(sku: String) -> SkuQuery {
+    SkuQuery { sku, within_product: None, ignore_case: false }
+}
+
+pub fn clock_spin(request: Request) -> Result<Planned, Error> {
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(60) {}
+    plan(line(&request), request)
+}
+
+pub fn thread_sleep(request: Request) -> Result<Planned, Error> {
+    std::thread::sleep(Duration::from_secs(60));
+    plan(line(&request), request)
+}
+
+pub fn trap(_: Request) -> Result<Planned, Error> {
+    #[cfg(target_arch = "wasm32")]
+    core::arch::wasm32::unreachable();
+    #[cfg(not(target_arch = "wasm32"))]
+    std::process::abort()
+}
+
+pub fn panic(_: Request) -> Result<Planned, Error> {
+    panic!("as it was asked to")
+}
+
+pub fn exit(_: Request) -> Result<Planned, Error> {
+    std::process::exit(0)
+}

@@ -1,0 +1,128 @@
+//! A cart strategy that misbehaves. Each of its strategies is one misdeed; the host's tests ask for it by name and look at what
+//! the host makes of it. `honest` behaves, so that a test can see the plugin work after a misdeed. The locale chooses among bad
+//! settings forms: form.rs.
+
+mod exhaust;
+mod form;
+mod lie;
+mod reach;
+
+use cartwright_plugin::{Error, Strategy, export_strategy, internal, message, strategy::*, types::*};
+
+type Misdeed = fn(Request) -> Result<Planned, Error>;
+
+/// Every misdeed by the name of its strategy.
+const MISDEEDS: &[(&str, Misdeed)] = &[
+    ("honest", |request| plan(line(&request), request)),
+    // Takes more than its share: exhaust.rs.
+    ("endless-loop", exhaust::endless_loop),
+    ("endless-recursion", exhaust::endless_recursion),
+    ("memory", exhaust::memory),
+    ("huge-text", exhaust::huge_text),
+    ("many-operations", exhaust::many_operations),
+    ("many-warnings", exhaust::many_warnings),
+    ("log-flood", exhaust::log_flood),
+    ("log-huge-line", exhaust::log_huge_line),
+    ("standard-error-flood", exhaust::standard_error_flood),
+    ("catalog-flood", exhaust::catalog_flood),
+    ("catalog-huge-query", exhaust::catalog_huge_query),
+    ("clock-spin", exhaust::clock_spin),
+    ("thread-sleep", exhaust::thread_sleep),
+    ("trap", exhaust::trap),
+    ("panic", exhaust::panic),
+    ("exit", exhaust::exit),
+    // Plans what it may not: lie.rs.
+    ("reduction", lie::reduction),
+    ("wrong-currency", lie::wrong_currency),
+    ("wrong-scale", lie::wrong_scale),
+    ("scale-too-large", lie::scale_too_large),
+    ("other-price-source", lie::other_price_source),
+    ("replace-foreign", lie::replace_foreign),
+    ("replace-foreign-with-bundle", lie::replace_foreign_with_bundle),
+    ("remove-foreign", lie::remove_foreign),
+    ("no-item", lie::no_item),
+    ("item-out-of-range", lie::item_out_of_range),
+    ("text-line", lie::text_line),
+    ("text-parent", lie::text_parent),
+    ("unknown-variant", lie::unknown_variant),
+    ("unknown-sku", lie::unknown_sku),
+    ("quantity-zero", lie::quantity_zero),
+    ("quantity-largest", lie::quantity_largest),
+    ("child-quantity-zero", lie::child_quantity_zero),
+    ("quantity-overflow", lie::quantity_overflow),
+    ("more-than-asked", lie::more_than_asked),
+    ("another-intent", lie::another_intent),
+    ("remove-and-replace", lie::remove_and_replace),
+    ("unknown-operation", lie::unknown_operation),
+    ("different-every-time", lie::different_every_time),
+    ("markup", lie::markup),
+    // Calls what it may not: reach.rs.
+    ("another-host", reach::another_host),
+    ("this-machine", reach::this_machine),
+    ("undeclared-secret", reach::undeclared_secret),
+    ("order-book", reach::order_book),
+    ("blob", reach::blob),
+    ("emit", reach::emit),
+    ("sleep", reach::sleep),
+    ("files", reach::files),
+    ("environment", reach::environment),
+    ("socket", reach::socket),
+];
+
+struct Hostile;
+
+impl Strategy for Hostile {
+    fn identity() -> Identity {
+        let strategies = MISDEEDS
+            .iter()
+            .map(|(name, _)| NamedStrategy { name: name.to_string(), title: message(name, *name, &[]) })
+            .collect();
+        Identity {
+            strategies,
+            ..cartwright_plugin::strategy_identity(
+                "hostile",
+                "Hostile",
+                env!("CARGO_PKG_VERSION"),
+                "Cartwright's tests",
+            )
+        }
+    }
+
+    fn plan(_context: Context, request: Request) -> Result<Planned, Error> {
+        match MISDEEDS.iter().find(|(name, _)| *name == request.strategy) {
+            Some((_, misdeed)) => misdeed(request),
+            None => Err(internal(format!("no misdeed is called {}", request.strategy))),
+        }
+    }
+
+    fn fields(locale: String) -> Vec<Field> {
+        form::fields(&locale)
+    }
+}
+
+/// The line that an honest strategy would plan.
+fn line(request: &Request) -> NewLine {
+    NewLine {
+        target: Target::LinkedProduct,
+        quantity: request.quantity,
+        title: None,
+        shown: None,
+        price: LinePrice { source: request.price_from, adjustments: Vec::new() },
+        item: Some(0),
+    }
+}
+
+/// A plan that does what was asked for with this line.
+fn plan(line: NewLine, request: Request) -> Result<Planned, Error> {
+    operations(vec![match request.intent {
+        Intent::Add => Operation::AddLine(line),
+        Intent::Replace(key) => Operation::ReplaceLine(LineReplacement { key, line }),
+        Intent::Quotation => Operation::RequestQuotation(vec![line]),
+    }])
+}
+
+fn operations(operations: Vec<Operation>) -> Result<Planned, Error> {
+    Ok(Planned { operations, warnings: Vec::new() })
+}
+
+export_strategy!(Hostile);

@@ -1,0 +1,154 @@
+//! Plans what it may not plan. The tests' shop sells in euros with two decimals.
+
+use std::hash::{BuildHasher, RandomState};
+
+use cartwright_plugin::message;
+use cartwright_plugin::strategy::{Intent, Planned, Request};
+use cartwright_plugin::types::{
+    Adjustment, Bundle, BundleChild, BundleReplacement, ChildRemoval, Error, LinePart, LineReplacement, Money,
+    NamedJson, NewLine, Operation, PriceSource, SkuQuery, Target,
+};
+
+use crate::{line, operations, plan};
+
+/// A key that no line of the request has.
+const FOREIGN_KEY: &str = "somebody-elses-line";
+
+pub fn reduction(request: Request) -> Result<Planned, Error> {
+    adjusted(request, Money { minor: -1_000_000, scale: 2, currency: "EUR".to_owned() })
+}
+
+pub fn wrong_currency(request: Request) -> Result<Planned, Error> {
+    adjusted(request, Money { minor: 1, scale: 2, currency: "XTS".to_owned() })
+}
+
+pub fn wrong_scale(request: Request) -> Result<Planned, Error> {
+    adjusted(request, Money { minor: 1, scale: 9, currency: "EUR".to_owned() })
+}
+
+pub fn scale_too_large(request: Request) -> Result<Planned, Error> {
+    adjusted(request, Money { minor: i64::MIN, scale: u8::MAX, currency: "EUR".to_owned() })
+}
+
+fn adjusted(request: Request, amount: Money) -> Result<Planned, Error> {
+    let mut line = line(&request);
+    line.price.adjustments.push(Adjustment { label: message("adjusted", "Adjusted", &[]), amount });
+    plan(line, request)
+}
+
+pub fn other_price_source(request: Request) -> Result<Planned, Error> {
+    let mut line = line(&request);
+    line.price.source = match request.price_from {
+        PriceSource::Platform => PriceSource::Components,
+        PriceSource::Vendor | PriceSource::Components => PriceSource::Platform,
+    };
+    plan(line, request)
+}
+
+pub fn replace_foreign(request: Request) -> Result<Planned, Error> {
+    let line = line(&request);
+    operations(vec![Operation::ReplaceLine(LineReplacement { key: FOREIGN_KEY.to_owned(), line })])
+}
+
+pub fn replace_foreign_with_bundle(request: Request) -> Result<Planned, Error> {
+    let bundle = bundle(line(&request), Vec::new());
+    operations(vec![Operation::ReplaceBundle(BundleReplacement { key: FOREIGN_KEY.to_owned(), bundle })])
+}
+
+pub fn remove_foreign(_: Request) -> Result<Planned, Error> {
+    operations(vec![Operation::RemoveLine(FOREIGN_KEY.to_owned())])
+}
+
+pub fn no_item(request: Request) -> Result<Planned, Error> {
+    plan(NewLine { item: None, ..line(&request) }, request)
+}
+
+pub fn item_out_of_range(request: Request) -> Result<Planned, Error> {
+    plan(NewLine { item: Some(u32::MAX), ..line(&request) }, request)
+}
+
+pub fn text_line(request: Request) -> Result<Planned, Error> {
+    plan(NewLine { target: Target::Text("For nothing".to_owned()), ..line(&request) }, request)
+}
+
+pub fn text_parent(request: Request) -> Result<Planned, Error> {
+    let parent = NewLine { target: Target::Text("For nothing".to_owned()), ..line(&request) };
+    operations(vec![Operation::AddBundle(bundle(parent, Vec::new()))])
+}
+
+pub fn unknown_variant(request: Request) -> Result<Planned, Error> {
+    plan(NewLine { target: Target::VariantId("no-such-variant".to_owned()), ..line(&request) }, request)
+}
+
+pub fn unknown_sku(request: Request) -> Result<Planned, Error> {
+    let query = SkuQuery { sku: "NO-SUCH-SKU".to_owned(), within_product: None, ignore_case: false };
+    plan(NewLine { target: Target::Sku(query), ..line(&request) }, request)
+}
+
+pub fn quantity_zero(request: Request) -> Result<Planned, Error> {
+    plan(NewLine { quantity: 0, ..line(&request) }, request)
+}
+
+pub fn quantity_largest(request: Request) -> Result<Planned, Error> {
+    plan(NewLine { quantity: u32::MAX, ..line(&request) }, request)
+}
+
+pub fn child_quantity_zero(request: Request) -> Result<Planned, Error> {
+    operations(vec![Operation::AddBundle(bundle(line(&request), vec![text_child(0)]))])
+}
+
+/// Children that are the same are added up, and multiplied with the bundle's quantity.
+pub fn quantity_overflow(request: Request) -> Result<Planned, Error> {
+    let parent = NewLine { quantity: u32::MAX, ..line(&request) };
+    operations(vec![Operation::AddBundle(bundle(parent, vec![text_child(u32::MAX), text_child(u32::MAX)]))])
+}
+
+pub fn more_than_asked(request: Request) -> Result<Planned, Error> {
+    let line = line(&request);
+    operations(vec![Operation::AddLine(line.clone()), Operation::AddLine(line)])
+}
+
+/// Buys what an offer was asked for, and asks for an offer of what was to be bought.
+pub fn another_intent(request: Request) -> Result<Planned, Error> {
+    let line = line(&request);
+    operations(vec![match request.intent {
+        Intent::Quotation => Operation::AddLine(line),
+        Intent::Add | Intent::Replace(_) => Operation::RequestQuotation(vec![line]),
+    }])
+}
+
+/// Touches the line that it replaces a second time.
+pub fn remove_and_replace(request: Request) -> Result<Planned, Error> {
+    let line = line(&request);
+    match request.intent {
+        Intent::Replace(key) => {
+            operations(vec![Operation::RemoveLine(key.clone()), Operation::ReplaceLine(LineReplacement { key, line })])
+        }
+        Intent::Add | Intent::Quotation => plan(line, request),
+    }
+}
+
+pub fn unknown_operation(_: Request) -> Result<Planned, Error> {
+    let other = NamedJson { name: "hostile.give-away".to_owned(), json: "{not json".to_owned() };
+    operations(vec![Operation::Other(other)])
+}
+
+pub fn different_every_time(request: Request) -> Result<Planned, Error> {
+    let title = RandomState::new().hash_one(()).to_string();
+    plan(NewLine { title: Some(title), ..line(&request) }, request)
+}
+
+/// Texts that hurt whoever shows them unescaped.
+pub fn markup(request: Request) -> Result<Planned, Error> {
+    let text = "<script>alert(1)</script>\u{202e}\0\r\nX-Header: 1".to_owned();
+    let shown = vec![LinePart { name: text.clone(), value: text.clone() }];
+    plan(NewLine { title: Some(text), shown: Some(shown), ..line(&request) }, request)
+}
+
+fn bundle(parent: NewLine, children: Vec<BundleChild>) -> Bundle {
+    Bundle { parent, children, child_removal: ChildRemoval::Refused }
+}
+
+fn text_child(quantity: u32) -> BundleChild {
+    BundleChild { target: Target::Text("Part".to_owned()), quantity, title: None, shown: None }
+}

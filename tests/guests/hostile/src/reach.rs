@@ -1,0 +1,74 @@
+//! Calls what a strategy may not call. Where the host answers with an error, that error is the strategy's; where it answers
+//! anything else, the strategy says `internal` and what it got.
+
+use std::fmt::Debug;
+
+use cartwright_plugin::http::{self, Auth, Repeat};
+use cartwright_plugin::strategy::{Planned, Request};
+use cartwright_plugin::types::{BytesSource, Error, Outcome};
+use cartwright_plugin::{blobs, internal, message, order_book, outcomes, secrets, timer};
+
+pub fn another_host(_: Request) -> Result<Planned, Error> {
+    answered(send("https://example.com/")?)
+}
+
+pub fn this_machine(_: Request) -> Result<Planned, Error> {
+    answered(send("http://127.0.0.1/")?)
+}
+
+pub fn undeclared_secret(_: Request) -> Result<Planned, Error> {
+    answered(secrets::digest("not-mine", "hmac-sha256", b"message")?)
+}
+
+pub fn order_book(_: Request) -> Result<Planned, Error> {
+    answered(order_book::find("1:1:1")?)
+}
+
+pub fn blob(_: Request) -> Result<Planned, Error> {
+    answered(blobs::read(&"0".repeat(64))?)
+}
+
+pub fn emit(_: Request) -> Result<Planned, Error> {
+    answered(outcomes::emit(&Outcome::Note(message("hello", "Hello.", &[])))?)
+}
+
+pub fn sleep(_: Request) -> Result<Planned, Error> {
+    answered(timer::sleep(1))
+}
+
+pub fn files(_: Request) -> Result<Planned, Error> {
+    of_the_system(std::fs::read("/etc/passwd").map(|bytes| bytes.len()))
+}
+
+pub fn environment(_: Request) -> Result<Planned, Error> {
+    let found: Vec<_> = std::env::vars().map(|(name, _)| name).chain(std::env::args()).collect();
+    if found.is_empty() { Err(Error::Denied("the environment is empty".to_owned())) } else { answered(found) }
+}
+
+pub fn socket(_: Request) -> Result<Planned, Error> {
+    of_the_system(std::net::TcpStream::connect("127.0.0.1:80"))
+}
+
+fn send(url: &str) -> Result<http::Response, Error> {
+    http::send(&http::Request {
+        method: "GET".to_owned(),
+        url: url.to_owned(),
+        headers: Vec::new(),
+        body: BytesSource::Inline(Vec::new()),
+        auth: Auth::None,
+        timeout_ms: None,
+        repeat: Repeat::Safe,
+        store_body: false,
+    })
+}
+
+fn of_the_system(result: std::io::Result<impl Debug>) -> Result<Planned, Error> {
+    match result {
+        Ok(answer) => answered(answer),
+        Err(error) => Err(Error::Denied(error.to_string())),
+    }
+}
+
+fn answered(answer: impl Debug) -> Result<Planned, Error> {
+    Err(internal(format!("the host answered: {answer:?}")))
+}

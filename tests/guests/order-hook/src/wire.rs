@@ -1,0 +1,93 @@
+//! What the ERP system is sent and what it answers.
+
+use cartwright_plugin::http::{Body, Response};
+use cartwright_plugin::types::{Error, Order};
+use cartwright_plugin::{internal, message, outage, rejected};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+#[derive(Serialize)]
+struct WireOrder<'a> {
+    reference: &'a str,
+    lines: Vec<WireLine<'a>>,
+}
+
+#[derive(Serialize)]
+struct WireLine<'a> {
+    reference: &'a str,
+    quantity: u32,
+    /// The bill of materials of one piece.
+    materials: Vec<WireArticle<'a>>,
+}
+
+#[derive(Serialize)]
+struct WireArticle<'a> {
+    sku: &'a str,
+    /// Exact decimal text: a JSON number may lose digits on the way.
+    quantity: &'a str,
+}
+
+#[derive(Deserialize)]
+struct Accepted {
+    reference: String,
+}
+
+#[derive(Deserialize)]
+struct Status {
+    state: String,
+}
+
+/// The released lines of an order as JSON.
+pub fn order(order: &Order) -> Result<Vec<u8>, Error> {
+    let lines = order.lines.iter().filter(|line| line.released).map(|line| WireLine {
+        reference: &line.reference,
+        quantity: line.line.quantity,
+        materials: line
+            .bill_of_materials
+            .iter()
+            .map(|article| WireArticle { sku: &article.sku, quantity: &article.quantity })
+            .collect(),
+    });
+    serde_json::to_vec(&WireOrder { reference: &order.reference, lines: lines.collect() })
+        .map_err(|error| internal(error.to_string()))
+}
+
+/// The reference under which an order was accepted.
+pub fn accepted(response: &Response) -> Result<String, Error> {
+    read::<Accepted>(response).map(|accepted| accepted.reference)
+}
+
+/// How far an order is: "queued", "started", "done" or "failed".
+pub fn status(response: &Response) -> Result<String, Error> {
+    read::<Status>(response).map(|status| status.state)
+}
+
+/// Escapes everything that is not unreserved (RFC 3986, 2.3).
+pub fn path_segment(text: &str) -> String {
+    text.bytes()
+        .map(|byte| match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
+            other => format!("%{other:02X}"),
+        })
+        .collect()
+}
+
+/// The answer's JSON, or the error that tells the host what to do next.
+fn read<T: DeserializeOwned>(response: &Response) -> Result<T, Error> {
+    match (response.status, &response.body) {
+        (200..300, Body::Inline(bytes)) => serde_json::from_slice(bytes)
+            .map_err(|error| outage(format!("the ERP system's answer cannot be read: {error}"), None)),
+        (408 | 429 | 500.., _) => {
+            Err(outage(format!("the ERP system answered {}", response.status), retry_after(response)))
+        }
+        (status, _) => {
+            let status = status.to_string();
+            let text = format!("The ERP system refused the order with status {status}.");
+            Err(rejected(message("erp-refused", text, &[("status", &status)])))
+        }
+    }
+}
+
+fn retry_after(response: &Response) -> Option<u32> {
+    response.headers.iter().find(|(name, _)| name == "retry-after")?.1.parse().ok()
+}

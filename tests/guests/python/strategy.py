@@ -1,0 +1,178 @@
+"""A cart strategy in Python, for the world `cart-strategy`.
+
+It sells a configured product as a bundle: the linked product is the parent, and every article with a `price-sku` is a child.
+Equal articles are added up. How to build it: ../README.md.
+
+WIT names become snake_case (`price-from` is `price_from`), a case of a variant is a class (`Operation_AddBundle`), a case of an
+enum is in capitals (`PriceSource.COMPONENTS`), an empty option is `None`, and a failing call raises `Err` with its `error`.
+The app is the module that is componentized; it has one class for each exported interface.
+"""
+
+from decimal import Decimal
+
+from componentize_py_types import Err
+from wit_world.exports import Cart as CartExport, Plugin as PluginExport, Settings as SettingsExport
+from wit_world.exports.cart import Intent_Add, Intent_Quotation, Intent_Replace, Planned, Request
+from wit_world.exports.plugin import Identity, Strategy
+from wit_world.exports.settings import Choice, Choices_Fixed, Field
+from wit_world.imports import catalog
+from wit_world.imports.types import (
+    Bundle,
+    BundleChild,
+    BundleReplacement,
+    ChildRemoval,
+    Context,
+    Error_InvalidInput,
+    Error_Rejected,
+    FieldIssue,
+    Item,
+    LinePrice,
+    Message,
+    NewLine,
+    Operation,
+    Operation_AddBundle,
+    Operation_ReplaceBundle,
+    Operation_RequestQuotation,
+    Setting,
+    SettingValue_Text,
+    SkuQuery,
+    Target_LinkedProduct,
+    Target_Sku,
+)
+
+LARGEST = 2**32 - 1
+
+
+class Plugin(PluginExport):
+    def describe(self) -> Identity:
+        return Identity(
+            id="parts-bundle",
+            name="Bundle of parts",
+            version="0.1.0",
+            vendor="Cartwright's examples",
+            hosts=[],
+            strategies=[Strategy("parts-bundle", message("parts-bundle", "Bundle of its priced parts"))],
+            capabilities=["quotation"],
+            grants=[],
+            extra=[],
+        )
+
+
+class Settings(SettingsExport):
+    def fields(self, locale: str) -> list[Field]:
+        return [
+            Field(
+                name="child-removal",
+                kind="select",
+                label=message("child-removal", "When a shopper takes a part out"),
+                help=None,
+                group=None,
+                required=True,
+                public=False,
+                pattern=None,
+                minimum=None,
+                maximum=None,
+                default=SettingValue_Text("refused"),
+                choices=Choices_Fixed([
+                    Choice("refused", message("child-removal-refused", "Refuse it")),
+                    Choice("repriced", message("child-removal-repriced", "Go on without it")),
+                ]),
+                enabled_when=None,
+                per_product=True,
+                vendor_may_push=False,
+                hosts=[],
+            )
+        ]
+
+    def validate(self, context: Context) -> list[FieldIssue]:
+        return []
+
+    def migrate(self, from_version: str, values: list[Setting]) -> list[Setting]:
+        return values
+
+
+class Cart(CartExport):
+    def plan(self, context: Context, request: Request) -> Planned:
+        root = only_root(request.items)
+        parent = NewLine(
+            target=Target_LinkedProduct(),
+            quantity=request.quantity,
+            title=None,
+            shown=None,  # the host shows the item's visible attributes
+            price=LinePrice(source=request.price_from, adjustments=[]),
+            item=root,
+        )
+        parts = count_parts(request.items)
+        refuse_unknown(list(parts))
+        children = [
+            BundleChild(target=Target_Sku(query(sku)), quantity=quantity, title=None, shown=None)
+            for sku, quantity in parts.items()
+        ]
+        removal = ChildRemoval.REPRICED if text_setting(context, "child-removal") == "repriced" else ChildRemoval.REFUSED
+        return Planned(operations=[operation(request, Bundle(parent, children, removal))], warnings=[])
+
+
+def operation(request: Request, bundle: Bundle) -> Operation:
+    match request.intent:
+        case Intent_Add():
+            return Operation_AddBundle(bundle)
+        case Intent_Replace(key):
+            return Operation_ReplaceBundle(BundleReplacement(key, bundle))
+        case Intent_Quotation():
+            return Operation_RequestQuotation([bundle.parent])
+
+
+def only_root(items: list[Item]) -> int:
+    """The index of the one item that has no parent."""
+    roots = [index for index, item in enumerate(items) if item.parent is None]
+    if len(roots) != 1:
+        raise invalid_input("items", message("one-product", "Exactly one configured product makes a bundle."))
+    return roots[0]
+
+
+def count_parts(items: list[Item]) -> dict[str, int]:
+    """How many of each price SKU one bundle takes, in the order in which they first come."""
+    sums: dict[str, Decimal] = {}
+    for item in items:
+        for article in item.articles:
+            if article.price_sku is not None:
+                sums[article.price_sku] = sums.get(article.price_sku, Decimal(0)) + Decimal(article.quantity)
+
+    parts: dict[str, int] = {}
+    for sku, quantity in sums.items():
+        if quantity == 0:
+            continue
+        if quantity != int(quantity) or not 0 < quantity <= LARGEST:
+            text = f"The part {sku} is needed {quantity} times; a cart holds whole numbers only."
+            parameters = [("sku", sku), ("quantity", str(quantity))]
+            raise invalid_input("items[].articles[].quantity", Message("not-a-count", parameters, text))
+        parts[sku] = int(quantity)
+    return parts
+
+
+def refuse_unknown(skus: list[str]) -> None:
+    """Names all unknown parts at once; the host alone would name the first."""
+    found = catalog.resolve([query(sku) for sku in skus])
+    unknown = ", ".join(sku for sku, variants in zip(skus, found) if not variants)
+    if unknown:
+        text = f"The shop does not know these parts: {unknown}."
+        raise Err(Error_Rejected(Message("parts-unknown", [("skus", unknown)], text)))
+
+
+def query(sku: str) -> SkuQuery:
+    return SkuQuery(sku=sku, within_product=None, ignore_case=False)
+
+
+def text_setting(context: Context, name: str) -> str | None:
+    for setting in context.settings:
+        if setting.name == name and isinstance(setting.value, SettingValue_Text):
+            return setting.value.value
+    return None
+
+
+def message(key: str, text: str) -> Message:
+    return Message(key=key, parameters=[], text=text)
+
+
+def invalid_input(where: str, text: Message) -> Err:
+    return Err(Error_InvalidInput(FieldIssue(field=where, message=text, blocking=True)))
