@@ -278,12 +278,18 @@ async fn run<R>(
     result.map(|value| (value, Trace { log: log.take(), outcomes }))
 }
 
-/// The trap's cause, with the last line that the guest wrote: a panic's message goes to stderr.
+/// The trap's cause, with what the guest wrote last: a panic's message goes to stderr, in pieces.
 fn trap_text(error: &wasmtime::Error, log: &LogSink) -> String {
     let cause = error.root_cause().to_string();
-    match log.take().last() {
-        Some(line) => format!("{cause}; its last words: {}", line.text.chars().take(500).collect::<String>()),
-        None => cause,
+    let written: String = log.take().iter().map(|line| line.text.as_str()).collect();
+    let words: Vec<&str> =
+        written.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("note: run with")).collect();
+    match words.as_slice() {
+        [] => cause,
+        words => {
+            let last = words[words.len().saturating_sub(2)..].join(" ");
+            format!("{cause}; its last words: {}", last.chars().take(500).collect::<String>())
+        }
     }
 }
 

@@ -226,3 +226,30 @@ pub(crate) fn breach_of(error: &wasmtime::Error, meter: &Meter) -> Option<Breach
 pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memories_are_summed_and_not_looked_at_one_by_one() {
+        let limits = Limits { memory: 100, ..Limits::default() };
+        let mut meter = Meter::new(&limits, 0);
+        assert!(meter.memory_growing(0, 60, None).unwrap());
+        let error = meter.memory_growing(0, 60, None).unwrap_err();
+        let breach = breach_of(&error, &meter).unwrap();
+        assert_eq!(breach, Breach::Memory { asked: 120, allowed: 100 });
+        assert!(breach.to_string().contains("limit memory"));
+        assert!(meter.memory_growing(60, 100, None).unwrap());
+    }
+
+    #[test]
+    fn limits_on_work_grow_with_the_lines() {
+        let limits = Limits { host_calls: 2, host_calls_per_line: 3, ..Limits::default() };
+        let calls = |lines| {
+            let mut meter = Meter::new(&limits, lines);
+            (0..100).take_while(|_| meter.host_call().is_ok()).count()
+        };
+        assert_eq!((calls(0), calls(1), calls(10)), (2, 5, 32));
+    }
+}

@@ -277,7 +277,7 @@ async fn a_changed_price_is_said_before_ordering() {
     });
     cart[0].price.expires = "2001-01-01T00:00:00Z".to_owned();
     let checks = world.host.check_cart(&world.shop, &cart, &Visitor::default()).await.expect("checked");
-    let LineState::PriceChanged { old, new, .. } = &checks[0].state else { panic!("{checks:?}") };
+    let LineState::PriceChanged { old, new } = &checks[0].state else { panic!("{checks:?}") };
     assert_eq!((old.minor, new.minor), (19_900, 20_000));
     world.catalogue.change(|variants| variants.iter_mut().for_each(|variant| variant.purchasable = false));
     let checks = world.host.check_cart(&world.shop, &cart, &Visitor::default()).await.expect("checked");

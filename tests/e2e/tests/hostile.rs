@@ -193,7 +193,9 @@ async fn what_is_no_plugin_is_refused_in_plain_words() {
         ("another world", wat("wrong-world"), "example:other/thing"),
         ("an unknown import", wat("wrong-import"), "no Cartwright plugin"),
         ("a later contract", wat("later-contract"), "0.1.x"),
-        ("memories at once", wat("many-memories"), "no Cartwright plugin"),
+        ("sixteen memories", wat("many-memories"), "linear memories"),
+        ("a loop at its start", wat("endless-start"), "no Cartwright plugin"),
+        ("a huge table", wat("big-table"), "table"),
     ] {
         let error = world.host.install(&bytes, None).await.err().unwrap_or_else(|| panic!("{what} was installed"));
         assert!(error.to_string().contains(says), "{what}: {error}");

@@ -4,11 +4,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::line::{CartLine, SealFault};
-use super::path::{held_line, without_no_changes};
+use super::path::{held_line, same_line, without_no_changes};
 use super::plan::with_children;
 use super::walk::Walk;
 use super::{CartChange, CartError, CartOperation, Stage};
-use crate::contract::{ChildRemoval, Intent, Money, PriceState};
+use crate::contract::{ChildRemoval, Intent, Money};
 use crate::host::Cartwright;
 use crate::ids::ShopId;
 use crate::shop::Visitor;
@@ -20,6 +20,9 @@ pub struct LineCheck {
     pub key: String,
     /// How it stands.
     pub state: LineState,
+    /// The line and its children as they are now, freshly sealed, to be stored in place of the old ones. Empty when the seal
+    /// held, and when the line cannot be bought.
+    pub lines: Vec<CartLine>,
 }
 
 /// How a line stands before it is ordered.
@@ -28,14 +31,13 @@ pub struct LineCheck {
 pub enum LineState {
     /// It can be ordered as it is.
     Ok,
-    /// Its price is another now; the shopper must agree before it is ordered.
+    /// It costs something else now, or it was not what was sealed: the shopper must agree to [`LineCheck::lines`] before it is
+    /// ordered.
     PriceChanged {
-        /// What it was.
+        /// What it was said to cost.
         old: Money,
-        /// What it is.
+        /// What it costs; the same where something else about the line was not as sealed.
         new: Money,
-        /// The line, its children and their new seals.
-        lines: Vec<CartLine>,
     },
     /// It cannot be bought now.
     Unavailable {
@@ -67,12 +69,13 @@ impl Cartwright {
             if let Some(parent) = &line.parent {
                 if held_line(lines, parent).is_none() {
                     let why = "its bundle is not in the cart".to_owned();
-                    checks.push(LineCheck { key: line.key.clone(), state: LineState::MustReconfigure { why } });
+                    let state = LineState::MustReconfigure { why };
+                    checks.push(LineCheck { key: line.key.clone(), state, lines: Vec::new() });
                 }
                 continue;
             }
-            let state = self.check_line(shop, line, lines, visitor).await?;
-            checks.push(LineCheck { key: line.key.clone(), state });
+            let (state, lines) = self.check_line(shop, line, lines, visitor).await?;
+            checks.push(LineCheck { key: line.key.clone(), state, lines });
         }
         Ok(checks)
     }
@@ -83,7 +86,7 @@ impl Cartwright {
         line: &CartLine,
         lines: &[CartLine],
         visitor: &Visitor,
-    ) -> Result<LineState, CartError> {
+    ) -> Result<(LineState, Vec<CartLine>), CartError> {
         let state = self.shop_state(shop)?;
         let now = Timestamp::now();
         let family: Vec<&CartLine> =
@@ -92,35 +95,34 @@ impl Cartwright {
             .iter()
             .filter_map(|member| member.check_seal(&state.shop.id, &state.shop.seal_key, now).err())
             .collect();
-        let revoked = self.replacement(&line.pin.digest).map(|digest| digest != line.pin.digest);
-        let sums = family_sums(&family);
-        if faults.is_empty() && sums && revoked == Ok(false) && !matches!(line.price.state, PriceState::Mismatch(_)) {
+        let is_whole = family_sums(&family) && !faults.contains(&SealFault::Forged);
+        let is_pinned = self.replacement(&line.pin.digest).is_ok_and(|digest| digest == line.pin.digest);
+        if is_whole && faults.is_empty() && is_pinned {
             return Ok(match self.still_sold(shop, &family).await? {
-                Some(sku) => LineState::Unavailable { why: format!("{sku} cannot be bought now") },
-                None => LineState::Ok,
+                Some(sku) => (LineState::Unavailable { why: format!("{sku} cannot be bought now") }, Vec::new()),
+                None => (LineState::Ok, Vec::new()),
             });
         }
         // A line that was tampered with is planned from its configuration; nothing it says of itself counts.
-        let again = self.plan_again(shop, line, line.asked_quantity, lines, visitor).await;
-        Ok(match again {
-            Ok(change) => match change.operations.into_iter().next() {
-                None => LineState::Ok,
-                Some(CartOperation::Update { lines } | CartOperation::Replace { lines, .. }) => match lines.first() {
-                    Some(first) if first.key != line.key => {
-                        LineState::MustReconfigure { why: "it is not what was configured".to_owned() }
-                    }
-                    Some(first) => {
-                        LineState::PriceChanged { old: line.price.total.clone(), new: first.price.total.clone(), lines }
-                    }
-                    None => LineState::MustReconfigure { why: "the plan holds no line".to_owned() },
-                },
-                Some(_) => LineState::MustReconfigure { why: "it is planned as something else now".to_owned() },
+        Ok(match self.planned_again(shop, line, line.asked_quantity, lines, visitor).await {
+            Ok((_, again)) => match again.first() {
+                Some(first) if first.key != line.key => {
+                    (LineState::MustReconfigure { why: "it is not what was configured".to_owned() }, Vec::new())
+                }
+                Some(_) if is_whole && same_family(&family, &again) => (LineState::Ok, again),
+                Some(first) => {
+                    let (old, new) = (line.price.total.clone(), first.price.total.clone());
+                    (LineState::PriceChanged { old, new }, again)
+                }
+                None => (LineState::MustReconfigure { why: "it is planned as something else now".to_owned() }, Vec::new()),
             },
-            Err(CartError::Hook(error)) if error.is_retryable() => LineState::Unavailable { why: error.to_string() },
-            Err(error @ (CartError::NotPurchasable(_) | CartError::Quantity { .. } | CartError::Platform(_))) => {
-                LineState::Unavailable { why: error.to_string() }
+            Err(CartError::Hook(error)) if error.is_retryable() => {
+                (LineState::Unavailable { why: error.to_string() }, Vec::new())
             }
-            Err(error) => LineState::MustReconfigure { why: error.to_string() },
+            Err(error @ (CartError::NotPurchasable(_) | CartError::Quantity { .. } | CartError::Platform(_))) => {
+                (LineState::Unavailable { why: error.to_string() }, Vec::new())
+            }
+            Err(error) => (LineState::MustReconfigure { why: error.to_string() }, Vec::new()),
         })
     }
 
@@ -182,6 +184,23 @@ impl Cartwright {
         lines: &[CartLine],
         visitor: &Visitor,
     ) -> Result<CartChange, CartError> {
+        let (mut change, again) = self.planned_again(shop, line, quantity, lines, visitor).await?;
+        if !again.is_empty() {
+            let replace = CartOperation::Replace { key: line.key.clone(), lines: again };
+            change.operations = without_no_changes(vec![replace], lines);
+        }
+        Ok(change)
+    }
+
+    /// A line and its children, planned and sealed again. Empty when the plan holds no such line any more.
+    async fn planned_again(
+        &self,
+        shop: &ShopId,
+        line: &CartLine,
+        quantity: u32,
+        lines: &[CartLine],
+        visitor: &Visitor,
+    ) -> Result<(CartChange, Vec<CartLine>), CartError> {
         let configuration = self.stored_configuration(shop, line).await?;
         let mut walk = Walk::begin_pinned(self, shop, line, visitor)?;
         let intent = Intent::Replace(line.key.clone());
@@ -191,12 +210,11 @@ impl Cartwright {
             CartOperation::Replace { lines, .. } | CartOperation::Add { lines }
                 if lines.first().is_some_and(|first| first.item == line.item) =>
             {
-                Some(CartOperation::Replace { key: line.key.clone(), lines })
+                Some(lines)
             }
             _ => None,
         });
-        let operations = without_no_changes(meant.into_iter().collect(), lines);
-        Ok(walk.end(operations))
+        Ok((walk.end(Vec::new()), meant.unwrap_or_default()))
     }
 
     /// Takes a line out of the cart. A parent takes its children with it; a child goes only where the strategy allows, and the
@@ -267,6 +285,11 @@ impl Cartwright {
         }
         Ok(merged)
     }
+}
+
+/// The same lines at the same prices.
+fn same_family(old: &[&CartLine], new: &[CartLine]) -> bool {
+    old.len() == new.len() && new.iter().all(|line| old.iter().any(|held| same_line(held, line)))
 }
 
 fn family(lines: &[CartLine], parent: &CartLine) -> Vec<CartLine> {

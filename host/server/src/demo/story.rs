@@ -311,7 +311,7 @@ impl Demo {
                 forged[0].price.total.minor = 1;
                 let checks = self.host.check_cart(&self.lumen, &forged, &self.visitor).await?;
                 match &checks[0].state {
-                    LineState::PriceChanged { old, new, .. } => {
+                    LineState::PriceChanged { old, new } => {
                         Ok(((), format!("{} is {} in truth", amount(old), amount(new))))
                     }
                     other => bail!("{other:?}"),
