@@ -18,6 +18,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::capability::log::{GuestOutput, LogLine, LogSink};
+use crate::capability::timer::Clock;
 use crate::capability::wasi::{FixedClock, RefuseHttp, seeded};
 use crate::capability::{Capability, Scope};
 use crate::contract::{self, VariantInfo};
@@ -107,6 +108,8 @@ pub(crate) struct GuestState {
     pub(crate) outcomes: Vec<contract::Outcome>,
     /// The blobs that this call was given the digest of.
     pub(crate) readable: Vec<contract::Digest>,
+    /// How an order hook waits.
+    pub(crate) clock: Option<Arc<dyn Clock>>,
     pub(crate) ends: Instant,
 }
 
@@ -146,11 +149,12 @@ pub(crate) struct CallOptions {
     /// Seeds the guest's random numbers, so that a pure hook gives the same answer to the same input.
     pub(crate) seed: [u8; 32],
     pub(crate) readable: Vec<contract::Digest>,
+    pub(crate) clock: Option<Arc<dyn Clock>>,
 }
 
 impl CallOptions {
     pub(crate) fn new(hook: Hook, scope: Option<Arc<Scope>>) -> Self {
-        Self { hook, scope, lines: 0, seed: [0; 32], readable: Vec::new() }
+        Self { hook, scope, lines: 0, seed: [0; 32], readable: Vec::new(), clock: None }
     }
 
     pub(crate) fn lines(mut self, lines: usize) -> Self {
@@ -231,6 +235,7 @@ async fn run<R>(
         catalogue: HashMap::new(),
         outcomes: Vec::new(),
         readable: options.readable,
+        clock: options.clock,
         ends: started + deadline,
     };
     let mut store = Store::new(plugin.engine(), state);
@@ -315,7 +320,7 @@ impl Cartwright {
         lines: usize,
         function: impl AsyncFnOnce(&mut Store<GuestState>, &Instance, &Interfaces) -> wasmtime::Result<R>,
     ) -> Result<(R, Trace), HookError> {
-        let scope = self.scope(&state.shop, account, plugin, None);
+        let scope = self.scope(&state.shop, account, plugin);
         let options = CallOptions::new(hook, Some(scope)).lines(lines);
         let interfaces = plugin.interfaces();
         call(self.ticker(), plugin, options, async |store, instance| function(store, instance, interfaces).await).await

@@ -4,13 +4,12 @@
 //! makes a new value and moves the pointer. So a swap never waits for calls, and no call sees half a change.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::capability::timer::{Clock, SimulatedClock};
 use crate::capability::{Scope, egress};
 use crate::contract::{Association, Context, FieldIssue, Rounding, Setting, SettingValue};
 use crate::error::HookError;
@@ -166,10 +165,26 @@ fn invalid(field: &str, text: impl Into<String>) -> SetupError {
 }
 
 /// A version of a plugin with the settings in its form. Lines keep going to the version they are pinned to.
-#[derive(Clone)]
 pub(crate) struct AccountVersion {
     pub(crate) plugin: Arc<Plugin>,
     pub(crate) settings: Settings,
+    scope: OnceLock<Arc<Scope>>,
+}
+
+impl AccountVersion {
+    pub(crate) fn new(plugin: Arc<Plugin>, settings: Settings) -> Self {
+        Self { plugin, settings, scope: OnceLock::new() }
+    }
+
+    /// The same version in a changed account: what it may reach is made anew.
+    fn renewed(&self) -> Arc<Self> {
+        Arc::new(Self::new(self.plugin.clone(), self.settings.clone()))
+    }
+}
+
+/// All versions of an account whose secrets or grants changed.
+pub(crate) fn renewed(versions: &BTreeMap<Digest, Arc<AccountVersion>>) -> BTreeMap<Digest, Arc<AccountVersion>> {
+    versions.iter().map(|(digest, version)| (*digest, version.renewed())).collect()
 }
 
 /// A vendor account.
@@ -285,9 +300,9 @@ impl Cartwright {
         }
         let kept = old.map(|old| old.secrets.clone()).unwrap_or_default();
         let (settings, secrets) = plugin.about().form.read(&setup.settings, &kept).map_err(SetupError::Invalid)?;
-        let mut versions = old.map(|old| old.versions.clone()).unwrap_or_default();
+        let mut versions = old.map(|old| renewed(&old.versions)).unwrap_or_default();
         let current = plugin.digest();
-        versions.insert(current, Arc::new(AccountVersion { plugin, settings }));
+        versions.insert(current, Arc::new(AccountVersion::new(plugin, settings)));
         let account = Account {
             id: setup.id.clone(),
             current,
@@ -372,7 +387,7 @@ impl Cartwright {
             return Err(SetupError::Invalid(problems));
         }
         let context = context(shop, account, version, None, &Visitor::default());
-        let scope = self.scope(shop, account, &version.plugin, None);
+        let scope = self.scope(shop, account, &version.plugin);
         let interfaces = version.plugin.interfaces().clone();
         let options = CallOptions::new(Hook::ValidateSettings, Some(scope));
         let (found, _) = call(self.ticker(), &version.plugin, options, async |store, instance| {
@@ -399,13 +414,15 @@ impl Cartwright {
         Ok(self.shop_cell(shop)?.state.load_full())
     }
 
-    pub(crate) fn scope(
-        &self,
-        shop: &Shop,
-        account: &Account,
-        plugin: &Plugin,
-        clock: Option<Arc<dyn Clock>>,
-    ) -> Arc<Scope> {
+    /// What a call for this account may reach: made once for each version of the account's state.
+    pub(crate) fn scope(&self, shop: &Shop, account: &Account, plugin: &Plugin) -> Arc<Scope> {
+        match account.versions.get(&plugin.digest()) {
+            Some(version) => version.scope.get_or_init(|| self.make_scope(shop, account, plugin)).clone(),
+            None => self.make_scope(shop, account, plugin),
+        }
+    }
+
+    fn make_scope(&self, shop: &Shop, account: &Account, plugin: &Plugin) -> Arc<Scope> {
         let settings = account.versions.get(&plugin.digest()).map(|version| &version.settings);
         let form = &plugin.about().form;
         let host = |declared: &String| -> Option<String> {
@@ -431,7 +448,6 @@ impl Cartwright {
                     Some((name.clone(), (secret.clone(), field.hosts.iter().filter_map(host).collect())))
                 })
                 .collect(),
-            clock: clock.unwrap_or_else(|| Arc::new(SimulatedClock::default())),
         })
     }
 }

@@ -16,7 +16,7 @@ use crate::guest::{CallOptions, Hook, answered, call};
 use crate::host::Cartwright;
 use crate::ids::{AccountId, Digest, PluginId, ShopId};
 use crate::platform::{read, write};
-use crate::shop::{Account, AccountVersion, Link, Linked, SetupError, ShopState};
+use crate::shop::{Account, AccountVersion, Link, Linked, SetupError, ShopState, renewed};
 
 /// A version swap of one account.
 #[derive(Debug, Clone, Serialize)]
@@ -78,8 +78,7 @@ impl Cartwright {
         if plugin.id() != from.plugin.id() {
             return Err(SetupError::OtherPlugin { current: from.plugin.id().clone(), offered: plugin.id().clone() });
         }
-        let mut swapped =
-            self.migrate(&state, &old, &from, AccountVersion { plugin, settings: BTreeMap::new() }).await?;
+        let mut swapped = self.migrate(&state, &old, &from, AccountVersion::new(plugin, BTreeMap::new())).await?;
         swapped.current = to;
         swapped.revision = old.revision + 1;
         self.validate(&state.shop, &swapped).await?;
@@ -131,7 +130,7 @@ impl Cartwright {
             from.settings.iter().map(|(name, value)| Setting { name: name.clone(), value: value.clone() }).collect();
         values.extend(old.secrets.keys().map(|name| Setting { name: name.clone(), value: SettingValue::SecretIsSet }));
         let plugin = to.plugin.clone();
-        let scope = self.scope(&state.shop, old, &plugin, None);
+        let scope = self.scope(&state.shop, old, &plugin);
         let interfaces = plugin.interfaces();
         let version = &from.plugin.about().identity.version;
         let options = CallOptions::new(Hook::Migrate, Some(scope));
@@ -157,6 +156,7 @@ impl Cartwright {
         }
         let mut account = old.clone();
         account.secrets = secrets;
+        account.versions = renewed(&old.versions);
         account.versions.insert(plugin.digest(), Arc::new(to));
         Ok(account)
     }

@@ -151,8 +151,8 @@ impl Cartwright {
             event.order.billing = None;
             event.order.delivery = None;
         }
-        let mut options =
-            CallOptions::new(Hook::HandleOrder, Some(self.scope(&state.shop, account, plugin, Some(clock))));
+        let mut options = CallOptions::new(Hook::HandleOrder, Some(self.scope(&state.shop, account, plugin)));
+        options.clock = Some(clock);
         options = options.lines(event.order.lines.len());
         options.readable = event.order.lines.iter().filter_map(|line| line.configuration.clone()).collect();
         let interfaces = plugin.interfaces();

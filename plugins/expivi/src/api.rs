@@ -21,6 +21,12 @@ pub(crate) fn reading_token(context: &Context) -> Token {
     if context.secret_is_set(SERVER_TOKEN) { Token::Server } else { Token::Viewer }
 }
 
+/// The JSON of an answer. Read as text, so that one reader serves all JSON in this component.
+pub(crate) fn answered<'a, T: serde::Deserialize<'a>>(reply: &'a [u8]) -> Result<T, String> {
+    let text = std::str::from_utf8(reply).map_err(|error| error.to_string())?;
+    serde_json::from_str(text).map_err(|error| error.to_string())
+}
+
 /// The API of one account.
 pub(crate) struct Api<'a, H> {
     pub(crate) host: &'a mut H,
@@ -137,23 +143,37 @@ fn refusal(response: &Response, method: &str, path: &str, token: Token) -> Error
                 Token::Viewer => VIEWER_TOKEN,
                 Token::Server => SERVER_TOKEN,
             };
-            not_configured(field, message("token-refused", format!("{text}. The token is wrong or may not do this."), &words))
+            not_configured(
+                field,
+                message("token-refused", format!("{text}. The token is wrong or may not do this."), &words),
+            )
         }
-        300..=399 => not_configured(API_URL, message("api-moved", format!("{text}. The API is at another address."), &words)),
+        300..=399 => {
+            not_configured(API_URL, message("api-moved", format!("{text}. The API is at another address."), &words))
+        }
         404 => rejected(message("vendor-not-found", format!("{text}. Expivi does not have it."), &words)),
         408 | 425 | 429 | 500.. => outage(text, retry_after(response)),
         _ => rejected(message("vendor-refused", text, &words)),
     }
 }
 
-/// The beginning of what was said, as plain text on one line.
+/// The longest word of an answer that is repeated to people. Tokens of Expivi's are far longer.
+const LONGEST_WORD: usize = 40;
+
+/// The beginning of what was said, as plain text on one line. A server that repeats the request's token must not bring it
+/// before people: the word after "Bearer" and words as long as a token are left out.
 fn said(response: &Response) -> String {
     let Body::Inline(bytes) = &response.body else { return String::new() };
-    let text: String = String::from_utf8_lossy(bytes).chars().map(|c| if c.is_control() { ' ' } else { c }).take(300).collect();
-    match text.trim() {
-        "" => String::new(),
-        text => format!(": {text}"),
+    let text = String::from_utf8_lossy(bytes.get(..2000).unwrap_or(bytes));
+    let mut words = Vec::new();
+    let mut after_bearer = false;
+    for word in text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()) {
+        let secret = after_bearer || word.len() > LONGEST_WORD;
+        after_bearer = word.len() >= 6 && word.to_ascii_lowercase().ends_with("bearer");
+        words.push(if secret { "…" } else { word });
     }
+    let text: String = words.join(" ").chars().take(300).collect();
+    if text.is_empty() { text } else { format!(": {text}") }
 }
 
 /// The seconds of `Retry-After`. A date there is left to the host's own schedule.

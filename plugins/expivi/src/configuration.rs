@@ -231,6 +231,14 @@ fn unconfirmed(context: &Context) -> Option<Unverified> {
         (Some(OrderType::Variation), _) => "KEYs",
         _ => return None,
     };
-    let text = format!("The {what} that decide what is bought came through the shopper's browser; Expivi offers no way to confirm them.");
-    Some(Unverified { reason: message("unconfirmed", text, &[("what", what)]), hold: settings::holds_unconfirmed(context) })
+    let text = format!(
+        "The {what} that decide what is bought came through the shopper's browser; Expivi offers no way to confirm them."
+    );
+    Some(Unverified {
+        reason: message("unconfirmed", text, &[("what", what)]),
+        hold: settings::holds_unconfirmed(context),
+    })
 }
+
+#[cfg(test)]
+mod tests;

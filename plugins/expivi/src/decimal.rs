@@ -100,14 +100,18 @@ mod tests {
 
     #[test]
     fn cents_are_never_cut_off() {
-        for (text, cents) in [("349.95", 34995), ("0.1", 10), ("1e2", 10000), ("1.25E1", 1250), ("12", 1200), ("-0.05", -5)] {
+        for (text, cents) in
+            [("349.95", 34995), ("0.1", 10), ("1e2", 10000), ("1.25E1", 1250), ("12", 1200), ("-0.05", -5)]
+        {
             assert_eq!(minor(text, 2, Rounding::HalfUp), Some(cents), "{text}");
         }
     }
 
     #[test]
     fn halves_go_where_the_shop_rounds() {
-        for (text, up, even) in [("0.125", 13, 12), ("0.135", 14, 14), ("-0.125", -13, -12), ("0.1251", 13, 13), ("0.1249", 12, 12)] {
+        for (text, up, even) in
+            [("0.125", 13, 12), ("0.135", 14, 14), ("-0.125", -13, -12), ("0.1251", 13, 13), ("0.1249", 12, 12)]
+        {
             assert_eq!(minor(text, 2, Rounding::HalfUp), Some(up), "{text}");
             assert_eq!(minor(text, 2, Rounding::HalfEven), Some(even), "{text}");
         }
@@ -115,7 +119,19 @@ mod tests {
 
     #[test]
     fn what_is_no_decimal_number_is_refused() {
-        for text in ["", ".5", "5.", "1,5", "0x1", "1e", "1e400", "NaN", "--1", "1e-40", "9999999999999999999999999999999999999"] {
+        for text in [
+            "",
+            ".5",
+            "5.",
+            "1,5",
+            "0x1",
+            "1e",
+            "1e400",
+            "NaN",
+            "--1",
+            "1e-40",
+            "9999999999999999999999999999999999999",
+        ] {
             assert_eq!(Decimal::parse(text), None, "{text}");
         }
     }

@@ -40,11 +40,11 @@ pub(crate) fn link(saved: &Saved<'_>, linked: u64) -> Result<Family, Error> {
         parents.push(product.parent_uuid.as_deref().map(|uuid| find(place, "parent_uuid", uuid)).transpose()?);
     }
     let mut depths = vec![0usize; products.len()];
-    for place in 0..products.len() {
+    for (place, depth) in depths.iter_mut().enumerate() {
         let mut at = place;
         while let Some(parent) = parents[at] {
-            depths[place] += 1;
-            if depths[place] > products.len() {
+            *depth += 1;
+            if *depth > products.len() {
                 return Err(refused(saved.path(place, "parent_uuid"), "its parents form a cycle"));
             }
             at = parent;

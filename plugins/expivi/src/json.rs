@@ -184,7 +184,10 @@ impl<'de, T: Members<'de>> Visitor<'de> for List<'_, '_, T> {
             match list.next_element_seed(seed).map_err(self.reader.at_index(values.len()))? {
                 None => return Ok(values),
                 Some(_) if values.len() == self.most => {
-                    return Err(A::Error::custom(format!("more than {} entries, which is the most that is read", self.most)));
+                    return Err(A::Error::custom(format!(
+                        "more than {} entries, which is the most that is read",
+                        self.most
+                    )));
                 }
                 Some(value) => values.push(value),
             }

@@ -41,6 +41,8 @@ mod raw;
 mod saved;
 mod settings;
 mod strategy;
+#[cfg(test)]
+mod testing;
 mod vendor;
 
 pub use configuration::decode;

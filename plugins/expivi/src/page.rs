@@ -67,14 +67,19 @@ pub(crate) fn embed(context: &Context, association: &Association, reopen: Option
         action: context.text("action").unwrap_or("add-to-cart").to_owned(),
         success_page: context.text("success-page").map(str::to_owned),
         csp_origins,
-        fallback: message("configurator-unavailable", "The configurator cannot be shown right now. Please try again later.", &[]),
+        fallback: message(
+            "configurator-unavailable",
+            "The configurator cannot be shown right now. Please try again later.",
+            &[],
+        ),
         extra: Vec::new(),
     })
 }
 
 /// The constructor's argument, as JSON.
 fn options(context: &Context, association: &Association, reopen: Option<&[u8]>) -> Result<String, Error> {
-    let token = context.text(VIEWER_TOKEN).ok_or_else(|| missing(VIEWER_TOKEN, "Enter the API token of the viewer."))?;
+    let token =
+        context.text(VIEWER_TOKEN).ok_or_else(|| missing(VIEWER_TOKEN, "Enter the API token of the viewer."))?;
     let product = &association.vendor_product;
     if !is_catalogue_id(product) {
         let text = format!("{product:?} is no product id of Expivi's; link the product again.");
@@ -150,3 +155,6 @@ pub(crate) fn origin(url: &str) -> Option<String> {
     let host = rest.split(['/', '?', '#']).next().filter(|host| !host.is_empty())?;
     Some(format!("{}://{}", scheme.to_ascii_lowercase(), host.to_ascii_lowercase()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,7 +11,7 @@ use cartwright_plugin::{ContextExt, Error, invalid_input, message, not_configure
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::api::{Api, Call, reading_token};
+use crate::api::{Api, Call, answered, reading_token};
 use crate::decimal::Decimal;
 use crate::family;
 use crate::host::Host;
@@ -32,9 +32,12 @@ pub(crate) fn price_items<H: Host>(
     let key_fields = settings::key_fields(context);
     let saved = saved::read(raw, &key_fields)?;
     let family = family::link(&saved, whole(&association.vendor_product).unwrap_or_default())?;
-    let products = saved::raw_products(raw)?;
+    let products = raw::raw_products(raw)?;
     let same = items.len() == family.order.len()
-        && items.iter().zip(&family.order).all(|(item, place)| item.vendor_product == saved.products[*place].catalogue_id.to_string());
+        && items
+            .iter()
+            .zip(&family.order)
+            .all(|(item, place)| item.vendor_product == saved.products[*place].catalogue_id.to_string());
     if !same {
         let text = "The items are not those that this configuration decodes to.";
         return Err(invalid_input("items", message("items-differ", text, &[])));
@@ -100,7 +103,8 @@ impl Terms {
             let text = "Expivi's answer does not say this, and it is never assumed. Set it to sell at Expivi's prices.";
             not_configured(name, message("price-needs", text, &[("setting", name)]))
         };
-        let scale = context.integer("price-scale").and_then(|scale| u8::try_from(scale).ok()).filter(|scale| *scale <= 9);
+        let scale =
+            context.integer("price-scale").and_then(|scale| u8::try_from(scale).ok()).filter(|scale| *scale <= 9);
         Ok(Self {
             currency: context.text("price-currency").ok_or_else(|| missing("price-currency"))?.to_owned(),
             scale: scale.ok_or_else(|| missing("price-scale"))?,
@@ -111,7 +115,7 @@ impl Terms {
     /// The amount of a reply, exactly as its text has it.
     fn amount(&self, reply: &[u8], context: &Context) -> Result<Money, Error> {
         let unusable = || rejected(message("price-unusable", "Expivi's answer holds no price that can be used.", &[]));
-        let reply: Reply<'_> = serde_json::from_slice(reply).map_err(|_| unusable())?;
+        let reply: Reply<'_> = answered(reply).map_err(|_| unusable())?;
         // A number, or one in quotes: the text between them is the same.
         let text = reply.price.ok_or_else(unusable)?.get().trim_matches('"');
         let price = Decimal::parse(text).filter(|price| !price.is_negative()).ok_or_else(unusable)?;

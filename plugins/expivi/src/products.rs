@@ -6,7 +6,7 @@ use cartwright_plugin::types::Context;
 use cartwright_plugin::{ContextExt, Error, message, rejected};
 use serde::Deserialize;
 
-use crate::api::{Api, Call, Token, reading_token};
+use crate::api::{Api, Call, Token, answered, reading_token};
 use crate::host::Host;
 use crate::json::{Id, Text};
 use crate::settings::{SERVER_TOKEN, VIEWER_TOKEN};
@@ -40,14 +40,14 @@ struct Named<'a> {
 pub(crate) fn search<H: Host>(host: &mut H, context: &Context, text: &str) -> Result<PageOfProducts, Error> {
     let reply = Api { host, context }.call(Call::get("catalogue", reading_token(context)))?;
     let wanted = text.trim().to_lowercase();
-    let products = read(&reply)?.into_iter().filter(|product| {
-        product.id.contains(&wanted) || product.title.to_lowercase().contains(&wanted)
-    });
+    let products = read(&reply)?
+        .into_iter()
+        .filter(|product| product.id.contains(&wanted) || product.title.to_lowercase().contains(&wanted));
     Ok(PageOfProducts { products: products.take(MOST_FOUND).collect(), cursor: None })
 }
 
 fn read(reply: &[u8]) -> Result<Vec<Product>, Error> {
-    let catalogue: Catalogue<'_> = serde_json::from_slice(reply).map_err(|error| {
+    let catalogue: Catalogue<'_> = answered(reply).map_err(|error| {
         rejected(message("catalogue-unreadable", format!("Expivi's catalogue cannot be read: {error}."), &[]))
     })?;
     let products = catalogue.data.into_iter().map(|resource| {
@@ -68,7 +68,11 @@ pub(crate) fn diagnose<H: Host>(host: &mut H, context: &Context) -> Result<Vec<D
         found.push(Diagnosis {
             check: message("check-server-token", "Server token", &[]),
             passed: true,
-            detail: Some(message("server-token-absent", "There is none: nothing is uploaded and there are no print files.", &[])),
+            detail: Some(message(
+                "server-token-absent",
+                "There is none: nothing is uploaded and there are no print files.",
+                &[],
+            )),
         });
     }
     Ok(found)
@@ -86,7 +90,9 @@ fn try_token<H: Host>(host: &mut H, context: &Context, token: Token) -> Result<D
             let count = products.len().to_string();
             let untried = match token {
                 Token::Viewer => "",
-                Token::Server => " Whether this token may write cannot be tried without writing; the first upload shows it.",
+                Token::Server => {
+                    " Whether this token may write cannot be tried without writing; the first upload shows it."
+                }
             };
             (true, message("catalogue-read", format!("{count} products.{untried}"), &[("count", &count)]))
         }

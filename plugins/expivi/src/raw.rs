@@ -2,7 +2,7 @@
 //! members that must not travel; there is no tree of values in between that could change a number.
 
 use cartwright_plugin::Error;
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use std::fmt;
 
@@ -79,6 +79,46 @@ fn with_null<'a>(name: &str, json: &'a str) -> &'a str {
     if name == "bundle_uuid" && json == "\"\"" { "null" } else { json }
 }
 
+/// The configured products of a payload that was decoded before, each as it stands there.
+pub(crate) fn raw_products(raw: &[u8]) -> Result<Vec<&RawValue>, Error> {
+    struct Raw<'a>(Vec<&'a RawValue>);
+    impl<'de> serde::Deserialize<'de> for Raw<'de> {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            struct RawVisitor;
+            impl<'de> Visitor<'de> for RawVisitor {
+                type Value = Raw<'de>;
+
+                fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                    f.write_str("a saved configuration")
+                }
+
+                fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Raw<'de>, A::Error> {
+                    let mut products = Vec::new();
+                    while let Some(product) = list.next_element()? {
+                        products.push(product);
+                    }
+                    Ok(Raw(products))
+                }
+
+                fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Raw<'de>, A::Error> {
+                    let mut products = Vec::new();
+                    while let Some(Text(name)) = map.next_key::<Text<'de>>()? {
+                        if name == "configured_products" {
+                            products = map.next_value()?;
+                        } else {
+                            map.next_value::<IgnoredAny>()?;
+                        }
+                    }
+                    Ok(Raw(products))
+                }
+            }
+            deserializer.deserialize_any(RawVisitor)
+        }
+    }
+    let Raw(products) = serde_json::from_str(utf8(raw)?).map_err(|error| refused("", &error.to_string()))?;
+    Ok(products)
+}
+
 /// The bundle's id: the envelope's, else the first that a product has.
 pub(crate) fn bundle_uuid(raw: &[u8], products: &[&RawValue]) -> Result<Option<String>, Error> {
     let text = utf8(raw)?.trim_start();
@@ -98,7 +138,7 @@ pub(crate) fn bundle_uuid(raw: &[u8], products: &[&RawValue]) -> Result<Option<S
 pub(crate) fn reopened(raw: &[u8]) -> Result<Reopened, Error> {
     // Read as strictly as before it was stored: another version of this plugin may have stored it.
     crate::saved::read(raw, &[])?;
-    let products = crate::saved::raw_products(raw)?;
+    let products = raw_products(raw)?;
     let bundle_uuid = bundle_uuid(raw, &products)?;
     let products: Vec<String> =
         products.iter().map(|product| without(product, &["thumbnail"])).collect::<Result<_, Error>>()?;
@@ -109,7 +149,8 @@ pub(crate) fn reopened(raw: &[u8]) -> Result<Reopened, Error> {
     } else {
         let Raw(members) = members(text)?;
         object(members.iter().map(|(Text(name), value)| {
-            let json = if name == "configured_products" { list.clone() } else { with_null(name, value.get()).to_owned() };
+            let json =
+                if name == "configured_products" { list.clone() } else { with_null(name, value.get()).to_owned() };
             (name.as_ref(), json)
         }))
     };

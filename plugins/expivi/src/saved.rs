@@ -4,15 +4,18 @@
 //! have `uuid`, `bundle_uuid`, `parent_uuid`, `replication_type`, `original_uuid`, `price` and `thumbnail_url`. A browser's
 //! `price` and `price_fields` are not read at all.
 
+mod values;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
 use cartwright_plugin::Error;
-use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::json::{Id, LONGEST_TEXT, List, Members, Object, Reader, Skipped, Text, optional_text, refused, shallow, whole};
+use crate::json::{Id, List, Members, Object, Reader, Skipped, optional_text, refused, shallow, whole};
+use values::{Key, Written};
 
 /// The most configured products of one configuration.
 pub(crate) const MOST_PRODUCTS: usize = 100;
@@ -197,7 +200,11 @@ impl<'de> Members<'de> for Product<'de> {
                 let id = map.next_value::<Id<'de>>()?;
                 self.catalogue_id = match id {
                     Id::Number(number) if number > 0 => number,
-                    id => return Err(A::Error::custom(format!("{id:?} is no catalogue id; it is a whole number above zero"))),
+                    id => {
+                        return Err(A::Error::custom(format!(
+                            "{id:?} is no catalogue id; it is a whole number above zero"
+                        )));
+                    }
                 };
             }
             "uuid" => self.uuid = optional_text(map)?,
@@ -218,7 +225,8 @@ impl<'de> Members<'de> for Product<'de> {
                 if raw.get() != "null" {
                     shallow(raw.get())?;
                     let mut part = serde_json::Deserializer::from_str(raw.get());
-                    let state: State<'de> = Object(reader, PhantomData).deserialize(&mut part).map_err(A::Error::custom)?;
+                    let state: State<'de> =
+                        Object(reader, PhantomData).deserialize(&mut part).map_err(A::Error::custom)?;
                     self.state = Some(raw);
                     self.state_attributes = state.attributes;
                 }
@@ -228,7 +236,9 @@ impl<'de> Members<'de> for Product<'de> {
             "version" => drop(map.next_value::<Option<Id<'de>>>()?),
             "bundle_uuid" => drop(optional_text(map)?),
             // The browser's price is skipped, of whatever kind it is.
-            _ => drop(map.next_value::<Skipped>()?),
+            _ => {
+                map.next_value::<Skipped>()?;
+            }
         }
         Ok(())
     }
@@ -278,7 +288,8 @@ impl<'de> Members<'de> for Attribute<'de> {
             2 => self.value_name = optional_text(map)?,
             3 => self.text = map.next_value::<Written<'de>>()?.0,
             place => {
-                let Some(key) = map.next_value::<Option<Key<'de>>>()?.map(|Key(key)| key).filter(|key| !key.is_empty()) else {
+                let Some(key) = map.next_value::<Option<Key<'de>>>()?.map(|Key(key)| key).filter(|key| !key.is_empty())
+                else {
                     return Ok(());
                 };
                 self.keys_differ |= self.key.as_ref().is_some_and(|(_, other)| *other != key);
@@ -293,113 +304,6 @@ impl<'de> Members<'de> for Attribute<'de> {
     fn complete<E: serde::de::Error>(&self, reader: &Reader<'_>) -> Result<(), E> {
         if self.has_id { Ok(()) } else { Err(reader.at_member("attribute_id")(E::custom("it is missing"))) }
     }
-}
-
-/// A KEY: a text; a merchant who numbers the values may get numbers.
-struct Key<'a>(Cow<'a, str>);
-
-impl<'de> serde::Deserialize<'de> for Key<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct KeyVisitor;
-        impl<'de> Visitor<'de> for KeyVisitor {
-            type Value = Key<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a KEY: a text or a whole number")
-            }
-
-            fn visit_u64<E>(self, number: u64) -> Result<Key<'de>, E> {
-                Ok(Key(Cow::Owned(number.to_string())))
-            }
-
-            fn visit_borrowed_str<E: serde::de::Error>(self, text: &'de str) -> Result<Key<'de>, E> {
-                self.check(text).map(|()| Key(Cow::Borrowed(text)))
-            }
-
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Key<'de>, E> {
-                self.check(text).map(|()| Key(Cow::Owned(text.to_owned())))
-            }
-        }
-        impl KeyVisitor {
-            fn check<E: serde::de::Error>(&self, text: &str) -> Result<(), E> {
-                if text.len() <= LONGEST_TEXT { Ok(()) } else { Err(E::custom(format!("a KEY of {} bytes", text.len()))) }
-            }
-        }
-        deserializer.deserialize_any(KeyVisitor)
-    }
-}
-
-/// `attribute_value`: `{ "value": "Bob @font:Arial" }` for a text. Other kinds of attributes, such as uploaded pictures, put
-/// there what no document describes; that is skipped.
-struct Written<'a>(Option<Cow<'a, str>>);
-
-impl<'de> serde::Deserialize<'de> for Written<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(WrittenVisitor)
-    }
-}
-
-struct WrittenVisitor;
-
-impl<'de> Visitor<'de> for WrittenVisitor {
-    type Value = Written<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an attribute's value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Written<'de>, E> {
-        Ok(Written(None))
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Written<'de>, E> {
-        Ok(Written(None))
-    }
-
-    fn visit_u64<E>(self, number: u64) -> Result<Written<'de>, E> {
-        Ok(Written(Some(Cow::Owned(number.to_string()))))
-    }
-
-    fn visit_i64<E>(self, number: i64) -> Result<Written<'de>, E> {
-        Ok(Written(Some(Cow::Owned(number.to_string()))))
-    }
-
-    fn visit_f64<E>(self, number: f64) -> Result<Written<'de>, E> {
-        Ok(Written(Some(Cow::Owned(number.to_string()))))
-    }
-
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Written<'de>, E> {
-        Ok(Written(readable(text).map(Cow::Borrowed)))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Written<'de>, E> {
-        Ok(Written(readable(text).map(|text| Cow::Owned(text.to_owned()))))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Written<'de>, A::Error> {
-        while list.next_element::<Skipped>()?.is_some() {}
-        Ok(Written(None))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Written<'de>, A::Error> {
-        let (mut written, mut seen) = (Written(None), false);
-        while let Some(Text(name)) = map.next_key::<Text<'de>>()? {
-            if name != "value" {
-                map.next_value::<Skipped>()?;
-                continue;
-            }
-            if std::mem::replace(&mut seen, true) {
-                return Err(A::Error::custom("the member `value` stands twice"));
-            }
-            written = map.next_value()?;
-        }
-        Ok(written)
-    }
-}
-
-/// A text that a person wrote; an embedded picture is none.
-fn readable(text: &str) -> Option<&str> {
-    (!text.is_empty() && text.len() <= LONGEST_TEXT).then_some(text)
 }
 
 const ARTICLE: [&str; 6] =
@@ -419,7 +323,9 @@ impl<'de> Members<'de> for Article<'de> {
             2 => self.price_sku = optional_text(map)?,
             3 | 4 => drop(map.next_value::<Option<Id<'de>>>()?),
             // Prices from a browser, never used.
-            _ => drop(map.next_value::<Skipped>()?),
+            _ => {
+                map.next_value::<Skipped>()?;
+            }
         }
         Ok(())
     }
@@ -428,44 +334,4 @@ impl<'de> Members<'de> for Article<'de> {
 /// Is this text a catalogue id as this plugin writes it?
 pub(crate) fn is_catalogue_id(text: &str) -> bool {
     whole(text).is_some_and(|number| number > 0)
-}
-
-/// The configured products of a payload that was decoded before, each as it stands there.
-pub(crate) fn raw_products(raw: &[u8]) -> Result<Vec<&RawValue>, Error> {
-    struct Raw<'a>(Vec<&'a RawValue>);
-    impl<'de> serde::Deserialize<'de> for Raw<'de> {
-        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            struct RawVisitor;
-            impl<'de> Visitor<'de> for RawVisitor {
-                type Value = Raw<'de>;
-
-                fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                    f.write_str("a saved configuration")
-                }
-
-                fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Raw<'de>, A::Error> {
-                    let mut products = Vec::new();
-                    while let Some(product) = list.next_element()? {
-                        products.push(product);
-                    }
-                    Ok(Raw(products))
-                }
-
-                fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Raw<'de>, A::Error> {
-                    let mut products = Vec::new();
-                    while let Some(Text(name)) = map.next_key::<Text<'de>>()? {
-                        if name == "configured_products" {
-                            products = map.next_value()?;
-                        } else {
-                            map.next_value::<IgnoredAny>()?;
-                        }
-                    }
-                    Ok(Raw(products))
-                }
-            }
-            deserializer.deserialize_any(RawVisitor)
-        }
-    }
-    let Raw(products) = serde_json::from_str(utf8(raw)?).map_err(|error| refused("", &error.to_string()))?;
-    Ok(products)
 }

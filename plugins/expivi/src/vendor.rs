@@ -20,7 +20,7 @@ impl plugin::Guest for Expivi {
             name: kind.name().to_owned(),
             title: message(&format!("strategy-{}", kind.name()), title, &[]),
         });
-        let capabilities = ["product-search", "preset", "reopen", "vendor-price", "quotation", "documents"];
+        let capabilities = ["product-search", "preset", "reopen", "vendor-price", "documents"];
         Identity {
             id: "expivi".to_owned(),
             name: "Expivi".to_owned(),
@@ -115,11 +115,7 @@ impl webhooks::Guest for Expivi {
         Vec::new()
     }
 
-    fn receive(
-        _context: Context,
-        _endpoint: String,
-        _request: webhooks::Request,
-    ) -> Result<webhooks::Received, Error> {
+    fn receive(_context: Context, _endpoint: String, _request: webhooks::Request) -> Result<webhooks::Received, Error> {
         Err(Error::Unsupported)
     }
 }

@@ -19,7 +19,7 @@ pub fn describe() -> Identity {
             title: message("strategy-variation", "The variant that the configuration is of", &[]),
         }],
         // No "reopen" and no "vendor-price": Twikit documents neither.
-        capabilities: ["product-search", "quotation", "documents"].map(str::to_owned).to_vec(),
+        capabilities: ["product-search", "documents"].map(str::to_owned).to_vec(),
         // For delivering to the shopper, or billing the shopper.
         grants: vec!["personal-data".to_owned()],
         extra: Vec::new(),

@@ -127,7 +127,6 @@ async fn whoever_plans_what_it_may_not_is_refused_before_the_cart_changes() {
         ("child-quantity-zero", "0 pieces"),
         ("quantity-overflow", "4294967295 pieces"),
         ("more-than-asked", "two lines of the item 0"),
-        ("another-intent", "asks for an offer"),
         ("unknown-operation", "hostile.give-away"),
     ] {
         match misdeed(&world, &account, name).await {
@@ -136,6 +135,17 @@ async fn whoever_plans_what_it_may_not_is_refused_before_the_cart_changes() {
             Ok(change) => panic!("{name} was taken: {change:?}"),
         }
     }
+}
+
+#[tokio::test]
+async fn whoever_changes_the_cart_where_an_offer_was_asked_for_is_refused() {
+    let (world, account) = world().await;
+    let mut cart = Vec::new();
+    world.add("ring", samples::EXPIVI_SIMPLE, 1, &mut cart).await.expect("a line");
+    let mut request = request(&world, &account, "another-intent");
+    request.lines = cart;
+    let error = world.host.request_quotation(&world.shop, request).await.expect_err("the cart would change");
+    assert!(error.to_string().contains("an offer was asked for"), "{error}");
 }
 
 #[tokio::test]

@@ -122,11 +122,10 @@ function joinedSku(context, item) {
 function operation(intent, line) {
   switch (intent.tag) {
     case 'add':
+    case 'quotation':
       return { tag: 'add-line', val: line };
     case 'replace':
       return { tag: 'replace-line', val: { key: intent.val, line } };
-    case 'quotation':
-      return { tag: 'request-quotation', val: [line] };
   }
 }
 

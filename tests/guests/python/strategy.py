@@ -32,7 +32,6 @@ from wit_world.imports.types import (
     Operation,
     Operation_AddBundle,
     Operation_ReplaceBundle,
-    Operation_RequestQuotation,
     Setting,
     SettingValue_Text,
     SkuQuery,
@@ -114,12 +113,10 @@ class Cart(CartExport):
 
 def operation(request: Request, bundle: Bundle) -> Operation:
     match request.intent:
-        case Intent_Add():
+        case Intent_Add() | Intent_Quotation():
             return Operation_AddBundle(bundle)
         case Intent_Replace(key):
             return Operation_ReplaceBundle(BundleReplacement(key, bundle))
-        case Intent_Quotation():
-            return Operation_RequestQuotation([bundle.parent])
 
 
 def only_root(items: list[Item]) -> int:

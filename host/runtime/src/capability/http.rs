@@ -75,7 +75,7 @@ impl Sending<'_> {
             .map_err(|_| invalid("method", format!("{:?} is no HTTP method.", request.method)))?;
         let client = self.client()?;
         let mut headers = self.headers(&request.headers)?;
-        self.authenticate(&client, &request.auth, &mut url, &host, &mut headers).await?;
+        let sent_secret = self.authenticate(&client, &request.auth, &mut url, &host, &mut headers).await?;
         let body = match request.body {
             BytesSource::Inline(bytes) => bytes,
             BytesSource::Stored(digest) => self.stored(&digest).await?,
@@ -86,7 +86,13 @@ impl Sending<'_> {
         let headers: Vec<(String, String)> = answer
             .headers()
             .iter()
-            .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+            .map(|(name, value)| {
+                let value = match &sent_secret {
+                    Some(secret) => without(value.as_bytes().to_vec(), secret.expose()),
+                    None => value.as_bytes().to_vec(),
+                };
+                (name.as_str().to_owned(), String::from_utf8_lossy(&value).into_owned())
+            })
             .collect();
         let media_type = answer.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let stored = request.store_body && status.is_success();
@@ -106,6 +112,9 @@ impl Sending<'_> {
             })?;
             Body::Stored(StoredBody { digest: digest.to_string(), length, media_type })
         } else {
+            if let Some(secret) = &sent_secret {
+                bytes = without(bytes, secret.expose());
+            }
             Body::Inline(bytes)
         };
         Ok(Response { status: status.as_u16(), headers, body, attempts: 1 })
@@ -161,6 +170,7 @@ impl Sending<'_> {
         std::str::from_utf8(secret.expose()).map_err(|_| invalid("auth", format!("The secret {name:?} is no text.")))
     }
 
+    /// Puts the secret in, and gives it, so that an answer that echoes it can be cleaned.
     async fn authenticate(
         &self,
         client: &Client,
@@ -168,37 +178,46 @@ impl Sending<'_> {
         url: &mut Url,
         host: &str,
         headers: &mut HeaderMap,
-    ) -> Result<(), Error> {
-        let mut set = |name: HeaderName, text: String| -> Result<(), Error> {
-            let mut value = header_value(name.as_str(), &text)?;
+    ) -> Result<Option<Secret>, Error> {
+        let mut set = |name: HeaderName, text: &str| -> Result<(), Error> {
+            let mut value = header_value(name.as_str(), text)?;
             value.set_sensitive(true);
             headers.insert(name, value);
             Ok(())
         };
-        match auth {
-            Auth::None => Ok(()),
-            Auth::Bearer(name) => set(AUTHORIZATION, format!("Bearer {}", self.secret_for(name, host)?)),
+        let secret = match auth {
+            Auth::None => return Ok(None),
+            Auth::Bearer(name) => {
+                let secret = self.secret_for(name, host)?;
+                set(AUTHORIZATION, &format!("Bearer {secret}"))?;
+                Secret::new(secret)
+            }
             Auth::Basic(login) => {
-                let pair = format!("{}:{}", login.user, self.secret_for(&login.secret, host)?);
-                set(AUTHORIZATION, format!("Basic {}", STANDARD.encode(pair)))
+                let secret = self.secret_for(&login.secret, host)?;
+                set(AUTHORIZATION, &format!("Basic {}", STANDARD.encode(format!("{}:{secret}", login.user))))?;
+                Secret::new(secret)
             }
             Auth::Header(header) => {
                 let name = header
                     .name
                     .parse()
                     .map_err(|_| invalid("auth", format!("{:?} is no header name.", header.name)))?;
-                set(name, self.secret_for(&header.secret, host)?.to_owned())
+                let secret = self.secret_for(&header.secret, host)?;
+                set(name, secret)?;
+                Secret::new(secret)
             }
             Auth::Query(query) => {
-                let secret = self.secret_for(&query.secret, host)?.to_owned();
-                url.query_pairs_mut().append_pair(&query.name, &secret);
-                Ok(())
+                let secret = self.secret_for(&query.secret, host)?;
+                url.query_pairs_mut().append_pair(&query.name, secret);
+                Secret::new(secret)
             }
             Auth::ClientCredentials(credentials) => {
                 let token = self.token(client, credentials).await?;
-                set(AUTHORIZATION, format!("Bearer {}", String::from_utf8_lossy(token.expose())))
+                set(AUTHORIZATION, &format!("Bearer {}", String::from_utf8_lossy(token.expose())))?;
+                token
             }
-        }
+        };
+        Ok(Some(secret))
     }
 
     /// RFC 6749, 4.4: the token from memory, or from the token endpoint.
@@ -269,6 +288,23 @@ impl Sending<'_> {
     }
 }
 
+/// A server may echo what it was sent; a secret that comes back so does not reach the guest either.
+fn without(bytes: Vec<u8>, secret: &[u8]) -> Vec<u8> {
+    let is_there = |bytes: &[u8]| bytes.windows(secret.len()).position(|window| window == secret);
+    // A secret so short would be found everywhere, and is none.
+    if secret.len() < 6 || is_there(&bytes).is_none() {
+        return bytes;
+    }
+    let (mut clean, mut rest) = (Vec::with_capacity(bytes.len()), &bytes[..]);
+    while let Some(at) = is_there(rest) {
+        clean.extend_from_slice(&rest[..at]);
+        clean.extend_from_slice(b"(secret)");
+        rest = &rest[at + secret.len()..];
+    }
+    clean.extend_from_slice(rest);
+    clean
+}
+
 fn header_value(name: &str, value: &str) -> Result<HeaderValue, Error> {
     HeaderValue::from_str(value).map_err(|_| {
         invalid("headers", format!("The value of the header {name:?} has characters that no header may have."))
@@ -300,4 +336,17 @@ fn lost(host: &str, error: &reqwest::Error) -> Error {
         format!("{host} gave no answer: {}", if text.is_empty() { "the connection failed" } else { &text })
     };
     Error::Unavailable(Outage { retry_after_seconds: None, detail })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without;
+
+    #[test]
+    fn a_secret_that_a_server_echoes_is_taken_out() {
+        let echoed = b"token=s3cr3t-1, again s3cr3t-1".to_vec();
+        assert_eq!(without(echoed, b"s3cr3t-1"), b"token=(secret), again (secret)");
+        assert_eq!(without(b"abc".to_vec(), b"s3cr3t-1"), b"abc");
+        assert_eq!(without(b"".to_vec(), b"s3cr3t-1"), b"");
+    }
 }

@@ -79,6 +79,4 @@ pub(crate) struct Scope {
     pub(crate) declared: Vec<String>,
     /// The secrets that have a value, each with the hosts it may be sent to.
     pub(crate) secrets: BTreeMap<String, (Secret, Vec<String>)>,
-    /// How an order hook waits.
-    pub(crate) clock: Arc<dyn timer::Clock>,
 }

@@ -91,6 +91,8 @@ pub struct CartLine {
     pub configuration: Option<Digest>,
     /// Which configured product of it, by index.
     pub item: Option<u32>,
+    /// The vendor's id of that configured product within the configuration.
+    pub item_id: Option<String>,
     /// What makes the configured product what it is.
     pub fingerprint: Option<Digest>,
     /// The stored picture.
@@ -138,6 +140,7 @@ impl CartLine {
             "per-bundle": self.per_bundle,
             "configuration": self.configuration,
             "item": self.item,
+            "item-id": self.item_id,
             "fingerprint": self.fingerprint,
             "materials": self.bill_of_materials,
             "vendor-product": self.vendor_product,
@@ -181,9 +184,21 @@ impl CartLine {
         }
     }
 
-    /// As the contract's `line`.
-    pub(crate) fn as_contract(&self) -> crate::contract::Line {
-        crate::contract::Line {
+    /// As the contract's `line`, with what is kept of its configured product.
+    pub(crate) fn as_contract(&self) -> Line {
+        let item = self.vendor_product.as_ref().map(|vendor_product| Item {
+            id: self.item_id.clone(),
+            parent: None,
+            vendor_product: vendor_product.clone(),
+            attributes: Vec::new(),
+            articles: Vec::new(),
+            sku: self.sku.clone(),
+            reference: self.reference.clone(),
+            thumbnail: None,
+            state: String::new(),
+            unverified: None,
+        });
+        Line {
             key: self.key.clone(),
             product: self.product.clone(),
             variant_id: self.variant_id.clone(),
@@ -191,7 +206,7 @@ impl CartLine {
             quantity: self.quantity,
             parent_key: self.parent.clone(),
             unit_price: self.price.unit.clone(),
-            item: None,
+            item,
         }
     }
 }
@@ -209,22 +224,10 @@ impl Cartwright {
         approved: bool,
     ) -> OrderLine {
         let held = line.unconfirmed.as_ref().is_some_and(|unconfirmed| unconfirmed.hold) && !approved;
-        let item = line.vendor_product.as_ref().map(|vendor_product| Item {
-            id: None,
-            parent: None,
-            vendor_product: vendor_product.clone(),
-            attributes: Vec::new(),
-            articles: line.bill_of_materials.clone(),
-            sku: line.sku.clone(),
-            reference: line.reference.clone(),
-            thumbnail: None,
-            state: String::new(),
-            unverified: None,
-        });
         OrderLine {
             id: id.to_owned(),
             reference: self.reference(shop, order, Some(id)),
-            line: Line { item, ..line.as_contract() },
+            line: line.as_contract(),
             configuration: line.configuration.map(|digest| digest.to_string()),
             status: "ordered".to_owned(),
             vendor_reference: None,

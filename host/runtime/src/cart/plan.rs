@@ -58,7 +58,6 @@ pub(super) fn queries(operations: &[Operation]) -> Vec<SkuQuery> {
             Operation::ReplaceLine(replacement) => add(&replacement.line.target),
             Operation::AddBundle(bundle) => bundle_targets(bundle, &mut add),
             Operation::ReplaceBundle(replacement) => bundle_targets(&replacement.bundle, &mut add),
-            Operation::RequestQuotation(lines) => lines.iter().for_each(|line| add(&line.target)),
             Operation::RemoveLine(_) | Operation::Reject(_) | Operation::Other(_) => {}
         }
     }
@@ -90,14 +89,11 @@ impl Checking<'_> {
         let mut count = 0;
         for operation in operations {
             let change = match operation {
-                Operation::AddLine(line) => CartOperation::Add { lines: vec![self.line(line, true)?] },
+                Operation::AddLine(line) => CartOperation::Add { lines: vec![self.line(line)?] },
                 Operation::AddBundle(bundle) => CartOperation::Add { lines: self.bundle(bundle)? },
                 Operation::ReplaceLine(replacement) => {
                     self.own(&replacement.key, &mut replaced)?;
-                    CartOperation::Replace {
-                        key: replacement.key.clone(),
-                        lines: vec![self.line(&replacement.line, true)?],
-                    }
+                    CartOperation::Replace { key: replacement.key.clone(), lines: vec![self.line(&replacement.line)?] }
                 }
                 Operation::ReplaceBundle(replacement) => {
                     self.own(&replacement.key, &mut replaced)?;
@@ -107,9 +103,6 @@ impl Checking<'_> {
                     self.own(key, &mut replaced)?;
                     CartOperation::Remove { keys: with_children(self.lines, key) }
                 }
-                Operation::RequestQuotation(lines) => CartOperation::RequestQuotation {
-                    lines: lines.iter().map(|line| self.line(line, false)).collect::<Result<_, _>>()?,
-                },
                 Operation::Reject(message) => return Err(CartError::Rejected(message.clone())),
                 Operation::Other(other) => {
                     return broken(format!("the operation {:?} is not known to this host", other.name));
@@ -127,6 +120,13 @@ impl Checking<'_> {
             }
             changes.push(change);
         }
+        if matches!(self.intent, Intent::Quotation) {
+            let lines = changes.into_iter().flat_map(|change| match change {
+                CartOperation::Add { lines } => lines,
+                _ => Vec::new(),
+            });
+            return Ok(vec![CartOperation::RequestQuotation { lines: lines.collect() }]);
+        }
         Ok(changes)
     }
 
@@ -138,21 +138,16 @@ impl Checking<'_> {
             _ => Ok(()),
         };
         for operation in operations {
-            let is_quotation = matches!(operation, Operation::RequestQuotation(_));
-            let changes_cart = !is_quotation && !matches!(operation, Operation::Reject(_) | Operation::Other(_));
-            match (self.intent, is_quotation, changes_cart) {
-                (Intent::Quotation, _, true) => return broken("it changes the cart where an offer was asked for"),
-                (Intent::Add | Intent::Replace(_), true, _) => {
-                    return broken("it asks for an offer where something was to be bought");
-                }
-                _ => {}
-            }
             match operation {
                 Operation::AddLine(line) => once(line)?,
-                Operation::ReplaceLine(replacement) => once(&replacement.line)?,
                 Operation::AddBundle(bundle) => once(&bundle.parent)?,
+                Operation::ReplaceLine(_) | Operation::ReplaceBundle(_) | Operation::RemoveLine(_)
+                    if matches!(self.intent, Intent::Quotation) =>
+                {
+                    return broken("it changes the cart where an offer was asked for");
+                }
+                Operation::ReplaceLine(replacement) => once(&replacement.line)?,
                 Operation::ReplaceBundle(replacement) => once(&replacement.bundle.parent)?,
-                Operation::RequestQuotation(lines) => lines.iter().try_for_each(&mut once)?,
                 Operation::RemoveLine(_) | Operation::Reject(_) | Operation::Other(_) => {}
             }
         }
@@ -201,7 +196,11 @@ impl Checking<'_> {
         }
     }
 
+    /// What is not for sale, or not in this number, can still be offered.
     fn purchasable(&self, variant: &VariantInfo, quantity: u64) -> Result<(), CartError> {
+        if matches!(self.intent, Intent::Quotation) {
+            return Ok(());
+        }
         if !variant.purchasable {
             return Err(CartError::NotPurchasable(variant.sku.clone()));
         }
@@ -212,14 +211,12 @@ impl Checking<'_> {
         Ok(())
     }
 
-    fn line(&self, planned: &NewLine, to_buy: bool) -> Result<CartLine, CartError> {
+    fn line(&self, planned: &NewLine) -> Result<CartLine, CartError> {
         let quantity = piece_count(planned.quantity.into(), "a planned line")?;
         let Some(variant) = self.variant(&planned.target)? else {
             return broken("a line of its own must buy something; only a bundle's child may be a text");
         };
-        if to_buy {
-            self.purchasable(&variant, quantity.into())?;
-        }
+        self.purchasable(&variant, quantity.into())?;
         let facts = self.facts(planned)?;
         if planned.price.source != self.price_from && !self.grants.choose_price_source {
             return broken(format!(
@@ -272,7 +269,7 @@ impl Checking<'_> {
         let (mut parent, shares) = if bundle.parent.price.source == PriceSource::Components {
             self.summed(&bundle.parent, &resolved, quantity)?
         } else {
-            let parent = self.line(&bundle.parent, true)?;
+            let parent = self.line(&bundle.parent)?;
             let shares = self.pricing.shares(&parent.price.total, &resolved)?;
             (parent, shares)
         };
@@ -418,6 +415,7 @@ impl Checking<'_> {
             },
             configuration: self.configuration,
             item: draft.item,
+            item_id: item.and_then(|item| item.id.clone()),
             fingerprint: draft.facts.fingerprint,
             thumbnail: draft.facts.thumbnail,
             bill_of_materials: item.map(|item| item.articles.clone()).unwrap_or_default(),

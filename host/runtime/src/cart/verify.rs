@@ -114,7 +114,9 @@ impl Cartwright {
                     let (old, new) = (line.price.total.clone(), first.price.total.clone());
                     (LineState::PriceChanged { old, new }, again)
                 }
-                None => (LineState::MustReconfigure { why: "it is planned as something else now".to_owned() }, Vec::new()),
+                None => {
+                    (LineState::MustReconfigure { why: "it is planned as something else now".to_owned() }, Vec::new())
+                }
             },
             Err(CartError::Hook(error)) if error.is_retryable() => {
                 (LineState::Unavailable { why: error.to_string() }, Vec::new())

@@ -215,7 +215,7 @@ impl<'a> Walk<'a> {
             return Ok(Decoded { items: Vec::new(), price_from: PriceSource::Platform, warnings: Vec::new() });
         }
         let plugin = self.version.plugin.clone();
-        let scope = self.host.scope(&self.state.shop, &self.vendor, &plugin, None);
+        let scope = self.host.scope(&self.state.shop, &self.vendor, &plugin);
         let options = CallOptions::new(Hook::Decode, Some(scope)).seed(*Digest::of(raw).as_bytes());
         let interfaces = plugin.interfaces();
         let (decoded, _) = call(self.host.ticker(), &plugin, options, async |store, instance| {
@@ -326,7 +326,7 @@ impl<'a> Walk<'a> {
             return Ok(Vec::new());
         }
         let plugin = self.version.plugin.clone();
-        let scope = self.host.scope(&self.state.shop, &self.vendor, &plugin, None);
+        let scope = self.host.scope(&self.state.shop, &self.vendor, &plugin);
         let options = CallOptions::new(Hook::PriceItems, Some(scope)).lines(decoded.items.len());
         let interfaces = plugin.interfaces();
         let (prices, _) = call(self.host.ticker(), &plugin, options, async |store, instance| {
@@ -365,7 +365,7 @@ impl<'a> Walk<'a> {
         request: &PlanRequest,
     ) -> Result<(Planned, HashMap<String, VariantInfo>), CartError> {
         let plugin = self.strategy_version.plugin.clone();
-        let scope = self.host.scope(&self.state.shop, &self.strategist, &plugin, None);
+        let scope = self.host.scope(&self.state.shop, &self.strategist, &plugin);
         let articles: usize = request.items.iter().map(|item| item.articles.len()).sum();
         let lines = request.items.len() + request.lines.len() + articles;
         let mut options = CallOptions::new(Hook::Plan, Some(scope)).lines(lines);
@@ -495,7 +495,6 @@ fn operations(planned: &Planned) -> String {
             Operation::ReplaceLine(_) => "replace-line".to_owned(),
             Operation::ReplaceBundle(replacement) => format!("replace-bundle of {}", replacement.bundle.children.len()),
             Operation::RemoveLine(_) => "remove-line".to_owned(),
-            Operation::RequestQuotation(_) => "request-quotation".to_owned(),
             Operation::Reject(_) => "reject".to_owned(),
             Operation::Other(other) => other.name.clone(),
         })

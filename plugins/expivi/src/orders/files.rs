@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{Run, Waiting};
-use crate::api::{Api, Call, Token};
+use crate::api::{Api, Call, Token, answered};
 use crate::host::Host;
 use crate::json::Text;
 use crate::page::origin;
@@ -34,7 +34,7 @@ struct Conversion<'a> {
 }
 
 fn read(reply: &[u8]) -> Result<Conversion<'_>, Error> {
-    serde_json::from_slice(reply).map_err(|_| {
+    answered(reply).map_err(|_| {
         let said: String = String::from_utf8_lossy(reply).chars().take(300).collect();
         let text = format!("Expivi's answer about a print file cannot be read: {said}");
         rejected(message("conversion-unreadable", text, &[]))
@@ -82,7 +82,8 @@ impl<H: Host> Run<'_, H> {
                 Ok(())
             }
             Ok(_) => {
-                let text = format!("Expivi took the request for the print file of the line {} without naming it.", line.id);
+                let text =
+                    format!("Expivi took the request for the print file of the line {} without naming it.", line.id);
                 self.needs_merchant(message("conversion-unnamed", text, &[("line", &line.id)]))
             }
         }
@@ -106,7 +107,9 @@ impl<H: Host> Run<'_, H> {
             };
             match status.as_ref() {
                 "complete" => self.keep_files(&conversion, files.map_or("[]", RawValue::get))?,
-                "failed" | "not_processing" => self.conversion_failed(&conversion, &format!("Expivi says {status:?}."))?,
+                "failed" | "not_processing" => {
+                    self.conversion_failed(&conversion, &format!("Expivi says {status:?}."))?
+                }
                 _ if conversion.polls >= MOST_POLLS => {
                     self.conversion_failed(&conversion, &format!("It is still {status:?} after three hours."))?;
                 }
@@ -133,8 +136,15 @@ impl<H: Host> Run<'_, H> {
                 Some((url, name)) => self.keep_file(conversion, index, &url, name)?,
                 None => {
                     let shown: String = entry.get().chars().take(2000).collect();
-                    let text = format!("Expivi names a print file of the line {} in a way that is not known: {shown}", conversion.line);
-                    self.needs_merchant(message("print-file-unknown", text, &[("line", &conversion.line), ("file", &shown)]))?;
+                    let text = format!(
+                        "Expivi names a print file of the line {} in a way that is not known: {shown}",
+                        conversion.line
+                    );
+                    self.needs_merchant(message(
+                        "print-file-unknown",
+                        text,
+                        &[("line", &conversion.line), ("file", &shown)],
+                    ))?;
                 }
             }
         }

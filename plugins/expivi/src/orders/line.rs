@@ -52,7 +52,8 @@ impl<H: Host> Run<'_, H> {
         };
         let ids = or_merchant!(self, line, uploads.get(self, digest, &raw));
         let Some(id) = ids.get(uuid) else {
-            let text = format!("Expivi's answer to the upload does not name the configured product {uuid}: {}", ids.said());
+            let text =
+                format!("Expivi's answer to the upload does not name the configured product {uuid}: {}", ids.said());
             return self.needs_merchant(message("upload-unanswered", text, &[("line", &line.id), ("uuid", uuid)]));
         };
         if line.vendor_reference.as_deref() != Some(id) {
@@ -69,7 +70,8 @@ impl<H: Host> Run<'_, H> {
             let id = product.uuid.as_deref().and_then(|uuid| ids.get(uuid));
             let (Some(media), Some(id)) = (media, id) else { continue };
             if asked == MOST_FILES {
-                let text = format!("The line {} has more than {MOST_FILES} print files; fetch the others at Expivi.", line.id);
+                let text =
+                    format!("The line {} has more than {MOST_FILES} print files; fetch the others at Expivi.", line.id);
                 return self.needs_merchant(message("print-files-too-many", text, &[("line", &line.id)]));
             }
             asked += 1;
@@ -77,14 +79,18 @@ impl<H: Host> Run<'_, H> {
         }
         if asked == 0 {
             let product = saved.products[root].catalogue_id.to_string();
-            let text = format!("There is no print file for the line {}: no media id is set for the product {product}.", line.id);
+            let text = format!(
+                "There is no print file for the line {}: no media id is set for the product {product}.",
+                line.id
+            );
             self.needs_merchant(message("media-id-missing", text, &[("line", &line.id), ("product", &product)]))?;
         }
         Ok(())
     }
 
     fn confirm_materials(&mut self, line: &OrderLine) -> Result<(), Error> {
-        let said = |outcome: &Outcome| matches!(outcome, Outcome::BillOfMaterials(materials) if materials.line == line.id);
+        let said =
+            |outcome: &Outcome| matches!(outcome, Outcome::BillOfMaterials(materials) if materials.line == line.id);
         if line.bill_of_materials.is_empty() || self.earlier(said) {
             return Ok(());
         }

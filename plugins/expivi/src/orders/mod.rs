@@ -53,19 +53,27 @@ struct Run<'a, H> {
 }
 
 /// Handles one event of an order.
-pub(crate) fn handle<H: Host>(host: &mut H, context: &Context, event: &Event, state: Option<&str>) -> Result<Next, Error> {
+pub(crate) fn handle<H: Host>(
+    host: &mut H,
+    context: &Context,
+    event: &Event,
+    state: Option<&str>,
+) -> Result<Next, Error> {
     let mut run = Run { host, context, event, calls: 0 };
     match &event.kind {
         Kind::Released => {
             let progress = match state {
-                Some(json) => serde_json::from_str(json).map_err(|error| internal(format!("the state that was handed on: {error}")))?,
+                Some(json) => serde_json::from_str(json)
+                    .map_err(|error| internal(format!("the state that was handed on: {error}")))?,
                 None => Progress::default(),
             };
             return run.produce(progress);
         }
         Kind::QuotationRequested => {
             let count = event.order.lines.iter().filter(|line| line.line.parent_key.is_none()).count().to_string();
-            let text = format!("An offer is asked for {count} configured products. Expivi is not told: it has no call for offers.");
+            let text = format!(
+                "An offer is asked for {count} configured products. Expivi is not told: it has no call for offers."
+            );
             run.note(message("quotation-requested", text, &[("count", &count)]))?;
         }
         Kind::Erase => run.erase()?,

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use cartwright_plugin::types::OrderLine;
 use cartwright_plugin::{Error, message, rejected};
-use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::Run;
-use crate::api::{Api, Call, Token};
+use crate::api::{Api, Call, Token, answered};
 use crate::host::Host;
 use crate::json::Id;
-use crate::raw::{bundle_uuid, quoted};
-use crate::saved::{Saved, raw_products};
+use crate::raw::{bundle_uuid, quoted, raw_products};
+use crate::saved::Saved;
 
 /// What has been uploaded in this run, by the digest of the configuration: the lines of one configuration share an upload.
 #[derive(Default)]
@@ -59,21 +59,14 @@ impl Uploads {
 /// The answer is documented by an example that is no valid JSON: an object from uuid to number. Members of another kind are
 /// passed over.
 fn read(reply: &[u8]) -> Result<Ids, Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Member<'a> {
-        #[serde(borrow)]
-        Id(Id<'a>),
-        Other(serde::de::IgnoredAny),
-    }
     let said: String = String::from_utf8_lossy(reply).chars().take(300).collect();
-    let members: BTreeMap<String, Member<'_>> = serde_json::from_slice(reply).map_err(|_| {
+    let members: BTreeMap<String, &RawValue> = answered(reply).map_err(|_| {
         let text = format!("Expivi's answer to the upload cannot be read: {said}");
         rejected(message("upload-unreadable", text, &[]))
     })?;
-    let by_uuid = members.into_iter().filter_map(|(uuid, member)| match member {
-        Member::Id(Id::Number(id)) => Some((uuid, id.to_string())),
-        Member::Id(Id::Text(_)) | Member::Other(_) => None,
+    let by_uuid = members.into_iter().filter_map(|(uuid, member)| match serde_json::from_str(member.get()) {
+        Ok(Id::Number(id)) => Some((uuid, id.to_string())),
+        _ => None,
     });
     Ok(Ids { by_uuid: by_uuid.collect(), said })
 }

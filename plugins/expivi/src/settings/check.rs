@@ -44,7 +44,11 @@ pub(crate) fn settings(context: &Context) -> Vec<FieldIssue> {
     }
     for name in ["viewer-script", "options-script", "options-style", API_URL, super::FILES_URL] {
         if context.text(name).is_some_and(|url| !url.starts_with("https://")) {
-            issues.odd(name, "not-https", "Browsers refuse what is not https on an https page, and a token would travel in the open.");
+            issues.odd(
+                name,
+                "not-https",
+                "Browsers refuse what is not https on an https page, and a token would travel in the open.",
+            );
         }
     }
     prices(context, &mut issues);
@@ -168,7 +172,11 @@ pub(crate) fn association(context: &Context, association: &Association) -> Vec<F
     match association.preset.as_deref() {
         Some("") => issues.wrong("preset", "preset-empty", "Leave the preset out, or enter its id."),
         Some(preset) if !is_catalogue_id(preset) => {
-            issues.odd("preset", "preset-no-number", "Preset ids that were seen are whole numbers; it is passed as text.");
+            issues.odd(
+                "preset",
+                "preset-no-number",
+                "Preset ids that were seen are whole numbers; it is passed as text.",
+            );
         }
         _ => {}
     }

@@ -91,7 +91,7 @@ impl Draft {
         self
     }
 
-    pub(super) fn to_host(mut self, host: &str) -> Self {
+    pub(super) fn sent_to(mut self, host: &str) -> Self {
         self.0.hosts.push(host.to_owned());
         self
     }

@@ -31,7 +31,7 @@ fn account() -> Vec<Field> {
             .of(group),
         field(SERVER_TOKEN, "secret", "Server token")
             .help("A token with write access, never shown. Without it nothing is uploaded to Expivi and there are no print files.")
-            .to_host("setting:api-url")
+            .sent_to("setting:api-url")
             .of(group),
         field(API_URL, "url", "Address of Expivi's API").required().text(DEFAULT_API_URL).pattern(r"[^\s?#]+").of(group),
         field(FILES_URL, "url", "Address of Expivi's files")
@@ -45,7 +45,11 @@ fn page() -> Vec<Field> {
     let address = |name, label, url| field(name, "url", label).required().public().text(url).of(group);
     let place = |name, label| field(name, "css-selector", label).public().per_product().of(group);
     let preference = |name, label: &str| {
-        field(name, "yes-no", label).help("Not passed to the viewer while it has no value.").public().per_product().of(group)
+        field(name, "yes-no", label)
+            .help("Not passed to the viewer while it has no value.")
+            .public()
+            .per_product()
+            .of(group)
     };
     vec![
         address("viewer-script", "Script of the viewer", "https://assets.expivi.net/viewer/latest/viewer.js"),
@@ -189,7 +193,10 @@ fn prices() -> Vec<Field> {
             .help("Expivi's answer names no currency. Needed for Expivi's prices.")
             .pattern("[A-Z]{3}")
             .of(group),
-        field("price-scale", "integer", "Decimals of Expivi's prices").help("Needed for Expivi's prices.").range(0, 9).of(group),
+        field("price-scale", "integer", "Decimals of Expivi's prices")
+            .help("Needed for Expivi's prices.")
+            .range(0, 9)
+            .of(group),
         select(
             "price-tax",
             "Expivi's prices are",
@@ -197,7 +204,10 @@ fn prices() -> Vec<Field> {
         )
         .help("Needed for Expivi's prices.")
         .of(group),
-        field("send-country", "yes-no", "Tell Expivi the country").help("As the header Locale-Country.").on(true).of(group),
+        field("send-country", "yes-no", "Tell Expivi the country")
+            .help("As the header Locale-Country.")
+            .on(true)
+            .of(group),
         field("locale-country", "text", "Always this country")
             .help("Two letters. Empty: the country that is delivered to, once it is known.")
             .pattern("[A-Za-z]{2}")

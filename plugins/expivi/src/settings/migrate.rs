@@ -18,13 +18,16 @@ pub(crate) fn migrate(from_version: &str, values: Vec<Setting>) -> Result<Vec<Se
             if from_newer {
                 continue;
             }
-            let text = format!("Version {from_version} has the setting {:?}, which this version does not know.", setting.name);
+            let text =
+                format!("Version {from_version} has the setting {:?}, which this version does not know.", setting.name);
             return Err(invalid_input(setting.name, message("setting-unknown", text, &[("version", from_version)])));
         };
         if let (Choices::Fixed(choices), SettingValue::Text(value)) = (&field.choices, &setting.value)
             && !choices.iter().any(|choice| choice.value == *value)
         {
-            let text = format!("Version {from_version} has {value:?} here, which this version does not know. Choose again first.");
+            let text = format!(
+                "Version {from_version} has {value:?} here, which this version does not know. Choose again first."
+            );
             return Err(invalid_input(setting.name, message("choice-unknown", text, &[("value", value)])));
         }
         kept.push(setting);

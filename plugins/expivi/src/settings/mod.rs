@@ -128,3 +128,6 @@ pub(crate) fn api_url(context: &Context) -> String {
 pub(crate) fn is_on(context: &Context, name: &str) -> bool {
     context.yes_no(name).unwrap_or(false)
 }
+
+#[cfg(test)]
+mod tests;

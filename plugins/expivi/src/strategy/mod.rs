@@ -10,7 +10,8 @@ mod variation;
 
 use cartwright_plugin::exports::cart::{Intent, Planned, Request};
 use cartwright_plugin::types::{
-    Bundle, BundleReplacement, Context, LinePrice, LineReplacement, Message, NewLine, Operation, PriceSource, SkuQuery, Target,
+    Bundle, BundleReplacement, Context, LinePrice, LineReplacement, Message, NewLine, Operation, PriceSource, SkuQuery,
+    Target,
 };
 use cartwright_plugin::{Error, catalog, invalid_input, message};
 
@@ -74,7 +75,12 @@ fn plan_with(context: &Context, request: Request, found: Found<'_>) -> Result<Pl
 }
 
 /// A line of a root, priced as the merchant chose.
-fn line(request: &Request, target: Target, root: Option<&Root>, shown: Option<Vec<cartwright_plugin::types::LinePart>>) -> NewLine {
+fn line(
+    request: &Request,
+    target: Target,
+    root: Option<&Root>,
+    shown: Option<Vec<cartwright_plugin::types::LinePart>>,
+) -> NewLine {
     NewLine {
         target,
         quantity: request.quantity,
@@ -90,26 +96,30 @@ fn operations(request: &Request, pieces: Vec<(Option<usize>, Piece)>) -> Vec<Ope
     if let Some((_, Piece::Refused(message))) = pieces.iter().find(|(_, piece)| matches!(piece, Piece::Refused(_))) {
         return vec![Operation::Reject(message.clone())];
     }
-    if matches!(request.intent, Intent::Quotation) {
-        let lines = pieces.into_iter().filter_map(|(_, piece)| match piece {
-            Piece::Line(line) => Some(line),
-            // An offer is asked for the whole; its bill of materials travels with the item.
-            Piece::Bundle(bundle) => Some(bundle.parent),
-            Piece::Refused(_) => None,
-        });
-        return vec![Operation::RequestQuotation(lines.collect())];
-    }
     let replaced = replaced(request, &pieces);
     let with_key = pieces.into_iter().zip(replaced);
     with_key
         .filter_map(|((_, piece), key)| match (piece, key) {
             (Piece::Line(line), None) => Some(Operation::AddLine(line)),
-            (Piece::Line(line), Some(key)) => Some(Operation::ReplaceLine(LineReplacement { key, line })),
             (Piece::Bundle(bundle), None) => Some(Operation::AddBundle(bundle)),
-            (Piece::Bundle(bundle), Some(key)) => Some(Operation::ReplaceBundle(BundleReplacement { key, bundle })),
+            (Piece::Line(mut line), Some(key)) => {
+                line.quantity = quantity(request, &key);
+                Some(Operation::ReplaceLine(LineReplacement { key, line }))
+            }
+            (Piece::Bundle(mut bundle), Some(key)) => {
+                bundle.parent.quantity = quantity(request, &key);
+                Some(Operation::ReplaceBundle(BundleReplacement { key, bundle }))
+            }
             (Piece::Refused(_), _) => None,
         })
         .collect()
+}
+
+/// How many of a line that is replaced: as asked for the one that is edited, and as before for its siblings.
+fn quantity(request: &Request, key: &str) -> u32 {
+    let is_edited = matches!(&request.intent, Intent::Replace(edited) if edited == key);
+    let old = request.lines.iter().find(|line| line.key == key && !is_edited);
+    old.map_or(request.quantity, |line| line.quantity.max(1))
 }
 
 /// For each piece the line that it takes the place of. A line that stands for the same configured product is replaced by it,
@@ -127,7 +137,9 @@ fn replaced(request: &Request, pieces: &[(Option<usize>, Piece)]) -> Vec<Option<
         let mut found = request.lines.iter().filter(same);
         *key = match (found.next(), found.next()) {
             (Some(line), None) => Some(line.key.clone()),
-            (Some(_), Some(_)) => request.lines.iter().filter(same).find(|line| line.key == *edited).map(|line| line.key.clone()),
+            (Some(_), Some(_)) => {
+                request.lines.iter().filter(same).find(|line| line.key == *edited).map(|line| line.key.clone())
+            }
             (None, _) => None,
         };
     }

@@ -1,0 +1,324 @@
+use cartwright_plugin::exports::cart::{Intent, Planned, Request};
+use cartwright_plugin::types::{ChildRemoval, Context, Item, Line, Operation, PriceSource, SettingValue, Target};
+
+use super::*;
+use crate::testing::{BUNDLE, MULTI, VARIATION, article, association, attribute, blamed, context, item, text};
+
+fn request(strategy: &str, items: Vec<Item>) -> Request {
+    let product = items.first().map_or("1", |item| item.vendor_product.as_str());
+    Request {
+        intent: Intent::Add,
+        strategy: strategy.to_owned(),
+        association: association(product, &[]),
+        items,
+        prices: Vec::new(),
+        price_from: PriceSource::Platform,
+        quantity: 2,
+        lines: Vec::new(),
+    }
+}
+
+fn planned(context: &Context, request: Request) -> Result<Planned, Error> {
+    plan_with(context, request, &|_| panic!("the catalogue was asked"))
+}
+
+fn items_of(product: &str, raw: &str) -> Vec<Item> {
+    crate::decode(&context(&[]), &association(product, &[]), raw.as_bytes()).unwrap().items
+}
+
+fn only_line(planned: Result<Planned, Error>) -> NewLine {
+    match planned.unwrap().operations.as_slice() {
+        [Operation::AddLine(line)] => line.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn only_sku(planned: Result<Planned, Error>) -> String {
+    match only_line(planned).target {
+        Target::Sku(query) => query.sku,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn only_bundle(planned: Result<Planned, Error>) -> Bundle {
+    match planned.unwrap().operations.as_slice() {
+        [Operation::AddBundle(bundle)] => bundle.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn refusal(planned: Result<Planned, Error>) -> String {
+    match planned.unwrap().operations.as_slice() {
+        [Operation::Reject(message)] => message.key.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn with_keys(keys: &[(&str, Option<&str>)]) -> Item {
+    let attributes = keys.iter().enumerate().map(|(id, (name, key))| attribute(&id.to_string(), name, *key)).collect();
+    Item { attributes, ..item("1") }
+}
+
+fn with_articles(articles: &[(&str, &str)]) -> Item {
+    Item { articles: articles.iter().map(|(sku, quantity)| article(sku, quantity)).collect(), ..item("1") }
+}
+
+fn quantities(bundle: &Bundle) -> Vec<(String, u32)> {
+    let name = |target: &Target| match target {
+        Target::Sku(query) => query.sku.clone(),
+        Target::Text(text) => format!("text {text}"),
+        other => panic!("{other:?}"),
+    };
+    bundle.children.iter().map(|child| (name(&child.target), child.quantity)).collect()
+}
+
+fn cart_line(key: &str, item: Item) -> Line {
+    Line {
+        key: key.to_owned(),
+        product: "shop-product".to_owned(),
+        variant_id: None,
+        sku: None,
+        quantity: 1,
+        parent_key: None,
+        unit_price: None,
+        item: Some(item),
+    }
+}
+
+#[test]
+fn an_unknown_strategy_is_refused_with_the_known_ones() {
+    for name in ["", "grouped", "Simple"] {
+        let Err(Error::InvalidInput(issue)) = planned(&context(&[]), request(name, vec![item("1")])) else { panic!() };
+        assert_eq!(issue.field, "strategy");
+        assert!(issue.message.text.contains("simple, variation, bundle"));
+    }
+}
+
+#[test]
+fn simple_sells_the_linked_product_in_the_quantity_asked_for() {
+    let line = only_line(planned(&context(&[]), request("simple", vec![item("1")])));
+    assert_eq!((line.target, line.quantity, line.item), (Target::LinkedProduct, 2, Some(0)));
+    assert_eq!(line.price.source, PriceSource::Platform);
+    assert_eq!(line.shown, None);
+}
+
+#[test]
+fn children_belong_to_their_roots_line_and_are_shown_there() {
+    let mut asked = request("simple", items_of("1004", MULTI));
+    asked.association = association("1004", &["1005"]);
+    let line = only_line(planned(&context(&[]), asked));
+    let shown: Vec<String> =
+        line.shown.unwrap().into_iter().map(|part| format!("{}: {}", part.name, part.value)).collect();
+    assert_eq!(shown, ["Top: Walnut", "Fabric: Green"]);
+}
+
+#[test]
+fn an_expensive_part_is_not_sold_at_the_price_of_a_cheap_whole() {
+    let asked = request("simple", items_of("1004", MULTI));
+    assert_eq!(refusal(planned(&context(&[]), asked.clone())), "part-not-listed");
+    // The vendor's price counts every part, so there the price is right.
+    let by_vendor = Request { price_from: PriceSource::Vendor, ..asked };
+    assert_eq!(only_line(planned(&context(&[]), by_vendor)).price.source, PriceSource::Vendor);
+}
+
+#[test]
+fn another_product_is_not_sold_as_the_linked_one() {
+    for strategy in ["simple", "bundle"] {
+        let asked = request(
+            strategy,
+            vec![with_articles(&[("A", "1")]), Item { vendor_product: "9".into(), ..with_articles(&[("B", "1")]) }],
+        );
+        assert_eq!(refusal(planned(&context(&[]), asked)), "product-without-price", "{strategy}");
+    }
+}
+
+#[test]
+fn several_roots_become_several_lines() {
+    let asked = request("simple", vec![item("1"), item("1")]);
+    let operations = planned(&context(&[]), asked.clone()).unwrap().operations;
+    assert_eq!(operations.len(), 2);
+    let quotation = planned(&context(&[]), Request { intent: Intent::Quotation, ..asked.clone() }).unwrap().operations;
+    assert!(matches!(&quotation[..], [Operation::AddLine(_), Operation::AddLine(_)]));
+    let edited = planned(&context(&[]), Request { intent: Intent::Replace("k".into()), ..asked }).unwrap().operations;
+    assert!(
+        matches!(&edited[..], [Operation::ReplaceLine(new), Operation::AddLine(_)] if new.key == "k" && new.line.quantity == 2)
+    );
+}
+
+#[test]
+fn editing_one_of_several_products_replaces_its_siblings_too() {
+    let named = |id: &str| Item { id: Some(id.into()), ..item("1") };
+    let asked = Request {
+        intent: Intent::Replace("second".into()),
+        lines: vec![cart_line("first", named("a")), cart_line("second", named("b"))],
+        ..request("simple", vec![named("a"), named("b"), named("c")])
+    };
+    let changed: Vec<(String, u32)> = planned(&context(&[]), asked)
+        .unwrap()
+        .operations
+        .into_iter()
+        .map(|operation| match operation {
+            Operation::ReplaceLine(replacement) => (replacement.key, replacement.line.quantity),
+            Operation::AddLine(line) => ("new".to_owned(), line.quantity),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    // Two of the edited one are asked for; its sibling keeps its own quantity.
+    assert_eq!(changed, [("first".to_owned(), 1), ("second".to_owned(), 2), ("new".to_owned(), 2)]);
+}
+
+#[test]
+fn keys_spell_the_sku_of_a_variant_of_the_linked_product() {
+    let line = only_line(planned(&context(&[]), request("variation", items_of("1002", VARIATION))));
+    let Target::Sku(query) = line.target else { panic!() };
+    // The hidden attribute's KEY IS-A and the attribute without a KEY are not in it.
+    assert_eq!((query.sku.as_str(), query.within_product.as_deref()), ("R-L", Some("shop-product")));
+    assert!(!query.ignore_case);
+}
+
+#[test]
+fn prefix_separator_and_order_are_the_merchants() {
+    let item = with_keys(&[("Colour", Some("R")), ("Care", None), ("Size", Some("L")), ("Cut", Some("W"))]);
+    let sku = |settings: &[(&str, SettingValue)]| {
+        only_sku(planned(&context(settings), request("variation", vec![item.clone()])))
+    };
+    assert_eq!(sku(&[]), "R-L-W");
+    assert_eq!(sku(&[("sku-prefix", text("SHIRT-")), ("sku-separator", text("/"))]), "SHIRT-R/L/W");
+    assert_eq!(sku(&[("sku-separator", text(""))]), "RLW");
+    assert_eq!(sku(&[("attribute-order", text("Size\n0"))]), "L-R-W");
+    assert_eq!(sku(&[("attribute-order", SettingValue::Texts(vec!["Cut".into()]))]), "W-R-L");
+}
+
+#[test]
+fn no_key_at_all_is_an_error() {
+    let asked = request("variation", vec![with_keys(&[("Colour", None)])]);
+    assert_eq!(blamed(planned(&context(&[]), asked)), ("items[0].attributes".to_owned(), "keys-missing".to_owned()));
+}
+
+#[test]
+fn a_required_attribute_needs_a_key() {
+    let required = context(&[("required-attributes", text("Colour\nSize"))]);
+    for size in [with_keys(&[("Colour", Some("R")), ("Size", None)]), with_keys(&[("Colour", Some("R"))])] {
+        assert_eq!(blamed(planned(&required, request("variation", vec![size]))).1, "key-required");
+    }
+    let all = with_keys(&[("Colour", Some("R")), ("Size", Some("L"))]);
+    assert_eq!(only_sku(planned(&required, request("variation", vec![all]))), "R-L");
+}
+
+#[test]
+fn a_key_that_holds_the_separator_is_a_warning_and_two_readings_an_error() {
+    let one = with_keys(&[("a", Some("R-L")), ("b", Some("X"))]);
+    let warned = planned(&context(&[]), request("variation", vec![one.clone()])).unwrap();
+    assert_eq!(warned.warnings[0].key, "key-holds-separator");
+    let other = with_keys(&[("a", Some("R")), ("b", Some("L-X"))]);
+    let asked = request("variation", vec![one.clone(), other.clone()]);
+    assert_eq!(blamed(planned(&context(&[]), asked)).1, "sku-ambiguous");
+    // The same against a line that is in the cart already.
+    let line = Line { sku: Some("R-L-X".into()), ..cart_line("k", other) };
+    let asked = Request { lines: vec![line], ..request("variation", vec![one]) };
+    assert_eq!(blamed(planned(&context(&[]), asked)).1, "sku-ambiguous");
+}
+
+#[test]
+fn only_allowed_skus_are_sold_where_the_link_lists_them() {
+    let asked = |allowed: &str| {
+        let mut asked = request("variation", vec![with_keys(&[("Colour", Some("R"))])]);
+        asked.association.allowed_skus = vec![allowed.to_owned()];
+        asked
+    };
+    assert_eq!(refusal(planned(&context(&[]), asked("B"))), "sku-not-allowed");
+    assert_eq!(refusal(planned(&context(&[]), asked("r"))), "sku-not-allowed");
+    assert_eq!(only_sku(planned(&context(&[]), asked("R"))), "R");
+    assert_eq!(only_sku(planned(&context(&[("ignore-case", SettingValue::YesNo(true))]), asked("r"))), "R");
+}
+
+#[test]
+fn a_bundle_is_the_linked_product_with_its_priced_articles() {
+    let bundle = only_bundle(planned(&context(&[]), request("bundle", items_of("1003", BUNDLE))));
+    let part = |sku: &str, quantity| (sku.to_owned(), quantity);
+    assert_eq!(quantities(&bundle), [part("PANEL-60", 3), part("HINGE", 4), part("SCREW-4", 4)]);
+    assert_eq!((&bundle.parent.target, bundle.parent.quantity), (&Target::LinkedProduct, 2));
+    assert_eq!(bundle.child_removal, ChildRemoval::Refused);
+}
+
+#[test]
+fn the_articles_of_parts_belong_to_the_bundle_of_their_root() {
+    let mut asked = request("bundle", items_of("1004", MULTI));
+    asked.association = association("1004", &["1005"]);
+    let bundle = only_bundle(planned(&context(&[]), asked));
+    // The chair and its replica.
+    assert_eq!(quantities(&bundle), [("TABLE-TOP-180".into(), 1), ("TABLE-LEG".into(), 4), ("CHAIR".into(), 2)]);
+}
+
+#[test]
+fn quantities_of_equal_articles_are_added_up_exactly() {
+    let bundle = |articles: &[(&str, &str)]| planned(&context(&[]), request("bundle", vec![with_articles(articles)]));
+    let halves = only_bundle(bundle(&[("A", "0.5"), ("B", "2"), ("A", "0.50"), ("A", "1.000")]));
+    assert_eq!(quantities(&halves), [("A".into(), 2), ("B".into(), 2)]);
+    for bad in ["0.3", "0", "-1", "1e99", "many", "4294967296"] {
+        let (path, key) = blamed(bundle(&[("B", "1"), ("A", bad)]));
+        assert_eq!((path.as_str(), key.as_str()), ("items[0].articles[1].quantity", "article-quantity"), "{bad}");
+    }
+}
+
+#[test]
+fn articles_are_named_by_the_field_that_the_merchant_chose() {
+    let by_model = context(&[("bundle-sku", text("models-sku"))]);
+    let bundle = only_bundle(planned(&by_model, request("bundle", vec![with_articles(&[("A", "1")])])));
+    assert_eq!(quantities(&bundle), [("MODEL-A".into(), 1)]);
+}
+
+#[test]
+fn a_bundle_without_articles_is_an_error() {
+    let asked = request("bundle", vec![item("1")]);
+    assert_eq!(blamed(planned(&context(&[]), asked)).1, "articles-missing");
+}
+
+#[test]
+fn unknown_skus_follow_the_merchants_choice() {
+    let known = |queries: &[SkuQuery]| Ok(queries.iter().map(|query| usize::from(query.sku != "GONE")).collect());
+    let asked = || request("bundle", vec![with_articles(&[("A", "1"), ("GONE", "2")])]);
+    let with = |policy: &str| plan_with(&context(&[("unknown-sku", text(policy))]), asked(), &known).unwrap();
+
+    // The host refuses the SKU by name; the catalogue is not asked twice.
+    let rejecting = only_bundle(planned(&context(&[]), asked()));
+    assert_eq!(quantities(&rejecting), [("A".into(), 1), ("GONE".into(), 2)]);
+    let kept = with("text");
+    assert_eq!(kept.warnings[0].key, "article-as-text");
+    assert_eq!(quantities(&only_bundle(Ok(kept))), [("A".into(), 1), ("text GONE".into(), 2)]);
+    let dropped = with("drop");
+    assert_eq!(dropped.warnings[0].key, "article-dropped");
+    assert_eq!(quantities(&only_bundle(Ok(dropped))), [("A".into(), 1)]);
+
+    let none = request("bundle", vec![with_articles(&[("GONE", "1")])]);
+    for policy in ["text", "drop"] {
+        let refused = plan_with(&context(&[("unknown-sku", text(policy))]), none.clone(), &known);
+        assert_eq!(refusal(refused), "articles-unknown", "{policy}");
+    }
+}
+
+#[test]
+fn a_bundle_is_replaced_whole_and_offered_whole() {
+    let asked = request("bundle", vec![with_articles(&[("A", "1")])]);
+    let edited =
+        planned(&context(&[]), Request { intent: Intent::Replace("k".into()), ..asked.clone() }).unwrap().operations;
+    assert!(matches!(&edited[..], [Operation::ReplaceBundle(new)] if new.key == "k"));
+    let offer = planned(&context(&[]), Request { intent: Intent::Quotation, ..asked }).unwrap().operations;
+    assert!(matches!(&offer[..], [Operation::AddBundle(bundle)] if bundle.parent.target == Target::LinkedProduct));
+}
+
+#[test]
+fn planning_again_gives_the_same() {
+    for (strategy, raw, product) in
+        [("variation", VARIATION, "1002"), ("bundle", BUNDLE, "1003"), ("simple", BUNDLE, "1003")]
+    {
+        let asked = request(strategy, items_of(product, raw));
+        assert_eq!(planned(&context(&[]), asked.clone()).unwrap(), planned(&context(&[]), asked).unwrap());
+    }
+}
+
+#[test]
+fn a_product_that_is_sold_unconfigured_has_no_item() {
+    assert_eq!(only_line(planned(&context(&[]), request("simple", vec![]))).item, None);
+    assert_eq!(blamed(planned(&context(&[]), request("bundle", vec![]))).1, "configuration-missing");
+}

@@ -63,11 +63,14 @@ pub(super) fn refusal(request: &Request, strategy: OrderType, root: &Root) -> Op
     let product = &request.items[root.index].vendor_product;
     // A variation is the product that its SKU names; the others would be sold as the linked product.
     if strategy != OrderType::Variation && product != linked {
-        let text = format!("The configuration also holds the product {product}, which has no price here. Configure it on its own page.");
+        let text = format!(
+            "The configuration also holds the product {product}, which has no price here. Configure it on its own page."
+        );
         return Some(message("product-without-price", text, &[("product", product)]));
     }
     let listed = &request.association.other_vendor_products;
-    let foreign = root.below.iter().map(|index| &request.items[*index].vendor_product).find(|other| !listed.contains(other))?;
+    let foreign =
+        root.below.iter().map(|index| &request.items[*index].vendor_product).find(|other| !listed.contains(other))?;
     let text = format!(
         "The configuration holds the product {foreign} as a part, and the price of the whole does not list it among its parts."
     );

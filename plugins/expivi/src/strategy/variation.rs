@@ -23,7 +23,9 @@ impl Spelled {
     pub(super) fn from_cart(context: &Context, request: &Request) -> Self {
         let mut spelled = Self::default();
         for line in &request.lines {
-            let Some(item) = line.item.as_ref().filter(|_| line.product == request.association.shop_product) else { continue };
+            let Some(item) = line.item.as_ref().filter(|_| line.product == request.association.shop_product) else {
+                continue;
+            };
             let keys = keys(context, item);
             if line.sku.as_deref() == Some(&spell(context, &keys)) {
                 spelled.0.insert(spell(context, &keys), keys.into_iter().map(str::to_owned).collect());
@@ -57,7 +59,8 @@ pub(super) fn line(
     let separator = settings::sku_separator(context);
     if !separator.is_empty() {
         for key in keys.iter().filter(|key| key.contains(separator)) {
-            let text = format!("The KEY {key:?} contains the separator {separator:?}: other KEYs may spell the same SKU.");
+            let text =
+                format!("The KEY {key:?} contains the separator {separator:?}: other KEYs may spell the same SKU.");
             warnings.push(message("key-holds-separator", text, &[("key", key)]));
         }
     }
@@ -66,7 +69,8 @@ pub(super) fn line(
     if let Some(other) = spelled.0.insert(sku.clone(), keys.clone())
         && other != keys
     {
-        let text = format!("The KEYs {keys:?} and {other:?} both spell the SKU {sku:?}. Change the separator or the KEYs.");
+        let text =
+            format!("The KEYs {keys:?} and {other:?} both spell the SKU {sku:?}. Change the separator or the KEYs.");
         return Err(invalid_input(path(), message("sku-ambiguous", text, &[("sku", &sku)])));
     }
     let ignore_case = settings::is_on(context, "ignore-case");

@@ -115,9 +115,8 @@ fn line(request: &Request) -> NewLine {
 /// A plan that does what was asked for with this line.
 fn plan(line: NewLine, request: Request) -> Result<Planned, Error> {
     operations(vec![match request.intent {
-        Intent::Add => Operation::AddLine(line),
+        Intent::Add | Intent::Quotation => Operation::AddLine(line),
         Intent::Replace(key) => Operation::ReplaceLine(LineReplacement { key, line }),
-        Intent::Quotation => Operation::RequestQuotation(vec![line]),
     }])
 }
 

@@ -108,13 +108,12 @@ pub fn more_than_asked(request: Request) -> Result<Planned, Error> {
     operations(vec![Operation::AddLine(line.clone()), Operation::AddLine(line)])
 }
 
-/// Buys what an offer was asked for, and asks for an offer of what was to be bought.
+/// Changes the cart where an offer was asked for.
 pub fn another_intent(request: Request) -> Result<Planned, Error> {
-    let line = line(&request);
-    operations(vec![match request.intent {
-        Intent::Quotation => Operation::AddLine(line),
-        Intent::Add | Intent::Replace(_) => Operation::RequestQuotation(vec![line]),
-    }])
+    match (&request.intent, request.lines.first()) {
+        (Intent::Quotation, Some(held)) => operations(vec![Operation::RemoveLine(held.key.clone())]),
+        _ => plan(line(&request), request),
+    }
 }
 
 /// Touches the line that it replaces a second time.

@@ -19,9 +19,8 @@ impl Strategy for OneLine {
             item: Some(0),
         };
         let operation = match request.intent {
-            Intent::Add => Operation::AddLine(line),
+            Intent::Add | Intent::Quotation => Operation::AddLine(line),
             Intent::Replace(key) => Operation::ReplaceLine(LineReplacement { key, line }),
-            Intent::Quotation => Operation::RequestQuotation(vec![line]),
         };
         Ok(Planned { operations: vec![operation], warnings: vec![] })
     }

@@ -1,0 +1,122 @@
+use cartwright_plugin::types::SettingValue;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::testing::{MULTI, SIMPLE, association, blamed, context, text};
+
+fn options(settings: &[(&str, SettingValue)], reopen: Option<&str>) -> Value {
+    let embedded = embed(&context(settings), &association("1001", &[]), reopen.map(str::as_bytes)).unwrap();
+    let arguments: Value = serde_json::from_str(&embedded.start.arguments).unwrap();
+    arguments[0].clone()
+}
+
+#[test]
+fn a_new_configuration_starts_with_documented_options_alone() {
+    assert_eq!(
+        options(&[], None),
+        json!({
+            "catalogueId": 1001, "token": "viewer-token", "viewerContainer": {"$element": "viewer"},
+            "optionContainer": {"$element": "options"}, "priceSelectors": {"$element": "price"}, "currency": "EUR",
+            "locale": "nl", "bundle_uuid": null
+        })
+    );
+}
+
+#[test]
+fn the_merchants_choices_reach_the_viewer() {
+    let settings = [
+        ("viewer-selector", text("#viewer")),
+        ("auto-rotate", SettingValue::YesNo(true)),
+        ("progress-bar", SettingValue::YesNo(false)),
+        ("pass-currency", SettingValue::YesNo(false)),
+        ("viewer-options", SettingValue::Pairs(vec![("fov".into(), "45".into()), ("skin".into(), "dark".into())])),
+        ("action", text("request-quotation")),
+        ("success-page", text("/cart")),
+    ];
+    let chosen = options(&settings, None);
+    assert_eq!(chosen["viewerContainer"], "#viewer");
+    assert_eq!((&chosen["autoRotateProduct"], &chosen["showProgress"]), (&json!(true), &json!(false)));
+    assert_eq!(chosen.get("show3DHoverIcon"), None, "not set, not passed");
+    assert_eq!(chosen.get("currency"), None);
+    assert_eq!((&chosen["fov"], &chosen["skin"]), (&json!({"$literal": 45}), &json!({"$literal": "dark"})));
+    let embedded = embed(&context(&settings), &association("1001", &[]), None).unwrap();
+    assert_eq!((embedded.action.as_str(), embedded.success_page.as_deref()), ("request-quotation", Some("/cart")));
+    assert_eq!(embedded.mounts[0].selector.as_deref(), Some("#viewer"));
+}
+
+#[test]
+fn a_preset_goes_under_the_name_that_the_merchant_sets() {
+    let association = |preset: &str| Association { preset: Some(preset.into()), ..association("1001", &[]) };
+    let with = |context: &Context, preset: &str| {
+        let embedded = embed(context, &association(preset), None).unwrap();
+        serde_json::from_str::<Value>(&embedded.start.arguments).unwrap()
+    };
+    assert_eq!(with(&context(&[]), "77")[0]["preset"], 77);
+    assert_eq!(with(&context(&[("preset-option", text("presetId"))]), "a-b")[0]["presetId"], "a-b");
+}
+
+#[test]
+fn reopening_hands_back_the_configuration_without_pictures_as_a_literal() {
+    let bare = options(&[], Some(SIMPLE));
+    let saved: Value = serde_json::from_str(SIMPLE).unwrap();
+    let mut expected = saved.clone();
+    expected[0].as_object_mut().unwrap().remove("thumbnail");
+    assert_eq!(bare["configuration"]["$literal"], expected);
+    assert_eq!(bare["bundle_uuid"], Value::Null);
+
+    let wrapped = options(&[], Some(MULTI));
+    assert_eq!(wrapped["configuration"]["$literal"]["configured_products"].as_array().unwrap().len(), 3);
+    assert!(!wrapped.to_string().contains("base64"));
+    assert_eq!(wrapped["bundle_uuid"]["$literal"], "c1a7e9d0-0b7d-4f0a-9b1c-6a5e4d3c2b1a");
+}
+
+#[test]
+fn an_empty_bundle_uuid_becomes_null() {
+    let raw = r#"{"bundle_uuid":"","configured_products":[{"catalogue_id":1001,"bundle_uuid":""}]}"#;
+    let reopened = options(&[], Some(raw));
+    assert_eq!(reopened["bundle_uuid"], Value::Null);
+    let literal = &reopened["configuration"]["$literal"];
+    assert_eq!(
+        (&literal["bundle_uuid"], &literal["configured_products"][0]["bundle_uuid"]),
+        (&Value::Null, &Value::Null)
+    );
+}
+
+#[test]
+fn what_a_shopper_wrote_ends_no_script_and_calls_nothing() {
+    let raw = r#"[{"catalogue_id":1001,"attributes":[{"attribute_id":1,"attribute_value":{"value":"</script><script>"}}],
+        "x":{"$callback":"completed"}}]"#;
+    let embedded = embed(&context(&[]), &association("1001", &[]), Some(raw.as_bytes())).unwrap();
+    assert!(!embedded.start.arguments.contains('<'));
+    let arguments: Value = serde_json::from_str(&embedded.start.arguments).unwrap();
+    let literal = &arguments[0]["configuration"]["$literal"][0];
+    assert_eq!(literal["attributes"][0]["attribute_value"]["value"], "</script><script>");
+    assert_eq!(literal["x"], json!({"$callback": "completed"}), "inside the literal nothing is interpreted");
+}
+
+#[test]
+fn saving_asks_for_the_keys() {
+    let embedded = embed(&context(&[]), &association("1001", &[]), None).unwrap();
+    assert_eq!(embedded.save.paths, ["expivi.saveConfiguration"]);
+    assert_eq!(embedded.save.completion, Completion::Promise);
+    let arguments: Value = serde_json::from_str(&embedded.save.arguments).unwrap();
+    assert_eq!(arguments, json!([512, 512, "ACTIVE_CAMERA", "image/jpeg", {"include_keys": true}]));
+    assert_eq!(embedded.payload, r#"{"$result":""}"#);
+    assert!(embedded.start.construct);
+}
+
+#[test]
+fn the_page_may_load_from_the_assets_and_the_api_alone() {
+    let embedded = embed(&context(&[]), &association("1001", &[]), None).unwrap();
+    assert_eq!(embedded.csp_origins, ["https://assets.expivi.net", "https://expivi.net"]);
+    let own = context(&[("viewer-script", text("https://CDN.example:8443/v1/viewer.js"))]);
+    let embedded = embed(&own, &association("1001", &[]), None).unwrap();
+    assert_eq!(embedded.csp_origins[0], "https://cdn.example:8443");
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    assert_eq!(blamed(embed(&context(&[("viewer-token", text(""))]), &association("1", &[]), None)).0, "viewer-token");
+    assert_eq!(blamed(embed(&context(&[]), &association("ring", &[]), None)).0, "vendor-product");
+    assert_eq!(blamed(embed(&context(&[]), &association("1", &[]), Some(b"[{}]"))).0, "[0].catalogue_id");
+}

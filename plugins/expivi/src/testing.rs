@@ -1,0 +1,191 @@
+//! What the tests share. Every saved configuration in this crate's tests is made by us from the documented types; none is a
+//! real capture.
+
+use cartwright_plugin::http::{Body, Request, Response, StoredBody};
+use cartwright_plugin::timer::Woken;
+use cartwright_plugin::types::{
+    Article, Association, Attribute, BytesSource, Context, Item, Order, Outcome, Rounding, Setting, SettingValue,
+};
+use cartwright_plugin::{Error, message};
+
+use crate::host::Host;
+
+pub(crate) const SIMPLE: &str = include_str!("../../../tests/fake-vendors/samples/expivi-simple.json");
+pub(crate) const VARIATION: &str = include_str!("../../../tests/fake-vendors/samples/expivi-variation.json");
+pub(crate) const BUNDLE: &str = include_str!("../../../tests/fake-vendors/samples/expivi-bundle.json");
+pub(crate) const MULTI: &str = include_str!("../../../tests/fake-vendors/samples/expivi-multi.json");
+
+/// A context with the form's defaults and these settings.
+pub(crate) fn context(settings: &[(&str, SettingValue)]) -> Context {
+    let mut all: Vec<Setting> = crate::settings::fields()
+        .into_iter()
+        .filter_map(|field| Some(Setting { name: field.name, value: field.default? }))
+        .collect();
+    all.push(Setting { name: "viewer-token".to_owned(), value: text("viewer-token") });
+    for (name, value) in settings {
+        all.retain(|setting| setting.name != *name);
+        all.push(Setting { name: (*name).to_owned(), value: value.clone() });
+    }
+    Context {
+        shop: "shop".to_owned(),
+        account: "expivi".to_owned(),
+        locale: "nl-NL".to_owned(),
+        currency: "EUR".to_owned(),
+        scale: 2,
+        country: Some("BE".to_owned()),
+        customer_group: None,
+        prices_include_tax: true,
+        rounding: Rounding::HalfUp,
+        at: "2026-03-01T09:30:00Z".to_owned(),
+        settings: all,
+        settings_revision: 1,
+        extra: Vec::new(),
+    }
+}
+
+pub(crate) fn text(text: &str) -> SettingValue {
+    SettingValue::Text(text.to_owned())
+}
+
+pub(crate) fn association(product: &str, others: &[&str]) -> Association {
+    Association {
+        shop_product: "shop-product".to_owned(),
+        vendor_product: product.to_owned(),
+        other_vendor_products: others.iter().map(|other| (*other).to_owned()).collect(),
+        preset: None,
+        allowed_skus: Vec::new(),
+    }
+}
+
+pub(crate) fn attribute(id: &str, name: &str, key: Option<&str>) -> Attribute {
+    Attribute {
+        id: id.to_owned(),
+        name: name.to_owned(),
+        value: format!("value of {name}"),
+        value_id: None,
+        key: key.map(str::to_owned),
+        hidden: false,
+    }
+}
+
+pub(crate) fn article(sku: &str, quantity: &str) -> Article {
+    Article {
+        sku: format!("MODEL-{sku}"),
+        quantity: quantity.to_owned(),
+        price_sku: Some(sku.to_owned()),
+        price: None,
+        material_sku: None,
+    }
+}
+
+pub(crate) fn item(product: &str) -> Item {
+    Item {
+        id: None,
+        parent: None,
+        vendor_product: product.to_owned(),
+        attributes: Vec::new(),
+        articles: Vec::new(),
+        sku: None,
+        reference: None,
+        thumbnail: None,
+        state: String::new(),
+        unverified: None,
+    }
+}
+
+/// The field and message key of an error about input or settings.
+pub(crate) fn blamed<T: std::fmt::Debug>(result: Result<T, Error>) -> (String, String) {
+    match result {
+        Err(Error::InvalidInput(issue) | Error::NotConfigured(issue)) => (issue.field, issue.message.key),
+        other => panic!("expected an error about a field, got {other:?}"),
+    }
+}
+
+type Answer = Box<dyn Fn(&Request) -> Result<Response, Error>>;
+
+/// A host that answers requests by a function and remembers what it was asked.
+pub(crate) struct FakeHost {
+    pub(crate) answer: Answer,
+    pub(crate) requests: Vec<Request>,
+    pub(crate) outcomes: Vec<Outcome>,
+    pub(crate) slept: Vec<u32>,
+    pub(crate) woken: Woken,
+    pub(crate) blob: Vec<u8>,
+    pub(crate) order: Option<Order>,
+}
+
+impl FakeHost {
+    pub(crate) fn new(answer: impl Fn(&Request) -> Result<Response, Error> + 'static) -> Self {
+        Self {
+            answer: Box::new(answer),
+            requests: Vec::new(),
+            outcomes: Vec::new(),
+            slept: Vec::new(),
+            woken: Woken::Elapsed,
+            blob: Vec::new(),
+            order: None,
+        }
+    }
+
+    /// The JSON body of a request.
+    pub(crate) fn sent(&self, index: usize) -> serde_json::Value {
+        match &self.requests[index].body {
+            BytesSource::Inline(bytes) => serde_json::from_slice(bytes).unwrap(),
+            BytesSource::Stored(digest) => panic!("stored {digest}"),
+        }
+    }
+
+    pub(crate) fn calls(&self) -> Vec<String> {
+        self.requests.iter().map(|request| format!("{} {}", request.method, request.url)).collect()
+    }
+}
+
+impl Host for FakeHost {
+    fn send(&mut self, request: Request) -> Result<Response, Error> {
+        let response = (self.answer)(&request);
+        self.requests.push(request);
+        response
+    }
+
+    fn emit(&mut self, outcome: Outcome) -> Result<(), Error> {
+        self.outcomes.push(outcome);
+        Ok(())
+    }
+
+    fn sleep(&mut self, seconds: u32) -> Woken {
+        self.slept.push(seconds);
+        self.woken
+    }
+
+    fn read(&mut self, digest: &str) -> Result<Vec<u8>, Error> {
+        match digest {
+            "saved" => Ok(self.blob.clone()),
+            other => Err(cartwright_plugin::invalid_input("digest", message("unknown", other, &[]))),
+        }
+    }
+
+    fn find_order(&mut self, _reference: &str) -> Result<Option<Order>, Error> {
+        Ok(self.order.clone())
+    }
+}
+
+/// An answer of Expivi's.
+pub(crate) fn response(status: u16, body: &str) -> Result<Response, Error> {
+    let body = Body::Inline(body.as_bytes().to_vec());
+    Ok(Response { status, headers: Vec::new(), body, attempts: 1 })
+}
+
+/// A file that went to the document store.
+pub(crate) fn stored(digest: &str) -> Result<Response, Error> {
+    let body = Body::Stored(StoredBody {
+        digest: digest.to_owned(),
+        length: 3,
+        media_type: Some("application/pdf".to_owned()),
+    });
+    Ok(Response { status: 200, headers: Vec::new(), body, attempts: 1 })
+}
+
+/// The value of a request's header.
+pub(crate) fn header<'r>(request: &'r Request, name: &str) -> Option<&'r str> {
+    request.headers.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+}
