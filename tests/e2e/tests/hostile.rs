@@ -49,7 +49,8 @@ async fn whoever_takes_more_than_its_share_is_stopped_at_the_limit_that_is_named
     let cpu = |failure: &Failure| matches!(failure, Failure::Limit(Breach::GuestCpu { allowed_ms: 100 }));
     let bytes_out = |failure: &Failure| matches!(failure, Failure::Limit(Breach::BytesOut { .. }));
     let log = |failure: &Failure| matches!(failure, Failure::Limit(Breach::LogBytes { .. }));
-    let cases: [(&str, &dyn Fn(&Failure) -> bool); 13] = [
+    type IsMeant<'a> = &'a dyn Fn(&Failure) -> bool;
+    let cases: [(&str, IsMeant<'_>); 13] = [
         ("endless-loop", &cpu),
         ("clock-spin", &cpu),
         ("endless-recursion", &|failure| matches!(failure, Failure::Limit(Breach::Stack { .. }))),

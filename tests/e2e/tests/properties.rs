@@ -57,8 +57,8 @@ proptest! {
         quantity in 1u32..50,
         authority in prop::sample::select(vec!["components", "platform"]),
     ) {
+        let world = &*WORLD;
         RUNTIME.block_on(async {
-            let world = &*WORLD;
             world.link("wardrobe", "1003", "bundle", json!({ "price-authority": authority })).await;
             let text = configuration(&values, &articles).to_string();
             let mut cart = Vec::new();
@@ -85,8 +85,8 @@ proptest! {
         second in values(),
         twice in any::<bool>(),
     ) {
+        let world = &*WORLD;
         RUNTIME.block_on(async {
-            let world = &*WORLD;
             let second = if twice { first.clone() } else { second };
             let mut cart = Vec::new();
             for values in [&first, &second] {
@@ -104,8 +104,8 @@ proptest! {
         at in 0usize..8,
         by in 1i64..1_000_000,
     ) {
+        let world = &*WORLD;
         RUNTIME.block_on(async {
-            let world = &*WORLD;
             let mut cart = Vec::new();
             world.add("ring", cartwright_fake_vendors::samples::EXPIVI_SIMPLE, 1, &mut cart).await.expect("a line");
             let line = &mut cart[0];
