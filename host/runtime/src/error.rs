@@ -32,6 +32,11 @@ pub enum Failure {
     /// The guest trapped. The text is for the plugin's author.
     #[error("the guest trapped: {0}")]
     Trap(String),
+    /// A request that must not be sent twice got no answer, and may have arrived. A person must look before it is tried again.
+    #[error(
+        "it is not known whether a request that must not be sent twice arrived: {0}; look at the vendor's before trying again"
+    )]
+    Unanswered(String),
     /// The plugin does not export this interface.
     #[error("the plugin does not export {0}")]
     NotExported(String),

@@ -26,7 +26,7 @@ Files:
   association    {\"shop_product\": \"ring\", \"vendor_product\": \"1001\"}: also preset, allowed_skus, settings, …
   catalog        {\"currency\": \"EUR\", \"scale\": 2, \"variants\": [{\"sku\": \"RING\", \"product\": \"ring\", \"price\": \"49.00\"}]}
   configuration  what the configurator's page handed over, as it is
-  existing       the lines of an earlier plan, as `--json` printed them
+  existing       an earlier plan, as `--json` printed it, or a list of its lines
 
 Example:
   cartwright plan --plugin expivi --settings s.json --association a.json --catalog c.json --configuration conf.json --explain")]
@@ -64,6 +64,14 @@ pub(crate) struct Arguments {
     /// Print the whole result as JSON.
     #[arg(long)]
     json: bool,
+}
+
+/// A cart: its lines, or the plan that made it from nothing.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Existing {
+    Lines(Vec<CartLine>),
+    Plan(CartChange),
 }
 
 /// The catalogue's file.
@@ -118,7 +126,11 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             eprintln!("{}", serde_json::to_string_pretty(&typed)?);
             return Ok(ExitCode::FAILURE);
         }
-        Err(Failed::Files(error)) => return Err(error),
+        Err(Failed::Files(error)) => {
+            let typed = json!({ "error": "files", "message": format!("{error:#}") });
+            eprintln!("{}", serde_json::to_string_pretty(&typed)?);
+            return Ok(ExitCode::FAILURE);
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -175,7 +187,14 @@ async fn change(arguments: &Arguments) -> Result<CartChange, Failed> {
     host.link(&id, link).await?;
 
     let lines: Vec<CartLine> = match &arguments.existing {
-        Some(path) => json_file(path)?,
+        Some(path) => match json_file(path)? {
+            Existing::Lines(lines) => lines,
+            Existing::Plan(plan) => {
+                let mut lines = Vec::new();
+                plan.apply(&mut lines);
+                lines
+            }
+        },
         None => Vec::new(),
     };
     let configuration = std::fs::read(&arguments.configuration)

@@ -675,3 +675,26 @@ fn strategies_of_all_languages_can_be_inspected() {
         assert_eq!(shown(&text, "asks to reach"), "none");
     }
 }
+
+#[test]
+fn a_strategy_in_javascript_leaves_codes_of_hidden_attributes_out() {
+    let Some(file) = strategy("javascript") else { return };
+    let change = Desk::shirt("").plan(&["--strategy", &file, "--json"]).json();
+    assert_eq!(all_sold(&lines(&change, "add")), [("R-L", 1, 2_005)]);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_a_typed_error() {
+    let desk = Desk::ring();
+    fs::remove_file(desk.path("configuration.json")).expect("removed");
+    let error = desk.plan(&[]).typed_error();
+    assert!(error["message"].as_str().expect("a message").contains("configuration.json"), "{error:#}");
+}
+
+#[test]
+fn an_unknown_strategy_is_named_beside_the_known_ones() {
+    let error = Desk::ring().plan(&["--strategy", "no-such-strategy"]).typed_error();
+    assert_eq!(error["error"], "no-strategy");
+    let text = error["message"].as_str().expect("a message");
+    assert!(text.contains("no-such-strategy") && text.contains("simple, variation, bundle"), "{text}");
+}

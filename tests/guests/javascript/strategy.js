@@ -111,7 +111,7 @@ export const cart = {
 
 /** The prefix and the codes of the chosen values, in the configuration's order. */
 function joinedSku(context, item) {
-  const codes = item.attributes.map((attribute) => attribute.key).filter((code) => code);
+  const codes = item.attributes.filter((attribute) => !attribute.hidden && attribute.key).map((attribute) => attribute.key);
   if (codes.length === 0) {
     throw invalidInput('items[].attributes', message('no-codes', 'No chosen value has a code that an SKU could be joined from.'));
   }

@@ -1,6 +1,7 @@
 //! `http`: one request, one response, with secrets put in on the host's side.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -14,8 +15,9 @@ use url::Url;
 use crate::capability::egress::{check_url, host_of};
 use crate::capability::secrets::secret;
 use crate::capability::{Capability, Scope};
-use crate::contract::http::{Auth, Body, ClientCredentials, Host, Request, Response, StoredBody};
+use crate::contract::http::{Auth, Body, ClientCredentials, Host, Repeat, Request, Response, StoredBody};
 use crate::contract::{BytesSource, Digest, Error, FieldIssue, Message, Outage};
+use crate::error::Failure;
 use crate::guest::GuestState;
 use crate::ids::{AccountId, ShopId};
 use crate::settings::Secret;
@@ -50,8 +52,13 @@ impl Host for GuestState {
             bytes_in: limits.bytes_in as u64,
             stored_bytes: limits.stored_bytes,
             readable: self.readable.clone(),
+            may_have_arrived: AtomicBool::new(false),
         };
+        let (repeat, url) = (request.repeat, request.url.clone());
         let sent = sending.send(request).await;
+        if let (Repeat::Never, Err(_), true) = (repeat, &sent, sending.may_have_arrived.load(Ordering::Relaxed)) {
+            return Err(Failure::Unanswered(url).into());
+        }
         if let Ok(Response { body: Body::Stored(stored), .. }) = &sent {
             self.readable.push(stored.digest.clone());
         }
@@ -65,6 +72,8 @@ struct Sending<'a> {
     bytes_in: u64,
     stored_bytes: u64,
     readable: Vec<Digest>,
+    /// Bytes may have left and no whole answer came.
+    may_have_arrived: AtomicBool,
 }
 
 impl Sending<'_> {
@@ -81,7 +90,7 @@ impl Sending<'_> {
             BytesSource::Stored(digest) => self.stored(&digest).await?,
         };
         let sending = client.request(method, url).headers(headers).body(body).timeout(self.timeout);
-        let mut answer = sending.send().await.map_err(|error| lost(&host, &error))?;
+        let mut answer = sending.send().await.map_err(|error| self.lost(&host, &error))?;
         let status = answer.status();
         let headers: Vec<(String, String)> = answer
             .headers()
@@ -98,7 +107,7 @@ impl Sending<'_> {
         let stored = request.store_body && status.is_success();
         let (name, allowed) = if stored { ("stored_bytes", self.stored_bytes) } else { ("bytes_in", self.bytes_in) };
         let mut bytes = Vec::new();
-        while let Some(chunk) = answer.chunk().await.map_err(|error| lost(&host, &error))? {
+        while let Some(chunk) = answer.chunk().await.map_err(|error| self.lost(&host, &error))? {
             if (bytes.len() + chunk.len()) as u64 > allowed {
                 return Err(Error::LimitExceeded(format!("{name}: {host} answered with more than {allowed} bytes")));
             }
@@ -118,6 +127,13 @@ impl Sending<'_> {
             Body::Inline(bytes)
         };
         Ok(Response { status: status.as_u16(), headers, body, attempts: 1 })
+    }
+
+    fn lost(&self, host: &str, error: &reqwest::Error) -> Error {
+        if !error.is_connect() && !error.is_builder() {
+            self.may_have_arrived.store(true, Ordering::Relaxed);
+        }
+        lost(host, error)
     }
 
     fn check(&self, url: &str) -> Result<Url, Error> {

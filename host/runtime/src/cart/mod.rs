@@ -22,6 +22,7 @@ pub use verify::{LineCheck, LineState};
 
 use crate::contract::{FieldIssue, Message};
 use crate::error::HookError;
+use crate::ids::PluginId;
 use crate::shop::{SetupError, StrategyChoice, Visitor};
 
 /// The most pieces of one line.
@@ -171,6 +172,16 @@ pub enum CartError {
     /// The platform did not answer.
     #[error("the platform did not answer: {0}")]
     Platform(String),
+    /// The plugin has no strategy of this name.
+    #[error("{plugin} has no strategy {wanted:?}; it has: {}", .known.join(", "))]
+    NoStrategy {
+        /// The plugin.
+        plugin: PluginId,
+        /// What was asked for.
+        wanted: String,
+        /// What it has.
+        known: Vec<String>,
+    },
     /// The strategy planned something that it may not.
     #[error("the strategy planned something that it may not: {0}")]
     Plan(String),

@@ -117,11 +117,17 @@ impl<'a> Walk<'a> {
             }
         };
         let known = &strategy_version.plugin.about().identity.strategies;
-        let name = strategy.or_else(by_setting).or_else(|| known.first().map(|first| first.name.clone()));
-        let name = name.filter(|name| known.iter().any(|known| known.name == *name)).ok_or_else(|| {
-            let names: Vec<&str> = known.iter().map(|strategy| strategy.name.as_str()).collect();
-            CartError::Plan(format!("{} has the strategies: {}", strategy_version.plugin.id(), names.join(", ")))
-        })?;
+        let wanted = strategy.or_else(by_setting).or_else(|| known.first().map(|first| first.name.clone()));
+        let name = match wanted {
+            Some(name) if known.iter().any(|known| known.name == name) => name,
+            wanted => {
+                return Err(CartError::NoStrategy {
+                    plugin: strategy_version.plugin.id().clone(),
+                    wanted: wanted.unwrap_or_default(),
+                    known: known.iter().map(|strategy| strategy.name.clone()).collect(),
+                });
+            }
+        };
         let association = linked.association();
         Ok(Self {
             host,
@@ -232,9 +238,13 @@ impl<'a> Walk<'a> {
         let articles: usize = decoded.items.iter().map(|item| item.articles.len()).sum();
         let attributes: usize = decoded.items.iter().map(|item| item.attributes.len()).sum();
         let result = format!(
-            "{} configured products, {attributes} attributes, {articles} articles; priced by {:?}",
+            "{} configured products, {attributes} attributes, {articles} articles; priced by {}",
             decoded.items.len(),
-            decoded.price_from
+            match decoded.price_from {
+                PriceSource::Platform => "the platform",
+                PriceSource::Vendor => "the vendor",
+                PriceSource::Components => "components",
+            }
         );
         self.stage("decode", result);
         Ok(decoded)

@@ -543,7 +543,8 @@ impl Demo {
         steps
             .step("a mapping that is ready is switched", async {
                 let link = mapped(&["RING"])?;
-                let readiness = self.host.readiness(&self.lumen, &self.expivi_account, std::slice::from_ref(&link)).await?;
+                let readiness =
+                    self.host.readiness(&self.lumen, &self.expivi_account, std::slice::from_ref(&link)).await?;
                 ensure!(readiness.is_ready(), "{readiness:?}");
                 let began = Instant::now();
                 let held = self.host.swap_vendor(&self.lumen, vec![link]).await?;
