@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use cap_std::fs::Dir;
 use wasmtime::component::Component;
@@ -155,7 +156,9 @@ impl Cartwright {
 /// Written whole or not at all: a reader never sees half a file.
 fn keep(cache: &Dir, name: &str, component: &Component) -> anyhow::Result<()> {
     let bytes = component.serialize().map_err(|error| anyhow::anyhow!("{error:#}"))?;
-    let unfinished = format!("{name}.{}", std::process::id());
+    // Hosts of one process, and processes of one machine, may write the same component at the same time.
+    static WRITTEN: AtomicU64 = AtomicU64::new(0);
+    let unfinished = format!("{name}.{}-{}", std::process::id(), WRITTEN.fetch_add(1, Ordering::Relaxed));
     let mut file = cache.create(&unfinished)?;
     file.write_all(&bytes)?;
     file.sync_all()?;

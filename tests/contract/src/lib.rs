@@ -1,1 +1,0 @@
-//! The contract is checked by the tests of this crate.

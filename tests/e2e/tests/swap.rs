@@ -1,0 +1,171 @@
+//! Swapping versions and vendors while a shop is served.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use cartwright::{CartError, CartOperation, Digest, LineState, Link, SetupError, Visitor};
+use cartwright_e2e::{ONE_LINE, World, added, local, members, shop};
+use cartwright_fake_vendors::{FakeTwikit, TwikitConfig, samples};
+use serde_json::json;
+
+/// The same component under another digest: a custom section of this name is added.
+async fn another_version(world: &World, name: u8) -> Digest {
+    let mut bytes = cartwright_bundled::EXPIVI.to_vec();
+    bytes.extend([0, 2, 1, name]);
+    world.host.install(&bytes, None).await.expect("another version").digest()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_call_fails_while_versions_are_swapped_and_rolled_back() {
+    let world = Arc::new(World::new().await);
+    let second = another_version(&world, b'2').await;
+    let (stop, added, failed) =
+        (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let tasks: Vec<_> = (0..2)
+        .map(|_| {
+            let (world, stop, added, failed) = (world.clone(), stop.clone(), added.clone(), failed.clone());
+            tokio::spawn(async move {
+                while !stop.load(Ordering::Relaxed) {
+                    match world.add("shirt", samples::EXPIVI_VARIATION, 1, &mut Vec::new()).await {
+                        Ok(_) => added.fetch_add(1, Ordering::Relaxed),
+                        Err(_) => failed.fetch_add(1, Ordering::Relaxed),
+                    };
+                }
+            })
+        })
+        .collect();
+    for round in 0..20 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        let to = if round % 2 == 0 { second } else { world.digest };
+        world.host.swap_version(&world.shop, &world.account, to).await.expect("swapped");
+    }
+    stop.store(true, Ordering::Relaxed);
+    for task in tasks {
+        task.await.expect("a task");
+    }
+    assert_eq!(failed.load(Ordering::Relaxed), 0);
+    assert!(added.load(Ordering::Relaxed) > 20, "too few calls met a swap");
+}
+
+#[tokio::test]
+async fn what_cannot_serve_leaves_the_old_version_serving() {
+    let world = World::new().await;
+    let other = world.host.install(ONE_LINE, None).await.expect("another plugin").digest();
+    let refused = world.host.swap_version(&world.shop, &world.account, other).await;
+    assert!(matches!(refused, Err(SetupError::OtherPlugin { .. })), "{refused:?}");
+    let unknown = Digest::of(b"never installed");
+    let refused = world.host.swap_version(&world.shop, &world.account, unknown).await;
+    assert!(matches!(refused, Err(SetupError::NoPlugin(_))), "{refused:?}");
+    let second = another_version(&world, b'2').await;
+    world.host.revoke(second, None).expect("revoked");
+    let refused = world.host.swap_version(&world.shop, &world.account, second).await;
+    assert!(matches!(refused, Err(SetupError::Revoked(_))), "{refused:?}");
+    assert_eq!(world.host.running(&world.shop, &world.account).expect("the account").digest(), world.digest);
+    world.add("ring", samples::EXPIVI_SIMPLE, 1, &mut Vec::new()).await.expect("it still serves");
+}
+
+#[tokio::test]
+async fn old_lines_go_on_with_the_version_that_made_them() {
+    let world = World::new().await;
+    let mut cart = Vec::new();
+    world.add("ring", samples::EXPIVI_SIMPLE, 1, &mut cart).await.expect("a line");
+    let second = another_version(&world, b'2').await;
+    world.host.swap_version(&world.shop, &world.account, second).await.expect("swapped");
+    let visitor = Visitor::default();
+    let change = world.host.change_quantity(&world.shop, &cart[0].key, 5, &cart, &visitor).await.expect("changed");
+    let [CartOperation::Update { lines }] = &change.operations[..] else { panic!("{change:?}") };
+    assert_eq!(lines[0].pin.digest, world.digest);
+    let fresh = world.add("shirt", samples::EXPIVI_VARIATION, 1, &mut Vec::new()).await.expect("a new line");
+    assert_eq!(added(&fresh)[0].pin.digest, second);
+}
+
+#[tokio::test]
+async fn a_revoked_version_hands_its_lines_to_the_replacement_or_asks_to_configure_again() {
+    let world = World::new().await;
+    let mut cart = Vec::new();
+    world.add("ring", samples::EXPIVI_SIMPLE, 1, &mut cart).await.expect("a line");
+    let second = another_version(&world, b'2').await;
+    let third = another_version(&world, b'3').await;
+    world.host.swap_version(&world.shop, &world.account, second).await.expect("swapped");
+    world.host.swap_version(&world.shop, &world.account, third).await.expect("swapped");
+    world.host.revoke(world.digest, Some(second)).expect("revoked");
+    let visitor = Visitor::default();
+    let change = world.host.change_quantity(&world.shop, &cart[0].key, 2, &cart, &visitor).await.expect("changed");
+    let [CartOperation::Update { lines }] = &change.operations[..] else { panic!("{change:?}") };
+    assert_eq!(lines[0].pin.digest, second);
+    world.host.revoke(second, None).expect("revoked");
+    let gone = world.host.change_quantity(&world.shop, &cart[0].key, 2, &cart, &visitor).await;
+    assert!(matches!(gone, Err(CartError::MustReconfigure { .. })), "{gone:?}");
+    let checks = world.host.check_cart(&world.shop, &cart, &visitor).await.expect("checked");
+    assert!(matches!(checks[0].state, LineState::MustReconfigure { .. }), "{checks:?}");
+}
+
+#[tokio::test]
+async fn one_swap_can_reach_some_shops_or_all() {
+    let world = World::new().await;
+    let setup = || cartwright::AccountSetup {
+        id: "expivi".parse().expect("an id"),
+        settings: members(json!({ "viewer-token": "viewer-token", "api-url": world.expivi.api_url() })),
+        grants: local(world.expivi.base_url()),
+    };
+    for id in ["second", "third"] {
+        world.host.add_shop(shop(id)).expect("a shop");
+        world.host.set_account(&id.parse().expect("an id"), world.digest, setup()).await.expect("an account");
+    }
+    let plugin = "expivi".parse().expect("an id");
+    let second = another_version(&world, b'2').await;
+    let some = ["second".parse().expect("an id")];
+    let moved = world.host.swap_everywhere(&plugin, second, Some(&some)).await;
+    assert_eq!(moved.len(), 1);
+    assert_eq!(world.host.running(&world.shop, &world.account).expect("the account").digest(), world.digest);
+    let moved = world.host.swap_everywhere(&plugin, second, None).await;
+    assert_eq!(moved.len(), 2);
+    assert!(moved.iter().all(|(_, _, result)| result.is_ok()), "{moved:?}");
+}
+
+#[tokio::test]
+async fn a_vendor_swap_is_all_or_nothing_and_old_lines_stay_with_the_old_vendor() {
+    let world = World::new().await;
+    let mut cart = Vec::new();
+    world.add("ring", samples::EXPIVI_SIMPLE, 1, &mut cart).await.expect("a line");
+    let twikit = FakeTwikit::start(TwikitConfig::default()).await.expect("a fake Twikit");
+    let digest = world.host.install(cartwright_bundled::TWIKIT, None).await.expect("Twikit's plugin").digest();
+    let setup = cartwright::AccountSetup {
+        id: "twikit".parse().expect("an id"),
+        settings: members(json!({
+            "integration-id": twikit.integration_id(), "payload-secret": twikit.payload_secret(),
+            "api-url": twikit.api_url(), "script-url": "https://scripts.twikit.example/1.js",
+        })),
+        grants: local(twikit.base_url()),
+    };
+    world.host.set_account(&world.shop, digest, setup).await.expect("an account");
+    let link = |product: &str, skus: &[&str]| -> Link {
+        serde_json::from_value(json!({
+            "shop_product": product, "account": "twikit", "vendor_product": "diamond-letter-jewel", "allowed_skus": skus,
+        }))
+        .expect("a link")
+    };
+    let half = vec![link("ring", &["RING"]), link("shirt", &[])];
+    let readiness = world.host.readiness(&world.shop, &world.account, &half).await.expect("a report");
+    let ready: Vec<bool> = readiness.products.iter().map(|product| product.ready).collect();
+    assert_eq!(ready, [true, false]);
+    assert_eq!(readiness.unmapped, ["wardrobe"]);
+    world.host.swap_vendor(&world.shop, half).await.expect_err("half of it is not ready");
+    world.add("ring", samples::EXPIVI_SIMPLE, 1, &mut Vec::new()).await.expect("nothing was switched");
+
+    world.host.swap_vendor(&world.shop, vec![link("ring", &["RING"])]).await.expect("switched");
+    let visitor = Visitor::default();
+    let checks = world.host.check_cart(&world.shop, &cart, &visitor).await.expect("checked");
+    assert_eq!(checks[0].state, LineState::Ok);
+    let change = world.host.change_quantity(&world.shop, &cart[0].key, 2, &cart, &visitor).await.expect("changed");
+    let [CartOperation::Update { lines }] = &change.operations[..] else { panic!("{change:?}") };
+    assert_eq!(lines[0].pin.account, world.account);
+    let saved = json!({
+        "configurationId": 7, "previewUrl": "https://previews.example/7.png",
+        "variation": { "id": "v", "sku": "RING", "price": 0.01 },
+    });
+    let change = world.add("ring", &saved.to_string(), 1, &mut Vec::new()).await.expect("a new line");
+    assert_eq!(added(&change)[0].pin.account.as_str(), "twikit");
+    assert_eq!(added(&change)[0].price.total.minor, 19_900);
+}
