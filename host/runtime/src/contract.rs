@@ -10,7 +10,7 @@ mod generated {
             default: async | trappable,
         },
         exports: { default: async },
-        additional_derives: [PartialEq, serde::Serialize, serde::Deserialize],
+        additional_derives: [PartialEq, cartwright_json::Json],
     });
 }
 
@@ -27,7 +27,7 @@ pub use generated::exports::cartwright::plugin::orders::{Event, Kind as EventKin
 pub use generated::exports::cartwright::plugin::page::EmbedData;
 pub use generated::exports::cartwright::plugin::plugin::{Identity, Strategy};
 pub use generated::exports::cartwright::plugin::products::{PageOfProducts, Product};
-pub use generated::exports::cartwright::plugin::settings::{Choice, Choices, Field};
+pub use generated::exports::cartwright::plugin::settings::{Choice, ChoiceSource, Field};
 pub use generated::exports::cartwright::plugin::webhooks::{
     Authentication, Endpoint, Purpose, Received, Request as WebhookRequest,
 };
@@ -44,4 +44,31 @@ pub(crate) fn link(linker: &mut wasmtime::component::Linker<crate::guest::GuestS
     blobs::add_to_linker::<_, State>(linker, |state| state)?;
     outcomes::add_to_linker::<_, State>(linker, |state| state)?;
     timer::add_to_linker::<_, State>(linker, |state| state)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn json_spells_cases_as_the_contract_does() {
+        let price = Price {
+            amount: Money { minor: 1250, scale: 2, currency: "EUR".to_owned() },
+            basis: PriceBasis::Unit,
+            tax: TaxBasis::AsShop,
+            state: PriceState::Unverified("no reason".to_owned()),
+            valid_until: None,
+        };
+        let spelled = json!({
+            "amount": { "minor": 1250, "scale": 2, "currency": "EUR" },
+            "basis": "unit",
+            "tax": "as-shop",
+            "state": { "unverified": "no reason" },
+            "valid_until": null,
+        });
+        assert_eq!(serde_json::to_value(&price).unwrap(), spelled);
+        assert_eq!(serde_json::from_value::<Price>(spelled).unwrap(), price);
+    }
 }

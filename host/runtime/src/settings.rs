@@ -9,7 +9,7 @@ use serde_json::Value;
 use url::Url;
 use zeroize::Zeroizing;
 
-use crate::contract::{Choices, Field, FieldIssue, Message, Money, Setting, SettingValue};
+use crate::contract::{ChoiceSource, Field, FieldIssue, Message, Money, Setting, SettingValue};
 
 /// A secret's value. Never printed and wiped when dropped.
 #[derive(Clone, PartialEq, Eq)]
@@ -317,7 +317,7 @@ fn value_issue(field: &Field, value: &SettingValue) -> Option<FieldIssue> {
             }
         }
     }
-    if let Choices::Fixed(choices) = &field.choices {
+    if let ChoiceSource::Fixed(choices) = &field.choices {
         let known = |text: &String| choices.iter().any(|choice| choice.value == *text);
         let bad = match value {
             SettingValue::Text(text) if !known(text) => Some(text),

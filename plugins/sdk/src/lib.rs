@@ -6,7 +6,7 @@
 //! Three things matter:
 //! - [`Strategy`] and [`export_strategy!`]: a cart strategy in about thirty lines;
 //! - [`exports`] with [`export_vendor!`] and [`export_order_hook!`]: the whole worlds, one trait for each exported interface;
-//! - [`ContextExt`]: settings by name.
+//! - [`field`], [`FieldExt`] and [`ContextExt`]: the settings form, and settings by name.
 //!
 //! ```no_run
 //! use cartwright_plugin::{Error, Strategy, export_strategy, strategy::*, types::*};
@@ -46,9 +46,11 @@
 extern crate self as cartwright_plugin;
 
 mod context;
+mod form;
 mod words;
 
 pub use context::ContextExt;
+pub use form::{FieldExt, field, heading, select};
 pub use words::{internal, invalid_input, message, not_configured, outage, rejected, strategy_identity};
 
 /// The generated bindings. [`exports`] and [`types`] are the doors to it.
@@ -79,7 +81,7 @@ pub use wit_bindgen;
 pub mod strategy {
     pub use crate::exports::cart::{Intent, Planned, Request};
     pub use crate::exports::plugin::{Identity, Strategy as NamedStrategy};
-    pub use crate::exports::settings::{Choice, Choices, Condition, Field};
+    pub use crate::exports::settings::{Choice, ChoiceSource, Condition, Field};
 }
 
 /// A cart strategy. Only [`identity`](Strategy::identity) and [`plan`](Strategy::plan) must be written.

@@ -1,8 +1,7 @@
 //! The settings form.
 
-use cartwright_plugin::exports::settings::{Choice, Choices, Condition, Field};
-use cartwright_plugin::message;
-use cartwright_plugin::types::SettingValue;
+use cartwright_plugin::exports::settings::Field;
+use cartwright_plugin::{FieldExt, field, heading, select};
 
 /// The integration's id at Twikit, "as shown in your site's configuration" (Rest API, Create Order).
 pub const INTEGRATION_ID: &str = "integration-id";
@@ -46,205 +45,127 @@ pub const DEFAULT_API_URL: &str = "https://custom-integration-publisher.twikit.c
 
 /// The form. Texts are in English whatever the locale: Twikit's own names, which the merchant must recognise, are.
 pub fn fields() -> Vec<Field> {
+    let mut fields = account();
+    fields.extend(products());
+    fields.extend(page());
+    fields.extend(production());
+    fields
+}
+
+fn account() -> Vec<Field> {
     vec![
         heading("heading-account", "Twikit account"),
-        Field {
-            required: true,
-            pattern: Some("[A-Za-z0-9._~-]+".to_owned()),
-            ..field(INTEGRATION_ID, "text", "Integration id", "In the publisher, in your site's configuration.")
-        },
-        Field {
-            required: true,
-            ..field(
-                PAYLOAD_SECRET,
-                "secret",
-                "Payload secret",
+        field(INTEGRATION_ID, "text", "Integration id")
+            .help("In the publisher, in your site's configuration.")
+            .required()
+            .pattern("[A-Za-z0-9._~-]+"),
+        field(PAYLOAD_SECRET, "secret", "Payload secret")
+            .help(
                 "In the publisher, in your site's configuration. It is only hashed with what is sent, never sent itself.",
             )
-        },
-        Field {
-            default: Some(text(DEFAULT_API_URL)),
-            ..field(API_URL, "url", "API address", "The documented address, unless Twikit gave you another one.")
-        },
-        heading("heading-products", "Products and script"),
-        Field {
-            required: true,
-            public: true,
-            vendor_may_push: true,
-            pattern: Some("https://.*".to_owned()),
-            ..field(
-                SCRIPT_URL,
-                "url",
-                "Script address",
-                "From the publisher; every publication has a new one. Twikit's Website Publication webhook keeps it up to date.",
-            )
-        },
-        Field {
-            public: true,
-            vendor_may_push: true,
-            ..field(
-                PRODUCT_KEYS,
-                "text-area",
-                "Product keys",
-                "One on each line, from the publisher. Twikit has no call that lists them; its Website Publication webhook \
-                 keeps them up to date.",
-            )
-        },
-        Field {
-            default: Some(SettingValue::YesNo(false)),
-            ..field(
-                STRICT_CHECK,
-                "yes-no",
-                "Link listed products only",
-                "Makes a link to a product key that is not listed above an error instead of a warning.",
-            )
-        },
-        heading("heading-page", "Product page"),
-        Field {
-            per_product: true,
-            public: true,
-            ..field(VIEWER_SELECTOR, "css-selector", "Viewer", "Where the product is shown; empty: the theme decides.")
-        },
-        Field {
-            per_product: true,
-            public: true,
-            ..field(
-                OPTIONS_SELECTOR,
-                "css-selector",
-                "Options",
-                "Where the parameters are shown; empty: the theme decides.",
-            )
-        },
-        Field {
-            default: Some(text("default")),
-            per_product: true,
-            public: true,
-            ..field(LOCALE, "text", "Localization", "The localization that Twikit translates with.")
-        },
-        Field {
-            default: Some(SettingValue::YesNo(false)),
-            public: true,
-            ..field(
-                SHOP_LOCALE,
-                "yes-no",
-                "Use the page's language",
-                "Hands Twikit the language of the page, such as \"nl-BE\", instead of the localization above.",
-            )
-        },
-        Field {
-            per_product: true,
-            public: true,
-            ..field(
-                PREVIEW_BACKGROUND,
-                "color",
-                "Background of previews",
-                "Empty: Twikit's own. Its document says both white and transparent.",
-            )
-        },
-        field(
-            PREVIEW_URL,
-            "url",
-            "Address of previews",
-            "Any address on the host that preview pictures come from. Pictures of other hosts are not fetched. The \
-                 document does not name the host: look at the picture of a first configuration.",
-        ),
-        Field {
-            default: Some(text("add-to-cart")),
-            choices: choices(&[("add-to-cart", "Add to the cart"), ("request-quotation", "Ask for a quotation")]),
-            per_product: true,
-            public: true,
-            ..field(ACTION, "select", "What the button does", "")
-        },
-        Field {
-            per_product: true,
-            public: true,
-            ..field(SUCCESS_PAGE, "text", "Page afterwards", "An address or a path; empty: the theme decides.")
-        },
-        Field {
-            default: Some(text("hold")),
-            choices: choices(&[
-                ("sell", "Sell it"),
-                ("hold", "Sell it, and hold production until it is approved"),
-                ("refuse", "Refuse it"),
-            ]),
-            per_product: true,
-            ..field(
-                UNVERIFIED_SKU,
-                "select",
-                "SKU chosen in the browser",
-                "Twikit names the SKU of a configuration to the shopper's browser only. Where a product allows several, \
-                 nobody can confirm that the cheaper one was not picked for the dearer configuration.",
-            )
-        },
-        heading("heading-production", "Production"),
-        Field {
-            default: Some(text("order")),
-            choices: choices(&[("order", "Twikit produces and delivers"), ("export", "Fetch the production files")]),
-            ..field(FULFILMENT, "select", "Production", "Fetching a file creates an order at Twikit's too.")
-        },
-        Field {
-            default: Some(text("shopper")),
-            ..recipient(DELIVERY, "Deliver to", "The shopper's address needs the grant \"personal-data\".")
-        },
-        Field {
-            default: Some(text("shop")),
-            ..recipient(BILLING, "Bill to", "The shopper's address needs the grant \"personal-data\".")
-        },
+            .required(),
+        field(API_URL, "url", "API address")
+            .help("The documented address, unless Twikit gave you another one.")
+            .default_text(DEFAULT_API_URL),
     ]
 }
 
-fn field(name: &str, kind: &str, label: &str, help: &str) -> Field {
-    Field {
-        name: name.to_owned(),
-        kind: kind.to_owned(),
-        label: message(&format!("field-{name}"), label, &[]),
-        help: (!help.is_empty()).then(|| message(&format!("help-{name}"), help, &[])),
-        group: None,
-        required: false,
-        public: false,
-        pattern: None,
-        minimum: None,
-        maximum: None,
-        default: None,
-        choices: Choices::None,
-        enabled_when: None,
-        per_product: false,
-        vendor_may_push: false,
-        hosts: Vec::new(),
-    }
+fn products() -> Vec<Field> {
+    vec![
+        heading("heading-products", "Products and script"),
+        field(SCRIPT_URL, "url", "Script address")
+            .help(
+                "From the publisher; every publication has a new one. Twikit's Website Publication webhook keeps it up to date.",
+            )
+            .required()
+            .public()
+            .vendor_may_push()
+            .pattern("https://.*"),
+        field(PRODUCT_KEYS, "text-area", "Product keys")
+            .help(
+                "One on each line, from the publisher. Twikit has no call that lists them; its Website Publication webhook \
+                 keeps them up to date.",
+            )
+            .public()
+            .vendor_may_push(),
+        field(STRICT_CHECK, "yes-no", "Link listed products only")
+            .help("Makes a link to a product key that is not listed above an error instead of a warning.")
+            .default_yes_no(false),
+    ]
 }
 
-fn heading(name: &str, label: &str) -> Field {
-    field(name, "heading", label, "")
+fn page() -> Vec<Field> {
+    let own = |field: Field| field.public().per_product();
+    vec![
+        heading("heading-page", "Product page"),
+        own(field(VIEWER_SELECTOR, "css-selector", "Viewer"))
+            .help("Where the product is shown; empty: the theme decides."),
+        own(field(OPTIONS_SELECTOR, "css-selector", "Options"))
+            .help("Where the parameters are shown; empty: the theme decides."),
+        own(field(LOCALE, "text", "Localization"))
+            .help("The localization that Twikit translates with.")
+            .default_text("default"),
+        field(SHOP_LOCALE, "yes-no", "Use the page's language")
+            .help("Hands Twikit the language of the page, such as \"nl-BE\", instead of the localization above.")
+            .public()
+            .default_yes_no(false),
+        own(field(PREVIEW_BACKGROUND, "color", "Background of previews"))
+            .help("Empty: Twikit's own. Its document says both white and transparent."),
+        field(PREVIEW_URL, "url", "Address of previews").help(
+            "Any address on the host that preview pictures come from. Pictures of other hosts are not fetched. The \
+             document does not name the host: look at the picture of a first configuration.",
+        ),
+        own(select(
+            ACTION,
+            "What the button does",
+            &[("add-to-cart", "Add to the cart"), ("request-quotation", "Ask for a quotation")],
+        ))
+        .default_text("add-to-cart"),
+        own(field(SUCCESS_PAGE, "text", "Page afterwards")).help("An address or a path; empty: the theme decides."),
+        select(
+            UNVERIFIED_SKU,
+            "SKU chosen in the browser",
+            &[
+                ("sell", "Sell it"),
+                ("hold", "Sell it, and hold production until it is approved"),
+                ("refuse", "Refuse it"),
+            ],
+        )
+        .help(
+            "Twikit names the SKU of a configuration to the shopper's browser only. Where a product allows several, \
+             nobody can confirm that the cheaper one was not picked for the dearer configuration.",
+        )
+        .default_text("hold")
+        .per_product(),
+    ]
 }
 
-fn recipient(name: &str, label: &str, help: &str) -> Field {
-    Field {
-        choices: choices(&[("shopper", "The shopper"), ("shop", "The shop")]),
-        enabled_when: Some(Condition { field: FULFILMENT.to_owned(), equals: "order".to_owned() }),
-        ..field(name, "select", label, help)
-    }
-}
-
-fn choices(values: &[(&str, &str)]) -> Choices {
-    Choices::Fixed(
-        values
-            .iter()
-            .map(|(value, label)| Choice {
-                value: (*value).to_owned(),
-                label: message(&format!("choice-{value}"), *label, &[]),
-            })
-            .collect(),
-    )
-}
-
-fn text(value: &str) -> SettingValue {
-    SettingValue::Text(value.to_owned())
+fn production() -> Vec<Field> {
+    let recipient = |name: &str, label: &str| {
+        select(name, label, &[("shopper", "The shopper"), ("shop", "The shop")])
+            .help("The shopper's address needs the grant \"personal-data\".")
+            .enabled_when(FULFILMENT, "order")
+    };
+    vec![
+        heading("heading-production", "Production"),
+        select(
+            FULFILMENT,
+            "Production",
+            &[("order", "Twikit produces and delivers"), ("export", "Fetch the production files")],
+        )
+        .help("Fetching a file creates an order at Twikit's too.")
+        .default_text("order"),
+        recipient(DELIVERY, "Deliver to").default_text("shopper"),
+        recipient(BILLING, "Bill to").default_text("shop"),
+    ]
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use cartwright_plugin::exports::settings::ChoiceSource;
+    use cartwright_plugin::types::SettingValue;
+
     use super::*;
 
     #[test]
@@ -264,7 +185,8 @@ mod tests {
     #[test]
     fn every_default_of_a_select_is_one_of_its_choices() {
         for field in fields() {
-            if let (Some(SettingValue::Text(default)), Choices::Fixed(choices)) = (&field.default, &field.choices) {
+            if let (Some(SettingValue::Text(default)), ChoiceSource::Fixed(choices)) = (&field.default, &field.choices)
+            {
                 assert!(choices.iter().any(|choice| choice.value == *default), "{}", field.name);
             }
         }

@@ -157,7 +157,7 @@ impl FakeHost {
     }
 
     /// What a next event of the order is handed as remembered.
-    pub fn remembered(&self) -> Vec<Memory> {
+    pub fn remembered(&self) -> Vec<RememberedText> {
         let memory = |outcome: &Outcome| match outcome {
             Outcome::Remember(memory) => Some(memory.clone()),
             _ => None,

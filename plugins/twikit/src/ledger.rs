@@ -1,7 +1,7 @@
 //! What the plugin remembers about an order between its events: what was given to Twikit, what Twikit refused, what it asked.
 
 use cartwright_plugin::Error;
-use cartwright_plugin::types::{Memory, Outcome};
+use cartwright_plugin::types::{Outcome, RememberedText};
 use serde::{Deserialize, Serialize};
 
 use crate::identifiers::Configured;
@@ -37,7 +37,7 @@ struct Piece {
 /// The memories, read.
 #[derive(Debug, Default)]
 pub struct Ledger {
-    memories: Vec<Memory>,
+    memories: Vec<RememberedText>,
     created: Vec<String>,
     sent: Vec<Sent>,
     personal: bool,
@@ -45,7 +45,7 @@ pub struct Ledger {
 
 impl Ledger {
     /// Reads what the host handed over. Of one name the last counts.
-    pub fn new(remembered: &[Memory]) -> Self {
+    pub fn new(remembered: &[RememberedText]) -> Self {
         let mut ledger = Self { memories: remembered.to_vec(), ..Self::default() };
         for memory in remembered.iter().filter(|memory| memory.name.starts_with(CREATED)) {
             // Only this plugin writes it; what an older version wrote otherwise is not its own and is passed over.
@@ -120,7 +120,7 @@ pub fn remember_created(
     for (index, lines) in pieces.into_iter().enumerate() {
         let piece = Piece { identifier: identifier.to_owned(), personal, lines };
         let value = serde_json::to_string(&piece).map_err(|error| Error::Internal(error.to_string()))?;
-        host.emit(Outcome::Remember(Memory { name: format!("{CREATED}{identifier}#{index}"), value }))?;
+        host.emit(Outcome::Remember(RememberedText { name: format!("{CREATED}{identifier}#{index}"), value }))?;
     }
     Ok(())
 }
@@ -147,7 +147,7 @@ pub fn verified(identifier: &str) -> Outcome {
 }
 
 fn remember(kind: &str, name: &str, value: &str) -> Outcome {
-    Outcome::Remember(Memory { name: format!("{kind}{name}"), value: value.to_owned() })
+    Outcome::Remember(RememberedText { name: format!("{kind}{name}"), value: value.to_owned() })
 }
 
 #[cfg(test)]
@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     fn of_one_name_the_last_memory_counts() {
-        let memory = |value: &str| Memory { name: "answered:i".into(), value: value.into() };
+        let memory = |value: &str| RememberedText { name: "answered:i".into(), value: value.into() };
         assert_eq!(Ledger::new(&[memory("1"), memory("2")]).answered("i"), 2);
         assert_eq!(Ledger::new(&[memory("x")]).answered("i"), 0);
     }

@@ -273,7 +273,7 @@ fn a_configuration_id_that_is_no_number_stops_instead_of_being_left_out() {
 
 #[test]
 fn an_order_that_nobody_asked_about_warns_that_no_webhook_is_configured() {
-    let confirm = |remembered: Vec<Memory>| {
+    let confirm = |remembered: Vec<RememberedText>| {
         let mut host = FakeHost::default();
         let event = Event { remembered, ..released(vec![line("a", 7, 2)]) };
         let next = handle(&mut host, &context(), &event, Some("confirm inst:shop:1001")).unwrap();

@@ -13,8 +13,8 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::post;
 use cartwright::types::{
-    Address, BytesSource, Document, Error, Event, EventKind, LineStatus, Memory, Money, Next, Order, Outcome,
-    Production, Setting, SettingValue, Shipment, WebhookRequest,
+    Address, BytesSource, Document, Error, Event, EventKind, LineStatus, Money, Next, Order, Outcome, Production,
+    RememberedText, Setting, SettingValue, Shipment, WebhookRequest,
 };
 use cartwright::{
     AccountId, AccountSetup, AddToCart, Blobs, CartLine, Cartwright, Digest, Failure, Grants, Handled, Limits, Link,
@@ -126,7 +126,7 @@ fn references(outcomes: &[Outcome]) -> Vec<(Option<&str>, &str)> {
     found.collect()
 }
 
-fn remembered<'a>(outcomes: impl IntoIterator<Item = &'a Outcome>) -> Vec<Memory> {
+fn remembered<'a>(outcomes: impl IntoIterator<Item = &'a Outcome>) -> Vec<RememberedText> {
     let memory = |outcome: &Outcome| match outcome {
         Outcome::Remember(memory) => Some(memory.clone()),
         _ => None,

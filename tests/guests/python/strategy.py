@@ -14,7 +14,7 @@ from componentize_py_types import Err
 from wit_world.exports import Cart as CartExport, Plugin as PluginExport, Settings as SettingsExport
 from wit_world.exports.cart import Intent_Add, Intent_Quotation, Intent_Replace, Planned, Request
 from wit_world.exports.plugin import Identity, Strategy
-from wit_world.exports.settings import Choice, Choices_Fixed, Field
+from wit_world.exports.settings import Choice, ChoiceSource_Fixed, Field
 from wit_world.imports import catalog
 from wit_world.imports.types import (
     Bundle,
@@ -72,7 +72,7 @@ class Settings(SettingsExport):
                 minimum=None,
                 maximum=None,
                 default=SettingValue_Text("refused"),
-                choices=Choices_Fixed([
+                choices=ChoiceSource_Fixed([
                     Choice("refused", message("child-removal-refused", "Refuse it")),
                     Choice("repriced", message("child-removal-repriced", "Go on without it")),
                 ]),

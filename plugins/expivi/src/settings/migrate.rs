@@ -1,6 +1,6 @@
 //! Settings of another version.
 
-use cartwright_plugin::exports::settings::Choices;
+use cartwright_plugin::exports::settings::ChoiceSource;
 use cartwright_plugin::types::{Setting, SettingValue};
 use cartwright_plugin::{Error, invalid_input, message};
 
@@ -22,7 +22,7 @@ pub(crate) fn migrate(from_version: &str, values: Vec<Setting>) -> Result<Vec<Se
                 format!("Version {from_version} has the setting {:?}, which this version does not know.", setting.name);
             return Err(invalid_input(setting.name, message("setting-unknown", text, &[("version", from_version)])));
         };
-        if let (Choices::Fixed(choices), SettingValue::Text(value)) = (&field.choices, &setting.value)
+        if let (ChoiceSource::Fixed(choices), SettingValue::Text(value)) = (&field.choices, &setting.value)
             && !choices.iter().any(|choice| choice.value == *value)
         {
             let text = format!(

@@ -4,7 +4,6 @@
 //! check of its own; an unknown value reads as the safest known one.
 
 mod check;
-mod field;
 mod form;
 mod migrate;
 

@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use cartwright_plugin::exports::settings::Choices;
+use cartwright_plugin::exports::settings::ChoiceSource;
 use cartwright_plugin::types::{Setting, SettingValue};
 
 use super::*;
@@ -24,7 +24,7 @@ fn the_form_holds_together() {
         if let Some(condition) = &field.enabled_when {
             assert!(names.contains(condition.field.as_str()), "{}", field.name);
         }
-        if let (Choices::Fixed(choices), Some(SettingValue::Text(default))) = (&field.choices, &field.default) {
+        if let (ChoiceSource::Fixed(choices), Some(SettingValue::Text(default))) = (&field.choices, &field.default) {
             assert!(choices.iter().any(|choice| choice.value == *default), "{}", field.name);
         }
         assert!(field.kind != "secret" || !field.public, "a secret is never public");

@@ -1,8 +1,8 @@
 //! Who the hook is and what the merchant sets.
 
 use cartwright_plugin::exports::plugin::Identity;
-use cartwright_plugin::exports::settings::{Choices, Field};
-use cartwright_plugin::message;
+use cartwright_plugin::exports::settings::Field;
+use cartwright_plugin::{FieldExt, field};
 
 /// Where orders are sent to.
 pub const URL: &str = "url";
@@ -28,31 +28,7 @@ pub fn identity() -> Identity {
 
 pub fn fields() -> Vec<Field> {
     vec![
-        field(URL, "url", "Address", "Orders are posted to it."),
-        Field {
-            hosts: vec![HOST.to_owned()],
-            ..field(TOKEN, "secret", "Token", "Sent with every request as a bearer token.")
-        },
+        field(URL, "url", "Address").help("Orders are posted to it.").required(),
+        field(TOKEN, "secret", "Token").help("Sent with every request as a bearer token.").required().sent_to(HOST),
     ]
-}
-
-fn field(name: &str, kind: &str, label: &str, help: &str) -> Field {
-    Field {
-        name: name.to_owned(),
-        kind: kind.to_owned(),
-        label: message(&format!("{name}-label"), label, &[]),
-        help: Some(message(&format!("{name}-help"), help, &[])),
-        group: None,
-        required: true,
-        public: false,
-        pattern: None,
-        minimum: None,
-        maximum: None,
-        default: None,
-        choices: Choices::None,
-        enabled_when: None,
-        per_product: false,
-        vendor_may_push: false,
-        hosts: Vec::new(),
-    }
 }

@@ -1,0 +1,133 @@
+//! A short way to write the fields of a settings form.
+
+use crate::strategy::{Choice, ChoiceSource, Condition, Field};
+use crate::types::SettingValue;
+use crate::words::message;
+
+/// A field of a kind (see the WIT's `field.kind`), with its English label: optional, private, the same for all products, without
+/// a default. [`FieldExt`] says more about it.
+pub fn field(name: &str, kind: &str, label: &str) -> Field {
+    Field {
+        name: name.to_owned(),
+        kind: kind.to_owned(),
+        label: message(&format!("field-{name}"), label, &[]),
+        help: None,
+        group: None,
+        required: false,
+        public: false,
+        pattern: None,
+        minimum: None,
+        maximum: None,
+        default: None,
+        choices: ChoiceSource::None,
+        enabled_when: None,
+        per_product: false,
+        vendor_may_push: false,
+        hosts: Vec::new(),
+    }
+}
+
+/// A title above the fields that follow.
+pub fn heading(name: &str, label: &str) -> Field {
+    field(name, "heading", label)
+}
+
+/// A field of the kind "select": one of several values, each with its label.
+pub fn select(name: &str, label: &str, choices: &[(&str, &str)]) -> Field {
+    let as_choice = |(value, label): &(&str, &str)| Choice {
+        value: (*value).to_owned(),
+        label: message(&format!("choice-{name}-{value}"), *label, &[]),
+    };
+    Field { choices: ChoiceSource::Fixed(choices.iter().map(as_choice).collect()), ..field(name, "select", label) }
+}
+
+/// Says more about a field, one thing at a time.
+pub trait FieldExt: Sized {
+    /// What to enter and where to find it.
+    fn help(self, text: &str) -> Self;
+    /// It is shown in this group.
+    fn in_group(self, group: &str) -> Self;
+    /// It must have a value while it is enabled.
+    fn required(self) -> Self;
+    /// Its value is shown on the shop's pages.
+    fn public(self) -> Self;
+    /// A regular expression that the whole text must match.
+    fn pattern(self, pattern: &str) -> Self;
+    /// The smallest and the largest number, or number of characters or entries.
+    fn range(self, minimum: i64, maximum: i64) -> Self;
+    /// The value that holds while none is set.
+    fn default_value(self, value: SettingValue) -> Self;
+    /// The text that holds while none is set.
+    fn default_text(self, text: &str) -> Self {
+        self.default_value(SettingValue::Text(text.to_owned()))
+    }
+    /// What holds while a switch was not set.
+    fn default_yes_no(self, yes: bool) -> Self {
+        self.default_value(SettingValue::YesNo(yes))
+    }
+    /// It counts only while another field has this value.
+    fn enabled_when(self, field: &str, equals: &str) -> Self;
+    /// A product may override it.
+    fn per_product(self) -> Self;
+    /// The vendor may push it through a webhook.
+    fn vendor_may_push(self) -> Self;
+    /// A secret that may be sent to this host: a name, or "setting:<field>".
+    fn sent_to(self, host: &str) -> Self;
+}
+
+impl FieldExt for Field {
+    fn help(mut self, text: &str) -> Self {
+        self.help = Some(message(&format!("help-{}", self.name), text, &[]));
+        self
+    }
+
+    fn in_group(mut self, group: &str) -> Self {
+        self.group = Some(group.to_owned());
+        self
+    }
+
+    fn required(mut self) -> Self {
+        self.required = true;
+        self
+    }
+
+    fn public(mut self) -> Self {
+        self.public = true;
+        self
+    }
+
+    fn pattern(mut self, pattern: &str) -> Self {
+        self.pattern = Some(pattern.to_owned());
+        self
+    }
+
+    fn range(mut self, minimum: i64, maximum: i64) -> Self {
+        (self.minimum, self.maximum) = (Some(minimum), Some(maximum));
+        self
+    }
+
+    fn default_value(mut self, value: SettingValue) -> Self {
+        self.default = Some(value);
+        self
+    }
+
+    fn enabled_when(mut self, field: &str, equals: &str) -> Self {
+        self.enabled_when = Some(Condition { field: field.to_owned(), equals: equals.to_owned() });
+        self
+    }
+
+    fn per_product(mut self) -> Self {
+        self.per_product = true;
+        self
+    }
+
+    fn vendor_may_push(mut self) -> Self {
+        self.vendor_may_push = true;
+        self
+    }
+
+    fn sent_to(mut self, host: &str) -> Self {
+        self.hosts.push(host.to_owned());
+        self
+    }
+}
