@@ -19,7 +19,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::capability::log::{GuestOutput, LogLine, LogSink};
 use crate::capability::timer::Clock;
-use crate::capability::wasi::{FixedClock, RefuseHttp, seeded};
+use crate::capability::wasi::{GuestClock, RefuseHttp, seeded};
 use crate::capability::{Capability, Scope};
 use crate::contract::{self, VariantInfo};
 use crate::engine::Ticker;
@@ -97,7 +97,9 @@ pub(crate) struct GuestState {
     wasi: WasiCtx,
     http: WasiHttpCtx,
     refuse: RefuseHttp,
-    table: ResourceTable,
+    pub(crate) table: ResourceTable,
+    /// What the guest takes for time.
+    pub(crate) wasi_clock: GuestClock,
     pub(crate) meter: Meter,
     pub(crate) hook: Hook,
     pub(crate) scope: Option<Arc<Scope>>,
@@ -211,6 +213,7 @@ async fn run<R>(
     let reaches_network = options.hook.capabilities().contains(&Capability::Http);
     let deadline = if reaches_network { limits.network_deadline } else { limits.deadline };
     let log = LogSink::new(limits.log_bytes);
+    let wasi_clock = GuestClock::now();
     let mut wasi = WasiCtx::builder();
     wasi.stdout(GuestOutput(log.clone()))
         .stderr(GuestOutput(log.clone()))
@@ -220,7 +223,7 @@ async fn run<R>(
         .secure_random(seeded(&options.seed))
         .insecure_random(seeded(&options.seed))
         .insecure_random_seed(u128::from_le_bytes(first_half(&options.seed)))
-        .wall_clock(FixedClock::now());
+        .wall_clock(wasi_clock.clone());
     let mut table = ResourceTable::new();
     table.set_max_capacity(1024);
     let state = GuestState {
@@ -228,6 +231,7 @@ async fn run<R>(
         http: WasiHttpCtx::new(),
         refuse: RefuseHttp,
         table,
+        wasi_clock,
         meter: Meter::new(limits, options.lines),
         hook: options.hook,
         scope: options.scope,

@@ -92,8 +92,7 @@ impl Builder {
         let engine_error = |error: wasmtime::Error| StartError::Engine(format!("{error:#}"));
         let engine = engine(&self.limits).map_err(engine_error)?;
         let mut linker = Linker::new(&engine);
-        wasmtime_wasi::p2::add_to_linker_async(&mut linker).map_err(engine_error)?;
-        wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker).map_err(engine_error)?;
+        crate::capability::wasi::link(&mut linker).map_err(engine_error)?;
         crate::contract::link(&mut linker).map_err(engine_error)?;
         let cache = match self.cache {
             Some(path) => {

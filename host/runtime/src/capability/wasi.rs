@@ -1,11 +1,18 @@
 //! WASI 0.2 as a guest sees it: linked whole, so that ordinary builds of every language load, with nothing granted.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::SeedableRng;
+use wasmtime::component::{HasSelf, Linker, Resource};
 use wasmtime_wasi::HostWallClock;
+use wasmtime_wasi::p2::bindings::clocks::monotonic_clock;
+use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
 use wasmtime_wasi_http::{Error, RequestOptions, Result, WasiBody, WasiHttpHooks};
+
+use crate::guest::GuestState;
 
 /// `wasi:http` is linked and refuses: a guest reaches the network through the contract's `http` only.
 pub(crate) struct RefuseHttp;
@@ -28,21 +35,91 @@ pub(crate) fn seeded(seed: &[u8; 32]) -> ChaCha12Rng {
     ChaCha12Rng::from_seed(*seed)
 }
 
-/// A wall clock that stands still for the length of a call.
-pub(crate) struct FixedClock(Duration);
+/// What a guest takes for time: it begins at the moment of the call, goes on a little with each look, and jumps when the guest
+/// waits. A guest that waits therefore neither holds its instance nor spins, and the same run sees the same times.
+#[derive(Clone)]
+pub(crate) struct GuestClock(Arc<AtomicU64>);
 
-impl FixedClock {
+/// What a look at the clock takes, in nanoseconds.
+const LOOK: u64 = 1_000;
+
+impl GuestClock {
+    /// Begins at a moment after 1970.
+    pub(crate) fn at(since_1970: Duration) -> Self {
+        Self(Arc::new(AtomicU64::new(nanos(since_1970))))
+    }
+
+    /// Begins now.
     pub(crate) fn now() -> Self {
-        Self(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
+        Self::at(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
+    }
+
+    fn look(&self) -> u64 {
+        self.0.fetch_add(LOOK, Ordering::Relaxed)
+    }
+
+    fn wait_until(&self, moment: u64) {
+        self.0.fetch_max(moment, Ordering::Relaxed);
     }
 }
 
-impl HostWallClock for FixedClock {
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+impl HostWallClock for GuestClock {
     fn resolution(&self) -> Duration {
-        Duration::from_millis(1)
+        Duration::from_nanos(LOOK)
     }
 
     fn now(&self) -> Duration {
-        self.0
+        Duration::from_nanos(self.look())
     }
+}
+
+/// A wait of a guest. It is over as soon as the guest asks, and its clock has moved on by then.
+struct Wait {
+    clock: GuestClock,
+    until: u64,
+}
+
+#[async_trait::async_trait]
+impl Pollable for Wait {
+    async fn ready(&mut self) {
+        self.clock.wait_until(self.until);
+        // A guest that waits in a loop must not keep others from running.
+        tokio::task::yield_now().await;
+    }
+}
+
+/// `WasiCtx` takes a monotonic clock of ours, but waits by the runtime's timer: `thread::sleep` would really sleep.
+impl monotonic_clock::Host for GuestState {
+    fn now(&mut self) -> wasmtime::Result<u64> {
+        Ok(self.wasi_clock.look())
+    }
+
+    fn resolution(&mut self) -> wasmtime::Result<u64> {
+        Ok(LOOK)
+    }
+
+    fn subscribe_instant(&mut self, when: u64) -> wasmtime::Result<Resource<DynPollable>> {
+        let wait = Wait { clock: self.wasi_clock.clone(), until: when };
+        let wait = self.table.push(wait)?;
+        subscribe(&mut self.table, wait)
+    }
+
+    fn subscribe_duration(&mut self, duration: u64) -> wasmtime::Result<Resource<DynPollable>> {
+        let until = self.wasi_clock.look().saturating_add(duration);
+        self.subscribe_instant(until)
+    }
+}
+
+/// Links all of WASI 0.2.
+pub(crate) fn link(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
+    wasmtime_wasi::p2::add_to_linker_async(linker)?;
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)?;
+    linker.allow_shadowing(true);
+    monotonic_clock::add_to_linker::<_, HasSelf<GuestState>>(linker, |state| state)?;
+    linker.allow_shadowing(false);
+    Ok(())
 }
