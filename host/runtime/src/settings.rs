@@ -143,7 +143,7 @@ impl Form {
     pub fn issues(&self, settings: &Settings, secrets: &Secrets) -> Vec<FieldIssue> {
         let mut issues = Vec::new();
         for field in &self.0 {
-            if field.kind == "heading" || !self.is_enabled(field, settings) {
+            if field.kind == "heading" || !self.is_enabled(field, &Settings::new(), settings) {
                 continue;
             }
             let name = field.name.as_str();
@@ -172,33 +172,23 @@ impl Form {
 
     /// What a plugin sees: values and defaults of the enabled fields, product values first, secrets as "is set".
     pub(crate) fn effective(&self, settings: &Settings, product: &Settings, secrets: &Secrets) -> Vec<Setting> {
-        let mut merged = settings.clone();
-        merged.extend(
-            product
-                .iter()
-                .filter(|(name, _)| self.field(name).is_some_and(|field| field.per_product))
-                .map(|(name, value)| (name.clone(), value.clone())),
-        );
         self.0
             .iter()
-            .filter(|field| field.kind != "heading" && self.is_enabled(field, &merged))
+            .filter(|field| field.kind != "heading" && self.is_enabled(field, product, settings))
             .filter_map(|field| {
                 let value = if field.kind == "secret" {
                     secrets.contains_key(&field.name).then_some(SettingValue::SecretIsSet)
                 } else {
-                    merged.get(&field.name).cloned().or_else(|| field.default.clone())
+                    value_of(field, product, settings).cloned()
                 };
                 Some(Setting { name: field.name.clone(), value: value? })
             })
             .collect()
     }
 
-    fn is_enabled(&self, field: &Field, settings: &Settings) -> bool {
+    fn is_enabled(&self, field: &Field, product: &Settings, settings: &Settings) -> bool {
         let Some(condition) = &field.enabled_when else { return true };
-        let value = settings
-            .get(&condition.field)
-            .or_else(|| self.field(&condition.field).and_then(|other| other.default.as_ref()));
-        match value {
+        match self.field(&condition.field).and_then(|other| value_of(other, product, settings)) {
             Some(SettingValue::Text(text)) => *text == condition.equals,
             Some(SettingValue::YesNo(on)) => on.to_string() == condition.equals,
             Some(SettingValue::Integer(number)) => number.to_string() == condition.equals,
@@ -206,6 +196,12 @@ impl Form {
             _ => false,
         }
     }
+}
+
+/// A field's value: the product's own, else the account's, else the default.
+fn value_of<'v>(field: &'v Field, product: &'v Settings, settings: &'v Settings) -> Option<&'v SettingValue> {
+    let own = if field.per_product { product.get(&field.name) } else { None };
+    own.or_else(|| settings.get(&field.name)).or(field.default.as_ref())
 }
 
 const KINDS: [&str; 15] = [

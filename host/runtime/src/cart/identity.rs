@@ -5,8 +5,9 @@
 
 use std::fmt;
 
+use serde::Serialize;
 use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Number, Value, json};
+use serde_json::{Map, Number, Value};
 
 use crate::contract::Item;
 use crate::ids::{Digest, ShopId};
@@ -21,79 +22,85 @@ const DEEPEST: usize = 100;
 #[error("the state is no JSON with one meaning: {0}")]
 pub struct NotCanonical(String);
 
-/// The fingerprint of an item together with the items below it: everything that makes it what it is.
-pub(crate) fn fingerprint(items: &[&Item]) -> Result<Digest, NotCanonical> {
-    let described = items.iter().map(|item| described(item)).collect::<Result<Vec<Value>, NotCanonical>>()?;
-    Ok(digest(&Value::Array(described)))
+/// An item, as its fingerprint sees it.
+#[derive(Serialize)]
+struct Described<'a> {
+    articles: Vec<(&'a str, &'a str, Option<&'a str>, Option<&'a str>)>,
+    /// Id, whether the value has an id, and the value's id or text.
+    attributes: Vec<(&'a str, bool, &'a str)>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reference: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sku: Option<&'a str>,
+    /// The digest of the state's canonical form.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<Digest>,
+    #[serde(rename = "vendor-product")]
+    vendor_product: &'a str,
 }
 
-fn described(item: &Item) -> Result<Value, NotCanonical> {
-    let mut attributes: Vec<Value> = item
+/// The fingerprint of an item together with the items below it: everything that makes it what it is.
+pub(crate) fn fingerprint(items: &[&Item]) -> Result<Digest, NotCanonical> {
+    let described = items.iter().map(|item| described(item)).collect::<Result<Vec<Described<'_>>, NotCanonical>>()?;
+    Ok(digest(&described))
+}
+
+fn described(item: &Item) -> Result<Described<'_>, NotCanonical> {
+    let mut attributes: Vec<_> = item
         .attributes
         .iter()
-        .map(|attribute| match &attribute.value_id {
-            Some(id) => json!([attribute.id, 1, id]),
-            None => json!([attribute.id, 0, attribute.value]),
+        .map(|attribute| {
+            let value = attribute.value_id.as_ref().unwrap_or(&attribute.value);
+            (attribute.id.as_str(), attribute.value_id.is_some(), value.as_str())
         })
         .collect();
-    attributes.sort_by_cached_key(Value::to_string);
-    let mut articles: Vec<Value> = item
+    attributes.sort_unstable();
+    let mut articles: Vec<_> = item
         .articles
         .iter()
-        .map(|article| json!([article.sku, article.quantity, article.price_sku, article.material_sku]))
+        .map(|article| {
+            let (price, material) = (article.price_sku.as_deref(), article.material_sku.as_deref());
+            (article.sku.as_str(), article.quantity.as_str(), price, material)
+        })
         .collect();
-    articles.sort_by_cached_key(Value::to_string);
+    articles.sort_unstable();
     let state = if item.state.is_empty() { Value::Null } else { parse(&item.state)? };
-    let mut members = Map::new();
-    members.insert("vendor-product".into(), json!(item.vendor_product));
-    members.insert("attributes".into(), Value::Array(attributes));
-    members.insert("articles".into(), Value::Array(articles));
-    if let Some(sku) = &item.sku {
-        members.insert("sku".into(), json!(sku));
-    }
-    if let Some(reference) = &item.reference {
-        members.insert("reference".into(), json!(reference));
-    }
-    if !state.is_null() {
-        members.insert("state".into(), state);
-    }
-    Ok(Value::Object(members))
+    Ok(Described {
+        articles,
+        attributes,
+        reference: item.reference.as_deref(),
+        sku: item.sku.as_deref(),
+        // A `Value` always has a canonical form: its keys are texts and its numbers are finite.
+        state: (!state.is_null()).then(|| Digest::of(&serde_json_canonicalizer::to_vec(&state).unwrap_or_default())),
+        vendor_product: &item.vendor_product,
+    })
 }
 
 /// What a line's key is made of.
+#[derive(Serialize)]
 pub(crate) struct KeyParts<'a> {
-    pub(crate) shop: &'a ShopId,
-    pub(crate) product: &'a str,
-    pub(crate) variant: Option<&'a str>,
-    pub(crate) text: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) fingerprint: Option<Digest>,
-    pub(crate) strategy: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) parent: Option<&'a str>,
+    pub(crate) product: &'a str,
+    pub(crate) shop: &'a ShopId,
+    pub(crate) strategy: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) text: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) variant: Option<&'a str>,
 }
 
 /// A line's key: 64 hex digits.
 pub(crate) fn line_key(parts: &KeyParts<'_>) -> String {
-    let mut members = Map::new();
-    let mut member = |name: &str, value: Option<String>| {
-        if let Some(value) = value {
-            members.insert(name.to_owned(), Value::String(value));
-        }
-    };
-    member("shop", Some(parts.shop.to_string()));
-    member("product", Some(parts.product.to_owned()));
-    member("variant", parts.variant.map(str::to_owned));
-    member("text", parts.text.map(str::to_owned));
-    member("fingerprint", parts.fingerprint.map(|digest| digest.to_string()));
-    member("strategy", Some(parts.strategy.to_owned()));
-    member("parent", parts.parent.map(str::to_owned));
-    digest(&Value::Object(members)).to_string()
+    digest(parts).to_string()
 }
 
-/// The digest of a value's canonical form.
-pub(crate) fn digest(value: &Value) -> Digest {
-    // A `Value` always has a canonical form: its keys are texts and its numbers are finite.
-    let canonical = serde_json_canonicalizer::to_vec(value).unwrap_or_default();
-    Digest::of(&canonical)
+/// The digest of a struct's JSON text. It is canonical without being sorted, because the structs here name their members in
+/// canonical order and hold texts and truth values only; a test holds them to it.
+fn digest(value: &impl Serialize) -> Digest {
+    Digest::of(&serde_json::to_vec(value).unwrap_or_default())
 }
 
 /// Reads JSON in which everything has one meaning: no member twice, no number that a double does not hold, not too deep.
@@ -238,6 +245,32 @@ mod tests {
                 canonical(&format!("{{{}}}", backward.join(" , ")))
             );
         }
+    }
+
+    #[test]
+    fn what_is_hashed_is_canonical_as_it_is_written() {
+        let shop = "shop".parse().unwrap();
+        let digest = Some(Digest::of(b"any"));
+        let text = "\u{1}\t\"\\/\u{7f}\u{2028}é😀";
+        let key = KeyParts {
+            shop: &shop,
+            product: text,
+            variant: Some(text),
+            text: Some(text),
+            fingerprint: digest,
+            strategy: text,
+            parent: Some(text),
+        };
+        let item = Described {
+            articles: vec![(text, "1", Some(text), None)],
+            attributes: vec![(text, true, text)],
+            reference: Some(text),
+            sku: Some(text),
+            state: digest,
+            vendor_product: text,
+        };
+        assert_eq!(serde_json::to_vec(&key).unwrap(), serde_json_canonicalizer::to_vec(&key).unwrap());
+        assert_eq!(serde_json::to_vec(&[&item]).unwrap(), serde_json_canonicalizer::to_vec(&[&item]).unwrap());
     }
 
     #[test]

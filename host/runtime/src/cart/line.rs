@@ -5,7 +5,6 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, Mac};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use sha2::Sha256;
 
 use crate::contract::{
@@ -126,39 +125,40 @@ pub enum SealFault {
 }
 
 impl CartLine {
+    /// Everything that decides what the line is and costs. Pictures and labels may change.
     fn sealed_bytes(&self, shop: &ShopId) -> Vec<u8> {
         let price = &self.price;
-        let value = json!({
-            "seal": 1,
-            "shop": shop,
-            "key": self.key,
-            "product": self.product,
-            "variant": self.variant_id,
-            "sku": self.sku,
-            "quantity": self.quantity,
-            "parent": self.parent,
-            "per-bundle": self.per_bundle,
-            "configuration": self.configuration,
-            "item": self.item,
-            "item-id": self.item_id,
-            "fingerprint": self.fingerprint,
-            "materials": self.bill_of_materials,
-            "vendor-product": self.vendor_product,
-            "reference": self.reference,
-            "hold": self.unconfirmed.as_ref().map(|unconfirmed| unconfirmed.hold),
-            "linked": self.linked_product,
-            "asked": self.asked_quantity,
-            "removal": self.child_removal,
-            "pin": self.pin,
-            "unit": price.unit.as_ref().map(money),
-            "total": money(&price.total),
-            "tax": price.tax,
-            "source": price.source,
-            "state": price.state,
-            "included": price.included_in_parent,
-            "expires": price.expires,
-        });
-        serde_json_canonicalizer::to_vec(&value).unwrap_or_default()
+        let sealed = Sealed {
+            shop,
+            key: &self.key,
+            product: &self.product,
+            variant_id: self.variant_id.as_deref(),
+            sku: self.sku.as_deref(),
+            quantity: self.quantity,
+            parent: self.parent.as_deref(),
+            per_bundle: self.per_bundle,
+            child_removal: self.child_removal,
+            configuration: self.configuration,
+            item: self.item,
+            item_id: self.item_id.as_deref(),
+            fingerprint: self.fingerprint,
+            bill_of_materials: &self.bill_of_materials,
+            vendor_product: self.vendor_product.as_deref(),
+            reference: self.reference.as_deref(),
+            hold: self.unconfirmed.as_ref().map(|unconfirmed| unconfirmed.hold),
+            linked_product: &self.linked_product,
+            asked_quantity: self.asked_quantity,
+            pin: &self.pin,
+            unit: price.unit.as_ref(),
+            total: &price.total,
+            tax: price.tax,
+            source: price.source,
+            state: &price.state,
+            included_in_parent: price.included_in_parent,
+            expires: &price.expires,
+        };
+        // Serde writes a struct's members in their order, so the same line always gives the same bytes.
+        serde_json::to_vec(&sealed).unwrap_or_default()
     }
 
     /// Signs the line's price for this shop.
@@ -237,9 +237,36 @@ impl Cartwright {
     }
 }
 
-// Whole numbers beyond 2^53 are not exact in canonical JSON, so amounts travel as text.
-fn money(money: &Money) -> serde_json::Value {
-    json!([money.minor.to_string(), money.scale, money.currency])
+/// What a seal signs.
+#[derive(Serialize)]
+struct Sealed<'a> {
+    shop: &'a ShopId,
+    key: &'a str,
+    product: &'a str,
+    variant_id: Option<&'a str>,
+    sku: Option<&'a str>,
+    quantity: u32,
+    parent: Option<&'a str>,
+    per_bundle: Option<u32>,
+    child_removal: Option<ChildRemoval>,
+    configuration: Option<Digest>,
+    item: Option<u32>,
+    item_id: Option<&'a str>,
+    fingerprint: Option<Digest>,
+    bill_of_materials: &'a [Article],
+    vendor_product: Option<&'a str>,
+    reference: Option<&'a str>,
+    hold: Option<bool>,
+    linked_product: &'a str,
+    asked_quantity: u32,
+    pin: &'a Pin,
+    unit: Option<&'a Money>,
+    total: &'a Money,
+    tax: TaxBasis,
+    source: PriceSource,
+    state: &'a PriceState,
+    included_in_parent: bool,
+    expires: &'a str,
 }
 
 fn mac(key: &Secret, bytes: &[u8]) -> Option<Hmac<Sha256>> {

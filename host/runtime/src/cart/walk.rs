@@ -166,7 +166,7 @@ impl<'a> Walk<'a> {
         };
         self.began = Instant::now();
         let configuration = self.keep(raw).await?;
-        let mut decoded = self.decode(raw).await?;
+        let mut decoded = self.decode(raw, configuration).await?;
         self.check_products(&decoded.items)?;
         let facts = self.facts(raw, &decoded.items).await?;
         let prices = self.prices(raw, &decoded, quantity).await?;
@@ -216,13 +216,13 @@ impl<'a> Walk<'a> {
         Ok(Some(digest))
     }
 
-    async fn decode(&mut self, raw: &[u8]) -> Result<Decoded, CartError> {
-        if raw.is_empty() {
+    async fn decode(&mut self, raw: &[u8], digest: Option<Digest>) -> Result<Decoded, CartError> {
+        let Some(digest) = digest else {
             return Ok(Decoded { items: Vec::new(), price_from: PriceSource::Platform, warnings: Vec::new() });
-        }
+        };
         let plugin = self.version.plugin.clone();
         let scope = self.host.scope(&self.state.shop, &self.vendor, &plugin);
-        let options = CallOptions::new(Hook::Decode, Some(scope)).seed(*Digest::of(raw).as_bytes());
+        let options = CallOptions::new(Hook::Decode, Some(scope)).seed(*digest.as_bytes());
         let interfaces = plugin.interfaces();
         let (decoded, _) = call(self.host.ticker(), &plugin, options, async |store, instance| {
             let configuration = interfaces.configuration(store, instance)?;
@@ -291,10 +291,8 @@ impl<'a> Walk<'a> {
             };
             facts.push(ItemFacts { fingerprint: Some(fingerprint), thumbnail, below: tree });
         }
-        if items.iter().any(|item| item.thumbnail.is_some()) {
-            let kept = facts.iter().filter(|facts| facts.thumbnail.is_some()).count();
-            self.stage("thumbnails", format!("{kept} stored"));
-        }
+        let kept = facts.iter().filter(|facts| facts.thumbnail.is_some()).count();
+        self.stage("identify", format!("{} fingerprints, {kept} thumbnails stored", facts.len()));
         Ok(facts)
     }
 

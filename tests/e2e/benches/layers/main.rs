@@ -5,18 +5,18 @@
 //! add-to-cart. Then 1, 10 and 100 configurations in one cart, the start from a cold process, and a swap under full load.
 
 use std::hint::black_box;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use cartwright::CartChange;
 use cartwright::types::{Association, Context, Rounding, Setting};
-use cartwright::{AddToCart, CartChange, Cartwright};
 use cartwright_e2e::{World, variant};
 use cartwright_fake_vendors::samples;
 use serde_json::json;
 
 mod bare;
 mod native;
+mod start;
+mod swap;
 
 const RUNS: usize = 3000;
 
@@ -25,17 +25,33 @@ fn median(mut samples: Vec<f64>) -> f64 {
     samples[samples.len() / 2]
 }
 
-fn percentile(samples: &mut [f64], part: f64) -> f64 {
-    samples.sort_by(f64::total_cmp);
-    samples[((samples.len() - 1) as f64 * part) as usize]
-}
-
 fn micros(began: Instant) -> f64 {
     began.elapsed().as_secs_f64() * 1e6
 }
 
 fn stage(change: &CartChange, name: &str) -> f64 {
     change.stages.iter().find(|stage| stage.stage == name).map_or(0.0, |stage| stage.micros as f64)
+}
+
+/// What each stage of the way into the cart took, in the order of the way.
+#[derive(Default)]
+struct Stages(Vec<(String, Vec<f64>)>);
+
+impl Stages {
+    fn add(&mut self, change: CartChange) {
+        for stage in change.stages {
+            let time = stage.micros as f64;
+            match self.0.iter_mut().find(|(name, _)| *name == stage.stage) {
+                Some((_, times)) => times.push(time),
+                None => self.0.push((stage.stage, vec![time])),
+            }
+        }
+    }
+
+    fn medians(self) -> String {
+        let medians = self.0.into_iter().map(|(name, times)| format!("{name} {:.0}", median(times)));
+        medians.collect::<Vec<_>>().join(", ")
+    }
 }
 
 async fn world() -> World {
@@ -50,6 +66,9 @@ async fn world() -> World {
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() {
+    if std::env::args().any(|argument| argument == start::CHILD) {
+        return start::first_plan().await;
+    }
     let world = world().await;
     let raw = samples::generated(12, 8);
     println!("one configuration of {} bytes, 12 attributes, 8 articles; {RUNS} runs, medians", raw.len());
@@ -69,6 +88,7 @@ async fn main() {
     let bare = bare::Bare::new(cartwright_bundled::EXPIVI, same_context(&world), same_association());
     let request = bare.request(raw.as_bytes()).await;
     let (mut warm, mut fresh, mut ours, mut whole) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let mut stages = Stages::default();
     let mut instance = bare.instance().await;
     for _ in 0..RUNS {
         // In turn, so that a change of the machine's speed meets all of them.
@@ -87,6 +107,7 @@ async fn main() {
         let change = world.host.add_to_cart(&world.shop, add).await.expect("a line");
         whole.push(micros(began));
         ours.push(stage(&change, "plan"));
+        stages.add(change);
     }
     let (warm, fresh, ours, whole) = (median(warm), median(fresh), median(ours), median(whole));
     println!("  native Rust, decode and plan      {native_plan:>8.1} µs");
@@ -94,25 +115,29 @@ async fn main() {
     println!("  bare wasmtime, fresh, plan        {fresh:>8.1} µs");
     println!("  our plan call                     {ours:>8.1} µs   {:.2} of bare fresh (target 1.3)", ours / fresh);
     println!("  our whole add-to-cart             {whole:>8.1} µs   {:.2} of our plan (target 2.5)", whole / ours);
+    println!("    of which, in µs: {}", stages.medians());
 
     for count in [1usize, 10, 100] {
         let raw = many(count);
         let mut whole = Vec::new();
         let mut plans = Vec::new();
+        let mut stages = Stages::default();
         for _ in 0..(RUNS / count / 3).max(10) {
             let began = Instant::now();
             let change = world.host.add_to_cart(&world.shop, world.request("any", &raw, 1, &[])).await.expect("lines");
             whole.push(micros(began));
             plans.push(stage(&change, "plan"));
+            stages.add(change);
         }
         let (whole, plan) = (median(whole), median(plans));
         println!(
             "  {count:>3} configured products           {whole:>8.1} µs   plan {plan:.1} µs, {:.2} of it",
             whole / plan
         );
+        println!("    of which, in µs: {}", stages.medians());
     }
-    start().await;
-    swap(world, &raw).await;
+    start::print();
+    swap::print(world, &raw).await;
 }
 
 /// The context that the host gives, with every setting that the form fills in, so that both layers carry the same.
@@ -164,80 +189,4 @@ fn many(count: usize) -> String {
         })
         .collect();
     serde_json::Value::Array(products).to_string()
-}
-
-/// Both guests from the cache, and the first plan.
-async fn start() {
-    let folder = std::env::temp_dir().join("cartwright-bench-cache");
-    let once = async || {
-        let began = Instant::now();
-        let host = Cartwright::builder().cache(&folder).start().expect("a host");
-        host.install(cartwright_bundled::EXPIVI, None).await.expect("Expivi");
-        host.install(cartwright_bundled::TWIKIT, None).await.expect("Twikit");
-        micros(began) / 1000.0
-    };
-    once().await;
-    let times: Vec<f64> = {
-        let mut times = Vec::new();
-        for _ in 0..20 {
-            times.push(once().await);
-        }
-        times
-    };
-    println!("start: host and both guests from the cache in {:.1} ms (median of 20)", median(times));
-}
-
-/// A swap every 10 ms while two tasks add without pause.
-async fn swap(world: World, raw: &str) {
-    let world = Arc::new(world);
-    let first = world.digest;
-    let mut other = cartwright_bundled::EXPIVI.to_vec();
-    other.extend([0, 6, 5, b'b', b'e', b'n', b'c', b'h']);
-    let second = world.host.install(&other, None).await.expect("another version").digest();
-    let mut phases = Vec::new();
-    let mut held = Duration::ZERO;
-    for swapping in [false, true] {
-        let stop = Arc::new(AtomicBool::new(false));
-        let failed = Arc::new(AtomicU64::new(0));
-        let tasks: Vec<_> = (0..2)
-            .map(|_| {
-                let (world, stop, failed) = (world.clone(), stop.clone(), failed.clone());
-                let request: AddToCart = world.request("any", raw, 1, &[]);
-                tokio::spawn(async move {
-                    let mut times = Vec::new();
-                    while !stop.load(Ordering::Relaxed) {
-                        let began = Instant::now();
-                        if world.host.add_to_cart(&world.shop, request.clone()).await.is_err() {
-                            failed.fetch_add(1, Ordering::Relaxed);
-                        }
-                        times.push(micros(began));
-                    }
-                    times
-                })
-            })
-            .collect();
-        for round in 0..200 {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-            if swapping {
-                let to = if round % 2 == 0 { second } else { first };
-                let swapped = world.host.swap_version(&world.shop, &world.account, to).await.expect("swapped");
-                held = held.max(swapped.held);
-            }
-        }
-        stop.store(true, Ordering::Relaxed);
-        let mut times = Vec::new();
-        for task in tasks {
-            times.extend(task.await.expect("a task"));
-        }
-        let calls = times.len();
-        let p99 = percentile(&mut times, 0.99);
-        phases.push((p99, calls, failed.load(Ordering::Relaxed)));
-    }
-    let [(calm, calls, calm_failed), (swapped, swapped_calls, swap_failed)] = phases[..] else { return };
-    println!(
-        "swap: 200 swaps under full load: {swap_failed} of {swapped_calls} calls failed (calm: {calm_failed} of {calls}); pointer \
-         held {:.1} µs at most; p99 {swapped:.0} µs, {:.2} of calm",
-        held.as_secs_f64() * 1e6,
-        swapped / calm
-    );
 }
