@@ -1,0 +1,146 @@
+//! What the tests of orders share: orders and their events, and reading what a run said.
+
+use axum::Router;
+use cartwright::types::{
+    Address, BytesSource, Document, Error, Event, EventKind, Money, Order, Outcome, RememberedText,
+};
+use cartwright::{Blobs, CartLine, Cartwright, Digest, Failure, Handled, MemoryBlobs, SetupError, ShopId};
+use tokio::net::TcpListener;
+
+fn address(name: &str, city: &str) -> Address {
+    Address {
+        first_name: name.to_owned(),
+        last_name: "Sample \\ \u{1F48D}/".to_owned(),
+        email: format!("{}@example.com", city.to_lowercase()),
+        line1: "Sample Street 1".to_owned(),
+        line2: None,
+        zip: "1000".to_owned(),
+        city: city.to_owned(),
+        country: "BE".to_owned(),
+        company: None,
+        vat: None,
+        phone: None,
+    }
+}
+
+/// An order of these lines, paid in full and approved: the shopper is in Ghent, the shop in Bruges.
+pub fn order(host: &Cartwright, shop: &ShopId, id: &str, lines: &[CartLine]) -> Order {
+    let lines = lines.iter().filter(|line| line.parent.is_none()).enumerate();
+    let lines: Vec<_> =
+        lines.map(|(index, line)| host.order_line(shop, id, &format!("{}", index + 1), line, true, true)).collect();
+    Order {
+        id: id.to_owned(),
+        reference: host.reference(shop, id, None),
+        version: 1,
+        placed_at: "2026-01-01T12:00:00Z".to_owned(),
+        payment: "full".to_owned(),
+        released: true,
+        cancelled: false,
+        total: Money { minor: 9_800, scale: 2, currency: "EUR".to_owned() },
+        billing: Some(address("Zoë \"Z\"", "Ghent")),
+        delivery: Some(address("Zoë \"Z\"", "Ghent")),
+        shop_address: Some(address("Shop", "Bruges")),
+        lines,
+        extra: Vec::new(),
+    }
+}
+
+pub fn event(kind: EventKind, order: &Order) -> Event {
+    Event {
+        id: format!("{}-{kind:?}", order.id),
+        at: "2026-01-01T12:00:00Z".to_owned(),
+        kind,
+        order: order.clone(),
+        earlier: Vec::new(),
+        remembered: Vec::new(),
+        extra: Vec::new(),
+    }
+}
+
+/// The contract's error that a plugin answered with.
+pub fn answered(error: &SetupError) -> &Error {
+    let SetupError::Hook(hook) = error else { panic!("{error}") };
+    let Failure::Answered(answered) = &hook.failure else { panic!("{error}") };
+    answered
+}
+
+pub fn is_unavailable(error: &SetupError) -> bool {
+    matches!(answered(error), Error::Unavailable(_))
+}
+
+/// What a person at the shop is asked about, by key.
+pub fn asked(outcomes: &[Outcome]) -> Vec<&str> {
+    let found = outcomes.iter().filter_map(|outcome| match outcome {
+        Outcome::NeedsMerchant(message) => Some(message.key.as_str()),
+        _ => None,
+    });
+    found.collect()
+}
+
+pub fn noted(outcomes: &[Outcome]) -> Vec<&str> {
+    let found = outcomes.iter().filter_map(|outcome| match outcome {
+        Outcome::Note(message) => Some(message.key.as_str()),
+        _ => None,
+    });
+    found.collect()
+}
+
+pub fn documents(outcomes: &[Outcome]) -> Vec<&Document> {
+    let found = outcomes.iter().filter_map(|outcome| match outcome {
+        Outcome::Document(document) => Some(document),
+        _ => None,
+    });
+    found.collect()
+}
+
+/// Ids of lines, with the vendor's ids for them.
+pub fn references(outcomes: &[Outcome]) -> Vec<(Option<&str>, &str)> {
+    let found = outcomes.iter().filter_map(|outcome| match outcome {
+        Outcome::VendorReference(named) => Some((named.line.as_deref(), named.reference.as_str())),
+        _ => None,
+    });
+    found.collect()
+}
+
+pub fn remembered<'a>(outcomes: impl IntoIterator<Item = &'a Outcome>) -> Vec<RememberedText> {
+    let memory = |outcome: &Outcome| match outcome {
+        Outcome::Remember(memory) => Some(memory.clone()),
+        _ => None,
+    };
+    outcomes.into_iter().filter_map(memory).collect()
+}
+
+pub fn made(outcomes: &[Outcome]) -> bool {
+    outcomes.iter().any(|outcome| matches!(outcome, Outcome::Production(_) | Outcome::LineStatus(_)))
+}
+
+/// Everything that a run says, as it would be stored or printed.
+pub fn told(result: &Result<Handled, SetupError>) -> String {
+    match result {
+        Ok(handled) => {
+            let outcomes = serde_json::to_string(&handled.outcomes).expect("JSON");
+            let log = serde_json::to_string(&handled.log).expect("JSON");
+            format!("{outcomes} {log} {handled:?}")
+        }
+        Err(error) => format!("{error} {error:?}"),
+    }
+}
+
+pub async fn blob(blobs: &MemoryBlobs, shop: &ShopId, document: &Document) -> Vec<u8> {
+    let BytesSource::Stored(digest) = &document.content else { panic!("{document:?}") };
+    let digest: Digest = digest.parse().expect("a digest");
+    blobs.get(shop, &digest).await.expect("a store").expect("the blob")
+}
+
+pub async fn listen(router: Router) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let base = format!("http://{}", listener.local_addr().expect("an address"));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    base
+}
+
+/// An address at which nobody listens.
+pub async fn nowhere() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    format!("http://{}/", listener.local_addr().expect("an address"))
+}

@@ -1,0 +1,174 @@
+//! What Twikit says and asks while it makes an order, and what it is answered.
+
+use cartwright::types::{LineStatus, Outcome, Production, Setting, SettingValue, Shipment, WebhookRequest};
+use cartwright_fake_vendors::twikit::Webhook;
+use serde_json::{Value, json};
+
+use crate::common::{asked, noted, order};
+use crate::jewels::{Jewels, post_of};
+
+#[tokio::test]
+async fn the_end_of_production_is_told() {
+    let jewels = Jewels::new().await;
+    let order = jewels.created("1").await;
+    let reference = order.reference.as_str();
+    let delivery =
+        jewels.twikit.production_completed(reference, "https://track.example/1", true, "").await.expect("an order");
+    assert!(delivery.accepted());
+    assert_eq!(jewels.replied(), json!({ "error": "" }));
+    let production = |state: &str, detail: &str| {
+        let (state, detail) = (state.to_owned(), Some(detail.to_owned()));
+        Outcome::Production(Production { line: None, state, detail, expected: None })
+    };
+    let about = |outcome| (Some(reference.to_owned()), outcome);
+    assert_eq!(jewels.outcomes(), [about(production("done", "https://track.example/1"))]);
+    jewels.heard.lock().expect("the list").clear();
+    jewels.twikit.production_completed(reference, "", false, "The gold ran out").await.expect("an order");
+    assert_eq!(jewels.replied(), json!({ "error": "" }));
+    let outcomes: Vec<Outcome> = jewels.outcomes().into_iter().map(|(_, outcome)| outcome).collect();
+    assert_eq!(outcomes[0], production("failed", "The gold ran out"));
+    assert_eq!(asked(&outcomes), ["production-failed"]);
+}
+
+#[tokio::test]
+async fn a_completed_order_is_a_shipment_with_lines() {
+    let jewels = Jewels::new().await;
+    let order = jewels.created("1").await;
+    let delivery =
+        jewels.twikit.order_completed(&order.reference, "https://track.example/1", "T-1").await.expect("an order");
+    assert!(delivery.accepted());
+    assert_eq!(jewels.replied(), json!({ "error": "" }));
+    let about = |outcome| (Some(order.reference.clone()), outcome);
+    let status =
+        |status: &str| about(Outcome::LineStatus(LineStatus { line: "1".to_owned(), status: status.to_owned() }));
+    let shipment = |url: Option<&str>, id: Option<&str>| {
+        let (tracking_url, tracking_id) = (url.map(str::to_owned), id.map(str::to_owned));
+        about(Outcome::Shipment(Shipment { lines: Vec::new(), tracking_url, tracking_id }))
+    };
+    assert_eq!(jewels.outcomes(), [shipment(Some("https://track.example/1"), Some("T-1")), status("shipped")]);
+    // A link that a browser would run is not handed to a shopper.
+    jewels.heard.lock().expect("the list").clear();
+    jewels.twikit.order_completed(&order.reference, "javascript:alert(1)", "T-1").await.expect("an order");
+    assert_eq!(jewels.outcomes(), [shipment(None, Some("T-1")), status("shipped")]);
+    jewels.heard.lock().expect("the list").clear();
+    jewels.twikit.order_completed(&order.reference, "", "").await.expect("an order");
+    assert_eq!(jewels.outcomes(), [status("ready")]);
+    // What goes to the shop first is not on its way to the shopper.
+    jewels.set(json!({ "delivery": "shop" }), |_| {}).await;
+    jewels.heard.lock().expect("the list").clear();
+    jewels.twikit.order_completed(&order.reference, "", "T-1").await.expect("an order");
+    assert_eq!(jewels.outcomes(), [shipment(None, Some("T-1")), status("ready")]);
+}
+
+#[tokio::test]
+async fn a_configuration_of_another_product_than_was_sold_needs_the_merchant() {
+    let jewels = Jewels::new().await;
+    let order = order(&jewels.host, &jewels.shop, "1", &[jewels.jewel("pendant").await]);
+    jewels.orders.put(&jewels.shop, &jewels.account, order.clone());
+    jewels.release(&order).await.expect("handled");
+    jewels.heard.lock().expect("the list").clear();
+    jewels.twikit.order_completed(&order.reference, "", "").await.expect("an order");
+    let outcomes: Vec<Outcome> = jewels.outcomes().into_iter().map(|(_, outcome)| outcome).collect();
+    assert_eq!(asked(&outcomes), ["other-product"]);
+}
+
+#[tokio::test]
+async fn a_published_script_is_pushed_as_settings_and_never_over_plain_http() {
+    let jewels = Jewels::new().await;
+    jewels.hooks("payment-verification");
+    let delivery =
+        jewels.twikit.website_published("https://scripts.twikit.example/2/plugin.js", &["a", "b", "a"]).await;
+    assert!(delivery.accepted(), "{delivery:?}");
+    assert_eq!(jewels.replied(), json!({ "error": "" }));
+    let push = vec![
+        Setting {
+            name: "script-url".to_owned(),
+            value: SettingValue::Text("https://scripts.twikit.example/2/plugin.js".to_owned()),
+        },
+        Setting { name: "product-keys".to_owned(), value: SettingValue::Texts(vec!["a".to_owned(), "b".to_owned()]) },
+    ];
+    assert_eq!(jewels.outcomes(), [(None, Outcome::PushSettings(push))]);
+    jewels.heard.lock().expect("the list").clear();
+    for bad in ["http://scripts.twikit.example/2/plugin.js", "javascript:alert(1)", "//scripts.example/a.js", ""] {
+        let delivery = jewels.twikit.website_published(bad, &["a"]).await;
+        assert!(!delivery.accepted(), "{bad}");
+        let reply = jewels.replied();
+        assert!(reply["error"].as_str().is_some_and(|error| error.contains("scriptUrl")), "{bad}: {reply}");
+    }
+    assert_eq!(jewels.outcomes(), []);
+}
+
+#[tokio::test]
+async fn webhooks_about_orders_that_are_not_this_accounts_are_refused() {
+    let jewels = Jewels::new().await;
+    let mine = jewels.created("1").await;
+    // An order of the shop that another account makes.
+    let other = order(&jewels.host, &jewels.shop, "2", &[jewels.jewel("diamond-letter-jewel").await]);
+    jewels.orders.put(&jewels.shop, &"another".parse().expect("an id"), other.clone());
+    for identifier in [other.reference.as_str(), "test:gems:9999", "test:other:1", "test:gems:1:1~order~order"] {
+        let done = json!({ "identifier": identifier, "url": "", "success": true, "error": "" });
+        let completed = json!({ "identifier": identifier, "trackingUrl": "", "trackingId": "", "lineItems": [] });
+        for (webhook, body) in [(Webhook::ProductionCompleted, done), (Webhook::OrderCompleted, completed)] {
+            let delivery = jewels.twikit.send(webhook, &body).await;
+            assert!(!delivery.accepted(), "{body}");
+            assert_eq!(jewels.replied(), json!({ "error": "This shop has no such order." }));
+        }
+        let question = json!({ "identifier": identifier, "configurationIds": [81_201] });
+        jewels.twikit.send(Webhook::PaymentVerification, &question).await;
+        assert_ne!(jewels.replied()["success"], true, "{identifier}");
+    }
+    let configuration = mine.lines[0].line.item.as_ref().expect("an item").reference.as_ref().expect("an id");
+    let configuration: u64 = configuration.parse().expect("an id");
+    for (line, named) in [("test:gems:1:9", configuration), ("test:gems:1:1", configuration + 1)] {
+        let body = json!({
+            "identifier": mine.reference, "trackingUrl": "https://track.example/1", "trackingId": "T",
+            "lineItems": [{
+                "identifier": line, "configurationId": named, "previewUrl": "", "productKey": "diamond-letter-jewel",
+                "amount": 2,
+            }],
+        });
+        let delivery = jewels.twikit.send(Webhook::OrderCompleted, &body).await;
+        assert!(!delivery.accepted(), "{body}");
+    }
+    assert_eq!(jewels.outcomes(), []);
+}
+
+#[tokio::test]
+async fn a_verification_that_names_other_configurations_is_told_no() {
+    let jewels = Jewels::new().await;
+    let order = jewels.created("1").await;
+    let configuration: u64 =
+        order.lines[0].line.item.as_ref().expect("an item").reference.as_ref().expect("an id").parse().expect("an id");
+    for ids in [json!([]), json!([1]), json!([configuration, configuration]), json!([configuration, 1])] {
+        let question = json!({ "identifier": order.reference, "configurationIds": ids });
+        jewels.twikit.send(Webhook::PaymentVerification, &question).await;
+        assert_eq!(jewels.replied(), json!({ "error": "", "success": false }), "{ids}");
+    }
+    let outcomes: Vec<Outcome> = jewels.outcomes().into_iter().map(|(_, outcome)| outcome).collect();
+    assert_eq!(noted(&outcomes), ["verification-refused"; 4]);
+    let question = json!({ "identifier": order.reference, "configurationIds": [configuration] });
+    jewels.twikit.send(Webhook::PaymentVerification, &question).await;
+    assert_eq!(jewels.replied(), json!({ "error": "", "success": true }));
+}
+
+#[tokio::test]
+async fn a_webhook_that_cannot_be_read_is_answered_with_what_is_wrong() {
+    let jewels = Jewels::new().await;
+    let receive = async |endpoint: &str, request: WebhookRequest| {
+        jewels.host.receive_webhook(&jewels.shop, &jewels.account, endpoint, &request).await
+    };
+    for endpoint in ["payment-verification", "production-completion", "order-completion", "website-publication"] {
+        for body in [&b""[..], b"{", b"[]", b"{}", b"null", b"\xff", b"{\"identifier\":1}"] {
+            let received = receive(endpoint, post_of(body)).await.expect("an answer");
+            let reply: Value = serde_json::from_slice(&received.response.body).expect("JSON");
+            assert_eq!((received.response.status, received.outcomes.len()), (400, 0), "{endpoint} {reply}");
+            assert!(reply["error"].as_str().is_some_and(|error| !error.is_empty()), "{reply}");
+        }
+        let get = WebhookRequest { method: "GET".to_owned(), ..post_of(b"{}") };
+        assert_eq!(receive(endpoint, get).await.expect("an answer").response.status, 405);
+        let deep = "[".repeat(100_000);
+        assert_eq!(receive(endpoint, post_of(deep.as_bytes())).await.expect("an answer").response.status, 400);
+    }
+    let error = receive("no-such-endpoint", post_of(b"{}")).await.expect_err("no endpoint");
+    assert!(error.to_string().contains("no-such-endpoint"), "{error}");
+}
