@@ -7,7 +7,7 @@ use std::time::Instant;
 use jiff::{SignedDuration, Timestamp, Unit};
 
 use super::identity;
-use super::line::{CartLine, Pin};
+use super::line::{CartLine, Pin, SealFault};
 use super::plan::{Checking, ItemFacts, Warnings, key_of, queries};
 use super::pricing::{Pricing, converted, warning};
 use super::thumbnail;
@@ -71,7 +71,8 @@ impl<'a> Walk<'a> {
         Self::with(host, state, linked, vendor, version, strategist, strategy_version, strategy, visitor)
     }
 
-    /// Begins with the versions that a line is pinned to.
+    /// Begins with the versions that a line is pinned to. The pin of a line that was tampered with says nothing: it could choose
+    /// a strategy that the merchant did not.
     pub(super) fn begin_pinned(
         host: &'a Cartwright,
         shop: &ShopId,
@@ -79,6 +80,9 @@ impl<'a> Walk<'a> {
         visitor: &'a Visitor,
     ) -> Result<Self, CartError> {
         let state = host.shop_state(shop)?;
+        if line.check_seal(shop, &state.shop.seal_key, Timestamp::now()) == Err(SealFault::Forged) {
+            return Self::begin(host, shop, &line.linked_product, None, visitor);
+        }
         let gone = |what: String| CartError::MustReconfigure { key: line.key.clone(), why: what };
         let linked = host
             .link_of(&state, line)
