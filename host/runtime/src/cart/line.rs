@@ -82,6 +82,8 @@ pub struct CartLine {
     pub per_bundle: Option<u32>,
     /// For a bundle's parent: may a child be taken out?
     pub child_removal: Option<ChildRemoval>,
+    /// For a bundle's parent: the keys of its children. Without them, a part that costs nothing could go missing unseen.
+    pub children: Vec<String>,
     /// What the cart shows under it. Plain text.
     pub shown: Vec<LinePart>,
     /// Its price.
@@ -138,6 +140,7 @@ impl CartLine {
             parent: self.parent.as_deref(),
             per_bundle: self.per_bundle,
             child_removal: self.child_removal,
+            children: &self.children,
             configuration: self.configuration,
             item: self.item,
             item_id: self.item_id.as_deref(),
@@ -249,6 +252,7 @@ struct Sealed<'a> {
     parent: Option<&'a str>,
     per_bundle: Option<u32>,
     child_removal: Option<ChildRemoval>,
+    children: &'a [String],
     configuration: Option<Digest>,
     item: Option<u32>,
     item_id: Option<&'a str>,

@@ -28,10 +28,11 @@ impl Cartwright {
                 _ => None,
             });
             if let Some(lines) = same {
-                *operation = CartOperation::Update { lines };
+                *operation = CartOperation::Replace { key: held.key.clone(), lines };
             }
         }
-        Ok(walk.end(operations))
+        // A bundle whose children are not those in the cart is replaced: an update brings no child.
+        Ok(walk.end(without_no_changes(operations, &add.lines)))
     }
 
     /// Puts a configuration in the place of a line or bundle. The quantity stays unless another is given; the new line is
@@ -144,12 +145,10 @@ pub(super) fn without_no_changes(operations: Vec<CartOperation>, held: &[CartLin
         .collect()
 }
 
-/// The same line at the same price; a later expiry alone is no change.
+/// The same line at the same price; a later expiry alone is no change, and what is only shown is none either.
 pub(super) fn same_line(old: &CartLine, new: &CartLine) -> bool {
-    old.key == new.key
-        && old.quantity == new.quantity
-        && old.price.total == new.price.total
-        && old.price.tax == new.price.tax
-        && old.price.state == new.price.state
-        && old.pin == new.pin
+    let mut shown = old.clone();
+    (shown.title, shown.shown, shown.thumbnail) = (new.title.clone(), new.shown.clone(), new.thumbnail);
+    (shown.price.expires, shown.price.seal) = (new.price.expires.clone(), new.price.seal.clone());
+    shown == *new
 }

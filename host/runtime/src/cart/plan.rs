@@ -297,6 +297,7 @@ impl Checking<'_> {
             line.price.included_in_parent = true;
             line.price.tax = lines[0].price.tax;
             line.price.state = lines[0].price.state.clone();
+            lines[0].children.push(line.key.clone());
             lines.push(line);
         }
         Ok(lines)
@@ -397,6 +398,7 @@ impl Checking<'_> {
             parent: draft.parent.map(str::to_owned),
             per_bundle: None,
             child_removal: None,
+            children: Vec::new(),
             shown: draft
                 .shown
                 .unwrap_or_else(visible)

@@ -11,7 +11,7 @@ use super::{CartChange, CartError, CartOperation, Stage};
 use crate::contract::{ChildRemoval, Intent, Money};
 use crate::host::Cartwright;
 use crate::ids::ShopId;
-use crate::shop::Visitor;
+use crate::shop::{Shop, Visitor};
 
 /// What `check_cart` says of a line.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -74,6 +74,13 @@ impl Cartwright {
                 }
                 continue;
             }
+            if held_line(lines, &line.key).is_some_and(|first| !std::ptr::eq(first, line)) {
+                // Priced as two, it would escape a price that depends on how many are bought.
+                let why = "it stands in the cart twice; change the quantity of the first".to_owned();
+                let state = LineState::MustReconfigure { why };
+                checks.push(LineCheck { key: line.key.clone(), state, lines: Vec::new() });
+                continue;
+            }
             let (state, lines) = self.check_line(shop, line, lines, visitor).await?;
             checks.push(LineCheck { key: line.key.clone(), state, lines });
         }
@@ -89,14 +96,16 @@ impl Cartwright {
     ) -> Result<(LineState, Vec<CartLine>), CartError> {
         let state = self.shop_state(shop)?;
         let now = Timestamp::now();
-        let family: Vec<&CartLine> =
-            lines.iter().filter(|other| other.key == line.key || other.parent.as_ref() == Some(&line.key)).collect();
+        let children = lines.iter().filter(|other| other.parent.as_ref() == Some(&line.key));
+        let family: Vec<&CartLine> = std::iter::once(line).chain(children).collect();
         let faults: Vec<SealFault> = family
             .iter()
             .filter_map(|member| member.check_seal(&state.shop.id, &state.shop.seal_key, now).err())
             .collect();
         let is_whole = family_sums(&family) && !faults.contains(&SealFault::Forged);
-        let is_pinned = self.replacement(&line.pin.digest).is_ok_and(|digest| digest == line.pin.digest);
+        let is_pinned = [line.pin.digest, line.pin.strategy_digest]
+            .iter()
+            .all(|pinned| self.replacement(pinned).is_ok_and(|digest| digest == *pinned));
         if is_whole && faults.is_empty() && is_pinned {
             return Ok(match self.still_sold(shop, &family).await? {
                 Some(sku) => (LineState::Unavailable { why: format!("{sku} cannot be bought now") }, Vec::new()),
@@ -223,7 +232,7 @@ impl Cartwright {
     /// bundle is then priced without it.
     ///
     /// # Errors
-    /// When there is no such line, or the child belongs to its bundle.
+    /// When there is no such line, or the child belongs to its bundle, or the bundle is not as it was sealed.
     pub fn remove_line(&self, shop: &ShopId, key: &str, lines: &[CartLine]) -> Result<CartChange, CartError> {
         let state = self.shop_state(shop)?;
         let line = lines.iter().find(|line| line.key == key).ok_or_else(|| CartError::NoLine(key.to_owned()))?;
@@ -233,12 +242,10 @@ impl Cartwright {
             if parent.child_removal != Some(ChildRemoval::Repriced) {
                 return Err(CartError::ChildOfBundle(key.to_owned()));
             }
-            for sealed in [line, parent] {
-                sealed
-                    .check_seal(&state.shop.id, &state.shop.seal_key, Timestamp::now())
-                    .map_err(|fault| CartError::Seal { key: sealed.key.clone(), fault })?;
-            }
+            // A bundle that is not whole has been repriced for this child already, or counts it twice.
+            check_whole(&state.shop, &family(lines, parent), &[SealFault::Forged, SealFault::Expired])?;
             let mut parent = parent.clone();
+            parent.children.retain(|child| child != key);
             parent.price.total.minor -= line.price.total.minor;
             parent.price.unit = super::pricing::divided(&parent.price.total, parent.quantity);
             parent.seal(&state.shop.id, &state.shop.seal_key);
@@ -270,13 +277,7 @@ impl Cartwright {
                 }
                 None => {
                     let family = family(guest, line);
-                    for member in &family {
-                        if let Err(fault @ SealFault::Forged) =
-                            member.check_seal(&state.shop.id, &state.shop.seal_key, Timestamp::now())
-                        {
-                            return Err(CartError::Seal { key: member.key.clone(), fault });
-                        }
-                    }
+                    check_whole(&state.shop, &family, &[SealFault::Forged])?;
                     let operations = vec![CartOperation::Add { lines: family }];
                     CartChange { operations, warnings: Vec::new(), stages: Vec::new() }
                 }
@@ -299,7 +300,23 @@ fn family(lines: &[CartLine], parent: &CartLine) -> Vec<CartLine> {
     std::iter::once(parent).chain(children).cloned().collect()
 }
 
-/// The shares of a bundle's children sum to their parent's price, and their quantities follow it.
+/// A line and its children are as they were sealed, but for faults that are none here.
+fn check_whole(shop: &Shop, family: &[CartLine], faults: &[SealFault]) -> Result<(), CartError> {
+    for member in family {
+        match member.check_seal(&shop.id, &shop.seal_key, Timestamp::now()) {
+            Err(fault) if faults.contains(&fault) => return Err(CartError::Seal { key: member.key.clone(), fault }),
+            _ => {}
+        }
+    }
+    match family.first() {
+        Some(first) if !family_sums(&family.iter().collect::<Vec<_>>()) => {
+            Err(CartError::Seal { key: first.key.clone(), fault: SealFault::Forged })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A bundle has the children that it was made with, their shares sum to its price, and their quantities follow its own.
 fn family_sums(family: &[&CartLine]) -> bool {
     let Some(parent) = family.iter().find(|line| line.parent.is_none()) else { return false };
     let children: Vec<&&CartLine> = family.iter().filter(|line| line.parent.is_some()).collect();
@@ -307,8 +324,13 @@ fn family_sums(family: &[&CartLine]) -> bool {
     if children.is_empty() {
         return !is_bundle;
     }
+    let (mut made, mut found): (Vec<&String>, Vec<&String>) =
+        (parent.children.iter().collect(), children.iter().map(|child| &child.key).collect());
+    made.sort();
+    found.sort();
     let sum: i128 = children.iter().map(|child| i128::from(child.price.total.minor)).sum();
     let all = |per: u32| u64::from(per) * u64::from(parent.quantity);
-    sum == i128::from(parent.price.total.minor)
+    made == found
+        && sum == i128::from(parent.price.total.minor)
         && children.iter().all(|child| child.per_bundle.map(all) == Some(child.quantity.into()))
 }
