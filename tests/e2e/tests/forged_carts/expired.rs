@@ -1,0 +1,86 @@
+//! Seals whose time is over, and lines of other shops.
+
+use std::time::Duration;
+
+use cartwright::{AccountSetup, CartError, CartLine, SealFault, Shop, Visitor};
+use cartwright_e2e::{World, local, members, shop};
+use cartwright_fake_vendors::samples;
+use serde_json::json;
+
+use crate::{Shopping, check, held, said};
+
+/// The same shop again beside the first, under another id.
+async fn beside(mut world: World, other: Shop) -> World {
+    world.shop = other.id.clone();
+    world.host.add_shop(other).expect("another shop");
+    let settings = members(json!({ "viewer-token": "viewer-token", "api-url": world.expivi.api_url() }));
+    let setup = AccountSetup { id: world.account.clone(), settings, grants: local(world.expivi.base_url()) };
+    world.host.set_account(&world.shop, world.digest, setup).await.expect("an account");
+    world.link("ring", "1001", "simple", json!({})).await;
+    let settings = json!({ "price-authority": "components", "child-removal": "repriced" });
+    world.link("wardrobe", "1003", "bundle", settings).await;
+    world
+}
+
+/// A shop whose seals are over, with a ring and a wardrobe in the cart.
+async fn over() -> (World, Vec<CartLine>) {
+    let world = beside(World::new().await, Shop { seal_seconds: 1, ..shop("brief") }).await;
+    let mut cart = Vec::new();
+    world.add("ring", samples::EXPIVI_SIMPLE, 1, &mut cart).await.expect("a ring");
+    world.add("wardrobe", samples::EXPIVI_BUNDLE, 1, &mut cart).await.expect("a wardrobe");
+    // A seal's end is rounded to a whole second.
+    tokio::time::sleep(Duration::from_millis(1600)).await;
+    (world, cart)
+}
+
+#[tokio::test]
+async fn a_seal_whose_time_is_over_is_renewed_when_the_price_is_the_same() {
+    let (world, cart) = over().await;
+    let checks = check(&world, &cart).await;
+    assert_eq!(said(&checks), ["ok", "ok"]);
+    let fresh: Vec<CartLine> = checks.into_iter().flat_map(|check| check.lines).collect();
+    assert_eq!(held(&fresh), held(&cart));
+    assert!(fresh.iter().zip(&cart).all(|(new, old)| new.price.seal != old.price.seal), "nothing was sealed again");
+}
+
+#[tokio::test]
+async fn a_seal_whose_time_is_over_does_not_hold_an_old_price() {
+    let (world, cart) = over().await;
+    world.catalogue.change(|variants| {
+        variants.iter_mut().for_each(|variant| variant.price.as_mut().expect("a price").minor += 100);
+    });
+    assert_eq!(said(&check(&world, &cart).await), ["19900 to 20000", "8690 to 9790"]);
+}
+
+#[tokio::test]
+async fn a_forged_line_does_not_become_right_by_being_old() {
+    let (world, cart) = over().await;
+    let mut forged = cart.clone();
+    forged[0].variant_id = Some("id-TABLE".to_owned());
+    forged.remove(2);
+    assert_eq!(said(&check(&world, &forged).await), ["19900 to 19900", "8690 to 8690"]);
+}
+
+#[tokio::test]
+async fn no_child_is_taken_out_at_a_price_whose_time_is_over() {
+    let (world, cart) = over().await;
+    let error = world.host.remove_line(&world.shop, &cart[2].key, &cart).expect_err("the seal is over");
+    assert!(matches!(&error, CartError::Seal { fault: SealFault::Expired, .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_line_of_another_shop_is_not_sold_here() {
+    let Shopping { world, cart } = Shopping::new().await;
+    // It links the same products, seals with the same key and stores the same configurations, and is another shop all the same.
+    let other = beside(world, shop("other")).await;
+    let checks = check(&other, &cart).await;
+    assert!(said(&checks).iter().all(|said| said.contains("configuration is no longer stored")), "{checks:?}");
+    let mut own = Vec::new();
+    other.add("ring", samples::EXPIVI_SIMPLE, 2, &mut own).await.expect("rings");
+    other.add("wardrobe", samples::EXPIVI_BUNDLE, 2, &mut own).await.expect("wardrobes");
+    let checks = check(&other, &cart[..5]).await;
+    assert_eq!(said(&checks), ["configure again: it is not what was configured"; 2]);
+    let visitor = Visitor::default();
+    let error = other.host.merge_carts(&other.shop, &cart[..1], &[], &visitor).await.expect_err("of another shop");
+    assert!(matches!(&error, CartError::Seal { fault: SealFault::Forged, .. }), "{error}");
+}

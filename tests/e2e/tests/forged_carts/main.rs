@@ -1,0 +1,101 @@
+//! Carts that come back from a platform otherwise than the host made them: by a defect, by a race, or by a shopper who hopes for a
+//! better price. The host answers with what the lines are and cost, or with a typed error. It never takes a price that it did
+//! not seal for the line.
+
+mod changes;
+mod checks;
+mod expired;
+mod pins;
+
+use cartwright::{CartLine, LineCheck, LineState, Visitor};
+use cartwright_e2e::World;
+use cartwright_fake_vendors::samples;
+use serde_json::{Value, json};
+
+/// Places in [`Shopping::cart`]. Three children follow each bundle.
+const RING: usize = 0;
+const OAK: usize = 1;
+const PANEL: usize = 2;
+const HINGE: usize = 3;
+const SCREW: usize = 4;
+const ASH: usize = 5;
+
+/// What the lines cost: two rings, and two oak wardrobes of three panels, four hinges and four screws each.
+const RINGS: i64 = 2 * 19_900;
+const OAKS: i64 = 2 * (3 * 2_450 + 4 * 320 + 4 * 15);
+
+/// Changes a cart as no host would.
+type Forge = fn(&mut Vec<CartLine>);
+
+/// A cart of two rings, two oak wardrobes and an ash one, whose parts may be taken out.
+struct Shopping {
+    world: World,
+    cart: Vec<CartLine>,
+}
+
+impl Shopping {
+    async fn new() -> Self {
+        let world = World::new().await;
+        let settings = json!({ "price-authority": "components", "child-removal": "repriced" });
+        world.link("wardrobe", "1003", "bundle", settings).await;
+        let mut cart = Vec::new();
+        world.add("ring", samples::EXPIVI_SIMPLE, 2, &mut cart).await.expect("rings");
+        world.add("wardrobe", samples::EXPIVI_BUNDLE, 2, &mut cart).await.expect("oak wardrobes");
+        world.add("wardrobe", &ash(), 1, &mut cart).await.expect("an ash wardrobe");
+        assert_eq!((cart[RING].price.total.minor, cart[OAK].price.total.minor), (RINGS, OAKS));
+        Self { world, cart }
+    }
+
+    /// The cart with something about it changed.
+    fn forged(&self, forge: impl FnOnce(&mut Vec<CartLine>)) -> Vec<CartLine> {
+        let mut cart = self.cart.clone();
+        forge(&mut cart);
+        cart
+    }
+
+    async fn check(&self, cart: &[CartLine]) -> Vec<LineCheck> {
+        check(&self.world, cart).await
+    }
+}
+
+async fn check(world: &World, cart: &[CartLine]) -> Vec<LineCheck> {
+    world.host.check_cart(&world.shop, cart, &Visitor::default()).await.expect("checked")
+}
+
+fn ash() -> String {
+    let mut value: Value = serde_json::from_str(samples::EXPIVI_BUNDLE).expect("a sample");
+    value[0]["configuration"]["attributes"][0]["attribute_value_name"] = json!("Ash");
+    value[0]["attributes"][0]["attribute_value_name"] = json!("Ash");
+    value.to_string()
+}
+
+/// What was said of each line, in short.
+fn said(checks: &[LineCheck]) -> Vec<String> {
+    let state = |check: &LineCheck| match &check.state {
+        LineState::Ok => "ok".to_owned(),
+        LineState::PriceChanged { old, new } => format!("{} to {}", old.minor, new.minor),
+        LineState::Unavailable { why } => format!("unavailable: {why}"),
+        LineState::MustReconfigure { why } => format!("configure again: {why}"),
+    };
+    checks.iter().map(state).collect()
+}
+
+/// The cart after the shopper agreed: each line that was checked is what the check says, and what has no line goes.
+fn agreed(cart: &[CartLine], checks: &[LineCheck]) -> Vec<CartLine> {
+    let mut lines: Vec<CartLine> = Vec::new();
+    for check in checks {
+        match &check.state {
+            LineState::Ok if check.lines.is_empty() => {
+                lines.extend(cart.iter().find(|line| line.key == check.key).cloned());
+                lines.extend(cart.iter().filter(|line| line.parent.as_ref() == Some(&check.key)).cloned());
+            }
+            _ => lines.extend(check.lines.iter().cloned()),
+        }
+    }
+    lines
+}
+
+/// Keys, quantities and prices, which are what a forger would change.
+fn held(cart: &[CartLine]) -> Vec<(&str, u32, i64)> {
+    cart.iter().map(|line| (line.key.as_str(), line.quantity, line.price.total.minor)).collect()
+}
