@@ -100,6 +100,12 @@ pub fn thread_sleep(request: Request) -> Result<Planned, Error> {
     plan(line(&request), request)
 }
 
+pub fn sleep_again_and_again(_: Request) -> Result<Planned, Error> {
+    loop {
+        std::thread::sleep(Duration::from_secs(3600));
+    }
+}
+
 pub fn trap(_: Request) -> Result<Planned, Error> {
     #[cfg(target_arch = "wasm32")]
     core::arch::wasm32::unreachable();

@@ -28,6 +28,7 @@ const MISDEEDS: &[(&str, Misdeed)] = &[
     ("catalog-huge-query", exhaust::catalog_huge_query),
     ("clock-spin", exhaust::clock_spin),
     ("thread-sleep", exhaust::thread_sleep),
+    ("sleep-again-and-again", exhaust::sleep_again_and_again),
     ("trap", exhaust::trap),
     ("panic", exhaust::panic),
     ("exit", exhaust::exit),
