@@ -1,0 +1,121 @@
+//! `cartwright inspect`: what a component is and asks for.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::cartwright;
+
+/// The value that a line of `inspect` has under this label.
+#[track_caller]
+pub fn shown<'a>(text: &'a str, label: &str) -> &'a str {
+    let line = text.lines().find_map(|line| line.strip_prefix("  ")?.strip_prefix(label));
+    line.unwrap_or_else(|| panic!("no {label}: {text}")).trim()
+}
+
+pub fn digest(bundled: &str) -> String {
+    cartwright::Digest::of(cartwright_bundled::by_id(bundled).expect("a bundled plugin")).to_string()
+}
+
+#[test]
+fn inspect_shows_what_expivi_is_and_asks_for() {
+    let text = cartwright(["inspect", "expivi"]).succeeded();
+    assert!(text.starts_with("Expivi ") && text.contains(" (expivi), by Expivi\n"), "{text}");
+    assert_eq!(shown(&text, "digest"), digest("expivi"));
+    assert_eq!(shown(&text, "worlds"), "vendor, order-hook, cart-strategy of cartwright:plugin@0.1.0");
+    assert_eq!(shown(&text, "asks to reach"), "setting:api-url, setting:files-url");
+    let strategies = shown(&text, "strategies");
+    for name in ["simple (", "variation (", "bundle ("] {
+        assert!(strategies.contains(name), "{strategies}");
+    }
+    assert_eq!(shown(&text, "webhooks"), "none");
+    let token = text.lines().find(|line| line.trim().starts_with("viewer-token ")).expect("the setting");
+    assert!(token.ends_with("[required, public]"), "{token}");
+    assert!(text.contains("    cartwright:plugin/http@0.1.0\n"), "{text}");
+}
+
+#[test]
+fn inspect_shows_what_twikit_is_and_asks_for() {
+    let text = cartwright(["inspect", "twikit"]).succeeded();
+    assert!(text.contains(" (twikit), by Twikit\n"), "{text}");
+    assert_eq!(shown(&text, "digest"), digest("twikit"));
+    assert_eq!(shown(&text, "worlds"), "vendor, order-hook, cart-strategy of cartwright:plugin@0.1.0");
+    assert_eq!(shown(&text, "asks to reach"), "setting:api-url, setting:preview-url");
+    assert_eq!(shown(&text, "asks for  "), "personal-data");
+    assert!(shown(&text, "strategies").starts_with("variation ("), "{text}");
+    let webhooks = "payment-verification, production-completion, order-completion, website-publication";
+    assert_eq!(shown(&text, "webhooks"), webhooks);
+    let secret = text.lines().find(|line| line.trim().starts_with("payload-secret ")).expect("the setting");
+    assert!(secret.contains(" secret ") && secret.ends_with("[required]"), "{secret}");
+}
+
+#[test]
+fn inspect_as_json_says_the_same() {
+    for (id, strategies, hosts) in [
+        ("expivi", vec!["simple", "variation", "bundle"], ["setting:api-url", "setting:files-url"]),
+        ("twikit", vec!["variation"], ["setting:api-url", "setting:preview-url"]),
+    ] {
+        let value = cartwright(["inspect", id, "--json"]).json();
+        assert_eq!(value["digest"], digest(id));
+        assert_eq!(value["bytes"], json!(cartwright_bundled::by_id(id).expect("a plugin").len()));
+        assert_eq!(value["contract"], "cartwright:plugin@0.1.0");
+        assert_eq!(value["worlds"], json!(["vendor", "order-hook", "cart-strategy"]));
+        let identity = &value["about"]["identity"];
+        assert_eq!(identity["id"], id);
+        assert_eq!(identity["hosts"], json!(hosts));
+        let names: Vec<&str> = identity["strategies"]
+            .as_array()
+            .expect("strategies")
+            .iter()
+            .map(|strategy| strategy["name"].as_str().expect("a name"))
+            .collect();
+        assert_eq!(names, strategies);
+        let imports = value["imports"].as_array().expect("imports");
+        assert!(imports.contains(&json!("cartwright:plugin/http@0.1.0")), "{imports:?}");
+    }
+}
+
+#[test]
+fn inspect_of_a_file_gives_the_digest_of_its_bytes() {
+    let folder = TempDir::new().expect("a folder");
+    let file = folder.path().join("some.wasm");
+    fs::write(&file, cartwright_bundled::by_id("twikit").expect("a plugin")).expect("a file");
+    let text = cartwright([Path::new("inspect"), &file]).succeeded();
+    assert_eq!(shown(&text, "digest"), digest("twikit"));
+}
+
+#[test]
+fn inspect_of_no_file_names_the_bundled_plugins() {
+    let err = cartwright(["inspect", "no-such-plugin"]).failed();
+    assert!(err.contains("no-such-plugin is no bundled plugin (expivi, twikit) and no file"), "{err}");
+}
+
+#[test]
+fn inspect_of_a_core_module_says_how_to_make_a_component() {
+    let folder = TempDir::new().expect("a folder");
+    let file = folder.path().join("core.wasm");
+    fs::write(&file, b"\0asm\x01\0\0\0").expect("a file");
+    let err = cartwright([Path::new("inspect"), &file]).failed();
+    assert!(err.contains("this is a core module, not a component; build for wasm32-wasip2"), "{err}");
+}
+
+#[test]
+fn inspect_of_garbage_says_that_it_is_no_webassembly() {
+    let folder = TempDir::new().expect("a folder");
+    let file = folder.path().join("garbage.wasm");
+    fs::write(&file, "garbage").expect("a file");
+    let err = cartwright([Path::new("inspect"), &file]).failed();
+    assert!(err.contains("this is no WebAssembly"), "{err}");
+    assert!(err.contains("garbage.wasm"), "{err}");
+}
+
+#[test]
+fn inspect_of_a_component_that_is_no_plugin_names_the_worlds_to_target() {
+    let folder = TempDir::new().expect("a folder");
+    let file = folder.path().join("empty.wasm");
+    fs::write(&file, b"\0asm\x0d\0\x01\0").expect("a file");
+    let err = cartwright([Path::new("inspect"), &file]).failed();
+    assert!(err.contains("target one of the worlds vendor, cart-strategy, order-hook"), "{err}");
+}

@@ -1,0 +1,137 @@
+//! Strategies in Rust, JavaScript and Python, built by `tests/contract/check` with the published toolchains. One whose toolchain
+//! cannot be installed is skipped and named on standard error; with `CI=true` that is a failure.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use cartwright_fake_vendors::samples;
+use serde_json::{Value, json};
+
+use crate::cartwright;
+use crate::desk::{Desk, all_sold, lines};
+use crate::inspect::shown;
+
+/// What `tests/contract/check` said, and where it put what it built.
+struct Contract {
+    said: String,
+    guests: PathBuf,
+}
+
+/// Runs `tests/contract/check` once for all tests. Cargo has let go of the target folder by the time that tests run.
+fn contract() -> &'static Contract {
+    static CONTRACT: OnceLock<Contract> = OnceLock::new();
+    CONTRACT.get_or_init(|| {
+        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("the target folder");
+        let output = Command::new("bash")
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/contract/check"))
+            .env("CARGO_TARGET_DIR", target)
+            .output()
+            .expect("bash starts");
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let err = String::from_utf8_lossy(&output.stderr);
+        // With CI=true this is where a missing toolchain fails.
+        assert!(output.status.success(), "tests/contract/check: {}\n{said}{err}", output.status);
+        Contract { said, guests: target.join("guests") }
+    })
+}
+
+/// The strategy's file, or nothing when its toolchain could not be had.
+fn strategy(name: &str) -> Option<String> {
+    let contract = contract();
+    let line = |start: String| contract.said.lines().find(|line| line.starts_with(&start));
+    if line(format!("built: {name},")).is_some() {
+        let file = contract.guests.join(format!("{name}.wasm"));
+        return Some(file.into_os_string().into_string().expect("UTF-8"));
+    }
+    let why = line(format!("skipped: {name}")).unwrap_or_else(|| panic!("no word of {name}: {}", contract.said));
+    let count = contract.said.lines().last().unwrap_or_default();
+    assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{why}");
+    // Past the capture of tests that pass: a skipped test is to be seen.
+    writeln!(std::io::stderr(), "{why} ({count})").expect("standard error");
+    None
+}
+
+#[track_caller]
+fn planned_by(line: &Value, id: &str) {
+    assert_eq!(line["pin"]["account"], "expivi", "{line:#}");
+    assert_eq!(line["pin"]["strategy_account"], id, "{line:#}");
+    assert_ne!(line["pin"]["strategy_digest"], line["pin"]["digest"], "{line:#}");
+    assert!(line["price"]["seal"].as_str().is_some_and(|seal| seal.starts_with("v1.")), "{line:#}");
+}
+
+#[test]
+fn a_strategy_in_rust_plans_one_line() {
+    let Some(file) = strategy("one-line") else { return };
+    let change = Desk::ring().plan(&["--strategy", &file, "--quantity", "2", "--json"]).json();
+    let lines = lines(&change, "add");
+    assert_eq!(all_sold(&lines), [("RING", 2, 39_800)]);
+    planned_by(&lines[0], "one-line");
+}
+
+#[test]
+fn a_strategy_in_javascript_joins_the_sku_from_codes() {
+    let Some(file) = strategy("javascript") else { return };
+    let desk = Desk::shirt("");
+    // Without the hidden attribute, which has a code as well: here it is about codes that a shopper chose.
+    let mut saved: Value = serde_json::from_str(samples::EXPIVI_VARIATION).expect("a sample");
+    let attributes = saved[0]["configuration"]["attributes"].as_array_mut().expect("attributes");
+    attributes.retain(|attribute| attribute["attribute_id"] != 24);
+    desk.write("configuration.json", &saved.to_string());
+    let change = desk.plan(&["--strategy", &file, "--quantity", "2", "--json"]).json();
+    let lines = lines(&change, "add");
+    assert_eq!(all_sold(&lines), [("R-L", 2, 4_010)]);
+    planned_by(&lines[0], "joined-sku");
+}
+
+#[test]
+fn a_strategy_in_javascript_refuses_a_configuration_without_codes() {
+    let Some(file) = strategy("javascript") else { return };
+    let error = Desk::ring().plan(&["--strategy", &file]).typed_error();
+    assert_eq!(error["error"], "hook", "{error:#}");
+    assert_eq!(error["detail"]["plugin"], "joined-sku");
+    assert_eq!(error["detail"]["hook"], "cart.plan");
+    assert!(error["message"].as_str().expect("a message").contains("No chosen value has a code"), "{error:#}");
+}
+
+#[test]
+fn a_strategy_in_python_plans_a_bundle_of_parts() {
+    let Some(file) = strategy("python") else { return };
+    let change = Desk::wardrobe().plan(&["--strategy", &file, "--quantity", "2", "--json"]).json();
+    let lines = lines(&change, "add");
+    let expected = [("WARDROBE", 2, 17_380), ("PANEL-60", 6, 14_700), ("HINGE", 8, 2_560), ("SCREW-4", 8, 120)];
+    assert_eq!(all_sold(&lines), expected);
+    planned_by(&lines[0], "parts-bundle");
+    assert!(lines[1..].iter().all(|child| child["parent"] == lines[0]["key"]), "{change:#}");
+}
+
+#[test]
+fn a_strategy_in_python_names_every_part_that_the_shop_does_not_have() {
+    let Some(file) = strategy("python") else { return };
+    let desk = Desk::wardrobe();
+    let variants =
+        json!([{ "sku": "WARDROBE", "product": "wardrobe", "price": "1.00" }, { "sku": "HINGE", "price": "1.00" }]);
+    desk.write("catalog.json", &json!({ "currency": "EUR", "scale": 2, "variants": variants }).to_string());
+    let error = desk.plan(&["--strategy", &file]).typed_error();
+    let text = error["message"].as_str().expect("a message");
+    assert!(text.contains("PANEL-60, SCREW-4"), "{text}");
+}
+
+#[test]
+fn strategies_of_all_languages_can_be_inspected() {
+    for (name, id) in [("one-line", "one-line"), ("javascript", "joined-sku"), ("python", "parts-bundle")] {
+        let Some(file) = strategy(name) else { continue };
+        let text = cartwright(["inspect", &file]).succeeded();
+        assert!(text.contains(&format!(" ({id}), by ")), "{text}");
+        assert_eq!(shown(&text, "worlds"), "cart-strategy of cartwright:plugin@0.1.0");
+        assert_eq!(shown(&text, "asks to reach"), "none");
+    }
+}
+
+#[test]
+fn a_strategy_in_javascript_leaves_codes_of_hidden_attributes_out() {
+    let Some(file) = strategy("javascript") else { return };
+    let change = Desk::shirt("").plan(&["--strategy", &file, "--json"]).json();
+    assert_eq!(all_sold(&lines(&change, "add")), [("R-L", 1, 2_005)]);
+}

@@ -1,0 +1,64 @@
+//! The command line as an integrator uses it: the built command, real files, and its exit codes. A file for each command.
+
+mod demo;
+mod desk;
+mod inspect;
+mod languages;
+mod plan;
+mod plan_mistakes;
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+/// What the command did.
+#[derive(Debug)]
+struct Ran {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+impl Ran {
+    /// Standard output of a success.
+    #[track_caller]
+    fn succeeded(self) -> String {
+        assert_eq!(self.code, Some(0), "{self:#?}");
+        self.out
+    }
+
+    /// Standard output of a success as JSON.
+    #[track_caller]
+    fn json(self) -> Value {
+        let out = self.succeeded();
+        serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}"))
+    }
+
+    /// Standard error of a failure that printed no result.
+    #[track_caller]
+    fn failed(self) -> String {
+        assert_eq!(self.code, Some(1), "{self:#?}");
+        assert_eq!(self.out, "", "a failure has no result");
+        self.err
+    }
+
+    /// The typed error of a failure.
+    #[track_caller]
+    fn typed_error(self) -> Value {
+        let err = self.failed();
+        serde_json::from_str(&err).unwrap_or_else(|error| panic!("{error}: {err}"))
+    }
+}
+
+/// Runs the command. Compiled components are shared by all tests.
+fn cartwright<S: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = S>) -> Ran {
+    let output = Command::new(env!("CARGO_BIN_EXE_cartwright"))
+        .args(arguments)
+        .env("CARTWRIGHT_CACHE", Path::new(env!("CARGO_TARGET_TMPDIR")).join("cli-cache"))
+        .env_remove("CARTWRIGHT_LOG")
+        .output()
+        .expect("the command starts");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+    Ran { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+}

@@ -1,0 +1,160 @@
+//! `cartwright plan`: what a configuration becomes in the cart.
+
+use cartwright_fake_vendors::{ExpiviConfig, FakeExpivi, samples};
+use serde_json::{Value, json};
+
+use crate::desk::{Desk, all_sold, lines, sold};
+use crate::inspect::digest;
+
+#[test]
+fn a_simple_configuration_becomes_one_line_at_the_shops_price() {
+    let text = Desk::ring().plan(&[]).succeeded();
+    assert!(text.starts_with("add\n  1 × RING [RING] 199.00 EUR  key "), "{text}");
+    for chosen in ["Metal: Gold", "Size: 17 mm", "Engraving: Bob"] {
+        assert!(text.contains(&format!("      {chosen}\n")), "{text}");
+    }
+    assert!(!text.contains("Workshop default"), "a hidden attribute is not shown: {text}");
+}
+
+#[test]
+fn keys_behind_a_prefix_find_the_variant() {
+    let text = Desk::shirt("SHIRT-").plan(&["--strategy", "variation"]).succeeded();
+    assert!(text.contains("1 × Shirt, red, large [SHIRT-R-L] 24.95 EUR"), "{text}");
+    let change = Desk::shirt("").plan(&["--strategy", "variation", "--json"]).json();
+    assert_eq!(all_sold(&lines(&change, "add")), [("R-L", 1, 2_005)]);
+}
+
+#[test]
+fn a_bundle_costs_the_sum_of_its_parts() {
+    let text = Desk::wardrobe().plan(&["--strategy", "bundle"]).succeeded();
+    for line in [
+        "  1 × WARDROBE [WARDROBE] 86.90 EUR  key ",
+        "    3 × PANEL-60 [PANEL-60] 73.50 EUR  key ",
+        "    4 × HINGE [HINGE] 12.80 EUR  key ",
+        "    4 × SCREW-4 [SCREW-4] 0.60 EUR  key ",
+    ] {
+        assert!(text.contains(&format!("\n{line}")), "{line}: {text}");
+    }
+    assert!(!text.contains("MODEL-"), "{text}");
+}
+
+#[test]
+fn a_plan_as_json_has_sealed_lines_with_keys_and_pins() {
+    let change = Desk::wardrobe().plan(&["--strategy", "bundle", "--json"]).json();
+    let lines = lines(&change, "add");
+    let expected = [("WARDROBE", 1, 8_690), ("PANEL-60", 3, 7_350), ("HINGE", 4, 1_280), ("SCREW-4", 4, 60)];
+    assert_eq!(all_sold(&lines), expected);
+    for line in &lines {
+        let seal = line["price"]["seal"].as_str().expect("a seal");
+        assert!(seal.starts_with("v1.") && seal.len() > 40, "{seal}");
+        assert_eq!(line["price"]["total"]["currency"], "EUR");
+        assert_eq!(line["key"].as_str().map(str::len), Some(64), "{line:#}");
+        assert_eq!(line["pin"]["digest"], digest("expivi"));
+        assert_eq!(line["pin"]["strategy"], "bundle");
+    }
+    let parent = &lines[0];
+    assert_eq!(parent["parent"], Value::Null);
+    assert!(lines[1..].iter().all(|child| child["parent"] == parent["key"]), "{change:#}");
+    assert!(lines[1..].iter().all(|child| child["price"]["included_in_parent"] == true), "{change:#}");
+    let mut seals: Vec<&str> = lines.iter().filter_map(|line| line["price"]["seal"].as_str()).collect();
+    seals.sort_unstable();
+    seals.dedup();
+    assert_eq!(seals.len(), lines.len(), "each line has a seal of its own");
+}
+
+#[test]
+fn the_same_configuration_raises_the_quantity_of_an_existing_line() {
+    let desk = Desk::ring();
+    let before = lines(&desk.plan(&["--json"]).json(), "add");
+    let cart = desk.write("cart.json", &json!(before).to_string());
+    let after = lines(&desk.plan(&["--existing", &cart, "--quantity", "2", "--json"]).json(), "update");
+    assert_eq!(all_sold(&after), [("RING", 3, 3 * 19_900)]);
+    assert_eq!(after[0]["key"], before[0]["key"]);
+}
+
+#[test]
+fn another_configuration_leaves_an_existing_line_alone() {
+    let desk = Desk::ring();
+    let before = lines(&desk.plan(&["--json"]).json(), "add");
+    let cart = desk.write("cart.json", &json!(before).to_string());
+    desk.write("configuration.json", &samples::EXPIVI_SIMPLE.replace("Bob", "Alice"));
+    let after = lines(&desk.plan(&["--existing", &cart, "--json"]).json(), "add");
+    assert_eq!(all_sold(&after), [("RING", 1, 19_900)]);
+    assert_ne!(after[0]["key"], before[0]["key"]);
+}
+
+#[test]
+fn a_quantity_multiplies_a_line_and_the_parts_of_a_bundle() {
+    let change = Desk::ring().plan(&["--quantity", "3", "--json"]).json();
+    let ring = lines(&change, "add");
+    assert_eq!(all_sold(&ring), [("RING", 3, 3 * 19_900)]);
+    assert_eq!(ring[0]["price"]["unit"]["minor"], 19_900);
+    let change = Desk::wardrobe().plan(&["--strategy", "bundle", "--quantity", "3", "--json"]).json();
+    let expected = [("WARDROBE", 3, 26_070), ("PANEL-60", 9, 22_050), ("HINGE", 12, 3_840), ("SCREW-4", 12, 180)];
+    assert_eq!(all_sold(&lines(&change, "add")), expected);
+}
+
+#[test]
+fn explain_shows_the_stages_in_their_order() {
+    let desk = Desk::ring();
+    let text = desk.plan(&["--explain"]).succeeded();
+    let stages: Vec<&str> = text
+        .lines()
+        .take_while(|line| !line.is_empty())
+        .map(|line| line.split_once(" µs  ").expect("a stage").1.split(' ').next().expect("its name"))
+        .collect();
+    assert_eq!(stages, ["keep", "decode", "products", "identify", "plan", "check", "seal"]);
+    assert!(text.contains("add-line by expivi/simple"), "{text}");
+    assert!(text.contains("\nadd\n  1 × RING"), "the plan follows: {text}");
+    assert!(!desk.plan(&[]).succeeded().contains("µs"), "without --explain there are no stages");
+}
+
+#[test]
+fn twikits_sample_becomes_the_variant_that_the_link_allows() {
+    let text = Desk::jewel(&["JEWEL-A"]).plan(&[]).succeeded();
+    assert!(text.starts_with("add\n  1 × JEWEL-A [JEWEL-A] 49.00 EUR  key "), "{text}");
+}
+
+#[test]
+fn the_price_that_a_browser_hands_over_is_no_price() {
+    let desk = Desk::jewel(&["JEWEL-A"]);
+    desk.write("configuration.json", &samples::TWIKIT_SAVED.replace("49.0", "0.01"));
+    let change = desk.plan(&["--json"]).json();
+    assert_eq!(all_sold(&lines(&change, "add")), [("JEWEL-A", 1, 4_900)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_vendors_server_prices_the_line_when_the_shop_says_so() {
+    let fake = FakeExpivi::start(ExpiviConfig::default()).await.expect("a fake Expivi");
+    let mut settings = json!({
+        "viewer-token": "viewer-token",
+        "price-authority": "vendor",
+        "price-currency": "EUR",
+        "price-scale": 2,
+        "price-tax": "gross",
+    });
+    let association = json!({ "shop_product": "ring", "vendor_product": "1001" });
+    let desk = Desk::new("expivi", settings.clone(), association, samples::EXPIVI_SIMPLE);
+    let configured: Value = serde_json::from_str(samples::EXPIVI_SIMPLE).expect("a sample");
+    let url = fake.api_url();
+
+    let expected = fake.expected_price(&configured[0], None).expect("a price");
+    assert_ne!(expected, 19_900, "else the shop's own price would pass");
+    let line = lines(&desk.plan(&["--vendor-url", &url, "--json"]).json(), "add").remove(0);
+    assert_eq!(sold(&line), ("RING", 1, expected));
+    assert_eq!(line["price"]["source"], "vendor");
+
+    assert!(fake.set_base_price(1001, 30_000));
+    let risen = fake.expected_price(&configured[0], None).expect("a price");
+    let text = desk.plan(&["--vendor-url", &url, "--quantity", "2", "--explain"]).succeeded();
+    let cents = 2 * risen;
+    assert!(text.contains(&format!("2 × RING [RING] {}.{:02} EUR", cents / 100, cents % 100)), "{text}");
+    assert_eq!(fake.record().all().len(), 2, "one price is asked for each plan");
+
+    settings["viewer-token"] = json!("wrong");
+    desk.write("settings.json", &settings.to_string());
+    let error = desk.plan(&["--vendor-url", &url]).typed_error();
+    assert_eq!(error["error"], "hook", "{error:#}");
+    assert_eq!(error["detail"]["hook"], "configuration.price-items", "{error:#}");
+    fake.stop().await;
+}

@@ -1,0 +1,127 @@
+//! `cartwright plan`: what is said of a mistake, and of whose it is.
+
+use std::fs;
+
+use cartwright_fake_vendors::samples;
+use serde_json::json;
+
+use crate::desk::Desk;
+
+#[test]
+fn an_unknown_setting_is_named_beside_the_known_ones() {
+    let desk = Desk::ring();
+    desk.write("settings.json", &json!({ "viewer-token": "x", "viewer-tokn": "x" }).to_string());
+    let error = desk.plan(&[]).typed_error();
+    assert_eq!(error["error"], "setup", "{error:#}");
+    let issues = error["detail"]["detail"].as_array().expect("issues");
+    assert_eq!(issues.len(), 1, "{error:#}");
+    assert_eq!(issues[0]["field"], "viewer-tokn");
+    assert_eq!(issues[0]["blocking"], true);
+    let text = error["message"].as_str().expect("a message");
+    assert!(text.contains("viewer-tokn") && text.contains("price-authority"), "{text}");
+}
+
+#[test]
+fn a_missing_required_setting_is_named() {
+    let desk = Desk::ring();
+    desk.write("settings.json", "{}");
+    let error = desk.plan(&[]).typed_error();
+    assert_eq!(error["error"], "setup", "{error:#}");
+    assert_eq!(error["detail"]["detail"][0]["field"], "viewer-token", "{error:#}");
+}
+
+#[test]
+fn an_unknown_sku_is_named() {
+    let error = Desk::shirt("HAT-").plan(&["--strategy", "variation"]).typed_error();
+    assert_eq!(error["error"], "sku", "{error:#}");
+    assert_eq!(error["detail"], json!({ "sku": "HAT-R-L", "product": "shirt", "found": 0 }));
+    assert!(error["message"].as_str().expect("a message").contains("HAT-R-L"), "{error:#}");
+}
+
+#[test]
+fn a_sku_that_the_link_does_not_allow_is_named() {
+    let error = Desk::jewel(&["JEWEL-B"]).plan(&[]).typed_error();
+    assert_eq!(error["error"], "hook", "{error:#}");
+    assert_eq!(error["detail"]["hook"], "configuration.decode");
+    assert!(error["message"].as_str().expect("a message").contains("JEWEL-A"), "{error:#}");
+}
+
+#[test]
+fn a_configuration_of_another_product_is_refused() {
+    let desk = Desk::ring();
+    desk.write("configuration.json", samples::EXPIVI_VARIATION);
+    let error = desk.plan(&[]).typed_error();
+    assert_eq!(error["error"], "not-linked", "{error:#}");
+    assert_eq!(error["detail"], json!({ "found": "1002", "linked": "1001", "shop_product": "ring" }));
+}
+
+#[test]
+fn a_truncated_configuration_is_refused_at_the_place_where_it_ends() {
+    let desk = Desk::ring();
+    let end = samples::EXPIVI_SIMPLE.find("17 mm").expect("an attribute");
+    desk.write("configuration.json", &samples::EXPIVI_SIMPLE[..end]);
+    let error = desk.plan(&[]).typed_error();
+    assert_eq!(error["error"], "hook", "{error:#}");
+    assert_eq!(error["detail"]["hook"], "configuration.decode");
+    let text = error["message"].as_str().expect("a message");
+    assert!(text.contains("[0].configuration") && text.contains("EOF"), "{text}");
+}
+
+#[test]
+fn a_quantity_of_nothing_is_refused() {
+    let error = Desk::ring().plan(&["--quantity", "0"]).typed_error();
+    assert_eq!(error["error"], "quantity", "{error:#}");
+    assert_eq!(error["detail"]["minimum"], 1);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named() {
+    for name in ["settings", "association", "catalog", "configuration"] {
+        let desk = Desk::ring();
+        fs::remove_file(desk.path(&format!("{name}.json"))).expect("removed");
+        let err = desk.plan(&[]).failed();
+        assert!(err.contains(&format!("{name}.json cannot be read")), "{err}");
+    }
+    let err = Desk::ring().plan(&["--existing", "no-such-cart.json"]).failed();
+    assert!(err.contains("no-such-cart.json cannot be read"), "{err}");
+    let err = Desk::ring().plan(&["--strategy", "no-such-strategy.wasm"]).failed();
+    assert!(err.contains("no-such-strategy.wasm"), "{err}");
+}
+
+#[test]
+fn a_misspelt_member_of_a_file_is_named() {
+    let desk = Desk::ring();
+    let link = json!({ "shop_product": "ring", "vendor_product": "1001", "setings": {} });
+    desk.write("association.json", &link.to_string());
+    let err = desk.plan(&[]).failed();
+    assert!(err.contains("association.json") && err.contains("unknown field `setings`"), "{err}");
+    let desk = Desk::ring();
+    desk.write("catalog.json", &json!({ "currency": "EUR", "scale": 2, "variant": [] }).to_string());
+    let err = desk.plan(&[]).failed();
+    assert!(err.contains("catalog.json") && err.contains("unknown field `variant`"), "{err}");
+}
+
+#[test]
+fn the_vendors_own_component_is_no_strategy_beside_it() {
+    let desk = Desk::ring();
+    let file = desk.path("own.wasm");
+    fs::write(&file, cartwright_bundled::by_id("expivi").expect("a plugin")).expect("a file");
+    let err = desk.plan(&["--strategy", file.to_str().expect("UTF-8")]).failed();
+    assert!(err.contains("is the vendor's own plugin; name one of its strategies"), "{err}");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_a_typed_error() {
+    let desk = Desk::ring();
+    fs::remove_file(desk.path("configuration.json")).expect("removed");
+    let error = desk.plan(&[]).typed_error();
+    assert!(error["message"].as_str().expect("a message").contains("configuration.json"), "{error:#}");
+}
+
+#[test]
+fn an_unknown_strategy_is_named_beside_the_known_ones() {
+    let error = Desk::ring().plan(&["--strategy", "no-such-strategy"]).typed_error();
+    assert_eq!(error["error"], "no-strategy");
+    let text = error["message"].as_str().expect("a message");
+    assert!(text.contains("no-such-strategy") && text.contains("simple, variation, bundle"), "{text}");
+}
