@@ -18,6 +18,8 @@ pub(crate) use generated::cartwright::plugin::{blobs, catalog, http, log, order_
 pub(crate) use generated::exports::cartwright::plugin as exports;
 
 pub use generated::cartwright::plugin::catalog::VariantInfo;
+pub use generated::cartwright::plugin::http::{Repeat, StoredBody};
+pub use generated::cartwright::plugin::timer::Woken;
 pub use generated::cartwright::plugin::types::*;
 pub use generated::exports::cartwright::plugin::account::{Diagnosis, PageOfChoices};
 pub use generated::exports::cartwright::plugin::cart::{Intent, Planned, Request as PlanRequest};

@@ -2,10 +2,12 @@
 
 use serde::Serialize;
 
-use crate::contract;
+use crate::capability::log::LogLine;
+use crate::contract::{self, Outcome};
 use crate::guest::Hook;
 use crate::ids::PluginId;
 use crate::limits::Breach;
+use crate::plugin::Plugin;
 
 /// A call of a plugin failed.
 #[derive(Debug, Clone, thiserror::Error, Serialize)]
@@ -17,6 +19,24 @@ pub struct HookError {
     pub hook: Hook,
     /// How.
     pub failure: Failure,
+    /// What an order hook had said before: it stands, whatever came after it.
+    #[serde(skip_serializing_if = "Said::is_empty")]
+    pub said: Box<Said>,
+}
+
+/// What an order hook said before it failed.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Said {
+    /// What came of the event, in order.
+    pub outcomes: Vec<Outcome>,
+    /// What it logged.
+    pub log: Vec<LogLine>,
+}
+
+impl Said {
+    fn is_empty(&self) -> bool {
+        self.outcomes.is_empty() && self.log.is_empty()
+    }
 }
 
 /// How a guest call failed.
@@ -46,6 +66,10 @@ pub enum Failure {
 }
 
 impl HookError {
+    pub(crate) fn new(plugin: &Plugin, hook: Hook, failure: Failure) -> Self {
+        Self { plugin: plugin.id().clone(), hook, failure, said: Box::default() }
+    }
+
     /// Is it worth trying again without anybody's help?
     pub fn is_retryable(&self) -> bool {
         matches!(self.failure, Failure::Answered(contract::Error::Unavailable(_)))

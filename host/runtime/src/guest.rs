@@ -18,10 +18,10 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::capability::log::{GuestOutput, LogLine, LogSink};
-use crate::capability::timer::Clock;
 use crate::capability::wasi::{GuestClock, RefuseHttp, seeded};
 use crate::capability::{Capability, Scope};
 use crate::contract::{self, VariantInfo};
+use crate::durable::Cursor;
 use crate::engine::Ticker;
 use crate::error::{Failure, HookError};
 use crate::host::Cartwright;
@@ -106,12 +106,10 @@ pub(crate) struct GuestState {
     pub(crate) log: LogSink,
     /// Answers of the catalogue, which stay the same within one call.
     pub(crate) catalogue: HashMap<(String, Option<String>, bool), Vec<VariantInfo>>,
-    /// What an order hook said with `outcomes.emit`.
-    pub(crate) outcomes: Vec<contract::Outcome>,
     /// The blobs that this call was given the digest of.
     pub(crate) readable: Vec<contract::Digest>,
-    /// How an order hook waits.
-    pub(crate) clock: Option<Arc<dyn Clock>>,
+    /// Where an order hook is in its journal.
+    pub(crate) durable: Option<Cursor>,
     pub(crate) ends: Instant,
 }
 
@@ -130,7 +128,10 @@ impl WasiHttpView for GuestState {
 impl GuestState {
     /// Counts a host call and says whether this hook may make it.
     pub(crate) fn permit(&mut self, capability: Capability) -> wasmtime::Result<Result<Arc<Scope>, contract::Error>> {
-        self.meter.host_call()?;
+        // A replay is as long as its journal, which has a limit of its own.
+        if !self.replaying() {
+            self.meter.host_call()?;
+        }
         let denied = |why: String| Ok(Err(contract::Error::Denied(why)));
         if !self.hook.capabilities().contains(&capability) {
             return denied(format!("{} does not answer in {}", capability, self.hook));
@@ -139,6 +140,11 @@ impl GuestState {
             Some(scope) => Ok(Ok(scope.clone())),
             None => denied(format!("{capability} does not answer without a shop")),
         }
+    }
+
+    /// Does the journal hold what comes next?
+    pub(crate) fn replaying(&self) -> bool {
+        self.durable.as_ref().is_some_and(Cursor::replaying)
     }
 }
 
@@ -151,12 +157,12 @@ pub(crate) struct CallOptions {
     /// Seeds the guest's random numbers, so that a pure hook gives the same answer to the same input.
     pub(crate) seed: [u8; 32],
     pub(crate) readable: Vec<contract::Digest>,
-    pub(crate) clock: Option<Arc<dyn Clock>>,
+    pub(crate) durable: Option<Cursor>,
 }
 
 impl CallOptions {
     pub(crate) fn new(hook: Hook, scope: Option<Arc<Scope>>) -> Self {
-        Self { hook, scope, lines: 0, seed: [0; 32], readable: Vec::new(), clock: None }
+        Self { hook, scope, lines: 0, seed: [0; 32], readable: Vec::new(), durable: None }
     }
 
     pub(crate) fn lines(mut self, lines: usize) -> Self {
@@ -174,7 +180,6 @@ impl CallOptions {
 #[derive(Debug, Default)]
 pub(crate) struct Trace {
     pub(crate) log: Vec<LogLine>,
-    pub(crate) outcomes: Vec<contract::Outcome>,
 }
 
 /// Calls one function of a plugin in a fresh instance.
@@ -195,11 +200,10 @@ pub(crate) async fn call<R>(
         total_us = tracing::field::Empty,
         outcome = tracing::field::Empty,
     );
-    run(ticker, plugin, options, function).instrument(span).await.map_err(|failure| HookError {
-        plugin: plugin.id().clone(),
-        hook,
-        failure,
-    })
+    run(ticker, plugin, options, function)
+        .instrument(span)
+        .await
+        .map_err(|failure| HookError::new(plugin, hook, failure))
 }
 
 async fn run<R>(
@@ -212,8 +216,8 @@ async fn run<R>(
     let limits = plugin.limits();
     let reaches_network = options.hook.capabilities().contains(&Capability::Http);
     let deadline = if reaches_network { limits.network_deadline } else { limits.deadline };
-    let log = LogSink::new(limits.log_bytes);
-    let wasi_clock = GuestClock::now();
+    let log = options.durable.as_ref().map_or_else(|| LogSink::new(limits.log_bytes), Cursor::log);
+    let wasi_clock = options.durable.as_ref().map_or_else(GuestClock::now, Cursor::guest_clock);
     let mut wasi = WasiCtx::builder();
     wasi.stdout(GuestOutput(log.clone()))
         .stderr(GuestOutput(log.clone()))
@@ -237,9 +241,8 @@ async fn run<R>(
         scope: options.scope,
         log: log.clone(),
         catalogue: HashMap::new(),
-        outcomes: Vec::new(),
         readable: options.readable,
-        clock: options.clock,
+        durable: options.durable,
         ends: started + deadline,
     };
     let mut store = Store::new(plugin.engine(), state);
@@ -283,14 +286,13 @@ async fn run<R>(
     if let Err(failure) = &result {
         tracing::debug!(%failure, "guest call failed");
     }
-    let outcomes = std::mem::take(&mut store.data_mut().outcomes);
-    result.map(|value| (value, Trace { log: log.take(), outcomes }))
+    result.map(|value| (value, Trace { log: log.take() }))
 }
 
 /// The trap's cause, with what the guest wrote last: a panic's message goes to stderr, in pieces.
 fn trap_text(error: &wasmtime::Error, log: &LogSink) -> String {
     let cause = error.root_cause().to_string();
-    let written: String = log.take().iter().map(|line| line.text.as_str()).collect();
+    let written: String = log.lines().iter().map(|line| line.text.as_str()).collect();
     let words: Vec<&str> =
         written.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("note: run with")).collect();
     match words.as_slice() {
@@ -310,7 +312,7 @@ fn first_half(seed: &[u8; 32]) -> [u8; 16] {
 
 /// The contract's error as an error of the host.
 pub(crate) fn answered(plugin: &Plugin, hook: Hook, error: contract::Error) -> HookError {
-    HookError { plugin: plugin.id().clone(), hook, failure: Failure::Answered(error) }
+    HookError::new(plugin, hook, Failure::Answered(error))
 }
 
 impl Cartwright {

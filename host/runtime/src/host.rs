@@ -16,6 +16,7 @@ use crate::ids::{Digest, ShopId};
 use crate::limits::Limits;
 use crate::platform::{Blobs, Catalogue, MemoryBlobs, MemoryCatalogue, MemoryOrderBook, OrderBook, read};
 use crate::plugin::Plugin;
+use crate::settings::Secret;
 use crate::shop::ShopCell;
 
 /// The host could not be started.
@@ -32,6 +33,9 @@ pub enum StartError {
         /// Why.
         error: std::io::Error,
     },
+    /// The machine gives no random numbers.
+    #[error("the machine gives no random numbers: {0}")]
+    Random(String),
     /// The thread that measures guest time cannot be started.
     #[error("the ticker thread cannot be started: {0}")]
     Ticker(std::io::Error),
@@ -45,6 +49,7 @@ pub struct Builder {
     limits: Limits,
     cache: Option<std::path::PathBuf>,
     installation: String,
+    secret: Option<Secret>,
 }
 
 impl Builder {
@@ -84,10 +89,17 @@ impl Builder {
         self
     }
 
+    /// What the random numbers of durable hooks follow from, 32 random bytes or more: the same on every node and after every
+    /// restart, or a hook that uses random numbers cannot be replayed there. One that holds until the process ends otherwise.
+    pub fn secret(mut self, secret: Secret) -> Self {
+        self.secret = Some(secret);
+        self
+    }
+
     /// Starts the host.
     ///
     /// # Errors
-    /// When the engine, the cache folder or the ticker thread cannot be had.
+    /// When the engine, the cache folder, the ticker thread or randomness cannot be had.
     pub fn start(self) -> Result<Cartwright, StartError> {
         let engine_error = |error: wasmtime::Error| StartError::Engine(format!("{error:#}"));
         let engine = engine(&self.limits).map_err(engine_error)?;
@@ -102,7 +114,16 @@ impl Builder {
             }
             None => None,
         };
+        let secret = match self.secret {
+            Some(secret) => secret,
+            None => {
+                let mut random = [0; 32];
+                getrandom::fill(&mut random).map_err(|error| StartError::Random(error.to_string()))?;
+                Secret::new(hex::encode(random))
+            }
+        };
         Ok(Cartwright {
+            secret,
             ticker: Ticker::start(&engine).map_err(StartError::Ticker)?,
             engine,
             linker,
@@ -132,6 +153,7 @@ pub struct Cartwright {
     limits: Limits,
     cache: Option<Dir>,
     installation: String,
+    secret: Secret,
     compiling: tokio::sync::Mutex<()>,
     platform: Arc<Platform>,
     plugins: RwLock<BTreeMap<Digest, Arc<Plugin>>>,
@@ -149,6 +171,7 @@ impl Cartwright {
             limits: Limits::default(),
             cache: None,
             installation: "local".to_owned(),
+            secret: None,
         }
     }
 
@@ -173,6 +196,10 @@ impl Cartwright {
             Some(line) => format!("{}:{shop}:{order}:{line}", self.installation),
             None => format!("{}:{shop}:{order}", self.installation),
         }
+    }
+
+    pub(crate) fn secret(&self) -> &Secret {
+        &self.secret
     }
 
     pub(crate) fn engine(&self) -> &Engine {

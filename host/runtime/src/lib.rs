@@ -45,6 +45,7 @@
 mod capability;
 mod cart;
 mod contract;
+pub mod durable;
 mod engine;
 mod error;
 mod grants;
@@ -62,14 +63,15 @@ mod vendor;
 
 pub use capability::Capability;
 pub use capability::log::LogLine;
-pub use capability::timer::{Clock, SimulatedClock};
+pub use capability::timer::{Clock, SimulatedClock, SystemClock};
 pub use cart::money;
 pub use cart::{
     AddToCart, CartChange, CartError, CartLine, CartOperation, LineCheck, LineState, MOST_LINES, MOST_PIECES, Pin,
     SealFault, SealedPrice, Stage, Unconfirmed,
 };
+pub use durable::Handled;
 pub use engine::CONCURRENT_CALLS;
-pub use error::{Failure, HookError, describe};
+pub use error::{Failure, HookError, Said, describe};
 pub use grants::Grants;
 pub use guest::Hook;
 pub use host::{Builder, Cartwright, StartError};
@@ -80,7 +82,6 @@ pub use plugin::{About, CONTRACT, InstallError, Plugin, World};
 pub use settings::{Form, Secret, Secrets, Settings};
 pub use shop::{AccountSetup, Link, SetupError, Shop, StrategyChoice, Visitor};
 pub use swap::{ProductReadiness, Readiness, Swapped};
-pub use vendor::Handled;
 
 /// The contract's records, as the WIT files document them.
 pub mod types {

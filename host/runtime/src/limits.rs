@@ -19,6 +19,10 @@ pub struct Limits {
     pub deadline: Duration,
     /// The same for hooks that reach the network.
     pub network_deadline: Duration,
+    /// The longest that a request of a durable hook may take; its run does not wait for it.
+    pub durable_request: Duration,
+    /// How long a durable run keeps its instance while a request is out.
+    pub durable_hold: Duration,
     /// Bytes of all linear memories together.
     pub memory: usize,
     /// Elements of all tables together.
@@ -48,6 +52,10 @@ impl Default for Limits {
             deadline: Duration::from_secs(2),
             // A vendor's slow answer, and a shopper's patience.
             network_deadline: Duration::from_secs(15),
+            // Twikit makes production files while the request is out.
+            durable_request: Duration::from_secs(300),
+            // Longer than most answers take; replaying a run costs far less.
+            durable_hold: Duration::from_secs(1),
             // A Python guest starts at 40 MB.
             memory: 128 << 20,
             table_elements: 100_000,

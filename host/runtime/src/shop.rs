@@ -424,11 +424,35 @@ impl Cartwright {
 
     fn make_scope(&self, shop: &Shop, account: &Account, plugin: &Plugin) -> Arc<Scope> {
         let settings = account.versions.get(&plugin.digest()).map(|version| &version.settings);
+        self.scope_with(shop, account, plugin, account.grants.clone(), |field| settings.and_then(|all| all.get(field)))
+    }
+
+    /// The same for a durable call, which goes on with the settings that it began with, and never with more than what is granted
+    /// by now.
+    pub(crate) fn scope_of(
+        &self,
+        shop: &Shop,
+        account: &Account,
+        plugin: &Plugin,
+        settings: &[Setting],
+        personal_data: bool,
+    ) -> Arc<Scope> {
+        let value = |field: &str| settings.iter().find(|known| known.name == field).map(|known| &known.value);
+        self.scope_with(shop, account, plugin, Grants { personal_data, ..account.grants.clone() }, value)
+    }
+
+    fn scope_with<'a>(
+        &self,
+        shop: &Shop,
+        account: &Account,
+        plugin: &'a Plugin,
+        grants: Grants,
+        value: impl Fn(&str) -> Option<&'a SettingValue>,
+    ) -> Arc<Scope> {
         let form = &plugin.about().form;
         let host = |declared: &String| -> Option<String> {
             let Some(field) = declared.strip_prefix("setting:") else { return Some(declared.to_ascii_lowercase()) };
-            let value = settings.and_then(|settings| settings.get(field));
-            match value.or_else(|| form.field(field)?.default.as_ref())? {
+            match value(field).or_else(|| form.field(field)?.default.as_ref())? {
                 SettingValue::Text(text) => egress::host_of(&url::Url::parse(text).ok()?),
                 _ => None,
             }
@@ -438,7 +462,7 @@ impl Cartwright {
             shop: shop.id.clone(),
             account: account.id.clone(),
             currency: shop.currency.clone(),
-            grants: account.grants.clone(),
+            grants,
             declared: plugin.about().identity.hosts.iter().filter_map(host).collect(),
             secrets: account
                 .secrets

@@ -1,33 +1,19 @@
-//! What a vendor account does beside the cart: its form's choices, its products, its page, its orders and its webhooks.
+//! What a vendor account does beside the cart and orders: its form's choices, its products, its page and its webhooks.
 
 use std::sync::Arc;
 
 use crate::capability::egress::{check_url, host_of};
-use crate::capability::log::LogLine;
-use crate::capability::timer::Clock;
 use crate::cart::CartLine;
 use crate::contract::{
-    Authentication, Diagnosis, EmbedData, Event, Fetched, Next, Outcome, PageOfChoices, PageOfProducts, Received,
-    WebhookRequest,
+    Authentication, Diagnosis, EmbedData, Fetched, PageOfChoices, PageOfProducts, Received, WebhookRequest,
 };
 use crate::error::{Failure, HookError};
-use crate::guest::{CallOptions, Hook, answered, call};
+use crate::guest::{Hook, answered};
 use crate::host::Cartwright;
 use crate::ids::{AccountId, ShopId};
 use crate::limits::Breach;
 use crate::plugin::Plugin;
 use crate::shop::{Account, SetupError, Visitor, context};
-
-/// What an order hook did.
-#[derive(Debug, Clone)]
-pub struct Handled {
-    /// Whether it is to be called again.
-    pub next: Next,
-    /// What it said came of the event, in order.
-    pub outcomes: Vec<Outcome>,
-    /// What it logged.
-    pub log: Vec<LogLine>,
-}
 
 impl Cartwright {
     /// The choices of a field of an account's form whose choices the vendor knows.
@@ -129,41 +115,6 @@ impl Cartwright {
         Ok(embed.map_err(|error| answered(&version.plugin, Hook::Embed, error))?)
     }
 
-    /// Hands an order event to an account's plugin. Not yet journalled: a crash loses the run.
-    ///
-    /// # Errors
-    /// As the plugin says; `unavailable` is worth trying again.
-    pub async fn handle_order(
-        &self,
-        shop: &ShopId,
-        account: &AccountId,
-        event: &Event,
-        handed_on: Option<&str>,
-        clock: Arc<dyn Clock>,
-    ) -> Result<Handled, SetupError> {
-        let state = self.shop_state(shop)?;
-        let account = state.account(account)?;
-        let version = account.version();
-        let plugin = &version.plugin;
-        let context = context(&state.shop, account, version, None, &Visitor::default());
-        let mut event = event.clone();
-        if !account.grants.personal_data {
-            event.order.billing = None;
-            event.order.delivery = None;
-        }
-        let mut options = CallOptions::new(Hook::HandleOrder, Some(self.scope(&state.shop, account, plugin)));
-        options.clock = Some(clock);
-        options = options.lines(event.order.lines.len());
-        options.readable = event.order.lines.iter().filter_map(|line| line.configuration.clone()).collect();
-        let interfaces = plugin.interfaces();
-        let (next, trace) = call(self.ticker(), plugin, options, async |store, instance| {
-            interfaces.orders(store, instance)?.call_handle(store, &context, &event, handed_on).await
-        })
-        .await?;
-        let next = next.map_err(|error| answered(plugin, Hook::HandleOrder, error))?;
-        Ok(Handled { next, outcomes: trace.outcomes, log: trace.log })
-    }
-
     /// Hands a webhook to an account's plugin. The address that it came to is the caller's to check; endpoints that are
     /// authenticated by a signature are refused until the host checks signatures.
     ///
@@ -180,9 +131,7 @@ impl Cartwright {
         let account = state.account(account)?;
         let version = account.version();
         let plugin = &version.plugin;
-        let refuse = |failure: Failure| -> SetupError {
-            HookError { plugin: plugin.id().clone(), hook: Hook::ReceiveWebhook, failure }.into()
-        };
+        let refuse = |failure: Failure| -> SetupError { HookError::new(plugin, Hook::ReceiveWebhook, failure).into() };
         let known = plugin.about().endpoints.iter().find(|known| known.name == endpoint);
         let known = known.ok_or_else(|| refuse(Failure::NotExported(format!("the endpoint {endpoint:?}"))))?;
         if !matches!(known.authentication, Authentication::AddressOnly) {

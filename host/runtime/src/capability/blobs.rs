@@ -3,6 +3,7 @@
 use crate::capability::Capability;
 use crate::contract::blobs::Host;
 use crate::contract::{Digest, Error, FieldIssue, Message, Outage};
+use crate::durable::Call;
 use crate::guest::GuestState;
 
 impl Host for GuestState {
@@ -12,7 +13,7 @@ impl Host for GuestState {
             Err(denied) => return Ok(Err(denied)),
         };
         let unknown = || {
-            Ok(Err(Error::InvalidInput(FieldIssue {
+            Error::InvalidInput(FieldIssue {
                 field: "digest".into(),
                 message: Message {
                     key: "blob-unknown".into(),
@@ -20,19 +21,33 @@ impl Host for GuestState {
                     text: "This call was not given a blob with this digest.".into(),
                 },
                 blocking: true,
-            })))
+            })
         };
-        let Some(parsed) = digest.parse().ok().filter(|_| self.readable.contains(&digest)) else { return unknown() };
-        match scope.platform.blobs.get(&scope.shop, &parsed).await {
-            Ok(Some(bytes)) if bytes.len() > self.meter.limits().bytes_in => {
-                Ok(Err(Error::LimitExceeded(format!("bytes_in: the blob has {} bytes", bytes.len()))))
+        let parsed = digest.parse().ok().filter(|_| self.readable.contains(&digest));
+        let allowed = self.meter.limits().bytes_in;
+        let read = async || match scope.platform.blobs.get(&scope.shop, &parsed.ok_or_else(unknown)?).await {
+            Ok(Some(bytes)) if bytes.len() > allowed => {
+                Err(Error::LimitExceeded(format!("bytes_in: the blob has {} bytes", bytes.len())))
             }
-            Ok(Some(bytes)) => Ok(Ok(bytes)),
-            Ok(None) => unknown(),
-            Err(error) => Ok(Err(Error::Unavailable(Outage {
+            Ok(Some(bytes)) => Ok(bytes),
+            Ok(None) => Err(unknown()),
+            Err(error) => Err(Error::Unavailable(Outage {
                 retry_after_seconds: None,
                 detail: format!("the blob store: {error}"),
-            }))),
-        }
+            })),
+        };
+        let Some(cursor) = &mut self.durable else { return Ok(read().await) };
+        // The journal holds only that it was read: the bytes are kept under their digest anyway.
+        let mut bytes = None;
+        let told = cursor.ask(Call::new("blobs.read", &digest, &digest), async {
+            bytes = Some(read().await?);
+            Ok(())
+        });
+        Ok(match (told.await?, bytes, parsed) {
+            (Err(error), _, _) => Err(error),
+            (Ok(()), Some(bytes), _) => Ok(bytes),
+            (Ok(()), None, Some(parsed)) => Ok(cursor.blob(&parsed).await?),
+            (Ok(()), None, None) => Err(unknown()),
+        })
     }
 }

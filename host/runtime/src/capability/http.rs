@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -43,22 +43,34 @@ impl Host for GuestState {
             Err(denied) => return Ok(Err(denied)),
         };
         let time_left = self.ends.saturating_duration_since(Instant::now());
-        let asked = request.timeout_ms.map_or(time_left, |ms| Duration::from_millis(ms.into()));
-        let timeout = asked.min(time_left.saturating_sub(Duration::from_millis(50)));
         let limits = self.meter.limits();
+        let asked = request.timeout_ms.map(|ms| Duration::from_millis(ms.into()));
+        let timeout = match &self.durable {
+            // The request may outlive its run.
+            Some(_) => asked.unwrap_or(limits.network_deadline).min(limits.durable_request),
+            None => asked.unwrap_or(time_left).min(time_left.saturating_sub(Duration::from_millis(50))),
+        };
+        // Half of what is left, so that many quick answers do not use a run up.
+        let hold = limits.durable_hold.min(time_left / 2);
         let sending = Sending {
-            scope: &scope,
+            scope,
             timeout,
             bytes_in: limits.bytes_in as u64,
             stored_bytes: limits.stored_bytes,
             readable: self.readable.clone(),
             may_have_arrived: AtomicBool::new(false),
         };
-        let (repeat, url) = (request.repeat, request.url.clone());
-        let sent = sending.send(request).await;
-        if let (Repeat::Never, Err(_), true) = (repeat, &sent, sending.may_have_arrived.load(Ordering::Relaxed)) {
-            return Err(Failure::Unanswered(url).into());
-        }
+        let sent = match &mut self.durable {
+            Some(cursor) => cursor.send(sending, request, hold).await?,
+            None => {
+                let (repeat, url) = (request.repeat, request.url.clone());
+                let sent = sending.send(request).await;
+                if let (Repeat::Never, Err(_), true) = (repeat, &sent, sending.may_have_arrived()) {
+                    return Err(Failure::Unanswered(url).into());
+                }
+                sent
+            }
+        };
         if let Ok(Response { body: Body::Stored(stored), .. }) = &sent {
             self.readable.push(stored.digest.clone());
         }
@@ -66,8 +78,9 @@ impl Host for GuestState {
     }
 }
 
-struct Sending<'a> {
-    scope: &'a Scope,
+/// A request's way out: what it may reach, and how long it may take.
+pub(crate) struct Sending {
+    scope: Arc<Scope>,
     timeout: Duration,
     bytes_in: u64,
     stored_bytes: u64,
@@ -76,8 +89,13 @@ struct Sending<'a> {
     may_have_arrived: AtomicBool,
 }
 
-impl Sending<'_> {
-    async fn send(&self, request: Request) -> Result<Response, Error> {
+impl Sending {
+    /// Did bytes leave without a whole answer?
+    pub(crate) fn may_have_arrived(&self) -> bool {
+        self.may_have_arrived.load(Ordering::Relaxed)
+    }
+
+    pub(crate) async fn send(&self, request: Request) -> Result<Response, Error> {
         let mut url = self.check(&request.url)?;
         let host = host_of(&url).unwrap_or_default();
         let method = Method::from_bytes(request.method.as_bytes())
@@ -177,7 +195,7 @@ impl Sending<'_> {
 
     /// The secret, if it may go to this host.
     fn secret_for(&self, name: &str, host: &str) -> Result<&str, Error> {
-        let (secret, hosts) = secret(self.scope, name)?;
+        let (secret, hosts) = secret(&self.scope, name)?;
         if !hosts.iter().any(|allowed| allowed == host) {
             return Err(Error::Denied(format!(
                 "the secret {name:?} may not be sent to {host}; its field in settings.fields names its hosts"

@@ -1,6 +1,6 @@
 //! `log`, stdout and stderr: all go to the plugin's log, and together they have one limit.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
@@ -27,15 +27,20 @@ struct Gathered {
     lines: Vec<LogLine>,
     bytes: usize,
     allowed: usize,
+    /// While a durable hook is replayed: an earlier run has said it.
+    muted: bool,
 }
 
 impl LogSink {
     pub(crate) fn new(allowed: usize) -> Self {
-        Self(Arc::new(Mutex::new(Gathered { lines: Vec::new(), bytes: 0, allowed })))
+        Self(Arc::new(Mutex::new(Gathered { lines: Vec::new(), bytes: 0, allowed, muted: false })))
     }
 
     fn write(&self, level: &'static str, text: &str) -> Result<(), Breach> {
-        let mut gathered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut gathered = self.gathered();
+        if gathered.muted {
+            return Ok(());
+        }
         gathered.bytes += text.len();
         if gathered.bytes > gathered.allowed {
             return Err(Breach::LogBytes { allowed: gathered.allowed });
@@ -45,12 +50,27 @@ impl LogSink {
     }
 
     pub(crate) fn take(&self) -> Vec<LogLine> {
-        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner).lines)
+        std::mem::take(&mut self.gathered().lines)
+    }
+
+    pub(crate) fn lines(&self) -> Vec<LogLine> {
+        self.gathered().lines.clone()
+    }
+
+    pub(crate) fn mute(&self, muted: bool) {
+        self.gathered().muted = muted;
+    }
+
+    fn gathered(&self) -> MutexGuard<'_, Gathered> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Host for GuestState {
     fn write(&mut self, level: Level, text: String) -> wasmtime::Result<()> {
+        if self.replaying() {
+            return Ok(());
+        }
         self.meter.host_call()?;
         let level = match level {
             Level::Debug => "debug",

@@ -3,6 +3,7 @@
 use crate::capability::Capability;
 use crate::contract::order_book::Host;
 use crate::contract::{Error, Order, Outage};
+use crate::durable::Call;
 use crate::guest::GuestState;
 
 impl Host for GuestState {
@@ -11,19 +12,26 @@ impl Host for GuestState {
             Ok(scope) => scope,
             Err(denied) => return Ok(Err(denied)),
         };
-        match scope.platform.order_book.find(&scope.shop, &scope.account, &reference).await {
-            Ok(order) => Ok(Ok(order.map(|mut order| {
+        let find = async || match scope.platform.order_book.find(&scope.shop, &scope.account, &reference).await {
+            Ok(order) => Ok(order.map(|mut order| {
                 if !scope.grants.personal_data {
                     order.billing = None;
                     order.delivery = None;
                 }
-                self.readable.extend(order.lines.iter().filter_map(|line| line.configuration.clone()));
                 order
-            }))),
-            Err(error) => Ok(Err(Error::Unavailable(Outage {
+            })),
+            Err(error) => Err(Error::Unavailable(Outage {
                 retry_after_seconds: None,
                 detail: format!("the order book: {error}"),
-            }))),
+            })),
+        };
+        let found = match &mut self.durable {
+            Some(cursor) => cursor.ask(Call::new("order-book.find", &reference, &reference), find()).await?,
+            None => find().await,
+        };
+        if let Ok(Some(order)) = &found {
+            self.readable.extend(order.lines.iter().filter_map(|line| line.configuration.clone()));
         }
+        Ok(found)
     }
 }

@@ -10,7 +10,10 @@ impl Host for GuestState {
         if let Err(denied) = self.permit(Capability::Outcomes)? {
             return Ok(Err(denied));
         }
-        self.outcomes.push(outcome);
+        // Every hook that this answers in is durable.
+        if let Some(cursor) = &mut self.durable {
+            cursor.emit(outcome).await?;
+        }
         Ok(Ok(()))
     }
 }

@@ -8,6 +8,7 @@ use sha2::{Digest as _, Sha256, Sha512};
 use crate::capability::{Capability, Scope};
 use crate::contract::secrets::Host;
 use crate::contract::{Error, FieldIssue, Message};
+use crate::durable::Call;
 use crate::guest::GuestState;
 use crate::settings::Secret;
 
@@ -55,7 +56,8 @@ impl Host for GuestState {
             Ok(scope) => scope,
             Err(denied) => return Ok(Err(denied)),
         };
-        Ok(secret(&scope, &name).and_then(|(secret, _)| {
+        let answer = async || {
+            let (secret, _) = secret(&scope, &name)?;
             digest(&algorithm, secret.expose(), &message).ok_or_else(|| {
                 Error::InvalidInput(FieldIssue {
                     field: "algorithm".into(),
@@ -67,7 +69,15 @@ impl Host for GuestState {
                     blocking: true,
                 })
             })
-        }))
+        };
+        match &mut self.durable {
+            Some(cursor) => {
+                let about = format!("{algorithm} with {name}");
+                let call = Call::new("secrets.digest", &about, &crate::ids::Digest::of(&message));
+                cursor.ask(call, answer()).await
+            }
+            None => Ok(answer().await),
+        }
     }
 }
 

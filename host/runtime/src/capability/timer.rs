@@ -1,7 +1,7 @@
 //! `timer`: waiting in an order hook.
 
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 
@@ -11,15 +11,35 @@ use crate::guest::GuestState;
 
 /// The longest wait: 90 days.
 const LONGEST_SECONDS: u32 = 90 * 24 * 3600;
+/// When a simulated clock begins: noon on the first day of 2026, in UTC.
+const SIMULATED_START: Duration = Duration::from_secs(1_767_268_800);
 
-/// How an order hook waits.
+/// What tells the time to durable runs, and to those who wait for them.
 #[async_trait]
 pub trait Clock: Send + Sync {
+    /// The time.
+    fn now(&self) -> SystemTime;
+
     /// Waits.
     async fn sleep(&self, seconds: u32);
 }
 
-/// A clock that is wound forward: a wait is over at once and is written down.
+/// This machine's clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+#[async_trait]
+impl Clock for SystemClock {
+    fn now(&self) -> SystemTime {
+        SystemTime::now()
+    }
+
+    async fn sleep(&self, seconds: u32) {
+        tokio::time::sleep(Duration::from_secs(seconds.into())).await;
+    }
+}
+
+/// A clock that is wound forward: it begins at noon on 2026-01-01, a wait is over at once and is written down.
 #[derive(Debug, Default)]
 pub struct SimulatedClock {
     slept: Mutex<Vec<u32>>,
@@ -34,6 +54,11 @@ impl SimulatedClock {
 
 #[async_trait]
 impl Clock for SimulatedClock {
+    fn now(&self) -> SystemTime {
+        let slept: u64 = self.slept().into_iter().map(u64::from).sum();
+        UNIX_EPOCH + SIMULATED_START + Duration::from_secs(slept)
+    }
+
     async fn sleep(&self, seconds: u32) {
         self.slept.lock().unwrap_or_else(PoisonError::into_inner).push(seconds);
     }
@@ -45,9 +70,10 @@ impl Host for GuestState {
         if seconds > LONGEST_SECONDS {
             return Err(wasmtime::Error::msg(format!("timer.sleep: {seconds} s is longer than 90 days")));
         }
-        if let Some(clock) = &self.clock {
-            clock.sleep(seconds).await;
+        match &mut self.durable {
+            Some(cursor) => cursor.sleep(seconds).await,
+            // Every hook that this answers in is durable.
+            None => Ok(Woken::Elapsed),
         }
-        Ok(Woken::Elapsed)
     }
 }

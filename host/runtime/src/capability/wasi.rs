@@ -12,6 +12,7 @@ use wasmtime_wasi::p2::bindings::clocks::monotonic_clock;
 use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
 use wasmtime_wasi_http::{Error, RequestOptions, Result, WasiBody, WasiHttpHooks};
 
+use crate::durable::milliseconds;
 use crate::guest::GuestState;
 
 /// `wasi:http` is linked and refuses: a guest reaches the network through the contract's `http` only.
@@ -35,45 +36,48 @@ pub(crate) fn seeded(seed: &[u8; 32]) -> ChaCha12Rng {
     ChaCha12Rng::from_seed(*seed)
 }
 
-/// What a guest takes for time: it begins at the moment of the call, goes on a little with each look, and jumps when the guest
-/// waits. A guest that waits therefore neither holds its instance nor spins, and the same run sees the same times.
-#[derive(Clone)]
+/// What a guest takes for time, in milliseconds since 1970: it begins at the moment of the call, goes on by one with each look,
+/// and jumps when the guest waits. A guest that waits therefore neither holds its instance nor spins, two looks never give the
+/// same moment, and a replay, which sets it by the journal, sees the same times.
+#[derive(Clone, Default)]
 pub(crate) struct GuestClock(Arc<AtomicU64>);
 
-/// What a look at the clock takes, in nanoseconds.
-const LOOK: u64 = 1_000;
+const MILLISECOND: u64 = 1_000_000;
 
 impl GuestClock {
-    /// Begins at a moment after 1970.
-    pub(crate) fn at(since_1970: Duration) -> Self {
-        Self(Arc::new(AtomicU64::new(nanos(since_1970))))
-    }
-
     /// Begins now.
     pub(crate) fn now() -> Self {
-        Self::at(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
+        let clock = Self::default();
+        clock.reach(SystemTime::now());
+        clock
+    }
+
+    /// What the next look gives.
+    pub(crate) fn next(&self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_millis(self.0.load(Ordering::Relaxed))
+    }
+
+    /// Sets it forward.
+    pub(crate) fn reach(&self, at: SystemTime) {
+        self.wait_until(milliseconds(at));
     }
 
     fn look(&self) -> u64 {
-        self.0.fetch_add(LOOK, Ordering::Relaxed)
+        self.0.fetch_add(1, Ordering::Relaxed)
     }
 
-    fn wait_until(&self, moment: u64) {
-        self.0.fetch_max(moment, Ordering::Relaxed);
+    fn wait_until(&self, milliseconds: u64) {
+        self.0.fetch_max(milliseconds, Ordering::Relaxed);
     }
-}
-
-fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 impl HostWallClock for GuestClock {
     fn resolution(&self) -> Duration {
-        Duration::from_nanos(LOOK)
+        Duration::from_nanos(MILLISECOND)
     }
 
     fn now(&self) -> Duration {
-        Duration::from_nanos(self.look())
+        Duration::from_millis(self.look())
     }
 }
 
@@ -95,21 +99,21 @@ impl Pollable for Wait {
 /// `WasiCtx` takes a monotonic clock of ours, but waits by the runtime's timer: `thread::sleep` would really sleep.
 impl monotonic_clock::Host for GuestState {
     fn now(&mut self) -> wasmtime::Result<u64> {
-        Ok(self.wasi_clock.look())
+        Ok(self.wasi_clock.look().saturating_mul(MILLISECOND))
     }
 
     fn resolution(&mut self) -> wasmtime::Result<u64> {
-        Ok(LOOK)
+        Ok(MILLISECOND)
     }
 
     fn subscribe_instant(&mut self, when: u64) -> wasmtime::Result<Resource<DynPollable>> {
-        let wait = Wait { clock: self.wasi_clock.clone(), until: when };
+        let wait = Wait { clock: self.wasi_clock.clone(), until: when.div_ceil(MILLISECOND) };
         let wait = self.table.push(wait)?;
         subscribe(&mut self.table, wait)
     }
 
     fn subscribe_duration(&mut self, duration: u64) -> wasmtime::Result<Resource<DynPollable>> {
-        let until = self.wasi_clock.look().saturating_add(duration);
+        let until = self.wasi_clock.look().saturating_mul(MILLISECOND).saturating_add(duration);
         self.subscribe_instant(until)
     }
 }

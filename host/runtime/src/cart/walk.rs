@@ -208,8 +208,7 @@ impl<'a> Walk<'a> {
         let allowed = self.host.limits().bytes_in;
         if raw.len() > allowed {
             let failure = Failure::Limit(Breach::BytesIn { given: raw.len(), allowed });
-            let plugin = self.version.plugin.id().clone();
-            return Err(CartError::Hook(crate::error::HookError { plugin, hook: Hook::Decode, failure }));
+            return Err(CartError::Hook(crate::error::HookError::new(&self.version.plugin, Hook::Decode, failure)));
         }
         if raw.is_empty() {
             return Ok(None);
@@ -515,7 +514,7 @@ fn operations(planned: &Planned) -> String {
 }
 
 fn broke(plugin: &Plugin, hook: Hook, text: String) -> crate::error::HookError {
-    crate::error::HookError { plugin: plugin.id().clone(), hook, failure: Failure::BrokeContract(text) }
+    crate::error::HookError::new(plugin, hook, Failure::BrokeContract(text))
 }
 
 pub(super) fn issue(field: &str, key: &str, text: String) -> FieldIssue {

@@ -1,0 +1,251 @@
+//! A journal's entries put together into calls: what is answered, what is still open, and how often each request was sent.
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use crate::contract::{Error, Outcome, Woken};
+use crate::durable::journal::{Answer, Began, Call, Entry, JournalError, Kept, KeptResponse, Loaded, Record};
+use crate::ids::Digest;
+
+/// What a journal says.
+#[derive(Debug, Default)]
+pub(crate) struct History {
+    /// How many entries it holds.
+    pub(crate) entries: usize,
+    pub(crate) began: Option<Began>,
+    /// The calls, without those that a retry took back.
+    pub(crate) steps: Vec<Step>,
+    /// When it began.
+    pub(crate) at: Option<SystemTime>,
+    attempts: BTreeMap<Digest, u32>,
+}
+
+/// One call of the guest.
+#[derive(Debug)]
+pub(crate) struct Step {
+    /// When the latest of its entries was written.
+    pub(crate) at: SystemTime,
+    pub(crate) call: Call,
+    pub(crate) came: Came,
+}
+
+/// What came of a call.
+#[derive(Debug)]
+pub(crate) enum Came {
+    Http {
+        /// It was sent, and nobody knows what came of it. Not so when its answer was taken back.
+        open: bool,
+        answer: Option<Answer<KeptResponse>>,
+    },
+    Told(Answer<Kept>),
+    Emitted,
+    Slept {
+        until: SystemTime,
+        woke: Option<Woken>,
+    },
+}
+
+impl History {
+    pub(crate) fn of(loaded: Loaded) -> Result<Self, JournalError> {
+        let mut history = Self { attempts: loaded.earlier_attempts, ..Self::default() };
+        for record in loaded.records {
+            history.apply(record)?;
+        }
+        Ok(history)
+    }
+
+    /// How often a request may have reached the vendor.
+    pub(crate) fn attempts(&self, call: &Call) -> u32 {
+        self.attempts.get(&call.digest).copied().unwrap_or(0)
+    }
+
+    pub(crate) fn into_attempts(self) -> BTreeMap<Digest, u32> {
+        self.attempts
+    }
+
+    /// How many calls keep their answers when the job is tried again: all before the last that asked a vendor. Where nobody was
+    /// asked, an answer that may change is the last one of `unavailable`, or of what an operator can grant.
+    pub(crate) fn kept_by_retry(&self) -> usize {
+        let may_change = |step: &Step| match &step.came {
+            Came::Http { .. } => true,
+            Came::Told(answer) => {
+                matches!(answer, Answer::Failed(Error::Unavailable(_) | Error::Denied(_) | Error::LimitExceeded(_)))
+            }
+            Came::Emitted | Came::Slept { .. } => false,
+        };
+        self.steps.iter().rposition(may_change).unwrap_or(0)
+    }
+
+    /// Takes the next entry in.
+    pub(crate) fn apply(&mut self, Record { at, entry }: Record) -> Result<(), JournalError> {
+        let number = self.entries;
+        let misplaced =
+            |what: &str| Err(JournalError::Store(format!("entry {number} is {what}, which cannot stand there")));
+        if self.began.is_none() != matches!(entry, Entry::Began(_)) {
+            return misplaced("not the one that a journal begins with, or is that once more");
+        }
+        match entry {
+            Entry::Began(began) => {
+                self.began = Some(began);
+                self.at = Some(at);
+            }
+            Entry::Intent { call, .. } => {
+                *self.attempts.entry(call.digest).or_default() += 1;
+                match self.steps.last_mut() {
+                    Some(Step { at: when, call: known, came: Came::Http { open, answer: None } })
+                        if known.is(&call) =>
+                    {
+                        (*open, *when) = (true, at);
+                    }
+                    _ => self.steps.push(Step { at, call, came: Came::Http { open: true, answer: None } }),
+                }
+            }
+            Entry::Answered { answer: came, may_have_arrived } => {
+                let Some(Step { at: when, call, came: Came::Http { open: open @ true, answer } }) =
+                    self.steps.last_mut()
+                else {
+                    return misplaced("an answer without a request");
+                };
+                if !may_have_arrived && let Some(attempts) = self.attempts.get_mut(&call.digest) {
+                    *attempts = attempts.saturating_sub(1);
+                }
+                (*open, *answer, *when) = (false, Some(came), at);
+            }
+            Entry::Told { call, answer } => self.steps.push(Step { at, call, came: Came::Told(answer) }),
+            Entry::Emitted { outcome, .. } => {
+                self.steps.push(Step { at, call: Call::emit(&outcome), came: Came::Emitted });
+            }
+            Entry::Slept { call, until } => {
+                self.steps.push(Step { at, call, came: Came::Slept { until, woke: None } });
+            }
+            Entry::Woke { why } => {
+                let Some(Step { at: when, came: Came::Slept { woke: woke @ None, .. }, .. }) = self.steps.last_mut()
+                else {
+                    return misplaced("the end of a wait that did not begin");
+                };
+                (*woke, *when) = (Some(why), at);
+            }
+            Entry::Retried { keep } => match self.steps.get_mut(keep).map(|step| &mut step.came) {
+                Some(Came::Http { open, answer }) => {
+                    (*open, *answer) = (false, None);
+                    self.steps.truncate(keep + 1);
+                }
+                _ => self.steps.truncate(keep),
+            },
+        }
+        self.entries += 1;
+        Ok(())
+    }
+
+    /// The how-manieth time the plugin says this, among the first `before` calls.
+    pub(crate) fn said_before(&self, before: usize, outcome: &Outcome) -> usize {
+        let call = Call::emit(outcome);
+        self.steps.iter().take(before).filter(|step| step.call.is(&call)).count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use super::*;
+    use crate::contract::{Context, Message, Outage, Repeat, Rounding};
+
+    fn began() -> Entry {
+        let context = Context {
+            shop: "shop".into(),
+            account: "erp".into(),
+            locale: "en".into(),
+            currency: "EUR".into(),
+            scale: 2,
+            country: None,
+            customer_group: None,
+            prices_include_tax: true,
+            rounding: Rounding::HalfUp,
+            at: "2026-01-01T12:00:00Z".into(),
+            settings: vec![],
+            settings_revision: 1,
+            extra: vec![],
+        };
+        Entry::Began(Began { context, personal_data: false })
+    }
+
+    fn intent(url: &str) -> Entry {
+        Entry::Intent { call: Call::new("http.send", url, &()), repeat: Repeat::Keyed, attempt: 1 }
+    }
+
+    fn away(may_have_arrived: bool) -> Entry {
+        let outage = Outage { retry_after_seconds: None, detail: "away".into() };
+        Entry::Answered { answer: Answer::Failed(Error::Unavailable(outage)), may_have_arrived }
+    }
+
+    fn note(key: &str) -> Entry {
+        let message = Message { key: key.into(), parameters: vec![], text: String::new() };
+        Entry::Emitted { key: key.into(), outcome: Outcome::Note(message) }
+    }
+
+    fn history(entries: impl IntoIterator<Item = Entry>) -> Result<History, JournalError> {
+        let at = UNIX_EPOCH + Duration::from_secs(1_767_268_800);
+        let records = entries.into_iter().map(|entry| Record { at, entry }).collect();
+        History::of(Loaded { records, earlier_attempts: BTreeMap::new() })
+    }
+
+    fn attempts(entries: impl IntoIterator<Item = Entry>) -> u32 {
+        history(entries).unwrap().attempts(&Call::new("http.send", "a", &()))
+    }
+
+    #[test]
+    fn only_sends_whose_bytes_may_have_left_are_counted() {
+        assert_eq!(attempts([began(), intent("a")]), 1);
+        assert_eq!(attempts([began(), intent("b")]), 0);
+        assert_eq!(attempts([began(), intent("a"), intent("a")]), 2);
+        assert_eq!(attempts([began(), intent("a"), away(false)]), 0);
+        let retry = Entry::Retried { keep: 0 };
+        assert_eq!(attempts([began(), intent("a"), away(true), retry.clone(), intent("a")]), 2);
+        assert_eq!(attempts([began(), intent("a"), away(false), retry, intent("a")]), 1);
+    }
+
+    #[test]
+    fn a_retry_takes_the_last_http_answer_back_and_what_follows_it() {
+        let told = [began(), intent("a"), away(true), note("1"), intent("b"), away(true), note("2")];
+        let before = history(told.clone()).unwrap();
+        assert_eq!((before.steps.len(), before.kept_by_retry()), (4, 2));
+        let after = history(told.into_iter().chain([Entry::Retried { keep: 2 }])).unwrap();
+        assert_eq!((after.steps.len(), after.entries), (3, 8));
+        assert!(matches!(after.steps[2].came, Came::Http { open: false, answer: None }));
+        // Taken back once more before it is asked again, nothing changes.
+        assert_eq!(after.kept_by_retry(), 2);
+    }
+
+    #[test]
+    fn without_a_request_an_outage_or_a_denial_is_taken_back() {
+        let told = |answer| Entry::Told { call: Call::new("order-book.find", "1", &()), answer };
+        let denied = Answer::Failed(Error::Denied("personal-data".into()));
+        let entries = [began(), note("1"), told(denied), told(Answer::Given(Kept::Text("null".into()))), note("2")];
+        assert_eq!(history(entries).unwrap().kept_by_retry(), 1);
+        assert_eq!(history([began(), note("1")]).unwrap().kept_by_retry(), 0);
+    }
+
+    #[test]
+    fn entries_that_do_not_follow_from_each_other_are_refused() {
+        let woke = || Entry::Woke { why: Woken::Elapsed };
+        for wrong in [vec![note("1")], vec![began(), began()], vec![began(), away(true)], vec![began(), woke()]] {
+            assert!(history(wrong.clone()).is_err(), "{wrong:?}");
+        }
+        assert!(history([began(), intent("a"), away(true), away(true)]).is_err());
+    }
+
+    #[test]
+    fn a_record_is_the_same_after_it_was_json() {
+        let answer = Entry::Told {
+            call: Call::new("secrets.digest", "md5-suffix with token", &1),
+            answer: Answer::Given(Kept::Bytes(vec![0, 255])),
+        };
+        for entry in [began(), intent("a"), away(true), note("1"), answer, Entry::Woke { why: Woken::EventWaiting }] {
+            let record = Record { at: UNIX_EPOCH + Duration::from_millis(1_767_268_800_123), entry };
+            let json = serde_json::to_string(&record).unwrap();
+            assert!(json.starts_with("{\"at\":\"2026-01-01T12:00:00.123Z\""), "{json}");
+            assert_eq!(serde_json::from_str::<Record>(&json).unwrap(), record);
+        }
+    }
+}

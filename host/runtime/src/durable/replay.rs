@@ -1,0 +1,321 @@
+//! The place in a journal that a run has reached: the next call is answered from it, or for real when it has ended.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::capability::log::LogSink;
+use crate::capability::timer::Clock;
+use crate::capability::wasi::GuestClock;
+use crate::contract::{self, Outcome, Woken};
+use crate::durable::clock::whole;
+use crate::durable::history::{Came, History};
+use crate::durable::journal::{Answer, Call, Entry, Journal, JournalError, Kept, MOST_ENTRIES, MOST_INLINE, Record};
+use crate::durable::send::Waiting;
+use crate::ids::{Digest, ShopId};
+use crate::platform::Blobs;
+
+/// Why a run is started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Wake {
+    /// It is new, its time has come, its request was answered, or the last run was lost. A plugin that still waits goes on
+    /// waiting.
+    #[default]
+    Due,
+    /// Another event of the same order waits: each wait in this run ends at once with `event-waiting`.
+    EventWaiting,
+    /// An operator cancelled the job: a plugin that waits is told and may tidy up, any other stops before its next step.
+    Cancelled,
+}
+
+/// Cancels a run from outside, between two of its steps: what has begun is finished and written down.
+#[derive(Debug, Clone, Default)]
+pub struct Cancel(Arc<AtomicBool>);
+
+impl Cancel {
+    /// Cancels.
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// A replay asked for something else than the journal holds: the plugin's code, its input or the journal is another than in
+/// the run that wrote it. The journal stays as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
+#[error(
+    "the plugin did not repeat itself: its call number {number} was {}, now {}; an import must be called in an order that depends \
+     only on what imports answered",
+    .journal.as_ref().map_or("none".to_owned(), ToString::to_string),
+    .asked.as_ref().map_or("it returned".to_owned(), |asked| format!("it is {asked}"))
+)]
+pub struct Fault {
+    /// The how-manieth call of an import, from 1; `log` does not count.
+    pub number: usize,
+    /// What the journal holds there.
+    pub journal: Option<Call>,
+    /// What the plugin asked; none when it returned instead.
+    pub asked: Option<Call>,
+}
+
+/// A request that must not be sent twice, of which nobody knows whether it arrived.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Unanswered {
+    /// The request: method and address.
+    pub request: String,
+    /// How often it may have arrived.
+    pub attempts: u32,
+}
+
+/// Why a run ended before the plugin returned.
+pub(crate) enum Stop {
+    Sleep(SystemTime),
+    Waiting(Waiting),
+    NeedsMerchant(Unanswered),
+    Cancelled(Option<Unanswered>),
+    Fault(Fault),
+    Full,
+    Journal(JournalError),
+}
+
+/// Ends the guest. What it stands for is in the cursor.
+#[derive(Debug, thiserror::Error)]
+#[error("the run has ended before the plugin returned")]
+struct Over;
+
+pub(crate) struct Cursor {
+    pub(super) shop: ShopId,
+    pub(super) blobs: Arc<dyn Blobs>,
+    pub(super) journal: Arc<dyn Journal>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) history: History,
+    pub(super) round: u32,
+    pub(super) wake: Wake,
+    pub(super) cancel: Cancel,
+    pub(super) log: LogSink,
+    /// What the guest reads.
+    pub(super) guest: GuestClock,
+    /// How many calls were made.
+    pub(super) made: usize,
+    /// The plugin was told that the job is cancelled, and tidies up.
+    pub(super) told: bool,
+    pub(super) stopped: Option<Stop>,
+}
+
+impl Cursor {
+    /// Sets the guest's clock and log to the journal's beginning.
+    pub(super) fn rewind(&mut self) {
+        if let Some(at) = self.history.at {
+            self.guest.reach(at);
+        }
+        self.log.mute(self.replaying());
+    }
+
+    pub(crate) fn guest_clock(&self) -> GuestClock {
+        self.guest.clone()
+    }
+
+    pub(crate) fn log(&self) -> LogSink {
+        self.log.clone()
+    }
+
+    /// Is the next call, or what came of it, in the journal?
+    pub(crate) fn replaying(&self) -> bool {
+        self.made < self.history.steps.len()
+    }
+
+    pub(super) fn stop(&mut self, stop: Stop) -> wasmtime::Error {
+        self.stopped.get_or_insert(stop);
+        Over.into()
+    }
+
+    /// Any import that only tells something.
+    pub(crate) async fn ask<T: Serialize + DeserializeOwned>(
+        &mut self,
+        call: Call,
+        live: impl Future<Output = Result<T, contract::Error>>,
+    ) -> wasmtime::Result<Result<T, contract::Error>> {
+        if let Some(came) = self.repeated(&call)? {
+            let Came::Told(answer) = came else { return Err(self.fault(Some(call))) };
+            let answer = match answer.clone() {
+                Answer::Failed(error) => Err(error),
+                Answer::Given(kept) => Ok(self.json(&kept).await?),
+            };
+            self.pass();
+            return Ok(answer);
+        }
+        self.go_on(1, None)?;
+        let told = live.await;
+        let answer = match &told {
+            Ok(value) => Ok(serde_json::to_vec(value).map_err(|error| self.unreadable(&error))?),
+            Err(error) => Err(error.clone()),
+        };
+        let answer = match answer {
+            Ok(json) => Answer::Given(keep(&self.blobs, &self.shop, json, "application/json").await),
+            Err(error) => Answer::Failed(error),
+        };
+        self.append(Entry::Told { call, answer }).await?;
+        self.pass();
+        Ok(told)
+    }
+
+    /// `outcomes.emit`.
+    pub(crate) async fn emit(&mut self, outcome: Outcome) -> wasmtime::Result<()> {
+        if self.repeated(&Call::emit(&outcome))?.is_none() {
+            self.go_on(1, None)?;
+            let digest = Call::emit(&outcome).digest.to_string();
+            let number = self.history.said_before(self.made, &outcome);
+            let key = format!("{}:{}:{number}", self.round, digest.get(..32).unwrap_or(&digest));
+            self.append(Entry::Emitted { key, outcome }).await?;
+        }
+        self.pass();
+        Ok(())
+    }
+
+    /// `timer.sleep`. Waiting is done without an instance, so that this answers or ends the run.
+    pub(crate) async fn sleep(&mut self, seconds: u32) -> wasmtime::Result<Woken> {
+        let call = Call::new("timer.sleep", &format!("{seconds} s"), &seconds);
+        let told = self.told;
+        let until = match self.repeated(&call)? {
+            Some(Came::Slept { woke: Some(why), .. }) => {
+                let why = *why;
+                self.told |= why == Woken::Cancelled;
+                self.pass();
+                return Ok(why);
+            }
+            Some(Came::Slept { until, woke: None }) => *until,
+            Some(_) => return Err(self.fault(Some(call))),
+            None if told => return Err(self.stop(Stop::Cancelled(None))),
+            None => {
+                self.room(2)?;
+                let until = whole(self.clock.now() + Duration::from_secs(seconds.into()));
+                self.append(Entry::Slept { call, until }).await?;
+                until
+            }
+        };
+        let why = if self.is_cancelled() {
+            Woken::Cancelled
+        } else if self.clock.now() >= until {
+            Woken::Elapsed
+        } else if self.wake == Wake::EventWaiting {
+            Woken::EventWaiting
+        } else {
+            return Err(self.stop(Stop::Sleep(until)));
+        };
+        self.append(Entry::Woke { why }).await?;
+        self.told |= why == Woken::Cancelled;
+        self.pass();
+        Ok(why)
+    }
+
+    /// What the journal holds in this call's place; none when it ends before.
+    pub(super) fn repeated(&mut self, call: &Call) -> wasmtime::Result<Option<&Came>> {
+        match self.history.steps.get(self.made) {
+            None => Ok(None),
+            Some(step) if step.call.is(call) => Ok(self.history.steps.get(self.made).map(|step| &step.came)),
+            Some(_) => Err(self.fault(Some(call.clone()))),
+        }
+    }
+
+    /// The plugin did something else than the journal holds.
+    pub(super) fn fault(&mut self, asked: Option<Call>) -> wasmtime::Error {
+        let journal = self.history.steps.get(self.made).map(|step| step.call.clone());
+        self.stop(Stop::Fault(Fault { number: self.made + 1, journal, asked }))
+    }
+
+    /// May a step be made for real that takes so many entries?
+    pub(super) fn go_on(&mut self, entries: usize, unanswered: Option<Unanswered>) -> wasmtime::Result<()> {
+        if self.is_cancelled() && !self.told {
+            return Err(self.stop(Stop::Cancelled(unanswered)));
+        }
+        self.room(entries)
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.wake == Wake::Cancelled || self.cancel.is_cancelled()
+    }
+
+    fn room(&mut self, entries: usize) -> wasmtime::Result<()> {
+        if self.history.entries + entries > MOST_ENTRIES {
+            return Err(self.stop(Stop::Full));
+        }
+        Ok(())
+    }
+
+    /// The call is answered: its time is the guest's, and the next one's turn comes.
+    pub(super) fn pass(&mut self) {
+        if let Some(step) = self.history.steps.get(self.made) {
+            self.guest.reach(step.at);
+        }
+        self.made += 1;
+        self.log.mute(self.replaying());
+    }
+
+    pub(super) async fn append(&mut self, entry: Entry) -> wasmtime::Result<()> {
+        match append(&*self.journal, &mut self.history, self.clock.now().max(self.guest.next()), entry).await {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.stop(Stop::Journal(error))),
+        }
+    }
+
+    async fn json<T: DeserializeOwned>(&mut self, kept: &Kept) -> wasmtime::Result<T> {
+        let bytes = self.bytes(kept).await?;
+        serde_json::from_slice(&bytes).map_err(|error| self.unreadable(&error))
+    }
+
+    /// Bytes that stand beside an entry.
+    pub(crate) async fn bytes(&mut self, kept: &Kept) -> wasmtime::Result<Vec<u8>> {
+        let digest = match kept {
+            Kept::Text(text) => return Ok(text.clone().into_bytes()),
+            Kept::Bytes(bytes) => return Ok(bytes.clone()),
+            Kept::Blob(digest) => digest,
+        };
+        self.blob(digest).await
+    }
+
+    /// Bytes that the journal names.
+    pub(crate) async fn blob(&mut self, digest: &Digest) -> wasmtime::Result<Vec<u8>> {
+        let error = match self.blobs.get(&self.shop, digest).await {
+            Ok(Some(bytes)) => return Ok(bytes),
+            Ok(None) => format!("the blob {digest}, which an entry names, is gone"),
+            Err(error) => error.to_string(),
+        };
+        Err(self.stop(Stop::Journal(JournalError::Store(error))))
+    }
+
+    fn unreadable(&mut self, error: &serde_json::Error) -> wasmtime::Error {
+        self.stop(Stop::Journal(JournalError::Store(format!("an answer's JSON: {error}"))))
+    }
+}
+
+/// Writes an entry, and takes it in when it stands.
+pub(super) async fn append(
+    journal: &dyn Journal,
+    history: &mut History,
+    at: SystemTime,
+    entry: Entry,
+) -> Result<(), JournalError> {
+    let record = Record { at: whole(at), entry };
+    journal.append(history.entries, &record).await?;
+    history.apply(record)
+}
+
+/// Bytes as they stand in a journal.
+pub(super) async fn keep(blobs: &Arc<dyn Blobs>, shop: &ShopId, bytes: Vec<u8>, media_type: &str) -> Kept {
+    // An answer that cannot be kept beside the journal stands in it: too long is better than lost.
+    if bytes.len() > MOST_INLINE
+        && let Ok(digest) = blobs.put(shop, bytes.clone(), media_type).await
+    {
+        return Kept::Blob(digest);
+    }
+    match String::from_utf8(bytes) {
+        Ok(text) => Kept::Text(text),
+        Err(error) => Kept::Bytes(error.into_bytes()),
+    }
+}

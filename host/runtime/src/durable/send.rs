@@ -1,0 +1,159 @@
+//! `http.send` in a durable run: an intent before the request leaves, its answer after, and no instance held for a slow vendor.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+
+use crate::capability::http::Sending;
+use crate::contract::http::{Body, Request, Response};
+use crate::contract::{self, Repeat};
+use crate::durable::clock::whole;
+use crate::durable::history::Came;
+use crate::durable::journal::{Answer, Call, Entry, JournalError, KeptBody, KeptResponse, Record};
+use crate::durable::replay::{Cursor, Stop, Unanswered, keep};
+
+/// A request that is out while its run has ended. Await it, then run the job again; dropped, the request is given up.
+#[derive(Debug)]
+pub struct Waiting {
+    request: String,
+    out: Out,
+}
+
+impl Waiting {
+    /// The request: method and address.
+    pub fn request(&self) -> &str {
+        &self.request
+    }
+
+    /// Until what came of it stands in the journal.
+    ///
+    /// # Errors
+    /// When it cannot be written there; another run does what can be done.
+    pub async fn answered(self) -> Result<(), JournalError> {
+        self.out.await.map(drop)
+    }
+}
+
+/// What came of a request, when its answer is written.
+#[derive(Debug)]
+struct Landed {
+    /// None when it must not be sent twice and nobody knows whether it arrived: then it stays an intent without an answer.
+    record: Option<Record>,
+    answer: Result<Response, contract::Error>,
+}
+
+/// A request on its way. It ends with whoever waits for it, as it would in a crash.
+#[derive(Debug)]
+struct Out(JoinHandle<Result<Landed, JournalError>>);
+
+impl Future for Out {
+    type Output = Result<Landed, JournalError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(context).map(|ended| {
+            ended.unwrap_or_else(|error| Err(JournalError::Store(format!("the request's task ended: {error}"))))
+        })
+    }
+}
+
+impl Drop for Out {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Cursor {
+    /// Answers a request from the journal, or sends it. Ends the run when the answer takes longer than `hold`.
+    pub(crate) async fn send(
+        &mut self,
+        sending: Sending,
+        request: Request,
+        hold: Duration,
+    ) -> wasmtime::Result<Result<Response, contract::Error>> {
+        let call = Call::http(&request);
+        let unanswered = Unanswered {
+            request: format!("{} {}", request.method, request.url),
+            attempts: self.history.attempts(&call),
+        };
+        let mut open = false;
+        match self.repeated(&call)? {
+            None => {}
+            Some(Came::Http { answer: Some(answer), .. }) => {
+                let answer = answer.clone();
+                let answer = self.response(answer).await?;
+                self.pass();
+                return Ok(answer);
+            }
+            Some(Came::Http { open: known, answer: None }) => open = *known,
+            Some(_) => return Err(self.fault(Some(call))),
+        }
+        let (repeat, attempt) = (request.repeat, unanswered.attempts + 1);
+        self.go_on(2, open.then(|| unanswered.clone()))?;
+        if open && repeat == Repeat::Never {
+            return Err(self.stop(Stop::NeedsMerchant(unanswered)));
+        }
+        self.append(Entry::Intent { call, repeat, attempt }).await?;
+        let text = unanswered.request.clone();
+        let unanswered = Unanswered { attempts: attempt, ..unanswered };
+        let mut out = self.start(sending, request, attempt);
+        match tokio::time::timeout(hold, &mut out).await {
+            Err(_) => Err(self.stop(Stop::Waiting(Waiting { request: text, out }))),
+            Ok(Err(error)) => Err(self.stop(Stop::Journal(error))),
+            Ok(Ok(Landed { record: None, .. })) => Err(self.stop(Stop::NeedsMerchant(unanswered))),
+            Ok(Ok(Landed { record: Some(record), answer })) => {
+                if let Err(error) = self.history.apply(record) {
+                    return Err(self.stop(Stop::Journal(error)));
+                }
+                self.pass();
+                Ok(answer)
+            }
+        }
+    }
+
+    /// Sends in a task of the host's, which outlives the guest.
+    fn start(&self, sending: Sending, request: Request, attempt: u32) -> Out {
+        let (journal, clock, guest) = (self.journal.clone(), self.clock.clone(), self.guest.clone());
+        let (blobs, shop) = (self.blobs.clone(), self.shop.clone());
+        let position = self.history.entries;
+        Out(tokio::spawn(async move {
+            let repeat = request.repeat;
+            let mut answer = sending.send(request).await;
+            let may_have_arrived = answer.is_ok() || sending.may_have_arrived();
+            if let (Repeat::Never, Err(_), true) = (repeat, &answer, may_have_arrived) {
+                return Ok(Landed { record: None, answer });
+            }
+            let kept = match &mut answer {
+                Err(error) => Answer::Failed(error.clone()),
+                Ok(response) => {
+                    response.attempts = attempt;
+                    let body = match &response.body {
+                        Body::Stored(stored) => KeptBody::Stored(stored.clone()),
+                        Body::Inline(bytes) => {
+                            KeptBody::Inline(keep(&blobs, &shop, bytes.clone(), "application/octet-stream").await)
+                        }
+                    };
+                    let (status, headers) = (response.status, response.headers.clone());
+                    Answer::Given(KeptResponse { status, headers, body, attempts: attempt })
+                }
+            };
+            let entry = Entry::Answered { answer: kept, may_have_arrived };
+            let record = Record { at: whole(clock.now().max(guest.next())), entry };
+            journal.append(position, &record).await?;
+            Ok(Landed { record: Some(record), answer })
+        }))
+    }
+
+    async fn response(&mut self, answer: Answer<KeptResponse>) -> wasmtime::Result<Result<Response, contract::Error>> {
+        let KeptResponse { status, headers, body, attempts } = match answer {
+            Answer::Given(response) => response,
+            Answer::Failed(error) => return Ok(Err(error)),
+        };
+        let body = match body {
+            KeptBody::Stored(stored) => Body::Stored(stored),
+            KeptBody::Inline(kept) => Body::Inline(self.bytes(&kept).await?),
+        };
+        Ok(Ok(Response { status, headers, body, attempts }))
+    }
+}
