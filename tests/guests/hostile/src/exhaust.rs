@@ -89,7 +89,8 @@ fn query(sku: String) -> SkuQuery {
 
 pub fn clock_spin(request: Request) -> Result<Planned, Error> {
     let start = Instant::now();
-    while start.elapsed() < Duration::from_secs(60) {}
+    // Each look at the clock takes a millisecond of the guest's time.
+    while start.elapsed() < Duration::from_secs(365 * 86_400) {}
     plan(line(&request), request)
 }
 
