@@ -200,10 +200,11 @@ pub(crate) async fn call<R>(
         total_us = tracing::field::Empty,
         outcome = tracing::field::Empty,
     );
-    run(ticker, plugin, options, function)
-        .instrument(span)
-        .await
-        .map_err(|failure| HookError::new(plugin, hook, failure))
+    run(ticker, plugin, options, function).instrument(span).await.map_err(|(failure, log)| {
+        let mut error = HookError::new(plugin, hook, failure);
+        error.said.log = log;
+        error
+    })
 }
 
 async fn run<R>(
@@ -211,7 +212,7 @@ async fn run<R>(
     plugin: &Arc<Plugin>,
     options: CallOptions,
     function: impl AsyncFnOnce(&mut Store<GuestState>, &Instance) -> wasmtime::Result<R>,
-) -> Result<(R, Trace), Failure> {
+) -> Result<(R, Trace), (Failure, Vec<LogLine>)> {
     let started = Instant::now();
     let limits = plugin.limits();
     let reaches_network = options.hook.capabilities().contains(&Capability::Http);
@@ -286,7 +287,10 @@ async fn run<R>(
     if let Err(failure) = &result {
         tracing::debug!(%failure, "guest call failed");
     }
-    result.map(|value| (value, Trace { log: log.take() }))
+    match result {
+        Ok(value) => Ok((value, Trace { log: log.take() })),
+        Err(failure) => Err((failure, log.take())),
+    }
 }
 
 /// The trap's cause, with what the guest wrote last: a panic's message goes to stderr, in pieces.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use regex::Regex;
+use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
@@ -77,6 +78,11 @@ impl Form {
             }
             if !KINDS.contains(&field.kind.as_str()) {
                 return Err(format!("the field {name:?} has the unknown kind {:?}; known are {KINDS:?}", field.kind));
+            }
+            for bound in field.minimum.iter().chain(&field.maximum) {
+                if !is_decimal(bound) {
+                    return Err(format!("{bound:?} bounds the field {name:?} and is no decimal number"));
+                }
             }
             if let Some(pattern) = &field.pattern {
                 Regex::new(pattern).map_err(|error| format!("the pattern of the field {name:?}: {error}"))?;
@@ -189,10 +195,10 @@ impl Form {
     fn is_enabled(&self, field: &Field, product: &Settings, settings: &Settings) -> bool {
         let Some(condition) = &field.enabled_when else { return true };
         match self.field(&condition.field).and_then(|other| value_of(other, product, settings)) {
-            Some(SettingValue::Text(text)) => *text == condition.equals,
-            Some(SettingValue::YesNo(on)) => on.to_string() == condition.equals,
-            Some(SettingValue::Integer(number)) => number.to_string() == condition.equals,
-            Some(SettingValue::Texts(texts)) => texts.contains(&condition.equals),
+            Some(SettingValue::Text(text)) => condition.one_of.contains(text),
+            Some(SettingValue::YesNo(on)) => condition.one_of.contains(&on.to_string()),
+            Some(SettingValue::Integer(number)) => condition.one_of.contains(&number.to_string()),
+            Some(SettingValue::Texts(texts)) => texts.iter().any(|text| condition.one_of.contains(text)),
             _ => false,
         }
     }
@@ -204,9 +210,10 @@ fn value_of<'v>(field: &'v Field, product: &'v Settings, settings: &'v Settings)
     own.or_else(|| settings.get(&field.name)).or(field.default.as_ref())
 }
 
-const KINDS: [&str; 15] = [
+const KINDS: [&str; 16] = [
     "text",
     "text-area",
+    "list",
     "url",
     "email",
     "secret",
@@ -244,6 +251,13 @@ fn read_value(kind: &str, value: &Value) -> Result<SettingValue, &'static str> {
             SettingValue::Money(money)
         }
         "yes-no" => SettingValue::YesNo(value.as_bool().ok_or("Enter true or false.")?),
+        "list" => SettingValue::Texts(match value {
+            // As a form sends it.
+            Value::String(text) => {
+                text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect()
+            }
+            _ => texts(value).ok_or("Enter a list of texts, or one text a line.")?,
+        }),
         "multi-select" => SettingValue::Texts(texts(value).ok_or("Enter a list of texts.")?),
         "pairs" => SettingValue::Pairs(match value {
             Value::Object(members) => members
@@ -254,12 +268,7 @@ fn read_value(kind: &str, value: &Value) -> Result<SettingValue, &'static str> {
             _ => serde_json::from_value(value.clone()).map_err(|_| "Enter an object, or a list of [name, value].")?,
         }),
         "heading" => return Err("A heading holds no value."),
-        // A text-area may hold one text a line as a list.
-        _ => match value {
-            Value::String(text) => SettingValue::Text(text.clone()),
-            Value::Array(_) => SettingValue::Texts(texts(value).ok_or("Enter a list of texts.")?),
-            _ => return Err("Enter text."),
-        },
+        _ => SettingValue::Text(value.as_str().ok_or("Enter text.")?.to_owned()),
     })
 }
 
@@ -283,9 +292,8 @@ fn value_issue(field: &Field, value: &SettingValue) -> Option<FieldIssue> {
         "decimal" => matches!(value, SettingValue::Decimal(_)),
         "money" => matches!(value, SettingValue::Money(_)),
         "yes-no" => matches!(value, SettingValue::YesNo(_)),
-        "multi-select" => matches!(value, SettingValue::Texts(_)),
+        "list" | "multi-select" => matches!(value, SettingValue::Texts(_)),
         "pairs" => matches!(value, SettingValue::Pairs(_)),
-        "text-area" => matches!(value, SettingValue::Text(_) | SettingValue::Texts(_)),
         _ => matches!(value, SettingValue::Text(_)),
     };
     if !fits {
@@ -306,11 +314,18 @@ fn value_issue(field: &Field, value: &SettingValue) -> Option<FieldIssue> {
             "color" if !is_color(text) => return wrong("setting-color", "Enter a colour such as #eeeeee.".to_owned()),
             _ => {}
         }
-        if let Some(pattern) = &field.pattern {
-            let whole = Regex::new(&format!("^(?:{pattern})$"));
-            if !whole.is_ok_and(|pattern| pattern.is_match(text)) {
-                return wrong("setting-pattern", format!("Must match {pattern}."));
-            }
+    }
+    if let Some(pattern) = &field.pattern {
+        let whole = Regex::new(&format!("^(?:{pattern})$")).ok();
+        let matches = |text: &String| text.is_empty() || whole.as_ref().is_some_and(|whole| whole.is_match(text));
+        let bad = match value {
+            SettingValue::Text(text) => (!matches(text)).then_some(text),
+            SettingValue::Texts(texts) => texts.iter().find(|text| !matches(text)),
+            _ => None,
+        };
+        if let Some(text) = bad {
+            let text = text.chars().take(80).collect::<String>();
+            return wrong("setting-pattern", format!("{text:?} has not the form {pattern} (a regular expression)."));
         }
     }
     if let ChoiceSource::Fixed(choices) = &field.choices {
@@ -326,15 +341,19 @@ fn value_issue(field: &Field, value: &SettingValue) -> Option<FieldIssue> {
         }
     }
     let size = match value {
-        SettingValue::Integer(number) => *number,
-        SettingValue::Text(text) if !text.is_empty() => text.chars().count() as i64,
-        SettingValue::Texts(texts) => texts.len() as i64,
-        SettingValue::Pairs(pairs) => pairs.len() as i64,
+        SettingValue::Integer(number) => Decimal::from(*number),
+        SettingValue::Decimal(number) => number.parse().ok()?,
+        SettingValue::Money(money) => Decimal::try_from_i128_with_scale(money.minor.into(), money.scale.into()).ok()?,
+        SettingValue::Text(text) if !text.is_empty() => Decimal::from(text.chars().count()),
+        SettingValue::Texts(texts) => Decimal::from(texts.len()),
+        SettingValue::Pairs(pairs) => Decimal::from(pairs.len()),
         _ => return None,
     };
-    if field.minimum.is_some_and(|minimum| size < minimum) || field.maximum.is_some_and(|maximum| size > maximum) {
-        let from = field.minimum.map_or(String::new(), |minimum| format!(" from {minimum}"));
-        let to = field.maximum.map_or(String::new(), |maximum| format!(" up to {maximum}"));
+    let bound = |bound: &Option<String>| bound.as_ref().and_then(|bound| bound.parse::<Decimal>().ok());
+    let (minimum, maximum) = (bound(&field.minimum), bound(&field.maximum));
+    if minimum.is_some_and(|minimum| size < minimum) || maximum.is_some_and(|maximum| size > maximum) {
+        let from = minimum.map_or(String::new(), |minimum| format!(" from {minimum}"));
+        let to = maximum.map_or(String::new(), |maximum| format!(" up to {maximum}"));
         return wrong("setting-range", format!("Must be{from}{to}, is {size}."));
     }
     None

@@ -49,9 +49,21 @@ pub(crate) struct Arguments {
     /// One of the plugin's strategies, or the file of a cart-strategy component.
     #[arg(long)]
     strategy: Option<String>,
-    /// How many.
-    #[arg(long, default_value_t = 1)]
-    quantity: u32,
+    /// The settings of a strategy that is a component of its own.
+    #[arg(long, requires = "strategy")]
+    strategy_settings: Option<PathBuf>,
+    /// The id of the variant that the shopper chose before configuring.
+    #[arg(long)]
+    variant: Option<String>,
+    /// How many; when a line is replaced, as many as before unless said.
+    #[arg(long)]
+    quantity: Option<u32>,
+    /// Put it in the place of the line with this key, which --existing holds, instead of adding it.
+    #[arg(long, value_name = "KEY", requires = "existing")]
+    replace: Option<String>,
+    /// Ask for an offer instead of buying.
+    #[arg(long, conflicts_with = "replace")]
+    quotation: bool,
     /// The cart as it is.
     #[arg(long)]
     existing: Option<PathBuf>,
@@ -199,16 +211,21 @@ async fn change(arguments: &Arguments) -> Result<CartChange, Failed> {
     };
     let configuration = std::fs::read(&arguments.configuration)
         .with_context(|| format!("{} cannot be read", arguments.configuration.display()))?;
-    let strategy = strategy(&host, &id, &plugin, arguments.strategy.as_deref()).await?;
+    let strategy = strategy(&host, &id, &plugin, arguments).await?;
     let add = AddToCart {
         product,
         configuration: Some(configuration),
-        quantity: arguments.quantity,
+        variant: arguments.variant.clone(),
+        quantity: arguments.quantity.unwrap_or(1),
         strategy,
         lines,
         visitor: Visitor::default(),
     };
-    Ok(host.add_to_cart(&id, add).await?)
+    Ok(match &arguments.replace {
+        Some(key) => host.edit_line(&id, key, arguments.quantity, add).await?,
+        None if arguments.quotation => host.request_quotation(&id, add).await?,
+        None => host.add_to_cart(&id, add).await?,
+    })
 }
 
 fn json_file<T: serde::de::DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
@@ -294,10 +311,15 @@ async fn strategy(
     host: &Cartwright,
     shop: &ShopId,
     vendor: &Plugin,
-    wanted: Option<&str>,
+    arguments: &Arguments,
 ) -> Result<Option<StrategyChoice>, Failed> {
-    let Some(wanted) = wanted else { return Ok(None) };
+    let Some(wanted) = arguments.strategy.as_deref() else { return Ok(None) };
     if !wanted.ends_with(".wasm") {
+        if arguments.strategy_settings.is_some() {
+            let text =
+                "--strategy-settings is for a strategy that is a component of its own; the vendor's are in --settings";
+            return Err(anyhow::anyhow!(text).into());
+        }
         return Ok(Some(StrategyChoice { account: None, name: Some(wanted.to_owned()) }));
     }
     let plugin = source::install(host, wanted).await?;
@@ -305,7 +327,11 @@ async fn strategy(
         return Err(anyhow::anyhow!("{wanted} is the vendor's own plugin; name one of its strategies").into());
     }
     let account: AccountId = plugin.id().as_str().parse().context("the strategy's id")?;
-    let setup = AccountSetup { id: account.clone(), settings: Map::new(), grants: Grants::default() };
+    let settings = match &arguments.strategy_settings {
+        Some(path) => json_file(path)?,
+        None => Map::new(),
+    };
+    let setup = AccountSetup { id: account.clone(), settings, grants: Grants::default() };
     host.set_account(shop, plugin.digest(), setup).await?;
     Ok(Some(StrategyChoice { account: Some(account), name: None }))
 }
@@ -314,6 +340,9 @@ fn print(change: &CartChange, explain: bool) {
     if explain {
         for stage in &change.stages {
             println!("{:>8} µs  {:<11} {}", stage.micros, stage.stage, stage.result);
+            for line in &stage.log {
+                println!("{:>13}{}: {}", "", line.level, line.text.trim_end());
+            }
         }
         println!();
     }

@@ -76,7 +76,7 @@ impl<H: Host> Api<'_, H> {
         }
         headers.extend(call.headers);
         let auth = match call.token {
-            Token::Server => Auth::Bearer(SERVER_TOKEN.to_owned()),
+            Token::Server => vec![Auth::Bearer(SERVER_TOKEN.to_owned())],
             // A public setting is no secret that the host could put in.
             Token::Viewer => {
                 let token = self.context.text(VIEWER_TOKEN);
@@ -84,7 +84,7 @@ impl<H: Host> Api<'_, H> {
                     not_configured(VIEWER_TOKEN, message("setting-missing", "Enter the API token of the viewer.", &[]))
                 })?;
                 headers.push(("Authorization".to_owned(), format!("Bearer {token}")));
-                Auth::None
+                Vec::new()
             }
         };
         let url = format!("{}{}", settings::api_url(self.context), call.path);
@@ -109,16 +109,7 @@ impl<H: Host> Api<'_, H> {
 
     /// Fetches a finished file into the document store. Files are served without a token.
     pub(crate) fn fetch(&mut self, url: &str) -> Result<StoredBody, Error> {
-        let response = self.host.send(Request {
-            method: "GET".to_owned(),
-            url: url.to_owned(),
-            headers: Vec::new(),
-            body: BytesSource::Inline(Vec::new()),
-            auth: Auth::None,
-            timeout_ms: None,
-            repeat: Repeat::Safe,
-            store_body: true,
-        })?;
+        let response = self.host.send(Request::get(url).stored())?;
         match response.body {
             Body::Stored(stored) if (200..300).contains(&response.status) => Ok(stored),
             _ => match refusal(&response, "GET", url, Token::Viewer) {

@@ -82,6 +82,7 @@ impl Decoder<'_> {
             thumbnail: self.thumbnail(place, product),
             state: content.state.map(|state| state.get().to_owned()).unwrap_or_default(),
             unverified: unconfirmed.clone(),
+            extra: Vec::new(),
         }
     }
 

@@ -4,7 +4,8 @@
 use cartwright_plugin::http::{Body, Request, Response, StoredBody};
 use cartwright_plugin::timer::Woken;
 use cartwright_plugin::types::{
-    Article, Association, Attribute, BytesSource, Context, Item, Order, Outcome, Rounding, Setting, SettingValue,
+    Article, Association, Attribute, BytesSource, Context, Item, ItemReference, Order, Outcome, Rounding, Setting,
+    SettingValue,
 };
 use cartwright_plugin::{Error, message};
 
@@ -41,6 +42,10 @@ pub(crate) fn context(settings: &[(&str, SettingValue)]) -> Context {
         settings_revision: 1,
         extra: Vec::new(),
     }
+}
+
+pub(crate) fn texts(texts: &[&str]) -> SettingValue {
+    SettingValue::Texts(texts.iter().map(|text| (*text).to_owned()).collect())
 }
 
 pub(crate) fn text(text: &str) -> SettingValue {
@@ -90,6 +95,7 @@ pub(crate) fn item(product: &str) -> Item {
         thumbnail: None,
         state: String::new(),
         unverified: None,
+        extra: Vec::new(),
     }
 }
 
@@ -98,6 +104,17 @@ pub(crate) fn blamed<T: std::fmt::Debug>(result: Result<T, Error>) -> (String, S
     match result {
         Err(Error::InvalidInput(issue) | Error::NotConfigured(issue)) => (issue.field, issue.message.key),
         other => panic!("expected an error about a field, got {other:?}"),
+    }
+}
+
+/// What a cart keeps of an item.
+pub(crate) fn kept(item: &Item) -> ItemReference {
+    ItemReference {
+        index: 0,
+        id: item.id.clone(),
+        vendor_product: item.vendor_product.clone(),
+        reference: None,
+        fingerprint: String::new(),
     }
 }
 

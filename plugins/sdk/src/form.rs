@@ -66,7 +66,7 @@ pub trait FieldExt: Sized {
         self.default_value(SettingValue::YesNo(yes))
     }
     /// It counts only while another field has this value.
-    fn enabled_when(self, field: &str, equals: &str) -> Self;
+    fn enabled_when(self, field: &str, value: &str) -> Self;
     /// A product may override it.
     fn per_product(self) -> Self;
     /// The vendor may push it through a webhook.
@@ -102,7 +102,7 @@ impl FieldExt for Field {
     }
 
     fn range(mut self, minimum: i64, maximum: i64) -> Self {
-        (self.minimum, self.maximum) = (Some(minimum), Some(maximum));
+        (self.minimum, self.maximum) = (Some(minimum.to_string()), Some(maximum.to_string()));
         self
     }
 
@@ -111,8 +111,8 @@ impl FieldExt for Field {
         self
     }
 
-    fn enabled_when(mut self, field: &str, equals: &str) -> Self {
-        self.enabled_when = Some(Condition { field: field.to_owned(), equals: equals.to_owned() });
+    fn enabled_when(mut self, field: &str, value: &str) -> Self {
+        self.enabled_when = Some(Condition { field: field.to_owned(), one_of: vec![value.to_owned()] });
         self
     }
 

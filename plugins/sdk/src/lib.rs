@@ -4,7 +4,8 @@
 //! writes again: reading settings, wording errors, and a short way to a cart strategy.
 //!
 //! Three things matter:
-//! - [`Strategy`] and [`export_strategy!`]: a cart strategy in about thirty lines;
+//! - [`Strategy`] and [`export_strategy!`]: a cart strategy in about thirty lines; [`OrderHook`] and [`export_order_hook!`]: what
+//!   happens to orders;
 //! - [`exports`] with [`export_vendor!`] and [`export_order_hook!`]: the whole worlds, one trait for each exported interface;
 //! - [`field`], [`FieldExt`] and [`ContextExt`]: the settings form, and settings by name.
 //!
@@ -35,7 +36,6 @@
 //!         Ok(Planned { operations: vec![operation], warnings: vec![] })
 //!     }
 //! }
-//! # #[cfg(target_arch = "wasm32")]
 //! export_strategy!(OneLine);
 //! # fn main() {}
 //! ```
@@ -47,11 +47,14 @@ extern crate self as cartwright_plugin;
 
 mod context;
 mod form;
+mod places;
+mod request;
 mod words;
 
 pub use context::ContextExt;
 pub use form::{FieldExt, field, heading, select};
-pub use words::{internal, invalid_input, message, not_configured, outage, rejected, strategy_identity};
+pub use places::{Place, Places, places};
+pub use words::{identity, internal, invalid_input, message, not_configured, outage, rejected, strategy_identity};
 
 /// The generated bindings. [`exports`] and [`types`] are the doors to it.
 #[doc(hidden)]
@@ -108,6 +111,57 @@ pub trait Strategy {
     }
 }
 
+/// Listens to orders. Only [`identity`](OrderHook::identity) and [`handle`](OrderHook::handle) must be written.
+pub trait OrderHook {
+    /// Who the plugin is; see [`identity`].
+    fn identity() -> exports::plugin::Identity;
+
+    /// Handles one event of an order; see the WIT's `orders.handle`. Straight-line code: it is run again after a crash, and
+    /// told the same answers.
+    fn handle(
+        context: types::Context,
+        event: exports::orders::Event,
+        state: Option<String>,
+    ) -> Result<exports::orders::Next, Error>;
+
+    /// The settings form, with texts in this locale. None by default.
+    fn fields(_locale: String) -> Vec<exports::settings::Field> {
+        Vec::new()
+    }
+
+    /// What is wrong with the settings beyond what the fields say.
+    fn validate(_context: types::Context) -> Vec<types::FieldIssue> {
+        Vec::new()
+    }
+
+    /// Brings another version's settings into this version's form. Unchanged by default.
+    fn migrate(_from_version: String, values: Vec<types::Setting>) -> Result<Vec<types::Setting>, Error> {
+        Ok(values)
+    }
+
+    /// The choices of a field whose choices are dynamic. None by default.
+    fn choices(
+        _context: types::Context,
+        _field: String,
+        _search: String,
+        _cursor: Option<String>,
+    ) -> Result<exports::account::PageOfChoices, Error> {
+        Err(Error::Unsupported)
+    }
+
+    /// Tries the account out. Not offered by default.
+    fn test_connection(_context: types::Context) -> Result<Vec<exports::account::Diagnosis>, Error> {
+        Err(Error::Unsupported)
+    }
+}
+
+impl exports::orders::Event {
+    /// What this plugin asked to remember about the order under this name.
+    pub fn remembers(&self, name: &str) -> Option<&str> {
+        self.remembered.iter().find(|text| text.name == name).map(|text| text.value.as_str())
+    }
+}
+
 /// Makes a component of the world `vendor` out of a type that implements the `Guest` trait of each of its interfaces. With
 /// `export_vendor!(Type, feed)` it exports the optional interface `feed` as well.
 #[macro_export]
@@ -128,12 +182,40 @@ macro_rules! export_vendor {
     };
 }
 
-/// Makes a component of the world `order-hook` out of a type that implements the `Guest` traits of `plugin`, `settings`,
-/// `account` and `orders`.
+/// Makes a component of the world `order-hook` out of a type that implements [`OrderHook`].
 #[macro_export]
 macro_rules! export_order_hook {
-    ($component:ident) => {
-        $crate::export_world!($component, "order-hook", [plugin, settings, account, orders]);
+    ($hook:ty) => {
+        const _: () = {
+            use $crate::exports;
+            struct Component;
+            $crate::export_form!(Component, $hook, $crate::OrderHook);
+            impl exports::account::Guest for Component {
+                fn choices(
+                    context: $crate::types::Context,
+                    field: String,
+                    search: String,
+                    cursor: Option<String>,
+                ) -> Result<exports::account::PageOfChoices, $crate::Error> {
+                    <$hook as $crate::OrderHook>::choices(context, field, search, cursor)
+                }
+                fn test_connection(
+                    context: $crate::types::Context,
+                ) -> Result<Vec<exports::account::Diagnosis>, $crate::Error> {
+                    <$hook as $crate::OrderHook>::test_connection(context)
+                }
+            }
+            impl exports::orders::Guest for Component {
+                fn handle(
+                    context: $crate::types::Context,
+                    event: exports::orders::Event,
+                    state: Option<String>,
+                ) -> Result<exports::orders::Next, $crate::Error> {
+                    <$hook as $crate::OrderHook>::handle(context, event, state)
+                }
+            }
+            $crate::export_world!(Component, "order-hook", [plugin, settings, account, orders]);
+        };
     };
 }
 
@@ -144,25 +226,7 @@ macro_rules! export_strategy {
         const _: () = {
             use $crate::exports;
             struct Component;
-            impl exports::plugin::Guest for Component {
-                fn describe() -> exports::plugin::Identity {
-                    <$strategy as $crate::Strategy>::identity()
-                }
-            }
-            impl exports::settings::Guest for Component {
-                fn fields(locale: String) -> Vec<exports::settings::Field> {
-                    <$strategy as $crate::Strategy>::fields(locale)
-                }
-                fn validate(context: $crate::types::Context) -> Vec<$crate::types::FieldIssue> {
-                    <$strategy as $crate::Strategy>::validate(context)
-                }
-                fn migrate(
-                    from_version: String,
-                    values: Vec<$crate::types::Setting>,
-                ) -> Result<Vec<$crate::types::Setting>, $crate::Error> {
-                    <$strategy as $crate::Strategy>::migrate(from_version, values)
-                }
-            }
+            $crate::export_form!(Component, $strategy, $crate::Strategy);
             impl exports::cart::Guest for Component {
                 fn plan(
                     context: $crate::types::Context,
@@ -176,14 +240,48 @@ macro_rules! export_strategy {
     };
 }
 
+/// `plugin` and `settings` by a trait of this crate.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! export_form {
+    ($component:ident, $plugin:ty, $written:path) => {
+        impl exports::plugin::Guest for $component {
+            fn describe() -> exports::plugin::Identity {
+                <$plugin as $written>::identity()
+            }
+        }
+        impl exports::settings::Guest for $component {
+            fn fields(locale: String) -> Vec<exports::settings::Field> {
+                <$plugin as $written>::fields(locale)
+            }
+            fn validate(context: $crate::types::Context) -> Vec<$crate::types::FieldIssue> {
+                <$plugin as $written>::validate(context)
+            }
+            fn migrate(
+                from_version: String,
+                values: Vec<$crate::types::Setting>,
+            ) -> Result<Vec<$crate::types::Setting>, $crate::Error> {
+                <$plugin as $written>::migrate(from_version, values)
+            }
+        }
+    };
+}
+
 #[doc(hidden)]
 #[macro_export]
 macro_rules! export_world {
     ($component:ident, $world:tt, [$($interface:ident),*]) => {
-        $($crate::export_interface!($interface, $component);)*
+        // Elsewhere nothing is exported, so that the plugin's tests build natively; its types are checked all the same.
+        const _: fn() = || {
+            $({
+                fn has_interface<T: $crate::exports::$interface::Guest>() {}
+                has_interface::<$component>();
+            })*
+        };
+        #[cfg(target_arch = "wasm32")]
         const _: () = {
+            $($crate::export_interface!($interface, $component);)*
             const WORLD: &[u8] = $crate::encoded_world!($world);
-            #[cfg(target_arch = "wasm32")]
             #[unsafe(link_section = "component-type:cartwright:exports")]
             #[used]
             static ENCODED: [u8; WORLD.len()] = *WORLD.first_chunk().unwrap();

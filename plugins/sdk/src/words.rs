@@ -37,17 +37,23 @@ pub fn internal(text: impl Into<String>) -> Error {
     Error::Internal(text.into())
 }
 
-/// The identity of a plugin that is one cart strategy and nothing else: the strategy has the plugin's id and name.
-pub fn strategy_identity(id: &str, name: &str, version: &str, vendor: &str) -> Identity {
+/// The identity of a plugin, to be completed with `..identity(…)`: no hosts, no strategies, no grants.
+pub fn identity(id: &str, name: &str, version: &str, vendor: &str) -> Identity {
     Identity {
         id: id.to_owned(),
         name: name.to_owned(),
         version: version.to_owned(),
         vendor: vendor.to_owned(),
         hosts: Vec::new(),
-        strategies: vec![NamedStrategy { name: id.to_owned(), title: message(id, name, &[]) }],
+        strategies: Vec::new(),
         capabilities: Vec::new(),
         grants: Vec::new(),
         extra: Vec::new(),
     }
+}
+
+/// The identity of a plugin that is one cart strategy and nothing else: the strategy has the plugin's id and name.
+pub fn strategy_identity(id: &str, name: &str, version: &str, vendor: &str) -> Identity {
+    let strategies = vec![NamedStrategy { name: id.to_owned(), title: message(id, name, &[]) }];
+    Identity { strategies, ..identity(id, name, version, vendor) }
 }

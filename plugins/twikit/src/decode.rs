@@ -38,6 +38,7 @@ pub fn decode(context: &Context, association: &Association, raw: &[u8]) -> Resul
         thumbnail: saved.preview.map(|url| Thumbnail::Url(url.to_owned())),
         state: format!("{{\"configurationId\":{}}}", saved.configuration_id),
         unverified,
+        extra: Vec::new(),
     };
     Ok(Decoded { items: vec![item], price_from: PriceSource::Platform, warnings })
 }

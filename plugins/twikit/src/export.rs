@@ -48,7 +48,7 @@ pub fn fetch(
         }
         let payload = ExportPayload {
             configuration_id: *configuration,
-            amount: line.line.quantity,
+            amount: line.cart_line.quantity,
             data: Data { reference: &line.reference },
         };
         let body = export_body(&payload, &mut |bytes| host.digest(bytes))?;

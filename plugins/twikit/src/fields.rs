@@ -81,7 +81,7 @@ fn products() -> Vec<Field> {
             .public()
             .vendor_may_push()
             .pattern("https://.*"),
-        field(PRODUCT_KEYS, "text-area", "Product keys")
+        field(PRODUCT_KEYS, "list", "Product keys")
             .help(
                 "One on each line, from the publisher. Twikit has no call that lists them; its Website Publication webhook \
                  keeps them up to date.",

@@ -10,7 +10,11 @@ use crate::fields::*;
 use crate::ports::Host;
 
 pub fn setting(name: &str, value: &str) -> Setting {
-    Setting { name: name.into(), value: SettingValue::Text(value.into()) }
+    let value = match name {
+        PRODUCT_KEYS => SettingValue::Texts(value.lines().map(str::to_owned).collect()),
+        _ => SettingValue::Text(value.into()),
+    };
+    Setting { name: name.into(), value }
 }
 
 pub fn context() -> Context {
@@ -69,6 +73,7 @@ pub fn item(configuration: u64) -> Item {
         thumbnail: None,
         state: String::new(),
         unverified: None,
+        extra: Vec::new(),
     }
 }
 
@@ -77,7 +82,10 @@ pub fn line(id: &str, configuration: u64, quantity: u32) -> OrderLine {
     OrderLine {
         id: id.into(),
         reference: format!("inst:shop:1001:{id}"),
-        line: Line {
+        account: Some("twikit".into()),
+        title: "Ring".into(),
+        shown: Vec::new(),
+        cart_line: Line {
             key: format!("key-{id}"),
             product: "shop-ring".into(),
             variant_id: None,
@@ -85,13 +93,21 @@ pub fn line(id: &str, configuration: u64, quantity: u32) -> OrderLine {
             quantity,
             parent_key: None,
             unit_price: None,
-            item: Some(item(configuration)),
+            configuration: None,
+            item: Some(ItemReference {
+                index: 0,
+                id: None,
+                vendor_product: "diamond-letter-jewel".into(),
+                reference: Some(configuration.to_string()),
+                fingerprint: String::new(),
+            }),
         },
         configuration: None,
         status: "ordered".into(),
         vendor_reference: None,
         released: true,
         bill_of_materials: Vec::new(),
+        extra: Vec::new(),
     }
 }
 
@@ -99,11 +115,12 @@ pub fn address(first_name: &str) -> Address {
     Address {
         first_name: first_name.into(),
         last_name: "Peeters".into(),
-        email: "x@shop.example".into(),
+        email: Some("x@shop.example".into()),
         line1: "Kerkstraat 1".into(),
         line2: None,
         zip: "2000".into(),
         city: "Antwerpen".into(),
+        region: None,
         country: "BE".into(),
         company: None,
         vat: None,
@@ -114,7 +131,10 @@ pub fn address(first_name: &str) -> Address {
 pub fn order(lines: Vec<OrderLine>) -> Order {
     Order {
         id: "1001".into(),
+        number: "#1001".into(),
         reference: "inst:shop:1001".into(),
+        test: false,
+        vendor_reference: None,
         version: 3,
         placed_at: "2026-03-01T09:00:00Z".into(),
         payment: "full".into(),

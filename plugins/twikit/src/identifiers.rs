@@ -31,7 +31,7 @@ pub struct Configured<'a> {
 pub fn configured_lines(order: &Order) -> Result<Vec<Configured<'_>>, Error> {
     let mut lines = Vec::new();
     for line in &order.lines {
-        let Some(reference) = line.line.item.as_ref().and_then(|item| item.reference.as_deref()) else { continue };
+        let Some(reference) = line.cart_line.item.as_ref().and_then(|item| item.reference.as_deref()) else { continue };
         let Ok(configuration) = reference.parse() else {
             // `decode` wrote it as digits. Left out silently, the line would be paid and never made.
             let text =

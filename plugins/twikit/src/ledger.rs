@@ -114,7 +114,7 @@ pub fn remember_created(
             bytes = line.id.len() + 80;
         }
         if let Some(piece) = pieces.last_mut() {
-            piece.push(Sent { line: line.id.clone(), configuration: *configuration, amount: line.line.quantity });
+            piece.push(Sent { line: line.id.clone(), configuration: *configuration, amount: line.cart_line.quantity });
         }
     }
     for (index, lines) in pieces.into_iter().enumerate() {

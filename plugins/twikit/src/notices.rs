@@ -87,8 +87,10 @@ pub fn order_completion(context: &Context, body: &At<'_>, find: Find<'_>) -> Res
     let tracked = link.is_some() || tracking_id.is_some();
     if tracked {
         let all = done.len() == order.lines.len();
-        let shipped = if all { Vec::new() } else { done.iter().map(|line| line.line.id.clone()).collect() };
-        outcomes.push(Outcome::Shipment(Shipment { lines: shipped, tracking_url: link, tracking_id }));
+        let shipped = if all { Vec::new() } else { done.iter().map(pieces).collect() };
+        let id = Some(identifier.to_owned());
+        let shipment = Shipment { id, lines: shipped, carrier: None, at: None, tracking_url: link, tracking_id };
+        outcomes.push(Outcome::Shipment(shipment));
     }
     // Twikit only says "ready". Tracking data of what goes to the shopper means that it is on its way to the shopper; what goes to the
     // shop is not shipped to the shopper yet.
@@ -97,6 +99,11 @@ pub fn order_completion(context: &Context, body: &At<'_>, find: Find<'_>) -> Res
         outcomes.push(Outcome::LineStatus(LineStatus { line: line.line.id.clone(), status: status.to_owned() }));
     }
     Ok(told(&order, outcomes))
+}
+
+/// Twikit completes a line whole.
+fn pieces(line: &Configured<'_>) -> LineQuantity {
+    LineQuantity { line: line.line.id.clone(), quantity: line.line.cart_line.quantity }
 }
 
 /// A new script was published: `{ scriptUrl, products: [{ key }] }`. Unsigned, and it decides what runs on the shop's pages: the
@@ -143,7 +150,7 @@ fn known_lines<'a>(order: &'a Order, identifier: &str) -> Result<Vec<Configured<
 
 /// The first moment at which a server says which product a configuration is of: a browser may have saved a dearer one.
 fn other_product(line: &Configured<'_>, key: &str) -> Option<Outcome> {
-    let linked = line.line.line.item.as_ref()?.vendor_product.as_str();
+    let linked = line.line.cart_line.item.as_ref()?.vendor_product.as_str();
     (linked != key).then(|| {
         let text = format!(
             "The line {} was sold as \"{linked}\", and Twikit made \"{}\" of it. Check what was paid for.",

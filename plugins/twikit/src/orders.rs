@@ -1,7 +1,7 @@
 //! What an order's events come to at Twikit's. Straight-line code: the host replays it after a crash.
 
 use cartwright_plugin::exports::orders::{Event, Kind, Next};
-use cartwright_plugin::types::{Context, Message, Outcome};
+use cartwright_plugin::types::{Context, LineQuantity, Message, Outcome};
 use cartwright_plugin::{Error, message};
 
 use crate::identifiers::{Configured, configured_lines, listed};
@@ -32,9 +32,10 @@ fn was_given(ledger: &Ledger, Configured { line, .. }: &Configured<'_>) -> bool 
 }
 
 /// Twikit documents no way to cancel an order.
-fn too_late(host: &mut dyn Host, event: &Event, refunded: Option<&[String]>) -> Result<Next, Error> {
+fn too_late(host: &mut dyn Host, event: &Event, refunded: Option<&[LineQuantity]>) -> Result<Next, Error> {
     let ledger = Ledger::new(&event.remembered);
-    let concerned = |line: &Configured<'_>| refunded.is_none_or(|ids| ids.contains(&line.line.id));
+    let concerned =
+        |line: &Configured<'_>| refunded.is_none_or(|pieces| pieces.iter().any(|piece| piece.line == line.line.id));
     let lines: Vec<_> = configured_lines(&event.order)?
         .into_iter()
         .filter(|line| concerned(line) && was_given(&ledger, line))
@@ -59,7 +60,7 @@ fn changed(host: &mut dyn Host, event: &Event) -> Result<Next, Error> {
         !now.iter().any(|line| {
             line.line.id == sent.line
                 && line.configuration == sent.configuration
-                && line.line.line.quantity == sent.amount
+                && line.line.cart_line.quantity == sent.amount
                 && line.line.status != "cancelled"
         })
     });

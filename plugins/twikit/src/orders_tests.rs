@@ -78,7 +78,7 @@ fn the_lines_are_named_before_the_call_because_twikit_asks_during_it() {
 fn an_order_without_configurations_is_not_sent() {
     let mut host = FakeHost::default();
     let mut bare = line("a", 7, 1);
-    bare.line.item = None;
+    bare.cart_line.item = None;
     assert!(matches!(run(&mut host, &released(vec![bare])).unwrap(), Next::Done));
     assert!(host.sent.is_empty() && host.emitted.is_empty());
 }
@@ -87,7 +87,7 @@ fn an_order_without_configurations_is_not_sent() {
 fn a_line_without_a_configuration_is_left_out() {
     let mut host = FakeHost::answering([answer(200, 1)]);
     let mut bare = line("b", 8, 1);
-    bare.line.item = None;
+    bare.cart_line.item = None;
     run(&mut host, &released(vec![line("a", 7, 1), bare])).unwrap();
     assert_eq!(payload(&host, 0)["items"].as_array().unwrap().len(), 1);
 }
@@ -225,7 +225,7 @@ fn missing_addresses_are_named_before_anything_is_sent() {
     let cases: [(&str, Change); 3] = [
         (DELIVERY, |order| order.delivery = None),
         (BILLING, |order| order.shop_address = None),
-        (BILLING, |order| order.shop_address = Some(Address { email: String::new(), ..address("Shop") })),
+        (BILLING, |order| order.shop_address = Some(Address { email: None, ..address("Shop") })),
     ];
     for (field, change) in cases {
         let mut host = FakeHost::default();
@@ -265,7 +265,7 @@ fn a_missing_integration_id_is_the_merchants_to_mend() {
 #[test]
 fn a_configuration_id_that_is_no_number_stops_instead_of_being_left_out() {
     let mut bad = line("a", 7, 1);
-    if let Some(item) = &mut bad.line.item {
+    if let Some(item) = &mut bad.cart_line.item {
         item.reference = Some("seven".into());
     }
     assert!(matches!(run(&mut FakeHost::default(), &released(vec![bad])), Err(Error::InvalidInput(_))));
@@ -302,9 +302,9 @@ fn what_comes_after_creation_is_too_late() {
         host.asked().iter().chain(&host.noted()).map(|key| key.to_string()).collect::<Vec<_>>()
     };
     assert_eq!(after(Kind::Cancelled, |_| ()), ["too-late"]);
-    assert_eq!(after(Kind::Refunded(vec!["b".into()]), |_| ()), ["too-late"]);
-    assert_eq!(after(Kind::Refunded(vec!["elsewhere".into()]), |_| ()), [""; 0]);
-    assert_eq!(after(Kind::Changed, |order| order.lines[0].line.quantity = 3), ["changed-too-late"]);
+    assert_eq!(after(Kind::Refunded(vec![LineQuantity { line: "b".into(), quantity: 1 }]), |_| ()), ["too-late"]);
+    assert_eq!(after(Kind::Refunded(vec![LineQuantity { line: "elsewhere".into(), quantity: 1 }]), |_| ()), [""; 0]);
+    assert_eq!(after(Kind::Changed, |order| order.lines[0].cart_line.quantity = 3), ["changed-too-late"]);
     assert_eq!(after(Kind::Changed, |_| ()), ["changed-after-creation"]);
     assert_eq!(after(Kind::Erase, |_| ()), ["erase-at-vendor"]);
     assert_eq!(after(Kind::Paid, |_| ()), [""; 0]);

@@ -61,12 +61,12 @@ impl<'a> OrderAddress<'a> {
     /// through: some countries have none, and Twikit says itself (result code 8) when it wants one.
     pub fn new(address: &'a Address) -> Result<Self, Vec<&'static str>> {
         let required = [
-            ("first name", &address.first_name),
-            ("last name", &address.last_name),
-            ("e-mail address", &address.email),
-            ("street", &address.line1),
-            ("city", &address.city),
-            ("country", &address.country),
+            ("first name", address.first_name.as_str()),
+            ("last name", address.last_name.as_str()),
+            ("e-mail address", address.email.as_deref().unwrap_or_default()),
+            ("street", address.line1.as_str()),
+            ("city", address.city.as_str()),
+            ("country", address.country.as_str()),
         ];
         let missing: Vec<_> =
             required.iter().filter(|(_, value)| value.trim().is_empty()).map(|(name, _)| *name).collect();
@@ -77,7 +77,7 @@ impl<'a> OrderAddress<'a> {
         Ok(Self {
             first_name: &address.first_name,
             last_name: &address.last_name,
-            email: &address.email,
+            email: address.email.as_deref().unwrap_or_default(),
             address_line1: &address.line1,
             address_line2: optional(&address.line2),
             zip: &address.zip,
@@ -230,7 +230,7 @@ mod tests {
 
     #[test]
     fn an_incomplete_address_names_what_is_missing() {
-        let bare = Address { email: String::new(), city: " ".into(), zip: String::new(), ..address("An") };
+        let bare = Address { email: None, city: " ".into(), zip: String::new(), ..address("An") };
         assert_eq!(OrderAddress::new(&bare).unwrap_err(), ["e-mail address", "city"]);
     }
 }

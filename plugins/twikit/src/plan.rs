@@ -63,7 +63,9 @@ mod tests {
             prices: Vec::new(),
             price_from: PriceSource::Platform,
             quantity: 3,
+            chosen_variant: None,
             lines: Vec::new(),
+            extra: Vec::new(),
         }
     }
 

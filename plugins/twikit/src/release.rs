@@ -30,6 +30,11 @@ pub fn release(host: &mut dyn Host, context: &Context, event: &Event) -> Result<
         // "Only items with a twikit configuration ID should be sent to our API."
         return Ok(Next::Done);
     }
+    if order.test {
+        let text = "Nothing was sent to Twikit: this order only tries the shop out.";
+        host.emit(Outcome::Note(message("test-order", text, &[("order", &order.reference)])))?;
+        return Ok(Next::Done);
+    }
     if order.cancelled || !order.released {
         // Twikit's question would be answered with "no" anyway.
         let text = "Nothing was sent to Twikit: the order is no longer released.";
@@ -67,7 +72,7 @@ fn create(
             .iter()
             .map(|Configured { line, configuration }| OrderItem {
                 configuration_id: *configuration,
-                amount: line.line.quantity,
+                amount: line.cart_line.quantity,
                 identifier: &line.reference,
             })
             .collect(),
@@ -160,7 +165,7 @@ pub fn request(url: String, body: Vec<u8>, timeout_ms: u32, repeat: http::Repeat
         headers: vec![("content-type".to_owned(), "application/json".to_owned())],
         body: BytesSource::Inline(body),
         // The hash in the body is the only proof that Twikit asks for.
-        auth: http::Auth::None,
+        auth: Vec::new(),
         timeout_ms: Some(timeout_ms),
         repeat,
         store_body,

@@ -66,13 +66,12 @@ impl<'a> Settings<'a> {
         origin(self.0.text(PREVIEW_URL)?)
     }
 
-    /// The published product keys: a list as the vendor pushes it, or one on each line as a merchant types them.
+    /// The published product keys, as the vendor pushed them or a merchant typed them.
     pub fn product_keys(&self) -> Vec<&'a str> {
         let context: &'a Context = self.0;
-        let typed = context.text(PRODUCT_KEYS).unwrap_or("").lines();
-        let pushed = context.texts(PRODUCT_KEYS).iter().map(String::as_str);
         let mut seen = BTreeSet::new();
-        typed.chain(pushed).map(str::trim).filter(|key| !key.is_empty() && seen.insert(*key)).collect()
+        let keys = context.texts(PRODUCT_KEYS).iter().map(|key| key.trim());
+        keys.filter(|key| !key.is_empty() && seen.insert(*key)).collect()
     }
 
     /// Is a link to a product that is not listed an error?

@@ -55,7 +55,7 @@ export const settings = {
         help: message('help-prefix', 'What every SKU of the product begins with, such as CHAIR.'),
       }),
       field('separator', 'Separator', {
-        maximum: 3n,
+        maximum: '3',
         default: { tag: 'text', val: '-' },
         help: message('help-separator', 'What stands between the codes.'),
       }),

@@ -102,7 +102,10 @@ impl Sending {
             .map_err(|_| invalid("method", format!("{:?} is no HTTP method.", request.method)))?;
         let client = self.client()?;
         let mut headers = self.headers(&request.headers)?;
-        let sent_secret = self.authenticate(&client, &request.auth, &mut url, &host, &mut headers).await?;
+        let mut secrets = Vec::with_capacity(request.auth.len());
+        for auth in &request.auth {
+            secrets.push(self.authenticate(&client, auth, &mut url, &host, &mut headers).await?);
+        }
         let body = match request.body {
             BytesSource::Inline(bytes) => bytes,
             BytesSource::Stored(digest) => self.stored(&digest).await?,
@@ -114,10 +117,7 @@ impl Sending {
             .headers()
             .iter()
             .map(|(name, value)| {
-                let value = match &sent_secret {
-                    Some(secret) => without(value.as_bytes().to_vec(), secret.expose()),
-                    None => value.as_bytes().to_vec(),
-                };
+                let value = without(value.as_bytes().to_vec(), &secrets);
                 (name.as_str().to_owned(), String::from_utf8_lossy(&value).into_owned())
             })
             .collect();
@@ -139,10 +139,7 @@ impl Sending {
             })?;
             Body::Stored(StoredBody { digest: digest.to_string(), length, media_type })
         } else {
-            if let Some(secret) = &sent_secret {
-                bytes = without(bytes, secret.expose());
-            }
-            Body::Inline(bytes)
+            Body::Inline(without(bytes, &secrets))
         };
         Ok(Response { status: status.as_u16(), headers, body, attempts: 1 })
     }
@@ -212,15 +209,16 @@ impl Sending {
         url: &mut Url,
         host: &str,
         headers: &mut HeaderMap,
-    ) -> Result<Option<Secret>, Error> {
+    ) -> Result<Secret, Error> {
         let mut set = |name: HeaderName, text: &str| -> Result<(), Error> {
             let mut value = header_value(name.as_str(), text)?;
             value.set_sensitive(true);
-            headers.insert(name, value);
-            Ok(())
+            match headers.insert(name.clone(), value) {
+                None => Ok(()),
+                Some(_) => Err(invalid("auth", format!("Two parts set the header {name}."))),
+            }
         };
-        let secret = match auth {
-            Auth::None => return Ok(None),
+        Ok(match auth {
             Auth::Bearer(name) => {
                 let secret = self.secret_for(name, host)?;
                 set(AUTHORIZATION, &format!("Bearer {secret}"))?;
@@ -250,8 +248,7 @@ impl Sending {
                 set(AUTHORIZATION, &format!("Bearer {}", String::from_utf8_lossy(token.expose())))?;
                 token
             }
-        };
-        Ok(Some(secret))
+        })
     }
 
     /// RFC 6749, 4.4: the token from memory, or from the token endpoint.
@@ -323,7 +320,11 @@ impl Sending {
 }
 
 /// A server may echo what it was sent; a secret that comes back so does not reach the guest either.
-fn without(bytes: Vec<u8>, secret: &[u8]) -> Vec<u8> {
+fn without(bytes: Vec<u8>, secrets: &[Secret]) -> Vec<u8> {
+    secrets.iter().fold(bytes, |bytes, secret| without_one(bytes, secret.expose()))
+}
+
+fn without_one(bytes: Vec<u8>, secret: &[u8]) -> Vec<u8> {
     let is_there = |bytes: &[u8]| bytes.windows(secret.len()).position(|window| window == secret);
     // A secret so short would be found everywhere, and is none.
     if secret.len() < 6 || is_there(&bytes).is_none() {
@@ -375,12 +376,13 @@ fn lost(host: &str, error: &reqwest::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::without;
+    use crate::settings::Secret;
 
     #[test]
     fn a_secret_that_a_server_echoes_is_taken_out() {
         let echoed = b"token=s3cr3t-1, again s3cr3t-1".to_vec();
-        assert_eq!(without(echoed, b"s3cr3t-1"), b"token=(secret), again (secret)");
-        assert_eq!(without(b"abc".to_vec(), b"s3cr3t-1"), b"abc");
-        assert_eq!(without(b"".to_vec(), b"s3cr3t-1"), b"");
+        assert_eq!(without(echoed, &[Secret::new("s3cr3t-1")]), b"token=(secret), again (secret)");
+        assert_eq!(without(b"abc".to_vec(), &[Secret::new("s3cr3t-1")]), b"abc");
+        assert_eq!(without(b"".to_vec(), &[Secret::new("s3cr3t-1")]), b"");
     }
 }

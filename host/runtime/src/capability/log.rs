@@ -1,8 +1,9 @@
 //! `log`, stdout and stderr: all go to the plugin's log, and together they have one limit.
 
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 
@@ -11,10 +12,10 @@ use crate::guest::GuestState;
 use crate::limits::Breach;
 
 /// A line that a guest logged.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogLine {
     /// "debug", "info", "warn", "error", or "output" for stdout and stderr.
-    pub level: &'static str,
+    pub level: Cow<'static, str>,
     /// The line.
     pub text: String,
 }
@@ -45,7 +46,7 @@ impl LogSink {
         if gathered.bytes > gathered.allowed {
             return Err(Breach::LogBytes { allowed: gathered.allowed });
         }
-        gathered.lines.push(LogLine { level, text: text.to_owned() });
+        gathered.lines.push(LogLine { level: level.into(), text: text.to_owned() });
         Ok(())
     }
 

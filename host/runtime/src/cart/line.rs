@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
 use crate::contract::{
-    Article, ChildRemoval, Item, Line, LinePart, Message, Money, OrderLine, PriceSource, PriceState, TaxBasis,
+    Article, ChildRemoval, ItemReference, Line, LinePart, Message, Money, OrderLine, PriceSource, PriceState, TaxBasis,
 };
 use crate::host::Cartwright;
 use crate::ids::{AccountId, Digest, PluginId, ShopId};
@@ -110,6 +110,8 @@ pub struct CartLine {
     pub linked_product: String,
     /// The quantity that the shopper asked for when the line was planned.
     pub asked_quantity: u32,
+    /// The variant that the shopper chose before configuring.
+    pub chosen_variant: Option<String>,
     /// Where later events of the line go.
     pub pin: Pin,
 }
@@ -151,6 +153,7 @@ impl CartLine {
             hold: self.unconfirmed.as_ref().map(|unconfirmed| unconfirmed.hold),
             linked_product: &self.linked_product,
             asked_quantity: self.asked_quantity,
+            chosen_variant: self.chosen_variant.as_deref(),
             pin: &self.pin,
             unit: price.unit.as_ref(),
             total: &price.total,
@@ -189,18 +192,15 @@ impl CartLine {
 
     /// As the contract's `line`, with what is kept of its configured product.
     pub(crate) fn as_contract(&self) -> Line {
-        let item = self.vendor_product.as_ref().map(|vendor_product| Item {
-            id: self.item_id.clone(),
-            parent: None,
-            vendor_product: vendor_product.clone(),
-            attributes: Vec::new(),
-            articles: Vec::new(),
-            sku: self.sku.clone(),
-            reference: self.reference.clone(),
-            thumbnail: None,
-            state: String::new(),
-            unverified: None,
-        });
+        let item = || {
+            Some(ItemReference {
+                index: self.item?,
+                id: self.item_id.clone(),
+                vendor_product: self.vendor_product.clone()?,
+                reference: self.reference.clone(),
+                fingerprint: self.fingerprint?.to_string(),
+            })
+        };
         Line {
             key: self.key.clone(),
             product: self.product.clone(),
@@ -209,7 +209,8 @@ impl CartLine {
             quantity: self.quantity,
             parent_key: self.parent.clone(),
             unit_price: self.price.unit.clone(),
-            item,
+            configuration: self.configuration.map(|digest| digest.to_string()),
+            item: item(),
         }
     }
 }
@@ -230,12 +231,16 @@ impl Cartwright {
         OrderLine {
             id: id.to_owned(),
             reference: self.reference(shop, order, Some(id)),
-            line: line.as_contract(),
+            account: line.vendor_product.as_ref().map(|_| line.pin.account.to_string()),
+            cart_line: line.as_contract(),
+            title: line.title.clone(),
+            shown: line.shown.clone(),
             configuration: line.configuration.map(|digest| digest.to_string()),
             status: "ordered".to_owned(),
             vendor_reference: None,
             released: released && !held,
             bill_of_materials: line.bill_of_materials.clone(),
+            extra: Vec::new(),
         }
     }
 }
@@ -263,6 +268,7 @@ struct Sealed<'a> {
     hold: Option<bool>,
     linked_product: &'a str,
     asked_quantity: u32,
+    chosen_variant: Option<&'a str>,
     pin: &'a Pin,
     unit: Option<&'a Money>,
     total: &'a Money,

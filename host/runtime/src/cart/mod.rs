@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 pub use line::{CartLine, Pin, SealFault, SealedPrice, Unconfirmed};
 pub use verify::{LineCheck, LineState};
 
+use crate::capability::log::LogLine;
 use crate::contract::{FieldIssue, Message};
 use crate::error::HookError;
 use crate::ids::PluginId;
@@ -37,6 +38,8 @@ pub struct AddToCart {
     pub product: String,
     /// What the page sent; none for a linked product that the shop also sells unconfigured.
     pub configuration: Option<Vec<u8>>,
+    /// The variant of the product that the shopper chose before configuring it, where there was a choice.
+    pub variant: Option<String>,
     /// How many.
     pub quantity: u32,
     /// Another strategy than the link's, for a preview.
@@ -100,6 +103,9 @@ pub struct Stage {
     pub micros: u64,
     /// What came of it.
     pub result: String,
+    /// What a plugin logged meanwhile.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub log: Vec<LogLine>,
 }
 
 /// Why a cart was not changed. The cart is as it was.
@@ -150,13 +156,21 @@ pub enum CartError {
         /// How many were found.
         found: usize,
     },
-    /// The linked product has no variant, or several.
-    #[error("the product {product:?} has {found} variants; exactly one can be bought as the product itself")]
+    /// The linked product has no variant, or several and none was chosen.
+    #[error("the product {product:?} has {found} variants; choose one, or let the strategy name its SKU")]
     Product {
         /// The product.
         product: String,
         /// How many variants it has.
         found: usize,
+    },
+    /// The chosen variant is none of the linked product.
+    #[error("the product {product:?} has no variant {variant:?}")]
+    Variant {
+        /// The variant.
+        variant: String,
+        /// The product.
+        product: String,
     },
     /// The platform does not sell this now.
     #[error("{0:?} cannot be bought now")]

@@ -16,6 +16,7 @@ impl Cartwright {
     /// Says what is wrong and whose it is to mend; nothing is changed then.
     pub async fn add_to_cart(&self, shop: &ShopId, add: AddToCart) -> Result<CartChange, CartError> {
         let mut walk = Walk::begin(self, shop, &add.product, add.strategy.clone(), &add.visitor)?;
+        walk.chosen_variant = add.variant.clone();
         let mut operations = walk.plan(Intent::Add, add.configuration.as_deref(), add.quantity, &add.lines).await?;
         // What the cart holds already becomes more of it, priced anew for the whole quantity.
         for operation in &mut operations {
@@ -61,6 +62,7 @@ impl Cartwright {
             Some(choice) => Walk::begin(self, shop, &add.product, Some(choice), &add.visitor)?,
             None => Walk::begin_pinned(self, shop, old, &add.visitor)?,
         };
+        walk.chosen_variant = add.variant.clone().or_else(|| old.chosen_variant.clone());
         let intent = Intent::Replace(key.to_owned());
         let operations = walk.plan(intent, add.configuration.as_deref(), quantity, &add.lines).await?;
         Ok(walk.end(without_no_changes(operations, &add.lines)))
@@ -72,6 +74,7 @@ impl Cartwright {
     /// As [`add_to_cart`](Self::add_to_cart).
     pub async fn request_quotation(&self, shop: &ShopId, add: AddToCart) -> Result<CartChange, CartError> {
         let mut walk = Walk::begin(self, shop, &add.product, add.strategy.clone(), &add.visitor)?;
+        walk.chosen_variant = add.variant.clone();
         let operations = walk.plan(Intent::Quotation, add.configuration.as_deref(), add.quantity, &add.lines).await?;
         Ok(walk.end(operations))
     }
@@ -93,6 +96,7 @@ impl Cartwright {
             AddToCart {
                 product: past.linked_product.clone(),
                 configuration,
+                variant: past.chosen_variant.clone(),
                 quantity: past.asked_quantity,
                 strategy: None,
                 lines,

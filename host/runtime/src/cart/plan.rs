@@ -36,7 +36,9 @@ pub(super) struct Checking<'a> {
     pub(super) lines: &'a [CartLine],
     pub(super) sell_unconfigured: bool,
     pub(super) expires: &'a str,
-    /// Variants of the linked product.
+    /// The variant of the linked product that the shopper chose beforehand.
+    pub(super) chosen_variant: Option<&'a str>,
+    /// Variants of the linked product; only the chosen one, where one was.
     pub(super) linked: &'a [VariantInfo],
     /// Variants by query.
     pub(super) by_query: &'a HashMap<(String, Option<String>, bool), Vec<VariantInfo>>,
@@ -179,10 +181,14 @@ impl Checking<'_> {
                 self.linked,
                 CartError::Product { product: self.linked_product.to_owned(), found: self.linked.len() },
             ),
-            Target::VariantId(id) => match self.by_id.get(id) {
-                Some(variant) => Ok(Some(variant.clone())),
-                None => broken(format!("it names the variant {id:?}, which the catalogue did not tell it of")),
-            },
+            Target::VariantId(id) => {
+                match self.by_id.get(id).or_else(|| self.linked.iter().find(|one| one.id == *id)) {
+                    Some(variant) => Ok(Some(variant.clone())),
+                    None => broken(format!(
+                        "it names the variant {id:?}, which is none of the linked product and which the catalogue did not tell it of"
+                    )),
+                }
+            }
             Target::Sku(query) => {
                 let found = self.by_query.get(&key_of(query)).map_or(&[][..], Vec::as_slice);
                 let error = CartError::Sku {
@@ -432,6 +438,7 @@ impl Checking<'_> {
                 .map(|unverified| Unconfirmed { reason: unverified.reason.clone(), hold: unverified.hold }),
             linked_product: self.linked_product.to_owned(),
             asked_quantity: self.pricing.asked,
+            chosen_variant: self.chosen_variant.map(str::to_owned),
             pin: self.pin.clone(),
         }
     }

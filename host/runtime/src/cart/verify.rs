@@ -251,7 +251,8 @@ impl Cartwright {
             parent.seal(&state.shop.id, &state.shop.seal_key);
             operations.push(CartOperation::Update { lines: vec![parent] });
         }
-        let stage = Stage { stage: "remove".into(), micros: 0, result: format!("{} lines", operations.len()) };
+        let stage =
+            Stage { stage: "remove".into(), micros: 0, result: format!("{} lines", operations.len()), log: Vec::new() };
         Ok(CartChange { operations, warnings: Vec::new(), stages: vec![stage] })
     }
 

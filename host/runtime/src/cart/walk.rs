@@ -13,11 +13,13 @@ use super::pricing::{Pricing, converted, warning};
 use super::thumbnail;
 use super::tree::trees;
 use super::{CartChange, CartError, CartOperation, MOST_PIECES, Stage};
+use crate::capability::log::LogLine;
 use crate::contract::{
     Association, Context, Decoded, Error, FieldIssue, Intent, Item, Message, PlanRequest, Planned, Price, PriceSource,
     SettingValue, SkuQuery, Thumbnail, VariantInfo,
 };
 use crate::error::Failure;
+use crate::error::HookError;
 use crate::guest::{CallOptions, Hook, answered, call};
 use crate::host::Cartwright;
 use crate::ids::{Digest, ShopId};
@@ -43,8 +45,12 @@ pub(super) struct Walk<'a> {
     visitor: &'a Visitor,
     context: Context,
     association: Association,
+    /// The variant of the product that the shopper chose beforehand.
+    pub(super) chosen_variant: Option<String>,
     warnings: Warnings,
     stages: Vec<Stage>,
+    /// What a plugin logged in the stage that is not over yet.
+    log: Vec<LogLine>,
     began: Instant,
 }
 
@@ -96,7 +102,8 @@ impl<'a> Walk<'a> {
         let (vendor, version) = pinned(&line.pin.account, &line.pin.digest)?;
         let (strategist, strategy_version) = pinned(&line.pin.strategy_account, &line.pin.strategy_digest)?;
         let strategy = Some(line.pin.strategy.clone());
-        Self::with(host, state, linked, vendor, version, strategist, strategy_version, strategy, visitor)
+        let walk = Self::with(host, state, linked, vendor, version, strategist, strategy_version, strategy, visitor)?;
+        Ok(Self { chosen_variant: line.chosen_variant.clone(), ..walk })
     }
 
     #[allow(clippy::too_many_arguments)]
@@ -145,8 +152,10 @@ impl<'a> Walk<'a> {
             visitor,
             context,
             association,
+            chosen_variant: None,
             warnings: Vec::new(),
             stages: Vec::with_capacity(6),
+            log: Vec::new(),
             began: Instant::now(),
         })
     }
@@ -185,7 +194,9 @@ impl<'a> Walk<'a> {
             prices,
             price_from: decoded.price_from,
             quantity,
+            chosen_variant: self.chosen_variant.clone(),
             lines: own.iter().map(CartLine::as_contract).collect(),
+            extra: Vec::new(),
         };
         let (planned, by_id) = self.ask_strategy(&request).await?;
         self.warnings.extend(planned.warnings);
@@ -197,9 +208,16 @@ impl<'a> Walk<'a> {
         CartChange { operations, warnings: self.warnings, stages: self.stages }
     }
 
+    /// A plugin's error, with what it logged before.
+    fn answered(&self, plugin: &Plugin, hook: Hook, error: Error) -> HookError {
+        let mut error = answered(plugin, hook, error);
+        error.said.log.clone_from(&self.log);
+        error
+    }
+
     fn stage(&mut self, stage: &str, result: String) {
         let micros = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX);
-        self.stages.push(Stage { stage: stage.to_owned(), micros, result });
+        self.stages.push(Stage { stage: stage.to_owned(), micros, result, log: std::mem::take(&mut self.log) });
         self.began = Instant::now();
     }
 
@@ -227,12 +245,13 @@ impl<'a> Walk<'a> {
         let scope = self.host.scope(&self.state.shop, &self.vendor, &plugin);
         let options = CallOptions::new(Hook::Decode, Some(scope)).seed(*digest.as_bytes());
         let interfaces = plugin.interfaces();
-        let (decoded, _) = call(self.host.ticker(), &plugin, options, async |store, instance| {
+        let (decoded, trace) = call(self.host.ticker(), &plugin, options, async |store, instance| {
             let configuration = interfaces.configuration(store, instance)?;
             configuration.call_decode(store, &self.context, &self.association, raw).await
         })
         .await?;
-        let decoded = decoded.map_err(|error| answered(&plugin, Hook::Decode, error))?;
+        self.log = trace.log;
+        let decoded = decoded.map_err(|error| self.answered(&plugin, Hook::Decode, error))?;
         if decoded.items.is_empty() || decoded.items.len() > MOST_ITEMS {
             let text = format!("it holds {} configured products; 1 to {MOST_ITEMS} can be bought", decoded.items.len());
             return Err(CartError::Configuration(issue("", "items-number", text)));
@@ -340,13 +359,14 @@ impl<'a> Walk<'a> {
         let scope = self.host.scope(&self.state.shop, &self.vendor, &plugin);
         let options = CallOptions::new(Hook::PriceItems, Some(scope)).lines(decoded.items.len());
         let interfaces = plugin.interfaces();
-        let (prices, _) = call(self.host.ticker(), &plugin, options, async |store, instance| {
+        let (prices, trace) = call(self.host.ticker(), &plugin, options, async |store, instance| {
             let configuration = interfaces.configuration(store, instance)?;
             let items = &decoded.items;
             configuration.call_price_items(store, &self.context, &self.association, raw, items, quantity).await
         })
         .await?;
-        let prices = prices.map_err(|error| answered(&plugin, Hook::PriceItems, error))?;
+        self.log = trace.log;
+        let prices = prices.map_err(|error| self.answered(&plugin, Hook::PriceItems, error))?;
         if prices.len() != decoded.items.len() {
             let text = format!("price-items gave {} prices for {} items", prices.len(), decoded.items.len());
             return Err(CartError::Hook(broke(&plugin, Hook::PriceItems, text)));
@@ -391,15 +411,16 @@ impl<'a> Walk<'a> {
             &own
         };
         let interfaces = plugin.interfaces();
-        let ((planned, known), _) = call(self.host.ticker(), &plugin, options, async |store, instance| {
+        let ((planned, known), trace) = call(self.host.ticker(), &plugin, options, async |store, instance| {
             let cart = interfaces.cart(store, instance)?;
             let planned = cart.call_plan(&mut *store, context, request).await?;
             Ok((planned, std::mem::take(&mut store.data_mut().catalogue)))
         })
         .await?;
+        self.log = trace.log;
         let planned = planned.map_err(|error| match error {
             Error::Rejected(message) => CartError::Rejected(message),
-            error => CartError::Hook(answered(&plugin, Hook::Plan, error)),
+            error => CartError::Hook(self.answered(&plugin, Hook::Plan, error)),
         })?;
         self.stage("plan", format!("{} by {}/{}", operations(&planned), plugin.id(), self.strategy));
         Ok((planned, known.into_values().flatten().map(|variant| (variant.id.clone(), variant)).collect()))
@@ -417,7 +438,14 @@ impl<'a> Walk<'a> {
         let catalogue = &self.host.platform().catalogue;
         let (shop, currency) = (&self.state.shop.id, self.context.currency.as_str());
         let platform = |error: crate::platform::PlatformError| CartError::Platform(error.to_string());
-        let linked = catalogue.variants(shop, currency, &self.association.shop_product).await.map_err(platform)?;
+        let mut linked = catalogue.variants(shop, currency, &self.association.shop_product).await.map_err(platform)?;
+        if let Some(chosen) = &self.chosen_variant {
+            linked.retain(|variant| variant.id == *chosen);
+            if linked.is_empty() {
+                let product = self.association.shop_product.clone();
+                return Err(CartError::Variant { variant: chosen.clone(), product });
+            }
+        }
         let mut asked = queries(operations);
         let planned = asked.len();
         asked.extend(component_queries(&request.items, request.price_from, operations));
@@ -455,6 +483,7 @@ impl<'a> Walk<'a> {
             lines,
             sell_unconfigured: self.state.shop.sell_unconfigured,
             expires: &expires,
+            chosen_variant: self.chosen_variant.as_deref(),
             linked: &linked,
             by_query: &by_query,
             by_id,

@@ -185,7 +185,7 @@ impl Cursor {
         let until = match self.repeated(&call)? {
             Some(Came::Slept { woke: Some(why), .. }) => {
                 let why = *why;
-                self.told |= why == Woken::Cancelled;
+                self.told |= why == Woken::JobCancelled;
                 self.pass();
                 return Ok(why);
             }
@@ -200,7 +200,7 @@ impl Cursor {
             }
         };
         let why = if self.is_cancelled() {
-            Woken::Cancelled
+            Woken::JobCancelled
         } else if self.clock.now() >= until {
             Woken::Elapsed
         } else if self.wake == Wake::EventWaiting {
@@ -209,7 +209,7 @@ impl Cursor {
             return Err(self.stop(Stop::Sleep(until)));
         };
         self.append(Entry::Woke { why }).await?;
-        self.told |= why == Woken::Cancelled;
+        self.told |= why == Woken::JobCancelled;
         self.pass();
         Ok(why)
     }

@@ -209,7 +209,7 @@ impl Cartwright {
         .await;
         let (answer, log) = match answer {
             Ok((answer, trace)) => (answer.map_err(Failure::Answered), trace.log),
-            Err(error) => (Err(error.failure), log.take()),
+            Err(error) => (Err(error.failure), error.said.log),
         };
         let end = match ended {
             Some(cursor) => cursor.ended(answer).await?,

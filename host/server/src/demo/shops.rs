@@ -130,11 +130,12 @@ pub(crate) fn paid_order(host: &Cartwright, shop: &ShopId, id: &str, lines: &[Ca
     let address = cartwright::types::Address {
         first_name: "Ada".to_owned(),
         last_name: "Sample".to_owned(),
-        email: "ada@example.com".to_owned(),
+        email: Some("ada@example.com".to_owned()),
         line1: "Sample Street 1".to_owned(),
         line2: None,
         zip: "1000".to_owned(),
         city: "Brussels".to_owned(),
+        region: None,
         country: "BE".to_owned(),
         company: None,
         vat: None,
@@ -142,6 +143,9 @@ pub(crate) fn paid_order(host: &Cartwright, shop: &ShopId, id: &str, lines: &[Ca
     };
     Order {
         id: id.to_owned(),
+        number: format!("#{id}"),
+        test: false,
+        vendor_reference: None,
         reference: host.reference(shop, id, None),
         version: 1,
         placed_at: "2026-01-01T12:00:00Z".to_owned(),

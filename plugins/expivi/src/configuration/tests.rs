@@ -2,7 +2,7 @@ use cartwright_plugin::exports::configuration::Decoded;
 use cartwright_plugin::types::{PriceSource, Thumbnail};
 
 use super::*;
-use crate::testing::{BUNDLE, MULTI, SIMPLE, VARIATION, association, blamed, context, text};
+use crate::testing::{BUNDLE, MULTI, SIMPLE, VARIATION, association, blamed, context, text, texts};
 
 fn decoded(product: &str, raw: &str) -> Decoded {
     decode(&context(&[]), &association(product, &[]), raw.as_bytes()).unwrap()
@@ -56,7 +56,7 @@ fn keys_are_read_under_each_name_of_the_setting() {
         let raw = product(&format!(r#","attributes":[{{"attribute_id":1,"{name}":"R"}}]"#));
         assert_eq!(decoded("1", &raw).items[0].attributes[0].key.as_deref(), Some("R"), "{name}");
     }
-    let own = context(&[("key-fields", text("sku_part\nkey"))]);
+    let own = context(&[("key-fields", texts(&["sku_part", "key"]))]);
     let raw = product(r#","attributes":[{"attribute_id":1,"key":"no","sku_part":7}]"#);
     let decoded = decode(&own, &association("1", &[]), raw.as_bytes()).unwrap();
     assert_eq!(decoded.items[0].attributes[0].key.as_deref(), Some("7"));

@@ -61,6 +61,10 @@ pub(crate) fn handle<H: Host>(
 ) -> Result<Next, Error> {
     let mut run = Run { host, context, event, calls: 0 };
     match &event.kind {
+        Kind::Released if event.order.test => {
+            let text = "Nothing was sent to Expivi: this order only tries the shop out.";
+            run.note(message("test-order", text, &[("order", &event.order.reference)]))?;
+        }
         Kind::Released => {
             let progress = match state {
                 Some(json) => serde_json::from_str(json)
@@ -70,7 +74,7 @@ pub(crate) fn handle<H: Host>(
             return run.produce(progress);
         }
         Kind::QuotationRequested => {
-            let count = event.order.lines.iter().filter(|line| line.line.parent_key.is_none()).count().to_string();
+            let count = event.order.lines.iter().filter(|line| line.cart_line.parent_key.is_none()).count().to_string();
             let text = format!(
                 "An offer is asked for {count} configured products. Expivi is not told: it has no call for offers."
             );
@@ -130,7 +134,7 @@ impl<H: Host> Run<'_, H> {
                 self.calls += 1;
                 match self.host.sleep(delay) {
                     Woken::Elapsed => {}
-                    Woken::Cancelled => return Ok(Next::Done),
+                    Woken::JobCancelled => return Ok(Next::Done),
                     Woken::EventWaiting => {
                         if self.was_cancelled()? {
                             let text = "The order was cancelled; its print files are no longer waited for.";
@@ -180,7 +184,7 @@ impl<H: Host> Run<'_, H> {
 
 /// Children of a bundle have their parent's configuration, and the parent stands for it.
 fn is_to_make(line: &OrderLine) -> bool {
-    line.released && line.status != "cancelled" && line.line.parent_key.is_none()
+    line.released && line.status != "cancelled" && line.cart_line.parent_key.is_none()
 }
 
 fn again(seconds: u32, progress: &Progress) -> Result<Next, Error> {

@@ -1,8 +1,8 @@
 use cartwright_plugin::http::{Repeat, Request, Response};
-use cartwright_plugin::types::{Item, Line, Money, OrderLine, SettingValue};
+use cartwright_plugin::types::{Item, Line, LineQuantity, Money, OrderLine, SettingValue};
 
 use super::*;
-use crate::testing::{FakeHost, MULTI, SIMPLE, article, blamed, context, item, response, stored, text};
+use crate::testing::{FakeHost, MULTI, SIMPLE, article, blamed, context, item, kept, response, stored, text};
 
 const TABLE: &str = "0a2b4c6d-1e3f-4a5b-8c7d-9e0f1a2b1004";
 const CHAIR: &str = "1b3c5d7e-2f4a-4b6c-9d8e-0f1a2b3c1005";
@@ -11,7 +11,10 @@ fn line(id: &str, item: Option<Item>) -> OrderLine {
     OrderLine {
         id: id.to_owned(),
         reference: format!("i:shop:o1:{id}"),
-        line: Line {
+        account: Some("expivi".to_owned()),
+        title: "Table".to_owned(),
+        shown: Vec::new(),
+        cart_line: Line {
             key: format!("key-{id}"),
             product: "shop-product".to_owned(),
             variant_id: None,
@@ -19,13 +22,15 @@ fn line(id: &str, item: Option<Item>) -> OrderLine {
             quantity: 1,
             parent_key: None,
             unit_price: None,
-            item,
+            configuration: None,
+            item: item.as_ref().map(kept),
         },
         configuration: Some("saved".to_owned()),
         status: "ordered".to_owned(),
         vendor_reference: None,
         released: true,
         bill_of_materials: vec![article("A", "1")],
+        extra: Vec::new(),
     }
 }
 
@@ -36,7 +41,10 @@ fn event(kind: Kind, lines: Vec<OrderLine>) -> Event {
         kind,
         order: Order {
             id: "o1".to_owned(),
+            number: "#1".to_owned(),
             reference: "i:shop:o1".to_owned(),
+            test: false,
+            vendor_reference: None,
             version: 1,
             placed_at: "2026-03-01T09:30:00Z".to_owned(),
             payment: "full".to_owned(),
@@ -257,7 +265,7 @@ fn lines_that_are_held_cancelled_or_children_are_left_alone() {
     let held = OrderLine { released: false, ..line("1", table()) };
     let cancelled = OrderLine { status: "cancelled".to_owned(), ..line("2", table()) };
     let mut child = line("3", None);
-    child.line.parent_key = Some("key-1".to_owned());
+    child.cart_line.parent_key = Some("key-1".to_owned());
     let mut host = host(MULTI, |_| panic!("sent"));
     run(&mut host, &with_token(&[]), &event(Kind::Released, vec![held, cancelled, child])).unwrap();
     assert_eq!(told(&host), Vec::<String>::new());
@@ -311,7 +319,7 @@ fn other_events_ask_nothing_of_expivi() {
     for (kind, said) in [
         (Kind::Placed, vec![]),
         (Kind::Cancelled, vec![]),
-        (Kind::Refunded(vec!["1".to_owned()]), vec![]),
+        (Kind::Refunded(vec![LineQuantity { line: "1".to_owned(), quantity: 1 }]), vec![]),
         (Kind::QuotationRequested, vec!["note quotation-requested"]),
         (Kind::Erase, vec!["merchant erase-at-vendor"]),
     ] {

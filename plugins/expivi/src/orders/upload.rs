@@ -74,7 +74,7 @@ fn read(reply: &[u8]) -> Result<Ids, Error> {
 /// The root that an order line stands for: the one with the line's item's id; else the only root, or the only root of the
 /// item's product.
 pub(super) fn place_of(saved: &Saved<'_>, line: &OrderLine) -> Option<usize> {
-    let item = line.line.item.as_ref();
+    let item = line.cart_line.item.as_ref();
     if let Some(id) = item.and_then(|item| item.id.as_deref()) {
         return saved.products.iter().position(|product| product.uuid.as_deref() == Some(id));
     }

@@ -65,13 +65,13 @@ fn the_product_is_sent_as_saved_without_picture_and_price() {
 fn the_public_token_goes_as_a_header_and_the_secret_one_by_the_host() {
     let mut host = FakeHost::new(|_| response(200, r#"{"price":1}"#));
     ask(&mut host, &context(&terms()), "1001", SIMPLE).unwrap();
-    assert_eq!(host.requests[0].auth, Auth::None);
+    assert_eq!(host.requests[0].auth, []);
     assert_eq!(header(&host.requests[0], "authorization"), Some("Bearer viewer-token"));
 
     let mut settings = terms();
     settings.push(("server-token", SettingValue::SecretIsSet));
     ask(&mut host, &context(&settings), "1001", SIMPLE).unwrap();
-    assert_eq!(host.requests[1].auth, Auth::Bearer("server-token".to_owned()));
+    assert_eq!(host.requests[1].auth, [Auth::Bearer("server-token".to_owned())]);
     assert_eq!(header(&host.requests[1], "authorization"), None);
 }
 

@@ -118,21 +118,21 @@ fn cart() -> Vec<Field> {
             .per_product()
             .in_group(group),
         field("sku-prefix", "text", "Before the first KEY").range(0, 100).per_product().in_group(group),
-        field("attribute-order", "text-area", "Order of the attributes in the SKU")
+        field("attribute-order", "list", "Order of the attributes in the SKU")
             .help("Names or ids, one a line. Others follow in the configuration's order.")
             .range(0, 10_000)
             .per_product()
             .in_group(group),
-        field("required-attributes", "text-area", "Attributes that must have a KEY")
+        field("required-attributes", "list", "Attributes that must have a KEY")
             .help("Names or ids, one a line.")
             .range(0, 10_000)
             .per_product()
             .in_group(group),
         field("ignore-case", "yes-no", "Compare SKUs without regard to case").default_yes_no(false).per_product().in_group(group),
-        field("key-fields", "text-area", "Names of the KEY's field")
+        field("key-fields", "list", "Names of the KEY's field")
             .help("Expivi does not document how saveConfiguration names the KEY. One name a line; the first that has a value counts.")
             .default_value(texts(&KEY_FIELDS))
-            .range(1, MOST_KEY_FIELDS as i64 * 64)
+            .range(1, MOST_KEY_FIELDS as i64)
             .in_group(group),
         select(
             "bundle-sku",

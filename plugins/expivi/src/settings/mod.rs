@@ -74,14 +74,9 @@ pub(crate) fn holds_unconfirmed(context: &Context) -> bool {
     context.text("unconfirmed") != Some("sell")
 }
 
-/// The lines of a text-area: one text each, without empty ones. It may be stored as one text or as a list.
+/// The texts of a list, without empty ones.
 pub(crate) fn lines<'a>(context: &'a Context, name: &str) -> Vec<&'a str> {
-    let whole: Vec<&str> = match context.setting(name) {
-        Some(SettingValue::Texts(texts)) => texts.iter().map(String::as_str).collect(),
-        Some(SettingValue::Text(text)) => text.lines().collect(),
-        _ => Vec::new(),
-    };
-    whole.into_iter().map(str::trim).filter(|line| !line.is_empty()).collect()
+    context.texts(name).iter().map(|text| text.trim()).filter(|text| !text.is_empty()).collect()
 }
 
 /// The names under which a KEY is looked for when the merchant names none. A value's own KEY before an attribute's.

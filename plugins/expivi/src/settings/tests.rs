@@ -4,7 +4,7 @@ use cartwright_plugin::exports::settings::ChoiceSource;
 use cartwright_plugin::types::{Setting, SettingValue};
 
 use super::*;
-use crate::testing::{association, blamed, context, text};
+use crate::testing::{association, blamed, context, text, texts};
 
 fn blocking(settings: &[(&str, SettingValue)]) -> Vec<(String, String)> {
     let issues = check(&context(settings));
@@ -71,8 +71,8 @@ fn print_files_need_token_upload_and_media() {
 fn settings_that_contradict_each_other_are_named() {
     for (setting, value, key) in [
         ("viewer-token", text("Bearer abc"), "token-with-scheme"),
-        ("key-fields", text("attribute_id"), "key-field-taken"),
-        ("attribute-order", text("Size\nSize"), "named-twice"),
+        ("key-fields", texts(&["attribute_id"]), "key-field-taken"),
+        ("attribute-order", texts(&["Size", "Size"]), "named-twice"),
         ("viewer-options", SettingValue::Pairs(vec![("token".into(), "x".into())]), "option-own"),
         ("preference-names", SettingValue::Pairs(vec![("spin".into(), "x".into())]), "preference-unknown"),
         ("media-ids", SettingValue::Pairs(vec![("ring".into(), "1".into())]), "media-id-wrong"),

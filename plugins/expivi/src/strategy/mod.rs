@@ -8,12 +8,12 @@ mod simple;
 mod tree;
 mod variation;
 
-use cartwright_plugin::exports::cart::{Intent, Planned, Request};
+use cartwright_plugin::exports::cart::{Planned, Request};
 use cartwright_plugin::types::{
     Bundle, BundleReplacement, Context, LinePrice, LineReplacement, Message, NewLine, Operation, PriceSource, SkuQuery,
     Target,
 };
-use cartwright_plugin::{Error, catalog, invalid_input, message};
+use cartwright_plugin::{Error, Place, catalog, invalid_input, message, places};
 
 use crate::settings::OrderType;
 use tree::Root;
@@ -59,7 +59,7 @@ fn plan_with(context: &Context, request: Request, found: Found<'_>) -> Result<Pl
         }
         pieces.push((None, Piece::Line(line(&request, Target::LinkedProduct, None, None))));
     }
-    let mut spelled = variation::Spelled::from_cart(context, &request);
+    let mut spelled = variation::Spelled::default();
     for root in tree::roots(&request.items)? {
         let piece = match tree::refusal(&request, strategy, &root) {
             Some(refusal) => Piece::Refused(refusal),
@@ -96,59 +96,23 @@ fn operations(request: &Request, pieces: Vec<(Option<usize>, Piece)>) -> Vec<Ope
     if let Some((_, Piece::Refused(message))) = pieces.iter().find(|(_, piece)| matches!(piece, Piece::Refused(_))) {
         return vec![Operation::Reject(message.clone())];
     }
-    let replaced = replaced(request, &pieces);
-    let with_key = pieces.into_iter().zip(replaced);
-    with_key
-        .filter_map(|((_, piece), key)| match (piece, key) {
+    // An unconfigured product has no root, and takes the edited line's place like a first one.
+    let roots: Vec<usize> = pieces.iter().map(|(root, _)| root.unwrap_or_default()).collect();
+    let places = places(request, &roots);
+    let put =
+        pieces.into_iter().zip(places.roots).filter_map(|((_, piece), Place { key, quantity })| match (piece, key) {
             (Piece::Line(line), None) => Some(Operation::AddLine(line)),
             (Piece::Bundle(bundle), None) => Some(Operation::AddBundle(bundle)),
-            (Piece::Line(mut line), Some(key)) => {
-                line.quantity = quantity(request, &key);
-                Some(Operation::ReplaceLine(LineReplacement { key, line }))
+            (Piece::Line(line), Some(key)) => {
+                Some(Operation::ReplaceLine(LineReplacement { key, line: NewLine { quantity, ..line } }))
             }
             (Piece::Bundle(mut bundle), Some(key)) => {
-                bundle.parent.quantity = quantity(request, &key);
+                bundle.parent.quantity = quantity;
                 Some(Operation::ReplaceBundle(BundleReplacement { key, bundle }))
             }
             (Piece::Refused(_), _) => None,
-        })
-        .collect()
-}
-
-/// How many of a line that is replaced: as asked for the one that is edited, and as before for its siblings.
-fn quantity(request: &Request, key: &str) -> u32 {
-    let is_edited = matches!(&request.intent, Intent::Replace(edited) if edited == key);
-    let old = request.lines.iter().find(|line| line.key == key && !is_edited);
-    old.map_or(request.quantity, |line| line.quantity.max(1))
-}
-
-/// For each piece the line that it takes the place of. A line that stands for the same configured product is replaced by it,
-/// so that editing one of several products of a configuration replaces its siblings too; else the first piece takes the
-/// place of the line that is edited, and the others come beside it.
-fn replaced(request: &Request, pieces: &[(Option<usize>, Piece)]) -> Vec<Option<String>> {
-    let mut keys: Vec<Option<String>> = vec![None; pieces.len()];
-    let Intent::Replace(edited) = &request.intent else { return keys };
-    for (key, (root, _)) in keys.iter_mut().zip(pieces) {
-        let id = root.and_then(|root| request.items.get(root)?.id.as_ref());
-        let same = |line: &&cartwright_plugin::types::Line| {
-            line.parent_key.is_none() && id.is_some() && line.item.as_ref().and_then(|item| item.id.as_ref()) == id
-        };
-        // The same configured product may be in the cart twice, once bought again: then only the edited one is meant.
-        let mut found = request.lines.iter().filter(same);
-        *key = match (found.next(), found.next()) {
-            (Some(line), None) => Some(line.key.clone()),
-            (Some(_), Some(_)) => {
-                request.lines.iter().filter(same).find(|line| line.key == *edited).map(|line| line.key.clone())
-            }
-            (None, _) => None,
-        };
-    }
-    if !keys.iter().flatten().any(|key| key == edited)
-        && let Some(free) = keys.iter_mut().find(|key| key.is_none())
-    {
-        *free = Some(edited.clone());
-    }
-    keys
+        });
+    put.chain(places.gone.into_iter().map(Operation::RemoveLine)).collect()
 }
 
 /// Is the platform's price of the line's product what is paid?

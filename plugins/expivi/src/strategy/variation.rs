@@ -18,23 +18,6 @@ use crate::settings;
 #[derive(Default)]
 pub(super) struct Spelled(BTreeMap<String, Vec<String>>);
 
-impl Spelled {
-    /// What the lines of the cart are spelled by, where they say what they stand for.
-    pub(super) fn from_cart(context: &Context, request: &Request) -> Self {
-        let mut spelled = Self::default();
-        for line in &request.lines {
-            let Some(item) = line.item.as_ref().filter(|_| line.product == request.association.shop_product) else {
-                continue;
-            };
-            let keys = keys(context, item);
-            if line.sku.as_deref() == Some(&spell(context, &keys)) {
-                spelled.0.insert(spell(context, &keys), keys.into_iter().map(str::to_owned).collect());
-            }
-        }
-        spelled
-    }
-}
-
 /// The line of one root.
 pub(super) fn line(
     context: &Context,

@@ -85,7 +85,9 @@ impl Bare {
             prices: Vec::new(),
             price_from: decoded.price_from,
             quantity: 1,
+            chosen_variant: None,
             lines: Vec::new(),
+            extra: Vec::new(),
         }
     }
 

@@ -42,7 +42,9 @@ pub fn decode_and_plan(context: &Context, association: &Association, raw: &[u8])
         prices: Vec::new(),
         price_from: decoded.price_from,
         quantity: 1,
+        chosen_variant: None,
         lines: Vec::new(),
+        extra: Vec::new(),
     };
     cartwright_expivi::plan(context, request).expect("a plan")
 }

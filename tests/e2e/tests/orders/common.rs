@@ -11,7 +11,8 @@ fn address(name: &str, city: &str) -> Address {
     Address {
         first_name: name.to_owned(),
         last_name: "Sample \\ \u{1F48D}/".to_owned(),
-        email: format!("{}@example.com", city.to_lowercase()),
+        email: Some(format!("{}@example.com", city.to_lowercase())),
+        region: None,
         line1: "Sample Street 1".to_owned(),
         line2: None,
         zip: "1000".to_owned(),
@@ -30,6 +31,9 @@ pub fn order(host: &Cartwright, shop: &ShopId, id: &str, lines: &[CartLine]) -> 
         lines.map(|(index, line)| host.order_line(shop, id, &format!("{}", index + 1), line, true, true)).collect();
     Order {
         id: id.to_owned(),
+        number: format!("#{id}"),
+        test: false,
+        vendor_reference: None,
         reference: host.reference(shop, id, None),
         version: 1,
         placed_at: "2026-01-01T12:00:00Z".to_owned(),

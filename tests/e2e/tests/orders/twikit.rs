@@ -29,7 +29,7 @@ async fn an_order_is_hashed_over_its_exact_bytes_and_verified_while_it_is_out() 
     );
     assert_eq!(
         configuration.to_string(),
-        order.lines[0].line.item.as_ref().expect("an item").reference.clone().expect("an id")
+        order.lines[0].cart_line.item.as_ref().expect("an item").reference.clone().expect("an id")
     );
     assert_eq!(payload["identifier"], "test:gems:1");
     assert_eq!(payload["deliveryAddress"]["firstName"], "Zoë \"Z\"");
@@ -272,9 +272,9 @@ async fn lines_without_a_configuration_id_are_not_sent() {
     let mut bare = order.lines[0].clone();
     bare.id = "2".to_owned();
     bare.reference = "test:gems:1:2".to_owned();
-    bare.line.item.as_mut().expect("an item").reference = None;
+    bare.cart_line.item.as_mut().expect("an item").reference = None;
     let mut itemless = bare.clone();
-    (itemless.id, itemless.line.item) = ("3".to_owned(), None);
+    (itemless.id, itemless.cart_line.item) = ("3".to_owned(), None);
     let configured = std::mem::replace(&mut order.lines, vec![bare, itemless]);
     let handled = jewels.release(&order).await.expect("handled");
     assert_eq!((handled.outcomes, handled.next, jewels.sent().len()), (vec![], Next::Done, 0));
@@ -335,7 +335,7 @@ async fn a_line_that_is_released_later_is_an_order_of_its_own() {
 async fn what_comes_too_late_for_twikit_needs_the_merchant() {
     let jewels = Jewels::new().await;
     let order = jewels.order("1").await;
-    let refunded = EventKind::Refunded(vec!["1".to_owned()]);
+    let refunded = EventKind::Refunded(vec![cartwright::types::LineQuantity { line: "1".to_owned(), quantity: 1 }]);
     let kinds = [EventKind::Cancelled, refunded, EventKind::Erase, EventKind::Changed];
     for kind in &kinds {
         let early = jewels.handle(&event(kind.clone(), &order), None).await.expect("handled");
@@ -343,7 +343,7 @@ async fn what_comes_too_late_for_twikit_needs_the_merchant() {
     }
     let handled = jewels.release(&order).await.expect("handled");
     let mut now = order.clone();
-    now.lines[0].line.quantity += 1;
+    now.lines[0].cart_line.quantity += 1;
     let keys = ["too-late", "too-late", "erase-at-vendor", "changed-too-late"];
     for (kind, key) in kinds.into_iter().zip(keys) {
         let mut late = event(kind, &now);

@@ -43,7 +43,9 @@ async fn a_completed_order_is_a_shipment_with_lines() {
         |status: &str| about(Outcome::LineStatus(LineStatus { line: "1".to_owned(), status: status.to_owned() }));
     let shipment = |url: Option<&str>, id: Option<&str>| {
         let (tracking_url, tracking_id) = (url.map(str::to_owned), id.map(str::to_owned));
-        about(Outcome::Shipment(Shipment { lines: Vec::new(), tracking_url, tracking_id }))
+        let id = Some(order.reference.clone());
+        let shipment = Shipment { id, lines: Vec::new(), carrier: None, at: None, tracking_url, tracking_id };
+        about(Outcome::Shipment(shipment))
     };
     assert_eq!(jewels.outcomes(), [shipment(Some("https://track.example/1"), Some("T-1")), status("shipped")]);
     // A link that a browser would run is not handed to a shopper.
@@ -117,7 +119,7 @@ async fn webhooks_about_orders_that_are_not_this_accounts_are_refused() {
         jewels.twikit.send(Webhook::PaymentVerification, &question).await;
         assert_ne!(jewels.replied()["success"], true, "{identifier}");
     }
-    let configuration = mine.lines[0].line.item.as_ref().expect("an item").reference.as_ref().expect("an id");
+    let configuration = mine.lines[0].cart_line.item.as_ref().expect("an item").reference.as_ref().expect("an id");
     let configuration: u64 = configuration.parse().expect("an id");
     for (line, named) in [("test:gems:1:9", configuration), ("test:gems:1:1", configuration + 1)] {
         let body = json!({
@@ -137,8 +139,16 @@ async fn webhooks_about_orders_that_are_not_this_accounts_are_refused() {
 async fn a_verification_that_names_other_configurations_is_told_no() {
     let jewels = Jewels::new().await;
     let order = jewels.created("1").await;
-    let configuration: u64 =
-        order.lines[0].line.item.as_ref().expect("an item").reference.as_ref().expect("an id").parse().expect("an id");
+    let configuration: u64 = order.lines[0]
+        .cart_line
+        .item
+        .as_ref()
+        .expect("an item")
+        .reference
+        .as_ref()
+        .expect("an id")
+        .parse()
+        .expect("an id");
     for ids in [json!([]), json!([1]), json!([configuration, configuration]), json!([configuration, 1])] {
         let question = json!({ "identifier": order.reference, "configurationIds": ids });
         jewels.twikit.send(Webhook::PaymentVerification, &question).await;

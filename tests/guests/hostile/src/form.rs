@@ -19,10 +19,12 @@ pub fn fields(locale: &str) -> Vec<Field> {
         }
         "x-no-choices" => vec![Field { kind: "select".to_owned(), ..text("name") }],
         "x-enabled-by-itself" => {
-            let enabled_when = Some(Condition { field: "name".to_owned(), equals: "on".to_owned() });
+            let enabled_when = Some(Condition { field: "name".to_owned(), one_of: vec!["on".to_owned()] });
             vec![Field { enabled_when, ..text("name") }]
         }
-        "x-minimum-above-maximum" => vec![Field { minimum: Some(2), maximum: Some(1), ..text("name") }],
+        "x-minimum-above-maximum" => {
+            vec![Field { minimum: Some("2".to_owned()), maximum: Some("1".to_owned()), ..text("name") }]
+        }
         _ => Vec::new(),
     }
 }

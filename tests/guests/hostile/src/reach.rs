@@ -3,9 +3,9 @@
 
 use std::fmt::Debug;
 
-use cartwright_plugin::http::{self, Auth, Repeat};
+use cartwright_plugin::http;
 use cartwright_plugin::strategy::{Planned, Request};
-use cartwright_plugin::types::{BytesSource, Error, Outcome};
+use cartwright_plugin::types::{Error, Outcome};
 use cartwright_plugin::{blobs, internal, message, order_book, outcomes, secrets, timer};
 
 pub fn another_host(_: Request) -> Result<Planned, Error> {
@@ -50,16 +50,7 @@ pub fn socket(_: Request) -> Result<Planned, Error> {
 }
 
 fn send(url: &str) -> Result<http::Response, Error> {
-    http::send(&http::Request {
-        method: "GET".to_owned(),
-        url: url.to_owned(),
-        headers: Vec::new(),
-        body: BytesSource::Inline(Vec::new()),
-        auth: Auth::None,
-        timeout_ms: None,
-        repeat: Repeat::Safe,
-        store_body: false,
-    })
+    http::Request::get(url).send()
 }
 
 fn of_the_system(result: std::io::Result<impl Debug>) -> Result<Planned, Error> {

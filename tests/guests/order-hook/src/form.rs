@@ -13,17 +13,8 @@ pub const TOKEN: &str = "token";
 const HOST: &str = "setting:url";
 
 pub fn identity() -> Identity {
-    Identity {
-        id: "erp".to_owned(),
-        name: "ERP".to_owned(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        vendor: "Cartwright's tests".to_owned(),
-        hosts: vec![HOST.to_owned()],
-        strategies: Vec::new(),
-        capabilities: Vec::new(),
-        grants: Vec::new(),
-        extra: Vec::new(),
-    }
+    let identity = cartwright_plugin::identity("erp", "ERP", env!("CARGO_PKG_VERSION"), "Cartwright's tests");
+    Identity { hosts: vec![HOST.to_owned()], ..identity }
 }
 
 pub fn fields() -> Vec<Field> {

@@ -6,63 +6,44 @@
 mod form;
 mod wire;
 
-use cartwright_plugin::exports::account::{self, Diagnosis, PageOfChoices};
-use cartwright_plugin::exports::orders::{self, Event, Kind, Later, Next};
-use cartwright_plugin::exports::{plugin, settings};
-use cartwright_plugin::http::{self, Auth, Repeat};
+use cartwright_plugin::exports::account::Diagnosis;
+use cartwright_plugin::exports::orders::{Event, Kind, Later, Next};
+use cartwright_plugin::exports::plugin::Identity;
+use cartwright_plugin::exports::settings::Field;
+use cartwright_plugin::http::Request;
 use cartwright_plugin::timer::{self, Woken};
-use cartwright_plugin::types::{
-    BytesSource, Context, Error, FieldIssue, Order, Outcome, Production, Setting, VendorReference,
-};
-use cartwright_plugin::{ContextExt, export_order_hook, message, not_configured, outcomes};
+use cartwright_plugin::types::{Context, Error, Order, Outcome, Production, VendorReference};
+use cartwright_plugin::{ContextExt, OrderHook, export_order_hook, message, not_configured, outcomes};
 
 /// How long it waits between two questions.
 const PAUSE_SECONDS: u32 = 60;
 /// How often one run asks before it starts afresh, so that its journal stays short.
 const QUESTIONS_IN_A_RUN: u32 = 60;
 
-struct OrderHook;
+struct Erp;
 
-impl plugin::Guest for OrderHook {
-    fn describe() -> plugin::Identity {
+impl OrderHook for Erp {
+    fn identity() -> Identity {
         form::identity()
     }
-}
 
-impl settings::Guest for OrderHook {
-    fn fields(_locale: String) -> Vec<settings::Field> {
+    fn fields(_locale: String) -> Vec<Field> {
         form::fields()
-    }
-
-    fn validate(_context: Context) -> Vec<FieldIssue> {
-        Vec::new()
-    }
-
-    fn migrate(_from_version: String, values: Vec<Setting>) -> Result<Vec<Setting>, Error> {
-        Ok(values)
-    }
-}
-
-impl account::Guest for OrderHook {
-    fn choices(_: Context, _: String, _: String, _: Option<String>) -> Result<PageOfChoices, Error> {
-        Err(Error::Unsupported)
     }
 
     fn test_connection(context: Context) -> Result<Vec<Diagnosis>, Error> {
         let check = message("reach-erp", "The ERP system answers", &[]);
-        let answer = http::send(&request("GET", address(&context)?.to_owned(), Repeat::Safe))?;
+        let answer = Request::get(address(&context)?).bearer(form::TOKEN).send()?;
         let passed = (200..300).contains(&answer.status);
         let status = answer.status.to_string();
         let detail = message("answered", format!("It answered {status}."), &[("status", &status)]);
         Ok(vec![Diagnosis { check, passed, detail: Some(detail) }])
     }
-}
 
-impl orders::Guest for OrderHook {
     /// `state` is the ERP system's reference, once it is known.
     fn handle(context: Context, event: Event, state: Option<String>) -> Result<Next, Error> {
         match event.kind {
-            Kind::Released => {
+            Kind::Released if !event.order.test => {
                 let reference = match state {
                     Some(reference) => reference,
                     None => hand_over(&context, &event.order)?,
@@ -78,16 +59,9 @@ impl orders::Guest for OrderHook {
 fn hand_over(context: &Context, order: &Order) -> Result<String, Error> {
     let body = wire::order(order)?;
     // The order's reference is the key by which the ERP system knows a repeated request again.
-    let headers = vec![
-        ("Content-Type".to_owned(), "application/json".to_owned()),
-        ("Idempotency-Key".to_owned(), order.reference.clone()),
-    ];
-    let request = http::Request {
-        headers,
-        body: BytesSource::Inline(body),
-        ..request("POST", address(context)?.to_owned(), Repeat::Keyed)
-    };
-    let reference = wire::accepted(&http::send(&request)?)?;
+    let request =
+        Request::post_json(address(context)?, body).keyed("Idempotency-Key", &order.reference).bearer(form::TOKEN);
+    let reference = wire::accepted(request.send()?)?;
     outcomes::emit(&Outcome::VendorReference(VendorReference { line: None, reference: reference.clone() }))?;
     Ok(reference)
 }
@@ -100,9 +74,9 @@ fn wait_until_made(context: &Context, reference: String) -> Result<Next, Error> 
             Woken::Elapsed => {}
             // Makes way for the other event and comes back.
             Woken::EventWaiting => break,
-            Woken::Cancelled => return Ok(Next::Done),
+            Woken::JobCancelled => return Ok(Next::Done),
         }
-        let state = wire::status(&http::send(&request("GET", url.clone(), Repeat::Safe))?)?;
+        let state = wire::status(Request::get(&url).bearer(form::TOKEN).send()?)?;
         if matches!(state.as_str(), "done" | "failed") {
             outcomes::emit(&Outcome::Production(Production { line: None, state, detail: None, expected: None }))?;
             return Ok(Next::Done);
@@ -111,24 +85,10 @@ fn wait_until_made(context: &Context, reference: String) -> Result<Next, Error> 
     Ok(Next::Again(Later { seconds: PAUSE_SECONDS, state: reference }))
 }
 
-/// A request with an empty body and the token that the merchant set.
-fn request(method: &str, url: String, repeat: Repeat) -> http::Request {
-    http::Request {
-        method: method.to_owned(),
-        url,
-        headers: Vec::new(),
-        body: BytesSource::Inline(Vec::new()),
-        auth: Auth::Bearer(form::TOKEN.to_owned()),
-        timeout_ms: Some(10_000),
-        repeat,
-        store_body: false,
-    }
-}
-
 fn address(context: &Context) -> Result<&str, Error> {
     context.text(form::URL).ok_or_else(|| {
         not_configured(form::URL, message("no-address", "The address of the ERP system is not set.", &[]))
     })
 }
 
-export_order_hook!(OrderHook);
+export_order_hook!(Erp);

@@ -1,8 +1,8 @@
 //! What the ERP system is sent and what it answers.
 
-use cartwright_plugin::http::{Body, Response};
+use cartwright_plugin::http::Response;
 use cartwright_plugin::types::{Error, Order};
-use cartwright_plugin::{internal, message, outage, rejected};
+use cartwright_plugin::{internal, outage};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -41,7 +41,7 @@ struct Status {
 pub fn order(order: &Order) -> Result<Vec<u8>, Error> {
     let lines = order.lines.iter().filter(|line| line.released).map(|line| WireLine {
         reference: &line.reference,
-        quantity: line.line.quantity,
+        quantity: line.cart_line.quantity,
         materials: line
             .bill_of_materials
             .iter()
@@ -53,12 +53,12 @@ pub fn order(order: &Order) -> Result<Vec<u8>, Error> {
 }
 
 /// The reference under which an order was accepted.
-pub fn accepted(response: &Response) -> Result<String, Error> {
+pub fn accepted(response: Response) -> Result<String, Error> {
     read::<Accepted>(response).map(|accepted| accepted.reference)
 }
 
 /// How far an order is: "queued", "started", "done" or "failed".
-pub fn status(response: &Response) -> Result<String, Error> {
+pub fn status(response: Response) -> Result<String, Error> {
     read::<Status>(response).map(|status| status.state)
 }
 
@@ -72,22 +72,8 @@ pub fn path_segment(text: &str) -> String {
         .collect()
 }
 
-/// The answer's JSON, or the error that tells the host what to do next.
-fn read<T: DeserializeOwned>(response: &Response) -> Result<T, Error> {
-    match (response.status, &response.body) {
-        (200..300, Body::Inline(bytes)) => serde_json::from_slice(bytes)
-            .map_err(|error| outage(format!("the ERP system's answer cannot be read: {error}"), None)),
-        (408 | 429 | 500.., _) => {
-            Err(outage(format!("the ERP system answered {}", response.status), retry_after(response)))
-        }
-        (status, _) => {
-            let status = status.to_string();
-            let text = format!("The ERP system refused the order with status {status}.");
-            Err(rejected(message("erp-refused", text, &[("status", &status)])))
-        }
-    }
-}
-
-fn retry_after(response: &Response) -> Option<u32> {
-    response.headers.iter().find(|(name, _)| name == "retry-after")?.1.parse().ok()
+fn read<T: DeserializeOwned>(response: Response) -> Result<T, Error> {
+    let response = response.successful("the ERP system")?;
+    serde_json::from_slice(response.bytes())
+        .map_err(|error| outage(format!("the ERP system's answer cannot be read: {error}"), None))
 }

@@ -130,6 +130,7 @@ impl Demo {
         AddToCart {
             product: product.to_owned(),
             configuration: Some(configuration.as_bytes().to_vec()),
+            variant: None,
             quantity,
             strategy: None,
             lines: lines.to_vec(),
