@@ -3,7 +3,7 @@
 
 use cartwright::types::{LinePart, PriceSource};
 use cartwright::{CartError, CartLine, CartOperation, LineState, Visitor};
-use cartwright_e2e::{World, added};
+use cartwright_e2e::{World, added, variant};
 use cartwright_fake_vendors::{Outage, samples};
 use serde_json::{Value, json};
 
@@ -66,6 +66,62 @@ async fn an_edit_replaces_the_line_and_keeps_its_quantity_and_place() {
     assert_eq!(cart.len(), 2);
     assert_eq!(cart[0].quantity, 4);
     assert_ne!(cart[0].key, old);
+}
+
+#[tokio::test]
+async fn editing_one_of_several_products_moves_its_siblings_and_nothing_else() {
+    let world = World::new().await;
+    let product = |name: &str, engraved: &str| {
+        let saved = changed(samples::EXPIVI_SIMPLE, |value| value[0]["uuid"] = json!(name));
+        serde_json::from_str::<Vec<Value>>(&saved.replace("Bob", engraved)).expect("a sample").remove(0)
+    };
+    let saved = |products: &[(&str, &str)]| {
+        Value::Array(products.iter().map(|(name, engraved)| product(name, engraved)).collect()).to_string()
+    };
+    let mut cart = Vec::new();
+    world.add("ring", &saved(&[("x", "Ann")]), 2, &mut cart).await.expect("another visit's line");
+    world.add("ring", &saved(&[("x", "Bob"), ("y", "Cid"), ("z", "Dan")]), 1, &mut cart).await.expect("three lines");
+    assert_eq!(cart.len(), 4);
+    let edited = cart[1].key.clone();
+    let new = saved(&[("y", "Eve"), ("x", "Bea"), ("w", "Fay")]);
+    let request = world.request("ring", &new, 1, &cart);
+    let change = world.host.edit_line(&world.shop, &edited, Some(5), request).await.expect("edited");
+    change.apply(&mut cart);
+    let engraved = |line: &CartLine| {
+        let part = line.shown.iter().find(|part| part.name == "Engraving").expect("an engraving");
+        (part.value.clone(), line.quantity)
+    };
+    let lines: Vec<(String, u32)> = cart.iter().map(engraved).collect();
+    let expected = [("Ann", 2), ("Bea", 5), ("Eve", 1), ("Fay", 5)];
+    assert_eq!(lines, expected.map(|(name, quantity)| (name.to_owned(), quantity)));
+}
+
+#[tokio::test]
+async fn the_variant_that_was_chosen_before_configuring_stays_chosen() {
+    let world = World::new().await;
+    let price = |size: &str, cents| variant(&format!("MUG-{size}"), "mug", cents);
+    world.catalogue.change(|variants| variants.extend([price("S", 900), price("L", 1_200)]));
+    world.link("mug", "1001", "simple", json!({})).await;
+    let mut request = world.request("mug", samples::EXPIVI_SIMPLE, 1, &[]);
+    let error = world.host.add_to_cart(&world.shop, request.clone()).await.expect_err("which one?");
+    assert!(matches!(error, CartError::Product { found: 2, .. }), "{error}");
+    request.variant = Some("id-RING".to_owned());
+    let error = world.host.add_to_cart(&world.shop, request.clone()).await.expect_err("another product's");
+    assert!(matches!(error, CartError::Variant { .. }), "{error}");
+    request.variant = Some("id-MUG-L".to_owned());
+    let mut cart = Vec::new();
+    world.host.add_to_cart(&world.shop, request).await.expect("a line").apply(&mut cart);
+    assert_eq!(cart[0].sku.as_deref(), Some("MUG-L"));
+    // A new configuration of the same line, and a new price of the same variant.
+    let other = samples::EXPIVI_SIMPLE.replace("Bob", "Alice");
+    let request = world.request("mug", &other, 1, &cart);
+    let key = cart[0].key.clone();
+    world.host.edit_line(&world.shop, &key, None, request).await.expect("edited").apply(&mut cart);
+    assert_eq!(cart[0].sku.as_deref(), Some("MUG-L"));
+    let again =
+        world.host.change_quantity(&world.shop, &cart[0].key, 3, &cart, &Visitor::default()).await.expect("three");
+    again.apply(&mut cart);
+    assert_eq!((cart[0].sku.as_deref(), cart[0].price.total.minor), (Some("MUG-L"), 3_600));
 }
 
 #[tokio::test]

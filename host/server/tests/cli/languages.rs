@@ -86,6 +86,20 @@ fn a_strategy_in_javascript_joins_the_sku_from_codes() {
 }
 
 #[test]
+fn a_strategy_of_its_own_has_settings_and_a_log_of_its_own() {
+    let Some(file) = strategy("javascript") else { return };
+    let desk = Desk::shirt("");
+    let settings = desk.write("strategy.json", &json!({ "prefix": "SHIRT" }).to_string());
+    let text = desk.plan(&["--strategy", &file, "--strategy-settings", &settings, "--explain"]).succeeded();
+    assert!(text.contains("[SHIRT-R-L] 24.95 EUR"), "{text}");
+    assert!(text.contains("debug: planned SHIRT-R-L"), "{text}");
+    let settings = desk.write("strategy.json", &json!({ "viewer-token": "x" }).to_string());
+    let error = desk.plan(&["--strategy", &file, "--strategy-settings", &settings]).typed_error();
+    let text = error["message"].as_str().expect("a message");
+    assert!(text.contains("viewer-token") && text.contains("known are: prefix, separator, ignore-case"), "{text}");
+}
+
+#[test]
 fn a_strategy_in_javascript_refuses_a_configuration_without_codes() {
     let Some(file) = strategy("javascript") else { return };
     let error = Desk::ring().plan(&["--strategy", &file]).typed_error();

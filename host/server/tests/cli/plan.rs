@@ -158,3 +158,41 @@ async fn the_vendors_server_prices_the_line_when_the_shop_says_so() {
     assert_eq!(error["detail"]["hook"], "configuration.price-items", "{error:#}");
     fake.stop().await;
 }
+
+#[test]
+fn a_line_is_replaced_and_keeps_its_quantity() {
+    let desk = Desk::ring();
+    let before = desk.plan(&["--quantity", "3", "--json"]).succeeded();
+    let cart = desk.write("cart.json", &before);
+    let key = lines(&serde_json::from_str(&before).expect("JSON"), "add")[0]["key"].as_str().expect("a key").to_owned();
+    desk.write("configuration.json", &samples::EXPIVI_SIMPLE.replace("Bob", "Alice"));
+    let change = desk.plan(&["--existing", &cart, "--replace", &key, "--json"]).json();
+    assert_eq!(change["operations"][0]["key"], key.as_str());
+    let after = lines(&change, "replace");
+    assert_eq!(all_sold(&after), [("RING", 3, 3 * 19_900)]);
+    assert_ne!(after[0]["key"], key.as_str());
+    let error = desk.plan(&["--existing", &cart, "--replace", "no-such-key"]).typed_error();
+    assert_eq!(error["error"], "no-line", "{error:#}");
+}
+
+#[test]
+fn an_offer_is_asked_for_what_would_be_added() {
+    let change = Desk::ring().plan(&["--quotation", "--json"]).json();
+    assert_eq!(all_sold(&lines(&change, "request-quotation")), [("RING", 1, 19_900)]);
+}
+
+#[test]
+fn of_several_variants_one_must_be_chosen() {
+    let desk = Desk::ring();
+    let variants = json!([
+        { "sku": "RING-S", "product": "ring", "price": "100.00" },
+        { "sku": "RING-L", "product": "ring", "price": "120.00" },
+    ]);
+    desk.write("catalog.json", &json!({ "currency": "EUR", "scale": 2, "variants": variants }).to_string());
+    let error = desk.plan(&[]).typed_error();
+    assert!(error["message"].as_str().expect("a message").contains("has 2 variants; choose one"), "{error:#}");
+    let change = desk.plan(&["--variant", "RING-L", "--json"]).json();
+    assert_eq!(all_sold(&lines(&change, "add")), [("RING-L", 1, 12_000)]);
+    let error = desk.plan(&["--variant", "RING-XL"]).typed_error();
+    assert_eq!(error["error"], "variant", "{error:#}");
+}
