@@ -109,7 +109,7 @@ pub(crate) struct GuestState {
     /// The blobs that this call was given the digest of.
     pub(crate) readable: Vec<contract::Digest>,
     /// Where an order hook is in its journal.
-    pub(crate) durable: Option<Cursor>,
+    pub(crate) durable: Option<Box<Cursor>>,
     pub(crate) ends: Instant,
 }
 
@@ -144,7 +144,7 @@ impl GuestState {
 
     /// Does the journal hold what comes next?
     pub(crate) fn replaying(&self) -> bool {
-        self.durable.as_ref().is_some_and(Cursor::replaying)
+        self.durable.as_ref().is_some_and(|cursor| cursor.replaying())
     }
 }
 
@@ -157,7 +157,7 @@ pub(crate) struct CallOptions {
     /// Seeds the guest's random numbers, so that a pure hook gives the same answer to the same input.
     pub(crate) seed: [u8; 32],
     pub(crate) readable: Vec<contract::Digest>,
-    pub(crate) durable: Option<Cursor>,
+    pub(crate) durable: Option<Box<Cursor>>,
 }
 
 impl CallOptions {
@@ -217,8 +217,9 @@ async fn run<R>(
     let limits = plugin.limits();
     let reaches_network = options.hook.capabilities().contains(&Capability::Http);
     let deadline = if reaches_network { limits.network_deadline } else { limits.deadline };
-    let log = options.durable.as_ref().map_or_else(|| LogSink::new(limits.log_bytes), Cursor::log);
-    let wasi_clock = options.durable.as_ref().map_or_else(GuestClock::now, Cursor::guest_clock);
+    let durable = options.durable.as_deref();
+    let log = durable.map_or_else(|| LogSink::new(limits.log_bytes), Cursor::log);
+    let wasi_clock = durable.map_or_else(GuestClock::now, Cursor::guest_clock);
     let mut wasi = WasiCtx::builder();
     wasi.stdout(GuestOutput(log.clone()))
         .stderr(GuestOutput(log.clone()))

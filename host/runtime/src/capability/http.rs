@@ -65,7 +65,7 @@ impl Host for GuestState {
             None => {
                 let (repeat, url) = (request.repeat, request.url.clone());
                 let sent = sending.send(request).await;
-                if let (Repeat::Never, Err(_), true) = (repeat, &sent, sending.may_have_arrived()) {
+                if repeat == Repeat::Never && sending.is_lost(&sent) {
                     return Err(Failure::Unanswered(url).into());
                 }
                 sent
@@ -85,14 +85,18 @@ pub(crate) struct Sending {
     bytes_in: u64,
     stored_bytes: u64,
     readable: Vec<Digest>,
-    /// Bytes may have left and no whole answer came.
     may_have_arrived: AtomicBool,
 }
 
 impl Sending {
-    /// Did bytes leave without a whole answer?
+    /// May bytes of the request have left?
     pub(crate) fn may_have_arrived(&self) -> bool {
         self.may_have_arrived.load(Ordering::Relaxed)
+    }
+
+    /// May it have arrived, without an answer that tells what came of it? One that is too large tells as much as it may.
+    pub(crate) fn is_lost(&self, sent: &Result<Response, Error>) -> bool {
+        self.may_have_arrived() && matches!(sent, Err(Error::Unavailable(_)))
     }
 
     pub(crate) async fn send(&self, request: Request) -> Result<Response, Error> {
@@ -112,6 +116,7 @@ impl Sending {
         };
         let sending = client.request(method, url).headers(headers).body(body).timeout(self.timeout);
         let mut answer = sending.send().await.map_err(|error| self.lost(&host, &error))?;
+        self.may_have_arrived.store(true, Ordering::Relaxed);
         let status = answer.status();
         let headers: Vec<(String, String)> = answer
             .headers()

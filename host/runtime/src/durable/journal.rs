@@ -53,6 +53,9 @@ pub enum JournalError {
     /// Another run writes this journal.
     #[error("another run goes on with this journal")]
     Moved,
+    /// It holds as many entries as it may. The job can be restarted in a new one.
+    #[error("the journal holds {MOST_ENTRIES} entries")]
+    Full,
     /// The store failed, or what it holds cannot be read.
     #[error("the journal's store: {0}")]
     Store(String),

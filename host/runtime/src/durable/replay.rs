@@ -237,7 +237,7 @@ impl Cursor {
         self.room(entries)
     }
 
-    fn is_cancelled(&self) -> bool {
+    pub(super) fn is_cancelled(&self) -> bool {
         self.wake == Wake::Cancelled || self.cancel.is_cancelled()
     }
 

@@ -138,9 +138,15 @@ pub enum RunError {
 /// that must not be sent twice is sent again. Called once, when a person says so.
 ///
 /// # Errors
-/// When the journal cannot be read or written.
+/// When the journal cannot be read or written, or is full.
 pub async fn retry(journal: &dyn Journal, clock: &dyn Clock) -> Result<(), JournalError> {
     let mut history = History::of(journal.load().await?)?;
+    if history.began.is_none() {
+        return Ok(());
+    }
+    if history.entries >= MOST_ENTRIES {
+        return Err(JournalError::Full);
+    }
     let keep = history.kept_by_retry();
     append(journal, &mut history, clock.now(), Entry::Retried { keep }).await
 }
@@ -195,7 +201,7 @@ impl Cartwright {
         let mut options = CallOptions::new(Hook::HandleOrder, Some(scope)).seed(self.seed_of(job));
         options = options.lines(event.order.lines.len());
         options.readable = event.order.lines.iter().filter_map(|line| line.configuration.clone()).collect();
-        options.durable = Some(cursor);
+        options.durable = Some(Box::new(cursor));
         let interfaces = plugin.interfaces();
         let mut ended = None;
         let answer = call(self.ticker(), &plugin, options, async |store, instance| {
@@ -249,6 +255,9 @@ impl Cursor {
             (Some(Stop::Journal(error)), _) => Err(error),
             (None, Ok(_) | Err(Failure::Answered(_))) if self.told => Ok(RunEnd::Cancelled { unanswered: None }),
             (None, Ok(Next::Done)) => Ok(RunEnd::Done),
+            (None, Ok(_) | Err(Failure::Answered(contract::Error::Unavailable(_)))) if self.is_cancelled() => {
+                Ok(RunEnd::Cancelled { unanswered: None })
+            }
             (None, Ok(Next::Again(later))) if later.state.len() > MOST_STATE => {
                 stopped(Failure::BrokeContract(format!("`again` hands on more than {MOST_STATE} bytes")))
             }

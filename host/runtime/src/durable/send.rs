@@ -120,8 +120,8 @@ impl Cursor {
         Out(tokio::spawn(async move {
             let repeat = request.repeat;
             let mut answer = sending.send(request).await;
-            let may_have_arrived = answer.is_ok() || sending.may_have_arrived();
-            if let (Repeat::Never, Err(_), true) = (repeat, &answer, may_have_arrived) {
+            let may_have_arrived = sending.may_have_arrived();
+            if repeat == Repeat::Never && sending.is_lost(&answer) {
                 return Ok(Landed { record: None, answer });
             }
             let kept = match &mut answer {

@@ -6,6 +6,9 @@
 mod form;
 mod wire;
 
+use std::hash::{BuildHasher, RandomState};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
 use cartwright_plugin::exports::account::Diagnosis;
 use cartwright_plugin::exports::orders::{Event, Kind, Later, Next};
 use cartwright_plugin::exports::plugin::Identity;
@@ -13,7 +16,7 @@ use cartwright_plugin::exports::settings::Field;
 use cartwright_plugin::http::Request;
 use cartwright_plugin::timer::{self, Woken};
 use cartwright_plugin::types::{Context, Error, Order, Outcome, Production, VendorReference};
-use cartwright_plugin::{ContextExt, OrderHook, export_order_hook, message, not_configured, outcomes};
+use cartwright_plugin::{ContextExt, OrderHook, export_order_hook, log, message, not_configured, outcomes};
 
 /// How long it waits between two questions.
 const PAUSE_SECONDS: u32 = 60;
@@ -50,9 +53,29 @@ impl OrderHook for Erp {
                 };
                 wait_until_made(&context, reference)
             }
+            Kind::Scheduled(_) => stamp(&context),
             _ => Ok(Next::Done),
         }
     }
+}
+
+/// Tells the ERP system the time, twice, under a random key: what a replay must repeat although no answer holds it. Says what it
+/// does before it looks at an answer, which a retry takes back.
+fn stamp(context: &Context) -> Result<Next, Error> {
+    let started = Instant::now();
+    for number in ["first", "second"] {
+        log::write(log::Level::Info, &format!("before the {number}"));
+        let key = RandomState::new().hash_one(number);
+        let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        let waited = started.elapsed().as_millis();
+        let body = format!("{{\"at\":{at},\"waited\":{waited}}}");
+        let request = Request::post_json(address(context)?, body.into_bytes());
+        let response = request.keyed("Idempotency-Key", &format!("{key:x}")).bearer(form::TOKEN).send()?;
+        outcomes::emit(&Outcome::Note(message("stamped", number, &[])))?;
+        wire::accepted(response)?;
+    }
+    log::write(log::Level::Info, "after both");
+    Ok(Next::Done)
 }
 
 /// Sends the order and says under which reference the ERP system keeps it.

@@ -1,0 +1,183 @@
+//! An ERP system, and a shop whose order hook hands orders to it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::IntoResponse;
+use axum::routing::{get, post};
+use cartwright::durable::{Cancel, Job, Journal, MemoryJournal, Ran, RunEnd, RunError, Start, Wake};
+use cartwright::types::{Event, EventKind};
+use cartwright::{
+    AccountId, AccountSetup, Builder, Cartwright, Clock, Digest, MemoryBlobs, Secret, ShopId, SimulatedClock,
+};
+use cartwright_e2e::{ORDER_HOOK, local, members, shop};
+use serde_json::json;
+use tokio::sync::Semaphore;
+
+use crate::events::{event, order};
+
+/// What the ERP system knows and does.
+pub struct Books {
+    /// How often each order was posted, by its key.
+    pub posted: BTreeMap<String, u32>,
+    /// The bodies that were posted.
+    pub bodies: Vec<String>,
+    /// How often it was asked how far an order is.
+    pub asked: u32,
+    /// How often it says "queued" before "done".
+    pub queued: u32,
+    /// The next posts are answered with these.
+    pub refusals: VecDeque<StatusCode>,
+    /// So many further bytes stand in an answer to a post.
+    pub padding: usize,
+}
+
+#[derive(Clone)]
+struct Server {
+    books: Arc<Mutex<Books>>,
+    gate: Arc<Semaphore>,
+}
+
+pub const TOKEN: &str = "erp-t0ken-51c3";
+
+/// A shop with an ERP system.
+pub struct Erp {
+    pub host: Arc<Cartwright>,
+    pub blobs: Arc<MemoryBlobs>,
+    pub shop: ShopId,
+    pub account: AccountId,
+    pub plugin: Digest,
+    pub clock: Arc<SimulatedClock>,
+    pub url: String,
+    server: Server,
+}
+
+async fn accept(State(server): State<Server>, headers: HeaderMap, body: Bytes) -> impl IntoResponse {
+    assert_eq!(headers["authorization"], format!("Bearer {TOKEN}"));
+    let key = headers["idempotency-key"].to_str().expect("a key").to_owned();
+    let padding = {
+        let mut books = server.books.lock().expect("the books");
+        *books.posted.entry(key.clone()).or_default() += 1;
+        books.bodies.push(String::from_utf8(body.to_vec()).expect("text"));
+        if let Some(refusal) = books.refusals.pop_front() {
+            return (refusal, String::new());
+        }
+        books.padding
+    };
+    // While the gate is closed, answers wait.
+    drop(server.gate.acquire().await);
+    (StatusCode::OK, json!({ "reference": format!("ERP-{key}"), "padding": "x".repeat(padding) }).to_string())
+}
+
+async fn tell(State(server): State<Server>, Path(_): Path<String>) -> String {
+    let mut books = server.books.lock().expect("the books");
+    books.asked += 1;
+    let state = if books.asked > books.queued { "done" } else { "queued" };
+    json!({ "state": state }).to_string()
+}
+
+impl Erp {
+    pub async fn new() -> Self {
+        Self::with(|builder| builder).await
+    }
+
+    pub async fn with(build: impl FnOnce(Builder) -> Builder) -> Self {
+        let books = Books {
+            posted: BTreeMap::new(),
+            bodies: Vec::new(),
+            asked: 0,
+            queued: 2,
+            refusals: VecDeque::new(),
+            padding: 0,
+        };
+        let server = Server { books: Arc::new(Mutex::new(books)), gate: Arc::new(Semaphore::new(1000)) };
+        let router = Router::new()
+            .route("/orders", post(accept))
+            .route("/orders/{reference}", get(tell))
+            .with_state(server.clone());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}/orders", listener.local_addr().expect("an address"));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        let blobs = Arc::new(MemoryBlobs::default());
+        let builder = Cartwright::builder()
+            .blobs(blobs.clone())
+            .installation("test")
+            .secret(Secret::new("what random numbers follow from"))
+            .cache(std::env::temp_dir().join("cartwright-tests-cache"));
+        let host = Arc::new(build(builder).start().expect("a host"));
+        let plugin = host.install(ORDER_HOOK, None).await.expect("the hook").digest();
+        host.add_shop(shop("shop")).expect("a shop");
+        let (shop, account) = ("shop".parse().expect("an id"), "erp".parse().expect("an id"));
+        let clock = Arc::new(SimulatedClock::default());
+        let erp = Self { host, blobs, shop, account, plugin, clock, url, server };
+        erp.set(&erp.url).await;
+        erp
+    }
+
+    /// Sets the account up with another address.
+    pub async fn set(&self, url: &str) {
+        let settings = members(json!({ "url": url, "token": TOKEN }));
+        let setup = AccountSetup { id: self.account.clone(), settings, grants: local(&self.url) };
+        self.host.set_account(&self.shop, self.plugin, setup).await.expect("an account");
+    }
+
+    pub fn books(&self) -> MutexGuard<'_, Books> {
+        self.server.books.lock().expect("the books")
+    }
+
+    /// Holds back the answers to posts, until it is opened.
+    pub fn close(&self) {
+        self.server.gate.forget_permits(1000);
+    }
+
+    pub fn open(&self) {
+        self.server.gate.add_permits(1000);
+    }
+
+    pub fn event(&self, id: &str, kind: EventKind) -> Event {
+        event(kind, order(&self.host, &self.shop, id, &[]))
+    }
+
+    pub fn job_of(&self, event: Event) -> Job {
+        Job {
+            id: format!("job-{}", event.order.id),
+            shop: self.shop.clone(),
+            account: self.account.clone(),
+            plugin: self.plugin,
+            event,
+            state: None,
+            round: 0,
+        }
+    }
+
+    pub fn job(&self, id: &str) -> Job {
+        self.job_of(self.event(id, EventKind::Released))
+    }
+
+    pub fn start(&self, journal: &Arc<impl Journal + 'static>, wake: Wake) -> Start {
+        Start { journal: journal.clone(), clock: self.clock.clone(), wake, cancel: Cancel::default() }
+    }
+
+    pub async fn ran(&self, job: &Job, journal: &Arc<MemoryJournal>, wake: Wake) -> Result<Ran, RunError> {
+        self.host.run_job(job, self.start(journal, wake)).await
+    }
+
+    /// Runs a job once.
+    pub async fn run(&self, job: &Job, journal: &Arc<MemoryJournal>) -> RunEnd {
+        self.ran(job, journal, Wake::Due).await.expect("a run").end
+    }
+
+    /// Runs a job that the ERP system takes at once, up to its first wait.
+    pub async fn asleep(&self, job: &Job, journal: &Arc<MemoryJournal>) {
+        let end = self.run(job, journal).await;
+        assert!(matches!(end, RunEnd::Sleep { .. }), "{end:?}");
+    }
+
+    pub async fn pass(&self, seconds: u32) {
+        self.clock.sleep(seconds).await;
+    }
+}

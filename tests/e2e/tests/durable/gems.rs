@@ -1,0 +1,164 @@
+//! A shop on a fake Twikit that verifies its orders.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
+use axum::routing::post;
+use cartwright::durable::Job;
+use cartwright::types::{EventKind, Order, Outcome, RememberedText, WebhookRequest};
+use cartwright::{
+    AccountId, AccountSetup, AddToCart, CartLine, Cartwright, Digest, Link, MemoryCatalogue, MemoryOrderBook, ShopId,
+};
+use cartwright_e2e::{added, catalogue, local, members, shop, variant};
+use cartwright_fake_vendors::twikit::{OrderState, Webhooks};
+use cartwright_fake_vendors::{FakeTwikit, TwikitConfig};
+use serde_json::{Value, json};
+
+use crate::course::{Course, Crashes, course};
+use crate::events::{event, order};
+
+/// The shop.
+pub struct Gems {
+    pub host: Arc<Cartwright>,
+    orders: Arc<MemoryOrderBook>,
+    shop: ShopId,
+    account: AccountId,
+    plugin: Digest,
+    pub twikit: FakeTwikit,
+    line: CartLine,
+    remembered: Arc<Mutex<Vec<RememberedText>>>,
+}
+
+#[derive(Clone)]
+struct Receiver {
+    host: Arc<Cartwright>,
+    shop: ShopId,
+    account: AccountId,
+    remembered: Arc<Mutex<Vec<RememberedText>>>,
+}
+
+async fn receive(State(to): State<Receiver>, Path(endpoint): Path<String>, body: Bytes) -> impl IntoResponse {
+    let request =
+        WebhookRequest { method: "POST".to_owned(), headers: Vec::new(), query: String::new(), body: body.to_vec() };
+    let json = [(CONTENT_TYPE, "application/json")];
+    let Ok(received) = to.host.receive_webhook(&to.shop, &to.account, &endpoint, &request).await else {
+        return (StatusCode::INTERNAL_SERVER_ERROR, json, Vec::new());
+    };
+    for (_, outcome) in received.outcomes {
+        if let Outcome::Remember(memory) = outcome {
+            to.remembered.lock().expect("the list").push(memory);
+        }
+    }
+    (StatusCode::from_u16(received.response.status).expect("a status"), json, received.response.body)
+}
+
+impl Gems {
+    pub async fn new(settings: Value) -> Self {
+        let twikit = FakeTwikit::start(TwikitConfig::default()).await.expect("a fake Twikit");
+        let mut variants = catalogue();
+        variants.push(variant("JEWEL-A", "jewel", 4_900));
+        let orders = Arc::new(MemoryOrderBook::default());
+        let builder = Cartwright::builder()
+            .catalogue(Arc::new(MemoryCatalogue::new(variants)))
+            .order_book(orders.clone())
+            .installation("test")
+            .cache(std::env::temp_dir().join("cartwright-tests-cache"));
+        let host = Arc::new(builder.start().expect("a host"));
+        let plugin = host.install(cartwright_bundled::TWIKIT, None).await.expect("Twikit's plugin").digest();
+        host.add_shop(shop("gems")).expect("a shop");
+        let (shop, account): (ShopId, AccountId) = ("gems".parse().expect("an id"), "twikit".parse().expect("an id"));
+        let mut all = members(json!({
+            "integration-id": twikit.integration_id(),
+            "payload-secret": twikit.payload_secret(),
+            "api-url": twikit.api_url(),
+            "script-url": "https://scripts.twikit.example/1/plugin.js",
+            "product-keys": ["diamond-letter-jewel"],
+        }));
+        all.extend(members(settings));
+        let setup = AccountSetup { id: account.clone(), settings: all, grants: local(twikit.base_url()) };
+        host.set_account(&shop, plugin, setup).await.expect("an account");
+        let link: Link = serde_json::from_value(json!({
+            "shop_product": "jewel", "account": "twikit", "vendor_product": "diamond-letter-jewel",
+            "allowed_skus": ["JEWEL-A"],
+        }))
+        .expect("a link");
+        host.link(&shop, link).await.expect("linked");
+        let saved = twikit.save_configuration("diamond-letter-jewel", "JEWEL-A", 49.0);
+        // The fake has no https, which a picture's address must have.
+        let mut envelope = saved.envelope();
+        envelope["previewUrl"] = Value::Null;
+        let add = AddToCart {
+            product: "jewel".to_owned(),
+            configuration: Some(envelope.to_string().into_bytes()),
+            quantity: 2,
+            ..AddToCart::default()
+        };
+        let line = added(&host.add_to_cart(&shop, add).await.expect("a line")).remove(0);
+        let remembered = Arc::new(Mutex::new(Vec::new()));
+        let receiver = Receiver {
+            host: host.clone(),
+            shop: shop.clone(),
+            account: account.clone(),
+            remembered: remembered.clone(),
+        };
+        let router = Router::new().route("/webhooks/{endpoint}", post(receive)).with_state(receiver);
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let verification =
+            format!("http://{}/webhooks/payment-verification", listener.local_addr().expect("an address"));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        twikit.set_webhooks(Webhooks { payment_verification: Some(verification), ..Webhooks::default() });
+        Self { host, orders, shop, account, plugin, twikit, line, remembered }
+    }
+
+    /// An order that the platform knows, and what is to be done about it.
+    pub fn order(&self, id: &str) -> (Order, Job) {
+        let order = order(&self.host, &self.shop, id, std::slice::from_ref(&self.line));
+        self.orders.put(&self.shop, &self.account, order.clone());
+        let job = job(&self.shop, &self.account, self.plugin, &order);
+        (order, job)
+    }
+
+    /// How many requests about this order came to Twikit.
+    pub fn sent(&self, id: &str) -> usize {
+        let about = format!("test:gems:{id}:");
+        let sent = self.twikit.record().all();
+        sent.iter().filter(|sent| String::from_utf8_lossy(&sent.body).contains(&about)).count()
+    }
+
+    pub async fn course(&self, id: &str, crashes: &Arc<Crashes>) -> (Order, Course) {
+        let (order, job) = self.order(id);
+        self.remembered.lock().expect("the list").clear();
+        let remembered = || self.remembered.lock().expect("the list").clone();
+        (order, course(&self.host, job, crashes, remembered).await)
+    }
+
+    /// Twikit works on after the shop has crashed.
+    pub async fn settled(&self, order: &Order) -> OrderState {
+        for _ in 0..200 {
+            match self.twikit.order(&order.reference) {
+                Some(order) if order.state != OrderState::Verifying => return order.state,
+                _ => tokio::time::sleep(Duration::from_millis(10)).await,
+            }
+        }
+        panic!("{} is not settled", order.reference)
+    }
+}
+
+/// An order that is released.
+pub fn job(shop: &ShopId, account: &AccountId, plugin: Digest, order: &Order) -> Job {
+    Job {
+        id: format!("job-{}", order.id),
+        shop: shop.clone(),
+        account: account.clone(),
+        plugin,
+        event: event(EventKind::Released, order.clone()),
+        state: None,
+        round: 0,
+    }
+}

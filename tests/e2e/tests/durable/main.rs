@@ -1,0 +1,11 @@
+//! Order hooks that survive: crashes at every point of both vendors' orders, and each rule of replay, with an order hook and an
+//! ERP system of the tests' own.
+
+mod course;
+mod crashes;
+mod erp;
+mod events;
+mod gems;
+mod replay;
+mod retries;
+mod waits;

@@ -1,0 +1,169 @@
+//! Replay: the same again, or a fault that names what differed.
+
+use std::sync::Arc;
+
+use cartwright::SetupError;
+use cartwright::durable::{
+    Answer, Call, Entry, Fault, Journal, JournalError, Kept, KeptBody, MemoryJournal, Record, RunEnd, RunError, Wake,
+    Why,
+};
+use cartwright::types::EventKind;
+use cartwright_e2e::ORDER_HOOK;
+
+use crate::erp::{Erp, TOKEN};
+
+async fn fault(erp: &Erp, event: cartwright::types::Event, journal: &Arc<MemoryJournal>) -> Fault {
+    let end = erp.run(&erp.job_of(event), journal).await;
+    let RunEnd::Stopped { why: Why::Fault(fault) } = end else { panic!("{end:?}") };
+    fault
+}
+
+fn import(call: &Option<Call>) -> Option<&str> {
+    call.as_ref().map(|call| call.import.as_str())
+}
+
+#[tokio::test]
+async fn a_plugin_that_does_not_repeat_itself_is_stopped_and_told_which_call_differed() {
+    let erp = Erp::new().await;
+    let journal = Arc::new(MemoryJournal::default());
+    erp.asleep(&erp.job("1"), &journal).await;
+    let before = journal.records();
+
+    let other = erp.event("2", EventKind::Released);
+    let differs = fault(&erp, other, &journal).await;
+    assert_eq!(
+        (differs.number, import(&differs.journal), import(&differs.asked)),
+        (1, Some("http.send"), Some("http.send"))
+    );
+
+    let mut started = erp.job("1");
+    started.state = Some("ERP-1".to_owned());
+    let end = erp.run(&started, &journal).await;
+    let RunEnd::Stopped { why } = end else { panic!("{end:?}") };
+    let url = &erp.url;
+    let text = format!("its call number 1 was http.send POST {url}, now it is timer.sleep 60 s");
+    assert!(why.to_string().contains(&text), "{why}");
+
+    let nothing = erp.event("1", EventKind::Placed);
+    let returned = fault(&erp, nothing, &journal).await;
+    assert_eq!((import(&returned.journal), returned.asked), (Some("http.send"), None));
+
+    assert_eq!(journal.records(), before, "the journal of a job that stopped was changed");
+    // With the right event it goes on.
+    erp.asleep(&erp.job("1"), &journal).await;
+    assert_eq!(erp.books().posted.len(), 1);
+}
+
+#[tokio::test]
+async fn settings_that_change_do_not_reach_a_job_that_has_begun() {
+    let erp = Erp::new().await;
+    let (job, journal) = (erp.job("1"), Arc::new(MemoryJournal::default()));
+    erp.asleep(&job, &journal).await;
+    erp.set("https://elsewhere.example/orders").await;
+    erp.pass(60).await;
+    erp.asleep(&job, &journal).await;
+    assert_eq!(erp.books().asked, 1);
+    // A new job has them.
+    let end = erp.run(&erp.job("2"), &Arc::new(MemoryJournal::default())).await;
+    let RunEnd::Stopped { why } = end else { panic!("{end:?}") };
+    assert!(why.to_string().contains("elsewhere.example"), "{why}");
+}
+
+#[tokio::test]
+async fn a_job_stays_on_the_component_that_it_began_with() {
+    let erp = Erp::new().await;
+    let (job, journal) = (erp.job("1"), Arc::new(MemoryJournal::default()));
+    erp.asleep(&job, &journal).await;
+    let mut bytes = ORDER_HOOK.to_vec();
+    bytes.extend([0, 2, 1, b'2']);
+    let second = erp.host.install(&bytes, None).await.expect("another version").digest();
+    erp.host.swap_version(&erp.shop, &erp.account, second).await.expect("swapped");
+    erp.pass(60).await;
+    erp.asleep(&job, &journal).await;
+    assert_eq!(erp.books().asked, 1);
+    // Unless its version is revoked: then the replacement goes on with the journal, or nothing does.
+    erp.host.revoke(erp.plugin, Some(second)).expect("revoked");
+    erp.pass(60).await;
+    erp.asleep(&job, &journal).await;
+    assert_eq!(erp.books().asked, 2);
+    let unknown = cartwright::Digest::of(b"never installed");
+    let mut moved = job.clone();
+    moved.plugin = unknown;
+    let refused = erp.ran(&moved, &journal, Wake::Due).await;
+    assert!(matches!(refused, Err(RunError::Setup(SetupError::NoPlugin(_)))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_replay_reads_the_same_clock_and_random_numbers_and_logs_nothing_twice() {
+    let erp = Erp::new().await;
+    let job = erp.job_of(erp.event("1", EventKind::Scheduled("now".to_owned())));
+    let whole = Arc::new(MemoryJournal::default());
+    let first = erp.ran(&job, &whole, Wake::Due).await.expect("a run");
+    assert!(matches!(first.end, RunEnd::Done));
+    let logged = |ran: &cartwright::durable::Ran| ran.log.iter().map(|line| line.text.clone()).collect::<Vec<_>>();
+    assert_eq!(logged(&first), ["before the first", "before the second", "after both"]);
+    let sent = erp.books().bodies.clone();
+    assert!(sent[0].starts_with("{\"at\":17672688000"), "{sent:?}");
+    assert_ne!(sent[0], sent[1]);
+    let keys: Vec<String> = erp.books().posted.keys().cloned().collect();
+    assert_eq!(keys.len(), 2);
+
+    // However much of the journal is left, the rest is the same, on another day too.
+    let records = whole.records();
+    for kept in 1..=records.len() {
+        let journal = Arc::new(MemoryJournal::of(records[..kept].to_vec()));
+        erp.pass(86_400).await;
+        let ran = erp.ran(&job, &journal, Wake::Due).await.expect("a run");
+        assert!(matches!(ran.end, RunEnd::Done), "{kept}: {:?}", ran.end);
+        assert_eq!(journal.records()[..kept], records[..kept]);
+        assert!(logged(&ran).len() <= 3 && logged(&ran).last().is_some_and(|line| line == "after both"), "{kept}");
+    }
+    assert_eq!(erp.books().posted.keys().cloned().collect::<Vec<_>>(), keys, "a replay drew other random numbers");
+
+    // Another job and another round draw others.
+    let mut next = job.clone();
+    next.round = 1;
+    assert!(matches!(erp.run(&next, &Arc::new(MemoryJournal::default())).await, RunEnd::Done));
+    assert_eq!(erp.books().posted.len(), 4);
+}
+
+#[tokio::test]
+async fn of_two_runs_of_one_job_only_one_goes_on() {
+    let erp = Erp::new().await;
+    let (job, journal) = (erp.job("1"), Arc::new(MemoryJournal::default()));
+    erp.asleep(&job, &journal).await;
+    let position = journal.records().len() - 1;
+    let record = journal.records().remove(position);
+    assert_eq!(journal.append(position, &record).await, Err(JournalError::Moved));
+}
+
+#[tokio::test]
+async fn no_secret_stands_in_a_journal() {
+    let erp = Erp::new().await;
+    let (job, journal) = (erp.job("1"), Arc::new(MemoryJournal::default()));
+    erp.asleep(&job, &journal).await;
+    let json = serde_json::to_string(&journal.records()).expect("JSON");
+    assert!(json.contains("secret-is-set") && !json.contains(TOKEN), "{json}");
+    let read: Vec<Record> = serde_json::from_str(&json).expect("a journal");
+    assert_eq!(read, journal.records());
+    // What came back from a database is as good.
+    erp.asleep(&job, &Arc::new(MemoryJournal::of(read))).await;
+    assert_eq!(erp.books().posted.values().sum::<u32>(), 1);
+}
+
+#[tokio::test]
+async fn an_answer_whose_bytes_are_gone_ends_the_run_and_nothing_else() {
+    let erp = Erp::new().await;
+    let (job, journal) = (erp.job("1"), Arc::new(MemoryJournal::default()));
+    erp.asleep(&job, &journal).await;
+    let mut records = journal.records();
+    for record in &mut records {
+        if let Entry::Answered { answer: Answer::Given(response), .. } = &mut record.entry {
+            response.body = KeptBody::Inline(Kept::Blob(cartwright::Digest::of(b"gone")));
+        }
+    }
+    let spoilt = Arc::new(MemoryJournal::of(records.clone()));
+    let lost = erp.ran(&job, &spoilt, Wake::Due).await;
+    assert!(matches!(&lost, Err(RunError::Journal(JournalError::Store(why))) if why.contains("is gone")), "{lost:?}");
+    assert_eq!(spoilt.records(), records);
+}
