@@ -21,7 +21,7 @@ use crate::capability::log::{GuestOutput, LogLine, LogSink};
 use crate::capability::wasi::{GuestClock, RefuseHttp, seeded};
 use crate::capability::{Capability, Scope};
 use crate::contract::{self, VariantInfo};
-use crate::durable::Cursor;
+use crate::durable::{Cursor, Paused};
 use crate::engine::Ticker;
 use crate::error::{Failure, HookError};
 use crate::host::Cartwright;
@@ -269,6 +269,7 @@ async fn run<R>(
     .await;
     drop(in_call);
     let total = started.elapsed();
+    let paused = matches!(&answer, Ok(Err(error)) if error.is::<Paused>());
     let result = match answer {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(match breach_of(&error, &store.data().meter) {
@@ -284,8 +285,17 @@ async fn run<R>(
     let span = tracing::Span::current();
     span.record("guest_ms", store.data().meter.cpu_ticks);
     span.record("total_us", u64::try_from(total.as_micros()).unwrap_or(u64::MAX));
-    span.record("outcome", if result.is_ok() { "answered" } else { "failed" });
-    if let Err(failure) = &result {
+    span.record(
+        "outcome",
+        if paused {
+            "paused"
+        } else if result.is_ok() {
+            "answered"
+        } else {
+            "failed"
+        },
+    );
+    if let (Err(failure), false) = (&result, paused) {
         tracing::debug!(%failure, "guest call failed");
     }
     match result {

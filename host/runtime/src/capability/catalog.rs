@@ -18,38 +18,34 @@ impl Host for GuestState {
             Ok(scope) => scope,
             Err(denied) => return Ok(Err(denied)),
         };
-        let known = &self.catalogue;
-        let resolve = async || {
-            let unknown: Vec<SkuQuery> =
-                queries.iter().filter(|query| !known.contains_key(&key(query))).cloned().collect();
-            let unavailable = |detail| Error::Unavailable(Outage { retry_after_seconds: None, detail });
-            let mut answers = Vec::new();
-            if !unknown.is_empty() {
-                answers = match scope.platform.catalogue.resolve(&scope.shop, &scope.currency, &unknown).await {
-                    Ok(answers) if answers.len() == unknown.len() => answers,
-                    Ok(answers) => {
-                        let (given, asked) = (answers.len(), unknown.len());
-                        return Err(unavailable(format!("the catalogue gave {given} answers to {asked} queries")));
-                    }
-                    Err(error) => return Err(unavailable(format!("the catalogue: {error}"))),
-                };
+        let unknown: Vec<SkuQuery> =
+            queries.iter().filter(|query| !self.catalogue.contains_key(&key(query))).cloned().collect();
+        if !unknown.is_empty() {
+            let resolve = async || match scope.platform.catalogue.resolve(&scope.shop, &scope.currency, &unknown).await
+            {
+                Ok(answers) if answers.len() == unknown.len() => Ok(answers),
+                Ok(answers) => {
+                    let detail = format!("the catalogue gave {} answers to {} queries", answers.len(), unknown.len());
+                    Err(Error::Unavailable(Outage { retry_after_seconds: None, detail }))
+                }
+                Err(error) => {
+                    let detail = format!("the catalogue: {error}");
+                    Err(Error::Unavailable(Outage { retry_after_seconds: None, detail }))
+                }
+            };
+            // Of a call whose answers are known already a replay knows them as well.
+            let answers = match &mut self.durable {
+                Some(cursor) => {
+                    let skus: Vec<&str> = unknown.iter().map(|query| query.sku.as_str()).collect();
+                    cursor.ask(Call::new("catalog.resolve", &skus.join(", "), &unknown), resolve()).await?
+                }
+                None => resolve().await,
+            };
+            match answers {
+                Ok(answers) => self.catalogue.extend(unknown.iter().map(key).zip(answers)),
+                Err(error) => return Ok(Err(error)),
             }
-            let fresh: std::collections::HashMap<Key, Vec<VariantInfo>> =
-                unknown.iter().map(key).zip(answers).collect();
-            let find = |query| fresh.get(&key(query)).or_else(|| known.get(&key(query))).cloned().unwrap_or_default();
-            Ok(queries.iter().map(find).collect::<Vec<_>>())
-        };
-        let found = match &mut self.durable {
-            Some(cursor) => {
-                let skus: Vec<&str> = queries.iter().map(|query| query.sku.as_str()).collect();
-                cursor.ask(Call::new("catalog.resolve", &skus.join(", "), &queries), resolve()).await?
-            }
-            None => resolve().await,
-        };
-        // Also what a journal answered: the rest of the call must see the same.
-        if let Ok(found) = &found {
-            self.catalogue.extend(queries.iter().map(key).zip(found.iter().cloned()));
         }
-        Ok(found)
+        Ok(Ok(queries.iter().map(|query| self.catalogue.get(&key(query)).cloned().unwrap_or_default()).collect()))
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use crate::contract::{Error, Outcome, Woken};
+use crate::contract::{Outcome, Woken};
 use crate::durable::journal::{Answer, Began, Call, Entry, JournalError, Kept, KeptResponse, Loaded, Record};
 use crate::ids::Digest;
 
@@ -63,14 +63,12 @@ impl History {
         self.attempts
     }
 
-    /// How many calls keep their answers when the job is tried again: all before the last that asked a vendor. Where nobody was
-    /// asked, an answer that may change is the last one of `unavailable`, or of what an operator can grant.
+    /// How many calls keep their answers when the job is tried again: all before the last that asked a vendor, or that was
+    /// answered with an error. What is away may be back, what is missing may be set, what is denied may be granted.
     pub(crate) fn kept_by_retry(&self) -> usize {
         let may_change = |step: &Step| match &step.came {
             Came::Http { .. } => true,
-            Came::Told(answer) => {
-                matches!(answer, Answer::Failed(Error::Unavailable(_) | Error::Denied(_) | Error::LimitExceeded(_)))
-            }
+            Came::Told(answer) => matches!(answer, Answer::Failed(_)),
             Came::Emitted | Came::Slept { .. } => false,
         };
         self.steps.iter().rposition(may_change).unwrap_or(0)
@@ -149,7 +147,7 @@ mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
     use super::*;
-    use crate::contract::{Context, Message, Outage, Repeat, Rounding};
+    use crate::contract::{Context, Error, Message, Outage, Repeat, Rounding};
 
     fn began() -> Entry {
         let context = Context {
@@ -218,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_request_an_outage_or_a_denial_is_taken_back() {
+    fn an_error_of_another_import_is_taken_back() {
         let told = |answer| Entry::Told { call: Call::new("order-book.find", "1", &()), answer };
         let denied = Answer::Failed(Error::Denied("personal-data".into()));
         let entries = [began(), note("1"), told(denied), told(Answer::Given(Kept::Text("null".into()))), note("2")];

@@ -105,7 +105,7 @@ pub enum Entry {
         /// The same for the same outcome in every run of the job that stands between the same two `again`s. A store applies
         /// each key once, so that what is said again after a retry is not said twice.
         key: String,
-        /// What it said.
+        /// What it said. A long document stands among the blobs.
         outcome: Outcome,
     },
     /// The plugin waits.

@@ -1,7 +1,7 @@
 //! A journal in memory: for tests, and for a caller that does without surviving.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
@@ -17,7 +17,7 @@ pub struct MemoryJournal {
     apply: Option<Apply>,
 }
 
-type Apply = Box<dyn Fn(&Outcome) + Send + Sync>;
+type Apply = Arc<dyn Fn(&Outcome) + Send + Sync>;
 
 #[derive(Debug, Clone, Default)]
 struct Held {
@@ -35,7 +35,7 @@ impl MemoryJournal {
 
     /// Calls this once for each outcome, before the entry stands.
     pub fn applying(mut self, apply: impl Fn(&Outcome) + Send + Sync + 'static) -> Self {
-        self.apply = Some(Box::new(apply));
+        self.apply = Some(Arc::new(apply));
         self
     }
 
@@ -57,7 +57,7 @@ impl MemoryJournal {
         let held = self.held().clone();
         let loaded = Loaded { records: held.records, earlier_attempts: held.earlier_attempts };
         let next = Held { records: Vec::new(), earlier_attempts: loaded.attempts()?, outcomes: held.outcomes };
-        Ok(Self { held: Mutex::new(next), apply: None })
+        Ok(Self { held: Mutex::new(next), apply: self.apply.clone() })
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {

@@ -5,11 +5,43 @@
 //! ends, then for real. The price is that a hook must ask the same things when it is told the same things; one that does not is
 //! stopped, and told which call differed ([`Fault`]).
 //!
-//! A worker needs three things: a [`Job`], a [`Journal`] for it, and a loop around [`Cartwright::run_job`] that does what each
-//! [`RunEnd`] says. Nothing else is kept between runs, and a run that waits, for a time or for a vendor, has ended: it holds no
-//! instance, no lock and no transaction.
+//! A run that waits, for a time or for a vendor, has ended: it holds no instance, no lock and no transaction, and nothing but
+//! the journal is kept. A worker is a [`Job`], a [`Journal`] for it, and a loop that does what each [`RunEnd`] says:
 //!
-//! [`Cartwright::run_job`]: crate::Cartwright::run_job
+//! ```no_run
+//! use std::sync::Arc;
+//! use cartwright::durable::{Cancel, Job, MemoryJournal, RunEnd, Start, Wake};
+//! use cartwright::{Cartwright, Clock, SystemClock};
+//!
+//! # async fn work(host: &Cartwright, mut job: Job) -> Result<(), Box<dyn std::error::Error>> {
+//! let mut journal = Arc::new(MemoryJournal::default());
+//! loop {
+//!     let clock = Arc::new(SystemClock);
+//!     let start = Start { journal: journal.clone(), clock, wake: Wake::Due, cancel: Cancel::default() };
+//!     let wait = match host.run_job(&job, start).await?.end {
+//!         RunEnd::Done | RunEnd::Cancelled { .. } => return Ok(()),
+//!         RunEnd::Sleep { until } => until.duration_since(SystemClock.now())?.as_secs() as u32,
+//!         RunEnd::Retry { outage } => outage.retry_after_seconds.unwrap_or(60),
+//!         RunEnd::Again { seconds, state } => {
+//!             (job.state, job.round) = (Some(state), job.round + 1);
+//!             journal = Arc::new(journal.next()?);
+//!             seconds
+//!         }
+//!         RunEnd::Waiting(waiting) => {
+//!             waiting.answered().await?;
+//!             continue;
+//!         }
+//!         // A person decides; `durable::retry` is called when they want it tried again.
+//!         RunEnd::Stopped { why } => return Err(why.into()),
+//!         RunEnd::NeedsMerchant { unanswered } => return Err(format!("look at {}", unanswered.request).into()),
+//!     };
+//!     SystemClock.sleep(wait).await;
+//! }
+//! # }
+//! ```
+//!
+//! A job that is restarted on the current settings keeps its round and has the next journal: it draws the same random numbers,
+//! and what it says again is not applied again.
 
 mod clock;
 mod handle;
@@ -30,4 +62,4 @@ pub use run::{Job, Ran, RunEnd, RunError, Start, Why, retry};
 pub use send::Waiting;
 
 pub(crate) use clock::milliseconds;
-pub(crate) use replay::Cursor;
+pub(crate) use replay::{Cursor, Paused};

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use crate::capability::log::LogSink;
 use crate::capability::timer::Clock;
 use crate::capability::wasi::GuestClock;
-use crate::contract::{self, Outcome, Woken};
+use crate::contract::{self, BytesSource, Outcome, Woken};
 use crate::durable::clock::whole;
 use crate::durable::history::{Came, History};
 use crate::durable::journal::{Answer, Call, Entry, Journal, JournalError, Kept, MOST_ENTRIES, MOST_INLINE, Record};
@@ -84,10 +84,10 @@ pub(crate) enum Stop {
     Journal(JournalError),
 }
 
-/// Ends the guest. What it stands for is in the cursor.
+/// Ends the guest before it returns. What it stands for is in the cursor.
 #[derive(Debug, thiserror::Error)]
 #[error("the run has ended before the plugin returned")]
-struct Over;
+pub(crate) struct Paused;
 
 pub(crate) struct Cursor {
     pub(super) shop: ShopId,
@@ -132,7 +132,7 @@ impl Cursor {
 
     pub(super) fn stop(&mut self, stop: Stop) -> wasmtime::Error {
         self.stopped.get_or_insert(stop);
-        Over.into()
+        Paused.into()
     }
 
     /// Any import that only tells something.
@@ -166,9 +166,15 @@ impl Cursor {
     }
 
     /// `outcomes.emit`.
-    pub(crate) async fn emit(&mut self, outcome: Outcome) -> wasmtime::Result<()> {
+    pub(crate) async fn emit(&mut self, mut outcome: Outcome) -> wasmtime::Result<()> {
+        let long = take_long(&mut outcome);
         if self.repeated(&Call::emit(&outcome))?.is_none() {
             self.go_on(1, None)?;
+            if let Some((bytes, media_type)) = long
+                && let Err(error) = self.blobs.put(&self.shop, bytes, &media_type).await
+            {
+                return Err(self.stop(Stop::Journal(JournalError::Store(format!("the blob store: {error}")))));
+            }
             let digest = Call::emit(&outcome).digest.to_string();
             let number = self.history.said_before(self.made, &outcome);
             let key = format!("{}:{}:{number}", self.round, digest.get(..32).unwrap_or(&digest));
@@ -304,6 +310,19 @@ pub(super) async fn append(
     let record = Record { at: whole(at), entry };
     journal.append(history.entries, &record).await?;
     history.apply(record)
+}
+
+/// A document that is too long for a journal, with its media type. Its digest stays in its place.
+fn take_long(outcome: &mut Outcome) -> Option<(Vec<u8>, String)> {
+    let Outcome::Document(document) = outcome else { return None };
+    match &mut document.content {
+        BytesSource::Inline(bytes) if bytes.len() > MOST_INLINE => {
+            let bytes = std::mem::take(bytes);
+            document.content = BytesSource::Stored(Digest::of(&bytes).to_string());
+            Some((bytes, document.media_type.clone()))
+        }
+        BytesSource::Inline(_) | BytesSource::Stored(_) => None,
+    }
 }
 
 /// Bytes as they stand in a journal.

@@ -83,6 +83,19 @@ async fn what_is_refused_stops_and_is_asked_anew_when_a_person_says_so() {
 }
 
 #[tokio::test]
+async fn a_job_that_is_restarted_repeats_its_random_numbers_and_says_nothing_twice() {
+    let erp = Erp::new().await;
+    let job = erp.job_of(erp.event("1", EventKind::Scheduled("now".to_owned())));
+    let journal = Arc::new(MemoryJournal::default());
+    assert!(matches!(erp.run(&job, &journal).await, RunEnd::Done));
+    let restarted = Arc::new(journal.next().expect("a journal"));
+    assert!(matches!(erp.run(&job, &restarted).await, RunEnd::Done));
+    // The same keys, by which the vendor knows the requests again; and the plugin is told that it is their second attempt.
+    assert_eq!(erp.books().posted.values().copied().collect::<Vec<_>>(), [2, 2]);
+    assert_eq!((kinds(&restarted)[1].as_str(), restarted.outcomes().len()), ("intent 2", 2));
+}
+
+#[tokio::test]
 async fn a_denial_stands_until_the_job_is_tried_again() {
     let erp = Erp::new().await;
     // Another port of this machine: declared by the setting, and not granted.

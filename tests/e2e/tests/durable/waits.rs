@@ -6,9 +6,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use cartwright::durable::{Cancel, Entry, Journal, JournalError, Loaded, MemoryJournal, Record, RunEnd, Start, Wake};
 use cartwright::types::{Outcome, Woken};
-use cartwright::{CONCURRENT_CALLS, Clock, Limits};
+use cartwright::{CONCURRENT_CALLS, Clock, Limits, SimulatedClock};
+use cartwright_e2e::World;
+use cartwright_fake_vendors::samples;
+use serde_json::json;
 
 use crate::erp::Erp;
+use crate::events::order;
+use crate::gems::job;
 
 fn woken(journal: &MemoryJournal) -> Vec<Woken> {
     let woke = |record: Record| match record.entry {
@@ -116,6 +121,29 @@ async fn a_wait_ends_early_when_another_event_of_the_order_waits() {
     assert_eq!(erp.books().posted.values().sum::<u32>(), 1);
     // A run that was lost after it was told so is told the same.
     let end = erp.run(&job, &journal).await;
+    assert!(matches!(end, RunEnd::Again { .. }), "{end:?}");
+}
+
+#[tokio::test]
+async fn what_the_order_book_said_stands_though_the_order_has_changed_since() {
+    let world = World::with(|builder| builder, json!({ "print-files": true, "media-id": 501 })).await;
+    world.expivi.set_polls(9);
+    let mut cart = Vec::new();
+    world.add("wardrobe", samples::EXPIVI_BUNDLE, 1, &mut cart).await.expect("a line");
+    let mut order = order(&world.host, &world.shop, "1", &cart);
+    world.orders.put(&world.shop, &world.account, order.clone());
+    let job = job(&world.shop, &world.account, world.digest, &order);
+    let (journal, clock) = (Arc::new(MemoryJournal::default()), Arc::new(SimulatedClock::default()));
+    let run = async |wake| {
+        let (journal, clock) = (journal.clone(), clock.clone());
+        world.host.run_job(&job, Start { journal, clock, wake, cancel: Cancel::default() }).await.expect("a run").end
+    };
+    assert!(matches!(run(Wake::Due).await, RunEnd::Sleep { .. }));
+    let end = run(Wake::EventWaiting).await;
+    assert!(matches!(end, RunEnd::Again { .. }), "{end:?}");
+    order.cancelled = true;
+    world.orders.put(&world.shop, &world.account, order);
+    let end = run(Wake::Due).await;
     assert!(matches!(end, RunEnd::Again { .. }), "{end:?}");
 }
 
