@@ -27,10 +27,26 @@ struct Held {
     outcomes: Vec<(String, Outcome)>,
 }
 
+impl Held {
+    /// Was what this key stands for said before?
+    fn knows(&self, key: &str) -> bool {
+        self.outcomes.iter().any(|(known, _)| known == key)
+    }
+}
+
 impl MemoryJournal {
     /// A journal that holds these entries already.
     pub fn of(records: Vec<Record>) -> Self {
-        Self { held: Mutex::new(Held { records, ..Held::default() }), apply: None }
+        let mut held = Held::default();
+        for record in &records {
+            if let Entry::Emitted { key, outcome } = &record.entry
+                && !held.knows(key)
+            {
+                held.outcomes.push((key.clone(), outcome.clone()));
+            }
+        }
+        held.records = records;
+        Self { held: Mutex::new(held), apply: None }
     }
 
     /// Calls this once for each outcome, before the entry stands.
@@ -89,7 +105,7 @@ impl Journal for MemoryJournal {
             return Err(JournalError::Moved);
         }
         if let Entry::Emitted { key, outcome } = &record.entry
-            && !held.outcomes.iter().any(|(known, _)| known == key)
+            && !held.knows(key)
         {
             if let Some(apply) = &self.apply {
                 apply(outcome);

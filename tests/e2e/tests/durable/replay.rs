@@ -116,6 +116,7 @@ async fn a_replay_reads_the_same_clock_and_random_numbers_and_logs_nothing_twice
         let ran = erp.ran(&job, &journal, Wake::Due).await.expect("a run");
         assert!(matches!(ran.end, RunEnd::Done), "{kept}: {:?}", ran.end);
         assert_eq!(journal.records()[..kept], records[..kept]);
+        assert_eq!(journal.outcomes(), whole.outcomes());
         assert!(logged(&ran).len() <= 3 && logged(&ran).last().is_some_and(|line| line == "after both"), "{kept}");
     }
     assert_eq!(erp.books().posted.keys().cloned().collect::<Vec<_>>(), keys, "a replay drew other random numbers");
