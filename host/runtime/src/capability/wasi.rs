@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -50,11 +50,6 @@ impl GuestClock {
         let clock = Self::default();
         clock.reach(SystemTime::now());
         clock
-    }
-
-    /// What the next look gives.
-    pub(crate) fn next(&self) -> SystemTime {
-        UNIX_EPOCH + Duration::from_millis(self.0.load(Ordering::Relaxed))
     }
 
     /// Sets it forward.

@@ -64,7 +64,7 @@ pub enum JournalError {
 /// An entry with its time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
-    /// When it was written; what the guest's clock says after it.
+    /// When it was written. The guest's clock is at least there afterwards.
     #[serde(with = "crate::durable::clock::moment")]
     pub at: SystemTime,
     /// What happened.

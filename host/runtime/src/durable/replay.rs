@@ -264,7 +264,7 @@ impl Cursor {
     }
 
     pub(super) async fn append(&mut self, entry: Entry) -> wasmtime::Result<()> {
-        match append(&*self.journal, &mut self.history, self.clock.now().max(self.guest.next()), entry).await {
+        match append(&*self.journal, &mut self.history, self.clock.now(), entry).await {
             Ok(()) => Ok(()),
             Err(error) => Err(self.stop(Stop::Journal(error))),
         }

@@ -1,7 +1,7 @@
 //! Orders and webhooks, with the vendors' plugins and strict fakes: what a vendor is sent, what each answer comes to, and what
 //! never leaves the host.
 //!
-//! Runs are not journalled yet, so that what a run said before it failed is lost, and each request counts as the first.
+//! Each run has a journal of its own that is gone with it, so that each request counts as the first; `durable/` has the others.
 
 mod common;
 mod expivi;
