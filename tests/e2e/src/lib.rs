@@ -1,5 +1,7 @@
 //! What the tests share: guests' bytes, a shop on each vendor, and a catalogue.
 
+pub mod orders;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 

@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 
 use crate::course::{Course, Crash, Crashes, course};
 use crate::erp::Erp;
-use crate::events::order;
 use crate::gems::{Gems, job};
+use cartwright_e2e::orders::order;
 
 /// What was said, without what differs between two orders, and without the notes that an earlier attempt made the order, and
 /// that its verification is still going on.

@@ -18,7 +18,7 @@ use cartwright_e2e::{ORDER_HOOK, local, members, shop};
 use serde_json::json;
 use tokio::sync::Semaphore;
 
-use crate::events::{event, order};
+use cartwright_e2e::orders::{event, order};
 
 /// What the ERP system knows and does.
 pub struct Books {
@@ -139,7 +139,7 @@ impl Erp {
     }
 
     pub fn event(&self, id: &str, kind: EventKind) -> Event {
-        event(kind, order(&self.host, &self.shop, id, &[]))
+        event(kind, &order(&self.host, &self.shop, id, &[]))
     }
 
     pub fn job_of(&self, event: Event) -> Job {

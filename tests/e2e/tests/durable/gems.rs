@@ -21,7 +21,7 @@ use cartwright_fake_vendors::{FakeTwikit, TwikitConfig};
 use serde_json::{Value, json};
 
 use crate::course::{Course, Crashes, course};
-use crate::events::{event, order};
+use cartwright_e2e::orders::{event, order};
 
 /// The shop.
 pub struct Gems {
@@ -157,7 +157,7 @@ pub fn job(shop: &ShopId, account: &AccountId, plugin: Digest, order: &Order) ->
         shop: shop.clone(),
         account: account.clone(),
         plugin,
-        event: event(EventKind::Released, order.clone()),
+        event: event(EventKind::Released, order),
         state: None,
         round: 0,
     }

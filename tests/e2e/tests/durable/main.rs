@@ -4,7 +4,6 @@
 mod course;
 mod crashes;
 mod erp;
-mod events;
 mod gems;
 mod replay;
 mod retries;

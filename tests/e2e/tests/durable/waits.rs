@@ -12,8 +12,8 @@ use cartwright_fake_vendors::samples;
 use serde_json::json;
 
 use crate::erp::Erp;
-use crate::events::order;
 use crate::gems::job;
+use cartwright_e2e::orders::order;
 
 fn woken(journal: &MemoryJournal) -> Vec<Woken> {
     let woke = |record: Record| match record.entry {
@@ -154,7 +154,7 @@ async fn a_plugin_that_waits_is_told_that_it_is_cancelled() {
     erp.asleep(&job, &journal).await;
     let end = erp.ran(&job, &journal, Wake::Cancelled).await.expect("a run").end;
     assert!(matches!(end, RunEnd::Cancelled { unanswered: None }), "{end:?}");
-    assert_eq!((woken(&journal), erp.books().asked), (vec![Woken::Cancelled], 0));
+    assert_eq!((woken(&journal), erp.books().asked), (vec![Woken::JobCancelled], 0));
 }
 
 /// A journal during whose first intent an operator cancels the job.

@@ -1,65 +1,10 @@
-//! What the tests of orders share: orders and their events, and reading what a run said.
+//! What the tests of orders share: reading what a run said.
 
 use axum::Router;
-use cartwright::types::{
-    Address, BytesSource, Document, Error, Event, EventKind, Money, Order, Outcome, RememberedText,
-};
-use cartwright::{Blobs, CartLine, Cartwright, Digest, Failure, Handled, MemoryBlobs, SetupError, ShopId};
+use cartwright::types::{BytesSource, Document, Error, Outcome, RememberedText};
+use cartwright::{Blobs, Digest, Failure, Handled, MemoryBlobs, SetupError, ShopId};
+pub use cartwright_e2e::orders::{event, order};
 use tokio::net::TcpListener;
-
-fn address(name: &str, city: &str) -> Address {
-    Address {
-        first_name: name.to_owned(),
-        last_name: "Sample \\ \u{1F48D}/".to_owned(),
-        email: Some(format!("{}@example.com", city.to_lowercase())),
-        region: None,
-        line1: "Sample Street 1".to_owned(),
-        line2: None,
-        zip: "1000".to_owned(),
-        city: city.to_owned(),
-        country: "BE".to_owned(),
-        company: None,
-        vat: None,
-        phone: None,
-    }
-}
-
-/// An order of these lines, paid in full and approved: the shopper is in Ghent, the shop in Bruges.
-pub fn order(host: &Cartwright, shop: &ShopId, id: &str, lines: &[CartLine]) -> Order {
-    let lines = lines.iter().filter(|line| line.parent.is_none()).enumerate();
-    let lines: Vec<_> =
-        lines.map(|(index, line)| host.order_line(shop, id, &format!("{}", index + 1), line, true, true)).collect();
-    Order {
-        id: id.to_owned(),
-        number: format!("#{id}"),
-        test: false,
-        vendor_reference: None,
-        reference: host.reference(shop, id, None),
-        version: 1,
-        placed_at: "2026-01-01T12:00:00Z".to_owned(),
-        payment: "full".to_owned(),
-        released: true,
-        cancelled: false,
-        total: Money { minor: 9_800, scale: 2, currency: "EUR".to_owned() },
-        billing: Some(address("Zoë \"Z\"", "Ghent")),
-        delivery: Some(address("Zoë \"Z\"", "Ghent")),
-        shop_address: Some(address("Shop", "Bruges")),
-        lines,
-        extra: Vec::new(),
-    }
-}
-
-pub fn event(kind: EventKind, order: &Order) -> Event {
-    Event {
-        id: format!("{}-{kind:?}", order.id),
-        at: "2026-01-01T12:00:00Z".to_owned(),
-        kind,
-        order: order.clone(),
-        earlier: Vec::new(),
-        remembered: Vec::new(),
-        extra: Vec::new(),
-    }
-}
 
 /// The contract's error that a plugin answered with.
 pub fn answered(error: &SetupError) -> &Error {

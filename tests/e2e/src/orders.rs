@@ -1,14 +1,15 @@
-//! Orders and events for the tests.
+//! Orders and their events.
 
 use cartwright::types::{Address, Event, EventKind, Money, Order};
 use cartwright::{CartLine, Cartwright, ShopId};
 
-fn address(city: &str) -> Address {
+fn address(name: &str, city: &str) -> Address {
     Address {
-        first_name: "An".to_owned(),
-        last_name: "Other".to_owned(),
-        email: "an@example.com".to_owned(),
-        line1: "Street 1".to_owned(),
+        first_name: name.to_owned(),
+        last_name: "Sample \\ \u{1F48D}/".to_owned(),
+        email: Some(format!("{}@example.com", city.to_lowercase())),
+        region: None,
+        line1: "Sample Street 1".to_owned(),
         line2: None,
         zip: "1000".to_owned(),
         city: city.to_owned(),
@@ -19,12 +20,16 @@ fn address(city: &str) -> Address {
     }
 }
 
-/// An order of these lines, paid and released.
+/// An order of these lines, paid in full and approved: the shopper is in Ghent, the shop in Bruges.
 pub fn order(host: &Cartwright, shop: &ShopId, id: &str, lines: &[CartLine]) -> Order {
     let lines = lines.iter().filter(|line| line.parent.is_none()).enumerate();
-    let lines = lines.map(|(index, line)| host.order_line(shop, id, &format!("{}", index + 1), line, true, true));
+    let lines: Vec<_> =
+        lines.map(|(index, line)| host.order_line(shop, id, &format!("{}", index + 1), line, true, true)).collect();
     Order {
         id: id.to_owned(),
+        number: format!("#{id}"),
+        test: false,
+        vendor_reference: None,
         reference: host.reference(shop, id, None),
         version: 1,
         placed_at: "2026-01-01T12:00:00Z".to_owned(),
@@ -32,20 +37,21 @@ pub fn order(host: &Cartwright, shop: &ShopId, id: &str, lines: &[CartLine]) -> 
         released: true,
         cancelled: false,
         total: Money { minor: 9_800, scale: 2, currency: "EUR".to_owned() },
-        billing: Some(address("Ghent")),
-        delivery: Some(address("Ghent")),
-        shop_address: Some(address("Bruges")),
-        lines: lines.collect(),
+        billing: Some(address("Zoë \"Z\"", "Ghent")),
+        delivery: Some(address("Zoë \"Z\"", "Ghent")),
+        shop_address: Some(address("Shop", "Bruges")),
+        lines,
         extra: Vec::new(),
     }
 }
 
-pub fn event(kind: EventKind, order: Order) -> Event {
+/// An event of an order.
+pub fn event(kind: EventKind, order: &Order) -> Event {
     Event {
         id: format!("{}-{kind:?}", order.id),
         at: "2026-01-01T12:00:00Z".to_owned(),
         kind,
-        order,
+        order: order.clone(),
         earlier: Vec::new(),
         remembered: Vec::new(),
         extra: Vec::new(),
