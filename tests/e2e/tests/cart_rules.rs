@@ -341,6 +341,32 @@ async fn a_changed_price_is_said_before_ordering() {
 }
 
 #[tokio::test]
+async fn a_number_that_is_no_longer_sold_is_said_before_ordering() {
+    let world = World::new().await;
+    let mut cart = Vec::new();
+    world.add("ring", samples::EXPIVI_SIMPLE, 2, &mut cart).await.expect("a line");
+    world.add("wardrobe", samples::EXPIVI_BUNDLE, 2, &mut cart).await.expect("a bundle");
+    let check = async || world.host.check_cart(&world.shop, &cart, &Visitor::default()).await.expect("checked");
+    let sell = |sku: &str, minimum: u32, maximum: Option<u32>| {
+        world.catalogue.change(|variants| {
+            let variant = variants.iter_mut().find(|variant| variant.sku == sku).expect("a variant");
+            (variant.minimum, variant.maximum) = (minimum, maximum);
+        });
+    };
+    // The seals have not expired. Two wardrobes take eight hinges.
+    for (sku, minimum, maximum, line) in
+        [("RING", 1, Some(1), 0), ("RING", 3, None, 0), ("HINGE", 1, Some(7), 1), ("HINGE", 9, None, 1)]
+    {
+        sell(sku, minimum, maximum);
+        let checks = check().await;
+        assert!(matches!(&checks[line].state, LineState::Unavailable { why } if why.contains(sku)), "{sku}: {checks:?}");
+        assert_eq!(checks[1 - line].state, LineState::Ok);
+        sell(sku, 1, Some(8));
+        assert!(check().await.iter().all(|check| check.state == LineState::Ok));
+    }
+}
+
+#[tokio::test]
 async fn a_guests_cart_joins_a_customers() {
     let world = World::new().await;
     let (mut guest, mut customer) = (Vec::new(), Vec::new());

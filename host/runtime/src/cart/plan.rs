@@ -207,14 +207,7 @@ impl Checking<'_> {
         if matches!(self.intent, Intent::Quotation) {
             return Ok(());
         }
-        if !variant.purchasable {
-            return Err(CartError::NotPurchasable(variant.sku.clone()));
-        }
-        let (minimum, maximum) = (variant.minimum.max(1), variant.maximum.unwrap_or(MOST_PIECES).min(MOST_PIECES));
-        if quantity < minimum.into() || quantity > maximum.into() {
-            return Err(CartError::Quantity { quantity, what: variant.sku.clone(), minimum, maximum });
-        }
-        Ok(())
+        sellable(variant, quantity)
     }
 
     fn line(&self, planned: &NewLine) -> Result<CartLine, CartError> {
@@ -475,6 +468,18 @@ fn piece_count(quantity: u64, what: &str) -> Result<u32, CartError> {
         Ok(count @ 1..=MOST_PIECES) => Ok(count),
         _ => Err(CartError::Quantity { quantity, what: what.to_owned(), minimum: 1, maximum: MOST_PIECES }),
     }
+}
+
+/// The platform sells the variant now, and in this number.
+pub(super) fn sellable(variant: &VariantInfo, quantity: u64) -> Result<(), CartError> {
+    if !variant.purchasable {
+        return Err(CartError::NotPurchasable(variant.sku.clone()));
+    }
+    let (minimum, maximum) = (variant.minimum.max(1), variant.maximum.unwrap_or(MOST_PIECES).min(MOST_PIECES));
+    if quantity < minimum.into() || quantity > maximum.into() {
+        return Err(CartError::Quantity { quantity, what: variant.sku.clone(), minimum, maximum });
+    }
+    Ok(())
 }
 
 /// Children that buy the same are added up, in the order in which they first stand.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::line::{CartLine, SealFault};
 use super::path::{held_line, same_line, without_no_changes};
-use super::plan::with_children;
+use super::plan::{sellable, with_children};
 use super::walk::Walk;
 use super::{CartChange, CartError, CartOperation, Stage};
 use crate::contract::{ChildRemoval, Intent, Money};
@@ -107,8 +107,8 @@ impl Cartwright {
             .iter()
             .all(|pinned| self.replacement(pinned).is_ok_and(|digest| digest == *pinned));
         if is_whole && faults.is_empty() && is_pinned {
-            return Ok(match self.still_sold(shop, &family).await? {
-                Some(sku) => (LineState::Unavailable { why: format!("{sku} cannot be bought now") }, Vec::new()),
+            return Ok(match self.not_sold(shop, &family).await? {
+                Some(error) => (LineState::Unavailable { why: error.to_string() }, Vec::new()),
                 None => (LineState::Ok, Vec::new()),
             });
         }
@@ -137,15 +137,19 @@ impl Cartwright {
         })
     }
 
-    /// The first SKU that the platform does not sell any more.
-    async fn still_sold(&self, shop: &ShopId, family: &[&CartLine]) -> Result<Option<String>, CartError> {
+    /// Why the platform does not sell the first of these that it does not sell any more, or not in this number.
+    async fn not_sold(&self, shop: &ShopId, family: &[&CartLine]) -> Result<Option<CartError>, CartError> {
         let state = self.shop_state(shop)?;
         for line in family {
             let Some(id) = &line.variant_id else { continue };
             let variants = self.platform().catalogue.variants(shop, &state.shop.currency, &line.product).await;
             let variants = variants.map_err(|error| CartError::Platform(error.to_string()))?;
-            if !variants.iter().any(|variant| variant.id == *id && variant.purchasable) {
-                return Ok(Some(line.sku.clone().unwrap_or_else(|| line.product.clone())));
+            let sold = match variants.iter().find(|variant| variant.id == *id) {
+                Some(variant) => sellable(variant, line.quantity.into()),
+                None => Err(CartError::NotPurchasable(line.sku.clone().unwrap_or_else(|| line.product.clone()))),
+            };
+            if let Err(error) = sold {
+                return Ok(Some(error));
             }
         }
         Ok(None)
