@@ -382,6 +382,41 @@ async fn a_guests_cart_joins_a_customers() {
 }
 
 #[tokio::test]
+async fn a_line_that_a_guest_had_twice_brings_all_its_pieces() {
+    let world = World::new().await;
+    let (mut guest, mut customer, visitor) = (Vec::new(), Vec::new(), Visitor::default());
+    for (product, sample) in [("ring", samples::EXPIVI_SIMPLE), ("wardrobe", samples::EXPIVI_BUNDLE)] {
+        world.add(product, sample, 1, &mut guest).await.expect("a line");
+    }
+    world.add("ring", samples::EXPIVI_SIMPLE, 1, &mut customer).await.expect("a line");
+    // As from two windows that each wrote their own cart.
+    let twice = [guest.clone(), guest.clone()].concat();
+    let change = world.host.merge_carts(&world.shop, &twice, &customer, &visitor).await.expect("merged");
+    change.apply(&mut customer);
+    let tops = |cart: &[CartLine]| -> Vec<(String, u32, i64)> {
+        let tops = cart.iter().filter(|line| line.parent.is_none());
+        tops.map(|line| (line.product.clone(), line.quantity, line.price.total.minor)).collect()
+    };
+    let bought = [("ring".to_owned(), 3, 3 * 19_900), ("wardrobe".to_owned(), 2, 2 * 8_690)];
+    assert_eq!(tops(&customer), bought);
+    assert_eq!(customer.len(), 1 + 4);
+    // The customer's cart may have been written so, too.
+    let mut customer = twice.clone();
+    let change = world.host.merge_carts(&world.shop, &guest, &customer, &visitor).await.expect("merged");
+    change.apply(&mut customer);
+    assert_eq!(tops(&customer), [("ring".to_owned(), 3, 3 * 19_900), ("wardrobe".to_owned(), 3, 3 * 8_690)]);
+    let checks = world.host.check_cart(&world.shop, &customer, &visitor).await.expect("checked");
+    assert!(checks.iter().all(|check| check.state == LineState::Ok), "{checks:?}");
+    // What was not sealed does not count, in whichever copy it stands.
+    for copy in [0, guest.len()] {
+        let mut forged = twice.clone();
+        forged[copy].asked_quantity = 1000;
+        let refused = world.host.merge_carts(&world.shop, &forged, &[], &visitor).await;
+        assert!(matches!(refused, Err(CartError::Seal { .. })), "{refused:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_past_line_is_bought_again_at_todays_price() {
     let world = World::new().await;
     let past = one(&world, "ring", samples::EXPIVI_SIMPLE).await;

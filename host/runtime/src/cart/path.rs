@@ -1,7 +1,6 @@
 //! What a platform asks for: add, edit, ask for an offer, buy again.
 
 use super::line::CartLine;
-use super::plan::with_children;
 use super::walk::Walk;
 use super::{AddToCart, CartChange, CartError, CartOperation};
 use crate::contract::Intent;
@@ -22,7 +21,7 @@ impl Cartwright {
         for operation in &mut operations {
             let CartOperation::Add { lines } = operation else { continue };
             let Some(held) = lines.first().and_then(|new| held_line(&add.lines, &new.key)) else { continue };
-            let quantity = held.asked_quantity.saturating_add(add.quantity);
+            let quantity = asked_of(&add.lines, &held.key).saturating_add(add.quantity);
             let again = walk.plan(Intent::Add, add.configuration.as_deref(), quantity, &add.lines).await?;
             let same = again.into_iter().find_map(|operation| match operation {
                 CartOperation::Add { lines } if lines.first().is_some_and(|line| line.key == held.key) => Some(lines),
@@ -128,13 +127,21 @@ pub(super) fn held_line<'l>(lines: &'l [CartLine], key: &str) -> Option<&'l Cart
     lines.iter().find(|line| line.key == key && line.parent.is_none())
 }
 
+/// How many of a line a cart asks for. A replacement takes the place of every copy of its line, so all of them count.
+pub(super) fn asked_of(lines: &[CartLine], key: &str) -> u32 {
+    let copies = lines.iter().filter(|line| line.key == key && line.parent.is_none());
+    copies.fold(0, |sum, line| sum.saturating_add(line.asked_quantity))
+}
+
 /// A replacement by the same lines changes nothing; by the same keys it is an update.
 pub(super) fn without_no_changes(operations: Vec<CartOperation>, held: &[CartLine]) -> Vec<CartOperation> {
     operations
         .into_iter()
         .filter_map(|operation| match operation {
             CartOperation::Replace { key, lines } => {
-                let mut old = with_children(held, &key);
+                // Every copy of the line counts: an update of a line that stands twice would leave it twice.
+                let goes = |line: &&CartLine| line.key == key || line.parent.as_ref() == Some(&key);
+                let mut old: Vec<String> = held.iter().filter(goes).map(|line| line.key.clone()).collect();
                 let mut new: Vec<String> = lines.iter().map(|line| line.key.clone()).collect();
                 old.sort();
                 new.sort();

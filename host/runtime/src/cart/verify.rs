@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::line::{CartLine, SealFault};
-use super::path::{held_line, same_line, without_no_changes};
+use super::path::{asked_of, held_line, same_line, without_no_changes};
 use super::plan::{sellable, with_children};
 use super::walk::Walk;
 use super::{CartChange, CartError, CartOperation, Stage};
@@ -274,24 +274,53 @@ impl Cartwright {
     ) -> Result<CartChange, CartError> {
         let state = self.shop_state(shop)?;
         let mut merged = CartChange { operations: Vec::new(), warnings: Vec::new(), stages: Vec::new() };
-        for line in guest.iter().filter(|line| line.parent.is_none()) {
+        for (place, line) in guest.iter().enumerate().filter(|(_, line)| line.parent.is_none()) {
+            if guest[..place].iter().any(|earlier| earlier.parent.is_none() && earlier.key == line.key) {
+                continue;
+            }
+            let wanted = asked_of(guest, &line.key);
             let change = match held_line(customer, &line.key) {
                 Some(held) => {
-                    let quantity = held.asked_quantity.saturating_add(line.asked_quantity);
+                    let quantity = asked_of(customer, &line.key).saturating_add(wanted);
                     self.plan_again(shop, held, quantity, customer, visitor).await?
                 }
-                None => {
+                None if wanted == line.asked_quantity => {
                     let family = family(guest, line);
                     check_whole(&state.shop, &family, &[SealFault::Forged])?;
                     let operations = vec![CartOperation::Add { lines: family }];
                     CartChange { operations, warnings: Vec::new(), stages: Vec::new() }
                 }
+                None => self.joined(shop, &line.key, wanted, guest, visitor).await?,
             };
             merged.operations.extend(change.operations);
             merged.warnings.extend(change.warnings);
             merged.stages.extend(change.stages);
         }
         Ok(merged)
+    }
+
+    /// A line that stands in a cart more than once, as one line. Whose children are whose cannot be told, so all is planned anew;
+    /// only the copies' quantities count, and those are sealed.
+    async fn joined(
+        &self,
+        shop: &ShopId,
+        key: &str,
+        quantity: u32,
+        lines: &[CartLine],
+        visitor: &Visitor,
+    ) -> Result<CartChange, CartError> {
+        let state = self.shop_state(shop)?;
+        let copies: Vec<CartLine> =
+            lines.iter().filter(|line| line.parent.is_none() && line.key == key).cloned().collect();
+        check_seals(&state.shop, &copies, &[SealFault::Forged])?;
+        let first = copies.first().ok_or_else(|| CartError::NoLine(key.to_owned()))?;
+        let (mut change, again) = self.planned_again(shop, first, quantity, lines, visitor).await?;
+        if again.first().is_none_or(|again| again.key != key) {
+            let why = "it is planned as something else now".to_owned();
+            return Err(CartError::MustReconfigure { key: key.to_owned(), why });
+        }
+        change.operations = vec![CartOperation::Add { lines: again }];
+        Ok(change)
     }
 }
 
@@ -307,18 +336,23 @@ fn family(lines: &[CartLine], parent: &CartLine) -> Vec<CartLine> {
 
 /// A line and its children are as they were sealed, but for faults that are none here.
 fn check_whole(shop: &Shop, family: &[CartLine], faults: &[SealFault]) -> Result<(), CartError> {
-    for member in family {
-        match member.check_seal(&shop.id, &shop.seal_key, Timestamp::now()) {
-            Err(fault) if faults.contains(&fault) => return Err(CartError::Seal { key: member.key.clone(), fault }),
-            _ => {}
-        }
-    }
+    check_seals(shop, family, faults)?;
     match family.first() {
         Some(first) if !family_sums(&family.iter().collect::<Vec<_>>()) => {
             Err(CartError::Seal { key: first.key.clone(), fault: SealFault::Forged })
         }
         _ => Ok(()),
     }
+}
+
+fn check_seals(shop: &Shop, lines: &[CartLine], faults: &[SealFault]) -> Result<(), CartError> {
+    for line in lines {
+        match line.check_seal(&shop.id, &shop.seal_key, Timestamp::now()) {
+            Err(fault) if faults.contains(&fault) => return Err(CartError::Seal { key: line.key.clone(), fault }),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// A bundle has the children that it was made with, their shares sum to its price, and their quantities follow its own.
