@@ -23,8 +23,10 @@ fn address(name: &str, city: &str) -> Address {
 /// An order of these lines, paid in full and approved: the shopper is in Ghent, the shop in Bruges.
 pub fn order(host: &Cartwright, shop: &ShopId, id: &str, lines: &[CartLine]) -> Order {
     let lines = lines.iter().filter(|line| line.parent.is_none()).enumerate();
-    let lines: Vec<_> =
-        lines.map(|(index, line)| host.order_line(shop, id, &format!("{}", index + 1), line, true, true)).collect();
+    let lines = lines.map(|(index, line)| {
+        let number = format!("{}", index + 1);
+        host.order_line(shop, id, &number, line, true, true).expect("a line as it was sealed")
+    });
     Order {
         id: id.to_owned(),
         number: format!("#{id}"),

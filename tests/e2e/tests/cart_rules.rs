@@ -359,7 +359,10 @@ async fn a_number_that_is_no_longer_sold_is_said_before_ordering() {
     {
         sell(sku, minimum, maximum);
         let checks = check().await;
-        assert!(matches!(&checks[line].state, LineState::Unavailable { why } if why.contains(sku)), "{sku}: {checks:?}");
+        assert!(
+            matches!(&checks[line].state, LineState::Unavailable { why } if why.contains(sku)),
+            "{sku}: {checks:?}"
+        );
         assert_eq!(checks[1 - line].state, LineState::Ok);
         sell(sku, 1, Some(8));
         assert!(check().await.iter().all(|check| check.state == LineState::Ok));

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
+use super::CartError;
 use crate::contract::{
     Article, ChildRemoval, ItemReference, Line, LinePart, Message, Money, OrderLine, PriceSource, PriceState, TaxBasis,
 };
@@ -216,8 +217,13 @@ impl CartLine {
 }
 
 impl Cartwright {
-    /// The line as part of an order, for order hooks. `released` says whether the order may be produced; a line that no server
-    /// confirmed and that is held back is released only when `approved`.
+    /// The line as part of an order, for order hooks. `released` says whether the order may be produced; a line that is held for
+    /// the merchant is released only when `approved`. That the seal's time is over is no fault: an order outlives it, and
+    /// [`check_cart`](Self::check_cart) looked at the time before the order was taken.
+    ///
+    /// # Errors
+    /// When the shop does not exist, and when the line is not as this shop's key sealed it: its reference and bill of materials
+    /// decide what is made.
     pub fn order_line(
         &self,
         shop: &ShopId,
@@ -226,9 +232,14 @@ impl Cartwright {
         line: &CartLine,
         released: bool,
         approved: bool,
-    ) -> OrderLine {
+    ) -> Result<OrderLine, CartError> {
+        let state = self.shop_state(shop)?;
+        match line.check_seal(&state.shop.id, &state.shop.seal_key, Timestamp::now()) {
+            Ok(()) | Err(SealFault::Expired) => {}
+            Err(fault) => return Err(CartError::Seal { key: line.key.clone(), fault }),
+        }
         let held = line.unconfirmed.as_ref().is_some_and(|unconfirmed| unconfirmed.hold) && !approved;
-        OrderLine {
+        Ok(OrderLine {
             id: id.to_owned(),
             reference: self.reference(shop, order, Some(id)),
             account: line.vendor_product.as_ref().map(|_| line.pin.account.to_string()),
@@ -241,7 +252,7 @@ impl Cartwright {
             released: released && !held,
             bill_of_materials: line.bill_of_materials.clone(),
             extra: Vec::new(),
-        }
+        })
     }
 }
 

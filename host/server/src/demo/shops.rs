@@ -119,13 +119,13 @@ pub(crate) fn link(value: Value) -> anyhow::Result<Link> {
 }
 
 /// An order of these lines, paid in full.
-pub(crate) fn paid_order(host: &Cartwright, shop: &ShopId, id: &str, lines: &[CartLine]) -> Order {
+pub(crate) fn paid_order(host: &Cartwright, shop: &ShopId, id: &str, lines: &[CartLine]) -> anyhow::Result<Order> {
     let top: Vec<&CartLine> = lines.iter().filter(|line| line.parent.is_none()).collect();
     let order_lines: Vec<OrderLine> = top
         .iter()
         .enumerate()
         .map(|(index, line)| host.order_line(shop, id, &format!("{}", index + 1), line, true, false))
-        .collect();
+        .collect::<Result<_, _>>()?;
     let total = top.iter().map(|line| line.price.total.minor).sum();
     let address = cartwright::types::Address {
         first_name: "Ada".to_owned(),
@@ -141,7 +141,7 @@ pub(crate) fn paid_order(host: &Cartwright, shop: &ShopId, id: &str, lines: &[Ca
         vat: None,
         phone: None,
     };
-    Order {
+    Ok(Order {
         id: id.to_owned(),
         number: format!("#{id}"),
         test: false,
@@ -158,5 +158,5 @@ pub(crate) fn paid_order(host: &Cartwright, shop: &ShopId, id: &str, lines: &[Ca
         shop_address: Some(address),
         lines: order_lines,
         extra: Vec::new(),
-    }
+    })
 }

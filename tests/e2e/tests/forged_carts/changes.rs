@@ -222,3 +222,29 @@ async fn a_forged_line_is_no_ground_for_an_offer() {
     let [CartOperation::RequestQuotation { lines }] = &change.operations[..] else { panic!("{change:?}") };
     assert_eq!(held(lines), held(&shopping.cart[ASH..]));
 }
+
+#[tokio::test]
+async fn a_forged_line_does_not_get_into_an_order() {
+    let shopping = Shopping::new().await;
+    let (host, shop) = (&shopping.world.host, &shopping.world.shop);
+    let forgeries: [fn(&mut CartLine); 4] = [
+        lower,
+        |line| line.reference = Some("4711".to_owned()),
+        |line| line.bill_of_materials.clear(),
+        |line| line.price.expires = "2999-01-01T00:00:00Z".to_owned(),
+    ];
+    for place in [RING, OAK] {
+        let line = &shopping.cart[place];
+        assert_eq!(
+            host.order_line(shop, "1", "1", line, true, true).expect("as it was sealed").cart_line.key,
+            line.key
+        );
+        for forge in forgeries {
+            let mut forged = line.clone();
+            forge(&mut forged);
+            let refused = host.order_line(shop, "1", "1", &forged, true, true);
+            let is_forged = matches!(&refused, Err(CartError::Seal { fault: SealFault::Forged, .. }));
+            assert!(is_forged || forged == *line, "{refused:?}");
+        }
+    }
+}

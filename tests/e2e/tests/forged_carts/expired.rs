@@ -69,6 +69,14 @@ async fn no_child_is_taken_out_at_a_price_whose_time_is_over() {
 }
 
 #[tokio::test]
+async fn an_order_outlives_the_seals_of_its_lines() {
+    let (world, cart) = over().await;
+    for line in &cart[..2] {
+        world.host.order_line(&world.shop, "1", "1", line, true, true).expect("checked when it was ordered");
+    }
+}
+
+#[tokio::test]
 async fn a_line_of_another_shop_is_not_sold_here() {
     let Shopping { world, cart } = Shopping::new().await;
     // It links the same products, seals with the same key and stores the same configurations, and is another shop all the same.
@@ -82,5 +90,7 @@ async fn a_line_of_another_shop_is_not_sold_here() {
     assert_eq!(said(&checks), ["configure again: it is not what was configured"; 2]);
     let visitor = Visitor::default();
     let error = other.host.merge_carts(&other.shop, &cart[..1], &[], &visitor).await.expect_err("of another shop");
+    assert!(matches!(&error, CartError::Seal { fault: SealFault::Forged, .. }), "{error}");
+    let error = other.host.order_line(&other.shop, "1", "1", &cart[0], true, true).expect_err("of another shop");
     assert!(matches!(&error, CartError::Seal { fault: SealFault::Forged, .. }), "{error}");
 }

@@ -12,10 +12,10 @@ use super::Demo;
 use crate::demo::{Steps, shops, webhooks};
 
 impl Demo {
-    fn released(&self, shop: &ShopId, account: &AccountId, order: &str, lines: &[CartLine]) -> Event {
-        let order = shops::paid_order(&self.host, shop, order, lines);
+    fn released(&self, shop: &ShopId, account: &AccountId, order: &str, lines: &[CartLine]) -> anyhow::Result<Event> {
+        let order = shops::paid_order(&self.host, shop, order, lines)?;
         self.orders.put(shop, account, order.clone());
-        Event {
+        Ok(Event {
             id: format!("{}-released", order.id),
             at: "2026-01-01T12:00:00Z".to_owned(),
             kind: EventKind::Released,
@@ -23,14 +23,14 @@ impl Demo {
             earlier: Vec::new(),
             remembered: Vec::new(),
             extra: Vec::new(),
-        }
+        })
     }
 
     pub(super) async fn order_from_expivi(&self, steps: &mut Steps, cart: &[CartLine]) -> anyhow::Result<()> {
         steps.chapter("Orders are paid and handed to the vendors");
         steps
             .step("Expivi gets the order's configurations", async {
-                let event = self.released(&self.lumen, &self.expivi_account, "1001", cart);
+                let event = self.released(&self.lumen, &self.expivi_account, "1001", cart)?;
                 let clock = Arc::new(SimulatedClock::default());
                 let handled =
                     self.host.handle_order(&self.lumen, &self.expivi_account, &event, None, clock.clone()).await?;
@@ -54,7 +54,7 @@ impl Demo {
             order_completed: address("order-completion"),
             website_published: address("website-publication"),
         });
-        let event = self.released(&self.gems, &self.twikit_account, "2001", cart);
+        let event = self.released(&self.gems, &self.twikit_account, "2001", cart)?;
         let reference = event.order.reference.clone();
         steps
             .step("Twikit verifies the payment while the order is out, and creates it", async {
