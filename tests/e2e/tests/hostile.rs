@@ -200,3 +200,12 @@ async fn every_flip_of_a_byte_is_an_error_or_a_plugin_but_never_a_panic() {
     }
     world.host.install(whole, None).await.expect("the whole one");
 }
+
+#[tokio::test]
+async fn children_that_buy_the_same_are_one_by_whatever_name() {
+    let (world, account) = world().await;
+    let lines = added(&misdeed(&world, &account, "one-child-by-two-names").await.expect("a bundle"));
+    let [parent, child] = &lines[..] else { panic!("{lines:?}") };
+    assert_eq!((child.sku.as_deref(), child.quantity, child.per_bundle), (Some("HINGE"), 3, Some(3)));
+    assert_eq!((&parent.children[..], &parent.price.total), (&[child.key.clone()][..], &child.price.total));
+}

@@ -97,6 +97,21 @@ pub(crate) fn line_key(parts: &KeyParts<'_>) -> String {
     digest(parts).to_string()
 }
 
+/// What a part of a bundle is called by: what it buys.
+#[derive(Serialize)]
+pub(crate) struct PartName<'a> {
+    pub(crate) product: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) text: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) variant: Option<&'a str>,
+}
+
+/// A part's name, in whichever bundle.
+pub(crate) fn part_name(name: &PartName<'_>) -> Digest {
+    digest(name)
+}
+
 /// The digest of a struct's JSON text. It is canonical without being sorted, because the structs here name their members in
 /// canonical order and hold texts and truth values only; a test holds them to it.
 fn digest(value: &impl Serialize) -> Digest {
@@ -270,6 +285,8 @@ mod tests {
             vendor_product: text,
         };
         assert_eq!(serde_json::to_vec(&key).unwrap(), serde_json_canonicalizer::to_vec(&key).unwrap());
+        let part = PartName { product: text, text: Some(text), variant: Some(text) };
+        assert_eq!(serde_json::to_vec(&part).unwrap(), serde_json_canonicalizer::to_vec(&part).unwrap());
         assert_eq!(serde_json::to_vec(&[&item]).unwrap(), serde_json_canonicalizer::to_vec(&[&item]).unwrap());
     }
 

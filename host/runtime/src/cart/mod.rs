@@ -7,6 +7,7 @@
 pub(crate) mod identity;
 pub(crate) mod line;
 pub mod money;
+mod parts;
 mod path;
 mod plan;
 mod pricing;

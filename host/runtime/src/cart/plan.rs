@@ -7,8 +7,8 @@ use super::line::{CartLine, Pin, SealedPrice, Unconfirmed};
 use super::pricing::{Priced, Pricing};
 use super::{CartError, CartOperation, MOST_LINES, MOST_PIECES};
 use crate::contract::{
-    Bundle, BundleChild, Intent, LinePart, Message, NewLine, Operation, PriceSource, PriceState, SkuQuery, Target,
-    TaxBasis, VariantInfo,
+    Bundle, Intent, LinePart, Message, NewLine, Operation, PriceSource, PriceState, SkuQuery, Target, TaxBasis,
+    VariantInfo,
 };
 use crate::grants::Grants;
 use crate::ids::{Digest, ShopId};
@@ -171,7 +171,7 @@ impl Checking<'_> {
         Ok(())
     }
 
-    fn variant(&self, target: &Target) -> Result<Option<VariantInfo>, CartError> {
+    pub(super) fn variant(&self, target: &Target) -> Result<Option<VariantInfo>, CartError> {
         let one = |found: &[VariantInfo], error: CartError| match found {
             [variant] => Ok(Some(variant.clone())),
             _ => Err(error),
@@ -250,19 +250,18 @@ impl Checking<'_> {
 
     fn bundle(&self, bundle: &Bundle) -> Result<Vec<CartLine>, CartError> {
         let quantity = piece_count(bundle.parent.quantity.into(), "a bundle")?;
-        let children = added_up(&bundle.children)?;
-        if children.is_empty() {
+        let parts = self.parts(&bundle.children)?;
+        if parts.is_empty() {
             return broken("it has a bundle without children");
         }
-        let resolved: Vec<(Option<VariantInfo>, u32)> = children
+        let resolved: Vec<(Option<VariantInfo>, u32)> = parts
             .iter()
-            .map(|child| {
-                let all = piece_count(u64::from(child.quantity) * u64::from(quantity), "a bundle's child")?;
-                let variant = self.variant(&child.target)?;
-                if let Some(variant) = &variant {
+            .map(|part| {
+                let all = piece_count(u64::from(part.child.quantity) * u64::from(quantity), "a bundle's child")?;
+                if let Some(variant) = &part.variant {
                     self.purchasable(variant, all.into())?;
                 }
-                Ok((variant, all))
+                Ok((part.variant.clone(), all))
             })
             .collect::<Result<_, CartError>>()?;
         let (mut parent, shares) = if bundle.parent.price.source == PriceSource::Components {
@@ -275,16 +274,12 @@ impl Checking<'_> {
         parent.child_removal = Some(bundle.child_removal);
         let mut lines = vec![parent];
         let key = lines[0].key.clone();
-        for ((child, (variant, all)), priced) in children.iter().zip(resolved).zip(shares) {
-            let text = match &child.target {
-                Target::Text(text) => Some(text.clone()),
-                _ => None,
-            };
+        for ((part, (variant, all)), priced) in parts.into_iter().zip(resolved).zip(shares) {
             let mut line = self.made(Draft {
                 variant,
-                text,
-                title: child.title.clone(),
-                shown: Some(child.shown.clone().unwrap_or_default()),
+                text: part.text,
+                title: part.child.title,
+                shown: Some(part.child.shown.unwrap_or_default()),
                 quantity: all,
                 source: bundle.parent.price.source,
                 priced,
@@ -292,7 +287,7 @@ impl Checking<'_> {
                 facts: ItemFacts::default(),
                 parent: Some(&key),
             });
-            line.per_bundle = Some(child.quantity);
+            line.per_bundle = Some(part.child.quantity);
             line.price.included_in_parent = true;
             line.price.tax = lines[0].price.tax;
             line.price.state = lines[0].price.state.clone();
@@ -463,7 +458,7 @@ fn too_large(error: &super::money::MoneyError) -> CartError {
     CartError::Price { what: "the bundle".to_owned(), why: error.to_string() }
 }
 
-fn piece_count(quantity: u64, what: &str) -> Result<u32, CartError> {
+pub(super) fn piece_count(quantity: u64, what: &str) -> Result<u32, CartError> {
     match u32::try_from(quantity) {
         Ok(count @ 1..=MOST_PIECES) => Ok(count),
         _ => Err(CartError::Quantity { quantity, what: what.to_owned(), minimum: 1, maximum: MOST_PIECES }),
@@ -480,28 +475,6 @@ pub(super) fn sellable(variant: &VariantInfo, quantity: u64) -> Result<(), CartE
         return Err(CartError::Quantity { quantity, what: variant.sku.clone(), minimum, maximum });
     }
     Ok(())
-}
-
-/// Children that buy the same are added up, in the order in which they first stand.
-fn added_up(children: &[BundleChild]) -> Result<Vec<BundleChild>, CartError> {
-    let mut sums: Vec<BundleChild> = Vec::with_capacity(children.len());
-    let mut places: HashMap<String, usize> = HashMap::new();
-    for child in children {
-        // `Target` has no `Hash`; its debug form is as exact as its parts.
-        let name = format!("{:?}", child.target);
-        match places.get(&name) {
-            Some(place) => {
-                let sum = u64::from(sums[*place].quantity) + u64::from(child.quantity);
-                sums[*place].quantity = piece_count(sum, "a bundle's child")?;
-            }
-            None => {
-                piece_count(child.quantity.into(), "a bundle's child")?;
-                places.insert(name, sums.len());
-                sums.push(child.clone());
-            }
-        }
-    }
-    Ok(sums)
 }
 
 /// A line's key with those of its children.

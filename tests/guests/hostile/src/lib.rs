@@ -51,6 +51,7 @@ const MISDEEDS: &[(&str, Misdeed)] = &[
     ("quantity-largest", lie::quantity_largest),
     ("child-quantity-zero", lie::child_quantity_zero),
     ("quantity-overflow", lie::quantity_overflow),
+    ("one-child-by-two-names", lie::one_child_by_two_names),
     ("more-than-asked", lie::more_than_asked),
     ("another-intent", lie::another_intent),
     ("remove-and-replace", lie::remove_and_replace),

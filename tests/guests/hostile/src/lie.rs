@@ -2,12 +2,12 @@
 
 use std::hash::{BuildHasher, RandomState};
 
-use cartwright_plugin::message;
 use cartwright_plugin::strategy::{Intent, Planned, Request};
 use cartwright_plugin::types::{
     Adjustment, Bundle, BundleChild, BundleReplacement, ChildRemoval, Error, LinePart, LineReplacement, Money,
     NamedJson, NewLine, Operation, PriceSource, SkuQuery, Target,
 };
+use cartwright_plugin::{catalog, internal, message};
 
 use crate::{line, operations, plan};
 
@@ -101,6 +101,18 @@ pub fn child_quantity_zero(request: Request) -> Result<Planned, Error> {
 pub fn quantity_overflow(request: Request) -> Result<Planned, Error> {
     let parent = NewLine { quantity: u32::MAX, ..line(&request) };
     operations(vec![Operation::AddBundle(bundle(parent, vec![text_child(u32::MAX), text_child(u32::MAX)]))])
+}
+
+/// Two children that do not look the same and buy the same: a hinge by its SKU, and by its id.
+pub fn one_child_by_two_names(request: Request) -> Result<Planned, Error> {
+    let query = SkuQuery { sku: "HINGE".to_owned(), within_product: None, ignore_case: false };
+    let found = catalog::resolve(std::slice::from_ref(&query))?;
+    let Some(hinge) = found.first().and_then(|found| found.first()) else {
+        return Err(internal("the tests' shop sells hinges"));
+    };
+    let children = [(Target::Sku(query), 1), (Target::VariantId(hinge.id.clone()), 2)]
+        .map(|(target, quantity)| BundleChild { target, quantity, title: None, shown: None });
+    operations(vec![Operation::AddBundle(bundle(line(&request), children.to_vec()))])
 }
 
 pub fn more_than_asked(request: Request) -> Result<Planned, Error> {
