@@ -197,10 +197,11 @@ async fn removing_a_parent_removes_its_children_and_a_child_stays_with_its_bundl
     world.add("ring", samples::EXPIVI_SIMPLE, 1, &mut cart).await.expect("a line");
     world.add("wardrobe", samples::EXPIVI_BUNDLE, 1, &mut cart).await.expect("a bundle");
     let child = cart.last().expect("a child").key.clone();
-    let refused = world.host.remove_line(&world.shop, &child, &cart);
+    let refused = world.host.remove_line(&world.shop, &child, &cart, &Visitor::default()).await;
     assert!(matches!(refused, Err(CartError::ChildOfBundle(_))), "{refused:?}");
     let parent = cart[1].key.clone();
-    world.host.remove_line(&world.shop, &parent, &cart).expect("removed").apply(&mut cart);
+    let change = world.host.remove_line(&world.shop, &parent, &cart, &Visitor::default()).await.expect("removed");
+    change.apply(&mut cart);
     assert_eq!(cart.len(), 1);
     assert_eq!(cart[0].product, "ring");
 }

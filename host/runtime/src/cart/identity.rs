@@ -90,6 +90,9 @@ pub(crate) struct KeyParts<'a> {
     pub(crate) text: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) variant: Option<&'a str>,
+    /// The parts that were taken out of a bundle: it never becomes one with a whole one.
+    #[serde(skip_serializing_if = "<[Digest]>::is_empty")]
+    pub(crate) without: &'a [Digest],
 }
 
 /// A line's key: 64 hex digits.
@@ -241,7 +244,16 @@ mod tests {
 
     fn key(product: &str, variant: Option<&str>, strategy: &str) -> String {
         let shop = "shop".parse().unwrap();
-        line_key(&KeyParts { shop: &shop, product, variant, text: None, fingerprint: None, strategy, parent: None })
+        line_key(&KeyParts {
+            shop: &shop,
+            product,
+            variant,
+            text: None,
+            fingerprint: None,
+            strategy,
+            parent: None,
+            without: &[],
+        })
     }
 
     proptest! {
@@ -275,6 +287,7 @@ mod tests {
             fingerprint: digest,
             strategy: text,
             parent: Some(text),
+            without: &[Digest::of(b"any")],
         };
         let item = Described {
             articles: vec![(text, "1", Some(text), None)],

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
 use super::CartError;
+use super::identity::{KeyParts, line_key};
 use crate::contract::{
     Article, ChildRemoval, ItemReference, Line, LinePart, Message, Money, OrderLine, PriceSource, PriceState, TaxBasis,
 };
@@ -32,6 +33,13 @@ pub struct Pin {
     pub strategy: String,
 }
 
+impl Pin {
+    /// The strategy, by its account and name: another version of it gives lines the same keys.
+    pub(super) fn strategy_name(&self) -> String {
+        format!("{}/{}", self.strategy_account, self.strategy)
+    }
+}
+
 /// A price that the host computed, with the host's signature.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SealedPrice {
@@ -53,7 +61,7 @@ pub struct SealedPrice {
     pub seal: String,
 }
 
-/// Something about a line that no server confirmed.
+/// Something about a line that no server confirmed, or that its saved configuration does not say.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Unconfirmed {
     /// What.
@@ -85,6 +93,10 @@ pub struct CartLine {
     pub child_removal: Option<ChildRemoval>,
     /// For a bundle's parent: the keys of its children. Without them, a part that costs nothing could go missing unseen.
     pub children: Vec<String>,
+    /// For a child: what it buys, by a name that is the same in whichever bundle.
+    pub part: Option<Digest>,
+    /// For a bundle's parent: the [`part`](Self::part)s that were taken out of it, sorted. They stay out when it is planned again.
+    pub without: Vec<Digest>,
     /// What the cart shows under it. Plain text.
     pub shown: Vec<LinePart>,
     /// Its price.
@@ -99,13 +111,13 @@ pub struct CartLine {
     pub fingerprint: Option<Digest>,
     /// The stored picture.
     pub thumbnail: Option<Digest>,
-    /// The bill of materials of one.
+    /// The bill of materials of one, without the parts that were taken out.
     pub bill_of_materials: Vec<Article>,
     /// The vendor's product that was configured.
     pub vendor_product: Option<String>,
     /// The vendor's id of the saved configuration.
     pub reference: Option<String>,
-    /// What no server confirmed.
+    /// What no server confirmed, or what the shopper took out.
     pub unconfirmed: Option<Unconfirmed>,
     /// The shop product that the configurator stands on.
     pub linked_product: String,
@@ -144,6 +156,8 @@ impl CartLine {
             per_bundle: self.per_bundle,
             child_removal: self.child_removal,
             children: &self.children,
+            part: self.part,
+            without: &self.without,
             configuration: self.configuration,
             item: self.item,
             item_id: self.item_id.as_deref(),
@@ -166,6 +180,20 @@ impl CartLine {
         };
         // Serde writes a struct's members in their order, so the same line always gives the same bytes.
         serde_json::to_vec(&sealed).unwrap_or_default()
+    }
+
+    /// The key of this line, which is no child, if just these parts were taken out of it.
+    pub(super) fn key_without(&self, shop: &ShopId, without: &[Digest]) -> String {
+        line_key(&KeyParts {
+            shop,
+            product: &self.product,
+            variant: self.variant_id.as_deref(),
+            text: None,
+            fingerprint: self.fingerprint,
+            strategy: &self.pin.strategy_name(),
+            parent: None,
+            without,
+        })
     }
 
     /// Signs the line's price for this shop.
@@ -218,7 +246,8 @@ impl CartLine {
 
 impl Cartwright {
     /// The line as part of an order, for order hooks. `released` says whether the order may be produced; a line that is held for
-    /// the merchant is released only when `approved`. That the seal's time is over is no fault: an order outlives it, and
+    /// the merchant is released only when `approved`. A bundle that parts were taken out of is held: its bill of materials is
+    /// without them, but a vendor that makes what the saved configuration says would make them all the same. That the seal's time is over is no fault: an order outlives it, and
     /// [`check_cart`](Self::check_cart) looked at the time before the order was taken.
     ///
     /// # Errors
@@ -269,6 +298,8 @@ struct Sealed<'a> {
     per_bundle: Option<u32>,
     child_removal: Option<ChildRemoval>,
     children: &'a [String],
+    part: Option<Digest>,
+    without: &'a [Digest],
     configuration: Option<Digest>,
     item: Option<u32>,
     item_id: Option<&'a str>,

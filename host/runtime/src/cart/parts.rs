@@ -1,20 +1,91 @@
-//! The parts of a bundle: what a part is called, whatever the strategy called it.
+//! The parts of a bundle: what a part is called, whatever the strategy called it, and what is left when a shopper took some out.
+//!
+//! A strategy plans the whole bundle every time and knows nothing of what was taken out: the host leaves it out of each plan, by
+//! name. So no strategy has to be written for it, and the price of what remains comes from its authority each time.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::CartError;
 use super::identity::{PartName, part_name};
+use super::line::{CartLine, Unconfirmed};
 use super::plan::{Checking, piece_count};
-use crate::contract::{BundleChild, Target, VariantInfo};
+use super::pricing::{Priced, divided};
+use crate::contract::{Bundle, BundleChild, ChildRemoval, Message, Target, VariantInfo};
 use crate::ids::Digest;
 
 /// A part of a bundle.
 pub(super) struct Part {
+    /// What it buys. The same in a bundle of another quantity, and in one that other parts were taken out of.
+    pub(super) name: Digest,
     /// None for a text.
     pub(super) variant: Option<VariantInfo>,
     pub(super) text: Option<String>,
     /// As it was planned, with the quantity for one bundle. Of children that buy the same, the first.
     pub(super) child: BundleChild,
+}
+
+impl Part {
+    /// By what SKU, or text in the place of one, a bill of materials may know the part.
+    fn is_called(&self, sku: &str) -> bool {
+        let planned = match &self.child.target {
+            Target::Sku(query) if query.ignore_case => query.sku.eq_ignore_ascii_case(sku),
+            Target::Sku(query) => query.sku == sku,
+            _ => false,
+        };
+        planned || self.sku() == Some(sku)
+    }
+
+    fn sku(&self) -> Option<&str> {
+        self.variant.as_ref().map(|variant| variant.sku.as_str()).or(self.text.as_deref())
+    }
+}
+
+/// What was taken out of the bundle that is planned again.
+#[derive(Debug, Clone, Default)]
+pub(super) struct TakenOut {
+    /// Which configured product the bundle stands for: a configuration may hold several.
+    pub(super) item: Option<u32>,
+    /// The names of the parts.
+    pub(super) parts: Vec<Digest>,
+}
+
+impl TakenOut {
+    /// The names of the parts that stay out of a planned bundle. None where the strategy no longer lets them go, or where nothing
+    /// would be left; a name that no part has any more counts for nothing. The bundle then costs more, in the shopper's sight.
+    pub(super) fn of(&self, bundle: &Bundle, parts: &[Part]) -> BTreeSet<Digest> {
+        if bundle.child_removal != ChildRemoval::Repriced || bundle.parent.item != self.item {
+            return BTreeSet::new();
+        }
+        let out: BTreeSet<Digest> =
+            parts.iter().map(|part| part.name).filter(|name| self.parts.contains(name)).collect();
+        if out.len() == parts.len() { BTreeSet::new() } else { out }
+    }
+}
+
+/// Takes a part out of a bundle's parent: off its price and its bill of materials. The line then waits for the merchant, because
+/// the saved configuration, which a vendor may produce from, still holds the part.
+pub(super) fn leave_out(parent: &mut CartLine, part: &Part, share: &Priced) {
+    if let Err(place) = parent.without.binary_search(&part.name) {
+        parent.without.insert(place, part.name);
+    }
+    // A share is a part of the total, so the difference is a price.
+    parent.price.total.minor -= share.total.minor;
+    parent.price.unit = divided(&parent.price.total, parent.quantity);
+    let is_priced_so = |sku: &Option<String>| sku.as_deref().is_some_and(|sku| part.is_called(sku));
+    let by_price = parent.bill_of_materials.iter().any(|article| is_priced_so(&article.price_sku));
+    parent.bill_of_materials.retain(|article| match by_price {
+        true => !is_priced_so(&article.price_sku),
+        false => !part.is_called(&article.sku),
+    });
+    let what = part.sku().unwrap_or_default();
+    let (mut parameters, mut text) = match parent.unconfirmed.take() {
+        Some(before) => (before.reason.parameters, format!("{} ", before.reason.text)),
+        None => (Vec::new(), String::new()),
+    };
+    parameters.push(("part".to_owned(), what.to_owned()));
+    text.push_str(&format!("The shopper took {what} out of the bundle; its saved configuration still holds it."));
+    let reason = Message { key: "parts-taken-out".to_owned(), parameters, text };
+    parent.unconfirmed = Some(Unconfirmed { reason, hold: true });
 }
 
 impl Checking<'_> {
@@ -42,7 +113,7 @@ impl Checking<'_> {
                 }
                 None => {
                     places.insert(name, parts.len());
-                    parts.push(Part { variant, text, child: child.clone() });
+                    parts.push(Part { name, variant, text, child: child.clone() });
                 }
             }
         }

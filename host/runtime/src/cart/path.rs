@@ -14,8 +14,16 @@ impl Cartwright {
     /// # Errors
     /// Says what is wrong and whose it is to mend; nothing is changed then.
     pub async fn add_to_cart(&self, shop: &ShopId, add: AddToCart) -> Result<CartChange, CartError> {
+        self.add(shop, add, None).await
+    }
+
+    /// Adds, as a past line was where there is one.
+    async fn add(&self, shop: &ShopId, add: AddToCart, past: Option<&CartLine>) -> Result<CartChange, CartError> {
         let mut walk = Walk::begin(self, shop, &add.product, add.strategy.clone(), &add.visitor)?;
         walk.chosen_variant = add.variant.clone();
+        if let Some(past) = past {
+            walk.leave_out(past.item, &past.without);
+        }
         let mut operations = walk.plan(Intent::Add, add.configuration.as_deref(), add.quantity, &add.lines).await?;
         // What the cart holds already becomes more of it, priced anew for the whole quantity.
         for operation in &mut operations {
@@ -37,7 +45,8 @@ impl Cartwright {
 
     /// Puts a configuration in the place of a line or bundle. The quantity stays unless another is given; the new line is
     /// checked whole before the old one goes. The key says which version of the line is meant: a line that changed meanwhile
-    /// has another. The line's own version plans, unless another strategy is chosen.
+    /// has another. The line's own version plans, unless another strategy is chosen. What was taken out of a bundle is of the old
+    /// configuration; the new one starts whole.
     ///
     /// # Errors
     /// As [`add_to_cart`](Self::add_to_cart); the old line stays then.
@@ -78,7 +87,8 @@ impl Cartwright {
         Ok(walk.end(operations))
     }
 
-    /// Buys again what a past order held, priced as of now and planned by the current versions.
+    /// Buys again what a past order held, priced as of now and planned by the current versions. What was taken out of a bundle
+    /// stays out.
     ///
     /// # Errors
     /// As [`add_to_cart`](Self::add_to_cart), and when the line's configuration is no longer stored.
@@ -90,19 +100,16 @@ impl Cartwright {
         visitor: Visitor,
     ) -> Result<CartChange, CartError> {
         let configuration = self.stored_configuration(shop, past).await?;
-        self.add_to_cart(
-            shop,
-            AddToCart {
-                product: past.linked_product.clone(),
-                configuration,
-                variant: past.chosen_variant.clone(),
-                quantity: past.asked_quantity,
-                strategy: None,
-                lines,
-                visitor,
-            },
-        )
-        .await
+        let add = AddToCart {
+            product: past.linked_product.clone(),
+            configuration,
+            variant: past.chosen_variant.clone(),
+            quantity: past.asked_quantity,
+            strategy: None,
+            lines,
+            visitor,
+        };
+        self.add(shop, add, Some(past)).await
     }
 
     /// The raw configuration of a line, from the blob store.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::identity::{KeyParts, line_key};
 use super::line::{CartLine, Pin, SealedPrice, Unconfirmed};
+use super::parts::{TakenOut, leave_out};
 use super::pricing::{Priced, Pricing};
 use super::{CartError, CartOperation, MOST_LINES, MOST_PIECES};
 use crate::contract::{
@@ -34,6 +35,7 @@ pub(super) struct Checking<'a> {
     pub(super) grants: &'a Grants,
     pub(super) pin: &'a Pin,
     pub(super) lines: &'a [CartLine],
+    pub(super) taken_out: &'a TakenOut,
     pub(super) sell_unconfigured: bool,
     pub(super) expires: &'a str,
     /// The variant of the linked product that the shopper chose beforehand.
@@ -254,11 +256,12 @@ impl Checking<'_> {
         if parts.is_empty() {
             return broken("it has a bundle without children");
         }
+        let out = self.taken_out.of(bundle, &parts);
         let resolved: Vec<(Option<VariantInfo>, u32)> = parts
             .iter()
             .map(|part| {
                 let all = piece_count(u64::from(part.child.quantity) * u64::from(quantity), "a bundle's child")?;
-                if let Some(variant) = &part.variant {
+                if let Some(variant) = part.variant.as_ref().filter(|_| !out.contains(&part.name)) {
                     self.purchasable(variant, all.into())?;
                 }
                 Ok((part.variant.clone(), all))
@@ -272,9 +275,19 @@ impl Checking<'_> {
             (parent, shares)
         };
         parent.child_removal = Some(bundle.child_removal);
+        // The shares are those of the whole bundle, so that what remains costs what it cost.
+        for (part, share) in parts.iter().zip(&shares).filter(|(part, _)| out.contains(&part.name)) {
+            leave_out(&mut parent, part, share);
+        }
+        if !out.is_empty() {
+            parent.key = parent.key_without(self.shop, &parent.without);
+        }
         let mut lines = vec![parent];
         let key = lines[0].key.clone();
         for ((part, (variant, all)), priced) in parts.into_iter().zip(resolved).zip(shares) {
+            if out.contains(&part.name) {
+                continue;
+            }
             let mut line = self.made(Draft {
                 variant,
                 text: part.text,
@@ -287,6 +300,7 @@ impl Checking<'_> {
                 facts: ItemFacts::default(),
                 parent: Some(&key),
             });
+            line.part = Some(part.name);
             line.per_bundle = Some(part.child.quantity);
             line.price.included_in_parent = true;
             line.price.tax = lines[0].price.tax;
@@ -363,15 +377,15 @@ impl Checking<'_> {
     fn made(&self, draft: Draft<'_>) -> CartLine {
         let item = draft.item.and_then(|index| self.pricing.items.get(index as usize));
         let product = draft.variant.as_ref().map_or(self.linked_product, |variant| &variant.product).to_owned();
-        let strategy = format!("{}/{}", self.pin.strategy_account, self.pin.strategy);
         let key = line_key(&KeyParts {
             shop: self.shop,
             product: &product,
             variant: draft.variant.as_ref().map(|variant| variant.id.as_str()),
             text: draft.text.as_deref(),
             fingerprint: draft.facts.fingerprint,
-            strategy: &strategy,
+            strategy: &self.pin.strategy_name(),
             parent: draft.parent,
+            without: &[],
         });
         let catalogue_title = draft.variant.as_ref().map(|variant| variant.title.clone());
         let title = draft.title.or(draft.text.clone()).or(catalogue_title).unwrap_or_else(|| product.clone());
@@ -393,6 +407,8 @@ impl Checking<'_> {
             per_bundle: None,
             child_removal: None,
             children: Vec::new(),
+            part: None,
+            without: Vec::new(),
             shown: draft
                 .shown
                 .unwrap_or_else(visible)

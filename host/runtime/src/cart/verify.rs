@@ -10,8 +10,11 @@ use super::walk::Walk;
 use super::{CartChange, CartError, CartOperation, Stage};
 use crate::contract::{ChildRemoval, Intent, Money};
 use crate::host::Cartwright;
-use crate::ids::ShopId;
+use crate::ids::{Digest, ShopId};
 use crate::shop::{Shop, Visitor};
+
+/// Why a line whose configuration no longer gives it must be configured again.
+const OTHERWISE: &str = "it is planned as something else now";
 
 /// What `check_cart` says of a line.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -112,20 +115,24 @@ impl Cartwright {
                 None => (LineState::Ok, Vec::new()),
             });
         }
-        // A line that was tampered with is planned from its configuration; nothing it says of itself counts.
-        Ok(match self.planned_again(shop, line, line.asked_quantity, lines, visitor).await {
+        // A line that was tampered with is planned from its configuration. Of what it says of itself only the parts that were taken
+        // out count, and its key must agree: without them it costs what it costs for everybody.
+        Ok(match self.planned_again(shop, line, line.asked_quantity, &line.without, lines, visitor).await {
             Ok((_, again)) => match again.first() {
-                Some(first) if first.key != line.key => {
+                Some(first) if first.key_without(shop, &line.without) != line.key => {
                     (LineState::MustReconfigure { why: "it is not what was configured".to_owned() }, Vec::new())
+                }
+                // Parts are back in it, so it has another key.
+                Some(first) if first.key != line.key && held_line(lines, &first.key).is_some() => {
+                    let why = "another line of the cart holds the same now; refresh it".to_owned();
+                    (LineState::MustReconfigure { why }, Vec::new())
                 }
                 Some(_) if is_whole && same_family(&family, &again) => (LineState::Ok, again),
                 Some(first) => {
                     let (old, new) = (line.price.total.clone(), first.price.total.clone());
                     (LineState::PriceChanged { old, new }, again)
                 }
-                None => {
-                    (LineState::MustReconfigure { why: "it is planned as something else now".to_owned() }, Vec::new())
-                }
+                None => (LineState::MustReconfigure { why: OTHERWISE.to_owned() }, Vec::new()),
             },
             Err(CartError::Hook(error)) if error.is_retryable() => {
                 (LineState::Unavailable { why: error.to_string() }, Vec::new())
@@ -199,25 +206,49 @@ impl Cartwright {
         lines: &[CartLine],
         visitor: &Visitor,
     ) -> Result<CartChange, CartError> {
-        let (mut change, again) = self.planned_again(shop, line, quantity, lines, visitor).await?;
+        let (mut change, again) = self.planned_again(shop, line, quantity, &line.without, lines, visitor).await?;
         if !again.is_empty() {
-            let replace = CartOperation::Replace { key: line.key.clone(), lines: again };
-            change.operations = without_no_changes(vec![replace], lines);
+            change.operations = self.in_place_of(shop, line, again, lines, visitor).await?;
         }
         Ok(change)
     }
 
-    /// A line and its children, planned and sealed again. Empty when the plan holds no such line any more.
+    /// Puts what was planned in the place of a line. Where another line of the cart holds the same, that one becomes more and this
+    /// one goes: two lines of one key would each be priced for fewer than are bought.
+    async fn in_place_of(
+        &self,
+        shop: &ShopId,
+        line: &CartLine,
+        again: Vec<CartLine>,
+        lines: &[CartLine],
+        visitor: &Visitor,
+    ) -> Result<Vec<CartOperation>, CartError> {
+        let twin = again.first().and_then(|first| held_line(lines, &first.key)).filter(|twin| twin.key != line.key);
+        if let (Some(twin), Some(first)) = (twin, again.first()) {
+            let quantity = asked_of(lines, &twin.key).saturating_add(first.asked_quantity);
+            let (_, more) = self.planned_again(shop, twin, quantity, &twin.without, lines, visitor).await?;
+            if more.first().is_some_and(|first| first.key == twin.key) {
+                let more = CartOperation::Replace { key: twin.key.clone(), lines: more };
+                return Ok(vec![more, CartOperation::Remove { keys: with_children(lines, &line.key) }]);
+            }
+        }
+        let replace = CartOperation::Replace { key: line.key.clone(), lines: again };
+        Ok(without_no_changes(vec![replace], lines))
+    }
+
+    /// A line and its children, planned and sealed again without these parts. Empty when the plan holds no such line any more.
     async fn planned_again(
         &self,
         shop: &ShopId,
         line: &CartLine,
         quantity: u32,
+        without: &[Digest],
         lines: &[CartLine],
         visitor: &Visitor,
     ) -> Result<(CartChange, Vec<CartLine>), CartError> {
         let configuration = self.stored_configuration(shop, line).await?;
         let mut walk = Walk::begin_pinned(self, shop, line, visitor)?;
+        walk.leave_out(line.item, without);
         let intent = Intent::Replace(line.key.clone());
         let operations = walk.plan(intent, configuration.as_deref(), quantity, lines).await?;
         // A configuration with several roots became several lines; this one is meant, wherever it stands in the plan.
@@ -232,32 +263,49 @@ impl Cartwright {
         Ok((walk.end(Vec::new()), meant.unwrap_or_default()))
     }
 
-    /// Takes a line out of the cart. A parent takes its children with it; a child goes only where the strategy allows, and the
-    /// bundle is then priced without it.
+    /// Takes a line out of the cart. A parent takes its children with it; a child goes only where the strategy allows. The bundle
+    /// is then planned and priced again without it, as a line of another key that replaces the old one, and the child stays out
+    /// whenever that line is planned again. A bundle that the cart holds already so becomes more; a bundle without its last child
+    /// goes.
     ///
     /// # Errors
-    /// When there is no such line, or the child belongs to its bundle, or the bundle is not as it was sealed.
-    pub fn remove_line(&self, shop: &ShopId, key: &str, lines: &[CartLine]) -> Result<CartChange, CartError> {
+    /// When there is no such line, or the child belongs to its bundle, or the bundle is not as it was sealed; and as
+    /// [`refresh_line`](Self::refresh_line) when a child is taken out.
+    pub async fn remove_line(
+        &self,
+        shop: &ShopId,
+        key: &str,
+        lines: &[CartLine],
+        visitor: &Visitor,
+    ) -> Result<CartChange, CartError> {
         let state = self.shop_state(shop)?;
         let line = lines.iter().find(|line| line.key == key).ok_or_else(|| CartError::NoLine(key.to_owned()))?;
-        let mut operations = vec![CartOperation::Remove { keys: with_children(lines, key) }];
-        if let Some(parent) = &line.parent {
-            let parent = held_line(lines, parent).ok_or_else(|| CartError::NoLine(parent.clone()))?;
-            if parent.child_removal != Some(ChildRemoval::Repriced) {
-                return Err(CartError::ChildOfBundle(key.to_owned()));
-            }
-            // A bundle that is not whole has been repriced for this child already, or counts it twice.
-            check_whole(&state.shop, &family(lines, parent), &[SealFault::Forged, SealFault::Expired])?;
-            let mut parent = parent.clone();
-            parent.children.retain(|child| child != key);
-            parent.price.total.minor -= line.price.total.minor;
-            parent.price.unit = super::pricing::divided(&parent.price.total, parent.quantity);
-            parent.seal(&state.shop.id, &state.shop.seal_key);
-            operations.push(CartOperation::Update { lines: vec![parent] });
+        let Some(parent) = &line.parent else { return Ok(without_family(lines, key)) };
+        let parent = held_line(lines, parent).ok_or_else(|| CartError::NoLine(parent.clone()))?;
+        let stays = || CartError::ChildOfBundle(key.to_owned());
+        if parent.child_removal != Some(ChildRemoval::Repriced) {
+            return Err(stays());
         }
-        let stage =
-            Stage { stage: "remove".into(), micros: 0, result: format!("{} lines", operations.len()), log: Vec::new() };
-        Ok(CartChange { operations, warnings: Vec::new(), stages: vec![stage] })
+        // Of a bundle that is not whole nobody can say what is to be left of it.
+        check_whole(&state.shop, &family(lines, parent), &[SealFault::Forged])?;
+        let part = line.part.ok_or_else(stays)?;
+        if parent.children.len() == 1 {
+            return Ok(without_family(lines, &parent.key));
+        }
+        let without = [&parent.without[..], &[part]].concat();
+        let quantity = parent.asked_quantity;
+        let (mut change, again) = self.planned_again(shop, parent, quantity, &without, lines, visitor).await?;
+        match again.first() {
+            Some(first) if first.child_removal == Some(ChildRemoval::Repriced) => {}
+            Some(_) => return Err(stays()),
+            None => return Err(CartError::MustReconfigure { key: parent.key.clone(), why: OTHERWISE.to_owned() }),
+        }
+        // Nothing else is left of it by now.
+        if again.iter().any(|line| line.part == Some(part)) {
+            return Ok(without_family(lines, &parent.key));
+        }
+        change.operations = self.in_place_of(shop, parent, again, lines, visitor).await?;
+        Ok(change)
     }
 
     /// Joins a guest's cart with a customer's. Lines that hold the same become one with the sum of both quantities, priced for
@@ -314,14 +362,20 @@ impl Cartwright {
             lines.iter().filter(|line| line.parent.is_none() && line.key == key).cloned().collect();
         check_seals(&state.shop, &copies, &[SealFault::Forged])?;
         let first = copies.first().ok_or_else(|| CartError::NoLine(key.to_owned()))?;
-        let (mut change, again) = self.planned_again(shop, first, quantity, lines, visitor).await?;
+        let (mut change, again) = self.planned_again(shop, first, quantity, &first.without, lines, visitor).await?;
         if again.first().is_none_or(|again| again.key != key) {
-            let why = "it is planned as something else now".to_owned();
-            return Err(CartError::MustReconfigure { key: key.to_owned(), why });
+            return Err(CartError::MustReconfigure { key: key.to_owned(), why: OTHERWISE.to_owned() });
         }
         change.operations = vec![CartOperation::Add { lines: again }];
         Ok(change)
     }
+}
+
+/// A cart without a line and its children.
+fn without_family(lines: &[CartLine], key: &str) -> CartChange {
+    let keys = with_children(lines, key);
+    let stage = Stage { stage: "remove".into(), micros: 0, result: format!("{} lines", keys.len()), log: Vec::new() };
+    CartChange { operations: vec![CartOperation::Remove { keys }], warnings: Vec::new(), stages: vec![stage] }
 }
 
 /// The same lines at the same prices.

@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp, Unit};
 
 use super::identity;
 use super::line::{CartLine, Pin, SealFault};
+use super::parts::TakenOut;
 use super::plan::{Checking, ItemFacts, Warnings, key_of, queries};
 use super::pricing::{Pricing, converted, warning};
 use super::thumbnail;
@@ -52,6 +53,7 @@ pub(super) struct Walk<'a> {
     /// What a plugin logged in the stage that is not over yet.
     log: Vec<LogLine>,
     began: Instant,
+    taken_out: TakenOut,
 }
 
 impl<'a> Walk<'a> {
@@ -157,7 +159,13 @@ impl<'a> Walk<'a> {
             stages: Vec::with_capacity(6),
             log: Vec::new(),
             began: Instant::now(),
+            taken_out: TakenOut::default(),
         })
+    }
+
+    /// Leaves these parts out of the bundle that is planned for an item.
+    pub(super) fn leave_out(&mut self, item: Option<u32>, parts: &[Digest]) {
+        self.taken_out = TakenOut { item, parts: parts.to_vec() };
     }
 
     /// Plans, checks, prices and seals.
@@ -481,6 +489,7 @@ impl<'a> Walk<'a> {
             grants: &self.strategist.grants,
             pin: &pin,
             lines,
+            taken_out: &self.taken_out,
             sell_unconfigured: self.state.shop.sell_unconfigured,
             expires: &expires,
             chosen_variant: self.chosen_variant.as_deref(),

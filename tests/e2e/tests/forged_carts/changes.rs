@@ -23,7 +23,7 @@ async fn a_key_that_the_cart_does_not_hold_is_named() {
     let cart = shopping.forged(|cart| drop(cart.remove(RING)));
     let request = shopping.world.request("ring", samples::EXPIVI_SIMPLE, 1, &cart);
     for result in [
-        host.remove_line(shop, &stale, &cart),
+        host.remove_line(shop, &stale, &cart, &visitor).await,
         host.refresh_line(shop, &stale, &cart, &visitor).await,
         host.change_quantity(shop, &stale, 1, &cart, &visitor).await,
         host.edit_line(shop, &stale, None, request).await,
@@ -31,7 +31,7 @@ async fn a_key_that_the_cart_does_not_hold_is_named() {
         assert!(matches!(&result, Err(CartError::NoLine(key)) if *key == stale), "{result:?}");
     }
     let orphan = shopping.forged(|cart| drop(cart.remove(OAK)));
-    let result = host.remove_line(shop, &shopping.cart[PANEL].key, &orphan);
+    let result = host.remove_line(shop, &shopping.cart[PANEL].key, &orphan, &visitor).await;
     assert!(matches!(&result, Err(CartError::NoLine(key)) if *key == shopping.cart[OAK].key), "{result:?}");
 }
 
@@ -165,16 +165,20 @@ async fn a_customers_forged_line_is_priced_anew_when_a_guest_had_it_too() {
 #[tokio::test]
 async fn a_child_is_taken_out_of_a_whole_bundle_only_and_only_once() {
     let shopping = Shopping::new().await;
-    let (host, shop) = (&shopping.world.host, &shopping.world.shop);
+    let (host, shop, visitor) = (&shopping.world.host, &shopping.world.shop, Visitor::default());
     let panel = shopping.cart[PANEL].key.clone();
     let mut cart = shopping.cart.clone();
-    host.remove_line(shop, &panel, &cart).expect("taken out").apply(&mut cart);
+    host.remove_line(shop, &panel, &cart, &visitor).await.expect("taken out").apply(&mut cart);
     assert_eq!(cart[OAK].price.total.minor, OAKS - 2 * 3 * 2_450);
     assert_eq!(said(&shopping.check(&cart).await), ["ok"; 3]);
     // The panel stands in the cart again, and would be paid back once more.
     let reduced = cart[OAK].clone();
-    let again = shopping.forged(|cart| cart[OAK] = reduced);
-    assert!(is_forged(&host.remove_line(shop, &panel, &again)), "the price went down twice");
+    let again = shopping.forged(|cart| cart[OAK] = reduced.clone());
+    let result = host.remove_line(shop, &panel, &again, &visitor).await;
+    assert!(matches!(&result, Err(CartError::NoLine(_))), "{result:?}");
+    let mut again = cart.clone();
+    again.insert(PANEL, CartLine { parent: Some(reduced.key.clone()), ..shopping.cart[PANEL].clone() });
+    assert!(is_forged(&host.remove_line(shop, &panel, &again, &visitor).await), "the price went down twice");
     let forgeries: [(&str, Forge); 6] = [
         ("a dearer child", |cart| cart[PANEL].price.total.minor = OAKS),
         ("a cheaper parent", |cart| lower(&mut cart[OAK])),
@@ -184,14 +188,14 @@ async fn a_child_is_taken_out_of_a_whole_bundle_only_and_only_once() {
         ("a child of another parent", |cart| cart[PANEL].parent = Some(cart[ASH].key.clone())),
     ];
     for (what, forge) in forgeries {
-        let result = host.remove_line(shop, &panel, &shopping.forged(forge));
+        let result = host.remove_line(shop, &panel, &shopping.forged(forge), &visitor).await;
         assert!(is_forged(&result), "{what}: {result:?}");
     }
     // Whatever was tampered with can be removed whole.
     let mut forged = shopping.forged(|cart| [RING, OAK, PANEL].into_iter().for_each(|place| lower(&mut cart[place])));
     for place in [OAK, RING] {
         let key = shopping.cart[place].key.clone();
-        host.remove_line(shop, &key, &forged).expect("removed").apply(&mut forged);
+        host.remove_line(shop, &key, &forged, &visitor).await.expect("removed").apply(&mut forged);
     }
     assert_eq!(held(&forged), held(&shopping.cart[ASH..]));
 }

@@ -1,7 +1,7 @@
 //! What `check_cart` says of carts that were tampered with.
 
 use cartwright::types::{Message, PriceState};
-use cartwright::{LineState, Unconfirmed};
+use cartwright::{CartLine, LineState, Unconfirmed, Visitor};
 
 use crate::{ASH, Forge, HINGE, OAK, PANEL, RING, SCREW, Shopping, agreed, held, said};
 
@@ -201,10 +201,14 @@ async fn a_line_that_stands_twice_is_ordered_once() {
     assert_eq!(held(&agreed(&forged, &checks)), held(&shopping.cart));
     // A bundle of which a part was taken out, beside the whole one: both are sealed, and there is one set of parts.
     let mut reduced = shopping.cart.clone();
-    let panel = &shopping.cart[PANEL].key;
-    shopping.world.host.remove_line(&shopping.world.shop, panel, &reduced).expect("taken out").apply(&mut reduced);
+    let (world, panel) = (&shopping.world, &shopping.cart[PANEL].key);
+    let change = world.host.remove_line(&world.shop, panel, &reduced, &Visitor::default()).await.expect("taken out");
+    change.apply(&mut reduced);
     let forged = shopping.forged(|cart| cart.push(reduced[OAK].clone()));
-    assert_eq!(said(&shopping.check(&forged).await), ["ok", "ok", "ok", twice]);
-    let forged = shopping.forged(|cart| cart.insert(OAK, reduced[OAK].clone()));
-    assert_eq!(said(&shopping.check(&forged).await), ["ok", "2680 to 17380", twice, "ok"]);
+    let checks = shopping.check(&forged).await;
+    assert_eq!(said(&checks), ["ok", "ok", "ok", "2680 to 2680"]);
+    assert_eq!(held(&checks[3].lines), held(&reduced[OAK..ASH - 1]));
+    // Nor is one the other under its key.
+    let forged = shopping.forged(|cart| cart[OAK] = CartLine { key: cart[OAK].key.clone(), ..reduced[OAK].clone() });
+    assert_eq!(said(&shopping.check(&forged).await)[1], "configure again: it is not what was configured");
 }

@@ -62,10 +62,26 @@ async fn a_forged_line_does_not_become_right_by_being_old() {
 }
 
 #[tokio::test]
-async fn no_child_is_taken_out_at_a_price_whose_time_is_over() {
-    let (world, cart) = over().await;
-    let error = world.host.remove_line(&world.shop, &cart[2].key, &cart).expect_err("the seal is over");
-    assert!(matches!(&error, CartError::Seal { fault: SealFault::Expired, .. }), "{error}");
+async fn a_child_is_taken_out_at_todays_price() {
+    let (world, mut cart) = over().await;
+    world.catalogue.change(|variants| {
+        variants.iter_mut().for_each(|variant| variant.price.as_mut().expect("a price").minor += 100);
+    });
+    let change = world.host.remove_line(&world.shop, &cart[2].key, &cart, &Visitor::default()).await;
+    change.expect("taken out").apply(&mut cart);
+    assert_eq!(cart[1].price.total.minor, 4 * 420 + 4 * 115);
+}
+
+#[tokio::test]
+async fn a_child_that_was_taken_out_stays_out_when_the_seal_is_renewed() {
+    let (world, mut cart) = over().await;
+    let change = world.host.remove_line(&world.shop, &cart[2].key, &cart, &Visitor::default()).await;
+    change.expect("taken out").apply(&mut cart);
+    tokio::time::sleep(Duration::from_millis(1600)).await;
+    let checks = check(&world, &cart).await;
+    assert_eq!(said(&checks), ["ok", "ok"]);
+    let fresh: Vec<CartLine> = checks.into_iter().flat_map(|check| check.lines).collect();
+    assert_eq!((held(&fresh), fresh.len()), (held(&cart), 4));
 }
 
 #[tokio::test]
