@@ -21,6 +21,9 @@ fn address(name: &str, city: &str) -> Address {
 }
 
 /// An order of these lines, paid in full and approved: the shopper is in Ghent, the shop in Bruges.
+///
+/// # Panics
+/// When a line is not as it was sealed.
 pub fn order(host: &Cartwright, shop: &ShopId, id: &str, lines: &[CartLine]) -> Order {
     let lines = lines.iter().filter(|line| line.parent.is_none()).enumerate();
     let lines = lines.map(|(index, line)| {
@@ -42,7 +45,7 @@ pub fn order(host: &Cartwright, shop: &ShopId, id: &str, lines: &[CartLine]) -> 
         billing: Some(address("Zoë \"Z\"", "Ghent")),
         delivery: Some(address("Zoë \"Z\"", "Ghent")),
         shop_address: Some(address("Shop", "Bruges")),
-        lines,
+        lines: lines.collect(),
         extra: Vec::new(),
     }
 }
