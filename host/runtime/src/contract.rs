@@ -29,7 +29,7 @@ pub use generated::exports::cartwright::plugin::orders::{Event, Kind as EventKin
 pub use generated::exports::cartwright::plugin::page::EmbedData;
 pub use generated::exports::cartwright::plugin::plugin::{Identity, Strategy};
 pub use generated::exports::cartwright::plugin::products::{PageOfProducts, Product};
-pub use generated::exports::cartwright::plugin::settings::{Choice, ChoiceSource, Field};
+pub use generated::exports::cartwright::plugin::settings::{Choice, ChoiceSource, Condition, Field};
 pub use generated::exports::cartwright::plugin::webhooks::{
     Authentication, Endpoint, Purpose, Received, Request as WebhookRequest,
 };

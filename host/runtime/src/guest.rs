@@ -38,6 +38,9 @@ macro_rules! hooks {
         }
 
         impl Hook {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
             /// Its name in the contract.
             pub fn name(self) -> &'static str {
                 match self { $(Self::$name => $text,)* }

@@ -177,6 +177,12 @@ fn check_identity(identity: &crate::contract::Identity, fields: &[Field]) -> Res
     if version.len() != 3 || version.iter().any(|part| part.parse::<u32>().is_err()) {
         return unusable(format!("the version {:?} is not of the form \"1.2.3\"", identity.version));
     }
+    for field in fields {
+        if let Some(host) = field.hosts.iter().find(|host| !identity.hosts.contains(host)) {
+            let name = &field.name;
+            return unusable(format!("the field {name:?} may be sent to {host:?}, which identity.hosts does not list"));
+        }
+    }
     let all = fields.iter().flat_map(|field| &field.hosts).chain(&identity.hosts);
     for host in all {
         match host.strip_prefix("setting:") {

@@ -10,7 +10,7 @@ use wasmtime::{Engine, Store};
 
 use crate::contract::{Endpoint, Identity, exports};
 use crate::error::{Failure, HookError};
-use crate::guest::GuestState;
+use crate::guest::{GuestState, Hook};
 use crate::ids::{Digest, InvalidId, PluginId};
 use crate::limits::Limits;
 use crate::settings::Form;
@@ -93,6 +93,14 @@ macro_rules! interfaces {
                         None
                     },)*
                 })
+            }
+
+            /// Is this interface exported?
+            fn has(&self, name: &str) -> bool {
+                match name {
+                    $($text => self.$name.is_some(),)*
+                    _ => false,
+                }
             }
 
             /// Loads all of them, which checks every function's type.
@@ -279,6 +287,12 @@ impl Plugin {
     /// Everything that the component imports.
     pub fn imports(&self) -> &[String] {
         &self.imports
+    }
+
+    /// The hooks that it has.
+    pub fn hooks(&self) -> impl Iterator<Item = Hook> {
+        let interface = |hook: &Hook| hook.name().split('.').next().unwrap_or_default();
+        Hook::ALL.iter().copied().filter(move |hook| self.interfaces.has(interface(hook)))
     }
 
     /// The worlds that it fits.

@@ -89,6 +89,24 @@ impl Form {
             }
         }
         for field in &fields {
+            let name = &field.name;
+            if let Some(issue) = field.default.as_ref().and_then(|default| value_issue(field, default)) {
+                return Err(format!("the default of the field {name:?}: {}", issue.message.text));
+            }
+            let is_choice = matches!(field.kind.as_str(), "select" | "multi-select");
+            if is_choice == matches!(field.choices, ChoiceSource::None) {
+                return Err(format!(
+                    "the field {name:?} is of the kind {:?}, and {}",
+                    field.kind,
+                    match is_choice {
+                        true => "has no choices",
+                        false => "has choices",
+                    }
+                ));
+            }
+            if field.kind == "secret" && (field.public || field.per_product || field.default.is_some()) {
+                return Err(format!("the secret {name:?} cannot be public, a product's own, or have a default"));
+            }
             if let Some(condition) = &field.enabled_when
                 && !names.contains(&condition.field)
             {
@@ -362,4 +380,110 @@ fn value_issue(field: &Field, value: &SettingValue) -> Option<FieldIssue> {
 fn is_color(text: &str) -> bool {
     text.strip_prefix('#')
         .is_some_and(|hex| matches!(hex.len(), 3 | 4 | 6 | 8) && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::{Choice, Condition};
+
+    fn field(kind: &str) -> Field {
+        Field {
+            name: "name".to_owned(),
+            kind: kind.to_owned(),
+            label: message("label", "Label".to_owned()),
+            help: None,
+            group: None,
+            required: false,
+            public: false,
+            pattern: None,
+            minimum: None,
+            maximum: None,
+            default: None,
+            choices: ChoiceSource::None,
+            enabled_when: None,
+            per_product: false,
+            vendor_may_push: false,
+            hosts: Vec::new(),
+        }
+    }
+
+    fn bounded(kind: &str) -> Form {
+        let (minimum, maximum) = (Some("0.5".to_owned()), Some("2.25".to_owned()));
+        Form::check(vec![Field { minimum, maximum, ..field(kind) }]).unwrap()
+    }
+
+    fn issues(form: &Form, value: SettingValue) -> Vec<String> {
+        let settings = Settings::from([("name".to_owned(), value)]);
+        form.issues(&settings, &Secrets::new()).into_iter().map(|issue| issue.message.key).collect()
+    }
+
+    #[test]
+    fn a_form_that_no_merchant_could_fill_in_is_refused_and_named() {
+        let red = || vec![Choice { value: "red".to_owned(), label: message("red", "Red".to_owned()) }];
+        let text = |text: &str| Some(text.to_owned());
+        let forms = [
+            ("Näme", vec![Field { name: "Näme".to_owned(), ..field("text") }]),
+            ("twice", vec![field("text"), field("text")]),
+            ("hologram", vec![field("hologram")]),
+            ("pattern", vec![Field { pattern: text("("), ..field("text") }]),
+            ("pattern", vec![Field { pattern: text("(a{1000}){1000}"), ..field("text") }]),
+            ("bounds", vec![Field { minimum: text("1e3"), ..field("integer") }]),
+            ("default", vec![Field { default: Some(SettingValue::Integer(1)), ..field("text") }]),
+            ("secret", vec![Field { public: true, ..field("secret") }]),
+            ("no choices", vec![field("select")]),
+            ("has choices", vec![Field { choices: ChoiceSource::Fixed(red()), ..field("text") }]),
+            (
+                "\"blue\" is none of",
+                vec![Field {
+                    choices: ChoiceSource::Fixed(red()),
+                    default: Some(SettingValue::Text("blue".to_owned())),
+                    ..field("select")
+                }],
+            ),
+            (
+                "depends on",
+                vec![Field {
+                    enabled_when: Some(Condition { field: "other".to_owned(), one_of: vec!["on".to_owned()] }),
+                    ..field("text")
+                }],
+            ),
+        ];
+        for (word, fields) in forms {
+            let error = Form::check(fields).unwrap_err();
+            assert!(error.contains(word), "{word}: {error}");
+        }
+        let many = (0..=MOST_FIELDS).map(|number| Field { name: format!("f{number}"), ..field("text") });
+        assert!(Form::check(many.collect()).is_err());
+    }
+
+    #[test]
+    fn bounds_hold_for_every_kind_that_has_a_size() {
+        let money = |minor| SettingValue::Money(Money { minor, scale: 2, currency: "EUR".to_owned() });
+        let decimal = |text: &str| SettingValue::Decimal(text.to_owned());
+        for (kind, good, bad) in [
+            ("integer", SettingValue::Integer(2), SettingValue::Integer(3)),
+            ("decimal", decimal("2.25"), decimal("2.26")),
+            ("decimal", decimal("0.5"), decimal("-1")),
+            ("money", money(50), money(49)),
+            ("text", SettingValue::Text("ab".to_owned()), SettingValue::Text("abc".to_owned())),
+            ("list", SettingValue::Texts(vec!["a".to_owned()]), SettingValue::Texts(Vec::new())),
+        ] {
+            let form = bounded(kind);
+            assert_eq!(issues(&form, good), Vec::<String>::new(), "{kind}");
+            assert_eq!(issues(&form, bad), ["setting-range"], "{kind}");
+        }
+    }
+
+    #[test]
+    fn a_list_is_typed_one_text_a_line_and_each_must_fit_the_pattern() {
+        let form = Form::check(vec![Field { pattern: Some("[a-z]+".to_owned()), ..field("list") }]).unwrap();
+        let typed =
+            |value: Value| form.read(&serde_json::Map::from_iter([("name".to_owned(), value)]), &Secrets::new());
+        let both = SettingValue::Texts(vec!["ab".to_owned(), "c".to_owned()]);
+        for value in [Value::from("ab\n\n c \n"), Value::from(vec!["ab", "c"])] {
+            assert_eq!(typed(value).unwrap().0["name"], both);
+        }
+        assert_eq!(typed(Value::from("ab\nC")).unwrap_err()[0].message.key, "setting-pattern");
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use cartwright::{Cartwright, Hook, Plugin};
+use cartwright::{Capability, Cartwright, Plugin};
 
 use crate::source;
 
@@ -88,9 +88,10 @@ fn print(plugin: &Plugin) {
     for import in plugin.imports() {
         println!("    {import}");
     }
-    println!("  its network imports answer in");
-    let reaching =
-        [Hook::Choices, Hook::TestConnection, Hook::SearchProducts, Hook::PriceItems, Hook::HandleOrder, Hook::Poll];
-    let names: Vec<&str> = reaching.iter().map(|hook| hook.name()).collect();
-    println!("    {}", names.join(", "));
+    if plugin.imports().iter().any(|import| import.starts_with("cartwright:plugin/http@")) {
+        println!("  its network imports answer in");
+        let hooks = plugin.hooks().filter(|hook| hook.capabilities().contains(&Capability::Http));
+        let names: Vec<&str> = hooks.map(|hook| hook.name()).collect();
+        println!("    {}", names.join(", "));
+    }
 }

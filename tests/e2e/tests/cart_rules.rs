@@ -13,6 +13,24 @@ fn changed(sample: &str, change: impl FnOnce(&mut Value)) -> String {
     value.to_string()
 }
 
+/// Rings of one configuration, each with a name of its own and an engraving.
+fn saved(rings: &[(&str, &str)]) -> String {
+    let ring = |name: &str, engraved: &str| {
+        let one = changed(samples::EXPIVI_SIMPLE, |value| value[0]["uuid"] = json!(name));
+        serde_json::from_str::<Vec<Value>>(&one.replace("Bob", engraved)).expect("a sample").remove(0)
+    };
+    Value::Array(rings.iter().map(|(name, engraved)| ring(name, engraved)).collect()).to_string()
+}
+
+/// What is engraved on each line, and how many there are.
+fn engraved(cart: &[CartLine]) -> Vec<(String, u32)> {
+    let of = |line: &CartLine| {
+        let part = line.shown.iter().find(|part| part.name == "Engraving").expect("an engraving");
+        (part.value.clone(), line.quantity)
+    };
+    cart.iter().map(of).collect()
+}
+
 async fn one(world: &World, product: &str, configuration: &str) -> CartLine {
     let change = world.add(product, configuration, 1, &mut Vec::new()).await.expect("a line");
     added(&change).remove(0)
@@ -71,13 +89,6 @@ async fn an_edit_replaces_the_line_and_keeps_its_quantity_and_place() {
 #[tokio::test]
 async fn editing_one_of_several_products_moves_its_siblings_and_nothing_else() {
     let world = World::new().await;
-    let product = |name: &str, engraved: &str| {
-        let saved = changed(samples::EXPIVI_SIMPLE, |value| value[0]["uuid"] = json!(name));
-        serde_json::from_str::<Vec<Value>>(&saved.replace("Bob", engraved)).expect("a sample").remove(0)
-    };
-    let saved = |products: &[(&str, &str)]| {
-        Value::Array(products.iter().map(|(name, engraved)| product(name, engraved)).collect()).to_string()
-    };
     let mut cart = Vec::new();
     world.add("ring", &saved(&[("x", "Ann")]), 2, &mut cart).await.expect("another visit's line");
     world.add("ring", &saved(&[("x", "Bob"), ("y", "Cid"), ("z", "Dan")]), 1, &mut cart).await.expect("three lines");
@@ -87,13 +98,59 @@ async fn editing_one_of_several_products_moves_its_siblings_and_nothing_else() {
     let request = world.request("ring", &new, 1, &cart);
     let change = world.host.edit_line(&world.shop, &edited, Some(5), request).await.expect("edited");
     change.apply(&mut cart);
-    let engraved = |line: &CartLine| {
-        let part = line.shown.iter().find(|part| part.name == "Engraving").expect("an engraving");
-        (part.value.clone(), line.quantity)
-    };
-    let lines: Vec<(String, u32)> = cart.iter().map(engraved).collect();
     let expected = [("Ann", 2), ("Bea", 5), ("Eve", 1), ("Fay", 5)];
-    assert_eq!(lines, expected.map(|(name, quantity)| (name.to_owned(), quantity)));
+    assert_eq!(engraved(&cart), expected.map(|(name, quantity)| (name.to_owned(), quantity)));
+}
+
+#[tokio::test]
+async fn an_edit_into_what_another_line_holds_makes_one_line_of_both() {
+    let world = World::new().await;
+    let mut cart = Vec::new();
+    world.add("ring", &saved(&[("x", "Ann")]), 2, &mut cart).await.expect("a line");
+    world.add("ring", &saved(&[("x", "Bob")]), 3, &mut cart).await.expect("a line");
+    let (key, request) = (cart[1].key.clone(), world.request("ring", &saved(&[("x", "Ann")]), 1, &cart));
+    world.host.edit_line(&world.shop, &key, None, request).await.expect("edited").apply(&mut cart);
+    assert_eq!(engraved(&cart), [("Ann".to_owned(), 5)]);
+    assert_eq!(cart[0].price.total.minor, 5 * 19_900);
+}
+
+#[tokio::test]
+async fn products_that_change_places_keep_their_quantities() {
+    let world = World::new().await;
+    let mut cart = Vec::new();
+    world.add("ring", &saved(&[("x", "Ann"), ("y", "Bob")]), 1, &mut cart).await.expect("two lines");
+    let (edited, sibling) = (cart[0].key.clone(), cart[1].key.clone());
+    let change = world.host.change_quantity(&world.shop, &sibling, 4, &cart, &Visitor::default()).await.expect("four");
+    change.apply(&mut cart);
+    let request = world.request("ring", &saved(&[("x", "Bob"), ("y", "Ann")]), 1, &cart);
+    world.host.edit_line(&world.shop, &edited, None, request).await.expect("edited").apply(&mut cart);
+    let mut now = engraved(&cart);
+    now.sort();
+    assert_eq!(now, [("Ann".to_owned(), 4), ("Bob".to_owned(), 1)]);
+}
+
+#[tokio::test]
+async fn two_equal_products_of_a_configuration_are_one_line() {
+    let world = World::new().await;
+    let mut cart = Vec::new();
+    world.add("ring", &saved(&[("x", "Ann"), ("y", "Ann"), ("z", "Bob")]), 2, &mut cart).await.expect("lines");
+    assert_eq!(engraved(&cart), [("Ann".to_owned(), 4), ("Bob".to_owned(), 2)]);
+    world.add("ring", &saved(&[("x", "Ann"), ("y", "Ann")]), 1, &mut cart).await.expect("more of it");
+    assert_eq!(engraved(&cart), [("Ann".to_owned(), 6), ("Bob".to_owned(), 2)]);
+    assert_eq!(cart[0].price.total.minor, 6 * 19_900);
+    // And when an edit brings them.
+    let (key, request) = (cart[1].key.clone(), world.request("ring", &saved(&[("z", "Cid"), ("w", "Cid")]), 1, &cart));
+    world.host.edit_line(&world.shop, &key, None, request).await.expect("edited").apply(&mut cart);
+    assert_eq!(engraved(&cart), [("Ann".to_owned(), 6), ("Cid".to_owned(), 4)]);
+}
+
+#[tokio::test]
+async fn one_of_several_products_is_bought_again_alone() {
+    let world = World::new().await;
+    let mut cart = Vec::new();
+    world.add("ring", &saved(&[("x", "Ann"), ("y", "Bob")]), 2, &mut cart).await.expect("two lines");
+    let change = world.host.reorder(&world.shop, &cart[1], Vec::new(), Visitor::default()).await.expect("again");
+    assert_eq!(engraved(&added(&change)), [("Bob".to_owned(), 2)]);
 }
 
 #[tokio::test]

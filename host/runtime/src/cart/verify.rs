@@ -208,36 +208,41 @@ impl Cartwright {
     ) -> Result<CartChange, CartError> {
         let (mut change, again) = self.planned_again(shop, line, quantity, &line.without, lines, visitor).await?;
         if !again.is_empty() {
-            change.operations = self.in_place_of(shop, line, again, lines, visitor).await?;
+            change.operations = self.in_place_of(shop, Some(line), again, lines, visitor).await?;
         }
         Ok(change)
     }
 
-    /// Puts what was planned in the place of a line. Where another line of the cart holds the same, that one becomes more and this
-    /// one goes: two lines of one key would each be priced for fewer than are bought.
-    async fn in_place_of(
+    /// Puts what was planned in the place of a line, or beside all lines. Where another line of the cart holds the same, that one
+    /// becomes more and this one goes: two lines of one key would each be priced for fewer than are bought.
+    pub(super) async fn in_place_of(
         &self,
         shop: &ShopId,
-        line: &CartLine,
+        line: Option<&CartLine>,
         again: Vec<CartLine>,
         lines: &[CartLine],
         visitor: &Visitor,
     ) -> Result<Vec<CartOperation>, CartError> {
-        let twin = again.first().and_then(|first| held_line(lines, &first.key)).filter(|twin| twin.key != line.key);
+        let is_other = |twin: &&CartLine| line.is_none_or(|line| twin.key != line.key);
+        let twin = again.first().and_then(|first| held_line(lines, &first.key)).filter(is_other);
         if let (Some(twin), Some(first)) = (twin, again.first()) {
             let quantity = asked_of(lines, &twin.key).saturating_add(first.asked_quantity);
             let (_, more) = self.planned_again(shop, twin, quantity, &twin.without, lines, visitor).await?;
             if more.first().is_some_and(|first| first.key == twin.key) {
-                let more = CartOperation::Replace { key: twin.key.clone(), lines: more };
-                return Ok(vec![more, CartOperation::Remove { keys: with_children(lines, &line.key) }]);
+                let mut operations = vec![CartOperation::Replace { key: twin.key.clone(), lines: more }];
+                operations.extend(line.map(|line| CartOperation::Remove { keys: with_children(lines, &line.key) }));
+                return Ok(operations);
             }
         }
-        let replace = CartOperation::Replace { key: line.key.clone(), lines: again };
-        Ok(without_no_changes(vec![replace], lines))
+        let put = match line {
+            Some(line) => CartOperation::Replace { key: line.key.clone(), lines: again },
+            None => CartOperation::Add { lines: again },
+        };
+        Ok(without_no_changes(vec![put], lines))
     }
 
     /// A line and its children, planned and sealed again without these parts. Empty when the plan holds no such line any more.
-    async fn planned_again(
+    pub(super) async fn planned_again(
         &self,
         shop: &ShopId,
         line: &CartLine,
@@ -304,7 +309,7 @@ impl Cartwright {
         if again.iter().any(|line| line.part == Some(part)) {
             return Ok(without_family(lines, &parent.key));
         }
-        change.operations = self.in_place_of(shop, parent, again, lines, visitor).await?;
+        change.operations = self.in_place_of(shop, Some(parent), again, lines, visitor).await?;
         Ok(change)
     }
 

@@ -3,7 +3,6 @@
 //! settings forms: form.rs.
 
 mod exhaust;
-mod form;
 mod lie;
 mod reach;
 
@@ -95,10 +94,6 @@ impl Strategy for Hostile {
             Some((_, misdeed)) => misdeed(request),
             None => Err(internal(format!("no misdeed is called {}", request.strategy))),
         }
-    }
-
-    fn fields(locale: String) -> Vec<Field> {
-        form::fields(&locale)
     }
 }
 
