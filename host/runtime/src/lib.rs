@@ -57,6 +57,7 @@ mod limits;
 mod platform;
 mod plugin;
 mod settings;
+mod setup;
 mod shop;
 mod swap;
 mod vendor;

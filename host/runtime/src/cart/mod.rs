@@ -2,24 +2,28 @@
 //!
 //! decode → are the vendor's products the linked ones → picture → price from its authority → plan → check every operation →
 //! sealed price. Each step explains itself in [`CartChange::stages`]. Adding, editing, refreshing, reordering and asking for a
-//! quotation all go this one way ([`path`]); [`verify`] checks a cart before it is ordered and joins two carts.
+//! quotation all go this one way ([`path`]); [`check`] checks a cart before it is ordered, [`change`] changes and joins carts.
 
+mod bundle;
+mod change;
+mod check;
+mod decoding;
 pub(crate) mod identity;
 pub(crate) mod line;
 pub mod money;
 mod parts;
 mod path;
 mod plan;
+mod planning;
 mod pricing;
 pub(crate) mod thumbnail;
 mod tree;
-mod verify;
 mod walk;
 
 use serde::{Deserialize, Serialize};
 
+pub use check::{LineCheck, LineState};
 pub use line::{CartLine, Pin, SealFault, SealedPrice, Unconfirmed};
-pub use verify::{LineCheck, LineState};
 
 use crate::capability::log::LogLine;
 use crate::contract::{FieldIssue, Message};

@@ -4,12 +4,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::identity::{KeyParts, line_key};
 use super::line::{CartLine, Pin, SealedPrice, Unconfirmed};
-use super::parts::{TakenOut, leave_out};
+use super::parts::TakenOut;
 use super::pricing::{Priced, Pricing};
 use super::{CartError, CartOperation, MOST_LINES, MOST_PIECES};
 use crate::contract::{
-    Bundle, Intent, LinePart, Message, NewLine, Operation, PriceSource, PriceState, SkuQuery, Target, TaxBasis,
-    VariantInfo,
+    Bundle, Intent, LinePart, Message, NewLine, Operation, PriceSource, SkuQuery, Target, VariantInfo,
 };
 use crate::grants::Grants;
 use crate::ids::{Digest, ShopId};
@@ -77,7 +76,7 @@ pub(super) fn key_of(query: &SkuQuery) -> (String, Option<String>, bool) {
     (query.sku.clone(), query.within_product.clone(), query.ignore_case)
 }
 
-fn broken<T>(text: impl Into<String>) -> Result<T, CartError> {
+pub(super) fn broken<T>(text: impl Into<String>) -> Result<T, CartError> {
     Err(CartError::Plan(text.into()))
 }
 
@@ -205,14 +204,14 @@ impl Checking<'_> {
     }
 
     /// What is not for sale, or not in this number, can still be offered.
-    fn purchasable(&self, variant: &VariantInfo, quantity: u64) -> Result<(), CartError> {
+    pub(super) fn purchasable(&self, variant: &VariantInfo, quantity: u64) -> Result<(), CartError> {
         if matches!(self.intent, Intent::Quotation) {
             return Ok(());
         }
         sellable(variant, quantity)
     }
 
-    fn line(&self, planned: &NewLine) -> Result<CartLine, CartError> {
+    pub(super) fn line(&self, planned: &NewLine) -> Result<CartLine, CartError> {
         let quantity = piece_count(planned.quantity.into(), "a planned line")?;
         let Some(variant) = self.variant(&planned.target)? else {
             return broken("a line of its own must buy something; only a bundle's child may be a text");
@@ -250,120 +249,7 @@ impl Checking<'_> {
         }))
     }
 
-    fn bundle(&self, bundle: &Bundle) -> Result<Vec<CartLine>, CartError> {
-        let quantity = piece_count(bundle.parent.quantity.into(), "a bundle")?;
-        let parts = self.parts(&bundle.children)?;
-        if parts.is_empty() {
-            return broken("it has a bundle without children");
-        }
-        let out = self.taken_out.of(bundle, &parts);
-        let resolved: Vec<(Option<VariantInfo>, u32)> = parts
-            .iter()
-            .map(|part| {
-                let all = piece_count(u64::from(part.child.quantity) * u64::from(quantity), "a bundle's child")?;
-                if let Some(variant) = part.variant.as_ref().filter(|_| !out.contains(&part.name)) {
-                    self.purchasable(variant, all.into())?;
-                }
-                Ok((part.variant.clone(), all))
-            })
-            .collect::<Result<_, CartError>>()?;
-        let (mut parent, shares) = if bundle.parent.price.source == PriceSource::Components {
-            self.summed(&bundle.parent, &resolved, quantity)?
-        } else {
-            let parent = self.line(&bundle.parent)?;
-            let shares = self.pricing.shares(&parent.price.total, &resolved)?;
-            (parent, shares)
-        };
-        parent.child_removal = Some(bundle.child_removal);
-        // The shares are those of the whole bundle, so that what remains costs what it cost.
-        for (part, share) in parts.iter().zip(&shares).filter(|(part, _)| out.contains(&part.name)) {
-            leave_out(&mut parent, part, share);
-        }
-        if !out.is_empty() {
-            parent.key = parent.key_without(self.shop, &parent.without);
-        }
-        let mut lines = vec![parent];
-        let key = lines[0].key.clone();
-        for ((part, (variant, all)), priced) in parts.into_iter().zip(resolved).zip(shares) {
-            if out.contains(&part.name) {
-                continue;
-            }
-            let mut line = self.made(Draft {
-                variant,
-                text: part.text,
-                title: part.child.title,
-                shown: Some(part.child.shown.unwrap_or_default()),
-                quantity: all,
-                source: bundle.parent.price.source,
-                priced,
-                item: None,
-                facts: ItemFacts::default(),
-                parent: Some(&key),
-            });
-            line.part = Some(part.name);
-            line.per_bundle = Some(part.child.quantity);
-            line.price.included_in_parent = true;
-            line.price.tax = lines[0].price.tax;
-            line.price.state = lines[0].price.state.clone();
-            lines[0].children.push(line.key.clone());
-            lines.push(line);
-        }
-        Ok(lines)
-    }
-
-    /// A bundle whose price is the sum of its children's.
-    fn summed(
-        &self,
-        parent: &NewLine,
-        children: &[(Option<VariantInfo>, u32)],
-        quantity: u32,
-    ) -> Result<(CartLine, Vec<Priced>), CartError> {
-        let mut shares = Vec::with_capacity(children.len());
-        let (currency, scale) = (&self.pricing.context.currency, self.pricing.context.scale);
-        for (variant, all) in children {
-            let unit = match variant {
-                Some(variant) => self.pricing.platform(variant)?,
-                None => crate::contract::Money { minor: 0, scale, currency: currency.clone() },
-            };
-            let total = super::money::times(&unit, *all).map_err(|error| too_large(&error))?;
-            shares.push(Priced { unit: Some(unit), total, tax: TaxBasis::AsShop, state: PriceState::Verified });
-        }
-        let total = super::money::sum(shares.iter().map(|share| &share.total), currency, scale);
-        let total = total.map_err(|error| too_large(&error))?;
-        // Checked as any line; then its price is the children's sum, which is exact.
-        let Some(variant) = self.variant(&parent.target)? else {
-            return broken("a bundle's parent must be a product");
-        };
-        self.purchasable(&variant, quantity.into())?;
-        if parent.price.source != self.price_from && !self.grants.choose_price_source {
-            return broken("it prices by components where the merchant chose otherwise");
-        }
-        if !parent.price.adjustments.is_empty() {
-            return broken("it adjusts the price of a bundle that is the sum of its parts");
-        }
-        let facts = self.facts(parent)?;
-        let priced = Priced {
-            unit: super::pricing::divided(&total, quantity),
-            total,
-            tax: TaxBasis::AsShop,
-            state: self.pricing.state(&facts.below),
-        };
-        let line = self.made(Draft {
-            variant: Some(variant),
-            text: None,
-            title: parent.title.clone(),
-            shown: parent.shown.clone(),
-            quantity,
-            source: PriceSource::Components,
-            priced,
-            item: parent.item,
-            facts,
-            parent: None,
-        });
-        Ok((line, shares))
-    }
-
-    fn facts(&self, planned: &NewLine) -> Result<ItemFacts, CartError> {
+    pub(super) fn facts(&self, planned: &NewLine) -> Result<ItemFacts, CartError> {
         match planned.item {
             Some(index) => match self.facts.get(index as usize) {
                 Some(facts) => Ok(facts.clone()),
@@ -374,7 +260,7 @@ impl Checking<'_> {
         }
     }
 
-    fn made(&self, draft: Draft<'_>) -> CartLine {
+    pub(super) fn made(&self, draft: Draft<'_>) -> CartLine {
         let item = draft.item.and_then(|index| self.pricing.items.get(index as usize));
         let product = draft.variant.as_ref().map_or(self.linked_product, |variant| &variant.product).to_owned();
         let key = line_key(&KeyParts {
@@ -457,21 +343,17 @@ fn plain(text: &str) -> String {
     text.chars().filter(|c| !steers(*c)).take(MOST_CHARACTERS).collect()
 }
 
-struct Draft<'a> {
-    variant: Option<VariantInfo>,
-    text: Option<String>,
-    title: Option<String>,
-    shown: Option<Vec<LinePart>>,
-    quantity: u32,
-    source: PriceSource,
-    priced: Priced,
-    item: Option<u32>,
-    facts: ItemFacts,
-    parent: Option<&'a str>,
-}
-
-fn too_large(error: &super::money::MoneyError) -> CartError {
-    CartError::Price { what: "the bundle".to_owned(), why: error.to_string() }
+pub(super) struct Draft<'a> {
+    pub(super) variant: Option<VariantInfo>,
+    pub(super) text: Option<String>,
+    pub(super) title: Option<String>,
+    pub(super) shown: Option<Vec<LinePart>>,
+    pub(super) quantity: u32,
+    pub(super) source: PriceSource,
+    pub(super) priced: Priced,
+    pub(super) item: Option<u32>,
+    pub(super) facts: ItemFacts,
+    pub(super) parent: Option<&'a str>,
 }
 
 pub(super) fn piece_count(quantity: u64, what: &str) -> Result<u32, CartError> {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::CartError;
-use super::walk::issue;
+use super::decoding::issue;
 use crate::contract::Item;
 
 /// For each item, it and all items below it. Ids are unique, parents exist and come round to no cycle.

@@ -1,0 +1,171 @@
+//! What the strategy plans, and what the plan is checked against.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp, Unit};
+
+use super::line::CartLine;
+use super::plan::{Checking, ItemFacts, key_of, queries};
+use super::pricing::Pricing;
+use super::walk::Walk;
+use super::{CartError, CartOperation};
+use crate::contract::{Error, Item, PlanRequest, Planned, Price, PriceSource, SkuQuery, VariantInfo};
+use crate::guest::{CallOptions, Hook, call};
+use crate::ids::Digest;
+use crate::shop::context;
+
+impl Walk<'_> {
+    pub(super) async fn ask_strategy(
+        &mut self,
+        request: &PlanRequest,
+    ) -> Result<(Planned, HashMap<String, VariantInfo>), CartError> {
+        let plugin = self.strategy_version.plugin.clone();
+        let scope = self.host.scope(&self.state.shop, &self.strategist, &plugin);
+        let articles: usize = request.items.iter().map(|item| item.articles.len()).sum();
+        let lines = request.items.len() + request.lines.len() + articles;
+        let mut options = CallOptions::new(Hook::Plan, Some(scope)).lines(lines);
+        if let Some(seed) = request.items.first().map(|item| Digest::of(item.vendor_product.as_bytes())) {
+            options = options.seed(*seed.as_bytes());
+        }
+        let own;
+        let context = if Arc::ptr_eq(&self.vendor, &self.strategist) {
+            &self.context
+        } else {
+            own = context(&self.state.shop, &self.strategist, &self.strategy_version, None, self.visitor);
+            &own
+        };
+        let interfaces = plugin.interfaces();
+        let ((planned, known), trace) = call(self.host.ticker(), &plugin, options, async |store, instance| {
+            let cart = interfaces.cart(store, instance)?;
+            let planned = cart.call_plan(&mut *store, context, request).await?;
+            Ok((planned, std::mem::take(&mut store.data_mut().catalogue)))
+        })
+        .await?;
+        self.log = trace.log;
+        let planned = planned.map_err(|error| match error {
+            Error::Rejected(message) => CartError::Rejected(message),
+            error => CartError::Hook(self.answered(&plugin, Hook::Plan, error)),
+        })?;
+        self.stage("plan", format!("{} by {}/{}", operations(&planned), plugin.id(), self.strategy));
+        Ok((planned, known.into_values().flatten().map(|variant| (variant.id.clone(), variant)).collect()))
+    }
+
+    pub(super) async fn check(
+        &mut self,
+        request: &PlanRequest,
+        operations: &[crate::contract::Operation],
+        facts: &[ItemFacts],
+        configuration: Option<Digest>,
+        lines: &[CartLine],
+        by_id: &HashMap<String, VariantInfo>,
+    ) -> Result<Vec<CartOperation>, CartError> {
+        let catalogue = &self.host.platform().catalogue;
+        let (shop, currency) = (&self.state.shop.id, self.context.currency.as_str());
+        let platform = |error: crate::platform::PlatformError| CartError::Platform(error.to_string());
+        let mut linked = catalogue.variants(shop, currency, &self.association.shop_product).await.map_err(platform)?;
+        if let Some(chosen) = &self.chosen_variant {
+            linked.retain(|variant| variant.id == *chosen);
+            if linked.is_empty() {
+                let product = self.association.shop_product.clone();
+                return Err(CartError::Variant { variant: chosen.clone(), product });
+            }
+        }
+        let mut asked = queries(operations);
+        let planned = asked.len();
+        asked.extend(component_queries(&request.items, request.price_from, operations));
+        let answers = if asked.is_empty() {
+            Vec::new()
+        } else {
+            catalogue.resolve(shop, currency, &asked).await.map_err(platform)?
+        };
+        if answers.len() != asked.len() {
+            return Err(CartError::Platform(format!("{} answers to {} queries", answers.len(), asked.len())));
+        }
+        let mut answers = asked.iter().zip(answers);
+        let by_query = answers.by_ref().take(planned).map(|(query, found)| (key_of(query), found)).collect();
+        let components = answers
+            .filter_map(|(query, mut found)| (found.len() == 1).then(|| (query.sku.clone(), found.remove(0))))
+            .collect();
+        let pin = self.pin();
+        let expires = expiry(self.state.shop.seal_seconds, &request.prices);
+        let checking = Checking {
+            shop,
+            linked_product: &self.association.shop_product,
+            configuration,
+            facts,
+            pricing: Pricing {
+                context: &self.context,
+                items: &request.items,
+                vendor: &request.prices,
+                components: &components,
+                asked: request.quantity,
+            },
+            price_from: request.price_from,
+            intent: &request.intent,
+            grants: &self.strategist.grants,
+            pin: &pin,
+            lines,
+            taken_out: &self.taken_out,
+            sell_unconfigured: self.state.shop.sell_unconfigured,
+            expires: &expires,
+            chosen_variant: self.chosen_variant.as_deref(),
+            linked: &linked,
+            by_query: &by_query,
+            by_id,
+        };
+        let checked = checking.check(operations)?;
+        self.stage("check", "every operation holds".to_owned());
+        Ok(checked)
+    }
+}
+
+fn operations(planned: &Planned) -> String {
+    use crate::contract::Operation;
+    let names: Vec<String> = planned
+        .operations
+        .iter()
+        .take(8)
+        .map(|operation| match operation {
+            Operation::AddLine(_) => "add-line".to_owned(),
+            Operation::AddBundle(bundle) => format!("add-bundle of {}", bundle.children.len()),
+            Operation::ReplaceLine(_) => "replace-line".to_owned(),
+            Operation::ReplaceBundle(replacement) => format!("replace-bundle of {}", replacement.bundle.children.len()),
+            Operation::RemoveLine(_) => "remove-line".to_owned(),
+            Operation::Reject(_) => "reject".to_owned(),
+            Operation::Other(other) => other.name.clone(),
+        })
+        .collect();
+    names.join(", ")
+}
+
+/// The articles whose prices a plan needs.
+fn component_queries(
+    items: &[Item],
+    price_from: PriceSource,
+    operations: &[crate::contract::Operation],
+) -> Vec<SkuQuery> {
+    use crate::contract::Operation;
+    let by_components = price_from == PriceSource::Components
+        || operations.iter().any(|operation| match operation {
+            Operation::AddLine(line) => line.price.source == PriceSource::Components,
+            Operation::ReplaceLine(replacement) => replacement.line.price.source == PriceSource::Components,
+            _ => false,
+        });
+    if !by_components {
+        return Vec::new();
+    }
+    let skus: BTreeSet<&String> =
+        items.iter().flat_map(|item| &item.articles).filter_map(|article| article.price_sku.as_ref()).collect();
+    skus.into_iter().map(|sku| SkuQuery { sku: sku.clone(), within_product: None, ignore_case: false }).collect()
+}
+
+/// A seal ends when the shop says, or when the first of the vendor's prices does.
+fn expiry(seconds: u32, prices: &[Option<Price>]) -> String {
+    let now = Timestamp::now();
+    let ours = now.checked_add(SignedDuration::from_secs(seconds.into())).unwrap_or(now);
+    let ours = ours.round(Unit::Second).unwrap_or(ours);
+    let theirs =
+        prices.iter().flatten().filter_map(|price| price.valid_until.as_ref()?.parse::<Timestamp>().ok()).min();
+    theirs.map_or(ours, |theirs| theirs.min(ours)).to_string()
+}

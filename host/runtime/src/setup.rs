@@ -1,0 +1,290 @@
+//! Setting shops up: accounts and links, each checked whole before it is taken, and what a call for an account may reach.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use serde_json::{Map, Value};
+
+use crate::capability::{Scope, egress};
+use crate::contract::{FieldIssue, Setting, SettingValue};
+use crate::grants::Grants;
+use crate::guest::{CallOptions, Hook, call};
+use crate::host::Cartwright;
+use crate::ids::{Digest, ShopId};
+use crate::platform::{read, write};
+use crate::plugin::Plugin;
+use crate::settings::{Form, Secrets, Settings};
+use crate::shop::{
+    Account, AccountSetup, AccountVersion, Link, Linked, SetupError, Shop, ShopCell, ShopState, Visitor, context,
+    invalid, renewed,
+};
+
+impl Cartwright {
+    /// Adds a shop.
+    ///
+    /// # Errors
+    /// When it exists, or a value is wrong.
+    pub fn add_shop(&self, shop: Shop) -> Result<(), SetupError> {
+        if shop.currency.len() != 3 || !shop.currency.bytes().all(|byte| byte.is_ascii_uppercase()) {
+            return Err(invalid("currency", "Use an ISO 4217 code in capitals, such as EUR."));
+        }
+        if shop.scale > 9 {
+            return Err(invalid("scale", "Use 0 to 9 decimals."));
+        }
+        if shop.seal_key.expose().len() < 32 {
+            return Err(invalid("seal_key", "Use at least 32 random bytes."));
+        }
+        let id = shop.id.clone();
+        let state = ShopState {
+            shop: Arc::new(shop),
+            accounts: BTreeMap::new(),
+            links: BTreeMap::new(),
+            past_links: BTreeMap::new(),
+        };
+        match write(self.shops()).entry(id) {
+            std::collections::btree_map::Entry::Occupied(entry) => {
+                Err(SetupError::Exists(format!("the shop {}", entry.key())))
+            }
+            std::collections::btree_map::Entry::Vacant(entry) => {
+                let cell = ShopCell { state: ArcSwap::from_pointee(state), changing: tokio::sync::Mutex::new(()) };
+                entry.insert(Arc::new(cell));
+                Ok(())
+            }
+        }
+    }
+
+    /// Sets up a vendor account, or changes one that runs the same version: settings are replaced whole, secrets that are not
+    /// mentioned are kept. The plugin's own check runs on the result before it is taken.
+    ///
+    /// # Errors
+    /// Every wrong field at once; the account is as it was.
+    pub async fn set_account(&self, shop: &ShopId, plugin: Digest, setup: AccountSetup) -> Result<(), SetupError> {
+        let cell = self.shop_cell(shop)?;
+        let _changing = cell.changing.lock().await;
+        let state = cell.state.load_full();
+        let plugin = self.usable(&plugin)?;
+        let old = state.accounts.get(&setup.id);
+        if let Some(old) = old
+            && old.current != plugin.digest()
+        {
+            return Err(SetupError::Exists(format!("the account {} with another version", setup.id)));
+        }
+        let kept = old.map(|old| old.secrets.clone()).unwrap_or_default();
+        let (settings, secrets) = plugin.about().form.read(&setup.settings, &kept).map_err(SetupError::Invalid)?;
+        let mut versions = old.map(|old| renewed(&old.versions)).unwrap_or_default();
+        let current = plugin.digest();
+        versions.insert(current, Arc::new(AccountVersion::new(plugin, settings)));
+        let account = Account {
+            id: setup.id.clone(),
+            current,
+            versions,
+            secrets,
+            grants: setup.grants,
+            revision: old.map_or(1, |old| old.revision + 1),
+        };
+        self.validate(&state.shop, &account).await?;
+        let mut changed = (*state).clone();
+        changed.accounts.insert(setup.id, Arc::new(account));
+        cell.state.store(Arc::new(changed));
+        Ok(())
+    }
+
+    /// Links a product of the shop to a vendor's, or changes the link. Warnings of the plugin are returned.
+    ///
+    /// # Errors
+    /// Every wrong field at once; the link is as it was.
+    pub async fn link(&self, shop: &ShopId, link: Link) -> Result<Vec<FieldIssue>, SetupError> {
+        let cell = self.shop_cell(shop)?;
+        let _changing = cell.changing.lock().await;
+        let state = cell.state.load_full();
+        let (linked, warnings) = self.check_link(&state, link).await?;
+        let mut changed = (*state).clone();
+        changed.links.insert(linked.link.shop_product.clone(), Arc::new(linked));
+        cell.state.store(Arc::new(changed));
+        Ok(warnings)
+    }
+
+    /// Checks a link against the account's form and the plugin's own rules.
+    pub(crate) async fn check_link(
+        &self,
+        state: &ShopState,
+        link: Link,
+    ) -> Result<(Linked, Vec<FieldIssue>), SetupError> {
+        if link.shop_product.is_empty() || link.vendor_product.is_empty() {
+            return Err(invalid("vendor_product", "Name a product of the shop and a product of the vendor."));
+        }
+        let account = state.account(&link.account)?;
+        if let Some(strategy) = &link.strategy.account {
+            state.account(strategy)?;
+        }
+        let version = account.version().clone();
+        let form = &version.plugin.about().form;
+        let settings = product_settings(form, &link.settings, &version.settings, &account.secrets)?;
+        let linked = Linked { link, settings };
+        let mut warnings = Vec::new();
+        if version.plugin.about().identity.strategies.is_empty() {
+            return Err(invalid("account", format!("{} is no vendor plugin.", version.plugin.id())));
+        }
+        if version.plugin.worlds().contains(&crate::plugin::World::Vendor) {
+            let context = context(&state.shop, account, &version, Some(&linked.settings), &Visitor::default());
+            let association = linked.association();
+            let (found, _) = self
+                .guest(
+                    Hook::ValidateAssociation,
+                    state,
+                    account,
+                    &version.plugin,
+                    0,
+                    async |store, instance, interfaces| {
+                        interfaces.products(store, instance)?.call_validate(store, &context, &association).await
+                    },
+                )
+                .await?;
+            let found =
+                found.map_err(|error| crate::guest::answered(&version.plugin, Hook::ValidateAssociation, error))?;
+            if found.iter().any(|issue| issue.blocking) {
+                return Err(SetupError::Invalid(found));
+            }
+            warnings = found;
+        }
+        Ok((linked, warnings))
+    }
+
+    /// Asks a plugin whether an account's settings are good.
+    pub(crate) async fn validate(&self, shop: &Shop, account: &Account) -> Result<(), SetupError> {
+        let version = account.version();
+        let problems = version.plugin.about().form.issues(&version.settings, &account.secrets);
+        if problems.iter().any(|issue| issue.blocking) {
+            return Err(SetupError::Invalid(problems));
+        }
+        let context = context(shop, account, version, None, &Visitor::default());
+        let scope = self.scope(shop, account, &version.plugin);
+        let interfaces = version.plugin.interfaces().clone();
+        let options = CallOptions::new(Hook::ValidateSettings, Some(scope));
+        let (found, _) = call(self.ticker(), &version.plugin, options, async |store, instance| {
+            interfaces.settings(store, instance)?.call_validate(store, &context).await
+        })
+        .await?;
+        if found.iter().any(|issue| issue.blocking) { Err(SetupError::Invalid(found)) } else { Ok(()) }
+    }
+
+    /// The plugin of this digest, unless it is revoked.
+    pub(crate) fn usable(&self, digest: &Digest) -> Result<Arc<Plugin>, SetupError> {
+        if read(self.revoked()).contains_key(digest) {
+            return Err(SetupError::Revoked(*digest));
+        }
+        self.plugin(digest).ok_or(SetupError::NoPlugin(*digest))
+    }
+
+    pub(crate) fn shop_cell(&self, shop: &ShopId) -> Result<Arc<ShopCell>, SetupError> {
+        read(self.shops()).get(shop).cloned().ok_or_else(|| SetupError::NoShop(shop.clone()))
+    }
+
+    /// The shop as it is now.
+    pub(crate) fn shop_state(&self, shop: &ShopId) -> Result<Arc<ShopState>, SetupError> {
+        Ok(self.shop_cell(shop)?.state.load_full())
+    }
+
+    /// What a call for this account may reach: made once for each version of the account's state.
+    pub(crate) fn scope(&self, shop: &Shop, account: &Account, plugin: &Plugin) -> Arc<Scope> {
+        match account.versions.get(&plugin.digest()) {
+            Some(version) => version.scope.get_or_init(|| self.make_scope(shop, account, plugin)).clone(),
+            None => self.make_scope(shop, account, plugin),
+        }
+    }
+
+    fn make_scope(&self, shop: &Shop, account: &Account, plugin: &Plugin) -> Arc<Scope> {
+        let settings = account.versions.get(&plugin.digest()).map(|version| &version.settings);
+        self.scope_with(shop, account, plugin, account.grants.clone(), |field| settings.and_then(|all| all.get(field)))
+    }
+
+    /// The same for a durable call, which goes on with the settings that it began with, and never with more than what is granted
+    /// by now.
+    pub(crate) fn scope_of(
+        &self,
+        shop: &Shop,
+        account: &Account,
+        plugin: &Plugin,
+        settings: &[Setting],
+        personal_data: bool,
+    ) -> Arc<Scope> {
+        let value = |field: &str| settings.iter().find(|known| known.name == field).map(|known| &known.value);
+        self.scope_with(shop, account, plugin, Grants { personal_data, ..account.grants.clone() }, value)
+    }
+
+    fn scope_with<'a>(
+        &self,
+        shop: &Shop,
+        account: &Account,
+        plugin: &'a Plugin,
+        grants: Grants,
+        value: impl Fn(&str) -> Option<&'a SettingValue>,
+    ) -> Arc<Scope> {
+        let form = &plugin.about().form;
+        let host = |declared: &String| -> Option<String> {
+            let Some(field) = declared.strip_prefix("setting:") else { return Some(declared.to_ascii_lowercase()) };
+            match value(field).or_else(|| form.field(field)?.default.as_ref())? {
+                SettingValue::Text(text) => egress::host_of(&url::Url::parse(text).ok()?),
+                _ => None,
+            }
+        };
+        Arc::new(Scope {
+            platform: self.platform().clone(),
+            shop: shop.id.clone(),
+            account: account.id.clone(),
+            currency: shop.currency.clone(),
+            grants,
+            declared: plugin.about().identity.hosts.iter().filter_map(host).collect(),
+            secrets: account
+                .secrets
+                .iter()
+                .filter_map(|(name, secret)| {
+                    let field = form.field(name).filter(|field| field.kind == "secret")?;
+                    Some((name.clone(), (secret.clone(), field.hosts.iter().filter_map(host).collect())))
+                })
+                .collect(),
+        })
+    }
+}
+
+/// A product's own settings: only fields that a product may override.
+fn product_settings(
+    form: &Form,
+    values: &Map<String, Value>,
+    account: &Settings,
+    secrets: &Secrets,
+) -> Result<Settings, SetupError> {
+    for name in values.keys() {
+        match form.field(name) {
+            Some(field) if field.per_product && field.kind != "secret" => {}
+            Some(_) => return Err(invalid(name, "A product cannot override this setting.")),
+            None => return Err(invalid(name, "No such setting.")),
+        }
+    }
+    // Read together with the account's values, because a field may be required or enabled by another.
+    let (read, _) = match form.read(values, secrets) {
+        Ok(read) => read,
+        Err(issues) => {
+            let own: Vec<FieldIssue> = issues.into_iter().filter(|issue| values.contains_key(&issue.field)).collect();
+            if !own.is_empty() {
+                return Err(SetupError::Invalid(own));
+            }
+            let optional: Form = Form(
+                form.0
+                    .iter()
+                    .cloned()
+                    .map(|mut field| {
+                        field.required = false;
+                        field
+                    })
+                    .collect(),
+            );
+            optional.read(values, secrets).map_err(SetupError::Invalid)?
+        }
+    };
+    let mut merged = account.clone();
+    merged.extend(read.clone());
+    let issues = form.issues(&merged, secrets);
+    if issues.iter().any(|issue| issue.blocking) { Err(SetupError::Invalid(issues)) } else { Ok(read) }
+}
