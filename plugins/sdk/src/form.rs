@@ -71,7 +71,7 @@ pub trait FieldExt: Sized {
     fn per_product(self) -> Self;
     /// The vendor may push it through a webhook.
     fn vendor_may_push(self) -> Self;
-    /// A secret that may be sent to this host: a name, or "setting:<field>".
+    /// A secret that may be sent to this host: a name, or `"setting:<field>"`.
     fn sent_to(self, host: &str) -> Self;
 }
 

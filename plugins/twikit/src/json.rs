@@ -33,7 +33,7 @@ pub enum Json {
 /// What is wrong, and where.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Problem {
-    /// A path such as "lineItems[0].identifier"; empty for the whole.
+    /// A path such as `lineItems[0].identifier`; empty for the whole.
     pub path: String,
     /// What is wrong with it.
     pub reason: String,

@@ -1,7 +1,7 @@
 //! The little that this plugin asks of an address: is it https, and which origin is it of. A whole URL parser would double the
 //! component's size.
 
-/// The origin of an https address, such as "https://cdn.example:8443", in lower case. None for every other address.
+/// The origin of an https address, such as `https://cdn.example:8443`, in lower case. None for every other address.
 pub fn https_origin(url: &str) -> Option<String> {
     origin(url).filter(|origin| origin.starts_with("https:"))
 }
