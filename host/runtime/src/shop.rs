@@ -42,6 +42,10 @@ pub struct Shop {
     /// How long a sealed price holds, in seconds.
     #[serde(default = "one_day")]
     pub seal_seconds: u32,
+    /// For how long after its seal's end a cart's line goes to the version of the plugin that it is pinned to, in seconds; later it
+    /// goes to the current one. 30 days unless given.
+    #[serde(default = "thirty_days")]
+    pub pin_seconds: u32,
     /// May a linked product be bought without a configuration?
     #[serde(default)]
     pub sell_unconfigured: bool,
@@ -53,6 +57,10 @@ fn english() -> String {
 
 fn half_up() -> Rounding {
     Rounding::HalfUp
+}
+
+fn thirty_days() -> u32 {
+    30 * 86_400
 }
 
 fn one_day() -> u32 {

@@ -272,6 +272,7 @@ fn shop(catalog: &CatalogFile) -> anyhow::Result<Shop> {
         rounding: Rounding::HalfUp,
         seal_key: Secret::new(hex::encode(key)),
         seal_seconds: 3600,
+        pin_seconds: 86_400,
         sell_unconfigured: false,
     })
 }

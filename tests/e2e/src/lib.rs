@@ -94,6 +94,7 @@ pub fn shop(id: &str) -> Shop {
         rounding: Rounding::HalfUp,
         seal_key: Secret::new("a key of the tests, 32 bytes long"),
         seal_seconds: 3600,
+        pin_seconds: 86_400,
         sell_unconfigured: false,
     }
 }
@@ -151,6 +152,19 @@ impl World {
         world.link("shirt", "1002", "variation", json!({ "sku-prefix": "SHIRT-" })).await;
         world.link("wardrobe", "1003", "bundle", json!({ "price-authority": "components" })).await;
         world
+    }
+
+    /// The same shop again beside the first, with other values: a ring, and a wardrobe that parts can be taken out of.
+    pub async fn beside(mut self, other: Shop) -> Self {
+        self.shop = other.id.clone();
+        self.host.add_shop(other).expect("another shop");
+        let settings = members(json!({ "viewer-token": "viewer-token", "api-url": self.expivi.api_url() }));
+        let setup = AccountSetup { id: self.account.clone(), settings, grants: local(self.expivi.base_url()) };
+        self.host.set_account(&self.shop, self.digest, setup).await.expect("an account");
+        self.link("ring", "1001", "simple", json!({})).await;
+        let settings = json!({ "price-authority": "components", "child-removal": "repriced" });
+        self.link("wardrobe", "1003", "bundle", settings).await;
+        self
     }
 
     /// Links a product to Expivi.

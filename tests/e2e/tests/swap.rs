@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use cartwright::{CartError, CartOperation, Digest, LineState, Link, SetupError, Visitor};
+use cartwright::{CartError, CartOperation, Digest, LineState, Link, SetupError, Shop, Visitor};
 use cartwright_e2e::{ONE_LINE, World, added, local, members, shop};
 use cartwright_fake_vendors::{FakeTwikit, TwikitConfig, samples};
 use serde_json::json;
@@ -78,6 +78,21 @@ async fn old_lines_go_on_with_the_version_that_made_them() {
     assert_eq!(lines[0].pin.digest, world.digest);
     let fresh = world.add("shirt", samples::EXPIVI_VARIATION, 1, &mut Vec::new()).await.expect("a new line");
     assert_eq!(added(&fresh)[0].pin.digest, second);
+}
+
+#[tokio::test]
+async fn a_line_that_lay_too_long_goes_to_the_current_version() {
+    let world = World::new().await.beside(Shop { seal_seconds: 1, pin_seconds: 0, ..shop("brief") }).await;
+    let mut cart = Vec::new();
+    world.add("ring", samples::EXPIVI_SIMPLE, 1, &mut cart).await.expect("a line");
+    let second = another_version(&world, b'2').await;
+    world.host.swap_version(&world.shop, &world.account, second).await.expect("swapped");
+    // A seal's end is rounded to a whole second.
+    tokio::time::sleep(Duration::from_millis(2100)).await;
+    let visitor = Visitor::default();
+    let change = world.host.change_quantity(&world.shop, &cart[0].key, 5, &cart, &visitor).await.expect("changed");
+    let [CartOperation::Update { lines }] = &change.operations[..] else { panic!("{change:?}") };
+    assert_eq!(lines[0].pin.digest, second);
 }
 
 #[tokio::test]

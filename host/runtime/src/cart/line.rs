@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, Mac};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
@@ -217,6 +217,13 @@ impl CartLine {
             Ok(_) => Err(SealFault::Expired),
             Err(_) => Err(SealFault::Forged),
         }
+    }
+
+    /// Has the line lain in its cart for so long that its pin no longer counts?
+    pub(crate) fn pin_is_over(&self, seconds: u32, at: Timestamp) -> bool {
+        let ends = self.price.expires.parse::<Timestamp>().ok();
+        let ends = ends.and_then(|ends| ends.checked_add(SignedDuration::from_secs(seconds.into())).ok());
+        ends.is_none_or(|ends| at > ends)
     }
 
     /// As the contract's `line`, with what is kept of its configured product.

@@ -84,8 +84,12 @@ impl<'a> Walk<'a> {
         let linked = host
             .link_of(&state, line)
             .ok_or_else(|| gone(format!("{:?} is linked to no vendor product any more", line.linked_product)))?;
+        let pin_is_over = line.pin_is_over(state.shop.pin_seconds, Timestamp::now());
         let pinned = |account: &crate::ids::AccountId, digest: &Digest| {
             let account = state.accounts.get(account).ok_or_else(|| gone(format!("the account {account} is gone")))?;
+            if pin_is_over {
+                return Ok((account.clone(), account.version().clone()));
+            }
             let digest = host.replacement(digest).map_err(&gone)?;
             let version = account.versions.get(&digest).cloned();
             Ok::<_, CartError>((account.clone(), version.unwrap_or_else(|| account.version().clone())))

@@ -60,6 +60,7 @@ pub(crate) fn shop(id: &str) -> anyhow::Result<Shop> {
         rounding: Rounding::HalfUp,
         seal_key: Secret::new(hex::encode(key)),
         seal_seconds: 3600,
+        pin_seconds: 86_400,
         sell_unconfigured: false,
     })
 }

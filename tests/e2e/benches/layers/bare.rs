@@ -25,7 +25,7 @@ pub struct Bare {
     association: Association,
 }
 
-type Decode = TypedFunc<(Context, Association, Vec<u8>), (Result<Decoded, Error>,)>;
+type Decode<'a> = TypedFunc<(&'a Context, &'a Association, &'a [u8]), (Result<Decoded, Error>,)>;
 type Plan<'a> = TypedFunc<(&'a Context, &'a PlanRequest), (Result<Planned, Error>,)>;
 
 impl Bare {
@@ -70,12 +70,15 @@ impl Bare {
         (store, instance)
     }
 
+    pub async fn decode(&self, (store, instance): &mut (Store<State>, Instance), raw: &[u8]) -> Decoded {
+        let decode: Decode = instance.get_typed_func(&mut *store, self.decode).expect("decode");
+        let input = (&self.context, &self.association, raw);
+        let (decoded,) = decode.call_async(&mut *store, input).await.expect("an answer");
+        decoded.expect("a configuration")
+    }
+
     pub async fn request(&self, raw: &[u8]) -> PlanRequest {
-        let (mut store, instance) = self.instance().await;
-        let decode: Decode = instance.get_typed_func(&mut store, self.decode).expect("decode");
-        let input = (self.context.clone(), self.association.clone(), raw.to_vec());
-        let (decoded,) = decode.call_async(&mut store, input).await.expect("an answer");
-        let mut decoded = decoded.expect("a configuration");
+        let mut decoded = self.decode(&mut self.instance().await, raw).await;
         decoded.items.iter_mut().for_each(|item| item.state = String::new());
         PlanRequest {
             intent: cartwright::types::Intent::Add,

@@ -2,29 +2,15 @@
 
 use std::time::Duration;
 
-use cartwright::{AccountSetup, CartError, CartLine, SealFault, Shop, Visitor};
-use cartwright_e2e::{World, local, members, shop};
+use cartwright::{CartError, CartLine, SealFault, Shop, Visitor};
+use cartwright_e2e::{World, shop};
 use cartwright_fake_vendors::samples;
-use serde_json::json;
 
 use crate::{Shopping, check, held, said};
 
-/// The same shop again beside the first, under another id.
-async fn beside(mut world: World, other: Shop) -> World {
-    world.shop = other.id.clone();
-    world.host.add_shop(other).expect("another shop");
-    let settings = members(json!({ "viewer-token": "viewer-token", "api-url": world.expivi.api_url() }));
-    let setup = AccountSetup { id: world.account.clone(), settings, grants: local(world.expivi.base_url()) };
-    world.host.set_account(&world.shop, world.digest, setup).await.expect("an account");
-    world.link("ring", "1001", "simple", json!({})).await;
-    let settings = json!({ "price-authority": "components", "child-removal": "repriced" });
-    world.link("wardrobe", "1003", "bundle", settings).await;
-    world
-}
-
 /// A shop whose seals are over, with a ring and a wardrobe in the cart.
 async fn over() -> (World, Vec<CartLine>) {
-    let world = beside(World::new().await, Shop { seal_seconds: 1, ..shop("brief") }).await;
+    let world = World::new().await.beside(Shop { seal_seconds: 1, ..shop("brief") }).await;
     let mut cart = Vec::new();
     world.add("ring", samples::EXPIVI_SIMPLE, 1, &mut cart).await.expect("a ring");
     world.add("wardrobe", samples::EXPIVI_BUNDLE, 1, &mut cart).await.expect("a wardrobe");
@@ -96,7 +82,7 @@ async fn an_order_outlives_the_seals_of_its_lines() {
 async fn a_line_of_another_shop_is_not_sold_here() {
     let Shopping { world, cart } = Shopping::new().await;
     // It links the same products, seals with the same key and stores the same configurations, and is another shop all the same.
-    let other = beside(world, shop("other")).await;
+    let other = world.beside(shop("other")).await;
     let checks = check(&other, &cart).await;
     assert!(said(&checks).iter().all(|said| said.contains("configuration is no longer stored")), "{checks:?}");
     let mut own = Vec::new();
