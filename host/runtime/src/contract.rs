@@ -22,7 +22,7 @@ pub use generated::cartwright::plugin::http::{Repeat, StoredBody};
 pub use generated::cartwright::plugin::timer::Woken;
 pub use generated::cartwright::plugin::types::*;
 pub use generated::exports::cartwright::plugin::account::{Diagnosis, PageOfChoices};
-pub use generated::exports::cartwright::plugin::cart::{Intent, Planned, Request as PlanRequest};
+pub use generated::exports::cartwright::plugin::cart::{Planned, Request as PlanRequest};
 pub use generated::exports::cartwright::plugin::configuration::Decoded;
 pub use generated::exports::cartwright::plugin::feed::Fetched;
 pub use generated::exports::cartwright::plugin::orders::{Event, Kind as EventKind, Later, Next};

@@ -23,3 +23,15 @@ pub struct Grants {
     /// Strategies may choose another price source than the account's.
     pub choose_price_source: bool,
 }
+
+impl Grants {
+    /// What a plugin may ask for in `identity.grants`, and was granted.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let all = [
+            ("personal-data", self.personal_data),
+            ("adjust-prices", self.adjust_prices),
+            ("choose-price-source", self.choose_price_source),
+        ];
+        all.into_iter().filter(|(_, granted)| *granted).map(|(name, _)| name.to_owned()).collect()
+    }
+}

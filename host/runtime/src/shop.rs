@@ -289,6 +289,7 @@ pub(crate) fn context(
         at: now(),
         settings,
         settings_revision: account.revision,
+        grants: account.grants.names(),
         extra: Vec::new(),
     }
 }

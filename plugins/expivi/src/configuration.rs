@@ -186,6 +186,7 @@ fn as_article(article: &Article<'_>, count: u32) -> types::Article {
         price_sku: owned(&article.price_sku),
         price: None,
         material_sku: owned(&article.material_sku),
+        extra: Vec::new(),
     }
 }
 
@@ -209,9 +210,11 @@ fn push_attribute(
         value_id: None,
         key: None,
         hidden,
+        kind: "option".to_owned(),
     });
     let key = key.map(|(_, key)| key.to_string());
-    attributes.push(types::Attribute { id, name, value: value.to_owned(), value_id: None, key, hidden });
+    let kind = if attribute.text.is_some() { "text" } else { "option" }.to_owned();
+    attributes.push(types::Attribute { id, name, value: value.to_owned(), value_id: None, key, hidden, kind });
     attributes.extend(font);
 }
 

@@ -13,7 +13,7 @@
 //! # let context = Context {
 //! #     shop: "shop".into(), account: "expivi".into(), locale: "en".into(), currency: "EUR".into(), scale: 2, country: None,
 //! #     customer_group: None, prices_include_tax: true, rounding: Rounding::HalfUp, at: "2026-03-01T09:30:00Z".into(),
-//! #     settings: vec![], settings_revision: 1, extra: vec![],
+//! #     settings: vec![], settings_revision: 1, grants: vec![], extra: vec![],
 //! # };
 //! # let association = Association {
 //! #     shop_product: "ring".into(), vendor_product: "1001".into(), other_vendor_products: vec![], preset: None,

@@ -40,6 +40,7 @@ pub(crate) fn context(settings: &[(&str, SettingValue)]) -> Context {
         at: "2026-03-01T09:30:00Z".to_owned(),
         settings: all,
         settings_revision: 1,
+        grants: Vec::new(),
         extra: Vec::new(),
     }
 }
@@ -70,6 +71,7 @@ pub(crate) fn attribute(id: &str, name: &str, key: Option<&str>) -> Attribute {
         value_id: None,
         key: key.map(str::to_owned),
         hidden: false,
+        kind: "option".to_owned(),
     }
 }
 
@@ -80,6 +82,7 @@ pub(crate) fn article(sku: &str, quantity: &str) -> Article {
         price_sku: Some(sku.to_owned()),
         price: None,
         material_sku: None,
+        extra: Vec::new(),
     }
 }
 

@@ -3,7 +3,7 @@
 use cartwright_plugin::exports::configuration::Decoded;
 use cartwright_plugin::exports::plugin::{Identity, Strategy};
 use cartwright_plugin::exports::{account, cart, configuration, orders, page, plugin, products, settings, webhooks};
-use cartwright_plugin::types::{Association, Context, FieldIssue, Item, Price, Setting};
+use cartwright_plugin::types::{Association, Context, FieldIssue, Item, Price, Setting, Wanted};
 use cartwright_plugin::{Error, message};
 
 use crate::host::Imports;
@@ -91,7 +91,7 @@ impl configuration::Guest for Expivi {
         association: Association,
         raw: Vec<u8>,
         items: Vec<Item>,
-        _quantity: u32,
+        _wanted: Vec<Wanted>,
     ) -> Result<Vec<Option<Price>>, Error> {
         prices::price_items(&mut Imports, &context, &association, &raw, &items)
     }

@@ -21,19 +21,16 @@
 //!     }
 //!
 //!     fn plan(_context: Context, request: Request) -> Result<Planned, Error> {
-//!         let line = NewLine {
+//!         let line = |wanted: &Wanted| NewLine {
 //!             target: Target::LinkedProduct,
-//!             quantity: request.quantity,
+//!             quantity: wanted.quantity,
 //!             title: None,
 //!             shown: None,
 //!             price: LinePrice { source: request.price_from, adjustments: vec![] },
-//!             item: Some(0),
+//!             item: wanted.item,
 //!         };
-//!         let operation = match request.intent {
-//!             Intent::Add | Intent::Quotation => Operation::AddLine(line),
-//!             Intent::Replace(key) => Operation::ReplaceLine(LineReplacement { key, line }),
-//!         };
-//!         Ok(Planned { operations: vec![operation], warnings: vec![] })
+//!         let pieces = request.wanted.iter().map(|wanted| Piece::Line(line(wanted))).collect();
+//!         Ok(Planned { pieces, warnings: vec![] })
 //!     }
 //! }
 //! export_strategy!(OneLine);
@@ -47,14 +44,14 @@ extern crate self as cartwright_plugin;
 
 mod context;
 mod form;
-mod places;
 mod request;
 mod words;
 
 pub use context::ContextExt;
 pub use form::{FieldExt, field, heading, select};
-pub use places::{Place, Places, places};
-pub use words::{identity, internal, invalid_input, message, not_configured, outage, rejected, strategy_identity};
+pub use words::{
+    identity, internal, invalid_input, message, not_configured, outage, rejected, remember, strategy_identity,
+};
 
 /// The generated bindings. [`exports`] and [`types`] are the doors to it.
 #[doc(hidden)]
@@ -82,7 +79,7 @@ pub use wit_bindgen;
 
 /// The records of the interfaces that a cart strategy exports.
 pub mod strategy {
-    pub use crate::exports::cart::{Intent, Planned, Request};
+    pub use crate::exports::cart::{Planned, Request};
     pub use crate::exports::plugin::{Identity, Strategy as NamedStrategy};
     pub use crate::exports::settings::{Choice, ChoiceSource, Condition, Field};
 }
@@ -92,7 +89,7 @@ pub trait Strategy {
     /// Who the plugin is; see [`strategy_identity`].
     fn identity() -> strategy::Identity;
 
-    /// Turns configured items into changes of the cart. Pure: the same request gives the same plan.
+    /// Says what each wanted product becomes. Pure: the same request gives the same plan.
     fn plan(context: types::Context, request: strategy::Request) -> Result<strategy::Planned, Error>;
 
     /// The settings form, with texts in this locale. None by default.

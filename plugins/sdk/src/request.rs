@@ -1,6 +1,6 @@
 //! A short way to write http requests and to read what came back.
 
-use crate::http::{Auth, Body, Repeat, Request, Response, send};
+use crate::http::{Auth, Body, NamedSecret, Repeat, Request, Response, send};
 use crate::types::{BytesSource, Error};
 use crate::words::{message, outage, rejected};
 
@@ -39,6 +39,18 @@ impl Request {
     /// With `Authorization: Bearer` and the value of this secret setting.
     pub fn bearer(mut self, secret: &str) -> Self {
         self.auth.push(Auth::Bearer(secret.to_owned()));
+        self
+    }
+
+    /// With a header of this name that holds the value of a secret setting.
+    pub fn secret_header(mut self, name: &str, secret: &str) -> Self {
+        self.auth.push(Auth::Header(NamedSecret { name: name.to_owned(), secret: secret.to_owned() }));
+        self
+    }
+
+    /// With another method than GET or POST; may it be sent again?
+    pub fn method(mut self, method: &str, repeat: Repeat) -> Self {
+        (self.method, self.repeat) = (method.to_owned(), repeat);
         self
     }
 

@@ -1,7 +1,7 @@
 //! Wording messages and errors.
 
 use crate::strategy::{Identity, NamedStrategy};
-use crate::types::{Error, FieldIssue, Message, Outage};
+use crate::types::{Error, FieldIssue, Message, Outage, Outcome, RememberedText};
 
 /// A sentence for a person: a stable key, the English text, and what it mentions.
 pub fn message(key: &str, text: impl Into<String>, parameters: &[(&str, &str)]) -> Message {
@@ -30,6 +30,11 @@ pub fn outage(detail: impl Into<String>, retry_after_seconds: Option<u32>) -> Er
 /// The other side understood and refused.
 pub fn rejected(message: Message) -> Error {
     Error::Rejected(message)
+}
+
+/// Something to know at the next event of the order.
+pub fn remember(name: &str, value: impl Into<String>) -> Outcome {
+    Outcome::Remember(RememberedText { name: name.to_owned(), value: value.into() })
 }
 
 /// The plugin's own fault.

@@ -1,7 +1,7 @@
 //! The component: each exported interface, handed on to the module that knows.
 
 use cartwright_plugin::exports::{account, cart, configuration, orders, page, plugin, products, settings, webhooks};
-use cartwright_plugin::types::{Association, Context, FieldIssue, Item, Price, Setting};
+use cartwright_plugin::types::{Association, Context, FieldIssue, Item, Price, Setting, Wanted};
 use cartwright_plugin::{Error, order_book};
 
 use crate::Twikit;
@@ -69,7 +69,7 @@ impl configuration::Guest for Twikit {
         _association: Association,
         _raw: Vec<u8>,
         _items: Vec<Item>,
-        _quantity: u32,
+        _wanted: Vec<Wanted>,
     ) -> Result<Vec<Option<Price>>, Error> {
         // Twikit tells a price to the browser only; `decode` says that the platform is the authority.
         Err(Error::Unsupported)

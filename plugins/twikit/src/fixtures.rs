@@ -47,6 +47,7 @@ pub fn context_with(changed: &[(&str, &str)]) -> Context {
         at: "2026-03-01T09:30:00Z".into(),
         settings,
         settings_revision: 1,
+        grants: Vec::new(),
         extra: Vec::new(),
     }
 }
@@ -132,6 +133,7 @@ pub fn order(lines: Vec<OrderLine>) -> Order {
     Order {
         id: "1001".into(),
         number: "#1001".into(),
+        locale: "en".into(),
         reference: "inst:shop:1001".into(),
         test: false,
         vendor_reference: None,

@@ -17,7 +17,7 @@ pub fn handle(host: &mut dyn Host, context: &Context, event: &Event, state: Opti
             None => release::release(host, context, event),
         },
         Kind::Cancelled => too_late(host, event, None),
-        Kind::Refunded(lines) => too_late(host, event, Some(lines)),
+        Kind::Refunded(refund) => too_late(host, event, Some(&refund.lines)),
         Kind::Changed => changed(host, event),
         Kind::Erase => erase(host, event),
         // Nothing of it is Twikit's: it learns of an order when production may start.

@@ -33,6 +33,7 @@ pub fn order(host: &Cartwright, shop: &ShopId, id: &str, lines: &[CartLine]) -> 
     Order {
         id: id.to_owned(),
         number: format!("#{id}"),
+        locale: "en".to_owned(),
         test: false,
         vendor_reference: None,
         reference: host.reference(shop, id, None),

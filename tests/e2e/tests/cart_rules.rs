@@ -130,6 +130,44 @@ async fn products_that_change_places_keep_their_quantities() {
 }
 
 #[tokio::test]
+async fn one_design_in_two_sizes_is_edited_one_size_at_a_time() {
+    let world = World::new().await;
+    let size = |size: &str, cents| variant(&format!("MUG-{size}"), "mug", cents);
+    world.catalogue.change(|variants| variants.extend([size("S", 900), size("L", 1_200)]));
+    world.link("mug", "1001", "simple", json!({})).await;
+    let mut cart = Vec::new();
+    let design = saved(&[("x", "Ann"), ("y", "Bob")]);
+    for (variant, quantity) in [("id-MUG-S", 1), ("id-MUG-L", 4)] {
+        let mut request = world.request("mug", &design, quantity, &cart);
+        request.variant = Some(variant.to_owned());
+        world.host.add_to_cart(&world.shop, request).await.expect("two lines").apply(&mut cart);
+    }
+    let (key, request) = (cart[0].key.clone(), world.request("mug", &saved(&[("x", "Cid")]), 1, &cart));
+    world.host.edit_line(&world.shop, &key, None, request).await.expect("edited").apply(&mut cart);
+    let held: Vec<_> = cart.iter().map(|line| line.sku.as_deref().unwrap_or_default()).zip(engraved(&cart)).collect();
+    let expected = [("MUG-S", "Cid", 1), ("MUG-L", "Ann", 4), ("MUG-L", "Bob", 4)];
+    assert_eq!(held, expected.map(|(sku, name, quantity)| (sku, (name.to_owned(), quantity))));
+}
+
+#[tokio::test]
+async fn a_line_has_the_materials_of_everything_below_its_root() {
+    let world = World::new().await;
+    world.catalogue.change(|variants| variants.push(variant("RING-GOLD-17", "gold", 5_000)));
+    world.link("ring", "1001", "simple", json!({ "price-authority": "components" })).await;
+    let mut products: Vec<Value> =
+        serde_json::from_str(&saved(&[("x", "Ann"), ("y", "Bob"), ("z", "Cid")])).expect("JSON");
+    products[1]["parent_uuid"] = json!("x");
+    products[2]["parent_uuid"] = json!("y");
+    let mut cart = Vec::new();
+    world.add("ring", &Value::Array(products).to_string(), 1, &mut cart).await.expect("a line");
+    let [line] = &cart[..] else { panic!("{cart:?}") };
+    let materials: Vec<_> =
+        line.bill_of_materials.iter().map(|article| (article.sku.as_str(), article.quantity.as_str())).collect();
+    assert_eq!(materials, [("MODEL-RING-GOLD-17", "3")]);
+    assert_eq!(line.price.total.minor, 3 * 5_000, "all that is paid for is in it");
+}
+
+#[tokio::test]
 async fn two_equal_products_of_a_configuration_are_one_line() {
     let world = World::new().await;
     let mut cart = Vec::new();

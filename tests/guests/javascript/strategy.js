@@ -84,49 +84,41 @@ export const settings = {
 
 export const cart = {
   plan(context, request) {
-    const roots = request.items.filter((item) => item.parent === undefined);
-    if (roots.length !== 1) {
-      throw invalidInput('items', message('one-product', 'Exactly one configured product makes a variant.'));
-    }
-    const [root] = roots;
-    const line = {
-      target: {
-        tag: 'sku',
-        val: {
-          sku: root.sku ?? joinedSku(context, root),
-          withinProduct: request.association.shopProduct,
-          ignoreCase: setting(context, 'ignore-case') ?? false,
+    const pieces = request.wanted.map(({ item, quantity }) => {
+      if (item === undefined) {
+        throw invalidInput('items', message('not-configured', 'Only a configured product has codes.'));
+      }
+      const sku = request.items[item].sku ?? joinedSku(context, request.items[item], item);
+      log('debug', `planned ${sku}`);
+      const line = {
+        target: {
+          tag: 'sku',
+          val: {
+            sku,
+            withinProduct: request.association.shopProduct,
+            ignoreCase: setting(context, 'ignore-case') ?? false,
+          },
         },
-      },
-      quantity: request.quantity,
-      title: undefined,
-      shown: undefined, // the host shows the item's visible attributes
-      price: { source: request.priceFrom, adjustments: [] },
-      item: request.items.indexOf(root),
-    };
-    log('debug', `planned ${line.target.val.sku}`);
-    return { operations: [operation(request.intent, line)], warnings: [] };
+        quantity,
+        title: undefined,
+        shown: undefined, // the host shows the item's visible attributes
+        price: { source: request.priceFrom, adjustments: [] },
+        item,
+      };
+      return { tag: 'line', val: line };
+    });
+    return { pieces, warnings: [] };
   },
 };
 
 /** The prefix and the codes of the chosen values, in the configuration's order. */
-function joinedSku(context, item) {
+function joinedSku(context, item, index) {
   const codes = item.attributes.filter((attribute) => !attribute.hidden && attribute.key).map((attribute) => attribute.key);
   if (codes.length === 0) {
-    throw invalidInput('items[].attributes', message('no-codes', 'No chosen value has a code that an SKU could be joined from.'));
+    throw invalidInput(`items[${index}].attributes`, message('no-codes', 'No chosen value has a code that an SKU could be joined from.'));
   }
   const prefix = setting(context, 'prefix');
   return [...(prefix ? [prefix] : []), ...codes].join(setting(context, 'separator') ?? '-');
-}
-
-function operation(intent, line) {
-  switch (intent.tag) {
-    case 'add':
-    case 'quotation':
-      return { tag: 'add-line', val: line };
-    case 'replace':
-      return { tag: 'replace-line', val: { key: intent.val, line } };
-  }
 }
 
 function setting(context, name) {

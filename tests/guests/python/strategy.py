@@ -3,7 +3,7 @@
 It sells a configured product as a bundle: the linked product is the parent, and every article with a `price-sku` is a child.
 Equal articles are added up. How to build it: ../README.md.
 
-WIT names become snake_case (`price-from` is `price_from`), a case of a variant is a class (`Operation_AddBundle`), a case of an
+WIT names become snake_case (`price-from` is `price_from`), a case of a variant is a class (`Piece_Bundle`), a case of an
 enum is in capitals (`PriceSource.COMPONENTS`), an empty option is `None`, and a failing call raises `Err` with its `error`.
 The app is the module that is componentized; it has one class for each exported interface.
 """
@@ -12,14 +12,13 @@ from decimal import Decimal
 
 from componentize_py_types import Err
 from wit_world.exports import Cart as CartExport, Plugin as PluginExport, Settings as SettingsExport
-from wit_world.exports.cart import Intent_Add, Intent_Quotation, Intent_Replace, Planned, Request
+from wit_world.exports.cart import Planned, Request
 from wit_world.exports.plugin import Identity, Strategy
 from wit_world.exports.settings import Choice, ChoiceSource_Fixed, Field
 from wit_world.imports import catalog
 from wit_world.imports.types import (
     Bundle,
     BundleChild,
-    BundleReplacement,
     ChildRemoval,
     Context,
     Error_InvalidInput,
@@ -29,9 +28,7 @@ from wit_world.imports.types import (
     LinePrice,
     Message,
     NewLine,
-    Operation,
-    Operation_AddBundle,
-    Operation_ReplaceBundle,
+    Piece_Bundle,
     Setting,
     SettingValue_Text,
     SkuQuery,
@@ -92,39 +89,42 @@ class Settings(SettingsExport):
 
 class Cart(CartExport):
     def plan(self, context: Context, request: Request) -> Planned:
-        root = only_root(request.items)
-        parent = NewLine(
-            target=Target_LinkedProduct(),
-            quantity=request.quantity,
-            title=None,
-            shown=None,  # the host shows the item's visible attributes
-            price=LinePrice(source=request.price_from, adjustments=[]),
-            item=root,
-        )
-        parts = count_parts(request.items)
-        refuse_unknown(list(parts))
-        children = [
-            BundleChild(target=Target_Sku(query(sku)), quantity=quantity, title=None, shown=None)
-            for sku, quantity in parts.items()
-        ]
-        removal = ChildRemoval.REPRICED if text_setting(context, "child-removal") == "repriced" else ChildRemoval.REFUSED
-        return Planned(operations=[operation(request, Bundle(parent, children, removal))], warnings=[])
+        pieces = []
+        for wanted in request.wanted:
+            if wanted.item is None:
+                raise invalid_input("items", message("not-configured", "Only a configured product has parts."))
+            pieces.append(Piece_Bundle(bundle(context, request, wanted.item, wanted.quantity)))
+        return Planned(pieces=pieces, warnings=[])
 
 
-def operation(request: Request, bundle: Bundle) -> Operation:
-    match request.intent:
-        case Intent_Add() | Intent_Quotation():
-            return Operation_AddBundle(bundle)
-        case Intent_Replace(key):
-            return Operation_ReplaceBundle(BundleReplacement(key, bundle))
+def bundle(context: Context, request: Request, root: int, quantity: int) -> Bundle:
+    parent = NewLine(
+        target=Target_LinkedProduct(),
+        quantity=quantity,
+        title=None,
+        shown=None,  # the host shows the item's visible attributes
+        price=LinePrice(source=request.price_from, adjustments=[]),
+        item=root,
+    )
+    parts = count_parts(family(request.items, root))
+    refuse_unknown(list(parts))
+    children = [
+        BundleChild(target=Target_Sku(query(sku)), quantity=quantity, title=None, shown=None)
+        for sku, quantity in parts.items()
+    ]
+    removal = ChildRemoval.REPRICED if text_setting(context, "child-removal") == "repriced" else ChildRemoval.REFUSED
+    return Bundle(parent, children, removal)
 
 
-def only_root(items: list[Item]) -> int:
-    """The index of the one item that has no parent."""
-    roots = [index for index, item in enumerate(items) if item.parent is None]
-    if len(roots) != 1:
-        raise invalid_input("items", message("one-product", "Exactly one configured product makes a bundle."))
-    return roots[0]
+def family(items: list[Item], root: int) -> list[Item]:
+    """A root and all items below it; parents stand before their children."""
+    below = [items[root]]
+    ids = {items[root].id}
+    for item in items:
+        if item.parent is not None and item.parent in ids:
+            below.append(item)
+            ids.add(item.id)
+    return below
 
 
 def count_parts(items: list[Item]) -> dict[str, int]:

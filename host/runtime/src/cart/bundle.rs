@@ -55,6 +55,7 @@ impl Checking<'_> {
                 source: bundle.parent.price.source,
                 priced,
                 item: None,
+                asked: self.pricing.asked(bundle.parent.item),
                 facts: ItemFacts::default(),
                 parent: Some(&key),
             });
@@ -115,6 +116,7 @@ impl Checking<'_> {
             source: PriceSource::Components,
             priced,
             item: parent.item,
+            asked: self.pricing.asked(parent.item),
             facts,
             parent: None,
         });

@@ -2,11 +2,12 @@
 
 use super::check::{check_seals, check_whole, family};
 use super::line::{CartLine, SealFault};
-use super::path::{asked_of, held_line, without_no_changes};
+use super::path::{asked_of, held_line};
+use super::places::{Move, roots};
 use super::plan::with_children;
 use super::walk::Walk;
 use super::{CartChange, CartError, CartOperation, Stage};
-use crate::contract::{ChildRemoval, Intent};
+use crate::contract::{ChildRemoval, Item, Wanted};
 use crate::host::Cartwright;
 use crate::ids::{Digest, ShopId};
 use crate::shop::Visitor;
@@ -61,37 +62,22 @@ impl Cartwright {
     ) -> Result<CartChange, CartError> {
         let (mut change, again) = self.planned_again(shop, line, quantity, &line.without, lines, visitor).await?;
         if !again.is_empty() {
-            change.operations = self.in_place_of(shop, Some(line), again, lines, visitor).await?;
+            change.operations = self.in_place_of(shop, line, again, lines, visitor).await?;
         }
         Ok(change)
     }
 
-    /// Puts what was planned in the place of a line, or beside all lines. Where another line of the cart holds the same, that one
-    /// becomes more and this one goes: two lines of one key would each be priced for fewer than are bought.
-    pub(super) async fn in_place_of(
+    /// Puts what was planned in the place of a line.
+    async fn in_place_of(
         &self,
         shop: &ShopId,
-        line: Option<&CartLine>,
+        line: &CartLine,
         again: Vec<CartLine>,
         lines: &[CartLine],
         visitor: &Visitor,
     ) -> Result<Vec<CartOperation>, CartError> {
-        let is_other = |twin: &&CartLine| line.is_none_or(|line| twin.key != line.key);
-        let twin = again.first().and_then(|first| held_line(lines, &first.key)).filter(is_other);
-        if let (Some(twin), Some(first)) = (twin, again.first()) {
-            let quantity = asked_of(lines, &twin.key).saturating_add(first.asked_quantity);
-            let (_, more) = self.planned_again(shop, twin, quantity, &twin.without, lines, visitor).await?;
-            if more.first().is_some_and(|first| first.key == twin.key) {
-                let mut operations = vec![CartOperation::Replace { key: twin.key.clone(), lines: more }];
-                operations.extend(line.map(|line| CartOperation::Remove { keys: with_children(lines, &line.key) }));
-                return Ok(operations);
-            }
-        }
-        let put = match line {
-            Some(line) => CartOperation::Replace { key: line.key.clone(), lines: again },
-            None => CartOperation::Add { lines: again },
-        };
-        Ok(without_no_changes(vec![put], lines))
+        let moved = Move { takes: Some(line.key.clone()), lines: again };
+        self.settled(shop, vec![moved], Vec::new(), lines, visitor).await
     }
 
     /// A line and its children, planned and sealed again without these parts. Empty when the plan holds no such line any more.
@@ -107,17 +93,11 @@ impl Cartwright {
         let configuration = self.stored_configuration(shop, line).await?;
         let mut walk = Walk::begin_pinned(self, shop, line, visitor)?;
         walk.leave_out(line.item, without);
-        let intent = Intent::Replace(line.key.clone());
-        let operations = walk.plan(intent, configuration.as_deref(), quantity, lines).await?;
-        // A configuration with several roots became several lines; this one is meant, wherever it stands in the plan.
-        let meant = operations.into_iter().find_map(|operation| match operation {
-            CartOperation::Replace { lines, .. } | CartOperation::Add { lines }
-                if lines.first().is_some_and(|first| first.item == line.item) =>
-            {
-                Some(lines)
-            }
-            _ => None,
-        });
+        let wanted = Wanted { item: line.item, quantity };
+        // Nothing is wanted of a product that the configuration no longer holds.
+        let wanted = |items: &[Item]| roots(items).contains(&wanted.item).then_some(wanted).into_iter().collect();
+        let families = walk.plan(wanted, configuration.as_deref(), lines).await?;
+        let meant = families.into_iter().find(|family| family.first().is_some_and(|first| first.item == line.item));
         Ok((walk.end(Vec::new()), meant.unwrap_or_default()))
     }
 
@@ -162,7 +142,7 @@ impl Cartwright {
         if again.iter().any(|line| line.part == Some(part)) {
             return Ok(without_family(lines, &parent.key));
         }
-        change.operations = self.in_place_of(shop, Some(parent), again, lines, visitor).await?;
+        change.operations = self.in_place_of(shop, parent, again, lines, visitor).await?;
         Ok(change)
     }
 

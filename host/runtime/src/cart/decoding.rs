@@ -10,7 +10,7 @@ use super::pricing::{converted, warning};
 use super::thumbnail;
 use super::tree::trees;
 use super::walk::Walk;
-use crate::contract::{Decoded, FieldIssue, Item, Message, Price, PriceSource, Thumbnail};
+use crate::contract::{Decoded, FieldIssue, Item, Message, Price, PriceSource, Thumbnail, Wanted};
 use crate::error::Failure;
 use crate::guest::{CallOptions, Hook, call};
 use crate::ids::Digest;
@@ -143,7 +143,7 @@ impl Walk<'_> {
         &mut self,
         raw: &[u8],
         decoded: &Decoded,
-        quantity: u32,
+        wanted: &[Wanted],
     ) -> Result<Vec<Option<Price>>, CartError> {
         if decoded.price_from != PriceSource::Vendor {
             return Ok(Vec::new());
@@ -155,7 +155,7 @@ impl Walk<'_> {
         let (prices, trace) = call(self.host.ticker(), &plugin, options, async |store, instance| {
             let configuration = interfaces.configuration(store, instance)?;
             let items = &decoded.items;
-            configuration.call_price_items(store, &self.context, &self.association, raw, items, quantity).await
+            configuration.call_price_items(store, &self.context, &self.association, raw, items, wanted).await
         })
         .await?;
         self.log = trace.log;

@@ -13,6 +13,7 @@ pub(crate) mod line;
 pub mod money;
 mod parts;
 mod path;
+mod places;
 mod plan;
 mod planning;
 mod pricing;

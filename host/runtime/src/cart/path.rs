@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::line::CartLine;
-use super::plan::with_children;
+use super::places::{Places, roots};
 use super::walk::Walk;
 use super::{AddToCart, CartChange, CartError, CartOperation};
-use crate::contract::Intent;
+use crate::contract::{Item, Wanted};
 use crate::host::Cartwright;
 use crate::ids::ShopId;
 use crate::shop::Visitor;
@@ -27,42 +27,37 @@ impl Cartwright {
         if let Some(past) = past {
             walk.leave_out(past.item, &past.without);
         }
-        let mut operations = walk.plan(Intent::Add, add.configuration.as_deref(), add.quantity, &add.lines).await?;
-        if let Some(past) = past {
-            // One configuration may have become several lines; one of them is bought again.
-            operations.retain(|operation| match operation {
-                CartOperation::Add { lines } => lines.first().is_some_and(|first| first.item == past.item),
-                _ => false,
-            });
-        }
+        let raw = add.configuration.as_deref();
+        // One configuration may have become several lines; one of them is bought again.
+        let is_meant = |item: &Option<u32>| past.is_none_or(|past| past.item == *item);
+        let all = |items: &[Item]| {
+            roots(items).into_iter().filter(is_meant).map(|item| Wanted { item, quantity: add.quantity }).collect()
+        };
+        let families = walk.plan(all, raw, &add.lines).await?;
         // What the configuration or the cart holds twice becomes more of one line, priced anew for the whole quantity.
         let mut times: BTreeMap<String, u32> = BTreeMap::new();
-        operations.retain(|operation| match brings(operation) {
-            Some(key) => {
-                let times = times.entry(key.clone()).or_default();
-                *times += 1;
-                *times == 1
-            }
-            None => true,
+        families.iter().filter_map(|family| family.first()).for_each(|first| {
+            *times.entry(first.key.clone()).or_default() += 1;
         });
-        for operation in &mut operations {
-            let Some(key) = brings(operation).cloned() else { continue };
-            let (held, times) = (held_line(&add.lines, &key), times.get(&key).copied().unwrap_or(1));
+        let mut operations = Vec::with_capacity(families.len());
+        for family in families {
+            let Some(first) = family.first() else { continue };
+            let Some(times) = times.remove(&first.key) else { continue };
+            let held = held_line(&add.lines, &first.key);
             if held.is_none() && times == 1 {
+                operations.push(CartOperation::Add { lines: family });
                 continue;
             }
-            let quantity = asked_of(&add.lines, &key).saturating_add(add.quantity.saturating_mul(times));
-            let again = walk.plan(Intent::Add, add.configuration.as_deref(), quantity, &add.lines).await?;
-            let same = again.into_iter().find_map(|operation| match operation {
-                CartOperation::Add { lines } if lines.first().is_some_and(|line| line.key == key) => Some(lines),
-                _ => None,
+            let quantity = asked_of(&add.lines, &first.key).saturating_add(add.quantity.saturating_mul(times));
+            let wanted = Wanted { item: first.item, quantity };
+            let key = first.key.clone();
+            let again = walk.plan(|_| vec![wanted], raw, &add.lines).await?;
+            let lines = again.into_iter().find(|again| again.first().is_some_and(|again| again.key == key));
+            let lines = lines.unwrap_or(family);
+            operations.push(match held {
+                Some(_) => CartOperation::Replace { key, lines },
+                None => CartOperation::Add { lines },
             });
-            if let Some(lines) = same {
-                *operation = match held {
-                    Some(_) => CartOperation::Replace { key, lines },
-                    None => CartOperation::Add { lines },
-                };
-            }
         }
         // A bundle whose children are not those in the cart is replaced: an update brings no child.
         Ok(walk.end(without_no_changes(operations, &add.lines)))
@@ -96,53 +91,15 @@ impl Cartwright {
             None => Walk::begin_pinned(self, shop, old, &add.visitor)?,
         };
         walk.chosen_variant = add.variant.clone().or_else(|| old.chosen_variant.clone());
-        let intent = Intent::Replace(key.to_owned());
-        let operations = walk.plan(intent, add.configuration.as_deref(), quantity, &add.lines).await?;
-        let operations = self.settled(shop, in_their_places(operations, &add.lines), &add.lines, &add.visitor).await?;
+        let mut places = Places::default();
+        let wanted = |items: &[Item]| {
+            places = Places::of(old, quantity, items, &add.lines);
+            places.wanted.clone()
+        };
+        let families = walk.plan(wanted, add.configuration.as_deref(), &add.lines).await?;
+        let (moves, gone) = places.moves(families);
+        let operations = self.settled(shop, moves, gone, &add.lines, &add.visitor).await?;
         Ok(walk.end(operations))
-    }
-
-    /// Lets what a plan brings twice, or what another line of the cart holds already, become more of one line.
-    async fn settled(
-        &self,
-        shop: &ShopId,
-        operations: Vec<CartOperation>,
-        lines: &[CartLine],
-        visitor: &Visitor,
-    ) -> Result<Vec<CartOperation>, CartError> {
-        let leaving: Vec<String> = operations.iter().filter_map(leaves).map(str::to_owned).collect();
-        let mut settled: Vec<CartOperation> = Vec::with_capacity(operations.len());
-        for operation in operations {
-            let (line, new) = match operation {
-                CartOperation::Replace { key, lines: new } => (held_line(lines, &key), new),
-                CartOperation::Add { lines: new } => (None, new),
-                other => {
-                    settled.push(other);
-                    continue;
-                }
-            };
-            let same = |earlier: &&mut CartOperation| {
-                brings(earlier).is_some() && brings(earlier) == new.first().map(|new| &new.key)
-            };
-            if let Some(CartOperation::Replace { lines: earlier, .. } | CartOperation::Add { lines: earlier }) =
-                settled.iter_mut().find(same)
-                && let (Some(first), Some(twin)) = (earlier.first().cloned(), new.first())
-            {
-                let quantity = first.asked_quantity.saturating_add(twin.asked_quantity);
-                let placed = [lines, earlier].concat();
-                (_, *earlier) = self.planned_again(shop, &first, quantity, &first.without, &placed, visitor).await?;
-                settled.extend(line.map(|line| CartOperation::Remove { keys: with_children(lines, &line.key) }));
-                continue;
-            }
-            // A line that this plan itself replaces or removes takes nothing up.
-            let stays = |other: &&CartLine| {
-                let top = other.parent.as_ref().unwrap_or(&other.key);
-                line.is_some_and(|line| line.key == *top) || !leaving.contains(top)
-            };
-            let staying: Vec<CartLine> = lines.iter().filter(stays).cloned().collect();
-            settled.extend(self.in_place_of(shop, line, new, &staying, visitor).await?);
-        }
-        Ok(settled)
     }
 
     /// Asks the merchant for an offer instead of buying.
@@ -152,8 +109,12 @@ impl Cartwright {
     pub async fn request_quotation(&self, shop: &ShopId, add: AddToCart) -> Result<CartChange, CartError> {
         let mut walk = Walk::begin(self, shop, &add.product, add.strategy.clone(), &add.visitor)?;
         walk.chosen_variant = add.variant.clone();
-        let operations = walk.plan(Intent::Quotation, add.configuration.as_deref(), add.quantity, &add.lines).await?;
-        Ok(walk.end(operations))
+        walk.quotation = true;
+        let all =
+            |items: &[Item]| roots(items).into_iter().map(|item| Wanted { item, quantity: add.quantity }).collect();
+        let families = walk.plan(all, add.configuration.as_deref(), &add.lines).await?;
+        let lines = families.into_iter().flatten().collect();
+        Ok(walk.end(vec![CartOperation::RequestQuotation { lines }]))
     }
 
     /// Buys again what a past order held, priced as of now and planned by the current versions. What was taken out of a bundle
@@ -201,44 +162,6 @@ impl Cartwright {
 
 pub(super) fn held_line<'l>(lines: &'l [CartLine], key: &str) -> Option<&'l CartLine> {
     lines.iter().find(|line| line.key == key && line.parent.is_none())
-}
-
-/// The key of the line that an operation brings.
-fn brings(operation: &CartOperation) -> Option<&String> {
-    match operation {
-        CartOperation::Add { lines } | CartOperation::Replace { lines, .. } => lines.first().map(|first| &first.key),
-        _ => None,
-    }
-}
-
-/// The line that an operation takes out of the cart.
-fn leaves(operation: &CartOperation) -> Option<&str> {
-    match operation {
-        CartOperation::Replace { key, .. } => Some(key),
-        CartOperation::Remove { keys } => keys.first().map(String::as_str),
-        _ => None,
-    }
-}
-
-/// Where two products of a configuration changed places, each line would be replaced by what the other one held, and a platform
-/// that goes through the operations one by one would not know which of two lines of one key is meant: what is in the cart
-/// already takes its own place.
-fn in_their_places(mut operations: Vec<CartOperation>, held: &[CartLine]) -> Vec<CartOperation> {
-    for at in 0..operations.len() {
-        let CartOperation::Replace { key, lines } = &operations[at] else { continue };
-        let Some(own) = lines.first().map(|first| first.key.clone()).filter(|own| own != key) else { continue };
-        let key = key.clone();
-        let Some(other) = operations.iter().position(|other| leaves(other) == Some(&own)) else { continue };
-        match &mut operations[other] {
-            CartOperation::Replace { key: theirs, .. } => theirs.clone_from(&key),
-            CartOperation::Remove { keys } => *keys = with_children(held, &key),
-            _ => {}
-        }
-        if let CartOperation::Replace { key, .. } = &mut operations[at] {
-            *key = own;
-        }
-    }
-    operations
 }
 
 /// How many of a line a cart asks for. A replacement takes the place of every copy of its line, so all of them count.

@@ -1,15 +1,14 @@
-//! The check of a strategy's plan: every operation, before any of it reaches the platform.
+//! The check of a strategy's plan: every piece, before any of it reaches the platform.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::identity::{KeyParts, line_key};
 use super::line::{CartLine, Pin, SealedPrice, Unconfirmed};
+use super::money;
 use super::parts::TakenOut;
 use super::pricing::{Priced, Pricing};
-use super::{CartError, CartOperation, MOST_LINES, MOST_PIECES};
-use crate::contract::{
-    Bundle, Intent, LinePart, Message, NewLine, Operation, PriceSource, SkuQuery, Target, VariantInfo,
-};
+use super::{CartError, MOST_LINES, MOST_PIECES};
+use crate::contract::{Article, LinePart, Message, NewLine, Piece, PriceSource, SkuQuery, Target, VariantInfo};
 use crate::grants::Grants;
 use crate::ids::{Digest, ShopId};
 
@@ -30,10 +29,10 @@ pub(super) struct Checking<'a> {
     pub(super) facts: &'a [ItemFacts],
     pub(super) pricing: Pricing<'a>,
     pub(super) price_from: PriceSource,
-    pub(super) intent: &'a Intent,
+    /// Is it an offer that is asked for?
+    pub(super) quotation: bool,
     pub(super) grants: &'a Grants,
     pub(super) pin: &'a Pin,
-    pub(super) lines: &'a [CartLine],
     pub(super) taken_out: &'a TakenOut,
     pub(super) sell_unconfigured: bool,
     pub(super) expires: &'a str,
@@ -48,28 +47,24 @@ pub(super) struct Checking<'a> {
 }
 
 /// What a plan asks the catalogue for.
-pub(super) fn queries(operations: &[Operation]) -> Vec<SkuQuery> {
+pub(super) fn queries(pieces: &[Piece]) -> Vec<SkuQuery> {
     let mut found: BTreeMap<(String, Option<String>, bool), SkuQuery> = BTreeMap::new();
     let mut add = |target: &Target| {
         if let Target::Sku(query) = target {
             found.entry(key_of(query)).or_insert_with(|| query.clone());
         }
     };
-    for operation in operations {
-        match operation {
-            Operation::AddLine(line) => add(&line.target),
-            Operation::ReplaceLine(replacement) => add(&replacement.line.target),
-            Operation::AddBundle(bundle) => bundle_targets(bundle, &mut add),
-            Operation::ReplaceBundle(replacement) => bundle_targets(&replacement.bundle, &mut add),
-            Operation::RemoveLine(_) | Operation::Reject(_) | Operation::Other(_) => {}
+    for piece in pieces {
+        match piece {
+            Piece::Line(line) => add(&line.target),
+            Piece::Bundle(bundle) => {
+                add(&bundle.parent.target);
+                bundle.children.iter().for_each(|child| add(&child.target));
+            }
+            Piece::Other(_) => {}
         }
     }
     found.into_values().collect()
-}
-
-fn bundle_targets(bundle: &Bundle, add: &mut impl FnMut(&Target)) {
-    add(&bundle.parent.target);
-    bundle.children.iter().for_each(|child| add(&child.target));
 }
 
 pub(super) fn key_of(query: &SkuQuery) -> (String, Option<String>, bool) {
@@ -81,95 +76,41 @@ pub(super) fn broken<T>(text: impl Into<String>) -> Result<T, CartError> {
 }
 
 impl Checking<'_> {
-    /// Checks a plan and turns it into changes of the cart.
-    pub(super) fn check(&self, operations: &[Operation]) -> Result<Vec<CartOperation>, CartError> {
-        if operations.is_empty() {
-            return broken("it is empty; a strategy that cannot sell answers with `reject` and says why");
+    /// Checks a plan and makes lines of it: for each piece its line, and a bundle's children behind it.
+    pub(super) fn check(&self, pieces: &[Piece]) -> Result<Vec<Vec<CartLine>>, CartError> {
+        if pieces.is_empty() {
+            return broken("it is empty; a strategy that cannot sell answers with `error.rejected` and says why");
         }
-        self.fits_intent(operations)?;
-        let mut changes = Vec::with_capacity(operations.len());
-        let mut replaced: Vec<&str> = Vec::new();
+        let mut items = BTreeSet::new();
+        let mut families = Vec::with_capacity(pieces.len());
         let mut count = 0;
-        for operation in operations {
-            let change = match operation {
-                Operation::AddLine(line) => CartOperation::Add { lines: vec![self.line(line)?] },
-                Operation::AddBundle(bundle) => CartOperation::Add { lines: self.bundle(bundle)? },
-                Operation::ReplaceLine(replacement) => {
-                    self.own(&replacement.key, &mut replaced)?;
-                    CartOperation::Replace { key: replacement.key.clone(), lines: vec![self.line(&replacement.line)?] }
-                }
-                Operation::ReplaceBundle(replacement) => {
-                    self.own(&replacement.key, &mut replaced)?;
-                    CartOperation::Replace { key: replacement.key.clone(), lines: self.bundle(&replacement.bundle)? }
-                }
-                Operation::RemoveLine(key) => {
-                    self.own(key, &mut replaced)?;
-                    CartOperation::Remove { keys: with_children(self.lines, key) }
-                }
-                Operation::Reject(message) => return Err(CartError::Rejected(message.clone())),
-                Operation::Other(other) => {
-                    return broken(format!("the operation {:?} is not known to this host", other.name));
+        for piece in pieces {
+            let line = match piece {
+                Piece::Line(line) => line,
+                Piece::Bundle(bundle) => &bundle.parent,
+                Piece::Other(other) => {
+                    return broken(format!("the piece {:?} is not known to this host", other.name));
                 }
             };
-            count += match &change {
-                CartOperation::Add { lines }
-                | CartOperation::Replace { lines, .. }
-                | CartOperation::Update { lines }
-                | CartOperation::RequestQuotation { lines } => lines.len(),
-                CartOperation::Remove { keys } => keys.len(),
+            let item = line.item;
+            let name = || item.map_or("the unconfigured product".to_owned(), |item| format!("the item {item}"));
+            if !self.pricing.wanted.iter().any(|wanted| wanted.item == item) {
+                return broken(format!("it sells {}, which is not wanted", name()));
+            }
+            if !items.insert(item) {
+                return broken(format!("it makes two pieces of {}", name()));
+            }
+            let family = match piece {
+                Piece::Bundle(bundle) => self.bundle(bundle)?,
+                _ => vec![self.line(line)?],
             };
+            count += family.len();
             if count > MOST_LINES {
                 return broken(format!("it has more than {MOST_LINES} lines"));
             }
-            changes.push(change);
+            families.push(family);
         }
-        if matches!(self.intent, Intent::Quotation) {
-            let lines = changes.into_iter().flat_map(|change| match change {
-                CartOperation::Add { lines } => lines,
-                _ => Vec::new(),
-            });
-            return Ok(vec![CartOperation::RequestQuotation { lines: lines.collect() }]);
-        }
-        Ok(changes)
-    }
-
-    /// What was asked for is what is planned, and each configured product becomes one line.
-    fn fits_intent(&self, operations: &[Operation]) -> Result<(), CartError> {
-        let mut items = BTreeSet::new();
-        let mut once = |line: &NewLine| match line.item {
-            Some(item) if !items.insert(item) => broken(format!("it makes two lines of the item {item}")),
-            _ => Ok(()),
-        };
-        for operation in operations {
-            match operation {
-                Operation::AddLine(line) => once(line)?,
-                Operation::AddBundle(bundle) => once(&bundle.parent)?,
-                Operation::ReplaceLine(_) | Operation::ReplaceBundle(_) | Operation::RemoveLine(_)
-                    if matches!(self.intent, Intent::Quotation) =>
-                {
-                    return broken("it changes the cart where an offer was asked for");
-                }
-                Operation::ReplaceLine(replacement) => once(&replacement.line)?,
-                Operation::ReplaceBundle(replacement) => once(&replacement.bundle.parent)?,
-                Operation::RemoveLine(_) | Operation::Reject(_) | Operation::Other(_) => {}
-            }
-        }
-        Ok(())
-    }
-
-    /// The key is of a line of this account, at the top of the cart, and stands once in the plan.
-    fn own<'k>(&self, key: &'k str, replaced: &mut Vec<&'k str>) -> Result<(), CartError> {
-        let Some(line) = self.lines.iter().find(|line| line.key == key) else {
-            return broken(format!("it changes the line {key:?}, which is not one of this account's lines"));
-        };
-        if line.parent.is_some() {
-            return broken(format!("it changes the line {key}, which belongs to a bundle; change the bundle"));
-        }
-        if replaced.contains(&key) {
-            return broken(format!("it changes the line {key} twice"));
-        }
-        replaced.push(key);
-        Ok(())
+        Ok(families)
     }
 
     pub(super) fn variant(&self, target: &Target) -> Result<Option<VariantInfo>, CartError> {
@@ -205,7 +146,7 @@ impl Checking<'_> {
 
     /// What is not for sale, or not in this number, can still be offered.
     pub(super) fn purchasable(&self, variant: &VariantInfo, quantity: u64) -> Result<(), CartError> {
-        if matches!(self.intent, Intent::Quotation) {
+        if self.quotation {
             return Ok(());
         }
         sellable(variant, quantity)
@@ -244,6 +185,7 @@ impl Checking<'_> {
             source: planned.price.source,
             priced,
             item: planned.item,
+            asked: self.pricing.asked(planned.item),
             facts,
             parent: None,
         }))
@@ -258,6 +200,23 @@ impl Checking<'_> {
             None if self.sell_unconfigured => Ok(ItemFacts::default()),
             None => Err(CartError::NeedsConfiguration(self.linked_product.to_owned())),
         }
+    }
+
+    /// The bill of materials of a configured product with everything below it. Equal articles are added up.
+    fn materials(&self, below: &[usize]) -> Vec<Article> {
+        let mut all: Vec<Article> = Vec::new();
+        for article in below.iter().filter_map(|index| self.pricing.items.get(*index)).flat_map(|item| &item.articles) {
+            let same =
+                |other: &&mut Article| Article { quantity: article.quantity.clone(), ..(**other).clone() } == *article;
+            let sum = |other: &Article| {
+                money::decimal(&other.quantity).ok()?.checked_add(money::decimal(&article.quantity).ok()?)
+            };
+            match all.iter_mut().find(same).and_then(|other| Some((sum(other)?, other))) {
+                Some((sum, other)) => other.quantity = sum.normalize().to_string(),
+                None => all.push(article.clone()),
+            }
+        }
+        all
     }
 
     pub(super) fn made(&self, draft: Draft<'_>) -> CartLine {
@@ -316,7 +275,7 @@ impl Checking<'_> {
             item_id: item.and_then(|item| item.id.clone()),
             fingerprint: draft.facts.fingerprint,
             thumbnail: draft.facts.thumbnail,
-            bill_of_materials: item.map(|item| item.articles.clone()).unwrap_or_default(),
+            bill_of_materials: if draft.item.is_some() { self.materials(&draft.facts.below) } else { Vec::new() },
             vendor_product: item.map(|item| item.vendor_product.clone()),
             reference: item.and_then(|item| item.reference.clone()),
             unconfirmed: draft
@@ -327,7 +286,7 @@ impl Checking<'_> {
                 .next_back()
                 .map(|unverified| Unconfirmed { reason: unverified.reason.clone(), hold: unverified.hold }),
             linked_product: self.linked_product.to_owned(),
-            asked_quantity: self.pricing.asked,
+            asked_quantity: draft.asked,
             chosen_variant: self.chosen_variant.map(str::to_owned),
             pin: self.pin.clone(),
         }
@@ -352,6 +311,7 @@ pub(super) struct Draft<'a> {
     pub(super) source: PriceSource,
     pub(super) priced: Priced,
     pub(super) item: Option<u32>,
+    pub(super) asked: u32,
     pub(super) facts: ItemFacts,
     pub(super) parent: Option<&'a str>,
 }

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp, Unit};
 
+use super::CartError;
 use super::line::CartLine;
 use super::plan::{Checking, ItemFacts, key_of, queries};
 use super::pricing::Pricing;
 use super::walk::Walk;
-use super::{CartError, CartOperation};
-use crate::contract::{Error, Item, PlanRequest, Planned, Price, PriceSource, SkuQuery, VariantInfo};
+use crate::contract::{Error, Item, Piece, PlanRequest, Planned, Price, PriceSource, SkuQuery, VariantInfo};
 use crate::guest::{CallOptions, Hook, call};
 use crate::ids::Digest;
 use crate::shop::context;
@@ -47,19 +47,18 @@ impl Walk<'_> {
             Error::Rejected(message) => CartError::Rejected(message),
             error => CartError::Hook(self.answered(&plugin, Hook::Plan, error)),
         })?;
-        self.stage("plan", format!("{} by {}/{}", operations(&planned), plugin.id(), self.strategy));
+        self.stage("plan", format!("{} by {}/{}", pieces(&planned), plugin.id(), self.strategy));
         Ok((planned, known.into_values().flatten().map(|variant| (variant.id.clone(), variant)).collect()))
     }
 
     pub(super) async fn check(
         &mut self,
         request: &PlanRequest,
-        operations: &[crate::contract::Operation],
+        pieces: &[Piece],
         facts: &[ItemFacts],
         configuration: Option<Digest>,
-        lines: &[CartLine],
         by_id: &HashMap<String, VariantInfo>,
-    ) -> Result<Vec<CartOperation>, CartError> {
+    ) -> Result<Vec<Vec<CartLine>>, CartError> {
         let catalogue = &self.host.platform().catalogue;
         let (shop, currency) = (&self.state.shop.id, self.context.currency.as_str());
         let platform = |error: crate::platform::PlatformError| CartError::Platform(error.to_string());
@@ -71,9 +70,9 @@ impl Walk<'_> {
                 return Err(CartError::Variant { variant: chosen.clone(), product });
             }
         }
-        let mut asked = queries(operations);
+        let mut asked = queries(pieces);
         let planned = asked.len();
-        asked.extend(component_queries(&request.items, request.price_from, operations));
+        asked.extend(component_queries(&request.items, request.price_from, pieces));
         let answers = if asked.is_empty() {
             Vec::new()
         } else {
@@ -99,13 +98,12 @@ impl Walk<'_> {
                 items: &request.items,
                 vendor: &request.prices,
                 components: &components,
-                asked: request.quantity,
+                wanted: &request.wanted,
             },
             price_from: request.price_from,
-            intent: &request.intent,
+            quotation: self.quotation,
             grants: &self.strategist.grants,
             pin: &pin,
-            lines,
             taken_out: &self.taken_out,
             sell_unconfigured: self.state.shop.sell_unconfigured,
             expires: &expires,
@@ -114,42 +112,31 @@ impl Walk<'_> {
             by_query: &by_query,
             by_id,
         };
-        let checked = checking.check(operations)?;
-        self.stage("check", "every operation holds".to_owned());
+        let checked = checking.check(pieces)?;
+        self.stage("check", "every piece holds".to_owned());
         Ok(checked)
     }
 }
 
-fn operations(planned: &Planned) -> String {
-    use crate::contract::Operation;
+fn pieces(planned: &Planned) -> String {
     let names: Vec<String> = planned
-        .operations
+        .pieces
         .iter()
         .take(8)
-        .map(|operation| match operation {
-            Operation::AddLine(_) => "add-line".to_owned(),
-            Operation::AddBundle(bundle) => format!("add-bundle of {}", bundle.children.len()),
-            Operation::ReplaceLine(_) => "replace-line".to_owned(),
-            Operation::ReplaceBundle(replacement) => format!("replace-bundle of {}", replacement.bundle.children.len()),
-            Operation::RemoveLine(_) => "remove-line".to_owned(),
-            Operation::Reject(_) => "reject".to_owned(),
-            Operation::Other(other) => other.name.clone(),
+        .map(|piece| match piece {
+            Piece::Line(_) => "line".to_owned(),
+            Piece::Bundle(bundle) => format!("bundle of {}", bundle.children.len()),
+            Piece::Other(other) => other.name.clone(),
         })
         .collect();
     names.join(", ")
 }
 
 /// The articles whose prices a plan needs.
-fn component_queries(
-    items: &[Item],
-    price_from: PriceSource,
-    operations: &[crate::contract::Operation],
-) -> Vec<SkuQuery> {
-    use crate::contract::Operation;
+fn component_queries(items: &[Item], price_from: PriceSource, pieces: &[Piece]) -> Vec<SkuQuery> {
     let by_components = price_from == PriceSource::Components
-        || operations.iter().any(|operation| match operation {
-            Operation::AddLine(line) => line.price.source == PriceSource::Components,
-            Operation::ReplaceLine(replacement) => replacement.line.price.source == PriceSource::Components,
+        || pieces.iter().any(|piece| match piece {
+            Piece::Line(line) => line.price.source == PriceSource::Components,
             _ => false,
         });
     if !by_components {

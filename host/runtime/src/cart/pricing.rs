@@ -9,6 +9,7 @@ use super::CartError;
 use super::money::{self, MoneyError};
 use crate::contract::{
     Adjustment, Context, Item, Message, Money, Price, PriceBasis, PriceSource, PriceState, TaxBasis, VariantInfo,
+    Wanted,
 };
 
 /// A line's price before it is sealed.
@@ -28,8 +29,8 @@ pub(super) struct Pricing<'a> {
     pub(super) vendor: &'a [Option<Price>],
     /// Variants by SKU, for components.
     pub(super) components: &'a HashMap<String, VariantInfo>,
-    /// How many the shopper asked for; what a vendor's total is for.
-    pub(super) asked: u32,
+    /// What is wanted; a vendor's total is for so many.
+    pub(super) wanted: &'a [Wanted],
 }
 
 fn no_price(what: &str, why: impl Into<String>) -> CartError {
@@ -37,6 +38,11 @@ fn no_price(what: &str, why: impl Into<String>) -> CartError {
 }
 
 impl Pricing<'_> {
+    /// How many are wanted of an item.
+    pub(super) fn asked(&self, item: Option<u32>) -> u32 {
+        self.wanted.iter().find(|wanted| wanted.item == item).map_or(1, |wanted| wanted.quantity)
+    }
+
     fn zero(&self) -> Money {
         Money { minor: 0, scale: self.context.scale, currency: self.context.currency.clone() }
     }
@@ -124,6 +130,7 @@ impl Pricing<'_> {
 
     /// The vendor's prices of an item and those below it.
     fn vendor(&self, what: &str, below: &[usize], quantity: u32) -> Result<Priced, CartError> {
+        let asked = self.asked(below.first().and_then(|root| u32::try_from(*root).ok()));
         let mut total = self.zero();
         let mut unit = Some(self.zero());
         let mut tax = None;
@@ -147,9 +154,9 @@ impl Pricing<'_> {
                 PriceBasis::Unit => {
                     (Some(price.amount.clone()), money::times(&price.amount, quantity).map_err(self.failed(what))?)
                 }
-                PriceBasis::Total if quantity == self.asked => (divided(&price.amount, quantity), price.amount.clone()),
+                PriceBasis::Total if quantity == asked => (divided(&price.amount, quantity), price.amount.clone()),
                 PriceBasis::Total => {
-                    let why = format!("the vendor's total is for {} pieces, the line has {quantity}", self.asked);
+                    let why = format!("the vendor's total is for {asked} pieces, the line has {quantity}");
                     return Err(no_price(what, why));
                 }
             };

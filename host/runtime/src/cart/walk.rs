@@ -10,7 +10,7 @@ use super::parts::TakenOut;
 use super::plan::Warnings;
 use super::{CartChange, CartError, CartOperation, MOST_PIECES, Stage};
 use crate::capability::log::LogLine;
-use crate::contract::{Association, Context, Error, Intent, PlanRequest, SettingValue};
+use crate::contract::{Association, Context, Error, Item, PlanRequest, SettingValue, Wanted};
 use crate::error::{Failure, HookError};
 use crate::guest::{Hook, answered};
 use crate::host::Cartwright;
@@ -37,6 +37,8 @@ pub(super) struct Walk<'a> {
     pub(super) association: Association,
     /// The variant of the product that the shopper chose beforehand.
     pub(super) chosen_variant: Option<String>,
+    /// Is it an offer that is asked for?
+    pub(super) quotation: bool,
     pub(super) warnings: Warnings,
     pub(super) stages: Vec<Stage>,
     /// What a plugin logged in the stage that is not over yet.
@@ -148,6 +150,7 @@ impl<'a> Walk<'a> {
             context,
             association,
             chosen_variant: None,
+            quotation: false,
             warnings: Vec::new(),
             stages: Vec::with_capacity(6),
             log: Vec::new(),
@@ -161,18 +164,14 @@ impl<'a> Walk<'a> {
         self.taken_out = TakenOut { item, parts: parts.to_vec() };
     }
 
-    /// Plans, checks, prices and seals.
+    /// Plans, checks, prices and seals what is wanted of a configuration's items. Gives a family for each piece: its line, and a
+    /// bundle's children behind it.
     pub(super) async fn plan(
         &mut self,
-        intent: Intent,
+        wanted: impl FnOnce(&[Item]) -> Vec<Wanted>,
         raw: Option<&[u8]>,
-        quantity: u32,
         lines: &[CartLine],
-    ) -> Result<Vec<CartOperation>, CartError> {
-        if !(1..=MOST_PIECES).contains(&quantity) {
-            let what = self.association.shop_product.clone();
-            return Err(CartError::Quantity { quantity: quantity.into(), what, minimum: 1, maximum: MOST_PIECES });
-        }
+    ) -> Result<Vec<Vec<CartLine>>, CartError> {
         let raw = match raw {
             Some(raw) => raw,
             None if self.state.shop.sell_unconfigured => &[],
@@ -182,27 +181,38 @@ impl<'a> Walk<'a> {
         let configuration = self.keep(raw).await?;
         let mut decoded = self.decode(raw, configuration).await?;
         self.check_products(&decoded.items)?;
+        let wanted = wanted(&decoded.items);
+        if let Some(wrong) = wanted.iter().find(|wanted| !(1..=MOST_PIECES).contains(&wanted.quantity)) {
+            let (what, quantity) = (self.association.shop_product.clone(), wrong.quantity.into());
+            return Err(CartError::Quantity { quantity, what, minimum: 1, maximum: MOST_PIECES });
+        }
+        if wanted.is_empty() {
+            return Ok(Vec::new());
+        }
         let facts = self.facts(raw, &decoded.items).await?;
-        let prices = self.prices(raw, &decoded, quantity).await?;
+        let prices = self.prices(raw, &decoded, &wanted).await?;
         // The state was hashed; a strategy has no use for it.
         decoded.items.iter_mut().for_each(|item| item.state = String::new());
-        let own: Vec<CartLine> = lines.iter().filter(|line| line.pin.account == self.vendor.id).cloned().collect();
+        let own = lines.iter().filter(|line| line.pin.account == self.vendor.id);
         let request = PlanRequest {
-            intent,
             strategy: self.strategy.clone(),
             association: self.association.clone(),
             items: decoded.items,
+            wanted,
             prices,
             price_from: decoded.price_from,
-            quantity,
             chosen_variant: self.chosen_variant.clone(),
-            lines: own.iter().map(CartLine::as_contract).collect(),
+            lines: own.map(CartLine::as_contract).collect(),
             extra: Vec::new(),
         };
         let (planned, by_id) = self.ask_strategy(&request).await?;
         self.warnings.extend(planned.warnings);
-        let operations = self.check(&request, &planned.operations, &facts, configuration, &own, &by_id).await?;
-        Ok(self.seal(operations))
+        let mut families = self.check(&request, &planned.pieces, &facts, configuration, &by_id).await?;
+        for line in families.iter_mut().flatten() {
+            line.seal(&self.state.shop.id, &self.state.shop.seal_key);
+        }
+        self.stage("seal", "prices are sealed".to_owned());
+        Ok(families)
     }
 
     pub(super) fn end(self, operations: Vec<CartOperation>) -> CartChange {
@@ -247,23 +257,5 @@ impl<'a> Walk<'a> {
             strategy_digest: self.strategy_version.plugin.digest(),
             strategy: self.strategy.clone(),
         }
-    }
-
-    fn seal(&mut self, mut operations: Vec<CartOperation>) -> Vec<CartOperation> {
-        for operation in &mut operations {
-            match operation {
-                CartOperation::Add { lines }
-                | CartOperation::Replace { lines, .. }
-                | CartOperation::Update { lines }
-                | CartOperation::RequestQuotation { lines } => {
-                    for line in lines {
-                        line.seal(&self.state.shop.id, &self.state.shop.seal_key);
-                    }
-                }
-                CartOperation::Remove { .. } => {}
-            }
-        }
-        self.stage("seal", "prices are sealed".to_owned());
-        operations
     }
 }

@@ -163,6 +163,7 @@ mod tests {
             at: "2026-01-01T12:00:00Z".into(),
             settings: vec![],
             settings_revision: 1,
+            grants: Vec::new(),
             extra: vec![],
         };
         Entry::Began(Began { context, personal_data: false })

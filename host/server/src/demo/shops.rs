@@ -145,6 +145,7 @@ pub(crate) fn paid_order(host: &Cartwright, shop: &ShopId, id: &str, lines: &[Ca
     Ok(Order {
         id: id.to_owned(),
         number: format!("#{id}"),
+        locale: "en".to_owned(),
         test: false,
         vendor_reference: None,
         reference: host.reference(shop, id, None),

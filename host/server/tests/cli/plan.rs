@@ -104,7 +104,7 @@ fn explain_shows_the_stages_in_their_order() {
         .map(|line| line.split_once(" µs  ").expect("a stage").1.split(' ').next().expect("its name"))
         .collect();
     assert_eq!(stages, ["keep", "decode", "products", "identify", "plan", "check", "seal"]);
-    assert!(text.contains("add-line by expivi/simple"), "{text}");
+    assert!(text.contains("line by expivi/simple"), "{text}");
     assert!(text.contains("\nadd\n  1 × RING"), "the plan follows: {text}");
     assert!(!desk.plan(&[]).succeeded().contains("µs"), "without --explain there are no stages");
 }

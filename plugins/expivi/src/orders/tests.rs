@@ -1,5 +1,5 @@
 use cartwright_plugin::http::{Repeat, Request, Response};
-use cartwright_plugin::types::{Item, Line, LineQuantity, Money, OrderLine, SettingValue};
+use cartwright_plugin::types::{Item, Line, LineQuantity, Money, OrderLine, Refund, SettingValue};
 
 use super::*;
 use crate::testing::{FakeHost, MULTI, SIMPLE, article, blamed, context, item, kept, response, stored, text};
@@ -42,6 +42,7 @@ fn event(kind: Kind, lines: Vec<OrderLine>) -> Event {
         order: Order {
             id: "o1".to_owned(),
             number: "#1".to_owned(),
+            locale: "en".to_owned(),
             reference: "i:shop:o1".to_owned(),
             test: false,
             vendor_reference: None,
@@ -319,7 +320,10 @@ fn other_events_ask_nothing_of_expivi() {
     for (kind, said) in [
         (Kind::Placed, vec![]),
         (Kind::Cancelled, vec![]),
-        (Kind::Refunded(vec![LineQuantity { line: "1".to_owned(), quantity: 1 }]), vec![]),
+        (
+            Kind::Refunded(Refund { lines: vec![LineQuantity { line: "1".to_owned(), quantity: 1 }], amount: None }),
+            vec![],
+        ),
         (Kind::QuotationRequested, vec!["note quotation-requested"]),
         (Kind::Erase, vec!["merchant erase-at-vendor"]),
     ] {

@@ -6,11 +6,13 @@
 use std::collections::BTreeMap;
 
 use cartwright_plugin::exports::cart::Request;
-use cartwright_plugin::types::{Article, Bundle, BundleChild, ChildRemoval, Context, Message, SkuQuery, Target};
-use cartwright_plugin::{ContextExt, Error, invalid_input, message};
+use cartwright_plugin::types::{
+    Article, Bundle, BundleChild, ChildRemoval, Context, Message, SkuQuery, Target, Wanted,
+};
+use cartwright_plugin::{ContextExt, Error, invalid_input, message, rejected};
 
 use super::tree::Root;
-use super::{Found, Piece, simple};
+use super::{Found, simple};
 use crate::decimal::Decimal;
 use crate::settings;
 
@@ -18,10 +20,11 @@ use crate::settings;
 pub(super) fn bundle(
     context: &Context,
     request: &Request,
+    wanted: &Wanted,
     root: &Root,
     found: Found<'_>,
     warnings: &mut Vec<Message>,
-) -> Result<Piece, Error> {
+) -> Result<Bundle, Error> {
     let parts = parts(context, request, root)?;
     if parts.is_empty() {
         let text = "The configuration has no article with a SKU, so there is nothing to make a bundle of.";
@@ -57,14 +60,14 @@ pub(super) fn bundle(
     // A bundle of texts alone would cost nothing where the parts are the price.
     if !children.iter().any(|child| matches!(child.target, Target::Sku(_))) {
         let text = "The shop has none of the articles of this configuration.";
-        return Ok(Piece::Refused(message("articles-unknown", text, &[])));
+        return Err(rejected(message("articles-unknown", text, &[])));
     }
     let child_removal = match context.text("child-removal") {
         Some("repriced") => ChildRemoval::Repriced,
         _ => ChildRemoval::Refused,
     };
-    let parent = super::line(request, Target::LinkedProduct, Some(root), simple::shown(request, root));
-    Ok(Piece::Bundle(Bundle { parent, children, child_removal }))
+    let parent = super::line(request, wanted, Target::LinkedProduct, simple::shown(request, root));
+    Ok(Bundle { parent, children, child_removal })
 }
 
 /// A part of the bundle.

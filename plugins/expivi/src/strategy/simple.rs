@@ -1,13 +1,13 @@
 //! "simple": one line of the linked product, with the shopper's choices under it.
 
 use cartwright_plugin::exports::cart::Request;
-use cartwright_plugin::types::{LinePart, NewLine, Target};
+use cartwright_plugin::types::{LinePart, NewLine, Target, Wanted};
 
 use super::tree::Root;
 
 /// The line of one root.
-pub(super) fn line(request: &Request, root: &Root) -> NewLine {
-    super::line(request, Target::LinkedProduct, Some(root), shown(request, root))
+pub(super) fn line(request: &Request, wanted: &Wanted, root: &Root) -> NewLine {
+    super::line(request, wanted, Target::LinkedProduct, shown(request, root))
 }
 
 /// The visible choices of the whole: the host's own list stops at the root. Choices that several parts share stand once.

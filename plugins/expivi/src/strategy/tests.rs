@@ -1,21 +1,25 @@
-use cartwright_plugin::exports::cart::{Intent, Planned, Request};
-use cartwright_plugin::types::{ChildRemoval, Context, Item, Line, Operation, PriceSource, SettingValue, Target};
+use cartwright_plugin::exports::cart::{Planned, Request};
+use cartwright_plugin::types::{Bundle, ChildRemoval, Context, Item, PriceSource, SettingValue, Target};
 
 use super::*;
-use crate::testing::{
-    BUNDLE, MULTI, VARIATION, article, association, attribute, blamed, context, item, kept, text, texts,
-};
+use crate::testing::{BUNDLE, MULTI, VARIATION, article, association, attribute, blamed, context, item, text, texts};
+
+/// Two of each root.
+fn wanted(items: &[Item]) -> Vec<Wanted> {
+    let roots = items.iter().enumerate().filter(|(_, item)| item.parent.is_none());
+    let wanted: Vec<_> = roots.map(|(index, _)| Wanted { item: Some(index as u32), quantity: 2 }).collect();
+    if items.is_empty() { vec![Wanted { item: None, quantity: 2 }] } else { wanted }
+}
 
 fn request(strategy: &str, items: Vec<Item>) -> Request {
     let product = items.first().map_or("1", |item| item.vendor_product.as_str());
     Request {
-        intent: Intent::Add,
         strategy: strategy.to_owned(),
         association: association(product, &[]),
+        wanted: wanted(&items),
         items,
         prices: Vec::new(),
         price_from: PriceSource::Platform,
-        quantity: 2,
         chosen_variant: None,
         lines: Vec::new(),
         extra: Vec::new(),
@@ -31,8 +35,8 @@ fn items_of(product: &str, raw: &str) -> Vec<Item> {
 }
 
 fn only_line(planned: Result<Planned, Error>) -> NewLine {
-    match planned.unwrap().operations.as_slice() {
-        [Operation::AddLine(line)] => line.clone(),
+    match planned.unwrap().pieces.as_slice() {
+        [Piece::Line(line)] => line.clone(),
         other => panic!("{other:?}"),
     }
 }
@@ -45,15 +49,15 @@ fn only_sku(planned: Result<Planned, Error>) -> String {
 }
 
 fn only_bundle(planned: Result<Planned, Error>) -> Bundle {
-    match planned.unwrap().operations.as_slice() {
-        [Operation::AddBundle(bundle)] => bundle.clone(),
+    match planned.unwrap().pieces.as_slice() {
+        [Piece::Bundle(bundle)] => bundle.clone(),
         other => panic!("{other:?}"),
     }
 }
 
 fn refusal(planned: Result<Planned, Error>) -> String {
-    match planned.unwrap().operations.as_slice() {
-        [Operation::Reject(message)] => message.key.clone(),
+    match planned {
+        Err(Error::Rejected(message)) => message.key,
         other => panic!("{other:?}"),
     }
 }
@@ -74,20 +78,6 @@ fn quantities(bundle: &Bundle) -> Vec<(String, u32)> {
         other => panic!("{other:?}"),
     };
     bundle.children.iter().map(|child| (name(&child.target), child.quantity)).collect()
-}
-
-fn cart_line(key: &str, item: Item) -> Line {
-    Line {
-        key: key.to_owned(),
-        product: "shop-product".to_owned(),
-        variant_id: None,
-        sku: None,
-        quantity: 1,
-        parent_key: None,
-        unit_price: None,
-        configuration: Some("saved".to_owned()),
-        item: Some(kept(&item)),
-    }
 }
 
 #[test]
@@ -140,36 +130,14 @@ fn another_product_is_not_sold_as_the_linked_one() {
 #[test]
 fn several_roots_become_several_lines() {
     let asked = request("simple", vec![item("1"), item("1")]);
-    let operations = planned(&context(&[]), asked.clone()).unwrap().operations;
-    assert_eq!(operations.len(), 2);
-    let quotation = planned(&context(&[]), Request { intent: Intent::Quotation, ..asked.clone() }).unwrap().operations;
-    assert!(matches!(&quotation[..], [Operation::AddLine(_), Operation::AddLine(_)]));
-    let edited = planned(&context(&[]), Request { intent: Intent::Replace("k".into()), ..asked }).unwrap().operations;
-    assert!(
-        matches!(&edited[..], [Operation::ReplaceLine(new), Operation::AddLine(_)] if new.key == "k" && new.line.quantity == 2)
-    );
-}
-
-#[test]
-fn editing_one_of_several_products_replaces_its_siblings_too() {
-    let named = |id: &str| Item { id: Some(id.into()), ..item("1") };
-    let asked = Request {
-        intent: Intent::Replace("second".into()),
-        lines: vec![cart_line("first", named("a")), cart_line("second", named("b"))],
-        ..request("simple", vec![named("a"), named("b"), named("c")])
-    };
-    let changed: Vec<(String, u32)> = planned(&context(&[]), asked)
-        .unwrap()
-        .operations
-        .into_iter()
-        .map(|operation| match operation {
-            Operation::ReplaceLine(replacement) => (replacement.key, replacement.line.quantity),
-            Operation::AddLine(line) => ("new".to_owned(), line.quantity),
-            other => panic!("{other:?}"),
-        })
-        .collect();
-    // Two of the edited one are asked for; its sibling keeps its own quantity.
-    assert_eq!(changed, [("first".to_owned(), 1), ("second".to_owned(), 2), ("new".to_owned(), 2)]);
+    let pieces = planned(&context(&[]), asked.clone()).unwrap().pieces;
+    assert!(matches!(&pieces[..], [Piece::Line(a), Piece::Line(b)] if (a.item, b.item) == (Some(0), Some(1))));
+    // Of a configuration that is priced again, one line is wanted.
+    let second = Wanted { item: Some(1), quantity: 7 };
+    let line = only_line(planned(&context(&[]), Request { wanted: vec![second], ..asked.clone() }));
+    assert_eq!((line.item, line.quantity), (Some(1), 7));
+    let none = Wanted { item: Some(2), quantity: 1 };
+    assert_eq!(blamed(planned(&context(&[]), Request { wanted: vec![none], ..asked })).1, "not-a-root");
 }
 
 #[test]
@@ -296,16 +264,6 @@ fn unknown_skus_follow_the_merchants_choice() {
         let refused = plan_with(&context(&[("unknown-sku", text(policy))]), none.clone(), &known);
         assert_eq!(refusal(refused), "articles-unknown", "{policy}");
     }
-}
-
-#[test]
-fn a_bundle_is_replaced_whole_and_offered_whole() {
-    let asked = request("bundle", vec![with_articles(&[("A", "1")])]);
-    let edited =
-        planned(&context(&[]), Request { intent: Intent::Replace("k".into()), ..asked.clone() }).unwrap().operations;
-    assert!(matches!(&edited[..], [Operation::ReplaceBundle(new)] if new.key == "k"));
-    let offer = planned(&context(&[]), Request { intent: Intent::Quotation, ..asked }).unwrap().operations;
-    assert!(matches!(&offer[..], [Operation::AddBundle(bundle)] if bundle.parent.target == Target::LinkedProduct));
 }
 
 #[test]

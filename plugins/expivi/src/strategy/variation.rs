@@ -7,11 +7,11 @@
 use std::collections::BTreeMap;
 
 use cartwright_plugin::exports::cart::Request;
-use cartwright_plugin::types::{Attribute, Context, Item, Message, SkuQuery, Target};
-use cartwright_plugin::{ContextExt, Error, invalid_input, message};
+use cartwright_plugin::types::{Attribute, Context, Item, Message, NewLine, SkuQuery, Target, Wanted};
+use cartwright_plugin::{ContextExt, Error, invalid_input, message, rejected};
 
+use super::simple;
 use super::tree::Root;
-use super::{Piece, simple};
 use crate::settings;
 
 /// SKUs and the KEYs that spelled them, so that two lists of KEYs with one SKU do not pass for each other.
@@ -22,10 +22,11 @@ pub(super) struct Spelled(BTreeMap<String, Vec<String>>);
 pub(super) fn line(
     context: &Context,
     request: &Request,
+    wanted: &Wanted,
     root: &Root,
     spelled: &mut Spelled,
     warnings: &mut Vec<Message>,
-) -> Result<Piece, Error> {
+) -> Result<NewLine, Error> {
     let item = &request.items[root.index];
     let path = || format!("items[{}].attributes", root.index);
     for required in settings::lines(context, "required-attributes") {
@@ -61,14 +62,14 @@ pub(super) fn line(
     let is_same = |other: &String| if ignore_case { other.to_lowercase() == sku.to_lowercase() } else { *other == sku };
     if !allowed.is_empty() && !allowed.iter().any(is_same) {
         let text = format!("{sku} is not sold with this product.");
-        return Ok(Piece::Refused(message("sku-not-allowed", text, &[("sku", &sku)])));
+        return Err(rejected(message("sku-not-allowed", text, &[("sku", &sku)])));
     }
     // Another product of the same configuration is no variant of the linked one: the whole catalogue is looked through, and
     // only a single match is taken.
     let is_linked = item.vendor_product == request.association.vendor_product;
     let within_product = is_linked.then(|| request.association.shop_product.clone());
     let target = Target::Sku(SkuQuery { sku, within_product, ignore_case });
-    Ok(Piece::Line(super::line(request, target, Some(root), simple::shown(request, root))))
+    Ok(super::line(request, wanted, target, simple::shown(request, root)))
 }
 
 fn spell(context: &Context, keys: &[&str]) -> String {

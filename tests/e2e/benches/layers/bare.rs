@@ -1,6 +1,6 @@
 //! The same guest on wasmtime alone: the pool and WASI with the host's settings, no limits, no epochs, no capabilities.
 
-use cartwright::types::{Association, Context, Decoded, Error, PlanRequest, Planned};
+use cartwright::types::{Association, Context, Decoded, Error, Item, PlanRequest, Planned, Wanted};
 use wasmtime::component::{Component, ComponentExportIndex, Instance, InstancePre, Linker, ResourceTable, TypedFunc};
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -81,13 +81,12 @@ impl Bare {
         let mut decoded = self.decode(&mut self.instance().await, raw).await;
         decoded.items.iter_mut().for_each(|item| item.state = String::new());
         PlanRequest {
-            intent: cartwright::types::Intent::Add,
             strategy: "simple".to_owned(),
             association: self.association.clone(),
+            wanted: wanted(&decoded.items),
             items: decoded.items,
             prices: Vec::new(),
             price_from: decoded.price_from,
-            quantity: 1,
             chosen_variant: None,
             lines: Vec::new(),
             extra: Vec::new(),
@@ -99,4 +98,8 @@ impl Bare {
         let (planned,) = plan.call_async(&mut *store, (&self.context, request)).await.expect("an answer");
         planned.expect("a plan")
     }
+}
+
+fn wanted(items: &[Item]) -> Vec<Wanted> {
+    (0..items.len() as u32).map(|item| Wanted { item: Some(item), quantity: 1 }).collect()
 }

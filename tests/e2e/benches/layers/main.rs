@@ -156,6 +156,7 @@ fn same_context(world: &World) -> Context {
         at: "2026-01-01T00:00:00Z".to_owned(),
         settings,
         settings_revision: 1,
+        grants: Vec::new(),
         extra: Vec::new(),
     }
 }

@@ -1,7 +1,7 @@
 //! The same decode and plan in native Rust: the plugin's own functions without a component around them.
 
-use cartwright_plugin::strategy::{Intent, Planned, Request};
-use cartwright_plugin::types::{Association, Context, Rounding, Setting, SettingValue};
+use cartwright_plugin::strategy::{Planned, Request};
+use cartwright_plugin::types::{Association, Context, Item, Rounding, Setting, SettingValue, Wanted};
 
 pub fn context() -> Context {
     let text = |name: &str, value: &str| Setting { name: name.to_owned(), value: SettingValue::Text(value.to_owned()) };
@@ -18,6 +18,7 @@ pub fn context() -> Context {
         at: "2026-01-01T00:00:00Z".to_owned(),
         settings: vec![text("viewer-token", "viewer-token"), text("order-type", "simple")],
         settings_revision: 1,
+        grants: Vec::new(),
         extra: Vec::new(),
     }
 }
@@ -35,16 +36,19 @@ pub fn association() -> Association {
 pub fn decode_and_plan(context: &Context, association: &Association, raw: &[u8]) -> Planned {
     let decoded = cartwright_expivi::decode(context, association, raw).expect("a configuration");
     let request = Request {
-        intent: Intent::Add,
         strategy: "simple".to_owned(),
         association: association.clone(),
+        wanted: wanted(&decoded.items),
         items: decoded.items,
         prices: Vec::new(),
         price_from: decoded.price_from,
-        quantity: 1,
         chosen_variant: None,
         lines: Vec::new(),
         extra: Vec::new(),
     };
     cartwright_expivi::plan(context, request).expect("a plan")
+}
+
+fn wanted(items: &[Item]) -> Vec<Wanted> {
+    (0..items.len() as u32).map(|item| Wanted { item: Some(item), quantity: 1 }).collect()
 }

@@ -335,7 +335,10 @@ async fn a_line_that_is_released_later_is_an_order_of_its_own() {
 async fn what_comes_too_late_for_twikit_needs_the_merchant() {
     let jewels = Jewels::new().await;
     let order = jewels.order("1").await;
-    let refunded = EventKind::Refunded(vec![cartwright::types::LineQuantity { line: "1".to_owned(), quantity: 1 }]);
+    let refunded = EventKind::Refunded(cartwright::types::Refund {
+        lines: vec![cartwright::types::LineQuantity { line: "1".to_owned(), quantity: 1 }],
+        amount: None,
+    });
     let kinds = [EventKind::Cancelled, refunded, EventKind::Erase, EventKind::Changed];
     for kind in &kinds {
         let early = jewels.handle(&event(kind.clone(), &order), None).await.expect("handled");

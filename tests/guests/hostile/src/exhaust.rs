@@ -4,10 +4,10 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use cartwright_plugin::strategy::{Planned, Request};
-use cartwright_plugin::types::{Error, Operation, SkuQuery};
+use cartwright_plugin::types::{Error, NamedJson, Piece, SkuQuery};
 use cartwright_plugin::{catalog, internal, log, message};
 
-use crate::{line, operations, plan};
+use crate::{line, pieces, plan};
 
 const MEGABYTE: usize = 1 << 20;
 
@@ -39,15 +39,15 @@ pub fn memory(_: Request) -> Result<Planned, Error> {
 pub fn huge_text(request: Request) -> Result<Planned, Error> {
     let mut line = line(&request);
     line.title = Some("x".repeat(64 * MEGABYTE));
-    plan(line, request)
+    plan(line)
 }
 
 pub fn many_operations(_: Request) -> Result<Planned, Error> {
-    operations(vec![Operation::RemoveLine(String::new()); 1_000_000])
+    pieces(vec![Piece::Other(NamedJson { name: String::new(), json: String::new() }); 1_000_000])
 }
 
 pub fn many_warnings(request: Request) -> Result<Planned, Error> {
-    let planned = plan(line(&request), request)?;
+    let planned = plan(line(&request))?;
     Ok(Planned { warnings: vec![message("again", "And again.", &[]); 1_000_000], ..planned })
 }
 
@@ -60,7 +60,7 @@ pub fn log_flood(_: Request) -> Result<Planned, Error> {
 
 pub fn log_huge_line(request: Request) -> Result<Planned, Error> {
     log::write(log::Level::Error, &"x".repeat(32 * MEGABYTE));
-    plan(line(&request), request)
+    plan(line(&request))
 }
 
 pub fn standard_error_flood(_: Request) -> Result<Planned, Error> {
@@ -80,7 +80,7 @@ pub fn catalog_flood(_: Request) -> Result<Planned, Error> {
 
 pub fn catalog_huge_query(request: Request) -> Result<Planned, Error> {
     catalog::resolve(&vec![query("x".repeat(1000)); 100_000])?;
-    plan(line(&request), request)
+    plan(line(&request))
 }
 
 fn query(sku: String) -> SkuQuery {
@@ -91,14 +91,14 @@ pub fn clock_spin(request: Request) -> Result<Planned, Error> {
     let start = Instant::now();
     // Each look at the clock takes a millisecond of the guest's time.
     while start.elapsed() < Duration::from_secs(365 * 86_400) {}
-    plan(line(&request), request)
+    plan(line(&request))
 }
 
 pub fn thread_sleep(request: Request) -> Result<Planned, Error> {
     let start = Instant::now();
     std::thread::sleep(Duration::from_secs(3600));
     assert!(start.elapsed() >= Duration::from_secs(3600), "no time has passed");
-    plan(line(&request), request)
+    plan(line(&request))
 }
 
 pub fn sleep_again_and_again(_: Request) -> Result<Planned, Error> {

@@ -12,7 +12,7 @@ type Misdeed = fn(Request) -> Result<Planned, Error>;
 
 /// Every misdeed by the name of its strategy.
 const MISDEEDS: &[(&str, Misdeed)] = &[
-    ("honest", |request| plan(line(&request), request)),
+    ("honest", |request| plan(line(&request))),
     // Takes more than its share: exhaust.rs.
     ("endless-loop", exhaust::endless_loop),
     ("endless-recursion", exhaust::endless_recursion),
@@ -37,9 +37,6 @@ const MISDEEDS: &[(&str, Misdeed)] = &[
     ("wrong-scale", lie::wrong_scale),
     ("scale-too-large", lie::scale_too_large),
     ("other-price-source", lie::other_price_source),
-    ("replace-foreign", lie::replace_foreign),
-    ("replace-foreign-with-bundle", lie::replace_foreign_with_bundle),
-    ("remove-foreign", lie::remove_foreign),
     ("no-item", lie::no_item),
     ("item-out-of-range", lie::item_out_of_range),
     ("text-line", lie::text_line),
@@ -52,9 +49,7 @@ const MISDEEDS: &[(&str, Misdeed)] = &[
     ("quantity-overflow", lie::quantity_overflow),
     ("one-child-by-two-names", lie::one_child_by_two_names),
     ("more-than-asked", lie::more_than_asked),
-    ("another-intent", lie::another_intent),
-    ("remove-and-replace", lie::remove_and_replace),
-    ("unknown-operation", lie::unknown_operation),
+    ("unknown-piece", lie::unknown_piece),
     ("different-every-time", lie::different_every_time),
     ("markup", lie::markup),
     // Calls what it may not: reach.rs.
@@ -101,7 +96,7 @@ impl Strategy for Hostile {
 fn line(request: &Request) -> NewLine {
     NewLine {
         target: Target::LinkedProduct,
-        quantity: request.quantity,
+        quantity: request.wanted[0].quantity,
         title: None,
         shown: None,
         price: LinePrice { source: request.price_from, adjustments: Vec::new() },
@@ -109,16 +104,13 @@ fn line(request: &Request) -> NewLine {
     }
 }
 
-/// A plan that does what was asked for with this line.
-fn plan(line: NewLine, request: Request) -> Result<Planned, Error> {
-    operations(vec![match request.intent {
-        Intent::Add | Intent::Quotation => Operation::AddLine(line),
-        Intent::Replace(key) => Operation::ReplaceLine(LineReplacement { key, line }),
-    }])
+/// A plan of this line alone.
+fn plan(line: NewLine) -> Result<Planned, Error> {
+    pieces(vec![Piece::Line(line)])
 }
 
-fn operations(operations: Vec<Operation>) -> Result<Planned, Error> {
-    Ok(Planned { operations, warnings: Vec::new() })
+fn pieces(pieces: Vec<Piece>) -> Result<Planned, Error> {
+    Ok(Planned { pieces, warnings: Vec::new() })
 }
 
 export_strategy!(Hostile);

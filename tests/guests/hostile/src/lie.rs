@@ -2,17 +2,14 @@
 
 use std::hash::{BuildHasher, RandomState};
 
-use cartwright_plugin::strategy::{Intent, Planned, Request};
+use cartwright_plugin::strategy::{Planned, Request};
 use cartwright_plugin::types::{
-    Adjustment, Bundle, BundleChild, BundleReplacement, ChildRemoval, Error, LinePart, LineReplacement, Money,
-    NamedJson, NewLine, Operation, PriceSource, SkuQuery, Target,
+    Adjustment, Bundle, BundleChild, ChildRemoval, Error, LinePart, Money, NamedJson, NewLine, Piece, PriceSource,
+    SkuQuery, Target,
 };
 use cartwright_plugin::{catalog, internal, message};
 
-use crate::{line, operations, plan};
-
-/// A key that no line of the request has.
-const FOREIGN_KEY: &str = "somebody-elses-line";
+use crate::{line, pieces, plan};
 
 pub fn reduction(request: Request) -> Result<Planned, Error> {
     adjusted(request, Money { minor: -1_000_000, scale: 2, currency: "EUR".to_owned() })
@@ -33,7 +30,7 @@ pub fn scale_too_large(request: Request) -> Result<Planned, Error> {
 fn adjusted(request: Request, amount: Money) -> Result<Planned, Error> {
     let mut line = line(&request);
     line.price.adjustments.push(Adjustment { label: message("adjusted", "Adjusted", &[]), amount });
-    plan(line, request)
+    plan(line)
 }
 
 pub fn other_price_source(request: Request) -> Result<Planned, Error> {
@@ -42,65 +39,51 @@ pub fn other_price_source(request: Request) -> Result<Planned, Error> {
         PriceSource::Platform => PriceSource::Components,
         PriceSource::Vendor | PriceSource::Components => PriceSource::Platform,
     };
-    plan(line, request)
-}
-
-pub fn replace_foreign(request: Request) -> Result<Planned, Error> {
-    let line = line(&request);
-    operations(vec![Operation::ReplaceLine(LineReplacement { key: FOREIGN_KEY.to_owned(), line })])
-}
-
-pub fn replace_foreign_with_bundle(request: Request) -> Result<Planned, Error> {
-    let bundle = bundle(line(&request), Vec::new());
-    operations(vec![Operation::ReplaceBundle(BundleReplacement { key: FOREIGN_KEY.to_owned(), bundle })])
-}
-
-pub fn remove_foreign(_: Request) -> Result<Planned, Error> {
-    operations(vec![Operation::RemoveLine(FOREIGN_KEY.to_owned())])
+    plan(line)
 }
 
 pub fn no_item(request: Request) -> Result<Planned, Error> {
-    plan(NewLine { item: None, ..line(&request) }, request)
+    plan(NewLine { item: None, ..line(&request) })
 }
 
 pub fn item_out_of_range(request: Request) -> Result<Planned, Error> {
-    plan(NewLine { item: Some(u32::MAX), ..line(&request) }, request)
+    plan(NewLine { item: Some(u32::MAX), ..line(&request) })
 }
 
 pub fn text_line(request: Request) -> Result<Planned, Error> {
-    plan(NewLine { target: Target::Text("For nothing".to_owned()), ..line(&request) }, request)
+    plan(NewLine { target: Target::Text("For nothing".to_owned()), ..line(&request) })
 }
 
 pub fn text_parent(request: Request) -> Result<Planned, Error> {
     let parent = NewLine { target: Target::Text("For nothing".to_owned()), ..line(&request) };
-    operations(vec![Operation::AddBundle(bundle(parent, Vec::new()))])
+    pieces(vec![Piece::Bundle(bundle(parent, Vec::new()))])
 }
 
 pub fn unknown_variant(request: Request) -> Result<Planned, Error> {
-    plan(NewLine { target: Target::VariantId("no-such-variant".to_owned()), ..line(&request) }, request)
+    plan(NewLine { target: Target::VariantId("no-such-variant".to_owned()), ..line(&request) })
 }
 
 pub fn unknown_sku(request: Request) -> Result<Planned, Error> {
     let query = SkuQuery { sku: "NO-SUCH-SKU".to_owned(), within_product: None, ignore_case: false };
-    plan(NewLine { target: Target::Sku(query), ..line(&request) }, request)
+    plan(NewLine { target: Target::Sku(query), ..line(&request) })
 }
 
 pub fn quantity_zero(request: Request) -> Result<Planned, Error> {
-    plan(NewLine { quantity: 0, ..line(&request) }, request)
+    plan(NewLine { quantity: 0, ..line(&request) })
 }
 
 pub fn quantity_largest(request: Request) -> Result<Planned, Error> {
-    plan(NewLine { quantity: u32::MAX, ..line(&request) }, request)
+    plan(NewLine { quantity: u32::MAX, ..line(&request) })
 }
 
 pub fn child_quantity_zero(request: Request) -> Result<Planned, Error> {
-    operations(vec![Operation::AddBundle(bundle(line(&request), vec![text_child(0)]))])
+    pieces(vec![Piece::Bundle(bundle(line(&request), vec![text_child(0)]))])
 }
 
 /// Children that are the same are added up, and multiplied with the bundle's quantity.
 pub fn quantity_overflow(request: Request) -> Result<Planned, Error> {
     let parent = NewLine { quantity: u32::MAX, ..line(&request) };
-    operations(vec![Operation::AddBundle(bundle(parent, vec![text_child(u32::MAX), text_child(u32::MAX)]))])
+    pieces(vec![Piece::Bundle(bundle(parent, vec![text_child(u32::MAX), text_child(u32::MAX)]))])
 }
 
 /// Two children that do not look the same and buy the same: a hinge by its SKU, and by its id.
@@ -112,48 +95,29 @@ pub fn one_child_by_two_names(request: Request) -> Result<Planned, Error> {
     };
     let children = [(Target::Sku(query), 1), (Target::VariantId(hinge.id.clone()), 2)]
         .map(|(target, quantity)| BundleChild { target, quantity, title: None, shown: None });
-    operations(vec![Operation::AddBundle(bundle(line(&request), children.to_vec()))])
+    pieces(vec![Piece::Bundle(bundle(line(&request), children.to_vec()))])
 }
 
 pub fn more_than_asked(request: Request) -> Result<Planned, Error> {
     let line = line(&request);
-    operations(vec![Operation::AddLine(line.clone()), Operation::AddLine(line)])
+    pieces(vec![Piece::Line(line.clone()), Piece::Line(line)])
 }
 
-/// Changes the cart where an offer was asked for.
-pub fn another_intent(request: Request) -> Result<Planned, Error> {
-    match (&request.intent, request.lines.first()) {
-        (Intent::Quotation, Some(held)) => operations(vec![Operation::RemoveLine(held.key.clone())]),
-        _ => plan(line(&request), request),
-    }
-}
-
-/// Touches the line that it replaces a second time.
-pub fn remove_and_replace(request: Request) -> Result<Planned, Error> {
-    let line = line(&request);
-    match request.intent {
-        Intent::Replace(key) => {
-            operations(vec![Operation::RemoveLine(key.clone()), Operation::ReplaceLine(LineReplacement { key, line })])
-        }
-        Intent::Add | Intent::Quotation => plan(line, request),
-    }
-}
-
-pub fn unknown_operation(_: Request) -> Result<Planned, Error> {
+pub fn unknown_piece(_: Request) -> Result<Planned, Error> {
     let other = NamedJson { name: "hostile.give-away".to_owned(), json: "{not json".to_owned() };
-    operations(vec![Operation::Other(other)])
+    pieces(vec![Piece::Other(other)])
 }
 
 pub fn different_every_time(request: Request) -> Result<Planned, Error> {
     let title = RandomState::new().hash_one(()).to_string();
-    plan(NewLine { title: Some(title), ..line(&request) }, request)
+    plan(NewLine { title: Some(title), ..line(&request) })
 }
 
 /// Texts that hurt whoever shows them unescaped.
 pub fn markup(request: Request) -> Result<Planned, Error> {
     let text = "<script>alert(1)</script>\u{202e}\0\r\nX-Header: 1".to_owned();
     let shown = vec![LinePart { name: text.clone(), value: text.clone() }];
-    plan(NewLine { title: Some(text), shown: Some(shown), ..line(&request) }, request)
+    plan(NewLine { title: Some(text), shown: Some(shown), ..line(&request) })
 }
 
 fn bundle(parent: NewLine, children: Vec<BundleChild>) -> Bundle {

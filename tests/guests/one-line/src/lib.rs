@@ -10,19 +10,16 @@ impl Strategy for OneLine {
     }
 
     fn plan(_context: Context, request: Request) -> Result<Planned, Error> {
-        let line = NewLine {
+        let line = |wanted: &Wanted| NewLine {
             target: Target::LinkedProduct,
-            quantity: request.quantity,
+            quantity: wanted.quantity,
             title: None,
             shown: None,
             price: LinePrice { source: request.price_from, adjustments: vec![] },
-            item: Some(0),
+            item: wanted.item,
         };
-        let operation = match request.intent {
-            Intent::Add | Intent::Quotation => Operation::AddLine(line),
-            Intent::Replace(key) => Operation::ReplaceLine(LineReplacement { key, line }),
-        };
-        Ok(Planned { operations: vec![operation], warnings: vec![] })
+        let pieces = request.wanted.iter().map(|wanted| Piece::Line(line(wanted))).collect();
+        Ok(Planned { pieces, warnings: vec![] })
     }
 }
 
