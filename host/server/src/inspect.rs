@@ -83,6 +83,14 @@ fn print(plugin: &Plugin) {
         }
         let marks = if marks.is_empty() { String::new() } else { format!(" [{}]", marks.join(", ")) };
         println!("    {:<28} {:<13} {}{marks}", field.name, field.kind, field.label.text);
+        if field.kind == "secret" {
+            let hosts = if field.hosts.is_empty() {
+                "nobody; it only makes digests".to_owned()
+            } else {
+                field.hosts.join(", ")
+            };
+            println!("    {:<28} {:<13} sent to {hosts}", "", "");
+        }
     }
     println!("  imports");
     for import in plugin.imports() {

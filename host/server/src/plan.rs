@@ -58,9 +58,12 @@ pub(crate) struct Arguments {
     /// How many; when a line is replaced, as many as before unless said.
     #[arg(long)]
     quantity: Option<u32>,
-    /// Put it in the place of the line with this key, which --existing holds, instead of adding it.
+    /// Put it in the place of the line with this key, or the beginning of one, which --existing holds, instead of adding it.
     #[arg(long, value_name = "KEY", requires = "existing")]
     replace: Option<String>,
+    /// Grant the strategy what it asks for: `adjust-prices` or `choose-price-source`.
+    #[arg(long = "grant", value_enum)]
+    grants: Vec<Grant>,
     /// Ask for an offer instead of buying.
     #[arg(long, conflicts_with = "replace")]
     quotation: bool,
@@ -76,6 +79,23 @@ pub(crate) struct Arguments {
     /// Print the whole result as JSON.
     #[arg(long)]
     json: bool,
+}
+
+/// What a strategy may be granted.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Grant {
+    AdjustPrices,
+    ChoosePriceSource,
+}
+
+impl Arguments {
+    fn granted(&self, grants: Grants) -> Grants {
+        Grants {
+            adjust_prices: self.grants.contains(&Grant::AdjustPrices),
+            choose_price_source: self.grants.contains(&Grant::ChoosePriceSource),
+            ..grants
+        }
+    }
 }
 
 /// A cart: its lines, or the plan that made it from nothing.
@@ -188,7 +208,7 @@ async fn change(arguments: &Arguments) -> Result<CartChange, Failed> {
         settings.insert("api-url".to_owned(), json!(url.as_str()));
     }
     let account: AccountId = plugin.id().as_str().parse().context("the account's id")?;
-    let grants = grants(&plugin, &settings, arguments.vendor_url.as_ref());
+    let grants = arguments.granted(grants(&plugin, &settings, arguments.vendor_url.as_ref()));
     host.set_account(&id, plugin.digest(), AccountSetup { id: account.clone(), settings, grants }).await?;
 
     let mut link: Map<String, Value> = json_file(&arguments.association)?;
@@ -222,10 +242,24 @@ async fn change(arguments: &Arguments) -> Result<CartChange, Failed> {
         visitor: Visitor::default(),
     };
     Ok(match &arguments.replace {
-        Some(key) => host.edit_line(&id, key, arguments.quantity, add).await?,
+        Some(key) => {
+            let key = whole_key(&add.lines, key)?;
+            host.edit_line(&id, &key, arguments.quantity, add).await?
+        }
         None if arguments.quotation => host.request_quotation(&id, add).await?,
         None => host.add_to_cart(&id, add).await?,
     })
+}
+
+/// The key of the one line whose key begins so.
+fn whole_key(lines: &[CartLine], begins: &str) -> anyhow::Result<String> {
+    let mut found = lines.iter().filter(|line| line.parent.is_none() && line.key.starts_with(begins));
+    match (found.next(), found.next()) {
+        (Some(_), Some(_)) => anyhow::bail!("several lines of the cart have keys that begin with {begins:?}"),
+        (Some(line), None) => Ok(line.key.clone()),
+        // The host says that there is no such line.
+        (None, _) => Ok(begins.to_owned()),
+    }
 }
 
 fn json_file<T: serde::de::DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
@@ -332,7 +366,7 @@ async fn strategy(
         Some(path) => json_file(path)?,
         None => Map::new(),
     };
-    let setup = AccountSetup { id: account.clone(), settings, grants: Grants::default() };
+    let setup = AccountSetup { id: account.clone(), settings, grants: arguments.granted(Grants::default()) };
     host.set_account(shop, plugin.digest(), setup).await?;
     Ok(Some(StrategyChoice { account: Some(account), name: None }))
 }
@@ -346,6 +380,9 @@ fn print(change: &CartChange, explain: bool) {
             }
         }
         println!();
+    }
+    if change.operations.is_empty() {
+        println!("nothing changes");
     }
     for operation in &change.operations {
         match operation {

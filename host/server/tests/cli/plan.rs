@@ -171,6 +171,8 @@ fn a_line_is_replaced_and_keeps_its_quantity() {
     let after = lines(&change, "replace");
     assert_eq!(all_sold(&after), [("RING", 3, 3 * 19_900)]);
     assert_ne!(after[0]["key"], key.as_str());
+    let short = desk.plan(&["--existing", &cart, "--replace", &key[..12], "--json"]).json();
+    assert_eq!(short["operations"][0]["key"], key.as_str());
     let error = desk.plan(&["--existing", &cart, "--replace", "no-such-key"]).typed_error();
     assert_eq!(error["error"], "no-line", "{error:#}");
 }
