@@ -204,10 +204,16 @@ impl Checking<'_> {
 
     /// The bill of materials of a configured product with everything below it. Equal articles are added up.
     fn materials(&self, below: &[usize]) -> Vec<Article> {
+        // A plugin has added up the articles of one item.
+        if let [only] = below {
+            return self.pricing.items.get(*only).map(|item| item.articles.clone()).unwrap_or_default();
+        }
         let mut all: Vec<Article> = Vec::new();
         for article in below.iter().filter_map(|index| self.pricing.items.get(*index)).flat_map(|item| &item.articles) {
-            let same =
-                |other: &&mut Article| Article { quantity: article.quantity.clone(), ..(**other).clone() } == *article;
+            let same = |other: &&mut Article| {
+                (&other.sku, &other.price_sku, &other.material_sku, &other.price, &other.extra)
+                    == (&article.sku, &article.price_sku, &article.material_sku, &article.price, &article.extra)
+            };
             let sum = |other: &Article| {
                 money::decimal(&other.quantity).ok()?.checked_add(money::decimal(&article.quantity).ok()?)
             };
