@@ -31,7 +31,8 @@ pub use generated::exports::cartwright::plugin::plugin::{Identity, Strategy};
 pub use generated::exports::cartwright::plugin::products::{PageOfProducts, Product};
 pub use generated::exports::cartwright::plugin::settings::{Choice, ChoiceSource, Condition, Field};
 pub use generated::exports::cartwright::plugin::webhooks::{
-    Authentication, Endpoint, Purpose, Received, Request as WebhookRequest,
+    Authentication, Endpoint, Hmac as WebhookHmac, Purpose, Received, Request as WebhookRequest,
+    Response as WebhookResponse,
 };
 
 /// Links everything that the contract imports.

@@ -16,6 +16,8 @@ pub struct Grants {
     pub plain_http: BTreeSet<String>,
     /// Addresses that are refused otherwise: loopback, private, link-local, metadata services.
     pub networks: Vec<IpNet>,
+    /// Where the vendor's webhooks may come from; empty = from anywhere.
+    pub webhook_networks: Vec<IpNet>,
     /// Order hooks see addresses.
     pub personal_data: bool,
     /// Strategies may add to and take from prices.

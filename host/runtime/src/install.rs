@@ -8,13 +8,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use cap_std::fs::Dir;
 use wasmtime::component::Component;
 
-use crate::contract::Field;
+use crate::contract::{Endpoint, Field};
 use crate::guest::{CallOptions, Hook, call};
 use crate::host::Cartwright;
 use crate::ids::{Digest, PluginId};
 use crate::platform::write;
 use crate::plugin::{About, InstallError, Plugin, wrong_shape};
 use crate::settings::Form;
+use crate::webhook::check_authentication;
 
 /// The largest component: a Python guest has 18 MB.
 const MOST_BYTES: usize = 64 << 20;
@@ -141,7 +142,9 @@ impl Cartwright {
         .await
         .map_err(InstallError::Describe)?;
         let identity = identity?;
-        let about = About { id: check_identity(&identity, &fields)?, form: check_form(fields)?, identity, endpoints };
+        let (id, form) = (check_identity(&identity, &fields)?, check_form(fields)?);
+        check_endpoints(&endpoints, &form).map_err(InstallError::Identity)?;
+        let about = About { id, form, identity, endpoints };
         Ok(plugin.described(about))
     }
 
@@ -168,6 +171,26 @@ fn keep(cache: &Dir, name: &str, component: &Component) -> anyhow::Result<()> {
 
 fn check_form(fields: Vec<Field>) -> Result<Form, InstallError> {
     Form::check(fields).map_err(InstallError::Identity)
+}
+
+/// Each endpoint has a name of its own, and its requests can be told to be the vendor's.
+fn check_endpoints(endpoints: &[Endpoint], form: &Form) -> Result<(), String> {
+    let mut names = std::collections::BTreeSet::new();
+    for Endpoint { name, authentication, event_id_header, .. } in endpoints {
+        if name.is_empty() || !name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
+            return Err(format!("{name:?} is no webhook's name; use a-z, 0-9 and \"-\""));
+        }
+        if !names.insert(name) {
+            return Err(format!("the webhook {name:?} stands twice"));
+        }
+        check_authentication(authentication, form).map_err(|fault| format!("the webhook {name:?}: {fault}"))?;
+        if let Some(header) = event_id_header
+            && header.parse::<http::HeaderName>().is_err()
+        {
+            return Err(format!("the webhook {name:?}: {header:?} is no header name"));
+        }
+    }
+    Ok(())
 }
 
 fn check_identity(identity: &crate::contract::Identity, fields: &[Field]) -> Result<PluginId, InstallError> {

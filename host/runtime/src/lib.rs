@@ -61,6 +61,7 @@ mod setup;
 mod shop;
 mod swap;
 mod vendor;
+pub mod webhook;
 
 pub use capability::Capability;
 pub use capability::log::LogLine;

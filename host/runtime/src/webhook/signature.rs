@@ -1,0 +1,192 @@
+//! The two ways in which vendors sign: HMAC-SHA-256 in a header of their own, and Standard Webhooks
+//! (<https://www.standardwebhooks.com>).
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use base64::Engine as _;
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
+use hmac::{Hmac, Mac};
+use http::HeaderName;
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use crate::contract::{Authentication, WebhookHmac};
+use crate::settings::{Form, Secret, Secrets};
+use crate::webhook::incoming::Incoming;
+use crate::webhook::refusal::{HeaderFault, Refusal};
+
+/// A signed time may be so far from ours, either way.
+pub const TIME_WINDOW: Duration = Duration::from_secs(300);
+
+/// The headers of Standard Webhooks: id, time, signatures.
+pub(crate) const WEBHOOK_ID: &str = "webhook-id";
+const WEBHOOK_TIMESTAMP: &str = "webhook-timestamp";
+const WEBHOOK_SIGNATURE: &str = "webhook-signature";
+
+/// Vendors show secrets with and without padding; what is signed with is the same.
+const SECRET_BASE64: GeneralPurpose = GeneralPurpose::new(
+    &base64::alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// Is the request signed as the plugin says?
+pub(crate) fn verify(authentication: &Authentication, secrets: &Secrets, incoming: &Incoming) -> Result<(), Refusal> {
+    match authentication {
+        Authentication::AddressOnly => Ok(()),
+        Authentication::HmacSha256(hmac) => verify_hmac(hmac, secret(secrets, &hmac.secret)?, incoming),
+        Authentication::StandardWebhooks(name) => verify_standard(name, secret(secrets, name)?, incoming),
+    }
+}
+
+/// Can the host do what the plugin says about an endpoint? Asked at installation, so that no request finds out.
+pub(crate) fn check_authentication(authentication: &Authentication, form: &Form) -> Result<(), String> {
+    let name = match authentication {
+        Authentication::AddressOnly => return Ok(()),
+        Authentication::StandardWebhooks(name) => name,
+        Authentication::HmacSha256(hmac) => {
+            Encoding::of(hmac)?;
+            for header in [Some(&hmac.header), hmac.timestamp_header.as_ref()].into_iter().flatten() {
+                header.parse::<HeaderName>().map_err(|_| format!("{header:?} is no header name"))?;
+            }
+            &hmac.secret
+        }
+    };
+    match form.field(name) {
+        Some(field) if field.kind == "secret" => Ok(()),
+        _ => Err(format!("its signatures are checked with {name:?}, which is no secret field of the form")),
+    }
+}
+
+fn verify_hmac(hmac: &WebhookHmac, secret: &Secret, incoming: &Incoming) -> Result<(), Refusal> {
+    let encoding = Encoding::of(hmac).map_err(Refusal::Declared)?;
+    let header = |fault| Refusal::Header { header: hmac.header.clone(), fault };
+    let value = text(incoming, &hmac.header)?;
+    let written = value.strip_prefix(&hmac.prefix).ok_or_else(|| header(HeaderFault::Prefix))?;
+    let signature = encoding.decode(written).ok_or_else(|| header(HeaderFault::Encoding))?;
+    let time = hmac.timestamp_header.as_ref().map(|header| time(incoming, header)).transpose()?;
+    let mut mac = keyed(secret.expose(), &hmac.secret)?;
+    if let Some(time) = &time {
+        mac.update(time.text.as_bytes());
+        mac.update(b".");
+    }
+    mac.update(&incoming.body);
+    let wrong = |_| Refusal::WrongSignature { header: hmac.header.clone(), secret: hmac.secret.clone() };
+    mac.verify_slice(&signature).map_err(wrong)?;
+    time.map_or(Ok(()), |time| time.within(incoming))
+}
+
+fn verify_standard(name: &str, secret: &Secret, incoming: &Incoming) -> Result<(), Refusal> {
+    let secret = standard_secret(secret).ok_or_else(|| Refusal::BadSecret(name.to_owned()))?;
+    let id = text(incoming, WEBHOOK_ID)?;
+    let time = time(incoming, WEBHOOK_TIMESTAMP)?;
+    let signatures = text(incoming, WEBHOOK_SIGNATURE)?;
+    let mut mac = keyed(&secret, name)?;
+    for part in [id.as_bytes(), b".", time.text.as_bytes(), b".", &incoming.body[..]] {
+        mac.update(part);
+    }
+    // Several while a secret is being changed. Other versions than v1 are other algorithms, which we have no key for.
+    let mut signatures = signatures.split(' ').filter_map(|signature| signature.strip_prefix("v1,"));
+    let ours = |written| {
+        Encoding::Base64.decode(written).is_some_and(|signature| mac.clone().verify_slice(&signature).is_ok())
+    };
+    if !signatures.any(ours) {
+        return Err(Refusal::WrongSignature { header: WEBHOOK_SIGNATURE.to_owned(), secret: name.to_owned() });
+    }
+    time.within(incoming)
+}
+
+fn secret<'a>(secrets: &'a Secrets, name: &str) -> Result<&'a Secret, Refusal> {
+    // With an empty key everybody can sign.
+    let set = secrets.get(name).filter(|secret| !secret.expose().is_empty());
+    set.ok_or_else(|| Refusal::NoSecret(name.to_owned()))
+}
+
+/// "whsec_" and base64; the prefix is a help for the eye.
+fn standard_secret(secret: &Secret) -> Option<Zeroizing<Vec<u8>>> {
+    let text = secret.expose().trim_ascii();
+    let bytes = SECRET_BASE64.decode(text.strip_prefix(b"whsec_").unwrap_or(text)).ok()?;
+    (!bytes.is_empty()).then(|| Zeroizing::new(bytes))
+}
+
+fn keyed(secret: &[u8], name: &str) -> Result<Hmac<Sha256>, Refusal> {
+    // HMAC takes a key of any length.
+    Hmac::new_from_slice(secret).map_err(|_| Refusal::BadSecret(name.to_owned()))
+}
+
+/// The header's one value.
+fn text<'a>(incoming: &'a Incoming, header: &str) -> Result<&'a str, Refusal> {
+    let fault = |fault| Refusal::Header { header: header.to_owned(), fault };
+    let mut values = incoming.headers.get_all(header).iter();
+    let value = values.next().ok_or_else(|| fault(HeaderFault::Missing))?;
+    if values.next().is_some() {
+        return Err(fault(HeaderFault::Repeated));
+    }
+    let value = std::str::from_utf8(value.as_bytes()).map_err(|_| fault(HeaderFault::NotText))?;
+    if value.is_empty() { Err(fault(HeaderFault::Missing)) } else { Ok(value) }
+}
+
+/// A signed time.
+struct Time<'a> {
+    /// As it was signed.
+    text: &'a str,
+    /// Unix seconds.
+    seconds: u64,
+}
+
+fn time<'a>(incoming: &'a Incoming, header: &str) -> Result<Time<'a>, Refusal> {
+    let text = text(incoming, header)?;
+    // Parsing alone would take "+5".
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    let seconds = text.parse().ok().filter(|_| digits);
+    let fault = || Refusal::Header { header: header.to_owned(), fault: HeaderFault::Time };
+    Ok(Time { text, seconds: seconds.ok_or_else(fault)? })
+}
+
+impl Time<'_> {
+    /// Asked after the signature: a merchant who reads "late" knows that it was the vendor.
+    fn within(&self, incoming: &Incoming) -> Result<(), Refusal> {
+        let now = incoming.at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let window = TIME_WINDOW.as_secs();
+        if now.saturating_sub(self.seconds) > window {
+            return Err(Refusal::Late(now - self.seconds));
+        }
+        if self.seconds.saturating_sub(now) > window {
+            return Err(Refusal::Early(self.seconds - now));
+        }
+        Ok(())
+    }
+}
+
+/// How a signature is written.
+#[derive(Clone, Copy)]
+enum Encoding {
+    Hex,
+    Base64,
+}
+
+impl Encoding {
+    fn of(hmac: &WebhookHmac) -> Result<Self, String> {
+        match hmac.encoding.as_str() {
+            "hex" => Ok(Self::Hex),
+            "base64" => Ok(Self::Base64),
+            other => Err(format!("the encoding {other:?} of its signatures is neither \"hex\" nor \"base64\"")),
+        }
+    }
+
+    /// The signature, if it is written in one of the ways in which this one can be: hex in one case, base64 with its padding
+    /// and without stray bits. What can be spelled in many ways lets a changed request look like another one.
+    fn decode(self, written: &str) -> Option<[u8; 32]> {
+        let bytes = match self {
+            Self::Hex => {
+                let has = |case: fn(&u8) -> bool| written.as_bytes().iter().any(case);
+                if has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase) {
+                    return None;
+                }
+                hex::decode(written).ok()?
+            }
+            Self::Base64 => STANDARD.decode(written).ok()?,
+        };
+        bytes.try_into().ok()
+    }
+}

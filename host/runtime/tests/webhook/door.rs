@@ -1,0 +1,80 @@
+//! What is checked of every request, signed or not, and what a sender learns.
+
+use cartwright::Secrets;
+use cartwright::types::Authentication;
+use cartwright::webhook::{Door, HeaderFault, Incoming, Refusal};
+use http::{Method, StatusCode};
+
+use crate::post;
+
+fn told(networks: &[&str], most_bytes: usize, incoming: &Incoming) -> Result<(), Refusal> {
+    let networks: Vec<_> = networks.iter().map(|network| network.parse().expect("a network")).collect();
+    let secrets = Secrets::new();
+    let authentication = Authentication::AddressOnly;
+    Door { authentication: &authentication, secrets: &secrets, networks: &networks, most_bytes }.admit(incoming)
+}
+
+#[test]
+fn only_the_networks_that_the_operator_names_are_let_in() {
+    let from =
+        |from: Option<&str>| Incoming { from: from.map(|from| from.parse().expect("an address")), ..post(&[], b"") };
+    let networks = ["192.0.2.0/24", "2001:db8::/32"];
+    for inside in ["192.0.2.7", "::ffff:192.0.2.7", "2001:db8::1"] {
+        assert_eq!(told(&networks, 10, &from(Some(inside))), Ok(()), "{inside}");
+    }
+    for outside in ["192.0.3.7", "::ffff:192.0.3.7", "2001:db9::1", "::1"] {
+        let refusal = told(&networks, 10, &from(Some(outside))).expect_err(outside);
+        assert!(matches!(refusal, Refusal::Source(Some(_))), "{refusal}");
+    }
+    assert_eq!(told(&networks, 10, &from(None)), Err(Refusal::Source(None)));
+    assert_eq!(told(&[], 10, &from(None)), Ok(()));
+    let refusal = told(&networks, 10, &from(Some("::ffff:192.0.3.7"))).expect_err("outside").to_string();
+    assert!(refusal.ends_with("to allow it: grants.webhook_networks += \"192.0.3.7/32\""), "{refusal}");
+}
+
+#[test]
+fn what_is_too_large_is_refused() {
+    assert_eq!(told(&[], 10, &post(&[], &[b'x'; 10])), Ok(()));
+    let refusal = Refusal::TooLarge { part: "body", bytes: 11, allowed: 10 };
+    assert_eq!(told(&[], 10, &post(&[], &[b'x'; 11])), Err(refusal));
+    let long = "x".repeat(64 << 10);
+    for head in [post(&[("x-long", &long)], b""), Incoming { query: format!("{long}x"), ..post(&[], b"") }] {
+        let refusal = told(&[], 10, &head).expect_err("too large");
+        assert!(matches!(refusal, Refusal::TooLarge { part: "head", .. }), "{refusal}");
+    }
+}
+
+#[test]
+fn only_methods_that_carry_a_body_are_let_in() {
+    for method in [Method::POST, Method::PUT] {
+        assert_eq!(told(&[], 10, &Incoming { method, ..post(&[], b"") }), Ok(()));
+    }
+    for method in [Method::GET, Method::HEAD, Method::OPTIONS, Method::DELETE, Method::TRACE] {
+        let refusal = told(&[], 10, &Incoming { method: method.clone(), ..post(&[], b"") });
+        assert_eq!(refusal, Err(Refusal::Method(method)));
+    }
+}
+
+#[test]
+fn a_sender_learns_a_status_and_never_which_check_failed() {
+    let (header, secret) = ("x".to_owned(), "s".to_owned());
+    let signatures = [
+        Refusal::NoSecret(secret.clone()),
+        Refusal::BadSecret(secret.clone()),
+        Refusal::Header { header: header.clone(), fault: HeaderFault::Missing },
+        Refusal::WrongSignature { header, secret },
+        Refusal::Late(301),
+        Refusal::Early(301),
+        Refusal::Declared("no encoding".to_owned()),
+    ];
+    for refusal in signatures {
+        assert_eq!(refusal.status(), StatusCode::UNAUTHORIZED, "{refusal}");
+    }
+    let hidden = [Refusal::UnknownAddress, Refusal::UnknownEndpoint("x".to_owned()), Refusal::Source(None)];
+    for refusal in hidden {
+        assert_eq!(refusal.status(), StatusCode::NOT_FOUND, "{refusal}");
+    }
+    assert_eq!(Refusal::Method(Method::GET).status(), StatusCode::METHOD_NOT_ALLOWED);
+    let large = Refusal::TooLarge { part: "body", bytes: 2, allowed: 1 };
+    assert_eq!(large.status(), StatusCode::PAYLOAD_TOO_LARGE);
+}

@@ -1,0 +1,176 @@
+//! HMAC-SHA-256 over the raw body.
+
+use cartwright::Secrets;
+use cartwright::types::{Authentication, WebhookHmac};
+use cartwright::webhook::{Door, HeaderFault, Incoming, Refusal};
+use hmac::{Hmac, Mac};
+use http::HeaderValue;
+use sha2::Sha256;
+
+use crate::{NOW, admit, at, headers, post, shopify, timed};
+
+type Head<'a> = &'a [(&'a str, &'a [u8])];
+
+const SECRET: &str = "test_secret_key";
+const BODY: &[u8] = br#"{"foo": "bar"}"#;
+const SIGNATURE: &str = "B23tXN681gZ0qIWNRrgtzBE9XSDo5yaUu6wfmhu3a7g=";
+
+fn sample() -> Incoming {
+    post(&[("x-shopify-hmac-sha256", SIGNATURE)], BODY)
+}
+
+fn told(incoming: &Incoming) -> Result<(), Refusal> {
+    admit(&Authentication::HmacSha256(shopify()), SECRET, incoming)
+}
+
+fn hex_of(secret: &str, message: &[u8]) -> String {
+    let mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("a key");
+    hex::encode(mac.chain_update(message).finalize().into_bytes())
+}
+
+/// Signed at this time as [`timed`] says.
+fn signed(time: &str) -> Incoming {
+    let message = [time.as_bytes(), b".", BODY].concat();
+    post(&[("x-signature", &format!("sha256={}", hex_of(SECRET, &message))), ("x-time", time)], BODY)
+}
+
+fn told_in_time(incoming: &Incoming) -> Result<(), Refusal> {
+    admit(&Authentication::HmacSha256(timed()), SECRET, incoming)
+}
+
+#[test]
+fn shopifys_sample_is_let_in() {
+    assert_eq!(told(&sample()), Ok(()));
+}
+
+#[test]
+fn the_cases_of_rfc_4231_are_let_in() {
+    let plain = WebhookHmac { encoding: "hex".to_owned(), ..shopify() };
+    let counted: String = (1..=25_u8).map(char::from).collect();
+    let cases: [(&str, &[u8], &str); 3] = [
+        (&"\u{b}".repeat(20), b"Hi There", "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"),
+        ("Jefe", b"what do ya want for nothing?", "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"),
+        (&counted, &[0xcd; 50], "82558a389a443c0ea4cc819899f2083a85f0faa3e578f8077a2e3ff46729665b"),
+    ];
+    for (key, data, signature) in cases {
+        let authentication = Authentication::HmacSha256(plain.clone());
+        let upper = signature.to_uppercase();
+        for written in [signature, &upper] {
+            let incoming = post(&[("x-shopify-hmac-sha256", written)], data);
+            assert_eq!(admit(&authentication, key, &incoming), Ok(()), "{written}");
+        }
+    }
+}
+
+#[test]
+fn a_body_that_changed_by_one_byte_is_refused() {
+    let bodies: [&[u8]; 5] =
+        [br#"{"foo": "baz"}"#, br#"{"foo":"bar"}"#, br#"{"foo": "bar"} "#, br#"{"foo": "bar""#, b""];
+    for body in bodies {
+        let refusal = told(&Incoming { body: body.to_vec().into(), ..sample() }).expect_err("another body");
+        assert!(matches!(refusal, Refusal::WrongSignature { .. }), "{refusal}");
+    }
+}
+
+#[test]
+fn a_signature_of_another_secret_is_refused() {
+    let authentication = Authentication::HmacSha256(shopify());
+    for secret in ["test_secret_kez", "test_secret_key ", "Test_secret_key", "x"] {
+        let refusal = admit(&authentication, secret, &sample()).expect_err("another secret");
+        assert!(matches!(refusal, Refusal::WrongSignature { .. }), "{refusal}");
+    }
+}
+
+#[test]
+fn without_a_secret_nothing_is_let_in_and_the_merchant_is_told_which_is_missing() {
+    let authentication = Authentication::HmacSha256(shopify());
+    let missing = Refusal::NoSecret("signing-secret".to_owned());
+    let none = Secrets::new();
+    let door = Door { authentication: &authentication, secrets: &none, networks: &[], most_bytes: 1000 };
+    assert_eq!(door.admit(&sample()), Err(missing.clone()));
+    // Everybody can sign with an empty key.
+    let forged = post(&[("x-signature", &hex_of("", BODY))], BODY);
+    let plain = WebhookHmac { header: "x-signature".to_owned(), encoding: "hex".to_owned(), ..shopify() };
+    assert_eq!(admit(&Authentication::HmacSha256(plain), "", &forged), Err(missing.clone()));
+    assert!(missing.to_string().contains("\"signing-secret\""), "{missing}");
+}
+
+#[test]
+fn a_header_that_is_not_as_it_must_be_is_refused() {
+    let name = "x-shopify-hmac-sha256";
+    let without_padding = SIGNATURE.trim_end_matches('=');
+    let (in_hex, twice) = (hex_of(SECRET, BODY), format!("{SIGNATURE}{SIGNATURE}"));
+    let cases: [(Head<'_>, HeaderFault); 9] = [
+        (&[], HeaderFault::Missing),
+        (&[(name, b"")], HeaderFault::Missing),
+        (&[(name, SIGNATURE.as_bytes()), (name, SIGNATURE.as_bytes())], HeaderFault::Repeated),
+        (&[(name, b"\xff\xfe")], HeaderFault::NotText),
+        (&[(name, without_padding.as_bytes())], HeaderFault::Encoding),
+        (&[(name, &SIGNATURE.as_bytes()[..40])], HeaderFault::Encoding),
+        (&[(name, b"B23tXN681gZ0qIWNRrgtzBE9XSDo5yaUu6wfmhu3a7h=")], HeaderFault::Encoding),
+        (&[(name, in_hex.as_bytes())], HeaderFault::Encoding),
+        (&[(name, twice.as_bytes())], HeaderFault::Encoding),
+    ];
+    for (all, fault) in cases {
+        let header = "X-Shopify-Hmac-Sha256".to_owned();
+        let refusal = Refusal::Header { header, fault };
+        assert_eq!(told(&Incoming { headers: headers(all), ..sample() }), Err(refusal), "{all:?}");
+    }
+}
+
+#[test]
+fn a_prefix_is_asked_for() {
+    let with = WebhookHmac { prefix: "sha256=".to_owned(), ..timed() };
+    let with = Authentication::HmacSha256(WebhookHmac { timestamp_header: None, ..with });
+    let signature = hex_of(SECRET, BODY);
+    let right = post(&[("x-signature", &format!("sha256={signature}"))], BODY);
+    assert_eq!(admit(&with, SECRET, &right), Ok(()));
+    for wrong in [signature.clone(), format!("sha1={signature}"), format!("SHA256={signature}")] {
+        let refusal = admit(&with, SECRET, &post(&[("x-signature", &wrong)], BODY)).expect_err("another prefix");
+        assert!(matches!(refusal, Refusal::Header { fault: HeaderFault::Prefix, .. }), "{refusal}");
+    }
+}
+
+#[test]
+fn a_signed_time_may_be_five_minutes_off() {
+    for time in [NOW - 300, NOW - 1, NOW, NOW + 1, NOW + 300] {
+        assert_eq!(told_in_time(&signed(&time.to_string())), Ok(()), "{time}");
+    }
+    assert_eq!(told_in_time(&signed(&(NOW - 301).to_string())), Err(Refusal::Late(301)));
+    assert_eq!(told_in_time(&signed(&(NOW + 301).to_string())), Err(Refusal::Early(301)));
+    assert_eq!(told_in_time(&signed("0")), Err(Refusal::Late(NOW)));
+    assert_eq!(told_in_time(&signed(&u64::MAX.to_string())), Err(Refusal::Early(u64::MAX - NOW)));
+}
+
+#[test]
+fn the_same_request_sent_again_later_is_refused() {
+    let first = signed(&NOW.to_string());
+    assert_eq!(told_in_time(&first), Ok(()));
+    assert_eq!(told_in_time(&Incoming { at: at(NOW + 301), ..first }), Err(Refusal::Late(301)));
+}
+
+#[test]
+fn a_time_that_was_not_signed_is_refused() {
+    let mut moved = signed(&(NOW - 1000).to_string());
+    moved.headers.insert("x-time", HeaderValue::from(NOW));
+    let refusal = told_in_time(&moved).expect_err("another time");
+    assert!(matches!(refusal, Refusal::WrongSignature { .. }), "{refusal}");
+    // Signed over the body alone, as without a time.
+    let without = post(&[("x-signature", &format!("sha256={}", hex_of(SECRET, BODY))), ("x-time", "1614265330")], BODY);
+    let refusal = told_in_time(&without).expect_err("no time");
+    assert!(matches!(refusal, Refusal::WrongSignature { .. }), "{refusal}");
+}
+
+#[test]
+fn a_time_that_is_none_is_refused() {
+    let times =
+        ["-1", "+1614265330", "1614265330.5", "2021-02-25T15:02:10Z", " 1614265330", "0x1", "99999999999999999999"];
+    for time in times {
+        let fault = Refusal::Header { header: "x-time".to_owned(), fault: HeaderFault::Time };
+        assert_eq!(told_in_time(&signed(time)), Err(fault), "{time}");
+    }
+    let mut missing = signed("1614265330");
+    missing.headers.remove("x-time");
+    let fault = Refusal::Header { header: "x-time".to_owned(), fault: HeaderFault::Missing };
+    assert_eq!(told_in_time(&missing), Err(fault));
+}

@@ -1,0 +1,70 @@
+//! How a request is told to be the vendor's, and how every other one is refused.
+
+mod bits;
+mod door;
+mod hmac;
+mod standard;
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use cartwright::types::{Authentication, WebhookHmac};
+use cartwright::webhook::{Door, Incoming, Refusal};
+use cartwright::{Secret, Secrets};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+
+const NOW: u64 = 1_614_265_330;
+
+fn at(seconds: u64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(seconds)
+}
+
+fn headers(all: &[(&str, &[u8])]) -> HeaderMap {
+    let pair = |(name, value): &(&str, &[u8])| {
+        let name: HeaderName = name.parse().expect("a header name");
+        (name, HeaderValue::from_bytes(value).expect("a header's value"))
+    };
+    all.iter().map(pair).collect()
+}
+
+fn post(all: &[(&str, &str)], body: &[u8]) -> Incoming {
+    let all: Vec<(&str, &[u8])> = all.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
+    Incoming {
+        method: Method::POST,
+        headers: headers(&all),
+        query: String::new(),
+        body: body.to_vec().into(),
+        from: None,
+        at: at(NOW),
+    }
+}
+
+fn secrets(value: &str) -> Secrets {
+    Secrets::from([("signing-secret".to_owned(), Secret::new(value))])
+}
+
+/// Shopify's kind of endpoint.
+fn shopify() -> WebhookHmac {
+    WebhookHmac {
+        secret: "signing-secret".to_owned(),
+        header: "X-Shopify-Hmac-Sha256".to_owned(),
+        encoding: "base64".to_owned(),
+        prefix: String::new(),
+        timestamp_header: None,
+    }
+}
+
+/// An endpoint whose signature is `sha256=` and hex, over a time and the body.
+fn timed() -> WebhookHmac {
+    WebhookHmac {
+        header: "x-signature".to_owned(),
+        encoding: "hex".to_owned(),
+        prefix: "sha256=".to_owned(),
+        timestamp_header: Some("x-time".to_owned()),
+        ..shopify()
+    }
+}
+
+fn admit(authentication: &Authentication, secret: &str, incoming: &Incoming) -> Result<(), Refusal> {
+    let secrets = secrets(secret);
+    Door { authentication, secrets: &secrets, networks: &[], most_bytes: 1 << 20 }.admit(incoming)
+}
