@@ -3,11 +3,13 @@
 //! A request is a stranger's until its endpoint's way of telling the vendor has been gone through ([`Door`]). Whoever is refused
 //! learns a status code and nothing else; the merchant learns what to do about it ([`Refusal`]).
 
+mod address;
 mod door;
 mod incoming;
 mod refusal;
 mod signature;
 
+pub use address::{AddressHash, Destination, HeldOpen, Selector, StoredAddress, WebhookAddress};
 pub use door::Door;
 pub use incoming::Incoming;
 pub use refusal::{HeaderFault, Refusal};

@@ -1,5 +1,6 @@
-//! How a request is told to be the vendor's, and how every other one is refused.
+//! How a request is told to be the vendor's, how every other one is refused, and where requests come to.
 
+mod address;
 mod bits;
 mod door;
 mod hmac;

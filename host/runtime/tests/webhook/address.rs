@@ -1,0 +1,112 @@
+//! Addresses that cannot be guessed.
+
+use std::collections::HashSet;
+
+use cartwright::webhook::{Destination, HeldOpen, Refusal, StoredAddress, WebhookAddress};
+use proptest::prelude::*;
+
+use crate::{NOW, at};
+
+const HELD: HeldOpen = HeldOpen { by_account: true, by_orders: false };
+
+fn destination(endpoint: &str) -> Destination {
+    Destination {
+        shop: "gems".parse().expect("an id"),
+        account: "twikit".parse().expect("an id"),
+        endpoint: endpoint.to_owned(),
+    }
+}
+
+fn made() -> (WebhookAddress, StoredAddress) {
+    let address = WebhookAddress::generate().expect("random numbers");
+    let stored = address.stored(destination("payment-verification"));
+    (address, stored)
+}
+
+/// As a server does: from the text in the request's path.
+fn find(text: &str, stored: &StoredAddress) -> Result<Destination, Refusal> {
+    text.parse::<WebhookAddress>()?.find(Some((stored, HELD)), at(NOW))
+}
+
+#[test]
+fn an_address_leads_to_its_shop_account_and_endpoint() {
+    let (address, stored) = made();
+    assert_eq!(find(&address.reveal(), &stored), Ok(destination("payment-verification")));
+    assert_eq!(address.reveal().parse::<WebhookAddress>().expect("an address").selector(), stored.selector);
+}
+
+#[test]
+fn no_two_addresses_are_alike() {
+    let all: HashSet<String> = (0..1000).map(|_| made().0.reveal().to_string()).collect();
+    assert_eq!(all.len(), 1000);
+    assert!(all.iter().all(|text| text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())));
+}
+
+#[test]
+fn what_is_kept_and_printed_does_not_hold_the_secret_part() {
+    let (address, stored) = made();
+    let text = address.reveal();
+    let secret = &text[16..];
+    let kept = serde_json::to_string(&stored).expect("JSON");
+    for printed in [kept.clone(), format!("{address:?} {stored:?}")] {
+        assert!(!printed.contains(secret), "{printed}");
+    }
+    let read: StoredAddress = serde_json::from_str(&kept).expect("what was kept");
+    assert_eq!(find(&text, &read), Ok(destination("payment-verification")));
+    let wrong = kept.replace(&stored.selector.to_string(), &text);
+    let error = serde_json::from_str::<StoredAddress>(&wrong).expect_err("too long a selector");
+    assert!(!error.to_string().contains(secret), "{error}");
+}
+
+#[test]
+fn another_endpoints_address_does_not_lead_here() {
+    let ((_, stored), (other, _)) = (made(), made());
+    assert_eq!(find(&other.reveal(), &stored), Err(Refusal::UnknownAddress));
+    // A selector that was seen, and a secret that was guessed.
+    let mixed = format!("{}{}", stored.selector, &other.reveal()[16..]);
+    assert_eq!(find(&mixed, &stored), Err(Refusal::UnknownAddress));
+    assert_eq!(other.find(None, at(NOW)), Err(Refusal::UnknownAddress));
+}
+
+#[test]
+fn an_address_lives_while_its_account_or_an_open_order_does() {
+    let (address, stored) = made();
+    for (by_account, by_orders) in [(true, false), (false, true), (true, true), (false, false)] {
+        let found = address.find(Some((&stored, HeldOpen { by_account, by_orders })), at(NOW));
+        assert_eq!(found.is_ok(), by_account || by_orders);
+    }
+}
+
+#[test]
+fn an_address_that_another_took_the_place_of_ends_when_it_was_said_to() {
+    let (address, stored) = made();
+    let ending = StoredAddress { ends: Some(at(NOW)), ..stored };
+    assert!(address.find(Some((&ending, HELD)), at(NOW - 1)).is_ok());
+    for later in [NOW, NOW + 1] {
+        assert_eq!(address.find(Some((&ending, HELD)), at(later)), Err(Refusal::UnknownAddress));
+    }
+}
+
+#[test]
+fn a_text_that_is_no_address_is_an_unknown_one() {
+    let (address, stored) = made();
+    let text = address.reveal();
+    let upper = text.to_uppercase();
+    let cases =
+        ["", "x", &text[..63], &format!("{}0", *text), &format!("{} ", *text), &"é".repeat(32), &"g".repeat(64)];
+    for case in cases {
+        assert_eq!(find(case, &stored), Err(Refusal::UnknownAddress), "{case}");
+    }
+    // One spelling.
+    assert_eq!(find(&upper, &stored).is_err(), upper != *text);
+}
+
+proptest! {
+    #[test]
+    fn a_flipped_bit_anywhere_leads_nowhere(place in 0..256_usize) {
+        let (address, stored) = made();
+        let mut bytes = hex::decode(&*address.reveal()).expect("hex");
+        bytes[place / 8] ^= 1 << (place % 8);
+        prop_assert_eq!(find(&hex::encode(bytes), &stored), Err(Refusal::UnknownAddress));
+    }
+}
