@@ -57,6 +57,12 @@ pub enum Failure {
         "it is not known whether a request that must not be sent twice arrived: {0}; look at the vendor's before trying again"
     )]
     Unanswered(String),
+    /// All places for guest calls stayed taken. Worth trying again.
+    #[error("this host is busy: all places for calls stayed taken for {waited_ms} ms")]
+    Busy {
+        /// How long the call waited for one.
+        waited_ms: u64,
+    },
     /// The plugin does not export this interface.
     #[error("the plugin does not export {0}")]
     NotExported(String),
@@ -72,7 +78,7 @@ impl HookError {
 
     /// Is it worth trying again without anybody's help?
     pub fn is_retryable(&self) -> bool {
-        matches!(self.failure, Failure::Answered(contract::Error::Unavailable(_)))
+        matches!(self.failure, Failure::Busy { .. } | Failure::Answered(contract::Error::Unavailable(_)))
     }
 }
 

@@ -28,6 +28,7 @@ use crate::host::Cartwright;
 use crate::limits::{Breach, Meter, breach_of, millis};
 use crate::plugin::{Interfaces, Plugin};
 use crate::shop::{Account, ShopState};
+use crate::slots::Asker;
 
 macro_rules! hooks {
     ($($(#[$doc:meta])* $name:ident = $text:literal [$($capability:ident)*],)*) => {
@@ -113,6 +114,8 @@ pub(crate) struct GuestState {
     pub(crate) readable: Vec<contract::Digest>,
     /// Where an order hook is in its journal.
     pub(crate) durable: Option<Box<Cursor>>,
+    /// What the host could not find out for the guest, if anything: its answer may be wrong then.
+    pub(crate) unsure: Option<String>,
     pub(crate) ends: Instant,
 }
 
@@ -145,6 +148,13 @@ impl GuestState {
         }
     }
 
+    /// Writes down what the host could not find out.
+    pub(crate) fn note_doubt<T>(&mut self, answer: &Result<T, contract::Error>) {
+        if let Err(contract::Error::Unavailable(outage)) = answer {
+            self.unsure.get_or_insert_with(|| outage.detail.clone());
+        }
+    }
+
     /// Does the journal hold what comes next?
     pub(crate) fn replaying(&self) -> bool {
         self.durable.as_ref().is_some_and(|cursor| cursor.replaying())
@@ -161,11 +171,12 @@ pub(crate) struct CallOptions {
     pub(crate) seed: [u8; 32],
     pub(crate) readable: Vec<contract::Digest>,
     pub(crate) durable: Option<Box<Cursor>>,
+    pub(crate) asker: Asker,
 }
 
 impl CallOptions {
     pub(crate) fn new(hook: Hook, scope: Option<Arc<Scope>>) -> Self {
-        Self { hook, scope, lines: 0, seed: [0; 32], readable: Vec::new(), durable: None }
+        Self { hook, scope, lines: 0, seed: [0; 32], readable: Vec::new(), durable: None, asker: Asker::Call }
     }
 
     pub(crate) fn lines(mut self, lines: usize) -> Self {
@@ -216,8 +227,12 @@ async fn run<R>(
     options: CallOptions,
     function: impl AsyncFnOnce(&mut Store<GuestState>, &Instance) -> wasmtime::Result<R>,
 ) -> Result<(R, Trace), (Failure, Vec<LogLine>)> {
-    let started = Instant::now();
     let limits = plugin.limits();
+    // Held to the end: the store is dropped before it.
+    let Some(_slot) = plugin.slots().take(options.asker, limits.deadline).await else {
+        return Err((Failure::Busy { waited_ms: millis(limits.deadline) }, Vec::new()));
+    };
+    let started = Instant::now();
     let reaches_network = options.hook.capabilities().contains(&Capability::Http);
     let deadline = if reaches_network { limits.network_deadline } else { limits.deadline };
     let durable = options.durable.as_deref();
@@ -248,6 +263,7 @@ async fn run<R>(
         catalogue: HashMap::new(),
         readable: options.readable,
         durable: options.durable,
+        unsure: None,
         ends: started + deadline,
     };
     let mut store = Store::new(plugin.engine(), state);

@@ -18,6 +18,7 @@ use crate::platform::{Blobs, Catalogue, MemoryBlobs, MemoryCatalogue, MemoryOrde
 use crate::plugin::Plugin;
 use crate::settings::Secret;
 use crate::shop::ShopCell;
+use crate::slots::Slots;
 
 /// The host could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -131,6 +132,7 @@ impl Builder {
             cache,
             installation: self.installation,
             compiling: tokio::sync::Mutex::new(()),
+            slots: Arc::new(Slots::new()),
             platform: Arc::new(Platform {
                 catalogue: self.catalogue,
                 order_book: self.order_book,
@@ -155,6 +157,7 @@ pub struct Cartwright {
     installation: String,
     secret: Secret,
     compiling: tokio::sync::Mutex<()>,
+    slots: Arc<Slots>,
     platform: Arc<Platform>,
     plugins: RwLock<BTreeMap<Digest, Arc<Plugin>>>,
     shops: RwLock<BTreeMap<ShopId, Arc<ShopCell>>>,
@@ -220,6 +223,10 @@ impl Cartwright {
 
     pub(crate) fn compiling(&self) -> &tokio::sync::Mutex<()> {
         &self.compiling
+    }
+
+    pub(crate) fn slots(&self) -> &Arc<Slots> {
+        &self.slots
     }
 
     pub(crate) fn platform(&self) -> &Arc<Platform> {

@@ -47,7 +47,8 @@ impl Cartwright {
             return Ok(plugin);
         }
         let component = self.component(bytes, digest).await?;
-        let linked = Plugin::link(digest, bytes.len(), &component, self.linker(), self.limits().clone())?;
+        let linked =
+            Plugin::link(digest, bytes.len(), &component, self.linker(), self.limits().clone(), self.slots().clone())?;
         let plugin = self.describe(Arc::new(linked)).await?;
         Ok(write(self.plugins()).entry(digest).or_insert(plugin).clone())
     }

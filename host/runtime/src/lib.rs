@@ -59,6 +59,7 @@ mod plugin;
 mod settings;
 mod setup;
 mod shop;
+mod slots;
 mod swap;
 mod vendor;
 pub mod webhook;
@@ -83,6 +84,7 @@ pub use platform::{Blobs, Catalogue, MemoryBlobs, MemoryCatalogue, MemoryOrderBo
 pub use plugin::{About, CONTRACT, InstallError, Plugin, World};
 pub use settings::{Form, Secret, Secrets, Settings};
 pub use shop::{AccountSetup, Link, SetupError, Shop, StrategyChoice, Visitor};
+pub use slots::QUESTION_SLOTS;
 pub use swap::{ProductReadiness, Readiness, Swapped};
 
 /// The contract's records, as the WIT files document them.

@@ -40,7 +40,19 @@ pub trait Catalogue: Send + Sync {
 pub trait OrderBook: Send + Sync {
     /// The order with this reference, or with a line of this reference, cut down to the lines whose pin names this account;
     /// none when it has no such line.
+    ///
+    /// # Errors
+    /// When it is not certain: "none" makes a vendor throw the order away.
     async fn find(&self, shop: &ShopId, account: &AccountId, reference: &str) -> Result<Option<Order>, PlatformError>;
+
+    /// Asked when a webhook names an order that [`Self::find`] does not know: may it exist all the same, because it is being
+    /// placed, or has been and has not come in? Then the vendor is told an error instead of "no", and asks again.
+    ///
+    /// # Errors
+    /// When that is not certain either.
+    async fn in_doubt(&self, _shop: &ShopId, _account: &AccountId, _reference: &str) -> Result<bool, PlatformError> {
+        Ok(false)
+    }
 }
 
 /// Bytes by digest: raw configurations, thumbnails, documents.

@@ -14,6 +14,7 @@ use crate::guest::{GuestState, Hook};
 use crate::ids::{Digest, InvalidId, PluginId};
 use crate::limits::Limits;
 use crate::settings::Form;
+use crate::slots::Slots;
 
 /// The contract's version that this host speaks.
 pub const CONTRACT: &str = "cartwright:plugin@0.1.0";
@@ -184,6 +185,7 @@ pub struct Plugin {
     pre: InstancePre<GuestState>,
     interfaces: Interfaces,
     limits: Limits,
+    slots: Arc<Slots>,
     /// Filled in when the plugin has said who it is.
     about: About,
 }
@@ -208,6 +210,7 @@ impl Plugin {
         component: &Component,
         linker: &Linker<GuestState>,
         limits: Limits,
+        slots: Arc<Slots>,
     ) -> Result<Self, InstallError> {
         let engine = component.engine().clone();
         let kind = component.component_type();
@@ -247,7 +250,7 @@ impl Plugin {
             form: Form(Vec::new()),
             endpoints: Vec::new(),
         };
-        Ok(Self { digest, size, imports, worlds, engine, pre, interfaces, limits, about })
+        Ok(Self { digest, size, imports, worlds, engine, pre, interfaces, limits, slots, about })
     }
 
     pub(crate) fn described(self: &Arc<Self>, about: About) -> Arc<Self> {
@@ -260,6 +263,7 @@ impl Plugin {
             pre: self.pre.clone(),
             interfaces: self.interfaces.clone(),
             limits: self.limits.clone(),
+            slots: self.slots.clone(),
             about,
         })
     }
@@ -314,6 +318,10 @@ impl Plugin {
 
     pub(crate) fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    pub(crate) fn slots(&self) -> &Slots {
+        &self.slots
     }
 }
 

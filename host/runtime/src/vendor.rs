@@ -1,17 +1,13 @@
-//! What a vendor account does beside the cart and orders: its form's choices, its products, its page and its webhooks.
+//! What a vendor account does beside the cart and orders: its form's choices, its products, its page and its feed.
 
 use std::sync::Arc;
 
 use crate::capability::egress::{check_url, host_of};
 use crate::cart::CartLine;
-use crate::contract::{
-    Authentication, Diagnosis, EmbedData, Fetched, PageOfChoices, PageOfProducts, Received, WebhookRequest,
-};
-use crate::error::{Failure, HookError};
+use crate::contract::{Diagnosis, EmbedData, Fetched, PageOfChoices, PageOfProducts};
 use crate::guest::{Hook, answered};
 use crate::host::Cartwright;
 use crate::ids::{AccountId, ShopId};
-use crate::limits::Breach;
 use crate::plugin::Plugin;
 use crate::shop::{Account, SetupError, Visitor, context};
 
@@ -113,41 +109,6 @@ impl Cartwright {
             })
             .await?;
         Ok(embed.map_err(|error| answered(&version.plugin, Hook::Embed, error))?)
-    }
-
-    /// Hands a webhook to an account's plugin. The address that it came to is the caller's to check; endpoints that are
-    /// authenticated by a signature are refused until the host checks signatures.
-    ///
-    /// # Errors
-    /// When there is no such endpoint, or the plugin fails: the vendor is then told an error, and nothing is applied.
-    pub async fn receive_webhook(
-        &self,
-        shop: &ShopId,
-        account: &AccountId,
-        endpoint: &str,
-        request: &WebhookRequest,
-    ) -> Result<Received, SetupError> {
-        let state = self.shop_state(shop)?;
-        let account = state.account(account)?;
-        let version = account.version();
-        let plugin = &version.plugin;
-        let refuse = |failure: Failure| -> SetupError { HookError::new(plugin, Hook::ReceiveWebhook, failure).into() };
-        let known = plugin.about().endpoints.iter().find(|known| known.name == endpoint);
-        let known = known.ok_or_else(|| refuse(Failure::NotExported(format!("the endpoint {endpoint:?}"))))?;
-        if !matches!(known.authentication, Authentication::AddressOnly) {
-            return Err(refuse(Failure::BrokeContract("signed webhooks are not received yet".to_owned())));
-        }
-        let allowed = plugin.limits().bytes_in;
-        if request.body.len() > allowed {
-            return Err(refuse(Failure::Limit(Breach::BytesIn { given: request.body.len(), allowed })));
-        }
-        let context = context(&state.shop, account, version, None, &Visitor::default());
-        let (received, _) = self
-            .guest(Hook::ReceiveWebhook, &state, account, plugin, 0, async |store, instance, interfaces| {
-                interfaces.webhooks(store, instance)?.call_receive(store, &context, endpoint, request).await
-            })
-            .await?;
-        Ok(received.map_err(|error| answered(plugin, Hook::ReceiveWebhook, error))?)
     }
 
     /// Asks a vendor that has no webhooks what happened since `cursor`.

@@ -17,6 +17,8 @@ use serde_json::{Map, Value, json};
 pub const ONE_LINE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/guest-one-line.wasm"));
 /// An order hook.
 pub const ORDER_HOOK: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/guest-order-hook.wasm"));
+/// A vendor whose webhooks are signed, and do as they are told.
+pub const WEBHOOKS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/guest-webhooks.wasm"));
 /// A strategy that misbehaves.
 pub const HOSTILE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/guest-hostile.wasm"));
 

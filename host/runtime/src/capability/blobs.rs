@@ -36,7 +36,11 @@ impl Host for GuestState {
                 detail: format!("the blob store: {error}"),
             })),
         };
-        let Some(cursor) = &mut self.durable else { return Ok(read().await) };
+        let Some(cursor) = &mut self.durable else {
+            let bytes = read().await;
+            self.note_doubt(&bytes);
+            return Ok(bytes);
+        };
         // The journal holds only that it was read: the bytes are kept under their digest anyway.
         let mut bytes = None;
         let told = cursor.ask(Call::new("blobs.read", &digest, &digest), async {

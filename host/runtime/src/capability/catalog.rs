@@ -41,6 +41,7 @@ impl Host for GuestState {
                 }
                 None => resolve().await,
             };
+            self.note_doubt(&answers);
             match answers {
                 Ok(answers) => self.catalogue.extend(unknown.iter().map(key).zip(answers)),
                 Err(error) => return Ok(Err(error)),

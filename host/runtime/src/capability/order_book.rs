@@ -4,7 +4,7 @@ use crate::capability::Capability;
 use crate::contract::order_book::Host;
 use crate::contract::{Error, Order, Outage};
 use crate::durable::Call;
-use crate::guest::GuestState;
+use crate::guest::{GuestState, Hook};
 
 impl Host for GuestState {
     async fn find(&mut self, reference: String) -> wasmtime::Result<Result<Option<Order>, Error>> {
@@ -12,7 +12,16 @@ impl Host for GuestState {
             Ok(scope) => scope,
             Err(denied) => return Ok(Err(denied)),
         };
+        // A webhook may name an order before the platform can find it: while its vendor makes it, or while it comes in.
+        let doubtful = self.hook == Hook::ReceiveWebhook;
         let find = async || match scope.platform.order_book.find(&scope.shop, &scope.account, &reference).await {
+            Ok(None) if doubtful => {
+                match scope.platform.order_book.in_doubt(&scope.shop, &scope.account, &reference).await {
+                    Ok(false) => Ok(None),
+                    Ok(true) => Err(away(&"it is not certain yet whether there is such an order")),
+                    Err(error) => Err(away(&error)),
+                }
+            }
             Ok(order) => Ok(order.map(|mut order| {
                 if !scope.grants.personal_data {
                     order.billing = None;
@@ -20,18 +29,20 @@ impl Host for GuestState {
                 }
                 order
             })),
-            Err(error) => Err(Error::Unavailable(Outage {
-                retry_after_seconds: None,
-                detail: format!("the order book: {error}"),
-            })),
+            Err(error) => Err(away(&error)),
         };
         let found = match &mut self.durable {
             Some(cursor) => cursor.ask(Call::new("order-book.find", &reference, &reference), find()).await?,
             None => find().await,
         };
+        self.note_doubt(&found);
         if let Ok(Some(order)) = &found {
             self.readable.extend(order.lines.iter().filter_map(|line| line.configuration.clone()));
         }
         Ok(found)
     }
+}
+
+fn away(why: &dyn std::fmt::Display) -> Error {
+    Error::Unavailable(Outage { retry_after_seconds: None, detail: format!("the order book: {why}") })
 }

@@ -61,5 +61,5 @@ pub use replay::{Cancel, Fault, Unanswered, Wake};
 pub use run::{Job, Ran, RunEnd, RunError, Start, Why, retry};
 pub use send::Waiting;
 
-pub(crate) use clock::milliseconds;
+pub(crate) use clock::{milliseconds, timestamp};
 pub(crate) use replay::{Cursor, Paused};

@@ -222,6 +222,9 @@ impl Cartwright {
             // The call was broken off by its deadline, or had not come as far as the hook.
             None => match answer {
                 Ok(_) => RunEnd::Done,
+                Err(failure @ Failure::Busy { .. }) => {
+                    RunEnd::Retry { outage: Outage { retry_after_seconds: Some(1), detail: failure.to_string() } }
+                }
                 Err(failure) => RunEnd::Stopped { why: Why::Failed(failure) },
             },
         };

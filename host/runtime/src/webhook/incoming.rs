@@ -6,6 +6,8 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 
+use crate::contract::WebhookRequest;
+
 /// A request of which nothing is believed yet.
 #[derive(Debug, Clone)]
 pub struct Incoming {
@@ -28,5 +30,16 @@ impl Incoming {
     pub(crate) fn head_bytes(&self) -> usize {
         let headers = self.headers.iter().map(|(name, value)| name.as_str().len() + value.len());
         headers.sum::<usize>() + self.query.len()
+    }
+
+    /// As a plugin is given it. What is no UTF-8 in a header is replaced there: the contract's headers are texts.
+    pub(crate) fn request(&self) -> WebhookRequest {
+        let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        WebhookRequest {
+            method: self.method.as_str().to_owned(),
+            headers: self.headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect(),
+            query: self.query.clone(),
+            body: self.body.to_vec(),
+        }
     }
 }

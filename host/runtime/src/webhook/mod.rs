@@ -5,13 +5,18 @@
 
 mod address;
 mod door;
+mod effects;
 mod incoming;
+mod receipts;
+mod receive;
 mod refusal;
 mod signature;
 
 pub use address::{AddressHash, Destination, HeldOpen, Selector, StoredAddress, WebhookAddress};
 pub use door::Door;
 pub use incoming::Incoming;
+pub use receipts::{Effects, MemoryReceipts, Notice, NoticeId, OrderMessage, Receipts, ReceiptsError, SAME_BODY_FOR};
+pub use receive::WebhookError;
 pub use refusal::{HeaderFault, Refusal};
 pub use signature::TIME_WINDOW;
 

@@ -1,72 +1,79 @@
 //! The addresses that the fake Twikit is given: a small server that hands each request to the host.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::SystemTime;
 
+use anyhow::Context as _;
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::{ConnectInfo, Path, State};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::IntoResponse;
-use axum::routing::post;
-use cartwright::types::{Outcome, WebhookRequest};
+use axum::routing::any;
+use cartwright::types::WebhookResponse;
+use cartwright::webhook::{
+    Destination, HeldOpen, Incoming, MemoryReceipts, Selector, StoredAddress, WebhookAddress, WebhookError,
+};
 use cartwright::{AccountId, Cartwright, ShopId};
 use tokio::net::TcpListener;
 
-/// Outcomes by the reference of the order that they are about.
-pub(crate) type Outcomes = Arc<Mutex<Vec<(Option<String>, Outcome)>>>;
-
 struct Receiver {
     host: Arc<Cartwright>,
-    shop: ShopId,
-    account: AccountId,
-    address: String,
-    outcomes: Outcomes,
+    addresses: BTreeMap<Selector, StoredAddress>,
+    receipts: Arc<MemoryReceipts>,
 }
 
-/// Starts the server. Gives the address that an endpoint's name is added to, which cannot be guessed, and the outcomes.
-pub(crate) async fn start(
-    host: Arc<Cartwright>,
-    shop: ShopId,
-    account: AccountId,
-) -> anyhow::Result<(String, Outcomes)> {
-    let mut secret = [0; 16];
-    getrandom::fill(&mut secret)?;
-    let address = hex::encode(secret);
-    let outcomes = Outcomes::default();
-    let receiver = Arc::new(Receiver { host, shop, account, address: address.clone(), outcomes: outcomes.clone() });
-    let app = Router::new().route("/webhooks/{address}/{endpoint}", post(receive)).with_state(receiver);
+/// What an account's endpoints were given.
+pub(crate) struct Given {
+    /// Where each endpoint's requests are sent to, by its name.
+    pub(crate) addresses: BTreeMap<String, String>,
+    /// What came of them.
+    pub(crate) receipts: Arc<MemoryReceipts>,
+}
+
+/// Starts the server, with an address that cannot be guessed for each endpoint of the account.
+pub(crate) async fn start(host: Arc<Cartwright>, shop: &ShopId, account: &AccountId) -> anyhow::Result<Given> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let base = format!("http://{}/webhooks/{address}", listener.local_addr()?);
+    let base = format!("http://{}/webhooks", listener.local_addr()?);
+    let (mut addresses, mut stored) = (BTreeMap::new(), BTreeMap::new());
+    for endpoint in &host.running(shop, account)?.about().endpoints {
+        let address = WebhookAddress::generate().context("no random numbers can be had")?;
+        let destination = Destination { shop: shop.clone(), account: account.clone(), endpoint: endpoint.name.clone() };
+        stored.insert(address.selector(), address.stored(destination));
+        addresses.insert(endpoint.name.clone(), format!("{base}/{}", *address.reveal()));
+    }
+    let receipts = Arc::new(MemoryReceipts::default());
+    let receiver = Arc::new(Receiver { host, addresses: stored, receipts: receipts.clone() });
+    let app = Router::new().route("/webhooks/{address}", any(receive)).with_state(receiver);
+    let app = app.into_make_service_with_connect_info::<SocketAddr>();
     tokio::spawn(async move { axum::serve(listener, app).await });
-    Ok((base, outcomes))
+    Ok(Given { addresses, receipts })
 }
 
 async fn receive(
     State(receiver): State<Arc<Receiver>>,
-    Path((address, endpoint)): Path<(String, String)>,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    Path(address): Path<String>,
+    method: Method,
+    uri: Uri,
     headers: HeaderMap,
     body: Bytes,
 ) -> impl IntoResponse {
-    if address != receiver.address {
-        return (StatusCode::NOT_FOUND, Vec::new());
-    }
-    let request = WebhookRequest {
-        method: "POST".to_owned(),
-        headers: headers
-            .iter()
-            .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
-            .collect(),
-        query: String::new(),
-        body: body.to_vec(),
-    };
-    match receiver.host.receive_webhook(&receiver.shop, &receiver.account, &endpoint, &request).await {
-        Ok(received) => {
-            let status = StatusCode::from_u16(received.response.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            if status.is_success() {
-                receiver.outcomes.lock().unwrap_or_else(PoisonError::into_inner).extend(received.outcomes);
-            }
-            (status, received.response.body)
-        }
-        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string().into_bytes()),
+    let query = uri.query().unwrap_or_default().to_owned();
+    let incoming = Incoming { method, headers, query, body, from: Some(from.ip()), at: SystemTime::now() };
+    let answer = receiver.answer(&address, &incoming).await;
+    let response = answer.unwrap_or_else(|error| error.response());
+    (StatusCode::from_u16(response.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), response.body)
+}
+
+impl Receiver {
+    async fn answer(&self, address: &str, incoming: &Incoming) -> Result<WebhookResponse, WebhookError> {
+        let address: WebhookAddress = address.parse()?;
+        let held = HeldOpen { by_account: true, by_orders: false };
+        let stored = self.addresses.get(&address.selector()).map(|stored| (stored, held));
+        let to = address.find(stored, incoming.at)?;
+        self.host.receive_webhook(&to, incoming, &*self.receipts).await
     }
 }

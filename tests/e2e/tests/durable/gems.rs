@@ -1,17 +1,18 @@
 //! A shop on a fake Twikit that verifies its orders.
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::IntoResponse;
 use axum::routing::post;
 use cartwright::durable::Job;
-use cartwright::types::{EventKind, Order, Outcome, RememberedText, WebhookRequest};
+use cartwright::types::{EventKind, Order, Outcome, RememberedText};
+use cartwright::webhook::{Destination, Incoming, MemoryReceipts};
 use cartwright::{
     AccountId, AccountSetup, AddToCart, CartLine, Cartwright, Digest, Link, MemoryCatalogue, MemoryOrderBook, ShopId,
 };
@@ -44,18 +45,25 @@ struct Receiver {
 }
 
 async fn receive(State(to): State<Receiver>, Path(endpoint): Path<String>, body: Bytes) -> impl IntoResponse {
-    let request =
-        WebhookRequest { method: "POST".to_owned(), headers: Vec::new(), query: String::new(), body: body.to_vec() };
-    let json = [(CONTENT_TYPE, "application/json")];
-    let Ok(received) = to.host.receive_webhook(&to.shop, &to.account, &endpoint, &request).await else {
-        return (StatusCode::INTERNAL_SERVER_ERROR, json, Vec::new());
+    let incoming = Incoming {
+        method: Method::POST,
+        headers: HeaderMap::new(),
+        query: String::new(),
+        body,
+        from: None,
+        at: SystemTime::now(),
     };
-    for (_, outcome) in received.outcomes {
+    let destination = Destination { shop: to.shop.clone(), account: to.account.clone(), endpoint };
+    let receipts = MemoryReceipts::default();
+    let answer = to.host.receive_webhook(&destination, &incoming, &receipts).await;
+    let response = answer.unwrap_or_else(|error| error.response());
+    for (_, outcome) in receipts.effects().outcomes {
         if let Outcome::Remember(memory) = outcome {
             to.remembered.lock().expect("the list").push(memory);
         }
     }
-    (StatusCode::from_u16(received.response.status).expect("a status"), json, received.response.body)
+    let json = [(CONTENT_TYPE, "application/json")];
+    (StatusCode::from_u16(response.status).expect("a status"), json, response.body)
 }
 
 impl Gems {

@@ -1,15 +1,20 @@
 //! Twikit: a shop that sells jewels, and its webhooks' addresses.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
 
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::IntoResponse;
 use axum::routing::post;
-use cartwright::types::{Event, EventKind, Order, Outcome, WebhookRequest};
+use cartwright::types::{Event, EventKind, Order, Outcome};
+use cartwright::webhook::{
+    Destination, HeldOpen, Incoming, MemoryReceipts, Refusal, Selector, StoredAddress, WebhookAddress, WebhookError,
+};
 use cartwright::{
     AccountId, AccountSetup, AddToCart, CartLine, Cartwright, Digest, Grants, Handled, Limits, Link, MemoryBlobs,
     MemoryCatalogue, MemoryOrderBook, SetupError, ShopId, SimulatedClock,
@@ -30,31 +35,55 @@ pub struct Heard {
     pub outcomes: Vec<(Option<String>, Outcome)>,
 }
 
+#[derive(Clone)]
 struct Receiver {
     host: Arc<Cartwright>,
-    shop: ShopId,
-    account: AccountId,
     twikit: Arc<FakeTwikit>,
+    addresses: Arc<Mutex<BTreeMap<Selector, StoredAddress>>>,
+    receipts: Arc<MemoryReceipts>,
     heard: Arc<Mutex<Vec<Heard>>>,
 }
 
-async fn receive(
-    State(receiver): State<Arc<Receiver>>,
-    Path(endpoint): Path<String>,
-    body: Bytes,
-) -> impl IntoResponse {
-    let named: Value = serde_json::from_slice(&body).unwrap_or_default();
-    let stood = named["identifier"].as_str().and_then(|named| receiver.twikit.order(named)).map(|order| order.state);
-    let request = post_of(&body);
-    let answer = receiver.host.receive_webhook(&receiver.shop, &receiver.account, &endpoint, &request).await;
-    let json = [(CONTENT_TYPE, "application/json")];
-    let Ok(received) = answer else { return (StatusCode::INTERNAL_SERVER_ERROR, json, Vec::new()) };
-    receiver.heard.lock().expect("the list").push(Heard { endpoint, stood, outcomes: received.outcomes });
-    (StatusCode::from_u16(received.response.status).expect("a status"), json, received.response.body)
+impl Receiver {
+    /// Whose the address is.
+    fn find(&self, address: &str, at: SystemTime) -> Result<Destination, Refusal> {
+        let address: WebhookAddress = address.parse()?;
+        let stored = self.addresses.lock().expect("the addresses").get(&address.selector()).cloned();
+        let held = HeldOpen { by_account: true, by_orders: false };
+        address.find(stored.as_ref().map(|stored| (stored, held)), at)
+    }
 }
 
-pub fn post_of(body: &[u8]) -> WebhookRequest {
-    WebhookRequest { method: "POST".to_owned(), headers: Vec::new(), query: String::new(), body: body.to_vec() }
+async fn receive(State(receiver): State<Receiver>, Path(address): Path<String>, body: Bytes) -> impl IntoResponse {
+    let named: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let stood = named["identifier"].as_str().and_then(|named| receiver.twikit.order(named)).map(|order| order.state);
+    let incoming = post_of(&body);
+    let known = receiver.receipts.effects().outcomes.len();
+    let answer = match receiver.find(&address, incoming.at) {
+        Ok(to) => {
+            let answer = receiver.host.receive_webhook(&to, &incoming, &*receiver.receipts).await;
+            if answer.is_ok() {
+                let outcomes = receiver.receipts.effects().outcomes.split_off(known);
+                receiver.heard.lock().expect("the list").push(Heard { endpoint: to.endpoint, stood, outcomes });
+            }
+            answer
+        }
+        Err(refusal) => Err(refusal.into()),
+    };
+    let response = answer.unwrap_or_else(|error: WebhookError| error.response());
+    let json = [(CONTENT_TYPE, "application/json")];
+    (StatusCode::from_u16(response.status).expect("a status"), json, response.body)
+}
+
+pub fn post_of(body: &[u8]) -> Incoming {
+    Incoming {
+        method: Method::POST,
+        headers: HeaderMap::new(),
+        query: String::new(),
+        body: body.to_vec().into(),
+        from: None,
+        at: SystemTime::now(),
+    }
 }
 
 pub struct Jewels {
@@ -68,6 +97,7 @@ pub struct Jewels {
     /// Where the shop listens.
     pub base: String,
     pub heard: Arc<Mutex<Vec<Heard>>>,
+    receiver: Receiver,
 }
 
 impl Jewels {
@@ -94,14 +124,14 @@ impl Jewels {
         let heard = Arc::new(Mutex::new(Vec::new()));
         let receiver = Receiver {
             host: host.clone(),
-            shop: shop.clone(),
-            account: account.clone(),
             twikit: twikit.clone(),
+            addresses: Arc::default(),
+            receipts: Arc::default(),
             heard: heard.clone(),
         };
-        let router = Router::new().route("/webhooks/{endpoint}", post(receive)).with_state(Arc::new(receiver));
+        let router = Router::new().route("/webhooks/{address}", post(receive)).with_state(receiver.clone());
         let base = listen(router).await;
-        let jewels = Self { host, orders, blobs, shop, account, plugin, twikit, base, heard };
+        let jewels = Self { host, orders, blobs, shop, account, plugin, twikit, base, heard, receiver };
         jewels.set(json!({}), |_| {}).await;
         let link: Link = serde_json::from_value(json!({
             "shop_product": "jewel", "account": "twikit", "vendor_product": "diamond-letter-jewel",
@@ -129,9 +159,24 @@ impl Jewels {
         self.host.set_account(&self.shop, self.plugin, setup).await.expect("an account");
     }
 
-    /// Gives Twikit the shop's addresses, with this path for the payment verification.
+    /// A new address of this endpoint's.
+    pub fn address(&self, endpoint: &str) -> String {
+        let address = WebhookAddress::generate().expect("random numbers");
+        let endpoint = endpoint.to_owned();
+        let to = Destination { shop: self.shop.clone(), account: self.account.clone(), endpoint };
+        let mut known = self.receiver.addresses.lock().expect("the addresses");
+        known.insert(address.selector(), address.stored(to));
+        format!("{}/webhooks/{}", self.base, *address.reveal())
+    }
+
+    /// What is kept of webhooks.
+    pub fn receipts(&self) -> &MemoryReceipts {
+        &self.receiver.receipts
+    }
+
+    /// Gives Twikit the shop's addresses, with this endpoint's for the payment verification.
     pub fn hooks(&self, verification: &str) {
-        let address = |endpoint: &str| Some(format!("{}/webhooks/{endpoint}", self.base));
+        let address = |endpoint: &str| Some(self.address(endpoint));
         self.twikit.set_webhooks(Webhooks {
             payment_verification: address(verification),
             production_completed: address("production-completion"),

@@ -45,9 +45,8 @@ impl Demo {
     }
 
     pub(super) async fn order_from_twikit(&self, steps: &mut Steps, cart: &[CartLine]) -> anyhow::Result<()> {
-        let (base, outcomes) =
-            webhooks::start(self.host.clone(), self.gems.clone(), self.twikit_account.clone()).await?;
-        let address = |endpoint: &str| Some(format!("{base}/{endpoint}"));
+        let given = webhooks::start(self.host.clone(), &self.gems, &self.twikit_account).await?;
+        let address = |endpoint: &str| given.addresses.get(endpoint).cloned();
         self.twikit.set_webhooks(Webhooks {
             payment_verification: address("payment-verification"),
             production_completed: address("production-completion"),
@@ -71,7 +70,7 @@ impl Demo {
                 let printed = self.twikit.production_completed(&reference, "https://track.example/1", true, "").await?;
                 let shipped = self.twikit.order_completed(&reference, "https://track.example/1", "T-1").await?;
                 ensure!(printed.accepted() && shipped.accepted(), "{printed:?} {shipped:?}");
-                let outcomes = outcomes.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                let outcomes = given.receipts.effects().outcomes;
                 let shipment = outcomes.iter().any(|(_, outcome)| matches!(outcome, Outcome::Shipment(_)));
                 let produced = outcomes.iter().any(|(_, outcome)| matches!(outcome, Outcome::Production(_)));
                 ensure!(shipment && produced, "{outcomes:?}");

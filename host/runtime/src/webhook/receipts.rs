@@ -1,0 +1,198 @@
+//! What a store keeps of webhooks.
+//!
+//! A vendor sends a notice again when it did not hear the answer, so a notice must be known again: by the id that the vendor
+//! gives it, else by its bytes. What comes of one, its answer, and that it was answered are one transaction: a crash before it
+//! leaves a notice that is run again, a crash after it one that is answered as before.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+
+use crate::contract::{NamedJson, Outcome, WebhookRequest, WebhookResponse};
+use crate::ids::Digest;
+use crate::webhook::address::Destination;
+
+/// A notice without an id is known again for so long. Longer than vendors wait before they send one again (Twikit: five
+/// minutes), and short enough that one that says the same thing anew, such as a script that was published, taken back and published
+/// again, is heard.
+pub const SAME_BODY_FOR: Duration = Duration::from_secs(3600);
+
+/// The store could not answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the store of webhooks: {0}")]
+pub struct ReceiptsError(pub String);
+
+/// What a notice is known by, within its destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum NoticeId {
+    /// The digest of the id that the vendor gave it.
+    Event(Digest),
+    /// The digest of its query and body.
+    Body(Digest),
+}
+
+impl fmt::Display for NoticeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Event(digest) => write!(f, "event-{digest}"),
+            Self::Body(digest) => write!(f, "body-{digest}"),
+        }
+    }
+}
+
+/// A notice that was let in.
+#[derive(Debug, Clone)]
+pub struct Notice {
+    /// What it is for.
+    pub destination: Destination,
+    /// What it is known by.
+    pub id: NoticeId,
+    /// When it came.
+    pub at: SystemTime,
+    /// It is the same as an earlier one with this id only if that was answered at this time or later; none = whenever.
+    pub same_since: Option<SystemTime>,
+    /// The request, so that a person can look at it.
+    pub request: WebhookRequest,
+}
+
+/// Something that a webhook hands on to `orders.handle`, as an event `message`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OrderMessage {
+    /// The event's id.
+    pub id: String,
+    /// When the webhook came.
+    pub at: SystemTime,
+    /// The order's reference.
+    pub order: String,
+    /// What the event's kind carries.
+    pub message: NamedJson,
+}
+
+/// What comes of a webhook: applied as a whole or not at all. The host has checked that each order is the account's and each line
+/// the order's.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Effects {
+    /// Each with the reference of the order that it is about, never of a line; none for the account.
+    pub outcomes: Vec<(Option<String>, Outcome)>,
+    /// What becomes an order event.
+    pub messages: Vec<OrderMessage>,
+}
+
+impl Effects {
+    /// Does nothing come of it?
+    pub fn is_empty(&self) -> bool {
+        self.outcomes.is_empty() && self.messages.is_empty()
+    }
+}
+
+/// Where notices, what comes of them and their answers are kept.
+#[async_trait]
+pub trait Receipts: Send + Sync {
+    /// Takes a notice in before it is run, so that none is lost and one that fails can be shown. Gives the answer when it was
+    /// answered well before, at [`Notice::same_since`] or later.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    async fn take_in(&self, notice: &Notice) -> Result<Option<WebhookResponse>, ReceiptsError>;
+
+    /// In one transaction: applies what comes of a notice, queues its messages, and keeps its answer. When the same notice was
+    /// answered well meanwhile, by another call or node, nothing is applied and that answer is given.
+    ///
+    /// # Errors
+    /// When the store does not answer; nothing is applied then.
+    async fn answer(
+        &self,
+        notice: &Notice,
+        effects: Effects,
+        response: &WebhookResponse,
+    ) -> Result<WebhookResponse, ReceiptsError>;
+
+    /// Keeps that a notice was not answered well, and why, for the merchant. When it comes again it is run again.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    async fn fail(&self, notice: &Notice, why: &str) -> Result<(), ReceiptsError>;
+
+    /// In one transaction: applies what comes of a question. Nothing is kept to answer it with: it is asked anew each time.
+    ///
+    /// # Errors
+    /// When the store does not answer; nothing is applied then.
+    async fn apply(&self, destination: &Destination, effects: Effects) -> Result<(), ReceiptsError>;
+}
+
+/// Receipts in memory: for tests, and for hosts that may forget.
+#[derive(Debug, Default)]
+pub struct MemoryReceipts {
+    held: Mutex<Held>,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    answered: BTreeMap<(Destination, NoticeId), (SystemTime, WebhookResponse)>,
+    failed: Vec<(Destination, NoticeId, String)>,
+    effects: Effects,
+}
+
+impl Held {
+    fn answered(&self, notice: &Notice) -> Option<WebhookResponse> {
+        let (at, response) = self.answered.get(&(notice.destination.clone(), notice.id))?;
+        notice.same_since.is_none_or(|since| *at >= since).then(|| response.clone())
+    }
+
+    fn apply(&mut self, effects: Effects) {
+        self.effects.outcomes.extend(effects.outcomes);
+        self.effects.messages.extend(effects.messages);
+    }
+}
+
+impl MemoryReceipts {
+    /// All that came of webhooks so far, in order.
+    pub fn effects(&self) -> Effects {
+        self.held().effects.clone()
+    }
+
+    /// The notices that were not answered well, each time, with the reason.
+    pub fn failed(&self) -> Vec<(Destination, NoticeId, String)> {
+        self.held().failed.clone()
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        // Each change is one call that does not panic in its middle.
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl Receipts for MemoryReceipts {
+    async fn take_in(&self, notice: &Notice) -> Result<Option<WebhookResponse>, ReceiptsError> {
+        Ok(self.held().answered(notice))
+    }
+
+    async fn answer(
+        &self,
+        notice: &Notice,
+        effects: Effects,
+        response: &WebhookResponse,
+    ) -> Result<WebhookResponse, ReceiptsError> {
+        let mut held = self.held();
+        if let Some(before) = held.answered(notice) {
+            return Ok(before);
+        }
+        held.apply(effects);
+        held.answered.insert((notice.destination.clone(), notice.id), (notice.at, response.clone()));
+        Ok(response.clone())
+    }
+
+    async fn fail(&self, notice: &Notice, why: &str) -> Result<(), ReceiptsError> {
+        self.held().failed.push((notice.destination.clone(), notice.id, why.to_owned()));
+        Ok(())
+    }
+
+    async fn apply(&self, _destination: &Destination, effects: Effects) -> Result<(), ReceiptsError> {
+        self.held().apply(effects);
+        Ok(())
+    }
+}

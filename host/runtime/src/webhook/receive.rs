@@ -1,0 +1,210 @@
+//! From a request to its answer.
+
+use http::{HeaderName, HeaderValue, StatusCode};
+
+use crate::contract::{self, Authentication, Endpoint, Purpose, Received, WebhookResponse};
+use crate::durable::timestamp;
+use crate::error::{Failure, HookError};
+use crate::guest::{CallOptions, Hook, answered, call};
+use crate::host::Cartwright;
+use crate::ids::Digest;
+use crate::platform::PlatformError;
+use crate::shop::{Account, SetupError, Shop, Visitor, context};
+use crate::slots::Asker;
+use crate::webhook::address::Destination;
+use crate::webhook::door::Door;
+use crate::webhook::effects::{NotApplied, effects};
+use crate::webhook::incoming::Incoming;
+use crate::webhook::receipts::{Effects, Notice, NoticeId, Receipts, ReceiptsError, SAME_BODY_FOR};
+use crate::webhook::refusal::Refusal;
+use crate::webhook::signature::WEBHOOK_ID;
+
+/// Headers of an answer that are the server's own, or that a vendor has no business with.
+const DROPPED: [&str; 6] =
+    ["connection", "content-length", "set-cookie", "strict-transport-security", "transfer-encoding", "upgrade"];
+
+/// Why a request has no answer of the plugin's. Its text is for the merchant; [`WebhookError::response`] is for the sender.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum WebhookError {
+    /// It was not let in.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The shop or the account is not there.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// The plugin failed.
+    #[error(transparent)]
+    Failed(#[from] HookError),
+    /// The plugin answered, and the host could not find out what it needed to know: a "no" may have been wrong.
+    #[error("the answer is not certain and was not given: {0}; the vendor is told to ask again")]
+    Unsure(String),
+    /// What came of it could not be kept, so nothing came of it.
+    #[error(transparent)]
+    Store(#[from] ReceiptsError),
+}
+
+impl WebhookError {
+    /// What the sender is told: a status, and nothing else.
+    pub fn response(&self) -> WebhookResponse {
+        let status = match self {
+            Self::Refused(refusal) => refusal.status(),
+            Self::Setup(SetupError::NoShop(_) | SetupError::NoAccount(_)) => StatusCode::NOT_FOUND,
+            Self::Setup(_) | Self::Unsure(_) | Self::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Failed(error) if error.is_retryable() => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Failed(error) => match error.failure {
+                Failure::Answered(contract::Error::InvalidInput(_)) => StatusCode::BAD_REQUEST,
+                _ => StatusCode::INTERNAL_SERVER_ERROR,
+            },
+        };
+        WebhookResponse { status: status.as_u16(), headers: Vec::new(), body: Vec::new() }
+    }
+}
+
+impl Cartwright {
+    /// Answers a request that came to an address of an account; [`WebhookAddress::find`] says whose an address is.
+    ///
+    /// A question is answered from the order book at once, in a place that is kept for questions, never from an earlier answer,
+    /// and with an error while the host is not sure. A notice is taken in, run, and answered when what came of it is kept; one
+    /// that was answered well is answered as before.
+    ///
+    /// # Errors
+    /// When it was not let in or has no answer that holds; give the sender [`WebhookError::response`] then. Nothing came of it.
+    ///
+    /// [`WebhookAddress::find`]: crate::webhook::WebhookAddress::find
+    pub async fn receive_webhook(
+        &self,
+        to: &Destination,
+        incoming: &Incoming,
+        receipts: &dyn Receipts,
+    ) -> Result<WebhookResponse, WebhookError> {
+        // Taken once: a swap while the request is answered changes nothing about it.
+        let state = self.shop_state(&to.shop)?;
+        let account = state.account(&to.account)?;
+        let endpoint = let_in(account, to, incoming).inspect_err(|error| {
+            tracing::info!(shop = %to.shop, account = %to.account, endpoint = to.endpoint, %error, "a webhook was refused");
+        })?;
+        match endpoint.purpose {
+            Purpose::Question => {
+                let (response, effects) = self.run_webhook(&state.shop, account, to, incoming, Asker::Question).await?;
+                if !effects.is_empty() {
+                    receipts.apply(to, effects).await?;
+                }
+                Ok(response)
+            }
+            Purpose::Notice => {
+                let notice = notice(to, &endpoint, incoming);
+                if let Some(before) = receipts.take_in(&notice).await? {
+                    return Ok(before);
+                }
+                let failed = match self.run_webhook(&state.shop, account, to, incoming, Asker::Call).await {
+                    Ok((response, effects)) if is_good(&response) => {
+                        return Ok(receipts.answer(&notice, effects, &response).await?);
+                    }
+                    other => other.map(|(response, _)| response),
+                };
+                let why = match &failed {
+                    Ok(response) => {
+                        let said = String::from_utf8_lossy(&response.body);
+                        let said: String = said.chars().take(500).collect();
+                        format!("the plugin answered with the status {}: {said}", response.status)
+                    }
+                    Err(error) => error.to_string(),
+                };
+                receipts.fail(&notice, &why).await?;
+                failed
+            }
+        }
+    }
+
+    /// Calls the plugin. Of an answer that is not good nothing comes.
+    async fn run_webhook(
+        &self,
+        shop: &Shop,
+        account: &Account,
+        to: &Destination,
+        incoming: &Incoming,
+        asker: Asker,
+    ) -> Result<(WebhookResponse, Effects), WebhookError> {
+        let version = account.version();
+        let plugin = &version.plugin;
+        let broke = |what: String| HookError::new(plugin, Hook::ReceiveWebhook, Failure::BrokeContract(what));
+        let mut context = context(shop, account, version, None, &Visitor::default());
+        context.at = timestamp(incoming.at);
+        let mut options = CallOptions::new(Hook::ReceiveWebhook, Some(self.scope(shop, account, plugin)));
+        options.asker = asker;
+        let (interfaces, request) = (plugin.interfaces(), incoming.request());
+        let ((received, unsure), _) = call(self.ticker(), plugin, options, async |store, instance| {
+            let webhooks = interfaces.webhooks(store, instance)?;
+            let received = webhooks.call_receive(&mut *store, &context, &to.endpoint, &request).await?;
+            Ok((received, store.data_mut().unsure.take()))
+        })
+        .await?;
+        let Received { response, outcomes } =
+            received.map_err(|error| answered(plugin, Hook::ReceiveWebhook, error))?;
+        let response = sound(response).map_err(broke)?;
+        if !is_good(&response) {
+            return Ok((response, Effects::default()));
+        }
+        // A plugin may take "the order book is away" for "there is no such order".
+        if let Some(why) = unsure {
+            return Err(WebhookError::Unsure(why));
+        }
+        match effects(self.platform(), &plugin.about().form, to, incoming, outcomes).await {
+            Ok(effects) => Ok((response, effects)),
+            Err(NotApplied::Breach(what)) => Err(broke(what).into()),
+            Err(NotApplied::Unsure(PlatformError(why))) => Err(WebhookError::Unsure(format!("the order book: {why}"))),
+        }
+    }
+}
+
+fn let_in(account: &Account, to: &Destination, incoming: &Incoming) -> Result<Endpoint, Refusal> {
+    let plugin = &account.version().plugin;
+    let endpoint = plugin.about().endpoints.iter().find(|known| known.name == to.endpoint);
+    let endpoint = endpoint.ok_or_else(|| Refusal::UnknownEndpoint(to.endpoint.clone()))?;
+    let door = Door {
+        authentication: &endpoint.authentication,
+        secrets: &account.secrets,
+        networks: &account.grants.webhook_networks,
+        most_bytes: plugin.limits().bytes_in,
+    };
+    door.admit(incoming)?;
+    Ok(endpoint.clone())
+}
+
+fn is_good(response: &WebhookResponse) -> bool {
+    (200..300).contains(&response.status)
+}
+
+/// An answer that a server can send.
+fn sound(mut response: WebhookResponse) -> Result<WebhookResponse, String> {
+    if !(200..600).contains(&response.status) {
+        return Err(format!("it answers with the status {}", response.status));
+    }
+    for (name, value) in &mut response.headers {
+        let valid = HeaderName::from_bytes(name.as_bytes()).is_ok() && HeaderValue::from_str(value).is_ok();
+        if !valid {
+            return Err(format!("it answers with the header {name:?}, which is none"));
+        }
+        name.make_ascii_lowercase();
+    }
+    response.headers.retain(|(name, _)| !DROPPED.contains(&name.as_str()));
+    Ok(response)
+}
+
+fn notice(to: &Destination, endpoint: &Endpoint, incoming: &Incoming) -> Notice {
+    let header = match (&endpoint.event_id_header, &endpoint.authentication) {
+        (Some(header), _) => Some(header.as_str()),
+        // That scheme has an id of its own, and it is signed.
+        (None, Authentication::StandardWebhooks(_)) => Some(WEBHOOK_ID),
+        (None, _) => None,
+    };
+    let mut values = header.into_iter().flat_map(|header| incoming.headers.get_all(header));
+    let (id, same_since) = match (values.next(), values.next()) {
+        (Some(id), None) if !id.is_empty() => (NoticeId::Event(Digest::of(id.as_bytes())), None),
+        _ => {
+            let bytes = [incoming.query.as_bytes(), b"\0", &incoming.body].concat();
+            (NoticeId::Body(Digest::of(&bytes)), incoming.at.checked_sub(SAME_BODY_FOR))
+        }
+    };
+    Notice { destination: to.clone(), id, at: incoming.at, same_since, request: incoming.request() }
+}

@@ -1,0 +1,17 @@
+//! Webhooks from the network to their answers: questions, notices, signatures and addresses, with a guest that does as it is told,
+//! and Twikit's four.
+
+mod desk;
+mod notices;
+mod questions;
+mod said;
+mod signed;
+mod twikit;
+
+// Twikit's shop is the one that the tests of orders use.
+#[allow(dead_code)]
+#[path = "../orders/common.rs"]
+mod common;
+#[allow(dead_code)]
+#[path = "../orders/jewels.rs"]
+mod jewels;
