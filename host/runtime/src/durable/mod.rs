@@ -40,6 +40,9 @@
 //! # }
 //! ```
 //!
+//! A real worker asks [`next_step`] what to do: it knows how long to wait for whom, what is tried once more, and what stops and
+//! who can mend it.
+//!
 //! A job that is restarted on the current settings keeps its round and has the next journal: it draws the same random numbers,
 //! and what it says again is not applied again.
 
@@ -48,6 +51,7 @@ mod handle;
 mod history;
 mod journal;
 mod memory;
+mod policy;
 mod replay;
 mod run;
 mod send;
@@ -57,6 +61,7 @@ pub use journal::{
     Answer, Began, Call, Entry, Journal, JournalError, Kept, KeptBody, KeptResponse, Loaded, MOST_ENTRIES, Record,
 };
 pub use memory::MemoryJournal;
+pub use policy::{JITTER_PERCENT, Step, Tries, WAITS, Who, next_step};
 pub use replay::{Cancel, Fault, Unanswered, Wake};
 pub use run::{Job, Ran, RunEnd, RunError, Start, Why, retry};
 pub use send::Waiting;

@@ -1,0 +1,9 @@
+//! When a job is run again.
+
+mod retries;
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+fn at(seconds: u64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(1_767_268_800 + seconds)
+}
