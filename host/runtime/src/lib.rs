@@ -50,6 +50,7 @@ mod engine;
 mod error;
 mod grants;
 mod guest;
+pub mod health;
 mod host;
 mod ids;
 mod install;

@@ -1,0 +1,105 @@
+//! A circuit breaker: closed while a server answers, open after it did not several times in a row, half-open to find out.
+
+use std::num::NonZeroU32;
+use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Serialize};
+
+/// When a server is left alone, and for how long.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CircuitRules {
+    /// It did not answer so often in a row.
+    pub failures: NonZeroU32,
+    /// It is left alone for so long at first; twice as long each time that it is still away.
+    pub pause: Duration,
+    /// And never for longer than this.
+    pub longest_pause: Duration,
+}
+
+impl Default for CircuitRules {
+    fn default() -> Self {
+        Self {
+            // One order's bad luck opens nothing.
+            failures: NonZeroU32::MIN.saturating_add(4),
+            pause: Duration::from_secs(30),
+            // An order never waits longer for a server that is back.
+            longest_pause: Duration::from_secs(15 * 60),
+        }
+    }
+}
+
+/// What is known of a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Circuit {
+    /// It is asked.
+    Closed {
+        /// So often it did not answer since it last did.
+        failures: u32,
+    },
+    /// It is left alone.
+    Open {
+        /// So often it did not answer.
+        failures: u32,
+        /// Until then.
+        until: SystemTime,
+        /// How long this pause is.
+        pause: Duration,
+    },
+    /// One request is out to find out whether it is back.
+    HalfOpen {
+        /// So often it did not answer.
+        failures: u32,
+        /// When that request is given up: whoever sent it may have crashed.
+        until: SystemTime,
+        /// How long the pause before it was.
+        pause: Duration,
+    },
+}
+
+impl Default for Circuit {
+    fn default() -> Self {
+        Self::Closed { failures: 0 }
+    }
+}
+
+impl Circuit {
+    /// May it be asked now?
+    ///
+    /// # Errors
+    /// How often it did not answer, and until when it is left alone.
+    pub fn ask(&mut self, rules: &CircuitRules, at: SystemTime) -> Result<(), (u32, SystemTime)> {
+        let (Self::Open { failures, until, pause } | Self::HalfOpen { failures, until, pause }) = *self else {
+            return Ok(());
+        };
+        // A clock that was set back must not leave it alone for as long as that.
+        if until > at && until.duration_since(at).unwrap_or_default() <= rules.longest_pause {
+            return Err((failures, until));
+        }
+        *self = Self::HalfOpen { failures, until: at + pause, pause };
+        Ok(())
+    }
+
+    /// It answered: whatever was, it is there.
+    pub fn answered(&mut self) {
+        *self = Self::default();
+    }
+
+    /// It did not answer.
+    pub fn unavailable(&mut self, rules: &CircuitRules, retry_after: Option<Duration>, at: SystemTime) {
+        let open = |failures: u32, pause: Duration| {
+            let pause = pause.max(retry_after.unwrap_or_default()).min(rules.longest_pause);
+            Self::Open { failures, until: at + pause, pause }
+        };
+        *self = match *self {
+            Self::Closed { failures } => match failures.saturating_add(1) {
+                failures if failures >= rules.failures.get() => open(failures, rules.pause),
+                failures => Self::Closed { failures },
+            },
+            Self::HalfOpen { failures, pause, .. } => open(failures.saturating_add(1), pause.saturating_mul(2)),
+            // Requests that were on their way already tell nothing new.
+            Self::Open { failures, until, pause } => Self::Open { failures: failures.saturating_add(1), until, pause },
+        };
+    }
+}
