@@ -227,3 +227,71 @@ fn check_identity(identity: &crate::contract::Identity, fields: &[Field]) -> Res
     }
     Ok(id)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::{Authentication, ChoiceSource, Message, Purpose, WebhookHmac};
+
+    fn form() -> Form {
+        let field = |name: &str, kind: &str| Field {
+            name: name.to_owned(),
+            kind: kind.to_owned(),
+            label: Message { key: String::new(), parameters: vec![], text: String::new() },
+            help: None,
+            group: None,
+            required: false,
+            public: false,
+            pattern: None,
+            minimum: None,
+            maximum: None,
+            default: None,
+            choices: ChoiceSource::None,
+            enabled_when: None,
+            per_product: false,
+            vendor_may_push: false,
+            hosts: vec![],
+        };
+        Form(vec![field("signing-secret", "secret"), field("name", "text")])
+    }
+
+    fn endpoint(change: impl FnOnce(&mut Endpoint, &mut WebhookHmac)) -> Endpoint {
+        let mut hmac = WebhookHmac {
+            secret: "signing-secret".to_owned(),
+            header: "X-Signature".to_owned(),
+            encoding: "hex".to_owned(),
+            prefix: String::new(),
+            timestamp_header: None,
+        };
+        let mut endpoint = Endpoint {
+            name: "done".to_owned(),
+            title: "Done".to_owned(),
+            purpose: Purpose::Notice,
+            authentication: Authentication::AddressOnly,
+            event_id_header: None,
+        };
+        change(&mut endpoint, &mut hmac);
+        endpoint.authentication = Authentication::HmacSha256(hmac);
+        endpoint
+    }
+
+    #[test]
+    fn an_endpoint_whose_requests_could_never_be_told_is_not_installed() {
+        assert_eq!(check_endpoints(&[endpoint(|_, _| ())], &form()), Ok(()));
+        let cases: [(Endpoint, &str); 7] = [
+            (endpoint(|_, hmac| hmac.secret = "name".to_owned()), "no secret field"),
+            (endpoint(|_, hmac| hmac.secret = "none".to_owned()), "no secret field"),
+            (endpoint(|_, hmac| hmac.encoding = "base32".to_owned()), "\"base32\""),
+            (endpoint(|_, hmac| hmac.header = "X Signature".to_owned()), "no header name"),
+            (endpoint(|_, hmac| hmac.timestamp_header = Some(String::new())), "no header name"),
+            (endpoint(|endpoint, _| endpoint.event_id_header = Some("a:b".to_owned())), "no header name"),
+            (endpoint(|endpoint, _| endpoint.name = "Done".to_owned()), "no webhook's name"),
+        ];
+        for (endpoint, fault) in cases {
+            let refused = check_endpoints(&[endpoint], &form()).unwrap_err();
+            assert!(refused.contains(fault), "{refused}");
+        }
+        let twice = [endpoint(|_, _| ()), endpoint(|_, _| ())];
+        assert!(check_endpoints(&twice, &form()).unwrap_err().contains("twice"));
+    }
+}

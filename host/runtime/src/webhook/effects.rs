@@ -6,13 +6,16 @@ use std::collections::BTreeMap;
 use sha2::{Digest as _, Sha256};
 
 use crate::capability::Platform;
-use crate::contract::{Order, Outcome, Setting};
+use crate::contract::{self, BytesSource, Document, Order, Outcome, Setting};
 use crate::durable::milliseconds;
 use crate::platform::PlatformError;
 use crate::settings::Form;
 use crate::webhook::address::Destination;
 use crate::webhook::incoming::Incoming;
 use crate::webhook::receipts::{Effects, OrderMessage};
+
+/// So many outcomes one request may have: each order that they name is looked up.
+const MOST_OUTCOMES: usize = 500;
 
 /// Why what a plugin said is not applied.
 pub(super) enum NotApplied {
@@ -22,14 +25,18 @@ pub(super) enum NotApplied {
     Unsure(PlatformError),
 }
 
-/// Checks what a plugin says, and sorts it.
+/// Checks what a plugin says, and sorts it. `readable` are the blobs that its call was given the digest of.
 pub(super) async fn effects(
     platform: &Platform,
     form: &Form,
     to: &Destination,
     incoming: &Incoming,
+    readable: &[contract::Digest],
     said: Vec<(Option<String>, Outcome)>,
 ) -> Result<Effects, NotApplied> {
+    if said.len() > MOST_OUTCOMES {
+        return Err(NotApplied::Breach(format!("it gives {} outcomes, {MOST_OUTCOMES} are allowed", said.len())));
+    }
     let (mut effects, mut orders) = (Effects::default(), BTreeMap::new());
     let seed = seed(to, incoming);
     for (number, (reference, outcome)) in said.into_iter().enumerate() {
@@ -37,6 +44,13 @@ pub(super) async fn effects(
             Some(reference) => Some(find(platform, to, reference, &mut orders).await?),
             None => None,
         };
+        if let Outcome::Document(Document { content: BytesSource::Stored(digest), .. }) = &outcome
+            && !readable.contains(digest)
+        {
+            return Err(NotApplied::Breach(format!(
+                "it gives a document of the bytes {digest:?}, which it was not given"
+            )));
+        }
         check(form, order, &outcome).map_err(NotApplied::Breach)?;
         let order = order.map(|order| order.reference.clone());
         match (order, outcome) {

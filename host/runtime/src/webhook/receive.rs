@@ -56,7 +56,9 @@ impl WebhookError {
                 _ => StatusCode::INTERNAL_SERVER_ERROR,
             },
         };
-        WebhookResponse { status: status.as_u16(), headers: Vec::new(), body: Vec::new() }
+        // RFC 9110 asks for it, and it is no secret.
+        let allow = (status == StatusCode::METHOD_NOT_ALLOWED).then(|| ("allow".to_owned(), "POST, PUT".to_owned()));
+        WebhookResponse { status: status.as_u16(), headers: allow.into_iter().collect(), body: Vec::new() }
     }
 }
 
@@ -133,10 +135,11 @@ impl Cartwright {
         let mut options = CallOptions::new(Hook::ReceiveWebhook, Some(self.scope(shop, account, plugin)));
         options.asker = asker;
         let (interfaces, request) = (plugin.interfaces(), incoming.request());
-        let ((received, unsure), _) = call(self.ticker(), plugin, options, async |store, instance| {
+        let ((received, unsure, readable), _) = call(self.ticker(), plugin, options, async |store, instance| {
             let webhooks = interfaces.webhooks(store, instance)?;
             let received = webhooks.call_receive(&mut *store, &context, &to.endpoint, &request).await?;
-            Ok((received, store.data_mut().unsure.take()))
+            let state = store.data_mut();
+            Ok((received, state.unsure.take(), std::mem::take(&mut state.readable)))
         })
         .await?;
         let Received { response, outcomes } =
@@ -149,7 +152,7 @@ impl Cartwright {
         if let Some(why) = unsure {
             return Err(WebhookError::Unsure(why));
         }
-        match effects(self.platform(), &plugin.about().form, to, incoming, outcomes).await {
+        match effects(self.platform(), &plugin.about().form, to, incoming, &readable, outcomes).await {
             Ok(effects) => Ok((response, effects)),
             Err(NotApplied::Breach(what)) => Err(broke(what).into()),
             Err(NotApplied::Unsure(PlatformError(why))) => Err(WebhookError::Unsure(format!("the order book: {why}"))),

@@ -35,6 +35,8 @@ async fn nothing_is_said_of_what_is_not_the_accounts() {
         ("hand-on -", "does not name the order"),
         ("line - 1", "does not name the order"),
         ("line test:desk:1 9", "\"9\""),
+        ("document test:desk:1 0123abcd", "0123abcd"),
+        ("flood test:desk:1", "501 outcomes"),
         ("push - name", "\"name\""),
         ("push - signing-secret", "\"signing-secret\""),
         ("push - no-such-setting", "\"no-such-setting\""),

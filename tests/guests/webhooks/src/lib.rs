@@ -33,7 +33,14 @@ fn outcome(words: &[&str]) -> Option<Outcome> {
     Some(match words.first().copied()? {
         "line" => Outcome::LineStatus(LineStatus { line: text(words, 2), status: "ready".to_owned() }),
         "hand-on" => Outcome::HandOn(NamedJson { name: "produced".to_owned(), json: "{}".to_owned() }),
-        "note" => Outcome::Note(message("told", "It was told.", &[])),
+        "document" => Outcome::Document(Document {
+            line: None,
+            kind: "picture".to_owned(),
+            name: "picture.png".to_owned(),
+            media_type: "image/png".to_owned(),
+            content: BytesSource::Stored(text(words, 2)),
+        }),
+        "note" | "flood" => Outcome::Note(message("told", "It was told.", &[])),
         "push" => Outcome::PushSettings(vec![Setting {
             name: text(words, 2),
             value: SettingValue::Text("https://scripts.example/2.js".to_owned()),
@@ -83,7 +90,8 @@ impl Guest for Webhooks {
             Some("ask" | "status") => outcomes.push((None, Outcome::Note(message("asked", "It was asked.", &[])))),
             _ => {
                 let order = words.get(1).filter(|order| **order != "-").map(|order| (*order).to_owned());
-                outcomes.extend(outcome(&words).map(|outcome| (order, outcome)));
+                let times = if words.first() == Some(&"flood") { 501 } else { 1 };
+                outcomes.extend(outcome(&words).into_iter().cycle().take(times).map(|said| (order.clone(), said)));
             }
         }
         let headers = vec![
