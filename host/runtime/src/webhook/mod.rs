@@ -2,6 +2,26 @@
 //!
 //! A request is a stranger's until its endpoint's way of telling the vendor has been gone through ([`Door`]). Whoever is refused
 //! learns a status code and nothing else; the merchant learns what to do about it ([`Refusal`]).
+//!
+//! A server reads the address, asks its store for what stands under its selector, and hands the request over whole:
+//!
+//! ```no_run
+//! use cartwright::types::WebhookResponse;
+//! use cartwright::webhook::{HeldOpen, Incoming, Receipts, StoredAddress, WebhookAddress, WebhookError};
+//! use cartwright::Cartwright;
+//!
+//! # fn look_up(_: cartwright::webhook::Selector) -> Option<(StoredAddress, HeldOpen)> { None }
+//! async fn answer(host: &Cartwright, store: &dyn Receipts, path: &str, incoming: Incoming) -> WebhookResponse {
+//!     let answered = async {
+//!         let address: WebhookAddress = path.parse()?;
+//!         let stored = look_up(address.selector());
+//!         let to = address.find(stored.as_ref().map(|(stored, held)| (stored, *held)), incoming.at)?;
+//!         host.receive_webhook(&to, &incoming, store).await
+//!     };
+//!     // The error's text is for the merchant; the sender gets its response.
+//!     answered.await.unwrap_or_else(|error: WebhookError| error.response())
+//! }
+//! ```
 
 mod address;
 mod door;
