@@ -80,7 +80,7 @@ async fn a_question_does_not_wait_behind_notices() {
     tokio::time::timeout(Duration::from_secs(60), desk.book.waited_for_by(places as usize))
         .await
         .expect("all places taken");
-    let asked = tokio::time::timeout(Duration::from_millis(500), desk.post("ask", "ask test:desk:1")).await;
+    let asked = tokio::time::timeout(Duration::from_secs(1), desk.post("ask", "ask test:desk:1")).await;
     assert_eq!(text(&asked.expect("at once").expect("an answer")), "true");
     desk.book.gate.add_permits(places as usize + 1);
     while notices.join_next().await.is_some() {}
