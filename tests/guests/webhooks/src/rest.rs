@@ -1,7 +1,7 @@
 //! What a vendor must have beside webhooks.
 
 use cartwright_plugin::exports::{account, cart, configuration, orders, page, plugin, products, settings};
-use cartwright_plugin::types::{Association, Context, FieldIssue, Item, Price, Setting};
+use cartwright_plugin::types::{Association, Context, FieldIssue, Item, Price, Setting, Wanted};
 use cartwright_plugin::{Error, field};
 
 use crate::{SECRET, Webhooks};
@@ -68,7 +68,7 @@ impl configuration::Guest for Webhooks {
         _association: Association,
         _raw: Vec<u8>,
         _items: Vec<Item>,
-        _quantity: u32,
+        _wanted: Vec<Wanted>,
     ) -> Result<Vec<Option<Price>>, Error> {
         Err(Error::Unsupported)
     }
