@@ -1,4 +1,4 @@
-//! How vendors' servers are doing, and how fast they may be asked: for each shop and host a circuit breaker and a pace.
+//! How vendors' servers are doing, and how fast they may be asked: for each shop and host a circuit breaker and a rate limit.
 //!
 //! A server that is down is not asked by every order in turn, and one that is up is not flooded by a thousand released orders.
 //! Both heal by themselves: nothing here stays switched off until somebody notices. They are values that are told the time, with no
@@ -6,14 +6,14 @@
 //! is also why no crate is used: `governor` and the circuit breakers read a clock of this process and keep their state in it.
 
 mod circuit;
-mod pace;
+mod rate_limit;
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 pub use circuit::{Circuit, CircuitRules};
-pub use pace::{Pace, PaceRules};
+pub use rate_limit::{RateLimit, RateLimitRules};
 
 use crate::contract::Outage;
 use crate::ids::ShopId;
@@ -24,7 +24,7 @@ pub struct Rules {
     /// When it is left alone.
     pub circuit: CircuitRules,
     /// How fast it may be asked.
-    pub pace: PaceRules,
+    pub rate_limit: RateLimitRules,
 }
 
 /// How a request went, as far as the server's health goes.
@@ -54,7 +54,7 @@ pub enum Hold {
     },
     /// It was asked as fast as it may be.
     #[error("{host} is asked as fast as it may be")]
-    Pace {
+    RateLimit {
         /// The host.
         host: String,
         /// When it may be asked again.
@@ -66,7 +66,7 @@ impl Hold {
     /// When it may be asked again.
     pub fn until(&self) -> SystemTime {
         match self {
-            Self::Circuit { until, .. } | Self::Pace { until, .. } => *until,
+            Self::Circuit { until, .. } | Self::RateLimit { until, .. } => *until,
         }
     }
 
@@ -83,7 +83,7 @@ impl Hold {
 pub struct Health {
     rules: Rules,
     /// As many as the operator granted hosts to shops.
-    known: Mutex<HashMap<(ShopId, String), (Circuit, Pace)>>,
+    known: Mutex<HashMap<(ShopId, String), (Circuit, RateLimit)>>,
 }
 
 impl Health {
@@ -97,16 +97,16 @@ impl Health {
     /// # Errors
     /// [`Hold`] says until when not.
     pub fn ask(&self, shop: &ShopId, host: &str, at: SystemTime) -> Result<(), Hold> {
-        self.with(shop, host, |circuit, pace| {
-            // The pace first: a hold of it must not use up the one request that finds out whether the server is back.
-            let hold = |until| Hold::Pace { host: host.to_owned(), until };
-            pace.check(&self.rules.pace, at).map_err(hold)?;
+        self.with(shop, host, |circuit, rate_limit| {
+            // The rate limit first: a hold of it must not use up the one request that finds out whether the server is back.
+            let hold = |until| Hold::RateLimit { host: host.to_owned(), until };
+            rate_limit.check(&self.rules.rate_limit, at).map_err(hold)?;
             circuit.ask(&self.rules.circuit, at).map_err(|(failures, until)| Hold::Circuit {
                 host: host.to_owned(),
                 failures,
                 until,
             })?;
-            pace.take(&self.rules.pace, at);
+            rate_limit.take(&self.rules.rate_limit, at);
             Ok(())
         })
     }
@@ -124,10 +124,10 @@ impl Health {
         self.with(shop, host, |circuit, _| *circuit)
     }
 
-    fn with<R>(&self, shop: &ShopId, host: &str, change: impl FnOnce(&mut Circuit, &mut Pace) -> R) -> R {
+    fn with<R>(&self, shop: &ShopId, host: &str, change: impl FnOnce(&mut Circuit, &mut RateLimit) -> R) -> R {
         // Each change is whole: nothing in it panics.
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let (circuit, pace) = known.entry((shop.clone(), host.to_owned())).or_default();
-        change(circuit, pace)
+        let (circuit, rate_limit) = known.entry((shop.clone(), host.to_owned())).or_default();
+        change(circuit, rate_limit)
     }
 }

@@ -1,6 +1,6 @@
 //! What vendors send: from the network to an answer.
 //!
-//! A request is a stranger's until its endpoint's way of telling the vendor has been gone through ([`Door`]). Whoever is refused
+//! A request is a stranger's until its endpoint's way of telling the vendor has been gone through ([`Verifier`]). Whoever is refused
 //! learns a status code and nothing else; the merchant learns what to do about it ([`Refusal`]).
 //!
 //! A server reads the address, asks its store for what stands under its selector, and hands the request over whole:
@@ -24,20 +24,20 @@
 //! ```
 
 mod address;
-mod door;
 mod effects;
 mod incoming;
 mod receipts;
 mod receive;
 mod refusal;
 mod signature;
+mod verifier;
 
 pub use address::{AddressHash, Destination, HeldOpen, Selector, StoredAddress, WebhookAddress};
-pub use door::Door;
 pub use incoming::Incoming;
 pub use receipts::{Effects, MemoryReceipts, Notice, NoticeId, OrderMessage, Receipts, ReceiptsError, SAME_BODY_FOR};
 pub use receive::WebhookError;
 pub use refusal::{HeaderFault, Refusal};
 pub use signature::TIME_WINDOW;
+pub use verifier::Verifier;
 
 pub(crate) use signature::check_authentication;

@@ -12,12 +12,12 @@ use crate::platform::PlatformError;
 use crate::shop::{Account, SetupError, Shop, Visitor, context};
 use crate::slots::Asker;
 use crate::webhook::address::Destination;
-use crate::webhook::door::Door;
 use crate::webhook::effects::{NotApplied, effects};
 use crate::webhook::incoming::Incoming;
 use crate::webhook::receipts::{Effects, Notice, NoticeId, Receipts, ReceiptsError, SAME_BODY_FOR};
 use crate::webhook::refusal::Refusal;
 use crate::webhook::signature::WEBHOOK_ID;
+use crate::webhook::verifier::Verifier;
 
 /// Headers of an answer that are the server's own, or that a vendor has no business with.
 const DROPPED: [&str; 6] =
@@ -164,13 +164,13 @@ fn let_in(account: &Account, to: &Destination, incoming: &Incoming) -> Result<En
     let plugin = &account.version().plugin;
     let endpoint = plugin.about().endpoints.iter().find(|known| known.name == to.endpoint);
     let endpoint = endpoint.ok_or_else(|| Refusal::UnknownEndpoint(to.endpoint.clone()))?;
-    let door = Door {
+    let verifier = Verifier {
         authentication: &endpoint.authentication,
         secrets: &account.secrets,
         networks: &account.grants.webhook_networks,
         most_bytes: plugin.limits().bytes_in,
     };
-    door.admit(incoming)?;
+    verifier.admit(incoming)?;
     Ok(endpoint.clone())
 }
 

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use cartwright::ShopId;
-use cartwright::health::{Circuit, CircuitRules, Health, Hold, PaceRules, Rules, Went};
+use cartwright::health::{Circuit, CircuitRules, Health, Hold, RateLimitRules, Rules, Went};
 
 use crate::at;
 
@@ -16,7 +16,7 @@ fn health() -> Health {
         pause: Duration::from_secs(30),
         longest_pause: Duration::from_secs(100),
     };
-    Health::new(Rules { circuit, pace: PaceRules::default() })
+    Health::new(Rules { circuit, rate_limit: RateLimitRules::default() })
 }
 
 fn shop(id: &str) -> ShopId {
@@ -118,8 +118,8 @@ fn other_shops_and_other_hosts_are_asked_on() {
 fn a_clock_that_was_set_back_does_not_hold_it_open() {
     let health = health();
     (1_000_000..1_000_003).for_each(|second| ask(&health, second, AWAY).expect("closed"));
-    // The pace was set back too, and needs a moment.
-    ask(&health, 0, Went::Answered).expect_err("a hold of the pace");
+    // The rate limit was set back too, and needs a moment.
+    ask(&health, 0, Went::Answered).expect_err("a hold of the rate_limit");
     ask(&health, 1, Went::Answered).expect("half-open");
 }
 

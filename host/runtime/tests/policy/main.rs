@@ -1,7 +1,7 @@
 //! When a job is run again, and when a vendor's server is left alone.
 
 mod circuit;
-mod pace;
+mod rate_limit;
 mod retries;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

@@ -2,7 +2,7 @@
 
 use cartwright::Secrets;
 use cartwright::types::{Authentication, WebhookHmac};
-use cartwright::webhook::{Door, HeaderFault, Incoming, Refusal};
+use cartwright::webhook::{HeaderFault, Incoming, Refusal, Verifier};
 use hmac::{Hmac, Mac};
 use http::HeaderValue;
 use sha2::Sha256;
@@ -86,8 +86,8 @@ fn without_a_secret_nothing_is_let_in_and_the_merchant_is_told_which_is_missing(
     let authentication = Authentication::HmacSha256(shopify());
     let missing = Refusal::NoSecret("signing-secret".to_owned());
     let none = Secrets::new();
-    let door = Door { authentication: &authentication, secrets: &none, networks: &[], most_bytes: 1000 };
-    assert_eq!(door.admit(&sample()), Err(missing.clone()));
+    let verifier = Verifier { authentication: &authentication, secrets: &none, networks: &[], most_bytes: 1000 };
+    assert_eq!(verifier.admit(&sample()), Err(missing.clone()));
     // Everybody can sign with an empty key.
     let forged = post(&[("x-signature", &hex_of("", BODY))], BODY);
     let plain = WebhookHmac { header: "x-signature".to_owned(), encoding: "hex".to_owned(), ..shopify() };

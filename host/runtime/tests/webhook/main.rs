@@ -2,14 +2,14 @@
 
 mod address;
 mod bits;
-mod door;
 mod hmac;
 mod standard;
+mod verifier;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cartwright::types::{Authentication, WebhookHmac};
-use cartwright::webhook::{Door, Incoming, Refusal};
+use cartwright::webhook::{Incoming, Refusal, Verifier};
 use cartwright::{Secret, Secrets};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
@@ -67,5 +67,5 @@ fn timed() -> WebhookHmac {
 
 fn admit(authentication: &Authentication, secret: &str, incoming: &Incoming) -> Result<(), Refusal> {
     let secrets = secrets(secret);
-    Door { authentication, secrets: &secrets, networks: &[], most_bytes: 1 << 20 }.admit(incoming)
+    Verifier { authentication, secrets: &secrets, networks: &[], most_bytes: 1 << 20 }.admit(incoming)
 }

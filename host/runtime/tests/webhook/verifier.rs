@@ -2,7 +2,7 @@
 
 use cartwright::Secrets;
 use cartwright::types::Authentication;
-use cartwright::webhook::{Door, HeaderFault, Incoming, Refusal};
+use cartwright::webhook::{HeaderFault, Incoming, Refusal, Verifier};
 use http::{Method, StatusCode};
 
 use crate::post;
@@ -11,7 +11,7 @@ fn told(networks: &[&str], most_bytes: usize, incoming: &Incoming) -> Result<(),
     let networks: Vec<_> = networks.iter().map(|network| network.parse().expect("a network")).collect();
     let secrets = Secrets::new();
     let authentication = Authentication::AddressOnly;
-    Door { authentication: &authentication, secrets: &secrets, networks: &networks, most_bytes }.admit(incoming)
+    Verifier { authentication: &authentication, secrets: &secrets, networks: &networks, most_bytes }.admit(incoming)
 }
 
 #[test]

@@ -8,14 +8,14 @@ use serde::{Deserialize, Serialize};
 /// How fast a server may be asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct PaceRules {
+pub struct RateLimitRules {
     /// So many requests at once, after a rest.
     pub burst: NonZeroU32,
     /// And one each so often, for as long as one likes.
     pub every: Duration,
 }
 
-impl Default for PaceRules {
+impl Default for RateLimitRules {
     /// Neither vendor documents a limit. Ten a second is more than a shop's orders need, and no server's trouble.
     fn default() -> Self {
         Self { burst: NonZeroU32::MIN.saturating_add(19), every: Duration::from_millis(100) }
@@ -24,17 +24,17 @@ impl Default for PaceRules {
 
 /// How fast a server was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Pace {
+pub struct RateLimit {
     /// When it is as if it had never been asked; none = it never was.
     rested: Option<SystemTime>,
 }
 
-impl Pace {
+impl RateLimit {
     /// May it be asked now?
     ///
     /// # Errors
     /// From when on it may.
-    pub fn check(&mut self, rules: &PaceRules, at: SystemTime) -> Result<(), SystemTime> {
+    pub fn check(&mut self, rules: &RateLimitRules, at: SystemTime) -> Result<(), SystemTime> {
         // No later than a whole burst makes it: else a clock that was set back would hold everything for as long.
         let latest = at + rules.every * rules.burst.get();
         let rested = self.rested.unwrap_or(at).clamp(at, latest);
@@ -45,7 +45,7 @@ impl Pace {
     }
 
     /// It is asked, because [`Self::check`] let it.
-    pub fn take(&mut self, rules: &PaceRules, at: SystemTime) {
+    pub fn take(&mut self, rules: &RateLimitRules, at: SystemTime) {
         self.rested = Some(self.rested.map_or(at, |rested| rested.max(at)) + rules.every);
     }
 }

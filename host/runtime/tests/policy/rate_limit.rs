@@ -4,59 +4,59 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use cartwright::ShopId;
-use cartwright::health::{CircuitRules, Health, Hold, Pace, PaceRules, Rules, Went};
+use cartwright::health::{CircuitRules, Health, Hold, RateLimit, RateLimitRules, Rules, Went};
 use proptest::prelude::*;
 
 use crate::at;
 
-fn rules(burst: u32, every: u64) -> PaceRules {
-    PaceRules { burst: NonZeroU32::new(burst).expect("some"), every: Duration::from_secs(every) }
+fn rules(burst: u32, every: u64) -> RateLimitRules {
+    RateLimitRules { burst: NonZeroU32::new(burst).expect("some"), every: Duration::from_secs(every) }
 }
 
-fn ask(pace: &mut Pace, rules: &PaceRules, seconds: u64) -> bool {
-    let may = pace.check(rules, at(seconds)).is_ok();
+fn ask(rate_limit: &mut RateLimit, rules: &RateLimitRules, seconds: u64) -> bool {
+    let may = rate_limit.check(rules, at(seconds)).is_ok();
     if may {
-        pace.take(rules, at(seconds));
+        rate_limit.take(rules, at(seconds));
     }
     may
 }
 
 #[test]
 fn a_burst_is_let_through_and_then_one_each_so_often() {
-    let (mut pace, rules) = (Pace::default(), rules(3, 10));
-    let asked: Vec<bool> = [0, 0, 0, 0, 9, 10, 10, 19, 20].map(|second| ask(&mut pace, &rules, second)).into();
+    let (mut rate_limit, rules) = (RateLimit::default(), rules(3, 10));
+    let asked: Vec<bool> = [0, 0, 0, 0, 9, 10, 10, 19, 20].map(|second| ask(&mut rate_limit, &rules, second)).into();
     assert_eq!(asked, [true, true, true, false, false, true, false, false, true]);
     // After a rest there is a whole burst again, and no more.
-    let rested: Vec<bool> = [1000; 4].map(|second| ask(&mut pace, &rules, second)).into();
+    let rested: Vec<bool> = [1000; 4].map(|second| ask(&mut rate_limit, &rules, second)).into();
     assert_eq!(rested, [true, true, true, false]);
 }
 
 #[test]
 fn whoever_is_held_is_told_when() {
-    let (mut pace, rules) = (Pace::default(), rules(1, 10));
-    assert!(ask(&mut pace, &rules, 0));
-    assert_eq!(pace.check(&rules, at(4)), Err(at(10)));
-    assert_eq!(pace.check(&rules, at(10)), Ok(()));
+    let (mut rate_limit, rules) = (RateLimit::default(), rules(1, 10));
+    assert!(ask(&mut rate_limit, &rules, 0));
+    assert_eq!(rate_limit.check(&rules, at(4)), Err(at(10)));
+    assert_eq!(rate_limit.check(&rules, at(10)), Ok(()));
 }
 
 #[test]
 fn a_clock_that_was_set_back_holds_for_no_longer_than_a_burst() {
-    let (mut pace, rules) = (Pace::default(), rules(3, 10));
-    (0..3).for_each(|_| assert!(ask(&mut pace, &rules, 1_000_000)));
-    assert_eq!(pace.check(&rules, at(0)), Err(at(10)));
-    assert!(ask(&mut pace, &rules, 10));
+    let (mut rate_limit, rules) = (RateLimit::default(), rules(3, 10));
+    (0..3).for_each(|_| assert!(ask(&mut rate_limit, &rules, 1_000_000)));
+    assert_eq!(rate_limit.check(&rules, at(0)), Err(at(10)));
+    assert!(ask(&mut rate_limit, &rules, 10));
 }
 
 #[test]
 fn a_hold_of_the_pace_leaves_the_circuits_one_request_alone() {
     let circuit = CircuitRules { failures: NonZeroU32::MIN, pause: Duration::from_secs(5), ..CircuitRules::default() };
-    let health = Health::new(Rules { circuit, pace: rules(1, 60) });
+    let health = Health::new(Rules { circuit, rate_limit: rules(1, 60) });
     let shop: ShopId = "a".parse().expect("an id");
     health.ask(&shop, "api.example", at(0)).expect("closed");
     health.went(&shop, "api.example", Went::Unavailable { retry_after: None }, at(0));
     for second in [1, 6, 59] {
         let hold = health.ask(&shop, "api.example", at(second)).expect_err("held");
-        assert!(matches!(hold, Hold::Pace { .. }), "{hold}");
+        assert!(matches!(hold, Hold::RateLimit { .. }), "{hold}");
         assert_eq!(hold.until(), at(60));
     }
     health.ask(&shop, "api.example", at(60)).expect("half-open");
@@ -70,8 +70,8 @@ proptest! {
         mut times in proptest::collection::vec(0..500_u64, 1..200),
     ) {
         times.sort_unstable();
-        let (mut pace, rules) = (Pace::default(), rules(burst, every));
-        let through: Vec<u64> = times.into_iter().filter(|second| ask(&mut pace, &rules, *second)).collect();
+        let (mut rate_limit, rules) = (RateLimit::default(), rules(burst, every));
+        let through: Vec<u64> = times.into_iter().filter(|second| ask(&mut rate_limit, &rules, *second)).collect();
         for (first, from) in through.iter().enumerate() {
             for (last, to) in through.iter().enumerate().skip(first) {
                 let allowed = u64::from(burst) + (to - from) / every;

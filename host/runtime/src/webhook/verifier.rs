@@ -14,7 +14,7 @@ const MOST_HEAD: usize = 64 << 10;
 
 /// What an endpoint asks of a request.
 #[derive(Debug, Clone, Copy)]
-pub struct Door<'a> {
+pub struct Verifier<'a> {
     /// How the plugin tells the vendor.
     pub authentication: &'a Authentication,
     /// The account's secrets.
@@ -25,7 +25,7 @@ pub struct Door<'a> {
     pub most_bytes: usize,
 }
 
-impl Door<'_> {
+impl Verifier<'_> {
     /// Lets a request in, or says why not. The cheap checks come first: hashing a body is work that a stranger must not be able
     /// to ask for in any amount.
     ///
