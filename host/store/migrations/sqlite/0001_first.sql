@@ -1,0 +1,182 @@
+-- Moments are milliseconds since 1970 in UTC. What is `sealed` was encrypted before it came here: with the store's key, or with
+-- the key of its order, so that destroying that one key forgets the order's data. Names are those of the Rust types.
+
+-- One row for each key that something here is sealed with; refuses a wrong key at the door.
+create table key_checks (
+    key_id text primary key not null,
+    sealed blob not null
+) strict;
+
+create table shops (
+    id text primary key not null,
+    shop text not null,
+    seal_key blob not null, -- sealed with the store's key
+    changed_at integer not null
+) strict;
+
+create table accounts (
+    shop text not null references shops (id),
+    id text not null,
+    current text not null,
+    settings text not null,
+    secrets blob not null, -- sealed with the store's key
+    grants text not null,
+    revision integer not null,
+    changed_at integer not null,
+    primary key (shop, id)
+) strict;
+
+-- A vendor swap keeps the link that it replaced, for the lines that were made with it.
+create table links (
+    shop text not null,
+    shop_product text not null,
+    account text not null,
+    link text not null,
+    present integer not null check (present in (0, 1)),
+    changed_at integer not null,
+    primary key (shop, shop_product, account),
+    foreign key (shop, account) references accounts (shop, id)
+) strict;
+create unique index links_present on links (shop, shop_product) where present = 1;
+
+create table components (
+    digest text primary key not null,
+    plugin text not null,
+    version text not null,
+    bytes blob not null,
+    installed_at integer not null,
+    revoked_at integer,
+    replacement text references components (digest)
+) strict;
+
+create table orders (
+    shop text not null,
+    id text not null,
+    reference text not null,
+    version integer not null,
+    order_key blob, -- sealed with the store's key; gone when the order's data was erased
+    known blob not null, -- the order in its newest version, sealed with its key
+    changed_at integer not null,
+    primary key (shop, id)
+) strict;
+
+-- By which references an order is found: its own and its lines'.
+create table order_references (
+    shop text not null,
+    reference text not null,
+    order_id text not null,
+    primary key (shop, reference),
+    foreign key (shop, order_id) references orders (shop, id)
+) strict;
+
+create table events (
+    shop text not null,
+    id text not null,
+    order_id text not null,
+    order_version integer not null,
+    kind text not null,
+    event blob not null, -- sealed with the order's key
+    recorded_at integer not null,
+    primary key (shop, id),
+    foreign key (shop, order_id) references orders (shop, id)
+) strict;
+create index events_of_order on events (shop, order_id);
+
+-- What one account is told about one order goes through one lane, one job at a time.
+create table lanes (
+    id integer primary key autoincrement,
+    shop text not null,
+    order_id text not null,
+    account text not null,
+    all_lines integer not null check (all_lines in (0, 1)),
+    turns integer not null, -- how many turns were given out
+    held_by text, -- the job that has begun and is not over
+    unique (shop, order_id, account),
+    foreign key (shop, order_id) references orders (shop, id)
+) strict;
+
+create table jobs (
+    id text primary key not null,
+    lane integer not null references lanes (id),
+    shop text not null,
+    event text not null,
+    plugin text not null,
+    state text not null check (state in (
+        'queued', 'running', 'sleeping', 'waiting', 'retrying', 'needs-merchant', 'stopped', 'done', 'cancelled'
+    )),
+    turn integer not null,
+    due_at integer not null,
+    attempt integer not null,
+    round integer not null,
+    cancel integer not null check (cancel in (0, 1)),
+    fence integer not null, -- grows with each claim; who holds an older number can write nothing
+    worker text,
+    leased_until integer,
+    journal integer not null, -- the number of its present journal
+    earlier_attempts text not null, -- of its earlier journals
+    told blob, -- the event as all runs of this journal are told it, sealed with the order's key
+    handed_on blob, -- what the last `again` handed on, sealed with the order's key
+    why blob, -- why it is in its state, sealed with the order's key
+    created_at integer not null,
+    changed_at integer not null,
+    foreign key (shop, event) references events (shop, id)
+) strict;
+create index jobs_due on jobs (state, due_at);
+create index jobs_of_lane on jobs (lane, state, turn);
+create index jobs_of_event on jobs (shop, event);
+
+create table journal_entries (
+    job text not null references jobs (id),
+    journal integer not null,
+    position integer not null,
+    record blob not null, -- sealed with the order's key
+    primary key (job, journal, position)
+) strict;
+
+-- What came of events. Nothing is replaced: of one kind and subject the latest counts.
+create table outcomes (
+    id integer primary key autoincrement,
+    shop text not null,
+    order_id text not null,
+    account text not null,
+    job text not null references jobs (id),
+    outcome_key text not null,
+    order_version integer not null, -- which the order had then
+    kind text not null,
+    subject text not null,
+    outcome blob not null, -- sealed with the order's key
+    held integer not null check (held in (0, 1)), -- waits for a person
+    emitted_at integer not null,
+    unique (job, outcome_key),
+    foreign key (shop, order_id) references orders (shop, id)
+) strict;
+create index outcomes_of_order on outcomes (shop, order_id, account);
+create index outcomes_held on outcomes (shop, held) where held = 1;
+
+create table blobs (
+    shop text not null,
+    digest text not null,
+    media_type text not null,
+    size integer not null,
+    bytes blob not null,
+    created_at integer not null,
+    primary key (shop, digest)
+) strict;
+create index blobs_by_age on blobs (created_at);
+
+create table event_log (
+    id integer primary key autoincrement,
+    at integer not null,
+    who text not null,
+    what text not null,
+    shop text,
+    subject text not null,
+    before text,
+    after text
+) strict;
+create index event_log_of_shop on event_log (shop, id);
+
+create trigger event_log_is_append_only before update on event_log
+begin
+    select raise(abort, 'the event log is append-only');
+end;

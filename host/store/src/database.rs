@@ -1,0 +1,158 @@
+//! The database itself: opening it, its tables, its transactions.
+
+use std::sync::Arc;
+use std::sync::Once;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use sqlx::any::AnyPoolOptions;
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
+use sqlx::{Any, AnyConnection, AnyPool, Connection, Executor, SqlSafeStr, Transaction};
+
+use crate::error::StoreError;
+use crate::vault::Keyring;
+
+/// How long a writer waits for another before it gives up with [`StoreError::Unavailable`].
+const BUSY: Duration = Duration::from_secs(5);
+/// How long a caller waits for a free connection: longer than a writer waits, so that the reason is named rightly.
+const FREE_CONNECTION: Duration = Duration::from_secs(10);
+/// SQLite has one writer; more connections only serve readers.
+const CONNECTIONS: u32 = 8;
+
+const SQLITE: &[(i64, &str, &str)] = &[(1, "first", include_str!("../migrations/sqlite/0001_first.sql"))];
+const POSTGRES: &[(i64, &str, &str)] = &[(1, "first", include_str!("../migrations/postgres/0001_first.sql"))];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Dialect {
+    Sqlite,
+    Postgres,
+}
+
+/// Everything that the host keeps. Cloning it is cheap.
+#[derive(Debug, Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    pool: AnyPool,
+    dialect: Dialect,
+    keys: Keyring,
+}
+
+pub(crate) type Work = Transaction<'static, Any>;
+
+impl Store {
+    /// Opens a database, brings its tables to this release's form, and checks the keys against it.
+    ///
+    /// `url` is `sqlite:path/to/file`, which is made when it does not exist, or `postgres://…`.
+    ///
+    /// # Errors
+    /// [`StoreError::NewerSchema`], [`StoreError::WrongKey`], [`StoreError::Unusable`] for an address or rights that do not
+    /// fit, [`StoreError::Corrupt`] when it is no database of this host.
+    pub async fn open(url: &str, keys: Keyring) -> Result<Self, StoreError> {
+        static DRIVERS: Once = Once::new();
+        DRIVERS.call_once(sqlx::any::install_default_drivers);
+        let (dialect, url) = address(url)?;
+        // The pool tries again and again, and would only say that it waited too long.
+        let mut first = AnyConnection::connect(&url).await?;
+        prepare(dialect, &mut first).await?;
+        first.close().await?;
+        let pool = AnyPoolOptions::new()
+            .max_connections(CONNECTIONS)
+            .acquire_timeout(FREE_CONNECTION)
+            .after_connect(move |connection, _| Box::pin(prepare(dialect, connection)))
+            .connect(&url)
+            .await?;
+        let store = Self { inner: Arc::new(Inner { pool, dialect, keys }) };
+        store.migrate().await?;
+        store.check_keys().await?;
+        Ok(store)
+    }
+
+    /// Waits until all connections are closed.
+    pub async fn close(&self) {
+        self.inner.pool.close().await;
+    }
+
+    async fn migrate(&self) -> Result<(), StoreError> {
+        let steps = match self.inner.dialect {
+            Dialect::Sqlite => SQLITE,
+            Dialect::Postgres => POSTGRES,
+        };
+        let known = steps.last().map_or(0, |(version, _, _)| *version);
+        let migrations = steps
+            .iter()
+            .map(|(version, name, sql)| {
+                Migration::new(*version, (*name).into(), MigrationType::Simple, sql.into_sql_str(), false)
+            })
+            .collect();
+        match Migrator::with_migrations(migrations).run(&self.inner.pool).await {
+            Ok(()) => Ok(()),
+            Err(MigrateError::VersionMissing(_)) => {
+                let (found,) = sqlx::query_as::<_, (i64,)>("select max(version) from _sqlx_migrations")
+                    .fetch_one(self.pool())
+                    .await?;
+                Err(StoreError::NewerSchema { found, known })
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    pub(crate) fn pool(&self) -> &AnyPool {
+        &self.inner.pool
+    }
+
+    pub(crate) fn keys(&self) -> &Keyring {
+        &self.inner.keys
+    }
+
+    /// A transaction that writes. SQLite takes its one writer's place at once: a transaction that began by reading could not
+    /// wait for it later.
+    pub(crate) async fn begin(&self) -> Result<Work, StoreError> {
+        Ok(match self.inner.dialect {
+            Dialect::Sqlite => self.pool().begin_with("begin immediate").await?,
+            Dialect::Postgres => self.pool().begin().await?,
+        })
+    }
+}
+
+/// Sets a connection up.
+async fn prepare(dialect: Dialect, connection: &mut AnyConnection) -> sqlx::Result<()> {
+    if dialect == Dialect::Sqlite {
+        let busy = format!("pragma busy_timeout = {}", BUSY.as_millis());
+        connection.execute(sqlx::AssertSqlSafe(busy)).await?;
+        connection.execute("pragma journal_mode = wal").await?;
+        // What `append` wrote must stand after a power cut.
+        connection.execute("pragma synchronous = full").await?;
+        connection.execute("pragma foreign_keys = on").await?;
+    }
+    Ok(())
+}
+
+fn address(url: &str) -> Result<(Dialect, String), StoreError> {
+    match url.split_once(':').map(|(scheme, _)| scheme) {
+        Some("postgres" | "postgresql") => Ok((Dialect::Postgres, url.to_owned())),
+        // Each connection would have a memory of its own.
+        Some("sqlite") if url.contains(":memory:") || url.contains("mode=memory") => {
+            Err(StoreError::Unusable("a database in memory keeps nothing; name a file".to_owned()))
+        }
+        Some("sqlite") if url.contains("mode=") => Ok((Dialect::Sqlite, url.to_owned())),
+        Some("sqlite") => {
+            let sign = if url.contains('?') { '&' } else { '?' };
+            Ok((Dialect::Sqlite, format!("{url}{sign}mode=rwc")))
+        }
+        // Not the address itself: it may hold a password.
+        _ => Err(StoreError::Unusable("its address begins neither with sqlite: nor with postgres:".to_owned())),
+    }
+}
+
+/// A moment as the tables hold it.
+pub(crate) fn milliseconds(at: SystemTime) -> i64 {
+    i64::try_from(at.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis()).unwrap_or(i64::MAX)
+}
+
+/// A moment from the tables.
+pub(crate) fn moment(milliseconds: i64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_millis(u64::try_from(milliseconds).unwrap_or(0))
+}

@@ -1,0 +1,281 @@
+//! Taking a job, keeping it, and what a run of it is told.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use cartwright::ShopId;
+use cartwright::durable::{Job, Wake};
+use cartwright::types::{Event, Outcome};
+use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, FromRow, Row as _};
+
+use super::{Beat, Claim, Lease, Why, small};
+use crate::database::{Store, Work, milliseconds, moment};
+use crate::error::StoreError;
+use crate::event::Lines;
+use crate::event_log::{NewLogEntry, log_in};
+use crate::journal::StoreJournal;
+use crate::keys::place;
+use crate::order::seen_by;
+use crate::vault::Key;
+
+/// So often a worker looks again when another took the job that it had picked.
+const TRIES: u32 = 8;
+
+/// The next job that may run at $1.
+///
+/// One that holds its lane: when its time has come, when it was cancelled, when it sleeps and another waits behind it, or when
+/// its worker's lease ran out. Else, where nobody holds the lane, the first that has not begun; one that rests after `again`
+/// lets others pass until its time comes.
+const NEXT: &str = "
+    select j.id, j.fence from jobs j join lanes l on l.id = j.lane
+    where j.state in ('queued', 'sleeping', 'retrying', 'running', 'waiting')
+    and (
+        (l.held_by = j.id and (
+            (j.state in ('queued', 'sleeping', 'retrying') and (j.due_at <= $1 or j.cancel = 1))
+            or (j.state = 'sleeping' and exists (
+                select 1 from jobs k where k.lane = j.lane and k.state = 'queued' and k.due_at <= $1))
+            or (j.state in ('running', 'waiting') and j.leased_until <= $1)))
+        or (l.held_by is null and j.state = 'queued' and j.due_at <= $1 and not exists (
+            select 1 from jobs k where k.lane = j.lane and k.state = 'queued' and k.turn < j.turn
+            and (k.round = 0 or k.due_at <= $1)))
+    )
+    order by j.due_at, j.turn limit 1";
+
+/// A job's row, as far as a run needs it.
+#[derive(Debug)]
+pub(super) struct Row {
+    shop: String,
+    order_id: String,
+    account: String,
+    all_lines: i64,
+    event: String,
+    plugin: String,
+    pub(super) state: String,
+    due_at: i64,
+    pub(super) attempt: i64,
+    pub(super) round: i64,
+    pub(super) cancel: i64,
+    pub(super) journal: i64,
+    told: Option<Vec<u8>>,
+    handed_on: Option<Vec<u8>>,
+    why: Option<Vec<u8>>,
+    order_key: Option<Vec<u8>>,
+}
+
+impl FromRow<'_, AnyRow> for Row {
+    fn from_row(row: &AnyRow) -> sqlx::Result<Self> {
+        Ok(Self {
+            shop: row.try_get("shop")?,
+            order_id: row.try_get("order_id")?,
+            account: row.try_get("account")?,
+            all_lines: row.try_get("all_lines")?,
+            event: row.try_get("event")?,
+            plugin: row.try_get("plugin")?,
+            state: row.try_get("state")?,
+            due_at: row.try_get("due_at")?,
+            attempt: row.try_get("attempt")?,
+            round: row.try_get("round")?,
+            cancel: row.try_get("cancel")?,
+            journal: row.try_get("journal")?,
+            told: row.try_get("told")?,
+            handed_on: row.try_get("handed_on")?,
+            why: row.try_get("why")?,
+            order_key: row.try_get("order_key")?,
+        })
+    }
+}
+
+impl Store {
+    /// Takes the next job that is due, for as long as `lease` says. `None` when there is none: ask again later.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] also when other workers were quicker again and again.
+    pub async fn claim(&self, worker: &str, now: SystemTime, lease: Duration) -> Result<Option<Claim>, StoreError> {
+        let at = milliseconds(now);
+        for _ in 0..TRIES {
+            let mut work = self.begin().await?;
+            let next: Option<(String, i64)> = sqlx::query_as(NEXT).bind(at).fetch_optional(&mut *work).await?;
+            let Some((id, fence)) = next else { return Ok(None) };
+            match self.take(&mut work, &id, fence, worker, now, lease).await {
+                Ok(Some(claim)) => {
+                    work.commit().await?;
+                    return Ok(Some(claim));
+                }
+                Ok(None) => {}
+                // One job that cannot be read must not keep the others from running.
+                Err(error @ (StoreError::Corrupt(_) | StoreError::Erased(_))) => {
+                    drop(work);
+                    self.stop_unreadable(&id, fence, at, &error).await?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(StoreError::Unavailable("other workers were quicker".to_owned()))
+    }
+
+    /// Takes this job, unless somebody else has by now.
+    pub(super) async fn take(
+        &self,
+        work: &mut Work,
+        id: &str,
+        fence: i64,
+        worker: &str,
+        now: SystemTime,
+        lease: Duration,
+    ) -> Result<Option<Claim>, StoreError> {
+        let until = now + lease;
+        let holds = sqlx::query(
+            "update lanes set held_by = $1
+             where id = (select lane from jobs where id = $1) and (held_by is null or held_by = $1)",
+        )
+        .bind(id)
+        .execute(&mut **work)
+        .await?;
+        let row = row(work, id).await?;
+        let taken = sqlx::query(
+            "update jobs set state = 'running', fence = fence + 1, worker = $3, leased_until = $4, changed_at = $5
+             where id = $1 and fence = $2",
+        )
+        .bind(id)
+        .bind(fence)
+        .bind(worker)
+        .bind(milliseconds(until))
+        .bind(milliseconds(now))
+        .execute(&mut **work)
+        .await?;
+        if holds.rows_affected() == 0 || taken.rows_affected() == 0 {
+            return Ok(None);
+        }
+        let shop: ShopId = row.shop.parse().map_err(|error| StoreError::corrupt(id, error))?;
+        let key = self.order_key(&shop, &row.order_id, row.order_key.clone())?;
+        let event = self.told(work, id, &shop, &row, &key).await?;
+        let handed_on = match &row.handed_on {
+            Some(sealed) => Some(key.open_json(&place("handed on", "", id), sealed)?),
+            None => None,
+        };
+        let account = row.account.parse().map_err(|error| StoreError::corrupt(id, error))?;
+        let plugin = row.plugin.parse().map_err(|error| StoreError::corrupt(id, error))?;
+        let wake = match row.state.as_str() {
+            _ if row.cancel == 1 => Wake::Cancelled,
+            "sleeping" if row.due_at > milliseconds(now) => Wake::EventWaiting,
+            _ => Wake::Due,
+        };
+        let fence = u64::try_from(fence + 1).unwrap_or(u64::MAX);
+        let lease = Lease { job: id.to_owned(), worker: worker.to_owned(), fence, until };
+        let journal =
+            StoreJournal::new(self.clone(), lease.clone(), small(row.journal), key, (&shop, &account, &row.order_id));
+        let job = Job { id: id.to_owned(), shop, account, plugin, event, state: handed_on, round: small(row.round) };
+        Ok(Some(Claim { job, journal: Arc::new(journal), wake, lease }))
+    }
+
+    async fn stop_unreadable(&self, id: &str, fence: i64, at: i64, error: &StoreError) -> Result<(), StoreError> {
+        let mut work = self.begin().await?;
+        let stopped = sqlx::query(
+            "update jobs set state = 'stopped', fence = fence + 1, changed_at = $3 where id = $1 and fence = $2",
+        )
+        .bind(id)
+        .bind(fence)
+        .bind(at)
+        .execute(&mut *work)
+        .await?;
+        if stopped.rows_affected() == 1 {
+            let entry = NewLogEntry { who: "host", what: "job-unreadable", subject: id, ..NewLogEntry::default() };
+            let after = serde_json::json!({ "error": error.to_string() });
+            log_in(&mut work, &NewLogEntry { after: Some(&after), ..entry }, at).await?;
+        }
+        work.commit().await?;
+        Ok(())
+    }
+
+    /// The event as all runs of one journal are told it: a replay must be told the same. Made when the journal begins.
+    async fn told(&self, work: &mut Work, id: &str, shop: &ShopId, row: &Row, key: &Key) -> Result<Event, StoreError> {
+        let told_at = place("told", "", id);
+        if let Some(sealed) = &row.told {
+            return key.open_json(&told_at, sealed);
+        }
+        let (sealed,): (Vec<u8>,) = sqlx::query_as("select event from events where shop = $1 and id = $2")
+            .bind(&row.shop)
+            .bind(&row.event)
+            .fetch_one(&mut **work)
+            .await?;
+        let mut event: Event = key.open_json(&place("event", &row.shop, &row.event), &sealed)?;
+        let known = self.known_order(work, shop, &row.order_id).await?;
+        // The order as it is now, which may be newer than the event.
+        let order = known.map_or(event.order, |known| known.order);
+        let account = row.account.parse().map_err(|error| StoreError::corrupt(id, error))?;
+        let outcomes = self.outcomes_in(work, key, shop, &row.order_id).await?;
+        let lines = if row.all_lines == 1 { Lines::All } else { Lines::Own };
+        event.order = seen_by(order, &account, lines, &outcomes);
+        let mut remembered = BTreeMap::new();
+        for said in outcomes.into_iter().filter(|said| said.account == account) {
+            if let Outcome::Remember(text) = &said.outcome {
+                remembered.insert(text.name.clone(), text.clone());
+            }
+            if said.job != id {
+                event.earlier.push(said.outcome);
+            }
+        }
+        event.remembered = remembered.into_values().collect();
+        sqlx::query("update jobs set told = $2 where id = $1")
+            .bind(id)
+            .bind(key.seal_json(&told_at, &event)?)
+            .execute(&mut **work)
+            .await?;
+        Ok(event)
+    }
+
+    /// Keeps a job for longer, and tells whether it was cancelled. Send it well before the lease ends.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`]: drop the run.
+    pub async fn heartbeat(&self, lease: &Lease, now: SystemTime, longer: Duration) -> Result<Beat, StoreError> {
+        let until = now + longer;
+        let kept: Option<(i64,)> = sqlx::query_as(
+            "update jobs set leased_until = $3
+             where id = $1 and fence = $2 and state in ('running', 'waiting') returning cancel",
+        )
+        .bind(&lease.job)
+        .bind(fence(lease))
+        .bind(milliseconds(until))
+        .fetch_optional(self.pool())
+        .await?;
+        let (cancel,) = kept.ok_or_else(|| StoreError::Fenced(lease.job.clone()))?;
+        let lease = Lease { until: moment(milliseconds(until)), ..lease.clone() };
+        Ok(Beat { lease, cancelled: cancel == 1 })
+    }
+}
+
+pub(crate) fn fence(lease: &Lease) -> i64 {
+    i64::try_from(lease.fence).unwrap_or(i64::MAX)
+}
+
+impl Row {
+    pub(super) fn key(&self, store: &Store) -> Result<Key, StoreError> {
+        let shop: ShopId = self.shop.parse().map_err(|error| StoreError::corrupt("a job's shop", error))?;
+        store.order_key(&shop, &self.order_id, self.order_key.clone())
+    }
+
+    pub(super) fn why(&self, key: &Key, id: &str) -> Result<Option<Why>, StoreError> {
+        self.why.as_ref().map(|sealed| key.open_json(&place("why", "", id), sealed)).transpose()
+    }
+}
+
+/// Nobody else changes the job before this transaction ends.
+pub(super) async fn lock(work: &mut Work, id: &str) -> Result<(), StoreError> {
+    sqlx::query("update jobs set fence = fence where id = $1").bind(id).execute(&mut **work).await?;
+    Ok(())
+}
+
+pub(super) async fn row(connection: &mut AnyConnection, id: &str) -> Result<Row, StoreError> {
+    let found = sqlx::query_as(
+        "select l.shop, l.order_id, l.account, l.all_lines, j.event, j.plugin, j.state, j.due_at, j.attempt, j.round, j.cancel,
+                j.journal, j.told, j.handed_on, j.why, o.order_key
+         from jobs j join lanes l on l.id = j.lane join orders o on o.shop = l.shop and o.id = l.order_id where j.id = $1",
+    )
+    .bind(id)
+    .fetch_optional(connection)
+    .await?;
+    found.ok_or_else(|| StoreError::NotFound { what: "job", id: id.to_owned() })
+}

@@ -1,0 +1,217 @@
+//! What an operator sees of jobs, and does with them.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
+
+use async_trait::async_trait;
+use cartwright::durable::{self, Journal, JournalError, Loaded, Record};
+use cartwright::{Clock, ShopId};
+use sqlx::any::AnyRow;
+use sqlx::{FromRow, Row as _};
+
+use super::claim::{lock, row};
+use super::finish::{free_lane, last_turn};
+use super::{JobDetail, JobFilter, JobState, JobSummary, Replay, small};
+use crate::database::{Store, milliseconds, moment};
+use crate::error::StoreError;
+use crate::event_log::{NewLogEntry, log_in};
+use crate::journal;
+
+const LIST: &str = "
+    select j.id, j.shop, l.order_id, l.account, j.event, e.kind, j.plugin, j.state, j.due_at, j.attempt, j.cancel,
+           l.held_by, j.worker, j.created_at, j.changed_at
+    from jobs j join lanes l on l.id = j.lane join events e on e.shop = j.shop and e.id = j.event
+    where (j.id = $1 or $1 is null) and (j.shop = $2 or $2 is null) and (l.order_id = $3 or $3 is null)
+    and (l.account = $4 or $4 is null) and (j.state = $5 or $5 is null)
+    and ($6 is null or (j.created_at, j.id) > (select created_at, id from jobs where id = $6))
+    order by j.created_at, j.id limit $7";
+
+struct Listed(JobSummary);
+
+impl FromRow<'_, AnyRow> for Listed {
+    fn from_row(row: &AnyRow) -> sqlx::Result<Self> {
+        fn parsed<T: std::str::FromStr>(row: &AnyRow, column: &str) -> sqlx::Result<T>
+        where
+            T::Err: std::error::Error + Send + Sync + 'static,
+        {
+            let text: String = row.try_get(column)?;
+            text.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))
+        }
+        let (id, state): (String, String) = (row.try_get("id")?, row.try_get("state")?);
+        let state = JobState::of(&state, row.try_get("due_at")?, row.try_get("attempt")?)
+            .map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
+        let held_by: Option<String> = row.try_get("held_by")?;
+        Ok(Self(JobSummary {
+            shop: parsed(row, "shop")?,
+            order: row.try_get("order_id")?,
+            account: parsed(row, "account")?,
+            event: row.try_get("event")?,
+            kind: row.try_get("kind")?,
+            plugin: parsed(row, "plugin")?,
+            cancelling: row.try_get::<i64, _>("cancel")? == 1 && !state.is_over(),
+            behind: held_by.filter(|holder| *holder != id && !state.is_over()),
+            worker: row.try_get("worker")?,
+            created: moment(row.try_get("created_at")?),
+            changed: moment(row.try_get("changed_at")?),
+            state,
+            id,
+        }))
+    }
+}
+
+/// The moment at which an operator decided.
+struct At(SystemTime);
+
+#[async_trait]
+impl Clock for At {
+    fn now(&self) -> SystemTime {
+        self.0
+    }
+
+    async fn sleep(&self, _seconds: u32) {}
+}
+
+/// A journal whose new entries are written afterwards, in the operator's transaction.
+struct Gathered {
+    loaded: Loaded,
+    added: Mutex<Vec<(usize, Record)>>,
+}
+
+impl Gathered {
+    fn added(self) -> Vec<(usize, Record)> {
+        self.added.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl Journal for Gathered {
+    async fn load(&self) -> Result<Loaded, JournalError> {
+        Ok(self.loaded.clone())
+    }
+
+    async fn append(&self, position: usize, record: &Record) -> Result<(), JournalError> {
+        self.added.lock().unwrap_or_else(PoisonError::into_inner).push((position, record.clone()));
+        Ok(())
+    }
+}
+
+impl Store {
+    /// At most `limit` jobs that match, the oldest first.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn jobs(&self, filter: &JobFilter, limit: u32) -> Result<Vec<JobSummary>, StoreError> {
+        self.list(None, filter, limit).await
+    }
+
+    async fn list(&self, id: Option<&str>, filter: &JobFilter, limit: u32) -> Result<Vec<JobSummary>, StoreError> {
+        let rows: Vec<Listed> = sqlx::query_as(LIST)
+            .bind(id)
+            .bind(filter.shop.as_ref().map(ShopId::as_str))
+            .bind(filter.order.as_deref())
+            .bind(filter.account.as_ref().map(|account| account.as_str()))
+            .bind(filter.state.as_deref())
+            .bind(filter.after.as_deref())
+            .bind(i64::from(limit))
+            .fetch_all(self.pool())
+            .await?;
+        Ok(rows.into_iter().map(|Listed(summary)| summary).collect())
+    }
+
+    /// Everything about a job.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::Erased`], and as the database says.
+    pub async fn job(&self, id: &str) -> Result<JobDetail, StoreError> {
+        let missing = || StoreError::NotFound { what: "job", id: id.to_owned() };
+        let summary = self.list(Some(id), &JobFilter::default(), 1).await?.pop().ok_or_else(missing)?;
+        let mut connection = self.pool().acquire().await?;
+        let row = row(&mut connection, id).await?;
+        let key = row.key(self)?;
+        let mut journals = Vec::new();
+        for number in 0..=small(row.journal) {
+            let loaded = journal::load(&mut connection, id, number, &key).await?;
+            journals.push((number, loaded.records));
+        }
+        let mut outcomes = self.outcomes_in(&mut connection, &key, &summary.shop, &summary.order).await?;
+        outcomes.retain(|said| said.job == id);
+        Ok(JobDetail { why: row.why(&key, id)?, summary, journals, outcomes })
+    }
+
+    /// Cancels a job, and logs who did. One that a worker has, or that waits, is told by its next run and may tidy up; any other
+    /// is cancelled at once, which lets its lane go on. Cancelling what is over changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], and as the database says.
+    pub async fn cancel(&self, id: &str, who: &str, now: SystemTime) -> Result<(), StoreError> {
+        let mut work = self.begin().await?;
+        lock(&mut work, id).await?;
+        let row = row(&mut work, id).await?;
+        let change = match row.state.as_str() {
+            "done" | "cancelled" => return Ok(()),
+            "running" | "waiting" | "sleeping" | "retrying" => {
+                "update jobs set cancel = 1, changed_at = $2 where id = $1"
+            }
+            _ => {
+                free_lane(&mut work, id).await?;
+                "update jobs set cancel = 1, state = 'cancelled', fence = fence + 1, changed_at = $2 where id = $1"
+            }
+        };
+        sqlx::query(change).bind(id).bind(milliseconds(now)).execute(&mut *work).await?;
+        log_in(
+            &mut work,
+            &NewLogEntry { who, what: "cancel-job", subject: id, ..NewLogEntry::default() },
+            milliseconds(now),
+        )
+        .await?;
+        work.commit().await?;
+        Ok(())
+    }
+
+    /// Has a job run once more, as soon as its lane is free, and logs who wanted it.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when a worker has it, or when it is done and there is nothing to go on with;
+    /// [`StoreError::NotFound`]; and as the database says.
+    pub async fn replay(&self, id: &str, how: Replay, who: &str, now: SystemTime) -> Result<(), StoreError> {
+        let at = milliseconds(now);
+        let mut work = self.begin().await?;
+        lock(&mut work, id).await?;
+        let row = row(&mut work, id).await?;
+        let over = matches!(row.state.as_str(), "done" | "cancelled");
+        match (row.state.as_str(), how) {
+            ("running" | "waiting", _) => return Err(StoreError::Conflict(format!("a worker has the job {id}"))),
+            ("done", Replay::GoOn) => {
+                return Err(StoreError::Conflict(format!("the job {id} is done; restart it to have it run again")));
+            }
+            _ => {}
+        }
+        match how {
+            Replay::Restart => self.new_journal(&mut work, id, &row, &row.key(self)?).await?,
+            Replay::GoOn => {
+                let (number, key) = (small(row.journal), row.key(self)?);
+                let loaded = journal::load(&mut work, id, number, &key).await?;
+                let taken_back = Gathered { loaded, added: Mutex::default() };
+                durable::retry(&taken_back, &At(now)).await.map_err(|error| StoreError::Conflict(error.to_string()))?;
+                for (position, record) in taken_back.added() {
+                    journal::add(&mut work, id, number, position, &record, &key).await?;
+                }
+            }
+        }
+        if over {
+            last_turn(&mut work, id).await?;
+        }
+        sqlx::query(
+            "update jobs set state = 'queued', due_at = $2, attempt = 0, cancel = 0, fence = fence + 1, changed_at = $2
+             where id = $1",
+        )
+        .bind(id)
+        .bind(at)
+        .execute(&mut *work)
+        .await?;
+        let what = if how == Replay::Restart { "restart-job" } else { "retry-job" };
+        log_in(&mut work, &NewLogEntry { who, what, subject: id, ..NewLogEntry::default() }, at).await?;
+        work.commit().await?;
+        Ok(())
+    }
+}

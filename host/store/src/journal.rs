@@ -1,0 +1,133 @@
+//! A claimed job's journal.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use cartwright::durable::{Entry, Journal, JournalError, Loaded, MOST_ENTRIES, Record};
+use cartwright::{AccountId, ShopId};
+use sqlx::AnyConnection;
+
+use crate::database::{Store, Work};
+use crate::error::StoreError;
+use crate::job::{Lease, hold};
+use crate::keys::place;
+use crate::vault::Key;
+
+/// The present journal of a job, for whoever has claimed it. When the lease is lost it can still be read, and written no more.
+#[derive(Debug)]
+pub struct StoreJournal {
+    store: Store,
+    lease: Lease,
+    number: u32,
+    pub(crate) key: Key,
+    pub(crate) shop: ShopId,
+    pub(crate) account: AccountId,
+    pub(crate) order: String,
+}
+
+impl StoreJournal {
+    pub(crate) fn new(
+        store: Store,
+        lease: Lease,
+        number: u32,
+        key: Key,
+        (shop, account, order): (&ShopId, &AccountId, &str),
+    ) -> Self {
+        let (shop, account, order) = (shop.clone(), account.clone(), order.to_owned());
+        Self { store, lease, number, key, shop, account, order }
+    }
+
+    pub(crate) fn job(&self) -> &str {
+        &self.lease.job
+    }
+
+    async fn write(&self, position: usize, record: &Record) -> Result<(), StoreError> {
+        let mut work = self.store.begin().await?;
+        hold(&mut work, &self.lease).await?;
+        add(&mut work, self.job(), self.number, position, record, &self.key).await?;
+        if let Entry::Emitted { key, outcome } = &record.entry {
+            self.store.apply(&mut work, self, key, outcome, record.at).await?;
+        }
+        work.commit().await?;
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Journal for StoreJournal {
+    async fn load(&self) -> Result<Loaded, JournalError> {
+        let mut connection = self.store.pool().acquire().await.map_err(|error| told(error.into()))?;
+        load(&mut connection, self.job(), self.number, &self.key).await.map_err(told)
+    }
+
+    async fn append(&self, position: usize, record: &Record) -> Result<(), JournalError> {
+        if position >= MOST_ENTRIES {
+            return Err(JournalError::Full);
+        }
+        self.write(position, record).await.map_err(told)
+    }
+}
+
+fn told(error: StoreError) -> JournalError {
+    match error {
+        StoreError::Fenced(_) => JournalError::Moved,
+        error => JournalError::Store(error.to_string()),
+    }
+}
+
+/// An entry opens only where it was written: nobody can put entries of two journals together.
+fn entry_place(job: &str, number: u32, position: usize) -> String {
+    place("entry", &format!("{number}.{position}"), job)
+}
+
+/// Adds an entry, when so many stand before it.
+pub(crate) async fn add(
+    work: &mut Work,
+    job: &str,
+    number: u32,
+    position: usize,
+    record: &Record,
+    key: &Key,
+) -> Result<(), StoreError> {
+    let added = sqlx::query(
+        "insert into journal_entries (job, journal, position, record)
+         select $1, $2, $3, $4 where $3 = (select count(*) from journal_entries where job = $1 and journal = $2)",
+    )
+    .bind(job)
+    .bind(i64::from(number))
+    .bind(i64::try_from(position).unwrap_or(i64::MAX))
+    .bind(key.seal_json(&entry_place(job, number, position), record)?)
+    .execute(&mut **work)
+    .await?;
+    if added.rows_affected() == 1 { Ok(()) } else { Err(StoreError::Fenced(job.to_owned())) }
+}
+
+/// One journal of a job.
+pub(crate) async fn load(
+    connection: &mut AnyConnection,
+    job: &str,
+    number: u32,
+    key: &Key,
+) -> Result<Loaded, StoreError> {
+    let (attempts,): (String,) = sqlx::query_as("select earlier_attempts from jobs where id = $1")
+        .bind(job)
+        .fetch_optional(&mut *connection)
+        .await?
+        .ok_or_else(|| StoreError::NotFound { what: "job", id: job.to_owned() })?;
+    let earlier_attempts: BTreeMap<_, _> =
+        serde_json::from_str(&attempts).map_err(|error| StoreError::corrupt(job, error))?;
+    let rows: Vec<(i64, Vec<u8>)> = sqlx::query_as(
+        "select position, record from journal_entries where job = $1 and journal = $2 order by position",
+    )
+    .bind(job)
+    .bind(i64::from(number))
+    .fetch_all(connection)
+    .await?;
+    let records = rows.iter().enumerate().map(|(place, (position, sealed))| {
+        if i64::try_from(place).ok() != Some(*position) {
+            return Err(StoreError::Corrupt(format!("entry {place} of the journal {number} of {job} is missing")));
+        }
+        key.open_json(&entry_place(job, number, place), sealed)
+    });
+    Ok(Loaded { records: records.collect::<Result<_, _>>()?, earlier_attempts })
+}

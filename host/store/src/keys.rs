@@ -1,0 +1,94 @@
+//! The keys that the database was written with: checked when it is opened, exchanged while it is used.
+
+use crate::database::Store;
+use crate::error::StoreError;
+
+/// So many values are re-sealed in one transaction: others write in between.
+const BATCH: i64 = 200;
+const PLACE: &str = "key check";
+
+/// Everything that is sealed with the store's key: what its place is called, which values are under another key, and how one is
+/// exchanged.
+const SEALED: [(&str, &str, &str); 3] = [
+    (
+        "shop",
+        "select id, '', seal_key from shops where substr(seal_key, 1, 9) <> $1 limit $2",
+        "update shops set seal_key = $1 where id = $2 and $3 = '' and seal_key = $4",
+    ),
+    (
+        "account",
+        "select shop, id, secrets from accounts where substr(secrets, 1, 9) <> $1 limit $2",
+        "update accounts set secrets = $1 where shop = $2 and id = $3 and secrets = $4",
+    ),
+    (
+        "order",
+        "select shop, id, order_key from orders where substr(order_key, 1, 9) <> $1 limit $2",
+        "update orders set order_key = $1 where shop = $2 and id = $3 and order_key = $4",
+    ),
+];
+
+/// The place that a value is bound to: it does not open in another row. A shop's id holds no space.
+pub(crate) fn place(what: &str, shop: &str, id: &str) -> String {
+    format!("{what} {shop} {id}")
+}
+
+impl Store {
+    /// Refuses keys that do not open what stands here, before anything is written with them.
+    pub(crate) async fn check_keys(&self) -> Result<(), StoreError> {
+        let mut work = self.begin().await?;
+        let checks: Vec<(String, Vec<u8>)> =
+            sqlx::query_as("select key_id, sealed from key_checks").fetch_all(&mut *work).await?;
+        let mut known = false;
+        for (key_id, sealed) in checks {
+            let key = self.keys().all().find(|key| key.name() == key_id);
+            key.ok_or(StoreError::WrongKey { key_id })?.open(PLACE, &sealed)?;
+            known |= self.keys().current().mark() == sealed.get(..9).unwrap_or_default();
+        }
+        if !known {
+            let sealed = self.keys().seal(PLACE, PLACE.as_bytes())?;
+            // Another node may have been quicker.
+            sqlx::query("insert into key_checks (key_id, sealed) values ($1, $2) on conflict (key_id) do nothing")
+                .bind(self.keys().current().name())
+                .bind(sealed)
+                .execute(&mut *work)
+                .await?;
+        }
+        work.commit().await?;
+        Ok(())
+    }
+
+    /// Seals everything anew that an older key of the ring sealed. Afterwards the older keys are needed no more. It can be
+    /// broken off and called again; until it has ended both keys are needed to open the database. Where several nodes share
+    /// one database, give all of them both keys first.
+    ///
+    /// Returns how many values it sealed.
+    ///
+    /// # Errors
+    /// As the database says. What was sealed stays sealed.
+    pub async fn rotate_keys(&self) -> Result<u64, StoreError> {
+        let mut count = 0;
+        for (what, select, update) in SEALED {
+            loop {
+                let mut work = self.begin().await?;
+                let older: Vec<(String, String, Vec<u8>)> =
+                    sqlx::query_as(select).bind(self.keys().current().mark()).bind(BATCH).fetch_all(&mut *work).await?;
+                if older.is_empty() {
+                    break;
+                }
+                for (shop, id, sealed) in older {
+                    let place = place(what, &shop, &id);
+                    let plain = self.keys().open(&place, &sealed)?;
+                    let anew = self.keys().seal(&place, &plain)?;
+                    let query = sqlx::query(update).bind(anew).bind(shop).bind(id).bind(sealed);
+                    count += query.execute(&mut *work).await?.rows_affected();
+                }
+                work.commit().await?;
+            }
+        }
+        sqlx::query("delete from key_checks where key_id <> $1")
+            .bind(self.keys().current().name())
+            .execute(self.pool())
+            .await?;
+        Ok(count)
+    }
+}

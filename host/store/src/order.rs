@@ -1,0 +1,202 @@
+//! Orders as the host knows them: the platform's newest version, and what came of its events.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use cartwright::types::{Order, Outcome};
+use cartwright::{AccountId, OrderBook, PlatformError, ShopId};
+use sqlx::AnyConnection;
+
+use crate::database::Store;
+use crate::error::StoreError;
+use crate::event::Lines;
+use crate::keys::place;
+use crate::outcome::StoredOutcome;
+use crate::vault::Key;
+
+/// An order's row, opened.
+pub(crate) struct Known {
+    pub(crate) key: Key,
+    pub(crate) order: Order,
+}
+
+impl Store {
+    /// The order with the platform's id, whole and in its newest version; lines have the status that was last heard of.
+    ///
+    /// # Errors
+    /// [`StoreError::Erased`], and as the database says.
+    pub async fn order(&self, shop: &ShopId, id: &str) -> Result<Option<Order>, StoreError> {
+        let mut connection = self.pool().acquire().await?;
+        let Some(known) = self.known_order(&mut connection, shop, id).await? else { return Ok(None) };
+        let outcomes = self.outcomes_in(&mut connection, &known.key, shop, id).await?;
+        let mut order = known.order;
+        set_statuses(&mut order, &outcomes);
+        Ok(Some(order))
+    }
+
+    pub(crate) async fn known_order(
+        &self,
+        connection: &mut AnyConnection,
+        shop: &ShopId,
+        id: &str,
+    ) -> Result<Option<Known>, StoreError> {
+        let row: Option<(Option<Vec<u8>>, Vec<u8>)> =
+            sqlx::query_as("select order_key, known from orders where shop = $1 and id = $2")
+                .bind(shop.as_str())
+                .bind(id)
+                .fetch_optional(connection)
+                .await?;
+        let Some((sealed_key, known)) = row else { return Ok(None) };
+        let key = self.order_key(shop, id, sealed_key)?;
+        let order = key.open_json(&place("known", shop.as_str(), id), &known)?;
+        Ok(Some(Known { key, order }))
+    }
+
+    pub(crate) fn order_key(&self, shop: &ShopId, id: &str, sealed: Option<Vec<u8>>) -> Result<Key, StoreError> {
+        let sealed = sealed.ok_or_else(|| StoreError::Erased(id.to_owned()))?;
+        self.keys().open_key(&place("order", shop.as_str(), id), &sealed)
+    }
+
+    /// Takes an order's newer version in; an older one changes nothing. Returns its key.
+    pub(crate) async fn know_order(
+        &self,
+        connection: &mut AnyConnection,
+        shop: &ShopId,
+        order: &Order,
+        now: i64,
+    ) -> Result<Key, StoreError> {
+        let (key, sealed_key) = self.keys().new_key(&place("order", shop.as_str(), &order.id))?;
+        let known_at = place("known", shop.as_str(), &order.id);
+        let version = i64::try_from(order.version)
+            .map_err(|_| StoreError::Conflict(format!("no order has the version {}", order.version)))?;
+        // Also what makes two events of one new order wait for each other.
+        let added = sqlx::query(
+            "insert into orders (shop, id, reference, version, order_key, known, changed_at)
+             values ($1, $2, $3, $4, $5, $6, $7) on conflict (shop, id) do nothing",
+        )
+        .bind(shop.as_str())
+        .bind(&order.id)
+        .bind(&order.reference)
+        .bind(version)
+        .bind(sealed_key)
+        .bind(key.seal_json(&known_at, order)?)
+        .bind(now)
+        .execute(&mut *connection)
+        .await?;
+        let key = if added.rows_affected() == 1 {
+            key
+        } else {
+            let (sealed_key,): (Option<Vec<u8>>,) =
+                sqlx::query_as("select order_key from orders where shop = $1 and id = $2")
+                    .bind(shop.as_str())
+                    .bind(&order.id)
+                    .fetch_one(&mut *connection)
+                    .await?;
+            let key = self.order_key(shop, &order.id, sealed_key)?;
+            sqlx::query(
+                "update orders set version = $3, known = $4, changed_at = $5
+                 where shop = $1 and id = $2 and version < $3",
+            )
+            .bind(shop.as_str())
+            .bind(&order.id)
+            .bind(version)
+            .bind(key.seal_json(&known_at, order)?)
+            .bind(now)
+            .execute(&mut *connection)
+            .await?;
+            key
+        };
+        for reference in std::iter::once(&order.reference).chain(order.lines.iter().map(|line| &line.reference)) {
+            sqlx::query(
+                "insert into order_references (shop, reference, order_id) values ($1, $2, $3)
+                 on conflict (shop, reference) do nothing",
+            )
+            .bind(shop.as_str())
+            .bind(reference)
+            .bind(&order.id)
+            .execute(&mut *connection)
+            .await?;
+            let (owner,): (String,) =
+                sqlx::query_as("select order_id from order_references where shop = $1 and reference = $2")
+                    .bind(shop.as_str())
+                    .bind(reference)
+                    .fetch_one(&mut *connection)
+                    .await?;
+            if owner != order.id {
+                return Err(StoreError::Conflict(format!("the reference {reference} is the order {owner}'s")));
+            }
+        }
+        Ok(key)
+    }
+}
+
+#[async_trait]
+impl OrderBook for Store {
+    async fn find(&self, shop: &ShopId, account: &AccountId, reference: &str) -> Result<Option<Order>, PlatformError> {
+        self.find_order(shop, account, reference).await.map_err(|error| PlatformError(error.to_string()))
+    }
+}
+
+impl Store {
+    async fn find_order(
+        &self,
+        shop: &ShopId,
+        account: &AccountId,
+        reference: &str,
+    ) -> Result<Option<Order>, StoreError> {
+        let mut connection = self.pool().acquire().await?;
+        let found: Option<(String,)> =
+            sqlx::query_as("select order_id from order_references where shop = $1 and reference = $2")
+                .bind(shop.as_str())
+                .bind(reference)
+                .fetch_optional(&mut *connection)
+                .await?;
+        let Some((id,)) = found else { return Ok(None) };
+        let lane: Option<(i64,)> =
+            sqlx::query_as("select all_lines from lanes where shop = $1 and order_id = $2 and account = $3")
+                .bind(shop.as_str())
+                .bind(&id)
+                .bind(account.as_str())
+                .fetch_optional(&mut *connection)
+                .await?;
+        let lines = if lane == Some((1,)) { Lines::All } else { Lines::Own };
+        let Some(known) = self.known_order(&mut connection, shop, &id).await? else { return Ok(None) };
+        let outcomes = self.outcomes_in(&mut connection, &known.key, shop, &id).await?;
+        let order = seen_by(known.order, account, lines, &outcomes);
+        Ok((lines == Lines::All || !order.lines.is_empty()).then_some(order))
+    }
+}
+
+/// An order as one account sees it: its lines, and what it named itself.
+pub(crate) fn seen_by(mut order: Order, account: &AccountId, lines: Lines, outcomes: &[StoredOutcome]) -> Order {
+    if lines == Lines::Own {
+        order.lines.retain(|line| line.account.as_deref() == Some(account.as_str()));
+    }
+    let named = outcomes.iter().filter(|said| said.account == *account).filter_map(|said| match &said.outcome {
+        Outcome::VendorReference(named) => Some((named.line.clone(), named.reference.clone())),
+        _ => None,
+    });
+    // The latest of each line counts. What other accounts named is not this one's to see.
+    let named: BTreeMap<_, _> = named.collect();
+    order.vendor_reference = named.get(&None).cloned();
+    for line in &mut order.lines {
+        line.vendor_reference = named.get(&Some(line.id.clone())).cloned();
+    }
+    set_statuses(&mut order, outcomes);
+    order
+}
+
+/// A platform that does not keep its lines' statuses says "ordered" for ever; one that does is right when its version is newer.
+fn set_statuses(order: &mut Order, outcomes: &[StoredOutcome]) {
+    for line in &mut order.lines {
+        let heard = outcomes.iter().rev().find_map(|said| match &said.outcome {
+            Outcome::LineStatus(heard) if heard.line == line.id => Some((said.order_version, &heard.status)),
+            _ => None,
+        });
+        if let Some((version, status)) = heard
+            && (version >= order.version || line.status == "ordered")
+        {
+            line.status.clone_from(status);
+        }
+    }
+}

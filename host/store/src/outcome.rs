@@ -1,0 +1,260 @@
+//! What came of events: applied in the transaction of its journal entry, once for each key.
+//!
+//! Everything said stands in one table, in the order in which it was said. References, statuses, what is remembered, bills of
+//! materials and shipments are read from there: of one kind and subject the latest counts, and nothing is overwritten.
+
+use std::collections::HashSet;
+use std::time::SystemTime;
+
+use cartwright::types::{BytesSource, Document, Event, EventKind, Outcome};
+use cartwright::{AccountId, Digest, ShopId};
+use sqlx::AnyConnection;
+
+use crate::database::{Store, Work, milliseconds, moment};
+use crate::error::StoreError;
+use crate::event::{Lines, NewJob};
+use crate::event_log::{NewLogEntry, log_in};
+use crate::journal::StoreJournal;
+use crate::keys::place;
+use crate::vault::Key;
+
+/// An outcome as it is kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredOutcome {
+    /// Its number; grows.
+    pub id: i64,
+    /// The account that said it.
+    pub account: AccountId,
+    /// The job in which.
+    pub job: String,
+    /// What it said. A document stands among the shop's blobs.
+    pub outcome: Outcome,
+    /// Does it wait for a person? So it is with [`Outcome::NeedsMerchant`] and [`Outcome::PushSettings`], until
+    /// [`Store::settle`].
+    pub held: bool,
+    /// The order's version when it was said.
+    pub order_version: u64,
+    /// When.
+    pub at: SystemTime,
+}
+
+impl Store {
+    /// Everything that was said about an order, in order: its timeline.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::Erased`], and as the database says.
+    pub async fn outcomes(&self, shop: &ShopId, order: &str) -> Result<Vec<StoredOutcome>, StoreError> {
+        let mut connection = self.pool().acquire().await?;
+        let known = self.known_order(&mut connection, shop, order).await?;
+        let known = known.ok_or_else(|| StoreError::NotFound { what: "order", id: order.to_owned() })?;
+        self.outcomes_in(&mut connection, &known.key, shop, order).await
+    }
+
+    /// What holds of everything that was said about an order: of each account, kind and subject the latest.
+    ///
+    /// # Errors
+    /// As [`Store::outcomes`].
+    pub async fn present_outcomes(&self, shop: &ShopId, order: &str) -> Result<Vec<StoredOutcome>, StoreError> {
+        let mut outcomes = self.outcomes(shop, order).await?;
+        let mut seen = HashSet::new();
+        outcomes.reverse();
+        outcomes.retain(|said| {
+            let Filed { kind, subject, .. } = filed(&said.outcome, || said.id.to_string());
+            seen.insert((said.account.clone(), kind, subject))
+        });
+        outcomes.reverse();
+        Ok(outcomes)
+    }
+
+    /// The orders of a shop in which an outcome waits for a person, by the platform's id.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn orders_with_held_outcomes(&self, shop: &ShopId) -> Result<Vec<String>, StoreError> {
+        let orders: Vec<(String,)> =
+            sqlx::query_as("select distinct order_id from outcomes where shop = $1 and held = 1 order by order_id")
+                .bind(shop.as_str())
+                .fetch_all(self.pool())
+                .await?;
+        Ok(orders.into_iter().map(|(order,)| order).collect())
+    }
+
+    /// Says that a person has seen to an outcome that was held, and logs who.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when it is not held, and as the database says.
+    pub async fn settle(&self, shop: &ShopId, outcome: i64, who: &str, now: SystemTime) -> Result<(), StoreError> {
+        let mut work = self.begin().await?;
+        let settled = sqlx::query("update outcomes set held = 0 where shop = $1 and id = $2 and held = 1")
+            .bind(shop.as_str())
+            .bind(outcome)
+            .execute(&mut *work)
+            .await?;
+        let id = outcome.to_string();
+        if settled.rows_affected() == 0 {
+            return Err(StoreError::NotFound { what: "held outcome", id });
+        }
+        let entry =
+            NewLogEntry { who, what: "settle-outcome", shop: Some(shop), subject: &id, ..NewLogEntry::default() };
+        log_in(&mut work, &entry, milliseconds(now)).await?;
+        work.commit().await?;
+        Ok(())
+    }
+
+    pub(crate) async fn outcomes_in(
+        &self,
+        connection: &mut AnyConnection,
+        key: &Key,
+        shop: &ShopId,
+        order: &str,
+    ) -> Result<Vec<StoredOutcome>, StoreError> {
+        type Row = (i64, String, String, String, Vec<u8>, i64, i64, i64);
+        let rows: Vec<Row> = sqlx::query_as(
+            "select id, account, job, outcome_key, outcome, held, order_version, emitted_at from outcomes
+             where shop = $1 and order_id = $2 order by id",
+        )
+        .bind(shop.as_str())
+        .bind(order)
+        .fetch_all(connection)
+        .await?;
+        let rows = rows.into_iter().map(|(id, account, job, outcome_key, sealed, held, version, at)| {
+            Ok(StoredOutcome {
+                id,
+                account: account.parse().map_err(|error| StoreError::corrupt("an outcome's account", error))?,
+                outcome: key.open_json(&place("outcome", &outcome_key, &job), &sealed)?,
+                job,
+                held: held == 1,
+                order_version: u64::try_from(version).unwrap_or(0),
+                at: moment(at),
+            })
+        });
+        rows.collect()
+    }
+
+    /// Applies what a job said, unless it said it before.
+    pub(crate) async fn apply(
+        &self,
+        work: &mut Work,
+        journal: &StoreJournal,
+        key: &str,
+        outcome: &Outcome,
+        at: SystemTime,
+    ) -> Result<(), StoreError> {
+        let (shop, now) = (&journal.shop, milliseconds(at));
+        let mut outcome = outcome.clone();
+        if let Outcome::Document(document) = &mut outcome {
+            store_document(work, shop, document, now).await?;
+        }
+        let Filed { kind, subject, held } = filed(&outcome, || key.to_owned());
+        let added = sqlx::query(
+            "insert into outcomes (shop, order_id, account, job, outcome_key, order_version, kind, subject, outcome, held,
+                                   emitted_at)
+             values ($1, $2, $3, $4, $5, (select version from orders where shop = $1 and id = $2), $6, $7, $8, $9, $10)
+             on conflict (job, outcome_key) do nothing",
+        )
+        .bind(shop.as_str())
+        .bind(&journal.order)
+        .bind(journal.account.as_str())
+        .bind(journal.job())
+        .bind(key)
+        .bind(kind)
+        .bind(subject)
+        .bind(journal.key.seal_json(&place("outcome", key, journal.job()), &outcome)?)
+        .bind(i64::from(held))
+        .bind(now)
+        .execute(&mut **work)
+        .await?;
+        if added.rows_affected() == 1
+            && let Outcome::HandOn(message) = outcome
+        {
+            self.hand_on(work, journal, key, EventKind::Message(message), now).await?;
+        }
+        Ok(())
+    }
+
+    /// What was handed on becomes an event of the same order, for the same account.
+    async fn hand_on(
+        &self,
+        work: &mut Work,
+        journal: &StoreJournal,
+        key: &str,
+        kind: EventKind,
+        now: i64,
+    ) -> Result<(), StoreError> {
+        let missing = || StoreError::NotFound { what: "order", id: journal.order.clone() };
+        let known = self.known_order(work, &journal.shop, &journal.order).await?.ok_or_else(missing)?;
+        let (plugin, all_lines): (String, i64) =
+            sqlx::query_as("select j.plugin, l.all_lines from jobs j join lanes l on l.id = j.lane where j.id = $1")
+                .bind(journal.job())
+                .fetch_one(&mut **work)
+                .await?;
+        let event = Event {
+            id: format!("{}:{key}", journal.job()),
+            at: timestamp(now),
+            kind,
+            order: known.order,
+            earlier: Vec::new(),
+            remembered: Vec::new(),
+            extra: Vec::new(),
+        };
+        let job = NewJob {
+            account: journal.account.clone(),
+            plugin: plugin.parse().map_err(|error| StoreError::corrupt("a job's plugin", error))?,
+            lines: if all_lines == 1 { Lines::All } else { Lines::Own },
+        };
+        self.record_in(work, &journal.shop, &event, &[job], now).await?;
+        Ok(())
+    }
+}
+
+/// RFC 3339 in UTC, to the second, as the contract has it.
+fn timestamp(milliseconds: i64) -> String {
+    jiff::Timestamp::from_second(milliseconds / 1000).unwrap_or_default().to_string()
+}
+
+/// Documents stand among the blobs, and in the table by digest.
+async fn store_document(work: &mut Work, shop: &ShopId, document: &mut Document, now: i64) -> Result<(), StoreError> {
+    if let BytesSource::Inline(bytes) = &mut document.content {
+        let bytes = std::mem::take(bytes);
+        let digest = Digest::of(&bytes);
+        crate::blobs::put_in(work, shop, &digest, bytes, &document.media_type, now).await?;
+        document.content = BytesSource::Stored(digest.to_string());
+    }
+    Ok(())
+}
+
+/// Where an outcome belongs.
+struct Filed {
+    /// As the contract spells it.
+    kind: &'static str,
+    /// What it is about: a later one about the same takes its place.
+    subject: String,
+    /// Must a person see to it?
+    held: bool,
+}
+
+/// `unique` is the subject of what nothing takes the place of.
+fn filed(outcome: &Outcome, unique: impl FnOnce() -> String) -> Filed {
+    let about =
+        |kind, subject: Option<&String>| Filed { kind, subject: subject.cloned().unwrap_or_default(), held: false };
+    match outcome {
+        Outcome::Note(_) => about("note", Some(&unique())),
+        Outcome::VendorReference(named) => about("vendor-reference", named.line.as_ref()),
+        Outcome::LineStatus(status) => about("line-status", Some(&status.line)),
+        Outcome::Production(production) => about("production", production.line.as_ref()),
+        Outcome::Shipment(shipment) => match &shipment.id {
+            Some(id) => about("shipment", Some(&format!("id {id}"))),
+            None => about("shipment", Some(&unique())),
+        },
+        Outcome::Document(document) => match &document.content {
+            BytesSource::Stored(digest) => about("document", Some(digest)),
+            BytesSource::Inline(_) => about("document", Some(&unique())),
+        },
+        Outcome::BillOfMaterials(materials) => about("bill-of-materials", Some(&materials.line)),
+        Outcome::NeedsMerchant(_) => Filed { held: true, ..about("needs-merchant", Some(&unique())) },
+        Outcome::Remember(text) => about("remember", Some(&text.name)),
+        Outcome::PushSettings(_) => Filed { held: true, ..about("push-settings", Some(&unique())) },
+        Outcome::HandOn(_) => about("hand-on", Some(&unique())),
+        Outcome::Other(_) => about("other", Some(&unique())),
+    }
+}

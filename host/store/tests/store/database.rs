@@ -1,0 +1,153 @@
+//! The databases under test.
+//!
+//! Every test is written once, for a [`Database`]. SQLite runs always, in a folder of its own. PostgreSQL runs where
+//! `CARTWRIGHT_TEST_POSTGRES` names a server on which databases may be made, such as `postgres://tester@127.0.0.1:5432`.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use cartwright::types::{Event, EventKind, Order};
+use cartwright::{AccountId, Digest, ShopId};
+use cartwright_store::{Claim, Keyring, Lines, NewJob, Recorded, Store};
+use serde_json::json;
+use sqlx::{AnyConnection, Connection, Executor};
+use tempfile::TempDir;
+
+pub const KEY: [u8; 32] = [7; 32];
+
+/// An empty database, gone at the end of its test.
+pub struct Database {
+    pub url: String,
+    _folder: Option<TempDir>,
+}
+
+impl Database {
+    pub async fn sqlite() -> Option<Self> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let url = format!("sqlite:{}", folder.path().join("store.db").display());
+        Some(Self { url, _folder: Some(folder) })
+    }
+
+    pub async fn postgres() -> Option<Self> {
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        let Ok(server) = std::env::var("CARTWRIGHT_TEST_POSTGRES") else {
+            eprintln!("not run: CARTWRIGHT_TEST_POSTGRES names no server");
+            return None;
+        };
+        let name = format!("test_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+        sqlx::any::install_default_drivers();
+        let mut connection = AnyConnection::connect(&format!("{server}/postgres")).await.expect("the server");
+        let create = format!("create database {name}");
+        connection.execute(sqlx::AssertSqlSafe(create)).await.expect("a database");
+        Some(Self { url: format!("{server}/{name}"), _folder: None })
+    }
+
+    pub async fn open(&self) -> Store {
+        Store::open(&self.url, Keyring::new(KEY)).await.expect("a store")
+    }
+
+    /// Past the store, as somebody with the database's own shell could.
+    pub async fn tamper(&self, sql: &str) {
+        sqlx::any::install_default_drivers();
+        let mut connection = AnyConnection::connect(&self.url).await.expect("a connection");
+        connection.execute(sqlx::AssertSqlSafe(sql.to_owned())).await.expect("done");
+        connection.close().await.expect("closed");
+    }
+}
+
+/// Runs tests, each on each database.
+macro_rules! on_each_database {
+    ($($test:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test]
+            async fn $test() {
+                if let Some(database) = $crate::database::Database::sqlite().await {
+                    super::$test(database).await;
+                }
+            })+
+        }
+        mod postgres {
+            $(#[tokio::test]
+            async fn $test() {
+                if let Some(database) = $crate::database::Database::postgres().await {
+                    super::$test(database).await;
+                }
+            })+
+        }
+    };
+}
+pub(crate) use on_each_database;
+
+/// So many seconds after the tests' beginning.
+pub fn at(seconds: u64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(1_767_268_800 + seconds)
+}
+
+pub const MINUTE: Duration = Duration::from_secs(60);
+
+pub fn shop() -> ShopId {
+    "shop".parse().expect("an id")
+}
+
+pub fn account(id: &str) -> AccountId {
+    id.parse().expect("an id")
+}
+
+/// An order with a line of "expivi" and one of "twikit".
+pub fn order(id: &str, version: u64) -> Order {
+    let line = |number: u32, account: &str| {
+        json!({
+            "id": number.to_string(), "reference": format!("test:shop:{id}:{number}"), "account": account,
+            "cart_line": {
+                "key": format!("key-{number}"), "product": "ring", "variant_id": null, "sku": "RING", "quantity": 1,
+                "parent_key": null, "unit_price": null, "configuration": null, "item": null,
+            },
+            "title": "A ring", "shown": [], "configuration": null, "status": "ordered", "vendor_reference": null,
+            "released": true, "bill_of_materials": [], "extra": [],
+        })
+    };
+    serde_json::from_value(json!({
+        "id": id, "number": format!("#{id}"), "reference": format!("test:shop:{id}"), "test": false,
+        "vendor_reference": null, "version": version, "placed_at": "2026-01-01T12:00:00Z", "payment": "full",
+        "released": true, "cancelled": false, "total": { "minor": 9800, "scale": 2, "currency": "EUR" },
+        "billing": null, "delivery": null, "shop_address": null,
+        "lines": [line(1, "expivi"), line(2, "twikit")], "extra": [],
+    }))
+    .expect("an order")
+}
+
+pub fn event_of(id: &str, kind: EventKind, order: Order) -> Event {
+    Event {
+        id: id.to_owned(),
+        at: "2026-01-01T12:00:00Z".to_owned(),
+        kind,
+        order,
+        earlier: Vec::new(),
+        remembered: Vec::new(),
+        extra: Vec::new(),
+    }
+}
+
+pub fn event(id: &str, order_id: &str) -> Event {
+    event_of(id, EventKind::Released, order(order_id, 1))
+}
+
+pub fn job(id: &str) -> NewJob {
+    NewJob { account: account(id), plugin: Digest::of(id.as_bytes()), lines: Lines::Own }
+}
+
+/// Records an event for the account "expivi"; gives the job's id.
+pub async fn record(store: &Store, id: &str, order_id: &str, seconds: u64) -> String {
+    match store.record_event(&shop(), &event(id, order_id), &[job("expivi")], at(seconds)).await.expect("recorded") {
+        Recorded::New { jobs } => jobs.into_iter().next().expect("a job"),
+        Recorded::Known => panic!("{id} is known"),
+    }
+}
+
+pub async fn claim(store: &Store, seconds: u64) -> Option<Claim> {
+    store.claim("worker", at(seconds), MINUTE).await.expect("an answer")
+}
+
+pub async fn claimed(store: &Store, seconds: u64) -> Claim {
+    claim(store, seconds).await.expect("a job")
+}

@@ -1,0 +1,357 @@
+//! Events, lanes, leases, and what an operator does.
+
+use std::time::Duration;
+
+use cartwright::durable::{self, Entry, Journal, RunEnd, Unanswered, Wake};
+use cartwright::types::{EventKind, Outage};
+use cartwright::{Breach, Failure, ShopId};
+use cartwright_store::{JobFilter, JobState, Recorded, Replay, Store, StoreError};
+
+use crate::database::{
+    Database, MINUTE, account, at, claim, claimed, event, event_of, job, on_each_database, order, record, shop,
+};
+use crate::journals::{began, record_of};
+
+on_each_database!(
+    the_same_event_twice_does_nothing_twice,
+    one_event_is_told_to_each_account_side_by_side,
+    events_of_one_order_run_in_order_and_orders_side_by_side,
+    a_stopped_job_holds_its_lane_until_somebody_decides,
+    a_lease_that_ran_out_passes_the_job_on_and_fences_the_old_worker,
+    a_heartbeat_keeps_the_job,
+    many_workers_never_share_a_job_or_a_lane,
+    a_sleeping_job_wakes_at_its_time,
+    a_sleeping_job_wakes_early_when_another_event_of_its_order_waits,
+    a_job_that_makes_way_comes_back_behind_the_others,
+    an_outage_is_retried_on_the_schedule_or_when_the_vendor_says,
+    a_breach_of_time_is_retried_once,
+    an_unanswered_request_waits_for_the_merchant_and_can_be_gone_on_with,
+    a_cancelled_job_is_told_when_it_waits_and_ends_at_once_when_it_does_not,
+    a_running_job_learns_from_its_heartbeat_that_it_is_cancelled,
+    a_job_that_is_done_can_be_restarted_and_keeps_its_journals,
+    a_run_that_could_not_be_made_is_put_back,
+    jobs_are_listed_by_what_they_are,
+);
+
+async fn state(store: &Store, id: &str) -> JobState {
+    store.job(id).await.unwrap().summary.state
+}
+
+fn outage(retry_after_seconds: Option<u32>) -> RunEnd {
+    RunEnd::Retry { outage: Outage { retry_after_seconds, detail: "the vendor is away".into() } }
+}
+
+fn trapped() -> RunEnd {
+    RunEnd::Stopped { why: durable::Why::Failed(Failure::Trap("unreachable".into())) }
+}
+
+async fn the_same_event_twice_does_nothing_twice(database: Database) {
+    let store = database.open().await;
+    let jobs = [job("expivi")];
+    let first = store.record_event(&shop(), &event("e1", "1"), &jobs, at(0)).await.unwrap();
+    assert_eq!(first, Recorded::New { jobs: vec!["shop:expivi:e1".into()] });
+    assert_eq!(store.record_event(&shop(), &event("e1", "1"), &jobs, at(1)).await.unwrap(), Recorded::Known);
+    assert_eq!(store.jobs(&JobFilter::default(), 10).await.unwrap().len(), 1);
+    // Another shop's event is another event.
+    let other: ShopId = "other".parse().unwrap();
+    assert_ne!(store.record_event(&other, &event("e1", "1"), &jobs, at(1)).await.unwrap(), Recorded::Known);
+}
+
+async fn one_event_is_told_to_each_account_side_by_side(database: Database) {
+    let store = database.open().await;
+    store.record_event(&shop(), &event("e1", "1"), &[job("expivi"), job("twikit")], at(0)).await.unwrap();
+    let (one, two) = (claimed(&store, 0).await, claimed(&store, 0).await);
+    assert_ne!(one.job.account, two.job.account);
+    for claim in [one, two] {
+        let lines: Vec<_> = claim.job.event.order.lines.iter().map(|line| line.account.clone().unwrap()).collect();
+        assert_eq!(lines, [claim.job.account.to_string()]);
+    }
+}
+
+async fn events_of_one_order_run_in_order_and_orders_side_by_side(database: Database) {
+    let store = database.open().await;
+    for (event, order) in [("e1", "1"), ("e2", "1"), ("e3", "2"), ("e4", "1")] {
+        record(&store, event, order, 0).await;
+    }
+    let first = claimed(&store, 0).await;
+    let beside = claimed(&store, 0).await;
+    assert_eq!((first.job.event.id.as_str(), beside.job.event.id.as_str()), ("e1", "e3"));
+    assert!(claim(&store, 0).await.is_none());
+    assert_eq!(store.finish(&first.lease, &RunEnd::Done, at(1)).await.unwrap(), JobState::Done);
+    let second = claimed(&store, 1).await;
+    assert_eq!(second.job.event.id, "e2");
+    store.finish(&second.lease, &RunEnd::Done, at(2)).await.unwrap();
+    assert_eq!(claimed(&store, 2).await.job.event.id, "e4");
+}
+
+async fn a_stopped_job_holds_its_lane_until_somebody_decides(database: Database) {
+    let store = database.open().await;
+    let first = record(&store, "e1", "1", 0).await;
+    let second = record(&store, "e2", "1", 0).await;
+    let run = claimed(&store, 0).await;
+    assert_eq!(store.finish(&run.lease, &trapped(), at(1)).await.unwrap(), JobState::Stopped);
+    assert!(claim(&store, 1000).await.is_none());
+    let detail = store.job(&first).await.unwrap();
+    assert_eq!(detail.why.unwrap().text, "the guest trapped: unreachable");
+    assert_eq!(store.job(&second).await.unwrap().summary.behind, Some(first.clone()));
+    store.cancel(&first, "ann", at(1001)).await.unwrap();
+    assert_eq!(state(&store, &first).await, JobState::Cancelled);
+    assert_eq!(claimed(&store, 1001).await.job.id, second);
+}
+
+async fn a_lease_that_ran_out_passes_the_job_on_and_fences_the_old_worker(database: Database) {
+    let store = database.open().await;
+    record(&store, "e1", "1", 0).await;
+    let old = store.claim("old", at(0), MINUTE).await.unwrap().unwrap();
+    old.journal.append(0, &began(at(0))).await.unwrap();
+    assert!(claim(&store, 59).await.is_none());
+    let new = store.claim("new", at(60), MINUTE).await.unwrap().unwrap();
+    assert_eq!((new.job.id.as_str(), new.lease.fence), (old.job.id.as_str(), old.lease.fence + 1));
+    let late = old.journal.append(1, &record_of("late", at(61))).await;
+    assert_eq!(late, Err(durable::JournalError::Moved));
+    assert!(matches!(store.heartbeat(&old.lease, at(61), MINUTE).await, Err(StoreError::Fenced(_))));
+    assert!(matches!(store.finish(&old.lease, &RunEnd::Done, at(61)).await, Err(StoreError::Fenced(_))));
+    assert!(matches!(store.put_back(&old.lease, "late", at(61)).await, Err(StoreError::Fenced(_))));
+    new.journal.append(1, &record_of("in time", at(62))).await.unwrap();
+    store.finish(&new.lease, &RunEnd::Done, at(63)).await.unwrap();
+    // It is over, for the new worker too.
+    assert_eq!(new.journal.append(2, &record_of("after", at(64))).await, Err(durable::JournalError::Moved));
+    assert!(store.outcomes(&shop(), "1").await.unwrap().iter().all(|said| said.at == at(62)));
+}
+
+async fn a_heartbeat_keeps_the_job(database: Database) {
+    let store = database.open().await;
+    record(&store, "e1", "1", 0).await;
+    let run = claimed(&store, 0).await;
+    let beat = store.heartbeat(&run.lease, at(50), MINUTE).await.unwrap();
+    assert_eq!((beat.lease.until, beat.cancelled), (at(110), false));
+    assert!(claim(&store, 100).await.is_none());
+    assert!(claim(&store, 110).await.is_some());
+}
+
+async fn many_workers_never_share_a_job_or_a_lane(database: Database) {
+    let store = database.open().await;
+    for number in 0..24 {
+        record(&store, &format!("e{number:02}"), &(number % 4).to_string(), 0).await;
+    }
+    let workers = (0..6).map(|worker| {
+        let store = store.clone();
+        tokio::spawn(async move {
+            let mut ran = Vec::new();
+            loop {
+                match store.claim(&format!("worker-{worker}"), at(1), MINUTE).await {
+                    Ok(Some(run)) => {
+                        tokio::time::sleep(Duration::from_millis(3)).await;
+                        store.finish(&run.lease, &RunEnd::Done, at(1)).await.unwrap();
+                        ran.push(run.job.event.id);
+                    }
+                    Ok(None)
+                        if store
+                            .jobs(&JobFilter { state: Some("done".into()), ..JobFilter::default() }, 100)
+                            .await
+                            .unwrap()
+                            .len()
+                            == 24 =>
+                    {
+                        return ran;
+                    }
+                    Ok(None) => tokio::time::sleep(Duration::from_millis(3)).await,
+                    Err(error) => assert!(error.is_retryable(), "{error}"),
+                }
+            }
+        })
+    });
+    let mut ran = Vec::new();
+    for worker in workers.collect::<Vec<_>>() {
+        ran.extend(worker.await.unwrap());
+    }
+    ran.sort();
+    assert_eq!(ran, (0..24).map(|number| format!("e{number:02}")).collect::<Vec<_>>());
+}
+
+async fn a_sleeping_job_wakes_at_its_time(database: Database) {
+    let store = database.open().await;
+    let id = record(&store, "e1", "1", 0).await;
+    let run = claimed(&store, 0).await;
+    let days = 90 * 24 * 3600;
+    store.finish(&run.lease, &RunEnd::Sleep { until: at(days) }, at(1)).await.unwrap();
+    assert_eq!(state(&store, &id).await, JobState::Sleeping { until: at(days) });
+    assert!(claim(&store, days - 1).await.is_none());
+    assert_eq!(claimed(&store, days).await.wake, Wake::Due);
+}
+
+async fn a_sleeping_job_wakes_early_when_another_event_of_its_order_waits(database: Database) {
+    let store = database.open().await;
+    let first = record(&store, "e1", "1", 0).await;
+    let run = claimed(&store, 0).await;
+    store.finish(&run.lease, &RunEnd::Sleep { until: at(1000) }, at(1)).await.unwrap();
+    record(&store, "e2", "2", 2).await;
+    let other = claimed(&store, 2).await;
+    assert_eq!(other.job.event.order.id, "2");
+    assert!(claim(&store, 2).await.is_none());
+    record(&store, "e3", "1", 3).await;
+    let woken = claimed(&store, 3).await;
+    assert_eq!((woken.job.id.as_str(), woken.wake), (first.as_str(), Wake::EventWaiting));
+}
+
+async fn a_job_that_makes_way_comes_back_behind_the_others(database: Database) {
+    let store = database.open().await;
+    let first = record(&store, "e1", "1", 0).await;
+    record(&store, "e2", "1", 0).await;
+    let run = claimed(&store, 0).await;
+    run.journal.append(0, &began(at(0))).await.unwrap();
+    let again = RunEnd::Again { seconds: 60, state: "so far".into() };
+    assert_eq!(store.finish(&run.lease, &again, at(1)).await.unwrap(), JobState::Queued { due: at(61) });
+    let second = claimed(&store, 2).await;
+    assert_eq!(second.job.event.id, "e2");
+    // It is due, and the other has not ended.
+    assert!(claim(&store, 61).await.is_none());
+    store.finish(&second.lease, &RunEnd::Done, at(62)).await.unwrap();
+    let back = claimed(&store, 62).await;
+    assert_eq!((back.job.id.as_str(), back.job.round, back.job.state.as_deref()), (first.as_str(), 1, Some("so far")));
+    assert!(back.journal.load().await.unwrap().records.is_empty());
+    assert_eq!(store.job(&first).await.unwrap().journals[0].1.len(), 1);
+}
+
+async fn an_outage_is_retried_on_the_schedule_or_when_the_vendor_says(database: Database) {
+    let store = database.open().await;
+    record(&store, "e1", "1", 0).await;
+    record(&store, "e2", "1", 0).await;
+    let mut now = 0;
+    for (attempt, minutes) in [1, 3, 5, 10, 15, 30, 60, 120, 360, 840, 1440, 1440].into_iter().enumerate() {
+        let run = claimed(&store, now).await;
+        assert_eq!(run.job.event.id, "e1");
+        let state = store.finish(&run.lease, &outage(None), at(now)).await.unwrap();
+        let JobState::Retrying { attempt: counted, until } = state else { panic!("{state:?}") };
+        assert_eq!(counted as usize, attempt + 1);
+        let pause = until.duration_since(at(now)).unwrap();
+        let least = MINUTE * minutes;
+        assert!(pause >= least && pause <= least + least / 10, "{pause:?}");
+        now += pause.as_secs() + 1;
+    }
+    let run = claimed(&store, now).await;
+    let state = store.finish(&run.lease, &outage(Some(7)), at(now)).await.unwrap();
+    assert_eq!(state, JobState::Retrying { attempt: 13, until: at(now + 7) });
+}
+
+async fn a_breach_of_time_is_retried_once(database: Database) {
+    let store = database.open().await;
+    let id = record(&store, "e1", "1", 0).await;
+    let slow = || {
+        let breach = Breach::Deadline { allowed_ms: 1000 };
+        RunEnd::Stopped { why: durable::Why::Failed(Failure::Limit(breach)) }
+    };
+    let run = claimed(&store, 0).await;
+    assert!(matches!(store.finish(&run.lease, &slow(), at(0)).await.unwrap(), JobState::Retrying { attempt: 1, .. }));
+    let run = claimed(&store, 100).await;
+    assert_eq!(store.finish(&run.lease, &slow(), at(100)).await.unwrap(), JobState::Stopped);
+    assert!(store.job(&id).await.unwrap().why.unwrap().text.contains("limit deadline"));
+}
+
+async fn an_unanswered_request_waits_for_the_merchant_and_can_be_gone_on_with(database: Database) {
+    let store = database.open().await;
+    let id = record(&store, "e1", "1", 0).await;
+    let run = claimed(&store, 0).await;
+    run.journal.append(0, &began(at(0))).await.unwrap();
+    let unanswered = Unanswered { request: "POST https://vendor.example/orders".into(), attempts: 1 };
+    store.finish(&run.lease, &RunEnd::NeedsMerchant { unanswered }, at(1)).await.unwrap();
+    assert_eq!(state(&store, &id).await, JobState::NeedsMerchant);
+    assert!(store.job(&id).await.unwrap().why.unwrap().text.contains("POST https://vendor.example/orders"));
+    assert!(claim(&store, 100_000).await.is_none());
+    store.replay(&id, Replay::GoOn, "ann", at(100_000)).await.unwrap();
+    let run = claimed(&store, 100_000).await;
+    let records = run.journal.load().await.unwrap().records;
+    assert!(matches!(records.last().unwrap().entry, Entry::Retried { .. }), "{records:?}");
+    let entry = store.log_entries(None, None, 1).await.unwrap().pop().unwrap();
+    assert_eq!((entry.who.as_str(), entry.what.as_str(), entry.subject.as_str()), ("ann", "retry-job", id.as_str()));
+}
+
+async fn a_cancelled_job_is_told_when_it_waits_and_ends_at_once_when_it_does_not(database: Database) {
+    let store = database.open().await;
+    let asleep = record(&store, "e1", "1", 0).await;
+    let run = claimed(&store, 0).await;
+    store.finish(&run.lease, &RunEnd::Sleep { until: at(1000) }, at(1)).await.unwrap();
+    let queued = record(&store, "e2", "2", 2).await;
+    store.cancel(&queued, "ann", at(3)).await.unwrap();
+    assert_eq!(state(&store, &queued).await, JobState::Cancelled);
+    store.cancel(&asleep, "ann", at(3)).await.unwrap();
+    assert!(store.job(&asleep).await.unwrap().summary.cancelling);
+    let run = claimed(&store, 4).await;
+    assert_eq!((run.job.id.as_str(), run.wake), (asleep.as_str(), Wake::Cancelled));
+    store.finish(&run.lease, &RunEnd::Cancelled { unanswered: None }, at(5)).await.unwrap();
+    assert_eq!(state(&store, &asleep).await, JobState::Cancelled);
+    assert!(claim(&store, 10_000).await.is_none());
+}
+
+async fn a_running_job_learns_from_its_heartbeat_that_it_is_cancelled(database: Database) {
+    let store = database.open().await;
+    let id = record(&store, "e1", "1", 0).await;
+    let run = claimed(&store, 0).await;
+    store.cancel(&id, "ann", at(1)).await.unwrap();
+    let beat = store.heartbeat(&run.lease, at(2), MINUTE).await.unwrap();
+    assert!(beat.cancelled);
+    // It stopped before it could be told.
+    store.finish(&beat.lease, &trapped(), at(3)).await.unwrap();
+    assert_eq!(state(&store, &id).await, JobState::Cancelled);
+}
+
+async fn a_job_that_is_done_can_be_restarted_and_keeps_its_journals(database: Database) {
+    let store = database.open().await;
+    let id = record(&store, "e1", "1", 0).await;
+    let run = claimed(&store, 0).await;
+    run.journal.append(0, &began(at(0))).await.unwrap();
+    run.journal.append(1, &record_of("made", at(0))).await.unwrap();
+    store.finish(&run.lease, &RunEnd::Done, at(1)).await.unwrap();
+    assert!(matches!(store.replay(&id, Replay::GoOn, "ann", at(2)).await, Err(StoreError::Conflict(_))));
+    store.replay(&id, Replay::Restart, "ann", at(2)).await.unwrap();
+    let run = claimed(&store, 2).await;
+    assert!(matches!(store.replay(&id, Replay::Restart, "ann", at(2)).await, Err(StoreError::Conflict(_))));
+    assert!(run.journal.load().await.unwrap().records.is_empty());
+    run.journal.append(0, &began(at(2))).await.unwrap();
+    run.journal.append(1, &record_of("made", at(2))).await.unwrap();
+    store.finish(&run.lease, &RunEnd::Done, at(3)).await.unwrap();
+    let detail = store.job(&id).await.unwrap();
+    assert_eq!(
+        detail.journals.iter().map(|(number, records)| (*number, records.len())).collect::<Vec<_>>(),
+        [(0, 2), (1, 2)]
+    );
+    // Said twice, applied once.
+    assert_eq!(detail.outcomes.len(), 1);
+}
+
+async fn a_run_that_could_not_be_made_is_put_back(database: Database) {
+    let store = database.open().await;
+    let id = record(&store, "e1", "1", 0).await;
+    let run = claimed(&store, 0).await;
+    store.put_back(&run.lease, "there is no shop shop", at(0)).await.unwrap();
+    assert!(matches!(state(&store, &id).await, JobState::Retrying { attempt: 1, .. }));
+    assert_eq!(store.job(&id).await.unwrap().why.unwrap().text, "there is no shop shop");
+    assert_eq!(claimed(&store, 100).await.job.id, id);
+}
+
+async fn jobs_are_listed_by_what_they_are(database: Database) {
+    let store = database.open().await;
+    for (number, order_id) in ["1", "1", "2"].into_iter().enumerate() {
+        let event = event_of(&format!("e{number}"), EventKind::Paid, order(order_id, number as u64));
+        let at = at(number as u64);
+        store.record_event(&shop(), &event, &[job("expivi"), job("twikit")], at).await.unwrap();
+    }
+    claimed(&store, 9).await;
+    let list = async |filter: JobFilter| {
+        let jobs = store.jobs(&filter, 100).await.unwrap();
+        jobs.into_iter().map(|job| job.id).collect::<Vec<_>>()
+    };
+    assert_eq!(list(JobFilter::default()).await.len(), 6);
+    assert_eq!(
+        list(JobFilter { order: Some("2".into()), ..JobFilter::default() }).await,
+        ["shop:expivi:e2", "shop:twikit:e2"]
+    );
+    assert_eq!(list(JobFilter { account: Some(account("twikit")), ..JobFilter::default() }).await.len(), 3);
+    assert_eq!(list(JobFilter { state: Some("running".into()), ..JobFilter::default() }).await, ["shop:expivi:e0"]);
+    assert_eq!(list(JobFilter { shop: Some("other".parse().unwrap()), ..JobFilter::default() }).await.len(), 0);
+    let first = store.jobs(&JobFilter::default(), 4).await.unwrap();
+    let after = first.last().map(|job| job.id.clone());
+    assert_eq!(list(JobFilter { after, ..JobFilter::default() }).await, ["shop:expivi:e2", "shop:twikit:e2"]);
+    assert_eq!(first[0].kind, "paid");
+    assert!(matches!(store.job("nobody").await, Err(StoreError::NotFound { .. })));
+}

@@ -1,0 +1,10 @@
+//! The store through its public API, each test once for each database.
+
+// A test's body stands outside its `#[test]`, where clippy does not know it for one.
+#![allow(clippy::unwrap_used)]
+
+mod database;
+mod jobs;
+mod journals;
+mod opening;
+mod orders;
