@@ -89,8 +89,8 @@ fn of_database(code: &str, kind: &ErrorKind, text: String) -> StoreError {
             ("08" | "40", _) | ("57", _) | ("53", "300") | ("55", "P03") => StoreError::Unavailable(text),
             ("53", _) => StoreError::Full(text),
             ("58" | "XX", _) => StoreError::Corrupt(text),
-            ("28" | "3D", _) | ("42", "501") => StoreError::Unusable(text),
-            _ => StoreError::Conflict(text),
+            ("22" | "23" | "P0", _) => StoreError::Conflict(text),
+            _ => StoreError::Unusable(text),
         };
     }
     // The low byte is the plain code.
@@ -98,8 +98,8 @@ fn of_database(code: &str, kind: &ErrorKind, text: String) -> StoreError {
         Ok(5 | 6 | 10) => StoreError::Unavailable(text),
         Ok(13) => StoreError::Full(text),
         Ok(11 | 26) => StoreError::Corrupt(text),
-        Ok(3 | 8 | 14 | 23) => StoreError::Unusable(text),
-        _ => StoreError::Conflict(text),
+        Ok(18..=20) => StoreError::Conflict(text),
+        _ => StoreError::Unusable(text),
     }
 }
 

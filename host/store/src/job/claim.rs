@@ -126,6 +126,16 @@ impl Store {
         lease: Duration,
     ) -> Result<Option<Claim>, StoreError> {
         let until = now + lease;
+        // The job before its lane, as everywhere: two transactions that lock both would otherwise wait for each other.
+        let taken = sqlx::query("update jobs set fence = fence + 1 where id = $1 and fence = $2")
+            .bind(id)
+            .bind(fence)
+            .execute(&mut **work)
+            .await?;
+        if taken.rows_affected() == 0 {
+            return Ok(None);
+        }
+        let row = row(work, id).await?;
         let holds = sqlx::query(
             "update lanes set held_by = $1
              where id = (select lane from jobs where id = $1) and (held_by is null or held_by = $1)",
@@ -133,21 +143,16 @@ impl Store {
         .bind(id)
         .execute(&mut **work)
         .await?;
-        let row = row(work, id).await?;
-        let taken = sqlx::query(
-            "update jobs set state = 'running', fence = fence + 1, worker = $3, leased_until = $4, changed_at = $5
-             where id = $1 and fence = $2",
-        )
-        .bind(id)
-        .bind(fence)
-        .bind(worker)
-        .bind(milliseconds(until))
-        .bind(milliseconds(now))
-        .execute(&mut **work)
-        .await?;
-        if holds.rows_affected() == 0 || taken.rows_affected() == 0 {
+        if holds.rows_affected() == 0 {
             return Ok(None);
         }
+        sqlx::query("update jobs set state = 'running', worker = $2, leased_until = $3, changed_at = $4 where id = $1")
+            .bind(id)
+            .bind(worker)
+            .bind(milliseconds(until))
+            .bind(milliseconds(now))
+            .execute(&mut **work)
+            .await?;
         let shop: ShopId = row.shop.parse().map_err(|error| StoreError::corrupt(id, error))?;
         let key = self.order_key(&shop, &row.order_id, row.order_key.clone())?;
         let event = self.told(work, id, &shop, &row, &key).await?;

@@ -14,12 +14,12 @@
 //!
 //! | crate | falls short in |
 //! |---|---|
-//! | `apalis` 1.0 with `apalis-sqlite`, `apalis-postgres` | no lanes; two crates with schemas of their own, their push is not in our transaction; orphans are found by a worker's heartbeat, without a fence for each job |
-//! | `fang` 0.11 | both databases; no lanes, no leases that expire; finished tasks may be removed |
+//! | `apalis` 1.0 with `apalis-sqlite`, `apalis-postgres` | no lanes; a lost job is found by its worker's heartbeat, without a fence of its own; a job has attempts, and no sleep that it is woken from; each database is a crate with a schema and a transaction type of its own |
+//! | `fang` 0.11 | no lanes; no leases, so that a lost worker's job stays with it; removes what is over unless told otherwise |
 //! | `effectum` 0.7 | SQLite alone, in a file of its own, so not in our transaction; no lanes |
 //! | `sqlxmq` 0.6 | PostgreSQL alone; has ordered channels; deletes a message when it is done |
-//! | `graphile_worker` 0.14 | PostgreSQL alone; has serial queues, but none that stays closed behind a job that stopped; deletes what is done |
-//! | `underway` 0.2 | PostgreSQL alone; durable steps of its own, where ours come from a guest's journal |
+//! | `graphile_worker` 0.14 | PostgreSQL alone; has serial queues, but a job that failed lets the next pass; deletes what is done |
+//! | `underway` 0.2 | PostgreSQL alone; has heartbeats and concurrency keys; its durable steps are its own, where ours come from a guest's journal |
 //!
 //! What is left to write beside our states is one query that picks a job and one `update` that takes it: less than an adapter.
 

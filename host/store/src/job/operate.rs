@@ -171,7 +171,7 @@ impl Store {
     /// Has a job run once more, as soon as its lane is free, and logs who wanted it.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] when a worker has it, or when it is done and there is nothing to go on with;
+    /// [`StoreError::Conflict`] when a worker has it, or when it is to go on and neither stopped, failed nor was cancelled;
     /// [`StoreError::NotFound`]; and as the database says.
     pub async fn replay(&self, id: &str, how: Replay, who: &str, now: SystemTime) -> Result<(), StoreError> {
         let at = milliseconds(now);
@@ -181,10 +181,10 @@ impl Store {
         let over = matches!(row.state.as_str(), "done" | "cancelled");
         match (row.state.as_str(), how) {
             ("running" | "waiting", _) => return Err(StoreError::Conflict(format!("a worker has the job {id}"))),
-            ("done", Replay::GoOn) => {
-                return Err(StoreError::Conflict(format!("the job {id} is done; restart it to have it run again")));
+            ("stopped" | "needs-merchant" | "retrying" | "cancelled", Replay::GoOn) | (_, Replay::Restart) => {}
+            (state, Replay::GoOn) => {
+                return Err(StoreError::Conflict(format!("the job {id} is {state}: there is nothing to try again")));
             }
-            _ => {}
         }
         match how {
             Replay::Restart => self.new_journal(&mut work, id, &row, &row.key(self)?).await?,

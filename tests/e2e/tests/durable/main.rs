@@ -5,6 +5,7 @@ mod course;
 mod crashes;
 mod erp;
 mod gems;
+mod kept;
 mod replay;
 mod retries;
 mod waits;

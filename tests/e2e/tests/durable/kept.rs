@@ -1,0 +1,135 @@
+//! The same hook with a database: its journal, its order book and its blobs are the store's.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use cartwright::durable::{Cancel, Journal, JournalError, Loaded, Record, RunEnd, RunError, Start};
+use cartwright::types::{EventKind, Outcome};
+use cartwright::{Clock, OrderBook};
+use cartwright_store::{Claim, JobState, Keyring, Lines, NewJob, Recorded, Store, StoreJournal};
+
+use crate::erp::Erp;
+
+const LEASE: Duration = Duration::from_secs(60);
+
+/// A journal whose worker is lost at one of its entries, before it stands or after.
+struct Lost {
+    inner: Arc<StoreJournal>,
+    entries: Arc<AtomicUsize>,
+    at: usize,
+    stands: bool,
+}
+
+#[async_trait]
+impl Journal for Lost {
+    async fn load(&self) -> Result<Loaded, JournalError> {
+        self.inner.load().await
+    }
+
+    async fn append(&self, position: usize, record: &Record) -> Result<(), JournalError> {
+        if self.entries.fetch_add(1, Ordering::Relaxed) != self.at {
+            return self.inner.append(position, record).await;
+        }
+        if self.stands {
+            self.inner.append(position, record).await?;
+        }
+        Err(JournalError::Store("lost".to_owned()))
+    }
+}
+
+struct Kept {
+    erp: Erp,
+    store: Arc<Store>,
+    job: String,
+    entries: Arc<AtomicUsize>,
+    _folder: tempfile::TempDir,
+}
+
+impl Kept {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let url = format!("sqlite:{}", folder.path().join("store.db").display());
+        let store = Arc::new(Store::open(&url, Keyring::new([7; 32])).await.expect("a store"));
+        let erp = Erp::with(|builder| builder.order_book(store.clone()).blobs(store.clone())).await;
+        let event = erp.event("1001", EventKind::Released);
+        let job = NewJob { account: erp.account.clone(), plugin: erp.plugin, lines: Lines::All };
+        let recorded = store.record_event(&erp.shop, &event, &[job], erp.clock.now()).await.expect("recorded");
+        let Recorded::New { mut jobs } = recorded else { panic!("it is known") };
+        Self { erp, store, job: jobs.remove(0), entries: Arc::default(), _folder: folder }
+    }
+
+    async fn claim(&self) -> Option<Claim> {
+        self.store.claim("node", self.erp.clock.now(), LEASE).await.expect("an answer")
+    }
+
+    /// One run, and what the store makes of its end. `None` when the worker was lost.
+    async fn run(&self, claim: &Claim, at: usize, stands: bool) -> Option<JobState> {
+        let (inner, entries) = (claim.journal.clone(), self.entries.clone());
+        let journal = Arc::new(Lost { inner, entries, at, stands });
+        let clock = self.erp.clock.clone();
+        let start = Start { journal, clock: clock.clone(), wake: claim.wake, cancel: Cancel::default() };
+        let ran = match self.erp.host.run_job(&claim.job, start).await {
+            Ok(ran) => ran,
+            Err(RunError::Journal(_)) => return None,
+            Err(error) => panic!("{error}"),
+        };
+        let state = self.store.finish(&claim.lease, &ran.end, clock.now()).await.expect("finished");
+        if let RunEnd::Waiting(waiting) = ran.end {
+            waiting.answered().await.ok()?;
+        }
+        Some(state)
+    }
+
+    /// Works until the job is over, with a worker that is lost once.
+    async fn work(&self, at: usize, stands: bool) {
+        for _ in 0..100 {
+            match self.claim().await {
+                Some(claim) => match self.run(&claim, at, stands).await {
+                    Some(JobState::Done) => return,
+                    Some(_) => {}
+                    None => self.erp.pass(60).await,
+                },
+                None => self.erp.pass(10).await,
+            }
+        }
+        panic!("the job does not end: {:?}", self.store.job(&self.job).await);
+    }
+
+    async fn outcomes(&self) -> Vec<Outcome> {
+        let outcomes = self.store.outcomes(&self.erp.shop, "1001").await.expect("outcomes");
+        outcomes.into_iter().map(|said| said.outcome).collect()
+    }
+}
+
+#[tokio::test]
+async fn a_reference_stands_in_the_order_book_while_the_job_sleeps() {
+    let kept = Kept::new().await;
+    let reference = kept.erp.host.reference(&kept.erp.shop, "1001", None);
+    let find = async || {
+        kept.store.find(&kept.erp.shop, &kept.erp.account, &reference).await.expect("an answer").expect("an order")
+    };
+    assert_eq!(find().await.vendor_reference, None);
+    let claim = kept.claim().await.expect("a job");
+    let state = kept.run(&claim, usize::MAX, true).await;
+    assert!(matches!(state, Some(JobState::Sleeping { .. })), "{state:?}");
+    assert_eq!(find().await.vendor_reference, Some(format!("ERP-{reference}")));
+    assert!(kept.claim().await.is_none());
+}
+
+#[tokio::test]
+async fn an_order_survives_the_loss_of_its_worker_at_every_entry() {
+    let undisturbed = Kept::new().await;
+    undisturbed.work(usize::MAX, true).await;
+    let (entries, outcomes) = (undisturbed.entries.load(Ordering::Relaxed), undisturbed.outcomes().await);
+    assert_eq!(outcomes.len(), 2, "{outcomes:?}");
+    for at in 0..entries {
+        for stands in [false, true] {
+            let kept = Kept::new().await;
+            kept.work(at, stands).await;
+            assert_eq!(kept.outcomes().await, outcomes, "lost at entry {at}, which stands: {stands}");
+            assert_eq!(kept.erp.books().posted.len(), 1);
+        }
+    }
+}
