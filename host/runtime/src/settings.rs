@@ -22,7 +22,8 @@ impl Secret {
         Self(Zeroizing::new(text.into().into_bytes()))
     }
 
-    pub(crate) fn expose(&self) -> &[u8] {
+    /// The value, for whoever stores it or sends it where it belongs. Never to be shown or logged.
+    pub fn expose(&self) -> &[u8] {
         &self.0
     }
 }

@@ -31,6 +31,7 @@
 //! ```
 
 mod blobs;
+mod component;
 mod database;
 mod error;
 mod event;
@@ -40,9 +41,11 @@ mod journal;
 mod keys;
 mod order;
 mod outcome;
+mod setup;
 mod vault;
 
 pub use blobs::BlobInfo;
+pub use component::StoredComponent;
 pub use database::Store;
 pub use error::StoreError;
 pub use event::{Lines, NewJob, Recorded};
@@ -50,4 +53,5 @@ pub use event_log::{LogEntry, NewLogEntry};
 pub use job::{Beat, Claim, JobDetail, JobFilter, JobState, JobSummary, Lease, Replay, Why};
 pub use journal::StoreJournal;
 pub use outcome::StoredOutcome;
+pub use setup::{StoredAccount, StoredLink};
 pub use vault::Keyring;

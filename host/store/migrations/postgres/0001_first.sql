@@ -18,7 +18,7 @@ create table accounts (
     shop text not null references shops (id),
     id text not null,
     current text not null,
-    settings text not null,
+    versions text not null, -- the settings in each version's form: lines keep going to the version they are pinned to
     secrets bytea not null, -- sealed with the store's key
     grants text not null,
     revision bigint not null,

@@ -48,10 +48,14 @@ impl Database {
 
     /// Past the store, as somebody with the database's own shell could.
     pub async fn tamper(&self, sql: &str) {
+        self.try_tamper(sql).await.expect("done");
+    }
+
+    pub async fn try_tamper(&self, sql: &str) -> Result<(), sqlx::Error> {
         sqlx::any::install_default_drivers();
-        let mut connection = AnyConnection::connect(&self.url).await.expect("a connection");
-        connection.execute(sqlx::AssertSqlSafe(sql.to_owned())).await.expect("done");
-        connection.close().await.expect("closed");
+        let mut connection = AnyConnection::connect(&self.url).await?;
+        connection.execute(sqlx::AssertSqlSafe(sql.to_owned())).await?;
+        connection.close().await
     }
 }
 

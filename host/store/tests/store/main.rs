@@ -6,5 +6,7 @@
 mod database;
 mod jobs;
 mod journals;
+mod keeping;
 mod opening;
 mod orders;
+mod setup;

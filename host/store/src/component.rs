@@ -1,0 +1,123 @@
+//! The components that are installed, with their bytes: another node needs nothing else.
+
+use std::time::SystemTime;
+
+use cartwright::{Digest, PluginId};
+
+use crate::database::{Store, milliseconds, moment};
+use crate::error::StoreError;
+
+/// An installed component, without its bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredComponent {
+    /// Names it.
+    pub digest: Digest,
+    /// Which plugin it is a version of.
+    pub plugin: PluginId,
+    /// Which, as the plugin says.
+    pub version: String,
+    /// When it was installed first.
+    pub installed: SystemTime,
+    /// When it was taken out of use.
+    pub revoked: Option<SystemTime>,
+    /// The version that serves what is pinned to it since then.
+    pub replacement: Option<Digest>,
+}
+
+impl Store {
+    /// Keeps a component; keeping it again changes nothing. Returns its digest.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn save_component(
+        &self,
+        plugin: &PluginId,
+        version: &str,
+        bytes: &[u8],
+        now: SystemTime,
+    ) -> Result<Digest, StoreError> {
+        let digest = Digest::of(bytes);
+        sqlx::query(
+            "insert into components (digest, plugin, version, bytes, installed_at) values ($1, $2, $3, $4, $5)
+             on conflict (digest) do nothing",
+        )
+        .bind(digest.to_string())
+        .bind(plugin.as_str())
+        .bind(version)
+        .bind(bytes)
+        .bind(milliseconds(now))
+        .execute(self.pool())
+        .await?;
+        Ok(digest)
+    }
+
+    /// All components, in the order in which they were installed.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn components(&self) -> Result<Vec<StoredComponent>, StoreError> {
+        type Row = (String, String, String, i64, Option<i64>, Option<String>);
+        let rows: Vec<Row> = sqlx::query_as(
+            "select digest, plugin, version, installed_at, revoked_at, replacement from components
+             order by installed_at, digest",
+        )
+        .fetch_all(self.pool())
+        .await?;
+        let rows = rows.into_iter().map(|(digest, plugin, version, installed, revoked, replacement)| {
+            Ok(StoredComponent {
+                plugin: plugin.parse().map_err(|error| StoreError::corrupt(&digest, error))?,
+                version,
+                installed: moment(installed),
+                revoked: revoked.map(moment),
+                replacement: replacement
+                    .map(|replacement| replacement.parse())
+                    .transpose()
+                    .map_err(|error| StoreError::corrupt(&digest, error))?,
+                digest: digest.parse().map_err(|error| StoreError::corrupt("a component's digest", error))?,
+            })
+        });
+        rows.collect()
+    }
+
+    /// A component's bytes.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] when they are other bytes than the digest says: they would be run.
+    pub async fn component(&self, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
+        let found: Option<(Vec<u8>,)> = sqlx::query_as("select bytes from components where digest = $1")
+            .bind(digest.to_string())
+            .fetch_optional(self.pool())
+            .await?;
+        match found {
+            Some((bytes,)) if Digest::of(&bytes) != *digest => {
+                Err(StoreError::Corrupt(format!("the component {digest} has other bytes than its digest says")))
+            }
+            found => Ok(found.map(|(bytes,)| bytes)),
+        }
+    }
+
+    /// Takes a version out of use, for good. Its bytes stay.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], and [`StoreError::Conflict`] when the replacement is not kept.
+    pub async fn revoke_component(
+        &self,
+        digest: &Digest,
+        replacement: Option<&Digest>,
+        now: SystemTime,
+    ) -> Result<(), StoreError> {
+        let revoked = sqlx::query(
+            "update components set revoked_at = coalesce(revoked_at, $2), replacement = $3 where digest = $1",
+        )
+        .bind(digest.to_string())
+        .bind(milliseconds(now))
+        .bind(replacement.map(ToString::to_string))
+        .execute(self.pool())
+        .await?;
+        if revoked.rows_affected() == 1 {
+            Ok(())
+        } else {
+            Err(StoreError::NotFound { what: "component", id: digest.to_string() })
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! Shops, their vendor accounts, and the links between their products and the vendors': what a host is set up from when it starts.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::SystemTime;
+
+use cartwright::types::Rounding;
+use cartwright::{AccountId, AccountSetup, Digest, Grants, Link, Secret, Secrets, Shop, ShopId};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::database::{Store, milliseconds};
+use crate::error::StoreError;
+use crate::keys::place;
+
+/// A shop but for its id and its secret.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    currency: String,
+    scale: u8,
+    locale: String,
+    prices_include_tax: bool,
+    rounding: Rounding,
+    seal_seconds: u32,
+    pin_seconds: u32,
+    sell_unconfigured: bool,
+}
+
+/// A vendor account as it is kept.
+#[derive(Debug, Clone)]
+pub struct StoredAccount {
+    /// Its id within the shop.
+    pub id: AccountId,
+    /// The component that it runs.
+    pub current: Digest,
+    /// Its settings in the form of each component that its lines may be pinned to, the current one's among them.
+    pub versions: BTreeMap<Digest, Map<String, Value>>,
+    /// Its secrets by field name.
+    pub secrets: Secrets,
+    /// What the operator grants it.
+    pub grants: Grants,
+    /// How often it was changed: 0 = it is new.
+    pub revision: u64,
+}
+
+impl StoredAccount {
+    /// A new account from what a merchant entered. `secrets` are the fields of its form whose kind is "secret".
+    pub fn new(setup: AccountSetup, current: Digest, secrets: &BTreeSet<String>) -> Self {
+        let AccountSetup { id, settings, grants } = setup;
+        let (mut open, mut secret) = (Map::new(), Secrets::new());
+        for (name, value) in settings {
+            match value {
+                Value::String(text) if secrets.contains(&name) => drop(secret.insert(name, Secret::new(text))),
+                value => drop(open.insert(name, value)),
+            }
+        }
+        Self { id, current, versions: BTreeMap::from([(current, open)]), secrets: secret, grants, revision: 0 }
+    }
+
+    /// What a host is set up with.
+    pub fn setup(&self) -> AccountSetup {
+        let mut settings = self.versions.get(&self.current).cloned().unwrap_or_default();
+        for (name, secret) in &self.secrets {
+            let text = String::from_utf8_lossy(secret.expose()).into_owned();
+            settings.insert(name.clone(), Value::String(text));
+        }
+        AccountSetup { id: self.id.clone(), settings, grants: self.grants.clone() }
+    }
+}
+
+/// A link as it is kept.
+#[derive(Debug, Clone)]
+pub struct StoredLink {
+    /// The link.
+    pub link: Link,
+    /// False when a vendor swap put another in its place: it serves the lines that were made with it.
+    pub present: bool,
+}
+
+impl Store {
+    /// Keeps a shop, or what changed of it.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn save_shop(&self, shop: &Shop, now: SystemTime) -> Result<(), StoreError> {
+        // Named one by one, so that a new field is not forgotten here.
+        let Shop {
+            id,
+            currency,
+            scale,
+            locale,
+            prices_include_tax,
+            rounding,
+            seal_key,
+            seal_seconds,
+            pin_seconds,
+            sell_unconfigured,
+        } = shop;
+        let kept = Kept {
+            currency: currency.clone(),
+            scale: *scale,
+            locale: locale.clone(),
+            prices_include_tax: *prices_include_tax,
+            rounding: *rounding,
+            seal_seconds: *seal_seconds,
+            pin_seconds: *pin_seconds,
+            sell_unconfigured: *sell_unconfigured,
+        };
+        sqlx::query(
+            "insert into shops (id, shop, seal_key, changed_at) values ($1, $2, $3, $4)
+             on conflict (id) do update set shop = excluded.shop, seal_key = excluded.seal_key,
+                                            changed_at = excluded.changed_at",
+        )
+        .bind(id.as_str())
+        .bind(json(&kept)?)
+        .bind(self.keys().seal(&place("shop", id.as_str(), ""), seal_key.expose())?)
+        .bind(milliseconds(now))
+        .execute(self.pool())
+        .await?;
+        Ok(())
+    }
+
+    /// All shops, by id.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn shops(&self) -> Result<Vec<Shop>, StoreError> {
+        let rows: Vec<(String, String, Vec<u8>)> =
+            sqlx::query_as("select id, shop, seal_key from shops order by id").fetch_all(self.pool()).await?;
+        let rows = rows.into_iter().map(|(id, kept, sealed)| {
+            let what = place("shop", &id, "");
+            let kept: Kept = read(&what, &kept)?;
+            let key = self.keys().open(&what, &sealed)?;
+            let key = std::str::from_utf8(&key).map_err(|error| StoreError::corrupt(&what, error))?;
+            Ok(Shop {
+                id: id.parse().map_err(|error| StoreError::corrupt(&what, error))?,
+                currency: kept.currency,
+                scale: kept.scale,
+                locale: kept.locale,
+                prices_include_tax: kept.prices_include_tax,
+                rounding: kept.rounding,
+                seal_key: Secret::new(key),
+                seal_seconds: kept.seal_seconds,
+                pin_seconds: kept.pin_seconds,
+                sell_unconfigured: kept.sell_unconfigured,
+            })
+        });
+        rows.collect()
+    }
+
+    /// Keeps an account whole, over the revision that was read; returns the new one.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when somebody changed it meanwhile, or the shop is not kept.
+    pub async fn save_account(
+        &self,
+        shop: &ShopId,
+        account: &StoredAccount,
+        now: SystemTime,
+    ) -> Result<u64, StoreError> {
+        let what = place("account", shop.as_str(), account.id.as_str());
+        let secrets: BTreeMap<&str, &[u8]> =
+            account.secrets.iter().map(|(name, secret)| (name.as_str(), secret.expose())).collect();
+        let revision = i64::try_from(account.revision).unwrap_or(i64::MAX - 1);
+        let changed: Option<(i64,)> = sqlx::query_as(
+            "insert into accounts (shop, id, current, versions, secrets, grants, revision, changed_at)
+             select $1, $2, $3, $4, $5, $6, 1, $8
+             where $7 = 0 or exists (select 1 from accounts where shop = $1 and id = $2)
+             on conflict (shop, id) do update set current = $3, versions = $4, secrets = $5, grants = $6,
+                                                  revision = accounts.revision + 1, changed_at = $8
+             where accounts.revision = $7
+             returning revision",
+        )
+        .bind(shop.as_str())
+        .bind(account.id.as_str())
+        .bind(account.current.to_string())
+        .bind(json(&account.versions)?)
+        .bind(self.keys().current().seal_json(&what, &secrets)?)
+        .bind(json(&account.grants)?)
+        .bind(revision)
+        .bind(milliseconds(now))
+        .fetch_optional(self.pool())
+        .await?;
+        match changed {
+            Some((revision,)) => Ok(u64::try_from(revision).unwrap_or(0)),
+            None => Err(StoreError::Conflict(format!("the account {} was changed meanwhile", account.id))),
+        }
+    }
+
+    /// A shop's accounts, by id.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn accounts(&self, shop: &ShopId) -> Result<Vec<StoredAccount>, StoreError> {
+        let rows: Vec<(String, String, String, Vec<u8>, String, i64)> = sqlx::query_as(
+            "select id, current, versions, secrets, grants, revision from accounts where shop = $1 order by id",
+        )
+        .bind(shop.as_str())
+        .fetch_all(self.pool())
+        .await?;
+        let rows = rows.into_iter().map(|(id, current, versions, sealed, grants, revision)| {
+            let what = place("account", shop.as_str(), &id);
+            let secrets: BTreeMap<String, Vec<u8>> = serde_json::from_slice(&self.keys().open(&what, &sealed)?)
+                .map_err(|error| StoreError::corrupt(&what, error))?;
+            let secrets = secrets.into_iter().map(|(name, bytes)| {
+                let text = String::from_utf8(bytes).map_err(|error| StoreError::corrupt(&what, error))?;
+                Ok::<_, StoreError>((name, Secret::new(text)))
+            });
+            Ok(StoredAccount {
+                id: id.parse().map_err(|error| StoreError::corrupt(&what, error))?,
+                current: current.parse().map_err(|error| StoreError::corrupt(&what, error))?,
+                versions: read(&what, &versions)?,
+                secrets: secrets.collect::<Result<_, _>>()?,
+                grants: read(&what, &grants)?,
+                revision: u64::try_from(revision).unwrap_or(0),
+            })
+        });
+        rows.collect()
+    }
+
+    /// Keeps links, all of them or none. A product's link to another account stays, as a past one.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when an account is not kept.
+    pub async fn save_links(&self, shop: &ShopId, links: &[Link], now: SystemTime) -> Result<(), StoreError> {
+        let mut work = self.begin().await?;
+        for link in links {
+            sqlx::query("update links set present = 0 where shop = $1 and shop_product = $2 and account <> $3")
+                .bind(shop.as_str())
+                .bind(&link.shop_product)
+                .bind(link.account.as_str())
+                .execute(&mut *work)
+                .await?;
+            sqlx::query(
+                "insert into links (shop, shop_product, account, link, present, changed_at)
+                 values ($1, $2, $3, $4, 1, $5)
+                 on conflict (shop, shop_product, account) do update set link = excluded.link, present = 1,
+                                                                        changed_at = excluded.changed_at",
+            )
+            .bind(shop.as_str())
+            .bind(&link.shop_product)
+            .bind(link.account.as_str())
+            .bind(json(link)?)
+            .bind(milliseconds(now))
+            .execute(&mut *work)
+            .await?;
+        }
+        work.commit().await?;
+        Ok(())
+    }
+
+    /// A shop's links, past ones included, by product.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn links(&self, shop: &ShopId) -> Result<Vec<StoredLink>, StoreError> {
+        let rows: Vec<(String, i64)> =
+            sqlx::query_as("select link, present from links where shop = $1 order by shop_product, account")
+                .bind(shop.as_str())
+                .fetch_all(self.pool())
+                .await?;
+        let rows = rows
+            .into_iter()
+            .map(|(link, present)| Ok(StoredLink { link: read("a link", &link)?, present: present == 1 }));
+        rows.collect()
+    }
+}
+
+fn json(value: &impl Serialize) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|error| StoreError::Unusable(error.to_string()))
+}
+
+fn read<T: serde::de::DeserializeOwned>(what: &str, text: &str) -> Result<T, StoreError> {
+    serde_json::from_str(text).map_err(|error| StoreError::corrupt(what, error))
+}

@@ -1,0 +1,173 @@
+//! Shops, accounts, links, components, and their secrets.
+
+use std::collections::BTreeSet;
+
+use cartwright::types::Rounding;
+use cartwright::{AccountSetup, Digest, Grants, Link, Secret, Shop, ShopId};
+use cartwright_store::{Keyring, Store, StoreError, StoredAccount};
+use serde_json::{Value, json};
+
+use crate::database::{Database, KEY, account, at, claimed, on_each_database, record, shop};
+
+on_each_database!(
+    a_shop_is_given_back_as_it_was,
+    an_account_is_given_back_as_it_was_and_its_secrets_stay_apart,
+    of_two_who_change_an_account_the_second_is_told,
+    a_vendor_swap_keeps_the_links_that_it_replaces,
+    components_are_kept_with_their_bytes,
+    nothing_secret_or_personal_stands_in_the_open,
+    keys_are_exchanged_while_both_are_at_hand,
+);
+
+const NEW_KEY: [u8; 32] = [9; 32];
+
+fn rings() -> Shop {
+    Shop {
+        id: "shop".parse().unwrap(),
+        currency: "CHF".into(),
+        scale: 3,
+        locale: "de-CH".into(),
+        prices_include_tax: true,
+        rounding: Rounding::HalfEven,
+        seal_key: Secret::new("a key of the tests, 32 bytes long"),
+        seal_seconds: 77,
+        pin_seconds: 78,
+        sell_unconfigured: true,
+    }
+}
+
+fn expivi() -> StoredAccount {
+    let grants = Grants { hosts: BTreeSet::from(["expivi.net".into()]), personal_data: true, ..Grants::default() };
+    let settings = json!({ "viewer-token": "public", "server-token": "s3cret-t0ken", "timeout": 7 });
+    let Value::Object(settings) = settings else { panic!() };
+    let setup = AccountSetup { id: account("expivi"), settings, grants };
+    StoredAccount::new(setup, Digest::of(b"1"), &BTreeSet::from(["server-token".into()]))
+}
+
+async fn with_account(store: &Store) -> ShopId {
+    store.save_shop(&rings(), at(0)).await.unwrap();
+    assert_eq!(store.save_account(&shop(), &expivi(), at(0)).await.unwrap(), 1);
+    shop()
+}
+
+async fn a_shop_is_given_back_as_it_was(database: Database) {
+    let store = database.open().await;
+    store.save_shop(&Shop { scale: 2, ..rings() }, at(0)).await.unwrap();
+    store.save_shop(&rings(), at(1)).await.unwrap();
+    let mut shops = store.shops().await.unwrap();
+    let kept = shops.remove(0);
+    assert!(shops.is_empty());
+    assert_eq!(format!("{kept:?}"), format!("{:?}", rings()));
+    assert_eq!(kept.seal_key, rings().seal_key);
+}
+
+async fn an_account_is_given_back_as_it_was_and_its_secrets_stay_apart(database: Database) {
+    let store = database.open().await;
+    let shop = with_account(&store).await;
+    let kept = store.accounts(&shop).await.unwrap().remove(0);
+    assert_eq!((kept.current, kept.revision, &kept.grants), (Digest::of(b"1"), 1, &expivi().grants));
+    assert_eq!(Value::from(kept.versions[&kept.current].clone()), json!({ "viewer-token": "public", "timeout": 7 }));
+    assert_eq!(kept.secrets["server-token"], Secret::new("s3cret-t0ken"));
+    let setup = kept.setup();
+    assert_eq!(
+        Value::from(setup.settings),
+        json!({ "viewer-token": "public", "server-token": "s3cret-t0ken", "timeout": 7 })
+    );
+}
+
+async fn of_two_who_change_an_account_the_second_is_told(database: Database) {
+    let store = database.open().await;
+    let shop = with_account(&store).await;
+    let read = store.accounts(&shop).await.unwrap().remove(0);
+    assert_eq!(store.save_account(&shop, &read, at(1)).await.unwrap(), 2);
+    for stale in [&read, &expivi(), &StoredAccount { id: account("never"), ..read.clone() }] {
+        let error = store.save_account(&shop, stale, at(2)).await.unwrap_err();
+        assert!(matches!(error, StoreError::Conflict(_)), "{error}");
+    }
+    let nowhere = store.save_account(&"nowhere".parse().unwrap(), &expivi(), at(2)).await;
+    assert!(matches!(nowhere, Err(StoreError::Conflict(_))));
+}
+
+async fn a_vendor_swap_keeps_the_links_that_it_replaces(database: Database) {
+    let store = database.open().await;
+    let shop = with_account(&store).await;
+    let twikit = StoredAccount { id: account("twikit"), ..expivi() };
+    store.save_account(&shop, &twikit, at(0)).await.unwrap();
+    let link = |product: &str, account: &str| -> Link {
+        serde_json::from_value(json!({
+            "shop_product": product, "account": account, "vendor_product": "1001", "preset": "p",
+            "allowed_skus": ["A"], "settings": { "sku-prefix": "R-" }, "strategy": { "name": "simple" },
+        }))
+        .unwrap()
+    };
+    store.save_links(&shop, &[link("chain", "expivi"), link("ring", "expivi")], at(0)).await.unwrap();
+    store.save_links(&shop, &[link("ring", "twikit")], at(1)).await.unwrap();
+    // The second of these names an account that is not kept: none is taken.
+    let error = store.save_links(&shop, &[link("chain", "twikit"), link("ring", "nobody")], at(2)).await.unwrap_err();
+    assert!(matches!(error, StoreError::Conflict(_)), "{error}");
+    let links = store.links(&shop).await.unwrap();
+    let seen: Vec<_> =
+        links.iter().map(|kept| (kept.link.shop_product.as_str(), kept.link.account.as_str(), kept.present)).collect();
+    assert_eq!(seen, [("chain", "expivi", true), ("ring", "expivi", false), ("ring", "twikit", true)]);
+    assert_eq!(serde_json::to_value(&links[0].link).unwrap(), serde_json::to_value(link("chain", "expivi")).unwrap());
+}
+
+async fn components_are_kept_with_their_bytes(database: Database) {
+    let store = database.open().await;
+    let plugin = "expivi".parse().unwrap();
+    let one = store.save_component(&plugin, "1.0.0", b"one", at(0)).await.unwrap();
+    let two = store.save_component(&plugin, "1.1.0", b"two", at(1)).await.unwrap();
+    assert_eq!(store.save_component(&plugin, "1.0.0", b"one", at(9)).await.unwrap(), one);
+    assert_eq!(store.component(&one).await.unwrap().unwrap(), b"one");
+    assert_eq!(store.component(&Digest::of(b"three")).await.unwrap(), None);
+    store.revoke_component(&one, Some(&two), at(2)).await.unwrap();
+    assert!(matches!(
+        store.revoke_component(&two, Some(&Digest::of(b"three")), at(2)).await,
+        Err(StoreError::Conflict(_))
+    ));
+    let kept = store.components().await.unwrap();
+    let seen: Vec<_> = kept.iter().map(|kept| (kept.version.as_str(), kept.installed, kept.revoked)).collect();
+    assert_eq!(seen, [("1.0.0", at(0), Some(at(2))), ("1.1.0", at(1), None)]);
+    assert_eq!(kept[0].replacement, Some(two));
+    database.tamper("update components set bytes = plugin_bytes.bytes from (select bytes from components where version = '1.1.0') as plugin_bytes").await;
+    assert!(matches!(store.component(&one).await, Err(StoreError::Corrupt(_))));
+}
+
+async fn nothing_secret_or_personal_stands_in_the_open(database: Database) {
+    // What stands in a file can be looked through.
+    let Some(path) = database.url.strip_prefix("sqlite:") else { return };
+    let store = database.open().await;
+    with_account(&store).await;
+    record(&store, "e1", "1", 0).await;
+    store.close().await;
+    let bytes = std::fs::read(path).unwrap();
+    let holds = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
+    assert!(holds("viewer-token") && holds("test:shop:1"));
+    for text in ["s3cret-t0ken", "a key of the tests", "A ring", "placed_at"] {
+        assert!(!holds(text), "{text:?} stands in the database");
+    }
+}
+
+async fn keys_are_exchanged_while_both_are_at_hand(database: Database) {
+    let store = database.open().await;
+    let shop = with_account(&store).await;
+    for number in 0..3 {
+        record(&store, &format!("e{number}"), &number.to_string(), 0).await;
+    }
+    store.close().await;
+    let both = || Keyring::new(NEW_KEY).with_previous(KEY);
+    let store = Store::open(&database.url, both()).await.unwrap();
+    // Half-way, both are needed.
+    record(&store, "e9", "9", 0).await;
+    for one in [KEY, NEW_KEY] {
+        assert!(matches!(Store::open(&database.url, Keyring::new(one)).await, Err(StoreError::WrongKey { .. })));
+    }
+    assert_eq!(store.rotate_keys().await.unwrap(), 5);
+    assert_eq!(store.rotate_keys().await.unwrap(), 0);
+    store.close().await;
+    assert!(matches!(Store::open(&database.url, Keyring::new(KEY)).await, Err(StoreError::WrongKey { .. })));
+    let store = Store::open(&database.url, Keyring::new(NEW_KEY)).await.unwrap();
+    assert_eq!(store.accounts(&shop).await.unwrap()[0].secrets["server-token"], Secret::new("s3cret-t0ken"));
+    assert_eq!(store.shops().await.unwrap()[0].seal_key, rings().seal_key);
+    claimed(&store, 0).await;
+}
