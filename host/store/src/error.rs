@@ -111,3 +111,28 @@ impl From<MigrateError> for StoreError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_databases_codes_say_what_to_do_next() {
+        let of = |code: &str| of_database(code, &ErrorKind::Other, String::new());
+        for code in ["5", "517", "6", "08006", "40001", "40P01", "53300", "55P03", "57P01"] {
+            assert!(matches!(of(code), StoreError::Unavailable(_)), "{code}");
+        }
+        for code in ["13", "53100"] {
+            assert!(matches!(of(code), StoreError::Full(_)), "{code}");
+        }
+        for code in ["11", "26", "XX001", "58030"] {
+            assert!(matches!(of(code), StoreError::Corrupt(_)), "{code}");
+        }
+        for code in ["8", "14", "1", "28P01", "3D000", "42501", "42P01"] {
+            assert!(matches!(of(code), StoreError::Unusable(_)), "{code}");
+        }
+        for code in ["19", "1811", "23514", "P0001"] {
+            assert!(matches!(of(code), StoreError::Conflict(_)), "{code}");
+        }
+    }
+}

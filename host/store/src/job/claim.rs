@@ -29,7 +29,7 @@ const TRIES: u32 = 8;
 /// its worker's lease ran out. Else, where nobody holds the lane, the first that has not begun; one that rests after `again`
 /// lets others pass until its time comes.
 const NEXT: &str = "
-    select j.id, j.fence from jobs j join lanes l on l.id = j.lane
+    select j.id, j.fence, j.state, coalesce(j.leased_until, 0) from jobs j join lanes l on l.id = j.lane
     where j.state in ('queued', 'sleeping', 'retrying', 'running', 'waiting')
     and (
         (l.held_by = j.id and (
@@ -42,6 +42,36 @@ const NEXT: &str = "
             and (k.round = 0 or k.due_at <= $1)))
     )
     order by j.due_at, j.turn limit 1";
+
+/// A job as it was picked: its id, fence, state, and until when it was leased.
+type Picked = (String, i64, String, i64);
+
+/// Draws the next fence, unless the job has changed since it was picked.
+async fn fence_off(work: &mut Work, (id, fence, state, leased_until): &Picked) -> Result<bool, StoreError> {
+    let fenced = sqlx::query(
+        "update jobs set fence = fence + 1
+         where id = $1 and fence = $2 and state = $3 and coalesce(leased_until, 0) = $4",
+    )
+    .bind(id)
+    .bind(fence)
+    .bind(state)
+    .bind(leased_until)
+    .execute(&mut **work)
+    .await?;
+    Ok(fenced.rows_affected() == 1)
+}
+
+/// Takes a job's lane, unless another job has begun in it.
+async fn hold_lane(work: &mut Work, id: &str) -> Result<bool, StoreError> {
+    let held = sqlx::query(
+        "update lanes set held_by = $1
+         where id = (select lane from jobs where id = $1) and (held_by is null or held_by = $1)",
+    )
+    .bind(id)
+    .execute(&mut **work)
+    .await?;
+    Ok(held.rows_affected() == 1)
+}
 
 /// A job's row, as far as a run needs it.
 #[derive(Debug)]
@@ -95,19 +125,20 @@ impl Store {
     pub async fn claim(&self, worker: &str, now: SystemTime, lease: Duration) -> Result<Option<Claim>, StoreError> {
         let at = milliseconds(now);
         for _ in 0..TRIES {
+            // Outside a transaction, so that asking in vain keeps no writer waiting.
+            let next: Option<Picked> = sqlx::query_as(NEXT).bind(at).fetch_optional(self.pool()).await?;
+            let Some(picked) = next else { return Ok(None) };
             let mut work = self.begin().await?;
-            let next: Option<(String, i64)> = sqlx::query_as(NEXT).bind(at).fetch_optional(&mut *work).await?;
-            let Some((id, fence)) = next else { return Ok(None) };
-            match self.take(&mut work, &id, fence, worker, now, lease).await {
+            match self.take(&mut work, &picked, worker, now, lease).await {
                 Ok(Some(claim)) => {
                     work.commit().await?;
                     return Ok(Some(claim));
                 }
-                Ok(None) => {}
+                Ok(None) => work.rollback().await?,
                 // One job that cannot be read must not keep the others from running.
                 Err(error @ (StoreError::Corrupt(_) | StoreError::Erased(_))) => {
-                    drop(work);
-                    self.stop_unreadable(&id, fence, at, &error).await?;
+                    work.rollback().await?;
+                    self.stop_unreadable(&picked, at, &error).await?;
                 }
                 Err(error) => return Err(error),
             }
@@ -115,35 +146,22 @@ impl Store {
         Err(StoreError::Unavailable("other workers were quicker".to_owned()))
     }
 
-    /// Takes this job, unless somebody else has by now.
-    pub(super) async fn take(
+    /// Takes the job that was picked, unless it has changed since.
+    async fn take(
         &self,
         work: &mut Work,
-        id: &str,
-        fence: i64,
+        picked: &Picked,
         worker: &str,
         now: SystemTime,
         lease: Duration,
     ) -> Result<Option<Claim>, StoreError> {
-        let until = now + lease;
+        let (id, until) = (picked.0.as_str(), now + lease);
         // The job before its lane, as everywhere: two transactions that lock both would otherwise wait for each other.
-        let taken = sqlx::query("update jobs set fence = fence + 1 where id = $1 and fence = $2")
-            .bind(id)
-            .bind(fence)
-            .execute(&mut **work)
-            .await?;
-        if taken.rows_affected() == 0 {
+        if !fence_off(work, picked).await? {
             return Ok(None);
         }
         let row = row(work, id).await?;
-        let holds = sqlx::query(
-            "update lanes set held_by = $1
-             where id = (select lane from jobs where id = $1) and (held_by is null or held_by = $1)",
-        )
-        .bind(id)
-        .execute(&mut **work)
-        .await?;
-        if holds.rows_affected() == 0 {
+        if !hold_lane(work, id).await? {
             return Ok(None);
         }
         sqlx::query("update jobs set state = 'running', worker = $2, leased_until = $3, changed_at = $4 where id = $1")
@@ -167,7 +185,7 @@ impl Store {
             "sleeping" if row.due_at > milliseconds(now) => Wake::EventWaiting,
             _ => Wake::Due,
         };
-        let fence = u64::try_from(fence + 1).unwrap_or(u64::MAX);
+        let fence = u64::try_from(picked.1 + 1).unwrap_or(u64::MAX);
         let lease = Lease { job: id.to_owned(), worker: worker.to_owned(), fence, until };
         let journal =
             StoreJournal::new(self.clone(), lease.clone(), small(row.journal), key, (&shop, &account, &row.order_id));
@@ -175,19 +193,18 @@ impl Store {
         Ok(Some(Claim { job, journal: Arc::new(journal), wake, lease }))
     }
 
-    async fn stop_unreadable(&self, id: &str, fence: i64, at: i64, error: &StoreError) -> Result<(), StoreError> {
+    async fn stop_unreadable(&self, picked: &Picked, at: i64, error: &StoreError) -> Result<(), StoreError> {
         let mut work = self.begin().await?;
-        let stopped = sqlx::query(
-            "update jobs set state = 'stopped', fence = fence + 1, changed_at = $3 where id = $1 and fence = $2",
-        )
-        .bind(id)
-        .bind(fence)
-        .bind(at)
-        .execute(&mut *work)
-        .await?;
-        if stopped.rows_affected() == 1 {
-            let entry = NewLogEntry { who: "host", what: "job-unreadable", subject: id, ..NewLogEntry::default() };
+        let id = picked.0.as_str();
+        if fence_off(&mut work, picked).await? {
+            sqlx::query("update jobs set state = 'stopped', changed_at = $2 where id = $1")
+                .bind(id)
+                .bind(at)
+                .execute(&mut *work)
+                .await?;
+            hold_lane(&mut work, id).await?;
             let after = serde_json::json!({ "error": error.to_string() });
+            let entry = NewLogEntry { who: "host", what: "job-unreadable", subject: id, ..NewLogEntry::default() };
             log_in(&mut work, &NewLogEntry { after: Some(&after), ..entry }, at).await?;
         }
         work.commit().await?;

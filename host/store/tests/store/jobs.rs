@@ -31,6 +31,8 @@ on_each_database!(
     a_job_that_is_done_can_be_restarted_and_keeps_its_journals,
     a_run_that_could_not_be_made_is_put_back,
     jobs_are_listed_by_what_they_are,
+    one_job_that_cannot_be_read_does_not_hold_up_the_others,
+    an_old_worker_that_ends_in_time_is_not_overtaken,
 );
 
 async fn state(store: &Store, id: &str) -> JobState {
@@ -354,4 +356,26 @@ async fn jobs_are_listed_by_what_they_are(database: Database) {
     assert_eq!(list(JobFilter { after, ..JobFilter::default() }).await, ["shop:expivi:e2", "shop:twikit:e2"]);
     assert_eq!(first[0].kind, "paid");
     assert!(matches!(store.job("nobody").await, Err(StoreError::NotFound { .. })));
+}
+
+async fn one_job_that_cannot_be_read_does_not_hold_up_the_others(database: Database) {
+    let store = database.open().await;
+    let forgotten = record(&store, "e1", "1", 0).await;
+    let good = record(&store, "e2", "2", 1).await;
+    database.tamper("update orders set order_key = null where id = '1'").await;
+    assert_eq!(claimed(&store, 2).await.job.id, good);
+    let stopped = JobFilter { state: Some("stopped".into()), ..JobFilter::default() };
+    assert_eq!(store.jobs(&stopped, 10).await.unwrap()[0].id, forgotten);
+    let entry = store.log_entries(None, None, 1).await.unwrap().pop().unwrap();
+    assert_eq!((entry.what.as_str(), entry.subject.as_str()), ("job-unreadable", forgotten.as_str()));
+    assert!(matches!(store.order(&shop(), "1").await, Err(StoreError::Erased(_))));
+}
+
+async fn an_old_worker_that_ends_in_time_is_not_overtaken(database: Database) {
+    let store = database.open().await;
+    record(&store, "e1", "1", 0).await;
+    let slow = claimed(&store, 0).await;
+    // Its lease ran out, and nobody had claimed the job.
+    assert_eq!(store.finish(&slow.lease, &RunEnd::Done, at(100)).await.unwrap(), JobState::Done);
+    assert!(claim(&store, 101).await.is_none());
 }
