@@ -1,7 +1,6 @@
 //! The database itself: opening it, its tables, its transactions.
 
-use std::sync::Arc;
-use std::sync::Once;
+use std::sync::{Arc, Once};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sqlx::any::AnyPoolOptions;
@@ -17,6 +16,9 @@ const BUSY: Duration = Duration::from_secs(5);
 const FREE_CONNECTION: Duration = Duration::from_secs(10);
 /// SQLite has one writer; more connections only serve readers.
 const CONNECTIONS: u32 = 8;
+
+/// SQLite has no lock of its own for making tables: of two nodes that start together, one finds them there, and looks again.
+const MIGRATION_TRIES: u32 = 3;
 
 const SQLITE: &[(i64, &str, &str)] = &[(1, "first", include_str!("../migrations/sqlite/0001_first.sql"))];
 const POSTGRES: &[(i64, &str, &str)] = &[(1, "first", include_str!("../migrations/postgres/0001_first.sql"))];
@@ -87,15 +89,21 @@ impl Store {
                 Migration::new(*version, (*name).into(), MigrationType::Simple, sql.into_sql_str(), false)
             })
             .collect();
-        match Migrator::with_migrations(migrations).run(&self.inner.pool).await {
-            Ok(()) => Ok(()),
-            Err(MigrateError::VersionMissing(_)) => {
-                let (found,) = sqlx::query_as::<_, (i64,)>("select max(version) from _sqlx_migrations")
-                    .fetch_one(self.pool())
-                    .await?;
-                Err(StoreError::NewerSchema { found, known })
+        let migrator = Migrator::with_migrations(migrations);
+        let mut tries = MIGRATION_TRIES;
+        loop {
+            tries -= 1;
+            match migrator.run(self.pool()).await {
+                Ok(()) => return Ok(()),
+                Err(MigrateError::VersionMissing(_)) => {
+                    let (found,) = sqlx::query_as::<_, (i64,)>("select max(version) from _sqlx_migrations")
+                        .fetch_one(self.pool())
+                        .await?;
+                    return Err(StoreError::NewerSchema { found, known });
+                }
+                Err(_) if tries > 0 => {}
+                Err(error) => return Err(error.into()),
             }
-            Err(error) => Err(error.into()),
         }
     }
 

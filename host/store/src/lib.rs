@@ -11,20 +11,30 @@
 //! - [`Claim`], a job that a worker has for a while, with its journal;
 //! - [`StoreError`], which says what to do next.
 //!
+//! A worker, but for its [heartbeats](Store::heartbeat):
+//!
 //! ```no_run
 //! use std::sync::Arc;
 //! use std::time::Duration;
-//! use cartwright::durable::{Cancel, Start};
+//! use cartwright::durable::{Cancel, RunEnd, Start};
 //! use cartwright::{Cartwright, Clock, SystemClock};
 //! use cartwright_store::{Keyring, Store};
 //!
 //! # async fn work(host: &Cartwright, key: [u8; 32]) -> Result<(), Box<dyn std::error::Error>> {
 //! let store = Store::open("sqlite:cartwright.db", Keyring::new(key)).await?;
 //! while let Some(claim) = store.claim("node-1", SystemClock.now(), Duration::from_secs(60)).await? {
-//!     let clock = Arc::new(SystemClock);
-//!     let start = Start { journal: claim.journal.clone(), clock, wake: claim.wake, cancel: Cancel::default() };
-//!     let ran = host.run_job(&claim.job, start).await?;
-//!     store.finish(&claim.lease, &ran.end, SystemClock.now()).await?;
+//!     loop {
+//!         let (journal, clock) = (claim.journal.clone(), Arc::new(SystemClock));
+//!         let start = Start { journal, clock, wake: claim.wake, cancel: Cancel::default() };
+//!         let ran = match host.run_job(&claim.job, start).await {
+//!             Ok(ran) => ran,
+//!             Err(error) => break drop(store.put_back(&claim.lease, &error.to_string(), SystemClock.now()).await?),
+//!         };
+//!         store.finish(&claim.lease, &ran.end, SystemClock.now()).await?;
+//!         // While a request is out the worker keeps the job. Everything else has ended its lease.
+//!         let RunEnd::Waiting(waiting) = ran.end else { break };
+//!         waiting.answered().await?;
+//!     }
 //! }
 //! # Ok(())
 //! # }

@@ -122,6 +122,7 @@ create table jobs (
     foreign key (shop, event) references events (shop, id)
 );
 create index jobs_due on jobs (state, due_at);
+create index jobs_cancelled on jobs (state) where cancel = 1;
 create index jobs_of_lane on jobs (lane, state, turn);
 create index jobs_of_event on jobs (shop, event);
 

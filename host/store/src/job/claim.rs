@@ -25,22 +25,24 @@ const TRIES: u32 = 8;
 
 /// The next job that may run at $1.
 ///
-/// One that holds its lane: when its time has come, when it was cancelled, when it sleeps and another waits behind it, or when
-/// its worker's lease ran out. Else, where nobody holds the lane, the first that has not begun; one that rests after `again`
-/// lets others pass until its time comes.
+/// First what may have something to do: its time has come, it was cancelled, its worker's lease ran out, or it sleeps and
+/// another waits behind it; each from an index, because jobs that sleep for weeks are many. Of those, the ones that hold their
+/// lane; and where nobody holds it, the first that has not begun. One that rests after `again` lets others pass until its time
+/// comes.
 const NEXT: &str = "
-    select j.id, j.fence, j.state, coalesce(j.leased_until, 0) from jobs j join lanes l on l.id = j.lane
-    where j.state in ('queued', 'sleeping', 'retrying', 'running', 'waiting')
-    and (
-        (l.held_by = j.id and (
-            (j.state in ('queued', 'sleeping', 'retrying') and (j.due_at <= $1 or j.cancel = 1))
-            or (j.state = 'sleeping' and exists (
-                select 1 from jobs k where k.lane = j.lane and k.state = 'queued' and k.due_at <= $1))
-            or (j.state in ('running', 'waiting') and j.leased_until <= $1)))
-        or (l.held_by is null and j.state = 'queued' and j.due_at <= $1 and not exists (
-            select 1 from jobs k where k.lane = j.lane and k.state = 'queued' and k.turn < j.turn
-            and (k.round = 0 or k.due_at <= $1)))
-    )
+    select j.id, j.fence, j.state, coalesce(j.leased_until, 0)
+    from (
+        select id from jobs where state in ('queued', 'sleeping', 'retrying') and due_at <= $1
+        union select id from jobs where cancel = 1 and state in ('sleeping', 'retrying')
+        union select id from jobs where state in ('running', 'waiting') and leased_until <= $1
+        union select s.id from jobs k join lanes w on w.id = k.lane join jobs s on s.id = w.held_by
+            where k.state = 'queued' and k.due_at <= $1 and s.state = 'sleeping'
+    ) due
+    join jobs j on j.id = due.id join lanes l on l.id = j.lane
+    where l.held_by = j.id
+    or (l.held_by is null and j.state = 'queued' and not exists (
+        select 1 from jobs k where k.lane = j.lane and k.state = 'queued' and k.turn < j.turn
+        and (k.round = 0 or k.due_at <= $1)))
     order by j.due_at, j.turn limit 1";
 
 /// A job as it was picked: its id, fence, state, and until when it was leased.

@@ -40,6 +40,7 @@ pub fn began(at: SystemTime) -> Record {
         at: "2026-01-01T12:00:00Z".into(),
         settings: vec![],
         settings_revision: 1,
+        grants: Vec::new(),
         extra: vec![],
     };
     Record { at, entry: Entry::Began(Began { context, personal_data: false }) }

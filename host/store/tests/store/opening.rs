@@ -11,6 +11,7 @@ on_each_database!(
     a_newer_schema_is_refused_and_named,
     another_key_is_refused,
     two_stores_share_one_database,
+    nodes_that_start_together_make_the_tables_once,
 );
 
 async fn a_database_is_made_and_opened_again(database: Database) {
@@ -45,6 +46,17 @@ async fn two_stores_share_one_database(database: Database) {
     let (one, two) = (database.open().await, database.open().await);
     let job = record(&one, "e1", "1", 0).await;
     assert_eq!(two.job(&job).await.unwrap().summary.id, job);
+}
+
+async fn nodes_that_start_together_make_the_tables_once(database: Database) {
+    let nodes = (0..4).map(|_| {
+        let url = database.url.clone();
+        tokio::spawn(async move { Store::open(&url, Keyring::new(KEY)).await })
+    });
+    for node in nodes.collect::<Vec<_>>() {
+        let node = node.await.unwrap();
+        assert!(node.is_ok(), "{node:?}");
+    }
 }
 
 #[tokio::test]

@@ -66,20 +66,20 @@ impl Kept {
 
     /// One run, and what the store makes of its end. `None` when the worker was lost.
     async fn run(&self, claim: &Claim, at: usize, stands: bool) -> Option<JobState> {
-        let (inner, entries) = (claim.journal.clone(), self.entries.clone());
-        let journal = Arc::new(Lost { inner, entries, at, stands });
-        let clock = self.erp.clock.clone();
-        let start = Start { journal, clock: clock.clone(), wake: claim.wake, cancel: Cancel::default() };
-        let ran = match self.erp.host.run_job(&claim.job, start).await {
-            Ok(ran) => ran,
-            Err(RunError::Journal(_)) => return None,
-            Err(error) => panic!("{error}"),
-        };
-        let state = self.store.finish(&claim.lease, &ran.end, clock.now()).await.expect("finished");
-        if let RunEnd::Waiting(waiting) = ran.end {
+        loop {
+            let (inner, entries) = (claim.journal.clone(), self.entries.clone());
+            let journal = Arc::new(Lost { inner, entries, at, stands });
+            let clock = self.erp.clock.clone();
+            let start = Start { journal, clock: clock.clone(), wake: claim.wake, cancel: Cancel::default() };
+            let ran = match self.erp.host.run_job(&claim.job, start).await {
+                Ok(ran) => ran,
+                Err(RunError::Journal(_)) => return None,
+                Err(error) => panic!("{error}"),
+            };
+            let state = self.store.finish(&claim.lease, &ran.end, clock.now()).await.expect("finished");
+            let RunEnd::Waiting(waiting) = ran.end else { return Some(state) };
             waiting.answered().await.ok()?;
         }
-        Some(state)
     }
 
     /// Works until the job is over, with a worker that is lost once.
@@ -116,6 +116,21 @@ async fn a_reference_stands_in_the_order_book_while_the_job_sleeps() {
     assert!(matches!(state, Some(JobState::Sleeping { .. })), "{state:?}");
     assert_eq!(find().await.vendor_reference, Some(format!("ERP-{reference}")));
     assert!(kept.claim().await.is_none());
+}
+
+#[tokio::test]
+async fn a_worker_keeps_a_job_whose_request_is_slow() {
+    let kept = Kept::new().await;
+    kept.erp.close();
+    let claim = kept.claim().await.expect("a job");
+    let opened = async {
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        assert!(matches!(kept.store.job(&kept.job).await.expect("the job").summary.state, JobState::Waiting));
+        assert!(kept.claim().await.is_none());
+        kept.erp.open();
+    };
+    let (state, ()) = tokio::join!(kept.run(&claim, usize::MAX, true), opened);
+    assert!(matches!(state, Some(JobState::Sleeping { .. })), "{state:?}");
 }
 
 #[tokio::test]
