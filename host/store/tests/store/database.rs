@@ -111,7 +111,7 @@ pub fn order(id: &str, version: u64) -> Order {
         })
     };
     serde_json::from_value(json!({
-        "id": id, "number": format!("#{id}"), "reference": format!("test:shop:{id}"), "test": false,
+        "id": id, "locale": "en", "number": format!("#{id}"), "reference": format!("test:shop:{id}"), "test": false,
         "vendor_reference": null, "version": version, "placed_at": "2026-01-01T12:00:00Z", "payment": "full",
         "released": true, "cancelled": false, "total": { "minor": 9800, "scale": 2, "currency": "EUR" },
         "billing": null, "delivery": null, "shop_address": null,
