@@ -110,6 +110,7 @@ create table jobs (
     round bigint not null,
     cancel bigint not null check (cancel in (0, 1)),
     fence bigint not null, -- grows with each claim; who holds an older number can write nothing
+    losses bigint not null, -- how often in a row its worker was lost
     worker text,
     leased_until bigint,
     journal bigint not null, -- the number of its present journal

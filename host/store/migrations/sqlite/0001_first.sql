@@ -110,6 +110,7 @@ create table jobs (
     round integer not null,
     cancel integer not null check (cancel in (0, 1)),
     fence integer not null, -- grows with each claim; who holds an older number can write nothing
+    losses integer not null, -- how often in a row its worker was lost
     worker text,
     leased_until integer,
     journal integer not null, -- the number of its present journal

@@ -7,9 +7,8 @@ use std::time::{Duration, SystemTime};
 use cartwright::ShopId;
 use cartwright::durable::{Job, Wake};
 use cartwright::types::{Event, Outcome};
-use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, FromRow, Row as _};
 
+use super::row::{Row, row};
 use super::{Beat, Claim, Lease, Why, small};
 use crate::database::{Store, Work, milliseconds, moment};
 use crate::error::StoreError;
@@ -22,6 +21,9 @@ use crate::vault::Key;
 
 /// So often a worker looks again when another took the job that it had picked.
 const TRIES: u32 = 8;
+
+/// So often in a row a job's worker may be lost before a person looks: a deployment loses it once.
+const MOST_LOSSES: i64 = 5;
 
 /// The next job that may run at $1.
 ///
@@ -44,6 +46,15 @@ const NEXT: &str = "
         select 1 from jobs k where k.lane = j.lane and k.state = 'queued' and k.turn < j.turn
         and (k.round = 0 or k.due_at <= $1)))
     order by j.due_at, j.turn limit 1";
+
+/// What came of taking a job.
+enum Taken {
+    Claim(Box<Claim>),
+    /// It does not go on by itself.
+    Stopped,
+    /// It has changed since it was picked.
+    Missed,
+}
 
 /// A job as it was picked: its id, fence, state, and until when it was leased.
 type Picked = (String, i64, String, i64);
@@ -75,50 +86,6 @@ async fn hold_lane(work: &mut Work, id: &str) -> Result<bool, StoreError> {
     Ok(held.rows_affected() == 1)
 }
 
-/// A job's row, as far as a run needs it.
-#[derive(Debug)]
-pub(super) struct Row {
-    shop: String,
-    order_id: String,
-    account: String,
-    all_lines: i64,
-    event: String,
-    plugin: String,
-    pub(super) state: String,
-    due_at: i64,
-    pub(super) attempt: i64,
-    pub(super) round: i64,
-    pub(super) cancel: i64,
-    pub(super) journal: i64,
-    told: Option<Vec<u8>>,
-    handed_on: Option<Vec<u8>>,
-    why: Option<Vec<u8>>,
-    order_key: Option<Vec<u8>>,
-}
-
-impl FromRow<'_, AnyRow> for Row {
-    fn from_row(row: &AnyRow) -> sqlx::Result<Self> {
-        Ok(Self {
-            shop: row.try_get("shop")?,
-            order_id: row.try_get("order_id")?,
-            account: row.try_get("account")?,
-            all_lines: row.try_get("all_lines")?,
-            event: row.try_get("event")?,
-            plugin: row.try_get("plugin")?,
-            state: row.try_get("state")?,
-            due_at: row.try_get("due_at")?,
-            attempt: row.try_get("attempt")?,
-            round: row.try_get("round")?,
-            cancel: row.try_get("cancel")?,
-            journal: row.try_get("journal")?,
-            told: row.try_get("told")?,
-            handed_on: row.try_get("handed_on")?,
-            why: row.try_get("why")?,
-            order_key: row.try_get("order_key")?,
-        })
-    }
-}
-
 impl Store {
     /// Takes the next job that is due, for as long as `lease` says. `None` when there is none: ask again later.
     ///
@@ -132,11 +99,12 @@ impl Store {
             let Some(picked) = next else { return Ok(None) };
             let mut work = self.begin().await?;
             match self.take(&mut work, &picked, worker, now, lease).await {
-                Ok(Some(claim)) => {
+                Ok(Taken::Claim(claim)) => {
                     work.commit().await?;
-                    return Ok(Some(claim));
+                    return Ok(Some(*claim));
                 }
-                Ok(None) => work.rollback().await?,
+                Ok(Taken::Stopped) => work.commit().await?,
+                Ok(Taken::Missed) => work.rollback().await?,
                 // One job that cannot be read must not keep the others from running.
                 Err(error @ (StoreError::Corrupt(_) | StoreError::Erased(_))) => {
                     work.rollback().await?;
@@ -156,23 +124,32 @@ impl Store {
         worker: &str,
         now: SystemTime,
         lease: Duration,
-    ) -> Result<Option<Claim>, StoreError> {
+    ) -> Result<Taken, StoreError> {
         let (id, until) = (picked.0.as_str(), now + lease);
         // The job before its lane, as everywhere: two transactions that lock both would otherwise wait for each other.
         if !fence_off(work, picked).await? {
-            return Ok(None);
+            return Ok(Taken::Missed);
         }
         let row = row(work, id).await?;
         if !hold_lane(work, id).await? {
-            return Ok(None);
+            return Ok(Taken::Missed);
         }
-        sqlx::query("update jobs set state = 'running', worker = $2, leased_until = $3, changed_at = $4 where id = $1")
-            .bind(id)
-            .bind(worker)
-            .bind(milliseconds(until))
-            .bind(milliseconds(now))
-            .execute(&mut **work)
-            .await?;
+        let lost = i64::from(matches!(row.state.as_str(), "running" | "waiting"));
+        if lost == 1 && row.losses + 1 >= MOST_LOSSES {
+            self.stop_lost(work, id, &row, now).await?;
+            return Ok(Taken::Stopped);
+        }
+        sqlx::query(
+            "update jobs set state = 'running', losses = losses + $5, worker = $2, leased_until = $3, changed_at = $4
+             where id = $1",
+        )
+        .bind(id)
+        .bind(worker)
+        .bind(milliseconds(until))
+        .bind(milliseconds(now))
+        .bind(lost)
+        .execute(&mut **work)
+        .await?;
         let shop: ShopId = row.shop.parse().map_err(|error| StoreError::corrupt(id, error))?;
         let key = self.order_key(&shop, &row.order_id, row.order_key.clone())?;
         let event = self.told(work, id, &shop, &row, &key).await?;
@@ -192,7 +169,21 @@ impl Store {
         let journal =
             StoreJournal::new(self.clone(), lease.clone(), small(row.journal), key, (&shop, &account, &row.order_id));
         let job = Job { id: id.to_owned(), shop, account, plugin, event, state: handed_on, round: small(row.round) };
-        Ok(Some(Claim { job, journal: Arc::new(journal), wake, lease }))
+        Ok(Taken::Claim(Box::new(Claim { job, journal: Arc::new(journal), wake, lease })))
+    }
+
+    /// A job that takes its worker with it each time would take all of them.
+    async fn stop_lost(&self, work: &mut Work, id: &str, row: &Row, now: SystemTime) -> Result<(), StoreError> {
+        let text =
+            format!("its worker was lost {MOST_LOSSES} times in a row; look at the worker's log before trying again");
+        let why = Why { text, detail: serde_json::Value::Null };
+        sqlx::query("update jobs set state = 'stopped', why = $2, changed_at = $3 where id = $1")
+            .bind(id)
+            .bind(row.key(self)?.seal_json(&place("why", "", id), &why)?)
+            .bind(milliseconds(now))
+            .execute(&mut **work)
+            .await?;
+        Ok(())
     }
 
     async fn stop_unreadable(&self, picked: &Picked, at: i64, error: &StoreError) -> Result<(), StoreError> {
@@ -273,33 +264,4 @@ impl Store {
 
 pub(crate) fn fence(lease: &Lease) -> i64 {
     i64::try_from(lease.fence).unwrap_or(i64::MAX)
-}
-
-impl Row {
-    pub(super) fn key(&self, store: &Store) -> Result<Key, StoreError> {
-        let shop: ShopId = self.shop.parse().map_err(|error| StoreError::corrupt("a job's shop", error))?;
-        store.order_key(&shop, &self.order_id, self.order_key.clone())
-    }
-
-    pub(super) fn why(&self, key: &Key, id: &str) -> Result<Option<Why>, StoreError> {
-        self.why.as_ref().map(|sealed| key.open_json(&place("why", "", id), sealed)).transpose()
-    }
-}
-
-/// Nobody else changes the job before this transaction ends.
-pub(super) async fn lock(work: &mut Work, id: &str) -> Result<(), StoreError> {
-    sqlx::query("update jobs set fence = fence where id = $1").bind(id).execute(&mut **work).await?;
-    Ok(())
-}
-
-pub(super) async fn row(connection: &mut AnyConnection, id: &str) -> Result<Row, StoreError> {
-    let found = sqlx::query_as(
-        "select l.shop, l.order_id, l.account, l.all_lines, j.event, j.plugin, j.state, j.due_at, j.attempt, j.round, j.cancel,
-                j.journal, j.told, j.handed_on, j.why, o.order_key
-         from jobs j join lanes l on l.id = j.lane join orders o on o.shop = l.shop and o.id = l.order_id where j.id = $1",
-    )
-    .bind(id)
-    .fetch_optional(connection)
-    .await?;
-    found.ok_or_else(|| StoreError::NotFound { what: "job", id: id.to_owned() })
 }

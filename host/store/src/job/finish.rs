@@ -7,7 +7,8 @@ use cartwright::durable::{self, RunEnd};
 use cartwright::{Breach, durable::Unanswered};
 use serde_json::Value;
 
-use super::claim::{Row, fence, row};
+use super::claim::fence;
+use super::row::{Row, row};
 use super::{JobState, Lease, Why, small};
 use crate::database::{Store, Work, milliseconds, moment};
 use crate::error::StoreError;
@@ -93,7 +94,7 @@ impl Store {
         now: SystemTime,
     ) -> Result<JobState, StoreError> {
         let why = next.why.as_ref().map(|why| key.seal_json(&place("why", "", id), why)).transpose()?;
-        sqlx::query("update jobs set state = $2, due_at = $3, attempt = $4, why = $5, changed_at = $6 where id = $1")
+        sqlx::query("update jobs set state = $2, due_at = $3, attempt = $4, why = $5, losses = 0, changed_at = $6 where id = $1")
             .bind(id)
             .bind(next.state)
             .bind(milliseconds(next.due))

@@ -26,6 +26,7 @@
 mod claim;
 mod finish;
 mod operate;
+mod row;
 
 pub(crate) use finish::hold;
 

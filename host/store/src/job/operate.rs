@@ -9,8 +9,8 @@ use cartwright::{Clock, ShopId};
 use sqlx::any::AnyRow;
 use sqlx::{FromRow, Row as _};
 
-use super::claim::{lock, row};
 use super::finish::{free_lane, last_turn};
+use super::row::{lock, row};
 use super::{JobDetail, JobFilter, JobState, JobSummary, Replay, small};
 use crate::database::{Store, milliseconds, moment};
 use crate::error::StoreError;
@@ -202,7 +202,7 @@ impl Store {
             last_turn(&mut work, id).await?;
         }
         sqlx::query(
-            "update jobs set state = 'queued', due_at = $2, attempt = 0, cancel = 0, fence = fence + 1, changed_at = $2
+            "update jobs set state = 'queued', due_at = $2, attempt = 0, losses = 0, cancel = 0, fence = fence + 1, changed_at = $2
              where id = $1",
         )
         .bind(id)

@@ -33,6 +33,7 @@ on_each_database!(
     jobs_are_listed_by_what_they_are,
     one_job_that_cannot_be_read_does_not_hold_up_the_others,
     an_old_worker_that_ends_in_time_is_not_overtaken,
+    a_job_that_loses_worker_after_worker_is_stopped_and_explained,
 );
 
 async fn state(store: &Store, id: &str) -> JobState {
@@ -378,4 +379,18 @@ async fn an_old_worker_that_ends_in_time_is_not_overtaken(database: Database) {
     // Its lease ran out, and nobody had claimed the job.
     assert_eq!(store.finish(&slow.lease, &RunEnd::Done, at(100)).await.unwrap(), JobState::Done);
     assert!(claim(&store, 101).await.is_none());
+}
+
+async fn a_job_that_loses_worker_after_worker_is_stopped_and_explained(database: Database) {
+    let store = database.open().await;
+    let id = record(&store, "e1", "1", 0).await;
+    for hour in 0..5 {
+        assert_eq!(claimed(&store, hour * 3600).await.job.id, id);
+    }
+    assert!(claim(&store, 5 * 3600).await.is_none());
+    assert_eq!(state(&store, &id).await, JobState::Stopped);
+    assert!(store.job(&id).await.unwrap().why.unwrap().text.contains("lost 5 times"));
+    store.replay(&id, Replay::GoOn, "ann", at(6 * 3600)).await.unwrap();
+    assert_eq!(claimed(&store, 6 * 3600).await.job.id, id);
+    assert_eq!(claimed(&store, 7 * 3600).await.job.id, id);
 }
