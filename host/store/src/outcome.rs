@@ -145,11 +145,11 @@ impl Store {
         if let Outcome::Document(document) = &mut outcome {
             store_document(work, shop, document, now).await?;
         }
-        let Filed { kind, subject, held } = filed(&outcome, || key.to_owned());
+        let Filed { kind, held, .. } = filed(&outcome, String::new);
         let added = sqlx::query(
-            "insert into outcomes (shop, order_id, account, job, outcome_key, order_version, kind, subject, outcome, held,
+            "insert into outcomes (shop, order_id, account, job, outcome_key, order_version, kind, outcome, held,
                                    emitted_at)
-             values ($1, $2, $3, $4, $5, (select version from orders where shop = $1 and id = $2), $6, $7, $8, $9, $10)
+             values ($1, $2, $3, $4, $5, (select version from orders where shop = $1 and id = $2), $6, $7, $8, $9)
              on conflict (job, outcome_key) do nothing",
         )
         .bind(shop.as_str())
@@ -158,7 +158,6 @@ impl Store {
         .bind(journal.job())
         .bind(key)
         .bind(kind)
-        .bind(subject)
         .bind(journal.key.seal_json(&place("outcome", key, journal.job()), &outcome)?)
         .bind(i64::from(held))
         .bind(now)

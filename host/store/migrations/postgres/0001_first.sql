@@ -145,7 +145,6 @@ create table outcomes (
     outcome_key text not null,
     order_version bigint not null, -- which the order had then
     kind text not null,
-    subject text not null,
     outcome bytea not null, -- sealed with the order's key
     held bigint not null check (held in (0, 1)), -- waits for a person
     emitted_at bigint not null,

@@ -145,7 +145,6 @@ create table outcomes (
     outcome_key text not null,
     order_version integer not null, -- which the order had then
     kind text not null,
-    subject text not null,
     outcome blob not null, -- sealed with the order's key
     held integer not null check (held in (0, 1)), -- waits for a person
     emitted_at integer not null,
