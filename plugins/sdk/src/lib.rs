@@ -28,6 +28,7 @@
 //!             shown: None,
 //!             price: LinePrice { source: request.price_from, adjustments: vec![] },
 //!             item: wanted.item,
+//!             extra: vec![],
 //!         };
 //!         let pieces = request.wanted.iter().map(|wanted| Piece::Line(line(wanted))).collect();
 //!         Ok(Planned { pieces, warnings: vec![] })

@@ -38,6 +38,7 @@ pub fn plan(request: Request) -> Result<Planned, Error> {
         shown: None,
         price: LinePrice { source: PriceSource::Platform, adjustments: Vec::new() },
         item: Some(0),
+        extra: Vec::new(),
     };
     Ok(Planned { pieces: vec![Piece::Line(line)], warnings: Vec::new() })
 }

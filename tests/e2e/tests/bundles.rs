@@ -1,8 +1,8 @@
 //! A part that a shopper takes out of a bundle stays out, whatever happens to the line afterwards.
 
 use cartwright::types::ChildRemoval;
-use cartwright::{CartChange, CartError, CartLine, CartOperation, Digest, LineState, Visitor};
-use cartwright_e2e::{World, added};
+use cartwright::{CartChange, CartError, CartLine, CartOperation, Digest, LineState, StrategyChoice, Visitor};
+use cartwright_e2e::{HOSTILE, World, added};
 use cartwright_fake_vendors::samples;
 use serde_json::json;
 
@@ -144,7 +144,7 @@ async fn a_part_comes_back_in_sight_when_the_merchant_no_longer_lets_it_go() {
     let checks = host.check_cart(shop, &forged, &visitor).await.expect("checked");
     let LineState::PriceChanged { old, new } = &checks[0].state else { panic!("{checks:?}") };
     assert_eq!((old.minor, new.minor), (PANELS + SCREWS, WHOLE));
-    assert_eq!((checks[0].lines.len(), checks[0].lines[0].child_removal), (4, Some(ChildRemoval::Refused)));
+    assert_eq!((checks[0].lines.len(), checks[0].lines[1].child_removal), (4, Some(ChildRemoval::Refused)));
     let refused = removed(&world, &key(&cart, "SCREW-4"), &cart).await;
     assert!(matches!(refused, Err(CartError::ChildOfBundle(_))), "{refused:?}");
     host.refresh_line(shop, &cart[0].key, &cart, &visitor).await.expect("refreshed").apply(&mut cart);
@@ -247,4 +247,23 @@ async fn an_offer_is_of_the_whole() {
     let change = world.host.request_quotation(&world.shop, request).await.expect("asked");
     let [CartOperation::RequestQuotation { lines }] = &change.operations[..] else { panic!("{change:?}") };
     assert_eq!(lines[0].price.total.minor, WHOLE);
+}
+
+#[tokio::test]
+async fn a_child_on_top_costs_its_own_price_and_may_go_while_the_others_stay() {
+    let world = World::new().await;
+    let account = world.strategy(HOSTILE).await;
+    let mut request = world.request("ring", samples::EXPIVI_SIMPLE, 3, &[]);
+    request.strategy = Some(StrategyChoice { account: Some(account), name: Some("honest-with-gift-wrap".to_owned()) });
+    let mut cart = Vec::new();
+    world.host.add_to_cart(&world.shop, request).await.expect("a bundle").apply(&mut cart);
+    let totals = |cart: &[CartLine]| cart.iter().map(|line| line.price.total.minor).collect::<Vec<_>>();
+    assert_eq!(totals(&cart), [3 * (19_900 + 15), 3 * 19_900, 3 * 15]);
+    let (hinge, screw) = (cart[1].key.clone(), cart[2].key.clone());
+    let stays = world.host.remove_line(&world.shop, &hinge, &cart, &Visitor::default()).await.expect_err("it stays");
+    assert!(matches!(stays, CartError::ChildOfBundle(_)), "{stays}");
+    world.host.remove_line(&world.shop, &screw, &cart, &Visitor::default()).await.expect("it goes").apply(&mut cart);
+    assert_eq!(totals(&cart), [3 * 19_900, 3 * 19_900]);
+    let states = world.host.check_cart(&world.shop, &cart, &Visitor::default()).await.expect("checked");
+    assert!(states.iter().all(|check| check.state == LineState::Ok), "{states:?}");
 }

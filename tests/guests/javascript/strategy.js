@@ -104,6 +104,7 @@ export const cart = {
         shown: undefined, // the host shows the item's visible attributes
         price: { source: request.priceFrom, adjustments: [] },
         item,
+        extra: [],
       };
       return { tag: 'line', val: line };
     });

@@ -105,15 +105,24 @@ def bundle(context: Context, request: Request, root: int, quantity: int) -> Bund
         shown=None,  # the host shows the item's visible attributes
         price=LinePrice(source=request.price_from, adjustments=[]),
         item=root,
+        extra=[],
     )
     parts = count_parts(family(request.items, root))
     refuse_unknown(list(parts))
-    children = [
-        BundleChild(target=Target_Sku(query(sku)), quantity=quantity, title=None, shown=None)
-        for sku, quantity in parts.items()
-    ]
     removal = ChildRemoval.REPRICED if text_setting(context, "child-removal") == "repriced" else ChildRemoval.REFUSED
-    return Bundle(parent, children, removal)
+    children = [
+        BundleChild(
+            target=Target_Sku(query(sku)),
+            quantity=count,
+            title=None,
+            shown=None,
+            on_top=False,
+            removal=removal,
+            extra=[],
+        )
+        for sku, count in parts.items()
+    ]
+    return Bundle(parent, children)
 
 
 def family(items: list[Item], root: int) -> list[Item]:

@@ -2,7 +2,7 @@
 
 use super::CartError;
 use super::line::CartLine;
-use super::parts::leave_out;
+use super::parts::{Part, leave_out};
 use super::plan::{Checking, Draft, ItemFacts, broken, piece_count};
 use super::pricing::Priced;
 use crate::contract::{Bundle, NewLine, PriceSource, PriceState, TaxBasis, VariantInfo};
@@ -28,11 +28,8 @@ impl Checking<'_> {
         let (mut parent, shares) = if bundle.parent.price.source == PriceSource::Components {
             self.summed(&bundle.parent, &resolved, quantity)?
         } else {
-            let parent = self.line(&bundle.parent)?;
-            let shares = self.pricing.shares(&parent.price.total, &resolved)?;
-            (parent, shares)
+            self.dealt_out(&bundle.parent, &parts, &resolved)?
         };
-        parent.child_removal = Some(bundle.child_removal);
         // The shares are those of the whole bundle, so that what remains costs what it cost.
         for (part, share) in parts.iter().zip(&shares).filter(|(part, _)| out.contains(&part.name)) {
             leave_out(&mut parent, part, share);
@@ -60,6 +57,7 @@ impl Checking<'_> {
                 parent: Some(&key),
             });
             line.part = Some(part.name);
+            line.child_removal = Some(part.child.removal);
             line.per_bundle = Some(part.child.quantity);
             line.price.included_in_parent = true;
             line.price.tax = lines[0].price.tax;
@@ -70,6 +68,52 @@ impl Checking<'_> {
         Ok(lines)
     }
 
+    /// A bundle with a price of its own, dealt out over its children; those on top cost their own price.
+    fn dealt_out(
+        &self,
+        parent: &NewLine,
+        parts: &[Part],
+        children: &[(Option<VariantInfo>, u32)],
+    ) -> Result<(CartLine, Vec<Priced>), CartError> {
+        let mut line = self.line(parent)?;
+        let own = |(part, _): &(&Part, &(Option<VariantInfo>, u32))| part.child.on_top;
+        let (on_top, within): (Vec<_>, Vec<_>) = parts.iter().zip(children).partition(own);
+        if within.is_empty() {
+            return broken("every child of it is on top; nothing is left to deal its own price out over");
+        }
+        let within: Vec<_> = within.into_iter().map(|(_, child)| child.clone()).collect();
+        let mut dealt = self.pricing.shares(&line.price.total, &within)?.into_iter();
+        let on_top: Vec<_> = on_top.into_iter().map(|(_, child)| child.clone()).collect();
+        if !on_top.is_empty() && !self.pricing.is_as_shop(line.price.tax) {
+            return broken(
+                "it puts a child on top of a price that holds tax where the shop's do not, or the other way round",
+            );
+        }
+        let own = self.own_prices(&on_top)?;
+        let (currency, scale) = (&self.pricing.context.currency, self.pricing.context.scale);
+        let amounts = std::iter::once(&line.price.total).chain(own.iter().map(|priced| &priced.total));
+        line.price.total = super::money::sum(amounts, currency, scale).map_err(|error| too_large(&error))?;
+        line.price.unit = super::pricing::divided(&line.price.total, line.quantity);
+        let mut own = own.into_iter();
+        let shares = parts.iter().filter_map(|part| if part.child.on_top { own.next() } else { dealt.next() });
+        let shares = shares.collect();
+        Ok((line, shares))
+    }
+
+    /// What children cost by themselves; a text costs nothing.
+    fn own_prices(&self, children: &[(Option<VariantInfo>, u32)]) -> Result<Vec<Priced>, CartError> {
+        let (currency, scale) = (&self.pricing.context.currency, self.pricing.context.scale);
+        let priced = children.iter().map(|(variant, all)| {
+            let unit = match variant {
+                Some(variant) => self.pricing.platform(variant)?,
+                None => crate::contract::Money { minor: 0, scale, currency: currency.clone() },
+            };
+            let total = super::money::times(&unit, *all).map_err(|error| too_large(&error))?;
+            Ok(Priced { unit: Some(unit), total, tax: TaxBasis::AsShop, state: PriceState::Verified })
+        });
+        priced.collect()
+    }
+
     /// A bundle whose price is the sum of its children's.
     fn summed(
         &self,
@@ -77,16 +121,8 @@ impl Checking<'_> {
         children: &[(Option<VariantInfo>, u32)],
         quantity: u32,
     ) -> Result<(CartLine, Vec<Priced>), CartError> {
-        let mut shares = Vec::with_capacity(children.len());
         let (currency, scale) = (&self.pricing.context.currency, self.pricing.context.scale);
-        for (variant, all) in children {
-            let unit = match variant {
-                Some(variant) => self.pricing.platform(variant)?,
-                None => crate::contract::Money { minor: 0, scale, currency: currency.clone() },
-            };
-            let total = super::money::times(&unit, *all).map_err(|error| too_large(&error))?;
-            shares.push(Priced { unit: Some(unit), total, tax: TaxBasis::AsShop, state: PriceState::Verified });
-        }
+        let shares = self.own_prices(children)?;
         let total = super::money::sum(shares.iter().map(|share| &share.total), currency, scale);
         let total = total.map_err(|error| too_large(&error))?;
         // Checked as any line; then its price is the children's sum, which is exact.

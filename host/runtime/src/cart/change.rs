@@ -121,7 +121,7 @@ impl Cartwright {
         let Some(parent) = &line.parent else { return Ok(without_family(lines, key)) };
         let parent = held_line(lines, parent).ok_or_else(|| CartError::NoLine(parent.clone()))?;
         let stays = || CartError::ChildOfBundle(key.to_owned());
-        if parent.child_removal != Some(ChildRemoval::Repriced) {
+        if line.child_removal != Some(ChildRemoval::Repriced) {
             return Err(stays());
         }
         // Of a bundle that is not whole nobody can say what is to be left of it.
@@ -133,14 +133,16 @@ impl Cartwright {
         let without = [&parent.without[..], &[part]].concat();
         let quantity = parent.asked_quantity;
         let (mut change, again) = self.planned_again(shop, parent, quantity, &without, lines, visitor).await?;
-        match again.first() {
-            Some(first) if first.child_removal == Some(ChildRemoval::Repriced) => {}
-            Some(_) => return Err(stays()),
-            None => return Err(CartError::MustReconfigure { key: parent.key.clone(), why: OTHERWISE.to_owned() }),
+        if again.is_empty() {
+            return Err(CartError::MustReconfigure { key: parent.key.clone(), why: OTHERWISE.to_owned() });
         }
-        // Nothing else is left of it by now.
-        if again.iter().any(|line| line.part == Some(part)) {
-            return Ok(without_family(lines, &parent.key));
+        match again.iter().find(|line| line.part == Some(part)) {
+            None => {}
+            // Nothing else is left of it by now.
+            Some(line) if line.child_removal == Some(ChildRemoval::Repriced) => {
+                return Ok(without_family(lines, &parent.key));
+            }
+            Some(_) => return Err(stays()),
         }
         change.operations = self.in_place_of(shop, parent, again, lines, visitor).await?;
         Ok(change)

@@ -195,7 +195,7 @@ pub(super) fn check_seals(shop: &Shop, lines: &[CartLine], faults: &[SealFault])
 pub(super) fn family_sums(family: &[&CartLine]) -> bool {
     let Some(parent) = family.iter().find(|line| line.parent.is_none()) else { return false };
     let children: Vec<&&CartLine> = family.iter().filter(|line| line.parent.is_some()).collect();
-    let is_bundle = parent.child_removal.is_some();
+    let is_bundle = !parent.children.is_empty();
     if children.is_empty() {
         return !is_bundle;
     }

@@ -89,7 +89,7 @@ pub struct CartLine {
     pub parent: Option<String>,
     /// For a child: how many go into one bundle.
     pub per_bundle: Option<u32>,
-    /// For a bundle's parent: may a child be taken out?
+    /// For a child: may it be taken out?
     pub child_removal: Option<ChildRemoval>,
     /// For a bundle's parent: the keys of its children. Without them, a part that costs nothing could go missing unseen.
     pub children: Vec<String>,

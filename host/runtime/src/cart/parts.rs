@@ -53,11 +53,11 @@ impl TakenOut {
     /// The names of the parts that stay out of a planned bundle. None where the strategy no longer lets them go, or where nothing
     /// would be left; a name that no part has any more counts for nothing. The bundle then costs more, in the shopper's sight.
     pub(super) fn of(&self, bundle: &Bundle, parts: &[Part]) -> BTreeSet<Digest> {
-        if bundle.child_removal != ChildRemoval::Repriced || bundle.parent.item != self.item {
+        if bundle.parent.item != self.item {
             return BTreeSet::new();
         }
-        let out: BTreeSet<Digest> =
-            parts.iter().map(|part| part.name).filter(|name| self.parts.contains(name)).collect();
+        let goes = |part: &&Part| part.child.removal == ChildRemoval::Repriced && self.parts.contains(&part.name);
+        let out: BTreeSet<Digest> = parts.iter().filter(goes).map(|part| part.name).collect();
         if out.len() == parts.len() { BTreeSet::new() } else { out }
     }
 }

@@ -196,6 +196,15 @@ impl Pricing<'_> {
         money::round(sum, &self.context.currency, self.context.scale, self.context.rounding).map_err(self.failed(what))
     }
 
+    /// Does an amount of this basis hold tax as the shop's own prices do?
+    pub(super) fn is_as_shop(&self, tax: TaxBasis) -> bool {
+        match tax {
+            TaxBasis::AsShop => true,
+            TaxBasis::Gross => self.context.prices_include_tax,
+            TaxBasis::Net => !self.context.prices_include_tax,
+        }
+    }
+
     /// What each child of a bundle has of the bundle's total: the shares sum to it exactly.
     pub(super) fn shares(
         &self,

@@ -38,6 +38,10 @@ pub(super) fn bundle(
         "text" | "drop" => found(&parts.iter().map(|part| query(part.sku)).collect::<Vec<_>>())?,
         _ => Vec::new(),
     };
+    let removal = match context.text("child-removal") {
+        Some("repriced") => ChildRemoval::Repriced,
+        _ => ChildRemoval::Refused,
+    };
     let mut children = Vec::with_capacity(parts.len());
     for (index, part) in parts.iter().enumerate() {
         // Several variants are not unknown: the host refuses those too.
@@ -55,19 +59,23 @@ pub(super) fn bundle(
             let text = format!("The shop does not have the article {sku}; it is kept as text, without a price.");
             warnings.push(message("article-as-text", text, &[("sku", sku)]));
         }
-        children.push(BundleChild { target, quantity: part.quantity, title: None, shown: None });
+        children.push(BundleChild {
+            target,
+            quantity: part.quantity,
+            title: None,
+            shown: None,
+            on_top: false,
+            removal,
+            extra: Vec::new(),
+        });
     }
     // A bundle of texts alone would cost nothing where the parts are the price.
     if !children.iter().any(|child| matches!(child.target, Target::Sku(_))) {
         let text = "The shop has none of the articles of this configuration.";
         return Err(rejected(message("articles-unknown", text, &[])));
     }
-    let child_removal = match context.text("child-removal") {
-        Some("repriced") => ChildRemoval::Repriced,
-        _ => ChildRemoval::Refused,
-    };
     let parent = super::line(request, wanted, Target::LinkedProduct, simple::shown(request, root));
-    Ok(Bundle { parent, children, child_removal })
+    Ok(Bundle { parent, children })
 }
 
 /// A part of the bundle.

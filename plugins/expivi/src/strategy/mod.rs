@@ -83,6 +83,7 @@ fn line(
         shown,
         price: LinePrice { source: request.price_from, adjustments: Vec::new() },
         item: wanted.item,
+        extra: Vec::new(),
     }
 }
 

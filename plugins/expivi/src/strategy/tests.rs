@@ -207,7 +207,7 @@ fn a_bundle_is_the_linked_product_with_its_priced_articles() {
     let part = |sku: &str, quantity| (sku.to_owned(), quantity);
     assert_eq!(quantities(&bundle), [part("PANEL-60", 3), part("HINGE", 4), part("SCREW-4", 4)]);
     assert_eq!((&bundle.parent.target, bundle.parent.quantity), (&Target::LinkedProduct, 2));
-    assert_eq!(bundle.child_removal, ChildRemoval::Refused);
+    assert!(bundle.children.iter().all(|child| child.removal == ChildRemoval::Refused));
 }
 
 #[test]

@@ -62,7 +62,7 @@ async fn a_refresh_mends_what_a_line_holds_and_costs() {
         ("a child less", OAK, |cart| drop(cart.remove(SCREW))),
         ("a child twice", OAK, |cart| cart.insert(SCREW, cart[SCREW].clone())),
         ("a ratio", OAK, |cart| cart[PANEL].per_bundle = Some(1)),
-        ("a bundle that lets its children go", OAK, |cart| cart[OAK].child_removal = None),
+        ("a bundle that lets its children go", OAK, |cart| cart[PANEL].child_removal = None),
     ];
     for (what, place, forge) in forgeries {
         let mut cart = shopping.forged(forge);

@@ -113,7 +113,7 @@ async fn a_bundle_is_whole_or_planned_again() {
             (cart[PANEL].per_bundle, cart[PANEL].quantity) = (Some(300), 600);
         }),
         ("no ratio", |cart| cart[PANEL].per_bundle = None),
-        ("no bundle", |cart| cart[OAK].child_removal = None),
+        ("no bundle", |cart| cart[OAK].children.clear()),
     ];
     for (what, forge) in forgeries {
         says(&shopping, what, forge, ["ok", "17380 to 17380", "ok"]).await;

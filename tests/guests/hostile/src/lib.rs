@@ -13,6 +13,7 @@ type Misdeed = fn(Request) -> Result<Planned, Error>;
 /// Every misdeed by the name of its strategy.
 const MISDEEDS: &[(&str, Misdeed)] = &[
     ("honest", |request| plan(line(&request))),
+    ("honest-with-gift-wrap", lie::gift_wrap),
     // Takes more than its share: exhaust.rs.
     ("endless-loop", exhaust::endless_loop),
     ("endless-recursion", exhaust::endless_recursion),
@@ -101,6 +102,7 @@ fn line(request: &Request) -> NewLine {
         shown: None,
         price: LinePrice { source: request.price_from, adjustments: Vec::new() },
         item: Some(0),
+        extra: Vec::new(),
     }
 }
 

@@ -93,9 +93,33 @@ pub fn one_child_by_two_names(request: Request) -> Result<Planned, Error> {
     let Some(hinge) = found.first().and_then(|found| found.first()) else {
         return Err(internal("the tests' shop sells hinges"));
     };
-    let children = [(Target::Sku(query), 1), (Target::VariantId(hinge.id.clone()), 2)]
-        .map(|(target, quantity)| BundleChild { target, quantity, title: None, shown: None });
+    let children =
+        [(Target::Sku(query), 1), (Target::VariantId(hinge.id.clone()), 2)].map(|(target, quantity)| BundleChild {
+            target,
+            quantity,
+            title: None,
+            shown: None,
+            on_top: false,
+            removal: ChildRemoval::Refused,
+            extra: Vec::new(),
+        });
     pieces(vec![Piece::Bundle(bundle(line(&request), children.to_vec()))])
+}
+
+/// No lie: two hinges are part of what is paid for, and a screw comes on top, which the shopper may leave out.
+pub fn gift_wrap(request: Request) -> Result<Planned, Error> {
+    let child = |sku: &str, quantity, on_top, removal| BundleChild {
+        target: Target::Sku(SkuQuery { sku: sku.to_owned(), within_product: None, ignore_case: false }),
+        quantity,
+        title: None,
+        shown: None,
+        on_top,
+        removal,
+        extra: Vec::new(),
+    };
+    let hinges = child("HINGE", 2, false, ChildRemoval::Refused);
+    let screw = child("SCREW-4", 1, true, ChildRemoval::Repriced);
+    pieces(vec![Piece::Bundle(bundle(line(&request), vec![hinges, screw]))])
 }
 
 pub fn more_than_asked(request: Request) -> Result<Planned, Error> {
@@ -121,9 +145,17 @@ pub fn markup(request: Request) -> Result<Planned, Error> {
 }
 
 fn bundle(parent: NewLine, children: Vec<BundleChild>) -> Bundle {
-    Bundle { parent, children, child_removal: ChildRemoval::Refused }
+    Bundle { parent, children }
 }
 
 fn text_child(quantity: u32) -> BundleChild {
-    BundleChild { target: Target::Text("Part".to_owned()), quantity, title: None, shown: None }
+    BundleChild {
+        target: Target::Text("Part".to_owned()),
+        quantity,
+        title: None,
+        shown: None,
+        on_top: false,
+        removal: ChildRemoval::Refused,
+        extra: Vec::new(),
+    }
 }

@@ -17,6 +17,7 @@ impl Strategy for OneLine {
             shown: None,
             price: LinePrice { source: request.price_from, adjustments: vec![] },
             item: wanted.item,
+            extra: Vec::new(),
         };
         let pieces = request.wanted.iter().map(|wanted| Piece::Line(line(wanted))).collect();
         Ok(Planned { pieces, warnings: vec![] })

@@ -55,7 +55,7 @@ impl Demo {
                     self.host.add_to_cart(&self.lumen, self.add("wardrobe", samples::EXPIVI_BUNDLE, 2, &cart)).await?;
                 let mut cart = cart.clone();
                 change.apply(&mut cart);
-                let parent = cart.iter().find(|line| line.child_removal.is_some()).context("no bundle")?;
+                let parent = cart.iter().find(|line| !line.children.is_empty()).context("no bundle")?;
                 let children: Vec<&CartLine> =
                     cart.iter().filter(|line| line.parent.as_ref() == Some(&parent.key)).collect();
                 let sum: i64 = children.iter().map(|child| child.price.total.minor).sum();
