@@ -61,6 +61,7 @@ mod settings;
 mod setup;
 mod shop;
 mod slots;
+mod snapshot;
 mod swap;
 mod vendor;
 pub mod webhook;
@@ -86,6 +87,7 @@ pub use plugin::{About, CONTRACT, InstallError, Plugin, World};
 pub use settings::{Form, Secret, Secrets, Settings};
 pub use shop::{AccountSetup, Link, SetupError, Shop, StrategyChoice, Visitor};
 pub use slots::QUESTION_SLOTS;
+pub use snapshot::{AccountSnapshot, ShopSnapshot};
 pub use swap::{ProductReadiness, Readiness, Swapped};
 
 /// The contract's records, as the WIT files document them.

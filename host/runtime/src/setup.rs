@@ -26,15 +26,7 @@ impl Cartwright {
     /// # Errors
     /// When it exists, or a value is wrong.
     pub fn add_shop(&self, shop: Shop) -> Result<(), SetupError> {
-        if shop.currency.len() != 3 || !shop.currency.bytes().all(|byte| byte.is_ascii_uppercase()) {
-            return Err(invalid("currency", "Use an ISO 4217 code in capitals, such as EUR."));
-        }
-        if shop.scale > 9 {
-            return Err(invalid("scale", "Use 0 to 9 decimals."));
-        }
-        if shop.seal_key.expose().len() < 32 {
-            return Err(invalid("seal_key", "Use at least 32 random bytes."));
-        }
+        check_shop(&shop)?;
         let id = shop.id.clone();
         let state = ShopState {
             shop: Arc::new(shop),
@@ -248,8 +240,21 @@ impl Cartwright {
     }
 }
 
+pub(crate) fn check_shop(shop: &Shop) -> Result<(), SetupError> {
+    if shop.currency.len() != 3 || !shop.currency.bytes().all(|byte| byte.is_ascii_uppercase()) {
+        return Err(invalid("currency", "Use an ISO 4217 code in capitals, such as EUR."));
+    }
+    if shop.scale > 9 {
+        return Err(invalid("scale", "Use 0 to 9 decimals."));
+    }
+    if shop.seal_key.expose().len() < 32 {
+        return Err(invalid("seal_key", "Use at least 32 random bytes."));
+    }
+    Ok(())
+}
+
 /// A product's own settings: only fields that a product may override.
-fn product_settings(
+pub(crate) fn product_settings(
     form: &Form,
     values: &Map<String, Value>,
     account: &Settings,

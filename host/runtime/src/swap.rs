@@ -229,6 +229,9 @@ impl Cartwright {
     /// # Errors
     /// When the replacement is not installed, is revoked, or is of another plugin.
     pub fn revoke(&self, digest: Digest, replacement: Option<Digest>) -> Result<(), SetupError> {
+        if read(self.revoked()).get(&digest) == Some(&replacement) {
+            return Ok(());
+        }
         let revoked = self.plugin(&digest).ok_or(SetupError::NoPlugin(digest))?;
         if let Some(replacement) = replacement {
             let replacement = self.usable(&replacement)?;

@@ -51,6 +51,7 @@ mod journal;
 mod keys;
 mod order;
 mod outcome;
+mod restore;
 mod setup;
 mod vault;
 
@@ -63,5 +64,6 @@ pub use event_log::{LogEntry, NewLogEntry};
 pub use job::{Beat, Claim, JobDetail, JobFilter, JobState, JobSummary, Lease, Replay, Why};
 pub use journal::StoreJournal;
 pub use outcome::StoredOutcome;
-pub use setup::{StoredAccount, StoredLink};
+pub use restore::NotRestored;
+pub use setup::StoredLink;
 pub use vault::Keyring;

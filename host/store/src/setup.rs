@@ -1,12 +1,11 @@
 //! Shops, their vendor accounts, and the links between their products and the vendors': what a host is set up from when it starts.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use cartwright::types::Rounding;
-use cartwright::{AccountId, AccountSetup, Digest, Grants, Link, Secret, Secrets, Shop, ShopId};
+use cartwright::{AccountSnapshot, Link, Secret, Shop, ShopId};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
 use crate::database::{Store, milliseconds};
 use crate::error::StoreError;
@@ -23,48 +22,6 @@ struct Kept {
     seal_seconds: u32,
     pin_seconds: u32,
     sell_unconfigured: bool,
-}
-
-/// A vendor account as it is kept.
-#[derive(Debug, Clone)]
-pub struct StoredAccount {
-    /// Its id within the shop.
-    pub id: AccountId,
-    /// The component that it runs.
-    pub current: Digest,
-    /// Its settings in the form of each component that its lines may be pinned to, the current one's among them.
-    pub versions: BTreeMap<Digest, Map<String, Value>>,
-    /// Its secrets by field name.
-    pub secrets: Secrets,
-    /// What the operator grants it.
-    pub grants: Grants,
-    /// How often it was changed: 0 = it is new.
-    pub revision: u64,
-}
-
-impl StoredAccount {
-    /// A new account from what a merchant entered. `secrets` are the fields of its form whose kind is "secret".
-    pub fn new(setup: AccountSetup, current: Digest, secrets: &BTreeSet<String>) -> Self {
-        let AccountSetup { id, settings, grants } = setup;
-        let (mut open, mut secret) = (Map::new(), Secrets::new());
-        for (name, value) in settings {
-            match value {
-                Value::String(text) if secrets.contains(&name) => drop(secret.insert(name, Secret::new(text))),
-                value => drop(open.insert(name, value)),
-            }
-        }
-        Self { id, current, versions: BTreeMap::from([(current, open)]), secrets: secret, grants, revision: 0 }
-    }
-
-    /// What a host is set up with.
-    pub fn setup(&self) -> AccountSetup {
-        let mut settings = self.versions.get(&self.current).cloned().unwrap_or_default();
-        for (name, secret) in &self.secrets {
-            let text = String::from_utf8_lossy(secret.expose()).into_owned();
-            settings.insert(name.clone(), Value::String(text));
-        }
-        AccountSetup { id: self.id.clone(), settings, grants: self.grants.clone() }
-    }
 }
 
 /// A link as it is kept.
@@ -147,28 +104,26 @@ impl Store {
         rows.collect()
     }
 
-    /// Keeps an account whole, over the revision that was read; returns the new one.
+    /// Keeps an account whole, in the place of the revision before it.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] when somebody changed it meanwhile, or the shop is not kept.
+    /// [`StoreError::Conflict`] when another revision is kept than the one before, or the shop is not kept.
     pub async fn save_account(
         &self,
         shop: &ShopId,
-        account: &StoredAccount,
+        account: &AccountSnapshot,
         now: SystemTime,
-    ) -> Result<u64, StoreError> {
+    ) -> Result<(), StoreError> {
         let what = place("account", shop.as_str(), account.id.as_str());
         let secrets: BTreeMap<&str, &[u8]> =
             account.secrets.iter().map(|(name, secret)| (name.as_str(), secret.expose())).collect();
-        let revision = i64::try_from(account.revision).unwrap_or(i64::MAX - 1);
-        let changed: Option<(i64,)> = sqlx::query_as(
+        let changed = sqlx::query(
             "insert into accounts (shop, id, current, versions, secrets, grants, revision, changed_at)
-             select $1, $2, $3, $4, $5, $6, 1, $8
-             where $7 = 0 or exists (select 1 from accounts where shop = $1 and id = $2)
+             select $1, $2, $3, $4, $5, $6, $7, $8
+             where $7 = 1 or exists (select 1 from accounts where shop = $1 and id = $2)
              on conflict (shop, id) do update set current = $3, versions = $4, secrets = $5, grants = $6,
-                                                  revision = accounts.revision + 1, changed_at = $8
-             where accounts.revision = $7
-             returning revision",
+                                                  revision = $7, changed_at = $8
+             where accounts.revision = $7 - 1",
         )
         .bind(shop.as_str())
         .bind(account.id.as_str())
@@ -176,13 +131,13 @@ impl Store {
         .bind(json(&account.versions)?)
         .bind(self.keys().current().seal_json(&what, &secrets)?)
         .bind(json(&account.grants)?)
-        .bind(revision)
+        .bind(i64::try_from(account.revision).unwrap_or(i64::MAX))
         .bind(milliseconds(now))
-        .fetch_optional(self.pool())
+        .execute(self.pool())
         .await?;
-        match changed {
-            Some((revision,)) => Ok(u64::try_from(revision).unwrap_or(0)),
-            None => Err(StoreError::Conflict(format!("the account {} was changed meanwhile", account.id))),
+        match changed.rows_affected() {
+            0 => Err(StoreError::Conflict(format!("the account {} was changed meanwhile", account.id))),
+            _ => Ok(()),
         }
     }
 
@@ -190,7 +145,7 @@ impl Store {
     ///
     /// # Errors
     /// As the database says.
-    pub async fn accounts(&self, shop: &ShopId) -> Result<Vec<StoredAccount>, StoreError> {
+    pub async fn accounts(&self, shop: &ShopId) -> Result<Vec<AccountSnapshot>, StoreError> {
         let rows: Vec<(String, String, String, Vec<u8>, String, i64)> = sqlx::query_as(
             "select id, current, versions, secrets, grants, revision from accounts where shop = $1 order by id",
         )
@@ -205,7 +160,7 @@ impl Store {
                 let text = String::from_utf8(bytes).map_err(|error| StoreError::corrupt(&what, error))?;
                 Ok::<_, StoreError>((name, Secret::new(text)))
             });
-            Ok(StoredAccount {
+            Ok(AccountSnapshot {
                 id: id.parse().map_err(|error| StoreError::corrupt(&what, error))?,
                 current: current.parse().map_err(|error| StoreError::corrupt(&what, error))?,
                 versions: read(&what, &versions)?,

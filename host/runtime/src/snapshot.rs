@@ -1,0 +1,122 @@
+//! A shop as it stands: what is kept of it, and given again when a host starts or another node changed it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use crate::grants::Grants;
+use crate::host::Cartwright;
+use crate::ids::{AccountId, Digest, ShopId};
+use crate::platform::write;
+use crate::settings::{Secrets, Settings};
+use crate::setup::{check_shop, product_settings};
+use crate::shop::{Account, AccountVersion, Link, Linked, SetupError, Shop, ShopCell, ShopState, invalid};
+
+/// A vendor account as it stands.
+#[derive(Debug, Clone)]
+pub struct AccountSnapshot {
+    /// Its id within the shop.
+    pub id: AccountId,
+    /// The component that it runs.
+    pub current: Digest,
+    /// Its settings in the form of each component that its lines may be pinned to, the current one's among them.
+    pub versions: BTreeMap<Digest, Settings>,
+    /// Its secrets by field name.
+    pub secrets: Secrets,
+    /// What the operator grants it.
+    pub grants: Grants,
+    /// How often it was set or swapped, from 1: what is kept of it follows the revision before.
+    pub revision: u64,
+}
+
+/// A shop as it stands.
+#[derive(Debug, Clone)]
+pub struct ShopSnapshot {
+    /// The shop.
+    pub shop: Shop,
+    /// Its vendor accounts.
+    pub accounts: Vec<AccountSnapshot>,
+    /// Its links.
+    pub links: Vec<Link>,
+    /// Links that a vendor swap replaced: they serve the lines that were made with them.
+    pub past_links: Vec<Link>,
+}
+
+impl Cartwright {
+    /// A shop as it stands at this moment.
+    ///
+    /// # Errors
+    /// When the shop does not exist.
+    pub fn snapshot(&self, shop: &ShopId) -> Result<ShopSnapshot, SetupError> {
+        let state = self.shop_state(shop)?;
+        let accounts = state.accounts.values().map(|account| AccountSnapshot {
+            id: account.id.clone(),
+            current: account.current,
+            versions: account.versions.iter().map(|(digest, version)| (*digest, version.settings.clone())).collect(),
+            secrets: account.secrets.clone(),
+            grants: account.grants.clone(),
+            revision: account.revision,
+        });
+        Ok(ShopSnapshot {
+            shop: (*state.shop).clone(),
+            accounts: accounts.collect(),
+            links: state.links.values().map(|linked| linked.link.clone()).collect(),
+            past_links: state.past_links.values().map(|linked| linked.link.clone()).collect(),
+        })
+    }
+
+    /// Puts a shop in the place of the one with its id, or adds it; calls in flight end on what they began with. No plugin is
+    /// asked: each value was checked when it was set. Install the components first, revoked ones among them.
+    ///
+    /// # Errors
+    /// When a component that an account needs is not installed, or a value does not fit its form; the shop is as it was.
+    pub async fn restore(&self, snapshot: ShopSnapshot) -> Result<(), SetupError> {
+        let ShopSnapshot { shop, accounts, links, past_links } = snapshot;
+        check_shop(&shop)?;
+        let id = shop.id.clone();
+        let mut state = ShopState {
+            shop: Arc::new(shop),
+            accounts: BTreeMap::new(),
+            links: BTreeMap::new(),
+            past_links: BTreeMap::new(),
+        };
+        for account in accounts {
+            let account = self.restored(account)?;
+            state.accounts.insert(account.id.clone(), Arc::new(account));
+        }
+        for link in links {
+            state.links.insert(link.shop_product.clone(), Arc::new(linked(&state, link)?));
+        }
+        for link in past_links {
+            let place = (link.shop_product.clone(), link.account.clone());
+            state.past_links.insert(place, Arc::new(linked(&state, link)?));
+        }
+        let fresh = || Arc::new(ShopCell { state: ArcSwap::from_pointee(state.clone()), changing: Default::default() });
+        let cell = write(self.shops()).entry(id).or_insert_with(fresh).clone();
+        let _changing = cell.changing.lock().await;
+        cell.state.store(Arc::new(state));
+        Ok(())
+    }
+
+    fn restored(&self, account: AccountSnapshot) -> Result<Account, SetupError> {
+        let AccountSnapshot { id, current, versions, secrets, grants, revision } = account;
+        if !versions.contains_key(&current) {
+            return Err(invalid("versions", format!("The account {id} has no settings for the version that it runs.")));
+        }
+        let versions = versions.into_iter().map(|(digest, settings)| {
+            let plugin = self.plugin(&digest).ok_or(SetupError::NoPlugin(digest))?;
+            Ok((digest, Arc::new(AccountVersion::new(plugin, settings))))
+        });
+        let versions = versions.collect::<Result<BTreeMap<_, _>, SetupError>>()?;
+        Ok(Account { id, current, versions, secrets, grants, revision })
+    }
+}
+
+fn linked(state: &ShopState, link: Link) -> Result<Linked, SetupError> {
+    let account = state.account(&link.account)?;
+    let version = account.version();
+    let form = &version.plugin.about().form;
+    let settings = product_settings(form, &link.settings, &version.settings, &account.secrets)?;
+    Ok(Linked { link, settings })
+}
