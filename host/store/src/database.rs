@@ -1,5 +1,6 @@
 //! The database itself: opening it, its tables, its transactions.
 
+use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Once};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -42,7 +43,36 @@ struct Inner {
     keys: Keyring,
 }
 
-pub(crate) type Work = Transaction<'static, Any>;
+/// A transaction that writes. Rolled back unless it is committed.
+pub(crate) struct Work(Transaction<'static, Any>);
+
+impl Work {
+    /// Everything in it stands when this returns. Here tests lose a process, before and after each commit.
+    pub(crate) async fn commit(self) -> Result<(), StoreError> {
+        fail::fail_point!("before-commit");
+        self.0.commit().await?;
+        fail::fail_point!("after-commit");
+        Ok(())
+    }
+
+    pub(crate) async fn rollback(self) -> Result<(), StoreError> {
+        Ok(self.0.rollback().await?)
+    }
+}
+
+impl Deref for Work {
+    type Target = AnyConnection;
+
+    fn deref(&self) -> &AnyConnection {
+        &self.0
+    }
+}
+
+impl DerefMut for Work {
+    fn deref_mut(&mut self) -> &mut AnyConnection {
+        &mut self.0
+    }
+}
 
 impl Store {
     /// Opens a database, brings its tables to this release's form, and checks the keys against it.
@@ -118,10 +148,10 @@ impl Store {
     /// A transaction that writes. SQLite takes its one writer's place at once: a transaction that began by reading could not
     /// wait for it later.
     pub(crate) async fn begin(&self) -> Result<Work, StoreError> {
-        Ok(match self.inner.dialect {
+        Ok(Work(match self.inner.dialect {
             Dialect::Sqlite => self.pool().begin_with("begin immediate").await?,
             Dialect::Postgres => self.pool().begin().await?,
-        })
+        }))
     }
 }
 
