@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
 
 use anyhow::Context as _;
 use cartwright::types::{Rounding, VariantInfo};
 use cartwright::{
     AccountId, AccountSetup, AddToCart, CartChange, CartError, CartLine, CartOperation, Cartwright, Grants, Link,
-    MemoryCatalogue, Plugin, Secret, SetupError, Shop, ShopId, StrategyChoice, Visitor, money,
+    MemoryCatalogue, Plugin, Secret, SetupError, Shop, ShopId, Stage, StrategyChoice, Visitor, money,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -73,10 +74,10 @@ pub(crate) struct Arguments {
     /// Ask this server instead of the vendor's: sets the setting `api-url` and allows the address, without TLS too.
     #[arg(long)]
     vendor_url: Option<Url>,
-    /// Show each stage on the way.
+    /// Show each stage on the way, with what the plugins logged; of a plan that fails, up to where it failed.
     #[arg(long)]
     explain: bool,
-    /// Print the whole result as JSON.
+    /// Print the whole result as JSON, stages too; those of a plan that fails stand in its error.
     #[arg(long)]
     json: bool,
 }
@@ -147,24 +148,33 @@ fn one() -> u32 {
 }
 
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    match change(&arguments).await {
-        Ok(change) if arguments.json => println!("{}", serde_json::to_string_pretty(&change)?),
-        Ok(change) => print(&change, arguments.explain),
+    let (told, stages) = channel();
+    let result = change(&arguments, told).await;
+    let stages: Vec<Stage> = stages.try_iter().collect();
+    if arguments.explain && !arguments.json {
+        explain(&stages);
+    }
+    let mut typed = match result {
+        Ok(change) if arguments.json => {
+            println!("{}", serde_json::to_string_pretty(&change)?);
+            return Ok(ExitCode::SUCCESS);
+        }
+        Ok(change) => {
+            print(&change);
+            return Ok(ExitCode::SUCCESS);
+        }
         Err(Failed::Cart(error)) => {
             let mut typed = serde_json::to_value(&*error)?;
-            if let Some(members) = typed.as_object_mut() {
-                members.insert("message".to_owned(), json!(error.to_string()));
-            }
-            eprintln!("{}", serde_json::to_string_pretty(&typed)?);
-            return Ok(ExitCode::FAILURE);
+            typed["message"] = json!(error.to_string());
+            typed
         }
-        Err(Failed::Files(error)) => {
-            let typed = json!({ "error": "files", "message": format!("{error:#}") });
-            eprintln!("{}", serde_json::to_string_pretty(&typed)?);
-            return Ok(ExitCode::FAILURE);
-        }
+        Err(Failed::Files(error)) => json!({ "error": "files", "message": format!("{error:#}") }),
+    };
+    if arguments.json {
+        typed["stages"] = json!(stages);
     }
-    Ok(ExitCode::SUCCESS)
+    eprintln!("{}", serde_json::to_string_pretty(&typed)?);
+    Ok(ExitCode::FAILURE)
 }
 
 enum Failed {
@@ -190,7 +200,7 @@ impl From<anyhow::Error> for Failed {
     }
 }
 
-async fn change(arguments: &Arguments) -> Result<CartChange, Failed> {
+async fn change(arguments: &Arguments, told: Sender<Stage>) -> Result<CartChange, Failed> {
     let catalog: CatalogFile = json_file(&arguments.catalog)?;
     let variants = variants(&catalog)?;
     let mut builder = Cartwright::builder().catalogue(Arc::new(MemoryCatalogue::new(variants)));
@@ -240,6 +250,7 @@ async fn change(arguments: &Arguments) -> Result<CartChange, Failed> {
         strategy,
         lines,
         visitor: Visitor::default(),
+        stages: Some(told),
     };
     Ok(match &arguments.replace {
         Some(key) => {
@@ -371,16 +382,19 @@ async fn strategy(
     Ok(Some(StrategyChoice { account: Some(account), name: None }))
 }
 
-fn print(change: &CartChange, explain: bool) {
-    if explain {
-        for stage in &change.stages {
-            println!("{:>8} µs  {:<11} {}", stage.micros, stage.stage, stage.result);
-            for line in &stage.log {
-                println!("{:>13}{}: {}", "", line.level, line.text.trim_end());
-            }
+fn explain(stages: &[Stage]) {
+    for stage in stages {
+        println!("{:>8} µs  {:<11} {}", stage.micros, stage.stage, stage.result);
+        for line in &stage.log {
+            println!("{:>13}{}: {}", "", line.level, line.text.trim_end());
         }
+    }
+    if !stages.is_empty() {
         println!();
     }
+}
+
+fn print(change: &CartChange) {
     if change.operations.is_empty() {
         println!("nothing changes");
     }

@@ -51,7 +51,7 @@ impl Walk<'_> {
                 PriceSource::Components => "components",
             }
         );
-        self.stage("decode", result);
+        self.done(result);
         Ok(decoded)
     }
 
@@ -76,7 +76,7 @@ impl Walk<'_> {
             }
         }
         if !items.is_empty() {
-            self.stage("products", format!("{} is the linked vendor product", self.association.vendor_product));
+            self.done(format!("{} is the linked vendor product", self.association.vendor_product));
         }
         Ok(())
     }
@@ -97,7 +97,7 @@ impl Walk<'_> {
             facts.push(ItemFacts { fingerprint: Some(fingerprint), thumbnail, below: tree });
         }
         let kept = facts.iter().filter(|facts| facts.thumbnail.is_some()).count();
-        self.stage("identify", format!("{} fingerprints, {kept} thumbnails stored", facts.len()));
+        self.done(format!("{} fingerprints, {kept} thumbnails stored", facts.len()));
         Ok(facts)
     }
 
@@ -180,7 +180,7 @@ impl Walk<'_> {
             let rate = rates.get(&from).and_then(Option::as_deref);
             in_shop.push(Some(converted(price, rate, &self.context)?));
         }
-        self.stage("price", format!("the vendor priced {} items", in_shop.iter().flatten().count()));
+        self.done(format!("the vendor priced {} items", in_shop.iter().flatten().count()));
         Ok(in_shop)
     }
 }

@@ -21,6 +21,8 @@ pub(crate) mod thumbnail;
 mod tree;
 mod walk;
 
+use std::sync::mpsc::Sender;
+
 use serde::{Deserialize, Serialize};
 
 pub use check::{LineCheck, LineState};
@@ -54,6 +56,8 @@ pub struct AddToCart {
     pub lines: Vec<CartLine>,
     /// Who asks.
     pub visitor: Visitor,
+    /// Who is told of each stage as it ends, also of one that fails: [`CartChange::stages`] exist only when all of them held.
+    pub stages: Option<Sender<Stage>>,
 }
 
 /// One change of the platform's cart. The platform applies all of a [`CartChange`], or none.

@@ -24,6 +24,7 @@ impl Cartwright {
     async fn add(&self, shop: &ShopId, add: AddToCart, past: Option<&CartLine>) -> Result<CartChange, CartError> {
         let mut walk = Walk::begin(self, shop, &add.product, add.strategy.clone(), &add.visitor)?;
         walk.chosen_variant = add.variant.clone();
+        walk.told = add.stages.clone();
         if let Some(past) = past {
             walk.leave_out(past.item, &past.without);
         }
@@ -91,6 +92,7 @@ impl Cartwright {
             None => Walk::begin_pinned(self, shop, old, &add.visitor)?,
         };
         walk.chosen_variant = add.variant.clone().or_else(|| old.chosen_variant.clone());
+        walk.told = add.stages.clone();
         let mut places = Places::default();
         let wanted = |items: &[Item]| {
             places = Places::of(old, quantity, items, &add.lines);
@@ -109,6 +111,7 @@ impl Cartwright {
     pub async fn request_quotation(&self, shop: &ShopId, add: AddToCart) -> Result<CartChange, CartError> {
         let mut walk = Walk::begin(self, shop, &add.product, add.strategy.clone(), &add.visitor)?;
         walk.chosen_variant = add.variant.clone();
+        walk.told = add.stages.clone();
         walk.quotation = true;
         let all =
             |items: &[Item]| roots(items).into_iter().map(|item| Wanted { item, quantity: add.quantity }).collect();
@@ -138,6 +141,7 @@ impl Cartwright {
             strategy: None,
             lines,
             visitor,
+            stages: None,
         };
         self.add(shop, add, Some(past)).await
     }

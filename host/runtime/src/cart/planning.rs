@@ -47,7 +47,7 @@ impl Walk<'_> {
             Error::Rejected(message) => CartError::Rejected(message),
             error => CartError::Hook(self.answered(&plugin, Hook::Plan, error)),
         })?;
-        self.stage("plan", format!("{} by {}/{}", pieces(&planned), plugin.id(), self.strategy));
+        self.done(format!("{} by {}/{}", pieces(&planned), plugin.id(), self.strategy));
         Ok((planned, known.into_values().flatten().map(|variant| (variant.id.clone(), variant)).collect()))
     }
 
@@ -113,7 +113,7 @@ impl Walk<'_> {
             by_id,
         };
         let checked = checking.check(pieces)?;
-        self.stage("check", "every piece holds".to_owned());
+        self.done("every piece holds".to_owned());
         Ok(checked)
     }
 }

@@ -1,6 +1,7 @@
 //! One walk from a raw configuration to checked, priced and sealed lines.
 
 use std::sync::Arc;
+use std::sync::mpsc::Sender;
 use std::time::Instant;
 
 use jiff::Timestamp;
@@ -41,6 +42,10 @@ pub(super) struct Walk<'a> {
     pub(super) quotation: bool,
     pub(super) warnings: Warnings,
     pub(super) stages: Vec<Stage>,
+    /// Who is told of each stage as it ends.
+    pub(super) told: Option<Sender<Stage>>,
+    /// The stage that is not over yet.
+    at: &'static str,
     /// What a plugin logged in the stage that is not over yet.
     pub(super) log: Vec<LogLine>,
     pub(super) began: Instant,
@@ -153,6 +158,8 @@ impl<'a> Walk<'a> {
             quotation: false,
             warnings: Vec::new(),
             stages: Vec::with_capacity(6),
+            told: None,
+            at: "keep",
             log: Vec::new(),
             began: Instant::now(),
             taken_out: TakenOut::default(),
@@ -172,15 +179,29 @@ impl<'a> Walk<'a> {
         raw: Option<&[u8]>,
         lines: &[CartLine],
     ) -> Result<Vec<Vec<CartLine>>, CartError> {
+        let families = self.families(wanted, raw, lines).await;
+        if let Err(error) = &families {
+            self.failed(error);
+        }
+        families
+    }
+
+    async fn families(
+        &mut self,
+        wanted: impl FnOnce(&[Item]) -> Vec<Wanted>,
+        raw: Option<&[u8]>,
+        lines: &[CartLine],
+    ) -> Result<Vec<Vec<CartLine>>, CartError> {
         let raw = match raw {
             Some(raw) => raw,
             None if self.state.shop.sell_unconfigured => &[],
             None => return Err(CartError::NeedsConfiguration(self.association.shop_product.clone())),
         };
         self.began = Instant::now();
-        let configuration = self.keep(raw).await?;
-        let mut decoded = self.decode(raw, configuration).await?;
-        self.check_products(&decoded.items)?;
+        let configuration = self.at("keep").keep(raw).await?;
+        let mut decoded = self.at("decode").decode(raw, configuration).await?;
+        self.at("products").check_products(&decoded.items)?;
+        self.at("quantity");
         let wanted = wanted(&decoded.items);
         if let Some(wrong) = wanted.iter().find(|wanted| !(1..=MOST_PIECES).contains(&wanted.quantity)) {
             let (what, quantity) = (self.association.shop_product.clone(), wrong.quantity.into());
@@ -189,8 +210,8 @@ impl<'a> Walk<'a> {
         if wanted.is_empty() {
             return Ok(Vec::new());
         }
-        let facts = self.facts(raw, &decoded.items).await?;
-        let prices = self.prices(raw, &decoded, &wanted).await?;
+        let facts = self.at("identify").facts(raw, &decoded.items).await?;
+        let prices = self.at("price").prices(raw, &decoded, &wanted).await?;
         // The state was hashed; a strategy has no use for it.
         decoded.items.iter_mut().for_each(|item| item.state = String::new());
         let own = lines.iter().filter(|line| line.pin.account == self.vendor.id);
@@ -205,13 +226,13 @@ impl<'a> Walk<'a> {
             lines: own.map(CartLine::as_contract).collect(),
             extra: Vec::new(),
         };
-        let (planned, by_id) = self.ask_strategy(&request).await?;
+        let (planned, by_id) = self.at("plan").ask_strategy(&request).await?;
         self.warnings.extend(planned.warnings);
-        let mut families = self.check(&request, &planned.pieces, &facts, configuration, &by_id).await?;
+        let mut families = self.at("check").check(&request, &planned.pieces, &facts, configuration, &by_id).await?;
         for line in families.iter_mut().flatten() {
             line.seal(&self.state.shop.id, &self.state.shop.seal_key);
         }
-        self.stage("seal", "prices are sealed".to_owned());
+        self.at("seal").done("prices are sealed".to_owned());
         Ok(families)
     }
 
@@ -226,10 +247,32 @@ impl<'a> Walk<'a> {
         error
     }
 
-    pub(super) fn stage(&mut self, stage: &str, result: String) {
+    /// Goes on to the next stage.
+    fn at(&mut self, stage: &'static str) -> &mut Self {
+        self.at = stage;
+        self
+    }
+
+    /// Writes down what came of the stage.
+    pub(super) fn done(&mut self, result: String) {
         let micros = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX);
-        self.stages.push(Stage { stage: stage.to_owned(), micros, result, log: std::mem::take(&mut self.log) });
+        let stage = Stage { stage: self.at.to_owned(), micros, result, log: std::mem::take(&mut self.log) };
+        if let Some(told) = &self.told {
+            // Whoever listened may be gone.
+            drop(told.send(stage.clone()));
+        }
+        self.stages.push(stage);
         self.began = Instant::now();
+    }
+
+    /// The same of a stage that ends the walk. A call that broke off has its log in its error.
+    fn failed(&mut self, error: &CartError) {
+        if let CartError::Hook(error) = error
+            && self.log.is_empty()
+        {
+            self.log.clone_from(&error.said.log);
+        }
+        self.done(format!("failed: {error}"));
     }
 
     /// Stores the raw configuration, which later events of the line need.
@@ -244,7 +287,7 @@ impl<'a> Walk<'a> {
         }
         let put = self.host.platform().blobs.put(&self.state.shop.id, raw.to_vec(), "application/json").await;
         let digest = put.map_err(|error| CartError::Platform(error.to_string()))?;
-        self.stage("keep", format!("stored {} bytes as {digest}", raw.len()));
+        self.done(format!("stored {} bytes as {digest}", raw.len()));
         Ok(Some(digest))
     }
 

@@ -110,3 +110,9 @@ pub fn sold(line: &Value) -> (&str, u64, i64) {
 pub fn all_sold(lines: &[Value]) -> Vec<(&str, u64, i64)> {
     lines.iter().map(sold).collect()
 }
+
+/// The names of the stages that `--explain` showed.
+pub fn stages(text: &str) -> Vec<&str> {
+    let shown = text.lines().take_while(|line| !line.is_empty()).filter_map(|line| line.split_once(" µs  "));
+    shown.filter_map(|(_, stage)| stage.split(' ').next()).collect()
+}

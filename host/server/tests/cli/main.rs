@@ -38,9 +38,16 @@ impl Ran {
     /// Standard error of a failure that printed no result.
     #[track_caller]
     fn failed(self) -> String {
+        let (out, err) = self.failed_after();
+        assert_eq!(out, "", "a failure has no result");
+        err
+    }
+
+    /// What a failure explained on standard output, and its standard error.
+    #[track_caller]
+    fn failed_after(self) -> (String, String) {
         assert_eq!(self.code, Some(1), "{self:#?}");
-        assert_eq!(self.out, "", "a failure has no result");
-        self.err
+        (self.out, self.err)
     }
 
     /// The typed error of a failure.

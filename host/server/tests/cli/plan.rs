@@ -3,7 +3,7 @@
 use cartwright_fake_vendors::{ExpiviConfig, FakeExpivi, samples};
 use serde_json::{Value, json};
 
-use crate::desk::{Desk, all_sold, lines, sold};
+use crate::desk::{Desk, all_sold, lines, sold, stages};
 use crate::inspect::digest;
 
 #[test]
@@ -98,12 +98,7 @@ fn a_quantity_multiplies_a_line_and_the_parts_of_a_bundle() {
 fn explain_shows_the_stages_in_their_order() {
     let desk = Desk::ring();
     let text = desk.plan(&["--explain"]).succeeded();
-    let stages: Vec<&str> = text
-        .lines()
-        .take_while(|line| !line.is_empty())
-        .map(|line| line.split_once(" µs  ").expect("a stage").1.split(' ').next().expect("its name"))
-        .collect();
-    assert_eq!(stages, ["keep", "decode", "products", "identify", "plan", "check", "seal"]);
+    assert_eq!(stages(&text), ["keep", "decode", "products", "identify", "plan", "check", "seal"]);
     assert!(text.contains("line by expivi/simple"), "{text}");
     assert!(text.contains("\nadd\n  1 × RING"), "the plan follows: {text}");
     assert!(!desk.plan(&[]).succeeded().contains("µs"), "without --explain there are no stages");

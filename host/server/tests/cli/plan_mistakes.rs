@@ -3,9 +3,9 @@
 use std::fs;
 
 use cartwright_fake_vendors::samples;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::desk::Desk;
+use crate::desk::{Desk, stages};
 
 #[test]
 fn an_unknown_setting_is_named_beside_the_known_ones() {
@@ -124,4 +124,18 @@ fn an_unknown_strategy_is_named_beside_the_known_ones() {
     assert_eq!(error["error"], "no-strategy");
     let text = error["message"].as_str().expect("a message");
     assert!(text.contains("no-such-strategy") && text.contains("simple, variation, bundle"), "{text}");
+}
+
+#[test]
+fn a_plan_that_fails_explains_itself_up_to_where_it_failed() {
+    let desk = Desk::shirt("HAT-");
+    let (out, err) = desk.plan(&["--strategy", "variation", "--explain"]).failed_after();
+    assert_eq!(stages(&out), ["keep", "decode", "products", "identify", "plan", "check"]);
+    assert!(out.contains("check       failed: 0 variants have the SKU \"HAT-R-L\""), "{out}");
+    let error: Value = serde_json::from_str(&err).expect("a typed error");
+    assert_eq!(error["error"], "sku", "{error:#}");
+
+    let error = desk.plan(&["--strategy", "variation", "--explain", "--json"]).typed_error();
+    let last = error["stages"].as_array().and_then(|stages| stages.last()).expect("stages");
+    assert_eq!(last["stage"], "check", "{error:#}");
 }

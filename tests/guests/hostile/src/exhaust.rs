@@ -118,6 +118,22 @@ pub fn panic(_: Request) -> Result<Planned, Error> {
     panic!("as it was asked to")
 }
 
+/// As a JavaScript exception does: what was thrown comes first, where from after it.
+pub fn long_trace(request: Request) -> Result<Planned, Error> {
+    println!("planning");
+    log::write(log::Level::Info, "planning");
+    eprintln!("Exception while calling plan: TypeError: item is undefined");
+    for depth in 0..40 {
+        eprintln!("    at step {depth} of a long way (strategy.js:{depth}:1)");
+    }
+    trap(request)
+}
+
+pub fn loud_refusal(_: Request) -> Result<Planned, Error> {
+    log::write(log::Level::Warn, "it is sold out");
+    Err(Error::Rejected(message("sold-out", "It is sold out.", &[])))
+}
+
 pub fn exit(_: Request) -> Result<Planned, Error> {
     std::process::exit(0)
 }

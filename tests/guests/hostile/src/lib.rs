@@ -31,6 +31,8 @@ const MISDEEDS: &[(&str, Misdeed)] = &[
     ("sleep-again-and-again", exhaust::sleep_again_and_again),
     ("trap", exhaust::trap),
     ("panic", exhaust::panic),
+    ("long-trace", exhaust::long_trace),
+    ("loud-refusal", exhaust::loud_refusal),
     ("exit", exhaust::exit),
     // Plans what it may not: lie.rs.
     ("reduction", lie::reduction),

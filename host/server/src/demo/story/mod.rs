@@ -135,6 +135,7 @@ impl Demo {
             strategy: None,
             lines: lines.to_vec(),
             visitor: self.visitor.clone(),
+            stages: None,
         }
     }
 

@@ -1,0 +1,36 @@
+//! A plan that fails says how far it came, and what the plugin said meanwhile.
+
+use std::sync::mpsc::channel;
+
+use cartwright::{CartError, Stage, StrategyChoice};
+use cartwright_e2e::{HOSTILE, World};
+use cartwright_fake_vendors::samples;
+
+/// How the plan of a misbehaving strategy failed, and its stages.
+async fn failed(misdeed: &str) -> (CartError, Vec<Stage>) {
+    let world = World::new().await;
+    let account = world.strategy(HOSTILE).await;
+    let (told, stages) = channel();
+    let mut request = world.request("ring", samples::EXPIVI_SIMPLE, 1, &[]);
+    request.strategy = Some(StrategyChoice { account: Some(account), name: Some(misdeed.to_owned()) });
+    request.stages = Some(told);
+    let error = world.host.add_to_cart(&world.shop, request).await.expect_err(misdeed);
+    (error, stages.iter().collect())
+}
+
+#[tokio::test]
+async fn the_stage_that_failed_is_the_last_and_holds_what_the_plugin_logged() {
+    for (misdeed, result, logged) in [
+        ("loud-refusal", "failed: It is sold out.", "it is sold out"),
+        ("long-trace", "failed: hostile failed in cart.plan: the guest trapped", "planning"),
+        ("unknown-sku", "failed: 0 variants have the SKU \"NO-SUCH-SKU\"", ""),
+    ] {
+        let (error, stages) = failed(misdeed).await;
+        let names: Vec<&str> = stages.iter().map(|stage| stage.stage.as_str()).collect();
+        let until = if logged.is_empty() { &["plan", "check"][..] } else { &["plan"] };
+        assert_eq!(names, [&["keep", "decode", "products", "identify"], until].concat(), "{misdeed}");
+        let last = stages.last().expect("a stage");
+        assert!(last.result.starts_with(result) && last.result.ends_with(&error.to_string()), "{last:?}");
+        assert_eq!(last.log.iter().any(|line| line.text == logged), !logged.is_empty(), "{last:?}");
+    }
+}
