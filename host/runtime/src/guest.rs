@@ -17,7 +17,7 @@ use wasmtime::{Store, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
-use crate::capability::log::{GuestOutput, LogLine, LogSink};
+use crate::capability::log::{GuestOutput, LogLine, LogSink, OUTPUT};
 use crate::capability::wasi::{GuestClock, RefuseHttp, seeded};
 use crate::capability::{Capability, Scope};
 use crate::contract::{self, VariantInfo};
@@ -323,18 +323,24 @@ async fn run<R>(
     }
 }
 
-/// The trap's cause, with what the guest wrote last: a panic's message goes to stderr, in pieces.
+/// The trap's cause, with what the guest wrote last. A panic's message goes to stderr, in pieces; an exception's first lines say
+/// what was thrown, and many that say where may follow. So of a long text the beginning and the end are kept.
 fn trap_text(error: &wasmtime::Error, log: &LogSink) -> String {
     let cause = error.root_cause().to_string();
-    let written: String = log.lines().iter().map(|line| line.text.as_str()).collect();
+    let lines = log.lines();
+    // What was written before the last line that was logged is about something else.
+    let logged = lines.iter().rposition(|line| line.level != OUTPUT).map_or(0, |last| last + 1);
+    let last = if logged == lines.len() { &lines[..] } else { &lines[logged..] };
+    let written: String = last.iter().map(|line| line.text.as_str()).collect();
     let words: Vec<&str> =
         written.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("note: run with")).collect();
+    let begin = |words: &[&str], most: usize| words.join(" ").chars().take(most).collect::<String>();
     match words.as_slice() {
         [] => cause,
-        words => {
-            let last = words[words.len().saturating_sub(2)..].join(" ");
-            format!("{cause}; its last words: {}", last.chars().take(500).collect::<String>())
+        [a, b, .., c, d] if words.len() > 4 => {
+            format!("{cause}; its last words: {} … {}", begin(&[a, b], 300), begin(&[c, d], 200))
         }
+        words => format!("{cause}; its last words: {}", begin(words, 500)),
     }
 }
 

@@ -20,6 +20,9 @@ pub struct LogLine {
     pub text: String,
 }
 
+/// The level of what a guest writes to stdout and stderr.
+pub(crate) const OUTPUT: &str = "output";
+
 /// Where a call's log lines gather.
 #[derive(Clone)]
 pub(crate) struct LogSink(Arc<Mutex<Gathered>>);
@@ -114,7 +117,7 @@ impl Pollable for GuestOutput {
 impl OutputStream for GuestOutput {
     fn write(&mut self, bytes: bytes::Bytes) -> StreamResult<()> {
         let text = String::from_utf8_lossy(&bytes);
-        self.0.write("output", &text).map_err(|breach| StreamError::Trap(breach.into()))
+        self.0.write(OUTPUT, &text).map_err(|breach| StreamError::Trap(breach.into()))
     }
 
     fn flush(&mut self) -> StreamResult<()> {
