@@ -1,7 +1,7 @@
 //! The rules of carts, each with Expivi's plugin and through the whole path. Among them is every defect that is known of the
 //! vendor's official plugin for another platform.
 
-use cartwright::types::{LinePart, PriceSource};
+use cartwright::types::{LinePart, Message, PriceSource};
 use cartwright::{CartError, CartLine, CartOperation, LineState, Visitor};
 use cartwright_e2e::{World, added, variant};
 use cartwright_fake_vendors::{Outage, samples};
@@ -346,9 +346,14 @@ async fn a_picture_that_is_none_is_left_out_with_a_warning() {
     let world = World::new().await;
     for picture in ["data:image/png;base64,PHNjcmlwdD4=", "@@@@", "iVBORw0KGgo="] {
         let configuration = changed(samples::EXPIVI_SIMPLE, |value| value[0]["thumbnail"] = json!(picture));
-        let change = world.add("ring", &configuration, 1, &mut Vec::new()).await.expect("a line");
+        let mut cart = Vec::new();
+        let change = world.add("ring", &configuration, 1, &mut cart).await.expect("a line");
         assert_eq!(added(&change)[0].thumbnail, None);
-        assert!(change.warnings.iter().any(|warning| warning.key == "thumbnail-unusable"), "{:?}", change.warnings);
+        let warned = |warnings: &[Message]| warnings.iter().filter(|told| told.key == "thumbnail-unusable").count();
+        assert_eq!(warned(&change.warnings), 1, "{:?}", change.warnings);
+        // What becomes more of a line is planned twice, and still warned of once.
+        let more = world.add("ring", &configuration, 1, &mut cart).await.expect("more of it");
+        assert_eq!(warned(&more.warnings), 1, "{:?}", more.warnings);
     }
 }
 

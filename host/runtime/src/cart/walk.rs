@@ -1,5 +1,6 @@
 //! One walk from a raw configuration to checked, priced and sealed lines.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Instant;
@@ -11,7 +12,7 @@ use super::parts::TakenOut;
 use super::plan::Warnings;
 use super::{CartChange, CartError, CartOperation, MOST_PIECES, Stage};
 use crate::capability::log::LogLine;
-use crate::contract::{Association, Context, Error, Item, PlanRequest, SettingValue, Wanted};
+use crate::contract::{Association, Context, Error, Item, Message, PlanRequest, SettingValue, Wanted};
 use crate::error::{Failure, HookError};
 use crate::guest::{Hook, answered};
 use crate::host::Cartwright;
@@ -236,7 +237,11 @@ impl<'a> Walk<'a> {
         Ok(families)
     }
 
-    pub(super) fn end(self, operations: Vec<CartOperation>) -> CartChange {
+    /// A warning counts once: a line that becomes more of another is planned twice.
+    pub(super) fn end(mut self, operations: Vec<CartOperation>) -> CartChange {
+        let mut seen = BTreeSet::new();
+        let as_seen = |told: &Message| (told.key.clone(), told.parameters.clone(), told.text.clone());
+        self.warnings.retain(|warning| seen.insert(as_seen(warning)));
         CartChange { operations, warnings: self.warnings, stages: self.stages }
     }
 
