@@ -2,6 +2,7 @@
 
 use super::CartError;
 use super::line::CartLine;
+use super::money::MoneyError;
 use super::parts::{Part, leave_out};
 use super::plan::{Checking, Draft, ItemFacts, broken, piece_count};
 use super::pricing::Priced;
@@ -9,8 +10,8 @@ use crate::contract::{Bundle, NewLine, PriceSource, PriceState, TaxBasis, Varian
 
 impl Checking<'_> {
     pub(super) fn bundle(&self, bundle: &Bundle) -> Result<Vec<CartLine>, CartError> {
-        let quantity = piece_count(bundle.parent.quantity.into(), "a bundle")?;
-        let parts = self.parts(&bundle.children)?;
+        let quantity = piece_count(bundle.parent.quantity.into(), || self.called(&bundle.parent))?;
+        let parts = self.parts(bundle)?;
         if parts.is_empty() {
             return broken("it has a bundle without children");
         }
@@ -18,7 +19,8 @@ impl Checking<'_> {
         let resolved: Vec<(Option<VariantInfo>, u32)> = parts
             .iter()
             .map(|part| {
-                let all = piece_count(u64::from(part.child.quantity) * u64::from(quantity), "a bundle's child")?;
+                let all = u64::from(part.child.quantity) * u64::from(quantity);
+                let all = piece_count(all, || self.called_child(&part.child, &bundle.parent))?;
                 if let Some(variant) = part.variant.as_ref().filter(|_| !out.contains(&part.name)) {
                     self.purchasable(variant, all.into())?;
                 }
@@ -92,7 +94,8 @@ impl Checking<'_> {
         let own = self.own_prices(&on_top)?;
         let (currency, scale) = (&self.pricing.context.currency, self.pricing.context.scale);
         let amounts = std::iter::once(&line.price.total).chain(own.iter().map(|priced| &priced.total));
-        line.price.total = super::money::sum(amounts, currency, scale).map_err(|error| too_large(&error))?;
+        line.price.total =
+            super::money::sum(amounts, currency, scale).map_err(|error| self.too_large(parent, &error))?;
         line.price.unit = super::pricing::divided(&line.price.total, line.quantity);
         let mut own = own.into_iter();
         let shares = parts.iter().filter_map(|part| if part.child.on_top { own.next() } else { dealt.next() });
@@ -108,7 +111,9 @@ impl Checking<'_> {
                 Some(variant) => self.pricing.platform(variant)?,
                 None => crate::contract::Money { minor: 0, scale, currency: currency.clone() },
             };
-            let total = super::money::times(&unit, *all).map_err(|error| too_large(&error))?;
+            let what = variant.as_ref().map_or("a text", |variant| &variant.sku);
+            let too_large = |error: MoneyError| CartError::Price { what: what.to_owned(), why: error.to_string() };
+            let total = super::money::times(&unit, *all).map_err(too_large)?;
             Ok(Priced { unit: Some(unit), total, tax: TaxBasis::AsShop, state: PriceState::Verified })
         });
         priced.collect()
@@ -124,7 +129,7 @@ impl Checking<'_> {
         let (currency, scale) = (&self.pricing.context.currency, self.pricing.context.scale);
         let shares = self.own_prices(children)?;
         let total = super::money::sum(shares.iter().map(|share| &share.total), currency, scale);
-        let total = total.map_err(|error| too_large(&error))?;
+        let total = total.map_err(|error| self.too_large(parent, &error))?;
         // Checked as any line; then its price is the children's sum, which is exact.
         let Some(variant) = self.variant(&parent.target)? else {
             return broken("a bundle's parent must be a product");
@@ -158,8 +163,8 @@ impl Checking<'_> {
         });
         Ok((line, shares))
     }
-}
 
-fn too_large(error: &super::money::MoneyError) -> CartError {
-    CartError::Price { what: "the bundle".to_owned(), why: error.to_string() }
+    fn too_large(&self, bundle: &NewLine, error: &MoneyError) -> CartError {
+        CartError::Price { what: format!("the bundle {}", self.called(bundle)), why: error.to_string() }
+    }
 }

@@ -37,7 +37,7 @@ impl Walk<'_> {
         let decoded = decoded.map_err(|error| self.answered(&plugin, Hook::Decode, error))?;
         if decoded.items.is_empty() || decoded.items.len() > MOST_ITEMS {
             let text = format!("it holds {} configured products; 1 to {MOST_ITEMS} can be bought", decoded.items.len());
-            return Err(CartError::Configuration(issue("", "items-number", text)));
+            return Err(CartError::Configuration(issue("items", "items-number", text)));
         }
         self.warnings.extend(decoded.warnings.iter().cloned());
         let articles: usize = decoded.items.iter().map(|item| item.articles.len()).sum();
@@ -166,7 +166,7 @@ impl Walk<'_> {
         }
         let mut rates: HashMap<String, Option<String>> = HashMap::new();
         let mut in_shop = Vec::with_capacity(prices.len());
-        for price in prices {
+        for (index, price) in prices.into_iter().enumerate() {
             let Some(price) = price else {
                 in_shop.push(None);
                 continue;
@@ -178,7 +178,8 @@ impl Walk<'_> {
                 rates.insert(from.clone(), rate.map_err(|error| CartError::Platform(error.to_string()))?);
             }
             let rate = rates.get(&from).and_then(Option::as_deref);
-            in_shop.push(Some(converted(price, rate, &self.context)?));
+            let what = format!("the item {index} ({})", decoded.items[index].vendor_product);
+            in_shop.push(Some(converted(price, &what, rate, &self.context)?));
         }
         self.done(format!("the vendor priced {} items", in_shop.iter().flatten().count()));
         Ok(in_shop)

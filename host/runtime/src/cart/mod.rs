@@ -156,6 +156,16 @@ pub enum CartError {
         /// What it is linked to.
         linked: String,
     },
+    /// A line was to be edited with a configuration of another product of the shop.
+    #[error("the line {key} is of the product {held:?}; a configuration of {given:?} cannot take its place")]
+    OtherProduct {
+        /// The line.
+        key: String,
+        /// The shop's product that the line was configured on.
+        held: String,
+        /// The one that was given.
+        given: String,
+    },
     /// No variant has this SKU, or several have.
     #[error("{found} variants have the SKU {sku:?}{}; exactly one must", within(.product))]
     Sku {

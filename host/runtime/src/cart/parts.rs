@@ -91,11 +91,12 @@ pub(super) fn leave_out(parent: &mut CartLine, part: &Part, share: &Priced) {
 impl Checking<'_> {
     /// A bundle's children, found in the catalogue. Those that buy the same are added up, in the order in which they first stand:
     /// a SKU and an id may name one variant.
-    pub(super) fn parts(&self, children: &[BundleChild]) -> Result<Vec<Part>, CartError> {
+    pub(super) fn parts(&self, bundle: &Bundle) -> Result<Vec<Part>, CartError> {
+        let Bundle { parent, children, .. } = bundle;
         let mut parts: Vec<Part> = Vec::with_capacity(children.len());
         let mut places: HashMap<Digest, usize> = HashMap::new();
         for child in children {
-            piece_count(child.quantity.into(), "a bundle's child")?;
+            piece_count(child.quantity.into(), || self.called_child(child, parent))?;
             let variant = self.variant(&child.target)?;
             let text = match &child.target {
                 Target::Text(text) => Some(text.clone()),
@@ -109,7 +110,7 @@ impl Checking<'_> {
             match places.get(&name).and_then(|place| parts.get_mut(*place)) {
                 Some(Part { child: same, .. }) => {
                     let sum = u64::from(same.quantity) + u64::from(child.quantity);
-                    same.quantity = piece_count(sum, "a bundle's child")?;
+                    same.quantity = piece_count(sum, || self.called_child(child, parent))?;
                 }
                 None => {
                     places.insert(name, parts.len());

@@ -80,10 +80,10 @@ impl Cartwright {
     ) -> Result<CartChange, CartError> {
         let old = held_line(&add.lines, key).ok_or_else(|| CartError::NoLine(key.to_owned()))?;
         if old.linked_product != add.product {
-            return Err(CartError::NotLinked {
-                found: add.product.clone(),
-                shop_product: old.linked_product.clone(),
-                linked: key.to_owned(),
+            return Err(CartError::OtherProduct {
+                key: key.to_owned(),
+                held: old.linked_product.clone(),
+                given: add.product.clone(),
             });
         }
         let quantity = quantity.unwrap_or(old.asked_quantity);

@@ -8,7 +8,9 @@ use super::money;
 use super::parts::TakenOut;
 use super::pricing::{Priced, Pricing};
 use super::{CartError, MOST_LINES, MOST_PIECES};
-use crate::contract::{Article, LinePart, Message, NewLine, Piece, PriceSource, SkuQuery, Target, VariantInfo};
+use crate::contract::{
+    Article, BundleChild, LinePart, Message, NewLine, Piece, PriceSource, SkuQuery, Target, VariantInfo,
+};
 use crate::grants::Grants;
 use crate::ids::{Digest, ShopId};
 
@@ -101,9 +103,13 @@ impl Checking<'_> {
                 return broken(format!("it makes two pieces of {}", name()));
             }
             let family = match piece {
-                Piece::Bundle(bundle) => self.bundle(bundle)?,
-                _ => vec![self.line(line)?],
+                Piece::Bundle(bundle) => self.bundle(bundle),
+                _ => self.line(line).map(|line| vec![line]),
             };
+            let family = family.map_err(|error| match error {
+                CartError::Plan(text) => CartError::Plan(format!("{}: {text}", self.called(line))),
+                other => other,
+            })?;
             count += family.len();
             if count > MOST_LINES {
                 return broken(format!("it has more than {MOST_LINES} lines"));
@@ -144,6 +150,29 @@ impl Checking<'_> {
         }
     }
 
+    /// What a planned line is called in an error: what it buys, and its title.
+    pub(super) fn called(&self, line: &NewLine) -> String {
+        self.named(&line.target, line.title.as_deref())
+    }
+
+    /// The same of a bundle's child.
+    pub(super) fn called_child(&self, child: &BundleChild, parent: &NewLine) -> String {
+        format!("{} of the bundle {}", self.named(&child.target, child.title.as_deref()), self.called(parent))
+    }
+
+    fn named(&self, target: &Target, title: Option<&str>) -> String {
+        let name = match target {
+            Target::LinkedProduct => match self.linked {
+                [only] => only.sku.clone(),
+                _ => self.linked_product.to_owned(),
+            },
+            Target::VariantId(id) => self.by_id.get(id).map_or_else(|| id.clone(), |variant| variant.sku.clone()),
+            Target::Sku(query) => query.sku.clone(),
+            Target::Text(text) => format!("{:?}", plain(text)),
+        };
+        title.map_or_else(|| plain(&name), |title| format!("{} ({})", plain(&name), plain(title)))
+    }
+
     /// What is not for sale, or not in this number, can still be offered.
     pub(super) fn purchasable(&self, variant: &VariantInfo, quantity: u64) -> Result<(), CartError> {
         if self.quotation {
@@ -153,7 +182,7 @@ impl Checking<'_> {
     }
 
     pub(super) fn line(&self, planned: &NewLine) -> Result<CartLine, CartError> {
-        let quantity = piece_count(planned.quantity.into(), "a planned line")?;
+        let quantity = piece_count(planned.quantity.into(), || self.called(planned))?;
         let Some(variant) = self.variant(&planned.target)? else {
             return broken("a line of its own must buy something; only a bundle's child may be a text");
         };
@@ -322,10 +351,10 @@ pub(super) struct Draft<'a> {
     pub(super) parent: Option<&'a str>,
 }
 
-pub(super) fn piece_count(quantity: u64, what: &str) -> Result<u32, CartError> {
+pub(super) fn piece_count(quantity: u64, what: impl FnOnce() -> String) -> Result<u32, CartError> {
     match u32::try_from(quantity) {
         Ok(count @ 1..=MOST_PIECES) => Ok(count),
-        _ => Err(CartError::Quantity { quantity, what: what.to_owned(), minimum: 1, maximum: MOST_PIECES }),
+        _ => Err(CartError::Quantity { quantity, what: what(), minimum: 1, maximum: MOST_PIECES }),
     }
 }
 

@@ -236,8 +236,7 @@ pub(super) fn divided(total: &Money, quantity: u32) -> Option<Money> {
 }
 
 /// Brings a vendor's price into the shop's currency by the platform's own rate, or refuses.
-pub(super) fn converted(price: Price, rate: Option<&str>, context: &Context) -> Result<Price, CartError> {
-    let what = "the configured product";
+pub(super) fn converted(price: Price, what: &str, rate: Option<&str>, context: &Context) -> Result<Price, CartError> {
     let failed = |error: MoneyError| no_price(what, error.to_string());
     if price.amount.scale > 9 || price.amount.currency.len() != 3 {
         return Err(no_price(what, format!("{:?} is no amount of money", price.amount)));

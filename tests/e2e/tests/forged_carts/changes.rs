@@ -96,7 +96,7 @@ async fn an_edit_takes_nothing_from_the_line_that_it_replaces() {
     let other = shopping.forged(|cart| cart[RING].linked_product = "shirt".to_owned());
     let request = world.request("ring", samples::EXPIVI_SIMPLE, 1, &other);
     let error = host.edit_line(shop, &other[RING].key, None, request).await.expect_err("another page's");
-    assert!(matches!(error, CartError::NotLinked { .. }), "{error}");
+    assert!(matches!(error, CartError::OtherProduct { .. }), "{error}");
 }
 
 #[tokio::test]
