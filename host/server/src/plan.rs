@@ -430,6 +430,9 @@ pub(crate) fn print_lines(what: &str, lines: &[CartLine]) {
         for part in &line.shown {
             println!("{indent}    {}: {}", part.name, part.value);
         }
+        for adjustment in &line.price.adjustments {
+            println!("{indent}    {}: {} each", adjustment.label.text, self::amount(&adjustment.amount));
+        }
     }
 }
 

@@ -2,10 +2,10 @@
 //! vendor's official plugin for another platform.
 
 use cartwright::types::{LinePart, Message, PriceSource};
-use cartwright::{CartError, CartLine, CartOperation, LineState, Visitor};
-use cartwright_e2e::{World, added, variant};
+use cartwright::{AccountSetup, CartError, CartLine, CartOperation, Grants, LineState, StrategyChoice, Visitor};
+use cartwright_e2e::{HOSTILE, World, added, variant};
 use cartwright_fake_vendors::{Outage, samples};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 fn changed(sample: &str, change: impl FnOnce(&mut Value)) -> String {
     let mut value: Value = serde_json::from_str(sample).expect("a sample");
@@ -379,6 +379,27 @@ async fn a_sealed_price_holds_without_asking_and_a_changed_line_does_not() {
         let checks = world.host.check_cart(&world.shop, &forged, &Visitor::default()).await.expect("checked");
         assert_ne!(checks[0].state, LineState::Ok, "{:?}", forged[0]);
     }
+}
+
+#[tokio::test]
+async fn what_a_strategy_adds_to_a_price_stands_on_the_line_with_its_reason() {
+    let world = World::new().await;
+    let account = world.strategy(HOSTILE).await;
+    let digest = world.host.install(HOSTILE, None).await.expect("the strategy").digest();
+    let grants = Grants { adjust_prices: true, ..Grants::default() };
+    let setup = AccountSetup { id: account.clone(), settings: Map::new(), grants };
+    world.host.set_account(&world.shop, digest, setup).await.expect("granted");
+    let mut request = world.request("ring", samples::EXPIVI_SIMPLE, 2, &[]);
+    request.strategy = Some(StrategyChoice { account: Some(account), name: Some("honest-with-engraving".to_owned()) });
+    let change = world.host.add_to_cart(&world.shop, request).await.expect("a line");
+    let mut cart = added(&change);
+    assert_eq!(cart[0].price.total.minor, 2 * (19_900 + 500));
+    let [added] = &cart[0].price.adjustments[..] else { panic!("{:?}", cart[0].price) };
+    assert_eq!((added.label.text.as_str(), added.amount.minor), ("Adjusted", 500));
+    // It is for showing: neither the line's key nor its seal is about it.
+    cart[0].price.adjustments.clear();
+    let checks = world.host.check_cart(&world.shop, &cart, &Visitor::default()).await.expect("checked");
+    assert_eq!(checks[0].state, LineState::Ok);
 }
 
 #[tokio::test]

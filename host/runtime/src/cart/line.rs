@@ -10,7 +10,8 @@ use sha2::Sha256;
 use super::CartError;
 use super::identity::{KeyParts, line_key};
 use crate::contract::{
-    Article, ChildRemoval, ItemReference, Line, LinePart, Message, Money, OrderLine, PriceSource, PriceState, TaxBasis,
+    Adjustment, Article, ChildRemoval, ItemReference, Line, LinePart, Message, Money, OrderLine, PriceSource,
+    PriceState, TaxBasis,
 };
 use crate::host::Cartwright;
 use crate::ids::{AccountId, Digest, PluginId, ShopId};
@@ -57,6 +58,10 @@ pub struct SealedPrice {
     pub included_in_parent: bool,
     /// Until when it holds without asking again.
     pub expires: String,
+    /// What the strategy added to the price of one, and why: for the shopper's eyes. The amounts above hold it, and the seal is
+    /// over those alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub adjustments: Vec<Adjustment>,
     /// The signature.
     pub seal: String,
 }

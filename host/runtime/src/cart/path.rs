@@ -202,5 +202,6 @@ pub(super) fn same_line(old: &CartLine, new: &CartLine) -> bool {
     let mut shown = old.clone();
     (shown.title, shown.shown, shown.thumbnail) = (new.title.clone(), new.shown.clone(), new.thumbnail);
     (shown.price.expires, shown.price.seal) = (new.price.expires.clone(), new.price.seal.clone());
+    shown.price.adjustments.clone_from(&new.price.adjustments);
     shown == *new
 }

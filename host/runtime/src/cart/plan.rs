@@ -205,7 +205,7 @@ impl Checking<'_> {
             &facts.below,
             quantity,
         )?;
-        Ok(self.made(Draft {
+        let mut line = self.made(Draft {
             variant: Some(variant),
             text: None,
             title: planned.title.clone(),
@@ -217,7 +217,12 @@ impl Checking<'_> {
             asked: self.pricing.asked(planned.item),
             facts,
             parent: None,
-        }))
+        });
+        line.price.adjustments.clone_from(&planned.price.adjustments);
+        for adjustment in &mut line.price.adjustments {
+            adjustment.label.text = plain(&adjustment.label.text);
+        }
+        Ok(line)
     }
 
     pub(super) fn facts(&self, planned: &NewLine) -> Result<ItemFacts, CartError> {
@@ -303,6 +308,7 @@ impl Checking<'_> {
                 state: draft.priced.state,
                 included_in_parent: false,
                 expires: self.expires.to_owned(),
+                adjustments: Vec::new(),
                 seal: String::new(),
             },
             configuration: self.configuration,

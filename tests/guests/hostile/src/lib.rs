@@ -14,6 +14,7 @@ type Misdeed = fn(Request) -> Result<Planned, Error>;
 const MISDEEDS: &[(&str, Misdeed)] = &[
     ("honest", |request| plan(line(&request))),
     ("honest-with-gift-wrap", lie::gift_wrap),
+    ("honest-with-engraving", lie::engraving),
     // Takes more than its share: exhaust.rs.
     ("endless-loop", exhaust::endless_loop),
     ("endless-recursion", exhaust::endless_recursion),

@@ -27,6 +27,11 @@ pub fn scale_too_large(request: Request) -> Result<Planned, Error> {
     adjusted(request, Money { minor: i64::MIN, scale: u8::MAX, currency: "EUR".to_owned() })
 }
 
+/// No lie: the engraving costs five euros more, and says so.
+pub fn engraving(request: Request) -> Result<Planned, Error> {
+    adjusted(request, Money { minor: 500, scale: 2, currency: "EUR".to_owned() })
+}
+
 fn adjusted(request: Request, amount: Money) -> Result<Planned, Error> {
     let mut line = line(&request);
     line.price.adjustments.push(Adjustment { label: message("adjusted", "Adjusted", &[]), amount });
