@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use cartwright::types::{ChoiceSource, Field};
 use cartwright::{Capability, Cartwright, Plugin};
 
 use crate::source;
@@ -28,7 +29,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let host = builder.start()?;
     let plugin = source::install(&host, &arguments.plugin).await?;
     if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&as_json(&plugin))?);
+        say!("{}", serde_json::to_string_pretty(&as_json(&plugin))?);
     } else {
         print(&plugin);
     }
@@ -50,23 +51,47 @@ fn list(values: &[String]) -> String {
     if values.is_empty() { "none".to_owned() } else { values.join(", ") }
 }
 
+/// What else there is to know of a field before it is filled in.
+fn notes(field: &Field) -> Vec<String> {
+    let mut notes = Vec::new();
+    match &field.choices {
+        ChoiceSource::None => {}
+        ChoiceSource::Fixed(choices) => {
+            let values: Vec<&str> = choices.iter().map(|choice| choice.value.as_str()).collect();
+            notes.push(format!("one of {}", values.join(", ")));
+        }
+        ChoiceSource::Dynamic => notes.push("one of what the vendor's server offers".to_owned()),
+    }
+    if let Some(condition) = &field.enabled_when {
+        notes.push(format!("only while {} is {}", condition.field, condition.one_of.join(" or ")));
+    }
+    if field.kind == "secret" {
+        let hosts = match field.hosts.is_empty() {
+            true => "nobody; it only makes digests".to_owned(),
+            false => field.hosts.join(", "),
+        };
+        notes.push(format!("sent to {hosts}"));
+    }
+    notes
+}
+
 fn print(plugin: &Plugin) {
     let about = plugin.about();
     let identity = &about.identity;
-    println!("{} {} ({}), by {}", identity.name, identity.version, identity.id, identity.vendor);
-    println!("  digest        {}", plugin.digest());
-    println!("  size          {} bytes", plugin.size());
+    say!("{} {} ({}), by {}", identity.name, identity.version, identity.id, identity.vendor);
+    say!("  digest        {}", plugin.digest());
+    say!("  size          {} bytes", plugin.size());
     let worlds: Vec<String> = plugin.worlds().iter().map(|world| world.name().to_owned()).collect();
-    println!("  worlds        {} of {}", worlds.join(", "), cartwright::CONTRACT);
-    println!("  capabilities  {}", list(&identity.capabilities));
+    say!("  worlds        {} of {}", worlds.join(", "), cartwright::CONTRACT);
+    say!("  capabilities  {}", list(&identity.capabilities));
     let strategies: Vec<String> =
         identity.strategies.iter().map(|strategy| format!("{} ({})", strategy.name, strategy.title.text)).collect();
-    println!("  strategies    {}", list(&strategies));
-    println!("  asks to reach {}", list(&identity.hosts));
-    println!("  asks for      {}", list(&identity.grants));
+    say!("  strategies    {}", list(&strategies));
+    say!("  asks to reach {}", list(&identity.hosts));
+    say!("  asks for      {}", list(&identity.grants));
     let endpoints: Vec<String> = about.endpoints.iter().map(|endpoint| endpoint.name.clone()).collect();
-    println!("  webhooks      {}", list(&endpoints));
-    println!("  settings");
+    say!("  webhooks      {}", list(&endpoints));
+    say!("  settings");
     for field in &about.form.0 {
         let mut marks = Vec::new();
         if field.required {
@@ -82,24 +107,19 @@ fn print(plugin: &Plugin) {
             marks.push("vendor may push");
         }
         let marks = if marks.is_empty() { String::new() } else { format!(" [{}]", marks.join(", ")) };
-        println!("    {:<28} {:<13} {}{marks}", field.name, field.kind, field.label.text);
-        if field.kind == "secret" {
-            let hosts = if field.hosts.is_empty() {
-                "nobody; it only makes digests".to_owned()
-            } else {
-                field.hosts.join(", ")
-            };
-            println!("    {:<28} {:<13} sent to {hosts}", "", "");
+        say!("    {:<28} {:<13} {}{marks}", field.name, field.kind, field.label.text);
+        for note in notes(field) {
+            say!("    {:<28} {:<13} {note}", "", "");
         }
     }
-    println!("  imports");
+    say!("  imports");
     for import in plugin.imports() {
-        println!("    {import}");
+        say!("    {import}");
     }
     if plugin.imports().iter().any(|import| import.starts_with("cartwright:plugin/http@")) {
-        println!("  its network imports answer in");
+        say!("  its network imports answer in");
         let hooks = plugin.hooks().filter(|hook| hook.capabilities().contains(&Capability::Http));
         let names: Vec<&str> = hooks.map(|hook| hook.name()).collect();
-        println!("    {}", names.join(", "));
+        say!("    {}", names.join(", "));
     }
 }

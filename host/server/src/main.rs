@@ -1,5 +1,11 @@
 //! The command `cartwright`.
 
+// `say!` knows what to do when nobody reads any more.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
+#[macro_use]
+mod output;
+
 mod demo;
 mod inspect;
 mod plan;
@@ -44,8 +50,8 @@ async fn main() -> ExitCode {
     match result {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {error:#}");
-            eprintln!("help: `cartwright help` shows every command and what it wants");
+            output::complain(&format!("error: {error:#}"));
+            output::complain("help: `cartwright help` shows every command and what it wants");
             ExitCode::FAILURE
         }
     }

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use crate::source;
+use crate::{output, source};
 
 /// Plan a cart from a configuration, as a shop would: decode, check, price, plan, check again, seal.
 ///
@@ -156,7 +156,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     }
     let mut typed = match result {
         Ok(change) if arguments.json => {
-            println!("{}", serde_json::to_string_pretty(&change)?);
+            say!("{}", serde_json::to_string_pretty(&change)?);
             return Ok(ExitCode::SUCCESS);
         }
         Ok(change) => {
@@ -173,7 +173,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     if arguments.json {
         typed["stages"] = json!(stages);
     }
-    eprintln!("{}", serde_json::to_string_pretty(&typed)?);
+    output::complain(&serde_json::to_string_pretty(&typed)?);
     Ok(ExitCode::FAILURE)
 }
 
@@ -384,19 +384,19 @@ async fn strategy(
 
 fn explain(stages: &[Stage]) {
     for stage in stages {
-        println!("{:>8} µs  {:<11} {}", stage.micros, stage.stage, stage.result);
+        say!("{:>8} µs  {:<11} {}", stage.micros, stage.stage, stage.result);
         for line in &stage.log {
-            println!("{:>13}{}: {}", "", line.level, line.text.trim_end());
+            say!("{:>13}{}: {}", "", line.level, line.text.trim_end());
         }
     }
     if !stages.is_empty() {
-        println!();
+        say!("");
     }
 }
 
 fn print(change: &CartChange) {
     if change.operations.is_empty() {
-        println!("nothing changes");
+        say!("nothing changes");
     }
     for operation in &change.operations {
         match operation {
@@ -405,12 +405,12 @@ fn print(change: &CartChange) {
             CartOperation::Update { lines } => print_lines("update", lines),
             CartOperation::RequestQuotation { lines } => print_lines("request a quotation for", lines),
             CartOperation::Remove { keys } => {
-                println!("remove {}", keys.iter().map(|key| short(key)).collect::<Vec<_>>().join(", "));
+                say!("remove {}", keys.iter().map(|key| short(key)).collect::<Vec<_>>().join(", "));
             }
         }
     }
     for warning in &change.warnings {
-        println!("warning: {}", warning.text);
+        say!("warning: {}", warning.text);
     }
 }
 
@@ -422,16 +422,16 @@ pub(crate) fn print_lines(what: &str, lines: &[CartLine]) {
     for line in lines {
         let indent = if line.parent.is_some() { "    " } else { "  " };
         if line.parent.is_none() {
-            println!("{what}");
+            say!("{what}");
         }
         let sku = line.sku.as_deref().unwrap_or("-");
         let amount = amount(&line.price.total);
-        println!("{indent}{} × {} [{sku}] {amount}  key {}", line.quantity, line.title, short(&line.key));
+        say!("{indent}{} × {} [{sku}] {amount}  key {}", line.quantity, line.title, short(&line.key));
         for part in &line.shown {
-            println!("{indent}    {}: {}", part.name, part.value);
+            say!("{indent}    {}: {}", part.name, part.value);
         }
         for adjustment in &line.price.adjustments {
-            println!("{indent}    {}: {} each", adjustment.label.text, self::amount(&adjustment.amount));
+            say!("{indent}    {}: {} each", adjustment.label.text, self::amount(&adjustment.amount));
         }
     }
 }

@@ -23,10 +23,10 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(_arguments: Arguments) -> anyhow::Result<ExitCode> {
     let mut steps = Steps::default();
     if let Err(error) = story::play(&mut steps).await {
-        println!("the story broke off: {error:#}");
+        say!("the story broke off: {error:#}");
         steps.failed += 1;
     }
-    println!("\n{} steps held, {} did not", steps.held, steps.failed);
+    say!("\n{} steps held, {} did not", steps.held, steps.failed);
     Ok(if steps.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -39,7 +39,7 @@ pub(crate) struct Steps {
 
 impl Steps {
     pub(crate) fn chapter(&self, title: &str) {
-        println!("\n{title}");
+        say!("\n{title}");
     }
 
     /// Does a step, prints what came of it, and goes on with its result. A step that did not hold ends the story.
@@ -52,12 +52,12 @@ impl Steps {
         match doing.await {
             Ok((value, outcome)) => {
                 self.held += 1;
-                println!("  held    {name}: {outcome} ({} ms)", began.elapsed().as_millis());
+                say!("  held    {name}: {outcome} ({} ms)", began.elapsed().as_millis());
                 Ok(value)
             }
             Err(error) => {
                 self.failed += 1;
-                println!("  FAILED  {name}: {error:#}");
+                say!("  FAILED  {name}: {error:#}");
                 Err(error.context(name.to_owned()))
             }
         }

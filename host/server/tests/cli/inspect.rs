@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use serde_json::json;
 use tempfile::TempDir;
@@ -34,6 +35,34 @@ fn inspect_shows_what_expivi_is_and_asks_for() {
     let token = text.lines().find(|line| line.trim().starts_with("viewer-token ")).expect("the setting");
     assert!(token.ends_with("[required, public]"), "{token}");
     assert!(text.contains("    cartwright:plugin/http@0.1.0\n"), "{text}");
+}
+
+#[test]
+fn inspect_shows_what_can_be_chosen_and_what_a_field_depends_on() {
+    let notes = |plugin: &str, field: &str| -> Vec<String> {
+        let text = cartwright(["inspect", plugin]).succeeded();
+        let after = text.lines().skip_while(|line| !line.starts_with(&format!("    {field} "))).skip(1);
+        after.take_while(|line| line.starts_with("         ")).map(|line| line.trim().to_owned()).collect()
+    };
+    assert_eq!(notes("expivi", "action"), ["one of add-to-cart, request-quotation"]);
+    assert_eq!(notes("expivi", "locale-country"), ["only while send-country is true"]);
+}
+
+#[test]
+fn a_reader_that_stops_early_ends_the_command_quietly() {
+    for command in ["inspect expivi", "inspect expivi --json", "demo --check", "help"] {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_cartwright"))
+            .args(command.split(' '))
+            .env("CARTWRIGHT_CACHE", crate::cache())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the command starts");
+        drop(child.stdout.take());
+        let ended = child.wait_with_output().expect("an end");
+        assert_eq!(String::from_utf8_lossy(&ended.stderr), "", "{command}");
+        assert!(matches!(ended.status.code(), Some(0 | 141)), "{command}: {}", ended.status);
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ mod languages;
 mod plan;
 mod plan_mistakes;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
@@ -58,11 +58,15 @@ impl Ran {
     }
 }
 
+fn cache() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("cli-cache")
+}
+
 /// Runs the command. Compiled components are shared by all tests.
 fn cartwright<S: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = S>) -> Ran {
     let output = Command::new(env!("CARGO_BIN_EXE_cartwright"))
         .args(arguments)
-        .env("CARTWRIGHT_CACHE", Path::new(env!("CARGO_TARGET_TMPDIR")).join("cli-cache"))
+        .env("CARTWRIGHT_CACHE", cache())
         .env_remove("CARTWRIGHT_LOG")
         .output()
         .expect("the command starts");
