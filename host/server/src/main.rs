@@ -7,6 +7,9 @@
 mod output;
 
 mod demo;
+mod failed;
+mod files;
+mod grants;
 mod inspect;
 mod plan;
 mod source;

@@ -1,21 +1,23 @@
 //! `cartwright plan`: the way into the cart, on files.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 
 use anyhow::Context as _;
-use cartwright::types::{Rounding, VariantInfo};
 use cartwright::{
-    AccountId, AccountSetup, AddToCart, CartChange, CartError, CartLine, CartOperation, Cartwright, Grants, Link,
-    MemoryCatalogue, Plugin, Secret, SetupError, Shop, ShopId, Stage, StrategyChoice, Visitor, money,
+    AccountId, AccountSetup, AddToCart, CartChange, CartLine, CartOperation, Cartwright, Grants, Link, MemoryCatalogue,
+    Plugin, ShopId, Stage, StrategyChoice, Visitor,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use crate::{output, source};
+use crate::failed::Failed;
+use crate::files::{Catalog, json_file};
+use crate::grants::Grant;
+use crate::{grants, output, source};
 
 /// Plan a cart from a configuration, as a shop would: decode, check, price, plan, check again, seal.
 ///
@@ -62,8 +64,9 @@ pub(crate) struct Arguments {
     /// Put it in the place of the line with this key, or the beginning of one, which --existing holds, instead of adding it.
     #[arg(long, value_name = "KEY", requires = "existing")]
     replace: Option<String>,
-    /// Grant the strategy what it asks for: `adjust-prices` or `choose-price-source`.
-    #[arg(long = "grant", value_enum)]
+    /// Grant what was refused: `adjust-prices`, `choose-price-source`, a host, `http://` and a host without TLS, or a network. The
+    /// hosts that the plugin declares are granted already.
+    #[arg(long = "grant", value_name = "GRANT")]
     grants: Vec<Grant>,
     /// Ask for an offer instead of buying.
     #[arg(long, conflicts_with = "replace")]
@@ -82,69 +85,12 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
-/// What a strategy may be granted.
-#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Grant {
-    AdjustPrices,
-    ChoosePriceSource,
-}
-
-impl Arguments {
-    fn granted(&self, grants: Grants) -> Grants {
-        Grants {
-            adjust_prices: self.grants.contains(&Grant::AdjustPrices),
-            choose_price_source: self.grants.contains(&Grant::ChoosePriceSource),
-            ..grants
-        }
-    }
-}
-
 /// A cart: its lines, or the plan that made it from nothing.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Existing {
     Lines(Vec<CartLine>),
     Plan(CartChange),
-}
-
-/// The catalogue's file.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct CatalogFile {
-    currency: String,
-    scale: u8,
-    #[serde(default)]
-    locale: Option<String>,
-    #[serde(default)]
-    prices_include_tax: bool,
-    variants: Vec<VariantEntry>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct VariantEntry {
-    sku: String,
-    /// The SKU, unless given.
-    product: Option<String>,
-    /// The SKU, unless given.
-    id: Option<String>,
-    /// The SKU, unless given.
-    title: Option<String>,
-    /// Exact decimal text in the catalogue's currency.
-    price: Option<String>,
-    #[serde(default = "yes")]
-    purchasable: bool,
-    #[serde(default = "one")]
-    minimum: u32,
-    maximum: Option<u32>,
-}
-
-fn yes() -> bool {
-    true
-}
-
-fn one() -> u32 {
-    1
 }
 
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
@@ -154,63 +100,31 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     if arguments.explain && !arguments.json {
         explain(&stages);
     }
-    let mut typed = match result {
-        Ok(change) if arguments.json => {
-            say!("{}", serde_json::to_string_pretty(&change)?);
-            return Ok(ExitCode::SUCCESS);
+    match result {
+        Ok(change) if arguments.json => say!("{}", serde_json::to_string_pretty(&change)?),
+        Ok(change) => print(&change),
+        Err(failed) => {
+            let mut typed = failed.typed()?;
+            if arguments.json {
+                typed["stages"] = json!(stages);
+            }
+            output::complain(&serde_json::to_string_pretty(&typed)?);
+            return Ok(ExitCode::FAILURE);
         }
-        Ok(change) => {
-            print(&change);
-            return Ok(ExitCode::SUCCESS);
-        }
-        Err(Failed::Cart(error)) => {
-            let mut typed = serde_json::to_value(&*error)?;
-            typed["message"] = json!(error.to_string());
-            typed
-        }
-        Err(Failed::Files(error)) => json!({ "error": "files", "message": format!("{error:#}") }),
-    };
-    if arguments.json {
-        typed["stages"] = json!(stages);
     }
-    output::complain(&serde_json::to_string_pretty(&typed)?);
-    Ok(ExitCode::FAILURE)
-}
-
-enum Failed {
-    Cart(Box<CartError>),
-    Files(anyhow::Error),
-}
-
-impl From<CartError> for Failed {
-    fn from(error: CartError) -> Self {
-        Self::Cart(Box::new(error))
-    }
-}
-
-impl From<SetupError> for Failed {
-    fn from(error: SetupError) -> Self {
-        CartError::from(error).into()
-    }
-}
-
-impl From<anyhow::Error> for Failed {
-    fn from(error: anyhow::Error) -> Self {
-        Self::Files(error)
-    }
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn change(arguments: &Arguments, told: Sender<Stage>) -> Result<CartChange, Failed> {
-    let catalog: CatalogFile = json_file(&arguments.catalog)?;
-    let variants = variants(&catalog)?;
-    let mut builder = Cartwright::builder().catalogue(Arc::new(MemoryCatalogue::new(variants)));
+    let catalog: Catalog = json_file(&arguments.catalog)?;
+    let mut builder = Cartwright::builder().catalogue(Arc::new(MemoryCatalogue::new(catalog.variants()?)));
     if let Some(cache) = source::cache() {
         builder = builder.cache(cache);
     }
     let host = builder.start().context("the host cannot be started")?;
     let plugin = source::install(&host, &arguments.plugin).await?;
 
-    let shop = shop(&catalog)?;
+    let shop = catalog.shop()?;
     let id = shop.id.clone();
     host.add_shop(shop)?;
     let mut settings: Map<String, Value> = json_file(&arguments.settings)?;
@@ -218,7 +132,9 @@ async fn change(arguments: &Arguments, told: Sender<Stage>) -> Result<CartChange
         settings.insert("api-url".to_owned(), json!(url.as_str()));
     }
     let account: AccountId = plugin.id().as_str().parse().context("the account's id")?;
-    let grants = arguments.granted(grants(&plugin, &settings, arguments.vendor_url.as_ref()));
+    let server = arguments.vendor_url.iter().flat_map(grants::server);
+    let granted: Vec<Grant> = server.chain(arguments.grants.iter().cloned()).collect();
+    let grants = grants::with(grants::declared(&plugin, &settings), &granted);
     host.set_account(&id, plugin.digest(), AccountSetup { id: account.clone(), settings, grants }).await?;
 
     let mut link: Map<String, Value> = json_file(&arguments.association)?;
@@ -273,85 +189,6 @@ fn whole_key(lines: &[CartLine], begins: &str) -> anyhow::Result<String> {
     }
 }
 
-fn json_file<T: serde::de::DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
-    serde_json::from_str(&text).with_context(|| format!("{} is not what is wanted", path.display()))
-}
-
-fn variants(catalog: &CatalogFile) -> anyhow::Result<Vec<VariantInfo>> {
-    catalog
-        .variants
-        .iter()
-        .map(|entry| {
-            let price = entry.price.as_deref().map(|text| {
-                let exact = money::decimal(text)?;
-                money::round(exact, &catalog.currency, catalog.scale, Rounding::HalfUp)
-            });
-            Ok(VariantInfo {
-                id: entry.id.clone().unwrap_or_else(|| entry.sku.clone()),
-                product: entry.product.clone().unwrap_or_else(|| entry.sku.clone()),
-                sku: entry.sku.clone(),
-                title: entry.title.clone().unwrap_or_else(|| entry.sku.clone()),
-                price: price.transpose().with_context(|| format!("the price of {}", entry.sku))?,
-                tax_class: None,
-                purchasable: entry.purchasable,
-                stock: None,
-                weight_grams: None,
-                minimum: entry.minimum,
-                maximum: entry.maximum,
-            })
-        })
-        .collect()
-}
-
-fn shop(catalog: &CatalogFile) -> anyhow::Result<Shop> {
-    // Seals of one run mean nothing to the next.
-    let mut key = [0; 32];
-    getrandom::fill(&mut key).context("no random numbers can be had")?;
-    Ok(Shop {
-        id: "plan".parse()?,
-        currency: catalog.currency.clone(),
-        scale: catalog.scale,
-        locale: catalog.locale.clone().unwrap_or_else(|| "en".to_owned()),
-        prices_include_tax: catalog.prices_include_tax,
-        rounding: Rounding::HalfUp,
-        seal_key: Secret::new(hex::encode(key)),
-        seal_seconds: 3600,
-        pin_seconds: 86_400,
-        sell_unconfigured: false,
-    })
-}
-
-/// Who runs this command is the operator: what the plugin declares is granted, and the address that was named.
-fn grants(plugin: &Plugin, settings: &Map<String, Value>, vendor_url: Option<&Url>) -> Grants {
-    let mut grants = Grants::default();
-    for host in &plugin.about().identity.hosts {
-        let field = host.strip_prefix("setting:");
-        let set = field.and_then(|field| settings.get(field)).and_then(Value::as_str).map(str::to_owned);
-        let default = || match plugin.about().form.field(field?)?.default.as_ref()? {
-            cartwright::types::SettingValue::Text(text) => Some(text.clone()),
-            _ => None,
-        };
-        match field {
-            Some(_) => grants.hosts.extend(set.or_else(default).and_then(|url| host_of(&Url::parse(&url).ok()?))),
-            None => drop(grants.hosts.insert(host.clone())),
-        }
-    }
-    if let Some(url) = vendor_url
-        && let Some(host) = host_of(url)
-    {
-        grants.plain_http.insert(host);
-        let address = url.host_str().and_then(|host| host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().ok());
-        grants.networks.extend(address.map(ipnet::IpNet::from));
-    }
-    grants
-}
-
-pub(crate) fn host_of(url: &Url) -> Option<String> {
-    let host = url.host_str()?;
-    Some(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
-}
-
 /// The strategy by name, or a component that is set up beside the vendor's.
 async fn strategy(
     host: &Cartwright,
@@ -377,7 +214,8 @@ async fn strategy(
         Some(path) => json_file(path)?,
         None => Map::new(),
     };
-    let setup = AccountSetup { id: account.clone(), settings, grants: arguments.granted(Grants::default()) };
+    let setup =
+        AccountSetup { id: account.clone(), settings, grants: grants::with(Grants::default(), &arguments.grants) };
     host.set_account(shop, plugin.digest(), setup).await?;
     Ok(Some(StrategyChoice { account: Some(account), name: None }))
 }

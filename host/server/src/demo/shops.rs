@@ -9,7 +9,7 @@ use cartwright_fake_vendors::{FakeExpivi, FakeTwikit};
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use crate::plan::host_of;
+use crate::grants::host_of;
 
 /// Everything that the shops sell: SKU, product, cents.
 const VARIANTS: [(&str, &str, i64); 14] = [

@@ -193,3 +193,29 @@ fn of_several_variants_one_must_be_chosen() {
     let error = desk.plan(&["--variant", "RING-XL"]).typed_error();
     assert_eq!(error["error"], "variant", "{error:#}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_says_which_flag_would_allow_it() {
+    let fake = FakeExpivi::start(ExpiviConfig::default()).await.expect("a fake Expivi");
+    let settings = json!({
+        "viewer-token": "viewer-token",
+        "api-url": fake.api_url(),
+        "price-authority": "vendor",
+        "price-currency": "EUR",
+        "price-scale": 2,
+        "price-tax": "gross",
+    });
+    let association = json!({ "shop_product": "ring", "vendor_product": "1001" });
+    let desk = Desk::new("expivi", settings, association, samples::EXPIVI_SIMPLE);
+    let host = fake.base_url().strip_prefix("http://").expect("no TLS").to_owned();
+    let (plain, network) = (format!("http://{host}"), "127.0.0.1/32");
+    let error = desk.plan(&[]).typed_error();
+    assert_eq!(error["help"], format!("to allow it here, add: --grant {plain}"), "{error:#}");
+    let text = error["message"].as_str().expect("a message");
+    assert!(text.contains(&format!("grants.plain_http += \"{host}\"")), "{text}");
+    let error = desk.plan(&["--grant", &plain]).typed_error();
+    assert_eq!(error["help"], format!("to allow it here, add: --grant {network}"), "{error:#}");
+    let change = desk.plan(&["--grant", &plain, "--grant", network, "--json"]).json();
+    assert_eq!(lines(&change, "add")[0]["price"]["source"], "vendor");
+    fake.stop().await;
+}

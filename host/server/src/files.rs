@@ -1,0 +1,101 @@
+//! The files that a command is given: JSON, and the catalogue of a shop.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use cartwright::types::{Rounding, VariantInfo};
+use cartwright::{Secret, Shop, money};
+use serde::Deserialize;
+
+/// A file's JSON.
+pub(crate) fn json_file<T: serde::de::DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
+    serde_json::from_str(&text).with_context(|| format!("{} is not what is wanted", path.display()))
+}
+
+/// The shop's currency and variants.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Catalog {
+    currency: String,
+    scale: u8,
+    #[serde(default)]
+    locale: Option<String>,
+    #[serde(default)]
+    prices_include_tax: bool,
+    variants: Vec<VariantEntry>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct VariantEntry {
+    sku: String,
+    /// The SKU, unless given.
+    product: Option<String>,
+    /// The SKU, unless given.
+    id: Option<String>,
+    /// The SKU, unless given.
+    title: Option<String>,
+    /// Exact decimal text in the catalogue's currency.
+    price: Option<String>,
+    #[serde(default = "yes")]
+    purchasable: bool,
+    #[serde(default = "one")]
+    minimum: u32,
+    maximum: Option<u32>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn one() -> u32 {
+    1
+}
+
+impl Catalog {
+    /// What the shop sells.
+    pub(crate) fn variants(&self) -> anyhow::Result<Vec<VariantInfo>> {
+        self.variants
+            .iter()
+            .map(|entry| {
+                let price = entry.price.as_deref().map(|text| {
+                    let exact = money::decimal(text)?;
+                    money::round(exact, &self.currency, self.scale, Rounding::HalfUp)
+                });
+                Ok(VariantInfo {
+                    id: entry.id.clone().unwrap_or_else(|| entry.sku.clone()),
+                    product: entry.product.clone().unwrap_or_else(|| entry.sku.clone()),
+                    sku: entry.sku.clone(),
+                    title: entry.title.clone().unwrap_or_else(|| entry.sku.clone()),
+                    price: price.transpose().with_context(|| format!("the price of {}", entry.sku))?,
+                    tax_class: None,
+                    purchasable: entry.purchasable,
+                    stock: None,
+                    weight_grams: None,
+                    minimum: entry.minimum,
+                    maximum: entry.maximum,
+                })
+            })
+            .collect()
+    }
+
+    /// The shop.
+    pub(crate) fn shop(&self) -> anyhow::Result<Shop> {
+        // Seals of one run mean nothing to the next.
+        let mut key = [0; 32];
+        getrandom::fill(&mut key).context("no random numbers can be had")?;
+        Ok(Shop {
+            id: "plan".parse()?,
+            currency: self.currency.clone(),
+            scale: self.scale,
+            locale: self.locale.clone().unwrap_or_else(|| "en".to_owned()),
+            prices_include_tax: self.prices_include_tax,
+            rounding: Rounding::HalfUp,
+            seal_key: Secret::new(hex::encode(key)),
+            seal_seconds: 3600,
+            pin_seconds: 86_400,
+            sell_unconfigured: false,
+        })
+    }
+}
