@@ -61,6 +61,18 @@ pub trait Blobs: Send + Sync {
     /// Stores bytes for a shop. Storing the same bytes again changes nothing.
     async fn put(&self, shop: &ShopId, bytes: Vec<u8>, media_type: &str) -> Result<Digest, PlatformError>;
 
+    /// Stores a picture of what a stored configuration says. Whoever forgets that configuration forgets the picture too: it may
+    /// show what a person wrote. Where nothing is ever forgotten it is a blob like any other.
+    async fn put_picture(
+        &self,
+        shop: &ShopId,
+        _configuration: &Digest,
+        bytes: Vec<u8>,
+        media_type: &str,
+    ) -> Result<Digest, PlatformError> {
+        self.put(shop, bytes, media_type).await
+    }
+
     /// The bytes, if they are this shop's.
     async fn get(&self, shop: &ShopId, digest: &Digest) -> Result<Option<Vec<u8>>, PlatformError>;
 }

@@ -12,7 +12,7 @@ use crate::grants::Grants;
 use crate::guest::{CallOptions, Hook, call};
 use crate::host::Cartwright;
 use crate::ids::{Digest, ShopId};
-use crate::platform::{read, write};
+use crate::platform::{Blobs, read, write};
 use crate::plugin::Plugin;
 use crate::settings::{Form, Secrets, Settings};
 use crate::shop::{
@@ -188,7 +188,10 @@ impl Cartwright {
 
     fn make_scope(&self, shop: &Shop, account: &Account, plugin: &Plugin) -> Arc<Scope> {
         let settings = account.versions.get(&plugin.digest()).map(|version| &version.settings);
-        self.scope_with(shop, account, plugin, account.grants.clone(), |field| settings.and_then(|all| all.get(field)))
+        let blobs = self.platform().blobs.clone();
+        self.scope_with(shop, account, plugin, account.grants.clone(), blobs, |field| {
+            settings.and_then(|all| all.get(field))
+        })
     }
 
     /// The same for a durable call, which goes on with the settings that it began with, and never with more than what is granted
@@ -200,9 +203,10 @@ impl Cartwright {
         plugin: &Plugin,
         settings: &[Setting],
         personal_data: bool,
+        blobs: Arc<dyn Blobs>,
     ) -> Arc<Scope> {
         let value = |field: &str| settings.iter().find(|known| known.name == field).map(|known| &known.value);
-        self.scope_with(shop, account, plugin, Grants { personal_data, ..account.grants.clone() }, value)
+        self.scope_with(shop, account, plugin, Grants { personal_data, ..account.grants.clone() }, blobs, value)
     }
 
     fn scope_with<'a>(
@@ -211,6 +215,7 @@ impl Cartwright {
         account: &Account,
         plugin: &'a Plugin,
         grants: Grants,
+        blobs: Arc<dyn Blobs>,
         value: impl Fn(&str) -> Option<&'a SettingValue>,
     ) -> Arc<Scope> {
         let form = &plugin.about().form;
@@ -223,6 +228,7 @@ impl Cartwright {
         };
         Arc::new(Scope {
             platform: self.platform().clone(),
+            blobs,
             shop: shop.id.clone(),
             account: account.id.clone(),
             currency: shop.currency.clone(),

@@ -1,12 +1,14 @@
 //! A claimed job's journal.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use cartwright::durable::{Entry, Journal, JournalError, Loaded, MOST_ENTRIES, Record};
-use cartwright::{AccountId, ShopId};
+use cartwright::{AccountId, Blobs, ShopId};
 use sqlx::AnyConnection;
 
+use crate::blobs::OrderBlobs;
 use crate::database::{Store, Work};
 use crate::error::StoreError;
 use crate::job::{Lease, hold};
@@ -65,6 +67,10 @@ impl Journal for StoreJournal {
             return Err(JournalError::Full);
         }
         self.write(position, record).await.map_err(told)
+    }
+
+    fn blobs(&self) -> Option<Arc<dyn Blobs>> {
+        Some(OrderBlobs::of(&self.store, &self.order, &self.key))
     }
 }
 

@@ -9,7 +9,7 @@ const PLACE: &str = "key check";
 
 /// Everything that is sealed with the store's key: what its place is called, which values are under another key, and how one is
 /// exchanged.
-const SEALED: [(&str, &str, &str); 3] = [
+const SEALED: [(&str, &str, &str); 4] = [
     (
         "shop",
         "select id, '', seal_key from shops where substr(seal_key, 1, 9) <> $1 limit $2",
@@ -24,6 +24,12 @@ const SEALED: [(&str, &str, &str); 3] = [
         "order",
         "select shop, id, order_key from orders where substr(order_key, 1, 9) <> $1 limit $2",
         "update orders set order_key = $1 where shop = $2 and id = $3 and order_key = $4",
+    ),
+    (
+        "blob",
+        "select shop, digest || configuration, blob_key from blobs where substr(blob_key, 1, 9) <> $1 limit $2",
+        "update blobs set blob_key = $1 where shop = $2 and digest = substr($3, 1, 64) and order_id = ''
+         and configuration = substr($3, 65) and blob_key = $4",
     ),
 ];
 

@@ -1,10 +1,10 @@
 //! Orders as the host knows them: the platform's newest version, and what came of its events.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use cartwright::types::{Order, Outcome};
-use cartwright::{AccountId, OrderBook, PlatformError, ShopId};
+use cartwright::{AccountId, Digest, OrderBook, PlatformError, ShopId};
 use sqlx::AnyConnection;
 
 use crate::database::Store;
@@ -57,6 +57,23 @@ impl Store {
         self.keys().open_key(&place("order", shop.as_str(), id), &sealed)
     }
 
+    /// The order's key; nobody else changes or forgets the order before this transaction ends.
+    pub(crate) async fn lock_order(
+        &self,
+        connection: &mut AnyConnection,
+        shop: &ShopId,
+        id: &str,
+    ) -> Result<Key, StoreError> {
+        let found: Option<(Option<Vec<u8>>,)> =
+            sqlx::query_as("update orders set version = version where shop = $1 and id = $2 returning order_key")
+                .bind(shop.as_str())
+                .bind(id)
+                .fetch_optional(connection)
+                .await?;
+        let (sealed,) = found.ok_or_else(|| StoreError::NotFound { what: "order", id: id.to_owned() })?;
+        self.order_key(shop, id, sealed)
+    }
+
     /// Takes an order's newer version in; an older one changes nothing. Returns its key.
     pub(crate) async fn know_order(
         &self,
@@ -86,13 +103,7 @@ impl Store {
         let key = if added.rows_affected() == 1 {
             key
         } else {
-            let (sealed_key,): (Option<Vec<u8>>,) =
-                sqlx::query_as("select order_key from orders where shop = $1 and id = $2")
-                    .bind(shop.as_str())
-                    .bind(&order.id)
-                    .fetch_one(&mut *connection)
-                    .await?;
-            let key = self.order_key(shop, &order.id, sealed_key)?;
+            let key = self.lock_order(connection, shop, &order.id).await?;
             sqlx::query(
                 "update orders set version = $3, known = $4, changed_at = $5
                  where shop = $1 and id = $2 and version < $3",
@@ -125,6 +136,11 @@ impl Store {
             if owner != order.id {
                 return Err(StoreError::Conflict(format!("the reference {reference} is the order {owner}'s")));
             }
+        }
+        let configurations: BTreeSet<Digest> =
+            order.lines.iter().filter_map(|line| line.configuration.as_ref()?.parse().ok()).collect();
+        for configuration in configurations {
+            self.adopt(connection, shop, (&order.id, &key), &configuration, now).await?;
         }
         Ok(key)
     }

@@ -10,6 +10,7 @@ use cartwright::types::{BytesSource, Document, Event, EventKind, Outcome};
 use cartwright::{AccountId, Digest, ShopId};
 use sqlx::AnyConnection;
 
+use crate::blobs::{Kind, NewBlob, Owner, keep_as_document};
 use crate::database::{Store, Work, milliseconds, moment};
 use crate::error::StoreError;
 use crate::event::{Lines, NewJob};
@@ -143,7 +144,7 @@ impl Store {
         let (shop, now) = (&journal.shop, milliseconds(at));
         let mut outcome = outcome.clone();
         if let Outcome::Document(document) = &mut outcome {
-            store_document(work, shop, document, now).await?;
+            self.store_document(work, journal, document, now).await?;
         }
         let Filed { kind, held, .. } = filed(&outcome, String::new);
         let added = sqlx::query(
@@ -167,6 +168,34 @@ impl Store {
             && let Outcome::HandOn(message) = outcome
         {
             self.hand_on(work, journal, key, EventKind::Message(message), now).await?;
+        }
+        Ok(())
+    }
+
+    /// Documents stand among the order's blobs, and in the table by digest.
+    async fn store_document(
+        &self,
+        work: &mut Work,
+        journal: &StoreJournal,
+        document: &mut Document,
+        now: i64,
+    ) -> Result<(), StoreError> {
+        let owner = (journal.order.as_str(), &journal.key);
+        match &mut document.content {
+            BytesSource::Inline(bytes) => {
+                let bytes = std::mem::take(bytes);
+                let digest = Digest::of(&bytes);
+                let media_type = &document.media_type;
+                let blob = NewBlob { kind: Kind::Document, digest: &digest, media_type, bytes: &bytes };
+                self.put_in(work, &journal.shop, Owner::Order(owner.0, owner.1), &blob, now).await?;
+                document.content = BytesSource::Stored(digest.to_string());
+            }
+            BytesSource::Stored(digest) => {
+                if let Ok(digest) = digest.parse() {
+                    self.adopt(work, &journal.shop, owner, &digest, now).await?;
+                    keep_as_document(work, &journal.shop, owner.0, &digest).await?;
+                }
+            }
         }
         Ok(())
     }
@@ -209,17 +238,6 @@ impl Store {
 /// RFC 3339 in UTC, to the second, as the contract has it.
 fn timestamp(milliseconds: i64) -> String {
     jiff::Timestamp::from_second(milliseconds / 1000).unwrap_or_default().to_string()
-}
-
-/// Documents stand among the blobs, and in the table by digest.
-async fn store_document(work: &mut Work, shop: &ShopId, document: &mut Document, now: i64) -> Result<(), StoreError> {
-    if let BytesSource::Inline(bytes) = &mut document.content {
-        let bytes = std::mem::take(bytes);
-        let digest = Digest::of(&bytes);
-        crate::blobs::put_in(work, shop, &digest, bytes, &document.media_type, now).await?;
-        document.content = BytesSource::Stored(digest.to_string());
-    }
-    Ok(())
 }
 
 /// Where an outcome belongs.

@@ -25,7 +25,7 @@ impl Host for GuestState {
         };
         let parsed = digest.parse().ok().filter(|_| self.readable.contains(&digest));
         let allowed = self.meter.limits().bytes_in;
-        let read = async || match scope.platform.blobs.get(&scope.shop, &parsed.ok_or_else(unknown)?).await {
+        let read = async || match scope.blobs.get(&scope.shop, &parsed.ok_or_else(unknown)?).await {
             Ok(Some(bytes)) if bytes.len() > allowed => {
                 Err(Error::LimitExceeded(format!("bytes_in: the blob has {} bytes", bytes.len())))
             }

@@ -139,7 +139,7 @@ impl Sending {
         let body = if stored {
             let length = bytes.len() as u64;
             let kept = media_type.as_deref().unwrap_or("application/octet-stream");
-            let digest = self.scope.platform.blobs.put(&self.scope.shop, bytes, kept).await.map_err(|error| {
+            let digest = self.scope.blobs.put(&self.scope.shop, bytes, kept).await.map_err(|error| {
                 Error::Unavailable(Outage { retry_after_seconds: None, detail: format!("the blob store: {error}") })
             })?;
             Body::Stored(StoredBody { digest: digest.to_string(), length, media_type })
@@ -185,7 +185,7 @@ impl Sending {
         let known = self.readable.iter().any(|readable| readable == digest);
         let parsed = digest.parse().ok().filter(|_| known);
         let unknown = || invalid("body", "This call was not given a blob with this digest.".to_owned());
-        let blobs = &self.scope.platform.blobs;
+        let blobs = &self.scope.blobs;
         match blobs.get(&self.scope.shop, &parsed.ok_or_else(unknown)?).await {
             Ok(bytes) => bytes.ok_or_else(unknown),
             Err(error) => Err(Error::Unavailable(Outage {

@@ -71,6 +71,8 @@ pub(crate) struct Platform {
 /// Which shop and account a call is for, and what it was granted.
 pub(crate) struct Scope {
     pub(crate) platform: Arc<Platform>,
+    /// Where this call's bytes are kept: the platform's place, or that of the order.
+    pub(crate) blobs: Arc<dyn Blobs>,
     pub(crate) shop: ShopId,
     pub(crate) account: AccountId,
     pub(crate) currency: String,

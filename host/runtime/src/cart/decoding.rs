@@ -82,7 +82,12 @@ impl Walk<'_> {
     }
 
     /// Fingerprints, the tree of items, and pictures.
-    pub(super) async fn facts(&mut self, raw: &[u8], items: &[Item]) -> Result<Vec<ItemFacts>, CartError> {
+    pub(super) async fn facts(
+        &mut self,
+        raw: &[u8],
+        configuration: Option<&Digest>,
+        items: &[Item],
+    ) -> Result<Vec<ItemFacts>, CartError> {
         let below = trees(items)?;
         let mut facts = Vec::with_capacity(items.len());
         for (index, tree) in below.into_iter().enumerate() {
@@ -90,9 +95,9 @@ impl Walk<'_> {
             let fingerprint = identity::fingerprint(&members).map_err(|error| {
                 CartError::Configuration(issue(&format!("[{index}]"), "state-ambiguous", error.to_string()))
             })?;
-            let thumbnail = match &items[index].thumbnail {
-                Some(thumbnail) => self.picture(raw, index, thumbnail).await?,
-                None => None,
+            let thumbnail = match (&items[index].thumbnail, configuration) {
+                (Some(thumbnail), Some(configuration)) => self.picture(raw, configuration, index, thumbnail).await?,
+                _ => None,
             };
             facts.push(ItemFacts { fingerprint: Some(fingerprint), thumbnail, below: tree });
         }
@@ -105,6 +110,7 @@ impl Walk<'_> {
     pub(super) async fn picture(
         &mut self,
         raw: &[u8],
+        configuration: &Digest,
         index: usize,
         source: &Thumbnail,
     ) -> Result<Option<Digest>, CartError> {
@@ -122,7 +128,8 @@ impl Walk<'_> {
         };
         match checked {
             Ok(Ok(picture)) => {
-                let put = self.host.platform().blobs.put(&self.state.shop.id, picture.bytes, picture.media_type).await;
+                let (shop, blobs) = (&self.state.shop.id, &self.host.platform().blobs);
+                let put = blobs.put_picture(shop, configuration, picture.bytes, picture.media_type).await;
                 Ok(Some(put.map_err(|error| CartError::Platform(error.to_string()))?))
             }
             Ok(Err(why)) => {

@@ -211,7 +211,7 @@ impl<'a> Walk<'a> {
         if wanted.is_empty() {
             return Ok(Vec::new());
         }
-        let facts = self.at("identify").facts(raw, &decoded.items).await?;
+        let facts = self.at("identify").facts(raw, configuration.as_ref(), &decoded.items).await?;
         let prices = self.at("price").prices(raw, &decoded, &wanted).await?;
         // The state was hashed; a strategy has no use for it.
         decoded.items.iter_mut().for_each(|item| item.state = String::new());

@@ -1,6 +1,7 @@
 //! What a durable run leaves behind, and what a store must do with it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use async_trait::async_trait;
@@ -10,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 use crate::contract::http::Request;
 use crate::contract::{BytesSource, Context, Error, Outcome, Repeat, StoredBody, Woken};
 use crate::ids::Digest;
+use crate::platform::Blobs;
 
 /// So many entries a journal holds at most: a run reads all of them. A hook that needs more returns `again`.
 pub const MOST_ENTRIES: usize = 500;
@@ -36,6 +38,12 @@ pub trait Journal: Send + Sync {
     /// # Errors
     /// [`JournalError::Moved`] when another entry stands there, or the job is somebody else's by now.
     async fn append(&self, position: usize, record: &Record) -> Result<(), JournalError>;
+
+    /// Where the run's bytes are kept: long answers, documents, bodies that go to the store unseen. A store that forgets an order
+    /// by destroying its key gives a place that seals with that key. None = among the platform's.
+    fn blobs(&self) -> Option<Arc<dyn Blobs>> {
+        None
+    }
 }
 
 /// What a store gives back.

@@ -180,11 +180,13 @@ impl Cartwright {
             event.order.billing = None;
             event.order.delivery = None;
         }
-        let scope = self.scope_of(&state.shop, account, &plugin, &began.context.settings, personal_data);
+        let blobs = start.journal.blobs().unwrap_or_else(|| self.platform().blobs.clone());
+        let settings = &began.context.settings;
+        let scope = self.scope_of(&state.shop, account, &plugin, settings, personal_data, blobs.clone());
         let log = LogSink::new(plugin.limits().log_bytes);
         let mut cursor = Cursor {
             shop: job.shop.clone(),
-            blobs: self.platform().blobs.clone(),
+            blobs,
             journal: start.journal,
             clock: start.clock,
             history,

@@ -154,16 +154,24 @@ create table outcomes (
 create index outcomes_of_order on outcomes (shop, order_id, account);
 create index outcomes_held on outcomes (shop, held) where held = 1;
 
+-- Found by the digest of their plain bytes. The same bytes stand once for each that has them: an order's copy is sealed with the
+-- order's key and goes with it, and no other order or cart misses it.
 create table blobs (
     shop text not null,
-    digest text not null,
+    digest text not null, -- of the plain bytes
+    order_id text not null, -- whose copy it is; '' = no order's: a raw configuration in a cart, and its pictures
+    configuration text not null, -- of a picture: the digest of the raw configuration that it shows; else ''
+    kind text not null check (kind in ('configuration', 'picture', 'answer', 'document')),
     media_type text not null,
-    size integer not null,
-    bytes blob not null,
-    created_at integer not null,
-    primary key (shop, digest)
+    size integer not null, -- of the plain bytes
+    blob_key blob, -- of one that is no order's: sealed with the store's key
+    created_at integer not null, -- when it was stored last
+    bytes blob not null, -- sealed with blob_key, or with the order's key
+    primary key (shop, digest, order_id, configuration)
 ) strict;
-create index blobs_by_age on blobs (created_at);
+create index blobs_of_order on blobs (shop, order_id);
+create index blobs_of_configuration on blobs (shop, configuration);
+create index blobs_by_age on blobs (kind, created_at);
 
 create table event_log (
     id integer primary key autoincrement,

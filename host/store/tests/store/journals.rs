@@ -20,6 +20,7 @@ on_each_database!(
     a_reference_is_seen_at_once_and_by_its_own_account_alone,
     the_latest_of_one_subject_counts,
     a_document_stands_among_the_blobs,
+    bytes_of_a_run_are_sealed_with_its_orders_key,
     what_is_handed_on_becomes_an_event,
     what_needs_a_person_is_held_until_it_is_settled,
     attempts_are_counted_over_all_journals_of_a_job,
@@ -193,6 +194,17 @@ async fn a_document_stands_among_the_blobs(database: Database) {
     assert_eq!(kept.content, BytesSource::Stored(digest.to_string()));
     // A replay is told what the plugin said.
     assert_eq!(run.journal.load().await.unwrap().records[1], said("0", document, at(1)));
+}
+
+async fn bytes_of_a_run_are_sealed_with_its_orders_key(database: Database) {
+    let store = database.open().await;
+    let run = say(&store, []).await;
+    let digest = run.journal.blobs().unwrap().put(&shop(), b"a long answer".to_vec(), "text/plain").await.unwrap();
+    assert_eq!(store.get(&shop(), &digest).await.unwrap().unwrap(), b"a long answer");
+    database.tamper("update orders set order_key = null").await;
+    assert!(store.get(&shop(), &digest).await.is_err());
+    // Nothing can be added to what was forgotten.
+    assert!(run.journal.blobs().unwrap().put(&shop(), b"more".to_vec(), "text/plain").await.is_err());
 }
 
 async fn what_is_handed_on_becomes_an_event(database: Database) {

@@ -1,14 +1,18 @@
 //! Blobs and the event log.
 
+use cartwright::types::EventKind;
 use cartwright::{Blobs, Digest, ShopId};
-use cartwright_store::NewLogEntry;
+use cartwright_store::{Keyring, NewLogEntry, Store};
 use serde_json::json;
 
-use crate::database::{Database, at, on_each_database, shop};
+use crate::database::{Database, KEY, at, event_of, job, on_each_database, order, shop};
 
 on_each_database!(
     a_blob_is_its_own_shops_and_kept_once,
     a_blob_that_was_changed_is_not_given_out,
+    an_order_has_its_own_copy_of_its_configuration_and_pictures,
+    bytes_that_two_orders_have_open_only_with_each_ones_own_key,
+    a_new_key_opens_the_blobs_too,
     the_log_is_read_in_pages_with_secrets_masked,
     the_log_is_never_changed,
 );
@@ -21,7 +25,9 @@ async fn a_blob_is_its_own_shops_and_kept_once(database: Database) {
     let first = store.blob_info(&shop(), &digest).await.unwrap().unwrap();
     assert_eq!((first.media_type.as_str(), first.size), ("image/png", 3));
     assert_eq!(store.put(&shop(), bytes.clone(), "text/plain").await.unwrap(), digest);
-    assert_eq!(store.blob_info(&shop(), &digest).await.unwrap(), Some(first));
+    let again = store.blob_info(&shop(), &digest).await.unwrap().unwrap();
+    assert!(again.stored >= first.stored);
+    assert_eq!((again.media_type.as_str(), again.size), ("image/png", 3));
     assert_eq!(store.get(&shop(), &digest).await.unwrap(), Some(bytes));
     let other: ShopId = "other".parse().unwrap();
     assert_eq!(store.get(&other, &digest).await.unwrap(), None);
@@ -34,6 +40,51 @@ async fn a_blob_that_was_changed_is_not_given_out(database: Database) {
     store.put(&"other".parse().unwrap(), b"two".to_vec(), "text/plain").await.unwrap();
     database.tamper("update blobs set bytes = (select b.bytes from blobs b where b.shop = 'other')").await;
     assert!(store.get(&shop(), &digest).await.is_err());
+}
+
+/// An order whose first line has this configuration.
+async fn ordered(store: &Store, id: &str, configuration: &Digest) {
+    let mut order = order(id, 1);
+    order.lines[0].configuration = Some(configuration.to_string());
+    let event = event_of(&format!("e{id}"), EventKind::Paid, order);
+    store.record_event(&shop(), &event, &[job("expivi")], at(0)).await.unwrap();
+}
+
+async fn an_order_has_its_own_copy_of_its_configuration_and_pictures(database: Database) {
+    let store = database.open().await;
+    let configuration = store.put(&shop(), b"a configuration".to_vec(), "application/json").await.unwrap();
+    let picture = store.put_picture(&shop(), &configuration, b"a picture".to_vec(), "image/png").await.unwrap();
+    ordered(&store, "1", &configuration).await;
+    // The cart's copies are gone.
+    database.tamper("delete from blobs where order_id = ''").await;
+    assert_eq!(store.get(&shop(), &configuration).await.unwrap().unwrap(), b"a configuration");
+    assert_eq!(store.get(&shop(), &picture).await.unwrap().unwrap(), b"a picture");
+    assert_eq!(store.blob_info(&shop(), &picture).await.unwrap().unwrap().media_type, "image/png");
+}
+
+async fn bytes_that_two_orders_have_open_only_with_each_ones_own_key(database: Database) {
+    let store = database.open().await;
+    let configuration = store.put(&shop(), b"a configuration".to_vec(), "application/json").await.unwrap();
+    ordered(&store, "1", &configuration).await;
+    ordered(&store, "2", &configuration).await;
+    database.tamper("delete from blobs where order_id = ''").await;
+    database.tamper("update orders set order_key = null where id = '1'").await;
+    assert!(store.get(&shop(), &configuration).await.is_err());
+    database.tamper("delete from blobs where order_id = '1'").await;
+    assert_eq!(store.get(&shop(), &configuration).await.unwrap().unwrap(), b"a configuration");
+}
+
+async fn a_new_key_opens_the_blobs_too(database: Database) {
+    let store = database.open().await;
+    let configuration = store.put(&shop(), b"a configuration".to_vec(), "application/json").await.unwrap();
+    let picture = store.put_picture(&shop(), &configuration, b"a picture".to_vec(), "image/png").await.unwrap();
+    store.close().await;
+    let store = Store::open(&database.url, Keyring::new([9; 32]).with_previous(KEY)).await.unwrap();
+    assert_eq!(store.rotate_keys().await.unwrap(), 2);
+    store.close().await;
+    let store = Store::open(&database.url, Keyring::new([9; 32])).await.unwrap();
+    assert_eq!(store.get(&shop(), &configuration).await.unwrap().unwrap(), b"a configuration");
+    assert_eq!(store.get(&shop(), &picture).await.unwrap().unwrap(), b"a picture");
 }
 
 async fn the_log_is_read_in_pages_with_secrets_masked(database: Database) {
