@@ -1,9 +1,8 @@
 //! The databases under test.
 //!
-//! Every test is written once, for a [`Database`]. SQLite runs always, in a folder of its own. PostgreSQL runs where
-//! `CARTWRIGHT_TEST_POSTGRES` names a server on which databases may be made, such as `postgres://tester@127.0.0.1:5432`.
+//! Every test is written once, for a [`Database`]. SQLite runs always, in a folder of its own. PostgreSQL runs where it is
+//! installed, on a server that the tests start.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cartwright::types::{Event, EventKind, Order};
@@ -29,17 +28,8 @@ impl Database {
     }
 
     pub async fn postgres() -> Option<Self> {
-        static NUMBER: AtomicUsize = AtomicUsize::new(0);
-        let Ok(server) = std::env::var("CARTWRIGHT_TEST_POSTGRES") else {
-            eprintln!("not run: CARTWRIGHT_TEST_POSTGRES names no server");
-            return None;
-        };
-        let name = format!("test_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
-        sqlx::any::install_default_drivers();
-        let mut connection = AnyConnection::connect(&format!("{server}/postgres")).await.expect("the server");
-        let create = format!("create database {name}");
-        connection.execute(sqlx::AssertSqlSafe(create)).await.expect("a database");
-        Some(Self { url: format!("{server}/{name}"), _folder: None })
+        let server = tokio::task::spawn_blocking(cartwright_test_postgres::shared).await.expect("an answer")?;
+        Some(Self { url: server.create_database(), _folder: None })
     }
 
     pub async fn open(&self) -> Store {

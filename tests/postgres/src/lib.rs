@@ -1,0 +1,203 @@
+//! A PostgreSQL server for the length of a test run.
+//!
+//! It is started as an ordinary user (PostgreSQL refuses the superuser, so that root becomes `nobody`), listens on a socket in a
+//! folder of its own, and is stopped and removed when the test's process ends, however that ends.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+/// The programs that are needed. Debian's package `postgresql` has them, outside the path.
+const PROGRAMS: [&str; 4] = ["initdb", "pg_ctl", "postgres", "createdb"];
+
+/// A running server.
+#[derive(Debug)]
+pub struct Server {
+    programs: PathBuf,
+    folder: PathBuf,
+    databases: AtomicUsize,
+    keeper: Mutex<Keeper>,
+}
+
+/// The shell that keeps the server.
+#[derive(Debug)]
+struct Keeper {
+    child: Child,
+    /// Open for as long as the server is to run.
+    says: Option<ChildStdin>,
+    hears: BufReader<ChildStdout>,
+}
+
+impl Keeper {
+    fn line(&mut self) -> Result<String, String> {
+        let mut line = String::new();
+        match self.hears.read_line(&mut line) {
+            Ok(0) => Err("the shell that keeps the server has ended".to_owned()),
+            Ok(_) => Ok(line.trim().to_owned()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    fn heard(&mut self) -> Result<(), String> {
+        match self.line()?.as_str() {
+            "ok" => Ok(()),
+            said => Err(said.to_owned()),
+        }
+    }
+
+    fn say(&mut self, word: &str) -> Result<(), String> {
+        let says = self.says.as_mut().ok_or("it is being stopped")?;
+        writeln!(says, "{word}").map_err(|error| error.to_string())?;
+        self.heard()
+    }
+}
+
+impl Server {
+    /// Starts a server with further lines in its `postgresql.conf`. `None` when PostgreSQL is not installed.
+    ///
+    /// # Errors
+    /// What it said instead of starting.
+    pub fn start(settings: &str) -> Result<Option<Self>, String> {
+        let Some(programs) = programs() else { return Ok(None) };
+        let mut command = if is_root() { Command::new("runuser") } else { Command::new("sh") };
+        if is_root() {
+            command.args(["-u", "nobody", "--", "sh"]);
+        }
+        let mut child = command
+            .args(["-c", include_str!("keeper.sh"), "keeper"])
+            .arg(&programs)
+            .arg(settings)
+            // The tests' own folder may be closed to another user.
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(|error| error.to_string())?;
+        let (Some(says), Some(hears)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err("no pipes".to_owned());
+        };
+        let mut keeper = Keeper { child, says: Some(says), hears: BufReader::new(hears) };
+        let folder = PathBuf::from(keeper.line()?);
+        keeper.heard()?;
+        keeper.say("start")?;
+        Ok(Some(Self { programs, folder, databases: AtomicUsize::new(0), keeper: Mutex::new(keeper) }))
+    }
+
+    /// Makes an empty database; gives its address.
+    ///
+    /// # Panics
+    /// When it cannot be made.
+    pub fn create_database(&self) -> String {
+        let name = format!("test_{}", self.databases.fetch_add(1, Ordering::Relaxed));
+        let created = Command::new(self.programs.join("createdb"))
+            .arg("--host")
+            .arg(&self.folder)
+            .args(["--username", "tester", &name])
+            .output()
+            .expect("createdb runs");
+        assert!(created.status.success(), "{}", String::from_utf8_lossy(&created.stderr));
+        format!("postgres://tester@localhost/{name}?host={}", self.folder.display())
+    }
+
+    /// The folder of its socket. What it writes is in there too, readable by its own user alone.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Stops the server as a crash would: no connection is ended in good order.
+    ///
+    /// # Panics
+    /// When it does not stop.
+    pub fn stop(&self) {
+        self.keeper().say("stop").expect("the server stops");
+    }
+
+    /// Starts it again, with what it held.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn start_again(&self) {
+        self.keeper().say("start").expect("the server starts");
+    }
+
+    fn keeper(&self) -> MutexGuard<'_, Keeper> {
+        self.keeper.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let keeper = self.keeper.get_mut().unwrap_or_else(PoisonError::into_inner);
+        drop(keeper.says.take());
+        drop(keeper.child.wait());
+    }
+}
+
+/// The server that all tests of a process share. `None`, with a line that says so, when PostgreSQL is not installed.
+///
+/// # Panics
+/// When it does not start; and where `CI` is "true", when it is not installed.
+pub fn shared() -> Option<&'static Server> {
+    static SHARED: OnceLock<Option<Server>> = OnceLock::new();
+    let shared = SHARED.get_or_init(|| Server::start("").expect("PostgreSQL starts"));
+    if shared.is_none() {
+        assert_ne!(
+            std::env::var("CI").as_deref(),
+            Ok("true"),
+            "PostgreSQL is not installed (Debian: apt-get install postgresql)"
+        );
+        eprintln!("not run: PostgreSQL is not installed (Debian: apt-get install postgresql)");
+    }
+    shared.as_ref()
+}
+
+fn is_root() -> bool {
+    Command::new("id").arg("-u").output().is_ok_and(|said| said.stdout == b"0\n")
+}
+
+/// The folder of PostgreSQL's programs: one of the path, else the newest of Debian's.
+fn programs() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    // What the path holds may be links to a few of them.
+    let on_path = std::env::split_paths(&path)
+        .filter_map(|folder| folder.join("initdb").canonicalize().ok()?.parent().map(Path::to_owned));
+    let mut versions: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .filter_map(|version| Some(version.ok()?.path()))
+        .collect();
+    versions.sort_by_key(|path| path.file_name().and_then(|name| name.to_str()?.parse::<u32>().ok()));
+    let of_debian = versions.into_iter().rev().map(|version| version.join("bin"));
+    on_path.chain(of_debian).find(|folder| PROGRAMS.iter().all(|program| folder.join(program).is_file()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_is_gone_with_its_folder_when_it_is_needed_no_more() {
+        let Some(server) = Server::start("").unwrap() else {
+            shared();
+            return;
+        };
+        let address = server.create_database();
+        let folder = server.folder().to_owned();
+        assert!(address.contains(&folder.display().to_string()) && folder.exists());
+        server.stop();
+        server.start_again();
+        assert_ne!(server.create_database(), address);
+        drop(server);
+        assert!(!folder.exists());
+    }
+
+    #[test]
+    fn a_server_that_does_not_start_says_why() {
+        if programs().is_some() {
+            let said = Server::start("no_such_setting = 1").unwrap_err();
+            assert!(said.contains("could not start server"), "{said}");
+        }
+    }
+}
