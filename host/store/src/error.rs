@@ -59,6 +59,12 @@ impl StoreError {
         matches!(self, Self::Unavailable(_))
     }
 
+    /// As [`StoreError::corrupt`], without what the JSON holds: it may be personal or secret, and errors are logged.
+    pub(crate) fn corrupt_json(what: &str, error: &serde_json::Error) -> Self {
+        let (kind, line, column) = (error.classify(), error.line(), error.column());
+        Self::Corrupt(format!("{what}: its JSON does not fit ({kind:?}, line {line}, column {column})"))
+    }
+
     pub(crate) fn corrupt(what: &str, error: impl std::fmt::Display) -> Self {
         Self::Corrupt(format!("{what}: {error}"))
     }

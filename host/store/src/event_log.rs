@@ -1,4 +1,5 @@
-//! Who did what, when, and what it was before and after. Only ever added to.
+//! Who did what, when, and what it was before and after. Only ever added to, so that nothing of a customer may ever stand in it:
+//! it names orders and jobs by their ids, and its values are settings and counts.
 
 use std::time::SystemTime;
 

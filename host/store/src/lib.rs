@@ -43,6 +43,7 @@
 mod blobs;
 mod component;
 mod database;
+mod erase;
 mod error;
 mod event;
 mod event_log;
@@ -58,6 +59,7 @@ mod vault;
 pub use blobs::BlobInfo;
 pub use component::StoredComponent;
 pub use database::Store;
+pub use erase::Unfinished;
 pub use error::StoreError;
 pub use event::{Lines, NewJob, Recorded};
 pub use event_log::{LogEntry, NewLogEntry};

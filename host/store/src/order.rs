@@ -137,12 +137,27 @@ impl Store {
                 return Err(StoreError::Conflict(format!("the reference {reference} is the order {owner}'s")));
             }
         }
+        self.adopt_configurations(connection, shop, order, &key, now).await?;
+        Ok(key)
+    }
+}
+
+impl Store {
+    /// Gives an order its own copies of what its lines were configured with.
+    pub(crate) async fn adopt_configurations(
+        &self,
+        connection: &mut AnyConnection,
+        shop: &ShopId,
+        order: &Order,
+        key: &Key,
+        now: i64,
+    ) -> Result<(), StoreError> {
         let configurations: BTreeSet<Digest> =
             order.lines.iter().filter_map(|line| line.configuration.as_ref()?.parse().ok()).collect();
         for configuration in configurations {
-            self.adopt(connection, shop, (&order.id, &key), &configuration, now).await?;
+            self.adopt(connection, shop, (&order.id, key), &configuration, now).await?;
         }
-        Ok(key)
+        Ok(())
     }
 }
 

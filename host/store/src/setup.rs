@@ -155,7 +155,7 @@ impl Store {
         let rows = rows.into_iter().map(|(id, current, versions, sealed, grants, revision)| {
             let what = place("account", shop.as_str(), &id);
             let secrets: BTreeMap<String, Vec<u8>> = serde_json::from_slice(&self.keys().open(&what, &sealed)?)
-                .map_err(|error| StoreError::corrupt(&what, error))?;
+                .map_err(|error| StoreError::corrupt_json(&what, &error))?;
             let secrets = secrets.into_iter().map(|(name, bytes)| {
                 let text = String::from_utf8(bytes).map_err(|error| StoreError::corrupt(&what, error))?;
                 Ok::<_, StoreError>((name, Secret::new(text)))

@@ -143,7 +143,7 @@ impl Key {
         place: &str,
         sealed: &[u8],
     ) -> Result<T, StoreError> {
-        serde_json::from_slice(&self.open(place, sealed)?).map_err(|error| StoreError::corrupt(place, error))
+        serde_json::from_slice(&self.open(place, sealed)?).map_err(|error| StoreError::corrupt_json(place, &error))
     }
 }
 

@@ -54,8 +54,8 @@ create table orders (
     id text not null,
     reference text not null,
     version integer not null,
-    order_key blob, -- sealed with the store's key; gone when the order's data was erased
-    known blob not null, -- the order in its newest version, sealed with its key
+    order_key blob, -- sealed with the store's key; null = the order was erased, and nothing but this row is left of it
+    known blob not null, -- the order in its newest version, sealed with its key; empty when it was erased
     changed_at integer not null,
     primary key (shop, id)
 ) strict;
@@ -173,6 +173,7 @@ create index blobs_of_order on blobs (shop, order_id);
 create index blobs_of_configuration on blobs (shop, configuration);
 create index blobs_by_age on blobs (kind, created_at);
 
+-- Holds nothing of a customer: orders and jobs by id, settings, counts.
 create table event_log (
     id integer primary key autoincrement,
     at integer not null,

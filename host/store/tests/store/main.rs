@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod database;
+mod erase;
 mod jobs;
 mod journals;
 mod keeping;

@@ -1,0 +1,209 @@
+//! Forgetting an order, or all orders of a customer.
+//!
+//! Everything of an order is sealed with a key of its own. Erasing deletes the rows and destroys that key, in one transaction; what
+//! stays is that there was an order with this id and reference, so that a late event does not bring it back.
+//!
+//! # In which order
+//! 1. The platform reports the event `erase` ([`Store::record_event`]) for the accounts that the order concerns. Their plugins
+//!    are given the addresses once more and tell the vendors to forget. It waits its turn like any event.
+//! 2. When the jobs of the order are over, [`Store::erase_order`] forgets it.
+//! 3. Who must not wait erases with [`Unfinished::Cancel`]. A worker that has a job of the order then can write nothing more;
+//!    a request that it has sent already has been sent.
+//!
+//! # What becomes of the bytes
+//! SQLite overwrites deleted bytes (`secure_delete`), and the write-ahead log is emptied afterwards; a reader that takes more than
+//! seconds delays that to the next time. PostgreSQL keeps dead rows until it vacuums, and its log for longer; copies of a
+//! database keep what they have. What stands there is sealed with a key that is sealed with the store's: nobody without the
+//! store's key reads it, and [`Store::rotate_keys`](crate::Store::rotate_keys), with the old key thrown away, leaves nobody who
+//! can.
+
+use std::collections::BTreeSet;
+use std::time::SystemTime;
+
+use cartwright::ShopId;
+use cartwright::types::{Address, Order};
+use serde_json::json;
+
+use crate::database::{Store, Work, milliseconds};
+use crate::error::StoreError;
+use crate::event_log::{NewLogEntry, log_in};
+
+/// Everything that is kept of the order $2 of the shop $1, and how it is forgotten; children before their parents. A table that
+/// keeps something of an order is added here, and nowhere else; its column is called `order_id`.
+const KEPT: [(&str, &str); 8] = [
+    (
+        "journal_entries",
+        "delete from journal_entries where job in (
+             select j.id from jobs j join lanes l on l.id = j.lane where l.shop = $1 and l.order_id = $2)",
+    ),
+    ("outcomes", "delete from outcomes where shop = $1 and order_id = $2"),
+    ("jobs", "delete from jobs where lane in (select id from lanes where shop = $1 and order_id = $2)"),
+    ("lanes", "delete from lanes where shop = $1 and order_id = $2"),
+    ("events", "delete from events where shop = $1 and order_id = $2"),
+    ("references", "delete from order_references where shop = $1 and order_id = $2"),
+    (
+        // In carts: they held the same bytes.
+        "blobs of carts",
+        "delete from blobs where shop = $1 and order_id = '' and exists (
+             select 1 from blobs own where own.shop = $1 and own.order_id = $2
+             and (own.digest = blobs.configuration or own.digest = blobs.digest and blobs.configuration = ''))",
+    ),
+    ("blobs", "delete from blobs where shop = $1 and order_id = $2"),
+];
+
+/// What happens to an order's jobs that are not over when the order is to be forgotten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unfinished {
+    /// Nothing is forgotten; the error says how many there are.
+    Refuse,
+    /// They are dropped: vendors may not have been told to forget.
+    Cancel,
+}
+
+impl Store {
+    /// Forgets everything of an order, and logs who wanted it. False when it was forgotten before.
+    ///
+    /// Raw configurations of the order are forgotten in carts as well: they are the same bytes. A cart that still holds one must be
+    /// configured again.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when jobs are not over and [`Unfinished::Refuse`] was said; [`StoreError::NotFound`]; and as the
+    /// database says. Nothing is forgotten then.
+    pub async fn erase_order(
+        &self,
+        shop: &ShopId,
+        order: &str,
+        unfinished: Unfinished,
+        who: &str,
+        now: SystemTime,
+    ) -> Result<bool, StoreError> {
+        let mut work = self.begin().await?;
+        // The jobs before the order, as everywhere. Whoever has one holds an older fence.
+        sqlx::query(
+            "update jobs set fence = fence + 1
+             where lane in (select id from lanes where shop = $1 and order_id = $2)",
+        )
+        .bind(shop.as_str())
+        .bind(order)
+        .execute(&mut *work)
+        .await?;
+        match self.lock_order(&mut work, shop, order).await {
+            Err(StoreError::Erased(_)) => return Ok(false),
+            // What cannot be read can be forgotten.
+            Ok(_) | Err(StoreError::Corrupt(_)) => {}
+            Err(error) => return Err(error),
+        }
+        let (jobs,): (i64,) = sqlx::query_as(
+            "select count(*) from jobs where state not in ('done', 'cancelled')
+             and lane in (select id from lanes where shop = $1 and order_id = $2)",
+        )
+        .bind(shop.as_str())
+        .bind(order)
+        .fetch_one(&mut *work)
+        .await?;
+        if jobs > 0 && unfinished == Unfinished::Refuse {
+            return Err(StoreError::Conflict(format!(
+                "{jobs} jobs of the order {order} are not over: wait for them, cancel them, or erase the order with \
+                 cancelling what is left"
+            )));
+        }
+        self.take_configurations(&mut work, shop, order, milliseconds(now)).await?;
+        let mut counts = serde_json::Map::new();
+        counts.insert("unfinished jobs".to_owned(), jobs.into());
+        for (what, delete) in KEPT {
+            let deleted = sqlx::query(delete).bind(shop.as_str()).bind(order).execute(&mut *work).await?;
+            counts.insert(what.to_owned(), deleted.rows_affected().into());
+        }
+        sqlx::query("update orders set order_key = null, known = $3, changed_at = $4 where shop = $1 and id = $2")
+            .bind(shop.as_str())
+            .bind(order)
+            .bind(Vec::new())
+            .bind(milliseconds(now))
+            .execute(&mut *work)
+            .await?;
+        let before = json!(counts);
+        let entry =
+            NewLogEntry { who, what: "erase-order", shop: Some(shop), subject: order, ..NewLogEntry::default() };
+        log_in(&mut work, &NewLogEntry { before: Some(&before), ..entry }, milliseconds(now)).await?;
+        work.commit().await?;
+        self.empty_log().await?;
+        Ok(true)
+    }
+
+    /// Configurations that came after the order named them.
+    async fn take_configurations(
+        &self,
+        work: &mut Work,
+        shop: &ShopId,
+        order: &str,
+        now: i64,
+    ) -> Result<(), StoreError> {
+        let taken = async {
+            let Some(known) = self.known_order(work, shop, order).await? else { return Ok(()) };
+            self.adopt_configurations(work, shop, &known.order, &known.key, now).await
+        };
+        match taken.await {
+            // What cannot be read names nothing.
+            Ok(()) | Err(StoreError::Corrupt(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The orders of a customer, by the platform's ids: those whose newest version is billed or delivered to this e-mail address,
+    /// in whatever case. The contract knows no other name of a customer; a platform that does names the orders itself.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] names an order that cannot be read: it may be the customer's.
+    pub async fn orders_of_customer(&self, shop: &ShopId, email: &str) -> Result<Vec<String>, StoreError> {
+        let (mut orders, mut after) = (Vec::new(), String::new());
+        let mut connection = self.pool().acquire().await?;
+        loop {
+            let page: Vec<(String,)> = sqlx::query_as(
+                "select id from orders where shop = $1 and id > $2 and order_key is not null order by id limit 200",
+            )
+            .bind(shop.as_str())
+            .bind(&after)
+            .fetch_all(&mut *connection)
+            .await?;
+            let Some((last,)) = page.last() else { return Ok(orders) };
+            after.clone_from(last);
+            for (id,) in page {
+                match self.known_order(&mut connection, shop, &id).await {
+                    Ok(Some(known)) if is_of(&known.order, email) => orders.push(id),
+                    Ok(_) | Err(StoreError::Erased(_)) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+    }
+
+    /// Forgets all orders of a customer, each as [`Store::erase_order`] does; gives the platform's ids. Broken off, it is called
+    /// again: what is forgotten is not found any more.
+    ///
+    /// # Errors
+    /// As [`Store::orders_of_customer`] and [`Store::erase_order`]; the orders before stay forgotten.
+    pub async fn erase_customer(
+        &self,
+        shop: &ShopId,
+        email: &str,
+        unfinished: Unfinished,
+        who: &str,
+        now: SystemTime,
+    ) -> Result<Vec<String>, StoreError> {
+        let orders = self.orders_of_customer(shop, email).await?;
+        for order in &orders {
+            self.erase_order(shop, order, unfinished, who, now).await?;
+        }
+        Ok(orders)
+    }
+}
+
+fn is_of(order: &Order, email: &str) -> bool {
+    let emails: BTreeSet<String> = [&order.billing, &order.delivery]
+        .into_iter()
+        .flatten()
+        .filter_map(|address: &Address| address.email.as_ref())
+        .map(|email| email.trim().to_lowercase())
+        .collect();
+    emails.contains(&email.trim().to_lowercase())
+}

@@ -1,0 +1,148 @@
+//! Forgetting orders.
+
+use cartwright::durable::{Journal, JournalError, RunEnd};
+use cartwright::types::{Address, EventKind};
+use cartwright::{Blobs, OrderBook};
+use cartwright_store::{JobFilter, Store, StoreError, Unfinished};
+
+use crate::database::{Database, account, at, claimed, event, event_of, job, on_each_database, order, record, shop};
+use crate::journals::{began, record_of};
+
+on_each_database!(
+    an_erased_order_is_gone_and_the_others_stand,
+    an_order_whose_jobs_are_not_over_is_erased_only_when_that_is_said,
+    a_worker_writes_nothing_more_about_an_erased_order,
+    a_late_event_does_not_bring_an_order_back,
+    a_configuration_is_forgotten_in_carts_and_not_in_other_orders,
+    a_customer_is_known_by_e_mail_address,
+    an_order_that_cannot_be_read_can_be_erased,
+);
+
+async fn erase(store: &Store, order: &str, unfinished: Unfinished) -> Result<bool, StoreError> {
+    store.erase_order(&shop(), order, unfinished, "ann", at(100)).await
+}
+
+async fn an_erased_order_is_gone_and_the_others_stand(database: Database) {
+    let store = database.open().await;
+    for id in ["1", "2"] {
+        let job = record(&store, &format!("e{id}"), id, 0).await;
+        let run = claimed(&store, 0).await;
+        assert_eq!(run.job.id, job);
+        run.journal.append(0, &began(at(0))).await.unwrap();
+        run.journal.append(1, &record_of("made", at(1))).await.unwrap();
+        store.finish(&run.lease, &RunEnd::Done, at(2)).await.unwrap();
+    }
+    assert!(erase(&store, "1", Unfinished::Refuse).await.unwrap());
+    assert!(matches!(store.order(&shop(), "1").await, Err(StoreError::Erased(_))));
+    assert_eq!(store.find(&shop(), &account("expivi"), "test:shop:1").await.unwrap(), None);
+    assert_eq!(store.jobs(&JobFilter::default(), 10).await.unwrap().len(), 1);
+    assert_eq!(store.order(&shop(), "2").await.unwrap().unwrap().version, 1);
+    assert_eq!(store.outcomes(&shop(), "2").await.unwrap().len(), 1);
+    let entry = store.log_entries(Some(&shop()), None, 1).await.unwrap().remove(0);
+    assert_eq!((entry.who.as_str(), entry.what.as_str(), entry.subject.as_str()), ("ann", "erase-order", "1"));
+    assert_eq!(entry.before.unwrap()["journal_entries"], 2);
+    // Once more changes nothing, and is not logged.
+    assert!(!erase(&store, "1", Unfinished::Refuse).await.unwrap());
+    assert_eq!(store.log_entries(None, None, 10).await.unwrap().len(), 1);
+    assert!(matches!(erase(&store, "3", Unfinished::Refuse).await, Err(StoreError::NotFound { .. })));
+}
+
+async fn an_order_whose_jobs_are_not_over_is_erased_only_when_that_is_said(database: Database) {
+    let store = database.open().await;
+    let job = record(&store, "e1", "1", 0).await;
+    let error = erase(&store, "1", Unfinished::Refuse).await.unwrap_err();
+    assert!(matches!(error, StoreError::Conflict(_)) && error.to_string().contains("1 jobs of the order 1"), "{error}");
+    assert_eq!(claimed(&store, 0).await.job.id, job);
+    assert!(erase(&store, "1", Unfinished::Cancel).await.unwrap());
+    assert!(store.jobs(&JobFilter::default(), 10).await.unwrap().is_empty());
+}
+
+async fn a_worker_writes_nothing_more_about_an_erased_order(database: Database) {
+    let store = database.open().await;
+    record(&store, "e1", "1", 0).await;
+    let run = claimed(&store, 0).await;
+    run.journal.append(0, &began(at(0))).await.unwrap();
+    let bytes = run.journal.blobs().unwrap();
+    erase(&store, "1", Unfinished::Cancel).await.unwrap();
+    assert_eq!(run.journal.append(1, &record_of("late", at(1))).await, Err(JournalError::Moved));
+    assert!(matches!(store.finish(&run.lease, &RunEnd::Done, at(1)).await, Err(StoreError::Fenced(_))));
+    assert!(bytes.put(&shop(), b"late".to_vec(), "text/plain").await.is_err());
+}
+
+async fn a_late_event_does_not_bring_an_order_back(database: Database) {
+    let store = database.open().await;
+    store.record_event(&shop(), &event("e1", "1"), &[], at(0)).await.unwrap();
+    erase(&store, "1", Unfinished::Refuse).await.unwrap();
+    for id in ["e1", "e2"] {
+        let error = store.record_event(&shop(), &event(id, "1"), &[job("expivi")], at(200)).await.unwrap_err();
+        assert!(matches!(error, StoreError::Erased(_)), "{error}");
+    }
+}
+
+async fn a_configuration_is_forgotten_in_carts_and_not_in_other_orders(database: Database) {
+    let store = database.open().await;
+    let shop = shop();
+    let same = store.put(&shop, b"the same".to_vec(), "application/json").await.unwrap();
+    let own = store.put(&shop, b"its own".to_vec(), "application/json").await.unwrap();
+    let picture = store.put_picture(&shop, &own, b"a picture".to_vec(), "image/png").await.unwrap();
+    let in_cart = store.put(&shop, b"in a cart".to_vec(), "application/json").await.unwrap();
+    let usual = store.put_picture(&shop, &own, b"the usual".to_vec(), "image/png").await.unwrap();
+    store.put_picture(&shop, &in_cart, b"the usual".to_vec(), "image/png").await.unwrap();
+    for (id, digests) in [("1", [&same, &own]), ("2", [&same, &same])] {
+        let mut order = order(id, 1);
+        for (line, digest) in order.lines.iter_mut().zip(digests) {
+            line.configuration = Some(digest.to_string());
+        }
+        store.record_event(&shop, &event_of(id, EventKind::Paid, order), &[], at(0)).await.unwrap();
+    }
+    erase(&store, "1", Unfinished::Refuse).await.unwrap();
+    assert_eq!(store.get(&shop, &own).await.unwrap(), None);
+    assert_eq!(store.get(&shop, &picture).await.unwrap(), None);
+    assert_eq!(store.get(&shop, &same).await.unwrap().unwrap(), b"the same");
+    assert_eq!(store.get(&shop, &in_cart).await.unwrap().unwrap(), b"in a cart");
+    // A picture that another configuration shows as well is still that one's.
+    assert_eq!(store.get(&shop, &usual).await.unwrap().unwrap(), b"the usual");
+    erase(&store, "2", Unfinished::Refuse).await.unwrap();
+    assert_eq!(store.get(&shop, &same).await.unwrap(), None);
+}
+
+async fn a_customer_is_known_by_e_mail_address(database: Database) {
+    let store = database.open().await;
+    let of = |email: &str| -> Option<Address> {
+        Some(Address {
+            first_name: "Ann".into(),
+            last_name: "Other".into(),
+            email: Some(email.into()),
+            line1: "Street 1".into(),
+            line2: None,
+            zip: "1".into(),
+            city: "C".into(),
+            region: None,
+            country: "CH".into(),
+            company: None,
+            vat: None,
+            phone: None,
+        })
+    };
+    let addresses = [("1", of("ann@example.com"), None), ("2", of("bob@example.com"), of(" ANN@example.com"))];
+    for (id, billing, delivery) in addresses.into_iter().chain([("3", of("bob@example.com"), None), ("4", None, None)])
+    {
+        let order = cartwright::types::Order { billing, delivery, ..order(id, 1) };
+        store.record_event(&shop(), &event_of(id, EventKind::Paid, order), &[], at(0)).await.unwrap();
+    }
+    assert_eq!(store.orders_of_customer(&shop(), "Ann@Example.com").await.unwrap(), ["1", "2"]);
+    let erased = store.erase_customer(&shop(), "ann@example.com", Unfinished::Refuse, "ann", at(1)).await.unwrap();
+    assert_eq!(erased, ["1", "2"]);
+    assert!(store.orders_of_customer(&shop(), "ann@example.com").await.unwrap().is_empty());
+    assert_eq!(store.orders_of_customer(&shop(), "bob@example.com").await.unwrap(), ["3"]);
+}
+
+async fn an_order_that_cannot_be_read_can_be_erased(database: Database) {
+    let store = database.open().await;
+    record(&store, "e1", "1", 0).await;
+    store.record_event(&shop(), &event("e2", "2"), &[], at(0)).await.unwrap();
+    database.tamper("update orders set known = (select known from orders where id = '2') where id = '1'").await;
+    assert!(matches!(store.orders_of_customer(&shop(), "a@b.c").await, Err(StoreError::Corrupt(_))));
+    assert!(erase(&store, "1", Unfinished::Cancel).await.unwrap());
+    assert!(matches!(store.order(&shop(), "1").await, Err(StoreError::Erased(_))));
+}
