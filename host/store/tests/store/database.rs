@@ -32,6 +32,11 @@ impl Database {
         Some(Self { url: server.create_database(), _folder: None })
     }
 
+    /// One on a server that the test has for itself.
+    pub fn at(url: String) -> Self {
+        Self { url, _folder: None }
+    }
+
     pub async fn open(&self) -> Store {
         Store::open(&self.url, Keyring::new(KEY)).await.expect("a store")
     }

@@ -5,6 +5,7 @@
 
 mod database;
 mod erase;
+mod forgotten;
 mod jobs;
 mod journals;
 mod keeping;

@@ -1,0 +1,195 @@
+//! Everything that is kept of an order, or of all orders of a customer, in the open.
+
+use cartwright::types::{BytesSource, Outcome};
+use cartwright::{Digest, ShopId};
+use serde_json::{Value, json};
+use sqlx::AnyConnection;
+
+use crate::database::{Store, moment};
+use crate::error::StoreError;
+use crate::job::{JobFilter, JobSummary};
+use crate::journal;
+use crate::keys::place;
+use crate::outcome::StoredOutcome;
+use crate::vault::Key;
+
+/// So many jobs are read at once.
+const PAGE: u32 = 100;
+
+/// Everything that is kept of one order or more.
+#[derive(Debug, Clone)]
+pub struct Export {
+    /// `{ "orders": [{ "shop", "order", "events", "jobs", "outcomes", "files" }] }`. What the contract knows is spelled as in the
+    /// contract's JSON, jobs hold their journals entry by entry, moments are RFC 3339.
+    pub document: Value,
+    /// The files that the document names, to be written beside it.
+    pub files: Vec<ExportFile>,
+}
+
+/// A file of an export.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExportFile {
+    /// Its name: letters, digits, ".", "-" and "_"; unique in the export.
+    pub name: String,
+    /// Its bytes, for [`Blobs::get`](cartwright::Blobs::get): they may be many, and are read one file at a time.
+    pub digest: Digest,
+    /// RFC 6838 media type.
+    pub media_type: String,
+}
+
+impl Store {
+    /// Everything that is kept of an order.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::Erased`], and as the database says.
+    pub async fn export_order(&self, shop: &ShopId, order: &str) -> Result<Export, StoreError> {
+        let (order, files) = self.export_one(shop, order).await?;
+        Ok(Export { document: json!({ "orders": [order] }), files })
+    }
+
+    /// Everything that is kept of the orders of a customer, see [`Store::orders_of_customer`].
+    ///
+    /// # Errors
+    /// As [`Store::orders_of_customer`].
+    pub async fn export_customer(&self, shop: &ShopId, email: &str) -> Result<Export, StoreError> {
+        let (mut orders, mut files) = (Vec::new(), Vec::new());
+        for order in self.orders_of_customer(shop, email).await? {
+            let (order, of_order) = self.export_one(shop, &order).await?;
+            orders.push(order);
+            files.extend(of_order.into_iter().filter(|file| !files.contains(file)).collect::<Vec<_>>());
+        }
+        Ok(Export { document: json!({ "orders": orders }), files })
+    }
+
+    async fn export_one(&self, shop: &ShopId, id: &str) -> Result<(Value, Vec<ExportFile>), StoreError> {
+        let jobs = self.jobs_of_order(shop, id).await?;
+        let mut connection = self.pool().acquire().await?;
+        let known = self.known_order(&mut connection, shop, id).await?;
+        let known = known.ok_or_else(|| StoreError::NotFound { what: "order", id: id.to_owned() })?;
+        let outcomes = self.outcomes_in(&mut connection, &known.key, shop, id).await?;
+        let (files, listed) = files(&mut connection, shop, id, &outcomes).await?;
+        let mut exported = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            exported.push(export_job(&mut connection, &job, &known.key).await?);
+        }
+        let document = json!({
+            "shop": shop.as_str(),
+            "order": value(&known.order)?,
+            "events": events(&mut connection, shop, id, &known.key).await?,
+            "jobs": exported,
+            "outcomes": outcomes.iter().map(outcome).collect::<Result<Vec<_>, _>>()?,
+            "files": listed,
+        });
+        Ok((document, files))
+    }
+
+    async fn jobs_of_order(&self, shop: &ShopId, order: &str) -> Result<Vec<JobSummary>, StoreError> {
+        let mut filter = JobFilter { shop: Some(shop.clone()), order: Some(order.to_owned()), ..JobFilter::default() };
+        let mut jobs = Vec::new();
+        loop {
+            let page = self.jobs(&filter, PAGE).await?;
+            let Some(last) = page.last() else { return Ok(jobs) };
+            filter.after = Some(last.id.clone());
+            jobs.extend(page);
+        }
+    }
+}
+
+async fn export_job(connection: &mut AnyConnection, job: &JobSummary, key: &Key) -> Result<Value, StoreError> {
+    type Row = (i64, Option<Vec<u8>>, Option<Vec<u8>>, Option<Vec<u8>>);
+    let (number, told, handed_on, why): Row =
+        sqlx::query_as("select journal, told, handed_on, why from jobs where id = $1")
+            .bind(&job.id)
+            .fetch_one(&mut *connection)
+            .await?;
+    let open = |what: &str, sealed: Option<Vec<u8>>| -> Result<Option<Value>, StoreError> {
+        sealed.map(|sealed| key.open_json(&place(what, "", &job.id), &sealed)).transpose()
+    };
+    let mut journals = Vec::new();
+    for number in 0..=u32::try_from(number).unwrap_or(0) {
+        journals.push(value(&journal::load(connection, &job.id, number, key).await?.records)?);
+    }
+    Ok(json!({
+        "id": job.id, "account": job.account.as_str(), "event": job.event, "kind": job.kind,
+        "plugin": job.plugin.to_string(), "state": job.state.name(), "created": at(job.created), "changed": at(job.changed),
+        "told": open("told", told)?, "handed_on": open("handed on", handed_on)?, "why": open("why", why)?,
+        "journals": journals,
+    }))
+}
+
+async fn events(
+    connection: &mut AnyConnection,
+    shop: &ShopId,
+    order: &str,
+    key: &Key,
+) -> Result<Vec<Value>, StoreError> {
+    let rows: Vec<(String, Vec<u8>, i64)> = sqlx::query_as(
+        "select id, event, recorded_at from events where shop = $1 and order_id = $2 order by recorded_at, id",
+    )
+    .bind(shop.as_str())
+    .bind(order)
+    .fetch_all(connection)
+    .await?;
+    let rows = rows.into_iter().map(|(id, sealed, recorded)| {
+        let event: Value = key.open_json(&place("event", shop.as_str(), &id), &sealed)?;
+        Ok(json!({ "recorded": at(moment(recorded)), "event": event }))
+    });
+    rows.collect()
+}
+
+async fn files(
+    connection: &mut AnyConnection,
+    shop: &ShopId,
+    order: &str,
+    outcomes: &[StoredOutcome],
+) -> Result<(Vec<ExportFile>, Vec<Value>), StoreError> {
+    let rows: Vec<(String, String, String, i64)> = sqlx::query_as(
+        "select digest, kind, media_type, created_at from blobs where shop = $1 and order_id = $2
+         order by created_at, digest",
+    )
+    .bind(shop.as_str())
+    .bind(order)
+    .fetch_all(connection)
+    .await?;
+    let (mut files, mut listed) = (Vec::new(), Vec::new());
+    for (digest, kind, media_type, stored) in rows {
+        let document = outcomes.iter().find_map(|said| match &said.outcome {
+            Outcome::Document(document) if document.content == BytesSource::Stored(digest.clone()) => {
+                Some(document.name.as_str())
+            }
+            _ => None,
+        });
+        let name = file_name(&kind, &digest, document);
+        listed.push(json!({
+            "name": name, "kind": kind, "digest": digest, "media_type": media_type, "stored": at(moment(stored)),
+        }));
+        let digest = digest.parse().map_err(|error| StoreError::corrupt("a blob's digest", error))?;
+        files.push(ExportFile { name, digest, media_type });
+    }
+    Ok((files, listed))
+}
+
+/// A plugin's own name of a document is kept as far as it is safe.
+fn file_name(kind: &str, digest: &str, document: Option<&str>) -> String {
+    let safe = |character: char| {
+        if character.is_ascii_alphanumeric() || matches!(character, '.' | '-' | '_') { character } else { '_' }
+    };
+    let document: String = document.unwrap_or_default().chars().take(80).map(safe).collect();
+    let separator = if document.is_empty() { "" } else { "-" };
+    format!("{kind}-{}{separator}{document}", digest.get(..16).unwrap_or(digest))
+}
+
+fn outcome(said: &StoredOutcome) -> Result<Value, StoreError> {
+    Ok(json!({
+        "account": said.account.as_str(), "job": said.job, "at": at(said.at), "order_version": said.order_version,
+        "held": said.held, "outcome": value(&said.outcome)?,
+    }))
+}
+
+fn value(kept: &impl serde::Serialize) -> Result<Value, StoreError> {
+    serde_json::to_value(kept).map_err(|error| StoreError::corrupt("what is exported", error))
+}
+
+fn at(time: std::time::SystemTime) -> String {
+    jiff::Timestamp::try_from(time).unwrap_or_default().to_string()
+}

@@ -1,0 +1,348 @@
+//! Nothing of an erased order is found: not in any table, file or log.
+//!
+//! Every text that can hold something of a person holds [`MARK`], which is then looked for: as it is, in hexadecimal, and in base64
+//! at each of its three places.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, OnceLock};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use cartwright::durable::{Answer, Call, Entry, Journal, Kept, KeptBody, KeptResponse, Record, RunEnd};
+use cartwright::types::{
+    BytesSource, Document, Event, EventKind, Message, NamedJson, Outage, Outcome, RememberedText, Repeat, Shipment,
+};
+use cartwright::{Blobs, Digest};
+use cartwright_store::{Export, Lines, NewJob, Store, StoreError, Unfinished};
+use serde_json::json;
+use sqlx::{AnyConnection, Connection};
+
+use crate::database::{Database, MINUTE, account, at, claimed, event_of, order, shop};
+use crate::journals::began;
+
+/// In lower case, because an e-mail address may be brought there.
+const MARK: &str = "vorlon7431";
+/// Another person's.
+const OTHER: &str = "bystander";
+const ORDER: &str = "order-of-somebody";
+
+/// Every way in which a text may stand somewhere.
+fn spellings(text: &str) -> Vec<String> {
+    let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let in_base64 = (0..3).map(|place| {
+        let before = [vec![b'-'; place], text.as_bytes().to_vec(), vec![b'-'; 3]].concat();
+        let encoded = STANDARD.encode(before);
+        // Only what the text alone decides.
+        encoded[(place * 8).div_ceil(6)..(place + text.len()) * 8 / 6].to_owned()
+    });
+    [text.to_owned(), hex.to_uppercase(), hex].into_iter().chain(in_base64).collect()
+}
+
+fn is_in(bytes: &[u8], text: &str) -> bool {
+    let bytes = String::from_utf8_lossy(bytes);
+    spellings(text).iter().any(|spelling| bytes.contains(spelling))
+}
+
+/// Everything that is logged while the tests run, from here on.
+fn log() -> Arc<Mutex<Vec<u8>>> {
+    struct Into(Arc<Mutex<Vec<u8>>>);
+    impl std::io::Write for Into {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    static LOG: OnceLock<Arc<Mutex<Vec<u8>>>> = OnceLock::new();
+    let log = LOG.get_or_init(|| {
+        let log = Arc::<Mutex<Vec<u8>>>::default();
+        let into = log.clone();
+        tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || Into(into.clone())).init();
+        tracing::trace!("the log is read");
+        log
+    });
+    log.clone()
+}
+
+/// An event whose every text names the person.
+fn event_about(person: &str, id: &str, order_id: &str, kind: EventKind, configuration: &Digest) -> Event {
+    let named = |what: &str| format!("{what} of {person}");
+    let address = json!({
+        "first_name": named("first"), "last_name": named("last"), "email": format!("{person}@example.com"),
+        "line1": named("street"), "line2": named("floor"), "zip": named("zip"), "city": named("city"),
+        "region": named("region"), "country": "CH", "company": named("company"), "vat": named("vat"),
+        "phone": named("phone"),
+    });
+    let extra = json!([{ "name": named("extra"), "json": format!("\"{person}\"") }]);
+    let mut order = serde_json::to_value(order(order_id, 1)).unwrap();
+    order["billing"] = address.clone();
+    order["delivery"] = address.clone();
+    order["shop_address"] = address;
+    order["extra"] = extra.clone();
+    order["number"] = named("number").into();
+    let line = &mut order["lines"][0];
+    line["title"] = named("title").into();
+    line["shown"] = json!([{ "name": "Engraving", "value": named("engraving") }]);
+    line["configuration"] = configuration.to_string().into();
+    line["extra"] = extra;
+    line["bill_of_materials"] = json!([{
+        "sku": named("sku"), "quantity": "1", "price_sku": null, "price": null, "material_sku": null, "extra": [],
+    }]);
+    let mut event = event_of(id, kind, serde_json::from_value(order).unwrap());
+    event.extra = vec![NamedJson { name: named("event"), json: format!("\"{person}\"") }];
+    event
+}
+
+fn message(person: &str) -> Message {
+    let parameters = vec![("who".into(), person.to_owned())];
+    Message { key: "note".into(), parameters, text: format!("A note about {person}.") }
+}
+
+/// An order, and everything that may come of it.
+async fn order_of(store: &Store, person: &str, order_id: &str) {
+    let configuration = format!("{{\"engraving\":\"for {person}\"}}").into_bytes();
+    let configuration = store.put(&shop(), configuration, "application/json").await.unwrap();
+    let picture = format!("a picture of {person}").into_bytes();
+    store.put_picture(&shop(), &configuration, picture, "image/png").await.unwrap();
+    let jobs = [NewJob { account: account("erp"), plugin: Digest::of(b"erp"), lines: Lines::All }];
+    let first = event_about(person, &format!("{order_id}-1"), order_id, EventKind::Paid, &configuration);
+    store.record_event(&shop(), &first, &jobs, at(0)).await.unwrap();
+    let run = claimed(store, 0).await;
+    let call =
+        |import: &str| Call { import: import.into(), about: format!("about {person}"), digest: Digest::of(b"1") };
+    let body = run.journal.blobs().unwrap();
+    let body = body.put(&shop(), format!("a long answer about {person}").into_bytes(), "text/plain").await.unwrap();
+    let response = |kept: Kept| KeptResponse {
+        status: 200,
+        headers: vec![("x-for".into(), person.to_owned())],
+        body: KeptBody::Inline(kept),
+        attempts: 1,
+    };
+    let outcomes = [
+        Outcome::Note(message(person)),
+        Outcome::NeedsMerchant(message(person)),
+        Outcome::Remember(RememberedText { name: "who".into(), value: person.to_owned() }),
+        Outcome::Document(Document {
+            line: None,
+            kind: "invoice".into(),
+            name: format!("invoice-{person}.pdf"),
+            media_type: "application/pdf".into(),
+            content: BytesSource::Inline(format!("an invoice for {person}").into_bytes()),
+        }),
+        Outcome::Shipment(Shipment {
+            id: None,
+            lines: vec![],
+            carrier: Some(person.to_owned()),
+            at: None,
+            tracking_url: Some(format!("https://carrier.example/{person}")),
+            tracking_id: Some(person.to_owned()),
+        }),
+        Outcome::HandOn(NamedJson { name: "webhook".into(), json: json!({ "buyer": person }).to_string() }),
+    ];
+    let asked = [
+        Entry::Intent { call: call("http.send"), repeat: Repeat::Keyed, attempt: 1 },
+        Entry::Answered { answer: Answer::Given(response(Kept::Blob(body))), may_have_arrived: true },
+        Entry::Told { call: call("order-book.find"), answer: Answer::Given(Kept::Text(format!("{person} lives"))) },
+        Entry::Told {
+            call: call("blobs.read"),
+            answer: Answer::Given(Kept::Bytes([person.as_bytes(), &[255]].concat())),
+        },
+    ];
+    let said =
+        outcomes.into_iter().enumerate().map(|(number, outcome)| Entry::Emitted { key: number.to_string(), outcome });
+    run.journal.append(0, &began(at(0))).await.unwrap();
+    for (number, entry) in asked.into_iter().chain(said).enumerate() {
+        run.journal.append(number + 1, &Record { at: at(1), entry }).await.unwrap();
+    }
+    // What was handed on is done first; then it is away, put back, and stays so.
+    store.finish(&run.lease, &RunEnd::Again { seconds: 0, state: format!("state of {person}") }, at(2)).await.unwrap();
+    let handed_on = store.claim("worker", at(2), MINUTE).await.unwrap().unwrap();
+    assert!(matches!(handed_on.job.event.kind, EventKind::Message(_)));
+    let outage = Outage { retry_after_seconds: Some(1), detail: format!("the vendor is away for {person}") };
+    store.finish(&handed_on.lease, &RunEnd::Retry { outage }, at(3)).await.unwrap();
+    let later = store.claim("worker", at(10), MINUTE).await.unwrap().unwrap();
+    store.put_back(&later.lease, &format!("no account for {person}"), at(10)).await.unwrap();
+    let cancelled = store.jobs(&cartwright_store::JobFilter::default(), 100).await.unwrap();
+    store.cancel(&cancelled[0].id, "ann", at(11)).await.unwrap();
+    let held = store.outcomes(&shop(), order_id).await.unwrap().into_iter().find(|said| said.held).unwrap();
+    store.settle(&shop(), held.id, "ann", at(12)).await.unwrap();
+}
+
+/// Every row of every table as text, bytes in hexadecimal; with the table's name.
+async fn dump(database: &Database) -> Vec<(String, String)> {
+    let mut connection = AnyConnection::connect(&database.url).await.unwrap();
+    let is_sqlite = database.url.starts_with("sqlite:");
+    let tables = if is_sqlite {
+        "select name from sqlite_master where type = 'table'"
+    } else {
+        "select table_name::text from information_schema.tables where table_schema = 'public'"
+    };
+    let tables: Vec<(String,)> = sqlx::query_as(tables).fetch_all(&mut connection).await.unwrap();
+    assert!(tables.len() > 10, "{tables:?}");
+    let mut rows = Vec::new();
+    for (table,) in tables {
+        let row = if is_sqlite {
+            let columns =
+                format!("select group_concat('quote(\"' || name || '\")', '||') from pragma_table_info('{table}')");
+            let (columns,): (String,) =
+                sqlx::query_as(sqlx::AssertSqlSafe(columns)).fetch_one(&mut connection).await.unwrap();
+            format!("select {columns} from \"{table}\"")
+        } else {
+            format!("select t::text from \"{table}\" t")
+        };
+        let found: Vec<(String,)> = sqlx::query_as(sqlx::AssertSqlSafe(row)).fetch_all(&mut connection).await.unwrap();
+        rows.extend(found.into_iter().map(|(row,)| (table.clone(), row)));
+    }
+    rows
+}
+
+/// The files under a folder that hold a text.
+fn files_with(folder: &Path, text: &[u8], found: &mut Vec<String>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files_with(&path, text, found);
+        // A server's files come and go.
+        } else if let Ok(bytes) = std::fs::read(&path)
+            && match std::str::from_utf8(text) {
+                Ok(text) => is_in(&bytes, text),
+                Err(_) => bytes.windows(text.len()).any(|window| window == text),
+            }
+        {
+            found.push(path.display().to_string());
+        }
+    }
+}
+
+/// An export as one text, files included.
+async fn text_of(store: &Store, export: &Export) -> String {
+    let mut text = serde_json::to_string_pretty(&export.document).unwrap();
+    for file in &export.files {
+        let bytes = store.get(&shop(), &file.digest).await.unwrap().expect("a file");
+        text += &format!("\n{} {}", file.name, String::from_utf8_lossy(&bytes));
+    }
+    text
+}
+
+async fn nothing_is_left(database: &Database, folder: &Path) {
+    let log = log();
+    let store = database.open().await;
+    order_of(&store, MARK, ORDER).await;
+    order_of(&store, OTHER, "another-order").await;
+    let told = text_of(&store, &store.export_order(&shop(), ORDER).await.unwrap()).await;
+    for told_of in [
+        "first of",
+        "last of",
+        "street of",
+        "floor of",
+        "zip of",
+        "city of",
+        "region of",
+        "company of",
+        "vat of",
+        "phone of",
+        "extra of",
+        "number of",
+        "title of",
+        "engraving of",
+        "sku of",
+        "event of",
+        "A note about",
+        "invoice-",
+        "an invoice for",
+        "https://carrier.example/",
+        "a long answer about",
+        "about",
+        "a picture of",
+        "for",
+        "state of",
+        "no account for",
+    ] {
+        assert!(
+            told.contains(&format!("{told_of} {MARK}")) || told.contains(&format!("{told_of}{MARK}")),
+            "{told_of}: {told}"
+        );
+    }
+    assert!(told.contains(&format!("{MARK}@example.com")) && told.contains(&format!("{MARK} lives")));
+    assert!(!told.contains(OTHER));
+    let of_customer = store.export_customer(&shop(), &format!("{MARK}@example.com")).await.unwrap();
+    assert_eq!(text_of(&store, &of_customer).await, told);
+    let other = text_of(&store, &store.export_order(&shop(), "another-order").await.unwrap()).await;
+    let tables_before = dump(database).await;
+    assert!(tables_before.iter().filter(|(_, row)| row.contains(ORDER)).count() > 20);
+    assert!(!tables_before.iter().any(|(_, row)| is_in(row.as_bytes(), MARK)), "it is sealed all the time");
+
+    assert!(store.erase_order(&shop(), ORDER, Unfinished::Cancel, "ann", at(100)).await.unwrap());
+
+    for (table, row) in dump(database).await {
+        assert!(!is_in(row.as_bytes(), MARK), "{table}: {row}");
+        // Nothing but that there was an order, and who did what with it.
+        assert!(!row.contains(ORDER) || ["orders", "event_log"].contains(&table.as_str()), "{table}: {row}");
+    }
+    let mut found = Vec::new();
+    files_with(folder, MARK.as_bytes(), &mut found);
+    assert!(found.is_empty(), "{found:?}");
+    let logged = log.lock().unwrap().clone();
+    assert!(
+        String::from_utf8_lossy(&logged).contains("the log is read") && logged.len() > 10_000,
+        "nothing was logged"
+    );
+    assert!(!is_in(&logged, MARK), "the log names the person");
+    assert!(matches!(store.export_order(&shop(), ORDER).await, Err(StoreError::Erased(_))));
+    assert_eq!(text_of(&store, &store.export_order(&shop(), "another-order").await.unwrap()).await, other);
+    assert!(claimed(&store, 1000).await.job.id.contains("another-order"));
+}
+
+/// The order's key, as it stands in the database.
+async fn sealed_key(database: &Database) -> Vec<u8> {
+    let mut connection = AnyConnection::connect(&database.url).await.unwrap();
+    let (key,): (Vec<u8>,) = sqlx::query_as("select order_key from orders where id = $1")
+        .bind(ORDER)
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    key
+}
+
+#[tokio::test]
+async fn nothing_of_an_erased_order_is_found_with_sqlite() {
+    let database = Database::sqlite().await.unwrap();
+    let folder = Path::new(database.url.trim_start_matches("sqlite:")).parent().unwrap().to_owned();
+    nothing_is_left(&database, &folder).await;
+}
+
+#[tokio::test]
+async fn the_key_of_an_erased_order_is_overwritten_in_sqlites_files() {
+    let database = Database::sqlite().await.unwrap();
+    let folder = Path::new(database.url.trim_start_matches("sqlite:")).parent().unwrap().to_owned();
+    let store = database.open().await;
+    order_of(&store, MARK, ORDER).await;
+    let key = sealed_key(&database).await;
+    let (mut before, mut after) = (Vec::new(), Vec::new());
+    files_with(&folder, &key, &mut before);
+    assert!(!before.is_empty());
+    store.erase_order(&shop(), ORDER, Unfinished::Cancel, "ann", at(100)).await.unwrap();
+    files_with(&folder, &key, &mut after);
+    assert!(after.is_empty(), "{after:?}");
+}
+
+#[tokio::test]
+async fn nothing_of_an_erased_order_is_found_with_postgres() {
+    // A server of its own: all its files are searched.
+    let server = tokio::task::spawn_blocking(|| cartwright_test_postgres::Server::start("")).await.unwrap().unwrap();
+    let Some(server) = server else { return drop(Database::postgres().await) };
+    let database = Database::at(server.create_database());
+    nothing_is_left(&database, server.folder()).await;
+}
+
+#[test]
+fn a_text_is_found_however_it_is_spelled() {
+    for place in 0..3 {
+        let text = [vec![b'x'; place], format!("{MARK} tail").into_bytes()].concat();
+        assert!(is_in(STANDARD.encode(&text).as_bytes(), MARK), "base64 at {place}");
+    }
+    let hex: String = MARK.bytes().map(|byte| format!("{byte:02X}")).collect();
+    assert!(is_in(hex.as_bytes(), MARK) && is_in(format!("a {MARK} b").as_bytes(), MARK) && !is_in(b"else", MARK));
+}
