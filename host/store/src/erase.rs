@@ -6,7 +6,9 @@
 //! # In which order
 //! 1. The platform reports the event `erase` ([`Store::record_event`]) for the accounts that the order concerns. Their plugins
 //!    are given the addresses once more and tell the vendors to forget. It waits its turn like any event.
-//! 2. When the jobs of the order are over, [`Store::erase_order`] forgets it.
+//! 2. When the jobs of the order are over, [`Store::erase_order`] forgets it. [`Store::sweep`](crate::Store::sweep) does so by
+//!    itself, and not later than [`Retention::erase_within`](crate::Retention::erase_within) after the event: a vendor that is
+//!    away for weeks must be told by hand.
 //! 3. Who must not wait erases with [`Unfinished::Cancel`]. A worker that has a job of the order then can write nothing more;
 //!    a request that it has sent already has been sent.
 //!

@@ -55,6 +55,7 @@ mod order;
 mod outcome;
 mod restore;
 mod setup;
+mod sweep;
 mod vault;
 
 pub use blobs::BlobInfo;
@@ -70,4 +71,5 @@ pub use journal::StoreJournal;
 pub use outcome::StoredOutcome;
 pub use restore::NotRestored;
 pub use setup::StoredLink;
+pub use sweep::{Retention, Swept};
 pub use vault::Keyring;

@@ -218,7 +218,7 @@ pub(crate) fn seen_by(mut order: Order, account: &AccountId, lines: Lines, outco
 }
 
 /// A platform that does not keep its lines' statuses says "ordered" for ever; one that does is right when its version is newer.
-fn set_statuses(order: &mut Order, outcomes: &[StoredOutcome]) {
+pub(crate) fn set_statuses(order: &mut Order, outcomes: &[StoredOutcome]) {
     for line in &mut order.lines {
         let heard = outcomes.iter().rev().find_map(|said| match &said.outcome {
             Outcome::LineStatus(heard) if heard.line == line.id => Some((said.order_version, &heard.status)),

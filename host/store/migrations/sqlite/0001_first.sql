@@ -81,6 +81,7 @@ create table events (
     foreign key (shop, order_id) references orders (shop, id)
 ) strict;
 create index events_of_order on events (shop, order_id);
+create index events_that_erase on events (shop, order_id) where kind = 'erase';
 
 -- What one account is told about one order goes through one lane, one job at a time.
 create table lanes (
@@ -120,11 +121,13 @@ create table jobs (
     why blob, -- why it is in its state, sealed with the order's key
     created_at integer not null,
     changed_at integer not null,
+    swept integer not null default 0 check (swept in (0, 1)), -- its journals were past their time and are gone
     foreign key (shop, event) references events (shop, id)
 ) strict;
 create index jobs_due on jobs (state, due_at);
 create index jobs_cancelled on jobs (state) where cancel = 1;
 create index jobs_of_lane on jobs (lane, state, turn);
+create index jobs_to_sweep on jobs (changed_at) where swept = 0;
 create index jobs_of_event on jobs (shop, event);
 
 create table journal_entries (
@@ -185,6 +188,7 @@ create table event_log (
     after text
 ) strict;
 create index event_log_of_shop on event_log (shop, id);
+create index event_log_by_age on event_log (at);
 
 create trigger event_log_is_append_only before update on event_log
 begin

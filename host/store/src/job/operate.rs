@@ -168,6 +168,34 @@ impl Store {
         Ok(())
     }
 
+    /// Deletes the journals of a job that is over. How often each request was sent stays counted, should it be run once more.
+    pub(crate) async fn sweep_journals_of(&self, id: &str) -> Result<bool, StoreError> {
+        let mut work = self.begin().await?;
+        lock(&mut work, id).await?;
+        let row = match row(&mut work, id).await {
+            Ok(row) if matches!(row.state.as_str(), "done" | "cancelled") => row,
+            // Erased, or run once more.
+            Ok(_) | Err(StoreError::NotFound { .. }) => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        let counted = match row.key(self) {
+            Ok(key) => self.new_journal(&mut work, id, &row, &key).await,
+            Err(error) => Err(error),
+        };
+        match counted {
+            // What cannot be read counts nothing.
+            Ok(()) | Err(StoreError::Corrupt(_) | StoreError::Erased(_)) => {}
+            Err(error) => return Err(error),
+        }
+        sqlx::query("delete from journal_entries where job = $1").bind(id).execute(&mut *work).await?;
+        sqlx::query("update jobs set told = null, handed_on = null, swept = 1 where id = $1")
+            .bind(id)
+            .execute(&mut *work)
+            .await?;
+        work.commit().await?;
+        Ok(true)
+    }
+
     /// Has a job run once more, as soon as its lane is free, and logs who wanted it.
     ///
     /// # Errors
@@ -202,7 +230,8 @@ impl Store {
             last_turn(&mut work, id).await?;
         }
         sqlx::query(
-            "update jobs set state = 'queued', due_at = $2, attempt = 0, losses = 0, cancel = 0, fence = fence + 1, changed_at = $2
+            "update jobs set state = 'queued', due_at = $2, attempt = 0, losses = 0, cancel = 0, fence = fence + 1, swept = 0,
+                             changed_at = $2
              where id = $1",
         )
         .bind(id)

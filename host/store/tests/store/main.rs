@@ -12,3 +12,4 @@ mod keeping;
 mod opening;
 mod orders;
 mod setup;
+mod sweeping;

@@ -1,0 +1,245 @@
+//! How long each kind of thing is kept, and deleting what is past its time.
+//!
+//! Orders have copies of their own of what they need (see `blobs.rs`), so that what carts left behind can go early. What an open
+//! order or a job that is not over needs stays, however old it is.
+
+use std::time::{Duration, SystemTime};
+
+use cartwright::ShopId;
+use cartwright::types::Order;
+
+use crate::database::{Store, milliseconds, moment};
+use crate::erase::Unfinished;
+use crate::error::StoreError;
+use crate::outcome::StoredOutcome;
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// So many rows are deleted in one transaction: others write in between.
+const BATCH: i64 = 200;
+
+/// How long each kind of thing is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retention {
+    /// Raw configurations that no order has, since they were put into a cart last. 90 days: a cart that is older is configured
+    /// again. Not shorter than a shop's carts live.
+    pub configurations: Duration,
+    /// Pictures of such configurations. 90 days, as long as what they show.
+    pub pictures: Duration,
+    /// Documents, configurations and pictures of orders that are not open, since they were stored. Two years, in which a buyer in
+    /// the European Union may have a faulty piece made again.
+    pub documents: Duration,
+    /// Journals and long answers, since their jobs were over. 90 days, in which it is asked what a vendor was told.
+    pub journals: Duration,
+    /// Entries of the event log. Two years: who changed a setting is asked as long as orders that it decided are argued about.
+    pub log: Duration,
+    /// An order counts as open until all its lines are shipped or cancelled, or it is cancelled or paid back; and no longer than
+    /// this after it was heard of last, because many shops never say that something was shipped. One year.
+    pub open: Duration,
+    /// So long after its event `erase` an order is forgotten even when vendors could not be told. 20 days, to be done within the
+    /// month that the European data protection law gives.
+    pub erase_within: Duration,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self {
+            configurations: 90 * DAY,
+            pictures: 90 * DAY,
+            documents: 730 * DAY,
+            journals: 90 * DAY,
+            log: 730 * DAY,
+            open: 365 * DAY,
+            erase_within: 20 * DAY,
+        }
+    }
+}
+
+/// What a sweep deleted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Orders that were forgotten, as their event `erase` asked.
+    pub erased: u64,
+    /// Raw configurations of carts.
+    pub configurations: u64,
+    /// Pictures of carts.
+    pub pictures: u64,
+    /// Files of orders.
+    pub documents: u64,
+    /// Jobs whose journals were deleted.
+    pub journals: u64,
+    /// Long answers.
+    pub answers: u64,
+    /// Entries of the event log.
+    pub log: u64,
+}
+
+impl Store {
+    /// Forgets the orders whose event `erase` was handled, or can wait no longer, and deletes what is past its time. In small
+    /// transactions: it can be broken off, and several nodes may do it at once. Once an hour is enough.
+    ///
+    /// # Errors
+    /// As the database says. What was deleted stays deleted.
+    pub async fn sweep(&self, retention: &Retention, now: SystemTime) -> Result<Swept, StoreError> {
+        let before = |kept: Duration| milliseconds(now.checked_sub(kept).unwrap_or(SystemTime::UNIX_EPOCH));
+        let swept = Swept {
+            erased: self.finish_erasing(before(retention.erase_within), now).await?,
+            configurations: self.batches(CARTS, &["configuration"], before(retention.configurations)).await?,
+            pictures: self.batches(CARTS, &["picture"], before(retention.pictures)).await?,
+            documents: self.sweep_documents(before(retention.documents), before(retention.open)).await?,
+            journals: self.sweep_journals(before(retention.journals)).await?,
+            // After the journals that name them.
+            answers: self.batches(ANSWERS, &["answer"], before(retention.journals)).await?,
+            log: self.batches(LOG, &[], before(retention.log)).await?,
+        };
+        if swept != Swept::default() {
+            self.empty_log().await?;
+        }
+        Ok(swept)
+    }
+
+    async fn finish_erasing(&self, before: i64, now: SystemTime) -> Result<u64, StoreError> {
+        let asked: Vec<(String, String, i64)> = sqlx::query_as(
+            "select shop, order_id, min(recorded_at) from events where kind = 'erase' group by shop, order_id",
+        )
+        .fetch_all(self.pool())
+        .await?;
+        let mut erased = 0;
+        for (shop, order, at) in asked {
+            let shop: ShopId = shop.parse().map_err(|error| StoreError::corrupt("an event's shop", error))?;
+            let unfinished = if at < before { Unfinished::Cancel } else { Unfinished::Refuse };
+            match self.erase_order(&shop, &order, unfinished, "host", now).await {
+                Ok(done) => erased += u64::from(done),
+                // Vendors are still being told.
+                Err(StoreError::Conflict(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(erased)
+    }
+
+    /// Runs a statement that deletes some of what is older, until nothing is left. Its parameters are the moment, how many, and
+    /// further ones.
+    async fn batches(&self, delete: &'static str, further: &[&str], before: i64) -> Result<u64, StoreError> {
+        let mut count = 0;
+        loop {
+            let mut query = sqlx::query(delete).bind(before).bind(BATCH);
+            for value in further {
+                query = query.bind(*value);
+            }
+            let deleted = query.execute(self.pool()).await?.rows_affected();
+            count += deleted;
+            if deleted == 0 {
+                return Ok(count);
+            }
+        }
+    }
+
+    /// Only whoever has the order's key can see whether it is open: order by order.
+    async fn sweep_documents(&self, before: i64, open: i64) -> Result<u64, StoreError> {
+        let (mut count, mut after) = (0, (String::new(), String::new()));
+        loop {
+            let orders: Vec<(String, String)> = sqlx::query_as(
+                "select distinct shop, order_id from blobs where order_id <> '' and kind <> 'answer' and created_at < $1
+                 and (shop, order_id) > ($2, $3) order by shop, order_id limit $4",
+            )
+            .bind(before)
+            .bind(&after.0)
+            .bind(&after.1)
+            .bind(BATCH)
+            .fetch_all(self.pool())
+            .await?;
+            let Some(last) = orders.last() else { return Ok(count) };
+            after.clone_from(last);
+            for (shop, order) in orders {
+                let shop: ShopId = shop.parse().map_err(|error| StoreError::corrupt("a blob's shop", error))?;
+                count += self.sweep_documents_of(&shop, &order, before, open).await?;
+            }
+        }
+    }
+
+    async fn sweep_documents_of(&self, shop: &ShopId, id: &str, before: i64, open: i64) -> Result<u64, StoreError> {
+        let mut work = self.begin().await?;
+        let key = match self.lock_order(&mut work, shop, id).await {
+            Ok(key) => key,
+            // What cannot be read is not thrown away.
+            Err(StoreError::Erased(_) | StoreError::Corrupt(_)) => return Ok(0),
+            Err(error) => return Err(error),
+        };
+        let (changed, unfinished): (i64, i64) = sqlx::query_as(
+            "select changed_at, (select count(*) from jobs j join lanes l on l.id = j.lane
+                                 where l.shop = $1 and l.order_id = $2 and j.state not in ('done', 'cancelled'))
+             from orders where shop = $1 and id = $2",
+        )
+        .bind(shop.as_str())
+        .bind(id)
+        .fetch_one(&mut *work)
+        .await?;
+        let outcomes = match self.outcomes_in(&mut work, &key, shop, id).await {
+            Ok(outcomes) => outcomes,
+            Err(StoreError::Corrupt(_)) => return Ok(0),
+            Err(error) => return Err(error),
+        };
+        let order = match self.known_order(&mut work, shop, id).await {
+            Ok(Some(known)) => known.order,
+            Ok(None) | Err(StoreError::Corrupt(_)) => return Ok(0),
+            Err(error) => return Err(error),
+        };
+        let heard = outcomes.last().map_or(moment(changed), |said| said.at.max(moment(changed)));
+        if unfinished > 0 || (is_open(order, &outcomes) && heard >= moment(open)) {
+            return Ok(0);
+        }
+        let deleted =
+            sqlx::query("delete from blobs where shop = $1 and order_id = $2 and kind <> 'answer' and created_at < $3")
+                .bind(shop.as_str())
+                .bind(id)
+                .bind(before)
+                .execute(&mut *work)
+                .await?;
+        work.commit().await?;
+        Ok(deleted.rows_affected())
+    }
+
+    async fn sweep_journals(&self, before: i64) -> Result<u64, StoreError> {
+        let mut count = 0;
+        loop {
+            let jobs: Vec<(String,)> = sqlx::query_as(
+                "select id from jobs where swept = 0 and state in ('done', 'cancelled') and changed_at < $1
+                 order by changed_at limit $2",
+            )
+            .bind(before)
+            .bind(BATCH)
+            .fetch_all(self.pool())
+            .await?;
+            if jobs.is_empty() {
+                return Ok(count);
+            }
+            for (id,) in jobs {
+                count += u64::from(self.sweep_journals_of(&id).await?);
+            }
+        }
+    }
+}
+
+/// What no order has. $3 is its kind.
+const CARTS: &str = "
+    delete from blobs where (shop, digest, order_id, configuration) in (
+        select shop, digest, order_id, configuration from blobs
+        where kind = $3 and created_at < $1 and order_id = '' limit $2)";
+
+/// Answers of orders whose journals are all gone. $3 is their kind.
+const ANSWERS: &str = "
+    delete from blobs where (shop, digest, order_id, configuration) in (
+        select b.shop, b.digest, b.order_id, b.configuration from blobs b
+        where b.kind = $3 and b.created_at < $1 and not exists (
+            select 1 from jobs j join lanes l on l.id = j.lane
+            where l.shop = b.shop and l.order_id = b.order_id and j.swept = 0)
+        limit $2)";
+
+const LOG: &str = "delete from event_log where id in (select id from event_log where at < $1 order by at limit $2)";
+
+fn is_open(mut order: Order, outcomes: &[StoredOutcome]) -> bool {
+    crate::order::set_statuses(&mut order, outcomes);
+    let is_over = |status: &str| matches!(status, "shipped" | "cancelled");
+    !order.cancelled && order.payment != "refunded" && !order.lines.iter().all(|line| is_over(&line.status))
+}

@@ -1,0 +1,202 @@
+//! What is past its time goes, and nothing that is needed.
+
+use std::time::{Duration, SystemTime};
+
+use cartwright::durable::{Call, Entry, Journal, Record, RunEnd};
+use cartwright::types::{BytesSource, Document, EventKind, LineStatus, Order, Outcome, Repeat};
+use cartwright::{Blobs, Digest};
+use cartwright_store::{Claim, JobFilter, NewLogEntry, Replay, Retention, Store, StoreError, Swept};
+
+use crate::database::{Database, at, claimed, event_of, job, on_each_database, order, record, shop};
+use crate::journals::began;
+
+on_each_database!(
+    what_carts_left_behind_goes_at_its_time_and_orders_keep_theirs,
+    journals_go_when_their_job_has_long_been_over,
+    a_job_that_is_not_over_keeps_its_journal_and_its_orders_answers,
+    a_job_whose_journals_are_gone_still_counts_its_requests,
+    documents_go_when_the_order_is_closed,
+    an_order_that_nobody_speaks_of_any_more_is_not_open,
+    the_log_goes_at_its_time,
+    many_things_go_in_one_sweep,
+    an_order_is_forgotten_when_the_vendors_were_told,
+    an_order_is_forgotten_in_time_even_when_a_vendor_was_not_told,
+);
+
+fn days(days: u64) -> Duration {
+    Duration::from_secs(days * 24 * 3600)
+}
+
+async fn sweep(store: &Store, now: SystemTime) -> Swept {
+    store.sweep(&Retention::default(), now).await.unwrap()
+}
+
+async fn ordered(store: &Store, order: Order) -> Claim {
+    let id = format!("e{}", order.id);
+    store.record_event(&shop(), &event_of(&id, EventKind::Paid, order), &[job("expivi")], at(0)).await.unwrap();
+    let run = claimed(store, 0).await;
+    run.journal.append(0, &began(at(0))).await.unwrap();
+    run
+}
+
+async fn say(run: &Claim, position: usize, outcome: Outcome) {
+    let entry = Entry::Emitted { key: position.to_string(), outcome };
+    run.journal.append(position, &Record { at: at(0), entry }).await.unwrap();
+}
+
+fn document(bytes: &[u8]) -> Outcome {
+    Outcome::Document(Document {
+        line: None,
+        kind: "drawing".into(),
+        name: "ring.svg".into(),
+        media_type: "image/svg+xml".into(),
+        content: BytesSource::Inline(bytes.to_vec()),
+    })
+}
+
+async fn what_carts_left_behind_goes_at_its_time_and_orders_keep_theirs(database: Database) {
+    let store = database.open().await;
+    let left = store.put(&shop(), b"left".to_vec(), "application/json").await.unwrap();
+    let picture = store.put_picture(&shop(), &left, b"a picture".to_vec(), "image/png").await.unwrap();
+    let bought = store.put(&shop(), b"bought".to_vec(), "application/json").await.unwrap();
+    let mut order = order("1", 1);
+    order.lines[0].configuration = Some(bought.to_string());
+    store.record_event(&shop(), &event_of("e1", EventKind::Paid, order), &[job("expivi")], at(0)).await.unwrap();
+    assert_eq!(sweep(&store, SystemTime::now() + days(89)).await, Swept::default());
+    let swept = sweep(&store, SystemTime::now() + days(91)).await;
+    assert_eq!(swept, Swept { configurations: 2, pictures: 1, ..Swept::default() });
+    assert_eq!(store.get(&shop(), &left).await.unwrap(), None);
+    assert_eq!(store.get(&shop(), &picture).await.unwrap(), None);
+    assert_eq!(store.get(&shop(), &bought).await.unwrap().unwrap(), b"bought");
+}
+
+async fn journals_go_when_their_job_has_long_been_over(database: Database) {
+    let store = database.open().await;
+    let run = ordered(&store, order("1", 1)).await;
+    let answer = run.journal.blobs().unwrap().put(&shop(), b"an answer".to_vec(), "text/plain").await.unwrap();
+    database.tamper(&format!("update blobs set created_at = {}", 1_767_268_800_000_i64)).await;
+    say(&run, 1, document(b"<svg/>")).await;
+    store.finish(&run.lease, &RunEnd::Done, at(1)).await.unwrap();
+    assert_eq!(sweep(&store, at(0) + days(90)).await, Swept::default());
+    let swept = sweep(&store, at(2) + days(90)).await;
+    assert_eq!(swept, Swept { journals: 1, answers: 1, ..Swept::default() });
+    assert_eq!(store.get(&shop(), &answer).await.unwrap(), None);
+    // What came of it stays, and so does that it was done.
+    assert_eq!(store.get(&shop(), &Digest::of(b"<svg/>")).await.unwrap().unwrap(), b"<svg/>");
+    let detail = store.job(&run.job.id).await.unwrap();
+    assert_eq!((detail.outcomes.len(), detail.summary.state.name()), (1, "done"));
+    assert!(detail.journals.iter().all(|(_, records)| records.is_empty()));
+    assert_eq!(sweep(&store, at(3) + days(90)).await, Swept::default());
+}
+
+async fn a_job_that_is_not_over_keeps_its_journal_and_its_orders_answers(database: Database) {
+    let store = database.open().await;
+    let run = ordered(&store, order("1", 1)).await;
+    let answer = run.journal.blobs().unwrap().put(&shop(), b"an answer".to_vec(), "text/plain").await.unwrap();
+    store.finish(&run.lease, &RunEnd::Sleep { until: at(0) + days(4000) }, at(1)).await.unwrap();
+    assert_eq!(sweep(&store, at(0) + days(3999)).await, Swept::default());
+    assert_eq!(store.get(&shop(), &answer).await.unwrap().unwrap(), b"an answer");
+    assert_eq!(store.job(&run.job.id).await.unwrap().journals[0].1.len(), 1);
+}
+
+async fn a_job_whose_journals_are_gone_still_counts_its_requests(database: Database) {
+    let store = database.open().await;
+    let run = ordered(&store, order("1", 1)).await;
+    let call = Call { import: "http.send".into(), about: "POST".into(), digest: Digest::of(b"call") };
+    let intent = Entry::Intent { call: call.clone(), repeat: Repeat::Keyed, attempt: 1 };
+    run.journal.append(1, &Record { at: at(1), entry: intent }).await.unwrap();
+    store.finish(&run.lease, &RunEnd::Done, at(1)).await.unwrap();
+    assert_eq!(sweep(&store, at(2) + days(90)).await.journals, 1);
+    store.replay(&run.job.id, Replay::Restart, "ann", at(2) + days(90)).await.unwrap();
+    let again = claimed(&store, 91 * 24 * 3600).await;
+    assert_eq!(again.journal.load().await.unwrap().earlier_attempts.get(&call.digest), Some(&1));
+    store.finish(&again.lease, &RunEnd::Done, at(0) + days(91)).await.unwrap();
+    assert_eq!(sweep(&store, at(0) + days(180)).await.journals, 0);
+    assert_eq!(sweep(&store, at(0) + days(182)).await.journals, 1);
+}
+
+async fn documents_go_when_the_order_is_closed(database: Database) {
+    let store = database.open().await;
+    let kept_open = Retention { open: days(10_000), ..Retention::default() };
+    let shipped = |line: &str| Outcome::LineStatus(LineStatus { line: line.into(), status: "shipped".into() });
+    for (id, lines) in [("1", &["1"][..]), ("2", &["1", "2"])] {
+        let run = ordered(&store, order(id, 1)).await;
+        say(&run, 1, document(format!("<svg>{id}</svg>").as_bytes())).await;
+        for (number, line) in lines.iter().enumerate() {
+            say(&run, number + 2, shipped(line)).await;
+        }
+        store.finish(&run.lease, &RunEnd::Done, at(1)).await.unwrap();
+    }
+    assert_eq!(store.sweep(&kept_open, at(0) + days(729)).await.unwrap().documents, 0);
+    assert_eq!(store.sweep(&kept_open, at(0) + days(731)).await.unwrap().documents, 1);
+    assert!(store.get(&shop(), &Digest::of(b"<svg>1</svg>")).await.unwrap().is_some());
+    assert!(store.get(&shop(), &Digest::of(b"<svg>2</svg>")).await.unwrap().is_none());
+    let mut cancelled = order("1", 2);
+    cancelled.cancelled = true;
+    let event = event_of("c1", EventKind::Cancelled, cancelled);
+    store.record_event(&shop(), &event, &[], at(0) + days(731)).await.unwrap();
+    assert_eq!(store.sweep(&kept_open, at(0) + days(732)).await.unwrap().documents, 1);
+}
+
+async fn an_order_that_nobody_speaks_of_any_more_is_not_open(database: Database) {
+    let store = database.open().await;
+    let run = ordered(&store, order("1", 1)).await;
+    say(&run, 1, document(b"<svg/>")).await;
+    store.finish(&run.lease, &RunEnd::Done, at(1)).await.unwrap();
+    let event = event_of("e2", EventKind::Changed, order("1", 2));
+    store.record_event(&shop(), &event, &[], at(0) + days(700)).await.unwrap();
+    assert_eq!(sweep(&store, at(0) + days(1064)).await.documents, 0);
+    assert_eq!(sweep(&store, at(0) + days(1066)).await.documents, 1);
+}
+
+async fn the_log_goes_at_its_time(database: Database) {
+    let store = database.open().await;
+    for day in [0, 10] {
+        let entry = NewLogEntry { who: "ann", what: "set-account", subject: "expivi", ..NewLogEntry::default() };
+        store.log(&entry, at(0) + days(day)).await.unwrap();
+    }
+    assert_eq!(sweep(&store, at(0) + days(735)).await.log, 1);
+    assert_eq!(store.log_entries(None, None, 10).await.unwrap().len(), 1);
+}
+
+async fn many_things_go_in_one_sweep(database: Database) {
+    let store = database.open().await;
+    let entry = NewLogEntry { who: "ann", what: "set-account", subject: "expivi", ..NewLogEntry::default() };
+    store.log(&entry, at(0)).await.unwrap();
+    for _ in 0..9 {
+        database
+            .tamper("insert into event_log (at, who, what, subject) select at, who, what, subject from event_log")
+            .await;
+    }
+    assert_eq!(sweep(&store, at(0) + days(735)).await.log, 512);
+}
+
+async fn an_order_is_forgotten_when_the_vendors_were_told(database: Database) {
+    let store = database.open().await;
+    record(&store, "e1", "2", 0).await;
+    let jobs = [job("expivi"), job("twikit")];
+    store.record_event(&shop(), &event_of("forget", EventKind::Erase, order("1", 1)), &jobs, at(0)).await.unwrap();
+    assert_eq!(sweep(&store, at(1)).await.erased, 0);
+    for told in 0..3 {
+        let run = claimed(&store, 1).await;
+        // They are told with the addresses, once more.
+        assert!(run.job.event.order.id == "2" || run.job.event.kind == EventKind::Erase);
+        assert_eq!(sweep(&store, at(2)).await.erased, 0, "{told} are told");
+        store.finish(&run.lease, &RunEnd::Done, at(2)).await.unwrap();
+    }
+    assert_eq!(sweep(&store, at(3)).await.erased, 1);
+    assert!(matches!(store.order(&shop(), "1").await, Err(StoreError::Erased(_))));
+    assert!(store.order(&shop(), "2").await.unwrap().is_some());
+    assert_eq!(sweep(&store, at(4)).await, Swept::default());
+}
+
+async fn an_order_is_forgotten_in_time_even_when_a_vendor_was_not_told(database: Database) {
+    let store = database.open().await;
+    let event = event_of("forget", EventKind::Erase, order("1", 1));
+    store.record_event(&shop(), &event, &[job("expivi")], at(0)).await.unwrap();
+    assert_eq!(sweep(&store, at(0) + days(19)).await.erased, 0);
+    assert_eq!(sweep(&store, at(0) + days(21)).await.erased, 1);
+    assert!(store.jobs(&JobFilter::default(), 10).await.unwrap().is_empty());
+    let entry = store.log_entries(None, None, 1).await.unwrap().remove(0);
+    assert_eq!(entry.before.unwrap()["unfinished jobs"], 1);
+}
