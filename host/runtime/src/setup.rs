@@ -75,7 +75,7 @@ impl Cartwright {
             grants: setup.grants,
             revision: old.map_or(1, |old| old.revision + 1),
         };
-        self.validate(&state.shop, &account).await?;
+        self.validate(&state.shop, &account, None).await?;
         let mut changed = (*state).clone();
         changed.accounts.insert(setup.id, Arc::new(account));
         cell.state.store(Arc::new(changed));
@@ -107,13 +107,11 @@ impl Cartwright {
             return Err(invalid("vendor_product", "Name a product of the shop and a product of the vendor."));
         }
         let account = state.account(&link.account)?;
-        if let Some(strategy) = &link.strategy.account {
-            state.account(strategy)?;
-        }
+        let strategy_settings = self.strategy_settings(state, &link).await?;
         let version = account.version().clone();
         let form = &version.plugin.about().form;
         let settings = product_settings(form, &link.settings, &version.settings, &account.secrets)?;
-        let linked = Linked { link, settings };
+        let linked = Linked { link, settings, strategy_settings };
         let mut warnings = Vec::new();
         if version.plugin.about().identity.strategies.is_empty() {
             return Err(invalid("account", format!("{} is no vendor plugin.", version.plugin.id())));
@@ -143,14 +141,48 @@ impl Cartwright {
         Ok((linked, warnings))
     }
 
-    /// Asks a plugin whether an account's settings are good.
-    pub(crate) async fn validate(&self, shop: &Shop, account: &Account) -> Result<(), SetupError> {
+    /// What a link overrides of the settings of another account's strategy, checked by that account's plugin.
+    async fn strategy_settings(&self, state: &ShopState, link: &Link) -> Result<Settings, SetupError> {
+        let other = link.strategy.account.as_ref().filter(|strategist| **strategist != link.account);
+        let strategist = other.map(|strategist| state.account(strategist)).transpose()?;
+        if link.strategy_settings.is_empty() {
+            return Ok(Settings::new());
+        }
+        let Some(strategist) = strategist else {
+            let text =
+                "These are for another account's strategy, which `strategy` names; the vendor's own take `settings`.";
+            return Err(invalid("strategy_settings", text));
+        };
+        let checked = async {
+            let version = strategist.version();
+            let form = &version.plugin.about().form;
+            let own = product_settings(form, &link.strategy_settings, &version.settings, &strategist.secrets)?;
+            self.validate(&state.shop, strategist, Some(&own)).await?;
+            Ok(own)
+        };
+        checked.await.map_err(|error| match error {
+            SetupError::Invalid(mut issues) => {
+                // The vendor's form may have a field of the same name.
+                issues.iter_mut().for_each(|issue| issue.field = format!("strategy_settings.{}", issue.field));
+                SetupError::Invalid(issues)
+            }
+            error => error,
+        })
+    }
+
+    /// Asks a plugin whether an account's settings are good, with what a product overrides of them.
+    pub(crate) async fn validate(
+        &self,
+        shop: &Shop,
+        account: &Account,
+        product: Option<&Settings>,
+    ) -> Result<(), SetupError> {
         let version = account.version();
         let problems = version.plugin.about().form.issues(&version.settings, &account.secrets);
         if problems.iter().any(|issue| issue.blocking) {
             return Err(SetupError::Invalid(problems));
         }
-        let context = context(shop, account, version, None, &Visitor::default());
+        let context = context(shop, account, version, product, &Visitor::default());
         let scope = self.scope(shop, account, &version.plugin);
         let interfaces = version.plugin.interfaces().clone();
         let options = CallOptions::new(Hook::ValidateSettings, Some(scope));

@@ -116,6 +116,9 @@ pub struct Link {
     /// Which strategy plans the cart.
     #[serde(default)]
     pub strategy: StrategyChoice,
+    /// Where that is another account's: the settings of its plugin that this product overrides.
+    #[serde(default)]
+    pub strategy_settings: Map<String, Value>,
 }
 
 /// Why a shop could not be changed. The shop is as it was.
@@ -223,6 +226,7 @@ pub(crate) struct ShopState {
 pub(crate) struct Linked {
     pub(crate) link: Link,
     pub(crate) settings: Settings,
+    pub(crate) strategy_settings: Settings,
 }
 
 pub(crate) struct ShopCell {
@@ -254,6 +258,11 @@ pub struct Visitor {
 }
 
 impl Linked {
+    /// What the product overrides of the settings of this account, whose strategy plans.
+    pub(crate) fn settings_of(&self, strategist: &AccountId) -> Option<&Settings> {
+        (self.link.strategy.account.as_ref() == Some(strategist)).then_some(&self.strategy_settings)
+    }
+
     pub(crate) fn association(&self) -> Association {
         Association {
             shop_product: self.link.shop_product.clone(),

@@ -81,7 +81,7 @@ impl Cartwright {
         let mut swapped = self.migrate(&state, &old, &from, AccountVersion::new(plugin, BTreeMap::new())).await?;
         swapped.current = to;
         swapped.revision = old.revision + 1;
-        self.validate(&state.shop, &swapped).await?;
+        self.validate(&state.shop, &swapped, None).await?;
         let mut changed = (*state).clone();
         changed.accounts.insert(account.clone(), Arc::new(swapped));
         let changed = Arc::new(changed);

@@ -26,7 +26,7 @@ use crate::{grants, output, source};
 #[command(after_help = "\
 Files:
   settings       {\"viewer-token\": \"…\"}: the account's settings by field name, secrets too (see `cartwright inspect`)
-  association    {\"shop_product\": \"ring\", \"vendor_product\": \"1001\"}: also preset, allowed_skus, settings, …
+  association    {\"shop_product\": \"ring\", \"vendor_product\": \"1001\"}: also preset, allowed_skus, settings, strategy_settings
   catalog        {\"currency\": \"EUR\", \"scale\": 2, \"variants\": [{\"sku\": \"RING\", \"product\": \"ring\", \"price\": \"49.00\"}]}
   configuration  what the configurator's page handed over, as it is
   existing       an earlier plan, as `--json` printed it, or a list of its lines
@@ -52,7 +52,8 @@ pub(crate) struct Arguments {
     /// One of the plugin's strategies, or the file of a cart-strategy component.
     #[arg(long)]
     strategy: Option<String>,
-    /// The settings of a strategy that is a component of its own.
+    /// The settings of a strategy that is a component of its own: those that a product may override are the link's, as its
+    /// `strategy_settings` are, and the rest its account's.
     #[arg(long, requires = "strategy")]
     strategy_settings: Option<PathBuf>,
     /// The id of the variant that the shopper chose before configuring.
@@ -139,8 +140,9 @@ async fn change(arguments: &Arguments, told: Sender<Stage>) -> Result<CartChange
 
     let mut link: Map<String, Value> = json_file(&arguments.association)?;
     link.insert("account".to_owned(), json!(account));
-    let link: Link = serde_json::from_value(Value::Object(link))
+    let mut link: Link = serde_json::from_value(Value::Object(link))
         .with_context(|| format!("{} is no association", arguments.association.display()))?;
+    let strategy = strategy(&host, &id, &plugin, arguments, &mut link).await?;
     let product = link.shop_product.clone();
     host.link(&id, link).await?;
 
@@ -157,7 +159,6 @@ async fn change(arguments: &Arguments, told: Sender<Stage>) -> Result<CartChange
     };
     let configuration = std::fs::read(&arguments.configuration)
         .with_context(|| format!("{} cannot be read", arguments.configuration.display()))?;
-    let strategy = strategy(&host, &id, &plugin, arguments).await?;
     let add = AddToCart {
         product,
         configuration: Some(configuration),
@@ -189,12 +190,13 @@ fn whole_key(lines: &[CartLine], begins: &str) -> anyhow::Result<String> {
     }
 }
 
-/// The strategy by name, or a component that is set up beside the vendor's.
+/// The strategy by name, or a component that is set up beside the vendor's and planned with by the link.
 async fn strategy(
     host: &Cartwright,
     shop: &ShopId,
     vendor: &Plugin,
     arguments: &Arguments,
+    link: &mut Link,
 ) -> Result<Option<StrategyChoice>, Failed> {
     let Some(wanted) = arguments.strategy.as_deref() else { return Ok(None) };
     if !wanted.ends_with(".wasm") {
@@ -210,14 +212,20 @@ async fn strategy(
         return Err(anyhow::anyhow!("{wanted} is the vendor's own plugin; name one of its strategies").into());
     }
     let account: AccountId = plugin.id().as_str().parse().context("the strategy's id")?;
-    let settings = match &arguments.strategy_settings {
+    let mut settings: Map<String, Value> = match &arguments.strategy_settings {
         Some(path) => json_file(path)?,
         None => Map::new(),
     };
+    // What an account must have is the account's, also where a product may override it.
+    let form = &plugin.about().form;
+    let is_own = |name: &str| form.field(name).is_some_and(|field| field.per_product && !field.required);
+    let own: Vec<String> = settings.keys().filter(|name| is_own(name)).cloned().collect();
+    link.strategy_settings.extend(own.into_iter().filter_map(|name| settings.remove_entry(&name)));
     let setup =
         AccountSetup { id: account.clone(), settings, grants: grants::with(Grants::default(), &arguments.grants) };
     host.set_account(shop, plugin.digest(), setup).await?;
-    Ok(Some(StrategyChoice { account: Some(account), name: None }))
+    link.strategy = StrategyChoice { account: Some(account), name: None };
+    Ok(Some(link.strategy.clone()))
 }
 
 fn explain(stages: &[Stage]) {

@@ -32,7 +32,8 @@ impl Walk<'_> {
         let context = if Arc::ptr_eq(&self.vendor, &self.strategist) {
             &self.context
         } else {
-            own = context(&self.state.shop, &self.strategist, &self.strategy_version, None, self.visitor);
+            let product = self.linked.settings_of(&self.strategist.id);
+            own = context(&self.state.shop, &self.strategist, &self.strategy_version, product, self.visitor);
             &own
         };
         let interfaces = plugin.interfaces();

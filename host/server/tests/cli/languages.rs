@@ -93,6 +93,15 @@ fn a_strategy_of_its_own_has_settings_and_a_log_of_its_own() {
     let text = desk.plan(&["--strategy", &file, "--strategy-settings", &settings, "--explain"]).succeeded();
     assert!(text.contains("[SHIRT-R-L] 24.95 EUR"), "{text}");
     assert!(text.contains("debug: planned SHIRT-R-L"), "{text}");
+    // The plugin's own check sees what the link overrides.
+    let settings = desk.write("strategy.json", &json!({ "separator": "- " }).to_string());
+    let error = desk.plan(&["--strategy", &file, "--strategy-settings", &settings]).typed_error();
+    assert_eq!(error["detail"]["detail"][0]["field"], "strategy_settings.separator", "{error:#}");
+    // The link may carry them itself.
+    let settings = json!({ "prefix": "SHIRT" });
+    let link = json!({ "shop_product": "shirt", "vendor_product": "1002", "strategy_settings": settings });
+    let own = Desk::expivi(link, samples::EXPIVI_VARIATION);
+    assert!(own.plan(&["--strategy", &file]).succeeded().contains("[SHIRT-R-L]"));
     let settings = desk.write("strategy.json", &json!({ "viewer-token": "x" }).to_string());
     let error = desk.plan(&["--strategy", &file, "--strategy-settings", &settings]).typed_error();
     let text = error["message"].as_str().expect("a message");

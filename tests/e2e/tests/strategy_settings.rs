@@ -1,0 +1,77 @@
+//! A link whose strategy is another account's overrides settings of that account's plugin, too.
+
+use cartwright::types::FieldIssue;
+use cartwright::{AccountSetup, Link, SetupError};
+use cartwright_e2e::{World, added, local, members};
+use cartwright_fake_vendors::samples;
+use serde_json::{Value, json};
+
+/// A shop with a second account of Expivi's plugin, "planner", whose strategies plan.
+async fn world() -> World {
+    let world = World::new().await;
+    let settings = members(json!({ "viewer-token": "viewer-token", "sku-prefix": "HAT-" }));
+    let grants = local(world.expivi.base_url());
+    let setup = AccountSetup { id: "planner".parse().expect("an id"), settings, grants };
+    world.host.set_account(&world.shop, world.digest, setup).await.expect("an account");
+    world
+}
+
+async fn link(world: &World, strategy: Value, strategy_settings: Value) -> Result<Vec<FieldIssue>, SetupError> {
+    let link: Link = serde_json::from_value(json!({
+        "shop_product": "shirt", "account": "expivi", "vendor_product": "1002",
+        "strategy": strategy, "strategy_settings": strategy_settings,
+    }))
+    .expect("a link");
+    world.host.link(&world.shop, link).await
+}
+
+#[tokio::test]
+async fn the_strategy_plans_with_what_the_product_overrides() {
+    let world = world().await;
+    let planner = json!({ "account": "planner", "name": "variation" });
+    link(&world, planner.clone(), json!({})).await.expect("linked");
+    let error = world.add("shirt", samples::EXPIVI_VARIATION, 1, &mut Vec::new()).await.expect_err("no such hat");
+    assert!(error.to_string().contains("HAT-R-L"), "{error}");
+    link(&world, planner, json!({ "sku-prefix": "SHIRT-" })).await.expect("linked");
+    let change = world.add("shirt", samples::EXPIVI_VARIATION, 1, &mut Vec::new()).await.expect("a line");
+    assert_eq!(added(&change)[0].sku.as_deref(), Some("SHIRT-R-L"));
+}
+
+#[tokio::test]
+async fn what_the_strategys_own_form_does_not_let_a_product_override_is_refused() {
+    let world = world().await;
+    for (strategy, settings, field, says) in [
+        (
+            json!({ "account": "planner" }),
+            json!({ "sku-prefx": "A" }),
+            "strategy_settings.sku-prefx",
+            "No such setting.",
+        ),
+        (
+            json!({ "account": "planner" }),
+            json!({ "viewer-token": "x" }),
+            "strategy_settings.viewer-token",
+            "cannot override",
+        ),
+        (
+            json!({ "name": "variation" }),
+            json!({ "sku-prefix": "A" }),
+            "strategy_settings",
+            "another account's strategy",
+        ),
+        (
+            json!({ "account": "expivi" }),
+            json!({ "sku-prefix": "A" }),
+            "strategy_settings",
+            "another account's strategy",
+        ),
+    ] {
+        match link(&world, strategy, settings).await {
+            Err(SetupError::Invalid(issues)) => {
+                assert_eq!(issues[0].field, field);
+                assert!(issues[0].message.text.contains(says), "{issues:?}");
+            }
+            other => panic!("{field}: {other:?}"),
+        }
+    }
+}
