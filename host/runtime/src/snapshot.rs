@@ -114,9 +114,15 @@ impl Cartwright {
 }
 
 fn linked(state: &ShopState, link: Link) -> Result<Linked, SetupError> {
-    let account = state.account(&link.account)?;
-    let version = account.version();
-    let form = &version.plugin.about().form;
-    let settings = product_settings(form, &link.settings, &version.settings, &account.secrets)?;
-    Ok(Linked { link, settings })
+    let read = |account: &AccountId, values| {
+        let account = state.account(account)?;
+        let version = account.version();
+        product_settings(&version.plugin.about().form, values, &version.settings, &account.secrets)
+    };
+    let settings = read(&link.account, &link.settings)?;
+    let strategy_settings = match &link.strategy.account {
+        Some(strategist) if !link.strategy_settings.is_empty() => read(strategist, &link.strategy_settings)?,
+        _ => Settings::new(),
+    };
+    Ok(Linked { link, settings, strategy_settings })
 }

@@ -21,8 +21,14 @@ const CONNECTIONS: u32 = 8;
 /// SQLite has no lock of its own for making tables: of two nodes that start together, one finds them there, and looks again.
 const MIGRATION_TRIES: u32 = 3;
 
-const SQLITE: &[(i64, &str, &str)] = &[(1, "first", include_str!("../migrations/sqlite/0001_first.sql"))];
-const POSTGRES: &[(i64, &str, &str)] = &[(1, "first", include_str!("../migrations/postgres/0001_first.sql"))];
+const SQLITE: &[(i64, &str, &str)] = &[
+    (1, "first", include_str!("../migrations/sqlite/0001_first.sql")),
+    (2, "webhooks", include_str!("../migrations/sqlite/0002_webhooks.sql")),
+];
+const POSTGRES: &[(i64, &str, &str)] = &[
+    (1, "first", include_str!("../migrations/postgres/0001_first.sql")),
+    (2, "webhooks", include_str!("../migrations/postgres/0002_webhooks.sql")),
+];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Dialect {

@@ -9,7 +9,7 @@ const PLACE: &str = "key check";
 
 /// Everything that is sealed with the store's key: what its place is called, which values are under another key, and how one is
 /// exchanged.
-const SEALED: [(&str, &str, &str); 4] = [
+const SEALED: [(&str, &str, &str); 7] = [
     (
         "shop",
         "select id, '', seal_key from shops where substr(seal_key, 1, 9) <> $1 limit $2",
@@ -30,6 +30,24 @@ const SEALED: [(&str, &str, &str); 4] = [
         "select shop, digest || configuration, blob_key from blobs where substr(blob_key, 1, 9) <> $1 limit $2",
         "update blobs set blob_key = $1 where shop = $2 and digest = substr($3, 1, 64) and order_id = ''
          and configuration = substr($3, 65) and blob_key = $4",
+    ),
+    // Receipts that are tied to an order are under that order's key.
+    (
+        "webhook body",
+        "select shop, id, body from webhook_receipts r where substr(body, 1, 9) <> $1 and not exists (
+             select 1 from webhook_receipt_orders o where o.shop = r.shop and o.receipt = r.id) limit $2",
+        "update webhook_receipts set body = $1 where shop = $2 and id = $3 and body = $4",
+    ),
+    (
+        "webhook",
+        "select shop, id, told from webhook_receipts r where substr(told, 1, 9) <> $1 and not exists (
+             select 1 from webhook_receipt_orders o where o.shop = r.shop and o.receipt = r.id) limit $2",
+        "update webhook_receipts set told = $1 where shop = $2 and id = $3 and told = $4",
+    ),
+    (
+        "account outcome",
+        "select shop, id, said from account_outcomes where substr(said, 1, 9) <> $1 limit $2",
+        "update account_outcomes set said = $1 where shop = $2 and id = $3 and said = $4",
     ),
 ];
 

@@ -57,6 +57,7 @@ mod restore;
 mod setup;
 mod sweep;
 mod vault;
+mod webhook;
 
 pub use blobs::BlobInfo;
 pub use component::StoredComponent;
@@ -73,3 +74,4 @@ pub use restore::NotRestored;
 pub use setup::StoredLink;
 pub use sweep::{Retention, Swept};
 pub use vault::Keyring;
+pub use webhook::{AccountOutcome, AccountOutcomeState, OpenNotice, WebhookAddressInfo};

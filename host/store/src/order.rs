@@ -1,15 +1,17 @@
 //! Orders as the host knows them: the platform's newest version, and what came of its events.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use cartwright::types::{Order, Outcome};
 use cartwright::{AccountId, Digest, OrderBook, PlatformError, ShopId};
 use sqlx::AnyConnection;
 
-use crate::database::Store;
+use crate::database::{Store, milliseconds};
 use crate::error::StoreError;
 use crate::event::Lines;
+use crate::event_log::{NewLogEntry, log_in};
 use crate::keys::place;
 use crate::outcome::StoredOutcome;
 use crate::vault::Key;
@@ -32,6 +34,28 @@ impl Store {
         let mut order = known.order;
         set_statuses(&mut order, &outcomes);
         Ok(Some(order))
+    }
+
+    /// Says that nothing more is to come of an order, and logs who said so: addresses of webhooks that only it held open are
+    /// closed. A newer version of the order opens it again.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], and as the database says.
+    pub async fn close_order(&self, shop: &ShopId, id: &str, who: &str, now: SystemTime) -> Result<(), StoreError> {
+        let mut work = self.begin().await?;
+        let closed = sqlx::query("update orders set closed_at = coalesce(closed_at, $3) where shop = $1 and id = $2")
+            .bind(shop.as_str())
+            .bind(id)
+            .bind(milliseconds(now))
+            .execute(&mut *work)
+            .await?;
+        if closed.rows_affected() == 0 {
+            return Err(StoreError::NotFound { what: "order", id: id.to_owned() });
+        }
+        let entry = NewLogEntry { who, what: "close-order", shop: Some(shop), subject: id, ..NewLogEntry::default() };
+        log_in(&mut work, &entry, milliseconds(now)).await?;
+        work.commit().await?;
+        Ok(())
     }
 
     pub(crate) async fn known_order(
@@ -105,7 +129,7 @@ impl Store {
         } else {
             let key = self.lock_order(connection, shop, &order.id).await?;
             sqlx::query(
-                "update orders set version = $3, known = $4, changed_at = $5
+                "update orders set version = $3, known = $4, changed_at = $5, closed_at = null
                  where shop = $1 and id = $2 and version < $3",
             )
             .bind(shop.as_str())

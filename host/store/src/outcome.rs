@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::time::SystemTime;
 
-use cartwright::types::{BytesSource, Document, Event, EventKind, Outcome};
+use cartwright::types::{BytesSource, Document, Event, EventKind, NamedJson, Outcome};
 use cartwright::{AccountId, Digest, ShopId};
 use sqlx::AnyConnection;
 
@@ -26,12 +26,12 @@ pub struct StoredOutcome {
     pub id: i64,
     /// The account that said it.
     pub account: AccountId,
-    /// The job in which.
-    pub job: String,
+    /// The job in which; none = a webhook's answer said it.
+    pub job: Option<String>,
     /// What it said. A document stands among the shop's blobs.
     pub outcome: Outcome,
-    /// Does it wait for a person? So it is with [`Outcome::NeedsMerchant`] and [`Outcome::PushSettings`], until
-    /// [`Store::settle`].
+    /// Does it wait for a person? So it is with [`Outcome::NeedsMerchant`], until [`Store::settle`]. Settings that were pushed
+    /// wait with their account, see [`Store::account_outcomes`].
     pub held: bool,
     /// The order's version when it was said.
     pub order_version: u64,
@@ -109,7 +109,7 @@ impl Store {
         shop: &ShopId,
         order: &str,
     ) -> Result<Vec<StoredOutcome>, StoreError> {
-        type Row = (i64, String, String, String, Vec<u8>, i64, i64, i64);
+        type Row = (i64, String, Option<String>, String, Vec<u8>, i64, i64, i64);
         let rows: Vec<Row> = sqlx::query_as(
             "select id, account, job, outcome_key, outcome, held, order_version, emitted_at from outcomes
              where shop = $1 and order_id = $2 order by id",
@@ -122,7 +122,7 @@ impl Store {
             Ok(StoredOutcome {
                 id,
                 account: account.parse().map_err(|error| StoreError::corrupt("an outcome's account", error))?,
-                outcome: key.open_json(&place("outcome", &outcome_key, &job), &sealed)?,
+                outcome: key.open_json(&place("outcome", &outcome_key, job.as_deref().unwrap_or_default()), &sealed)?,
                 job,
                 held: held == 1,
                 order_version: u64::try_from(version).unwrap_or(0),
@@ -141,10 +141,33 @@ impl Store {
         outcome: &Outcome,
         at: SystemTime,
     ) -> Result<(), StoreError> {
-        let (shop, now) = (&journal.shop, milliseconds(at));
-        let mut outcome = outcome.clone();
+        let now = milliseconds(at);
+        let about = About {
+            shop: &journal.shop,
+            order: &journal.order,
+            account: &journal.account,
+            job: Some(journal.job()),
+            key: &journal.key,
+        };
+        if self.add_outcome(work, &about, key, outcome.clone(), now).await?
+            && let Outcome::HandOn(message) = outcome
+        {
+            self.hand_on(work, journal, key, message.clone(), now).await?;
+        }
+        Ok(())
+    }
+
+    /// Keeps an outcome of an order; false when its job said it before.
+    pub(crate) async fn add_outcome(
+        &self,
+        work: &mut Work,
+        about: &About<'_>,
+        outcome_key: &str,
+        mut outcome: Outcome,
+        now: i64,
+    ) -> Result<bool, StoreError> {
         if let Outcome::Document(document) = &mut outcome {
-            self.store_document(work, journal, document, now).await?;
+            self.store_document(work, about, document, now).await?;
         }
         let Filed { kind, held, .. } = filed(&outcome, String::new);
         let added = sqlx::query(
@@ -153,47 +176,48 @@ impl Store {
              values ($1, $2, $3, $4, $5, (select version from orders where shop = $1 and id = $2), $6, $7, $8, $9)
              on conflict (job, outcome_key) do nothing",
         )
-        .bind(shop.as_str())
-        .bind(&journal.order)
-        .bind(journal.account.as_str())
-        .bind(journal.job())
-        .bind(key)
+        .bind(about.shop.as_str())
+        .bind(about.order)
+        .bind(about.account.as_str())
+        .bind(about.job)
+        .bind(outcome_key)
         .bind(kind)
-        .bind(journal.key.seal_json(&place("outcome", key, journal.job()), &outcome)?)
+        .bind(about.key.seal_json(&place("outcome", outcome_key, about.job.unwrap_or_default()), &outcome)?)
         .bind(i64::from(held))
         .bind(now)
         .execute(&mut **work)
         .await?;
-        if added.rows_affected() == 1
-            && let Outcome::HandOn(message) = outcome
-        {
-            self.hand_on(work, journal, key, EventKind::Message(message), now).await?;
+        if added.rows_affected() == 0 {
+            return Ok(false);
         }
-        Ok(())
+        if matches!(outcome, Outcome::PushSettings(_)) {
+            self.add_account_outcome(work, about.shop, about.account, outcome, now).await?;
+        }
+        Ok(true)
     }
 
     /// Documents stand among the order's blobs, and in the table by digest.
     async fn store_document(
         &self,
         work: &mut Work,
-        journal: &StoreJournal,
+        about: &About<'_>,
         document: &mut Document,
         now: i64,
     ) -> Result<(), StoreError> {
-        let owner = (journal.order.as_str(), &journal.key);
+        let owner = (about.order, about.key);
         match &mut document.content {
             BytesSource::Inline(bytes) => {
                 let bytes = std::mem::take(bytes);
                 let digest = Digest::of(&bytes);
                 let media_type = &document.media_type;
                 let blob = NewBlob { kind: Kind::Document, digest: &digest, media_type, bytes: &bytes };
-                self.put_in(work, &journal.shop, Owner::Order(owner.0, owner.1), &blob, now).await?;
+                self.put_in(work, about.shop, Owner::Order(owner.0, owner.1), &blob, now).await?;
                 document.content = BytesSource::Stored(digest.to_string());
             }
             BytesSource::Stored(digest) => {
                 if let Ok(digest) = digest.parse() {
-                    self.adopt(work, &journal.shop, owner, &digest, now).await?;
-                    keep_as_document(work, &journal.shop, owner.0, &digest).await?;
+                    self.adopt(work, about.shop, owner, &digest, now).await?;
+                    keep_as_document(work, about.shop, owner.0, &digest).await?;
                 }
             }
         }
@@ -206,33 +230,66 @@ impl Store {
         work: &mut Work,
         journal: &StoreJournal,
         key: &str,
-        kind: EventKind,
+        message: NamedJson,
         now: i64,
     ) -> Result<(), StoreError> {
-        let missing = || StoreError::NotFound { what: "order", id: journal.order.clone() };
-        let known = self.known_order(work, &journal.shop, &journal.order).await?.ok_or_else(missing)?;
         let (plugin, all_lines): (String, i64) =
             sqlx::query_as("select j.plugin, l.all_lines from jobs j join lanes l on l.id = j.lane where j.id = $1")
                 .bind(journal.job())
                 .fetch_one(&mut **work)
                 .await?;
-        let event = Event {
-            id: format!("{}:{key}", journal.job()),
-            at: timestamp(now),
-            kind,
-            order: known.order,
-            earlier: Vec::new(),
-            remembered: Vec::new(),
-            extra: Vec::new(),
-        };
         let job = NewJob {
             account: journal.account.clone(),
             plugin: plugin.parse().map_err(|error| StoreError::corrupt("a job's plugin", error))?,
             lines: if all_lines == 1 { Lines::All } else { Lines::Own },
         };
-        self.record_in(work, &journal.shop, &event, &[job], now).await?;
+        let id = format!("{}:{key}", journal.job());
+        self.tell(work, &journal.shop, &journal.order, Told { id, at: now, message }, job).await
+    }
+
+    /// Makes an event `message` of an order that is known, and a job of it.
+    pub(crate) async fn tell(
+        &self,
+        work: &mut Work,
+        shop: &ShopId,
+        order: &str,
+        told: Told,
+        job: NewJob,
+    ) -> Result<(), StoreError> {
+        let missing = || StoreError::NotFound { what: "order", id: order.to_owned() };
+        let known = self.known_order(work, shop, order).await?.ok_or_else(missing)?;
+        let event = Event {
+            id: told.id,
+            at: timestamp(told.at),
+            kind: EventKind::Message(told.message),
+            order: known.order,
+            earlier: Vec::new(),
+            remembered: Vec::new(),
+            extra: Vec::new(),
+        };
+        self.record_in(work, shop, &event, &[job], told.at).await?;
         Ok(())
     }
+}
+
+/// A message to `orders.handle`.
+pub(crate) struct Told {
+    /// The event's id.
+    pub(crate) id: String,
+    /// When it came, in milliseconds.
+    pub(crate) at: i64,
+    pub(crate) message: NamedJson,
+}
+
+/// What an outcome is about, and who says it.
+pub(crate) struct About<'a> {
+    pub(crate) shop: &'a ShopId,
+    pub(crate) order: &'a str,
+    pub(crate) account: &'a AccountId,
+    /// The job in which; none = a webhook's answer.
+    pub(crate) job: Option<&'a str>,
+    /// The order's.
+    pub(crate) key: &'a Key,
 }
 
 /// RFC 3339 in UTC, to the second, as the contract has it.
@@ -241,17 +298,17 @@ fn timestamp(milliseconds: i64) -> String {
 }
 
 /// Where an outcome belongs.
-struct Filed {
+pub(crate) struct Filed {
     /// As the contract spells it.
-    kind: &'static str,
+    pub(crate) kind: &'static str,
     /// What it is about: a later one about the same takes its place.
     subject: String,
     /// Must a person see to it?
-    held: bool,
+    pub(crate) held: bool,
 }
 
 /// `unique` is the subject of what nothing takes the place of.
-fn filed(outcome: &Outcome, unique: impl FnOnce() -> String) -> Filed {
+pub(crate) fn filed(outcome: &Outcome, unique: impl FnOnce() -> String) -> Filed {
     let about =
         |kind, subject: Option<&String>| Filed { kind, subject: subject.cloned().unwrap_or_default(), held: false };
     match outcome {
@@ -270,7 +327,7 @@ fn filed(outcome: &Outcome, unique: impl FnOnce() -> String) -> Filed {
         Outcome::BillOfMaterials(materials) => about("bill-of-materials", Some(&materials.line)),
         Outcome::NeedsMerchant(_) => Filed { held: true, ..about("needs-merchant", Some(&unique())) },
         Outcome::Remember(text) => about("remember", Some(&text.name)),
-        Outcome::PushSettings(_) => Filed { held: true, ..about("push-settings", Some(&unique())) },
+        Outcome::PushSettings(_) => about("push-settings", Some(&unique())),
         Outcome::HandOn(_) => about("hand-on", Some(&unique())),
         Outcome::Other(_) => about("other", Some(&unique())),
     }

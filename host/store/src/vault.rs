@@ -147,11 +147,11 @@ impl Key {
     }
 }
 
-fn hexed(bytes: &[u8]) -> String {
+pub(crate) fn hexed(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn random<const N: usize>() -> Result<[u8; N], StoreError> {
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], StoreError> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes)
         .map_err(|error| StoreError::Unavailable(format!("the system's random numbers: {error}")))?;

@@ -116,11 +116,12 @@ pub trait Receipts: Send + Sync {
     /// When the store does not answer.
     async fn fail(&self, notice: &Notice, why: &str) -> Result<(), ReceiptsError>;
 
-    /// In one transaction: applies what comes of a question. Nothing is kept to answer it with: it is asked anew each time.
+    /// In one transaction: applies what comes of a question that came at this time. Nothing is kept to answer it with: it is
+    /// asked anew each time.
     ///
     /// # Errors
     /// When the store does not answer; nothing is applied then.
-    async fn apply(&self, destination: &Destination, effects: Effects) -> Result<(), ReceiptsError>;
+    async fn apply(&self, destination: &Destination, at: SystemTime, effects: Effects) -> Result<(), ReceiptsError>;
 }
 
 /// Receipts in memory: for tests, and for hosts that may forget.
@@ -191,7 +192,7 @@ impl Receipts for MemoryReceipts {
         Ok(())
     }
 
-    async fn apply(&self, _destination: &Destination, effects: Effects) -> Result<(), ReceiptsError> {
+    async fn apply(&self, _: &Destination, _: SystemTime, effects: Effects) -> Result<(), ReceiptsError> {
         self.held().apply(effects);
         Ok(())
     }

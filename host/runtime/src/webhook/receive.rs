@@ -89,7 +89,7 @@ impl Cartwright {
             Purpose::Question => {
                 let (response, effects) = self.run_webhook(&state.shop, account, to, incoming, Asker::Question).await?;
                 if !effects.is_empty() {
-                    receipts.apply(to, effects).await?;
+                    receipts.apply(to, incoming.at, effects).await?;
                 }
                 Ok(response)
             }

@@ -228,7 +228,7 @@ impl Store {
             if let Outcome::Remember(text) = &said.outcome {
                 remembered.insert(text.name.clone(), text.clone());
             }
-            if said.job != id {
+            if said.job.as_deref() != Some(id) {
                 event.earlier.push(said.outcome);
             }
         }

@@ -134,7 +134,7 @@ impl Store {
             journals.push((number, loaded.records));
         }
         let mut outcomes = self.outcomes_in(&mut connection, &key, &summary.shop, &summary.order).await?;
-        outcomes.retain(|said| said.job == id);
+        outcomes.retain(|said| said.job.as_deref() == Some(id));
         Ok(JobDetail { why: row.why(&key, id)?, summary, journals, outcomes })
     }
 

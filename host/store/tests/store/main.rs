@@ -13,3 +13,4 @@ mod opening;
 mod orders;
 mod setup;
 mod sweeping;
+mod webhooks;

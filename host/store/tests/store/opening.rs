@@ -30,7 +30,7 @@ async fn a_newer_schema_is_refused_and_named(database: Database) {
         )
         .await;
     let error = Store::open(&database.url, Keyring::new(KEY)).await.unwrap_err();
-    assert!(matches!(error, StoreError::NewerSchema { found: 99, known: 1 }), "{error}");
+    assert!(matches!(error, StoreError::NewerSchema { found: 99, .. }), "{error}");
     assert!(error.to_string().contains("use the release that wrote it"), "{error}");
 }
 

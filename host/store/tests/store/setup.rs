@@ -52,7 +52,7 @@ fn expivi() -> AccountSnapshot {
     }
 }
 
-async fn with_account(store: &Store) -> ShopId {
+pub async fn with_account(store: &Store) -> ShopId {
     store.save_shop(&rings(), at(0)).await.unwrap();
     store.save_account(&shop(), &expivi(), at(0)).await.unwrap();
     shop()

@@ -1,6 +1,6 @@
 //! Questions are answered at once, from the order book, or with an error.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use cartwright::types::WebhookResponse;
@@ -52,7 +52,7 @@ impl Receipts for Away {
         Err(ReceiptsError("away".to_owned()))
     }
 
-    async fn apply(&self, _: &Destination, _: Effects) -> Result<(), ReceiptsError> {
+    async fn apply(&self, _: &Destination, _: SystemTime, _: Effects) -> Result<(), ReceiptsError> {
         Err(ReceiptsError("away".to_owned()))
     }
 }

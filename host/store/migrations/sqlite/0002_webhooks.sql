@@ -1,0 +1,88 @@
+-- What webhooks bring, and what the platform is told. See 0001 for what `sealed` and the moments mean.
+
+-- A webhook's outcome has no job.
+create table outcomes_with_and_without_job (
+    id integer primary key autoincrement,
+    shop text not null,
+    order_id text not null,
+    account text not null,
+    job text references jobs (id), -- none = a webhook said it
+    outcome_key text not null,
+    order_version integer not null, -- which the order had then
+    kind text not null,
+    outcome blob not null, -- sealed with the order's key
+    held integer not null check (held in (0, 1)), -- waits for a person
+    emitted_at integer not null,
+    unique (job, outcome_key),
+    foreign key (shop, order_id) references orders (shop, id)
+) strict;
+insert into outcomes_with_and_without_job
+    select id, shop, order_id, account, job, outcome_key, order_version, kind, outcome, held, emitted_at from outcomes;
+drop table outcomes;
+alter table outcomes_with_and_without_job rename to outcomes;
+create index outcomes_of_order on outcomes (shop, order_id, account);
+create index outcomes_held on outcomes (shop, held) where held = 1;
+
+-- When the platform said that nothing more comes of the order. While it is none, the order's accounts are heard.
+alter table orders add column closed_at integer;
+create index lanes_of_account on lanes (shop, account);
+
+-- Where vendors send their webhooks. The secret part of an address stands nowhere.
+create table webhook_addresses (
+    selector text primary key not null,
+    hash text not null,
+    shop text not null,
+    account text not null,
+    endpoint text not null,
+    made_at integer not null,
+    ends_at integer, -- another took its place, or it was revoked
+    foreign key (shop, account) references accounts (shop, id)
+) strict;
+create index webhook_addresses_of_account on webhook_addresses (shop, account);
+
+-- The notices that came, by what they are known by. One that comes again is the same row.
+--
+-- How a receipt is tied to an order: nobody knows which order a request is about before the plugin has read it. Until then, and
+-- when it fails, `body` and `told` are sealed with the store's key. Once it is answered, each order that it said something of
+-- has a row in `webhook_receipt_orders`, and both are sealed with those orders' keys, one over the other in the order of the ids:
+-- destroying any of the keys forgets them, and `status` is left to answer with. A receipt with a row there holds nothing that the
+-- store's key opens; one without goes when its time is over, or when what it holds names an order that is erased.
+create table webhook_receipts (
+    shop text not null,
+    id text not null, -- account:endpoint:what the notice is known by
+    account text not null,
+    endpoint text not null,
+    state text not null check (state in ('taken', 'answered', 'failed')),
+    times integer not null, -- how often it came
+    came_at integer not null, -- the last time that it was run
+    answered_at integer, -- when the request came that was answered well
+    status integer, -- of that answer
+    body blob, -- as it came, sealed
+    told blob, -- everything else of the request, the answer, and why it failed, sealed
+    primary key (shop, id)
+) strict;
+create index webhook_receipts_by_state on webhook_receipts (shop, state, came_at);
+create index webhook_receipts_by_age on webhook_receipts (came_at);
+
+create table webhook_receipt_orders (
+    shop text not null,
+    receipt text not null,
+    order_id text not null,
+    primary key (shop, receipt, order_id),
+    foreign key (shop, receipt) references webhook_receipts (shop, id) on delete cascade,
+    foreign key (shop, order_id) references orders (shop, id)
+) strict;
+create index webhook_receipt_orders_of_order on webhook_receipt_orders (shop, order_id);
+
+-- What was said of an account rather than of an order: settings that a vendor pushed, and what the merchant should know.
+create table account_outcomes (
+    id text primary key not null,
+    shop text not null,
+    account text not null,
+    kind text not null,
+    said blob not null, -- the outcome, and why it is held; sealed with the store's key: what a vendor sends may name people
+    state text not null check (state in ('new', 'held', 'applied', 'replaced', 'refused', 'seen')),
+    emitted_at integer not null,
+    settled_at integer
+) strict;
+create index account_outcomes_of_shop on account_outcomes (shop, state, emitted_at);

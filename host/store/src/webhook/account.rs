@@ -1,0 +1,176 @@
+//! What was said of an account rather than of an order.
+
+use std::time::SystemTime;
+
+use cartwright::types::Outcome;
+use cartwright::{AccountId, ShopId};
+use serde::{Deserialize, Serialize};
+use sqlx::AnyConnection;
+
+use crate::database::{Store, Work, moment};
+use crate::error::StoreError;
+use crate::keys::place;
+use crate::outcome::filed;
+use crate::vault::{hexed, random};
+
+/// How far something that was said of an account has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccountOutcomeState {
+    /// Settings were pushed, and the host has not looked at them yet.
+    New,
+    /// It waits for a person.
+    Held,
+    /// The settings are the account's.
+    Applied,
+    /// A later push of the same settings took its place while it waited.
+    Replaced,
+    /// A person refused it.
+    Refused,
+    /// There is nothing to do about it, or somebody has seen to it.
+    Seen,
+}
+
+impl AccountOutcomeState {
+    /// How it is called in the tables.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Held => "held",
+            Self::Applied => "applied",
+            Self::Replaced => "replaced",
+            Self::Refused => "refused",
+            Self::Seen => "seen",
+        }
+    }
+
+    fn of(name: &str) -> Result<Self, StoreError> {
+        let all = [Self::New, Self::Held, Self::Applied, Self::Replaced, Self::Refused, Self::Seen];
+        all.into_iter()
+            .find(|state| state.name() == name)
+            .ok_or_else(|| StoreError::Corrupt(format!("nothing said of an account has the state {name:?}")))
+    }
+}
+
+/// Something that was said of an account.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AccountOutcome {
+    /// Its id.
+    pub id: String,
+    /// The shop.
+    pub shop: ShopId,
+    /// The account.
+    pub account: AccountId,
+    /// What was said.
+    pub outcome: Outcome,
+    /// How far it has come.
+    pub state: AccountOutcomeState,
+    /// Why it waits.
+    pub why: Option<String>,
+    /// When it was said.
+    pub at: SystemTime,
+    /// When it was settled.
+    pub settled: Option<SystemTime>,
+}
+
+/// As it is sealed.
+#[derive(Serialize, Deserialize)]
+struct Said {
+    outcome: Outcome,
+    #[serde(default)]
+    why: Option<String>,
+}
+
+impl Store {
+    /// At most `limit` of what was said of a shop's accounts, the earliest first: all of it, or what is in one state.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn account_outcomes(
+        &self,
+        shop: &ShopId,
+        state: Option<AccountOutcomeState>,
+        limit: u32,
+    ) -> Result<Vec<AccountOutcome>, StoreError> {
+        self.read_account_outcomes(&mut *self.pool().acquire().await?, (Some(shop), None, state), limit).await
+    }
+
+    pub(super) async fn read_account_outcomes(
+        &self,
+        connection: &mut AnyConnection,
+        (shop, id, state): (Option<&ShopId>, Option<&str>, Option<AccountOutcomeState>),
+        limit: u32,
+    ) -> Result<Vec<AccountOutcome>, StoreError> {
+        type Row = (String, String, String, Vec<u8>, String, i64, Option<i64>);
+        let rows: Vec<Row> = sqlx::query_as(
+            "select id, shop, account, said, state, emitted_at, settled_at from account_outcomes
+             where (shop = $1 or $1 is null) and (id = $2 or $2 is null) and (state = $3 or $3 is null)
+             order by emitted_at, id limit $4",
+        )
+        .bind(shop.map(ShopId::as_str))
+        .bind(id)
+        .bind(state.map(|state| state.name()))
+        .bind(i64::from(limit))
+        .fetch_all(connection)
+        .await?;
+        let rows = rows.into_iter().map(|(id, shop, account, sealed, state, at, settled)| {
+            let what = place("account outcome", &shop, &id);
+            let said: Said = serde_json::from_slice(&self.keys().open(&what, &sealed)?)
+                .map_err(|error| StoreError::corrupt(&what, error))?;
+            Ok(AccountOutcome {
+                shop: shop.parse().map_err(|error| StoreError::corrupt(&what, error))?,
+                account: account.parse().map_err(|error| StoreError::corrupt(&what, error))?,
+                outcome: said.outcome,
+                state: AccountOutcomeState::of(&state)?,
+                why: said.why,
+                at: moment(at),
+                settled: settled.map(moment),
+                id,
+            })
+        });
+        rows.collect()
+    }
+
+    /// Keeps what was said of an account. Settings that were pushed are looked at by the host later, because their plugin has to
+    /// be asked.
+    pub(crate) async fn add_account_outcome(
+        &self,
+        work: &mut Work,
+        shop: &ShopId,
+        account: &AccountId,
+        outcome: Outcome,
+        now: i64,
+    ) -> Result<(), StoreError> {
+        let state = match &outcome {
+            Outcome::PushSettings(_) => AccountOutcomeState::New,
+            Outcome::NeedsMerchant(_) => AccountOutcomeState::Held,
+            _ => AccountOutcomeState::Seen,
+        };
+        self.insert_account_outcome(work, (shop, account), outcome, (state, None), now).await
+    }
+
+    pub(super) async fn insert_account_outcome(
+        &self,
+        work: &mut Work,
+        (shop, account): (&ShopId, &AccountId),
+        outcome: Outcome,
+        (state, why): (AccountOutcomeState, Option<String>),
+        now: i64,
+    ) -> Result<(), StoreError> {
+        let (id, kind) = (hexed(&random::<8>()?), filed(&outcome, String::new).kind);
+        let what = place("account outcome", shop.as_str(), &id);
+        sqlx::query(
+            "insert into account_outcomes (id, shop, account, kind, said, state, emitted_at)
+             values ($1, $2, $3, $4, $5, $6, $7)",
+        )
+        .bind(&id)
+        .bind(shop.as_str())
+        .bind(account.as_str())
+        .bind(kind)
+        .bind(self.keys().current().seal_json(&what, &Said { outcome, why })?)
+        .bind(state.name())
+        .bind(now)
+        .execute(&mut **work)
+        .await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,169 @@
+//! Addresses that vendors send their webhooks to.
+
+use std::time::SystemTime;
+
+use cartwright::ShopId;
+use cartwright::webhook::{Destination, HeldOpen, Selector, StoredAddress, WebhookAddress};
+
+use crate::database::{Store, milliseconds, moment};
+use crate::error::StoreError;
+use crate::event_log::{NewLogEntry, log_in};
+
+/// An account is set up while one of its links is present, and while it has none yet: after a vendor swap all of them are past.
+const ADDRESSES: &str = "
+    select a.selector, a.hash, a.shop, a.account, a.endpoint, a.made_at, a.ends_at,
+        case when exists (select 1 from links k where k.shop = a.shop and k.account = a.account and k.present = 1)
+            or not exists (select 1 from links k where k.shop = a.shop and k.account = a.account) then 1 else 0 end,
+        case when exists (
+            select 1 from lanes l join orders o on o.shop = l.shop and o.id = l.order_id
+            where l.shop = a.shop and l.account = a.account and o.order_key is not null
+            and (o.closed_at is null or exists (
+                select 1 from jobs j where j.lane = l.id and j.state not in ('done', 'cancelled')))) then 1 else 0 end
+    from webhook_addresses a where (a.selector = $1 or $1 is null) and (a.shop = $2 or $2 is null)
+    order by a.account, a.endpoint, a.made_at, a.selector";
+
+type Row = (String, String, String, String, String, i64, Option<i64>, i64, i64);
+
+/// An address in a list. The address itself was shown once, when it was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebhookAddressInfo {
+    /// What is kept of it.
+    pub stored: StoredAddress,
+    /// When it was made.
+    pub made: SystemTime,
+    /// What holds it open. It lives while something does and it has not ended.
+    pub held: HeldOpen,
+}
+
+impl Store {
+    /// Makes a new address for an endpoint, beside those that it has, and logs who did. [`WebhookAddress::reveal`] shows it, and
+    /// nothing does later.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when the account is not kept, and as the database says.
+    pub async fn make_webhook_address(
+        &self,
+        to: &Destination,
+        who: &str,
+        now: SystemTime,
+    ) -> Result<WebhookAddress, StoreError> {
+        let address = WebhookAddress::generate()
+            .map_err(|error| StoreError::Unavailable(format!("the system's random numbers: {error}")))?;
+        let stored = address.stored(to.clone());
+        let mut work = self.begin().await?;
+        sqlx::query(
+            "insert into webhook_addresses (selector, hash, shop, account, endpoint, made_at)
+             values ($1, $2, $3, $4, $5, $6)",
+        )
+        .bind(stored.selector.to_string())
+        .bind(String::from(stored.hash))
+        .bind(to.shop.as_str())
+        .bind(to.account.as_str())
+        .bind(&to.endpoint)
+        .bind(milliseconds(now))
+        .execute(&mut *work)
+        .await?;
+        let (subject, after) = (stored.selector.to_string(), serde_json::json!({ "endpoint": to.endpoint }));
+        let entry = NewLogEntry {
+            who,
+            what: "make-webhook-address",
+            shop: Some(&to.shop),
+            subject: &subject,
+            after: Some(&after),
+            ..NewLogEntry::default()
+        };
+        log_in(&mut work, &entry, milliseconds(now)).await?;
+        work.commit().await?;
+        Ok(address)
+    }
+
+    /// What stands under a selector: what [`WebhookAddress::find`] asks for.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn webhook_address(&self, selector: Selector) -> Result<Option<(StoredAddress, HeldOpen)>, StoreError> {
+        let found = self.read_addresses(Some(selector), None).await?.pop();
+        Ok(found.map(|found| (found.stored, found.held)))
+    }
+
+    /// A shop's addresses, by account and endpoint, those that ended included.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn webhook_addresses(&self, shop: &ShopId) -> Result<Vec<WebhookAddressInfo>, StoreError> {
+        self.read_addresses(None, Some(shop)).await
+    }
+
+    async fn read_addresses(
+        &self,
+        selector: Option<Selector>,
+        shop: Option<&ShopId>,
+    ) -> Result<Vec<WebhookAddressInfo>, StoreError> {
+        let rows: Vec<Row> = sqlx::query_as(ADDRESSES)
+            .bind(selector.map(|selector| selector.to_string()))
+            .bind(shop.map(ShopId::as_str))
+            .fetch_all(self.pool())
+            .await?;
+        rows.into_iter().map(info).collect()
+    }
+
+    /// Ends an address at a time, now or when the vendor will have been given another, and logs who did. One that ends sooner
+    /// stays so.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when the shop has no such address, and as the database says.
+    pub async fn end_webhook_address(
+        &self,
+        shop: &ShopId,
+        selector: Selector,
+        ends: SystemTime,
+        who: &str,
+        now: SystemTime,
+    ) -> Result<(), StoreError> {
+        let mut work = self.begin().await?;
+        let selector = selector.to_string();
+        let ended = sqlx::query(
+            "update webhook_addresses set ends_at = case when ends_at < $3 then ends_at else $3 end
+             where shop = $1 and selector = $2",
+        )
+        .bind(shop.as_str())
+        .bind(&selector)
+        .bind(milliseconds(ends))
+        .execute(&mut *work)
+        .await?;
+        if ended.rows_affected() == 0 {
+            return Err(StoreError::NotFound { what: "webhook address", id: selector });
+        }
+        let entry = NewLogEntry {
+            who,
+            what: "end-webhook-address",
+            shop: Some(shop),
+            subject: &selector,
+            ..NewLogEntry::default()
+        };
+        log_in(&mut work, &entry, milliseconds(now)).await?;
+        work.commit().await?;
+        Ok(())
+    }
+}
+
+fn info(row: Row) -> Result<WebhookAddressInfo, StoreError> {
+    let (selector, hash, shop, account, endpoint, made, ends, by_account, by_orders) = row;
+    let what = format!("the webhook address {selector}");
+    let damaged = |error: &dyn std::fmt::Display| StoreError::corrupt(&what, error);
+    let destination = Destination {
+        shop: shop.parse().map_err(|error| damaged(&error))?,
+        account: account.parse().map_err(|error| damaged(&error))?,
+        endpoint,
+    };
+    Ok(WebhookAddressInfo {
+        stored: StoredAddress {
+            selector: selector.parse().map_err(|error| damaged(&error))?,
+            hash: hash.parse().map_err(|error| damaged(&error))?,
+            destination,
+            ends: ends.map(moment),
+        },
+        made: moment(made),
+        held: HeldOpen { by_account: by_account == 1, by_orders: by_orders == 1 },
+    })
+}

@@ -1,0 +1,14 @@
+//! What vendors send, as far as it is kept: the addresses that they send it to, the notices that came, and what was said of an
+//! account.
+//!
+//! [`Store`](crate::Store) is the [`Receipts`](cartwright::webhook::Receipts) of a host: what comes of a notice, the jobs of its
+//! messages, its answer and that it was answered are one transaction.
+
+mod account;
+mod address;
+mod notice;
+mod receipt;
+
+pub use account::{AccountOutcome, AccountOutcomeState};
+pub use address::WebhookAddressInfo;
+pub use notice::OpenNotice;

@@ -1,0 +1,229 @@
+//! Notices taken in and answered, and what comes of them and of questions.
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use async_trait::async_trait;
+use cartwright::types::WebhookResponse;
+use cartwright::webhook::{Destination, Effects, Notice, OrderMessage, Receipts, ReceiptsError};
+use cartwright::{AccountId, ShopId};
+
+use super::notice::{Seals, Told, receipt_id};
+use crate::database::{Store, Work, milliseconds};
+use crate::error::StoreError;
+use crate::event::{Lines, NewJob};
+use crate::outcome::{self, About};
+use crate::vault::Key;
+
+/// The orders that something is said of, by id, each with its key.
+type Orders = BTreeMap<String, Key>;
+
+#[async_trait]
+impl Receipts for Store {
+    async fn take_in(&self, notice: &Notice) -> Result<Option<WebhookResponse>, ReceiptsError> {
+        self.take_notice_in(notice).await.map_err(told)
+    }
+
+    async fn answer(
+        &self,
+        notice: &Notice,
+        effects: Effects,
+        response: &WebhookResponse,
+    ) -> Result<WebhookResponse, ReceiptsError> {
+        self.answer_notice(notice, effects, response).await.map_err(told)
+    }
+
+    async fn fail(&self, notice: &Notice, why: &str) -> Result<(), ReceiptsError> {
+        self.fail_notice(notice, why).await.map_err(told)
+    }
+
+    async fn apply(&self, destination: &Destination, at: SystemTime, effects: Effects) -> Result<(), ReceiptsError> {
+        let applied = async {
+            let mut work = self.begin().await?;
+            let source = format!("{}:{}@{}", destination.account, destination.endpoint, milliseconds(at));
+            self.apply_effects(&mut work, destination, &source, effects, milliseconds(at)).await?;
+            work.commit().await?;
+            Ok(())
+        };
+        applied.await.map_err(told)
+    }
+}
+
+fn told(error: StoreError) -> ReceiptsError {
+    ReceiptsError(error.to_string())
+}
+
+impl Store {
+    async fn take_notice_in(&self, notice: &Notice) -> Result<Option<WebhookResponse>, StoreError> {
+        let mut work = self.begin().await?;
+        if let Some(before) = self.lock_notice(&mut work, notice, 1).await? {
+            work.commit().await?;
+            return Ok(Some(before));
+        }
+        // What was known of it is of another time: a body that says the same anew.
+        self.untie(&mut work, notice).await?;
+        self.write_receipt(&mut work, notice, "taken", &Told::of(&notice.request), &Seals::Store).await?;
+        work.commit().await?;
+        Ok(None)
+    }
+
+    async fn answer_notice(
+        &self,
+        notice: &Notice,
+        effects: Effects,
+        response: &WebhookResponse,
+    ) -> Result<WebhookResponse, StoreError> {
+        let mut work = self.begin().await?;
+        if let Some(before) = self.lock_notice(&mut work, notice, 0).await? {
+            return Ok(before);
+        }
+        let to = &notice.destination;
+        let source = format!("{}@{}", receipt_id(notice), milliseconds(notice.at));
+        let orders = self.apply_effects(&mut work, to, &source, effects, milliseconds(notice.at)).await?;
+        self.untie(&mut work, notice).await?;
+        for order in orders.keys() {
+            sqlx::query("insert into webhook_receipt_orders (shop, receipt, order_id) values ($1, $2, $3)")
+                .bind(to.shop.as_str())
+                .bind(receipt_id(notice))
+                .bind(order)
+                .execute(&mut *work)
+                .await?;
+        }
+        let keys: Vec<Key> = orders.into_values().collect();
+        let seals = if keys.is_empty() { Seals::Store } else { Seals::Orders(&keys) };
+        let told = Told { response: Some(response.clone()), ..Told::of(&notice.request) };
+        self.write_receipt(&mut work, notice, "answered", &told, &seals).await?;
+        work.commit().await?;
+        Ok(response.clone())
+    }
+
+    async fn fail_notice(&self, notice: &Notice, why: &str) -> Result<(), StoreError> {
+        let mut work = self.begin().await?;
+        // Another call may have answered it well meanwhile: then it did not fail.
+        if self.lock_notice(&mut work, notice, 0).await?.is_none() {
+            self.untie(&mut work, notice).await?;
+            let told = Told { why: Some(why.to_owned()), ..Told::of(&notice.request) };
+            self.write_receipt(&mut work, notice, "failed", &told, &Seals::Store).await?;
+            work.commit().await?;
+        }
+        Ok(())
+    }
+
+    /// Has this notice's row to itself until the transaction ends, and gives the answer when there is one that holds. `more` is how
+    /// often it came.
+    async fn lock_notice(
+        &self,
+        work: &mut Work,
+        notice: &Notice,
+        more: i64,
+    ) -> Result<Option<WebhookResponse>, StoreError> {
+        type Row = (Option<i64>, Option<i64>, Option<Vec<u8>>);
+        let (to, id) = (&notice.destination, receipt_id(notice));
+        let (answered_at, status, told): Row = sqlx::query_as(
+            "insert into webhook_receipts (shop, id, account, endpoint, state, times, came_at)
+             values ($1, $2, $3, $4, 'taken', $5, $6)
+             on conflict (shop, id) do update set times = webhook_receipts.times + $5
+             returning answered_at, status, told",
+        )
+        .bind(to.shop.as_str())
+        .bind(&id)
+        .bind(to.account.as_str())
+        .bind(&to.endpoint)
+        .bind(more)
+        .bind(milliseconds(notice.at))
+        .fetch_one(&mut **work)
+        .await?;
+        match answered_at {
+            Some(at) if notice.same_since.is_none_or(|since| at >= milliseconds(since)) => {
+                self.answer_before(work, &to.shop, &id, (status, told)).await.map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    async fn untie(&self, work: &mut Work, notice: &Notice) -> Result<(), StoreError> {
+        sqlx::query("delete from webhook_receipt_orders where shop = $1 and receipt = $2")
+            .bind(notice.destination.shop.as_str())
+            .bind(receipt_id(notice))
+            .execute(&mut **work)
+            .await?;
+        Ok(())
+    }
+
+    /// Applies what comes of a webhook. `source` names the webhook, another for each time that it comes. Gives the orders that it
+    /// is about.
+    async fn apply_effects(
+        &self,
+        work: &mut Work,
+        to: &Destination,
+        source: &str,
+        effects: Effects,
+        now: i64,
+    ) -> Result<Orders, StoreError> {
+        let mut orders = Orders::new();
+        for (number, (order, outcome)) in effects.outcomes.into_iter().enumerate() {
+            let Some(reference) = order else {
+                self.add_account_outcome(work, &to.shop, &to.account, outcome, now).await?;
+                continue;
+            };
+            let (order, key) = self.order_named(work, &to.shop, &reference, &mut orders).await?;
+            let about = About { shop: &to.shop, order: &order, account: &to.account, job: None, key: &key };
+            self.add_outcome(work, &about, &format!("{source}:{number}"), outcome, now).await?;
+        }
+        for OrderMessage { id, at, order, message } in effects.messages {
+            let (order, _) = self.order_named(work, &to.shop, &order, &mut orders).await?;
+            let job = listener(work, &to.shop, &to.account, &order).await?;
+            self.tell(work, &to.shop, &order, outcome::Told { id, at: milliseconds(at), message }, job).await?;
+        }
+        Ok(orders)
+    }
+
+    async fn order_named(
+        &self,
+        work: &mut Work,
+        shop: &ShopId,
+        reference: &str,
+        orders: &mut Orders,
+    ) -> Result<(String, Key), StoreError> {
+        let found: Option<(String, Option<Vec<u8>>)> = sqlx::query_as(
+            "select o.id, o.order_key from order_references r join orders o on o.shop = r.shop and o.id = r.order_id
+             where r.shop = $1 and r.reference = $2",
+        )
+        .bind(shop.as_str())
+        .bind(reference)
+        .fetch_optional(&mut **work)
+        .await?;
+        let missing = || StoreError::NotFound { what: "order", id: reference.to_owned() };
+        let (id, sealed) = found.ok_or_else(missing)?;
+        let key = self.order_key(shop, &id, sealed)?;
+        orders.insert(id.clone(), key.clone());
+        Ok((id, key))
+    }
+}
+
+/// Who is told what a webhook hands on: the component that was told of the order last, else the one that the account runs.
+async fn listener(work: &mut Work, shop: &ShopId, account: &AccountId, order: &str) -> Result<NewJob, StoreError> {
+    let before: Option<(String, i64)> = sqlx::query_as(
+        "select j.plugin, l.all_lines from jobs j join lanes l on l.id = j.lane
+         where l.shop = $1 and l.order_id = $2 and l.account = $3 order by j.created_at desc, j.turn desc limit 1",
+    )
+    .bind(shop.as_str())
+    .bind(order)
+    .bind(account.as_str())
+    .fetch_optional(&mut **work)
+    .await?;
+    let (plugin, lines) = match before {
+        Some((plugin, all_lines)) => (plugin, if all_lines == 1 { Lines::All } else { Lines::Own }),
+        None => {
+            let current: Option<(String,)> = sqlx::query_as("select current from accounts where shop = $1 and id = $2")
+                .bind(shop.as_str())
+                .bind(account.as_str())
+                .fetch_optional(&mut **work)
+                .await?;
+            let missing = || StoreError::NotFound { what: "account", id: account.to_string() };
+            (current.ok_or_else(missing)?.0, Lines::Own)
+        }
+    };
+    let plugin = plugin.parse().map_err(|error| StoreError::corrupt("a job's plugin", error))?;
+    Ok(NewJob { account: account.clone(), plugin, lines })
+}

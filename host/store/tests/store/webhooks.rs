@@ -1,0 +1,288 @@
+//! Notices, what comes of them, and the addresses that they come to.
+
+use std::time::SystemTime;
+
+use cartwright::types::{
+    EventKind, LineStatus, Message, NamedJson, Outcome, Production, WebhookRequest, WebhookResponse,
+};
+use cartwright::webhook::{Destination, Effects, HeldOpen, Notice, NoticeId, OrderMessage, Receipts, SAME_BODY_FOR};
+use cartwright::{Digest, Link};
+use cartwright_store::{AccountOutcomeState, Keyring, Store};
+use serde_json::json;
+
+use crate::database::{Database, KEY, account, at, claimed, event_of, job, on_each_database, order, record, shop};
+use crate::setup::with_account;
+
+on_each_database!(
+    a_notice_that_comes_again_is_answered_as_before_and_applied_once,
+    of_two_nodes_that_run_one_notice_the_first_answer_counts,
+    a_body_that_comes_again_much_later_is_run_again,
+    a_notice_that_failed_is_listed_with_its_bytes_and_its_reason,
+    what_a_webhook_hands_on_is_told_to_the_component_that_has_the_order,
+    of_what_cannot_be_applied_whole_nothing_stands,
+    what_came_of_a_question_stands_and_is_not_remembered_as_answered,
+    a_receipt_is_forgotten_with_any_of_its_orders,
+    what_nobody_can_tie_to_an_order_is_under_the_stores_key_and_changes_it,
+    what_is_said_of_an_account_is_kept_apart_from_its_orders,
+    an_address_lives_while_its_account_or_an_open_order_holds_it,
+    an_address_that_ended_is_nobodys,
+);
+
+const BODY: &[u8] = b"{\"identifier\": \"test:shop:1\", \"to\": \"Zo\xc3\xab\", \"raw\": \"\xff\"}";
+
+fn to(endpoint: &str) -> Destination {
+    Destination { shop: shop(), account: account("expivi"), endpoint: endpoint.to_owned() }
+}
+
+fn request() -> WebhookRequest {
+    let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+    WebhookRequest { method: "POST".to_owned(), headers, query: "a=b".to_owned(), body: BODY.to_vec() }
+}
+
+fn by_event(seconds: u64) -> Notice {
+    let id = NoticeId::Event(Digest::of(b"e-1"));
+    Notice { destination: to("done"), id, at: at(seconds), same_since: None, request: request() }
+}
+
+fn by_body(seconds: u64) -> Notice {
+    let id = NoticeId::Body(Digest::of(BODY));
+    let same_since = at(seconds).checked_sub(SAME_BODY_FOR);
+    Notice { id, same_since, ..by_event(seconds) }
+}
+
+fn answer(text: &str) -> WebhookResponse {
+    let headers = vec![("content-type".to_owned(), "text/plain".to_owned())];
+    WebhookResponse { status: 202, headers, body: text.as_bytes().to_vec() }
+}
+
+fn ready(order: &str) -> Effects {
+    let said = Outcome::LineStatus(LineStatus { line: "1".into(), status: "ready".into() });
+    Effects { outcomes: vec![(Some(format!("test:shop:{order}")), said)], messages: Vec::new() }
+}
+
+fn message(order: &str, id: &str, at: SystemTime) -> OrderMessage {
+    let message = NamedJson { name: "produced".into(), json: "{}".into() };
+    OrderMessage { id: id.to_owned(), at, order: format!("test:shop:{order}"), message }
+}
+
+async fn a_notice_that_comes_again_is_answered_as_before_and_applied_once(database: Database) {
+    let store = database.open().await;
+    record(&store, "e1", "1", 0).await;
+    assert_eq!(store.take_in(&by_event(1)).await.unwrap(), None);
+    assert_eq!(store.answer(&by_event(1), ready("1"), &answer("one")).await.unwrap(), answer("one"));
+    // On another node, and long after.
+    let other = database.open().await;
+    assert_eq!(other.take_in(&by_event(900_000)).await.unwrap(), Some(answer("one")));
+    let outcomes = store.outcomes(&shop(), "1").await.unwrap();
+    assert_eq!(outcomes.iter().map(|said| (said.job.clone(), said.at)).collect::<Vec<_>>(), [(None, at(1))]);
+    assert_eq!(store.order(&shop(), "1").await.unwrap().unwrap().lines[0].status, "ready");
+    assert!(store.open_notices(&shop(), 10).await.unwrap().is_empty());
+}
+
+async fn of_two_nodes_that_run_one_notice_the_first_answer_counts(database: Database) {
+    let store = database.open().await;
+    record(&store, "e1", "1", 0).await;
+    let mut nodes = tokio::task::JoinSet::new();
+    for number in 0..4_u64 {
+        let node = database.open().await;
+        nodes.spawn(async move {
+            let notice = by_event(number);
+            match node.take_in(&notice).await.unwrap() {
+                Some(before) => before,
+                None => node.answer(&notice, ready("1"), &answer(&number.to_string())).await.unwrap(),
+            }
+        });
+    }
+    let answers = nodes.join_all().await;
+    assert!(answers.iter().all(|given| *given == answers[0]), "{answers:?}");
+    assert_eq!(store.outcomes(&shop(), "1").await.unwrap().len(), 1);
+    // One that fails in its middle while another answers has not failed.
+    store.fail(&by_event(9), "too late").await.unwrap();
+    assert!(store.open_notices(&shop(), 10).await.unwrap().is_empty());
+    assert_eq!(store.take_in(&by_event(9)).await.unwrap().as_ref(), answers.first());
+}
+
+async fn a_body_that_comes_again_much_later_is_run_again(database: Database) {
+    let store = database.open().await;
+    record(&store, "e1", "1", 0).await;
+    store.take_in(&by_body(0)).await.unwrap();
+    store.answer(&by_body(0), ready("1"), &answer("one")).await.unwrap();
+    let hour = SAME_BODY_FOR.as_secs();
+    assert_eq!(store.take_in(&by_body(hour)).await.unwrap(), Some(answer("one")));
+    assert_eq!(store.take_in(&by_body(hour + 1)).await.unwrap(), None);
+    assert_eq!(store.answer(&by_body(hour + 1), ready("1"), &answer("two")).await.unwrap(), answer("two"));
+    assert_eq!(store.outcomes(&shop(), "1").await.unwrap().len(), 2);
+}
+
+async fn a_notice_that_failed_is_listed_with_its_bytes_and_its_reason(database: Database) {
+    let store = database.open().await;
+    record(&store, "e1", "1", 0).await;
+    store.take_in(&by_event(1)).await.unwrap();
+    assert_eq!(store.open_notices(&shop(), 10).await.unwrap().remove(0).why, None);
+    store.fail(&by_event(1), "the plugin answered with the status 409").await.unwrap();
+    assert_eq!(store.take_in(&by_event(2)).await.unwrap(), None);
+    store.fail(&by_event(2), "the plugin trapped").await.unwrap();
+    let open = store.open_notices(&shop(), 10).await.unwrap();
+    let [notice] = &open[..] else { panic!("{open:?}") };
+    assert_eq!((notice.why.as_deref(), notice.times, notice.at), (Some("the plugin trapped"), 2, at(2)));
+    assert_eq!((&notice.request, &notice.destination), (&request(), &to("done")));
+    assert!(store.open_notices(&"other".parse().unwrap(), 10).await.unwrap().is_empty());
+    store.take_in(&by_event(3)).await.unwrap();
+    store.answer(&by_event(3), ready("1"), &answer("one")).await.unwrap();
+    assert!(store.open_notices(&shop(), 10).await.unwrap().is_empty());
+}
+
+async fn what_a_webhook_hands_on_is_told_to_the_component_that_has_the_order(database: Database) {
+    let store = database.open().await;
+    record(&store, "e1", "1", 0).await;
+    let first = claimed(&store, 0).await;
+    store.finish(&first.lease, &cartwright::durable::RunEnd::Done, at(0)).await.unwrap();
+    let effects = Effects { messages: vec![message("1", "webhook-1", at(1))], ..ready("1") };
+    store.take_in(&by_event(1)).await.unwrap();
+    store.answer(&by_event(1), effects, &answer("one")).await.unwrap();
+    let told = claimed(&store, 1).await;
+    assert_eq!((told.job.account, told.job.plugin), (first.job.account, first.job.plugin));
+    let EventKind::Message(message) = &told.job.event.kind else { panic!("{:?}", told.job.event.kind) };
+    assert_eq!((told.job.event.id.as_str(), message.name.as_str()), ("webhook-1", "produced"));
+    // What the webhook said is there already.
+    assert_eq!((told.job.event.earlier.len(), told.job.event.order.lines[0].status.as_str()), (1, "ready"));
+}
+
+async fn of_what_cannot_be_applied_whole_nothing_stands(database: Database) {
+    let store = database.open().await;
+    record(&store, "e1", "1", 0).await;
+    let effects = Effects { messages: vec![message("nobodys", "webhook-1", at(1))], ..ready("1") };
+    store.take_in(&by_event(1)).await.unwrap();
+    store.answer(&by_event(1), effects, &answer("one")).await.unwrap_err();
+    assert!(store.outcomes(&shop(), "1").await.unwrap().is_empty());
+    // It is run again when it comes again.
+    assert_eq!(store.take_in(&by_event(2)).await.unwrap(), None);
+}
+
+async fn what_came_of_a_question_stands_and_is_not_remembered_as_answered(database: Database) {
+    let store = database.open().await;
+    record(&store, "e1", "1", 0).await;
+    for seconds in 1..3 {
+        store.apply(&to("ask"), at(seconds), ready("1")).await.unwrap();
+    }
+    assert_eq!(store.outcomes(&shop(), "1").await.unwrap().len(), 2);
+    assert!(store.open_notices(&shop(), 10).await.unwrap().is_empty());
+}
+
+async fn a_receipt_is_forgotten_with_any_of_its_orders(database: Database) {
+    let store = database.open().await;
+    for order in ["1", "2", "3"] {
+        record(&store, &format!("e{order}"), order, 0).await;
+    }
+    store.take_in(&by_event(1)).await.unwrap();
+    let mut effects = ready("2");
+    effects.outcomes.extend(ready("1").outcomes);
+    store.answer(&by_event(1), effects, &answer("to Zoë")).await.unwrap();
+    database.tamper("update orders set order_key = null where id = '3'").await;
+    assert_eq!(store.take_in(&by_event(2)).await.unwrap(), Some(answer("to Zoë")));
+    database.tamper("update orders set order_key = null where id = '2'").await;
+    let bare = WebhookResponse { status: 202, headers: Vec::new(), body: Vec::new() };
+    assert_eq!(store.take_in(&by_event(2)).await.unwrap(), Some(bare));
+}
+
+async fn what_nobody_can_tie_to_an_order_is_under_the_stores_key_and_changes_it(database: Database) {
+    let store = database.open().await;
+    record(&store, "e1", "1", 0).await;
+    store.take_in(&by_event(1)).await.unwrap();
+    store.fail(&by_event(1), "no such order").await.unwrap();
+    store.apply(&to("ask"), at(1), said_of_account()).await.unwrap();
+    let tied = Notice { destination: to("other"), ..by_event(1) };
+    store.take_in(&tied).await.unwrap();
+    store.answer(&tied, ready("1"), &answer("one")).await.unwrap();
+    store.close().await;
+    let new = [9; 32];
+    let store = Store::open(&database.url, Keyring::new(new).with_previous(KEY)).await.unwrap();
+    assert!(store.rotate_keys().await.unwrap() >= 5);
+    store.close().await;
+    let store = Store::open(&database.url, Keyring::new(new)).await.unwrap();
+    assert_eq!(store.open_notices(&shop(), 10).await.unwrap()[0].request, request());
+    assert_eq!(store.account_outcomes(&shop(), None, 10).await.unwrap().len(), 2);
+    assert_eq!(store.take_in(&tied).await.unwrap(), Some(answer("one")));
+}
+
+fn said_of_account() -> Effects {
+    let message = Message { key: "look".into(), parameters: vec![], text: "Look.".into() };
+    let outcomes = vec![(None, Outcome::NeedsMerchant(message.clone())), (None, Outcome::Note(message))];
+    Effects { outcomes, messages: Vec::new() }
+}
+
+async fn what_is_said_of_an_account_is_kept_apart_from_its_orders(database: Database) {
+    let store = database.open().await;
+    record(&store, "e1", "1", 0).await;
+    let production = Production { line: None, state: "done".into(), detail: None, expected: None };
+    let mut effects = said_of_account();
+    effects.outcomes.push((Some("test:shop:1".into()), Outcome::Production(production)));
+    store.take_in(&by_event(1)).await.unwrap();
+    store.answer(&by_event(1), effects, &answer("one")).await.unwrap();
+    assert_eq!(store.outcomes(&shop(), "1").await.unwrap().len(), 1);
+    let held = store.account_outcomes(&shop(), Some(AccountOutcomeState::Held), 10).await.unwrap();
+    let [waiting] = &held[..] else { panic!("{held:?}") };
+    assert!(matches!(waiting.outcome, Outcome::NeedsMerchant(_)), "{waiting:?}");
+    assert_eq!((&waiting.account, waiting.at), (&account("expivi"), at(1)));
+    assert_eq!(store.account_outcomes(&shop(), Some(AccountOutcomeState::Seen), 10).await.unwrap().len(), 1);
+}
+
+async fn held(store: &Store) -> HeldOpen {
+    store.webhook_addresses(&shop()).await.unwrap().remove(0).held
+}
+
+async fn an_address_lives_while_its_account_or_an_open_order_holds_it(database: Database) {
+    let store = database.open().await;
+    with_account(&store).await;
+    let address = store.make_webhook_address(&to("done"), "ann", at(0)).await.unwrap();
+    let is_open = async || {
+        let (stored, held) = store.webhook_address(address.selector()).await.unwrap().unwrap();
+        address.find(Some((&stored, held)), at(9)).ok()
+    };
+    // Before anything is linked the merchant gives the vendor its addresses.
+    assert_eq!(is_open().await, Some(to("done")));
+    let link = |account: &str| -> Link {
+        serde_json::from_value(json!({ "shop_product": "ring", "account": account, "vendor_product": "1" })).unwrap()
+    };
+    let twikit = cartwright::AccountSnapshot {
+        id: account("twikit"),
+        revision: 1,
+        ..store.accounts(&shop()).await.unwrap().remove(0)
+    };
+    store.save_account(&shop(), &twikit, at(1)).await.unwrap();
+    store.save_links(&shop(), &[link("expivi")], at(1)).await.unwrap();
+    record(&store, "e1", "1", 1).await;
+    assert_eq!(held(&store).await, HeldOpen { by_account: true, by_orders: true });
+    // The vendor is swapped for another: its order still comes to its end.
+    store.save_links(&shop(), &[link("twikit")], at(2)).await.unwrap();
+    assert_eq!(held(&store).await, HeldOpen { by_account: false, by_orders: true });
+    store.close_order(&shop(), "1", "ann", at(3)).await.unwrap();
+    assert_eq!(held(&store).await, HeldOpen { by_account: false, by_orders: true });
+    let run = claimed(&store, 3).await;
+    store.finish(&run.lease, &cartwright::durable::RunEnd::Done, at(4)).await.unwrap();
+    assert_eq!(held(&store).await, HeldOpen::default());
+    assert_eq!(is_open().await, None);
+    // It is heard of again.
+    let event = event_of("e2", EventKind::Changed, order("1", 2));
+    store.record_event(&shop(), &event, &[job("twikit")], at(5)).await.unwrap();
+    assert_eq!(is_open().await, Some(to("done")));
+}
+
+async fn an_address_that_ended_is_nobodys(database: Database) {
+    let store = database.open().await;
+    with_account(&store).await;
+    let nobody = Destination { account: account("nobody"), ..to("done") };
+    store.make_webhook_address(&nobody, "ann", at(0)).await.unwrap_err();
+    let address = store.make_webhook_address(&to("done"), "ann", at(0)).await.unwrap();
+    store.end_webhook_address(&shop(), address.selector(), at(10), "ann", at(1)).await.unwrap();
+    store.end_webhook_address(&shop(), address.selector(), at(20), "ann", at(1)).await.unwrap();
+    let (stored, held) = store.webhook_address(address.selector()).await.unwrap().unwrap();
+    assert!(address.find(Some((&stored, held)), at(9)).is_ok());
+    assert!(address.find(Some((&stored, held)), at(10)).is_err());
+    assert!(!format!("{:?}", store.webhook_addresses(&shop()).await.unwrap()).contains(&address.reveal()[16..]));
+    let other = "other".parse().unwrap();
+    store.end_webhook_address(&other, address.selector(), at(0), "eve", at(1)).await.unwrap_err();
+    let logged = store.log_entries(Some(&shop()), None, 10).await.unwrap();
+    let what: Vec<_> = logged.iter().map(|entry| entry.what.as_str()).collect();
+    assert_eq!(what, ["end-webhook-address", "end-webhook-address", "make-webhook-address"]);
+}
