@@ -231,27 +231,10 @@ fn check_identity(identity: &crate::contract::Identity, fields: &[Field]) -> Res
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contract::{Authentication, ChoiceSource, Message, Purpose, WebhookHmac};
+    use crate::contract::{Authentication, Purpose, WebhookHmac};
+    use crate::settings::testing::field;
 
     fn form() -> Form {
-        let field = |name: &str, kind: &str| Field {
-            name: name.to_owned(),
-            kind: kind.to_owned(),
-            label: Message { key: String::new(), parameters: vec![], text: String::new() },
-            help: None,
-            group: None,
-            required: false,
-            public: false,
-            pattern: None,
-            minimum: None,
-            maximum: None,
-            default: None,
-            choices: ChoiceSource::None,
-            enabled_when: None,
-            per_product: false,
-            vendor_may_push: false,
-            hosts: vec![],
-        };
         Form(vec![field("signing-secret", "secret"), field("name", "text")])
     }
 

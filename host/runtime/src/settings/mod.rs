@@ -1,16 +1,21 @@
 //! Settings and secrets: the plugin's form, what a merchant entered, and the check of one against the other.
 
+#[cfg(test)]
+pub(crate) mod testing;
+mod value;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
 use regex::Regex;
-use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use url::Url;
 use zeroize::Zeroizing;
 
-use crate::contract::{ChoiceSource, Field, FieldIssue, Message, Money, Setting, SettingValue};
+pub(crate) use value::is_decimal;
+
+use crate::contract::{ChoiceSource, Field, FieldIssue, Message, Setting, SettingValue};
+use value::{KINDS, is_empty, read_value, value_issue};
 
 /// A secret's value. Never printed and wiped when dropped.
 #[derive(Clone, PartialEq, Eq)]
@@ -51,8 +56,6 @@ pub struct Form(pub Vec<Field>);
 
 /// What one form may hold.
 const MOST_FIELDS: usize = 200;
-/// The longest text that a field may have.
-const MOST_CHARACTERS: usize = 64 << 10;
 
 fn message(key: &str, text: String) -> Message {
     Message { key: key.to_owned(), parameters: Vec::new(), text }
@@ -229,184 +232,13 @@ fn value_of<'v>(field: &'v Field, product: &'v Settings, settings: &'v Settings)
     own.or_else(|| settings.get(&field.name)).or(field.default.as_ref())
 }
 
-const KINDS: [&str; 16] = [
-    "text",
-    "text-area",
-    "list",
-    "url",
-    "email",
-    "secret",
-    "integer",
-    "decimal",
-    "money",
-    "yes-no",
-    "select",
-    "multi-select",
-    "color",
-    "css-selector",
-    "pairs",
-    "heading",
-];
-
-fn is_empty(value: &SettingValue) -> bool {
-    match value {
-        SettingValue::Text(text) => text.trim().is_empty(),
-        SettingValue::Texts(texts) => texts.is_empty(),
-        SettingValue::Pairs(pairs) => pairs.is_empty(),
-        _ => false,
-    }
-}
-
-fn read_value(kind: &str, value: &Value) -> Result<SettingValue, &'static str> {
-    Ok(match kind {
-        "integer" => SettingValue::Integer(value.as_i64().ok_or("Enter a whole number.")?),
-        "decimal" => SettingValue::Decimal(match value {
-            Value::String(text) if is_decimal(text) => text.clone(),
-            _ => return Err("Enter a decimal number as text, such as \"1.25\"."),
-        }),
-        "money" => {
-            let money: Money = serde_json::from_value(value.clone())
-                .map_err(|_| "Enter an amount as {\"minor\": 1250, \"scale\": 2, \"currency\": \"EUR\"}.")?;
-            SettingValue::Money(money)
-        }
-        "yes-no" => SettingValue::YesNo(value.as_bool().ok_or("Enter true or false.")?),
-        "list" => SettingValue::Texts(match value {
-            // As a form sends it.
-            Value::String(text) => {
-                text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect()
-            }
-            _ => texts(value).ok_or("Enter a list of texts, or one text a line.")?,
-        }),
-        "multi-select" => SettingValue::Texts(texts(value).ok_or("Enter a list of texts.")?),
-        "pairs" => SettingValue::Pairs(match value {
-            Value::Object(members) => members
-                .iter()
-                .map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
-                .collect::<Option<_>>()
-                .ok_or("Enter an object whose values are texts.")?,
-            _ => serde_json::from_value(value.clone()).map_err(|_| "Enter an object, or a list of [name, value].")?,
-        }),
-        "heading" => return Err("A heading holds no value."),
-        _ => SettingValue::Text(value.as_str().ok_or("Enter text.")?.to_owned()),
-    })
-}
-
-fn texts(value: &Value) -> Option<Vec<String>> {
-    value.as_array()?.iter().map(|text| Some(text.as_str()?.to_owned())).collect()
-}
-
-/// Digits with at most one point and a sign, at most 28 digits.
-pub(crate) fn is_decimal(text: &str) -> bool {
-    let digits = text.strip_prefix('-').unwrap_or(text);
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
-    let all_digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    all_digits(whole) && all_digits(fraction) && digits.len() <= 29
-}
-
-fn value_issue(field: &Field, value: &SettingValue) -> Option<FieldIssue> {
-    let name = field.name.as_str();
-    let wrong = |key: &str, text: String| Some(issue(name, key, text));
-    let fits = match field.kind.as_str() {
-        "integer" => matches!(value, SettingValue::Integer(_)),
-        "decimal" => matches!(value, SettingValue::Decimal(_)),
-        "money" => matches!(value, SettingValue::Money(_)),
-        "yes-no" => matches!(value, SettingValue::YesNo(_)),
-        "list" | "multi-select" => matches!(value, SettingValue::Texts(_)),
-        "pairs" => matches!(value, SettingValue::Pairs(_)),
-        _ => matches!(value, SettingValue::Text(_)),
-    };
-    if !fits {
-        return wrong("setting-kind", format!("The value is not of the kind {:?}.", field.kind));
-    }
-    if let SettingValue::Text(text) = value
-        && !text.is_empty()
-    {
-        if text.len() > MOST_CHARACTERS {
-            return wrong("setting-long", format!("At most {MOST_CHARACTERS} bytes."));
-        }
-        match field.kind.as_str() {
-            "url" => match Url::parse(text) {
-                Ok(url) if matches!(url.scheme(), "https" | "http") && url.has_host() => {}
-                _ => return wrong("setting-url", "Enter a whole address that begins with https://.".to_owned()),
-            },
-            "email" if !text.contains('@') => return wrong("setting-email", "Enter an e-mail address.".to_owned()),
-            "color" if !is_color(text) => return wrong("setting-color", "Enter a colour such as #eeeeee.".to_owned()),
-            _ => {}
-        }
-    }
-    if let Some(pattern) = &field.pattern {
-        let whole = Regex::new(&format!("^(?:{pattern})$")).ok();
-        let matches = |text: &String| text.is_empty() || whole.as_ref().is_some_and(|whole| whole.is_match(text));
-        let bad = match value {
-            SettingValue::Text(text) => (!matches(text)).then_some(text),
-            SettingValue::Texts(texts) => texts.iter().find(|text| !matches(text)),
-            _ => None,
-        };
-        if let Some(text) = bad {
-            let text = text.chars().take(80).collect::<String>();
-            return wrong("setting-pattern", format!("{text:?} has not the form {pattern} (a regular expression)."));
-        }
-    }
-    if let ChoiceSource::Fixed(choices) = &field.choices {
-        let known = |text: &String| choices.iter().any(|choice| choice.value == *text);
-        let bad = match value {
-            SettingValue::Text(text) if !known(text) => Some(text),
-            SettingValue::Texts(texts) => texts.iter().find(|text| !known(text)),
-            _ => None,
-        };
-        if let Some(text) = bad {
-            let values: Vec<&str> = choices.iter().map(|choice| choice.value.as_str()).collect();
-            return wrong("setting-choice", format!("{text:?} is none of: {}.", values.join(", ")));
-        }
-    }
-    let size = match value {
-        SettingValue::Integer(number) => Decimal::from(*number),
-        SettingValue::Decimal(number) => number.parse().ok()?,
-        SettingValue::Money(money) => Decimal::try_from_i128_with_scale(money.minor.into(), money.scale.into()).ok()?,
-        SettingValue::Text(text) if !text.is_empty() => Decimal::from(text.chars().count()),
-        SettingValue::Texts(texts) => Decimal::from(texts.len()),
-        SettingValue::Pairs(pairs) => Decimal::from(pairs.len()),
-        _ => return None,
-    };
-    let bound = |bound: &Option<String>| bound.as_ref().and_then(|bound| bound.parse::<Decimal>().ok());
-    let (minimum, maximum) = (bound(&field.minimum), bound(&field.maximum));
-    if minimum.is_some_and(|minimum| size < minimum) || maximum.is_some_and(|maximum| size > maximum) {
-        let from = minimum.map_or(String::new(), |minimum| format!(" from {minimum}"));
-        let to = maximum.map_or(String::new(), |maximum| format!(" up to {maximum}"));
-        return wrong("setting-range", format!("Must be{from}{to}, is {size}."));
-    }
-    None
-}
-
-fn is_color(text: &str) -> bool {
-    text.strip_prefix('#')
-        .is_some_and(|hex| matches!(hex.len(), 3 | 4 | 6 | 8) && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contract::{Choice, Condition};
+    use crate::contract::{Choice, Condition, Money};
 
     fn field(kind: &str) -> Field {
-        Field {
-            name: "name".to_owned(),
-            kind: kind.to_owned(),
-            label: message("label", "Label".to_owned()),
-            help: None,
-            group: None,
-            required: false,
-            public: false,
-            pattern: None,
-            minimum: None,
-            maximum: None,
-            default: None,
-            choices: ChoiceSource::None,
-            enabled_when: None,
-            per_product: false,
-            vendor_may_push: false,
-            hosts: Vec::new(),
-        }
+        testing::field("name", kind)
     }
 
     fn bounded(kind: &str) -> Form {

@@ -1,0 +1,25 @@
+//! Fields for the tests of forms.
+
+use crate::contract::{ChoiceSource, Field};
+
+/// A field that says nothing but its name and kind.
+pub(crate) fn field(name: &str, kind: &str) -> Field {
+    Field {
+        name: name.to_owned(),
+        kind: kind.to_owned(),
+        label: super::message("label", "Label".to_owned()),
+        help: None,
+        group: None,
+        required: false,
+        public: false,
+        pattern: None,
+        minimum: None,
+        maximum: None,
+        default: None,
+        choices: ChoiceSource::None,
+        enabled_when: None,
+        per_product: false,
+        vendor_may_push: false,
+        hosts: Vec::new(),
+    }
+}
