@@ -2,7 +2,7 @@
 
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Once};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use sqlx::any::AnyPoolOptions;
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
@@ -15,6 +15,8 @@ use crate::vault::Keyring;
 const BUSY: Duration = Duration::from_secs(5);
 /// How long a caller waits for a free connection: longer than a writer waits, so that the reason is named rightly.
 const FREE_CONNECTION: Duration = Duration::from_secs(10);
+/// How long a new connection waits before it looks again.
+const PAUSE: Duration = Duration::from_millis(20);
 /// SQLite has one writer; more connections only serve readers.
 const CONNECTIONS: u32 = 8;
 
@@ -169,8 +171,19 @@ impl Store {
     }
 }
 
-/// Sets a connection up.
+/// Sets a connection up. While another makes a log or takes it away, SQLite waits for nobody, so that it is waited for here.
 async fn prepare(dialect: Dialect, connection: &mut AnyConnection) -> sqlx::Result<()> {
+    let began = Instant::now();
+    loop {
+        let Err(error) = set_up(dialect, connection).await else { return Ok(()) };
+        if dialect != Dialect::Sqlite || began.elapsed() > BUSY || !StoreError::of(&error).is_retryable() {
+            return Err(error);
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+async fn set_up(dialect: Dialect, connection: &mut AnyConnection) -> sqlx::Result<()> {
     if dialect == Dialect::Sqlite {
         let busy = format!("pragma busy_timeout = {}", BUSY.as_millis());
         connection.execute(sqlx::AssertSqlSafe(busy)).await?;

@@ -72,6 +72,12 @@ impl StoreError {
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
+        Self::of(&error)
+    }
+}
+
+impl StoreError {
+    pub(crate) fn of(error: &sqlx::Error) -> Self {
         use sqlx::Error;
         let text = error.to_string();
         match error {
