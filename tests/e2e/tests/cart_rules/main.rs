@@ -1,0 +1,40 @@
+//! The rules of carts, each with Expivi's plugin and through the whole path. Among them is every defect that is known of the
+//! vendor's official plugin for another platform.
+
+mod lines;
+mod prices;
+mod several;
+
+use cartwright::CartLine;
+use cartwright_e2e::{World, added};
+use cartwright_fake_vendors::samples;
+use serde_json::{Value, json};
+
+fn changed(sample: &str, change: impl FnOnce(&mut Value)) -> String {
+    let mut value: Value = serde_json::from_str(sample).expect("a sample");
+    change(&mut value);
+    value.to_string()
+}
+
+/// Rings of one configuration, each with a name of its own and an engraving.
+fn saved(rings: &[(&str, &str)]) -> String {
+    let ring = |name: &str, engraved: &str| {
+        let one = changed(samples::EXPIVI_SIMPLE, |value| value[0]["uuid"] = json!(name));
+        serde_json::from_str::<Vec<Value>>(&one.replace("Bob", engraved)).expect("a sample").remove(0)
+    };
+    Value::Array(rings.iter().map(|(name, engraved)| ring(name, engraved)).collect()).to_string()
+}
+
+/// What is engraved on each line, and how many there are.
+fn engraved(cart: &[CartLine]) -> Vec<(String, u32)> {
+    let of = |line: &CartLine| {
+        let part = line.shown.iter().find(|part| part.name == "Engraving").expect("an engraving");
+        (part.value.clone(), line.quantity)
+    };
+    cart.iter().map(of).collect()
+}
+
+async fn one(world: &World, product: &str, configuration: &str) -> CartLine {
+    let change = world.add(product, configuration, 1, &mut Vec::new()).await.expect("a line");
+    added(&change).remove(0)
+}

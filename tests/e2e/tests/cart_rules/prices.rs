@@ -1,0 +1,182 @@
+//! What lines cost, and what is said of them before they are ordered.
+
+use cartwright::types::PriceSource;
+use cartwright::{AccountSetup, CartError, CartLine, Grants, LineState, StrategyChoice, Visitor};
+use cartwright_e2e::{HOSTILE, World, added};
+use cartwright_fake_vendors::{Outage, samples};
+use serde_json::{Map, Value, json};
+
+use crate::{changed, one};
+
+#[tokio::test]
+async fn a_bundle_costs_what_its_parts_cost_and_the_browser_has_no_say() {
+    let world = World::new().await;
+    let line = one(&world, "wardrobe", samples::EXPIVI_BUNDLE).await;
+    let sum = 3 * 2_450 + 4 * 320 + 4 * 15;
+    assert_eq!(line.price.total.minor, sum);
+    assert_eq!(line.price.source, PriceSource::Components);
+    let cheap = changed(samples::EXPIVI_BUNDLE, |value| {
+        value[0]["price"] = json!(0.01);
+        for article in value[0]["articles"].as_array_mut().expect("articles") {
+            article["price_fields"] = json!({ "unit": 0.01 });
+        }
+    });
+    assert_eq!(one(&world, "wardrobe", &cheap).await.price.total.minor, sum);
+}
+
+#[tokio::test]
+async fn the_parts_of_a_bundle_are_added_up_and_follow_its_quantity() {
+    let world = World::new().await;
+    let change = world.add("wardrobe", samples::EXPIVI_BUNDLE, 2, &mut Vec::new()).await.expect("a bundle");
+    let lines = added(&change);
+    let parts: Vec<(Option<&str>, u32, Option<u32>)> =
+        lines.iter().skip(1).map(|line| (line.sku.as_deref(), line.quantity, line.per_bundle)).collect();
+    assert_eq!(parts, [(Some("PANEL-60"), 6, Some(3)), (Some("HINGE"), 8, Some(4)), (Some("SCREW-4"), 8, Some(4)),]);
+    assert!(lines.iter().skip(1).all(|line| line.parent.as_ref() == Some(&lines[0].key)));
+    let sum: i64 = lines.iter().skip(1).map(|line| line.price.total.minor).sum();
+    assert_eq!(sum, lines[0].price.total.minor);
+}
+
+#[tokio::test]
+async fn a_vendors_price_is_dealt_out_over_the_parts_exactly() {
+    let world = World::new().await;
+    world.link("wardrobe", "1003", "bundle", json!({ "price-authority": "vendor" })).await;
+    for quantity in [1, 3, 7] {
+        let change = world.add("wardrobe", samples::EXPIVI_BUNDLE, quantity, &mut Vec::new()).await.expect("a bundle");
+        let lines = added(&change);
+        let sum: i64 = lines.iter().skip(1).map(|line| line.price.total.minor).sum();
+        let value: Value = serde_json::from_str(samples::EXPIVI_BUNDLE).expect("a sample");
+        let expected = world.expivi.expected_price(&value[0], None).expect("a price");
+        assert_eq!(lines[0].price.total.minor, expected * i64::from(quantity));
+        assert_eq!(sum, lines[0].price.total.minor);
+    }
+}
+
+#[tokio::test]
+async fn a_sealed_price_holds_without_asking_and_a_changed_line_does_not() {
+    let world = World::new().await;
+    world.link("ring", "1001", "simple", json!({ "price-authority": "vendor" })).await;
+    let mut cart = Vec::new();
+    world.add("ring", samples::EXPIVI_SIMPLE, 2, &mut cart).await.expect("a line");
+    world.expivi.record().clear();
+    let checks = world.host.check_cart(&world.shop, &cart, &Visitor::default()).await.expect("checked");
+    assert_eq!(checks[0].state, LineState::Ok);
+    assert!(world.expivi.record().is_empty(), "the vendor was asked");
+    for forge in [
+        |line: &mut CartLine| line.price.total.minor = 1,
+        |line: &mut CartLine| line.quantity = 1,
+        |line: &mut CartLine| line.price.expires = "2999-01-01T00:00:00Z".to_owned(),
+        |line: &mut CartLine| line.price.total.currency = "JPY".to_owned(),
+        |line: &mut CartLine| line.variant_id = Some("id-CHEAP".to_owned()),
+    ] {
+        let mut forged = cart.clone();
+        forge(&mut forged[0]);
+        let checks = world.host.check_cart(&world.shop, &forged, &Visitor::default()).await.expect("checked");
+        assert_ne!(checks[0].state, LineState::Ok, "{:?}", forged[0]);
+    }
+}
+
+#[tokio::test]
+async fn what_a_strategy_adds_to_a_price_stands_on_the_line_with_its_reason() {
+    let world = World::new().await;
+    let account = world.strategy(HOSTILE).await;
+    let digest = world.host.install(HOSTILE, None).await.expect("the strategy").digest();
+    let grants = Grants { adjust_prices: true, ..Grants::default() };
+    let setup = AccountSetup { id: account.clone(), settings: Map::new(), grants };
+    world.host.set_account(&world.shop, digest, setup).await.expect("granted");
+    let mut request = world.request("ring", samples::EXPIVI_SIMPLE, 2, &[]);
+    request.strategy = Some(StrategyChoice { account: Some(account), name: Some("honest-with-engraving".to_owned()) });
+    let change = world.host.add_to_cart(&world.shop, request).await.expect("a line");
+    let mut cart = added(&change);
+    assert_eq!(cart[0].price.total.minor, 2 * (19_900 + 500));
+    let [added] = &cart[0].price.adjustments[..] else { panic!("{:?}", cart[0].price) };
+    assert_eq!((added.label.text.as_str(), added.amount.minor), ("Adjusted", 500));
+    // It is for showing: neither the line's key nor its seal is about it.
+    cart[0].price.adjustments.clear();
+    let checks = world.host.check_cart(&world.shop, &cart, &Visitor::default()).await.expect("checked");
+    assert_eq!(checks[0].state, LineState::Ok);
+}
+
+#[tokio::test]
+async fn a_vendor_that_is_away_makes_a_price_unavailable_and_never_free() {
+    let world = World::new().await;
+    world.link("ring", "1001", "simple", json!({ "price-authority": "vendor" })).await;
+    world.expivi.faults().outage(Outage::Unavailable { retry_after: Some("7".to_owned()) });
+    let error = world.add("ring", samples::EXPIVI_SIMPLE, 1, &mut Vec::new()).await.expect_err("no price");
+    assert!(error.to_string().contains("unavailable, try again in 7 s"), "{error}");
+    world.expivi.faults().recover();
+    world.add("ring", samples::EXPIVI_SIMPLE, 1, &mut Vec::new()).await.expect("a price");
+}
+
+#[tokio::test]
+async fn a_price_in_another_currency_needs_the_platforms_rate() {
+    let world = World::with(|builder| builder, json!({ "price-currency": "USD" })).await;
+    world.link("ring", "1001", "simple", json!({ "price-authority": "vendor" })).await;
+    let error = world.add("ring", samples::EXPIVI_SIMPLE, 1, &mut Vec::new()).await.expect_err("no rate");
+    assert!(matches!(error, CartError::Price { .. }), "{error}");
+    world.catalogue.set_rate("USD", "EUR", "0.5");
+    let line = one(&world, "ring", samples::EXPIVI_SIMPLE).await;
+    let value: Value = serde_json::from_str(samples::EXPIVI_SIMPLE).expect("a sample");
+    let dollars = world.expivi.expected_price(&value[0], None).expect("a price");
+    assert_eq!(line.price.total.minor, (dollars + 1) / 2);
+    assert_eq!(line.price.total.currency, "EUR");
+}
+
+#[tokio::test]
+async fn a_changed_price_is_said_before_ordering() {
+    let world = World::new().await;
+    let mut cart = Vec::new();
+    world.add("ring", samples::EXPIVI_SIMPLE, 1, &mut cart).await.expect("a line");
+    world.catalogue.change(|variants| {
+        for variant in variants.iter_mut().filter(|variant| variant.sku == "RING") {
+            variant.price.as_mut().expect("a price").minor = 20_000;
+        }
+    });
+    cart[0].price.expires = "2001-01-01T00:00:00Z".to_owned();
+    let checks = world.host.check_cart(&world.shop, &cart, &Visitor::default()).await.expect("checked");
+    let LineState::PriceChanged { old, new } = &checks[0].state else { panic!("{checks:?}") };
+    assert_eq!((old.minor, new.minor), (19_900, 20_000));
+    world.catalogue.change(|variants| variants.iter_mut().for_each(|variant| variant.purchasable = false));
+    let checks = world.host.check_cart(&world.shop, &cart, &Visitor::default()).await.expect("checked");
+    assert!(matches!(checks[0].state, LineState::Unavailable { .. }), "{checks:?}");
+}
+
+#[tokio::test]
+async fn a_number_that_is_no_longer_sold_is_said_before_ordering() {
+    let world = World::new().await;
+    let mut cart = Vec::new();
+    world.add("ring", samples::EXPIVI_SIMPLE, 2, &mut cart).await.expect("a line");
+    world.add("wardrobe", samples::EXPIVI_BUNDLE, 2, &mut cart).await.expect("a bundle");
+    let check = async || world.host.check_cart(&world.shop, &cart, &Visitor::default()).await.expect("checked");
+    let sell = |sku: &str, minimum: u32, maximum: Option<u32>| {
+        world.catalogue.change(|variants| {
+            let variant = variants.iter_mut().find(|variant| variant.sku == sku).expect("a variant");
+            (variant.minimum, variant.maximum) = (minimum, maximum);
+        });
+    };
+    // The seals have not expired. Two wardrobes take eight hinges.
+    for (sku, minimum, maximum, line) in
+        [("RING", 1, Some(1), 0), ("RING", 3, None, 0), ("HINGE", 1, Some(7), 1), ("HINGE", 9, None, 1)]
+    {
+        sell(sku, minimum, maximum);
+        let checks = check().await;
+        assert!(
+            matches!(&checks[line].state, LineState::Unavailable { why } if why.contains(sku)),
+            "{sku}: {checks:?}"
+        );
+        assert_eq!(checks[1 - line].state, LineState::Ok);
+        sell(sku, 1, Some(8));
+        assert!(check().await.iter().all(|check| check.state == LineState::Ok));
+    }
+}
+
+#[tokio::test]
+async fn a_past_line_is_bought_again_at_todays_price() {
+    let world = World::new().await;
+    let past = one(&world, "ring", samples::EXPIVI_SIMPLE).await;
+    world.catalogue.change(|variants| {
+        variants.iter_mut().for_each(|variant| variant.price.as_mut().expect("a price").minor += 100);
+    });
+    let change = world.host.reorder(&world.shop, &past, Vec::new(), Visitor::default()).await.expect("bought again");
+    assert_eq!(added(&change)[0].price.total.minor, 20_000);
+}
