@@ -99,6 +99,30 @@ impl Cartwright {
         Ok(())
     }
 
+    /// Would a plugin take this account? Changes nothing: for a store that keeps a change before it takes effect.
+    ///
+    /// # Errors
+    /// Every wrong field at once.
+    pub async fn check_account(&self, shop: &ShopId, account: AccountSnapshot) -> Result<(), SetupError> {
+        let state = self.shop_state(shop)?;
+        let account = self.restored(account)?;
+        self.validate(&state.shop, &account, None).await
+    }
+
+    /// Puts an account in the place of the one with its id, or adds it, as [`restore`](Self::restore) does with all of a shop's.
+    ///
+    /// # Errors
+    /// As there; the account is as it was.
+    pub async fn restore_account(&self, shop: &ShopId, account: AccountSnapshot) -> Result<(), SetupError> {
+        let cell = self.shop_cell(shop)?;
+        let _changing = cell.changing.lock().await;
+        let account = self.restored(account)?;
+        let mut changed = (**cell.state.load()).clone();
+        changed.accounts.insert(account.id.clone(), Arc::new(account));
+        cell.state.store(Arc::new(changed));
+        Ok(())
+    }
+
     fn restored(&self, account: AccountSnapshot) -> Result<Account, SetupError> {
         let AccountSnapshot { id, current, versions, secrets, grants, revision } = account;
         if !versions.contains_key(&current) {

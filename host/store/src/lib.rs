@@ -74,4 +74,4 @@ pub use restore::NotRestored;
 pub use setup::StoredLink;
 pub use sweep::{Retention, Swept};
 pub use vault::Keyring;
-pub use webhook::{AccountOutcome, AccountOutcomeState, OpenNotice, WebhookAddressInfo};
+pub use webhook::{AccountOutcome, AccountOutcomeState, OpenNotice, PushedError, WebhookAddressInfo};

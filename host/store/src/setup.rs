@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use cartwright::types::Rounding;
 use cartwright::{AccountSnapshot, Link, Secret, Shop, ShopId};
 use serde::{Deserialize, Serialize};
+use sqlx::AnyConnection;
 
 use crate::database::{Store, milliseconds};
 use crate::error::StoreError;
@@ -114,6 +115,16 @@ impl Store {
         account: &AccountSnapshot,
         now: SystemTime,
     ) -> Result<(), StoreError> {
+        self.save_account_in(&mut *self.pool().acquire().await?, shop, account, now).await
+    }
+
+    pub(crate) async fn save_account_in(
+        &self,
+        connection: &mut AnyConnection,
+        shop: &ShopId,
+        account: &AccountSnapshot,
+        now: SystemTime,
+    ) -> Result<(), StoreError> {
         let what = place("account", shop.as_str(), account.id.as_str());
         let secrets: BTreeMap<&str, &[u8]> =
             account.secrets.iter().map(|(name, secret)| (name.as_str(), secret.expose())).collect();
@@ -133,7 +144,7 @@ impl Store {
         .bind(json(&account.grants)?)
         .bind(i64::try_from(account.revision).unwrap_or(i64::MAX))
         .bind(milliseconds(now))
-        .execute(self.pool())
+        .execute(connection)
         .await?;
         match changed.rows_affected() {
             0 => Err(StoreError::Conflict(format!("the account {} was changed meanwhile", account.id))),

@@ -26,6 +26,7 @@
 mod address;
 mod effects;
 mod incoming;
+mod pushed;
 mod receipts;
 mod receive;
 mod refusal;
@@ -34,6 +35,7 @@ mod verifier;
 
 pub use address::{AddressHash, Destination, HeldOpen, Selector, StoredAddress, WebhookAddress};
 pub use incoming::Incoming;
+pub use pushed::{Pushed, entered};
 pub use receipts::{Effects, MemoryReceipts, Notice, NoticeId, OrderMessage, Receipts, ReceiptsError, SAME_BODY_FOR};
 pub use receive::WebhookError;
 pub use refusal::{HeaderFault, Refusal};

@@ -7,8 +7,9 @@ use cartwright::{AccountId, ShopId};
 use serde::{Deserialize, Serialize};
 use sqlx::AnyConnection;
 
-use crate::database::{Store, Work, moment};
+use crate::database::{Store, Work, milliseconds, moment};
 use crate::error::StoreError;
+use crate::event_log::{NewLogEntry, log_in};
 use crate::keys::place;
 use crate::outcome::filed;
 use crate::vault::{hexed, random};
@@ -130,6 +131,72 @@ impl Store {
         rows.collect()
     }
 
+    /// Says that a person has seen to something that was said of an account, and logs who. Settings are approved or refused.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when it does not wait for that, and as the database says.
+    pub async fn see_account_outcome(
+        &self,
+        shop: &ShopId,
+        id: &str,
+        who: &str,
+        now: SystemTime,
+    ) -> Result<(), StoreError> {
+        let held = self.held_account_outcome(shop, id).await?;
+        if matches!(held.outcome, Outcome::PushSettings(_)) {
+            return Err(not_held(id));
+        }
+        self.settle_account_outcome(&held, AccountOutcomeState::Seen, (who, "settle-outcome", None), now).await
+    }
+
+    pub(super) async fn held_account_outcome(&self, shop: &ShopId, id: &str) -> Result<AccountOutcome, StoreError> {
+        let held = (Some(shop), Some(id), Some(AccountOutcomeState::Held));
+        let found = self.read_account_outcomes(&mut *self.pool().acquire().await?, held, 1).await?.pop();
+        found.ok_or_else(|| not_held(id))
+    }
+
+    pub(super) async fn settle_account_outcome(
+        &self,
+        held: &AccountOutcome,
+        state: AccountOutcomeState,
+        (who, what, after): (&str, &str, Option<&serde_json::Value>),
+        now: SystemTime,
+    ) -> Result<(), StoreError> {
+        let mut work = self.begin().await?;
+        self.move_account_outcome(&mut work, held, (held.outcome.clone(), held.why.clone()), state, now).await?;
+        let (shop, subject) = (Some(&held.shop), held.account.as_str());
+        let entry = NewLogEntry { who, what, shop, subject, after, ..NewLogEntry::default() };
+        log_in(&mut work, &entry, milliseconds(now)).await?;
+        work.commit().await?;
+        Ok(())
+    }
+
+    /// Takes something from the state that it was read in to another.
+    pub(super) async fn move_account_outcome(
+        &self,
+        work: &mut Work,
+        from: &AccountOutcome,
+        (outcome, why): (Outcome, Option<String>),
+        state: AccountOutcomeState,
+        now: SystemTime,
+    ) -> Result<(), StoreError> {
+        let what = place("account outcome", from.shop.as_str(), &from.id);
+        let settled = !matches!(state, AccountOutcomeState::New | AccountOutcomeState::Held);
+        let moved = sqlx::query(
+            "update account_outcomes set said = $4, state = $5, settled_at = $6
+             where shop = $1 and id = $2 and state = $3",
+        )
+        .bind(from.shop.as_str())
+        .bind(&from.id)
+        .bind(from.state.name())
+        .bind(self.keys().current().seal_json(&what, &Said { outcome, why })?)
+        .bind(state.name())
+        .bind(settled.then(|| milliseconds(now)))
+        .execute(&mut **work)
+        .await?;
+        if moved.rows_affected() == 1 { Ok(()) } else { Err(not_held(&from.id)) }
+    }
+
     /// Keeps what was said of an account. Settings that were pushed are looked at by the host later, because their plugin has to
     /// be asked.
     pub(crate) async fn add_account_outcome(
@@ -173,4 +240,8 @@ impl Store {
         .await?;
         Ok(())
     }
+}
+
+fn not_held(id: &str) -> StoreError {
+    StoreError::NotFound { what: "held outcome of an account", id: id.to_owned() }
 }

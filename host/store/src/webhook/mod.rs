@@ -7,8 +7,10 @@
 mod account;
 mod address;
 mod notice;
+mod pushed;
 mod receipt;
 
 pub use account::{AccountOutcome, AccountOutcomeState};
 pub use address::WebhookAddressInfo;
 pub use notice::OpenNotice;
+pub use pushed::PushedError;

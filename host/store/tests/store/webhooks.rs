@@ -3,7 +3,8 @@
 use std::time::SystemTime;
 
 use cartwright::types::{
-    EventKind, LineStatus, Message, NamedJson, Outcome, Production, WebhookRequest, WebhookResponse,
+    EventKind, LineStatus, Message, NamedJson, Outcome, Production, Setting, SettingValue, WebhookRequest,
+    WebhookResponse,
 };
 use cartwright::webhook::{Destination, Effects, HeldOpen, Notice, NoticeId, OrderMessage, Receipts, SAME_BODY_FOR};
 use cartwright::{Digest, Link};
@@ -24,6 +25,7 @@ on_each_database!(
     a_receipt_is_forgotten_with_any_of_its_orders,
     what_nobody_can_tie_to_an_order_is_under_the_stores_key_and_changes_it,
     what_is_said_of_an_account_is_kept_apart_from_its_orders,
+    what_waits_with_an_account_is_seen_to_or_refused_by_somebody_once,
     an_address_lives_while_its_account_or_an_open_order_holds_it,
     an_address_that_ended_is_nobodys,
 );
@@ -225,6 +227,34 @@ async fn what_is_said_of_an_account_is_kept_apart_from_its_orders(database: Data
     assert!(matches!(waiting.outcome, Outcome::NeedsMerchant(_)), "{waiting:?}");
     assert_eq!((&waiting.account, waiting.at), (&account("expivi"), at(1)));
     assert_eq!(store.account_outcomes(&shop(), Some(AccountOutcomeState::Seen), 10).await.unwrap().len(), 1);
+}
+
+async fn what_waits_with_an_account_is_seen_to_or_refused_by_somebody_once(database: Database) {
+    let store = database.open().await;
+    let script =
+        Setting { name: "script-url".into(), value: SettingValue::Text("https://scripts.example/2.js".into()) };
+    let mut effects = said_of_account();
+    effects.outcomes.push((None, Outcome::PushSettings(vec![script])));
+    store.apply(&to("ask"), at(1), effects).await.unwrap();
+    let [asked] = &store.account_outcomes(&shop(), Some(AccountOutcomeState::Held), 10).await.unwrap()[..] else {
+        panic!("nothing waits");
+    };
+    // The host has looked at it.
+    database.tamper("update account_outcomes set state = 'held' where state = 'new'").await;
+    let all = store.account_outcomes(&shop(), Some(AccountOutcomeState::Held), 10).await.unwrap();
+    let pushed = all.iter().find(|said| said.id != asked.id).unwrap();
+    store.see_account_outcome(&shop(), &pushed.id, "ann", at(2)).await.unwrap_err();
+    store.refuse_pushed(&shop(), &asked.id, "ann", at(2)).await.unwrap_err();
+    store.see_account_outcome(&shop(), &asked.id, "ann", at(2)).await.unwrap();
+    store.refuse_pushed(&shop(), &pushed.id, "bob", at(3)).await.unwrap();
+    store.see_account_outcome(&shop(), &asked.id, "ann", at(4)).await.unwrap_err();
+    store.refuse_pushed(&shop(), &pushed.id, "bob", at(4)).await.unwrap_err();
+    let refused = store.account_outcomes(&shop(), Some(AccountOutcomeState::Refused), 10).await.unwrap();
+    assert_eq!(refused.iter().map(|said| (&said.id, said.settled)).collect::<Vec<_>>(), [(&pushed.id, Some(at(3)))]);
+    let logged = store.log_entries(Some(&shop()), None, 10).await.unwrap();
+    let said: Vec<_> = logged.iter().map(|entry| (entry.who.as_str(), entry.what.as_str())).collect();
+    assert_eq!(said, [("bob", "refuse-settings"), ("ann", "settle-outcome")]);
+    assert_eq!(logged[0].after, Some(json!({ "script-url": "https://scripts.example/2.js" })));
 }
 
 async fn held(store: &Store) -> HeldOpen {

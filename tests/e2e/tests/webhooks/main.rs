@@ -3,9 +3,11 @@
 
 mod desk;
 mod notices;
+mod pushed;
 mod questions;
 mod said;
 mod signed;
+mod stored;
 mod twikit;
 
 // Twikit's shop is the one that the tests of orders use.

@@ -1,0 +1,174 @@
+//! Settings that a vendor pushed: which of them wait for the merchant.
+//!
+//! Where nothing is signed, whoever learns an address may push. So what decides what runs on a page waits for a person's approval,
+//! unless its host was granted already; anything else that the form lets a vendor push takes effect at once.
+
+use serde_json::{Value, json};
+use url::Url;
+
+use crate::capability::egress::host_of;
+use crate::contract::{ChoiceSource, Field, Setting, SettingValue};
+use crate::grants::Grants;
+use crate::host::Cartwright;
+use crate::ids::{AccountId, ShopId};
+use crate::shop::{SetupError, invalid};
+
+/// Settings that a vendor pushed, sorted. Those that the account has already are left out.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Pushed {
+    /// These take effect at once, once they are checked as any change of settings is.
+    pub at_once: Vec<Setting>,
+    /// These decide what runs on a page, and wait for the merchant.
+    pub waiting: Vec<Setting>,
+}
+
+impl Cartwright {
+    /// Sorts what a vendor pushed into an account, by the form of the version that it runs.
+    ///
+    /// # Errors
+    /// When the account is not there, or the form does not let a vendor push one of them.
+    pub fn sort_pushed(
+        &self,
+        shop: &ShopId,
+        account: &AccountId,
+        settings: Vec<Setting>,
+    ) -> Result<Pushed, SetupError> {
+        let state = self.shop_state(shop)?;
+        let account = state.account(account)?;
+        let (version, mut sorted) = (account.version(), Pushed::default());
+        for setting in settings {
+            let field = version.plugin.about().form.field(&setting.name);
+            let Some(field) = field.filter(|field| field.vendor_may_push && field.kind != "secret") else {
+                return Err(invalid(&setting.name, "The form does not let a vendor push this setting."));
+            };
+            if version.settings.get(&setting.name) == Some(&setting.value) {
+                continue;
+            }
+            let waits = decides_what_runs(field, &setting.value, &account.grants);
+            if waits { &mut sorted.waiting } else { &mut sorted.at_once }.push(setting);
+        }
+        Ok(sorted)
+    }
+}
+
+/// A page is given public settings only. A number, a switch, a colour or one of the form's own choices runs nothing, nor does a
+/// plain word; any other text may be an address or a piece of code.
+fn decides_what_runs(field: &Field, value: &SettingValue, grants: &Grants) -> bool {
+    if !field.public || matches!(field.choices, ChoiceSource::Fixed(_)) {
+        return false;
+    }
+    let runs = |text: &String| !is_word(text) && !is_granted(text, grants);
+    match value {
+        SettingValue::Text(_) if field.kind == "color" => false,
+        SettingValue::Text(text) => runs(text),
+        SettingValue::Texts(texts) => texts.iter().any(runs),
+        SettingValue::Pairs(pairs) => pairs.iter().any(|(name, value)| runs(name) || runs(value)),
+        SettingValue::Integer(_) | SettingValue::Decimal(_) | SettingValue::YesNo(_) | SettingValue::Money(_) => false,
+        SettingValue::SecretIsSet => true,
+    }
+}
+
+fn is_word(text: &str) -> bool {
+    text.chars().all(|sign| sign.is_alphanumeric() || matches!(sign, '.' | '_' | '~' | '-' | ' '))
+}
+
+/// An https address on a host that the operator granted.
+fn is_granted(text: &str, grants: &Grants) -> bool {
+    let Ok(url) = Url::parse(text) else { return false };
+    let plain = url.username().is_empty() && url.password().is_none();
+    url.scheme() == "https" && plain && host_of(&url).is_some_and(|host| grants.hosts.contains(&host))
+}
+
+/// A value as a merchant enters it, see [`Form::read`](crate::Form::read); none for a secret, which nobody reads back.
+pub fn entered(value: &SettingValue) -> Option<Value> {
+    Some(match value {
+        SettingValue::Text(text) | SettingValue::Decimal(text) => json!(text),
+        SettingValue::Integer(number) => json!(number),
+        SettingValue::YesNo(on) => json!(on),
+        SettingValue::Money(money) => json!(money),
+        SettingValue::Texts(texts) => json!(texts),
+        SettingValue::Pairs(pairs) => json!(pairs),
+        SettingValue::SecretIsSet => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::contract::{Choice, Message};
+
+    fn field(kind: &str, public: bool, choices: ChoiceSource) -> Field {
+        Field {
+            name: "pushed".into(),
+            kind: kind.into(),
+            label: Message { key: String::new(), parameters: vec![], text: String::new() },
+            help: None,
+            group: None,
+            required: false,
+            public,
+            pattern: None,
+            minimum: None,
+            maximum: None,
+            default: None,
+            choices,
+            enabled_when: None,
+            per_product: false,
+            vendor_may_push: true,
+            hosts: vec![],
+        }
+    }
+
+    fn text(text: &str) -> SettingValue {
+        SettingValue::Text(text.into())
+    }
+
+    fn waits(kind: &str, value: &SettingValue) -> bool {
+        let grants = Grants { hosts: BTreeSet::from(["scripts.example".into()]), ..Grants::default() };
+        decides_what_runs(&field(kind, true, ChoiceSource::None), value, &grants)
+    }
+
+    #[test]
+    fn an_address_or_code_waits_unless_its_host_was_granted() {
+        for address in [
+            "https://evil.example/a.js",
+            "http://scripts.example/a.js",
+            "https://scripts.example:444/a.js",
+            "https://scripts.example@evil.example/a.js",
+            "https://user@scripts.example/a.js",
+            "//evil.example/a.js",
+            "javascript:alert(1)",
+            "data:text/javascript,alert(1)",
+            "<b>",
+            "alert(1)",
+        ] {
+            assert!(waits("url", &text(address)), "{address}");
+            assert!(waits("text-area", &text(address)), "{address}");
+            assert!(waits("list", &SettingValue::Texts(vec!["a".into(), address.into()])), "{address}");
+            assert!(waits("pairs", &SettingValue::Pairs(vec![("a".into(), address.into())])), "{address}");
+        }
+        assert!(!waits("url", &text("https://scripts.example/2/plugin.js")));
+    }
+
+    #[test]
+    fn what_runs_nothing_takes_effect_at_once() {
+        let keys = SettingValue::Texts(vec!["diamond-letter-jewel".into(), "Änderung 2.0".into()]);
+        assert!(!waits("list", &keys));
+        assert!(!waits("integer", &SettingValue::Integer(5)) && !waits("color", &text("#eeeeee")));
+        let grants = Grants::default();
+        let private = field("url", false, ChoiceSource::None);
+        assert!(!decides_what_runs(&private, &text("https://evil.example/"), &grants));
+        let label = private.label;
+        let choices = ChoiceSource::Fixed(vec![Choice { value: "a/b".into(), label }]);
+        assert!(!decides_what_runs(&field("select", true, choices), &text("a/b"), &grants));
+    }
+
+    #[test]
+    fn a_value_is_entered_as_it_is_read() {
+        let pairs = SettingValue::Pairs(vec![("b".into(), "1".into()), ("a".into(), "2".into())]);
+        assert_eq!(entered(&pairs), Some(json!([["b", "1"], ["a", "2"]])));
+        assert_eq!(entered(&SettingValue::Decimal("1.50".into())), Some(json!("1.50")));
+        assert_eq!(entered(&SettingValue::SecretIsSet), None);
+    }
+}
