@@ -19,7 +19,10 @@ impl From<CartError> for Failed {
 
 impl From<SetupError> for Failed {
     fn from(error: SetupError) -> Self {
-        CartError::from(error).into()
+        match error {
+            SetupError::Hook(error) => CartError::Hook(error).into(),
+            error => CartError::Setup(error).into(),
+        }
     }
 }
 

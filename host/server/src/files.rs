@@ -54,6 +54,11 @@ fn one() -> u32 {
 }
 
 impl Catalog {
+    /// A shop that sells nothing.
+    pub(crate) fn empty(currency: String, scale: u8, locale: String) -> Self {
+        Self { currency, scale, locale: Some(locale), prices_include_tax: false, variants: Vec::new() }
+    }
+
     /// What the shop sells.
     pub(crate) fn variants(&self) -> anyhow::Result<Vec<VariantInfo>> {
         self.variants
@@ -86,7 +91,7 @@ impl Catalog {
         let mut key = [0; 32];
         getrandom::fill(&mut key).context("no random numbers can be had")?;
         Ok(Shop {
-            id: "plan".parse()?,
+            id: "shop".parse()?,
             currency: self.currency.clone(),
             scale: self.scale,
             locale: self.locale.clone().unwrap_or_else(|| "en".to_owned()),

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::str::FromStr;
 
+use anyhow::Context as _;
 use cartwright::types::SettingValue;
 use cartwright::{Grants, Plugin};
 use ipnet::IpNet;
@@ -93,6 +94,14 @@ pub(crate) fn declared(plugin: &Plugin, settings: &Map<String, Value>) -> Grants
         }
     }
     grants
+}
+
+/// The setting that a plugin's first host is named by: where `--vendor-url` goes.
+pub(crate) fn address_setting(plugin: &Plugin) -> anyhow::Result<&str> {
+    let mut settings = plugin.about().identity.hosts.iter().filter_map(|host| host.strip_prefix("setting:"));
+    settings
+        .next()
+        .with_context(|| format!("{} names no host by a setting, so --vendor-url cannot set one", plugin.id()))
 }
 
 /// What reaching this one server takes, without TLS and on this machine too.

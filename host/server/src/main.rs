@@ -11,6 +11,7 @@ mod failed;
 mod files;
 mod grants;
 mod inspect;
+mod order;
 mod plan;
 mod source;
 
@@ -24,7 +25,7 @@ use clap::{Parser, Subcommand};
 /// turns what its configurator saved into cart lines, and hands paid orders to production.
 ///
 /// Begin with `cartwright demo --check`, which plays two shops against fake vendors, then look at a plugin with `cartwright
-/// inspect expivi`, and try one on your own files with `cartwright plan`.
+/// inspect expivi`, and try one on your own files with `cartwright plan` and `cartwright order`.
 #[derive(Parser)]
 #[command(name = "cartwright", version, max_term_width = 100)]
 struct Arguments {
@@ -36,6 +37,7 @@ struct Arguments {
 enum Command {
     Inspect(inspect::Arguments),
     Plan(Box<plan::Arguments>),
+    Order(Box<order::Arguments>),
     Demo(demo::Arguments),
 }
 
@@ -48,6 +50,7 @@ async fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Inspect(arguments) => inspect::run(arguments).await,
         Command::Plan(arguments) => plan::run(*arguments).await,
+        Command::Order(arguments) => order::run(*arguments).await,
         Command::Demo(arguments) => demo::run(arguments).await,
     };
     match result {

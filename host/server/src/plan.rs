@@ -75,7 +75,8 @@ pub(crate) struct Arguments {
     /// The cart as it is.
     #[arg(long)]
     existing: Option<PathBuf>,
-    /// Ask this server instead of the vendor's: sets the setting `api-url` and allows the address, without TLS too.
+    /// Ask this server instead of the vendor's: sets the setting that the plugin's first host is named by, and allows the
+    /// address, without TLS too.
     #[arg(long)]
     vendor_url: Option<Url>,
     /// Show each stage on the way, with what the plugins logged; of a plan that fails, up to where it failed.
@@ -130,7 +131,7 @@ async fn change(arguments: &Arguments, told: Sender<Stage>) -> Result<CartChange
     host.add_shop(shop)?;
     let mut settings: Map<String, Value> = json_file(&arguments.settings)?;
     if let Some(url) = &arguments.vendor_url {
-        settings.insert("api-url".to_owned(), json!(url.as_str()));
+        settings.insert(grants::address_setting(&plugin)?.to_owned(), json!(url.as_str()));
     }
     let account: AccountId = plugin.id().as_str().parse().context("the account's id")?;
     let server = arguments.vendor_url.iter().flat_map(grants::server);

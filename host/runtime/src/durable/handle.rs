@@ -39,6 +39,22 @@ impl Cartwright {
         handed_on: Option<&str>,
         clock: Arc<dyn Clock>,
     ) -> Result<Handled, SetupError> {
+        self.handle_order_in(Arc::new(MemoryJournal::default()), shop, account, event, handed_on, clock).await
+    }
+
+    /// The same in a journal of the caller's, which can look at it afterwards, whatever came of the event.
+    ///
+    /// # Errors
+    /// As [`handle_order`](Self::handle_order).
+    pub async fn handle_order_in(
+        &self,
+        journal: Arc<MemoryJournal>,
+        shop: &ShopId,
+        account: &AccountId,
+        event: &Event,
+        handed_on: Option<&str>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Handled, SetupError> {
         let plugin = self.running(shop, account)?;
         let job = Job {
             id: event.id.clone(),
@@ -49,7 +65,6 @@ impl Cartwright {
             state: handed_on.map(str::to_owned),
             round: 0,
         };
-        let journal = Arc::new(MemoryJournal::default());
         let mut log = Vec::new();
         let lost = |error: String| Failure::Answered(contract::Error::Internal(error));
         let ended = loop {

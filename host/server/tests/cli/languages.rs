@@ -37,8 +37,8 @@ fn contract() -> &'static Contract {
     })
 }
 
-/// The strategy's file, or nothing when its toolchain could not be had.
-fn strategy(name: &str) -> Option<String> {
+/// The guest's file, or nothing when its toolchain could not be had.
+pub fn built(name: &str) -> Option<String> {
     let contract = contract();
     let line = |start: String| contract.said.lines().find(|line| line.starts_with(&start));
     if line(format!("built: {name},")).is_some() {
@@ -63,7 +63,7 @@ fn planned_by(line: &Value, id: &str) {
 
 #[test]
 fn a_strategy_in_rust_plans_one_line() {
-    let Some(file) = strategy("one-line") else { return };
+    let Some(file) = built("one-line") else { return };
     let change = Desk::ring().plan(&["--strategy", &file, "--quantity", "2", "--json"]).json();
     let lines = lines(&change, "add");
     assert_eq!(all_sold(&lines), [("RING", 2, 39_800)]);
@@ -72,7 +72,7 @@ fn a_strategy_in_rust_plans_one_line() {
 
 #[test]
 fn a_strategy_in_javascript_joins_the_sku_from_codes() {
-    let Some(file) = strategy("javascript") else { return };
+    let Some(file) = built("javascript") else { return };
     let desk = Desk::shirt("");
     // Without the hidden attribute, which has a code as well: here it is about codes that a shopper chose.
     let mut saved: Value = serde_json::from_str(samples::EXPIVI_VARIATION).expect("a sample");
@@ -87,7 +87,7 @@ fn a_strategy_in_javascript_joins_the_sku_from_codes() {
 
 #[test]
 fn a_strategy_of_its_own_has_settings_and_a_log_of_its_own() {
-    let Some(file) = strategy("javascript") else { return };
+    let Some(file) = built("javascript") else { return };
     let desk = Desk::shirt("");
     let settings = desk.write("strategy.json", &json!({ "prefix": "SHIRT" }).to_string());
     let text = desk.plan(&["--strategy", &file, "--strategy-settings", &settings, "--explain"]).succeeded();
@@ -110,7 +110,7 @@ fn a_strategy_of_its_own_has_settings_and_a_log_of_its_own() {
 
 #[test]
 fn a_strategy_in_javascript_refuses_a_configuration_without_codes() {
-    let Some(file) = strategy("javascript") else { return };
+    let Some(file) = built("javascript") else { return };
     let error = Desk::ring().plan(&["--strategy", &file]).typed_error();
     assert_eq!(error["error"], "hook", "{error:#}");
     assert_eq!(error["detail"]["plugin"], "joined-sku");
@@ -120,7 +120,7 @@ fn a_strategy_in_javascript_refuses_a_configuration_without_codes() {
 
 #[test]
 fn a_strategy_in_python_plans_a_bundle_of_parts() {
-    let Some(file) = strategy("python") else { return };
+    let Some(file) = built("python") else { return };
     let change = Desk::wardrobe().plan(&["--strategy", &file, "--quantity", "2", "--json"]).json();
     let lines = lines(&change, "add");
     let expected = [("WARDROBE", 2, 17_380), ("PANEL-60", 6, 14_700), ("HINGE", 8, 2_560), ("SCREW-4", 8, 120)];
@@ -131,7 +131,7 @@ fn a_strategy_in_python_plans_a_bundle_of_parts() {
 
 #[test]
 fn a_strategy_in_python_names_every_part_that_the_shop_does_not_have() {
-    let Some(file) = strategy("python") else { return };
+    let Some(file) = built("python") else { return };
     let desk = Desk::wardrobe();
     let variants =
         json!([{ "sku": "WARDROBE", "product": "wardrobe", "price": "1.00" }, { "sku": "HINGE", "price": "1.00" }]);
@@ -144,7 +144,7 @@ fn a_strategy_in_python_names_every_part_that_the_shop_does_not_have() {
 #[test]
 fn strategies_of_all_languages_can_be_inspected() {
     for (name, id) in [("one-line", "one-line"), ("javascript", "joined-sku"), ("python", "parts-bundle")] {
-        let Some(file) = strategy(name) else { continue };
+        let Some(file) = built(name) else { continue };
         let text = cartwright(["inspect", &file]).succeeded();
         assert!(text.contains(&format!(" ({id}), by ")), "{text}");
         assert_eq!(shown(&text, "worlds"), "cart-strategy of cartwright:plugin@0.1.0");
@@ -154,7 +154,7 @@ fn strategies_of_all_languages_can_be_inspected() {
 
 #[test]
 fn a_strategy_in_javascript_leaves_codes_of_hidden_attributes_out() {
-    let Some(file) = strategy("javascript") else { return };
+    let Some(file) = built("javascript") else { return };
     let change = Desk::shirt("").plan(&["--strategy", &file, "--json"]).json();
     assert_eq!(all_sold(&lines(&change, "add")), [("R-L", 1, 2_005)]);
 }

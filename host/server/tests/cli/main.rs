@@ -4,6 +4,7 @@ mod demo;
 mod desk;
 mod inspect;
 mod languages;
+mod order;
 mod plan;
 mod plan_mistakes;
 

@@ -1,0 +1,106 @@
+//! `cartwright order`: what an order hook does with an order, tried without a shop.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::languages::built;
+use crate::{Ran, cartwright};
+
+/// An ERP system that makes what it is given at the second question, and its address.
+async fn erp(accepts: StatusCode) -> String {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let tell = move || {
+        let state = if asked.fetch_add(1, Ordering::SeqCst) == 0 { "queued" } else { "done" };
+        async move { json!({ "state": state }).to_string() }
+    };
+    let accept = move || async move { (accepts, json!({ "reference": "ERP-7" }).to_string()) };
+    let router = Router::new().route("/orders", post(accept)).route("/orders/{reference}", get(tell));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    format!("http://{address}/orders")
+}
+
+/// Hands the sample's order to the sample's hook, which is set up for this address.
+async fn order(url: &str, further: &[&str]) -> Ran {
+    let folder = TempDir::new().expect("a folder");
+    let settings = folder.path().join("settings.json");
+    std::fs::write(&settings, json!({ "url": url, "token": "t0ken" }).to_string()).expect("a file");
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/guests/order-hook/order.json");
+    let mut arguments: Vec<String> =
+        vec!["order".to_owned(), "--plugin".to_owned(), built("order-hook").expect("a guest")];
+    for (flag, file) in [("--settings", &settings), ("--order", &sample)] {
+        arguments.extend([flag.to_owned(), file.to_str().expect("UTF-8").to_owned()]);
+    }
+    arguments.extend(further.iter().map(|&argument| argument.to_owned()));
+    tokio::task::spawn_blocking(move || {
+        let _until_it_has_run = folder;
+        cartwright(arguments)
+    })
+    .await
+    .expect("it ran")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_is_handed_over_and_waited_for_on_a_simulated_clock() {
+    let url = erp(StatusCode::OK).await;
+    let text = order("https://erp.example/orders", &["--vendor-url", &url, "--explain"]).await.succeeded();
+    for line in [
+        format!("       0 s  http.send POST {url}\n"),
+        "       0 s    answered 200 ".to_owned(),
+        "       0 s  says vendor-reference ".to_owned(),
+        format!("      60 s  http.send GET {url}/ERP-7\n"),
+        "     120 s  says production ".to_owned(),
+        "\n\nvendor-reference {\"line\":null,\"reference\":\"ERP-7\"}\n".to_owned(),
+        "2 waits of 120 s in all were skipped, on a simulated clock\n".to_owned(),
+    ] {
+        assert!(text.contains(&line), "{line}: {text}");
+    }
+    assert!(!text.contains("t0ken"), "a secret is shown: {text}");
+    let url = erp(StatusCode::OK).await;
+    let whole = order(&url, &["--vendor-url", &url, "--json"]).await.json();
+    assert_eq!(whole["outcomes"][0]["vendor-reference"]["reference"], "ERP-7", "{whole:#}");
+    assert_eq!(whole["skipped_seconds"], json!([60, 60]), "{whole:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_reached_that_was_not_granted_and_the_flag_is_named() {
+    let url = erp(StatusCode::OK).await;
+    let host = url.strip_prefix("http://").and_then(|rest| rest.strip_suffix("/orders")).expect("a host");
+    let mut granted: Vec<String> = Vec::new();
+    for missing in [host.to_owned(), format!("http://{host}"), "127.0.0.1/32".to_owned()] {
+        let flags: Vec<&str> = granted.iter().flat_map(|grant| ["--grant", grant]).collect();
+        let error = order(&url, &flags).await.typed_error();
+        assert_eq!(error["detail"]["hook"], "orders.handle", "{error:#}");
+        assert_eq!(error["help"], format!("to allow it here, add: --grant {missing}"), "{error:#}");
+        granted.push(missing);
+    }
+    let flags: Vec<&str> = granted.iter().flat_map(|grant| ["--grant", grant]).collect();
+    order(&url, &flags).await.succeeded();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hook_that_fails_shows_its_journal_and_its_error() {
+    let url = erp(StatusCode::SERVICE_UNAVAILABLE).await;
+    let (out, err) = order(&url, &["--vendor-url", &url, "--explain"]).await.failed_after();
+    assert!(out.contains("http.send POST") && out.contains("answered 503"), "{out}");
+    let error: Value = serde_json::from_str(&err).expect("a typed error");
+    assert_eq!(error["error"], "hook", "{error:#}");
+    assert!(error["message"].as_str().is_some_and(|text| text.contains("unavailable")), "{error:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_the_hook_ignores_comes_to_nothing_and_an_unknown_one_is_refused() {
+    let text = order("https://erp.example/orders", &["--event", "paid"]).await.succeeded();
+    assert_eq!(text, "nothing came of it\n");
+    let ran = order("https://erp.example/orders", &["--event", "payed"]).await;
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.err.contains("partly-paid") && ran.err.contains("released"), "{ran:?}");
+}
