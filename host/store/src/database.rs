@@ -101,6 +101,8 @@ impl Store {
         let pool = AnyPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(FREE_CONNECTION)
+            // On a full disk SQLite ends a transaction by itself, and `sqlx` goes on counting it.
+            .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
             .after_connect(move |connection, _| Box::pin(prepare(dialect, connection)))
             .connect(&url)
             .await?;

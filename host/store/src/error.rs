@@ -7,16 +7,16 @@ use sqlx::migrate::MigrateError;
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The database is locked, away or overloaded. Try again.
-    #[error("the database does not answer now: {0}")]
+    #[error("the database does not answer now; try again later: {0}")]
     Unavailable(String),
     /// There is no room left. Nothing was written; make room, then try again.
-    #[error("the database has no room left: {0}")]
+    #[error("the database has no room left; make room, then try again: {0}")]
     Full(String),
     /// What the database holds cannot be read. Restore it from a copy.
-    #[error("the database is damaged: {0}")]
+    #[error("the database is damaged; restore it from a copy: {0}")]
     Corrupt(String),
     /// The database cannot be used as it is set up: its address, its rights.
-    #[error("the database cannot be used: {0}")]
+    #[error("the database cannot be used; look at its address and rights: {0}")]
     Unusable(String),
     /// A newer release has changed the tables. Use that release, or restore a copy from before.
     #[error(

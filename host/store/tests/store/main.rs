@@ -5,6 +5,7 @@
 
 mod database;
 mod erase;
+mod faults;
 mod forgotten;
 mod jobs;
 mod journals;

@@ -2,9 +2,7 @@
 
 use cartwright_store::{Keyring, Store, StoreError};
 
-use sqlx::{Connection, Executor};
-
-use crate::database::{Database, KEY, at, event, on_each_database, record, shop};
+use crate::database::{Database, KEY, on_each_database, record};
 
 on_each_database!(
     a_database_is_made_and_opened_again,
@@ -90,18 +88,4 @@ async fn sqlite_writes_ahead_and_waits_for_other_writers() {
         event.await.unwrap();
     }
     assert_eq!(store.jobs(&cartwright_store::JobFilter::default(), 100).await.unwrap().len(), 40);
-}
-
-#[tokio::test]
-async fn a_database_that_somebody_keeps_locked_is_worth_another_try() {
-    let database = Database::sqlite().await.unwrap();
-    let store = database.open().await;
-    let mut other = sqlx::AnyConnection::connect(&database.url).await.unwrap();
-    other.execute("begin immediate").await.unwrap();
-    let error = store.record_event(&shop(), &event("e1", "1"), &[], at(0)).await.unwrap_err();
-    assert!(error.is_retryable(), "{error:?}");
-    // Reading goes on meanwhile.
-    assert_eq!(store.order(&shop(), "1").await.unwrap(), None);
-    other.execute("rollback").await.unwrap();
-    store.record_event(&shop(), &event("e1", "1"), &[], at(0)).await.unwrap();
 }

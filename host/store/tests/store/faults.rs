@@ -1,0 +1,250 @@
+//! The disk is full, the database is locked, the database is gone: clear errors, nothing half written, and it goes on by itself.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use cartwright::Blobs;
+use cartwright::durable::{Journal, JournalError, RunEnd};
+use cartwright_store::{Claim, JobFilter, Store, StoreError};
+use cartwright_test_postgres::Server;
+use sqlx::{AnyConnection, Connection, Executor};
+
+use crate::database::{Database, at, claimed, event, job, record, shop};
+use crate::journals::{began, record_of};
+
+const SMALL: &str = "CARTWRIGHT_TEST_SMALL_FOLDER";
+const LOCK: &str = "CARTWRIGHT_TEST_LOCK";
+
+/// Runs a test once more, in a process with a folder that has little room, which an ordinary user can have in a namespace of their
+/// own. That process is given the folder; the one that started it has nothing more to do.
+fn small_folder(test: &str, size: &str) -> Option<PathBuf> {
+    if let Some(folder) = std::env::var_os(SMALL) {
+        return Some(folder.into());
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let run = |program: &Path, arguments: &[&str]| {
+        let script = "mount -t tmpfs -o mode=777,size=\"$1\" tmpfs \"$2\" && shift 2 &&
+                      exec unshare --user --map-user=\"$(id -u nobody)\" -- \"$@\"";
+        Command::new("unshare")
+            .args(["--user", "--map-root-user", "--mount", "sh", "-c", script, "sh", size])
+            .arg(folder.path())
+            .arg(program)
+            .args(arguments)
+            .env(SMALL, folder.path())
+            .output()
+    };
+    if !run(Path::new("true"), &[]).is_ok_and(|probe| probe.status.success()) {
+        eprintln!("not run: an ordinary user cannot mount a small file system here");
+        return None;
+    }
+    let ran = run(&std::env::current_exe().unwrap(), &["--exact", test, "--nocapture"]).unwrap();
+    let (said, wrong) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+    assert!(ran.status.success() && said.contains("1 passed"), "{said}\n{wrong}");
+    None
+}
+
+async fn jobs(store: &Store) -> usize {
+    store.jobs(&JobFilter::default(), 10_000).await.unwrap().len()
+}
+
+/// Records events until there is no room left; gives how many there are, and the error.
+async fn fill(store: &Store) -> (usize, StoreError) {
+    for number in 1..10_000 {
+        let event = event(&format!("fill-{number}"), &number.to_string());
+        if let Err(error) = store.record_event(&shop(), &event, &[job("expivi")], at(0)).await {
+            return (number, error);
+        }
+    }
+    panic!("there is room for everything");
+}
+
+/// A database on a disk that fills up, and `ballast` on the same disk.
+async fn a_disk_fills_up(store: &Store, ballast: &Path) {
+    record(store, "e0", "0", 0).await;
+    let run = claimed(store, 0).await;
+    run.journal.append(0, &began(at(0))).await.unwrap();
+    let (events, error) = fill(store).await;
+    assert!(matches!(error, StoreError::Full(_)), "{error:?}");
+    assert!(error.to_string().contains("make room, then try again") && !error.is_retryable(), "{error}");
+    // Nothing is half written, and what stands is read.
+    assert_eq!(jobs(store).await, events);
+    assert!(matches!(store.order(&shop(), &events.to_string()).await, Ok(None)));
+    assert!(store.order(&shop(), "1").await.unwrap().is_some());
+    let large = vec![7; 300 << 10];
+    assert!(store.put(&shop(), large.clone(), "image/png").await.is_err());
+    std::fs::remove_file(ballast).unwrap();
+    store.put(&shop(), large, "image/png").await.unwrap();
+    let refused = event(&format!("fill-{events}"), &events.to_string());
+    store.record_event(&shop(), &refused, &[job("expivi")], at(0)).await.unwrap();
+    run.journal.append(1, &record_of("on", at(1))).await.unwrap();
+    store.finish(&run.lease, &RunEnd::Done, at(1)).await.unwrap();
+    assert_eq!((jobs(store).await, store.outcomes(&shop(), "0").await.unwrap().len()), (events + 1, 1));
+}
+
+#[tokio::test]
+async fn sqlite_on_a_full_disk_says_so_and_goes_on_when_there_is_room() {
+    let name = "faults::sqlite_on_a_full_disk_says_so_and_goes_on_when_there_is_room";
+    let Some(folder) = small_folder(name, "3m") else { return };
+    let ballast = folder.join("ballast");
+    std::fs::write(&ballast, vec![1; 1 << 20]).unwrap();
+    let database = Database::at(format!("sqlite:{}", folder.join("store.db").display()));
+    a_disk_fills_up(&database.open().await, &ballast).await;
+}
+
+#[tokio::test]
+async fn postgres_on_a_full_disk_says_so_and_goes_on_when_there_is_room() {
+    let name = "faults::postgres_on_a_full_disk_says_so_and_goes_on_when_there_is_room";
+    let Some(folder) = small_folder(name, "16m") else { return };
+    let Some(server) = a_server().await else { return };
+    let ballast = folder.join("ballast");
+    std::fs::write(&ballast, vec![1; 4 << 20]).unwrap();
+    let space = folder.join("space");
+    std::fs::create_dir(&space).unwrap();
+    let database = Database::at(server.create_database());
+    database.tamper(&format!("create tablespace small location '{}'", space.display())).await;
+    database.tamper("create database small tablespace small").await;
+    let small = Database::at(database.url.replace("/test_0?", "/small?"));
+    assert_ne!(small.url, database.url);
+    a_disk_fills_up(&small.open().await, &ballast).await;
+}
+
+/// A server that a test may stop.
+async fn a_server() -> Option<Server> {
+    let started = tokio::task::spawn_blocking(|| Server::start("")).await.unwrap().expect("PostgreSQL starts");
+    if started.is_none() {
+        cartwright_test_postgres::shared();
+    }
+    started
+}
+
+/// The other process of the test below.
+async fn hold_lock(url: &str) {
+    sqlx::any::install_default_drivers();
+    let mut connection = AnyConnection::connect(url).await.unwrap();
+    connection.execute("begin immediate").await.unwrap();
+    println!("locked");
+    std::io::stdin().read_line(&mut String::new()).unwrap();
+}
+
+#[tokio::test]
+async fn a_database_that_another_process_keeps_locked_is_worth_another_try() {
+    if let Ok(url) = std::env::var(LOCK) {
+        return hold_lock(&url).await;
+    }
+    let database = Database::sqlite().await.unwrap();
+    let store = database.open().await;
+    record(&store, "e0", "0", 0).await;
+    let run = claimed(&store, 0).await;
+    let name = "faults::a_database_that_another_process_keeps_locked_is_worth_another_try";
+    let mut other = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", name, "--nocapture"])
+        .env(LOCK, &database.url)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(other.stdout.take().unwrap()).lines();
+    assert!(said.any(|line| line.unwrap().contains("locked")));
+    let began_at = Instant::now();
+    let error = store.record_event(&shop(), &event("e1", "1"), &[job("expivi")], at(0)).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable(_)) && error.is_retryable(), "{error:?}");
+    assert!(error.to_string().contains("try again"), "{error}");
+    assert!(began_at.elapsed() >= Duration::from_secs(5), "another writer is waited for");
+    // Reading goes on meanwhile.
+    assert_eq!(store.order(&shop(), "1").await.unwrap(), None);
+    assert!(matches!(run.journal.append(0, &began(at(0))).await, Err(JournalError::Store(_))));
+    drop(other.stdin.take());
+    assert!(other.wait().unwrap().success());
+    goes_on(&store, &run, 0).await;
+}
+
+/// What failed is done, once.
+async fn goes_on(store: &Store, run: &Claim, position: usize) {
+    assert_eq!(jobs(store).await, 1);
+    store.record_event(&shop(), &event("e1", "1"), &[job("expivi")], at(0)).await.unwrap();
+    for entry in position..2 {
+        let record = if entry == 0 { began(at(0)) } else { record_of("on", at(1)) };
+        run.journal.append(entry, &record).await.unwrap();
+    }
+    assert_eq!(run.journal.load().await.unwrap().records.len(), 2);
+    store.finish(&run.lease, &RunEnd::Done, at(2)).await.unwrap();
+    assert_eq!(claimed(store, 3).await.job.event.id, "e1");
+}
+
+#[tokio::test]
+async fn a_server_that_is_gone_is_worth_another_try_and_found_again() {
+    let Some(server) = a_server().await else { return };
+    let database = Database::at(server.create_database());
+    let store = database.open().await;
+    record(&store, "e0", "0", 0).await;
+    let run = claimed(&store, 0).await;
+    run.journal.append(0, &began(at(0))).await.unwrap();
+    let server = Arc::new(server);
+    let stopped = server.clone();
+    tokio::task::spawn_blocking(move || stopped.stop()).await.unwrap();
+    for _ in 0..3 {
+        let event = event("e1", "1");
+        let recorded = store.record_event(&shop(), &event, &[job("expivi")], at(0)).await.unwrap_err();
+        let found = store.order(&shop(), "0").await.unwrap_err();
+        let ended = store.finish(&run.lease, &RunEnd::Done, at(1)).await.unwrap_err();
+        for error in [recorded, found, ended] {
+            assert!(matches!(error, StoreError::Unavailable(_)) && error.is_retryable(), "{error:?}");
+            assert!(error.to_string().contains("try again"), "{error}");
+        }
+        let written = run.journal.append(1, &record_of("on", at(1))).await;
+        assert!(matches!(written, Err(JournalError::Store(_))), "{written:?}");
+    }
+    tokio::task::spawn_blocking({
+        let server = server.clone();
+        move || server.start_again()
+    })
+    .await
+    .unwrap();
+    goes_on(&store, &run, 1).await;
+}
+
+#[tokio::test]
+async fn a_server_that_goes_away_under_writers_loses_and_doubles_nothing() {
+    let Some(server) = a_server().await else { return };
+    let database = Database::at(server.create_database());
+    let store = database.open().await;
+    let server = Arc::new(server);
+    let writers = (0..4).map(|writer| {
+        let store = store.clone();
+        tokio::spawn(async move {
+            let mut tries = 0;
+            for number in 0..100 {
+                let event = event(&format!("e{writer}-{number}"), &format!("{writer}-{}", number % 5));
+                // The same event twice does nothing twice, so that whoever is not sure says it again.
+                while let Err(error) = store.record_event(&shop(), &event, &[job("expivi")], at(0)).await {
+                    assert!(error.is_retryable(), "{error:?}");
+                    tries += 1;
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            }
+            tries
+        })
+    });
+    let writers: Vec<_> = writers.collect();
+    let crashing = server.clone();
+    tokio::task::spawn_blocking(move || {
+        for _ in 0..2 {
+            std::thread::sleep(Duration::from_millis(300));
+            crashing.stop();
+            std::thread::sleep(Duration::from_millis(500));
+            crashing.start_again();
+        }
+    })
+    .await
+    .unwrap();
+    let mut tries = 0;
+    for writer in writers {
+        tries += writer.await.unwrap();
+    }
+    assert!(tries > 0, "it was gone while nobody wrote");
+    assert_eq!(jobs(&store).await, 400);
+    eprintln!("400 events recorded with {tries} more tries, over two crashes of the server");
+}
