@@ -229,7 +229,7 @@ impl Store {
         Ok(())
     }
 
-    async fn blob(&self, shop: &ShopId, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
+    pub(crate) async fn blob(&self, shop: &ShopId, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
         self.blob_in(&mut *self.pool().acquire().await?, shop, digest).await
     }
 }

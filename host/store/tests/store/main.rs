@@ -7,6 +7,7 @@ mod database;
 mod erase;
 mod faults;
 mod forgotten;
+mod documents;
 mod jobs;
 mod journals;
 mod keeping;

@@ -21,7 +21,7 @@ on_each_database!(
 
 const NEW_KEY: [u8; 32] = [9; 32];
 
-fn rings() -> Shop {
+pub fn rings() -> Shop {
     Shop {
         id: "shop".parse().unwrap(),
         currency: "CHF".into(),

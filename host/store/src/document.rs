@@ -1,0 +1,278 @@
+//! Documents of orders, through links that are signed and expire.
+//!
+//! A link is `documents/<shop>/<outcome>?expires=<Unix seconds>&signature=<hex>`: whoever has it may fetch that one document until
+//! then, and nobody else. It is signed with a key of its shop, derived from the shop's own `seal_key`, so nothing more is kept, and
+//! it names no file: what is given back is looked up.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use cartwright::types::{BytesSource, Document, Outcome};
+use cartwright::{Digest, ShopId};
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
+
+use crate::database::Store;
+use crate::error::StoreError;
+use crate::keys::place;
+
+/// What the path of a link begins with.
+const PATH: &str = "documents/";
+/// The longest file name, in characters.
+const LONGEST_NAME: usize = 150;
+/// What a document is when its plugin says nothing usable.
+const ANY_TYPE: &str = "application/octet-stream";
+
+/// A link to a document, as it was made or as it came in. Prints as the path and query of a URL, without a leading "/".
+#[derive(Clone, PartialEq, Eq)]
+pub struct DocumentLink {
+    shop: ShopId,
+    outcome: i64,
+    expires: u64,
+    signature: [u8; 32],
+}
+
+/// A document's bytes, as they are to be served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DocumentFile {
+    /// The bytes.
+    pub bytes: Vec<u8>,
+    /// RFC 6838 media type. A plugin said it: serve it with `X-Content-Type-Options: nosniff`.
+    pub media_type: String,
+    /// A file name that is one on every system: no folders, no control characters, no leading point.
+    pub file_name: String,
+}
+
+/// Why a link gives no document.
+#[derive(Debug, thiserror::Error)]
+pub enum LinkError {
+    /// It is no link of this host's form. Use the link as it was given, whole.
+    #[error("this is no link to a document; use the link as it was given, whole")]
+    Malformed,
+    /// This host did not sign it, or it was changed: its shop, its document or its end.
+    #[error("the link is not signed by this shop; ask the shop for a new one")]
+    WrongSignature,
+    /// Its time is over.
+    #[error("the link has expired; ask the shop for a new one")]
+    Expired,
+    /// There is no such document any more, or the store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl DocumentLink {
+    fn message(shop: &ShopId, outcome: i64, expires: u64) -> String {
+        // A shop's id holds no line break.
+        format!("{shop}\n{outcome}\n{expires}")
+    }
+
+    fn new(key: Hmac<Sha256>, shop: &ShopId, outcome: i64, expires: u64) -> Self {
+        let signature = key.chain_update(Self::message(shop, outcome, expires)).finalize().into_bytes().into();
+        Self { shop: shop.clone(), outcome, expires, signature }
+    }
+
+    /// The signature first: who made a link up learns nothing else.
+    fn check(&self, key: Hmac<Sha256>, now: SystemTime) -> Result<(), LinkError> {
+        key.chain_update(Self::message(&self.shop, self.outcome, self.expires))
+            .verify_slice(&self.signature)
+            .map_err(|_| LinkError::WrongSignature)?;
+        if seconds(now) >= self.expires { Err(LinkError::Expired) } else { Ok(()) }
+    }
+}
+
+impl fmt::Display for DocumentLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { shop, outcome, expires, signature } = self;
+        write!(f, "{PATH}{shop}/{outcome}?expires={expires}&signature={}", crate::vault::hexed(signature))
+    }
+}
+
+/// Without its signature: a log must not give documents away.
+impl fmt::Debug for DocumentLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{PATH}{}/{}?expires={}", self.shop, self.outcome, self.expires)
+    }
+}
+
+/// Reads the path and query that a request came with, with or without its leading "/".
+impl FromStr for DocumentLink {
+    type Err = LinkError;
+
+    fn from_str(text: &str) -> Result<Self, LinkError> {
+        let read = || {
+            let text = text.strip_prefix('/').unwrap_or(text).strip_prefix(PATH)?;
+            let (path, query) = text.split_once('?')?;
+            let (shop, outcome) = path.split_once('/')?;
+            let (expires, signature) = query.strip_prefix("expires=")?.split_once("&signature=")?;
+            let mut bytes = [0; 32];
+            hex::decode_to_slice(signature, &mut bytes).ok()?;
+            let (outcome, expires) = (outcome.parse().ok()?, expires.parse().ok()?);
+            let link = Self { shop: shop.parse().ok()?, outcome, expires, signature: bytes };
+            // A link has one spelling.
+            (link.to_string().strip_prefix(PATH) == Some(text)).then_some(link)
+        };
+        read().ok_or(LinkError::Malformed)
+    }
+}
+
+impl DocumentFile {
+    /// The value of the header `Content-Disposition`: it is saved under its name, never shown as a page of the shop's (RFC 6266).
+    pub fn content_disposition(&self) -> String {
+        let plain = |sign: char| if sign.is_ascii_alphanumeric() || "._-".contains(sign) { sign } else { '_' };
+        let ascii: String = self.file_name.chars().map(plain).collect();
+        let encode = |byte: u8| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'_' | b'-' => char::from(byte).to_string(),
+            byte => format!("%{byte:02X}"),
+        };
+        let encoded: String = self.file_name.bytes().map(encode).collect();
+        format!("attachment; filename=\"{ascii}\"; filename*=UTF-8''{encoded}")
+    }
+}
+
+impl Store {
+    /// Makes a link to a document that an outcome of an order named.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when the outcome is no document of this shop's, or the shop is not kept; [`StoreError::Erased`].
+    pub async fn document_link(
+        &self,
+        shop: &ShopId,
+        outcome: i64,
+        valid_for: Duration,
+        now: SystemTime,
+    ) -> Result<DocumentLink, StoreError> {
+        self.document_of(shop, outcome).await?;
+        let expires = seconds(now).saturating_add(valid_for.as_secs());
+        Ok(DocumentLink::new(self.link_key(shop).await?, shop, outcome, expires))
+    }
+
+    /// The document that a link names.
+    ///
+    /// # Errors
+    /// Each [`LinkError`] says what is wrong with the link; [`StoreError::NotFound`] and [`StoreError::Erased`] that the document is
+    /// gone.
+    pub async fn document(&self, link: &DocumentLink, now: SystemTime) -> Result<DocumentFile, LinkError> {
+        let key = match self.link_key(&link.shop).await {
+            // Which shops there are is nobody's business.
+            Err(StoreError::NotFound { .. }) => return Err(LinkError::WrongSignature),
+            key => key?,
+        };
+        link.check(key, now)?;
+        let document = self.document_of(&link.shop, link.outcome).await?;
+        let BytesSource::Stored(digest) = &document.content else {
+            return Err(StoreError::Corrupt(format!("the document {} has no stored bytes", link.outcome)).into());
+        };
+        let digest: Digest = digest.parse().map_err(|error| StoreError::corrupt("a document's digest", error))?;
+        let missing = || StoreError::NotFound { what: "stored document", id: digest.to_string() };
+        let bytes = self.blob(&link.shop, &digest).await?.ok_or_else(missing)?;
+        Ok(DocumentFile {
+            bytes,
+            media_type: safe_media_type(&document.media_type),
+            file_name: safe_name(&document.name),
+        })
+    }
+
+    async fn document_of(&self, shop: &ShopId, outcome: i64) -> Result<Document, StoreError> {
+        let missing = || StoreError::NotFound { what: "document", id: outcome.to_string() };
+        let mut connection = self.pool().acquire().await?;
+        let found: Option<(String,)> =
+            sqlx::query_as("select order_id from outcomes where shop = $1 and id = $2 and kind = 'document'")
+                .bind(shop.as_str())
+                .bind(outcome)
+                .fetch_optional(&mut *connection)
+                .await?;
+        let (order,) = found.ok_or_else(missing)?;
+        let known = self.known_order(&mut connection, shop, &order).await?.ok_or_else(missing)?;
+        let said = self.outcomes_in(&mut connection, &known.key, shop, &order).await?;
+        match said.into_iter().find(|said| said.id == outcome).map(|said| said.outcome) {
+            Some(Outcome::Document(document)) => Ok(document),
+            _ => Err(missing()),
+        }
+    }
+
+    async fn link_key(&self, shop: &ShopId) -> Result<Hmac<Sha256>, StoreError> {
+        let found: Option<(Vec<u8>,)> = sqlx::query_as("select seal_key from shops where id = $1")
+            .bind(shop.as_str())
+            .fetch_optional(self.pool())
+            .await?;
+        let missing = || StoreError::NotFound { what: "shop", id: shop.to_string() };
+        let (sealed,) = found.ok_or_else(missing)?;
+        let key = self.keys().open(&place("shop", shop.as_str(), ""), &sealed)?;
+        let keyed = |key: &[u8]| {
+            // HMAC takes a key of any length.
+            Hmac::<Sha256>::new_from_slice(key).map_err(|error| StoreError::corrupt("a shop's seal key", error))
+        };
+        let derived = keyed(&key)?.chain_update(format!("cartwright document links\n{shop}")).finalize();
+        keyed(&derived.into_bytes())
+    }
+}
+
+fn seconds(at: SystemTime) -> u64 {
+    at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+/// A vendor named it, and a merchant saves it.
+fn safe_name(name: &str) -> String {
+    let name = name.rsplit(['/', '\\']).next().unwrap_or_default();
+    let forbidden = |sign: char| sign.is_control() || "<>:\"|?*%;".contains(sign) || is_direction(sign);
+    let name: String = name.chars().filter(|sign| !forbidden(*sign)).take(LONGEST_NAME).collect();
+    let name = name.trim().trim_start_matches(['.', '-', '~']).trim_end_matches(['.', ' ']);
+    if name.is_empty() { "document".to_owned() } else { name.to_owned() }
+}
+
+/// Signs that make "exe.pdf" look like "fdp.exe".
+fn is_direction(sign: char) -> bool {
+    matches!(sign, '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}')
+}
+
+/// Type and subtype, without parameters.
+fn safe_media_type(media_type: &str) -> String {
+    let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let token = |part: &str| {
+        let sign = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&byte);
+        !part.is_empty() && part.len() <= 127 && part.bytes().all(sign)
+    };
+    match essence.split_once('/') {
+        Some((kind, subtype)) if token(kind) && token(subtype) => essence,
+        _ => ANY_TYPE.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_name_is_one_on_every_system() {
+        for (named, saved) in [
+            ("ring.svg", "ring.svg"),
+            ("../../etc/passwd", "passwd"),
+            ("C:\\Windows\\ring.pdf", "ring.pdf"),
+            ("..", "document"),
+            ("", "document"),
+            (".htaccess", "htaccess"),
+            ("a\r\nSet-Cookie: x\".pdf", "aSet-Cookie x.pdf"),
+            ("Zoë's ring.pdf", "Zoë's ring.pdf"),
+            ("ring\u{202E}fdp.exe", "ringfdp.exe"),
+        ] {
+            assert_eq!(safe_name(named), saved, "{named:?}");
+        }
+        assert_eq!(safe_name(&"ä".repeat(1000)).chars().count(), LONGEST_NAME);
+    }
+
+    #[test]
+    fn a_media_type_is_one_or_none() {
+        assert_eq!(safe_media_type("image/SVG+xml; charset=utf-8"), "image/svg+xml");
+        for bad in ["", "image", "image/", "a/b\r\nx: y", "a b/c", "a/b/c"] {
+            assert_eq!(safe_media_type(bad), ANY_TYPE, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_is_saved_under_its_name() {
+        let file = DocumentFile { bytes: vec![], media_type: ANY_TYPE.into(), file_name: "Zoë's.pdf".into() };
+        let header = "attachment; filename=\"Zo__s.pdf\"; filename*=UTF-8''Zo%C3%AB%27s.pdf";
+        assert_eq!(file.content_disposition(), header);
+    }
+}

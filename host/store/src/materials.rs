@@ -1,0 +1,138 @@
+//! Bills of materials of an order, as vendors confirmed them, for the systems that buy and make.
+
+use std::time::SystemTime;
+
+use cartwright::types::{Article, Outcome};
+use cartwright::{AccountId, ShopId};
+use rust_decimal::Decimal;
+use serde::Serialize;
+
+use crate::database::Store;
+use crate::error::StoreError;
+
+/// What an order takes.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct OrderMaterials {
+    /// The order's reference, as vendors know it.
+    pub order: String,
+    /// The number that people know it by.
+    pub number: String,
+    /// Its lines that a vendor confirmed a bill of materials for, in the order's order.
+    pub lines: Vec<LineMaterials>,
+}
+
+/// What a line of an order takes.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LineMaterials {
+    /// The line's reference.
+    pub line: String,
+    /// What it is called in the order.
+    pub title: String,
+    /// The line's SKU.
+    pub sku: Option<String>,
+    /// How many pieces were ordered.
+    pub pieces: u32,
+    /// The account that confirmed it.
+    pub account: AccountId,
+    /// When, in Unix seconds.
+    pub confirmed: u64,
+    /// What one piece takes.
+    pub articles: Vec<Article>,
+}
+
+/// The table's columns: one row for each article of each line.
+const COLUMNS: [&str; 12] = [
+    "order",
+    "line",
+    "title",
+    "line_sku",
+    "pieces",
+    "article_sku",
+    "quantity_per_piece",
+    "quantity",
+    "price_sku",
+    "price",
+    "currency",
+    "material_sku",
+];
+
+impl OrderMaterials {
+    /// As a table, one row for each article: RFC 4180 with a header, and texts that a spreadsheet takes for no formula.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] when a quantity is no number.
+    pub fn csv(&self) -> Result<String, StoreError> {
+        let damaged = |error: &dyn std::fmt::Display| StoreError::corrupt("a bill of materials", error);
+        let mut table = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
+        table.write_record(COLUMNS).map_err(|error| damaged(&error))?;
+        for line in &self.lines {
+            for article in &line.articles {
+                let each: Decimal = article.quantity.parse().map_err(|error| damaged(&error))?;
+                let all = each
+                    .checked_mul(line.pieces.into())
+                    .ok_or_else(|| damaged(&format_args!("{each} times {} is too large", line.pieces)))?;
+                let price = article.price.as_ref();
+                let amount = price.map(|it| Decimal::try_from_i128_with_scale(it.minor.into(), it.scale.into()));
+                let amount = amount.transpose().map_err(|error| damaged(&error))?;
+                let row = [
+                    text(Some(&self.order)),
+                    text(Some(&line.line)),
+                    text(Some(&line.title)),
+                    text(line.sku.as_ref()),
+                    line.pieces.to_string(),
+                    text(Some(&article.sku)),
+                    each.to_string(),
+                    all.to_string(),
+                    text(article.price_sku.as_ref()),
+                    amount.map(|amount| amount.to_string()).unwrap_or_default(),
+                    text(price.map(|price| &price.currency)),
+                    text(article.material_sku.as_ref()),
+                ];
+                table.write_record(row).map_err(|error| damaged(&error))?;
+            }
+        }
+        let bytes = table.into_inner().map_err(|error| damaged(&error))?;
+        String::from_utf8(bytes).map_err(|error| damaged(&error))
+    }
+}
+
+/// A text in a table that people open with a spreadsheet. What begins like a formula would be run as one: an apostrophe before it
+/// makes it a text there (<https://owasp.org/www-community/attacks/CSV_Injection>).
+fn text(text: Option<&String>) -> String {
+    let text = text.map_or("", String::as_str);
+    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']);
+    if formula { format!("'{text}") } else { text.to_owned() }
+}
+
+impl Store {
+    /// What an order takes, as vendors confirmed it; of each line the latest. It is JSON by serde, and a table by
+    /// [`OrderMaterials::csv`].
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::Erased`], and as the database says.
+    pub async fn order_materials(&self, shop: &ShopId, order: &str) -> Result<OrderMaterials, StoreError> {
+        let missing = || StoreError::NotFound { what: "order", id: order.to_owned() };
+        let known = self.order(shop, order).await?.ok_or_else(missing)?;
+        let present = self.present_outcomes(shop, order).await?;
+        let mut lines = Vec::new();
+        for line in &known.lines {
+            for said in &present {
+                if let Outcome::BillOfMaterials(materials) = &said.outcome
+                    && materials.line == line.id
+                {
+                    let confirmed = said.at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+                    lines.push(LineMaterials {
+                        line: line.reference.clone(),
+                        title: line.title.clone(),
+                        sku: line.cart_line.sku.clone(),
+                        pieces: line.cart_line.quantity,
+                        account: said.account.clone(),
+                        confirmed,
+                        articles: materials.articles.clone(),
+                    });
+                }
+            }
+        }
+        Ok(OrderMaterials { order: known.reference, number: known.number, lines })
+    }
+}
