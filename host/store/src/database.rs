@@ -85,7 +85,9 @@ impl DerefMut for Work {
 impl Store {
     /// Opens a database, brings its tables to this release's form, and checks the keys against it.
     ///
-    /// `url` is `sqlite:path/to/file`, which is made when it does not exist, or `postgres://…`.
+    /// `url` is `sqlite:path/to/file`, which is made when it does not exist, or `postgres://…`. There `?sslmode=` is honoured as
+    /// `psql` does: without it TLS is used where the server has it, and nobody's certificate is checked; over a network
+    /// `verify-full` is the right one, with `&sslrootcert=` for an authority that browsers do not know.
     ///
     /// # Errors
     /// [`StoreError::NewerSchema`], [`StoreError::WrongKey`], [`StoreError::Unusable`] for an address or rights that do not

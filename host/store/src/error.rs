@@ -82,6 +82,8 @@ impl StoreError {
         let text = error.to_string();
         match error {
             Error::Database(error) => of_database(error.code().as_deref().unwrap_or(""), &error.kind(), text),
+            // How a certificate that is not accepted is told.
+            Error::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => Self::Unusable(text),
             Error::Io(_) | Error::PoolTimedOut | Error::PoolClosed | Error::WorkerCrashed => Self::Unavailable(text),
             Error::Configuration(_) | Error::InvalidArgument(_) | Error::Tls(_) => Self::Unusable(text),
             _ => Self::Corrupt(text),

@@ -4,6 +4,7 @@
 //! folder of its own, and is stopped and removed when the test's process ends, however that ends.
 
 use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,11 +13,15 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 /// The programs that are needed. Debian's package `postgresql` has them, outside the path.
 const PROGRAMS: [&str; 4] = ["initdb", "pg_ctl", "postgres", "createdb"];
 
+/// PostgreSQL's own port, where only a socket is named by it.
+const SOCKET: u16 = 5432;
+
 /// A running server.
 #[derive(Debug)]
 pub struct Server {
     programs: PathBuf,
     folder: PathBuf,
+    tls_port: Option<u16>,
     databases: AtomicUsize,
     keeper: Mutex<Keeper>,
 }
@@ -60,6 +65,19 @@ impl Server {
     /// # Errors
     /// What it said instead of starting.
     pub fn start(settings: &str) -> Result<Option<Self>, String> {
+        Self::start_on(settings, None)
+    }
+
+    /// Starts a server that can also be reached over TLS, and over a network no other way. `openssl` makes its certificates.
+    ///
+    /// # Errors
+    /// What it said instead of starting.
+    pub fn start_with_tls() -> Result<Option<Self>, String> {
+        let free = TcpListener::bind(("127.0.0.1", 0)).and_then(|free| free.local_addr());
+        Self::start_on("", Some(free.map_err(|error| error.to_string())?.port()))
+    }
+
+    fn start_on(settings: &str, tls_port: Option<u16>) -> Result<Option<Self>, String> {
         let Some(programs) = programs() else { return Ok(None) };
         let mut command = if is_root() { Command::new("runuser") } else { Command::new("sh") };
         if is_root() {
@@ -69,6 +87,7 @@ impl Server {
             .args(["-c", include_str!("keeper.sh"), "keeper"])
             .arg(&programs)
             .arg(settings)
+            .arg(tls_port.map(|port| port.to_string()).unwrap_or_default())
             // The tests' own folder may be closed to another user.
             .current_dir("/")
             .stdin(Stdio::piped())
@@ -82,7 +101,7 @@ impl Server {
         let folder = PathBuf::from(keeper.line()?);
         keeper.heard()?;
         keeper.say("start")?;
-        Ok(Some(Self { programs, folder, databases: AtomicUsize::new(0), keeper: Mutex::new(keeper) }))
+        Ok(Some(Self { programs, folder, tls_port, databases: AtomicUsize::new(0), keeper: Mutex::new(keeper) }))
     }
 
     /// Makes an empty database; gives its address.
@@ -94,11 +113,25 @@ impl Server {
         let created = Command::new(self.programs.join("createdb"))
             .arg("--host")
             .arg(&self.folder)
+            .args(["--port", &self.tls_port.unwrap_or(SOCKET).to_string()])
             .args(["--username", "tester", &name])
             .output()
             .expect("createdb runs");
         assert!(created.status.success(), "{}", String::from_utf8_lossy(&created.stderr));
-        format!("postgres://tester@localhost/{name}?host={}", self.folder.display())
+        // The port is part of the socket's name.
+        let port = self.tls_port.unwrap_or(SOCKET);
+        format!("postgres://tester@localhost:{port}/{name}?host={}", self.folder.display())
+    }
+
+    /// The address of the same database over the network, on `host`, with further parameters. None without TLS.
+    pub fn over_network(&self, address: &str, host: &str, parameters: &str) -> Option<String> {
+        let (_, name) = address.split_once('?')?.0.rsplit_once('/')?;
+        Some(format!("postgres://tester@{host}:{}/{name}?{parameters}", self.tls_port?))
+    }
+
+    /// The certificate of the authority that the server's own is signed by, in PEM. Only with TLS.
+    pub fn authority(&self) -> PathBuf {
+        self.folder.join("ca.pem")
     }
 
     /// The folder of its socket. What it writes is in there too, readable by its own user alone.

@@ -16,3 +16,4 @@ mod orders;
 mod setup;
 mod sweeping;
 mod webhooks;
+mod tls;
