@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use sqlx::any::AnyPoolOptions;
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::{Any, AnyConnection, AnyPool, Connection, Executor, SqlSafeStr, Transaction};
+use tokio::sync::watch;
 
 use crate::error::StoreError;
 use crate::vault::Keyring;
@@ -49,6 +50,8 @@ struct Inner {
     pool: AnyPool,
     dialect: Dialect,
     keys: Keyring,
+    /// Told when something may have become due, so that this process's workers need not poll for it.
+    nudges: watch::Sender<()>,
 }
 
 /// A transaction that writes. Rolled back unless it is committed.
@@ -108,7 +111,7 @@ impl Store {
             .after_connect(move |connection, _| Box::pin(prepare(dialect, connection)))
             .connect(&url)
             .await?;
-        let store = Self { inner: Arc::new(Inner { pool, dialect, keys }) };
+        let store = Self { inner: Arc::new(Inner { pool, dialect, keys, nudges: watch::Sender::default() }) };
         store.migrate().await?;
         store.check_keys().await?;
         Ok(store)
@@ -163,6 +166,15 @@ impl Store {
 
     pub(crate) fn keys(&self) -> &Keyring {
         &self.inner.keys
+    }
+
+    /// Wakes this process's workers: call it when a transaction has committed that may have made a job due.
+    pub(crate) fn nudge(&self) {
+        self.inner.nudges.send_replace(());
+    }
+
+    pub(crate) fn nudged(&self) -> watch::Receiver<()> {
+        self.inner.nudges.subscribe()
     }
 
     /// A transaction that writes. SQLite takes its one writer's place at once: a transaction that began by reading could not

@@ -58,6 +58,7 @@ impl Store {
         let mut work = self.begin().await?;
         let recorded = self.record_in(&mut work, shop, event, jobs, milliseconds(now)).await?;
         work.commit().await?;
+        self.nudge();
         Ok(recorded)
     }
 
@@ -124,9 +125,9 @@ async fn queue(
     // Neither a shop's nor an account's id holds a colon.
     let id = format!("{shop}:{}:{}", job.account, event.id);
     sqlx::query(
-        "insert into jobs (id, lane, shop, event, plugin, state, turn, due_at, attempt, round, cancel, fence, losses, journal,
-                           earlier_attempts, created_at, changed_at)
-         values ($1, $2, $3, $4, $5, 'queued', $6, $7, 0, 0, 0, 0, 0, 0, '{}', $7, $7)",
+        "insert into jobs (id, lane, shop, event, plugin, state, turn, due_at, outages, breaches, round, cancel, fence, losses,
+                           journal, earlier_attempts, created_at, changed_at)
+         values ($1, $2, $3, $4, $5, 'queued', $6, $7, 0, 0, 0, 0, 0, 0, 0, '{}', $7, $7)",
     )
     .bind(&id)
     .bind(lane)

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use cartwright::durable::{Entry, Journal, JournalError, Loaded, MOST_ENTRIES, Record};
+use cartwright::types::Outcome;
 use cartwright::{AccountId, Blobs, ShopId};
 use sqlx::AnyConnection;
 
@@ -14,6 +16,10 @@ use crate::error::StoreError;
 use crate::job::{Lease, hold};
 use crate::keys::place;
 use crate::vault::Key;
+
+/// For so long a vendor's answer is kept in hand while the database is away; it can be written as long as nobody else claimed the job.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(10 * 60);
+const ANSWER_PAUSE: Duration = Duration::from_secs(1);
 
 /// The present journal of a job, for whoever has claimed it. When the lease is lost it can still be read, and written no more.
 #[derive(Debug)]
@@ -51,6 +57,9 @@ impl StoreJournal {
             self.store.apply(&mut work, self, key, outcome, record.at).await?;
         }
         work.commit().await?;
+        if matches!(&record.entry, Entry::Emitted { outcome: Outcome::HandOn(_), .. }) {
+            self.store.nudge();
+        }
         Ok(())
     }
 }
@@ -66,7 +75,18 @@ impl Journal for StoreJournal {
         if position >= MOST_ENTRIES {
             return Err(JournalError::Full);
         }
-        self.write(position, record).await.map_err(told)
+        let given_up = Instant::now() + ANSWER_PATIENCE;
+        loop {
+            match self.write(position, record).await {
+                // A lost answer may cost a question to the merchant, and waiting for the database costs nothing.
+                Err(StoreError::Unavailable(_) | StoreError::Full(_))
+                    if matches!(record.entry, Entry::Answered { .. }) && Instant::now() < given_up =>
+                {
+                    tokio::time::sleep(ANSWER_PAUSE).await;
+                }
+                written => return written.map_err(told),
+            }
+        }
     }
 
     fn blobs(&self) -> Option<Arc<dyn Blobs>> {

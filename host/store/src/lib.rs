@@ -11,31 +11,23 @@
 //! - [`Claim`], a job that a worker has for a while, with its journal;
 //! - [`StoreError`], which says what to do next.
 //!
-//! A worker, but for its [heartbeats](Store::heartbeat):
+//! A node that works: it records what the platform reports, and tells the plugins.
 //!
 //! ```no_run
 //! use std::sync::Arc;
 //! use std::time::Duration;
-//! use cartwright::durable::{Cancel, RunEnd, Start};
-//! use cartwright::{Cartwright, Clock, SystemClock};
-//! use cartwright_store::{Keyring, Store};
+//! use cartwright::{Cartwright, SystemClock};
+//! use cartwright_store::{Keyring, Store, Worker, WorkerSettings};
 //!
-//! # async fn work(host: &Cartwright, key: [u8; 32]) -> Result<(), Box<dyn std::error::Error>> {
+//! # async fn node(key: [u8; 32], stopped: impl Future<Output = ()>) -> Result<(), Box<dyn std::error::Error>> {
 //! let store = Store::open("sqlite:cartwright.db", Keyring::new(key)).await?;
-//! while let Some(claim) = store.claim("node-1", SystemClock.now(), Duration::from_secs(60)).await? {
-//!     loop {
-//!         let (journal, clock) = (claim.journal.clone(), Arc::new(SystemClock));
-//!         let start = Start { journal, clock, wake: claim.wake, cancel: Cancel::default() };
-//!         let ran = match host.run_job(&claim.job, start).await {
-//!             Ok(ran) => ran,
-//!             Err(error) => break drop(store.put_back(&claim.lease, &error.to_string(), SystemClock.now()).await?),
-//!         };
-//!         store.finish(&claim.lease, &ran.end, SystemClock.now()).await?;
-//!         // While a request is out the worker keeps the job. Everything else has ended its lease.
-//!         let RunEnd::Waiting(waiting) = ran.end else { break };
-//!         waiting.answered().await?;
-//!     }
-//! }
+//! let (orders, blobs) = (Arc::new(store.clone()), Arc::new(store.clone()));
+//! let host = Arc::new(Cartwright::builder().order_book(orders).blobs(blobs).start()?);
+//! // … install what `store.components()` names, and set up the shops that `store.shops()` names.
+//! let worker = Worker::start(host, store, Arc::new(SystemClock), WorkerSettings::new("node-1"));
+//! stopped.await;
+//! let drained = worker.drain(Duration::from_secs(30)).await;
+//! println!("given back: {:?}", drained.given_back);
 //! # Ok(())
 //! # }
 //! ```
@@ -60,6 +52,7 @@ mod setup;
 mod sweep;
 mod vault;
 mod webhook;
+mod worker;
 
 pub use blobs::BlobInfo;
 pub use component::StoredComponent;
@@ -79,3 +72,4 @@ pub use setup::StoredLink;
 pub use sweep::{Retention, Swept};
 pub use vault::Keyring;
 pub use webhook::{AccountOutcome, AccountOutcomeState, OpenNotice, PushedError, WebhookAddressInfo};
+pub use worker::{Drained, Worker, WorkerSettings};

@@ -51,7 +51,7 @@ pub struct Tries {
 }
 
 /// Who can mend what stopped a job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Who {
     /// The merchant: an order, a setting, something at the vendor's.

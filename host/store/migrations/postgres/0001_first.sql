@@ -107,7 +107,8 @@ create table jobs (
     )),
     turn bigint not null,
     due_at bigint not null,
-    attempt bigint not null,
+    outages bigint not null, -- how often somebody was away since it last got further
+    breaches bigint not null, -- how often a limit of time was broken since then
     round bigint not null,
     cancel bigint not null check (cancel in (0, 1)),
     fence bigint not null, -- grows with each claim; who holds an older number can write nothing

@@ -107,7 +107,8 @@ create table jobs (
     )),
     turn integer not null,
     due_at integer not null,
-    attempt integer not null,
+    outages integer not null, -- how often somebody was away since it last got further
+    breaches integer not null, -- how often a limit of time was broken since then
     round integer not null,
     cancel integer not null check (cancel in (0, 1)),
     fence integer not null, -- grows with each claim; who holds an older number can write nothing

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use cartwright::ShopId;
-use cartwright::durable::{Job, Wake};
+use cartwright::durable::{Job, Wake, Who};
 use cartwright::types::{Event, Outcome};
 
 use super::row::{Row, row};
@@ -176,7 +176,7 @@ impl Store {
     async fn stop_lost(&self, work: &mut Work, id: &str, row: &Row, now: SystemTime) -> Result<(), StoreError> {
         let text =
             format!("its worker was lost {MOST_LOSSES} times in a row; look at the worker's log before trying again");
-        let why = Why { text, detail: serde_json::Value::Null };
+        let why = Why { text, who: Some(Who::Operator), detail: serde_json::Value::Null };
         sqlx::query("update jobs set state = 'stopped', why = $2, changed_at = $3 where id = $1")
             .bind(id)
             .bind(row.key(self)?.seal_json(&place("why", "", id), &why)?)

@@ -1,109 +1,85 @@
-//! What a run's end makes of its job.
+//! What a run's end makes of its job: what [`durable::next_step`] says, written down.
 
 use std::time::{Duration, SystemTime};
 
-use cartwright::Failure;
-use cartwright::durable::{self, RunEnd};
-use cartwright::{Breach, durable::Unanswered};
+use cartwright::durable::{RunEnd, RunError, Step, Tries, Who, next_step};
 use serde_json::Value;
 
 use super::claim::fence;
 use super::row::{Row, row};
 use super::{JobState, Lease, Why, small};
-use crate::database::{Store, Work, milliseconds, moment};
+use crate::database::{Store, Work, milliseconds};
 use crate::error::StoreError;
 use crate::keys::place;
 use crate::vault::Key;
-
-/// How long to wait before each attempt, in minutes, where the other side did not say. The last is kept for all that follow: a
-/// job that is given up would be one that nobody looks at.
-const PAUSES_MINUTES: [u64; 11] = [1, 3, 5, 10, 15, 30, 60, 2 * 60, 6 * 60, 14 * 60, 24 * 60];
-/// However long the other side says.
-const LONGEST_PAUSE: Duration = Duration::from_secs(24 * 3600);
 
 /// What a job becomes.
 struct Next {
     state: &'static str,
     due: SystemTime,
-    attempt: u32,
     why: Option<Why>,
 }
 
-impl Next {
-    fn now(state: &'static str, due: SystemTime) -> Self {
-        Self { state, due, attempt: 0, why: None }
-    }
-}
-
 impl Store {
-    /// Says how a run ended, and what follows. The lease is given back, but for [`RunEnd::Waiting`]: the worker keeps it, awaits
-    /// the request, and runs the job again.
+    /// Says how a run ended, and does with the job what [`durable::next_step`] says. The lease is given back, but for
+    /// [`RunEnd::Waiting`]: the worker keeps it, awaits the request, and runs the job again.
     ///
     /// # Errors
     /// [`StoreError::Fenced`] when the job is somebody else's; then what this run wrote before stands, and nothing else.
-    pub async fn finish(&self, lease: &Lease, end: &RunEnd, now: SystemTime) -> Result<JobState, StoreError> {
-        let mut work = self.begin().await?;
-        hold(&mut work, lease).await?;
-        let row = row(&mut work, &lease.job).await?;
-        let key = row.key(self)?;
-        let next = match end {
-            RunEnd::Again { seconds, state } if row.cancel == 0 => {
-                let due = now + Duration::from_secs((*seconds).into());
-                self.new_journal(&mut work, &lease.job, &row, &key).await?;
-                let state = key.seal_json(&place("handed on", "", &lease.job), state)?;
-                sqlx::query("update jobs set round = round + 1, handed_on = $2 where id = $1")
-                    .bind(&lease.job)
-                    .bind(state)
-                    .execute(&mut *work)
-                    .await?;
-                last_turn(&mut work, &lease.job).await?;
-                Next::now("queued", due)
-            }
-            end => next(end, &row, row.why(&key, &lease.job)?.as_ref(), now),
-        };
-        let ends_turn = matches!(next.state, "queued" | "done" | "cancelled");
-        let state = self.set(&mut work, &lease.job, &key, next, now).await?;
-        if ends_turn {
-            free_lane(&mut work, &lease.job).await?;
-        }
-        work.commit().await?;
-        Ok(state)
-    }
-
-    /// Gives a job back whose run could not be made, because the shop, its account or its plugin is not there, or the journal
-    /// could not be written. It is tried again as if somebody were away.
     ///
-    /// # Errors
-    /// [`StoreError::Fenced`], and as the database says.
-    pub async fn put_back(&self, lease: &Lease, why: &str, now: SystemTime) -> Result<JobState, StoreError> {
-        let mut work = self.begin().await?;
-        hold(&mut work, lease).await?;
-        let row = row(&mut work, &lease.job).await?;
-        let next = again_later(&row, None, Why { text: why.to_owned(), detail: Value::Null }, now);
-        let state = self.set(&mut work, &lease.job, &row.key(self)?, next, now).await?;
-        work.commit().await?;
-        Ok(state)
-    }
-
-    async fn set(
+    /// [`durable::next_step`]: cartwright::durable::next_step
+    pub async fn finish(
         &self,
-        work: &mut Work,
-        id: &str,
-        key: &Key,
-        next: Next,
+        lease: &Lease,
+        ended: Result<&RunEnd, &RunError>,
         now: SystemTime,
     ) -> Result<JobState, StoreError> {
-        let why = next.why.as_ref().map(|why| key.seal_json(&place("why", "", id), why)).transpose()?;
-        sqlx::query("update jobs set state = $2, due_at = $3, attempt = $4, why = $5, losses = 0, changed_at = $6 where id = $1")
-            .bind(id)
-            .bind(next.state)
-            .bind(milliseconds(next.due))
-            .bind(i64::from(next.attempt))
-            .bind(why)
-            .bind(milliseconds(now))
-            .execute(&mut **work)
-            .await?;
-        JobState::of(next.state, milliseconds(next.due), next.attempt.into())
+        let id = lease.job.as_str();
+        let mut work = self.begin().await?;
+        hold(&mut work, lease).await?;
+        let row = row(&mut work, id).await?;
+        let key = row.key(self)?;
+        let (step, tries) = next_step(ended, row.tries(), id.as_bytes());
+        let fenced = || StoreError::Fenced(id.to_owned());
+        let next = next(step, ended, row.cancel == 1, now).ok_or_else(fenced)?;
+        if let (Ok(RunEnd::Again { state, .. }), "queued") = (ended, next.state) {
+            self.new_journal(&mut work, id, &row, &key).await?;
+            sqlx::query("update jobs set round = round + 1, handed_on = $2 where id = $1")
+                .bind(id)
+                .bind(key.seal_json(&place("handed on", "", id), state)?)
+                .execute(&mut *work)
+                .await?;
+            last_turn(&mut work, id).await?;
+        }
+        let ends_turn = matches!(next.state, "queued" | "done" | "cancelled");
+        let state = set(&mut work, id, &key, next, tries, now).await?;
+        if ends_turn {
+            free_lane(&mut work, id).await?;
+        }
+        work.commit().await?;
+        self.nudge();
+        Ok(state)
+    }
+
+    /// Gives a job back unfinished, because its worker ends: another goes on with it at once. Drop the run first.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`], and as the database says; then another worker takes it when the lease ends.
+    pub async fn put_back(&self, lease: &Lease, now: SystemTime) -> Result<(), StoreError> {
+        let put_back = sqlx::query(
+            "update jobs set state = 'queued', due_at = $3, fence = fence + 1, changed_at = $3
+             where id = $1 and fence = $2 and state in ('running', 'waiting')",
+        )
+        .bind(&lease.job)
+        .bind(fence(lease))
+        .bind(milliseconds(now))
+        .execute(self.pool())
+        .await?;
+        if put_back.rows_affected() == 0 {
+            return Err(StoreError::Fenced(lease.job.clone()));
+        }
+        self.nudge();
+        Ok(())
     }
 
     /// Closes a job's journal and begins the next. The old one is kept.
@@ -111,15 +87,38 @@ impl Store {
         let loaded = crate::journal::load(work, id, small(row.journal), key).await?;
         let attempts = loaded.attempts().map_err(|error| StoreError::corrupt(id, error))?;
         let attempts = serde_json::to_string(&attempts).map_err(|error| StoreError::corrupt(id, error))?;
-        sqlx::query(
-            "update jobs set journal = journal + 1, earlier_attempts = $2, told = null, attempt = 0 where id = $1",
-        )
-        .bind(id)
-        .bind(attempts)
-        .execute(&mut **work)
-        .await?;
+        sqlx::query("update jobs set journal = journal + 1, earlier_attempts = $2, told = null where id = $1")
+            .bind(id)
+            .bind(attempts)
+            .execute(&mut **work)
+            .await?;
         Ok(())
     }
+}
+
+async fn set(
+    work: &mut Work,
+    id: &str,
+    key: &Key,
+    next: Next,
+    tries: Tries,
+    now: SystemTime,
+) -> Result<JobState, StoreError> {
+    let why = next.why.as_ref().map(|why| key.seal_json(&place("why", "", id), why)).transpose()?;
+    sqlx::query(
+        "update jobs set state = $2, due_at = $3, outages = $4, breaches = $5, why = $6, losses = 0, changed_at = $7
+         where id = $1",
+    )
+    .bind(id)
+    .bind(next.state)
+    .bind(milliseconds(next.due))
+    .bind(i64::from(tries.outages))
+    .bind(i64::from(tries.breaches))
+    .bind(why)
+    .bind(milliseconds(now))
+    .execute(&mut **work)
+    .await?;
+    JobState::of(next.state, milliseconds(next.due), tries)
 }
 
 /// Goes on only when the lease still holds; nobody can take the job before this transaction ends.
@@ -150,67 +149,45 @@ pub(super) async fn free_lane(work: &mut Work, id: &str) -> Result<(), StoreErro
     Ok(())
 }
 
-fn next(end: &RunEnd, row: &Row, before: Option<&Why>, now: SystemTime) -> Next {
-    let cancelled = row.cancel == 1;
-    match end {
-        RunEnd::Done => Next::now("done", now),
-        RunEnd::Sleep { until } => Next::now("sleeping", *until),
-        RunEnd::Waiting(waiting) => {
-            let why = Why { text: format!("waits for {}", waiting.request()), detail: Value::Null };
-            Next { why: Some(why), ..Next::now("waiting", now) }
-        }
-        RunEnd::Retry { outage } => {
-            let asked = outage.retry_after_seconds.map(|seconds| Duration::from_secs(seconds.into()));
-            again_later(row, asked, Why { text: outage.detail.clone(), detail: Value::Null }, now)
-        }
-        RunEnd::Stopped { why } => {
-            let explained = Why { text: why.to_string(), detail: json(why) };
-            let of_time = |breach: &Breach| matches!(breach, Breach::GuestCpu { .. } | Breach::Deadline { .. });
-            match why {
-                // A busy machine is no fault of the plugin's, the second time it is.
-                durable::Why::Failed(Failure::Limit(breach)) if of_time(breach) && !cancelled => match before {
-                    Some(before) if before.detail == explained.detail => stays("stopped", explained, now),
-                    _ => again_later(row, None, explained, now),
-                },
-                _ => stays(if cancelled { "cancelled" } else { "stopped" }, explained, now),
-            }
-        }
-        RunEnd::NeedsMerchant { unanswered } => {
-            stays(if cancelled { "cancelled" } else { "needs-merchant" }, unsure(unanswered), now)
-        }
-        RunEnd::Cancelled { unanswered: Some(unanswered) } => stays("cancelled", unsure(unanswered), now),
-        RunEnd::Cancelled { unanswered: None } | RunEnd::Again { .. } => Next::now("cancelled", now),
+/// What a step makes of a job, but for [`Step::Leave`]. One that was cancelled never begins another round, and does not stay where it stopped.
+fn next(step: Step, ended: Result<&RunEnd, &RunError>, cancelled: bool, now: SystemTime) -> Option<Next> {
+    let after = |wait: Duration| now.checked_add(wait).unwrap_or(now);
+    let (state, due, why) = match step {
+        Step::Finish if matches!(ended, Ok(RunEnd::Cancelled { .. })) => ("cancelled", now, None),
+        Step::Finish => ("done", now, None),
+        Step::NextRound { .. } if cancelled => ("cancelled", now, None),
+        Step::NextRound { after: wait } => ("queued", after(wait), None),
+        Step::WakeAt(until) => ("sleeping", until, None),
+        Step::AwaitAnswer => ("waiting", now, Some((None, said(ended)))),
+        Step::Retry { after: wait } => ("retrying", after(wait), Some((None, said(ended)))),
+        Step::AskMerchant { why } => ("needs-merchant", now, Some((Some(Who::Merchant), why))),
+        Step::Stop { who, why } => (if cancelled { "cancelled" } else { "stopped" }, now, Some((Some(who), why))),
+        Step::Leave => return None,
+    };
+    let why = why.map(|(who, text)| Why { text, who, detail: detail(ended) });
+    Some(Next { state, due, why })
+}
+
+/// Why a job waits.
+fn said(ended: Result<&RunEnd, &RunError>) -> String {
+    match ended {
+        Ok(RunEnd::Waiting(waiting)) => format!("waits for {}", waiting.request()),
+        Ok(RunEnd::Retry { outage }) => outage.detail.clone(),
+        Ok(RunEnd::Stopped { why }) => why.to_string(),
+        Err(error) => error.to_string(),
+        Ok(_) => String::new(),
     }
 }
 
-fn stays(state: &'static str, why: Why, now: SystemTime) -> Next {
-    Next { why: Some(why), ..Next::now(state, now) }
-}
-
-fn unsure(unanswered: &Unanswered) -> Why {
-    let text = format!(
-        "it is not known whether {} arrived, which must not be sent twice; look at the vendor's before trying again",
-        unanswered.request
-    );
-    Why { text, detail: json(unanswered) }
-}
-
-fn json(value: &impl serde::Serialize) -> Value {
-    serde_json::to_value(value).unwrap_or_default()
-}
-
-fn again_later(row: &Row, asked: Option<Duration>, why: Why, now: SystemTime) -> Next {
-    let attempt = small(row.attempt).saturating_add(1);
-    let due = now + asked.map_or_else(|| pause(attempt), |asked| asked.clamp(Duration::from_secs(1), LONGEST_PAUSE));
-    Next { state: "retrying", due: moment(milliseconds(due)), attempt, why: Some(why) }
-}
-
-/// With up to a tenth more, so that what failed together is not tried together.
-fn pause(attempt: u32) -> Duration {
-    let step = usize::try_from(attempt.saturating_sub(1)).unwrap_or(usize::MAX).min(PAUSES_MINUTES.len() - 1);
-    let pause = Duration::from_secs(PAUSES_MINUTES[step] * 60);
-    let mut drawn = [0; 2];
-    // Without random numbers, without jitter.
-    let drawn = getrandom::fill(&mut drawn).map_or(0, |()| u16::from_le_bytes(drawn));
-    pause + pause.mul_f64(f64::from(drawn) / f64::from(u16::MAX) / 10.0)
+fn detail(ended: Result<&RunEnd, &RunError>) -> Value {
+    let detail = match ended {
+        Ok(RunEnd::Stopped { why }) => serde_json::to_value(why),
+        Ok(RunEnd::NeedsMerchant { unanswered } | RunEnd::Cancelled { unanswered: Some(unanswered) }) => {
+            serde_json::to_value(unanswered)
+        }
+        Err(RunError::Setup(error)) => serde_json::to_value(error),
+        _ => return Value::Null,
+    };
+    // What has no JSON form is said in words.
+    detail.unwrap_or_default()
 }

@@ -33,7 +33,7 @@ pub(crate) use finish::hold;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use cartwright::durable::{Job, Record, Wake};
+use cartwright::durable::{Job, Record, Tries, Wake, Who};
 use cartwright::{AccountId, Digest, ShopId};
 use serde::{Deserialize, Serialize};
 
@@ -45,7 +45,7 @@ use crate::outcome::StoredOutcome;
 /// How far a job has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JobState {
-    /// It has not begun, or begins a new journal, at this time or when its lane is free.
+    /// It begins, begins a new journal, or goes on after a worker gave it back, at this time or when its lane is free.
     Queued {
         /// Not before.
         due: SystemTime,
@@ -59,16 +59,17 @@ pub enum JobState {
     },
     /// A worker has it, and a request is out.
     Waiting,
-    /// Somebody was away, and is asked again.
+    /// It failed in a way that passes, and is tried again.
     Retrying {
-        /// The how-manieth time, from 1.
-        attempt: u32,
+        /// How often it failed since it last got further; not at all when only this database was away.
+        tries: Tries,
         /// When.
         until: SystemTime,
     },
-    /// A person must look whether a request arrived.
+    /// A person must look whether a request arrived, and have it go on or cancel it.
     NeedsMerchant,
-    /// It does not go on by itself.
+    /// It does not go on by itself: what it failed with does not pass, or did not within two days. [`Why::who`] can mend it;
+    /// then [`Store::replay`](crate::Store::replay) has it run again.
     Stopped,
     /// The event is handled.
     Done,
@@ -97,14 +98,14 @@ impl JobState {
         matches!(self, Self::Done | Self::Cancelled)
     }
 
-    fn of(name: &str, due_at: i64, attempt: i64) -> Result<Self, StoreError> {
+    fn of(name: &str, due_at: i64, tries: Tries) -> Result<Self, StoreError> {
         let at = moment(due_at);
         Ok(match name {
             "queued" => Self::Queued { due: at },
             "running" => Self::Running,
             "sleeping" => Self::Sleeping { until: at },
             "waiting" => Self::Waiting,
-            "retrying" => Self::Retrying { attempt: small(attempt), until: at },
+            "retrying" => Self::Retrying { tries, until: at },
             "needs-merchant" => Self::NeedsMerchant,
             "stopped" => Self::Stopped,
             "done" => Self::Done,
@@ -119,6 +120,9 @@ impl JobState {
 pub struct Why {
     /// For people.
     pub text: String,
+    /// Who can mend it, when it does not go on by itself.
+    #[serde(default)]
+    pub who: Option<Who>,
     /// The same as JSON, where there is more to say: the limit, the call that differed, the request.
     #[serde(default)]
     pub detail: serde_json::Value,
@@ -230,4 +234,8 @@ pub enum Replay {
 
 fn small(number: i64) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+fn tries(outages: i64, breaches: i64) -> Tries {
+    Tries { outages: small(outages), breaches: small(breaches) }
 }

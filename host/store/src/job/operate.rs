@@ -11,14 +11,14 @@ use sqlx::{FromRow, Row as _};
 
 use super::finish::{free_lane, last_turn};
 use super::row::{lock, row};
-use super::{JobDetail, JobFilter, JobState, JobSummary, Replay, small};
+use super::{JobDetail, JobFilter, JobState, JobSummary, Replay, small, tries};
 use crate::database::{Store, milliseconds, moment};
 use crate::error::StoreError;
 use crate::event_log::{NewLogEntry, log_in};
 use crate::journal;
 
 const LIST: &str = "
-    select j.id, j.shop, l.order_id, l.account, j.event, e.kind, j.plugin, j.state, j.due_at, j.attempt, j.cancel,
+    select j.id, j.shop, l.order_id, l.account, j.event, e.kind, j.plugin, j.state, j.due_at, j.outages, j.breaches, j.cancel,
            l.held_by, j.worker, j.created_at, j.changed_at
     from jobs j join lanes l on l.id = j.lane join events e on e.shop = j.shop and e.id = j.event
     where (j.id = $1 or $1 is null) and (j.shop = $2 or $2 is null) and (l.order_id = $3 or $3 is null)
@@ -38,7 +38,8 @@ impl FromRow<'_, AnyRow> for Listed {
             text.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))
         }
         let (id, state): (String, String) = (row.try_get("id")?, row.try_get("state")?);
-        let state = JobState::of(&state, row.try_get("due_at")?, row.try_get("attempt")?)
+        let tries = tries(row.try_get("outages")?, row.try_get("breaches")?);
+        let state = JobState::of(&state, row.try_get("due_at")?, tries)
             .map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
         let held_by: Option<String> = row.try_get("held_by")?;
         Ok(Self(JobSummary {
@@ -165,6 +166,7 @@ impl Store {
         )
         .await?;
         work.commit().await?;
+        self.nudge();
         Ok(())
     }
 
@@ -230,7 +232,8 @@ impl Store {
             last_turn(&mut work, id).await?;
         }
         sqlx::query(
-            "update jobs set state = 'queued', due_at = $2, attempt = 0, losses = 0, cancel = 0, fence = fence + 1, swept = 0,
+            "update jobs set state = 'queued', due_at = $2, outages = 0, breaches = 0, losses = 0, cancel = 0, swept = 0,
+                              fence = fence + 1,
                              changed_at = $2
              where id = $1",
         )
@@ -241,6 +244,7 @@ impl Store {
         let what = if how == Replay::Restart { "restart-job" } else { "retry-job" };
         log_in(&mut work, &NewLogEntry { who, what, subject: id, ..NewLogEntry::default() }, at).await?;
         work.commit().await?;
+        self.nudge();
         Ok(())
     }
 }

@@ -1,10 +1,11 @@
 //! A job's row.
 
 use cartwright::ShopId;
+use cartwright::durable::Tries;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, FromRow, Row as _};
 
-use super::Why;
+use super::{Why, tries};
 use crate::database::{Store, Work};
 use crate::error::StoreError;
 use crate::keys::place;
@@ -21,7 +22,8 @@ pub(super) struct Row {
     pub(super) plugin: String,
     pub(super) state: String,
     pub(super) due_at: i64,
-    pub(super) attempt: i64,
+    pub(super) outages: i64,
+    pub(super) breaches: i64,
     pub(super) losses: i64,
     pub(super) round: i64,
     pub(super) cancel: i64,
@@ -43,7 +45,8 @@ impl FromRow<'_, AnyRow> for Row {
             plugin: row.try_get("plugin")?,
             state: row.try_get("state")?,
             due_at: row.try_get("due_at")?,
-            attempt: row.try_get("attempt")?,
+            outages: row.try_get("outages")?,
+            breaches: row.try_get("breaches")?,
             losses: row.try_get("losses")?,
             round: row.try_get("round")?,
             cancel: row.try_get("cancel")?,
@@ -62,6 +65,10 @@ impl Row {
         store.order_key(&shop, &self.order_id, self.order_key.clone())
     }
 
+    pub(super) fn tries(&self) -> Tries {
+        tries(self.outages, self.breaches)
+    }
+
     pub(super) fn why(&self, key: &Key, id: &str) -> Result<Option<Why>, StoreError> {
         self.why.as_ref().map(|sealed| key.open_json(&place("why", "", id), sealed)).transpose()
     }
@@ -75,8 +82,8 @@ pub(super) async fn lock(work: &mut Work, id: &str) -> Result<(), StoreError> {
 
 pub(super) async fn row(connection: &mut AnyConnection, id: &str) -> Result<Row, StoreError> {
     let found = sqlx::query_as(
-        "select l.shop, l.order_id, l.account, l.all_lines, j.event, j.plugin, j.state, j.due_at, j.attempt, j.losses, j.round, j.cancel,
-                j.journal, j.told, j.handed_on, j.why, o.order_key
+        "select l.shop, l.order_id, l.account, l.all_lines, j.event, j.plugin, j.state, j.due_at, j.outages, j.breaches, j.losses,
+                j.round, j.cancel, j.journal, j.told, j.handed_on, j.why, o.order_key
          from jobs j join lanes l on l.id = j.lane join orders o on o.shop = l.shop and o.id = l.order_id where j.id = $1",
     )
     .bind(id)

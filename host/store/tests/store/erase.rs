@@ -30,7 +30,7 @@ async fn an_erased_order_is_gone_and_the_others_stand(database: Database) {
         assert_eq!(run.job.id, job);
         run.journal.append(0, &began(at(0))).await.unwrap();
         run.journal.append(1, &record_of("made", at(1))).await.unwrap();
-        store.finish(&run.lease, &RunEnd::Done, at(2)).await.unwrap();
+        store.finish(&run.lease, Ok(&RunEnd::Done), at(2)).await.unwrap();
     }
     assert!(erase(&store, "1", Unfinished::Refuse).await.unwrap());
     assert!(matches!(store.order(&shop(), "1").await, Err(StoreError::Erased(_))));
@@ -65,7 +65,7 @@ async fn a_worker_writes_nothing_more_about_an_erased_order(database: Database) 
     let bytes = run.journal.blobs().unwrap();
     erase(&store, "1", Unfinished::Cancel).await.unwrap();
     assert_eq!(run.journal.append(1, &record_of("late", at(1))).await, Err(JournalError::Moved));
-    assert!(matches!(store.finish(&run.lease, &RunEnd::Done, at(1)).await, Err(StoreError::Fenced(_))));
+    assert!(matches!(store.finish(&run.lease, Ok(&RunEnd::Done), at(1)).await, Err(StoreError::Fenced(_))));
     assert!(bytes.put(&shop(), b"late".to_vec(), "text/plain").await.is_err());
 }
 

@@ -80,7 +80,7 @@ async fn a_disk_fills_up(store: &Store, ballast: &Path) {
     let refused = event(&format!("fill-{events}"), &events.to_string());
     store.record_event(&shop(), &refused, &[job("expivi")], at(0)).await.unwrap();
     run.journal.append(1, &record_of("on", at(1))).await.unwrap();
-    store.finish(&run.lease, &RunEnd::Done, at(1)).await.unwrap();
+    store.finish(&run.lease, Ok(&RunEnd::Done), at(1)).await.unwrap();
     assert_eq!((jobs(store).await, store.outcomes(&shop(), "0").await.unwrap().len()), (events + 1, 1));
 }
 
@@ -170,7 +170,7 @@ async fn goes_on(store: &Store, run: &Claim, position: usize) {
         run.journal.append(entry, &record).await.unwrap();
     }
     assert_eq!(run.journal.load().await.unwrap().records.len(), 2);
-    store.finish(&run.lease, &RunEnd::Done, at(2)).await.unwrap();
+    store.finish(&run.lease, Ok(&RunEnd::Done), at(2)).await.unwrap();
     assert_eq!(claimed(store, 3).await.job.event.id, "e1");
 }
 
@@ -189,7 +189,7 @@ async fn a_server_that_is_gone_is_worth_another_try_and_found_again() {
         let event = event("e1", "1");
         let recorded = store.record_event(&shop(), &event, &[job("expivi")], at(0)).await.unwrap_err();
         let found = store.order(&shop(), "0").await.unwrap_err();
-        let ended = store.finish(&run.lease, &RunEnd::Done, at(1)).await.unwrap_err();
+        let ended = store.finish(&run.lease, Ok(&RunEnd::Done), at(1)).await.unwrap_err();
         for error in [recorded, found, ended] {
             assert!(matches!(error, StoreError::Unavailable(_)) && error.is_retryable(), "{error:?}");
             assert!(error.to_string().contains("try again"), "{error}");

@@ -157,13 +157,16 @@ async fn order_of(store: &Store, person: &str, order_id: &str) {
         run.journal.append(number + 1, &Record { at: at(1), entry }).await.unwrap();
     }
     // What was handed on is done first; then it is away, put back, and stays so.
-    store.finish(&run.lease, &RunEnd::Again { seconds: 0, state: format!("state of {person}") }, at(2)).await.unwrap();
+    store
+        .finish(&run.lease, Ok(&RunEnd::Again { seconds: 0, state: format!("state of {person}") }), at(2))
+        .await
+        .unwrap();
     let handed_on = store.claim("worker", at(2), MINUTE).await.unwrap().unwrap();
     assert!(matches!(handed_on.job.event.kind, EventKind::Message(_)));
     let outage = Outage { retry_after_seconds: Some(1), detail: format!("the vendor is away for {person}") };
-    store.finish(&handed_on.lease, &RunEnd::Retry { outage }, at(3)).await.unwrap();
+    store.finish(&handed_on.lease, Ok(&RunEnd::Retry { outage }), at(3)).await.unwrap();
     let later = store.claim("worker", at(10), MINUTE).await.unwrap().unwrap();
-    store.put_back(&later.lease, &format!("no account for {person}"), at(10)).await.unwrap();
+    store.put_back(&later.lease, at(10)).await.unwrap();
     let cancelled = store.jobs(&cartwright_store::JobFilter::default(), 100).await.unwrap();
     store.cancel(&cancelled[0].id, "ann", at(11)).await.unwrap();
     let held = store.outcomes(&shop(), order_id).await.unwrap().into_iter().find(|said| said.held).unwrap();

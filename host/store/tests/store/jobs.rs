@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use cartwright::durable::{self, Entry, Journal, RunEnd, Unanswered, Wake};
+use cartwright::durable::{self, Entry, Journal, JournalError, RunEnd, RunError, Tries, Unanswered, WAITS, Wake, Who};
 use cartwright::types::{EventKind, Outage};
-use cartwright::{Breach, Failure, ShopId};
+use cartwright::{Breach, Failure, SetupError, ShopId};
 use cartwright_store::{JobFilter, JobState, Recorded, Replay, Store, StoreError};
 
 use crate::database::{
@@ -23,13 +23,18 @@ on_each_database!(
     a_sleeping_job_wakes_at_its_time,
     a_sleeping_job_wakes_early_when_another_event_of_its_order_waits,
     a_job_that_makes_way_comes_back_behind_the_others,
-    an_outage_is_retried_on_the_schedule_or_when_the_vendor_says,
+    an_outage_is_retried_for_two_days_and_then_shown,
+    a_vendor_says_when_to_come_again,
+    whoever_gets_further_has_all_tries_again,
+    a_database_that_is_away_counts_as_nobodys_outage,
     a_breach_of_time_is_retried_once,
     an_unanswered_request_waits_for_the_merchant_and_can_be_gone_on_with,
     a_cancelled_job_is_told_when_it_waits_and_ends_at_once_when_it_does_not,
     a_running_job_learns_from_its_heartbeat_that_it_is_cancelled,
     a_job_that_is_done_can_be_restarted_and_keeps_its_journals,
-    a_run_that_could_not_be_made_is_put_back,
+    a_run_that_could_not_be_made_is_shown_to_the_operator,
+    a_job_that_is_given_back_is_anothers_at_once,
+    a_cancelled_job_that_is_not_sure_waits_for_the_merchant,
     jobs_are_listed_by_what_they_are,
     one_job_that_cannot_be_read_does_not_hold_up_the_others,
     an_old_worker_that_ends_in_time_is_not_overtaken,
@@ -80,10 +85,10 @@ async fn events_of_one_order_run_in_order_and_orders_side_by_side(database: Data
     let beside = claimed(&store, 0).await;
     assert_eq!((first.job.event.id.as_str(), beside.job.event.id.as_str()), ("e1", "e3"));
     assert!(claim(&store, 0).await.is_none());
-    assert_eq!(store.finish(&first.lease, &RunEnd::Done, at(1)).await.unwrap(), JobState::Done);
+    assert_eq!(store.finish(&first.lease, Ok(&RunEnd::Done), at(1)).await.unwrap(), JobState::Done);
     let second = claimed(&store, 1).await;
     assert_eq!(second.job.event.id, "e2");
-    store.finish(&second.lease, &RunEnd::Done, at(2)).await.unwrap();
+    store.finish(&second.lease, Ok(&RunEnd::Done), at(2)).await.unwrap();
     assert_eq!(claimed(&store, 2).await.job.event.id, "e4");
 }
 
@@ -92,7 +97,7 @@ async fn a_stopped_job_holds_its_lane_until_somebody_decides(database: Database)
     let first = record(&store, "e1", "1", 0).await;
     let second = record(&store, "e2", "1", 0).await;
     let run = claimed(&store, 0).await;
-    assert_eq!(store.finish(&run.lease, &trapped(), at(1)).await.unwrap(), JobState::Stopped);
+    assert_eq!(store.finish(&run.lease, Ok(&trapped()), at(1)).await.unwrap(), JobState::Stopped);
     assert!(claim(&store, 1000).await.is_none());
     let detail = store.job(&first).await.unwrap();
     assert_eq!(detail.why.unwrap().text, "the guest trapped: unreachable");
@@ -111,14 +116,14 @@ async fn a_lease_that_ran_out_passes_the_job_on_and_fences_the_old_worker(databa
     let new = store.claim("new", at(60), MINUTE).await.unwrap().unwrap();
     assert_eq!((new.job.id.as_str(), new.lease.fence), (old.job.id.as_str(), old.lease.fence + 1));
     let late = old.journal.append(1, &record_of("late", at(61))).await;
-    assert_eq!(late, Err(durable::JournalError::Moved));
+    assert_eq!(late, Err(JournalError::Moved));
     assert!(matches!(store.heartbeat(&old.lease, at(61), MINUTE).await, Err(StoreError::Fenced(_))));
-    assert!(matches!(store.finish(&old.lease, &RunEnd::Done, at(61)).await, Err(StoreError::Fenced(_))));
-    assert!(matches!(store.put_back(&old.lease, "late", at(61)).await, Err(StoreError::Fenced(_))));
+    assert!(matches!(store.finish(&old.lease, Ok(&RunEnd::Done), at(61)).await, Err(StoreError::Fenced(_))));
+    assert!(matches!(store.put_back(&old.lease, at(61)).await, Err(StoreError::Fenced(_))));
     new.journal.append(1, &record_of("in time", at(62))).await.unwrap();
-    store.finish(&new.lease, &RunEnd::Done, at(63)).await.unwrap();
+    store.finish(&new.lease, Ok(&RunEnd::Done), at(63)).await.unwrap();
     // It is over, for the new worker too.
-    assert_eq!(new.journal.append(2, &record_of("after", at(64))).await, Err(durable::JournalError::Moved));
+    assert_eq!(new.journal.append(2, &record_of("after", at(64))).await, Err(JournalError::Moved));
     assert!(store.outcomes(&shop(), "1").await.unwrap().iter().all(|said| said.at == at(62)));
 }
 
@@ -145,7 +150,7 @@ async fn many_workers_never_share_a_job_or_a_lane(database: Database) {
                 match store.claim(&format!("worker-{worker}"), at(1), MINUTE).await {
                     Ok(Some(run)) => {
                         tokio::time::sleep(Duration::from_millis(3)).await;
-                        store.finish(&run.lease, &RunEnd::Done, at(1)).await.unwrap();
+                        store.finish(&run.lease, Ok(&RunEnd::Done), at(1)).await.unwrap();
                         ran.push(run.job.event.id);
                     }
                     Ok(None)
@@ -177,7 +182,7 @@ async fn a_sleeping_job_wakes_at_its_time(database: Database) {
     let id = record(&store, "e1", "1", 0).await;
     let run = claimed(&store, 0).await;
     let days = 90 * 24 * 3600;
-    store.finish(&run.lease, &RunEnd::Sleep { until: at(days) }, at(1)).await.unwrap();
+    store.finish(&run.lease, Ok(&RunEnd::Sleep { until: at(days) }), at(1)).await.unwrap();
     assert_eq!(state(&store, &id).await, JobState::Sleeping { until: at(days) });
     assert!(claim(&store, days - 1).await.is_none());
     assert_eq!(claimed(&store, days).await.wake, Wake::Due);
@@ -187,7 +192,7 @@ async fn a_sleeping_job_wakes_early_when_another_event_of_its_order_waits(databa
     let store = database.open().await;
     let first = record(&store, "e1", "1", 0).await;
     let run = claimed(&store, 0).await;
-    store.finish(&run.lease, &RunEnd::Sleep { until: at(1000) }, at(1)).await.unwrap();
+    store.finish(&run.lease, Ok(&RunEnd::Sleep { until: at(1000) }), at(1)).await.unwrap();
     record(&store, "e2", "2", 2).await;
     let other = claimed(&store, 2).await;
     assert_eq!(other.job.event.order.id, "2");
@@ -204,37 +209,79 @@ async fn a_job_that_makes_way_comes_back_behind_the_others(database: Database) {
     let run = claimed(&store, 0).await;
     run.journal.append(0, &began(at(0))).await.unwrap();
     let again = RunEnd::Again { seconds: 60, state: "so far".into() };
-    assert_eq!(store.finish(&run.lease, &again, at(1)).await.unwrap(), JobState::Queued { due: at(61) });
+    assert_eq!(store.finish(&run.lease, Ok(&again), at(1)).await.unwrap(), JobState::Queued { due: at(61) });
     let second = claimed(&store, 2).await;
     assert_eq!(second.job.event.id, "e2");
     // It is due, and the other has not ended.
     assert!(claim(&store, 61).await.is_none());
-    store.finish(&second.lease, &RunEnd::Done, at(62)).await.unwrap();
+    store.finish(&second.lease, Ok(&RunEnd::Done), at(62)).await.unwrap();
     let back = claimed(&store, 62).await;
     assert_eq!((back.job.id.as_str(), back.job.round, back.job.state.as_deref()), (first.as_str(), 1, Some("so far")));
     assert!(back.journal.load().await.unwrap().records.is_empty());
     assert_eq!(store.job(&first).await.unwrap().journals[0].1.len(), 1);
 }
 
-async fn an_outage_is_retried_on_the_schedule_or_when_the_vendor_says(database: Database) {
+/// Finishes with an outage, as long as the job is retried; says how often it was, and at which second it stopped.
+async fn retried(store: &Store, mut now: u64) -> (u32, u64) {
+    for outages in 1.. {
+        let run = claimed(store, now).await;
+        match store.finish(&run.lease, Ok(&outage(None)), at(now)).await.unwrap() {
+            JobState::Retrying { tries, until } => {
+                assert_eq!(tries, Tries { outages, breaches: 0 });
+                now += until.duration_since(at(now)).unwrap().as_secs() + 1;
+            }
+            JobState::Stopped => return (outages - 1, now),
+            other => panic!("{other:?}"),
+        }
+    }
+    unreachable!()
+}
+
+async fn an_outage_is_retried_for_two_days_and_then_shown(database: Database) {
+    let store = database.open().await;
+    let id = record(&store, "e1", "1", 0).await;
+    record(&store, "e2", "1", 0).await;
+    let (outages, now) = retried(&store, 0).await;
+    assert_eq!(outages as usize, WAITS.len());
+    assert!((46 * 3600..55 * 3600).contains(&now), "{now}");
+    let why = store.job(&id).await.unwrap().why.unwrap();
+    assert!(why.text.contains("tried 12 times") && why.text.ends_with("the vendor is away"), "{}", why.text);
+    assert_eq!(why.who, Some(Who::Merchant));
+    // The later event of the order does not pass it.
+    assert!(claim(&store, now + 1_000_000).await.is_none());
+    // Whoever has it go on gives it two days more.
+    store.replay(&id, Replay::GoOn, "ann", at(now)).await.unwrap();
+    assert_eq!(retried(&store, now).await.0 as usize, WAITS.len());
+}
+
+async fn a_vendor_says_when_to_come_again(database: Database) {
     let store = database.open().await;
     record(&store, "e1", "1", 0).await;
-    record(&store, "e2", "1", 0).await;
-    let mut now = 0;
-    for (attempt, minutes) in [1, 3, 5, 10, 15, 30, 60, 120, 360, 840, 1440, 1440].into_iter().enumerate() {
-        let run = claimed(&store, now).await;
-        assert_eq!(run.job.event.id, "e1");
-        let state = store.finish(&run.lease, &outage(None), at(now)).await.unwrap();
-        let JobState::Retrying { attempt: counted, until } = state else { panic!("{state:?}") };
-        assert_eq!(counted as usize, attempt + 1);
-        let pause = until.duration_since(at(now)).unwrap();
-        let least = MINUTE * minutes;
-        assert!(pause >= least && pause <= least + least / 10, "{pause:?}");
-        now += pause.as_secs() + 1;
-    }
-    let run = claimed(&store, now).await;
-    let state = store.finish(&run.lease, &outage(Some(7)), at(now)).await.unwrap();
-    assert_eq!(state, JobState::Retrying { attempt: 13, until: at(now + 7) });
+    let run = claimed(&store, 0).await;
+    let state = store.finish(&run.lease, Ok(&outage(Some(600))), at(0)).await.unwrap();
+    let JobState::Retrying { until, .. } = state else { panic!("{state:?}") };
+    assert!((at(600)..at(661)).contains(&until), "{until:?}");
+}
+
+async fn whoever_gets_further_has_all_tries_again(database: Database) {
+    let store = database.open().await;
+    record(&store, "e1", "1", 0).await;
+    let run = claimed(&store, 0).await;
+    store.finish(&run.lease, Ok(&outage(None)), at(0)).await.unwrap();
+    let run = claimed(&store, 100).await;
+    store.finish(&run.lease, Ok(&RunEnd::Sleep { until: at(200) }), at(100)).await.unwrap();
+    assert_eq!(retried(&store, 200).await.0 as usize, WAITS.len());
+}
+
+async fn a_database_that_is_away_counts_as_nobodys_outage(database: Database) {
+    let store = database.open().await;
+    record(&store, "e1", "1", 0).await;
+    let run = claimed(&store, 0).await;
+    let error = RunError::Journal(JournalError::Store("the disk is full".into()));
+    let state = store.finish(&run.lease, Err(&error), at(0)).await.unwrap();
+    let JobState::Retrying { tries, until } = state else { panic!("{state:?}") };
+    assert_eq!(tries, Tries::default());
+    assert!(until <= at(60), "{until:?}");
 }
 
 async fn a_breach_of_time_is_retried_once(database: Database) {
@@ -245,9 +292,10 @@ async fn a_breach_of_time_is_retried_once(database: Database) {
         RunEnd::Stopped { why: durable::Why::Failed(Failure::Limit(breach)) }
     };
     let run = claimed(&store, 0).await;
-    assert!(matches!(store.finish(&run.lease, &slow(), at(0)).await.unwrap(), JobState::Retrying { attempt: 1, .. }));
+    let state = store.finish(&run.lease, Ok(&slow()), at(0)).await.unwrap();
+    assert!(matches!(state, JobState::Retrying { tries: Tries { breaches: 1, .. }, .. }), "{state:?}");
     let run = claimed(&store, 100).await;
-    assert_eq!(store.finish(&run.lease, &slow(), at(100)).await.unwrap(), JobState::Stopped);
+    assert_eq!(store.finish(&run.lease, Ok(&slow()), at(100)).await.unwrap(), JobState::Stopped);
     assert!(store.job(&id).await.unwrap().why.unwrap().text.contains("limit deadline"));
 }
 
@@ -257,7 +305,7 @@ async fn an_unanswered_request_waits_for_the_merchant_and_can_be_gone_on_with(da
     let run = claimed(&store, 0).await;
     run.journal.append(0, &began(at(0))).await.unwrap();
     let unanswered = Unanswered { request: "POST https://vendor.example/orders".into(), attempts: 1 };
-    store.finish(&run.lease, &RunEnd::NeedsMerchant { unanswered }, at(1)).await.unwrap();
+    store.finish(&run.lease, Ok(&RunEnd::NeedsMerchant { unanswered }), at(1)).await.unwrap();
     assert_eq!(state(&store, &id).await, JobState::NeedsMerchant);
     assert!(store.job(&id).await.unwrap().why.unwrap().text.contains("POST https://vendor.example/orders"));
     assert!(claim(&store, 100_000).await.is_none());
@@ -273,7 +321,7 @@ async fn a_cancelled_job_is_told_when_it_waits_and_ends_at_once_when_it_does_not
     let store = database.open().await;
     let asleep = record(&store, "e1", "1", 0).await;
     let run = claimed(&store, 0).await;
-    store.finish(&run.lease, &RunEnd::Sleep { until: at(1000) }, at(1)).await.unwrap();
+    store.finish(&run.lease, Ok(&RunEnd::Sleep { until: at(1000) }), at(1)).await.unwrap();
     let queued = record(&store, "e2", "2", 2).await;
     store.cancel(&queued, "ann", at(3)).await.unwrap();
     assert_eq!(state(&store, &queued).await, JobState::Cancelled);
@@ -281,7 +329,7 @@ async fn a_cancelled_job_is_told_when_it_waits_and_ends_at_once_when_it_does_not
     assert!(store.job(&asleep).await.unwrap().summary.cancelling);
     let run = claimed(&store, 4).await;
     assert_eq!((run.job.id.as_str(), run.wake), (asleep.as_str(), Wake::Cancelled));
-    store.finish(&run.lease, &RunEnd::Cancelled { unanswered: None }, at(5)).await.unwrap();
+    store.finish(&run.lease, Ok(&RunEnd::Cancelled { unanswered: None }), at(5)).await.unwrap();
     assert_eq!(state(&store, &asleep).await, JobState::Cancelled);
     assert!(claim(&store, 10_000).await.is_none());
 }
@@ -294,7 +342,7 @@ async fn a_running_job_learns_from_its_heartbeat_that_it_is_cancelled(database: 
     let beat = store.heartbeat(&run.lease, at(2), MINUTE).await.unwrap();
     assert!(beat.cancelled);
     // It stopped before it could be told.
-    store.finish(&beat.lease, &trapped(), at(3)).await.unwrap();
+    store.finish(&beat.lease, Ok(&trapped()), at(3)).await.unwrap();
     assert_eq!(state(&store, &id).await, JobState::Cancelled);
 }
 
@@ -304,7 +352,7 @@ async fn a_job_that_is_done_can_be_restarted_and_keeps_its_journals(database: Da
     let run = claimed(&store, 0).await;
     run.journal.append(0, &began(at(0))).await.unwrap();
     run.journal.append(1, &record_of("made", at(0))).await.unwrap();
-    store.finish(&run.lease, &RunEnd::Done, at(1)).await.unwrap();
+    store.finish(&run.lease, Ok(&RunEnd::Done), at(1)).await.unwrap();
     assert!(matches!(store.replay(&id, Replay::GoOn, "ann", at(2)).await, Err(StoreError::Conflict(_))));
     store.replay(&id, Replay::Restart, "ann", at(2)).await.unwrap();
     let run = claimed(&store, 2).await;
@@ -312,7 +360,7 @@ async fn a_job_that_is_done_can_be_restarted_and_keeps_its_journals(database: Da
     assert!(run.journal.load().await.unwrap().records.is_empty());
     run.journal.append(0, &began(at(2))).await.unwrap();
     run.journal.append(1, &record_of("made", at(2))).await.unwrap();
-    store.finish(&run.lease, &RunEnd::Done, at(3)).await.unwrap();
+    store.finish(&run.lease, Ok(&RunEnd::Done), at(3)).await.unwrap();
     let detail = store.job(&id).await.unwrap();
     assert_eq!(
         detail.journals.iter().map(|(number, records)| (*number, records.len())).collect::<Vec<_>>(),
@@ -322,14 +370,41 @@ async fn a_job_that_is_done_can_be_restarted_and_keeps_its_journals(database: Da
     assert_eq!(detail.outcomes.len(), 1);
 }
 
-async fn a_run_that_could_not_be_made_is_put_back(database: Database) {
+async fn a_run_that_could_not_be_made_is_shown_to_the_operator(database: Database) {
     let store = database.open().await;
     let id = record(&store, "e1", "1", 0).await;
     let run = claimed(&store, 0).await;
-    store.put_back(&run.lease, "there is no shop shop", at(0)).await.unwrap();
-    assert!(matches!(state(&store, &id).await, JobState::Retrying { attempt: 1, .. }));
-    assert_eq!(store.job(&id).await.unwrap().why.unwrap().text, "there is no shop shop");
-    assert_eq!(claimed(&store, 100).await.job.id, id);
+    let error = RunError::Setup(SetupError::NoShop(shop()));
+    assert_eq!(store.finish(&run.lease, Err(&error), at(0)).await.unwrap(), JobState::Stopped);
+    let why = store.job(&id).await.unwrap().why.unwrap();
+    assert_eq!((why.text.as_str(), why.who), ("there is no shop shop", Some(Who::Operator)));
+}
+
+async fn a_job_that_is_given_back_is_anothers_at_once(database: Database) {
+    let store = database.open().await;
+    let id = record(&store, "e1", "1", 0).await;
+    record(&store, "e2", "1", 0).await;
+    for round in 0..7 {
+        let run = claimed(&store, round).await;
+        assert_eq!(run.job.id, id);
+        store.put_back(&run.lease, at(round)).await.unwrap();
+        assert!(matches!(store.finish(&run.lease, Ok(&RunEnd::Done), at(round)).await, Err(StoreError::Fenced(_))));
+        assert_eq!(run.journal.append(0, &began(at(round))).await, Err(JournalError::Moved));
+    }
+    // No worker was lost.
+    assert_eq!(claimed(&store, 8).await.job.id, id);
+}
+
+async fn a_cancelled_job_that_is_not_sure_waits_for_the_merchant(database: Database) {
+    let store = database.open().await;
+    let id = record(&store, "e1", "1", 0).await;
+    let run = claimed(&store, 0).await;
+    store.cancel(&id, "ann", at(1)).await.unwrap();
+    let unanswered = Some(Unanswered { request: "POST https://vendor.example/orders".into(), attempts: 1 });
+    let end = RunEnd::Cancelled { unanswered };
+    assert_eq!(store.finish(&run.lease, Ok(&end), at(2)).await.unwrap(), JobState::NeedsMerchant);
+    store.cancel(&id, "ann", at(3)).await.unwrap();
+    assert_eq!(state(&store, &id).await, JobState::Cancelled);
 }
 
 async fn jobs_are_listed_by_what_they_are(database: Database) {
@@ -377,7 +452,7 @@ async fn an_old_worker_that_ends_in_time_is_not_overtaken(database: Database) {
     record(&store, "e1", "1", 0).await;
     let slow = claimed(&store, 0).await;
     // Its lease ran out, and nobody had claimed the job.
-    assert_eq!(store.finish(&slow.lease, &RunEnd::Done, at(100)).await.unwrap(), JobState::Done);
+    assert_eq!(store.finish(&slow.lease, Ok(&RunEnd::Done), at(100)).await.unwrap(), JobState::Done);
     assert!(claim(&store, 101).await.is_none());
 }
 

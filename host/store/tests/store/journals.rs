@@ -168,7 +168,7 @@ async fn the_latest_of_one_subject_counts(database: Database) {
     assert_eq!(store.outcomes(&shop(), "1").await.unwrap().len(), 9);
     assert_eq!(store.order(&shop(), "1").await.unwrap().unwrap().lines[0].status, "ready");
     // The next event is told.
-    store.finish(&run.lease, &cartwright::durable::RunEnd::Done, at(2)).await.unwrap();
+    store.finish(&run.lease, Ok(&cartwright::durable::RunEnd::Done), at(2)).await.unwrap();
     record(&store, "e2", "1", 3).await;
     let told = claimed(&store, 3).await.job.event;
     let remembered: Vec<_> = told.remembered.iter().map(|text| (text.name.as_str(), text.value.as_str())).collect();
@@ -211,7 +211,7 @@ async fn what_is_handed_on_becomes_an_event(database: Database) {
     let store = database.open().await;
     let message = NamedJson { name: "expivi.ready".into(), json: "{}".into() };
     let run = say(&store, [Outcome::HandOn(message.clone())]).await;
-    store.finish(&run.lease, &cartwright::durable::RunEnd::Done, at(2)).await.unwrap();
+    store.finish(&run.lease, Ok(&cartwright::durable::RunEnd::Done), at(2)).await.unwrap();
     let next = claimed(&store, 2).await;
     assert_eq!(next.job.event.kind, EventKind::Message(message));
     assert_eq!((next.job.account, next.job.plugin), (run.job.account, run.job.plugin));
@@ -239,7 +239,7 @@ async fn attempts_are_counted_over_all_journals_of_a_job(database: Database) {
     let intent = Entry::Intent { call: call.clone(), repeat: Repeat::Keyed, attempt: 1 };
     run.journal.append(1, &Record { at: at(1), entry: intent }).await.unwrap();
     let again = cartwright::durable::RunEnd::Again { seconds: 0, state: String::new() };
-    store.finish(&run.lease, &again, at(2)).await.unwrap();
+    store.finish(&run.lease, Ok(&again), at(2)).await.unwrap();
     let next = claimed(&store, 2).await;
     assert_eq!(next.journal.load().await.unwrap().earlier_attempts.get(&call.digest), Some(&1));
 }

@@ -4,10 +4,10 @@
 #![allow(clippy::unwrap_used)]
 
 mod database;
+mod documents;
 mod erase;
 mod faults;
 mod forgotten;
-mod documents;
 mod jobs;
 mod journals;
 mod keeping;
@@ -15,5 +15,5 @@ mod opening;
 mod orders;
 mod setup;
 mod sweeping;
-mod webhooks;
 mod tls;
+mod webhooks;

@@ -35,7 +35,7 @@ async fn a_job_is_told_the_same_event_in_every_run(database: Database) {
         .unwrap();
     let second = claimed(&store, 100).await;
     assert_eq!(second.job.event, first.job.event);
-    store.finish(&second.lease, &cartwright::durable::RunEnd::Done, at(101)).await.unwrap();
+    store.finish(&second.lease, Ok(&cartwright::durable::RunEnd::Done), at(101)).await.unwrap();
     assert!(claimed(&store, 101).await.job.event.order.cancelled);
 }
 

@@ -76,7 +76,7 @@ async fn journals_go_when_their_job_has_long_been_over(database: Database) {
     let answer = run.journal.blobs().unwrap().put(&shop(), b"an answer".to_vec(), "text/plain").await.unwrap();
     database.tamper(&format!("update blobs set created_at = {}", 1_767_268_800_000_i64)).await;
     say(&run, 1, document(b"<svg/>")).await;
-    store.finish(&run.lease, &RunEnd::Done, at(1)).await.unwrap();
+    store.finish(&run.lease, Ok(&RunEnd::Done), at(1)).await.unwrap();
     assert_eq!(sweep(&store, at(0) + days(90)).await, Swept::default());
     let swept = sweep(&store, at(2) + days(90)).await;
     assert_eq!(swept, Swept { journals: 1, answers: 1, ..Swept::default() });
@@ -93,7 +93,7 @@ async fn a_job_that_is_not_over_keeps_its_journal_and_its_orders_answers(databas
     let store = database.open().await;
     let run = ordered(&store, order("1", 1)).await;
     let answer = run.journal.blobs().unwrap().put(&shop(), b"an answer".to_vec(), "text/plain").await.unwrap();
-    store.finish(&run.lease, &RunEnd::Sleep { until: at(0) + days(4000) }, at(1)).await.unwrap();
+    store.finish(&run.lease, Ok(&RunEnd::Sleep { until: at(0) + days(4000) }), at(1)).await.unwrap();
     assert_eq!(sweep(&store, at(0) + days(3999)).await, Swept::default());
     assert_eq!(store.get(&shop(), &answer).await.unwrap().unwrap(), b"an answer");
     assert_eq!(store.job(&run.job.id).await.unwrap().journals[0].1.len(), 1);
@@ -105,12 +105,12 @@ async fn a_job_whose_journals_are_gone_still_counts_its_requests(database: Datab
     let call = Call { import: "http.send".into(), about: "POST".into(), digest: Digest::of(b"call") };
     let intent = Entry::Intent { call: call.clone(), repeat: Repeat::Keyed, attempt: 1 };
     run.journal.append(1, &Record { at: at(1), entry: intent }).await.unwrap();
-    store.finish(&run.lease, &RunEnd::Done, at(1)).await.unwrap();
+    store.finish(&run.lease, Ok(&RunEnd::Done), at(1)).await.unwrap();
     assert_eq!(sweep(&store, at(2) + days(90)).await.journals, 1);
     store.replay(&run.job.id, Replay::Restart, "ann", at(2) + days(90)).await.unwrap();
     let again = claimed(&store, 91 * 24 * 3600).await;
     assert_eq!(again.journal.load().await.unwrap().earlier_attempts.get(&call.digest), Some(&1));
-    store.finish(&again.lease, &RunEnd::Done, at(0) + days(91)).await.unwrap();
+    store.finish(&again.lease, Ok(&RunEnd::Done), at(0) + days(91)).await.unwrap();
     assert_eq!(sweep(&store, at(0) + days(180)).await.journals, 0);
     assert_eq!(sweep(&store, at(0) + days(182)).await.journals, 1);
 }
@@ -125,7 +125,7 @@ async fn documents_go_when_the_order_is_closed(database: Database) {
         for (number, line) in lines.iter().enumerate() {
             say(&run, number + 2, shipped(line)).await;
         }
-        store.finish(&run.lease, &RunEnd::Done, at(1)).await.unwrap();
+        store.finish(&run.lease, Ok(&RunEnd::Done), at(1)).await.unwrap();
     }
     assert_eq!(store.sweep(&kept_open, at(0) + days(729)).await.unwrap().documents, 0);
     assert_eq!(store.sweep(&kept_open, at(0) + days(731)).await.unwrap().documents, 1);
@@ -142,7 +142,7 @@ async fn an_order_that_nobody_speaks_of_any_more_is_not_open(database: Database)
     let store = database.open().await;
     let run = ordered(&store, order("1", 1)).await;
     say(&run, 1, document(b"<svg/>")).await;
-    store.finish(&run.lease, &RunEnd::Done, at(1)).await.unwrap();
+    store.finish(&run.lease, Ok(&RunEnd::Done), at(1)).await.unwrap();
     let event = event_of("e2", EventKind::Changed, order("1", 2));
     store.record_event(&shop(), &event, &[], at(0) + days(700)).await.unwrap();
     assert_eq!(sweep(&store, at(0) + days(1064)).await.documents, 0);
@@ -182,7 +182,7 @@ async fn an_order_is_forgotten_when_the_vendors_were_told(database: Database) {
         // They are told with the addresses, once more.
         assert!(run.job.event.order.id == "2" || run.job.event.kind == EventKind::Erase);
         assert_eq!(sweep(&store, at(2)).await.erased, 0, "{told} are told");
-        store.finish(&run.lease, &RunEnd::Done, at(2)).await.unwrap();
+        store.finish(&run.lease, Ok(&RunEnd::Done), at(2)).await.unwrap();
     }
     assert_eq!(sweep(&store, at(3)).await.erased, 1);
     assert!(matches!(store.order(&shop(), "1").await, Err(StoreError::Erased(_))));

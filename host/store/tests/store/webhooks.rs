@@ -138,7 +138,7 @@ async fn what_a_webhook_hands_on_is_told_to_the_component_that_has_the_order(dat
     let store = database.open().await;
     record(&store, "e1", "1", 0).await;
     let first = claimed(&store, 0).await;
-    store.finish(&first.lease, &cartwright::durable::RunEnd::Done, at(0)).await.unwrap();
+    store.finish(&first.lease, Ok(&cartwright::durable::RunEnd::Done), at(0)).await.unwrap();
     let effects = Effects { messages: vec![message("1", "webhook-1", at(1))], ..ready("1") };
     store.take_in(&by_event(1)).await.unwrap();
     store.answer(&by_event(1), effects, &answer("one")).await.unwrap();
@@ -289,7 +289,7 @@ async fn an_address_lives_while_its_account_or_an_open_order_holds_it(database: 
     store.close_order(&shop(), "1", "ann", at(3)).await.unwrap();
     assert_eq!(held(&store).await, HeldOpen { by_account: false, by_orders: true });
     let run = claimed(&store, 3).await;
-    store.finish(&run.lease, &cartwright::durable::RunEnd::Done, at(4)).await.unwrap();
+    store.finish(&run.lease, Ok(&cartwright::durable::RunEnd::Done), at(4)).await.unwrap();
     assert_eq!(held(&store).await, HeldOpen::default());
     assert_eq!(is_open().await, None);
     // It is heard of again.

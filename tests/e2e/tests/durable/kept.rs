@@ -76,7 +76,7 @@ impl Kept {
                 Err(RunError::Journal(_)) => return None,
                 Err(error) => panic!("{error}"),
             };
-            let state = self.store.finish(&claim.lease, &ran.end, clock.now()).await.expect("finished");
+            let state = self.store.finish(&claim.lease, Ok(&ran.end), clock.now()).await.expect("finished");
             let RunEnd::Waiting(waiting) = ran.end else { return Some(state) };
             waiting.answered().await.ok()?;
         }

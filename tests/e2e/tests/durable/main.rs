@@ -3,9 +3,11 @@
 
 mod course;
 mod crashes;
+mod database;
 mod erp;
 mod gems;
 mod kept;
 mod replay;
 mod retries;
 mod waits;
+mod worker;

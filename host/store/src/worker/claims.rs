@@ -1,0 +1,112 @@
+//! Taking jobs as there is room for them, and keeping those that are taken.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::task::JoinSet;
+
+use super::{Desk, Drained, Phase, reached};
+use crate::error::StoreError;
+use crate::job::Claim;
+use crate::worker::run::Ended;
+
+/// A lease is kept so often before it ends: two heartbeats may be lost.
+const BEATS: u32 = 3;
+
+/// Room for one more job.
+pub(super) struct Room {
+    pub(super) run: OwnedSemaphorePermit,
+    pub(super) job: OwnedSemaphorePermit,
+}
+
+impl Desk {
+    /// Works until it is drained.
+    pub(super) async fn work(self: Arc<Self>, mut phase: watch::Receiver<Phase>) -> Drained {
+        let mut jobs = JoinSet::new();
+        tokio::select! {
+            () = self.keep() => {}
+            () = self.claim(&mut jobs, &mut phase) => {}
+        }
+        let mut drained = Drained::default();
+        let ending = async {
+            while let Some(ended) = jobs.join_next().await {
+                match ended {
+                    Ok(Ended::GivenBack(job)) => drained.given_back.push(job),
+                    Ok(Ended::Left(job)) => drained.left.push(job),
+                    Ok(Ended::Finished) | Err(_) => {}
+                }
+            }
+        };
+        // What still runs keeps its lease.
+        tokio::select! {
+            () = self.keep() => {}
+            () = ending => {}
+        }
+        drained
+    }
+
+    /// Sends heartbeats for ever.
+    async fn keep(&self) {
+        loop {
+            tokio::time::sleep(self.settings.lease / BEATS).await;
+            while let Err(error) = self.beat().await {
+                tracing::warn!(worker = self.settings.name, %error, "leases cannot be kept now");
+                tokio::time::sleep(self.settings.poll).await;
+            }
+        }
+    }
+
+    /// Claims jobs until the worker is drained. It is never broken off in a claim: nobody would know of the job.
+    async fn claim(self: &Arc<Self>, jobs: &mut JoinSet<Ended>, phase: &mut watch::Receiver<Phase>) {
+        let mut nudged = self.store.nudged();
+        while let Some(room) = unless_drained(phase, self.room()).await.flatten() {
+            // What has panicked is found when its lease ends.
+            while jobs.try_join_next().is_some() {}
+            nudged.mark_unchanged();
+            match self.next().await {
+                Ok(Some(claim)) => drop(jobs.spawn(self.clone().job(claim, room, phase.clone()))),
+                Ok(None) => {
+                    drop(room);
+                    let nudge = tokio::time::timeout(self.settings.poll, nudged.changed());
+                    let _ = unless_drained(phase, nudge).await;
+                }
+                Err(error) => {
+                    drop(room);
+                    tracing::warn!(worker = self.settings.name, %error, "no job can be claimed now");
+                    unless_drained(phase, self.recover()).await;
+                }
+            }
+        }
+    }
+
+    /// `None` never: the semaphores are not closed.
+    async fn room(&self) -> Option<Room> {
+        let job = self.jobs.clone().acquire_owned().await.ok()?;
+        Some(Room { run: self.runs.clone().acquire_owned().await.ok()?, job })
+    }
+
+    async fn next(&self) -> Result<Option<Claim>, StoreError> {
+        self.store.claim(&self.settings.name, self.clock.now(), self.settings.lease).await
+    }
+
+    /// Waits until the database answers again. Leases may have run out meanwhile: they are kept before anything is claimed, or this
+    /// worker would take its own jobs from itself, and other workers are given the time to do the same.
+    async fn recover(&self) {
+        loop {
+            tokio::time::sleep(self.settings.poll).await;
+            if self.beat().await.is_ok() {
+                break;
+            }
+        }
+        tokio::time::sleep(self.settings.poll).await;
+    }
+}
+
+/// What this gives, unless the worker is drained first.
+async fn unless_drained<T>(phase: &mut watch::Receiver<Phase>, wait: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        biased;
+        () = reached(phase, Phase::Draining) => None,
+        waited = wait => Some(waited),
+    }
+}

@@ -1,0 +1,166 @@
+//! The worker: claims jobs and runs them side by side, for as long as the process lives.
+//!
+//! What becomes of a job after each run is not decided here: [`next_step`](cartwright::durable::next_step) decides,
+//! [`Store::finish`] writes it down. A worker survives everything that a job, a plugin or the database does to it: a run that panics
+//! is a lost one, and while the database is away it waits.
+//!
+//! Time comes from two clocks. What is due and until when a lease holds follows the [`Clock`] that the runs are given, so that a
+//! test can wind a year forward; how often the database is asked follows real time, as nothing waits for that in a simulated year.
+
+mod claims;
+mod run;
+
+use std::collections::HashMap;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use cartwright::durable::Cancel;
+use cartwright::{Cartwright, Clock};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinHandle;
+
+use crate::database::Store;
+use crate::error::StoreError;
+use crate::job::Lease;
+
+/// How a worker works.
+#[derive(Debug, Clone)]
+pub struct WorkerSettings {
+    /// Names it in the tables and to people: the node's name, say. Two workers of one name harm nothing.
+    pub name: String,
+    /// So many jobs run side by side, each with a guest instance. 16 unless changed.
+    pub runs: NonZeroUsize,
+    /// So many more may await a request that is out, without an instance. Each holds a connection to a vendor. 256 unless changed.
+    pub requests_out: usize,
+    /// For how long a job is taken; after so long without a sign of life another worker takes it. A minute unless changed.
+    pub lease: Duration,
+    /// How often the database is asked for jobs that have become due, and how soon it is asked again when it was away. What is
+    /// recorded in this process starts at once. A second unless changed.
+    pub poll: Duration,
+}
+
+impl WorkerSettings {
+    /// The usual settings, for a worker of this name.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            runs: NonZeroUsize::MIN.saturating_add(15),
+            requests_out: 256,
+            lease: Duration::from_secs(60),
+            poll: Duration::from_secs(1),
+        }
+    }
+}
+
+/// What a worker left when it was drained.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Drained {
+    /// The jobs that did not end in time and were given back: another worker goes on with them at once.
+    pub given_back: Vec<String>,
+    /// The jobs that could not be given back, because the database was away: another goes on with them when their lease ends.
+    pub left: Vec<String>,
+}
+
+/// A worker at work. Dropped without [`drain`](Self::drain) it ends as in a crash: its jobs go on elsewhere when their leases end.
+#[derive(Debug)]
+pub struct Worker {
+    phase: watch::Sender<Phase>,
+    working: JoinHandle<Drained>,
+}
+
+impl Worker {
+    /// Starts one. `host` runs the jobs, and has every shop that `store` keeps set up: a job whose shop or account is not there
+    /// stops, and is shown to the operator.
+    pub fn start(host: Arc<Cartwright>, store: Store, clock: Arc<dyn Clock>, settings: WorkerSettings) -> Self {
+        let (phase, followed) = watch::channel(Phase::Working);
+        let desk = Arc::new(Desk {
+            runs: Arc::new(Semaphore::new(settings.runs.get())),
+            jobs: Arc::new(Semaphore::new(settings.runs.get().saturating_add(settings.requests_out))),
+            host,
+            store,
+            clock,
+            settings,
+            held: Mutex::default(),
+        });
+        Self { phase, working: tokio::spawn(desk.work(followed)) }
+    }
+
+    /// Claims nothing more, lets what runs end for so long, and gives the rest back, so that another worker goes on with it at once.
+    /// A request that is still out then is given up, as in a crash: give it the time that a vendor takes.
+    pub async fn drain(mut self, within: Duration) -> Drained {
+        self.phase.send_replace(Phase::Draining);
+        if let Ok(ended) = tokio::time::timeout(within, &mut self.working).await {
+            return ended.unwrap_or_default();
+        }
+        self.phase.send_replace(Phase::GivingBack);
+        (&mut self.working).await.unwrap_or_default()
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.working.abort();
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    Working,
+    Draining,
+    GivingBack,
+}
+
+/// Waits until the worker has come so far.
+async fn reached(phase: &mut watch::Receiver<Phase>, least: Phase) {
+    // Without its `Worker` it is being aborted.
+    let _ = phase.wait_for(|now| *now >= least).await;
+}
+
+/// What all of a worker's jobs share.
+struct Desk {
+    host: Arc<Cartwright>,
+    store: Store,
+    clock: Arc<dyn Clock>,
+    settings: WorkerSettings,
+    /// One for each run.
+    runs: Arc<Semaphore>,
+    /// One for each job that is held, running or awaiting its request.
+    jobs: Arc<Semaphore>,
+    held: Mutex<HashMap<String, Held>>,
+}
+
+/// A job that this worker has.
+struct Held {
+    lease: Lease,
+    cancel: Cancel,
+    /// Told when it is somebody else's by now.
+    fenced: watch::Sender<bool>,
+}
+
+impl Desk {
+    fn held(&self) -> MutexGuard<'_, HashMap<String, Held>> {
+        // Nothing that is done while it is held panics.
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps all leases, and passes on what an operator or another worker decided meanwhile.
+    async fn beat(&self) -> Result<(), StoreError> {
+        let mut kept = Ok(());
+        let leases: Vec<Lease> = self.held().values().map(|held| held.lease.clone()).collect();
+        for lease in leases {
+            let beat = self.store.heartbeat(&lease, self.clock.now(), self.settings.lease).await;
+            let held = self.held();
+            // It may have ended, and been claimed again, while it was asked for.
+            let Some(held) = held.get(&lease.job).filter(|held| held.lease.fence == lease.fence) else { continue };
+            match beat {
+                Ok(beat) if beat.cancelled => held.cancel.cancel(),
+                Ok(_) => {}
+                Err(StoreError::Fenced(_)) => drop(held.fenced.send_replace(true)),
+                Err(error) if error.is_retryable() => return Err(error),
+                Err(error) => kept = Err(error),
+            }
+        }
+        kept
+    }
+}
