@@ -12,6 +12,7 @@ use wasmtime::component::Linker;
 use crate::capability::{Platform, egress, http};
 use crate::engine::{Ticker, engine};
 use crate::guest::GuestState;
+use crate::health::{Health, Rules};
 use crate::ids::{Digest, ShopId};
 use crate::limits::Limits;
 use crate::platform::{Blobs, Catalogue, MemoryBlobs, MemoryCatalogue, MemoryOrderBook, OrderBook, read};
@@ -51,6 +52,7 @@ pub struct Builder {
     cache: Option<std::path::PathBuf>,
     installation: String,
     secret: Option<Secret>,
+    health: Rules,
 }
 
 impl Builder {
@@ -97,6 +99,13 @@ impl Builder {
         self
     }
 
+    /// When an order hook leaves a vendor's server alone, and how fast it asks it; each shop's hosts count by themselves. The
+    /// default rules otherwise.
+    pub fn health(mut self, rules: Rules) -> Self {
+        self.health = rules;
+        self
+    }
+
     /// Starts the host.
     ///
     /// # Errors
@@ -139,6 +148,7 @@ impl Builder {
                 blobs: self.blobs,
                 clients: egress::Clients::default(),
                 tokens: http::Tokens::default(),
+                health: Health::new(self.health),
             }),
             plugins: RwLock::default(),
             shops: RwLock::default(),
@@ -175,6 +185,7 @@ impl Cartwright {
             cache: None,
             installation: "local".to_owned(),
             secret: None,
+            health: Rules::default(),
         }
     }
 
@@ -199,6 +210,11 @@ impl Cartwright {
             Some(line) => format!("{}:{shop}:{order}:{line}", self.installation),
             None => format!("{}:{shop}:{order}", self.installation),
         }
+    }
+
+    /// How vendors' servers are doing, as order hooks found.
+    pub fn health(&self) -> &Health {
+        &self.platform.health
     }
 
     pub(crate) fn secret(&self) -> &Secret {

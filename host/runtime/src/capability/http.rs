@@ -3,22 +3,24 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
-use reqwest::{Client, Method};
+use reqwest::{Client, Method, StatusCode};
 use serde::Deserialize;
 use url::Url;
 
 use crate::capability::egress::{check_url, host_of};
 use crate::capability::secrets::secret;
+use crate::capability::timer::{Clock, SystemClock};
 use crate::capability::{Capability, Scope};
 use crate::contract::http::{Auth, Body, ClientCredentials, Host, Repeat, Request, Response, StoredBody};
 use crate::contract::{BytesSource, Digest, Error, FieldIssue, Message, Outage};
 use crate::error::Failure;
-use crate::guest::GuestState;
+use crate::guest::{GuestState, Hook};
+use crate::health::{Hold, Went, seconds_until};
 use crate::ids::{AccountId, ShopId};
 use crate::settings::Secret;
 
@@ -59,12 +61,22 @@ impl Host for GuestState {
             stored_bytes: limits.stored_bytes,
             readable: self.readable.clone(),
             may_have_arrived: AtomicBool::new(false),
+            went: Mutex::default(),
         };
         let sent = match &mut self.durable {
             Some(cursor) => cursor.send(sending, request, hold).await?,
             None => {
                 let (repeat, url) = (request.repeat, request.url.clone());
-                let sent = sending.send(request).await;
+                // A person who tests a connection, and a shopper who waits for a price, are never held.
+                let turn = match self.hook {
+                    Hook::Poll => sending.turn(&url, &SystemClock).await,
+                    _ => Ok(()),
+                };
+                let sent = match turn {
+                    Ok(()) => sending.send(request).await,
+                    Err(outage) => Err(Error::Unavailable(outage)),
+                };
+                sending.tell(&url, SystemClock.now());
                 if repeat == Repeat::Never && sending.is_lost(&sent) {
                     return Err(Failure::Unanswered(url).into());
                 }
@@ -86,6 +98,8 @@ pub(crate) struct Sending {
     stored_bytes: u64,
     readable: Vec<Digest>,
     may_have_arrived: AtomicBool,
+    /// How it went with the server; none = it was not asked.
+    went: Mutex<Option<Went>>,
 }
 
 impl Sending {
@@ -97,6 +111,35 @@ impl Sending {
     /// May it have arrived, without an answer that tells what came of it? One that is too large tells as much as it may.
     pub(crate) fn is_lost(&self, sent: &Result<Response, Error>) -> bool {
         self.may_have_arrived() && matches!(sent, Err(Error::Unavailable(_)))
+    }
+
+    /// Waits until the server may be asked, when it is asked as fast as it may be. Nothing has left then.
+    ///
+    /// # Errors
+    /// It is away, and left alone.
+    pub(crate) async fn turn(&self, url: &str, clock: &dyn Clock) -> Result<(), Outage> {
+        // An address that is refused is told as such when it is sent to.
+        let Some(host) = self.check(url).ok().and_then(|url| host_of(&url)) else { return Ok(()) };
+        loop {
+            let at = clock.now();
+            match self.scope.platform.health.ask(&self.scope.shop, &host, at) {
+                Ok(()) => return Ok(()),
+                Err(hold @ Hold::Circuit { .. }) => return Err(hold.outage(at)),
+                Err(Hold::RateLimit { until, .. }) => clock.sleep(seconds_until(until, at)).await,
+            }
+        }
+    }
+
+    /// Says how it went with the server.
+    pub(crate) fn tell(&self, url: &str, at: SystemTime) {
+        let went = self.went.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let (Some(went), Some(host)) = (went, Url::parse(url).ok().and_then(|url| host_of(&url))) {
+            self.scope.platform.health.went(&self.scope.shop, &host, went, at);
+        }
+    }
+
+    fn went(&self, went: Went) {
+        *self.went.lock().unwrap_or_else(PoisonError::into_inner) = Some(went);
     }
 
     pub(crate) async fn send(&self, request: Request) -> Result<Response, Error> {
@@ -118,6 +161,7 @@ impl Sending {
         let mut answer = sending.send().await.map_err(|error| self.lost(&host, &error))?;
         self.may_have_arrived.store(true, Ordering::Relaxed);
         let status = answer.status();
+        self.went(went(status, answer.headers()));
         let headers: Vec<(String, String)> = answer
             .headers()
             .iter()
@@ -153,7 +197,11 @@ impl Sending {
         if !error.is_connect() && !error.is_builder() {
             self.may_have_arrived.store(true, Ordering::Relaxed);
         }
-        lost(host, error)
+        let told = lost(host, error);
+        if matches!(told, Error::Unavailable(_)) {
+            self.went(Went::Unavailable { retry_after: None });
+        }
+        told
     }
 
     fn check(&self, url: &str) -> Result<Url, Error> {
@@ -298,9 +346,8 @@ impl Sending {
             .map_err(|error| lost(&host, &error))?;
         let status = answer.status();
         if status.is_server_error() || status.as_u16() == 429 {
-            let after = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
             return Err(Error::Unavailable(Outage {
-                retry_after_seconds: after,
+                retry_after_seconds: retry_after(answer.headers()),
                 detail: format!("the token endpoint at {host} answered {status}"),
             }));
         }
@@ -321,6 +368,21 @@ impl Sending {
         let ends = Instant::now() + Duration::from_secs(granted.expires_in.unwrap_or(60));
         tokens.lock().unwrap_or_else(PoisonError::into_inner).insert(key, (token.clone(), ends));
         Ok(token)
+    }
+}
+
+/// In seconds, where it says so; a date is not read.
+fn retry_after(headers: &HeaderMap) -> Option<u32> {
+    headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()
+}
+
+fn went(status: StatusCode, headers: &HeaderMap) -> Went {
+    match status.as_u16() {
+        429 | 502..=504 => {
+            let retry_after = retry_after(headers).map(|seconds| Duration::from_secs(seconds.into()));
+            Went::Unavailable { retry_after }
+        }
+        _ => Went::Answered,
     }
 }
 

@@ -19,6 +19,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::grants::Grants;
+use crate::health::Health;
 use crate::ids::{AccountId, ShopId};
 use crate::platform::{Blobs, Catalogue, OrderBook};
 use crate::settings::Secret;
@@ -66,6 +67,7 @@ pub(crate) struct Platform {
     pub(crate) blobs: Arc<dyn Blobs>,
     pub(crate) clients: egress::Clients,
     pub(crate) tokens: http::Tokens,
+    pub(crate) health: Health,
 }
 
 /// Which shop and account a call is for, and what it was granted.

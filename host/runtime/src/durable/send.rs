@@ -39,6 +39,7 @@ impl Waiting {
 /// What came of a request, when its answer is written.
 #[derive(Debug)]
 struct Landed {
+    intent: Record,
     /// None when it must not be sent twice and nobody knows whether it arrived: then it stays an intent without an answer.
     record: Option<Record>,
     answer: Result<Response, contract::Error>,
@@ -94,16 +95,15 @@ impl Cursor {
         if open && repeat == Repeat::Never {
             return Err(self.stop(Stop::NeedsMerchant(unanswered)));
         }
-        self.append(Entry::Intent { call, repeat, attempt }).await?;
         let text = unanswered.request.clone();
         let unanswered = Unanswered { attempts: attempt, ..unanswered };
-        let mut out = self.start(sending, request, attempt);
+        let mut out = self.start(sending, request, Entry::Intent { call, repeat, attempt }, attempt);
         match tokio::time::timeout(hold, &mut out).await {
             Err(_) => Err(self.stop(Stop::Waiting(Waiting { request: text, out }))),
             Ok(Err(error)) => Err(self.stop(Stop::Journal(error))),
             Ok(Ok(Landed { record: None, .. })) => Err(self.stop(Stop::NeedsMerchant(unanswered))),
-            Ok(Ok(Landed { record: Some(record), answer })) => {
-                if let Err(error) = self.history.apply(record) {
+            Ok(Ok(Landed { intent, record: Some(record), answer })) => {
+                if let Err(error) = self.history.apply(intent).and_then(|()| self.history.apply(record)) {
                     return Err(self.stop(Stop::Journal(error)));
                 }
                 self.pass();
@@ -113,16 +113,24 @@ impl Cursor {
     }
 
     /// Sends in a task of the host's, which outlives the guest.
-    fn start(&self, sending: Sending, request: Request, attempt: u32) -> Out {
+    fn start(&self, sending: Sending, request: Request, intent: Entry, attempt: u32) -> Out {
         let (journal, clock) = (self.journal.clone(), self.clock.clone());
         let (blobs, shop) = (self.blobs.clone(), self.shop.clone());
         let position = self.history.entries;
         Out(tokio::spawn(async move {
-            let repeat = request.repeat;
-            let mut answer = sending.send(request).await;
+            let (repeat, url) = (request.repeat, request.url.clone());
+            // Before the intent: what waits for its turn has not been sent, and a crash then costs nothing.
+            let turn = sending.turn(&url, &*clock).await;
+            let intent = Record { at: whole(clock.now()), entry: intent };
+            journal.append(position, &intent).await?;
+            let mut answer = match turn {
+                Ok(()) => sending.send(request).await,
+                Err(outage) => Err(contract::Error::Unavailable(outage)),
+            };
+            sending.tell(&url, clock.now());
             let may_have_arrived = sending.may_have_arrived();
             if repeat == Repeat::Never && sending.is_lost(&answer) {
-                return Ok(Landed { record: None, answer });
+                return Ok(Landed { intent, record: None, answer });
             }
             let kept = match &mut answer {
                 Err(error) => Answer::Failed(error.clone()),
@@ -140,8 +148,8 @@ impl Cursor {
             };
             let entry = Entry::Answered { answer: kept, may_have_arrived };
             let record = Record { at: whole(clock.now()), entry };
-            journal.append(position, &record).await?;
-            Ok(Landed { record: Some(record), answer })
+            journal.append(position + 1, &record).await?;
+            Ok(Landed { intent, record: Some(record), answer })
         }))
     }
 

@@ -1,6 +1,8 @@
 //! How vendors' servers are doing, and how fast they may be asked: for each shop and host a circuit breaker and a rate limit.
 //!
 //! A server that is down is not asked by every order in turn, and one that is up is not flooded by a thousand released orders.
+//! An order hook's request to a server that is left alone is answered with `unavailable`; one that would come too soon waits for its
+//! turn, without a guest instance, before its intent is written.
 //! Both heal by themselves: nothing here stays switched off until somebody notices. They are values that are told the time, with no
 //! thread and no clock of their own, so that a test can say when things happen and a store of several nodes could keep them. That
 //! is also why no crate is used: `governor` and the circuit breakers read a clock of this process and keep their state in it.
@@ -72,10 +74,14 @@ impl Hold {
 
     /// As the plugin is told it: away, with the time at which it is worth trying again.
     pub fn outage(&self, at: SystemTime) -> Outage {
-        let left = self.until().duration_since(at).unwrap_or_default();
-        let seconds = u32::try_from(left.as_millis().div_ceil(1000)).unwrap_or(u32::MAX);
-        Outage { retry_after_seconds: Some(seconds.max(1)), detail: self.to_string() }
+        Outage { retry_after_seconds: Some(seconds_until(self.until(), at)), detail: self.to_string() }
     }
+}
+
+/// Whole seconds, one at least.
+pub(crate) fn seconds_until(until: SystemTime, at: SystemTime) -> u32 {
+    let left = until.duration_since(at).unwrap_or_default();
+    u32::try_from(left.as_millis().div_ceil(1000)).unwrap_or(u32::MAX).max(1)
 }
 
 /// The health of all vendors' servers. One for each host process; several nodes each find out for themselves.

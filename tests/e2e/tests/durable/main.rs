@@ -6,6 +6,7 @@ mod crashes;
 mod database;
 mod erp;
 mod gems;
+mod health;
 mod kept;
 mod replay;
 mod retries;
