@@ -55,6 +55,7 @@ mod host;
 mod ids;
 mod install;
 mod limits;
+pub mod notify;
 mod platform;
 mod plugin;
 mod settings;

@@ -9,7 +9,7 @@ const PLACE: &str = "key check";
 
 /// Everything that is sealed with the store's key: what its place is called, which values are under another key, and how one is
 /// exchanged.
-const SEALED: [(&str, &str, &str); 7] = [
+const SEALED: [(&str, &str, &str); 8] = [
     (
         "shop",
         "select id, '', seal_key from shops where substr(seal_key, 1, 9) <> $1 limit $2",
@@ -48,6 +48,11 @@ const SEALED: [(&str, &str, &str); 7] = [
         "account outcome",
         "select shop, id, said from account_outcomes where substr(said, 1, 9) <> $1 limit $2",
         "update account_outcomes set said = $1 where shop = $2 and id = $3 and said = $4",
+    ),
+    (
+        "notification endpoint",
+        "select shop, '', endpoint from notification_endpoints where substr(endpoint, 1, 9) <> $1 limit $2",
+        "update notification_endpoints set endpoint = $1 where shop = $2 and $3 = '' and endpoint = $4",
     ),
 ];
 

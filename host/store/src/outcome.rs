@@ -8,6 +8,7 @@ use std::time::SystemTime;
 
 use cartwright::types::{BytesSource, Document, Event, EventKind, NamedJson, Outcome};
 use cartwright::{AccountId, Digest, ShopId};
+use serde_json::json;
 use sqlx::AnyConnection;
 
 use crate::blobs::{Kind, NewBlob, Owner, keep_as_document};
@@ -17,6 +18,7 @@ use crate::event::{Lines, NewJob};
 use crate::event_log::{NewLogEntry, log_in};
 use crate::journal::StoreJournal;
 use crate::keys::place;
+use crate::notify::Subject;
 use crate::vault::Key;
 
 /// An outcome as it is kept.
@@ -170,11 +172,11 @@ impl Store {
             self.store_document(work, about, document, now).await?;
         }
         let Filed { kind, held, .. } = filed(&outcome, String::new);
-        let added = sqlx::query(
+        let added: Option<(i64,)> = sqlx::query_as(
             "insert into outcomes (shop, order_id, account, job, outcome_key, order_version, kind, outcome, held,
                                    emitted_at)
              values ($1, $2, $3, $4, $5, (select version from orders where shop = $1 and id = $2), $6, $7, $8, $9)
-             on conflict (job, outcome_key) do nothing",
+             on conflict (job, outcome_key) do nothing returning id",
         )
         .bind(about.shop.as_str())
         .bind(about.order)
@@ -185,11 +187,12 @@ impl Store {
         .bind(about.key.seal_json(&place("outcome", outcome_key, about.job.unwrap_or_default()), &outcome)?)
         .bind(i64::from(held))
         .bind(now)
-        .execute(&mut **work)
+        .fetch_optional(&mut **work)
         .await?;
-        if added.rows_affected() == 0 {
-            return Ok(false);
-        }
+        let Some((id,)) = added else { return Ok(false) };
+        let About { shop, order, account, job, .. } = about;
+        let data = json!({ "shop": shop, "order": order, "account": account, "outcome": id, "job": job });
+        self.notify_in(work, shop.as_str(), Subject::Order(order), (&format!("outcome.{kind}"), data), now).await?;
         if matches!(outcome, Outcome::PushSettings(_)) {
             self.add_account_outcome(work, about.shop, about.account, outcome, now).await?;
         }
@@ -293,7 +296,7 @@ pub(crate) struct About<'a> {
 }
 
 /// RFC 3339 in UTC, to the second, as the contract has it.
-fn timestamp(milliseconds: i64) -> String {
+pub(crate) fn timestamp(milliseconds: i64) -> String {
     jiff::Timestamp::from_second(milliseconds / 1000).unwrap_or_default().to_string()
 }
 

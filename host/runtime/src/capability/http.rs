@@ -422,7 +422,7 @@ fn invalid(field: &str, text: String) -> Error {
 }
 
 /// No response came. An address that was refused is told as such; everything else may work later.
-fn lost(host: &str, error: &reqwest::Error) -> Error {
+pub(crate) fn lost(host: &str, error: &reqwest::Error) -> Error {
     let mut text = String::new();
     let mut cause: Option<&dyn std::error::Error> = std::error::Error::source(error);
     while let Some(error) = cause {

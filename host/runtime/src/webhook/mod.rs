@@ -39,7 +39,7 @@ pub use pushed::{Pushed, entered};
 pub use receipts::{Effects, MemoryReceipts, Notice, NoticeId, OrderMessage, Receipts, ReceiptsError, SAME_BODY_FOR};
 pub use receive::WebhookError;
 pub use refusal::{HeaderFault, Refusal};
-pub use signature::TIME_WINDOW;
+pub use signature::{SigningError, TIME_WINDOW, new_standard_secret, sign_standard};
 pub use verifier::Verifier;
 
-pub(crate) use signature::check_authentication;
+pub(crate) use signature::{WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP, check_authentication};

@@ -21,8 +21,8 @@ pub const TIME_WINDOW: Duration = Duration::from_secs(300);
 
 /// The headers of Standard Webhooks: id, time, signatures.
 pub(crate) const WEBHOOK_ID: &str = "webhook-id";
-const WEBHOOK_TIMESTAMP: &str = "webhook-timestamp";
-const WEBHOOK_SIGNATURE: &str = "webhook-signature";
+pub(crate) const WEBHOOK_TIMESTAMP: &str = "webhook-timestamp";
+pub(crate) const WEBHOOK_SIGNATURE: &str = "webhook-signature";
 
 /// Vendors show secrets with and without padding; what is signed with is the same.
 const SECRET_BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -81,10 +81,8 @@ fn verify_standard(name: &str, secret: &Secret, incoming: &Incoming) -> Result<(
     let id = text(incoming, WEBHOOK_ID)?;
     let time = time(incoming, WEBHOOK_TIMESTAMP)?;
     let signatures = text(incoming, WEBHOOK_SIGNATURE)?;
-    let mut mac = keyed(&secret, name)?;
-    for part in [id.as_bytes(), b".", time.text.as_bytes(), b".", &incoming.body[..]] {
-        mac.update(part);
-    }
+    let mac =
+        standard_mac(&secret, id, time.text, &incoming.body).ok_or_else(|| Refusal::BadSecret(name.to_owned()))?;
     // Several while a secret is being changed. Other versions than v1 are other algorithms, which we have no key for.
     let mut signatures = signatures.split(' ').filter_map(|signature| signature.strip_prefix("v1,"));
     let ours = |written| {
@@ -94,6 +92,44 @@ fn verify_standard(name: &str, secret: &Secret, incoming: &Incoming) -> Result<(
         return Err(Refusal::WrongSignature { header: WEBHOOK_SIGNATURE.to_owned(), secret: name.to_owned() });
     }
     time.within(incoming)
+}
+
+/// A secret that nothing can be signed with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a signing secret must be \"whsec_\" and base64; make a new one")]
+pub struct SigningError;
+
+/// Signs a body as Standard Webhooks, at a time in Unix seconds: what stands in the header `webhook-signature`, with a signature by
+/// each secret.
+///
+/// # Errors
+/// When a secret is none.
+pub fn sign_standard(secrets: &[Secret], id: &str, seconds: u64, body: &[u8]) -> Result<String, SigningError> {
+    let signatures = secrets.iter().map(|secret| {
+        let mac = standard_secret(secret).and_then(|secret| standard_mac(&secret, id, &seconds.to_string(), body));
+        let signature = mac.ok_or(SigningError)?.finalize().into_bytes();
+        Ok(format!("v1,{}", STANDARD.encode(signature)))
+    });
+    Ok(signatures.collect::<Result<Vec<_>, _>>()?.join(" "))
+}
+
+/// A new signing secret: "whsec_" and 32 random bytes in base64.
+///
+/// # Errors
+/// When the machine gives no random numbers.
+pub fn new_standard_secret() -> Result<Secret, getrandom::Error> {
+    let mut bytes = Zeroizing::new([0; 32]);
+    getrandom::fill(&mut *bytes)?;
+    Ok(Secret::new(format!("whsec_{}", STANDARD.encode(*bytes))))
+}
+
+fn standard_mac(secret: &[u8], id: &str, time: &str, body: &[u8]) -> Option<Hmac<Sha256>> {
+    // HMAC takes a key of any length.
+    let mut mac = Hmac::new_from_slice(secret).ok()?;
+    for part in [id.as_bytes(), b".", time.as_bytes(), b".", body] {
+        mac.update(part);
+    }
+    Some(mac)
 }
 
 fn secret<'a>(secrets: &'a Secrets, name: &str) -> Result<&'a Secret, Refusal> {

@@ -1,7 +1,8 @@
 //! Standard Webhooks.
 
+use cartwright::Secret;
 use cartwright::types::Authentication;
-use cartwright::webhook::{HeaderFault, Incoming, Refusal};
+use cartwright::webhook::{HeaderFault, Incoming, Refusal, SigningError, new_standard_secret, sign_standard};
 use http::HeaderValue;
 
 use crate::{NOW, admit, at, post};
@@ -32,6 +33,20 @@ fn told_with(secret: &str, incoming: &Incoming) -> Result<(), Refusal> {
 
 fn is_wrong(answer: &Result<(), Refusal>) -> bool {
     matches!(answer, Err(Refusal::WrongSignature { .. }))
+}
+
+#[test]
+fn what_the_host_signs_is_the_documented_sample() {
+    let signed = |secrets: &[Secret]| sign_standard(secrets, ID, NOW, BODY);
+    assert_eq!(signed(&[Secret::new(SECRET)]).as_deref(), Ok(SIGNATURE));
+    let new = new_standard_secret().expect("random numbers");
+    let both = signed(&[new.clone(), Secret::new(SECRET)]).expect("signatures");
+    let [first, second] = both.split(' ').collect::<Vec<_>>()[..] else { panic!("{both}") };
+    assert_eq!(second, SIGNATURE);
+    let secret = std::str::from_utf8(new.expose()).expect("text");
+    assert_eq!(told_with(secret, &with("webhook-signature", first)), Ok(()));
+    assert_ne!(new, new_standard_secret().expect("random numbers"));
+    assert_eq!(signed(&[Secret::new("whsec_")]), Err(SigningError));
 }
 
 #[test]

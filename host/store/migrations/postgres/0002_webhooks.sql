@@ -66,3 +66,30 @@ create table account_outcomes (
     settled_at bigint
 );
 create index account_outcomes_of_shop on account_outcomes (shop, state, emitted_at);
+
+-- Where a platform is told what happens in its shop.
+create table notification_endpoints (
+    shop text primary key not null references shops (id),
+    endpoint bytea not null, -- its address, what it may reach, what is signed with; sealed with the store's key
+    not_before bigint not null, -- it was away, and is left alone until then
+    leased_until bigint not null, -- somebody tells it something until then: one at a time
+    fence bigint not null, -- grows with each claim
+    changed_at bigint not null
+);
+
+-- What platforms are still to be told: written in the transaction of what it tells of, gone when it was told. Holds ids only, and
+-- nothing of an order's data.
+create table notifications (
+    id bigint generated always as identity primary key,
+    message text not null unique, -- its id on the way
+    shop text not null,
+    subject text not null, -- of one subject one is sent at a time, in order
+    body text not null,
+    state text not null check (state in ('waiting', 'dead')),
+    attempt bigint not null,
+    due_at bigint not null,
+    why text, -- why it was not told the last time
+    created_at bigint not null
+);
+create index notifications_due on notifications (shop, state, due_at);
+create index notifications_of_subject on notifications (shop, subject, state, id);

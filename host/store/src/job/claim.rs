@@ -183,7 +183,7 @@ impl Store {
             .bind(milliseconds(now))
             .execute(&mut **work)
             .await?;
-        Ok(())
+        self.notify_job(work, id, "stopped", milliseconds(now)).await
     }
 
     async fn stop_unreadable(&self, picked: &Picked, at: i64, error: &StoreError) -> Result<(), StoreError> {
@@ -199,6 +199,7 @@ impl Store {
             let after = serde_json::json!({ "error": error.to_string() });
             let entry = NewLogEntry { who: "host", what: "job-unreadable", subject: id, ..NewLogEntry::default() };
             log_in(&mut work, &NewLogEntry { after: Some(&after), ..entry }, at).await?;
+            self.notify_job(&mut work, id, "stopped", at).await?;
         }
         work.commit().await?;
         Ok(())

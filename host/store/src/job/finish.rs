@@ -52,10 +52,12 @@ impl Store {
             last_turn(&mut work, id).await?;
         }
         let ends_turn = matches!(next.state, "queued" | "done" | "cancelled");
+        let (name, at) = (next.state, milliseconds(now));
         let state = set(&mut work, id, &key, next, tries, now).await?;
         if ends_turn {
             free_lane(&mut work, id).await?;
         }
+        self.notify_job(&mut work, id, name, at).await?;
         work.commit().await?;
         self.nudge();
         Ok(state)

@@ -155,6 +155,7 @@ impl Store {
             }
             _ => {
                 free_lane(&mut work, id).await?;
+                self.notify_job(&mut work, id, "cancelled", milliseconds(now)).await?;
                 "update jobs set cancel = 1, state = 'cancelled', fence = fence + 1, changed_at = $2 where id = $1"
             }
         };

@@ -5,12 +5,14 @@ use std::time::SystemTime;
 use cartwright::types::Outcome;
 use cartwright::{AccountId, ShopId};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use sqlx::AnyConnection;
 
 use crate::database::{Store, Work, milliseconds, moment};
 use crate::error::StoreError;
 use crate::event_log::{NewLogEntry, log_in};
 use crate::keys::place;
+use crate::notify::Subject;
 use crate::outcome::filed;
 use crate::vault::{hexed, random};
 
@@ -181,6 +183,7 @@ impl Store {
         now: SystemTime,
     ) -> Result<(), StoreError> {
         let what = place("account outcome", from.shop.as_str(), &from.id);
+        let kind = filed(&outcome, String::new).kind;
         let settled = !matches!(state, AccountOutcomeState::New | AccountOutcomeState::Held);
         let moved = sqlx::query(
             "update account_outcomes set said = $4, state = $5, settled_at = $6
@@ -194,7 +197,10 @@ impl Store {
         .bind(settled.then(|| milliseconds(now)))
         .execute(&mut **work)
         .await?;
-        if moved.rows_affected() == 1 { Ok(()) } else { Err(not_held(&from.id)) }
+        if moved.rows_affected() == 0 {
+            return Err(not_held(&from.id));
+        }
+        self.notify_account(work, (&from.shop, &from.account), &from.id, (kind, state), milliseconds(now)).await
     }
 
     /// Keeps what was said of an account. Settings that were pushed are looked at by the host later, because their plugin has to
@@ -238,7 +244,20 @@ impl Store {
         .bind(now)
         .execute(&mut **work)
         .await?;
-        Ok(())
+        self.notify_account(work, (shop, account), &id, (kind, state), now).await
+    }
+
+    async fn notify_account(
+        &self,
+        work: &mut Work,
+        (shop, account): (&ShopId, &AccountId),
+        id: &str,
+        (kind, state): (&str, AccountOutcomeState),
+        now: i64,
+    ) -> Result<(), StoreError> {
+        let data = json!({ "shop": shop, "account": account, "outcome": id, "state": state.name() });
+        let (what, subject) = (format!("account.{kind}"), Subject::Account(account.as_str()));
+        self.notify_in(work, shop.as_str(), subject, (&what, data), now).await
     }
 }
 

@@ -52,7 +52,7 @@ pub fn record_of(key: &str, at: SystemTime) -> Record {
     said(key, Outcome::Note(message), at)
 }
 
-fn said(key: &str, outcome: Outcome, at: SystemTime) -> Record {
+pub fn said(key: &str, outcome: Outcome, at: SystemTime) -> Record {
     Record { at, entry: Entry::Emitted { key: key.into(), outcome } }
 }
 

@@ -11,6 +11,7 @@ mod forgotten;
 mod jobs;
 mod journals;
 mod keeping;
+mod notifications;
 mod opening;
 mod orders;
 mod setup;

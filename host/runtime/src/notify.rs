@@ -1,0 +1,133 @@
+//! What the host tells a platform: requests to an address that its operator named, signed as Standard Webhooks
+//! (<https://www.standardwebhooks.com>).
+//!
+//! The address is checked as a vendor's is: https unless allowed otherwise, and every address that its name resolves to must be
+//! public unless the operator names it. A redirection is not followed.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
+use url::Url;
+
+use crate::capability::egress::{Clients, check_url, host_of};
+use crate::capability::http::lost;
+use crate::contract::{Error, Outage};
+use crate::grants::Grants;
+use crate::settings::Secret;
+use crate::webhook::{WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP, sign_standard};
+
+/// How long a platform may take to answer. It is to keep what it was told and answer; work comes afterwards.
+pub const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Where a platform is told.
+#[derive(Debug, Clone)]
+pub struct Receiver {
+    /// The address.
+    pub url: String,
+    /// `plain_http` and `networks` allow what is refused otherwise. The address's own host needs no grant.
+    pub grants: Grants,
+    /// What is signed with: the present secret, and while they are exchanged the former.
+    pub secrets: Vec<Secret>,
+}
+
+/// Something that a platform is told.
+#[derive(Debug, Clone, Copy)]
+pub struct Notification<'a> {
+    /// Its id: the same each time that it is sent.
+    pub id: &'a str,
+    /// When it is sent.
+    pub at: SystemTime,
+    /// JSON.
+    pub body: &'a str,
+}
+
+/// Why a platform was not told.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotTold {
+    /// The address, or a secret, cannot be used as it is set up; nothing was sent. The text says what to change.
+    #[error("{0}")]
+    Refused(String),
+    /// Nobody answered, or said that they cannot now.
+    #[error("{detail}")]
+    Away {
+        /// What happened.
+        detail: String,
+        /// After how many seconds it is worth trying again, where the other side said so.
+        retry_after: Option<u32>,
+    },
+    /// It was understood and not taken.
+    #[error("{host} answered {status}, where 2xx was to be answered")]
+    NotTaken {
+        /// Who.
+        host: String,
+        /// The status.
+        status: u16,
+    },
+}
+
+/// Tells platforms. Keep one: it keeps connections.
+#[derive(Default)]
+pub struct Sender {
+    clients: Clients,
+}
+
+impl Sender {
+    /// Can a platform be told there? Says nothing about whether somebody answers.
+    ///
+    /// # Errors
+    /// [`NotTold::Refused`].
+    pub fn check(receiver: &Receiver) -> Result<(), NotTold> {
+        allowed(receiver).map(drop)
+    }
+
+    /// Sends once.
+    ///
+    /// # Errors
+    /// Whatever is not answered with 2xx.
+    pub async fn send(&self, receiver: &Receiver, notification: Notification<'_>) -> Result<(), NotTold> {
+        let url = allowed(receiver)?;
+        let host = host_of(&url).unwrap_or_default();
+        let client = self.clients.client(&receiver.grants.networks).map_err(|error| refused(&error))?;
+        let Notification { id, at, body } = notification;
+        let seconds = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let signature =
+            sign_standard(&receiver.secrets, id, seconds, body.as_bytes()).map_err(|error| refused(&error))?;
+        let sent = client
+            .post(url)
+            .timeout(TIMEOUT)
+            .header(CONTENT_TYPE, "application/json")
+            .header(WEBHOOK_ID, id)
+            .header(WEBHOOK_TIMESTAMP, seconds)
+            .header(WEBHOOK_SIGNATURE, signature)
+            .body(body.to_owned())
+            .send()
+            .await;
+        let answer = sent.map_err(|error| match lost(&host, &error) {
+            Error::Unavailable(Outage { detail, retry_after_seconds }) => {
+                NotTold::Away { detail, retry_after: retry_after_seconds }
+            }
+            Error::Denied(why) => NotTold::Refused(why),
+            error => NotTold::Refused(format!("{error:?}")),
+        })?;
+        let status = answer.status();
+        if status.is_success() {
+            return Ok(());
+        }
+        if status.is_server_error() || status.as_u16() == 429 {
+            let retry_after = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+            return Err(NotTold::Away { detail: format!("{host} answered {status}"), retry_after });
+        }
+        Err(NotTold::NotTaken { host, status: status.as_u16() })
+    }
+}
+
+fn allowed(receiver: &Receiver) -> Result<Url, NotTold> {
+    let host = Url::parse(&receiver.url).ok().and_then(|url| host_of(&url));
+    let mut grants = receiver.grants.clone();
+    grants.hosts.extend(host.clone());
+    check_url(&receiver.url, host.as_slice(), &grants).map_err(|refusal| refused(&refusal))
+}
+
+fn refused(error: &dyn std::fmt::Display) -> NotTold {
+    NotTold::Refused(error.to_string())
+}

@@ -1,0 +1,245 @@
+//! Taking what is to be told, and what came of it.
+
+use std::time::{Duration, SystemTime};
+
+use cartwright::ShopId;
+use cartwright::durable::{RunEnd, Step, Tries, WAITS, next_step};
+use cartwright::notify::{NotTold, Receiver};
+use cartwright::types::Outage;
+
+use crate::database::{Store, Work, milliseconds, moment};
+use crate::error::StoreError;
+use crate::event_log::{NewLogEntry, log_in};
+
+/// A sender that was lost lets another send again after so long; longer than a request may take.
+const LEASE: Duration = Duration::from_secs(60);
+/// A platform that is away is asked again so often, whatever waits for it.
+const AWAY: Duration = WAITS[0];
+/// However long it says that it will be away: those who say a day are back sooner.
+const LONGEST_AWAY: Duration = Duration::from_secs(30 * 60);
+
+/// The shops that something may be sent for at $1, those that wait longest first: their platform is not away, and nothing else is
+/// out to it.
+const SHOPS: &str = "
+    select e.shop, e.fence from notification_endpoints e
+    where e.not_before <= $1 and e.leased_until <= $1
+    and exists (select 1 from notifications n where n.shop = e.shop and n.state = 'waiting' and n.due_at <= $1)
+    order by (select min(n.due_at) from notifications n where n.shop = e.shop and n.state = 'waiting')";
+
+/// The next of a shop: nothing of the same subject waits before it.
+const NEXT: &str = "
+    select n.id, n.message, n.body, n.attempt from notifications n
+    where n.shop = $2 and n.state = 'waiting' and n.due_at <= $1
+    and not exists (select 1 from notifications b
+        where b.shop = n.shop and b.subject = n.subject and b.state = 'waiting' and b.id < n.id)
+    order by n.due_at, n.id limit 1";
+
+/// How far a notification has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotificationState {
+    /// It is sent at this time, or when what is before it was told.
+    Waiting {
+        /// Not before.
+        due: SystemTime,
+    },
+    /// It was tried for two days and given up.
+    Dead,
+}
+
+/// A notification that the platform has not taken yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredNotification {
+    /// Its id: what the platform sees in `webhook-id`.
+    pub id: String,
+    /// The shop.
+    pub shop: ShopId,
+    /// What is sent: JSON.
+    pub body: String,
+    /// How far it has come.
+    pub state: NotificationState,
+    /// How often it was tried since it was written, or since it was sent again.
+    pub attempt: u32,
+    /// Why it was not told the last time.
+    pub why: Option<String>,
+    /// When it was written.
+    pub created: SystemTime,
+}
+
+/// A notification that a sender has for a while.
+pub(super) struct Claimed {
+    pub(super) message: String,
+    pub(super) body: String,
+    /// Where to; an error when the endpoint cannot be read.
+    pub(super) receiver: Result<Receiver, NotTold>,
+    id: i64,
+    fence: i64,
+    shop: String,
+    attempt: u32,
+}
+
+impl Store {
+    pub(super) async fn claim_notification(&self, now: SystemTime) -> Result<Option<Claimed>, StoreError> {
+        let shops: Vec<(String, i64)> = sqlx::query_as(SHOPS).bind(milliseconds(now)).fetch_all(self.pool()).await?;
+        for (shop, fence) in shops {
+            // Nobody has claimed it since the fence was read, if the next statement finds that fence.
+            let next: Option<(i64, String, String, i64)> =
+                sqlx::query_as(NEXT).bind(milliseconds(now)).bind(&shop).fetch_optional(self.pool()).await?;
+            let Some((id, message, body, attempt)) = next else { continue };
+            let mut work = self.begin().await?;
+            let taken = sqlx::query(
+                "update notification_endpoints set fence = fence + 1, leased_until = $3 where shop = $1 and fence = $2",
+            )
+            .bind(&shop)
+            .bind(fence)
+            .bind(milliseconds(now + LEASE))
+            .execute(&mut *work)
+            .await?;
+            if taken.rows_affected() == 0 {
+                continue;
+            }
+            let of = shop.parse().map_err(|error| StoreError::corrupt(&message, error))?;
+            let receiver = match self.receiver(&mut work, &of, now).await {
+                Ok(receiver) => Ok(receiver),
+                // One shop's endpoint must not keep the others from being told.
+                Err(error @ StoreError::Corrupt(_)) => Err(NotTold::Refused(error.to_string())),
+                Err(error) => return Err(error),
+            };
+            work.commit().await?;
+            let attempt = u32::try_from(attempt).unwrap_or(u32::MAX);
+            return Ok(Some(Claimed { message, body, receiver, id, fence: fence + 1, shop, attempt }));
+        }
+        Ok(None)
+    }
+
+    /// Gives a shop's lease back; false when it was lost, and somebody else may be sending the same.
+    async fn give_back(&self, work: &mut Work, claimed: &Claimed) -> Result<bool, StoreError> {
+        let held = sqlx::query("update notification_endpoints set leased_until = 0 where shop = $1 and fence = $2")
+            .bind(&claimed.shop)
+            .bind(claimed.fence)
+            .execute(&mut **work)
+            .await?;
+        Ok(held.rows_affected() == 1)
+    }
+
+    /// It was told. When the platform was away it is back: nothing of it waits longer.
+    pub(super) async fn notification_told(&self, claimed: &Claimed, now: SystemTime) -> Result<(), StoreError> {
+        let mut work = self.begin().await?;
+        self.give_back(&mut work, claimed).await?;
+        sqlx::query("delete from notifications where id = $1").bind(claimed.id).execute(&mut *work).await?;
+        let back = sqlx::query("update notification_endpoints set not_before = 0 where shop = $1 and not_before > 0")
+            .bind(&claimed.shop)
+            .execute(&mut *work)
+            .await?;
+        if back.rows_affected() == 1 {
+            sqlx::query("update notifications set due_at = $2 where shop = $1 and state = 'waiting' and due_at > $2")
+                .bind(&claimed.shop)
+                .bind(milliseconds(now))
+                .execute(&mut *work)
+                .await?;
+        }
+        work.commit().await?;
+        Ok(())
+    }
+
+    /// It was not told: it is tried again on the schedule of order hooks, then given up.
+    pub(super) async fn notification_failed(
+        &self,
+        claimed: &Claimed,
+        why: &NotTold,
+        now: SystemTime,
+    ) -> Result<(), StoreError> {
+        let retry_after_seconds = match why {
+            NotTold::Away { retry_after, .. } => *retry_after,
+            _ => None,
+        };
+        let end = RunEnd::Retry { outage: Outage { retry_after_seconds, detail: why.to_string() } };
+        let tries = Tries { outages: claimed.attempt, breaches: 0 };
+        let (state, due, text) = match next_step(Ok(&end), tries, claimed.message.as_bytes()).0 {
+            Step::Retry { after } => ("waiting", now + after, why.to_string()),
+            Step::Stop { why, .. } => ("dead", now, why),
+            _ => ("dead", now, why.to_string()),
+        };
+        let mut work = self.begin().await?;
+        if !self.give_back(&mut work, claimed).await? {
+            return Ok(());
+        }
+        sqlx::query("update notifications set state = $2, due_at = $3, why = $4, attempt = attempt + 1 where id = $1")
+            .bind(claimed.id)
+            .bind(state)
+            .bind(milliseconds(due))
+            .bind(text)
+            .execute(&mut *work)
+            .await?;
+        if let NotTold::Away { retry_after, .. } = why {
+            let named = retry_after.map_or(AWAY, |seconds| Duration::from_secs(seconds.into()));
+            sqlx::query("update notification_endpoints set not_before = $2 where shop = $1")
+                .bind(&claimed.shop)
+                .bind(milliseconds(now + named.clamp(AWAY, LONGEST_AWAY)))
+                .execute(&mut *work)
+                .await?;
+        }
+        work.commit().await?;
+        Ok(())
+    }
+
+    /// At most `limit` notifications that a shop's platform has not taken yet, the oldest first: all, or those that were given up.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn notifications(
+        &self,
+        shop: &ShopId,
+        dead_only: bool,
+        limit: u32,
+    ) -> Result<Vec<StoredNotification>, StoreError> {
+        type Row = (String, String, String, i64, i64, Option<String>, i64);
+        let rows: Vec<Row> = sqlx::query_as(
+            "select message, body, state, due_at, attempt, why, created_at from notifications
+             where shop = $1 and (state = 'dead' or $2 = 0) order by id limit $3",
+        )
+        .bind(shop.as_str())
+        .bind(i64::from(dead_only))
+        .bind(i64::from(limit))
+        .fetch_all(self.pool())
+        .await?;
+        let rows = rows.into_iter().map(|(id, body, state, due, attempt, why, created)| StoredNotification {
+            id,
+            shop: shop.clone(),
+            body,
+            state: match state.as_str() {
+                "dead" => NotificationState::Dead,
+                _ => NotificationState::Waiting { due: moment(due) },
+            },
+            attempt: u32::try_from(attempt).unwrap_or(u32::MAX),
+            why,
+            created: moment(created),
+        });
+        Ok(rows.collect())
+    }
+
+    /// Has a notification that was given up sent again from now on, and logs who wanted it. Later ones of its order may have been
+    /// told meanwhile.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when none of this id was given up, and as the database says.
+    pub async fn send_again(&self, shop: &ShopId, id: &str, who: &str, now: SystemTime) -> Result<(), StoreError> {
+        let mut work = self.begin().await?;
+        let revived = sqlx::query(
+            "update notifications set state = 'waiting', attempt = 0, due_at = $3
+             where shop = $1 and message = $2 and state = 'dead'",
+        )
+        .bind(shop.as_str())
+        .bind(id)
+        .bind(milliseconds(now))
+        .execute(&mut *work)
+        .await?;
+        if revived.rows_affected() == 0 {
+            return Err(StoreError::NotFound { what: "notification that was given up", id: id.to_owned() });
+        }
+        let (what, subject) = ("send-again", id);
+        let entry = NewLogEntry { who, what, shop: Some(shop), subject, ..NewLogEntry::default() };
+        log_in(&mut work, &entry, milliseconds(now)).await?;
+        work.commit().await?;
+        Ok(())
+    }
+}

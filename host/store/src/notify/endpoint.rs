@@ -1,0 +1,201 @@
+//! Where a platform is told, and what is signed with.
+
+use std::time::{Duration, SystemTime};
+
+use cartwright::notify::{NotTold, Receiver, Sender};
+use cartwright::webhook::new_standard_secret;
+use cartwright::{Grants, Secret, ShopId};
+use serde::{Deserialize, Serialize};
+use sqlx::AnyConnection;
+
+use crate::database::{Store, Work, milliseconds, moment};
+use crate::error::StoreError;
+use crate::event_log::{NewLogEntry, log_in};
+use crate::keys::place;
+
+/// Where a shop's platform is told what happens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NotificationEndpoint {
+    /// An https address.
+    pub url: String,
+    /// `plain_http` and `networks` allow what is refused otherwise.
+    #[serde(default)]
+    pub grants: Grants,
+}
+
+/// An endpoint could not be set.
+#[derive(Debug, thiserror::Error)]
+pub enum EndpointError {
+    /// Its address cannot be used; the text says why, or which setting would allow it.
+    #[error(transparent)]
+    Address(NotTold),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// As it is sealed.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    endpoint: NotificationEndpoint,
+    secret: String,
+    /// The former secret, and until when it signs too, in milliseconds.
+    #[serde(default)]
+    previous: Option<(String, i64)>,
+}
+
+impl Kept {
+    fn new_secret() -> Result<(Secret, String), StoreError> {
+        let random =
+            |error: &dyn std::fmt::Display| StoreError::Unavailable(format!("the system's random numbers: {error}"));
+        let secret = new_standard_secret().map_err(|error| random(&error))?;
+        let text = String::from_utf8_lossy(secret.expose()).into_owned();
+        Ok((secret, text))
+    }
+}
+
+fn endpoint_place(shop: &ShopId) -> String {
+    place("notification endpoint", shop.as_str(), "")
+}
+
+impl Store {
+    /// Sets where a shop's platform is told, and logs who did. What happens from now on is told there. A new endpoint's signing
+    /// secret is given, and shown never again; one that is moved keeps its secret.
+    ///
+    /// # Errors
+    /// [`EndpointError::Address`], [`StoreError::Conflict`] when the shop is not kept.
+    pub async fn set_notification_endpoint(
+        &self,
+        shop: &ShopId,
+        endpoint: &NotificationEndpoint,
+        who: &str,
+        now: SystemTime,
+    ) -> Result<Option<Secret>, EndpointError> {
+        let NotificationEndpoint { url, grants } = endpoint.clone();
+        Sender::check(&Receiver { url, grants, secrets: Vec::new() }).map_err(EndpointError::Address)?;
+        let mut work = self.begin().await?;
+        let (made, kept) = match self.kept_endpoint(&mut work, shop).await? {
+            Some(kept) => (None, Kept { endpoint: endpoint.clone(), ..kept }),
+            None => {
+                let (secret, text) = Kept::new_secret()?;
+                (Some(secret), Kept { endpoint: endpoint.clone(), secret: text, previous: None })
+            }
+        };
+        self.write_endpoint(&mut work, shop, &kept, (who, "set-notification-endpoint"), now).await?;
+        work.commit().await?;
+        Ok(made)
+    }
+
+    /// Gives an endpoint a new signing secret, and logs who did. For as long as `both` says, notifications have a signature by the
+    /// former one too, so that the platform can be given the new one meanwhile.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when the shop has no endpoint, and as the database says.
+    pub async fn rotate_notification_secret(
+        &self,
+        shop: &ShopId,
+        both: Duration,
+        who: &str,
+        now: SystemTime,
+    ) -> Result<Secret, StoreError> {
+        let mut work = self.begin().await?;
+        let kept = self.kept_endpoint(&mut work, shop).await?.ok_or_else(|| no_endpoint(shop))?;
+        let (secret, text) = Kept::new_secret()?;
+        let previous = Some((kept.secret, milliseconds(now + both)));
+        let kept = Kept { secret: text, previous, ..kept };
+        self.write_endpoint(&mut work, shop, &kept, (who, "rotate-notification-secret"), now).await?;
+        work.commit().await?;
+        Ok(secret)
+    }
+
+    /// Where a shop's platform is told.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn notification_endpoint(&self, shop: &ShopId) -> Result<Option<NotificationEndpoint>, StoreError> {
+        let kept = self.kept_endpoint(&mut *self.pool().acquire().await?, shop).await?;
+        Ok(kept.map(|kept| kept.endpoint))
+    }
+
+    /// Tells a shop's platform nothing more, and logs who said so. What was still to be told is dropped.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when the shop has no endpoint, and as the database says.
+    pub async fn remove_notification_endpoint(
+        &self,
+        shop: &ShopId,
+        who: &str,
+        now: SystemTime,
+    ) -> Result<(), StoreError> {
+        let mut work = self.begin().await?;
+        let removed = sqlx::query("delete from notification_endpoints where shop = $1")
+            .bind(shop.as_str())
+            .execute(&mut *work)
+            .await?;
+        if removed.rows_affected() == 0 {
+            return Err(no_endpoint(shop));
+        }
+        sqlx::query("delete from notifications where shop = $1").bind(shop.as_str()).execute(&mut *work).await?;
+        let (what, subject) = ("remove-notification-endpoint", shop.as_str());
+        let entry = NewLogEntry { who, what, shop: Some(shop), subject, ..NewLogEntry::default() };
+        log_in(&mut work, &entry, milliseconds(now)).await?;
+        work.commit().await?;
+        Ok(())
+    }
+
+    /// What a notification is sent with at this time.
+    pub(super) async fn receiver(
+        &self,
+        connection: &mut AnyConnection,
+        shop: &ShopId,
+        now: SystemTime,
+    ) -> Result<Receiver, StoreError> {
+        let kept = self.kept_endpoint(connection, shop).await?.ok_or_else(|| no_endpoint(shop))?;
+        let mut secrets = vec![Secret::new(kept.secret)];
+        secrets.extend(kept.previous.filter(|(_, until)| moment(*until) > now).map(|(text, _)| Secret::new(text)));
+        let NotificationEndpoint { url, grants } = kept.endpoint;
+        Ok(Receiver { url, grants, secrets })
+    }
+
+    async fn kept_endpoint(&self, connection: &mut AnyConnection, shop: &ShopId) -> Result<Option<Kept>, StoreError> {
+        let found: Option<(Vec<u8>,)> = sqlx::query_as("select endpoint from notification_endpoints where shop = $1")
+            .bind(shop.as_str())
+            .fetch_optional(connection)
+            .await?;
+        let Some((sealed,)) = found else { return Ok(None) };
+        let what = endpoint_place(shop);
+        let plain = self.keys().open(&what, &sealed)?;
+        serde_json::from_slice(&plain).map(Some).map_err(|error| StoreError::corrupt(&what, error))
+    }
+
+    async fn write_endpoint(
+        &self,
+        work: &mut Work,
+        shop: &ShopId,
+        kept: &Kept,
+        (who, what): (&str, &str),
+        now: SystemTime,
+    ) -> Result<(), StoreError> {
+        sqlx::query(
+            "insert into notification_endpoints (shop, endpoint, not_before, leased_until, fence, changed_at)
+             values ($1, $2, 0, 0, 0, $3)
+             on conflict (shop) do update set endpoint = $2, not_before = 0, changed_at = $3",
+        )
+        .bind(shop.as_str())
+        .bind(self.keys().current().seal_json(&endpoint_place(shop), kept)?)
+        .bind(milliseconds(now))
+        .execute(&mut **work)
+        .await?;
+        // What stands behind the "?" may be a password.
+        let url = kept.endpoint.url.split('?').next().unwrap_or_default();
+        let (after, subject) = (serde_json::json!({ "url": url, "grants": kept.endpoint.grants }), shop.as_str());
+        let entry = NewLogEntry { who, what, shop: Some(shop), subject, after: Some(&after), ..NewLogEntry::default() };
+        log_in(work, &entry, milliseconds(now)).await?;
+        Ok(())
+    }
+}
+
+fn no_endpoint(shop: &ShopId) -> StoreError {
+    StoreError::NotFound { what: "notification endpoint of the shop", id: shop.to_string() }
+}

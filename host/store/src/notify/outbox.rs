@@ -1,0 +1,74 @@
+//! Writing what is to be told, in the transaction of what it tells of.
+
+use serde_json::{Value, json};
+use sqlx::AnyConnection;
+
+use crate::database::Store;
+use crate::error::StoreError;
+use crate::outcome::timestamp;
+use crate::vault::{hexed, random};
+
+/// What a plugin says to itself concerns no platform.
+const OWN: [&str; 2] = ["hand-on", "remember"];
+
+/// What a notification is about: of one subject they arrive in order.
+pub(crate) enum Subject<'a> {
+    /// An order, by the platform's id.
+    Order(&'a str),
+    /// An account, by its id.
+    Account(&'a str),
+}
+
+impl Store {
+    /// Has the shop's platform told, where it wants to be: `what` happened, by ids.
+    pub(crate) async fn notify_in(
+        &self,
+        work: &mut AnyConnection,
+        shop: &str,
+        subject: Subject<'_>,
+        (what, data): (&str, Value),
+        now: i64,
+    ) -> Result<(), StoreError> {
+        if what.split_once('.').is_some_and(|(_, kind)| OWN.contains(&kind)) {
+            return Ok(());
+        }
+        let subject = match subject {
+            Subject::Order(id) => format!("order {id}"),
+            Subject::Account(id) => format!("account {id}"),
+        };
+        let body = json!({ "type": what, "timestamp": timestamp(now), "data": data });
+        sqlx::query(
+            "insert into notifications (message, shop, subject, body, state, attempt, due_at, created_at)
+             select $1, shop, $3, $4, 'waiting', 0, $5, $5 from notification_endpoints where shop = $2",
+        )
+        .bind(format!("msg_{}", hexed(&random::<16>()?)))
+        .bind(shop)
+        .bind(subject)
+        .bind(body.to_string())
+        .bind(now)
+        .execute(work)
+        .await?;
+        Ok(())
+    }
+
+    /// Has the platform told of a job's new state, where that is one that somebody waits for.
+    pub(crate) async fn notify_job(
+        &self,
+        work: &mut AnyConnection,
+        id: &str,
+        state: &str,
+        now: i64,
+    ) -> Result<(), StoreError> {
+        if !matches!(state, "done" | "stopped" | "needs-merchant" | "cancelled") {
+            return Ok(());
+        }
+        let (shop, order, account, event): (String, String, String, String) = sqlx::query_as(
+            "select j.shop, l.order_id, l.account, j.event from jobs j join lanes l on l.id = j.lane where j.id = $1",
+        )
+        .bind(id)
+        .fetch_one(&mut *work)
+        .await?;
+        let data = json!({ "shop": shop, "order": order, "account": account, "job": id, "event": event });
+        self.notify_in(work, &shop, Subject::Order(&order), (&format!("job.{state}"), data), now).await
+    }
+}

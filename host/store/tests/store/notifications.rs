@@ -1,0 +1,406 @@
+//! What platforms are told.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, Method, StatusCode};
+use axum::routing::post;
+use cartwright::durable::{Journal, RunEnd, WAITS};
+use cartwright::types::{Authentication, LineStatus, NamedJson, Outcome};
+use cartwright::webhook::{Destination, Effects, Incoming, Receipts, Refusal, Verifier};
+use cartwright::{Clock, Grants, Secret, Secrets, Shop, ShopId};
+use cartwright_store::{EndpointError, Keyring, NotificationEndpoint, NotificationState, Notifier, Store, StoreError};
+use serde_json::{Value, json};
+
+use crate::database::{Database, KEY, MINUTE, account, at, claimed, event, job, on_each_database, record, shop};
+use crate::journals::{began, said};
+use crate::setup::rings;
+
+on_each_database!(
+    a_platform_is_told_what_happened_signed_and_by_ids_alone,
+    what_did_not_happen_or_nobody_asked_for_is_not_told,
+    a_platform_that_was_away_is_told_everything_in_order_when_it_is_back,
+    one_shops_platform_that_hangs_holds_up_no_other,
+    what_is_never_taken_is_given_up_shown_and_sent_again_when_somebody_wants_it,
+    what_a_lost_sender_had_is_sent_again_under_the_same_id,
+    many_senders_tell_each_once_and_in_order,
+    while_secrets_are_exchanged_both_sign,
+    an_address_inside_is_refused_and_the_grant_is_named,
+    a_removed_endpoint_is_told_nothing,
+);
+
+/// A clock that is told the time.
+struct Told(Mutex<SystemTime>);
+
+#[async_trait]
+impl Clock for Told {
+    fn now(&self) -> SystemTime {
+        *self.0.lock().unwrap()
+    }
+
+    async fn sleep(&self, seconds: u32) {
+        *self.0.lock().unwrap() += Duration::from_secs(seconds.into());
+    }
+}
+
+/// A platform that writes down what it is told.
+struct Platform {
+    url: String,
+    answer: Arc<AtomicU16>,
+    told: Arc<Mutex<Vec<(HeaderMap, Bytes)>>>,
+}
+
+/// The answer of a platform that hangs.
+const HANGS: u16 = 0;
+
+type Shared = (Arc<AtomicU16>, Arc<Mutex<Vec<(HeaderMap, Bytes)>>>);
+
+async fn hear(State((answer, told)): State<Shared>, headers: HeaderMap, body: Bytes) -> StatusCode {
+    told.lock().unwrap().push((headers, body));
+    let answer = answer.load(Ordering::Relaxed);
+    if answer == HANGS {
+        tokio::time::sleep(Duration::from_secs(3600)).await;
+    }
+    StatusCode::from_u16(answer).unwrap()
+}
+
+impl Platform {
+    async fn start() -> Self {
+        let (answer, told) = Shared::default();
+        answer.store(204, Ordering::Relaxed);
+        let router = Router::new().route("/told", post(hear)).with_state((answer.clone(), told.clone()));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address: SocketAddr = listener.local_addr().unwrap();
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Self { url: format!("http://{address}/told"), answer, told }
+    }
+
+    fn endpoint(&self) -> NotificationEndpoint {
+        let host = self.url.split('/').nth(2).unwrap().to_owned();
+        let networks = vec!["127.0.0.0/8".parse().unwrap()];
+        let grants = Grants { plain_http: [host].into(), networks, ..Grants::default() };
+        NotificationEndpoint { url: self.url.clone(), grants }
+    }
+
+    fn answers(&self, status: u16) {
+        self.answer.store(status, Ordering::Relaxed);
+    }
+
+    fn told(&self) -> Vec<(HeaderMap, Bytes)> {
+        self.told.lock().unwrap().clone()
+    }
+
+    fn bodies(&self) -> Vec<Value> {
+        self.told().iter().map(|(_, body)| serde_json::from_slice(body).unwrap()).collect()
+    }
+
+    /// The orders and outcomes that it was told of, in order.
+    fn outcomes(&self) -> Vec<(String, i64)> {
+        let data = self.bodies().into_iter().map(|body| body["data"].clone());
+        data.map(|data| (data["order"].as_str().unwrap().to_owned(), data["outcome"].as_i64().unwrap())).collect()
+    }
+}
+
+struct Desk {
+    store: Store,
+    clock: Arc<Told>,
+    notifier: Notifier,
+    platform: Platform,
+    secret: Secret,
+}
+
+impl Desk {
+    /// A shop whose platform wants to be told, and an order.
+    async fn open(database: &Database) -> Self {
+        let store = database.open().await;
+        store.save_shop(&rings(), at(0)).await.unwrap();
+        let platform = Platform::start().await;
+        let secret = store.set_notification_endpoint(&shop(), &platform.endpoint(), "ann", at(0)).await.unwrap();
+        let clock = Arc::new(Told(Mutex::new(at(1000))));
+        let notifier = Notifier::new(store.clone(), clock.clone());
+        record(&store, "e1", "1", 0).await;
+        Self { store, clock, notifier, platform, secret: secret.unwrap() }
+    }
+
+    async fn say(&self, order: &str, status: &str) {
+        say(&self.store, &shop(), order, status).await;
+    }
+
+    async fn send(&self) -> usize {
+        self.notifier.send_due().await.unwrap()
+    }
+
+    async fn dead(&self) -> Vec<cartwright_store::StoredNotification> {
+        self.store.notifications(&shop(), true, 100).await.unwrap()
+    }
+
+    async fn waiting(&self) -> usize {
+        self.store.notifications(&shop(), false, 1000).await.unwrap().len()
+    }
+}
+
+/// A webhook says something of an order.
+async fn say(store: &Store, of: &ShopId, order: &str, status: &str) {
+    let said = Outcome::LineStatus(LineStatus { line: "1".into(), status: status.into() });
+    let to = Destination { shop: of.clone(), account: account("expivi"), endpoint: "ask".into() };
+    let outcomes = vec![(Some(format!("test:shop:{order}")), said)];
+    store.apply(&to, at(500), Effects { outcomes, messages: Vec::new() }).await.unwrap();
+}
+
+fn is_signed_with(secret: &Secret, (headers, body): &(HeaderMap, Bytes), at: SystemTime) -> Result<(), Refusal> {
+    let secrets = Secrets::from([("secret".to_owned(), secret.clone())]);
+    let authentication = Authentication::StandardWebhooks("secret".to_owned());
+    let verifier = Verifier { authentication: &authentication, secrets: &secrets, networks: &[], most_bytes: 4096 };
+    let (method, headers, body) = (Method::POST, headers.clone(), body.clone());
+    verifier.admit(&Incoming { method, headers, query: String::new(), body, from: None, at })
+}
+
+async fn a_platform_is_told_what_happened_signed_and_by_ids_alone(database: Database) {
+    let desk = Desk::open(&database).await;
+    let run = claimed(&desk.store, 0).await;
+    run.journal.append(0, &began(at(0))).await.unwrap();
+    let status = Outcome::LineStatus(LineStatus { line: "1".into(), status: "for Zoë".into() });
+    run.journal.append(1, &said("0", status.clone(), at(1))).await.unwrap();
+    // Said before: nothing new.
+    run.journal.append(2, &said("0", status, at(1))).await.unwrap();
+    let to_itself = Outcome::HandOn(NamedJson { name: "later".into(), json: "{}".into() });
+    run.journal.append(3, &said("1", to_itself, at(1))).await.unwrap();
+    desk.store.finish(&run.lease, Ok(&RunEnd::Done), at(2)).await.unwrap();
+    let outcome = desk.store.outcomes(&shop(), "1").await.unwrap()[0].id;
+    assert_eq!(desk.send().await, 2);
+    let data = json!({ "shop": "shop", "order": "1", "account": "expivi", "job": "shop:expivi:e1" });
+    let with = |name: &str, value: Value| {
+        let mut data = data.clone();
+        data[name] = value;
+        data
+    };
+    assert_eq!(
+        desk.platform.bodies(),
+        [
+            json!({ "type": "outcome.line-status", "timestamp": "2026-01-01T12:00:01Z", "data": with("outcome", json!(outcome)) }),
+            json!({ "type": "job.done", "timestamp": "2026-01-01T12:00:02Z", "data": with("event", json!("e1")) }),
+        ]
+    );
+    for told in desk.platform.told() {
+        assert_eq!(is_signed_with(&desk.secret, &told, desk.clock.now()), Ok(()));
+        let other = Secret::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+        assert!(matches!(is_signed_with(&other, &told, desk.clock.now()), Err(Refusal::WrongSignature { .. })));
+    }
+    assert_eq!((desk.send().await, desk.waiting().await), (0, 0));
+}
+
+async fn what_did_not_happen_or_nobody_asked_for_is_not_told(database: Database) {
+    let desk = Desk::open(&database).await;
+    let note = Outcome::LineStatus(LineStatus { line: "1".into(), status: "ready".into() });
+    let outcomes = vec![(Some("test:shop:1".into()), note.clone()), (Some("test:shop:nobodys".into()), note)];
+    let to = Destination { shop: shop(), account: account("expivi"), endpoint: "ask".into() };
+    desk.store.apply(&to, at(1), Effects { outcomes, messages: Vec::new() }).await.unwrap_err();
+    let other: ShopId = "other".parse().unwrap();
+    desk.store.record_event(&other, &event("e1", "1"), &[job("expivi")], at(0)).await.unwrap();
+    say(&desk.store, &other, "1", "ready").await;
+    assert_eq!(desk.waiting().await, 0);
+    assert!(desk.store.notifications(&other, false, 10).await.unwrap().is_empty());
+    assert_eq!(desk.send().await, 0);
+}
+
+async fn a_platform_that_was_away_is_told_everything_in_order_when_it_is_back(database: Database) {
+    let desk = Desk::open(&database).await;
+    record(&desk.store, "e2", "2", 0).await;
+    for number in 0..3 {
+        desk.say("1", &number.to_string()).await;
+        desk.say("2", &number.to_string()).await;
+    }
+    desk.platform.answers(503);
+    for asked in 1..4 {
+        assert_eq!(desk.send().await, 0);
+        // One question a minute, whatever waits.
+        assert_eq!(desk.platform.told().len(), asked);
+        desk.clock.sleep(59).await;
+        assert_eq!(desk.send().await, 0);
+        assert_eq!(desk.platform.told().len(), asked);
+        desk.clock.sleep(1).await;
+    }
+    let shown = desk.store.notifications(&shop(), false, 10).await.unwrap();
+    assert!(shown[0].why.as_ref().is_some_and(|why| why.contains("503")), "{:?}", shown[0]);
+    assert!(shown[0].attempt > 0 && matches!(shown[0].state, NotificationState::Waiting { .. }));
+    desk.platform.answers(200);
+    desk.platform.told.lock().unwrap().clear();
+    // Whatever was asked for last may wait for longer than a minute; when one is told, all are.
+    desk.clock.sleep(300).await;
+    assert_eq!(desk.send().await, 6);
+    let told = desk.platform.outcomes();
+    for order in ["1", "2"] {
+        let of: Vec<i64> = told.iter().filter(|(told, _)| told == order).map(|(_, outcome)| *outcome).collect();
+        assert!(of.len() == 3 && of.is_sorted(), "{told:?}");
+    }
+}
+
+async fn one_shops_platform_that_hangs_holds_up_no_other(database: Database) {
+    let desk = Desk::open(&database).await;
+    let other: ShopId = "other".parse().unwrap();
+    desk.store.save_shop(&Shop { id: other.clone(), ..rings() }, at(0)).await.unwrap();
+    let beside = Platform::start().await;
+    desk.store.set_notification_endpoint(&other, &beside.endpoint(), "ann", at(0)).await.unwrap();
+    desk.store.record_event(&other, &event("e1", "1"), &[job("expivi")], at(0)).await.unwrap();
+    desk.platform.answers(HANGS);
+    for number in 0..5 {
+        desk.say("1", &number.to_string()).await;
+        say(&desk.store, &other, "1", &number.to_string()).await;
+    }
+    let notifier = desk.notifier.clone();
+    let sending = tokio::spawn(async move { notifier.send_due().await });
+    tokio::time::timeout(Duration::from_secs(5), async {
+        while beside.told().len() < 5 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await
+    .unwrap();
+    assert!(!sending.is_finished() && desk.platform.told().len() == 1);
+    sending.abort();
+}
+
+async fn what_is_never_taken_is_given_up_shown_and_sent_again_when_somebody_wants_it(database: Database) {
+    let desk = Desk::open(&database).await;
+    desk.say("1", "first").await;
+    desk.say("1", "second").await;
+    desk.platform.answers(400);
+    // As often as an order hook is tried, with waits of a day and a tenth at most.
+    for _ in 0..WAITS.len() {
+        desk.send().await;
+        assert!(desk.dead().await.is_empty());
+        desk.clock.sleep(27 * 3600).await;
+    }
+    assert_eq!(desk.platform.told().len(), WAITS.len());
+    desk.send().await;
+    let dead = desk.dead().await;
+    let [given_up] = &dead[..] else { panic!("{dead:?}") };
+    assert_eq!((&given_up.state, given_up.attempt), (&NotificationState::Dead, 12));
+    assert!(given_up.why.as_ref().is_some_and(|why| why.contains("answered 400")), "{given_up:?}");
+    // It lets the next one of its order pass.
+    desk.platform.answers(204);
+    desk.platform.told.lock().unwrap().clear();
+    desk.clock.sleep(27 * 3600).await;
+    assert_eq!(desk.send().await, 1);
+    let other = "other".parse().unwrap();
+    desk.store.send_again(&other, &given_up.id, "eve", desk.clock.now()).await.unwrap_err();
+    desk.store.send_again(&shop(), &given_up.id, "ann", desk.clock.now()).await.unwrap();
+    assert_eq!((desk.send().await, desk.waiting().await), (1, 0));
+    assert_eq!(desk.platform.told()[1].0["webhook-id"], given_up.id.as_str());
+    let error = desk.store.send_again(&shop(), &given_up.id, "ann", desk.clock.now()).await.unwrap_err();
+    assert!(matches!(error, StoreError::NotFound { .. }), "{error}");
+}
+
+async fn what_a_lost_sender_had_is_sent_again_under_the_same_id(database: Database) {
+    let desk = Desk::open(&database).await;
+    desk.say("1", "ready").await;
+    desk.platform.answers(HANGS);
+    let lost = tokio::time::timeout(Duration::from_millis(500), desk.notifier.send_due()).await;
+    assert!(lost.is_err() && desk.platform.told().len() == 1);
+    desk.platform.answers(204);
+    desk.clock.sleep(59).await;
+    assert_eq!(desk.send().await, 0);
+    desk.clock.sleep(1).await;
+    assert_eq!(desk.send().await, 1);
+    let ids: Vec<_> = desk.platform.told().iter().map(|(headers, _)| headers["webhook-id"].clone()).collect();
+    assert!(ids.len() == 2 && ids[0] == ids[1], "{ids:?}");
+}
+
+async fn many_senders_tell_each_once_and_in_order(database: Database) {
+    let desk = Desk::open(&database).await;
+    record(&desk.store, "e2", "2", 0).await;
+    for number in 0..15 {
+        desk.say("1", &number.to_string()).await;
+        desk.say("2", &number.to_string()).await;
+    }
+    let mut senders = tokio::task::JoinSet::new();
+    for _ in 0..4 {
+        let notifier = Notifier::new(database.open().await, desk.clock.clone());
+        senders.spawn(async move { notifier.send_due().await.unwrap() });
+    }
+    let told: usize = senders.join_all().await.into_iter().sum();
+    // A sender ends when others have all that is due.
+    assert_eq!(told + desk.send().await, 30);
+    let outcomes = desk.platform.outcomes();
+    assert_eq!(outcomes.len(), 30);
+    for order in ["1", "2"] {
+        let of: Vec<i64> = outcomes.iter().filter(|(told, _)| told == order).map(|(_, outcome)| *outcome).collect();
+        assert!(of.len() == 15 && of.is_sorted(), "{of:?}");
+    }
+}
+
+async fn while_secrets_are_exchanged_both_sign(database: Database) {
+    let desk = Desk::open(&database).await;
+    // One that is moved keeps its secret.
+    let moved = desk.store.set_notification_endpoint(&shop(), &desk.platform.endpoint(), "ann", at(0)).await.unwrap();
+    assert_eq!(moved, None);
+    let now = desk.clock.now();
+    let new = desk.store.rotate_notification_secret(&shop(), MINUTE, "ann", now).await.unwrap();
+    desk.say("1", "one").await;
+    desk.send().await;
+    desk.clock.sleep(60).await;
+    desk.say("1", "two").await;
+    desk.send().await;
+    let told = desk.platform.told();
+    assert_eq!(is_signed_with(&desk.secret, &told[0], now), Ok(()));
+    assert_eq!(is_signed_with(&new, &told[0], now), Ok(()));
+    assert_eq!(is_signed_with(&new, &told[1], desk.clock.now()), Ok(()));
+    assert!(is_signed_with(&desk.secret, &told[1], desk.clock.now()).is_err());
+    desk.store.close().await;
+    let ring = Keyring::new([9; 32]).with_previous(KEY);
+    let store = Store::open(&database.url, ring).await.unwrap();
+    store.rotate_keys().await.unwrap();
+    store.close().await;
+    let store = Store::open(&database.url, Keyring::new([9; 32])).await.unwrap();
+    assert_eq!(store.notification_endpoint(&shop()).await.unwrap(), Some(desk.platform.endpoint()));
+    // Neither secret stands in the log, nor what may be a password.
+    let url = format!("{}?token=s3cret", desk.platform.url);
+    let secret = NotificationEndpoint { url, ..desk.platform.endpoint() };
+    store.set_notification_endpoint(&shop(), &secret, "ann", at(0)).await.unwrap();
+    let log = format!("{:?}", store.log_entries(Some(&shop()), None, 10).await.unwrap());
+    assert!(log.contains("rotate-notification-secret") && !log.contains("whsec") && !log.contains("s3cret"), "{log}");
+}
+
+async fn an_address_inside_is_refused_and_the_grant_is_named(database: Database) {
+    let store = database.open().await;
+    store.save_shop(&rings(), at(0)).await.unwrap();
+    for (url, grant) in [
+        ("http://platform.example/told", "grants.plain_http += \"platform.example\""),
+        ("https://169.254.169.254/latest", "grants.networks += \"169.254.169.254/32\""),
+        ("https://[::1]/", "grants.networks += \"::1/128\""),
+        ("https://user:password@platform.example/", "user name"),
+        ("ftp://platform.example/", "no absolute"),
+        ("told", "no absolute"),
+    ] {
+        let endpoint = NotificationEndpoint { url: url.to_owned(), grants: Grants::default() };
+        let refused = store.set_notification_endpoint(&shop(), &endpoint, "ann", at(0)).await;
+        let Err(EndpointError::Address(why)) = refused else { panic!("{url}: {refused:?}") };
+        assert!(why.to_string().contains(grant), "{url}: {why}");
+    }
+    // A name that leads inside is found out when it is looked up.
+    let url = "https://localhost/told".to_owned();
+    let endpoint = NotificationEndpoint { url, grants: Grants::default() };
+    store.set_notification_endpoint(&shop(), &endpoint, "ann", at(0)).await.unwrap();
+    record(&store, "e1", "1", 0).await;
+    say(&store, &shop(), "1", "ready").await;
+    let notifier = Notifier::new(store.clone(), Arc::new(Told(Mutex::new(at(1000)))));
+    assert_eq!(notifier.send_due().await.unwrap(), 0);
+    let why = store.notifications(&shop(), false, 1).await.unwrap().remove(0).why.unwrap();
+    assert!(why.contains("grants.networks +="), "{why}");
+}
+
+async fn a_removed_endpoint_is_told_nothing(database: Database) {
+    let desk = Desk::open(&database).await;
+    desk.say("1", "ready").await;
+    desk.store.remove_notification_endpoint(&shop(), "ann", at(1)).await.unwrap();
+    desk.store.remove_notification_endpoint(&shop(), "ann", at(1)).await.unwrap_err();
+    desk.say("1", "shipped").await;
+    assert_eq!((desk.send().await, desk.waiting().await), (0, 0));
+    assert!(desk.platform.told().is_empty());
+}
