@@ -1,5 +1,6 @@
 //! What the tests share: guests' bytes, a shop on each vendor, and a catalogue.
 
+pub mod kept;
 pub mod orders;
 
 use std::collections::BTreeSet;

@@ -1,6 +1,6 @@
 //! Orders and their events.
 
-use cartwright::types::{Address, Event, EventKind, Money, Order};
+use cartwright::types::{Address, BytesSource, Event, EventKind, Money, Order, Outcome};
 use cartwright::{CartLine, Cartwright, ShopId};
 
 fn address(name: &str, city: &str) -> Address {
@@ -62,4 +62,21 @@ pub fn event(kind: EventKind, order: &Order) -> Event {
         remembered: Vec::new(),
         extra: Vec::new(),
     }
+}
+
+/// What was said of an order, without what differs between two orders, and without the notes that an earlier attempt made the order,
+/// and that its verification is still going on.
+///
+/// # Panics
+/// Never: an outcome always has a JSON form.
+pub fn said(order: &str, outcomes: &[Outcome]) -> String {
+    let mut outcomes = outcomes.to_vec();
+    let varies = |key: &str| ["created-earlier", "no-verification"].contains(&key);
+    outcomes.retain(|outcome| !matches!(outcome, Outcome::Note(message) if varies(&message.key)));
+    for outcome in &mut outcomes {
+        if let Outcome::Document(document) = outcome {
+            document.content = BytesSource::Stored("its digest".to_owned());
+        }
+    }
+    serde_json::to_string(&outcomes).expect("JSON").replace(order, "ORDER")
 }

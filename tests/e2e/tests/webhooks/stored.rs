@@ -154,7 +154,7 @@ impl Stored {
                 let journal = claim.journal.clone();
                 let start = Start { journal, clock, wake: claim.wake, cancel: Cancel::default() };
                 let ran = self.host.run_job(&claim.job, start).await.expect("a run");
-                self.store.finish(&claim.lease, &ran.end, SystemTime::now()).await.expect("finished");
+                self.store.finish(&claim.lease, Ok(&ran.end), SystemTime::now()).await.expect("finished");
                 let RunEnd::Waiting(waiting) = ran.end else { break };
                 waiting.answered().await.expect("an answer");
             }

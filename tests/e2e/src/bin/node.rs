@@ -1,0 +1,97 @@
+//! A node of its own process, for tests that lose one: `node <database> <clock> [<point>]`.
+//!
+//! It sets a host up from the database, works until no job can go on by itself, prints how many points it passed, and ends. Its clock
+//! begins at `<clock>`, seconds since 1970, and is wound forward whenever nothing is due, so that no test waits for a vendor's
+//! polling. At the point of that number, before or after a commit, the process is lost: nothing of it is ended in order.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use async_trait::async_trait;
+use cartwright::{Cartwright, Clock};
+use cartwright_e2e::kept::{KEY, host_secret};
+use cartwright_store::{JobFilter, JobState, Keyring, Store, Worker, WorkerSettings};
+
+/// A clock that is wound forward by hand; milliseconds since 1970.
+struct Wound(AtomicU64);
+
+impl Wound {
+    fn wind_to(&self, at: SystemTime) {
+        let at = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        self.0.fetch_max(u64::try_from(at).unwrap_or(u64::MAX), Ordering::SeqCst);
+    }
+}
+
+#[async_trait]
+impl Clock for Wound {
+    fn now(&self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_millis(self.0.load(Ordering::SeqCst))
+    }
+
+    async fn sleep(&self, seconds: u32) {
+        self.wind_to(self.now() + Duration::from_secs(seconds.into()));
+    }
+}
+
+/// Counts points, and loses the process at the one of this number.
+fn arm(lost_at: Option<usize>) -> Result<Arc<AtomicUsize>, String> {
+    let passed = Arc::new(AtomicUsize::new(0));
+    for name in ["before-commit", "after-commit"] {
+        let passed = passed.clone();
+        fail::cfg_callback(name, move || {
+            if Some(passed.fetch_add(1, Ordering::SeqCst) + 1) == lost_at {
+                std::process::abort();
+            }
+        })?;
+    }
+    Ok(passed)
+}
+
+/// When a job goes on by itself; none when it does not.
+fn due(state: JobState, now: SystemTime) -> Option<SystemTime> {
+    match state {
+        JobState::Queued { due } => Some(due),
+        JobState::Sleeping { until } | JobState::Retrying { until, .. } => Some(until),
+        JobState::Running | JobState::Waiting => Some(now),
+        JobState::NeedsMerchant | JobState::Stopped | JobState::Done | JobState::Cancelled => None,
+    }
+}
+
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let database = arguments.next().ok_or("which database?")?;
+    let begins: u64 = arguments.next().ok_or("when?")?.parse()?;
+    let lost_at = arguments.next().map(|point| point.parse()).transpose()?;
+    let store = Store::open(&database, Keyring::new(KEY)).await?;
+    let clock = Arc::new(Wound(AtomicU64::new(begins * 1000)));
+    let builder = Cartwright::builder()
+        .order_book(Arc::new(store.clone()))
+        .blobs(Arc::new(store.clone()))
+        .installation("test")
+        .secret(host_secret())
+        .cache(std::env::temp_dir().join("cartwright-tests-cache"));
+    let host = Arc::new(builder.start()?);
+    if let Some(fault) = store.restore(&host).await?.into_iter().next() {
+        return Err(fault.into());
+    }
+    let passed = arm(lost_at)?;
+    let settings = WorkerSettings { poll: Duration::from_millis(5), ..WorkerSettings::new("node") };
+    let worker = Worker::start(host, store.clone(), clock.clone(), settings);
+    loop {
+        let jobs = store.jobs(&JobFilter::default(), u32::MAX).await?;
+        match jobs.into_iter().filter_map(|job| due(job.state, clock.now())).min() {
+            None => break,
+            Some(next) => clock.wind_to(next),
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    let drained = worker.drain(Duration::from_secs(10)).await;
+    if !drained.given_back.is_empty() || !drained.left.is_empty() {
+        return Err(format!("{drained:?}").into());
+    }
+    println!("{}", passed.load(Ordering::SeqCst));
+    Ok(())
+}

@@ -1,0 +1,4 @@
+//! Nodes of their own processes on one database, lost and started again.
+
+mod lost;
+mod shops;

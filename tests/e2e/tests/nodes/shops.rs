@@ -1,0 +1,225 @@
+//! A shop on each vendor, kept in a database that nodes work on. The vendors outlive the nodes, and Twikit asks its questions here.
+
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Path as At, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, Method, StatusCode};
+use axum::response::IntoResponse;
+use axum::routing::post;
+use cartwright::types::{EventKind, Order, Outcome};
+use cartwright::webhook::{Destination, Incoming};
+use cartwright::{AccountId, AccountSetup, AddToCart, CartLine, Cartwright, Digest, Link, MemoryCatalogue, ShopId};
+use cartwright_e2e::kept::{KEY, host_secret, keep};
+use cartwright_e2e::orders::{event, order};
+use cartwright_e2e::{World, added, catalogue, local, members, shop, variant};
+use cartwright_fake_vendors::twikit::{OrderState, Webhooks};
+use cartwright_fake_vendors::{FakeTwikit, TwikitConfig, samples};
+use cartwright_store::{JobState, Keyring, Lines, NewJob, Recorded, Store};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// A database that is gone at the end of its test.
+pub struct Database {
+    pub url: String,
+    _folder: Option<TempDir>,
+}
+
+impl Database {
+    pub fn sqlite() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let url = format!("sqlite:{}", folder.path().join("store.db").display());
+        Self { url, _folder: Some(folder) }
+    }
+
+    /// None where PostgreSQL is not installed.
+    pub async fn postgres() -> Option<Self> {
+        let server = tokio::task::spawn_blocking(cartwright_test_postgres::shared).await.expect("an answer")?;
+        Some(Self { url: server.create_database(), _folder: None })
+    }
+}
+
+/// How a node ended.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It was lost at the point it was told to.
+    Lost,
+    /// Nothing went on by itself any more; it passed so many points.
+    Idle(usize),
+}
+
+/// Runs a node whose clock begins so many hours after the tests' noon.
+pub async fn node(url: &str, hours: u64, lost_at: Option<usize>) -> Ended {
+    let noon = 1_767_268_800 + hours * 3600;
+    let mut command = Command::new(env!("CARGO_BIN_EXE_node"));
+    command.args([url, &noon.to_string()]).args(lost_at.map(|point| point.to_string())).stdin(Stdio::null());
+    let ended = tokio::task::spawn_blocking(move || command.output()).await.expect("a thread").expect("a node");
+    if ended.status.success() {
+        let passed = String::from_utf8_lossy(&ended.stdout).trim().parse().expect("a number of points");
+        return Ended::Idle(passed);
+    }
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert!(lost_at.is_some() && ended.status.code().is_none(), "a node failed, {}: {said}", ended.status);
+    Ended::Lost
+}
+
+/// A kept shop, with what is ordered of it.
+pub struct Kept {
+    pub store: Store,
+    pub url: String,
+    host: Arc<Cartwright>,
+    shop: ShopId,
+    account: AccountId,
+    plugin: Digest,
+    cart: Vec<CartLine>,
+}
+
+impl Kept {
+    /// Records that an order of the cart is released; gives the order and its job.
+    pub async fn released(&self, id: &str) -> (Order, String) {
+        let order = order(&self.host, &self.shop, id, &self.cart);
+        let job = NewJob { account: self.account.clone(), plugin: self.plugin, lines: Lines::Own };
+        let event = event(EventKind::Released, &order);
+        let recorded = self.store.record_event(&self.shop, &event, &[job], SystemTime::UNIX_EPOCH).await;
+        let Ok(Recorded::New { mut jobs }) = recorded else { panic!("{recorded:?}") };
+        (order, jobs.remove(0))
+    }
+
+    pub async fn state(&self, job: &str) -> JobState {
+        self.store.job(job).await.expect("the job").summary.state
+    }
+
+    pub async fn outcomes(&self, order: &str) -> Vec<Outcome> {
+        let said = self.store.outcomes(&self.shop, order).await.expect("outcomes");
+        said.into_iter().map(|said| said.outcome).collect()
+    }
+}
+
+/// A shop whose wardrobes go to Expivi: bundle and print file.
+pub struct Wardrobes {
+    pub world: World,
+    pub kept: Kept,
+}
+
+impl Wardrobes {
+    pub async fn on(database: &Database) -> Self {
+        let store = Store::open(&database.url, Keyring::new(KEY)).await.expect("a store");
+        let (book, blobs) = (Arc::new(store.clone()), Arc::new(store.clone()));
+        let build = |builder: cartwright::Builder| builder.order_book(book).blobs(blobs).secret(host_secret());
+        let world = World::with(build, json!({ "print-files": true, "media-id": 501 })).await;
+        world.expivi.set_polls(1);
+        let mut cart = Vec::new();
+        world.add("wardrobe", samples::EXPIVI_BUNDLE, 1, &mut cart).await.expect("a line");
+        keep(&store, &world.host, &world.shop, &[cartwright_bundled::EXPIVI]).await;
+        let kept = Kept {
+            store,
+            url: database.url.clone(),
+            host: world.host.clone(),
+            shop: world.shop.clone(),
+            account: world.account.clone(),
+            plugin: world.digest,
+            cart,
+        };
+        Self { world, kept }
+    }
+}
+
+/// A shop whose jewels go to Twikit, which asks back whether they are paid.
+pub struct Jewels {
+    pub twikit: Arc<FakeTwikit>,
+    pub kept: Kept,
+}
+
+#[derive(Clone)]
+struct Receiver {
+    host: Arc<Cartwright>,
+    store: Store,
+    shop: ShopId,
+    account: AccountId,
+}
+
+async fn receive(State(to): State<Receiver>, At(endpoint): At<String>, body: Bytes) -> impl IntoResponse {
+    let incoming = Incoming {
+        method: Method::POST,
+        headers: HeaderMap::new(),
+        query: String::new(),
+        body,
+        from: None,
+        at: SystemTime::now(),
+    };
+    let destination = Destination { shop: to.shop.clone(), account: to.account.clone(), endpoint };
+    let answer = to.host.receive_webhook(&destination, &incoming, &to.store).await;
+    let response = answer.unwrap_or_else(|error| error.response());
+    let json = [(CONTENT_TYPE, "application/json")];
+    (StatusCode::from_u16(response.status).expect("a status"), json, response.body)
+}
+
+impl Jewels {
+    pub async fn on(database: &Database, settings: Value) -> Self {
+        let store = Store::open(&database.url, Keyring::new(KEY)).await.expect("a store");
+        let twikit = Arc::new(FakeTwikit::start(TwikitConfig::default()).await.expect("a fake Twikit"));
+        let mut variants = catalogue();
+        variants.push(variant("JEWEL-A", "jewel", 4_900));
+        let builder = Cartwright::builder()
+            .catalogue(Arc::new(MemoryCatalogue::new(variants)))
+            .order_book(Arc::new(store.clone()))
+            .blobs(Arc::new(store.clone()))
+            .secret(host_secret())
+            .installation("test")
+            .cache(std::env::temp_dir().join("cartwright-tests-cache"));
+        let host = Arc::new(builder.start().expect("a host"));
+        let plugin = host.install(cartwright_bundled::TWIKIT, None).await.expect("Twikit's plugin").digest();
+        let (id, account): (ShopId, AccountId) = ("gems".parse().expect("an id"), "twikit".parse().expect("an id"));
+        host.add_shop(shop("gems")).expect("a shop");
+        let mut all = members(json!({
+            "integration-id": twikit.integration_id(), "payload-secret": twikit.payload_secret(),
+            "api-url": twikit.api_url(), "script-url": "https://scripts.twikit.example/1/plugin.js",
+            "product-keys": ["diamond-letter-jewel"],
+        }));
+        all.extend(members(settings));
+        let setup = AccountSetup { id: account.clone(), settings: all, grants: local(twikit.base_url()) };
+        host.set_account(&id, plugin, setup).await.expect("an account");
+        let link: Link = serde_json::from_value(json!({
+            "shop_product": "jewel", "account": "twikit", "vendor_product": "diamond-letter-jewel",
+            "allowed_skus": ["JEWEL-A"],
+        }))
+        .expect("a link");
+        host.link(&id, link).await.expect("linked");
+        keep(&store, &host, &id, &[cartwright_bundled::TWIKIT]).await;
+        let saved = twikit.save_configuration("diamond-letter-jewel", "JEWEL-A", 49.0);
+        // The fake has no https, which a picture's address must have.
+        let mut envelope = saved.envelope();
+        envelope["previewUrl"] = Value::Null;
+        let add = AddToCart {
+            product: "jewel".to_owned(),
+            configuration: Some(envelope.to_string().into_bytes()),
+            quantity: 2,
+            ..AddToCart::default()
+        };
+        let cart = added(&host.add_to_cart(&id, add).await.expect("a line"));
+        let receiver =
+            Receiver { host: host.clone(), store: store.clone(), shop: id.clone(), account: account.clone() };
+        let router = Router::new().route("/webhooks/{endpoint}", post(receive)).with_state(receiver);
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let asked = format!("http://{}/webhooks/payment-verification", listener.local_addr().expect("an address"));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        twikit.set_webhooks(Webhooks { payment_verification: Some(asked), ..Webhooks::default() });
+        let kept = Kept { store, url: database.url.clone(), host, shop: id, account, plugin, cart };
+        Self { twikit, kept }
+    }
+
+    /// Has Twikit paid orders with this reference, once?
+    pub async fn is_paid(&self, order: &Order) -> bool {
+        for _ in 0..200 {
+            match self.twikit.order(&order.reference).map(|order| order.state) {
+                Some(OrderState::Verifying) => tokio::time::sleep(std::time::Duration::from_millis(10)).await,
+                state => return state == Some(OrderState::Paid),
+            }
+        }
+        false
+    }
+}
