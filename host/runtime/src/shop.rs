@@ -49,6 +49,22 @@ pub struct Shop {
     /// May a linked product be bought without a configuration?
     #[serde(default)]
     pub sell_unconfigured: bool,
+    /// When its orders may be produced.
+    #[serde(default)]
+    pub release: Release,
+}
+
+/// When an order may be produced. Lines that are held for the merchant's approval wait for that too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Release {
+    /// When it is paid in full.
+    #[default]
+    Paid,
+    /// When it is placed.
+    Placed,
+    /// When the platform says that it is released.
+    ByHand,
 }
 
 fn english() -> String {

@@ -7,9 +7,9 @@ use crate::cart::CartLine;
 use crate::contract::{Diagnosis, EmbedData, Fetched, PageOfChoices, PageOfProducts};
 use crate::guest::{Hook, answered};
 use crate::host::Cartwright;
-use crate::ids::{AccountId, ShopId};
-use crate::plugin::Plugin;
-use crate::shop::{Account, SetupError, Visitor, context};
+use crate::ids::{AccountId, Digest, ShopId};
+use crate::plugin::{Plugin, World};
+use crate::shop::{Account, SetupError, Shop, Visitor, context};
 
 impl Cartwright {
     /// The choices of a field of an account's form whose choices the vendor knows.
@@ -139,6 +139,39 @@ impl Cartwright {
     /// When there is no such shop or account.
     pub fn running(&self, shop: &ShopId, account: &AccountId) -> Result<Arc<Plugin>, SetupError> {
         Ok(self.shop_state(shop)?.account(account)?.version().plugin.clone())
+    }
+
+    /// The version that is told of an order's lines which are pinned to this component: that one, or what replaced it when it was
+    /// revoked.
+    ///
+    /// # Errors
+    /// When there is no such shop or account, when it was revoked without a replacement, or the account has no settings for it.
+    pub fn pinned(&self, shop: &ShopId, account: &AccountId, pin: &Digest) -> Result<Arc<Plugin>, SetupError> {
+        let state = self.shop_state(shop)?;
+        let account = state.account(account)?;
+        let digest = self.replacement(pin).map_err(|_| SetupError::Revoked(*pin))?;
+        let version = account.versions.get(&digest).ok_or(SetupError::NoPlugin(digest))?;
+        Ok(version.plugin.clone())
+    }
+
+    /// A shop's accounts whose plugins listen to all orders, whoever configured their lines, by id.
+    ///
+    /// # Errors
+    /// When there is no such shop.
+    pub fn order_hooks(&self, shop: &ShopId) -> Result<Vec<(AccountId, Arc<Plugin>)>, SetupError> {
+        let state = self.shop_state(shop)?;
+        let all = state.accounts.values().map(|account| (account.id.clone(), account.version().plugin.clone()));
+        // A vendor's plugin is one too, for the lines that were configured with it.
+        let listens = |worlds: &[World]| worlds.contains(&World::OrderHook) && !worlds.contains(&World::Vendor);
+        Ok(all.filter(|(_, plugin)| listens(plugin.worlds())).collect())
+    }
+
+    /// What a shop is like.
+    ///
+    /// # Errors
+    /// When there is no such shop.
+    pub fn shop(&self, shop: &ShopId) -> Result<Arc<Shop>, SetupError> {
+        Ok(self.shop_state(shop)?.shop.clone())
     }
 
     /// Fetches a picture by URL, from granted hosts only.

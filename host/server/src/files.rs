@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use cartwright::types::{Rounding, VariantInfo};
-use cartwright::{Secret, Shop, money};
+use cartwright::{Release, Secret, Shop, money};
 use serde::Deserialize;
 
 /// A file's JSON.
@@ -101,6 +101,7 @@ impl Catalog {
             seal_seconds: 3600,
             pin_seconds: 86_400,
             sell_unconfigured: false,
+            release: Release::Paid,
         })
     }
 }

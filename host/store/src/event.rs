@@ -42,8 +42,8 @@ pub enum Recorded {
 }
 
 impl Store {
-    /// Stores an event with its jobs, and the order as the event holds it, in one transaction: all of it stands when this
-    /// returns. The event's order has all its lines, whomever they concern. The same event twice does nothing twice.
+    /// Stores an event with these jobs, and the order as the event holds it, in one transaction: all of it stands when this
+    /// returns. [`Store::report`] works out which jobs they are. The event's order has all its lines, whomever they concern. The same event twice does nothing twice.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] when the order's references belong to another order, [`StoreError::Erased`], and as the
@@ -57,9 +57,26 @@ impl Store {
     ) -> Result<Recorded, StoreError> {
         let mut work = self.begin().await?;
         let recorded = self.record_in(&mut work, shop, event, jobs, milliseconds(now)).await?;
+        if event.order.released && recorded != Recorded::Known {
+            self.release_in(&mut work, shop, &event.order.id).await?;
+        }
         work.commit().await?;
         self.nudge();
         Ok(recorded)
+    }
+
+    pub(crate) async fn is_recorded(
+        &self,
+        work: &mut AnyConnection,
+        shop: &ShopId,
+        event: &str,
+    ) -> Result<bool, StoreError> {
+        let known: Option<(String,)> = sqlx::query_as("select id from events where shop = $1 and id = $2")
+            .bind(shop.as_str())
+            .bind(event)
+            .fetch_optional(work)
+            .await?;
+        Ok(known.is_some())
     }
 
     pub(crate) async fn record_in(
@@ -70,12 +87,7 @@ impl Store {
         jobs: &[NewJob],
         now: i64,
     ) -> Result<Recorded, StoreError> {
-        let known: Option<(String,)> = sqlx::query_as("select id from events where shop = $1 and id = $2")
-            .bind(shop.as_str())
-            .bind(&event.id)
-            .fetch_optional(&mut *work)
-            .await?;
-        if known.is_some() {
+        if self.is_recorded(work, shop, &event.id).await? {
             return Ok(Recorded::Known);
         }
         let key = self.know_order(&mut *work, shop, &event.order, now).await?;

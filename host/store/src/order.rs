@@ -64,15 +64,19 @@ impl Store {
         shop: &ShopId,
         id: &str,
     ) -> Result<Option<Known>, StoreError> {
-        let row: Option<(Option<Vec<u8>>, Vec<u8>)> =
-            sqlx::query_as("select order_key, known from orders where shop = $1 and id = $2")
+        let row: Option<(Option<Vec<u8>>, Vec<u8>, i64)> =
+            sqlx::query_as("select order_key, known, released from orders where shop = $1 and id = $2")
                 .bind(shop.as_str())
                 .bind(id)
                 .fetch_optional(connection)
                 .await?;
-        let Some((sealed_key, known)) = row else { return Ok(None) };
+        let Some((sealed_key, known, released)) = row else { return Ok(None) };
         let key = self.order_key(shop, id, sealed_key)?;
-        let order = key.open_json(&place("known", shop.as_str(), id), &known)?;
+        let mut order: Order = key.open_json(&place("known", shop.as_str(), id), &known)?;
+        order.released = released == 1;
+        for line in &mut order.lines {
+            line.released &= order.released;
+        }
         Ok(Some(Known { key, order }))
     }
 
@@ -112,8 +116,8 @@ impl Store {
             .map_err(|_| StoreError::Conflict(format!("no order has the version {}", order.version)))?;
         // Also what makes two events of one new order wait for each other.
         let added = sqlx::query(
-            "insert into orders (shop, id, reference, version, order_key, known, changed_at)
-             values ($1, $2, $3, $4, $5, $6, $7) on conflict (shop, id) do nothing",
+            "insert into orders (shop, id, reference, version, released, order_key, known, changed_at)
+             values ($1, $2, $3, $4, 0, $5, $6, $7) on conflict (shop, id) do nothing",
         )
         .bind(shop.as_str())
         .bind(&order.id)
@@ -163,6 +167,21 @@ impl Store {
         }
         self.adopt_configurations(connection, shop, order, &key, now).await?;
         Ok(key)
+    }
+
+    /// Releases an order for good. False when it was before.
+    pub(crate) async fn release_in(
+        &self,
+        connection: &mut AnyConnection,
+        shop: &ShopId,
+        order: &str,
+    ) -> Result<bool, StoreError> {
+        let released = sqlx::query("update orders set released = 1 where shop = $1 and id = $2 and released = 0")
+            .bind(shop.as_str())
+            .bind(order)
+            .execute(connection)
+            .await?;
+        Ok(released.rows_affected() == 1)
     }
 }
 

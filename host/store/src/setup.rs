@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use cartwright::types::Rounding;
-use cartwright::{AccountSnapshot, Link, Secret, Shop, ShopId};
+use cartwright::{AccountSnapshot, Link, Release, Secret, Shop, ShopId};
 use serde::{Deserialize, Serialize};
 use sqlx::AnyConnection;
 
@@ -23,6 +23,7 @@ struct Kept {
     seal_seconds: u32,
     pin_seconds: u32,
     sell_unconfigured: bool,
+    release: Release,
 }
 
 /// A link as it is kept.
@@ -52,6 +53,7 @@ impl Store {
             seal_seconds,
             pin_seconds,
             sell_unconfigured,
+            release,
         } = shop;
         let kept = Kept {
             currency: currency.clone(),
@@ -62,6 +64,7 @@ impl Store {
             seal_seconds: *seal_seconds,
             pin_seconds: *pin_seconds,
             sell_unconfigured: *sell_unconfigured,
+            release: *release,
         };
         sqlx::query(
             "insert into shops (id, shop, seal_key, changed_at) values ($1, $2, $3, $4)
@@ -100,6 +103,7 @@ impl Store {
                 seal_seconds: kept.seal_seconds,
                 pin_seconds: kept.pin_seconds,
                 sell_unconfigured: kept.sell_unconfigured,
+                release: kept.release,
             })
         });
         rows.collect()

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use cartwright::types::{Money, Rounding, VariantInfo};
 use cartwright::{
     AccountId, AccountSetup, AddToCart, Builder, CartChange, CartError, CartLine, CartOperation, Cartwright, Digest,
-    Grants, Link, MemoryBlobs, MemoryCatalogue, MemoryOrderBook, Secret, Shop, ShopId,
+    Grants, Link, MemoryBlobs, MemoryCatalogue, MemoryOrderBook, Release, Secret, Shop, ShopId,
 };
 use cartwright_fake_vendors::{ExpiviConfig, FakeExpivi};
 use serde_json::{Map, Value, json};
@@ -99,6 +99,7 @@ pub fn shop(id: &str) -> Shop {
         seal_seconds: 3600,
         pin_seconds: 86_400,
         sell_unconfigured: false,
+        release: Release::Paid,
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::Context as _;
 use cartwright::types::{Money, Order, OrderLine, Rounding, VariantInfo};
-use cartwright::{AccountSetup, CartLine, Cartwright, Grants, Link, Secret, Shop, ShopId};
+use cartwright::{AccountSetup, CartLine, Cartwright, Grants, Link, Release, Secret, Shop, ShopId};
 use cartwright_fake_vendors::{FakeExpivi, FakeTwikit};
 use serde_json::{Map, Value, json};
 use url::Url;
@@ -62,6 +62,7 @@ pub(crate) fn shop(id: &str) -> anyhow::Result<Shop> {
         seal_seconds: 3600,
         pin_seconds: 86_400,
         sell_unconfigured: false,
+        release: Release::Paid,
     })
 }
 

@@ -54,6 +54,7 @@ create table orders (
     id text not null,
     reference text not null,
     version integer not null,
+    released integer not null check (released in (0, 1)), -- may be produced; never taken back
     order_key blob, -- sealed with the store's key; null = the order was erased, and nothing but this row is left of it
     known blob not null, -- the order in its newest version, sealed with its key; empty when it was erased
     changed_at integer not null,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cartwright::types::{Rounding, SettingValue};
-use cartwright::{AccountSnapshot, Digest, Grants, Link, Secret, Settings, Shop, ShopId};
+use cartwright::{AccountSnapshot, Digest, Grants, Link, Release, Secret, Settings, Shop, ShopId};
 use cartwright_store::{Keyring, Store, StoreError};
 use serde_json::json;
 
@@ -33,6 +33,7 @@ pub fn rings() -> Shop {
         seal_seconds: 77,
         pin_seconds: 78,
         sell_unconfigured: true,
+        release: Release::ByHand,
     }
 }
 

@@ -9,6 +9,7 @@ mod gems;
 mod health;
 mod kept;
 mod replay;
+mod report;
 mod retries;
 mod waits;
 mod worker;

@@ -1,0 +1,220 @@
+//! What a platform says happened to an order, and who is told: each vendor account that has lines in it, and the shop's order
+//! hooks.
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use cartwright::types::{Event, EventKind, Order};
+use cartwright::{AccountId, Cartwright, Digest, Plugin, Release, SetupError, ShopId};
+use semver::Version;
+
+use crate::database::{Store, milliseconds};
+use crate::error::StoreError;
+use crate::event::{Lines, NewJob, Recorded};
+
+/// The component that each configured line of an order is pinned to (`Pin::digest` of its cart line), by the order line's id.
+pub type Pins = BTreeMap<String, Digest>;
+
+/// An event could not be reported. Nothing was recorded.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// The shop is not set up in this host.
+    #[error("there is no shop {0}; set it up before its orders are reported")]
+    UnknownShop(ShopId),
+    /// An order without lines.
+    #[error("the order {0} has no lines; report it with all its lines, those of every account")]
+    Empty(String),
+    /// A line names an account that the shop does not have.
+    #[error(
+        "the line {line} was configured with the account {account:?}, which the shop does not have; set it up again, an old vendor's account stays until its orders are closed"
+    )]
+    UnknownAccount {
+        /// The order line's id.
+        line: String,
+        /// The account.
+        account: String,
+    },
+    /// A configured line has no pin.
+    #[error("the line {line} was configured, and has no pin; give `pin.digest` of the cart line that it came from")]
+    NoPin {
+        /// The order line's id.
+        line: String,
+    },
+    /// The account has no version with this digest.
+    #[error(
+        "the line {line} is pinned to the component {digest}, which its account does not have; install it and swap the account to it once, or revoke it in favour of another version"
+    )]
+    UnknownPin {
+        /// The order line's id.
+        line: String,
+        /// The component.
+        digest: Digest,
+    },
+    /// The component was revoked, and nothing took its place.
+    #[error(
+        "the line {line} is pinned to the component {digest}, which was revoked without a replacement; name a replacement, then report the event again"
+    )]
+    Revoked {
+        /// The order line's id.
+        line: String,
+        /// The component.
+        digest: Digest,
+    },
+    /// The order was reported in a newer version before.
+    #[error(
+        "the order {order} is known in version {known}, the event has version {reported}; report it with the order as it is now"
+    )]
+    Older {
+        /// The order.
+        order: String,
+        /// The newest version that was reported.
+        known: u64,
+        /// The event's.
+        reported: u64,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The accounts that lines were configured with; of each line its id and its pin.
+type Pinned<'a> = BTreeMap<AccountId, Vec<(&'a str, Digest)>>;
+
+impl Store {
+    /// Takes in what a platform says happened to an order, works out who is told, and stores the event with their jobs in one
+    /// transaction. The same event twice does nothing twice.
+    ///
+    /// The order has all its lines, whomever they concern. A line's `released` says whether the merchant lets it be produced
+    /// (false = it is held for their approval); the order's own is found here: when the shop's [`Release`] policy is met for the first
+    /// time, or the platform reports `released`, the order is released for good, and an event `released` follows of itself, with
+    /// the id `<id>:released`.
+    ///
+    /// Told are: each account that lines were configured with, of its lines, at the newest version that one of them is pinned to,
+    /// or at its current version when the order was closed before; and each of the shop's order hooks, of all lines.
+    ///
+    /// # Errors
+    /// [`ReportError`] says what to do. Nothing is recorded then.
+    pub async fn report(
+        &self,
+        host: &Cartwright,
+        shop: &ShopId,
+        event: &Event,
+        pins: &Pins,
+        now: SystemTime,
+    ) -> Result<Recorded, ReportError> {
+        let at = milliseconds(now);
+        let mut work = self.begin().await?;
+        if self.is_recorded(&mut work, shop, &event.id).await? {
+            return Ok(Recorded::Known);
+        }
+        if event.order.lines.is_empty() {
+            return Err(ReportError::Empty(event.order.id.clone()));
+        }
+        let known = self.known_order(&mut work, shop, &event.order.id).await?.map(|known| known.order);
+        if let Some(known) = known.as_ref().filter(|known| known.version > event.order.version) {
+            let (order, known) = (known.id.clone(), known.version);
+            return Err(ReportError::Older { order, known, reported: event.order.version });
+        }
+        let told = told(host, shop, &event.order, pins, known.as_ref().is_some_and(is_closed))?;
+        let policy = host.shop(shop).map_err(|_| ReportError::UnknownShop(shop.clone()))?.release;
+        let releases = releases(policy, event);
+        let mut event = event.clone();
+        event.order.released = releases || known.is_some_and(|known| known.released);
+        let mut recorded = self.record_in(&mut work, shop, &event, &told, at).await?;
+        // Of two events that release it at the same time, one does.
+        let released = releases && self.release_in(&mut work, shop, &event.order.id).await?;
+        if released && event.kind != EventKind::Released {
+            let id = format!("{}:released", event.id);
+            let released = Event { id, kind: EventKind::Released, ..event };
+            let second = self.record_in(&mut work, shop, &released, &told, at).await?;
+            if let (Recorded::New { jobs }, Recorded::New { jobs: more }) = (&mut recorded, second) {
+                jobs.extend(more);
+            }
+        }
+        work.commit().await.map_err(StoreError::from)?;
+        self.nudge();
+        Ok(recorded)
+    }
+}
+
+/// Does an event release its order?
+fn releases(policy: Release, event: &Event) -> bool {
+    if event.order.cancelled {
+        return false;
+    }
+    let is_paid = event.order.payment == "full";
+    match event.kind {
+        EventKind::Released => true,
+        EventKind::Paid => policy != Release::ByHand,
+        EventKind::Placed | EventKind::PartlyPaid | EventKind::Changed => match policy {
+            Release::Paid => is_paid,
+            Release::Placed => true,
+            Release::ByHand => false,
+        },
+        _ => false,
+    }
+}
+
+/// Is nothing left to be done for it? Its lines' versions are not kept in use for what comes later.
+fn is_closed(order: &Order) -> bool {
+    order.cancelled || order.lines.iter().all(|line| matches!(line.status.as_str(), "shipped" | "cancelled"))
+}
+
+/// Who is told.
+fn told(
+    host: &Cartwright,
+    shop: &ShopId,
+    order: &Order,
+    pins: &Pins,
+    closed: bool,
+) -> Result<Vec<NewJob>, ReportError> {
+    let hooks = host.order_hooks(shop).map_err(|_| ReportError::UnknownShop(shop.clone()))?;
+    let mut jobs = Vec::new();
+    for (account, lines) in vendors(host, shop, order, pins)? {
+        let plugin = match host.running(shop, &account) {
+            Ok(current) if closed => current.digest(),
+            _ => newest(host, shop, &account, &lines)?,
+        };
+        jobs.push(NewJob { account, plugin, lines: Lines::Own });
+    }
+    for (account, plugin) in hooks {
+        jobs.push(NewJob { account, plugin: plugin.digest(), lines: Lines::All });
+    }
+    Ok(jobs)
+}
+
+fn vendors<'a>(host: &Cartwright, shop: &ShopId, order: &'a Order, pins: &Pins) -> Result<Pinned<'a>, ReportError> {
+    let mut vendors = Pinned::new();
+    for line in &order.lines {
+        let Some(account) = &line.account else { continue };
+        let unknown = || ReportError::UnknownAccount { line: line.id.clone(), account: account.clone() };
+        let id: AccountId = account.parse().map_err(|_| unknown())?;
+        host.running(shop, &id).map_err(|_| unknown())?;
+        let pin = pins.get(&line.id).ok_or_else(|| ReportError::NoPin { line: line.id.clone() })?;
+        vendors.entry(id).or_default().push((&line.id, *pin));
+    }
+    Ok(vendors)
+}
+
+/// Of the versions that lines are pinned to, the newest.
+fn newest(
+    host: &Cartwright,
+    shop: &ShopId,
+    account: &AccountId,
+    lines: &[(&str, Digest)],
+) -> Result<Digest, ReportError> {
+    let version = |plugin: &Plugin| Version::parse(&plugin.about().identity.version).ok();
+    let current = host.running(shop, account).map(|plugin| plugin.digest()).ok();
+    let mut newest = None;
+    for (line, digest) in lines {
+        let (line, digest) = ((*line).to_owned(), *digest);
+        let plugin = host.pinned(shop, account, &digest).map_err(|error| match error {
+            SetupError::Revoked(_) => ReportError::Revoked { line, digest },
+            _ => ReportError::UnknownPin { line, digest },
+        })?;
+        // Two builds may have one version.
+        let is_current = current == Some(plugin.digest());
+        newest = newest.max(Some((version(&plugin), is_current, plugin.digest())));
+    }
+    newest.map(|(_, _, digest)| digest).ok_or_else(|| ReportError::Empty(account.to_string()))
+}

@@ -1,0 +1,262 @@
+//! What a platform reports of its orders, and who is told.
+
+use std::sync::Arc;
+
+use cartwright::durable::RunEnd;
+use cartwright::types::{Event, EventKind, Order};
+use cartwright::{AccountId, CartLine, Clock, Digest, Release, SimulatedClock};
+use cartwright_e2e::orders::order;
+use cartwright_e2e::{ORDER_HOOK, World, local, members, shop};
+use cartwright_fake_vendors::samples;
+use cartwright_store::{Claim, JobFilter, Pins, Recorded, ReportError, Store};
+use serde_json::json;
+
+use crate::database::{Database, on_each_database};
+
+on_each_database!(
+    each_vendor_is_told_of_its_lines_and_each_order_hook_of_all,
+    an_order_goes_to_the_newest_version_that_a_line_is_pinned_to,
+    what_comes_after_an_order_was_closed_goes_to_the_current_version,
+    an_order_is_released_once_when_it_is_paid,
+    two_events_at_once_release_an_order_once,
+    a_shop_may_release_when_an_order_is_placed_or_by_hand,
+    the_same_report_twice_does_nothing_twice,
+    a_report_that_cannot_be_right_is_refused_and_leaves_nothing,
+);
+
+struct Platform {
+    world: World,
+    store: Store,
+    cart: Vec<CartLine>,
+    clock: Arc<SimulatedClock>,
+}
+
+impl Platform {
+    async fn new(database: &Database) -> Self {
+        Self::of(database, World::new().await).await
+    }
+
+    async fn of(database: &Database, world: World) -> Self {
+        let mut cart = Vec::new();
+        world.add("ring", samples::EXPIVI_SIMPLE, 1, &mut cart).await.expect("a ring");
+        Self { world, store: database.open().await, cart, clock: Arc::default() }
+    }
+
+    async fn hook(&self) -> AccountId {
+        let plugin = self.world.host.install(ORDER_HOOK, None).await.expect("the hook").digest();
+        let id: AccountId = "erp".parse().expect("an id");
+        let settings = members(json!({ "url": "http://127.0.0.1:9/orders", "token": "t0ken" }));
+        let grants = local("http://127.0.0.1:9");
+        let setup = cartwright::AccountSetup { id: id.clone(), settings, grants };
+        self.world.host.set_account(&self.world.shop, plugin, setup).await.expect("an account");
+        id
+    }
+
+    /// The account's plugin under another digest.
+    async fn another_version(&self) -> Digest {
+        let mut bytes = cartwright_bundled::EXPIVI.to_vec();
+        bytes.extend([0, 2, 1, b'2']);
+        self.world.host.install(&bytes, None).await.expect("another version").digest()
+    }
+
+    /// The order of this cart in a version, not paid.
+    fn order(&self, version: u64) -> Order {
+        let order = order(&self.world.host, &self.world.shop, "1", &self.cart);
+        Order { version, payment: "none".to_owned(), released: false, ..order }
+    }
+
+    fn event(&self, id: &str, kind: EventKind, order: Order) -> Event {
+        Event { id: id.to_owned(), ..cartwright_e2e::orders::event(kind, &order) }
+    }
+
+    /// Each configured line's pin.
+    fn pins(&self) -> Pins {
+        self.cart.iter().enumerate().map(|(number, line)| ((number + 1).to_string(), line.pin.digest)).collect()
+    }
+
+    async fn try_report(&self, event: &Event, pins: &Pins) -> Result<Recorded, ReportError> {
+        self.store.report(&self.world.host, &self.world.shop, event, pins, self.clock.now()).await
+    }
+
+    async fn report(&self, id: &str, kind: EventKind, order: Order) -> Vec<String> {
+        match self.try_report(&self.event(id, kind, order), &self.pins()).await.expect("recorded") {
+            Recorded::New { jobs } => jobs,
+            Recorded::Known => panic!("{id} is known"),
+        }
+    }
+
+    /// The next job, over at once.
+    async fn next(&self) -> Claim {
+        let lease = std::time::Duration::from_secs(60);
+        let claim = self.store.claim("node", self.clock.now(), lease).await.expect("an answer").expect("a job");
+        self.store.finish(&claim.lease, Ok(&RunEnd::Done), self.clock.now()).await.expect("finished");
+        claim
+    }
+
+    async fn kinds(&self) -> Vec<String> {
+        let jobs = self.store.jobs(&JobFilter::default(), 100).await.expect("jobs");
+        jobs.into_iter().map(|job| job.kind).collect()
+    }
+}
+
+async fn each_vendor_is_told_of_its_lines_and_each_order_hook_of_all(database: Database) {
+    let mut platform = Platform::new(&database).await;
+    platform.hook().await;
+    platform.world.add("shirt", samples::EXPIVI_VARIATION, 1, &mut platform.cart).await.expect("a shirt");
+    let mut order = platform.order(1);
+    // A line that nobody configured.
+    let mut gift = order.lines[1].clone();
+    (gift.id, gift.account, gift.reference) = ("9".to_owned(), None, format!("{}:9", order.reference));
+    order.lines.push(gift);
+    let jobs = platform.report("e1", EventKind::Placed, order).await;
+    assert_eq!(jobs, ["shop:expivi:e1", "shop:erp:e1"]);
+    let mut told = Vec::new();
+    for _ in jobs {
+        let job = platform.next().await.job;
+        let lines: Vec<String> = job.event.order.lines.into_iter().map(|line| line.id).collect();
+        told.push((job.account.to_string(), lines.join(" ")));
+    }
+    told.sort();
+    assert_eq!(told, [("erp".to_owned(), "1 2 9".to_owned()), ("expivi".to_owned(), "1 2".to_owned())]);
+}
+
+async fn an_order_goes_to_the_newest_version_that_a_line_is_pinned_to(database: Database) {
+    let mut platform = Platform::new(&database).await;
+    let (host, first) = (platform.world.host.clone(), platform.world.digest);
+    let second = platform.another_version().await;
+    host.swap_version(&platform.world.shop, &platform.world.account, second).await.expect("swapped");
+    // The order's line was made by the version before.
+    platform.report("e1", EventKind::Placed, platform.order(1)).await;
+    assert_eq!(platform.next().await.job.plugin, first);
+    platform.world.add("shirt", samples::EXPIVI_VARIATION, 1, &mut platform.cart).await.expect("a shirt");
+    platform.report("e2", EventKind::Changed, platform.order(2)).await;
+    assert_eq!(platform.next().await.job.plugin, second);
+    // A version that is taken out of use passes its lines on.
+    platform.cart.truncate(1);
+    host.revoke(first, Some(second)).expect("revoked");
+    platform.report("e3", EventKind::Changed, platform.order(3)).await;
+    assert_eq!(platform.next().await.job.plugin, second);
+}
+
+async fn what_comes_after_an_order_was_closed_goes_to_the_current_version(database: Database) {
+    let platform = Platform::new(&database).await;
+    let second = platform.another_version().await;
+    platform.world.host.swap_version(&platform.world.shop, &platform.world.account, second).await.expect("swapped");
+    let cancelled = |version| Order { cancelled: true, ..platform.order(version) };
+    platform.report("e1", EventKind::Cancelled, cancelled(1)).await;
+    assert_eq!(platform.next().await.job.plugin, platform.world.digest, "it was open until then");
+    platform.report("e2", EventKind::Erase, cancelled(2)).await;
+    assert_eq!(platform.next().await.job.plugin, second);
+}
+
+async fn an_order_is_released_once_when_it_is_paid(database: Database) {
+    let mut platform = Platform::new(&database).await;
+    platform.world.add("shirt", samples::EXPIVI_VARIATION, 1, &mut platform.cart).await.expect("a shirt");
+    platform.report("e1", EventKind::Placed, platform.order(1)).await;
+    let placed = platform.next().await.job.event.order;
+    assert!(!placed.released && placed.lines.iter().all(|line| !line.released));
+    // The second line waits for the merchant.
+    let held = |version| {
+        let mut order = Order { payment: "full".to_owned(), ..platform.order(version) };
+        order.lines[1].released = false;
+        order
+    };
+    let jobs = platform.report("e2", EventKind::Paid, held(2)).await;
+    assert_eq!(jobs, ["shop:expivi:e2", "shop:expivi:e2:released"]);
+    platform.report("e3", EventKind::Paid, held(3)).await;
+    platform.report("e4", EventKind::Changed, held(4)).await;
+    let mut told = Vec::new();
+    for _ in 0..4 {
+        let event = platform.next().await.job.event;
+        assert!(event.order.released);
+        assert_eq!(event.order.lines.iter().map(|line| line.released).collect::<Vec<_>>(), [true, false]);
+        told.push(event.id);
+    }
+    assert_eq!(told, ["e2", "e2:released", "e3", "e4"]);
+    // The merchant approves: the platform says so, and the plugin hears of it again.
+    let approved = Order { payment: "full".to_owned(), ..platform.order(5) };
+    platform.report("e5", EventKind::Released, approved).await;
+    let event = platform.next().await.job.event;
+    assert!(event.kind == EventKind::Released && event.order.lines.iter().all(|line| line.released));
+}
+
+async fn two_events_at_once_release_an_order_once(database: Database) {
+    let platform = Platform::new(&database).await;
+    let paid = |version| Order { payment: "full".to_owned(), ..platform.order(version) };
+    for version in [1, 2] {
+        // The second pair comes to an order that is known.
+        let [one, two] = ["a", "b"].map(|id| platform.event(&format!("{id}{version}"), EventKind::Paid, paid(version)));
+        let pins = platform.pins();
+        let (one, two) = tokio::join!(platform.try_report(&one, &pins), platform.try_report(&two, &pins));
+        one.and(two).expect("recorded");
+    }
+    let kinds = platform.kinds().await;
+    assert_eq!(kinds.iter().filter(|kind| *kind == "released").count(), 1, "{kinds:?}");
+}
+
+async fn a_shop_may_release_when_an_order_is_placed_or_by_hand(database: Database) {
+    for (name, release, events) in [
+        ("early", Release::Placed, vec!["placed", "released", "paid"]),
+        ("slow", Release::ByHand, vec!["placed", "paid", "released"]),
+    ] {
+        let mut shop = shop(name);
+        shop.release = release;
+        let platform = Platform::of(&database, World::new().await.beside(shop).await).await;
+        platform.report(&format!("{name}1"), EventKind::Placed, platform.order(1)).await;
+        let paid = Order { payment: "full".to_owned(), ..platform.order(2) };
+        platform.report(&format!("{name}2"), EventKind::Paid, paid).await;
+        if release == Release::ByHand {
+            platform.report(&format!("{name}3"), EventKind::Released, platform.order(3)).await;
+        }
+        let filter = JobFilter { shop: Some(platform.world.shop.clone()), ..JobFilter::default() };
+        let jobs = platform.store.jobs(&filter, 10).await.expect("jobs");
+        let mut kinds: Vec<_> = jobs.into_iter().map(|job| (job.id, job.kind)).collect();
+        kinds.sort();
+        assert_eq!(kinds.into_iter().map(|(_, kind)| kind).collect::<Vec<_>>(), events, "{name}");
+    }
+}
+
+async fn the_same_report_twice_does_nothing_twice(database: Database) {
+    let platform = Platform::new(&database).await;
+    let paid = platform.event("e1", EventKind::Paid, Order { payment: "full".to_owned(), ..platform.order(2) });
+    let pins = platform.pins();
+    assert!(matches!(platform.try_report(&paid, &pins).await, Ok(Recorded::New { jobs }) if jobs.len() == 2));
+    platform.report("e2", EventKind::Changed, platform.order(7)).await;
+    // Though the order is newer by now, and whatever has become of the pins.
+    assert_eq!(platform.try_report(&paid, &Pins::new()).await.expect("an answer"), Recorded::Known);
+    assert_eq!(platform.kinds().await.len(), 3);
+}
+
+async fn a_report_that_cannot_be_right_is_refused_and_leaves_nothing(database: Database) {
+    let platform = Platform::new(&database).await;
+    let (pins, unknown) = (platform.pins(), Digest::of(b"never installed"));
+    let report = async |order: Order, pins: &Pins| {
+        let event = platform.event("e1", EventKind::Placed, order);
+        platform.try_report(&event, pins).await.expect_err("a refusal")
+    };
+    let error = report(Order { lines: vec![], ..platform.order(1) }, &pins).await;
+    assert!(matches!(error, ReportError::Empty(_)), "{error}");
+    let mut stranger = platform.order(1);
+    stranger.lines[0].account = Some("stranger".to_owned());
+    let error = report(stranger, &pins).await;
+    assert!(matches!(&error, ReportError::UnknownAccount { line, account } if line == "1" && account == "stranger"));
+    let error = report(platform.order(1), &Pins::new()).await;
+    assert!(error.to_string().contains("give `pin.digest` of the cart line"), "{error}");
+    let error = report(platform.order(1), &Pins::from([("1".to_owned(), unknown)])).await;
+    assert!(matches!(&error, ReportError::UnknownPin { digest, .. } if *digest == unknown), "{error}");
+    platform.world.host.revoke(platform.world.digest, None).expect("revoked");
+    let error = report(platform.order(1), &pins).await;
+    assert!(matches!(error, ReportError::Revoked { .. }), "{error}");
+    let shop = "nowhere".parse().expect("an id");
+    let event = platform.event("e1", EventKind::Placed, platform.order(1));
+    let error = platform.store.report(&platform.world.host, &shop, &event, &pins, platform.clock.now()).await;
+    assert!(matches!(error, Err(ReportError::UnknownShop(_))), "{error:?}");
+    assert_eq!(platform.store.order(&platform.world.shop, "1").await.expect("an answer"), None);
+    // An order that is older than the one that is known.
+    let platform = Platform::of(&database, World::new().await).await;
+    platform.report("e5", EventKind::Placed, platform.order(5)).await;
+    let event = platform.event("e4", EventKind::Changed, platform.order(4));
+    let error = platform.try_report(&event, &pins).await.expect_err("a refusal");
+    assert!(matches!(&error, ReportError::Older { known: 5, reported: 4, .. }), "{error}");
+    assert_eq!(platform.kinds().await, ["placed"]);
+}
