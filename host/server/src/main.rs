@@ -7,6 +7,7 @@
 mod output;
 
 mod demo;
+mod desk;
 mod failed;
 mod files;
 mod grants;
@@ -38,6 +39,8 @@ enum Command {
     Inspect(inspect::Arguments),
     Plan(Box<plan::Arguments>),
     Order(Box<order::Arguments>),
+    Jobs(desk::Jobs),
+    Orders(desk::Orders),
     Demo(demo::Arguments),
 }
 
@@ -51,6 +54,8 @@ async fn main() -> ExitCode {
         Command::Inspect(arguments) => inspect::run(arguments).await,
         Command::Plan(arguments) => plan::run(*arguments).await,
         Command::Order(arguments) => order::run(*arguments).await,
+        Command::Jobs(arguments) => desk::run_jobs(arguments).await,
+        Command::Orders(arguments) => desk::run_orders(arguments).await,
         Command::Demo(arguments) => demo::run(arguments).await,
     };
     match result {

@@ -131,7 +131,7 @@ impl Store {
                 jobs.extend(more);
             }
         }
-        work.commit().await.map_err(StoreError::from)?;
+        work.commit().await?;
         self.nudge();
         Ok(recorded)
     }

@@ -3,6 +3,7 @@
 mod demo;
 mod desk;
 mod inspect;
+mod jobs;
 mod languages;
 mod order;
 mod plan;
@@ -65,10 +66,20 @@ fn cache() -> PathBuf {
 
 /// Runs the command. Compiled components are shared by all tests.
 fn cartwright<S: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = S>) -> Ran {
+    cartwright_with(arguments, &[])
+}
+
+/// The same, with these variables.
+fn cartwright_with<S: AsRef<std::ffi::OsStr>>(
+    arguments: impl IntoIterator<Item = S>,
+    variables: &[(&str, &str)],
+) -> Ran {
     let output = Command::new(env!("CARGO_BIN_EXE_cartwright"))
         .args(arguments)
         .env("CARTWRIGHT_CACHE", cache())
         .env_remove("CARTWRIGHT_LOG")
+        .env_remove("CARTWRIGHT_KEY")
+        .envs(variables.iter().copied())
         .output()
         .expect("the command starts");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");

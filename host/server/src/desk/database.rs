@@ -1,0 +1,56 @@
+//! Which database, and the key that opens it.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail};
+use cartwright_store::{Keyring, Store};
+
+const VARIABLE: &str = "CARTWRIGHT_KEY";
+const HOW: &str = "the database's secrets and orders are sealed with a key of 32 random bytes, which is kept outside it; make one with \
+                   `openssl rand -hex 32 > cartwright.key` and name it with --key-file, or put it into CARTWRIGHT_KEY";
+
+#[derive(clap::Args)]
+pub(super) struct Database {
+    /// The host's database: `sqlite:path/to/file` or `postgres://user@machine/name`.
+    #[arg(long, value_name = "URL")]
+    database: String,
+    /// The file of the key that opens it; `CARTWRIGHT_KEY` unless given.
+    ///
+    /// A key is 64 hexadecimal digits; `openssl rand -hex 32` makes one. While keys are exchanged the older one follows the new one,
+    /// on a line of its own.
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<PathBuf>,
+}
+
+impl Database {
+    /// Opens it. A file that is not there is not made: it would be an empty database, and look like one without jobs.
+    pub(super) async fn open(&self) -> anyhow::Result<Store> {
+        let keys = self.keys()?;
+        let mut url = self.database.clone();
+        if url.starts_with("sqlite:") && !url.contains("mode=") {
+            url.push(if url.contains('?') { '&' } else { '?' });
+            url.push_str("mode=rw");
+        }
+        Store::open(&url, keys).await.context("the database cannot be opened")
+    }
+
+    fn keys(&self) -> anyhow::Result<Keyring> {
+        let text = match &self.key_file {
+            Some(file) => std::fs::read_to_string(file)
+                .with_context(|| format!("the key file {} cannot be read", file.display()))?,
+            None => std::env::var(VARIABLE).ok().with_context(|| format!("there is no key: {HOW}"))?,
+        };
+        let mut keys = text.split_whitespace().map(key);
+        let Some(current) = keys.next() else { bail!("the key is empty: {HOW}") };
+        keys.try_fold(Keyring::new(current?), |ring, older| Ok(ring.with_previous(older?)))
+    }
+}
+
+/// Says nothing of what it holds: it may be a key with a slip in it.
+fn key(digits: &str) -> anyhow::Result<[u8; 32]> {
+    let mut key = [0; 32];
+    hex::decode_to_slice(digits, &mut key)
+        .ok()
+        .with_context(|| format!("a key is not 64 hexadecimal digits: {HOW}"))?;
+    Ok(key)
+}

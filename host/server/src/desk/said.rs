@@ -1,0 +1,52 @@
+//! What plugins said, in a line.
+
+use cartwright::types::{BytesSource, Outcome};
+use cartwright_store::StoredOutcome;
+
+/// An outcome, without anything personal.
+pub(super) fn said(outcome: &Outcome) -> String {
+    let of = |line: &Option<String>| line.as_ref().map_or("the order".to_owned(), |line| format!("line {line}"));
+    match outcome {
+        Outcome::Note(message) => format!("note: {}", message.text),
+        Outcome::VendorReference(named) => format!("vendor-reference: {} is {}", of(&named.line), named.reference),
+        Outcome::LineStatus(status) => format!("line-status: line {} is {}", status.line, status.status),
+        Outcome::Production(production) => format!("production: {} is {}", of(&production.line), production.state),
+        Outcome::Shipment(shipment) => {
+            let carrier = shipment.carrier.as_deref().unwrap_or("an unnamed carrier");
+            format!("shipment: {} with {carrier}", shipment.tracking_id.as_deref().unwrap_or("untracked"))
+        }
+        Outcome::Document(document) => {
+            let content = match &document.content {
+                BytesSource::Inline(bytes) => format!("{} bytes", bytes.len()),
+                BytesSource::Stored(digest) => digest.clone(),
+            };
+            format!("document: {} {} of {}, {content}", document.kind, document.name, of(&document.line))
+        }
+        Outcome::BillOfMaterials(materials) => format!("bill-of-materials: of line {}", materials.line),
+        Outcome::NeedsMerchant(message) => format!("needs-merchant: {}", message.text),
+        Outcome::Remember(text) => format!("remember: {}", text.name),
+        Outcome::PushSettings(settings) => {
+            let names: Vec<&str> = settings.iter().map(|setting| setting.name.as_str()).collect();
+            format!("push-settings: {}", names.join(", "))
+        }
+        Outcome::HandOn(named) => format!("hand-on: {}", named.name),
+        Outcome::Other(named) => format!("other: {}", named.name),
+    }
+}
+
+pub(super) fn print(outcomes: &[StoredOutcome]) {
+    for outcome in outcomes {
+        let held = if outcome.held { ", waits for a person" } else { "" };
+        say!("  {} {} {}{held}", super::moment(outcome.at), outcome.account, said(&outcome.outcome));
+    }
+}
+
+pub(super) fn json(outcomes: &[StoredOutcome]) -> Vec<serde_json::Value> {
+    let json = |outcome: &StoredOutcome| {
+        serde_json::json!({
+            "id": outcome.id, "at": super::moment(outcome.at), "account": outcome.account, "job": outcome.job,
+            "order_version": outcome.order_version, "held": outcome.held, "outcome": outcome.outcome,
+        })
+    };
+    outcomes.iter().map(json).collect()
+}

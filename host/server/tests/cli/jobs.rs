@@ -1,0 +1,300 @@
+//! `cartwright jobs` and `cartwright orders`: what a host's database holds.
+
+use std::fs;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use cartwright::Digest;
+use cartwright::durable::{
+    Answer, Began, Call, Entry, Journal, Kept, KeptBody, KeptResponse, Record, RunEnd, Unanswered,
+};
+use cartwright::types::{
+    Address, Context, Error, Event, EventKind, Message, Order, Outage, Outcome, Repeat, Rounding, Setting,
+    SettingValue, VendorReference,
+};
+use cartwright_store::{Claim, Keyring, Lines, NewJob, Store};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::{Ran, cartwright, cartwright_with};
+
+const KEY: [u8; 32] = [7; 32];
+const JOB: &str = "rings:expivi:e1";
+const CITY: &str = "Ghent-on-Lys";
+const BODY: &str = "the body of an answer";
+
+fn at(seconds: u64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(1_767_268_800 + seconds)
+}
+
+fn order() -> Order {
+    let order: Order = serde_json::from_value(json!({
+        "id": "1001", "locale": "en", "number": "#1001", "reference": "test:rings:1001", "test": false,
+        "vendor_reference": null, "version": 3, "placed_at": "2026-01-01T12:00:00Z", "payment": "full",
+        "released": true, "cancelled": false, "total": { "minor": 9800, "scale": 2, "currency": "EUR" },
+        "billing": null, "delivery": null, "shop_address": null, "extra": [],
+        "lines": [{
+            "id": "1", "reference": "test:rings:1001:1", "account": "expivi",
+            "cart_line": {
+                "key": "key-1", "product": "ring", "variant_id": null, "sku": "RING", "quantity": 2,
+                "parent_key": null, "unit_price": null, "configuration": null, "item": null,
+            },
+            "title": "A ring", "shown": [], "configuration": null, "status": "ordered", "vendor_reference": null,
+            "released": false, "bill_of_materials": [], "extra": [],
+        }],
+    }))
+    .expect("an order");
+    let address = Address {
+        first_name: "Zoë".into(),
+        last_name: "Sample".into(),
+        email: None,
+        region: None,
+        line1: "Sample Street 1".into(),
+        line2: None,
+        zip: "9000".into(),
+        city: CITY.into(),
+        country: "BE".into(),
+        company: None,
+        vat: None,
+        phone: None,
+    };
+    Order { billing: Some(address), ..order }
+}
+
+fn began() -> Entry {
+    let context = Context {
+        shop: "rings".into(),
+        account: "expivi".into(),
+        locale: "en".into(),
+        currency: "EUR".into(),
+        scale: 2,
+        country: None,
+        customer_group: None,
+        prices_include_tax: true,
+        rounding: Rounding::HalfUp,
+        at: "2026-01-01T12:00:00Z".into(),
+        settings: vec![Setting { name: "server-token".into(), value: SettingValue::SecretIsSet }],
+        settings_revision: 4,
+        grants: Vec::new(),
+        extra: Vec::new(),
+    };
+    Entry::Began(Began { context, personal_data: false })
+}
+
+fn intent(attempt: u32, repeat: Repeat) -> Entry {
+    let about = "POST https://vendor.example/orders".to_owned();
+    let call = Call { import: "http.send".into(), about, digest: Digest::of(b"call") };
+    Entry::Intent { call, repeat, attempt }
+}
+
+/// A host's folder: its database and its key.
+struct Host {
+    folder: TempDir,
+    store: Store,
+}
+
+impl Host {
+    async fn new() -> Self {
+        let folder = TempDir::new().expect("a folder");
+        fs::write(folder.path().join("key"), format!("{}\n", hex::encode(KEY))).expect("a file");
+        let url = format!("sqlite:{}", folder.path().join("host.db").display());
+        let store = Store::open(&url, Keyring::new(KEY)).await.expect("a store");
+        let host = Self { folder, store };
+        host.record("e1").await;
+        host
+    }
+
+    async fn record(&self, id: &str) {
+        let event = Event {
+            id: id.to_owned(),
+            at: "2026-01-01T12:00:00Z".to_owned(),
+            kind: EventKind::Released,
+            order: order(),
+            earlier: Vec::new(),
+            remembered: Vec::new(),
+            extra: Vec::new(),
+        };
+        let account = "expivi".parse().expect("an id");
+        let job = NewJob { account, plugin: Digest::of(b"expivi"), lines: Lines::Own };
+        self.store.record_event(&"rings".parse().expect("an id"), &event, &[job], at(0)).await.expect("recorded");
+    }
+
+    async fn claim(&self) -> Claim {
+        self.store.claim("node-1", at(0), Duration::from_secs(60)).await.expect("an answer").expect("a job")
+    }
+
+    /// A job that was away, came back, and of whose last request nobody knows whether it arrived.
+    async fn unsure(&self) {
+        let claim = self.claim().await;
+        let away = Error::Unavailable(Outage { retry_after_seconds: None, detail: "vendor.example is away".into() });
+        let given =
+            KeptResponse { status: 201, headers: vec![], body: KeptBody::Inline(Kept::Text(BODY.into())), attempts: 1 };
+        let named = Outcome::VendorReference(VendorReference { line: None, reference: "V-7".into() });
+        let text = "Look at the drawing.".to_owned();
+        let look = Outcome::NeedsMerchant(Message { key: "look".into(), parameters: vec![], text });
+        let entries = [
+            began(),
+            intent(1, Repeat::Keyed),
+            Entry::Answered { answer: Answer::Failed(away), may_have_arrived: false },
+            Entry::Retried { keep: 0 },
+            intent(1, Repeat::Keyed),
+            Entry::Answered { answer: Answer::Given(given), may_have_arrived: true },
+            Entry::Emitted { key: "0:a:0".into(), outcome: named },
+            Entry::Emitted { key: "0:b:0".into(), outcome: look },
+            intent(1, Repeat::Never),
+        ];
+        for (position, entry) in entries.into_iter().enumerate() {
+            let record = Record { at: at(position as u64), entry };
+            claim.journal.append(position, &record).await.expect("written");
+        }
+        let unanswered = Unanswered { request: "POST https://vendor.example/orders".into(), attempts: 1 };
+        let end = RunEnd::NeedsMerchant { unanswered };
+        self.store.finish(&claim.lease, Ok(&end), at(9)).await.expect("finished");
+    }
+
+    fn run(&self, arguments: &[&str]) -> Ran {
+        let database = format!("sqlite:{}", self.folder.path().join("host.db").display());
+        let key = self.folder.path().join("key").display().to_string();
+        cartwright(arguments.iter().copied().chain(["--database", &database, "--key-file", &key]))
+    }
+
+    fn json(&self, arguments: &[&str]) -> Value {
+        self.run(&[arguments, &["--json"]].concat()).json()
+    }
+}
+
+#[tokio::test]
+async fn a_journal_is_read_request_by_request() {
+    let host = Host::new().await;
+    host.unsure().await;
+    let text = host.run(&["jobs", "show", JOB]).succeeded();
+    let expected = [
+        "rings:expivi:e1",
+        "  state    needs-merchant since 2026-01-01T12:00:09Z",
+        "  why      it is not known whether this request arrived: POST https://vendor.example/orders",
+        "  mend     the merchant: the order, a setting, or something at the vendor's; then: cartwright jobs replay rings:expivi:e1",
+        "  event    released e1, of 2026-01-01T12:00:00Z",
+        "  order    1001 of the shop rings",
+        &format!("  account  expivi, component {}", Digest::of(b"expivi")),
+        "  worker   node-1",
+        "journal 0",
+        "    0 2026-01-01T12:00:00Z began: with revision 4 of the settings, personal data not granted",
+        "    1 2026-01-01T12:00:01Z http.send POST https://vendor.example/orders: attempt 1, the vendor knows it again",
+        "    2 2026-01-01T12:00:02Z not answered: unavailable: vendor.example is away; it did not leave",
+        "    3 2026-01-01T12:00:03Z tried again: from call 1 on",
+        "    4 2026-01-01T12:00:04Z http.send POST https://vendor.example/orders: attempt 1, the vendor knows it again",
+        "    5 2026-01-01T12:00:05Z answered 201: 21 bytes, attempts 1",
+        "    6 2026-01-01T12:00:06Z outcomes.emit: vendor-reference: the order is V-7",
+        "    7 2026-01-01T12:00:07Z outcomes.emit: needs-merchant: Look at the drawing.",
+        "    8 2026-01-01T12:00:08Z http.send POST https://vendor.example/orders: attempt 1, must not be sent twice",
+        "outcomes",
+        "  2026-01-01T12:00:06Z expivi vendor-reference: the order is V-7",
+        "  2026-01-01T12:00:07Z expivi needs-merchant: Look at the drawing., waits for a person",
+    ];
+    assert_eq!(text.lines().collect::<Vec<_>>(), expected);
+}
+
+#[tokio::test]
+async fn a_job_as_json_says_the_same_and_shows_no_body() {
+    let host = Host::new().await;
+    host.unsure().await;
+    let job = host.json(&["jobs", "show", JOB]);
+    assert_eq!((&job["state"], &job["why"]["who"]), (&json!("needs-merchant"), &json!("merchant")));
+    let entries = &job["journals"][0]["entries"];
+    assert_eq!((&entries[5]["status"], &entries[5]["attempts"]), (&json!(201), &json!(1)));
+    assert_eq!(entries[8]["call"]["about"], "POST https://vendor.example/orders");
+    assert_eq!((&entries[2]["may_have_arrived"], entries.as_array().map(Vec::len)), (&json!(false), Some(9)));
+    assert_eq!(job["outcomes"][0]["outcome"], json!({ "vendor-reference": { "line": null, "reference": "V-7" } }));
+    for shown in [job.to_string(), host.json(&["orders", "show", "1001", "--shop", "rings"]).to_string()] {
+        assert!(!shown.contains(BODY) && !shown.contains(CITY), "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn jobs_are_listed_by_their_state_and_in_pages() {
+    let host = Host::new().await;
+    host.record("e2").await;
+    host.unsure().await;
+    let text = host.run(&["jobs", "list"]).succeeded();
+    let expected = [
+        "rings:expivi:e1  released             order 1001  needs-merchant since 2026-01-01T12:00:09Z",
+        "rings:expivi:e2  released             order 1001  queued since 2026-01-01T12:00:00Z, behind rings:expivi:e1",
+    ];
+    assert_eq!(text.lines().collect::<Vec<_>>(), expected);
+    let waiting = host.json(&["jobs", "list", "--state", "needs-merchant"]);
+    assert_eq!(waiting.as_array().map(Vec::len), Some(1));
+    assert_eq!((&waiting[0]["id"], &waiting[0]["order"]), (&json!(JOB), &json!("1001")));
+    assert!(host.run(&["jobs", "list", "--limit", "1"]).succeeded().ends_with(&format!("--after {JOB}\n")));
+    assert_eq!(host.json(&["jobs", "list", "--after", JOB])[0]["id"], "rings:expivi:e2");
+    assert_eq!(host.run(&["jobs", "list", "--shop", "other"]).succeeded(), "no job\n");
+    let wrong = host.run(&["jobs", "list", "--state", "dead"]);
+    assert!(wrong.err.contains("[possible values: queued, running,"), "{wrong:#?}");
+}
+
+#[tokio::test]
+async fn a_person_has_a_job_go_on_or_cancels_it_and_the_log_says_who() {
+    let host = Host::new().await;
+    host.unsure().await;
+    let text = host.run(&["jobs", "replay", JOB, "--who", "ann"]).succeeded();
+    assert!(text.starts_with("rings:expivi:e1 runs as soon as a worker is free"), "{text}");
+    assert_eq!(host.json(&["jobs", "show", JOB])["state"], "queued");
+    let again = host.run(&["jobs", "replay", JOB]).failed();
+    assert!(again.contains("the job rings:expivi:e1 is queued: there is nothing to try again"), "{again}");
+    host.run(&["jobs", "replay", JOB, "--restart"]).succeeded();
+    assert_eq!(host.json(&["jobs", "show", JOB])["journals"].as_array().map(Vec::len), Some(2));
+    assert_eq!(host.run(&["jobs", "cancel", JOB, "--who", "bob"]).succeeded(), "rings:expivi:e1 is cancelled\n");
+    let log = host.store.log_entries(None, None, 10).await.expect("the log");
+    let log: Vec<_> = log.iter().map(|entry| (entry.who.as_str(), entry.what.as_str())).collect();
+    assert_eq!((log[0], log[2]), (("bob", "cancel-job"), ("ann", "retry-job")));
+}
+
+#[tokio::test]
+async fn an_order_is_shown_with_its_lines_jobs_and_outcomes() {
+    let host = Host::new().await;
+    host.unsure().await;
+    let text = host.run(&["orders", "show", "1001", "--shop", "rings"]).succeeded();
+    for line in [
+        "#1001 (test:rings:1001)",
+        "  payment   full",
+        "  released  yes",
+        "  1 2 × A ring: expivi, ordered, held for the merchant's approval",
+        "rings:expivi:e1  released             order 1001  needs-merchant since 2026-01-01T12:00:09Z",
+        "  2026-01-01T12:00:06Z expivi vendor-reference: the order is V-7",
+    ] {
+        assert!(text.lines().any(|shown| shown == line), "{line}: {text}");
+    }
+    assert!(!text.contains(CITY), "{text}");
+    let missing = host.run(&["orders", "show", "77", "--shop", "rings"]).failed();
+    assert!(missing.contains("the host knows no order 77 of the shop rings"), "{missing}");
+    let missing = host.run(&["jobs", "show", "rings:expivi:e77"]).failed();
+    assert!(missing.contains("there is no job rings:expivi:e77"), "{missing}");
+}
+
+#[tokio::test]
+async fn without_the_right_key_nothing_is_opened() {
+    let host = Host::new().await;
+    let database = format!("sqlite:{}", host.folder.path().join("host.db").display());
+    let list = ["jobs", "list", "--database", &database];
+    let none = cartwright(list).failed();
+    assert!(none.contains("there is no key") && none.contains("openssl rand -hex 32 > cartwright.key"), "{none}");
+    let slip = cartwright_with(list, &[("CARTWRIGHT_KEY", "0707secret")]).failed();
+    assert!(slip.contains("a key is not 64 hexadecimal digits") && !slip.contains("0707secret"), "{slip}");
+    let empty = cartwright_with(list, &[("CARTWRIGHT_KEY", "")]).failed();
+    assert!(empty.contains("the key is empty"), "{empty}");
+    let other = cartwright_with(list, &[("CARTWRIGHT_KEY", &hex::encode([8; 32]))]).failed();
+    assert!(other.contains("was written with the key"), "{other}");
+    cartwright_with(list, &[("CARTWRIGHT_KEY", &hex::encode(KEY))]).succeeded();
+    // While keys are exchanged, the new one stands first.
+    let both = format!("{}\n{}", hex::encode([8; 32]), hex::encode(KEY));
+    cartwright_with(list, &[("CARTWRIGHT_KEY", &both)]).succeeded();
+}
+
+#[tokio::test]
+async fn a_database_that_is_not_there_is_not_made() {
+    let host = Host::new().await;
+    let file = host.folder.path().join("slip.db");
+    let database = format!("sqlite:{}", file.display());
+    let list = ["jobs", "list", "--database", &database];
+    let error = cartwright_with(list, &[("CARTWRIGHT_KEY", &hex::encode(KEY))]).failed();
+    assert!(error.contains("the database cannot be opened"), "{error}");
+    assert!(!file.exists());
+}
