@@ -91,7 +91,7 @@ pub enum RunEnd {
         /// What is away, and when it is worth trying again, where that is known.
         outage: Outage,
     },
-    /// It does not go on by itself. See [`retry`].
+    /// It failed. Most failures need a person, see [`retry`]; [`next_step`](super::next_step) knows those that pass.
     Stopped {
         /// Why.
         why: Why,
@@ -224,9 +224,6 @@ impl Cartwright {
             // The call was broken off by its deadline, or had not come as far as the hook.
             None => match answer {
                 Ok(_) => RunEnd::Done,
-                Err(failure @ Failure::Busy { .. }) => {
-                    RunEnd::Retry { outage: Outage { retry_after_seconds: Some(1), detail: failure.to_string() } }
-                }
                 Err(failure) => RunEnd::Stopped { why: Why::Failed(failure) },
             },
         };
