@@ -7,8 +7,8 @@
 //! tests run every one, on each database.
 //!
 //! Three types matter:
-//! - [`Store`], the open database;
-//! - [`Claim`], a job that a worker has for a while, with its journal;
+//! - [`Store`], the open database: [`Store::report`] is how a platform's events come in;
+//! - [`Worker`], which tells the plugins of them, and survives what they do;
 //! - [`StoreError`], which says what to do next.
 //!
 //! A node that works: it records what the platform reports, and tells the plugins.
