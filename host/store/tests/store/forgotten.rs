@@ -261,7 +261,6 @@ async fn nothing_is_left(database: &Database, folder: &Path) {
         "a picture of",
         "for",
         "state of",
-        "no account for",
     ] {
         assert!(
             told.contains(&format!("{told_of} {MARK}")) || told.contains(&format!("{told_of}{MARK}")),
