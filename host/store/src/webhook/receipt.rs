@@ -1,6 +1,6 @@
 //! Notices taken in and answered, and what comes of them and of questions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
 use async_trait::async_trait;
@@ -43,6 +43,7 @@ impl Receipts for Store {
             let source = format!("{}:{}@{}", destination.account, destination.endpoint, milliseconds(at));
             self.apply_effects(&mut work, destination, &source, effects, milliseconds(at)).await?;
             work.commit().await?;
+            self.nudge();
             Ok(())
         };
         applied.await.map_err(told)
@@ -94,6 +95,7 @@ impl Store {
         let told = Told { response: Some(response.clone()), ..Told::of(&notice.request) };
         self.write_receipt(&mut work, notice, "answered", &told, &seals).await?;
         work.commit().await?;
+        self.nudge();
         Ok(response.clone())
     }
 
@@ -160,44 +162,53 @@ impl Store {
         effects: Effects,
         now: i64,
     ) -> Result<Orders, StoreError> {
-        let mut orders = Orders::new();
+        let said = effects.outcomes.iter().filter_map(|(order, _)| order.as_deref());
+        let handed_on = effects.messages.iter().map(|message| message.order.as_str());
+        let (ids, orders) = self.orders_named(work, &to.shop, said.chain(handed_on)).await?;
+        let missing = |named: &str| StoreError::NotFound { what: "order", id: named.to_owned() };
+        let named = |reference: &str| {
+            let found = ids.get(reference).and_then(|id| orders.get_key_value(id));
+            found.ok_or_else(|| missing(reference))
+        };
         for (number, (order, outcome)) in effects.outcomes.into_iter().enumerate() {
             let Some(reference) = order else {
                 self.add_account_outcome(work, &to.shop, &to.account, outcome, now).await?;
                 continue;
             };
-            let (order, key) = self.order_named(work, &to.shop, &reference, &mut orders).await?;
-            let about = About { shop: &to.shop, order: &order, account: &to.account, job: None, key: &key };
+            let (order, key) = named(&reference)?;
+            let about = About { shop: &to.shop, order, account: &to.account, job: None, key };
             self.add_outcome(work, &about, &format!("{source}:{number}"), outcome, now).await?;
         }
         for OrderMessage { id, at, order, message } in effects.messages {
-            let (order, _) = self.order_named(work, &to.shop, &order, &mut orders).await?;
-            let job = listener(work, &to.shop, &to.account, &order).await?;
-            self.tell(work, &to.shop, &order, outcome::Told { id, at: milliseconds(at), message }, job).await?;
+            let (order, _) = named(&order)?;
+            let job = listener(work, &to.shop, &to.account, order).await?;
+            self.tell(work, &to.shop, order, outcome::Told { id, at: milliseconds(at), message }, job).await?;
         }
         Ok(orders)
     }
 
-    async fn order_named(
+    /// The orders of these references, by reference and by id. Nobody forgets them before this transaction ends; they are locked in
+    /// the order of their ids, so that two webhooks about the same orders do not wait for each other.
+    async fn orders_named(
         &self,
         work: &mut Work,
         shop: &ShopId,
-        reference: &str,
-        orders: &mut Orders,
-    ) -> Result<(String, Key), StoreError> {
-        let found: Option<(String, Option<Vec<u8>>)> = sqlx::query_as(
-            "select o.id, o.order_key from order_references r join orders o on o.shop = r.shop and o.id = r.order_id
-             where r.shop = $1 and r.reference = $2",
-        )
-        .bind(shop.as_str())
-        .bind(reference)
-        .fetch_optional(&mut **work)
-        .await?;
-        let missing = || StoreError::NotFound { what: "order", id: reference.to_owned() };
-        let (id, sealed) = found.ok_or_else(missing)?;
-        let key = self.order_key(shop, &id, sealed)?;
-        orders.insert(id.clone(), key.clone());
-        Ok((id, key))
+        references: impl Iterator<Item = &str>,
+    ) -> Result<(BTreeMap<String, String>, Orders), StoreError> {
+        let (mut ids, mut orders) = (BTreeMap::new(), Orders::new());
+        for reference in references.collect::<BTreeSet<_>>() {
+            let found: Option<(String,)> =
+                sqlx::query_as("select order_id from order_references where shop = $1 and reference = $2")
+                    .bind(shop.as_str())
+                    .bind(reference)
+                    .fetch_optional(&mut **work)
+                    .await?;
+            ids.extend(found.map(|(id,)| (reference.to_owned(), id)));
+        }
+        for id in ids.values().collect::<BTreeSet<_>>() {
+            orders.insert(id.clone(), self.lock_order(work, shop, id).await?);
+        }
+        Ok((ids, orders))
     }
 }
 
