@@ -12,6 +12,10 @@
 //! 3. Who must not wait erases with [`Unfinished::Cancel`]. A worker that has a job of the order then can write nothing more;
 //!    a request that it has sent already has been sent.
 //!
+//! What vendors sent about an order is sealed with its key and goes with it. A request that nobody could tie to an order, because
+//! its plugin refused it, goes when a reference of the order, a vendor's id of it or an e-mail address of its buyer stands there;
+//! one that gives but a name goes when its [time](crate::Retention::webhooks) is over.
+//!
 //! # What becomes of the bytes
 //! SQLite overwrites deleted bytes (`secure_delete`), and the write-ahead log is emptied afterwards; a reader that takes more than
 //! seconds delays that to the next time. PostgreSQL keeps dead rows until it vacuums, and its log for longer; copies of a
@@ -32,7 +36,7 @@ use crate::event_log::{NewLogEntry, log_in};
 
 /// Everything that is kept of the order $2 of the shop $1, and how it is forgotten; children before their parents. A table that
 /// keeps something of an order is added here, and nowhere else; its column is called `order_id`.
-const KEPT: [(&str, &str); 8] = [
+const KEPT: [(&str, &str); 11] = [
     (
         "journal_entries",
         "delete from journal_entries where job in (
@@ -51,6 +55,15 @@ const KEPT: [(&str, &str); 8] = [
              and (own.digest = blobs.configuration or own.digest = blobs.digest and blobs.configuration = ''))",
     ),
     ("blobs", "delete from blobs where shop = $1 and order_id = $2"),
+    (
+        // Their status stays, so that they are answered again.
+        "webhooks",
+        "update webhook_receipts set body = null, told = null where shop = $1 and id in (
+             select receipt from webhook_receipt_orders where shop = $1 and order_id = $2)",
+    ),
+    // What the platform was still to be told of it.
+    ("notifications", "delete from notifications where shop = $1 and subject = 'order ' || $2"),
+    ("webhook_receipt_orders", "delete from webhook_receipt_orders where shop = $1 and order_id = $2"),
 ];
 
 /// What happens to an order's jobs that are not over when the order is to be forgotten.
@@ -110,8 +123,11 @@ impl Store {
             )));
         }
         self.take_configurations(&mut work, shop, order, milliseconds(now)).await?;
+        let names = self.names_of_order(&mut work, shop, order).await?;
         let mut counts = serde_json::Map::new();
         counts.insert("unfinished jobs".to_owned(), jobs.into());
+        let named = self.forget_named(&mut work, shop, &names).await?;
+        counts.insert("webhooks that name it".to_owned(), named.into());
         for (what, delete) in KEPT {
             let deleted = sqlx::query(delete).bind(shop.as_str()).bind(order).execute(&mut *work).await?;
             counts.insert(what.to_owned(), deleted.rows_affected().into());

@@ -19,7 +19,7 @@ const PAGE: u32 = 100;
 /// Everything that is kept of one order or more.
 #[derive(Debug, Clone)]
 pub struct Export {
-    /// `{ "orders": [{ "shop", "order", "events", "jobs", "outcomes", "files" }] }`. What the contract knows is spelled as in the
+    /// `{ "orders": [{ "shop", "order", "events", "jobs", "outcomes", "files", "webhooks" }] }`. What the contract knows is spelled as in the
     /// contract's JSON, jobs hold their journals entry by entry, moments are RFC 3339.
     pub document: Value,
     /// The files that the document names, to be written beside it.
@@ -79,6 +79,7 @@ impl Store {
             "jobs": exported,
             "outcomes": outcomes.iter().map(outcome).collect::<Result<Vec<_>, _>>()?,
             "files": listed,
+            "webhooks": self.requests_of_order(&mut connection, shop, id).await?,
         });
         Ok((document, files))
     }
@@ -190,6 +191,7 @@ fn value(kept: &impl serde::Serialize) -> Result<Value, StoreError> {
     serde_json::to_value(kept).map_err(|error| StoreError::corrupt("what is exported", error))
 }
 
-fn at(time: std::time::SystemTime) -> String {
+/// RFC 3339.
+pub(crate) fn at(time: std::time::SystemTime) -> String {
     jiff::Timestamp::try_from(time).unwrap_or_default().to_string()
 }

@@ -31,6 +31,9 @@ pub struct Retention {
     pub documents: Duration,
     /// Journals and long answers, since their jobs were over. 90 days, in which it is asked what a vendor was told.
     pub journals: Duration,
+    /// What vendors sent, answered or not, and what it said of accounts, unless that waits for a person. 90 days, as long as what
+    /// they were told.
+    pub webhooks: Duration,
     /// Entries of the event log. Two years: who changed a setting is asked as long as orders that it decided are argued about.
     pub log: Duration,
     /// An order counts as open until all its lines are shipped or cancelled, or it is cancelled or paid back; and no longer than
@@ -48,6 +51,7 @@ impl Default for Retention {
             pictures: 90 * DAY,
             documents: 730 * DAY,
             journals: 90 * DAY,
+            webhooks: 90 * DAY,
             log: 730 * DAY,
             open: 365 * DAY,
             erase_within: 20 * DAY,
@@ -70,6 +74,8 @@ pub struct Swept {
     pub journals: u64,
     /// Long answers.
     pub answers: u64,
+    /// Requests of vendors, and what they said of accounts.
+    pub webhooks: u64,
     /// Entries of the event log.
     pub log: u64,
 }
@@ -90,6 +96,8 @@ impl Store {
             journals: self.sweep_journals(before(retention.journals)).await?,
             // After the journals that name them.
             answers: self.batches(ANSWERS, &["answer"], before(retention.journals)).await?,
+            webhooks: self.batches(WEBHOOKS, &[], before(retention.webhooks)).await?
+                + self.batches(SAID, &[], before(retention.webhooks)).await?,
             log: self.batches(LOG, &[], before(retention.log)).await?,
         };
         if swept != Swept::default() {
@@ -235,6 +243,14 @@ const ANSWERS: &str = "
             select 1 from jobs j join lanes l on l.id = j.lane
             where l.shop = b.shop and l.order_id = b.order_id and j.swept = 0)
         limit $2)";
+
+const WEBHOOKS: &str = "
+    delete from webhook_receipts where (shop, id) in (
+        select shop, id from webhook_receipts where came_at < $1 order by came_at limit $2)";
+
+const SAID: &str = "
+    delete from account_outcomes where id in (
+        select id from account_outcomes where emitted_at < $1 and state not in ('new', 'held') limit $2)";
 
 const LOG: &str = "delete from event_log where id in (select id from event_log where at < $1 order by at limit $2)";
 

@@ -6,6 +6,7 @@
 
 mod account;
 mod address;
+mod forget;
 mod notice;
 mod pushed;
 mod receipt;

@@ -87,7 +87,12 @@ impl Store {
         }
     }
 
-    fn open_receipt(&self, seals: &Seals<'_>, place: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, StoreError> {
+    pub(super) fn open_receipt(
+        &self,
+        seals: &Seals<'_>,
+        place: &str,
+        sealed: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, StoreError> {
         match seals {
             Seals::Store => self.keys().open(place, sealed),
             Seals::Orders(keys) => {
@@ -101,7 +106,7 @@ impl Store {
     }
 
     /// The keys of the orders that a receipt is about; none when one of them was erased.
-    async fn keys_of_receipt(
+    pub(super) async fn keys_of_receipt(
         &self,
         connection: &mut AnyConnection,
         shop: &ShopId,

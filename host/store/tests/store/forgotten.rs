@@ -11,14 +11,17 @@ use base64::engine::general_purpose::STANDARD;
 use cartwright::durable::{Answer, Call, Entry, Journal, Kept, KeptBody, KeptResponse, Record, RunEnd};
 use cartwright::types::{
     BytesSource, Document, Event, EventKind, Message, NamedJson, Outage, Outcome, RememberedText, Repeat, Shipment,
+    WebhookRequest, WebhookResponse,
 };
-use cartwright::{Blobs, Digest};
-use cartwright_store::{Export, Lines, NewJob, Store, StoreError, Unfinished};
+use cartwright::webhook::{Destination, Effects, Notice, NoticeId, Receipts};
+use cartwright::{Blobs, Digest, Grants};
+use cartwright_store::{Export, Lines, NewJob, NotificationEndpoint, Store, StoreError, Unfinished};
 use serde_json::json;
 use sqlx::{AnyConnection, Connection};
 
 use crate::database::{Database, MINUTE, account, at, claimed, event_of, order, shop};
 use crate::journals::began;
+use crate::setup::rings;
 
 /// In lower case, because an e-mail address may be brought there.
 const MARK: &str = "vorlon7431";
@@ -100,8 +103,40 @@ fn message(person: &str) -> Message {
     Message { key: "note".into(), parameters, text: format!("A note about {person}.") }
 }
 
+/// What a vendor sends about an order: something that its plugin understood, and something that it did not.
+async fn webhooks_of(store: &Store, person: &str, order_id: &str) {
+    let reference = format!("test:shop:{order_id}");
+    let notice = |endpoint: &str| Notice {
+        destination: Destination { shop: shop(), account: account("expivi"), endpoint: endpoint.into() },
+        id: NoticeId::Event(Digest::of(order_id.as_bytes())),
+        at: at(1),
+        same_since: None,
+        request: WebhookRequest {
+            method: "POST".into(),
+            headers: vec![("x-for".into(), format!("header of {person}"))],
+            query: format!("for=query of {person}"),
+            body: format!("{{\"identifier\":\"{reference}\",\"to\":\"body of {person}\"}}").into_bytes(),
+        },
+    };
+    let body = format!("reply to {person}").into_bytes();
+    let response = WebhookResponse { status: 200, headers: vec![("x-for".into(), person.to_owned())], body };
+    let outcomes = vec![(Some(reference.clone()), Outcome::Note(message(person)))];
+    store.take_in(&notice("done")).await.unwrap();
+    store.answer(&notice("done"), Effects { outcomes, messages: Vec::new() }, &response).await.unwrap();
+    store.take_in(&notice("failed")).await.unwrap();
+    store.fail(&notice("failed"), &format!("no such order of {person}")).await.unwrap();
+    let text = format!("{reference} came for {person}");
+    let outcomes = vec![(None, Outcome::NeedsMerchant(Message { text, ..message(person) }))];
+    let to = notice("ask").destination;
+    store.apply(&to, at(1), Effects { outcomes, messages: Vec::new() }).await.unwrap();
+}
+
 /// An order, and everything that may come of it.
 async fn order_of(store: &Store, person: &str, order_id: &str) {
+    store.save_shop(&rings(), at(0)).await.unwrap();
+    // Nobody is there: what it is told stays.
+    let platform = NotificationEndpoint { url: "https://platform.example/told".into(), grants: Grants::default() };
+    store.set_notification_endpoint(&shop(), &platform, "ann", at(0)).await.unwrap();
     let configuration = format!("{{\"engraving\":\"for {person}\"}}").into_bytes();
     let configuration = store.put(&shop(), configuration, "application/json").await.unwrap();
     let picture = format!("a picture of {person}").into_bytes();
@@ -164,6 +199,7 @@ async fn order_of(store: &Store, person: &str, order_id: &str) {
     let handed_on = store.claim("worker", at(2), MINUTE).await.unwrap().unwrap();
     assert!(matches!(handed_on.job.event.kind, EventKind::Message(_)));
     let outage = Outage { retry_after_seconds: Some(1), detail: format!("the vendor is away for {person}") };
+    webhooks_of(store, person, order_id).await;
     store.finish(&handed_on.lease, Ok(&RunEnd::Retry { outage }), at(3)).await.unwrap();
     let later = store.claim("worker", at(10), MINUTE).await.unwrap().unwrap();
     store.put_back(&later.lease, at(10)).await.unwrap();
@@ -261,6 +297,10 @@ async fn nothing_is_left(database: &Database, folder: &Path) {
         "a picture of",
         "for",
         "state of",
+        "header of",
+        "query of",
+        "body of",
+        "reply to",
     ] {
         assert!(
             told.contains(&format!("{told_of} {MARK}")) || told.contains(&format!("{told_of}{MARK}")),
@@ -294,6 +334,10 @@ async fn nothing_is_left(database: &Database, folder: &Path) {
     assert!(!is_in(&logged, MARK), "the log names the person");
     assert!(matches!(store.export_order(&shop(), ORDER).await, Err(StoreError::Erased(_))));
     assert_eq!(text_of(&store, &store.export_order(&shop(), "another-order").await.unwrap()).await, other);
+    let open = store.open_notices(&shop(), 10).await.unwrap();
+    assert!(open.len() == 1 && is_in(&open[0].request.body, OTHER), "{open:?}");
+    assert_eq!(store.account_outcomes(&shop(), None, 10).await.unwrap().len(), 1);
+    assert!(!store.notifications(&shop(), false, 100).await.unwrap().is_empty());
     assert!(claimed(&store, 1000).await.job.id.contains("another-order"));
 }
 

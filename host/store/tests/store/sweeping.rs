@@ -3,15 +3,19 @@
 use std::time::{Duration, SystemTime};
 
 use cartwright::durable::{Call, Entry, Journal, Record, RunEnd};
-use cartwright::types::{BytesSource, Document, EventKind, LineStatus, Order, Outcome, Repeat};
+use cartwright::types::{
+    BytesSource, Document, EventKind, LineStatus, Message, Order, Outcome, Repeat, WebhookRequest, WebhookResponse,
+};
+use cartwright::webhook::{Destination, Effects, Notice, NoticeId, Receipts};
 use cartwright::{Blobs, Digest};
 use cartwright_store::{Claim, JobFilter, NewLogEntry, Replay, Retention, Store, StoreError, Swept};
 
-use crate::database::{Database, at, claimed, event_of, job, on_each_database, order, record, shop};
+use crate::database::{Database, account, at, claimed, event_of, job, on_each_database, order, record, shop};
 use crate::journals::began;
 
 on_each_database!(
     what_carts_left_behind_goes_at_its_time_and_orders_keep_theirs,
+    what_vendors_sent_goes_at_its_time_unless_it_waits_for_a_person,
     journals_go_when_their_job_has_long_been_over,
     a_job_that_is_not_over_keeps_its_journal_and_its_orders_answers,
     a_job_whose_journals_are_gone_still_counts_its_requests,
@@ -68,6 +72,35 @@ async fn what_carts_left_behind_goes_at_its_time_and_orders_keep_theirs(database
     assert_eq!(store.get(&shop(), &left).await.unwrap(), None);
     assert_eq!(store.get(&shop(), &picture).await.unwrap(), None);
     assert_eq!(store.get(&shop(), &bought).await.unwrap().unwrap(), b"bought");
+}
+
+async fn what_vendors_sent_goes_at_its_time_unless_it_waits_for_a_person(database: Database) {
+    let store = database.open().await;
+    ordered(&store, order("1", 1)).await;
+    let to = Destination { shop: shop(), account: account("expivi"), endpoint: "done".into() };
+    let (method, body) = ("POST".to_owned(), b"{}".to_vec());
+    let request = WebhookRequest { method, headers: vec![], query: String::new(), body };
+    let notice = |id: &str| {
+        let id = NoticeId::Event(Digest::of(id.as_bytes()));
+        Notice { destination: to.clone(), id, at: at(0), same_since: None, request: request.clone() }
+    };
+    let note = Message { key: "told".into(), parameters: vec![], text: "Told.".into() };
+    let outcomes = vec![
+        (Some("test:shop:1".to_owned()), Outcome::Note(note.clone())),
+        (None, Outcome::Note(note.clone())),
+        (None, Outcome::NeedsMerchant(note)),
+    ];
+    let response = WebhookResponse { status: 200, headers: vec![], body: vec![] };
+    for id in ["answered", "failed"] {
+        store.take_in(&notice(id)).await.unwrap();
+    }
+    store.answer(&notice("answered"), Effects { outcomes, messages: vec![] }, &response).await.unwrap();
+    store.fail(&notice("failed"), "no such order").await.unwrap();
+    assert_eq!(sweep(&store, at(0) + days(90)).await, Swept::default());
+    assert_eq!(sweep(&store, at(1) + days(90)).await, Swept { webhooks: 3, ..Swept::default() });
+    assert!(store.open_notices(&shop(), 10).await.unwrap().is_empty());
+    assert_eq!(store.account_outcomes(&shop(), None, 10).await.unwrap().len(), 1);
+    assert_eq!(store.outcomes(&shop(), "1").await.unwrap().len(), 1);
 }
 
 async fn journals_go_when_their_job_has_long_been_over(database: Database) {

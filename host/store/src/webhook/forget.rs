@@ -1,0 +1,209 @@
+//! What is left of webhooks when an order is forgotten, and what is given out of them.
+//!
+//! What was said of an order is sealed with its key and goes with it. What nobody could tie to an order, such as a request that its
+//! plugin refused, is looked through for the names by which the order and its buyer are known.
+
+use cartwright::ShopId;
+use cartwright::types::Outcome;
+use serde_json::{Value, json};
+use sqlx::AnyConnection;
+
+use super::notice::{Seals, Told, body_place, told_place};
+use crate::database::{Store, Work, moment};
+use crate::error::StoreError;
+use crate::export::at;
+use crate::keys::place;
+use crate::order::Known;
+
+/// So many are looked through at once.
+const PAGE: i64 = 100;
+/// A vendor's id that is shorter is found everywhere, and names nobody.
+const SHORTEST_NAME: usize = 5;
+
+/// A request under the store's key: its id, its state, its body and the rest.
+type Untied = (String, String, Option<Vec<u8>>, Option<Vec<u8>>);
+
+impl Store {
+    /// The names by which an order may stand in what vendors sent: its references and its lines', the vendors' own, and its
+    /// buyer's e-mail addresses.
+    pub(crate) async fn names_of_order(
+        &self,
+        connection: &mut AnyConnection,
+        shop: &ShopId,
+        id: &str,
+    ) -> Result<Vec<String>, StoreError> {
+        let references: Vec<(String,)> =
+            sqlx::query_as("select reference from order_references where shop = $1 and order_id = $2")
+                .bind(shop.as_str())
+                .bind(id)
+                .fetch_all(&mut *connection)
+                .await?;
+        let mut names: Vec<String> = references.into_iter().map(|(reference,)| reference).collect();
+        // What cannot be read names nothing.
+        let known = match self.known_order(connection, shop, id).await {
+            Ok(known) => known,
+            Err(StoreError::Corrupt(_)) => None,
+            Err(error) => return Err(error),
+        };
+        let Some(Known { key, order }) = known else { return Ok(names) };
+        let addresses = [order.billing, order.delivery].into_iter().flatten();
+        names.extend(addresses.filter_map(|address| address.email));
+        match self.outcomes_in(connection, &key, shop, id).await {
+            Ok(outcomes) => names.extend(outcomes.into_iter().filter_map(|said| match said.outcome {
+                Outcome::VendorReference(named) => Some(named.reference),
+                _ => None,
+            })),
+            Err(StoreError::Corrupt(_)) => {}
+            Err(error) => return Err(error),
+        }
+        names.retain(|name| name.len() >= SHORTEST_NAME);
+        Ok(names)
+    }
+
+    /// Forgets the requests, and what was said of accounts, in which one of these names stands; gives how many. A request that was
+    /// answered keeps its status, so that it is answered again.
+    pub(crate) async fn forget_named(
+        &self,
+        work: &mut Work,
+        shop: &ShopId,
+        names: &[String],
+    ) -> Result<u64, StoreError> {
+        Ok(self.forget_requests(work, shop, names).await? + self.forget_said(work, shop, names).await?)
+    }
+
+    async fn forget_requests(&self, work: &mut Work, shop: &ShopId, names: &[String]) -> Result<u64, StoreError> {
+        let (mut count, mut after) = (0, String::new());
+        loop {
+            let page: Vec<Untied> = sqlx::query_as(
+                "select r.id, r.state, r.body, r.told from webhook_receipts r
+                 where r.shop = $1 and r.id > $2 and r.told is not null and not exists (
+                     select 1 from webhook_receipt_orders o where o.shop = r.shop and o.receipt = r.id)
+                 order by r.id limit $3",
+            )
+            .bind(shop.as_str())
+            .bind(&after)
+            .bind(PAGE)
+            .fetch_all(&mut **work)
+            .await?;
+            let Some((last, ..)) = page.last() else { return Ok(count) };
+            after.clone_from(last);
+            for (id, state, body, told) in page {
+                let is_named =
+                    |place: &str, sealed: Option<Vec<u8>>| match sealed.map(|it| self.keys().open(place, &it)) {
+                        Some(Ok(plain)) => Ok(stands_in(&plain, names)),
+                        // What cannot be read may name anybody, and nobody can read it.
+                        Some(Err(StoreError::Corrupt(_))) | None => Ok(false),
+                        Some(Err(error)) => Err(error),
+                    };
+                if !is_named(&body_place(shop, &id), body)? && !is_named(&told_place(shop, &id), told)? {
+                    continue;
+                }
+                let forget = match state.as_str() {
+                    "answered" => "update webhook_receipts set body = null, told = null where shop = $1 and id = $2",
+                    _ => "delete from webhook_receipts where shop = $1 and id = $2",
+                };
+                sqlx::query(forget).bind(shop.as_str()).bind(id).execute(&mut **work).await?;
+                count += 1;
+            }
+        }
+    }
+
+    async fn forget_said(&self, work: &mut Work, shop: &ShopId, names: &[String]) -> Result<u64, StoreError> {
+        let (mut count, mut after) = (0, String::new());
+        loop {
+            let page: Vec<(String, Vec<u8>)> = sqlx::query_as(
+                "select id, said from account_outcomes where shop = $1 and id > $2 order by id limit $3",
+            )
+            .bind(shop.as_str())
+            .bind(&after)
+            .bind(PAGE)
+            .fetch_all(&mut **work)
+            .await?;
+            let Some((last, _)) = page.last() else { return Ok(count) };
+            after.clone_from(last);
+            for (id, sealed) in page {
+                match self.keys().open(&place("account outcome", shop.as_str(), &id), &sealed) {
+                    Ok(plain) if stands_in(&plain, names) => {}
+                    Ok(_) | Err(StoreError::Corrupt(_)) => continue,
+                    Err(error) => return Err(error),
+                }
+                sqlx::query("delete from account_outcomes where id = $1").bind(id).execute(&mut **work).await?;
+                count += 1;
+            }
+        }
+    }
+
+    /// The requests that were about this order and no other, in the open.
+    pub(crate) async fn requests_of_order(
+        &self,
+        connection: &mut AnyConnection,
+        shop: &ShopId,
+        order: &str,
+    ) -> Result<Vec<Value>, StoreError> {
+        type Row = (String, String, String, i64, i64, Option<Vec<u8>>, Option<Vec<u8>>);
+        let rows: Vec<Row> = sqlx::query_as(
+            "select r.id, r.account, r.endpoint, r.times, r.came_at, r.body, r.told
+             from webhook_receipt_orders o join webhook_receipts r on r.shop = o.shop and r.id = o.receipt
+             where o.shop = $1 and o.order_id = $2 and not exists (
+                 select 1 from webhook_receipt_orders other
+                 where other.shop = o.shop and other.receipt = o.receipt and other.order_id <> o.order_id)
+             order by r.came_at, r.id",
+        )
+        .bind(shop.as_str())
+        .bind(order)
+        .fetch_all(&mut *connection)
+        .await?;
+        let mut requests = Vec::with_capacity(rows.len());
+        for (id, account, endpoint, times, came, body, told) in rows {
+            let Some(keys) = self.keys_of_receipt(connection, shop, &id).await? else { continue };
+            let (Some(body), Some(told)) = (body, told) else { continue };
+            let seals = Seals::Orders(&keys);
+            let body = self.open_receipt(&seals, &body_place(shop, &id), &body)?;
+            let what = told_place(shop, &id);
+            let told = self.open_receipt(&seals, &what, &told)?;
+            let told: Told = serde_json::from_slice(&told).map_err(|error| StoreError::corrupt(&what, error))?;
+            // As text: people read it, and vendors send JSON.
+            let answer = told.response.map(|answer| {
+                json!({
+                    "status": answer.status, "headers": answer.headers, "body": String::from_utf8_lossy(&answer.body),
+                })
+            });
+            requests.push(json!({
+                "account": account, "endpoint": endpoint, "times": times, "at": at(moment(came)),
+                "method": told.method, "headers": told.headers, "query": told.query,
+                "body": String::from_utf8_lossy(&body), "answer": answer,
+            }));
+        }
+        Ok(requests)
+    }
+}
+
+/// Does one of the names stand there, and not as the beginning or end of another?
+fn stands_in(text: &[u8], names: &[String]) -> bool {
+    let text = text.to_ascii_lowercase();
+    names.iter().any(|name| {
+        let name = name.to_ascii_lowercase().into_bytes();
+        let borders = |at: usize| {
+            let before = at.checked_sub(1).and_then(|at| text.get(at));
+            let after = text.get(at + name.len());
+            !before.is_some_and(u8::is_ascii_alphanumeric) && !after.is_some_and(u8::is_ascii_alphanumeric)
+        };
+        text.windows(name.len()).enumerate().any(|(at, window)| window == name && borders(at))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::stands_in;
+
+    #[test]
+    fn a_name_is_found_where_it_stands_for_itself() {
+        let stands = |text: &str, name: &str| stands_in(text.as_bytes(), &[name.to_owned()]);
+        assert!(stands(r#"{"identifier":"test:shop:1"}"#, "test:shop:1"));
+        assert!(stands("test:shop:1:2", "test:shop:1"));
+        assert!(stands("to=Zoe@Example.com&x", "zoe@example.com"));
+        assert!(stands("test:shop:10 test:shop:1", "test:shop:1"));
+        assert!(!stands("test:shop:10", "test:shop:1") && !stands("latest:shop:1", "test:shop:1"));
+        assert!(!stands("", "test:shop:1") && !stands_in(b"test", &[]));
+    }
+}
