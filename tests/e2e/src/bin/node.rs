@@ -1,8 +1,9 @@
-//! A node of its own process, for tests that lose one: `node <database> <clock> [<point>]`.
+//! A node of its own process, for tests that lose one: `node <database> <name> <clock> [<point>]`.
 //!
 //! It sets a host up from the database, works until no job can go on by itself, prints how many points it passed, and ends. Its clock
 //! begins at `<clock>`, seconds since 1970, and is wound forward whenever nothing is due, so that no test waits for a vendor's
-//! polling. At the point of that number, before or after a commit, the process is lost: nothing of it is ended in order.
+//! polling; several nodes need one clock, and `now` is this machine's. At the point of that number, before or after a commit, the
+//! process is lost: nothing of it is ended in order.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -14,24 +15,35 @@ use cartwright::{Cartwright, Clock};
 use cartwright_e2e::kept::{KEY, host_secret};
 use cartwright_store::{JobFilter, JobState, Keyring, Store, Worker, WorkerSettings};
 
-/// A clock that is wound forward by hand; milliseconds since 1970.
-struct Wound(AtomicU64);
+/// So long a lease is where a node is lost for good: the others go on soon, and a slow machine still sends its heartbeats.
+const LEASE: Duration = Duration::from_secs(6);
 
-impl Wound {
+/// A clock that is wound forward by hand, from so many milliseconds since 1970; or this machine's.
+struct NodeClock(Option<AtomicU64>);
+
+impl NodeClock {
     fn wind_to(&self, at: SystemTime) {
         let at = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-        self.0.fetch_max(u64::try_from(at).unwrap_or(u64::MAX), Ordering::SeqCst);
+        if let Some(wound) = &self.0 {
+            wound.fetch_max(u64::try_from(at).unwrap_or(u64::MAX), Ordering::SeqCst);
+        }
     }
 }
 
 #[async_trait]
-impl Clock for Wound {
+impl Clock for NodeClock {
     fn now(&self) -> SystemTime {
-        UNIX_EPOCH + Duration::from_millis(self.0.load(Ordering::SeqCst))
+        match &self.0 {
+            Some(wound) => UNIX_EPOCH + Duration::from_millis(wound.load(Ordering::SeqCst)),
+            None => SystemTime::now(),
+        }
     }
 
     async fn sleep(&self, seconds: u32) {
-        self.wind_to(self.now() + Duration::from_secs(seconds.into()));
+        match &self.0 {
+            Some(_) => self.wind_to(self.now() + Duration::from_secs(seconds.into())),
+            None => tokio::time::sleep(Duration::from_secs(seconds.into())).await,
+        }
     }
 }
 
@@ -63,10 +75,15 @@ fn due(state: JobState, now: SystemTime) -> Option<SystemTime> {
 async fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let database = arguments.next().ok_or("which database?")?;
-    let begins: u64 = arguments.next().ok_or("when?")?.parse()?;
+    let name = arguments.next().ok_or("which node?")?;
+    let begins = match arguments.next().ok_or("when?")?.as_str() {
+        "now" => None,
+        seconds => Some(AtomicU64::new(seconds.parse::<u64>()? * 1000)),
+    };
+    let lease = if begins.is_some() { Duration::from_secs(60) } else { LEASE };
     let lost_at = arguments.next().map(|point| point.parse()).transpose()?;
     let store = Store::open(&database, Keyring::new(KEY)).await?;
-    let clock = Arc::new(Wound(AtomicU64::new(begins * 1000)));
+    let clock = Arc::new(NodeClock(begins));
     let builder = Cartwright::builder()
         .order_book(Arc::new(store.clone()))
         .blobs(Arc::new(store.clone()))
@@ -78,7 +95,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         return Err(fault.into());
     }
     let passed = arm(lost_at)?;
-    let settings = WorkerSettings { poll: Duration::from_millis(5), ..WorkerSettings::new("node") };
+    let settings = WorkerSettings { poll: Duration::from_millis(5), lease, ..WorkerSettings::new(name) };
     let worker = Worker::start(host, store.clone(), clock.clone(), settings);
     loop {
         let jobs = store.jobs(&JobFilter::default(), u32::MAX).await?;
@@ -86,7 +103,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             None => break,
             Some(next) => clock.wind_to(next),
         }
-        tokio::time::sleep(Duration::from_millis(2)).await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let drained = worker.drain(Duration::from_secs(10)).await;
     if !drained.given_back.is_empty() || !drained.left.is_empty() {

@@ -1,6 +1,6 @@
 //! A shop on each vendor, kept in a database that nodes work on. The vendors outlive the nodes, and Twikit asks its questions here.
 
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -19,7 +19,7 @@ use cartwright_e2e::orders::{event, order};
 use cartwright_e2e::{World, added, catalogue, local, members, shop, variant};
 use cartwright_fake_vendors::twikit::{OrderState, Webhooks};
 use cartwright_fake_vendors::{FakeTwikit, TwikitConfig, samples};
-use cartwright_store::{JobState, Keyring, Lines, NewJob, Recorded, Store};
+use cartwright_store::{JobFilter, JobState, JobSummary, Keyring, Lines, NewJob, Recorded, Store};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -56,7 +56,7 @@ pub enum Ended {
 pub async fn node(url: &str, hours: u64, lost_at: Option<usize>) -> Ended {
     let noon = 1_767_268_800 + hours * 3600;
     let mut command = Command::new(env!("CARGO_BIN_EXE_node"));
-    command.args([url, &noon.to_string()]).args(lost_at.map(|point| point.to_string())).stdin(Stdio::null());
+    command.args([url, "node", &noon.to_string()]).args(lost_at.map(|point| point.to_string())).stdin(Stdio::null());
     let ended = tokio::task::spawn_blocking(move || command.output()).await.expect("a thread").expect("a node");
     if ended.status.success() {
         let passed = String::from_utf8_lossy(&ended.stdout).trim().parse().expect("a number of points");
@@ -65,6 +65,12 @@ pub async fn node(url: &str, hours: u64, lost_at: Option<usize>) -> Ended {
     let said = String::from_utf8_lossy(&ended.stderr);
     assert!(lost_at.is_some() && ended.status.code().is_none(), "a node failed, {}: {said}", ended.status);
     Ended::Lost
+}
+
+/// Starts a node of this name, on this machine's clock.
+pub fn start_node(url: &str, name: &str) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_node"));
+    command.args([url, name, "now"]).stdin(Stdio::null()).stdout(Stdio::null()).spawn().expect("a node")
 }
 
 /// A kept shop, with what is ordered of it.
@@ -91,6 +97,11 @@ impl Kept {
 
     pub async fn state(&self, job: &str) -> JobState {
         self.store.job(job).await.expect("the job").summary.state
+    }
+
+    /// All jobs.
+    pub async fn jobs(&self) -> Vec<JobSummary> {
+        self.store.jobs(&JobFilter::default(), u32::MAX).await.expect("a list")
     }
 
     pub async fn outcomes(&self, order: &str) -> Vec<Outcome> {
