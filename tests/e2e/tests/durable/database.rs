@@ -10,14 +10,14 @@ use tempfile::TempDir;
 /// An empty database.
 pub struct Database {
     url: String,
-    _folder: Option<TempDir>,
+    folder: Option<TempDir>,
 }
 
 impl Database {
     pub async fn sqlite() -> Option<Self> {
         let folder = tempfile::tempdir().expect("a folder");
         let url = format!("sqlite:{}", folder.path().join("store.db").display());
-        Some(Self { url, _folder: Some(folder) })
+        Some(Self { url, folder: Some(folder) })
     }
 
     pub async fn postgres() -> Option<Self> {
@@ -30,11 +30,22 @@ impl Database {
         sqlx::any::install_default_drivers();
         let mut connection = AnyConnection::connect(&format!("{server}/postgres")).await.expect("the server");
         connection.execute(sqlx::AssertSqlSafe(format!("create database {name}"))).await.expect("a database");
-        Some(Self { url: format!("{server}/{name}"), _folder: None })
+        Some(Self { url: format!("{server}/{name}"), folder: None })
     }
 
     pub async fn open(&self) -> Store {
         Store::open(&self.url, Keyring::new([7; 32])).await.expect("a store")
+    }
+
+    /// Nobody can write, until this is dropped.
+    pub async fn locked(&self) -> AnyConnection {
+        let mut connection = AnyConnection::connect(&self.url).await.expect("a connection");
+        let lock = match &self.folder {
+            Some(_) => "begin exclusive",
+            None => "begin; lock table jobs, journal_entries in access exclusive mode",
+        };
+        connection.execute(lock).await.expect("a lock");
+        connection
     }
 
     /// Past the store, as somebody with the database's own shell could.

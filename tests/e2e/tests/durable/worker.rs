@@ -22,6 +22,7 @@ on_each_database!(
     a_drained_worker_gives_the_rest_back_at_once,
     one_job_that_cannot_run_does_not_hold_up_the_others,
     a_database_that_was_away_is_found_again,
+    an_answer_is_kept_in_hand_while_the_database_is_away,
     two_workers_share_the_orders_and_send_each_once,
 );
 
@@ -236,6 +237,21 @@ async fn a_database_that_was_away_is_found_again(database: Database) {
     floor.reaches(&out, "sleeping").await;
     floor.reaches(&later, "sleeping").await;
     assert_eq!(floor.posted(), [1, 1], "a request that was out was sent again");
+}
+
+async fn an_answer_is_kept_in_hand_while_the_database_is_away(database: Database) {
+    let floor = Floor::new(&database).await;
+    floor.erp.close();
+    let _worker = floor.worker(|_| {});
+    let job = floor.record("1").await;
+    floor.reaches(&job, "waiting").await;
+    let lock = database.locked().await;
+    floor.erp.open();
+    // Longer than a writer waits for another.
+    tokio::time::sleep(Duration::from_secs(7)).await;
+    drop(lock);
+    floor.reaches(&job, "sleeping").await;
+    assert_eq!(floor.posted(), [1], "it was asked again");
 }
 
 async fn two_workers_share_the_orders_and_send_each_once(database: Database) {
