@@ -56,6 +56,7 @@ mod ids;
 mod install;
 mod limits;
 pub mod notify;
+mod outcome;
 mod platform;
 mod plugin;
 mod settings;

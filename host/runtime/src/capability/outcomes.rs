@@ -3,7 +3,9 @@
 use crate::capability::Capability;
 use crate::contract::outcomes::Host;
 use crate::contract::{Error, Outcome};
+use crate::error::Failure;
 use crate::guest::GuestState;
+use crate::outcome;
 
 impl Host for GuestState {
     async fn emit(&mut self, outcome: Outcome) -> wasmtime::Result<Result<(), Error>> {
@@ -12,6 +14,8 @@ impl Host for GuestState {
         }
         // Every hook that this answers in is durable.
         if let Some(cursor) = &mut self.durable {
+            outcome::check(&cursor.plugin.about().form, Some(&cursor.order), &self.readable, &outcome)
+                .map_err(Failure::BrokeContract)?;
             cursor.emit(outcome).await?;
         }
         Ok(Ok(()))

@@ -10,13 +10,14 @@ use serde::de::DeserializeOwned;
 use crate::capability::log::LogSink;
 use crate::capability::timer::Clock;
 use crate::capability::wasi::GuestClock;
-use crate::contract::{self, BytesSource, Outcome, Woken};
+use crate::contract::{self, BytesSource, Order, Outcome, Woken};
 use crate::durable::clock::whole;
 use crate::durable::history::{Came, History};
 use crate::durable::journal::{Answer, Call, Entry, Journal, JournalError, Kept, MOST_ENTRIES, MOST_INLINE, Record};
 use crate::durable::send::Waiting;
 use crate::ids::{Digest, ShopId};
 use crate::platform::Blobs;
+use crate::plugin::Plugin;
 
 /// Why a run is started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -90,6 +91,9 @@ pub(crate) enum Stop {
 pub(crate) struct Paused;
 
 pub(crate) struct Cursor {
+    pub(crate) plugin: Arc<Plugin>,
+    /// The order as the plugin is told it.
+    pub(crate) order: Order,
     pub(super) shop: ShopId,
     pub(super) blobs: Arc<dyn Blobs>,
     pub(super) journal: Arc<dyn Journal>,

@@ -185,6 +185,8 @@ impl Cartwright {
         let scope = self.scope_of(&state.shop, account, &plugin, settings, personal_data, blobs.clone());
         let log = LogSink::new(plugin.limits().log_bytes);
         let mut cursor = Cursor {
+            plugin: plugin.clone(),
+            order: event.order.clone(),
             shop: job.shop.clone(),
             blobs,
             journal: start.journal,

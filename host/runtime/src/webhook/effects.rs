@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use sha2::{Digest as _, Sha256};
 
 use crate::capability::Platform;
-use crate::contract::{self, BytesSource, Document, Order, Outcome, Setting};
+use crate::contract::{self, Order, Outcome};
 use crate::durable::milliseconds;
+use crate::outcome;
 use crate::platform::PlatformError;
 use crate::settings::Form;
 use crate::webhook::address::Destination;
@@ -44,14 +45,7 @@ pub(super) async fn effects(
             Some(reference) => Some(find(platform, to, reference, &mut orders).await?),
             None => None,
         };
-        if let Outcome::Document(Document { content: BytesSource::Stored(digest), .. }) = &outcome
-            && !readable.contains(digest)
-        {
-            return Err(NotApplied::Breach(format!(
-                "it gives a document of the bytes {digest:?}, which it was not given"
-            )));
-        }
-        check(form, order, &outcome).map_err(NotApplied::Breach)?;
+        outcome::check(form, order, readable, &outcome).map_err(NotApplied::Breach)?;
         let order = order.map(|order| order.reference.clone());
         match (order, outcome) {
             (Some(order), Outcome::HandOn(message)) => {
@@ -76,32 +70,6 @@ async fn find<'a>(
         known.insert(reference.clone(), found.ok_or_else(foreign)?);
     }
     known.get(&reference).ok_or_else(|| NotApplied::Breach(format!("it names the order {reference:?}")))
-}
-
-fn check(form: &Form, order: Option<&Order>, outcome: &Outcome) -> Result<(), String> {
-    let lines: Vec<&str> = match outcome {
-        Outcome::Note(_) | Outcome::NeedsMerchant(_) | Outcome::Other(_) => return Ok(()),
-        Outcome::PushSettings(settings) => return settings.iter().try_for_each(|setting| may_push(form, setting)),
-        Outcome::Remember(_) | Outcome::HandOn(_) => Vec::new(),
-        Outcome::VendorReference(named) => named.line.iter().map(String::as_str).collect(),
-        Outcome::Production(production) => production.line.iter().map(String::as_str).collect(),
-        Outcome::Document(document) => document.line.iter().map(String::as_str).collect(),
-        Outcome::LineStatus(status) => vec![&status.line],
-        Outcome::BillOfMaterials(materials) => vec![&materials.line],
-        Outcome::Shipment(shipment) => shipment.lines.iter().map(|pieces| pieces.line.as_str()).collect(),
-    };
-    let Some(order) = order else { return Err("it says something of an order and does not name the order".to_owned()) };
-    match lines.iter().find(|line| order.lines.iter().all(|known| known.id != **line)) {
-        Some(line) => Err(format!("it names the line {line:?}, which the order {:?} does not have", order.reference)),
-        None => Ok(()),
-    }
-}
-
-fn may_push(form: &Form, setting: &Setting) -> Result<(), String> {
-    match form.field(&setting.name) {
-        Some(field) if field.vendor_may_push && field.kind != "secret" => Ok(()),
-        _ => Err(format!("it pushes the setting {:?}, which the form does not let a vendor push", setting.name)),
-    }
 }
 
 /// What the ids of a webhook's messages begin with: another for each time that it comes.

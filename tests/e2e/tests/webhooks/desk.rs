@@ -6,10 +6,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use axum::http::{HeaderMap, HeaderName, Method};
-use cartwright::types::{Order, WebhookResponse};
+use cartwright::types::{Event, Order, WebhookResponse};
 use cartwright::webhook::{Destination, Incoming, MemoryReceipts, Receipts, WebhookError};
 use cartwright::{
-    AccountId, AccountSetup, Cartwright, Digest, Grants, MemoryOrderBook, OrderBook, PlatformError, ShopId,
+    AccountId, AccountSetup, Cartwright, Digest, Grants, Handled, HookError, MemoryOrderBook, OrderBook, PlatformError,
+    SetupError, ShopId, SimulatedClock,
 };
 use cartwright_e2e::orders::order;
 use cartwright_e2e::{WEBHOOKS, members, shop};
@@ -132,6 +133,16 @@ impl Desk {
 
     pub async fn send(&self, endpoint: &str, incoming: &Incoming) -> Result<WebhookResponse, WebhookError> {
         self.send_to(endpoint, incoming, &*self.receipts).await
+    }
+
+    /// Hands an event to the plugin's order hook.
+    pub async fn handle(&self, event: Event) -> Result<Handled, HookError> {
+        let clock = Arc::new(SimulatedClock::default());
+        match self.host.handle_order(&self.shop, &self.account, &event, None, clock).await {
+            Ok(handled) => Ok(handled),
+            Err(SetupError::Hook(error)) => Err(error),
+            Err(error) => panic!("{error}"),
+        }
     }
 
     pub async fn send_to(

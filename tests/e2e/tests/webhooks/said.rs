@@ -1,7 +1,9 @@
 //! What a plugin may say came of a webhook.
 
-use cartwright::types::{NamedJson, Outcome};
+use cartwright::Failure;
+use cartwright::types::{EventKind, NamedJson, Outcome};
 use cartwright::webhook::{Incoming, WebhookError};
+use cartwright_e2e::orders::{event, order};
 
 use crate::desk::{Desk, Mood, NOW, at, post};
 
@@ -26,7 +28,7 @@ async fn what_is_handed_on_becomes_an_event_of_the_order() {
 async fn nothing_is_said_of_what_is_not_the_accounts() {
     let desk = Desk::new().await;
     // Another account's order.
-    let other = cartwright_e2e::orders::order(&desk.host, &desk.shop, "7", &[]);
+    let other = order(&desk.host, &desk.shop, "7", &[]);
     desk.book.known.put(&desk.shop, &"another".parse().expect("an id"), other);
     let cases = [
         ("note test:desk:7", "test:desk:7"),
@@ -62,4 +64,23 @@ async fn what_is_said_of_an_order_waits_until_the_order_book_is_back() {
     desk.mood(Mood::Well);
     desk.post("tell", "note test:desk:1").await.expect("an answer");
     assert_eq!(desk.receipts.effects().outcomes.len(), 1);
+}
+
+#[tokio::test]
+async fn an_order_hook_says_nothing_of_a_line_or_bytes_that_are_not_its_orders() {
+    let desk = Desk::new().await;
+    for (said, named) in
+        [("line - 9", "\"9\""), ("document - 0123abcd", "0123abcd"), ("push - signing-secret", "\"signing-secret\"")]
+    {
+        let order = order(&desk.host, &desk.shop, "1", &[]);
+        let message = NamedJson { name: "say".to_owned(), json: said.to_owned() };
+        let handled = desk.handle(event(EventKind::Message(message), &order)).await;
+        let error = handled.expect_err(said);
+        assert!(matches!(&error.failure, Failure::BrokeContract(what) if what.contains(named)), "{said}: {error}");
+        assert!(error.said.outcomes.is_empty(), "{said}");
+    }
+    let order = order(&desk.host, &desk.shop, "1", &[]);
+    let message = NamedJson { name: "say".to_owned(), json: "note -".to_owned() };
+    let handled = desk.handle(event(EventKind::Message(message), &order)).await.expect("an answer");
+    assert!(matches!(&handled.outcomes[..], [Outcome::Note(_)]));
 }

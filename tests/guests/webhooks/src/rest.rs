@@ -81,7 +81,13 @@ impl cart::Guest for Webhooks {
 }
 
 impl orders::Guest for Webhooks {
-    fn handle(_context: Context, _event: orders::Event, _state: Option<String>) -> Result<orders::Next, Error> {
+    /// Says what a message asks for, as the endpoints do.
+    fn handle(_context: Context, event: orders::Event, _state: Option<String>) -> Result<orders::Next, Error> {
+        if let orders::Kind::Message(message) = &event.kind
+            && let Some(said) = crate::outcome(&message.json.split(' ').collect::<Vec<_>>())
+        {
+            cartwright_plugin::outcomes::emit(&said)?;
+        }
         Ok(orders::Next::Done)
     }
 }
