@@ -14,6 +14,7 @@ mod keeping;
 mod notifications;
 mod opening;
 mod orders;
+mod retries;
 mod setup;
 mod sweeping;
 mod tls;
