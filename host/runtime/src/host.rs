@@ -9,7 +9,7 @@ use cap_std::fs::Dir;
 use wasmtime::Engine;
 use wasmtime::component::Linker;
 
-use crate::capability::{Platform, egress, http};
+use crate::capability::{Platform, egress, token};
 use crate::engine::{Ticker, engine};
 use crate::guest::GuestState;
 use crate::health::{Health, Rules};
@@ -147,7 +147,7 @@ impl Builder {
                 order_book: self.order_book,
                 blobs: self.blobs,
                 clients: egress::Clients::default(),
-                tokens: http::Tokens::default(),
+                tokens: token::Tokens::default(),
                 health: Health::new(self.health),
             }),
             plugins: RwLock::default(),

@@ -1,6 +1,5 @@
 //! `http`: one request, one response, with secrets put in on the host's side.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -9,34 +8,22 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Method, StatusCode};
-use serde::Deserialize;
 use url::Url;
 
 use crate::capability::egress::{check_url, host_of};
 use crate::capability::secrets::secret;
 use crate::capability::timer::{Clock, SystemClock};
 use crate::capability::{Capability, Scope};
-use crate::contract::http::{Auth, Body, ClientCredentials, Host, Repeat, Request, Response, StoredBody};
+use crate::contract::http::{Auth, Body, Host, Repeat, Request, Response, StoredBody};
 use crate::contract::{BytesSource, Digest, Error, FieldIssue, Message, Outage};
 use crate::error::Failure;
 use crate::guest::{GuestState, Hook};
 use crate::health::{Hold, Went, seconds_until};
-use crate::ids::{AccountId, ShopId};
 use crate::settings::Secret;
 
 /// Headers that are the host's own.
 const RESERVED: [&str; 6] =
     ["host", "content-length", "connection", "transfer-encoding", "upgrade", "proxy-authorization"];
-/// A token is fetched anew so long before it ends.
-const TOKEN_MARGIN: Duration = Duration::from_secs(30);
-
-/// Access tokens by account, token endpoint, client and scope.
-#[derive(Default)]
-pub(crate) struct Tokens {
-    fetched: Mutex<HashMap<TokenKey, (Secret, Instant)>>,
-}
-
-type TokenKey = (ShopId, AccountId, String, String, Option<String>);
 
 impl Host for GuestState {
     async fn send(&mut self, request: Request) -> wasmtime::Result<Result<Response, Error>> {
@@ -92,8 +79,8 @@ impl Host for GuestState {
 
 /// A request's way out: what it may reach, and how long it may take.
 pub(crate) struct Sending {
-    scope: Arc<Scope>,
-    timeout: Duration,
+    pub(super) scope: Arc<Scope>,
+    pub(super) timeout: Duration,
     bytes_in: u64,
     stored_bytes: u64,
     readable: Vec<Digest>,
@@ -204,7 +191,7 @@ impl Sending {
         told
     }
 
-    fn check(&self, url: &str) -> Result<Url, Error> {
+    pub(super) fn check(&self, url: &str) -> Result<Url, Error> {
         check_url(url, &self.scope.declared, &self.scope.grants).map_err(|refusal| {
             Error::Denied(format!("http, account {} of shop {}: {refusal}", self.scope.account, self.scope.shop))
         })
@@ -244,7 +231,7 @@ impl Sending {
     }
 
     /// The secret, if it may go to this host.
-    fn secret_for(&self, name: &str, host: &str) -> Result<&str, Error> {
+    pub(super) fn secret_for(&self, name: &str, host: &str) -> Result<&str, Error> {
         let (secret, hosts) = secret(&self.scope, name)?;
         if !hosts.iter().any(|allowed| allowed == host) {
             return Err(Error::Denied(format!(
@@ -303,76 +290,10 @@ impl Sending {
             }
         })
     }
-
-    /// RFC 6749, 4.4: the token from memory, or from the token endpoint.
-    async fn token(&self, client: &Client, credentials: &ClientCredentials) -> Result<Secret, Error> {
-        #[derive(Deserialize)]
-        struct Granted {
-            access_token: String,
-            expires_in: Option<u64>,
-        }
-        let key = (
-            self.scope.shop.clone(),
-            self.scope.account.clone(),
-            credentials.token_url.clone(),
-            credentials.client_id.clone(),
-            credentials.scope.clone(),
-        );
-        let tokens = &self.scope.platform.tokens.fetched;
-        if let Some((token, ends)) = tokens.lock().unwrap_or_else(PoisonError::into_inner).get(&key)
-            && Instant::now() + TOKEN_MARGIN < *ends
-        {
-            return Ok(token.clone());
-        }
-        let url = self.check(&credentials.token_url)?;
-        let host = host_of(&url).unwrap_or_default();
-        let secret = self.secret_for(&credentials.secret, &host)?;
-        let form = {
-            let mut form = url::form_urlencoded::Serializer::new(String::new());
-            form.append_pair("grant_type", "client_credentials");
-            if let Some(scope) = &credentials.scope {
-                form.append_pair("scope", scope);
-            }
-            form.finish()
-        };
-        let answer = client
-            .post(url)
-            .basic_auth(&credentials.client_id, Some(secret))
-            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .body(form)
-            .timeout(self.timeout)
-            .send()
-            .await
-            .map_err(|error| lost(&host, &error))?;
-        let status = answer.status();
-        if status.is_server_error() || status.as_u16() == 429 {
-            return Err(Error::Unavailable(Outage {
-                retry_after_seconds: retry_after(answer.headers()),
-                detail: format!("the token endpoint at {host} answered {status}"),
-            }));
-        }
-        let text = answer.bytes().await.map_err(|error| lost(&host, &error))?;
-        let granted =
-            serde_json::from_slice::<Granted>(&text).ok().filter(|_| status.is_success()).ok_or_else(|| {
-                Error::NotConfigured(FieldIssue {
-                    field: credentials.secret.clone(),
-                    message: Message {
-                        key: "token-refused".into(),
-                        parameters: vec![("status".into(), status.as_u16().to_string())],
-                        text: format!("The token endpoint at {host} answered {status} and gave no token."),
-                    },
-                    blocking: true,
-                })
-            })?;
-        let token = Secret::new(granted.access_token);
-        let ends = Instant::now() + Duration::from_secs(granted.expires_in.unwrap_or(60));
-        tokens.lock().unwrap_or_else(PoisonError::into_inner).insert(key, (token.clone(), ends));
-        Ok(token)
-    }
 }
 
 /// In seconds, where it says so; a date is not read.
-fn retry_after(headers: &HeaderMap) -> Option<u32> {
+pub(super) fn retry_after(headers: &HeaderMap) -> Option<u32> {
     headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()
 }
 

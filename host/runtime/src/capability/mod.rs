@@ -12,6 +12,7 @@ pub(crate) mod order_book;
 pub(crate) mod outcomes;
 pub(crate) mod secrets;
 pub(crate) mod timer;
+pub(crate) mod token;
 pub(crate) mod wasi;
 
 use std::collections::BTreeMap;
@@ -66,7 +67,7 @@ pub(crate) struct Platform {
     pub(crate) order_book: Arc<dyn OrderBook>,
     pub(crate) blobs: Arc<dyn Blobs>,
     pub(crate) clients: egress::Clients,
-    pub(crate) tokens: http::Tokens,
+    pub(crate) tokens: token::Tokens,
     pub(crate) health: Health,
 }
 
