@@ -1,0 +1,90 @@
+//! A host that starts with what another kept serves as that one did.
+
+use std::time::SystemTime;
+
+use cartwright::{CartOperation, Cartwright, Visitor};
+use cartwright_e2e::kept::{KEY, keep};
+use cartwright_e2e::{World, added};
+use cartwright_fake_vendors::samples;
+use cartwright_store::{Keyring, Store};
+
+/// The same component under another digest: a custom section is added.
+fn another_version(name: u8) -> Vec<u8> {
+    let mut bytes = cartwright_bundled::EXPIVI.to_vec();
+    bytes.extend([0, 2, 1, name]);
+    bytes
+}
+
+async fn another_host(world: &World) -> Cartwright {
+    let builder = Cartwright::builder()
+        .catalogue(world.catalogue.clone())
+        .blobs(world.blobs.clone())
+        .installation("test")
+        .cache(std::env::temp_dir().join("cartwright-tests-cache"));
+    builder.start().expect("another host")
+}
+
+#[tokio::test]
+async fn a_restart_changes_nothing_for_old_lines_and_new_ones() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let url = format!("sqlite:{}", folder.path().join("store.db").display());
+    let store = Store::open(&url, Keyring::new(KEY)).await.expect("a store");
+    let world = World::new().await;
+    let mut cart = Vec::new();
+    world.add("ring", samples::EXPIVI_SIMPLE, 1, &mut cart).await.expect("a line");
+    let (second, third) = (another_version(b'2'), another_version(b'3'));
+    keep(&store, &world.host, &world.shop, &[cartwright_bundled::EXPIVI, &second, &third]).await;
+    let current = world.host.install(&second, None).await.expect("a version").digest();
+    world.host.swap_version(&world.shop, &world.account, current).await.expect("swapped");
+    for account in world.host.snapshot(&world.shop).expect("the shop").accounts {
+        store.save_account(&world.shop, &account, SystemTime::now()).await.expect("kept");
+    }
+    let revoked = world.host.install(&third, None).await.expect("a version").digest();
+    store.revoke_component(&revoked, Some(&current), SystemTime::now()).await.expect("revoked");
+
+    let host = another_host(&world).await;
+    assert_eq!(store.restore(&host).await.expect("a store"), []);
+    // Once more, as when another node changed something.
+    assert_eq!(store.restore(&host).await.expect("a store"), []);
+    assert_eq!(host.installed().len(), 3);
+    // The old line goes on with the version that made it, and its seal holds.
+    let visitor = Visitor::default();
+    let change = host.change_quantity(&world.shop, &cart[0].key, 5, &cart, &visitor).await.expect("changed");
+    let [CartOperation::Update { lines }] = &change.operations[..] else { panic!("{change:?}") };
+    assert_eq!(lines[0].pin.digest, world.digest);
+    // The same is added as before the restart, by the current version.
+    for (product, configuration) in
+        [("shirt", samples::EXPIVI_VARIATION), ("wardrobe", samples::EXPIVI_BUNDLE), ("ring", samples::EXPIVI_SIMPLE)]
+    {
+        let add = || world.request(product, configuration, 1, &[]);
+        let before = added(&world.host.add_to_cart(&world.shop, add()).await.expect("lines"));
+        let after = added(&host.add_to_cart(&world.shop, add()).await.expect("lines"));
+        let keys = |lines: &[cartwright::CartLine]| lines.iter().map(|line| line.key.clone()).collect::<Vec<_>>();
+        assert!(after[0].pin.digest == current && keys(&before) == keys(&after), "{after:?}");
+    }
+    assert!(host.swap_version(&world.shop, &world.account, revoked).await.is_err());
+}
+
+#[tokio::test]
+async fn a_shop_whose_component_is_gone_does_not_keep_others_from_being_served() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let url = format!("sqlite:{}", folder.path().join("store.db").display());
+    let store = Store::open(&url, Keyring::new(KEY)).await.expect("a store");
+    let world = World::new().await;
+    keep(&store, &world.host, &world.shop, &[cartwright_bundled::EXPIVI]).await;
+    let broken = world.host.install(&another_version(b'2'), None).await.expect("a version").digest();
+    let world = world.beside(cartwright_e2e::shop("broken")).await;
+    keep(&store, &world.host, &world.shop, &[]).await;
+    world.host.swap_version(&world.shop, &world.account, broken).await.expect("swapped");
+    for account in world.host.snapshot(&world.shop).expect("the shop").accounts {
+        store.save_account(&world.shop, &account, SystemTime::now()).await.expect("kept");
+    }
+
+    let host = another_host(&world).await;
+    let faults = store.restore(&host).await.expect("a store");
+    let [fault] = &faults[..] else { panic!("{faults:?}") };
+    assert_eq!(fault.what, "the shop broken");
+    assert!(fault.why.contains(&broken.to_string()), "{fault}");
+    let shop = "shop".parse().expect("an id");
+    host.add_to_cart(&shop, world.request("ring", samples::EXPIVI_SIMPLE, 1, &[])).await.expect("it is served");
+}
