@@ -1,8 +1,10 @@
 //! `cartwright demo`: two shops, two vendors, from an empty host to produced orders.
 
+mod kept;
+mod node;
+mod serve;
 mod shops;
 mod story;
-mod webhooks;
 
 use std::future::Future;
 use std::process::ExitCode;
@@ -12,15 +14,24 @@ use std::time::Instant;
 ///
 /// Starts a fake Expivi and a fake Twikit on this machine (written from the vendors' documents), two shops, and plays: set up
 /// accounts, link products, add simple, variation and bundle lines, price, edit, ask for a quotation, check the cart, pay,
-/// produce, swap a plugin version under load, swap a shop's vendor. Exits with 0 only if every step held. Leaves nothing behind.
+/// kill the process that hands the orders to the vendors and start another, produce, swap a plugin version under load, swap a shop's
+/// vendor. Exits with 0 only if every step held. Leaves nothing behind.
 #[derive(clap::Args)]
+#[command(override_usage = "cartwright demo --check")]
 pub(crate) struct Arguments {
     /// Play the story and exit. (The pages to browse come with the server.)
-    #[arg(long, required = true)]
+    #[arg(long, required_unless_present = "node")]
     check: bool,
+    /// Be a node of the story, on this database.
+    #[arg(long, hide = true, conflicts_with = "check", value_name = "URL")]
+    node: Option<String>,
 }
 
-pub(crate) async fn run(_arguments: Arguments) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    if let Some(url) = arguments.node {
+        node::work(url).await?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let mut steps = Steps::default();
     if let Err(error) = story::play(&mut steps).await {
         say!("the story broke off: {error:#}");

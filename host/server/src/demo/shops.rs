@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use cartwright::types::{Money, Order, OrderLine, Rounding, VariantInfo};
 use cartwright::{AccountSetup, CartLine, Cartwright, Grants, Link, Release, Secret, Shop, ShopId};
 use cartwright_fake_vendors::{FakeExpivi, FakeTwikit};
+use cartwright_store::Pins;
 use serde_json::{Map, Value, json};
 use url::Url;
 
@@ -48,9 +49,14 @@ pub(crate) fn catalogue() -> Vec<VariantInfo> {
         .collect()
 }
 
-pub(crate) fn shop(id: &str) -> anyhow::Result<Shop> {
+/// 32 random bytes, as hexadecimal digits.
+pub(crate) fn random_key() -> anyhow::Result<String> {
     let mut key = [0; 32];
     getrandom::fill(&mut key).context("no random numbers can be had")?;
+    Ok(hex::encode(key))
+}
+
+pub(crate) fn shop(id: &str) -> anyhow::Result<Shop> {
     Ok(Shop {
         id: id.parse()?,
         currency: "EUR".to_owned(),
@@ -58,7 +64,7 @@ pub(crate) fn shop(id: &str) -> anyhow::Result<Shop> {
         locale: "en".to_owned(),
         prices_include_tax: true,
         rounding: Rounding::HalfUp,
-        seal_key: Secret::new(hex::encode(key)),
+        seal_key: Secret::new(random_key()?),
         seal_seconds: 3600,
         pin_seconds: 86_400,
         sell_unconfigured: false,
@@ -97,6 +103,8 @@ pub(crate) fn expivi_account(fake: &FakeExpivi) -> anyhow::Result<AccountSetup> 
             "price-currency": "EUR",
             "price-scale": 2,
             "price-tax": "gross",
+            "print-files": true,
+            "media-id": 501,
         })),
         grants: local(fake.base_url())?,
     })
@@ -120,14 +128,20 @@ pub(crate) fn link(value: Value) -> anyhow::Result<Link> {
     serde_json::from_value(value).context("a link of the demo")
 }
 
-/// An order of these lines, paid in full.
-pub(crate) fn paid_order(host: &Cartwright, shop: &ShopId, id: &str, lines: &[CartLine]) -> anyhow::Result<Order> {
+/// An order of these lines, paid in full, with the component that each is pinned to. The shop's release policy releases it.
+pub(crate) fn paid_order(
+    host: &Cartwright,
+    shop: &ShopId,
+    id: &str,
+    lines: &[CartLine],
+) -> anyhow::Result<(Order, Pins)> {
     let top: Vec<&CartLine> = lines.iter().filter(|line| line.parent.is_none()).collect();
     let order_lines: Vec<OrderLine> = top
         .iter()
         .enumerate()
         .map(|(index, line)| host.order_line(shop, id, &format!("{}", index + 1), line, true, false))
         .collect::<Result<_, _>>()?;
+    let pins = order_lines.iter().zip(&top).map(|(ordered, line)| (ordered.id.clone(), line.pin.digest)).collect();
     let total = top.iter().map(|line| line.price.total.minor).sum();
     let address = cartwright::types::Address {
         first_name: "Ada".to_owned(),
@@ -143,7 +157,7 @@ pub(crate) fn paid_order(host: &Cartwright, shop: &ShopId, id: &str, lines: &[Ca
         vat: None,
         phone: None,
     };
-    Ok(Order {
+    let order = Order {
         id: id.to_owned(),
         number: format!("#{id}"),
         locale: "en".to_owned(),
@@ -153,7 +167,7 @@ pub(crate) fn paid_order(host: &Cartwright, shop: &ShopId, id: &str, lines: &[Ca
         version: 1,
         placed_at: "2026-01-01T12:00:00Z".to_owned(),
         payment: "full".to_owned(),
-        released: true,
+        released: false,
         cancelled: false,
         total: Money { minor: total, scale: 2, currency: "EUR".to_owned() },
         billing: Some(address.clone()),
@@ -161,5 +175,6 @@ pub(crate) fn paid_order(host: &Cartwright, shop: &ShopId, id: &str, lines: &[Ca
         shop_address: Some(address),
         lines: order_lines,
         extra: Vec::new(),
-    })
+    };
+    Ok((order, pins))
 }

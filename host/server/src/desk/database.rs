@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use anyhow::{Context as _, bail};
 use cartwright_store::{Keyring, Store};
 
-const VARIABLE: &str = "CARTWRIGHT_KEY";
+/// The variable of the key, when no file is named.
+pub(crate) const KEY_VARIABLE: &str = "CARTWRIGHT_KEY";
 const HOW: &str = "the database's secrets and orders are sealed with a key of 32 random bytes, which is kept outside it; make one with \
                    `openssl rand -hex 32 > cartwright.key` and name it with --key-file, or put it into CARTWRIGHT_KEY";
 
 #[derive(clap::Args)]
-pub(super) struct Database {
+pub(crate) struct Database {
     /// The host's database: `sqlite:path/to/file` or `postgres://user@machine/name`.
     #[arg(long, value_name = "URL")]
     database: String,
@@ -23,8 +24,13 @@ pub(super) struct Database {
 }
 
 impl Database {
+    /// The one with this address, whose key is in the environment.
+    pub(crate) fn at(url: String) -> Self {
+        Self { database: url, key_file: None }
+    }
+
     /// Opens it. A file that is not there is not made: it would be an empty database, and look like one without jobs.
-    pub(super) async fn open(&self) -> anyhow::Result<Store> {
+    pub(crate) async fn open(&self) -> anyhow::Result<Store> {
         let keys = self.keys()?;
         let mut url = self.database.clone();
         if url.starts_with("sqlite:") && !url.contains("mode=") {
@@ -38,7 +44,7 @@ impl Database {
         let text = match &self.key_file {
             Some(file) => std::fs::read_to_string(file)
                 .with_context(|| format!("the key file {} cannot be read", file.display()))?,
-            None => std::env::var(VARIABLE).ok().with_context(|| format!("there is no key: {HOW}"))?,
+            None => std::env::var(KEY_VARIABLE).ok().with_context(|| format!("there is no key: {HOW}"))?,
         };
         let mut keys = text.split_whitespace().map(key);
         let Some(current) = keys.next() else { bail!("the key is empty: {HOW}") };

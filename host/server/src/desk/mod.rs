@@ -6,6 +6,7 @@ mod journal;
 mod orders;
 mod said;
 
+pub(crate) use database::{Database, KEY_VARIABLE};
 pub(crate) use jobs::{Jobs, run as run_jobs};
 pub(crate) use orders::{Orders, run as run_orders};
 

@@ -65,7 +65,11 @@ impl Demo {
             .await?;
         cart = steps
             .step("an edit keeps quantity and place", async {
-                let other = samples::EXPIVI_SIMPLE.replace("Bob", "Alice");
+                let mut other: serde_json::Value =
+                    serde_json::from_str(&samples::EXPIVI_SIMPLE.replace("Bob", "Alice"))?;
+                // What has no uuid cannot be uploaded and printed.
+                other[0]["uuid"] = "3f2b8c1d-7a4e-4b60-9d15-6e8f0a2c1001".into();
+                let other = other.to_string();
                 let change =
                     self.host.edit_line(&self.lumen, &cart[0].key, None, self.add("ring", &other, 1, &cart)).await?;
                 let old = cart[0].key.clone();

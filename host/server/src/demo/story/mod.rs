@@ -11,26 +11,21 @@ use std::sync::Arc;
 
 use anyhow::ensure;
 use cartwright::{
-    AccountId, AddToCart, CartChange, CartLine, CartOperation, Cartwright, LineState, MemoryCatalogue, MemoryOrderBook,
-    ShopId, Visitor,
+    AccountId, AddToCart, CartChange, CartLine, CartOperation, Cartwright, LineState, MemoryCatalogue, ShopId, Visitor,
 };
 use cartwright_fake_vendors::twikit::SavedConfiguration;
 use cartwright_fake_vendors::{ExpiviConfig, FakeExpivi, FakeTwikit, TwikitConfig};
 use serde_json::json;
 
+use super::kept::{self, Kept};
 use super::{Steps, shops};
 use crate::plan::amount;
 use crate::source;
 
 pub(crate) async fn play(steps: &mut Steps) -> anyhow::Result<()> {
+    let kept = Kept::new().await?;
     let catalogue = Arc::new(MemoryCatalogue::new(shops::catalogue()));
-    let orders = Arc::new(MemoryOrderBook::default());
-    let mut builder =
-        Cartwright::builder().catalogue(catalogue.clone()).order_book(orders.clone()).installation("demo");
-    if let Some(cache) = source::cache() {
-        builder = builder.cache(cache);
-    }
-    let host = Arc::new(builder.start()?);
+    let host = Arc::new(kept::builder(&kept.store, &kept.secret).catalogue(catalogue).start()?);
 
     steps.chapter("Two vendors");
     let expivi = steps
@@ -67,19 +62,18 @@ pub(crate) async fn play(steps: &mut Steps) -> anyhow::Result<()> {
         twikit_account: "twikit".parse()?,
         expivi,
         twikit,
-        orders,
+        kept,
         visitor: Visitor::default(),
     };
     demo.set_up(steps, digests[0], digests[1]).await?;
     let cart = demo.shop_with_expivi(steps).await?;
     let jewels = demo.shop_with_twikit(steps).await?;
-    demo.order_from_expivi(steps, &cart).await?;
-    demo.order_from_twikit(steps, &jewels).await?;
+    demo.order(steps, &cart, &jewels).await?;
     demo.swap_version(steps, &cart).await?;
     demo.swap_vendor(steps, &cart, digests[1]).await?;
     demo.expivi.stop().await;
     demo.twikit.stop().await;
-    Ok(())
+    demo.kept.remove().await
 }
 
 struct Demo {
@@ -92,7 +86,7 @@ struct Demo {
     twikit_account: AccountId,
     expivi: FakeExpivi,
     twikit: FakeTwikit,
-    orders: Arc<MemoryOrderBook>,
+    kept: Kept,
     visitor: Visitor,
 }
 

@@ -70,6 +70,15 @@ impl Demo {
                 Ok(((), "ring, shirt and wardrobe to Expivi, jewel to Twikit".to_owned()))
             })
             .await?;
+        steps
+            .step("both shops are kept", async {
+                for shop in [&self.lumen, &self.gems] {
+                    self.kept.keep(&self.host, shop).await?;
+                }
+                let secrets = "an SQLite file in a temporary folder, their secrets sealed with a random key";
+                Ok(((), secrets.to_owned()))
+            })
+            .await?;
         for (shop, product) in [(&self.lumen, "ring"), (&self.gems, "jewel")] {
             steps
                 .step(&format!("the page of {product} gets what it needs"), async {
