@@ -7,45 +7,15 @@
 
 use std::error::Error;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, UNIX_EPOCH};
 
-use async_trait::async_trait;
-use cartwright::{Cartwright, Clock};
-use cartwright_e2e::kept::{KEY, host_secret};
-use cartwright_store::{JobFilter, JobState, Keyring, Store, Worker, WorkerSettings};
+use cartwright::{Cartwright, Clock, SystemClock};
+use cartwright_e2e::kept::{KEY, WoundClock, host_secret, work};
+use cartwright_store::{Keyring, Store, Worker, WorkerSettings};
 
 /// So long a lease is where a node is lost for good: the others go on soon, and a slow machine still sends its heartbeats.
 const LEASE: Duration = Duration::from_secs(6);
-
-/// A clock that is wound forward by hand, from so many milliseconds since 1970; or this machine's.
-struct NodeClock(Option<AtomicU64>);
-
-impl NodeClock {
-    fn wind_to(&self, at: SystemTime) {
-        let at = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-        if let Some(wound) = &self.0 {
-            wound.fetch_max(u64::try_from(at).unwrap_or(u64::MAX), Ordering::SeqCst);
-        }
-    }
-}
-
-#[async_trait]
-impl Clock for NodeClock {
-    fn now(&self) -> SystemTime {
-        match &self.0 {
-            Some(wound) => UNIX_EPOCH + Duration::from_millis(wound.load(Ordering::SeqCst)),
-            None => SystemTime::now(),
-        }
-    }
-
-    async fn sleep(&self, seconds: u32) {
-        match &self.0 {
-            Some(_) => self.wind_to(self.now() + Duration::from_secs(seconds.into())),
-            None => tokio::time::sleep(Duration::from_secs(seconds.into())).await,
-        }
-    }
-}
 
 /// Counts points, and loses the process at the one of this number.
 fn arm(lost_at: Option<usize>) -> Result<Arc<AtomicUsize>, String> {
@@ -61,16 +31,6 @@ fn arm(lost_at: Option<usize>) -> Result<Arc<AtomicUsize>, String> {
     Ok(passed)
 }
 
-/// When a job goes on by itself; none when it does not.
-fn due(state: JobState, now: SystemTime) -> Option<SystemTime> {
-    match state {
-        JobState::Queued { due } => Some(due),
-        JobState::Sleeping { until } | JobState::Retrying { until, .. } => Some(until),
-        JobState::Running | JobState::Waiting => Some(now),
-        JobState::NeedsMerchant | JobState::Stopped | JobState::Done | JobState::Cancelled => None,
-    }
-}
-
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -78,12 +38,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let name = arguments.next().ok_or("which node?")?;
     let begins = match arguments.next().ok_or("when?")?.as_str() {
         "now" => None,
-        seconds => Some(AtomicU64::new(seconds.parse::<u64>()? * 1000)),
+        seconds => Some(UNIX_EPOCH + Duration::from_secs(seconds.parse()?)),
     };
     let lease = if begins.is_some() { Duration::from_secs(60) } else { LEASE };
     let lost_at = arguments.next().map(|point| point.parse()).transpose()?;
     let store = Store::open(&database, Keyring::new(KEY)).await?;
-    let clock = Arc::new(NodeClock(begins));
+    let clock: Arc<dyn Clock> = match begins {
+        Some(begins) => Arc::new(WoundClock::at(begins)),
+        None => Arc::new(SystemClock),
+    };
     let builder = Cartwright::builder()
         .order_book(Arc::new(store.clone()))
         .blobs(Arc::new(store.clone()))
@@ -97,14 +60,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let passed = arm(lost_at)?;
     let settings = WorkerSettings { poll: Duration::from_millis(5), lease, ..WorkerSettings::new(name) };
     let worker = Worker::start(host, store.clone(), clock.clone(), settings);
-    loop {
-        let jobs = store.jobs(&JobFilter::default(), u32::MAX).await?;
-        match jobs.into_iter().filter_map(|job| due(job.state, clock.now())).min() {
-            None => break,
-            Some(next) => clock.wind_to(next),
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    work(&store, &*clock, |_| {}).await?;
     let drained = worker.drain(Duration::from_secs(10)).await;
     if !drained.given_back.is_empty() || !drained.left.is_empty() {
         return Err(format!("{drained:?}").into());

@@ -1,5 +1,6 @@
 //! Nodes of their own processes on one database, lost and started again.
 
+mod faults;
 mod lost;
 mod several;
 mod shops;

@@ -77,7 +77,7 @@ pub fn start_node(url: &str, name: &str) -> Child {
 pub struct Kept {
     pub store: Store,
     pub url: String,
-    host: Arc<Cartwright>,
+    pub host: Arc<Cartwright>,
     shop: ShopId,
     account: AccountId,
     plugin: Digest,
