@@ -34,8 +34,11 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     }
     let mut steps = Steps::default();
     if let Err(error) = story::play(&mut steps).await {
-        say!("the story broke off: {error:#}");
-        steps.failed += 1;
+        // A step that did not hold has said so, and is counted.
+        if steps.failed == 0 {
+            say!("the story broke off: {error:#}");
+            steps.failed = 1;
+        }
     }
     say!("\n{} steps held, {} did not", steps.held, steps.failed);
     Ok(if steps.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
