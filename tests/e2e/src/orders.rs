@@ -64,15 +64,20 @@ pub fn event(kind: EventKind, order: &Order) -> Event {
     }
 }
 
-/// What was said of an order, without what differs between two orders, and without the notes that an earlier attempt made the order,
-/// and that its verification is still going on.
+/// What the shop was told of an order, without what differs between two orders, and without the notes that an earlier attempt made the
+/// order, and that its verification is still going on.
 ///
 /// # Panics
 /// Never: an outcome always has a JSON form.
 pub fn said(order: &str, outcomes: &[Outcome]) -> String {
     let mut outcomes = outcomes.to_vec();
     let varies = |key: &str| ["created-earlier", "no-verification"].contains(&key);
-    outcomes.retain(|outcome| !matches!(outcome, Outcome::Note(message) if varies(&message.key)));
+    outcomes.retain(|outcome| match outcome {
+        Outcome::Note(message) => !varies(&message.key),
+        // The plugin's own.
+        Outcome::Remember(_) => false,
+        _ => true,
+    });
     for outcome in &mut outcomes {
         if let Outcome::Document(document) = outcome {
             document.content = BytesSource::Stored("its digest".to_owned());

@@ -122,6 +122,8 @@ impl<H: Host> Run<'_, H> {
     fn conversion_failed(&mut self, conversion: &Waiting, why: &str) -> Result<(), Error> {
         let text = format!("There is no print file for the line {}. {why}", conversion.line);
         let words = [("line", conversion.line.as_str()), ("hash", conversion.hash.as_str())];
+        // Whoever releases the line again has them asked for again.
+        self.remember_asked_for(&conversion.line, "")?;
         self.needs_merchant(message("print-file-failed", text, &words))
     }
 

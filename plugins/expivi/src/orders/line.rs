@@ -1,6 +1,6 @@
 //! Preparing one order line: bill of materials, upload, requests for print files.
 
-use cartwright_plugin::types::{LineMaterials, OrderLine, Outcome, VendorReference};
+use cartwright_plugin::types::{LineMaterials, OrderLine, Outcome, RememberedText, VendorReference};
 use cartwright_plugin::{ContextExt, Error, message};
 
 use super::upload::{Uploads, place_of};
@@ -11,6 +11,8 @@ use crate::settings::{self, SERVER_TOKEN};
 
 /// The most print files of one line.
 const MOST_FILES: usize = 20;
+/// The longest text that is remembered, in bytes, as the contract has it.
+const MOST_REMEMBERED: usize = 4096;
 
 /// Gives the value, or tells the merchant what is wrong with this line and goes on with the others.
 macro_rules! or_merchant {
@@ -32,7 +34,13 @@ impl<H: Host> Run<'_, H> {
     ) -> Result<(), Error> {
         self.confirm_materials(line)?;
         let uploads_on = settings::is_on(self.context, "upload-bundles") && self.context.secret_is_set(SERVER_TOKEN);
-        let prints = settings::is_on(self.context, "print-files") && !self.has_print_file(line);
+        let mut prints = settings::is_on(self.context, "print-files") && !self.has_print_file(line);
+        if prints && let Some(hashes) = self.asked_for(&line.id) {
+            // Another event of the order asked for them, and may have been stopped since.
+            let again = hashes.split(' ').map(str::to_owned);
+            waiting.extend(again.map(|hash| Waiting { line: line.id.clone(), hash, polls: 0 }));
+            prints = false;
+        }
         let Some(digest) = line.configuration.as_deref().filter(|_| uploads_on) else { return Ok(()) };
         if line.vendor_reference.is_some() && !prints {
             return Ok(());
@@ -63,7 +71,7 @@ impl<H: Host> Run<'_, H> {
         if !prints {
             return Ok(());
         }
-        let mut asked = 0;
+        let (mut asked, before) = (0, waiting.len());
         for place in below(&saved, root) {
             let product = &saved.products[place];
             let media = self.media_id(product.catalogue_id);
@@ -76,6 +84,10 @@ impl<H: Host> Run<'_, H> {
             }
             asked += 1;
             self.request_files(line, id, media, waiting)?;
+        }
+        let hashes: Vec<&str> = waiting[before..].iter().map(|conversion| conversion.hash.as_str()).collect();
+        if !hashes.is_empty() {
+            self.remember_asked_for(&line.id, &hashes.join(" "))?;
         }
         if asked == 0 {
             let product = saved.products[root].catalogue_id.to_string();
@@ -104,6 +116,22 @@ impl<H: Host> Run<'_, H> {
         })
     }
 
+    /// The conversions that were asked for, for this line.
+    fn asked_for(&self, line: &str) -> Option<&str> {
+        let name = conversions_of(line);
+        let known = self.event.remembered.iter().find(|known| known.name == name)?;
+        Some(known.value.as_str()).filter(|hashes| !hashes.is_empty())
+    }
+
+    /// What is too long to be remembered is asked for again by the line's next event.
+    pub(super) fn remember_asked_for(&mut self, line: &str, hashes: &str) -> Result<(), Error> {
+        if hashes.len() > MOST_REMEMBERED {
+            return Ok(());
+        }
+        let value = hashes.to_owned();
+        self.emit(Outcome::Remember(RememberedText { name: conversions_of(line), value }))
+    }
+
     fn media_id(&self, catalogue_id: u64) -> Option<u64> {
         let product = catalogue_id.to_string();
         let listed = self.context.pairs("media-ids").iter().find(|(name, _)| *name == product);
@@ -123,6 +151,11 @@ impl<H: Host> Run<'_, H> {
         let text = format!("The line {} was not brought to Expivi. {}", line.id, why.text);
         self.needs_merchant(message("line-failed", text, &[("line", &line.id), ("why", &why.key)]))
     }
+}
+
+/// The name under which a line's conversions are remembered.
+fn conversions_of(line: &str) -> String {
+    format!("conversions:{line}")
 }
 
 /// A root and what hangs below it, without replicas: their files would be their originals'.
