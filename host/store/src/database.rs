@@ -168,7 +168,8 @@ impl Store {
         &self.inner.keys
     }
 
-    /// Wakes this process's workers: call it when a transaction has committed that may have made a job due.
+    /// Wakes this process's workers: call it when a transaction has committed that may have made a job or a notification due, or
+    /// brought settings that a vendor pushed.
     pub(crate) fn nudge(&self) {
         self.inner.nudges.send_replace(());
     }

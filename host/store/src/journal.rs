@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use cartwright::durable::{Entry, Journal, JournalError, Loaded, MOST_ENTRIES, Record};
-use cartwright::types::Outcome;
 use cartwright::{AccountId, Blobs, ShopId};
 use sqlx::AnyConnection;
 
@@ -57,7 +56,8 @@ impl StoreJournal {
             self.store.apply(&mut work, self, key, outcome, record.at).await?;
         }
         work.commit().await?;
-        if matches!(&record.entry, Entry::Emitted { outcome: Outcome::HandOn(_), .. }) {
+        // The platform is told of it, and it may be handed on to a job or say something of the account.
+        if matches!(&record.entry, Entry::Emitted { .. }) {
             self.store.nudge();
         }
         Ok(())

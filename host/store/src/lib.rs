@@ -8,7 +8,8 @@
 //!
 //! Three types matter:
 //! - [`Store`], the open database: [`Store::report`] is how a platform's events come in;
-//! - [`Worker`], which tells the plugins of them, and survives what they do;
+//! - [`Worker`], which tells the plugins of them and survives what they do, tells the platforms what came of it, and deletes
+//!   what is past its time;
 //! - [`StoreError`], which says what to do next.
 //!
 //! A node that works: it records what the platform reports, and tells the plugins.

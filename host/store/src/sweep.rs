@@ -82,7 +82,7 @@ pub struct Swept {
 
 impl Store {
     /// Forgets the orders whose event `erase` was handled, or can wait no longer, and deletes what is past its time. In small
-    /// transactions: it can be broken off, and several nodes may do it at once. Once an hour is enough.
+    /// transactions: it can be broken off, and several nodes may do it at once. A [`Worker`](crate::Worker) does it every hour.
     ///
     /// # Errors
     /// As the database says. What was deleted stays deleted.

@@ -240,6 +240,7 @@ impl Store {
         let entry = NewLogEntry { who, what, shop: Some(shop), subject, ..NewLogEntry::default() };
         log_in(&mut work, &entry, milliseconds(now)).await?;
         work.commit().await?;
+        self.nudge();
         Ok(())
     }
 }

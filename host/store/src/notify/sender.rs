@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use cartwright::Clock;
 use cartwright::notify::{Notification, Sender};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
 use super::claim::Claimed;
 use crate::database::Store;
@@ -28,27 +28,38 @@ impl Notifier {
         Self { store, clock, sender: Arc::default() }
     }
 
-    /// Sends everything that is due, and what falls due meanwhile; returns how many were told. Call it again and again: it
-    /// sleeps nowhere.
+    /// Sends everything that is due, and what falls due meanwhile; returns how many were told. It sleeps nowhere: a
+    /// [`Worker`](crate::Worker) does this as long as it works, a process without one calls it again and again.
     ///
     /// # Errors
     /// As the database says. What was out is sent again later.
     pub async fn send_due(&self) -> Result<usize, StoreError> {
         let (mut told, mut out) = (0, JoinSet::new());
         loop {
-            while out.len() < AT_ONCE
-                && let Some(claimed) = self.store.claim_notification(self.clock.now()).await?
-            {
-                let notifier = self.clone();
-                out.spawn(async move { notifier.send(claimed).await });
-            }
-            match out.join_next().await {
-                Some(Ok(sent)) => told += usize::from(sent?),
-                // A request that panicked is sent again when its lease is over.
-                Some(Err(error)) => tracing::error!(%error, "a notification was not sent"),
-                None => return Ok(told),
-            }
+            self.send_some(&mut out).await?;
+            let Some(sent) = out.join_next().await else { return Ok(told) };
+            told += usize::from(Self::ended(sent)?);
         }
+    }
+
+    /// Sends what is due, as far as there is room beside what is out.
+    pub(crate) async fn send_some(&self, out: &mut JoinSet<Result<bool, StoreError>>) -> Result<(), StoreError> {
+        while out.len() < AT_ONCE
+            && let Some(claimed) = self.store.claim_notification(self.clock.now()).await?
+        {
+            let notifier = self.clone();
+            out.spawn(async move { notifier.send(claimed).await });
+        }
+        Ok(())
+    }
+
+    /// Was it told?
+    pub(crate) fn ended(sent: Result<Result<bool, StoreError>, JoinError>) -> Result<bool, StoreError> {
+        sent.unwrap_or_else(|error| {
+            // A request that panicked is sent again when its lease is over.
+            tracing::error!(%error, "a notification was not sent");
+            Ok(false)
+        })
     }
 
     async fn send(&self, claimed: Claimed) -> Result<bool, StoreError> {

@@ -43,8 +43,9 @@ struct Change<'a> {
 
 impl Store {
     /// Looks at what vendors pushed since the last time: takes what may take effect at once and is valid, into the store and the
-    /// host, and holds the rest with the reason. Call it after a webhook, and when a host starts. Returns how many pushes could not
-    /// be looked at now, because the host does not run their account or its plugin was too busy: call it again.
+    /// host, and holds the rest with the reason. A [`Worker`](crate::Worker) calls it when it starts and after each webhook. Returns
+    /// how many pushes could not be looked at now, because the host does not run their account or its plugin was too busy: call it
+    /// again.
     ///
     /// # Errors
     /// As the database says.

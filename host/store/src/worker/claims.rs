@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::JoinSet;
 
-use super::{Desk, Drained, Phase, reached};
+use super::{Desk, Drained, Phase, reached, unless_drained};
 use crate::error::StoreError;
 use crate::job::Claim;
 use crate::worker::run::Ended;
@@ -23,6 +23,7 @@ impl Desk {
     /// Works until it is drained.
     pub(super) async fn work(self: Arc<Self>, mut phase: watch::Receiver<Phase>) -> Drained {
         let mut jobs = JoinSet::new();
+        let mut house = self.keep_house(&phase);
         tokio::select! {
             () = self.keep() => {}
             () = self.claim(&mut jobs, &mut phase) => {}
@@ -35,6 +36,12 @@ impl Desk {
                     Ok(Ended::Left(job)) => drained.left.push(job),
                     Ok(Ended::Finished) | Err(_) => {}
                 }
+            }
+            // Nothing of it is given back: it is left when the time is over.
+            tokio::select! {
+                biased;
+                () = async { while house.join_next().await.is_some() {} } => {}
+                () = reached(&mut phase, Phase::GivingBack) => {}
             }
         };
         // What still runs keeps its lease.
@@ -99,14 +106,5 @@ impl Desk {
             }
         }
         tokio::time::sleep(self.settings.poll).await;
-    }
-}
-
-/// What this gives, unless the worker is drained first.
-async fn unless_drained<T>(phase: &mut watch::Receiver<Phase>, wait: impl Future<Output = T>) -> Option<T> {
-    tokio::select! {
-        biased;
-        () = reached(phase, Phase::Draining) => None,
-        waited = wait => Some(waited),
     }
 }

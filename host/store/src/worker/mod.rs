@@ -1,5 +1,9 @@
 //! The worker: claims jobs and runs them side by side, for as long as the process lives.
 //!
+//! Beside them it keeps house: notifications are sent as they become due ([`Notifier`](crate::Notifier)), settings that vendors
+//! pushed are looked at ([`Store::settle_pushed`]), and what is past its time is deleted ([`Store::sweep`], soon after the start
+//! and every hour).
+//!
 //! What becomes of a job after each run is not decided here: [`next_step`](cartwright::durable::next_step) decides,
 //! [`Store::finish`] writes it down. A worker survives everything that a job, a plugin or the database does to it: a run that panics
 //! is a lost one, and while the database is away it waits.
@@ -8,6 +12,7 @@
 //! test can wind a year forward; how often the database is asked follows real time, as nothing waits for that in a simulated year.
 
 mod claims;
+mod housekeeping;
 mod run;
 
 use std::collections::HashMap;
@@ -23,6 +28,7 @@ use tokio::task::JoinHandle;
 use crate::database::Store;
 use crate::error::StoreError;
 use crate::job::Lease;
+use crate::sweep::Retention;
 
 /// How a worker works.
 #[derive(Debug, Clone)]
@@ -36,8 +42,10 @@ pub struct WorkerSettings {
     /// For how long a job is taken; after so long without a sign of life another worker takes it. A minute unless changed.
     pub lease: Duration,
     /// How often the database is asked for jobs that have become due, and how soon it is asked again when it was away. What is
-    /// recorded in this process starts at once. A second unless changed.
+    /// recorded in this process starts at once. Notifications are asked for as often. A second unless changed.
     pub poll: Duration,
+    /// How long each kind of thing is kept. [`Retention::default`] unless changed.
+    pub retention: Retention,
 }
 
 impl WorkerSettings {
@@ -49,6 +57,7 @@ impl WorkerSettings {
             requests_out: 256,
             lease: Duration::from_secs(60),
             poll: Duration::from_secs(1),
+            retention: Retention::default(),
         }
     }
 }
@@ -87,7 +96,7 @@ impl Worker {
     }
 
     /// Claims nothing more, lets what runs end for so long, and gives the rest back, so that another worker goes on with it at once.
-    /// A request that is still out then is given up, as in a crash: give it the time that a vendor takes.
+    /// A request that is still out then is given up, as in a crash: give it the time that a vendor takes. A sweep is broken off.
     pub async fn drain(mut self, within: Duration) -> Drained {
         self.phase.send_replace(Phase::Draining);
         if let Ok(ended) = tokio::time::timeout(within, &mut self.working).await {
@@ -115,6 +124,15 @@ enum Phase {
 async fn reached(phase: &mut watch::Receiver<Phase>, least: Phase) {
     // Without its `Worker` it is being aborted.
     let _ = phase.wait_for(|now| *now >= least).await;
+}
+
+/// What this gives, unless the worker is drained first.
+async fn unless_drained<T>(phase: &mut watch::Receiver<Phase>, wait: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        biased;
+        () = reached(phase, Phase::Draining) => None,
+        waited = wait => Some(waited),
+    }
 }
 
 /// What all of a worker's jobs share.

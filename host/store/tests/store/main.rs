@@ -8,6 +8,7 @@ mod documents;
 mod erase;
 mod faults;
 mod forgotten;
+mod housekeeping;
 mod jobs;
 mod journals;
 mod keeping;

@@ -36,7 +36,7 @@ on_each_database!(
 );
 
 /// A clock that is told the time.
-struct Told(Mutex<SystemTime>);
+pub struct Told(Mutex<SystemTime>);
 
 #[async_trait]
 impl Clock for Told {
@@ -50,14 +50,14 @@ impl Clock for Told {
 }
 
 /// A platform that writes down what it is told.
-struct Platform {
+pub struct Platform {
     url: String,
     answer: Arc<AtomicU16>,
     told: Arc<Mutex<Vec<(HeaderMap, Bytes)>>>,
 }
 
 /// The answer of a platform that hangs.
-const HANGS: u16 = 0;
+pub const HANGS: u16 = 0;
 
 type Shared = (Arc<AtomicU16>, Arc<Mutex<Vec<(HeaderMap, Bytes)>>>);
 
@@ -88,11 +88,11 @@ impl Platform {
         NotificationEndpoint { url: self.url.clone(), grants }
     }
 
-    fn answers(&self, status: u16) {
+    pub fn answers(&self, status: u16) {
         self.answer.store(status, Ordering::Relaxed);
     }
 
-    fn told(&self) -> Vec<(HeaderMap, Bytes)> {
+    pub fn told(&self) -> Vec<(HeaderMap, Bytes)> {
         self.told.lock().unwrap().clone()
     }
 
@@ -107,17 +107,17 @@ impl Platform {
     }
 }
 
-struct Desk {
-    store: Store,
-    clock: Arc<Told>,
+pub struct Desk {
+    pub store: Store,
+    pub clock: Arc<Told>,
     notifier: Notifier,
-    platform: Platform,
+    pub platform: Platform,
     secret: Secret,
 }
 
 impl Desk {
     /// A shop whose platform wants to be told, and an order.
-    async fn open(database: &Database) -> Self {
+    pub async fn open(database: &Database) -> Self {
         let store = database.open().await;
         store.save_shop(&rings(), at(0)).await.unwrap();
         let platform = Platform::start().await;
@@ -128,7 +128,7 @@ impl Desk {
         Self { store, clock, notifier, platform, secret: secret.unwrap() }
     }
 
-    async fn say(&self, order: &str, status: &str) {
+    pub async fn say(&self, order: &str, status: &str) {
         say(&self.store, &shop(), order, status).await;
     }
 
@@ -140,7 +140,7 @@ impl Desk {
         self.store.notifications(&shop(), true, 100).await.unwrap()
     }
 
-    async fn waiting(&self) -> usize {
+    pub async fn waiting(&self) -> usize {
         self.store.notifications(&shop(), false, 1000).await.unwrap().len()
     }
 }

@@ -1,0 +1,116 @@
+//! What is to be done beside the jobs for as long as a process lives: telling platforms, looking at what vendors pushed, deleting
+//! what is past its time.
+//!
+//! Each has a task of its own, so that none holds up another or a job. Several nodes may do all of it at once. What fails is
+//! logged and tried again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::{Desk, Phase, unless_drained};
+use crate::notify::Notifier;
+
+/// A start has other things to do first.
+const FIRST_SWEEP: Duration = Duration::from_secs(2);
+const BETWEEN_SWEEPS: Duration = Duration::from_secs(3600);
+/// What could not be done is tried again after so long: the database is away, or a plugin is busy.
+const AGAIN: Duration = Duration::from_secs(60);
+
+impl Desk {
+    /// Begins all of it. Each task ends when the worker is drained and it can be left; one that is dropped before loses nothing.
+    pub(super) fn keep_house(self: &Arc<Self>, phase: &watch::Receiver<Phase>) -> JoinSet<()> {
+        let mut house = JoinSet::new();
+        house.spawn(self.clone().keep_doing(Self::tell, phase.clone()));
+        house.spawn(self.clone().keep_doing(Self::settle, phase.clone()));
+        house.spawn(self.clone().keep_doing(Self::sweep, phase.clone()));
+        house
+    }
+
+    /// Does it until it ends by itself; what has panicked is begun anew.
+    async fn keep_doing<D: Future<Output = ()> + Send + 'static>(
+        self: Arc<Self>,
+        what: fn(Arc<Self>, watch::Receiver<Phase>) -> D,
+        mut phase: watch::Receiver<Phase>,
+    ) {
+        let mut doing = JoinSet::new();
+        loop {
+            doing.spawn(what(self.clone(), phase.clone()));
+            let Some(Err(error)) = doing.join_next().await else { return };
+            tracing::error!(worker = self.settings.name, %error, "housekeeping was broken off; it is begun anew");
+            if unless_drained(&mut phase, tokio::time::sleep(AGAIN)).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// Sends notifications as they become due. A platform that does not answer holds up no others.
+    async fn tell(self: Arc<Self>, mut phase: watch::Receiver<Phase>) {
+        let notifier = Notifier::new(self.store.clone(), self.clock.clone());
+        let (mut nudged, mut out) = (self.store.nudged(), JoinSet::new());
+        loop {
+            nudged.mark_unchanged();
+            if let Err(error) = notifier.send_some(&mut out).await {
+                tracing::warn!(worker = self.settings.name, %error, "what platforms are to be told cannot be read now");
+            }
+            let wait = async {
+                tokio::select! {
+                    // When one has ended, the next of its shop is sent.
+                    Some(sent) = out.join_next() => drop(Notifier::ended(sent).inspect_err(|error| {
+                        tracing::warn!(worker = self.settings.name, %error, "what came of a notification cannot be written now");
+                    })),
+                    _ = nudged.changed() => {}
+                    () = tokio::time::sleep(self.settings.poll) => {}
+                }
+            };
+            if unless_drained(&mut phase, wait).await.is_none() {
+                break;
+            }
+        }
+        // What is out is answered, or sent again when its lease is over.
+        while out.join_next().await.is_some() {}
+    }
+
+    /// Looks at what vendors pushed, at the start and after each nudge.
+    async fn settle(self: Arc<Self>, mut phase: watch::Receiver<Phase>) {
+        let mut nudged = self.store.nudged();
+        loop {
+            nudged.mark_unchanged();
+            match self.store.settle_pushed(&self.host, self.clock.now()).await {
+                Ok(0) => {}
+                Ok(left) => {
+                    tracing::info!(worker = self.settings.name, left, "some pushed settings cannot be looked at now");
+                }
+                Err(error) => {
+                    tracing::warn!(worker = self.settings.name, %error, "pushed settings cannot be looked at now");
+                }
+            }
+            // Another node that took a push in may have been lost before it looked at it.
+            let wait = tokio::time::timeout(AGAIN, nudged.changed());
+            if unless_drained(&mut phase, wait).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// Deletes what is past its time. It is broken off when the worker is drained: what is left is another's, or the next start's.
+    async fn sweep(self: Arc<Self>, mut phase: watch::Receiver<Phase>) {
+        let mut wait = FIRST_SWEEP;
+        while unless_drained(&mut phase, tokio::time::sleep(wait)).await.is_some() {
+            let sweep = self.store.sweep(&self.settings.retention, self.clock.now());
+            wait = match unless_drained(&mut phase, sweep).await {
+                Some(Ok(swept)) => {
+                    tracing::debug!(worker = self.settings.name, ?swept, "what is past its time is deleted");
+                    BETWEEN_SWEEPS
+                }
+                Some(Err(error)) => {
+                    tracing::warn!(worker = self.settings.name, %error, "what is past its time cannot be deleted now");
+                    AGAIN
+                }
+                None => return,
+            };
+        }
+    }
+}
