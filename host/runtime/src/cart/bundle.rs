@@ -81,7 +81,9 @@ impl Checking<'_> {
         let own = |(part, _): &(&Part, &(Option<VariantInfo>, u32))| part.child.on_top;
         let (on_top, within): (Vec<_>, Vec<_>) = parts.iter().zip(children).partition(own);
         if within.is_empty() {
-            return broken("every child of it is on top; nothing is left to deal its own price out over");
+            return broken(
+                "every child of it is on top; one at least must not be, for the price of the bundle itself to be dealt out over",
+            );
         }
         let within: Vec<_> = within.into_iter().map(|(_, child)| child.clone()).collect();
         let mut dealt = self.pricing.shares(&line.price.total, &within)?.into_iter();
