@@ -55,6 +55,20 @@ impl Cartwright {
         let cell = self.shop_cell(shop)?;
         let _changing = cell.changing.lock().await;
         let state = cell.state.load_full();
+        let account = self.changed_account(&state, plugin, setup).await?;
+        let mut changed = (*state).clone();
+        changed.accounts.insert(account.id.clone(), Arc::new(account));
+        cell.state.store(Arc::new(changed));
+        Ok(())
+    }
+
+    /// The account as it is to be, checked whole.
+    pub(crate) async fn changed_account(
+        &self,
+        state: &ShopState,
+        plugin: Digest,
+        setup: AccountSetup,
+    ) -> Result<Account, SetupError> {
         let plugin = self.usable(&plugin)?;
         let old = state.accounts.get(&setup.id);
         if let Some(old) = old
@@ -68,7 +82,7 @@ impl Cartwright {
         let current = plugin.digest();
         versions.insert(current, Arc::new(AccountVersion::new(plugin, settings)));
         let account = Account {
-            id: setup.id.clone(),
+            id: setup.id,
             current,
             versions,
             secrets,
@@ -76,10 +90,7 @@ impl Cartwright {
             revision: old.map_or(1, |old| old.revision + 1),
         };
         self.validate(&state.shop, &account, None).await?;
-        let mut changed = (*state).clone();
-        changed.accounts.insert(setup.id, Arc::new(account));
-        cell.state.store(Arc::new(changed));
-        Ok(())
+        Ok(account)
     }
 
     /// Links a product of the shop to a vendor's, or changes the link. Warnings of the plugin are returned.
@@ -95,6 +106,20 @@ impl Cartwright {
         changed.links.insert(linked.link.shop_product.clone(), Arc::new(linked));
         cell.state.store(Arc::new(changed));
         Ok(warnings)
+    }
+
+    /// Takes a product's link away. Lines that were made with it are still served by it.
+    ///
+    /// # Errors
+    /// When the shop does not exist, or the product is not linked.
+    pub async fn unlink(&self, shop: &ShopId, product: &str) -> Result<(), SetupError> {
+        let cell = self.shop_cell(shop)?;
+        let _changing = cell.changing.lock().await;
+        let mut changed = (**cell.state.load()).clone();
+        let old = changed.links.remove(product).ok_or_else(|| SetupError::NoLink(product.to_owned()))?;
+        changed.past_links.insert((product.to_owned(), old.link.account.clone()), old);
+        cell.state.store(Arc::new(changed));
+        Ok(())
     }
 
     /// Checks a link against the account's form and the plugin's own rules.

@@ -181,11 +181,12 @@ fn issues(issues: &[FieldIssue]) -> String {
 }
 
 pub(crate) fn invalid(field: &str, text: impl Into<String>) -> SetupError {
-    SetupError::Invalid(vec![FieldIssue {
-        field: field.to_owned(),
-        message: crate::contract::Message { key: "setup-invalid".into(), parameters: vec![], text: text.into() },
-        blocking: true,
-    }])
+    SetupError::Invalid(vec![issue(field, text)])
+}
+
+pub(crate) fn issue(field: &str, text: impl Into<String>) -> FieldIssue {
+    let message = crate::contract::Message { key: "setup-invalid".into(), parameters: vec![], text: text.into() };
+    FieldIssue { field: field.to_owned(), message, blocking: true }
 }
 
 /// A version of a plugin with the settings in its form. Lines keep going to the version they are pinned to.

@@ -5,13 +5,16 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
+use crate::contract::FieldIssue;
 use crate::grants::Grants;
 use crate::host::Cartwright;
 use crate::ids::{AccountId, Digest, ShopId};
-use crate::platform::write;
+use crate::platform::{read, write};
 use crate::settings::{Secrets, Settings};
 use crate::setup::{check_shop, product_settings};
-use crate::shop::{Account, AccountVersion, Link, Linked, SetupError, Shop, ShopCell, ShopState, invalid};
+use crate::shop::{
+    Account, AccountSetup, AccountVersion, Link, Linked, SetupError, Shop, ShopCell, ShopState, invalid, issue,
+};
 
 /// A vendor account as it stands.
 #[derive(Debug, Clone)]
@@ -43,24 +46,37 @@ pub struct ShopSnapshot {
     pub past_links: Vec<Link>,
 }
 
-impl Cartwright {
-    /// A shop as it stands at this moment.
-    ///
-    /// # Errors
-    /// When the shop does not exist.
-    pub fn snapshot(&self, shop: &ShopId) -> Result<ShopSnapshot, SetupError> {
-        let state = self.shop_state(shop)?;
-        let accounts = state.accounts.values().map(|account| AccountSnapshot {
+impl AccountSnapshot {
+    fn of(account: &Account) -> Self {
+        Self {
             id: account.id.clone(),
             current: account.current,
             versions: account.versions.iter().map(|(digest, version)| (*digest, version.settings.clone())).collect(),
             secrets: account.secrets.clone(),
             grants: account.grants.clone(),
             revision: account.revision,
-        });
+        }
+    }
+}
+
+/// Changes are made here, and take effect at once; [`check_account`](Self::check_account), [`account_changed`](Self::account_changed),
+/// [`account_swapped`](Self::account_swapped) and [`check_links`](Self::check_links) say what would come of them, for a store that
+/// keeps a change before it is served.
+impl Cartwright {
+    /// The ids of all shops.
+    pub fn shop_ids(&self) -> Vec<ShopId> {
+        read(self.shops()).keys().cloned().collect()
+    }
+
+    /// A shop as it stands at this moment.
+    ///
+    /// # Errors
+    /// When the shop does not exist.
+    pub fn snapshot(&self, shop: &ShopId) -> Result<ShopSnapshot, SetupError> {
+        let state = self.shop_state(shop)?;
         Ok(ShopSnapshot {
             shop: (*state.shop).clone(),
-            accounts: accounts.collect(),
+            accounts: state.accounts.values().map(|account| AccountSnapshot::of(account)).collect(),
             links: state.links.values().map(|linked| linked.link.clone()).collect(),
             past_links: state.past_links.values().map(|linked| linked.link.clone()).collect(),
         })
@@ -99,6 +115,14 @@ impl Cartwright {
         Ok(())
     }
 
+    /// Would a shop like this be taken? Changes nothing.
+    ///
+    /// # Errors
+    /// When a value is wrong.
+    pub fn check_shop(&self, shop: &Shop) -> Result<(), SetupError> {
+        check_shop(shop)
+    }
+
     /// Would a plugin take this account? Changes nothing: for a store that keeps a change before it takes effect.
     ///
     /// # Errors
@@ -107,6 +131,57 @@ impl Cartwright {
         let state = self.shop_state(shop)?;
         let account = self.restored(account)?;
         self.validate(&state.shop, &account, None).await
+    }
+
+    /// What [`set_account`](Self::set_account) would make of an account. Changes nothing.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn account_changed(
+        &self,
+        shop: &ShopId,
+        plugin: Digest,
+        setup: AccountSetup,
+    ) -> Result<AccountSnapshot, SetupError> {
+        let state = self.shop_state(shop)?;
+        Ok(AccountSnapshot::of(&self.changed_account(&state, plugin, setup).await?))
+    }
+
+    /// What [`swap_version`](Self::swap_version) would make of an account. Changes nothing.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn account_swapped(
+        &self,
+        shop: &ShopId,
+        account: &AccountId,
+        to: Digest,
+    ) -> Result<AccountSnapshot, SetupError> {
+        let state = self.shop_state(shop)?;
+        let (_, swapped) = self.swapped(&state, account, to).await?;
+        Ok(AccountSnapshot::of(&swapped))
+    }
+
+    /// Would these links be taken? Changes nothing. Warnings of the plugins are returned.
+    ///
+    /// # Errors
+    /// Every issue of every link. Fields stand after their link's product, here and in the warnings: "ring.vendor_product".
+    pub async fn check_links(&self, shop: &ShopId, links: &[Link]) -> Result<Vec<FieldIssue>, SetupError> {
+        let state = self.shop_state(shop)?;
+        let (mut warnings, mut problems) = (Vec::new(), Vec::new());
+        for link in links {
+            let (found, into) = match self.check_link(&state, link.clone()).await {
+                Ok((_, found)) => (found, &mut warnings),
+                Err(SetupError::Invalid(found)) => (found, &mut problems),
+                Err(error @ SetupError::NoAccount(_)) => (vec![issue("account", error.to_string())], &mut problems),
+                Err(error) => return Err(error),
+            };
+            into.extend(found.into_iter().map(|mut issue| {
+                issue.field = format!("{}.{}", link.shop_product, issue.field);
+                issue
+            }));
+        }
+        if problems.is_empty() { Ok(warnings) } else { Err(SetupError::Invalid(problems)) }
     }
 
     /// Puts an account in the place of the one with its id, or adds it, as [`restore`](Self::restore) does with all of a shop's.

@@ -72,23 +72,34 @@ impl Cartwright {
         let cell = self.shop_cell(shop)?;
         let _changing = cell.changing.lock().await;
         let state = cell.state.load_full();
-        let old = state.account(account)?.clone();
-        let plugin = self.usable(&to)?;
-        let from = old.version().clone();
-        if plugin.id() != from.plugin.id() {
-            return Err(SetupError::OtherPlugin { current: from.plugin.id().clone(), offered: plugin.id().clone() });
-        }
-        let mut swapped = self.migrate(&state, &old, &from, AccountVersion::new(plugin, BTreeMap::new())).await?;
-        swapped.current = to;
-        swapped.revision = old.revision + 1;
-        self.validate(&state.shop, &swapped, None).await?;
+        let (from, swapped) = self.swapped(&state, account, to).await?;
         let mut changed = (*state).clone();
         changed.accounts.insert(account.clone(), Arc::new(swapped));
         let changed = Arc::new(changed);
         let moving = Instant::now();
         cell.state.store(changed);
         let held = moving.elapsed();
-        Ok(Swapped { shop: shop.clone(), account: account.clone(), from: from.plugin.digest(), to, held })
+        Ok(Swapped { shop: shop.clone(), account: account.clone(), from, to, held })
+    }
+
+    /// What the account ran, and as it is to be, checked whole.
+    pub(crate) async fn swapped(
+        &self,
+        state: &ShopState,
+        account: &AccountId,
+        to: Digest,
+    ) -> Result<(Digest, Account), SetupError> {
+        let old = state.account(account)?.clone();
+        let plugin = self.usable(&to)?;
+        let from = old.version().clone();
+        if plugin.id() != from.plugin.id() {
+            return Err(SetupError::OtherPlugin { current: from.plugin.id().clone(), offered: plugin.id().clone() });
+        }
+        let mut swapped = self.migrate(state, &old, &from, AccountVersion::new(plugin, BTreeMap::new())).await?;
+        swapped.current = to;
+        swapped.revision = old.revision + 1;
+        self.validate(&state.shop, &swapped, None).await?;
+        Ok((from.plugin.digest(), swapped))
     }
 
     /// Moves every account that runs this plugin, in these shops or in all. Each account is moved or stays by itself.
@@ -229,10 +240,20 @@ impl Cartwright {
     /// # Errors
     /// When the replacement is not installed, is revoked, or is of another plugin.
     pub fn revoke(&self, digest: Digest, replacement: Option<Digest>) -> Result<(), SetupError> {
+        self.check_revocation(digest, replacement)?;
+        write(self.revoked()).insert(digest, replacement);
+        Ok(())
+    }
+
+    /// Could this version be taken out of use so? Changes nothing: for a store that keeps a change before it takes effect.
+    ///
+    /// # Errors
+    /// As [`revoke`](Self::revoke).
+    pub fn check_revocation(&self, digest: Digest, replacement: Option<Digest>) -> Result<(), SetupError> {
+        let revoked = self.plugin(&digest).ok_or(SetupError::NoPlugin(digest))?;
         if read(self.revoked()).get(&digest) == Some(&replacement) {
             return Ok(());
         }
-        let revoked = self.plugin(&digest).ok_or(SetupError::NoPlugin(digest))?;
         if let Some(replacement) = replacement {
             let replacement = self.usable(&replacement)?;
             if replacement.id() != revoked.id() {
@@ -240,7 +261,6 @@ impl Cartwright {
                 return Err(SetupError::OtherPlugin { current, offered });
             }
         }
-        write(self.revoked()).insert(digest, replacement);
         Ok(())
     }
 

@@ -3,9 +3,11 @@
 use std::time::SystemTime;
 
 use cartwright::{Digest, PluginId};
+use sqlx::AnyConnection;
 
 use crate::database::{Store, milliseconds, moment};
 use crate::error::StoreError;
+use crate::setup::tick;
 
 /// An installed component, without its bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,19 +38,36 @@ impl Store {
         bytes: &[u8],
         now: SystemTime,
     ) -> Result<Digest, StoreError> {
+        let mut work = self.begin().await?;
+        let digest = self.save_component_in(&mut work, plugin, version, bytes, now).await?.0;
+        work.commit().await?;
+        Ok(digest)
+    }
+
+    /// The component's digest, and whether it is new.
+    pub(crate) async fn save_component_in(
+        &self,
+        connection: &mut AnyConnection,
+        plugin: &PluginId,
+        version: &str,
+        bytes: &[u8],
+        now: SystemTime,
+    ) -> Result<(Digest, bool), StoreError> {
         let digest = Digest::of(bytes);
-        sqlx::query(
-            "insert into components (digest, plugin, version, bytes, installed_at) values ($1, $2, $3, $4, $5)
-             on conflict (digest) do nothing",
+        let tick = tick(connection).await?;
+        let saved = sqlx::query(
+            "insert into components (digest, plugin, version, bytes, installed_at, changed_tick)
+             values ($1, $2, $3, $4, $5, $6) on conflict (digest) do nothing",
         )
         .bind(digest.to_string())
         .bind(plugin.as_str())
         .bind(version)
         .bind(bytes)
         .bind(milliseconds(now))
-        .execute(self.pool())
+        .bind(tick)
+        .execute(connection)
         .await?;
-        Ok(digest)
+        Ok((digest, saved.rows_affected() == 1))
     }
 
     /// All components, in the order in which they were installed.
@@ -56,11 +75,17 @@ impl Store {
     /// # Errors
     /// As the database says.
     pub async fn components(&self) -> Result<Vec<StoredComponent>, StoreError> {
+        self.components_since(-1).await
+    }
+
+    /// Those that were installed or revoked after this tick.
+    pub(crate) async fn components_since(&self, tick: i64) -> Result<Vec<StoredComponent>, StoreError> {
         type Row = (String, String, String, i64, Option<i64>, Option<String>);
         let rows: Vec<Row> = sqlx::query_as(
             "select digest, plugin, version, installed_at, revoked_at, replacement from components
-             order by installed_at, digest",
+             where changed_tick > $1 order by installed_at, digest",
         )
+        .bind(tick)
         .fetch_all(self.pool())
         .await?;
         let rows = rows.into_iter().map(|(digest, plugin, version, installed, revoked, replacement)| {
@@ -106,13 +131,28 @@ impl Store {
         replacement: Option<&Digest>,
         now: SystemTime,
     ) -> Result<(), StoreError> {
+        let mut work = self.begin().await?;
+        self.revoke_component_in(&mut work, digest, replacement, now).await?;
+        work.commit().await
+    }
+
+    pub(crate) async fn revoke_component_in(
+        &self,
+        connection: &mut AnyConnection,
+        digest: &Digest,
+        replacement: Option<&Digest>,
+        now: SystemTime,
+    ) -> Result<(), StoreError> {
+        let tick = tick(connection).await?;
         let revoked = sqlx::query(
-            "update components set revoked_at = coalesce(revoked_at, $2), replacement = $3 where digest = $1",
+            "update components set revoked_at = coalesce(revoked_at, $2), replacement = $3, changed_tick = $4
+             where digest = $1",
         )
         .bind(digest.to_string())
         .bind(milliseconds(now))
         .bind(replacement.map(ToString::to_string))
-        .execute(self.pool())
+        .bind(tick)
+        .execute(connection)
         .await?;
         if revoked.rows_affected() == 1 {
             Ok(())

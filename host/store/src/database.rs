@@ -27,10 +27,12 @@ const MIGRATION_TRIES: u32 = 3;
 const SQLITE: &[(i64, &str, &str)] = &[
     (1, "first", include_str!("../migrations/sqlite/0001_first.sql")),
     (2, "webhooks", include_str!("../migrations/sqlite/0002_webhooks.sql")),
+    (3, "setup", include_str!("../migrations/sqlite/0003_setup.sql")),
 ];
 const POSTGRES: &[(i64, &str, &str)] = &[
     (1, "first", include_str!("../migrations/postgres/0001_first.sql")),
     (2, "webhooks", include_str!("../migrations/postgres/0002_webhooks.sql")),
+    (3, "setup", include_str!("../migrations/postgres/0003_setup.sql")),
 ];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -176,6 +178,17 @@ impl Store {
 
     pub(crate) fn nudged(&self) -> watch::Receiver<()> {
         self.inner.nudges.subscribe()
+    }
+
+    /// A transaction that reads, and sees one moment.
+    pub(crate) async fn begin_reading(&self) -> Result<Transaction<'static, Any>, StoreError> {
+        Ok(self
+            .pool()
+            .begin_with(match self.inner.dialect {
+                Dialect::Sqlite => "begin deferred",
+                Dialect::Postgres => "begin isolation level repeatable read read only",
+            })
+            .await?)
     }
 
     /// A transaction that writes. SQLite takes its one writer's place at once: a transaction that began by reading could not

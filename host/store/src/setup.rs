@@ -41,6 +41,17 @@ impl Store {
     /// # Errors
     /// As the database says.
     pub async fn save_shop(&self, shop: &Shop, now: SystemTime) -> Result<(), StoreError> {
+        let mut work = self.begin().await?;
+        self.save_shop_in(&mut work, shop, now).await?;
+        work.commit().await
+    }
+
+    pub(crate) async fn save_shop_in(
+        &self,
+        connection: &mut AnyConnection,
+        shop: &Shop,
+        now: SystemTime,
+    ) -> Result<(), StoreError> {
         // Named one by one, so that a new field is not forgotten here.
         let Shop {
             id,
@@ -75,9 +86,9 @@ impl Store {
         .bind(json(&kept)?)
         .bind(self.keys().seal(&place("shop", id.as_str(), ""), seal_key.expose())?)
         .bind(milliseconds(now))
-        .execute(self.pool())
+        .execute(&mut *connection)
         .await?;
-        Ok(())
+        tick_shop(connection, id).await
     }
 
     /// All shops, by id.
@@ -85,8 +96,20 @@ impl Store {
     /// # Errors
     /// As the database says.
     pub async fn shops(&self) -> Result<Vec<Shop>, StoreError> {
+        self.read_shops(&mut *self.pool().acquire().await?, None).await
+    }
+
+    /// All shops, or one.
+    pub(crate) async fn read_shops(
+        &self,
+        connection: &mut AnyConnection,
+        only: Option<&ShopId>,
+    ) -> Result<Vec<Shop>, StoreError> {
         let rows: Vec<(String, String, Vec<u8>)> =
-            sqlx::query_as("select id, shop, seal_key from shops order by id").fetch_all(self.pool()).await?;
+            sqlx::query_as("select id, shop, seal_key from shops where id = $1 or $1 is null order by id")
+                .bind(only.map(ShopId::as_str))
+                .fetch_all(connection)
+                .await?;
         let rows = rows.into_iter().map(|(id, kept, sealed)| {
             let what = place("shop", &id, "");
             let kept: Kept = read(&what, &kept)?;
@@ -119,7 +142,9 @@ impl Store {
         account: &AccountSnapshot,
         now: SystemTime,
     ) -> Result<(), StoreError> {
-        self.save_account_in(&mut *self.pool().acquire().await?, shop, account, now).await
+        let mut work = self.begin().await?;
+        self.save_account_in(&mut work, shop, account, now).await?;
+        work.commit().await
     }
 
     pub(crate) async fn save_account_in(
@@ -148,11 +173,11 @@ impl Store {
         .bind(json(&account.grants)?)
         .bind(i64::try_from(account.revision).unwrap_or(i64::MAX))
         .bind(milliseconds(now))
-        .execute(connection)
+        .execute(&mut *connection)
         .await?;
         match changed.rows_affected() {
             0 => Err(StoreError::Conflict(format!("the account {} was changed meanwhile", account.id))),
-            _ => Ok(()),
+            _ => tick_shop(connection, shop).await,
         }
     }
 
@@ -161,11 +186,19 @@ impl Store {
     /// # Errors
     /// As the database says.
     pub async fn accounts(&self, shop: &ShopId) -> Result<Vec<AccountSnapshot>, StoreError> {
+        self.read_accounts(&mut *self.pool().acquire().await?, shop).await
+    }
+
+    pub(crate) async fn read_accounts(
+        &self,
+        connection: &mut AnyConnection,
+        shop: &ShopId,
+    ) -> Result<Vec<AccountSnapshot>, StoreError> {
         let rows: Vec<(String, String, String, Vec<u8>, String, i64)> = sqlx::query_as(
             "select id, current, versions, secrets, grants, revision from accounts where shop = $1 order by id",
         )
         .bind(shop.as_str())
-        .fetch_all(self.pool())
+        .fetch_all(connection)
         .await?;
         let rows = rows.into_iter().map(|(id, current, versions, sealed, grants, revision)| {
             let what = place("account", shop.as_str(), &id);
@@ -193,12 +226,23 @@ impl Store {
     /// [`StoreError::Conflict`] when an account is not kept.
     pub async fn save_links(&self, shop: &ShopId, links: &[Link], now: SystemTime) -> Result<(), StoreError> {
         let mut work = self.begin().await?;
+        self.save_links_in(&mut work, shop, links, now).await?;
+        work.commit().await
+    }
+
+    pub(crate) async fn save_links_in(
+        &self,
+        connection: &mut AnyConnection,
+        shop: &ShopId,
+        links: &[Link],
+        now: SystemTime,
+    ) -> Result<(), StoreError> {
         for link in links {
             sqlx::query("update links set present = 0 where shop = $1 and shop_product = $2 and account <> $3")
                 .bind(shop.as_str())
                 .bind(&link.shop_product)
                 .bind(link.account.as_str())
-                .execute(&mut *work)
+                .execute(&mut *connection)
                 .await?;
             sqlx::query(
                 "insert into links (shop, shop_product, account, link, present, changed_at)
@@ -211,11 +255,27 @@ impl Store {
             .bind(link.account.as_str())
             .bind(json(link)?)
             .bind(milliseconds(now))
-            .execute(&mut *work)
+            .execute(&mut *connection)
             .await?;
         }
-        work.commit().await?;
-        Ok(())
+        tick_shop(connection, shop).await
+    }
+
+    /// Makes a product's link a past one.
+    pub(crate) async fn end_link_in(
+        &self,
+        connection: &mut AnyConnection,
+        shop: &ShopId,
+        product: &str,
+        now: SystemTime,
+    ) -> Result<(), StoreError> {
+        sqlx::query("update links set present = 0, changed_at = $3 where shop = $1 and shop_product = $2")
+            .bind(shop.as_str())
+            .bind(product)
+            .bind(milliseconds(now))
+            .execute(&mut *connection)
+            .await?;
+        tick_shop(connection, shop).await
     }
 
     /// A shop's links, past ones included, by product.
@@ -223,16 +283,43 @@ impl Store {
     /// # Errors
     /// As the database says.
     pub async fn links(&self, shop: &ShopId) -> Result<Vec<StoredLink>, StoreError> {
+        self.read_links(&mut *self.pool().acquire().await?, shop).await
+    }
+
+    pub(crate) async fn read_links(
+        &self,
+        connection: &mut AnyConnection,
+        shop: &ShopId,
+    ) -> Result<Vec<StoredLink>, StoreError> {
         let rows: Vec<(String, i64)> =
             sqlx::query_as("select link, present from links where shop = $1 order by shop_product, account")
                 .bind(shop.as_str())
-                .fetch_all(self.pool())
+                .fetch_all(connection)
                 .await?;
         let rows = rows
             .into_iter()
             .map(|(link, present)| Ok(StoredLink { link: read("a link", &link)?, present: present == 1 }));
         rows.collect()
     }
+}
+
+/// Counts a change of what is set up. Who has this row goes first.
+pub(crate) async fn tick(connection: &mut AnyConnection) -> Result<i64, StoreError> {
+    let ticked: (i64,) = sqlx::query_as("update setup_clock set tick = tick + 1 where id = 1 returning tick")
+        .fetch_one(connection)
+        .await?;
+    Ok(ticked.0)
+}
+
+/// Counts a change of this shop.
+pub(crate) async fn tick_shop(connection: &mut AnyConnection, shop: &ShopId) -> Result<(), StoreError> {
+    let tick = tick(connection).await?;
+    sqlx::query("update shops set changed_tick = $1 where id = $2")
+        .bind(tick)
+        .bind(shop.as_str())
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
 fn json(value: &impl Serialize) -> Result<String, StoreError> {

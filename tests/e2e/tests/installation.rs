@@ -1,0 +1,180 @@
+//! Nodes of one database: what is changed on one is served by all, and nobody's change is lost.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use cartwright::{AccountSetup, Cartwright, Digest, Link, SetupError};
+use cartwright_e2e::World;
+use cartwright_e2e::kept::KEY;
+use cartwright_fake_vendors::samples;
+use cartwright_store::{
+    ChangeError, Expected, Installation, Keyring, Store, StoreError, account_version, link_version,
+};
+use serde_json::json;
+
+const WHO: &str = "merchant";
+
+/// The same component under another digest: a custom section is added.
+fn another_version(name: u8) -> Vec<u8> {
+    let mut bytes = cartwright_bundled::EXPIVI.to_vec();
+    bytes.extend([0, 2, 1, name]);
+    bytes
+}
+
+fn now() -> SystemTime {
+    SystemTime::now()
+}
+
+async fn node(world: &World, url: &str) -> Installation {
+    let builder = Cartwright::builder()
+        .catalogue(world.catalogue.clone())
+        .blobs(world.blobs.clone())
+        .installation("test")
+        .cache(std::env::temp_dir().join("cartwright-tests-cache"));
+    let host = Arc::new(builder.start().expect("a host"));
+    let store = Store::open(url, Keyring::new(KEY)).await.expect("a store");
+    let (installation, faults) = Installation::open(host, store).await.expect("a node");
+    assert_eq!(faults, []);
+    installation
+}
+
+fn setup(world: &World, token: &str) -> AccountSetup {
+    let settings = json!({ "viewer-token": "viewer-token", "server-token": token, "api-url": world.expivi.api_url() });
+    AccountSetup {
+        id: world.account.clone(),
+        settings: cartwright_e2e::members(settings),
+        grants: cartwright_e2e::local(world.expivi.base_url()),
+    }
+}
+
+/// Two nodes, of which the first has set up the world's shop.
+async fn two_nodes(world: &World, url: &str) -> (Installation, Installation, Digest) {
+    let (first, second) = (node(world, url).await, node(world, url).await);
+    let digest = first.install(cartwright_bundled::EXPIVI, None, WHO, now()).await.expect("installed").digest();
+    let snapshot = world.host.snapshot(&world.shop).expect("the shop");
+    first.set_shop(snapshot.shop, Expected::Nothing, WHO, now()).await.expect("a shop");
+    first
+        .set_account(&world.shop, digest, setup(world, "token-of-the-tests"), Expected::Nothing, WHO, now())
+        .await
+        .expect("an account");
+    first.link(&world.shop, &snapshot.links, Expected::Nothing, WHO, now()).await.expect("links");
+    (first, second, digest)
+}
+
+#[tokio::test]
+async fn a_swap_on_one_node_is_served_by_the_other_within_a_second() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let url = format!("sqlite:{}", folder.path().join("store.db").display());
+    let world = World::new().await;
+    let (first, second, _) = two_nodes(&world, &url).await;
+    let following = second.follow();
+    let newer = first.install(&another_version(b'2'), None, WHO, now()).await.expect("installed").digest();
+    first.swap_version(&world.shop, &world.account, newer, WHO, now()).await.expect("swapped");
+
+    let began = Instant::now();
+    loop {
+        let add = second.host().add_to_cart(&world.shop, world.request("ring", samples::EXPIVI_SIMPLE, 1, &[])).await;
+        if add.is_ok_and(|change| cartwright_e2e::added(&change)[0].pin.digest == newer) {
+            break;
+        }
+        assert!(began.elapsed() < Duration::from_secs(5), "the other node does not see it");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    // Five seconds above are for a machine that is busy; this is what is promised.
+    println!("the other node served it after {} ms", began.elapsed().as_millis());
+    following.abort();
+}
+
+#[tokio::test]
+async fn changes_from_two_nodes_at_once_are_all_kept() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let url = format!("sqlite:{}", folder.path().join("store.db").display());
+    let world = World::new().await;
+    let (first, second, _) = two_nodes(&world, &url).await;
+    let link = |product: &str| -> Link {
+        serde_json::from_value(json!({ "shop_product": product, "account": "expivi", "vendor_product": "1001" }))
+            .expect("a link")
+    };
+    let names = |node: usize| (0..6).map(move |at| format!("ring-{node}-{at}"));
+    let linking = |node: Installation, names: Vec<String>| {
+        let shop = world.shop.clone();
+        async move {
+            for name in names {
+                node.link(&shop, &[link(&name)], Expected::Nothing, WHO, now()).await.expect("linked");
+            }
+        }
+    };
+    tokio::join!(linking(first.clone(), names(1).collect()), linking(second.clone(), names(2).collect()));
+    for node in [first, second] {
+        node.catch_up().await.expect("a store");
+        let links = node.host().snapshot(&world.shop).expect("the shop").links;
+        for name in names(1).chain(names(2)) {
+            assert!(links.iter().any(|link| link.shop_product == name), "{name} was lost");
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_changes_what_another_changed_meanwhile_is_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let url = format!("sqlite:{}", folder.path().join("store.db").display());
+    let world = World::new().await;
+    let (first, second, digest) = two_nodes(&world, &url).await;
+    second.catch_up().await.expect("a store");
+    let read = second.host().snapshot(&world.shop).expect("the shop");
+    let version = account_version(&read.accounts[0]);
+    let expected = Expected::Version(&version);
+    first.set_account(&world.shop, digest, setup(&world, "another"), expected, WHO, now()).await.expect("changed");
+    let late = second.set_account(&world.shop, digest, setup(&world, "a third"), expected, WHO, now()).await;
+    assert!(matches!(late, Err(ChangeError::Changed(_))), "{late:?}");
+    let again = first.set_account(&world.shop, digest, setup(&world, "a third"), Expected::Nothing, WHO, now()).await;
+    assert!(matches!(again, Err(ChangeError::Setup(SetupError::Exists(_)))), "{again:?}");
+
+    let mut link = read.links[0].clone();
+    let version = link_version(&link);
+    link.allowed_skus = vec!["RING".into()];
+    first
+        .link(&world.shop, &[link.clone()], Expected::Version(&version), WHO, now())
+        .await
+        .expect("the first who changes it");
+    let late = second.unlink(&world.shop, &link.shop_product, Expected::Version(&version), WHO, now()).await;
+    assert!(matches!(late, Err(ChangeError::Changed(_))), "{late:?}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_kept_is_not_served() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let url = format!("sqlite:{}", folder.path().join("store.db").display());
+    let world = World::new().await;
+    let (first, _, digest) = two_nodes(&world, &url).await;
+    let before = first.host().snapshot(&world.shop).expect("the shop").accounts[0].revision;
+    first.store().close().await;
+    let refused =
+        first.set_account(&world.shop, digest, setup(&world, "another"), Expected::Anything, WHO, now()).await;
+    assert!(matches!(refused, Err(ChangeError::Store(StoreError::Unavailable(_)))), "{refused:?}");
+    assert_eq!(first.host().snapshot(&world.shop).expect("the shop").accounts[0].revision, before);
+    first.host().add_to_cart(&world.shop, world.request("ring", samples::EXPIVI_SIMPLE, 1, &[])).await.expect("served");
+}
+
+#[tokio::test]
+async fn each_change_stands_in_the_event_log_without_its_secrets() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let url = format!("sqlite:{}", folder.path().join("store.db").display());
+    let world = World::new().await;
+    let (first, _, _) = two_nodes(&world, &url).await;
+    let newer = first.install(&another_version(b'2'), None, WHO, now()).await.expect("installed").digest();
+    first.swap_version(&world.shop, &world.account, newer, WHO, now()).await.expect("swapped");
+    first.unlink(&world.shop, "ring", Expected::Anything, WHO, now()).await.expect("unlinked");
+    let log = first.store().log_entries(None, None, 100).await.expect("a log");
+    let what: Vec<&str> = log.iter().rev().map(|entry| entry.what.as_str()).collect();
+    assert_eq!(what, ["install", "add-shop", "add-account", "link", "install", "swap-version", "unlink"]);
+    assert!(log.iter().all(|entry| entry.who == WHO));
+    let text = format!("{log:?}");
+    assert!(!text.contains("token-of-the-tests") && text.contains("server-token"), "{text}");
+    let swap = &log[1];
+    assert!(
+        swap.before
+            .as_ref()
+            .is_some_and(|before| before["component"] != swap.after.as_ref().expect("a value")["component"])
+    );
+}
