@@ -11,6 +11,7 @@ use crate::plugin::Plugin;
 
 /// A call of a plugin failed.
 #[derive(Debug, Clone, thiserror::Error, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[error("{plugin} failed in {hook}: {failure}")]
 pub struct HookError {
     /// Which plugin.
@@ -26,6 +27,7 @@ pub struct HookError {
 
 /// What an order hook said before it failed.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Said {
     /// What came of the event, in order.
     pub outcomes: Vec<Outcome>,
@@ -41,6 +43,7 @@ impl Said {
 
 /// How a guest call failed.
 #[derive(Debug, Clone, PartialEq, thiserror::Error, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "failure", content = "detail", rename_all = "kebab-case")]
 pub enum Failure {
     /// The plugin answered with one of the contract's errors.

@@ -8,15 +8,20 @@ use serde::{Deserialize, Serialize};
 
 /// What a vendor account may do beyond planning carts. Nothing by default.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Grants {
     /// Hosts that may be reached by https: `host` at its usual port, or `host:port`.
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
     pub hosts: BTreeSet<String>,
     /// Hosts of `hosts` that may be reached without TLS.
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
     pub plain_http: BTreeSet<String>,
     /// Addresses that are refused otherwise: loopback, private, link-local, metadata services.
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<crate::openapi::Network>))]
     pub networks: Vec<IpNet>,
     /// Where the vendor's webhooks may come from; empty = from anywhere.
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<crate::openapi::Network>))]
     pub webhook_networks: Vec<IpNet>,
     /// Order hooks see addresses.
     pub personal_data: bool,

@@ -56,6 +56,8 @@ mod ids;
 mod install;
 mod limits;
 pub mod notify;
+#[cfg(feature = "openapi")]
+pub mod openapi;
 mod outcome;
 mod platform;
 mod plugin;

@@ -22,6 +22,7 @@ const PACKAGE: &str = "cartwright:plugin/";
 
 /// Why a component was not installed.
 #[derive(Debug, Clone, thiserror::Error, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "install", content = "detail", rename_all = "kebab-case")]
 pub enum InstallError {
     /// It could not be read.
@@ -141,6 +142,7 @@ interfaces! {
 
 /// A world of the contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum World {
     /// A configurator vendor.
@@ -192,6 +194,7 @@ pub struct Plugin {
 
 /// What a plugin says about itself.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct About {
     /// Its id.
     pub id: PluginId,

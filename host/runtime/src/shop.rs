@@ -20,13 +20,16 @@ use crate::settings::{Secret, Secrets, Settings};
 
 /// What a shop is like.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Shop {
     /// Its id.
     pub id: ShopId,
     /// The currency of its carts, ISO 4217 in capitals.
+    #[cfg_attr(feature = "openapi", schema(pattern = "^[A-Z]{3}$"))]
     pub currency: String,
     /// How many decimals its prices have.
+    #[cfg_attr(feature = "openapi", schema(maximum = 9))]
     pub scale: u8,
     /// The language of its texts, BCP 47.
     #[serde(default = "english")]
@@ -56,6 +59,7 @@ pub struct Shop {
 
 /// When an order may be produced. Lines that are held for the merchant's approval wait for that too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Release {
     /// When it is paid in full.
@@ -85,12 +89,14 @@ fn one_day() -> u32 {
 
 /// A vendor account as it is set up.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct AccountSetup {
     /// Its id within the shop.
     pub id: AccountId,
     /// The settings and secrets that the merchant entered, by field name.
     #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::AnyObject))]
     pub settings: Map<String, Value>,
     /// What the operator grants it.
     #[serde(default)]
@@ -99,6 +105,7 @@ pub struct AccountSetup {
 
 /// Which strategy plans the cart.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct StrategyChoice {
     /// The account of another plugin that plans; none = the vendor's own.
@@ -109,6 +116,7 @@ pub struct StrategyChoice {
 
 /// A link between a product of the shop and one of a vendor, as it is set up.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Link {
     /// The platform's product id.
@@ -128,17 +136,20 @@ pub struct Link {
     pub allowed_skus: Vec<String>,
     /// Settings that this product overrides.
     #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::AnyObject))]
     pub settings: Map<String, Value>,
     /// Which strategy plans the cart.
     #[serde(default)]
     pub strategy: StrategyChoice,
     /// Where that is another account's: the settings of its plugin that this product overrides.
     #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::AnyObject))]
     pub strategy_settings: Map<String, Value>,
 }
 
 /// Why a shop could not be changed. The shop is as it was.
 #[derive(Debug, Clone, thiserror::Error, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "setup", content = "detail", rename_all = "kebab-case")]
 pub enum SetupError {
     /// No such shop.
@@ -264,6 +275,7 @@ impl ShopState {
 
 /// What a request says beyond the shop's own values.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Visitor {
     /// The language; none = the shop's.

@@ -20,6 +20,7 @@ use crate::shop::{Account, AccountVersion, Link, Linked, SetupError, ShopState, 
 
 /// A version swap of one account.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Swapped {
     /// The shop.
     pub shop: ShopId,
@@ -36,6 +37,7 @@ pub struct Swapped {
 
 /// Whether a product is ready for another vendor.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ProductReadiness {
     /// The shop's product.
     pub shop_product: String,
@@ -47,6 +49,7 @@ pub struct ProductReadiness {
 
 /// Whether a shop is ready for another vendor.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Readiness {
     /// The products that were mapped.
     pub products: Vec<ProductReadiness>,

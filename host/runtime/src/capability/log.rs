@@ -13,8 +13,10 @@ use crate::limits::Breach;
 
 /// A line that a guest logged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LogLine {
     /// "debug", "info", "warn", "error", or "output" for stdout and stderr.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub level: Cow<'static, str>,
     /// The line.
     pub text: String,

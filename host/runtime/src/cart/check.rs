@@ -15,6 +15,7 @@ use crate::shop::{Shop, Visitor};
 
 /// What `check_cart` says of a line.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LineCheck {
     /// The line.
     pub key: String,
@@ -27,6 +28,7 @@ pub struct LineCheck {
 
 /// How a line stands before it is ordered.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "state", rename_all = "kebab-case")]
 pub enum LineState {
     /// It can be ordered as it is.

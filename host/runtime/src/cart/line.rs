@@ -19,6 +19,7 @@ use crate::settings::Secret;
 
 /// Which version of which plugin a line belongs to. Later events of the line go there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Pin {
     /// The vendor account.
     pub account: AccountId,
@@ -43,6 +44,7 @@ impl Pin {
 
 /// A price that the host computed, with the host's signature.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SealedPrice {
     /// For one; none when the total does not divide into whole minor units.
     pub unit: Option<Money>,
@@ -57,6 +59,7 @@ pub struct SealedPrice {
     /// For a child of a bundle: the amount is part of its parent's and is not charged again.
     pub included_in_parent: bool,
     /// Until when it holds without asking again.
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::Moment))]
     pub expires: String,
     /// What the strategy added to the price of one, and why: for the shopper's eyes. The amounts above hold it, and the seal is
     /// over those alone.
@@ -68,6 +71,7 @@ pub struct SealedPrice {
 
 /// Something about a line that no server confirmed, or that its saved configuration does not say.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Unconfirmed {
     /// What.
     pub reason: Message,
@@ -77,6 +81,7 @@ pub struct Unconfirmed {
 
 /// A line of the cart. A platform stores it whole beside its own line, and gives it back as it is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CartLine {
     /// Names the line by what it holds: a line that would hold the same has the same key.
     pub key: String,
@@ -136,6 +141,7 @@ pub struct CartLine {
 
 /// Why a line's price does not stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum SealFault {
     /// The line, or its price, is not the one that was sealed.

@@ -62,6 +62,7 @@ pub struct AddToCart {
 
 /// One change of the platform's cart. The platform applies all of a [`CartChange`], or none.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "operation", rename_all = "kebab-case")]
 pub enum CartOperation {
     /// Puts a line into the cart; of a bundle the parent first and then its children.
@@ -95,6 +96,7 @@ pub enum CartOperation {
 
 /// What is to happen to the cart, and why.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CartChange {
     /// All applied, or none. Empty when nothing changes.
     pub operations: Vec<CartOperation>,
@@ -106,6 +108,7 @@ pub struct CartChange {
 
 /// One step on the way, for the integrator's eyes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Stage {
     /// Which.
     pub stage: String,
@@ -120,6 +123,7 @@ pub struct Stage {
 
 /// Why a cart was not changed. The cart is as it was.
 #[derive(Debug, Clone, thiserror::Error, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "error", content = "detail", rename_all = "kebab-case")]
 pub enum CartError {
     /// The shop is not set up for this.

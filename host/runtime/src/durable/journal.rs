@@ -147,6 +147,7 @@ pub struct Began {
 
 /// A call of an import.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Call {
     /// Which import: "http.send".
     pub import: String,

@@ -42,6 +42,7 @@ const STORE_WAIT: Duration = Duration::from_secs(10);
 
 /// What a job remembers of its failures since it last got further. Kept with the job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Tries {
     /// How often somebody was away.
@@ -52,6 +53,7 @@ pub struct Tries {
 
 /// Who can mend what stopped a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Who {
     /// The merchant: an order, a setting, something at the vendor's.

@@ -50,6 +50,7 @@ impl Cancel {
 /// A replay asked for something else than the journal holds: the plugin's code, its input or the journal is another than in
 /// the run that wrote it. The journal stays as it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[error(
     "the plugin did not repeat itself: its call number {number} was {}, now {}; an import must be called in an order that depends \
      only on what imports answered",
@@ -67,6 +68,7 @@ pub struct Fault {
 
 /// A request that must not be sent twice, of which nobody knows whether it arrived.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Unanswered {
     /// The request: method and address.
     pub request: String,

@@ -110,6 +110,7 @@ pub enum RunEnd {
 
 /// Why a job stopped.
 #[derive(Debug, Clone, PartialEq, thiserror::Error, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "why", content = "detail", rename_all = "kebab-case")]
 pub enum Why {
     /// The plugin answered with an error that does not pass, trapped, or broke a limit.

@@ -7,13 +7,17 @@ use serde::{Deserialize, Serialize};
 
 /// When a server is left alone, and for how long.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct CircuitRules {
     /// It did not answer so often in a row.
+    #[cfg_attr(feature = "openapi", schema(value_type = u32, minimum = 1))]
     pub failures: NonZeroU32,
     /// It is left alone for so long at first; twice as long each time that it is still away.
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::Span))]
     pub pause: Duration,
     /// And never for longer than this.
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::Span))]
     pub longest_pause: Duration,
 }
 
@@ -31,6 +35,7 @@ impl Default for CircuitRules {
 
 /// What is known of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Circuit {
     /// It is asked.
@@ -43,8 +48,10 @@ pub enum Circuit {
         /// So often it did not answer.
         failures: u32,
         /// Until then.
+        #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::ClockTime))]
         until: SystemTime,
         /// How long this pause is.
+        #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::Span))]
         pause: Duration,
     },
     /// One request is out to find out whether it is back.
@@ -52,8 +59,10 @@ pub enum Circuit {
         /// So often it did not answer.
         failures: u32,
         /// When that request is given up: whoever sent it may have crashed.
+        #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::ClockTime))]
         until: SystemTime,
         /// How long the pause before it was.
+        #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::Span))]
         pause: Duration,
     },
 }

@@ -7,11 +7,14 @@ use serde::{Deserialize, Serialize};
 
 /// How fast a server may be asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct RateLimitRules {
     /// So many requests at once, after a rest.
+    #[cfg_attr(feature = "openapi", schema(value_type = u32, minimum = 1))]
     pub burst: NonZeroU32,
     /// And one each so often, for as long as one likes.
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::Span))]
     pub every: Duration,
 }
 

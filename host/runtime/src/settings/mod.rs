@@ -52,6 +52,7 @@ pub type Secrets = BTreeMap<String, Secret>;
 
 /// A settings form, as `settings.fields` gave it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Form(pub Vec<Field>);
 
 /// What one form may hold.

@@ -26,6 +26,7 @@ pub struct Selector([u8; SELECTOR_BYTES]);
 
 /// Whose an address is: what a request that comes there is for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Destination {
     /// The shop.
     pub shop: ShopId,
