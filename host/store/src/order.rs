@@ -1,10 +1,13 @@
 //! Orders as the host knows them: the platform's newest version, and what came of its events.
+//!
+//! An order is open until `orders.closed_at` says when it was closed, and nothing else judges that. It is closed when it is over,
+//! when an operator says so, and when nobody has spoken of it for so long; a newer version opens it again unless it is over.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
 use async_trait::async_trait;
-use cartwright::types::{Order, Outcome};
+use cartwright::types::{Order, OrderLine, Outcome};
 use cartwright::{AccountId, Digest, OrderBook, PlatformError, ShopId};
 use sqlx::AnyConnection;
 
@@ -20,6 +23,7 @@ use crate::vault::Key;
 pub(crate) struct Known {
     pub(crate) key: Key,
     pub(crate) order: Order,
+    pub(crate) closed: bool,
 }
 
 impl Store {
@@ -37,7 +41,8 @@ impl Store {
     }
 
     /// Says that nothing more is to come of an order, and logs who said so: addresses of webhooks that only it held open are
-    /// closed. A newer version of the order opens it again.
+    /// closed, and what comes of it nevertheless is told to the version that its account runs. A newer version of the order opens
+    /// it again, unless the order is over.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], and as the database says.
@@ -64,20 +69,21 @@ impl Store {
         shop: &ShopId,
         id: &str,
     ) -> Result<Option<Known>, StoreError> {
-        let row: Option<(Option<Vec<u8>>, Vec<u8>, i64)> =
-            sqlx::query_as("select order_key, known, released from orders where shop = $1 and id = $2")
+        type Row = (Option<Vec<u8>>, Vec<u8>, i64, Option<i64>);
+        let row: Option<Row> =
+            sqlx::query_as("select order_key, known, released, closed_at from orders where shop = $1 and id = $2")
                 .bind(shop.as_str())
                 .bind(id)
                 .fetch_optional(connection)
                 .await?;
-        let Some((sealed_key, known, released)) = row else { return Ok(None) };
+        let Some((sealed_key, known, released, closed_at)) = row else { return Ok(None) };
         let key = self.order_key(shop, id, sealed_key)?;
         let mut order: Order = key.open_json(&place("known", shop.as_str(), id), &known)?;
         order.released = released == 1;
         for line in &mut order.lines {
             line.released &= order.released;
         }
-        Ok(Some(Known { key, order }))
+        Ok(Some(Known { key, order, closed: closed_at.is_some() }))
     }
 
     pub(crate) fn order_key(&self, shop: &ShopId, id: &str, sealed: Option<Vec<u8>>) -> Result<Key, StoreError> {
@@ -128,12 +134,12 @@ impl Store {
         .bind(now)
         .execute(&mut *connection)
         .await?;
-        let key = if added.rows_affected() == 1 {
-            key
+        let (key, news) = if added.rows_affected() == 1 {
+            (key, true)
         } else {
             let key = self.lock_order(connection, shop, &order.id).await?;
-            sqlx::query(
-                "update orders set version = $3, known = $4, changed_at = $5, closed_at = null
+            let updated = sqlx::query(
+                "update orders set version = $3, known = $4, changed_at = $5
                  where shop = $1 and id = $2 and version < $3",
             )
             .bind(shop.as_str())
@@ -143,8 +149,11 @@ impl Store {
             .bind(now)
             .execute(&mut *connection)
             .await?;
-            key
+            (key, updated.rows_affected() == 1)
         };
+        if news && !self.close_if_over(connection, shop, (order, &key), now).await? {
+            self.open_again(connection, shop, &order.id, now).await?;
+        }
         for reference in std::iter::once(&order.reference).chain(order.lines.iter().map(|line| &line.reference)) {
             sqlx::query(
                 "insert into order_references (shop, reference, order_id) values ($1, $2, $3)
@@ -167,6 +176,72 @@ impl Store {
         }
         self.adopt_configurations(connection, shop, order, &key, now).await?;
         Ok(key)
+    }
+
+    /// Closes an order that is over, and logs it. True when the order is over or nobody can tell.
+    pub(crate) async fn close_if_over(
+        &self,
+        connection: &mut AnyConnection,
+        shop: &ShopId,
+        (order, key): (&Order, &Key),
+        now: i64,
+    ) -> Result<bool, StoreError> {
+        let over = match self.outcomes_in(connection, key, shop, &order.id).await {
+            Ok(outcomes) => is_over(order, &outcomes),
+            // The platform's news counts all the same.
+            Err(StoreError::Corrupt(_)) => return Ok(true),
+            Err(error) => return Err(error),
+        };
+        if over {
+            let close = "update orders set closed_at = $3 where shop = $1 and id = $2 and closed_at is null";
+            let closed = sqlx::query(close).bind(shop.as_str()).bind(&order.id).bind(now);
+            if closed.execute(&mut *connection).await?.rows_affected() == 1 {
+                log_by_host(connection, "close-order", shop, &order.id, now).await?;
+            }
+        }
+        Ok(over)
+    }
+
+    async fn open_again(
+        &self,
+        connection: &mut AnyConnection,
+        shop: &ShopId,
+        id: &str,
+        now: i64,
+    ) -> Result<(), StoreError> {
+        let open = "update orders set closed_at = null where shop = $1 and id = $2 and closed_at is not null";
+        let opened = sqlx::query(open).bind(shop.as_str()).bind(id).execute(&mut *connection).await?;
+        if opened.rows_affected() == 1 {
+            log_by_host(connection, "open-order", shop, id, now).await?;
+        }
+        Ok(())
+    }
+
+    /// Closes the orders of which nothing was heard since `before`: no version, no event, no outcome. Returns how many.
+    pub(crate) async fn close_unheard(&self, before: i64, most: i64, now: i64) -> Result<u64, StoreError> {
+        let mut work = self.begin().await?;
+        let closed: Vec<(String, String)> = sqlx::query_as(
+            "update orders set closed_at = $3 where closed_at is null and changed_at < $1 and (shop, id) in (
+                 select o.shop, o.id from orders o
+                 where o.closed_at is null and o.order_key is not null and o.changed_at < $1
+                 and not exists (select 1 from events e
+                                 where e.shop = o.shop and e.order_id = o.id and e.recorded_at >= $1)
+                 and not exists (select 1 from outcomes s
+                                 where s.shop = o.shop and s.order_id = o.id and s.emitted_at >= $1)
+                 limit $2)
+             returning shop, id",
+        )
+        .bind(before)
+        .bind(most)
+        .bind(now)
+        .fetch_all(&mut *work)
+        .await?;
+        for (shop, id) in &closed {
+            let shop = shop.parse().map_err(|error| StoreError::corrupt("an order's shop", error))?;
+            log_by_host(&mut work, "close-order", &shop, id, now).await?;
+        }
+        work.commit().await?;
+        Ok(closed.len() as u64)
     }
 
     /// Releases an order for good. False when it was before.
@@ -260,17 +335,39 @@ pub(crate) fn seen_by(mut order: Order, account: &AccountId, lines: Lines, outco
     order
 }
 
-/// A platform that does not keep its lines' statuses says "ordered" for ever; one that does is right when its version is newer.
+/// Is nothing left to be done for an order? It is cancelled, paid back in full, or each of its lines is shipped or cancelled.
+fn is_over(order: &Order, outcomes: &[StoredOutcome]) -> bool {
+    let is_line_over = |line: &OrderLine| matches!(status(order.version, line, outcomes), "shipped" | "cancelled");
+    order.cancelled || order.payment == "refunded" || order.lines.iter().all(is_line_over)
+}
+
+/// Gives each line the status that was last heard of.
 pub(crate) fn set_statuses(order: &mut Order, outcomes: &[StoredOutcome]) {
     for line in &mut order.lines {
-        let heard = outcomes.iter().rev().find_map(|said| match &said.outcome {
-            Outcome::LineStatus(heard) if heard.line == line.id => Some((said.order_version, &heard.status)),
-            _ => None,
-        });
-        if let Some((version, status)) = heard
-            && (version >= order.version || line.status == "ordered")
-        {
-            line.status.clone_from(status);
-        }
+        line.status = status(order.version, line, outcomes).to_owned();
     }
+}
+
+/// A platform that does not keep its lines' statuses says "ordered" for ever; one that does is right when its version is newer.
+fn status<'a>(version: u64, line: &'a OrderLine, outcomes: &'a [StoredOutcome]) -> &'a str {
+    let heard = outcomes.iter().rev().find_map(|said| match &said.outcome {
+        Outcome::LineStatus(heard) if heard.line == line.id => Some((said.order_version, &heard.status)),
+        _ => None,
+    });
+    match heard {
+        Some((then, status)) if then >= version || line.status == "ordered" => status,
+        _ => &line.status,
+    }
+}
+
+async fn log_by_host(
+    connection: &mut AnyConnection,
+    what: &str,
+    shop: &ShopId,
+    order: &str,
+    now: i64,
+) -> Result<(), StoreError> {
+    let entry = NewLogEntry { who: "host", what, shop: Some(shop), subject: order, ..NewLogEntry::default() };
+    log_in(connection, &entry, now).await?;
+    Ok(())
 }

@@ -172,6 +172,11 @@ impl Store {
             self.store_document(work, about, document, now).await?;
         }
         let Filed { kind, held, .. } = filed(&outcome, String::new);
+        let sets_status = matches!(outcome, Outcome::LineStatus(_));
+        if sets_status {
+            // Two accounts that ship the last two lines at once would each see the other's line as it was.
+            self.lock_order(work, about.shop, about.order).await?;
+        }
         let added: Option<(i64,)> = sqlx::query_as(
             "insert into outcomes (shop, order_id, account, job, outcome_key, order_version, kind, outcome, held,
                                    emitted_at)
@@ -193,6 +198,9 @@ impl Store {
         let About { shop, order, account, job, .. } = about;
         let data = json!({ "shop": shop, "order": order, "account": account, "outcome": id, "job": job });
         self.notify_in(work, shop.as_str(), Subject::Order(order), (&format!("outcome.{kind}"), data), now).await?;
+        if sets_status && let Some(known) = self.known_order(work, about.shop, about.order).await? {
+            self.close_if_over(work, about.shop, (&known.order, &known.key), now).await?;
+        }
         if matches!(outcome, Outcome::PushSettings(_)) {
             self.add_account_outcome(work, about.shop, about.account, outcome, now).await?;
         }

@@ -110,16 +110,16 @@ impl Store {
         if event.order.lines.is_empty() {
             return Err(ReportError::Empty(event.order.id.clone()));
         }
-        let known = self.known_order(&mut work, shop, &event.order.id).await?.map(|known| known.order);
-        if let Some(known) = known.as_ref().filter(|known| known.version > event.order.version) {
-            let (order, known) = (known.id.clone(), known.version);
+        let known = self.known_order(&mut work, shop, &event.order.id).await?;
+        if let Some(known) = known.as_ref().filter(|known| known.order.version > event.order.version) {
+            let (order, known) = (known.order.id.clone(), known.order.version);
             return Err(ReportError::Older { order, known, reported: event.order.version });
         }
-        let told = told(host, shop, &event.order, pins, known.as_ref().is_some_and(is_closed))?;
+        let told = told(host, shop, &event.order, pins, known.as_ref().is_some_and(|known| known.closed))?;
         let policy = host.shop(shop).map_err(|_| ReportError::UnknownShop(shop.clone()))?.release;
         let releases = releases(policy, event);
         let mut event = event.clone();
-        event.order.released = releases || known.is_some_and(|known| known.released);
+        event.order.released = releases || known.is_some_and(|known| known.order.released);
         let mut recorded = self.record_in(&mut work, shop, &event, &told, at).await?;
         // Of two events that release it at the same time, one does.
         let released = releases && self.release_in(&mut work, shop, &event.order.id).await?;
@@ -155,12 +155,7 @@ fn releases(policy: Release, event: &Event) -> bool {
     }
 }
 
-/// Is nothing left to be done for it? Its lines' versions are not kept in use for what comes later.
-fn is_closed(order: &Order) -> bool {
-    order.cancelled || order.lines.iter().all(|line| matches!(line.status.as_str(), "shipped" | "cancelled"))
-}
-
-/// Who is told.
+/// Who is told. The versions that a closed order's lines are pinned to are not kept in use for what comes later.
 fn told(
     host: &Cartwright,
     shop: &ShopId,

@@ -6,12 +6,10 @@
 use std::time::{Duration, SystemTime};
 
 use cartwright::ShopId;
-use cartwright::types::Order;
 
-use crate::database::{Store, milliseconds, moment};
+use crate::database::{Store, milliseconds};
 use crate::erase::Unfinished;
 use crate::error::StoreError;
-use crate::outcome::StoredOutcome;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -36,8 +34,8 @@ pub struct Retention {
     pub webhooks: Duration,
     /// Entries of the event log. Two years: who changed a setting is asked as long as orders that it decided are argued about.
     pub log: Duration,
-    /// An order counts as open until all its lines are shipped or cancelled, or it is cancelled or paid back; and no longer than
-    /// this after it was heard of last, because many shops never say that something was shipped. One year.
+    /// An order is open until all its lines are shipped or cancelled, or it is cancelled or paid back in full, or an operator closes
+    /// it; and no longer than this after it was heard of last, because many shops never say that something was shipped. One year.
     pub open: Duration,
     /// So long after its event `erase` an order is forgotten even when vendors could not be told. 20 days, to be done within the
     /// month that the European data protection law gives.
@@ -64,6 +62,8 @@ impl Default for Retention {
 pub struct Swept {
     /// Orders that were forgotten, as their event `erase` asked.
     pub erased: u64,
+    /// Orders that were closed, because nobody had spoken of them for so long.
+    pub closed: u64,
     /// Raw configurations of carts.
     pub configurations: u64,
     /// Pictures of carts.
@@ -81,7 +81,8 @@ pub struct Swept {
 }
 
 impl Store {
-    /// Forgets the orders whose event `erase` was handled, or can wait no longer, and deletes what is past its time. In small
+    /// Forgets the orders whose event `erase` was handled, or can wait no longer, closes those that nobody speaks of any more, and
+    /// deletes what is past its time. In small
     /// transactions: it can be broken off, and several nodes may do it at once. A [`Worker`](crate::Worker) does it every hour.
     ///
     /// # Errors
@@ -92,7 +93,9 @@ impl Store {
             erased: self.finish_erasing(before(retention.erase_within), now).await?,
             configurations: self.batches(CARTS, &["configuration"], before(retention.configurations)).await?,
             pictures: self.batches(CARTS, &["picture"], before(retention.pictures)).await?,
-            documents: self.sweep_documents(before(retention.documents), before(retention.open)).await?,
+            closed: self.close_unheard_of(before(retention.open), milliseconds(now)).await?,
+            // After the orders that were closed just now.
+            documents: self.batches(DOCUMENTS, &[], before(retention.documents)).await?,
             journals: self.sweep_journals(before(retention.journals)).await?,
             // After the journals that name them.
             answers: self.batches(ANSWERS, &["answer"], before(retention.journals)).await?,
@@ -143,69 +146,14 @@ impl Store {
         }
     }
 
-    /// Only whoever has the order's key can see whether it is open: order by order.
-    async fn sweep_documents(&self, before: i64, open: i64) -> Result<u64, StoreError> {
-        let (mut count, mut after) = (0, (String::new(), String::new()));
+    async fn close_unheard_of(&self, before: i64, now: i64) -> Result<u64, StoreError> {
+        let mut count = 0;
         loop {
-            let orders: Vec<(String, String)> = sqlx::query_as(
-                "select distinct shop, order_id from blobs where order_id <> '' and kind <> 'answer' and created_at < $1
-                 and (shop, order_id) > ($2, $3) order by shop, order_id limit $4",
-            )
-            .bind(before)
-            .bind(&after.0)
-            .bind(&after.1)
-            .bind(BATCH)
-            .fetch_all(self.pool())
-            .await?;
-            let Some(last) = orders.last() else { return Ok(count) };
-            after.clone_from(last);
-            for (shop, order) in orders {
-                let shop: ShopId = shop.parse().map_err(|error| StoreError::corrupt("a blob's shop", error))?;
-                count += self.sweep_documents_of(&shop, &order, before, open).await?;
+            match self.close_unheard(before, BATCH, now).await? {
+                0 => return Ok(count),
+                closed => count += closed,
             }
         }
-    }
-
-    async fn sweep_documents_of(&self, shop: &ShopId, id: &str, before: i64, open: i64) -> Result<u64, StoreError> {
-        let mut work = self.begin().await?;
-        let key = match self.lock_order(&mut work, shop, id).await {
-            Ok(key) => key,
-            // What cannot be read is not thrown away.
-            Err(StoreError::Erased(_) | StoreError::Corrupt(_)) => return Ok(0),
-            Err(error) => return Err(error),
-        };
-        let (changed, unfinished): (i64, i64) = sqlx::query_as(
-            "select changed_at, (select count(*) from jobs j join lanes l on l.id = j.lane
-                                 where l.shop = $1 and l.order_id = $2 and j.state not in ('done', 'cancelled'))
-             from orders where shop = $1 and id = $2",
-        )
-        .bind(shop.as_str())
-        .bind(id)
-        .fetch_one(&mut *work)
-        .await?;
-        let outcomes = match self.outcomes_in(&mut work, &key, shop, id).await {
-            Ok(outcomes) => outcomes,
-            Err(StoreError::Corrupt(_)) => return Ok(0),
-            Err(error) => return Err(error),
-        };
-        let order = match self.known_order(&mut work, shop, id).await {
-            Ok(Some(known)) => known.order,
-            Ok(None) | Err(StoreError::Corrupt(_)) => return Ok(0),
-            Err(error) => return Err(error),
-        };
-        let heard = outcomes.last().map_or(moment(changed), |said| said.at.max(moment(changed)));
-        if unfinished > 0 || (is_open(order, &outcomes) && heard >= moment(open)) {
-            return Ok(0);
-        }
-        let deleted =
-            sqlx::query("delete from blobs where shop = $1 and order_id = $2 and kind <> 'answer' and created_at < $3")
-                .bind(shop.as_str())
-                .bind(id)
-                .bind(before)
-                .execute(&mut *work)
-                .await?;
-        work.commit().await?;
-        Ok(deleted.rows_affected())
     }
 
     async fn sweep_journals(&self, before: i64) -> Result<u64, StoreError> {
@@ -235,6 +183,17 @@ const CARTS: &str = "
         select shop, digest, order_id, configuration from blobs
         where kind = $3 and created_at < $1 and order_id = '' limit $2)";
 
+/// What only orders have that are closed and of which no job is left to be done.
+const DOCUMENTS: &str = "
+    delete from blobs where (shop, digest, order_id, configuration) in (
+        select b.shop, b.digest, b.order_id, b.configuration
+        from blobs b join orders o on o.shop = b.shop and o.id = b.order_id
+        where b.kind in ('configuration', 'picture', 'document') and b.created_at < $1 and o.closed_at is not null
+        and not exists (
+            select 1 from jobs j join lanes l on l.id = j.lane
+            where l.shop = b.shop and l.order_id = b.order_id and j.state not in ('done', 'cancelled'))
+        limit $2)";
+
 /// Answers of orders whose journals are all gone. $3 is their kind.
 const ANSWERS: &str = "
     delete from blobs where (shop, digest, order_id, configuration) in (
@@ -253,9 +212,3 @@ const SAID: &str = "
         select id from account_outcomes where emitted_at < $1 and state not in ('new', 'held') limit $2)";
 
 const LOG: &str = "delete from event_log where id in (select id from event_log where at < $1 order by at limit $2)";
-
-fn is_open(mut order: Order, outcomes: &[StoredOutcome]) -> bool {
-    crate::order::set_statuses(&mut order, outcomes);
-    let is_over = |status: &str| matches!(status, "shipped" | "cancelled");
-    !order.cancelled && order.payment != "refunded" && !order.lines.iter().all(|line| is_over(&line.status))
-}

@@ -3,8 +3,9 @@
 -- A webhook's outcome has no job.
 alter table outcomes alter column job drop not null;
 
--- When the platform said that nothing more comes of the order. While it is none, the order's accounts are heard.
+-- When it was closed; none = it is open: its accounts are heard, and its lines stay with the versions that they are pinned to.
 alter table orders add column closed_at bigint;
+create index orders_open on orders (changed_at) where closed_at is null;
 create index lanes_of_account on lanes (shop, account);
 
 -- Where vendors send their webhooks. The secret part of an address stands nowhere.

@@ -23,8 +23,9 @@ alter table outcomes_with_and_without_job rename to outcomes;
 create index outcomes_of_order on outcomes (shop, order_id, account);
 create index outcomes_held on outcomes (shop, held) where held = 1;
 
--- When the platform said that nothing more comes of the order. While it is none, the order's accounts are heard.
+-- When it was closed; none = it is open: its accounts are heard, and its lines stay with the versions that they are pinned to.
 alter table orders add column closed_at integer;
+create index orders_open on orders (changed_at) where closed_at is null;
 create index lanes_of_account on lanes (shop, account);
 
 -- Where vendors send their webhooks. The secret part of an address stands nowhere.

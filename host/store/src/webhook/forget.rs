@@ -45,7 +45,7 @@ impl Store {
             Err(StoreError::Corrupt(_)) => None,
             Err(error) => return Err(error),
         };
-        let Some(Known { key, order }) = known else { return Ok(names) };
+        let Some(Known { key, order, .. }) = known else { return Ok(names) };
         let addresses = [order.billing, order.delivery].into_iter().flatten();
         names.extend(addresses.filter_map(|address| address.email));
         match self.outcomes_in(connection, &key, shop, id).await {

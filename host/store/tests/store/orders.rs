@@ -1,16 +1,22 @@
 //! Orders as the host knows them.
 
 use cartwright::OrderBook;
-use cartwright::types::EventKind;
-use cartwright_store::{Lines, NewJob, StoreError};
+use cartwright::durable::{Entry, Journal, Record};
+use cartwright::types::{EventKind, LineStatus, Order, Outcome};
+use cartwright_store::{Claim, Lines, NewJob, Store, StoreError};
 
 use crate::database::{Database, account, at, claimed, event_of, job, on_each_database, order, record, shop};
+use crate::journals::began;
 
 on_each_database!(
     the_newest_version_of_an_order_is_known,
     a_job_is_told_the_same_event_in_every_run,
     an_order_hook_sees_all_lines,
     a_reference_belongs_to_one_order,
+    an_order_is_closed_when_the_platform_says_that_it_is_over,
+    an_order_is_closed_when_its_last_line_is_shipped,
+    an_order_is_closed_whoever_ships_its_last_line,
+    what_nobody_can_read_is_not_closed,
 );
 
 async fn the_newest_version_of_an_order_is_known(database: Database) {
@@ -57,4 +63,100 @@ async fn a_reference_belongs_to_one_order(database: Database) {
     assert!(matches!(error, StoreError::Conflict(_)), "{error}");
     // Nothing of it stands.
     assert_eq!(store.order(&shop(), "2").await.unwrap(), None);
+}
+
+/// What became of orders, the latest last.
+async fn logged(store: &Store) -> Vec<String> {
+    let mut entries = store.log_entries(Some(&shop()), None, 100).await.unwrap();
+    entries.reverse();
+    entries.into_iter().map(|entry| format!("{} {} {}", entry.who, entry.what, entry.subject)).collect()
+}
+
+async fn report(store: &Store, event: &str, order: Order) {
+    store.record_event(&shop(), &event_of(event, EventKind::Changed, order), &[], at(1)).await.unwrap();
+}
+
+async fn set_status(run: &Claim, position: usize, line: &str, status: &str) {
+    let outcome = Outcome::LineStatus(LineStatus { line: line.into(), status: status.into() });
+    let entry = Entry::Emitted { key: position.to_string(), outcome };
+    run.journal.append(position, &Record { at: at(1), entry }).await.unwrap();
+}
+
+async fn an_order_is_closed_when_the_platform_says_that_it_is_over(database: Database) {
+    let ways: [fn(&mut Order); 3] = [
+        |order| order.cancelled = true,
+        |order| order.payment = "refunded".into(),
+        |order| {
+            order.lines[0].status = "shipped".into();
+            order.lines[1].status = "cancelled".into();
+        },
+    ];
+    let store = database.open().await;
+    for (number, end) in ways.into_iter().enumerate() {
+        let id = number.to_string();
+        record(&store, &format!("{id} is placed"), &id, 0).await;
+        let before = logged(&store).await.len();
+        for version in [2, 3] {
+            let mut over = order(&id, version);
+            end(&mut over);
+            report(&store, &format!("{id} is over in {version}"), over).await;
+        }
+        // An old version is no news.
+        report(&store, &format!("{id} was placed"), order(&id, 1)).await;
+        report(&store, &format!("{id} goes on"), order(&id, 4)).await;
+        let expected = [format!("host close-order {id}"), format!("host open-order {id}")];
+        assert_eq!(logged(&store).await[before..], expected);
+    }
+}
+
+async fn an_order_is_closed_when_its_last_line_is_shipped(database: Database) {
+    let store = database.open().await;
+    record(&store, "e1", "1", 0).await;
+    let run = claimed(&store, 0).await;
+    run.journal.append(0, &began(at(0))).await.unwrap();
+    set_status(&run, 1, "1", "shipped").await;
+    set_status(&run, 2, "2", "ready").await;
+    assert!(logged(&store).await.is_empty());
+    set_status(&run, 3, "2", "shipped").await;
+    assert_eq!(logged(&store).await, ["host close-order 1"]);
+    // A platform that keeps no statuses says nothing new of them.
+    report(&store, "e2", order("1", 2)).await;
+    assert_eq!(logged(&store).await.len(), 1);
+    let mut back = order("1", 3);
+    back.lines[0].status = "in-production".into();
+    report(&store, "e3", back).await;
+    assert_eq!(logged(&store).await, ["host close-order 1", "host open-order 1"]);
+    // It is shipped once more.
+    set_status(&run, 4, "1", "shipped").await;
+    assert_eq!(logged(&store).await.last().unwrap(), "host close-order 1");
+}
+
+async fn an_order_is_closed_whoever_ships_its_last_line(database: Database) {
+    let store = database.open().await;
+    for number in 0..10 {
+        let id = number.to_string();
+        let event = event_of(&id, EventKind::Released, order(&id, 1));
+        store.record_event(&shop(), &event, &[job("expivi"), job("twikit")], at(0)).await.unwrap();
+        let runs = [claimed(&store, 0).await, claimed(&store, 0).await];
+        for run in &runs {
+            run.journal.append(0, &began(at(0))).await.unwrap();
+        }
+        tokio::join!(set_status(&runs[0], 1, "1", "shipped"), set_status(&runs[1], 1, "2", "shipped"));
+        assert_eq!(logged(&store).await.last(), Some(&format!("host close-order {id}")));
+    }
+}
+
+async fn what_nobody_can_read_is_not_closed(database: Database) {
+    let store = database.open().await;
+    record(&store, "e1", "1", 0).await;
+    let run = claimed(&store, 0).await;
+    run.journal.append(0, &began(at(0))).await.unwrap();
+    set_status(&run, 1, "1", "shipped").await;
+    database.tamper("update outcomes set outcome = order_key from orders").await;
+    report(&store, "e2", order("1", 2)).await;
+    assert!(logged(&store).await.is_empty());
+    assert_eq!(
+        store.order(&shop(), "1").await.unwrap_err().to_string().split(';').next(),
+        Some("the database is damaged")
+    );
 }

@@ -65,7 +65,8 @@ async fn what_carts_left_behind_goes_at_its_time_and_orders_keep_theirs(database
     let bought = store.put(&shop(), b"bought".to_vec(), "application/json").await.unwrap();
     let mut order = order("1", 1);
     order.lines[0].configuration = Some(bought.to_string());
-    store.record_event(&shop(), &event_of("e1", EventKind::Paid, order), &[job("expivi")], at(0)).await.unwrap();
+    let now = SystemTime::now();
+    store.record_event(&shop(), &event_of("e1", EventKind::Paid, order), &[job("expivi")], now).await.unwrap();
     assert_eq!(sweep(&store, SystemTime::now() + days(89)).await, Swept::default());
     let swept = sweep(&store, SystemTime::now() + days(91)).await;
     assert_eq!(swept, Swept { configurations: 2, pictures: 1, ..Swept::default() });
@@ -127,7 +128,7 @@ async fn a_job_that_is_not_over_keeps_its_journal_and_its_orders_answers(databas
     let run = ordered(&store, order("1", 1)).await;
     let answer = run.journal.blobs().unwrap().put(&shop(), b"an answer".to_vec(), "text/plain").await.unwrap();
     store.finish(&run.lease, Ok(&RunEnd::Sleep { until: at(0) + days(4000) }), at(1)).await.unwrap();
-    assert_eq!(sweep(&store, at(0) + days(3999)).await, Swept::default());
+    assert_eq!(sweep(&store, at(0) + days(3999)).await, Swept { closed: 1, ..Swept::default() });
     assert_eq!(store.get(&shop(), &answer).await.unwrap().unwrap(), b"an answer");
     assert_eq!(store.job(&run.job.id).await.unwrap().journals[0].1.len(), 1);
 }
@@ -178,8 +179,12 @@ async fn an_order_that_nobody_speaks_of_any_more_is_not_open(database: Database)
     store.finish(&run.lease, Ok(&RunEnd::Done), at(1)).await.unwrap();
     let event = event_of("e2", EventKind::Changed, order("1", 2));
     store.record_event(&shop(), &event, &[], at(0) + days(700)).await.unwrap();
-    assert_eq!(sweep(&store, at(0) + days(1064)).await.documents, 0);
-    assert_eq!(sweep(&store, at(0) + days(1066)).await.documents, 1);
+    assert_eq!(sweep(&store, at(0) + days(1064)).await.closed, 0);
+    let swept = sweep(&store, at(0) + days(1066)).await;
+    assert_eq!((swept.closed, swept.documents), (1, 1));
+    let entry = store.log_entries(Some(&shop()), None, 1).await.unwrap().remove(0);
+    assert_eq!((entry.who.as_str(), entry.what.as_str(), entry.subject.as_str()), ("host", "close-order", "1"));
+    assert_eq!(sweep(&store, at(0) + days(1067)).await.closed, 0);
 }
 
 async fn the_log_goes_at_its_time(database: Database) {
