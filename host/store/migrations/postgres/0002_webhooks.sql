@@ -66,7 +66,7 @@ create table account_outcomes (
     emitted_at bigint not null,
     settled_at bigint
 );
-create index account_outcomes_of_shop on account_outcomes (shop, state, emitted_at);
+create index account_outcomes_by_state on account_outcomes (state, emitted_at);
 
 -- Where a platform is told what happens in its shop.
 create table notification_endpoints (

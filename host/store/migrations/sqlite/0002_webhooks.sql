@@ -86,7 +86,7 @@ create table account_outcomes (
     emitted_at integer not null,
     settled_at integer
 ) strict;
-create index account_outcomes_of_shop on account_outcomes (shop, state, emitted_at);
+create index account_outcomes_by_state on account_outcomes (state, emitted_at);
 
 -- Where a platform is told what happens in its shop.
 create table notification_endpoints (

@@ -75,6 +75,8 @@ pub struct AccountOutcome {
     pub settled: Option<SystemTime>,
 }
 
+type Row = (String, String, String, Vec<u8>, String, i64, Option<i64>);
+
 /// As it is sealed.
 #[derive(Serialize, Deserialize)]
 struct Said {
@@ -103,7 +105,6 @@ impl Store {
         (shop, id, state): (Option<&ShopId>, Option<&str>, Option<AccountOutcomeState>),
         limit: u32,
     ) -> Result<Vec<AccountOutcome>, StoreError> {
-        type Row = (String, String, String, Vec<u8>, String, i64, Option<i64>);
         let rows: Vec<Row> = sqlx::query_as(
             "select id, shop, account, said, state, emitted_at, settled_at from account_outcomes
              where (shop = $1 or $1 is null) and (id = $2 or $2 is null) and (state = $3 or $3 is null)
@@ -115,22 +116,44 @@ impl Store {
         .bind(i64::from(limit))
         .fetch_all(connection)
         .await?;
-        let rows = rows.into_iter().map(|(id, shop, account, sealed, state, at, settled)| {
-            let what = place("account outcome", &shop, &id);
-            let said: Said = serde_json::from_slice(&self.keys().open(&what, &sealed)?)
-                .map_err(|error| StoreError::corrupt(&what, error))?;
-            Ok(AccountOutcome {
-                shop: shop.parse().map_err(|error| StoreError::corrupt(&what, error))?,
-                account: account.parse().map_err(|error| StoreError::corrupt(&what, error))?,
-                outcome: said.outcome,
-                state: AccountOutcomeState::of(&state)?,
-                why: said.why,
-                at: moment(at),
-                settled: settled.map(moment),
-                id,
-            })
-        });
-        rows.collect()
+        rows.into_iter().map(|row| self.account_outcome(row)).collect()
+    }
+
+    /// At most `limit` pushes of any shop that the host has not looked at, the earliest first, those after this one.
+    pub(super) async fn new_pushes(
+        &self,
+        after: Option<&AccountOutcome>,
+        limit: u32,
+    ) -> Result<Vec<AccountOutcome>, StoreError> {
+        let rows: Vec<Row> = sqlx::query_as(
+            "select id, shop, account, said, state, emitted_at, settled_at from account_outcomes
+             where state = 'new' and (emitted_at, id) > ($1, $2) order by emitted_at, id limit $3",
+        )
+        .bind(after.map_or(i64::MIN, |after| milliseconds(after.at)))
+        .bind(after.map_or("", |after| after.id.as_str()))
+        .bind(i64::from(limit))
+        .fetch_all(self.pool())
+        .await?;
+        rows.into_iter().map(|row| self.account_outcome(row)).collect()
+    }
+
+    fn account_outcome(
+        &self,
+        (id, shop, account, sealed, state, at, settled): Row,
+    ) -> Result<AccountOutcome, StoreError> {
+        let what = place("account outcome", &shop, &id);
+        let said: Said = serde_json::from_slice(&self.keys().open(&what, &sealed)?)
+            .map_err(|error| StoreError::corrupt(&what, error))?;
+        Ok(AccountOutcome {
+            shop: shop.parse().map_err(|error| StoreError::corrupt(&what, error))?,
+            account: account.parse().map_err(|error| StoreError::corrupt(&what, error))?,
+            outcome: said.outcome,
+            state: AccountOutcomeState::of(&state)?,
+            why: said.why,
+            at: moment(at),
+            settled: settled.map(moment),
+            id,
+        })
     }
 
     /// Says that a person has seen to something that was said of an account, and logs who. Settings are approved or refused.

@@ -3,6 +3,7 @@
 //! The webhook that brought them was answered when they were kept. They are looked at afterwards, because the plugin has to be
 //! asked whether they are good, and no transaction is held while a plugin runs.
 
+use std::collections::BTreeSet;
 use std::time::SystemTime;
 
 use cartwright::types::{Outcome, Setting};
@@ -15,7 +16,7 @@ use crate::database::{Store, Work, milliseconds};
 use crate::error::StoreError;
 use crate::event_log::{NewLogEntry, log_in};
 
-/// So many pushes are looked at in one call.
+/// So many pushes are read at once.
 const BATCH: u32 = 100;
 /// So often a change is made anew when somebody else changed the account meanwhile.
 const TRIES: u32 = 3;
@@ -50,21 +51,39 @@ impl Store {
     /// # Errors
     /// As the database says.
     pub async fn settle_pushed(&self, host: &Cartwright, now: SystemTime) -> Result<usize, StoreError> {
-        let new = (None, None, Some(State::New));
-        let pushes = self.read_account_outcomes(&mut *self.pool().acquire().await?, new, BATCH).await?;
-        let mut left = 0;
-        for pushed in &pushes {
-            match self.look_at(host, pushed, now).await {
-                Ok(()) => {}
-                // Another node was quicker.
-                Err(PushedError::Store(StoreError::NotFound { .. })) => {}
-                Err(PushedError::Store(StoreError::Conflict(_))) => left += 1,
-                Err(PushedError::Store(error)) => return Err(error),
-                Err(PushedError::Setup(error)) if is_of_this_host(&error) => left += 1,
-                Err(PushedError::Setup(error)) => self.hold(pushed, &error.to_string(), now).await?,
+        let (mut left, mut later, mut last) = (0, BTreeSet::new(), None);
+        loop {
+            let pushes = self.new_pushes(last.as_ref(), BATCH).await?;
+            for pushed in &pushes {
+                let account = (pushed.shop.clone(), pushed.account.clone());
+                // The second push before the first would be undone by the first.
+                if later.contains(&account) || !self.is_settled(host, pushed, now).await? {
+                    left += 1;
+                    later.insert(account);
+                }
+            }
+            match pushes.into_iter().next_back() {
+                None => return Ok(left),
+                pushed => last = pushed,
             }
         }
-        Ok(left)
+    }
+
+    /// False when the push cannot be looked at now.
+    async fn is_settled(
+        &self,
+        host: &Cartwright,
+        pushed: &AccountOutcome,
+        now: SystemTime,
+    ) -> Result<bool, StoreError> {
+        match self.look_at(host, pushed, now).await {
+            // Or another node was quicker.
+            Ok(()) | Err(PushedError::Store(StoreError::NotFound { .. })) => Ok(true),
+            Err(PushedError::Store(StoreError::Conflict(_))) => Ok(false),
+            Err(PushedError::Store(error)) => Err(error),
+            Err(PushedError::Setup(error)) if is_of_this_host(&error) => Ok(false),
+            Err(PushedError::Setup(error)) => self.hold(pushed, &error.to_string(), now).await.map(|()| true),
+        }
     }
 
     /// Gives held settings to their account: checked by its form and its plugin as any change is, logged with what they were before.

@@ -1,11 +1,13 @@
 //! Settings that Twikit pushes: what takes effect, what waits, and what a merchant decides.
 
-use std::time::{Duration, SystemTime};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
 
 use cartwright::types::{Outcome, Setting, SettingValue};
 use cartwright::webhook::entered;
-use cartwright::webhook::{Effects, Receipts};
-use cartwright_store::{AccountOutcome, AccountOutcomeState, PushedError, StoreError};
+use cartwright::webhook::{Destination, Effects, Receipts};
+use cartwright::{AccountId, SystemClock};
+use cartwright_store::{AccountOutcome, AccountOutcomeState, Drained, PushedError, StoreError, Worker, WorkerSettings};
 use serde_json::{Value, json};
 
 use crate::stored::Stored;
@@ -33,10 +35,15 @@ impl Stored {
     }
 
     async fn push(&self, name: &str, value: SettingValue) {
+        self.push_to(&self.account, name, value).await;
+        self.settle().await;
+    }
+
+    async fn push_to(&self, account: &AccountId, name: &str, value: SettingValue) {
         let push = Outcome::PushSettings(vec![Setting { name: name.to_owned(), value }]);
         let effects = Effects { outcomes: vec![(None, push)], messages: Vec::new() };
-        self.store.apply(&self.to("website-publication"), SystemTime::now(), effects).await.expect("kept");
-        self.settle().await;
+        let to = Destination { account: account.clone(), ..self.to("website-publication") };
+        self.store.apply(&to, SystemTime::now(), effects).await.expect("kept");
     }
 
     async fn settle(&self) {
@@ -133,4 +140,55 @@ async fn what_the_form_or_the_plugin_does_not_take_is_held_with_the_reason_and_c
     let refused = stored.store.approve_pushed(&stored.host, &stored.shop, &id, "ann", SystemTime::now()).await;
     assert!(matches!(refused, Err(PushedError::Setup(_))), "{refused:?}");
     assert_eq!(stored.store.accounts(&stored.shop).await.expect("a store")[0].revision, 1);
+}
+
+async fn until(what: &str, mut reached: impl AsyncFnMut() -> bool) {
+    let begun = Instant::now();
+    while !reached().await {
+        assert!(begun.elapsed() < Duration::from_secs(20), "never: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// From Twikit's request to the settings that the host runs with, and nobody but the worker looks at what came.
+async fn a_worker_settles(stored: Stored) {
+    let (host, store, clock) = (stored.host.clone(), stored.store.clone(), Arc::new(SystemClock));
+    let worker = Worker::start(host, store, clock, WorkerSettings::new("node"));
+    let (new, keys) = ("https://scripts.twikit.example/2/plugin.js", json!(["diamond-letter-jewel", "pendant"]));
+    let told = stored.twikit.website_published(new, &["diamond-letter-jewel", "pendant"]).await;
+    assert!(told.accepted(), "{told:?}");
+    until("the keys are the account's", async || stored.setting("product-keys").await == keys).await;
+    let waiting = stored.held().await.remove(0);
+    assert_eq!(stored.setting("script-url").await, OLD);
+    assert!(stored.runs_with(OLD));
+    stored.store.approve_pushed(&stored.host, &stored.shop, &waiting.id, "ann", SystemTime::now()).await.expect("good");
+    assert_eq!((stored.setting("script-url").await, stored.setting("product-keys").await), (json!(new), keys));
+    assert!(stored.runs_with(new) && stored.in_state(AccountOutcomeState::New).await.is_empty());
+    assert_eq!(worker.drain(Duration::from_secs(20)).await, Drained::default());
+}
+
+#[tokio::test]
+async fn a_worker_settles_what_twikit_pushes_on_sqlite() {
+    a_worker_settles(Stored::new().await).await;
+}
+
+#[tokio::test]
+async fn a_worker_settles_what_twikit_pushes_on_postgres() {
+    let server = tokio::task::spawn_blocking(cartwright_test_postgres::shared).await.expect("an answer");
+    if let Some(server) = server {
+        a_worker_settles(Stored::on(&server.create_database()).await).await;
+    }
+}
+
+#[tokio::test]
+async fn many_pushes_that_cannot_be_looked_at_hold_up_no_other() {
+    let stored = Stored::new().await;
+    let elsewhere: AccountId = "elsewhere".parse().expect("an id");
+    for number in 0..101 {
+        stored.push_to(&elsewhere, "script-url", SettingValue::Integer(number)).await;
+    }
+    let keys = SettingValue::Texts(vec!["pendant".into()]);
+    stored.push_to(&stored.account, "product-keys", keys).await;
+    assert_eq!(stored.store.settle_pushed(&stored.host, SystemTime::now()).await.expect("settled"), 101);
+    assert_eq!(stored.setting("product-keys").await, json!(["pendant"]));
 }

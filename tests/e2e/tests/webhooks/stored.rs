@@ -35,7 +35,7 @@ pub struct Stored {
     plugin: Digest,
     /// What was asked, each with where its order stood at Twikit's then.
     heard: Heard,
-    _folder: TempDir,
+    _folder: Option<TempDir>,
 }
 
 type Heard = Arc<Mutex<Vec<(String, Option<OrderState>)>>>;
@@ -68,7 +68,12 @@ impl Stored {
     pub async fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let url = format!("sqlite:{}", folder.path().join("store.db").display());
-        let store = Store::open(&url, Keyring::new([7; 32])).await.expect("a store");
+        Self { _folder: Some(folder), ..Self::on(&url).await }
+    }
+
+    /// The same with an empty database.
+    pub async fn on(url: &str) -> Self {
+        let store = Store::open(url, Keyring::new([7; 32])).await.expect("a store");
         let twikit = Arc::new(FakeTwikit::start(TwikitConfig::default()).await.expect("a fake Twikit"));
         let builder = Cartwright::builder()
             .catalogue(Arc::new(MemoryCatalogue::new(vec![variant("JEWEL-A", "jewel", 4_900)])))
@@ -99,7 +104,7 @@ impl Stored {
         store.save_links(&id, std::slice::from_ref(&link), SystemTime::now()).await.expect("kept");
         host.link(&id, link).await.expect("linked");
         let heard = Heard::default();
-        let stored = Self { host, store, twikit, shop: id, account, plugin, heard, _folder: folder };
+        let stored = Self { host, store, twikit, shop: id, account, plugin, heard, _folder: None };
         stored.listen().await;
         stored
     }
