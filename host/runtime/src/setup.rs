@@ -17,7 +17,7 @@ use crate::plugin::Plugin;
 use crate::settings::{Form, Secrets, Settings};
 use crate::shop::{
     Account, AccountSetup, AccountVersion, Link, Linked, SetupError, Shop, ShopCell, ShopState, Visitor, context,
-    invalid, renewed,
+    invalid, renewed, setup_issue,
 };
 
 impl Cartwright {
@@ -167,7 +167,7 @@ impl Cartwright {
     }
 
     /// What a link overrides of the settings of another account's strategy, checked by that account's plugin.
-    async fn strategy_settings(&self, state: &ShopState, link: &Link) -> Result<Settings, SetupError> {
+    pub(crate) async fn strategy_settings(&self, state: &ShopState, link: &Link) -> Result<Settings, SetupError> {
         let other = link.strategy.account.as_ref().filter(|strategist| **strategist != link.account);
         let strategist = other.map(|strategist| state.account(strategist)).transpose()?;
         if link.strategy_settings.is_empty() {
@@ -323,12 +323,14 @@ pub(crate) fn product_settings(
     account: &Settings,
     secrets: &Secrets,
 ) -> Result<Settings, SetupError> {
-    for name in values.keys() {
-        match form.field(name) {
-            Some(field) if field.per_product && field.kind != "secret" => {}
-            Some(_) => return Err(invalid(name, "A product cannot override this setting.")),
-            None => return Err(invalid(name, "No such setting.")),
-        }
+    let refused = values.keys().filter_map(|name| match form.field(name) {
+        Some(field) if field.per_product && field.kind != "secret" => None,
+        Some(_) => Some(setup_issue(name, "A product cannot override this setting.")),
+        None => Some(setup_issue(name, "No such setting.")),
+    });
+    let refused: Vec<FieldIssue> = refused.collect();
+    if !refused.is_empty() {
+        return Err(SetupError::Invalid(refused));
     }
     // Read together with the account's values, because a field may be required or enabled by another.
     let (read, _) = match form.read(values, secrets) {

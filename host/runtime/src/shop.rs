@@ -178,6 +178,9 @@ pub enum SetupError {
     /// Values are missing or wrong.
     #[error("{}", issues(.0))]
     Invalid(Vec<FieldIssue>),
+    /// Links are wrong, or a version does not accept their settings. Change these, then try again.
+    #[error("{}; change these links, then try again", misfits(.0))]
+    Links(Vec<LinkIssues>),
     /// The plugin failed while it was asked.
     #[error(transparent)]
     Hook(#[from] HookError),
@@ -186,18 +189,37 @@ pub enum SetupError {
     Revoked(Digest),
 }
 
+/// What there is to say of a link.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct LinkIssues {
+    /// The platform's product id.
+    pub shop_product: String,
+    /// Each field.
+    pub issues: Vec<FieldIssue>,
+}
+
+fn misfits(links: &[LinkIssues]) -> String {
+    let texts: Vec<String> =
+        links.iter().map(|link| format!("the product {:?}: {}", link.shop_product, issues(&link.issues))).collect();
+    texts.join("; ")
+}
+
 fn issues(issues: &[FieldIssue]) -> String {
     let texts: Vec<String> = issues.iter().map(|issue| format!("{}: {}", issue.field, issue.message.text)).collect();
     texts.join("; ")
 }
 
 pub(crate) fn invalid(field: &str, text: impl Into<String>) -> SetupError {
-    SetupError::Invalid(vec![issue(field, text)])
+    SetupError::Invalid(vec![setup_issue(field, text)])
 }
 
-pub(crate) fn issue(field: &str, text: impl Into<String>) -> FieldIssue {
-    let message = crate::contract::Message { key: "setup-invalid".into(), parameters: vec![], text: text.into() };
-    FieldIssue { field: field.to_owned(), message, blocking: true }
+pub(crate) fn setup_issue(field: &str, text: impl Into<String>) -> FieldIssue {
+    FieldIssue {
+        field: field.to_owned(),
+        message: crate::contract::Message { key: "setup-invalid".into(), parameters: vec![], text: text.into() },
+        blocking: true,
+    }
 }
 
 /// A version of a plugin with the settings in its form. Lines keep going to the version they are pinned to.

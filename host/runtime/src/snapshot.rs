@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use crate::contract::FieldIssue;
 use crate::grants::Grants;
 use crate::host::Cartwright;
 use crate::ids::{AccountId, Digest, ShopId};
@@ -13,7 +12,8 @@ use crate::platform::{read, write};
 use crate::settings::{Secrets, Settings};
 use crate::setup::{check_shop, product_settings};
 use crate::shop::{
-    Account, AccountSetup, AccountVersion, Link, Linked, SetupError, Shop, ShopCell, ShopState, invalid, issue,
+    Account, AccountSetup, AccountVersion, Link, LinkIssues, Linked, SetupError, Shop, ShopCell, ShopState, invalid,
+    setup_issue,
 };
 
 /// A vendor account as it stands.
@@ -158,30 +158,31 @@ impl Cartwright {
         to: Digest,
     ) -> Result<AccountSnapshot, SetupError> {
         let state = self.shop_state(shop)?;
-        let (_, swapped) = self.swapped(&state, account, to).await?;
-        Ok(AccountSnapshot::of(&swapped))
+        let (_, changed) = self.swapped(&state, account, to).await?;
+        Ok(AccountSnapshot::of(changed.account(account)?))
     }
 
-    /// Would these links be taken? Changes nothing. Warnings of the plugins are returned.
+    /// Would these links be taken? Changes nothing. Warnings of the plugins are returned, with their links' products.
     ///
     /// # Errors
-    /// Every issue of every link. Fields stand after their link's product, here and in the warnings: "ring.vendor_product".
-    pub async fn check_links(&self, shop: &ShopId, links: &[Link]) -> Result<Vec<FieldIssue>, SetupError> {
+    /// [`SetupError::Links`] with every issue of every link.
+    pub async fn check_links(&self, shop: &ShopId, links: &[Link]) -> Result<Vec<LinkIssues>, SetupError> {
         let state = self.shop_state(shop)?;
-        let (mut warnings, mut problems) = (Vec::new(), Vec::new());
+        let (mut warnings, mut misfits) = (Vec::new(), Vec::new());
         for link in links {
-            let (found, into) = match self.check_link(&state, link.clone()).await {
-                Ok((_, found)) => (found, &mut warnings),
-                Err(SetupError::Invalid(found)) => (found, &mut problems),
-                Err(error @ SetupError::NoAccount(_)) => (vec![issue("account", error.to_string())], &mut problems),
+            let (issues, into) = match self.check_link(&state, link.clone()).await {
+                Ok((_, issues)) => (issues, &mut warnings),
+                Err(SetupError::Invalid(issues)) => (issues, &mut misfits),
+                Err(error @ SetupError::NoAccount(_)) => {
+                    (vec![setup_issue("account", error.to_string())], &mut misfits)
+                }
                 Err(error) => return Err(error),
             };
-            into.extend(found.into_iter().map(|mut issue| {
-                issue.field = format!("{}.{}", link.shop_product, issue.field);
-                issue
-            }));
+            if !issues.is_empty() {
+                into.push(LinkIssues { shop_product: link.shop_product.clone(), issues });
+            }
         }
-        if problems.is_empty() { Ok(warnings) } else { Err(SetupError::Invalid(problems)) }
+        if misfits.is_empty() { Ok(warnings) } else { Err(SetupError::Links(misfits)) }
     }
 
     /// Puts an account in the place of the one with its id, or adds it, as [`restore`](Self::restore) does with all of a shop's.

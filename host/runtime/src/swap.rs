@@ -16,7 +16,7 @@ use crate::guest::{CallOptions, Hook, answered, call};
 use crate::host::Cartwright;
 use crate::ids::{AccountId, Digest, PluginId, ShopId};
 use crate::platform::{read, write};
-use crate::shop::{Account, AccountVersion, Link, Linked, SetupError, ShopState, renewed};
+use crate::shop::{Account, AccountVersion, Link, LinkIssues, Linked, SetupError, ShopState, renewed};
 
 /// A version swap of one account.
 #[derive(Debug, Clone, Serialize)]
@@ -69,15 +69,13 @@ impl Cartwright {
     /// Rolling back is moving to the version before.
     ///
     /// # Errors
-    /// When the version is unknown, revoked, of another plugin, or does not accept the settings. The account then goes on with
-    /// the version that it had.
+    /// When the version is unknown, revoked, of another plugin, or does not accept the settings; [`SetupError::Links`] when it does
+    /// not accept those of links. The account then goes on with the version that it had.
     pub async fn swap_version(&self, shop: &ShopId, account: &AccountId, to: Digest) -> Result<Swapped, SetupError> {
         let cell = self.shop_cell(shop)?;
         let _changing = cell.changing.lock().await;
         let state = cell.state.load_full();
-        let (from, swapped) = self.swapped(&state, account, to).await?;
-        let mut changed = (*state).clone();
-        changed.accounts.insert(account.clone(), Arc::new(swapped));
+        let (from, changed) = self.swapped(&state, account, to).await?;
         let changed = Arc::new(changed);
         let moving = Instant::now();
         cell.state.store(changed);
@@ -85,13 +83,13 @@ impl Cartwright {
         Ok(Swapped { shop: shop.clone(), account: account.clone(), from, to, held })
     }
 
-    /// What the account ran, and as it is to be, checked whole.
+    /// What the account ran, and the shop as it is to be, checked whole.
     pub(crate) async fn swapped(
         &self,
         state: &ShopState,
         account: &AccountId,
         to: Digest,
-    ) -> Result<(Digest, Account), SetupError> {
+    ) -> Result<(Digest, ShopState), SetupError> {
         let old = state.account(account)?.clone();
         let plugin = self.usable(&to)?;
         let from = old.version().clone();
@@ -102,7 +100,36 @@ impl Cartwright {
         swapped.current = to;
         swapped.revision = old.revision + 1;
         self.validate(&state.shop, &swapped, None).await?;
-        Ok((from.plugin.digest(), swapped))
+        let mut changed = state.clone();
+        changed.accounts.insert(account.clone(), Arc::new(swapped));
+        self.check_links_again(&mut changed, account).await?;
+        Ok((from.plugin.digest(), changed))
+    }
+
+    /// Has the links that use an account read by the version that it runs by now. Past ones too: lines that were made with them are
+    /// still served, and read again when a host starts.
+    async fn check_links_again(&self, changed: &mut ShopState, account: &AccountId) -> Result<(), SetupError> {
+        let (state, mut misfits) = (changed.clone(), Vec::new());
+        for linked in changed.links.values_mut().chain(changed.past_links.values_mut()) {
+            let link = &linked.link;
+            let checked = if link.account == *account {
+                self.check_link(&state, link.clone()).await.map(|(linked, _)| linked)
+            } else if link.strategy.account.as_ref() == Some(account) {
+                let (link, settings) = (link.clone(), linked.settings.clone());
+                let read = self.strategy_settings(&state, &link).await;
+                read.map(|strategy_settings| Linked { link, settings, strategy_settings })
+            } else {
+                continue;
+            };
+            match checked {
+                Ok(checked) => *linked = Arc::new(checked),
+                Err(SetupError::Invalid(issues)) => {
+                    misfits.push(LinkIssues { shop_product: link.shop_product.clone(), issues });
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        if misfits.is_empty() { Ok(()) } else { Err(SetupError::Links(misfits)) }
     }
 
     /// Moves every account that runs this plugin, in these shops or in all. Each account is moved or stays by itself.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use cartwright::{CartError, CartOperation, Digest, LineState, Link, SetupError, Shop, Visitor};
+use cartwright::{CartError, CartOperation, Digest, LineState, Link, LinkIssues, SetupError, Shop, Visitor};
 use cartwright_e2e::{ONE_LINE, World, added, local, members, shop};
 use cartwright_fake_vendors::{FakeTwikit, TwikitConfig, samples};
 use serde_json::json;
@@ -183,4 +183,82 @@ async fn a_vendor_swap_is_all_or_nothing_and_old_lines_stay_with_the_old_vendor(
     let change = world.add("ring", &saved.to_string(), 1, &mut Vec::new()).await.expect("a new line");
     assert_eq!(added(&change)[0].pin.account.as_str(), "twikit");
     assert_eq!(added(&change)[0].price.total.minor, 19_900);
+}
+
+/// The same component with fields of its form under other names, equally long.
+async fn version_with_other_fields(world: &World, names: &[(&str, &str)]) -> Digest {
+    let mut bytes = cartwright_bundled::EXPIVI.to_vec();
+    for (old, new) in names {
+        assert_eq!(old.len(), new.len(), "the component would be torn");
+        for at in 0..bytes.len() - old.len() {
+            if bytes[at..].starts_with(old.as_bytes()) {
+                bytes[at..at + old.len()].copy_from_slice(new.as_bytes());
+            }
+        }
+    }
+    world.host.install(&bytes, None).await.expect("another version").digest()
+}
+
+#[tokio::test]
+async fn a_version_that_does_not_take_the_links_settings_leaves_the_old_one_serving() {
+    let world = World::new().await;
+    let plain = cartwright::AccountSetup {
+        id: "planner".parse().expect("an id"),
+        settings: members(json!({ "viewer-token": "viewer-token" })),
+        grants: local(world.expivi.base_url()),
+    };
+    let planner = plain.id.clone();
+    world.host.set_account(&world.shop, world.digest, plain).await.expect("an account");
+    world.link("shirt", "1002", "variation", json!({ "sku-prefix": "SHIRT-", "sku-separator": "-" })).await;
+    let planned: Link = serde_json::from_value(json!({
+        "shop_product": "hat", "account": "expivi", "vendor_product": "1002",
+        "strategy": { "account": "planner", "name": "variation" }, "strategy_settings": { "sku-prefix": "HAT-" },
+    }))
+    .expect("a link");
+    world.host.link(&world.shop, planned).await.expect("linked");
+    let second =
+        version_with_other_fields(&world, &[("sku-prefix", "sku-before"), ("sku-separator", "sku-delimiter")]).await;
+    let misfits = async |account| match world.host.swap_version(&world.shop, account, second).await {
+        Err(SetupError::Links(links)) => {
+            let fields = |link: &LinkIssues| link.issues.iter().map(|issue| issue.field.clone()).collect::<Vec<_>>();
+            links.iter().map(|link| (link.shop_product.clone(), fields(link))).collect::<Vec<_>>()
+        }
+        other => panic!("{other:?}"),
+    };
+    let named = |product: &str, fields: &[&str]| {
+        (product.to_owned(), fields.iter().map(|field| (*field).to_owned()).collect::<Vec<_>>())
+    };
+    assert_eq!(misfits(&planner).await, [named("hat", &["strategy_settings.sku-prefix"])]);
+    assert_eq!(misfits(&world.account).await, [named("shirt", &["sku-prefix", "sku-separator"])]);
+    for account in [&world.account, &planner] {
+        assert_eq!(world.host.running(&world.shop, account).expect("the account").digest(), world.digest);
+    }
+    let change = world.add("shirt", samples::EXPIVI_VARIATION, 1, &mut Vec::new()).await.expect("it still serves");
+    assert_eq!(added(&change)[0].sku.as_deref(), Some("SHIRT-R-L"));
+    // Without what the new version does not know it is moved, and what is kept of the shop can be read again.
+    world.link("shirt", "1002", "variation", json!({})).await;
+    world.host.swap_version(&world.shop, &world.account, second).await.expect("swapped");
+    world.host.restore(world.host.snapshot(&world.shop).expect("the shop")).await.expect("restored");
+}
+
+#[tokio::test]
+async fn links_of_the_past_keep_a_version_that_does_not_take_them_away() {
+    let world = World::new().await;
+    let second = cartwright::AccountSetup {
+        id: "second".parse().expect("an id"),
+        settings: members(json!({ "viewer-token": "viewer-token" })),
+        grants: local(world.expivi.base_url()),
+    };
+    world.host.set_account(&world.shop, world.digest, second).await.expect("an account");
+    let shirt: Link = serde_json::from_value(json!({
+        "shop_product": "shirt", "account": "second", "vendor_product": "1002", "strategy": { "name": "simple" },
+    }))
+    .expect("a link");
+    world.host.swap_vendor(&world.shop, vec![shirt]).await.expect("switched");
+    let other = version_with_other_fields(&world, &[("sku-prefix", "sku-before")]).await;
+    let refused = world.host.swap_version(&world.shop, &world.account, other).await.expect_err("a line may need it");
+    assert_eq!(
+        refused.to_string(),
+        "the product \"shirt\": sku-prefix: No such setting.; change these links, then try again"
+    );
 }
