@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::SystemTime;
 
 use cartwright::durable::Who;
-use cartwright::{AccountId, ShopId};
+use cartwright::{AccountId, Digest, ShopId};
 use cartwright_store::{JobDetail, JobFilter, JobState, JobSummary, Replay};
 use clap::builder::PossibleValuesParser;
 use serde_json::{Value, json};
@@ -98,6 +98,9 @@ struct ReplayArguments {
     /// Begin from the start, on the present settings. What it said before is not said twice.
     #[arg(long)]
     restart: bool,
+    /// Begin from the start on another version of the plugin, by its component's digest, and stay with it.
+    #[arg(long, value_name = "DIGEST", conflicts_with = "restart")]
+    on: Option<Digest>,
     #[command(flatten)]
     person: Person,
 }
@@ -140,8 +143,12 @@ pub(crate) async fn run(arguments: Jobs) -> anyhow::Result<ExitCode> {
             let detail = database.open().await?.job(&job).await?;
             if json { say!("{}", serde_json::to_string_pretty(&detail_json(&detail))?) } else { print(&detail) }
         }
-        Command::Replay(ReplayArguments { job, database, restart, person }) => {
-            let how = if restart { Replay::Restart } else { Replay::GoOn };
+        Command::Replay(ReplayArguments { job, database, restart, on, person }) => {
+            let how = match on {
+                Some(component) => Replay::MoveTo(component),
+                None if restart => Replay::Restart,
+                None => Replay::GoOn,
+            };
             database.open().await?.replay(&job, how, &person.name(), now).await?;
             say!("{job} runs as soon as a worker is free; `cartwright jobs show` says what comes of it");
         }

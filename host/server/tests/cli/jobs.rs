@@ -1,9 +1,9 @@
 //! `cartwright jobs` and `cartwright orders`: what a host's database holds.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use cartwright::Digest;
 use cartwright::durable::{
     Answer, Began, Call, Entry, Journal, Kept, KeptBody, KeptResponse, Record, RunEnd, Unanswered,
 };
@@ -11,6 +11,7 @@ use cartwright::types::{
     Address, Context, Error, Event, EventKind, Message, Order, Outage, Outcome, Repeat, Rounding, Setting,
     SettingValue, VendorReference,
 };
+use cartwright::{AccountSnapshot, Digest, Grants, Secrets, Settings, Shop};
 use cartwright_store::{Claim, Keyring, Lines, NewJob, Store};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -151,6 +152,27 @@ impl Host {
         self.store.finish(&claim.lease, Ok(&end), at(9)).await.expect("finished");
     }
 
+    /// Another version of the plugin, which the account has settings for; gives its digest.
+    async fn moved_to(&self) -> Digest {
+        let shop: Shop = serde_json::from_value(json!({
+            "id": "rings", "currency": "EUR", "scale": 2, "seal_key": "a key of the tests, 32 bytes long"
+        }))
+        .expect("a shop");
+        self.store.save_shop(&shop, at(0)).await.expect("kept");
+        let plugin = "expivi".parse().expect("an id");
+        let mut versions = BTreeMap::new();
+        for bytes in [&b"expivi"[..], b"expivi, mended"] {
+            let digest = self.store.save_component(&plugin, "1.0.0", bytes, at(0)).await.expect("kept");
+            versions.insert(digest, Settings::new());
+        }
+        let current = Digest::of(b"expivi, mended");
+        let (secrets, grants) = (Secrets::new(), Grants::default());
+        let id = "expivi".parse().expect("an id");
+        let account = AccountSnapshot { id, current, versions, secrets, grants, revision: 1 };
+        self.store.save_account(&shop.id, &account, at(0)).await.expect("kept");
+        current
+    }
+
     fn run(&self, arguments: &[&str]) -> Ran {
         let database = format!("sqlite:{}", self.folder.path().join("host.db").display());
         let key = self.folder.path().join("key").display().to_string();
@@ -245,6 +267,23 @@ async fn a_person_has_a_job_go_on_or_cancels_it_and_the_log_says_who() {
     let log = host.store.log_entries(None, None, 10).await.expect("the log");
     let log: Vec<_> = log.iter().map(|entry| (entry.who.as_str(), entry.what.as_str())).collect();
     assert_eq!((log[0], log[2]), (("bob", "cancel-job"), ("ann", "retry-job")));
+}
+
+#[tokio::test]
+async fn a_person_moves_a_job_to_another_version() {
+    let host = Host::new().await;
+    host.unsure().await;
+    let to = host.moved_to().await.to_string();
+    let unknown = Digest::of(b"never installed").to_string();
+    let refused = host.run(&["jobs", "replay", JOB, "--on", &unknown]).failed();
+    assert!(refused.contains(&format!("there is no component {unknown}")), "{refused}");
+    let both = host.run(&["jobs", "replay", JOB, "--on", &to, "--restart"]);
+    assert!(both.err.contains("cannot be used with"), "{both:#?}");
+    let text = host.run(&["jobs", "replay", JOB, "--on", &to, "--who", "ann"]).succeeded();
+    assert!(text.starts_with("rings:expivi:e1 runs as soon as a worker is free"), "{text}");
+    let job = host.json(&["jobs", "show", JOB]);
+    assert_eq!((&job["plugin"], &job["state"]), (&json!(to), &json!("queued")));
+    assert_eq!(job["journals"].as_array().map(Vec::len), Some(2));
 }
 
 #[tokio::test]

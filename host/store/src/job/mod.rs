@@ -230,6 +230,9 @@ pub enum Replay {
     /// From the beginning, on the present settings, in a new journal: what it said before is not applied again, and how often
     /// each request was sent stays counted.
     Restart,
+    /// As [`Restart`](Self::Restart), on another version of its plugin, and from now on. Events of the order that are recorded later
+    /// go to the version that they are pinned to.
+    MoveTo(Digest),
 }
 
 fn small(number: i64) -> u32 {

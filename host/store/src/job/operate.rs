@@ -1,16 +1,19 @@
 //! What an operator sees of jobs, and does with them.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use async_trait::async_trait;
 use cartwright::durable::{self, Journal, JournalError, Loaded, Record};
-use cartwright::{Clock, ShopId};
+use cartwright::{Clock, Digest, ShopId};
+use serde::de::IgnoredAny;
+use serde_json::json;
 use sqlx::any::AnyRow;
-use sqlx::{FromRow, Row as _};
+use sqlx::{AnyConnection, FromRow, Row as _};
 
 use super::finish::{free_lane, last_turn};
-use super::row::{lock, row};
+use super::row::{Row, lock, row};
 use super::{JobDetail, JobFilter, JobState, JobSummary, Replay, small, tries};
 use crate::database::{Store, milliseconds, moment};
 use crate::error::StoreError;
@@ -202,8 +205,9 @@ impl Store {
     /// Has a job run once more, as soon as its lane is free, and logs who wanted it.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] when a worker has it, or when it is to go on and neither stopped, failed nor was cancelled;
-    /// [`StoreError::NotFound`]; and as the database says.
+    /// [`StoreError::Conflict`] when a worker has it; when it is to go on and neither stopped, failed nor was cancelled; when it is to
+    /// be moved to a component that it runs already, that is revoked, of another plugin, or that its account has no settings for.
+    /// [`StoreError::NotFound`] when the job or the component is not kept. And as the database says.
     pub async fn replay(&self, id: &str, how: Replay, who: &str, now: SystemTime) -> Result<(), StoreError> {
         let at = milliseconds(now);
         let mut work = self.begin().await?;
@@ -212,13 +216,20 @@ impl Store {
         let over = matches!(row.state.as_str(), "done" | "cancelled");
         match (row.state.as_str(), how) {
             ("running" | "waiting", _) => return Err(StoreError::Conflict(format!("a worker has the job {id}"))),
-            ("stopped" | "needs-merchant" | "retrying" | "cancelled", Replay::GoOn) | (_, Replay::Restart) => {}
+            ("stopped" | "needs-merchant" | "retrying" | "cancelled", Replay::GoOn)
+            | (_, Replay::Restart | Replay::MoveTo(_)) => {}
             (state, Replay::GoOn) => {
                 return Err(StoreError::Conflict(format!("the job {id} is {state}: there is nothing to try again")));
             }
         }
         match how {
             Replay::Restart => self.new_journal(&mut work, id, &row, &row.key(self)?).await?,
+            Replay::MoveTo(to) => {
+                check_move(&mut work, id, &row, &to).await?;
+                self.new_journal(&mut work, id, &row, &row.key(self)?).await?;
+                let change = "update jobs set plugin = $2 where id = $1";
+                sqlx::query(change).bind(id).bind(to.to_string()).execute(&mut *work).await?;
+            }
             Replay::GoOn => {
                 let (number, key) = (small(row.journal), row.key(self)?);
                 let loaded = journal::load(&mut work, id, number, &key).await?;
@@ -242,10 +253,64 @@ impl Store {
         .bind(at)
         .execute(&mut *work)
         .await?;
-        let what = if how == Replay::Restart { "restart-job" } else { "retry-job" };
-        log_in(&mut work, &NewLogEntry { who, what, subject: id, ..NewLogEntry::default() }, at).await?;
+        let (before, after);
+        let entry = NewLogEntry { who, subject: id, ..NewLogEntry::default() };
+        let entry = match how {
+            Replay::GoOn => NewLogEntry { what: "retry-job", ..entry },
+            Replay::Restart => NewLogEntry { what: "restart-job", ..entry },
+            Replay::MoveTo(to) => {
+                (before, after) = (json!({ "component": row.plugin }), json!({ "component": to }));
+                NewLogEntry { what: "move-job", before: Some(&before), after: Some(&after), ..entry }
+            }
+        };
+        log_in(&mut work, &entry, at).await?;
         work.commit().await?;
         self.nudge();
         Ok(())
     }
+}
+
+/// Can this component go on with the job? Its account must have been swapped to it once: only then are there settings in its form.
+async fn check_move(connection: &mut AnyConnection, id: &str, row: &Row, to: &Digest) -> Result<(), StoreError> {
+    let refused = |why: String| Err(StoreError::Conflict(format!("the job {id} cannot be moved: {why}")));
+    let to = to.to_string();
+    if row.plugin == to {
+        return refused("it runs this component already; restart it".to_owned());
+    }
+    let (present, _) = component(connection, &row.plugin).await?;
+    let (offered, revoked) = component(connection, &to).await?;
+    if present != offered {
+        return refused(format!("it runs {present}, the component is {offered}"));
+    }
+    if revoked {
+        return refused(format!("the component {to} is revoked"));
+    }
+    let versions: Option<(String,)> = sqlx::query_as("select versions from accounts where shop = $1 and id = $2")
+        .bind(&row.shop)
+        .bind(&row.account)
+        .fetch_optional(connection)
+        .await?;
+    let known: Option<BTreeMap<String, IgnoredAny>> = versions
+        .map(|(versions,)| serde_json::from_str(&versions))
+        .transpose()
+        .map_err(|error| StoreError::corrupt_json("an account's versions", &error))?;
+    if !known.is_some_and(|known| known.contains_key(&to)) {
+        let account = &row.account;
+        return refused(format!(
+            "the account {account} has no settings for the component {to}; swap the account to it once"
+        ));
+    }
+    Ok(())
+}
+
+/// Of which plugin a component is, and whether it is revoked.
+async fn component(connection: &mut AnyConnection, digest: &str) -> Result<(String, bool), StoreError> {
+    let found: Option<(String, i64)> = sqlx::query_as(
+        "select plugin, case when revoked_at is null then 0 else 1 end from components where digest = $1",
+    )
+    .bind(digest)
+    .fetch_optional(connection)
+    .await?;
+    let missing = || StoreError::NotFound { what: "component", id: digest.to_owned() };
+    found.map(|(plugin, revoked)| (plugin, revoked == 1)).ok_or_else(missing)
 }

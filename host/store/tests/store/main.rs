@@ -12,6 +12,7 @@ mod housekeeping;
 mod jobs;
 mod journals;
 mod keeping;
+mod moved;
 mod notifications;
 mod opening;
 mod orders;
