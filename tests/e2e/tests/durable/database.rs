@@ -33,6 +33,11 @@ impl Database {
         Some(Self { url: format!("{server}/{name}"), folder: None })
     }
 
+    /// One on a server that the test has for itself.
+    pub fn at(url: String) -> Self {
+        Self { url, folder: None }
+    }
+
     pub async fn open(&self) -> Store {
         Store::open(&self.url, Keyring::new([7; 32])).await.expect("a store")
     }

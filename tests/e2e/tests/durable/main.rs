@@ -1,6 +1,7 @@
 //! Order hooks that survive: crashes at every point of both vendors' orders, and each rule of replay, with an order hook and an
 //! ERP system of the tests' own.
 
+mod away;
 mod course;
 mod crashes;
 mod database;

@@ -28,20 +28,20 @@ on_each_database!(
 
 const POLL: Duration = Duration::from_millis(20);
 
-struct Floor {
-    erp: Erp,
-    store: Store,
+pub struct Floor {
+    pub erp: Erp,
+    pub store: Store,
 }
 
 impl Floor {
-    async fn new(database: &Database) -> Self {
+    pub async fn new(database: &Database) -> Self {
         let store = database.open().await;
         let shared = Arc::new(store.clone());
         let erp = Erp::with(|builder| builder.order_book(shared.clone()).blobs(shared)).await;
         Self { erp, store }
     }
 
-    fn worker(&self, change: impl FnOnce(&mut WorkerSettings)) -> Worker {
+    pub fn worker(&self, change: impl FnOnce(&mut WorkerSettings)) -> Worker {
         // The tests let minutes pass between two heartbeats.
         let lease = Duration::from_secs(24 * 3600);
         let mut settings = WorkerSettings { poll: POLL, lease, ..WorkerSettings::new("node") };
@@ -58,16 +58,16 @@ impl Floor {
         }
     }
 
-    async fn record(&self, order: &str) -> String {
+    pub async fn record(&self, order: &str) -> String {
         self.record_in(&self.erp.shop, order).await
     }
 
-    async fn state(&self, job: &str) -> JobState {
+    pub async fn state(&self, job: &str) -> JobState {
         self.store.job(job).await.expect("the job").summary.state
     }
 
     /// Waits until a job is in a state of this name, at most ten seconds.
-    async fn reaches(&self, job: &str, name: &str) {
+    pub async fn reaches(&self, job: &str, name: &str) {
         until(&format!("{job} {name}"), async || self.state(job).await.name() == name).await;
     }
 
@@ -82,12 +82,12 @@ impl Floor {
         .await;
     }
 
-    fn posted(&self) -> Vec<u32> {
+    pub fn posted(&self) -> Vec<u32> {
         self.erp.books().posted.values().copied().collect()
     }
 }
 
-async fn until(what: &str, mut reached: impl AsyncFnMut() -> bool) {
+pub async fn until(what: &str, mut reached: impl AsyncFnMut() -> bool) {
     let begun = Instant::now();
     while !reached().await {
         assert!(begun.elapsed() < Duration::from_secs(20), "never: {what}");

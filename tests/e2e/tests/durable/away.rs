@@ -1,0 +1,106 @@
+//! A PostgreSQL server that is gone for a minute, under a worker that has work of every kind: what is asked of the store meanwhile is
+//! refused in so many words, nothing is half written, and nobody starts anything anew.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use cartwright::Clock;
+use cartwright::durable::Entry;
+use cartwright::types::{EventKind, Outcome};
+use cartwright_store::{Drained, JobState, Lines, NewJob, Recorded, StoreError};
+use cartwright_test_postgres::Server;
+
+use crate::database::Database;
+use crate::worker::{Floor, until};
+
+const MINUTE: Duration = Duration::from_secs(60);
+/// Longer than a connection is waited for.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// What the platform reports while the server may be away: again and again until it is taken. Gives its job, and how often it was
+/// refused.
+async fn reported(floor: &Floor, order: &str) -> (String, u32) {
+    let event = floor.erp.event(order, EventKind::Released);
+    let jobs = [NewJob { account: floor.erp.account.clone(), plugin: floor.erp.plugin, lines: Lines::All }];
+    let mut refused = 0;
+    loop {
+        let asked = Instant::now();
+        let recorded = floor.store.record_event(&floor.erp.shop, &event, &jobs, floor.erp.clock.now()).await;
+        assert!(asked.elapsed() < PATIENCE, "an answer took {:?}", asked.elapsed());
+        match recorded {
+            Ok(Recorded::New { mut jobs }) => return (jobs.remove(0), refused),
+            Ok(Recorded::Known) => panic!("what was refused had been written"),
+            Err(error) => {
+                assert!(matches!(error, StoreError::Unavailable(_)) && error.is_retryable(), "{error:?}");
+                assert!(error.to_string().starts_with("the database does not answer now; try again later"), "{error}");
+                refused += 1;
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_worker_outlives_a_server_that_is_gone_for_a_minute() {
+    let started = tokio::task::spawn_blocking(|| Server::start("").expect("PostgreSQL starts")).await;
+    let Some(server) = started.expect("an answer").map(Arc::new) else {
+        cartwright_test_postgres::shared();
+        return;
+    };
+    let floor = Floor::new(&Database::at(server.create_database())).await;
+    let worker = floor.worker(|settings| settings.lease = Duration::from_secs(30));
+    let asleep = floor.record("asleep").await;
+    floor.reaches(&asleep, "sleeping").await;
+    floor.erp.close();
+    let out = floor.record("out").await;
+    floor.reaches(&out, "waiting").await;
+
+    let gone = Instant::now();
+    let stopped = server.clone();
+    tokio::task::spawn_blocking(move || stopped.stop()).await.expect("stopped");
+    let away = async {
+        // A request is not waited for much longer.
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        // The answer that was waited for comes while nobody can write it down, and what sleeps becomes due.
+        floor.erp.open();
+        floor.erp.pass(60).await;
+        tokio::time::sleep(MINUTE.saturating_sub(gone.elapsed())).await;
+        let started = server.clone();
+        tokio::task::spawn_blocking(move || started.start_again()).await.expect("started");
+    };
+    let ((), (late, refused)) = tokio::join!(away, reported(&floor, "late"));
+    assert!(gone.elapsed() >= MINUTE && refused > 0, "{:?}, {refused} times refused", gone.elapsed());
+
+    let jobs = [&asleep, &out, &late];
+    until("all are done", async || {
+        let (now, mut states) = (floor.erp.clock.now(), Vec::new());
+        for job in jobs {
+            states.push(floor.state(job).await);
+        }
+        // Leases are short: no time passes under a run.
+        let waits = |state: &JobState| match state {
+            JobState::Queued { due: until } | JobState::Sleeping { until } | JobState::Retrying { until, .. } => {
+                *until > now
+            }
+            _ => false,
+        };
+        if states.iter().all(|state| state.is_over() || waits(state)) {
+            floor.erp.pass(60).await;
+        }
+        states.iter().all(JobState::is_over)
+    })
+    .await;
+    assert_eq!(floor.posted(), [1, 1, 1], "something was sent twice");
+    for job in jobs {
+        let job = floor.store.job(job).await.expect("the job");
+        // One journal, whole, and all that it says was said once.
+        let [(0, entries)] = &job.journals[..] else { panic!("{:?}", job.journals) };
+        let intents = entries.iter().filter(|record| matches!(record.entry, Entry::Intent { .. })).count();
+        let answers = entries.iter().filter(|record| matches!(record.entry, Entry::Answered { .. })).count();
+        assert_eq!(intents, answers, "{entries:?}");
+        let named = job.outcomes.iter().filter(|said| matches!(said.outcome, Outcome::VendorReference(_))).count();
+        assert_eq!(named, 1, "{:?}", job.outcomes);
+    }
+    assert_eq!(worker.drain(Duration::from_secs(20)).await, Drained::default());
+    println!("gone for {:?}: {refused} reports refused, 3 orders handed on once each", gone.elapsed());
+}
