@@ -10,12 +10,17 @@ use std::future::Future;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use tokio::signal::unix::{SignalKind, signal};
+
+use self::kept::Kept;
+use crate::output::{Unsaid, try_line};
+
 /// Play the main job against fake vendors and say of each step whether it held.
 ///
 /// Starts a fake Expivi and a fake Twikit on this machine (written from the vendors' documents), two shops, and plays: set up
 /// accounts, link products, add simple, variation and bundle lines, price, edit, ask for a quotation, check the cart, pay,
 /// kill the process that hands the orders to the vendors and start another, produce, swap a plugin version under load, swap a shop's
-/// vendor. Exits with 0 only if every step held. Leaves nothing behind.
+/// vendor. Exits with 0 only if every step held. Leaves nothing behind, however it is ended.
 #[derive(clap::Args)]
 #[command(override_usage = "cartwright demo --check")]
 pub(crate) struct Arguments {
@@ -32,16 +37,48 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         node::work(url).await?;
         return Ok(ExitCode::SUCCESS);
     }
+    // Before there is anything to remove.
+    let interrupted = interrupted()?;
+    let kept = Kept::new().await?;
+    // The story that is left ends its node.
+    let code = tokio::select! {
+        told = tell(&kept) => match told {
+            Ok(code) => code,
+            Err(unsaid) => unsaid.code().into(),
+        },
+        code = interrupted => code,
+    };
+    kept.remove().await?;
+    Ok(code)
+}
+
+/// Plays the story, and says how it ended.
+async fn tell(kept: &Kept) -> Result<ExitCode, Unsaid> {
     let mut steps = Steps::default();
-    if let Err(error) = story::play(&mut steps).await {
+    if let Err(error) = story::play(&mut steps, kept).await {
+        let error = match error.downcast::<Unsaid>() {
+            Ok(unsaid) => return Err(unsaid),
+            Err(error) => error,
+        };
         // A step that did not hold has said so, and is counted.
         if steps.failed == 0 {
-            say!("the story broke off: {error:#}");
+            try_line(format_args!("the story broke off: {error:#}"))?;
             steps.failed = 1;
         }
     }
-    say!("\n{} steps held, {} did not", steps.held, steps.failed);
+    try_line(format_args!("\n{} steps held, {} did not", steps.held, steps.failed))?;
     Ok(if steps.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Waits until somebody wants the command to end, from now on; gives what a shell reports then: 128 + the signal.
+fn interrupted() -> anyhow::Result<impl Future<Output = ExitCode>> {
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => ExitCode::from(130),
+            _ = terminate.recv() => ExitCode::from(143),
+        }
+    })
 }
 
 /// Counts and prints the steps.
@@ -52,8 +89,8 @@ pub(crate) struct Steps {
 }
 
 impl Steps {
-    pub(crate) fn chapter(&self, title: &str) {
-        say!("\n{title}");
+    pub(crate) fn chapter(&self, title: &str) -> Result<(), Unsaid> {
+        try_line(format_args!("\n{title}"))
     }
 
     /// Does a step, prints what came of it, and goes on with its result. A step that did not hold ends the story.
@@ -66,12 +103,12 @@ impl Steps {
         match doing.await {
             Ok((value, outcome)) => {
                 self.held += 1;
-                say!("  held    {name}: {outcome} ({} ms)", began.elapsed().as_millis());
+                try_line(format_args!("  held    {name}: {outcome} ({} ms)", began.elapsed().as_millis()))?;
                 Ok(value)
             }
             Err(error) => {
                 self.failed += 1;
-                say!("  FAILED  {name}: {error:#}");
+                try_line(format_args!("  FAILED  {name}: {error:#}"))?;
                 Err(error.context(name.to_owned()))
             }
         }

@@ -8,9 +8,9 @@ use super::{Demo, told};
 use crate::demo::Steps;
 use crate::plan::amount;
 
-impl Demo {
+impl Demo<'_> {
     pub(super) async fn shop_with_expivi(&self, steps: &mut Steps) -> anyhow::Result<Vec<CartLine>> {
-        steps.chapter("A cart at lumen, configured with Expivi");
+        steps.chapter("A cart at lumen, configured with Expivi")?;
         let mut cart = Vec::new();
         let price: serde_json::Value = serde_json::from_str(samples::EXPIVI_SIMPLE)?;
         let expected = self.expivi.expected_price(&price[0], None).context("the fake knows no price")?;

@@ -22,12 +22,11 @@ use super::{Steps, shops};
 use crate::plan::amount;
 use crate::source;
 
-pub(crate) async fn play(steps: &mut Steps) -> anyhow::Result<()> {
-    let kept = Kept::new().await?;
+pub(crate) async fn play(steps: &mut Steps, kept: &Kept) -> anyhow::Result<()> {
     let catalogue = Arc::new(MemoryCatalogue::new(shops::catalogue()));
     let host = Arc::new(kept::builder(&kept.store, &kept.secret).catalogue(catalogue).start()?);
 
-    steps.chapter("Two vendors");
+    steps.chapter("Two vendors")?;
     let expivi = steps
         .step("start a fake Expivi", async {
             let fake = FakeExpivi::start(ExpiviConfig::default()).await?;
@@ -73,10 +72,10 @@ pub(crate) async fn play(steps: &mut Steps) -> anyhow::Result<()> {
     demo.swap_vendor(steps, &cart, digests[1]).await?;
     demo.expivi.stop().await;
     demo.twikit.stop().await;
-    demo.kept.remove().await
+    Ok(())
 }
 
-struct Demo {
+struct Demo<'a> {
     host: Arc<Cartwright>,
     /// Sells with Expivi.
     lumen: ShopId,
@@ -86,7 +85,7 @@ struct Demo {
     twikit_account: AccountId,
     expivi: FakeExpivi,
     twikit: FakeTwikit,
-    kept: Kept,
+    kept: &'a Kept,
     visitor: Visitor,
 }
 
@@ -119,7 +118,7 @@ fn envelope(saved: &SavedConfiguration) -> String {
     envelope.to_string()
 }
 
-impl Demo {
+impl Demo<'_> {
     fn add(&self, product: &str, configuration: &str, quantity: u32, lines: &[CartLine]) -> AddToCart {
         AddToCart {
             product: product.to_owned(),

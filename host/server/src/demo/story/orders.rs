@@ -22,14 +22,14 @@ const JEWELS: &str = "2001";
 /// Longer than a node lives before it is killed.
 const LATE: Duration = Duration::from_secs(60);
 
-impl Demo {
+impl Demo<'_> {
     pub(super) async fn order(
         &self,
         steps: &mut Steps,
         wardrobes: &[CartLine],
         jewels: &[CartLine],
     ) -> anyhow::Result<()> {
-        steps.chapter("Orders are paid, and the process that hands them on is killed in the middle");
+        steps.chapter("Orders are paid, and the process that hands them on is killed in the middle")?;
         let served = serve::start(self.host.clone(), self.kept.store.clone(), &self.gems, &self.twikit_account).await?;
         let address = |endpoint: &str| served.webhooks.get(endpoint).cloned();
         self.twikit.set_webhooks(Webhooks {
@@ -94,7 +94,7 @@ impl Demo {
         let orders = self.orders_path();
         self.twikit.faults().only_on(Some(&orders));
         self.twikit.faults().delay(LATE);
-        let mut node = Node::start(&self.kept)?;
+        let mut node = Node::start(self.kept)?;
         let (id, reference) = (node.id(), self.host.reference(&self.gems, JEWELS, None));
         node.until(async || {
             let created = self.twikit.order(&reference).is_some_and(|order| order.state == OrderState::Paid);
@@ -113,7 +113,7 @@ impl Demo {
     }
 
     async fn goes_on(&self) -> anyhow::Result<((), String)> {
-        Node::start(&self.kept)?.ended().await?;
+        Node::start(self.kept)?.ended().await?;
         let jobs = self.kept.store.jobs(&JobFilter::default(), u32::MAX).await?;
         let open: Vec<_> = jobs.iter().filter(|job| job.state != JobState::Done).collect();
         ensure!(open.is_empty(), "{open:?}");

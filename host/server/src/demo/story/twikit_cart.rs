@@ -7,9 +7,9 @@ use cartwright::types::PriceState;
 use super::{Demo, envelope, told};
 use crate::demo::Steps;
 
-impl Demo {
+impl Demo<'_> {
     pub(super) async fn shop_with_twikit(&self, steps: &mut Steps) -> anyhow::Result<Vec<CartLine>> {
-        steps.chapter("A cart at gems, configured with Twikit");
+        steps.chapter("A cart at gems, configured with Twikit")?;
         let saved = self.twikit.save_configuration("diamond-letter-jewel", "JEWEL-A", 49.0);
         let cart = steps
             .step("a configuration that Twikit keeps becomes a line", async {

@@ -7,14 +7,14 @@ use serde_json::json;
 use super::Demo;
 use crate::demo::{Steps, shops};
 
-impl Demo {
+impl Demo<'_> {
     pub(super) async fn set_up(
         &self,
         steps: &mut Steps,
         expivi: cartwright::Digest,
         twikit: cartwright::Digest,
     ) -> anyhow::Result<()> {
-        steps.chapter("Two shops");
+        steps.chapter("Two shops")?;
         for shop in ["lumen", "gems"] {
             self.host.add_shop(shops::shop(shop)?)?;
         }

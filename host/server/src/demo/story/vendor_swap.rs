@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{Demo, envelope, told};
 use crate::demo::{Steps, shops};
 
-impl Demo {
+impl Demo<'_> {
     /// Moves lumen's ring from Expivi to Twikit.
     pub(super) async fn swap_vendor(
         &self,
@@ -17,7 +17,7 @@ impl Demo {
         cart: &[CartLine],
         twikit: cartwright::Digest,
     ) -> anyhow::Result<()> {
-        steps.chapter("A shop changes its vendor");
+        steps.chapter("A shop changes its vendor")?;
         self.host.set_account(&self.lumen, twikit, shops::twikit_account(&self.twikit)?).await?;
         let mapped = |skus: &[&str]| {
             shops::link(json!({

@@ -12,10 +12,10 @@ use super::{Demo, told};
 use crate::demo::Steps;
 use crate::source;
 
-impl Demo {
+impl Demo<'_> {
     /// Swaps Expivi's version back and forth while a shopper adds to the cart.
     pub(super) async fn swap_version(&self, steps: &mut Steps, cart: &[CartLine]) -> anyhow::Result<()> {
-        steps.chapter("A version is swapped while shoppers go on");
+        steps.chapter("A version is swapped while shoppers go on")?;
         let first = self.host.running(&self.lumen, &self.expivi_account)?.digest();
         steps
             .step("a broken version leaves the old one serving", async {
