@@ -1,4 +1,5 @@
-//! What the host keeps: events, jobs, journals, orders, blobs, settings and secrets.
+//! What the host keeps: events, jobs, journals, orders, blobs, settings and secrets; and for platforms that speak HTTP their
+//! catalogue.
 //!
 //! One set of queries serves both databases, through `sqlx`'s `Any` driver: SQLite in a file by default, PostgreSQL when one
 //! machine is not enough. `Any` knows only whole numbers, text and bytes, and both databases take `$1`; so every query here is
@@ -34,6 +35,7 @@
 //! ```
 
 mod blobs;
+mod catalogue;
 mod component;
 mod database;
 mod document;
@@ -59,6 +61,7 @@ mod webhook;
 mod worker;
 
 pub use blobs::BlobInfo;
+pub use catalogue::{CatalogueError, CatalogueVariant, ExchangeRate, MOST_VARIANTS, VariantKey};
 pub use component::StoredComponent;
 pub use database::Store;
 pub use document::{DocumentFile, DocumentLink, LinkError};

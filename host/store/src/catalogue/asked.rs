@@ -1,0 +1,111 @@
+//! What plugins and the host ask a catalogue.
+
+use std::collections::{BTreeSet, HashMap};
+
+use async_trait::async_trait;
+use cartwright::types::{SkuQuery, VariantInfo};
+use cartwright::{Catalogue, PlatformError, ShopId};
+use sqlx::AssertSqlSafe;
+
+use super::{CHUNK, CatalogueVariant, can_stand, places, read};
+use crate::database::Store;
+use crate::error::StoreError;
+
+#[async_trait]
+impl Catalogue for Store {
+    async fn resolve(
+        &self,
+        shop: &ShopId,
+        currency: &str,
+        queries: &[SkuQuery],
+    ) -> Result<Vec<Vec<VariantInfo>>, PlatformError> {
+        let folded: BTreeSet<String> =
+            queries.iter().filter(|query| can_stand(&query.sku)).map(|query| query.sku.to_lowercase()).collect();
+        let folded: Vec<&str> = folded.iter().map(String::as_str).collect();
+        let mut found: HashMap<String, Vec<CatalogueVariant>> = HashMap::new();
+        for chunk in folded.chunks(CHUNK) {
+            for variant in self.variants_with(shop, chunk).await.map_err(failed)? {
+                found.entry(variant.sku.to_lowercase()).or_default().push(variant);
+            }
+        }
+        let answer = |query: &SkuQuery| {
+            let same = found.get(&query.sku.to_lowercase()).into_iter().flatten();
+            let fitting = same.filter(|variant| {
+                query.within_product.as_ref().is_none_or(|product| *product == variant.product)
+                    && (query.ignore_case || variant.sku == query.sku)
+            });
+            fitting.map(|variant| variant.clone().info(currency)).collect()
+        };
+        Ok(queries.iter().map(answer).collect())
+    }
+
+    async fn variants(&self, shop: &ShopId, currency: &str, product: &str) -> Result<Vec<VariantInfo>, PlatformError> {
+        let variants = self.variants_of(shop, product).await.map_err(failed)?;
+        Ok(variants.into_iter().map(|variant| variant.info(currency)).collect())
+    }
+
+    async fn exchange_rate(&self, shop: &ShopId, from: &str, to: &str) -> Result<Option<String>, PlatformError> {
+        let found: Option<(String,)> = sqlx::query_as(
+            "select rate from exchange_rates where shop = $1 and from_currency = $2 and to_currency = $3",
+        )
+        .bind(shop.as_str())
+        .bind(from)
+        .bind(to)
+        .fetch_optional(self.pool())
+        .await
+        .map_err(|error| failed(error.into()))?;
+        Ok(found.map(|(rate,)| rate))
+    }
+}
+
+fn failed(error: StoreError) -> PlatformError {
+    PlatformError(error.to_string())
+}
+
+impl CatalogueVariant {
+    /// As it is in one currency.
+    fn info(self, currency: &str) -> VariantInfo {
+        VariantInfo {
+            price: self.prices.into_iter().find(|price| price.currency == currency),
+            id: self.id,
+            product: self.product,
+            sku: self.sku,
+            title: self.title,
+            tax_class: self.tax_class,
+            purchasable: self.purchasable,
+            stock: self.stock,
+            weight_grams: self.weight_grams,
+            minimum: self.minimum,
+            maximum: self.maximum,
+        }
+    }
+}
+
+impl Store {
+    async fn variants_of(&self, shop: &ShopId, product: &str) -> Result<Vec<CatalogueVariant>, StoreError> {
+        if !can_stand(product) {
+            return Ok(Vec::new());
+        }
+        let rows: Vec<(String,)> =
+            sqlx::query_as("select variant from variants where shop = $1 and product = $2 order by place, id")
+                .bind(shop.as_str())
+                .bind(product)
+                .fetch_all(self.pool())
+                .await?;
+        rows.iter().map(|(variant,)| read(variant)).collect()
+    }
+
+    /// Every variant that has one of these SKUs but for its case, in the catalogue's order.
+    async fn variants_with(&self, shop: &ShopId, skus: &[&str]) -> Result<Vec<CatalogueVariant>, StoreError> {
+        let select = format!(
+            "select place, variant from variants where shop = $1 and sku_folded in ({}) order by place, product, id",
+            places(1, skus.len(), 2)
+        );
+        let mut query = sqlx::query_as(AssertSqlSafe(select)).bind(shop.as_str());
+        for sku in skus {
+            query = query.bind(*sku);
+        }
+        let rows: Vec<(i64, String)> = query.fetch_all(self.pool()).await?;
+        rows.iter().map(|(_, variant)| read(variant)).collect()
+    }
+}

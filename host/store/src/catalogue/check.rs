@@ -1,0 +1,87 @@
+//! What a catalogue may hold: what a cart could not use is refused where it comes in.
+
+use std::collections::BTreeSet;
+
+use cartwright::money::decimal;
+use cartwright::types::{FieldIssue, Message, Money};
+use rust_decimal::Decimal;
+
+use super::{CatalogueError, CatalogueVariant, MOST_VARIANTS};
+
+/// The longest text of a variant, in bytes.
+const LONGEST: usize = 1_000;
+/// So many issues are listed.
+const MOST_ISSUES: usize = 100;
+
+struct Issues(Vec<FieldIssue>);
+
+impl Issues {
+    fn unless(&mut self, fits: bool, field: impl FnOnce() -> String, key: &str, text: &str) {
+        if !fits && self.0.len() < MOST_ISSUES {
+            let message = Message { key: key.to_owned(), parameters: Vec::new(), text: text.to_owned() };
+            self.0.push(FieldIssue { field: field(), message, blocking: true });
+        }
+    }
+
+    fn result(self) -> Result<(), CatalogueError> {
+        if self.0.is_empty() { Ok(()) } else { Err(CatalogueError::Invalid(self.0)) }
+    }
+}
+
+pub(super) fn at_most(count: usize) -> Result<(), CatalogueError> {
+    let mut issues = Issues(Vec::new());
+    let text = format!("At most {MOST_VARIANTS} variants at once; send several lists.");
+    issues.unless(count <= MOST_VARIANTS, String::new, "too-many", &text);
+    issues.result()
+}
+
+pub(super) fn variants(variants: &[CatalogueVariant]) -> Result<(), CatalogueError> {
+    let (mut issues, mut known) = (Issues(Vec::new()), BTreeSet::new());
+    for (at, variant) in variants.iter().enumerate() {
+        let CatalogueVariant { product, id, sku, title, prices, tax_class, weight_grams, minimum, maximum, .. } =
+            variant;
+        let new = known.insert((product, id));
+        issues.unless(new, || format!("[{at}].id"), "twice", "This variant of the product is in the list twice.");
+        for (name, text) in [("product", product), ("id", id)] {
+            issues.unless(!text.is_empty(), || format!("[{at}].{name}"), "missing", "This must not be empty.");
+        }
+        let texts = [("product", product), ("id", id), ("sku", sku), ("title", title)];
+        let texts = texts.into_iter().chain(tax_class.iter().map(|class| ("tax_class", class)));
+        for (name, text) in texts {
+            let fits = text.len() <= LONGEST && !text.contains('\0');
+            let rule = format!("Use text of at most {LONGEST} bytes, without zeros.");
+            issues.unless(fits, || format!("[{at}].{name}"), "text", &rule);
+        }
+        let mut currencies = BTreeSet::new();
+        for (number, price) in prices.iter().enumerate() {
+            let Money { minor, scale, currency } = price;
+            let field = |name: &str| format!("[{at}].prices[{number}].{name}");
+            issues.unless(is_currency(currency), || field("currency"), "currency", CURRENCY);
+            issues.unless(currencies.insert(currency), || field("currency"), "twice", "There are two prices in it.");
+            issues.unless(*scale <= 9, || field("scale"), "scale", "Use 0 to 9 decimals.");
+            issues.unless(*minor >= 0, || field("minor"), "negative", "A price is not negative.");
+        }
+        let weighs = weight_grams.as_ref().is_none_or(|grams| decimal(grams).is_ok_and(|grams| grams >= Decimal::ZERO));
+        issues.unless(weighs, || format!("[{at}].weight_grams"), "decimal", "Use a decimal number such as 12.5.");
+        issues.unless(*minimum >= 1, || format!("[{at}].minimum"), "range", "A line holds at least 1.");
+        let room = maximum.is_none_or(|maximum| maximum >= *minimum);
+        issues.unless(room, || format!("[{at}].maximum"), "range", "This is less than the minimum.");
+    }
+    issues.result()
+}
+
+pub(super) fn exchange_rate(from: &str, to: &str, rate: Option<&str>) -> Result<(), CatalogueError> {
+    let mut issues = Issues(Vec::new());
+    issues.unless(is_currency(from), || "from".to_owned(), "currency", CURRENCY);
+    issues.unless(is_currency(to), || "to".to_owned(), "currency", CURRENCY);
+    issues.unless(from != to, || "to".to_owned(), "same", "Name two currencies.");
+    let fits = rate.is_none_or(|rate| decimal(rate).is_ok_and(|rate| rate > Decimal::ZERO));
+    issues.unless(fits, || "rate".to_owned(), "decimal", "Use a decimal number above 0, such as 1.0842.");
+    issues.result()
+}
+
+const CURRENCY: &str = "Use an ISO 4217 code in capitals, such as EUR.";
+
+fn is_currency(text: &str) -> bool {
+    text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_uppercase())
+}

@@ -1,0 +1,352 @@
+//! The catalogue of a platform that pushes it: its variants with their prices, and its exchange rates.
+//!
+//! [`Store`] is a [`Catalogue`](cartwright::Catalogue) of what was pushed, with the meaning of
+//! [`MemoryCatalogue`](cartwright::MemoryCatalogue). A SKU is folded in Rust, so that both databases find the same.
+
+mod asked;
+mod check;
+
+use std::collections::BTreeSet;
+use std::time::SystemTime;
+
+use cartwright::ShopId;
+use cartwright::types::{FieldIssue, Money};
+use serde::{Deserialize, Serialize};
+use sqlx::AssertSqlSafe;
+
+use crate::database::{Store, Work, milliseconds};
+use crate::error::StoreError;
+
+/// So many variants are put or taken out at once, at most.
+pub const MOST_VARIANTS: usize = 10_000;
+/// The longest text that is searched for, in characters; what is longer is cut.
+const LONGEST_SEARCH: usize = 200;
+/// So many rows, or SKUs, one statement holds: SQLite takes 32766 parameters.
+const CHUNK: usize = 1_000;
+
+/// A variant of a platform's catalogue.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CatalogueVariant {
+    /// The platform's product id.
+    pub product: String,
+    /// The platform's variant id, unique within the product.
+    pub id: String,
+    /// Its SKU; empty when it has none.
+    #[serde(default)]
+    pub sku: String,
+    /// Its title.
+    pub title: String,
+    /// What one costs, in each currency that it is sold in. In another it has no price: nothing is converted.
+    #[serde(default)]
+    pub prices: Vec<Money>,
+    /// The platform's tax class.
+    #[serde(default)]
+    pub tax_class: Option<String>,
+    /// May it be bought now?
+    pub purchasable: bool,
+    /// How many are in stock, where the platform counts.
+    #[serde(default)]
+    pub stock: Option<i64>,
+    /// What one weighs, in grams, as exact decimal text.
+    #[serde(default)]
+    pub weight_grams: Option<String>,
+    /// The smallest quantity of a line, 1 unless given.
+    #[serde(default = "one")]
+    pub minimum: u32,
+    /// The largest quantity of a line.
+    #[serde(default)]
+    pub maximum: Option<u32>,
+}
+
+fn one() -> u32 {
+    1
+}
+
+/// Names a variant of a shop.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VariantKey {
+    /// The platform's product id.
+    pub product: String,
+    /// The platform's variant id.
+    pub id: String,
+}
+
+/// An exchange rate of a platform.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExchangeRate {
+    /// A currency, ISO 4217 in capitals.
+    pub from: String,
+    /// Another.
+    pub to: String,
+    /// How many units of `to` one unit of `from` is, as exact decimal text.
+    pub rate: String,
+}
+
+/// The catalogue was not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum CatalogueError {
+    /// What was given cannot be a catalogue's. All that is wrong, by paths such as `[3].prices[0].currency`.
+    #[error("{}", issues(.0))]
+    Invalid(Vec<FieldIssue>),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<sqlx::Error> for CatalogueError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+fn issues(issues: &[FieldIssue]) -> String {
+    let texts: Vec<String> = issues.iter().map(|issue| format!("{}: {}", issue.field, issue.message.text)).collect();
+    texts.join("; ")
+}
+
+impl Store {
+    /// Puts variants into a shop's catalogue, all or none. A variant takes the place of the one of its product that has its id, and
+    /// of the one that has its SKU: a platform may give either anew.
+    ///
+    /// # Errors
+    /// [`CatalogueError::Invalid`], also for more than [`MOST_VARIANTS`]; [`StoreError::NotFound`] when the shop is not kept.
+    pub async fn put_variants(
+        &self,
+        shop: &ShopId,
+        variants: &[CatalogueVariant],
+        now: SystemTime,
+    ) -> Result<(), CatalogueError> {
+        check::at_most(variants.len())?;
+        check::variants(variants)?;
+        let mut work = self.begin().await?;
+        lock(&mut work, shop).await?;
+        let skus: BTreeSet<(&str, &str)> = variants
+            .iter()
+            .filter(|variant| !variant.sku.is_empty())
+            .map(|variant| (variant.product.as_str(), variant.sku.as_str()))
+            .collect();
+        let skus: Vec<(&str, &str)> = skus.into_iter().collect();
+        // One with its id keeps its place, and is written over below.
+        for chunk in skus.chunks(CHUNK) {
+            delete(&mut work, shop, "sku", chunk).await?;
+        }
+        insert(&mut work, shop, variants, now).await?;
+        work.commit().await?;
+        Ok(())
+    }
+
+    /// Takes variants out of a shop's catalogue, all or none; gives how many there were.
+    ///
+    /// # Errors
+    /// [`CatalogueError::Invalid`] for more than [`MOST_VARIANTS`]; [`StoreError::NotFound`] when the shop is not kept.
+    pub async fn remove_variants(&self, shop: &ShopId, variants: &[VariantKey]) -> Result<u64, CatalogueError> {
+        check::at_most(variants.len())?;
+        let mut work = self.begin().await?;
+        lock(&mut work, shop).await?;
+        let keys: Vec<(&str, &str)> = variants
+            .iter()
+            .map(|key| (key.product.as_str(), key.id.as_str()))
+            .filter(|(a, b)| can_stand(a) && can_stand(b))
+            .collect();
+        let mut removed = 0;
+        for chunk in keys.chunks(CHUNK) {
+            removed += delete(&mut work, shop, "id", chunk).await?;
+        }
+        work.commit().await?;
+        Ok(removed)
+    }
+
+    /// Puts a whole catalogue in the place of a shop's. Calls see the one or the other, and nothing between.
+    ///
+    /// # Errors
+    /// As [`Store::put_variants`], without its bound.
+    pub async fn replace_catalogue(
+        &self,
+        shop: &ShopId,
+        variants: &[CatalogueVariant],
+        now: SystemTime,
+    ) -> Result<(), CatalogueError> {
+        check::variants(variants)?;
+        let mut work = self.begin().await?;
+        lock(&mut work, shop).await?;
+        sqlx::query("delete from variants where shop = $1").bind(shop.as_str()).execute(&mut *work).await?;
+        insert(&mut work, shop, variants, now).await?;
+        work.commit().await?;
+        Ok(())
+    }
+
+    /// At most `limit` variants by product and id, those after `after`. `search` is looked for in ids, SKUs and titles, without
+    /// regard to case.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn variants_page(
+        &self,
+        shop: &ShopId,
+        search: Option<&str>,
+        after: Option<&VariantKey>,
+        limit: u32,
+    ) -> Result<Vec<CatalogueVariant>, StoreError> {
+        let search: String = search.unwrap_or_default().chars().take(LONGEST_SEARCH).collect();
+        let (product, id) = after.map_or(("", ""), |key| (&key.product, &key.id));
+        if ![&search, product, id].into_iter().all(can_stand) {
+            return Ok(Vec::new());
+        }
+        let pattern = search.to_lowercase().replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+        let rows: Vec<(String,)> = sqlx::query_as(
+            "select variant from variants
+             where shop = $1 and (product, id) > ($2, $3) and searched like $4 escape '\\'
+             order by product, id limit $5",
+        )
+        .bind(shop.as_str())
+        .bind(product)
+        .bind(id)
+        .bind(format!("%{pattern}%"))
+        .bind(i64::from(limit))
+        .fetch_all(self.pool())
+        .await?;
+        rows.iter().map(|(variant,)| read(variant)).collect()
+    }
+
+    /// Sets how a platform exchanges one currency into another, or takes that away: then such prices are refused.
+    ///
+    /// # Errors
+    /// [`CatalogueError::Invalid`]; [`StoreError::NotFound`] when the shop is not kept.
+    pub async fn put_exchange_rate(
+        &self,
+        shop: &ShopId,
+        from: &str,
+        to: &str,
+        rate: Option<&str>,
+        now: SystemTime,
+    ) -> Result<(), CatalogueError> {
+        check::exchange_rate(from, to, rate)?;
+        let mut work = self.begin().await?;
+        lock(&mut work, shop).await?;
+        let query = match rate {
+            Some(rate) => sqlx::query(
+                "insert into exchange_rates (shop, from_currency, to_currency, rate, changed_at)
+                 values ($1, $2, $3, $4, $5)
+                 on conflict (shop, from_currency, to_currency) do update set rate = $4, changed_at = $5",
+            )
+            .bind(shop.as_str())
+            .bind(from)
+            .bind(to)
+            .bind(rate)
+            .bind(milliseconds(now)),
+            None => {
+                sqlx::query("delete from exchange_rates where shop = $1 and from_currency = $2 and to_currency = $3")
+                    .bind(shop.as_str())
+                    .bind(from)
+                    .bind(to)
+            }
+        };
+        query.execute(&mut *work).await?;
+        work.commit().await?;
+        Ok(())
+    }
+
+    /// A platform's exchange rates, by currencies.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn exchange_rates(&self, shop: &ShopId) -> Result<Vec<ExchangeRate>, StoreError> {
+        let rows: Vec<(String, String, String)> = sqlx::query_as(
+            "select from_currency, to_currency, rate from exchange_rates where shop = $1
+             order by from_currency, to_currency",
+        )
+        .bind(shop.as_str())
+        .fetch_all(self.pool())
+        .await?;
+        Ok(rows.into_iter().map(|(from, to, rate)| ExchangeRate { from, to, rate }).collect())
+    }
+}
+
+/// One change of a shop's catalogue at a time.
+async fn lock(work: &mut Work, shop: &ShopId) -> Result<(), StoreError> {
+    let locked = sqlx::query("update shops set changed_at = changed_at where id = $1")
+        .bind(shop.as_str())
+        .execute(&mut **work)
+        .await?;
+    match locked.rows_affected() {
+        0 => Err(StoreError::NotFound { what: "shop", id: shop.to_string() }),
+        _ => Ok(()),
+    }
+}
+
+/// Deletes variants by product and another column.
+async fn delete(work: &mut Work, shop: &ShopId, column: &str, keys: &[(&str, &str)]) -> Result<u64, StoreError> {
+    let delete = format!(
+        "delete from variants where shop = $1 and (product, {column}) in (values {})",
+        tuples(keys.len(), 2, 2)
+    );
+    let mut query = sqlx::query(AssertSqlSafe(delete)).bind(shop.as_str());
+    for (product, other) in keys {
+        query = query.bind(*product).bind(*other);
+    }
+    Ok(query.execute(&mut **work).await?.rows_affected())
+}
+
+async fn insert(
+    work: &mut Work,
+    shop: &ShopId,
+    variants: &[CatalogueVariant],
+    now: SystemTime,
+) -> Result<(), StoreError> {
+    let (mut place,): (i64,) = sqlx::query_as("select coalesce(max(place), 0) from variants where shop = $1")
+        .bind(shop.as_str())
+        .fetch_one(&mut **work)
+        .await?;
+    for chunk in variants.chunks(CHUNK) {
+        let insert = format!(
+            "insert into variants (shop, product, id, sku, sku_folded, searched, place, variant, changed_at) values {}
+             on conflict (shop, product, id) do update set sku = excluded.sku, sku_folded = excluded.sku_folded,
+                 searched = excluded.searched, variant = excluded.variant, changed_at = excluded.changed_at",
+            tuples(chunk.len(), 9, 1)
+        );
+        let mut query = sqlx::query(AssertSqlSafe(insert));
+        for variant in chunk {
+            place += 1;
+            let CatalogueVariant { product, id, sku, title, .. } = variant;
+            let kept = serde_json::to_string(variant)
+                .map_err(|error| StoreError::Unusable(format!("the variant {id}: {error}")))?;
+            query = query
+                .bind(shop.as_str())
+                .bind(product)
+                .bind(id)
+                .bind(sku)
+                .bind(sku.to_lowercase())
+                .bind(format!("{product}\n{id}\n{sku}\n{title}").to_lowercase())
+                .bind(place)
+                .bind(kept)
+                .bind(milliseconds(now));
+        }
+        query.execute(&mut **work).await?;
+    }
+    Ok(())
+}
+
+fn read(variant: &str) -> Result<CatalogueVariant, StoreError> {
+    serde_json::from_str(variant).map_err(|error| StoreError::corrupt("a variant", error))
+}
+
+/// PostgreSQL has no place for a zero in a text, so that nothing of that name is kept.
+fn can_stand(text: &str) -> bool {
+    !text.contains('\0')
+}
+
+/// `$7, $8, $9` for the row 2 of three columns from `$4` on.
+fn places(row: usize, columns: usize, first: usize) -> String {
+    let first = first + (row - 1) * columns;
+    let places: Vec<String> = (first..first + columns).map(|place| format!("${place}")).collect();
+    places.join(", ")
+}
+
+/// `($1, $2), ($3, $4)` for two rows of two columns.
+fn tuples(rows: usize, columns: usize, first: usize) -> String {
+    let tuples: Vec<String> = (1..=rows).map(|row| format!("({})", places(row, columns, first))).collect();
+    tuples.join(", ")
+}

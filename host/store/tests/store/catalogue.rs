@@ -1,0 +1,237 @@
+//! The catalogue that a platform pushes.
+
+use cartwright::types::{Money, SkuQuery};
+use cartwright::{Catalogue, MemoryCatalogue};
+use cartwright_store::{CatalogueError, CatalogueVariant, ExchangeRate, Store, StoreError, VariantKey};
+
+use crate::database::{Database, at, on_each_database, shop};
+use crate::setup::rings;
+
+on_each_database!(
+    it_answers_as_the_catalogue_in_memory_does,
+    a_variant_takes_the_place_of_the_one_with_its_id_or_its_sku,
+    what_no_cart_could_use_is_refused_and_nothing_changes,
+    ten_thousand_variants_come_at_once_and_are_asked_for_at_once,
+    a_catalogue_is_replaced_whole,
+    a_catalogue_is_looked_through_page_by_page,
+    a_rate_is_set_and_taken_away,
+    a_catalogue_belongs_to_a_shop_that_is_kept,
+);
+
+fn money(minor: i64, currency: &str) -> Money {
+    Money { minor, scale: 2, currency: currency.to_owned() }
+}
+
+fn variant(product: &str, id: &str, sku: &str) -> CatalogueVariant {
+    CatalogueVariant {
+        product: product.into(),
+        id: id.into(),
+        sku: sku.into(),
+        title: format!("{product} {id}"),
+        prices: vec![money(1250, "EUR"), money(1990, "CHF")],
+        tax_class: Some("standard".into()),
+        purchasable: true,
+        stock: Some(-3),
+        weight_grams: Some("12.50".into()),
+        minimum: 2,
+        maximum: Some(9),
+    }
+}
+
+fn query(sku: &str, within_product: Option<&str>, ignore_case: bool) -> SkuQuery {
+    SkuQuery { sku: sku.into(), within_product: within_product.map(str::to_owned), ignore_case }
+}
+
+async fn opened(database: &Database) -> Store {
+    let store = database.open().await;
+    store.save_shop(&rings(), at(0)).await.unwrap();
+    store
+}
+
+async fn ids(store: &Store) -> Vec<String> {
+    let page = store.variants_page(&shop(), None, None, 100).await.unwrap();
+    page.into_iter().map(|variant| format!("{}/{}:{}", variant.product, variant.id, variant.sku)).collect()
+}
+
+fn key(product: &str, id: &str) -> VariantKey {
+    VariantKey { product: product.into(), id: id.into() }
+}
+
+async fn it_answers_as_the_catalogue_in_memory_does(database: Database) {
+    let store = opened(&database).await;
+    let unpriced = CatalogueVariant { prices: Vec::new(), ..variant("b", "4", "ring-l") };
+    // Letters that ASCII alone does not fold.
+    let pushed = [
+        variant("b", "9", "RING-L"),
+        variant("a", "1", "RING-L"),
+        unpriced,
+        variant("a", "2", "STRASSE-Ä"),
+        variant("a", "3", "İ"),
+        variant("c", "5", ""),
+        variant("c", "6", ""),
+    ];
+    store.put_variants(&shop(), &pushed, at(0)).await.unwrap();
+    let queries: Vec<SkuQuery> = ["RING-L", "ring-l", "Ring-L", "strasse-ä", "straße-ä", "i̇", "I", "", "none", "a\0"]
+        .into_iter()
+        .flat_map(|sku| [None, Some("a"), Some("b"), Some("nothing")].map(|product| (sku, product)))
+        .flat_map(|(sku, product)| [true, false].map(|ignore_case| query(sku, product, ignore_case)))
+        .collect();
+    let memory = |currency: &str| {
+        let as_held = |variant: &CatalogueVariant| {
+            let price = variant.prices.iter().find(|price| price.currency == currency).cloned();
+            let mut held = serde_json::to_value(variant).unwrap();
+            held.as_object_mut().unwrap().remove("prices");
+            held["price"] = serde_json::to_value(price).unwrap();
+            serde_json::from_value(held).unwrap()
+        };
+        MemoryCatalogue::new(pushed.iter().map(as_held).collect())
+    };
+    for currency in ["EUR", "CHF", "USD"] {
+        let memory = memory(currency);
+        let answers = store.resolve(&shop(), currency, &queries).await.unwrap();
+        assert_eq!(answers, memory.resolve(&shop(), currency, &queries).await.unwrap(), "{currency}");
+        assert_eq!(answers[0].len(), 3, "{answers:?}");
+        for product in ["a", "b", "nothing", "\0"] {
+            let answer = store.variants(&shop(), currency, product).await.unwrap();
+            assert_eq!(answer, memory.variants(&shop(), currency, product).await.unwrap());
+        }
+    }
+    let priced = store.resolve(&shop(), "CHF", &[query("RING-L", Some("a"), false)]).await.unwrap();
+    assert_eq!(priced[0][0].price, Some(money(1990, "CHF")));
+    assert_eq!(store.resolve(&"other".parse().unwrap(), "EUR", &queries[..1]).await.unwrap(), [vec![]]);
+}
+
+async fn a_variant_takes_the_place_of_the_one_with_its_id_or_its_sku(database: Database) {
+    let store = opened(&database).await;
+    let first = [variant("ring", "1", "A"), variant("ring", "2", "B"), variant("chain", "1", "A")];
+    store.put_variants(&shop(), &first, at(0)).await.unwrap();
+    // The first has another SKU now; the second was made anew at the platform.
+    store.put_variants(&shop(), &[variant("ring", "1", "A2"), variant("ring", "3", "B")], at(1)).await.unwrap();
+    assert_eq!(ids(&store).await, ["chain/1:A", "ring/1:A2", "ring/3:B"]);
+    // Two change SKUs with each other.
+    store.put_variants(&shop(), &[variant("ring", "1", "B"), variant("ring", "3", "A2")], at(2)).await.unwrap();
+    assert_eq!(ids(&store).await, ["chain/1:A", "ring/1:B", "ring/3:A2"]);
+    let gone = [key("ring", "1"), key("ring", "7"), key("\0", "1")];
+    assert_eq!(store.remove_variants(&shop(), &gone).await.unwrap(), 1);
+    assert_eq!(ids(&store).await, ["chain/1:A", "ring/3:A2"]);
+    store.put_variants(&shop(), &[], at(3)).await.unwrap();
+    assert_eq!(store.remove_variants(&shop(), &[]).await.unwrap(), 0);
+}
+
+async fn what_no_cart_could_use_is_refused_and_nothing_changes(database: Database) {
+    let store = opened(&database).await;
+    let good = || variant("ring", "1", "A");
+    let wrong: [(&str, CatalogueVariant); 11] = [
+        ("[1].id", good()),
+        ("[1].product", CatalogueVariant { product: String::new(), ..variant("", "2", "B") }),
+        ("[1].title", CatalogueVariant { title: "\0".into(), ..variant("ring", "2", "B") }),
+        ("[1].sku", CatalogueVariant { sku: "x".repeat(1001), ..variant("ring", "2", "B") }),
+        ("[1].prices[0].currency", CatalogueVariant { prices: vec![money(1, "eur")], ..variant("ring", "2", "B") }),
+        (
+            "[1].prices[1].currency",
+            CatalogueVariant { prices: vec![money(1, "EUR"), money(2, "EUR")], ..variant("ring", "2", "B") },
+        ),
+        ("[1].prices[0].minor", CatalogueVariant { prices: vec![money(-1, "EUR")], ..variant("ring", "2", "B") }),
+        (
+            "[1].prices[0].scale",
+            CatalogueVariant { prices: vec![Money { scale: 10, ..money(1, "EUR") }], ..variant("ring", "2", "B") },
+        ),
+        ("[1].weight_grams", CatalogueVariant { weight_grams: Some("1e3".into()), ..variant("ring", "2", "B") }),
+        ("[1].minimum", CatalogueVariant { minimum: 0, ..variant("ring", "2", "B") }),
+        ("[1].maximum", CatalogueVariant { maximum: Some(1), ..variant("ring", "2", "B") }),
+    ];
+    for (field, wrong) in wrong {
+        let given = [good(), wrong];
+        for put in
+            [store.put_variants(&shop(), &given, at(0)).await, store.replace_catalogue(&shop(), &given, at(0)).await]
+        {
+            match put.unwrap_err() {
+                CatalogueError::Invalid(issues) => assert_eq!(issues[0].field, field),
+                error => panic!("{field}: {error}"),
+            }
+        }
+    }
+    assert!(ids(&store).await.is_empty());
+    let many: Vec<_> = (0..10_001).map(|number| variant("ring", &number.to_string(), "")).collect();
+    assert!(matches!(store.put_variants(&shop(), &many, at(0)).await, Err(CatalogueError::Invalid(_))));
+}
+
+async fn ten_thousand_variants_come_at_once_and_are_asked_for_at_once(database: Database) {
+    let store = opened(&database).await;
+    let many: Vec<_> = (0..10_000)
+        .map(|number| variant(&format!("p{}", number / 50), &number.to_string(), &format!("SKU-{number}")))
+        .collect();
+    store.put_variants(&shop(), &many, at(0)).await.unwrap();
+    store.put_variants(&shop(), &many, at(1)).await.unwrap();
+    let queries: Vec<_> = (0..5_000).map(|number| query(&format!("sku-{}", number * 2), None, true)).collect();
+    let answers = store.resolve(&shop(), "EUR", &queries).await.unwrap();
+    assert!(
+        answers
+            .iter()
+            .zip(&queries)
+            .all(|(found, query)| found.len() == 1 && found[0].sku.eq_ignore_ascii_case(&query.sku))
+    );
+}
+
+async fn a_catalogue_is_replaced_whole(database: Database) {
+    let store = opened(&database).await;
+    store.put_variants(&shop(), &[variant("ring", "1", "A"), variant("ring", "2", "B")], at(0)).await.unwrap();
+    store.replace_catalogue(&shop(), &[variant("ring", "2", "B2"), variant("chain", "1", "C")], at(1)).await.unwrap();
+    assert_eq!(ids(&store).await, ["chain/1:C", "ring/2:B2"]);
+    store.replace_catalogue(&shop(), &[], at(2)).await.unwrap();
+    assert!(ids(&store).await.is_empty());
+}
+
+async fn a_catalogue_is_looked_through_page_by_page(database: Database) {
+    let store = opened(&database).await;
+    let titled =
+        |id: &str, title: &str| CatalogueVariant { title: title.into(), ..variant("ring", id, &format!("S{id}")) };
+    let pushed =
+        [titled("1", "100% Gold"), titled("2", "gold_plated"), titled("3", "Größe 5"), titled("4", "back\\slash")];
+    store.put_variants(&shop(), &pushed, at(0)).await.unwrap();
+    let found = async |search: &str| -> Vec<String> {
+        let page = store.variants_page(&shop(), Some(search), None, 10).await.unwrap();
+        page.into_iter().map(|variant| variant.id).collect()
+    };
+    assert_eq!(found("GOLD").await, ["1", "2"]);
+    assert_eq!(found("0%").await, ["1"]);
+    assert_eq!(found("d_").await, ["2"]);
+    assert_eq!(found("GRÖSSE").await, Vec::<String>::new());
+    assert_eq!(found("GRÖßE").await, ["3"]);
+    assert_eq!(found("k\\s").await, ["4"]);
+    assert_eq!(found("s3").await, ["3"]);
+    assert_eq!(found("").await.len(), 4);
+    assert!(found("\0").await.is_empty() && found(&"x".repeat(100_000)).await.is_empty());
+    let mut seen = Vec::new();
+    let mut after = None;
+    loop {
+        let page = store.variants_page(&shop(), None, after.as_ref(), 3).await.unwrap();
+        let Some(last) = page.last() else { break };
+        after = Some(key(&last.product, &last.id));
+        seen.extend(page);
+    }
+    assert_eq!(seen, pushed);
+}
+
+async fn a_rate_is_set_and_taken_away(database: Database) {
+    let store = opened(&database).await;
+    let rate = async || store.exchange_rate(&shop(), "EUR", "CHF").await.unwrap();
+    assert_eq!(rate().await, None);
+    store.put_exchange_rate(&shop(), "EUR", "CHF", Some("0.95"), at(0)).await.unwrap();
+    store.put_exchange_rate(&shop(), "EUR", "CHF", Some("0.9512"), at(1)).await.unwrap();
+    assert_eq!(rate().await.as_deref(), Some("0.9512"));
+    let listed = ExchangeRate { from: "EUR".into(), to: "CHF".into(), rate: "0.9512".into() };
+    assert_eq!(store.exchange_rates(&shop()).await.unwrap(), [listed]);
+    for (from, to, rate) in [("eur", "CHF", "1"), ("EUR", "EUR", "1"), ("EUR", "CHF", "0"), ("EUR", "CHF", "1e3")] {
+        let put = store.put_exchange_rate(&shop(), from, to, Some(rate), at(2)).await;
+        assert!(matches!(put, Err(CatalogueError::Invalid(_))), "{from} {to} {rate}");
+    }
+    store.put_exchange_rate(&shop(), "EUR", "CHF", None, at(3)).await.unwrap();
+    assert_eq!(rate().await, None);
+}
+
+async fn a_catalogue_belongs_to_a_shop_that_is_kept(database: Database) {
+    let store = database.open().await;
+    let put = store.put_variants(&shop(), &[variant("ring", "1", "A")], at(0)).await;
+    assert!(matches!(put, Err(CatalogueError::Store(StoreError::NotFound { what: "shop", .. }))), "{put:?}");
+}
