@@ -1,5 +1,5 @@
 //! What the host keeps: events, jobs, journals, orders, blobs, settings and secrets; and for platforms that speak HTTP their
-//! catalogue.
+//! catalogue and access keys.
 //!
 //! One set of queries serves both databases, through `sqlx`'s `Any` driver: SQLite in a file by default, PostgreSQL when one
 //! machine is not enough. `Any` knows only whole numbers, text and bytes, and both databases take `$1`; so every query here is
@@ -34,6 +34,7 @@
 //! # }
 //! ```
 
+mod access;
 mod blobs;
 mod catalogue;
 mod component;
@@ -60,6 +61,7 @@ mod vault;
 mod webhook;
 mod worker;
 
+pub use access::{Access, AccessError, AccessKeyInfo, NewAccessKey, Role, SESSION_ENDS, SESSION_IDLE, Session};
 pub use blobs::BlobInfo;
 pub use catalogue::{CatalogueError, CatalogueVariant, ExchangeRate, MOST_VARIANTS, VariantKey};
 pub use component::StoredComponent;

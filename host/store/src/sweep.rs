@@ -78,6 +78,8 @@ pub struct Swept {
     pub webhooks: u64,
     /// Entries of the event log.
     pub log: u64,
+    /// Sessions that ended.
+    pub sessions: u64,
 }
 
 impl Store {
@@ -102,6 +104,7 @@ impl Store {
             webhooks: self.batches(WEBHOOKS, &[], before(retention.webhooks)).await?
                 + self.batches(SAID, &[], before(retention.webhooks)).await?,
             log: self.batches(LOG, &[], before(retention.log)).await?,
+            sessions: self.sweep_sessions(now).await?,
         };
         if swept != Swept::default() {
             self.empty_log().await?;

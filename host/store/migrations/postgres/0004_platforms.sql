@@ -23,3 +23,29 @@ create table exchange_rates (
     changed_at bigint not null,
     primary key (shop, from_currency, to_currency)
 );
+
+-- Who may ask what. The secret part of a key stands nowhere.
+create table access_keys (
+    id text primary key not null, -- the part of a key that is no secret
+    role text not null check (role in ('storefront', 'backend', 'integrator', 'admin')),
+    shop text references shops (id), -- none = every shop
+    label text not null,
+    networks text not null, -- where it may be used from; empty = anywhere
+    hash text not null,
+    previous_hash text, -- of the secret before, which goes on until `previous_ends_at`
+    previous_ends_at bigint,
+    created_at bigint not null,
+    expires_at bigint,
+    revoked_at bigint,
+    last_used_at bigint -- to the minute
+);
+
+-- Who is logged in at the admin pages.
+create table sessions (
+    id text primary key not null,
+    hash text not null,
+    access_key text not null references access_keys (id),
+    begun_at bigint not null,
+    seen_at bigint not null -- to the minute
+);
+create index sessions_of_access_key on sessions (access_key);

@@ -3,6 +3,7 @@
 // A test's body stands outside its `#[test]`, where clippy does not know it for one.
 #![allow(clippy::unwrap_used)]
 
+mod access;
 mod catalogue;
 mod database;
 mod documents;

@@ -1,0 +1,216 @@
+//! Making, listing, exchanging and ending access keys.
+
+use std::time::{Duration, SystemTime};
+
+use cartwright::{Secret, ShopId};
+use ipnet::IpNet;
+use serde_json::json;
+
+use super::Role;
+use super::check::networks_of;
+use super::text::Ticket;
+use crate::database::{Store, Work, milliseconds, moment};
+use crate::error::StoreError;
+use crate::event_log::{NewLogEntry, log_in};
+
+/// An access key that is to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewAccessKey {
+    /// What it is for.
+    pub role: Role,
+    /// What people call it.
+    pub label: String,
+    /// Where it may be used from; empty = anywhere.
+    pub networks: Vec<IpNet>,
+    /// When it ends by itself.
+    pub expires: Option<SystemTime>,
+}
+
+/// An access key in a list. The key itself was shown once, when it was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccessKeyInfo {
+    /// What it is found by; no secret.
+    pub id: String,
+    /// What it is for.
+    pub role: Role,
+    /// What people call it.
+    pub label: String,
+    /// Where it may be used from; empty = anywhere.
+    pub networks: Vec<IpNet>,
+    /// When it was made.
+    pub created: SystemTime,
+    /// When it ends by itself.
+    pub expires: Option<SystemTime>,
+    /// When it was revoked.
+    pub revoked: Option<SystemTime>,
+    /// When it was used last, to the minute.
+    pub last_used: Option<SystemTime>,
+    /// Until when the secret that it had before its last exchange goes on.
+    pub previous_ends: Option<SystemTime>,
+}
+
+impl Store {
+    /// Makes an access key, and logs who did. Gives its id and the key, which is shown never again.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when the shop is not kept, and as the database says.
+    pub async fn make_access_key(
+        &self,
+        key: &NewAccessKey,
+        who: &str,
+        now: SystemTime,
+    ) -> Result<(String, Secret), StoreError> {
+        let NewAccessKey { role, label, networks, expires } = key;
+        let ticket = Ticket::new(role.name())?;
+        let mut work = self.begin().await?;
+        sqlx::query(
+            "insert into access_keys (id, role, shop, label, networks, hash, created_at, expires_at)
+             values ($1, $2, $3, $4, $5, $6, $7, $8)",
+        )
+        .bind(&ticket.id)
+        .bind(role.name())
+        .bind(role.shop().map(ShopId::as_str))
+        .bind(label)
+        .bind(json!(networks).to_string())
+        .bind(ticket.hash())
+        .bind(milliseconds(now))
+        .bind(expires.map(milliseconds))
+        .execute(&mut *work)
+        .await?;
+        let ends = expires.map(crate::export::at);
+        let after = json!({ "role": role.name(), "label": label, "networks": networks, "expires": ends });
+        let entry = NewLogEntry {
+            who,
+            what: "make-access-key",
+            shop: role.shop(),
+            subject: &ticket.id,
+            after: Some(&after),
+            ..NewLogEntry::default()
+        };
+        log_in(&mut work, &entry, milliseconds(now)).await?;
+        work.commit().await?;
+        let text = ticket.reveal();
+        Ok((ticket.id, text))
+    }
+
+    /// The access keys that were made, revoked ones included: a shop's, or all. Keys for every shop are no shop's.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn access_keys(&self, shop: Option<&ShopId>) -> Result<Vec<AccessKeyInfo>, StoreError> {
+        type Row =
+            (String, String, Option<String>, String, String, i64, Option<i64>, Option<i64>, Option<i64>, Option<i64>);
+        let rows: Vec<Row> = sqlx::query_as(
+            "select id, role, shop, label, networks, created_at, expires_at, revoked_at, last_used_at, previous_ends_at
+             from access_keys where shop = $1 or $1 is null order by created_at, id",
+        )
+        .bind(shop.map(ShopId::as_str))
+        .fetch_all(self.pool())
+        .await?;
+        let rows = rows.into_iter().map(
+            |(id, role, shop, label, networks, created, expires, revoked, last_used, previous_ends)| {
+                Ok(AccessKeyInfo {
+                    id,
+                    role: Role::of(&role, shop)?,
+                    label,
+                    networks: networks_of(&networks)?,
+                    created: moment(created),
+                    expires: expires.map(moment),
+                    revoked: revoked.map(moment),
+                    last_used: last_used.map(moment),
+                    previous_ends: previous_ends.map(moment),
+                })
+            },
+        );
+        rows.collect()
+    }
+
+    /// Ends an access key and its sessions at once and for good, and logs who did. One that is revoked stays so. `shop` is the shop
+    /// whose key it must be; none = any.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when there is no such key, and as the database says.
+    pub async fn revoke_access_key(
+        &self,
+        shop: Option<&ShopId>,
+        id: &str,
+        who: &str,
+        now: SystemTime,
+    ) -> Result<(), StoreError> {
+        let mut work = self.begin().await?;
+        let of = lock(&mut work, shop, id).await?;
+        sqlx::query("update access_keys set revoked_at = coalesce(revoked_at, $2) where id = $1")
+            .bind(id)
+            .bind(milliseconds(now))
+            .execute(&mut *work)
+            .await?;
+        end_sessions(&mut work, id).await?;
+        let shop = of.shop();
+        let entry = NewLogEntry { who, what: "revoke-access-key", shop, subject: id, ..NewLogEntry::default() };
+        log_in(&mut work, &entry, milliseconds(now)).await?;
+        work.commit().await?;
+        Ok(())
+    }
+
+    /// Gives an access key another secret, and logs who did; the new key is shown never again. The key before goes on for as long as
+    /// `both` says, so that whoever uses it can be given the new one. Its sessions end. `shop` is the shop whose key it must be;
+    /// none = any.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when there is no such key, [`StoreError::Conflict`] when it was revoked, and as the database says.
+    pub async fn rotate_access_key(
+        &self,
+        shop: Option<&ShopId>,
+        id: &str,
+        both: Duration,
+        who: &str,
+        now: SystemTime,
+    ) -> Result<Secret, StoreError> {
+        let mut work = self.begin().await?;
+        let role = lock(&mut work, shop, id).await?;
+        let ticket = Ticket::renewed(role.name(), id)?;
+        let changed = sqlx::query(
+            "update access_keys set previous_hash = hash, previous_ends_at = $3, hash = $2
+             where id = $1 and revoked_at is null",
+        )
+        .bind(id)
+        .bind(ticket.hash())
+        .bind(milliseconds(now + both))
+        .execute(&mut *work)
+        .await?;
+        if changed.rows_affected() == 0 {
+            return Err(StoreError::Conflict(format!("the access key {id} was revoked; make another")));
+        }
+        end_sessions(&mut work, id).await?;
+        let after = json!({ "former key ends": crate::export::at(now + both) });
+        let entry = NewLogEntry {
+            who,
+            what: "rotate-access-key",
+            shop: role.shop(),
+            subject: id,
+            after: Some(&after),
+            ..NewLogEntry::default()
+        };
+        log_in(&mut work, &entry, milliseconds(now)).await?;
+        work.commit().await?;
+        Ok(ticket.reveal())
+    }
+}
+
+/// Has a key's row to itself until the transaction ends.
+async fn lock(work: &mut Work, shop: Option<&ShopId>, id: &str) -> Result<Role, StoreError> {
+    let found: Option<(String, Option<String>)> = sqlx::query_as(
+        "update access_keys set id = id where id = $1 and (shop = $2 or $2 is null) returning role, shop",
+    )
+    .bind(id)
+    .bind(shop.map(ShopId::as_str))
+    .fetch_optional(&mut **work)
+    .await?;
+    let (role, shop) = found.ok_or_else(|| StoreError::NotFound { what: "access key", id: id.to_owned() })?;
+    Role::of(&role, shop)
+}
+
+async fn end_sessions(work: &mut Work, key: &str) -> Result<(), StoreError> {
+    sqlx::query("delete from sessions where access_key = $1").bind(key).execute(&mut **work).await?;
+    Ok(())
+}
