@@ -36,7 +36,7 @@ use crate::event_log::{NewLogEntry, log_in};
 
 /// Everything that is kept of the order $2 of the shop $1, and how it is forgotten; children before their parents. A table that
 /// keeps something of an order is added here, and nowhere else; its column is called `order_id`.
-const KEPT: [(&str, &str); 11] = [
+const KEPT: [(&str, &str); 13] = [
     (
         "journal_entries",
         "delete from journal_entries where job in (
@@ -64,6 +64,12 @@ const KEPT: [(&str, &str); 11] = [
     // What the platform was still to be told of it.
     ("notifications", "delete from notifications where shop = $1 and subject = 'order ' || $2"),
     ("webhook_receipt_orders", "delete from webhook_receipt_orders where shop = $1 and order_id = $2"),
+    (
+        "answers to requests",
+        "delete from idempotent_requests where id in (
+             select request from idempotent_request_orders where shop = $1 and order_id = $2)",
+    ),
+    ("idempotent_request_orders", "delete from idempotent_request_orders where shop = $1 and order_id = $2"),
 ];
 
 /// What happens to an order's jobs that are not over when the order is to be forgotten.

@@ -19,8 +19,8 @@ const PAGE: u32 = 100;
 /// Everything that is kept of one order or more.
 #[derive(Debug, Clone)]
 pub struct Export {
-    /// `{ "orders": [{ "shop", "order", "events", "jobs", "outcomes", "files", "webhooks" }] }`. What the contract knows is spelled as in the
-    /// contract's JSON, jobs hold their journals entry by entry, moments are RFC 3339.
+    /// `{ "orders": [{ "shop", "order", "events", "jobs", "outcomes", "files", "webhooks", "answers" }] }`. What the contract
+    /// knows is spelled as in the contract's JSON, jobs hold their journals entry by entry, moments are RFC 3339.
     pub document: Value,
     /// The files that the document names, to be written beside it.
     pub files: Vec<ExportFile>,
@@ -80,6 +80,7 @@ impl Store {
             "outcomes": outcomes.iter().map(outcome).collect::<Result<Vec<_>, _>>()?,
             "files": listed,
             "webhooks": self.requests_of_order(&mut connection, shop, id).await?,
+            "answers": self.answers_of_order(&mut connection, shop, id).await?,
         });
         Ok((document, files))
     }

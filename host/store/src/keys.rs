@@ -9,7 +9,7 @@ const PLACE: &str = "key check";
 
 /// Everything that is sealed with the store's key: what its place is called, which values are under another key, and how one is
 /// exchanged.
-const SEALED: [(&str, &str, &str); 8] = [
+const SEALED: [(&str, &str, &str); 9] = [
     (
         "shop",
         "select id, '', seal_key from shops where substr(seal_key, 1, 9) <> $1 limit $2",
@@ -53,6 +53,11 @@ const SEALED: [(&str, &str, &str); 8] = [
         "notification endpoint",
         "select shop, '', endpoint from notification_endpoints where substr(endpoint, 1, 9) <> $1 limit $2",
         "update notification_endpoints set endpoint = $1 where shop = $2 and $3 = '' and endpoint = $4",
+    ),
+    (
+        "answer",
+        "select '', id, answer from idempotent_requests where substr(answer, 1, 9) <> $1 limit $2",
+        "update idempotent_requests set answer = $1 where $2 = '' and id = $3 and answer = $4",
     ),
 ];
 

@@ -1,5 +1,5 @@
 //! What the host keeps: events, jobs, journals, orders, blobs, settings and secrets; and for platforms that speak HTTP their
-//! catalogue and access keys.
+//! catalogue, access keys and answers.
 //!
 //! One set of queries serves both databases, through `sqlx`'s `Any` driver: SQLite in a file by default, PostgreSQL when one
 //! machine is not enough. `Any` knows only whole numbers, text and bytes, and both databases take `$1`; so every query here is
@@ -45,6 +45,7 @@ mod error;
 mod event;
 mod event_log;
 mod export;
+mod idempotency;
 mod installation;
 mod job;
 mod journal;
@@ -72,6 +73,7 @@ pub use error::StoreError;
 pub use event::{Lines, NewJob, Recorded};
 pub use event_log::{LogEntry, NewLogEntry};
 pub use export::{Export, ExportFile};
+pub use idempotency::{Begun, REQUEST_TAKES, REQUESTS_KEPT, RequestToken, StoredAnswer};
 pub use installation::{ChangeError, Expected, Installation, account_version, link_version, shop_version};
 pub use job::{Beat, Claim, JobDetail, JobFilter, JobState, JobSummary, Lease, Replay, Why};
 pub use journal::StoreJournal;

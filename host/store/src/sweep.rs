@@ -10,6 +10,7 @@ use cartwright::ShopId;
 use crate::database::{Store, milliseconds};
 use crate::erase::Unfinished;
 use crate::error::StoreError;
+use crate::idempotency::REQUESTS_KEPT;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -78,6 +79,8 @@ pub struct Swept {
     pub webhooks: u64,
     /// Entries of the event log.
     pub log: u64,
+    /// Requests of platforms, with their answers, when they were known long enough.
+    pub requests: u64,
     /// Sessions that ended.
     pub sessions: u64,
 }
@@ -104,6 +107,7 @@ impl Store {
             webhooks: self.batches(WEBHOOKS, &[], before(retention.webhooks)).await?
                 + self.batches(SAID, &[], before(retention.webhooks)).await?,
             log: self.batches(LOG, &[], before(retention.log)).await?,
+            requests: self.batches(REQUESTS, &[], before(REQUESTS_KEPT)).await?,
             sessions: self.sweep_sessions(now).await?,
         };
         if swept != Swept::default() {
@@ -215,3 +219,7 @@ const SAID: &str = "
         select id from account_outcomes where emitted_at < $1 and state not in ('new', 'held') limit $2)";
 
 const LOG: &str = "delete from event_log where id in (select id from event_log where at < $1 order by at limit $2)";
+
+const REQUESTS: &str = "
+    delete from idempotent_requests where id in (
+        select id from idempotent_requests where begun_at < $1 order by begun_at limit $2)";

@@ -49,3 +49,23 @@ create table sessions (
     seen_at integer not null -- to the minute
 ) strict;
 create index sessions_of_access_key on sessions (access_key);
+
+-- Requests that are answered once, by whoever asked and the name that the asker gave them.
+create table idempotent_requests (
+    id text primary key not null, -- digest of both
+    digest text not null, -- of what was asked
+    fence integer not null, -- grows with each beginning
+    begun_at integer not null,
+    answered_at integer,
+    answer blob -- sealed with the store's key
+) strict;
+create index idempotent_requests_by_age on idempotent_requests (begun_at);
+
+-- Which orders an answer holds something of: it is forgotten with them.
+create table idempotent_request_orders (
+    request text not null references idempotent_requests (id) on delete cascade,
+    shop text not null,
+    order_id text not null,
+    primary key (request, shop, order_id)
+) strict;
+create index idempotent_request_orders_of_order on idempotent_request_orders (shop, order_id);

@@ -15,7 +15,9 @@ use cartwright::types::{
 };
 use cartwright::webhook::{Destination, Effects, Notice, NoticeId, Receipts};
 use cartwright::{Blobs, Digest, Grants};
-use cartwright_store::{Export, Lines, NewJob, NotificationEndpoint, Store, StoreError, Unfinished};
+use cartwright_store::{
+    Begun, Export, Lines, NewJob, NotificationEndpoint, Store, StoreError, StoredAnswer, Unfinished,
+};
 use serde_json::json;
 use sqlx::{AnyConnection, Connection};
 
@@ -131,6 +133,20 @@ async fn webhooks_of(store: &Store, person: &str, order_id: &str) {
     store.apply(&to, at(1), Effects { outcomes, messages: Vec::new() }).await.unwrap();
 }
 
+/// What a platform that asked over HTTP was answered about an order.
+async fn answer_of(store: &Store, person: &str, order_id: &str) {
+    let (key, asked) = (format!("place the order of {person}"), Digest::of(person.as_bytes()));
+    let Begun::New(token) = store.begin_request("backend", &key, &asked, at(1)).await.unwrap() else {
+        panic!("it was asked before")
+    };
+    let answer = StoredAnswer {
+        status: 200,
+        headers: vec![("x-for".into(), format!("answered header of {person}"))],
+        body: format!("answered body of {person}").into_bytes(),
+    };
+    assert!(store.answer_request(&token, &answer, &[(shop(), order_id.to_owned())], at(1)).await.unwrap());
+}
+
 /// An order, and everything that may come of it.
 async fn order_of(store: &Store, person: &str, order_id: &str) {
     store.save_shop(&rings(), at(0)).await.unwrap();
@@ -200,6 +216,7 @@ async fn order_of(store: &Store, person: &str, order_id: &str) {
     assert!(matches!(handed_on.job.event.kind, EventKind::Message(_)));
     let outage = Outage { retry_after_seconds: Some(1), detail: format!("the vendor is away for {person}") };
     webhooks_of(store, person, order_id).await;
+    answer_of(store, person, order_id).await;
     store.finish(&handed_on.lease, Ok(&RunEnd::Retry { outage }), at(3)).await.unwrap();
     let later = store.claim("worker", at(10), MINUTE).await.unwrap().unwrap();
     store.put_back(&later.lease, at(10)).await.unwrap();
@@ -301,6 +318,8 @@ async fn nothing_is_left(database: &Database, folder: &Path) {
         "query of",
         "body of",
         "reply to",
+        "answered header of",
+        "answered body of",
     ] {
         assert!(
             told.contains(&format!("{told_of} {MARK}")) || told.contains(&format!("{told_of}{MARK}")),

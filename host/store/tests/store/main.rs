@@ -11,6 +11,7 @@ mod erase;
 mod faults;
 mod forgotten;
 mod housekeeping;
+mod idempotency;
 mod jobs;
 mod journals;
 mod keeping;
