@@ -27,25 +27,47 @@ const MOST_LOSSES: i64 = 5;
 
 /// The next job that may run at $1.
 ///
-/// First what may have something to do: its time has come, it was cancelled, its worker's lease ran out, or it sleeps and
-/// another waits behind it; each from an index, because jobs that sleep for weeks are many. Of those, the ones that hold their
-/// lane; and where nobody holds it, the first that has not begun. One that rests after `again` lets others pass until its time
-/// comes.
+/// Its time has come, it was cancelled, or its worker's lease ran out; and it holds its lane, or nobody does and it is the first
+/// that has not begun. One that rests after `again` lets others pass until its time comes. Each kind comes from an index in the
+/// order of its time and ends with the first that may run, because jobs that sleep for weeks are many, and so are those that
+/// were reported while no worker was there: a sort of all of them would make each claim as slow as they are many.
 const NEXT: &str = "
-    select j.id, j.fence, j.state, coalesce(j.leased_until, 0)
-    from (
-        select id from jobs where state in ('queued', 'sleeping', 'retrying') and due_at <= $1
-        union select id from jobs where cancel = 1 and state in ('sleeping', 'retrying')
-        union select id from jobs where state in ('running', 'waiting') and leased_until <= $1
-        union select s.id from jobs k join lanes w on w.id = k.lane join jobs s on s.id = w.held_by
-            where k.state = 'queued' and k.due_at <= $1 and s.state = 'sleeping'
+    select id, fence, state, leased_until from (
+        select * from (
+            select j.id, j.fence, j.state, coalesce(j.leased_until, 0) as leased_until, j.due_at
+            from jobs j join lanes l on l.id = j.lane
+            where j.state = 'queued' and j.due_at <= $1 and (l.held_by = j.id or (l.held_by is null and not exists (
+                select 1 from jobs k where k.lane = j.lane and k.state = 'queued' and k.turn < j.turn
+                and (k.round = 0 or k.due_at <= $1))))
+            order by j.due_at limit 1) queued
+        union all select * from (
+            select j.id, j.fence, j.state, coalesce(j.leased_until, 0), j.due_at
+            from jobs j join lanes l on l.id = j.lane
+            where j.state = 'sleeping' and j.due_at <= $1 and l.held_by = j.id order by j.due_at limit 1) sleeping
+        union all select * from (
+            select j.id, j.fence, j.state, coalesce(j.leased_until, 0), j.due_at
+            from jobs j join lanes l on l.id = j.lane
+            where j.state = 'retrying' and j.due_at <= $1 and l.held_by = j.id order by j.due_at limit 1) retrying
+        union all select * from (
+            select j.id, j.fence, j.state, coalesce(j.leased_until, 0), j.due_at
+            from jobs j join lanes l on l.id = j.lane
+            where j.cancel = 1 and j.state in ('sleeping', 'retrying') and l.held_by = j.id
+            order by j.due_at limit 1) cancelled
+        union all select * from (
+            select j.id, j.fence, j.state, coalesce(j.leased_until, 0), j.due_at
+            from jobs j join lanes l on l.id = j.lane
+            where j.state in ('running', 'waiting') and j.leased_until <= $1 and l.held_by = j.id
+            order by j.due_at limit 1) lost
     ) due
-    join jobs j on j.id = due.id join lanes l on l.id = j.lane
-    where l.held_by = j.id
-    or (l.held_by is null and j.state = 'queued' and not exists (
-        select 1 from jobs k where k.lane = j.lane and k.state = 'queued' and k.turn < j.turn
-        and (k.round = 0 or k.due_at <= $1)))
-    order by j.due_at, j.turn limit 1";
+    order by due_at limit 1";
+
+/// The next job that makes way at $1 although it may sleep on: of those that others wait behind, the one behind which another has
+/// waited longest. Asked when nothing else is due.
+const MAKES_WAY: &str = "
+    select s.id, s.fence, s.state, coalesce(s.leased_until, 0)
+    from jobs k join lanes l on l.id = k.lane join jobs s on s.id = l.held_by
+    where k.state = 'queued' and k.due_at <= $1 and s.state = 'sleeping'
+    order by k.due_at limit 1";
 
 /// What came of taking a job.
 enum Taken {
@@ -95,8 +117,7 @@ impl Store {
         let at = milliseconds(now);
         for _ in 0..TRIES {
             // Outside a transaction, so that asking in vain keeps no writer waiting.
-            let next: Option<Picked> = sqlx::query_as(NEXT).bind(at).fetch_optional(self.pool()).await?;
-            let Some(picked) = next else { return Ok(None) };
+            let Some(picked) = self.pick(at).await? else { return Ok(None) };
             let mut work = self.begin().await?;
             match self.take(&mut work, &picked, worker, now, lease).await {
                 Ok(Taken::Claim(claim)) => {
@@ -114,6 +135,14 @@ impl Store {
             }
         }
         Err(StoreError::Unavailable("other workers were quicker".to_owned()))
+    }
+
+    async fn pick(&self, at: i64) -> Result<Option<Picked>, StoreError> {
+        let next: Option<Picked> = sqlx::query_as(NEXT).bind(at).fetch_optional(self.pool()).await?;
+        if next.is_some() {
+            return Ok(next);
+        }
+        Ok(sqlx::query_as(MAKES_WAY).bind(at).fetch_optional(self.pool()).await?)
     }
 
     /// Takes the job that was picked, unless it has changed since.
