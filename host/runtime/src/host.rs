@@ -212,6 +212,12 @@ impl Cartwright {
         }
     }
 
+    /// How many guest instances there are at this moment: one for each call in a guest, none for what waits. `None` where the pool
+    /// could not be reserved and nobody counts.
+    pub fn instances(&self) -> Option<u64> {
+        self.engine.pooling_allocator_metrics().map(|pool| pool.component_instances())
+    }
+
     /// How vendors' servers are doing, as order hooks found.
     pub fn health(&self) -> &Health {
         &self.platform.health
