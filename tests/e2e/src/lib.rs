@@ -1,6 +1,7 @@
 //! What the tests share: guests' bytes, a shop on each vendor, and a catalogue.
 
 pub mod kept;
+pub mod load;
 pub mod orders;
 
 use std::collections::BTreeSet;

@@ -1,7 +1,7 @@
 //! What a vendor must have beside webhooks.
 
 use cartwright_plugin::exports::{account, cart, configuration, orders, page, plugin, products, settings};
-use cartwright_plugin::types::{Association, Context, FieldIssue, Item, Price, Setting, Wanted};
+use cartwright_plugin::types::{Association, Context, FieldIssue, Item, Price, Setting, SkuQuery, Wanted};
 use cartwright_plugin::{Error, field};
 
 use crate::{SECRET, Webhooks};
@@ -81,11 +81,18 @@ impl cart::Guest for Webhooks {
 }
 
 impl orders::Guest for Webhooks {
-    /// Says what a message asks for, as the endpoints do.
+    /// Says what a message asks for, as the endpoints do; "resolve 100" asks the catalogue a hundred times, each time for something
+    /// else.
     fn handle(_context: Context, event: orders::Event, _state: Option<String>) -> Result<orders::Next, Error> {
-        if let orders::Kind::Message(message) = &event.kind
-            && let Some(said) = crate::outcome(&message.json.split(' ').collect::<Vec<_>>())
-        {
+        let orders::Kind::Message(message) = &event.kind else { return Ok(orders::Next::Done) };
+        let words: Vec<&str> = message.json.split(' ').collect();
+        if let ["resolve", times] = words[..] {
+            for number in 0..times.parse().unwrap_or(0) {
+                let query = SkuQuery { sku: format!("SKU-{number}"), within_product: None, ignore_case: false };
+                cartwright_plugin::catalog::resolve(&[query])?;
+            }
+        }
+        if let Some(said) = crate::outcome(&words) {
             cartwright_plugin::outcomes::emit(&said)?;
         }
         Ok(orders::Next::Done)

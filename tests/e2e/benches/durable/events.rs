@@ -1,0 +1,126 @@
+//! Events from their report to their end. Each event's hook makes two requests of an ERP system beside it and says two things: ten
+//! commits.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use cartwright::SystemClock;
+use cartwright::types::EventKind;
+use cartwright_e2e::load::Load;
+use sqlx::{AnyConnection, Connection};
+
+use super::floor::{Erp, Written, open, write};
+use super::{Databases, median, micros};
+
+const EVENTS: usize = 300;
+const ROUNDS: usize = 3;
+/// Before what counts, so that code and connections are there.
+const WARM: usize = 32;
+/// As many as a worker runs side by side.
+const SIDE_BY_SIDE: usize = 16;
+
+static COMMITS: AtomicU64 = AtomicU64::new(0);
+
+/// Microseconds for one event.
+#[derive(Default)]
+struct Times {
+    taken_in: Vec<f64>,
+    worked_off: Vec<f64>,
+}
+
+impl Times {
+    fn add(&mut self, taken_in: f64, worked_off: f64) {
+        self.taken_in.push(taken_in / EVENTS as f64);
+        self.worked_off.push(worked_off / EVENTS as f64);
+    }
+}
+
+pub async fn print(databases: &Databases) {
+    fail::cfg_callback("after-commit", || {
+        COMMITS.fetch_add(1, Ordering::Relaxed);
+    })
+    .expect("a point in the store");
+    let (mut ours, mut floor, mut commits) = (Times::default(), Times::default(), 0);
+    for round in 0..ROUNDS {
+        let database = databases.fresh(&format!("events-{round}"));
+        let load = Load::on(&database).await;
+        hosted(&load, EVENTS..EVENTS + WARM).await;
+        COMMITS.store(0, Ordering::Relaxed);
+        let (taken_in, worked_off) = hosted(&load, 0..EVENTS).await;
+        commits = COMMITS.load(Ordering::Relaxed);
+        ours.add(taken_in, worked_off);
+        let (taken_in, worked_off) = bare(&load, &database, &databases.fresh(&format!("events-floor-{round}"))).await;
+        floor.add(taken_in, worked_off);
+    }
+    fail::remove("after-commit");
+    let [ours_in, ours_off] = [ours.taken_in, ours.worked_off].map(median);
+    let [floor_in, floor_off] = [floor.taken_in, floor.worked_off].map(median);
+    println!("  events, {ROUNDS} rounds of {EVENTS}, {:.2} commits each", commits as f64 / EVENTS as f64);
+    let line = |what: &str, ours: f64, floor: f64| {
+        println!("    {what:<29} {ours:>8.0} µs   {:.2} of the floor's {floor:.0}", ours / floor);
+    };
+    line("reported, one by one", ours_in, floor_in);
+    line("worked off, 16 side by side", ours_off, floor_off);
+    line("both", ours_in + ours_off, floor_in + floor_off);
+    println!("    that is {:.0} events a second worked off, floor {:.0}", 1e6 / ours_off, 1e6 / floor_off);
+}
+
+/// By the host.
+async fn hosted(load: &Load, numbers: std::ops::Range<usize>) -> (f64, f64) {
+    let clock = Arc::new(SystemClock);
+    let done = if numbers.start == 0 { EVENTS + WARM } else { WARM };
+    let began = Instant::now();
+    for number in numbers {
+        load.report(number, EventKind::Scheduled("nightly".to_owned()), &*clock).await;
+    }
+    let taken_in = micros(began);
+    let began = Instant::now();
+    let worker = load.worker(clock);
+    load.reaches(done, "done").await;
+    let worked_off = micros(began);
+    worker.drain(Duration::ZERO).await;
+    (taken_in, worked_off)
+}
+
+/// By hand: the same rows in another database, the same requests to the same ERP system.
+async fn bare(load: &Load, from: &str, to: &str) -> (f64, f64) {
+    let mut connection = AnyConnection::connect(from).await.expect("a connection");
+    let mut written = Vec::new();
+    for number in 0..EVENTS {
+        let order = Written::of(&mut connection, &number.to_string()).await;
+        assert_eq!((order.entries.len(), order.outcomes.len()), (7, 2), "began, and twice a request and a note");
+        written.push(order);
+    }
+    let (pool, written) = (open(to).await, Arc::new(written));
+    let began = Instant::now();
+    for order in &*written {
+        order.report(&pool).await;
+    }
+    let taken_in = micros(began);
+    let next = Arc::new(AtomicUsize::new(0));
+    let began = Instant::now();
+    let tasks: Vec<_> = (0..SIDE_BY_SIDE)
+        .map(|_| {
+            let (pool, written, next, erp) = (pool.clone(), written.clone(), next.clone(), load.erp.clone());
+            tokio::spawn(async move {
+                let mut erp = Erp::at(&erp).await;
+                while let Some(order) = written.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    order.claim(&pool).await;
+                    write(&pool, &order.entries[..1]).await;
+                    for (entries, outcome) in order.entries[1..].chunks(3).zip(&order.outcomes) {
+                        write(&pool, &entries[..1]).await;
+                        erp.post().await;
+                        write(&pool, &entries[1..2]).await;
+                        write(&pool, [&entries[2], outcome]).await;
+                    }
+                    order.finish(&pool).await;
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.expect("a task");
+    }
+    (taken_in, micros(began))
+}

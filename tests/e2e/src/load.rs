@@ -1,0 +1,158 @@
+//! Load: a shop whose order hook hands orders by the thousand to an ERP system that keeps nothing of them, so that what this process
+//! takes is the host's.
+
+use std::num::NonZeroU32;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::HeaderMap;
+use axum::routing::post;
+use cartwright::health::{RateLimitRules, Rules};
+use cartwright::types::{Event, EventKind, Order, OrderLine};
+use cartwright::{AccountId, AccountSetup, Cartwright, Clock, Digest, ShopId, SimulatedClock};
+use cartwright_store::{Keyring, Pins, Store, Worker, WorkerSettings};
+use serde_json::{Value, json};
+use sqlx::{AnyConnection, Connection};
+
+use crate::kept::{KEY, host_secret};
+use crate::orders::{event, order};
+use crate::{ORDER_HOOK, local, members, shop};
+
+/// A shop with its store, its hook and its ERP system.
+pub struct Load {
+    /// The host.
+    pub host: Arc<Cartwright>,
+    /// The store.
+    pub store: Store,
+    /// The shop.
+    pub shop: ShopId,
+    /// Its account with the hook.
+    pub account: AccountId,
+    /// The hook.
+    pub plugin: Digest,
+    /// Where the ERP system takes orders.
+    pub erp: String,
+    database: String,
+    line: OrderLine,
+}
+
+async fn accept(headers: HeaderMap) -> String {
+    let key = headers.get("idempotency-key").and_then(|key| key.to_str().ok()).unwrap_or_default();
+    json!({ "reference": format!("ERP-{key}") }).to_string()
+}
+
+impl Load {
+    /// One on this database.
+    ///
+    /// # Panics
+    /// When it cannot be set up.
+    pub async fn on(database: &str) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let erp = format!("http://{}/orders", listener.local_addr().expect("an address"));
+        tokio::spawn(async move { axum::serve(listener, Router::new().route("/orders", post(accept))).await });
+        let store = Store::open(database, Keyring::new(KEY)).await.expect("a store");
+        // What is measured is how fast the host is, not how fast it lets a vendor be asked.
+        let rate_limit = RateLimitRules { burst: NonZeroU32::MIN, every: Duration::ZERO };
+        let builder = Cartwright::builder()
+            .order_book(Arc::new(store.clone()))
+            .blobs(Arc::new(store.clone()))
+            .health(Rules { rate_limit, ..Rules::default() })
+            .installation("test")
+            .secret(host_secret())
+            .cache(std::env::temp_dir().join("cartwright-tests-cache"));
+        let host = Arc::new(builder.start().expect("a host"));
+        host.add_shop(shop("shop")).expect("a shop");
+        let (shop, account): (ShopId, AccountId) = ("shop".parse().expect("an id"), "erp".parse().expect("an id"));
+        let plugin = host.install(ORDER_HOOK, None).await.expect("the hook").digest();
+        let settings = members(json!({ "url": erp, "token": "erp-token" }));
+        let setup = AccountSetup { id: account.clone(), settings, grants: local(&erp) };
+        host.set_account(&shop, plugin, setup).await.expect("an account");
+        let sample: Value =
+            serde_json::from_str(include_str!("../../guests/order-hook/order.json")).expect("the guest's order");
+        let line = serde_json::from_value(sample["lines"][0].clone()).expect("its line");
+        Self { host, store, shop, account, plugin, erp, database: database.to_owned(), line }
+    }
+
+    /// An event of the order of this number, which has one line.
+    pub fn event(&self, number: usize, kind: EventKind) -> Event {
+        let id = number.to_string();
+        let reference = self.host.reference(&self.shop, &id, Some("1"));
+        let lines = vec![OrderLine { reference, ..self.line.clone() }];
+        event(kind, &Order { lines, ..order(&self.host, &self.shop, &id, &[]) })
+    }
+
+    /// Reports it.
+    ///
+    /// # Panics
+    /// When it is refused.
+    pub async fn report(&self, number: usize, kind: EventKind, clock: &dyn Clock) {
+        let event = self.event(number, kind);
+        self.store.report(&self.host, &self.shop, &event, &Pins::new(), clock.now()).await.expect("recorded");
+    }
+
+    /// A worker with its usual settings.
+    pub fn worker(&self, clock: Arc<dyn Clock>) -> Worker {
+        Worker::start(self.host.clone(), self.store.clone(), clock, WorkerSettings::new("node"))
+    }
+
+    /// Waits until so many jobs are in the state of this name. They are counted past the store, which would read each.
+    ///
+    /// # Panics
+    /// When one stops, or the database is away.
+    pub async fn reaches(&self, count: usize, state: &str) {
+        let mut connection = AnyConnection::connect(&self.database).await.expect("a connection");
+        let mut in_state = async |state: &str| {
+            let counted = sqlx::query_scalar::<_, i64>("select count(*) from jobs where state = $1").bind(state);
+            counted.fetch_one(&mut connection).await.expect("a number") as usize
+        };
+        while in_state(state).await < count {
+            assert_eq!(in_state("stopped").await, 0, "a job stopped");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        connection.close().await.expect("closed");
+    }
+}
+
+/// What a process takes while so many orders wait.
+#[derive(Debug, Clone, Copy)]
+pub struct Held {
+    /// The orders.
+    pub orders: usize,
+    /// Kilobytes of its memory that are resident; `None` where the system does not say.
+    pub resident_kb: Option<u64>,
+    /// Guest instances.
+    pub instances: Option<u64>,
+}
+
+/// Hands `fewer` orders to the ERP system, and then more until there are `more`: each is accepted and asked for again in a minute,
+/// which never passes. Says what the process takes when all of either number wait.
+///
+/// # Panics
+/// When an order does not come to wait.
+pub async fn waiting_orders(folder: &Path, fewer: usize, more: usize) -> [Held; 2] {
+    // Whatever grows once, the code and the allocator's places included, has grown before it counts.
+    let warm = held(&Load::on(&format!("sqlite:{}", folder.join("warm.db").display())).await, 0, fewer).await;
+    assert_eq!(warm.orders, fewer);
+    let load = Load::on(&format!("sqlite:{}", folder.join("waiting.db").display())).await;
+    [held(&load, 0, fewer).await, held(&load, fewer, more).await]
+}
+
+async fn held(load: &Load, from: usize, to: usize) -> Held {
+    let clock = Arc::new(SimulatedClock::default());
+    let worker = load.worker(clock.clone());
+    for number in from..to {
+        load.report(number, EventKind::Released, &*clock).await;
+    }
+    load.reaches(to, "sleeping").await;
+    let held = Held { orders: to, resident_kb: resident_kb(), instances: load.host.instances() };
+    assert_eq!(worker.drain(Duration::ZERO).await, cartwright_store::Drained::default());
+    held
+}
+
+/// What Linux says of this process.
+fn resident_kb() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse().ok())
+}
