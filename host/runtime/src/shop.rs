@@ -57,6 +57,25 @@ pub struct Shop {
     pub release: Release,
 }
 
+impl Shop {
+    /// A shop with the usual values.
+    pub fn new(id: ShopId, currency: impl Into<String>, scale: u8, seal_key: Secret) -> Self {
+        Self {
+            id,
+            currency: currency.into(),
+            scale,
+            locale: english(),
+            prices_include_tax: false,
+            rounding: half_up(),
+            seal_key,
+            seal_seconds: one_day(),
+            pin_seconds: thirty_days(),
+            sell_unconfigured: false,
+            release: Release::default(),
+        }
+    }
+}
+
 /// When an order may be produced. Lines that are held for the merchant's approval wait for that too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

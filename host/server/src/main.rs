@@ -8,12 +8,15 @@ mod output;
 
 mod demo;
 mod desk;
+mod documents;
 mod failed;
 mod files;
 mod grants;
 mod inspect;
+mod keys;
 mod order;
 mod plan;
+mod serve;
 mod source;
 
 use std::process::ExitCode;
@@ -41,6 +44,8 @@ enum Command {
     Order(Box<order::Arguments>),
     Jobs(desk::Jobs),
     Orders(desk::Orders),
+    Keys(keys::Keys),
+    Serve(Box<serve::Arguments>),
     Demo(demo::Arguments),
 }
 
@@ -56,6 +61,8 @@ async fn main() -> ExitCode {
         Command::Order(arguments) => order::run(*arguments).await,
         Command::Jobs(arguments) => desk::run_jobs(arguments).await,
         Command::Orders(arguments) => desk::run_orders(arguments).await,
+        Command::Keys(arguments) => keys::run(arguments).await,
+        Command::Serve(arguments) => serve::run(*arguments).await,
         Command::Demo(arguments) => demo::run(arguments).await,
     };
     match result {

@@ -24,6 +24,8 @@ pub struct BlobInfo {
     pub size: u64,
     /// When it was last stored; how long it is kept counts from here.
     pub stored: SystemTime,
+    /// Is it a picture of a cart line, which a shop's pages show?
+    pub is_picture: bool,
 }
 
 /// What a blob is: how long it is kept follows from it.
@@ -87,18 +89,21 @@ impl Store {
     /// # Errors
     /// As the database says.
     pub async fn blob_info(&self, shop: &ShopId, digest: &Digest) -> Result<Option<BlobInfo>, StoreError> {
-        let found: Option<(String, i64, i64)> = sqlx::query_as(
-            "select media_type, size, created_at from blobs where shop = $1 and digest = $2
-             order by created_at desc limit 1",
+        let found: Option<(String, i64, i64, i64)> = sqlx::query_as(
+            "select media_type, size, created_at,
+                 case when exists (select 1 from blobs p where p.shop = $1 and p.digest = $2 and p.kind = 'picture')
+                      then 1 else 0 end
+             from blobs where shop = $1 and digest = $2 order by created_at desc limit 1",
         )
         .bind(shop.as_str())
         .bind(digest.to_string())
         .fetch_optional(self.pool())
         .await?;
-        Ok(found.map(|(media_type, size, stored)| BlobInfo {
+        Ok(found.map(|(media_type, size, stored, pictures)| BlobInfo {
             media_type,
             size: u64::try_from(size).unwrap_or(0),
             stored: moment(stored),
+            is_picture: pictures == 1,
         }))
     }
 

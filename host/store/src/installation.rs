@@ -7,17 +7,16 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use cartwright::types::FieldIssue;
 use cartwright::webhook::entered;
 use cartwright::{
-    AccountId, AccountSetup, AccountSnapshot, Cartwright, Digest, InstallError, Link, Plugin, SetupError, Shop, ShopId,
-    ShopSnapshot,
+    AccountId, AccountSetup, AccountSnapshot, Cartwright, Digest, InstallError, Link, LinkIssues, Plugin, SetupError,
+    Shop, ShopId, ShopSnapshot,
 };
 use serde_json::{Map, Value, json};
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
-use crate::database::{Store, Work};
+use crate::database::Store;
 use crate::error::StoreError;
 use crate::event_log::{NewLogEntry, log_in};
 use crate::restore::{NotRestored, Served};
@@ -37,6 +36,9 @@ pub enum ChangeError {
     /// The component cannot be installed.
     #[error(transparent)]
     Install(#[from] InstallError),
+    /// It was expected not to exist.
+    #[error("{0} exists already")]
+    Exists(String),
     /// It was changed since the caller read it. Read it again, then decide anew.
     #[error("{0} was changed since you read it; read it again, then decide anew")]
     Changed(String),
@@ -89,14 +91,19 @@ impl std::fmt::Debug for Inner {
     }
 }
 
+/// A shop as a change of it found it.
+struct Seen {
+    kept: Option<ShopSnapshot>,
+    on: Option<i64>,
+}
+
 /// What is to be kept, and what the event log says of it.
-struct Change<T> {
+struct Change {
     write: Write,
     what: &'static str,
     subject: String,
     before: Option<Value>,
     after: Option<Value>,
-    gives: T,
 }
 
 enum Write {
@@ -223,23 +230,26 @@ impl Installation {
     ) -> Result<Shop, ChangeError> {
         self.host().check_shop(&shop)?;
         let id = shop.id.clone();
-        self.change(&id, who, now, async |_| {
+        for _ in 0..TRIES {
+            let seen = self.seen(&id).await?;
             let old = self.host().shop(&id).ok();
             check(expected, old.as_deref().map(shop_version), &format!("the shop {id}"))?;
             let mut shop = shop.clone();
             if let Some(old) = &old {
                 shop.seal_key = old.seal_key.clone();
             }
-            Ok(Change {
+            let change = Change {
                 what: if old.is_some() { "change-shop" } else { "add-shop" },
                 subject: id.to_string(),
                 before: old.as_deref().map(shop_as_logged),
                 after: Some(shop_as_logged(&shop)),
                 write: Write::Shop(Box::new(shop.clone())),
-                gives: shop,
-            })
-        })
-        .await
+            };
+            if self.keep(&id, &seen, &change, who, now).await? {
+                return Ok(shop);
+            }
+        }
+        Err(contended(&id))
     }
 
     /// Sets up a vendor account, or changes one that runs the same version, as [`Cartwright::set_account`] does.
@@ -255,20 +265,24 @@ impl Installation {
         who: &str,
         now: SystemTime,
     ) -> Result<AccountSnapshot, ChangeError> {
-        self.change(shop, who, now, async |kept| {
+        for _ in 0..TRIES {
+            let seen = self.seen(shop).await?;
+            let kept = seen.kept.as_ref();
             let old = kept_account(kept, &setup.id);
             check(expected, old.map(account_version), &format!("the account {}", setup.id))?;
             let account = self.host().account_changed(shop, plugin, setup.clone()).await?;
-            Ok(Change {
+            let change = Change {
                 what: if old.is_some() { "change-account" } else { "add-account" },
                 subject: setup.id.to_string(),
                 before: old.map(account_as_logged),
                 after: Some(account_as_logged(&account)),
                 write: Write::Account(Box::new(account.clone())),
-                gives: account,
-            })
-        })
-        .await
+            };
+            if self.keep(shop, &seen, &change, who, now).await? {
+                return Ok(account);
+            }
+        }
+        Err(contended(shop))
     }
 
     /// Moves an account to another version of its plugin, as [`Cartwright::swap_version`] does. Rolling back is moving to the version
@@ -284,19 +298,23 @@ impl Installation {
         who: &str,
         now: SystemTime,
     ) -> Result<AccountSnapshot, ChangeError> {
-        self.change(shop, who, now, async |kept| {
+        for _ in 0..TRIES {
+            let seen = self.seen(shop).await?;
+            let kept = seen.kept.as_ref();
             let old = kept_account(kept, account).ok_or_else(|| SetupError::NoAccount(account.clone()))?;
             let swapped = self.host().account_swapped(shop, account, to).await?;
-            Ok(Change {
+            let change = Change {
                 what: "swap-version",
                 subject: account.to_string(),
                 before: Some(account_as_logged(old)),
                 after: Some(account_as_logged(&swapped)),
                 write: Write::Account(Box::new(swapped.clone())),
-                gives: swapped,
-            })
-        })
-        .await
+            };
+            if self.keep(shop, &seen, &change, who, now).await? {
+                return Ok(swapped);
+            }
+        }
+        Err(contended(shop))
     }
 
     /// Links products, or changes their links, all of them or none. With other accounts than they had it is a vendor swap: lines that
@@ -311,8 +329,10 @@ impl Installation {
         expected: Expected<'_>,
         who: &str,
         now: SystemTime,
-    ) -> Result<Vec<FieldIssue>, ChangeError> {
-        self.change(shop, who, now, async |kept| {
+    ) -> Result<Vec<LinkIssues>, ChangeError> {
+        for _ in 0..TRIES {
+            let seen = self.seen(shop).await?;
+            let kept = seen.kept.as_ref();
             let old = |link: &Link| kept_link(kept, &link.shop_product);
             for link in links {
                 let what = format!("the link of {:?}", link.shop_product);
@@ -321,7 +341,7 @@ impl Installation {
             let warnings = self.host().check_links(shop, links).await?;
             let products: Vec<&str> = links.iter().map(|link| link.shop_product.as_str()).collect();
             let moved = links.iter().any(|link| old(link).is_some_and(|old| old.account != link.account));
-            Ok(Change {
+            let change = Change {
                 what: if moved { "swap-vendor" } else { "link" },
                 subject: match products.as_slice() {
                     [one] => (*one).to_owned(),
@@ -330,10 +350,12 @@ impl Installation {
                 before: Some(links.iter().filter_map(|link| old(link).map(|old| json!(old))).collect()),
                 after: Some(json!(links)),
                 write: Write::Links(links.to_vec()),
-                gives: warnings,
-            })
-        })
-        .await
+            };
+            if self.keep(shop, &seen, &change, who, now).await? {
+                return Ok(warnings);
+            }
+        }
+        Err(contended(shop))
     }
 
     /// Takes a product's link away. Lines that were made with it are still served by it.
@@ -348,83 +370,85 @@ impl Installation {
         who: &str,
         now: SystemTime,
     ) -> Result<(), ChangeError> {
-        self.change(shop, who, now, async |kept| {
+        for _ in 0..TRIES {
+            let seen = self.seen(shop).await?;
+            let kept = seen.kept.as_ref();
             let old = kept_link(kept, product).ok_or_else(|| SetupError::NoLink(product.to_owned()))?;
             check(expected, Some(link_version(old)), &format!("the link of {product:?}"))?;
-            Ok(Change {
+            let change = Change {
                 what: "unlink",
                 subject: product.to_owned(),
                 before: Some(json!(old)),
                 after: None,
                 write: Write::NoLink(product.to_owned()),
-                gives: (),
-            })
-        })
-        .await
+            };
+            if self.keep(shop, &seen, &change, who, now).await? {
+                return Ok(());
+            }
+        }
+        Err(contended(shop))
     }
 
-    async fn change<T>(
+    /// What this node serves of a shop, and since which change.
+    async fn seen(&self, shop: &ShopId) -> Result<Seen, StoreError> {
+        self.catch_up().await?;
+        let served = self.inner.served.lock().await;
+        Ok(Seen { kept: self.host().snapshot(shop).ok(), on: served.shops.get(shop).copied() })
+    }
+
+    /// Keeps a change that was prepared on what was seen, and serves it. False when that is no longer what is kept.
+    async fn keep(
         &self,
         shop: &ShopId,
+        seen: &Seen,
+        change: &Change,
         who: &str,
         now: SystemTime,
-        prepare: impl AsyncFn(Option<&ShopSnapshot>) -> Result<Change<T>, ChangeError>,
-    ) -> Result<T, ChangeError> {
-        for _ in 0..TRIES {
-            self.catch_up().await?;
-            let (kept, on) = {
-                let served = self.inner.served.lock().await;
-                (self.host().snapshot(shop).ok(), served.shops.get(shop).copied())
-            };
-            let change = prepare(kept.as_ref()).await?;
-            let mut work = self.store().begin().await?;
-            tick(&mut work).await?;
-            let (found,): (Option<i64>,) = sqlx::query_as("select max(changed_tick) from shops where id = $1")
-                .bind(shop.as_str())
-                .fetch_one(&mut *work)
-                .await
-                .map_err(StoreError::from)?;
-            if found != on {
-                work.rollback().await?;
-                continue;
-            }
-            self.keep(&mut work, shop, &change.write, now).await?;
-            let entry = NewLogEntry {
-                who,
-                what: change.what,
-                shop: Some(shop),
-                subject: &change.subject,
-                before: change.before.as_ref(),
-                after: change.after.as_ref(),
-                secrets: &[],
-            };
-            log_in(&mut work, &entry, crate::database::milliseconds(now)).await?;
-            work.commit().await?;
-            self.catch_up().await?;
-            return Ok(change.gives);
+    ) -> Result<bool, StoreError> {
+        let mut work = self.store().begin().await?;
+        tick(&mut work).await?;
+        let (on,): (Option<i64>,) = sqlx::query_as("select max(changed_tick) from shops where id = $1")
+            .bind(shop.as_str())
+            .fetch_one(&mut *work)
+            .await?;
+        if on != seen.on {
+            work.rollback().await?;
+            return Ok(false);
         }
-        let why = format!(
-            "the shop {shop} is changed from elsewhere all the time, or this node cannot serve it as it is kept"
-        );
-        Err(StoreError::Conflict(why).into())
-    }
-
-    async fn keep(&self, work: &mut Work, shop: &ShopId, write: &Write, now: SystemTime) -> Result<(), StoreError> {
         let store = self.store();
-        match write {
-            Write::Shop(changed) => store.save_shop_in(work, changed, now).await,
-            Write::Account(account) => store.save_account_in(work, shop, account, now).await,
-            Write::Links(links) => store.save_links_in(work, shop, links, now).await,
-            Write::NoLink(product) => store.end_link_in(work, shop, product, now).await,
+        match &change.write {
+            Write::Shop(changed) => store.save_shop_in(&mut work, changed, now).await?,
+            Write::Account(account) => store.save_account_in(&mut work, shop, account, now).await?,
+            Write::Links(links) => store.save_links_in(&mut work, shop, links, now).await?,
+            Write::NoLink(product) => store.end_link_in(&mut work, shop, product, now).await?,
         }
+        let entry = NewLogEntry {
+            who,
+            what: change.what,
+            shop: Some(shop),
+            subject: &change.subject,
+            before: change.before.as_ref(),
+            after: change.after.as_ref(),
+            secrets: &[],
+        };
+        log_in(&mut work, &entry, crate::database::milliseconds(now)).await?;
+        work.commit().await?;
+        self.catch_up().await?;
+        Ok(true)
     }
+}
+
+fn contended(shop: &ShopId) -> ChangeError {
+    let why =
+        format!("the shop {shop} is changed from elsewhere all the time, or this node cannot serve it as it is kept");
+    StoreError::Conflict(why).into()
 }
 
 fn check(expected: Expected<'_>, found: Option<String>, what: &str) -> Result<(), ChangeError> {
     match (expected, found) {
         (Expected::Anything, _) | (Expected::Nothing, None) => Ok(()),
         (Expected::Version(expected), Some(found)) if expected == found => Ok(()),
-        (Expected::Nothing, Some(_)) => Err(SetupError::Exists(what.to_owned()).into()),
+        (Expected::Nothing, Some(_)) => Err(ChangeError::Exists(what.to_owned())),
         _ => Err(ChangeError::Changed(what.to_owned())),
     }
 }

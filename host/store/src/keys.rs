@@ -1,7 +1,11 @@
 //! The keys that the database was written with: checked when it is opened, exchanged while it is used.
 
+use cartwright::Secret;
+use zeroize::Zeroizing;
+
 use crate::database::Store;
 use crate::error::StoreError;
+use crate::vault::hexed;
 
 /// So many values are re-sealed in one transaction: others write in between.
 const BATCH: i64 = 200;
@@ -9,7 +13,7 @@ const PLACE: &str = "key check";
 
 /// Everything that is sealed with the store's key: what its place is called, which values are under another key, and how one is
 /// exchanged.
-const SEALED: [(&str, &str, &str); 9] = [
+const SEALED: [(&str, &str, &str); 10] = [
     (
         "shop",
         "select id, '', seal_key from shops where substr(seal_key, 1, 9) <> $1 limit $2",
@@ -59,6 +63,11 @@ const SEALED: [(&str, &str, &str); 9] = [
         "select '', id, answer from idempotent_requests where substr(answer, 1, 9) <> $1 limit $2",
         "update idempotent_requests set answer = $1 where $2 = '' and id = $3 and answer = $4",
     ),
+    (
+        "host secret",
+        "select '', '', secret from host_secret where substr(secret, 1, 9) <> $1 limit $2",
+        "update host_secret set secret = $1 where id = 1 and $2 = '' and $3 = '' and secret = $4",
+    ),
 ];
 
 /// The place that a value is bound to: it does not open in another row. A shop's id holds no space.
@@ -89,6 +98,28 @@ impl Store {
         }
         work.commit().await?;
         Ok(())
+    }
+
+    /// What the random numbers of durable hooks follow from, for [`Builder::secret`](cartwright::Builder::secret): drawn when it is
+    /// first asked for, and the same on every node from then on.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn host_secret(&self) -> Result<Secret, StoreError> {
+        let mut random = Zeroizing::new([0; 32]);
+        getrandom::fill(random.as_mut_slice())
+            .map_err(|error| StoreError::Unavailable(format!("the system's random numbers: {error}")))?;
+        let place = place("host secret", "", "");
+        let mut work = self.begin().await?;
+        sqlx::query("insert into host_secret (id, secret) values (1, $1) on conflict (id) do nothing")
+            .bind(self.keys().seal(&place, hexed(random.as_slice()).as_bytes())?)
+            .execute(&mut *work)
+            .await?;
+        let (sealed,): (Vec<u8>,) = sqlx::query_as("select secret from host_secret").fetch_one(&mut *work).await?;
+        work.commit().await?;
+        let plain = self.keys().open(&place, &sealed)?;
+        let text = std::str::from_utf8(&plain).map_err(|error| StoreError::corrupt(&place, error))?;
+        Ok(Secret::new(text))
     }
 
     /// Seals everything anew that an older key of the ring sealed. Afterwards the older keys are needed no more. It can be

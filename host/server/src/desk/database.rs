@@ -29,6 +29,15 @@ impl Database {
         Self { database: url, key_file: None }
     }
 
+    pub(crate) fn new(database: String, key_file: Option<PathBuf>) -> Self {
+        Self { database, key_file }
+    }
+
+    /// Opens it, or makes it: for who begins an installation.
+    pub(crate) async fn open_or_make(&self) -> anyhow::Result<Store> {
+        Store::open(&self.database, self.keys()?).await.context("the database cannot be opened")
+    }
+
     /// Opens it. A file that is not there is not made: it would be an empty database, and look like one without jobs.
     pub(crate) async fn open(&self) -> anyhow::Result<Store> {
         let keys = self.keys()?;

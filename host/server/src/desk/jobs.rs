@@ -7,10 +7,10 @@ use cartwright::durable::Who;
 use cartwright::{AccountId, Digest, ShopId};
 use cartwright_store::{JobDetail, JobFilter, JobState, JobSummary, Replay};
 use clap::builder::PossibleValuesParser;
-use serde_json::{Value, json};
 
 use super::database::Database;
-use super::{journal, moment, said};
+use super::{Person, journal, said};
+use crate::documents::{JobDetailDocument, JobDocument, moment};
 
 /// See the order events that plugins handle, and decide about those that stopped.
 ///
@@ -121,27 +121,17 @@ struct Cancel {
     person: Person,
 }
 
-#[derive(clap::Args)]
-struct Person {
-    /// Who decided, for the log of changes; your login unless given.
-    #[arg(long, value_name = "NAME")]
-    who: Option<String>,
-}
-
-impl Person {
-    fn name(&self) -> String {
-        let login = || std::env::var("USER").ok().filter(|name| !name.is_empty());
-        self.who.clone().or_else(login).unwrap_or_else(|| "command line".to_owned())
-    }
-}
-
 pub(crate) async fn run(arguments: Jobs) -> anyhow::Result<ExitCode> {
     let now = SystemTime::now();
     match arguments.command {
         Command::List(list) => run_list(list).await?,
         Command::Show(Show { job, database, json }) => {
             let detail = database.open().await?.job(&job).await?;
-            if json { say!("{}", serde_json::to_string_pretty(&detail_json(&detail))?) } else { print(&detail) }
+            if json {
+                say!("{}", serde_json::to_string_pretty(&JobDetailDocument::from(&detail))?)
+            } else {
+                print(&detail)
+            }
         }
         Command::Replay(ReplayArguments { job, database, restart, on, person }) => {
             let how = match on {
@@ -167,7 +157,7 @@ async fn run_list(list: List) -> anyhow::Result<()> {
     let filter = JobFilter { shop, order, account, state, after };
     let jobs = database.open().await?.jobs(&filter, limit).await?;
     if json {
-        say!("{}", serde_json::to_string_pretty(&jobs.iter().map(summary_json).collect::<Vec<_>>())?);
+        say!("{}", serde_json::to_string_pretty(&jobs.iter().map(JobDocument::from).collect::<Vec<_>>())?);
         return Ok(());
     }
     if jobs.is_empty() {
@@ -237,29 +227,4 @@ fn who_mends(who: Who) -> &'static str {
         Who::Operator => "whoever runs this host: a grant, a limit, a component, a shop's set-up",
         Who::Author => "the author of the plugin",
     }
-}
-
-pub(super) fn summary_json(job: &JobSummary) -> Value {
-    let mut json = json!({
-        "id": job.id, "shop": job.shop, "order": job.order, "account": job.account, "event": job.event,
-        "kind": job.kind, "plugin": job.plugin, "state": job.state.name(), "cancelling": job.cancelling,
-        "behind": job.behind, "worker": job.worker, "created": moment(job.created), "changed": moment(job.changed),
-    });
-    match job.state {
-        JobState::Queued { due } => json["due"] = moment(due).into(),
-        JobState::Sleeping { until } => json["due"] = moment(until).into(),
-        JobState::Retrying { tries, until } => {
-            (json["due"], json["tries"]) = (moment(until).into(), json!(tries));
-        }
-        _ => {}
-    }
-    json
-}
-
-fn detail_json(detail: &JobDetail) -> Value {
-    let mut json = summary_json(&detail.summary);
-    json["why"] = json!(detail.why);
-    json["journals"] = detail.journals.iter().map(|(number, records)| journal::json(*number, records)).collect();
-    json["outcomes"] = said::json(&detail.outcomes).into();
-    json
 }

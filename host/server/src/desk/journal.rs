@@ -3,13 +3,12 @@
 use cartwright::describe;
 use cartwright::durable::{Answer, Entry, Kept, KeptBody, Record};
 use cartwright::types::{Repeat, Woken};
-use serde_json::{Value, json};
 
-use super::moment;
 use super::said::said;
+use crate::documents::moment;
 
 /// What an entry is, and what is to be said about it.
-fn shown(entry: &Entry) -> (String, String) {
+pub(crate) fn shown(entry: &Entry) -> (String, String) {
     match entry {
         Entry::Began(began) => {
             let personal = if began.personal_data { "granted" } else { "not granted" };
@@ -65,24 +64,4 @@ pub(super) fn print(number: u32, records: &[Record]) {
         let (what, about) = shown(&record.entry);
         say!("  {position:>3} {} {what}: {about}", moment(record.at));
     }
-}
-
-pub(super) fn json(number: u32, records: &[Record]) -> Value {
-    let entry = |(position, record): (usize, &Record)| {
-        let (what, about) = shown(&record.entry);
-        let mut entry = json!({ "position": position, "at": moment(record.at), "what": what, "about": about });
-        match &record.entry {
-            Entry::Intent { call, attempt, .. } => {
-                (entry["call"], entry["attempt"]) = (json!(call), json!(attempt));
-            }
-            Entry::Answered { answer: Answer::Given(response), .. } => {
-                (entry["status"], entry["attempts"]) = (json!(response.status), json!(response.attempts));
-            }
-            Entry::Answered { may_have_arrived, .. } => entry["may_have_arrived"] = json!(may_have_arrived),
-            Entry::Told { call, .. } | Entry::Slept { call, .. } => entry["call"] = json!(call),
-            _ => {}
-        }
-        entry
-    };
-    json!({ "journal": number, "entries": records.iter().enumerate().map(entry).collect::<Vec<_>>() })
 }

@@ -8,13 +8,20 @@ mod said;
 
 pub(crate) use database::{Database, KEY_VARIABLE};
 pub(crate) use jobs::{Jobs, run as run_jobs};
+pub(crate) use journal::shown;
 pub(crate) use orders::{Orders, run as run_orders};
 
-use std::time::SystemTime;
+/// Who decides.
+#[derive(clap::Args)]
+pub(crate) struct Person {
+    /// Who decided, for the log of changes; your login unless given.
+    #[arg(long, value_name = "NAME")]
+    who: Option<String>,
+}
 
-/// RFC 3339 in UTC, to the second.
-fn moment(at: SystemTime) -> String {
-    jiff::Timestamp::try_from(at)
-        .and_then(|at| at.round(jiff::Unit::Second))
-        .map_or_else(|_| "an unknown time".to_owned(), |at| at.to_string())
+impl Person {
+    pub(crate) fn name(&self) -> String {
+        let login = || std::env::var("USER").ok().filter(|name| !name.is_empty());
+        self.who.clone().or_else(login).unwrap_or_else(|| "command line".to_owned())
+    }
 }

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::database::Database;
 use super::{jobs, said};
+use crate::documents::{JobDocument, OutcomeDocument};
 
 /// An order's jobs are few; this is a bound, not a page.
 const MOST_JOBS: u32 = 1000;
@@ -56,8 +57,9 @@ pub(crate) async fn run(arguments: Orders) -> anyhow::Result<ExitCode> {
     let filter = JobFilter { shop: Some(shop), order: Some(id), ..JobFilter::default() };
     let jobs = store.jobs(&filter, MOST_JOBS).await?;
     if json {
-        let jobs: Vec<_> = jobs.iter().map(jobs::summary_json).collect();
-        let all = json!({ "order": order, "jobs": jobs, "outcomes": said::json(&outcomes) });
+        let jobs: Vec<_> = jobs.iter().map(JobDocument::from).collect();
+        let outcomes: Vec<_> = outcomes.iter().map(OutcomeDocument::from).collect();
+        let all = json!({ "order": order, "jobs": jobs, "outcomes": outcomes });
         say!("{}", serde_json::to_string_pretty(&all)?);
     } else {
         print(&order, &jobs, &outcomes);

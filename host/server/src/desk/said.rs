@@ -3,6 +3,8 @@
 use cartwright::types::{BytesSource, Outcome};
 use cartwright_store::StoredOutcome;
 
+use crate::documents::moment;
+
 /// An outcome, without anything personal.
 pub(super) fn said(outcome: &Outcome) -> String {
     let of = |line: &Option<String>| line.as_ref().map_or("the order".to_owned(), |line| format!("line {line}"));
@@ -37,16 +39,6 @@ pub(super) fn said(outcome: &Outcome) -> String {
 pub(super) fn print(outcomes: &[StoredOutcome]) {
     for outcome in outcomes {
         let held = if outcome.held { ", waits for a person" } else { "" };
-        say!("  {} {} {}{held}", super::moment(outcome.at), outcome.account, said(&outcome.outcome));
+        say!("  {} {} {}{held}", moment(outcome.at), outcome.account, said(&outcome.outcome));
     }
-}
-
-pub(super) fn json(outcomes: &[StoredOutcome]) -> Vec<serde_json::Value> {
-    let json = |outcome: &StoredOutcome| {
-        serde_json::json!({
-            "id": outcome.id, "at": super::moment(outcome.at), "account": outcome.account, "job": outcome.job,
-            "order_version": outcome.order_version, "held": outcome.held, "outcome": outcome.outcome,
-        })
-    };
-    outcomes.iter().map(json).collect()
 }

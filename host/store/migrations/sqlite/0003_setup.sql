@@ -11,3 +11,9 @@ alter table shops add column changed_tick integer not null default 0;
 alter table components add column changed_tick integer not null default 0;
 create index shops_by_tick on shops (changed_tick);
 create index components_by_tick on components (changed_tick);
+
+-- What the random numbers of durable hooks follow from: the same on every node and for ever, or they could not be replayed.
+create table host_secret (
+    id integer primary key not null check (id = 1),
+    secret blob not null -- sealed with the store's key
+) strict;

@@ -26,6 +26,7 @@ const CHUNK: usize = 1_000;
 
 /// A variant of a platform's catalogue.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CatalogueVariant {
     /// The platform's product id.
@@ -65,6 +66,7 @@ fn one() -> u32 {
 
 /// Names a variant of a shop.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct VariantKey {
     /// The platform's product id.
@@ -75,6 +77,7 @@ pub struct VariantKey {
 
 /// An exchange rate of a platform.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ExchangeRate {
     /// A currency, ISO 4217 in capitals.

@@ -1,0 +1,195 @@
+//! Who may do what. A key is looked up once for each request; every operation names the roles that it is for by what it takes.
+
+use std::net::{IpAddr, SocketAddr};
+
+use axum::extract::{ConnectInfo, FromRequestParts, RawPathParams, Request, State};
+use axum::http::StatusCode;
+use axum::http::header::{AUTHORIZATION, HeaderMap};
+use axum::http::request::Parts;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use cartwright::{Grants, ShopId};
+use cartwright_store::{Access, AccessError, Role};
+use ipnet::IpNet;
+
+use super::node::Node;
+use super::problem::Problem;
+
+/// Who asks.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    /// For the event log: the key's label and id.
+    pub(crate) who: String,
+    /// The key's id.
+    pub(crate) key: String,
+    role: Role,
+}
+
+impl Caller {
+    fn of(access: Access) -> Self {
+        Self { who: format!("{} ({})", access.label, access.key), key: access.key, role: access.role }
+    }
+
+    /// Does it stand in a page that everybody can read?
+    pub(crate) fn is_storefront(&self) -> bool {
+        matches!(self.role, Role::Storefront { .. })
+    }
+
+    /// The shop that it is bound to; none = every shop.
+    pub(crate) fn shop(&self) -> Option<&ShopId> {
+        self.role.shop()
+    }
+
+    /// May it grant this? Reaching addresses that are refused otherwise, or anything without TLS, is the operator's to allow: an
+    /// integrator keeps what the operator granted.
+    pub(crate) fn may_grant(&self, granted: &Grants, wanted: &Grants) -> Result<(), Problem> {
+        let same = granted.networks == wanted.networks && granted.plain_http == wanted.plain_http;
+        if same || matches!(self.role, Role::Admin) {
+            return Ok(());
+        }
+        let detail = "grants.networks and grants.plain_http are an admin's to change; send them as they are";
+        Err(Problem::new(StatusCode::FORBIDDEN, "grants", detail))
+    }
+
+    /// A problem as this caller may see it.
+    pub(crate) fn told(&self, problem: Problem) -> Problem {
+        if self.is_storefront() { problem.for_shopper() } else { problem }
+    }
+}
+
+/// Looks the request's key up. Who has none goes on as nobody; who has one that does not hold, does not.
+pub(crate) async fn identify(State(node): State<Node>, mut request: Request, next: Next) -> Response {
+    let text = match bearer(request.headers()) {
+        Ok(None) => return next.run(request).await,
+        Ok(Some(text)) => text,
+        Err(problem) => return problem.into_response(),
+    };
+    let from = client(&node, &request);
+    match node.store().access_key(&text, from, node.now()).await {
+        Ok(access) => {
+            request.extensions_mut().insert(Caller::of(access));
+            next.run(request).await
+        }
+        Err(AccessError::Store(error)) => Problem::from(error).into_response(),
+        Err(error) => {
+            tracing::info!(%error, ?from, "a request was refused");
+            Problem::new(StatusCode::UNAUTHORIZED, "access", AccessError::TOLD).into_response()
+        }
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let Some(value) = headers.get(AUTHORIZATION) else { return Ok(None) };
+    let text = value.to_str().ok().and_then(|text| text.split_once(' '));
+    match text {
+        Some((scheme, key)) if scheme.eq_ignore_ascii_case("bearer") => Ok(Some(key.trim().to_owned())),
+        _ => Err(Problem::new(StatusCode::UNAUTHORIZED, "access", "send Authorization: Bearer and an access key")),
+    }
+}
+
+/// The address that a request came from: the last one that no trusted proxy wrote.
+pub(crate) fn client<B>(node: &Node, request: &axum::http::Request<B>) -> Option<IpAddr> {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(from)| from.ip().to_canonical());
+    forwarded(peer?, request.headers(), node.proxies())
+}
+
+fn forwarded(peer: IpAddr, headers: &HeaderMap, proxies: &[IpNet]) -> Option<IpAddr> {
+    let trusted = |address: &IpAddr| proxies.iter().any(|network| network.contains(address));
+    if !trusted(&peer) {
+        return Some(peer);
+    }
+    let said = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
+    let said: Vec<&str> = said.flat_map(|value| value.split(',')).map(str::trim).collect();
+    for text in said.iter().rev() {
+        // What is no address hides who asked.
+        let address = text.parse::<IpAddr>().ok()?.to_canonical();
+        if !trusted(&address) {
+            return Some(address);
+        }
+    }
+    Some(peer)
+}
+
+macro_rules! roles {
+    ($($(#[$doc:meta])* $name:ident: $($role:pat_param)|+ => $for:literal;)*) => {
+        $($(#[$doc])*
+        pub(crate) struct $name(#[allow(dead_code, reason = "not every operation asks who it is")] pub(crate) Caller);
+
+        impl FromRequestParts<Node> for $name {
+            type Rejection = Problem;
+
+            async fn from_request_parts(parts: &mut Parts, node: &Node) -> Result<Self, Problem> {
+                let caller = caller(parts, node).await?;
+                #[allow(unreachable_patterns, reason = "all roles may do some things")]
+                match caller.role {
+                    $($role)|+ => Ok(Self(caller)),
+                    _ => Err(Problem::new(StatusCode::FORBIDDEN, "role", concat!("this needs a key of the role ", $for))),
+                }
+            }
+        })*
+    };
+}
+
+roles! {
+    /// What a shop's pages may ask, and everybody else.
+    Storefront: Role::Storefront { .. } | Role::Backend { .. } | Role::Integrator { .. } | Role::Admin
+        => "storefront, backend, integrator or admin";
+    /// What the platform's server may ask: orders and prices.
+    Backend: Role::Backend { .. } | Role::Admin => "backend or admin";
+    /// Setting a shop up.
+    Integrator: Role::Integrator { .. } | Role::Admin => "integrator or admin";
+    /// Seeing how a shop is set up.
+    Reader: Role::Backend { .. } | Role::Integrator { .. } | Role::Admin => "backend, integrator or admin";
+    /// Running the installation.
+    Admin: Role::Admin => "admin";
+}
+
+/// Who asks, if it may ask about the shop in the path. Another's shop is none: which there are is nobody's business.
+async fn caller(parts: &mut Parts, node: &Node) -> Result<Caller, Problem> {
+    let Some(caller) = parts.extensions.get::<Caller>().cloned() else {
+        return Err(Problem::new(StatusCode::UNAUTHORIZED, "access", "send Authorization: Bearer and an access key"));
+    };
+    let path = RawPathParams::from_request_parts(parts, node).await;
+    let path = path.map_err(|rejection| Problem::not_found(rejection.body_text()))?;
+    let shop = path.iter().find(|(name, _)| *name == "shop").map(|(_, shop)| shop);
+    match (shop, caller.shop()) {
+        (Some(asked), Some(own)) if asked != own.as_str() => {
+            Err(Problem::not_found(format!("there is no shop {asked}")))
+        }
+        _ => Ok(caller),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(peer: &str, said: &[&str], proxies: &[&str]) -> Option<String> {
+        let mut headers = HeaderMap::new();
+        for value in said {
+            headers.append("x-forwarded-for", value.parse().expect("a header"));
+        }
+        let proxies: Vec<IpNet> = proxies.iter().map(|network| network.parse().expect("a network")).collect();
+        forwarded(peer.parse().expect("an address"), &headers, &proxies).map(|address| address.to_string())
+    }
+
+    #[test]
+    fn who_is_no_proxy_is_not_believed() {
+        assert_eq!(found("192.0.2.1", &["198.51.100.7"], &["10.0.0.0/8"]).as_deref(), Some("192.0.2.1"));
+    }
+
+    #[test]
+    fn the_last_address_that_no_proxy_wrote_counts() {
+        let proxies = ["10.0.0.0/8"];
+        assert_eq!(
+            found("10.0.0.1", &["203.0.113.9, 198.51.100.7, 10.0.0.2"], &proxies).as_deref(),
+            Some("198.51.100.7")
+        );
+        assert_eq!(found("10.0.0.1", &["203.0.113.9", "198.51.100.7"], &proxies).as_deref(), Some("198.51.100.7"));
+    }
+
+    #[test]
+    fn what_is_no_address_is_nobodys() {
+        assert_eq!(found("10.0.0.1", &["unknown"], &["10.0.0.0/8"]), None);
+    }
+}

@@ -1,0 +1,72 @@
+//! The HTTP API, and its description, which is made from the same code.
+
+mod accounts;
+mod cart;
+mod catalogue;
+mod jobs;
+mod keys;
+mod links;
+mod log;
+mod notifications;
+mod orders;
+mod plugins;
+mod shops;
+mod webhooks;
+
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{ComponentsBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder};
+use utoipa::{PartialSchema as _, ToSchema as _};
+use utoipa_axum::router::OpenApiRouter;
+
+use super::node::Node;
+use super::problem::Problem;
+
+const ABOUT: &str = "\
+A platform that is not written in Rust runs this beside itself. It keeps its own carts and orders: each request about a cart brings \
+the lines as they are, and gets back what is to change; each event of an order brings the order as it is now.
+
+Send an access key as `Authorization: Bearer`. Writes that must not be done twice take an `Idempotency-Key`: the same request with \
+the same key is answered as before, for a day. What can be changed by several people has an `ETag`, and takes `If-Match`. Money is an \
+amount in minor units with its scale; times are RFC 3339 in UTC. What goes wrong is told as RFC 9457 says, with the media type \
+`application/problem+json`.";
+
+/// The operations, and the document that describes them.
+pub(crate) fn routes() -> (axum::Router<Node>, OpenApi) {
+    let mut schemas = vec![(Problem::name().into_owned(), Problem::schema())];
+    Problem::schemas(&mut schemas);
+    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("An access key.")).build();
+    let components = ComponentsBuilder::new()
+        .schemas_from_iter(schemas)
+        .security_scheme("access_key", SecurityScheme::Http(bearer))
+        .build();
+    let licence = LicenseBuilder::new().name("Apache-2.0").identifier(Some("Apache-2.0")).build();
+    let info = InfoBuilder::new()
+        .title("Cartwright")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some(ABOUT))
+        .license(Some(licence))
+        .build();
+    let document = OpenApiBuilder::new()
+        .info(info)
+        .components(Some(components))
+        .security(Some([SecurityRequirement::new::<_, [&str; 0], _>("access_key", [])]))
+        .build();
+    let (router, mut document) = OpenApiRouter::with_openapi(document)
+        .merge(plugins::routes())
+        .merge(shops::routes())
+        .merge(accounts::routes())
+        .merge(links::routes())
+        .merge(catalogue::routes())
+        .merge(cart::routes())
+        .merge(orders::routes())
+        .merge(jobs::routes())
+        .merge(webhooks::routes())
+        .merge(notifications::routes())
+        .merge(log::routes())
+        .merge(keys::routes())
+        .split_for_parts();
+    if let Some(components) = &mut document.components {
+        cartwright::openapi::complete(components);
+    }
+    (router, document)
+}

@@ -1,0 +1,171 @@
+//! Where a shop's platform is told what happens: signed requests (Standard Webhooks), at least once.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use cartwright::{Grants, Secret, ShopId};
+use cartwright_store::{EndpointError, NotificationEndpoint, NotificationState, StoredNotification};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::documents::moment;
+use crate::serve::access::Backend;
+use crate::serve::extract::{Body, Path};
+use crate::serve::node::Node;
+use crate::serve::problem::{Problem, Problems};
+
+const MOST: u32 = 500;
+/// For so long a notification has two signatures after its secret was exchanged.
+const BOTH: Duration = Duration::from_secs(86_400);
+
+pub(crate) fn routes() -> OpenApiRouter<Node> {
+    OpenApiRouter::new()
+        .routes(routes!(read, set, remove))
+        .routes(routes!(rotate))
+        .routes(routes!(undelivered))
+        .routes(routes!(send_again))
+}
+
+impl From<EndpointError> for Problem {
+    fn from(error: EndpointError) -> Self {
+        match error {
+            EndpointError::Store(error) => error.into(),
+            error => Self::unprocessable("endpoint", error.to_string()),
+        }
+    }
+}
+
+/// Where the platform is told.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct EndpointDocument {
+    /// Its address, https.
+    url: String,
+    /// What may be reached beyond public addresses: `networks`, and `plain_http` without TLS.
+    #[serde(default)]
+    grants: Grants,
+}
+
+/// The endpoint, and its signing secret when it is new.
+#[derive(Debug, Serialize, ToSchema)]
+struct SetEndpoint {
+    /// What notifications are signed with, `whsec_…`. It is shown now and never again; none when the endpoint keeps its secret.
+    secret: Option<String>,
+}
+
+fn shown(secret: &Secret) -> String {
+    String::from_utf8_lossy(secret.expose()).into_owned()
+}
+
+/// Where the platform is told.
+#[utoipa::path(get, path = "/v1/shops/{shop}/notification-endpoint", tag = "notifications",
+    operation_id = "read_notification_endpoint", params(("shop" = ShopId, Path)),
+    responses((status = 200, body = EndpointDocument), Problems))]
+async fn read(
+    _: Backend,
+    State(node): State<Node>,
+    Path(shop): Path<ShopId>,
+) -> Result<Json<EndpointDocument>, Problem> {
+    let endpoint = node.store().notification_endpoint(&shop).await?;
+    let missing = || Problem::not_found(format!("the shop {shop} has no notification endpoint"));
+    let NotificationEndpoint { url, grants } = endpoint.ok_or_else(missing)?;
+    Ok(Json(EndpointDocument { url, grants }))
+}
+
+/// Sets where the platform is told. What happens from now on is told there.
+#[utoipa::path(put, path = "/v1/shops/{shop}/notification-endpoint", tag = "notifications",
+    operation_id = "set_notification_endpoint", params(("shop" = ShopId, Path)), request_body = EndpointDocument,
+    responses((status = 200, body = SetEndpoint), Problems))]
+async fn set(
+    Backend(caller): Backend,
+    State(node): State<Node>,
+    Path(shop): Path<ShopId>,
+    Body(EndpointDocument { url, grants }): Body<EndpointDocument>,
+) -> Result<Json<SetEndpoint>, Problem> {
+    node.host().shop(&shop)?;
+    let old = node.store().notification_endpoint(&shop).await?;
+    caller.may_grant(&old.map(|old| old.grants).unwrap_or_default(), &grants)?;
+    let endpoint = NotificationEndpoint { url, grants };
+    let made = node.store().set_notification_endpoint(&shop, &endpoint, &caller.who, node.now()).await?;
+    Ok(Json(SetEndpoint { secret: made.as_ref().map(shown) }))
+}
+
+/// Tells the platform nothing more. What was still to be told is dropped.
+#[utoipa::path(delete, path = "/v1/shops/{shop}/notification-endpoint", tag = "notifications",
+    operation_id = "remove_notification_endpoint", params(("shop" = ShopId, Path)), responses((status = 204), Problems))]
+async fn remove(
+    Backend(caller): Backend,
+    State(node): State<Node>,
+    Path(shop): Path<ShopId>,
+) -> Result<StatusCode, Problem> {
+    node.store().remove_notification_endpoint(&shop, &caller.who, node.now()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Gives the endpoint a new signing secret. For a day notifications have a signature by the former one too.
+#[utoipa::path(post, path = "/v1/shops/{shop}/notification-endpoint/rotate", tag = "notifications",
+    operation_id = "rotate_notification_secret", params(("shop" = ShopId, Path)),
+    responses((status = 200, body = SetEndpoint), Problems))]
+async fn rotate(
+    Backend(caller): Backend,
+    State(node): State<Node>,
+    Path(shop): Path<ShopId>,
+) -> Result<Json<SetEndpoint>, Problem> {
+    let secret = node.store().rotate_notification_secret(&shop, BOTH, &caller.who, node.now()).await?;
+    Ok(Json(SetEndpoint { secret: Some(shown(&secret)) }))
+}
+
+/// Something that the platform was not told yet.
+#[derive(Debug, Serialize, ToSchema)]
+struct NotificationDocument {
+    /// Its id on the way.
+    id: String,
+    /// False: it is not tried again by itself.
+    waiting: bool,
+    /// How often it was tried.
+    attempts: u32,
+    /// Why it was not told the last time.
+    why: Option<String>,
+    /// When it came about.
+    #[schema(format = DateTime)]
+    created: String,
+    /// What is told.
+    body: String,
+}
+
+/// What the platform was not told yet, the earliest first.
+#[utoipa::path(get, path = "/v1/shops/{shop}/notifications", tag = "notifications", operation_id = "list_notifications",
+    params(("shop" = ShopId, Path)), responses((status = 200, body = [NotificationDocument]), Problems))]
+async fn undelivered(
+    _: Backend,
+    State(node): State<Node>,
+    Path(shop): Path<ShopId>,
+) -> Result<Json<Vec<NotificationDocument>>, Problem> {
+    let document = |kept: StoredNotification| NotificationDocument {
+        id: kept.id,
+        waiting: matches!(kept.state, NotificationState::Waiting { .. }),
+        attempts: kept.attempt,
+        why: kept.why,
+        created: moment(kept.created),
+        body: kept.body,
+    };
+    let kept = node.store().notifications(&shop, false, MOST).await?;
+    Ok(Json(kept.into_iter().map(document).collect()))
+}
+
+/// Has a notification that was given up sent again.
+#[utoipa::path(post, path = "/v1/shops/{shop}/notifications/{id}/send-again", tag = "notifications",
+    operation_id = "send_notification_again", params(("shop" = ShopId, Path), ("id" = String, Path)),
+    responses((status = 204), Problems))]
+async fn send_again(
+    Backend(caller): Backend,
+    State(node): State<Node>,
+    Path((shop, id)): Path<(ShopId, String)>,
+) -> Result<StatusCode, Problem> {
+    node.store().send_again(&shop, &id, &caller.who, node.now()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

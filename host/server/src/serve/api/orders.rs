@@ -1,0 +1,451 @@
+//! Orders: what the platform reports, what the vendors said, and the files that came of it.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use cartwright::types::{Address, Event, EventKind, Money, Order};
+use cartwright::{CartLine, Digest, ShopId};
+use cartwright_store::{JobFilter, OrderMaterials, Pins, Recorded, Unfinished};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::documents::{JobDocument, OutcomeDocument};
+use crate::serve::access::{Backend, Caller};
+use crate::serve::extract::{Body, Path, Query};
+use crate::serve::node::Node;
+use crate::serve::problem::{Problem, Problems};
+
+/// How long a document's link holds unless it is said, in seconds.
+const LINK_SECONDS: u32 = 3600;
+/// An order's jobs are few; this is a bound, not a page.
+const MOST_JOBS: u32 = 1000;
+
+pub(crate) fn routes() -> OpenApiRouter<Node> {
+    OpenApiRouter::new()
+        .routes(routes!(report))
+        .routes(routes!(read))
+        .routes(routes!(settle))
+        .routes(routes!(close))
+        .routes(routes!(materials))
+        .routes(routes!(materials_csv))
+        .routes(routes!(document_link))
+        .routes(routes!(export))
+        .routes(routes!(erase))
+        .routes(routes!(of_customer))
+        .routes(routes!(erase_customer))
+        .routes(routes!(held))
+}
+
+/// Something that happened to an order.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct EventBody {
+    /// Unique in the shop: the same id is the same event, and does nothing twice.
+    id: String,
+    /// When, RFC 3339.
+    #[schema(format = DateTime)]
+    at: String,
+    /// What.
+    kind: EventKind,
+    /// The order as it is now, with all its lines.
+    order: OrderBody,
+}
+
+/// An order as the platform has it.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct OrderBody {
+    /// The platform's order id.
+    id: String,
+    /// The number that people know it by; the id unless given.
+    #[serde(default)]
+    number: Option<String>,
+    /// The language that it was placed in, BCP 47; the shop's unless given.
+    #[serde(default)]
+    locale: Option<String>,
+    /// Placed to try the shop out? Nothing is made or sent for it.
+    #[serde(default)]
+    test: bool,
+    /// Grows with every change.
+    version: u64,
+    /// When it was placed, RFC 3339.
+    #[schema(format = DateTime)]
+    placed_at: String,
+    /// How far it is paid.
+    payment: Payment,
+    /// Was it cancelled?
+    #[serde(default)]
+    cancelled: bool,
+    /// What the whole order costs.
+    total: Money,
+    /// Who is billed.
+    #[serde(default)]
+    billing: Option<Address>,
+    /// Where it is delivered.
+    #[serde(default)]
+    delivery: Option<Address>,
+    /// The shop's own address.
+    #[serde(default)]
+    shop_address: Option<Address>,
+    /// All its lines that came from this host's cart.
+    lines: Vec<OrderLineBody>,
+}
+
+/// How far an order is paid.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+enum Payment {
+    /// Not at all.
+    None,
+    /// In part.
+    Part,
+    /// In full.
+    Full,
+    /// Paid back.
+    Refunded,
+}
+
+/// A line of an order.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct OrderLineBody {
+    /// The platform's id of the order line.
+    id: String,
+    /// The cart line that it came from, whole, as the host gave it.
+    line: CartLine,
+    /// Did the merchant approve what was held back?
+    #[serde(default)]
+    approved: bool,
+    /// May the line be produced when the order may? No holds it back for the merchant.
+    #[serde(default = "yes")]
+    released: bool,
+    /// How far the platform knows it to be: "ordered", "shipped", "cancelled" …
+    #[serde(default)]
+    status: Option<String>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// What came of a report.
+#[derive(Debug, Serialize, ToSchema)]
+struct Reported {
+    /// False: this event was reported before, and nothing was done.
+    new: bool,
+    /// The jobs that handle it.
+    jobs: Vec<String>,
+}
+
+impl OrderBody {
+    fn read(self, node: &Node, shop: &ShopId) -> Result<(Order, Pins), Problem> {
+        let host = node.host();
+        let like = host.shop(shop)?;
+        let mut pins = Pins::new();
+        let mut lines = Vec::with_capacity(self.lines.len());
+        for OrderLineBody { id, line, approved, released, status } in self.lines {
+            let mut ordered = host.order_line(shop, &self.id, &id, &line, released, approved)?;
+            if let Some(status) = status {
+                ordered.status = status;
+            }
+            if ordered.account.is_some() {
+                pins.insert(id, line.pin.digest);
+            }
+            lines.push(ordered);
+        }
+        let order = Order {
+            reference: host.reference(shop, &self.id, None),
+            number: self.number.unwrap_or_else(|| self.id.clone()),
+            locale: self.locale.unwrap_or_else(|| like.locale.clone()),
+            id: self.id,
+            test: self.test,
+            vendor_reference: None,
+            version: self.version,
+            placed_at: self.placed_at,
+            payment: match self.payment {
+                Payment::None => "none",
+                Payment::Part => "part",
+                Payment::Full => "full",
+                Payment::Refunded => "refunded",
+            }
+            .to_owned(),
+            released: false,
+            cancelled: self.cancelled,
+            total: self.total,
+            billing: self.billing,
+            delivery: self.delivery,
+            shop_address: self.shop_address,
+            lines,
+            extra: Vec::new(),
+        };
+        Ok((order, pins))
+    }
+}
+
+fn check_moment(what: &str, text: &str) -> Result<(), Problem> {
+    match text.parse::<jiff::Timestamp>() {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Problem::unprocessable("body", format!("{what} is no RFC 3339 time: {error}"))),
+    }
+}
+
+/// Takes in what happened to an order, and tells the plugins that it concerns. Stored before it is answered; the same event twice
+/// does nothing twice.
+#[utoipa::path(post, path = "/v1/shops/{shop}/events", tag = "orders", operation_id = "report_event",
+    params(("shop" = ShopId, Path)), request_body = EventBody, responses((status = 200, body = Reported), Problems))]
+async fn report(
+    _: Backend,
+    State(node): State<Node>,
+    Path(shop): Path<ShopId>,
+    Body(EventBody { id, at, kind, order }): Body<EventBody>,
+) -> Result<Json<Reported>, Problem> {
+    check_moment("at", &at)?;
+    check_moment("order.placed_at", &order.placed_at)?;
+    let (order, pins) = order.read(&node, &shop)?;
+    let event = Event { id, at, kind, order, earlier: Vec::new(), remembered: Vec::new(), extra: Vec::new() };
+    let recorded = node.store().report(node.host(), &shop, &event, &pins, node.now()).await?;
+    Ok(Json(match recorded {
+        Recorded::New { jobs } => Reported { new: true, jobs },
+        Recorded::Known => Reported { new: false, jobs: Vec::new() },
+    }))
+}
+
+/// An order as the host knows it.
+#[derive(Debug, Serialize, ToSchema)]
+struct OrderDocument {
+    /// In its newest version.
+    order: Order,
+    /// The jobs that handle its events.
+    jobs: Vec<JobDocument>,
+    /// What the plugins said, in order: its timeline.
+    outcomes: Vec<OutcomeDocument>,
+}
+
+/// An order: its lines and how far they are, its jobs, and what the vendors said.
+#[utoipa::path(get, path = "/v1/shops/{shop}/orders/{order}", tag = "orders", operation_id = "read_order",
+    params(("shop" = ShopId, Path), ("order" = String, Path)),
+    responses((status = 200, body = OrderDocument), Problems))]
+async fn read(
+    _: Backend,
+    State(node): State<Node>,
+    Path((shop, id)): Path<(ShopId, String)>,
+) -> Result<Json<OrderDocument>, Problem> {
+    let store = node.store();
+    let order = store.order(&shop, &id).await?.ok_or_else(|| no_order(&id))?;
+    let outcomes = store.outcomes(&shop, &id).await?;
+    let filter = JobFilter { shop: Some(shop), order: Some(id), ..JobFilter::default() };
+    let jobs = store.jobs(&filter, MOST_JOBS).await?;
+    Ok(Json(OrderDocument {
+        order,
+        jobs: jobs.iter().map(JobDocument::from).collect(),
+        outcomes: outcomes.iter().map(OutcomeDocument::from).collect(),
+    }))
+}
+
+fn no_order(id: &str) -> Problem {
+    Problem::not_found(format!("the host knows no order {id} of this shop; nothing was reported of it yet"))
+}
+
+/// The platform's ids of the orders that wait for a person.
+#[utoipa::path(get, path = "/v1/shops/{shop}/held-orders", tag = "orders", operation_id = "list_held_orders",
+    params(("shop" = ShopId, Path)), responses((status = 200, body = [String]), Problems))]
+async fn held(_: Backend, State(node): State<Node>, Path(shop): Path<ShopId>) -> Result<Json<Vec<String>>, Problem> {
+    Ok(Json(node.store().orders_with_held_outcomes(&shop).await?))
+}
+
+/// Says that a person has done what an outcome asked for.
+#[utoipa::path(post, path = "/v1/shops/{shop}/outcomes/{outcome}/settle", tag = "orders", operation_id = "settle_outcome",
+    params(("shop" = ShopId, Path), ("outcome" = i64, Path)), responses((status = 204), Problems))]
+async fn settle(
+    Backend(caller): Backend,
+    State(node): State<Node>,
+    Path((shop, outcome)): Path<(ShopId, i64)>,
+) -> Result<axum::http::StatusCode, Problem> {
+    node.store().settle(&shop, outcome, &caller.who, node.now()).await?;
+    Ok(axum::http::StatusCode::NO_CONTENT)
+}
+
+/// Says that nothing more comes of an order: its vendors' webhooks about it are no longer heard.
+#[utoipa::path(post, path = "/v1/shops/{shop}/orders/{order}/close", tag = "orders", operation_id = "close_order",
+    params(("shop" = ShopId, Path), ("order" = String, Path)), responses((status = 204), Problems))]
+async fn close(
+    Backend(caller): Backend,
+    State(node): State<Node>,
+    Path((shop, order)): Path<(ShopId, String)>,
+) -> Result<axum::http::StatusCode, Problem> {
+    node.store().close_order(&shop, &order, &caller.who, node.now()).await?;
+    Ok(axum::http::StatusCode::NO_CONTENT)
+}
+
+/// The bills of materials of an order, as its vendors confirmed them.
+#[utoipa::path(get, path = "/v1/shops/{shop}/orders/{order}/materials", tag = "orders", operation_id = "read_materials",
+    params(("shop" = ShopId, Path), ("order" = String, Path)), responses((status = 200, body = Object), Problems))]
+async fn materials(
+    _: Backend,
+    State(node): State<Node>,
+    Path((shop, order)): Path<(ShopId, String)>,
+) -> Result<Json<OrderMaterials>, Problem> {
+    Ok(Json(node.store().order_materials(&shop, &order).await?))
+}
+
+/// The same as a table (RFC 4180), one row for each article of each line.
+#[utoipa::path(get, path = "/v1/shops/{shop}/orders/{order}/materials.csv", tag = "orders", operation_id = "read_materials_csv",
+    params(("shop" = ShopId, Path), ("order" = String, Path)),
+    responses((status = 200, content_type = "text/csv", body = String), Problems))]
+async fn materials_csv(
+    _: Backend,
+    State(node): State<Node>,
+    Path((shop, order)): Path<(ShopId, String)>,
+) -> Result<Response, Problem> {
+    let table = node.store().order_materials(&shop, &order).await?.csv()?;
+    Ok(([(CONTENT_TYPE, "text/csv; charset=utf-8")], table).into_response())
+}
+
+/// For how long.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Valid {
+    /// How long the link holds, in seconds, at most a week; an hour unless given.
+    #[param(minimum = 1, maximum = 604_800)]
+    seconds: Option<u32>,
+}
+
+/// Where a document is.
+#[derive(Debug, Serialize, ToSchema)]
+struct LinkDocument {
+    /// Its address. It is signed, ends by itself, and needs no key.
+    url: String,
+}
+
+/// Makes a link to a document that an outcome of an order named.
+#[utoipa::path(post, path = "/v1/shops/{shop}/outcomes/{outcome}/link", tag = "orders", operation_id = "link_document",
+    params(("shop" = ShopId, Path), ("outcome" = i64, Path), Valid),
+    responses((status = 200, body = LinkDocument), Problems))]
+async fn document_link(
+    _: Backend,
+    State(node): State<Node>,
+    Path((shop, outcome)): Path<(ShopId, i64)>,
+    Query(Valid { seconds }): Query<Valid>,
+) -> Result<Json<LinkDocument>, Problem> {
+    let seconds = seconds.unwrap_or(LINK_SECONDS);
+    if !(1..=604_800).contains(&seconds) {
+        return Err(Problem::unprocessable("seconds", "a link holds for 1 to 604800 seconds"));
+    }
+    let valid_for = Duration::from_secs(seconds.into());
+    let link = node.store().document_link(&shop, outcome, valid_for, node.now()).await?;
+    Ok(Json(LinkDocument { url: node.public_url(&link.to_string()) }))
+}
+
+/// Everything that is kept of an order or a customer.
+#[derive(Debug, Serialize, ToSchema)]
+struct ExportDocument {
+    /// What is kept, as the contract's JSON spells it.
+    document: Value,
+    /// The files that it names.
+    files: Vec<ExportFileDocument>,
+}
+
+/// A file of an export.
+#[derive(Debug, Serialize, ToSchema)]
+struct ExportFileDocument {
+    /// Its name in the export.
+    name: String,
+    /// Of its bytes.
+    digest: Digest,
+    /// RFC 6838 media type.
+    media_type: String,
+}
+
+impl From<cartwright_store::Export> for ExportDocument {
+    fn from(export: cartwright_store::Export) -> Self {
+        let file = |file: cartwright_store::ExportFile| ExportFileDocument {
+            name: file.name,
+            digest: file.digest,
+            media_type: file.media_type,
+        };
+        Self { document: export.document, files: export.files.into_iter().map(file).collect() }
+    }
+}
+
+/// Everything that is kept of an order, in the open.
+#[utoipa::path(get, path = "/v1/shops/{shop}/orders/{order}/export", tag = "orders", operation_id = "export_order",
+    params(("shop" = ShopId, Path), ("order" = String, Path)),
+    responses((status = 200, body = ExportDocument), Problems))]
+async fn export(
+    _: Backend,
+    State(node): State<Node>,
+    Path((shop, order)): Path<(ShopId, String)>,
+) -> Result<Json<ExportDocument>, Problem> {
+    Ok(Json(node.store().export_order(&shop, &order).await?.into()))
+}
+
+/// What becomes of jobs that are not over.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Erasing {
+    /// Drop jobs that are not over: their vendors may not have been told to forget. Without it they keep the order from being
+    /// forgotten.
+    #[serde(default)]
+    drop_jobs: bool,
+}
+
+impl Erasing {
+    fn unfinished(&self) -> Unfinished {
+        if self.drop_jobs { Unfinished::Cancel } else { Unfinished::Refuse }
+    }
+}
+
+/// How many orders were forgotten.
+#[derive(Debug, Serialize, ToSchema)]
+struct Erased {
+    /// The orders, without those that were forgotten before.
+    orders: usize,
+}
+
+/// Forgets everything of an order. Report its event `erase` before: the vendors are told by that.
+#[utoipa::path(delete, path = "/v1/shops/{shop}/orders/{order}", tag = "orders", operation_id = "erase_order",
+    params(("shop" = ShopId, Path), ("order" = String, Path), Erasing),
+    responses((status = 200, body = Erased), Problems))]
+async fn erase(
+    Backend(caller): Backend,
+    State(node): State<Node>,
+    Path((shop, order)): Path<(ShopId, String)>,
+    Query(erasing): Query<Erasing>,
+) -> Result<Json<Erased>, Problem> {
+    let erased = node.store().erase_order(&shop, &order, erasing.unfinished(), &caller.who, node.now()).await?;
+    Ok(Json(Erased { orders: erased.into() }))
+}
+
+/// Everything that is kept of the orders that a customer placed with this e-mail address.
+#[utoipa::path(get, path = "/v1/shops/{shop}/customers/{email}/export", tag = "orders", operation_id = "export_customer",
+    params(("shop" = ShopId, Path), ("email" = String, Path)),
+    responses((status = 200, body = ExportDocument), Problems))]
+async fn of_customer(
+    _: Backend,
+    State(node): State<Node>,
+    Path((shop, email)): Path<(ShopId, String)>,
+) -> Result<Json<ExportDocument>, Problem> {
+    Ok(Json(node.store().export_customer(&shop, &email).await?.into()))
+}
+
+/// Forgets everything of the orders that a customer placed with this e-mail address.
+#[utoipa::path(delete, path = "/v1/shops/{shop}/customers/{email}", tag = "orders", operation_id = "erase_customer",
+    params(("shop" = ShopId, Path), ("email" = String, Path), Erasing),
+    responses((status = 200, body = Erased), Problems))]
+async fn erase_customer(
+    Backend(Caller { who, .. }): Backend,
+    State(node): State<Node>,
+    Path((shop, email)): Path<(ShopId, String)>,
+    Query(erasing): Query<Erasing>,
+) -> Result<Json<Erased>, Problem> {
+    let orders = node.store().erase_customer(&shop, &email, erasing.unfinished(), &who, node.now()).await?;
+    Ok(Json(Erased { orders: orders.len() }))
+}

@@ -1,0 +1,124 @@
+//! Shops.
+
+use axum::Json;
+use axum::extract::State;
+use cartwright::types::Rounding;
+use cartwright::{Release, Secret, Shop, ShopId};
+use cartwright_store::shop_version;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::serve::access::{Admin, Reader};
+use crate::serve::extract::{Body, Path, Precondition, Tagged};
+use crate::serve::node::Node;
+use crate::serve::problem::{Problem, Problems};
+
+pub(crate) fn routes() -> OpenApiRouter<Node> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(read, set))
+}
+
+/// What a shop is like. What is left out has its usual value.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ShopDocument {
+    /// Its id; that of the path.
+    #[serde(default, skip_deserializing)]
+    id: String,
+    /// The currency of its carts, ISO 4217 in capitals.
+    #[schema(pattern = "^[A-Z]{3}$")]
+    currency: String,
+    /// How many decimals its prices have.
+    #[schema(maximum = 9)]
+    scale: u8,
+    /// The language of its texts, BCP 47; English unless given.
+    #[serde(default)]
+    locale: Option<String>,
+    /// Does it enter its prices with tax? No unless given.
+    #[serde(default)]
+    prices_include_tax: Option<bool>,
+    /// How it rounds; half up unless given.
+    #[serde(default)]
+    rounding: Option<Rounding>,
+    /// How long a sealed price holds, in seconds; a day unless given.
+    #[serde(default)]
+    seal_seconds: Option<u32>,
+    /// For how long after its seal's end a cart's line goes to the version that it is pinned to, in seconds; 30 days unless given.
+    #[serde(default)]
+    pin_seconds: Option<u32>,
+    /// May a linked product be bought without a configuration? No unless given.
+    #[serde(default)]
+    sell_unconfigured: Option<bool>,
+    /// When its orders may be produced; when they are paid in full unless given.
+    #[serde(default)]
+    release: Option<Release>,
+}
+
+impl ShopDocument {
+    fn of(shop: &Shop) -> Self {
+        Self {
+            id: shop.id.to_string(),
+            currency: shop.currency.clone(),
+            scale: shop.scale,
+            locale: Some(shop.locale.clone()),
+            prices_include_tax: Some(shop.prices_include_tax),
+            rounding: Some(shop.rounding),
+            seal_seconds: Some(shop.seal_seconds),
+            pin_seconds: Some(shop.pin_seconds),
+            sell_unconfigured: Some(shop.sell_unconfigured),
+            release: Some(shop.release),
+        }
+    }
+
+    /// As the runtime has it. A shop that exists keeps its seal key, whatever this one's is.
+    fn shop(self, id: ShopId) -> Result<Shop, Problem> {
+        let mut random = [0; 32];
+        getrandom::fill(&mut random).map_err(|error| {
+            Problem::new(axum::http::StatusCode::INTERNAL_SERVER_ERROR, "random", error.to_string())
+        })?;
+        let mut shop = Shop::new(id, self.currency, self.scale, Secret::new(hex::encode(random)));
+        shop.locale = self.locale.unwrap_or(shop.locale);
+        shop.prices_include_tax = self.prices_include_tax.unwrap_or(shop.prices_include_tax);
+        shop.rounding = self.rounding.unwrap_or(shop.rounding);
+        shop.seal_seconds = self.seal_seconds.unwrap_or(shop.seal_seconds);
+        shop.pin_seconds = self.pin_seconds.unwrap_or(shop.pin_seconds);
+        shop.sell_unconfigured = self.sell_unconfigured.unwrap_or(shop.sell_unconfigured);
+        shop.release = self.release.unwrap_or(shop.release);
+        Ok(shop)
+    }
+}
+
+/// All shops.
+#[utoipa::path(get, path = "/v1/shops", tag = "shops", operation_id = "list_shops",
+    responses((status = 200, body = [ShopDocument]), Problems))]
+async fn list(_: Admin, State(node): State<Node>) -> Result<Json<Vec<ShopDocument>>, Problem> {
+    let host = node.host();
+    let shops = host.shop_ids().into_iter().filter_map(|id| Some(ShopDocument::of(host.shop(&id).ok()?.as_ref())));
+    Ok(Json(shops.collect()))
+}
+
+/// A shop. Its ETag names what it is set to.
+#[utoipa::path(get, path = "/v1/shops/{shop}", tag = "shops", operation_id = "read_shop",
+    params(("shop" = ShopId, Path)), responses((status = 200, body = ShopDocument), Problems))]
+async fn read(_: Reader, State(node): State<Node>, Path(shop): Path<ShopId>) -> Result<Tagged<ShopDocument>, Problem> {
+    let shop = node.host().shop(&shop)?;
+    Ok(Tagged(shop_version(&shop), ShopDocument::of(&shop)))
+}
+
+/// Adds a shop, or changes what it is like. What signs its prices is made by the host and stays.
+#[utoipa::path(put, path = "/v1/shops/{shop}", tag = "shops", operation_id = "set_shop",
+    params(("shop" = ShopId, Path), ("If-Match" = Option<String>, Header, description = "The ETag that was read."),
+        ("If-None-Match" = Option<String>, Header, description = "`*`: only if it does not exist.")),
+    request_body = ShopDocument, responses((status = 200, body = ShopDocument), Problems))]
+async fn set(
+    Admin(caller): Admin,
+    State(node): State<Node>,
+    Path(id): Path<ShopId>,
+    precondition: Precondition,
+    Body(document): Body<ShopDocument>,
+) -> Result<Tagged<ShopDocument>, Problem> {
+    let shop = document.shop(id)?;
+    let set = node.installation().set_shop(shop, precondition.expected(), &caller.who, node.now()).await?;
+    Ok(Tagged(shop_version(&set), ShopDocument::of(&set)))
+}

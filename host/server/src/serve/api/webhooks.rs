@@ -1,0 +1,239 @@
+//! Webhooks: the addresses that vendors are given, what they pushed and waits for a person, and notices that failed.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use cartwright::types::Outcome;
+use cartwright::webhook::{Destination, Selector};
+use cartwright::{AccountId, SetupError, ShopId};
+use cartwright_store::{AccountOutcomeState, PushedError};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::documents::moment;
+use crate::serve::access::{Integrator, Reader};
+use crate::serve::extract::{Body, Path};
+use crate::serve::node::Node;
+use crate::serve::problem::{Problem, Problems};
+
+const MOST: u32 = 500;
+
+pub(crate) fn routes() -> OpenApiRouter<Node> {
+    OpenApiRouter::new()
+        .routes(routes!(list, make))
+        .routes(routes!(end))
+        .routes(routes!(failed))
+        .routes(routes!(pushed))
+        .routes(routes!(approve))
+        .routes(routes!(refuse))
+}
+
+impl From<PushedError> for Problem {
+    fn from(error: PushedError) -> Self {
+        match error {
+            PushedError::Store(error) => error.into(),
+            PushedError::Setup(error) => error.into(),
+        }
+    }
+}
+
+/// An address that a vendor sends webhooks to. The address itself was shown once, when it was made.
+#[derive(Debug, Serialize, ToSchema)]
+struct AddressDocument {
+    /// What it is found by.
+    id: String,
+    /// The account.
+    account: AccountId,
+    /// The plugin's endpoint.
+    endpoint: String,
+    /// When it was made.
+    #[schema(format = DateTime)]
+    made: String,
+    /// When it ends or ended, where a person said so.
+    ends: Option<String>,
+}
+
+/// A shop's webhook addresses, those that ended included.
+#[utoipa::path(get, path = "/v1/shops/{shop}/webhook-addresses", tag = "webhooks", operation_id = "list_webhook_addresses",
+    params(("shop" = ShopId, Path)), responses((status = 200, body = [AddressDocument]), Problems))]
+async fn list(
+    _: Reader,
+    State(node): State<Node>,
+    Path(shop): Path<ShopId>,
+) -> Result<Json<Vec<AddressDocument>>, Problem> {
+    let addresses = node.store().webhook_addresses(&shop).await?;
+    let document = |address: cartwright_store::WebhookAddressInfo| AddressDocument {
+        id: address.stored.selector.to_string(),
+        account: address.stored.destination.account.clone(),
+        endpoint: address.stored.destination.endpoint.clone(),
+        made: moment(address.made),
+        ends: address.stored.ends.map(moment),
+    };
+    Ok(Json(addresses.into_iter().map(document).collect()))
+}
+
+/// Which endpoint.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct AddressBody {
+    /// The account.
+    account: AccountId,
+    /// The endpoint, as its plugin names it.
+    endpoint: String,
+}
+
+/// An address that was made. It is shown now and never again: give it to the vendor.
+#[derive(Debug, Serialize, ToSchema)]
+struct MadeAddress {
+    /// What it is found by.
+    id: String,
+    /// The address.
+    url: String,
+}
+
+/// Makes a new address for an endpoint, beside those that it has.
+#[utoipa::path(post, path = "/v1/shops/{shop}/webhook-addresses", tag = "webhooks", operation_id = "make_webhook_address",
+    params(("shop" = ShopId, Path)), request_body = AddressBody, responses((status = 201, body = MadeAddress), Problems))]
+async fn make(
+    Integrator(caller): Integrator,
+    State(node): State<Node>,
+    Path(shop): Path<ShopId>,
+    Body(AddressBody { account, endpoint }): Body<AddressBody>,
+) -> Result<Response, Problem> {
+    let plugin = node.host().running(&shop, &account)?;
+    let known: Vec<&str> = plugin.about().endpoints.iter().map(|known| known.name.as_str()).collect();
+    if !known.contains(&endpoint.as_str()) {
+        let detail = format!("{} has no endpoint {endpoint:?}; it has: {}", plugin.id(), known.join(", "));
+        return Err(Problem::unprocessable("endpoint", detail));
+    }
+    let to = Destination { shop, account, endpoint };
+    let address = node.store().make_webhook_address(&to, &caller.who, node.now()).await?;
+    let url = node.public_url(&format!("webhooks/{}", *address.reveal()));
+    Ok((StatusCode::CREATED, Json(MadeAddress { id: address.selector().to_string(), url })).into_response())
+}
+
+/// Ends an address at once.
+#[utoipa::path(delete, path = "/v1/shops/{shop}/webhook-addresses/{address}", tag = "webhooks",
+    operation_id = "end_webhook_address", params(("shop" = ShopId, Path), ("address" = String, Path)),
+    responses((status = 204), Problems))]
+async fn end(
+    Integrator(caller): Integrator,
+    State(node): State<Node>,
+    Path((shop, address)): Path<(ShopId, String)>,
+) -> Result<StatusCode, Problem> {
+    let missing = |_| Problem::not_found(format!("there is no webhook address {address}"));
+    let selector: Selector = address.parse().map_err(missing)?;
+    node.store().end_webhook_address(&shop, selector, node.now(), &caller.who, node.now()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// A notice that was not answered well. Its body is not shown.
+#[derive(Debug, Serialize, ToSchema)]
+struct NoticeDocument {
+    /// Its id.
+    id: String,
+    /// The account.
+    account: AccountId,
+    /// The plugin's endpoint.
+    endpoint: String,
+    /// When it came last.
+    #[schema(format = DateTime)]
+    at: String,
+    /// How often it came.
+    times: u64,
+    /// Why it was not answered well; none while it is run.
+    why: Option<String>,
+}
+
+/// The notices that were not answered well. Their vendors may send them again.
+#[utoipa::path(get, path = "/v1/shops/{shop}/failed-notices", tag = "webhooks", operation_id = "list_failed_notices",
+    params(("shop" = ShopId, Path)), responses((status = 200, body = [NoticeDocument]), Problems))]
+async fn failed(
+    _: Reader,
+    State(node): State<Node>,
+    Path(shop): Path<ShopId>,
+) -> Result<Json<Vec<NoticeDocument>>, Problem> {
+    let notices = node.store().open_notices(&shop, MOST).await?;
+    let document = |notice: cartwright_store::OpenNotice| NoticeDocument {
+        id: notice.id,
+        account: notice.destination.account,
+        endpoint: notice.destination.endpoint,
+        at: moment(notice.at),
+        times: notice.times,
+        why: notice.why,
+    };
+    Ok(Json(notices.into_iter().map(document).collect()))
+}
+
+/// Something that a vendor said of an account rather than of an order.
+#[derive(Debug, Serialize, ToSchema)]
+struct PushedDocument {
+    /// Its id.
+    id: String,
+    /// The account.
+    account: AccountId,
+    /// When it was said.
+    #[schema(format = DateTime)]
+    at: String,
+    /// How far it has come: "new", "held", "applied", "replaced", "refused" or "seen".
+    state: &'static str,
+    /// Why it waits for a person.
+    why: Option<String>,
+    /// What was said.
+    outcome: Outcome,
+}
+
+/// What vendors pushed that waits for approval: settings that decide what runs on the shop's pages.
+#[utoipa::path(get, path = "/v1/shops/{shop}/pushed-settings", tag = "webhooks", operation_id = "list_pushed_settings",
+    params(("shop" = ShopId, Path)), responses((status = 200, body = [PushedDocument]), Problems))]
+async fn pushed(
+    _: Reader,
+    State(node): State<Node>,
+    Path(shop): Path<ShopId>,
+) -> Result<Json<Vec<PushedDocument>>, Problem> {
+    let held = node.store().account_outcomes(&shop, Some(AccountOutcomeState::Held), MOST).await?;
+    let document = |said: cartwright_store::AccountOutcome| PushedDocument {
+        id: said.id,
+        account: said.account,
+        at: moment(said.at),
+        state: said.state.name(),
+        why: said.why,
+        outcome: said.outcome,
+    };
+    Ok(Json(held.into_iter().map(document).collect()))
+}
+
+/// Gives pushed settings to their account, checked as any change is.
+#[utoipa::path(post, path = "/v1/shops/{shop}/pushed-settings/{id}/approve", tag = "webhooks",
+    operation_id = "approve_pushed_settings", params(("shop" = ShopId, Path), ("id" = String, Path)),
+    responses((status = 204), Problems))]
+async fn approve(
+    Integrator(caller): Integrator,
+    State(node): State<Node>,
+    Path((shop, id)): Path<(ShopId, String)>,
+) -> Result<StatusCode, Problem> {
+    known(&node, &shop)?;
+    node.store().approve_pushed(node.host(), &shop, &id, &caller.who, node.now()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Refuses pushed settings; the account keeps what it has.
+#[utoipa::path(post, path = "/v1/shops/{shop}/pushed-settings/{id}/refuse", tag = "webhooks",
+    operation_id = "refuse_pushed_settings", params(("shop" = ShopId, Path), ("id" = String, Path)),
+    responses((status = 204), Problems))]
+async fn refuse(
+    Integrator(caller): Integrator,
+    State(node): State<Node>,
+    Path((shop, id)): Path<(ShopId, String)>,
+) -> Result<StatusCode, Problem> {
+    known(&node, &shop)?;
+    node.store().refuse_pushed(&shop, &id, &caller.who, node.now()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn known(node: &Node, shop: &ShopId) -> Result<(), SetupError> {
+    node.host().shop(shop).map(drop)
+}

@@ -1,0 +1,110 @@
+//! How a node is to run: by flags, else by the environment, else by a file.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use ipnet::IpNet;
+use serde::Deserialize;
+use url::Url;
+
+/// Every variable that is read begins so. One that does and is not known is a mistake.
+const PREFIX: &str = "CARTWRIGHT_";
+/// Variables that are no options: the key, and what is logged.
+const OTHERS: [&str; 2] = ["CARTWRIGHT_KEY", "CARTWRIGHT_LOG"];
+
+/// What can be set, under the same name as a flag, as a variable and in the file.
+#[derive(Debug, Default, Clone, clap::Args, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Options {
+    /// The database: `sqlite:path/to/file`, which is made, or `postgres://user@machine/name`.
+    #[arg(long, value_name = "URL", env = "CARTWRIGHT_DATABASE")]
+    database: Option<String>,
+    /// The file of the key that the database's secrets are sealed with; the variable `CARTWRIGHT_KEY` unless given.
+    #[arg(long, value_name = "FILE", env = "CARTWRIGHT_KEY_FILE")]
+    key_file: Option<PathBuf>,
+    /// Where to listen; 127.0.0.1:8080 unless given.
+    #[arg(long, value_name = "ADDRESS", env = "CARTWRIGHT_LISTEN")]
+    listen: Option<SocketAddr>,
+    /// What the outside calls this installation: vendors' webhooks and documents' links begin with it.
+    #[arg(long, value_name = "URL", env = "CARTWRIGHT_PUBLIC_URL")]
+    public_url: Option<Url>,
+    /// The folder of compiled components, which only this host may write; nothing is kept unless given.
+    #[arg(long, value_name = "FOLDER", env = "CARTWRIGHT_CACHE")]
+    cache: Option<PathBuf>,
+    /// The name of the installation, the first part of every reference that vendors see; "local" unless given.
+    #[arg(long, value_name = "NAME", env = "CARTWRIGHT_INSTALLATION")]
+    installation: Option<String>,
+    /// The name of this node, for logs and jobs; the process's number unless given.
+    #[arg(long, value_name = "NAME", env = "CARTWRIGHT_NODE")]
+    node: Option<String>,
+    /// Networks of proxies that are believed when they say who asks (X-Forwarded-For).
+    #[arg(long, value_name = "NETWORK", env = "CARTWRIGHT_PROXIES", value_delimiter = ',')]
+    proxies: Option<Vec<IpNet>>,
+    /// For how many seconds work in progress may end after the node was told to stop; 30 unless given.
+    #[arg(long, value_name = "SECONDS", env = "CARTWRIGHT_DRAIN_SECONDS")]
+    drain_seconds: Option<u64>,
+}
+
+/// How a node runs.
+#[derive(Debug)]
+pub(crate) struct Config {
+    pub(crate) database: String,
+    pub(crate) key_file: Option<PathBuf>,
+    pub(crate) listen: SocketAddr,
+    pub(crate) public_url: Option<Url>,
+    pub(crate) cache: Option<PathBuf>,
+    pub(crate) installation: String,
+    pub(crate) node: String,
+    pub(crate) proxies: Vec<IpNet>,
+    pub(crate) drain_seconds: u64,
+}
+
+impl Options {
+    /// What holds, with the file's values where neither a flag nor a variable says anything.
+    pub(crate) fn with_file(self, file: Option<&Path>) -> anyhow::Result<Config> {
+        let file = match file {
+            None => Self::default(),
+            Some(path) => {
+                let text = std::fs::read_to_string(path)
+                    .with_context(|| format!("the configuration {} cannot be read", path.display()))?;
+                toml::from_str(&text)
+                    .with_context(|| format!("the configuration {} is not as it must be", path.display()))?
+            }
+        };
+        let database = self.database.or(file.database).context(
+            "no database is named: --database sqlite:cartwright.db, CARTWRIGHT_DATABASE, or `database` in the file",
+        )?;
+        let public_url = self.public_url.or(file.public_url);
+        if let Some(url) = public_url.as_ref().filter(|url| !matches!(url.scheme(), "http" | "https")) {
+            bail!("the public URL {url} is neither http nor https");
+        }
+        Ok(Config {
+            database,
+            key_file: self.key_file.or(file.key_file),
+            listen: self.listen.or(file.listen).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
+            public_url,
+            cache: self.cache.or(file.cache),
+            installation: self.installation.or(file.installation).unwrap_or_else(|| "local".to_owned()),
+            node: self.node.or(file.node).unwrap_or_else(|| format!("node-{}", std::process::id())),
+            proxies: self.proxies.or(file.proxies).unwrap_or_default(),
+            drain_seconds: self.drain_seconds.or(file.drain_seconds).unwrap_or(30),
+        })
+    }
+}
+
+/// Refuses variables that look like ours and are none: a slip in a name would go unseen.
+pub(crate) fn check_environment(command: &clap::Command) -> anyhow::Result<()> {
+    let known: Vec<String> = command
+        .get_arguments()
+        .filter_map(|argument| Some(argument.get_env()?.to_str()?.to_owned()))
+        .chain(OTHERS.map(str::to_owned))
+        .collect();
+    for (name, _) in std::env::vars_os() {
+        let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX)) else { continue };
+        if !known.iter().any(|known| known == name) {
+            bail!("there is no setting {name}; there are: {}", known.join(", "));
+        }
+    }
+    Ok(())
+}

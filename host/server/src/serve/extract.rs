@@ -1,0 +1,135 @@
+//! What a request holds, read so that each mistake is answered with a problem that names its place.
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::StatusCode;
+use axum::http::header::{CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH};
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
+use cartwright_store::Expected;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::problem::Problem;
+
+/// A JSON body.
+pub(crate) struct Body<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let kind = request.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        if kind.split(';').next().map(str::trim) != Some("application/json") {
+            let detail = "send the body as content-type: application/json";
+            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", detail));
+        }
+        let Raw(bytes) = Raw::from_request(request, state).await?;
+        let mut reader = serde_json::Deserializer::from_slice(&bytes);
+        let read = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+            let (path, inner) = (error.path().to_string(), error.inner());
+            match inner.classify() {
+                serde_json::error::Category::Data => Problem::unprocessable("body", format!("{path}: {inner}")),
+                _ => Problem::bad_request(format!("the body is no JSON: {inner}")),
+            }
+        })?;
+        reader.end().map_err(|error| Problem::bad_request(format!("the body is no JSON: {error}")))?;
+        Ok(Self(read))
+    }
+}
+
+/// A body as it came.
+pub(crate) struct Raw(pub(crate) Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for Raw {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        Bytes::from_request(request, state).await.map(Self).map_err(|rejection| match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => {
+                Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "the body is larger than this operation takes")
+            }
+            _ => Problem::bad_request(rejection.body_text()),
+        })
+    }
+}
+
+/// What stands in the path.
+pub(crate) struct Path<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        // A name that cannot be one names nothing.
+        let path = axum::extract::Path::<T>::from_request_parts(parts, state).await;
+        path.map(|axum::extract::Path(path)| Self(path)).map_err(|rejection| Problem::not_found(rejection.body_text()))
+    }
+}
+
+/// What stands behind the "?".
+pub(crate) struct Query<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let query = axum::extract::Query::<T>::from_request_parts(parts, state).await;
+        query.map(|axum::extract::Query(query)| Self(query)).map_err(|error| Problem::bad_request(error.body_text()))
+    }
+}
+
+/// The version of a thing that the caller has read, by `If-Match`, or that it should not exist, by `If-None-Match: *`.
+pub(crate) struct Precondition(Option<String>, bool);
+
+impl Precondition {
+    pub(crate) fn expected(&self) -> Expected<'_> {
+        match (&self.0, self.1) {
+            (Some(version), _) => Expected::Version(version),
+            (None, true) => Expected::Nothing,
+            (None, false) => Expected::Anything,
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Precondition {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let text = |name: HeaderName| header(&parts.headers, name);
+        let version = match text(IF_MATCH)? {
+            None => None,
+            Some(tag) => match tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')) {
+                Some(version) if !version.contains('"') => Some(version.to_owned()),
+                _ => return Err(Problem::bad_request("If-Match takes the one ETag that was read, in its quotes")),
+            },
+        };
+        let absent = match text(IF_NONE_MATCH)?.as_deref() {
+            None => false,
+            Some("*") => true,
+            Some(_) => return Err(Problem::bad_request("If-None-Match takes * here")),
+        };
+        Ok(Self(version, absent))
+    }
+}
+
+pub(crate) fn header(headers: &HeaderMap, name: HeaderName) -> Result<Option<String>, Problem> {
+    let Some(value) = headers.get(&name) else { return Ok(None) };
+    match value.to_str() {
+        Ok(text) => Ok(Some(text.to_owned())),
+        Err(_) => Err(Problem::bad_request(format!("the header {name} is no text"))),
+    }
+}
+
+/// A body with the version that names it.
+pub(crate) struct Tagged<T>(pub(crate) String, pub(crate) T);
+
+impl<T: Serialize> IntoResponse for Tagged<T> {
+    fn into_response(self) -> Response {
+        let mut response = axum::Json(self.1).into_response();
+        if let Ok(tag) = HeaderValue::from_str(&format!("\"{}\"", self.0)) {
+            response.headers_mut().insert(ETAG, tag);
+        }
+        response
+    }
+}

@@ -1,0 +1,196 @@
+//! `cartwright serve`: the host over HTTP, beside a platform that does not embed it.
+
+mod access;
+mod api;
+mod config;
+mod extract;
+mod idempotency;
+mod node;
+mod problem;
+mod public;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::header::{HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{Request, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router, middleware};
+use cartwright::{Cartwright, SystemClock};
+use cartwright_store::{Installation, Store, Worker, WorkerSettings};
+use clap::Args as _;
+use tokio::net::TcpListener;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::request_id::{MakeRequestId, PropagateRequestIdLayer, RequestId, SetRequestIdLayer};
+use tower_http::set_header::SetResponseHeaderLayer;
+use tower_http::timeout::{RequestBodyTimeoutLayer, TimeoutLayer};
+use tower_http::trace::TraceLayer;
+use url::Url;
+
+use crate::desk::Database;
+use config::{Config, Options};
+use node::Node;
+use problem::Problem;
+
+/// The largest body; a plugin may be larger, see there.
+const LARGEST_BODY: usize = 16 << 20;
+/// How long a body may stay silent.
+const SILENCE: Duration = Duration::from_secs(10);
+/// How long a request may take. Guests and vendors have deadlines of their own, which are shorter.
+const LONGEST: Duration = Duration::from_secs(60);
+/// Whom the event log names for what a node does when it starts.
+const WHO: &str = "host";
+
+/// Serve the host over HTTP: carts, orders, webhooks and set-up, described at /openapi.json.
+///
+/// Everything is kept in the database; several nodes of one database share the work and serve each other's changes. The first
+/// access key is made with `cartwright keys make`. The bundled plugins, Expivi and Twikit, are installed.
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  openssl rand -hex 32 > cartwright.key\n  \
+    cartwright keys make --role admin --label me --database sqlite:cartwright.db --key-file cartwright.key\n  \
+    cartwright serve --database sqlite:cartwright.db --key-file cartwright.key\n\n\
+    A file (--config) holds the same under the same names: database = \"sqlite:cartwright.db\"")]
+pub(crate) struct Arguments {
+    /// A TOML file with the same settings, for those that neither a flag nor a variable names.
+    #[arg(long, value_name = "FILE", env = "CARTWRIGHT_CONFIG")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    options: Options,
+}
+
+pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    config::check_environment(&Arguments::augment_args(clap::Command::new("serve")))?;
+    let config = arguments.options.with_file(arguments.config.as_deref())?;
+    let store = Database::new(config.database.clone(), config.key_file.clone()).open_or_make().await?;
+    let installation = start(&config, store).await?;
+    let listener =
+        TcpListener::bind(config.listen).await.with_context(|| format!("{} cannot be listened at", config.listen))?;
+    let address = listener.local_addr()?;
+    let public_url = match config.public_url {
+        Some(url) => url,
+        None => Url::parse(&format!("http://{address}/"))?,
+    };
+    let clock = Arc::new(SystemClock);
+    let host = installation.host().clone();
+    let worker = Worker::start(host, installation.store().clone(), clock.clone(), WorkerSettings::new(config.node));
+    let following = installation.follow();
+    let node = Node::new(installation, clock, public_url, config.proxies);
+    say!("listening at http://{address}/");
+    let service = router(node.clone()).into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, service).with_graceful_shutdown(told_to_stop()).await?;
+    tracing::info!("draining");
+    let drained = worker.drain(Duration::from_secs(config.drain_seconds)).await;
+    following.abort();
+    for job in drained.given_back.iter().chain(&drained.left) {
+        tracing::info!(job, "another node goes on with it");
+    }
+    node.store().close().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The host with everything that is kept, and the bundled plugins.
+async fn start(config: &Config, store: Store) -> anyhow::Result<Installation> {
+    let (orders, blobs, catalogue) = (Arc::new(store.clone()), Arc::new(store.clone()), Arc::new(store.clone()));
+    let mut builder = Cartwright::builder()
+        .order_book(orders)
+        .blobs(blobs)
+        .catalogue(catalogue)
+        .installation(config.installation.clone())
+        .secret(store.host_secret().await?);
+    if let Some(cache) = &config.cache {
+        builder = builder.cache(cache);
+    }
+    let (installation, faults) = Installation::open(Arc::new(builder.start()?), store).await?;
+    for fault in faults {
+        tracing::error!(%fault, "this node serves everything else");
+    }
+    for component in [cartwright_bundled::EXPIVI, cartwright_bundled::TWIKIT] {
+        installation.install(component, None, WHO, std::time::SystemTime::now()).await?;
+    }
+    Ok(installation)
+}
+
+/// Everything that a node serves.
+fn router(node: Node) -> Router {
+    let (api, document) = api::routes();
+    let id = HeaderName::from_static("x-request-id");
+    let described = get(move || async move { Json(document) });
+    api.layer(middleware::from_fn_with_state(node.clone(), idempotency::once))
+        .layer(middleware::from_fn_with_state(node.clone(), access::identify))
+        .merge(public::routes())
+        .route("/openapi.json", described)
+        .route("/health/live", get(|| async { "alive\n" }))
+        .route("/health/ready", get(ready))
+        .fallback(|| async { Problem::not_found("there is nothing at this address; see /openapi.json") })
+        .method_not_allowed_fallback(|| async {
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", "this address does not take this method")
+        })
+        .layer(DefaultBodyLimit::max(LARGEST_BODY))
+        .layer(RequestBodyTimeoutLayer::new(SILENCE))
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, LONGEST))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(SetResponseHeaderLayer::if_not_present(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")))
+        .layer(PropagateRequestIdLayer::new(id.clone()))
+        .layer(TraceLayer::new_for_http().make_span_with(span))
+        .layer(SetRequestIdLayer::new(id, Drawn))
+        .with_state(node)
+}
+
+/// Can this node serve? While the database is away it cannot.
+async fn ready(State(node): State<Node>) -> Response {
+    match node.installation().catch_up().await {
+        Ok(_) => "ready\n".into_response(),
+        Err(error) => Problem::from(error).into_response(),
+    }
+}
+
+fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "panic", "the host failed; its log says where").into_response()
+}
+
+/// A request's id, drawn at random.
+#[derive(Clone)]
+struct Drawn;
+
+impl MakeRequestId for Drawn {
+    fn make_request_id<B>(&mut self, _: &Request<B>) -> Option<RequestId> {
+        let mut random = [0; 12];
+        getrandom::fill(&mut random).ok()?;
+        Some(RequestId::new(HeaderValue::try_from(hex::encode(random)).ok()?))
+    }
+}
+
+/// Without its query, which may hold a document's signature, and without a webhook's address.
+fn span<B>(request: &Request<B>) -> tracing::Span {
+    let id = request.headers().get("x-request-id").and_then(|id| id.to_str().ok()).unwrap_or_default();
+    let path = request.uri().path();
+    let path = if path.starts_with("/webhooks/") { "/webhooks/…" } else { path };
+    tracing::info_span!("request", id, method = %request.method(), path)
+}
+
+async fn told_to_stop() {
+    let interrupted = async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    #[cfg(unix)]
+    let terminated = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => drop(signal.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+    };
+    #[cfg(not(unix))]
+    let terminated = std::future::pending::<()>();
+    tokio::select! {
+        () = interrupted => {}
+        () = terminated => {}
+    }
+}

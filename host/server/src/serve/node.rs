@@ -1,0 +1,52 @@
+//! What every request has at hand.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use cartwright::{Cartwright, Clock};
+use cartwright_store::{Installation, Store};
+use ipnet::IpNet;
+use url::Url;
+
+/// A node of an installation. Cloning it is cheap.
+#[derive(Clone)]
+pub(crate) struct Node(Arc<Inner>);
+
+struct Inner {
+    installation: Installation,
+    clock: Arc<dyn Clock>,
+    public_url: Url,
+    proxies: Vec<IpNet>,
+}
+
+impl Node {
+    /// `public_url` is what the outside calls this installation; `proxies` are believed when they say who asks.
+    pub(crate) fn new(installation: Installation, clock: Arc<dyn Clock>, public_url: Url, proxies: Vec<IpNet>) -> Self {
+        Self(Arc::new(Inner { installation, clock, public_url, proxies }))
+    }
+
+    pub(crate) fn installation(&self) -> &Installation {
+        &self.0.installation
+    }
+
+    pub(crate) fn host(&self) -> &Arc<Cartwright> {
+        self.0.installation.host()
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        self.0.installation.store()
+    }
+
+    pub(crate) fn now(&self) -> SystemTime {
+        self.0.clock.now()
+    }
+
+    pub(crate) fn proxies(&self) -> &[IpNet] {
+        &self.0.proxies
+    }
+
+    /// An address of this installation, from its path.
+    pub(crate) fn public_url(&self, path: &str) -> String {
+        format!("{}/{}", self.0.public_url.as_str().trim_end_matches('/'), path.trim_start_matches('/'))
+    }
+}

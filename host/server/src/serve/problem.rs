@@ -1,0 +1,294 @@
+//! What a request that was not fulfilled is told: RFC 9457, with the host's typed error beside the words.
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::response::{IntoResponse, Response};
+use cartwright::types::{self, FieldIssue, Message};
+use cartwright::{CartError, Failure, HookError, InstallError, LinkIssues, SetupError};
+use cartwright_store::{ChangeError, ReportError, StoreError};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use crate::grants;
+
+/// Why a request was not fulfilled; nothing was changed (RFC 9457).
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct Problem {
+    /// Names what kind it is: `urn:cartwright:problem:` and a word.
+    #[serde(rename = "type")]
+    kind: String,
+    /// The status in words.
+    title: String,
+    /// The HTTP status.
+    #[schema(minimum = 400, maximum = 599)]
+    status: u16,
+    /// What is wrong and what to do, for whoever runs the shop.
+    detail: String,
+    /// Each field that is wrong.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    issues: Vec<FieldIssue>,
+    /// A text for the shopper.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shopper: Option<Message>,
+    /// The host's error with its members, as the runtime's types say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    error: Option<Value>,
+    /// What would allow it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    help: Option<String>,
+    #[serde(skip)]
+    retry_after: Option<u32>,
+}
+
+impl Problem {
+    pub(crate) fn new(status: StatusCode, kind: &str, detail: impl Into<String>) -> Self {
+        Self {
+            kind: format!("urn:cartwright:problem:{kind}"),
+            title: status.canonical_reason().unwrap_or("Error").to_owned(),
+            status: status.as_u16(),
+            detail: detail.into(),
+            issues: Vec::new(),
+            shopper: None,
+            error: None,
+            help: None,
+            retry_after: None,
+        }
+    }
+
+    /// Something in the request is not as documented.
+    pub(crate) fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad-request", detail)
+    }
+
+    /// A value cannot be used.
+    pub(crate) fn unprocessable(kind: &str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, kind, detail)
+    }
+
+    pub(crate) fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not-found", detail)
+    }
+
+    pub(crate) fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    /// The same for somebody in a browser: what is the merchant's to mend is not told to shoppers.
+    pub(crate) fn for_shopper(mut self) -> Self {
+        let text = self.shopper.as_ref().map(|message| message.text.clone());
+        self.detail = text.unwrap_or_else(|| "This cannot be done now. The shop can see why.".to_owned());
+        (self.error, self.help) = (None, None);
+        self.issues.clear();
+        self
+    }
+
+    pub(crate) fn with_issues(mut self, issues: Vec<FieldIssue>) -> Self {
+        self.issues = issues;
+        self
+    }
+
+    fn typed(mut self, error: &impl Serialize) -> Self {
+        self.error = serde_json::to_value(error).ok();
+        self.help = grants::flag(&self.detail).map(|flag| format!("grant it to the account: {flag}"));
+        self
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let (status, retry_after) = (self.status(), self.retry_after);
+        if status.is_server_error() {
+            tracing::error!(kind = self.kind, detail = self.detail, "a request failed");
+        }
+        let mut response = (status, Json(self)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(seconds) = retry_after {
+            headers.insert(RETRY_AFTER, seconds.into());
+        }
+        response
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        let (status, kind) = match &error {
+            StoreError::Unavailable(_) | StoreError::Full(_) => (StatusCode::SERVICE_UNAVAILABLE, "database"),
+            StoreError::NotFound { .. } => (StatusCode::NOT_FOUND, "not-found"),
+            StoreError::Erased(_) => (StatusCode::GONE, "erased"),
+            StoreError::Conflict(_) | StoreError::Fenced(_) => (StatusCode::CONFLICT, "conflict"),
+            _ => (StatusCode::INTERNAL_SERVER_ERROR, "database"),
+        };
+        let mut problem = Self::new(status, kind, error.to_string());
+        problem.retry_after = error.is_retryable().then_some(5);
+        problem
+    }
+}
+
+impl From<SetupError> for Problem {
+    fn from(error: SetupError) -> Self {
+        let (status, kind) = match &error {
+            SetupError::NoShop(_) | SetupError::NoAccount(_) | SetupError::NoLink(_) | SetupError::NoPlugin(_) => {
+                (StatusCode::NOT_FOUND, "not-found")
+            }
+            SetupError::Exists(_) => (StatusCode::CONFLICT, "exists"),
+            SetupError::OtherPlugin { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "other-plugin"),
+            SetupError::Revoked(_) => (StatusCode::UNPROCESSABLE_ENTITY, "revoked"),
+            SetupError::Invalid(_) | SetupError::Links(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid"),
+            SetupError::Hook(error) => return error.clone().into(),
+        };
+        let problem = Self::new(status, kind, error.to_string()).typed(&error);
+        match error {
+            SetupError::Invalid(issues) => problem.with_issues(issues),
+            // Here fields stand after their link's product; each alone is in `error`.
+            SetupError::Links(links) => problem.with_issues(
+                links
+                    .into_iter()
+                    .flat_map(|LinkIssues { shop_product, issues }| {
+                        issues
+                            .into_iter()
+                            .map(move |issue| FieldIssue { field: format!("{shop_product}.{}", issue.field), ..issue })
+                    })
+                    .collect(),
+            ),
+            _ => problem,
+        }
+    }
+}
+
+impl From<HookError> for Problem {
+    fn from(error: HookError) -> Self {
+        use types::Error;
+        let (status, kind) = match &error.failure {
+            Failure::Answered(answer) => match answer {
+                Error::InvalidInput(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid-input"),
+                Error::NotConfigured(_) => (StatusCode::UNPROCESSABLE_ENTITY, "not-configured"),
+                Error::Rejected(_) => (StatusCode::UNPROCESSABLE_ENTITY, "rejected"),
+                Error::Denied(_) => (StatusCode::UNPROCESSABLE_ENTITY, "denied"),
+                Error::LimitExceeded(_) => (StatusCode::UNPROCESSABLE_ENTITY, "limit-exceeded"),
+                Error::Unsupported => (StatusCode::UNPROCESSABLE_ENTITY, "unsupported"),
+                Error::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "vendor-unavailable"),
+                Error::Internal(_) => (StatusCode::BAD_GATEWAY, "plugin-failed"),
+            },
+            Failure::Busy { .. } => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
+            Failure::NotExported(_) => (StatusCode::UNPROCESSABLE_ENTITY, "unsupported"),
+            Failure::Limit(_) | Failure::Trap(_) | Failure::Unanswered(_) | Failure::BrokeContract(_) => {
+                (StatusCode::BAD_GATEWAY, "plugin-failed")
+            }
+        };
+        let mut problem = Self::new(status, kind, error.to_string()).typed(&error);
+        match error.failure {
+            Failure::Answered(Error::InvalidInput(issue) | Error::NotConfigured(issue)) => problem.issues = vec![issue],
+            Failure::Answered(Error::Rejected(message)) => problem.shopper = Some(message),
+            Failure::Answered(Error::Unavailable(outage)) => {
+                problem.retry_after = Some(outage.retry_after_seconds.unwrap_or(5));
+            }
+            Failure::Busy { .. } => problem.retry_after = Some(1),
+            _ => {}
+        }
+        problem
+    }
+}
+
+impl From<CartError> for Problem {
+    fn from(error: CartError) -> Self {
+        let kind = match &error {
+            CartError::Setup(error) => return error.clone().into(),
+            CartError::Hook(error) => return error.clone().into(),
+            CartError::Platform(_) => {
+                return Self::new(StatusCode::SERVICE_UNAVAILABLE, "platform", error.to_string()).typed(&error);
+            }
+            CartError::Quantity { .. } => "quantity",
+            CartError::NeedsConfiguration(_) => "needs-configuration",
+            CartError::Configuration(_) => "configuration",
+            CartError::NotLinked { .. } => "not-linked",
+            CartError::OtherProduct { .. } => "other-product",
+            CartError::Sku { .. } => "sku",
+            CartError::Product { .. } => "product",
+            CartError::Variant { .. } => "variant",
+            CartError::NotPurchasable(_) => "not-purchasable",
+            CartError::Price { .. } => "price",
+            CartError::NoStrategy { .. } => "no-strategy",
+            CartError::Plan(_) => "plan",
+            CartError::Rejected(_) => "rejected",
+            CartError::NoLine(_) => "no-line",
+            CartError::Seal { .. } => "seal",
+            CartError::ChildOfBundle(_) => "child-of-bundle",
+            CartError::MustReconfigure { .. } => "must-reconfigure",
+        };
+        let mut problem = Self::unprocessable(kind, error.to_string()).typed(&error);
+        match error {
+            CartError::Rejected(message) => problem.shopper = Some(message),
+            CartError::Configuration(issue) => problem.issues = vec![issue],
+            _ => {}
+        }
+        problem
+    }
+}
+
+impl From<InstallError> for Problem {
+    fn from(error: InstallError) -> Self {
+        Self::unprocessable("install", error.to_string()).typed(&error)
+    }
+}
+
+impl From<ChangeError> for Problem {
+    fn from(error: ChangeError) -> Self {
+        match error {
+            ChangeError::Setup(error) => error.into(),
+            ChangeError::Install(error) => error.into(),
+            ChangeError::Store(error) => error.into(),
+            ChangeError::Exists(_) => Self::new(StatusCode::PRECONDITION_FAILED, "exists", error.to_string()),
+            ChangeError::Changed(_) => Self::new(StatusCode::PRECONDITION_FAILED, "changed", error.to_string()),
+        }
+    }
+}
+
+impl From<ReportError> for Problem {
+    fn from(error: ReportError) -> Self {
+        match error {
+            ReportError::Store(error) => error.into(),
+            ReportError::UnknownShop(_) => Self::not_found(error.to_string()),
+            ReportError::Older { .. } => Self::new(StatusCode::CONFLICT, "older", error.to_string()),
+            _ => Self::unprocessable("order", error.to_string()),
+        }
+    }
+}
+
+/// What every operation may answer instead.
+pub(crate) struct Problems;
+
+impl utoipa::IntoResponses for Problems {
+    fn responses() -> std::collections::BTreeMap<String, utoipa::openapi::RefOr<utoipa::openapi::response::Response>> {
+        use utoipa::openapi::{ContentBuilder, Ref, ResponseBuilder};
+        let what = [
+            ("400", "The request is not as documented."),
+            ("401", "There is no valid access key."),
+            ("403", "The key's role does not allow this."),
+            ("404", "There is no such thing, or the key is not for it."),
+            ("409", "It contradicts what is there."),
+            ("410", "It was erased."),
+            ("412", "It was changed since it was read."),
+            ("413", "The body is too large."),
+            ("415", "The body is of another media type."),
+            ("422", "A value cannot be used, or a plugin refuses it."),
+            ("429", "Too many requests."),
+            ("500", "The host's own fault."),
+            ("502", "A plugin failed."),
+            ("503", "The database, the vendor or a place for the call is not there now; try again."),
+        ];
+        what.into_iter()
+            .map(|(status, text)| {
+                let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+                let response = ResponseBuilder::new().description(text).content("application/problem+json", content);
+                (status.to_owned(), response.build().into())
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,102 @@
+//! What needs no key: the addresses that vendors send webhooks to, documents by signed links, and pictures of cart lines.
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Path, Request, State};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::{StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get};
+use cartwright::types::WebhookResponse;
+use cartwright::webhook::{Incoming, ReceiptsError, WebhookAddress, WebhookError};
+use cartwright::{Blobs as _, Digest, ShopId};
+use cartwright_store::{DocumentLink, LinkError};
+
+use super::access::client;
+use super::node::Node;
+use super::problem::Problem;
+
+/// The largest webhook; vendors' own are a few kilobytes.
+const LARGEST_WEBHOOK: usize = 4 << 20;
+
+pub(crate) fn routes() -> Router<Node> {
+    Router::new()
+        .route("/webhooks/{address}", any(receive))
+        .route("/documents/{shop}/{outcome}", get(document))
+        .route("/pictures/{shop}/{digest}", get(picture))
+}
+
+async fn receive(State(node): State<Node>, Path(address): Path<String>, request: Request) -> Response {
+    let from = client(&node, &request);
+    let (parts, body) = request.into_parts();
+    let Ok(body) = axum::body::to_bytes(body, LARGEST_WEBHOOK).await else {
+        return StatusCode::PAYLOAD_TOO_LARGE.into_response();
+    };
+    let query = parts.uri.query().unwrap_or_default().to_owned();
+    let incoming = Incoming { method: parts.method, headers: parts.headers, query, body, from, at: node.now() };
+    let answer = answer(&node, &address, &incoming).await;
+    let WebhookResponse { status, headers, body } = answer.unwrap_or_else(|error| error.response());
+    let mut response = Response::new(Bytes::from(body).into());
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    for (name, value) in headers {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            response.headers_mut().append(name, value);
+        }
+    }
+    response
+}
+
+async fn answer(node: &Node, address: &str, incoming: &Incoming) -> Result<WebhookResponse, WebhookError> {
+    let address: WebhookAddress = address.parse()?;
+    let known = node.store().webhook_address(address.selector()).await;
+    let known = known.map_err(|error| ReceiptsError(error.to_string()))?;
+    let to = address.find(known.as_ref().map(|(stored, held)| (stored, *held)), incoming.at)?;
+    node.host().receive_webhook(&to, incoming, node.store()).await
+}
+
+async fn document(State(node): State<Node>, uri: Uri) -> Result<Response, Problem> {
+    let found = async {
+        let link: DocumentLink = uri.to_string().parse()?;
+        node.store().document(&link, node.now()).await
+    };
+    match found.await {
+        Ok(file) => {
+            let disposition = file.content_disposition();
+            let headers = [
+                (CONTENT_TYPE, file.media_type),
+                (CONTENT_DISPOSITION, disposition),
+                (X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
+                (CACHE_CONTROL, "private, no-store".to_owned()),
+            ];
+            Ok((headers, file.bytes).into_response())
+        }
+        Err(error @ (LinkError::Malformed | LinkError::WrongSignature)) => {
+            Err(Problem::new(StatusCode::FORBIDDEN, "link", error.to_string()))
+        }
+        Err(error @ LinkError::Expired) => Err(Problem::new(StatusCode::GONE, "link", error.to_string())),
+        Err(LinkError::Store(error)) => Err(error.into()),
+    }
+}
+
+/// A picture of a cart line, by its digest: whoever has that has seen the line.
+async fn picture(State(node): State<Node>, Path((shop, digest)): Path<(String, String)>) -> Result<Response, Problem> {
+    let missing = || Problem::not_found("there is no such picture");
+    let (shop, digest): (ShopId, Digest) = shop.parse().ok().zip(digest.parse().ok()).ok_or_else(missing)?;
+    let info = node.store().blob_info(&shop, &digest).await?.ok_or_else(missing)?;
+    // Everything else that is kept by its digest is not for everybody.
+    if !info.media_type.starts_with("image/") || !info.is_picture {
+        return Err(missing());
+    }
+    let bytes = node.store().get(&shop, &digest).await;
+    let bytes = bytes.map_err(|error| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "database", error.to_string()))?;
+    let headers = [
+        (CONTENT_TYPE, info.media_type.as_str()),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox"),
+        (CACHE_CONTROL, "public, max-age=86400, immutable"),
+    ];
+    Ok((headers, bytes.ok_or_else(missing)?).into_response())
+}
