@@ -7,7 +7,7 @@ mod extract;
 mod idempotency;
 mod node;
 mod problem;
-mod public;
+pub(crate) mod public;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -35,7 +35,7 @@ use url::Url;
 
 use crate::desk::Database;
 use config::{Config, Options};
-use node::Node;
+pub(crate) use node::Node;
 use problem::Problem;
 
 /// The largest body; a plugin may be larger, see there.
