@@ -13,7 +13,7 @@ use cartwright_plugin::{Error, invalid_input, message, not_configured, rejected}
 
 use crate::json::{self, At, Problem};
 use crate::settings::{Settings, UnverifiedSku};
-use crate::urls::https_origin;
+use crate::urls::page_origin;
 
 /// Decodes one configuration.
 pub fn decode(context: &Context, association: &Association, raw: &[u8]) -> Result<Decoded, Error> {
@@ -56,7 +56,7 @@ fn read(json: &json::Json) -> Result<Saved<'_>, Problem> {
     let configuration_id = root.member("configurationId")?.id()?;
     let preview_at = root.member("previewUrl")?;
     let preview = preview_at.optional_text()?;
-    if preview.is_some_and(|url| https_origin(url).is_none()) {
+    if preview.is_some_and(|url| page_origin(url).is_none()) {
         return Err(preview_at.problem("must be an address that begins with https://"));
     }
     let variation = root.member("variation")?;

@@ -80,7 +80,7 @@ fn products() -> Vec<Field> {
             .required()
             .public()
             .vendor_may_push()
-            .pattern("https://.*"),
+            .pattern(r"https://.*|http://(127\.0\.0\.1|localhost)(:[0-9]+)?/.*"),
         field(PRODUCT_KEYS, "list", "Product keys")
             .help(
                 "One on each line, from the publisher. Twikit has no call that lists them; its Website Publication webhook \

@@ -6,7 +6,7 @@ use cartwright_plugin::types::{Context, FieldIssue, Setting, SettingValue};
 use cartwright_plugin::{ContextExt, Error, message, not_configured};
 
 use crate::fields::{self, *};
-use crate::urls::{https_origin, origin};
+use crate::urls::{https_origin, origin, page_origin};
 
 /// Whose address Twikit is given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +58,7 @@ impl<'a> Settings<'a> {
     /// The script's address and origin.
     pub fn script(&self) -> Result<(&'a str, String), Error> {
         let url = self.required(SCRIPT_URL)?;
-        Ok((url, https_origin(url).ok_or_else(|| wrong(SCRIPT_URL, HTTPS_ONLY))?))
+        Ok((url, page_origin(url).ok_or_else(|| wrong(SCRIPT_URL, HTTPS_ONLY))?))
     }
 
     /// The origin of preview pictures, where the merchant named it.

@@ -6,6 +6,16 @@ pub fn https_origin(url: &str) -> Option<String> {
     origin(url).filter(|origin| origin.starts_with("https:"))
 }
 
+/// The origin of an address that a page may load from: https, or plain http on the visitor's own machine. Browsers trust both
+/// alike (W3C, Secure Contexts), so that a shop can be tried without certificates.
+pub fn page_origin(url: &str) -> Option<String> {
+    let own = |origin: &str| {
+        let host = origin.strip_prefix("http://").and_then(|authority| authority.split(':').next());
+        matches!(host, Some("127.0.0.1" | "localhost"))
+    };
+    origin(url).filter(|origin| origin.starts_with("https:") || own(origin))
+}
+
 /// The origin of an http or https address, in lower case. None when it is neither, names a user (what stands before an "@" is how
 /// addresses are disguised), or holds a character that no written address holds.
 pub fn origin(url: &str) -> Option<String> {
@@ -56,6 +66,16 @@ mod tests {
             "",
         ] {
             assert_eq!(https_origin(url), None, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_page_loads_over_plain_http_from_its_own_machine_alone() {
+        for url in ["http://127.0.0.1:8080/a.js", "http://localhost/a.js", "https://cdn.example/a.js"] {
+            assert!(page_origin(url).is_some(), "{url}");
+        }
+        for url in ["http://127.0.0.1.evil.example/", "http://localhost@evil.example/", "http://10.0.0.1/a.js", ""] {
+            assert_eq!(page_origin(url), None, "{url}");
         }
     }
 
