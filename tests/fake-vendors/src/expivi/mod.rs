@@ -7,6 +7,7 @@ mod answer;
 mod bundle;
 mod catalogue;
 mod conversion;
+mod page;
 mod price;
 mod products;
 
@@ -14,7 +15,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
-use axum::http::header::CONTENT_TYPE;
 use axum::routing::{get, post};
 use serde_json::Value;
 
@@ -22,7 +22,7 @@ use crate::server::{Place, Server, StartError};
 use crate::{Faults, Record, lock};
 
 pub use conversion::{ConversionOutcome, FilesShape};
-pub use products::{Attribute, Product, sample_products};
+pub use products::{Article, Attribute, Choice, Part, Product, sample_products};
 
 /// What a [`FakeExpivi`] starts with.
 #[derive(Debug, Clone)]
@@ -101,9 +101,19 @@ impl FakeExpivi {
         format!("{}/api/", self.base_url())
     }
 
-    /// Where the page's viewer script is. The script is a stand-in that draws nothing.
+    /// Where the page's viewer script is.
     pub fn viewer_script_url(&self) -> String {
         format!("{}/viewer/latest/viewer.js", self.base_url())
+    }
+
+    /// Where the script of the page's options is.
+    pub fn options_script_url(&self) -> String {
+        format!("{}/options/latest/js/app.js", self.base_url())
+    }
+
+    /// Where the style sheet of the page's options is.
+    pub fn options_style_url(&self) -> String {
+        format!("{}/options/latest/css/app.css", self.base_url())
     }
 
     /// The switches that make it fail.
@@ -172,17 +182,9 @@ fn routes(state: Arc<State>) -> Router {
         .route("/svg/conversion/check/{hash}", get(conversion::check))
         .fallback(answer::no_such_route)
         .method_not_allowed_fallback(answer::wrong_method);
-    let script = || async { ([(CONTENT_TYPE, "text/javascript; charset=utf-8")], VIEWER_SCRIPT) };
-    let style = || async { ([(CONTENT_TYPE, "text/css; charset=utf-8")], OPTIONS_STYLE) };
     Router::new()
         .nest("/api", api)
         .route("/files/{hash}/{name}", get(conversion::file))
-        .route("/viewer.js", get(script))
-        .route("/viewer/latest/viewer.js", get(script))
-        .route("/options/latest/js/app.js", get(script))
-        .route("/options/latest/css/app.css", get(style))
+        .merge(page::routes())
         .with_state(state)
 }
-
-const VIEWER_SCRIPT: &str = include_str!("../../assets/expivi-viewer.js");
-const OPTIONS_STYLE: &str = "/* A fake's stand-in for the style sheet of Expivi's options. */\n";

@@ -2,14 +2,15 @@
 //!
 //! Expivi's own rule is not public. This one is made to be checked by hand: base price, plus a surcharge for each chosen
 //! value in `configuration.attributes`, times the country's percentage, in whole cents, rounded half up. It reads neither
-//! `price` nor `articles`: those come from the browser.
+//! `price` nor `articles`: those come from the browser. The viewer's script draws and prices from the same data.
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// One product of the catalogue.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Product {
     /// The catalogue id ("master product id" in the vendor's document).
     pub catalogue_id: u64,
@@ -17,43 +18,91 @@ pub struct Product {
     pub name: String,
     /// The price without any choice, in cents.
     pub base_price: i64,
+    /// What the viewer draws; it draws a box for a word that it does not know.
+    pub drawing: String,
     /// What the shopper chooses.
+    #[serde(default)]
     pub attributes: Vec<Attribute>,
+    /// The bill of materials.
+    #[serde(default)]
+    pub articles: Vec<Article>,
+    /// Products that are configured together with it. With any, the viewer saves the envelope with a `bundle_uuid`.
+    #[serde(default)]
+    pub parts: Vec<Part>,
 }
 
 /// One choice of a product.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attribute {
     /// The attribute's id, unique within its product.
     pub id: u64,
+    /// The name shown to the shopper.
+    pub name: String,
     /// The JSON:API `attributes.type`. The vendor's list of types is not public; the fake has `option` and `text`.
+    #[serde(rename = "type", default = "option")]
     pub kind: String,
-    /// Cents added for a value, by the value's name.
-    pub surcharges: BTreeMap<String, i64>,
+    /// Kept from the shopper: stands in `configuration.attributes` alone.
+    #[serde(default)]
+    pub hidden: bool,
+    /// What can be chosen; the first is chosen at the start.
+    #[serde(default)]
+    pub values: Vec<Choice>,
     /// Cents added for any text that is not empty.
+    #[serde(default)]
     pub text_surcharge: i64,
+    /// The fonts of a text.
+    #[serde(default)]
+    pub fonts: Vec<String>,
+}
+
+/// One value of a choice.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Choice {
+    /// The name shown to the shopper.
+    pub name: String,
+    /// Its KEY, which only `include_keys` shows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// Cents added for it.
+    #[serde(default)]
+    pub surcharge: i64,
+    /// What it is drawn in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub color: Option<String>,
+}
+
+/// One entry of the bill of materials.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Article {
+    /// How many times it stands there: articles have no quantity.
+    #[serde(default = "once")]
+    pub count: u32,
+    /// The values that must be chosen for it, by attribute.
+    #[serde(default)]
+    pub when: BTreeMap<u64, String>,
+    /// The documented members.
+    #[serde(flatten)]
+    pub members: BTreeMap<String, Value>,
+}
+
+/// A product that is configured together with another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// Which product.
+    pub catalogue_id: u64,
+    /// How many; those after the first are replicas of it.
+    pub count: u32,
+}
+
+fn option() -> String {
+    "option".to_owned()
+}
+
+fn once() -> u32 {
+    1
 }
 
 impl Product {
-    /// A product without attributes.
-    pub fn new(catalogue_id: u64, name: &str, base_price: i64) -> Self {
-        Self { catalogue_id, name: name.to_owned(), base_price, attributes: Vec::new() }
-    }
-
-    /// Adds a choice between values, each with its cents; a value not listed costs nothing.
-    pub fn option(mut self, id: u64, surcharges: &[(&str, i64)]) -> Self {
-        let surcharges = surcharges.iter().map(|(value, cents)| ((*value).to_owned(), *cents)).collect();
-        self.attributes.push(Attribute { id, kind: "option".to_owned(), surcharges, text_surcharge: 0 });
-        self
-    }
-
-    /// Adds a free text, with the cents it costs.
-    pub fn text(mut self, id: u64, surcharge: i64) -> Self {
-        let surcharges = BTreeMap::new();
-        self.attributes.push(Attribute { id, kind: "text".to_owned(), surcharges, text_surcharge: surcharge });
-        self
-    }
-
     /// The price in cents by the rule above, before the country's percentage. Attributes it does not know cost nothing.
     pub(crate) fn price(&self, configured: &Value) -> i64 {
         let chosen = configured.pointer("/configuration/attributes").and_then(Value::as_array);
@@ -67,11 +116,11 @@ impl Product {
 }
 
 impl Attribute {
-    fn surcharge(&self, choice: &Value) -> i64 {
-        let text = choice.pointer("/attribute_value/value").and_then(Value::as_str).unwrap_or_default();
-        let value = choice.get("attribute_value_name").and_then(Value::as_str).unwrap_or_default();
+    fn surcharge(&self, chosen: &Value) -> i64 {
+        let text = chosen.pointer("/attribute_value/value").and_then(Value::as_str).unwrap_or_default();
+        let name = chosen.get("attribute_value_name").and_then(Value::as_str).unwrap_or_default();
         let for_text = if text.is_empty() { 0 } else { self.text_surcharge };
-        for_text + self.surcharges.get(value).copied().unwrap_or(0)
+        for_text + self.values.iter().find(|value| value.name == name).map_or(0, |value| value.surcharge)
     }
 }
 
@@ -82,23 +131,5 @@ pub(crate) fn percent(cents: i64, percent: i64) -> i64 {
 
 /// The products the samples configure, and 1010 for [`generated`](crate::samples::generated) ones.
 pub fn sample_products() -> Vec<Product> {
-    vec![
-        Product::new(1001, "Ring", 19_900)
-            .option(11, &[("Silver", 0), ("Gold", 20_000)])
-            .option(12, &[("17 mm", 0), ("21 mm", 1_500)])
-            .text(13, 1_250)
-            .option(14, &[]),
-        Product::new(1002, "Shirt", 2_495)
-            .option(21, &[("Red", 0), ("Black", 200)])
-            .option(22, &[("Large", 0), ("Extra large", 150)])
-            .option(23, &[])
-            .option(24, &[]),
-        Product::new(1003, "Wardrobe", 18_995)
-            .option(31, &[("Oak", 2_500), ("White", 0)])
-            .option(32, &[("240 cm", 1_999)])
-            .option(33, &[("Soft close", 995)]),
-        Product::new(1004, "Table set", 31_900).option(41, &[("Walnut", 3_000)]).option(42, &[]),
-        Product::new(1005, "Chair", 8_450).option(51, &[("Green", 500)]),
-        Product::new(1010, "Product of any size", 1_000),
-    ]
+    serde_json::from_str(include_str!("products.json")).expect("products.json holds products")
 }

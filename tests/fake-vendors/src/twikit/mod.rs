@@ -1,11 +1,12 @@
 //! Twikit's custom integration, 1.1.2: orders, export, and the webhooks it sends.
 //!
-//! Everything is from the vendor's one document. Saving a configuration happens in the shopper's browser, by a script
-//! whose calls are not public, so that a test saves with [`FakeTwikit::save_configuration`].
+//! Everything is from the vendor's one document. Saving a configuration happens in the shopper's browser, by the script that
+//! the page loads; a test without a browser saves with [`FakeTwikit::save_configuration`].
 
 mod codes;
 mod export;
 mod orders;
+mod page;
 mod payload;
 mod webhooks;
 mod zip;
@@ -16,8 +17,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
-use axum::routing::{get, post};
+use axum::routing::post;
 use serde_json::{Value, json};
 
 use crate::server::{Place, Server, StartError};
@@ -107,6 +107,7 @@ struct Book {
     webhooks: Webhooks,
     repeat_after: Duration,
     saved: BTreeMap<u64, SavedConfiguration>,
+    previews: BTreeMap<u64, Vec<u8>>,
     orders: Vec<Order>,
     ignored: Vec<String>,
     internal: Vec<InternalOrder>,
@@ -124,6 +125,21 @@ pub enum Call {
 }
 
 impl State {
+    fn save(&self, product_key: &str, sku: &str, price: f64) -> SavedConfiguration {
+        let mut book = lock(&self.book);
+        let configuration_id = 81_201 + book.saved.len() as u64;
+        let saved = SavedConfiguration {
+            configuration_id,
+            preview_url: format!("{}/previews/{configuration_id}.png", self.base_url),
+            product_key: product_key.to_owned(),
+            variation_id: format!("variation-{}", sku.to_lowercase()),
+            sku: sku.to_owned(),
+            price,
+        };
+        book.saved.insert(configuration_id, saved.clone());
+        saved
+    }
+
     /// An unknown integration has no code of its own: 404 with the catch-all. Forced results come before any work.
     fn admit(&self, integration: &str, call: Call) -> Result<(), Outcome> {
         if integration != self.config.integration_id {
@@ -164,6 +180,7 @@ impl FakeTwikit {
             webhooks: config.webhooks.clone(),
             repeat_after: config.repeat_after,
             saved: BTreeMap::new(),
+            previews: BTreeMap::new(),
             orders: Vec::new(),
             ignored: Vec::new(),
             internal: Vec::new(),
@@ -197,7 +214,8 @@ impl FakeTwikit {
         format!("{}/configuration/{}/export", self.api_url(), self.state.config.integration_id)
     }
 
-    /// Where a published script is; each publication has a URL of its own. The script is a stand-in that draws nothing.
+    /// Where a published script is; each publication has a URL of its own. `?spelling=example` makes it
+    /// keep to the document's example instead of its parameter table, `?first=silent` not report the first variation.
     pub fn script_url(&self, publication: u32) -> String {
         format!("{}/scripts/{publication}/twikit.js", self.base_url())
     }
@@ -224,18 +242,7 @@ impl FakeTwikit {
 
     /// Saves a configuration, as the script does for a shopper.
     pub fn save_configuration(&self, product_key: &str, sku: &str, price: f64) -> SavedConfiguration {
-        let mut book = lock(&self.state.book);
-        let configuration_id = 81_201 + book.saved.len() as u64;
-        let saved = SavedConfiguration {
-            configuration_id,
-            preview_url: format!("{}/previews/{configuration_id}.png", self.state.base_url),
-            product_key: product_key.to_owned(),
-            variation_id: format!("variation-{}", sku.to_lowercase()),
-            sku: sku.to_owned(),
-            price,
-        };
-        book.saved.insert(configuration_id, saved.clone());
-        saved
+        self.state.save(product_key, sku, price)
     }
 
     /// Where webhooks go from now on.
@@ -352,18 +359,9 @@ fn routes(state: Arc<State>) -> Router {
         .route("/configuration/{integration}/export", post(export::export))
         .fallback(|| async { no_such_call(StatusCode::NOT_FOUND) })
         .method_not_allowed_fallback(|| async { no_such_call(StatusCode::METHOD_NOT_ALLOWED) });
-    let script = || async { ([(CONTENT_TYPE, "text/javascript; charset=utf-8")], SCRIPT) };
-    let preview = || async { ([(CONTENT_TYPE, "image/png")], crate::samples::PNG) };
-    Router::new()
-        .nest("/api/v1", api)
-        .route("/viewer.js", get(script))
-        .route("/scripts/{publication}/twikit.js", get(script))
-        .route("/previews/{name}", get(preview))
-        .with_state(state)
+    Router::new().nest("/api/v1", api).merge(page::routes()).with_state(state)
 }
 
 fn no_such_call(status: StatusCode) -> Outcome {
     Outcome::new(ResultCode::UnexpectedError, "There is no such call.").with_status(status)
 }
-
-const SCRIPT: &str = include_str!("../../assets/twikit.js");

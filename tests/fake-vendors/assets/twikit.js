@@ -1,2 +1,0 @@
-// A fake's stand-in for Twikit's published plugin script. It draws nothing and defines nothing yet; it is here so that a
-// page's script element finds an answer.
