@@ -1,0 +1,393 @@
+/*
+ * cartwright.js: turns the embed data of a linked product into a running configurator. No dependency, no build step, no
+ * inline code: it works under a strict Content-Security-Policy that allows `csp_origins`. Apache-2.0.
+ *
+ *   const configurator = await Cartwright.start({
+ *     embed,                        // the embed data: members in snake_case, as the HTTP API gives it
+ *     elements: { viewer, options, price },   // elements for the places that the merchant named no selector for
+ *     on: { loaded() {}, progress(percent) {}, 'variation-changed'(variation) {}, failed() {}, warning(error) {} },
+ *     timeouts: { load: 30000, save: 30000 }, // milliseconds, for each step
+ *     translate: (message) => message.text,   // words the fallback, from its key and parameters
+ *   });
+ *   const configuration = await configurator.save();  // a text: send exactly these bytes as the raw configuration
+ *   configurator.action;            // "add-to-cart" or "request-quotation"
+ *   configurator.successPage;       // where the shopper goes afterwards, or null: the page decides
+ *   configurator.destroy();         // puts back what the places held before
+ *
+ * `on` has a handler for each meaning of the contract (`interface page`), called with what the vendor reported; those
+ * values are the vendor's: show them as text. `warning` tells of a style sheet that did not load.
+ *
+ * What fails rejects with a `Cartwright.Error`, whose `code` is one of: embed (the data cannot be understood), mount (the
+ * page lacks an element), asset (a script did not load), unsupported (this browser cannot show it), path (the vendor's
+ * script lacks a function), vendor (the vendor's code failed), timeout, payload, destroyed. Where the configurator cannot be
+ * shown, its place holds the fallback message.
+ */
+(() => {
+  'use strict';
+
+  class CartwrightError extends Error {
+    constructor(code, message, cause) {
+      super(message);
+      this.name = 'CartwrightError';
+      this.code = code;
+      this.cause = cause;
+    }
+  }
+
+  const failed = (what, cause) => {
+    const said = cause && cause.message ? cause.message : String(cause);
+    return new CartwrightError('vendor', `${what} failed: ${said}`, cause);
+  };
+
+  /** Rejects when a promise takes longer than this. */
+  const within = (milliseconds, what, promise) => {
+    let timer;
+    const late = new Promise((_, reject) => {
+      const text = `${what} took longer than ${milliseconds / 1000} s.`;
+      timer = setTimeout(() => reject(new CartwrightError('timeout', text)), milliseconds);
+    });
+    return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+  };
+
+  const parse = (json, what) => {
+    try {
+      return JSON.parse(json);
+    } catch (cause) {
+      throw new CartwrightError('embed', `${what} is no JSON.`, cause);
+    }
+  };
+
+  /** An http address; `javascript:` and its like would run in the page. */
+  const address = (text) => {
+    let url = null;
+    try {
+      url = new URL(text, document.baseURI);
+    } catch (_) {
+      // As wrong as another scheme.
+    }
+    return url && (url.protocol === 'https:' || url.protocol === 'http:') ? url.href : null;
+  };
+
+  const required = (text, what) => {
+    const url = address(text);
+    if (!url) throw new CartwrightError('embed', `${what} has no http address: ${text}`);
+    return url;
+  };
+
+  /** Scripts and style sheets that the page has: a second configurator does not run its vendor's script again. */
+  const assets = new Map();
+
+  const load = (asset, kind, milliseconds) => {
+    const url = required(asset.url, `A ${kind}`);
+    const key = [kind, url, asset.integrity].join(' ');
+    if (assets.has(key)) return assets.get(key);
+    const element = document.createElement(kind === 'script' ? 'script' : 'link');
+    const arrived = new Promise((resolve, reject) => {
+      element.onload = () => resolve();
+      element.onerror = () => {
+        const why = 'its address is wrong, the Content-Security-Policy forbids it, or its integrity value differs';
+        reject(new CartwrightError('asset', `The ${kind} ${url} did not load: ${why}.`));
+      };
+    });
+    if (asset.integrity) {
+      element.integrity = asset.integrity;
+      element.crossOrigin = 'anonymous';
+    }
+    if (kind === 'script') {
+      if (asset.module) element.type = 'module';
+      element.src = url;
+    } else {
+      element.rel = 'stylesheet';
+      element.href = url;
+    }
+    document.head.append(element);
+    const loaded = within(milliseconds, `Loading ${url}`, arrived);
+    assets.set(key, loaded);
+    loaded.catch(() => {
+      // Another attempt loads it again.
+      assets.delete(key);
+      element.remove();
+    });
+    return loaded;
+  };
+
+  /** The first of the paths that is a function, with the object that it is called on. */
+  const find = (root, paths) => {
+    for (const path of paths) {
+      let owner;
+      let value = root;
+      for (const name of path.split('.')) {
+        owner = value;
+        value = value === null || value === undefined ? undefined : value[name];
+      }
+      if (typeof value === 'function') return { owner, value };
+    }
+    return null;
+  };
+
+  const member = (value, path) =>
+    path.split('.').reduce((inner, name) => {
+      if (name === '') return inner;
+      return inner === null || inner === undefined ? undefined : inner[name];
+    }, value);
+
+  /** Replaces placeholders: objects whose one member is among `meanings`. */
+  const fill = (value, meanings) => {
+    if (Array.isArray(value)) return value.map((inner) => fill(inner, meanings));
+    if (value === null || typeof value !== 'object') return value;
+    const entries = Object.entries(value);
+    if (entries.length === 1 && meanings.has(entries[0][0])) return meanings.get(entries[0][0])(entries[0][1]);
+    // `fromEntries` keeps a member "__proto__" a member.
+    return Object.fromEntries(entries.map(([name, inner]) => [name, fill(inner, meanings)]));
+  };
+
+  /** The nodes in what a vendor hands over: one, a list, or a jQuery object. Texts are no nodes: nothing is read as HTML. */
+  const nodes = (value) => {
+    if (value instanceof Node) return [value];
+    const many = value !== null && typeof value === 'object' && typeof value.length === 'number';
+    return many ? Array.from(value).filter((inner) => inner instanceof Node) : [];
+  };
+
+  class Running {
+    constructor({ embed, elements = {}, on = {}, timeouts = {}, translate = (message) => message.text }) {
+      Object.assign(this, { embed, elements, translate, over: false, saving: null, vendor: null, frame: null });
+      this.handlers = new Map(Object.entries(on));
+      this.limits = { load: 30000, save: 30000, ...timeouts };
+      this.latest = new Map();
+      this.before = new Map();
+      this.unlisten = [];
+      this.complete = null;
+    }
+
+    /** The element of a role: what the merchant's selector finds, else the one that the page gave. */
+    element(role) {
+      const mount = this.embed.mounts.find((mount) => mount.role === role);
+      if (!mount || !mount.selector) return this.elements[role] || null;
+      try {
+        return document.querySelector(mount.selector);
+      } catch (_) {
+        // What is no selector matches nothing.
+        return null;
+      }
+    }
+
+    async start() {
+      const { embed, limits } = this;
+      for (const { role, selector, required } of embed.mounts) {
+        const place = this.element(role);
+        if (place) this.before.set(place, [...place.childNodes]);
+        else if (required) {
+          const where = selector ? `nothing matches "${selector}"` : 'the page gave none';
+          throw new CartwrightError('mount', `There is no element for "${role}": ${where}.`);
+        }
+      }
+      await Promise.all(
+        // Without its style sheet a configurator is ugly, and works.
+        embed.styles.map((style) => load(style, 'style sheet', limits.load).catch((error) => this.tell('warning', [error]))),
+      );
+      for (const script of embed.scripts) await load(script, 'script', limits.load);
+      this.listen();
+      if (embed.frame) await this.openFrame(embed.frame);
+      if (embed.supported) {
+        const { value } = await this.call(embed.supported, 'Asking whether this browser can show it', limits.load);
+        if (value === false) throw new CartwrightError('unsupported', embed.fallback.text);
+      }
+      const { value } = await this.call(embed.start, 'Starting the configurator', limits.load);
+      if (!this.frame || (value !== undefined && value !== null)) this.vendor = value;
+    }
+
+    /** Until `start` gives something else back, the configurator of a frame is the frame's element. */
+    openFrame({ url, allow }) {
+      const place = this.element('viewer');
+      if (!place) throw new CartwrightError('mount', 'There is no element for "viewer" to put the frame into.');
+      const frame = document.createElement('iframe');
+      frame.className = 'cartwright-frame';
+      frame.title = 'Configurator';
+      frame.allow = allow;
+      frame.src = required(url, 'The frame');
+      const arrived = new Promise((resolve) => {
+        frame.onload = () => resolve();
+      });
+      this.frame = frame;
+      this.vendor = frame;
+      if (!this.before.has(place)) this.before.set(place, [...place.childNodes]);
+      place.replaceChildren(frame);
+      return within(this.limits.load, `Loading ${frame.src}`, arrived);
+    }
+
+    listen() {
+      const add = (name, hear) => {
+        window.addEventListener(name, hear, true);
+        this.unlisten.push(() => window.removeEventListener(name, hear, true));
+      };
+      if (this.embed.frame) {
+        add('message', (event) => this.hear(event));
+        return;
+      }
+      for (const { name, meaning } of this.embed.events) {
+        add(name, (event) => {
+          if (this.isOurs(event.target)) this.report(meaning, event.detail === null ? [] : [event.detail]);
+        });
+      }
+    }
+
+    /** Other elements of the page may have events of the same name. */
+    isOurs(target) {
+      if (!(target instanceof Node) || target === document) return true;
+      return ['viewer', 'options', ...this.embed.mounts.map((mount) => mount.role)].some((role) => {
+        const place = this.element(role);
+        return place instanceof Node && place.contains(target);
+      });
+    }
+
+    /** A message of our frame: any other window can post to this page as well. */
+    hear(event) {
+      const { frame, embed } = this;
+      if (!frame || event.source !== frame.contentWindow || event.origin !== embed.frame.origin) return;
+      let { data } = event;
+      if (typeof data === 'string' && data.startsWith('{')) {
+        try {
+          data = JSON.parse(data);
+        } catch (_) {
+          // A text, then.
+        }
+      }
+      const name = data !== null && typeof data === 'object' ? data.type || data.event : data;
+      for (const known of embed.events) if (known.name === name) this.report(known.meaning, [data]);
+    }
+
+    /** Calls the vendor's code; gives `{ value }`, because a value that is a promise must not be waited for. */
+    async call(call, what, milliseconds) {
+      const found = find(call.receiver === 'page' ? window : this.vendor, call.paths);
+      if (!found) {
+        const where = call.receiver === 'page' ? "the page, with the vendor's scripts loaded," : 'the configurator';
+        const names = call.paths.map((path) => `"${path}"`).join(' or ');
+        throw new CartwrightError('path', `${what}: ${where} has no function ${names}.`);
+      }
+      const known = ['returned', 'promise', 'callback'].includes(call.completion);
+      if (!known) throw new CartwrightError('embed', `${what}: a call cannot end as "${call.completion}".`);
+      let complete = null;
+      const completed = call.completion !== 'callback' ? null : new Promise((resolve, reject) => {
+        complete = (error, result) => (error ? reject(failed(what, error)) : resolve(result));
+      });
+      this.complete = complete;
+      const meanings = new Map([
+        ['$literal', (value) => value],
+        ['$element', (role) => this.element(role)],
+        ['$callback', (meaning) => {
+          if (meaning === 'completed' && complete) return complete;
+          return (...values) => this.report(meaning, values);
+        }],
+      ]);
+      const values = fill(parse(call.arguments, `${what}: the arguments`), meanings);
+      let value;
+      try {
+        value = call.construct ? Reflect.construct(found.value, values) : Reflect.apply(found.value, found.owner, values);
+      } catch (cause) {
+        throw failed(what, cause);
+      }
+      if (call.completion === 'returned') return { value };
+      const ending = completed || Promise.resolve(value).catch((cause) => Promise.reject(failed(what, cause)));
+      return within(milliseconds, what, ending).then((result) => ({ value: result }));
+    }
+
+    report(meaning, values) {
+      if (this.over) return;
+      this.latest.set(meaning, values[0]);
+      // A frame has no callback to call: an event says that it is done.
+      if (meaning === 'completed' && this.complete) this.complete(null, values[0]);
+      if (meaning === 'failed') this.fall(false);
+      if (meaning === 'options-ready') {
+        const [place, parts] = [this.element('options'), nodes(values[0])];
+        if (place && parts.length > 0) place.replaceChildren(...parts);
+      }
+      this.tell(meaning, values);
+    }
+
+    tell(meaning, values) {
+      const handler = this.handlers.get(meaning);
+      if (!handler) return;
+      try {
+        handler(...values);
+      } catch (error) {
+        // A page's mistake must not stop the vendor's code.
+        console.error(error);
+      }
+    }
+
+    /** Shows the fallback message, in the place of everything or above what may still be of use. */
+    fall(replace) {
+      const place = this.element('viewer') || this.elements.viewer;
+      if (!place || place.querySelector('.cartwright-fallback')) return;
+      const text = document.createElement('p');
+      text.className = 'cartwright-fallback';
+      text.setAttribute('role', 'alert');
+      text.textContent = this.translate(this.embed.fallback);
+      if (replace) place.replaceChildren(text);
+      else place.prepend(text);
+    }
+
+    /** Two calls at once are one: a shopper who clicks twice saves once. */
+    save() {
+      if (this.over) return Promise.reject(new CartwrightError('destroyed', 'This configurator was destroyed.'));
+      if (!this.saving) {
+        this.saving = this.saved().finally(() => {
+          this.saving = null;
+        });
+      }
+      return this.saving;
+    }
+
+    async saved() {
+      const { value } = await this.call(this.embed.save, 'Saving the configuration', this.limits.save);
+      const meanings = new Map([
+        ['$result', (path) => member(value, path)],
+        ['$event', (meaning) => this.latest.get(meaning)],
+      ]);
+      const orNull = new Map(
+        [...meanings].map(([name, give]) => [name, (of) => {
+          const given = give(of);
+          return given === undefined ? null : given;
+        }]),
+      );
+      const payload = fill(parse(this.embed.payload, 'The payload'), orNull);
+      try {
+        return JSON.stringify(payload);
+      } catch (cause) {
+        throw new CartwrightError('payload', 'What the configurator saved cannot be written as JSON.', cause);
+      }
+    }
+
+    destroy() {
+      if (this.over) return;
+      this.over = true;
+      for (const stop of this.unlisten) stop();
+      // What the places held before: such as the shop's own price.
+      for (const [place, held] of this.before) place.replaceChildren(...held);
+    }
+  }
+
+  const start = async (options) => {
+    const { embed } = options;
+    const lists = embed ? [embed.mounts, embed.scripts, embed.styles, embed.events] : [null];
+    if (!lists.every(Array.isArray) || !embed.start || !embed.save || !embed.fallback) {
+      throw new CartwrightError('embed', 'Cartwright.start needs `embed`: the embed data of a linked product.');
+    }
+    const running = new Running(options);
+    try {
+      await running.start();
+    } catch (error) {
+      running.destroy();
+      running.fall(true);
+      throw error;
+    }
+    return Object.freeze({
+      action: embed.action,
+      successPage: embed.success_page ? address(embed.success_page) : null,
+      save: () => running.save(),
+      destroy: () => running.destroy(),
+    });
+  };
+
+  window.Cartwright = Object.freeze({ start, Error: CartwrightError });
+})();
