@@ -1,0 +1,9 @@
+// A vendor in a frame: it speaks by messages alone.
+addEventListener('message', ({ data, source, origin }) => {
+  const say = (message) => source.postMessage(message, origin);
+  if (data.type === 'start') {
+    say('ready');
+    say(JSON.stringify({ type: 'word', word: data.product }));
+  }
+  if (data.type === 'save') say({ event: 'saved', id: 11 });
+});

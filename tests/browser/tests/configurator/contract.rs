@@ -1,0 +1,188 @@
+//! Everything that embed data can say, with a vendor that does as a test asks.
+
+use cartwright_test_browser::Browser;
+use serde_json::{Value, json};
+
+use crate::shop::Shop;
+
+/// A call of the page's.
+pub fn call(path: &str, completion: &str, arguments: Value) -> Value {
+    json!({
+        "receiver": "page", "paths": [path], "construct": false, "completion": completion,
+        "arguments": arguments.to_string(),
+    })
+}
+
+pub fn script(url: &str) -> Value {
+    json!({ "url": url, "integrity": null, "module": false })
+}
+
+fn of_configurator(path: &str, completion: &str, arguments: Value) -> Value {
+    let mut call = call(path, completion, arguments);
+    call["receiver"] = json!("configurator");
+    call
+}
+
+/// Embed data of the tests' vendor.
+pub fn vendor() -> Value {
+    json!({
+        "scripts": [script("/vendor.js")],
+        "styles": [],
+        "frame": null,
+        "mounts": [
+            { "role": "viewer", "selector": null, "required": true },
+            { "role": "options", "selector": "#options", "required": false },
+            { "role": "price", "selector": ".nowhere", "required": false },
+        ],
+        "supported": call("vendor.yes", "returned", json!([])),
+        "start": call("vendor.start", "returned", json!([])),
+        "events": [{ "name": "vendor:word", "meaning": "word" }],
+        "save": of_configurator("save", "callback", json!([{ "$callback": "completed" }])),
+        "payload": json!({ "$result": "" }).to_string(),
+        "action": "request-quotation",
+        "success_page": "/thanks",
+        "csp_origins": [],
+        "fallback": { "key": "unavailable", "parameters": [], "text": "<b>Not</b> now<img src=x onerror=alert(1)>" },
+        "extra": [],
+    })
+}
+
+async fn started(browser: &Browser) {
+    browser.until("window.configurator || document.body.dataset.fault").await;
+    assert_eq!(browser.text("#said").await, "");
+}
+
+#[tokio::test]
+async fn arguments_hold_elements_callbacks_and_literals_at_any_depth() {
+    let Some(browser) = Browser::open().await else { return };
+    let shop = Shop::open().await;
+    let mut embed = vendor();
+    embed["start"] = call(
+        "vendor.start",
+        "returned",
+        json!([
+            { "deep": [{ "place": { "$element": "viewer" } }], "own": { "$element": "options" }, "none": { "$element": "price" } },
+            { "$callback": "word" },
+            { "$literal": { "typed": { "$callback": "word" }, "more": { "$element": "viewer" } } },
+            { "$element": "viewer", "second": 1 },
+            1.5, "text", null, true,
+        ]),
+    );
+    shop.show(&browser, "arguments", embed).await;
+    started(&browser).await;
+    let (first, rest) = ("vendor.given[0]", "vendor.given.slice(2)");
+    let places = format!("[{first}.deep[0].place.id, {first}.own.id, {first}.none]");
+    assert_eq!(browser.value(&places).await, json!(["viewer", "options", null]));
+    let expected = json!([
+        { "typed": { "$callback": "word" }, "more": { "$element": "viewer" } },
+        { "$element": "viewer", "second": 1 },
+        1.5, "text", null, true,
+    ]);
+    assert_eq!(browser.value(rest).await, expected);
+    browser.value("vendor.given[1]('said', 'ignored')").await;
+    assert_eq!(browser.value("seen").await, json!([["word", "said"]]));
+    assert_eq!(browser.value("[configurator.action, configurator.successPage]").await[0], "request-quotation");
+    assert_eq!(browser.value("configurator.successPage").await, format!("{}/thanks", shop.base()));
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn what_was_saved_becomes_the_payload_by_its_template() {
+    let Some(browser) = Browser::open().await else { return };
+    let shop = Shop::open().await;
+    let mut embed = vendor();
+    embed["payload"] = json!(
+        json!({
+            "all": { "$result": "" }, "part": { "$result": "deep.word" }, "none": { "$result": "deep.gone.further" },
+            "said": { "$event": "word" }, "never": { "$event": "loaded" }, "text": "as it is", "list": [{ "$result": "id" }],
+        })
+        .to_string()
+    );
+    shop.show(&browser, "payload", embed).await;
+    started(&browser).await;
+    // Events of other elements of the page are none of the vendor's.
+    browser.value("vendor.tell(document.querySelector('header'), 'foreign')").await;
+    browser.value("vendor.tell(document.querySelector('#viewer'), { first: 1 })").await;
+    browser.value("vendor.tell(window, { latest: true })").await;
+    let payload: Value = serde_json::from_slice(&shop.buy(&browser).await).expect("JSON");
+    let expected = json!({
+        "all": { "id": 7, "deep": { "word": "none" } }, "part": "none", "none": null,
+        "said": { "latest": true }, "never": null, "text": "as it is", "list": [7],
+    });
+    assert_eq!(payload, expected);
+    assert_eq!(browser.value("seen.length").await, 2);
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn the_first_path_that_exists_is_called_and_a_class_is_constructed() {
+    let Some(browser) = Browser::open().await else { return };
+    let shop = Shop::open().await;
+    let mut embed = vendor();
+    embed["scripts"] = json!([script("/vendor.js"), { "url": "/module.js", "integrity": null, "module": true }]);
+    embed["start"] = json!({
+        "receiver": "page", "paths": ["vendor.Gone", "gone.Widget", "vendor.Widget"], "construct": true,
+        "completion": "returned", "arguments": json!([{ "$element": "viewer" }]).to_string(),
+    });
+    embed["save"] = of_configurator("save", "promise", json!([]));
+    shop.show(&browser, "class", embed).await;
+    started(&browser).await;
+    let payload: Value = serde_json::from_slice(&shop.buy(&browser).await).expect("JSON");
+    assert_eq!(payload, json!({ "place": "viewer", "made": true }));
+    assert_eq!(browser.value("vendor.module").await, format!("{}/module.js", shop.base()));
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn a_frame_is_spoken_to_by_messages_and_heard_by_its_origin_alone() {
+    let Some(browser) = Browser::open().await else { return };
+    let (shop, vendor_site) = (Shop::open().await, Shop::open().await);
+    let origin = vendor_site.base();
+    let post = |message: Value| of_configurator("contentWindow.postMessage", "returned", json!([message, origin]));
+    let mut embed = vendor();
+    embed["scripts"] = json!([]);
+    embed["supported"] = Value::Null;
+    embed["csp_origins"] = json!([origin]);
+    embed["frame"] = json!({ "url": format!("{origin}/frame.html"), "allow": "fullscreen", "origin": origin });
+    embed["events"] = json!([
+        { "name": "ready", "meaning": "loaded" }, { "name": "word", "meaning": "word" },
+        { "name": "saved", "meaning": "completed" },
+    ]);
+    embed["start"] = post(json!({ "type": "start", "product": "lamp" }));
+    embed["save"] = of_configurator("contentWindow.postMessage", "callback", json!([{ "type": "save" }, origin]));
+    embed["payload"] = json!(json!({ "id": { "$result": "id" }, "word": { "$event": "word" } }).to_string());
+    shop.show(&browser, "frame", embed.clone()).await;
+    started(&browser).await;
+    browser.until("seen.length === 2").await;
+    // This page's own window, and a frame that was not asked for, say the same.
+    browser.value("window.postMessage({ type: 'word', word: 'forged' }, '*')").await;
+    let payload: Value = serde_json::from_slice(&shop.buy(&browser).await).expect("JSON");
+    assert_eq!(payload, json!({ "id": 11, "word": { "type": "word", "word": "lamp" } }));
+    assert_eq!(browser.value("seen").await, json!([["loaded", "ready"], ["word", { "type": "word", "word": "lamp" }]]));
+
+    // The frame's own window, from another origin than the one that was declared.
+    embed["frame"]["origin"] = json!("https://vendor.example");
+    shop.show(&browser, "other-origin", embed).await;
+    started(&browser).await;
+    browser.value("new Promise((done) => setTimeout(done, 300))").await;
+    assert_eq!(browser.value("seen").await, json!([]));
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn a_destroyed_configurator_leaves_nothing_and_hears_nothing() {
+    let Some(browser) = Browser::open().await else { return };
+    let shop = Shop::open().await;
+    shop.show(&browser, "destroyed", vendor()).await;
+    started(&browser).await;
+    browser.value("document.querySelector('#viewer').append('drawn')").await;
+    browser.value("configurator.destroy()").await;
+    browser.value("vendor.tell(window, 'late')").await;
+    assert_eq!(
+        browser.value("[seen.length, document.querySelector('#viewer').childNodes.length]").await,
+        json!([0, 0])
+    );
+    browser.click("#add").await;
+    browser.until("document.body.dataset.fault === 'destroyed'").await;
+    browser.close().await;
+}

@@ -1,0 +1,7 @@
+//! A product page made of embed data and cartwright.js alone, in a real browser.
+
+mod contract;
+mod expivi;
+mod faults;
+mod shop;
+mod twikit;

@@ -1,0 +1,107 @@
+//! A shop of static pages: each is made of embed data and cartwright.js alone, under a Content-Security-Policy that allows this
+//! shop's own files and the origins that the embed data names, and nothing inline.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex};
+
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use cartwright_test_browser::Browser;
+use serde_json::{Value, json};
+
+const CARTWRIGHT: &str = include_str!("../../../../host/server/assets/cartwright.js");
+
+/// The shop.
+pub struct Shop {
+    base: String,
+    shelf: Arc<Shelf>,
+}
+
+#[derive(Default)]
+struct Shelf {
+    pages: Mutex<BTreeMap<String, Value>>,
+    saved: Mutex<Vec<Vec<u8>>>,
+}
+
+impl Shop {
+    pub async fn open() -> Self {
+        let shelf = Arc::new(Shelf::default());
+        let file = |kind: &'static str, text: &'static str| get(async move || ([(CONTENT_TYPE, kind)], text));
+        let router = Router::new()
+            .route("/cartwright.js", file("text/javascript", CARTWRIGHT))
+            .route("/page.js", file("text/javascript", include_str!("../../assets/page.js")))
+            .route("/page.css", file("text/css", include_str!("../../assets/page.css")))
+            .route("/vendor.js", file("text/javascript", include_str!("../../assets/vendor.js")))
+            .route("/module.js", file("text/javascript", include_str!("../../assets/module.js")))
+            .route("/frame.html", file("text/html", include_str!("../../assets/frame.html")))
+            .route("/frame.js", file("text/javascript", include_str!("../../assets/frame.js")))
+            .route("/favicon.ico", get(async || axum::http::StatusCode::NO_CONTENT))
+            .route("/saved", post(save))
+            .route("/{name}", get(page))
+            .route("/{name}/embed", get(embed))
+            .with_state(shelf.clone());
+        let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
+        let base = format!("http://{}", listener.local_addr().expect("an address"));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Self { base, shelf }
+    }
+
+    /// Where it is.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// Makes a page and goes there.
+    pub async fn show(&self, browser: &Browser, name: &str, embed: Value) {
+        self.show_within(browser, name, embed, 30_000).await;
+    }
+
+    /// Makes a page whose configurator may take so many milliseconds, and goes there.
+    pub async fn show_within(&self, browser: &Browser, name: &str, embed: Value, limit: u32) {
+        self.shelf.pages.lock().expect("the pages").insert(name.to_owned(), embed);
+        browser.visit(&format!("{}/{name}?limit={limit}", self.base)).await;
+    }
+
+    /// Puts what is configured into the cart; gives the bytes that the page sent.
+    pub async fn buy(&self, browser: &Browser) -> Vec<u8> {
+        browser.click("#add").await;
+        browser.until("document.body.dataset.saved || document.body.dataset.fault").await;
+        assert_eq!(browser.text("#said").await, "It is in your cart.");
+        self.shelf.saved.lock().expect("what was saved").pop().expect("a payload")
+    }
+
+    /// How often anything was sent that is not bought yet.
+    pub fn waiting(&self) -> usize {
+        self.shelf.saved.lock().expect("what was saved").len()
+    }
+}
+
+async fn save(State(shelf): State<Arc<Shelf>>, body: Bytes) {
+    shelf.saved.lock().expect("what was saved").push(body.to_vec());
+}
+
+async fn embed(State(shelf): State<Arc<Shelf>>, Path(name): Path<String>) -> Json<Value> {
+    let pages = shelf.pages.lock().expect("the pages");
+    let title = format!("{}{}", name[..1].to_uppercase(), name[1..].replace('-', " "));
+    Json(json!({ "title": title, "embed": pages[&name] }))
+}
+
+async fn page(State(shelf): State<Arc<Shelf>>, Path(name): Path<String>) -> Response {
+    let origins = match shelf.pages.lock().expect("the pages").get(&name) {
+        Some(embed) => {
+            let origins = embed["csp_origins"].as_array().expect("origins");
+            origins.iter().map(|origin| origin.as_str().expect("an origin").to_owned()).collect::<Vec<_>>().join(" ")
+        }
+        None => return axum::http::StatusCode::NOT_FOUND.into_response(),
+    };
+    let kinds = ["script-src", "style-src", "img-src", "connect-src", "frame-src"];
+    let rules: Vec<String> = kinds.iter().map(|kind| format!("{kind} 'self' {origins}")).collect();
+    let policy = format!("default-src 'none'; base-uri 'none'; {}", rules.join("; "));
+    let headers = [(CONTENT_SECURITY_POLICY, policy), (CONTENT_TYPE, "text/html; charset=utf-8".to_owned())];
+    (headers, include_str!("../../assets/page.html")).into_response()
+}
