@@ -53,6 +53,7 @@ mod keys;
 mod materials;
 mod notify;
 mod order;
+mod origins;
 mod outcome;
 mod report;
 mod restore;

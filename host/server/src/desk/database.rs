@@ -13,13 +13,13 @@ const HOW: &str = "the database's secrets and orders are sealed with a key of 32
 #[derive(clap::Args)]
 pub(crate) struct Database {
     /// The host's database: `sqlite:path/to/file` or `postgres://user@machine/name`.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", env = "CARTWRIGHT_DATABASE", hide_env_values = true)]
     database: String,
     /// The file of the key that opens it; `CARTWRIGHT_KEY` unless given.
     ///
     /// A key is 64 hexadecimal digits; `openssl rand -hex 32` makes one. While keys are exchanged the older one follows the new one,
     /// on a line of its own.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", env = "CARTWRIGHT_KEY_FILE")]
     key_file: Option<PathBuf>,
 }
 

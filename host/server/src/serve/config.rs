@@ -18,7 +18,7 @@ const OTHERS: [&str; 2] = ["CARTWRIGHT_KEY", "CARTWRIGHT_LOG"];
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Options {
     /// The database: `sqlite:path/to/file`, which is made, or `postgres://user@machine/name`.
-    #[arg(long, value_name = "URL", env = "CARTWRIGHT_DATABASE")]
+    #[arg(long, value_name = "URL", env = "CARTWRIGHT_DATABASE", hide_env_values = true)]
     database: Option<String>,
     /// The file of the key that the database's secrets are sealed with; the variable `CARTWRIGHT_KEY` unless given.
     #[arg(long, value_name = "FILE", env = "CARTWRIGHT_KEY_FILE")]

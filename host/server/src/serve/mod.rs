@@ -3,6 +3,7 @@
 mod access;
 mod api;
 mod config;
+mod cors;
 mod extract;
 mod idempotency;
 mod node;
@@ -123,6 +124,7 @@ fn router(node: Node) -> Router {
     let described = get(move || async move { Json(document) });
     api.layer(middleware::from_fn_with_state(node.clone(), idempotency::once))
         .layer(middleware::from_fn_with_state(node.clone(), access::identify))
+        .layer(cors::layer(node.clone()))
         .merge(public::routes())
         .route("/openapi.json", described)
         .route("/health/live", get(|| async { "alive\n" }))

@@ -1,4 +1,5 @@
-//! What needs no key: the addresses that vendors send webhooks to, documents by signed links, and pictures of cart lines.
+//! What needs no key: the script of product pages, the addresses that vendors send webhooks to, documents by signed links, and
+//! pictures of cart lines.
 
 use axum::Router;
 use axum::body::Bytes;
@@ -24,9 +25,16 @@ const LARGEST_WEBHOOK: usize = 4 << 20;
 
 pub(crate) fn routes() -> Router<Node> {
     Router::new()
+        .route("/cartwright.js", get(script))
         .route("/webhooks/{address}", any(receive))
         .route("/documents/{shop}/{outcome}", get(document))
         .route("/pictures/{shop}/{digest}", get(picture))
+}
+
+/// What turns a page's embed data into a running configurator.
+async fn script() -> impl IntoResponse {
+    let headers = [(CONTENT_TYPE, "text/javascript; charset=utf-8"), (CACHE_CONTROL, "public, max-age=3600")];
+    (headers, include_str!("../../assets/cartwright.js"))
 }
 
 async fn receive(State(node): State<Node>, Path(address): Path<String>, request: Request) -> Response {

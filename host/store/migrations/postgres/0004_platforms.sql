@@ -69,3 +69,10 @@ create table idempotent_request_orders (
     primary key (request, shop, order_id)
 );
 create index idempotent_request_orders_of_order on idempotent_request_orders (shop, order_id);
+
+-- The origins whose pages may ask this host from a browser.
+create table origins (
+    shop text not null references shops (id),
+    origin text not null,
+    primary key (shop, origin)
+);

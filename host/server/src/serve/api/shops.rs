@@ -1,22 +1,29 @@
 //! Shops.
 
+use std::collections::BTreeSet;
+
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use cartwright::types::Rounding;
 use cartwright::{Release, Secret, Shop, ShopId};
 use cartwright_store::shop_version;
 use serde::{Deserialize, Serialize};
+use url::Url;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::serve::access::{Admin, Reader};
+use crate::serve::access::{Admin, Integrator, Reader};
 use crate::serve::extract::{Body, Path, Precondition, Tagged};
 use crate::serve::node::Node;
 use crate::serve::problem::{Problem, Problems};
 
+/// The most origins of a shop.
+const MOST_ORIGINS: usize = 100;
+
 pub(crate) fn routes() -> OpenApiRouter<Node> {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(read, set))
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(read, set)).routes(routes!(origins, set_origins))
 }
 
 /// What a shop is like. What is left out has its usual value.
@@ -74,9 +81,8 @@ impl ShopDocument {
     /// As the runtime has it. A shop that exists keeps its seal key, whatever this one's is.
     fn shop(self, id: ShopId) -> Result<Shop, Problem> {
         let mut random = [0; 32];
-        getrandom::fill(&mut random).map_err(|error| {
-            Problem::new(axum::http::StatusCode::INTERNAL_SERVER_ERROR, "random", error.to_string())
-        })?;
+        getrandom::fill(&mut random)
+            .map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "random", error.to_string()))?;
         let mut shop = Shop::new(id, self.currency, self.scale, Secret::new(hex::encode(random)));
         shop.locale = self.locale.unwrap_or(shop.locale);
         shop.prices_include_tax = self.prices_include_tax.unwrap_or(shop.prices_include_tax);
@@ -121,4 +127,40 @@ async fn set(
     let shop = document.shop(id)?;
     let set = node.installation().set_shop(shop, precondition.expected(), &caller.who, node.now()).await?;
     Ok(Tagged(shop_version(&set), ShopDocument::of(&set)))
+}
+
+/// The origins whose pages may ask this host from a browser, with a storefront's key.
+#[utoipa::path(get, path = "/v1/shops/{shop}/origins", tag = "shops", operation_id = "read_origins",
+    params(("shop" = ShopId, Path)), responses((status = 200, body = BTreeSet<String>), Problems))]
+async fn origins(
+    _: Reader,
+    State(node): State<Node>,
+    Path(shop): Path<ShopId>,
+) -> Result<Json<BTreeSet<String>>, Problem> {
+    node.host().shop(&shop)?;
+    Ok(Json(node.store().origins(&shop).await?))
+}
+
+/// Sets them, each as a browser spells it: "https://shop.example".
+#[utoipa::path(put, path = "/v1/shops/{shop}/origins", tag = "shops", operation_id = "set_origins",
+    params(("shop" = ShopId, Path)), request_body = BTreeSet<String>, responses((status = 204), Problems))]
+async fn set_origins(
+    Integrator(caller): Integrator,
+    State(node): State<Node>,
+    Path(shop): Path<ShopId>,
+    Body(origins): Body<BTreeSet<String>>,
+) -> Result<StatusCode, Problem> {
+    node.host().shop(&shop)?;
+    if origins.len() > MOST_ORIGINS {
+        return Err(Problem::unprocessable("origins", format!("a shop has at most {MOST_ORIGINS} origins")));
+    }
+    for origin in &origins {
+        let read = Url::parse(origin).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+        if read.is_none_or(|url| url.origin().ascii_serialization() != *origin) {
+            let detail = format!("{origin:?} is no origin; send it as a browser does, such as https://shop.example");
+            return Err(Problem::unprocessable("origins", detail));
+        }
+    }
+    node.store().set_origins(&shop, &origins, &caller.who, node.now()).await?;
+    Ok(StatusCode::NO_CONTENT)
 }

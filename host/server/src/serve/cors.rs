@@ -1,0 +1,34 @@
+//! Which pages may ask from a browser: those of a shop's origins, about that shop.
+
+use std::time::Duration;
+
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderName, RETRY_AFTER};
+use axum::http::{HeaderValue, Method};
+use cartwright::ShopId;
+use tower_http::cors::{AllowOrigin, CorsLayer};
+
+use super::node::Node;
+
+/// For how long a browser need not ask whether it may ask.
+const REMEMBERED: Duration = Duration::from_secs(600);
+
+pub(crate) fn layer(node: Node) -> CorsLayer {
+    let allowed = AllowOrigin::async_predicate(move |origin: HeaderValue, parts| {
+        let shop = shop(parts.uri.path());
+        async move {
+            let (Some(shop), Ok(origin)) = (shop, origin.to_str()) else { return false };
+            // While the database is away nothing else works either.
+            node.store().origins(&shop).await.is_ok_and(|origins| origins.contains(origin))
+        }
+    });
+    CorsLayer::new()
+        .allow_origin(allowed)
+        .allow_methods([Method::GET, Method::POST])
+        .allow_headers([AUTHORIZATION, CONTENT_TYPE, HeaderName::from_static("idempotency-key")])
+        .expose_headers([ETAG, RETRY_AFTER])
+        .max_age(REMEMBERED)
+}
+
+fn shop(path: &str) -> Option<ShopId> {
+    path.strip_prefix("/v1/shops/")?.split('/').next()?.parse().ok()
+}
