@@ -11,13 +11,13 @@ use crate::contract::{FieldIssue, Setting, SettingValue};
 use crate::grants::Grants;
 use crate::guest::{CallOptions, Hook, call};
 use crate::host::Cartwright;
-use crate::ids::{Digest, ShopId};
+use crate::ids::{AccountId, Digest, ShopId};
 use crate::platform::{Blobs, read, write};
 use crate::plugin::Plugin;
 use crate::settings::{Form, Secrets, Settings};
 use crate::shop::{
-    Account, AccountSetup, AccountVersion, Link, Linked, SetupError, Shop, ShopCell, ShopState, Visitor, context,
-    invalid, renewed, setup_issue,
+    Account, AccountSetup, AccountVersion, Link, LinkIssues, Linked, SetupError, Shop, ShopCell, ShopState, Visitor,
+    context, invalid, renewed,
 };
 
 impl Cartwright {
@@ -50,25 +50,24 @@ impl Cartwright {
     /// mentioned are kept. The plugin's own check runs on the result before it is taken.
     ///
     /// # Errors
-    /// Every wrong field at once; the account is as it was.
+    /// Every wrong field at once, or [`SetupError::Links`] with what products override and what no longer goes with it; the account
+    /// is as it was.
     pub async fn set_account(&self, shop: &ShopId, plugin: Digest, setup: AccountSetup) -> Result<(), SetupError> {
         let cell = self.shop_cell(shop)?;
         let _changing = cell.changing.lock().await;
         let state = cell.state.load_full();
-        let account = self.changed_account(&state, plugin, setup).await?;
-        let mut changed = (*state).clone();
-        changed.accounts.insert(account.id.clone(), Arc::new(account));
+        let changed = self.changed_account(&state, plugin, setup).await?;
         cell.state.store(Arc::new(changed));
         Ok(())
     }
 
-    /// The account as it is to be, checked whole.
+    /// The shop with the account as it is to be, checked whole.
     pub(crate) async fn changed_account(
         &self,
         state: &ShopState,
         plugin: Digest,
         setup: AccountSetup,
-    ) -> Result<Account, SetupError> {
+    ) -> Result<ShopState, SetupError> {
         let plugin = self.usable(&plugin)?;
         let old = state.accounts.get(&setup.id);
         if let Some(old) = old
@@ -89,8 +88,42 @@ impl Cartwright {
             grants: setup.grants,
             revision: old.map_or(1, |old| old.revision + 1),
         };
+        self.with_account(state, account).await
+    }
+
+    /// The shop with this account in the place of the one with its id, checked by its plugin and with the links that use it: what
+    /// the products of the shop override must go with it. A past link sells nothing new and only has to be readable, as when a host
+    /// starts: lines that were made with it are still served, and their plugin says what they lack.
+    pub(crate) async fn with_account(&self, state: &ShopState, account: Account) -> Result<ShopState, SetupError> {
         self.validate(&state.shop, &account, None).await?;
-        Ok(account)
+        let (mut changed, id) = (state.clone(), account.id.clone());
+        changed.accounts.insert(id.clone(), Arc::new(account));
+        let (state, mut misfits) = (changed.clone(), Vec::new());
+        let present = changed.links.values_mut().map(|linked| (true, linked));
+        for (is_present, linked) in present.chain(changed.past_links.values_mut().map(|linked| (false, linked))) {
+            let link = linked.link.clone();
+            let plans = link.strategy.account.as_ref() == Some(&id);
+            let checked = match (is_present, link.account == id) {
+                (true, true) => self.check_link(&state, link).await.map(|(linked, _)| linked),
+                (true, false) if plans => {
+                    let read = self.strategy_settings(&state, &link).await;
+                    let settings = linked.settings.clone();
+                    read.map(|strategy_settings| Linked { link, settings, strategy_settings })
+                }
+                (false, own) if own || plans => read_link(&state, link),
+                _ => continue,
+            };
+            match checked {
+                Ok(checked) => *linked = Arc::new(checked),
+                Err(SetupError::Invalid(mut issues)) => {
+                    // A warning was shown when the link was set, and keeps no account from changing.
+                    issues.retain(|issue| issue.blocking);
+                    misfits.push(LinkIssues { shop_product: linked.link.shop_product.clone(), issues });
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        if misfits.is_empty() { Ok(changed) } else { Err(SetupError::Links(misfits)) }
     }
 
     /// Links a product of the shop to a vendor's, or changes the link. Warnings of the plugin are returned.
@@ -185,14 +218,7 @@ impl Cartwright {
             self.validate(&state.shop, strategist, Some(&own)).await?;
             Ok(own)
         };
-        checked.await.map_err(|error| match error {
-            SetupError::Invalid(mut issues) => {
-                // The vendor's form may have a field of the same name.
-                issues.iter_mut().for_each(|issue| issue.field = format!("strategy_settings.{}", issue.field));
-                SetupError::Invalid(issues)
-            }
-            error => error,
-        })
+        checked.await.map_err(of_strategy)
     }
 
     /// Asks a plugin whether an account's settings are good, with what a product overrides of them.
@@ -316,45 +342,43 @@ pub(crate) fn check_shop(shop: &Shop) -> Result<(), SetupError> {
     Ok(())
 }
 
-/// A product's own settings: only fields that a product may override.
-pub(crate) fn product_settings(
+/// What a product overrides, as it goes with the account's own settings: a field may be required or enabled by another.
+fn product_settings(
     form: &Form,
     values: &Map<String, Value>,
     account: &Settings,
     secrets: &Secrets,
 ) -> Result<Settings, SetupError> {
-    let refused = values.keys().filter_map(|name| match form.field(name) {
-        Some(field) if field.per_product && field.kind != "secret" => None,
-        Some(_) => Some(setup_issue(name, "A product cannot override this setting.")),
-        None => Some(setup_issue(name, "No such setting.")),
-    });
-    let refused: Vec<FieldIssue> = refused.collect();
-    if !refused.is_empty() {
-        return Err(SetupError::Invalid(refused));
-    }
-    // Read together with the account's values, because a field may be required or enabled by another.
-    let (read, _) = match form.read(values, secrets) {
-        Ok(read) => read,
-        Err(issues) => {
-            let own: Vec<FieldIssue> = issues.into_iter().filter(|issue| values.contains_key(&issue.field)).collect();
-            if !own.is_empty() {
-                return Err(SetupError::Invalid(own));
-            }
-            let optional: Form = Form(
-                form.0
-                    .iter()
-                    .cloned()
-                    .map(|mut field| {
-                        field.required = false;
-                        field
-                    })
-                    .collect(),
-            );
-            optional.read(values, secrets).map_err(SetupError::Invalid)?
-        }
-    };
+    let own = form.read_product(values).map_err(SetupError::Invalid)?;
     let mut merged = account.clone();
-    merged.extend(read.clone());
+    merged.extend(own.clone());
     let issues = form.issues(&merged, secrets);
-    if issues.iter().any(|issue| issue.blocking) { Err(SetupError::Invalid(issues)) } else { Ok(read) }
+    if issues.iter().any(|issue| issue.blocking) { Err(SetupError::Invalid(issues)) } else { Ok(own) }
+}
+
+/// A link as it was set, read by the forms of what its accounts run. Nothing is checked that the accounts' settings decide, so
+/// that what was good once can always be read again.
+pub(crate) fn read_link(state: &ShopState, link: Link) -> Result<Linked, SetupError> {
+    let read = |account: &AccountId, values| -> Result<Settings, SetupError> {
+        state.account(account)?.version().plugin.about().form.read_product(values).map_err(SetupError::Invalid)
+    };
+    let settings = read(&link.account, &link.settings)?;
+    let strategy_settings = match &link.strategy.account {
+        Some(strategist) if !link.strategy_settings.is_empty() => {
+            read(strategist, &link.strategy_settings).map_err(of_strategy)?
+        }
+        _ => Settings::new(),
+    };
+    Ok(Linked { link, settings, strategy_settings })
+}
+
+/// Issues with the settings of another account's strategy: the vendor's form may have a field of the same name.
+fn of_strategy(error: SetupError) -> SetupError {
+    match error {
+        SetupError::Invalid(mut issues) => {
+            issues.iter_mut().for_each(|issue| issue.field = format!("strategy_settings.{}", issue.field));
+            SetupError::Invalid(issues)
+        }
+        error => error,
+    }
 }

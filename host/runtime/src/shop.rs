@@ -197,7 +197,7 @@ pub enum SetupError {
     /// Values are missing or wrong.
     #[error("{}", issues(.0))]
     Invalid(Vec<FieldIssue>),
-    /// Links are wrong, or a version does not accept their settings. Change these, then try again.
+    /// Links are wrong, or do not go with the version or the settings that an account is to have. Change these, then try again.
     #[error("{}; change these links, then try again", misfits(.0))]
     Links(Vec<LinkIssues>),
     /// The plugin failed while it was asked.

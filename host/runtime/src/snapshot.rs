@@ -10,9 +10,9 @@ use crate::host::Cartwright;
 use crate::ids::{AccountId, Digest, ShopId};
 use crate::platform::{read, write};
 use crate::settings::{Secrets, Settings};
-use crate::setup::{check_shop, product_settings};
+use crate::setup::{check_shop, read_link};
 use crate::shop::{
-    Account, AccountSetup, AccountVersion, Link, LinkIssues, Linked, SetupError, Shop, ShopCell, ShopState, invalid,
+    Account, AccountSetup, AccountVersion, Link, LinkIssues, SetupError, Shop, ShopCell, ShopState, invalid,
     setup_issue,
 };
 
@@ -83,10 +83,11 @@ impl Cartwright {
     }
 
     /// Puts a shop in the place of the one with its id, or adds it; calls in flight end on what they began with. No plugin is
-    /// asked: each value was checked when it was set. Install the components first, revoked ones among them.
+    /// asked, and nothing is compared: each value was checked when it was set. Install the components first, revoked ones among
+    /// them.
     ///
     /// # Errors
-    /// When a component that an account needs is not installed, or a value does not fit its form; the shop is as it was.
+    /// When a component that an account needs is not installed, or its form has no such field; the shop is as it was.
     pub async fn restore(&self, snapshot: ShopSnapshot) -> Result<(), SetupError> {
         let ShopSnapshot { shop, accounts, links, past_links } = snapshot;
         check_shop(&shop)?;
@@ -102,11 +103,11 @@ impl Cartwright {
             state.accounts.insert(account.id.clone(), Arc::new(account));
         }
         for link in links {
-            state.links.insert(link.shop_product.clone(), Arc::new(linked(&state, link)?));
+            state.links.insert(link.shop_product.clone(), Arc::new(read_link(&state, link)?));
         }
         for link in past_links {
             let place = (link.shop_product.clone(), link.account.clone());
-            state.past_links.insert(place, Arc::new(linked(&state, link)?));
+            state.past_links.insert(place, Arc::new(read_link(&state, link)?));
         }
         let fresh = || Arc::new(ShopCell { state: ArcSwap::from_pointee(state.clone()), changing: Default::default() });
         let cell = write(self.shops()).entry(id).or_insert_with(fresh).clone();
@@ -123,14 +124,15 @@ impl Cartwright {
         check_shop(shop)
     }
 
-    /// Would a plugin take this account? Changes nothing: for a store that keeps a change before it takes effect.
+    /// Would a plugin take this account, and do the links that use it go with it? Changes nothing: for a store that keeps a change
+    /// before it takes effect.
     ///
     /// # Errors
-    /// Every wrong field at once.
+    /// Every wrong field at once, or [`SetupError::Links`].
     pub async fn check_account(&self, shop: &ShopId, account: AccountSnapshot) -> Result<(), SetupError> {
         let state = self.shop_state(shop)?;
         let account = self.restored(account)?;
-        self.validate(&state.shop, &account, None).await
+        self.with_account(&state, account).await.map(drop)
     }
 
     /// What [`set_account`](Self::set_account) would make of an account. Changes nothing.
@@ -144,7 +146,9 @@ impl Cartwright {
         setup: AccountSetup,
     ) -> Result<AccountSnapshot, SetupError> {
         let state = self.shop_state(shop)?;
-        Ok(AccountSnapshot::of(&self.changed_account(&state, plugin, setup).await?))
+        let id = setup.id.clone();
+        let changed = self.changed_account(&state, plugin, setup).await?;
+        Ok(AccountSnapshot::of(changed.account(&id)?))
     }
 
     /// What [`swap_version`](Self::swap_version) would make of an account. Changes nothing.
@@ -211,18 +215,4 @@ impl Cartwright {
         let versions = versions.collect::<Result<BTreeMap<_, _>, SetupError>>()?;
         Ok(Account { id, current, versions, secrets, grants, revision })
     }
-}
-
-fn linked(state: &ShopState, link: Link) -> Result<Linked, SetupError> {
-    let read = |account: &AccountId, values| {
-        let account = state.account(account)?;
-        let version = account.version();
-        product_settings(&version.plugin.about().form, values, &version.settings, &account.secrets)
-    };
-    let settings = read(&link.account, &link.settings)?;
-    let strategy_settings = match &link.strategy.account {
-        Some(strategist) if !link.strategy_settings.is_empty() => read(strategist, &link.strategy_settings)?,
-        _ => Settings::new(),
-    };
-    Ok(Linked { link, settings, strategy_settings })
 }

@@ -16,7 +16,7 @@ use crate::guest::{CallOptions, Hook, answered, call};
 use crate::host::Cartwright;
 use crate::ids::{AccountId, Digest, PluginId, ShopId};
 use crate::platform::{read, write};
-use crate::shop::{Account, AccountVersion, Link, LinkIssues, Linked, SetupError, ShopState, renewed};
+use crate::shop::{Account, AccountVersion, Link, Linked, SetupError, ShopState, renewed};
 
 /// A version swap of one account.
 #[derive(Debug, Clone, Serialize)]
@@ -99,37 +99,7 @@ impl Cartwright {
         let mut swapped = self.migrate(state, &old, &from, AccountVersion::new(plugin, BTreeMap::new())).await?;
         swapped.current = to;
         swapped.revision = old.revision + 1;
-        self.validate(&state.shop, &swapped, None).await?;
-        let mut changed = state.clone();
-        changed.accounts.insert(account.clone(), Arc::new(swapped));
-        self.check_links_again(&mut changed, account).await?;
-        Ok((from.plugin.digest(), changed))
-    }
-
-    /// Has the links that use an account read by the version that it runs by now. Past ones too: lines that were made with them are
-    /// still served, and read again when a host starts.
-    async fn check_links_again(&self, changed: &mut ShopState, account: &AccountId) -> Result<(), SetupError> {
-        let (state, mut misfits) = (changed.clone(), Vec::new());
-        for linked in changed.links.values_mut().chain(changed.past_links.values_mut()) {
-            let link = &linked.link;
-            let checked = if link.account == *account {
-                self.check_link(&state, link.clone()).await.map(|(linked, _)| linked)
-            } else if link.strategy.account.as_ref() == Some(account) {
-                let (link, settings) = (link.clone(), linked.settings.clone());
-                let read = self.strategy_settings(&state, &link).await;
-                read.map(|strategy_settings| Linked { link, settings, strategy_settings })
-            } else {
-                continue;
-            };
-            match checked {
-                Ok(checked) => *linked = Arc::new(checked),
-                Err(SetupError::Invalid(issues)) => {
-                    misfits.push(LinkIssues { shop_product: link.shop_product.clone(), issues });
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        if misfits.is_empty() { Ok(()) } else { Err(SetupError::Links(misfits)) }
+        Ok((from.plugin.digest(), self.with_account(state, swapped).await?))
     }
 
     /// Moves every account that runs this plugin, in these shops or in all. Each account is moved or stays by itself.

@@ -168,6 +168,26 @@ impl Form {
         if issues.iter().any(|issue| issue.blocking) { Err(issues) } else { Ok((settings, secrets)) }
     }
 
+    /// Reads what a product overrides, each value by itself. Whether it goes with the account's own, [`issues`](Self::issues) says of
+    /// both together.
+    pub(crate) fn read_product(&self, values: &serde_json::Map<String, Value>) -> Result<Settings, Vec<FieldIssue>> {
+        let (mut settings, mut issues) = (Settings::new(), Vec::new());
+        for (name, value) in values {
+            match self.field(name) {
+                None => issues.push(issue(name, "setting-unknown", "No such setting.")),
+                Some(field) if !field.per_product => {
+                    issues.push(issue(name, "setting-of-account", "A product cannot override this setting."));
+                }
+                Some(_) if value.is_null() => {}
+                Some(field) => match read_value(&field.kind, value) {
+                    Ok(value) => drop(settings.insert(name.clone(), value)),
+                    Err(text) => issues.push(issue(name, "setting-kind", text)),
+                },
+            }
+        }
+        if issues.is_empty() { Ok(settings) } else { Err(issues) }
+    }
+
     /// What is wrong with these settings, as far as the form says.
     pub fn issues(&self, settings: &Settings, secrets: &Secrets) -> Vec<FieldIssue> {
         let mut issues = Vec::new();

@@ -27,7 +27,8 @@ pub enum PushedError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The account does not take them: read what is wrong, then refuse them or have the vendor push others.
+    /// The account does not take them, or products' links do not go with them: read what is wrong, then change those links, refuse the
+    /// settings, or have the vendor push others.
     #[error(transparent)]
     Setup(#[from] SetupError),
 }
@@ -86,10 +87,11 @@ impl Store {
         }
     }
 
-    /// Gives held settings to their account: checked by its form and its plugin as any change is, logged with what they were before.
+    /// Gives held settings to their account: checked by its form, its plugin and with its links as any change is, logged with what
+    /// they were before.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] when they are not held, [`PushedError::Setup`] when they are not valid.
+    /// [`StoreError::NotFound`] when they are not held, [`PushedError::Setup`] when they are not valid or links do not go with them.
     pub async fn approve_pushed(
         &self,
         host: &Cartwright,
@@ -232,7 +234,7 @@ fn no_push(id: &str) -> StoreError {
 /// Is it this host's state that is in the way, and not the settings?
 fn is_of_this_host(error: &SetupError) -> bool {
     match error {
-        SetupError::Invalid(_) => false,
+        SetupError::Invalid(_) | SetupError::Links(_) => false,
         SetupError::Hook(error) => error.is_retryable(),
         _ => true,
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use cartwright::types::{Outcome, Setting, SettingValue};
 use cartwright::webhook::entered;
 use cartwright::webhook::{Destination, Effects, Receipts};
-use cartwright::{AccountId, SystemClock};
+use cartwright::{AccountId, SetupError, SystemClock};
 use cartwright_store::{AccountOutcome, AccountOutcomeState, Drained, PushedError, StoreError, Worker, WorkerSettings};
 use serde_json::{Value, json};
 
@@ -140,6 +140,23 @@ async fn what_the_form_or_the_plugin_does_not_take_is_held_with_the_reason_and_c
     let refused = stored.store.approve_pushed(&stored.host, &stored.shop, &id, "ann", SystemTime::now()).await;
     assert!(matches!(refused, Err(PushedError::Setup(_))), "{refused:?}");
     assert_eq!(stored.store.accounts(&stored.shop).await.expect("a store")[0].revision, 1);
+}
+
+#[tokio::test]
+async fn a_push_that_a_products_link_does_not_go_with_is_held_until_the_link_is_changed() {
+    let stored = Stored::new().await;
+    stored.change(json!({ "strict-check": true })).await;
+    stored.publish(OLD, &["pendant"]).await;
+    let held = stored.held().await;
+    let [waiting] = &held[..] else { panic!("{held:?}") };
+    assert!(waiting.why.as_ref().is_some_and(|why| why.contains("the product \"jewel\"")), "{waiting:?}");
+    assert_eq!(stored.setting("product-keys").await, json!(["diamond-letter-jewel"]));
+    let approve = || stored.store.approve_pushed(&stored.host, &stored.shop, &waiting.id, "ann", SystemTime::now());
+    let refused = approve().await;
+    assert!(matches!(refused, Err(PushedError::Setup(SetupError::Links(_)))), "{refused:?}");
+    stored.host.unlink(&stored.shop, "jewel").await.expect("unlinked");
+    approve().await.expect("approved");
+    assert_eq!(stored.setting("product-keys").await, json!(["pendant"]));
 }
 
 async fn until(what: &str, mut reached: impl AsyncFnMut() -> bool) {

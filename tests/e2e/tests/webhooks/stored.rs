@@ -86,27 +86,33 @@ impl Stored {
         let (id, account): (ShopId, AccountId) = ("gems".parse().expect("an id"), "twikit".parse().expect("an id"));
         store.save_shop(&shop("gems"), SystemTime::now()).await.expect("kept");
         host.add_shop(shop("gems")).expect("a shop");
-        let settings = members(json!({
-            "integration-id": twikit.integration_id(), "payload-secret": twikit.payload_secret(),
-            "api-url": twikit.api_url(), "script-url": "https://scripts.twikit.example/1/plugin.js",
-            "product-keys": ["diamond-letter-jewel"],
-        }));
-        let setup = AccountSetup { id: account.clone(), settings, grants: local(&twikit.api_url()) };
-        host.set_account(&id, plugin, setup).await.expect("an account");
-        for account in host.snapshot(&id).expect("the shop").accounts {
-            store.save_account(&id, &account, SystemTime::now()).await.expect("kept");
-        }
+        let heard = Heard::default();
+        let stored = Self { host, store, twikit, shop: id, account, plugin, heard, _folder: None };
+        stored.change(json!({})).await;
         let link: Link = serde_json::from_value(json!({
             "shop_product": "jewel", "account": "twikit", "vendor_product": "diamond-letter-jewel",
             "allowed_skus": ["JEWEL-A"],
         }))
         .expect("a link");
-        store.save_links(&id, std::slice::from_ref(&link), SystemTime::now()).await.expect("kept");
-        host.link(&id, link).await.expect("linked");
-        let heard = Heard::default();
-        let stored = Self { host, store, twikit, shop: id, account, plugin, heard, _folder: None };
+        stored.store.save_links(&stored.shop, std::slice::from_ref(&link), SystemTime::now()).await.expect("kept");
+        stored.host.link(&stored.shop, link).await.expect("linked");
         stored.listen().await;
         stored
+    }
+
+    /// Sets the account up, with these settings too, and keeps it.
+    pub async fn change(&self, further: Value) {
+        let mut settings = members(json!({
+            "integration-id": self.twikit.integration_id(), "payload-secret": self.twikit.payload_secret(),
+            "api-url": self.twikit.api_url(), "script-url": "https://scripts.twikit.example/1/plugin.js",
+            "product-keys": ["diamond-letter-jewel"],
+        }));
+        settings.extend(members(further));
+        let setup = AccountSetup { id: self.account.clone(), settings, grants: local(&self.twikit.api_url()) };
+        self.host.set_account(&self.shop, self.plugin, setup).await.expect("an account");
+        for account in self.host.snapshot(&self.shop).expect("the shop").accounts {
+            self.store.save_account(&self.shop, &account, SystemTime::now()).await.expect("kept");
+        }
     }
 
     async fn listen(&self) {
