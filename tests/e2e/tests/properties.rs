@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-use cartwright::{LineState, Visitor};
-use cartwright_e2e::{World, variant};
+use cartwright::{AccountId, CartError, LineState, StrategyChoice, Visitor};
+use cartwright_e2e::{HOSTILE, World, added, variant};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
@@ -20,6 +20,9 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
         world
     })
 });
+
+/// The account of a strategy that makes a bundle of a ring, with its articles as children: tests/guests/hostile.
+static AS_MARKED: LazyLock<AccountId> = LazyLock::new(|| RUNTIME.block_on(WORLD.strategy(HOSTILE)));
 
 /// A configuration of the wardrobe from chosen values and articles.
 fn configuration(values: &[String], articles: &[u8]) -> Value {
@@ -77,6 +80,37 @@ proptest! {
             let checks = world.host.check_cart(&world.shop, &cart, &visitor).await.expect("checked");
             assert!(checks.iter().all(|check| check.state == LineState::Ok), "{checks:?}");
         });
+    }
+
+    #[test]
+    fn a_bundle_costs_its_own_price_and_what_is_on_top(
+        articles in prop::collection::vec((0i64..4, prop::sample::select(vec!["within", "on-top", "repriced", "text"])), 1..6),
+        quantity in 1u32..50,
+    ) {
+        let world = &*WORLD;
+        let mut value = configuration(&["A".to_owned()], &[]);
+        value[0]["catalogue_id"] = json!(1001);
+        let article = |(number, mark): &(i64, &str)| {
+            json!({ "models_sku": mark, "price_sku": format!("A-{number}"), "price_fields": {} })
+        };
+        value[0]["articles"] = articles.iter().map(article).collect();
+        let mut request = world.request("ring", &value.to_string(), quantity, &[]);
+        request.strategy = Some(StrategyChoice { account: Some(AS_MARKED.clone()), name: Some("as-marked".to_owned()) });
+        let planned = RUNTIME.block_on(world.host.add_to_cart(&world.shop, request));
+        let bought = || articles.iter().filter(|(_, mark)| *mark != "text");
+        let differs = |(number, mark): &(i64, &str)| bought().any(|(same, other)| number == same && mark != other);
+        let is_refused = |why: &str| matches!(&planned, Err(CartError::Plan(text)) if text.contains(why));
+        if bought().any(differs) {
+            assert!(is_refused("twice, and differently"), "{planned:?}");
+        } else if articles.iter().all(|(_, mark)| *mark == "on-top") {
+            assert!(is_refused("every child of it is on top"), "{planned:?}");
+        } else {
+            let lines = added(&planned.expect("a bundle"));
+            let (parent, children) = lines.split_first().expect("a parent");
+            let on_top: i64 = articles.iter().filter(|(_, mark)| *mark == "on-top").map(|(number, _)| 7 * number + 1).sum();
+            assert_eq!(parent.price.total.minor, i64::from(quantity) * (19_900 + on_top));
+            assert_eq!(children.iter().map(|child| child.price.total.minor).sum::<i64>(), parent.price.total.minor);
+        }
     }
 
     #[test]

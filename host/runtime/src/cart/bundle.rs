@@ -82,7 +82,8 @@ impl Checking<'_> {
         let (on_top, within): (Vec<_>, Vec<_>) = parts.iter().zip(children).partition(own);
         if within.is_empty() {
             return broken(
-                "every child of it is on top; one at least must not be, for the price of the bundle itself to be dealt out over",
+                "every child of it is on top; one at least must not be, for the price of the bundle itself to be dealt out over: a text \
+                 will do",
             );
         }
         let within: Vec<_> = within.into_iter().map(|(_, child)| child.clone()).collect();

@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 use super::CartError;
 use super::identity::{PartName, part_name};
 use super::line::{CartLine, Unconfirmed};
-use super::plan::{Checking, piece_count};
+use super::plan::{Checking, broken, piece_count};
 use super::pricing::{Priced, divided};
 use crate::contract::{Bundle, BundleChild, ChildRemoval, Message, Target, VariantInfo};
 use crate::ids::Digest;
@@ -89,8 +89,8 @@ pub(super) fn leave_out(parent: &mut CartLine, part: &Part, share: &Priced) {
 }
 
 impl Checking<'_> {
-    /// A bundle's children, found in the catalogue. Those that buy the same are added up, in the order in which they first stand:
-    /// a SKU and an id may name one variant.
+    /// A bundle's children, found in the catalogue. Those that buy the same are added up, in the order in which they first stand: a
+    /// SKU and an id may name one variant. Whoever says two things of them is refused: one of the two would be lost.
     pub(super) fn parts(&self, bundle: &Bundle) -> Result<Vec<Part>, CartError> {
         let Bundle { parent, children, .. } = bundle;
         let mut parts: Vec<Part> = Vec::with_capacity(children.len());
@@ -109,6 +109,13 @@ impl Checking<'_> {
             });
             match places.get(&name).and_then(|place| parts.get_mut(*place)) {
                 Some(Part { child: same, .. }) => {
+                    if (same.on_top, same.removal) != (child.on_top, child.removal) {
+                        return broken(format!(
+                            "it has {} twice, and differently: children that buy the same are added up, so both must say the same of \
+                             `on-top` and `removal`",
+                            self.called_child(child, parent)
+                        ));
+                    }
                     let sum = u64::from(same.quantity) + u64::from(child.quantity);
                     same.quantity = piece_count(sum, || self.called_child(child, parent))?;
                 }

@@ -52,6 +52,7 @@ const MISDEEDS: &[(&str, Misdeed)] = &[
     ("child-quantity-zero", lie::child_quantity_zero),
     ("quantity-overflow", lie::quantity_overflow),
     ("one-child-by-two-names", lie::one_child_by_two_names),
+    ("as-marked", lie::as_marked),
     ("more-than-asked", lie::more_than_asked),
     ("unknown-piece", lie::unknown_piece),
     ("different-every-time", lie::different_every_time),

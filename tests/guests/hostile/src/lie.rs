@@ -113,18 +113,25 @@ pub fn one_child_by_two_names(request: Request) -> Result<Planned, Error> {
 
 /// No lie: two hinges are part of what is paid for, and a screw comes on top, which the shopper may leave out.
 pub fn gift_wrap(request: Request) -> Result<Planned, Error> {
-    let child = |sku: &str, quantity, on_top, removal| BundleChild {
-        target: Target::Sku(SkuQuery { sku: sku.to_owned(), within_product: None, ignore_case: false }),
-        quantity,
-        title: None,
-        shown: None,
-        on_top,
-        removal,
-        extra: Vec::new(),
-    };
     let hinges = child("HINGE", 2, false, ChildRemoval::Refused);
     let screw = child("SCREW-4", 1, true, ChildRemoval::Repriced);
     pieces(vec![Piece::Bundle(bundle(line(&request), vec![hinges, screw]))])
+}
+
+/// A bundle of the item's articles, each priced and removed as its own SKU says, agreeing or not: "on-top", "repriced", "text".
+pub fn as_marked(request: Request) -> Result<Planned, Error> {
+    let children = request.items[0].articles.iter().map(|article| {
+        let removal = match article.sku.as_str() {
+            "repriced" => ChildRemoval::Repriced,
+            _ => ChildRemoval::Refused,
+        };
+        let quantity = article.quantity.parse().unwrap_or(1);
+        match article.sku.as_str() {
+            "text" => text_child(quantity),
+            mark => child(article.price_sku.as_deref().unwrap_or_default(), quantity, mark == "on-top", removal),
+        }
+    });
+    pieces(vec![Piece::Bundle(bundle(line(&request), children.collect()))])
 }
 
 pub fn more_than_asked(request: Request) -> Result<Planned, Error> {
@@ -151,6 +158,18 @@ pub fn markup(request: Request) -> Result<Planned, Error> {
 
 fn bundle(parent: NewLine, children: Vec<BundleChild>) -> Bundle {
     Bundle { parent, children }
+}
+
+fn child(sku: &str, quantity: u32, on_top: bool, removal: ChildRemoval) -> BundleChild {
+    BundleChild {
+        target: Target::Sku(SkuQuery { sku: sku.to_owned(), within_product: None, ignore_case: false }),
+        quantity,
+        title: None,
+        shown: None,
+        on_top,
+        removal,
+        extra: Vec::new(),
+    }
 }
 
 fn text_child(quantity: u32) -> BundleChild {
