@@ -2,15 +2,62 @@
 
 use std::path::Path;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use cartwright::types::{Rounding, VariantInfo};
 use cartwright::{Release, Secret, Shop, money};
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// A file's JSON.
-pub(crate) fn json_file<T: serde::de::DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
+pub(crate) fn json_file<T: DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
+    read(path, |text| Ok(serde_json::from_str(text)?))
+}
+
+/// The same, [`exactly`].
+pub(crate) fn exact_file<T: DeserializeOwned + Serialize>(path: &Path) -> anyhow::Result<T> {
+    read(path, exactly)
+}
+
+fn read<T>(path: &Path, taken: impl FnOnce(&str) -> anyhow::Result<T>) -> anyhow::Result<T> {
     let text = std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
-    serde_json::from_str(&text).with_context(|| format!("{} is not what is wanted", path.display()))
+    taken(&text).with_context(|| format!("{} is not what is wanted", path.display()))
+}
+
+/// JSON of one of the contract's types, with nothing beside it. The types themselves pass over members that they do not know, so that a
+/// host can read what a later version wrote; whoever writes one by hand has misspelt it.
+///
+/// # Errors
+/// What is missing or of another type, and the path of every member that is not the type's.
+pub(crate) fn exactly<T: DeserializeOwned + Serialize>(text: &str) -> anyhow::Result<T> {
+    let taken: T = serde_json::from_str(text)?;
+    let mut unknown = Vec::new();
+    unknown_members(&serde_json::from_str(text)?, &serde_json::to_value(&taken)?, "", &mut unknown);
+    match unknown.is_empty() {
+        true => Ok(taken),
+        false => bail!("there is no {}: see wit/types.wit, in JSON names are in snake_case", unknown.join(", ")),
+    }
+}
+
+/// What of `given` is not in what was `taken` of it.
+fn unknown_members(given: &Value, taken: &Value, path: &str, unknown: &mut Vec<String>) {
+    match (given, taken) {
+        (Value::Object(given), Value::Object(taken)) => {
+            for (name, given) in given {
+                let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                match taken.get(name) {
+                    Some(taken) => unknown_members(given, taken, &path, unknown),
+                    None => unknown.push(path),
+                }
+            }
+        }
+        (Value::Array(given), Value::Array(taken)) => {
+            for (at, (given, taken)) in given.iter().zip(taken).enumerate() {
+                unknown_members(given, taken, &format!("{path}[{at}]"), unknown);
+            }
+        }
+        _ => {}
+    }
 }
 
 /// The shop's currency and variants.

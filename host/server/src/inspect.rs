@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use cartwright::types::{ChoiceSource, Field};
+use cartwright::webhook::entered;
 use cartwright::{Capability, Cartwright, Plugin};
 
 use crate::source;
@@ -61,6 +62,11 @@ fn notes(field: &Field) -> Vec<String> {
             notes.push(format!("one of {}", values.join(", ")));
         }
         ChoiceSource::Dynamic => notes.push("one of what the vendor's server offers".to_owned()),
+    }
+    if let Some(default) = field.default.as_ref().and_then(entered) {
+        // A text as it is, anything else as it stands in the settings file.
+        let default = default.as_str().map_or_else(|| default.to_string(), str::to_owned);
+        notes.push(format!("default {default}"));
     }
     if let Some(condition) = &field.enabled_when {
         notes.push(format!("only while {} is {}", condition.field, condition.one_of.join(" or ")));

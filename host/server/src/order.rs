@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use crate::failed::Failed;
-use crate::files::{Catalog, json_file};
+use crate::files::{Catalog, exact_file, exactly, json_file};
 use crate::grants::Grant;
 use crate::{grants, output, source};
 
@@ -72,11 +72,31 @@ pub(crate) struct Arguments {
 
 /// A kind of event as the contract spells it.
 fn kind(text: &str) -> Result<EventKind, String> {
-    let kind = match text.split_once('=') {
-        None => json!(text),
-        Some((name, more)) => json!({ name: serde_json::from_str::<Value>(more).unwrap_or_else(|_| json!(more)) }),
+    let (name, kind) = match text.split_once('=') {
+        None => (text, json!(text)),
+        Some((name, more)) => {
+            (name, json!({ name: serde_json::from_str::<Value>(more).unwrap_or_else(|_| json!(more)) }))
+        }
     };
-    serde_json::from_value(kind).map_err(|error| error.to_string())
+    exactly(&kind.to_string()).map_err(|error| match holds(name) {
+        Some(example) if name == text => {
+            format!("it says more, behind a \"=\"; for example: --event '{name}={example}'")
+        }
+        Some(example) => format!("{error}; for example: --event '{name}={example}'"),
+        None => error.to_string(),
+    })
+}
+
+/// What a kind of event that says more may say.
+fn holds(kind: &str) -> Option<&'static str> {
+    Some(match kind {
+        "refunded" => r#"{"lines":[{"line":"1","quantity":1}],"amount":null}"#,
+        "fulfilled" => r#"{"lines":[],"carrier":"DHL","tracking_id":"T-1"}"#,
+        "scheduled" => "nightly",
+        "message" => r#"{"name":"erp.made","json":"{}"}"#,
+        "other" => r#"{"name":"returned","json":"{}"}"#,
+        _ => return None,
+    })
 }
 
 /// What is there to look at, however it ended.
@@ -122,7 +142,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 }
 
 async fn handle(arguments: &Arguments, course: &mut Course) -> Result<(), Failed> {
-    let order: Order = json_file(&arguments.order)?;
+    let order: Order = exact_file(&arguments.order)?;
     let (orders, blobs) = (Arc::new(MemoryOrderBook::default()), Arc::new(MemoryBlobs::default()));
     let mut builder = Cartwright::builder().order_book(orders.clone()).blobs(blobs.clone());
     if let Some(cache) = source::cache() {

@@ -38,13 +38,15 @@ fn inspect_shows_what_expivi_is_and_asks_for() {
 }
 
 #[test]
-fn inspect_shows_what_can_be_chosen_and_what_a_field_depends_on() {
+fn inspect_shows_what_can_be_chosen_what_holds_otherwise_and_what_a_field_depends_on() {
     let notes = |plugin: &str, field: &str| -> Vec<String> {
         let text = cartwright(["inspect", plugin]).succeeded();
         let after = text.lines().skip_while(|line| !line.starts_with(&format!("    {field} "))).skip(1);
         after.take_while(|line| line.starts_with("         ")).map(|line| line.trim().to_owned()).collect()
     };
-    assert_eq!(notes("expivi", "action"), ["one of add-to-cart, request-quotation"]);
+    assert_eq!(notes("expivi", "action"), ["one of add-to-cart, request-quotation", "default add-to-cart"]);
+    assert_eq!(notes("expivi", "pass-locale"), ["default true"]);
+    assert_eq!(notes("expivi", "sku-prefix"), [""; 0]);
     assert_eq!(notes("expivi", "locale-country"), ["only while send-country is true"]);
 }
 

@@ -28,12 +28,23 @@ async fn erp(accepts: StatusCode) -> String {
     format!("http://{address}/orders")
 }
 
+fn sample() -> Value {
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/guests/order-hook/order.json");
+    serde_json::from_slice(&std::fs::read(sample).expect("the sample")).expect("JSON")
+}
+
 /// Hands the sample's order to the sample's hook, which is set up for this address.
 async fn order(url: &str, further: &[&str]) -> Ran {
+    hand(&sample(), url, further).await
+}
+
+/// The same with another order.
+async fn hand(order: &Value, url: &str, further: &[&str]) -> Ran {
     let folder = TempDir::new().expect("a folder");
+    let sample = folder.path().join("order.json");
+    std::fs::write(&sample, order.to_string()).expect("a file");
     let settings = folder.path().join("settings.json");
     std::fs::write(&settings, json!({ "url": url, "token": "t0ken" }).to_string()).expect("a file");
-    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/guests/order-hook/order.json");
     let mut arguments: Vec<String> =
         vec!["order".to_owned(), "--plugin".to_owned(), built("order-hook").expect("a guest")];
     for (flag, file) in [("--settings", &settings), ("--order", &sample)] {
@@ -103,4 +114,30 @@ async fn an_event_that_the_hook_ignores_comes_to_nothing_and_an_unknown_one_is_r
     let ran = order("https://erp.example/orders", &["--event", "payed"]).await;
     assert_eq!(ran.code, Some(2), "{ran:?}");
     assert!(ran.err.contains("partly-paid") && ran.err.contains("released"), "{ran:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_says_more_is_refused_alone_with_an_example_that_is_taken() {
+    for kind in ["refunded", "fulfilled", "scheduled", "message", "other"] {
+        let ran = order("https://erp.example/orders", &["--event", kind]).await;
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+        let example = ran.err.split("for example: --event '").nth(1).and_then(|rest| rest.split_once("'\n"));
+        let (example, _) = example.unwrap_or_else(|| panic!("{kind}: no example: {ran:?}"));
+        let ran = order("https://erp.example/orders", &["--event", example]).await;
+        assert_ne!(ran.code, Some(2), "{example}: {ran:?}");
+    }
+    let misspelt = r#"message={"name":"erp.made","json":"{}","jason":"{}"}"#;
+    let ran = order("https://erp.example/orders", &["--event", misspelt]).await;
+    assert!(ran.code == Some(2) && ran.err.contains("there is no message.jason"), "{ran:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn members_that_no_order_has_are_refused_by_their_path() {
+    let mut misspelt = sample();
+    misspelt["vendor-reference"] = json!("V-1");
+    misspelt["lines"][0]["cart_line"]["quantitty"] = json!(3);
+    let ran = hand(&misspelt, "https://erp.example/orders", &["--event", "paid"]).await;
+    let error = ran.typed_error();
+    let text = error.to_string();
+    assert!(text.contains("there is no lines[0].cart_line.quantitty, vendor-reference"), "{error:#}");
 }
