@@ -155,6 +155,12 @@ impl GuestState {
         }
     }
 
+    /// The reference of the order that is handled, where it only tries the shop out.
+    pub(crate) fn test_order(&self) -> Option<String> {
+        let order = &self.durable.as_ref()?.order;
+        order.test.then(|| order.reference.clone())
+    }
+
     /// Does the journal hold what comes next?
     pub(crate) fn replaying(&self) -> bool {
         self.durable.as_ref().is_some_and(|cursor| cursor.replaying())

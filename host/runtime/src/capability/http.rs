@@ -47,6 +47,7 @@ impl Host for GuestState {
             bytes_in: limits.bytes_in as u64,
             stored_bytes: limits.stored_bytes,
             readable: self.readable.clone(),
+            test_order: self.test_order(),
             may_have_arrived: AtomicBool::new(false),
             went: Mutex::default(),
         };
@@ -84,6 +85,8 @@ pub(crate) struct Sending {
     bytes_in: u64,
     stored_bytes: u64,
     readable: Vec<Digest>,
+    /// The reference of the order that this is sent for, where it only tries the shop out.
+    test_order: Option<String>,
     may_have_arrived: AtomicBool,
     /// How it went with the server; none = it was not asked.
     went: Mutex<Option<Went>>,
@@ -130,6 +133,12 @@ impl Sending {
     }
 
     pub(crate) async fn send(&self, request: Request) -> Result<Response, Error> {
+        if let Some(order) = self.test_order.as_ref().filter(|_| request.repeat != Repeat::Safe) {
+            return Err(Error::Denied(format!(
+                "http: the order {order} only tries the shop out, so nothing may be made or sent for it; the plugin must look at \
+                 order.test before a request that is not `safe` to repeat"
+            )));
+        }
         let mut url = self.check(&request.url)?;
         let host = host_of(&url).unwrap_or_default();
         let method = Method::from_bytes(request.method.as_bytes())

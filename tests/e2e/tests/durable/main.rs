@@ -12,5 +12,6 @@ mod kept;
 mod replay;
 mod report;
 mod retries;
+mod test_orders;
 mod waits;
 mod worker;

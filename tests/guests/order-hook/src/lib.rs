@@ -46,7 +46,8 @@ impl OrderHook for Erp {
     /// `state` is the ERP system's reference, once it is known.
     fn handle(context: Context, event: Event, state: Option<String>) -> Result<Next, Error> {
         match event.kind {
-            Kind::Released if !event.order.test => {
+            Kind::Released if event.order.test => try_out(&context),
+            Kind::Released => {
                 let reference = match state {
                     Some(reference) => reference,
                     None => hand_over(&context, &event.order)?,
@@ -77,6 +78,15 @@ fn stamp(context: &Context) -> Result<Next, Error> {
         std::thread::sleep(Duration::from_secs(3600));
     }
     log::write(log::Level::Info, "after both");
+    Ok(Next::Done)
+}
+
+/// Nothing may be sent for an order that only tries the shop out: asks whether the ERP system would answer.
+fn try_out(context: &Context) -> Result<Next, Error> {
+    let status = Request::get(address(context)?).bearer(form::TOKEN).send()?.status.to_string();
+    let text =
+        format!("Nothing was handed over: this order only tries the shop out. The ERP system answers, with {status}.");
+    outcomes::emit(&Outcome::Note(message("test-order", text, &[("status", &status)])))?;
     Ok(Next::Done)
 }
 

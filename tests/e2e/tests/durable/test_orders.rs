@@ -1,0 +1,43 @@
+//! An order that only tries the shop out: a hook that forgets to look at `order.test` sends nothing either.
+
+use std::sync::Arc;
+
+use cartwright::Failure;
+use cartwright::durable::{Job, MemoryJournal, RunEnd, Why, retry};
+use cartwright::types::{Error, EventKind, Outcome};
+
+use crate::erp::Erp;
+
+fn trying_out(erp: &Erp, kind: EventKind) -> Job {
+    let mut event = erp.event("1", kind);
+    event.order.test = true;
+    erp.job_of(event)
+}
+
+#[tokio::test]
+async fn what_would_change_something_at_the_vendors_is_denied_and_says_why_in_every_run() {
+    let erp = Erp::new().await;
+    // Tells the ERP system the time, whatever order it is for.
+    let job = trying_out(&erp, EventKind::Scheduled("now".to_owned()));
+    let journal = Arc::new(MemoryJournal::default());
+    for _ in 0..2 {
+        let end = erp.run(&job, &journal).await;
+        let RunEnd::Stopped { why: Why::Failed(Failure::Answered(Error::Denied(why))) } = end else {
+            panic!("{end:?}")
+        };
+        assert!(why.contains("test:shop:1") && why.contains("only tries the shop out"), "{why}");
+        retry(&*journal, &*erp.clock).await.expect("written");
+    }
+    assert!(erp.books().posted.is_empty());
+}
+
+#[tokio::test]
+async fn what_changes_nothing_is_asked() {
+    let erp = Erp::new().await;
+    let (job, journal) = (trying_out(&erp, EventKind::Released), Arc::new(MemoryJournal::default()));
+    let end = erp.run(&job, &journal).await;
+    assert!(matches!(end, RunEnd::Done), "{end:?}");
+    let said = journal.outcomes();
+    assert!(matches!(&said[..], [Outcome::Note(note)] if note.text.contains("The ERP system answers")), "{said:?}");
+    assert!(erp.books().posted.is_empty());
+}
