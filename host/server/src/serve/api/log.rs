@@ -37,7 +37,7 @@ struct Which {
 
 /// An entry of the log.
 #[derive(Debug, Serialize, ToSchema)]
-struct EntryDocument {
+struct LogEntryDocument {
     /// Its number; grows.
     id: i64,
     /// When.
@@ -57,7 +57,7 @@ struct EntryDocument {
     after: Option<Value>,
 }
 
-impl From<LogEntry> for EntryDocument {
+impl From<LogEntry> for LogEntryDocument {
     fn from(entry: LogEntry) -> Self {
         let LogEntry { id, at, who, what, shop, subject, before, after } = entry;
         Self { id, at: moment(at), who, what, shop, subject, before, after }
@@ -68,7 +68,7 @@ impl From<LogEntry> for EntryDocument {
 #[derive(Debug, Serialize, ToSchema)]
 struct LogPage {
     /// The newest first.
-    entries: Vec<EntryDocument>,
+    entries: Vec<LogEntryDocument>,
     /// What `before` gives the next page; none at the end.
     before: Option<i64>,
 }
@@ -100,5 +100,5 @@ async fn page(node: &Node, shop: Option<&ShopId>, Which { before, limit }: Which
     let entries = node.store().log_entries(shop, before, limit).await?;
     let full = u32::try_from(entries.len()) == Ok(limit);
     let before = entries.last().filter(|_| full).map(|last| last.id);
-    Ok(Json(LogPage { entries: entries.into_iter().map(EntryDocument::from).collect(), before }))
+    Ok(Json(LogPage { entries: entries.into_iter().map(LogEntryDocument::from).collect(), before }))
 }

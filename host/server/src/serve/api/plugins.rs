@@ -121,7 +121,7 @@ async fn revoke(
 /// Which accounts go to which version.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct SwapBody {
+struct PluginSwapBody {
     /// The component, by its digest.
     component: Digest,
     /// The shops whose accounts are moved; none = all.
@@ -144,13 +144,13 @@ struct SwapResult {
 
 /// Moves every account that runs this plugin to one of its versions, in some shops or in all. Each account is moved or stays by itself.
 #[utoipa::path(post, path = "/v1/plugins/{plugin}/swap", tag = "plugins", operation_id = "swap_plugin",
-    params(("plugin" = PluginId, Path)), request_body = SwapBody,
+    params(("plugin" = PluginId, Path)), request_body = PluginSwapBody,
     responses((status = 200, body = [SwapResult]), Problems))]
 async fn swap(
     Admin(caller): Admin,
     State(node): State<Node>,
     Path(plugin): Path<PluginId>,
-    Body(SwapBody { component, shops }): Body<SwapBody>,
+    Body(PluginSwapBody { component, shops }): Body<PluginSwapBody>,
 ) -> Result<Json<Vec<SwapResult>>, Problem> {
     let host = node.host();
     let meant = shops.unwrap_or_else(|| host.shop_ids());
