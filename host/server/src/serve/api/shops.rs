@@ -31,8 +31,8 @@ pub(crate) fn routes() -> OpenApiRouter<Node> {
 #[serde(deny_unknown_fields)]
 struct ShopDocument {
     /// Its id; that of the path.
-    #[serde(default, skip_deserializing)]
-    id: String,
+    #[serde(default)]
+    id: Option<ShopId>,
     /// The currency of its carts, ISO 4217 in capitals.
     #[schema(pattern = "^[A-Z]{3}$")]
     currency: String,
@@ -65,7 +65,7 @@ struct ShopDocument {
 impl ShopDocument {
     fn of(shop: &Shop) -> Self {
         Self {
-            id: shop.id.to_string(),
+            id: Some(shop.id.clone()),
             currency: shop.currency.clone(),
             scale: shop.scale,
             locale: Some(shop.locale.clone()),
@@ -80,6 +80,9 @@ impl ShopDocument {
 
     /// As the runtime has it. A shop that exists keeps its seal key, whatever this one's is.
     fn shop(self, id: ShopId) -> Result<Shop, Problem> {
+        if let Some(other) = self.id.filter(|own| *own != id) {
+            return Err(Problem::unprocessable("body", format!("id: the path names the shop {id}, the body {other}")));
+        }
         let mut random = [0; 32];
         getrandom::fill(&mut random)
             .map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "random", error.to_string()))?;
