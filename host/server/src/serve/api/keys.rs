@@ -74,7 +74,8 @@ enum RoleDocument {
         shop: cartwright::ShopId,
     },
     /// Who runs the installation.
-    Admin,
+    // With braces: without them a shop beside it would be read over, and the key be for every shop.
+    Admin {},
 }
 
 impl From<Role> for RoleDocument {
@@ -83,7 +84,7 @@ impl From<Role> for RoleDocument {
             Role::Storefront { shop } => Self::Storefront { shop },
             Role::Backend { shop } => Self::Backend { shop },
             Role::Integrator { shop } => Self::Integrator { shop },
-            Role::Admin => Self::Admin,
+            Role::Admin => Self::Admin {},
         }
     }
 }
@@ -94,7 +95,7 @@ impl From<RoleDocument> for Role {
             RoleDocument::Storefront { shop } => Self::Storefront { shop },
             RoleDocument::Backend { shop } => Self::Backend { shop },
             RoleDocument::Integrator { shop } => Self::Integrator { shop },
-            RoleDocument::Admin => Self::Admin,
+            RoleDocument::Admin {} => Self::Admin,
         }
     }
 }
