@@ -8,7 +8,9 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use cartwright_store::Expected;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
+
+use tower_http::timeout::TimeoutError;
 
 use super::problem::Problem;
 
@@ -19,23 +21,43 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let kind = request.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-        if kind.split(';').next().map(str::trim) != Some("application/json") {
-            let detail = "send the body as content-type: application/json";
-            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", detail));
-        }
+        sent_as(request.headers(), "application/json")?;
         let Raw(bytes) = Raw::from_request(request, state).await?;
         let mut reader = serde_json::Deserializer::from_slice(&bytes);
         let read = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
             let (path, inner) = (error.path().to_string(), error.inner());
-            match inner.classify() {
-                serde_json::error::Category::Data => Problem::unprocessable("body", format!("{path}: {inner}")),
-                _ => Problem::bad_request(format!("the body is no JSON: {inner}")),
+            // Some values that do not fit are told as if they were no JSON.
+            let is_none = !inner.is_data() && serde_json::from_slice::<IgnoredAny>(&bytes).is_err();
+            match is_none {
+                false => Problem::unprocessable("body", format!("{path}: {inner}")),
+                true => Problem::bad_request(format!("the body is no JSON: {inner}")),
             }
         })?;
         reader.end().map_err(|error| Problem::bad_request(format!("the body is no JSON: {error}")))?;
         Ok(Self(read))
     }
+}
+
+/// Is the body of this media type? A browser sends others to another site's server without asking it.
+pub(crate) fn sent_as(headers: &HeaderMap, wanted: &str) -> Result<(), Problem> {
+    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    match kind.split(';').next().map(str::trim) {
+        Some(kind) if kind.eq_ignore_ascii_case(wanted) => Ok(()),
+        _ => {
+            let detail = format!("send the body as content-type: {wanted}");
+            Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", detail))
+        }
+    }
+}
+
+/// What a body came to that cannot be read: it did not go on, or is too large.
+pub(crate) fn unread(error: &(dyn std::error::Error + 'static)) -> Problem {
+    let mut causes = std::iter::successors(Some(error), |error| error.source());
+    if causes.any(|cause| cause.is::<TimeoutError>()) {
+        let detail = "the body did not go on; send it without pauses";
+        return Problem::new(StatusCode::REQUEST_TIMEOUT, "slow", detail);
+    }
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "the body is larger than this operation takes")
 }
 
 /// A body as it came.
@@ -45,12 +67,8 @@ impl<S: Send + Sync> FromRequest<S> for Raw {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        Bytes::from_request(request, state).await.map(Self).map_err(|rejection| match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => {
-                Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "the body is larger than this operation takes")
-            }
-            _ => Problem::bad_request(rejection.body_text()),
-        })
+        // Of a connection that is gone nobody is told.
+        Bytes::from_request(request, state).await.map(Self).map_err(|rejection| unread(&rejection))
     }
 }
 

@@ -10,7 +10,7 @@ use cartwright::Digest;
 use cartwright_store::{Begun, StoredAnswer};
 
 use super::access::Caller;
-use super::extract::header;
+use super::extract::{header, unread};
 use super::node::Node;
 use super::problem::Problem;
 
@@ -43,9 +43,7 @@ async fn answer(node: &Node, caller: &Caller, request: Request, next: Next) -> R
         return Err(Problem::bad_request(format!("Idempotency-Key has 1 to {LONGEST_NAME} characters")));
     }
     let (parts, body) = request.into_parts();
-    let too_large =
-        |_| Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "with an Idempotency-Key, 16 MiB are taken");
-    let body = to_bytes(body, LARGEST).await.map_err(too_large)?;
+    let body = to_bytes(body, LARGEST).await.map_err(|error| unread(&error))?;
     let conditions = ["if-match", "if-none-match"].map(|name| parts.headers.get(name).map(HeaderValue::as_bytes));
     let asked = format!("{} {} {conditions:?} {}", parts.method, parts.uri, Digest::of(&body));
     let store = node.store();

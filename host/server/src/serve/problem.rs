@@ -272,6 +272,7 @@ impl utoipa::IntoResponses for Problems {
             ("401", "There is no valid access key."),
             ("403", "The key's role does not allow this."),
             ("404", "There is no such thing, or the key is not for it."),
+            ("408", "The body did not go on."),
             ("409", "It contradicts what is there."),
             ("410", "It was erased."),
             ("412", "It was changed since it was read."),

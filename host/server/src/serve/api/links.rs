@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use cartwright::{AccountId, Link, LinkIssues, Readiness, SetupError, ShopId, StrategyChoice};
@@ -13,7 +14,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::serve::access::{Integrator, Reader};
-use crate::serve::extract::{Body, Path, Precondition, Raw, Tagged};
+use crate::serve::extract::{Body, Path, Precondition, Raw, Tagged, sent_as};
 use crate::serve::node::Node;
 use crate::serve::problem::{Problem, Problems};
 
@@ -280,3 +281,5 @@ async fn from_csv(
     }
     link(&node, &shop, links, &caller.who).await
 }
+    headers: HeaderMap,
+    sent_as(&headers, "text/csv")?;

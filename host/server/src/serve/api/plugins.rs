@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::{DefaultBodyLimit, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use cartwright::{About, AccountId, Digest, Plugin, PluginId, ShopId, World};
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::serve::access::{Admin, Reader};
-use crate::serve::extract::{Body, Path, Query, Raw};
+use crate::serve::extract::{Body, Path, Query, Raw, sent_as};
 use crate::serve::node::Node;
 use crate::serve::problem::{Problem, Problems};
 
@@ -69,17 +69,25 @@ struct Pinned {
     digest: Option<Digest>,
 }
 
+/// A component's bytes.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+#[expect(dead_code, reason = "only its schema is used")]
+struct Component(Vec<u8>);
+
 /// Installs a component on every node. It is checked against the contract, compiled, and asked about itself in a sandbox; nothing is
 /// granted. Installing it again changes nothing.
 #[utoipa::path(post, path = "/v1/plugins", tag = "plugins", operation_id = "install_plugin", params(Pinned),
-    request_body(content = Vec<u8>, content_type = "application/wasm"),
+    request_body(content = Component, content_type = "application/wasm"),
     responses((status = 201, body = PluginDocument), Problems))]
 async fn install(
     Admin(caller): Admin,
     State(node): State<Node>,
     Query(Pinned { digest }): Query<Pinned>,
+    headers: HeaderMap,
     Raw(bytes): Raw,
 ) -> Result<Response, Problem> {
+    sent_as(&headers, "application/wasm")?;
     let plugin = node.installation().install(&bytes, digest, &caller.who, node.now()).await?;
     Ok((StatusCode::CREATED, Json(PluginDocument::of(&plugin))).into_response())
 }
