@@ -211,41 +211,58 @@ impl Row {
             false => Value::Object(settings.clone()).to_string(),
         };
         Self {
-            shop_product: link.shop_product.clone(),
-            account: link.account.to_string(),
-            vendor_product: link.vendor_product.clone(),
-            other_vendor_products: link.other_vendor_products.join(" "),
-            preset: link.preset.clone().unwrap_or_default(),
-            allowed_skus: link.allowed_skus.join(" "),
+            shop_product: quoted(link.shop_product.clone()),
+            account: quoted(link.account.to_string()),
+            vendor_product: quoted(link.vendor_product.clone()),
+            other_vendor_products: quoted(link.other_vendor_products.join(" ")),
+            preset: quoted(link.preset.clone().unwrap_or_default()),
+            allowed_skus: quoted(link.allowed_skus.join(" ")),
             settings: settings(&link.settings),
-            strategy_account: link.strategy.account.as_ref().map(ToString::to_string).unwrap_or_default(),
-            strategy: link.strategy.name.clone().unwrap_or_default(),
+            strategy_account: quoted(link.strategy.account.as_ref().map(ToString::to_string).unwrap_or_default()),
+            strategy: quoted(link.strategy.name.clone().unwrap_or_default()),
             strategy_settings: settings(&link.strategy_settings),
         }
     }
 
     fn link(self) -> Result<Link, String> {
-        let account = |text: &str| text.parse::<AccountId>().map_err(|error| error.to_string());
-        let some = |text: String| (!text.is_empty()).then_some(text);
-        let list = |text: &str| text.split_whitespace().map(str::to_owned).collect();
+        let account = |text: String| text.parse::<AccountId>().map_err(|error| error.to_string());
+        let some = |text: String| Some(unquoted(text)).filter(|text| !text.is_empty());
+        let list = |text: String| unquoted(text).split_whitespace().map(str::to_owned).collect();
         let settings = |name: &str, text: &str| match text.trim() {
             "" => Ok(Map::new()),
             text => serde_json::from_str(text).map_err(|error| format!("{name}: {error}")),
         };
         Ok(Link {
-            account: account(&self.account)?,
-            vendor_product: self.vendor_product,
-            other_vendor_products: list(&self.other_vendor_products),
+            account: account(unquoted(self.account))?,
+            vendor_product: unquoted(self.vendor_product),
+            other_vendor_products: list(self.other_vendor_products),
             preset: some(self.preset),
-            allowed_skus: list(&self.allowed_skus),
+            allowed_skus: list(self.allowed_skus),
             settings: settings("settings", &self.settings)?,
             strategy: StrategyChoice {
-                account: some(self.strategy_account).as_deref().map(account).transpose()?,
+                account: some(self.strategy_account).map(account).transpose()?,
                 name: some(self.strategy),
             },
             strategy_settings: settings("strategy_settings", &self.strategy_settings)?,
-            shop_product: self.shop_product,
+            shop_product: unquoted(self.shop_product),
         })
+    }
+}
+
+/// Would a spreadsheet run it as a formula (<https://owasp.org/www-community/attacks/CSV_Injection>), or did somebody see to that?
+fn is_formula(text: &str) -> bool {
+    text.trim_start_matches('\'').starts_with(['=', '+', '-', '@', '\t', '\r', '\n'])
+}
+
+/// An apostrophe makes a formula a text; [`unquoted`] takes it away again.
+fn quoted(text: String) -> String {
+    if is_formula(&text) { format!("'{text}") } else { text }
+}
+
+fn unquoted(text: String) -> String {
+    match text.strip_prefix('\'').filter(|_| is_formula(&text)) {
+        Some(rest) => rest.to_owned(),
+        None => text,
     }
 }
 
@@ -271,8 +288,10 @@ async fn from_csv(
     Integrator(caller): Integrator,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
+    headers: HeaderMap,
     Raw(table): Raw,
 ) -> Result<Json<Linked>, Problem> {
+    sent_as(&headers, "text/csv")?;
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(table.as_ref());
     let mut links = Vec::new();
     for (at, row) in reader.deserialize::<Row>().enumerate() {
@@ -281,5 +300,3 @@ async fn from_csv(
     }
     link(&node, &shop, links, &caller.who).await
 }
-    headers: HeaderMap,
-    sent_as(&headers, "text/csv")?;
