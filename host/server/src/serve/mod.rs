@@ -27,10 +27,11 @@ use cartwright::{Cartwright, SystemClock};
 use cartwright_store::{Installation, Store, Worker, WorkerSettings};
 use clap::Args as _;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::request_id::{MakeRequestId, PropagateRequestIdLayer, RequestId, SetRequestIdLayer};
 use tower_http::set_header::SetResponseHeaderLayer;
-use tower_http::timeout::{RequestBodyTimeoutLayer, TimeoutLayer};
+use tower_http::timeout::RequestBodyTimeoutLayer;
 use tower_http::trace::TraceLayer;
 use url::Url;
 
@@ -84,9 +85,28 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let node = Node::new(installation, clock, public_url, config.proxies);
     say!("listening at http://{address}/");
     let service = router(node.clone()).into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, service).with_graceful_shutdown(told_to_stop()).await?;
-    tracing::info!("draining");
-    let drained = worker.drain(Duration::from_secs(config.drain_seconds)).await;
+    let patience = Duration::from_secs(config.drain_seconds);
+    let (tell, told) = watch::channel(());
+    // Closed when it is time to stop.
+    let told = async || while told.clone().changed().await.is_ok() {};
+    let serving = axum::serve(listener, service).with_graceful_shutdown(async move {
+        told_to_stop().await;
+        tracing::info!("draining");
+        drop(tell);
+    });
+    let serving = async {
+        tokio::select! {
+            served = serving.into_future() => served,
+            // Whoever does not end a request holds nobody up.
+            () = async { told().await; tokio::time::sleep(patience).await } => Ok(()),
+        }
+    };
+    let draining = async {
+        told().await;
+        worker.drain(patience).await
+    };
+    let (served, drained) = tokio::join!(serving, draining);
+    served?;
     following.abort();
     for job in drained.given_back.iter().chain(&drained.left) {
         tracing::info!(job, "another node goes on with it");
@@ -135,7 +155,7 @@ fn router(node: Node) -> Router {
         })
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
         .layer(RequestBodyTimeoutLayer::new(SILENCE))
-        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, LONGEST))
+        .layer(middleware::from_fn(in_time))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(SetResponseHeaderLayer::if_not_present(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")))
         .layer(PropagateRequestIdLayer::new(id.clone()))
@@ -149,6 +169,15 @@ async fn ready(State(node): State<Node>) -> Response {
     match node.installation().catch_up().await {
         Ok(_) => "ready\n".into_response(),
         Err(error) => Problem::from(error).into_response(),
+    }
+}
+
+async fn in_time(request: axum::extract::Request, next: middleware::Next) -> Response {
+    match tokio::time::timeout(LONGEST, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => {
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "late", "this takes too long now; try again").into_response()
+        }
     }
 }
 
