@@ -1,0 +1,299 @@
+//! Who may do what: each operation of the document is asked for with each kind of key, and without one.
+
+use serde_json::{Value, json};
+
+use crate::Answer as _;
+use crate::server::{Client, Server};
+use crate::shop::Shop;
+
+/// What a shop's pages may ask; of everything else a storefront's key learns nothing.
+const STOREFRONT: [&str; 7] =
+    ["embed_page", "add_to_cart", "edit_line", "request_quotation", "change_quantity", "refresh_line", "remove_line"];
+
+/// An operation of the document, with a path that could be meant.
+struct Operation {
+    id: String,
+    method: String,
+    path: String,
+    in_shop: bool,
+    body: Option<String>,
+}
+
+async fn operations(server: &Server, shop: &str) -> Vec<Operation> {
+    let document = server.node.nobody().get("/openapi.json").await.with(200);
+    let mut found = Vec::new();
+    for (path, item) in document["paths"].as_object().expect("paths") {
+        let named = path
+            .replace("{shop}", shop)
+            .replace("{digest}", &"0".repeat(64))
+            .replace("{outcome}", "1")
+            .split('/')
+            .map(|part| if part.starts_with('{') { "x" } else { part })
+            .collect::<Vec<_>>()
+            .join("/");
+        for (method, operation) in item.as_object().expect("methods") {
+            if method == "parameters" {
+                continue;
+            }
+            let content = operation["requestBody"]["content"].as_object();
+            found.push(Operation {
+                id: operation["operationId"].as_str().expect("an id").to_owned(),
+                method: method.to_uppercase(),
+                path: named.clone(),
+                in_shop: path.contains("{shop}"),
+                body: content.and_then(|content| content.keys().next().cloned()),
+            });
+        }
+    }
+    assert!(found.len() > 70, "{}", found.len());
+    found
+}
+
+impl Operation {
+    async fn ask(&self, client: &Client) -> cartwright_fake_vendors::client::Reply {
+        let headers: Vec<(&str, &str)> = self.body.iter().map(|kind| ("content-type", kind.as_str())).collect();
+        client.ask(&self.method, &self.path, &headers, "{}").await
+    }
+}
+
+#[tokio::test]
+async fn without_a_key_nothing_is_answered() {
+    let server = Server::shared();
+    let nobody = server.node.nobody();
+    for operation in operations(&server, "lumen").await {
+        let reply = operation.ask(&nobody).await;
+        assert_eq!(reply.header("www-authenticate"), Some("Bearer"), "{}", operation.id);
+        assert_eq!(reply.header("x-content-type-options"), Some("nosniff"));
+        reply.problem(401, "access");
+    }
+}
+
+#[tokio::test]
+async fn another_shop_is_not_there_for_a_key_of_a_shop() {
+    let (shop, other) = (Shop::new().await, Shop::new().await);
+    for operation in operations(&shop.server, &other.id).await {
+        if !operation.in_shop {
+            continue;
+        }
+        for client in [&shop.storefront, &shop.backend, &shop.integrator] {
+            let problem = operation.ask(client).await.problem(404, "not-found");
+            // Just as for a shop that does not exist at all.
+            assert_eq!(problem["detail"], format!("there is no shop {}", other.id), "{}", operation.id);
+        }
+    }
+    for client in [&shop.backend, &shop.integrator] {
+        client.get("/v1/shops").await.problem(403, "role");
+    }
+    let euro = json!({ "currency": "EUR", "scale": 2 });
+    for client in [&shop.storefront, &shop.backend, &shop.integrator] {
+        client.put(&shop.at(""), &euro).await.problem(403, "role");
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_everybody_can_read_reaches_carts_and_pages_only() {
+    let shop = Shop::new().await;
+    let mut reached = Vec::new();
+    for operation in operations(&shop.server, &shop.id).await {
+        let reply = operation.ask(&shop.storefront).await;
+        if STOREFRONT.contains(&operation.id.as_str()) {
+            assert_ne!(reply.status, 403, "{}", operation.id);
+            reached.push(operation.id);
+        } else {
+            let problem = reply.problem(403, "role");
+            assert!(problem["detail"].as_str().is_some_and(|text| !text.contains("storefront")), "{problem:#}");
+        }
+    }
+    reached.sort();
+    let mut all = STOREFRONT;
+    all.sort();
+    assert_eq!(reached, all);
+}
+
+#[tokio::test]
+async fn a_platforms_key_sets_nothing_up_and_an_integrators_sees_no_order() {
+    let shop = Shop::new().await;
+    for operation in operations(&shop.server, &shop.id).await {
+        let (backend, integrator) = (operation.ask(&shop.backend).await, operation.ask(&shop.integrator).await);
+        let reads = operation.method == "GET";
+        match operation.id.as_str() {
+            "list_keys" | "make_key" | "revoke_key" | "rotate_key" | "install_plugin" | "revoke_plugin"
+            | "swap_plugin" | "list_shops" | "set_shop" | "read_log" => {
+                backend.problem(403, "role");
+                integrator.problem(403, "role");
+            }
+            id if id.contains("order") || id.contains("customer") || id.contains("job") || id.contains("document") => {
+                integrator.problem(403, "role");
+                assert_ne!(backend.status, 403, "{id}");
+            }
+            id if !reads && (id.contains("account") || id.contains("link") || id.contains("webhook")) => {
+                backend.problem(403, "role");
+                assert_ne!(integrator.status, 403, "{id}");
+            }
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn only_an_admin_opens_private_networks_and_plain_http() {
+    let (shop, fake) = Shop::with_expivi().await;
+    let account = shop.integrator.get(&shop.at("/accounts/expivi")).await.ok();
+    let set = async |client: &Client, id: &str, grants: &Value| {
+        let (component, settings) = (&account["component"], &account["settings"]);
+        let body = json!({ "component": component, "settings": settings, "grants": grants });
+        client.put(&shop.at(&format!("/accounts/{id}")), &body).await
+    };
+    for (member, wanted) in [("networks", json!(["10.0.0.0/8"])), ("plain_http", json!(["metadata.example"]))] {
+        let mut wider = account["grants"].clone();
+        wider[member].as_array_mut().expect("a list").extend(wanted.as_array().expect("a list").clone());
+        set(&shop.integrator, "expivi", &wider).await.problem(403, "grants");
+        // Nor on an account that is new.
+        let new = json!({ member: wanted });
+        set(&shop.integrator, "second", &new).await.problem(403, "grants");
+        shop.admin.get(&shop.at("/accounts/second")).await.problem(404, "not-found");
+    }
+    // What the admin granted goes on.
+    let mut kept = account["grants"].clone();
+    kept["personal_data"] = json!(false);
+    let set = set(&shop.integrator, "expivi", &kept).await.ok();
+    assert_eq!(
+        (&set["grants"]["networks"], &set["grants"]["personal_data"]),
+        (&json!(["127.0.0.1/32"]), &json!(false))
+    );
+    // Where the platform is told is the same.
+    let inside = json!({ "url": fake.base_url(), "grants": account["grants"] });
+    let endpoint = shop.at("/notification-endpoint");
+    shop.backend.put(&endpoint, &inside).await.problem(403, "grants");
+    shop.admin.put(&endpoint, &inside).await.with(200);
+    shop.backend.put(&endpoint, &inside).await.with(200);
+}
+
+#[tokio::test]
+async fn a_server_inside_is_not_asked_for_an_integrator() {
+    let (shop, fake) = Shop::with_expivi().await;
+    let before = fake.record().all().len();
+    let component = shop.component("expivi").await;
+    for url in [fake.api_url(), fake.api_url().replacen("http://", "https://", 1), "file:///etc/passwd".to_owned()] {
+        let host = fake.base_url().trim_start_matches("http://").to_owned();
+        let body = json!({
+            "component": component, "settings": { "viewer-token": "viewer-token", "api-url": url },
+            "grants": { "hosts": [host] },
+        });
+        let set = shop.integrator.put(&shop.at("/accounts/second"), &body).await;
+        if set.status == 200 {
+            let tested = shop.integrator.ask("POST", &shop.at("/accounts/second/test-connection"), &[], "").await;
+            let passed = tested.status == 200
+                && tested.json().as_array().is_some_and(|checks| checks.iter().all(|check| check["passed"] == true));
+            assert!(!passed, "{url}: {tested:?}");
+        }
+    }
+    assert_eq!(fake.record().all().len(), before, "nobody asked it");
+}
+
+#[tokio::test]
+async fn a_key_is_not_guessed_and_the_wrong_ones_are_told_the_same() {
+    let server = Server::shared();
+    let made =
+        server.admin.post("/v1/keys", &json!({ "role": { "role": "admin" }, "label": "victim" })).await.with(201);
+    let (id, key) = (made["id"].as_str().expect("an id"), made["key"].as_str().expect("a key"));
+    let (start, secret) = key.rsplit_once('_').expect("a key");
+    let wrong = [
+        format!("{start}_{}", "0".repeat(secret.len())),
+        format!("{start}_{}", &secret[1..]),
+        format!("{start}_{secret}0"),
+        format!("{start}_{}", secret.to_uppercase()),
+        key.replacen("admin", "backend", 1),
+        format!("cw_admin_{}_{secret}", "0".repeat(id.len())),
+        "' or 1=1 --".to_owned(),
+        "x".repeat(10_000),
+    ];
+    let mut told = Vec::new();
+    for wrong in wrong {
+        let reply = server.node.client(&wrong).get("/v1/shops").await;
+        told.push(reply.problem(401, "access").to_string());
+    }
+    told.dedup();
+    assert_eq!(told.len(), 1, "{told:#?}");
+    for header in ["Basic YTpi", key, "Bearer", ""] {
+        server.node.nobody().ask("GET", "/v1/shops", &[("authorization", header)], "").await.problem(401, "access");
+    }
+    assert_eq!(server.node.client(key).get("/v1/shops").await.status, 200);
+    // Exchanged, ended.
+    let exchanged = server.admin.post(&format!("/v1/keys/{id}/rotate"), &json!({})).await.ok();
+    server.node.client(key).get("/v1/shops").await.problem(401, "access");
+    let key = exchanged["key"].as_str().expect("a key");
+    assert_eq!(server.node.client(key).get("/v1/shops").await.status, 200);
+    server.admin.delete(&format!("/v1/keys/{id}")).await.with(204);
+    server.node.client(key).get("/v1/shops").await.problem(401, "access");
+    let keys = server.admin.get("/v1/keys").await.with(200).to_string();
+    assert!(keys.contains(id) && !keys.contains(secret), "a key is shown once");
+}
+
+#[tokio::test]
+async fn a_key_is_good_where_and_while_it_is_meant_to_be() {
+    let server = Server::shared();
+    let key = async |networks: Value, expires: Value| {
+        let body = json!({ "role": { "role": "backend" }, "label": "x", "networks": networks, "expires": expires });
+        let made = server.admin.post("/v1/keys", &body).await.with(201);
+        server.node.client(made["key"].as_str().expect("a key"))
+    };
+    let plugins = "/v1/plugins";
+    assert_eq!(key(json!(["127.0.0.0/8"]), json!(null)).await.get(plugins).await.status, 200);
+    let elsewhere = key(json!(["192.0.2.0/24"]), json!(null)).await;
+    elsewhere.get(plugins).await.problem(401, "access");
+    // Nobody believes a stranger that he comes from elsewhere.
+    let said = [("x-forwarded-for", "192.0.2.1"), ("forwarded", "for=192.0.2.1"), ("x-real-ip", "192.0.2.1")];
+    elsewhere.ask("GET", plugins, &said, "").await.problem(401, "access");
+    key(json!([]), json!("2020-01-01T00:00:00Z")).await.get(plugins).await.problem(401, "access");
+    for label in ["", "   ", &"x".repeat(101)] {
+        let body = json!({ "role": { "role": "admin" }, "label": label });
+        server.admin.post("/v1/keys", &body).await.problem(422, "label");
+    }
+    let nowhere = json!({ "role": { "role": "backend", "shop": "nowhere" }, "label": "x" });
+    server.admin.post("/v1/keys", &nowhere).await.problem(409, "conflict");
+    let smuggled = json!({ "role": { "role": "admin", "shop": "lumen" }, "label": "x" });
+    server.admin.post("/v1/keys", &smuggled).await.problem(422, "body");
+}
+
+#[tokio::test]
+async fn a_storefront_learns_nothing_of_the_merchants_affairs() {
+    let (shop, fake) = Shop::with_expivi().await;
+    let saved = cartwright_fake_vendors::samples::EXPIVI_SIMPLE;
+    let add = json!({ "product": "ring", "configuration": saved, "quantity": 1 });
+    let told = shop.storefront.post(&shop.at("/cart/add"), &add).await.ok();
+    assert_eq!((&told["stages"], &told["warnings"]), (&json!([]), &json!([])));
+    assert_eq!(told["operations"][0]["operation"], "add");
+    let chosen = json!({ "product": "ring", "configuration": saved, "quantity": 1, "strategy": { "name": "simple" } });
+    shop.storefront.post(&shop.at("/cart/add"), &chosen).await.problem(403, "role");
+    // Each failure, as the platform's server and as a page are told of it.
+    let of = |product: &str, saved: &str| json!({ "product": product, "configuration": saved, "quantity": 1 });
+    let variation = cartwright_fake_vendors::samples::EXPIVI_VARIATION;
+    let wrong = [
+        of("ring", "no configuration"),
+        of("ring", variation),
+        of("bed", saved),
+        of("shirt", &variation.replace("1002", "1009")),
+    ];
+    for body in &wrong {
+        let whole = shop.backend.post(&shop.at("/cart/add"), body).await;
+        let told = shop.storefront.post(&shop.at("/cart/add"), body).await;
+        assert_eq!((whole.status, whole.json()["type"].clone()), (told.status, told.json()["type"].clone()));
+        told_little(&told.json());
+    }
+    fake.faults().outage(cartwright_fake_vendors::Outage::Unavailable { retry_after: None });
+    let away = shop.storefront.post(&shop.at("/cart/add"), &add).await;
+    let away = away.problem(503, "vendor-unavailable");
+    told_little(&away);
+    assert!(!away.to_string().contains(fake.base_url().trim_start_matches("http://")), "{away:#}");
+}
+
+#[track_caller]
+fn told_little(problem: &Value) {
+    for member in ["error", "help", "issues"] {
+        assert_eq!(problem[member], json!(null), "{problem:#}");
+    }
+    let detail = problem["detail"].as_str().expect("a detail");
+    let shopper = problem["shopper"]["text"].as_str();
+    assert!(shopper == Some(detail) || detail == "This cannot be done now. The shop can see why.", "{problem:#}");
+}

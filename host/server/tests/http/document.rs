@@ -1,0 +1,128 @@
+//! The OpenAPI document against the running server: schemathesis asks for every operation with what fits the document and with what
+//! does not, and looks for server errors, and for statuses, media types and bodies that the document does not know.
+//!
+//! It is installed once, from PyPI. Where it cannot be, that is said on standard error; with `CI=true` it is a failure.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::Answer as _;
+use crate::server::Server;
+use crate::shop::{Shop, links, paid};
+
+/// What it looks at. Whether a value is accepted is not asked: the document cannot say which SKUs there are.
+const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,\
+                      response_schema_conformance,ignored_auth,unsupported_method,allow_header_conformance";
+
+/// Where the tester's own files are.
+fn own() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/http/schemathesis")
+}
+
+fn run(command: &mut Command) -> Result<(), String> {
+    match command.output() {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => Err(format!("{command:?}: {}", String::from_utf8_lossy(&output.stderr))),
+        Err(error) => Err(format!("{command:?}: {error}")),
+    }
+}
+
+/// The tester, in an environment of its own.
+fn installed() -> Result<PathBuf, String> {
+    let tools = Path::new(env!("CARGO_TARGET_TMPDIR")).join("schemathesis");
+    let (stamp, command) = (tools.join("stamp"), tools.join("bin/schemathesis"));
+    let wanted = std::fs::read_to_string(own().join("requirements.txt")).expect("requirements");
+    if command.exists() && std::fs::read_to_string(&stamp).is_ok_and(|stamp| stamp == wanted) {
+        return Ok(command);
+    }
+    run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&tools))?;
+    run(Command::new(tools.join("bin/pip")).args(["install", "--quiet", "-r"]).arg(own().join("requirements.txt")))?;
+    std::fs::write(stamp, wanted).expect("a stamp");
+    Ok(command)
+}
+
+/// Names that are there, so that more is asked than what is missing.
+async fn names(shop: &Shop) -> BTreeMap<String, Value> {
+    let order = shop.handled("1001").await;
+    let named = [
+        ("shop", json!(shop.id)),
+        ("account", json!("expivi")),
+        ("product", json!("ring")),
+        ("plugin", json!("expivi")),
+        ("order", json!("1001")),
+        ("job", order["jobs"][0]["id"].clone()),
+        ("outcome", order["outcomes"][0]["id"].clone()),
+        ("email", json!("ada@example.com")),
+    ];
+    named.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// The tester's settings. What would take away what others ask for is asked about other things.
+fn settings(names: &BTreeMap<String, Value>, component: &Value) -> String {
+    let mut text = "[parameters]\n".to_owned();
+    for (name, value) in names {
+        text.push_str(&format!("\"path.{name}\" = {value}\n"));
+    }
+    for id in ["erase_order", "erase_customer", "remove_link"] {
+        text.push_str(&format!(
+            "\n[[operations]]\ninclude-operation-id = \"{id}\"\nparameters = {{ \"path.order\" = \"1\", \"path.email\" = \
+             \"nobody@example.com\", \"path.product\" = \"bed\" }}\n"
+        ));
+    }
+    text.push_str(&format!(
+        "\n[[operations]]\ninclude-operation-id = \"read_plugin\"\nparameters = {{ \"path.digest\" = {component} }}\n"
+    ));
+    text
+}
+
+#[tokio::test]
+async fn every_answer_is_as_the_document_says() {
+    let tester = match installed() {
+        Ok(tester) => tester,
+        Err(why) => {
+            assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{why}");
+            // Past the capture of tests that pass: a skipped test is to be seen.
+            writeln!(std::io::stderr(), "skipped: schemathesis cannot be installed: {why}").expect("standard error");
+            return;
+        }
+    };
+    let shop = Shop::on(std::sync::Arc::new(Server::new(&[]))).await;
+    shop.sell().await;
+    let _fake = shop.expivi().await;
+    shop.integrator.put(&shop.at("/links"), &links()).await.ok();
+    let cart = shop.cart().await;
+    shop.backend.post(&shop.at("/events"), &paid("1001", &cart)).await.ok();
+    let component = shop.component("expivi").await;
+    let folder = tempfile::TempDir::new().expect("a folder");
+    std::fs::write(folder.path().join("schemathesis.toml"), settings(&names(&shop).await, &component)).expect("a file");
+    let authorization = format!("Authorization: Bearer {}", shop.admin.key.as_deref().expect("a key"));
+    let document = format!("{}/openapi.json", shop.server.node.base);
+    let asking = tokio::task::spawn_blocking(move || {
+        Command::new(tester)
+            .args([
+                "--config-file",
+                "schemathesis.toml",
+                "run",
+                &document,
+                "--header",
+                &authorization,
+                "--checks",
+                CHECKS,
+            ])
+            .args(["--phases", "coverage,fuzzing", "--max-examples", "8", "--seed", "1", "--no-shrink", "--no-color"])
+            .args(["--generation-database", "none", "--continue-on-failure", "--warnings", "off"])
+            .env("SCHEMATHESIS_HOOKS", "hooks")
+            .env("PYTHONPATH", own())
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .current_dir(&folder)
+            .output()
+    });
+    let asked = asking.await.expect("its end").expect("the tester starts");
+    let (said, err) = (String::from_utf8_lossy(&asked.stdout), String::from_utf8_lossy(&asked.stderr));
+    assert!(asked.status.success(), "{said}{err}");
+    assert!(said.contains("Tested: 7"), "{said}");
+}

@@ -1,0 +1,320 @@
+//! Requests that nobody sends by mistake: what they come to is a refusal, and the node goes on.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::Answer as _;
+use crate::server::{Client, Server};
+use crate::shop::Shop;
+
+const JSON: [(&str, &str); 1] = [("content-type", "application/json")];
+
+async fn alive(client: &Client) {
+    assert_eq!(client.get("/health/ready").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_body_that_nests_too_deep_is_refused() {
+    let shop = Shop::new().await;
+    for (open, close) in [("[", "]"), ("{\"x\":", "}")] {
+        let deep = format!("{}1{}", open.repeat(100_000), close.repeat(100_000));
+        let whole = format!("{{\"product\":\"ring\",\"quantity\":1,\"lines\":{deep}}}");
+        for body in [deep.clone(), whole] {
+            let reply = shop.storefront.ask("POST", &shop.at("/cart/add"), &JSON, body).await;
+            assert!(matches!(reply.status, 400 | 422), "{reply:?}");
+        }
+        // Where anything may stand, and in a configuration, which a plugin reads.
+        let settings = format!("{{\"component\":\"{}\",\"settings\":{{\"x\":{deep}}}}}", "0".repeat(64));
+        let reply = shop.integrator.ask("PUT", &shop.at("/accounts/expivi"), &JSON, settings).await;
+        assert!(matches!(reply.status, 400 | 422), "{reply:?}");
+    }
+    alive(&shop.admin).await;
+}
+
+#[tokio::test]
+async fn a_configuration_that_nests_too_deep_is_the_plugins_to_refuse() {
+    let (shop, _fake) = Shop::with_expivi().await;
+    for saved in
+        ["[".repeat(100_000), format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000)), "{".repeat(1_000_000)]
+    {
+        let body = json!({ "product": "ring", "configuration": saved, "quantity": 1 });
+        let reply = shop.storefront.post(&shop.at("/cart/add"), &body).await;
+        assert!(matches!(reply.status, 422 | 502), "{reply:?}");
+    }
+    alive(&shop.admin).await;
+}
+
+#[tokio::test]
+async fn a_member_that_stands_twice_is_refused() {
+    let shop = Shop::new().await;
+    let twice = "{\"currency\":\"EUR\",\"scale\":2,\"currency\":\"USD\"}";
+    shop.admin.ask("PUT", &shop.at(""), &JSON, twice).await.problem(422, "body");
+    let unknown = json!({ "currency": "EUR", "scale": 2, "seal_key": "mine" });
+    shop.admin.put(&shop.at(""), &unknown).await.problem(422, "body");
+}
+
+#[tokio::test]
+async fn numbers_that_are_none_are_refused() {
+    let shop = Shop::new().await;
+    for number in ["NaN", "Infinity", "-Infinity", "0x10", "1_000", "+1", "01"] {
+        let body = format!("{{\"product\":\"ring\",\"quantity\":{number}}}");
+        shop.backend.ask("POST", &shop.at("/cart/add"), &JSON, body).await.problem(400, "bad-request");
+    }
+    for number in ["-1", "1.5", "1e3", "1e400", "4294967296", "99999999999999999999999999", "\"1\"", "null", "true"] {
+        let body = format!("{{\"product\":\"ring\",\"quantity\":{number}}}");
+        shop.backend.ask("POST", &shop.at("/cart/add"), &JSON, body).await.problem(422, "body");
+    }
+    let price = |minor: &str, scale: &str| {
+        format!(
+            "{{\"variants\":[{{\"product\":\"a\",\"id\":\"b\",\"title\":\"c\",\"purchasable\":true,\"prices\":\
+             [{{\"minor\":{minor},\"scale\":{scale},\"currency\":\"EUR\"}}]}}]}}"
+        )
+    };
+    for (minor, scale) in [("9223372036854775808", "2"), ("1", "10"), ("1", "255"), ("-1", "2"), ("1.0", "2")] {
+        let reply = shop.backend.ask("PUT", &shop.at("/catalogue"), &JSON, price(minor, scale)).await;
+        assert_eq!(reply.status, 422, "{minor} {scale}: {reply:?}");
+    }
+    assert_eq!(shop.backend.get(&shop.at("/catalogue")).await.ok()["variants"], json!([]));
+}
+
+#[tokio::test]
+async fn sums_beyond_every_number_are_refused() {
+    let (shop, _fake) = Shop::with_expivi().await;
+    let dear = json!({ "variants": [{
+        "id": "variant-shirt-r-l", "product": "shirt", "sku": "SHIRT-R-L", "title": "Shirt", "purchasable": true,
+        "prices": [{ "minor": i64::MAX / 2, "scale": 2, "currency": "EUR" }],
+    }] });
+    shop.backend.put(&shop.at("/catalogue"), &dear).await.ok();
+    let saved = cartwright_fake_vendors::samples::EXPIVI_VARIATION;
+    for quantity in [3, u32::MAX] {
+        let body = json!({ "product": "shirt", "configuration": saved, "quantity": quantity });
+        let reply = shop.backend.post(&shop.at("/cart/add"), &body).await;
+        assert_eq!(reply.status, 422, "{reply:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_of_another_type_is_refused() {
+    let shop = Shop::new().await;
+    let body = json!({ "currency": "EUR", "scale": 2 }).to_string();
+    for kind in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "application/jsonp", ""] {
+        let headers = [("content-type", kind)];
+        shop.admin.ask("PUT", &shop.at(""), &headers, body.clone()).await.problem(415, "media-type");
+    }
+    shop.admin.ask("PUT", &shop.at(""), &[], body.clone()).await.problem(415, "media-type");
+    let exact = [("content-type", "application/json; charset=utf-8")];
+    assert_eq!(shop.admin.ask("PUT", &shop.at(""), &exact, body.clone()).await.status, 200);
+    let headers = [("content-type", "application/json")];
+    let table = "shop_product,account,vendor_product\nring,expivi,1001\n";
+    shop.integrator.ask("PUT", &shop.at("/links.csv"), &headers, table).await.problem(415, "media-type");
+    for broken in ["", "{", "\u{feff}{}", "'"] {
+        shop.admin.ask("PUT", &shop.at(""), &exact, broken).await.problem(400, "bad-request");
+    }
+    shop.admin.ask("PUT", &shop.at(""), &exact, [0xff, 0xfe, b'{']).await.problem(400, "bad-request");
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_large_is_refused() {
+    let shop = Shop::new().await;
+    let large = format!("{{\"product\":\"{}\"", "x".repeat((16 << 20) + 1));
+    shop.backend.ask("POST", &shop.at("/cart/add"), &JSON, large.clone()).await.problem(413, "too-large");
+    let keyed = [JSON[0], ("idempotency-key", shop.id.as_str())];
+    shop.backend.ask("POST", &shop.at("/cart/add"), &keyed, large).await.problem(413, "too-large");
+    let many: Vec<Value> = (0..10_001).map(|at| json!({ "product": "a", "id": format!("{at}") })).collect();
+    let reply = shop.backend.post(&shop.at("/catalogue/remove"), &json!(many)).await;
+    reply.problem(422, "invalid");
+    alive(&shop.admin).await;
+}
+
+#[tokio::test]
+async fn a_request_that_does_not_go_on_is_ended() {
+    let server = Server::shared();
+    let key = server.admin.key.as_deref().expect("a key").to_owned();
+    let address = server.node.address().to_owned();
+    let asking = tokio::task::spawn_blocking(move || {
+        let mut stream = TcpStream::connect(address).expect("a connection");
+        let head = format!(
+            "POST /v1/keys HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\n\
+             content-length: 100\r\n\r\n{{"
+        );
+        stream.write_all(head.as_bytes()).expect("written");
+        stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a timeout");
+        let began = Instant::now();
+        let mut said = [0; 4096];
+        let length = stream.read(&mut said).expect("an answer");
+        (String::from_utf8_lossy(&said[..length]).into_owned(), began.elapsed())
+    });
+    let (said, after) = asking.await.expect("an answer");
+    assert!(said.starts_with("HTTP/1.1 408") && said.contains("problem+json"), "{said}");
+    assert!(after < Duration::from_secs(20), "{after:?}");
+}
+
+#[tokio::test]
+async fn a_name_that_leads_elsewhere_names_nothing() {
+    let shop = Shop::new().await;
+    let long = "x".repeat(300);
+    let names = [
+        "..",
+        "%2e%2e",
+        "%2E%2e%2Fkeys",
+        "a%2Fb",
+        "..%2f..%2fkeys",
+        "%00",
+        "a%00b",
+        "%0a",
+        "%C3%A9",
+        "%ff",
+        "%",
+        "%2",
+        "%25%32%66",
+        "%20",
+        ".",
+        "'",
+        "%22",
+        ";",
+        "a%5Cb",
+        "%F0%9F%A6%80",
+        &long,
+    ];
+    for name in names {
+        for path in [
+            format!("/v1/shops/{name}"),
+            format!("/v1/shops/{name}/orders/1"),
+            shop.at(&format!("/accounts/{name}")),
+            shop.at(&format!("/orders/{name}")),
+            shop.at(&format!("/links/{name}")),
+            shop.at(&format!("/jobs/{name}")),
+            shop.at(&format!("/customers/{name}/export")),
+            format!("/v1/plugins/{name}"),
+            format!("/webhooks/{name}"),
+            format!("/documents/{name}/1"),
+            format!("/pictures/{name}/{}", "0".repeat(64)),
+            format!("/pictures/{}/{name}", shop.id),
+        ] {
+            let reply = shop.admin.get(&path).await;
+            let empty = path.ends_with("/export") && reply.status == 200;
+            assert!(empty || matches!(reply.status, 400 | 401 | 403 | 404), "{path}: {reply:?}");
+        }
+        // Nothing of such a name is made either.
+        let made = shop.admin.put(&format!("/v1/shops/{name}"), &json!({ "currency": "EUR", "scale": 2 })).await;
+        assert!(matches!(made.status, 400 | 404 | 405), "{name}: {made:?}");
+    }
+    let shops = shop.admin.get("/v1/shops").await.ok();
+    let mut ids = shops.as_array().expect("shops").iter().filter_map(|shop| shop["id"].as_str());
+    assert!(ids.all(|id| id.starts_with("shop-")), "{shops:#}");
+}
+
+#[tokio::test]
+async fn a_name_with_anything_in_it_is_only_a_name() {
+    let (shop, _fake) = Shop::with_expivi().await;
+    let link = json!({ "account": "expivi", "vendor_product": "1001" });
+    for (written, read) in [("..%2Fkeys", "../keys"), ("a%2Fb", "a/b"), ("%F0%9F%A6%80", "🦀"), ("a%20b", "a b")] {
+        let path = shop.at(&format!("/links/{written}"));
+        shop.integrator.put(&path, &link).await.with(200);
+        assert_eq!(shop.integrator.get(&path).await.ok()["shop_product"], read);
+        shop.integrator.delete(&path).await.with(204);
+    }
+}
+
+#[tokio::test]
+async fn a_table_that_swells_is_refused() {
+    let (shop, _fake) = Shop::with_expivi().await;
+    let before = shop.integrator.get(&shop.at("/links")).await.ok();
+    let headers = [("content-type", "text/csv")];
+    let line = "ring,expivi,1001\n";
+    let tables = [
+        format!("shop_product,account,vendor_product\n{}", line.repeat(10_001)),
+        format!("shop_product,account,vendor_product\n\"{}", "x".repeat(1 << 20)),
+        format!("{}\n{line}", "a,".repeat(200_000)),
+        format!("shop_product,account,vendor_product,settings\nring,expivi,1001,{}\n", "[".repeat(100_000)),
+        "shop_product,account,vendor_product,shop_product\nring,expivi,1001,bed\n".to_owned(),
+        "shop_product,account\nring,expivi\n".to_owned(),
+        "shop_product,account,vendor_product,formula\nring,expivi,1001,=1\n".to_owned(),
+        String::new(),
+    ];
+    for table in tables {
+        let reply = shop.integrator.ask("PUT", &shop.at("/links.csv"), &headers, table.clone()).await;
+        assert_eq!(reply.status, 422, "{}…: {reply:?}", &table[..table.len().min(60)]);
+    }
+    assert_eq!(shop.integrator.get(&shop.at("/links")).await.ok(), before);
+}
+
+#[tokio::test]
+async fn a_table_runs_nothing_in_a_spreadsheet_and_comes_back_as_it_was() {
+    let (shop, _fake) = Shop::with_expivi().await;
+    let products = ["=cmd|' /C calc'!A0", "+1", "-1", "@SUM(A1)", "\tx", "'quoted", "a,\"b\"\nc"];
+    let links: Vec<Value> = products
+        .iter()
+        .map(|product| json!({ "shop_product": product, "account": "expivi", "vendor_product": "1001" }))
+        .collect();
+    shop.integrator.put(&shop.at("/links"), &json!(links)).await.ok();
+    let before = shop.integrator.get(&shop.at("/links")).await.ok();
+    let table = shop.integrator.get(&shop.at("/links.csv")).await;
+    let text = String::from_utf8(table.body.to_vec()).expect("UTF-8");
+    for line in text.lines() {
+        let first = line.trim_start_matches('"').chars().next();
+        assert!(!first.is_some_and(|first| "=+-@\t\r".contains(first)), "{line}");
+    }
+    let headers = [("content-type", "text/csv")];
+    assert_eq!(
+        shop.integrator.ask("PUT", &shop.at("/links.csv"), &headers, text).await.ok()["links"],
+        before.as_array().map(Vec::len).expect("links")
+    );
+    assert_eq!(shop.integrator.get(&shop.at("/links")).await.ok(), before);
+}
+
+#[tokio::test]
+async fn markup_comes_back_as_text_that_no_browser_reads_as_a_page() {
+    let (shop, _fake) = Shop::with_expivi().await;
+    let markup = "<script>alert(1)</script>";
+    let variant = json!({ "product": markup, "id": markup, "sku": "X", "title": markup, "purchasable": true });
+    shop.backend.put(&shop.at("/catalogue"), &json!({ "variants": [variant] })).await.ok();
+    let link = json!({ "account": "expivi", "vendor_product": "1001" });
+    shop.integrator.put(&shop.at("/links/%3Cscript%3Ealert(1)%3C%2Fscript%3E"), &link).await.ok();
+    let key = json!({ "role": { "role": "admin" }, "label": markup });
+    shop.admin.post("/v1/keys", &key).await.with(201);
+    let escaped = "%3Cscript%3Ealert(1)%3C%2Fscript%3E";
+    for path in [
+        shop.at("/catalogue"),
+        shop.at("/links"),
+        shop.at("/links.csv"),
+        shop.at("/log"),
+        "/v1/keys".to_owned(),
+        "/v1/log".to_owned(),
+        format!("/v1/shops/{escaped}"),
+        format!("/{escaped}"),
+        shop.at(&format!("/orders/{escaped}")),
+        shop.at(&format!("/jobs/{escaped}?x={escaped}")),
+        shop.at(&format!("/jobs?state={escaped}")),
+        format!("/webhooks/{escaped}"),
+        format!("/documents/{escaped}/{escaped}"),
+        format!("/pictures/{escaped}/{escaped}"),
+    ] {
+        for client in [&shop.admin, &shop.server.node.nobody()] {
+            let reply = client.get(&path).await;
+            assert_eq!(reply.header("x-content-type-options"), Some("nosniff"), "{path}: {reply:?}");
+            let kind = reply.header("content-type").unwrap_or_default();
+            assert!(
+                !kind.contains("html") && !kind.contains("xml") && !kind.contains("javascript"),
+                "{path}: {reply:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_component_is_not_installed() {
+    let server = Server::shared();
+    let wasm = [("content-type", "application/wasm")];
+    let half = &cartwright_bundled::EXPIVI[..cartwright_bundled::EXPIVI.len() / 2];
+    for bytes in [&b""[..], b"x", b"\0asm\x01\0\0\0", b"\0asm\x0d\0\x01\0", half] {
+        server.admin.ask("POST", "/v1/plugins", &wasm, bytes).await.problem(422, "install");
+    }
+    let pinned = format!("/v1/plugins?digest={}", "0".repeat(64));
+    server.admin.ask("POST", &pinned, &wasm, cartwright_bundled::EXPIVI).await.problem(422, "install");
+    server.admin.ask("POST", "/v1/plugins?digest=x", &wasm, half).await.problem(400, "bad-request");
+    alive(&server.admin).await;
+}

@@ -1,0 +1,165 @@
+//! A node as an operator runs it: its configuration, its end, and two of them on one database.
+
+use std::io::Write as _;
+use std::net::TcpStream;
+use std::process::{Output, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use cartwright_fake_vendors::samples;
+use serde_json::json;
+
+use crate::Answer as _;
+use crate::server::{Folder, Node, Server, command};
+use crate::shop::{Shop, links, paid};
+
+fn refused(folder: &Folder, arguments: &[&str], variables: &[(&str, &str)]) -> String {
+    let ran: Output = command()
+        .arg("serve")
+        .args(arguments)
+        .env("CARTWRIGHT_KEY_FILE", folder.path().join("key"))
+        .envs(variables.iter().copied())
+        .stdin(Stdio::null())
+        .output()
+        .expect("the command starts");
+    assert!(!ran.status.success(), "{ran:?}");
+    assert!(ran.stdout.is_empty(), "{ran:?}");
+    String::from_utf8(ran.stderr).expect("UTF-8")
+}
+
+#[test]
+fn a_setting_that_there_is_not_is_a_mistake_wherever_it_stands() {
+    let folder = Folder::new();
+    let said = refused(&folder, &[], &[("CARTWRIGHT_DATABSE", "sqlite:x.db")]);
+    assert!(said.contains("CARTWRIGHT_DATABSE") && said.contains("CARTWRIGHT_DATABASE"), "{said}");
+    let file = folder.path().join("node.toml");
+    std::fs::write(&file, format!("database = \"{}\"\nlissten = \"127.0.0.1:0\"\n", folder.database()))
+        .expect("a file");
+    let said = refused(&folder, &["--config", &file.display().to_string()], &[]);
+    assert!(said.contains("lissten") && said.contains("listen"), "{said}");
+    let said = refused(&folder, &["--lissten", "127.0.0.1:0"], &[]);
+    assert!(said.contains("--lissten"), "{said}");
+    let said = refused(&folder, &[], &[]);
+    assert!(said.contains("--database") && said.contains("CARTWRIGHT_DATABASE"), "{said}");
+    let said = refused(&folder, &["--database", "sqlite:x.db", "--public-url", "ftp://x"], &[]);
+    assert!(said.contains("neither http nor https"), "{said}");
+    assert!(!folder.path().join("host.db").exists(), "nothing was made");
+}
+
+#[tokio::test]
+async fn a_flag_goes_before_a_variable_and_a_variable_before_the_file() {
+    let folder = Folder::new();
+    let key = folder.admin_key();
+    let file = folder.path().join("node.toml");
+    std::fs::write(&file, "public-url = \"https://file.example/\"\ninstallation = \"from-file\"\n").expect("a file");
+    let file = file.display().to_string();
+    let node = Node::start(&folder, &["--config", &file, "--public-url", "https://flag.example/under"]);
+    let server = Server { admin: node.client(&key), node, folder };
+    let shop = Shop::on(Arc::new(server)).await;
+    shop.sell().await;
+    let settings = json!({ "integration-id": "x", "payload-secret": "y", "api-url": "https://x.example/api/v1",
+        "script-url": "https://x.example/x.js", "product-keys": ["jewel"] });
+    shop.set_account("twikit", settings, json!({})).await;
+    let body = json!({ "account": "twikit", "endpoint": "order-completion" });
+    let made = shop.integrator.post(&shop.at("/webhook-addresses"), &body).await.with(201);
+    let url = made["url"].as_str().expect("a URL");
+    assert!(url.starts_with("https://flag.example/under/webhooks/"), "{url}");
+}
+
+#[tokio::test]
+async fn a_node_that_is_told_to_stop_ends_well_and_gives_its_jobs_back() {
+    let server = Arc::new(Server::new(&["--drain-seconds", "1"]));
+    let shop = Shop::on(server.clone()).await;
+    shop.sell().await;
+    let fake = shop.expivi().await;
+    shop.integrator.put(&shop.at("/links"), &links()).await.ok();
+    let mut cart = Vec::new();
+    let body = json!({ "product": "wardrobe", "configuration": samples::EXPIVI_BUNDLE, "quantity": 1 });
+    shop.change(&mut cart, "add", body).await;
+    // Expivi takes its time, so that a job is out when the node ends.
+    fake.faults().delay(Duration::from_secs(20));
+    shop.backend.post(&shop.at("/events"), &paid("1", &cart)).await.ok();
+    let began = Instant::now();
+    while fake.record().on_path("/api/configured_product/bundle").is_empty() {
+        assert!(began.elapsed() < Duration::from_secs(30), "the job does not begin");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let backend = shop.backend.clone();
+    let at = shop.at("/orders/1");
+    drop(shop);
+    let Server { node, folder, .. } = Arc::into_inner(server).expect("nobody else asks it");
+    // Neither does a connection that says nothing hold it up, nor one that never ends its request.
+    let _silent = TcpStream::connect(node.address()).expect("a connection");
+    let mut half = TcpStream::connect(node.address()).expect("a connection");
+    half.write_all(b"POST /v1/keys HTTP/1.1\r\nhost: x\r\n").expect("written");
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    node.terminate();
+    let status = tokio::task::spawn_blocking(move || node.ended(Duration::from_secs(15))).await.expect("its end");
+    assert_eq!(status.code(), Some(0), "{status}");
+    // Another goes on, long before a lease would have run out.
+    fake.faults().clear();
+    let node = Node::start(&folder, &[]);
+    let began = Instant::now();
+    let backend = node.client(&backend.key.expect("a key"));
+    loop {
+        let order = backend.get(&at).await.ok();
+        let jobs = order["jobs"].as_array().expect("jobs");
+        if jobs.iter().all(|job| job["state"] == "done") {
+            break;
+        }
+        assert!(began.elapsed() < Duration::from_secs(20), "{order:#}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(fake.uploaded().len(), 1);
+}
+
+#[tokio::test]
+async fn what_one_node_is_told_another_serves_within_a_second() {
+    let server = Arc::new(Server::new(&[]));
+    let shop = Shop::on(server.clone()).await;
+    let other = Node::start(&server.folder, &[]);
+    let _fake = shop.expivi().await;
+    let first = shop.component("expivi").await;
+    // The same component with a note in it: another digest, the same code.
+    let mut bytes = cartwright_bundled::EXPIVI.to_vec();
+    bytes.extend([0, 5, 4, b'n', b'o', b't', b'e']);
+    let headers = [("content-type", "application/wasm")];
+    let second = shop.admin.ask("POST", "/v1/plugins", &headers, bytes).await.with(201)["digest"].clone();
+    assert_ne!(first, second);
+    let there = other.client(shop.admin.key.as_deref().expect("a key"));
+    for component in [&second, &first] {
+        let swapped = shop.admin.post(&shop.at("/accounts/expivi/swap"), &json!({ "component": component })).await.ok();
+        assert_eq!(swapped["component"], *component);
+        let began = Instant::now();
+        while there.get(&shop.at("/accounts/expivi")).await.json()["component"] != *component {
+            assert!(began.elapsed() < Duration::from_secs(1), "it goes on with the version before");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+    // All of the plugin's accounts at once, and a shop that there is not.
+    let swapped = there.post("/v1/plugins/expivi/swap", &json!({ "component": second })).await.ok();
+    assert_eq!(swapped[0]["from"], first, "{swapped:#}");
+    assert_eq!(swapped[0]["problem"], json!(null));
+    let nowhere = json!({ "component": second, "shops": ["nowhere"] });
+    there.post("/v1/plugins/expivi/swap", &nowhere).await.problem(404, "not-found");
+    // A change on the one is not lost to a change on the other.
+    let stale = there.get(&shop.at("")).await.header("etag").expect("an ETag").to_owned();
+    shop.admin.put(&shop.at(""), &json!({ "currency": "EUR", "scale": 2, "seal_seconds": 60 })).await.ok();
+    let late = json!({ "currency": "EUR", "scale": 2, "seal_seconds": 70 });
+    there.send("PUT", &shop.at(""), &[("if-match", &stale)], &late).await.problem(412, "changed");
+}
+
+#[tokio::test]
+async fn a_node_says_whether_it_lives_and_can_serve() {
+    let server = Server::shared();
+    let nobody = server.node.nobody();
+    for path in ["/health/live", "/health/ready"] {
+        let reply = nobody.get(path).await;
+        assert_eq!(reply.status, 200, "{reply:?}");
+        assert!(reply.header("x-request-id").is_some_and(|id| id.len() == 24), "{reply:?}");
+    }
+    let document = nobody.get("/openapi.json").await.with(200);
+    assert_eq!(document["openapi"], "3.1.0");
+    nobody.get("/v2/shops").await.problem(404, "not-found");
+    nobody.ask("PATCH", "/v1/shops", &[], "").await.problem(405, "method");
+}

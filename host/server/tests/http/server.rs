@@ -1,0 +1,219 @@
+//! A running `cartwright serve`, and somebody who asks it.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use axum::http::Method;
+use cartwright_fake_vendors::client::{Reply, send};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::Answer as _;
+
+/// How long a request may take here: longer than the server gives itself.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// The command, without what the environment of the tests says to it.
+pub fn command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cartwright"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(|name| name.starts_with("CARTWRIGHT_")) {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+/// The folder of an installation: its database and the key that opens it.
+pub struct Folder(TempDir);
+
+impl Folder {
+    pub fn new() -> Self {
+        let folder = TempDir::new().expect("a folder");
+        std::fs::write(folder.path().join("key"), "07".repeat(32)).expect("a key");
+        Self(folder)
+    }
+
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    pub fn database(&self) -> String {
+        format!("sqlite:{}", self.path().join("host.db").display())
+    }
+
+    /// The arguments that name the database and its key.
+    pub fn named(&self) -> [String; 4] {
+        let key = self.path().join("key").display().to_string();
+        ["--database".to_owned(), self.database(), "--key-file".to_owned(), key]
+    }
+
+    /// An admin's key, made on the command line.
+    pub fn admin_key(&self) -> String {
+        let made = command().args(["keys", "make", "--role", "admin", "--label", "test"]).args(self.named()).output();
+        let made = made.expect("the command starts");
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        String::from_utf8(made.stdout).expect("UTF-8").trim().to_owned()
+    }
+}
+
+/// Compiled components are shared by all servers.
+fn cache() -> PathBuf {
+    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("http-cache");
+    std::fs::create_dir_all(&cache).expect("a folder");
+    cache
+}
+
+/// A node. Dropped, it is killed.
+pub struct Node {
+    child: Child,
+    /// Kept open: a server whose reader is gone could not say anything more.
+    _said: BufReader<ChildStdout>,
+    pub base: String,
+}
+
+impl Node {
+    /// Starts it, and waits until it listens.
+    pub fn start(folder: &Folder, further: &[&str]) -> Self {
+        let log = File::create(folder.path().join(format!("log-{:?}", Instant::now()))).expect("a log");
+        let mut child = command()
+            .arg("serve")
+            .args(folder.named())
+            .args(["--listen", "127.0.0.1:0", "--cache"])
+            .arg(cache())
+            .args(further)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .expect("the command starts");
+        let mut said = BufReader::new(child.stdout.take().expect("standard output"));
+        let mut line = String::new();
+        said.read_line(&mut line).expect("a line");
+        let base = line.trim().strip_prefix("listening at ").map(|url| url.trim_end_matches('/').to_owned());
+        let base = base.unwrap_or_else(|| panic!("it does not listen: {line:?}, {:?}", child.wait()));
+        Self { child, _said: said, base }
+    }
+
+    pub fn client(&self, key: &str) -> Client {
+        Client { base: self.base.clone(), key: Some(key.to_owned()) }
+    }
+
+    /// Somebody without a key.
+    pub fn nobody(&self) -> Client {
+        Client { base: self.base.clone(), key: None }
+    }
+
+    /// The address to connect to.
+    pub fn address(&self) -> &str {
+        self.base.trim_start_matches("http://")
+    }
+
+    /// Tells it to stop, as a container's runtime does.
+    pub fn terminate(&self) {
+        let told = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().expect("kill");
+        assert!(told.success());
+    }
+
+    /// Waits for its end.
+    pub fn ended(mut self, within: Duration) -> ExitStatus {
+        let began = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("a status") {
+                return status;
+            }
+            assert!(began.elapsed() < within, "it runs on after {within:?}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// A node with an admin.
+pub struct Server {
+    pub node: Node,
+    pub admin: Client,
+    pub folder: Folder,
+}
+
+impl Server {
+    /// One with a database of its own.
+    pub fn new(further: &[&str]) -> Self {
+        let folder = Folder::new();
+        let key = folder.admin_key();
+        let node = Node::start(&folder, further);
+        Self { admin: node.client(&key), node, folder }
+    }
+
+    /// The one that most tests share. It lives as long as one of them asks it.
+    pub fn shared() -> Arc<Self> {
+        static SHARED: Mutex<Weak<Server>> = Mutex::new(Weak::new());
+        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.upgrade().unwrap_or_else(|| {
+            let server = Arc::new(Self::new(&[]));
+            *shared = Arc::downgrade(&server);
+            server
+        })
+    }
+
+    /// Somebody with a new key of this role.
+    pub async fn somebody(&self, role: Value) -> Client {
+        let made = self.admin.post("/v1/keys", &json!({ "role": role, "label": "test" })).await.with(201);
+        self.node.client(made["key"].as_str().expect("a key"))
+    }
+}
+
+/// Somebody who asks.
+#[derive(Clone)]
+pub struct Client {
+    pub base: String,
+    pub key: Option<String>,
+}
+
+impl Client {
+    /// Asks for just this.
+    pub async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Vec<u8>>) -> Reply {
+        let method = Method::from_bytes(method.as_bytes()).expect("a method");
+        let authorization = self.key.as_ref().map(|key| format!("Bearer {key}"));
+        let mut all: Vec<(&str, &str)> = authorization.iter().map(|text| ("authorization", text.as_str())).collect();
+        all.extend_from_slice(headers);
+        let url = format!("{}{path}", self.base);
+        let body = body.into();
+        let reply = send(method.clone(), &url, &all, body.into(), PATIENCE).await;
+        reply.unwrap_or_else(|error| panic!("{method} {path}: {error:?}"))
+    }
+
+    /// The same with a body in JSON.
+    pub async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &Value) -> Reply {
+        let mut all = vec![("content-type", "application/json")];
+        all.extend_from_slice(headers);
+        self.ask(method, path, &all, body.to_string()).await
+    }
+
+    pub async fn get(&self, path: &str) -> Reply {
+        self.ask("GET", path, &[], "").await
+    }
+
+    pub async fn delete(&self, path: &str) -> Reply {
+        self.ask("DELETE", path, &[], "").await
+    }
+
+    pub async fn post(&self, path: &str, body: &Value) -> Reply {
+        self.send("POST", path, &[], body).await
+    }
+
+    pub async fn put(&self, path: &str, body: &Value) -> Reply {
+        self.send("PUT", path, &[], body).await
+    }
+}

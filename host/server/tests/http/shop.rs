@@ -1,0 +1,205 @@
+//! A shop that sells what the fake vendors' samples configure, and its cart as a platform keeps it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use cartwright::{CartChange, CartLine};
+use cartwright_fake_vendors::{ExpiviConfig, FakeExpivi, FakeTwikit, TwikitConfig, samples};
+use serde_json::{Value, json};
+
+use crate::Answer as _;
+use crate::server::{Client, Server};
+
+/// SKU, product, cents.
+const VARIANTS: [(&str, &str, i64); 9] = [
+    ("RING", "ring", 19_900),
+    ("SHIRT-R-L", "shirt", 2_495),
+    ("SHIRT-R-XL", "shirt", 2_645),
+    ("WARDROBE", "wardrobe", 18_995),
+    ("PANEL-60", "panel", 2_450),
+    ("HINGE", "hinge", 320),
+    ("SCREW-4", "screw", 15),
+    ("JEWEL-A", "jewel", 4_900),
+    ("JEWEL-B", "jewel", 6_900),
+];
+
+/// What an operator of a test grants: one server on this machine, without TLS.
+fn local(url: &str) -> Value {
+    let host = url.trim_start_matches("http://");
+    json!({ "hosts": [host], "plain_http": [host], "networks": ["127.0.0.1/32"], "personal_data": true })
+}
+
+/// A shop of a server, with the four that ask about it.
+pub struct Shop {
+    pub server: Arc<Server>,
+    pub id: String,
+    pub admin: Client,
+    pub integrator: Client,
+    pub backend: Client,
+    pub storefront: Client,
+}
+
+impl Shop {
+    /// An empty one, on the shared server.
+    pub async fn new() -> Self {
+        Self::on(Server::shared()).await
+    }
+
+    pub async fn on(server: Arc<Server>) -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let id = format!("shop-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        let shop = json!({ "currency": "EUR", "scale": 2, "prices_include_tax": true });
+        server.admin.put(&format!("/v1/shops/{id}"), &shop).await.ok();
+        Self {
+            admin: server.admin.clone(),
+            integrator: server.somebody(json!({ "role": "integrator", "shop": id })).await,
+            backend: server.somebody(json!({ "role": "backend", "shop": id })).await,
+            storefront: server.somebody(json!({ "role": "storefront", "shop": id })).await,
+            server,
+            id,
+        }
+    }
+
+    /// A path of the shop.
+    pub fn at(&self, path: &str) -> String {
+        format!("/v1/shops/{}{path}", self.id)
+    }
+
+    /// The installed version of a plugin.
+    pub async fn component(&self, plugin: &str) -> Value {
+        let plugins = self.integrator.get("/v1/plugins").await.ok();
+        let found = plugins.as_array().expect("a list").iter().find(|found| found["about"]["id"] == plugin);
+        found.unwrap_or_else(|| panic!("{plugin} is not installed: {plugins:#}"))["digest"].clone()
+    }
+
+    pub async fn set_account(&self, plugin: &str, settings: Value, grants: Value) -> Value {
+        let component = self.component(plugin).await;
+        let body = json!({ "component": component, "settings": settings, "grants": grants });
+        self.admin.put(&self.at(&format!("/accounts/{plugin}")), &body).await.ok()
+    }
+
+    /// Everything that it sells.
+    pub async fn sell(&self) {
+        let variants: Vec<Value> = VARIANTS
+            .iter()
+            .map(|(sku, product, cents)| {
+                let price = json!({ "minor": cents, "scale": 2, "currency": "EUR" });
+                let id = format!("variant-{}", sku.to_lowercase());
+                json!({ "id": id, "product": product, "sku": sku, "title": sku, "prices": [price], "purchasable": true })
+            })
+            .collect();
+        self.backend.put(&self.at("/catalogue"), &json!({ "variants": variants, "whole": true })).await.ok();
+    }
+
+    /// The account that the fake Expivi serves.
+    pub async fn expivi(&self) -> FakeExpivi {
+        let fake = FakeExpivi::start(ExpiviConfig { polls: 0, ..ExpiviConfig::default() }).await.expect("a fake");
+        let settings = json!({
+            "viewer-token": "viewer-token", "server-token": "server-token", "api-url": fake.api_url(),
+            "order-type": "simple", "price-authority": "platform", "price-currency": "EUR", "price-scale": 2,
+            "price-tax": "gross", "print-files": true, "media-id": 501,
+        });
+        self.set_account("expivi", settings, local(fake.base_url())).await;
+        fake
+    }
+
+    /// Catalogue, account and links of a ring, a shirt and a wardrobe.
+    pub async fn with_expivi() -> (Self, FakeExpivi) {
+        let shop = Self::new().await;
+        shop.sell().await;
+        let fake = shop.expivi().await;
+        shop.integrator.put(&shop.at("/links"), &links()).await.ok();
+        (shop, fake)
+    }
+
+    /// Catalogue, account and link of a jewel, and an address for each of its webhooks.
+    pub async fn with_twikit() -> (Self, FakeTwikit) {
+        let shop = Self::new().await;
+        shop.sell().await;
+        let fake = FakeTwikit::start(TwikitConfig::default()).await.expect("a fake");
+        let settings = json!({
+            "integration-id": fake.integration_id(), "payload-secret": fake.payload_secret(),
+            "api-url": fake.api_url(), "script-url": "https://scripts.twikit.example/1/plugin.js",
+            "product-keys": ["diamond-letter-jewel"],
+        });
+        shop.set_account("twikit", settings, local(fake.base_url())).await;
+        let link =
+            json!({ "account": "twikit", "vendor_product": "diamond-letter-jewel", "allowed_skus": ["JEWEL-A"] });
+        shop.integrator.put(&shop.at("/links/jewel"), &link).await.ok();
+        (shop, fake)
+    }
+
+    /// A cart with a ring, a shirt and a wardrobe.
+    pub async fn cart(&self) -> Vec<CartLine> {
+        let mut cart = Vec::new();
+        for (product, saved) in [
+            ("ring", samples::EXPIVI_SIMPLE),
+            ("shirt", samples::EXPIVI_VARIATION),
+            ("wardrobe", samples::EXPIVI_BUNDLE),
+        ] {
+            let body = json!({ "product": product, "configuration": saved, "quantity": 1, "lines": cart });
+            self.change(&mut cart, "add", body).await;
+        }
+        cart
+    }
+
+    /// Has the cart changed by the platform's server, and keeps what comes of it.
+    pub async fn change(&self, cart: &mut Vec<CartLine>, what: &str, body: Value) -> CartChange {
+        let change = self.backend.post(&self.at(&format!("/cart/{what}")), &body).await.ok();
+        let change: CartChange = serde_json::from_value(change).expect("a change");
+        change.apply(cart);
+        change
+    }
+
+    /// Asks about an order until its jobs are over.
+    pub async fn handled(&self, order: &str) -> Value {
+        let began = Instant::now();
+        loop {
+            let found = self.backend.get(&self.at(&format!("/orders/{order}"))).await.ok();
+            let jobs = found["jobs"].as_array().expect("a list");
+            if !jobs.is_empty() && jobs.iter().all(|job| job["state"] == "done") {
+                return found;
+            }
+            let stuck = jobs.iter().any(|job| job["state"] == "stopped" || job["state"] == "needs-merchant");
+            assert!(!stuck && began.elapsed() < Duration::from_secs(60), "{found:#}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+}
+
+/// What a ring, a shirt and a wardrobe are linked to.
+pub fn links() -> Value {
+    let link = |product, vendor_product, strategy, settings| {
+        json!({
+            "shop_product": product, "account": "expivi", "vendor_product": vendor_product, "settings": settings,
+            "strategy": { "name": strategy },
+        })
+    };
+    json!([
+        link("ring", "1001", "simple", json!({ "price-authority": "vendor" })),
+        link("shirt", "1002", "variation", json!({ "sku-prefix": "SHIRT-" })),
+        link("wardrobe", "1003", "bundle", json!({ "price-authority": "components" })),
+    ])
+}
+
+/// The event that an order of these lines is paid in full, and that the merchant approved what no server confirmed of them.
+pub fn paid(order: &str, cart: &[CartLine]) -> Value {
+    let top: Vec<&CartLine> = cart.iter().filter(|line| line.parent.is_none()).collect();
+    let total: i64 = top.iter().map(|line| line.price.total.minor).sum();
+    let line = |(at, line): (usize, &&CartLine)| json!({ "id": format!("{}", at + 1), "line": line, "approved": true });
+    let lines: Vec<Value> = top.iter().enumerate().map(line).collect();
+    let address = json!({
+        "first_name": "Ada", "last_name": "Sample", "email": "ada@example.com", "line1": "Sample Street 1",
+        "line2": null, "zip": "1000", "city": "Brussels", "region": null, "country": "BE", "company": null, "vat": null,
+        "phone": null,
+    });
+    json!({
+        "id": format!("{order}-paid"), "at": "2026-01-01T12:00:00Z", "kind": "paid",
+        "order": {
+            "id": order, "version": 1, "placed_at": "2026-01-01T12:00:00Z", "payment": "full",
+            "total": { "minor": total, "scale": 2, "currency": "EUR" }, "billing": address, "delivery": address,
+            "shop_address": address, "lines": lines,
+        },
+    })
+}

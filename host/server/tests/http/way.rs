@@ -1,0 +1,311 @@
+//! The whole way of a platform: from an empty shop to produced orders.
+
+use std::time::{Duration, Instant};
+
+use cartwright::{CartLine, CartOperation};
+use cartwright_fake_vendors::twikit::{Webhook, Webhooks};
+use cartwright_fake_vendors::{Outage, samples};
+use serde_json::{Value, json};
+
+use crate::Answer as _;
+use crate::shop::{Shop, paid};
+
+/// The amounts of the lines that are paid for.
+fn amounts(cart: &[CartLine]) -> Vec<i64> {
+    cart.iter().filter(|line| line.parent.is_none()).map(|line| line.price.total.minor).collect()
+}
+
+#[tokio::test]
+async fn a_shop_is_set_up_from_nothing() {
+    let shop = Shop::new().await;
+    let read = shop.backend.get(&shop.at("")).await.ok();
+    assert_eq!(read["id"], shop.id);
+    assert_eq!((&read["release"], &read["seal_seconds"]), (&json!("paid"), &json!(86_400)), "{read:#}");
+    let _fake = shop.expivi().await;
+    let account = shop.integrator.get(&shop.at("/accounts/expivi")).await.ok();
+    assert_eq!(account["secrets"], json!(["server-token"]), "{account:#}");
+    assert_eq!(account["settings"]["viewer-token"], "viewer-token");
+    assert!(!account.to_string().contains("\"server-token\":"), "secrets are never shown: {account:#}");
+    let form = shop.integrator.get(&shop.at("/accounts/expivi/form")).await.ok();
+    assert!(form.to_string().contains("viewer-token"), "{form:#}");
+    let tested = shop.integrator.ask("POST", &shop.at("/accounts/expivi/test-connection"), &[], "").await.ok();
+    assert!(tested.as_array().is_some_and(|tested| tested.iter().all(|check| check["passed"] == true)), "{tested:#}");
+    let found = shop.integrator.get(&shop.at("/accounts/expivi/products?search=ring")).await.ok();
+    assert_eq!(found["products"][0]["id"], "1001", "{found:#}");
+    let choices = shop.integrator.get(&shop.at("/accounts/expivi/choices/media-id")).await;
+    assert!(matches!(choices.status, 200 | 422), "{choices:?}");
+}
+
+#[tokio::test]
+async fn a_wrong_setting_is_refused_beside_its_field() {
+    let shop = Shop::new().await;
+    let component = shop.component("expivi").await;
+    let body = json!({ "component": component, "settings": { "viewer-tokn": "x" } });
+    let problem = shop.integrator.put(&shop.at("/accounts/expivi"), &body).await.problem(422, "invalid");
+    let fields: Vec<&str> =
+        problem["issues"].as_array().expect("issues").iter().filter_map(|issue| issue["field"].as_str()).collect();
+    assert!(fields.contains(&"viewer-tokn") && fields.contains(&"viewer-token"), "{fields:?}");
+    shop.integrator.get(&shop.at("/accounts/expivi")).await.problem(404, "not-found");
+}
+
+#[tokio::test]
+async fn links_go_out_and_in_as_json_and_as_a_table() {
+    let (shop, _fake) = Shop::with_expivi().await;
+    let before = shop.integrator.get(&shop.at("/links")).await.ok();
+    assert_eq!(before.as_array().map(Vec::len), Some(3), "{before:#}");
+    shop.integrator.put(&shop.at("/links"), &before).await.ok();
+    assert_eq!(shop.integrator.get(&shop.at("/links")).await.ok(), before);
+    let table = shop.integrator.get(&shop.at("/links.csv")).await;
+    assert_eq!(table.header("content-type"), Some("text/csv; charset=utf-8"));
+    for product in ["ring", "shirt", "wardrobe"] {
+        shop.integrator.delete(&shop.at(&format!("/links/{product}"))).await.with(204);
+    }
+    assert_eq!(shop.integrator.get(&shop.at("/links")).await.ok(), json!([]));
+    let put = shop.integrator.ask("PUT", &shop.at("/links.csv"), &[("content-type", "text/csv")], table.body).await;
+    assert_eq!(put.ok()["links"], 3);
+    assert_eq!(shop.integrator.get(&shop.at("/links")).await.ok(), before);
+}
+
+#[tokio::test]
+async fn a_table_with_a_mistake_changes_nothing_and_says_where_it_is() {
+    let (shop, _fake) = Shop::with_expivi().await;
+    let before = shop.integrator.get(&shop.at("/links")).await.ok();
+    let table = "shop_product,account,vendor_product\nring,expivi,1002\nbed,nobody,1002\n";
+    let headers = [("content-type", "text/csv")];
+    let problem = shop.integrator.ask("PUT", &shop.at("/links.csv"), &headers, table).await.problem(422, "invalid");
+    assert_eq!(problem["issues"][0]["field"], "bed.account", "{problem:#}");
+    let table = "shop_product,account,vendor_product,settings\nring,expivi,1002,{}\nbed,expivi,1002,{no\n";
+    let problem = shop.integrator.ask("PUT", &shop.at("/links.csv"), &headers, table).await.problem(422, "csv");
+    assert!(problem["detail"].as_str().is_some_and(|text| text.contains("line 3")), "{problem:#}");
+    assert_eq!(shop.integrator.get(&shop.at("/links")).await.ok(), before);
+}
+
+#[tokio::test]
+async fn a_page_gets_what_it_needs_and_goes_on_from_a_line() {
+    let (shop, _fake) = Shop::with_expivi().await;
+    let page = shop.storefront.post(&shop.at("/products/ring/page"), &json!({})).await.ok();
+    assert!(page["scripts"].as_array().is_some_and(|scripts| !scripts.is_empty()), "{page:#}");
+    let line = shop.cart().await.swap_remove(0);
+    let again = shop.storefront.post(&shop.at("/products/ring/page"), &json!({ "reopen": line })).await.ok();
+    assert_ne!(page["start"], again["start"], "{again:#}");
+    shop.storefront.post(&shop.at("/products/bed/page"), &json!({})).await.problem(404, "not-found");
+}
+
+#[tokio::test]
+async fn a_cart_is_filled_edited_checked_and_emptied() {
+    let (shop, fake) = Shop::with_expivi().await;
+    let mut cart = shop.cart().await;
+    let ring: Value = serde_json::from_str(samples::EXPIVI_SIMPLE).expect("a sample");
+    let ring = fake.expected_price(&ring[0], None).expect("a price");
+    let wardrobe = 3 * 2_450 + 4 * 320 + 4 * 15;
+    assert_eq!(amounts(&cart), [ring, 2_495, wardrobe]);
+    // The same again.
+    let body = json!({ "product": "ring", "configuration": samples::EXPIVI_SIMPLE, "quantity": 1, "lines": cart });
+    let change = shop.change(&mut cart, "add", body).await;
+    assert!(matches!(change.operations[..], [CartOperation::Update { .. }]), "{change:?}");
+    assert!(!change.stages.is_empty(), "the platform's server sees how it came about");
+    assert_eq!((cart[0].quantity, amounts(&cart)[0]), (2, 2 * ring));
+    // An edit keeps quantity and place.
+    let key = cart[0].key.clone();
+    let other = samples::EXPIVI_SIMPLE.replace("Bob", "Alice");
+    let body = json!({ "key": key, "product": "ring", "configuration": other, "lines": cart });
+    shop.change(&mut cart, "edit", body).await;
+    assert_ne!(cart[0].key, key);
+    assert_eq!(cart[0].quantity, 2);
+    let body = json!({ "key": key, "product": "ring", "configuration": other, "lines": cart });
+    shop.backend.post(&shop.at("/cart/edit"), &body).await.problem(422, "no-line");
+    // Another quantity.
+    let body = json!({ "key": cart[1].key, "quantity": 3, "lines": cart });
+    shop.change(&mut cart, "quantity", body).await;
+    assert_eq!(amounts(&cart), [2 * ring, 3 * 2_495, wardrobe]);
+    let body = json!({ "key": cart[1].key, "quantity": 0, "lines": cart });
+    shop.backend.post(&shop.at("/cart/quantity"), &body).await.problem(422, "quantity");
+    // Nothing changed.
+    let body = json!({ "key": cart[2].key, "lines": cart });
+    assert_eq!(shop.change(&mut cart, "refresh", body).await.operations, []);
+    // An offer leaves the cart as it is.
+    let body = json!({ "product": "shirt", "configuration": samples::EXPIVI_VARIATION, "quantity": 50, "lines": cart });
+    let change = shop.change(&mut cart, "quotation", body).await;
+    assert!(matches!(change.operations[..], [CartOperation::RequestQuotation { .. }]), "{change:?}");
+    let checks = shop.backend.post(&shop.at("/cart/check"), &json!({ "lines": cart })).await.ok();
+    assert!(checks.as_array().is_some_and(|checks| checks.len() == 3), "{checks:#}");
+    assert!(checks.as_array().expect("a list").iter().all(|check| check["state"]["state"] == "ok"), "{checks:#}");
+    // The catalogue changes while the cart is open.
+    let dearer = json!({ "variants": [{
+        "id": "variant-shirt-r-l", "product": "shirt", "sku": "SHIRT-R-L", "title": "Shirt", "purchasable": true,
+        "prices": [{ "minor": 3_000, "scale": 2, "currency": "EUR" }],
+    }] });
+    shop.backend.put(&shop.at("/catalogue"), &dearer).await.ok();
+    let body = json!({ "key": cart[1].key, "lines": cart });
+    shop.change(&mut cart, "refresh", body).await;
+    assert_eq!(amounts(&cart)[1], 9_000);
+    // Buying again is priced as of now.
+    let past = cart[1].clone();
+    let mut empty = Vec::new();
+    shop.change(&mut empty, "reorder", json!({ "past": past })).await;
+    assert_eq!(amounts(&empty), [9_000]);
+    // A guest's cart joins a customer's.
+    let body = json!({ "guest": cart, "customer": empty });
+    let change = shop.change(&mut empty, "merge", body).await;
+    assert!(change.warnings.is_empty(), "{change:?}");
+    assert_eq!(amounts(&empty), [18_000, 2 * ring, wardrobe]);
+    for at in (0..3).rev() {
+        let top: Vec<&CartLine> = cart.iter().filter(|line| line.parent.is_none()).collect();
+        let body = json!({ "key": top[at].key, "lines": cart });
+        shop.change(&mut cart, "remove", body).await;
+    }
+    assert_eq!(cart, []);
+}
+
+#[tokio::test]
+async fn a_paid_order_comes_to_expivi_and_its_print_file_back() {
+    let (shop, fake) = Shop::with_expivi().await;
+    let cart = shop.cart().await;
+    let event = paid("1001", &cart);
+    let reported = shop.backend.post(&shop.at("/events"), &event).await.ok();
+    assert_eq!((&reported["new"], reported["jobs"].as_array().map(Vec::len)), (&json!(true), Some(2)), "{reported:#}");
+    let again = shop.backend.post(&shop.at("/events"), &event).await.ok();
+    assert_eq!(again, json!({ "new": false, "jobs": [] }));
+    let order = shop.handled("1001").await;
+    assert_eq!(order["order"]["released"], true);
+    assert!(!fake.uploaded().is_empty(), "Expivi has its configurations");
+    let outcomes = order["outcomes"].as_array().expect("outcomes");
+    let document = outcomes.iter().find(|said| said["outcome"].to_string().contains("document"));
+    let document = document.unwrap_or_else(|| panic!("{order:#}"));
+    // Whoever has the link needs no key; whoever changes it gets nothing.
+    let link = shop.backend.ask("POST", &shop.at(&format!("/outcomes/{}/link", document["id"])), &[], "").await.ok();
+    let url = link["url"].as_str().expect("a link").to_owned();
+    let path = url.strip_prefix(&shop.server.node.base).expect("an address of this server");
+    let nobody = shop.server.node.nobody();
+    let file = nobody.get(path).await;
+    assert_eq!(file.status, 200, "{file:?}");
+    assert_eq!(file.header("x-content-type-options"), Some("nosniff"));
+    assert!(file.header("content-disposition").is_some_and(|text| text.starts_with("attachment")), "{file:?}");
+    assert!(file.body.starts_with(b"%PDF"), "{file:?}");
+    nobody.get(&path.replacen("expires=", "expires=9", 1)).await.problem(403, "link");
+    nobody.get(&path.replacen(&shop.id, "another", 1)).await.problem(403, "link");
+    let materials = shop.backend.get(&shop.at("/orders/1001/materials")).await.ok();
+    assert!(materials.to_string().contains("RING-GOLD-17"), "{materials:#}");
+    let table = shop.backend.get(&shop.at("/orders/1001/materials.csv")).await;
+    assert_eq!(table.header("content-type"), Some("text/csv; charset=utf-8"));
+    let exported = shop.backend.get(&shop.at("/customers/ada@example.com/export")).await.ok();
+    assert!(exported.to_string().contains("Sample Street 1"), "{exported:#}");
+    let erased = shop.backend.delete(&shop.at("/customers/ada@example.com")).await.ok();
+    assert_eq!(erased, json!({ "orders": 1 }));
+    shop.backend.get(&shop.at("/orders/1001/export")).await.problem(410, "erased");
+}
+
+#[tokio::test]
+async fn a_line_that_no_server_confirmed_waits_for_the_merchant() {
+    let (shop, fake) = Shop::with_expivi().await;
+    let cart = shop.cart().await.split_off(2);
+    let mut event = paid("1", &cart);
+    event["order"]["lines"][0]["approved"] = json!(false);
+    shop.backend.post(&shop.at("/events"), &event).await.ok();
+    assert_eq!(shop.handled("1").await["order"]["lines"][0]["released"], false);
+    assert!(fake.uploaded().is_empty());
+    event["id"] = json!("1-approved");
+    event["kind"] = json!("released");
+    event["order"]["version"] = json!(2);
+    event["order"]["lines"][0]["approved"] = json!(true);
+    shop.backend.post(&shop.at("/events"), &event).await.ok();
+    shop.handled("1").await;
+    assert!(!fake.uploaded().is_empty());
+}
+
+#[tokio::test]
+async fn jobs_are_listed_shown_cancelled_and_replayed() {
+    let (shop, fake) = Shop::with_expivi().await;
+    let cart = shop.cart().await.split_off(2);
+    fake.faults().outage(Outage::Unavailable { retry_after: None });
+    shop.backend.post(&shop.at("/events"), &paid("1", &cart)).await.ok();
+    let began = Instant::now();
+    let job = loop {
+        let page = shop.backend.get(&shop.at("/jobs?order=1&state=retrying")).await.ok();
+        if let Some(job) = page["jobs"].as_array().expect("jobs").first() {
+            break job.clone();
+        }
+        let all = shop.backend.get(&shop.at("/orders/1")).await.ok();
+        assert!(began.elapsed() < Duration::from_secs(10), "{all:#}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    assert!(job["due"].is_string(), "{job:#}");
+    let id = job["id"].as_str().expect("an id").to_owned();
+    let at = shop.at(&format!("/jobs/{id}"));
+    let shown = shop.backend.get(&at).await.ok();
+    assert!(shown["why"]["text"].as_str().is_some_and(|text| text.contains("503")), "{shown:#}");
+    assert!(!shown.to_string().contains("Sample Street"), "a journal is shown without bodies: {shown:#}");
+    // Another shop has no such job.
+    let other = Shop::new().await;
+    other.backend.get(&other.at(&format!("/jobs/{id}"))).await.problem(404, "not-found");
+    let stolen = other.backend.ask("POST", &other.at(&format!("/jobs/{id}/cancel")), &[], "").await;
+    stolen.problem(404, "not-found");
+    shop.backend.ask("POST", &format!("{at}/cancel"), &[], "").await.with(204);
+    // Its next run is told, and may tidy up.
+    while shop.backend.get(&at).await.ok()["state"] != "cancelled" {
+        assert!(began.elapsed() < Duration::from_secs(30), "{:#}", shop.backend.get(&at).await.ok());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    fake.faults().clear();
+    shop.backend.post(&format!("{at}/replay"), &json!({ "from": "beginning" })).await.with(204);
+    shop.handled("1").await;
+    assert_eq!(fake.uploaded().len(), 1);
+    shop.backend.get(&shop.at("/jobs?state=lost")).await.problem(422, "state");
+}
+
+#[tokio::test]
+async fn twikit_asks_at_its_address_and_tells_there_what_it_made() {
+    let (shop, fake) = Shop::with_twikit().await;
+    let made = async |endpoint: &str| {
+        let body = json!({ "account": "twikit", "endpoint": endpoint });
+        let made = shop.integrator.post(&shop.at("/webhook-addresses"), &body).await.with(201);
+        made["url"].as_str().map(str::to_owned)
+    };
+    fake.set_webhooks(Webhooks {
+        payment_verification: made("payment-verification").await,
+        production_completed: made("production-completion").await,
+        order_completed: made("order-completion").await,
+        website_published: made("website-publication").await,
+    });
+    let body = json!({ "account": "twikit", "endpoint": "no-such" });
+    shop.integrator.post(&shop.at("/webhook-addresses"), &body).await.problem(422, "endpoint");
+    let mut cart = Vec::new();
+    let body = json!({ "product": "jewel", "configuration": samples::TWIKIT_SAVED, "quantity": 2, "lines": [] });
+    shop.change(&mut cart, "add", body).await;
+    assert_eq!(amounts(&cart), [9_800]);
+    shop.backend.post(&shop.at("/events"), &paid("2001", &cart)).await.ok();
+    let order = shop.handled("2001").await;
+    let reference = order["order"]["reference"].as_str().expect("a reference").to_owned();
+    let asked = fake.sent_webhooks();
+    assert_eq!(asked.len(), 1, "{asked:?}");
+    assert_eq!((asked[0].webhook, &asked[0].answer["success"]), (Webhook::PaymentVerification, &json!(true)));
+    let shipped = fake.order_completed(&reference, "https://track.example/1", "T-1").await.expect("an order");
+    assert!(shipped.accepted(), "{shipped:?}");
+    let order = shop.backend.get(&shop.at("/orders/2001")).await.ok();
+    assert!(order["outcomes"].to_string().contains("https://track.example/1"), "{order:#}");
+    // What is ended takes nothing more, and a forged one never did.
+    let addresses = shop.integrator.get(&shop.at("/webhook-addresses")).await.ok();
+    assert!(!addresses.to_string().contains("/webhooks/"), "an address is shown once: {addresses:#}");
+    for address in addresses.as_array().expect("a list") {
+        let id = address["id"].as_str().expect("an id");
+        shop.integrator.delete(&shop.at(&format!("/webhook-addresses/{id}"))).await.with(204);
+    }
+    let late = fake.order_completed(&reference, "https://track.example/2", "T-2").await.expect("an order");
+    assert!(!late.accepted(), "{late:?}");
+    let forged = shop.server.node.nobody().post("/webhooks/00000000000000000000000000000000", &json!({})).await;
+    assert!(matches!(forged.status, 401 | 403 | 404), "{forged:?}");
+}
+
+#[tokio::test]
+async fn the_log_says_who_did_what_with_secrets_masked() {
+    let (shop, _fake) = Shop::with_expivi().await;
+    let log = shop.integrator.get(&shop.at("/log")).await.ok();
+    let entries = log["entries"].as_array().expect("entries");
+    let account = entries.iter().find(|entry| entry["what"] == "add-account").expect("an entry");
+    assert_eq!((&account["subject"], &account["shop"]), (&json!("expivi"), &json!(shop.id)));
+    assert!(account["who"].as_str().is_some_and(|who| who.starts_with("test (")), "{account:#}");
+    assert_eq!(account["after"]["settings"]["viewer-token"], "viewer-token", "{account:#}");
+    assert!(!log.to_string().contains("\"server-token\":\"server-token\""), "{log:#}");
+    shop.integrator.get("/v1/log").await.problem(403, "role");
+    assert!(shop.admin.get("/v1/log?limit=1").await.ok()["before"].is_i64());
+}

@@ -1,0 +1,163 @@
+//! Writes by several people and over bad lines: versions, requests that are sent twice, and lists in pages.
+
+use serde_json::{Value, json};
+
+use crate::Answer as _;
+use crate::server::Client;
+use crate::shop::Shop;
+
+async fn version(client: &Client, path: &str) -> String {
+    let read = client.get(path).await;
+    read.header("etag").unwrap_or_else(|| panic!("{read:?}")).to_owned()
+}
+
+#[tokio::test]
+async fn a_shop_that_was_read_can_be_sent_back() {
+    let shop = Shop::new().await;
+    let mut read = shop.admin.get(&shop.at("")).await.ok();
+    read["seal_seconds"] = json!(600);
+    assert_eq!(shop.admin.put(&shop.at(""), &read).await.ok(), read);
+    read["id"] = json!("another");
+    let problem = shop.admin.put(&shop.at(""), &read).await.problem(422, "body");
+    assert!(problem["detail"].as_str().is_some_and(|text| text.starts_with("id: ")), "{problem:#}");
+}
+
+#[tokio::test]
+async fn what_somebody_changed_meanwhile_is_not_overwritten() {
+    let (shop, _fake) = Shop::with_expivi().await;
+    let account = shop.admin.get(&shop.at("/accounts/expivi")).await.ok();
+    let account =
+        json!({ "component": account["component"], "settings": account["settings"], "grants": account["grants"] });
+    let link = json!({ "account": "expivi", "vendor_product": "1001" });
+    let other = json!({ "account": "expivi", "vendor_product": "1001", "strategy": { "name": "simple" } });
+    let mut changed = account.clone();
+    changed["settings"]["media-id"] = json!(502);
+    let euro = json!({ "currency": "EUR", "scale": 2 });
+    let dollar = json!({ "currency": "USD", "scale": 2 });
+    for (path, one, two) in [
+        (shop.at(""), euro, dollar),
+        (shop.at("/accounts/expivi"), account, changed),
+        (shop.at("/links/ring"), link, other),
+    ] {
+        let tag = version(&shop.admin, &path).await;
+        let first = shop.admin.send("PUT", &path, &[("if-match", &tag)], &one).await;
+        let next = first.header("etag").expect("an ETag").to_owned();
+        first.with(200);
+        assert_eq!(version(&shop.admin, &path).await, next, "a write names what it made");
+        assert_ne!(tag, next, "{path}");
+        shop.admin.send("PUT", &path, &[("if-match", &tag)], &two).await.problem(412, "changed");
+        shop.admin.send("PUT", &path, &[("if-none-match", "*")], &two).await.problem(412, "exists");
+        shop.admin.send("PUT", &path, &[("if-match", &next)], &two).await.with(200);
+        shop.admin.send("PUT", &path, &[("if-match", "*")], &two).await.problem(400, "bad-request");
+    }
+    let stale = [("if-match", "\"stale\"")];
+    shop.admin.ask("DELETE", &shop.at("/links/ring"), &stale, "").await.problem(412, "changed");
+    assert_eq!(shop.admin.get(&shop.at("/links/ring")).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_request_that_is_sent_twice_is_done_once() {
+    let shop = Shop::new().await;
+    let twice = [("idempotency-key", shop.id.as_str())];
+    let body = json!({ "role": { "role": "admin" }, "label": format!("once in {}", shop.id) });
+    let first = shop.admin.send("POST", "/v1/keys", &twice, &body).await;
+    assert_eq!(first.header("idempotency-replayed"), None);
+    let again = shop.admin.send("POST", "/v1/keys", &twice, &body).await;
+    assert_eq!(again.header("idempotency-replayed"), Some("true"));
+    assert_eq!(again.header("content-type"), first.header("content-type"));
+    assert_eq!((again.status, &again.body), (201, &first.body));
+    let made = async || {
+        let keys = shop.admin.get("/v1/keys").await.ok();
+        keys.as_array().expect("keys").iter().filter(|key| key["label"] == body["label"]).count()
+    };
+    assert_eq!(made().await, 1);
+    // Another body, path or precondition is another request.
+    let other = json!({ "role": { "role": "admin" }, "label": "another" });
+    shop.admin.send("POST", "/v1/keys", &twice, &other).await.problem(422, "idempotency-key");
+    shop.admin.send("PUT", &shop.at(""), &twice, &body).await.problem(422, "idempotency-key");
+    let conditional = [twice[0], ("if-match", "\"1\"")];
+    shop.admin.send("POST", "/v1/keys", &conditional, &body).await.problem(422, "idempotency-key");
+    // Another caller's is another's; a refusal is kept as a success is.
+    shop.backend.send("POST", "/v1/keys", &twice, &body).await.problem(403, "role");
+    let again = shop.backend.send("POST", "/v1/keys", &twice, &body).await;
+    assert_eq!(again.header("idempotency-replayed"), Some("true"));
+    again.problem(403, "role");
+    assert_eq!(made().await, 1);
+    for wrong in ["", &"x".repeat(256)] {
+        let headers = [("idempotency-key", wrong)];
+        shop.admin.send("POST", "/v1/keys", &headers, &body).await.problem(400, "bad-request");
+    }
+}
+
+#[tokio::test]
+async fn many_at_once_with_one_idempotency_key_are_done_once() {
+    let shop = Shop::new().await;
+    let body = json!({ "role": { "role": "admin" }, "label": format!("at once in {}", shop.id) });
+    let asking = (0..8).map(|_| {
+        let (admin, body, key) = (shop.admin.clone(), body.clone(), format!("{} at once", shop.id));
+        tokio::spawn(async move { admin.send("POST", "/v1/keys", &[("idempotency-key", &key)], &body).await })
+    });
+    let asking: Vec<_> = asking.collect();
+    let mut made = Vec::new();
+    for asked in asking {
+        let reply = asked.await.expect("an answer");
+        match reply.status {
+            201 => made.push(reply.with(201)["id"].clone()),
+            _ => drop(reply.problem(409, "running")),
+        }
+    }
+    made.dedup();
+    assert_eq!(made.len(), 1, "{made:?}");
+    let keys = shop.admin.get("/v1/keys").await.ok();
+    let found = keys.as_array().expect("keys").iter().filter(|key| key["label"] == body["label"]).count();
+    assert_eq!(found, 1);
+}
+
+#[tokio::test]
+async fn a_failure_of_the_hosts_side_is_not_kept() {
+    let (shop, fake) = Shop::with_expivi().await;
+    fake.faults().outage(cartwright_fake_vendors::Outage::Unavailable { retry_after: None });
+    let twice = [("idempotency-key", shop.id.as_str())];
+    let saved = cartwright_fake_vendors::samples::EXPIVI_SIMPLE;
+    let body = json!({ "product": "ring", "configuration": saved, "quantity": 1 });
+    let failed = shop.backend.send("POST", &shop.at("/cart/add"), &twice, &body).await;
+    assert!(failed.header("retry-after").is_some(), "{failed:?}");
+    failed.problem(503, "vendor-unavailable");
+    fake.faults().clear();
+    let added = shop.backend.send("POST", &shop.at("/cart/add"), &twice, &body).await;
+    assert_eq!(added.header("idempotency-replayed"), None);
+    assert_eq!(added.ok()["operations"][0]["operation"], "add");
+}
+
+#[tokio::test]
+async fn long_lists_come_in_pages() {
+    let shop = Shop::new().await;
+    let variant = |at: usize| json!({ "product": format!("product-{}", at % 3), "id": format!("{at}"), "title": "A thing", "purchasable": true });
+    let variants: Vec<Value> = (0..10).map(variant).collect();
+    shop.backend.put(&shop.at("/catalogue"), &json!({ "variants": variants })).await.ok();
+    let mut found = Vec::new();
+    let mut path = shop.at("/catalogue?limit=4");
+    loop {
+        let page = shop.backend.get(&path).await.ok();
+        found.extend(page["variants"].as_array().expect("variants").clone());
+        let Some(after) = page["after"].as_object() else { break };
+        let text = |name: &str| after[name].as_str().expect("a text").to_owned();
+        path = shop.at(&format!("/catalogue?limit=4&after_product={}&after_id={}", text("product"), text("id")));
+    }
+    let mut keys: Vec<_> = found.iter().map(|found| (found["product"].to_string(), found["id"].to_string())).collect();
+    assert_eq!(keys.len(), 10);
+    keys.dedup();
+    assert_eq!(keys.len(), 10);
+    let whole = shop.backend.get(&shop.at("/log")).await.ok();
+    let whole: Vec<Value> = whole["entries"].as_array().expect("entries").clone();
+    let first = shop.backend.get(&shop.at("/log?limit=1")).await.ok();
+    assert_eq!(first["entries"][0], whole[0]);
+    let next = shop.backend.get(&shop.at(&format!("/log?limit=1&before={}", first["before"]))).await.ok();
+    assert_eq!(next["entries"][0], whole[1]);
+    for path in ["/catalogue?limit=0", "/catalogue?limit=1001", "/log?limit=0", "/log?limit=501", "/jobs?limit=501"] {
+        shop.backend.get(&shop.at(path)).await.problem(422, "limit");
+    }
+    for path in ["/log?limit=-1", "/log?limit=x", "/log?before=99999999999999999999", "/jobs?unknown=1"] {
+        shop.backend.get(&shop.at(path)).await.problem(400, "bad-request");
+    }
+}
