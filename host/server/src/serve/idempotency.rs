@@ -63,8 +63,8 @@ async fn answer(node: &Node, caller: &Caller, request: Request, next: Next) -> R
             let (parts, body) = response.into_parts();
             let read = to_bytes(body, LARGEST).await;
             match read {
-                // What failed on this side may go well the next time.
-                Ok(body) if !parts.status.is_server_error() => {
+                // What failed did nothing, and may go well the next time.
+                Ok(body) if parts.status.is_success() => {
                     let answer = StoredAnswer {
                         status: parts.status.as_u16(),
                         headers: kept(&parts.headers),

@@ -139,11 +139,10 @@ async fn start(config: &Config, store: Store) -> anyhow::Result<Installation> {
 
 /// Everything that a node serves.
 fn router(node: Node) -> Router {
-    let (api, document) = api::routes();
+    let (api, document) = api::routes(&node);
     let id = HeaderName::from_static("x-request-id");
     let described = get(move || async move { Json(document) });
-    api.layer(middleware::from_fn_with_state(node.clone(), idempotency::once))
-        .layer(middleware::from_fn_with_state(node.clone(), access::identify))
+    api.layer(middleware::from_fn_with_state(node.clone(), access::identify))
         .layer(cors::layer(node.clone()))
         .merge(public::routes())
         .route("/openapi.json", described)

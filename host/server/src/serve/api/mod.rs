@@ -13,11 +13,13 @@ mod plugins;
 mod shops;
 mod webhooks;
 
+use axum::middleware;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{ComponentsBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder};
 use utoipa::{PartialSchema as _, ToSchema as _};
 use utoipa_axum::router::OpenApiRouter;
 
+use super::idempotency;
 use super::node::Node;
 use super::problem::Problem;
 
@@ -26,12 +28,12 @@ A platform that is not written in Rust runs this beside itself. It keeps its own
 the lines as they are, and gets back what is to change; each event of an order brings the order as it is now.
 
 Send an access key as `Authorization: Bearer`. Writes that must not be done twice take an `Idempotency-Key`: the same request with \
-the same key is answered as before, for a day. What can be changed by several people has an `ETag`, and takes `If-Match`. Money is an \
+the same key is answered as before, for a day, if it was done. What can be changed by several people has an `ETag`, and takes `If-Match`. Money is an \
 amount in minor units with its scale; times are RFC 3339 in UTC. What goes wrong is told as RFC 9457 says, with the media type \
 `application/problem+json`.";
 
 /// The operations, and the document that describes them.
-pub(crate) fn routes() -> (axum::Router<Node>, OpenApi) {
+pub(crate) fn routes(node: &Node) -> (axum::Router<Node>, OpenApi) {
     let mut schemas = vec![(Problem::name().into_owned(), Problem::schema())];
     Problem::schemas(&mut schemas);
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("An access key.")).build();
@@ -57,13 +59,15 @@ pub(crate) fn routes() -> (axum::Router<Node>, OpenApi) {
         .merge(accounts::routes())
         .merge(links::routes())
         .merge(catalogue::routes())
-        .merge(cart::routes())
         .merge(orders::routes())
         .merge(jobs::routes())
         .merge(webhooks::routes())
         .merge(notifications::routes())
         .merge(log::routes())
         .merge(keys::routes())
+        .layer(middleware::from_fn_with_state(node.clone(), idempotency::once))
+        // Nothing is written here, and what a shopper wrote is in the answers.
+        .merge(cart::routes())
         .split_for_parts();
     if let Some(components) = &mut document.components {
         cartwright::openapi::complete(components);
