@@ -26,13 +26,18 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
-    fn of(access: Access) -> Self {
+    pub(super) fn of(access: Access) -> Self {
         Self { who: format!("{} ({})", access.label, access.key), key: access.key, role: access.role }
     }
 
     /// Does it stand in a page that everybody can read?
     pub(crate) fn is_storefront(&self) -> bool {
         matches!(self.role, Role::Storefront { .. })
+    }
+
+    /// Does it run the installation?
+    pub(crate) fn is_admin(&self) -> bool {
+        matches!(self.role, Role::Admin)
     }
 
     /// The shop that it is bound to; none = every shop.
@@ -44,7 +49,7 @@ impl Caller {
     /// integrator keeps what the operator granted.
     pub(crate) fn may_grant(&self, granted: &Grants, wanted: &Grants) -> Result<(), Problem> {
         let same = granted.networks == wanted.networks && granted.plain_http == wanted.plain_http;
-        if same || matches!(self.role, Role::Admin) {
+        if same || self.is_admin() {
             return Ok(());
         }
         let detail = "grants.networks and grants.plain_http are an admin's to change; send them as they are";

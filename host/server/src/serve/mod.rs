@@ -7,6 +7,7 @@ mod cors;
 mod extract;
 mod idempotency;
 mod node;
+mod pages;
 mod problem;
 pub(crate) mod public;
 
@@ -144,6 +145,7 @@ fn router(node: Node) -> Router {
     let described = get(move || async move { Json(document) });
     api.layer(middleware::from_fn_with_state(node.clone(), access::identify))
         .layer(cors::layer(node.clone()))
+        .merge(pages::routes(&node))
         .merge(public::routes())
         .route("/openapi.json", described)
         .route("/health/live", get(|| async { "alive\n" }))

@@ -10,7 +10,7 @@ mod log;
 mod notifications;
 mod orders;
 mod plugins;
-mod shops;
+pub(super) mod shops;
 mod webhooks;
 
 use axum::middleware;

@@ -83,10 +83,7 @@ impl ShopDocument {
         if let Some(other) = self.id.filter(|own| *own != id) {
             return Err(Problem::unprocessable("body", format!("id: the path names the shop {id}, the body {other}")));
         }
-        let mut random = [0; 32];
-        getrandom::fill(&mut random)
-            .map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "random", error.to_string()))?;
-        let mut shop = Shop::new(id, self.currency, self.scale, Secret::new(hex::encode(random)));
+        let mut shop = new_shop(id, self.currency, self.scale)?;
         shop.locale = self.locale.unwrap_or(shop.locale);
         shop.prices_include_tax = self.prices_include_tax.unwrap_or(shop.prices_include_tax);
         shop.rounding = self.rounding.unwrap_or(shop.rounding);
@@ -96,6 +93,14 @@ impl ShopDocument {
         shop.release = self.release.unwrap_or(shop.release);
         Ok(shop)
     }
+}
+
+/// A shop with the usual values, and a key of its own that signs its prices.
+pub(crate) fn new_shop(id: ShopId, currency: String, scale: u8) -> Result<Shop, Problem> {
+    let mut random = [0; 32];
+    getrandom::fill(&mut random)
+        .map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "random", error.to_string()))?;
+    Ok(Shop::new(id, currency, scale, Secret::new(hex::encode(random))))
 }
 
 /// All shops.
@@ -153,17 +158,27 @@ async fn set_origins(
     Path(shop): Path<ShopId>,
     Body(origins): Body<BTreeSet<String>>,
 ) -> Result<StatusCode, Problem> {
-    node.host().shop(&shop)?;
+    keep_origins(&node, &shop, &origins, &caller.who).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(crate) async fn keep_origins(
+    node: &Node,
+    shop: &ShopId,
+    origins: &BTreeSet<String>,
+    who: &str,
+) -> Result<(), Problem> {
+    node.host().shop(shop)?;
     if origins.len() > MOST_ORIGINS {
         return Err(Problem::unprocessable("origins", format!("a shop has at most {MOST_ORIGINS} origins")));
     }
-    for origin in &origins {
+    for origin in origins {
         let read = Url::parse(origin).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
         if read.is_none_or(|url| url.origin().ascii_serialization() != *origin) {
             let detail = format!("{origin:?} is no origin; send it as a browser does, such as https://shop.example");
             return Err(Problem::unprocessable("origins", detail));
         }
     }
-    node.store().set_origins(&shop, &origins, &caller.who, node.now()).await?;
-    Ok(StatusCode::NO_CONTENT)
+    node.store().set_origins(shop, origins, who, node.now()).await?;
+    Ok(())
 }

@@ -1,0 +1,520 @@
+//! Vendor accounts: choosing a vendor, seeing what it asks for before granting it, its settings, and trying it out.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use cartwright::types::{Choice, ChoiceSource, Diagnosis, FieldIssue};
+use cartwright::webhook::entered;
+use cartwright::{
+    AccountId, AccountSetup, AccountSnapshot, Digest, Grants, Plugin, PluginId, SetupError, ShopId, World,
+};
+use cartwright_store::{Expected, account_version};
+use ipnet::IpNet;
+use maud::{Markup, html};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::form::{self, Drawn};
+use super::frame::{Done, at, page, refusal, segment, token};
+use super::shops::runs;
+use super::visitor::{Sent, Visitor, done};
+use crate::grants;
+use crate::serve::access::Integrator;
+use crate::serve::extract::{Path, Query};
+use crate::serve::node::Node;
+use crate::serve::problem::Problem;
+
+pub(super) fn routes() -> Router<Node> {
+    Router::new()
+        .route("/admin/shops/{shop}/accounts", get(list).post(add))
+        .route("/admin/shops/{shop}/accounts/new", get(choose))
+        .route("/admin/shops/{shop}/accounts/{account}", get(read).post(change))
+        .route("/admin/shops/{shop}/accounts/{account}/test", post(test))
+        .route("/admin/shops/{shop}/accounts/{account}/swap", post(swap))
+}
+
+fn path(shop: &ShopId, account: &AccountId) -> String {
+    at(shop, &format!("/accounts/{}", segment(account.as_str())))
+}
+
+/// A shop's account as it runs.
+pub(super) fn snapshot(node: &Node, shop: &ShopId, account: &AccountId) -> Result<AccountSnapshot, Problem> {
+    let found = node.host().snapshot(shop)?.accounts.into_iter().find(|found| found.id == *account);
+    Ok(found.ok_or_else(|| SetupError::NoAccount(account.clone()))?)
+}
+
+/// An installed component.
+pub(super) fn plugin(node: &Node, digest: Digest) -> Result<Arc<Plugin>, Problem> {
+    Ok(node.host().plugin(&digest).ok_or(SetupError::NoPlugin(digest))?)
+}
+
+async fn list(
+    _: Integrator,
+    visitor: Visitor,
+    State(node): State<Node>,
+    Path(shop): Path<ShopId>,
+) -> Result<Markup, Problem> {
+    let accounts = node.host().snapshot(&shop)?.accounts;
+    Ok(page(
+        &visitor,
+        Some(&shop),
+        "Vendors",
+        html! {
+            @if accounts.is_empty() { p { "No vendor is connected yet." } }
+            div.cards {
+                @for account in &accounts {
+                    @let (name, version) = runs(&node, account);
+                    section.card {
+                        h2 { a href=(path(&shop, &account.id)) { (account.id) } }
+                        p { (name) " " (version) }
+                    }
+                }
+            }
+            p { a.button href=(at(&shop, "/accounts/new")) { "Connect a vendor" } }
+        },
+    ))
+}
+
+#[derive(Debug, Deserialize)]
+struct Chosen {
+    component: Option<Digest>,
+}
+
+async fn choose(
+    _: Integrator,
+    visitor: Visitor,
+    State(node): State<Node>,
+    Path(shop): Path<ShopId>,
+    Query(Chosen { component }): Query<Chosen>,
+) -> Result<Markup, Problem> {
+    node.host().shop(&shop)?;
+    if let Some(component) = component {
+        let plugin = plugin(&node, component)?;
+        let empty = Entered { id: plugin.id().to_string(), ..Entered::default() };
+        return Ok(new_page(&visitor, &shop, &plugin, &empty, None));
+    }
+    // Of each plugin the newest version.
+    let mut newest: BTreeMap<PluginId, Arc<Plugin>> = BTreeMap::new();
+    for plugin in node.host().installed() {
+        let version = |plugin: &Plugin| semver::Version::parse(&plugin.about().identity.version).ok();
+        let newer = newest.get(plugin.id()).is_none_or(|known| version(known) < version(&plugin));
+        if newer {
+            newest.insert(plugin.id().clone(), plugin);
+        }
+    }
+    let (vendors, others): (Vec<_>, Vec<_>) =
+        newest.values().partition(|plugin| plugin.worlds().contains(&World::Vendor));
+    Ok(page(
+        &visitor,
+        Some(&shop),
+        "Connect a vendor",
+        html! {
+            p { "Choose whose configurator the shop's products get. You see what it asks for before anything is granted." }
+            div.cards { @for plugin in vendors { (card(&shop, plugin)) } }
+            @if !others.is_empty() {
+                h2 { "Strategies and order hooks" }
+                p { "These work beside a vendor: a strategy plans its carts, an order hook hears of orders." }
+                div.cards { @for plugin in others { (card(&shop, plugin)) } }
+            }
+        },
+    ))
+}
+
+fn card(shop: &ShopId, plugin: &Plugin) -> Markup {
+    let identity = &plugin.about().identity;
+    html! {
+        section.card {
+            h2 { (identity.name) }
+            p { "Version " (identity.version) ", by " (identity.vendor) }
+            (asks(plugin))
+            p { a.button href=(at(shop, &format!("/accounts/new?component={}", plugin.digest()))) { "Choose " (identity.name) } }
+        }
+    }
+}
+
+/// What a plugin can do, and what it asks for.
+fn asks(plugin: &Plugin) -> Markup {
+    let identity = &plugin.about().identity;
+    let strategies: Vec<&str> = identity.strategies.iter().map(|strategy| strategy.title.text.as_str()).collect();
+    let hosts: Vec<String> = identity.hosts.iter().map(|host| host_shown(plugin, host)).collect();
+    let wishes: Vec<&str> = identity.grants.iter().map(|grant| grant_shown(grant)).collect();
+    html! {
+        dl {
+            @if !strategies.is_empty() { dt { "Ways of filling the cart" } dd { (strategies.join(", ")) } }
+            @if !identity.capabilities.is_empty() { dt { "Can do" } dd { (identity.capabilities.join(", ")) } }
+            dt { "Talks to" } dd { @if hosts.is_empty() { "nobody" } @else { (hosts.join(", ")) } }
+            @if !wishes.is_empty() { dt { "Asks for" } dd { (wishes.join(", ")) } }
+        }
+    }
+}
+
+/// A host that a plugin names: its name, or the setting that it comes from.
+fn host_shown(plugin: &Plugin, host: &str) -> String {
+    let Some(field) = host.strip_prefix("setting:") else { return host.to_owned() };
+    let label = plugin.about().form.field(field).map_or(field, |field| field.label.text.as_str());
+    format!("the host of “{label}”")
+}
+
+fn grant_shown(grant: &str) -> &str {
+    match grant {
+        "personal-data" => "names and addresses of orders",
+        "adjust-prices" => "adding to and taking from prices",
+        "choose-price-source" => "choosing where prices come from",
+        other => other,
+    }
+}
+
+/// What a form of an account holds.
+#[derive(Default)]
+struct Entered {
+    id: String,
+    values: Map<String, Value>,
+    secrets: Vec<String>,
+    grants: Grants,
+    issues: Vec<FieldIssue>,
+    choices: BTreeMap<String, Vec<Choice>>,
+}
+
+impl Entered {
+    fn of(account: &AccountSnapshot) -> Self {
+        let settings = account.versions.get(&account.current).into_iter().flatten();
+        Self {
+            id: account.id.to_string(),
+            values: settings.filter_map(|(name, value)| Some((name.clone(), entered(value)?))).collect(),
+            secrets: account.secrets.keys().cloned().collect(),
+            grants: account.grants.clone(),
+            ..Self::default()
+        }
+    }
+
+    /// What was sent; what the form does not let this visitor change stays as it was.
+    fn sent(visitor: &Visitor, plugin: &Plugin, sent: &Sent, old: Option<&AccountSnapshot>) -> Result<Self, Problem> {
+        let values = form::read(&plugin.about().form, sent, false);
+        let old_grants = old.map(|old| old.grants.clone()).unwrap_or_default();
+        let mut grants = Grants {
+            webhook_networks: networks(sent, "webhook_networks")?,
+            personal_data: sent.has("personal_data"),
+            adjust_prices: sent.has("adjust_prices"),
+            choose_price_source: sent.has("choose_price_source"),
+            plain_http: old_grants.plain_http,
+            networks: old_grants.networks,
+            hosts: BTreeSet::new(),
+        };
+        if visitor.caller.is_admin() {
+            grants.plain_http = sent.lines("plain_http").map(str::to_owned).collect();
+            grants.networks = networks(sent, "networks")?;
+        }
+        if sent.has("hosts") {
+            grants.hosts = grants::declared(plugin, &values).hosts;
+        }
+        Ok(Self {
+            id: sent.text("id").to_owned(),
+            values,
+            secrets: old.map(|old| old.secrets.keys().cloned().collect()).unwrap_or_default(),
+            grants,
+            ..Self::default()
+        })
+    }
+}
+
+fn networks(sent: &Sent, name: &str) -> Result<Vec<IpNet>, Problem> {
+    let read = |text: &str| {
+        let address = text.parse::<std::net::IpAddr>().map(IpNet::from);
+        address.or_else(|_| text.parse()).map_err(|_| {
+            Problem::unprocessable(
+                "body",
+                format!("{text:?} is no network; enter one such as 192.0.2.0/24, one a line"),
+            )
+        })
+    };
+    sent.lines(name).map(read).collect()
+}
+
+/// What is granted to a plugin, for whoever grants it.
+fn consent(visitor: &Visitor, plugin: &Plugin, grants: &Grants, is_new: bool) -> Markup {
+    let identity = &plugin.about().identity;
+    let asks = |grant: &str| identity.grants.iter().any(|asked| asked == grant);
+    let tick = |name: &str, ticked: bool, label: Markup| {
+        html! { label.inline { input type="checkbox" name=(name) value="true" checked[ticked]; " " (label) } }
+    };
+    let lines = |networks: &[IpNet]| networks.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    let admin = visitor.caller.is_admin();
+    let unusual = !grants.plain_http.is_empty() || !grants.networks.is_empty() || !grants.webhook_networks.is_empty();
+    html! {
+        fieldset {
+            legend { "What it may do" }
+            @if !identity.hosts.is_empty() {
+                (tick("hosts", is_new || !grants.hosts.is_empty(), html! {
+                    "Talk to "
+                    (identity.hosts.iter().map(|host| host_shown(plugin, host)).collect::<Vec<_>>().join(", "))
+                    " and nobody else"
+                }))
+            }
+            @if asks("personal-data") {
+                (tick("personal_data", grants.personal_data, html! { "See names and addresses of orders that it handles" }))
+            }
+            @if asks("adjust-prices") { (tick("adjust_prices", grants.adjust_prices, html! { "Add to and take from prices" })) }
+            @if asks("choose-price-source") {
+                (tick("choose_price_source", grants.choose_price_source, html! { "Choose where prices come from" }))
+            }
+            details open[unusual] {
+                summary { "Networks" }
+                div.field {
+                    label for="webhook_networks" { "Its webhooks come from" }
+                    textarea #webhook_networks name="webhook_networks" rows="2" spellcheck="false" aria-describedby="webhook-networks-help" {
+                        "\n" (lines(&grants.webhook_networks))
+                    }
+                    p.help #webhook-networks-help { "Networks such as 192.0.2.0/24, one a line. Empty: from anywhere." }
+                }
+                @if admin {
+                    div.field {
+                        label for="plain_http" { "Hosts that are reached without TLS" }
+                        textarea #plain_http name="plain_http" rows="2" spellcheck="false" aria-describedby="plain-http-help" {
+                            "\n" @for host in &grants.plain_http { (host) "\n" }
+                        }
+                        p.help #plain-http-help { "Only for tests: a host, or host:port, one a line. Everybody on the way reads along." }
+                    }
+                    div.field {
+                        label for="networks" { "Networks that are not public" }
+                        textarea #networks name="networks" rows="2" spellcheck="false" aria-describedby="networks-help" {
+                            "\n" (lines(&grants.networks))
+                        }
+                        p.help #networks-help { "Only where the vendor stands in your own network, or on this machine: 10.0.0.0/8, one a line." }
+                    }
+                } @else if !grants.plain_http.is_empty() || !grants.networks.is_empty() {
+                    p.help { "An admin also granted: " (lines(&grants.networks)) " " @for host in &grants.plain_http { "http://" (host) " " } }
+                }
+            }
+        }
+    }
+}
+
+fn new_page(visitor: &Visitor, shop: &ShopId, plugin: &Plugin, entered: &Entered, refused: Option<&Problem>) -> Markup {
+    let identity = &plugin.about().identity;
+    page(
+        visitor,
+        Some(shop),
+        &format!("Connect {}", identity.name),
+        html! {
+            section.card { p { "Version " (identity.version) ", by " (identity.vendor) } (asks(plugin)) }
+            @if let Some(problem) = refused { (refused_beside(problem)) }
+            form.card method="post" action=(at(shop, "/accounts")) {
+                (token(visitor))
+                input type="hidden" name="component" value=(plugin.digest());
+                div.field {
+                    label for="id" { "What you call this account" }
+                    input #id name="id" required value=(entered.id) maxlength="64" spellcheck="false";
+                }
+                (consent(visitor, plugin, &entered.grants, true))
+                (settings(plugin, entered))
+                button { "Connect" }
+            }
+        },
+    )
+}
+
+/// Says what is wrong; what is wrong with a field stands beside it.
+fn refused_beside(problem: &Problem) -> Markup {
+    match problem.issues().is_empty() {
+        true => refusal(problem),
+        false => html! { p.refused role="alert" { "Nothing was saved yet: see what is marked below." } },
+    }
+}
+
+fn settings(plugin: &Plugin, entered: &Entered) -> Markup {
+    form::draw(&Drawn {
+        form: &plugin.about().form,
+        values: &entered.values,
+        secrets: &entered.secrets,
+        issues: &entered.issues,
+        choices: &entered.choices,
+        of_product: false,
+    })
+}
+
+async fn add(
+    Integrator(caller): Integrator,
+    visitor: Visitor,
+    State(node): State<Node>,
+    Path(shop): Path<ShopId>,
+    sent: Sent,
+) -> Result<Response, Problem> {
+    let plugin = plugin(&node, sent.read("component")?)?;
+    let mut entered = Entered::sent(&visitor, &plugin, &sent, None)?;
+    let id: AccountId = sent.read("id")?;
+    caller.may_grant(&Grants::default(), &entered.grants)?;
+    let setup = AccountSetup { id: id.clone(), settings: entered.values.clone(), grants: entered.grants.clone() };
+    let digest = plugin.digest();
+    match node.installation().set_account(&shop, digest, setup, Expected::Nothing, &caller.who, node.now()).await {
+        Ok(_) => Ok(done(&path(&shop, &id), Done::Connected).into_response()),
+        Err(error) => {
+            let problem = Problem::from(error);
+            entered.issues = problem.issues().to_vec();
+            let page = new_page(&visitor, &shop, &plugin, &entered, Some(&problem));
+            Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response())
+        }
+    }
+}
+
+async fn read(
+    _: Integrator,
+    visitor: Visitor,
+    State(node): State<Node>,
+    Path((shop, id)): Path<(ShopId, AccountId)>,
+) -> Result<Markup, Problem> {
+    let account = snapshot(&node, &shop, &id)?;
+    account_page(&visitor, &node, &shop, &account, Entered::of(&account), &Told::default()).await
+}
+
+/// What an account's page says beside what it always says.
+#[derive(Default)]
+struct Told {
+    refused: Option<Problem>,
+    tried: Option<Result<Vec<Diagnosis>, Problem>>,
+}
+
+async fn account_page(
+    visitor: &Visitor,
+    node: &Node,
+    shop: &ShopId,
+    account: &AccountSnapshot,
+    mut entered: Entered,
+    told: &Told,
+) -> Result<Markup, Problem> {
+    let plugin = plugin(node, account.current)?;
+    let identity = &plugin.about().identity;
+    for field in plugin.about().form.0.iter().filter(|field| matches!(field.choices, ChoiceSource::Dynamic)) {
+        // A vendor that does not answer keeps nobody from entering a value.
+        if let Ok(offered) = node.host().choices(shop, &account.id, &field.name, "", None).await {
+            entered.choices.insert(field.name.clone(), offered.choices);
+        }
+    }
+    let here = path(shop, &account.id);
+    Ok(page(
+        visitor,
+        Some(shop),
+        &account.id.to_string(),
+        html! {
+            p { (identity.name) " " (identity.version) ", by " (identity.vendor) ". "
+                a href=(at(shop, "/links")) { "Link products" } }
+            @if let Some(problem) = &told.refused { (refused_beside(problem)) }
+            form.card method="post" action=(format!("{here}/test")) {
+                h2 { "Does it work?" }
+                (token(visitor))
+                @match &told.tried {
+                    None => p { "Tries the saved settings out at the vendor's, without changing anything there." },
+                    Some(Ok(tried)) => ul.tried role="status" {
+                        @for diagnosis in tried {
+                            li.passed[diagnosis.passed] {
+                                strong { @if diagnosis.passed { "Works: " } @else { "Does not work: " } }
+                                (diagnosis.check.text)
+                                @if let Some(detail) = &diagnosis.detail { " – " (detail.text) }
+                            }
+                        }
+                    },
+                    Some(Err(problem)) => (refusal(problem)),
+                }
+                button.quiet { "Test the connection" }
+            }
+            form.card method="post" action=(here) {
+                h2 { "Settings" }
+                (token(visitor))
+                input type="hidden" name="version" value=(account_version(account));
+                (settings(&plugin, &entered))
+                (consent(visitor, &plugin, &entered.grants, false))
+                button { "Save" }
+            }
+            (versions(visitor, node, &here, account, &plugin))
+        },
+    ))
+}
+
+/// The versions that the account can be moved to.
+fn versions(visitor: &Visitor, node: &Node, here: &str, account: &AccountSnapshot, plugin: &Plugin) -> Markup {
+    let mut versions: Vec<Arc<Plugin>> =
+        node.host().installed().into_iter().filter(|other| other.id() == plugin.id()).collect();
+    versions.sort_by_key(|version| semver::Version::parse(&version.about().identity.version).ok());
+    html! {
+        section.card {
+            h2 { "Version" }
+            p { "Moving to another version changes nothing for lines that are in carts and orders already: they stay with the version that made them. "
+                "Rolling back is moving to the version before." }
+            table {
+                thead { tr { th { "Version" } th { "Component" } th { span.visually-hidden { "Move" } } } }
+                tbody {
+                    @for version in versions.iter().rev() {
+                        @let digest = version.digest();
+                        tr {
+                            th scope="row" { (version.about().identity.version) }
+                            td { code { (digest.to_string().chars().take(12).collect::<String>()) } }
+                            td {
+                                @if digest == account.current { span.mark { "runs now" } }
+                                @else {
+                                    form method="post" action=(format!("{here}/swap")) {
+                                        (token(visitor))
+                                        input type="hidden" name="component" value=(digest);
+                                        button.quiet { "Move to " (version.about().identity.version) }
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+async fn change(
+    Integrator(caller): Integrator,
+    visitor: Visitor,
+    State(node): State<Node>,
+    Path((shop, id)): Path<(ShopId, AccountId)>,
+    sent: Sent,
+) -> Result<Response, Problem> {
+    let account = snapshot(&node, &shop, &id)?;
+    let plugin = plugin(&node, account.current)?;
+    let mut entered = Entered::sent(&visitor, &plugin, &sent, Some(&account))?;
+    caller.may_grant(&account.grants, &entered.grants)?;
+    let setup = AccountSetup { id: id.clone(), settings: entered.values.clone(), grants: entered.grants.clone() };
+    let expected = Expected::Version(sent.text("version"));
+    match node.installation().set_account(&shop, account.current, setup, expected, &caller.who, node.now()).await {
+        Ok(_) => Ok(done(&path(&shop, &id), Done::Saved).into_response()),
+        Err(error) => {
+            let problem = Problem::from(error);
+            entered.issues = problem.issues().to_vec();
+            let told = Told { refused: Some(problem), ..Told::default() };
+            let page = account_page(&visitor, &node, &shop, &account, entered, &told).await?;
+            Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response())
+        }
+    }
+}
+
+async fn test(
+    _: Integrator,
+    visitor: Visitor,
+    State(node): State<Node>,
+    Path((shop, id)): Path<(ShopId, AccountId)>,
+    _: Sent,
+) -> Result<Markup, Problem> {
+    let account = snapshot(&node, &shop, &id)?;
+    let tried = node.host().test_connection(&shop, &id).await.map_err(Problem::from);
+    let told = Told { tried: Some(tried), ..Told::default() };
+    account_page(&visitor, &node, &shop, &account, Entered::of(&account), &told).await
+}
+
+async fn swap(
+    Integrator(caller): Integrator,
+    State(node): State<Node>,
+    Path((shop, id)): Path<(ShopId, AccountId)>,
+    sent: Sent,
+) -> Result<Response, Problem> {
+    let component = sent.read("component")?;
+    node.installation().swap_version(&shop, &id, component, &caller.who, node.now()).await?;
+    Ok(done(&path(&shop, &id), Done::Swapped).into_response())
+}

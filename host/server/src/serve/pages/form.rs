@@ -1,0 +1,287 @@
+//! A plugin's settings form: drawn from its fields, and read back as the values that a merchant entered.
+
+use std::collections::BTreeMap;
+
+use cartwright::Form;
+use cartwright::money;
+use cartwright::types::{Choice, ChoiceSource, Field, FieldIssue, Money};
+use cartwright::webhook::entered;
+use maud::{Markup, html};
+use serde_json::{Map, Value, json};
+
+use super::visitor::Sent;
+
+/// A form as it is to be drawn.
+pub(super) struct Drawn<'a> {
+    pub(super) form: &'a Form,
+    /// What is entered, by field name, as the HTTP API has it.
+    pub(super) values: &'a Map<String, Value>,
+    /// The secrets that have a value.
+    pub(super) secrets: &'a [String],
+    /// What is wrong with it.
+    pub(super) issues: &'a [FieldIssue],
+    /// What the vendor offers for fields that it is asked about, as far as it answered.
+    pub(super) choices: &'a BTreeMap<String, Vec<Choice>>,
+    /// Only what a product may override, and then nothing is needed.
+    pub(super) of_product: bool,
+}
+
+/// The name of a field's input.
+fn input_name(field: &Field) -> String {
+    format!("setting.{}", field.name)
+}
+
+/// What was entered. What cannot be read stays as it was entered, and is refused where all values are checked.
+pub(super) fn read(form: &Form, sent: &Sent, of_product: bool) -> Map<String, Value> {
+    let fields = form.0.iter().filter(|field| !of_product || field.per_product);
+    fields.filter_map(|field| Some((field.name.clone(), read_field(field, sent, of_product)?))).collect()
+}
+
+fn read_field(field: &Field, sent: &Sent, of_product: bool) -> Option<Value> {
+    let name = input_name(field);
+    let text = sent.text(&name);
+    let some = Some(text).filter(|text| !text.is_empty());
+    match field.kind.as_str() {
+        "heading" => None,
+        "yes-no" if of_product => some.map(|text| json!(text == "true")),
+        "yes-no" => Some(json!(sent.has(&name))),
+        "secret" if sent.has(&format!("{name}.remove")) => Some(Value::Null),
+        "text-area" => Some(sent.raw(&name)).filter(|text| !text.is_empty()).map(Value::from),
+        "integer" => some.map(|text| text.parse::<i64>().map_or_else(|_| json!(text), Value::from)),
+        "money" => some.map(|text| {
+            let read = money::decimal(text).ok();
+            let minor = read.and_then(|read| i64::try_from(read.mantissa()).ok());
+            minor.zip(read).map_or_else(|| json!(text), |(minor, read)| {
+                json!({ "minor": minor, "scale": read.scale(), "currency": sent.text(&format!("{name}.currency")) })
+            })
+        }),
+        "multi-select" => {
+            let chosen: Vec<&str> = sent.texts(&name).filter(|text| !text.is_empty()).collect();
+            (!of_product || !chosen.is_empty()).then(|| json!(chosen))
+        }
+        "list" => some.map(|_| json!(sent.lines(&name).collect::<Vec<_>>())),
+        "pairs" => some.map(|text| {
+            let pair = |line: &str| line.split_once('=').map(|(name, value)| json!([name.trim(), value.trim()]));
+            let pairs: Option<Vec<Value>> = sent.lines(&name).map(pair).collect();
+            pairs.map_or_else(|| json!(text), Value::from)
+        }),
+        _ => some.map(Value::from),
+    }
+}
+
+/// The fields, in their groups.
+pub(super) fn draw(drawn: &Drawn<'_>) -> Markup {
+    let mut groups: Vec<(Option<&str>, Vec<&Field>)> = Vec::new();
+    for field in drawn.form.0.iter().filter(|field| !drawn.of_product || field.per_product) {
+        let group = field.group.as_deref();
+        match groups.last_mut() {
+            Some((last, fields)) if *last == group => fields.push(field),
+            _ => groups.push((group, vec![field])),
+        }
+    }
+    html! {
+        @for (group, fields) in groups {
+            @match group {
+                Some(group) => fieldset { legend { (group) } @for field in fields { (draw_field(drawn, field)) } },
+                None => @for field in fields { (draw_field(drawn, field)) },
+            }
+        }
+    }
+}
+
+fn draw_field(drawn: &Drawn<'_>, field: &Field) -> Markup {
+    if field.kind == "heading" {
+        return html! { h3 { (field.label.text) } };
+    }
+    let (name, id) = (input_name(field), format!("field-{}", field.name));
+    let issues: Vec<&FieldIssue> = drawn.issues.iter().filter(|issue| issue.field == field.name).collect();
+    let blocked = issues.iter().any(|issue| issue.blocking);
+    let about = format!("{id}-help");
+    let condition = field.enabled_when.as_ref();
+    html! {
+        div.field data-when=[condition.map(|condition| &condition.field)]
+            data-is=[condition.map(|condition| json!(condition.one_of).to_string())] {
+            @if is_of_boxes(drawn, field) {
+                span.label id=(format!("{id}-label")) { (label(drawn, field)) }
+            } @else {
+                label for=(id) { (label(drawn, field)) }
+            }
+            (input(drawn, field, &Input { name: &name, id: &id, about: &about, blocked }))
+            div id=(about) {
+                @for issue in &issues { p.issue { (issue.message.text) } }
+                @if let Some(help) = &field.help { p.help { (help.text) } }
+                @if let Some(note) = note(drawn, field) { p.help { (note) } }
+            }
+        }
+    }
+}
+
+fn label(drawn: &Drawn<'_>, field: &Field) -> Markup {
+    html! {
+        (field.label.text)
+        @if field.required && !drawn.of_product { " " span.needed { "needed" } }
+        @if field.public { " " span.mark { "shown on the shop's pages" } }
+    }
+}
+
+/// What there is to know beside what the plugin says.
+fn note(drawn: &Drawn<'_>, field: &Field) -> Option<String> {
+    if field.kind == "secret" {
+        let hosts = match field.hosts.is_empty() {
+            true => "It is sent to nobody; it only signs and checks.".to_owned(),
+            false => format!("It is sent to {} only.", field.hosts.join(", ").replace("setting:", "the host of ")),
+        };
+        return Some(hosts);
+    }
+    if drawn.of_product {
+        return Some("Empty: as the account.".to_owned());
+    }
+    if field.kind == "yes-no" {
+        return None;
+    }
+    let default = text_of(&field.default.as_ref().and_then(entered)?);
+    Some(format!("Empty: {default}")).filter(|_| !default.is_empty())
+}
+
+/// Is it drawn as several boxes, each with its own label?
+fn is_of_boxes(drawn: &Drawn<'_>, field: &Field) -> bool {
+    field.kind == "multi-select" && offered(drawn, field).is_some()
+}
+
+fn offered<'a>(drawn: &'a Drawn<'_>, field: &'a Field) -> Option<&'a [Choice]> {
+    match &field.choices {
+        ChoiceSource::None => None,
+        ChoiceSource::Fixed(choices) => Some(choices),
+        ChoiceSource::Dynamic => drawn.choices.get(&field.name).map(Vec::as_slice),
+    }
+}
+
+/// What every input has.
+struct Input<'a> {
+    name: &'a str,
+    id: &'a str,
+    about: &'a str,
+    blocked: bool,
+}
+
+fn input(drawn: &Drawn<'_>, field: &Field, Input { name, id, about, blocked }: &Input<'_>) -> Markup {
+    let value = drawn.values.get(&field.name);
+    let text = value.map(text_of).unwrap_or_default();
+    let invalid = blocked.then_some("true");
+    match field.kind.as_str() {
+        "yes-no" if drawn.of_product => html! {
+            select id=(id) name=(name) aria-describedby=(about) {
+                @for (choice, shown) in [("", "As the account"), ("true", "Yes"), ("false", "No")] {
+                    option value=(choice) selected[text == choice] { (shown) }
+                }
+            }
+        },
+        "yes-no" => {
+            let default = || field.default.as_ref().and_then(entered).as_ref().and_then(Value::as_bool);
+            let on = value.map_or_else(default, Value::as_bool).unwrap_or_default();
+            html! { input id=(id) name=(name) type="checkbox" value="true" checked[on] aria-describedby=(about); }
+        }
+        "secret" => {
+            let is_set = drawn.secrets.contains(&field.name);
+            let held = if is_set { "Set. Enter another to replace it." } else { "" };
+            html! {
+                input id=(id) name=(name) type="password" autocomplete="off" spellcheck="false" placeholder=(held)
+                    aria-describedby=(about) aria-invalid=[invalid];
+                @if is_set && !field.required {
+                    label.inline { input type="checkbox" name=(format!("{name}.remove")); " Take it away" }
+                }
+            }
+        }
+        "text-area" | "list" | "pairs" => {
+            let hint = match field.kind.as_str() {
+                "list" => Some("One a line"),
+                "pairs" => Some("name = value, one a line"),
+                _ => None,
+            };
+            html! {
+                textarea id=(id) name=(name) rows="4" placeholder=[hint] aria-describedby=(about) aria-invalid=[invalid] {
+                    // A browser takes away the first end of a line.
+                    "\n" (text)
+                }
+            }
+        }
+        "multi-select" if is_of_boxes(drawn, field) => {
+            let chosen: Vec<&str> = match value {
+                Some(Value::Array(values)) => values.iter().filter_map(Value::as_str).collect(),
+                _ => Vec::new(),
+            };
+            html! {
+                div.boxes role="group" aria-labelledby=(format!("{id}-label")) aria-describedby=(about) {
+                    @for choice in offered(drawn, field).unwrap_or_default() {
+                        label.inline {
+                            input type="checkbox" name=(name) value=(choice.value) checked[chosen.contains(&choice.value.as_str())];
+                            " " (choice.label.text)
+                        }
+                    }
+                }
+            }
+        }
+        "multi-select" => html! {
+            textarea id=(id) name=(name) rows="3" placeholder="One a line" aria-describedby=(about) { "\n" (text) }
+        },
+        "select" => match offered(drawn, field) {
+            Some(choices) => html! {
+                select id=(id) name=(name) aria-describedby=(about) aria-invalid=[invalid] {
+                    option value="" { @if drawn.of_product { "As the account" } @else { "–" } }
+                    @for choice in choices {
+                        option value=(choice.value) selected[text == choice.value] { (choice.label.text) }
+                    }
+                    @if !text.is_empty() && choices.iter().all(|choice| choice.value != text) {
+                        option value=(text) selected { (text) }
+                    }
+                }
+            },
+            None => html! {
+                input id=(id) name=(name) value=(text) placeholder="Save first: then the vendor's choices are offered here"
+                    aria-describedby=(about) aria-invalid=[invalid];
+            },
+        },
+        "money" => {
+            let currency = value.and_then(|money| money["currency"].as_str()).unwrap_or_default();
+            html! {
+                span.pair {
+                    input id=(id) name=(name) value=(text) inputmode="decimal" aria-describedby=(about) aria-invalid=[invalid];
+                    input name=(format!("{name}.currency")) value=(currency) size="4" maxlength="3" aria-label="Currency";
+                }
+            }
+        }
+        kind => {
+            let (kind, mode) = match kind {
+                "url" => ("url", None),
+                "email" => ("email", None),
+                "integer" => ("text", Some("numeric")),
+                "decimal" => ("text", Some("decimal")),
+                _ => ("text", None),
+            };
+            html! {
+                input id=(id) name=(name) type=(kind) value=(text) inputmode=[mode] spellcheck="false" autocomplete="off"
+                    aria-describedby=(about) aria-invalid=[invalid];
+            }
+        }
+    }
+}
+
+/// A value as people write it.
+pub(super) fn text_of(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => String::new(),
+        Value::Array(values) => {
+            let line = |value: &Value| match value {
+                Value::Array(pair) => pair.iter().map(text_of).collect::<Vec<_>>().join(" = "),
+                value => text_of(value),
+            };
+            values.iter().map(line).collect::<Vec<_>>().join("\n")
+        }
+        Value::Object(_) => match serde_json::from_value::<Money>(value.clone()).map(|money| money::exact(&money)) {
+            Ok(Ok(amount)) => amount.to_string(),
+            _ => value.to_string(),
+        },
+        value => value.to_string(),
+    }
+}

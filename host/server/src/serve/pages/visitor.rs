@@ -1,0 +1,209 @@
+//! Who looks at a page, and what a form of a page sent.
+//!
+//! Another site's page could have a visitor's browser send a form here. It cannot read this host's pages, so it cannot know the
+//! session's token, which every form holds; [`Sent`], the only way to read a form, asks for it. The cookie is not sent
+//! with another site's forms in the first place, and what says to come from another origin is refused.
+
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use axum::extract::{FromRequest, FromRequestParts, Request, State};
+use axum::http::header::{HOST, HeaderMap, ORIGIN};
+use axum::http::request::Parts;
+use axum::http::{StatusCode, Uri};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Redirect, Response};
+use axum_extra::extract::cookie::{Cookie, CookieJar, SameSite};
+use cartwright_store::{AccessError, Session};
+use url::Url;
+use url::form_urlencoded;
+
+use crate::serve::access::{Caller, client};
+use crate::serve::extract::{Raw, sent_as};
+use crate::serve::node::Node;
+use crate::serve::problem::Problem;
+
+/// Without TLS there is no `Secure`, and so no `__Host-`.
+const PLAIN: &str = "cartwright";
+const SECURE: &str = "__Host-cartwright";
+
+/// Somebody who has signed in.
+#[derive(Debug, Clone)]
+pub(super) struct Visitor {
+    pub(super) caller: Caller,
+    session: Session,
+    /// Where they are.
+    pub(super) at: Uri,
+}
+
+impl Visitor {
+    /// What every form of the session's pages holds.
+    pub(super) fn csrf(&self) -> &str {
+        self.session.csrf_token()
+    }
+
+    fn is_csrf_token(&self, text: &str) -> bool {
+        self.session.is_csrf_token(text)
+    }
+}
+
+impl FromRequestParts<Node> for Visitor {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Node) -> Result<Self, Problem> {
+        parts.extensions.get::<Self>().cloned().ok_or_else(signed_out)
+    }
+}
+
+fn signed_out() -> Problem {
+    Problem::new(StatusCode::UNAUTHORIZED, "access", "sign in")
+}
+
+/// Where a request came from, as far as that is known.
+pub(super) struct From(pub(super) Option<IpAddr>);
+
+impl FromRequestParts<Node> for From {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Node) -> Result<Self, Self::Rejection> {
+        Ok(Self(parts.extensions.get::<IpAddr>().copied()))
+    }
+}
+
+/// Finds out who looks at a page.
+pub(super) async fn identify(State(node): State<Node>, mut request: Request, next: Next) -> Response {
+    if !request.method().is_safe() && !is_own(&node, request.headers()) {
+        return foreign().into_response();
+    }
+    let from = client(&node, &request);
+    if let Some(from) = from {
+        request.extensions_mut().insert(from);
+    }
+    let jar = CookieJar::from_headers(request.headers());
+    if let Some(cookie) = jar.get(cookie_name(&node)) {
+        match node.store().session(cookie.value(), from, node.now()).await {
+            Ok(session) => {
+                let caller = Caller::of(session.access.clone());
+                let visitor = Visitor { caller, session, at: request.uri().clone() };
+                request.extensions_mut().insert(visitor.caller.clone());
+                request.extensions_mut().insert(visitor);
+            }
+            Err(AccessError::Store(error)) => return Problem::from(error).into_response(),
+            Err(error) => tracing::debug!(%error, "a session is over"),
+        }
+    }
+    next.run(request).await
+}
+
+fn foreign() -> Problem {
+    let detail = "this form is not of this page, or the page is old; go back, load it again, and send it again";
+    Problem::new(StatusCode::FORBIDDEN, "csrf", detail)
+}
+
+/// Is a form sent from a page of this host? Browsers say where from; who is no browser says nothing, and has no cookie either.
+fn is_own(node: &Node, headers: &HeaderMap) -> bool {
+    let Some(origin) = headers.get(ORIGIN) else { return true };
+    let Some(origin) = origin.to_str().ok().and_then(|origin| Url::parse(origin).ok()) else { return false };
+    let own = Url::parse(&node.public_url("")).is_ok_and(|own| own.origin() == origin.origin());
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+    own || host.is_some_and(|host| Some(host) == crate::grants::host_of(&origin).as_deref())
+}
+
+fn is_secure(node: &Node) -> bool {
+    node.public_url("").starts_with("https:")
+}
+
+fn cookie_name(node: &Node) -> &'static str {
+    if is_secure(node) { SECURE } else { PLAIN }
+}
+
+/// The cookie that holds a session: scripts cannot read it, other sites' forms do not bring it, and it goes with the browser.
+pub(super) fn cookie(node: &Node, session: String) -> Cookie<'static> {
+    let cookie = Cookie::build((cookie_name(node), session)).path("/").http_only(true).same_site(SameSite::Lax);
+    cookie.secure(is_secure(node)).build()
+}
+
+/// The session's text, of who has one.
+pub(super) fn session(node: &Node, headers: &HeaderMap) -> Option<String> {
+    CookieJar::from_headers(headers).get(cookie_name(node)).map(|cookie| cookie.value().to_owned())
+}
+
+/// What a form sent, by the names of its fields.
+#[derive(Debug)]
+pub(super) struct Sent(Vec<(String, String)>);
+
+impl Sent {
+    /// A field's text without spaces around it; empty when it was not sent.
+    pub(super) fn text(&self, name: &str) -> &str {
+        self.0.iter().find(|(field, _)| field == name).map(|(_, text)| text.trim()).unwrap_or_default()
+    }
+
+    /// A field's text as it was sent; lines end as they do here.
+    pub(super) fn raw(&self, name: &str) -> String {
+        let found = self.0.iter().find(|(field, _)| field == name);
+        found.map(|(_, text)| text.replace("\r\n", "\n")).unwrap_or_default()
+    }
+
+    /// All texts of a field.
+    pub(super) fn texts<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |(field, _)| field == name).map(|(_, text)| text.trim())
+    }
+
+    /// The lines of a field that say something.
+    pub(super) fn lines<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.texts(name).flat_map(str::lines).map(str::trim).filter(|line| !line.is_empty())
+    }
+
+    /// Was a box ticked?
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(field, _)| field == name)
+    }
+
+    /// A field's text as what it stands for; none when it is empty.
+    pub(super) fn optional<T: FromStr<Err: std::fmt::Display>>(&self, name: &str) -> Result<Option<T>, Problem> {
+        let text = self.text(name);
+        if text.is_empty() {
+            return Ok(None);
+        }
+        text.parse().map(Some).map_err(|error: T::Err| Problem::unprocessable("body", format!("{name}: {error}")))
+    }
+
+    /// A field's text as what it stands for.
+    pub(super) fn read<T: FromStr<Err: std::fmt::Display>>(&self, name: &str) -> Result<T, Problem> {
+        let missing = || Problem::unprocessable("body", format!("{name}: enter it"));
+        self.optional(name)?.ok_or_else(missing)
+    }
+
+    fn check(&self, visitor: &Visitor) -> Result<(), Problem> {
+        if visitor.is_csrf_token(self.text("csrf")) { Ok(()) } else { Err(foreign()) }
+    }
+}
+
+/// A form as it came, of somebody who has not signed in.
+pub(super) struct Unsigned(pub(super) Sent);
+
+impl FromRequest<Node> for Unsigned {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, node: &Node) -> Result<Self, Problem> {
+        sent_as(request.headers(), "application/x-www-form-urlencoded")?;
+        let Raw(bytes) = Raw::from_request(request, node).await?;
+        Ok(Self(Sent(form_urlencoded::parse(&bytes).into_owned().collect())))
+    }
+}
+
+impl FromRequest<Node> for Sent {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, node: &Node) -> Result<Self, Problem> {
+        let visitor = request.extensions().get::<Visitor>().cloned().ok_or_else(signed_out)?;
+        let Unsigned(sent) = Unsigned::from_request(request, node).await?;
+        sent.check(&visitor)?;
+        Ok(sent)
+    }
+}
+
+/// Goes on to a page that says that it was done.
+pub(super) fn done(path: &str, what: super::frame::Done) -> Redirect {
+    Redirect::to(&format!("{path}?done={}", what.name()))
+}
