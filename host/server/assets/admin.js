@@ -2,11 +2,10 @@
 
 // A field that counts only while another has a value is shown only then.
 for (const field of document.querySelectorAll(".field[data-when]")) {
-  const named = `setting.${field.dataset.when}`;
   const wanted = JSON.parse(field.dataset.is);
   const form = field.closest("form");
   const show = () => {
-    const inputs = [...form.elements].filter((input) => input.name === named);
+    const inputs = [...form.elements].filter((input) => input.name === field.dataset.when);
     const values = inputs.flatMap((input) =>
       input.type === "checkbox" && input.value === "true" ? [String(input.checked)]
         : input.type === "checkbox" ? (input.checked ? [input.value] : [])

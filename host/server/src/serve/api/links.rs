@@ -270,9 +270,14 @@ fn unquoted(text: String) -> String {
 #[utoipa::path(get, path = "/v1/shops/{shop}/links.csv", tag = "links", operation_id = "read_links_csv",
     params(("shop" = ShopId, Path)), responses((status = 200, content_type = "text/csv", body = String), Problems))]
 async fn as_csv(_: Reader, State(node): State<Node>, Path(shop): Path<ShopId>) -> Result<Response, Problem> {
+    table_of(&node.host().snapshot(&shop)?.links)
+}
+
+/// Links as a table.
+pub(crate) fn table_of(links: &[Link]) -> Result<Response, Problem> {
     let mut table = csv::Writer::from_writer(Vec::new());
     let failed = |error: String| Problem::new(axum::http::StatusCode::INTERNAL_SERVER_ERROR, "csv", error);
-    for link in &node.host().snapshot(&shop)?.links {
+    for link in links {
         table.serialize(Row::of(link)).map_err(|error| failed(error.to_string()))?;
     }
     let bytes = table.into_inner().map_err(|error| failed(error.to_string()))?;
@@ -292,11 +297,19 @@ async fn from_csv(
     Raw(table): Raw,
 ) -> Result<Json<Linked>, Problem> {
     sent_as(&headers, "text/csv")?;
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(table.as_ref());
+    link(&node, &shop, in_table(&table)?, &caller.who).await
+}
+
+/// The links of a table.
+pub(crate) fn in_table(table: &[u8]) -> Result<Vec<Link>, Problem> {
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(table);
     let mut links = Vec::new();
     for (at, row) in reader.deserialize::<Row>().enumerate() {
         let wrong = |why: String| Problem::unprocessable("csv", format!("line {} of the table: {why}", at + 2));
         links.push(row.map_err(|error| wrong(error.to_string()))?.link().map_err(wrong)?);
     }
-    link(&node, &shop, links, &caller.who).await
+    if links.is_empty() || links.len() > MOST_LINKS {
+        return Err(Problem::unprocessable("csv", format!("a table has 1 to {MOST_LINKS} links")));
+    }
+    Ok(links)
 }

@@ -5,7 +5,7 @@ mod cart;
 mod catalogue;
 mod jobs;
 mod keys;
-mod links;
+pub(super) mod links;
 mod log;
 mod notifications;
 mod orders;

@@ -194,7 +194,7 @@ impl Entered {
 
     /// What was sent; what the form does not let this visitor change stays as it was.
     fn sent(visitor: &Visitor, plugin: &Plugin, sent: &Sent, old: Option<&AccountSnapshot>) -> Result<Self, Problem> {
-        let values = form::read(&plugin.about().form, sent, false);
+        let values = form::read(&plugin.about().form, form::SETTING, sent, false);
         let old_grants = old.map(|old| old.grants.clone()).unwrap_or_default();
         let mut grants = Grants {
             webhook_networks: networks(sent, "webhook_networks")?,
@@ -329,6 +329,7 @@ fn refused_beside(problem: &Problem) -> Markup {
 fn settings(plugin: &Plugin, entered: &Entered) -> Markup {
     form::draw(&Drawn {
         form: &plugin.about().form,
+        prefix: form::SETTING,
         values: &entered.values,
         secrets: &entered.secrets,
         issues: &entered.issues,

@@ -11,9 +11,14 @@ use serde_json::{Map, Value, json};
 
 use super::visitor::Sent;
 
+/// The usual beginning of inputs' names.
+pub(super) const SETTING: &str = "setting";
+
 /// A form as it is to be drawn.
 pub(super) struct Drawn<'a> {
     pub(super) form: &'a Form,
+    /// What the names of its inputs begin with: a page may have two forms.
+    pub(super) prefix: &'a str,
     /// What is entered, by field name, as the HTTP API has it.
     pub(super) values: &'a Map<String, Value>,
     /// The secrets that have a value.
@@ -27,18 +32,18 @@ pub(super) struct Drawn<'a> {
 }
 
 /// The name of a field's input.
-fn input_name(field: &Field) -> String {
-    format!("setting.{}", field.name)
+fn input_name(prefix: &str, field: &str) -> String {
+    format!("{prefix}.{field}")
 }
 
 /// What was entered. What cannot be read stays as it was entered, and is refused where all values are checked.
-pub(super) fn read(form: &Form, sent: &Sent, of_product: bool) -> Map<String, Value> {
+pub(super) fn read(form: &Form, prefix: &str, sent: &Sent, of_product: bool) -> Map<String, Value> {
     let fields = form.0.iter().filter(|field| !of_product || field.per_product);
-    fields.filter_map(|field| Some((field.name.clone(), read_field(field, sent, of_product)?))).collect()
+    fields.filter_map(|field| Some((field.name.clone(), read_field(field, prefix, sent, of_product)?))).collect()
 }
 
-fn read_field(field: &Field, sent: &Sent, of_product: bool) -> Option<Value> {
-    let name = input_name(field);
+fn read_field(field: &Field, prefix: &str, sent: &Sent, of_product: bool) -> Option<Value> {
+    let name = input_name(prefix, &field.name);
     let text = sent.text(&name);
     let some = Some(text).filter(|text| !text.is_empty());
     match field.kind.as_str() {
@@ -93,13 +98,13 @@ fn draw_field(drawn: &Drawn<'_>, field: &Field) -> Markup {
     if field.kind == "heading" {
         return html! { h3 { (field.label.text) } };
     }
-    let (name, id) = (input_name(field), format!("field-{}", field.name));
+    let (name, id) = (input_name(drawn.prefix, &field.name), format!("{}-{}", drawn.prefix, field.name));
     let issues: Vec<&FieldIssue> = drawn.issues.iter().filter(|issue| issue.field == field.name).collect();
     let blocked = issues.iter().any(|issue| issue.blocking);
     let about = format!("{id}-help");
     let condition = field.enabled_when.as_ref();
     html! {
-        div.field data-when=[condition.map(|condition| &condition.field)]
+        div.field data-when=[condition.map(|condition| input_name(drawn.prefix, &condition.field))]
             data-is=[condition.map(|condition| json!(condition.one_of).to_string())] {
             @if is_of_boxes(drawn, field) {
                 span.label id=(format!("{id}-label")) { (label(drawn, field)) }

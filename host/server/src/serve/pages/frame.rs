@@ -13,9 +13,15 @@ use super::visitor::Visitor;
 use crate::serve::problem::Problem;
 
 /// The pages of a shop: its address behind the shop's, its name, and whether it is an admin's.
-const OF_SHOP: [(&str, &str, bool); 2] = [("", "Overview", false), ("/accounts", "Vendors", false)];
+const OF_SHOP: &[(&str, &str, bool)] = &[
+    ("", "Overview", false),
+    ("/accounts", "Vendors", false),
+    ("/links", "Products", false),
+    ("/preview", "Preview", false),
+    ("/vendor-swap", "Vendor swap", false),
+];
 /// The pages of the installation, for admins.
-const OF_ALL: [(&str, &str); 1] = [("/admin/shops", "Shops")];
+const OF_ALL: &[(&str, &str)] = &[("/admin/shops", "Shops"), ("/admin/plugins", "Plugins")];
 
 macro_rules! done {
     ($($variant:ident = $name:literal: $text:literal,)*) => {
@@ -40,6 +46,8 @@ macro_rules! done {
 done! {
     Saved = "saved": "Saved. Every node serves it within a second.",
     Connected = "connected": "Connected. Test the connection, then link products.",
+    Linked = "linked": "Linked. New pages show it within a second.",
+    Unlinked = "unlinked": "Taken away. Lines that were made with it are still served.",
     Swapped = "swapped": "Moved. Every node serves that version within a second.",
 }
 
@@ -86,7 +94,7 @@ pub(super) fn page(visitor: &Visitor, shop: Option<&ShopId>, title: &str, conten
                 nav.shop aria-label=(format!("Shop {shop}")) {
                     strong { (shop) }
                     @for (path, name, admins) in OF_SHOP {
-                        @if !admins || visitor.caller.is_admin() { (link(visitor, &at(shop, path), name, !path.is_empty())) }
+                        @if !*admins || visitor.caller.is_admin() { (link(visitor, &at(shop, path), name, !path.is_empty())) }
                     }
                 }
             }

@@ -7,6 +7,7 @@
 mod accounts;
 mod form;
 mod frame;
+mod links;
 mod shops;
 mod sign_in;
 mod visitor;
@@ -35,6 +36,7 @@ pub(crate) fn routes(node: &Node) -> Router<Node> {
         .merge(sign_in::routes())
         .merge(shops::routes())
         .merge(accounts::routes())
+        .merge(links::routes())
         .route("/admin/style.css", get(style))
         .route("/admin/script.js", get(script))
         .route("/admin/{*rest}", get(|| async { Problem::not_found("there is no such page") }))

@@ -1,13 +1,14 @@
 //! Who looks at a page, and what a form of a page sent.
 //!
 //! Another site's page could have a visitor's browser send a form here. It cannot read this host's pages, so it cannot know the
-//! session's token, which every form holds; [`Sent`], the only way to read a form, asks for it. The cookie is not sent
+//! session's token, which every form holds; [`Sent`] and [`Uploaded`], the only ways to read a form, ask for it. The cookie is not sent
 //! with another site's forms in the first place, and what says to come from another origin is refused.
 
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use axum::extract::{FromRequest, FromRequestParts, Request, State};
+use axum::body::Bytes;
+use axum::extract::{FromRequest, FromRequestParts, Multipart, Request, State};
 use axum::http::header::{HOST, HeaderMap, ORIGIN};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, Uri};
@@ -200,6 +201,36 @@ impl FromRequest<Node> for Sent {
         let Unsigned(sent) = Unsigned::from_request(request, node).await?;
         sent.check(&visitor)?;
         Ok(sent)
+    }
+}
+
+/// The file of a form; none when no file was chosen.
+#[derive(Debug)]
+pub(super) struct Uploaded(pub(super) Option<Bytes>);
+
+impl FromRequest<Node> for Uploaded {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, node: &Node) -> Result<Self, Problem> {
+        let visitor = request.extensions().get::<Visitor>().cloned().ok_or_else(signed_out)?;
+        let parts = Multipart::from_request(request, node).await;
+        let mut parts = parts.map_err(|error| Problem::bad_request(error.body_text()))?;
+        let (mut sent, mut file) = (Sent(Vec::new()), None);
+        let broken =
+            |error: axum::extract::multipart::MultipartError| Problem::new(error.status(), "body", error.body_text());
+        while let Some(part) = parts.next_field().await.map_err(broken)? {
+            let name = part.name().unwrap_or_default().to_owned();
+            if part.file_name().is_some() {
+                // The token stands before the file in every form: nobody else's file is read.
+                sent.check(&visitor)?;
+                let bytes = part.bytes().await.map_err(broken)?;
+                file = Some(bytes).filter(|bytes| !bytes.is_empty());
+            } else {
+                sent.0.push((name, part.text().await.map_err(broken)?));
+            }
+        }
+        sent.check(&visitor)?;
+        Ok(Self(file))
     }
 }
 
