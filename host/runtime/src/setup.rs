@@ -246,7 +246,7 @@ impl Cartwright {
 
     /// The plugin of this digest, unless it is revoked.
     pub(crate) fn usable(&self, digest: &Digest) -> Result<Arc<Plugin>, SetupError> {
-        if read(self.revoked()).contains_key(digest) {
+        if self.is_revoked(digest) {
             return Err(SetupError::Revoked(*digest));
         }
         self.plugin(digest).ok_or(SetupError::NoPlugin(*digest))

@@ -264,6 +264,11 @@ impl Cartwright {
         Ok(())
     }
 
+    /// Was this version taken out of use?
+    pub fn is_revoked(&self, digest: &Digest) -> bool {
+        read(self.revoked()).contains_key(digest)
+    }
+
     /// The version that serves lines pinned to this one.
     pub(crate) fn replacement(&self, digest: &Digest) -> Result<Digest, String> {
         let revoked = read(self.revoked());

@@ -9,7 +9,7 @@ pub(super) mod links;
 mod log;
 mod notifications;
 mod orders;
-mod plugins;
+pub(super) mod plugins;
 pub(super) mod shops;
 mod webhooks;
 

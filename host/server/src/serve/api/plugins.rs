@@ -16,7 +16,7 @@ use crate::serve::node::Node;
 use crate::serve::problem::{Problem, Problems};
 
 /// What a component may be sent with; the host's own limit is lower and says so in words.
-const LARGEST: usize = 128 << 20;
+pub(crate) const LARGEST: usize = 128 << 20;
 
 pub(crate) fn routes() -> OpenApiRouter<Node> {
     let sent = OpenApiRouter::new().routes(routes!(list, install)).layer(DefaultBodyLimit::max(LARGEST));
@@ -139,15 +139,15 @@ struct PluginSwapBody {
 
 /// What came of one account.
 #[derive(Debug, Serialize, ToSchema)]
-struct SwapResult {
+pub(crate) struct SwapResult {
     /// The shop.
-    shop: ShopId,
+    pub(crate) shop: ShopId,
     /// The account.
-    account: AccountId,
+    pub(crate) account: AccountId,
     /// The version that it ran.
     from: Digest,
     /// Why it goes on with that; none = it runs the new one.
-    problem: Option<Problem>,
+    pub(crate) problem: Option<Problem>,
 }
 
 /// Moves every account that runs this plugin to one of its versions, in some shops or in all. Each account is moved or stays by itself.
@@ -160,17 +160,27 @@ async fn swap(
     Path(plugin): Path<PluginId>,
     Body(PluginSwapBody { component, shops }): Body<PluginSwapBody>,
 ) -> Result<Json<Vec<SwapResult>>, Problem> {
+    let meant = shops.unwrap_or_else(|| node.host().shop_ids());
+    Ok(Json(swap_accounts(&node, &plugin, component, &meant, &caller.who).await?))
+}
+
+/// Moves every account of these shops that runs a plugin to one of its versions, one after the other.
+pub(crate) async fn swap_accounts(
+    node: &Node,
+    plugin: &PluginId,
+    component: Digest,
+    shops: &[ShopId],
+    who: &str,
+) -> Result<Vec<SwapResult>, Problem> {
     let host = node.host();
-    let meant = shops.unwrap_or_else(|| host.shop_ids());
     let mut results = Vec::new();
-    for shop in meant {
-        for account in host.snapshot(&shop)?.accounts {
-            let runs = host.plugin(&account.current).is_some_and(|runs| *runs.id() == plugin);
+    for shop in shops {
+        for account in host.snapshot(shop)?.accounts {
+            let runs = host.plugin(&account.current).is_some_and(|runs| runs.id() == plugin);
             if !runs || account.current == component {
                 continue;
             }
-            let swapped =
-                node.installation().swap_version(&shop, &account.id, component, &caller.who, node.now()).await;
+            let swapped = node.installation().swap_version(shop, &account.id, component, who, node.now()).await;
             results.push(SwapResult {
                 shop: shop.clone(),
                 account: account.id,
@@ -179,5 +189,5 @@ async fn swap(
             });
         }
     }
-    Ok(Json(results))
+    Ok(results)
 }

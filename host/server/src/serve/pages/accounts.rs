@@ -1,6 +1,6 @@
 //! Vendor accounts: choosing a vendor, seeing what it asks for before granting it, its settings, and trying it out.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Router;
@@ -14,16 +14,15 @@ use cartwright::{
     AccountId, AccountSetup, AccountSnapshot, Digest, Grants, Plugin, PluginId, SetupError, ShopId, World,
 };
 use cartwright_store::{Expected, account_version};
-use ipnet::IpNet;
 use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::consent;
 use super::form::{self, Drawn};
 use super::frame::{Done, at, page, refusal, segment, token};
 use super::shops::runs;
 use super::visitor::{Sent, Visitor, done};
-use crate::grants;
 use crate::serve::access::Integrator;
 use crate::serve::extract::{Path, Query};
 use crate::serve::node::Node;
@@ -131,41 +130,9 @@ fn card(shop: &ShopId, plugin: &Plugin) -> Markup {
         section.card {
             h2 { (identity.name) }
             p { "Version " (identity.version) ", by " (identity.vendor) }
-            (asks(plugin))
+            (consent::asks(plugin))
             p { a.button href=(at(shop, &format!("/accounts/new?component={}", plugin.digest()))) { "Choose " (identity.name) } }
         }
-    }
-}
-
-/// What a plugin can do, and what it asks for.
-fn asks(plugin: &Plugin) -> Markup {
-    let identity = &plugin.about().identity;
-    let strategies: Vec<&str> = identity.strategies.iter().map(|strategy| strategy.title.text.as_str()).collect();
-    let hosts: Vec<String> = identity.hosts.iter().map(|host| host_shown(plugin, host)).collect();
-    let wishes: Vec<&str> = identity.grants.iter().map(|grant| grant_shown(grant)).collect();
-    html! {
-        dl {
-            @if !strategies.is_empty() { dt { "Ways of filling the cart" } dd { (strategies.join(", ")) } }
-            @if !identity.capabilities.is_empty() { dt { "Can do" } dd { (identity.capabilities.join(", ")) } }
-            dt { "Talks to" } dd { @if hosts.is_empty() { "nobody" } @else { (hosts.join(", ")) } }
-            @if !wishes.is_empty() { dt { "Asks for" } dd { (wishes.join(", ")) } }
-        }
-    }
-}
-
-/// A host that a plugin names: its name, or the setting that it comes from.
-fn host_shown(plugin: &Plugin, host: &str) -> String {
-    let Some(field) = host.strip_prefix("setting:") else { return host.to_owned() };
-    let label = plugin.about().form.field(field).map_or(field, |field| field.label.text.as_str());
-    format!("the host of “{label}”")
-}
-
-fn grant_shown(grant: &str) -> &str {
-    match grant {
-        "personal-data" => "names and addresses of orders",
-        "adjust-prices" => "adding to and taking from prices",
-        "choose-price-source" => "choosing where prices come from",
-        other => other,
     }
 }
 
@@ -195,23 +162,7 @@ impl Entered {
     /// What was sent; what the form does not let this visitor change stays as it was.
     fn sent(visitor: &Visitor, plugin: &Plugin, sent: &Sent, old: Option<&AccountSnapshot>) -> Result<Self, Problem> {
         let values = form::read(&plugin.about().form, form::SETTING, sent, false);
-        let old_grants = old.map(|old| old.grants.clone()).unwrap_or_default();
-        let mut grants = Grants {
-            webhook_networks: networks(sent, "webhook_networks")?,
-            personal_data: sent.has("personal_data"),
-            adjust_prices: sent.has("adjust_prices"),
-            choose_price_source: sent.has("choose_price_source"),
-            plain_http: old_grants.plain_http,
-            networks: old_grants.networks,
-            hosts: BTreeSet::new(),
-        };
-        if visitor.caller.is_admin() {
-            grants.plain_http = sent.lines("plain_http").map(str::to_owned).collect();
-            grants.networks = networks(sent, "networks")?;
-        }
-        if sent.has("hosts") {
-            grants.hosts = grants::declared(plugin, &values).hosts;
-        }
+        let grants = consent::read(visitor, plugin, sent, &values, old.map(|old| &old.grants))?;
         Ok(Self {
             id: sent.text("id").to_owned(),
             values,
@@ -222,78 +173,6 @@ impl Entered {
     }
 }
 
-fn networks(sent: &Sent, name: &str) -> Result<Vec<IpNet>, Problem> {
-    let read = |text: &str| {
-        let address = text.parse::<std::net::IpAddr>().map(IpNet::from);
-        address.or_else(|_| text.parse()).map_err(|_| {
-            Problem::unprocessable(
-                "body",
-                format!("{text:?} is no network; enter one such as 192.0.2.0/24, one a line"),
-            )
-        })
-    };
-    sent.lines(name).map(read).collect()
-}
-
-/// What is granted to a plugin, for whoever grants it.
-fn consent(visitor: &Visitor, plugin: &Plugin, grants: &Grants, is_new: bool) -> Markup {
-    let identity = &plugin.about().identity;
-    let asks = |grant: &str| identity.grants.iter().any(|asked| asked == grant);
-    let tick = |name: &str, ticked: bool, label: Markup| {
-        html! { label.inline { input type="checkbox" name=(name) value="true" checked[ticked]; " " (label) } }
-    };
-    let lines = |networks: &[IpNet]| networks.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
-    let admin = visitor.caller.is_admin();
-    let unusual = !grants.plain_http.is_empty() || !grants.networks.is_empty() || !grants.webhook_networks.is_empty();
-    html! {
-        fieldset {
-            legend { "What it may do" }
-            @if !identity.hosts.is_empty() {
-                (tick("hosts", is_new || !grants.hosts.is_empty(), html! {
-                    "Talk to "
-                    (identity.hosts.iter().map(|host| host_shown(plugin, host)).collect::<Vec<_>>().join(", "))
-                    " and nobody else"
-                }))
-            }
-            @if asks("personal-data") {
-                (tick("personal_data", grants.personal_data, html! { "See names and addresses of orders that it handles" }))
-            }
-            @if asks("adjust-prices") { (tick("adjust_prices", grants.adjust_prices, html! { "Add to and take from prices" })) }
-            @if asks("choose-price-source") {
-                (tick("choose_price_source", grants.choose_price_source, html! { "Choose where prices come from" }))
-            }
-            details open[unusual] {
-                summary { "Networks" }
-                div.field {
-                    label for="webhook_networks" { "Its webhooks come from" }
-                    textarea #webhook_networks name="webhook_networks" rows="2" spellcheck="false" aria-describedby="webhook-networks-help" {
-                        "\n" (lines(&grants.webhook_networks))
-                    }
-                    p.help #webhook-networks-help { "Networks such as 192.0.2.0/24, one a line. Empty: from anywhere." }
-                }
-                @if admin {
-                    div.field {
-                        label for="plain_http" { "Hosts that are reached without TLS" }
-                        textarea #plain_http name="plain_http" rows="2" spellcheck="false" aria-describedby="plain-http-help" {
-                            "\n" @for host in &grants.plain_http { (host) "\n" }
-                        }
-                        p.help #plain-http-help { "Only for tests: a host, or host:port, one a line. Everybody on the way reads along." }
-                    }
-                    div.field {
-                        label for="networks" { "Networks that are not public" }
-                        textarea #networks name="networks" rows="2" spellcheck="false" aria-describedby="networks-help" {
-                            "\n" (lines(&grants.networks))
-                        }
-                        p.help #networks-help { "Only where the vendor stands in your own network, or on this machine: 10.0.0.0/8, one a line." }
-                    }
-                } @else if !grants.plain_http.is_empty() || !grants.networks.is_empty() {
-                    p.help { "An admin also granted: " (lines(&grants.networks)) " " @for host in &grants.plain_http { "http://" (host) " " } }
-                }
-            }
-        }
-    }
-}
-
 fn new_page(visitor: &Visitor, shop: &ShopId, plugin: &Plugin, entered: &Entered, refused: Option<&Problem>) -> Markup {
     let identity = &plugin.about().identity;
     page(
@@ -301,7 +180,7 @@ fn new_page(visitor: &Visitor, shop: &ShopId, plugin: &Plugin, entered: &Entered
         Some(shop),
         &format!("Connect {}", identity.name),
         html! {
-            section.card { p { "Version " (identity.version) ", by " (identity.vendor) } (asks(plugin)) }
+            section.card { p { "Version " (identity.version) ", by " (identity.vendor) } (consent::asks(plugin)) }
             @if let Some(problem) = refused { (refused_beside(problem)) }
             form.card method="post" action=(at(shop, "/accounts")) {
                 (token(visitor))
@@ -310,7 +189,7 @@ fn new_page(visitor: &Visitor, shop: &ShopId, plugin: &Plugin, entered: &Entered
                     label for="id" { "What you call this account" }
                     input #id name="id" required value=(entered.id) maxlength="64" spellcheck="false";
                 }
-                (consent(visitor, plugin, &entered.grants, true))
+                (consent::draw(visitor, plugin, &entered.grants, &entered.values, true))
                 (settings(plugin, entered))
                 button { "Connect" }
             }
@@ -427,7 +306,7 @@ async fn account_page(
                 (token(visitor))
                 input type="hidden" name="version" value=(account_version(account));
                 (settings(&plugin, &entered))
-                (consent(visitor, &plugin, &entered.grants, false))
+                (consent::draw(visitor, &plugin, &entered.grants, &entered.values, false))
                 button { "Save" }
             }
             (versions(visitor, node, &here, account, &plugin))

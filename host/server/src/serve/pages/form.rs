@@ -48,7 +48,7 @@ fn read_field(field: &Field, prefix: &str, sent: &Sent, of_product: bool) -> Opt
     let some = Some(text).filter(|text| !text.is_empty());
     match field.kind.as_str() {
         "heading" => None,
-        "yes-no" if of_product => some.map(|text| json!(text == "true")),
+        "yes-no" if of_product || field.default.is_none() => some.map(|text| json!(text == "true")),
         "yes-no" => Some(json!(sent.has(&name))),
         "secret" if sent.has(&format!("{name}.remove")) => Some(Value::Null),
         "text-area" => Some(sent.raw(&name)).filter(|text| !text.is_empty()).map(Value::from),
@@ -124,7 +124,7 @@ fn draw_field(drawn: &Drawn<'_>, field: &Field) -> Markup {
 fn label(drawn: &Drawn<'_>, field: &Field) -> Markup {
     html! {
         (field.label.text)
-        @if field.required && !drawn.of_product { " " span.needed { "needed" } }
+        @if field.required && field.default.is_none() && !drawn.of_product { " " span.needed { "needed" } }
         @if field.public { " " span.mark { "shown on the shop's pages" } }
     }
 }
@@ -132,20 +132,29 @@ fn label(drawn: &Drawn<'_>, field: &Field) -> Markup {
 /// What there is to know beside what the plugin says.
 fn note(drawn: &Drawn<'_>, field: &Field) -> Option<String> {
     if field.kind == "secret" {
-        let hosts = match field.hosts.is_empty() {
+        let hosts: Vec<String> = field.hosts.iter().map(|host| host_shown(drawn.form, host)).collect();
+        return Some(match hosts.is_empty() {
             true => "It is sent to nobody; it only signs and checks.".to_owned(),
-            false => format!("It is sent to {} only.", field.hosts.join(", ").replace("setting:", "the host of ")),
-        };
-        return Some(hosts);
+            false => format!("It is sent to {} only.", hosts.join(", ")),
+        });
     }
     if drawn.of_product {
-        return Some("Empty: as the account.".to_owned());
+        return Some("If empty: as the account.".to_owned());
     }
     if field.kind == "yes-no" {
         return None;
     }
     let default = text_of(&field.default.as_ref().and_then(entered)?);
-    Some(format!("Empty: {default}")).filter(|_| !default.is_empty())
+    let choice = offered(drawn, field).into_iter().flatten().find(|choice| choice.value == default);
+    let default = choice.map_or(default, |choice| choice.label.text.clone());
+    Some(format!("If empty: {default}")).filter(|_| !default.is_empty())
+}
+
+/// A host that a plugin names: its name, or the setting that it comes from.
+pub(super) fn host_shown(form: &Form, host: &str) -> String {
+    let Some(field) = host.strip_prefix("setting:") else { return host.to_owned() };
+    let label = form.field(field).map_or(field, |field| field.label.text.as_str());
+    format!("the host of “{label}”")
 }
 
 /// Is it drawn as several boxes, each with its own label?
@@ -174,16 +183,18 @@ fn input(drawn: &Drawn<'_>, field: &Field, Input { name, id, about, blocked }: &
     let text = value.map(text_of).unwrap_or_default();
     let invalid = blocked.then_some("true");
     match field.kind.as_str() {
-        "yes-no" if drawn.of_product => html! {
+        // Whether it has no value may matter.
+        "yes-no" if drawn.of_product || field.default.is_none() => html! {
             select id=(id) name=(name) aria-describedby=(about) {
-                @for (choice, shown) in [("", "As the account"), ("true", "Yes"), ("false", "No")] {
+                @let none = if drawn.of_product { "As the account" } else { "–" };
+                @for (choice, shown) in [("", none), ("true", "Yes"), ("false", "No")] {
                     option value=(choice) selected[text == choice] { (shown) }
                 }
             }
         },
         "yes-no" => {
-            let default = || field.default.as_ref().and_then(entered).as_ref().and_then(Value::as_bool);
-            let on = value.map_or_else(default, Value::as_bool).unwrap_or_default();
+            let default = field.default.as_ref().and_then(entered);
+            let on = value.or(default.as_ref()).and_then(Value::as_bool).unwrap_or_default();
             html! { input id=(id) name=(name) type="checkbox" value="true" checked[on] aria-describedby=(about); }
         }
         "secret" => {

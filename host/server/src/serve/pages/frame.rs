@@ -48,6 +48,9 @@ done! {
     Connected = "connected": "Connected. Test the connection, then link products.",
     Linked = "linked": "Linked. New pages show it within a second.",
     Unlinked = "unlinked": "Taken away. Lines that were made with it are still served.",
+    VendorSwapped = "vendor-swapped": "Switched. New pages show the new vendor within a second; old lines stay where they were.",
+    Installed = "installed": "Installed on every node. No shop runs it yet.",
+    Revoked = "revoked": "Out of use on every node.",
     Swapped = "swapped": "Moved. Every node serves that version within a second.",
 }
 

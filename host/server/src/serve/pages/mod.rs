@@ -5,11 +5,16 @@
 //! written as JSON. Every form holds its session's token, see [`visitor`].
 
 mod accounts;
+mod consent;
 mod form;
 mod frame;
+mod link;
 mod links;
+mod plugins;
+mod preview;
 mod shops;
 mod sign_in;
+mod vendor_swap;
 mod visitor;
 
 use axum::http::header::{
@@ -36,7 +41,11 @@ pub(crate) fn routes(node: &Node) -> Router<Node> {
         .merge(sign_in::routes())
         .merge(shops::routes())
         .merge(accounts::routes())
+        .merge(link::routes())
         .merge(links::routes())
+        .merge(preview::routes())
+        .merge(vendor_swap::routes())
+        .merge(plugins::routes())
         .route("/admin/style.css", get(style))
         .route("/admin/script.js", get(script))
         .route("/admin/{*rest}", get(|| async { Problem::not_found("there is no such page") }))

@@ -1,0 +1,158 @@
+//! What a plugin asks for, and what is granted to it.
+
+use std::collections::BTreeSet;
+
+use cartwright::{Grants, Plugin};
+use ipnet::IpNet;
+use maud::{Markup, html};
+use serde_json::{Map, Value};
+
+use super::form::host_shown;
+use super::visitor::{Sent, Visitor};
+use crate::grants;
+use crate::serve::problem::Problem;
+
+/// What a plugin can do, and what it asks for.
+pub(super) fn asks(plugin: &Plugin) -> Markup {
+    let identity = &plugin.about().identity;
+    let strategies: Vec<&str> = identity.strategies.iter().map(|strategy| strategy.title.text.as_str()).collect();
+    let hosts: Vec<String> = identity.hosts.iter().map(|host| host_shown(&plugin.about().form, host)).collect();
+    let wishes: Vec<&str> = identity.grants.iter().map(|grant| grant_shown(grant)).collect();
+    html! {
+        dl {
+            @if !strategies.is_empty() { dt { "Ways of filling the cart" } dd { (strategies.join(", ")) } }
+            @if !identity.capabilities.is_empty() { dt { "Can do" } dd { (identity.capabilities.join(", ")) } }
+            dt { "Talks to" } dd { @if hosts.is_empty() { "nobody" } @else { (hosts.join(", ")) } }
+            @if !wishes.is_empty() { dt { "Asks for" } dd { (wishes.join(", ")) } }
+        }
+    }
+}
+
+fn grant_shown(grant: &str) -> &str {
+    match grant {
+        "personal-data" => "names and addresses of orders",
+        "adjust-prices" => "adding to and taking from prices",
+        "choose-price-source" => "choosing where prices come from",
+        other => other,
+    }
+}
+
+/// What is granted to a plugin, for whoever grants it.
+/// `settings` are those that are saved.
+pub(super) fn draw(
+    visitor: &Visitor,
+    plugin: &Plugin,
+    grants: &Grants,
+    settings: &Map<String, Value>,
+    is_new: bool,
+) -> Markup {
+    let declared = grants::declared(plugin, settings).hosts;
+    let further: Vec<&str> = grants.hosts.difference(&declared).map(String::as_str).collect();
+    let identity = &plugin.about().identity;
+    let asks = |grant: &str| identity.grants.iter().any(|asked| asked == grant);
+    let tick = |name: &str, ticked: bool, label: Markup| {
+        html! { label.inline { input type="checkbox" name=(name) value="true" checked[ticked]; " " (label) } }
+    };
+    let lines = |networks: &[IpNet]| networks.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    let admin = visitor.caller.is_admin();
+    let unusual = !further.is_empty()
+        || !grants.plain_http.is_empty()
+        || !grants.networks.is_empty()
+        || !grants.webhook_networks.is_empty();
+    html! {
+        fieldset {
+            legend { "What it may do" }
+            @if !identity.hosts.is_empty() {
+                (tick("hosts", is_new || grants.hosts.intersection(&declared).next().is_some(), html! {
+                    "Talk to "
+                    (identity.hosts.iter().map(|host| host_shown(&plugin.about().form, host)).collect::<Vec<_>>().join(", "))
+                    " and nobody else"
+                }))
+            }
+            @if asks("personal-data") {
+                (tick("personal_data", grants.personal_data, html! { "See names and addresses of orders that it handles" }))
+            }
+            @if asks("adjust-prices") { (tick("adjust_prices", grants.adjust_prices, html! { "Add to and take from prices" })) }
+            @if asks("choose-price-source") {
+                (tick("choose_price_source", grants.choose_price_source, html! { "Choose where prices come from" }))
+            }
+            details open[unusual] {
+                summary { "Networks" }
+                div.field {
+                    label for="further_hosts" { "Further hosts that it may talk to" }
+                    textarea #further_hosts name="further_hosts" rows="2" spellcheck="false" aria-describedby="further-hosts-help" {
+                        "\n" (further.join("\n"))
+                    }
+                    p.help #further-hosts-help { "A host, or host:port, one a line: where a vendor keeps files elsewhere." }
+                }
+                div.field {
+                    label for="webhook_networks" { "Its webhooks come from" }
+                    textarea #webhook_networks name="webhook_networks" rows="2" spellcheck="false" aria-describedby="webhook-networks-help" {
+                        "\n" (lines(&grants.webhook_networks))
+                    }
+                    p.help #webhook-networks-help { "Networks such as 192.0.2.0/24, one a line. Empty: from anywhere." }
+                }
+                @if admin {
+                    div.field {
+                        label for="plain_http" { "Hosts that are reached without TLS" }
+                        textarea #plain_http name="plain_http" rows="2" spellcheck="false" aria-describedby="plain-http-help" {
+                            "\n" @for host in &grants.plain_http { (host) "\n" }
+                        }
+                        p.help #plain-http-help { "Only for tests: a host, or host:port, one a line. Everybody on the way reads along." }
+                    }
+                    div.field {
+                        label for="networks" { "Networks that are not public" }
+                        textarea #networks name="networks" rows="2" spellcheck="false" aria-describedby="networks-help" {
+                            "\n" (lines(&grants.networks))
+                        }
+                        p.help #networks-help { "Only where the vendor stands in your own network, or on this machine: 10.0.0.0/8, one a line." }
+                    }
+                } @else if !grants.plain_http.is_empty() || !grants.networks.is_empty() {
+                    p.help { "An admin also granted: " (lines(&grants.networks)) " " @for host in &grants.plain_http { "http://" (host) " " } }
+                }
+            }
+        }
+    }
+}
+
+/// What was granted. What the form does not let this visitor change stays as it was.
+pub(super) fn read(
+    visitor: &Visitor,
+    plugin: &Plugin,
+    sent: &Sent,
+    settings: &Map<String, Value>,
+    old: Option<&Grants>,
+) -> Result<Grants, Problem> {
+    let old = old.cloned().unwrap_or_default();
+    let mut grants = Grants {
+        webhook_networks: networks(sent, "webhook_networks")?,
+        personal_data: sent.has("personal_data"),
+        adjust_prices: sent.has("adjust_prices"),
+        choose_price_source: sent.has("choose_price_source"),
+        plain_http: old.plain_http,
+        networks: old.networks,
+        hosts: BTreeSet::new(),
+    };
+    if visitor.caller.is_admin() {
+        grants.plain_http = sent.lines("plain_http").map(str::to_owned).collect();
+        grants.networks = networks(sent, "networks")?;
+    }
+    if sent.has("hosts") {
+        grants.hosts = grants::declared(plugin, settings).hosts;
+    }
+    grants.hosts.extend(sent.lines("further_hosts").map(str::to_owned));
+    Ok(grants)
+}
+
+fn networks(sent: &Sent, name: &str) -> Result<Vec<IpNet>, Problem> {
+    let read = |text: &str| {
+        let address = text.parse::<std::net::IpAddr>().map(IpNet::from);
+        address.or_else(|_| text.parse()).map_err(|_| {
+            Problem::unprocessable(
+                "body",
+                format!("{text:?} is no network; enter one such as 192.0.2.0/24, one a line"),
+            )
+        })
+    };
+    sent.lines(name).map(read).collect()
+}

@@ -1,0 +1,310 @@
+//! One product link, with a picker that the vendor's catalogue feeds.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use cartwright::types::{FieldIssue, Product};
+use cartwright::{AccountId, Link, LinkIssues, ShopId, ShopSnapshot, StrategyChoice};
+use cartwright_store::{Expected, link_version};
+use maud::{Markup, html};
+use serde::Deserialize;
+use url::form_urlencoded;
+
+use super::accounts::plugin;
+use super::form::{self, Drawn};
+use super::frame::{Done, at, page, refusal, token};
+use super::links::{read_strategy, strategies};
+use super::shops::runs;
+use super::visitor::{Sent, Visitor, done};
+use crate::serve::access::Integrator;
+use crate::serve::extract::{Path, Query};
+use crate::serve::node::Node;
+use crate::serve::problem::Problem;
+
+/// The most products of the shop that are offered.
+const MOST_OFFERED: u32 = 500;
+
+pub(super) fn routes() -> Router<Node> {
+    Router::new().route("/admin/shops/{shop}/links/edit", get(edit).post(set))
+}
+
+/// What is shown of a link that is made or changed.
+#[derive(Debug, Default, Deserialize)]
+struct Editing {
+    #[serde(default)]
+    product: String,
+    account: Option<AccountId>,
+    vendor_product: Option<String>,
+    #[serde(default)]
+    search: String,
+    cursor: Option<String>,
+}
+
+async fn edit(
+    _: Integrator,
+    visitor: Visitor,
+    State(node): State<Node>,
+    Path(shop): Path<ShopId>,
+    Query(editing): Query<Editing>,
+) -> Result<Markup, Problem> {
+    let of = node.host().snapshot(&shop)?;
+    let old = of.links.iter().find(|link| link.shop_product == editing.product).cloned();
+    let first = || of.accounts.first().map(|account| account.id.clone());
+    let account = editing.account.clone().or_else(|| old.as_ref().map(|old| old.account.clone())).or_else(first);
+    let Some(account) = account else {
+        return Err(Problem::unprocessable("account", "no vendor is connected yet; connect one first"));
+    };
+    let mut link = old.clone().filter(|old| old.account == account).unwrap_or_else(|| empty(&editing.product, account));
+    if let Some(vendor_product) = &editing.vendor_product {
+        link.vendor_product.clone_from(vendor_product);
+    }
+    let version = old.as_ref().map(link_version).unwrap_or_default();
+    link_page(&visitor, &node, &of, &link, &Told { editing, version, ..Told::default() }).await
+}
+
+fn empty(product: &str, account: AccountId) -> Link {
+    Link {
+        shop_product: product.to_owned(),
+        account,
+        vendor_product: String::new(),
+        other_vendor_products: Vec::new(),
+        preset: None,
+        allowed_skus: Vec::new(),
+        settings: serde_json::Map::new(),
+        strategy: StrategyChoice::default(),
+        strategy_settings: serde_json::Map::new(),
+    }
+}
+
+/// What the page of a link says beside the link.
+#[derive(Default)]
+struct Told {
+    editing: Editing,
+    /// Of the link as it was read; empty: there was none.
+    version: String,
+    issues: Vec<FieldIssue>,
+    refused: Option<Problem>,
+}
+
+async fn link_page(
+    visitor: &Visitor,
+    node: &Node,
+    of: &ShopSnapshot,
+    link: &Link,
+    told: &Told,
+) -> Result<Markup, Problem> {
+    let shop = &of.shop.id;
+    let found = of.accounts.iter().find(|account| account.id == link.account);
+    let account = found.ok_or_else(|| cartwright::SetupError::NoAccount(link.account.clone()))?;
+    let vendor = plugin(node, account.current)?;
+    let can = |what: &str| vendor.about().identity.capabilities.iter().any(|can| can == what);
+    let planner = of.accounts.iter().find(|account| link.strategy.account.as_ref() == Some(&account.id));
+    let planner = planner.map(|account| plugin(node, account.current)).transpose()?;
+    let offered = products_of_shop(node, shop).await?;
+    let title = match told.version.is_empty() {
+        true => "Link a product".to_owned(),
+        false => format!("Link of {}", link.shop_product),
+    };
+    let choices = BTreeMap::new();
+    let form_of = |form, prefix, values| {
+        form::draw(&Drawn {
+            form,
+            prefix,
+            values,
+            secrets: &[],
+            issues: &told.issues,
+            choices: &choices,
+            of_product: true,
+        })
+    };
+    let picker = if can("product-search") {
+        picker(node, of, link, &told.editing).await
+    } else {
+        html! {}
+    };
+    Ok(page(
+        visitor,
+        Some(shop),
+        &title,
+        html! {
+            @if let Some(problem) = &told.refused { (refusal(problem)) }
+            (picker)
+            form.card method="post" action=(at(shop, "/links/edit")) {
+                h2 { "The link" }
+                (token(visitor))
+                input type="hidden" name="version" value=(told.version);
+                div.field {
+                    label for="product" { "The shop's product" }
+                    input #product name="product" required value=(link.shop_product) list="products" readonly[!told.version.is_empty()]
+                        spellcheck="false" autocomplete="off";
+                    datalist #products { @for product in &offered { option value=(product) {} } }
+                }
+                div.field {
+                    label for="account" { "Vendor account" }
+                    select #account name="account" {
+                        @for account in &of.accounts {
+                            @let (name, _) = runs(node, account);
+                            option value=(account.id) selected[account.id == link.account] { (account.id) " (" (name) ")" }
+                        }
+                    }
+                }
+                div.field {
+                    label for="vendor_product" { "The vendor's product" }
+                    input #vendor_product name="vendor_product" required value=(link.vendor_product) spellcheck="false" autocomplete="off";
+                }
+                div.field {
+                    label for="strategy" { "How the cart is filled" }
+                    select #strategy name="strategy" { (strategies(node, &of.accounts, Some(&link.account), &link.strategy)) }
+                    @if !told.version.is_empty() {
+                        p.help {
+                            a href=(at(shop, &format!("/preview?{}", form_urlencoded::Serializer::new(String::new()).append_pair("product", &link.shop_product).finish()))) {
+                                "Try it out on a configuration"
+                            }
+                        }
+                    }
+                }
+                div.field {
+                    label for="allowed_skus" { "SKUs that a page may choose among" }
+                    textarea #allowed_skus name="allowed_skus" rows="2" spellcheck="false" aria-describedby="allowed-help" { "\n" (link.allowed_skus.join("\n")) }
+                    p.help #allowed-help { "One a line. Where the vendor's saved configuration does not name the SKU, only these are taken from the page." }
+                }
+                details open[link.preset.is_some() || !link.other_vendor_products.is_empty()] {
+                    summary { "More" }
+                    div.field {
+                        label for="other_vendor_products" { "Further vendor products that a configuration may contain" }
+                        textarea #other_vendor_products name="other_vendor_products" rows="2" spellcheck="false" {
+                            "\n" (link.other_vendor_products.join("\n"))
+                        }
+                    }
+                    @if can("preset") {
+                        div.field { label for="preset" { "Preset to start from" } input #preset name="preset" value=(link.preset.as_deref().unwrap_or_default()); }
+                    }
+                }
+                @if vendor.about().form.0.iter().any(|field| field.per_product) {
+                    details open[!link.settings.is_empty() || !told.issues.is_empty()] {
+                        summary { "Settings of this product" }
+                        (form_of(&vendor.about().form, form::SETTING, &link.settings))
+                    }
+                }
+                @if let Some(planner) = planner.as_ref().filter(|planner| planner.about().form.0.iter().any(|field| field.per_product)) {
+                    details open { summary { "Settings of the strategy" } (form_of(&planner.about().form, "strategy", &link.strategy_settings)) }
+                }
+                button { @if told.version.is_empty() { "Link it" } @else { "Save" } }
+            }
+        },
+    ))
+}
+
+/// What the shop sells, as far as the platform said.
+async fn products_of_shop(node: &Node, shop: &ShopId) -> Result<BTreeSet<String>, Problem> {
+    let variants = node.store().variants_page(shop, None, None, MOST_OFFERED).await?;
+    Ok(variants.into_iter().map(|variant| variant.product).collect())
+}
+
+/// The vendor's catalogue to choose from.
+async fn picker(node: &Node, of: &ShopSnapshot, link: &Link, editing: &Editing) -> Markup {
+    let shop = &of.shop.id;
+    let found = node.host().search_products(shop, &link.account, &editing.search, editing.cursor.as_deref()).await;
+    let to = |pairs: &[(&str, &str)]| {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.append_pair("product", &link.shop_product).append_pair("account", link.account.as_str());
+        query.extend_pairs(pairs.iter().filter(|(_, value)| !value.is_empty()));
+        at(shop, &format!("/links/edit?{}", query.finish()))
+    };
+    let chosen = |product: &Product| product.id == link.vendor_product;
+    html! {
+        section.card aria-labelledby="picker" {
+            h2 #picker { "Choose the vendor's product" }
+            form method="get" action=(at(shop, "/links/edit")) role="search" {
+                input type="hidden" name="product" value=(link.shop_product);
+                div.row {
+                    div.field {
+                        label for="search-account" { "Account" }
+                        select #search-account name="account" {
+                            @for account in &of.accounts { option value=(account.id) selected[account.id == link.account] { (account.id) } }
+                        }
+                    }
+                    div.field { label for="search" { "Title or id" } input #search name="search" type="search" value=(editing.search) size="24"; }
+                    button.quiet { "Search" }
+                }
+            }
+            @match found {
+                Err(error) => { (refusal(&error.into())) p.help { "Enter the vendor's product by hand, below." } }
+                Ok(found) => {
+                    @if found.products.is_empty() { p { "The vendor has nothing that is called like that." } }
+                    ul.picker {
+                        @for product in &found.products {
+                            li {
+                                a href=(to(&[("vendor_product", &product.id), ("search", &editing.search)])) aria-current=[chosen(product).then_some("true")] {
+                                    @if let Some(picture) = product.thumbnail.as_deref().filter(|picture| picture.starts_with("https://")) {
+                                        img.thumbnail src=(picture) alt="" loading="lazy" referrerpolicy="no-referrer";
+                                    }
+                                    div { (product.title) }
+                                    div.mark { (product.id) }
+                                }
+                            }
+                        }
+                    }
+                    @if let Some(cursor) = &found.cursor {
+                        a.quiet.button href=(to(&[("search", &editing.search), ("cursor", cursor)])) { "More" }
+                    }
+                }
+            }
+        }
+    }
+}
+
+async fn set(
+    Integrator(caller): Integrator,
+    visitor: Visitor,
+    State(node): State<Node>,
+    Path(shop): Path<ShopId>,
+    sent: Sent,
+) -> Result<Response, Problem> {
+    let of = node.host().snapshot(&shop)?;
+    let mut link = empty(&sent.read::<String>("product")?, sent.read("account")?);
+    let plugin_of = |id: &AccountId| {
+        let account = of.accounts.iter().find(|account| account.id == *id);
+        account.map(|account| plugin(&node, account.current)).transpose()
+    };
+    if let Some(vendor) = plugin_of(&link.account)? {
+        link.settings = form::read(&vendor.about().form, form::SETTING, &sent, true);
+    }
+    link.strategy = read_strategy(sent.text("strategy"))?;
+    if link.strategy.account.as_ref() == Some(&link.account) {
+        link.strategy.account = None;
+    }
+    if let Some(planner) = link.strategy.account.as_ref().map(plugin_of).transpose()?.flatten() {
+        link.strategy_settings = form::read(&planner.about().form, "strategy", &sent, true);
+    }
+    link.vendor_product = sent.text("vendor_product").to_owned();
+    link.other_vendor_products = sent.lines("other_vendor_products").map(str::to_owned).collect();
+    link.preset = sent.optional("preset")?;
+    link.allowed_skus = sent.lines("allowed_skus").map(str::to_owned).collect();
+    let version = sent.text("version").to_owned();
+    let expected = if version.is_empty() { Expected::Nothing } else { Expected::Version(&version) };
+    let links = std::slice::from_ref(&link);
+    match node.installation().link(&shop, links, expected, &caller.who, node.now()).await {
+        Ok(warnings) if warnings.is_empty() => Ok(done(&at(&shop, "/links"), Done::Linked).into_response()),
+        Ok(warnings) => {
+            let warnings = warnings.into_iter().flat_map(|LinkIssues { issues, .. }| issues);
+            let told = Told { version: link_version(&link), issues: warnings.collect(), ..Told::default() };
+            Ok(link_page(&visitor, &node, &of, &link, &told).await?.into_response())
+        }
+        Err(error) => {
+            let problem = Problem::from(error);
+            let of_field = |issue: &FieldIssue| {
+                let field = issue.field.strip_prefix(&format!("{}.", link.shop_product)).unwrap_or(&issue.field);
+                FieldIssue { field: field.to_owned(), ..issue.clone() }
+            };
+            let issues = problem.issues().iter().map(of_field).collect();
+            let told = Told { version, issues, refused: Some(problem), ..Told::default() };
+            let page = link_page(&visitor, &node, &of, &link, &told).await?;
+            Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response())
+        }
+    }
+}

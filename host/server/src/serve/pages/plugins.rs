@@ -1,0 +1,245 @@
+//! Plugins: which versions are installed and who runs them, installing one, moving shops to one, and taking one out of use.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use cartwright::{AccountId, Digest, Plugin, PluginId, ShopId};
+use maud::{Markup, html};
+
+use super::accounts::plugin;
+use super::consent::asks;
+use super::frame::{Done, at, page, refusal, segment, token};
+use super::visitor::{Sent, Uploaded, Visitor, done};
+use crate::serve::access::Admin;
+use crate::serve::api::plugins::{LARGEST, SwapResult, swap_accounts};
+use crate::serve::extract::Path;
+use crate::serve::node::Node;
+use crate::serve::problem::Problem;
+
+pub(super) fn routes() -> Router<Node> {
+    Router::new()
+        .route("/admin/plugins", get(list).post(install).layer(DefaultBodyLimit::max(LARGEST)))
+        .route("/admin/plugins/{plugin}", get(versions))
+        .route("/admin/plugins/{plugin}/swap", post(swap))
+        .route("/admin/plugins/{plugin}/revoke", post(revoke))
+}
+
+fn path(plugin: &PluginId) -> String {
+    format!("/admin/plugins/{}", segment(plugin.as_str()))
+}
+
+/// The first digits of a digest: enough for people to tell versions apart.
+fn short(digest: &Digest) -> String {
+    digest.to_string().chars().take(12).collect()
+}
+
+/// All versions of each plugin, the newest first.
+fn installed(node: &Node) -> BTreeMap<PluginId, Vec<Arc<Plugin>>> {
+    let mut plugins: BTreeMap<PluginId, Vec<Arc<Plugin>>> = BTreeMap::new();
+    for plugin in node.host().installed() {
+        plugins.entry(plugin.id().clone()).or_default().push(plugin);
+    }
+    for versions in plugins.values_mut() {
+        versions.sort_by_key(|plugin| semver::Version::parse(&plugin.about().identity.version).ok());
+        versions.reverse();
+    }
+    plugins
+}
+
+/// Which accounts run which version.
+fn running(node: &Node) -> BTreeMap<Digest, Vec<(ShopId, AccountId)>> {
+    let mut running: BTreeMap<Digest, Vec<(ShopId, AccountId)>> = BTreeMap::new();
+    for shop in node.host().shop_ids() {
+        for account in node.host().snapshot(&shop).map(|of| of.accounts).unwrap_or_default() {
+            running.entry(account.current).or_default().push((shop.clone(), account.id));
+        }
+    }
+    running
+}
+
+async fn list(_: Admin, visitor: Visitor, State(node): State<Node>) -> Markup {
+    let (plugins, running) = (installed(&node), running(&node));
+    page(
+        &visitor,
+        None,
+        "Plugins",
+        html! {
+            table {
+                thead { tr { th { "Plugin" } th { "By" } th { "Versions" } th.number { "Accounts" } } }
+                tbody {
+                    @for (id, versions) in &plugins {
+                        @let identity = &versions[0].about().identity;
+                        tr {
+                            th scope="row" { a href=(path(id)) { (identity.name) } " " span.mark { (id) } }
+                            td { (identity.vendor) }
+                            td { (versions.iter().map(|plugin| plugin.about().identity.version.as_str()).collect::<Vec<_>>().join(", ")) }
+                            td.number { (versions.iter().filter_map(|plugin| running.get(&plugin.digest())).map(Vec::len).sum::<usize>()) }
+                        }
+                    }
+                }
+            }
+            form.card method="post" action="/admin/plugins" enctype="multipart/form-data" {
+                h2 { "Install a version" }
+                (token(&visitor))
+                div.field {
+                    label for="component" { "Component (.wasm)" }
+                    input #component name="component" type="file" accept=".wasm,application/wasm" required aria-describedby="component-help";
+                    p.help #component-help {
+                        "It is checked against the contract, compiled, and asked about itself in a sandbox. It runs for no shop until somebody moves one to it."
+                    }
+                }
+                button { "Install" }
+            }
+        },
+    )
+}
+
+async fn install(
+    Admin(caller): Admin,
+    State(node): State<Node>,
+    Uploaded(file): Uploaded,
+) -> Result<Response, Problem> {
+    let bytes = file.ok_or_else(|| Problem::unprocessable("install", "choose a component to install"))?;
+    let plugin = node.installation().install(&bytes, None, &caller.who, node.now()).await?;
+    Ok(done(&path(plugin.id()), Done::Installed).into_response())
+}
+
+fn of_plugin(node: &Node, id: &PluginId) -> Result<Vec<Arc<Plugin>>, Problem> {
+    installed(node).remove(id).ok_or_else(|| Problem::not_found(format!("there is no plugin {id}")))
+}
+
+async fn versions(
+    _: Admin,
+    visitor: Visitor,
+    State(node): State<Node>,
+    Path(id): Path<PluginId>,
+) -> Result<Markup, Problem> {
+    let (versions, running) = (of_plugin(&node, &id)?, running(&node));
+    let name = &versions[0].about().identity.name;
+    let is_revoked = |plugin: &Plugin| node.host().is_revoked(&plugin.digest());
+    let usable: Vec<&Arc<Plugin>> = versions.iter().filter(|plugin| !is_revoked(plugin)).collect();
+    let runs: Vec<(&Arc<Plugin>, &(ShopId, AccountId))> = versions
+        .iter()
+        .flat_map(|plugin| running.get(&plugin.digest()).into_iter().flatten().map(move |account| (plugin, account)))
+        .collect();
+    let choices = html! {
+        @for plugin in &usable { option value=(plugin.digest()) { (plugin.about().identity.version) " – " (short(&plugin.digest())) } }
+    };
+    Ok(page(
+        &visitor,
+        None,
+        name,
+        html! {
+            section.card { (asks(&versions[0])) }
+            h2 { "Versions" }
+            table {
+                thead { tr { th { "Version" } th { "Component" } th.number { "Bytes" } th { "World" } th.number { "Accounts" } th { span.visually-hidden { "Do" } } } }
+                tbody {
+                    @for plugin in &versions {
+                        @let digest = plugin.digest();
+                        tr {
+                            th scope="row" { (plugin.about().identity.version) }
+                            td { code title=(digest) { (short(&digest)) } }
+                            td.number { (plugin.size()) }
+                            td { (plugin.worlds().iter().map(|world| world.name()).collect::<Vec<_>>().join(", ")) }
+                            td.number { (running.get(&digest).map_or(0, Vec::len)) }
+                            td {
+                                @if is_revoked(plugin) { span.state.bad { "out of use" } }
+                                @else {
+                                    details {
+                                        summary { "Take out of use" }
+                                        form method="post" action=(format!("{}/revoke", path(&id))) {
+                                            (token(&visitor))
+                                            input type="hidden" name="component" value=(digest);
+                                            label for=(format!("replacement-{digest}")) { "Its lines go to" }
+                                            select id=(format!("replacement-{digest}")) name="replacement" {
+                                                option value="" { "nobody: they must be configured again" }
+                                                @for other in usable.iter().filter(|other| other.digest() != digest) {
+                                                    option value=(other.digest()) { (other.about().identity.version) " – " (short(&other.digest())) }
+                                                }
+                                            }
+                                            button.danger data-ask="Take this version out of use on every node? It cannot be undone." { "Take out of use" }
+                                        }
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+            h2 { "Who runs it" }
+            @if runs.is_empty() { p { "No shop runs it." } }
+            @else {
+                form.card method="post" action=(format!("{}/swap", path(&id))) {
+                    (token(&visitor))
+                    p { "Calls in flight end on what they began with; lines in carts and orders stay with the version that made them. A version that does not accept a shop's settings leaves that shop as it is." }
+                    table {
+                        thead { tr { th { "Move" } th { "Shop" } th { "Account" } th { "Version" } } }
+                        tbody {
+                            @for (plugin, (shop, account)) in &runs {
+                                tr {
+                                    td { input type="checkbox" name="shop" value=(shop) checked aria-label=(format!("Move {shop}")); }
+                                    th scope="row" { a href=(at(shop, "")) { (shop) } }
+                                    td { (account) }
+                                    td { (plugin.about().identity.version) " " code { (short(&plugin.digest())) } }
+                                }
+                            }
+                        }
+                    }
+                    div.row {
+                        div.field { label for="to" { "To the version" } select #to name="component" { (choices) } }
+                        button { "Move the ticked shops" }
+                    }
+                }
+            }
+        },
+    ))
+}
+
+async fn swap(
+    Admin(caller): Admin,
+    visitor: Visitor,
+    State(node): State<Node>,
+    Path(id): Path<PluginId>,
+    sent: Sent,
+) -> Result<Response, Problem> {
+    let to = plugin(&node, sent.read("component")?)?;
+    let mut shops: Vec<ShopId> = Vec::new();
+    for shop in sent.texts("shop") {
+        let shop = shop.parse().map_err(|error| Problem::unprocessable("body", format!("shop: {error}")))?;
+        if !shops.contains(&shop) {
+            shops.push(shop);
+        }
+    }
+    if shops.is_empty() {
+        return Err(Problem::unprocessable("body", "tick the shops that are to be moved"));
+    }
+    let results = swap_accounts(&node, &id, to.digest(), &shops, &caller.who).await?;
+    if results.iter().all(|result| result.problem.is_none()) {
+        return Ok(done(&path(&id), Done::Swapped).into_response());
+    }
+    let moved = results.iter().filter(|result| result.problem.is_none()).count();
+    Ok(page(&visitor, None, "Not every shop was moved", html! {
+        p { (moved) " of " (results.len()) " accounts run " (to.about().identity.version) " now. The others go on with what they had:" }
+        @for SwapResult { shop, account, problem, .. } in &results {
+            @if let Some(problem) = problem { section.card { h2 { (shop) ", " (account) } (refusal(problem)) } }
+        }
+        p { a href=(path(&id)) { "Back to the versions" } }
+    })
+    .into_response())
+}
+
+async fn revoke(
+    Admin(caller): Admin,
+    State(node): State<Node>,
+    Path(id): Path<PluginId>,
+    sent: Sent,
+) -> Result<Response, Problem> {
+    let (digest, replacement) = (sent.read("component")?, sent.optional("replacement")?);
+    node.installation().revoke(digest, replacement, &caller.who, node.now()).await?;
+    Ok(done(&path(&id), Done::Revoked).into_response())
+}
