@@ -27,6 +27,7 @@ use axum::{Json, Router, middleware};
 use cartwright::{Cartwright, SystemClock};
 use cartwright_store::{Installation, Store, Worker, WorkerSettings};
 use clap::Args as _;
+use ipnet::IpNet;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -37,7 +38,7 @@ use tower_http::trace::TraceLayer;
 use url::Url;
 
 use crate::desk::Database;
-use config::{Config, Options};
+use config::Options;
 pub(crate) use node::Node;
 use problem::Problem;
 
@@ -71,7 +72,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     config::check_environment(&Arguments::augment_args(clap::Command::new("serve")))?;
     let config = arguments.options.with_file(arguments.config.as_deref())?;
     let store = Database::new(config.database.clone(), config.key_file.clone()).open_or_make().await?;
-    let installation = start(&config, store).await?;
+    let installation = start(config.installation, config.cache, store).await?;
     let listener =
         TcpListener::bind(config.listen).await.with_context(|| format!("{} cannot be listened at", config.listen))?;
     let address = listener.local_addr()?;
@@ -79,19 +80,49 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Some(url) => url,
         None => Url::parse(&format!("http://{address}/"))?,
     };
+    say!("listening at http://{address}/");
+    let serving = Serving {
+        listener,
+        public_url,
+        proxies: config.proxies,
+        worker: config.node,
+        patience: Duration::from_secs(config.drain_seconds),
+    };
+    serve(installation, serving, told_to_stop()).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// How a node is served.
+pub(crate) struct Serving {
+    /// Where requests come in.
+    pub(crate) listener: TcpListener,
+    /// What the outside calls the installation.
+    pub(crate) public_url: Url,
+    /// The networks of proxies that are believed when they say who asks.
+    pub(crate) proxies: Vec<IpNet>,
+    /// The name of the node's worker.
+    pub(crate) worker: String,
+    /// For how long work in progress may end.
+    pub(crate) patience: Duration,
+}
+
+/// Serves an installation and does its jobs until it is time to stop; then closes its store.
+pub(crate) async fn serve(
+    installation: Installation,
+    Serving { listener, public_url, proxies, worker, patience }: Serving,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> anyhow::Result<()> {
     let clock = Arc::new(SystemClock);
     let host = installation.host().clone();
-    let worker = Worker::start(host, installation.store().clone(), clock.clone(), WorkerSettings::new(config.node));
+    let worker = Worker::start(host, installation.store().clone(), clock.clone(), WorkerSettings::new(worker));
     let following = installation.follow();
-    let node = Node::new(installation, clock, public_url, config.proxies);
-    say!("listening at http://{address}/");
+    let node = Node::new(installation, clock, public_url, proxies);
     let service = router(node.clone()).into_make_service_with_connect_info::<SocketAddr>();
-    let patience = Duration::from_secs(config.drain_seconds);
     let (tell, told) = watch::channel(());
     // Closed when it is time to stop.
     let told = async || while told.clone().changed().await.is_ok() {};
     let serving = axum::serve(listener, service).with_graceful_shutdown(async move {
-        told_to_stop().await;
+        stop.await;
         tracing::info!("draining");
         drop(tell);
     });
@@ -113,19 +144,19 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         tracing::info!(job, "another node goes on with it");
     }
     node.store().close().await;
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
-/// The host with everything that is kept, and the bundled plugins.
-async fn start(config: &Config, store: Store) -> anyhow::Result<Installation> {
+/// The host of an installation with everything that is kept, and the bundled plugins.
+pub(crate) async fn start(installation: String, cache: Option<PathBuf>, store: Store) -> anyhow::Result<Installation> {
     let (orders, blobs, catalogue) = (Arc::new(store.clone()), Arc::new(store.clone()), Arc::new(store.clone()));
     let mut builder = Cartwright::builder()
         .order_book(orders)
         .blobs(blobs)
         .catalogue(catalogue)
-        .installation(config.installation.clone())
+        .installation(installation)
         .secret(store.host_secret().await?);
-    if let Some(cache) = &config.cache {
+    if let Some(cache) = cache {
         builder = builder.cache(cache);
     }
     let (installation, faults) = Installation::open(Arc::new(builder.start()?), store).await?;
