@@ -28,7 +28,7 @@ use clap::{Parser, Subcommand};
 /// A shop sells things that people configure in 3D; the configurator belongs to a vendor. Each vendor is one component that
 /// turns what its configurator saved into cart lines, and hands paid orders to production.
 ///
-/// Begin with `cartwright demo --check`, which plays two shops against fake vendors, then look at a plugin with `cartwright
+/// Begin with `cartwright demo`, which opens two shops with fake vendors in your browser, then look at a plugin with `cartwright
 /// inspect expivi`, and try one on your own files with `cartwright plan` and `cartwright order`.
 #[derive(Parser)]
 #[command(name = "cartwright", version, max_term_width = 100)]

@@ -1,12 +1,16 @@
-//! `cartwright demo`: two shops, two vendors, from an empty host to produced orders.
+//! `cartwright demo`: two shops and two vendors, to browse; with `--check` a story that is played and judged.
 
 mod kept;
+mod live;
 mod node;
 mod serve;
+mod shop;
 mod shops;
 mod story;
+mod workshop;
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -15,20 +19,30 @@ use tokio::signal::unix::{SignalKind, signal};
 use self::kept::Kept;
 use crate::output::{Unsaid, try_line};
 
-/// Play the main job against fake vendors and say of each step whether it held.
+/// Try Cartwright in a browser: a host, two small shops and two vendors' stand-ins, on this machine alone.
 ///
-/// Starts a fake Expivi and a fake Twikit on this machine (written from the vendors' documents), two shops, and plays: set up
-/// accounts, link products, add simple, variation and bundle lines, price, edit, ask for a quotation, check the cart, pay,
-/// kill the process that hands the orders to the vendors and start another, produce, swap a plugin version under load, swap a shop's
-/// vendor. Exits with 0 only if every step held. Leaves nothing behind, however it is ended.
+/// Starts a fake Expivi and a fake Twikit (written from the vendors' documents), the host with an embedded database as `cartwright
+/// serve` runs it, and two shops that speak to it over HTTP, as any platform would. Prints the addresses to open. Ctrl-C ends it,
+/// and leaves nothing behind.
+///
+/// With `--check` it plays a story instead and says of each step whether it held: set up accounts, link products, add simple,
+/// variation and bundle lines, price, edit, ask for a quotation, check the cart, pay, kill the process that hands the orders to the
+/// vendors and start another, produce, swap a plugin version under load, swap a shop's vendor. Exits with 0 only if every step held.
 #[derive(clap::Args)]
-#[command(override_usage = "cartwright demo --check")]
+#[command(after_help = "Example:\n  cartwright demo\n  cartwright demo --listen 127.0.0.1:0 --shops 127.0.0.1:0\n  \
+    cartwright demo --check")]
 pub(crate) struct Arguments {
-    /// Play the story and exit. (The pages to browse come with the server.)
-    #[arg(long, required_unless_present = "node")]
+    /// Play the story and exit.
+    #[arg(long)]
     check: bool,
+    /// Where the host listens; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8700", conflicts_with = "check")]
+    listen: SocketAddr,
+    /// Where the shops listen; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8701", conflicts_with = "check")]
+    shops: SocketAddr,
     /// Be a node of the story, on this database.
-    #[arg(long, hide = true, conflicts_with = "check", value_name = "URL")]
+    #[arg(long, hide = true, conflicts_with_all = ["check", "listen", "shops"], value_name = "URL")]
     node: Option<String>,
 }
 
@@ -40,16 +54,21 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     // Before there is anything to remove.
     let interrupted = interrupted()?;
     let kept = Kept::new().await?;
-    // The story that is left ends its node.
-    let code = tokio::select! {
-        told = tell(&kept) => match told {
-            Ok(code) => code,
-            Err(unsaid) => unsaid.code().into(),
-        },
-        code = interrupted => code,
+    let code = if arguments.check {
+        // The story that is left ends its node.
+        tokio::select! {
+            told = tell(&kept) => Ok(told.unwrap_or_else(|unsaid| unsaid.code().into())),
+            code = interrupted => Ok(code),
+        }
+    } else {
+        live::run(&kept, arguments.listen, arguments.shops, interrupted).await
     };
     kept.remove().await?;
-    Ok(code)
+    match code.map_err(anyhow::Error::downcast::<Unsaid>) {
+        Ok(code) => Ok(code),
+        Err(Ok(unsaid)) => Ok(unsaid.code().into()),
+        Err(Err(error)) => Err(error),
+    }
 }
 
 /// Plays the story, and says how it ended.

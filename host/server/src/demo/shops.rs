@@ -12,32 +12,33 @@ use url::Url;
 
 use crate::grants::host_of;
 
-/// Everything that the shops sell: SKU, product, cents.
-const VARIANTS: [(&str, &str, i64); 14] = [
-    ("RING", "ring", 19_900),
-    ("SHIRT-R-L", "shirt", 2_495),
-    ("SHIRT-R-XL", "shirt", 2_645),
-    ("SHIRT-B-L", "shirt", 2_695),
-    ("WARDROBE", "wardrobe", 18_995),
-    ("PANEL-60", "panel", 2_450),
-    ("HINGE", "hinge", 320),
-    ("SCREW-4", "screw", 15),
-    ("TABLE", "table", 31_900),
-    ("JEWEL-A", "jewel", 4_900),
-    ("JEWEL-B", "jewel", 6_900),
-    ("PENDANT-A", "pendant", 5_900),
-    ("TOTEM", "totem", 100),
-    ("BOX", "box", 1_000),
+/// Everything that the shops sell: SKU, product, title, cents.
+pub(crate) const VARIANTS: [(&str, &str, &str, i64); 15] = [
+    ("RING", "ring", "Engraved ring", 19_900),
+    ("SHIRT-R-L", "shirt", "Shirt, red, large", 2_495),
+    ("SHIRT-R-XL", "shirt", "Shirt, red, extra large", 2_645),
+    ("SHIRT-B-L", "shirt", "Shirt, black, large", 2_695),
+    ("SHIRT-B-XL", "shirt", "Shirt, black, extra large", 2_845),
+    ("WARDROBE", "wardrobe", "Wardrobe", 18_995),
+    ("PANEL-60", "panel", "Panel 60 cm", 2_450),
+    ("HINGE", "hinge", "Hinge", 320),
+    ("SCREW-4", "screw", "Screw 4 mm", 15),
+    ("TABLE", "table", "Table", 31_900),
+    ("JEWEL-A", "jewel", "Letter jewel, silver", 4_900),
+    ("JEWEL-B", "jewel", "Letter jewel, gold", 6_900),
+    ("PENDANT-A", "pendant", "Pendant", 5_900),
+    ("TOTEM", "totem", "Totem", 100),
+    ("BOX", "box", "Box", 1_000),
 ];
 
 pub(crate) fn catalogue() -> Vec<VariantInfo> {
     VARIANTS
         .iter()
-        .map(|(sku, product, cents)| VariantInfo {
+        .map(|(sku, product, title, cents)| VariantInfo {
             id: format!("variant-{}", sku.to_lowercase()),
             product: (*product).to_owned(),
             sku: (*sku).to_owned(),
-            title: sku.replace('-', " "),
+            title: (*title).to_owned(),
             price: Some(Money { minor: *cents, scale: 2, currency: "EUR".to_owned() }),
             tax_class: None,
             purchasable: true,
@@ -105,6 +106,9 @@ pub(crate) fn expivi_account(fake: &FakeExpivi) -> anyhow::Result<AccountSetup> 
             "price-tax": "gross",
             "print-files": true,
             "media-id": 501,
+            "viewer-script": fake.viewer_script_url(),
+            "options-script": fake.options_script_url(),
+            "options-style": fake.options_style_url(),
         })),
         grants: local(fake.base_url())?,
     })
@@ -117,10 +121,26 @@ pub(crate) fn twikit_account(fake: &FakeTwikit) -> anyhow::Result<AccountSetup> 
             "integration-id": fake.integration_id(),
             "payload-secret": fake.payload_secret(),
             "api-url": fake.api_url(),
-            "script-url": "https://scripts.twikit.example/1/plugin.js",
+            "script-url": fake.script_url(1),
+            "preview-url": fake.base_url(),
             "product-keys": ["diamond-letter-jewel", "pendant"],
         })),
         grants: local(fake.base_url())?,
+    })
+}
+
+/// What the products of Expivi's shop are linked to; a wardrobe costs what this authority says.
+pub(crate) fn expivi_links(wardrobe: &str) -> [Value; 3] {
+    [
+        ("ring", "1001", "simple", json!({ "price-authority": "vendor" })),
+        ("shirt", "1002", "variation", json!({ "sku-prefix": "SHIRT-" })),
+        ("wardrobe", "1003", "bundle", json!({ "price-authority": wardrobe })),
+    ]
+    .map(|(product, vendor_product, strategy, settings)| {
+        json!({
+            "shop_product": product, "account": "expivi", "vendor_product": vendor_product,
+            "settings": settings, "strategy": { "name": strategy },
+        })
     })
 }
 

@@ -1,7 +1,8 @@
 //! `cartwright demo`: the story holds, and nothing of it is left behind.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -28,9 +29,14 @@ struct Begun {
 
 impl Begun {
     fn new() -> Self {
+        Self::with(&["--check"])
+    }
+
+    fn with(arguments: &[&str]) -> Self {
         let folder = TempDir::new().expect("a folder");
         let demo = Command::new(env!("CARGO_BIN_EXE_cartwright"))
-            .args(["demo", "--check"])
+            .arg("demo")
+            .args(arguments)
             .env("CARTWRIGHT_CACHE", cache())
             .env_remove("CARTWRIGHT_LOG")
             .env("TMPDIR", folder.path())
@@ -119,4 +125,44 @@ fn a_demo_that_is_interrupted_ends_its_node() {
     begun.works();
     begun.signal("INT");
     assert_eq!(begun.left_nothing(), Some(130));
+}
+
+/// What is at an address: status line, headers and body.
+fn fetched(url: &str) -> String {
+    let (host, path) = url.strip_prefix("http://").and_then(|rest| rest.split_once('/')).expect("an http address");
+    let mut to = TcpStream::connect(host).expect("somebody listens");
+    write!(to, "GET /{path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n").expect("written");
+    let mut answer = String::new();
+    to.read_to_string(&mut answer).expect("an answer");
+    answer
+}
+
+#[test]
+fn a_demo_to_browse_says_where_everything_is_and_leaves_nothing() {
+    let mut begun = Begun::with(&["--listen", "127.0.0.1:0", "--shops", "127.0.0.1:0"]);
+    let out = BufReader::new(begun.demo.stdout.take().expect("a pipe"));
+    let mut said = out.lines().map(|line| line.expect("text"));
+    let said: Vec<String> = said.by_ref().take_while(|line| !line.contains("Ctrl-C")).collect();
+    let url = |of: &str| -> String {
+        let line = said.iter().find(|line| line.starts_with(of)).unwrap_or_else(|| panic!("no {of}: {said:#?}"));
+        line.split_whitespace().last().expect("an address").to_owned()
+    };
+    for (of, shows) in
+        [("Lumen", "Engraved ring"), ("Gems", "Letter jewel"), ("the host's HTTP API", "\"openapi\":\"3.1.0\"")]
+    {
+        let answer = fetched(&url(of));
+        assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains(shows), "{of}: {answer}");
+    }
+    begun.signal("INT");
+    assert_eq!(begun.left_nothing(), Some(130));
+}
+
+#[test]
+fn a_demo_whose_place_is_taken_says_how_to_name_another() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("an address").to_string();
+    for (flag, other) in [("--listen", "--shops"), ("--shops", "--listen")] {
+        let said = cartwright(["demo", flag, &address, other, "127.0.0.1:0"]).failed();
+        assert!(said.contains(&format!("cannot listen at {address}")) && said.contains(flag), "{said}");
+    }
 }

@@ -13,9 +13,7 @@ use anyhow::ensure;
 use cartwright::{
     AccountId, AddToCart, CartChange, CartLine, CartOperation, Cartwright, LineState, MemoryCatalogue, ShopId, Visitor,
 };
-use cartwright_fake_vendors::twikit::SavedConfiguration;
 use cartwright_fake_vendors::{ExpiviConfig, FakeExpivi, FakeTwikit, TwikitConfig};
-use serde_json::json;
 
 use super::kept::{self, Kept};
 use super::{Steps, shops};
@@ -109,13 +107,6 @@ fn told(change: &CartChange) -> String {
         })
         .collect();
     if operations.is_empty() { "nothing changed".to_owned() } else { operations.join(", ") }
-}
-
-/// What the page sends: the fake serves its pictures without TLS, which the plugin does not take, so they stand elsewhere.
-fn envelope(saved: &SavedConfiguration) -> String {
-    let mut envelope = saved.envelope();
-    envelope["previewUrl"] = json!(format!("https://previews.twikit.example/{}.png", saved.configuration_id));
-    envelope.to_string()
 }
 
 impl Demo<'_> {

@@ -4,7 +4,7 @@ use anyhow::{bail, ensure};
 use cartwright::CartLine;
 use cartwright::types::PriceState;
 
-use super::{Demo, envelope, told};
+use super::{Demo, told};
 use crate::demo::Steps;
 
 impl Demo<'_> {
@@ -13,7 +13,7 @@ impl Demo<'_> {
         let saved = self.twikit.save_configuration("diamond-letter-jewel", "JEWEL-A", 49.0);
         let cart = steps
             .step("a configuration that Twikit keeps becomes a line", async {
-                let add = self.add("jewel", &envelope(&saved), 2, &[]);
+                let add = self.add("jewel", &saved.envelope().to_string(), 2, &[]);
                 let change = self.host.add_to_cart(&self.gems, add).await?;
                 let mut cart = Vec::new();
                 change.apply(&mut cart);
@@ -33,7 +33,11 @@ impl Demo<'_> {
         steps
             .step("another SKU than the linked one is refused", async {
                 let cheap = self.twikit.save_configuration("diamond-letter-jewel", "TOTEM", 1.0);
-                match self.host.add_to_cart(&self.gems, self.add("jewel", &envelope(&cheap), 1, &cart)).await {
+                match self
+                    .host
+                    .add_to_cart(&self.gems, self.add("jewel", &cheap.envelope().to_string(), 1, &cart))
+                    .await
+                {
                     Err(error) => Ok(((), error.to_string())),
                     Ok(change) => bail!("it was taken: {}", told(&change)),
                 }

@@ -51,16 +51,8 @@ impl Demo<'_> {
             .await?;
         steps
             .step("products are linked", async {
-                for (product, vendor_product, strategy, settings) in [
-                    ("ring", "1001", "simple", json!({ "price-authority": "vendor" })),
-                    ("shirt", "1002", "variation", json!({ "sku-prefix": "SHIRT-" })),
-                    ("wardrobe", "1003", "bundle", json!({ "price-authority": "components" })),
-                ] {
-                    let link = shops::link(json!({
-                        "shop_product": product, "account": "expivi", "vendor_product": vendor_product,
-                        "settings": settings, "strategy": { "name": strategy },
-                    }))?;
-                    self.host.link(&self.lumen, link).await?;
+                for link in shops::expivi_links("components") {
+                    self.host.link(&self.lumen, shops::link(link)?).await?;
                 }
                 let link = shops::link(json!({
                     "shop_product": "jewel", "account": "twikit", "vendor_product": "diamond-letter-jewel",

@@ -6,7 +6,7 @@ use anyhow::{bail, ensure};
 use cartwright::{CartLine, CartOperation};
 use serde_json::json;
 
-use super::{Demo, envelope, told};
+use super::{Demo, told};
 use crate::demo::{Steps, shops};
 
 impl Demo<'_> {
@@ -53,7 +53,7 @@ impl Demo<'_> {
         steps
             .step("new lines come from Twikit", async {
                 let saved = self.twikit.save_configuration("diamond-letter-jewel", "RING", 199.0);
-                let add = self.add("ring", &envelope(&saved), 1, cart);
+                let add = self.add("ring", &saved.envelope().to_string(), 1, cart);
                 let change = self.host.add_to_cart(&self.lumen, add).await?;
                 match &change.operations[..] {
                     [CartOperation::Add { lines }] if lines[0].pin.account == self.twikit_account => {

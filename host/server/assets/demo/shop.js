@@ -1,0 +1,111 @@
+// What a shop's theme does with cartwright.js: it asks the host for the product's embed data, shows the configurator that comes of
+// it, and sends what was saved to the shop's own server. And an order's page that shows what happens while it does.
+(() => {
+  'use strict';
+
+  const by = (id) => document.getElementById(id);
+
+  const configure = async (place) => {
+    const { host, shop, product, key, currency, reopen, line } = place.dataset;
+    const say = (text) => {
+      by('said').textContent = text;
+    };
+    const fail = (error) => {
+      document.body.dataset.fault = error.code || 'unknown';
+      say(error.message);
+    };
+    const money = (amount) => new Intl.NumberFormat('en', { style: 'currency', currency }).format(amount);
+
+    const ask = (body) => fetch(`${host}/v1/shops/${shop}/products/${product}/page`, {
+      method: 'POST',
+      headers: { Authorization: `Bearer ${key}`, 'Content-Type': 'application/json' },
+      body: JSON.stringify(body),
+    });
+
+    /** The embed data. Not every vendor opens a configuration again: then it is made anew. */
+    const embedData = async () => {
+      let reply = await ask(reopen ? { reopen: JSON.parse(reopen) } : {});
+      if (reopen && reply.status === 422) {
+        say('This configurator cannot open what you chose again. Choose anew: it takes the place of the one in your cart.');
+        reply = await ask({});
+      }
+      const answer = await reply.json();
+      if (!reply.ok) throw new Error(answer.detail);
+      return answer;
+    };
+
+    const send = async (configurator, wish) => {
+      const quantity = by('quantity');
+      if (!quantity.reportValidity()) return;
+      const buttons = [by('add'), by('offer')].filter(Boolean);
+      for (const button of buttons) button.disabled = true;
+      say('One moment …');
+      try {
+        const body = { configuration: await configurator.save(), quantity: quantity.valueAsNumber, wish, line: line || null };
+        const reply = await fetch(location.pathname, {
+          method: 'POST',
+          headers: { 'Content-Type': 'application/json' },
+          body: JSON.stringify(body),
+        });
+        const { next, told } = await reply.json();
+        if (!reply.ok) throw new Error(told);
+        location.assign((wish === 'cart' && configurator.successPage) || next);
+      } catch (error) {
+        fail(error);
+        for (const button of buttons) button.disabled = false;
+      }
+    };
+
+    try {
+      const configurator = await Cartwright.start({
+        embed: await embedData(),
+        elements: { viewer: by('viewer'), options: by('options'), price: by('price') },
+        on: {
+          progress: (percent) => {
+            by('progress').value = percent;
+          },
+          'variation-changed': ({ price }) => {
+            by('price').textContent = money(price);
+          },
+        },
+      });
+      const only = configurator.action === 'request-quotation';
+      if (by('offer')) {
+        by('add').hidden = only;
+        by('offer').disabled = false;
+        by('offer').addEventListener('click', () => send(configurator, 'offer'));
+      }
+      by('add').disabled = false;
+      by('add').addEventListener('click', () => send(configurator, 'cart'));
+    } catch (error) {
+      fail(error);
+    } finally {
+      by('progress').hidden = true;
+    }
+  };
+
+  /** Asks for the page again every second, and shows what is new of it. */
+  const follow = (live) => {
+    const look = async () => {
+      if (!live.hasAttribute('data-open')) return;
+      try {
+        const reply = document.hidden ? null : await fetch(location.href);
+        const page = reply && reply.ok ? new DOMParser().parseFromString(await reply.text(), 'text/html') : null;
+        const news = page && page.getElementById('live');
+        if (news && news.innerHTML !== live.innerHTML) {
+          const focused = document.activeElement && document.activeElement.id;
+          live.toggleAttribute('data-open', news.hasAttribute('data-open'));
+          live.replaceChildren(...news.childNodes);
+          if (focused && by(focused)) by(focused).focus();
+        }
+      } catch (_) {
+        // The server is away: the next look may find it.
+      }
+      setTimeout(look, 1000);
+    };
+    setTimeout(look, 1000);
+  };
+
+  if (by('configure')) configure(by('configure'));
+  if (by('live')) follow(by('live'));
+})();

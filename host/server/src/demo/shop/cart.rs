@@ -1,0 +1,139 @@
+//! The cart.
+
+use axum::Form;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use maud::{Markup, html};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::line::{Change, Line, Part, families, total};
+use super::{Book, Shop, Visit, pictures};
+
+pub(super) async fn show(visit: Visit) -> Response {
+    page(&visit, &*visit.book().await, &[])
+}
+
+/// The cart, with what is to be said about it.
+pub(super) fn page(visit: &Visit, book: &Book, told: &[String]) -> Response {
+    let shop = visit.shop();
+    let content = html! {
+        h1 { "Cart" }
+        @for text in told { p.notice role="alert" { (text) } }
+        @match total(&book.cart) {
+            None => p { "Your cart is empty. " a href=(shop.path("")) { "Look at the products" } "." },
+            Some(total) => {
+                ul.lines {
+                    @for (line, children) in families(&book.cart) {
+                        li.line {
+                            (summary(shop, line, &children))
+                            (controls(shop, line))
+                        }
+                    }
+                }
+                p.total { "Total " strong { (total) } span.about { " with tax" } }
+                p.buttons { a.button href=(shop.path("checkout")) { "Check out" } }
+            }
+        }
+    };
+    visit.page("Cart", &book.cart, content)
+}
+
+/// A line with its picture, what was chosen, its parts, and its price.
+pub(super) fn summary(shop: &Shop, line: &Line, children: &[&Line]) -> Markup {
+    let seen = &line.seen;
+    html! {
+        div.picture {
+            @match &seen.thumbnail {
+                Some(digest) => img alt={ "Your " (seen.title) } width="160" height="160"
+                    src={ (shop.host.url) "/pictures/" (shop.id) "/" (digest) };,
+                None => (pictures::of(&seen.linked_product)),
+            }
+        }
+        div.what {
+            h2 { (seen.title) }
+            (parts(&seen.shown))
+            @if !children.is_empty() {
+                ul.children aria-label={ "Parts of " (seen.title) } {
+                    @for child in children {
+                        li {
+                            span.many { (child.seen.quantity) " ×" } " " (child.seen.title)
+                            @if !child.seen.price.included_in_parent { span.amount { (child.seen.price.total) } }
+                            (parts(&child.seen.shown))
+                        }
+                    }
+                }
+            }
+        }
+        p.amount {
+            strong { (seen.price.total) }
+            @if let (Some(unit), true) = (&seen.price.unit, seen.quantity > 1) {
+                span.about { (seen.quantity) " × " (unit) }
+            }
+        }
+    }
+}
+
+fn parts(parts: &[Part]) -> Markup {
+    html! {
+        @if !parts.is_empty() {
+            dl.parts { @for part in parts { div { dt { (part.name) } dd { (part.value) } } } }
+        }
+    }
+}
+
+fn controls(shop: &Shop, line: &Line) -> Markup {
+    let seen = &line.seen;
+    let field = format!("quantity-{}", seen.key);
+    html! {
+        div.controls {
+            form method="post" action=(shop.path("cart/quantity")) {
+                input type="hidden" name="key" value=(seen.key);
+                label for=(field) { "Quantity" span.hidden { " of " (seen.title) } }
+                input id=(field) type="number" name="quantity" min="1" max="1000" required value=(seen.quantity);
+                button.second type="submit" { "Change" span.hidden { " the quantity of " (seen.title) } }
+            }
+            @if seen.configuration.is_some() {
+                a.edit href={ (shop.path(&format!("products/{}", seen.linked_product))) "?line=" (seen.key) } {
+                    "Edit" span.hidden { " " (seen.title) }
+                }
+            }
+            form method="post" action=(shop.path("cart/remove")) {
+                input type="hidden" name="key" value=(seen.key);
+                button.second type="submit" { "Remove" span.hidden { " " (seen.title) } }
+            }
+        }
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct Quantity {
+    key: String,
+    quantity: u32,
+}
+
+pub(super) async fn quantity(visit: Visit, Form(Quantity { key, quantity }): Form<Quantity>) -> Response {
+    change(visit, "quantity", json!({ "key": key, "quantity": quantity })).await
+}
+
+#[derive(Deserialize)]
+pub(super) struct Which {
+    key: String,
+}
+
+pub(super) async fn remove(visit: Visit, Form(Which { key }): Form<Which>) -> Response {
+    change(visit, "remove", json!({ "key": key })).await
+}
+
+async fn change(visit: Visit, what: &str, mut body: Value) -> Response {
+    let shop = visit.shop();
+    let mut book = visit.book().await;
+    body["lines"] = json!(book.cart);
+    match shop.host.post::<Change>(&shop.at(&format!("cart/{what}")), &body).await {
+        Ok(change) => {
+            change.apply(&mut book.cart);
+            visit.to("cart").into_response()
+        }
+        Err(error) => (StatusCode::UNPROCESSABLE_ENTITY, page(&visit, &book, &[error.told()])).into_response(),
+    }
+}

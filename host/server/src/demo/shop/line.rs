@@ -1,0 +1,161 @@
+//! A cart's lines as the host gives them. A shop keeps them whole and gives them back as they are; it reads what its pages show.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// An amount of money, in minor units.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Money {
+    pub(crate) minor: i64,
+    pub(crate) scale: u32,
+    pub(crate) currency: String,
+}
+
+impl std::fmt::Display for Money {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let sign = if self.minor < 0 { "−" } else { "" };
+        let unit = 10_u64.checked_pow(self.scale).unwrap_or(1);
+        let (whole, rest) = (self.minor.unsigned_abs() / unit, self.minor.unsigned_abs() % unit);
+        match self.currency.as_str() {
+            "EUR" => write!(f, "{sign}€{whole}")?,
+            other => write!(f, "{sign}{other} {whole}")?,
+        }
+        if self.scale > 0 { write!(f, ".{rest:0width$}", width = self.scale as usize) } else { Ok(()) }
+    }
+}
+
+/// A line, whole.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(try_from = "Value", into = "Value")]
+pub(crate) struct Line {
+    whole: Value,
+    pub(crate) seen: Seen,
+}
+
+/// What a page shows of a line.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Seen {
+    pub(crate) key: String,
+    pub(crate) parent: Option<String>,
+    pub(crate) title: String,
+    pub(crate) quantity: u32,
+    pub(crate) linked_product: String,
+    pub(crate) shown: Vec<Part>,
+    pub(crate) price: Price,
+    pub(crate) thumbnail: Option<String>,
+    pub(crate) configuration: Option<String>,
+    pub(crate) unconfirmed: Option<Unconfirmed>,
+}
+
+/// Something that the shopper chose.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Part {
+    pub(crate) name: String,
+    pub(crate) value: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Price {
+    pub(crate) unit: Option<Money>,
+    pub(crate) total: Money,
+    pub(crate) included_in_parent: bool,
+}
+
+/// What no server confirmed.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Unconfirmed {
+    pub(crate) reason: super::host::Message,
+    pub(crate) hold: bool,
+}
+
+impl TryFrom<Value> for Line {
+    type Error = serde_json::Error;
+
+    fn try_from(whole: Value) -> Result<Self, Self::Error> {
+        Ok(Self { seen: Seen::deserialize(&whole)?, whole })
+    }
+}
+
+impl From<Line> for Value {
+    fn from(line: Line) -> Self {
+        line.whole
+    }
+}
+
+/// What is to happen to a cart: all of it.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Change {
+    pub(crate) operations: Vec<Operation>,
+}
+
+/// One change, as the API's document says.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "operation", rename_all = "kebab-case")]
+pub(crate) enum Operation {
+    Add { lines: Vec<Line> },
+    Replace { key: String, lines: Vec<Line> },
+    Update { lines: Vec<Line> },
+    Remove { keys: Vec<String> },
+    RequestQuotation { lines: Vec<Line> },
+}
+
+impl Change {
+    /// Does it; gives the lines that an offer is asked for.
+    pub(crate) fn apply(self, cart: &mut Vec<Line>) -> Vec<Line> {
+        let mut asked = Vec::new();
+        for operation in self.operations {
+            match operation {
+                Operation::Add { lines } => cart.extend(lines),
+                Operation::Replace { key, lines } => {
+                    let gone = |line: &Line| line.seen.key == key || line.seen.parent.as_ref() == Some(&key);
+                    let place = cart.iter().position(gone).unwrap_or(cart.len());
+                    cart.retain(|line| !gone(line));
+                    cart.splice(place..place, lines);
+                }
+                Operation::Update { lines } => update(cart, lines),
+                Operation::Remove { keys } => cart.retain(|line| !keys.contains(&line.seen.key)),
+                Operation::RequestQuotation { lines } => asked.extend(lines),
+            }
+        }
+        asked
+    }
+}
+
+/// Puts lines in the place of those with their keys.
+pub(crate) fn update(cart: &mut [Line], lines: Vec<Line>) {
+    for new in lines {
+        if let Some(old) = cart.iter_mut().find(|old| old.seen.key == new.seen.key) {
+            *old = new;
+        }
+    }
+}
+
+/// The lines that stand by themselves, each with its children.
+pub(crate) fn families(lines: &[Line]) -> impl Iterator<Item = (&Line, Vec<&Line>)> {
+    let children =
+        |line: &Line| lines.iter().filter(|child| child.seen.parent.as_ref() == Some(&line.seen.key)).collect();
+    lines.iter().filter(|line| line.seen.parent.is_none()).map(move |line| (line, children(line)))
+}
+
+/// What all of it costs; none for no lines.
+pub(crate) fn total(lines: &[Line]) -> Option<Money> {
+    let amounts = lines.iter().filter(|line| !line.seen.price.included_in_parent).map(|line| &line.seen.price.total);
+    amounts.cloned().reduce(|sum, next| Money { minor: sum.minor + next.minor, ..sum })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn money_is_shown_with_its_own_scale() {
+        for (minor, scale, currency, shown) in [
+            (41_150, 2, "EUR", "€411.50"),
+            (-5, 2, "EUR", "−€0.05"),
+            (300, 0, "JPY", "JPY 300"),
+            (1, 3, "KWD", "KWD 0.001"),
+        ] {
+            assert_eq!(Money { minor, scale, currency: currency.to_owned() }.to_string(), shown);
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Products, and the page on which one is configured.
+
+use axum::Json;
+use axum::extract::{Path, Query};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use maud::html;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::line::{Change, Line};
+use super::{Named, Visit, layout, pictures, word};
+
+pub(super) async fn list(visit: Visit) -> Response {
+    let shop = visit.shop();
+    let content = html! {
+        h1 { (shop.title) }
+        p.about { (shop.about) }
+        ul.products {
+            @for product in &shop.products {
+                li { a.card href=(shop.path(&format!("products/{}", product.id))) {
+                    (pictures::of(product.id))
+                    span.title { (product.title) }
+                    span.about { (product.about) }
+                    span.price { "from " (product.from) }
+                } }
+            }
+        }
+    };
+    visit.page("Products", &visit.book().await.cart, content)
+}
+
+/// The line that is configured again.
+#[derive(Deserialize)]
+pub(super) struct Again {
+    line: Option<String>,
+}
+
+/// The embed data, as far as the page's own server reads it.
+#[derive(Deserialize)]
+struct Embed {
+    csp_origins: Vec<String>,
+}
+
+pub(super) async fn show(visit: Visit, Path(path): Named, Query(Again { line }): Query<Again>) -> Response {
+    let shop = visit.shop();
+    let Some(product) = shop.product(word(&path, "product")) else {
+        return visit.not_found("We do not sell this.");
+    };
+    let book = visit.book().await;
+    let line = line.and_then(|key| book.cart.iter().find(|line| line.seen.key == key));
+    // The page asks for itself, with the key that everybody may read. Which servers it may load from must stand in its header before.
+    let embed = shop.host.post::<Embed>(&shop.at(&format!("products/{}/page", product.id)), &json!({})).await;
+    let origins = embed.map(|embed| embed.csp_origins).unwrap_or_else(|error| {
+        tracing::warn!(%error, "a page is without its configurator");
+        Vec::new()
+    });
+    let reopen = line.and_then(|line| serde_json::to_string(line).ok());
+    let content = html! {
+        nav.crumbs aria-label="Where you are" { a href=(shop.path("")) { "Products" } " › " (product.title) }
+        div #configure.configure data-host=(shop.host.url) data-shop=(shop.id) data-product=(product.id)
+            data-key=(shop.storefront) data-currency=(shop.currency) data-reopen=[reopen]
+            data-line=[line.map(|line| &line.seen.key)] {
+            section #viewer.viewer aria-label="Your configuration" { (pictures::of(product.id)) }
+            section.panel aria-label="Choices" {
+                h1 { (product.title) }
+                p.about { (product.about) }
+                p #price.price aria-live="polite" { "from " (product.from) }
+                progress #progress max="100" value="0" aria-label="Loading the configurator" {}
+                noscript { p.notice { "Configuring needs JavaScript." } }
+                div #options {}
+                p.field {
+                    label for="quantity" { "Quantity" }
+                    input #quantity type="number" min="1" max="1000" required
+                        value=(line.map_or(1, |line| line.seen.quantity));
+                }
+                p.buttons {
+                    button #add type="button" disabled { @if line.is_some() { "Save changes" } @else { "Add to cart" } }
+                    @if line.is_none() { button #offer.second type="button" disabled { "Ask for an offer" } }
+                }
+                p #said.said role="status" {}
+            }
+        }
+    };
+    layout::page_with(shop, product.title, &book.cart, content, &origins)
+}
+
+/// What the page sends when the shopper has chosen.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Chosen {
+    /// As the configurator saved it, byte for byte.
+    configuration: String,
+    quantity: u32,
+    wish: Wish,
+    /// The line whose place it takes.
+    line: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Wish {
+    Cart,
+    Offer,
+}
+
+/// Puts a configuration into the cart, or into the place of a line, or asks for an offer; says where to go on.
+pub(super) async fn take(visit: Visit, Path(path): Named, Json(chosen): Json<Chosen>) -> Response {
+    let shop = visit.shop();
+    let mut book = visit.book().await;
+    let mut body = json!({
+        "product": word(&path, "product"), "configuration": chosen.configuration, "quantity": chosen.quantity,
+        "lines": book.cart,
+    });
+    let (what, next) = match (&chosen.wish, chosen.line) {
+        (Wish::Offer, _) => ("quotation", "offers"),
+        (Wish::Cart, None) => ("add", "cart"),
+        (Wish::Cart, Some(key)) => {
+            body["key"] = json!(key);
+            ("edit", "cart")
+        }
+    };
+    match shop.host.post::<Change>(&shop.at(&format!("cart/{what}")), &body).await {
+        Ok(change) => {
+            let asked: Vec<Line> = change.apply(&mut book.cart);
+            if !asked.is_empty() {
+                book.asked.push(asked);
+            }
+            Json(json!({ "next": shop.path(next) })).into_response()
+        }
+        Err(error) => (StatusCode::UNPROCESSABLE_ENTITY, Json(json!({ "told": error.told() }))).into_response(),
+    }
+}
