@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::ops::AsyncFnOnce;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use tokio::time::timeout;
@@ -26,6 +26,7 @@ use crate::engine::Ticker;
 use crate::error::{Failure, HookError};
 use crate::host::Cartwright;
 use crate::limits::{Breach, Meter, breach_of, millis};
+use crate::observe::{Answer, CallOutcome, Watched};
 use crate::plugin::{Interfaces, Plugin};
 use crate::shop::{Account, ShopState};
 use crate::slots::Asker;
@@ -203,7 +204,7 @@ pub(crate) struct Trace {
 }
 
 /// Calls one function of a plugin in a fresh instance.
-pub(crate) async fn call<R>(
+pub(crate) async fn call<R: Answer>(
     ticker: &Ticker,
     plugin: &Arc<Plugin>,
     options: CallOptions,
@@ -219,6 +220,7 @@ pub(crate) async fn call<R>(
         guest_ms = tracing::field::Empty,
         total_us = tracing::field::Empty,
         outcome = tracing::field::Empty,
+        otel.status_code = tracing::field::Empty,
     );
     run(ticker, plugin, options, function).instrument(span).await.map_err(|(failure, log)| {
         let mut error = HookError::new(plugin, hook, failure);
@@ -227,22 +229,25 @@ pub(crate) async fn call<R>(
     })
 }
 
-async fn run<R>(
+async fn run<R: Answer>(
     ticker: &Ticker,
     plugin: &Arc<Plugin>,
     options: CallOptions,
     function: impl AsyncFnOnce(&mut Store<GuestState>, &Instance) -> wasmtime::Result<R>,
 ) -> Result<(R, Trace), (Failure, Vec<LogLine>)> {
     let limits = plugin.limits();
+    let durable = options.durable.as_deref();
+    let log = durable.map_or_else(|| LogSink::new(limits.log_bytes), Cursor::log);
+    let waiting = Watched::begin(plugin, options.scope.clone(), options.hook, log.clone());
     // Held to the end: the store is dropped before it.
     let Some(_slot) = plugin.slots().take(options.asker, limits.deadline).await else {
+        told(CallOutcome::Busy, 0, waiting.end(CallOutcome::Busy, Duration::ZERO));
         return Err((Failure::Busy { waited_ms: millis(limits.deadline) }, Vec::new()));
     };
+    let watched = waiting.begun();
     let started = Instant::now();
     let reaches_network = options.hook.capabilities().contains(&Capability::Http);
     let deadline = if reaches_network { limits.network_deadline } else { limits.deadline };
-    let durable = options.durable.as_deref();
-    let log = durable.map_or_else(|| LogSink::new(limits.log_bytes), Cursor::log);
     let wasi_clock = durable.map_or_else(GuestClock::now, Cursor::guest_clock);
     let mut wasi = WasiCtx::builder();
     wasi.stdout(GuestOutput(log.clone()))
@@ -293,7 +298,6 @@ async fn run<R>(
     })
     .await;
     drop(in_call);
-    let total = started.elapsed();
     let paused = matches!(&answer, Ok(Err(error)) if error.is::<Paused>());
     let result = match answer {
         Ok(Ok(value)) => Ok(value),
@@ -307,25 +311,30 @@ async fn run<R>(
         // The store's call was dropped in the middle: the store is thrown away with it.
         Err(_) => Err(Failure::Limit(Breach::Deadline { allowed_ms: millis(deadline) })),
     };
-    let span = tracing::Span::current();
-    span.record("guest_ms", store.data().meter.cpu_ticks);
-    span.record("total_us", u64::try_from(total.as_micros()).unwrap_or(u64::MAX));
-    span.record(
-        "outcome",
-        if paused {
-            "paused"
-        } else if result.is_ok() {
-            "answered"
-        } else {
-            "failed"
-        },
-    );
+    let outcome = match &result {
+        _ if paused => CallOutcome::Paused,
+        Ok(answer) => CallOutcome::of_answer(answer),
+        Err(failure) => CallOutcome::of_failure(failure),
+    };
+    let guest_ms = store.data().meter.cpu_ticks;
+    told(outcome, guest_ms, watched.end(outcome, Duration::from_millis(guest_ms)));
     if let (Err(failure), false) = (&result, paused) {
         tracing::debug!(%failure, "guest call failed");
     }
     match result {
         Ok(value) => Ok((value, Trace { log: log.take() })),
         Err(failure) => Err((failure, log.take())),
+    }
+}
+
+/// Says in the call's span how it ended.
+fn told(outcome: CallOutcome, guest_ms: u64, total: Duration) {
+    let span = tracing::Span::current();
+    span.record("guest_ms", guest_ms);
+    span.record("total_us", u64::try_from(total.as_micros()).unwrap_or(u64::MAX));
+    span.record("outcome", outcome.name());
+    if outcome.is_error() {
+        span.record("otel.status_code", "ERROR");
     }
 }
 
@@ -363,7 +372,7 @@ pub(crate) fn answered(plugin: &Plugin, hook: Hook, error: contract::Error) -> H
 
 impl Cartwright {
     /// Calls a function of a plugin for an account of a shop.
-    pub(crate) async fn guest<R>(
+    pub(crate) async fn guest<R: Answer>(
         &self,
         hook: Hook,
         state: &ShopState,

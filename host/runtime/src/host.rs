@@ -15,6 +15,7 @@ use crate::guest::GuestState;
 use crate::health::{Health, Rules};
 use crate::ids::{Digest, ShopId};
 use crate::limits::Limits;
+use crate::observe::Observer;
 use crate::platform::{Blobs, Catalogue, MemoryBlobs, MemoryCatalogue, MemoryOrderBook, OrderBook, read};
 use crate::plugin::Plugin;
 use crate::settings::Secret;
@@ -53,6 +54,7 @@ pub struct Builder {
     installation: String,
     secret: Option<Secret>,
     health: Rules,
+    observer: Option<Arc<dyn Observer>>,
 }
 
 impl Builder {
@@ -106,6 +108,12 @@ impl Builder {
         self
     }
 
+    /// Who hears of each guest call, what guests log, and each request to a vendor. Nobody otherwise.
+    pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observer = Some(observer);
+        self
+    }
+
     /// Starts the host.
     ///
     /// # Errors
@@ -149,6 +157,7 @@ impl Builder {
                 clients: egress::Clients::default(),
                 tokens: token::Tokens::default(),
                 health: Health::new(self.health),
+                observer: self.observer,
             }),
             plugins: RwLock::default(),
             shops: RwLock::default(),
@@ -186,6 +195,7 @@ impl Cartwright {
             installation: "local".to_owned(),
             secret: None,
             health: Rules::default(),
+            observer: None,
         }
     }
 

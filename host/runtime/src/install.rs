@@ -47,8 +47,9 @@ impl Cartwright {
             return Ok(plugin);
         }
         let component = self.component(bytes, digest).await?;
-        let linked =
-            Plugin::link(digest, bytes.len(), &component, self.linker(), self.limits().clone(), self.slots().clone())?;
+        let (limits, slots) = (self.limits().clone(), self.slots().clone());
+        let observer = self.platform().observer.clone();
+        let linked = Plugin::link(digest, bytes.len(), &component, self.linker(), limits, slots, observer)?;
         let plugin = self.describe(Arc::new(linked)).await?;
         Ok(write(self.plugins()).entry(digest).or_insert(plugin).clone())
     }

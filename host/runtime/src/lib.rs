@@ -6,6 +6,9 @@
 //! - [`CartChange`], what is to happen to a cart: checked operations with line keys, pins and sealed prices, and an explanation;
 //! - the traits [`Catalogue`], [`OrderBook`] and [`Blobs`], which the commerce platform implements.
 //!
+//! What happens can be watched: spans of `tracing` surround each guest call, journal step and request to a vendor, and an [`Observer`]
+//! hears of each call, of what guests log and of those requests, for metrics and charts.
+//!
 //! ```no_run
 //! use std::sync::Arc;
 //! use cartwright::{AccountSetup, AddToCart, Cartwright, Link, MemoryCatalogue, Shop};
@@ -56,6 +59,7 @@ mod ids;
 mod install;
 mod limits;
 pub mod notify;
+pub mod observe;
 #[cfg(feature = "openapi")]
 pub mod openapi;
 mod outcome;
@@ -86,6 +90,7 @@ pub use guest::Hook;
 pub use host::{Builder, Cartwright, StartError};
 pub use ids::{AccountId, Digest, InvalidId, PluginId, ShopId};
 pub use limits::{Breach, Limits};
+pub use observe::Observer;
 pub use platform::{Blobs, Catalogue, MemoryBlobs, MemoryCatalogue, MemoryOrderBook, OrderBook, PlatformError};
 pub use plugin::{About, CONTRACT, InstallError, Plugin, World};
 pub use settings::{Form, Secret, Secrets, Settings};

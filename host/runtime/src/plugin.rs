@@ -13,6 +13,7 @@ use crate::error::{Failure, HookError};
 use crate::guest::{GuestState, Hook};
 use crate::ids::{Digest, InvalidId, PluginId};
 use crate::limits::Limits;
+use crate::observe::Observer;
 use crate::settings::Form;
 use crate::slots::Slots;
 
@@ -188,6 +189,7 @@ pub struct Plugin {
     interfaces: Interfaces,
     limits: Limits,
     slots: Arc<Slots>,
+    observer: Option<Arc<dyn Observer>>,
     /// Filled in when the plugin has said who it is.
     about: About,
 }
@@ -214,6 +216,7 @@ impl Plugin {
         linker: &Linker<GuestState>,
         limits: Limits,
         slots: Arc<Slots>,
+        observer: Option<Arc<dyn Observer>>,
     ) -> Result<Self, InstallError> {
         let engine = component.engine().clone();
         let kind = component.component_type();
@@ -253,7 +256,7 @@ impl Plugin {
             form: Form(Vec::new()),
             endpoints: Vec::new(),
         };
-        Ok(Self { digest, size, imports, worlds, engine, pre, interfaces, limits, slots, about })
+        Ok(Self { digest, size, imports, worlds, engine, pre, interfaces, limits, slots, observer, about })
     }
 
     pub(crate) fn described(self: &Arc<Self>, about: About) -> Arc<Self> {
@@ -267,6 +270,7 @@ impl Plugin {
             interfaces: self.interfaces.clone(),
             limits: self.limits.clone(),
             slots: self.slots.clone(),
+            observer: self.observer.clone(),
             about,
         })
     }
@@ -325,6 +329,10 @@ impl Plugin {
 
     pub(crate) fn slots(&self) -> &Slots {
         &self.slots
+    }
+
+    pub(crate) fn observer(&self) -> Option<&dyn Observer> {
+        self.observer.as_deref()
     }
 }
 

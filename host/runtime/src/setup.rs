@@ -312,6 +312,7 @@ impl Cartwright {
         Arc::new(Scope {
             platform: self.platform().clone(),
             blobs,
+            plugin: plugin.id().clone(),
             shop: shop.id.clone(),
             account: account.id.clone(),
             currency: shop.currency.clone(),

@@ -19,6 +19,7 @@ use crate::contract::{BytesSource, Digest, Error, FieldIssue, Message, Outage};
 use crate::error::Failure;
 use crate::guest::{GuestState, Hook};
 use crate::health::{Hold, Went, seconds_until};
+use crate::observe::VendorOutcome;
 use crate::settings::Secret;
 
 /// Headers that are the host's own.
@@ -114,7 +115,10 @@ impl Sending {
             let at = clock.now();
             match self.scope.platform.health.ask(&self.scope.shop, &host, at) {
                 Ok(()) => return Ok(()),
-                Err(hold @ Hold::Circuit { .. }) => return Err(hold.outage(at)),
+                Err(hold @ Hold::Circuit { .. }) => {
+                    self.observed(&host, VendorOutcome::LeftAlone, Duration::ZERO);
+                    return Err(hold.outage(at));
+                }
                 Err(Hold::RateLimit { until, .. }) => clock.sleep(seconds_until(until, at)).await,
             }
         }
@@ -132,7 +136,8 @@ impl Sending {
         *self.went.lock().unwrap_or_else(PoisonError::into_inner) = Some(went);
     }
 
-    pub(crate) async fn send(&self, request: Request) -> Result<Response, Error> {
+    /// Sends it and reads the answer.
+    pub(super) async fn exchange(&self, request: Request) -> Result<Response, Error> {
         if let Some(order) = self.test_order.as_ref().filter(|_| request.repeat != Repeat::Safe) {
             return Err(Error::Denied(format!(
                 "http: the order {order} only tries the shop out, so nothing may be made or sent for it; the plugin must look at \

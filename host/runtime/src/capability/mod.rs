@@ -3,6 +3,7 @@
 //!
 //! [`Hook::capabilities`]: crate::Hook::capabilities
 
+mod asked;
 pub(crate) mod blobs;
 pub(crate) mod catalog;
 pub(crate) mod egress;
@@ -21,7 +22,8 @@ use std::sync::Arc;
 
 use crate::grants::Grants;
 use crate::health::Health;
-use crate::ids::{AccountId, ShopId};
+use crate::ids::{AccountId, PluginId, ShopId};
+use crate::observe::Observer;
 use crate::platform::{Blobs, Catalogue, OrderBook};
 use crate::settings::Secret;
 
@@ -69,6 +71,7 @@ pub(crate) struct Platform {
     pub(crate) clients: egress::Clients,
     pub(crate) tokens: token::Tokens,
     pub(crate) health: Health,
+    pub(crate) observer: Option<Arc<dyn Observer>>,
 }
 
 /// Which shop and account a call is for, and what it was granted.
@@ -76,6 +79,7 @@ pub(crate) struct Scope {
     pub(crate) platform: Arc<Platform>,
     /// Where this call's bytes are kept: the platform's place, or that of the order.
     pub(crate) blobs: Arc<dyn Blobs>,
+    pub(crate) plugin: PluginId,
     pub(crate) shop: ShopId,
     pub(crate) account: AccountId,
     pub(crate) currency: String,

@@ -136,6 +136,22 @@ pub enum Entry {
     },
 }
 
+impl Entry {
+    /// What kind it is, as its JSON form says.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Began(_) => "began",
+            Self::Intent { .. } => "intent",
+            Self::Answered { .. } => "answered",
+            Self::Told { .. } => "told",
+            Self::Emitted { .. } => "emitted",
+            Self::Slept { .. } => "slept",
+            Self::Woke { .. } => "woke",
+            Self::Retried { .. } => "retried",
+        }
+    }
+}
+
 /// What all runs of a journal are given. Settings that change do not reach a job that has begun; grants that are taken away do.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Began {

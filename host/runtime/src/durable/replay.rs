@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tracing::Instrument as _;
 
 use crate::capability::log::LogSink;
 use crate::capability::timer::Clock;
@@ -314,8 +315,14 @@ pub(super) async fn append(
     entry: Entry,
 ) -> Result<(), JournalError> {
     let record = Record { at: whole(at), entry };
-    journal.append(history.entries, &record).await?;
+    write(journal, history.entries, &record).await?;
     history.apply(record)
+}
+
+/// Writes an entry, in a span that names what kind it is.
+pub(super) async fn write(journal: &dyn Journal, position: usize, record: &Record) -> Result<(), JournalError> {
+    let span = tracing::info_span!("journal_step", entry = record.entry.name(), position);
+    journal.append(position, record).instrument(span).await
 }
 
 /// A document that is too long for a journal, with its media type. Its digest stays in its place.

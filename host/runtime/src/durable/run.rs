@@ -21,6 +21,7 @@ use crate::error::Failure;
 use crate::guest::{CallOptions, Hook, call};
 use crate::host::Cartwright;
 use crate::ids::{AccountId, Digest, ShopId};
+use crate::observe::JobRun;
 use crate::shop::{SetupError, Visitor, context};
 
 /// The longest state that `again` may hand on.
@@ -108,6 +109,22 @@ pub enum RunEnd {
     },
 }
 
+impl RunEnd {
+    /// In one word.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Again { .. } => "again",
+            Self::Sleep { .. } => "sleep",
+            Self::Waiting(_) => "waiting",
+            Self::Retry { .. } => "retry",
+            Self::Stopped { .. } => "stopped",
+            Self::NeedsMerchant { .. } => "needs-merchant",
+            Self::Cancelled { .. } => "cancelled",
+        }
+    }
+}
+
 /// Why a job stopped.
 #[derive(Debug, Clone, PartialEq, thiserror::Error, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -159,6 +176,17 @@ impl Cartwright {
     /// # Errors
     /// When the run could not be made or its journal could not be written. Run the job again later: what stands, stands.
     pub async fn run_job(&self, job: &Job, start: Start) -> Result<Ran, RunError> {
+        let ran = self.run_once(job, start).await;
+        if let Some(observer) = &self.platform().observer {
+            let plugin = self.plugin(&job.plugin);
+            let plugin = plugin.as_ref().map(|plugin| plugin.id());
+            let end = ran.as_ref().map_or("lost", |ran| ran.end.name());
+            observer.job_ran(&JobRun { plugin, shop: &job.shop, account: &job.account, end });
+        }
+        ran
+    }
+
+    async fn run_once(&self, job: &Job, start: Start) -> Result<Ran, RunError> {
         let state = self.shop_state(&job.shop)?;
         let account = state.account(&job.account)?;
         let digest = self.replacement(&job.plugin).map_err(|_| SetupError::Revoked(job.plugin))?;

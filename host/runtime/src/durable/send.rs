@@ -5,6 +5,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
+use tracing::Instrument as _;
 
 use crate::capability::http::Sending;
 use crate::contract::http::{Body, Request, Response};
@@ -12,7 +13,7 @@ use crate::contract::{self, Repeat};
 use crate::durable::clock::whole;
 use crate::durable::history::Came;
 use crate::durable::journal::{Answer, Call, Entry, JournalError, KeptBody, KeptResponse, Record};
-use crate::durable::replay::{Cursor, Stop, Unanswered, keep};
+use crate::durable::replay::{Cursor, Stop, Unanswered, keep, write};
 
 /// A request that is out while its run has ended. Await it, then run the job again; dropped, the request is given up.
 #[derive(Debug)]
@@ -117,12 +118,12 @@ impl Cursor {
         let (journal, clock) = (self.journal.clone(), self.clock.clone());
         let (blobs, shop) = (self.blobs.clone(), self.shop.clone());
         let position = self.history.entries;
-        Out(tokio::spawn(async move {
+        let sending = async move {
             let (repeat, url) = (request.repeat, request.url.clone());
             // Before the intent: what waits for its turn has not been sent, and a crash then costs nothing.
             let turn = sending.turn(&url, &*clock).await;
             let intent = Record { at: whole(clock.now()), entry: intent };
-            journal.append(position, &intent).await?;
+            write(&*journal, position, &intent).await?;
             let mut answer = match turn {
                 Ok(()) => sending.send(request).await,
                 Err(outage) => Err(contract::Error::Unavailable(outage)),
@@ -148,9 +149,11 @@ impl Cursor {
             };
             let entry = Entry::Answered { answer: kept, may_have_arrived };
             let record = Record { at: whole(clock.now()), entry };
-            journal.append(position + 1, &record).await?;
+            write(&*journal, position + 1, &record).await?;
             Ok(Landed { intent, record: Some(record), answer })
-        }))
+        };
+        // The call's span lasts as long as the request, which may outlive the call; what it says of its time is the call's.
+        Out(tokio::spawn(sending.in_current_span()))
     }
 
     async fn response(&mut self, answer: Answer<KeptResponse>) -> wasmtime::Result<Result<Response, contract::Error>> {

@@ -1,0 +1,53 @@
+//! What is told of a request to a vendor: a span, and the observer.
+
+use std::time::{Duration, Instant};
+
+use tracing::Instrument as _;
+use url::Url;
+
+use crate::capability::Scope;
+use crate::capability::egress::host_of;
+use crate::capability::http::Sending;
+use crate::contract::Error;
+use crate::contract::http::{Request, Response};
+use crate::observe::{VendorOutcome, VendorRequest};
+
+impl Sending {
+    /// Sends it, in a span that names the server and no more of the address: the rest may hold what is nobody else's business.
+    pub(crate) async fn send(&self, request: Request) -> Result<Response, Error> {
+        let host = Url::parse(&request.url).ok().and_then(|url| host_of(&url)).unwrap_or_else(|| "?".to_owned());
+        let span = tracing::info_span!(
+            "vendor_request",
+            otel.kind = "client",
+            otel.status_code = tracing::field::Empty,
+            plugin = %self.scope.plugin,
+            shop = %self.scope.shop,
+            account = %self.scope.account,
+            host,
+            method = known_method(&request.method),
+            outcome = tracing::field::Empty,
+        );
+        let began = Instant::now();
+        let sent = self.exchange(request).instrument(span.clone()).await;
+        let outcome = VendorOutcome::of(&sent);
+        span.record("outcome", outcome.name());
+        if outcome.is_error() {
+            span.record("otel.status_code", "ERROR");
+        }
+        self.observed(&host, outcome, began.elapsed());
+        sent
+    }
+
+    pub(super) fn observed(&self, host: &str, outcome: VendorOutcome, total: Duration) {
+        let Scope { plugin, shop, account, .. } = &*self.scope;
+        if let Some(observer) = &self.scope.platform.observer {
+            observer.vendor_asked(&VendorRequest { plugin, shop, account, host, outcome, total });
+        }
+    }
+}
+
+/// A method of HTTP; a guest may ask for any word.
+fn known_method(method: &str) -> &'static str {
+    const KNOWN: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+    KNOWN.into_iter().find(|known| *known == method).unwrap_or("other")
+}
