@@ -24,10 +24,12 @@
 //! What is left to write beside our states is one query that picks a job and one `update` that takes it: less than an adapter.
 
 mod claim;
+mod count;
 mod finish;
 mod operate;
 mod row;
 
+pub use count::MOST_COUNTED;
 pub(crate) use finish::hold;
 
 use std::sync::Arc;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::JoinSet;
+use tracing::Instrument as _;
 
 use super::{Desk, Drained, Phase, reached, unless_drained};
 use crate::error::StoreError;
@@ -12,6 +13,14 @@ use crate::worker::run::Ended;
 
 /// A lease is kept so often before it ends: two heartbeats may be lost.
 const BEATS: u32 = 3;
+
+/// What is logged and traced of a job, from its claim until this worker has it no more.
+fn span(claim: &Claim) -> tracing::Span {
+    let Claim { job, .. } = claim;
+    tracing::info_span!(
+        parent: None, "job", job = job.id, shop = %job.shop, account = %job.account, kind = ?job.event.kind, round = job.round
+    )
+}
 
 /// Room for one more job.
 pub(super) struct Room {
@@ -71,7 +80,10 @@ impl Desk {
             while jobs.try_join_next().is_some() {}
             nudged.mark_unchanged();
             match self.next().await {
-                Ok(Some(claim)) => drop(jobs.spawn(self.clone().job(claim, room, phase.clone()))),
+                Ok(Some(claim)) => {
+                    let span = span(&claim);
+                    drop(jobs.spawn(self.clone().job(claim, room, phase.clone()).instrument(span)));
+                }
                 Ok(None) => {
                     drop(room);
                     let nudge = tokio::time::timeout(self.settings.poll, nudged.changed());

@@ -31,6 +31,7 @@ on_each_database!(
     a_job_that_is_given_back_is_anothers_at_once,
     a_cancelled_job_that_is_not_sure_waits_for_the_merchant,
     jobs_are_listed_by_what_they_are,
+    jobs_are_counted_while_they_are_not_over,
     one_job_that_cannot_be_read_does_not_hold_up_the_others,
     an_old_worker_that_ends_in_time_is_not_overtaken,
     a_job_that_loses_worker_after_worker_is_stopped_and_explained,
@@ -42,6 +43,20 @@ async fn state(store: &Store, id: &str) -> JobState {
 
 fn trapped() -> RunEnd {
     RunEnd::Stopped { why: durable::Why::Failed(Failure::Trap("unreachable".into())) }
+}
+
+async fn jobs_are_counted_while_they_are_not_over(database: Database) {
+    let store = database.open().await;
+    for number in ["1", "2", "3"] {
+        store.record_event(&shop(), &event(number, number), &[job("expivi")], at(0)).await.unwrap();
+    }
+    let done = claimed(&store, 0).await;
+    store.finish(&done.lease, Ok(&RunEnd::Done), at(0)).await.unwrap();
+    let _running = claimed(&store, 0).await;
+    let counted = store.jobs_by_state().await.unwrap();
+    let some: Vec<_> = counted.iter().filter(|(_, jobs)| *jobs > 0).copied().collect();
+    assert_eq!(some, [("queued", 1), ("running", 1)]);
+    assert_eq!(counted.len(), 7, "each state is told, also when there is none: {counted:?}");
 }
 
 async fn the_same_event_twice_does_nothing_twice(database: Database) {

@@ -1,0 +1,31 @@
+//! How many jobs there are, for those who watch them.
+
+use super::small;
+use crate::database::Store;
+use crate::error::StoreError;
+
+/// So many jobs of a state are counted: more are as many, and counting all would take longer the more there are.
+pub const MOST_COUNTED: u32 = 10_000;
+/// The states of a job that is not over.
+const OPEN_STATES: [&str; 7] = ["queued", "running", "sleeping", "waiting", "retrying", "needs-merchant", "stopped"];
+
+impl Store {
+    /// How many jobs there are in each state that is not over, at most [`MOST_COUNTED`] of each.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn jobs_by_state(&self) -> Result<Vec<(&'static str, u32)>, StoreError> {
+        let mut counted = Vec::with_capacity(OPEN_STATES.len());
+        let mut connection = self.pool().acquire().await?;
+        for state in OPEN_STATES {
+            let (jobs,): (i64,) =
+                sqlx::query_as("select count(*) from (select 1 from jobs where state = $1 limit $2) counted")
+                    .bind(state)
+                    .bind(i64::from(MOST_COUNTED))
+                    .fetch_one(&mut *connection)
+                    .await?;
+            counted.push((state, small(jobs)));
+        }
+        Ok(counted)
+    }
+}
