@@ -50,6 +50,7 @@ mod installation;
 mod job;
 mod journal;
 mod keys;
+mod listed;
 mod materials;
 mod notify;
 mod order;
@@ -78,6 +79,7 @@ pub use idempotency::{Begun, REQUEST_TAKES, REQUESTS_KEPT, RequestToken, StoredA
 pub use installation::{ChangeError, Expected, Installation, account_version, link_version, shop_version};
 pub use job::{Beat, Claim, JobDetail, JobFilter, JobState, JobSummary, Lease, MOST_COUNTED, Replay, Why};
 pub use journal::StoreJournal;
+pub use listed::{ListedOrder, OrderFilter, OrderNotice, RecordedEvent};
 pub use materials::{LineMaterials, OrderMaterials};
 pub use notify::{EndpointError, NotificationEndpoint, NotificationState, Notifier, StoredNotification};
 pub use outcome::StoredOutcome;

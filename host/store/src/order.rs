@@ -122,8 +122,8 @@ impl Store {
             .map_err(|_| StoreError::Conflict(format!("no order has the version {}", order.version)))?;
         // Also what makes two events of one new order wait for each other.
         let added = sqlx::query(
-            "insert into orders (shop, id, reference, version, released, order_key, known, changed_at)
-             values ($1, $2, $3, $4, 0, $5, $6, $7) on conflict (shop, id) do nothing",
+            "insert into orders (shop, id, reference, version, released, order_key, known, changed_at, number, created_at)
+             values ($1, $2, $3, $4, 0, $5, $6, $7, $8, $7) on conflict (shop, id) do nothing",
         )
         .bind(shop.as_str())
         .bind(&order.id)
@@ -132,6 +132,7 @@ impl Store {
         .bind(sealed_key)
         .bind(key.seal_json(&known_at, order)?)
         .bind(now)
+        .bind(&order.number)
         .execute(&mut *connection)
         .await?;
         let (key, news) = if added.rows_affected() == 1 {
@@ -139,7 +140,7 @@ impl Store {
         } else {
             let key = self.lock_order(connection, shop, &order.id).await?;
             let updated = sqlx::query(
-                "update orders set version = $3, known = $4, changed_at = $5
+                "update orders set version = $3, known = $4, changed_at = $5, number = $6
                  where shop = $1 and id = $2 and version < $3",
             )
             .bind(shop.as_str())
@@ -147,6 +148,7 @@ impl Store {
             .bind(version)
             .bind(key.seal_json(&known_at, order)?)
             .bind(now)
+            .bind(&order.number)
             .execute(&mut *connection)
             .await?;
             (key, updated.rows_affected() == 1)

@@ -15,6 +15,7 @@ mod idempotency;
 mod jobs;
 mod journals;
 mod keeping;
+mod listed;
 mod moved;
 mod notifications;
 mod opening;

@@ -8,6 +8,7 @@ mod keys;
 pub(super) mod links;
 mod log;
 mod notifications;
+mod order_list;
 mod orders;
 pub(super) mod plugins;
 pub(super) mod shops;
@@ -60,6 +61,7 @@ pub(crate) fn routes(node: &Node) -> (axum::Router<Node>, OpenApi) {
         .merge(links::routes())
         .merge(catalogue::routes())
         .merge(orders::routes())
+        .merge(order_list::routes())
         .merge(jobs::routes())
         .merge(webhooks::routes())
         .merge(notifications::routes())

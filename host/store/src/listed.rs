@@ -1,0 +1,177 @@
+//! Orders in a list, and what the host was told of one: what people look for and at.
+
+use std::time::SystemTime;
+
+use cartwright::types::Order;
+use cartwright::{AccountId, ShopId};
+
+use crate::database::{Store, moment};
+use crate::error::StoreError;
+use crate::keys::place;
+
+const LIST: &str = "
+    select o.id, o.order_key, o.known, o.released, o.created_at, o.changed_at, o.closed_at,
+           case when exists (select 1 from outcomes s where s.shop = o.shop and s.order_id = o.id and s.held = 1)
+               then 1 else 0 end
+    from orders o
+    where o.shop = $1 and ($2 is null or lower(o.id) like lower($2) escape '!' or lower(o.number) like lower($2) escape '!')
+    and ($3 is null or (o.created_at, o.id) < (select created_at, id from orders where shop = $1 and id = $3))
+    order by o.created_at desc, o.id desc limit $4";
+
+/// Which orders of a shop are meant. Nothing set = all.
+#[derive(Debug, Clone, Default)]
+pub struct OrderFilter {
+    /// Those with this in their id or their number. Upper and lower case of the letters a to z are the same.
+    pub search: Option<String>,
+    /// Those first heard of before the order with this id, which ended the page before.
+    pub after: Option<String>,
+}
+
+/// An order in a list.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ListedOrder {
+    /// The platform's id.
+    pub id: String,
+    /// In its newest version; its lines' statuses are the platform's. None = it was erased.
+    pub order: Option<Order>,
+    /// When it was first heard of.
+    pub created: SystemTime,
+    /// When its newest version came.
+    pub changed: SystemTime,
+    /// When it was closed; none = it is open.
+    pub closed: Option<SystemTime>,
+    /// Does an outcome wait for a person?
+    pub held: bool,
+}
+
+/// An event of an order, without what the order was then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordedEvent {
+    /// Its id.
+    pub id: String,
+    /// What happened, as the contract spells it.
+    pub kind: String,
+    /// The order's version.
+    pub order_version: u64,
+    /// When it was recorded.
+    pub at: SystemTime,
+}
+
+/// A vendor's notice that said something of an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderNotice {
+    /// The account that it came for.
+    pub account: AccountId,
+    /// The plugin's endpoint.
+    pub endpoint: String,
+    /// When it was run last.
+    pub at: SystemTime,
+    /// How often it came.
+    pub times: u64,
+    /// With which HTTP status it was answered.
+    pub status: Option<u16>,
+}
+
+impl Store {
+    /// At most `limit` orders of a shop that match, those that were heard of last first.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn orders(
+        &self,
+        shop: &ShopId,
+        filter: &OrderFilter,
+        limit: u32,
+    ) -> Result<Vec<ListedOrder>, StoreError> {
+        type Row = (String, Option<Vec<u8>>, Vec<u8>, i64, i64, i64, Option<i64>, i64);
+        // PostgreSQL takes no text with this sign in it.
+        if [&filter.search, &filter.after].into_iter().flatten().any(|text| text.contains('\0')) {
+            return Ok(Vec::new());
+        }
+        let rows: Vec<Row> = sqlx::query_as(LIST)
+            .bind(shop.as_str())
+            .bind(filter.search.as_deref().map(containing))
+            .bind(filter.after.as_deref())
+            .bind(i64::from(limit))
+            .fetch_all(self.pool())
+            .await?;
+        let listed = |(id, sealed_key, known, released, created, changed, closed, held): Row| {
+            let open = |key| -> Result<Order, StoreError> {
+                let key = self.order_key(shop, &id, Some(key))?;
+                let mut order: Order = key.open_json(&place("known", shop.as_str(), &id), &known)?;
+                order.released = released == 1;
+                Ok(order)
+            };
+            Ok(ListedOrder {
+                order: sealed_key.map(open).transpose()?,
+                created: moment(created),
+                changed: moment(changed),
+                closed: closed.map(moment),
+                held: held == 1,
+                id,
+            })
+        };
+        rows.into_iter().map(listed).collect()
+    }
+
+    /// The events of an order, the earliest first.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn events(&self, shop: &ShopId, order: &str) -> Result<Vec<RecordedEvent>, StoreError> {
+        let rows: Vec<(String, String, i64, i64)> = sqlx::query_as(
+            "select id, kind, order_version, recorded_at from events where shop = $1 and order_id = $2
+             order by recorded_at, id",
+        )
+        .bind(shop.as_str())
+        .bind(order)
+        .fetch_all(self.pool())
+        .await?;
+        let event = |(id, kind, version, at)| RecordedEvent {
+            id,
+            kind,
+            order_version: u64::try_from(version).unwrap_or(0),
+            at: moment(at),
+        };
+        Ok(rows.into_iter().map(event).collect())
+    }
+
+    /// The notices that were answered well and said something of an order, the earliest first.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn notices(&self, shop: &ShopId, order: &str) -> Result<Vec<OrderNotice>, StoreError> {
+        let rows: Vec<(String, String, i64, i64, Option<i64>)> = sqlx::query_as(
+            "select r.account, r.endpoint, r.came_at, r.times, r.status
+             from webhook_receipt_orders o join webhook_receipts r on r.shop = o.shop and r.id = o.receipt
+             where o.shop = $1 and o.order_id = $2 order by r.came_at, r.id",
+        )
+        .bind(shop.as_str())
+        .bind(order)
+        .fetch_all(self.pool())
+        .await?;
+        let notice = |(account, endpoint, at, times, status): (String, _, _, _, Option<i64>)| {
+            Ok(OrderNotice {
+                account: account.parse().map_err(|error| StoreError::corrupt("a webhook's account", error))?,
+                endpoint,
+                at: moment(at),
+                times: u64::try_from(times).unwrap_or(0),
+                status: status.and_then(|status| u16::try_from(status).ok()),
+            })
+        };
+        rows.into_iter().map(notice).collect()
+    }
+}
+
+/// The pattern of texts that hold this one.
+fn containing(text: &str) -> String {
+    let mut pattern = String::from("%");
+    for sign in text.chars() {
+        if matches!(sign, '%' | '_' | '!') {
+            pattern.push('!');
+        }
+        pattern.push(sign);
+    }
+    pattern.push('%');
+    pattern
+}

@@ -1,0 +1,100 @@
+//! Orders as people look for them, and what the host was told of one.
+
+use cartwright::Digest;
+use cartwright::durable::{Entry, Journal, Record};
+use cartwright::types::{EventKind, LineStatus, Message, Outcome, WebhookRequest, WebhookResponse};
+use cartwright::webhook::{Destination, Effects, Notice, NoticeId, Receipts};
+use cartwright_store::{OrderFilter, Store, Unfinished};
+
+use crate::database::{Database, account, at, claimed, event_of, job, on_each_database, order, record, shop};
+use crate::journals::began;
+
+on_each_database!(
+    orders_are_listed_by_pages_the_newest_first,
+    an_order_is_found_by_a_part_of_its_id_or_number,
+    a_list_says_what_waits_and_what_was_erased,
+    what_an_order_was_told_is_listed_without_its_data,
+);
+
+async fn listed(store: &Store, search: Option<&str>, after: Option<&str>, limit: u32) -> Vec<String> {
+    let filter = OrderFilter { search: search.map(str::to_owned), after: after.map(str::to_owned) };
+    store.orders(&shop(), &filter, limit).await.unwrap().into_iter().map(|listed| listed.id).collect()
+}
+
+async fn orders_are_listed_by_pages_the_newest_first(database: Database) {
+    let store = database.open().await;
+    // Two came at one moment.
+    for (id, seconds) in [("a", 0), ("b", 1), ("c", 1), ("d", 2), ("e", 3)] {
+        record(&store, id, id, seconds).await;
+    }
+    // What changes later stays where it is, so that pages neither repeat nor leave out.
+    let change = event_of("a2", EventKind::Changed, order("a", 2));
+    store.record_event(&shop(), &change, &[job("expivi")], at(9)).await.unwrap();
+    assert_eq!(listed(&store, None, None, 2).await, ["e", "d"]);
+    assert_eq!(listed(&store, None, Some("d"), 2).await, ["c", "b"]);
+    assert_eq!(listed(&store, None, Some("b"), 2).await, ["a"]);
+    let other = "other".parse().unwrap();
+    assert_eq!(store.orders(&other, &OrderFilter::default(), 9).await.unwrap(), []);
+}
+
+async fn an_order_is_found_by_a_part_of_its_id_or_number(database: Database) {
+    let store = database.open().await;
+    for id in ["gid-1001", "gid-1002", "100%", "1_0"] {
+        record(&store, id, id, 0).await;
+    }
+    let mut numbered = order("gid-1002", 2);
+    numbered.number = "Web/77".into();
+    store.record_event(&shop(), &event_of("n", EventKind::Changed, numbered), &[], at(1)).await.unwrap();
+    assert_eq!(listed(&store, Some("1001"), None, 9).await, ["gid-1001"]);
+    assert_eq!(listed(&store, Some("#gid"), None, 9).await, ["gid-1001"]);
+    assert_eq!(listed(&store, Some("WEB/7"), None, 9).await, ["gid-1002"]);
+    // No sign stands for another.
+    assert_eq!(listed(&store, Some("0%"), None, 9).await, ["100%"]);
+    assert_eq!(listed(&store, Some("1_"), None, 9).await, ["1_0"]);
+    for nowhere in ["!", "\0"] {
+        assert_eq!(listed(&store, Some(nowhere), None, 9).await, [""; 0]);
+    }
+}
+
+async fn a_list_says_what_waits_and_what_was_erased(database: Database) {
+    let store = database.open().await;
+    record(&store, "e1", "1", 0).await;
+    record(&store, "e2", "2", 1).await;
+    let run = claimed(&store, 2).await;
+    run.journal.append(0, &began(at(2))).await.unwrap();
+    let ask = Message { key: "look".into(), parameters: vec![], text: "Look at it".into() };
+    let entry = Entry::Emitted { key: "1".into(), outcome: Outcome::NeedsMerchant(ask) };
+    run.journal.append(1, &Record { at: at(2), entry }).await.unwrap();
+    store.erase_order(&shop(), "2", Unfinished::Cancel, "ann", at(3)).await.unwrap();
+    store.close_order(&shop(), "1", "ann", at(4)).await.unwrap();
+    let all = store.orders(&shop(), &OrderFilter::default(), 9).await.unwrap();
+    let seen: Vec<_> = all.iter().map(|listed| (listed.id.as_str(), listed.order.is_some(), listed.held)).collect();
+    assert_eq!(seen, [("2", false, false), ("1", true, true)]);
+    assert_eq!((all[1].created, all[1].closed), (at(0), Some(at(4))));
+    // What is erased has no number any more.
+    assert_eq!(listed(&store, Some("#"), None, 9).await, ["1"]);
+}
+
+async fn what_an_order_was_told_is_listed_without_its_data(database: Database) {
+    let store = database.open().await;
+    record(&store, "e1", "1", 0).await;
+    let cancelled = event_of("e2", EventKind::Cancelled, order("1", 2));
+    store.record_event(&shop(), &cancelled, &[], at(5)).await.unwrap();
+    record(&store, "other", "2", 6).await;
+    let events = store.events(&shop(), "1").await.unwrap();
+    let seen: Vec<_> = events.iter().map(|event| (event.id.as_str(), event.kind.as_str(), event.at)).collect();
+    assert_eq!(seen, [("e1", "released", at(0)), ("e2", "cancelled", at(5))]);
+    let request = WebhookRequest { method: "POST".into(), headers: vec![], query: String::new(), body: vec![1] };
+    let destination = Destination { shop: shop(), account: account("expivi"), endpoint: "done".into() };
+    let id = NoticeId::Event(Digest::of(b"e-1"));
+    let notice = Notice { destination, id, at: at(7), same_since: None, request };
+    let said = Outcome::LineStatus(LineStatus { line: "1".into(), status: "ready".into() });
+    let effects = Effects { outcomes: vec![(Some("test:shop:1".to_owned()), said)], messages: Vec::new() };
+    let response = WebhookResponse { status: 202, headers: vec![], body: vec![] };
+    store.take_in(&notice).await.unwrap();
+    store.answer(&notice, effects, &response).await.unwrap();
+    let notices = store.notices(&shop(), "1").await.unwrap();
+    let seen: Vec<_> = notices.iter().map(|notice| (notice.endpoint.as_str(), notice.at, notice.status)).collect();
+    assert_eq!(seen, [("done", at(7), Some(202))]);
+    assert_eq!(store.notices(&shop(), "2").await.unwrap(), []);
+}
