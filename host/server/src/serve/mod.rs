@@ -175,7 +175,6 @@ fn router(node: Node) -> Router {
     let id = HeaderName::from_static("x-request-id");
     let described = get(move || async move { Json(document) });
     api.layer(middleware::from_fn_with_state(node.clone(), access::identify))
-        .layer(cors::layer(node.clone()))
         .merge(pages::routes(&node))
         .merge(public::routes())
         .route("/openapi.json", described)
@@ -185,6 +184,8 @@ fn router(node: Node) -> Router {
         .method_not_allowed_fallback(|| async {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", "this address does not take this method")
         })
+        // Outside of what refuses methods: a browser asks with one that no operation takes.
+        .layer(cors::layer(node.clone()))
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
         .layer(RequestBodyTimeoutLayer::new(SILENCE))
         .layer(middleware::from_fn(in_time))

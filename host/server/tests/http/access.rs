@@ -297,3 +297,22 @@ fn told_little(problem: &Value) {
     let shopper = problem["shopper"]["text"].as_str();
     assert!(shopper == Some(detail) || detail == "This cannot be done now. The shop can see why.", "{problem:#}");
 }
+
+#[tokio::test]
+async fn a_browser_may_ask_from_the_shops_own_pages_only() {
+    let shop = Shop::new().await;
+    shop.admin.put(&shop.at("/origins"), &json!(["https://shop.example"])).await.with(204);
+    let asked = [("access-control-request-method", "POST"), ("access-control-request-headers", "authorization")];
+    for (origin, allowed) in [("https://shop.example", Some("https://shop.example")), ("https://other.example", None)] {
+        let headers = [("origin", origin), asked[0], asked[1]];
+        // A browser asks without a key, and with a method that no operation takes.
+        let nobody = shop.server.node.nobody();
+        let asks = nobody.ask("OPTIONS", &shop.at("/products/ring/page"), &headers, "").await;
+        assert_eq!(asks.header("access-control-allow-origin"), allowed);
+        assert_eq!(asks.status, 200);
+        // What a page is refused it can read, too.
+        let refused = nobody.send("POST", &shop.at("/cart/add"), &[("origin", origin)], &json!({})).await;
+        assert_eq!(refused.header("access-control-allow-origin"), allowed);
+        refused.problem(401, "access");
+    }
+}

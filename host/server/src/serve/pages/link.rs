@@ -158,7 +158,7 @@ async fn link_page(
                 }
                 div.field {
                     label for="strategy" { "How the cart is filled" }
-                    select #strategy name="strategy" { (strategies(node, &of.accounts, Some(&link.account), &link.strategy)) }
+                    select #strategy name="strategy" { (strategies(node, &of.accounts, Some(&link.account), Some(&link.strategy))) }
                     @if !told.version.is_empty() {
                         p.help {
                             a href=(at(shop, &format!("/preview?{}", form_urlencoded::Serializer::new(String::new()).append_pair("product", &link.shop_product).finish()))) {

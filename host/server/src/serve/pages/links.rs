@@ -146,7 +146,7 @@ pub(super) fn strategies(
     node: &Node,
     accounts: &[AccountSnapshot],
     own: Option<&AccountId>,
-    chosen: &StrategyChoice,
+    chosen: Option<&StrategyChoice>,
 ) -> Markup {
     let mut choices = vec![("/".to_owned(), "As the account says".to_owned())];
     for account in accounts {
@@ -159,10 +159,11 @@ pub(super) fn strategies(
             choices.push((strategy_value(&choice), format!("{}{of}", strategy.title.text)));
         }
     }
-    let chosen = strategy_value(chosen);
+    let chosen = chosen.map(strategy_value);
+    let unknown = chosen.as_ref().filter(|chosen| choices.iter().all(|(value, _)| value != *chosen));
     html! {
-        @for (value, shown) in &choices { option value=(value) selected[*value == chosen] { (shown) } }
-        @if choices.iter().all(|(value, _)| *value != chosen) { option value=(chosen) selected { (chosen) } }
+        @for (value, shown) in &choices { option value=(value) selected[chosen.as_ref() == Some(value)] { (shown) } }
+        @if let Some(unknown) = unknown { option value=(unknown) selected { (unknown) } }
     }
 }
 

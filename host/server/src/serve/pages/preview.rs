@@ -110,7 +110,7 @@ async fn plan(node: &Node, shop: &ShopId, tried: &Tried) -> Came {
 fn draw(visitor: &Visitor, node: &Node, of: &ShopSnapshot, tried: &Tried, came: Option<&Came>) -> Markup {
     let shop = &of.shop.id;
     let link = of.links.iter().find(|link| link.shop_product == tried.product).or_else(|| of.links.first());
-    let chosen = tried.strategy.clone();
+    let chosen = tried.strategy.as_ref();
     page(
         visitor,
         Some(shop),
@@ -134,7 +134,7 @@ fn draw(visitor: &Visitor, node: &Node, of: &ShopSnapshot, tried: &Tried, came: 
                             label for="strategy" { "Strategy" }
                             select #strategy name="strategy" {
                                 option value="as-linked" selected[chosen.is_none()] { "As the product is linked" }
-                                (strategies(node, &of.accounts, link.map(|link| &link.account), &chosen.unwrap_or_default()))
+                                (strategies(node, &of.accounts, link.map(|link| &link.account), chosen))
                             }
                         }
                         div.field {
