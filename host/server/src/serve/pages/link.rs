@@ -1,6 +1,7 @@
 //! One product link, with a picker that the vendor's catalogue feeds.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
@@ -8,7 +9,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use cartwright::types::{FieldIssue, Product};
-use cartwright::{AccountId, Link, LinkIssues, ShopId, ShopSnapshot, StrategyChoice};
+use cartwright::{AccountId, Link, LinkIssues, Plugin, ShopId, ShopSnapshot, StrategyChoice};
 use cartwright_store::{Expected, link_version};
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -131,7 +132,14 @@ async fn link_page(
         Some(shop),
         &title,
         html! {
-            @if let Some(problem) = &told.refused { (refusal(problem)) }
+            @match &told.refused {
+                Some(problem) if told.issues.is_empty() => (refusal(problem)),
+                Some(_) => p.refused role="alert" { "Nothing was saved yet: see what is marked below." },
+                None => {}
+            }
+            @for issue in told.issues.iter().filter(|issue| !is_placed(issue, &[Some(&vendor), planner.as_ref()])) {
+                p.refused { (issue.field) ": " (issue.message.text) }
+            }
             (picker)
             form.card method="post" action=(at(shop, "/links/edit")) {
                 h2 { "The link" }
@@ -142,6 +150,7 @@ async fn link_page(
                     input #product name="product" required value=(link.shop_product) list="products" readonly[!told.version.is_empty()]
                         spellcheck="false" autocomplete="off";
                     datalist #products { @for product in &offered { option value=(product) {} } }
+                (issues_of(&told.issues, "shop-product"))
                 }
                 div.field {
                     label for="account" { "Vendor account" }
@@ -155,6 +164,7 @@ async fn link_page(
                 div.field {
                     label for="vendor_product" { "The vendor's product" }
                     input #vendor_product name="vendor_product" required value=(link.vendor_product) spellcheck="false" autocomplete="off";
+                (issues_of(&told.issues, "vendor-product"))
                 }
                 div.field {
                     label for="strategy" { "How the cart is filled" }
@@ -170,6 +180,7 @@ async fn link_page(
                 div.field {
                     label for="allowed_skus" { "SKUs that a page may choose among" }
                     textarea #allowed_skus name="allowed_skus" rows="2" spellcheck="false" aria-describedby="allowed-help" { "\n" (link.allowed_skus.join("\n")) }
+                (issues_of(&told.issues, "allowed-skus"))
                     p.help #allowed-help { "One a line. Where the vendor's saved configuration does not name the SKU, only these are taken from the page." }
                 }
                 details open[link.preset.is_some() || !link.other_vendor_products.is_empty()] {
@@ -181,7 +192,7 @@ async fn link_page(
                         }
                     }
                     @if can("preset") {
-                        div.field { label for="preset" { "Preset to start from" } input #preset name="preset" value=(link.preset.as_deref().unwrap_or_default()); }
+                        div.field { label for="preset" { "Preset to start from" } input #preset name="preset" value=(link.preset.as_deref().unwrap_or_default()); (issues_of(&told.issues, "preset")) }
                     }
                 }
                 @if vendor.about().form.0.iter().any(|field| field.per_product) {
@@ -197,6 +208,21 @@ async fn link_page(
             }
         },
     ))
+}
+
+/// The members of a link, as plugins name them in what is wrong with one.
+const MEMBERS: [&str; 5] = ["shop-product", "vendor-product", "other-vendor-products", "preset", "allowed-skus"];
+
+/// Does it stand beside an input?
+fn is_placed(issue: &FieldIssue, plugins: &[Option<&Arc<Plugin>>]) -> bool {
+    let is_setting =
+        |plugin: &&Arc<Plugin>| plugin.about().form.field(&issue.field).is_some_and(|field| field.per_product);
+    MEMBERS.contains(&issue.field.as_str()) || plugins.iter().flatten().any(is_setting)
+}
+
+/// What is wrong with a member of the link.
+fn issues_of(issues: &[FieldIssue], member: &str) -> Markup {
+    html! { @for issue in issues.iter().filter(|issue| issue.field == member) { p.issue { (issue.message.text) } } }
 }
 
 /// What the shop sells, as far as the platform said.

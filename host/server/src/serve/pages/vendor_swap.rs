@@ -54,8 +54,8 @@ async fn ask(
 struct Mapped {
     from: Option<AccountId>,
     to: Option<AccountId>,
-    /// The new vendor's product, by the shop's.
-    products: BTreeMap<String, String>,
+    /// The new vendor's product and the SKUs that a page may choose among, by the shop's product.
+    products: BTreeMap<String, (String, String)>,
     report: Option<Result<Readiness, Problem>>,
 }
 
@@ -63,14 +63,17 @@ impl Mapped {
     fn links(&self, of: &ShopSnapshot) -> Vec<Link> {
         let Some(to) = &self.to else { return Vec::new() };
         let link = |old: &Link| {
-            let vendor_product = self.products.get(&old.shop_product).filter(|product| !product.is_empty())?;
+            let (vendor_product, skus) = self.products.get(&old.shop_product)?;
+            if vendor_product.is_empty() {
+                return None;
+            }
             Some(Link {
                 shop_product: old.shop_product.clone(),
                 account: to.clone(),
                 vendor_product: vendor_product.clone(),
                 other_vendor_products: Vec::new(),
                 preset: None,
-                allowed_skus: old.allowed_skus.clone(),
+                allowed_skus: skus.split_whitespace().map(str::to_owned).collect(),
                 // The old vendor's settings and strategies are not the new one's.
                 settings: Map::new(),
                 strategy: StrategyChoice::default(),
@@ -96,7 +99,10 @@ async fn check_or_swap(
     let mut mapped = Mapped { from: Some(sent.read("from")?), to: Some(sent.read("to")?), ..Mapped::default() };
     mapped.products = mapped
         .old(&of)
-        .map(|link| (link.shop_product.clone(), sent.text(&format!("product.{}", link.shop_product)).to_owned()))
+        .map(|link| {
+            let text = |what: &str| sent.text(&format!("{what}.{}", link.shop_product)).to_owned();
+            (link.shop_product.clone(), (text("product"), text("skus")))
+        })
         .collect();
     let links = mapped.links(&of);
     if links.is_empty() {
@@ -189,21 +195,28 @@ async fn mapping(
             input type="hidden" name="from" value=(from);
             input type="hidden" name="to" value=(to);
             h2 { "What each product becomes" }
+            p.help { "SKUs, separated by spaces: where the new vendor's saved configuration does not name the SKU, only these are taken from the page." }
             @if let Some(Err(problem)) = &mapped.report { (refusal(problem)) }
             @if ready { p.done role="status" { "All of them are ready." } }
             @else if report.is_some() { p.refused role="alert" { "Some are not ready; nothing was switched. See beside each." } }
             datalist #offered { @for product in &offered { option value=(product.id) { (product.title) } } }
             table {
-                thead { tr { th { "The shop's product" } th { "At " (from) } th { "At " (to) } th { "Ready?" } } }
+                thead { tr { th { "The shop's product" } th { "At " (from) } th { "At " (to) } th { "SKUs" } th { "Ready?" } } }
                 tbody {
                     @for link in &old {
                         @let product = &link.shop_product;
+                        @let entered = mapped.products.get(product);
                         tr {
                             th scope="row" { (product) }
                             td { (link.vendor_product) }
                             td {
                                 input name=(format!("product.{product}")) list="offered" spellcheck="false" autocomplete="off" placeholder="Stays where it is"
-                                    value=(mapped.products.get(product).map(String::as_str).unwrap_or_default()) aria-label=(format!("{product} at {to}"));
+                                    value=(entered.map(|(to, _)| to.as_str()).unwrap_or_default()) aria-label=(format!("{product} at {to}"));
+                            }
+                            td {
+                                input name=(format!("skus.{product}")) spellcheck="false" autocomplete="off"
+                                    value=(entered.map_or_else(|| link.allowed_skus.join(" "), |(_, skus)| skus.clone()))
+                                    aria-label=(format!("SKUs that a page of {product} may choose among, separated by spaces"));
                             }
                             td {
                                 @if let Some(said) = said(product) {

@@ -1,0 +1,86 @@
+//! A running `cartwright demo`.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+/// The demo, on free ports. Dropped, it is told to end, and waited for.
+pub struct Demo {
+    child: Child,
+    /// Kept open: a demo whose reader is gone could not say anything more.
+    _said: BufReader<ChildStdout>,
+    /// Where the shop with Expivi is, with a slash at its end.
+    pub lumen: String,
+    /// Where the shop with Twikit is, with a slash at its end.
+    pub gems: String,
+    /// Where the host's pages are.
+    pub admin: String,
+    /// The access key of an admin.
+    pub key: String,
+}
+
+impl Demo {
+    /// One of its own.
+    pub fn start() -> Self {
+        let mut command = Command::new(program());
+        for (name, _) in std::env::vars_os() {
+            if name.to_str().is_some_and(|name| name.starts_with("CARTWRIGHT_")) {
+                command.env_remove(name);
+            }
+        }
+        let mut child = command
+            .args(["demo", "--listen", "127.0.0.1:0", "--shops", "127.0.0.1:0"])
+            .env("CARTWRIGHT_CACHE", Path::new(env!("CARGO_TARGET_TMPDIR")).join("browser-cache"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the command starts");
+        let mut said = BufReader::new(child.stdout.take().expect("standard output"));
+        let mut lines = Vec::new();
+        // The last line says how it ends.
+        while !lines.last().is_some_and(|line: &String| line.contains("Ctrl-C")) {
+            let mut line = String::new();
+            assert_ne!(said.read_line(&mut line).expect("a line"), 0, "the demo ended: {lines:#?}");
+            lines.push(line);
+        }
+        let last = |begins: &str| -> String {
+            let line = lines.iter().find(|line| line.trim_start().starts_with(begins));
+            let line = line.unwrap_or_else(|| panic!("no {begins:?}: {lines:#?}"));
+            line.split_whitespace().last().expect("a word").to_owned()
+        };
+        let [lumen, gems, admin, key] = ["Lumen", "Gems", "the host's pages", "to log in there"].map(last);
+        Self { child, _said: said, lumen, gems, admin, key }
+    }
+
+    /// The one that most tests share. It lives as long as one of them uses it.
+    pub fn shared() -> Arc<Self> {
+        static SHARED: Mutex<Weak<Demo>> = Mutex::new(Weak::new());
+        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.upgrade().unwrap_or_else(|| {
+            let demo = Arc::new(Self::start());
+            *shared = Arc::downgrade(&demo);
+            demo
+        })
+    }
+}
+
+/// The command, where Cargo puts it: it is another package's.
+fn program() -> PathBuf {
+    let test = std::env::current_exe().expect("this test");
+    let folder = test.parent().and_then(Path::parent).expect("the folder of this build");
+    let program = folder.join("cartwright");
+    assert!(program.is_file(), "{} is not there; `cargo build -p cartwright-server` makes it", program.display());
+    program
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        // It leaves nothing behind when it is asked.
+        let asked = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
+        if !asked.is_ok_and(|status| status.success()) {
+            drop(self.child.kill());
+        }
+        drop(self.child.wait());
+    }
+}
