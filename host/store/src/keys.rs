@@ -1,6 +1,7 @@
 //! The keys that the database was written with: checked when it is opened, exchanged while it is used.
 
 use cartwright::Secret;
+use sqlx::AnyConnection;
 use zeroize::Zeroizing;
 
 use crate::database::Store;
@@ -106,17 +107,29 @@ impl Store {
     /// # Errors
     /// As the database says.
     pub async fn host_secret(&self) -> Result<Secret, StoreError> {
-        let mut random = Zeroizing::new([0; 32]);
-        getrandom::fill(random.as_mut_slice())
-            .map_err(|error| StoreError::Unavailable(format!("the system's random numbers: {error}")))?;
-        let place = place("host secret", "", "");
         let mut work = self.begin().await?;
-        sqlx::query("insert into host_secret (id, secret) values (1, $1) on conflict (id) do nothing")
-            .bind(self.keys().seal(&place, hexed(random.as_slice()).as_bytes())?)
-            .execute(&mut *work)
-            .await?;
-        let (sealed,): (Vec<u8>,) = sqlx::query_as("select secret from host_secret").fetch_one(&mut *work).await?;
+        let secret = self.host_secret_in(&mut work).await?;
         work.commit().await?;
+        Ok(secret)
+    }
+
+    pub(crate) async fn host_secret_in(&self, connection: &mut AnyConnection) -> Result<Secret, StoreError> {
+        const READ: &str = "select secret from host_secret";
+        let place = place("host secret", "", "");
+        let mut found: Option<(Vec<u8>,)> = sqlx::query_as(READ).fetch_optional(&mut *connection).await?;
+        if found.is_none() {
+            let mut random = Zeroizing::new([0; 32]);
+            getrandom::fill(random.as_mut_slice())
+                .map_err(|error| StoreError::Unavailable(format!("the system's random numbers: {error}")))?;
+            // Another node may be quicker.
+            sqlx::query("insert into host_secret (id, secret) values (1, $1) on conflict (id) do nothing")
+                .bind(self.keys().seal(&place, hexed(random.as_slice()).as_bytes())?)
+                .execute(&mut *connection)
+                .await?;
+            found = sqlx::query_as(READ).fetch_optional(&mut *connection).await?;
+        }
+        let missing = || StoreError::Corrupt("the host's secret is not kept".to_owned());
+        let (sealed,) = found.ok_or_else(missing)?;
         let plain = self.keys().open(&place, &sealed)?;
         let text = std::str::from_utf8(&plain).map_err(|error| StoreError::corrupt(&place, error))?;
         Ok(Secret::new(text))

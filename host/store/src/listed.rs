@@ -4,24 +4,29 @@ use std::time::SystemTime;
 
 use cartwright::types::Order;
 use cartwright::{AccountId, ShopId};
+use hmac::{Hmac, Mac as _};
+use sha2::Sha256;
+use sqlx::AnyConnection;
 
 use crate::database::{Store, moment};
 use crate::error::StoreError;
 use crate::keys::place;
+use crate::vault::hexed;
 
 const LIST: &str = "
     select o.id, o.order_key, o.known, o.released, o.created_at, o.changed_at, o.closed_at,
            case when exists (select 1 from outcomes s where s.shop = o.shop and s.order_id = o.id and s.held = 1)
                then 1 else 0 end
     from orders o
-    where o.shop = $1 and ($2 is null or lower(o.id) like lower($2) escape '!' or lower(o.number) like lower($2) escape '!')
+    where o.shop = $1 and ($2 is null or lower(o.id) like lower($2) escape '!' or o.number_hash = $6)
+    and ($5 is null or o.id = $5)
     and ($3 is null or (o.created_at, o.id) < (select created_at, id from orders where shop = $1 and id = $3))
     order by o.created_at desc, o.id desc limit $4";
 
 /// Which orders of a shop are meant. Nothing set = all.
 #[derive(Debug, Clone, Default)]
 pub struct OrderFilter {
-    /// Those with this in their id or their number. Upper and lower case of the letters a to z are the same.
+    /// Those with this in their id, and those whose number it is, with or without a "#" before it.
     pub search: Option<String>,
     /// Those first heard of before the order with this id, which ended the page before.
     pub after: Option<String>,
@@ -83,17 +88,43 @@ impl Store {
         filter: &OrderFilter,
         limit: u32,
     ) -> Result<Vec<ListedOrder>, StoreError> {
+        self.list_orders(shop, None, filter, limit).await
+    }
+
+    /// One order as it stands in a list.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn listed_order(&self, shop: &ShopId, id: &str) -> Result<Option<ListedOrder>, StoreError> {
+        Ok(self.list_orders(shop, Some(id), &OrderFilter::default(), 1).await?.pop())
+    }
+
+    async fn list_orders(
+        &self,
+        shop: &ShopId,
+        id: Option<&str>,
+        filter: &OrderFilter,
+        limit: u32,
+    ) -> Result<Vec<ListedOrder>, StoreError> {
         type Row = (String, Option<Vec<u8>>, Vec<u8>, i64, i64, i64, Option<i64>, i64);
         // PostgreSQL takes no text with this sign in it.
-        if [&filter.search, &filter.after].into_iter().flatten().any(|text| text.contains('\0')) {
+        if [id, filter.search.as_deref(), filter.after.as_deref()].into_iter().flatten().any(|text| text.contains('\0'))
+        {
             return Ok(Vec::new());
         }
+        let mut connection = self.pool().acquire().await?;
+        let number = match &filter.search {
+            Some(number) => Some(self.number_hash(&mut connection, shop, number).await?),
+            None => None,
+        };
         let rows: Vec<Row> = sqlx::query_as(LIST)
             .bind(shop.as_str())
             .bind(filter.search.as_deref().map(containing))
             .bind(filter.after.as_deref())
             .bind(i64::from(limit))
-            .fetch_all(self.pool())
+            .bind(id)
+            .bind(number)
+            .fetch_all(&mut *connection)
             .await?;
         let listed = |(id, sealed_key, known, released, created, changed, closed, held): Row| {
             let open = |key| -> Result<Order, StoreError> {
@@ -160,6 +191,23 @@ impl Store {
             })
         };
         rows.into_iter().map(notice).collect()
+    }
+}
+
+impl Store {
+    /// What an order is found by when people ask for its number. A plain hash would be undone by trying all numbers.
+    pub(crate) async fn number_hash(
+        &self,
+        connection: &mut AnyConnection,
+        shop: &ShopId,
+        number: &str,
+    ) -> Result<String, StoreError> {
+        let secret = self.host_secret_in(connection).await?;
+        // HMAC takes a key of any length.
+        let mac = Hmac::<Sha256>::new_from_slice(secret.expose())
+            .map_err(|error| StoreError::corrupt("the host's secret", error))?;
+        let number = number.trim().trim_start_matches('#').to_lowercase();
+        Ok(hexed(&mac.chain_update(format!("cartwright order numbers\n{shop}\n{number}")).finalize().into_bytes()))
     }
 }
 

@@ -120,9 +120,10 @@ impl Store {
         let known_at = place("known", shop.as_str(), &order.id);
         let version = i64::try_from(order.version)
             .map_err(|_| StoreError::Conflict(format!("no order has the version {}", order.version)))?;
+        let number = self.number_hash(&mut *connection, shop, &order.number).await?;
         // Also what makes two events of one new order wait for each other.
         let added = sqlx::query(
-            "insert into orders (shop, id, reference, version, released, order_key, known, changed_at, number, created_at)
+            "insert into orders (shop, id, reference, version, released, order_key, known, changed_at, number_hash, created_at)
              values ($1, $2, $3, $4, 0, $5, $6, $7, $8, $7) on conflict (shop, id) do nothing",
         )
         .bind(shop.as_str())
@@ -132,7 +133,7 @@ impl Store {
         .bind(sealed_key)
         .bind(key.seal_json(&known_at, order)?)
         .bind(now)
-        .bind(&order.number)
+        .bind(&number)
         .execute(&mut *connection)
         .await?;
         let (key, news) = if added.rows_affected() == 1 {
@@ -140,7 +141,7 @@ impl Store {
         } else {
             let key = self.lock_order(connection, shop, &order.id).await?;
             let updated = sqlx::query(
-                "update orders set version = $3, known = $4, changed_at = $5, number = $6
+                "update orders set version = $3, known = $4, changed_at = $5, number_hash = $6
                  where shop = $1 and id = $2 and version < $3",
             )
             .bind(shop.as_str())
@@ -148,7 +149,7 @@ impl Store {
             .bind(version)
             .bind(key.seal_json(&known_at, order)?)
             .bind(now)
-            .bind(&order.number)
+            .bind(&number)
             .execute(&mut *connection)
             .await?;
             (key, updated.rows_affected() == 1)

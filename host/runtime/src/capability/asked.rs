@@ -23,8 +23,8 @@ impl Sending {
             plugin = %self.scope.plugin,
             shop = %self.scope.shop,
             account = %self.scope.account,
-            host,
-            method = known_method(&request.method),
+            server.address = host,
+            http.request.method = known_method(&request.method),
             outcome = tracing::field::Empty,
         );
         let began = Instant::now();

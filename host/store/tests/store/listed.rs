@@ -11,7 +11,7 @@ use crate::journals::began;
 
 on_each_database!(
     orders_are_listed_by_pages_the_newest_first,
-    an_order_is_found_by_a_part_of_its_id_or_number,
+    an_order_is_found_by_a_part_of_its_id_or_by_its_number,
     a_list_says_what_waits_and_what_was_erased,
     what_an_order_was_told_is_listed_without_its_data,
 );
@@ -37,7 +37,7 @@ async fn orders_are_listed_by_pages_the_newest_first(database: Database) {
     assert_eq!(store.orders(&other, &OrderFilter::default(), 9).await.unwrap(), []);
 }
 
-async fn an_order_is_found_by_a_part_of_its_id_or_number(database: Database) {
+async fn an_order_is_found_by_a_part_of_its_id_or_by_its_number(database: Database) {
     let store = database.open().await;
     for id in ["gid-1001", "gid-1002", "100%", "1_0"] {
         record(&store, id, id, 0).await;
@@ -46,8 +46,14 @@ async fn an_order_is_found_by_a_part_of_its_id_or_number(database: Database) {
     numbered.number = "Web/77".into();
     store.record_event(&shop(), &event_of("n", EventKind::Changed, numbered), &[], at(1)).await.unwrap();
     assert_eq!(listed(&store, Some("1001"), None, 9).await, ["gid-1001"]);
-    assert_eq!(listed(&store, Some("#gid"), None, 9).await, ["gid-1001"]);
-    assert_eq!(listed(&store, Some("WEB/7"), None, 9).await, ["gid-1002"]);
+    assert_eq!(listed(&store, Some("GID-"), None, 9).await, ["gid-1002", "gid-1001"]);
+    for number in ["#web/77", " WEB/77 "] {
+        assert_eq!(listed(&store, Some(number), None, 9).await, ["gid-1002"], "{number}");
+    }
+    // A former number, a part of one.
+    for nothing in ["#gid-1002", "Web/7"] {
+        assert_eq!(listed(&store, Some(nothing), None, 9).await, [""; 0], "{nothing}");
+    }
     // No sign stands for another.
     assert_eq!(listed(&store, Some("0%"), None, 9).await, ["100%"]);
     assert_eq!(listed(&store, Some("1_"), None, 9).await, ["1_0"]);
@@ -71,8 +77,11 @@ async fn a_list_says_what_waits_and_what_was_erased(database: Database) {
     let seen: Vec<_> = all.iter().map(|listed| (listed.id.as_str(), listed.order.is_some(), listed.held)).collect();
     assert_eq!(seen, [("2", false, false), ("1", true, true)]);
     assert_eq!((all[1].created, all[1].closed), (at(0), Some(at(4))));
+    assert_eq!(store.listed_order(&shop(), "1").await.unwrap().as_ref(), all.last());
+    assert_eq!(store.listed_order(&shop(), "3").await.unwrap(), None);
     // What is erased has no number any more.
-    assert_eq!(listed(&store, Some("#"), None, 9).await, ["1"]);
+    assert_eq!(listed(&store, Some("#2"), None, 9).await, [""; 0]);
+    assert_eq!(listed(&store, Some("#1"), None, 9).await, ["1"]);
 }
 
 async fn what_an_order_was_told_is_listed_without_its_data(database: Database) {

@@ -28,7 +28,7 @@ pub(crate) fn routes() -> OpenApiRouter<Node> {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct Which {
-    /// Those with this in their id or their number.
+    /// Those with this in their id, and those whose number it is.
     search: Option<String>,
     /// Those first reported before the order with this id.
     after: Option<String>,
