@@ -2,9 +2,11 @@
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
+use cartwright::SystemClock;
 use cartwright_fake_vendors::{ExpiviConfig, FakeExpivi, FakeTwikit, TwikitConfig};
 use cartwright_store::{NewAccessKey, Role};
 use tokio::net::TcpListener;
@@ -14,7 +16,7 @@ use url::Url;
 use super::kept::Kept;
 use super::{shop, workshop};
 use crate::output::try_line;
-use crate::serve::{self, Serving};
+use crate::serve::{self, Observed, Serving};
 use crate::source;
 
 /// For how long work in progress may end after the demo was told to stop: whoever waits for a prompt is not kept.
@@ -37,13 +39,16 @@ pub(crate) async fn run(
     let twikit = FakeTwikit::start(TwikitConfig { repeat_after: REPEAT_AFTER, ..TwikitConfig::default() }).await?;
     try_line(format_args!("starting; the first time the plugins are compiled, which takes some seconds"))?;
 
-    let installation = serve::start("demo".to_owned(), source::cache(), kept.store.clone()).await?;
+    let observed = Arc::new(Observed::new(Arc::new(SystemClock)));
+    let installation = serve::start("demo".to_owned(), source::cache(), kept.store.clone(), observed.clone()).await?;
     let key = NewAccessKey { role: Role::Admin, label: "demo".to_owned(), networks: Vec::new(), expires: None };
     let (_, key) = kept.store.make_access_key(&key, "demo", SystemTime::now()).await?;
     let key = String::from_utf8(key.expose().to_vec()).context("a key is text")?;
 
     let serving = Serving {
         listener,
+        scraped: None,
+        observed,
         public_url: Url::parse(&host_url)?,
         proxies: Vec::new(),
         worker: "demo".to_owned(),

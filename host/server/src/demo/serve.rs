@@ -11,7 +11,7 @@ use cartwright_store::{Installation, Store};
 use tokio::net::TcpListener;
 use url::Url;
 
-use crate::serve::{Node, public};
+use crate::serve::{Node, Observed, public};
 
 /// Where things are.
 pub(crate) struct Addresses {
@@ -40,7 +40,9 @@ pub(crate) async fn start(
     if let Some(fault) = faults.into_iter().next() {
         return Err(fault.into());
     }
-    let node = Node::new(installation, Arc::new(SystemClock), Url::parse(&base)?, Vec::new());
+    let clock = Arc::new(SystemClock);
+    let observed = Arc::new(Observed::new(clock.clone()));
+    let node = Node::new(installation, clock, Url::parse(&base)?, Vec::new(), observed);
     let app = public::routes().with_state(node).into_make_service_with_connect_info::<SocketAddr>();
     tokio::spawn(async move { axum::serve(listener, app).await });
     Ok(Addresses { base, webhooks })

@@ -44,6 +44,10 @@ pub(crate) struct Options {
     /// For how many seconds work in progress may end after the node was told to stop; 30 unless given.
     #[arg(long, value_name = "SECONDS", env = "CARTWRIGHT_DRAIN_SECONDS")]
     drain_seconds: Option<u64>,
+    /// Where metrics are served, at /metrics and without a key: an address that only those reach who collect them. Nowhere unless
+    /// given.
+    #[arg(long, value_name = "ADDRESS", env = "CARTWRIGHT_METRICS_LISTEN")]
+    metrics_listen: Option<SocketAddr>,
 }
 
 /// How a node runs.
@@ -58,6 +62,7 @@ pub(crate) struct Config {
     pub(crate) node: String,
     pub(crate) proxies: Vec<IpNet>,
     pub(crate) drain_seconds: u64,
+    pub(crate) metrics_listen: Option<SocketAddr>,
 }
 
 impl Options {
@@ -89,6 +94,7 @@ impl Options {
             node: self.node.or(file.node).unwrap_or_else(|| format!("node-{}", std::process::id())),
             proxies: self.proxies.or(file.proxies).unwrap_or_default(),
             drain_seconds: self.drain_seconds.or(file.drain_seconds).unwrap_or(30),
+            metrics_listen: self.metrics_listen.or(file.metrics_listen),
         })
     }
 }

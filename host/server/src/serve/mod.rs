@@ -7,6 +7,7 @@ mod cors;
 mod extract;
 mod idempotency;
 mod node;
+mod observed;
 mod pages;
 mod problem;
 pub(crate) mod public;
@@ -40,6 +41,7 @@ use url::Url;
 use crate::desk::Database;
 use config::Options;
 pub(crate) use node::Node;
+pub(crate) use observed::Observed;
 use problem::Problem;
 
 /// The largest body; a plugin may be larger, see there.
@@ -72,17 +74,27 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     config::check_environment(&Arguments::augment_args(clap::Command::new("serve")))?;
     let config = arguments.options.with_file(arguments.config.as_deref())?;
     let store = Database::new(config.database.clone(), config.key_file.clone()).open_or_make().await?;
-    let installation = start(config.installation, config.cache, store).await?;
-    let listener =
-        TcpListener::bind(config.listen).await.with_context(|| format!("{} cannot be listened at", config.listen))?;
+    let clock = Arc::new(SystemClock);
+    let observed = Arc::new(Observed::new(clock));
+    let installation = start(config.installation, config.cache, store, observed.clone()).await?;
+    let listener = listen(config.listen).await?;
+    let scraped = match config.metrics_listen {
+        Some(address) => Some(listen(address).await?),
+        None => None,
+    };
     let address = listener.local_addr()?;
     let public_url = match config.public_url {
         Some(url) => url,
         None => Url::parse(&format!("http://{address}/"))?,
     };
     say!("listening at http://{address}/");
+    if let Some(scraped) = &scraped {
+        say!("metrics at http://{}/metrics", scraped.local_addr()?);
+    }
     let serving = Serving {
         listener,
+        scraped,
+        observed,
         public_url,
         proxies: config.proxies,
         worker: config.node,
@@ -96,6 +108,10 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 pub(crate) struct Serving {
     /// Where requests come in.
     pub(crate) listener: TcpListener,
+    /// Where metrics are scraped.
+    pub(crate) scraped: Option<TcpListener>,
+    /// What the installation's host tells.
+    pub(crate) observed: Arc<Observed>,
     /// What the outside calls the installation.
     pub(crate) public_url: Url,
     /// The networks of proxies that are believed when they say who asks.
@@ -109,14 +125,18 @@ pub(crate) struct Serving {
 /// Serves an installation and does its jobs until it is time to stop; then closes its store.
 pub(crate) async fn serve(
     installation: Installation,
-    Serving { listener, public_url, proxies, worker, patience }: Serving,
+    Serving { listener, scraped, observed, public_url, proxies, worker, patience }: Serving,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
     let clock = Arc::new(SystemClock);
     let host = installation.host().clone();
     let worker = Worker::start(host, installation.store().clone(), clock.clone(), WorkerSettings::new(worker));
     let following = installation.follow();
-    let node = Node::new(installation, clock, public_url, proxies);
+    let node = Node::new(installation, clock, public_url, proxies, observed);
+    if let Some(listener) = scraped {
+        // To the end: what happens while the node drains is worth seeing.
+        tokio::spawn(axum::serve(listener, observed::routes(node.clone())).into_future());
+    }
     let service = router(node.clone()).into_make_service_with_connect_info::<SocketAddr>();
     let (tell, told) = watch::channel(());
     // Closed when it is time to stop.
@@ -147,15 +167,25 @@ pub(crate) async fn serve(
     Ok(())
 }
 
+pub(crate) async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("{address} cannot be listened at"))
+}
+
 /// The host of an installation with everything that is kept, and the bundled plugins.
-pub(crate) async fn start(installation: String, cache: Option<PathBuf>, store: Store) -> anyhow::Result<Installation> {
+pub(crate) async fn start(
+    installation: String,
+    cache: Option<PathBuf>,
+    store: Store,
+    observed: Arc<Observed>,
+) -> anyhow::Result<Installation> {
     let (orders, blobs, catalogue) = (Arc::new(store.clone()), Arc::new(store.clone()), Arc::new(store.clone()));
     let mut builder = Cartwright::builder()
         .order_book(orders)
         .blobs(blobs)
         .catalogue(catalogue)
         .installation(installation)
-        .secret(store.host_secret().await?);
+        .secret(store.host_secret().await?)
+        .observer(observed);
     if let Some(cache) = cache {
         builder = builder.cache(cache);
     }
@@ -191,6 +221,7 @@ fn router(node: Node) -> Router {
         .layer(middleware::from_fn(in_time))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(SetResponseHeaderLayer::if_not_present(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")))
+        .layer(middleware::from_fn_with_state(node.clone(), observed::measure))
         .layer(PropagateRequestIdLayer::new(id.clone()))
         .layer(TraceLayer::new_for_http().make_span_with(span))
         .layer(SetRequestIdLayer::new(id, Drawn))
@@ -230,12 +261,21 @@ impl MakeRequestId for Drawn {
     }
 }
 
-/// Without its query, which may hold a document's signature, and without a webhook's address.
+/// By its route and not by its address, which may hold a document's signature, a webhook's secret or a customer's name. It is as
+/// loud as an error, so that each line that is logged has the request's id.
 fn span<B>(request: &Request<B>) -> tracing::Span {
     let id = request.headers().get("x-request-id").and_then(|id| id.to_str().ok()).unwrap_or_default();
-    let path = request.uri().path();
-    let path = if path.starts_with("/webhooks/") { "/webhooks/…" } else { path };
-    tracing::info_span!("request", id, method = %request.method(), path)
+    let (method, route) = (observed::method(request.method()), observed::route(request.extensions()));
+    tracing::error_span!(
+        "request",
+        otel.name = format!("{method} {route}"),
+        otel.kind = "server",
+        otel.status_code = tracing::field::Empty,
+        id,
+        http.request.method = method,
+        http.route = route,
+        http.response.status_code = tracing::field::Empty,
+    )
 }
 
 async fn told_to_stop() {

@@ -8,6 +8,8 @@ use cartwright_store::{Installation, Store};
 use ipnet::IpNet;
 use url::Url;
 
+use super::observed::Observed;
+
 /// A node of an installation. Cloning it is cheap.
 #[derive(Clone)]
 pub(crate) struct Node(Arc<Inner>);
@@ -17,12 +19,20 @@ struct Inner {
     clock: Arc<dyn Clock>,
     public_url: Url,
     proxies: Vec<IpNet>,
+    observed: Arc<Observed>,
 }
 
 impl Node {
-    /// `public_url` is what the outside calls this installation; `proxies` are believed when they say who asks.
-    pub(crate) fn new(installation: Installation, clock: Arc<dyn Clock>, public_url: Url, proxies: Vec<IpNet>) -> Self {
-        Self(Arc::new(Inner { installation, clock, public_url, proxies }))
+    /// `public_url` is what the outside calls this installation; `proxies` are believed when they say who asks; `observed` hears of
+    /// the host's calls.
+    pub(crate) fn new(
+        installation: Installation,
+        clock: Arc<dyn Clock>,
+        public_url: Url,
+        proxies: Vec<IpNet>,
+        observed: Arc<Observed>,
+    ) -> Self {
+        Self(Arc::new(Inner { installation, clock, public_url, proxies, observed }))
     }
 
     pub(crate) fn installation(&self) -> &Installation {
@@ -39,6 +49,11 @@ impl Node {
 
     pub(crate) fn now(&self) -> SystemTime {
         self.0.clock.now()
+    }
+
+    /// What this node has heard of itself.
+    pub(crate) fn observed(&self) -> &Observed {
+        &self.0.observed
     }
 
     pub(crate) fn proxies(&self) -> &[IpNet] {

@@ -7,6 +7,7 @@ mod access;
 mod document;
 mod hostile;
 mod node;
+mod observed;
 mod seals;
 mod server;
 mod shop;

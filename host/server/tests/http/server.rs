@@ -72,7 +72,7 @@ fn cache() -> PathBuf {
 pub struct Node {
     child: Child,
     /// Kept open: a server whose reader is gone could not say anything more.
-    _said: BufReader<ChildStdout>,
+    said: BufReader<ChildStdout>,
     pub base: String,
 }
 
@@ -96,7 +96,14 @@ impl Node {
         said.read_line(&mut line).expect("a line");
         let base = line.trim().strip_prefix("listening at ").map(|url| url.trim_end_matches('/').to_owned());
         let base = base.unwrap_or_else(|| panic!("it does not listen: {line:?}, {:?}", child.wait()));
-        Self { child, _said: said, base }
+        Self { child, said, base }
+    }
+
+    /// The next line that it says.
+    pub fn says(&mut self) -> String {
+        let mut line = String::new();
+        self.said.read_line(&mut line).expect("a line");
+        line.trim().to_owned()
     }
 
     pub fn client(&self, key: &str) -> Client {

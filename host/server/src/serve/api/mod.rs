@@ -3,6 +3,7 @@
 mod accounts;
 mod cart;
 mod catalogue;
+mod health;
 mod jobs;
 mod keys;
 pub(super) mod links;
@@ -66,6 +67,7 @@ pub(crate) fn routes(node: &Node) -> (axum::Router<Node>, OpenApi) {
         .merge(webhooks::routes())
         .merge(notifications::routes())
         .merge(log::routes())
+        .merge(health::routes())
         .merge(keys::routes())
         .layer(middleware::from_fn_with_state(node.clone(), idempotency::once))
         // Nothing is written here, and what a shopper wrote is in the answers.

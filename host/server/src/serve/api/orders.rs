@@ -421,6 +421,7 @@ async fn erase(
     Query(erasing): Query<Erasing>,
 ) -> Result<Json<Erased>, Problem> {
     let erased = node.store().erase_order(&shop, &order, erasing.unfinished(), &caller.who, node.now()).await?;
+    node.observed().lines().forget(&shop);
     Ok(Json(Erased { orders: erased.into() }))
 }
 
@@ -447,5 +448,6 @@ async fn erase_customer(
     Query(erasing): Query<Erasing>,
 ) -> Result<Json<Erased>, Problem> {
     let orders = node.store().erase_customer(&shop, &email, erasing.unfinished(), &who, node.now()).await?;
+    node.observed().lines().forget(&shop);
     Ok(Json(Erased { orders: orders.len() }))
 }

@@ -1,0 +1,91 @@
+//! What an operator sees of a node: metrics, how calls went, what guests logged.
+
+use cartwright_fake_vendors::samples;
+use serde_json::{Value, json};
+
+use crate::Answer as _;
+use crate::server::{Client, Server};
+use crate::shop::{Shop, paid};
+
+/// The sum of the metric's samples whose labels hold all of these.
+fn sum(metrics: &str, name: &str, labels: &[&str]) -> f64 {
+    let of = |line: &&str| line.split(['{', ' ']).next() == Some(name);
+    let samples = metrics.lines().filter(of).filter(|line| labels.iter().all(|label| line.contains(label)));
+    samples.map(|line| line.rsplit(' ').next().and_then(|value| value.parse::<f64>().ok()).expect("a number")).sum()
+}
+
+#[tokio::test]
+async fn metrics_are_served_at_an_address_of_their_own_and_nowhere_else() {
+    let mut server = Server::new(&["--metrics-listen", "127.0.0.1:0"]);
+    let line = server.node.says();
+    let url = line.strip_prefix("metrics at ").and_then(|url| url.strip_suffix("/metrics")).expect("an address");
+    let scraper = Client { base: url.to_owned(), key: None };
+    let shop = Shop::on(std::sync::Arc::new(server)).await;
+    shop.sell().await;
+    let _fake = shop.expivi().await;
+    shop.integrator.put(&shop.at("/links"), &crate::shop::links()).await.ok();
+    let cart = shop.cart().await;
+    shop.backend.post(&shop.at("/events"), &paid("1", &cart)).await.ok();
+    let order = shop.handled("1").await;
+    shop.storefront.post(&shop.at("/cart/add"), &json!({ "product": "no", "quantity": 1 })).await;
+    shop.admin.get("/metrics").await.problem(404, "not-found");
+    let scraped = scraper.get("/metrics").await;
+    assert_eq!(scraped.header("content-type"), Some("application/openmetrics-text; version=1.0.0; charset=utf-8"));
+    let metrics = String::from_utf8(scraped.body.to_vec()).expect("UTF-8");
+    let sum = |name: &str, labels: &[&str]| sum(&metrics, name, labels);
+    let decoded = ["plugin=\"expivi\"", "hook=\"configuration.decode\""];
+    assert_eq!(sum("cartwright_guest_calls_total", &[&decoded[..], &["outcome=\"answered\""]].concat()), 3.0);
+    assert_eq!(sum("cartwright_guest_call_seconds_count", &decoded), 3.0);
+    let added = ["method=\"POST\"", "route=\"/v1/shops/{shop}/cart/add\""];
+    assert_eq!(sum("cartwright_http_requests_total", &[&added[..], &["status=\"200\""]].concat()), 3.0);
+    assert_eq!(sum("cartwright_http_request_seconds_count", &added), 4.0);
+    assert_eq!(sum("cartwright_http_requests_total", &["route=\"none\"", "status=\"404\""]), 1.0);
+    let done = order["jobs"].as_array().expect("a list").len();
+    assert_eq!(sum("cartwright_job_runs_total", &["plugin=\"expivi\"", "end=\"done\""]), done as f64);
+    assert!(sum("cartwright_vendor_requests_total", &["plugin=\"expivi\"", "outcome=\"2xx\""]) >= 3.0, "{metrics}");
+    assert_eq!(sum("cartwright_jobs", &["state=\"stopped\""]), 0.0);
+    assert_eq!(sum("cartwright_database_up", &[]), 1.0);
+    assert_eq!(sum("cartwright_build_info", &[env!("CARGO_PKG_VERSION")]), 1.0);
+    assert!(!metrics.contains(&shop.id), "no label grows with the shops: {metrics}");
+}
+
+#[tokio::test]
+async fn how_calls_went_is_told_for_all_shops_to_an_admin_and_for_its_own_to_an_integrator() {
+    let (shop, _fake) = Shop::with_expivi().await;
+    let (other, _other) = Shop::with_expivi().await;
+    for shop in [&shop, &other] {
+        let body = json!({ "product": "ring", "configuration": samples::EXPIVI_SIMPLE, "quantity": 1 });
+        shop.storefront.post(&shop.at("/cart/add"), &body).await.ok();
+    }
+    let shops = |told: &Value| {
+        let told = told.as_array().expect("a list").iter();
+        told.map(|series| series["shop"].as_str().expect("a shop").to_owned()).collect::<Vec<_>>()
+    };
+    let all = shop.admin.get("/v1/health/calls?plugin=expivi").await.ok();
+    assert!(shops(&all).contains(&shop.id) && shops(&all).contains(&other.id), "{all:#}");
+    assert!(shops(&shop.admin.get("/v1/health/calls?plugin=nobody").await.ok()).is_empty());
+    let own = shop.integrator.get("/v1/health/calls").await.ok();
+    assert_eq!(shops(&own), [shop.id.as_str()]);
+    let series = &own[0];
+    assert_eq!((&series["plugin"], &series["hour"]["errors"]), (&json!("expivi"), &json!(0)), "{own:#}");
+    let calls = |count: &Value| count["calls"].as_u64().expect("a number");
+    let minutes: u64 = series["minutes"].as_array().expect("a list").iter().map(calls).sum();
+    assert!(minutes >= 3 && calls(&series["hour"]) == minutes, "{own:#}");
+    assert!(series["hour"]["p50_ms"].as_u64() <= series["hour"]["p95_ms"].as_u64(), "{own:#}");
+    shop.integrator.get(&format!("/v1/health/calls?shop={}", other.id)).await.problem(404, "not-found");
+    for client in [&shop.backend, &shop.storefront] {
+        client.get("/v1/health/calls").await.problem(403, "role");
+    }
+}
+
+#[tokio::test]
+async fn guests_logs_are_their_shops() {
+    let (shop, _fake) = Shop::with_expivi().await;
+    let other = Shop::new().await;
+    // No bundled plugin logs anything where nothing is wrong.
+    assert_eq!(shop.integrator.get(&shop.at("/guest-logs?plugin=expivi&level=warn")).await.ok(), json!([]));
+    other.integrator.get(&shop.at("/guest-logs")).await.problem(404, "not-found");
+    shop.backend.get(&shop.at("/guest-logs")).await.problem(403, "role");
+    shop.admin.get("/v1/shops/nowhere/guest-logs").await.problem(404, "not-found");
+    shop.integrator.get(&shop.at("/guest-logs?level=loud")).await.problem(400, "bad-request");
+}
