@@ -18,6 +18,7 @@ mod order;
 mod plan;
 mod serve;
 mod source;
+mod telemetry;
 
 use std::process::ExitCode;
 
@@ -51,11 +52,12 @@ enum Command {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::from_env("CARTWRIGHT_LOG"))
-        .with_writer(std::io::stderr)
-        .init();
-    let result = match Arguments::parse().command {
+    let command = Arguments::parse().command;
+    // A node logs as its configuration says, which it reads first.
+    if !matches!(command, Command::Serve(_)) {
+        telemetry::log();
+    }
+    let result = match command {
         Command::Inspect(arguments) => inspect::run(arguments).await,
         Command::Plan(arguments) => plan::run(*arguments).await,
         Command::Order(arguments) => order::run(*arguments).await,

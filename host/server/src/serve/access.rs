@@ -14,6 +14,7 @@ use ipnet::IpNet;
 
 use super::node::Node;
 use super::problem::Problem;
+use crate::telemetry;
 
 /// Who asks.
 #[derive(Debug, Clone)]
@@ -72,7 +73,12 @@ pub(crate) async fn identify(State(node): State<Node>, mut request: Request, nex
     let from = client(&node, &request);
     match node.store().access_key(&text, from, node.now()).await {
         Ok(access) => {
-            request.extensions_mut().insert(Caller::of(access));
+            let caller = Caller::of(access);
+            // A key that stands in a page is everybody's.
+            if !caller.is_storefront() {
+                telemetry::take_over(request.headers());
+            }
+            request.extensions_mut().insert(caller);
             next.run(request).await
         }
         Err(AccessError::Store(error)) => Problem::from(error).into_response(),

@@ -8,6 +8,8 @@ use ipnet::IpNet;
 use serde::Deserialize;
 use url::Url;
 
+use crate::telemetry::LogFormat;
+
 /// Every variable that is read begins so. One that does and is not known is a mistake.
 const PREFIX: &str = "CARTWRIGHT_";
 /// Variables that are no options: the key, and what is logged.
@@ -48,6 +50,13 @@ pub(crate) struct Options {
     /// given.
     #[arg(long, value_name = "ADDRESS", env = "CARTWRIGHT_METRICS_LISTEN")]
     metrics_listen: Option<SocketAddr>,
+    /// How lines are logged to standard error; as text unless given. `CARTWRIGHT_LOG` says what is.
+    #[arg(long, value_name = "FORMAT", env = "CARTWRIGHT_LOG_FORMAT")]
+    log_format: Option<LogFormat>,
+    /// The collector that traces are sent to by OTLP over HTTP, as http://localhost:4318; none unless given. The headers that it asks
+    /// for, and which traces are sampled, are set by OpenTelemetry's own variables (OTEL_EXPORTER_OTLP_HEADERS, OTEL_TRACES_SAMPLER).
+    #[arg(long, value_name = "URL", env = "CARTWRIGHT_OTLP_ENDPOINT")]
+    otlp_endpoint: Option<Url>,
 }
 
 /// How a node runs.
@@ -63,6 +72,8 @@ pub(crate) struct Config {
     pub(crate) proxies: Vec<IpNet>,
     pub(crate) drain_seconds: u64,
     pub(crate) metrics_listen: Option<SocketAddr>,
+    pub(crate) log_format: LogFormat,
+    pub(crate) otlp_endpoint: Option<Url>,
 }
 
 impl Options {
@@ -81,8 +92,11 @@ impl Options {
             "no database is named: --database sqlite:cartwright.db, CARTWRIGHT_DATABASE, or `database` in the file",
         )?;
         let public_url = self.public_url.or(file.public_url);
-        if let Some(url) = public_url.as_ref().filter(|url| !matches!(url.scheme(), "http" | "https")) {
-            bail!("the public URL {url} is neither http nor https");
+        let otlp_endpoint = self.otlp_endpoint.or(file.otlp_endpoint);
+        for (what, url) in [("public URL", &public_url), ("OTLP endpoint", &otlp_endpoint)] {
+            if let Some(url) = url.as_ref().filter(|url| !matches!(url.scheme(), "http" | "https")) {
+                bail!("the {what} {url} is neither http nor https");
+            }
         }
         Ok(Config {
             database,
@@ -95,6 +109,8 @@ impl Options {
             proxies: self.proxies.or(file.proxies).unwrap_or_default(),
             drain_seconds: self.drain_seconds.or(file.drain_seconds).unwrap_or(30),
             metrics_listen: self.metrics_listen.or(file.metrics_listen),
+            log_format: self.log_format.or(file.log_format).unwrap_or_default(),
+            otlp_endpoint,
         })
     }
 }

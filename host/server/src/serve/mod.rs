@@ -39,6 +39,7 @@ use tower_http::trace::TraceLayer;
 use url::Url;
 
 use crate::desk::Database;
+use crate::telemetry::Telemetry;
 use config::Options;
 pub(crate) use node::Node;
 pub(crate) use observed::Observed;
@@ -73,6 +74,7 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     config::check_environment(&Arguments::augment_args(clap::Command::new("serve")))?;
     let config = arguments.options.with_file(arguments.config.as_deref())?;
+    let telemetry = Telemetry::start(config.log_format, config.otlp_endpoint.as_ref(), &config.node)?;
     let store = Database::new(config.database.clone(), config.key_file.clone()).open_or_make().await?;
     let clock = Arc::new(SystemClock);
     let observed = Arc::new(Observed::new(clock));
@@ -101,6 +103,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         patience: Duration::from_secs(config.drain_seconds),
     };
     serve(installation, serving, told_to_stop()).await?;
+    telemetry.flush().await;
     Ok(ExitCode::SUCCESS)
 }
 

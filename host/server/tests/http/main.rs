@@ -11,6 +11,7 @@ mod observed;
 mod seals;
 mod server;
 mod shop;
+mod traces;
 mod way;
 mod writes;
 

@@ -1,10 +1,12 @@
-//! What an operator sees of a node: metrics, how calls went, what guests logged.
+//! What an operator sees of a node: metrics, how calls went, what guests logged, lines with request ids.
+
+use std::time::Duration;
 
 use cartwright_fake_vendors::samples;
 use serde_json::{Value, json};
 
 use crate::Answer as _;
-use crate::server::{Client, Server};
+use crate::server::{Client, Folder, Node, Server};
 use crate::shop::{Shop, paid};
 
 /// The sum of the metric's samples whose labels hold all of these.
@@ -88,4 +90,23 @@ async fn guests_logs_are_their_shops() {
     shop.backend.get(&shop.at("/guest-logs")).await.problem(403, "role");
     shop.admin.get("/v1/shops/nowhere/guest-logs").await.problem(404, "not-found");
     shop.integrator.get(&shop.at("/guest-logs?level=loud")).await.problem(400, "bad-request");
+}
+
+#[tokio::test]
+async fn a_line_that_is_logged_has_the_id_of_its_request() {
+    let folder = Folder::new();
+    let variables = [("CARTWRIGHT_LOG", "cartwright=info"), ("CARTWRIGHT_LOG_FORMAT", "json")];
+    let node = Node::start_with(&folder, &[], &variables);
+    let wrong = node.client(&format!("cw_admin_{}_{}", "0".repeat(16), "0".repeat(48)));
+    let refused = wrong.get("/v1/shops/rings/customers/ada@example.com/export").await;
+    assert_eq!(refused.status, 401);
+    let id = refused.header("x-request-id").expect("an id").to_owned();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let log = folder.log();
+    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let line = lines.iter().find(|line| line["fields"]["message"] == "a request was refused");
+    let line = line.unwrap_or_else(|| panic!("{log}"));
+    let request = &line["spans"][0];
+    assert_eq!((&request["name"], &request["id"]), (&json!("request"), &json!(id)), "{line:#}");
+    assert!(!log.contains("ada@example.com"), "{log}");
 }

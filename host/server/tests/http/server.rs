@@ -52,6 +52,14 @@ impl Folder {
         ["--database".to_owned(), self.database(), "--key-file".to_owned(), key]
     }
 
+    /// What its nodes logged.
+    pub fn log(&self) -> String {
+        let files = std::fs::read_dir(self.path()).expect("a folder").map(|file| file.expect("a file").path());
+        let logs =
+            files.filter(|path| path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"log-")));
+        logs.map(|path| std::fs::read_to_string(path).expect("UTF-8")).collect()
+    }
+
     /// An admin's key, made on the command line.
     pub fn admin_key(&self) -> String {
         let made = command().args(["keys", "make", "--role", "admin", "--label", "test"]).args(self.named()).output();
@@ -79,6 +87,11 @@ pub struct Node {
 impl Node {
     /// Starts it, and waits until it listens.
     pub fn start(folder: &Folder, further: &[&str]) -> Self {
+        Self::start_with(folder, further, &[])
+    }
+
+    /// The same with variables.
+    pub fn start_with(folder: &Folder, further: &[&str], variables: &[(&str, &str)]) -> Self {
         let log = File::create(folder.path().join(format!("log-{:?}", Instant::now()))).expect("a log");
         let mut child = command()
             .arg("serve")
@@ -86,6 +99,7 @@ impl Node {
             .args(["--listen", "127.0.0.1:0", "--cache"])
             .arg(cache())
             .args(further)
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log)
