@@ -79,8 +79,8 @@ pub use capability::log::LogLine;
 pub use capability::timer::{Clock, SimulatedClock, SystemClock};
 pub use cart::money;
 pub use cart::{
-    AddToCart, CartChange, CartError, CartLine, CartOperation, LineCheck, LineState, MOST_LINES, MOST_PIECES, Pin,
-    SealFault, SealedPrice, Stage, Unconfirmed,
+    AddToCart, CartChange, CartError, CartLine, CartOperation, LineCheck, LineState, MOST_LINES, MOST_PIECES, Offer,
+    Pin, SealFault, SealedPrice, Stage, Unconfirmed,
 };
 pub use durable::Handled;
 pub use engine::CONCURRENT_CALLS;

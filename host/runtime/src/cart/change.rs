@@ -2,6 +2,7 @@
 
 use super::check::{check_seals, check_whole, family};
 use super::line::{CartLine, SealFault};
+use super::offer::{holding, refuse_holding};
 use super::path::{asked_of, held_line};
 use super::places::{Move, roots};
 use super::plan::with_children;
@@ -16,7 +17,8 @@ use crate::shop::Visitor;
 pub(super) const OTHERWISE: &str = "it is planned as something else now";
 
 impl Cartwright {
-    /// Plans and prices a line again from its stored configuration, by its pin. No operation when nothing changed.
+    /// Plans and prices a line again from its stored configuration, by its pin. No operation when nothing changed, and for a line
+    /// whose offer holds.
     ///
     /// # Errors
     /// As [`add_to_cart`](Self::add_to_cart), and when the line must be configured again.
@@ -28,13 +30,17 @@ impl Cartwright {
         visitor: &Visitor,
     ) -> Result<CartChange, CartError> {
         let line = held_line(lines, key).ok_or_else(|| CartError::NoLine(key.to_owned()))?;
+        if holding(&self.shop_state(shop)?.shop, line, lines).is_some() {
+            return Ok(CartChange { operations: Vec::new(), warnings: Vec::new(), stages: Vec::new() });
+        }
         self.plan_again(shop, line, line.asked_quantity, lines, visitor).await
     }
 
     /// Changes how many of a line are wanted, which prices it again.
     ///
     /// # Errors
-    /// As [`refresh_line`](Self::refresh_line); a child's quantity follows its bundle's and is not changed by itself.
+    /// As [`refresh_line`](Self::refresh_line), and for a line that was offered in its quantity; a child's quantity follows its bundle's
+    /// and is not changed by itself.
     pub async fn change_quantity(
         &self,
         shop: &ShopId,
@@ -49,6 +55,7 @@ impl Cartwright {
                 false => CartError::NoLine(key.to_owned()),
             });
         };
+        refuse_holding(&self.shop_state(shop)?.shop, line, lines)?;
         self.plan_again(shop, line, quantity, lines, visitor).await
     }
 
@@ -127,6 +134,7 @@ impl Cartwright {
         // Of a bundle that is not whole nobody can say what is to be left of it.
         check_whole(&state.shop, &family(lines, parent), &[SealFault::Forged])?;
         let part = line.part.ok_or_else(stays)?;
+        refuse_holding(&state.shop, parent, lines)?;
         if parent.children.len() == 1 {
             return Ok(without_family(lines, &parent.key));
         }
@@ -149,7 +157,8 @@ impl Cartwright {
     }
 
     /// Joins a guest's cart with a customer's. Lines that hold the same become one with the sum of both quantities, priced for
-    /// it; all others stand side by side. The result is what changes in the customer's cart.
+    /// it; all others stand side by side. What a quotation offers is bought once: where both hold it, the customer's stays. The result is
+    /// what changes in the customer's cart.
     ///
     /// # Errors
     /// As [`refresh_line`](Self::refresh_line); both carts stay as they are then.
@@ -164,6 +173,14 @@ impl Cartwright {
         let mut merged = CartChange { operations: Vec::new(), warnings: Vec::new(), stages: Vec::new() };
         for (place, line) in guest.iter().enumerate().filter(|(_, line)| line.parent.is_none()) {
             if guest[..place].iter().any(|earlier| earlier.parent.is_none() && earlier.key == line.key) {
+                continue;
+            }
+            if line.price.offer.is_some() {
+                if held_line(customer, &line.key).is_none() {
+                    let family = family(guest, line);
+                    check_whole(&state.shop, &family, &[SealFault::Forged])?;
+                    merged.operations.push(CartOperation::Add { lines: family });
+                }
                 continue;
             }
             let wanted = asked_of(guest, &line.key);

@@ -118,10 +118,10 @@ impl Cartwright {
         // out count, and its key must agree: without them it costs what it costs for everybody.
         Ok(match self.planned_again(shop, line, line.asked_quantity, &line.without, lines, visitor).await {
             Ok((_, again)) => match again.first() {
-                Some(first) if first.key_without(shop, &line.without) != line.key => {
+                Some(first) if line.key_at_its_price(first.key_without(shop, &line.without)) != line.key => {
                     (LineState::MustReconfigure { why: "it is not what was configured".to_owned() }, Vec::new())
                 }
-                // Parts are back in it, so it has another key.
+                // Parts are back in it, or its offer is over, so it has another key.
                 Some(first) if first.key != line.key && held_line(lines, &first.key).is_some() => {
                     let why = "another line of the cart holds the same now; refresh it".to_owned();
                     (LineState::MustReconfigure { why }, Vec::new())
@@ -144,7 +144,7 @@ impl Cartwright {
     }
 
     /// Why the platform does not sell the first of these that it does not sell any more, or not in this number.
-    async fn not_sold(&self, shop: &ShopId, family: &[&CartLine]) -> Result<Option<CartError>, CartError> {
+    pub(super) async fn not_sold(&self, shop: &ShopId, family: &[&CartLine]) -> Result<Option<CartError>, CartError> {
         let state = self.shop_state(shop)?;
         for line in family {
             let Some(id) = &line.variant_id else { continue };

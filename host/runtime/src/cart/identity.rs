@@ -100,6 +100,20 @@ pub(crate) fn line_key(parts: &KeyParts<'_>) -> String {
     digest(parts).to_string()
 }
 
+/// What the key of an offered line is made of.
+#[derive(Serialize)]
+pub(crate) struct OfferedKey<'a> {
+    /// The key of the line that was asked about.
+    pub(crate) key: &'a str,
+    /// The quotation that offers it.
+    pub(crate) quotation: &'a str,
+}
+
+/// The key of a line at the price that a quotation offers.
+pub(crate) fn offered_key(parts: &OfferedKey<'_>) -> String {
+    digest(parts).to_string()
+}
+
 /// What a part of a bundle is called by: what it buys.
 #[derive(Serialize)]
 pub(crate) struct PartName<'a> {
@@ -300,6 +314,8 @@ mod tests {
         assert_eq!(serde_json::to_vec(&key).unwrap(), serde_json_canonicalizer::to_vec(&key).unwrap());
         let part = PartName { product: text, text: Some(text), variant: Some(text) };
         assert_eq!(serde_json::to_vec(&part).unwrap(), serde_json_canonicalizer::to_vec(&part).unwrap());
+        let offered = OfferedKey { key: "k", quotation: "q" };
+        assert_eq!(serde_json::to_vec(&offered).unwrap(), serde_json_canonicalizer::to_vec(&offered).unwrap());
         assert_eq!(serde_json::to_vec(&[&item]).unwrap(), serde_json_canonicalizer::to_vec(&[&item]).unwrap());
     }
 

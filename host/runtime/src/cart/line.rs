@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
 use super::CartError;
-use super::identity::{KeyParts, line_key};
+use super::identity::{KeyParts, OfferedKey, line_key, offered_key};
 use crate::contract::{
     Adjustment, Article, ChildRemoval, ItemReference, Line, LinePart, Message, Money, OrderLine, PriceSource,
     PriceState, TaxBasis,
@@ -65,6 +65,9 @@ pub struct SealedPrice {
     /// over those alone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub adjustments: Vec<Adjustment>,
+    /// The quotation that offered this price; none for a price that anybody gets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offer: Option<String>,
     /// The signature.
     pub seal: String,
 }
@@ -188,12 +191,21 @@ impl CartLine {
             state: &price.state,
             included_in_parent: price.included_in_parent,
             expires: &price.expires,
+            offer: price.offer.as_deref(),
         };
         // Serde writes a struct's members in their order, so the same line always gives the same bytes.
         serde_json::to_vec(&sealed).unwrap_or_default()
     }
 
-    /// The key of this line, which is no child, if just these parts were taken out of it.
+    /// The key that this line would have if `usual` were its key at the usual price.
+    pub(super) fn key_at_its_price(&self, usual: String) -> String {
+        match &self.price.offer {
+            Some(quotation) => offered_key(&OfferedKey { key: &usual, quotation }),
+            None => usual,
+        }
+    }
+
+    /// The key of this line at the usual price, which is no child, if just these parts were taken out of it.
     pub(super) fn key_without(&self, shop: &ShopId, without: &[Digest]) -> String {
         line_key(&KeyParts {
             shop,
@@ -337,6 +349,9 @@ struct Sealed<'a> {
     state: &'a PriceState,
     included_in_parent: bool,
     expires: &'a str,
+    // Left out where there is none: seals from before offers hold.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    offer: Option<&'a str>,
 }
 
 fn mac(key: &Secret, bytes: &[u8]) -> Option<Hmac<Sha256>> {

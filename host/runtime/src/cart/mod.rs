@@ -2,7 +2,8 @@
 //!
 //! decode → are the vendor's products the linked ones → picture → price from its authority → plan → check every operation →
 //! sealed price. Each step explains itself in [`CartChange::stages`]. Adding, editing, refreshing, reordering and asking for a
-//! quotation all go this one way ([`path`]); [`check`] checks a cart before it is ordered, [`change`] changes and joins carts.
+//! quotation all go this one way ([`path`]); [`offer`] answers a quotation, [`check`] checks a cart before it is ordered, [`change`]
+//! changes and joins carts.
 
 mod bundle;
 mod change;
@@ -11,6 +12,7 @@ mod decoding;
 pub(crate) mod identity;
 pub(crate) mod line;
 pub mod money;
+mod offer;
 mod parts;
 mod path;
 mod places;
@@ -27,6 +29,7 @@ use serde::{Deserialize, Serialize};
 
 pub use check::{LineCheck, LineState};
 pub use line::{CartLine, Pin, SealFault, SealedPrice, Unconfirmed};
+pub use offer::Offer;
 
 use crate::capability::log::LogLine;
 use crate::contract::{FieldIssue, Message};
@@ -229,6 +232,17 @@ pub enum CartError {
     /// A line of the cart does not exist.
     #[error("the cart has no line {0}")]
     NoLine(String),
+    /// The same line stands twice where it can stand once.
+    #[error("the line {0} stands there twice; give it once, with the quantity of both")]
+    Twice(String),
+    /// The line stands at a price that the merchant offered.
+    #[error("the line {key} is bought as the quotation {quotation} offers it; take it out to buy it otherwise")]
+    Offered {
+        /// The line.
+        key: String,
+        /// The quotation.
+        quotation: String,
+    },
     /// A line's price does not stand.
     #[error("the line {key}: {fault}")]
     Seal {

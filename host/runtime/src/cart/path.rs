@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::line::CartLine;
+use super::offer::refuse_holding;
 use super::places::{Places, roots};
 use super::walk::Walk;
 use super::{AddToCart, CartChange, CartError, CartOperation};
@@ -70,7 +71,7 @@ impl Cartwright {
     /// configuration; the new one starts whole.
     ///
     /// # Errors
-    /// As [`add_to_cart`](Self::add_to_cart); the old line stays then.
+    /// As [`add_to_cart`](Self::add_to_cart), and for a line that was offered as it is; the old line stays then.
     pub async fn edit_line(
         &self,
         shop: &ShopId,
@@ -86,6 +87,7 @@ impl Cartwright {
                 given: add.product.clone(),
             });
         }
+        refuse_holding(&self.shop_state(shop)?.shop, old, &add.lines)?;
         let quantity = quantity.unwrap_or(old.asked_quantity);
         let mut walk = match add.strategy.clone() {
             Some(choice) => Walk::begin(self, shop, &add.product, Some(choice), &add.visitor)?,

@@ -111,11 +111,12 @@ impl Places {
 }
 
 /// The lines that were saved together with a line: those of its configuration that stand for other products. One that was put in
-/// separately, for another variant or by another strategy, is none.
+/// separately, for another variant, by another strategy or as it was offered, is none.
 fn siblings<'l>(edited: &CartLine, lines: &'l [CartLine]) -> Vec<&'l CartLine> {
     let mut siblings: Vec<&CartLine> = Vec::new();
     let strategy = |line: &CartLine| (line.pin.strategy_account.clone(), line.pin.strategy.clone());
-    for line in lines.iter().filter(|line| line.parent.is_none() && line.item != edited.item) {
+    let other = |line: &&CartLine| line.parent.is_none() && line.price.offer.is_none() && line.item != edited.item;
+    for line in lines.iter().filter(other) {
         let saved_together = edited.configuration.is_some()
             && line.configuration == edited.configuration
             && line.linked_product == edited.linked_product

@@ -309,6 +309,7 @@ impl Checking<'_> {
                 included_in_parent: false,
                 expires: self.expires.to_owned(),
                 adjustments: Vec::new(),
+                offer: None,
                 seal: String::new(),
             },
             configuration: self.configuration,

@@ -1,0 +1,175 @@
+//! Lines at the prices that a merchant offered for them.
+//!
+//! An offered line is another line than the one that was asked about: it has a key of its own, so that more of the same at the usual
+//! price never becomes more at the offered one. It is bought as it was offered or taken out; nothing that prices a line again
+//! touches it until the offer ends. Then it is a line like any other, and [`Cartwright::check_cart`] says what it costs now.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::SystemTime;
+
+use jiff::{Timestamp, Unit};
+
+use super::check::{check_whole, family};
+use super::identity::{OfferedKey, offered_key};
+use super::line::{CartLine, SealFault, SealedPrice};
+use super::money::{allot, times};
+use super::path::held_line;
+use super::pricing::divided;
+use super::{CartChange, CartError, CartOperation, Stage};
+use crate::contract::{Money, PriceSource, PriceState};
+use crate::host::Cartwright;
+use crate::ids::ShopId;
+use crate::shop::Shop;
+
+/// What a merchant offers for the lines of a quotation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Offer {
+    /// The quotation's id.
+    pub quotation: String,
+    /// What one piece of each top line costs, by the line's key; a bundle's price is dealt out over its children.
+    pub prices: BTreeMap<String, Money>,
+    /// When it ends, to the second.
+    pub until: SystemTime,
+}
+
+impl Cartwright {
+    /// Can these lines be asked about? Each must be as this host sealed it, whole with its children, and there once. That a seal's
+    /// time is over is no fault here: the merchant prices the lines anew.
+    ///
+    /// # Errors
+    /// [`CartError::Seal`], [`CartError::Twice`], [`CartError::NoLine`] for a child without its bundle, and [`CartError::Offered`] for a
+    /// line that was offered before.
+    pub fn check_asked(&self, shop: &ShopId, lines: &[CartLine]) -> Result<(), CartError> {
+        let state = self.shop_state(shop)?;
+        let mut seen = BTreeSet::new();
+        for line in lines {
+            if !seen.insert(&line.key) {
+                return Err(CartError::Twice(line.key.clone()));
+            }
+            match &line.parent {
+                Some(parent) => drop(held_line(lines, parent).ok_or_else(|| CartError::NoLine(parent.clone()))?),
+                None => check_whole(&state.shop, &family(lines, line), &[SealFault::Forged])?,
+            }
+            if let Some(quotation) = &line.price.offer {
+                return Err(CartError::Offered { key: line.key.clone(), quotation: quotation.clone() });
+            }
+        }
+        Ok(())
+    }
+
+    /// The lines of a quotation as they are offered, sealed until the offer ends. The lines are taken as they are: they were
+    /// [checked](Self::check_asked) when they were asked about.
+    ///
+    /// # Errors
+    /// [`CartError::Price`] when a top line has no price, or one of another currency or scale than the line's, or a negative one;
+    /// [`CartError::NoLine`] for a price of a line that is none.
+    pub fn offered_lines(&self, shop: &ShopId, lines: &[CartLine], offer: &Offer) -> Result<Vec<CartLine>, CartError> {
+        let state = self.shop_state(shop)?;
+        if let Some(key) = offer.prices.keys().find(|key| held_line(lines, key).is_none()) {
+            return Err(CartError::NoLine(key.clone()));
+        }
+        let until = Timestamp::try_from(offer.until).and_then(|until| until.round(Unit::Second));
+        let until = until.map_err(|error| refused("the offer", format!("its end is no moment: {error}")))?.to_string();
+        let mut offered = Vec::with_capacity(lines.len());
+        for line in lines.iter().filter(|line| line.parent.is_none()) {
+            let unit = offer.prices.get(&line.key);
+            let unit = unit.ok_or_else(|| refused(&line.title, format!("the line {} is not offered", line.key)))?;
+            let mut made = offered_family(&state.shop, family(lines, line), unit, &offer.quotation, &until)?;
+            made.iter_mut().for_each(|line| line.seal(&state.shop.id, &state.shop.seal_key));
+            offered.extend(made);
+        }
+        Ok(offered)
+    }
+
+    /// Puts what was offered into a cart. What the cart holds of it already stays as it is, so that accepting twice adds nothing
+    /// twice.
+    ///
+    /// # Errors
+    /// As [`offered_lines`](Self::offered_lines), and when the platform does not sell a line any more, or not in this quantity.
+    pub async fn accept_offer(
+        &self,
+        shop: &ShopId,
+        lines: &[CartLine],
+        offer: &Offer,
+        cart: &[CartLine],
+    ) -> Result<CartChange, CartError> {
+        let offered = self.offered_lines(shop, lines, offer)?;
+        let mut operations = Vec::new();
+        for line in offered.iter().filter(|line| line.parent.is_none() && held_line(cart, &line.key).is_none()) {
+            let family = family(&offered, line);
+            if let Some(error) = self.not_sold(shop, &family.iter().collect::<Vec<_>>()).await? {
+                return Err(error);
+            }
+            operations.push(CartOperation::Add { lines: family });
+        }
+        let result = format!("{} of {} lines are added", operations.len(), offer.prices.len());
+        let stage = Stage { stage: "offer".to_owned(), micros: 0, result, log: Vec::new() };
+        Ok(CartChange { operations, warnings: Vec::new(), stages: vec![stage] })
+    }
+}
+
+/// Does a line of a cart, with its children, stand at a price that was offered and holds still? Gives the quotation.
+pub(super) fn holding<'l>(shop: &Shop, line: &'l CartLine, lines: &[CartLine]) -> Option<&'l str> {
+    let quotation = line.price.offer.as_deref()?;
+    check_whole(shop, &family(lines, line), &[SealFault::Forged, SealFault::Expired]).ok().map(|()| quotation)
+}
+
+/// Refuses to change a line that is bought as it was offered.
+pub(super) fn refuse_holding(shop: &Shop, line: &CartLine, lines: &[CartLine]) -> Result<(), CartError> {
+    match holding(shop, line, lines) {
+        Some(quotation) => Err(CartError::Offered { key: line.key.clone(), quotation: quotation.to_owned() }),
+        None => Ok(()),
+    }
+}
+
+fn offered_family(
+    shop: &Shop,
+    mut family: Vec<CartLine>,
+    unit: &Money,
+    quotation: &str,
+    until: &str,
+) -> Result<Vec<CartLine>, CartError> {
+    let Some((parent, children)) = family.split_first_mut() else { return Ok(family) };
+    let old = &parent.price.total;
+    if (unit.currency.as_str(), unit.scale) != (shop.currency.as_str(), shop.scale)
+        || (&old.currency, old.scale) != (&unit.currency, unit.scale)
+    {
+        let why = format!("it is offered in {} with {} decimals", unit.currency, unit.scale);
+        return Err(refused(&parent.title, format!("{why}; the shop sells in {} with {}", shop.currency, shop.scale)));
+    }
+    if unit.minor < 0 {
+        return Err(refused(&parent.title, "an offer is not negative".to_owned()));
+    }
+    let total = times(unit, parent.quantity).map_err(|error| refused(&parent.title, error.to_string()))?;
+    let weights: Vec<u64> =
+        children.iter().map(|child| u64::try_from(child.price.total.minor).unwrap_or_default()).collect();
+    let shares = allot(total.minor, &weights);
+    let key = |key: &str| offered_key(&OfferedKey { key, quotation });
+    let price = |line: &CartLine, total: Money, unit: Option<Money>| SealedPrice {
+        unit,
+        total,
+        tax: line.price.tax,
+        source: PriceSource::Platform,
+        state: PriceState::Verified,
+        included_in_parent: line.price.included_in_parent,
+        expires: until.to_owned(),
+        adjustments: Vec::new(),
+        offer: Some(quotation.to_owned()),
+        seal: String::new(),
+    };
+    for (child, minor) in children.iter_mut().zip(shares) {
+        let share = Money { minor, ..total.clone() };
+        let unit = divided(&share, child.quantity);
+        child.price = price(child, share, unit);
+        child.key = key(&child.key);
+        child.parent = child.parent.as_deref().map(key);
+    }
+    parent.price = price(parent, total, Some(unit.clone()));
+    parent.key = key(&parent.key);
+    parent.children = parent.children.iter().map(|child| key(child)).collect();
+    Ok(family)
+}
+
+fn refused(what: &str, why: String) -> CartError {
+    CartError::Price { what: what.to_owned(), why }
+}
