@@ -29,6 +29,7 @@ const SQLITE: &[(i64, &str, &str)] = &[
     (2, "webhooks", include_str!("../migrations/sqlite/0002_webhooks.sql")),
     (3, "setup", include_str!("../migrations/sqlite/0003_setup.sql")),
     (4, "platforms", include_str!("../migrations/sqlite/0004_platforms.sql")),
+    (5, "quotations", include_str!("../migrations/sqlite/0005_quotations.sql")),
     (6, "orders", include_str!("../migrations/sqlite/0006_orders.sql")),
 ];
 const POSTGRES: &[(i64, &str, &str)] = &[
@@ -36,6 +37,7 @@ const POSTGRES: &[(i64, &str, &str)] = &[
     (2, "webhooks", include_str!("../migrations/postgres/0002_webhooks.sql")),
     (3, "setup", include_str!("../migrations/postgres/0003_setup.sql")),
     (4, "platforms", include_str!("../migrations/postgres/0004_platforms.sql")),
+    (5, "quotations", include_str!("../migrations/postgres/0005_quotations.sql")),
     (6, "orders", include_str!("../migrations/postgres/0006_orders.sql")),
 ];
 

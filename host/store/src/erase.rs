@@ -36,7 +36,7 @@ use crate::event_log::{NewLogEntry, log_in};
 
 /// Everything that is kept of the order $2 of the shop $1, and how it is forgotten; children before their parents. A table that
 /// keeps something of an order is added here, and nowhere else; its column is called `order_id`.
-const KEPT: [(&str, &str); 13] = [
+const KEPT: [(&str, &str); 14] = [
     (
         "journal_entries",
         "delete from journal_entries where job in (
@@ -44,6 +44,7 @@ const KEPT: [(&str, &str); 13] = [
     ),
     ("outcomes", "delete from outcomes where shop = $1 and order_id = $2"),
     ("jobs", "delete from jobs where lane in (select id from lanes where shop = $1 and order_id = $2)"),
+    ("quotations", "delete from quotations where shop = $1 and order_id = $2"),
     ("lanes", "delete from lanes where shop = $1 and order_id = $2"),
     ("events", "delete from events where shop = $1 and order_id = $2"),
     ("references", "delete from order_references where shop = $1 and order_id = $2"),

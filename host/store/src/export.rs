@@ -19,7 +19,8 @@ const PAGE: u32 = 100;
 /// Everything that is kept of one order or more.
 #[derive(Debug, Clone)]
 pub struct Export {
-    /// `{ "orders": [{ "shop", "order", "events", "jobs", "outcomes", "files", "webhooks", "answers" }] }`. What the contract
+    /// `{ "orders": [{ "shop", "order", "events", "jobs", "outcomes", "files", "webhooks", "answers",
+    /// "quotation" }] }`; the last is null unless the order is what a quotation is kept as. What the contract
     /// knows is spelled as in the contract's JSON, jobs hold their journals entry by entry, moments are RFC 3339.
     pub document: Value,
     /// The files that the document names, to be written beside it.
@@ -81,6 +82,7 @@ impl Store {
             "files": listed,
             "webhooks": self.requests_of_order(&mut connection, shop, id).await?,
             "answers": self.answers_of_order(&mut connection, shop, id).await?,
+            "quotation": self.quotation_of_order(&mut connection, shop, id, &known.key).await?,
         });
         Ok((document, files))
     }

@@ -156,7 +156,7 @@ fn releases(policy: Release, event: &Event) -> bool {
 }
 
 /// Who is told. The versions that a closed order's lines are pinned to are not kept in use for what comes later.
-fn told(
+pub(crate) fn told(
     host: &Cartwright,
     shop: &ShopId,
     order: &Order,

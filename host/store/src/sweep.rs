@@ -35,6 +35,8 @@ pub struct Retention {
     pub webhooks: Duration,
     /// Entries of the event log. Two years: who changed a setting is asked as long as orders that it decided are argued about.
     pub log: Duration,
+    /// Quotations, since they were changed last and what they offered ended. Two years, as the log that says who offered what.
+    pub quotations: Duration,
     /// An order is open until all its lines are shipped or cancelled, or it is cancelled or paid back in full, or an operator closes
     /// it; and no longer than this after it was heard of last, because many shops never say that something was shipped. One year.
     pub open: Duration,
@@ -52,6 +54,7 @@ impl Default for Retention {
             journals: 90 * DAY,
             webhooks: 90 * DAY,
             log: 730 * DAY,
+            quotations: 730 * DAY,
             open: 365 * DAY,
             erase_within: 20 * DAY,
         }
@@ -79,6 +82,8 @@ pub struct Swept {
     pub webhooks: u64,
     /// Entries of the event log.
     pub log: u64,
+    /// Quotations.
+    pub quotations: u64,
     /// Requests of platforms, with their answers, when they were known long enough.
     pub requests: u64,
     /// Sessions that ended.
@@ -106,6 +111,7 @@ impl Store {
             answers: self.batches(ANSWERS, &["answer"], before(retention.journals)).await?,
             webhooks: self.batches(WEBHOOKS, &[], before(retention.webhooks)).await?
                 + self.batches(SAID, &[], before(retention.webhooks)).await?,
+            quotations: self.sweep_quotations(before(retention.quotations), milliseconds(now)).await?,
             log: self.batches(LOG, &[], before(retention.log)).await?,
             requests: self.batches(REQUESTS, &[], before(REQUESTS_KEPT)).await?,
             sessions: self.sweep_sessions(now).await?,

@@ -9,6 +9,7 @@ mod erp;
 mod gems;
 mod health;
 mod kept;
+mod quotations;
 mod replay;
 mod report;
 mod retries;

@@ -1,0 +1,357 @@
+//! What happens to a quotation.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+use cartwright::types::{Event, EventKind, Money, Order};
+use cartwright::{CartChange, CartError, CartLine, Cartwright, Offer, ShopId};
+use serde_json::{Value, json};
+
+use super::{Content, NewQuotation, Quotation, QuotationError, QuotationState, content_place, is_id};
+use crate::database::{Store, Work, milliseconds};
+use crate::error::StoreError;
+use crate::event_log::{NewLogEntry, log_in};
+use crate::export::at;
+use crate::installation::Expected;
+use crate::report::{Pins, ReportError, told};
+use crate::vault::Key;
+
+/// The longest time that an offer may hold: what it is kept as is open no longer without news.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+
+impl Store {
+    /// Keeps what a shopper asks for, and tells the vendors of it, in one transaction. The same id with the same content does nothing
+    /// twice; then the second is false.
+    ///
+    /// # Errors
+    /// [`QuotationError::Exists`], [`QuotationError::Cart`] when a line is not as the host sealed it, [`QuotationError::Report`], and as
+    /// the database says. Nothing is kept then.
+    pub async fn request_quotation(
+        &self,
+        host: &Cartwright,
+        shop: &ShopId,
+        asked: &NewQuotation,
+        who: &str,
+        now: SystemTime,
+    ) -> Result<(Quotation, bool), QuotationError> {
+        if !is_id(&asked.id) {
+            return Err(QuotationError::Id(asked.id.chars().take(120).collect()));
+        }
+        if let Some(known) = self.asked_before(shop, asked, now).await? {
+            return Ok((known, false));
+        }
+        host.check_asked(shop, &asked.lines)?;
+        let (order, pins) = as_order(host, shop, asked, now)?;
+        let jobs = told(host, shop, &order, &pins, false)?;
+        let event = Event {
+            id: order.id.clone(),
+            at: at(now),
+            kind: EventKind::QuotationRequested,
+            order,
+            earlier: Vec::new(),
+            remembered: Vec::new(),
+            extra: Vec::new(),
+        };
+        let mut work = self.begin().await?;
+        if self.known_order(&mut work, shop, &event.order.id).await?.is_some() {
+            return self.asked_meanwhile(work, shop, asked, now).await;
+        }
+        let key = self.know_order(&mut work, shop, &event.order, milliseconds(now)).await?;
+        let content = Content { asked: asked.clone(), prices: None };
+        let added = sqlx::query(
+            "insert into quotations (shop, id, order_id, state, version, content, asked_at, changed_at)
+             values ($1, $2, $3, 'requested', 1, $4, $5, $5) on conflict (shop, id) do nothing",
+        )
+        .bind(shop.as_str())
+        .bind(&asked.id)
+        .bind(&event.order.id)
+        .bind(key.seal_json(&content_place(shop, &asked.id), &content)?)
+        .bind(milliseconds(now))
+        .execute(&mut *work)
+        .await?;
+        if added.rows_affected() == 0 {
+            return self.asked_meanwhile(work, shop, asked, now).await;
+        }
+        let recorded = self.record_in(&mut work, shop, &event, &jobs, milliseconds(now)).await?;
+        if recorded == crate::event::Recorded::Known {
+            return Err(QuotationError::Exists(asked.id.clone()));
+        }
+        log(&mut work, shop, &asked.id, "request-quotation", who, None, now).await?;
+        work.commit().await?;
+        self.nudge();
+        Ok((self.quotation(shop, &asked.id, now).await?, true))
+    }
+
+    /// Another was quicker; or it was kept and is past its time, or the platform has an order of this name.
+    async fn asked_meanwhile(
+        &self,
+        work: Work,
+        shop: &ShopId,
+        asked: &NewQuotation,
+        now: SystemTime,
+    ) -> Result<(Quotation, bool), QuotationError> {
+        work.rollback().await?;
+        let known = self.asked_before(shop, asked, now).await?;
+        known.map(|known| (known, false)).ok_or_else(|| QuotationError::Exists(asked.id.clone()))
+    }
+
+    async fn asked_before(
+        &self,
+        shop: &ShopId,
+        asked: &NewQuotation,
+        now: SystemTime,
+    ) -> Result<Option<Quotation>, QuotationError> {
+        match self.quotation(shop, &asked.id, now).await {
+            Ok(known) if known.asked == *asked => Ok(Some(known)),
+            Ok(_) => Err(QuotationError::Exists(asked.id.clone())),
+            Err(StoreError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Offers what one of each top line costs, until the offer ends. An offer that was not accepted, or has ended, may be made anew.
+    ///
+    /// # Errors
+    /// [`QuotationError`] says what to do; nothing is changed then.
+    #[allow(clippy::too_many_arguments)]
+    pub async fn offer_quotation(
+        &self,
+        host: &Cartwright,
+        shop: &ShopId,
+        offer: &Offer,
+        expected: Expected<'_>,
+        who: &str,
+        now: SystemTime,
+    ) -> Result<Quotation, QuotationError> {
+        if offer.until <= now || offer.until > now + LONGEST {
+            return Err(QuotationError::End);
+        }
+        let id = &offer.quotation;
+        let mut work = self.begin().await?;
+        let found = self.quotation_now(&mut work, shop, id, expected, now).await?;
+        match found.0.summary.state {
+            QuotationState::Requested | QuotationState::Offered | QuotationState::Expired => {}
+            state => return Err(QuotationError::State { id: id.clone(), state, wanted: "offered" }),
+        }
+        host.offered_lines(shop, &found.0.asked.lines, offer)?;
+        self.set_state(&mut work, shop, &found, "offered", Some((&offer.prices, offer.until)), now).await?;
+        // An offer that had ended had closed it.
+        set_closed(&mut work, shop, &found.0.order, None).await?;
+        let after = json!({ "prices": offer.prices, "until": at(offer.until) });
+        log(&mut work, shop, id, "offer-quotation", who, Some(&after), now).await?;
+        work.commit().await?;
+        Ok(self.quotation(shop, id, now).await?)
+    }
+
+    /// Says that nothing comes of a quotation that was not accepted. What is withdrawn stays so.
+    ///
+    /// # Errors
+    /// [`QuotationError`] says what to do; nothing is changed then.
+    pub async fn withdraw_quotation(
+        &self,
+        shop: &ShopId,
+        id: &str,
+        expected: Expected<'_>,
+        who: &str,
+        now: SystemTime,
+    ) -> Result<Quotation, QuotationError> {
+        let mut work = self.begin().await?;
+        let found = self.quotation_now(&mut work, shop, id, expected, now).await?;
+        match found.0.summary.state {
+            QuotationState::Withdrawn => return Ok(found.0),
+            state @ QuotationState::Accepted => {
+                return Err(QuotationError::State { id: id.to_owned(), state, wanted: "withdrawn" });
+            }
+            _ => {}
+        }
+        self.set_state(&mut work, shop, &found, "withdrawn", None, now).await?;
+        set_closed(&mut work, shop, &found.0.order, Some(milliseconds(now))).await?;
+        log(&mut work, shop, id, "withdraw-quotation", who, None, now).await?;
+        work.commit().await?;
+        Ok(self.quotation(shop, id, now).await?)
+    }
+
+    /// Puts what is offered into a cart: gives what changes in it. Accepting again, before the offer ends, gives what the cart does not
+    /// hold yet, so that a lost answer is no loss.
+    ///
+    /// # Errors
+    /// [`QuotationError::Expired`], and what else [`QuotationError`] says; nothing is changed then.
+    #[allow(clippy::too_many_arguments)]
+    pub async fn accept_quotation(
+        &self,
+        host: &Cartwright,
+        shop: &ShopId,
+        id: &str,
+        cart: &[CartLine],
+        expected: Expected<'_>,
+        who: &str,
+        now: SystemTime,
+    ) -> Result<(Quotation, CartChange), QuotationError> {
+        // The catalogue is asked, so that no transaction is held.
+        let seen = self.quotation(shop, id, now).await?;
+        let offer = offered(&seen, now)?;
+        check(&seen, expected)?;
+        let change = host.accept_offer(shop, &seen.asked.lines, &offer, cart).await?;
+        if seen.summary.state == QuotationState::Accepted {
+            return Ok((seen, change));
+        }
+        let mut work = self.begin().await?;
+        let found = self.quotation_now(&mut work, shop, id, Expected::Anything, now).await?;
+        if found.0.offer != seen.offer {
+            return Err(QuotationError::Changed(id.to_owned()));
+        }
+        if found.0.summary.state == QuotationState::Offered {
+            let prices = Some((&offer.prices, offer.until));
+            self.set_state(&mut work, shop, &found, "accepted", prices, now).await?;
+            set_closed(&mut work, shop, &found.0.order, Some(milliseconds(now))).await?;
+            log(&mut work, shop, id, "accept-quotation", who, None, now).await?;
+        }
+        work.commit().await?;
+        Ok((self.quotation(shop, id, now).await?, change))
+    }
+
+    /// A quotation that nobody else changes before this transaction ends.
+    async fn quotation_now(
+        &self,
+        work: &mut Work,
+        shop: &ShopId,
+        id: &str,
+        expected: Expected<'_>,
+        now: SystemTime,
+    ) -> Result<(Quotation, Key), QuotationError> {
+        // The order before its quotation, as everywhere.
+        let locked = self.lock_order(work, shop, &kept_as(id)).await;
+        let key = locked.map_err(|error| match error {
+            StoreError::NotFound { .. } => StoreError::NotFound { what: "quotation", id: id.to_owned() },
+            other => other,
+        })?;
+        let quotation = self.quotation_in(work, shop, id, milliseconds(now)).await?;
+        check(&quotation, expected)?;
+        Ok((quotation, key))
+    }
+
+    async fn set_state(
+        &self,
+        work: &mut Work,
+        shop: &ShopId,
+        (quotation, key): &(Quotation, Key),
+        state: &str,
+        offer: Option<(&BTreeMap<String, Money>, SystemTime)>,
+        now: SystemTime,
+    ) -> Result<(), StoreError> {
+        let id = &quotation.summary.id;
+        let content = Content { asked: quotation.asked.clone(), prices: offer.map(|(prices, _)| prices.clone()) };
+        sqlx::query(
+            "update quotations set state = $3, version = version + 1, content = $4, ends_at = $5, changed_at = $6
+             where shop = $1 and id = $2",
+        )
+        .bind(shop.as_str())
+        .bind(id)
+        .bind(state)
+        .bind(key.seal_json(&content_place(shop, id), &content)?)
+        .bind(offer.map(|(_, until)| milliseconds(until)))
+        .bind(milliseconds(now))
+        .execute(&mut **work)
+        .await?;
+        Ok(())
+    }
+}
+
+/// The id of the order that a quotation is kept as.
+fn kept_as(id: &str) -> String {
+    format!("quotation-{id}")
+}
+
+fn check(quotation: &Quotation, expected: Expected<'_>) -> Result<(), QuotationError> {
+    let same = match expected {
+        Expected::Anything => true,
+        Expected::Nothing => false,
+        Expected::Version(version) => version == quotation.summary.version.to_string(),
+    };
+    if same { Ok(()) } else { Err(QuotationError::Changed(quotation.summary.id.clone())) }
+}
+
+/// What can be accepted now.
+fn offered(quotation: &Quotation, now: SystemTime) -> Result<Offer, QuotationError> {
+    let (id, state) = (quotation.summary.id.clone(), quotation.summary.state);
+    match (&quotation.offer, state) {
+        (Some(offer), QuotationState::Offered | QuotationState::Accepted | QuotationState::Expired) => {
+            if offer.until <= now {
+                Err(QuotationError::Expired { id, ended: at(offer.until) })
+            } else {
+                Ok(offer.clone())
+            }
+        }
+        _ => Err(QuotationError::State { id, state, wanted: "accepted" }),
+    }
+}
+
+/// What a quotation is kept as, for the vendors to see.
+fn as_order(
+    host: &Cartwright,
+    shop: &ShopId,
+    asked: &NewQuotation,
+    now: SystemTime,
+) -> Result<(Order, Pins), QuotationError> {
+    let id = kept_as(&asked.id);
+    let like = host.shop(shop).map_err(CartError::from)?;
+    let (mut lines, mut pins, mut total) = (Vec::with_capacity(asked.lines.len()), Pins::new(), 0_i64);
+    for (number, line) in asked.lines.iter().enumerate() {
+        let number = (number + 1).to_string();
+        let kept = host.order_line(shop, &id, &number, line, false, false)?;
+        if kept.account.is_some() {
+            pins.insert(number, line.pin.digest);
+        }
+        if line.parent.is_none() {
+            total = total.saturating_add(line.price.total.minor);
+        }
+        lines.push(kept);
+    }
+    if lines.is_empty() {
+        return Err(ReportError::Empty(id).into());
+    }
+    let order = Order {
+        reference: host.reference(shop, &id, None),
+        number: asked.id.clone(),
+        locale: asked.locale.clone(),
+        id,
+        test: false,
+        vendor_reference: None,
+        version: 1,
+        placed_at: at(now),
+        payment: "none".to_owned(),
+        released: false,
+        cancelled: false,
+        total: Money { minor: total, scale: like.scale, currency: like.currency.clone() },
+        billing: asked.buyer.clone(),
+        delivery: None,
+        shop_address: None,
+        lines,
+        extra: Vec::new(),
+    };
+    Ok((order, pins))
+}
+
+async fn set_closed(work: &mut Work, shop: &ShopId, order: &str, closed: Option<i64>) -> Result<(), StoreError> {
+    sqlx::query("update orders set closed_at = $3 where shop = $1 and id = $2")
+        .bind(shop.as_str())
+        .bind(order)
+        .bind(closed)
+        .execute(&mut **work)
+        .await?;
+    Ok(())
+}
+
+async fn log(
+    work: &mut Work,
+    shop: &ShopId,
+    id: &str,
+    what: &str,
+    who: &str,
+    after: Option<&Value>,
+    now: SystemTime,
+) -> Result<(), StoreError> {
+    let entry = NewLogEntry { who, what, shop: Some(shop), subject: id, after, ..NewLogEntry::default() };
+    log_in(work, &entry, milliseconds(now)).await?;
+    Ok(())
+}
