@@ -6,7 +6,7 @@ use axum::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICAT
 use axum::response::{IntoResponse, Response};
 use cartwright::types::{self, FieldIssue, Message};
 use cartwright::{CartError, Failure, HookError, InstallError, LinkIssues, SetupError};
-use cartwright_store::{ChangeError, ReportError, StoreError};
+use cartwright_store::{ChangeError, QuotationError, ReportError, StoreError};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -228,6 +228,8 @@ impl From<CartError> for Problem {
             CartError::Plan(_) => "plan",
             CartError::Rejected(_) => "rejected",
             CartError::NoLine(_) => "no-line",
+            CartError::Twice(_) => "twice",
+            CartError::Offered { .. } => "offered",
             CartError::Seal { .. } => "seal",
             CartError::ChildOfBundle(_) => "child-of-bundle",
             CartError::MustReconfigure { .. } => "must-reconfigure",
@@ -268,6 +270,22 @@ impl From<ReportError> for Problem {
             ReportError::Older { .. } => Self::new(StatusCode::CONFLICT, "older", error.to_string()),
             _ => Self::unprocessable("order", error.to_string()),
         }
+    }
+}
+
+impl From<QuotationError> for Problem {
+    fn from(error: QuotationError) -> Self {
+        let (status, kind) = match error {
+            QuotationError::Cart(error) => return error.into(),
+            QuotationError::Report(error) => return error.into(),
+            QuotationError::Store(error) => return error.into(),
+            QuotationError::Id(_) | QuotationError::End => (StatusCode::UNPROCESSABLE_ENTITY, "quotation"),
+            QuotationError::Exists(_) => (StatusCode::CONFLICT, "exists"),
+            QuotationError::Changed(_) => (StatusCode::PRECONDITION_FAILED, "changed"),
+            QuotationError::State { .. } => (StatusCode::CONFLICT, "quotation-state"),
+            QuotationError::Expired { .. } => (StatusCode::CONFLICT, "offer-expired"),
+        };
+        Self::new(status, kind, error.to_string())
     }
 }
 

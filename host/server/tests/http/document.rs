@@ -57,6 +57,7 @@ async fn names(shop: &Shop) -> BTreeMap<String, Value> {
         ("job", order["jobs"][0]["id"].clone()),
         ("outcome", order["outcomes"][0]["id"].clone()),
         ("email", json!("ada@example.com")),
+        ("quotation", json!("q1")),
     ];
     named.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
@@ -96,6 +97,8 @@ async fn every_answer_is_as_the_document_says() {
     shop.integrator.put(&shop.at("/links"), &links()).await.ok();
     let cart = shop.cart().await;
     shop.backend.post(&shop.at("/events"), &paid("1001", &cart)).await.ok();
+    let quotation = json!({ "id": "q1", "lines": cart });
+    shop.backend.post(&shop.at("/quotations"), &quotation).await.with(201);
     let component = shop.component("expivi").await;
     let folder = tempfile::TempDir::new().expect("a folder");
     std::fs::write(folder.path().join("schemathesis.toml"), settings(&names(&shop).await, &component)).expect("a file");

@@ -12,6 +12,7 @@ mod notifications;
 mod order_list;
 mod orders;
 pub(super) mod plugins;
+mod quotations;
 pub(super) mod shops;
 mod webhooks;
 
@@ -70,8 +71,9 @@ pub(crate) fn routes(node: &Node) -> (axum::Router<Node>, OpenApi) {
         .merge(health::routes())
         .merge(keys::routes())
         .layer(middleware::from_fn_with_state(node.clone(), idempotency::once))
-        // Nothing is written here, and what a shopper wrote is in the answers.
+        // What a shopper wrote is in the answers. Nothing is written for carts, and nothing of a quotation is done twice anyhow.
         .merge(cart::routes())
+        .merge(quotations::routes())
         .split_for_parts();
     if let Some(components) = &mut document.components {
         cartwright::openapi::complete(components);

@@ -1,0 +1,298 @@
+//! Quotations: what a shopper asks for, what the merchant offers, and what becomes of it in the cart.
+
+use std::time::Duration;
+
+use cartwright::CartLine;
+use cartwright_fake_vendors::samples;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use crate::Answer as _;
+use crate::shop::{Shop, paid};
+
+/// What a page asks for, as the host gives it.
+async fn asked(shop: &Shop, product: &str, saved: &str, quantity: u32) -> Vec<CartLine> {
+    let body = json!({ "product": product, "configuration": saved, "quantity": quantity });
+    let told = shop.storefront.post(&shop.at("/cart/quotation"), &body).await.ok();
+    assert_eq!(told["operations"][0]["operation"], "request-quotation", "{told:#}");
+    serde_json::from_value(told["operations"][0]["lines"].clone()).expect("lines")
+}
+
+fn body(id: &str, lines: &[CartLine]) -> Value {
+    let buyer = json!({
+        "first_name": "Ada", "last_name": "Sample", "email": "ada@example.com", "line1": "Sample Street 1",
+        "line2": null, "zip": "1000", "city": "Brussels", "region": null, "country": "BE", "company": null, "vat": null,
+        "phone": null,
+    });
+    json!({ "id": id, "customer": "customer-7", "buyer": buyer, "lines": lines })
+}
+
+fn seconds_from_now(seconds: i64) -> String {
+    (Timestamp::now() + SignedDuration::from_secs(seconds)).to_string()
+}
+
+/// An offer of so many cents for one of each top line.
+fn offer(lines: &[CartLine], cents: i64, until: &str) -> Value {
+    let top = lines.iter().filter(|line| line.parent.is_none());
+    let prices: Vec<Value> =
+        top.map(|line| json!({ "key": line.key, "unit": { "minor": cents, "scale": 2, "currency": "EUR" } })).collect();
+    json!({ "prices": prices, "until": until })
+}
+
+/// Asked for, kept and offered; the lines that were asked for.
+async fn offered(shop: &Shop, id: &str, product: &str, saved: &str, cents: i64, seconds: i64) -> Vec<CartLine> {
+    let lines = asked(shop, product, saved, 50).await;
+    shop.backend.post(&shop.at("/quotations"), &body(id, &lines)).await.with(201);
+    let offer = offer(&lines, cents, &seconds_from_now(seconds));
+    shop.backend.post(&shop.at(&format!("/quotations/{id}/offer")), &offer).await.ok();
+    lines
+}
+
+async fn accept(shop: &Shop, id: &str, cart: &mut Vec<CartLine>) -> Value {
+    let at = shop.at(&format!("/quotations/{id}/accept"));
+    let accepted = shop.backend.post(&at, &json!({ "lines": cart })).await.ok();
+    let change = json!({ "operations": accepted["operations"], "warnings": [], "stages": [] });
+    serde_json::from_value::<cartwright::CartChange>(change).expect("a change").apply(cart);
+    accepted
+}
+
+async fn states(shop: &Shop, cart: &[CartLine]) -> Vec<Value> {
+    let checks = shop.backend.post(&shop.at("/cart/check"), &json!({ "lines": cart })).await.ok();
+    checks.as_array().expect("checks").iter().map(|check| check["state"].clone()).collect()
+}
+
+#[tokio::test]
+async fn an_offer_is_asked_for_made_accepted_and_ordered() {
+    let (shop, _fake) = Shop::with_expivi().await;
+    let (shirt, quotations) = (samples::EXPIVI_VARIATION, shop.at("/quotations"));
+    let lines = asked(&shop, "shirt", shirt, 50).await;
+    let kept = shop.backend.post(&quotations, &body("q1", &lines)).await;
+    assert_eq!((kept.status, kept.header("etag")), (201, Some("\"1\"")), "{kept:?}");
+    let kept = kept.json();
+    assert_eq!((&kept["state"], &kept["customer"]), (&json!("requested"), &json!("customer-7")));
+    // The same again, because the answer was lost; another under the same id.
+    let again = shop.backend.post(&quotations, &body("q1", &lines)).await.with(200);
+    assert_eq!(again, kept);
+    let fewer = asked(&shop, "shirt", shirt, 20).await;
+    shop.backend.post(&quotations, &body("q1", &fewer)).await.problem(409, "exists");
+    // The vendor was told, once.
+    let order = shop.handled("quotation-q1").await;
+    assert_eq!(order["jobs"].as_array().map(Vec::len), Some(1), "{order:#}");
+    assert_eq!(order["jobs"][0]["kind"], "quotation-requested");
+    assert!(order["outcomes"].to_string().contains("quotation-requested"), "{order:#}");
+    assert_eq!(order["order"]["released"], false);
+    // Nothing can be accepted yet. The offer is made on what was read.
+    let at = |what: &str| format!("{quotations}/q1/{what}");
+    shop.backend.post(&at("accept"), &json!({ "lines": [] })).await.problem(409, "quotation-state");
+    let body = offer(&lines, 1_999, &seconds_from_now(3600));
+    shop.backend.send("POST", &at("offer"), &[("if-match", "\"7\"")], &body).await.problem(412, "changed");
+    let made = shop.backend.send("POST", &at("offer"), &[("if-match", "\"1\"")], &body).await;
+    assert_eq!((made.status, made.header("etag")), (200, Some("\"2\"")), "{made:?}");
+    assert_eq!(made.json()["prices"][0]["unit"]["minor"], 1_999);
+    let listed = shop.backend.get(&format!("{quotations}?state=offered")).await.ok();
+    assert_eq!(listed["quotations"][0]["id"], "q1", "{listed:#}");
+    assert_eq!(shop.backend.get(&format!("{quotations}?state=requested")).await.ok()["quotations"], json!([]));
+    // The cart holds the same at the usual price already: these are two lines.
+    let mut cart = Vec::new();
+    let add = json!({ "product": "shirt", "configuration": shirt, "quantity": 1, "lines": [] });
+    shop.change(&mut cart, "add", add.clone()).await;
+    let accepted = accept(&shop, "q1", &mut cart).await;
+    assert_eq!(accepted["quotation"]["state"], "accepted");
+    let amounts: Vec<i64> = cart.iter().map(|line| line.price.total.minor).collect();
+    assert_eq!(amounts, [2_495, 50 * 1_999]);
+    assert_eq!(cart[1].price.offer.as_deref(), Some("q1"));
+    // Accepting twice adds nothing twice, and more of the same is bought at the usual price.
+    assert_eq!(accept(&shop, "q1", &mut cart).await["operations"], json!([]));
+    let add = json!({ "product": "shirt", "configuration": shirt, "quantity": 1, "lines": cart });
+    shop.change(&mut cart, "add", add).await;
+    assert_eq!(cart.iter().map(|line| line.quantity).collect::<Vec<_>>(), [2, 50]);
+    // It holds, although the catalogue changes, and is bought as it is.
+    let dearer = json!({ "variants": [{
+        "id": "variant-shirt-r-l", "product": "shirt", "sku": "SHIRT-R-L", "title": "Shirt", "purchasable": true,
+        "prices": [{ "minor": 3_000, "scale": 2, "currency": "EUR" }],
+    }] });
+    shop.backend.put(&shop.at("/catalogue"), &dearer).await.ok();
+    let key = cart[1].key.clone();
+    let refresh = json!({ "key": key, "lines": cart });
+    assert_eq!(shop.change(&mut cart, "refresh", refresh).await.operations, []);
+    let quantity = json!({ "key": key, "quantity": 60, "lines": cart });
+    shop.backend.post(&shop.at("/cart/quantity"), &quantity).await.problem(422, "offered");
+    let edit = json!({ "key": key, "product": "shirt", "configuration": shirt, "lines": cart });
+    shop.backend.post(&shop.at("/cart/edit"), &edit).await.problem(422, "offered");
+    let guests = cart.clone();
+    shop.change(&mut cart, "merge", json!({ "guest": guests[1..], "customer": guests })).await;
+    assert_eq!(cart, guests, "an offer is bought once");
+    assert_eq!(states(&shop, &cart[1..]).await, [json!({ "state": "ok" })]);
+    // What was accepted is not taken back, and is ordered at its price.
+    shop.backend.post(&at("withdraw"), &json!({})).await.problem(409, "quotation-state");
+    shop.backend.post(&shop.at("/events"), &paid("1001", &cart[1..])).await.ok();
+    let order = shop.handled("1001").await;
+    assert_eq!(order["order"]["lines"][0]["cart_line"]["unit_price"]["minor"], 1_999, "{order:#}");
+}
+
+#[tokio::test]
+async fn a_bundles_offer_is_dealt_out_exactly() {
+    let (shop, _fake) = Shop::with_expivi().await;
+    offered(&shop, "wardrobes", "wardrobe", samples::EXPIVI_BUNDLE, 7_777, 3600).await;
+    let mut cart = Vec::new();
+    accept(&shop, "wardrobes", &mut cart).await;
+    assert_eq!((cart.len(), cart[0].price.total.minor), (4, 50 * 7_777));
+    let shares: i64 = cart[1..].iter().map(|child| child.price.total.minor).sum();
+    assert_eq!(shares, 50 * 7_777);
+    assert!(cart[1..].iter().all(|child| child.parent.as_ref() == Some(&cart[0].key)));
+    assert_eq!(states(&shop, &cart).await, [json!({ "state": "ok" })]);
+    // A part that goes missing is seen, as of any bundle.
+    let torn: Vec<CartLine> = cart[..3].to_vec();
+    assert_eq!(states(&shop, &torn).await[0]["state"], "price-changed");
+    let key = cart[0].key.clone();
+    let body = json!({ "key": key, "lines": cart });
+    shop.change(&mut cart, "remove", body).await;
+    assert_eq!(cart, []);
+}
+
+#[tokio::test]
+async fn an_offer_that_has_ended_is_not_accepted_and_its_line_costs_what_it_costs() {
+    let (shop, _fake) = Shop::with_expivi().await;
+    let shirt = samples::EXPIVI_VARIATION;
+    offered(&shop, "brief", "shirt", shirt, 1_999, 3).await;
+    offered(&shop, "unanswered", "shirt", shirt, 1_999, 1).await;
+    let mut cart = Vec::new();
+    accept(&shop, "brief", &mut cart).await;
+    assert_eq!(states(&shop, &cart).await, [json!({ "state": "ok" })]);
+    tokio::time::sleep(Duration::from_millis(3_600)).await;
+    let state = states(&shop, &cart).await.remove(0);
+    assert_eq!((&state["state"], &state["old"]["minor"]), (&json!("price-changed"), &json!(50 * 1_999)), "{state:#}");
+    assert_eq!(state["new"]["minor"], 50 * 2_495);
+    for id in ["brief", "unanswered"] {
+        let at = shop.at(&format!("/quotations/{id}/accept"));
+        shop.backend.post(&at, &json!({ "lines": [] })).await.problem(409, "offer-expired");
+    }
+    let read = shop.backend.get(&shop.at("/quotations/unanswered")).await.ok();
+    assert_eq!(read["state"], "expired");
+    let listed = shop.backend.get(&shop.at("/quotations?state=expired")).await.ok();
+    assert_eq!(listed["quotations"].as_array().map(Vec::len), Some(1), "{listed:#}");
+    // A refresh makes it a line like any other, which can be changed again.
+    let body = json!({ "key": cart[0].key, "lines": cart });
+    shop.change(&mut cart, "refresh", body).await;
+    assert_eq!((cart.len(), cart[0].price.total.minor, &cart[0].price.offer), (1, 50 * 2_495, &None));
+    let body = json!({ "key": cart[0].key, "quantity": 2, "lines": cart });
+    shop.change(&mut cart, "quantity", body).await;
+    assert_eq!(cart[0].price.total.minor, 2 * 2_495);
+    // The merchant may offer it anew.
+    let lines: Vec<CartLine> = serde_json::from_value(read["lines"].clone()).expect("lines");
+    let anew = offer(&lines, 2_100, &seconds_from_now(3600));
+    shop.backend.post(&shop.at("/quotations/unanswered/offer"), &anew).await.ok();
+    accept(&shop, "unanswered", &mut cart).await;
+    assert_eq!(cart[1].price.total.minor, 50 * 2_100);
+}
+
+#[tokio::test]
+async fn nobody_brings_a_price_of_his_own() {
+    let ((shop, _fake), (other, _other_fake)) = (Shop::with_expivi().await, Shop::with_expivi().await);
+    let (shirt, quotations) = (samples::EXPIVI_VARIATION, shop.at("/quotations"));
+    let lines = asked(&shop, "shirt", shirt, 50).await;
+    let mut cheap = lines.clone();
+    cheap[0].price.total.minor = 1;
+    shop.backend.post(&quotations, &body("cheap", &cheap)).await.problem(422, "seal");
+    let mut more = lines.clone();
+    more[0].quantity = 5_000;
+    shop.backend.post(&quotations, &body("more", &more)).await.problem(422, "seal");
+    other.backend.post(&other.at("/quotations"), &body("theirs", &lines)).await.problem(422, "seal");
+    let twice = [lines.clone(), lines.clone()].concat();
+    shop.backend.post(&quotations, &body("twice", &twice)).await.problem(422, "twice");
+    let bundle = asked(&shop, "wardrobe", samples::EXPIVI_BUNDLE, 1).await;
+    shop.backend.post(&quotations, &body("torn", &bundle[..3])).await.problem(422, "seal");
+    shop.backend.post(&quotations, &body("orphan", &bundle[1..])).await.problem(422, "no-line");
+    shop.backend.post(&quotations, &body("empty", &[])).await.problem(422, "order");
+    for id in ["", "a/b", "..\u{0}", "a b", &"x".repeat(101)] {
+        shop.backend.post(&quotations, &body(id, &lines)).await.problem(422, "quotation");
+    }
+    let listed = shop.backend.get(&quotations).await.ok();
+    assert_eq!(listed["quotations"], json!([]), "nothing of that was kept");
+    shop.backend.get(&shop.at("/orders/quotation-cheap")).await.problem(404, "not-found");
+    // Neither does the merchant's server by mistake.
+    shop.backend.post(&quotations, &body("q1", &lines)).await.with(201);
+    let at = format!("{quotations}/q1/offer");
+    let hour = seconds_from_now(3600);
+    let price = |unit: Value| json!({ "prices": [{ "key": lines[0].key, "unit": unit }], "until": hour });
+    for unit in [
+        json!({ "minor": -1, "scale": 2, "currency": "EUR" }),
+        json!({ "minor": 100, "scale": 3, "currency": "EUR" }),
+        json!({ "minor": 100, "scale": 2, "currency": "USD" }),
+        json!({ "minor": i64::MAX, "scale": 2, "currency": "EUR" }),
+    ] {
+        shop.backend.post(&at, &price(unit)).await.problem(422, "price");
+    }
+    shop.backend.post(&at, &json!({ "prices": [], "until": hour })).await.problem(422, "price");
+    let mut foreign = offer(&lines, 100, &hour);
+    foreign["prices"][0]["key"] = json!("0".repeat(64));
+    shop.backend.post(&at, &foreign).await.problem(422, "no-line");
+    for until in [seconds_from_now(-1), seconds_from_now(367 * 24 * 3600)] {
+        shop.backend.post(&at, &offer(&lines, 100, &until)).await.problem(422, "quotation");
+    }
+    // An offered line that is changed on its way costs what it costs for everybody.
+    shop.backend.post(&at, &offer(&lines, 1_999, &hour)).await.ok();
+    let mut cart = Vec::new();
+    accept(&shop, "q1", &mut cart).await;
+    let forgeries: [fn(&mut CartLine); 4] = [
+        |line| line.price.total.minor = 1,
+        |line| line.price.expires = "2999-01-01T00:00:00Z".to_owned(),
+        |line| line.price.offer = Some("q2".to_owned()),
+        |line| line.price.offer = None,
+    ];
+    for forge in forgeries {
+        let mut forged = cart.clone();
+        forge(&mut forged[0]);
+        let state = states(&shop, &forged).await.remove(0);
+        assert!(
+            state["state"] == "must-reconfigure" || state["new"]["minor"] == 50 * 2_495,
+            "{state:#} of {:?}",
+            forged[0].price
+        );
+        shop.backend.post(&shop.at("/events"), &paid("1", &forged)).await.problem(422, "seal");
+        shop.backend.post(&quotations, &body("again", &forged)).await.problem(422, "seal");
+    }
+    shop.backend.post(&quotations, &body("again", &cart)).await.problem(422, "offered");
+}
+
+#[tokio::test]
+async fn what_was_withdrawn_stays_so_and_is_forgotten_with_its_customer() {
+    let (shop, _fake) = Shop::with_expivi().await;
+    let lines = offered(&shop, "q1", "shirt", samples::EXPIVI_VARIATION, 1_999, 3600).await;
+    shop.handled("quotation-q1").await;
+    let at = |what: &str| shop.at(&format!("/quotations/q1{what}"));
+    for _ in 0..2 {
+        let withdrawn = shop.backend.post(&at("/withdraw"), &json!({})).await.ok();
+        assert_eq!((&withdrawn["state"], &withdrawn["version"]), (&json!("withdrawn"), &json!(3)));
+    }
+    shop.backend.post(&at("/accept"), &json!({ "lines": [] })).await.problem(409, "quotation-state");
+    let again = offer(&lines, 100, &seconds_from_now(3600));
+    shop.backend.post(&at("/offer"), &again).await.problem(409, "quotation-state");
+    let log = shop.integrator.get(&shop.at("/log")).await.ok().to_string();
+    for what in ["request-quotation", "offer-quotation", "withdraw-quotation"] {
+        assert!(log.contains(what), "{what}: {log}");
+    }
+    let exported = shop.backend.get(&shop.at("/customers/ada@example.com/export")).await.ok();
+    assert_eq!(exported["document"]["orders"][0]["quotation"]["asked"]["customer"], "customer-7", "{exported:#}");
+    let erased = shop.backend.delete(&shop.at("/customers/ada@example.com")).await.ok();
+    assert_eq!(erased, json!({ "orders": 1 }));
+    shop.backend.get(&at("")).await.problem(404, "not-found");
+    shop.backend.post(&shop.at("/quotations"), &body("q1", &lines)).await.problem(410, "erased");
+}
+
+#[tokio::test]
+async fn quotations_come_page_by_page() {
+    let (shop, _fake) = Shop::with_expivi().await;
+    let lines = asked(&shop, "shirt", samples::EXPIVI_VARIATION, 5).await;
+    for id in ["c", "a", "b"] {
+        shop.backend.post(&shop.at("/quotations"), &body(id, &lines)).await.with(201);
+    }
+    let (mut seen, mut path) = (Vec::new(), shop.at("/quotations?limit=2"));
+    loop {
+        let page = shop.backend.get(&path).await.ok();
+        seen.extend(page["quotations"].as_array().expect("a page").iter().map(|entry| entry["id"].clone()));
+        let Some(after) = page["after"].as_str() else { break };
+        path = shop.at(&format!("/quotations?limit=2&after={after}"));
+    }
+    assert_eq!(seen, ["c", "a", "b"]);
+}
