@@ -131,7 +131,7 @@ pub(super) async fn order(visit: Visit, Form(address): Form<Address>) -> Respons
     if !dearer.is_empty() {
         return unprocessable(page(&visit, &book, &address, &dearer));
     }
-    let Some(order) = Order::of(visit.platform.next_order(), &book.cart, address.clone()) else {
+    let Some(order) = Order::of(visit.platform.next_number(), &book.cart, address.clone()) else {
         return visit.to("cart").into_response();
     };
     match order.report(shop, "placed", json!("placed")).await {

@@ -48,17 +48,17 @@ type Books = HashMap<(String, String), Arc<tokio::sync::Mutex<Book>>>;
 struct Shelf {
     shops: Vec<Shop>,
     books: Mutex<Books>,
-    /// The number of the order that was placed last.
-    last_order: AtomicU64,
+    /// The number of the order or quotation that was the last.
+    last_number: AtomicU64,
 }
 
 impl Platform {
     fn new(shops: Vec<Shop>) -> Self {
-        Self(Arc::new(Shelf { shops, books: Mutex::default(), last_order: AtomicU64::new(1000) }))
+        Self(Arc::new(Shelf { shops, books: Mutex::default(), last_number: AtomicU64::new(1000) }))
     }
 
-    fn next_order(&self) -> u64 {
-        self.0.last_order.fetch_add(1, Ordering::Relaxed) + 1
+    fn next_number(&self) -> u64 {
+        self.0.last_number.fetch_add(1, Ordering::Relaxed) + 1
     }
 }
 
@@ -90,8 +90,8 @@ struct Product {
 #[derive(Default)]
 struct Book {
     cart: Vec<Line>,
-    /// What offers were asked for.
-    asked: Vec<Vec<Line>>,
+    /// The quotations that were asked for, by the ids that the shop gave them.
+    asked: Vec<String>,
     orders: Vec<orders::Order>,
 }
 
@@ -175,6 +175,7 @@ pub(crate) fn router(platform: Platform) -> Router {
         .route("/{shop}/cart/quantity", post(cart::quantity))
         .route("/{shop}/cart/remove", post(cart::remove))
         .route("/{shop}/offers", get(offers::show))
+        .route("/{shop}/offers/{quotation}/{step}", post(offers::settle))
         .route("/{shop}/checkout", get(checkout::show).post(checkout::order))
         .route("/{shop}/orders", get(orders::list))
         .route("/{shop}/orders/{order}", get(orders::show))

@@ -6,8 +6,9 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use maud::html;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::host::HostError;
 use super::line::{Change, Line};
 use super::{Named, Visit, layout, pictures, word};
 
@@ -124,10 +125,19 @@ pub(super) async fn take(visit: Visit, Path(path): Named, Json(chosen): Json<Cho
         Ok(change) => {
             let asked: Vec<Line> = change.apply(&mut book.cart);
             if !asked.is_empty() {
-                book.asked.push(asked);
+                let id = format!("Q{}", visit.platform.next_number());
+                let body = json!({ "id": id, "lines": asked });
+                if let Err(error) = shop.host.post::<Value>(&shop.at("quotations"), &body).await {
+                    return refused(&error);
+                }
+                book.asked.push(id);
             }
             Json(json!({ "next": shop.path(next) })).into_response()
         }
-        Err(error) => (StatusCode::UNPROCESSABLE_ENTITY, Json(json!({ "told": error.told() }))).into_response(),
+        Err(error) => refused(&error),
     }
+}
+
+fn refused(error: &HostError) -> Response {
+    (StatusCode::UNPROCESSABLE_ENTITY, Json(json!({ "told": error.told() }))).into_response()
 }

@@ -19,6 +19,7 @@ const OF_SHOP: &[(&str, &str, bool)] = &[
     ("/links", "Products", false),
     ("/preview", "Preview", false),
     ("/vendor-swap", "Vendor swap", false),
+    ("/quotations", "Quotations", true),
 ];
 /// The pages of the installation, for admins.
 const OF_ALL: &[(&str, &str)] = &[("/admin/shops", "Shops"), ("/admin/plugins", "Plugins")];
@@ -51,6 +52,8 @@ done! {
     VendorSwapped = "vendor-swapped": "Switched. New pages show the new vendor within a second; old lines stay where they were.",
     Installed = "installed": "Installed on every node. No shop runs it yet.",
     Revoked = "revoked": "Out of use on every node.",
+    Offered = "offered": "Offered. The shop can show it to its customer.",
+    Withdrawn = "withdrawn": "Nothing comes of it.",
     Swapped = "swapped": "Moved. Every node serves that version within a second.",
 }
 

@@ -12,6 +12,7 @@ mod link;
 mod links;
 mod plugins;
 mod preview;
+mod quotations;
 mod shops;
 mod sign_in;
 mod vendor_swap;
@@ -46,6 +47,7 @@ pub(crate) fn routes(node: &Node) -> Router<Node> {
         .merge(preview::routes())
         .merge(vendor_swap::routes())
         .merge(plugins::routes())
+        .merge(quotations::routes())
         .route("/admin/style.css", get(style))
         .route("/admin/script.js", get(script))
         .route("/admin/{*rest}", get(|| async { Problem::not_found("there is no such page") }))

@@ -1,0 +1,202 @@
+//! Quotations: what shoppers ask the merchant's price for, and the merchant's offer.
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::Redirect;
+use axum::routing::{get, post};
+use cartwright::types::{Money, Rounding};
+use cartwright::{CartLine, Offer, Shop, ShopId, money};
+use cartwright_store::{Expected, Quotation, QuotationState};
+use jiff::tz::TimeZone;
+use maud::{Markup, html};
+use serde::Deserialize;
+
+use super::frame::{Done, at, page, segment, token};
+use super::preview::amount;
+use super::visitor::{Sent, Visitor, done};
+use crate::documents::moment;
+use crate::serve::access::Admin;
+use crate::serve::extract::{Path, Query};
+use crate::serve::node::Node;
+use crate::serve::problem::Problem;
+
+/// The quotations of one page.
+const MOST: u32 = 50;
+
+pub(super) fn routes() -> Router<Node> {
+    Router::new()
+        .route("/admin/shops/{shop}/quotations", get(list))
+        .route("/admin/shops/{shop}/quotations/{quotation}", get(read))
+        .route("/admin/shops/{shop}/quotations/{quotation}/offer", post(offer))
+        .route("/admin/shops/{shop}/quotations/{quotation}/withdraw", post(withdraw))
+}
+
+fn path(shop: &ShopId, id: &str) -> String {
+    at(shop, &format!("/quotations/{}", segment(id)))
+}
+
+fn state(state: QuotationState) -> Markup {
+    let class = match state {
+        QuotationState::Requested => "state warn",
+        QuotationState::Offered | QuotationState::Accepted => "state good",
+        QuotationState::Withdrawn | QuotationState::Expired => "state",
+    };
+    html! { span class=(class) { (state.name()) } }
+}
+
+#[derive(Debug, Deserialize)]
+struct Which {
+    after: Option<String>,
+}
+
+async fn list(
+    _: Admin,
+    visitor: Visitor,
+    State(node): State<Node>,
+    Path(shop): Path<ShopId>,
+    Query(Which { after }): Query<Which>,
+) -> Result<Markup, Problem> {
+    node.host().shop(&shop)?;
+    let found = node.store().quotations(&shop, None, after.as_deref(), MOST, node.now()).await?;
+    let next = found.last().filter(|_| u32::try_from(found.len()) == Ok(MOST)).map(|last| segment(&last.id));
+    Ok(page(&visitor, Some(&shop), "Quotations", html! {
+        @if found.is_empty() { p { "Nobody has asked for an offer yet." } }
+        @else {
+            table {
+                thead { tr { th { "Quotation" } th { "State" } th { "Asked for" } th { "Holds until" } } }
+                tbody {
+                    @for quotation in &found {
+                        tr {
+                            th scope="row" { a href=(path(&shop, &quotation.id)) { (quotation.id) } }
+                            td { (state(quotation.state)) }
+                            td { (time(quotation.asked)) }
+                            td { @if let Some(until) = quotation.until { (time(until)) } @else { "–" } }
+                        }
+                    }
+                }
+            }
+            @if let Some(next) = next { a.button.quiet href=(at(&shop, &format!("/quotations?after={next}"))) { "Next" } }
+        }
+    }))
+}
+
+fn time(at: SystemTime) -> Markup {
+    let at = moment(at);
+    html! { time datetime=(at) { (at) } }
+}
+
+async fn read(
+    _: Admin,
+    visitor: Visitor,
+    State(node): State<Node>,
+    Path((id, quotation)): Path<(ShopId, String)>,
+) -> Result<Markup, Problem> {
+    let shop = node.host().shop(&id)?;
+    let Quotation { summary, asked, offer, order } =
+        node.store().quotation(&id, &quotation, node.now()).await?;
+    let is_open = matches!(
+        summary.state,
+        QuotationState::Requested | QuotationState::Offered | QuotationState::Expired
+    );
+    let here = path(&id, &summary.id);
+    // A week from now, which is to be changed.
+    let usual = jiff::Timestamp::try_from(node.now()).map(|now| now.to_zoned(TimeZone::UTC).date());
+    let usual = usual.and_then(|today| today.checked_add(jiff::Span::new().days(7)));
+    let usual = usual.map(|day| day.to_string()).unwrap_or_default();
+    let offered = |line: &CartLine| offer.as_ref().and_then(|offer| offer.prices.get(&line.key));
+    Ok(page(&visitor, Some(&id), &format!("Quotation {}", summary.id), html! {
+        p {
+            (state(summary.state)) " Asked for " (time(summary.asked))
+            @if let Some(until) = summary.until { ", holds until " (time(until)) }
+            ". " a href=(at(&id, &format!("/orders/{}", segment(&order)))) { "What the vendors said of it" }
+        }
+        form.card method="post" action=(format!("{here}/offer")) {
+            (token(&visitor))
+            input type="hidden" name="version" value=(summary.version);
+            h2 { "What for" }
+            table {
+                thead { tr { th { "Line" } th { "SKU" } th.number { "Quantity" } th.number { "One, as asked" } th { "One, as offered" } } }
+                tbody {
+                    @for line in &asked.lines {
+                        tr.child[line.parent.is_some()] {
+                            th scope="row" { (line.title) @for part in &line.shown { div.mark { (part.name) ": " (part.value) } } }
+                            td { (line.sku.as_deref().unwrap_or("–")) }
+                            td.number { (line.quantity) }
+                            td.number { @match &line.price.unit { Some(unit) => (amount(unit)), None => "–" } }
+                            td {
+                                @if line.parent.is_some() { span.mark { "of the bundle's price" } }
+                                @else if is_open {
+                                    @let price = offered(line).or(line.price.unit.as_ref());
+                                    @let text = price.and_then(|price| money::exact(price).ok()).map(|price| price.to_string());
+                                    input name=(format!("price.{}", line.key)) value=(text.unwrap_or_default()) inputmode="decimal" size="9" required
+                                        aria-label=(format!("Offered price of one {} in {}", line.title, shop.currency));
+                                } @else { @match offered(line) { Some(price) => (amount(price)), None => "–" } }
+                            }
+                        }
+                    }
+                }
+            }
+            @if is_open {
+                div.field {
+                    label for="until" { "The offer holds to the end of" }
+                    input #until name="until" type="date" value=(usual) required size="12" aria-describedby="until-help";
+                    p.help #until-help { "A day in UTC, within a year." }
+                }
+                button { "Offer it" }
+            }
+        }
+        @if is_open {
+            form method="post" action=(format!("{here}/withdraw")) {
+                (token(&visitor))
+                input type="hidden" name="version" value=(summary.version);
+                button.danger data-ask="Say that nothing comes of it? It cannot be taken back." { "Make no offer" }
+            }
+        }
+    }))
+}
+
+/// An amount of the shop's currency, exact.
+fn price(text: &str, shop: &Shop) -> Result<Money, Problem> {
+    let wrong = |why: String| Problem::unprocessable("price", format!("{text:?} is no price in {}: {why}", shop.currency));
+    let amount = money::decimal(text).map_err(|error| wrong(error.to_string()))?;
+    let rounded = money::round(amount, &shop.currency, shop.scale, Rounding::HalfUp);
+    let rounded = rounded.map_err(|error| wrong(error.to_string()))?;
+    match money::exact(&rounded) {
+        Ok(exact) if exact == amount => Ok(rounded),
+        _ => Err(wrong(format!("it has {} decimals at most", shop.scale))),
+    }
+}
+
+async fn offer(
+    Admin(caller): Admin,
+    State(node): State<Node>,
+    Path((id, quotation)): Path<(ShopId, String)>,
+    sent: Sent,
+) -> Result<Redirect, Problem> {
+    let shop = node.host().shop(&id)?;
+    let kept = node.store().quotation(&id, &quotation, node.now()).await?;
+    let top = kept.asked.lines.iter().filter(|line| line.parent.is_none());
+    let priced = top.map(|line| Ok((line.key.clone(), price(sent.text(&format!("price.{}", line.key)), &shop)?)));
+    let prices = priced.collect::<Result<BTreeMap<_, _>, Problem>>()?;
+    let day: jiff::civil::Date = sent.read("until")?;
+    let until = day.tomorrow().and_then(|next| next.to_zoned(TimeZone::UTC));
+    let until = until.map_err(|error| Problem::unprocessable("body", format!("until: {error}")))?;
+    let offer = Offer { quotation, prices, until: SystemTime::from(until.timestamp()) };
+    let expected = Expected::Version(sent.text("version"));
+    node.store().offer_quotation(node.host(), &id, &offer, expected, &caller.who, node.now()).await?;
+    Ok(done(&path(&id, &offer.quotation), Done::Offered))
+}
+
+async fn withdraw(
+    Admin(caller): Admin,
+    State(node): State<Node>,
+    Path((id, quotation)): Path<(ShopId, String)>,
+    sent: Sent,
+) -> Result<Redirect, Problem> {
+    let expected = Expected::Version(sent.text("version"));
+    node.store().withdraw_quotation(&id, &quotation, expected, &caller.who, node.now()).await?;
+    Ok(done(&path(&id, &quotation), Done::Withdrawn))
+}
