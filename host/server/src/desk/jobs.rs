@@ -221,7 +221,8 @@ fn print(detail: &JobDetail) {
     }
 }
 
-fn who_mends(who: Who) -> &'static str {
+/// Who can mend what a job stands at, and what it may be.
+pub(crate) fn who_mends(who: Who) -> &'static str {
     match who {
         Who::Merchant => "the merchant: the order, a setting, or something at the vendor's",
         Who::Operator => "whoever runs this host: a grant, a limit, a component, a shop's set-up",

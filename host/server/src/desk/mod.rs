@@ -7,7 +7,7 @@ mod orders;
 mod said;
 
 pub(crate) use database::{Database, KEY_VARIABLE};
-pub(crate) use jobs::{Jobs, run as run_jobs};
+pub(crate) use jobs::{Jobs, run as run_jobs, who_mends};
 pub(crate) use journal::shown;
 pub(crate) use orders::{Orders, run as run_orders};
 

@@ -8,6 +8,7 @@ mod document;
 mod hostile;
 mod node;
 mod observed;
+mod pages;
 mod quotations;
 mod seals;
 mod server;

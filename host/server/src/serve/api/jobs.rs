@@ -90,7 +90,11 @@ async fn read(
 }
 
 /// A job of another shop is none.
-async fn of_shop(node: &Node, shop: &ShopId, job: &str) -> Result<cartwright_store::JobDetail, Problem> {
+pub(in crate::serve) async fn of_shop(
+    node: &Node,
+    shop: &ShopId,
+    job: &str,
+) -> Result<cartwright_store::JobDetail, Problem> {
     let missing = || Problem::not_found(format!("there is no job {job}"));
     let detail = node.store().job(job).await.map_err(|error| match error {
         cartwright_store::StoreError::NotFound { .. } => missing(),

@@ -20,7 +20,7 @@ use crate::serve::node::Node;
 use crate::serve::problem::{Problem, Problems};
 
 /// The longest label.
-const LONGEST_LABEL: usize = 100;
+pub(in crate::serve) const LONGEST_LABEL: usize = 100;
 /// For so long at most both secrets of an exchanged key go on.
 const LONGEST_BOTH: u32 = 30 * 86_400;
 
@@ -160,13 +160,18 @@ async fn make(
     State(node): State<Node>,
     Body(KeyBody { role, label, networks, expires }): Body<KeyBody>,
 ) -> Result<Response, Problem> {
-    if label.trim().is_empty() || label.chars().count() > LONGEST_LABEL {
+    let key = NewAccessKey { role: role.into(), label, networks, expires: expires.map(SystemTime::from) };
+    let (id, key) = new_key(&node, &key, &caller.who).await?;
+    Ok((StatusCode::CREATED, Json(MadeKey { id, key })).into_response())
+}
+
+/// A new key: what it is found by, and itself.
+pub(in crate::serve) async fn new_key(node: &Node, key: &NewAccessKey, who: &str) -> Result<(String, String), Problem> {
+    if key.label.trim().is_empty() || key.label.chars().count() > LONGEST_LABEL {
         return Err(Problem::unprocessable("label", format!("a label has 1 to {LONGEST_LABEL} characters")));
     }
-    let key = NewAccessKey { role: role.into(), label, networks, expires: expires.map(SystemTime::from) };
-    let (id, key) = node.store().make_access_key(&key, &caller.who, node.now()).await?;
-    let made = MadeKey { id, key: String::from_utf8_lossy(key.expose()).into_owned() };
-    Ok((StatusCode::CREATED, Json(made)).into_response())
+    let (id, key) = node.store().make_access_key(key, who, node.now()).await?;
+    Ok((id, String::from_utf8_lossy(key.expose()).into_owned()))
 }
 
 /// Ends a key, and the sessions of who logged in with it.

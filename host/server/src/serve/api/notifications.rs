@@ -20,7 +20,7 @@ use crate::serve::problem::{Problem, Problems};
 
 const MOST: u32 = 500;
 /// For so long a notification has two signatures after its secret was exchanged.
-const BOTH: Duration = Duration::from_secs(86_400);
+pub(in crate::serve) const BOTH: Duration = Duration::from_secs(86_400);
 
 pub(crate) fn routes() -> OpenApiRouter<Node> {
     OpenApiRouter::new()

@@ -103,16 +103,24 @@ async fn make(
     Path(shop): Path<ShopId>,
     Body(AddressBody { account, endpoint }): Body<AddressBody>,
 ) -> Result<Response, Problem> {
-    let plugin = node.host().running(&shop, &account)?;
+    let (id, url) = new_address(&node, Destination { shop, account, endpoint }, &caller.who).await?;
+    Ok((StatusCode::CREATED, Json(MadeAddress { id, url })).into_response())
+}
+
+/// A new address: what it is found by, and itself.
+pub(in crate::serve) async fn new_address(
+    node: &Node,
+    to: Destination,
+    who: &str,
+) -> Result<(String, String), Problem> {
+    let plugin = node.host().running(&to.shop, &to.account)?;
     let known: Vec<&str> = plugin.about().endpoints.iter().map(|known| known.name.as_str()).collect();
-    if !known.contains(&endpoint.as_str()) {
-        let detail = format!("{} has no endpoint {endpoint:?}; it has: {}", plugin.id(), known.join(", "));
+    if !known.contains(&to.endpoint.as_str()) {
+        let detail = format!("{} has no endpoint {:?}; it has: {}", plugin.id(), to.endpoint, known.join(", "));
         return Err(Problem::unprocessable("endpoint", detail));
     }
-    let to = Destination { shop, account, endpoint };
-    let address = node.store().make_webhook_address(&to, &caller.who, node.now()).await?;
-    let url = node.public_url(&format!("webhooks/{}", *address.reveal()));
-    Ok((StatusCode::CREATED, Json(MadeAddress { id: address.selector().to_string(), url })).into_response())
+    let address = node.store().make_webhook_address(&to, who, node.now()).await?;
+    Ok((address.selector().to_string(), node.public_url(&format!("webhooks/{}", *address.reveal()))))
 }
 
 /// Ends an address at once.
@@ -124,10 +132,14 @@ async fn end(
     State(node): State<Node>,
     Path((shop, address)): Path<(ShopId, String)>,
 ) -> Result<StatusCode, Problem> {
-    let missing = |_| Problem::not_found(format!("there is no webhook address {address}"));
-    let selector: Selector = address.parse().map_err(missing)?;
-    node.store().end_webhook_address(&shop, selector, node.now(), &caller.who, node.now()).await?;
+    end_now(&node, &shop, &address, &caller.who).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Ends the address that is found by this.
+pub(in crate::serve) async fn end_now(node: &Node, shop: &ShopId, id: &str, who: &str) -> Result<(), Problem> {
+    let selector: Selector = id.parse().map_err(|_| Problem::not_found(format!("there is no webhook address {id}")))?;
+    Ok(node.store().end_webhook_address(shop, selector, node.now(), who, node.now()).await?)
 }
 
 /// A notice that was not answered well. Its body is not shown.

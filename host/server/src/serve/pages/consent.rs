@@ -144,7 +144,8 @@ pub(super) fn read(
     Ok(grants)
 }
 
-fn networks(sent: &Sent, name: &str) -> Result<Vec<IpNet>, Problem> {
+/// The networks that a field names, one a line.
+pub(super) fn networks(sent: &Sent, name: &str) -> Result<Vec<IpNet>, Problem> {
     let read = |text: &str| {
         let address = text.parse::<std::net::IpAddr>().map(IpNet::from);
         address.or_else(|_| text.parse()).map_err(|_| {

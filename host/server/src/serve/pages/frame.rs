@@ -19,10 +19,21 @@ const OF_SHOP: &[(&str, &str, bool)] = &[
     ("/links", "Products", false),
     ("/preview", "Preview", false),
     ("/vendor-swap", "Vendor swap", false),
+    ("/approvals", "Approvals", false),
+    ("/webhooks", "Webhooks", false),
     ("/quotations", "Quotations", true),
+    ("/orders", "Orders", true),
+    ("/jobs", "Jobs", true),
+    ("/notifications", "Notifications", true),
+    ("/log", "Log", false),
 ];
 /// The pages of the installation, for admins.
-const OF_ALL: &[(&str, &str)] = &[("/admin/shops", "Shops"), ("/admin/plugins", "Plugins")];
+const OF_ALL: &[(&str, &str)] = &[
+    ("/admin/shops", "Shops"),
+    ("/admin/plugins", "Plugins"),
+    ("/admin/keys", "Access keys"),
+    ("/admin/log", "Log"),
+];
 
 macro_rules! done {
     ($($variant:ident = $name:literal: $text:literal,)*) => {
@@ -51,10 +62,20 @@ done! {
     Unlinked = "unlinked": "Taken away. Lines that were made with it are still served.",
     VendorSwapped = "vendor-swapped": "Switched. New pages show the new vendor within a second; old lines stay where they were.",
     Installed = "installed": "Installed on every node. No shop runs it yet.",
-    Revoked = "revoked": "Out of use on every node.",
+    OutOfUse = "out-of-use": "Out of use on every node.",
     Offered = "offered": "Offered. The shop can show it to its customer.",
     Withdrawn = "withdrawn": "Nothing comes of it.",
     Swapped = "swapped": "Moved. Every node serves that version within a second.",
+    Settled = "settled": "Noted. It waits for nobody any more.",
+    Closed = "closed": "The order is closed.",
+    Replayed = "replayed": "The job runs as soon as a worker is free. Load the page again to see what comes of it.",
+    Cancelled = "cancelled": "The job is cancelled, or ends after the step that it is in.",
+    Ended = "ended": "The address has ended. Whoever sends something there is refused.",
+    Approved = "approved": "Approved. The account has what was pushed.",
+    Refused = "refused": "Refused. The account keeps what it has.",
+    Removed = "removed": "Removed. The platform is told nothing more.",
+    Sent = "sent": "It is sent again.",
+    Revoked = "revoked": "The key is revoked, and who signed in with it is signed out.",
 }
 
 /// The address of a page of a shop.

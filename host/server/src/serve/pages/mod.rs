@@ -5,18 +5,27 @@
 //! written as JSON. Every form holds its session's token, see [`visitor`].
 
 mod accounts;
+mod approvals;
 mod consent;
 mod form;
 mod frame;
+mod jobs;
+mod keys;
 mod link;
 mod links;
+mod log;
+mod notifications;
+mod orders;
 mod plugins;
 mod preview;
 mod quotations;
 mod shops;
 mod sign_in;
+mod timeline;
 mod vendor_swap;
 mod visitor;
+mod webhooks;
+mod words;
 
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY,
@@ -48,6 +57,13 @@ pub(crate) fn routes(node: &Node) -> Router<Node> {
         .merge(vendor_swap::routes())
         .merge(plugins::routes())
         .merge(quotations::routes())
+        .merge(approvals::routes())
+        .merge(webhooks::routes())
+        .merge(orders::routes())
+        .merge(jobs::routes())
+        .merge(notifications::routes())
+        .merge(log::routes())
+        .merge(keys::routes())
         .route("/admin/style.css", get(style))
         .route("/admin/script.js", get(script))
         .route("/admin/{*rest}", get(|| async { Problem::not_found("there is no such page") }))

@@ -241,5 +241,5 @@ async fn revoke(
 ) -> Result<Response, Problem> {
     let (digest, replacement) = (sent.read("component")?, sent.optional("replacement")?);
     node.installation().revoke(digest, replacement, &caller.who, node.now()).await?;
-    Ok(done(&path(&id), Done::Revoked).into_response())
+    Ok(done(&path(&id), Done::OutOfUse).into_response())
 }

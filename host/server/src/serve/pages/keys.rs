@@ -1,0 +1,240 @@
+//! Access keys: who may ask what.
+
+use std::time::{Duration, SystemTime};
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::Redirect;
+use axum::routing::{get, post};
+use cartwright::ShopId;
+use cartwright_store::{AccessKeyInfo, NewAccessKey, Role};
+use maud::{Markup, html};
+
+use super::consent::networks;
+use super::frame::{Done, at, page, segment, token};
+use super::visitor::{Sent, Visitor, done};
+use super::words::when;
+use crate::serve::access::Admin;
+use crate::serve::api::keys::{LONGEST_LABEL, new_key};
+use crate::serve::extract::Path;
+use crate::serve::node::Node;
+use crate::serve::problem::Problem;
+
+/// The roles, with what each is for.
+const ROLES: [(&str, &str, &str); 4] = [
+    ("integrator", "Integrator", "sets one shop up: vendors, links, webhooks; signs in here"),
+    ("backend", "Backend", "the platform's server: carts, orders and prices of one shop, or of all"),
+    (
+        "storefront",
+        "Storefront",
+        "one shop's pages: loads configurators and fills carts; everybody may read such a key",
+    ),
+    ("admin", "Admin", "runs the installation: everything, in all shops; signs in here"),
+];
+/// For how long the former secret of an exchanged key goes on, in seconds.
+const BOTH: [(u32, &str); 3] = [(0, "ends at once"), (86_400, "goes on for a day"), (604_800, "goes on for a week")];
+
+pub(super) fn routes() -> Router<Node> {
+    Router::new()
+        .route("/admin/keys", get(list).post(make))
+        .route("/admin/keys/{key}/rotate", post(rotate))
+        .route("/admin/keys/{key}/revoke", post(revoke))
+}
+
+fn role_text(role: &Role) -> &'static str {
+    ROLES.into_iter().find(|(name, ..)| *name == role.name()).map_or("", |(_, _, text)| text)
+}
+
+async fn list(_: Admin, visitor: Visitor, State(node): State<Node>) -> Result<Markup, Problem> {
+    let mut keys = node.store().access_keys(None).await?;
+    let now = node.now();
+    // Those that hold first, and of these the newest.
+    keys.sort_by_key(|key| (!holds(key, now), std::cmp::Reverse(key.created)));
+    Ok(page(
+        &visitor,
+        None,
+        "Access keys",
+        html! {
+            table {
+                thead { tr { th { "Key" } th { "For" } th { "State" } th { "Used last" } th { span.visually-hidden { "Change" } } } }
+                tbody { @for key in &keys { (row(&visitor, key, now)) } }
+            }
+            (new_form(&visitor, &node.host().shop_ids()))
+        },
+    ))
+}
+
+fn holds(key: &AccessKeyInfo, now: SystemTime) -> bool {
+    key.revoked.is_none() && key.expires.is_none_or(|ends| ends > now)
+}
+
+fn row(visitor: &Visitor, key: &AccessKeyInfo, now: SystemTime) -> Markup {
+    let here = format!("/admin/keys/{}", segment(&key.id));
+    html! {
+        tr {
+            th scope="row" {
+                (key.label) " " span.mark { (key.id) }
+                @if visitor.caller.key == key.id { " " span.mark { "yours" } }
+            }
+            td {
+                (key.role.name())
+                @match key.role.shop() {
+                    Some(shop) => { " of " a href=(at(shop, "")) { (shop) } },
+                    None => " of every shop",
+                }
+                @if !key.networks.is_empty() {
+                    div.mark { "from " (key.networks.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")) " only" }
+                }
+            }
+            td {
+                @match (key.revoked, key.expires) {
+                    (Some(revoked), _) => { span.state { "Revoked" } " " (when(revoked)) },
+                    (None, Some(ends)) if ends <= now => { span.state { "Ended" } " " (when(ends)) },
+                    (None, ends) => {
+                        span.state.good { "Holds" }
+                        @if let Some(ends) = ends { " until " (when(ends)) }
+                        @if let Some(ends) = key.previous_ends.filter(|ends| *ends > now) { div.mark { "its former secret until " (when(ends)) } }
+                    },
+                }
+            }
+            td { @match key.last_used { Some(used) => (when(used)), None => "never" } }
+            td {
+                @if key.revoked.is_none() {
+                    form method="post" action=(format!("{here}/rotate")) {
+                        (token(visitor))
+                        label.visually-hidden for=(format!("both-{}", key.id)) { "The former secret of " (key.label) }
+                        select id=(format!("both-{}", key.id)) name="both_seconds" {
+                            @for (seconds, text) in BOTH { option value=(seconds) { "The former " (text) } }
+                        }
+                        " "
+                        button.quiet data-ask=(format!("Give “{}” a new secret?", key.label)) {
+                            "New secret" span.visually-hidden { " for " (key.label) }
+                        }
+                    }
+                    " "
+                    form method="post" action=(format!("{here}/revoke")) {
+                        (token(visitor))
+                        button.danger data-ask=(format!("Revoke “{}”? Whoever uses it is refused from now on.", key.label)) {
+                            "Revoke" span.visually-hidden { " " (key.label) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn new_form(visitor: &Visitor, shops: &[ShopId]) -> Markup {
+    html! {
+        form.card method="post" action="/admin/keys" {
+            h2 { "Make a key" }
+            (token(visitor))
+            div.field {
+                label for="label" { "What people call it" }
+                input #label name="label" required maxlength=(LONGEST_LABEL);
+            }
+            fieldset {
+                legend { "What it is for" }
+                @for (number, (name, text, about)) in ROLES.into_iter().enumerate() {
+                    label.inline {
+                        input type="radio" name="role" value=(name) required checked[number == 0];
+                        " " strong { (text) } ": " (about)
+                    }
+                }
+            }
+            div.field {
+                label for="shop" { "Shop" }
+                select #shop name="shop" aria-describedby="shop-help" {
+                    option value="" { "every shop" }
+                    @for shop in shops { option value=(shop) { (shop) } }
+                }
+                p.help #shop-help { "An integrator's and a storefront's key needs one; an admin's is for all." }
+            }
+            div.field {
+                label for="networks" { "Where it may be used from" }
+                textarea #networks name="networks" rows="2" spellcheck="false" aria-describedby="networks-help" {}
+                p.help #networks-help { "Networks such as 192.0.2.0/24, one a line. Empty: from anywhere." }
+            }
+            div.field {
+                label for="expires" { "Ends on" }
+                input #expires name="expires" type="date" size="12" aria-describedby="expires-help";
+                p.help #expires-help { "At midnight before this day, in UTC. Empty: it holds until it is revoked." }
+            }
+            button { "Make the key" }
+        }
+    }
+}
+
+fn role(sent: &Sent) -> Result<Role, Problem> {
+    let shop: Option<ShopId> = sent.optional("shop")?;
+    let needed = || Problem::unprocessable("body", "shop: choose the shop that the key is for");
+    Ok(match sent.text("role") {
+        "storefront" => Role::Storefront { shop: shop.ok_or_else(needed)? },
+        "integrator" => Role::Integrator { shop: shop.ok_or_else(needed)? },
+        "backend" => Role::Backend { shop },
+        "admin" if shop.is_none() => Role::Admin,
+        // Whoever chose a shop did not want a key for all of them.
+        "admin" => return Err(Problem::unprocessable("body", "shop: an admin's key is for every shop; choose that")),
+        _ => return Err(Problem::unprocessable("body", "role: choose one")),
+    })
+}
+
+async fn make(Admin(caller): Admin, visitor: Visitor, State(node): State<Node>, sent: Sent) -> Result<Markup, Problem> {
+    let expires: Option<jiff::civil::Date> = sent.optional("expires")?;
+    let midnight =
+        |day: jiff::civil::Date| day.to_zoned(jiff::tz::TimeZone::UTC).map(|at| SystemTime::from(at.timestamp()));
+    let expires = expires.map(midnight).transpose();
+    let expires = expires.map_err(|error| Problem::unprocessable("body", format!("expires: {error}")))?;
+    let label = sent.text("label").to_owned();
+    let key = NewAccessKey { role: role(&sent)?, label, networks: networks(&sent, "networks")?, expires };
+    let (_, text) = new_key(&node, &key, &caller.who).await?;
+    Ok(shown_once(&visitor, &text, Some(&key.role)))
+}
+
+fn shown_once(visitor: &Visitor, key: &str, role: Option<&Role>) -> Markup {
+    page(
+        visitor,
+        None,
+        "The key",
+        html! {
+            section.attention {
+                h2 { "It is shown now and never again" }
+                div.field {
+                    label for="key" { "Access key" }
+                    input #key readonly value=(key) spellcheck="false" aria-describedby="key-help";
+                    p.help #key-help {
+                        "Copy it, and give it to whoever is to use it: " code { "Authorization: Bearer" } " in requests, or the sign-in page."
+                        @if let Some(role) = role { "\n" (role.name()) ": " (role_text(role)) "." }
+                    }
+                }
+            }
+            p { a.button href="/admin/keys" { "It is kept" } }
+        },
+    )
+}
+
+async fn rotate(
+    Admin(caller): Admin,
+    visitor: Visitor,
+    State(node): State<Node>,
+    Path(key): Path<String>,
+    sent: Sent,
+) -> Result<Markup, Problem> {
+    let both: u32 = sent.read("both_seconds")?;
+    if BOTH.iter().all(|(seconds, _)| *seconds != both) {
+        return Err(Problem::unprocessable("body", "both_seconds: choose one that is offered"));
+    }
+    let both = Duration::from_secs(both.into());
+    let made = node.store().rotate_access_key(None, &key, both, &caller.who, node.now()).await?;
+    Ok(shown_once(&visitor, &String::from_utf8_lossy(made.expose()), None))
+}
+
+async fn revoke(
+    Admin(caller): Admin,
+    State(node): State<Node>,
+    Path(key): Path<String>,
+    _: Sent,
+) -> Result<Redirect, Problem> {
+    node.store().revoke_access_key(None, &key, &caller.who, node.now()).await?;
+    Ok(done("/admin/keys", Done::Revoked))
+}

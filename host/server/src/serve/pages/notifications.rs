@@ -1,0 +1,189 @@
+//! Where the shop's platform is told what happens, and what it was not told yet.
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use cartwright::{Secret, ShopId};
+use cartwright_store::{NotificationEndpoint, NotificationState, StoredNotification};
+use maud::{Markup, html};
+use serde_json::Value;
+
+use super::frame::{Done, at, page, token};
+use super::visitor::{Sent, Visitor, done};
+use super::words::{PAGE, when};
+use crate::serve::access::Backend;
+use crate::serve::api::notifications::BOTH;
+use crate::serve::extract::Path;
+use crate::serve::node::Node;
+use crate::serve::problem::Problem;
+
+pub(super) fn routes() -> Router<Node> {
+    Router::new()
+        .route("/admin/shops/{shop}/notifications", get(read).post(set))
+        .route("/admin/shops/{shop}/notifications/rotate", post(rotate))
+        .route("/admin/shops/{shop}/notifications/remove", post(remove))
+        .route("/admin/shops/{shop}/notifications/send-again", post(send_again))
+}
+
+async fn read(
+    _: Backend,
+    visitor: Visitor,
+    State(node): State<Node>,
+    Path(shop): Path<ShopId>,
+) -> Result<Markup, Problem> {
+    node.host().shop(&shop)?;
+    let endpoint = node.store().notification_endpoint(&shop).await?;
+    let kept = node.store().notifications(&shop, false, PAGE).await?;
+    let here = at(&shop, "/notifications");
+    Ok(page(
+        &visitor,
+        Some(&shop),
+        "Notifications",
+        html! {
+            p { "The platform is told of outcomes and jobs by signed requests (Standard Webhooks), at least once, in each order's order." }
+            form.card method="post" action=(here) {
+                h2 { "Where it is told" }
+                (token(&visitor))
+                div.field {
+                    label for="url" { "Address" }
+                    input #url name="url" type="url" required value=[endpoint.as_ref().map(|endpoint| &endpoint.url)]
+                        placeholder="https://shop.example/cartwright" spellcheck="false";
+                }
+                button { "Save" }
+            }
+            @if endpoint.is_some() {
+                section.card {
+                    h2 { "Its secret and its end" }
+                    form method="post" action=(format!("{here}/rotate")) {
+                        (token(&visitor))
+                        p { "With a new secret, notifications are signed by the former one too for a day." }
+                        button.quiet data-ask="Give it a new signing secret?" { "New signing secret" }
+                    }
+                    form method="post" action=(format!("{here}/remove")) {
+                        (token(&visitor))
+                        p { "Without an address the platform is told nothing, and what it was not told yet is dropped." }
+                        button.danger data-ask="Tell the platform nothing more?" { "Remove" }
+                    }
+                }
+            }
+            section {
+                h2 { "Not told yet" }
+                @if kept.is_empty() { p { "Everything was told." } } @else { (table(&visitor, &here, &kept)) }
+            }
+        },
+    ))
+}
+
+fn table(visitor: &Visitor, here: &str, kept: &[StoredNotification]) -> Markup {
+    html! {
+        table {
+            thead { tr { th { "What" } th { "Since" } th { "State" } th { "Why" } th { span.visually-hidden { "Send again" } } } }
+            tbody {
+                @for told in kept {
+                    tr {
+                        th scope="row" { (what(&told.body)) }
+                        td { (when(told.created)) }
+                        td {
+                            @match told.state {
+                                NotificationState::Waiting { due } => { span.state.warn { "Waits" } " until " (when(due)) },
+                                NotificationState::Dead => span.state.bad { "Given up" },
+                            }
+                            ", tried " (told.attempt) " times"
+                        }
+                        td { (told.why.as_deref().unwrap_or("it was not tried yet")) }
+                        td {
+                            @if told.state == NotificationState::Dead {
+                                form method="post" action=(format!("{here}/send-again")) {
+                                    (token(visitor))
+                                    input type="hidden" name="id" value=(told.id);
+                                    button.quiet { "Send again" span.visually-hidden { ": " (told.id) } }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What a notification tells of: its kind, and of which order or account.
+fn what(body: &str) -> String {
+    let body: Value = serde_json::from_str(body).unwrap_or_default();
+    let member = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let subject = match &body["data"]["order"] {
+        Value::Null => member(&body["data"]["account"]),
+        order => format!("order {}", member(order)),
+    };
+    format!("{}, {subject}", member(&body["type"]))
+}
+
+fn secret_page(visitor: &Visitor, shop: &ShopId, secret: &Secret) -> Markup {
+    let text = String::from_utf8_lossy(secret.expose());
+    page(
+        visitor,
+        Some(shop),
+        "The signing secret",
+        html! {
+            section.attention {
+                h2 { "It is shown now and never again" }
+                div.field {
+                    label for="secret" { "Secret" }
+                    input #secret readonly value=(text) spellcheck="false" aria-describedby="secret-help";
+                    p.help #secret-help { "Copy it, and give it to the platform: it checks each notification's signature with it." }
+                }
+            }
+            p { a.button href=(at(shop, "/notifications")) { "It is kept" } }
+        },
+    )
+}
+
+async fn set(
+    Backend(caller): Backend,
+    visitor: Visitor,
+    State(node): State<Node>,
+    Path(shop): Path<ShopId>,
+    sent: Sent,
+) -> Result<Response, Problem> {
+    node.host().shop(&shop)?;
+    // What the address may reach beyond the public is kept.
+    let grants = node.store().notification_endpoint(&shop).await?.map(|old| old.grants).unwrap_or_default();
+    let endpoint = NotificationEndpoint { url: sent.text("url").to_owned(), grants };
+    let made = node.store().set_notification_endpoint(&shop, &endpoint, &caller.who, node.now()).await?;
+    Ok(match made {
+        Some(secret) => secret_page(&visitor, &shop, &secret).into_response(),
+        None => done(&at(&shop, "/notifications"), Done::Saved).into_response(),
+    })
+}
+
+async fn rotate(
+    Backend(caller): Backend,
+    visitor: Visitor,
+    State(node): State<Node>,
+    Path(shop): Path<ShopId>,
+    _: Sent,
+) -> Result<Markup, Problem> {
+    let secret = node.store().rotate_notification_secret(&shop, BOTH, &caller.who, node.now()).await?;
+    Ok(secret_page(&visitor, &shop, &secret))
+}
+
+async fn remove(
+    Backend(caller): Backend,
+    State(node): State<Node>,
+    Path(shop): Path<ShopId>,
+    _: Sent,
+) -> Result<Redirect, Problem> {
+    node.store().remove_notification_endpoint(&shop, &caller.who, node.now()).await?;
+    Ok(done(&at(&shop, "/notifications"), Done::Removed))
+}
+
+async fn send_again(
+    Backend(caller): Backend,
+    State(node): State<Node>,
+    Path(shop): Path<ShopId>,
+    sent: Sent,
+) -> Result<Redirect, Problem> {
+    node.store().send_again(&shop, sent.text("id"), &caller.who, node.now()).await?;
+    Ok(done(&at(&shop, "/notifications"), Done::Sent))
+}

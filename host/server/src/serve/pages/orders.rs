@@ -1,0 +1,367 @@
+//! Orders: which there are, how far each is, what waits for a person, and what was done about it. Names and addresses stay where they
+//! are kept.
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::Redirect;
+use axum::routing::{get, post};
+use cartwright::ShopId;
+use cartwright::types::{Document, Order, Outcome, Shipment};
+use cartwright_store::{JobDetail, JobFilter, ListedOrder, OrderFilter, StoredOutcome};
+use maud::{Markup, html};
+use serde::Deserialize;
+
+use super::frame::{Done, at, page, segment, token};
+use super::jobs;
+use super::timeline::History;
+use super::visitor::{Sent, Visitor, done};
+use super::words::{PAGE, amount, last_of_page, next, of, outside, said, when, written};
+use crate::serve::access::Backend;
+use crate::serve::extract::{Path, Query};
+use crate::serve::node::Node;
+use crate::serve::problem::Problem;
+
+/// Of so many jobs an order's page tells. Few orders have more than three.
+const MOST_JOBS: u32 = 50;
+/// A link to a file is followed at once.
+const LINK_HOLDS: Duration = Duration::from_secs(60);
+
+pub(super) fn routes() -> Router<Node> {
+    Router::new()
+        .route("/admin/shops/{shop}/orders", get(list))
+        .route("/admin/shops/{shop}/orders/{order}", get(read))
+        .route("/admin/shops/{shop}/orders/{order}/close", post(close))
+        .route("/admin/shops/{shop}/orders/{order}/settle", post(settle))
+        .route("/admin/shops/{shop}/orders/{order}/documents/{outcome}", get(document))
+}
+
+/// The page of an order.
+pub(super) fn path(shop: &ShopId, order: &str) -> String {
+    at(shop, &format!("/orders/{}", segment(order)))
+}
+
+#[derive(Debug, Deserialize)]
+struct Which {
+    #[serde(default)]
+    search: String,
+    after: Option<String>,
+}
+
+async fn list(
+    _: Backend,
+    visitor: Visitor,
+    State(node): State<Node>,
+    Path(shop): Path<ShopId>,
+    Query(Which { search, after }): Query<Which>,
+) -> Result<Markup, Problem> {
+    node.host().shop(&shop)?;
+    let search = search.trim();
+    let wanted = Some(search.to_owned()).filter(|search| !search.is_empty());
+    let orders = node.store().orders(&shop, &OrderFilter { search: wanted, after }, PAGE).await?;
+    let older = last_of_page(&orders)
+        .map(|last| at(&shop, &format!("/orders?search={}&after={}", segment(search), segment(&last.id))));
+    Ok(page(
+        &visitor,
+        Some(&shop),
+        "Orders",
+        html! {
+            form.row method="get" action=(at(&shop, "/orders")) role="search" {
+                div.field { label for="search" { "Number, or a part of the id" } input #search name="search" value=(search) size="20"; }
+                button { "Find" }
+            }
+            @if orders.is_empty() {
+                p { @if search.is_empty() { "No order was reported yet." } @else { "No order has this number, or this in its id." } }
+            } @else {
+                table {
+                    thead { tr { th { "Order" } th { "Reported" } th { "State" } th.number { "Lines" } th.number { "Total" } } }
+                    tbody { @for listed in &orders { (row(&shop, listed)) } }
+                }
+            }
+            (next("Older orders", older))
+        },
+    ))
+}
+
+fn row(shop: &ShopId, listed: &ListedOrder) -> Markup {
+    html! {
+        tr {
+            @match &listed.order {
+                None => {
+                    th scope="row" { (listed.id) }
+                    td { (when(listed.created)) }
+                    td colspan="3" { span.state { "Erased" } }
+                },
+                Some(order) => {
+                    th scope="row" {
+                        a href=(path(shop, &listed.id)) { (order.number) }
+                        @if order.number != listed.id { " " span.mark { (listed.id) } }
+                    }
+                    td { (when(listed.created)) }
+                    td { (progress(order, listed.closed.is_some())) @if listed.held { " " span.state.bad { "Waits for a person" } } }
+                    td.number { (order.lines.len()) }
+                    td.number { (amount(&order.total)) }
+                },
+            }
+        }
+    }
+}
+
+/// How far an order is as a whole.
+fn progress(order: &Order, closed: bool) -> Markup {
+    let paid = match order.payment.as_str() {
+        "none" => "not paid",
+        "part" => "paid in part",
+        "full" => "paid",
+        "refunded" => "paid back",
+        other => other,
+    };
+    html! {
+        @if order.cancelled { span.state.bad { "Cancelled" } }
+        @else if closed { span.state.good { "Closed" } }
+        @else if order.released { span.state.good { "May be produced" } }
+        @else { span.state.warn { "Not released" } }
+        " " (paid)
+        @if order.test { ", " strong { "a test" } }
+    }
+}
+
+async fn read(
+    _: Backend,
+    visitor: Visitor,
+    State(node): State<Node>,
+    Path((shop, id)): Path<(ShopId, String)>,
+) -> Result<Markup, Problem> {
+    let store = node.store();
+    let missing =
+        || Problem::not_found(format!("the host knows no order {id} of this shop; nothing was reported of it yet"));
+    let order = store.order(&shop, &id).await?.ok_or_else(missing)?;
+    let closed = store.listed_order(&shop, &id).await?.and_then(|listed| listed.closed);
+    let (outcomes, present) = (store.outcomes(&shop, &id).await?, store.present_outcomes(&shop, &id).await?);
+    let filter = JobFilter { shop: Some(shop.clone()), order: Some(id.clone()), ..JobFilter::default() };
+    let mut jobs = Vec::new();
+    for job in store.jobs(&filter, MOST_JOBS).await? {
+        jobs.push(store.job(&job.id).await?);
+    }
+    let (events, notices) = (store.events(&shop, &id).await?, store.notices(&shop, &id).await?);
+    let history = History { events: &events, notices: &notices, jobs: &jobs, outcomes: &outcomes };
+    let here = path(&shop, &id);
+    Ok(page(
+        &visitor,
+        Some(&shop),
+        &format!("Order {}", order.number),
+        html! {
+            dl {
+                dt { "State" } dd { (progress(&order, closed.is_some())) @if let Some(closed) = closed { ", closed " (when(closed)) } }
+                dt { "Placed" } dd { (written(&order.placed_at)) }
+                dt { "Total" } dd { (amount(&order.total)) }
+                dt { "Known to vendors as" } dd { code { (order.reference) } }
+                dt { "The platform's id" } dd { (order.id) ", version " (order.version) }
+            }
+            (waiting(&visitor, &shop, &order, &outcomes, &jobs))
+            (lines(&order, &present))
+            (shipments(&present))
+            (documents(&here, &present))
+            @if !jobs.is_empty() {
+                section {
+                    h2 { "Jobs" }
+                    (jobs::table(&shop, jobs.iter().map(|job| &job.summary)))
+                }
+            }
+            section.card { h2 { "What happened" } (history.draw()) }
+            @if closed.is_none() {
+                form.card method="post" action=(format!("{here}/close")) {
+                    h2 { "Close the order" }
+                    (token(&visitor))
+                    p { "Say that nothing more comes of it: its vendors' webhooks about it are no longer heard. A newer version opens it again." }
+                    button.danger data-ask=(format!("Close order {}?", order.number)) { "Close the order" }
+                }
+            }
+        },
+    ))
+}
+
+/// What a person should see to.
+fn waiting(visitor: &Visitor, shop: &ShopId, order: &Order, outcomes: &[StoredOutcome], jobs: &[JobDetail]) -> Markup {
+    let held: Vec<&StoredOutcome> = outcomes.iter().filter(|said| said.held).collect();
+    let stuck: Vec<&JobDetail> =
+        jobs.iter().filter(|job| matches!(job.summary.state.name(), "stopped" | "needs-merchant")).collect();
+    let unapproved: Vec<&str> = match order.released {
+        true => order.lines.iter().filter(|line| !line.released).map(|line| line.id.as_str()).collect(),
+        false => Vec::new(),
+    };
+    if held.is_empty() && stuck.is_empty() && unapproved.is_empty() {
+        return html! {};
+    }
+    html! {
+        section.attention aria-labelledby="waiting" {
+            h2 #waiting { "This waits for somebody" }
+            ul {
+                @for outcome in held {
+                    li {
+                        strong { (outcome.account) } ": " (said(&outcome.outcome)) " "
+                        form method="post" action=(format!("{}/settle", path(shop, &order.id))) {
+                            (token(visitor))
+                            input type="hidden" name="outcome" value=(outcome.id);
+                            button.quiet { "It is done" span.visually-hidden { ": " (said(&outcome.outcome)) } }
+                        }
+                    }
+                }
+                @for job in stuck {
+                    li {
+                        a href=(jobs::path(shop, &job.summary.id)) { (job.summary.account) " does not go on" }
+                        @if let Some(why) = &job.why { ": " (why.text) }
+                    }
+                }
+                @for line in unapproved {
+                    li { "Line " (line) " is held for approval: release it in the platform, which reports the order anew." }
+                }
+            }
+        }
+    }
+}
+
+fn lines(order: &Order, present: &[StoredOutcome]) -> Markup {
+    html! {
+        section {
+            h2 { "Lines" }
+            @for (account, reference) in named(present, None) { p { (account) " calls the order " code { (reference) } } }
+            table {
+                thead { tr { th { "Line" } th { "Account" } th.number { "Pieces" } th { "State" } th { "The vendor's id" } } }
+                tbody {
+                    @for line in &order.lines {
+                        tr {
+                            th scope="row" { (line.title) " " span.mark { "line " (line.id) } }
+                            td { (line.account.as_deref().unwrap_or("not configured")) }
+                            td.number { (line.cart_line.quantity) }
+                            td {
+                                span.state { (line.status) }
+                                @if order.released && !line.released { " " span.state.warn { "held for approval" } }
+                            }
+                            td { @for (_, reference) in named(present, Some(&line.id)) { code { (reference) } " " } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What vendors call an order, or one of its lines: each with its account.
+fn named<'a>(present: &'a [StoredOutcome], line: Option<&'a String>) -> impl Iterator<Item = (&'a str, &'a str)> {
+    present.iter().filter_map(move |said| match &said.outcome {
+        Outcome::VendorReference(named) if named.line.as_ref() == line => {
+            Some((said.account.as_str(), named.reference.as_str()))
+        }
+        _ => None,
+    })
+}
+
+fn shipments(present: &[StoredOutcome]) -> Markup {
+    let sent: Vec<(&StoredOutcome, &Shipment)> = present
+        .iter()
+        .filter_map(|said| match &said.outcome {
+            Outcome::Shipment(shipment) => Some((said, shipment)),
+            _ => None,
+        })
+        .collect();
+    html! {
+        @if !sent.is_empty() {
+            section {
+                h2 { "Sent" }
+                table {
+                    thead { tr { th { "By" } th { "When" } th { "What" } th { "Tracking" } } }
+                    tbody {
+                        @for (said, shipment) in sent {
+                            tr {
+                                th scope="row" { (shipment.carrier.as_deref().unwrap_or("an unnamed carrier")) }
+                                td { @match &shipment.at { Some(at) => (written(at)), None => (when(said.at)) } }
+                                td {
+                                    @if shipment.lines.is_empty() { "all that was not sent yet" }
+                                    @for (number, part) in shipment.lines.iter().enumerate() {
+                                        @if number > 0 { ", " } (part.quantity) " of line " (part.line)
+                                    }
+                                }
+                                td {
+                                    @let id = shipment.tracking_id.as_deref().unwrap_or("Follow it");
+                                    @match &shipment.tracking_url {
+                                        Some(address) => (outside(address, id)),
+                                        None => (shipment.tracking_id.as_deref().unwrap_or("none")),
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn documents(here: &str, present: &[StoredOutcome]) -> Markup {
+    let files: Vec<(&StoredOutcome, &Document)> = present
+        .iter()
+        .filter_map(|said| match &said.outcome {
+            Outcome::Document(document) => Some((said, document)),
+            _ => None,
+        })
+        .collect();
+    html! {
+        @if !files.is_empty() {
+            section {
+                h2 { "Files" }
+                table {
+                    thead { tr { th { "File" } th { "What it is" } th { "Of" } th { "From" } th { "When" } } }
+                    tbody {
+                        @for (said, file) in files {
+                            tr {
+                                th scope="row" { a href=(format!("{here}/documents/{}", said.id)) { (file.name) } }
+                                td { (file.kind) } td { (of(file.line.as_ref())) } td { (said.account) } td { (when(said.at)) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Goes on to a link that is signed now: one that stood in a page would be old when it is followed.
+async fn document(
+    _: Backend,
+    State(node): State<Node>,
+    Path((shop, order, outcome)): Path<(ShopId, String, i64)>,
+) -> Result<Redirect, Problem> {
+    of_order(&node, &shop, &order, outcome).await?;
+    let link = node.store().document_link(&shop, outcome, LINK_HOLDS, node.now()).await?;
+    Ok(Redirect::to(&node.public_url(&link.to_string())))
+}
+
+/// Is it this order's? What another's page says must not be settled from here.
+async fn of_order(node: &Node, shop: &ShopId, order: &str, outcome: i64) -> Result<(), Problem> {
+    let found = node.store().outcomes(shop, order).await?.iter().any(|said| said.id == outcome);
+    if found { Ok(()) } else { Err(Problem::not_found("this order has no such outcome")) }
+}
+
+async fn settle(
+    Backend(caller): Backend,
+    State(node): State<Node>,
+    Path((shop, order)): Path<(ShopId, String)>,
+    sent: Sent,
+) -> Result<Redirect, Problem> {
+    let outcome: i64 = sent.read("outcome")?;
+    of_order(&node, &shop, &order, outcome).await?;
+    node.store().settle(&shop, outcome, &caller.who, node.now()).await?;
+    Ok(done(&path(&shop, &order), Done::Settled))
+}
+
+async fn close(
+    Backend(caller): Backend,
+    State(node): State<Node>,
+    Path((shop, order)): Path<(ShopId, String)>,
+    _: Sent,
+) -> Result<Redirect, Problem> {
+    node.store().close_order(&shop, &order, &caller.who, node.now()).await?;
+    Ok(done(&path(&shop, &order), Done::Closed))
+}

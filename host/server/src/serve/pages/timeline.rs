@@ -1,0 +1,136 @@
+//! What was done about an order, by whom and when: its events, each plugin's runs, requests and waits, what vendors sent and what
+//! came of it all, in one line of time. Bodies are not in it.
+
+use std::time::SystemTime;
+
+use cartwright::describe;
+use cartwright::durable::{Answer, Entry, Record};
+use cartwright::types::{Outcome, Woken};
+use cartwright_store::{JobDetail, OrderNotice, RecordedEvent, StoredOutcome};
+use maud::{Markup, html};
+
+use super::words::{happened, said, when};
+
+/// One thing that happened.
+struct Moment {
+    at: SystemTime,
+    /// The account that did it; none = an event of the order, whoever reported it.
+    who: Option<String>,
+    what: Markup,
+}
+
+/// Everything that is known of an order's history.
+pub(super) struct History<'a> {
+    pub(super) events: &'a [RecordedEvent],
+    pub(super) notices: &'a [OrderNotice],
+    pub(super) jobs: &'a [JobDetail],
+    pub(super) outcomes: &'a [StoredOutcome],
+}
+
+impl History<'_> {
+    pub(super) fn draw(&self) -> Markup {
+        let mut moments = self.moments();
+        // Stable: of one moment, causes stand before what came of them.
+        moments.sort_by_key(|moment| moment.at);
+        html! {
+            ol.timeline {
+                @for Moment { at, who, what } in &moments {
+                    li {
+                        (when(*at))
+                        strong { @match who { Some(who) => (who), None => "Order" } } ": " (what)
+                    }
+                }
+            }
+        }
+    }
+
+    fn moments(&self) -> Vec<Moment> {
+        let event = |event: &RecordedEvent| Moment {
+            at: event.at,
+            who: None,
+            what: html! { (happened(&event.kind)) " " span.mark { "version " (event.order_version) } },
+        };
+        let notice = |notice: &OrderNotice| Moment {
+            at: notice.at,
+            who: Some(notice.account.to_string()),
+            what: html! {
+                "the vendor sent a webhook to " (notice.endpoint)
+                @if let Some(status) = notice.status { ", answered " (status) }
+                @if notice.times > 1 { ", it came " (notice.times) " times" }
+            },
+        };
+        let outcome = |outcome: &StoredOutcome| Moment {
+            at: outcome.at,
+            who: Some(outcome.account.to_string()),
+            what: html! { (said(&outcome.outcome)) @if outcome.held { " " span.state.bad { "waits for a person" } } },
+        };
+        let mut moments: Vec<Moment> = self.events.iter().map(event).collect();
+        moments.extend(self.notices.iter().map(notice));
+        for job in self.jobs {
+            for (number, records) in &job.journals {
+                moments.extend(of_journal(job, *number, records));
+            }
+        }
+        // What a plugin remembers is between it and itself.
+        let told = self.outcomes.iter().filter(|said| !matches!(said.outcome, Outcome::Remember(_)));
+        moments.extend(told.map(outcome));
+        moments.extend(self.jobs.iter().filter_map(end));
+        moments
+    }
+}
+
+/// What a job came to, when it does not go on by itself.
+fn end(job: &JobDetail) -> Option<Moment> {
+    let event = html! { "“" (happened(&job.summary.kind)) "”" };
+    let what = match job.summary.state.name() {
+        "done" => html! { "is done with " (event) },
+        "cancelled" => html! { "was cancelled at " (event) },
+        name @ ("stopped" | "needs-merchant") => html! {
+            span.state.bad { @if name == "stopped" { "stopped" } @else { "needs the merchant" } } " at " (event)
+            @if let Some(why) = &job.why { ": " (why.text) }
+        },
+        _ => return None,
+    };
+    Some(Moment { at: job.summary.changed, who: Some(job.summary.account.to_string()), what })
+}
+
+fn of_journal(job: &JobDetail, number: u32, records: &[Record]) -> Vec<Moment> {
+    let mut moments = Vec::new();
+    for (position, record) in records.iter().enumerate() {
+        let what = match &record.entry {
+            Entry::Began(_) => html! {
+                @if number == 0 { "began with " } @else { "began anew with " } "“" (happened(&job.summary.kind)) "”"
+            },
+            Entry::Intent { call, attempt, .. } => html! {
+                "asked " code { (call.about) } ", " (answer(records.get(position + 1)))
+                @if *attempt > 1 { " " span.mark { "attempt " (attempt) } }
+            },
+            Entry::Slept { until, .. } => html! { "waits until " (when(*until)) },
+            Entry::Woke { why } => html! {
+                "went on: "
+                @match why {
+                    Woken::Elapsed => "its time had come",
+                    Woken::EventWaiting => "another event of the order waited",
+                    Woken::JobCancelled => "the job was cancelled",
+                }
+            },
+            Entry::Retried { .. } => html! { "tried again" },
+            // What an answer belongs to is told with its request; outcomes are told as they stand; the catalogue and the like are
+            // the job's page's.
+            Entry::Answered { .. } | Entry::Told { .. } | Entry::Emitted { .. } => continue,
+        };
+        moments.push(Moment { at: record.at, who: Some(job.summary.account.to_string()), what });
+    }
+    moments
+}
+
+fn answer(next: Option<&Record>) -> Markup {
+    match next.map(|record| &record.entry) {
+        Some(Entry::Answered { answer: Answer::Given(response), .. }) => html! { "answered " (response.status) },
+        Some(Entry::Answered { answer: Answer::Failed(error), may_have_arrived }) => html! {
+            "no answer: " (describe(error))
+            @if *may_have_arrived { "; it may have arrived" }
+        },
+        _ => html! { "no answer yet" },
+    }
+}

@@ -1,0 +1,163 @@
+//! What the host knows of orders and jobs in plain words, the same on every page. Nothing of it holds anybody's name or address.
+
+use std::time::SystemTime;
+
+use cartwright::money;
+use cartwright::types::{Money, Outcome};
+use cartwright_store::{JobState, JobSummary};
+use maud::{Markup, html};
+use url::Url;
+
+use crate::documents::moment;
+
+/// A moment, to the second.
+pub(super) fn when(at: SystemTime) -> Markup {
+    written(&moment(at))
+}
+
+/// A moment as it was written, RFC 3339.
+pub(super) fn written(text: &str) -> Markup {
+    let Ok(at) = text.parse::<jiff::Timestamp>() else { return html! { (text) } };
+    let shown = at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
+    html! { time datetime=(at) { (shown) } }
+}
+
+pub(super) fn amount(money: &Money) -> String {
+    money::exact(money)
+        .map_or_else(|_| "an unreadable amount".to_owned(), |exact| format!("{exact} {}", money.currency))
+}
+
+/// Somebody else's page. An address that is no web page's is shown, and leads nowhere.
+pub(super) fn outside(address: &str, text: &str) -> Markup {
+    match Url::parse(address) {
+        Ok(url) if matches!(url.scheme(), "https" | "http") => {
+            html! { a href=(url) rel="noopener noreferrer" { (text) } }
+        }
+        _ => html! { (text) " (" (address) ")" },
+    }
+}
+
+/// The states of jobs, those that wait for a person first: as the API spells them, in words, and how good they are.
+pub(super) const STATES: [(&str, &str, &str); 9] = [
+    ("stopped", "Stopped", "bad"),
+    ("needs-merchant", "Needs the merchant", "bad"),
+    ("retrying", "Tries again", "warn"),
+    ("sleeping", "Waits", ""),
+    ("waiting", "Waits for an answer", ""),
+    ("running", "Runs", ""),
+    ("queued", "Queued", ""),
+    ("done", "Done", "good"),
+    ("cancelled", "Cancelled", ""),
+];
+
+/// A job's state, and when it goes on by itself.
+pub(super) fn state(job: &JobSummary) -> Markup {
+    let name = job.state.name();
+    let (_, text, class) = STATES.into_iter().find(|(known, ..)| *known == name).unwrap_or((name, name, ""));
+    html! {
+        span.state.(class) { (text) }
+        @match job.state {
+            JobState::Sleeping { until } => { " until " (when(until)) },
+            JobState::Retrying { tries, until } => {
+                @let failed = tries.outages + tries.breaches;
+                " at " (when(until)) ", failed " @if failed == 1 { "once" } @else { (failed) " times" }
+            },
+            _ => {}
+        }
+        @if job.cancelling { ", being cancelled" }
+        @if let Some(holder) = &job.behind { ", behind " (holder) }
+    }
+}
+
+/// What happened to an order.
+pub(super) fn happened(kind: &str) -> &str {
+    match kind {
+        "placed" => "it was placed",
+        "partly-paid" => "a part of it was paid",
+        "paid" => "it was paid in full",
+        "released" => "it may be produced",
+        "changed" => "it was changed",
+        "cancelled" => "it was cancelled",
+        "refunded" => "it was paid back",
+        "fulfilled" => "it was sent",
+        "quotation-requested" => "an offer was asked for",
+        "configuration-saved" => "a configuration was saved",
+        "scheduled" => "its time came",
+        "message" => "a webhook handed something on",
+        "erase" => "it is to be forgotten",
+        other => other,
+    }
+}
+
+/// Which part of an order is meant.
+pub(super) fn of(line: Option<&String>) -> String {
+    line.map_or_else(|| "the order".to_owned(), |line| format!("line {line}"))
+}
+
+/// What a plugin said.
+pub(super) fn said(outcome: &Outcome) -> Markup {
+    html! {
+        @match outcome {
+            Outcome::Note(message) => (message.text),
+            Outcome::VendorReference(named) => { "calls " (of(named.line.as_ref())) " " code { (named.reference) } },
+            Outcome::LineStatus(status) => { "line " (status.line) " is now: " strong { (status.status) } },
+            Outcome::Production(production) => {
+                "production of " (of(production.line.as_ref())) ": " (production.state)
+                @if let Some(detail) = &production.detail { ", " (detail) }
+                @if let Some(expected) = &production.expected { ", expected to be done " (written(expected)) }
+            },
+            Outcome::Shipment(shipment) => {
+                "sent"
+                @if let Some(carrier) = &shipment.carrier { " with " (carrier) }
+                @if let Some(id) = &shipment.tracking_id { ", " (id) }
+            },
+            Outcome::Document(document) => { "gave the file " (document.name) " (" (document.kind) ") of " (of(document.line.as_ref())) },
+            Outcome::BillOfMaterials(materials) => { "confirmed what line " (materials.line) " is made of" },
+            Outcome::NeedsMerchant(message) => { strong { "needs the merchant: " } (message.text) },
+            Outcome::Remember(text) => { "remembers " (text.name) },
+            Outcome::PushSettings(settings) => {
+                "pushed settings: " (settings.iter().map(|setting| setting.name.as_str()).collect::<Vec<_>>().join(", "))
+            },
+            Outcome::HandOn(named) => { "handed " (named.name) " on" },
+            Outcome::Other(named) => { "said " (named.name) },
+        }
+    }
+}
+
+/// How many are on a page.
+pub(super) const PAGE: u32 = 50;
+
+/// Where a list goes on, when its page is full.
+pub(super) fn next(text: &str, address: Option<String>) -> Markup {
+    html! {
+        @if let Some(address) = address { nav aria-label="Pages" { a rel="next" href=(address) { (text) } } }
+    }
+}
+
+/// The last of a page that is full.
+pub(super) fn last_of_page<T>(found: &[T]) -> Option<&T> {
+    found.last().filter(|_| u32::try_from(found.len()) == Ok(PAGE))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_leads_somewhere_only_when_it_is_a_pages() {
+        assert_eq!(
+            outside("https://track.example/1?a=\"b\"", "T-1").into_string(),
+            "<a href=\"https://track.example/1?a=%22b%22\" rel=\"noopener noreferrer\">T-1</a>"
+        );
+        for bad in ["javascript:alert(1)", "data:text/html,x", "//track.example", "<script>"] {
+            assert!(!outside(bad, "T-1").into_string().contains("href"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_moment_is_for_people_and_machines() {
+        let shown = written("2026-01-01T12:00:00+02:00").into_string();
+        assert_eq!(shown, "<time datetime=\"2026-01-01T10:00:00Z\">2026-01-01 10:00:00 UTC</time>");
+        assert_eq!(written("<soon>").into_string(), "&lt;soon&gt;");
+    }
+}
