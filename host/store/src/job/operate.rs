@@ -163,12 +163,9 @@ impl Store {
             }
         };
         sqlx::query(change).bind(id).bind(milliseconds(now)).execute(&mut *work).await?;
-        log_in(
-            &mut work,
-            &NewLogEntry { who, what: "cancel-job", subject: id, ..NewLogEntry::default() },
-            milliseconds(now),
-        )
-        .await?;
+        let shop = row.shop()?;
+        let entry = NewLogEntry { who, what: "cancel-job", shop: Some(&shop), subject: id, ..NewLogEntry::default() };
+        log_in(&mut work, &entry, milliseconds(now)).await?;
         work.commit().await?;
         self.nudge();
         Ok(())
@@ -254,7 +251,8 @@ impl Store {
         .execute(&mut *work)
         .await?;
         let (before, after);
-        let entry = NewLogEntry { who, subject: id, ..NewLogEntry::default() };
+        let shop = row.shop()?;
+        let entry = NewLogEntry { who, shop: Some(&shop), subject: id, ..NewLogEntry::default() };
         let entry = match how {
             Replay::GoOn => NewLogEntry { what: "retry-job", ..entry },
             Replay::Restart => NewLogEntry { what: "restart-job", ..entry },

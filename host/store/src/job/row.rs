@@ -60,9 +60,12 @@ impl FromRow<'_, AnyRow> for Row {
 }
 
 impl Row {
+    pub(super) fn shop(&self) -> Result<ShopId, StoreError> {
+        self.shop.parse().map_err(|error| StoreError::corrupt("a job's shop", error))
+    }
+
     pub(super) fn key(&self, store: &Store) -> Result<Key, StoreError> {
-        let shop: ShopId = self.shop.parse().map_err(|error| StoreError::corrupt("a job's shop", error))?;
-        store.order_key(&shop, &self.order_id, self.order_key.clone())
+        store.order_key(&self.shop()?, &self.order_id, self.order_key.clone())
     }
 
     pub(super) fn tries(&self) -> Tries {

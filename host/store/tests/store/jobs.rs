@@ -241,7 +241,7 @@ async fn an_unanswered_request_waits_for_the_merchant_and_can_be_gone_on_with(da
     let run = claimed(&store, 100_000).await;
     let records = run.journal.load().await.unwrap().records;
     assert!(matches!(records.last().unwrap().entry, Entry::Retried { .. }), "{records:?}");
-    let entry = store.log_entries(None, None, 1).await.unwrap().pop().unwrap();
+    let entry = store.log_entries(Some(&shop()), None, 1).await.unwrap().pop().unwrap();
     assert_eq!((entry.who.as_str(), entry.what.as_str(), entry.subject.as_str()), ("ann", "retry-job", id.as_str()));
 }
 

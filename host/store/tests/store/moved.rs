@@ -57,7 +57,7 @@ async fn a_moved_job_begins_anew_and_keeps_what_it_said_and_how_often_it_asked(d
     store.finish(&run.lease, Ok(&RunEnd::Done), at(3)).await.unwrap();
     let detail = store.job(&id).await.unwrap();
     assert_eq!((detail.journals.len(), detail.outcomes.len()), (2, 1));
-    let entry = store.log_entries(None, None, 1).await.unwrap().remove(0);
+    let entry = store.log_entries(Some(&shop()), None, 1).await.unwrap().remove(0);
     assert_eq!((entry.who.as_str(), entry.what.as_str(), &entry.subject), ("ann", "move-job", &id));
     assert_eq!((entry.before, entry.after), (Some(json!({ "component": old() })), Some(json!({ "component": new() }))));
 }
