@@ -473,6 +473,7 @@ async fn a_job_that_stands_says_why_and_is_cancelled_and_run_again() {
         assert!(began.elapsed() < Duration::from_secs(40), "{}", browser.page(&path).await);
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+    says(&browser.page(&at(&shop, "/log")).await, &["cancel job", "test ("]);
     fake.faults().clear();
     assert_eq!(browser.post(&format!("{path}/replay"), &[("from", "nowhere")]).await.status, 422);
     browser.done(&format!("{path}/replay"), &[("from", "beginning")]).await;

@@ -137,6 +137,13 @@ async fn overview(
         html! { li.held[held] { span.visually-hidden { @if held { "Done: " } @else { "To do: " } } (what) } }
     };
     let admin = visitor.caller.is_admin();
+    // Orders are not an integrator's to see.
+    let jobs = |count: usize, state: &str| {
+        html! {
+            @if admin { a href=(at(&id, &format!("/jobs?state={state}"))) { (count) " orders' jobs" } }
+            @else { (count) " orders' jobs" }
+        }
+    };
     Ok(page(
         &visitor,
         Some(&id),
@@ -150,10 +157,10 @@ async fn overview(
                             li { a href=(at(&id, "/approvals")) { (pushed) " changes that a vendor pushed" } " wait for approval" }
                         }
                         @if needs_merchant > 0 {
-                            li { a href=(at(&id, "/jobs?state=needs-merchant")) { (needs_merchant) " orders' jobs" } " need the merchant" }
+                            li { (jobs(needs_merchant, "needs-merchant")) " need the merchant" }
                         }
                         @if stopped > 0 {
-                            li { a href=(at(&id, "/jobs?state=stopped")) { (stopped) " orders' jobs" } " have stopped" }
+                            li { (jobs(stopped, "stopped")) " have stopped" }
                         }
                     }
                 }
