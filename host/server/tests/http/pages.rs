@@ -135,9 +135,9 @@ fn says(page: &str, texts: &[&str]) {
 /// The pages of a shop that everybody who sets it up sees, and those that only an admin does.
 fn pages(shop: &Shop) -> (Vec<String>, Vec<String>) {
     let at = |path: &str| format!("/admin/shops/{}{path}", shop.id);
-    let integrators = ["", "/accounts", "/accounts/new", "/approvals", "/webhooks", "/log"].map(at).to_vec();
+    let integrators = ["", "/accounts", "/accounts/new", "/approvals", "/webhooks", "/log", "/health"].map(at).to_vec();
     let mut admins = ["/orders", "/jobs", "/jobs?state=done", "/notifications"].map(at).to_vec();
-    admins.extend(["/admin/shops", "/admin/keys", "/admin/log"].map(str::to_owned));
+    admins.extend(["/admin/shops", "/admin/keys", "/admin/log", "/admin/health"].map(str::to_owned));
     (integrators, admins)
 }
 
@@ -532,4 +532,24 @@ async fn a_platform_is_told_at_an_address_whose_secret_is_shown_once() {
     assert_ne!(field(&page, "secret"), secret);
     let page = browser.done(&at(&shop, "/notifications/remove"), &[]).await;
     assert!(!page.contains("https://shop.example/elsewhere"), "{page}");
+}
+
+#[tokio::test]
+async fn how_a_shops_plugins_do_is_drawn_and_told() {
+    let (shop, fake) = Shop::with_expivi().await;
+    shop.cart().await;
+    let browser = Browser::sign_in(&shop.integrator).await;
+    let page = browser.page(&at(&shop, "/health")).await;
+    says(&page, &["<h2>expivi</h2>", "none failed", "<svg class=\"chart\"", "class=\"calls\"", "As a table"]);
+    fake.faults().outage(Outage::Unavailable { retry_after: None });
+    let add = json!({ "product": "ring", "configuration": samples::EXPIVI_SIMPLE, "quantity": 1 });
+    shop.backend.post(&shop.at("/cart/add"), &add).await.problem(503, "vendor-unavailable");
+    let page = browser.page(&at(&shop, "/health?level=debug")).await;
+    says(&page, &["1 failed", "class=\"errors\""]);
+    let all = Browser::sign_in(&shop.admin).await.page("/admin/health").await;
+    says(&all, &["1 failed", &format!("href=\"{}\"", at(&shop, "/health"))]);
+    assert_eq!(browser.get(&at(&shop, "/health?level=loud")).await.status, 400);
+    let another = Shop::new().await;
+    let empty = Browser::sign_in(&another.integrator).await.page(&at(&another, "/health")).await;
+    says(&empty, &["No plugin was called in the last hour."]);
 }

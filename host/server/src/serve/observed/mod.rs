@@ -15,7 +15,7 @@ use axum::routing::get;
 use cartwright::observe::{GuestCall, GuestLine, JobRun, VendorRequest};
 use cartwright::{Clock, Observer};
 
-pub(crate) use calls::{CallSeries, Calls};
+pub(crate) use calls::{CallCount, CallSeries, Calls, MinuteOfCalls};
 pub(crate) use lines::{Lines, LoggedLine, Severity};
 use metrics::Metrics;
 pub(crate) use metrics::{measure, method, route};

@@ -26,12 +26,14 @@ const OF_SHOP: &[(&str, &str, bool)] = &[
     ("/jobs", "Jobs", true),
     ("/notifications", "Notifications", true),
     ("/log", "Log", false),
+    ("/health", "Health", false),
 ];
 /// The pages of the installation, for admins.
 const OF_ALL: &[(&str, &str)] = &[
     ("/admin/shops", "Shops"),
     ("/admin/plugins", "Plugins"),
     ("/admin/keys", "Access keys"),
+    ("/admin/health", "Health"),
     ("/admin/log", "Log"),
 ];
 

@@ -6,9 +6,11 @@
 
 mod accounts;
 mod approvals;
+mod chart;
 mod consent;
 mod form;
 mod frame;
+mod health;
 mod jobs;
 mod keys;
 mod link;
@@ -63,6 +65,7 @@ pub(crate) fn routes(node: &Node) -> Router<Node> {
         .merge(jobs::routes())
         .merge(notifications::routes())
         .merge(log::routes())
+        .merge(health::routes())
         .merge(keys::routes())
         .route("/admin/style.css", get(style))
         .route("/admin/script.js", get(script))

@@ -1,0 +1,149 @@
+//! How plugins do: calls, errors and how long they took in the last hour, and what guests logged.
+
+use axum::Router;
+use axum::extract::State;
+use axum::routing::get;
+use cartwright::ShopId;
+use maud::{Markup, html};
+use serde::Deserialize;
+
+use super::chart::{chart, span};
+use super::frame::{at, page};
+use super::visitor::Visitor;
+use super::words::written;
+use crate::serve::access::{Admin, Integrator};
+use crate::serve::extract::{Path, Query};
+use crate::serve::node::Node;
+use crate::serve::observed::{CallCount, LoggedLine, Severity};
+use crate::serve::problem::Problem;
+
+/// From which level on lines are shown.
+const LEVELS: [(Severity, &str, &str); 5] = [
+    (Severity::Debug, "debug", "Everything"),
+    (Severity::Info, "info", "Worth knowing"),
+    (Severity::Output, "output", "Standard output and error"),
+    (Severity::Warn, "warn", "Worth looking at"),
+    (Severity::Error, "error", "Errors"),
+];
+const OF_THIS_NODE: &str = "It is what this node saw since it started; each node of an installation tells its own.";
+
+pub(super) fn routes() -> Router<Node> {
+    Router::new().route("/admin/health", get(all)).route("/admin/shops/{shop}/health", get(of_shop))
+}
+
+async fn all(_: Admin, visitor: Visitor, State(node): State<Node>) -> Markup {
+    let mut series = node.observed().calls().series(None, None, node.now());
+    // Stable: where most failed first, else by plugin and shop.
+    series.sort_by_key(|series| std::cmp::Reverse(series.hour.errors));
+    page(
+        &visitor,
+        None,
+        "Health",
+        html! {
+            p { "Calls of plugins in the last hour, where most failed first. " (OF_THIS_NODE) }
+            @if series.is_empty() { p { "No plugin was called." } }
+            @else {
+                table {
+                    thead {
+                        tr {
+                            th { "Plugin" } th { "Shop" } th.number { "Calls" } th.number { "Failed" } th.number { "Half took at most" }
+                            th.number { "95 of 100 took at most" }
+                        }
+                    }
+                    tbody {
+                        @for series in &series {
+                            tr {
+                                th scope="row" { (series.plugin) }
+                                td { a href=(at(&series.shop, "/health")) { (series.shop) } }
+                                td.number { (series.hour.calls) }
+                                td.number { @if series.hour.errors > 0 { span.state.bad { (series.hour.errors) " failed" } } @else { "0" } }
+                                td.number { (span(series.hour.p50_ms)) } td.number { (span(series.hour.p95_ms)) }
+                            }
+                        }
+                    }
+                }
+            }
+        },
+    )
+}
+
+#[derive(Debug, Deserialize)]
+struct Which {
+    level: Option<Severity>,
+}
+
+async fn of_shop(
+    _: Integrator,
+    visitor: Visitor,
+    State(node): State<Node>,
+    Path(shop): Path<ShopId>,
+    Query(Which { level }): Query<Which>,
+) -> Result<Markup, Problem> {
+    node.host().shop(&shop)?;
+    let (now, level) = (node.now(), level.unwrap_or(Severity::Info));
+    let series = node.observed().calls().series(None, Some(&shop), now);
+    let lines = node.observed().lines().of_shop(&shop, None, level, now);
+    Ok(page(
+        &visitor,
+        Some(&shop),
+        "Health",
+        html! {
+            p { "Calls of the shop's plugins. " (OF_THIS_NODE) }
+            @if series.is_empty() { p { "No plugin was called in the last hour." } }
+            @for series in &series {
+                section.card {
+                    h2 { (series.plugin) }
+                    p { (summary(&series.hour)) }
+                    (chart(series.plugin.as_str(), &series.minutes, now))
+                }
+            }
+            (logs(&shop, &lines, level))
+        },
+    ))
+}
+
+fn summary(hour: &CallCount) -> Markup {
+    html! {
+        "In the last hour " (hour.calls) " calls, "
+        @if hour.errors == 0 { span.state.good { "none failed" } } @else { span.state.bad { (hour.errors) " failed" } }
+        ". Half of them took at most " (span(hour.p50_ms)) ", 95 of 100 at most " (span(hour.p95_ms)) "."
+    }
+}
+
+fn logs(shop: &ShopId, lines: &[LoggedLine], level: Severity) -> Markup {
+    html! {
+        section {
+            h2 #logs { "What plugins logged" }
+            form.row method="get" action=(at(shop, "/health")) {
+                div.field {
+                    label for="level" { "Show" }
+                    select #level name="level" {
+                        @for (known, name, text) in LEVELS { option value=(name) selected[known == level] { (text) } }
+                    }
+                }
+                button.quiet { "Show" }
+            }
+            @if lines.is_empty() { p { "Nothing in the last day." } }
+            @else {
+                table {
+                    thead { tr { th { "When" } th { "Plugin" } th { "Level" } th { "In" } th { "Line" } } }
+                    tbody {
+                        @for line in lines {
+                            tr {
+                                td { (written(&line.at)) }
+                                td { (line.plugin) @if let Some(account) = &line.account { " " span.mark { (account) } } }
+                                td { (name(line.level)) }
+                                td { (line.hook) }
+                                td { pre { (line.text) } }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn name(level: Severity) -> &'static str {
+    LEVELS.into_iter().find(|(known, ..)| *known == level).map_or("", |(_, name, _)| name)
+}
