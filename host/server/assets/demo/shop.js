@@ -56,19 +56,29 @@
       }
     };
 
+    // A configurator may start before all of it is there, and then says how far it is.
+    let percent = 100;
+    let arrived;
+    const allThere = new Promise((resolve) => {
+      arrived = resolve;
+    });
+
     try {
       const configurator = await Cartwright.start({
         embed: await embedData(),
         elements: { viewer: by('viewer'), options: by('options'), price: by('price') },
         on: {
-          progress: (percent) => {
-            by('progress').value = percent;
+          progress: (now) => {
+            percent = now;
+            by('progress').value = now;
+            if (now >= 100) arrived();
           },
           'variation-changed': ({ price }) => {
             by('price').textContent = money(price);
           },
         },
       });
+      if (percent < 100) await allThere;
       const only = configurator.action === 'request-quotation';
       if (by('offer')) {
         by('add').hidden = only;
@@ -92,9 +102,9 @@
         const reply = document.hidden ? null : await fetch(location.href);
         const page = reply && reply.ok ? new DOMParser().parseFromString(await reply.text(), 'text/html') : null;
         const news = page && page.getElementById('live');
+        if (news) live.toggleAttribute('data-open', news.hasAttribute('data-open'));
         if (news && news.innerHTML !== live.innerHTML) {
           const focused = document.activeElement && document.activeElement.id;
-          live.toggleAttribute('data-open', news.hasAttribute('data-open'));
           live.replaceChildren(...news.childNodes);
           if (focused && by(focused)) by(focused).focus();
         }

@@ -127,34 +127,52 @@ fn a_demo_that_is_interrupted_ends_its_node() {
     assert_eq!(begun.left_nothing(), Some(130));
 }
 
-/// What is at an address: status line, headers and body.
-fn fetched(url: &str) -> String {
+/// What a request to an address is answered: status line, headers and body.
+fn asked(method: &str, url: &str, headers: &str) -> String {
     let (host, path) = url.strip_prefix("http://").and_then(|rest| rest.split_once('/')).expect("an http address");
     let mut to = TcpStream::connect(host).expect("somebody listens");
-    write!(to, "GET /{path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n").expect("written");
+    write!(to, "{method} /{path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n{headers}\r\n").expect("written");
     let mut answer = String::new();
     to.read_to_string(&mut answer).expect("an answer");
     answer
 }
 
-#[test]
-fn a_demo_to_browse_says_where_everything_is_and_leaves_nothing() {
+/// A demo to browse, when it has said where everything is.
+fn opened() -> (Begun, impl Fn(&str) -> String) {
     let mut begun = Begun::with(&["--listen", "127.0.0.1:0", "--shops", "127.0.0.1:0"]);
     let out = BufReader::new(begun.demo.stdout.take().expect("a pipe"));
-    let mut said = out.lines().map(|line| line.expect("text"));
-    let said: Vec<String> = said.by_ref().take_while(|line| !line.contains("Ctrl-C")).collect();
-    let url = |of: &str| -> String {
+    let said: Vec<String> =
+        out.lines().map(|line| line.expect("text")).take_while(|line| !line.contains("Ctrl-C")).collect();
+    let url = move |of: &str| {
         let line = said.iter().find(|line| line.starts_with(of)).unwrap_or_else(|| panic!("no {of}: {said:#?}"));
         line.split_whitespace().last().expect("an address").to_owned()
     };
+    (begun, url)
+}
+
+#[test]
+fn a_demo_to_browse_says_where_everything_is_and_leaves_nothing() {
+    let (begun, url) = opened();
     for (of, shows) in
         [("Lumen", "Engraved ring"), ("Gems", "Letter jewel"), ("the host's HTTP API", "\"openapi\":\"3.1.0\"")]
     {
-        let answer = fetched(&url(of));
+        let answer = asked("GET", &url(of), "");
         assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains(shows), "{of}: {answer}");
     }
     begun.signal("INT");
     assert_eq!(begun.left_nothing(), Some(130));
+}
+
+#[test]
+fn a_page_of_another_site_does_nothing_in_the_demos_shops() {
+    let (begun, url) = opened();
+    for site in ["cross-site", "same-site"] {
+        let headers = format!("sec-fetch-site: {site}\r\ncontent-length: 0\r\n");
+        let answer = asked("POST", &format!("{}cart/remove", url("Lumen")), &headers);
+        assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
+    }
+    begun.signal("TERM");
+    assert_eq!(begun.left_nothing(), Some(143));
 }
 
 #[test]

@@ -137,7 +137,7 @@ pub(super) async fn next(visit: Visit, Path(path): Named) -> Response {
             // What was held back may be made now; before it is paid nothing may.
             json!(if paid { "released" } else { "changed" })
         }
-        "send" if paid && !sent => {
+        "send" if paid && !sent && held.is_empty() => {
             order.sent = true;
             let shipment = json!({
                 "id": null, "lines": [], "carrier": null, "at": null, "tracking_url": null, "tracking_id": null,

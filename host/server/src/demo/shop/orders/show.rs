@@ -29,7 +29,6 @@ struct KnownOrder {
 struct KnownLine {
     id: String,
     status: String,
-    vendor_reference: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -56,8 +55,8 @@ enum Said {
     LineStatus { line: String, status: String },
     Production { line: Option<String>, state: String, detail: Option<String> },
     Shipment { tracking_url: Option<String>, tracking_id: Option<String> },
-    Document { name: String },
-    BillOfMaterials { line: String, articles: Vec<Value> },
+    Document { line: Option<String>, name: String },
+    BillOfMaterials { line: String },
 }
 
 impl Outcome {
@@ -75,6 +74,25 @@ impl Known {
     fn line(&self, id: &str) -> Option<&KnownLine> {
         self.order.lines.iter().find(|line| line.id == id)
     }
+
+    /// The vendor's own number of a line.
+    fn number(&self, id: &str) -> Option<String> {
+        let numbers = self.outcomes.iter().rev().filter_map(|outcome| match outcome.said()? {
+            Said::VendorReference { line: Some(line), reference } if line == id => Some(reference),
+            _ => None,
+        });
+        numbers.into_iter().next()
+    }
+
+    /// Is nothing left to be sent?
+    fn is_sent(&self) -> bool {
+        self.order.lines.iter().all(|line| matches!(line.status.as_str(), "shipped" | "cancelled"))
+    }
+
+    /// Has everything that a vendor does by itself been done?
+    fn is_done(&self) -> bool {
+        self.jobs.iter().all(|job| matches!(job.state.as_str(), "done" | "cancelled"))
+    }
 }
 
 /// Asks the host.
@@ -88,12 +106,7 @@ pub(in crate::demo::shop) async fn show(visit: Visit, Path(path): Named) -> Resp
     let cart = book.cart.clone();
     let Some(order) = find(&mut book, word(&path, "order")) else { return visit.not_found("There is no such order.") };
     let known = read(shop, order).await;
-    let is_over = |known: &Known| {
-        let lines = &mut known.order.lines.iter();
-        lines.all(|line| matches!(line.status.as_str(), "shipped" | "cancelled"))
-            && known.jobs.iter().all(|job| matches!(job.state.as_str(), "done" | "cancelled"))
-    };
-    let open = known.as_ref().map_or(true, |known| !is_over(known));
+    let open = known.as_ref().map_or(true, |known| !known.is_sent() || !known.is_done());
     let content = html! {
         nav.crumbs aria-label="Where you are" { a href=(shop.path("orders")) { "Orders" } " › " (order.id) }
         h1 { "Order " (order.id) }
@@ -113,26 +126,28 @@ fn body(shop: &Shop, order: &Order, known: &Known) -> Markup {
     let ordered = |key: &str| order.lines.iter().find(|ordered| ordered.line.seen.key == key);
     html! {
         p.sentence role="status" { (sentence(order, known)) }
-        ul.lines {
-            @for (line, children) in families(&lines) {
-                li.line {
-                    (summary(shop, line, &children))
-                    @if let Some(line) = ordered(&line.seen.key).and_then(|ordered| known.line(&ordered.id)) {
-                        p.state {
-                            span.badge data-status=(line.status) { (status(&line.status)) }
-                            @if let Some(reference) = &line.vendor_reference {
-                                " " span.about { (shop.vendor) "'s number: " (reference) }
+        div.columns {
+            div {
+                ul.lines {
+                    @for (line, children) in families(&lines) {
+                        li.line {
+                            (summary(shop, line, &children))
+                            @if let Some(line) = ordered(&line.seen.key).and_then(|ordered| known.line(&ordered.id)) {
+                                p.state {
+                                    span.badge data-status=(line.status) { (status(&line.status)) }
+                                    @if let Some(number) = known.number(&line.id) {
+                                        " " span.about { (shop.vendor) "'s number: " (number) }
+                                    }
+                                }
                             }
                         }
                     }
                 }
-            }
-        }
-        p.total { "Total " strong { (order.total) } }
-        div.columns {
-            section aria-labelledby="timeline" {
-                h2 #timeline { "What happened" }
-                (timeline(shop, order, known))
+                p.total { "Total " strong { (order.total) } }
+                section aria-labelledby="timeline" {
+                    h2 #timeline { "What happened" }
+                    (timeline(shop, order, known))
+                }
             }
             div {
                 (switches(shop, order, known))
@@ -150,15 +165,16 @@ fn body(shop: &Shop, order: &Order, known: &Known) -> Markup {
 }
 
 fn sentence(order: &Order, known: &Known) -> &'static str {
-    let is = |words: &[&str]| known.order.lines.iter().all(|line| words.contains(&line.status.as_str()));
+    let all = |status: &str| known.order.lines.iter().all(|line| line.status == status);
     let stuck = known.jobs.iter().any(|job| matches!(job.state.as_str(), "stopped" | "needs-merchant"));
     match order {
-        Order { sent: true, .. } => "It is on its way to you.",
+        _ if known.is_sent() => "It is on its way to you.",
         Order { paid: false, .. } => "It is placed, and made when it is paid.",
         _ if stuck || order.lines.iter().any(super::Ordered::is_held) => {
             "It is paid. The shop looks at it before it is made."
         }
-        _ if is(&["ready", "shipped"]) => "It is made, and ready to be sent.",
+        _ if all("ready") => "It is made, and ready to be sent.",
+        _ if known.is_done() && all("ordered") => "It is paid. The shop has everything that it needs to make it.",
         _ => "It is paid, and being made.",
     }
 }
@@ -207,8 +223,8 @@ fn told(shop: &Shop, order: &Order, id: i64, said: &Said) -> Markup {
         Said::VendorReference { line: None, reference } => html! { (vendor) " has the order as " (reference) "." },
         Said::LineStatus { line, status: word } => html! { (title(line)) ": " (status(word)) "." },
         Said::Production { line, state, detail } => html! {
-            @if let Some(line) = line { (title(line)) ": " }
-            "production " (state) "." @if let Some(detail) = detail { " " (detail) }
+            @if let Some(line) = line { (title(line)) ". " }
+            "Production: " (state) "." @if let Some(detail) = detail { " " (detail) }
         },
         Said::Shipment { tracking_url, tracking_id } => html! {
             (vendor) " sent it."
@@ -220,12 +236,11 @@ fn told(shop: &Shop, order: &Order, id: i64, said: &Said) -> Markup {
                 _ => {}
             }
         },
-        Said::Document { name } => html! {
+        Said::Document { line, name } => html! {
+            @if let Some(line) = line { (title(line)) ": " }
             a href=(shop.path(&format!("orders/{}/documents/{id}", order.id))) { (name) } " is there."
         },
-        Said::BillOfMaterials { line, articles } => {
-            html! { (title(line)) ": " (articles.len()) " articles are confirmed." }
-        }
+        Said::BillOfMaterials { line } => html! { (title(line)) ": the bill of materials is confirmed." },
     }
 }
 
@@ -254,8 +269,8 @@ fn switches(shop: &Shop, order: &Order, known: &Known) -> Markup {
             @for message in &asked { p.notice { (message.text) } }
             @if !held.is_empty() { (step("approve", "Approve what no server confirmed")) }
             @if !order.paid { (step("pay", "It is paid")) }
-            @if order.paid && !order.sent { (step("send", "It is sent to the shopper")) }
-            @if order.sent { p { "Nothing is left to say." } }
+            @if order.paid && held.is_empty() && !known.is_sent() { (step("send", "It is sent to the shopper")) }
+            @if known.is_sent() { p { "Nothing is left to say." } }
         }
     }
 }
