@@ -5,3 +5,4 @@
 
 mod demo;
 mod integrator;
+mod shopper;

@@ -1,0 +1,241 @@
+//! A shopper's whole way, from a shop's products to an order that is made.
+
+use std::sync::Arc;
+
+use cartwright_test_browser::Browser;
+use serde_json::json;
+
+use crate::demo::Demo;
+
+/// A shopper in front of a shop.
+struct Shopper {
+    browser: Browser,
+    shop: String,
+    _demo: Arc<Demo>,
+}
+
+impl Shopper {
+    async fn in_front_of(shop: impl Fn(&Demo) -> &String) -> Option<Self> {
+        let browser = Browser::open().await?;
+        let demo = Demo::shared();
+        let shop = shop(&demo).clone();
+        browser.visit(&shop).await;
+        Some(Self { browser, shop, _demo: demo })
+    }
+
+    /// Opens a product from the shop's list, and waits until it can be configured.
+    async fn open(&self, product: &str) {
+        self.browser.visit(&self.shop).await;
+        self.browser.click(&format!("a[href$='/products/{product}']")).await;
+        self.ready().await;
+    }
+
+    async fn ready(&self) {
+        self.browser.until("document.querySelector('#add:not(:disabled), [data-fault]')").await;
+        let fault = self.browser.value("document.body.dataset.fault || null").await;
+        assert_eq!(fault, json!(null), "{}", self.browser.text("#said").await);
+    }
+
+    async fn price(&self) -> String {
+        self.browser.text("#price").await
+    }
+
+    /// Presses a button of the product's page, and comes to where that leads.
+    async fn press(&self, button: &str, to: &str) {
+        self.browser.click(button).await;
+        self.browser.until(&format!("location.pathname.endsWith('{to}') || document.body.dataset.fault")).await;
+        assert!(self.path().await.ends_with(to), "{}", self.browser.text("#said").await);
+    }
+
+    async fn path(&self) -> String {
+        self.browser.value("location.pathname").await.as_str().expect("a path").to_owned()
+    }
+
+    /// Each top line with its title, its price and its parts.
+    async fn lines(&self) -> Vec<String> {
+        let lines = self.browser.value(
+            "[...document.querySelectorAll('.line')].map((line) => [line.querySelector('h2').innerText,
+                line.querySelector('.amount strong').innerText,
+                ...[...line.querySelectorAll('.children li')].map((part) => part.innerText.split('\\n')[0])].join(' | '))",
+        );
+        serde_json::from_value(lines.await).expect("texts")
+    }
+
+    /// Follows a link or presses a button of a form, and waits for the page that comes of it.
+    async fn submit(&self, button: &str) {
+        self.browser.value("document.body.dataset.left = 'no'").await;
+        self.browser.click(button).await;
+        self.browser.until("document.readyState === 'complete' && !document.body.dataset.left").await;
+    }
+
+    /// Waits until the page says this.
+    async fn sees(&self, text: &str) {
+        self.browser.until(&format!("document.body.innerText.includes({})", json!(text))).await;
+    }
+
+    fn origin(&self) -> &str {
+        self.shop.trim_end_matches("lumen/").trim_end_matches('/')
+    }
+}
+
+const GOLD: &str = "Engraved ring | €411.50";
+const SILVER: &str = "Engraved ring | €211.50";
+const WARDROBE: &str = "Wardrobe | €244.89 | 3 × Panel 60 cm | 4 × Hinge | 4 × Screw 4 mm";
+
+#[tokio::test]
+async fn a_ring_a_shirt_and_a_wardrobe_are_configured_edited_ordered_and_made() {
+    let Some(shopper) = Shopper::in_front_of(|demo| &demo.lumen).await else { return };
+    let browser = &shopper.browser;
+    browser.picture("shop-products").await;
+
+    shopper.open("ring").await;
+    assert_eq!(shopper.price().await, "€199.00");
+    browser.choose("Gold").await;
+    browser.write("#options .expivi-text", "For <b>Ada</b>").await;
+    assert_eq!(shopper.price().await, "€411.50");
+    browser.picture("shop-ring").await;
+    shopper.press("#add", "/lumen/cart").await;
+    assert_eq!(shopper.lines().await, [GOLD], "the cart's price is the one that the viewer showed");
+    shopper.sees("For <b>Ada</b>").await;
+    browser.until("document.querySelector('.line img').naturalWidth === 512").await;
+
+    shopper.open("shirt").await;
+    for choice in ["Black", "Extra large"] {
+        browser.choose(choice).await;
+    }
+    assert_eq!(shopper.price().await, "€28.45");
+    shopper.press("#add", "/lumen/cart").await;
+
+    shopper.open("wardrobe").await;
+    for choice in ["Oak", "240 cm", "Soft close"] {
+        browser.choose(choice).await;
+    }
+    assert_eq!(shopper.price().await, "€244.89");
+    browser.picture("shop-wardrobe").await;
+    shopper.press("#add", "/lumen/cart").await;
+    assert_eq!(shopper.lines().await, [GOLD, "Shirt, black, extra large | €28.45", WARDROBE]);
+    browser.picture("shop-cart").await;
+
+    browser.click(".line:nth-child(1) .edit").await;
+    shopper.ready().await;
+    assert_eq!(shopper.price().await, "€411.50", "it is opened as it was left");
+    assert_eq!(browser.value("document.querySelector('#options .expivi-text').value").await, "For <b>Ada</b>");
+    browser.choose("Silver").await;
+    browser.picture("shop-edit").await;
+    shopper.press("#add", "/lumen/cart").await;
+    browser.value("document.querySelector('.line:nth-child(2) [name=quantity]').value = 2").await;
+    shopper.submit(".line:nth-child(2) form[action$=quantity] button").await;
+    assert_eq!(shopper.lines().await, [SILVER, "Shirt, black, extra large | €56.90", WARDROBE]);
+
+    shopper.submit("a[href$='/checkout']").await;
+    browser.picture("shop-checkout").await;
+    shopper.submit("#order").await;
+    shopper.sees("It is placed, and made when it is paid.").await;
+    shopper.sees("€513.29").await;
+    let order = shopper.path().await;
+    shopper.submit("#pay").await;
+    // The page asks again by itself until the print files have come.
+    browser.until("document.querySelectorAll('.timeline a').length === 3").await;
+    shopper.sees("The shop has everything that it needs to make it.").await;
+    assert_eq!(browser.value("document.querySelectorAll('.state .about').length").await, 3, "Expivi's numbers");
+    browser.picture("shop-order-made").await;
+    // Each document is behind a signed link of the host's.
+    let document =
+        "fetch(document.querySelector('.timeline a').href, { redirect: 'manual' }).then((reply) => reply.type)";
+    assert_eq!(browser.value(document).await, "opaqueredirect");
+
+    shopper.submit("#send").await;
+    browser.until("[...document.querySelectorAll('.badge')].every((badge) => badge.innerText === 'Shipped')").await;
+    browser.until("!document.querySelector('#live').hasAttribute('data-open')").await;
+    assert_eq!(browser.console().await, Vec::<String>::new());
+
+    browser.page().delete_all_cookies().await.expect("another shopper");
+    browser.visit(&format!("{}{order}", shopper.origin())).await;
+    shopper.sees("There is no such order.").await;
+    shopper.browser.close().await;
+}
+
+#[tokio::test]
+async fn a_jewel_is_made_by_twikit_once_the_shop_approved_it() {
+    let Some(shopper) = Shopper::in_front_of(|demo| &demo.gems).await else { return };
+    let browser = &shopper.browser;
+    shopper.open("jewel").await;
+    assert_eq!(shopper.price().await, "€49.00");
+    browser.choose("Gold").await;
+    browser.choose("Ruby").await;
+    assert_eq!(shopper.price().await, "€69.00");
+    browser.picture("shop-jewel").await;
+    shopper.press("#add", "/gems/cart").await;
+    assert_eq!(shopper.lines().await, ["Letter jewel, gold | €69.00"]);
+    browser.until("document.querySelector('.line img').naturalWidth > 0").await;
+    browser.picture("shop-jewel-cart").await;
+
+    browser.click(".edit").await;
+    shopper.ready().await;
+    shopper.sees("This configurator cannot open what you chose again.").await;
+    browser.choose("Sapphire").await;
+    browser.picture("shop-jewel-edit").await;
+    shopper.press("#add", "/gems/cart").await;
+    assert_eq!(shopper.lines().await, ["Letter jewel, silver | €49.00"], "it takes the place of the other");
+
+    shopper.submit("a[href$='/checkout']").await;
+    shopper.submit("#order").await;
+    shopper.submit("#pay").await;
+    // Only the browser said which SKU it is.
+    shopper.sees("The shop looks at it before it is made.").await;
+    browser.picture("shop-jewel-held").await;
+    shopper.submit("#approve").await;
+    // Twikit asks whether it is paid, makes it, and says so, each at the host's address.
+    shopper.sees("Twikit sent it.").await;
+    shopper.sees("Follow T-").await;
+    browser.until("document.querySelector('.badge').innerText === 'Shipped'").await;
+    shopper.sees("It is on its way to you.").await;
+    browser.picture("shop-jewel-sent").await;
+    // A refused way to open it again is no mistake of the page's, but a browser writes each refusal down.
+    let written = browser.console().await;
+    assert!(written.iter().all(|line| line.contains("/products/jewel/page") && line.contains("422")), "{written:#?}");
+    shopper.browser.close().await;
+}
+
+#[tokio::test]
+async fn an_offer_is_asked_for_and_a_line_is_taken_out() {
+    let Some(shopper) = Shopper::in_front_of(|demo| &demo.lumen).await else { return };
+    let browser = &shopper.browser;
+    shopper.open("shirt").await;
+    browser.value("document.querySelector('#quantity').value = 50").await;
+    shopper.press("#offer", "/lumen/offers").await;
+    shopper.sees("Asked for 50").await;
+    assert_eq!(shopper.lines().await, ["Shirt, red, large | €1247.50"]);
+    browser.picture("shop-offers").await;
+    shopper.open("shirt").await;
+    shopper.press("#add", "/lumen/cart").await;
+    assert_eq!(shopper.lines().await, ["Shirt, red, large | €24.95"]);
+    shopper.submit("form[action$=remove] button").await;
+    shopper.sees("Your cart is empty.").await;
+    assert_eq!(browser.console().await, Vec::<String>::new());
+    shopper.browser.close().await;
+}
+
+#[tokio::test]
+async fn every_page_fits_a_narrow_screen_and_labels_its_fields() {
+    let Some(shopper) = Shopper::in_front_of(|demo| &demo.lumen).await else { return };
+    let browser = &shopper.browser;
+    browser.page().set_window_rect(0, 0, 400, 860).await.expect("a narrow window");
+    shopper.open("wardrobe").await;
+    shopper.press("#add", "/lumen/cart").await;
+    for path in ["", "products/wardrobe", "cart", "checkout", "offers", "orders"] {
+        browser.visit(&format!("{}{path}", shopper.shop)).await;
+        if path.starts_with("products/") {
+            shopper.ready().await;
+        }
+        browser
+            .picture(&format!("shop-narrow-{}", if path.is_empty() { "products" } else { path }.replace('/', "-")))
+            .await;
+        let wide = browser.value("document.documentElement.scrollWidth - document.documentElement.clientWidth").await;
+        assert_eq!(wide, 0, "{path} is wider than the screen");
+        let unnamed = "[...document.querySelectorAll('input:not([type=hidden]), select, button')]
+            .filter((one) => !one.labels?.length && !one.ariaLabel && !one.innerText).map((one) => one.outerHTML)";
+        assert_eq!(browser.value(unnamed).await, json!([]), "{path}");
+    }
+    shopper.browser.close().await;
+}
