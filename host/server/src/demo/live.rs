@@ -16,6 +16,7 @@ use url::Url;
 use super::kept::Kept;
 use super::{shop, workshop};
 use crate::output::try_line;
+use crate::serve::limits::Limits;
 use crate::serve::{self, Observed, Serving};
 use crate::source;
 
@@ -51,6 +52,7 @@ pub(crate) async fn run(
         observed,
         public_url: Url::parse(&host_url)?,
         proxies: Vec::new(),
+        limits: Limits::default(),
         worker: "demo".to_owned(),
         patience: PATIENCE,
     };

@@ -11,6 +11,7 @@ use cartwright_store::{Installation, Store};
 use tokio::net::TcpListener;
 use url::Url;
 
+use crate::serve::limits::Limits;
 use crate::serve::{Node, Observed, public};
 
 /// Where things are.
@@ -42,7 +43,7 @@ pub(crate) async fn start(
     }
     let clock = Arc::new(SystemClock);
     let observed = Arc::new(Observed::new(clock.clone()));
-    let node = Node::new(installation, clock, Url::parse(&base)?, Vec::new(), observed);
+    let node = Node::new(installation, clock, Url::parse(&base)?, Vec::new(), observed, Limits::default());
     let app = public::routes().with_state(node).into_make_service_with_connect_info::<SocketAddr>();
     tokio::spawn(async move { axum::serve(listener, app).await });
     Ok(Addresses { base, webhooks })

@@ -1,6 +1,6 @@
 //! Who may do what. A key is looked up once for each request; every operation names the roles that it is for by what it takes.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use axum::extract::{ConnectInfo, FromRequestParts, RawPathParams, Request, State};
 use axum::http::StatusCode;
@@ -71,8 +71,15 @@ pub(crate) async fn identify(State(node): State<Node>, mut request: Request, nex
         Err(problem) => return problem.into_response(),
     };
     let from = client(&node, &request);
+    let limits = node.limits();
+    if let Err(wait) = limits.may_try(&text, from) {
+        return Problem::from(wait).into_response();
+    }
     match node.store().access_key(&text, from, node.now()).await {
         Ok(access) => {
+            if let Err(wait) = limits.asks(&text, &access.key) {
+                return Problem::from(wait).into_response();
+            }
             let caller = Caller::of(access);
             // A key that stands in a page is everybody's.
             if !caller.is_storefront() {
@@ -83,6 +90,7 @@ pub(crate) async fn identify(State(node): State<Node>, mut request: Request, nex
         }
         Err(AccessError::Store(error)) => Problem::from(error).into_response(),
         Err(error) => {
+            limits.guesses.failed(from);
             tracing::info!(%error, ?from, "a request was refused");
             Problem::new(StatusCode::UNAUTHORIZED, "access", AccessError::TOLD).into_response()
         }
@@ -109,16 +117,27 @@ fn forwarded(peer: IpAddr, headers: &HeaderMap, proxies: &[IpNet]) -> Option<IpA
     if !trusted(&peer) {
         return Some(peer);
     }
-    let said = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
-    let said: Vec<&str> = said.flat_map(|value| value.split(',')).map(str::trim).collect();
-    for text in said.iter().rev() {
+    let mut first = peer;
+    for value in headers.get_all("x-forwarded-for").iter().rev() {
         // What is no address hides who asked.
-        let address = text.parse::<IpAddr>().ok()?.to_canonical();
-        if !trusted(&address) {
-            return Some(address);
+        let value = value.to_str().ok()?;
+        for text in value.rsplit(',').map(str::trim).filter(|text| !text.is_empty()) {
+            first = written(text)?.to_canonical();
+            if !trusted(&first) {
+                return Some(first);
+            }
         }
     }
-    Some(peer)
+    // A proxy's network may hold those who ask, too.
+    Some(first)
+}
+
+/// An address as proxies write it: some add the port, and put IPv6 addresses into brackets.
+fn written(text: &str) -> Option<IpAddr> {
+    let bare = || text.parse().ok();
+    let bracketed = || text.strip_prefix('[')?.strip_suffix(']')?.parse::<Ipv6Addr>().ok().map(IpAddr::from);
+    let with_port = || text.parse::<SocketAddr>().ok().map(|address| address.ip());
+    bare().or_else(bracketed).or_else(with_port)
 }
 
 macro_rules! roles {
@@ -201,6 +220,46 @@ mod tests {
 
     #[test]
     fn what_is_no_address_is_nobodys() {
-        assert_eq!(found("10.0.0.1", &["unknown"], &["10.0.0.0/8"]), None);
+        for said in [
+            "unknown",
+            "198.51.100.7, _hidden",
+            "198.51.100.7 10.0.0.2",
+            "2001:db8::1%eth0",
+            "[198.51.100.7]",
+            "010.0.0.1",
+        ] {
+            assert_eq!(found("10.0.0.1", &[said], &["10.0.0.0/8"]), None, "{said}");
+        }
+        let mut headers = HeaderMap::new();
+        headers.append("x-forwarded-for", "198.51.100.7".parse().expect("a header"));
+        headers.append("x-forwarded-for", axum::http::HeaderValue::from_bytes(b"\xff").expect("a header"));
+        let proxy: IpAddr = "10.0.0.1".parse().expect("an address");
+        assert_eq!(forwarded(proxy, &headers, &[IpNet::from(proxy)]), None);
+        // Left of what counts anybody may have written anything.
+        assert_eq!(found("10.0.0.1", &["<x>, 198.51.100.7"], &["10.0.0.0/8"]).as_deref(), Some("198.51.100.7"));
+    }
+
+    #[test]
+    fn an_address_is_read_however_a_proxy_writes_it() {
+        let proxies = ["10.0.0.0/8", "2001:db8:1::/48"];
+        for (peer, said, client) in [
+            ("10.0.0.1", "198.51.100.7:4711", "198.51.100.7"),
+            ("10.0.0.1", " 198.51.100.7 , ,", "198.51.100.7"),
+            ("10.0.0.1", "2001:db8::7", "2001:db8::7"),
+            ("10.0.0.1", "[2001:db8::7]:4711", "2001:db8::7"),
+            ("10.0.0.1", "[2001:DB8::7]", "2001:db8::7"),
+            ("10.0.0.1", "::ffff:198.51.100.7", "198.51.100.7"),
+            ("::ffff:10.0.0.1", "198.51.100.7", "198.51.100.7"),
+            ("2001:db8:1::1", "198.51.100.7, ::ffff:10.0.0.2", "198.51.100.7"),
+        ] {
+            assert_eq!(found(peer, &[said], &proxies).as_deref(), Some(client), "{said}");
+        }
+    }
+
+    #[test]
+    fn somebody_in_a_proxys_own_network_is_found_too() {
+        assert_eq!(found("10.0.0.1", &["10.0.0.9, 10.0.0.2"], &["10.0.0.0/8"]).as_deref(), Some("10.0.0.9"));
+        assert_eq!(found("10.0.0.1", &[], &["10.0.0.0/8"]).as_deref(), Some("10.0.0.1"));
+        assert_eq!(found("10.0.0.1", &[" , "], &["10.0.0.0/8"]).as_deref(), Some("10.0.0.1"));
     }
 }

@@ -1,6 +1,7 @@
 //! How a node is to run: by flags, else by the environment, else by a file.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
@@ -8,6 +9,7 @@ use ipnet::IpNet;
 use serde::Deserialize;
 use url::Url;
 
+use super::limits::{REQUESTS_PER_SECOND, WRONG_KEYS_PER_MINUTE};
 use crate::telemetry::LogFormat;
 
 /// Every variable that is read begins so. One that does and is not known is a mistake.
@@ -43,6 +45,12 @@ pub(crate) struct Options {
     /// Networks of proxies that are believed when they say who asks (X-Forwarded-For).
     #[arg(long, value_name = "NETWORK", env = "CARTWRIGHT_PROXIES", value_delimiter = ',')]
     proxies: Option<Vec<IpNet>>,
+    /// How many requests an access key may make in a second, at each node; 1000 unless given.
+    #[arg(long, value_name = "NUMBER", env = "CARTWRIGHT_REQUESTS_PER_SECOND")]
+    requests_per_second: Option<NonZeroU32>,
+    /// How many wrong access keys one address may send in a minute before it must wait; 20 unless given.
+    #[arg(long, value_name = "NUMBER", env = "CARTWRIGHT_WRONG_KEYS_PER_MINUTE")]
+    wrong_keys_per_minute: Option<NonZeroU32>,
     /// For how many seconds work in progress may end after the node was told to stop; 30 unless given.
     #[arg(long, value_name = "SECONDS", env = "CARTWRIGHT_DRAIN_SECONDS")]
     drain_seconds: Option<u64>,
@@ -70,6 +78,8 @@ pub(crate) struct Config {
     pub(crate) installation: String,
     pub(crate) node: String,
     pub(crate) proxies: Vec<IpNet>,
+    pub(crate) requests_per_second: NonZeroU32,
+    pub(crate) wrong_keys_per_minute: NonZeroU32,
     pub(crate) drain_seconds: u64,
     pub(crate) metrics_listen: Option<SocketAddr>,
     pub(crate) log_format: LogFormat,
@@ -107,6 +117,11 @@ impl Options {
             installation: self.installation.or(file.installation).unwrap_or_else(|| "local".to_owned()),
             node: self.node.or(file.node).unwrap_or_else(|| format!("node-{}", std::process::id())),
             proxies: self.proxies.or(file.proxies).unwrap_or_default(),
+            requests_per_second: self.requests_per_second.or(file.requests_per_second).unwrap_or(REQUESTS_PER_SECOND),
+            wrong_keys_per_minute: self
+                .wrong_keys_per_minute
+                .or(file.wrong_keys_per_minute)
+                .unwrap_or(WRONG_KEYS_PER_MINUTE),
             drain_seconds: self.drain_seconds.or(file.drain_seconds).unwrap_or(30),
             metrics_listen: self.metrics_listen.or(file.metrics_listen),
             log_format: self.log_format.or(file.log_format).unwrap_or_default(),

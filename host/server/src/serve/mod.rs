@@ -6,6 +6,7 @@ mod config;
 mod cors;
 mod extract;
 mod idempotency;
+pub(crate) mod limits;
 mod node;
 mod observed;
 mod pages;
@@ -41,6 +42,7 @@ use url::Url;
 use crate::desk::Database;
 use crate::telemetry::Telemetry;
 use config::Options;
+use limits::Limits;
 pub(crate) use node::Node;
 pub(crate) use observed::Observed;
 use problem::Problem;
@@ -100,6 +102,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         public_url,
         proxies: config.proxies,
         worker: config.node,
+        limits: Limits::new(config.requests_per_second, config.wrong_keys_per_minute),
         patience: Duration::from_secs(config.drain_seconds),
     };
     serve(installation, serving, told_to_stop()).await?;
@@ -119,6 +122,8 @@ pub(crate) struct Serving {
     pub(crate) public_url: Url,
     /// The networks of proxies that are believed when they say who asks.
     pub(crate) proxies: Vec<IpNet>,
+    /// How often it may be asked.
+    pub(crate) limits: Limits,
     /// The name of the node's worker.
     pub(crate) worker: String,
     /// For how long work in progress may end.
@@ -128,14 +133,14 @@ pub(crate) struct Serving {
 /// Serves an installation and does its jobs until it is time to stop; then closes its store.
 pub(crate) async fn serve(
     installation: Installation,
-    Serving { listener, scraped, observed, public_url, proxies, worker, patience }: Serving,
+    Serving { listener, scraped, observed, public_url, proxies, limits, worker, patience }: Serving,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
     let clock = Arc::new(SystemClock);
     let host = installation.host().clone();
     let worker = Worker::start(host, installation.store().clone(), clock.clone(), WorkerSettings::new(worker));
     let following = installation.follow();
-    let node = Node::new(installation, clock, public_url, proxies, observed);
+    let node = Node::new(installation, clock, public_url, proxies, observed, limits);
     if let Some(listener) = scraped {
         // To the end: what happens while the node drains is worth seeing.
         tokio::spawn(axum::serve(listener, observed::routes(node.clone())).into_future());

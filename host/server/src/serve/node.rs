@@ -8,6 +8,7 @@ use cartwright_store::{Installation, Store};
 use ipnet::IpNet;
 use url::Url;
 
+use super::limits::Limits;
 use super::observed::Observed;
 
 /// A node of an installation. Cloning it is cheap.
@@ -20,6 +21,7 @@ struct Inner {
     public_url: Url,
     proxies: Vec<IpNet>,
     observed: Arc<Observed>,
+    limits: Limits,
 }
 
 impl Node {
@@ -31,8 +33,9 @@ impl Node {
         public_url: Url,
         proxies: Vec<IpNet>,
         observed: Arc<Observed>,
+        limits: Limits,
     ) -> Self {
-        Self(Arc::new(Inner { installation, clock, public_url, proxies, observed }))
+        Self(Arc::new(Inner { installation, clock, public_url, proxies, observed, limits }))
     }
 
     pub(crate) fn installation(&self) -> &Installation {
@@ -58,6 +61,11 @@ impl Node {
 
     pub(crate) fn proxies(&self) -> &[IpNet] {
         &self.0.proxies
+    }
+
+    /// How often somebody may ask, and guess.
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.0.limits
     }
 
     /// An address of this installation, from its path.

@@ -98,6 +98,12 @@ impl Problem {
         self
     }
 
+    /// With when to try again, in seconds.
+    pub(crate) fn after(mut self, seconds: u32) -> Self {
+        self.retry_after = Some(seconds);
+        self
+    }
+
     fn typed(mut self, error: &impl Serialize) -> Self {
         self.error = serde_json::to_value(error).ok();
         self.help = grants::flag(&self.detail).map(|flag| format!("grant it to the account: {flag}"));

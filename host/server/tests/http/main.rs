@@ -6,6 +6,7 @@
 mod access;
 mod document;
 mod hostile;
+mod limits;
 mod node;
 mod observed;
 mod pages;

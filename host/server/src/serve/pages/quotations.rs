@@ -62,25 +62,30 @@ async fn list(
     node.host().shop(&shop)?;
     let found = node.store().quotations(&shop, None, after.as_deref(), MOST, node.now()).await?;
     let next = found.last().filter(|_| u32::try_from(found.len()) == Ok(MOST)).map(|last| segment(&last.id));
-    Ok(page(&visitor, Some(&shop), "Quotations", html! {
-        @if found.is_empty() { p { "Nobody has asked for an offer yet." } }
-        @else {
-            table {
-                thead { tr { th { "Quotation" } th { "State" } th { "Asked for" } th { "Holds until" } } }
-                tbody {
-                    @for quotation in &found {
-                        tr {
-                            th scope="row" { a href=(path(&shop, &quotation.id)) { (quotation.id) } }
-                            td { (state(quotation.state)) }
-                            td { (time(quotation.asked)) }
-                            td { @if let Some(until) = quotation.until { (time(until)) } @else { "–" } }
+    Ok(page(
+        &visitor,
+        Some(&shop),
+        "Quotations",
+        html! {
+            @if found.is_empty() { p { "Nobody has asked for an offer yet." } }
+            @else {
+                table {
+                    thead { tr { th { "Quotation" } th { "State" } th { "Asked for" } th { "Holds until" } } }
+                    tbody {
+                        @for quotation in &found {
+                            tr {
+                                th scope="row" { a href=(path(&shop, &quotation.id)) { (quotation.id) } }
+                                td { (state(quotation.state)) }
+                                td { (time(quotation.asked)) }
+                                td { @if let Some(until) = quotation.until { (time(until)) } @else { "–" } }
+                            }
                         }
                     }
                 }
+                @if let Some(next) = next { a.button.quiet href=(at(&shop, &format!("/quotations?after={next}"))) { "Next" } }
             }
-            @if let Some(next) = next { a.button.quiet href=(at(&shop, &format!("/quotations?after={next}"))) { "Next" } }
-        }
-    }))
+        },
+    ))
 }
 
 fn time(at: SystemTime) -> Markup {
@@ -95,72 +100,75 @@ async fn read(
     Path((id, quotation)): Path<(ShopId, String)>,
 ) -> Result<Markup, Problem> {
     let shop = node.host().shop(&id)?;
-    let Quotation { summary, asked, offer, order } =
-        node.store().quotation(&id, &quotation, node.now()).await?;
-    let is_open = matches!(
-        summary.state,
-        QuotationState::Requested | QuotationState::Offered | QuotationState::Expired
-    );
+    let Quotation { summary, asked, offer, order } = node.store().quotation(&id, &quotation, node.now()).await?;
+    let is_open =
+        matches!(summary.state, QuotationState::Requested | QuotationState::Offered | QuotationState::Expired);
     let here = path(&id, &summary.id);
     // A week from now, which is to be changed.
     let usual = jiff::Timestamp::try_from(node.now()).map(|now| now.to_zoned(TimeZone::UTC).date());
     let usual = usual.and_then(|today| today.checked_add(jiff::Span::new().days(7)));
     let usual = usual.map(|day| day.to_string()).unwrap_or_default();
     let offered = |line: &CartLine| offer.as_ref().and_then(|offer| offer.prices.get(&line.key));
-    Ok(page(&visitor, Some(&id), &format!("Quotation {}", summary.id), html! {
-        p {
-            (state(summary.state)) " Asked for " (time(summary.asked))
-            @if let Some(until) = summary.until { ", holds until " (time(until)) }
-            ". " a href=(at(&id, &format!("/orders/{}", segment(&order)))) { "What the vendors said of it" }
-        }
-        form.card method="post" action=(format!("{here}/offer")) {
-            (token(&visitor))
-            input type="hidden" name="version" value=(summary.version);
-            h2 { "What for" }
-            table {
-                thead { tr { th { "Line" } th { "SKU" } th.number { "Quantity" } th.number { "One, as asked" } th { "One, as offered" } } }
-                tbody {
-                    @for line in &asked.lines {
-                        tr.child[line.parent.is_some()] {
-                            th scope="row" { (line.title) @for part in &line.shown { div.mark { (part.name) ": " (part.value) } } }
-                            td { (line.sku.as_deref().unwrap_or("–")) }
-                            td.number { (line.quantity) }
-                            td.number { @match &line.price.unit { Some(unit) => (amount(unit)), None => "–" } }
-                            td {
-                                @if line.parent.is_some() { span.mark { "of the bundle's price" } }
-                                @else if is_open {
-                                    @let price = offered(line).or(line.price.unit.as_ref());
-                                    @let text = price.and_then(|price| money::exact(price).ok()).map(|price| price.to_string());
-                                    input name=(format!("price.{}", line.key)) value=(text.unwrap_or_default()) inputmode="decimal" size="9" required
-                                        aria-label=(format!("Offered price of one {} in {}", line.title, shop.currency));
-                                } @else { @match offered(line) { Some(price) => (amount(price)), None => "–" } }
+    Ok(page(
+        &visitor,
+        Some(&id),
+        &format!("Quotation {}", summary.id),
+        html! {
+            p {
+                (state(summary.state)) " Asked for " (time(summary.asked))
+                @if let Some(until) = summary.until { ", holds until " (time(until)) }
+                ". " a href=(at(&id, &format!("/orders/{}", segment(&order)))) { "What the vendors said of it" }
+            }
+            form.card method="post" action=(format!("{here}/offer")) {
+                (token(&visitor))
+                input type="hidden" name="version" value=(summary.version);
+                h2 { "What for" }
+                table {
+                    thead { tr { th { "Line" } th { "SKU" } th.number { "Quantity" } th.number { "One, as asked" } th { "One, as offered" } } }
+                    tbody {
+                        @for line in &asked.lines {
+                            tr.child[line.parent.is_some()] {
+                                th scope="row" { (line.title) @for part in &line.shown { div.mark { (part.name) ": " (part.value) } } }
+                                td { (line.sku.as_deref().unwrap_or("–")) }
+                                td.number { (line.quantity) }
+                                td.number { @match &line.price.unit { Some(unit) => (amount(unit)), None => "–" } }
+                                td {
+                                    @if line.parent.is_some() { span.mark { "of the bundle's price" } }
+                                    @else if is_open {
+                                        @let price = offered(line).or(line.price.unit.as_ref());
+                                        @let text = price.and_then(|price| money::exact(price).ok()).map(|price| price.to_string());
+                                        input name=(format!("price.{}", line.key)) value=(text.unwrap_or_default()) inputmode="decimal" size="9" required
+                                            aria-label=(format!("Offered price of one {} in {}", line.title, shop.currency));
+                                    } @else { @match offered(line) { Some(price) => (amount(price)), None => "–" } }
+                                }
                             }
                         }
                     }
                 }
+                @if is_open {
+                    div.field {
+                        label for="until" { "The offer holds to the end of" }
+                        input #until name="until" type="date" value=(usual) required size="12" aria-describedby="until-help";
+                        p.help #until-help { "A day in UTC, within a year." }
+                    }
+                    button { "Offer it" }
+                }
             }
             @if is_open {
-                div.field {
-                    label for="until" { "The offer holds to the end of" }
-                    input #until name="until" type="date" value=(usual) required size="12" aria-describedby="until-help";
-                    p.help #until-help { "A day in UTC, within a year." }
+                form method="post" action=(format!("{here}/withdraw")) {
+                    (token(&visitor))
+                    input type="hidden" name="version" value=(summary.version);
+                    button.danger data-ask="Say that nothing comes of it? It cannot be taken back." { "Make no offer" }
                 }
-                button { "Offer it" }
             }
-        }
-        @if is_open {
-            form method="post" action=(format!("{here}/withdraw")) {
-                (token(&visitor))
-                input type="hidden" name="version" value=(summary.version);
-                button.danger data-ask="Say that nothing comes of it? It cannot be taken back." { "Make no offer" }
-            }
-        }
-    }))
+        },
+    ))
 }
 
 /// An amount of the shop's currency, exact.
 fn price(text: &str, shop: &Shop) -> Result<Money, Problem> {
-    let wrong = |why: String| Problem::unprocessable("price", format!("{text:?} is no price in {}: {why}", shop.currency));
+    let wrong =
+        |why: String| Problem::unprocessable("price", format!("{text:?} is no price in {}: {why}", shop.currency));
     let amount = money::decimal(text).map_err(|error| wrong(error.to_string()))?;
     let rounded = money::round(amount, &shop.currency, shop.scale, Rounding::HalfUp);
     let rounded = rounded.map_err(|error| wrong(error.to_string()))?;

@@ -73,8 +73,13 @@ fn form(next: Option<&str>, refused: Option<&str>) -> Markup {
 async fn sign_in(State(node): State<Node>, From(from): From, jar: CookieJar, Unsigned(sent): Unsigned) -> Response {
     let next = own(sent.text("next"));
     let (store, now) = (node.store(), node.now());
+    let key = sent.text("key");
+    if let Err(wait) = node.limits().may_try(key, from) {
+        let problem = Problem::from(wait);
+        return (problem.status(), form(next, Some(problem.detail()))).into_response();
+    }
     let begun = async {
-        let access = store.access_key(sent.text("key"), from, now).await?;
+        let access = store.access_key(key, from, now).await?;
         store.begin_session(&access.key, from, now).await
     };
     let told = match begun.await {
@@ -86,6 +91,7 @@ async fn sign_in(State(node): State<Node>, From(from): From, jar: CookieJar, Uns
         Err(AccessError::Store(error)) => return Problem::from(error).into_response(),
         Err(error @ AccessError::Role { .. }) => error.to_string(),
         Err(error) => {
+            node.limits().guesses.failed(from);
             tracing::info!(%error, ?from, "nobody was signed in");
             "This access key is not valid.".to_owned()
         }
