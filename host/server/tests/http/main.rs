@@ -8,6 +8,7 @@ mod document;
 mod hostile;
 mod limits;
 mod node;
+mod nodes;
 mod observed;
 mod pages;
 mod quotations;

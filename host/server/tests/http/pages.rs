@@ -19,7 +19,7 @@ const MARKUP: &str = "<script>alert(1)</script>";
 const ESCAPED: &str = "&lt;script&gt;alert(1)&lt;/script&gt;";
 
 /// Where the pages' forms are sent to. A form that is not here fails `every_form_of_a_page_is_known_here`.
-const POSTS: [&str; 22] = [
+const POSTS: [&str; 30] = [
     "/admin/sign-out",
     "/admin/shops",
     "/admin/shops/{shop}",
@@ -42,7 +42,17 @@ const POSTS: [&str; 22] = [
     "/admin/shops/{shop}/notifications/remove",
     "/admin/shops/{shop}/notifications/send-again",
     "/admin/keys",
+    "/admin/shops/{shop}/links/edit",
+    "/admin/shops/{shop}/links/remove",
+    "/admin/shops/{shop}/preview",
+    "/admin/shops/{shop}/vendor-swap",
+    "/admin/shops/{shop}/quotations/{quotation}/offer",
+    "/admin/shops/{shop}/quotations/{quotation}/withdraw",
+    "/admin/plugins/{plugin}/swap",
+    "/admin/plugins/{plugin}/revoke",
 ];
+/// Those that take a file.
+const POSTS_OF_FILES: [&str; 2] = ["/admin/shops/{shop}/links/table", "/admin/plugins"];
 /// Those of a key are asked with a key that is there.
 const POSTS_OF_KEY: [&str; 2] = ["/admin/keys/{key}/rotate", "/admin/keys/{key}/revoke"];
 
@@ -96,6 +106,19 @@ impl Browser {
         self.send(path, fields, &self.csrf, &[]).await
     }
 
+    /// Sends a form with a file, which stands behind the token.
+    async fn upload(&self, path: &str, csrf: &str, file: &[u8]) -> Reply {
+        let mut body = format!(
+            "--x\r\ncontent-disposition: form-data; name=\"csrf\"\r\n\r\n{csrf}\r\n--x\r\ncontent-disposition: form-data; \
+             name=\"file\"; filename=\"file\"\r\n\r\n"
+        )
+        .into_bytes();
+        body.extend_from_slice(file);
+        body.extend_from_slice(b"\r\n--x--\r\n");
+        let headers = [("cookie", self.cookie.as_str()), ("content-type", "multipart/form-data; boundary=x")];
+        self.nobody.ask("POST", path, &headers, body).await
+    }
+
     /// Sends a form that is taken, and gives the page that it leads to.
     async fn done(&self, path: &str, fields: &[(&str, &str)]) -> String {
         let reply = self.post(path, fields).await;
@@ -135,9 +158,24 @@ fn says(page: &str, texts: &[&str]) {
 /// The pages of a shop that everybody who sets it up sees, and those that only an admin does.
 fn pages(shop: &Shop) -> (Vec<String>, Vec<String>) {
     let at = |path: &str| format!("/admin/shops/{}{path}", shop.id);
-    let integrators = ["", "/accounts", "/accounts/new", "/approvals", "/webhooks", "/log", "/health"].map(at).to_vec();
-    let mut admins = ["/orders", "/jobs", "/jobs?state=done", "/notifications"].map(at).to_vec();
-    admins.extend(["/admin/shops", "/admin/keys", "/admin/log", "/admin/health"].map(str::to_owned));
+    let integrators = [
+        "",
+        "/accounts",
+        "/accounts/new",
+        "/links",
+        "/preview",
+        "/vendor-swap",
+        "/approvals",
+        "/webhooks",
+        "/log",
+        "/health",
+    ]
+    .map(at)
+    .to_vec();
+    let mut admins = ["/orders", "/jobs", "/jobs?state=done", "/quotations", "/notifications"].map(at).to_vec();
+    let of_all =
+        ["/admin/shops", "/admin/plugins", "/admin/plugins/twikit", "/admin/keys", "/admin/log", "/admin/health"];
+    admins.extend(of_all.map(str::to_owned));
     (integrators, admins)
 }
 
@@ -204,7 +242,8 @@ async fn a_form_that_is_not_the_sessions_own_is_refused_everywhere() {
     let before = shop.admin.get(&shop.at("/log")).await.ok();
     for path in POSTS.iter().chain(&POSTS_OF_KEY) {
         let path = path.replace("{shop}", &shop.id).replace("{account}", "twikit").replace("{key}", key_id);
-        let path = path.replace("{order}", "1").replace("{job}", "1");
+        let path = path.replace("{order}", "1").replace("{job}", "1").replace("{quotation}", "1");
+        let path = path.replace("{plugin}", "twikit");
         for csrf in ["", "0", &another.csrf] {
             let reply = mine.send(&path, &[], csrf, &[]).await;
             assert_eq!(reply.status, 403, "{path}: {}", text(&reply));
@@ -220,6 +259,14 @@ async fn a_form_that_is_not_the_sessions_own_is_refused_everywhere() {
         assert_eq!(reply.status, 415, "{path}");
         let reply = mine.nobody.ask("POST", &path, &[FORM], format!("csrf={}", mine.csrf)).await;
         assert_eq!((reply.status, reply.header("location")), (303, Some("/admin/sign-in")), "{path}");
+    }
+    for path in POSTS_OF_FILES.map(|path| path.replace("{shop}", &shop.id)) {
+        for csrf in ["", "0", &another.csrf] {
+            let reply = mine.upload(&path, csrf, b"shop_product,account,vendor_product\n").await;
+            assert_eq!(reply.status, 403, "{path}: {}", text(&reply));
+        }
+        // What is no table and no component is refused for what it is.
+        assert_eq!(mine.upload(&path, &mine.csrf, b"\xff").await.status, 422, "{path}");
     }
     assert_eq!(shop.admin.get(&shop.at("/log")).await.ok(), before, "nothing was done");
     shop.server.node.client(key).get("/v1/shops").await.with(200);
@@ -249,7 +296,8 @@ async fn every_form_of_a_page_is_known_here() {
         .extend(["/accounts/twikit", &format!("/orders/{order}"), &format!("/jobs/{job}")].map(|path| at(&shop, path)));
     let component = shop.component("twikit").await;
     paths.push(at(&shop, &format!("/accounts/new?component={}", component.as_str().expect("a digest"))));
-    let known: BTreeSet<&str> = POSTS.iter().chain(&POSTS_OF_KEY).copied().collect();
+    paths.push(at(&shop, "/links/edit?product=jewel"));
+    let known: BTreeSet<&str> = POSTS.iter().chain(&POSTS_OF_KEY).chain(&POSTS_OF_FILES).copied().collect();
     for path in paths {
         let page = browser.page(&path).await;
         for action in forms(&page) {
@@ -257,6 +305,7 @@ async fn every_form_of_a_page_is_known_here() {
                 .replace(&job, "{job}")
                 .replace(&format!("/shops/{}", shop.id), "/shops/{shop}")
                 .replace("/accounts/twikit", "/accounts/{account}")
+                .replace("/plugins/twikit", "/plugins/{plugin}")
                 .replace(&format!("/orders/{order}"), "/orders/{order}");
             let action = match action.strip_prefix("/admin/keys/").and_then(|rest| rest.split_once('/')) {
                 Some((_, what)) => format!("/admin/keys/{{key}}/{what}"),

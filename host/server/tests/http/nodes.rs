@@ -1,0 +1,157 @@
+//! Two nodes on one PostgreSQL, asked over HTTP: what one is told the other serves, and what one answered is not lost with it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use cartwright_fake_vendors::samples;
+use serde_json::{Value, json};
+
+use crate::Answer as _;
+use crate::server::{Client, Folder, Node, Server};
+use crate::shop::{Shop, links, paid};
+
+/// How many report orders side by side.
+const REPORTERS: usize = 8;
+/// How many orders were answered when a node is killed, and in all.
+const KILLED_AT: usize = 60;
+const ORDERS: usize = 150;
+
+/// Two nodes on a database of their own; none where PostgreSQL is not installed.
+async fn two() -> Option<(Arc<Server>, Node)> {
+    let postgres = tokio::task::spawn_blocking(cartwright_test_postgres::shared).await.expect("an answer")?;
+    let server = Server::on(Folder::of(postgres.create_database()), &["--node", "one"]);
+    let other = Node::start(&server.folder, &["--node", "two"]);
+    Some((Arc::new(server), other))
+}
+
+fn at(client: &Client, node: &Node) -> Client {
+    node.client(client.key.as_deref().expect("a key"))
+}
+
+/// A node that is ready has seen everything.
+async fn caught_up(node: &Node) {
+    assert_eq!(node.nobody().get("/health/ready").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_swap_on_one_node_is_sold_by_the_other_within_a_second() {
+    let Some((server, other)) = two().await else { return };
+    let shop = Shop::on(server).await;
+    shop.sell().await;
+    let _fake = shop.expivi().await;
+    shop.integrator.put(&shop.at("/links"), &links()).await.ok();
+    let first = shop.component("expivi").await;
+    let mut bytes = cartwright_bundled::EXPIVI.to_vec();
+    bytes.extend([0, 5, 4, b'n', b'o', b't', b'e']);
+    let headers = [("content-type", "application/wasm")];
+    let second = shop.admin.ask("POST", "/v1/plugins", &headers, bytes).await.with(201)["digest"].clone();
+    let there = at(&shop.storefront, &other);
+    caught_up(&other).await;
+    let add = json!({ "product": "shirt", "configuration": samples::EXPIVI_VARIATION, "quantity": 1 });
+    let sold = async || {
+        let told = there.post(&shop.at("/cart/add"), &add).await.ok();
+        told["operations"][0]["lines"][0]["pin"]["digest"].clone()
+    };
+    let mut took = Vec::new();
+    for number in 0..20 {
+        let component = if number % 2 == 0 { &second } else { &first };
+        shop.admin.post(&shop.at("/accounts/expivi/swap"), &json!({ "component": component })).await.ok();
+        let began = Instant::now();
+        while sold().await != *component {
+            assert!(began.elapsed() < Duration::from_secs(1), "the other node goes on with the version before");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        took.push(began.elapsed());
+    }
+    took.sort();
+    println!("a swap on one node is sold by the other after {:?}, {:?} at most, of {}", took[10], took[19], took.len());
+}
+
+#[tokio::test]
+async fn a_node_that_is_killed_takes_no_answered_request_and_no_job_with_it() {
+    let Some((server, other)) = two().await else { return };
+    let shop = Shop::on(server.clone()).await;
+    shop.sell().await;
+    let fake = shop.expivi().await;
+    shop.integrator.put(&shop.at("/links"), &links()).await.ok();
+    let mut cart = Vec::new();
+    let body = json!({ "product": "wardrobe", "configuration": samples::EXPIVI_BUNDLE, "quantity": 1 });
+    shop.change(&mut cart, "add", body).await;
+    // Jobs take their time, so that some are at work on either node.
+    fake.faults().delay(Duration::from_millis(30));
+    let (backend, events) = (at(&shop.backend, &other), shop.at("/events"));
+    caught_up(&other).await;
+    let path = shop.id.clone();
+    let clients = [shop.backend.clone(), backend.clone()];
+    drop(shop);
+    let (next, answered, gone) =
+        (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+    let mut reporters = tokio::task::JoinSet::new();
+    for _ in 0..REPORTERS {
+        let (next, answered, gone, cart, clients, events) =
+            (next.clone(), answered.clone(), gone.clone(), cart.clone(), clients.clone(), events.clone());
+        reporters.spawn(async move {
+            let mut mine: Vec<String> = Vec::new();
+            let mut lost = 0;
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                if number >= ORDERS {
+                    return (mine, lost);
+                }
+                let order = format!("o-{number}");
+                let one = usize::from(gone.load(Ordering::Relaxed) || number % 2 == 1);
+                let headers = [("content-type", "application/json")];
+                let body = paid(&order, &cart).to_string();
+                match clients[one].try_ask("POST", &events, &headers, body).await {
+                    Ok(reply) => {
+                        assert_eq!(reply.status, 200, "{reply:?}");
+                        answered.fetch_add(1, Ordering::Relaxed);
+                        mine.push(order);
+                    }
+                    // Nobody promised anything.
+                    Err(_) if one == 0 => lost += 1,
+                    Err(error) => panic!("{error:?}"),
+                }
+            }
+        });
+    }
+    while answered.load(Ordering::Relaxed) < KILLED_AT {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let Server { node, folder, .. } = Arc::into_inner(server).expect("nobody else asks it");
+    node.kill();
+    gone.store(true, Ordering::Relaxed);
+    let (mut orders, mut lost) = (BTreeSet::new(), 0);
+    while let Some(reported) = reporters.join_next().await {
+        let (mine, of_mine) = reported.expect("reported");
+        orders.extend(mine);
+        lost += of_mine;
+    }
+    fake.faults().clear();
+    let held = backend.get(&format!("/v1/shops/{path}/jobs?state=running&limit=500")).await.ok();
+    let held = held["jobs"].as_array().map_or(0, Vec::len);
+    // What the killed node had at work goes on when its lease is over.
+    let began = Instant::now();
+    for order in &orders {
+        loop {
+            let found: Value = backend.get(&format!("/v1/shops/{path}/orders/{order}")).await.ok();
+            let jobs = found["jobs"].as_array().expect("jobs");
+            // That it is paid, and that it is released.
+            assert_eq!(jobs.len(), 2, "{found:#}");
+            if jobs.iter().all(|job| job["state"] == "done") {
+                break;
+            }
+            assert!(began.elapsed() < Duration::from_secs(150), "{found:#}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+    println!(
+        "a node killed after {KILLED_AT} answers: {} orders answered and there, all jobs done; {lost} requests were not answered, \
+         {held} jobs ran when the last was reported",
+        orders.len()
+    );
+    assert_eq!(fake.uploaded().len(), 1, "one configuration");
+    drop(folder);
+}
