@@ -7,6 +7,7 @@ mod cors;
 mod extract;
 mod idempotency;
 pub(crate) mod limits;
+mod listen;
 mod node;
 mod observed;
 mod pages;
@@ -145,28 +146,26 @@ pub(crate) async fn serve(
         // To the end: what happens while the node drains is worth seeing.
         tokio::spawn(axum::serve(listener, observed::routes(node.clone())).into_future());
     }
-    let service = router(node.clone()).into_make_service_with_connect_info::<SocketAddr>();
     let (tell, told) = watch::channel(());
     // Closed when it is time to stop.
     let told = async || while told.clone().changed().await.is_ok() {};
-    let serving = axum::serve(listener, service).with_graceful_shutdown(async move {
+    let serving = listen::serve(listener, router(node.clone()), async move {
         stop.await;
         tracing::info!("draining");
         drop(tell);
     });
     let serving = async {
         tokio::select! {
-            served = serving.into_future() => served,
+            () = serving => {}
             // Whoever does not end a request holds nobody up.
-            () = async { told().await; tokio::time::sleep(patience).await } => Ok(()),
+            () = async { told().await; tokio::time::sleep(patience).await } => {}
         }
     };
     let draining = async {
         told().await;
         worker.drain(patience).await
     };
-    let (served, drained) = tokio::join!(serving, draining);
-    served?;
+    let ((), drained) = tokio::join!(serving, draining);
     following.abort();
     for job in drained.given_back.iter().chain(&drained.left) {
         tracing::info!(job, "another node goes on with it");
@@ -175,7 +174,7 @@ pub(crate) async fn serve(
     Ok(())
 }
 
-pub(crate) async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| format!("{address} cannot be listened at"))
 }
 

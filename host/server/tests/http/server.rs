@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use axum::http::Method;
-use cartwright_fake_vendors::client::{Reply, send};
+use cartwright_fake_vendors::client::{Reply, SendError, send};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -29,13 +29,19 @@ pub fn command() -> Command {
 }
 
 /// The folder of an installation: its database and the key that opens it.
-pub struct Folder(TempDir);
+pub struct Folder(TempDir, Option<String>);
 
 impl Folder {
     pub fn new() -> Self {
         let folder = TempDir::new().expect("a folder");
         std::fs::write(folder.path().join("key"), "07".repeat(32)).expect("a key");
-        Self(folder)
+        Self(folder, None)
+    }
+
+    /// One whose database is on a server.
+    pub fn of(database: String) -> Self {
+        let Self(folder, _) = Self::new();
+        Self(folder, Some(database))
     }
 
     pub fn path(&self) -> &Path {
@@ -43,7 +49,8 @@ impl Folder {
     }
 
     pub fn database(&self) -> String {
-        format!("sqlite:{}", self.path().join("host.db").display())
+        let file = || format!("sqlite:{}", self.path().join("host.db").display());
+        self.1.clone().unwrap_or_else(file)
     }
 
     /// The arguments that name the database and its key.
@@ -140,6 +147,19 @@ impl Node {
         assert!(told.success());
     }
 
+    /// The most memory that it ever took, in bytes. Only Linux says.
+    pub fn peak_memory(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? << 10)
+    }
+
+    /// Kills it: nothing of it is ended in order.
+    pub fn kill(mut self) {
+        self.child.kill().expect("killed");
+        self.child.wait().expect("its end");
+    }
+
     /// Waits for its end.
     pub fn ended(mut self, within: Duration) -> ExitStatus {
         let began = Instant::now();
@@ -171,7 +191,11 @@ pub struct Server {
 impl Server {
     /// One with a database of its own.
     pub fn new(further: &[&str]) -> Self {
-        let folder = Folder::new();
+        Self::on(Folder::new(), further)
+    }
+
+    /// One with this database.
+    pub fn on(folder: Folder, further: &[&str]) -> Self {
         let key = folder.admin_key();
         let node = Node::start(&folder, further);
         Self { admin: node.client(&key), node, folder }
@@ -206,14 +230,24 @@ pub struct Client {
 impl Client {
     /// Asks for just this.
     pub async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Vec<u8>>) -> Reply {
+        self.try_ask(method, path, headers, body).await.unwrap_or_else(|error| panic!("{method} {path}: {error:?}"))
+    }
+
+    /// The same of a server that may be gone.
+    pub async fn try_ask(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Vec<u8>>,
+    ) -> Result<Reply, SendError> {
         let method = Method::from_bytes(method.as_bytes()).expect("a method");
         let authorization = self.key.as_ref().map(|key| format!("Bearer {key}"));
         let mut all: Vec<(&str, &str)> = authorization.iter().map(|text| ("authorization", text.as_str())).collect();
         all.extend_from_slice(headers);
         let url = format!("{}{path}", self.base);
         let body = body.into();
-        let reply = send(method.clone(), &url, &all, body.into(), PATIENCE).await;
-        reply.unwrap_or_else(|error| panic!("{method} {path}: {error:?}"))
+        send(method, &url, &all, body.into(), PATIENCE).await
     }
 
     /// The same with a body in JSON.

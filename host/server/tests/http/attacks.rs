@@ -1,0 +1,259 @@
+//! Attempts to have the host send what it keeps elsewhere, to have it reach where it may not, to pass for a vendor, and to hold it up.
+
+use std::io::{Cursor, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::http::header::LOCATION;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use cartwright_fake_vendors::twikit::Webhooks;
+use cartwright_fake_vendors::{ExpiviConfig, FakeExpivi, samples};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use crate::Answer as _;
+use crate::server::Server;
+use crate::shop::{Shop, links, paid};
+
+/// The account as it is set, with some settings otherwise.
+async fn changed(shop: &Shop, settings: Value, grants: Value) -> Value {
+    let account = shop.integrator.get(&shop.at("/accounts/expivi")).await.ok();
+    let mut body = json!({
+        "component": account["component"], "settings": account["settings"], "grants": account["grants"],
+    });
+    for (name, value) in settings.as_object().expect("settings") {
+        body["settings"][name] = value.clone();
+    }
+    for (name, value) in grants.as_object().expect("grants") {
+        body["grants"][name] = value.clone();
+    }
+    body
+}
+
+#[tokio::test]
+async fn a_secret_that_is_kept_is_not_sent_to_another_server() {
+    let (shop, fake) = Shop::with_expivi().await;
+    let thief = FakeExpivi::start(ExpiviConfig::default()).await.expect("a server of the integrator's");
+    let account = shop.at("/accounts/expivi");
+    let host = thief.base_url().trim_start_matches("http://").to_owned();
+    // Even with everything granted that an admin could grant.
+    let grants = json!({ "hosts": [host], "plain_http": [host] });
+    let elsewhere = changed(&shop, json!({ "api-url": thief.api_url() }), grants).await;
+    for client in [&shop.integrator, &shop.admin] {
+        let reply = client.put(&account, &elsewhere).await;
+        if reply.status == 403 {
+            continue;
+        }
+        let problem = reply.problem(422, "invalid");
+        assert_eq!(problem["issues"][0]["field"], "server-token", "{problem:#}");
+        assert_eq!(problem["issues"][0]["message"]["key"], "secret-redirected");
+    }
+    shop.integrator.ask("POST", &shop.at("/accounts/expivi/test-connection"), &[], "").await.ok();
+    assert!(thief.record().all().is_empty(), "nobody asked the thief");
+    assert!(!fake.record().all().is_empty());
+    // Who knows the secret may move; so may who takes it away; and another path of the same server is not another server.
+    let nearby = changed(&shop, json!({ "files-url": fake.base_url() }), json!({})).await;
+    shop.integrator.put(&account, &nearby).await.ok();
+    let mut moved = elsewhere.clone();
+    moved["settings"]["server-token"] = json!("server-token");
+    shop.admin.put(&account, &moved).await.ok();
+    shop.integrator.ask("POST", &shop.at("/accounts/expivi/test-connection"), &[], "").await.ok();
+    assert!(!thief.record().all().is_empty());
+    let mut without = changed(&shop, json!({ "api-url": fake.api_url() }), json!({})).await;
+    without["settings"]["server-token"] = json!("");
+    without["settings"]["print-files"] = json!(false);
+    let reply = shop.admin.put(&account, &without).await;
+    assert!(!reply.json().to_string().contains("secret-redirected"), "{reply:?}");
+}
+
+#[tokio::test]
+async fn an_integrator_reaches_no_private_address_in_any_spelling() {
+    let (shop, fake) = Shop::with_expivi().await;
+    let port = fake.base_url().rsplit(':').next().expect("a port").to_owned();
+    let component = shop.component("expivi").await;
+    let asked = fake.record().all().len();
+    for host in [
+        "127.0.0.1",
+        "2130706433",
+        "0x7f000001",
+        "0177.0.0.1",
+        "127.1",
+        "0",
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+        "[::ffff:7f00:1]",
+        "[64:ff9b::7f00:1]",
+        "localhost",
+        "LOCALHOST.",
+        "169.254.169.254",
+        "[fd00:ec2::254]",
+        "１２７.0.0.1",
+    ] {
+        for scheme in ["http", "https"] {
+            let url = format!("{scheme}://{host}:{port}/api");
+            // As the host spells it, too.
+            let spelt = url::Url::parse(&url).expect("a URL").host_str().expect("a host").to_owned();
+            let hosts = json!([format!("{host}:{port}"), format!("{spelt}:{port}"), host, spelt]);
+            let body = json!({
+                "component": component, "grants": { "hosts": hosts },
+                "settings": { "viewer-token": "v", "server-token": "stolen", "api-url": url },
+            });
+            let set = shop.integrator.put(&shop.at("/accounts/probe"), &body).await;
+            if set.status != 200 {
+                assert_eq!(set.status, 422, "{url}: {set:?}");
+                continue;
+            }
+            let tested = shop.integrator.ask("POST", &shop.at("/accounts/probe/test-connection"), &[], "").await;
+            let passed = tested.status == 200
+                && tested.json().as_array().is_some_and(|checks| checks.iter().all(|check| check["passed"] == true));
+            assert!(!passed, "{url}: {tested:?}");
+        }
+    }
+    assert_eq!(fake.record().all().len(), asked, "nobody asked it");
+}
+
+#[tokio::test]
+async fn a_vendor_that_sends_the_host_elsewhere_is_not_followed() {
+    let (shop, fake) = Shop::with_expivi().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address: SocketAddr = listener.local_addr().expect("an address");
+    let target = fake.api_url();
+    let router = Router::new().fallback(move || {
+        let target = target.clone();
+        async move { (StatusCode::TEMPORARY_REDIRECT, [(LOCATION, target)]) }
+    });
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let host = address.to_string();
+    let settings = json!({ "api-url": format!("http://{host}/api"), "server-token": "server-token" });
+    let grants = json!({ "hosts": [host, fake.base_url().trim_start_matches("http://")], "plain_http": [host] });
+    let body = changed(&shop, settings, grants).await;
+    shop.admin.put(&shop.at("/accounts/expivi"), &body).await.ok();
+    let asked = fake.record().all().len();
+    let tested = shop.integrator.ask("POST", &shop.at("/accounts/expivi/test-connection"), &[], "").await;
+    let passed =
+        |checks: &Value| checks.as_array().is_some_and(|checks| checks.iter().all(|check| check["passed"] == true));
+    assert!(tested.status != 200 || !passed(&tested.json()), "{tested:?}");
+    assert_eq!(fake.record().all().len(), asked, "it was followed");
+}
+
+#[tokio::test]
+async fn nobody_passes_for_a_vendor_and_a_notice_sent_again_does_nothing_again() {
+    let (shop, fake) = Shop::with_twikit().await;
+    let body = json!({ "account": "twikit", "endpoint": "order-completion" });
+    let made = shop.integrator.post(&shop.at("/webhook-addresses"), &body).await.with(201);
+    let url = made["url"].as_str().expect("a URL").to_owned();
+    let mut cart = Vec::new();
+    let body = json!({ "product": "jewel", "configuration": samples::TWIKIT_SAVED, "quantity": 2, "lines": [] });
+    shop.change(&mut cart, "add", body).await;
+    shop.backend.post(&shop.at("/events"), &paid("2001", &cart)).await.ok();
+    let order = shop.handled("2001").await;
+    let reference = order["order"]["reference"].as_str().expect("a reference").to_owned();
+    fake.set_webhooks(Webhooks { order_completed: Some(url.clone()), ..Webhooks::default() });
+    let shipped = fake.order_completed(&reference, "https://track.example/1", "T-1").await.expect("an order");
+    assert!(shipped.accepted(), "{shipped:?}");
+    let outcomes = async || shop.backend.get(&shop.at("/orders/2001")).await.ok()["outcomes"].clone();
+    let before = outcomes().await;
+    // Whoever saw the request and repeats it learns what was answered then, and nothing happens again.
+    let again = fake.order_completed(&reference, "https://track.example/1", "T-1").await.expect("an order");
+    assert!(again.accepted(), "{again:?}");
+    assert_eq!(outcomes().await, before);
+    // Whoever does not know the address says nothing.
+    let nobody = shop.server.node.nobody();
+    let path = url.strip_prefix(&shop.server.node.base).expect("an address of this server").to_owned();
+    let (start, address) = path.rsplit_once('/').expect("a path");
+    let mut other = address.to_owned();
+    let last = other.pop().expect("a letter");
+    other.push(if last == 'A' { 'B' } else { 'A' });
+    let forged = json!({ "orderId": reference, "trackingUrl": "https://evil.example" });
+    for address in [other, address[1..].to_owned(), format!("{address}A"), address.to_uppercase(), "x".repeat(20_000)] {
+        let said = nobody.post(&format!("{start}/{address}"), &forged).await;
+        assert!(matches!(said.status, 401 | 403 | 404 | 414 | 431), "{address}: {said:?}");
+    }
+    let large = vec![b' '; (4 << 20) + 1];
+    assert_eq!(nobody.ask("POST", &path, &[], large).await.status, 413);
+    assert_eq!(outcomes().await, before);
+}
+
+/// A ring whose picture is this large, all of one colour: a file of a few kilobytes.
+fn swelling(edge: u32) -> Value {
+    let mut bytes = Cursor::new(Vec::new());
+    image::RgbaImage::new(edge, edge).write_to(&mut bytes, image::ImageFormat::Png).expect("a picture");
+    let mut saved: Value = serde_json::from_str(samples::EXPIVI_SIMPLE).expect("a sample");
+    saved[0]["thumbnail"] = json!(format!("data:image/png;base64,{}", STANDARD.encode(bytes.into_inner())));
+    json!({ "product": "ring", "configuration": saved.to_string(), "quantity": 1 })
+}
+
+#[tokio::test]
+async fn a_picture_that_swells_is_left_out_and_many_take_no_more_than_a_few() {
+    let shop = Shop::on(Arc::new(Server::new(&[]))).await;
+    shop.sell().await;
+    let _fake = shop.expivi().await;
+    shop.integrator.put(&shop.at("/links"), &links()).await.ok();
+    let added = shop.storefront.post(&shop.at("/cart/add"), &swelling(3_000)).await.ok();
+    assert_eq!(added["operations"][0]["lines"][0]["thumbnail"], Value::Null, "{added:#}");
+    let Some(before) = shop.server.node.peak_memory() else { return };
+    let large = swelling(2_048);
+    let mut asking = JoinSet::new();
+    for _ in 0..64 {
+        let (client, at, large) = (shop.storefront.clone(), shop.at("/cart/add"), large.clone());
+        asking.spawn(async move { client.post(&at, &large).await.status });
+    }
+    for status in asking.join_all().await {
+        assert!(matches!(status, 200 | 503), "{status}");
+    }
+    let grown = shop.server.node.peak_memory().expect("as before") - before;
+    assert!(grown < 400 << 20, "64 pictures at once took {} MB more", grown >> 20);
+}
+
+/// Sends a request bit by bit, until the server ends it; how long that took, and what it said.
+fn trickle(address: &str, head: &str, every: Duration) -> (Duration, String) {
+    let mut stream = TcpStream::connect(address).expect("a connection");
+    let began = Instant::now();
+    stream.write_all(head.as_bytes()).expect("written");
+    stream.set_read_timeout(Some(every)).expect("a timeout");
+    let mut said = Vec::new();
+    let mut some = [0; 4096];
+    while began.elapsed() < Duration::from_secs(120) {
+        match stream.read(&mut some) {
+            Ok(0) => break,
+            Ok(length) => said.extend_from_slice(&some[..length]),
+            Err(error) if matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => {
+                if stream.write_all(b"x").is_err() {
+                    break;
+                }
+            }
+            Err(_) => break,
+        }
+        if !said.is_empty() {
+            break;
+        }
+    }
+    (began.elapsed(), String::from_utf8_lossy(&said).into_owned())
+}
+
+#[tokio::test]
+async fn a_request_that_comes_letter_by_letter_is_ended_all_the_same() {
+    let server = Server::shared();
+    let key = server.admin.key.clone().expect("a key");
+    let second = Duration::from_secs(1);
+    let address = server.node.address().to_owned();
+    let head = tokio::task::spawn_blocking(move || trickle(&address, "GET / HTTP/1.1\r\nhost: x\r\nx: ", second));
+    let address = server.node.address().to_owned();
+    let body = tokio::task::spawn_blocking(move || {
+        let head = format!(
+            "POST /v1/keys HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\n\
+             content-length: 100000\r\n\r\n{{"
+        );
+        trickle(&address, &head, second)
+    });
+    let (after, said) = head.await.expect("its end");
+    assert!(after < Duration::from_secs(45), "{after:?}: {said}");
+    let (after, said) = body.await.expect("its end");
+    assert!(after < Duration::from_secs(75) && said.starts_with("HTTP/1.1 503"), "{after:?}: {said}");
+    assert_eq!(server.node.nobody().get("/health/ready").await.status, 200);
+}
