@@ -108,11 +108,12 @@ fn bearer(headers: &HeaderMap) -> Result<Option<String>, Problem> {
 
 /// The address that a request came from: the last one that no trusted proxy wrote.
 pub(crate) fn client<B>(node: &Node, request: &axum::http::Request<B>) -> Option<IpAddr> {
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(from)| from.ip().to_canonical());
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(from)| from.ip());
     forwarded(peer?, request.headers(), node.proxies())
 }
 
 fn forwarded(peer: IpAddr, headers: &HeaderMap, proxies: &[IpNet]) -> Option<IpAddr> {
+    let peer = peer.to_canonical();
     let trusted = |address: &IpAddr| proxies.iter().any(|network| network.contains(address));
     if !trusted(&peer) {
         return Some(peer);

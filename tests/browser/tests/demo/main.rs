@@ -3,6 +3,8 @@
 //! It runs the command that was built last: `cargo build -p cartwright-server` before, as `cargo test --workspace` does.
 //! Pictures of what is shown are kept where `CARTWRIGHT_SCREENSHOTS` names a folder.
 
+mod admin;
 mod demo;
 mod integrator;
+mod merchant;
 mod shopper;

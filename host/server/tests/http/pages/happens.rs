@@ -1,0 +1,196 @@
+//! What happened: orders, jobs, webhooks, and what vendors pushed.
+
+use std::time::{Duration, Instant};
+
+use cartwright_fake_vendors::Outage;
+use serde_json::json;
+
+use super::{Browser, ESCAPED, MARKUP, at, field, says, shipped};
+use crate::Answer as _;
+use crate::shop::{Shop, paid};
+
+#[tokio::test]
+async fn an_order_is_found_and_its_page_tells_what_happened_without_an_address() {
+    let (shop, fake) = Shop::with_expivi().await;
+    let cart = shop.cart().await;
+    shop.backend.post(&shop.at("/events"), &paid("1001", &cart)).await.ok();
+    shop.handled("1001").await;
+    assert!(!fake.uploaded().is_empty());
+    let browser = Browser::sign_in(&shop.admin).await;
+    for search in ["", "?search=1001", "?search=%23100", "?search=00"] {
+        let list = browser.page(&at(&shop, &format!("/orders{search}"))).await;
+        let found = list.contains(&format!("href=\"{}\"", at(&shop, "/orders/1001")));
+        assert_eq!(found, search != "?search=%23100", "{search}: {list}");
+    }
+    let page = browser.page(&at(&shop, "/orders/1001")).await;
+    says(
+        &page,
+        &[
+            "Order 1001",
+            "May be produced",
+            "it was paid in full",
+            "began with",
+            "asked <code>POST http://",
+            "answered 20",
+        ],
+    );
+    says(&page, &["is done with", "gave the file", "<time datetime=\"2026-01-01T12:00:00Z\">"]);
+    for personal in ["Ada", "ada@example.com", "Sample Street"] {
+        assert!(!page.contains(personal), "{personal}: {page}");
+    }
+    // A file is fetched by a link that is made when it is followed.
+    let files = page.split("href=\"").filter_map(|rest| rest.split('"').next());
+    let file = files.into_iter().find(|path| path.contains("/documents/")).expect("a file");
+    let link = browser.get(file).await;
+    assert_eq!(link.status, 303, "{link:?}");
+    let link =
+        link.header("location").and_then(|url| url.strip_prefix(&shop.server.node.base)).expect("a link").to_owned();
+    assert!(shop.server.node.nobody().get(&link).await.body.starts_with(b"%PDF"));
+    assert_eq!(browser.get(&file.replace("1001", "1002")).await.status, 404);
+    assert_eq!(browser.get(&at(&shop, "/orders/1002")).await.status, 404);
+    // Closed, it says so and is not closed again.
+    let closed = browser.done(&at(&shop, "/orders/1001/close"), &[]).await;
+    says(&closed, &["The order is closed.", "Closed</span>"]);
+    assert!(!closed.contains("/orders/1001/close"));
+    let log = browser.page(&at(&shop, "/log")).await;
+    says(&log, &["close order", "1001", "<dt>1 › vendor_product</dt>"]);
+}
+
+#[tokio::test]
+async fn what_a_vendor_writes_is_text() {
+    let (shop, fake, order) = shipped(&[MARKUP]).await;
+    let browser = Browser::sign_in(&shop.admin).await;
+    fake.website_published("https://elsewhere.example/2.js", &[MARKUP]).await;
+    let began = Instant::now();
+    let approvals = loop {
+        let page = browser.page(&at(&shop, "/approvals")).await;
+        if page.contains("elsewhere.example") {
+            break page;
+        }
+        assert!(began.elapsed() < Duration::from_secs(20), "{page}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    };
+    says(&approvals, &["Script address", "https://scripts.twikit.example/1/plugin.js"]);
+    let account = browser.page(&at(&shop, "/accounts/twikit")).await;
+    says(&approvals, &[ESCAPED]);
+    let page = browser.page(&at(&shop, &format!("/orders/{order}"))).await;
+    let link = format!("<a href=\"https://track.example/1\" rel=\"noopener noreferrer\">{ESCAPED}</a>");
+    says(&page, &[&link, "the vendor sent a webhook to order-completion, answered 200"]);
+    // What waits for a person waits no longer when it is said to be done, and only on its own order's page.
+    let held =
+        page.split("name=\"outcome\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("it waits");
+    let settle = |order: &str| at(&shop, &format!("/orders/{order}/settle"));
+    assert_eq!(browser.post(&settle("2002"), &[("outcome", held)]).await.status, 404);
+    let settled = browser.done(&settle(order), &[("outcome", held)]).await;
+    assert!(settled.contains("Noted.") && !settled.contains("This waits for somebody"), "{settled}");
+    let list = browser.page(&at(&shop, "/orders?search=%3Cscript%3Ealert(1)%3C%2Fscript%3E")).await;
+    let log = browser.page(&at(&shop, "/log")).await;
+    for page in [approvals, account, page, list, log] {
+        assert!(!page.contains("<script>"), "{page}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_vendor_pushed_is_compared_and_approved_or_refused() {
+    let (shop, fake, _) = shipped(&[]).await;
+    let browser = Browser::sign_in(&shop.integrator).await;
+    let pushed = async |number: u32| {
+        let url = format!("https://elsewhere.example/{number}.js");
+        fake.website_published(&url, &["diamond-letter-jewel"]).await;
+        let began = Instant::now();
+        loop {
+            let page = browser.page(&at(&shop, "/approvals")).await;
+            let id = page.split("name=\"id\" value=\"").nth(1).and_then(|rest| rest.split('"').next());
+            if let Some(id) = id.filter(|_| page.contains(&url)) {
+                return id.to_owned();
+            }
+            assert!(began.elapsed() < Duration::from_secs(20), "{page}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let script = async || shop.admin.get(&shop.at("/accounts/twikit")).await.ok()["settings"]["script-url"].clone();
+    let first = pushed(1).await;
+    says(&browser.page(&at(&shop, "")).await, &["1 changes that a vendor pushed"]);
+    let page = browser.done(&at(&shop, "/approvals/refuse"), &[("id", &first)]).await;
+    says(&page, &["Refused.", "Nothing waits."]);
+    assert_eq!(script().await, "https://scripts.twikit.example/1/plugin.js");
+    let second = pushed(2).await;
+    assert_eq!(browser.post(&at(&shop, "/approvals/approve"), &[("id", &first)]).await.status, 404);
+    says(&browser.done(&at(&shop, "/approvals/approve"), &[("id", &second)]).await, &["Approved."]);
+    assert_eq!(script().await, "https://elsewhere.example/2.js");
+    let log = browser.page(&at(&shop, "/log")).await;
+    says(
+        &log,
+        &[
+            "approve settings",
+            "https://scripts.twikit.example/1/plugin.js</del>",
+            "https://elsewhere.example/2.js</ins>",
+        ],
+    );
+}
+
+#[tokio::test]
+async fn a_webhook_address_is_shown_once_and_ended() {
+    let (shop, _fake) = Shop::with_twikit().await;
+    let browser = Browser::sign_in(&shop.integrator).await;
+    let here = at(&shop, "/webhooks");
+    says(&browser.page(&here).await, &["Payment Verification", "Make an address"]);
+    let page = browser.told(&here, &[("account", "twikit"), ("endpoint", "order-completion")]).await;
+    says(&page, &["It is shown now and never again"]);
+    let address = field(&page, "address").to_owned();
+    let path = address.strip_prefix(&shop.server.node.base).expect("an address of this server");
+    assert!(path.starts_with("/webhooks/"), "{address}");
+    let list = browser.page(&here).await;
+    assert!(!list.contains(&address), "{list}");
+    says(&list, &["Open</span>"]);
+    assert_eq!(browser.post(&here, &[("account", "twikit"), ("endpoint", "nowhere")]).await.status, 422);
+    let id = list.split("name=\"address\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("an id");
+    let page = browser.done(&at(&shop, "/webhooks/end"), &[("address", id)]).await;
+    says(&page, &["The address has ended.", "Ended</span>"]);
+}
+
+#[tokio::test]
+async fn a_job_that_stands_says_why_and_is_cancelled_and_run_again() {
+    let (shop, fake) = Shop::with_expivi().await;
+    let cart = shop.cart().await.split_off(2);
+    fake.faults().outage(Outage::Unavailable { retry_after: None });
+    shop.backend.post(&shop.at("/events"), &paid("1", &cart)).await.ok();
+    let browser = Browser::sign_in(&shop.admin).await;
+    let began = Instant::now();
+    let path = loop {
+        let page = browser.page(&at(&shop, "/jobs")).await;
+        let start = format!("href=\"{}", at(&shop, "/jobs/"));
+        let job = page.split(&start).nth(1).and_then(|rest| rest.split('"').next());
+        if let Some(job) = job {
+            break at(&shop, &format!("/jobs/{job}"));
+        }
+        assert!(began.elapsed() < Duration::from_secs(20), "{page}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    let page = browser.page(&path).await;
+    says(&page, &["Tries again", "503", "From the beginning", "http.send", "Why</h2>"]);
+    assert!(!page.contains("Sample Street"), "{page}");
+    assert_eq!(browser.get(&at(&shop, "/jobs?state=lost")).await.status, 404);
+    // Another shop has no such job.
+    let other = Shop::new().await;
+    for what in ["", "/cancel", "/replay"] {
+        let path = format!("{}{what}", path.replace(&format!("/shops/{}/", shop.id), &format!("/shops/{}/", other.id)));
+        let reply = match what {
+            "" => browser.get(&path).await,
+            _ => browser.post(&path, &[("from", "beginning")]).await,
+        };
+        assert_eq!(reply.status, 404, "{path}");
+    }
+    says(&browser.done(&format!("{path}/cancel"), &[]).await, &["The job is cancelled, or ends"]);
+    while !browser.page(&path).await.contains("Cancelled</span>") {
+        assert!(began.elapsed() < Duration::from_secs(40), "{}", browser.page(&path).await);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    says(&browser.page(&at(&shop, "/log")).await, &["cancel job", "test ("]);
+    fake.faults().clear();
+    assert_eq!(browser.post(&format!("{path}/replay"), &[("from", "nowhere")]).await.status, 422);
+    browser.done(&format!("{path}/replay"), &[("from", "beginning")]).await;
+    shop.handled("1").await;
+    assert_eq!(fake.uploaded().len(), 1);
+    says(&browser.page(&path).await, &["Done</span>", "What it did from the beginning again"]);
+}

@@ -1,0 +1,79 @@
+//! Keys, where the platform is told, and how plugins do.
+
+use serde_json::json;
+
+use super::{Browser, at, field, says};
+use crate::Answer as _;
+use crate::shop::Shop;
+
+#[tokio::test]
+async fn a_key_is_made_exchanged_and_revoked_on_its_page() {
+    let shop = Shop::new().await;
+    let browser = Browser::sign_in(&shop.admin).await;
+    let made = async |role: &str, of: &str, further: &[(&str, &str)]| {
+        let mut fields = vec![("label", MARKUP), ("role", role), ("shop", of)];
+        fields.extend_from_slice(further);
+        browser.post("/admin/keys", &fields).await
+    };
+    assert_eq!(made("integrator", "", &[]).await.status, 422);
+    assert_eq!(made("admin", &shop.id, &[]).await.status, 422);
+    assert_eq!(made("integrator", &shop.id, &[("expires", "soon")]).await.status, 422);
+    assert_eq!(made("integrator", &shop.id, &[("networks", "everywhere")]).await.status, 422);
+    let page = text(&made("integrator", &shop.id, &[("networks", "127.0.0.1"), ("expires", "2999-01-01")]).await);
+    says(&page, &["It is shown now and never again", "sets one shop up"]);
+    let key = field(&page, "key").to_owned();
+    let owner = shop.server.node.client(&key);
+    owner.get(&shop.at("")).await.with(200);
+    let signed_in = Browser::sign_in(&owner).await;
+    let list = browser.page("/admin/keys").await;
+    assert!(!list.contains(&key) && !list.contains("<script>") && list.contains(ESCAPED), "{list}");
+    let id = key.split('_').nth(2).expect("an id");
+    says(&list, &[id, "127.0.0.1/32", "2999-01-01"]);
+    assert_eq!(browser.post(&format!("/admin/keys/{id}/rotate"), &[("both_seconds", "1")]).await.status, 422);
+    let page = browser.told(&format!("/admin/keys/{id}/rotate"), &[("both_seconds", "0")]).await;
+    let new = shop.server.node.client(field(&page, "key"));
+    owner.get(&shop.at("")).await.problem(401, "access");
+    new.get(&shop.at("")).await.with(200);
+    assert_eq!(signed_in.get(&at(&shop, "")).await.status, 303, "its sessions ended");
+    says(&browser.done(&format!("/admin/keys/{id}/revoke"), &[]).await, &["The key is revoked"]);
+    new.get(&shop.at("")).await.problem(401, "access");
+}
+
+#[tokio::test]
+async fn a_platform_is_told_at_an_address_whose_secret_is_shown_once() {
+    let shop = Shop::new().await;
+    let browser = Browser::sign_in(&shop.admin).await;
+    let here = at(&shop, "/notifications");
+    assert_eq!(browser.post(&here, &[("url", "http://127.0.0.1/inside")]).await.status, 422);
+    let page = browser.told(&here, &[("url", "https://shop.example/told")]).await;
+    let secret = field(&page, "secret").to_owned();
+    assert!(secret.starts_with("whsec_"), "{secret}");
+    // Moved, it keeps its secret.
+    let page = browser.done(&here, &[("url", "https://shop.example/elsewhere")]).await;
+    says(&page, &["https://shop.example/elsewhere", "Everything was told."]);
+    assert!(!page.contains(&secret));
+    let page = browser.told(&at(&shop, "/notifications/rotate"), &[]).await;
+    assert_ne!(field(&page, "secret"), secret);
+    let page = browser.done(&at(&shop, "/notifications/remove"), &[]).await;
+    assert!(!page.contains("https://shop.example/elsewhere"), "{page}");
+}
+
+#[tokio::test]
+async fn how_a_shops_plugins_do_is_drawn_and_told() {
+    let (shop, fake) = Shop::with_expivi().await;
+    shop.cart().await;
+    let browser = Browser::sign_in(&shop.integrator).await;
+    let page = browser.page(&at(&shop, "/health")).await;
+    says(&page, &["<h2>expivi</h2>", "none failed", "<svg class=\"chart\"", "class=\"calls\"", "As a table"]);
+    fake.faults().outage(Outage::Unavailable { retry_after: None });
+    let add = json!({ "product": "ring", "configuration": samples::EXPIVI_SIMPLE, "quantity": 1 });
+    shop.backend.post(&shop.at("/cart/add"), &add).await.problem(503, "vendor-unavailable");
+    let page = browser.page(&at(&shop, "/health?level=debug")).await;
+    says(&page, &["1 failed", "class=\"errors\""]);
+    let all = Browser::sign_in(&shop.admin).await.page("/admin/health").await;
+    says(&all, &["1 failed", &format!("href=\"{}\"", at(&shop, "/health"))]);
+    assert_eq!(browser.get(&at(&shop, "/health?level=loud")).await.status, 400);
+    let another = Shop::new().await;
+    let empty = Browser::sign_in(&another.integrator).await.page(&at(&another, "/health")).await;
+    says(&empty, &["No plugin was called in the last hour."]);
+}
