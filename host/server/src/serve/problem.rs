@@ -243,6 +243,10 @@ impl From<CartError> for Problem {
         let mut problem = Self::unprocessable(kind, error.to_string()).typed(&error);
         match error {
             CartError::Rejected(message) => problem.shopper = Some(message),
+            CartError::Offered { .. } => {
+                let text = "This was offered as it is. Take it out of the cart to buy it otherwise.".to_owned();
+                problem.shopper = Some(Message { key: "offered".to_owned(), parameters: Vec::new(), text });
+            }
             CartError::Configuration(issue) => problem.issues = vec![issue],
             _ => {}
         }

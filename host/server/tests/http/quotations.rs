@@ -117,6 +117,8 @@ async fn an_offer_is_asked_for_made_accepted_and_ordered() {
     assert_eq!(shop.change(&mut cart, "refresh", refresh).await.operations, []);
     let quantity = json!({ "key": key, "quantity": 60, "lines": cart });
     shop.backend.post(&shop.at("/cart/quantity"), &quantity).await.problem(422, "offered");
+    let told = shop.storefront.post(&shop.at("/cart/quantity"), &quantity).await.problem(422, "offered");
+    assert_eq!(told["shopper"]["key"], "offered", "{told:#}");
     let edit = json!({ "key": key, "product": "shirt", "configuration": shirt, "lines": cart });
     shop.backend.post(&shop.at("/cart/edit"), &edit).await.problem(422, "offered");
     let guests = cart.clone();

@@ -179,7 +179,8 @@ async fn edit(
     told(&caller, node.host().edit_line(&shop, &body.key, body.quantity, add).await)
 }
 
-/// Asks the merchant for an offer instead of buying.
+/// Plans what a shopper asks the merchant's price for, instead of buying it. Nothing is kept yet: the platform's server hands the
+/// lines to `quotations`.
 #[utoipa::path(post, path = "/v1/shops/{shop}/cart/quotation", tag = "cart", operation_id = "request_quotation",
     params(("shop" = ShopId, Path)), request_body = AddBody, responses((status = 200, body = ChangeDocument), Problems))]
 async fn quotation(

@@ -1,0 +1,274 @@
+//! Adding to a cart over HTTP, on loopback: a built server of its own process, and shoppers in this one, who share its cores.
+//!
+//! In a closed loop each shopper asks again when he is answered; in an open loop requests come at a fixed rate, whatever becomes of
+//! them, and a latency counts from when the request was to be sent, so that one who waits for a slow answer hides nothing. The
+//! measure is a server in whose place of host and guest there is nothing: the same HTTP stack, on the same database, looks the access
+//! key up, reads the request, keeps configuration and picture, asks the catalogue what a plan asks it, and gives an answer that was stored.
+//! It runs in the shoppers' process.
+
+// Not everything that the tests use of these is used here.
+#[allow(dead_code)]
+#[path = "../tests/http/answer.rs"]
+mod answer;
+#[allow(dead_code)]
+#[path = "../tests/http/server.rs"]
+mod server;
+#[allow(dead_code)]
+#[path = "../tests/http/shop.rs"]
+mod shop;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use axum::body::{Body, Bytes, to_bytes};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
+use axum::http::{HeaderMap, Request};
+use axum::routing::post;
+use axum::{Json, Router};
+use cartwright::types::SkuQuery;
+use cartwright::{Blobs as _, Catalogue as _, ShopId};
+use cartwright_fake_vendors::samples;
+use cartwright_store::{Keyring, Store};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+
+pub use answer::Answer;
+use server::Server;
+use shop::{Shop, links};
+
+/// How long each closed loop runs.
+const CLOSED: Duration = Duration::from_secs(4);
+/// How long each open loop runs, and with how many connections: more than are ever busy, unless the server falls behind.
+const OPEN: Duration = Duration::from_secs(5);
+const CONNECTIONS: usize = 64;
+/// How long it is swapped, and how often.
+const SWAPPED: Duration = Duration::from_secs(8);
+const EVERY: Duration = Duration::from_secs(1);
+
+/// What is asked for.
+#[derive(Clone)]
+struct Asked {
+    address: String,
+    path: String,
+    authorization: String,
+    body: Bytes,
+}
+
+impl Asked {
+    fn new(shop: &Shop, address: &str, body: &Value) -> Arc<Self> {
+        Arc::new(Self {
+            address: address.to_owned(),
+            path: shop.at("/cart/add"),
+            authorization: format!("Bearer {}", shop.backend.key.as_deref().expect("a key")),
+            body: body.to_string().into(),
+        })
+    }
+
+    async fn connect(&self) -> SendRequest<Body> {
+        let stream = TcpStream::connect(&self.address).await.expect("a connection");
+        stream.set_nodelay(true).expect("no delay");
+        let (sender, connection) = handshake(TokioIo::new(stream)).await.expect("HTTP");
+        tokio::spawn(connection);
+        sender
+    }
+
+    /// Asks once; was it answered well?
+    async fn ask(&self, sender: &mut SendRequest<Body>) -> bool {
+        let request = Request::post(&self.path)
+            .header(HOST, &self.address)
+            .header(AUTHORIZATION, &self.authorization)
+            .header(CONTENT_TYPE, "application/json")
+            .body(Body::from(self.body.clone()))
+            .expect("a request");
+        sender.ready().await.expect("a connection");
+        let response = sender.send_request(request).await.expect("an answer");
+        let well = response.status() == 200;
+        to_bytes(Body::new(response.into_body()), usize::MAX).await.expect("an answer");
+        well
+    }
+}
+
+/// What came of a loop.
+#[derive(Default)]
+struct Course {
+    times: Vec<Duration>,
+    failed: usize,
+    took: Duration,
+}
+
+impl Course {
+    fn percentile(&self, part: f64) -> f64 {
+        let place = (self.times.len() as f64 * part) as usize;
+        self.times[place.min(self.times.len() - 1)].as_secs_f64() * 1e3
+    }
+
+    fn rate(&self) -> f64 {
+        self.times.len() as f64 / self.took.as_secs_f64()
+    }
+
+    fn row(&self) -> String {
+        format!("{:.0} | {:.2} | {:.2}", self.rate(), self.percentile(0.5), self.percentile(0.99))
+    }
+}
+
+async fn gathered(mut shoppers: JoinSet<(Vec<Duration>, usize)>, began: Instant) -> Course {
+    let mut course = Course::default();
+    while let Some(shopper) = shoppers.join_next().await {
+        let (times, failed) = shopper.expect("a shopper");
+        course.times.extend(times);
+        course.failed += failed;
+    }
+    course.took = began.elapsed();
+    course.times.sort_unstable();
+    course
+}
+
+async fn closed(asked: &Arc<Asked>, shoppers: usize, lasts: Duration) -> Course {
+    let began = Instant::now();
+    let mut all = JoinSet::new();
+    for _ in 0..shoppers {
+        let asked = asked.clone();
+        all.spawn(async move {
+            let (mut sender, mut times, mut failed) = (asked.connect().await, Vec::new(), 0);
+            while began.elapsed() < lasts {
+                let sent = Instant::now();
+                failed += usize::from(!asked.ask(&mut sender).await);
+                times.push(sent.elapsed());
+            }
+            (times, failed)
+        });
+    }
+    gathered(all, began).await
+}
+
+async fn open(asked: &Arc<Asked>, rate: f64) -> Course {
+    let next = Arc::new(AtomicU32::new(0));
+    let mut senders = Vec::new();
+    for _ in 0..CONNECTIONS {
+        senders.push(asked.connect().await);
+    }
+    let began = Instant::now();
+    let mut all = JoinSet::new();
+    for mut sender in senders {
+        let (asked, next) = (asked.clone(), next.clone());
+        all.spawn(async move {
+            let (mut times, mut failed) = (Vec::new(), 0);
+            loop {
+                let due = Duration::from_secs_f64(f64::from(next.fetch_add(1, Ordering::Relaxed)) / rate);
+                if due >= OPEN {
+                    return (times, failed);
+                }
+                tokio::time::sleep_until((began + due).into()).await;
+                failed += usize::from(!asked.ask(&mut sender).await);
+                times.push(began.elapsed() - due);
+            }
+        });
+    }
+    gathered(all, began).await
+}
+
+/// Starts what stands in the place of the server; gives its address.
+async fn floor(shop: &Shop, told: Value) -> String {
+    let store = Store::open(&shop.server.folder.database(), Keyring::new([7; 32])).await.expect("the database");
+    let id: ShopId = shop.id.parse().expect("an id");
+    let picture = told["operations"][0]["lines"][0]["thumbnail"].as_str().expect("a picture");
+    let picture = picture.parse().expect("a digest");
+    let picture = store.get(&id, &picture).await.expect("the database").expect("a picture");
+    let answer = move |headers: HeaderMap, body: Bytes| async move {
+        let key = headers[AUTHORIZATION].to_str().expect("a key").trim_start_matches("Bearer ").to_owned();
+        store.access_key(&key, None, SystemTime::now()).await.expect("a key");
+        let asked: Value = serde_json::from_slice(&body).expect("JSON");
+        let configuration = asked["configuration"].as_str().expect("a configuration");
+        let configuration = store.put(&id, configuration.into(), "application/json").await.expect("kept");
+        store.put_picture(&id, &configuration, picture, "image/jpeg").await.expect("kept");
+        store.variants(&id, "EUR", "shirt").await.expect("variants");
+        let sku =
+            SkuQuery { sku: "SHIRT-R-L".to_owned(), within_product: Some("shirt".to_owned()), ignore_case: false };
+        store.resolve(&id, "EUR", &[sku]).await.expect("a variant");
+        Json(told)
+    };
+    let router = Router::new().route("/v1/shops/{shop}/cart/add", post(answer));
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address").to_string();
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    address
+}
+
+/// The same with a swap each second; how many there were.
+async fn swapped(shop: &Arc<Shop>, asked: &Arc<Asked>, components: [Value; 2]) -> (Course, usize) {
+    let swaps = Arc::new(AtomicUsize::new(0));
+    let (shop, count) = (shop.clone(), swaps.clone());
+    let swapping = tokio::spawn(async move {
+        for component in components.iter().cycle() {
+            tokio::time::sleep(EVERY).await;
+            shop.admin.post(&shop.at("/accounts/expivi/swap"), &json!({ "component": component })).await.ok();
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    let course = closed(asked, 8, SWAPPED).await;
+    swapping.abort();
+    (course, swaps.load(Ordering::Relaxed))
+}
+
+#[tokio::main]
+async fn main() {
+    // More than is ever asked: what is measured is the server, not its limits.
+    let server = Arc::new(Server::new(&["--requests-per-second", "1000000"]));
+    let shop = Arc::new(Shop::on(server).await);
+    shop.sell().await;
+    let _fake = shop.expivi().await;
+    shop.integrator.put(&shop.at("/links"), &links()).await.ok();
+    let first = shop.component("expivi").await;
+    let mut bytes = cartwright_bundled::EXPIVI.to_vec();
+    bytes.extend([0, 6, 5, b'b', b'e', b'n', b'c', b'h']);
+    let headers = [("content-type", "application/wasm")];
+    let second = shop.admin.ask("POST", "/v1/plugins", &headers, bytes).await.with(201)["digest"].clone();
+    let add = json!({ "product": "shirt", "configuration": samples::EXPIVI_VARIATION, "quantity": 1 });
+    let told = shop.backend.post(&shop.at("/cart/add"), &add).await.ok();
+    let floor = Asked::new(&shop, &floor(&shop, told).await, &add);
+    let add = Asked::new(&shop, shop.server.node.address(), &add);
+    for warm in [&add, &floor] {
+        closed(warm, 8, Duration::from_secs(1)).await;
+    }
+    let mut failed = 0;
+    println!(
+        "| closed loop | a second | p50, ms | p99, ms | nothing in its place: a second | p50, ms | p99, ms | of it |"
+    );
+    println!("|---|---|---|---|---|---|---|---|");
+    let mut most = 0.0_f64;
+    for shoppers in [1, 8, 32] {
+        let (with, without) = (closed(&add, shoppers, CLOSED).await, closed(&floor, shoppers, CLOSED).await);
+        let part = with.rate() / without.rate();
+        println!("| {shoppers} at once | {} | {} | {part:.2} |", with.row(), without.row());
+        most = most.max(with.rate());
+        failed += with.failed + without.failed;
+    }
+    println!(
+        "\n| open loop | a second | p50, ms | p99, ms | nothing in its place: a second | p50, ms | p99, ms | p50 of it |"
+    );
+    println!("|---|---|---|---|---|---|---|---|");
+    for part in [0.25, 0.5, 0.75] {
+        let rate = (most * part).max(1.0);
+        let (with, without) = (open(&add, rate).await, open(&floor, rate).await);
+        let times = with.percentile(0.5) / without.percentile(0.5);
+        println!("| {rate:.0} arrive in a second | {} | {} | {times:.2} |", with.row(), without.row());
+        failed += with.failed + without.failed;
+    }
+    let calm = closed(&add, 8, SWAPPED).await;
+    let (course, swaps) = swapped(&shop, &add, [second, first]).await;
+    println!(
+        "\n8 shoppers and a swap each second: {} of {} calls failed in {swaps} swaps; p99 {:.2} ms, {:.2} of calm ({} of {} failed)",
+        course.failed,
+        course.times.len(),
+        course.percentile(0.99),
+        course.percentile(0.99) / calm.percentile(0.99),
+        calm.failed,
+        calm.times.len()
+    );
+    failed += calm.failed + course.failed;
+    assert_eq!(failed, 0, "calls failed");
+}
