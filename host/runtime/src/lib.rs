@@ -65,6 +65,7 @@ pub mod openapi;
 mod outcome;
 mod platform;
 mod plugin;
+mod reach;
 mod settings;
 mod setup;
 mod shop;

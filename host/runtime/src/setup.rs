@@ -1,4 +1,4 @@
-//! Setting shops up: accounts and links, each checked whole before it is taken, and what a call for an account may reach.
+//! Setting shops up: accounts and links, each checked whole before it is taken.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,14 +6,13 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use serde_json::{Map, Value};
 
-use crate::capability::{Scope, egress};
-use crate::contract::{FieldIssue, Setting, SettingValue};
-use crate::grants::Grants;
+use crate::contract::FieldIssue;
 use crate::guest::{CallOptions, Hook, call};
 use crate::host::Cartwright;
 use crate::ids::{AccountId, Digest, ShopId};
-use crate::platform::{Blobs, read, write};
+use crate::platform::{read, write};
 use crate::plugin::Plugin;
+use crate::reach::redirected;
 use crate::settings::{Form, Secrets, Settings};
 use crate::shop::{
     Account, AccountSetup, AccountVersion, Link, LinkIssues, Linked, SetupError, Shop, ShopCell, ShopState, Visitor,
@@ -77,6 +76,14 @@ impl Cartwright {
         }
         let kept = old.map(|old| old.secrets.clone()).unwrap_or_default();
         let (settings, secrets) = plugin.about().form.read(&setup.settings, &kept).map_err(SetupError::Invalid)?;
+        if let Some(old) = old {
+            let form = &plugin.about().form;
+            let before = old.versions.get(&plugin.digest()).map(|version| &version.settings);
+            let redirected = redirected(form, (before, &settings), &secrets, &setup.settings);
+            if !redirected.is_empty() {
+                return Err(SetupError::Invalid(redirected));
+            }
+        }
         let mut versions = old.map(|old| renewed(&old.versions)).unwrap_or_default();
         let current = plugin.digest();
         versions.insert(current, Arc::new(AccountVersion::new(plugin, settings)));
@@ -259,74 +266,6 @@ impl Cartwright {
     /// The shop as it is now.
     pub(crate) fn shop_state(&self, shop: &ShopId) -> Result<Arc<ShopState>, SetupError> {
         Ok(self.shop_cell(shop)?.state.load_full())
-    }
-
-    /// What a call for this account may reach: made once for each version of the account's state.
-    pub(crate) fn scope(&self, shop: &Shop, account: &Account, plugin: &Plugin) -> Arc<Scope> {
-        match account.versions.get(&plugin.digest()) {
-            Some(version) => version.scope.get_or_init(|| self.make_scope(shop, account, plugin)).clone(),
-            None => self.make_scope(shop, account, plugin),
-        }
-    }
-
-    fn make_scope(&self, shop: &Shop, account: &Account, plugin: &Plugin) -> Arc<Scope> {
-        let settings = account.versions.get(&plugin.digest()).map(|version| &version.settings);
-        let blobs = self.platform().blobs.clone();
-        self.scope_with(shop, account, plugin, account.grants.clone(), blobs, |field| {
-            settings.and_then(|all| all.get(field))
-        })
-    }
-
-    /// The same for a durable call, which goes on with the settings that it began with, and never with more than what is granted
-    /// by now.
-    pub(crate) fn scope_of(
-        &self,
-        shop: &Shop,
-        account: &Account,
-        plugin: &Plugin,
-        settings: &[Setting],
-        personal_data: bool,
-        blobs: Arc<dyn Blobs>,
-    ) -> Arc<Scope> {
-        let value = |field: &str| settings.iter().find(|known| known.name == field).map(|known| &known.value);
-        self.scope_with(shop, account, plugin, Grants { personal_data, ..account.grants.clone() }, blobs, value)
-    }
-
-    fn scope_with<'a>(
-        &self,
-        shop: &Shop,
-        account: &Account,
-        plugin: &'a Plugin,
-        grants: Grants,
-        blobs: Arc<dyn Blobs>,
-        value: impl Fn(&str) -> Option<&'a SettingValue>,
-    ) -> Arc<Scope> {
-        let form = &plugin.about().form;
-        let host = |declared: &String| -> Option<String> {
-            let Some(field) = declared.strip_prefix("setting:") else { return Some(declared.to_ascii_lowercase()) };
-            match value(field).or_else(|| form.field(field)?.default.as_ref())? {
-                SettingValue::Text(text) => egress::host_of(&url::Url::parse(text).ok()?),
-                _ => None,
-            }
-        };
-        Arc::new(Scope {
-            platform: self.platform().clone(),
-            blobs,
-            plugin: plugin.id().clone(),
-            shop: shop.id.clone(),
-            account: account.id.clone(),
-            currency: shop.currency.clone(),
-            grants,
-            declared: plugin.about().identity.hosts.iter().filter_map(host).collect(),
-            secrets: account
-                .secrets
-                .iter()
-                .filter_map(|(name, secret)| {
-                    let field = form.field(name).filter(|field| field.kind == "secret")?;
-                    Some((name.clone(), (secret.clone(), field.hosts.iter().filter_map(host).collect())))
-                })
-                .collect(),
-        })
     }
 }
 
