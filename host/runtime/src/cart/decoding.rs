@@ -119,7 +119,7 @@ impl Walk<'_> {
             Thumbnail::Url(url) => self.host.fetch_picture(&self.vendor, url).await,
         };
         let checked = match bytes {
-            Ok(bytes) => tokio::task::spawn_blocking(move || thumbnail::check(bytes)).await,
+            Ok(bytes) => thumbnail::check_in_turn(bytes).await,
             Err(why) => {
                 self.warnings
                     .push(warning("thumbnail-unusable", format!("The picture of item {index} is left out: {why}.")));

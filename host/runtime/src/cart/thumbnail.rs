@@ -6,12 +6,17 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use image::{ImageFormat, ImageReader, Limits};
 
+use tokio::sync::Semaphore;
+use tokio::task::JoinError;
+
 use crate::contract::ByteRange;
 
 /// The most bytes of a picture.
 const MOST_BYTES: usize = 4 << 20;
-/// The most pixels of an edge; a vendor's picture has 512.
-const MOST_PIXELS: u32 = 4096;
+/// The most pixels of an edge; a vendor's picture has 512. Decoded, such a picture takes 16 MB, however small its file is.
+const MOST_PIXELS: u32 = 2048;
+/// So many pictures are decoded at once, whoever sends them.
+static DECODING: Semaphore = Semaphore::const_new(4);
 
 /// Why a picture is not used. The line goes on without one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -61,6 +66,20 @@ impl SplitComma for [u8] {
         let comma = self.iter().position(|byte| *byte == b',')?;
         self.get(comma + 1..)
     }
+}
+
+/// Checks a picture on a thread of its own, when it is its turn.
+///
+/// # Errors
+/// Outside, when the decoder panics.
+pub(crate) async fn check_in_turn(bytes: Vec<u8>) -> Result<Result<Thumbnail, ThumbnailError>, JoinError> {
+    // It is never closed. The place is kept until the decoder ends, also when nobody waits for it any more.
+    let place = DECODING.acquire().await;
+    tokio::task::spawn_blocking(move || {
+        let _place = place;
+        check(bytes)
+    })
+    .await
 }
 
 /// Checks a picture by decoding it, within limits on bytes and pixels.
