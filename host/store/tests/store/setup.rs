@@ -166,7 +166,8 @@ async fn keys_are_exchanged_while_both_are_at_hand(database: Database) {
     for one in [KEY, NEW_KEY] {
         assert!(matches!(Store::open(&database.url, Keyring::new(one)).await, Err(StoreError::WrongKey { .. })));
     }
-    assert_eq!(store.rotate_keys().await.unwrap(), 5);
+    // The account's secret, four orders' keys, and what orders' numbers are found by.
+    assert_eq!(store.rotate_keys().await.unwrap(), 6);
     assert_eq!(store.rotate_keys().await.unwrap(), 0);
     store.close().await;
     assert!(matches!(Store::open(&database.url, Keyring::new(KEY)).await, Err(StoreError::WrongKey { .. })));

@@ -57,7 +57,7 @@ async fn a_jewel_is_configured_and_bought() {
     let Some(browser) = Browser::open().await else { return };
     let ((world, twikit), shop) = (jewels(|url| url).await, Shop::open().await);
     shop.show(&browser, "letter-jewel", embed(&world, "jewel").await).await;
-    browser.until("seen.some(([meaning]) => meaning === 'loaded')").await;
+    browser.until("window.seen?.some(([meaning]) => meaning === 'loaded')").await;
     assert_eq!(browser.text("#price").await, "JEWEL-A · €49");
     let silver = browser.value("document.querySelector('#viewer canvas').toDataURL()").await;
     browser.picture("twikit-jewel-silver").await;
@@ -92,7 +92,7 @@ async fn a_script_that_keeps_to_the_documents_example_starts_too() {
     let Some(browser) = Browser::open().await else { return };
     let ((world, _twikit), shop) = (jewels(|url| url + "?spelling=example").await, Shop::open().await);
     shop.show(&browser, "pendant", embed(&world, "pendant").await).await;
-    browser.until("seen.some(([meaning]) => meaning === 'loaded')").await;
+    browser.until("window.seen?.some(([meaning]) => meaning === 'loaded')").await;
     assert_eq!(browser.value("typeof twikit.createContext").await, "undefined");
     browser.choose("Star").await;
     browser.choose("Rose gold").await;
@@ -107,7 +107,7 @@ async fn a_script_that_reports_no_first_variation_sells_a_product_of_one_sku() {
     let Some(browser) = Browser::open().await else { return };
     let ((world, _twikit), shop) = (jewels(|url| url + "?first=silent").await, Shop::open().await);
     shop.show(&browser, "pendant", embed(&world, "pendant").await).await;
-    browser.until("seen.some(([meaning]) => meaning === 'loaded')").await;
+    browser.until("window.seen?.some(([meaning]) => meaning === 'loaded')").await;
     let payload = shop.buy(&browser).await;
     assert_eq!(serde_json::from_slice::<Value>(&payload).expect("JSON")["variation"], Value::Null);
     assert_eq!(bought(&world, "pendant", &payload).await.sku.as_deref(), Some("PENDANT-A"));

@@ -50,8 +50,14 @@ pub(super) async fn show(visit: Visit, Path(path): Named, Query(Again { line }):
     };
     let book = visit.book().await;
     let line = line.and_then(|key| book.cart.iter().find(|line| line.seen.key == key));
-    // The page asks for itself, with the key that everybody may read. Which servers it may load from must stand in its header before.
-    let embed = shop.host.post::<Embed>(&shop.at(&format!("products/{}/page", product.id)), &json!({})).await;
+    // The page asks for itself, with the key that everybody may read. Which servers it may load from must stand in its header before; a line's vendor may be another than the
+    // product's is now.
+    let at = shop.at(&format!("products/{}/page", product.id));
+    let mut embed = shop.host.post::<Embed>(&at, &json!({ "reopen": line })).await;
+    if embed.is_err() && line.is_some() {
+        // Where the line cannot be opened again, the page begins anew.
+        embed = shop.host.post(&at, &json!({})).await;
+    }
     let origins = embed.map(|embed| embed.csp_origins).unwrap_or_else(|error| {
         tracing::warn!(%error, "a page is without its configurator");
         Vec::new()

@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use cartwright_fake_vendors::Outage;
-use serde_json::json;
 
 use super::{Browser, ESCAPED, MARKUP, at, field, says, shipped};
 use crate::Answer as _;

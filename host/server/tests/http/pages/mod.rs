@@ -6,7 +6,7 @@ mod settled;
 
 use cartwright_fake_vendors::client::Reply;
 use cartwright_fake_vendors::twikit::Webhooks;
-use cartwright_fake_vendors::{FakeTwikit, Outage, samples};
+use cartwright_fake_vendors::{FakeTwikit, samples};
 use serde_json::json;
 use url::form_urlencoded;
 

@@ -1,8 +1,9 @@
 //! Keys, where the platform is told, and how plugins do.
 
+use cartwright_fake_vendors::{Outage, samples};
 use serde_json::json;
 
-use super::{Browser, at, field, says};
+use super::{Browser, ESCAPED, MARKUP, at, field, says, text};
 use crate::Answer as _;
 use crate::shop::Shop;
 
