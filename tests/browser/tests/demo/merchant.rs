@@ -62,7 +62,7 @@ async fn a_dead_letter_is_replayed_once_its_cause_is_mended() {
     shopper.until("document.body.innerText.includes('Twikit sent it.')").await;
     let order = shopper.value("location.pathname.split('/').pop()").await;
     admin.open(&format!("/shops/gems/orders/{}", order.as_str().expect("an order"))).await;
-    admin.sees("Shipped").await;
+    admin.sees("shipped").await;
     admin.browser.picture("admin-order").await;
     admin.open("/shops/gems/health").await;
     admin.browser.picture("admin-health").await;

@@ -5,14 +5,15 @@ use std::sync::mpsc::channel;
 use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
-use cartwright::types::{Money, PriceState};
-use cartwright::{AddToCart, CartLine, CartOperation, ShopId, ShopSnapshot, Stage, StrategyChoice, money};
+use cartwright::types::PriceState;
+use cartwright::{AddToCart, CartLine, CartOperation, ShopId, ShopSnapshot, Stage, StrategyChoice};
 use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::frame::{at, page, refusal, token};
 use super::links::{read_strategy, strategies};
 use super::visitor::{Sent, Visitor};
+use super::words::amount;
 use crate::serve::access::Integrator;
 use crate::serve::extract::{Path, Query};
 use crate::serve::node::Node;
@@ -144,7 +145,7 @@ fn draw(visitor: &Visitor, node: &Node, of: &ShopSnapshot, tried: &Tried, came: 
                     }
                     div.field {
                         label for="configuration" { "Configuration" }
-                        textarea #configuration name="configuration" rows="12" spellcheck="false" aria-describedby="configuration-help" {
+                        textarea #configuration name="configuration" rows="8" spellcheck="false" aria-describedby="configuration-help" {
                             "\n" (tried.configuration)
                         }
                         p.help #configuration-help { "As the product page sends it, byte for byte." }
@@ -215,12 +216,6 @@ fn table(lines: &[CartLine]) -> Markup {
             }
         }
     }
-}
-
-/// Money as people write it.
-pub(super) fn amount(amount: &Money) -> String {
-    let number = money::exact(amount).map_or_else(|_| amount.minor.to_string(), |exact| exact.to_string());
-    format!("{number} {}", amount.currency)
 }
 
 fn price_state(state: &PriceState) -> Markup {

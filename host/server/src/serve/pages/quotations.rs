@@ -15,9 +15,8 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::frame::{Done, at, page, segment, token};
-use super::preview::amount;
 use super::visitor::{Sent, Visitor, done};
-use crate::documents::moment;
+use super::words::{amount, when};
 use crate::serve::access::Admin;
 use crate::serve::extract::{Path, Query};
 use crate::serve::node::Node;
@@ -76,8 +75,8 @@ async fn list(
                             tr {
                                 th scope="row" { a href=(path(&shop, &quotation.id)) { (quotation.id) } }
                                 td { (state(quotation.state)) }
-                                td { (time(quotation.asked)) }
-                                td { @if let Some(until) = quotation.until { (time(until)) } @else { "–" } }
+                                td { (when(quotation.asked)) }
+                                td { @if let Some(until) = quotation.until { (when(until)) } @else { "–" } }
                             }
                         }
                     }
@@ -86,11 +85,6 @@ async fn list(
             }
         },
     ))
-}
-
-fn time(at: SystemTime) -> Markup {
-    let at = moment(at);
-    html! { time datetime=(at) { (at) } }
 }
 
 async fn read(
@@ -115,8 +109,8 @@ async fn read(
         &format!("Quotation {}", summary.id),
         html! {
             p {
-                (state(summary.state)) " Asked for " (time(summary.asked))
-                @if let Some(until) = summary.until { ", holds until " (time(until)) }
+                (state(summary.state)) " Asked for " (when(summary.asked))
+                @if let Some(until) = summary.until { ", holds until " (when(until)) }
                 ". " a href=(at(&id, &format!("/orders/{}", segment(&order)))) { "What the vendors said of it" }
             }
             form.card method="post" action=(format!("{here}/offer")) {
