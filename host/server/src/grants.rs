@@ -80,20 +80,19 @@ pub(crate) fn flag(refusal: &str) -> Option<String> {
 
 /// Who plans on files is the operator: what the plugin declares is granted.
 pub(crate) fn declared(plugin: &Plugin, settings: &Map<String, Value>) -> Grants {
-    let mut grants = Grants::default();
-    for host in &plugin.about().identity.hosts {
-        let field = host.strip_prefix("setting:");
-        let set = field.and_then(|field| settings.get(field)).and_then(Value::as_str).map(str::to_owned);
-        let default = || match plugin.about().form.field(field?)?.default.as_ref()? {
-            SettingValue::Text(text) => Some(text.clone()),
-            _ => None,
-        };
-        match field {
-            Some(_) => grants.hosts.extend(set.or_else(default).and_then(|url| host_of(&Url::parse(&url).ok()?))),
-            None => drop(grants.hosts.insert(host.clone())),
-        }
-    }
-    grants
+    let hosts = plugin.about().identity.hosts.iter();
+    Grants { hosts: hosts.filter_map(|host| declared_host(plugin, host, settings)).collect(), ..Grants::default() }
+}
+
+/// A host that a plugin declares: by its name, or by the setting that holds its URL; none while that is empty.
+pub(crate) fn declared_host(plugin: &Plugin, host: &str, settings: &Map<String, Value>) -> Option<String> {
+    let Some(field) = host.strip_prefix("setting:") else { return Some(host.to_owned()) };
+    let set = settings.get(field).and_then(Value::as_str);
+    let default = || match plugin.about().form.field(field)?.default.as_ref()? {
+        SettingValue::Text(text) => Some(text.as_str()),
+        _ => None,
+    };
+    host_of(&Url::parse(set.or_else(default)?).ok()?)
 }
 
 /// The setting that a plugin's first host is named by: where `--vendor-url` goes.

@@ -19,11 +19,12 @@ const LIST: &str = "
                then 1 else 0 end
     from orders o
     where o.shop = $1 and ($2 is null or lower(o.id) like lower($2) escape '!' or o.number_hash = $6)
-    and ($5 is null or o.id = $5)
+    and (o.id = $5 or ($5 is null
+        and not exists (select 1 from quotations q where q.shop = o.shop and q.order_id = o.id)))
     and ($3 is null or (o.created_at, o.id) < (select created_at, id from orders where shop = $1 and id = $3))
     order by o.created_at desc, o.id desc limit $4";
 
-/// Which orders of a shop are meant. Nothing set = all.
+/// Which orders of a shop are meant. Nothing set = all; what quotations are kept as are no orders.
 #[derive(Debug, Clone, Default)]
 pub struct OrderFilter {
     /// Those with this in their id, and those whose number it is, with or without a "#" before it.

@@ -289,6 +289,8 @@ async fn quotations_come_page_by_page() {
     for id in ["c", "a", "b"] {
         shop.backend.post(&shop.at("/quotations"), &body(id, &lines)).await.with(201);
     }
+    let orders = shop.backend.get(&shop.at("/orders")).await.ok();
+    assert_eq!(orders["orders"], json!([]), "what a quotation is kept as is no order");
     let (mut seen, mut path) = (Vec::new(), shop.at("/quotations?limit=2"));
     loop {
         let page = shop.backend.get(&path).await.ok();

@@ -63,21 +63,39 @@ impl Host {
     }
 
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, HostError> {
-        read(self.ask(Method::GET, path, None).await?)
+        read(self.ask(Method::GET, path, None, None).await?)
     }
 
     pub(crate) async fn post<T: DeserializeOwned>(&self, path: &str, body: &Value) -> Result<T, HostError> {
-        read(self.ask(Method::POST, path, Some(body)).await?)
+        read(self.ask(Method::POST, path, Some(body), None).await?)
+    }
+
+    /// The same, if what it is about is in this version still.
+    pub(crate) async fn post_if<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        version: u64,
+        body: &Value,
+    ) -> Result<T, HostError> {
+        read(self.ask(Method::POST, path, Some(body), Some(version)).await?)
     }
 
     pub(crate) async fn put(&self, path: &str, body: &Value) -> Result<(), HostError> {
-        self.ask(Method::PUT, path, Some(body)).await.map(drop)
+        self.ask(Method::PUT, path, Some(body), None).await.map(drop)
     }
 
-    async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, HostError> {
+    async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        version: Option<u64>,
+    ) -> Result<Value, HostError> {
+        let tag = version.map(|version| format!("\"{version}\""));
         let bearer = format!("Bearer {}", self.key);
         let mut headers = vec![("authorization", bearer.as_str())];
         headers.extend(body.map(|_| ("content-type", "application/json")));
+        headers.extend(tag.as_deref().map(|tag| ("if-match", tag)));
         let bytes = body.map(Value::to_string).unwrap_or_default();
         let reply = client::send(method, &format!("{}{path}", self.url), &headers, bytes.into(), PATIENCE).await;
         let reply = reply.map_err(|error| HostError::Away(error.to_string()))?;

@@ -1,5 +1,6 @@
 //! Offers: what was asked for, what the merchant offers, and taking it.
 
+use axum::Form;
 use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -15,6 +16,7 @@ use super::{Named, Shop, Visit, cart, word};
 struct Quotation {
     id: String,
     state: String,
+    version: u64,
     until: Option<String>,
     lines: Vec<Line>,
     prices: Vec<Offered>,
@@ -82,9 +84,11 @@ fn draw(shop: &Shop, quotation: &Quotation) -> Markup {
             @if quotation.state == "offered" {
                 div.controls {
                     form method="post" action=(shop.path(&format!("offers/{}/accept", quotation.id))) {
+                        input type="hidden" name="version" value=(quotation.version);
                         button.accept type="submit" { "Take the offer" span.hidden { " " (quotation.id) } }
                     }
                     form method="post" action=(shop.path(&format!("offers/{}/withdraw", quotation.id))) {
+                        input type="hidden" name="version" value=(quotation.version);
                         button.second type="submit" { "No, thanks" span.hidden { ", not " (quotation.id) } }
                     }
                 }
@@ -93,8 +97,14 @@ fn draw(shop: &Shop, quotation: &Quotation) -> Markup {
     }
 }
 
+/// The version of the offer that the shopper saw: another price is another offer.
+#[derive(Deserialize)]
+pub(super) struct Saw {
+    version: u64,
+}
+
 /// Takes an offer into the cart, or says no to it.
-pub(super) async fn settle(visit: Visit, Path(path): Named) -> Response {
+pub(super) async fn settle(visit: Visit, Path(path): Named, Form(Saw { version }): Form<Saw>) -> Response {
     let (id, step) = (word(&path, "quotation"), word(&path, "step"));
     let shop = visit.shop();
     let done = {
@@ -105,10 +115,10 @@ pub(super) async fn settle(visit: Visit, Path(path): Named) -> Response {
         let at = shop.at(&format!("quotations/{id}/{step}"));
         match step {
             "accept" => {
-                let accepted = shop.host.post::<Change>(&at, &json!({ "lines": book.cart })).await;
+                let accepted = shop.host.post_if::<Change>(&at, version, &json!({ "lines": book.cart })).await;
                 accepted.map(|change| drop(change.apply(&mut book.cart))).map(|()| "cart")
             }
-            "withdraw" => shop.host.post::<Value>(&at, &json!({})).await.map(|_| "offers"),
+            "withdraw" => shop.host.post_if::<Value>(&at, version, &json!({})).await.map(|_| "offers"),
             _ => return visit.not_found("There is no such step."),
         }
     };

@@ -62,12 +62,12 @@ pub(super) fn draw(
     html! {
         fieldset {
             legend { "What it may do" }
-            @if !identity.hosts.is_empty() {
-                (tick("hosts", is_new || grants.hosts.intersection(&declared).next().is_some(), html! {
-                    "Talk to "
-                    (identity.hosts.iter().map(|host| host_shown(&plugin.about().form, host)).collect::<Vec<_>>().join(", "))
-                    " and nobody else"
-                }))
+            @for host in &identity.hosts {
+                @let granted = grants::declared_host(plugin, host, settings).is_none_or(|host| grants.hosts.contains(&host));
+                label.inline {
+                    input type="checkbox" name="host" value=(host) checked[is_new || granted];
+                    " Talk to " (host_shown(&plugin.about().form, host))
+                }
             }
             @if asks("personal-data") {
                 (tick("personal_data", grants.personal_data, html! { "See names and addresses of orders that it handles" }))
@@ -137,9 +137,8 @@ pub(super) fn read(
         grants.plain_http = sent.lines("plain_http").map(str::to_owned).collect();
         grants.networks = networks(sent, "networks")?;
     }
-    if sent.has("hosts") {
-        grants.hosts = grants::declared(plugin, settings).hosts;
-    }
+    let declared = plugin.about().identity.hosts.iter().filter(|host| sent.texts("host").any(|sent| sent == *host));
+    grants.hosts = declared.filter_map(|host| grants::declared_host(plugin, host, settings)).collect();
     grants.hosts.extend(sent.lines("further_hosts").map(str::to_owned));
     Ok(grants)
 }

@@ -61,7 +61,8 @@ fn read_field(field: &Field, prefix: &str, sent: &Sent, of_product: bool) -> Opt
             })
         }),
         "multi-select" => {
-            let chosen: Vec<&str> = sent.texts(&name).filter(|text| !text.is_empty()).collect();
+            // Boxes, or lines where the vendor's choices are not known.
+            let chosen: Vec<&str> = sent.lines(&name).collect();
             (!of_product || !chosen.is_empty()).then(|| json!(chosen))
         }
         "list" => some.map(|_| json!(sent.lines(&name).collect::<Vec<_>>())),

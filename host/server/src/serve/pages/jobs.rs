@@ -14,7 +14,7 @@ use super::orders;
 use super::visitor::{Sent, Visitor, done};
 use super::words::{PAGE, STATES, happened, last_of_page, next, said, state, when};
 use crate::desk::{shown, who_mends};
-use crate::serve::access::Backend;
+use crate::serve::access::{Backend, Integrator};
 use crate::serve::api::jobs::of_shop;
 use crate::serve::extract::{Path, Query};
 use crate::serve::node::Node;
@@ -43,7 +43,7 @@ struct Which {
 }
 
 async fn list(
-    _: Backend,
+    _: Integrator,
     visitor: Visitor,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
@@ -114,7 +114,7 @@ pub(super) fn table<'a>(shop: &ShopId, jobs: impl IntoIterator<Item = &'a JobSum
 }
 
 async fn read(
-    _: Backend,
+    _: Integrator,
     visitor: Visitor,
     State(node): State<Node>,
     Path((shop, id)): Path<(ShopId, String)>,
@@ -140,7 +140,7 @@ async fn read(
                 dt { "Id" } dd { code { (job.id) } }
             }
             (why(&detail))
-            (decide(&visitor, &shop, &detail))
+            @if visitor.caller.is_admin() { (decide(&visitor, &shop, &detail)) }
             @for (number, records) in &detail.journals {
                 section {
                     h2 { @if *number == 0 { "What it did" } @else { "What it did from the beginning again (" (number) ")" } }

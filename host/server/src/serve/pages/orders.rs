@@ -18,7 +18,7 @@ use super::jobs;
 use super::timeline::History;
 use super::visitor::{Sent, Visitor, done};
 use super::words::{PAGE, amount, last_of_page, next, of, outside, said, when, written};
-use crate::serve::access::Backend;
+use crate::serve::access::{Backend, Integrator};
 use crate::serve::extract::{Path, Query};
 use crate::serve::node::Node;
 use crate::serve::problem::Problem;
@@ -50,7 +50,7 @@ struct Which {
 }
 
 async fn list(
-    _: Backend,
+    _: Integrator,
     visitor: Visitor,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
@@ -128,7 +128,7 @@ fn progress(order: &Order, closed: bool) -> Markup {
 }
 
 async fn read(
-    _: Backend,
+    _: Integrator,
     visitor: Visitor,
     State(node): State<Node>,
     Path((shop, id)): Path<(ShopId, String)>,
@@ -162,7 +162,7 @@ async fn read(
             (waiting(&visitor, &shop, &order, &outcomes, &jobs))
             (lines(&order, &present))
             (shipments(&present))
-            (documents(&here, &present))
+            (documents(&visitor, &here, &present))
             @if !jobs.is_empty() {
                 section {
                     h2 { "Jobs" }
@@ -170,7 +170,7 @@ async fn read(
                 }
             }
             section.card { h2 { "What happened" } (history.draw()) }
-            @if closed.is_none() {
+            @if closed.is_none() && visitor.caller.is_admin() {
                 form.card method="post" action=(format!("{here}/close")) {
                     h2 { "Close the order" }
                     (token(&visitor))
@@ -201,11 +201,11 @@ fn waiting(visitor: &Visitor, shop: &ShopId, order: &Order, outcomes: &[StoredOu
                 @for outcome in held {
                     li {
                         strong { (outcome.account) } ": " (said(&outcome.outcome)) " "
-                        form method="post" action=(format!("{}/settle", path(shop, &order.id))) {
+                        @if visitor.caller.is_admin() { form method="post" action=(format!("{}/settle", path(shop, &order.id))) {
                             (token(visitor))
                             input type="hidden" name="outcome" value=(outcome.id);
                             button.quiet { "It is done" span.visually-hidden { ": " (said(&outcome.outcome)) } }
-                        }
+                        } }
                     }
                 }
                 @for job in stuck {
@@ -299,7 +299,7 @@ fn shipments(present: &[StoredOutcome]) -> Markup {
     }
 }
 
-fn documents(here: &str, present: &[StoredOutcome]) -> Markup {
+fn documents(visitor: &Visitor, here: &str, present: &[StoredOutcome]) -> Markup {
     let files: Vec<(&StoredOutcome, &Document)> = present
         .iter()
         .filter_map(|said| match &said.outcome {
@@ -316,7 +316,11 @@ fn documents(here: &str, present: &[StoredOutcome]) -> Markup {
                     tbody {
                         @for (said, file) in files {
                             tr {
-                                th scope="row" { a href=(format!("{here}/documents/{}", said.id)) { (file.name) } }
+                                th scope="row" {
+                                    // What is in it may be a customer's.
+                                    @if visitor.caller.is_admin() { a href=(format!("{here}/documents/{}", said.id)) { (file.name) } }
+                                    @else { (file.name) }
+                                }
                                 td { (file.kind) } td { (of(file.line.as_ref())) } td { (said.account) } td { (when(said.at)) }
                             }
                         }

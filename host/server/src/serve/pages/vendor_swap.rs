@@ -73,7 +73,7 @@ impl Mapped {
                 vendor_product: vendor_product.clone(),
                 other_vendor_products: Vec::new(),
                 preset: None,
-                allowed_skus: skus.split_whitespace().map(str::to_owned).collect(),
+                allowed_skus: skus.lines().map(str::trim).filter(|sku| !sku.is_empty()).map(str::to_owned).collect(),
                 // The old vendor's settings and strategies are not the new one's.
                 settings: Map::new(),
                 strategy: StrategyChoice::default(),
@@ -195,7 +195,7 @@ async fn mapping(
             input type="hidden" name="from" value=(from);
             input type="hidden" name="to" value=(to);
             h2 { "What each product becomes" }
-            p.help { "SKUs, separated by spaces: where the new vendor's saved configuration does not name the SKU, only these are taken from the page." }
+            p.help { "SKUs, one a line: where the new vendor's saved configuration does not name the SKU, only these are taken from the page." }
             @if let Some(Err(problem)) = &mapped.report { (refusal(problem)) }
             @if ready { p.done role="status" { "All of them are ready." } }
             @else if report.is_some() { p.refused role="alert" { "Some are not ready; nothing was switched. See beside each." } }
@@ -214,9 +214,10 @@ async fn mapping(
                                     value=(entered.map(|(to, _)| to.as_str()).unwrap_or_default()) aria-label=(format!("{product} at {to}"));
                             }
                             td {
-                                input name=(format!("skus.{product}")) spellcheck="false" autocomplete="off"
-                                    value=(entered.map_or_else(|| link.allowed_skus.join(" "), |(_, skus)| skus.clone()))
-                                    aria-label=(format!("SKUs that a page of {product} may choose among, separated by spaces"));
+                                textarea name=(format!("skus.{product}")) rows="2" spellcheck="false"
+                                    aria-label=(format!("SKUs that a page of {product} may choose among, one a line")) {
+                                    "\n" (entered.map_or_else(|| link.allowed_skus.join("\n"), |(_, skus)| skus.clone()))
+                                }
                             }
                             td {
                                 @if let Some(said) = said(product) {

@@ -84,6 +84,9 @@ pub(super) async fn identify(State(node): State<Node>, mut request: Request, nex
     if let Some(cookie) = jar.get(cookie_name(&node)) {
         match node.store().session(cookie.value(), from, node.now()).await {
             Ok(session) => {
+                if let Err(wait) = node.limits().asks(cookie.value(), &session.access.key) {
+                    return Problem::from(wait).into_response();
+                }
                 let caller = Caller::of(session.access.clone());
                 let visitor = Visitor { caller, session, at: request.uri().clone() };
                 request.extensions_mut().insert(visitor.caller.clone());
@@ -176,7 +179,13 @@ impl Sent {
     }
 
     fn check(&self, visitor: &Visitor) -> Result<(), Problem> {
-        if visitor.is_csrf_token(self.text("csrf")) { Ok(()) } else { Err(foreign()) }
+        if !visitor.is_csrf_token(self.text("csrf")) {
+            return Err(foreign());
+        }
+        match self.0.iter().find(|(_, text)| text.contains('\0')) {
+            Some((name, _)) => Err(Problem::unprocessable("body", format!("{name}: it holds a NUL"))),
+            None => Ok(()),
+        }
     }
 }
 

@@ -47,6 +47,12 @@ async fn an_order_is_found_and_its_page_tells_what_happened_without_an_address()
     assert!(shop.server.node.nobody().get(&link).await.body.starts_with(b"%PDF"));
     assert_eq!(browser.get(&file.replace("1001", "1002")).await.status, 404);
     assert_eq!(browser.get(&at(&shop, "/orders/1002")).await.status, 404);
+    // Who set the shop up watches it, without what is in its files, and decides nothing.
+    let integrator = Browser::sign_in(&shop.integrator).await;
+    let watched = integrator.page(&at(&shop, "/orders/1001")).await;
+    says(&watched, &["Order 1001", "is done with"]);
+    assert!(!watched.contains("/documents/") && !watched.contains("/orders/1001/close"), "{watched}");
+    assert_eq!(integrator.get(file).await.status, 403);
     // Closed, it says so and is not closed again.
     let closed = browser.done(&at(&shop, "/orders/1001/close"), &[]).await;
     says(&closed, &["The order is closed.", "Closed</span>"]);
