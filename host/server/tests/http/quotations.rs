@@ -89,6 +89,14 @@ async fn an_offer_is_asked_for_made_accepted_and_ordered() {
     let made = shop.backend.send("POST", &at("offer"), &[("if-match", "\"1\"")], &body).await;
     assert_eq!((made.status, made.header("etag")), (200, Some("\"2\"")), "{made:?}");
     assert_eq!(made.json()["prices"][0]["unit"]["minor"], 1_999);
+    let log = shop.admin.get(&shop.at("/log?limit=1")).await.ok();
+    let entry = &log["entries"][0];
+    assert_eq!((&entry["what"], &entry["subject"]), (&json!("offer-quotation"), &json!("q1")), "{log:#}");
+    assert_eq!((&entry["before"]["state"], &entry["before"]["prices"]), (&json!("requested"), &json!(null)));
+    assert_eq!(
+        (&entry["after"]["state"], &entry["after"]["prices"][&lines[0].key]["minor"]),
+        (&json!("offered"), &json!(1_999))
+    );
     let listed = shop.backend.get(&format!("{quotations}?state=offered")).await.ok();
     assert_eq!(listed["quotations"][0]["id"], "q1", "{listed:#}");
     assert_eq!(shop.backend.get(&format!("{quotations}?state=requested")).await.ok()["quotations"], json!([]));

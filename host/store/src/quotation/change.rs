@@ -76,7 +76,8 @@ impl Store {
         if recorded == crate::event::Recorded::Known {
             return Err(QuotationError::Exists(asked.id.clone()));
         }
-        log(&mut work, shop, &asked.id, "request-quotation", who, None, now).await?;
+        let after = logged(QuotationState::Requested, None);
+        log(&mut work, shop, &asked.id, "request-quotation", who, [None, Some(after)], now).await?;
         work.commit().await?;
         self.nudge();
         Ok((self.quotation(shop, &asked.id, now).await?, true))
@@ -137,8 +138,9 @@ impl Store {
         self.set_state(&mut work, shop, &found, "offered", Some((&offer.prices, offer.until)), now).await?;
         // An offer that had ended had closed it.
         set_closed(&mut work, shop, &found.0.order, None).await?;
-        let after = json!({ "prices": offer.prices, "until": at(offer.until) });
-        log(&mut work, shop, id, "offer-quotation", who, Some(&after), now).await?;
+        let after = logged(QuotationState::Offered, Some(offer));
+        let before = logged(found.0.summary.state, found.0.offer.as_ref());
+        log(&mut work, shop, id, "offer-quotation", who, [Some(before), Some(after)], now).await?;
         work.commit().await?;
         Ok(self.quotation(shop, id, now).await?)
     }
@@ -166,7 +168,9 @@ impl Store {
         }
         self.set_state(&mut work, shop, &found, "withdrawn", None, now).await?;
         set_closed(&mut work, shop, &found.0.order, Some(milliseconds(now))).await?;
-        log(&mut work, shop, id, "withdraw-quotation", who, None, now).await?;
+        let after = logged(QuotationState::Withdrawn, None);
+        let before = logged(found.0.summary.state, found.0.offer.as_ref());
+        log(&mut work, shop, id, "withdraw-quotation", who, [Some(before), Some(after)], now).await?;
         work.commit().await?;
         Ok(self.quotation(shop, id, now).await?)
     }
@@ -204,7 +208,9 @@ impl Store {
             let prices = Some((&offer.prices, offer.until));
             self.set_state(&mut work, shop, &found, "accepted", prices, now).await?;
             set_closed(&mut work, shop, &found.0.order, Some(milliseconds(now))).await?;
-            log(&mut work, shop, id, "accept-quotation", who, None, now).await?;
+            let after = logged(QuotationState::Accepted, Some(&offer));
+            let before = logged(found.0.summary.state, found.0.offer.as_ref());
+            log(&mut work, shop, id, "accept-quotation", who, [Some(before), Some(after)], now).await?;
         }
         work.commit().await?;
         Ok((self.quotation(shop, id, now).await?, change))
@@ -342,16 +348,22 @@ async fn set_closed(work: &mut Work, shop: &ShopId, order: &str, closed: Option<
     Ok(())
 }
 
+/// What the event log says of a quotation: its lines and buyer are sealed, and stay so.
+fn logged(state: QuotationState, offer: Option<&Offer>) -> Value {
+    json!({ "state": state, "prices": offer.map(|offer| &offer.prices), "until": offer.map(|offer| at(offer.until)) })
+}
+
 async fn log(
     work: &mut Work,
     shop: &ShopId,
     id: &str,
     what: &str,
     who: &str,
-    after: Option<&Value>,
+    [before, after]: [Option<Value>; 2],
     now: SystemTime,
 ) -> Result<(), StoreError> {
-    let entry = NewLogEntry { who, what, shop: Some(shop), subject: id, after, ..NewLogEntry::default() };
+    let (before, after) = (before.as_ref(), after.as_ref());
+    let entry = NewLogEntry { who, what, shop: Some(shop), subject: id, before, after, ..NewLogEntry::default() };
     log_in(work, &entry, milliseconds(now)).await?;
     Ok(())
 }
