@@ -94,7 +94,7 @@ pub use limits::{Breach, Limits};
 pub use observe::Observer;
 pub use platform::{Blobs, Catalogue, MemoryBlobs, MemoryCatalogue, MemoryOrderBook, OrderBook, PlatformError};
 pub use plugin::{About, CONTRACT, InstallError, Plugin, World};
-pub use settings::{Form, Secret, Secrets, Settings};
+pub use settings::{AccountSecret, Form, Secret, Secrets, Settings};
 pub use shop::{AccountSetup, Link, LinkIssues, Release, SetupError, Shop, StrategyChoice, Visitor};
 pub use slots::QUESTION_SLOTS;
 pub use snapshot::{AccountSnapshot, ShopSnapshot};

@@ -1,18 +1,14 @@
 //! What a call for an account may reach: the hosts that its plugin declares and its operator grants, and each secret towards the
-//! hosts that it is for.
+//! hosts that it is for and was entered for.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
-
-use crate::capability::{Scope, egress};
-use crate::contract::{FieldIssue, Message, Setting, SettingValue};
+use crate::capability::Scope;
+use crate::contract::{Setting, SettingValue};
 use crate::grants::Grants;
 use crate::host::Cartwright;
 use crate::platform::Blobs;
 use crate::plugin::Plugin;
-use crate::settings::{Form, Secrets, Settings};
 use crate::shop::{Account, Shop};
 
 impl Cartwright {
@@ -57,7 +53,7 @@ impl Cartwright {
         value: impl Fn(&str) -> Option<&'a SettingValue>,
     ) -> Arc<Scope> {
         let form = &plugin.about().form;
-        let host = |declared: &String| host_named(form, declared, &value);
+        let host = |declared: &String| form.named_host(declared, &value);
         Arc::new(Scope {
             platform: self.platform().clone(),
             blobs,
@@ -66,48 +62,16 @@ impl Cartwright {
             account: account.id.clone(),
             currency: shop.currency.clone(),
             grants,
-            declared: plugin.about().identity.hosts.iter().filter_map(host).collect(),
+            declared: plugin.about().identity.hosts.iter().filter_map(host).map(|named| named.host).collect(),
             secrets: account
                 .secrets
                 .iter()
                 .filter_map(|(name, secret)| {
                     let field = form.field(name).filter(|field| field.kind == "secret")?;
-                    Some((name.clone(), (secret.clone(), field.hosts.iter().filter_map(host).collect())))
+                    let hosts = field.hosts.iter().filter_map(host).filter(|named| secret.goes_to(named));
+                    Some((name.clone(), (secret.value.clone(), hosts.map(|named| named.host).collect())))
                 })
                 .collect(),
         })
     }
-}
-
-/// The host that a plugin declares, by its name or by the field that holds its URL.
-fn host_named<'a>(form: &'a Form, declared: &str, value: impl Fn(&str) -> Option<&'a SettingValue>) -> Option<String> {
-    let Some(field) = declared.strip_prefix("setting:") else { return Some(declared.to_ascii_lowercase()) };
-    match value(field).or_else(|| form.field(field)?.default.as_ref())? {
-        SettingValue::Text(text) => egress::host_of(&url::Url::parse(text).ok()?),
-        _ => None,
-    }
-}
-
-/// Secrets that are kept, and that the new settings would send to a host which they were not entered for. Whoever may change an
-/// address is not always who knows the secret: it must be entered again.
-pub(crate) fn redirected(
-    form: &Form,
-    (before, after): (Option<&Settings>, &Settings),
-    secrets: &Secrets,
-    entered: &Map<String, Value>,
-) -> Vec<FieldIssue> {
-    let kept = secrets.keys().filter(|name| !entered.contains_key(*name));
-    let issue = |name: &String| {
-        let field = form.field(name)?;
-        let hosts = |settings: Option<&Settings>| -> BTreeSet<String> {
-            let value = |field: &str| settings.and_then(|settings| settings.get(field));
-            field.hosts.iter().filter_map(|host| host_named(form, host, value)).collect()
-        };
-        let new = hosts(Some(after)).difference(&hosts(before)).next()?.clone();
-        let text = format!("It would be sent to {new} now, and was entered for another host: enter it again.");
-        let parameters = vec![("host".to_owned(), new)];
-        let message = Message { key: "secret-redirected".to_owned(), parameters, text };
-        Some(FieldIssue { field: name.clone(), message, blocking: true })
-    };
-    kept.filter_map(issue).collect()
 }

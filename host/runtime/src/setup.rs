@@ -12,7 +12,6 @@ use crate::host::Cartwright;
 use crate::ids::{AccountId, Digest, ShopId};
 use crate::platform::{read, write};
 use crate::plugin::Plugin;
-use crate::reach::redirected;
 use crate::settings::{Form, Secrets, Settings};
 use crate::shop::{
     Account, AccountSetup, AccountVersion, Link, LinkIssues, Linked, SetupError, Shop, ShopCell, ShopState, Visitor,
@@ -76,14 +75,6 @@ impl Cartwright {
         }
         let kept = old.map(|old| old.secrets.clone()).unwrap_or_default();
         let (settings, secrets) = plugin.about().form.read(&setup.settings, &kept).map_err(SetupError::Invalid)?;
-        if let Some(old) = old {
-            let form = &plugin.about().form;
-            let before = old.versions.get(&plugin.digest()).map(|version| &version.settings);
-            let redirected = redirected(form, (before, &settings), &secrets, &setup.settings);
-            if !redirected.is_empty() {
-                return Err(SetupError::Invalid(redirected));
-            }
-        }
         let mut versions = old.map(|old| renewed(&old.versions)).unwrap_or_default();
         let current = plugin.digest();
         versions.insert(current, Arc::new(AccountVersion::new(plugin, settings)));
@@ -236,7 +227,9 @@ impl Cartwright {
         product: Option<&Settings>,
     ) -> Result<(), SetupError> {
         let version = account.version();
-        let problems = version.plugin.about().form.issues(&version.settings, &account.secrets);
+        let form = &version.plugin.about().form;
+        let mut problems = form.issues(&version.settings, &account.secrets);
+        problems.extend(form.misdirected(&version.settings, &account.secrets));
         if problems.iter().any(|issue| issue.blocking) {
             return Err(SetupError::Invalid(problems));
         }

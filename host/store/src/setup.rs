@@ -1,10 +1,11 @@
 //! Shops, their vendor accounts, and the links between their products and the vendors': what a host is set up from when it starts.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
 use cartwright::types::Rounding;
-use cartwright::{AccountSnapshot, Link, Release, Secret, Shop, ShopId};
+use cartwright::{AccountSecret, AccountSnapshot, Link, Release, Secret, Shop, ShopId};
 use serde::{Deserialize, Serialize};
 use sqlx::AnyConnection;
 
@@ -24,6 +25,20 @@ struct Kept {
     pin_seconds: u32,
     sell_unconfigured: bool,
     release: Release,
+}
+
+/// A secret of an account, sealed with the others.
+#[derive(Serialize, Deserialize)]
+struct KeptSecret<'a> {
+    value: Cow<'a, [u8]>,
+    entered_for: Cow<'a, BTreeSet<String>>,
+}
+
+impl<'a> KeptSecret<'a> {
+    fn of(secret: &'a AccountSecret) -> Self {
+        let AccountSecret { value, entered_for } = secret;
+        Self { value: Cow::Borrowed(value.expose()), entered_for: Cow::Borrowed(entered_for) }
+    }
 }
 
 /// A link as it is kept.
@@ -155,8 +170,8 @@ impl Store {
         now: SystemTime,
     ) -> Result<(), StoreError> {
         let what = place("account", shop.as_str(), account.id.as_str());
-        let secrets: BTreeMap<&str, &[u8]> =
-            account.secrets.iter().map(|(name, secret)| (name.as_str(), secret.expose())).collect();
+        let secrets: BTreeMap<&str, KeptSecret> =
+            account.secrets.iter().map(|(name, secret)| (name.as_str(), KeptSecret::of(secret))).collect();
         let changed = sqlx::query(
             "insert into accounts (shop, id, current, versions, secrets, grants, revision, changed_at)
              select $1, $2, $3, $4, $5, $6, $7, $8
@@ -202,11 +217,12 @@ impl Store {
         .await?;
         let rows = rows.into_iter().map(|(id, current, versions, sealed, grants, revision)| {
             let what = place("account", shop.as_str(), &id);
-            let secrets: BTreeMap<String, Vec<u8>> = serde_json::from_slice(&self.keys().open(&what, &sealed)?)
+            let secrets: BTreeMap<String, KeptSecret> = serde_json::from_slice(&self.keys().open(&what, &sealed)?)
                 .map_err(|error| StoreError::corrupt_json(&what, &error))?;
-            let secrets = secrets.into_iter().map(|(name, bytes)| {
-                let text = String::from_utf8(bytes).map_err(|error| StoreError::corrupt(&what, error))?;
-                Ok::<_, StoreError>((name, Secret::new(text)))
+            let secrets = secrets.into_iter().map(|(name, secret)| {
+                let text = std::str::from_utf8(&secret.value).map_err(|error| StoreError::corrupt(&what, error))?;
+                let secret = AccountSecret { value: Secret::new(text), entered_for: secret.entered_for.into_owned() };
+                Ok::<_, StoreError>((name, secret))
             });
             Ok(AccountSnapshot {
                 id: id.parse().map_err(|error| StoreError::corrupt(&what, error))?,

@@ -249,7 +249,8 @@ impl Sending {
         let (secret, hosts) = secret(&self.scope, name)?;
         if !hosts.iter().any(|allowed| allowed == host) {
             return Err(Error::Denied(format!(
-                "the secret {name:?} may not be sent to {host}; its field in settings.fields names its hosts"
+                "the secret {name:?} may not be sent to {host}: its field in settings.fields names its hosts, and of those that \
+                 stand in settings it goes to the ones that it was entered for"
             )));
         }
         std::str::from_utf8(secret.expose()).map_err(|_| invalid("auth", format!("The secret {name:?} is no text.")))
@@ -298,6 +299,8 @@ impl Sending {
                 Secret::new(secret)
             }
             Auth::ClientCredentials(credentials) => {
+                // Whoever holds a token does what its secret allows.
+                self.secret_for(&credentials.secret, host)?;
                 let token = self.token(client, credentials).await?;
                 set(AUTHORIZATION, &format!("Bearer {}", String::from_utf8_lossy(token.expose())))?;
                 token

@@ -1,15 +1,17 @@
 //! Settings and secrets: the plugin's form, what a merchant entered, and the check of one against the other.
 
+mod hosts;
 #[cfg(test)]
 pub(crate) mod testing;
 mod value;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use regex::Regex;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 pub(crate) use value::is_decimal;
@@ -18,7 +20,7 @@ use crate::contract::{ChoiceSource, Field, FieldIssue, Message, Setting, Setting
 use value::{KINDS, is_empty, read_value, value_issue};
 
 /// A secret's value. Never printed and wiped when dropped.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Eq)]
 pub struct Secret(Zeroizing<Vec<u8>>);
 
 impl Secret {
@@ -30,6 +32,13 @@ impl Secret {
     /// The value, for whoever stores it or sends it where it belongs. Never to be shown or logged.
     pub fn expose(&self) -> &[u8] {
         &self.0
+    }
+}
+
+/// In a time that does not tell how much of two secrets is the same.
+impl PartialEq for Secret {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
     }
 }
 
@@ -45,10 +54,21 @@ impl<'de> Deserialize<'de> for Secret {
     }
 }
 
+/// A secret of an account. Whoever enters one gives it to the hosts that the settings name at that moment: whoever may change an
+/// address afterwards does not always know the secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountSecret {
+    /// Its value.
+    pub value: Secret,
+    /// The hosts that it was entered for, as `host` or `host:port`. It is sent to no other host of a setting, whatever becomes of the
+    /// settings; what a plugin declares by name stands beside them.
+    pub entered_for: BTreeSet<String>,
+}
+
 /// An account's settings by field name. Secrets are kept apart.
 pub type Settings = BTreeMap<String, SettingValue>;
 /// An account's secrets by field name.
-pub type Secrets = BTreeMap<String, Secret>;
+pub type Secrets = BTreeMap<String, AccountSecret>;
 
 /// A settings form, as `settings.fields` gave it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -137,6 +157,7 @@ impl Form {
         kept: &Secrets,
     ) -> Result<(Settings, Secrets), Vec<FieldIssue>> {
         let (mut settings, mut secrets, mut issues) = (Settings::new(), kept.clone(), Vec::new());
+        let mut entered = Vec::new();
         for (name, value) in values {
             let Some(field) = self.field(name) else {
                 let known: Vec<&str> = self.0.iter().map(|field| field.name.as_str()).collect();
@@ -154,7 +175,7 @@ impl Form {
             if field.kind == "secret" {
                 match value.as_str() {
                     Some("") => drop(secrets.remove(name)),
-                    Some(text) => drop(secrets.insert(name.clone(), Secret::new(text))),
+                    Some(text) => entered.push((field, Secret::new(text))),
                     None => issues.push(issue(name, "setting-kind", "Enter text.")),
                 }
                 continue;
@@ -164,7 +185,17 @@ impl Form {
                 Err(text) => issues.push(issue(name, "setting-kind", text)),
             }
         }
+        for (field, value) in entered {
+            let mut entered_for: BTreeSet<String> =
+                self.secret_hosts(field, &settings).map(|named| named.host).collect();
+            // Who enters the same secret again knows it: jobs that began with the address before go on.
+            if let Some(same) = kept.get(&field.name).filter(|kept| kept.value == value) {
+                entered_for.extend(same.entered_for.iter().cloned());
+            }
+            secrets.insert(field.name.clone(), AccountSecret { value, entered_for });
+        }
         issues.extend(self.issues(&settings, &secrets));
+        issues.extend(self.misdirected(&settings, &secrets));
         if issues.iter().any(|issue| issue.blocking) { Err(issues) } else { Ok((settings, secrets)) }
     }
 

@@ -134,7 +134,7 @@ fn standard_mac(secret: &[u8], id: &str, time: &str, body: &[u8]) -> Option<Hmac
 
 fn secret<'a>(secrets: &'a Secrets, name: &str) -> Result<&'a Secret, Refusal> {
     // With an empty key everybody can sign.
-    let set = secrets.get(name).filter(|secret| !secret.expose().is_empty());
+    let set = secrets.get(name).map(|secret| &secret.value).filter(|value| !value.expose().is_empty());
     set.ok_or_else(|| Refusal::NoSecret(name.to_owned()))
 }
 

@@ -6,11 +6,12 @@ mod hmac;
 mod standard;
 mod verifier;
 
+use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cartwright::types::{Authentication, WebhookHmac};
 use cartwright::webhook::{Incoming, Refusal, Verifier};
-use cartwright::{Secret, Secrets};
+use cartwright::{AccountSecret, Secret, Secrets};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 const NOW: u64 = 1_614_265_330;
@@ -40,7 +41,8 @@ fn post(all: &[(&str, &str)], body: &[u8]) -> Incoming {
 }
 
 fn secrets(value: &str) -> Secrets {
-    Secrets::from([("signing-secret".to_owned(), Secret::new(value))])
+    let secret = AccountSecret { value: Secret::new(value), entered_for: BTreeSet::new() };
+    Secrets::from([("signing-secret".to_owned(), secret)])
 }
 
 /// Shopify's kind of endpoint.

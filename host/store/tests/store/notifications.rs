@@ -1,5 +1,6 @@
 //! What platforms are told.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
@@ -14,7 +15,7 @@ use axum::routing::post;
 use cartwright::durable::{Journal, RunEnd, WAITS};
 use cartwright::types::{Authentication, LineStatus, NamedJson, Outcome};
 use cartwright::webhook::{Destination, Effects, Incoming, Receipts, Refusal, Verifier};
-use cartwright::{Clock, Grants, Secret, Secrets, Shop, ShopId};
+use cartwright::{AccountSecret, Clock, Grants, Secret, Secrets, Shop, ShopId};
 use cartwright_store::{EndpointError, Keyring, NotificationEndpoint, NotificationState, Notifier, Store, StoreError};
 use serde_json::{Value, json};
 
@@ -154,7 +155,8 @@ async fn say(store: &Store, of: &ShopId, order: &str, status: &str) {
 }
 
 fn is_signed_with(secret: &Secret, (headers, body): &(HeaderMap, Bytes), at: SystemTime) -> Result<(), Refusal> {
-    let secrets = Secrets::from([("secret".to_owned(), secret.clone())]);
+    let entered = AccountSecret { value: secret.clone(), entered_for: BTreeSet::new() };
+    let secrets = Secrets::from([("secret".to_owned(), entered)]);
     let authentication = Authentication::StandardWebhooks("secret".to_owned());
     let verifier = Verifier { authentication: &authentication, secrets: &secrets, networks: &[], most_bytes: 4096 };
     let (method, headers, body) = (Method::POST, headers.clone(), body.clone());

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cartwright::types::{Rounding, SettingValue};
-use cartwright::{AccountSnapshot, Digest, Grants, Link, Release, Secret, Settings, Shop, ShopId};
+use cartwright::{AccountSecret, AccountSnapshot, Digest, Grants, Link, Release, Secret, Settings, Shop, ShopId};
 use cartwright_store::{Keyring, Store, StoreError};
 use serde_json::json;
 
@@ -42,12 +42,16 @@ fn settings() -> Settings {
     Settings::from([("viewer-token".into(), viewer), ("timeout".into(), SettingValue::Integer(7))])
 }
 
+fn server_token() -> AccountSecret {
+    AccountSecret { value: Secret::new("s3cret-t0ken"), entered_for: BTreeSet::from(["expivi.net".into()]) }
+}
+
 fn expivi() -> AccountSnapshot {
     AccountSnapshot {
         id: account("expivi"),
         current: Digest::of(b"1"),
         versions: BTreeMap::from([(Digest::of(b"0"), Settings::new()), (Digest::of(b"1"), settings())]),
-        secrets: BTreeMap::from([("server-token".into(), Secret::new("s3cret-t0ken"))]),
+        secrets: BTreeMap::from([("server-token".into(), server_token())]),
         grants: Grants { hosts: BTreeSet::from(["expivi.net".into()]), personal_data: true, ..Grants::default() },
         revision: 1,
     }
@@ -172,7 +176,7 @@ async fn keys_are_exchanged_while_both_are_at_hand(database: Database) {
     store.close().await;
     assert!(matches!(Store::open(&database.url, Keyring::new(KEY)).await, Err(StoreError::WrongKey { .. })));
     let store = Store::open(&database.url, Keyring::new(NEW_KEY)).await.unwrap();
-    assert_eq!(store.accounts(&shop).await.unwrap()[0].secrets["server-token"], Secret::new("s3cret-t0ken"));
+    assert_eq!(store.accounts(&shop).await.unwrap()[0].secrets["server-token"], server_token());
     assert_eq!(store.shops().await.unwrap()[0].seal_key, rings().seal_key);
     claimed(&store, 0).await;
 }

@@ -120,8 +120,16 @@ impl Erp {
 
     /// Sets the account up with another address.
     pub async fn set(&self, url: &str) {
-        let settings = members(json!({ "url": url, "token": TOKEN }));
-        let setup = AccountSetup { id: self.account.clone(), settings, grants: local(&self.url) };
+        self.set_with(url, TOKEN, &self.url).await;
+    }
+
+    /// Sets the account up with another address and token, and grants another server beside the ERP system's.
+    pub async fn set_with(&self, url: &str, token: &str, granted: &str) {
+        let settings = members(json!({ "url": url, "token": token }));
+        let (mut grants, other) = (local(&self.url), local(granted));
+        grants.hosts.extend(other.hosts);
+        grants.plain_http.extend(other.plain_http);
+        let setup = AccountSetup { id: self.account.clone(), settings, grants };
         self.host.set_account(&self.shop, self.plugin, setup).await.expect("an account");
     }
 

@@ -1,6 +1,6 @@
 //! Replay: the same again, or a fault that names what differed.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use cartwright::SetupError;
 use cartwright::durable::{
@@ -67,6 +67,33 @@ async fn settings_that_change_do_not_reach_a_job_that_has_begun() {
     let end = erp.run(&erp.job("2"), &Arc::new(MemoryJournal::default())).await;
     let RunEnd::Stopped { why } = end else { panic!("{end:?}") };
     assert!(why.to_string().contains("elsewhere.example"), "{why}");
+}
+
+#[tokio::test]
+async fn a_job_sends_no_secret_that_was_entered_for_another_address() {
+    let erp = Erp::new().await;
+    let heard: Arc<Mutex<Vec<String>>> = Arc::default();
+    let hearing = heard.clone();
+    let router = axum::Router::new().fallback(async move |headers: axum::http::HeaderMap| {
+        hearing.lock().expect("what it heard").push(format!("{:?}", headers.get("authorization")));
+        r#"{"reference":"1","state":"queued"}"#
+    });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let elsewhere = format!("http://{}/orders", listener.local_addr().expect("an address"));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    erp.set_with(&elsewhere, "guessed", &elsewhere).await;
+    let (job, journal) = (erp.job("1"), Arc::new(MemoryJournal::default()));
+    erp.asleep(&job, &journal).await;
+    // The merchant mends it, and nobody takes the other server from the grants.
+    erp.set_with(&erp.url, TOKEN, &elsewhere).await;
+    erp.pass(60).await;
+    let end = erp.run(&job, &journal).await;
+    assert!(matches!(end, RunEnd::Stopped { .. }), "{end:?}");
+    let heard = heard.lock().expect("what it heard").clone();
+    assert_eq!(heard.len(), 1, "{heard:?}");
+    assert!(heard[0].contains("guessed"), "{heard:?}");
+    erp.asleep(&erp.job("2"), &Arc::new(MemoryJournal::default())).await;
+    assert_eq!(erp.books().posted.len(), 1);
 }
 
 #[tokio::test]

@@ -1,28 +1,65 @@
 //! What a vendor must have beside webhooks.
 
+use std::hint::black_box;
+
 use cartwright_plugin::exports::{account, cart, configuration, orders, page, plugin, products, settings};
-use cartwright_plugin::types::{Association, Context, FieldIssue, Item, Price, Setting, SkuQuery, Wanted};
-use cartwright_plugin::{Error, field};
+use cartwright_plugin::http;
+use cartwright_plugin::types::{
+    Association, Context, FieldIssue, Item, Price, Setting, SettingValue, SkuQuery, Wanted,
+};
+use cartwright_plugin::{ContextExt, Error, FieldExt, field, message};
 
 use crate::{SECRET, Webhooks};
 
+/// The host that the token may be sent to.
+const HOST: &str = "setting:api-url";
+/// The host of the token endpoint.
+const TOKEN_HOST: &str = "setting:token-url";
+/// A secret that may be sent to the token endpoint and to nobody else.
+const NARROW: &str = "narrow-secret";
+/// Which form it has. Whoever writes 2 or 3 in the component's bytes has another version of the plugin.
+static FORM: &[u8; 13] = b"token's form1";
+
+/// The name that this version's form has for its token. The second version knows no token of the first; the third calls it by
+/// another name.
+fn token() -> &'static str {
+    match black_box(FORM)[12] {
+        b'1' => "token",
+        b'2' => "key",
+        _ => "renamed-token",
+    }
+}
+
 impl plugin::Guest for Webhooks {
     fn describe() -> plugin::Identity {
-        cartwright_plugin::identity("webhooks", "Webhooks", env!("CARGO_PKG_VERSION"), "Cartwright's tests")
+        let identity =
+            cartwright_plugin::identity("webhooks", "Webhooks", env!("CARGO_PKG_VERSION"), "Cartwright's tests");
+        plugin::Identity { hosts: vec![HOST.to_owned(), TOKEN_HOST.to_owned()], ..identity }
     }
 }
 
 impl settings::Guest for Webhooks {
     fn fields(_locale: String) -> Vec<settings::Field> {
-        let script = settings::Field { vendor_may_push: true, ..field("script-url", "url", "Script") };
-        vec![field(SECRET, "secret", "Signing secret"), script, field("name", "text", "Name")]
+        vec![
+            field(SECRET, "secret", "Signing secret"),
+            field("script-url", "url", "Script").vendor_may_push(),
+            field("name", "text", "Name"),
+            field("api-url", "url", "Address").vendor_may_push(),
+            field(token(), "secret", "Token").sent_to(HOST).sent_to(TOKEN_HOST),
+            field("token-url", "url", "Token endpoint"),
+            field(NARROW, "secret", "Secret of the token endpoint").sent_to(TOKEN_HOST),
+        ]
     }
 
     fn validate(_context: Context) -> Vec<FieldIssue> {
         Vec::new()
     }
 
-    fn migrate(_from_version: String, values: Vec<Setting>) -> Result<Vec<Setting>, Error> {
+    fn migrate(_from_version: String, mut values: Vec<Setting>) -> Result<Vec<Setting>, Error> {
+        if token() == "renamed-token" && values.iter().any(|setting| setting.name == "token") {
+            let value = SettingValue::Text("secret:token".to_owned());
+            values.push(Setting { name: token().to_owned(), value });
+        }
         Ok(values)
     }
 }
@@ -37,8 +74,20 @@ impl account::Guest for Webhooks {
         Err(Error::Unsupported)
     }
 
-    fn test_connection(_context: Context) -> Result<Vec<account::Diagnosis>, Error> {
-        Err(Error::Unsupported)
+    fn test_connection(context: Context) -> Result<Vec<account::Diagnosis>, Error> {
+        let url = context.text("api-url").ok_or(Error::Unsupported)?;
+        let mut request = http::Request::get(url);
+        request.auth.push(match context.text("token-url") {
+            None => http::Auth::Bearer(token().to_owned()),
+            Some(token_url) => http::Auth::ClientCredentials(http::ClientCredentials {
+                token_url: token_url.to_owned(),
+                client_id: "shop".to_owned(),
+                secret: if context.secret_is_set(NARROW) { NARROW } else { token() }.to_owned(),
+                scope: Some("orders".to_owned()),
+            }),
+        });
+        let passed = request.send()?.status == 200;
+        Ok(vec![account::Diagnosis { check: message("asked", "It answers", &[]), passed, detail: None }])
     }
 }
 

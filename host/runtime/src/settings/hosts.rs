@@ -1,0 +1,118 @@
+//! The hosts that a plugin declares and its settings name, and the secrets that may go there.
+
+use crate::capability::egress;
+use crate::contract::{Field, FieldIssue, Message, SettingValue};
+use crate::settings::{Form, Secrets, Settings};
+
+/// A host that a plugin declares.
+pub(crate) struct NamedHost {
+    /// As `host` or `host:port`.
+    pub(crate) host: String,
+    /// Does it stand in a setting? Otherwise it is the plugin's own: declared by name, or in the default of a field.
+    pub(crate) is_set: bool,
+}
+
+impl Form {
+    /// The host that a plugin declares by its name, or by the field that holds its URL: none when the field has no value.
+    pub(crate) fn named_host<'a>(
+        &'a self,
+        declared: &str,
+        value: impl Fn(&str) -> Option<&'a SettingValue>,
+    ) -> Option<NamedHost> {
+        let Some(field) = declared.strip_prefix("setting:") else {
+            return Some(NamedHost { host: declared.to_ascii_lowercase(), is_set: false });
+        };
+        let set = value(field);
+        match set.or_else(|| self.field(field)?.default.as_ref())? {
+            SettingValue::Text(text) => {
+                Some(NamedHost { host: egress::host_of(&url::Url::parse(text).ok()?)?, is_set: set.is_some() })
+            }
+            _ => None,
+        }
+    }
+
+    /// The hosts that a secret's field declares, with these settings.
+    pub(super) fn secret_hosts<'a>(
+        &'a self,
+        field: &'a Field,
+        settings: &'a Settings,
+    ) -> impl Iterator<Item = NamedHost> + 'a {
+        field.hosts.iter().filter_map(|declared| self.named_host(declared, |name| settings.get(name)))
+    }
+
+    /// Secrets that these settings would send to a host which they were not entered for.
+    pub(crate) fn misdirected(&self, settings: &Settings, secrets: &Secrets) -> Vec<FieldIssue> {
+        let issue = |field: &Field| {
+            let secret = secrets.get(&field.name)?;
+            let named = self.secret_hosts(field, settings).find(|named| !secret.goes_to(named))?;
+            let host = named.host;
+            let text = format!(
+                "It would be sent to {host} and was entered for another host: enter it again, or name the host that it was \
+                 entered for."
+            );
+            let message =
+                Message { key: "secret-redirected".to_owned(), parameters: vec![("host".to_owned(), host)], text };
+            Some(FieldIssue { field: field.name.clone(), message, blocking: true })
+        };
+        self.0.iter().filter(|field| field.kind == "secret").filter_map(issue).collect()
+    }
+}
+
+impl super::AccountSecret {
+    /// May it be sent there?
+    pub(crate) fn goes_to(&self, named: &NamedHost) -> bool {
+        !named.is_set || self.entered_for.contains(&named.host)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::testing::field;
+    use crate::settings::{AccountSecret, Secret};
+
+    fn form(default: Option<&str>) -> Form {
+        let default = default.map(|url| SettingValue::Text(url.to_owned()));
+        let hosts = vec!["files.vendor.example".to_owned(), "setting:url".to_owned()];
+        Form::check(vec![Field { hosts, ..field("token", "secret") }, Field { default, ..field("url", "url") }])
+            .unwrap()
+    }
+
+    fn misdirected(form: &Form, url: Option<&str>, entered_for: &[&str]) -> bool {
+        let settings = url.map(|url| ("url".to_owned(), SettingValue::Text(url.to_owned())));
+        let entered_for = entered_for.iter().map(|host| (*host).to_owned()).collect();
+        let secret = AccountSecret { value: Secret::new("s"), entered_for };
+        !form.misdirected(&Settings::from_iter(settings), &Secrets::from([("token".to_owned(), secret)])).is_empty()
+    }
+
+    #[test]
+    fn a_secret_goes_where_it_was_entered_for_and_to_the_plugins_own_hosts() {
+        let (none, with) = (form(None), form(Some("https://v1.vendor.example/api")));
+        assert!(!misdirected(&none, None, &[]) && !misdirected(&with, None, &[]));
+        assert!(misdirected(&none, Some("https://a.example/x"), &[]));
+        assert!(!misdirected(&none, Some("https://A.example/y"), &["a.example"]));
+        // Another port is another server.
+        assert!(misdirected(&none, Some("https://a.example:8443/"), &["a.example"]));
+        // Who sets what is the default now may meet another default later.
+        assert!(misdirected(&with, Some("https://v1.vendor.example/api"), &[]));
+    }
+
+    #[test]
+    fn what_is_entered_belongs_to_each_host_of_its_field() {
+        let form = form(None);
+        let read = |values: serde_json::Value, kept: &Secrets| form.read(values.as_object().unwrap(), kept);
+        let hosts = |secrets: &Secrets| secrets["token"].entered_for.iter().cloned().collect::<Vec<_>>();
+        let first = serde_json::json!({ "url": "https://a.example/x", "token": "s" });
+        let (_, kept) = read(first, &Secrets::new()).unwrap();
+        assert_eq!(hosts(&kept), ["a.example", "files.vendor.example"]);
+        let elsewhere = serde_json::json!({ "url": "https://b.example/x" });
+        let issues = read(elsewhere, &kept).unwrap_err();
+        assert_eq!((issues[0].field.as_str(), issues[0].message.key.as_str()), ("token", "secret-redirected"));
+        let same = serde_json::json!({ "url": "https://b.example/x", "token": "s" });
+        assert_eq!(hosts(&read(same, &kept).unwrap().1), ["a.example", "b.example", "files.vendor.example"]);
+        let other = serde_json::json!({ "url": "https://b.example/x", "token": "t" });
+        assert_eq!(hosts(&read(other, &kept).unwrap().1), ["b.example", "files.vendor.example"]);
+        let away = serde_json::json!({ "url": "https://b.example/x", "token": "" });
+        assert_eq!(read(away, &kept).unwrap().1, Secrets::new());
+    }
+}
