@@ -11,6 +11,7 @@ use cartwright::{Blobs, Digest, PlatformError, ShopId};
 use sqlx::AnyConnection;
 
 use crate::database::{Store, milliseconds, moment};
+use crate::document::safe_media_type;
 use crate::error::StoreError;
 use crate::keys::place;
 use crate::vault::Key;
@@ -183,7 +184,7 @@ impl Store {
         .bind(order)
         .bind(&configuration)
         .bind(blob.kind.name())
-        .bind(blob.media_type)
+        .bind(safe_media_type(blob.media_type))
         .bind(i64::try_from(blob.bytes.len()).unwrap_or(i64::MAX))
         .bind(blob_key)
         .bind(now)

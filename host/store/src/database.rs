@@ -21,8 +21,11 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// SQLite has one writer; more connections only serve readers.
 const CONNECTIONS: u32 = 8;
 
-/// SQLite has no lock of its own for making tables: of two nodes that start together, one finds them there, and looks again.
-const MIGRATION_TRIES: u32 = 3;
+/// SQLite has no lock of its own for making tables: of nodes that start together, one makes each step, and the others find it there and
+/// look again, a step further.
+const MIGRATION_TRIES: u32 = 20;
+/// How long to wait before looking again.
+const MIGRATION_PAUSE: Duration = Duration::from_millis(50);
 
 const SQLITE: &[(i64, &str, &str)] = &[
     (1, "first", include_str!("../migrations/sqlite/0001_first.sql")),
@@ -154,7 +157,7 @@ impl Store {
                         .await?;
                     return Err(StoreError::NewerSchema { found, known });
                 }
-                Err(_) if tries > 0 => {}
+                Err(_) if tries > 0 => tokio::time::sleep(MIGRATION_PAUSE).await,
                 Err(error) => return Err(error.into()),
             }
         }

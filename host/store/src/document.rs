@@ -226,8 +226,8 @@ fn is_direction(sign: char) -> bool {
     matches!(sign, '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}')
 }
 
-/// Type and subtype, without parameters.
-fn safe_media_type(media_type: &str) -> String {
+/// Type and subtype, without parameters: a plugin or a vendor says what it is.
+pub(crate) fn safe_media_type(media_type: &str) -> String {
     let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let token = |part: &str| {
         let sign = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&byte);

@@ -34,8 +34,24 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
             }
         })?;
         reader.end().map_err(|error| Problem::bad_request(format!("the body is no JSON: {error}")))?;
-        Ok(Self(read))
+        match holds_nul(&bytes) {
+            true => Err(Problem::unprocessable("body", "a text in it holds a NUL (\\u0000)")),
+            false => Ok(Self(read)),
+        }
     }
+}
+
+/// Does a text of this JSON hold a NUL? It cannot stand there but by its escape. PostgreSQL takes none.
+fn holds_nul(json: &[u8]) -> bool {
+    let mut rest = json;
+    while let Some(at) = rest.iter().position(|byte| *byte == b'\\') {
+        if rest[at..].starts_with(b"\\u0000") {
+            return true;
+        }
+        // What follows a backslash begins no escape.
+        rest = rest.get(at + 2..).unwrap_or_default();
+    }
+    false
 }
 
 /// Is the body of this media type? A browser sends others to another site's server without asking it.
@@ -155,5 +171,26 @@ impl<T: Serialize> IntoResponse for Tagged<T> {
             response.headers_mut().insert(ETAG, tag);
         }
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::holds_nul;
+
+    #[test]
+    fn a_nul_is_found_where_it_is_one() {
+        for (json, holds) in [
+            (r#"{"id":"a\u0000"}"#, true),
+            (r#"{"a\u0000":1}"#, true),
+            (r#""\\\u0000""#, true),
+            (r#""\\u0000""#, false),
+            (r#""\u0001 \u00000""#, true),
+            (r#""u0000 \n""#, false),
+            ("", false),
+            ("\\", false),
+        ] {
+            assert_eq!(holds_nul(json.as_bytes()), holds, "{json}");
+        }
     }
 }

@@ -1,5 +1,5 @@
-//! Taking connections. `axum::serve` does nearly the same, and waits for ever for a request that is never written whole: whoever
-//! sends a letter of it a minute keeps a connection.
+//! Taking connections. `axum::serve` does nearly the same, and waits for ever for a request that is never written whole, and for an
+//! answer that is never read: whoever sends a letter a minute, or reads nothing, keeps a connection.
 
 use std::io;
 use std::net::SocketAddr;
@@ -17,9 +17,12 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio_io_timeout::TimeoutStream;
 
 /// How long the head of a request may take to come, and how long a connection is kept for the next one.
 const HEAD: Duration = Duration::from_secs(30);
+/// How long somebody may take none of an answer.
+const UNREAD: Duration = Duration::from_secs(30);
 /// How long to wait when there is no room for another connection.
 const FULL: Duration = Duration::from_millis(200);
 
@@ -50,6 +53,8 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, stop: impl Futu
 async fn connection(stream: TcpStream, from: SocketAddr, router: Router, mut told: watch::Receiver<()>) {
     // Answers are small, and whoever asks waits for them.
     drop(stream.set_nodelay(true));
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(UNREAD));
     let router = TowerToHyperService::new(router);
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(from));
@@ -58,7 +63,7 @@ async fn connection(stream: TcpStream, from: SocketAddr, router: Router, mut tol
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(Box::pin(stream)), service);
     tokio::pin!(served);
     let ended = tokio::select! {
         ended = &mut served => ended,

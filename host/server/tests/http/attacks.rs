@@ -257,3 +257,55 @@ async fn a_request_that_comes_letter_by_letter_is_ended_all_the_same() {
     assert!(after < Duration::from_secs(75) && said.starts_with("HTTP/1.1 503"), "{after:?}: {said}");
     assert_eq!(server.node.nobody().get("/health/ready").await.status, 200);
 }
+
+/// Asks for much at once and reads nothing of it for so long: how many bytes came then, until the server ended it.
+fn unread(address: &str, path: &str, times: usize, wait: Duration) -> usize {
+    let mut stream = TcpStream::connect(address).expect("a connection");
+    let asked = format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").repeat(times);
+    // The server takes in no more than it can answer.
+    stream.set_write_timeout(Some(Duration::from_secs(2))).expect("a timeout");
+    drop(stream.write_all(asked.as_bytes()));
+    std::thread::sleep(wait);
+    stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
+    let (mut came, mut some) = (0, vec![0; 1 << 20]);
+    loop {
+        match stream.read(&mut some) {
+            Ok(0) => return came,
+            Ok(length) => came += length,
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return came,
+            Err(error) => panic!("after {came} bytes the connection is still there: {error}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn whoever_reads_no_answer_loses_the_connection() {
+    let server = Server::shared();
+    let one = server.node.nobody().get("/openapi.json").await.json().to_string().len();
+    let (address, times) = (server.node.address().to_owned(), 400);
+    let came = tokio::task::spawn_blocking(move || unread(&address, "/openapi.json", times, Duration::from_secs(40)));
+    let came = came.await.expect("its end");
+    assert!(came > 0 && came < times * one / 2, "{came} of {}", times * one);
+}
+
+#[tokio::test]
+async fn a_nul_is_refused_wherever_it_is_sent() {
+    let shop = Shop::new().await;
+    for (client, method, path, body) in [
+        (&shop.admin, "POST", "/v1/keys".to_owned(), r#"{"role":{"role":"admin"},"label":"a\u0000b"}"#),
+        (
+            &shop.integrator,
+            "PUT",
+            shop.at("/links"),
+            r#"[{"shop_product":"\u0000","account":"x","vendor_product":"1"}]"#,
+        ),
+    ] {
+        let reply = client.ask(method, &path, &[("content-type", "application/json")], body).await;
+        let problem = reply.problem(422, "body");
+        assert!(problem["detail"].as_str().is_some_and(|text| text.contains("NUL")), "{problem}");
+    }
+    let table = "shop_product,account,vendor_product\na\0b,x,1\n";
+    let reply = shop.integrator.ask("PUT", &shop.at("/links.csv"), &[("content-type", "text/csv")], table).await;
+    reply.problem(422, "csv");
+    assert_eq!(shop.integrator.get(&shop.at("/links/a%00b")).await.status, 404);
+}

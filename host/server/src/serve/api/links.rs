@@ -302,6 +302,9 @@ async fn from_csv(
 
 /// The links of a table.
 pub(crate) fn in_table(table: &[u8]) -> Result<Vec<Link>, Problem> {
+    if table.contains(&0) {
+        return Err(Problem::unprocessable("csv", "the table holds a NUL"));
+    }
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(table);
     let mut links = Vec::new();
     for (at, row) in reader.deserialize::<Row>().enumerate() {
