@@ -98,7 +98,7 @@ pub use settings::{AccountSecret, Form, Secret, Secrets, Settings};
 pub use shop::{AccountSetup, Link, LinkIssues, Release, SetupError, Shop, StrategyChoice, Visitor};
 pub use slots::QUESTION_SLOTS;
 pub use snapshot::{AccountSnapshot, ShopSnapshot};
-pub use swap::{ProductReadiness, Readiness, Swapped};
+pub use swap::{NewHosts, ProductReadiness, Readiness, Swapped};
 
 /// The contract's records, as the WIT files document them.
 pub mod types {

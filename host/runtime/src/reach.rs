@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::capability::Scope;
+use crate::capability::{Granted, Scope};
 use crate::contract::{Setting, SettingValue};
 use crate::grants::Grants;
 use crate::host::Cartwright;
@@ -68,8 +68,14 @@ impl Cartwright {
                 .iter()
                 .filter_map(|(name, secret)| {
                     let field = form.field(name).filter(|field| field.kind == "secret")?;
-                    let hosts = field.hosts.iter().filter_map(host).filter(|named| secret.goes_to(named));
-                    Some((name.clone(), (secret.value.clone(), hosts.map(|named| named.host).collect())))
+                    let named = field.hosts.iter().filter_map(host);
+                    let (hosts, elsewhere): (Vec<_>, Vec<_>) = named.partition(|named| secret.goes_to(named));
+                    let granted = Granted {
+                        value: secret.value.clone(),
+                        hosts: hosts.into_iter().map(|named| named.host).collect(),
+                        elsewhere: elsewhere.into_iter().next().map(|named| named.host),
+                    };
+                    Some((name.clone(), granted))
                 })
                 .collect(),
         })

@@ -15,6 +15,7 @@ use crate::shop::{
     Account, AccountSetup, AccountVersion, Link, LinkIssues, SetupError, Shop, ShopCell, ShopState, invalid,
     setup_issue,
 };
+use crate::swap::NewHosts;
 
 /// A vendor account as it stands.
 #[derive(Debug, Clone)]
@@ -160,9 +161,10 @@ impl Cartwright {
         shop: &ShopId,
         account: &AccountId,
         to: Digest,
+        hosts: NewHosts,
     ) -> Result<AccountSnapshot, SetupError> {
         let state = self.shop_state(shop)?;
-        let (_, changed) = self.swapped(&state, account, to).await?;
+        let (_, changed) = self.swapped(&state, account, to, hosts).await?;
         Ok(AccountSnapshot::of(changed.account(account)?))
     }
 

@@ -35,6 +35,15 @@ pub struct Swapped {
     pub held: Duration,
 }
 
+/// May secrets that are kept go to hosts which a version declares by itself, and for which they were not entered?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NewHosts {
+    /// No: a swap to such a version is refused, and names the secrets.
+    Refused,
+    /// Yes: whoever swaps vouches for the version. Hosts that stand in settings are nobody's to vouch for.
+    Vouched,
+}
+
 /// Whether a product is ready for another vendor.
 #[derive(Debug, Clone, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -71,11 +80,17 @@ impl Cartwright {
     /// # Errors
     /// When the version is unknown, revoked, of another plugin, or does not accept the settings; [`SetupError::Links`] when it does
     /// not accept those of links. The account then goes on with the version that it had.
-    pub async fn swap_version(&self, shop: &ShopId, account: &AccountId, to: Digest) -> Result<Swapped, SetupError> {
+    pub async fn swap_version(
+        &self,
+        shop: &ShopId,
+        account: &AccountId,
+        to: Digest,
+        hosts: NewHosts,
+    ) -> Result<Swapped, SetupError> {
         let cell = self.shop_cell(shop)?;
         let _changing = cell.changing.lock().await;
         let state = cell.state.load_full();
-        let (from, changed) = self.swapped(&state, account, to).await?;
+        let (from, changed) = self.swapped(&state, account, to, hosts).await?;
         let changed = Arc::new(changed);
         let moving = Instant::now();
         cell.state.store(changed);
@@ -89,6 +104,7 @@ impl Cartwright {
         state: &ShopState,
         account: &AccountId,
         to: Digest,
+        hosts: NewHosts,
     ) -> Result<(Digest, ShopState), SetupError> {
         let old = state.account(account)?.clone();
         let plugin = self.usable(&to)?;
@@ -98,6 +114,10 @@ impl Cartwright {
         }
         let mut swapped = self.migrate(state, &old, &from, AccountVersion::new(plugin, BTreeMap::new())).await?;
         swapped.current = to;
+        if hosts == NewHosts::Vouched {
+            let version = swapped.version().clone();
+            version.plugin.about().form.vouch(&version.settings, &mut swapped.secrets);
+        }
         swapped.revision = old.revision + 1;
         Ok((from.plugin.digest(), self.with_account(state, swapped).await?))
     }
@@ -108,6 +128,7 @@ impl Cartwright {
         plugin: &PluginId,
         to: Digest,
         shops: Option<&[ShopId]>,
+        hosts: NewHosts,
     ) -> Vec<(ShopId, AccountId, Result<Swapped, SetupError>)> {
         let mut meant = Vec::new();
         for (shop, cell) in read(self.shops()).iter() {
@@ -123,7 +144,7 @@ impl Cartwright {
         }
         let mut results = Vec::with_capacity(meant.len());
         for (shop, account) in meant {
-            let result = self.swap_version(&shop, &account, to).await;
+            let result = self.swap_version(&shop, &account, to, hosts).await;
             results.push((shop, account, result));
         }
         results

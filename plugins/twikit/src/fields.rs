@@ -63,6 +63,8 @@ fn account() -> Vec<Field> {
             .help(
                 "In the publisher, in your site's configuration. It is only hashed with what is sent, never sent itself.",
             )
+            // What is hashed with it proves who sent it: it belongs to the address that this is sent to.
+            .sent_to("setting:api-url")
             .required(),
         field(API_URL, "url", "API address")
             .help("The documented address, unless Twikit gave you another one.")
@@ -169,10 +171,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_secret_may_be_sent_nowhere() {
+    fn the_secret_belongs_to_the_address_of_the_api() {
         let fields = fields();
         let secret = fields.iter().find(|field| field.name == PAYLOAD_SECRET).unwrap();
-        assert!(secret.kind == "secret" && secret.hosts.is_empty() && !secret.public);
+        assert!(secret.kind == "secret" && secret.hosts == ["setting:api-url"] && !secret.public);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use cartwright::{AccountSetup, Cartwright, Digest, Link};
+use cartwright::{AccountSetup, Cartwright, Digest, Link, NewHosts};
 use cartwright_e2e::World;
 use cartwright_e2e::kept::KEY;
 use cartwright_fake_vendors::samples;
@@ -69,7 +69,7 @@ async fn a_swap_on_one_node_is_served_by_the_other_within_a_second() {
     let (first, second, _) = two_nodes(&world, &url).await;
     let following = second.follow();
     let newer = first.install(&another_version(b'2'), None, WHO, now()).await.expect("installed").digest();
-    first.swap_version(&world.shop, &world.account, newer, WHO, now()).await.expect("swapped");
+    first.swap_version(&world.shop, &world.account, newer, NewHosts::Refused, WHO, now()).await.expect("swapped");
 
     let began = Instant::now();
     loop {
@@ -163,7 +163,7 @@ async fn each_change_stands_in_the_event_log_without_its_secrets() {
     let world = World::new().await;
     let (first, _, _) = two_nodes(&world, &url).await;
     let newer = first.install(&another_version(b'2'), None, WHO, now()).await.expect("installed").digest();
-    first.swap_version(&world.shop, &world.account, newer, WHO, now()).await.expect("swapped");
+    first.swap_version(&world.shop, &world.account, newer, NewHosts::Refused, WHO, now()).await.expect("swapped");
     first.unlink(&world.shop, "ring", Expected::Anything, WHO, now()).await.expect("unlinked");
     let log = first.store().log_entries(None, None, 100).await.expect("a log");
     let what: Vec<&str> = log.iter().rev().map(|entry| entry.what.as_str()).collect();

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use cartwright::{CartOperation, Cartwright, Visitor};
+use cartwright::{CartOperation, Cartwright, NewHosts, Visitor};
 use cartwright_e2e::kept::{KEY, keep};
 use cartwright_e2e::{World, added};
 use cartwright_fake_vendors::samples;
@@ -35,7 +35,7 @@ async fn a_restart_changes_nothing_for_old_lines_and_new_ones() {
     let (second, third) = (another_version(b'2'), another_version(b'3'));
     keep(&store, &world.host, &world.shop, &[cartwright_bundled::EXPIVI, &second, &third]).await;
     let current = world.host.install(&second, None).await.expect("a version").digest();
-    world.host.swap_version(&world.shop, &world.account, current).await.expect("swapped");
+    world.host.swap_version(&world.shop, &world.account, current, NewHosts::Refused).await.expect("swapped");
     for account in world.host.snapshot(&world.shop).expect("the shop").accounts {
         store.save_account(&world.shop, &account, SystemTime::now()).await.expect("kept");
     }
@@ -62,7 +62,7 @@ async fn a_restart_changes_nothing_for_old_lines_and_new_ones() {
         let keys = |lines: &[cartwright::CartLine]| lines.iter().map(|line| line.key.clone()).collect::<Vec<_>>();
         assert!(after[0].pin.digest == current && keys(&before) == keys(&after), "{after:?}");
     }
-    assert!(host.swap_version(&world.shop, &world.account, revoked).await.is_err());
+    assert!(host.swap_version(&world.shop, &world.account, revoked, NewHosts::Refused).await.is_err());
 }
 
 #[tokio::test]
@@ -75,7 +75,7 @@ async fn a_shop_whose_component_is_gone_does_not_keep_others_from_being_served()
     let broken = world.host.install(&another_version(b'2'), None).await.expect("a version").digest();
     let world = world.beside(cartwright_e2e::shop("broken")).await;
     keep(&store, &world.host, &world.shop, &[]).await;
-    world.host.swap_version(&world.shop, &world.account, broken).await.expect("swapped");
+    world.host.swap_version(&world.shop, &world.account, broken, NewHosts::Refused).await.expect("swapped");
     for account in world.host.snapshot(&world.shop).expect("the shop").accounts {
         store.save_account(&world.shop, &account, SystemTime::now()).await.expect("kept");
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use cartwright::{CartError, CartOperation, Digest, LineState, Link, LinkIssues, SetupError, Shop, Visitor};
+use cartwright::{CartError, CartOperation, Digest, LineState, Link, LinkIssues, NewHosts, SetupError, Shop, Visitor};
 use cartwright_e2e::{ONE_LINE, World, added, local, members, shop};
 use cartwright_fake_vendors::{FakeTwikit, TwikitConfig, samples};
 use serde_json::json;
@@ -38,7 +38,7 @@ async fn no_call_fails_while_versions_are_swapped_and_rolled_back() {
     for round in 0..20 {
         tokio::time::sleep(Duration::from_millis(5)).await;
         let to = if round % 2 == 0 { second } else { world.digest };
-        world.host.swap_version(&world.shop, &world.account, to).await.expect("swapped");
+        world.host.swap_version(&world.shop, &world.account, to, NewHosts::Refused).await.expect("swapped");
     }
     stop.store(true, Ordering::Relaxed);
     for task in tasks {
@@ -52,14 +52,14 @@ async fn no_call_fails_while_versions_are_swapped_and_rolled_back() {
 async fn what_cannot_serve_leaves_the_old_version_serving() {
     let world = World::new().await;
     let other = world.host.install(ONE_LINE, None).await.expect("another plugin").digest();
-    let refused = world.host.swap_version(&world.shop, &world.account, other).await;
+    let refused = world.host.swap_version(&world.shop, &world.account, other, NewHosts::Refused).await;
     assert!(matches!(refused, Err(SetupError::OtherPlugin { .. })), "{refused:?}");
     let unknown = Digest::of(b"never installed");
-    let refused = world.host.swap_version(&world.shop, &world.account, unknown).await;
+    let refused = world.host.swap_version(&world.shop, &world.account, unknown, NewHosts::Refused).await;
     assert!(matches!(refused, Err(SetupError::NoPlugin(_))), "{refused:?}");
     let second = another_version(&world, b'2').await;
     world.host.revoke(second, None).expect("revoked");
-    let refused = world.host.swap_version(&world.shop, &world.account, second).await;
+    let refused = world.host.swap_version(&world.shop, &world.account, second, NewHosts::Refused).await;
     assert!(matches!(refused, Err(SetupError::Revoked(_))), "{refused:?}");
     assert_eq!(world.host.running(&world.shop, &world.account).expect("the account").digest(), world.digest);
     world.add("ring", samples::EXPIVI_SIMPLE, 1, &mut Vec::new()).await.expect("it still serves");
@@ -71,7 +71,7 @@ async fn old_lines_go_on_with_the_version_that_made_them() {
     let mut cart = Vec::new();
     world.add("ring", samples::EXPIVI_SIMPLE, 1, &mut cart).await.expect("a line");
     let second = another_version(&world, b'2').await;
-    world.host.swap_version(&world.shop, &world.account, second).await.expect("swapped");
+    world.host.swap_version(&world.shop, &world.account, second, NewHosts::Refused).await.expect("swapped");
     let visitor = Visitor::default();
     let change = world.host.change_quantity(&world.shop, &cart[0].key, 5, &cart, &visitor).await.expect("changed");
     let [CartOperation::Update { lines }] = &change.operations[..] else { panic!("{change:?}") };
@@ -86,7 +86,7 @@ async fn a_line_that_lay_too_long_goes_to_the_current_version() {
     let mut cart = Vec::new();
     world.add("ring", samples::EXPIVI_SIMPLE, 1, &mut cart).await.expect("a line");
     let second = another_version(&world, b'2').await;
-    world.host.swap_version(&world.shop, &world.account, second).await.expect("swapped");
+    world.host.swap_version(&world.shop, &world.account, second, NewHosts::Refused).await.expect("swapped");
     // A seal's end is rounded to a whole second.
     tokio::time::sleep(Duration::from_millis(2100)).await;
     let visitor = Visitor::default();
@@ -102,8 +102,8 @@ async fn a_revoked_version_hands_its_lines_to_the_replacement_or_asks_to_configu
     world.add("ring", samples::EXPIVI_SIMPLE, 1, &mut cart).await.expect("a line");
     let second = another_version(&world, b'2').await;
     let third = another_version(&world, b'3').await;
-    world.host.swap_version(&world.shop, &world.account, second).await.expect("swapped");
-    world.host.swap_version(&world.shop, &world.account, third).await.expect("swapped");
+    world.host.swap_version(&world.shop, &world.account, second, NewHosts::Refused).await.expect("swapped");
+    world.host.swap_version(&world.shop, &world.account, third, NewHosts::Refused).await.expect("swapped");
     world.host.revoke(world.digest, Some(second)).expect("revoked");
     let visitor = Visitor::default();
     let change = world.host.change_quantity(&world.shop, &cart[0].key, 2, &cart, &visitor).await.expect("changed");
@@ -131,10 +131,10 @@ async fn one_swap_can_reach_some_shops_or_all() {
     let plugin = "expivi".parse().expect("an id");
     let second = another_version(&world, b'2').await;
     let some = ["second".parse().expect("an id")];
-    let moved = world.host.swap_everywhere(&plugin, second, Some(&some)).await;
+    let moved = world.host.swap_everywhere(&plugin, second, Some(&some), NewHosts::Refused).await;
     assert_eq!(moved.len(), 1);
     assert_eq!(world.host.running(&world.shop, &world.account).expect("the account").digest(), world.digest);
-    let moved = world.host.swap_everywhere(&plugin, second, None).await;
+    let moved = world.host.swap_everywhere(&plugin, second, None, NewHosts::Refused).await;
     assert_eq!(moved.len(), 2);
     assert!(moved.iter().all(|(_, _, result)| result.is_ok()), "{moved:?}");
 }
@@ -218,7 +218,7 @@ async fn a_version_that_does_not_take_the_links_settings_leaves_the_old_one_serv
     world.host.link(&world.shop, planned).await.expect("linked");
     let second =
         version_with_other_fields(&world, &[("sku-prefix", "sku-before"), ("sku-separator", "sku-delimiter")]).await;
-    let misfits = async |account| match world.host.swap_version(&world.shop, account, second).await {
+    let misfits = async |account| match world.host.swap_version(&world.shop, account, second, NewHosts::Refused).await {
         Err(SetupError::Links(links)) => {
             let fields = |link: &LinkIssues| link.issues.iter().map(|issue| issue.field.clone()).collect::<Vec<_>>();
             links.iter().map(|link| (link.shop_product.clone(), fields(link))).collect::<Vec<_>>()
@@ -237,7 +237,7 @@ async fn a_version_that_does_not_take_the_links_settings_leaves_the_old_one_serv
     assert_eq!(added(&change)[0].sku.as_deref(), Some("SHIRT-R-L"));
     // Without what the new version does not know it is moved, and what is kept of the shop can be read again.
     world.link("shirt", "1002", "variation", json!({})).await;
-    world.host.swap_version(&world.shop, &world.account, second).await.expect("swapped");
+    world.host.swap_version(&world.shop, &world.account, second, NewHosts::Refused).await.expect("swapped");
     world.host.restore(world.host.snapshot(&world.shop).expect("the shop")).await.expect("restored");
 }
 
@@ -256,7 +256,11 @@ async fn links_of_the_past_keep_a_version_that_does_not_take_them_away() {
     .expect("a link");
     world.host.swap_vendor(&world.shop, vec![shirt]).await.expect("switched");
     let other = version_with_other_fields(&world, &[("sku-prefix", "sku-before")]).await;
-    let refused = world.host.swap_version(&world.shop, &world.account, other).await.expect_err("a line may need it");
+    let refused = world
+        .host
+        .swap_version(&world.shop, &world.account, other, NewHosts::Refused)
+        .await
+        .expect_err("a line may need it");
     assert_eq!(
         refused.to_string(),
         "the product \"shirt\": sku-prefix: No such setting.; change these links, then try again"

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use memchr::memmem;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Method, StatusCode};
 use url::Url;
@@ -152,7 +153,7 @@ impl Sending {
         let mut headers = self.headers(&request.headers)?;
         let mut secrets = Vec::with_capacity(request.auth.len());
         for auth in &request.auth {
-            secrets.push(self.authenticate(&client, auth, &mut url, &host, &mut headers).await?);
+            secrets.extend(self.authenticate(&client, auth, &mut url, &host, &mut headers).await?);
         }
         let body = match request.body {
             BytesSource::Inline(bytes) => bytes,
@@ -181,6 +182,7 @@ impl Sending {
             }
             bytes.extend_from_slice(&chunk);
         }
+        let bytes = without(bytes, &secrets);
         let body = if stored {
             let length = bytes.len() as u64;
             let kept = media_type.as_deref().unwrap_or("application/octet-stream");
@@ -189,7 +191,7 @@ impl Sending {
             })?;
             Body::Stored(StoredBody { digest: digest.to_string(), length, media_type })
         } else {
-            Body::Inline(without(bytes, &secrets))
+            Body::Inline(bytes)
         };
         Ok(Response { status: status.as_u16(), headers, body, attempts: 1 })
     }
@@ -246,17 +248,18 @@ impl Sending {
 
     /// The secret, if it may go to this host.
     pub(super) fn secret_for(&self, name: &str, host: &str) -> Result<&str, Error> {
-        let (secret, hosts) = secret(&self.scope, name)?;
-        if !hosts.iter().any(|allowed| allowed == host) {
+        let granted = secret(&self.scope, name)?;
+        if !granted.hosts.iter().any(|allowed| allowed == host) {
             return Err(Error::Denied(format!(
-                "the secret {name:?} may not be sent to {host}: its field in settings.fields names its hosts, and of those that \
-                 stand in settings it goes to the ones that it was entered for"
+                "the secret {name:?} may not be sent to {host}: its field in settings.fields names its hosts, and of these it \
+                 goes to the ones that it was entered for"
             )));
         }
-        std::str::from_utf8(secret.expose()).map_err(|_| invalid("auth", format!("The secret {name:?} is no text.")))
+        std::str::from_utf8(granted.value.expose())
+            .map_err(|_| invalid("auth", format!("The secret {name:?} is no text.")))
     }
 
-    /// Puts the secret in, and gives it, so that an answer that echoes it can be cleaned.
+    /// Puts the secret in, and gives it as it is and as it was sent, so that an answer that echoes it can be cleaned.
     async fn authenticate(
         &self,
         client: &Client,
@@ -264,7 +267,7 @@ impl Sending {
         url: &mut Url,
         host: &str,
         headers: &mut HeaderMap,
-    ) -> Result<Secret, Error> {
+    ) -> Result<Vec<Secret>, Error> {
         let mut set = |name: HeaderName, text: &str| -> Result<(), Error> {
             let mut value = header_value(name.as_str(), text)?;
             value.set_sensitive(true);
@@ -277,12 +280,13 @@ impl Sending {
             Auth::Bearer(name) => {
                 let secret = self.secret_for(name, host)?;
                 set(AUTHORIZATION, &format!("Bearer {secret}"))?;
-                Secret::new(secret)
+                vec![Secret::new(secret)]
             }
             Auth::Basic(login) => {
                 let secret = self.secret_for(&login.secret, host)?;
-                set(AUTHORIZATION, &format!("Basic {}", STANDARD.encode(format!("{}:{secret}", login.user))))?;
-                Secret::new(secret)
+                let sent = STANDARD.encode(format!("{}:{secret}", login.user));
+                set(AUTHORIZATION, &format!("Basic {sent}"))?;
+                vec![Secret::new(secret), Secret::new(sent)]
             }
             Auth::Header(header) => {
                 let name = header
@@ -291,19 +295,20 @@ impl Sending {
                     .map_err(|_| invalid("auth", format!("{:?} is no header name.", header.name)))?;
                 let secret = self.secret_for(&header.secret, host)?;
                 set(name, secret)?;
-                Secret::new(secret)
+                vec![Secret::new(secret)]
             }
             Auth::Query(query) => {
                 let secret = self.secret_for(&query.secret, host)?;
                 url.query_pairs_mut().append_pair(&query.name, secret);
-                Secret::new(secret)
+                let sent: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+                vec![Secret::new(secret), Secret::new(sent)]
             }
             Auth::ClientCredentials(credentials) => {
                 // Whoever holds a token does what its secret allows.
                 self.secret_for(&credentials.secret, host)?;
                 let token = self.token(client, credentials).await?;
                 set(AUTHORIZATION, &format!("Bearer {}", String::from_utf8_lossy(token.expose())))?;
-                token
+                vec![token]
             }
         })
     }
@@ -330,18 +335,19 @@ fn without(bytes: Vec<u8>, secrets: &[Secret]) -> Vec<u8> {
 }
 
 fn without_one(bytes: Vec<u8>, secret: &[u8]) -> Vec<u8> {
-    let is_there = |bytes: &[u8]| bytes.windows(secret.len()).position(|window| window == secret);
+    // In a time that grows with the answer alone, whatever the secret looks like.
+    let finder = memmem::Finder::new(secret);
     // A secret so short would be found everywhere, and is none.
-    if secret.len() < 6 || is_there(&bytes).is_none() {
+    if secret.len() < 6 || finder.find(&bytes).is_none() {
         return bytes;
     }
-    let (mut clean, mut rest) = (Vec::with_capacity(bytes.len()), &bytes[..]);
-    while let Some(at) = is_there(rest) {
-        clean.extend_from_slice(&rest[..at]);
+    let (mut clean, mut after) = (Vec::with_capacity(bytes.len()), 0);
+    for at in finder.find_iter(&bytes) {
+        clean.extend_from_slice(&bytes[after..at]);
         clean.extend_from_slice(b"(secret)");
-        rest = &rest[at + secret.len()..];
+        after = at + secret.len();
     }
-    clean.extend_from_slice(rest);
+    clean.extend_from_slice(&bytes[after..]);
     clean
 }
 

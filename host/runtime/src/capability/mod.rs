@@ -74,6 +74,15 @@ pub(crate) struct Platform {
     pub(crate) observer: Option<Arc<dyn Observer>>,
 }
 
+/// A secret that a call may use.
+pub(crate) struct Granted {
+    pub(crate) value: Secret,
+    /// The hosts that it may be sent to.
+    pub(crate) hosts: Vec<String>,
+    /// A host of its field that it was not entered for: no digest is made that might go there.
+    pub(crate) elsewhere: Option<String>,
+}
+
 /// Which shop and account a call is for, and what it was granted.
 pub(crate) struct Scope {
     pub(crate) platform: Arc<Platform>,
@@ -86,6 +95,6 @@ pub(crate) struct Scope {
     pub(crate) grants: Grants,
     /// The hosts that the plugin declares, with `setting:` looked up.
     pub(crate) declared: Vec<String>,
-    /// The secrets that have a value, each with the hosts it may be sent to.
-    pub(crate) secrets: BTreeMap<String, (Secret, Vec<String>)>,
+    /// The secrets that have a value.
+    pub(crate) secrets: BTreeMap<String, Granted>,
 }

@@ -5,17 +5,16 @@ use md5::Md5;
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256, Sha512};
 
-use crate::capability::{Capability, Scope};
+use crate::capability::{Capability, Granted, Scope};
 use crate::contract::secrets::Host;
 use crate::contract::{Error, FieldIssue, Message};
 use crate::durable::Call;
 use crate::guest::GuestState;
-use crate::settings::Secret;
 
-/// The secret of this name and the hosts it may be sent to.
-pub(crate) fn secret<'a>(scope: &'a Scope, name: &str) -> Result<(&'a Secret, &'a [String]), Error> {
+/// The secret of this name.
+pub(crate) fn secret<'a>(scope: &'a Scope, name: &str) -> Result<&'a Granted, Error> {
     match scope.secrets.get(name) {
-        Some((secret, hosts)) => Ok((secret, hosts)),
+        Some(granted) => Ok(granted),
         None => Err(Error::NotConfigured(FieldIssue {
             field: name.to_owned(),
             message: Message {
@@ -57,8 +56,13 @@ impl Host for GuestState {
             Err(denied) => return Ok(Err(denied)),
         };
         let answer = async || {
-            let (secret, _) = secret(&scope, &name)?;
-            digest(&algorithm, secret.expose(), &message).ok_or_else(|| {
+            let granted = secret(&scope, &name)?;
+            if let Some(host) = &granted.elsewhere {
+                return Err(Error::Denied(format!(
+                    "the secret {name:?} was not entered for {host}, which its field names: no digest with it may go there"
+                )));
+            }
+            digest(&algorithm, granted.value.expose(), &message).ok_or_else(|| {
                 Error::InvalidInput(FieldIssue {
                     field: "algorithm".into(),
                     message: Message {

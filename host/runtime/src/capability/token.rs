@@ -12,19 +12,24 @@ use crate::capability::egress::host_of;
 use crate::capability::http::{Sending, lost, retry_after};
 use crate::contract::http::ClientCredentials;
 use crate::contract::{Error, FieldIssue, Message, Outage};
-use crate::ids::{AccountId, ShopId};
-use crate::settings::Secret;
+use crate::ids::{AccountId, Digest, ShopId};
+use crate::settings::{LONGEST_SECRET, Secret};
 
 /// A token is fetched anew so long before it ends.
 const TOKEN_MARGIN: Duration = Duration::from_secs(30);
 
-/// Access tokens by account, token endpoint, client and scope.
+/// No token is kept longer, whatever its endpoint says.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+/// The longest answer of a token endpoint, in bytes.
+const LONGEST_ANSWER: usize = 64 * 1024;
+
+/// Access tokens by what they were got with: another secret gets another token.
 #[derive(Default)]
 pub(crate) struct Tokens {
     fetched: Mutex<HashMap<TokenKey, (Secret, Instant)>>,
 }
 
-type TokenKey = (ShopId, AccountId, String, String, Option<String>);
+type TokenKey = (ShopId, AccountId, String, Digest, String, String, Option<String>);
 
 impl Sending {
     /// RFC 6749, 4.4: the token from memory, or from the token endpoint.
@@ -34,9 +39,14 @@ impl Sending {
             access_token: String,
             expires_in: Option<u64>,
         }
+        let url = self.check(&credentials.token_url)?;
+        let host = host_of(&url).unwrap_or_default();
+        let secret = self.secret_for(&credentials.secret, &host)?;
         let key = (
             self.scope.shop.clone(),
             self.scope.account.clone(),
+            credentials.secret.clone(),
+            Digest::of(secret.as_bytes()),
             credentials.token_url.clone(),
             credentials.client_id.clone(),
             credentials.scope.clone(),
@@ -47,9 +57,6 @@ impl Sending {
         {
             return Ok(token.clone());
         }
-        let url = self.check(&credentials.token_url)?;
-        let host = host_of(&url).unwrap_or_default();
-        let secret = self.secret_for(&credentials.secret, &host)?;
         let form = {
             let mut form = url::form_urlencoded::Serializer::new(String::new());
             form.append_pair("grant_type", "client_credentials");
@@ -58,7 +65,7 @@ impl Sending {
             }
             form.finish()
         };
-        let answer = client
+        let mut answer = client
             .post(url)
             .basic_auth(&credentials.client_id, Some(secret))
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
@@ -74,9 +81,19 @@ impl Sending {
                 detail: format!("the token endpoint at {host} answered {status}"),
             }));
         }
-        let text = answer.bytes().await.map_err(|error| lost(&host, &error))?;
-        let granted =
-            serde_json::from_slice::<Granted>(&text).ok().filter(|_| status.is_success()).ok_or_else(|| {
+        let mut text = Vec::new();
+        while let Some(chunk) = answer.chunk().await.map_err(|error| lost(&host, &error))? {
+            if text.len() + chunk.len() > LONGEST_ANSWER {
+                return Err(Error::LimitExceeded(format!(
+                    "the token endpoint at {host} answered with more than {LONGEST_ANSWER} bytes"
+                )));
+            }
+            text.extend_from_slice(&chunk);
+        }
+        let granted = serde_json::from_slice::<Granted>(&text)
+            .ok()
+            .filter(|granted| status.is_success() && granted.access_token.len() <= LONGEST_SECRET)
+            .ok_or_else(|| {
                 Error::NotConfigured(FieldIssue {
                     field: credentials.secret.clone(),
                     message: Message {
@@ -88,8 +105,11 @@ impl Sending {
                 })
             })?;
         let token = Secret::new(granted.access_token);
-        let ends = Instant::now() + Duration::from_secs(granted.expires_in.unwrap_or(60));
-        tokens.lock().unwrap_or_else(PoisonError::into_inner).insert(key, (token.clone(), ends));
+        let now = Instant::now();
+        let ends = now + Duration::from_secs(granted.expires_in.unwrap_or(60)).min(LONGEST);
+        let mut tokens = tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        tokens.retain(|_, (_, ends)| *ends > now);
+        tokens.insert(key, (token.clone(), ends));
         Ok(token)
     }
 }

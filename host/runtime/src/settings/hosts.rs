@@ -40,16 +40,29 @@ impl Form {
         field.hosts.iter().filter_map(|declared| self.named_host(declared, |name| settings.get(name)))
     }
 
+    /// Has secrets go to the hosts that this form declares by itself, which somebody vouches for. What is set was not.
+    pub(crate) fn vouch(&self, settings: &Settings, secrets: &mut Secrets) {
+        for field in self.0.iter().filter(|field| field.kind == "secret") {
+            if let Some(secret) = secrets.get_mut(&field.name) {
+                let own = self.secret_hosts(field, settings).filter(|named| !named.is_set);
+                secret.entered_for.extend(own.map(|named| named.host));
+            }
+        }
+    }
+
     /// Secrets that these settings would send to a host which they were not entered for.
     pub(crate) fn misdirected(&self, settings: &Settings, secrets: &Secrets) -> Vec<FieldIssue> {
         let issue = |field: &Field| {
             let secret = secrets.get(&field.name)?;
             let named = self.secret_hosts(field, settings).find(|named| !secret.goes_to(named))?;
-            let host = named.host;
-            let text = format!(
-                "It would be sent to {host} and was entered for another host: enter it again, or name the host that it was \
-                 entered for."
-            );
+            let (host, mend) = match named.is_set {
+                true => (named.host, "enter it again, or name the host that it was entered for"),
+                // Whoever swaps versions cannot enter anything.
+                false => {
+                    (named.host, "enter it again; a swap to a version that sends it elsewhere is an administrator's")
+                }
+            };
+            let text = format!("It would be sent to {host} and was entered for another host: {mend}.");
             let message =
                 Message { key: "secret-redirected".to_owned(), parameters: vec![("host".to_owned(), host)], text };
             Some(FieldIssue { field: field.name.clone(), message, blocking: true })
@@ -61,7 +74,7 @@ impl Form {
 impl super::AccountSecret {
     /// May it be sent there?
     pub(crate) fn goes_to(&self, named: &NamedHost) -> bool {
-        !named.is_set || self.entered_for.contains(&named.host)
+        self.entered_for.contains(&named.host)
     }
 }
 
@@ -86,15 +99,31 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_goes_where_it_was_entered_for_and_to_the_plugins_own_hosts() {
+    fn a_secret_goes_where_it_was_entered_for() {
         let (none, with) = (form(None), form(Some("https://v1.vendor.example/api")));
-        assert!(!misdirected(&none, None, &[]) && !misdirected(&with, None, &[]));
-        assert!(misdirected(&none, Some("https://a.example/x"), &[]));
-        assert!(!misdirected(&none, Some("https://A.example/y"), &["a.example"]));
+        let files = "files.vendor.example";
+        assert!(!misdirected(&none, None, &[files]) && !misdirected(&with, None, &[files, "v1.vendor.example"]));
+        assert!(misdirected(&none, Some("https://a.example/x"), &[files]));
+        assert!(!misdirected(&none, Some("https://A.example/y"), &[files, "a.example"]));
         // Another port is another server.
-        assert!(misdirected(&none, Some("https://a.example:8443/"), &["a.example"]));
-        // Who sets what is the default now may meet another default later.
-        assert!(misdirected(&with, Some("https://v1.vendor.example/api"), &[]));
+        assert!(misdirected(&none, Some("https://a.example:8443/"), &[files, "a.example"]));
+        // So is what another version declares by itself.
+        assert!(misdirected(&none, None, &[]) && misdirected(&with, None, &[files]));
+    }
+
+    #[test]
+    fn who_vouches_for_a_version_vouches_for_its_own_hosts_and_for_no_setting() {
+        let form = form(Some("https://v2.vendor.example/api"));
+        let secret = AccountSecret { value: Secret::new("s"), entered_for: ["v1.vendor.example".to_owned()].into() };
+        let vouched = |settings: Settings| {
+            let mut secrets = Secrets::from([("token".to_owned(), secret.clone())]);
+            form.vouch(&settings, &mut secrets);
+            secrets["token"].entered_for.iter().cloned().collect::<Vec<_>>()
+        };
+        let own = ["files.vendor.example", "v1.vendor.example", "v2.vendor.example"];
+        assert_eq!(vouched(Settings::new()), own);
+        let set = SettingValue::Text("https://thief.example/".to_owned());
+        assert_eq!(vouched(Settings::from([("url".to_owned(), set)])), own[..2]);
     }
 
     #[test]

@@ -60,8 +60,8 @@ impl<'de> Deserialize<'de> for Secret {
 pub struct AccountSecret {
     /// Its value.
     pub value: Secret,
-    /// The hosts that it was entered for, as `host` or `host:port`. It is sent to no other host of a setting, whatever becomes of the
-    /// settings; what a plugin declares by name stands beside them.
+    /// The hosts that it was entered for, as `host` or `host:port`: those that the plugin declared by name for it and those that the
+    /// settings named. It is sent to no other, whatever becomes of the settings and of the plugin.
     pub entered_for: BTreeSet<String>,
 }
 
@@ -77,6 +77,8 @@ pub struct Form(pub Vec<Field>);
 
 /// What one form may hold.
 const MOST_FIELDS: usize = 200;
+/// The longest secret, in bytes: longer ones fit into no header.
+pub(crate) const LONGEST_SECRET: usize = 8192;
 
 fn message(key: &str, text: String) -> Message {
     Message { key: key.to_owned(), parameters: Vec::new(), text }
@@ -175,6 +177,9 @@ impl Form {
             if field.kind == "secret" {
                 match value.as_str() {
                     Some("") => drop(secrets.remove(name)),
+                    Some(text) if text.len() > LONGEST_SECRET => {
+                        issues.push(issue(name, "setting-long", format!("Use at most {LONGEST_SECRET} bytes.")));
+                    }
                     Some(text) => entered.push((field, Secret::new(text))),
                     None => issues.push(issue(name, "setting-kind", "Enter text.")),
                 }

@@ -72,6 +72,22 @@ async fn a_secret_that_is_kept_is_not_sent_to_another_server() {
 }
 
 #[tokio::test]
+async fn what_proves_an_order_is_sent_to_no_other_server() {
+    let (shop, _fake) = Shop::with_twikit().await;
+    let path = shop.at("/accounts/twikit");
+    let account = shop.integrator.get(&path).await.ok();
+    let mut body = json!({
+        "component": account["component"], "settings": account["settings"], "grants": account["grants"],
+    });
+    // The secret itself is sent nowhere; an order with the digest over it would do for a thief.
+    body["settings"]["api-url"] = json!("https://thief.example/api");
+    let problem = shop.admin.put(&path, &body).await;
+    let problem = problem.problem(422, "invalid");
+    assert_eq!(problem["issues"][0]["field"], "payload-secret", "{problem:#}");
+    assert_eq!(problem["issues"][0]["message"]["key"], "secret-redirected");
+}
+
+#[tokio::test]
 async fn an_integrator_reaches_no_private_address_in_any_spelling() {
     let (shop, fake) = Shop::with_expivi().await;
     let port = fake.base_url().rsplit(':').next().expect("a port").to_owned();

@@ -4,7 +4,8 @@ use std::time::SystemTime;
 
 use cartwright::webhook::entered;
 use cartwright::{
-    AccountId, AccountSetup, AccountSnapshot, Digest, Link, LinkIssues, SetupError, Shop, ShopId, ShopSnapshot,
+    AccountId, AccountSetup, AccountSnapshot, Digest, Link, LinkIssues, NewHosts, SetupError, Shop, ShopId,
+    ShopSnapshot,
 };
 use serde_json::{Map, Value, json};
 
@@ -108,6 +109,7 @@ impl Installation {
         shop: &ShopId,
         account: &AccountId,
         to: Digest,
+        hosts: NewHosts,
         who: &str,
         now: SystemTime,
     ) -> Result<AccountSnapshot, ChangeError> {
@@ -115,7 +117,7 @@ impl Installation {
             let seen = self.seen(shop).await?;
             let kept = seen.kept.as_ref();
             let old = kept_account(kept, account).ok_or_else(|| SetupError::NoAccount(account.clone()))?;
-            let swapped = self.host().account_swapped(shop, account, to).await?;
+            let swapped = self.host().account_swapped(shop, account, to, hosts).await?;
             let change = Change {
                 what: "swap-version",
                 subject: account.to_string(),

@@ -2,12 +2,12 @@
 
 use std::sync::{Arc, Mutex};
 
-use cartwright::SetupError;
 use cartwright::durable::{
     Answer, Call, Entry, Fault, Journal, JournalError, Kept, KeptBody, MemoryJournal, Record, RunEnd, RunError, Wake,
     Why,
 };
 use cartwright::types::EventKind;
+use cartwright::{NewHosts, SetupError};
 use cartwright_e2e::ORDER_HOOK;
 
 use crate::erp::{Erp, TOKEN};
@@ -104,7 +104,7 @@ async fn a_job_stays_on_the_component_that_it_began_with() {
     let mut bytes = ORDER_HOOK.to_vec();
     bytes.extend([0, 2, 1, b'2']);
     let second = erp.host.install(&bytes, None).await.expect("another version").digest();
-    erp.host.swap_version(&erp.shop, &erp.account, second).await.expect("swapped");
+    erp.host.swap_version(&erp.shop, &erp.account, second, NewHosts::Refused).await.expect("swapped");
     erp.pass(60).await;
     erp.asleep(&job, &journal).await;
     assert_eq!(erp.books().asked, 1);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cartwright::durable::RunEnd;
 use cartwright::types::{Event, EventKind, Order};
-use cartwright::{AccountId, CartLine, Clock, Digest, Release, SimulatedClock};
+use cartwright::{AccountId, CartLine, Clock, Digest, NewHosts, Release, SimulatedClock};
 use cartwright_e2e::orders::order;
 use cartwright_e2e::{ORDER_HOOK, World, local, members, shop};
 use cartwright_fake_vendors::samples;
@@ -124,7 +124,7 @@ async fn an_order_goes_to_the_newest_version_that_a_line_is_pinned_to(database: 
     let mut platform = Platform::new(&database).await;
     let (host, first) = (platform.world.host.clone(), platform.world.digest);
     let second = platform.another_version().await;
-    host.swap_version(&platform.world.shop, &platform.world.account, second).await.expect("swapped");
+    host.swap_version(&platform.world.shop, &platform.world.account, second, NewHosts::Refused).await.expect("swapped");
     // The order's line was made by the version before.
     platform.report("e1", EventKind::Placed, platform.order(1)).await;
     assert_eq!(platform.next().await.job.plugin, first);
@@ -141,7 +141,12 @@ async fn an_order_goes_to_the_newest_version_that_a_line_is_pinned_to(database: 
 async fn what_comes_after_an_order_was_closed_goes_to_the_current_version(database: Database) {
     let platform = Platform::new(&database).await;
     let second = platform.another_version().await;
-    platform.world.host.swap_version(&platform.world.shop, &platform.world.account, second).await.expect("swapped");
+    platform
+        .world
+        .host
+        .swap_version(&platform.world.shop, &platform.world.account, second, NewHosts::Refused)
+        .await
+        .expect("swapped");
     let cancelled = |version| Order { cancelled: true, ..platform.order(version) };
     platform.report("e1", EventKind::Cancelled, cancelled(1)).await;
     assert_eq!(platform.next().await.job.plugin, platform.world.digest, "it was open until then");

@@ -7,7 +7,7 @@ use axum::http::HeaderMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use cartwright::types::SettingValue;
-use cartwright::{AccountSetup, Digest, Grants, SetupError};
+use cartwright::{AccountSetup, Digest, Grants, NewHosts, SetupError};
 use cartwright_e2e::{WEBHOOKS, local, members};
 use serde_json::{Value, json};
 
@@ -29,8 +29,8 @@ impl Ear {
         let router = Router::new().fallback(async move |headers: HeaderMap| {
             let said = headers.get("authorization").map(|value| value.to_str().expect("text").to_owned());
             hearing.lock().expect("what it heard").push(said.unwrap_or_default());
-            // As a token endpoint answers.
-            r#"{"access_token":"granted","token_type":"Bearer","expires_in":600}"#
+            // As a token endpoint answers, with a token for ever.
+            r#"{"access_token":"granted","token_type":"Bearer","expires_in":18446744073709551615}"#
         });
         Self { url: listen(router).await, heard }
     }
@@ -76,6 +76,10 @@ impl Scene {
 
     /// Goes to the version of the plugin that has this form.
     async fn swap(&mut self, form: u8) -> Result<(), SetupError> {
+        self.swap_with(form, NewHosts::Refused).await
+    }
+
+    async fn swap_with(&mut self, form: u8, hosts: NewHosts) -> Result<(), SetupError> {
         let mut bytes = WEBHOOKS.to_vec();
         let marks: Vec<usize> =
             bytes.windows(12).enumerate().filter(|(_, bytes)| *bytes == b"token's form").map(|(at, _)| at).collect();
@@ -83,7 +87,7 @@ impl Scene {
         bytes[mark + 12] = form;
         let desk = &self.desk;
         let to = desk.host.install(&bytes, None).await.expect("another version").digest();
-        desk.host.swap_version(&desk.shop, &desk.account, to).await?;
+        desk.host.swap_version(&desk.shop, &desk.account, to, hosts).await?;
         self.running = to;
         Ok(())
     }
@@ -116,6 +120,17 @@ async fn a_version_without_the_secret_is_no_way_to_another_address_for_it() {
     scene.swap(b'1').await.expect("swapped back");
     scene.asked().await.expect("an answer");
     assert_eq!((scene.vendor.heard(), scene.thief.heard()), (vec![TOKEN.to_owned()], Vec::new()));
+}
+
+#[tokio::test]
+async fn a_version_that_sends_the_secret_elsewhere_needs_somebody_who_vouches_for_it() {
+    let mut scene = Scene::new().await;
+    assert_eq!(refused(scene.swap(b'4').await), "token");
+    scene.swap_with(b'4', NewHosts::Vouched).await.expect("swapped");
+    scene.asked().await.expect("an answer");
+    assert_eq!(scene.vendor.heard(), [TOKEN]);
+    // Nobody vouched for an address.
+    assert_eq!(refused(scene.set(json!({ "api-url": scene.thief.url })).await), "token");
 }
 
 #[tokio::test]
@@ -175,6 +190,12 @@ async fn a_token_is_fetched_once_and_goes_where_its_secret_may_go() {
     }
     let basic = format!("Basic {}", STANDARD.encode(format!("shop:{token}")));
     assert_eq!((login.heard(), scene.vendor.heard()), (vec![basic], vec!["Bearer granted".to_owned(); 2]));
+    // Another secret gets another token.
+    settings["token"] = json!("another");
+    scene.set(settings.clone()).await.expect("another secret");
+    scene.asked().await.expect("an answer");
+    let basic = format!("Basic {}", STANDARD.encode("shop:another"));
+    assert_eq!((login.heard(), scene.vendor.heard().len()), (vec![basic], 1));
     // This secret is for the token endpoint alone: neither it nor what it is worth goes to the vendor.
     settings["narrow-secret"] = json!("narrow");
     scene.set(settings).await.expect("another secret");

@@ -17,35 +17,47 @@ const HOST: &str = "setting:api-url";
 const TOKEN_HOST: &str = "setting:token-url";
 /// A secret that may be sent to the token endpoint and to nobody else.
 const NARROW: &str = "narrow-secret";
-/// Which form it has. Whoever writes 2 or 3 in the component's bytes has another version of the plugin.
+/// Which form it has. Whoever writes another digit in the component's bytes has another version of the plugin.
 static FORM: &[u8; 13] = b"token's form1";
 
 /// The name that this version's form has for its token. The second version knows no token of the first; the third calls it by
-/// another name.
+/// another name. The fourth has it go to a server of its own, too.
 fn token() -> &'static str {
     match black_box(FORM)[12] {
-        b'1' => "token",
+        b'1' | b'4' => "token",
         b'2' => "key",
         _ => "renamed-token",
     }
+}
+
+/// A server that only the fourth version sends its token to.
+fn elsewhere() -> Option<&'static str> {
+    (black_box(FORM)[12] == b'4').then_some("elsewhere.example")
 }
 
 impl plugin::Guest for Webhooks {
     fn describe() -> plugin::Identity {
         let identity =
             cartwright_plugin::identity("webhooks", "Webhooks", env!("CARGO_PKG_VERSION"), "Cartwright's tests");
-        plugin::Identity { hosts: vec![HOST.to_owned(), TOKEN_HOST.to_owned()], ..identity }
+        plugin::Identity {
+            hosts: [HOST, TOKEN_HOST].into_iter().chain(elsewhere()).map(str::to_owned).collect(),
+            ..identity
+        }
     }
 }
 
 impl settings::Guest for Webhooks {
     fn fields(_locale: String) -> Vec<settings::Field> {
+        let mut secret = field(token(), "secret", "Token").sent_to(HOST).sent_to(TOKEN_HOST);
+        if let Some(host) = elsewhere() {
+            secret = secret.sent_to(host);
+        }
         vec![
             field(SECRET, "secret", "Signing secret"),
             field("script-url", "url", "Script").vendor_may_push(),
             field("name", "text", "Name"),
             field("api-url", "url", "Address").vendor_may_push(),
-            field(token(), "secret", "Token").sent_to(HOST).sent_to(TOKEN_HOST),
+            secret,
             field("token-url", "url", "Token endpoint"),
             field(NARROW, "secret", "Secret of the token endpoint").sent_to(TOKEN_HOST),
         ]

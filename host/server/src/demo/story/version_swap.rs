@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{bail, ensure};
-use cartwright::{CartLine, CartOperation};
+use cartwright::{CartLine, CartOperation, NewHosts};
 use cartwright_fake_vendors::samples;
 
 use super::{Demo, told};
@@ -64,7 +64,9 @@ impl Demo<'_> {
                 for round in 0..10 {
                     tokio::time::sleep(Duration::from_millis(20)).await;
                     let to = if round % 2 == 0 { second } else { first };
-                    held = held.max(self.host.swap_version(&self.lumen, &self.expivi_account, to).await?.held);
+                    held = held.max(
+                        self.host.swap_version(&self.lumen, &self.expivi_account, to, NewHosts::Refused).await?.held,
+                    );
                 }
                 stop.store(true, Ordering::Relaxed);
                 for task in adding {
@@ -78,7 +80,7 @@ impl Demo<'_> {
                 ))
             })
             .await?;
-        self.host.swap_version(&self.lumen, &self.expivi_account, second).await?;
+        self.host.swap_version(&self.lumen, &self.expivi_account, second, NewHosts::Refused).await?;
         steps
             .step("old lines go on with the version that made them", async {
                 let change = self.host.change_quantity(&self.lumen, &cart[0].key, 3, cart, &self.visitor).await?;

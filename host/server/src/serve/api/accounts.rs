@@ -211,7 +211,8 @@ struct SwapBody {
 }
 
 /// Moves the account to another version of its plugin; rolling back is moving to the version before. Calls in flight end on what they
-/// began with, and lines keep going to the version that made them. A version that does not accept the settings changes nothing.
+/// began with, and lines keep going to the version that made them. A version that does not accept the settings changes nothing; nor does
+/// one that sends a kept secret to a host which it was not entered for, unless an admin swaps.
 #[utoipa::path(post, path = "/v1/shops/{shop}/accounts/{account}/swap", tag = "accounts", operation_id = "swap_version",
     params(("shop" = ShopId, Path), ("account" = AccountId, Path)), request_body = SwapBody,
     responses((status = 200, body = AccountDocument), Problems))]
@@ -221,6 +222,7 @@ async fn swap(
     Path((shop, account)): Path<(ShopId, AccountId)>,
     Body(SwapBody { component }): Body<SwapBody>,
 ) -> Result<Tagged<AccountDocument>, Problem> {
-    let swapped = node.installation().swap_version(&shop, &account, component, &caller.who, node.now()).await?;
+    let (installation, hosts) = (node.installation(), caller.new_hosts());
+    let swapped = installation.swap_version(&shop, &account, component, hosts, &caller.who, node.now()).await?;
     AccountDocument::of(&node, &swapped)
 }

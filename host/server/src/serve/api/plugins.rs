@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use cartwright::{About, AccountId, Digest, Plugin, PluginId, ShopId, World};
+use cartwright::{About, AccountId, Digest, NewHosts, Plugin, PluginId, ShopId, World};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -164,7 +164,8 @@ async fn swap(
     Ok(Json(swap_accounts(&node, &plugin, component, &meant, &caller.who).await?))
 }
 
-/// Moves every account of these shops that runs a plugin to one of its versions, one after the other.
+/// Moves every account of these shops that runs a plugin to one of its versions, one after the other. An admin's: who may install a
+/// version vouches for it.
 pub(crate) async fn swap_accounts(
     node: &Node,
     plugin: &PluginId,
@@ -180,7 +181,8 @@ pub(crate) async fn swap_accounts(
             if !runs || account.current == component {
                 continue;
             }
-            let swapped = node.installation().swap_version(shop, &account.id, component, who, node.now()).await;
+            let (installation, hosts) = (node.installation(), NewHosts::Vouched);
+            let swapped = installation.swap_version(shop, &account.id, component, hosts, who, node.now()).await;
             results.push(SwapResult {
                 shop: shop.clone(),
                 account: account.id,

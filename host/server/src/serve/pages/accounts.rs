@@ -395,6 +395,7 @@ async fn swap(
     sent: Sent,
 ) -> Result<Response, Problem> {
     let component = sent.read("component")?;
-    node.installation().swap_version(&shop, &id, component, &caller.who, node.now()).await?;
+    let (installation, hosts) = (node.installation(), caller.new_hosts());
+    installation.swap_version(&shop, &id, component, hosts, &caller.who, node.now()).await?;
     Ok(done(&path(&shop, &id), Done::Swapped).into_response())
 }
