@@ -2,9 +2,9 @@
 //!
 //! In a closed loop each shopper asks again when he is answered; in an open loop requests come at a fixed rate, whatever becomes of
 //! them, and a latency counts from when the request was to be sent, so that one who waits for a slow answer hides nothing. The
-//! measure is a server in whose place of host and guest there is nothing: the same HTTP stack, on the same database, looks the access
-//! key up, reads the request, keeps configuration and picture, asks the catalogue what a plan asks it, and gives an answer that was stored.
-//! It runs in the shoppers' process.
+//! measure is a server in whose place of host and guest there is nothing: bare axum, on the same database, looks the access key up, reads
+//! the request, keeps configuration and picture, asks the catalogue what a plan asks it, and gives an answer that was stored. It has none
+//! of the server's limits, request ids, traces and metrics, which are part of what is measured, and runs in the shoppers' process.
 
 // Not everything that the tests use of these is used here.
 #[allow(dead_code)]
@@ -210,8 +210,11 @@ async fn swapped(shop: &Arc<Shop>, asked: &Arc<Asked>, components: [Value; 2]) -
         }
     });
     let course = closed(asked, 8, SWAPPED).await;
+    assert!(!swapping.is_finished(), "a swap was refused");
     swapping.abort();
-    (course, swaps.load(Ordering::Relaxed))
+    let swaps = swaps.load(Ordering::Relaxed);
+    assert!(swaps > 0, "nothing was swapped");
+    (course, swaps)
 }
 
 #[tokio::main]

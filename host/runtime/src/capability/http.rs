@@ -57,10 +57,10 @@ impl Host for GuestState {
             Some(cursor) => cursor.send(sending, request, hold).await?,
             None => {
                 let (repeat, url) = (request.repeat, request.url.clone());
-                // A person who tests a connection, and a shopper who waits for a price, are never held.
+                // A person who tests a connection wants to see what the server says now.
                 let turn = match self.hook {
-                    Hook::Poll => sending.turn(&url, &SystemClock).await,
-                    _ => Ok(()),
+                    Hook::TestConnection => Ok(()),
+                    _ => sending.turn(&url, &SystemClock).await,
                 };
                 let sent = match turn {
                     Ok(()) => sending.send(request).await,

@@ -54,8 +54,9 @@ pub enum LineState {
 }
 
 impl Cartwright {
-    /// Says of each top line of a cart whether it can be ordered. An unexpired seal over an unchanged line holds without asking
-    /// the vendor; everything else is planned and priced again by the version that the line is pinned to.
+    /// Says of each top line of a cart whether it can be ordered, by this visitor: the country that is delivered to and the group as
+    /// the platform knows them, not as a page said. An unexpired seal over an unchanged line that was priced for the same holds
+    /// without asking the vendor; everything else is planned and priced again by the version that the line is pinned to.
     ///
     /// # Errors
     /// When the shop does not exist. What is wrong with a line is said of the line.
@@ -108,7 +109,8 @@ impl Cartwright {
         let is_pinned = [line.pin.digest, line.pin.strategy_digest]
             .iter()
             .all(|pinned| self.replacement(pinned).is_ok_and(|digest| digest == *pinned));
-        if is_whole && faults.is_empty() && is_pinned {
+        let is_theirs = family.iter().all(|member| member.is_priced_for(visitor));
+        if is_whole && faults.is_empty() && is_pinned && is_theirs {
             return Ok(match self.not_sold(shop, &family).await? {
                 Some(error) => (LineState::Unavailable { why: error.to_string() }, Vec::new()),
                 None => (LineState::Ok, Vec::new()),

@@ -16,6 +16,7 @@ use crate::contract::{
 use crate::host::Cartwright;
 use crate::ids::{AccountId, Digest, PluginId, ShopId};
 use crate::settings::Secret;
+use crate::shop::Visitor;
 
 /// Which version of which plugin a line belongs to. Later events of the line go there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,8 +62,13 @@ pub struct SealedPrice {
     /// Until when it holds without asking again.
     #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::Moment))]
     pub expires: String,
-    /// What the strategy added to the price of one, and why: for the shopper's eyes. The amounts above hold it, and the seal is
-    /// over those alone.
+    /// The country that it was priced for, as [`Visitor`](crate::Visitor) names it. A vendor's prices may depend on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub country: Option<String>,
+    /// The customer group that it was priced for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customer_group: Option<String>,
+    /// What the strategy added to the price of one, and why: for the shopper's eyes. The amounts above hold it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub adjustments: Vec<Adjustment>,
     /// The quotation that offered this price; none for a price that anybody gets.
@@ -156,7 +162,7 @@ pub enum SealFault {
 }
 
 impl CartLine {
-    /// Everything that decides what the line is and costs. Pictures and labels may change.
+    /// Everything that decides what the line is and costs, and by which people judge it: a merchant prices what stands there.
     fn sealed_bytes(&self, shop: &ShopId) -> Vec<u8> {
         let price = &self.price;
         let sealed = Sealed {
@@ -165,6 +171,9 @@ impl CartLine {
             product: &self.product,
             variant_id: self.variant_id.as_deref(),
             sku: self.sku.as_deref(),
+            title: &self.title,
+            shown: &self.shown,
+            thumbnail: self.thumbnail,
             quantity: self.quantity,
             parent: self.parent.as_deref(),
             per_bundle: self.per_bundle,
@@ -179,7 +188,7 @@ impl CartLine {
             bill_of_materials: &self.bill_of_materials,
             vendor_product: self.vendor_product.as_deref(),
             reference: self.reference.as_deref(),
-            hold: self.unconfirmed.as_ref().map(|unconfirmed| unconfirmed.hold),
+            unconfirmed: self.unconfirmed.as_ref(),
             linked_product: &self.linked_product,
             asked_quantity: self.asked_quantity,
             chosen_variant: self.chosen_variant.as_deref(),
@@ -191,10 +200,19 @@ impl CartLine {
             state: &price.state,
             included_in_parent: price.included_in_parent,
             expires: &price.expires,
+            country: price.country.as_deref(),
+            customer_group: price.customer_group.as_deref(),
+            adjustments: &price.adjustments,
             offer: price.offer.as_deref(),
         };
         // Serde writes a struct's members in their order, so the same line always gives the same bytes.
         serde_json::to_vec(&sealed).unwrap_or_default()
+    }
+
+    /// Does its price hold for this visitor? What a merchant offered holds for whoever was offered it.
+    pub(super) fn is_priced_for(&self, visitor: &Visitor) -> bool {
+        let SealedPrice { country, customer_group, offer, .. } = &self.price;
+        offer.is_some() || (country, customer_group) == (&visitor.country, &visitor.customer_group)
     }
 
     /// The key that this line would have if `usual` were its key at the usual price.
@@ -323,6 +341,9 @@ struct Sealed<'a> {
     product: &'a str,
     variant_id: Option<&'a str>,
     sku: Option<&'a str>,
+    title: &'a str,
+    shown: &'a [LinePart],
+    thumbnail: Option<Digest>,
     quantity: u32,
     parent: Option<&'a str>,
     per_bundle: Option<u32>,
@@ -337,7 +358,7 @@ struct Sealed<'a> {
     bill_of_materials: &'a [Article],
     vendor_product: Option<&'a str>,
     reference: Option<&'a str>,
-    hold: Option<bool>,
+    unconfirmed: Option<&'a Unconfirmed>,
     linked_product: &'a str,
     asked_quantity: u32,
     chosen_variant: Option<&'a str>,
@@ -349,8 +370,9 @@ struct Sealed<'a> {
     state: &'a PriceState,
     included_in_parent: bool,
     expires: &'a str,
-    // Left out where there is none: seals from before offers hold.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    country: Option<&'a str>,
+    customer_group: Option<&'a str>,
+    adjustments: &'a [Adjustment],
     offer: Option<&'a str>,
 }
 

@@ -153,6 +153,8 @@ fn offered_family(
         state: PriceState::Verified,
         included_in_parent: line.price.included_in_parent,
         expires: until.to_owned(),
+        country: None,
+        customer_group: None,
         adjustments: Vec::new(),
         offer: Some(quotation.to_owned()),
         seal: String::new(),

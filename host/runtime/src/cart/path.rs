@@ -41,22 +41,28 @@ impl Cartwright {
         families.iter().filter_map(|family| family.first()).for_each(|first| {
             *times.entry(first.key.clone()).or_default() += 1;
         });
+        let mut more: BTreeMap<String, Wanted> = BTreeMap::new();
+        for first in families.iter().filter_map(|family| family.first()) {
+            let times = times[&first.key];
+            if times > 1 || held_line(&add.lines, &first.key).is_some() {
+                let quantity = asked_of(&add.lines, &first.key).saturating_add(add.quantity.saturating_mul(times));
+                more.entry(first.key.clone()).or_insert(Wanted { item: first.item, quantity });
+            }
+        }
+        // All at once: a configuration of many that are held asks the vendor twice, not once for each.
+        let mut again = match more.is_empty() {
+            true => Vec::new(),
+            false => walk.plan(|_| more.values().cloned().collect(), raw, &add.lines).await?,
+        };
         let mut operations = Vec::with_capacity(families.len());
         for family in families {
-            let Some(first) = family.first() else { continue };
-            let Some(times) = times.remove(&first.key) else { continue };
-            let held = held_line(&add.lines, &first.key);
-            if held.is_none() && times == 1 {
-                operations.push(CartOperation::Add { lines: family });
+            let Some(key) = family.first().map(|first| first.key.clone()) else { continue };
+            if times.remove(&key).is_none() {
                 continue;
             }
-            let quantity = asked_of(&add.lines, &first.key).saturating_add(add.quantity.saturating_mul(times));
-            let wanted = Wanted { item: first.item, quantity };
-            let key = first.key.clone();
-            let again = walk.plan(|_| vec![wanted], raw, &add.lines).await?;
-            let lines = again.into_iter().find(|again| again.first().is_some_and(|again| again.key == key));
-            let lines = lines.unwrap_or(family);
-            operations.push(match held {
+            let anew = again.iter().position(|again| again.first().is_some_and(|again| again.key == key));
+            let lines = anew.filter(|_| more.contains_key(&key)).map_or(family, |at| again.swap_remove(at));
+            operations.push(match held_line(&add.lines, &key) {
                 Some(_) => CartOperation::Replace { key, lines },
                 None => CartOperation::Add { lines },
             });
@@ -205,5 +211,7 @@ pub(super) fn same_line(old: &CartLine, new: &CartLine) -> bool {
     (shown.title, shown.shown, shown.thumbnail) = (new.title.clone(), new.shown.clone(), new.thumbnail);
     (shown.price.expires, shown.price.seal) = (new.price.expires.clone(), new.price.seal.clone());
     shown.price.adjustments.clone_from(&new.price.adjustments);
+    shown.price.country.clone_from(&new.price.country);
+    shown.price.customer_group.clone_from(&new.price.customer_group);
     shown == *new
 }

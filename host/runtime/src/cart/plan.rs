@@ -308,6 +308,8 @@ impl Checking<'_> {
                 state: draft.priced.state,
                 included_in_parent: false,
                 expires: self.expires.to_owned(),
+                country: None,
+                customer_group: None,
                 adjustments: Vec::new(),
                 offer: None,
                 seal: String::new(),

@@ -231,6 +231,8 @@ impl<'a> Walk<'a> {
         self.warnings.extend(planned.warnings);
         let mut families = self.at("check").check(&request, &planned.pieces, &facts, configuration, &by_id).await?;
         for line in families.iter_mut().flatten() {
+            line.price.country.clone_from(&self.visitor.country);
+            line.price.customer_group.clone_from(&self.visitor.customer_group);
             line.seal(&self.state.shop.id, &self.state.shop.seal_key);
         }
         self.at("seal").done("prices are sealed".to_owned());

@@ -1,8 +1,8 @@
 //! How vendors' servers are doing, and how fast they may be asked: for each shop and host a circuit breaker and a rate limit.
 //!
 //! A server that is down is not asked by every order in turn, and one that is up is not flooded by a thousand released orders.
-//! An order hook's request to a server that is left alone is answered with `unavailable`; one that would come too soon waits for its
-//! turn, without a guest instance, before its intent is written.
+//! A request to a server that is left alone is answered with `unavailable`; one that would come too soon waits for its turn, an order
+//! hook's without a guest instance, before its intent is written. Only a person who tests a connection is not held.
 //! Both heal by themselves: nothing here stays switched off until somebody notices. They are values that are told the time, with no
 //! thread and no clock of their own, so that a test can say when things happen and a store of several nodes could keep them. That
 //! is also why no crate is used: `governor` and the circuit breakers read a clock of this process and keep their state in it.

@@ -8,7 +8,7 @@ use axum::http::header::{AUTHORIZATION, HeaderMap};
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use cartwright::{Grants, NewHosts, ShopId};
+use cartwright::{Grants, NewHosts, ShopId, Visitor};
 use cartwright_store::{Access, AccessError, Role};
 use ipnet::IpNet;
 
@@ -36,12 +36,21 @@ impl Caller {
         matches!(self.role, Role::Storefront { .. })
     }
 
-    /// Does it run the installation?
     /// May what this caller swaps to send kept secrets to further hosts? Who may install a component vouches for it.
     pub(crate) fn new_hosts(&self) -> NewHosts {
         if self.is_admin() { NewHosts::Vouched } else { NewHosts::Refused }
     }
 
+    /// Who a caller says is asking, as far as this caller can know: everybody can read a storefront's key and say anything with it.
+    pub(crate) fn visitor(&self, visitor: Visitor) -> Result<Visitor, Problem> {
+        if visitor.customer_group.is_some() && self.is_storefront() {
+            let detail = "a page does not know its shopper's group; leave visitor.customer_group out, or ask from the platform's server";
+            return Err(Problem::new(StatusCode::FORBIDDEN, "role", detail));
+        }
+        Ok(visitor)
+    }
+
+    /// Does it run the installation?
     pub(crate) fn is_admin(&self) -> bool {
         matches!(self.role, Role::Admin)
     }

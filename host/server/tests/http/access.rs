@@ -266,6 +266,11 @@ async fn a_storefront_learns_nothing_of_the_merchants_affairs() {
     assert_eq!(told["operations"][0]["operation"], "add");
     let chosen = json!({ "product": "ring", "configuration": saved, "quantity": 1, "strategy": { "name": "simple" } });
     shop.storefront.post(&shop.at("/cart/add"), &chosen).await.problem(403, "role");
+    // A page says anything: which group its shopper is of, the platform's server knows.
+    let mut trade = add.clone();
+    trade["visitor"] = json!({ "customer_group": "trade" });
+    shop.storefront.post(&shop.at("/cart/add"), &trade).await.problem(403, "role");
+    shop.backend.post(&shop.at("/cart/add"), &trade).await.ok();
     // Each failure, as the platform's server and as a page are told of it.
     let of = |product: &str, saved: &str| json!({ "product": product, "configuration": saved, "quantity": 1 });
     let variation = cartwright_fake_vendors::samples::EXPIVI_VARIATION;

@@ -35,6 +35,45 @@ async fn caught_up(node: &Node) {
     assert_eq!(node.nobody().get("/health/ready").await.status, 200);
 }
 
+/// A second version of Expivi's plugin: the same with a custom section.
+async fn another_version(shop: &Shop) -> Value {
+    let mut bytes = cartwright_bundled::EXPIVI.to_vec();
+    bytes.extend([0, 6, 5, b's', b'w', b'a', b'p', b's']);
+    let headers = [("content-type", "application/wasm")];
+    shop.admin.ask("POST", "/v1/plugins", &headers, bytes).await.with(201)["digest"].clone()
+}
+
+#[tokio::test]
+async fn no_request_fails_while_versions_are_swapped() {
+    let shop = Arc::new(Shop::on(Arc::new(Server::new(&[]))).await);
+    shop.sell().await;
+    let _fake = shop.expivi().await;
+    shop.integrator.put(&shop.at("/links"), &links()).await.ok();
+    let versions = [another_version(&shop).await, shop.component("expivi").await];
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut shoppers = tokio::task::JoinSet::new();
+    for _ in 0..4 {
+        let (shop, stop) = (shop.clone(), stop.clone());
+        shoppers.spawn(async move {
+            let shirt = json!({ "product": "shirt", "configuration": samples::EXPIVI_VARIATION, "quantity": 1 });
+            let mut pins = BTreeSet::new();
+            while !stop.load(Ordering::Relaxed) {
+                let added = shop.backend.post(&shop.at("/cart/add"), &shirt).await.ok();
+                pins.insert(added["operations"][0]["lines"][0]["pin"]["digest"].as_str().expect("a digest").to_owned());
+            }
+            pins
+        });
+    }
+    for version in versions.iter().cycle().take(10) {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        shop.admin.post(&shop.at("/accounts/expivi/swap"), &json!({ "component": version })).await.ok();
+    }
+    stop.store(true, Ordering::Relaxed);
+    for pins in shoppers.join_all().await {
+        assert_eq!(pins.len(), 2, "both versions served: {pins:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_swap_on_one_node_is_sold_by_the_other_within_a_second() {
     let Some((server, other)) = two().await else { return };

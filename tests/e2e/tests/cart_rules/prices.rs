@@ -91,10 +91,63 @@ async fn what_a_strategy_adds_to_a_price_stands_on_the_line_with_its_reason() {
     assert_eq!(cart[0].price.total.minor, 2 * (19_900 + 500));
     let [added] = &cart[0].price.adjustments[..] else { panic!("{:?}", cart[0].price) };
     assert_eq!((added.label.text.as_str(), added.amount.minor), ("Adjusted", 500));
-    // It is for showing: neither the line's key nor its seal is about it.
+    // Nobody takes the reason away.
     cart[0].price.adjustments.clear();
     let checks = world.host.check_cart(&world.shop, &cart, &Visitor::default()).await.expect("checked");
-    assert_eq!(checks[0].state, LineState::Ok);
+    assert_ne!(checks[0].state, LineState::Ok);
+}
+
+#[tokio::test]
+async fn a_price_holds_for_the_country_and_the_group_that_it_was_asked_for() {
+    let world = World::new().await;
+    world.link("ring", "1001", "simple", json!({ "price-authority": "vendor" })).await;
+    let of = |country: &str| Visitor { country: Some(country.to_owned()), ..Visitor::default() };
+    let mut request = world.request("ring", samples::EXPIVI_SIMPLE, 1, &[]);
+    request.visitor = of("NL");
+    let mut cart = added(&world.host.add_to_cart(&world.shop, request).await.expect("a line"));
+    let dutch = cart[0].price.total.clone();
+    let asked = world.expivi.record().all().len();
+    let check = async |cart: &[CartLine], visitor: &Visitor| {
+        world.host.check_cart(&world.shop, cart, visitor).await.expect("checked").remove(0)
+    };
+    assert_eq!(check(&cart, &of("NL")).await.state, LineState::Ok);
+    assert_eq!(world.expivi.record().all().len(), asked, "the seal holds without the vendor");
+    // The page said another country than the one that is delivered to.
+    let checked = check(&cart, &of("BE")).await;
+    let LineState::PriceChanged { old, new } = &checked.state else { panic!("{checked:?}") };
+    assert!(*old == dutch && new.minor > dutch.minor, "{checked:?}");
+    assert_eq!(check(&checked.lines, &of("BE")).await.state, LineState::Ok);
+    // Another group pays the same here, which is found out, and sealed for it.
+    let group = Visitor { customer_group: Some("trade".to_owned()), ..of("NL") };
+    let same = check(&cart, &group).await;
+    assert_eq!((&same.state, same.lines[0].price.total.minor), (&LineState::Ok, dutch.minor));
+    cart[0].price.country = Some("BE".to_owned());
+    assert_ne!(check(&cart, &of("BE")).await.state, LineState::Ok, "it is sealed");
+}
+
+#[tokio::test]
+async fn a_configuration_of_much_that_the_cart_holds_asks_the_vendor_twice() {
+    let world = World::new().await;
+    world.link("ring", "1001", "simple", json!({ "price-authority": "vendor" })).await;
+    let mut one: Value = serde_json::from_str(samples::EXPIVI_SIMPLE).expect("a sample");
+    let product = one[0].take();
+    let many: Vec<Value> = (0..4)
+        .map(|number| {
+            let mut product = product.clone();
+            product["configuration"]["attributes"][0]["attribute_value_name"] = json!(format!("Oak {number}"));
+            product["attributes"][0]["attribute_value_name"] = json!(format!("Oak {number}"));
+            product
+        })
+        .collect();
+    let saved = Value::Array(many).to_string();
+    let mut cart = Vec::new();
+    world.add("ring", &saved, 1, &mut cart).await.expect("lines");
+    let lines = cart.len();
+    let before = world.expivi.record().all().len();
+    world.add("ring", &saved, 1, &mut cart).await.expect("more of them");
+    let asked = world.expivi.record().all().len() - before;
+    assert_eq!((cart.len(), cart.iter().map(|line| line.quantity).sum::<u32>()), (lines, 8));
+    assert!(asked <= 2 * 4, "{asked} requests for four products");
 }
 
 #[tokio::test]

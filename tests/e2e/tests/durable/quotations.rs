@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use cartwright::types::Money;
-use cartwright::{AddToCart, CartOperation, Offer};
+use cartwright::{AddToCart, CartError, CartOperation, Offer};
 use cartwright_e2e::World;
 use cartwright_fake_vendors::samples;
 use cartwright_store::{
@@ -16,6 +16,7 @@ use crate::database::{Database, on_each_database};
 
 on_each_database!(
     a_quotation_is_asked_for_once_by_however_many,
+    nobody_is_asked_to_price_what_a_shopper_wrote,
     of_two_who_change_a_quotation_one_does,
     an_offer_is_accepted_until_it_ends_and_then_closed,
     a_quotation_goes_at_its_time_and_with_its_order,
@@ -87,6 +88,13 @@ async fn a_quotation_is_asked_for_once_by_however_many(database: Database) {
     assert_eq!((one, is_new), (other, !is_other_new));
     let jobs = asking.store.jobs(&JobFilter::default(), 10).await.expect("jobs");
     assert_eq!(jobs.iter().map(|job| job.kind.as_str()).collect::<Vec<_>>(), ["quotation-requested"]);
+}
+
+async fn nobody_is_asked_to_price_what_a_shopper_wrote(database: Database) {
+    let mut asking = Asking::new(&database).await;
+    asking.asked.lines[0].title = "Tin ring".to_owned();
+    let refused = asking.request().await;
+    assert!(matches!(refused, Err(QuotationError::Cart(CartError::Seal { .. }))), "{refused:?}");
 }
 
 async fn of_two_who_change_a_quotation_one_does(database: Database) {

@@ -50,7 +50,10 @@ async fn a_forged_price_is_priced_again() {
 #[tokio::test]
 async fn a_line_that_claims_to_be_something_else_is_what_was_configured() {
     let shopping = Shopping::new().await;
-    let forgeries: [(&str, Forge); 6] = [
+    let forgeries: [(&str, Forge); 9] = [
+        ("a finer title", |cart| cart[RING].title = "Platinum ring".to_owned()),
+        ("a plainer choice", |cart| cart[RING].shown = cart[OAK].shown.clone()),
+        ("another picture", |cart| cart[RING].thumbnail = Some(cart[OAK].pin.digest)),
         ("a dearer variant", |cart| cart[RING].variant_id = Some("id-TABLE".to_owned())),
         ("a dearer product and SKU", |cart| {
             (cart[RING].product, cart[RING].sku) = ("table".to_owned(), Some("TABLE".to_owned()));

@@ -94,7 +94,7 @@ impl AddBody {
             quantity: self.quantity,
             strategy: self.strategy,
             lines: self.lines,
-            visitor: self.visitor,
+            visitor: caller.visitor(self.visitor)?,
             stages: None,
         })
     }
@@ -120,7 +120,7 @@ async fn page(
     Path((shop, product)): Path<(ShopId, String)>,
     Body(PageBody { reopen, visitor }): Body<PageBody>,
 ) -> Result<Json<EmbedData>, Problem> {
-    let embed = node.host().embed(&shop, &product, reopen.as_ref(), &visitor).await;
+    let embed = node.host().embed(&shop, &product, reopen.as_ref(), &caller.visitor(visitor)?).await;
     embed.map(Json).map_err(|error| caller.told(error.into()))
 }
 
@@ -173,7 +173,7 @@ async fn edit(
         configuration: Some(body.configuration.into_bytes()),
         variant: body.variant,
         lines: body.lines,
-        visitor: body.visitor,
+        visitor: caller.visitor(body.visitor)?,
         ..AddToCart::default()
     };
     told(&caller, node.host().edit_line(&shop, &body.key, body.quantity, add).await)
@@ -231,7 +231,7 @@ async fn quantity(
     Path(shop): Path<ShopId>,
     Body(QuantityBody { key, quantity, lines, visitor }): Body<QuantityBody>,
 ) -> Result<Json<ChangeDocument>, Problem> {
-    told(&caller, node.host().change_quantity(&shop, &key, quantity, &lines, &visitor).await)
+    told(&caller, node.host().change_quantity(&shop, &key, quantity, &lines, &caller.visitor(visitor)?).await)
 }
 
 /// Plans and prices a line again from its stored configuration. No operation when nothing changed.
@@ -243,7 +243,7 @@ async fn refresh(
     Path(shop): Path<ShopId>,
     Body(LineBody { key, lines, visitor }): Body<LineBody>,
 ) -> Result<Json<ChangeDocument>, Problem> {
-    told(&caller, node.host().refresh_line(&shop, &key, &lines, &visitor).await)
+    told(&caller, node.host().refresh_line(&shop, &key, &lines, &caller.visitor(visitor)?).await)
 }
 
 /// Takes a line out: a bundle with all its children, a child only where its strategy allows.
@@ -255,7 +255,7 @@ async fn remove(
     Path(shop): Path<ShopId>,
     Body(LineBody { key, lines, visitor }): Body<LineBody>,
 ) -> Result<Json<ChangeDocument>, Problem> {
-    told(&caller, node.host().remove_line(&shop, &key, &lines, &visitor).await)
+    told(&caller, node.host().remove_line(&shop, &key, &lines, &caller.visitor(visitor)?).await)
 }
 
 /// A line of a past order.
