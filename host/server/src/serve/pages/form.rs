@@ -115,6 +115,7 @@ fn draw_field(drawn: &Drawn<'_>, field: &Field) -> Markup {
             (input(drawn, field, &Input { name: &name, id: &id, about: &about, blocked }))
             div id=(about) {
                 @for issue in &issues { p.issue { (issue.message.text) } }
+                @if is_lost(drawn, field) { p.issue { "What you entered here was not kept: enter it again." } }
                 @if let Some(help) = &field.help { p.help { (help.text) } }
                 @if let Some(note) = note(drawn, field) { p.help { (note) } }
             }
@@ -149,6 +150,11 @@ fn note(drawn: &Drawn<'_>, field: &Field) -> Option<String> {
     let choice = offered(drawn, field).into_iter().flatten().find(|choice| choice.value == default);
     let default = choice.map_or(default, |choice| choice.label.text.clone());
     Some(format!("If empty: {default}")).filter(|_| !default.is_empty())
+}
+
+/// Was a secret entered that is not drawn again? None is written into a page, not even for whoever has just sent it.
+fn is_lost(drawn: &Drawn<'_>, field: &Field) -> bool {
+    field.kind == "secret" && drawn.values.get(&field.name).is_some_and(Value::is_string)
 }
 
 /// A host that a plugin names: its name, or the setting that it comes from.
@@ -201,11 +207,12 @@ fn input(drawn: &Drawn<'_>, field: &Field, Input { name, id, about, blocked }: &
         "secret" => {
             let is_set = drawn.secrets.contains(&field.name);
             let held = if is_set { "Set. Enter another to replace it." } else { "" };
+            let is_removed = value.is_some_and(Value::is_null);
             html! {
                 input id=(id) name=(name) type="password" autocomplete="off" spellcheck="false" placeholder=(held)
                     aria-describedby=(about) aria-invalid=[invalid];
                 @if is_set && !field.required {
-                    label.inline { input type="checkbox" name=(format!("{name}.remove")); " Take it away" }
+                    label.inline { input type="checkbox" name=(format!("{name}.remove")) checked[is_removed]; " Take it away" }
                 }
             }
         }

@@ -2,6 +2,7 @@
 
 mod forms;
 mod happens;
+mod settings;
 mod settled;
 
 use cartwright_fake_vendors::client::Reply;
