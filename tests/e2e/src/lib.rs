@@ -15,14 +15,7 @@ use cartwright::{
 use cartwright_fake_vendors::{ExpiviConfig, FakeExpivi};
 use serde_json::{Map, Value, json};
 
-/// The smallest strategy.
-pub const ONE_LINE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/guest-one-line.wasm"));
-/// An order hook.
-pub const ORDER_HOOK: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/guest-order-hook.wasm"));
-/// A vendor whose webhooks are signed, and do as they are told.
-pub const WEBHOOKS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/guest-webhooks.wasm"));
-/// A strategy that misbehaves.
-pub const HOSTILE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/guest-hostile.wasm"));
+pub use cartwright_test_guests::{HOSTILE, ONE_LINE, ORDER_HOOK, WEBHOOKS};
 
 /// A variant at so many cents.
 pub fn variant(sku: &str, product: &str, cents: i64) -> VariantInfo {

@@ -73,6 +73,14 @@ impl Shop {
         found.unwrap_or_else(|| panic!("{plugin} is not installed: {plugins:#}"))["digest"].clone()
     }
 
+    /// Installs a plugin that is not bundled, and gives its digest.
+    pub async fn install(&self, plugin: &str, component: &[u8]) -> String {
+        let headers = [("content-type", "application/wasm")];
+        let reply = self.admin.ask("POST", "/v1/plugins", &headers, component).await;
+        assert!(matches!(reply.status, 200 | 201), "{reply:?}");
+        self.component(plugin).await.as_str().expect("a digest").to_owned()
+    }
+
     pub async fn set_account(&self, plugin: &str, settings: Value, grants: Value) -> Value {
         let component = self.component(plugin).await;
         let body = json!({ "component": component, "settings": settings, "grants": grants });

@@ -5,7 +5,7 @@ use std::hint::black_box;
 use cartwright_plugin::exports::{account, cart, configuration, orders, page, plugin, products, settings};
 use cartwright_plugin::http;
 use cartwright_plugin::types::{
-    Association, Context, FieldIssue, Item, Price, Setting, SettingValue, SkuQuery, Wanted,
+    Association, Context, FieldIssue, Item, Outage, Price, Setting, SettingValue, SkuQuery, Wanted,
 };
 use cartwright_plugin::{ContextExt, Error, FieldExt, field, message};
 
@@ -35,12 +35,32 @@ fn elsewhere() -> Option<&'static str> {
     (black_box(FORM)[12] == b'4').then_some("elsewhere.example")
 }
 
+/// A field of a product whose choices this plugin is asked for.
+fn asked(name: &str, kind: &str, label: &str) -> settings::Field {
+    settings::Field { choices: settings::ChoiceSource::Dynamic, ..field(name, kind, label).per_product() }
+}
+
+/// What can be chosen for a field, whole.
+fn offered(field: &str) -> Result<Vec<(String, String)>, Error> {
+    let named =
+        |all: &[(&str, &str)]| all.iter().map(|(value, label)| (value.to_string(), label.to_string())).collect();
+    Ok(match field {
+        "finish" => named(&[("m", "Matt"), ("g", "Gloss"), ("s", "Satin")]),
+        "extras" => named(&[("b", "Box"), ("r", "Ribbon"), ("c", "Card")]),
+        "colour" => (0..1_000).map(|number| (format!("c{number}"), format!("Colour {number}"))).collect(),
+        _ => return Err(Error::Unsupported),
+    })
+}
+
 impl plugin::Guest for Webhooks {
     fn describe() -> plugin::Identity {
         let identity =
             cartwright_plugin::identity("webhooks", "Webhooks", env!("CARGO_PKG_VERSION"), "Cartwright's tests");
+        // Only a plugin with one can be linked to products.
+        let strategy = plugin::Strategy { name: "none".to_owned(), title: message("none", "None", &[]) };
         plugin::Identity {
             hosts: [HOST, TOKEN_HOST].into_iter().chain(elsewhere()).map(str::to_owned).collect(),
+            strategies: vec![strategy],
             ..identity
         }
     }
@@ -60,6 +80,9 @@ impl settings::Guest for Webhooks {
             secret,
             field("token-url", "url", "Token endpoint"),
             field(NARROW, "secret", "Secret of the token endpoint").sent_to(TOKEN_HOST),
+            asked("finish", "select", "Finish"),
+            asked("colour", "select", "Colour"),
+            asked("extras", "multi-select", "Extras"),
         ]
     }
 
@@ -77,13 +100,27 @@ impl settings::Guest for Webhooks {
 }
 
 impl account::Guest for Webhooks {
+    /// Two of a few at once, a hundred of many. Where the setting `name` is "away", it is.
     fn choices(
-        _context: Context,
-        _field: String,
-        _search: String,
-        _cursor: Option<String>,
+        context: Context,
+        field: String,
+        search: String,
+        cursor: Option<String>,
     ) -> Result<account::PageOfChoices, Error> {
-        Err(Error::Unsupported)
+        if context.text("name") == Some("away") {
+            return Err(Error::Unavailable(Outage { retry_after_seconds: None, detail: "as told".to_owned() }));
+        }
+        let mut all = offered(&field)?;
+        all.retain(|(_, label)| label.to_lowercase().contains(&search.to_lowercase()));
+        let at_once = if field == "colour" { 100 } else { 2 };
+        let from: usize = cursor.and_then(|cursor| cursor.parse().ok()).unwrap_or(0);
+        let some = all.iter().skip(from).take(at_once);
+        let choices = some.map(|(value, label)| settings::Choice {
+            value: value.clone(),
+            label: message(&format!("choice-{field}"), label.clone(), &[]),
+        });
+        let next = from + at_once;
+        Ok(account::PageOfChoices { choices: choices.collect(), cursor: (next < all.len()).then(|| next.to_string()) })
     }
 
     fn test_connection(context: Context) -> Result<Vec<account::Diagnosis>, Error> {

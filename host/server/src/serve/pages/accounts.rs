@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use cartwright::types::{Choice, ChoiceSource, Diagnosis, FieldIssue};
+use cartwright::types::{Diagnosis, FieldIssue};
 use cartwright::webhook::entered;
 use cartwright::{
     AccountId, AccountSetup, AccountSnapshot, Digest, Grants, Plugin, PluginId, SetupError, ShopId, World,
@@ -19,7 +19,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::consent;
-use super::form::{self, Drawn};
+use super::form::{self, Drawn, Offered};
 use super::frame::{Done, at, page, refusal, segment, token};
 use super::shops::runs;
 use super::visitor::{Sent, Visitor, done};
@@ -144,7 +144,8 @@ struct Entered {
     secrets: Vec<String>,
     grants: Grants,
     issues: Vec<FieldIssue>,
-    choices: BTreeMap<String, Vec<Choice>>,
+    /// What the vendor offers; none before there is an account.
+    choices: Option<BTreeMap<String, Offered>>,
 }
 
 impl Entered {
@@ -212,7 +213,7 @@ fn settings(plugin: &Plugin, entered: &Entered) -> Markup {
         values: &entered.values,
         secrets: &entered.secrets,
         issues: &entered.issues,
-        choices: &entered.choices,
+        choices: entered.choices.as_ref(),
         of_product: false,
     })
 }
@@ -268,12 +269,7 @@ async fn account_page(
 ) -> Result<Markup, Problem> {
     let plugin = plugin(node, account.current)?;
     let identity = &plugin.about().identity;
-    for field in plugin.about().form.0.iter().filter(|field| matches!(field.choices, ChoiceSource::Dynamic)) {
-        // A vendor that does not answer keeps nobody from entering a value.
-        if let Ok(offered) = node.host().choices(shop, &account.id, &field.name, "", None).await {
-            entered.choices.insert(field.name.clone(), offered.choices);
-        }
-    }
+    entered.choices = Some(form::ask(node, shop, &account.id, &plugin.about().form, false).await);
     let here = path(shop, &account.id);
     Ok(page(
         visitor,

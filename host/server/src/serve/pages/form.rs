@@ -2,17 +2,59 @@
 
 use std::collections::BTreeMap;
 
-use cartwright::Form;
 use cartwright::money;
 use cartwright::types::{Choice, ChoiceSource, Field, FieldIssue, Money};
 use cartwright::webhook::entered;
+use cartwright::{AccountId, Form, ShopId};
 use maud::{Markup, html};
 use serde_json::{Map, Value, json};
 
 use super::visitor::Sent;
+use crate::serve::node::Node;
 
 /// The usual beginning of inputs' names.
 pub(super) const SETTING: &str = "setting";
+
+/// The most choices of a field that a vendor is asked for; who has more is not listed whole.
+const MOST_CHOICES: usize = 500;
+/// The most times that it is asked for further choices.
+const MOST_PAGES: usize = 10;
+
+/// What a vendor offers for a field.
+pub(super) struct Offered {
+    choices: Vec<Choice>,
+    /// Is that all, so that nothing else can be chosen?
+    is_all: bool,
+}
+
+/// What an account's vendor offers for the fields that it is asked about, by field name. A vendor that does not answer keeps nobody from
+/// entering a value.
+pub(super) async fn ask(
+    node: &Node,
+    shop: &ShopId,
+    account: &AccountId,
+    form: &Form,
+    of_product: bool,
+) -> BTreeMap<String, Offered> {
+    let mut all = BTreeMap::new();
+    let is_asked = |field: &&Field| field.choices == ChoiceSource::Dynamic && (!of_product || field.per_product);
+    for field in form.0.iter().filter(is_asked) {
+        let mut offered: Option<Offered> = None;
+        let mut cursor: Option<String> = None;
+        for _ in 0..MOST_PAGES {
+            let Ok(page) = node.host().choices(shop, account, &field.name, "", cursor.as_deref()).await else { break };
+            let so_far = offered.get_or_insert(Offered { choices: Vec::new(), is_all: false });
+            so_far.choices.extend(page.choices);
+            so_far.is_all = page.cursor.is_none();
+            cursor = page.cursor;
+            if so_far.is_all || so_far.choices.len() >= MOST_CHOICES {
+                break;
+            }
+        }
+        all.extend(offered.map(|offered| (field.name.clone(), offered)));
+    }
+    all
+}
 
 /// A form as it is to be drawn.
 pub(super) struct Drawn<'a> {
@@ -25,8 +67,8 @@ pub(super) struct Drawn<'a> {
     pub(super) secrets: &'a [String],
     /// What is wrong with it.
     pub(super) issues: &'a [FieldIssue],
-    /// What the vendor offers for fields that it is asked about, as far as it answered.
-    pub(super) choices: &'a BTreeMap<String, Vec<Choice>>,
+    /// What the vendor offers for fields that it is asked about, as far as it answered; none while there is no account to ask with.
+    pub(super) choices: Option<&'a BTreeMap<String, Offered>>,
     /// Only what a product may override, and then nothing is needed.
     pub(super) of_product: bool,
 }
@@ -118,6 +160,7 @@ fn draw_field(drawn: &Drawn<'_>, field: &Field) -> Markup {
                 @if is_lost(drawn, field) { p.issue { "What you entered here was not kept: enter it again." } }
                 @if let Some(help) = &field.help { p.help { (help.text) } }
                 @if let Some(note) = note(drawn, field) { p.help { (note) } }
+                @if field.choices == ChoiceSource::Dynamic && let Some(note) = note_of_choices(drawn, field) { p.help { (note) } }
             }
         }
     }
@@ -157,6 +200,16 @@ fn is_lost(drawn: &Drawn<'_>, field: &Field) -> bool {
     field.kind == "secret" && drawn.values.get(&field.name).is_some_and(Value::is_string)
 }
 
+/// Why not all that the vendor offers can be chosen here.
+fn note_of_choices(drawn: &Drawn<'_>, field: &Field) -> Option<&'static str> {
+    match (drawn.choices, offered(drawn, field)) {
+        (None, _) => Some("Save first: then the vendor's choices are offered here."),
+        (Some(_), None) => Some("The vendor did not say what there is: enter the value as the vendor writes it."),
+        (Some(_), Some(_)) if is_all(drawn, field) => None,
+        (Some(_), Some(_)) => Some("The vendor has more than is listed here: any of its values can be entered."),
+    }
+}
+
 /// A host that a plugin names: its name, or the setting that it comes from.
 pub(super) fn host_shown(form: &Form, host: &str) -> String {
     let Some(field) = host.strip_prefix("setting:") else { return host.to_owned() };
@@ -166,15 +219,20 @@ pub(super) fn host_shown(form: &Form, host: &str) -> String {
 
 /// Is it drawn as several boxes, each with its own label?
 fn is_of_boxes(drawn: &Drawn<'_>, field: &Field) -> bool {
-    field.kind == "multi-select" && offered(drawn, field).is_some()
+    field.kind == "multi-select" && offered(drawn, field).is_some() && is_all(drawn, field)
 }
 
 fn offered<'a>(drawn: &'a Drawn<'_>, field: &'a Field) -> Option<&'a [Choice]> {
     match &field.choices {
         ChoiceSource::None => None,
         ChoiceSource::Fixed(choices) => Some(choices),
-        ChoiceSource::Dynamic => drawn.choices.get(&field.name).map(Vec::as_slice),
+        ChoiceSource::Dynamic => drawn.choices?.get(&field.name).map(|offered| offered.choices.as_slice()),
     }
+}
+
+/// Is what is offered everything that can be chosen?
+fn is_all(drawn: &Drawn<'_>, field: &Field) -> bool {
+    drawn.choices.and_then(|choices| choices.get(&field.name)).is_none_or(|offered| offered.is_all)
 }
 
 /// What every input has.
@@ -242,6 +300,9 @@ fn input(drawn: &Drawn<'_>, field: &Field, Input { name, id, about, blocked }: &
                             " " (choice.label.text)
                         }
                     }
+                    @for value in chosen.iter().filter(|value| offered(drawn, field).into_iter().flatten().all(|choice| choice.value != **value)) {
+                        label.inline { input type="checkbox" name=(name) value=(value) checked; " " (value) }
+                    }
                 }
             }
         }
@@ -249,7 +310,7 @@ fn input(drawn: &Drawn<'_>, field: &Field, Input { name, id, about, blocked }: &
             textarea id=(id) name=(name) rows="3" placeholder="One a line" aria-describedby=(about) { "\n" (text) }
         },
         "select" => match offered(drawn, field) {
-            Some(choices) => html! {
+            Some(choices) if is_all(drawn, field) => html! {
                 select id=(id) name=(name) aria-describedby=(about) aria-invalid=[invalid] {
                     option value="" { @if drawn.of_product { "As the account" } @else { "–" } }
                     @for choice in choices {
@@ -260,9 +321,13 @@ fn input(drawn: &Drawn<'_>, field: &Field, Input { name, id, about, blocked }: &
                     }
                 }
             },
-            None => html! {
-                input id=(id) name=(name) value=(text) placeholder="Save first: then the vendor's choices are offered here"
-                    aria-describedby=(about) aria-invalid=[invalid];
+            choices => html! {
+                @let list = format!("{id}-choices");
+                input id=(id) name=(name) value=(text) list=[choices.map(|_| &list)] autocomplete="off" aria-describedby=(about)
+                    aria-invalid=[invalid];
+                @if let Some(choices) = choices {
+                    datalist id=(list) { @for choice in choices { option value=(choice.value) { (choice.label.text) } } }
+                }
             },
         },
         "money" => {

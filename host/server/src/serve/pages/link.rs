@@ -1,6 +1,6 @@
 //! One product link, with a picker that the vendor's catalogue feeds.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Router;
@@ -104,21 +104,28 @@ async fn link_page(
     let vendor = plugin(node, account.current)?;
     let can = |what: &str| vendor.about().identity.capabilities.iter().any(|can| can == what);
     let planner = of.accounts.iter().find(|account| link.strategy.account.as_ref() == Some(&account.id));
-    let planner = planner.map(|account| plugin(node, account.current)).transpose()?;
+    let planner = match planner {
+        None => None,
+        Some(account) => {
+            let plugin = plugin(node, account.current)?;
+            let choices = form::ask(node, shop, &account.id, &plugin.about().form, true).await;
+            Some((plugin, choices))
+        }
+    };
+    let choices = form::ask(node, shop, &account.id, &vendor.about().form, true).await;
     let offered = products_of_shop(node, shop).await?;
     let title = match told.version.is_empty() {
         true => "Link a product".to_owned(),
         false => format!("Link of {}", link.shop_product),
     };
-    let choices = BTreeMap::new();
-    let form_of = |form, prefix, values| {
+    let form_of = |plugin: &Plugin, prefix, values, choices| {
         form::draw(&Drawn {
-            form,
+            form: &plugin.about().form,
             prefix,
             values,
             secrets: &[],
             issues: &told.issues,
-            choices: &choices,
+            choices: Some(choices),
             of_product: true,
         })
     };
@@ -137,7 +144,7 @@ async fn link_page(
                 Some(_) => p.refused role="alert" { "Nothing was saved yet: see what is marked below." },
                 None => {}
             }
-            @for issue in told.issues.iter().filter(|issue| !is_placed(issue, &[Some(&vendor), planner.as_ref()])) {
+            @for issue in told.issues.iter().filter(|issue| !is_placed(issue, &[Some(&vendor), planner.as_ref().map(|(plugin, _)| plugin)])) {
                 p.refused { (issue.field) ": " (issue.message.text) }
             }
             (picker)
@@ -198,11 +205,11 @@ async fn link_page(
                 @if vendor.about().form.0.iter().any(|field| field.per_product) {
                     details open[!link.settings.is_empty() || !told.issues.is_empty()] {
                         summary { "Settings of this product" }
-                        (form_of(&vendor.about().form, form::SETTING, &link.settings))
+                        (form_of(&vendor, form::SETTING, &link.settings, &choices))
                     }
                 }
-                @if let Some(planner) = planner.as_ref().filter(|planner| planner.about().form.0.iter().any(|field| field.per_product)) {
-                    details open { summary { "Settings of the strategy" } (form_of(&planner.about().form, "strategy", &link.strategy_settings)) }
+                @if let Some((planner, choices)) = planner.as_ref().filter(|(planner, _)| planner.about().form.0.iter().any(|field| field.per_product)) {
+                    details open { summary { "Settings of the strategy" } (form_of(planner, "strategy", &link.strategy_settings, choices)) }
                 }
                 button { @if told.version.is_empty() { "Link it" } @else { "Save" } }
             }

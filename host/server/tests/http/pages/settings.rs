@@ -1,6 +1,10 @@
-//! A plugin's settings form: what becomes of what was typed.
+//! A plugin's settings form: what becomes of what was typed, and the choices that the vendor is asked for.
+
+use cartwright_test_guests::WEBHOOKS;
+use serde_json::json;
 
 use super::{Browser, at, says, text};
+use crate::Answer as _;
 use crate::shop::Shop;
 
 const LOST: &str = "What you entered here was not kept: enter it again.";
@@ -45,4 +49,61 @@ async fn a_secret_that_is_not_kept_is_asked_for_again_and_a_box_stays_ticked() {
     says(&refused, &["name=\"setting.server-token.remove\" checked"]);
     let saved = browser.done(&account, &[version, viewer, ("setting.server-token.remove", "on")]).await;
     assert!(!saved.contains("Set. Enter another"), "{saved}");
+}
+
+#[tokio::test]
+async fn what_a_vendor_offers_is_chosen_from_for_an_account_and_for_a_product() {
+    let shop = Shop::new().await;
+    let component = shop.install("webhooks", WEBHOOKS).await;
+    let browser = Browser::sign_in(&shop.integrator).await;
+    let new = browser.page(&at(&shop, &format!("/accounts/new?component={component}"))).await;
+    says(beside(&new, "finish"), &["Save first: then the vendor's choices are offered here."]);
+    shop.set_account("webhooks", json!({}), json!({})).await;
+    let link = at(&shop, "/links/edit?product=ring&account=webhooks");
+    for path in [at(&shop, "/accounts/webhooks"), link.clone()] {
+        let page = browser.page(&path).await;
+        // It gives them two at once.
+        for (value, label) in [("m", "Matt"), ("g", "Gloss"), ("s", "Satin")] {
+            says(&page, &[&format!("<option value=\"{value}\">{label}</option>")]);
+        }
+        for (value, label) in [("b", "Box"), ("r", "Ribbon"), ("c", "Card")] {
+            says(&page, &[&format!("name=\"setting.extras\" value=\"{value}\"> {label}</label>")]);
+        }
+        // What is too much to be listed can be entered.
+        says(&page, &["<option value=\"c499\">Colour 499</option>", "list=\"setting-colour-choices\""]);
+        assert!(!page.contains("Colour 500") && !page.contains("Save first"), "{page}");
+        says(beside(&page, "colour"), &["The vendor has more than is listed here"]);
+        assert!(!beside(&page, "finish").contains("The vendor"), "{page}");
+    }
+    let chosen = [
+        ("product", "ring"),
+        ("account", "webhooks"),
+        ("vendor_product", "1"),
+        ("strategy", "/"),
+        ("setting.finish", "s"),
+        ("setting.colour", "c999"),
+        ("setting.extras", "b"),
+        ("setting.extras", "c"),
+    ];
+    browser.done(&at(&shop, "/links/edit"), &chosen).await;
+    let kept = shop.integrator.get(&shop.at("/links/ring")).await.ok();
+    assert_eq!(kept["settings"], json!({ "finish": "s", "colour": "c999", "extras": ["b", "c"] }), "{kept:#}");
+    let page = browser.page(&link).await;
+    says(&page, &["<option value=\"s\" selected>Satin</option>", "value=\"c999\"", "value=\"c\" checked> Card"]);
+
+    // Who is no page asks for what it needs.
+    let ask = async |query: &str| {
+        let choices = shop.integrator.get(&shop.at(&format!("/accounts/webhooks/choices/{query}"))).await.ok();
+        let values = choices["choices"].as_array().expect("a list").iter().map(|choice| choice["value"].clone());
+        (json!(values.collect::<Vec<_>>()), choices["cursor"].clone())
+    };
+    assert_eq!(ask("finish").await, (json!(["m", "g"]), json!("2")));
+    assert_eq!(ask("finish?cursor=2").await, (json!(["s"]), json!(null)));
+    assert_eq!(ask("finish?search=ATT").await, (json!(["m"]), json!(null)));
+
+    // A vendor that does not answer keeps nobody from anything.
+    shop.set_account("webhooks", json!({ "name": "away" }), json!({})).await;
+    let page = browser.page(&link).await;
+    says(beside(&page, "finish"), &["The vendor did not say what there is"]);
+    says(&page, &["id=\"setting-finish\" name=\"setting.finish\" value=\"s\""]);
 }
