@@ -182,7 +182,7 @@ fn new_page(visitor: &Visitor, shop: &ShopId, plugin: &Plugin, entered: &Entered
         &format!("Connect {}", identity.name),
         html! {
             section.card { p { "Version " (identity.version) ", by " (identity.vendor) } (consent::asks(plugin)) }
-            @if let Some(problem) = refused { (refused_beside(problem)) }
+            @if let Some(problem) = refused { (refused_beside(problem, plugin)) }
             form.card method="post" action=(at(shop, "/accounts")) {
                 (token(visitor))
                 input type="hidden" name="component" value=(plugin.digest());
@@ -199,10 +199,17 @@ fn new_page(visitor: &Visitor, shop: &ShopId, plugin: &Plugin, entered: &Entered
 }
 
 /// Says what is wrong; what is wrong with a field stands beside it.
-fn refused_beside(problem: &Problem) -> Markup {
-    match problem.issues().is_empty() {
-        true => refusal(problem),
-        false => html! { p.refused role="alert" { "Nothing was saved yet: see what is marked below." } },
+fn refused_beside(problem: &Problem, plugin: &Plugin) -> Markup {
+    if problem.issues().is_empty() {
+        return refusal(problem);
+    }
+    let is_placed =
+        |issue: &&FieldIssue| plugin.about().form.field(&issue.field).is_some_and(|field| field.kind != "heading");
+    html! {
+        p.refused role="alert" { "Nothing was saved yet: see what is marked below." }
+        @for issue in problem.issues().iter().filter(|issue| !is_placed(issue)) {
+            p.refused { (issue.field) ": " (issue.message.text) }
+        }
     }
 }
 
@@ -278,7 +285,7 @@ async fn account_page(
         html! {
             p { (identity.name) " " (identity.version) ", by " (identity.vendor) ". "
                 a href=(at(shop, "/links")) { "Link products" } }
-            @if let Some(problem) = &told.refused { (refused_beside(problem)) }
+            @if let Some(problem) = &told.refused { (refused_beside(problem, &plugin)) }
             form.card method="post" action=(format!("{here}/test")) {
                 h2 { "Does it work?" }
                 (token(visitor))

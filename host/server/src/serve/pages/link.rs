@@ -114,6 +114,9 @@ async fn link_page(
     };
     let choices = form::ask(node, shop, &account.id, &vendor.about().form, true).await;
     let offered = products_of_shop(node, shop).await?;
+    let has_more = link.preset.is_some() || !link.other_vendor_products.is_empty();
+    let more_is_wrong =
+        told.issues.iter().any(|issue| ["preset", "other-vendor-products"].contains(&issue.field.as_str()));
     let title = match told.version.is_empty() {
         true => "Link a product".to_owned(),
         false => format!("Link of {}", link.shop_product),
@@ -190,13 +193,14 @@ async fn link_page(
                 (issues_of(&told.issues, "allowed-skus"))
                     p.help #allowed-help { "One a line. Where the vendor's saved configuration does not name the SKU, only these are taken from the page." }
                 }
-                details open[link.preset.is_some() || !link.other_vendor_products.is_empty()] {
+                details open[has_more || more_is_wrong] {
                     summary { "More" }
                     div.field {
                         label for="other_vendor_products" { "Further vendor products that a configuration may contain" }
                         textarea #other_vendor_products name="other_vendor_products" rows="2" spellcheck="false" {
                             "\n" (link.other_vendor_products.join("\n"))
                         }
+                        (issues_of(&told.issues, "other-vendor-products"))
                     }
                     @if can("preset") {
                         div.field { label for="preset" { "Preset to start from" } input #preset name="preset" value=(link.preset.as_deref().unwrap_or_default()); (issues_of(&told.issues, "preset")) }
