@@ -4,5 +4,8 @@
 mod build_guests;
 
 fn main() {
-    build_guests::build(&["guest-one-line", "guest-order-hook", "guest-hostile", "guest-webhooks"], &["tests/guests"]);
+    build_guests::build(
+        &["guest-one-line", "guest-order-hook", "guest-hostile", "guest-markup", "guest-webhooks"],
+        &["tests/guests"],
+    );
 }

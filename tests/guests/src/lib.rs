@@ -8,3 +8,5 @@ pub const ORDER_HOOK: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/guest-or
 pub const WEBHOOKS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/guest-webhooks.wasm"));
 /// A strategy that misbehaves.
 pub const HOSTILE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/guest-hostile.wasm"));
+/// A vendor that puts markup into every text that it gives, each under a name of its own.
+pub const MARKUP: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/guest-markup.wasm"));

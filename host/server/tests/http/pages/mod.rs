@@ -2,6 +2,7 @@
 
 mod forms;
 mod happens;
+mod markup;
 mod settings;
 mod settled;
 

@@ -1,0 +1,271 @@
+//! No text of a plugin is markup in the admin pages. The guest `markup` puts some into everything that it says, under a name for each
+//! text; here every page that shows any of it is looked at.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use cartwright_fake_vendors::client::Reply;
+use cartwright_test_guests::MARKUP;
+use serde_json::{Value, json};
+
+use super::{Browser, at, text};
+use crate::Answer as _;
+use crate::server::Server;
+use crate::shop::{Shop, paid};
+
+/// What the guest says where it may say anything.
+fn mark(name: &str) -> String {
+    format!("<script>{name}()</script>\"><img src=x onerror={name}()>")
+}
+
+/// What of it a page shows that shows it as text; a file's name has no more than this.
+fn shown(name: &str) -> String {
+    format!("&quot;&gt;&lt;img src=x onerror={name}()&gt;")
+}
+
+/// The page shows these texts, and shows them and all others as texts.
+#[track_caller]
+fn shows(page: &str, names: &[&str]) {
+    for name in names {
+        assert!(page.contains(&shown(name)), "it does not show {name:?}: {page}");
+    }
+    // An element, one that a text in an attribute got out for, the end of an attribute, an address that runs.
+    for harmful in ["<script>", "<img src=x", "\"&gt;&lt;img", "\"javascript:"] {
+        assert!(!page.contains(harmful), "there is {harmful:?}: {page}");
+    }
+}
+
+#[track_caller]
+fn refused(reply: &Reply) -> String {
+    assert_eq!(reply.status, 422, "{}", text(reply));
+    text(reply)
+}
+
+/// A shop of a server of its own with an account of the guest, and an admin at its pages.
+async fn connected() -> (Shop, Browser) {
+    let shop = Shop::on(Arc::new(Server::new(&[]))).await;
+    shop.sell().await;
+    let component = shop.install("markup", MARKUP).await;
+    let browser = Browser::sign_in(&shop.admin).await;
+    let accounts = at(&shop, "/accounts");
+    browser.done(&accounts, &[("component", &component), ("id", "markup")]).await;
+    (shop, browser)
+}
+
+async fn link(shop: &Shop, browser: &Browser) {
+    let strategy = format!("/{}", mark("strategy-name"));
+    let vendor_product = mark("product-id");
+    let link = [
+        ("product", "ring"),
+        ("account", "markup"),
+        ("vendor_product", vendor_product.as_str()),
+        ("strategy", strategy.as_str()),
+    ];
+    // It is linked, and warned of nothing.
+    shows(&browser.done(&at(shop, "/links/edit"), &link).await, &["product-id", "strategy-name"]);
+}
+
+#[tokio::test]
+async fn what_a_plugin_says_of_itself_and_asks_for_is_text() {
+    let (shop, browser) = connected().await;
+    let component = shop.component("markup").await;
+    let component = component.as_str().expect("a digest");
+    let of_itself = ["plugin-name", "plugin-vendor", "strategy-title", "strategy-title-2", "capability", "grant"];
+    shows(&browser.page(&at(&shop, "/accounts/new")).await, &of_itself);
+    let new = browser.page(&at(&shop, &format!("/accounts/new?component={component}"))).await;
+    shows(&new, &of_itself);
+    let fields = [
+        "heading",
+        "group",
+        "mood-label",
+        "mood-help",
+        "default",
+        "key-label",
+        "key-help",
+        "fixed-label",
+        "fixed-help",
+        "fixed-choice",
+        "fixed-value",
+        "boxes-label",
+        "boxes-help",
+        "asked-label",
+        "asked-help",
+        "on-label",
+        "on-help",
+        "long-label",
+        "long-help",
+        "pushed-label",
+        "pushed-help",
+    ];
+    shows(&new, &fields);
+    let account = at(&shop, "/accounts/markup");
+    let page = browser.page(&account).await;
+    shows(&page, &fields);
+    shows(&page, &["plugin-name", "plugin-vendor", "asked-choice", "asked-value"]);
+    shows(&browser.page(&at(&shop, "/accounts")).await, &["plugin-name"]);
+    shows(&browser.page("/admin/plugins").await, &["plugin-name", "plugin-vendor"]);
+    shows(
+        &browser.page("/admin/plugins/markup").await,
+        &["plugin-name", "strategy-title", "strategy-title-2", "capability", "grant"],
+    );
+    shows(&browser.page(&at(&shop, "")).await, &["plugin-name"]);
+
+    // What it finds wrong, beside fields and elsewhere; what was entered is given back.
+    let (typed, typed_long) = (mark("typed"), mark("typed-long"));
+    let other = [("component", component), ("id", "other"), ("setting.mood", "impossible"), ("setting.pushed", &typed)];
+    let page = refused(&browser.post(&at(&shop, "/accounts"), &other).await);
+    shows(&page, &["issue", "issue-field", "issue-elsewhere", "typed"]);
+    let version = async || {
+        let page = browser.page(&account).await;
+        let version = page.split("name=\"version\" value=\"").nth(1).and_then(|rest| rest.split('"').next());
+        version.expect("a version").to_owned()
+    };
+    let now = version().await;
+    let saved = [("version", now.as_str()), ("setting.mood", "impossible"), ("setting.long", &typed_long)];
+    shows(&refused(&browser.post(&account, &saved).await), &["issue", "issue-field", "issue-elsewhere", "typed-long"]);
+
+    // What it finds out, and what it says when it cannot.
+    let test = format!("{account}/test");
+    let tried = browser.told(&test, &[]).await;
+    shows(&tried, &["check-passed", "detail-passed", "check-failed", "detail-failed"]);
+    let now = version().await;
+    let typed = [("version", now.as_str()), ("setting.mood", "refuse"), ("setting.long", &typed_long)];
+    shows(&browser.done(&account, &typed).await, &["typed-long"]);
+    shows(&browser.told(&test, &[]).await, &["test-error"]);
+    let health = browser.page(&at(&shop, "/health?level=debug")).await;
+    shows(&health, &["log-line", "standard-error"]);
+    shows(&browser.page(&at(&shop, "/log")).await, &["typed-long"]);
+    shows(&browser.page("/admin/log").await, &["typed-long"]);
+    shows(&browser.page(&at(&shop, "/webhooks")).await, &["endpoint-title"]);
+}
+
+#[tokio::test]
+async fn a_vendors_products_and_what_a_plugin_finds_wrong_with_links_are_text() {
+    let (shop, browser) = connected().await;
+    let edit = at(&shop, "/links/edit");
+    let new = browser.page(&format!("{edit}?product=ring")).await;
+    let found = ["product-title", "product-id", "product-picture"];
+    let strategies = ["plugin-name", "strategy-title", "strategy-title-2", "strategy-name"];
+    shows(&new, &found);
+    shows(&new, &strategies);
+    shows(&new, &["fixed-label", "fixed-help", "fixed-choice", "asked-label", "asked-help", "asked-choice"]);
+    shows(&browser.page(&format!("{edit}?product=ring&search=refuse")).await, &["search-error"]);
+    let sent = |vendor_product| [("product", "ring"), ("account", "markup"), ("vendor_product", vendor_product)];
+    let page = refused(&browser.post(&edit, &sent("refuse")).await);
+    shows(&page, &["link-refused", "link-field", "link-elsewhere"]);
+    shows(&browser.told(&edit, &sent("warn")).await, &["link-warning", "preset-warning"]);
+    shows(&browser.page(&format!("{edit}?product=ring")).await, &found);
+
+    // Another account, so that there is something to swap to.
+    let component = shop.component("markup").await;
+    let other = [("component", component.as_str().expect("a digest")), ("id", "other")];
+    browser.done(&at(&shop, "/accounts"), &other).await;
+    let swap = at(&shop, "/vendor-swap");
+    let ask = browser.page(&format!("{swap}?from=markup&to=other")).await;
+    shows(&ask, &["plugin-name", "product-title", "product-id"]);
+    let typed = mark("typed");
+    let way = |product| [("from", "markup"), ("to", "other"), ("product.ring", product), ("do", "check")];
+    let page = refused(&browser.post(&swap, &way("refuse")).await);
+    shows(&page, &["link-refused", "link-field", "link-elsewhere"]);
+    shows(&browser.told(&swap, &way("warn")).await, &["link-warning", "preset-warning"]);
+    shows(&browser.told(&swap, &way(&typed)).await, &["typed"]);
+}
+
+#[tokio::test]
+async fn what_becomes_of_a_configuration_is_text() {
+    let (shop, browser) = connected().await;
+    link(&shop, &browser).await;
+    let preview = at(&shop, "/preview");
+    shows(&browser.page(&preview).await, &["strategy-title", "strategy-title-2", "strategy-name"]);
+    let try_out = async |configuration: &str| {
+        let tried =
+            [("product", "ring"), ("quantity", "1"), ("strategy", "as-linked"), ("configuration", configuration)];
+        browser.told(&preview, &tried).await
+    };
+    shows(&try_out("refuse").await, &["decode-rejected", "decode-log"]);
+    shows(&try_out("invalid").await, &["decode-invalid"]);
+    shows(&try_out("fault").await, &["decode-fault"]);
+    let lines = try_out(&mark("configuration")).await;
+    let of_line = ["line-title", "part-name", "part-value", "unverified", "price-state"];
+    shows(&lines, &of_line);
+    shows(&lines, &["decode-warning", "plan-warning", "decode-log", "configuration"]);
+
+    let body = json!({ "product": "ring", "configuration": "ring", "quantity": 2 });
+    let asked = shop.backend.post(&shop.at("/cart/quotation"), &body).await.ok();
+    let lines = &asked["operations"][0]["lines"];
+    shop.backend.post(&shop.at("/quotations"), &json!({ "id": "q1", "lines": lines })).await.with(201);
+    shows(&browser.page(&at(&shop, "/quotations")).await, &[]);
+    shows(&browser.page(&at(&shop, "/quotations/q1")).await, &["line-title"]);
+}
+
+/// Asks for a page until it says this.
+async fn until(browser: &Browser, path: &str, text: &str) -> String {
+    let began = Instant::now();
+    loop {
+        let page = browser.page(path).await;
+        if page.contains(text) {
+            return page;
+        }
+        assert!(began.elapsed() < Duration::from_secs(30), "{text:?} does not come: {page}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn what_comes_of_orders_and_webhooks_is_text() {
+    let (shop, browser) = connected().await;
+    link(&shop, &browser).await;
+    let mut cart = Vec::new();
+    shop.change(&mut cart, "add", json!({ "product": "ring", "configuration": "ring", "quantity": 2 })).await;
+    let mut event = paid("1001", &cart);
+    (event["kind"], event["id"], event["order"]["payment"]) = (json!("placed"), json!("1001-placed"), json!("none"));
+    shop.backend.post(&shop.at("/events"), &event).await.ok();
+    shop.handled("1001").await;
+    let order = at(&shop, "/orders/1001");
+    let said = [
+        "note",
+        "order-reference",
+        "line-reference",
+        "line-status",
+        "production-detail",
+        "carrier",
+        "tracking-id",
+        "document-kind",
+        "document-name",
+        "needs-merchant",
+    ];
+    shows(&browser.page(&order).await, &said);
+    shows(&browser.page(&order).await, &["line-title"]);
+    let job = async |state: &str| {
+        let jobs = shop.backend.get(&shop.at(&format!("/jobs?state={state}"))).await.ok();
+        let id = jobs["jobs"][0]["id"].as_str().unwrap_or_else(|| panic!("{jobs:#}")).replace(':', "%3A");
+        at(&shop, &format!("/jobs/{id}"))
+    };
+    let done = browser.page(&job("done").await).await;
+    shows(&done, &said);
+    shows(&done, &["plugin-name"]);
+
+    let mut event = paid("1001", &cart);
+    event["order"]["version"] = json!(2);
+    shop.backend.post(&shop.at("/events"), &event).await.ok();
+    let stopped = until(&browser, &order, &shown("job-error")).await;
+    shows(&stopped, &said);
+    shows(&browser.page(&job("stopped").await).await, &["job-error", "plugin-name"]);
+    for path in ["", "/jobs", "/orders", "/health?level=debug"] {
+        let page = browser.page(&at(&shop, path)).await;
+        shows(&page, if path.starts_with("/health") { &["job-log", "decode-log"] } else { &[] });
+    }
+
+    let body = json!({ "account": "markup", "endpoint": "tell" });
+    let made: Value = shop.integrator.post(&shop.at("/webhook-addresses"), &body).await.with(201);
+    let address = made["url"].as_str().and_then(|url| url.strip_prefix(&shop.server.node.base)).expect("an address");
+    assert_eq!(shop.server.node.nobody().ask("POST", address, &[], "told").await.status, 200);
+    let approvals = until(&browser, &at(&shop, "/approvals"), &shown("pushed-value")).await;
+    shows(&approvals, &["pushed-label", "pushed-value", "account-note"]);
+    let pushed = approvals.split("/approvals/approve").nth(1).expect("it can be approved");
+    let id = pushed.split("name=\"id\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("an id");
+    browser.done(&at(&shop, "/approvals/approve"), &[("id", id)]).await;
+    shows(&browser.page(&at(&shop, "/accounts/markup")).await, &["pushed-value"]);
+    shows(&browser.page(&at(&shop, "/log")).await, &["pushed-value"]);
+    shows(&browser.page(&at(&shop, "/webhooks")).await, &["endpoint-title"]);
+}

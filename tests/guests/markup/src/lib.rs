@@ -1,0 +1,166 @@
+//! A vendor that puts markup into every text that it gives, each under a name of its own, so that a test can tell which of them a
+//! page shows, and that it shows none as it is. Otherwise it does as it is told: by the setting `mood`, by what a link names and by the
+//! raw configuration, each of which may be "refuse" or "warn".
+
+mod form;
+mod happens;
+
+use cartwright_plugin::exports::{account, cart, configuration, page, plugin, products};
+use cartwright_plugin::log::{Level, write};
+use cartwright_plugin::types::*;
+use cartwright_plugin::{ContextExt, Error, identity, message, outage, rejected};
+
+struct Markup;
+
+/// What runs in a browser that is shown it as it is, inside of an element or of an attribute.
+fn mark(name: &str) -> String {
+    format!("<script>{name}()</script>\"><img src=x onerror={name}()>")
+}
+
+/// The same as a message of the contract: its key and its parameters too.
+fn told(name: &str) -> Message {
+    message(&mark("key"), mark(name), &[("it", &mark("parameter"))])
+}
+
+fn issue(field: &str, name: &str, blocking: bool) -> FieldIssue {
+    FieldIssue { field: field.to_owned(), message: told(name), blocking }
+}
+
+impl plugin::Guest for Markup {
+    fn describe() -> plugin::Identity {
+        let strategy = |name: &str, title| plugin::Strategy { name: name.to_owned(), title: told(title) };
+        plugin::Identity {
+            strategies: vec![strategy("plain", "strategy-title"), strategy(&mark("strategy-name"), "strategy-title-2")],
+            capabilities: vec!["product-search".to_owned(), "preset".to_owned(), mark("capability")],
+            grants: vec!["personal-data".to_owned(), mark("grant")],
+            ..identity("markup", &mark("plugin-name"), env!("CARGO_PKG_VERSION"), &mark("plugin-vendor"))
+        }
+    }
+}
+
+impl account::Guest for Markup {
+    fn choices(
+        _context: Context,
+        _field: String,
+        _search: String,
+        _cursor: Option<String>,
+    ) -> Result<account::PageOfChoices, Error> {
+        Ok(account::PageOfChoices { choices: vec![form::choice("asked")], cursor: None })
+    }
+
+    fn test_connection(context: Context) -> Result<Vec<account::Diagnosis>, Error> {
+        write(Level::Warn, &mark("log-line"));
+        eprintln!("{}", mark("standard-error"));
+        if context.text("mood") == Some("refuse") {
+            return Err(rejected(told("test-error")));
+        }
+        let tried =
+            |check, passed, detail| account::Diagnosis { check: told(check), passed, detail: Some(told(detail)) };
+        Ok(vec![tried("check-passed", true, "detail-passed"), tried("check-failed", false, "detail-failed")])
+    }
+}
+
+impl products::Guest for Markup {
+    fn search(_context: Context, text: String, _cursor: Option<String>) -> Result<products::PageOfProducts, Error> {
+        if text == "refuse" {
+            return Err(outage(mark("search-error"), None));
+        }
+        let found = products::Product {
+            id: mark("product-id"),
+            title: mark("product-title"),
+            thumbnail: Some(format!("https://pictures.example/{}", mark("product-picture"))),
+        };
+        Ok(products::PageOfProducts { products: vec![found], cursor: Some(mark("product-cursor")) })
+    }
+
+    fn validate(_context: Context, association: Association) -> Result<Vec<FieldIssue>, Error> {
+        Ok(match association.vendor_product.as_str() {
+            "refuse" => {
+                vec![issue("vendor-product", "link-refused", true), issue(&mark("link-field"), "link-elsewhere", true)]
+            }
+            "warn" => vec![issue("vendor-product", "link-warning", false), issue("preset", "preset-warning", false)],
+            _ => Vec::new(),
+        })
+    }
+}
+
+impl page::Guest for Markup {
+    fn embed(_context: Context, _link: Association, _reopen: Option<Vec<u8>>) -> Result<page::EmbedData, Error> {
+        Err(Error::Unsupported)
+    }
+}
+
+impl configuration::Guest for Markup {
+    fn decode(_context: Context, link: Association, raw: Vec<u8>) -> Result<configuration::Decoded, Error> {
+        write(Level::Info, &mark("decode-log"));
+        match &*raw {
+            b"refuse" => return Err(rejected(told("decode-rejected"))),
+            b"invalid" => return Err(Error::InvalidInput(issue(&mark("decode-field"), "decode-invalid", true))),
+            b"fault" => return Err(Error::Internal(mark("decode-fault"))),
+            _ => {}
+        }
+        let attribute = Attribute {
+            id: mark("attribute-id"),
+            name: mark("attribute-name"),
+            value: mark("attribute-value"),
+            value_id: None,
+            key: None,
+            hidden: false,
+            kind: mark("attribute-kind"),
+        };
+        let item = Item {
+            id: None,
+            parent: None,
+            vendor_product: link.vendor_product,
+            attributes: vec![attribute],
+            articles: Vec::new(),
+            sku: None,
+            reference: Some(mark("configuration-reference")),
+            thumbnail: None,
+            state: String::new(),
+            unverified: Some(Unverified { reason: told("unverified"), hold: true }),
+            extra: Vec::new(),
+        };
+        Ok(configuration::Decoded {
+            items: vec![item],
+            price_from: PriceSource::Vendor,
+            warnings: vec![told("decode-warning")],
+        })
+    }
+
+    /// Of a price that is not confirmed, too, a text says why.
+    fn price_items(
+        context: Context,
+        _link: Association,
+        _raw: Vec<u8>,
+        items: Vec<Item>,
+        _wanted: Vec<Wanted>,
+    ) -> Result<Vec<Option<Price>>, Error> {
+        let price = Price {
+            amount: Money { minor: 1_000, scale: context.scale, currency: context.currency },
+            basis: PriceBasis::Unit,
+            tax: TaxBasis::AsShop,
+            state: PriceState::Unverified(mark("price-state")),
+            valid_until: None,
+        };
+        Ok(items.iter().map(|_| Some(price.clone())).collect())
+    }
+}
+
+impl cart::Guest for Markup {
+    fn plan(_context: Context, request: cart::Request) -> Result<cart::Planned, Error> {
+        let line = |wanted: &Wanted| NewLine {
+            target: Target::LinkedProduct,
+            quantity: wanted.quantity,
+            title: Some(mark("line-title")),
+            shown: Some(vec![LinePart { name: mark("part-name"), value: mark("part-value") }]),
+            price: LinePrice { source: request.price_from, adjustments: Vec::new() },
+            item: wanted.item,
+            extra: Vec::new(),
+        };
+        let pieces = request.wanted.iter().map(|wanted| Piece::Line(line(wanted))).collect();
+        Ok(cart::Planned { pieces, warnings: vec![told("plan-warning")] })
+    }
+}
+
+cartwright_plugin::export_vendor!(Markup);
