@@ -1,4 +1,4 @@
-//! Somebody at the host's admin pages.
+//! Somebody at the host's admin pages: an admin, or an integrator whom an admin gave a key.
 
 use std::sync::Arc;
 
@@ -8,24 +8,56 @@ use thirtyfour::By;
 
 use crate::demo::Demo;
 
-/// An admin who has signed in.
+/// The host and port of an address.
+pub fn host(url: &str) -> &str {
+    url.trim_start_matches("http://").split('/').next().expect("a host")
+}
+
+/// Somebody who has signed in.
 pub struct Admin {
     pub browser: Browser,
     pub demo: Arc<Demo>,
 }
 
 impl Admin {
-    /// Signs in at a demo. `None` without a browser.
+    /// An admin of a demo. `None` without a browser.
     pub async fn of(demo: impl FnOnce() -> Arc<Demo>) -> Option<Self> {
         let browser = Browser::open().await?;
         let demo = demo();
+        let key = demo.key.clone();
         let admin = Self { browser, demo };
-        admin.browser.visit(&admin.demo.admin).await;
-        admin.sees("Access key").await;
-        admin.fill("#key", &admin.demo.key).await;
-        admin.press("main button").await;
+        admin.sign_in(&key).await;
         admin.sees("Shops").await;
         Some(admin)
+    }
+
+    async fn sign_in(&self, key: &str) {
+        self.browser.visit(&self.demo.admin).await;
+        self.sees("Access key").await;
+        self.fill("#key", key).await;
+        self.press("main button").await;
+    }
+
+    /// Makes a key, and gives it.
+    pub async fn make_key(&self, label: &str, role: &str, shop: &str) -> String {
+        self.open("/keys").await;
+        self.fill("#label", label).await;
+        self.browser.click(&format!("[name=role][value={role}]")).await;
+        self.browser.value(&format!("document.getElementById('shop').value = {}", json!(shop))).await;
+        self.press("form.card > button").await;
+        self.sees("It is shown now and never again").await;
+        let key = self.browser.value("document.getElementById('key').value").await;
+        key.as_str().expect("a key").to_owned()
+    }
+
+    /// An integrator of a shop, who signs in elsewhere with a key that this admin makes.
+    pub async fn integrator_of(&self, shop: &str) -> Self {
+        let key = self.make_key(&format!("Who sets {shop} up"), "integrator", shop).await;
+        let browser = Browser::open().await.expect("a second browser");
+        let integrator = Self { browser, demo: self.demo.clone() };
+        integrator.sign_in(&key).await;
+        integrator.sees(&format!("Shop {shop}")).await;
+        integrator
     }
 
     /// Opens a page that is there.
@@ -83,18 +115,31 @@ impl Admin {
         self.sees(&format!("Shop {shop}")).await;
     }
 
-    /// Chooses a vendor for a shop, up to its empty form; grants what a server on this machine takes.
-    pub async fn choose_vendor(&self, shop: &str, vendor: &str, at: &str) {
+    /// Chooses a vendor for a shop, up to its empty form.
+    pub async fn choose_vendor(&self, shop: &str, vendor: &str) {
         self.open(&format!("/shops/{shop}")).await;
         self.press("p a.button[href$='/accounts/new']").await;
         self.sees("You see what it asks for").await;
         let card = format!("//a[contains(., 'Choose {vendor}')]");
         let card = self.browser.page().find(By::XPath(&card)).await.expect(vendor);
+        card.scroll_into_view().await.expect(vendor);
         card.click().await.expect(vendor);
         self.sees(&format!("Connect {vendor}")).await;
-        self.browser.click("summary").await;
+    }
+
+    /// Grants in an account's form what a server on this machine takes, as only an admin may.
+    pub async fn grant_local(&self, at: &str) {
+        self.browser.click("details:has(#plain_http) summary").await;
         self.fill("#plain_http", at).await;
         self.fill("#networks", "127.0.0.1/32").await;
+    }
+
+    /// Grants that to an account that somebody else has connected.
+    pub async fn grant_local_to(&self, shop: &str, account: &str, at: &str) {
+        self.open(&format!("/shops/{shop}/accounts/{account}")).await;
+        self.grant_local(at).await;
+        self.press("form.card:not([action$='/test']) > button").await;
+        self.sees("Saved.").await;
     }
 
     /// Makes the vendor's product of a shop's product by the picker.

@@ -7,13 +7,8 @@ use cartwright_test_browser::Browser;
 use serde_json::json;
 use thirtyfour::By;
 
-use crate::admin::Admin;
+use crate::admin::{Admin, host};
 use crate::demo::Demo;
-
-/// The host and port of an address.
-fn host(url: &str) -> &str {
-    url.trim_start_matches("http://").split('/').next().expect("a host")
-}
 
 #[tokio::test]
 async fn a_shop_is_set_up_with_expivi_from_nothing_and_a_wrong_token_is_corrected() {
@@ -25,36 +20,46 @@ async fn a_shop_is_set_up_with_expivi_from_nothing_and_a_wrong_token_is_correcte
     let at = host(&settings[0].1).to_owned();
 
     admin.add_shop("forge").await;
-    admin.choose_vendor("forge", "Expivi", &at).await;
+    let integrator = admin.integrator_of("forge").await;
+    integrator.choose_vendor("forge", "Expivi").await;
     // What the plugin needs and has not is said beside its field; what was entered stays.
     for (field, value) in &settings {
-        admin.fill(&format!("#setting-{field}"), value).await;
+        integrator.fill(&format!("#setting-{field}"), value).await;
     }
-    admin.press("form.card > button").await;
-    admin.sees("API token of the viewer is required").await;
-    assert_eq!(admin.browser.value("document.activeElement.id || ''").await, json!(""));
-    admin.browser.picture("admin-connect").await;
-    admin.fill("#setting-viewer-token", "wrong").await;
-    admin.fill("#setting-server-token", "wrong").await;
-    admin.press("form.card > button").await;
-    admin.sees("Connected.").await;
+    integrator.press("form.card > button").await;
+    integrator.sees("API token of the viewer is required").await;
+    assert_eq!(integrator.browser.value("document.activeElement.id || ''").await, json!(""));
+    integrator.browser.picture("admin-connect").await;
+    integrator.fill("#setting-viewer-token", "wrong").await;
+    integrator.fill("#setting-server-token", "wrong").await;
+    integrator.press("form.card > button").await;
+    integrator.sees("Connected.").await;
 
-    admin.press("form[action$='/test'] button").await;
-    admin.sees("Does not work").await;
-    admin.browser.picture("admin-wrong-token").await;
-    admin.fill("#setting-viewer-token", "viewer-token").await;
-    admin.fill("#setting-server-token", "server-token").await;
-    admin.press("form.card:not([action$='/test']) > button").await;
-    admin.sees("Saved.").await;
-    admin.press("form[action$='/test'] button").await;
-    admin.sees("Works").await;
-    assert!(!admin.browser.text("main").await.contains("Does not work"));
-    admin.browser.picture("admin-account").await;
+    // A vendor on this machine, without TLS, is an admin's to grant; what is to be granted is said.
+    assert_eq!(integrator.browser.value("document.getElementById('plain_http')").await, json!(null));
+    integrator.press("form[action$='/test'] button").await;
+    integrator.sees("Does not work").await;
+    integrator.sees(&at).await;
+    admin.grant_local_to("forge", "expivi", &at).await;
 
-    admin.link("forge", "band", "1001", "").await;
-    assert!(admin.browser.text("tbody").await.contains("1001"));
-    admin.open("/shops/forge/links/edit?product=band").await;
-    admin.browser.picture("admin-link").await;
+    integrator.press("form[action$='/test'] button").await;
+    integrator.sees("Does not work").await;
+    integrator.sees("401").await;
+    integrator.browser.picture("admin-wrong-token").await;
+    integrator.fill("#setting-viewer-token", "viewer-token").await;
+    integrator.fill("#setting-server-token", "server-token").await;
+    integrator.press("form.card:not([action$='/test']) > button").await;
+    integrator.sees("Saved.").await;
+    integrator.press("form[action$='/test'] button").await;
+    integrator.sees("Works").await;
+    assert!(!integrator.browser.text("main").await.contains("Does not work"));
+    integrator.browser.picture("admin-account").await;
+
+    integrator.link("forge", "band", "1001", "").await;
+    assert!(integrator.browser.text("tbody").await.contains("1001"));
+    integrator.open("/shops/forge/links/edit?product=band").await;
+    integrator.browser.picture("admin-link").await;
+    integrator.leaves().await;
     admin.leaves().await;
 }
 
@@ -68,25 +73,32 @@ async fn a_shop_is_set_up_with_twikit_from_nothing() {
     let at = host(&settings[1].1).to_owned();
 
     admin.add_shop("mint").await;
-    admin.choose_vendor("mint", "Twikit", &at).await;
+    let integrator = admin.integrator_of("mint").await;
+    integrator.choose_vendor("mint", "Twikit").await;
     for (field, value) in &settings {
-        admin.fill(&format!("#setting-{field}"), value).await;
+        integrator.fill(&format!("#setting-{field}"), value).await;
     }
-    admin.fill("#setting-payload-secret", &TwikitConfig::default().payload_secret).await;
-    admin.press("form.card > button").await;
-    admin.sees("Connected.").await;
+    integrator.fill("#setting-payload-secret", &TwikitConfig::default().payload_secret).await;
+    integrator.press("form.card > button").await;
+    integrator.sees("Connected.").await;
     // A secret is never shown again, and an empty field keeps it.
-    assert_eq!(admin.browser.value("document.getElementById('setting-payload-secret').value").await, json!(""));
-    admin.press("form.card:not([action$='/test']) > button").await;
-    admin.sees("Saved.").await;
-    admin.press("form[action$='/test'] button").await;
-    admin.sees("Works").await;
-    assert!(!admin.browser.text("main").await.contains("Does not work"));
+    assert_eq!(integrator.browser.value("document.getElementById('setting-payload-secret').value").await, json!(""));
+    integrator.press("form.card:not([action$='/test']) > button").await;
+    integrator.sees("Saved.").await;
+    // A vendor on this machine, without TLS, is an admin's to grant. Twikit is asked nothing before the first order needs it.
+    assert_eq!(integrator.browser.value("document.getElementById('plain_http')").await, json!(null));
+    admin.grant_local_to("mint", "twikit", &at).await;
+    integrator.press("form[action$='/test'] button").await;
+    integrator.sees("Works").await;
+    assert!(!integrator.browser.text("main").await.contains("Does not work"));
+
+    integrator.sees(&format!("An admin also granted: 127.0.0.1/32 http://{at}")).await;
     // What only this vendor needs is said beside its field.
-    admin.open("/shops/mint/links/edit?product=letter&account=twikit&vendor_product=diamond-letter-jewel").await;
-    admin.press("form.card[method=post] > button").await;
-    admin.sees("Name the SKUs that this product may be sold as").await;
-    admin.link("mint", "letter", "diamond-letter-jewel", "JEWEL-A").await;
+    integrator.open("/shops/mint/links/edit?product=letter&account=twikit&vendor_product=diamond-letter-jewel").await;
+    integrator.press("form.card[method=post] > button").await;
+    integrator.sees("Name the SKUs that this product may be sold as").await;
+    integrator.link("mint", "letter", "diamond-letter-jewel", "JEWEL-A").await;
+    integrator.leaves().await;
     admin.leaves().await;
 }
 
@@ -162,7 +174,8 @@ async fn a_shop_changes_its_vendor_and_old_lines_stay() {
     for field in ["integration-id", "api-url", "script-url", "preview-url", "product-keys"] {
         settings.push((field, admin.setting("gems", "twikit", field).await));
     }
-    admin.choose_vendor("lumen", "Twikit", host(&settings[1].1)).await;
+    admin.choose_vendor("lumen", "Twikit").await;
+    admin.grant_local(host(&settings[1].1)).await;
     for (field, value) in &settings {
         admin.fill(&format!("#setting-{field}"), value).await;
     }
