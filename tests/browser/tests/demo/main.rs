@@ -5,6 +5,7 @@
 
 mod admin;
 mod demo;
+mod friendly;
 mod integrator;
 mod merchant;
 mod shopper;

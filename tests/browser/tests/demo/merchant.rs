@@ -9,14 +9,14 @@ use crate::admin::Admin;
 use crate::demo::Demo;
 
 /// Presses a button of the shop, and waits for the page that comes of it.
-async fn press(shopper: &Browser, selector: &str) {
+pub async fn press(shopper: &Browser, selector: &str) {
     shopper.value("document.body.dataset.left = 'no'").await;
     shopper.click(selector).await;
     shopper.until("document.readyState === 'complete' && !document.body.dataset.left").await;
 }
 
 /// Opens a product's page, and waits until it can be configured.
-async fn configure(shopper: &Browser, shop: &str, product: &str) {
+pub async fn configure(shopper: &Browser, shop: &str, product: &str) {
     shopper.visit(&format!("{shop}products/{product}")).await;
     shopper.until("document.querySelector('#add:not(:disabled)')").await;
 }
