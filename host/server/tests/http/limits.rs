@@ -37,6 +37,36 @@ async fn who_guesses_keys_is_refused_unheard_and_nobody_else_is() {
 }
 
 #[tokio::test]
+async fn who_guesses_keys_at_the_log_in_waits_whether_the_guess_is_right_or_not() {
+    let server = Server::new(&["--wrong-keys-per-minute", "5", "--proxies", "127.0.0.0/8"]);
+    let integrator = json!({ "role": "integrator", "shop": "rings" });
+    server.admin.put("/v1/shops/rings", &json!({ "currency": "EUR", "scale": 2 })).await.ok();
+    let fresh = server.somebody(integrator).await.key.expect("a key");
+    let nobody = server.node.nobody();
+    let sign_in = async |key: &str, from: &str| {
+        let headers = [("content-type", "application/x-www-form-urlencoded"), ("x-forwarded-for", from)];
+        nobody.ask("POST", "/admin/sign-in", &headers, format!("key={key}")).await
+    };
+    let wrong = format!("cw_admin_{}_{}", "0".repeat(16), "0".repeat(64));
+    for _ in 0..5 {
+        assert_eq!(sign_in(&wrong, "192.0.2.1").await.status, 403);
+    }
+    for key in [&wrong, &fresh] {
+        let refused = sign_in(key, "192.0.2.1").await;
+        assert_eq!((refused.status, refused.header("set-cookie")), (429, None), "{refused:?}");
+        assert!(refused.header("retry-after").is_some(), "{refused:?}");
+        let page = String::from_utf8_lossy(&refused.body).into_owned();
+        assert!(page.contains("too many requests; try again in"), "{page}");
+    }
+    // What is guessed here and what is guessed over HTTP counts together, as the same key opens both.
+    let bearer = server.node.client(&fresh);
+    bearer.ask("GET", PLUGINS, &[("x-forwarded-for", "192.0.2.1")], "").await.problem(429, "too-many");
+    // Elsewhere nobody guessed; and whoever has signed in there once is let in here, too.
+    assert_eq!(sign_in(&fresh, "198.51.100.7").await.status, 303);
+    assert_eq!(sign_in(&fresh, "192.0.2.1").await.status, 303);
+}
+
+#[tokio::test]
 async fn a_key_asks_so_often_in_a_second_and_others_are_not_held_up() {
     let folder = Folder::new();
     let (admin, other) = (folder.admin_key(), folder.admin_key());

@@ -2,8 +2,9 @@
 
 use axum::Router;
 use axum::extract::State;
+use axum::http::header::RETRY_AFTER;
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 use axum::routing::get;
 use axum_extra::extract::cookie::CookieJar;
 use cartwright_store::AccessError;
@@ -13,6 +14,7 @@ use serde::Deserialize;
 use super::frame::{at, whole};
 use super::visitor::{self, From, Sent, Unsigned, Visitor};
 use crate::serve::extract::Query;
+use crate::serve::limits::Wait;
 use crate::serve::node::Node;
 use crate::serve::problem::Problem;
 
@@ -74,16 +76,19 @@ async fn sign_in(State(node): State<Node>, From(from): From, jar: CookieJar, Uns
     let next = own(sent.text("next"));
     let (store, now) = (node.store(), node.now());
     let key = sent.text("key");
-    if let Err(wait) = node.limits().may_try(key, from) {
-        let problem = Problem::from(wait);
-        return (problem.status(), form(next, Some(problem.detail()))).into_response();
+    let limits = node.limits();
+    if let Err(wait) = limits.may_try(key, from) {
+        return refuse(next, wait);
     }
     let begun = async {
         let access = store.access_key(key, from, now).await?;
-        store.begin_session(&access.key, from, now).await
+        store.begin_session(&access.key, from, now).await.map(|session| (access.key, session))
     };
     let told = match begun.await {
-        Ok(session) => {
+        Ok((id, session)) => {
+            if let Err(wait) = limits.asks(key, &id) {
+                return refuse(next, wait);
+            }
             let session = String::from_utf8_lossy(session.expose()).into_owned();
             let jar = jar.add(visitor::cookie(&node, session));
             return (jar, Redirect::to(next.unwrap_or("/admin"))).into_response();
@@ -91,12 +96,18 @@ async fn sign_in(State(node): State<Node>, From(from): From, jar: CookieJar, Uns
         Err(AccessError::Store(error)) => return Problem::from(error).into_response(),
         Err(error @ AccessError::Role { .. }) => error.to_string(),
         Err(error) => {
-            node.limits().guesses.failed(from);
+            limits.guesses.failed(from);
             tracing::info!(%error, ?from, "nobody was signed in");
             "This access key is not valid.".to_owned()
         }
     };
     (StatusCode::FORBIDDEN, form(next, Some(&told))).into_response()
+}
+
+fn refuse(next: Option<&str>, wait: Wait) -> Response {
+    let problem = Problem::from(wait);
+    let after = AppendHeaders(problem.retry_after().map(|seconds| (RETRY_AFTER, seconds)));
+    (problem.status(), after, form(next, Some(problem.detail()))).into_response()
 }
 
 async fn sign_out(
