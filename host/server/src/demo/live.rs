@@ -54,6 +54,7 @@ pub(crate) async fn run(
         proxies: Vec::new(),
         limits: Limits::default(),
         worker: "demo".to_owned(),
+        notice: Duration::ZERO,
         patience: PATIENCE,
     };
     let (stop, stopped) = oneshot::channel::<()>();

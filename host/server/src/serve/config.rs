@@ -51,7 +51,11 @@ pub(crate) struct Options {
     /// How many wrong access keys one address may send in a minute before it must wait; 20 unless given.
     #[arg(long, value_name = "NUMBER", env = "CARTWRIGHT_WRONG_KEYS_PER_MINUTE")]
     wrong_keys_per_minute: Option<NonZeroU32>,
-    /// For how many seconds work in progress may end after the node was told to stop; 30 unless given.
+    /// For how many seconds a node that was told to stop goes on taking requests, while /health/ready answers 503 so that none are sent
+    /// to it any more: longer than whoever asks there waits between two times. 2 unless given.
+    #[arg(long, value_name = "SECONDS", env = "CARTWRIGHT_NOTICE_SECONDS")]
+    notice_seconds: Option<u64>,
+    /// For how many seconds work in progress may end after that; 30 unless given.
     #[arg(long, value_name = "SECONDS", env = "CARTWRIGHT_DRAIN_SECONDS")]
     drain_seconds: Option<u64>,
     /// Where metrics are served, at /metrics and without a key: an address that only those reach who collect them. Nowhere unless
@@ -80,6 +84,7 @@ pub(crate) struct Config {
     pub(crate) proxies: Vec<IpNet>,
     pub(crate) requests_per_second: NonZeroU32,
     pub(crate) wrong_keys_per_minute: NonZeroU32,
+    pub(crate) notice_seconds: u64,
     pub(crate) drain_seconds: u64,
     pub(crate) metrics_listen: Option<SocketAddr>,
     pub(crate) log_format: LogFormat,
@@ -122,6 +127,7 @@ impl Options {
                 .wrong_keys_per_minute
                 .or(file.wrong_keys_per_minute)
                 .unwrap_or(WRONG_KEYS_PER_MINUTE),
+            notice_seconds: self.notice_seconds.or(file.notice_seconds).unwrap_or(2),
             drain_seconds: self.drain_seconds.or(file.drain_seconds).unwrap_or(30),
             metrics_listen: self.metrics_listen.or(file.metrics_listen),
             log_format: self.log_format.or(file.log_format).unwrap_or_default(),

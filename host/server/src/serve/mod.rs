@@ -104,6 +104,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         proxies: config.proxies,
         worker: config.node,
         limits: Limits::new(config.requests_per_second, config.wrong_keys_per_minute),
+        notice: Duration::from_secs(config.notice_seconds),
         patience: Duration::from_secs(config.drain_seconds),
     };
     serve(installation, serving, told_to_stop()).await?;
@@ -127,14 +128,16 @@ pub(crate) struct Serving {
     pub(crate) limits: Limits,
     /// The name of the node's worker.
     pub(crate) worker: String,
-    /// For how long work in progress may end.
+    /// For how long it says that it is not ready, and takes requests all the same, before it takes none.
+    pub(crate) notice: Duration,
+    /// For how long work in progress may end after that.
     pub(crate) patience: Duration,
 }
 
 /// Serves an installation and does its jobs until it is time to stop; then closes its store.
 pub(crate) async fn serve(
     installation: Installation,
-    Serving { listener, scraped, observed, public_url, proxies, limits, worker, patience }: Serving,
+    Serving { listener, scraped, observed, public_url, proxies, limits, worker, notice, patience }: Serving,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
     let clock = Arc::new(SystemClock);
@@ -149,23 +152,30 @@ pub(crate) async fn serve(
     let (tell, told) = watch::channel(());
     // Closed when it is time to stop.
     let told = async || while told.clone().changed().await.is_ok() {};
-    let serving = listen::serve(listener, router(node.clone()), async move {
+    let leaving = async {
         stop.await;
         tracing::info!("draining");
+        node.leave();
         drop(tell);
-    });
+    };
+    // Who shares requests out among nodes asks now and then whether one is ready, and until then goes on sending.
+    let noticed = async || {
+        told().await;
+        tokio::time::sleep(notice).await;
+    };
+    let serving = listen::serve(listener, router(node.clone()), noticed());
     let serving = async {
         tokio::select! {
             () = serving => {}
             // Whoever does not end a request holds nobody up.
-            () = async { told().await; tokio::time::sleep(patience).await } => {}
+            () = async { noticed().await; tokio::time::sleep(patience).await } => {}
         }
     };
     let draining = async {
         told().await;
-        worker.drain(patience).await
+        worker.drain(notice + patience).await
     };
-    let ((), drained) = tokio::join!(serving, draining);
+    let ((), (), drained) = tokio::join!(leaving, serving, draining);
     following.abort();
     for job in drained.given_back.iter().chain(&drained.left) {
         tracing::info!(job, "another node goes on with it");
@@ -235,8 +245,12 @@ fn router(node: Node) -> Router {
         .with_state(node)
 }
 
-/// Can this node serve? While the database is away it cannot.
+/// Can this node serve? While the database is away it cannot, and soon it cannot when it was told to stop.
 async fn ready(State(node): State<Node>) -> Response {
+    if node.is_leaving() {
+        let detail = "this node was told to stop, and will take no requests soon";
+        return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "draining", detail).into_response();
+    }
     match node.installation().catch_up().await {
         Ok(_) => "ready\n".into_response(),
         Err(error) => Problem::from(error).into_response(),

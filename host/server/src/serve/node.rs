@@ -1,6 +1,7 @@
 //! What every request has at hand.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use cartwright::{Cartwright, Clock};
@@ -22,6 +23,7 @@ struct Inner {
     proxies: Vec<IpNet>,
     observed: Arc<Observed>,
     limits: Limits,
+    is_leaving: AtomicBool,
 }
 
 impl Node {
@@ -35,7 +37,15 @@ impl Node {
         observed: Arc<Observed>,
         limits: Limits,
     ) -> Self {
-        Self(Arc::new(Inner { installation, clock, public_url, proxies, observed, limits }))
+        Self(Arc::new(Inner {
+            installation,
+            clock,
+            public_url,
+            proxies,
+            observed,
+            limits,
+            is_leaving: AtomicBool::new(false),
+        }))
     }
 
     pub(crate) fn installation(&self) -> &Installation {
@@ -66,6 +76,16 @@ impl Node {
     /// How often somebody may ask, and guess.
     pub(crate) fn limits(&self) -> &Limits {
         &self.0.limits
+    }
+
+    /// It was told to stop: from now on it says that it is not ready.
+    pub(crate) fn leave(&self) {
+        self.0.is_leaving.store(true, Ordering::Relaxed);
+    }
+
+    /// Was it told to stop?
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.0.is_leaving.load(Ordering::Relaxed)
     }
 
     /// An address of this installation, from its path.

@@ -118,6 +118,52 @@ async fn a_node_that_is_told_to_stop_ends_well_and_gives_its_jobs_back() {
 }
 
 #[tokio::test]
+async fn a_node_that_is_told_to_stop_says_that_it_is_not_ready_and_answers_all_that_it_took() {
+    let server = Arc::new(Server::new(&["--notice-seconds", "3"]));
+    let shop = Shop::on(server.clone()).await;
+    shop.sell().await;
+    let fake = shop.expivi().await;
+    shop.integrator.put(&shop.at("/links"), &links()).await.ok();
+    // What a ring costs is Expivi's to say, and it takes its time.
+    fake.faults().delay(Duration::from_secs(8));
+    let (backend, add) = (shop.backend.clone(), shop.at("/cart/add"));
+    let adding = tokio::spawn(async move {
+        let body = json!({ "product": "ring", "configuration": samples::EXPIVI_SIMPLE, "quantity": 1 });
+        backend.post(&add, &body).await
+    });
+    let began = Instant::now();
+    while fake.record().on_path("/api/price_manager").is_empty() {
+        assert!(began.elapsed() < Duration::from_secs(5), "nothing is asked for");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let admin = shop.admin.clone();
+    drop(shop);
+    let Server { node, folder: _folder, .. } = Arc::into_inner(server).expect("nobody else asks it");
+    let nobody = node.nobody();
+    assert_eq!(nobody.get("/health/ready").await.status, 200);
+    node.terminate();
+    let began = Instant::now();
+    while nobody.get("/health/ready").await.status == 200 {
+        assert!(began.elapsed() < Duration::from_secs(1), "it says nothing of its end");
+    }
+    // Until everybody knows, it goes on.
+    nobody.get("/health/ready").await.problem(503, "draining");
+    assert_eq!(nobody.get("/health/live").await.status, 200);
+    admin.get("/v1/shops").await.with(200);
+    while admin.try_ask("GET", "/v1/shops", &[], "").await.is_ok() {
+        assert!(began.elapsed() < Duration::from_secs(7), "it takes requests for ever");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(began.elapsed() >= Duration::from_secs(2), "it was gone before anybody could know");
+    // What it took before is answered all the same.
+    assert!(!adding.is_finished(), "the request was to be out when nothing more was taken");
+    let change = adding.await.expect("an answer").ok();
+    assert!(change["operations"].as_array().is_some_and(|operations| !operations.is_empty()), "{change:#}");
+    let status = tokio::task::spawn_blocking(move || node.ended(Duration::from_secs(15))).await.expect("its end");
+    assert_eq!(status.code(), Some(0), "{status}");
+}
+
+#[tokio::test]
 async fn what_one_node_is_told_another_serves_within_a_second() {
     let server = Arc::new(Server::new(&[]));
     let shop = Shop::on(server.clone()).await;
