@@ -56,13 +56,18 @@ impl Store {
             .await?;
         for (id,) in changed {
             let id: ShopId = id.parse().map_err(|error| StoreError::corrupt("a shop's id", error))?;
-            let (snapshot, tick) = self.read_shop(&id).await?;
-            match host.restore(snapshot).await {
-                Ok(()) => drop(served.shops.insert(id, tick)),
+            let restored = match self.read_shop(&id).await {
+                Ok((snapshot, tick)) => host.restore(snapshot).await.map(|()| tick).map_err(|error| error.to_string()),
+                // One shop's damage is not the others'.
+                Err(error @ (StoreError::Corrupt(_) | StoreError::WrongKey { .. })) => Err(error.to_string()),
+                Err(error) => return Err(error),
+            };
+            match restored {
+                Ok(tick) => drop(served.shops.insert(id, tick)),
                 // What it serves by now is not what is kept: nothing may be changed from here.
-                Err(error) => {
+                Err(why) => {
                     served.shops.remove(&id);
-                    faults.push(fault(format!("the shop {id}"), error.to_string()));
+                    faults.push(fault(format!("the shop {id}"), why));
                 }
             }
         }

@@ -7,6 +7,7 @@ use cartwright_e2e::kept::{KEY, keep};
 use cartwright_e2e::{World, added};
 use cartwright_fake_vendors::samples;
 use cartwright_store::{Keyring, Store};
+use sqlx::Connection as _;
 
 /// The same component under another digest: a custom section is added.
 fn another_version(name: u8) -> Vec<u8> {
@@ -86,5 +87,16 @@ async fn a_shop_whose_component_is_gone_does_not_keep_others_from_being_served()
     assert_eq!(fault.what, "the shop broken");
     assert!(fault.why.contains(&broken.to_string()), "{fault}");
     let shop = "shop".parse().expect("an id");
+    host.add_to_cart(&shop, world.request("ring", samples::EXPIVI_SIMPLE, 1, &[])).await.expect("it is served");
+
+    // Nor does one whose rows are damaged.
+    sqlx::any::install_default_drivers();
+    let mut connection = sqlx::AnyConnection::connect(&url).await.expect("the database");
+    let damage = "update accounts set secrets = x'00' where shop = 'broken'";
+    sqlx::query(damage).execute(&mut connection).await.expect("damaged");
+    let host = another_host(&world).await;
+    let faults = store.restore(&host).await.expect("a store");
+    let [fault] = &faults[..] else { panic!("{faults:?}") };
+    assert_eq!(fault.what, "the shop broken");
     host.add_to_cart(&shop, world.request("ring", samples::EXPIVI_SIMPLE, 1, &[])).await.expect("it is served");
 }
