@@ -136,15 +136,23 @@ impl Store {
         work.commit().await
     }
 
+    /// Gives what took its place before, when it was revoked already.
     pub(crate) async fn revoke_component_in(
         &self,
         connection: &mut AnyConnection,
         digest: &Digest,
         replacement: Option<&Digest>,
         now: SystemTime,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Option<Option<Digest>>, StoreError> {
         let tick = tick(connection).await?;
-        let revoked = sqlx::query(
+        let found: Option<(Option<i64>, Option<String>)> =
+            sqlx::query_as("select revoked_at, replacement from components where digest = $1")
+                .bind(digest.to_string())
+                .fetch_optional(&mut *connection)
+                .await?;
+        let missing = || StoreError::NotFound { what: "component", id: digest.to_string() };
+        let (revoked, former) = found.ok_or_else(missing)?;
+        sqlx::query(
             "update components set revoked_at = coalesce(revoked_at, $2), replacement = $3, changed_tick = $4
              where digest = $1",
         )
@@ -154,10 +162,8 @@ impl Store {
         .bind(tick)
         .execute(connection)
         .await?;
-        if revoked.rows_affected() == 1 {
-            Ok(())
-        } else {
-            Err(StoreError::NotFound { what: "component", id: digest.to_string() })
-        }
+        let former = former.map(|former| former.parse()).transpose();
+        let former = former.map_err(|error| StoreError::corrupt(&digest.to_string(), error))?;
+        Ok(revoked.map(|_| former))
     }
 }

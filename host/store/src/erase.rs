@@ -148,10 +148,17 @@ impl Store {
             .bind(milliseconds(now))
             .execute(&mut *work)
             .await?;
-        let before = json!(counts);
-        let entry =
-            NewLogEntry { who, what: "erase-order", shop: Some(shop), subject: order, ..NewLogEntry::default() };
-        log_in(&mut work, &NewLogEntry { before: Some(&before), ..entry }, milliseconds(now)).await?;
+        let (before, after) = (json!(counts), json!({ "erased": true }));
+        let entry = NewLogEntry {
+            who,
+            what: "erase-order",
+            shop: Some(shop),
+            subject: order,
+            before: Some(&before),
+            after: Some(&after),
+            secrets: &[],
+        };
+        log_in(&mut work, &entry, milliseconds(now)).await?;
         work.commit().await?;
         self.empty_log().await?;
         Ok(true)

@@ -154,7 +154,7 @@ async fn queue(
 }
 
 /// What happened, as the contract spells it.
-fn kind(kind: &EventKind) -> &'static str {
+pub(crate) fn kind(kind: &EventKind) -> &'static str {
     match kind {
         EventKind::Placed => "placed",
         EventKind::PartlyPaid => "partly-paid",

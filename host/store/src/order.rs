@@ -9,12 +9,14 @@ use std::time::SystemTime;
 use async_trait::async_trait;
 use cartwright::types::{Order, OrderLine, Outcome};
 use cartwright::{AccountId, Digest, OrderBook, PlatformError, ShopId};
+use serde_json::json;
 use sqlx::AnyConnection;
 
-use crate::database::{Store, milliseconds};
+use crate::database::{Store, milliseconds, moment};
 use crate::error::StoreError;
 use crate::event::Lines;
 use crate::event_log::{NewLogEntry, log_in};
+use crate::export::at;
 use crate::keys::place;
 use crate::outcome::StoredOutcome;
 use crate::vault::Key;
@@ -48,16 +50,29 @@ impl Store {
     /// [`StoreError::NotFound`], and as the database says.
     pub async fn close_order(&self, shop: &ShopId, id: &str, who: &str, now: SystemTime) -> Result<(), StoreError> {
         let mut work = self.begin().await?;
-        let closed = sqlx::query("update orders set closed_at = coalesce(closed_at, $3) where shop = $1 and id = $2")
+        // Nobody else changes it before this transaction ends.
+        let lock = "update orders set id = id where shop = $1 and id = $2 returning closed_at";
+        let found: Option<(Option<i64>,)> =
+            sqlx::query_as(lock).bind(shop.as_str()).bind(id).fetch_optional(&mut *work).await?;
+        let (before,) = found.ok_or_else(|| StoreError::NotFound { what: "order", id: id.to_owned() })?;
+        let after = before.unwrap_or(milliseconds(now));
+        sqlx::query("update orders set closed_at = $3 where shop = $1 and id = $2")
             .bind(shop.as_str())
             .bind(id)
-            .bind(milliseconds(now))
+            .bind(after)
             .execute(&mut *work)
             .await?;
-        if closed.rows_affected() == 0 {
-            return Err(StoreError::NotFound { what: "order", id: id.to_owned() });
-        }
-        let entry = NewLogEntry { who, what: "close-order", shop: Some(shop), subject: id, ..NewLogEntry::default() };
+        let logged = |closed: Option<i64>| json!({ "closed": closed.map(|closed| at(moment(closed))) });
+        let (before, after) = (logged(before), logged(Some(after)));
+        let entry = NewLogEntry {
+            who,
+            what: "close-order",
+            shop: Some(shop),
+            subject: id,
+            before: Some(&before),
+            after: Some(&after),
+            secrets: &[],
+        };
         log_in(&mut work, &entry, milliseconds(now)).await?;
         work.commit().await?;
         Ok(())

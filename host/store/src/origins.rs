@@ -23,9 +23,12 @@ impl Store {
         who: &str,
         now: SystemTime,
     ) -> Result<(), StoreError> {
-        let before = json!(self.origins(shop).await?);
         let mut work = self.begin().await?;
-        sqlx::query("delete from origins where shop = $1").bind(shop.as_str()).execute(&mut *work).await?;
+        let before: Vec<(String,)> = sqlx::query_as("delete from origins where shop = $1 returning origin")
+            .bind(shop.as_str())
+            .fetch_all(&mut *work)
+            .await?;
+        let before = json!(before.into_iter().map(|(origin,)| origin).collect::<BTreeSet<_>>());
         for origin in origins {
             sqlx::query("insert into origins (shop, origin) values ($1, $2)")
                 .bind(shop.as_str())

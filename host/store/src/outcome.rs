@@ -88,17 +88,25 @@ impl Store {
     /// [`StoreError::NotFound`] when it is not held, and as the database says.
     pub async fn settle(&self, shop: &ShopId, outcome: i64, who: &str, now: SystemTime) -> Result<(), StoreError> {
         let mut work = self.begin().await?;
-        let settled = sqlx::query("update outcomes set held = 0 where shop = $1 and id = $2 and held = 1")
-            .bind(shop.as_str())
-            .bind(outcome)
-            .execute(&mut *work)
-            .await?;
+        let settled: Option<(String,)> =
+            sqlx::query_as("update outcomes set held = 0 where shop = $1 and id = $2 and held = 1 returning order_id")
+                .bind(shop.as_str())
+                .bind(outcome)
+                .fetch_optional(&mut *work)
+                .await?;
         let id = outcome.to_string();
-        if settled.rows_affected() == 0 {
-            return Err(StoreError::NotFound { what: "held outcome", id });
-        }
-        let entry =
-            NewLogEntry { who, what: "settle-outcome", shop: Some(shop), subject: &id, ..NewLogEntry::default() };
+        let Some((order,)) = settled else { return Err(StoreError::NotFound { what: "held outcome", id }) };
+        let logged = |waits: bool| json!({ "order": order, "waits for a person": waits });
+        let (before, after) = (logged(true), logged(false));
+        let entry = NewLogEntry {
+            who,
+            what: "settle-outcome",
+            shop: Some(shop),
+            subject: &id,
+            before: Some(&before),
+            after: Some(&after),
+            secrets: &[],
+        };
         log_in(&mut work, &entry, milliseconds(now)).await?;
         work.commit().await?;
         Ok(())

@@ -7,10 +7,12 @@ use std::time::SystemTime;
 use cartwright::types::{Event, EventKind, Order};
 use cartwright::{AccountId, Cartwright, Digest, Plugin, Release, SetupError, ShopId};
 use semver::Version;
+use serde_json::{Value, json};
 
 use crate::database::{Store, milliseconds};
 use crate::error::StoreError;
-use crate::event::{Lines, NewJob, Recorded};
+use crate::event::{Lines, NewJob, Recorded, kind};
+use crate::event_log::{NewLogEntry, log_in};
 
 /// The component that each configured line of an order is pinned to (`Pin::digest` of its cart line), by the order line's id.
 pub type Pins = BTreeMap<String, Digest>;
@@ -82,7 +84,7 @@ type Pinned<'a> = BTreeMap<AccountId, Vec<(&'a str, Digest)>>;
 
 impl Store {
     /// Takes in what a platform says happened to an order, works out who is told, and stores the event with their jobs in one
-    /// transaction. The same event twice does nothing twice.
+    /// transaction, with an entry in the event log that names `who` reported it. The same event twice does nothing twice.
     ///
     /// The order has all its lines, whomever they concern. A line's `released` says whether the merchant lets it be produced
     /// (false = it is held for their approval); the order's own is found here: when the shop's [`Release`] policy is met for the first
@@ -100,6 +102,7 @@ impl Store {
         shop: &ShopId,
         event: &Event,
         pins: &Pins,
+        who: &str,
         now: SystemTime,
     ) -> Result<Recorded, ReportError> {
         let at = milliseconds(now);
@@ -116,6 +119,7 @@ impl Store {
             return Err(ReportError::Older { order, known, reported: event.order.version });
         }
         let told = told(host, shop, &event.order, pins, known.as_ref().is_some_and(|known| known.closed))?;
+        let before = known.as_ref().map(|known| logged(&known.order, None));
         let policy = host.shop(shop).map_err(|_| ReportError::UnknownShop(shop.clone()))?.release;
         let releases = releases(policy, event);
         let mut event = event.clone();
@@ -125,16 +129,37 @@ impl Store {
         let released = releases && self.release_in(&mut work, shop, &event.order.id).await?;
         if released && event.kind != EventKind::Released {
             let id = format!("{}:released", event.id);
-            let released = Event { id, kind: EventKind::Released, ..event };
+            let released = Event { id, kind: EventKind::Released, ..event.clone() };
             let second = self.record_in(&mut work, shop, &released, &told, at).await?;
             if let (Recorded::New { jobs }, Recorded::New { jobs: more }) = (&mut recorded, second) {
                 jobs.extend(more);
             }
         }
+        if matches!(recorded, Recorded::New { .. }) {
+            let after = logged(&event.order, Some(&event));
+            let entry = NewLogEntry {
+                who,
+                what: "report-event",
+                shop: Some(shop),
+                subject: &event.order.id,
+                before: before.as_ref(),
+                after: Some(&after),
+                secrets: &[],
+            };
+            log_in(&mut work, &entry, at).await?;
+        }
         work.commit().await?;
         self.nudge();
         Ok(recorded)
     }
+}
+
+/// What the event log says of an order: how far it is, and nothing of who bought what.
+fn logged(order: &Order, event: Option<&Event>) -> Value {
+    json!({
+        "version": order.version, "payment": order.payment, "released": order.released, "cancelled": order.cancelled,
+        "event": event.map(|event| &event.id), "kind": event.map(|event| kind(&event.kind)),
+    })
 }
 
 /// Does an event release its order?

@@ -89,7 +89,7 @@ impl Load {
     /// When it is refused.
     pub async fn report(&self, number: usize, kind: EventKind, clock: &dyn Clock) {
         let event = self.event(number, kind);
-        self.store.report(&self.host, &self.shop, &event, &Pins::new(), clock.now()).await.expect("recorded");
+        self.store.report(&self.host, &self.shop, &event, &Pins::new(), "load", clock.now()).await.expect("recorded");
     }
 
     /// A worker with its usual settings.

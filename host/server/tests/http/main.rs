@@ -6,6 +6,7 @@
 mod access;
 mod answer;
 mod attacks;
+mod audit;
 mod document;
 mod hostile;
 mod limits;

@@ -25,7 +25,7 @@ const VARIANTS: [(&str, &str, i64); 9] = [
 ];
 
 /// What an operator of a test grants: one server on this machine, without TLS.
-fn local(url: &str) -> Value {
+pub fn local(url: &str) -> Value {
     let host = url.trim_start_matches("http://");
     json!({ "hosts": [host], "plain_http": [host], "networks": ["127.0.0.1/32"], "personal_data": true })
 }
@@ -125,17 +125,23 @@ impl Shop {
     pub async fn with_twikit() -> (Self, FakeTwikit) {
         let shop = Self::new().await;
         shop.sell().await;
+        let fake = shop.twikit().await;
+        (shop, fake)
+    }
+
+    /// The account that the fake Twikit serves, with the link of a jewel.
+    pub async fn twikit(&self) -> FakeTwikit {
         let fake = FakeTwikit::start(TwikitConfig::default()).await.expect("a fake");
         let settings = json!({
             "integration-id": fake.integration_id(), "payload-secret": fake.payload_secret(),
             "api-url": fake.api_url(), "script-url": "https://scripts.twikit.example/1/plugin.js",
             "product-keys": ["diamond-letter-jewel"],
         });
-        shop.set_account("twikit", settings, local(fake.base_url())).await;
+        self.set_account("twikit", settings, local(fake.base_url())).await;
         let link =
             json!({ "account": "twikit", "vendor_product": "diamond-letter-jewel", "allowed_skus": ["JEWEL-A"] });
-        shop.integrator.put(&shop.at("/links/jewel"), &link).await.ok();
-        (shop, fake)
+        self.integrator.put(&self.at("/links/jewel"), &link).await.ok();
+        fake
     }
 
     /// A cart with a ring, a shirt and a wardrobe.

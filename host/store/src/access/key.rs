@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use cartwright::{Secret, ShopId};
 use ipnet::IpNet;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Role;
 use super::check::networks_of;
@@ -12,6 +12,7 @@ use super::text::Ticket;
 use crate::database::{Store, Work, milliseconds, moment};
 use crate::error::StoreError;
 use crate::event_log::{NewLogEntry, log_in};
+use crate::export::at;
 
 /// An access key that is to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,7 +78,7 @@ impl Store {
         .bind(expires.map(milliseconds))
         .execute(&mut *work)
         .await?;
-        let ends = expires.map(crate::export::at);
+        let ends = expires.map(at);
         let after = json!({ "role": role.name(), "label": label, "networks": networks, "expires": ends });
         let entry = NewLogEntry {
             who,
@@ -139,14 +140,16 @@ impl Store {
     ) -> Result<(), StoreError> {
         let mut work = self.begin().await?;
         let of = lock(&mut work, shop, id).await?;
+        let before = logged(&mut work, id).await?;
         sqlx::query("update access_keys set revoked_at = coalesce(revoked_at, $2) where id = $1")
             .bind(id)
             .bind(milliseconds(now))
             .execute(&mut *work)
             .await?;
         end_sessions(&mut work, id).await?;
-        let shop = of.shop();
-        let entry = NewLogEntry { who, what: "revoke-access-key", shop, subject: id, ..NewLogEntry::default() };
+        let (shop, after) = (of.shop(), logged(&mut work, id).await?);
+        let (before, after) = (Some(&before), Some(&after));
+        let entry = NewLogEntry { who, what: "revoke-access-key", shop, subject: id, before, after, secrets: &[] };
         log_in(&mut work, &entry, milliseconds(now)).await?;
         work.commit().await?;
         Ok(())
@@ -168,6 +171,7 @@ impl Store {
     ) -> Result<Secret, StoreError> {
         let mut work = self.begin().await?;
         let role = lock(&mut work, shop, id).await?;
+        let before = logged(&mut work, id).await?;
         let ticket = Ticket::renewed(role.name(), id)?;
         let changed = sqlx::query(
             "update access_keys set previous_hash = hash, previous_ends_at = $3, hash = $2
@@ -182,15 +186,10 @@ impl Store {
             return Err(StoreError::Conflict(format!("the access key {id} was revoked; make another")));
         }
         end_sessions(&mut work, id).await?;
-        let after = json!({ "former key ends": crate::export::at(now + both) });
-        let entry = NewLogEntry {
-            who,
-            what: "rotate-access-key",
-            shop: role.shop(),
-            subject: id,
-            after: Some(&after),
-            ..NewLogEntry::default()
-        };
+        let after = logged(&mut work, id).await?;
+        let (what, shop) = ("rotate-access-key", role.shop());
+        let entry =
+            NewLogEntry { who, what, shop, subject: id, before: Some(&before), after: Some(&after), secrets: &[] };
         log_in(&mut work, &entry, milliseconds(now)).await?;
         work.commit().await?;
         Ok(ticket.reveal())
@@ -208,6 +207,17 @@ async fn lock(work: &mut Work, shop: Option<&ShopId>, id: &str) -> Result<Role, 
     .await?;
     let (role, shop) = found.ok_or_else(|| StoreError::NotFound { what: "access key", id: id.to_owned() })?;
     Role::of(&role, shop)
+}
+
+/// What the event log says of a key, whose row is locked: until when it and its former secret hold.
+async fn logged(work: &mut Work, id: &str) -> Result<Value, StoreError> {
+    let (label, revoked, former): (String, Option<i64>, Option<i64>) =
+        sqlx::query_as("select label, revoked_at, previous_ends_at from access_keys where id = $1")
+            .bind(id)
+            .fetch_one(&mut **work)
+            .await?;
+    let time = |time: Option<i64>| time.map(|time| at(moment(time)));
+    Ok(json!({ "label": label, "revoked": time(revoked), "former key ends": time(former) }))
 }
 
 async fn end_sessions(work: &mut Work, key: &str) -> Result<(), StoreError> {

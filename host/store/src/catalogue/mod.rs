@@ -5,17 +5,21 @@
 
 mod asked;
 mod check;
+mod log;
 
 use std::collections::BTreeSet;
 use std::time::SystemTime;
 
 use cartwright::ShopId;
 use cartwright::types::{FieldIssue, Money};
+use log::Before;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use sqlx::AssertSqlSafe;
 
 use crate::database::{Store, Work, milliseconds};
 use crate::error::StoreError;
+use crate::event_log::{NewLogEntry, log_in};
 
 /// So many variants are put or taken out at once, at most.
 pub const MOST_VARIANTS: usize = 10_000;
@@ -111,8 +115,8 @@ fn issues(issues: &[FieldIssue]) -> String {
 }
 
 impl Store {
-    /// Puts variants into a shop's catalogue, all or none. A variant takes the place of the one of its product that has its id, and
-    /// of the one that has its SKU: a platform may give either anew.
+    /// Puts variants into a shop's catalogue, all or none, and logs who did. A variant takes the place of the one of its product that
+    /// has its id, and of the one that has its SKU: a platform may give either anew.
     ///
     /// # Errors
     /// [`CatalogueError::Invalid`], also for more than [`MOST_VARIANTS`]; [`StoreError::NotFound`] when the shop is not kept.
@@ -120,6 +124,7 @@ impl Store {
         &self,
         shop: &ShopId,
         variants: &[CatalogueVariant],
+        who: &str,
         now: SystemTime,
     ) -> Result<(), CatalogueError> {
         check::at_most(variants.len())?;
@@ -132,20 +137,33 @@ impl Store {
             .map(|variant| (variant.product.as_str(), variant.sku.as_str()))
             .collect();
         let skus: Vec<(&str, &str)> = skus.into_iter().collect();
+        let mut before = Before::new();
         // One with its id keeps its place, and is written over below.
         for chunk in skus.chunks(CHUNK) {
-            delete(&mut work, shop, "sku", chunk).await?;
+            before.extend(delete(&mut work, shop, "sku", chunk).await?);
+        }
+        let ids: Vec<(&str, &str)> =
+            variants.iter().map(|variant| (variant.product.as_str(), variant.id.as_str())).collect();
+        for chunk in ids.chunks(CHUNK) {
+            before.extend(with_ids(&mut work, shop, chunk).await?);
         }
         insert(&mut work, shop, variants, now).await?;
+        log::log(&mut work, shop, (who, "put-variants"), (&before, variants), milliseconds(now)).await?;
         work.commit().await?;
         Ok(())
     }
 
-    /// Takes variants out of a shop's catalogue, all or none; gives how many there were.
+    /// Takes variants out of a shop's catalogue, all or none, and logs who did; gives how many there were.
     ///
     /// # Errors
     /// [`CatalogueError::Invalid`] for more than [`MOST_VARIANTS`]; [`StoreError::NotFound`] when the shop is not kept.
-    pub async fn remove_variants(&self, shop: &ShopId, variants: &[VariantKey]) -> Result<u64, CatalogueError> {
+    pub async fn remove_variants(
+        &self,
+        shop: &ShopId,
+        variants: &[VariantKey],
+        who: &str,
+        now: SystemTime,
+    ) -> Result<u64, CatalogueError> {
         check::at_most(variants.len())?;
         let mut work = self.begin().await?;
         lock(&mut work, shop).await?;
@@ -154,15 +172,16 @@ impl Store {
             .map(|key| (key.product.as_str(), key.id.as_str()))
             .filter(|(a, b)| can_stand(a) && can_stand(b))
             .collect();
-        let mut removed = 0;
+        let mut removed = Before::new();
         for chunk in keys.chunks(CHUNK) {
-            removed += delete(&mut work, shop, "id", chunk).await?;
+            removed.extend(delete(&mut work, shop, "id", chunk).await?);
         }
+        log::log(&mut work, shop, (who, "remove-variants"), (&removed, &[]), milliseconds(now)).await?;
         work.commit().await?;
-        Ok(removed)
+        Ok(u64::try_from(removed.len()).unwrap_or(u64::MAX))
     }
 
-    /// Puts a whole catalogue in the place of a shop's. Calls see the one or the other, and nothing between.
+    /// Puts a whole catalogue in the place of a shop's, and logs who did. Calls see the one or the other, and nothing between.
     ///
     /// # Errors
     /// As [`Store::put_variants`], without its bound.
@@ -170,13 +189,19 @@ impl Store {
         &self,
         shop: &ShopId,
         variants: &[CatalogueVariant],
+        who: &str,
         now: SystemTime,
     ) -> Result<(), CatalogueError> {
         check::variants(variants)?;
         let mut work = self.begin().await?;
         lock(&mut work, shop).await?;
-        sqlx::query("delete from variants where shop = $1").bind(shop.as_str()).execute(&mut *work).await?;
+        let before = sqlx::query_as("delete from variants where shop = $1 returning product, id, variant")
+            .bind(shop.as_str())
+            .fetch_all(&mut *work)
+            .await?;
         insert(&mut work, shop, variants, now).await?;
+        let before = log::known(before);
+        log::log(&mut work, shop, (who, "replace-catalogue"), (&before, variants), milliseconds(now)).await?;
         work.commit().await?;
         Ok(())
     }
@@ -214,7 +239,7 @@ impl Store {
         rows.iter().map(|(variant,)| read(variant)).collect()
     }
 
-    /// Sets how a platform exchanges one currency into another, or takes that away: then such prices are refused.
+    /// Sets how a platform exchanges one currency into another, or takes that away: then such prices are refused. Logs who did.
     ///
     /// # Errors
     /// [`CatalogueError::Invalid`]; [`StoreError::NotFound`] when the shop is not kept.
@@ -224,11 +249,20 @@ impl Store {
         from: &str,
         to: &str,
         rate: Option<&str>,
+        who: &str,
         now: SystemTime,
     ) -> Result<(), CatalogueError> {
         check::exchange_rate(from, to, rate)?;
         let mut work = self.begin().await?;
         lock(&mut work, shop).await?;
+        let before: Option<(String,)> = sqlx::query_as(
+            "select rate from exchange_rates where shop = $1 and from_currency = $2 and to_currency = $3",
+        )
+        .bind(shop.as_str())
+        .bind(from)
+        .bind(to)
+        .fetch_optional(&mut *work)
+        .await?;
         let query = match rate {
             Some(rate) => sqlx::query(
                 "insert into exchange_rates (shop, from_currency, to_currency, rate, changed_at)
@@ -248,6 +282,20 @@ impl Store {
             }
         };
         query.execute(&mut *work).await?;
+        let before = before.map(|(rate,)| json!({ "rate": rate }));
+        let after = rate.map(|rate| json!({ "rate": rate }));
+        if before != after {
+            let entry = NewLogEntry {
+                who,
+                what: "set-exchange-rate",
+                shop: Some(shop),
+                subject: &format!("{from} to {to}"),
+                before: before.as_ref(),
+                after: after.as_ref(),
+                secrets: &[],
+            };
+            log_in(&mut work, &entry, milliseconds(now)).await?;
+        }
         work.commit().await?;
         Ok(())
     }
@@ -280,17 +328,29 @@ async fn lock(work: &mut Work, shop: &ShopId) -> Result<(), StoreError> {
     }
 }
 
-/// Deletes variants by product and another column.
-async fn delete(work: &mut Work, shop: &ShopId, column: &str, keys: &[(&str, &str)]) -> Result<u64, StoreError> {
+/// Deletes variants by product and another column, and gives what they were.
+async fn delete(work: &mut Work, shop: &ShopId, column: &str, keys: &[(&str, &str)]) -> Result<Before, StoreError> {
     let delete = format!(
-        "delete from variants where shop = $1 and (product, {column}) in (values {})",
+        "delete from variants where shop = $1 and (product, {column}) in (values {}) returning product, id, variant",
         tuples(keys.len(), 2, 2)
     );
-    let mut query = sqlx::query(AssertSqlSafe(delete)).bind(shop.as_str());
+    ask(work, shop, delete, keys).await
+}
+
+async fn with_ids(work: &mut Work, shop: &ShopId, keys: &[(&str, &str)]) -> Result<Before, StoreError> {
+    let select = format!(
+        "select product, id, variant from variants where shop = $1 and (product, id) in (values {})",
+        tuples(keys.len(), 2, 2)
+    );
+    ask(work, shop, select, keys).await
+}
+
+async fn ask(work: &mut Work, shop: &ShopId, query: String, keys: &[(&str, &str)]) -> Result<Before, StoreError> {
+    let mut query = sqlx::query_as(AssertSqlSafe(query)).bind(shop.as_str());
     for (product, other) in keys {
         query = query.bind(*product).bind(*other);
     }
-    Ok(query.execute(&mut **work).await?.rows_affected())
+    Ok(log::known(query.fetch_all(&mut **work).await?))
 }
 
 async fn insert(

@@ -191,11 +191,19 @@ impl Installation {
         self.catch_up().await?;
         self.host().check_revocation(digest, replacement)?;
         let mut work = self.store().begin().await?;
-        self.store().revoke_component_in(&mut work, &digest, replacement.as_ref(), now).await?;
-        let after = json!({ "replacement": replacement });
-        let subject = digest.to_string();
-        let entry =
-            NewLogEntry { who, what: "revoke", subject: &subject, after: Some(&after), ..NewLogEntry::default() };
+        let before = self.store().revoke_component_in(&mut work, &digest, replacement.as_ref(), now).await?;
+        let logged =
+            |revoked: bool, replacement: Option<Digest>| json!({ "revoked": revoked, "replacement": replacement });
+        let before = logged(before.is_some(), before.flatten());
+        let after = logged(true, replacement);
+        let entry = NewLogEntry {
+            who,
+            what: "revoke",
+            subject: &digest.to_string(),
+            before: Some(&before),
+            after: Some(&after),
+            ..NewLogEntry::default()
+        };
         log_in(&mut work, &entry, milliseconds(now)).await?;
         work.commit().await?;
         self.catch_up().await?;

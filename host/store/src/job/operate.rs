@@ -151,20 +151,31 @@ impl Store {
         let mut work = self.begin().await?;
         lock(&mut work, id).await?;
         let row = row(&mut work, id).await?;
-        let change = match row.state.as_str() {
+        let (change, state) = match row.state.as_str() {
             "done" | "cancelled" => return Ok(()),
-            "running" | "waiting" | "sleeping" | "retrying" => {
-                "update jobs set cancel = 1, changed_at = $2 where id = $1"
+            state @ ("running" | "waiting" | "sleeping" | "retrying") => {
+                ("update jobs set cancel = 1, changed_at = $2 where id = $1", state)
             }
             _ => {
                 free_lane(&mut work, id).await?;
                 self.notify_job(&mut work, id, "cancelled", milliseconds(now)).await?;
-                "update jobs set cancel = 1, state = 'cancelled', fence = fence + 1, changed_at = $2 where id = $1"
+                let change =
+                    "update jobs set cancel = 1, state = 'cancelled', fence = fence + 1, changed_at = $2 where id = $1";
+                (change, "cancelled")
             }
         };
         sqlx::query(change).bind(id).bind(milliseconds(now)).execute(&mut *work).await?;
         let shop = row.shop()?;
-        let entry = NewLogEntry { who, what: "cancel-job", shop: Some(&shop), subject: id, ..NewLogEntry::default() };
+        let (before, after) = (state_of(&row), json!({ "state": state, "cancelled": true, "component": row.plugin }));
+        let entry = NewLogEntry {
+            who,
+            what: "cancel-job",
+            shop: Some(&shop),
+            subject: id,
+            before: Some(&before),
+            after: Some(&after),
+            secrets: &[],
+        };
         log_in(&mut work, &entry, milliseconds(now)).await?;
         work.commit().await?;
         self.nudge();
@@ -250,22 +261,26 @@ impl Store {
         .bind(at)
         .execute(&mut *work)
         .await?;
-        let (before, after);
         let shop = row.shop()?;
-        let entry = NewLogEntry { who, shop: Some(&shop), subject: id, ..NewLogEntry::default() };
-        let entry = match how {
-            Replay::GoOn => NewLogEntry { what: "retry-job", ..entry },
-            Replay::Restart => NewLogEntry { what: "restart-job", ..entry },
-            Replay::MoveTo(to) => {
-                (before, after) = (json!({ "component": row.plugin }), json!({ "component": to }));
-                NewLogEntry { what: "move-job", before: Some(&before), after: Some(&after), ..entry }
-            }
+        let (what, component) = match how {
+            Replay::GoOn => ("retry-job", row.plugin.clone()),
+            Replay::Restart => ("restart-job", row.plugin.clone()),
+            Replay::MoveTo(to) => ("move-job", to.to_string()),
         };
+        let (before, after) =
+            (state_of(&row), json!({ "state": "queued", "cancelled": false, "component": component }));
+        let (before, after) = (Some(&before), Some(&after));
+        let entry = NewLogEntry { who, what, shop: Some(&shop), subject: id, before, after, secrets: &[] };
         log_in(&mut work, &entry, at).await?;
         work.commit().await?;
         self.nudge();
         Ok(())
     }
+}
+
+/// What the event log says of a job before it is changed.
+fn state_of(row: &Row) -> serde_json::Value {
+    json!({ "state": row.state, "cancelled": row.cancel == 1, "component": row.plugin })
 }
 
 /// Can this component go on with the job? Its account must have been swapped to it once: only then are there settings in its form.

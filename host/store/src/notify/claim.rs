@@ -6,6 +6,7 @@ use cartwright::ShopId;
 use cartwright::durable::{RunEnd, Step, Tries, WAITS, next_step};
 use cartwright::notify::{NotTold, Receiver};
 use cartwright::types::Outage;
+use serde_json::json;
 
 use crate::database::{Store, Work, milliseconds, moment};
 use crate::error::StoreError;
@@ -224,20 +225,32 @@ impl Store {
     /// [`StoreError::NotFound`] when none of this id was given up, and as the database says.
     pub async fn send_again(&self, shop: &ShopId, id: &str, who: &str, now: SystemTime) -> Result<(), StoreError> {
         let mut work = self.begin().await?;
-        let revived = sqlx::query(
-            "update notifications set state = 'waiting', attempt = 0, due_at = $3
-             where shop = $1 and message = $2 and state = 'dead'",
+        let revived: Option<(i64,)> = sqlx::query_as(
+            "update notifications set state = 'waiting' where shop = $1 and message = $2 and state = 'dead'
+             returning attempt",
         )
         .bind(shop.as_str())
         .bind(id)
-        .bind(milliseconds(now))
-        .execute(&mut *work)
+        .fetch_optional(&mut *work)
         .await?;
-        if revived.rows_affected() == 0 {
-            return Err(StoreError::NotFound { what: "notification that was given up", id: id.to_owned() });
-        }
-        let (what, subject) = ("send-again", id);
-        let entry = NewLogEntry { who, what, shop: Some(shop), subject, ..NewLogEntry::default() };
+        let missing = || StoreError::NotFound { what: "notification that was given up", id: id.to_owned() };
+        let (attempts,) = revived.ok_or_else(missing)?;
+        sqlx::query("update notifications set attempt = 0, due_at = $2 where message = $1")
+            .bind(id)
+            .bind(milliseconds(now))
+            .execute(&mut *work)
+            .await?;
+        let (before, after) =
+            (json!({ "state": "dead", "attempts": attempts }), json!({ "state": "waiting", "attempts": 0 }));
+        let entry = NewLogEntry {
+            who,
+            what: "send-again",
+            shop: Some(shop),
+            subject: id,
+            before: Some(&before),
+            after: Some(&after),
+            secrets: &[],
+        };
         log_in(&mut work, &entry, milliseconds(now)).await?;
         work.commit().await?;
         self.nudge();

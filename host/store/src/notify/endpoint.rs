@@ -6,11 +6,13 @@ use cartwright::notify::{NotTold, Receiver, Sender};
 use cartwright::webhook::new_standard_secret;
 use cartwright::{Grants, Secret, ShopId};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use sqlx::AnyConnection;
 
 use crate::database::{Store, Work, milliseconds, moment};
 use crate::error::StoreError;
 use crate::event_log::{NewLogEntry, log_in};
+use crate::export::at;
 use crate::keys::place;
 
 /// Where a shop's platform is told what happens.
@@ -75,14 +77,18 @@ impl Store {
         let NotificationEndpoint { url, grants } = endpoint.clone();
         Sender::check(&Receiver { url, grants, secrets: Vec::new() }).map_err(EndpointError::Address)?;
         let mut work = self.begin().await?;
-        let (made, kept) = match self.kept_endpoint(&mut work, shop).await? {
+        let old = self.kept_endpoint(&mut work, shop).await?;
+        let before = old.as_ref().map(logged);
+        let (made, kept) = match old {
             Some(kept) => (None, Kept { endpoint: endpoint.clone(), ..kept }),
             None => {
                 let (secret, text) = Kept::new_secret()?;
                 (Some(secret), Kept { endpoint: endpoint.clone(), secret: text, previous: None })
             }
         };
-        self.write_endpoint(&mut work, shop, &kept, (who, "set-notification-endpoint"), now).await?;
+        self.write_endpoint(&mut work, shop, &kept, now).await?;
+        let (what, values) = ("set-notification-endpoint", [before, Some(logged(&kept))]);
+        log(&mut work, shop, (who, what), values, now).await?;
         work.commit().await?;
         Ok(made)
     }
@@ -101,10 +107,12 @@ impl Store {
     ) -> Result<Secret, StoreError> {
         let mut work = self.begin().await?;
         let kept = self.kept_endpoint(&mut work, shop).await?.ok_or_else(|| no_endpoint(shop))?;
-        let (secret, text) = Kept::new_secret()?;
+        let (before, (secret, text)) = (logged(&kept), Kept::new_secret()?);
         let previous = Some((kept.secret, milliseconds(now + both)));
         let kept = Kept { secret: text, previous, ..kept };
-        self.write_endpoint(&mut work, shop, &kept, (who, "rotate-notification-secret"), now).await?;
+        self.write_endpoint(&mut work, shop, &kept, now).await?;
+        let values = [Some(before), Some(logged(&kept))];
+        log(&mut work, shop, (who, "rotate-notification-secret"), values, now).await?;
         work.commit().await?;
         Ok(secret)
     }
@@ -129,17 +137,19 @@ impl Store {
         now: SystemTime,
     ) -> Result<(), StoreError> {
         let mut work = self.begin().await?;
-        let removed = sqlx::query("delete from notification_endpoints where shop = $1")
+        let before = match self.kept_endpoint(&mut work, shop).await {
+            // What cannot be read can be removed.
+            Err(StoreError::Corrupt(_)) => None,
+            kept => Some(logged(&kept?.ok_or_else(|| no_endpoint(shop))?)),
+        };
+        sqlx::query("delete from notification_endpoints where shop = $1")
             .bind(shop.as_str())
             .execute(&mut *work)
             .await?;
-        if removed.rows_affected() == 0 {
-            return Err(no_endpoint(shop));
-        }
-        sqlx::query("delete from notifications where shop = $1").bind(shop.as_str()).execute(&mut *work).await?;
-        let (what, subject) = ("remove-notification-endpoint", shop.as_str());
-        let entry = NewLogEntry { who, what, shop: Some(shop), subject, ..NewLogEntry::default() };
-        log_in(&mut work, &entry, milliseconds(now)).await?;
+        let dropped =
+            sqlx::query("delete from notifications where shop = $1").bind(shop.as_str()).execute(&mut *work).await?;
+        let after = json!({ "notifications dropped": dropped.rows_affected() });
+        log(&mut work, shop, (who, "remove-notification-endpoint"), [before, Some(after)], now).await?;
         work.commit().await?;
         Ok(())
     }
@@ -174,7 +184,6 @@ impl Store {
         work: &mut Work,
         shop: &ShopId,
         kept: &Kept,
-        (who, what): (&str, &str),
         now: SystemTime,
     ) -> Result<(), StoreError> {
         sqlx::query(
@@ -187,13 +196,29 @@ impl Store {
         .bind(milliseconds(now))
         .execute(&mut **work)
         .await?;
-        // What stands behind the "?" may be a password.
-        let url = kept.endpoint.url.split('?').next().unwrap_or_default();
-        let (after, subject) = (serde_json::json!({ "url": url, "grants": kept.endpoint.grants }), shop.as_str());
-        let entry = NewLogEntry { who, what, shop: Some(shop), subject, after: Some(&after), ..NewLogEntry::default() };
-        log_in(work, &entry, milliseconds(now)).await?;
         Ok(())
     }
+}
+
+/// What the event log says of an endpoint: nothing of its secrets but when the former one ends.
+fn logged(kept: &Kept) -> Value {
+    // What stands behind the "?" may be a password.
+    let url = kept.endpoint.url.split('?').next().unwrap_or_default();
+    let former = kept.previous.as_ref().map(|(_, until)| at(moment(*until)));
+    json!({ "url": url, "grants": kept.endpoint.grants, "former secret ends": former })
+}
+
+async fn log(
+    work: &mut Work,
+    shop: &ShopId,
+    (who, what): (&str, &str),
+    [before, after]: [Option<Value>; 2],
+    now: SystemTime,
+) -> Result<(), StoreError> {
+    let (subject, before, after) = (shop.as_str(), before.as_ref(), after.as_ref());
+    let entry = NewLogEntry { who, what, shop: Some(shop), subject, before, after, secrets: &[] };
+    log_in(work, &entry, milliseconds(now)).await?;
+    Ok(())
 }
 
 fn no_endpoint(shop: &ShopId) -> StoreError {

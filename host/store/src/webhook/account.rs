@@ -184,13 +184,22 @@ impl Store {
         &self,
         held: &AccountOutcome,
         state: AccountOutcomeState,
-        (who, what, after): (&str, &str, Option<&serde_json::Value>),
+        (who, what, settings): (&str, &str, Option<&serde_json::Value>),
         now: SystemTime,
     ) -> Result<(), StoreError> {
         let mut work = self.begin().await?;
         self.move_account_outcome(&mut work, held, (held.outcome.clone(), held.why.clone()), state, now).await?;
-        let (shop, subject) = (Some(&held.shop), held.account.as_str());
-        let entry = NewLogEntry { who, what, shop, subject, after, ..NewLogEntry::default() };
+        let logged = |state: AccountOutcomeState| json!({ "id": held.id, "state": state.name(), "settings": settings });
+        let (before, after) = (logged(held.state), logged(state));
+        let entry = NewLogEntry {
+            who,
+            what,
+            shop: Some(&held.shop),
+            subject: held.account.as_str(),
+            before: Some(&before),
+            after: Some(&after),
+            secrets: &[],
+        };
         log_in(&mut work, &entry, milliseconds(now)).await?;
         work.commit().await?;
         Ok(())

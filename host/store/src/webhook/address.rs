@@ -8,6 +8,7 @@ use cartwright::webhook::{Destination, HeldOpen, Selector, StoredAddress, Webhoo
 use crate::database::{Store, milliseconds, moment};
 use crate::error::StoreError;
 use crate::event_log::{NewLogEntry, log_in};
+use crate::export::at;
 
 /// An account is set up while one of its links is present, and while it has none yet: after a vendor swap all of them are past.
 const ADDRESSES: &str = "
@@ -63,7 +64,8 @@ impl Store {
         .bind(milliseconds(now))
         .execute(&mut *work)
         .await?;
-        let (subject, after) = (stored.selector.to_string(), serde_json::json!({ "endpoint": to.endpoint }));
+        let (subject, after) =
+            (stored.selector.to_string(), serde_json::json!({ "account": to.account, "endpoint": to.endpoint }));
         let entry = NewLogEntry {
             who,
             what: "make-webhook-address",
@@ -122,24 +124,31 @@ impl Store {
     ) -> Result<(), StoreError> {
         let mut work = self.begin().await?;
         let selector = selector.to_string();
-        let ended = sqlx::query(
-            "update webhook_addresses set ends_at = case when ends_at < $3 then ends_at else $3 end
-             where shop = $1 and selector = $2",
+        // Nobody else changes it before this transaction ends.
+        let found: Option<(Option<i64>,)> = sqlx::query_as(
+            "update webhook_addresses set selector = selector where shop = $1 and selector = $2 returning ends_at",
         )
         .bind(shop.as_str())
         .bind(&selector)
-        .bind(milliseconds(ends))
-        .execute(&mut *work)
+        .fetch_optional(&mut *work)
         .await?;
-        if ended.rows_affected() == 0 {
-            return Err(StoreError::NotFound { what: "webhook address", id: selector });
-        }
+        let (before,) = found.ok_or_else(|| StoreError::NotFound { what: "webhook address", id: selector.clone() })?;
+        let after = before.map_or(milliseconds(ends), |before| before.min(milliseconds(ends)));
+        sqlx::query("update webhook_addresses set ends_at = $2 where selector = $1")
+            .bind(&selector)
+            .bind(after)
+            .execute(&mut *work)
+            .await?;
+        let logged = |ends: Option<i64>| serde_json::json!({ "ends": ends.map(|ends| at(moment(ends))) });
+        let (before, after) = (logged(before), logged(Some(after)));
         let entry = NewLogEntry {
             who,
             what: "end-webhook-address",
             shop: Some(shop),
             subject: &selector,
-            ..NewLogEntry::default()
+            before: Some(&before),
+            after: Some(&after),
+            secrets: &[],
         };
         log_in(&mut work, &entry, milliseconds(now)).await?;
         work.commit().await?;

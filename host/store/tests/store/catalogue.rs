@@ -4,6 +4,8 @@ use cartwright::types::{Money, SkuQuery};
 use cartwright::{Catalogue, MemoryCatalogue};
 use cartwright_store::{CatalogueError, CatalogueVariant, ExchangeRate, Store, StoreError, VariantKey};
 
+use serde_json::json;
+
 use crate::database::{Database, at, on_each_database, shop};
 use crate::setup::rings;
 
@@ -15,6 +17,7 @@ on_each_database!(
     a_catalogue_is_replaced_whole,
     a_catalogue_is_looked_through_page_by_page,
     a_rate_is_set_and_taken_away,
+    the_log_says_what_changed_in_counts_and_prices,
     a_catalogue_belongs_to_a_shop_that_is_kept,
 );
 
@@ -70,7 +73,7 @@ async fn it_answers_as_the_catalogue_in_memory_does(database: Database) {
         variant("c", "5", ""),
         variant("c", "6", ""),
     ];
-    store.put_variants(&shop(), &pushed, at(0)).await.unwrap();
+    store.put_variants(&shop(), &pushed, "ann", at(0)).await.unwrap();
     let queries: Vec<SkuQuery> = ["RING-L", "ring-l", "Ring-L", "strasse-ä", "straße-ä", "i̇", "I", "", "none", "a\0"]
         .into_iter()
         .flat_map(|sku| [None, Some("a"), Some("b"), Some("nothing")].map(|product| (sku, product)))
@@ -104,18 +107,18 @@ async fn it_answers_as_the_catalogue_in_memory_does(database: Database) {
 async fn a_variant_takes_the_place_of_the_one_with_its_id_or_its_sku(database: Database) {
     let store = opened(&database).await;
     let first = [variant("ring", "1", "A"), variant("ring", "2", "B"), variant("chain", "1", "A")];
-    store.put_variants(&shop(), &first, at(0)).await.unwrap();
+    store.put_variants(&shop(), &first, "ann", at(0)).await.unwrap();
     // The first has another SKU now; the second was made anew at the platform.
-    store.put_variants(&shop(), &[variant("ring", "1", "A2"), variant("ring", "3", "B")], at(1)).await.unwrap();
+    store.put_variants(&shop(), &[variant("ring", "1", "A2"), variant("ring", "3", "B")], "ann", at(1)).await.unwrap();
     assert_eq!(ids(&store).await, ["chain/1:A", "ring/1:A2", "ring/3:B"]);
     // Two change SKUs with each other.
-    store.put_variants(&shop(), &[variant("ring", "1", "B"), variant("ring", "3", "A2")], at(2)).await.unwrap();
+    store.put_variants(&shop(), &[variant("ring", "1", "B"), variant("ring", "3", "A2")], "ann", at(2)).await.unwrap();
     assert_eq!(ids(&store).await, ["chain/1:A", "ring/1:B", "ring/3:A2"]);
     let gone = [key("ring", "1"), key("ring", "7"), key("\0", "1")];
-    assert_eq!(store.remove_variants(&shop(), &gone).await.unwrap(), 1);
+    assert_eq!(store.remove_variants(&shop(), &gone, "ann", at(9)).await.unwrap(), 1);
     assert_eq!(ids(&store).await, ["chain/1:A", "ring/3:A2"]);
-    store.put_variants(&shop(), &[], at(3)).await.unwrap();
-    assert_eq!(store.remove_variants(&shop(), &[]).await.unwrap(), 0);
+    store.put_variants(&shop(), &[], "ann", at(3)).await.unwrap();
+    assert_eq!(store.remove_variants(&shop(), &[], "ann", at(9)).await.unwrap(), 0);
 }
 
 async fn what_no_cart_could_use_is_refused_and_nothing_changes(database: Database) {
@@ -142,9 +145,10 @@ async fn what_no_cart_could_use_is_refused_and_nothing_changes(database: Databas
     ];
     for (field, wrong) in wrong {
         let given = [good(), wrong];
-        for put in
-            [store.put_variants(&shop(), &given, at(0)).await, store.replace_catalogue(&shop(), &given, at(0)).await]
-        {
+        for put in [
+            store.put_variants(&shop(), &given, "ann", at(0)).await,
+            store.replace_catalogue(&shop(), &given, "ann", at(0)).await,
+        ] {
             match put.unwrap_err() {
                 CatalogueError::Invalid(issues) => assert_eq!(issues[0].field, field),
                 error => panic!("{field}: {error}"),
@@ -153,7 +157,7 @@ async fn what_no_cart_could_use_is_refused_and_nothing_changes(database: Databas
     }
     assert!(ids(&store).await.is_empty());
     let many: Vec<_> = (0..10_001).map(|number| variant("ring", &number.to_string(), "")).collect();
-    assert!(matches!(store.put_variants(&shop(), &many, at(0)).await, Err(CatalogueError::Invalid(_))));
+    assert!(matches!(store.put_variants(&shop(), &many, "ann", at(0)).await, Err(CatalogueError::Invalid(_))));
 }
 
 async fn ten_thousand_variants_come_at_once_and_are_asked_for_at_once(database: Database) {
@@ -161,8 +165,8 @@ async fn ten_thousand_variants_come_at_once_and_are_asked_for_at_once(database: 
     let many: Vec<_> = (0..10_000)
         .map(|number| variant(&format!("p{}", number / 50), &number.to_string(), &format!("SKU-{number}")))
         .collect();
-    store.put_variants(&shop(), &many, at(0)).await.unwrap();
-    store.put_variants(&shop(), &many, at(1)).await.unwrap();
+    store.put_variants(&shop(), &many, "ann", at(0)).await.unwrap();
+    store.put_variants(&shop(), &many, "ann", at(1)).await.unwrap();
     let queries: Vec<_> = (0..5_000).map(|number| query(&format!("sku-{}", number * 2), None, true)).collect();
     let answers = store.resolve(&shop(), "EUR", &queries).await.unwrap();
     assert!(
@@ -175,10 +179,13 @@ async fn ten_thousand_variants_come_at_once_and_are_asked_for_at_once(database: 
 
 async fn a_catalogue_is_replaced_whole(database: Database) {
     let store = opened(&database).await;
-    store.put_variants(&shop(), &[variant("ring", "1", "A"), variant("ring", "2", "B")], at(0)).await.unwrap();
-    store.replace_catalogue(&shop(), &[variant("ring", "2", "B2"), variant("chain", "1", "C")], at(1)).await.unwrap();
+    store.put_variants(&shop(), &[variant("ring", "1", "A"), variant("ring", "2", "B")], "ann", at(0)).await.unwrap();
+    store
+        .replace_catalogue(&shop(), &[variant("ring", "2", "B2"), variant("chain", "1", "C")], "ann", at(1))
+        .await
+        .unwrap();
     assert_eq!(ids(&store).await, ["chain/1:C", "ring/2:B2"]);
-    store.replace_catalogue(&shop(), &[], at(2)).await.unwrap();
+    store.replace_catalogue(&shop(), &[], "ann", at(2)).await.unwrap();
     assert!(ids(&store).await.is_empty());
 }
 
@@ -188,7 +195,7 @@ async fn a_catalogue_is_looked_through_page_by_page(database: Database) {
         |id: &str, title: &str| CatalogueVariant { title: title.into(), ..variant("ring", id, &format!("S{id}")) };
     let pushed =
         [titled("1", "100% Gold"), titled("2", "gold_plated"), titled("3", "Größe 5"), titled("4", "back\\slash")];
-    store.put_variants(&shop(), &pushed, at(0)).await.unwrap();
+    store.put_variants(&shop(), &pushed, "ann", at(0)).await.unwrap();
     let found = async |search: &str| -> Vec<String> {
         let page = store.variants_page(&shop(), Some(search), None, 10).await.unwrap();
         page.into_iter().map(|variant| variant.id).collect()
@@ -217,21 +224,68 @@ async fn a_rate_is_set_and_taken_away(database: Database) {
     let store = opened(&database).await;
     let rate = async || store.exchange_rate(&shop(), "EUR", "CHF").await.unwrap();
     assert_eq!(rate().await, None);
-    store.put_exchange_rate(&shop(), "EUR", "CHF", Some("0.95"), at(0)).await.unwrap();
-    store.put_exchange_rate(&shop(), "EUR", "CHF", Some("0.9512"), at(1)).await.unwrap();
+    store.put_exchange_rate(&shop(), "EUR", "CHF", Some("0.95"), "ann", at(0)).await.unwrap();
+    store.put_exchange_rate(&shop(), "EUR", "CHF", Some("0.9512"), "ann", at(1)).await.unwrap();
     assert_eq!(rate().await.as_deref(), Some("0.9512"));
     let listed = ExchangeRate { from: "EUR".into(), to: "CHF".into(), rate: "0.9512".into() };
     assert_eq!(store.exchange_rates(&shop()).await.unwrap(), [listed]);
     for (from, to, rate) in [("eur", "CHF", "1"), ("EUR", "EUR", "1"), ("EUR", "CHF", "0"), ("EUR", "CHF", "1e3")] {
-        let put = store.put_exchange_rate(&shop(), from, to, Some(rate), at(2)).await;
+        let put = store.put_exchange_rate(&shop(), from, to, Some(rate), "ann", at(2)).await;
         assert!(matches!(put, Err(CatalogueError::Invalid(_))), "{from} {to} {rate}");
     }
-    store.put_exchange_rate(&shop(), "EUR", "CHF", None, at(3)).await.unwrap();
+    store.put_exchange_rate(&shop(), "EUR", "CHF", None, "ann", at(3)).await.unwrap();
     assert_eq!(rate().await, None);
 }
 
 async fn a_catalogue_belongs_to_a_shop_that_is_kept(database: Database) {
     let store = database.open().await;
-    let put = store.put_variants(&shop(), &[variant("ring", "1", "A")], at(0)).await;
+    let put = store.put_variants(&shop(), &[variant("ring", "1", "A")], "ann", at(0)).await;
     assert!(matches!(put, Err(CatalogueError::Store(StoreError::NotFound { what: "shop", .. }))), "{put:?}");
+}
+
+async fn the_log_says_what_changed_in_counts_and_prices(database: Database) {
+    let store = opened(&database).await;
+    let newest = async || {
+        let entry = store.log_entries(Some(&shop()), None, 1).await.unwrap().remove(0);
+        assert_eq!(entry.who, "ann");
+        (entry.what, entry.before.unwrap_or_default(), entry.after.unwrap_or_default())
+    };
+    let first = [variant("ring", "1", "A"), variant("ring", "2", "B")];
+    store.put_variants(&shop(), &first, "ann", at(0)).await.unwrap();
+    let (what, before, after) = newest().await;
+    assert_eq!((what.as_str(), &before), ("put-variants", &json!({ "prices": {} })));
+    assert_eq!((&after["added"], &after["changed"], &after["removed"]), (&json!(2), &json!(0), &json!(0)));
+    let dearer = CatalogueVariant { prices: vec![money(1300, "EUR"), money(1990, "CHF")], ..variant("ring", "1", "A") };
+    // One with another's SKU takes its place.
+    let instead = variant("ring", "3", "B");
+    store.put_variants(&shop(), &[dearer.clone(), instead.clone()], "ann", at(1)).await.unwrap();
+    let (_, before, after) = newest().await;
+    assert_eq!((&after["added"], &after["changed"], &after["removed"]), (&json!(1), &json!(1), &json!(1)));
+    assert_eq!(before["prices"]["ring 1 EUR"]["minor"], 1250);
+    assert_eq!(after["prices"]["ring 1 EUR"]["minor"], 1300);
+    assert_eq!((&before["prices"]["ring 1 CHF"], &after["prices"]["ring 2 EUR"]), (&json!(null), &json!(null)));
+    let entries = async || store.log_entries(Some(&shop()), None, 100).await.unwrap().len();
+    let so_far = entries().await;
+    store.put_variants(&shop(), std::slice::from_ref(&dearer), "ann", at(2)).await.unwrap();
+    store.replace_catalogue(&shop(), &[dearer.clone(), instead], "ann", at(2)).await.unwrap();
+    store.remove_variants(&shop(), &[key("chain", "1")], "ann", at(2)).await.unwrap();
+    assert_eq!(entries().await, so_far, "what changes nothing is no change");
+    let many: Vec<CatalogueVariant> = (0..300).map(|id| variant("chain", &id.to_string(), "")).collect();
+    store.replace_catalogue(&shop(), &many, "ann", at(3)).await.unwrap();
+    let (what, before, after) = newest().await;
+    assert_eq!((what.as_str(), &after["added"], &after["removed"]), ("replace-catalogue", &json!(300), &json!(2)));
+    let named = before["prices"].as_object().unwrap().len() + after["prices"].as_object().unwrap().len();
+    assert_eq!((named, &after["prices_not_named"]), (100, &json!(504)));
+    store.remove_variants(&shop(), &[key("chain", "1"), key("chain", "2")], "ann", at(4)).await.unwrap();
+    let (what, before, after) = newest().await;
+    assert_eq!((what.as_str(), &after["removed"]), ("remove-variants", &json!(2)));
+    assert_eq!(before["prices"]["chain 1 CHF"]["minor"], 1990);
+    for (rate, before, after) in [
+        (Some("0.95"), json!(null), json!({ "rate": "0.95" })),
+        (Some("0.96"), json!({ "rate": "0.95" }), json!({ "rate": "0.96" })),
+        (None, json!({ "rate": "0.96" }), json!(null)),
+    ] {
+        store.put_exchange_rate(&shop(), "EUR", "CHF", rate, "ann", at(5)).await.unwrap();
+        assert_eq!(newest().await, ("set-exchange-rate".to_owned(), before, after));
+    }
 }

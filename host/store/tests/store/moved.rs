@@ -59,7 +59,8 @@ async fn a_moved_job_begins_anew_and_keeps_what_it_said_and_how_often_it_asked(d
     assert_eq!((detail.journals.len(), detail.outcomes.len()), (2, 1));
     let entry = store.log_entries(Some(&shop()), None, 1).await.unwrap().remove(0);
     assert_eq!((entry.who.as_str(), entry.what.as_str(), &entry.subject), ("ann", "move-job", &id));
-    assert_eq!((entry.before, entry.after), (Some(json!({ "component": old() })), Some(json!({ "component": new() }))));
+    let of = |state: &str, component| json!({ "state": state, "cancelled": false, "component": component });
+    assert_eq!((entry.before, entry.after), (Some(of("sleeping", old())), Some(of("queued", new()))));
 }
 
 async fn a_job_is_moved_to_nothing_that_cannot_go_on_with_it(database: Database) {

@@ -254,7 +254,9 @@ async fn what_waits_with_an_account_is_seen_to_or_refused_by_somebody_once(datab
     let logged = store.log_entries(Some(&shop()), None, 10).await.unwrap();
     let said: Vec<_> = logged.iter().map(|entry| (entry.who.as_str(), entry.what.as_str())).collect();
     assert_eq!(said, [("bob", "refuse-settings"), ("ann", "settle-outcome")]);
-    assert_eq!(logged[0].after, Some(json!({ "script-url": "https://scripts.example/2.js" })));
+    let settings = json!({ "script-url": "https://scripts.example/2.js" });
+    let of = |state: &str| Some(json!({ "id": pushed.id, "state": state, "settings": settings }));
+    assert_eq!((&logged[0].before, &logged[0].after), (&of("held"), &of("refused")));
 }
 
 async fn held(store: &Store) -> HeldOpen {
@@ -315,4 +317,7 @@ async fn an_address_that_ended_is_nobodys(database: Database) {
     let logged = store.log_entries(Some(&shop()), None, 10).await.unwrap();
     let what: Vec<_> = logged.iter().map(|entry| entry.what.as_str()).collect();
     assert_eq!(what, ["end-webhook-address", "end-webhook-address", "make-webhook-address"]);
+    assert_eq!(logged[1].before, Some(json!({ "ends": null })));
+    // One that ends sooner stays so.
+    assert!(logged[0].before == logged[0].after && logged[0].before == logged[1].after, "{logged:#?}");
 }

@@ -75,7 +75,7 @@ impl Platform {
     }
 
     async fn try_report(&self, event: &Event, pins: &Pins) -> Result<Recorded, ReportError> {
-        self.store.report(&self.world.host, &self.world.shop, event, pins, self.clock.now()).await
+        self.store.report(&self.world.host, &self.world.shop, event, pins, "ann", self.clock.now()).await
     }
 
     async fn report(&self, id: &str, kind: EventKind, order: Order) -> Vec<String> {
@@ -254,7 +254,7 @@ async fn a_report_that_cannot_be_right_is_refused_and_leaves_nothing(database: D
     assert!(matches!(error, ReportError::Revoked { .. }), "{error}");
     let shop = "nowhere".parse().expect("an id");
     let event = platform.event("e1", EventKind::Placed, platform.order(1));
-    let error = platform.store.report(&platform.world.host, &shop, &event, &pins, platform.clock.now()).await;
+    let error = platform.store.report(&platform.world.host, &shop, &event, &pins, "ann", platform.clock.now()).await;
     assert!(matches!(error, Err(ReportError::UnknownShop(_))), "{error:?}");
     assert_eq!(platform.store.order(&platform.world.shop, "1").await.expect("an answer"), None);
     // An order that is older than the one that is known.

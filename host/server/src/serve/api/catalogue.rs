@@ -95,15 +95,15 @@ struct CatalogueBody {
 #[utoipa::path(put, path = "/v1/shops/{shop}/catalogue", tag = "catalogue", operation_id = "put_variants",
     params(("shop" = ShopId, Path)), request_body = CatalogueBody, responses((status = 204), Problems))]
 async fn put(
-    _: Backend,
+    Backend(caller): Backend,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
     Body(CatalogueBody { variants, whole }): Body<CatalogueBody>,
 ) -> Result<StatusCode, Problem> {
     let store = node.store();
     match whole {
-        true => store.replace_catalogue(&shop, &variants, node.now()).await?,
-        false => store.put_variants(&shop, &variants, node.now()).await?,
+        true => store.replace_catalogue(&shop, &variants, &caller.who, node.now()).await?,
+        false => store.put_variants(&shop, &variants, &caller.who, node.now()).await?,
     }
     Ok(StatusCode::NO_CONTENT)
 }
@@ -119,12 +119,13 @@ struct Removed {
 #[utoipa::path(post, path = "/v1/shops/{shop}/catalogue/remove", tag = "catalogue", operation_id = "remove_variants",
     params(("shop" = ShopId, Path)), request_body = [VariantKey], responses((status = 200, body = Removed), Problems))]
 async fn remove(
-    _: Backend,
+    Backend(caller): Backend,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
     Body(variants): Body<Vec<VariantKey>>,
 ) -> Result<Json<Removed>, Problem> {
-    Ok(Json(Removed { removed: node.store().remove_variants(&shop, &variants).await? }))
+    let removed = node.store().remove_variants(&shop, &variants, &caller.who, node.now()).await?;
+    Ok(Json(Removed { removed }))
 }
 
 /// The platform's own exchange rates. Prices are never converted by any other.
@@ -154,11 +155,11 @@ struct RateBody {
 #[utoipa::path(put, path = "/v1/shops/{shop}/exchange-rates", tag = "catalogue", operation_id = "set_exchange_rate",
     params(("shop" = ShopId, Path)), request_body = RateBody, responses((status = 204), Problems))]
 async fn set_rate(
-    _: Backend,
+    Backend(caller): Backend,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
     Body(RateBody { from, to, rate }): Body<RateBody>,
 ) -> Result<StatusCode, Problem> {
-    node.store().put_exchange_rate(&shop, &from, &to, rate.as_deref(), node.now()).await?;
+    node.store().put_exchange_rate(&shop, &from, &to, rate.as_deref(), &caller.who, node.now()).await?;
     Ok(StatusCode::NO_CONTENT)
 }

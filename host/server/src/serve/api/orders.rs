@@ -200,7 +200,7 @@ fn check_moment(what: &str, text: &str) -> Result<(), Problem> {
 #[utoipa::path(post, path = "/v1/shops/{shop}/events", tag = "orders", operation_id = "report_event",
     params(("shop" = ShopId, Path)), request_body = EventBody, responses((status = 200, body = Reported), Problems))]
 async fn report(
-    _: Backend,
+    Backend(caller): Backend,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
     Body(EventBody { id, at, kind, order }): Body<EventBody>,
@@ -209,7 +209,7 @@ async fn report(
     check_moment("order.placed_at", &order.placed_at)?;
     let (order, pins) = order.read(&node, &shop)?;
     let event = Event { id, at, kind, order, earlier: Vec::new(), remembered: Vec::new(), extra: Vec::new() };
-    let recorded = node.store().report(node.host(), &shop, &event, &pins, node.now()).await?;
+    let recorded = node.store().report(node.host(), &shop, &event, &pins, &caller.who, node.now()).await?;
     Ok(Json(match recorded {
         Recorded::New { jobs } => Reported { new: true, jobs },
         Recorded::Known => Reported { new: false, jobs: Vec::new() },
