@@ -308,3 +308,25 @@ async fn quotations_come_page_by_page() {
     }
     assert_eq!(seen, ["c", "a", "b"]);
 }
+
+#[tokio::test]
+async fn a_quotations_write_that_is_sent_again_is_answered_as_before_until_it_is_forgotten() {
+    let (shop, _fake) = Shop::with_expivi().await;
+    let lines = asked(&shop, "shirt", samples::EXPIVI_VARIATION, 5).await;
+    shop.backend.post(&shop.at("/quotations"), &body("q1", &lines)).await.with(201);
+    let path = shop.at("/quotations/q1/offer");
+    let body = offer(&lines, 1_999, &seconds_from_now(3600));
+    let name = format!("{} offer", shop.id);
+    let headers = [("if-match", "\"1\""), ("idempotency-key", name.as_str())];
+    let first = shop.backend.send("POST", &path, &headers, &body).await;
+    let again = shop.backend.send("POST", &path, &headers, &body).await;
+    assert_eq!((first.status, again.status, again.header("etag")), (200, 200, Some("\"2\"")));
+    assert_eq!((again.header("idempotency-replayed"), &again.body), (Some("true"), &first.body));
+    shop.backend.send("POST", &path, &headers[..1], &body).await.problem(412, "changed");
+    // What was answered holds what the shopper asked for, and is forgotten with it.
+    shop.handled("quotation-q1").await;
+    shop.backend.delete(&shop.at("/orders/quotation-q1")).await.ok();
+    let late = shop.backend.send("POST", &path, &headers, &body).await;
+    assert_eq!(late.header("idempotency-replayed"), None);
+    assert!(matches!(late.status, 404 | 410), "{late:?}");
+}

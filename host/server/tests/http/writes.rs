@@ -58,31 +58,82 @@ async fn what_somebody_changed_meanwhile_is_not_overwritten() {
 #[tokio::test]
 async fn a_request_that_is_sent_twice_is_done_once() {
     let shop = Shop::new().await;
+    shop.sell().await;
     let twice = [("idempotency-key", shop.id.as_str())];
-    let body = json!({ "role": { "role": "admin" }, "label": format!("once in {}", shop.id) });
-    let first = shop.admin.send("POST", "/v1/keys", &twice, &body).await;
+    let (path, body) = (shop.at("/catalogue/remove"), json!([{ "product": "ring", "id": "variant-ring" }]));
+    let first = shop.backend.send("POST", &path, &twice, &body).await;
     assert_eq!(first.header("idempotency-replayed"), None);
-    let again = shop.admin.send("POST", "/v1/keys", &twice, &body).await;
+    let again = shop.backend.send("POST", &path, &twice, &body).await;
     assert_eq!(again.header("idempotency-replayed"), Some("true"));
     assert_eq!(again.header("content-type"), first.header("content-type"));
-    assert_eq!((again.status, &again.body), (201, &first.body));
-    let made = async || {
-        let keys = shop.admin.get("/v1/keys").await.ok();
-        keys.as_array().expect("keys").iter().filter(|key| key["label"] == body["label"]).count()
-    };
-    assert_eq!(made().await, 1);
+    assert_eq!((again.status, &again.body), (200, &first.body));
+    assert_eq!(again.json(), json!({ "removed": 1 }), "done again it would be none");
     // Another body, path or precondition is another request.
-    let other = json!({ "role": { "role": "admin" }, "label": "another" });
-    shop.admin.send("POST", "/v1/keys", &twice, &other).await.problem(422, "idempotency-key");
-    shop.admin.send("PUT", &shop.at(""), &twice, &body).await.problem(422, "idempotency-key");
+    shop.backend.send("POST", &path, &twice, &json!([])).await.problem(422, "idempotency-key");
+    shop.backend.send("PUT", &shop.at(""), &twice, &body).await.problem(422, "idempotency-key");
     let conditional = [twice[0], ("if-match", "\"1\"")];
-    shop.admin.send("POST", "/v1/keys", &conditional, &body).await.problem(422, "idempotency-key");
+    shop.backend.send("POST", &path, &conditional, &body).await.problem(422, "idempotency-key");
     // Another caller's is another's.
-    shop.backend.send("POST", "/v1/keys", &twice, &body).await.problem(403, "role");
-    assert_eq!(made().await, 1);
+    assert_eq!(shop.admin.send("POST", &path, &twice, &body).await.ok(), json!({ "removed": 0 }));
     for wrong in ["", &"x".repeat(256)] {
         let headers = [("idempotency-key", wrong)];
-        shop.admin.send("POST", "/v1/keys", &headers, &body).await.problem(400, "bad-request");
+        shop.backend.send("POST", &path, &headers, &body).await.problem(400, "bad-request");
+    }
+}
+
+#[tokio::test]
+async fn a_secret_that_is_shown_once_is_not_kept_to_be_shown_again() {
+    let (shop, _fake) = Shop::with_twikit().await;
+    let key = json!({ "role": { "role": "backend" }, "label": shop.id });
+    let made = shop.admin.post("/v1/keys", &key).await.with(201);
+    let rotate = format!("/v1/keys/{}/rotate", made["id"].as_str().expect("an id"));
+    let endpoint = json!({ "url": "https://shop.example/told" });
+    let address = json!({ "account": "twikit", "endpoint": "order-completion" });
+    for (number, (method, path, body, shown)) in [
+        ("POST", "/v1/keys".to_owned(), key, "key"),
+        ("POST", rotate, json!({}), "key"),
+        ("PUT", shop.at("/notification-endpoint"), endpoint, "secret"),
+        ("POST", shop.at("/notification-endpoint/rotate"), json!({}), "secret"),
+        ("POST", shop.at("/webhook-addresses"), address, "url"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let name = format!("{} once {number}", shop.id);
+        let twice = [("idempotency-key", name.as_str())];
+        let first = shop.admin.send(method, &path, &twice, &body).await;
+        let secret = first.json()[shown].as_str().unwrap_or_else(|| panic!("{first:?}")).to_owned();
+        for _ in 0..2 {
+            let again = shop.admin.send(method, &path, &twice, &body).await;
+            assert_eq!(again.header("idempotency-replayed"), Some("true"));
+            let problem = again.problem(409, "shown-once");
+            assert!(!problem.to_string().contains(&secret), "{path}: {problem:#}");
+            assert!(
+                problem["detail"].as_str().is_some_and(|text| text.contains("shown once; if that answer was lost,"))
+            );
+        }
+    }
+    // One that shows no secret is as any other.
+    let moved = json!({ "url": "https://shop.example/moved" });
+    let name = format!("{} moved", shop.id);
+    for _ in 0..2 {
+        let path = shop.at("/notification-endpoint");
+        let set = shop.admin.send("PUT", &path, &[("idempotency-key", &name)], &moved).await;
+        assert_eq!(set.ok(), json!({ "secret": null }));
+    }
+}
+
+#[tokio::test]
+async fn the_document_says_which_operations_take_an_idempotency_key() {
+    let shop = Shop::new().await;
+    let document = shop.server.node.nobody().get("/openapi.json").await.with(200);
+    for (path, item) in document["paths"].as_object().expect("paths") {
+        for (method, operation) in item.as_object().expect("methods") {
+            let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
+            let takes = parameters.iter().any(|it| it["name"] == "Idempotency-Key" && it["in"] == "header");
+            let writes = method != "get" && operation["tags"][0] != "cart";
+            assert_eq!(takes, writes, "{method} {path}");
+        }
     }
 }
 
@@ -100,7 +151,9 @@ async fn many_at_once_with_one_idempotency_key_are_done_once() {
         let reply = asked.await.expect("an answer");
         match reply.status {
             201 => made.push(reply.with(201)["id"].clone()),
-            _ => drop(reply.problem(409, "running")),
+            _ => assert!(
+                matches!(reply.with(409)["type"].as_str(), Some(kind) if kind.ends_with("running") || kind.ends_with("shown-once"))
+            ),
         }
     }
     made.dedup();

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use cartwright_store::{AccessKeyInfo, NewAccessKey, Role};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -16,6 +16,7 @@ use utoipa_axum::routes;
 use crate::documents::moment;
 use crate::serve::access::Admin;
 use crate::serve::extract::{Body, Path};
+use crate::serve::idempotency::shown_once;
 use crate::serve::node::Node;
 use crate::serve::problem::{Problem, Problems};
 
@@ -162,7 +163,8 @@ async fn make(
 ) -> Result<Response, Problem> {
     let key = NewAccessKey { role: role.into(), label, networks, expires: expires.map(SystemTime::from) };
     let (id, key) = new_key(&node, &key, &caller.who).await?;
-    Ok((StatusCode::CREATED, Json(MadeKey { id, key })).into_response())
+    let lost = format!("the key {id} was made, and is shown once; if that answer was lost, revoke it and make another");
+    Ok(shown_once((StatusCode::CREATED, Json(MadeKey { id, key })), lost))
 }
 
 /// A new key: what it is found by, and itself.
@@ -204,7 +206,7 @@ async fn rotate(
     State(node): State<Node>,
     Path(id): Path<String>,
     Body(RotateBody { both_seconds }): Body<RotateBody>,
-) -> Result<Json<MadeKey>, Problem> {
+) -> Result<Response, Problem> {
     if both_seconds > LONGEST_BOTH {
         return Err(Problem::unprocessable(
             "both_seconds",
@@ -213,5 +215,7 @@ async fn rotate(
     }
     let both = Duration::from_secs(both_seconds.into());
     let key = node.store().rotate_access_key(None, &id, both, &caller.who, node.now()).await?;
-    Ok(Json(MadeKey { id, key: String::from_utf8_lossy(key.expose()).into_owned() }))
+    let lost =
+        format!("the key {id} has a new secret, which is shown once; if that answer was lost, exchange it again");
+    Ok(shown_once(Json(MadeKey { id, key: String::from_utf8_lossy(key.expose()).into_owned() }), lost))
 }

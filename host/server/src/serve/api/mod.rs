@@ -30,8 +30,9 @@ const ABOUT: &str = "\
 A platform that is not written in Rust runs this beside itself. It keeps its own carts and orders: each request about a cart brings \
 the lines as they are, and gets back what is to change; each event of an order brings the order as it is now.
 
-Send an access key as `Authorization: Bearer`. Writes that must not be done twice take an `Idempotency-Key`: the same request with \
-the same key is answered as before, for a day, if it was done. What can be changed by several people has an `ETag`, and takes `If-Match`. Money is an \
+Send an access key as `Authorization: Bearer`. Writes take an `Idempotency-Key`: the same request with the same key is answered as \
+before, for a day, if it was done. A secret is shown once all the same: asked again, what made it is answered with 409 and the problem \
+`shown-once`, which says how to make another. What is asked about a cart writes nothing, and takes no such key. What can be changed by several people has an `ETag`, and takes `If-Match`. Money is an \
 amount in minor units with its scale; times are RFC 3339 in UTC. What goes wrong is told as RFC 9457 says, with the media type \
 `application/problem+json`.";
 
@@ -56,7 +57,7 @@ pub(crate) fn routes(node: &Node) -> (axum::Router<Node>, OpenApi) {
         .components(Some(components))
         .security(Some([SecurityRequirement::new::<_, [&str; 0], _>("access_key", [])]))
         .build();
-    let (router, mut document) = OpenApiRouter::with_openapi(document)
+    let mut writing = OpenApiRouter::new()
         .merge(plugins::routes())
         .merge(shops::routes())
         .merge(accounts::routes())
@@ -70,10 +71,12 @@ pub(crate) fn routes(node: &Node) -> (axum::Router<Node>, OpenApi) {
         .merge(log::routes())
         .merge(health::routes())
         .merge(keys::routes())
-        .layer(middleware::from_fn_with_state(node.clone(), idempotency::once))
-        // What a shopper wrote is in the answers. Nothing is written for carts, and nothing of a quotation is done twice anyhow.
+        .merge(quotations::routes());
+    idempotency::describe(writing.get_openapi_mut());
+    let (router, mut document) = OpenApiRouter::with_openapi(document)
+        .merge(writing.layer(middleware::from_fn_with_state(node.clone(), idempotency::once)))
+        // What a shopper wrote is in the answers, and nothing is written for carts.
         .merge(cart::routes())
-        .merge(quotations::routes())
         .split_for_parts();
     if let Some(components) = &mut document.components {
         cartwright::openapi::complete(components);

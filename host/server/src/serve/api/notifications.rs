@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
 use cartwright::{Grants, Secret, ShopId};
 use cartwright_store::{EndpointError, NotificationEndpoint, NotificationState, StoredNotification};
 use serde::{Deserialize, Serialize};
@@ -15,10 +16,13 @@ use utoipa_axum::routes;
 use crate::documents::moment;
 use crate::serve::access::Backend;
 use crate::serve::extract::{Body, Path};
+use crate::serve::idempotency::shown_once;
 use crate::serve::node::Node;
 use crate::serve::problem::{Problem, Problems};
 
 const MOST: u32 = 500;
+/// What whoever lost a secret is told.
+const LOST: &str = "the endpoint has a new signing secret, which is shown once; if that answer was lost, exchange it";
 /// For so long a notification has two signatures after its secret was exchanged.
 pub(in crate::serve) const BOTH: Duration = Duration::from_secs(86_400);
 
@@ -85,13 +89,14 @@ async fn set(
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
     Body(EndpointDocument { url, grants }): Body<EndpointDocument>,
-) -> Result<Json<SetEndpoint>, Problem> {
+) -> Result<Response, Problem> {
     node.host().shop(&shop)?;
     let old = node.store().notification_endpoint(&shop).await?;
     caller.may_grant(&old.map(|old| old.grants).unwrap_or_default(), &grants)?;
     let endpoint = NotificationEndpoint { url, grants };
     let made = node.store().set_notification_endpoint(&shop, &endpoint, &caller.who, node.now()).await?;
-    Ok(Json(SetEndpoint { secret: made.as_ref().map(shown) }))
+    let set = Json(SetEndpoint { secret: made.as_ref().map(shown) });
+    Ok(if made.is_some() { shown_once(set, LOST) } else { set.into_response() })
 }
 
 /// Tells the platform nothing more. What was still to be told is dropped.
@@ -114,9 +119,9 @@ async fn rotate(
     Backend(caller): Backend,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
-) -> Result<Json<SetEndpoint>, Problem> {
+) -> Result<Response, Problem> {
     let secret = node.store().rotate_notification_secret(&shop, BOTH, &caller.who, node.now()).await?;
-    Ok(Json(SetEndpoint { secret: Some(shown(&secret)) }))
+    Ok(shown_once(Json(SetEndpoint { secret: Some(shown(&secret)) }), LOST))
 }
 
 /// Something that the platform was not told yet.

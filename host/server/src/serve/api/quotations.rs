@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use cartwright::types::{Address, Money};
 use cartwright::{CartLine, CartOperation, Offer, ShopId};
 use cartwright_store::{NewQuotation, Quotation, QuotationState, QuotationSummary};
@@ -21,6 +21,7 @@ use utoipa_axum::routes;
 use crate::documents::moment;
 use crate::serve::access::Backend;
 use crate::serve::extract::{Body, Path, Precondition, Query, Tagged};
+use crate::serve::idempotency::of_order;
 use crate::serve::node::Node;
 use crate::serve::problem::{Problem, Problems};
 
@@ -193,7 +194,8 @@ async fn ask(
     let asked = NewQuotation { id, customer, buyer, locale, lines };
     let (kept, new) = node.store().request_quotation(host, &shop, &asked, &caller.who, node.now()).await?;
     let status = if new { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((status, document(kept)).into_response())
+    let order = kept.order.clone();
+    Ok(of_order((status, document(kept)), shop, order))
 }
 
 /// A quotation. Its ETag names its version.
@@ -230,7 +232,7 @@ async fn offer(
     Path((shop, quotation)): Path<(ShopId, String)>,
     precondition: Precondition,
     Body(OfferBody { prices, until }): Body<OfferBody>,
-) -> Result<Tagged<QuotationDocument>, Problem> {
+) -> Result<Response, Problem> {
     let until = until.parse::<jiff::Timestamp>().map(SystemTime::from);
     let until = until.map_err(|error| Problem::unprocessable("body", format!("until is no RFC 3339 time: {error}")))?;
     let mut by_key = BTreeMap::new();
@@ -242,7 +244,8 @@ async fn offer(
     let offer = Offer { quotation, prices: by_key, until };
     let expected = precondition.expected();
     let offered = node.store().offer_quotation(node.host(), &shop, &offer, expected, &caller.who, node.now()).await?;
-    Ok(document(offered))
+    let order = offered.order.clone();
+    Ok(of_order(document(offered), shop, order))
 }
 
 /// Says that nothing comes of a quotation which was not accepted: the merchant makes no offer, or the shopper wants none.
@@ -255,10 +258,12 @@ async fn withdraw(
     State(node): State<Node>,
     Path((shop, quotation)): Path<(ShopId, String)>,
     precondition: Precondition,
-) -> Result<Tagged<QuotationDocument>, Problem> {
+) -> Result<Response, Problem> {
     let store = node.store();
     let expected = precondition.expected();
-    Ok(document(store.withdraw_quotation(&shop, &quotation, expected, &caller.who, node.now()).await?))
+    let withdrawn = store.withdraw_quotation(&shop, &quotation, expected, &caller.who, node.now()).await?;
+    let order = withdrawn.order.clone();
+    Ok(of_order(document(withdrawn), shop, order))
 }
 
 /// Whose cart it goes into.
@@ -290,10 +295,12 @@ async fn accept(
     Path((shop, quotation)): Path<(ShopId, String)>,
     precondition: Precondition,
     Body(AcceptBody { lines }): Body<AcceptBody>,
-) -> Result<Tagged<AcceptedDocument>, Problem> {
+) -> Result<Response, Problem> {
     let (store, expected) = (node.store(), precondition.expected());
     let accepted =
         store.accept_quotation(node.host(), &shop, &quotation, &lines, expected, &caller.who, node.now()).await?;
     let Tagged(version, quotation) = document(accepted.0);
-    Ok(Tagged(version, AcceptedDocument { operations: accepted.1.operations, quotation }))
+    let order = quotation.order.clone();
+    let accepted = Tagged(version, AcceptedDocument { operations: accepted.1.operations, quotation });
+    Ok(of_order(accepted, shop, order))
 }

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use cartwright::types::Outcome;
 use cartwright::webhook::{Destination, Selector};
 use cartwright::{AccountId, SetupError, ShopId};
@@ -16,6 +16,7 @@ use utoipa_axum::routes;
 use crate::documents::moment;
 use crate::serve::access::{Integrator, Reader};
 use crate::serve::extract::{Body, Path};
+use crate::serve::idempotency::shown_once;
 use crate::serve::node::Node;
 use crate::serve::problem::{Problem, Problems};
 
@@ -104,7 +105,9 @@ async fn make(
     Body(AddressBody { account, endpoint }): Body<AddressBody>,
 ) -> Result<Response, Problem> {
     let (id, url) = new_address(&node, Destination { shop, account, endpoint }, &caller.who).await?;
-    Ok((StatusCode::CREATED, Json(MadeAddress { id, url })).into_response())
+    let lost =
+        format!("the address {id} was made, and is shown once; if that answer was lost, end it and make another");
+    Ok(shown_once((StatusCode::CREATED, Json(MadeAddress { id, url })), lost))
 }
 
 /// A new address: what it is found by, and itself.
