@@ -8,6 +8,7 @@ mod extract;
 mod idempotency;
 pub(crate) mod limits;
 mod listen;
+mod moment;
 mod node;
 mod observed;
 mod pages;

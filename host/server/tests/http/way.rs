@@ -202,6 +202,28 @@ async fn a_paid_order_comes_to_expivi_and_its_print_file_back() {
 }
 
 #[tokio::test]
+async fn a_time_is_given_on_in_utc_however_it_was_sent() {
+    let (shop, _fake) = Shop::with_expivi().await;
+    let mut event = paid("1", &shop.cart().await.split_off(2));
+    for (member, place) in [("at", &["at"][..]), ("placed_at", &["order", "placed_at"])] {
+        for wrong in ["2024-06-19T15:22:45-04[America/New_York]", "2024-06-19T15:22:45Z[UTC]", "2024-06-19", "soon"] {
+            let mut event = event.clone();
+            place.iter().fold(&mut event, |value, name| &mut value[name]).clone_from(&json!(wrong));
+            let problem = shop.backend.post(&shop.at("/events"), &event).await.problem(422, "body");
+            assert!(problem["detail"].as_str().is_some_and(|text| text.contains(member)), "{problem:#}");
+        }
+    }
+    event["at"] = json!("2024-06-19T15:22:45-04:00");
+    event["order"]["placed_at"] = json!("2024-06-19T21:20:00+02:00");
+    shop.backend.post(&shop.at("/events"), &event).await.ok();
+    assert_eq!(shop.handled("1").await["order"]["placed_at"], "2024-06-19T19:20:00Z");
+    let listed = shop.backend.get(&shop.at("/orders")).await.ok();
+    assert_eq!(listed["orders"][0]["known"]["placed_at"], "2024-06-19T19:20:00Z");
+    let exported = shop.backend.get(&shop.at("/orders/1/export")).await.ok().to_string();
+    assert!(exported.contains("2024-06-19T19:22:45Z") && !exported.contains("-04:00"), "{exported}");
+}
+
+#[tokio::test]
 async fn a_line_that_no_server_confirmed_waits_for_the_merchant() {
     let (shop, fake) = Shop::with_expivi().await;
     let cart = shop.cart().await.split_off(2);

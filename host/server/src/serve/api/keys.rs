@@ -17,6 +17,7 @@ use crate::documents::moment;
 use crate::serve::access::Admin;
 use crate::serve::extract::{Body, Path};
 use crate::serve::idempotency::shown_once;
+use crate::serve::moment::Moment;
 use crate::serve::node::Node;
 use crate::serve::problem::{Problem, Problems};
 
@@ -141,7 +142,7 @@ struct KeyBody {
     /// When it ends by itself, RFC 3339.
     #[serde(default)]
     #[schema(value_type = Option<String>, format = DateTime)]
-    expires: Option<jiff::Timestamp>,
+    expires: Option<Moment>,
 }
 
 /// A key that was made. It is shown now and never again.

@@ -18,6 +18,7 @@ use utoipa_axum::routes;
 use crate::documents::{JobDocument, OutcomeDocument};
 use crate::serve::access::{Backend, Caller};
 use crate::serve::extract::{Body, Path, Query};
+use crate::serve::moment::Moment;
 use crate::serve::node::Node;
 use crate::serve::problem::{Problem, Problems};
 
@@ -49,8 +50,8 @@ struct EventBody {
     /// Unique in the shop: the same id is the same event, and does nothing twice.
     id: String,
     /// When, RFC 3339.
-    #[schema(format = DateTime)]
-    at: String,
+    #[schema(value_type = String, format = DateTime)]
+    at: Moment,
     /// What.
     kind: EventKind,
     /// The order as it is now, with all its lines.
@@ -75,8 +76,8 @@ struct OrderBody {
     /// Grows with every change.
     version: u64,
     /// When it was placed, RFC 3339.
-    #[schema(format = DateTime)]
-    placed_at: String,
+    #[schema(value_type = String, format = DateTime)]
+    placed_at: Moment,
     /// How far it is paid.
     payment: Payment,
     /// Was it cancelled?
@@ -167,7 +168,7 @@ impl OrderBody {
             test: self.test,
             vendor_reference: None,
             version: self.version,
-            placed_at: self.placed_at,
+            placed_at: self.placed_at.to_string(),
             payment: match self.payment {
                 Payment::None => "none",
                 Payment::Part => "part",
@@ -188,13 +189,6 @@ impl OrderBody {
     }
 }
 
-fn check_moment(what: &str, text: &str) -> Result<(), Problem> {
-    match text.parse::<jiff::Timestamp>() {
-        Ok(_) => Ok(()),
-        Err(error) => Err(Problem::unprocessable("body", format!("{what} is no RFC 3339 time: {error}"))),
-    }
-}
-
 /// Takes in what happened to an order, and tells the plugins that it concerns. Stored before it is answered; the same event twice
 /// does nothing twice.
 #[utoipa::path(post, path = "/v1/shops/{shop}/events", tag = "orders", operation_id = "report_event",
@@ -205,9 +199,8 @@ async fn report(
     Path(shop): Path<ShopId>,
     Body(EventBody { id, at, kind, order }): Body<EventBody>,
 ) -> Result<Json<Reported>, Problem> {
-    check_moment("at", &at)?;
-    check_moment("order.placed_at", &order.placed_at)?;
     let (order, pins) = order.read(&node, &shop)?;
+    let at = at.to_string();
     let event = Event { id, at, kind, order, earlier: Vec::new(), remembered: Vec::new(), extra: Vec::new() };
     let recorded = node.store().report(node.host(), &shop, &event, &pins, &caller.who, node.now()).await?;
     Ok(Json(match recorded {

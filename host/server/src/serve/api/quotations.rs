@@ -4,7 +4,6 @@
 //! whom: a page's key asks the merchant for nothing.
 
 use std::collections::BTreeMap;
-use std::time::SystemTime;
 
 use axum::Json;
 use axum::extract::State;
@@ -22,6 +21,7 @@ use crate::documents::moment;
 use crate::serve::access::Backend;
 use crate::serve::extract::{Body, Path, Precondition, Query, Tagged};
 use crate::serve::idempotency::of_order;
+use crate::serve::moment::Moment;
 use crate::serve::node::Node;
 use crate::serve::problem::{Problem, Problems};
 
@@ -217,8 +217,8 @@ struct OfferBody {
     /// Of each top line what one costs.
     prices: Vec<OfferedPrice>,
     /// When the offer ends, RFC 3339; within a year.
-    #[schema(format = DateTime)]
-    until: String,
+    #[schema(value_type = String, format = DateTime)]
+    until: Moment,
 }
 
 /// Offers a price for every line, until the offer ends. What was not accepted may be offered anew.
@@ -233,15 +233,13 @@ async fn offer(
     precondition: Precondition,
     Body(OfferBody { prices, until }): Body<OfferBody>,
 ) -> Result<Response, Problem> {
-    let until = until.parse::<jiff::Timestamp>().map(SystemTime::from);
-    let until = until.map_err(|error| Problem::unprocessable("body", format!("until is no RFC 3339 time: {error}")))?;
     let mut by_key = BTreeMap::new();
     for OfferedPrice { key, unit } in prices {
         if by_key.insert(key.clone(), unit).is_some() {
             return Err(Problem::unprocessable("twice", format!("the line {key} has two prices")));
         }
     }
-    let offer = Offer { quotation, prices: by_key, until };
+    let offer = Offer { quotation, prices: by_key, until: until.into() };
     let expected = precondition.expected();
     let offered = node.store().offer_quotation(node.host(), &shop, &offer, expected, &caller.who, node.now()).await?;
     let order = offered.order.clone();
