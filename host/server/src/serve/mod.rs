@@ -14,6 +14,7 @@ mod observed;
 mod pages;
 mod problem;
 pub(crate) mod public;
+mod ready;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -22,7 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::DefaultBodyLimit;
 use axum::http::header::{HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{Request, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -227,7 +228,7 @@ fn router(node: Node) -> Router {
         .merge(public::routes())
         .route("/openapi.json", described)
         .route("/health/live", get(|| async { "alive\n" }))
-        .route("/health/ready", get(ready))
+        .route("/health/ready", get(ready::ready))
         .fallback(|| async { Problem::not_found("there is nothing at this address; see /openapi.json") })
         .method_not_allowed_fallback(|| async {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", "this address does not take this method")
@@ -244,18 +245,6 @@ fn router(node: Node) -> Router {
         .layer(TraceLayer::new_for_http().make_span_with(span))
         .layer(SetRequestIdLayer::new(id, Drawn))
         .with_state(node)
-}
-
-/// Can this node serve? While the database is away it cannot, and soon it cannot when it was told to stop.
-async fn ready(State(node): State<Node>) -> Response {
-    if node.is_leaving() {
-        let detail = "this node was told to stop, and will take no requests soon";
-        return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "draining", detail).into_response();
-    }
-    match node.installation().catch_up().await {
-        Ok(_) => "ready\n".into_response(),
-        Err(error) => Problem::from(error).into_response(),
-    }
 }
 
 async fn in_time(request: axum::extract::Request, next: middleware::Next) -> Response {

@@ -11,6 +11,7 @@ use url::Url;
 
 use super::limits::Limits;
 use super::observed::Observed;
+use super::ready::Readiness;
 
 /// A node of an installation. Cloning it is cheap.
 #[derive(Clone)]
@@ -24,6 +25,7 @@ struct Inner {
     observed: Arc<Observed>,
     limits: Limits,
     is_leaving: AtomicBool,
+    readiness: Readiness,
 }
 
 impl Node {
@@ -45,6 +47,7 @@ impl Node {
             observed,
             limits,
             is_leaving: AtomicBool::new(false),
+            readiness: Readiness::default(),
         }))
     }
 
@@ -86,6 +89,11 @@ impl Node {
     /// Was it told to stop?
     pub(crate) fn is_leaving(&self) -> bool {
         self.0.is_leaving.load(Ordering::Relaxed)
+    }
+
+    /// Whether it could serve when it was asked last.
+    pub(super) fn readiness(&self) -> &Readiness {
+        &self.0.readiness
     }
 
     /// An address of this installation, from its path.

@@ -12,7 +12,7 @@ use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use cartwright::types::WebhookResponse;
-use cartwright::webhook::{Incoming, ReceiptsError, WebhookAddress, WebhookError};
+use cartwright::webhook::{Destination, Incoming, ReceiptsError, WebhookAddress, WebhookError};
 use cartwright::{Blobs as _, Digest, ShopId};
 use cartwright_store::{DocumentLink, LinkError};
 
@@ -39,14 +39,22 @@ async fn script() -> impl IntoResponse {
 
 async fn receive(State(node): State<Node>, Path(address): Path<String>, request: Request) -> Response {
     let from = client(&node, &request);
+    // Before the body is read: what nobody was given an address for takes nothing.
+    let to = match destination(&node, &address).await {
+        Ok(to) => to,
+        Err(error) => return answered(error.response()),
+    };
     let (parts, body) = request.into_parts();
     let Ok(body) = axum::body::to_bytes(body, LARGEST_WEBHOOK).await else {
         return StatusCode::PAYLOAD_TOO_LARGE.into_response();
     };
     let query = parts.uri.query().unwrap_or_default().to_owned();
     let incoming = Incoming { method: parts.method, headers: parts.headers, query, body, from, at: node.now() };
-    let answer = answer(&node, &address, &incoming).await;
-    let WebhookResponse { status, headers, body } = answer.unwrap_or_else(|error| error.response());
+    let answer = node.host().receive_webhook(&to, &incoming, node.store()).await;
+    answered(answer.unwrap_or_else(|error| error.response()))
+}
+
+fn answered(WebhookResponse { status, headers, body }: WebhookResponse) -> Response {
     let mut response = Response::new(Bytes::from(body).into());
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     for (name, value) in headers {
@@ -57,12 +65,11 @@ async fn receive(State(node): State<Node>, Path(address): Path<String>, request:
     response
 }
 
-async fn answer(node: &Node, address: &str, incoming: &Incoming) -> Result<WebhookResponse, WebhookError> {
+async fn destination(node: &Node, address: &str) -> Result<Destination, WebhookError> {
     let address: WebhookAddress = address.parse()?;
     let known = node.store().webhook_address(address.selector()).await;
     let known = known.map_err(|error| ReceiptsError(error.to_string()))?;
-    let to = address.find(known.as_ref().map(|(stored, held)| (stored, *held)), incoming.at)?;
-    node.host().receive_webhook(&to, incoming, node.store()).await
+    Ok(address.find(known.as_ref().map(|(stored, held)| (stored, *held)), node.now())?)
 }
 
 async fn document(State(node): State<Node>, uri: Uri) -> Result<Response, Problem> {

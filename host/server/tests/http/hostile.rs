@@ -318,3 +318,56 @@ async fn what_is_no_component_is_not_installed() {
     server.admin.ask("POST", "/v1/plugins?digest=x", &wasm, half).await.problem(400, "bad-request");
     alive(&server.admin).await;
 }
+
+#[tokio::test]
+async fn a_form_that_anybody_may_send_is_small() {
+    let server = Server::new(&[]);
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    let before = server.node.peak_memory();
+    let mut asking = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let nobody = server.node.nobody();
+        asking.spawn(async move { nobody.try_ask("POST", "/admin/sign-in", &form, "a&".repeat(7 << 20)).await });
+    }
+    for reply in asking.join_all().await {
+        // A connection may be closed while the rest is still being sent.
+        assert!(reply.is_err() || reply.is_ok_and(|reply| reply.status == 413));
+    }
+    assert_eq!(server.node.nobody().ask("POST", "/admin/sign-in", &form, "a&".repeat(5_000)).await.status, 413);
+    assert_eq!(server.node.nobody().ask("POST", "/admin/sign-in", &form, "a&".repeat(4_000)).await.status, 403);
+    if let (Some(before), Some(after)) = (before, server.node.peak_memory()) {
+        assert!(after - before < 32 << 20, "it took {} MB more", (after - before) >> 20);
+    }
+}
+
+/// Sends a request's head with no body behind it: what is said within a second.
+fn head_only(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).expect("a connection");
+    let head = format!("POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: 4000000\r\n\r\n");
+    stream.write_all(head.as_bytes()).expect("written");
+    stream.set_read_timeout(Some(Duration::from_secs(1))).expect("a timeout");
+    let mut said = [0; 1024];
+    let length = stream.read(&mut said).unwrap_or_default();
+    String::from_utf8_lossy(&said[..length]).into_owned()
+}
+
+#[tokio::test]
+async fn what_is_sent_to_no_webhooks_address_is_not_read() {
+    let (shop, _fake) = Shop::with_twikit().await;
+    let body = json!({ "account": "twikit", "endpoint": "order-completion" });
+    let made = shop.integrator.post(&shop.at("/webhook-addresses"), &body).await.with(201);
+    let url = made["url"].as_str().expect("a URL");
+    let path = url.strip_prefix(&shop.server.node.base).expect("an address of this server").to_owned();
+    let mut wrong = path.clone();
+    let last = wrong.pop().expect("a letter");
+    wrong.push(if last == 'A' { 'B' } else { 'A' });
+    let address = shop.server.node.address().to_owned();
+    let asking = tokio::task::spawn_blocking(move || {
+        [path, wrong, "/webhooks/x".to_owned()].map(|path| head_only(&address, &path))
+    });
+    let [right, wrong, none] = asking.await.expect("their ends");
+    assert_eq!(right, "", "its body is waited for");
+    for said in [wrong, none] {
+        assert!(said.starts_with("HTTP/1.1 40"), "{said:?}");
+    }
+}

@@ -1,7 +1,7 @@
 //! Signing in with an access key, and out.
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::header::RETRY_AFTER;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
@@ -18,10 +18,13 @@ use crate::serve::limits::Wait;
 use crate::serve::node::Node;
 use crate::serve::problem::Problem;
 
+/// The largest form: a key, and a page to go on to. Anybody may send one.
+const LARGEST: usize = 8 << 10;
+
 pub(super) fn routes() -> Router<Node> {
     Router::new()
         .route("/admin", get(home))
-        .route("/admin/sign-in", get(ask).post(sign_in))
+        .route("/admin/sign-in", get(ask).post(sign_in).layer(DefaultBodyLimit::max(LARGEST)))
         .route("/admin/sign-out", axum::routing::post(sign_out))
 }
 

@@ -28,6 +28,9 @@ use crate::serve::problem::Problem;
 const PLAIN: &str = "cartwright";
 const SECURE: &str = "__Host-cartwright";
 
+/// The most fields of a form: a few letters of a body are one, and each takes many times as much.
+const MOST_FIELDS: usize = 10_000;
+
 /// Somebody who has signed in.
 #[derive(Debug, Clone)]
 pub(super) struct Visitor {
@@ -97,6 +100,10 @@ pub(super) async fn identify(State(node): State<Node>, mut request: Request, nex
         }
     }
     next.run(request).await
+}
+
+fn too_many() -> Problem {
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", format!("a form has at most {MOST_FIELDS} fields"))
 }
 
 fn foreign() -> Problem {
@@ -198,7 +205,11 @@ impl FromRequest<Node> for Unsigned {
     async fn from_request(request: Request, node: &Node) -> Result<Self, Problem> {
         sent_as(request.headers(), "application/x-www-form-urlencoded")?;
         let Raw(bytes) = Raw::from_request(request, node).await?;
-        Ok(Self(Sent(form_urlencoded::parse(&bytes).into_owned().collect())))
+        let pairs: Vec<_> = form_urlencoded::parse(&bytes).take(MOST_FIELDS + 1).collect();
+        if pairs.len() > MOST_FIELDS {
+            return Err(too_many());
+        }
+        Ok(Self(Sent(pairs.into_iter().map(|(name, text)| (name.into_owned(), text.into_owned())).collect())))
     }
 }
 
@@ -234,8 +245,10 @@ impl FromRequest<Node> for Uploaded {
                 sent.check(&visitor)?;
                 let bytes = part.bytes().await.map_err(broken)?;
                 file = Some(bytes).filter(|bytes| !bytes.is_empty());
-            } else {
+            } else if sent.0.len() < MOST_FIELDS {
                 sent.0.push((name, part.text().await.map_err(broken)?));
+            } else {
+                return Err(too_many());
             }
         }
         sent.check(&visitor)?;

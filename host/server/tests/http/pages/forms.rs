@@ -129,3 +129,14 @@ async fn every_form_of_a_page_is_known_here() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_form_has_so_many_fields_and_no_more() {
+    let shop = Shop::new().await;
+    let browser = Browser::sign_in(&shop.admin).await;
+    let path = at(&shop, "/origins");
+    let many = vec![("origins", ""); 9_000];
+    assert_eq!(browser.post(&path, &many).await.status, 303);
+    let too_many = vec![("origins", ""); 10_001];
+    assert_eq!(browser.post(&path, &too_many).await.status, 413);
+}
