@@ -214,7 +214,7 @@ async fn nobody_brings_a_price_of_his_own() {
     shop.backend.post(&quotations, &body("torn", &bundle[..3])).await.problem(422, "seal");
     shop.backend.post(&quotations, &body("orphan", &bundle[1..])).await.problem(422, "no-line");
     shop.backend.post(&quotations, &body("empty", &[])).await.problem(422, "order");
-    for id in ["", "a/b", "..\u{0}", "a b", &"x".repeat(101)] {
+    for id in ["", "a/b", "../x", "a b", &"x".repeat(101)] {
         shop.backend.post(&quotations, &body(id, &lines)).await.problem(422, "quotation");
     }
     let listed = shop.backend.get(&quotations).await.ok();
