@@ -60,15 +60,26 @@ impl Caller {
         self.role.shop()
     }
 
-    /// May it grant this? Reaching addresses that are refused otherwise, or anything without TLS, is the operator's to allow: an
-    /// integrator keeps what the operator granted.
+    /// May it grant this? Reaching addresses that are refused otherwise, or anything without TLS, and who learns of customers' names
+    /// and addresses, are the operator's to allow: an integrator keeps what the operator granted, or grants less.
     pub(crate) fn may_grant(&self, granted: &Grants, wanted: &Grants) -> Result<(), Problem> {
-        let same = granted.networks == wanted.networks && granted.plain_http == wanted.plain_http;
-        if same || self.is_admin() {
+        let refused = |detail: &str| Err(Problem::new(StatusCode::FORBIDDEN, "grants", detail));
+        if self.is_admin() {
             return Ok(());
         }
-        let detail = "grants.networks and grants.plain_http are an admin's to change; send them as they are";
-        Err(Problem::new(StatusCode::FORBIDDEN, "grants", detail))
+        if granted.networks != wanted.networks || granted.plain_http != wanted.plain_http {
+            return refused("grants.networks and grants.plain_http are an admin's to change; send them as they are");
+        }
+        if wanted.personal_data && !granted.personal_data {
+            return refused("grants.personal_data is an admin's to turn on: it shows names and addresses of orders");
+        }
+        if wanted.personal_data && !wanted.hosts.is_subset(&granted.hosts) {
+            return refused(
+                "while grants.personal_data is on, further grants.hosts are an admin's to add: names and addresses may be sent \
+                 there; leave the hosts as they are, or turn grants.personal_data off",
+            );
+        }
+        Ok(())
     }
 
     /// A problem as this caller may see it.

@@ -170,6 +170,37 @@ async fn only_an_admin_opens_private_networks_and_plain_http() {
 }
 
 #[tokio::test]
+async fn only_an_admin_lets_names_and_addresses_out_and_adds_hosts_where_they_go() {
+    let (shop, _fake) = Shop::with_expivi().await;
+    let account = shop.integrator.get(&shop.at("/accounts/expivi")).await.ok();
+    let set = async |client: &Client, grants: &Value| {
+        let body = json!({ "component": account["component"], "settings": account["settings"], "grants": grants });
+        client.put(&shop.at("/accounts/expivi"), &body).await
+    };
+    let with = |personal: bool, host: Option<&str>| {
+        let mut grants = account["grants"].clone();
+        grants["personal_data"] = json!(personal);
+        grants["hosts"].as_array_mut().expect("a list").extend(host.map(|host| json!(host)));
+        grants
+    };
+    let mine = Some("mine.example");
+    assert_eq!(account["grants"]["personal_data"], true);
+    // It is on: the integrator adds no host, and keeps or loses what there is.
+    set(&shop.integrator, &with(true, mine)).await.problem(403, "grants");
+    set(&shop.integrator, &with(true, None)).await.with(200);
+    set(&shop.integrator, &with(false, mine)).await.with(200);
+    // It is off: whatever is added meanwhile, the integrator does not turn it on again.
+    set(&shop.integrator, &with(true, mine)).await.problem(403, "grants");
+    set(&shop.integrator, &with(true, None)).await.problem(403, "grants");
+    let new = json!({ "component": account["component"], "settings": { "viewer-token": "x" },
+        "grants": { "personal_data": true } });
+    shop.integrator.put(&shop.at("/accounts/second"), &new).await.problem(403, "grants");
+    set(&shop.admin, &with(true, mine)).await.with(200);
+    let read = shop.integrator.get(&shop.at("/accounts/expivi")).await.ok();
+    assert_eq!((&read["grants"]["personal_data"], &read["grants"]["hosts"][1]), (&json!(true), &json!("mine.example")));
+}
+
+#[tokio::test]
 async fn a_server_inside_is_not_asked_for_an_integrator() {
     let (shop, fake) = Shop::with_expivi().await;
     let before = fake.record().all().len();

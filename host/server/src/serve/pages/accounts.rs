@@ -23,7 +23,7 @@ use super::form::{self, Drawn, Offered};
 use super::frame::{Done, at, page, refusal, segment, token};
 use super::shops::runs;
 use super::visitor::{Sent, Visitor, done};
-use crate::serve::access::Integrator;
+use crate::serve::access::{Caller, Integrator};
 use crate::serve::extract::{Path, Query};
 use crate::serve::node::Node;
 use crate::serve::problem::Problem;
@@ -235,17 +235,37 @@ async fn add(
     let plugin = plugin(&node, sent.read("component")?)?;
     let mut entered = Entered::sent(&visitor, &plugin, &sent, None)?;
     let id: AccountId = sent.read("id")?;
-    caller.may_grant(&Grants::default(), &entered.grants)?;
     let setup = AccountSetup { id: id.clone(), settings: entered.values.clone(), grants: entered.grants.clone() };
-    let digest = plugin.digest();
-    match node.installation().set_account(&shop, digest, setup, Expected::Nothing, &caller.who, node.now()).await {
-        Ok(_) => Ok(done(&path(&shop, &id), Done::Connected).into_response()),
-        Err(error) => {
-            let problem = Problem::from(error);
+    let nothing = (&Grants::default(), Expected::Nothing);
+    match keep(&node, &caller, &shop, plugin.digest(), setup, nothing).await {
+        Ok(()) => Ok(done(&path(&shop, &id), Done::Connected).into_response()),
+        Err(problem) => {
             entered.issues = problem.issues().to_vec();
             let page = new_page(&visitor, &shop, &plugin, &entered, Some(&problem));
-            Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response())
+            Ok((status(&problem), page).into_response())
         }
+    }
+}
+
+/// Keeps an account in the place of what was read, where the caller may grant what it is granted.
+async fn keep(
+    node: &Node,
+    caller: &Caller,
+    shop: &ShopId,
+    component: Digest,
+    setup: AccountSetup,
+    (granted, expected): (&Grants, Expected<'_>),
+) -> Result<(), Problem> {
+    caller.may_grant(granted, &setup.grants)?;
+    let set = node.installation().set_account(shop, component, setup, expected, &caller.who, node.now()).await;
+    Ok(set.map(drop)?)
+}
+
+/// What a form that is shown again is answered with: what is wrong stands in it.
+fn status(problem: &Problem) -> StatusCode {
+    match problem.status() {
+        StatusCode::FORBIDDEN => StatusCode::FORBIDDEN,
+        _ => StatusCode::UNPROCESSABLE_ENTITY,
     }
 }
 
@@ -363,17 +383,16 @@ async fn change(
     let account = snapshot(&node, &shop, &id)?;
     let plugin = plugin(&node, account.current)?;
     let mut entered = Entered::sent(&visitor, &plugin, &sent, Some(&account))?;
-    caller.may_grant(&account.grants, &entered.grants)?;
     let setup = AccountSetup { id: id.clone(), settings: entered.values.clone(), grants: entered.grants.clone() };
-    let expected = Expected::Version(sent.text("version"));
-    match node.installation().set_account(&shop, account.current, setup, expected, &caller.who, node.now()).await {
-        Ok(_) => Ok(done(&path(&shop, &id), Done::Saved).into_response()),
-        Err(error) => {
-            let problem = Problem::from(error);
+    let read = (&account.grants, Expected::Version(sent.text("version")));
+    match keep(&node, &caller, &shop, account.current, setup, read).await {
+        Ok(()) => Ok(done(&path(&shop, &id), Done::Saved).into_response()),
+        Err(problem) => {
+            let status = status(&problem);
             entered.issues = problem.issues().to_vec();
             let told = Told { refused: Some(problem), ..Told::default() };
             let page = account_page(&visitor, &node, &shop, &account, entered, &told).await?;
-            Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response())
+            Ok((status, page).into_response())
         }
     }
 }

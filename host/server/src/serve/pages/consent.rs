@@ -70,7 +70,18 @@ pub(super) fn draw(
                 }
             }
             @if asks("personal-data") {
-                (tick("personal_data", grants.personal_data, html! { "See names and addresses of orders that it handles" }))
+                @if admin || grants.personal_data {
+                    (tick("personal_data", grants.personal_data, html! { "See names and addresses of orders that it handles" }))
+                }
+                @if !admin {
+                    p.help {
+                        @if grants.personal_data {
+                            "While it sees them, an admin alone lets it talk to further hosts. Taken away, an admin alone grants it again."
+                        } @else {
+                            "It asks to see names and addresses of orders that it handles: an admin grants that."
+                        }
+                    }
+                }
             }
             @if asks("adjust-prices") { (tick("adjust_prices", grants.adjust_prices, html! { "Add to and take from prices" })) }
             @if asks("choose-price-source") {
@@ -124,9 +135,11 @@ pub(super) fn read(
     old: Option<&Grants>,
 ) -> Result<Grants, Problem> {
     let old = old.cloned().unwrap_or_default();
+    // What the form does not ask about is not taken away either.
+    let asks = plugin.about().identity.grants.iter().any(|asked| asked == "personal-data");
     let mut grants = Grants {
         webhook_networks: networks(sent, "webhook_networks")?,
-        personal_data: sent.has("personal_data"),
+        personal_data: if asks { sent.has("personal_data") } else { old.personal_data },
         adjust_prices: sent.has("adjust_prices"),
         choose_price_source: sent.has("choose_price_source"),
         plain_http: old.plain_http,

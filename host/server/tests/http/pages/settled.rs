@@ -78,3 +78,34 @@ async fn how_a_shops_plugins_do_is_drawn_and_told() {
     let empty = Browser::sign_in(&another.integrator).await.page(&at(&another, "/health")).await;
     says(&empty, &["No plugin was called in the last hour."]);
 }
+
+#[tokio::test]
+async fn an_integrator_is_told_that_an_admin_lets_a_plugin_see_names_and_addresses() {
+    let (shop, _fake) = Shop::with_twikit().await;
+    let (admin, integrator) = (Browser::sign_in(&shop.admin).await, Browser::sign_in(&shop.integrator).await);
+    let component = shop.component("twikit").await;
+    let component = component.as_str().expect("a digest");
+    let new = at(&shop, &format!("/accounts/new?component={component}"));
+    assert!(admin.page(&new).await.contains("name=\"personal_data\""));
+    let page = integrator.page(&new).await;
+    says(&page, &["an admin grants that"]);
+    assert!(!page.contains("name=\"personal_data\""), "{page}");
+    // Who sends it all the same is refused, and loses nothing of what was entered.
+    let fields =
+        [("id", "second"), ("component", component), ("personal_data", "true"), ("setting.api-url", "https://x")];
+    let refused = integrator.post(&at(&shop, "/accounts"), &fields).await;
+    assert_eq!(refused.status, 403, "{refused:?}");
+    says(&text(&refused), &["grants.personal_data is an admin&#39;s to turn on", "value=\"second\""]);
+    // An admin has granted it here: it can be given up, and goes to no further host.
+    let account = at(&shop, "/accounts/twikit");
+    let page = integrator.page(&account).await;
+    says(&page, &["name=\"personal_data\"", "an admin alone lets it talk to further hosts"]);
+    let version = page.split("name=\"version\" value=\"").nth(1).and_then(|rest| rest.split('"').next());
+    let fields =
+        [("version", version.expect("a version")), ("personal_data", "true"), ("further_hosts", "mine.example")];
+    let refused = integrator.post(&account, &fields).await;
+    assert_eq!(refused.status, 403, "{refused:?}");
+    says(&text(&refused), &["further grants.hosts are an admin"]);
+    let read = shop.integrator.get(&shop.at("/accounts/twikit")).await.ok();
+    assert!(!read.to_string().contains("mine.example"), "{read:#}");
+}
