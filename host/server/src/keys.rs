@@ -100,7 +100,7 @@ pub(crate) async fn run(arguments: Keys) -> anyhow::Result<ExitCode> {
             say!("{}", String::from_utf8_lossy(text.expose()));
         }
         Command::List(List { database }) => {
-            for key in database.open().await?.access_keys(None).await? {
+            for key in database.open().await?.access_keys(None, None, u32::MAX).await? {
                 let shop = key.role.shop().map_or_else(|| "every shop".to_owned(), ToString::to_string);
                 let ended = key.revoked.map_or_else(String::new, |at| format!(", revoked {}", moment(at)));
                 let used = key.last_used.map_or_else(|| "never used".to_owned(), |at| format!("used {}", moment(at)));

@@ -206,7 +206,7 @@ async fn orders(audit: &mut Audit, fake: &cartwright_fake_vendors::FakeExpivi) {
     give_up(&audit.shop).await;
     let path = audit.shop.at("/notifications");
     let told = backend.get(&path).await.ok();
-    let dead = told.as_array().expect("a list").iter().find(|kept| kept["waiting"] == false);
+    let dead = told["notifications"].as_array().expect("a list").iter().find(|kept| kept["waiting"] == false);
     let id = dead.unwrap_or_else(|| panic!("{told:#}"))["id"].as_str().expect("an id").to_owned();
     let again = backend.ask("POST", &format!("{path}/{id}/send-again"), &[], "").await;
     audit.did("send_notification_again", again, "send-again", CHANGED).await;
@@ -296,7 +296,7 @@ async fn webhooks(audit: &mut Audit) {
     ] {
         let script = format!("https://elsewhere.example/{number}.js");
         fake.website_published(&script, &["diamond-letter-jewel"]).await;
-        let waits = async || integrator.get(&pushed).await.ok().as_array().expect("a list").first().cloned();
+        let waits = async || integrator.get(&pushed).await.ok()["pushed"].as_array().expect("a list").first().cloned();
         let id = until(waits).await["id"].as_str().expect("an id").to_owned();
         let decided = integrator.ask("POST", &format!("{pushed}/{id}/{decision}"), &[], "").await;
         audit.did(operation, decided, what, CHANGED).await;

@@ -202,8 +202,8 @@ async fn a_name_that_leads_elsewhere_names_nothing() {
         let made = shop.admin.put(&format!("/v1/shops/{name}"), &json!({ "currency": "EUR", "scale": 2 })).await;
         assert!(matches!(made.status, 400 | 404 | 405), "{name}: {made:?}");
     }
-    let shops = shop.admin.get("/v1/shops").await.ok();
-    let mut ids = shops.as_array().expect("shops").iter().filter_map(|shop| shop["id"].as_str());
+    let shops = shop.admin.get("/v1/shops?limit=500").await.ok();
+    let mut ids = shops["shops"].as_array().expect("shops").iter().filter_map(|shop| shop["id"].as_str());
     assert!(ids.all(|id| id.starts_with("shop-")), "{shops:#}");
 }
 
@@ -261,7 +261,7 @@ async fn a_table_runs_nothing_in_a_spreadsheet_and_comes_back_as_it_was() {
     let headers = [("content-type", "text/csv")];
     assert_eq!(
         shop.integrator.ask("PUT", &shop.at("/links.csv"), &headers, text).await.ok()["links"],
-        before.as_array().map(Vec::len).expect("links")
+        before["links"].as_array().map(Vec::len).expect("links")
     );
     assert_eq!(shop.integrator.get(&shop.at("/links")).await.ok(), before);
 }

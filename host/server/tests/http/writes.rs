@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::Answer as _;
-use crate::server::Client;
-use crate::shop::Shop;
+use crate::server::{Client, Server};
+use crate::shop::{Shop, links, local, paid};
 
 async fn version(client: &Client, path: &str) -> String {
     let read = client.get(path).await;
@@ -158,8 +158,8 @@ async fn many_at_once_with_one_idempotency_key_are_done_once() {
     }
     made.dedup();
     assert_eq!(made.len(), 1, "{made:?}");
-    let keys = shop.admin.get("/v1/keys").await.ok();
-    let found = keys.as_array().expect("keys").iter().filter(|key| key["label"] == body["label"]).count();
+    let keys = shop.admin.get("/v1/keys?limit=500").await.ok();
+    let found = keys["keys"].as_array().expect("keys").iter().filter(|key| key["label"] == body["label"]).count();
     assert_eq!(found, 1);
 }
 
@@ -186,6 +186,65 @@ async fn what_a_shopper_wrote_is_not_kept_to_be_answered_again() {
         let added = shop.backend.send("POST", &shop.at("/cart/add"), &twice, &body).await;
         assert_eq!(added.header("idempotency-replayed"), None);
         assert_eq!(added.ok()["operations"][0]["operation"], "add");
+    }
+}
+
+/// Everything of a list, two at a time.
+async fn gathered(client: &Client, path: &str, list: &str) -> Vec<Value> {
+    let (mut found, mut next) = (Vec::new(), format!("{path}?limit=2"));
+    loop {
+        let page = client.get(&next).await.ok();
+        let some = page[list].as_array().unwrap_or_else(|| panic!("{page:#}"));
+        assert!(some.len() <= 2, "{page:#}");
+        found.extend(some.iter().cloned());
+        let Some(after) = page["after"].as_str() else { return found };
+        let after: String = url::form_urlencoded::byte_serialize(after.as_bytes()).collect();
+        next = format!("{path}?limit=2&after={after}");
+    }
+}
+
+#[tokio::test]
+async fn whatever_grows_comes_in_parts() {
+    let shop = Shop::on(std::sync::Arc::new(Server::new(&[]))).await;
+    shop.sell().await;
+    let _fake = (shop.expivi().await, shop.twikit().await);
+    shop.integrator.put(&shop.at("/links"), &links()).await.ok();
+    for endpoint in ["order-completion", "payment-verification", "order-completion"] {
+        let body = json!({ "account": "twikit", "endpoint": endpoint });
+        shop.integrator.post(&shop.at("/webhook-addresses"), &body).await.with(201);
+    }
+    for id in ["b", "a"] {
+        shop.admin.put(&format!("/v1/shops/{id}"), &json!({ "currency": "EUR", "scale": 2 })).await.ok();
+    }
+    // Nobody listens there.
+    let nowhere = json!({ "url": "http://127.0.0.1:9/", "grants": local("http://127.0.0.1:9") });
+    shop.admin.put(&shop.at("/notification-endpoint"), &nowhere).await.ok();
+    let cart = shop.cart().await;
+    shop.backend.post(&shop.at("/events"), &paid("1", &cart)).await.ok();
+    shop.handled("1").await;
+    let at = |path: &str| shop.at(path);
+    for (path, list, id, most) in [
+        (at("/links"), "links", "shop_product", 4),
+        (at("/webhook-addresses"), "addresses", "id", 3),
+        (at("/notifications"), "notifications", "id", usize::MAX),
+        ("/v1/keys".to_owned(), "keys", "id", 4),
+        ("/v1/shops".to_owned(), "shops", "id", 3),
+    ] {
+        let whole = shop.admin.get(&format!("{path}?limit=500")).await.ok();
+        let whole = whole[list].as_array().expect("a list").clone();
+        assert!(whole.len() > 2 && whole.len() <= most, "{path}: {whole:#?}");
+        let ids = |all: &[Value]| all.iter().map(|one| one[id].clone()).collect::<Vec<_>>();
+        assert_eq!(ids(&gathered(&shop.admin, &path, list).await), ids(&whole), "{path}");
+    }
+    for path in ["/links", "/webhook-addresses", "/notifications", "/failed-notices", "/pushed-settings"] {
+        shop.admin.get(&at(&format!("{path}?limit=501"))).await.problem(422, "limit");
+        shop.admin.get(&at(&format!("{path}?unknown=1"))).await.problem(400, "bad-request");
+    }
+    for path in ["/webhook-addresses", "/notifications", "/failed-notices"] {
+        shop.admin.get(&at(&format!("{path}?after=no"))).await.problem(422, "after");
+    }
+    for path in ["/failed-notices", "/pushed-settings"] {
+        assert_eq!(shop.admin.get(&at(path)).await.ok()["after"], Value::Null);
     }
 }
 

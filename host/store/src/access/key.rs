@@ -94,18 +94,28 @@ impl Store {
         Ok((ticket.id, text))
     }
 
-    /// The access keys that were made, revoked ones included: a shop's, or all. Keys for every shop are no shop's.
+    /// At most `limit` of the access keys that were made, revoked ones included, the earliest first, those after the key of this id:
+    /// a shop's, or all. Keys for every shop are no shop's.
     ///
     /// # Errors
     /// As the database says.
-    pub async fn access_keys(&self, shop: Option<&ShopId>) -> Result<Vec<AccessKeyInfo>, StoreError> {
+    pub async fn access_keys(
+        &self,
+        shop: Option<&ShopId>,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<AccessKeyInfo>, StoreError> {
         type Row =
             (String, String, Option<String>, String, String, i64, Option<i64>, Option<i64>, Option<i64>, Option<i64>);
         let rows: Vec<Row> = sqlx::query_as(
             "select id, role, shop, label, networks, created_at, expires_at, revoked_at, last_used_at, previous_ends_at
-             from access_keys where shop = $1 or $1 is null order by created_at, id",
+             from access_keys where (shop = $1 or $1 is null)
+             and ($2 is null or (created_at, id) > (select created_at, id from access_keys where id = $2))
+             order by created_at, id limit $3",
         )
         .bind(shop.map(ShopId::as_str))
+        .bind(after)
+        .bind(i64::from(limit))
         .fetch_all(self.pool())
         .await?;
         let rows = rows.into_iter().map(

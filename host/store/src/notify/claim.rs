@@ -50,6 +50,8 @@ pub enum NotificationState {
 /// A notification that the platform has not taken yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredNotification {
+    /// Grows: a list goes on after it, whether it was told meanwhile or not.
+    pub number: i64,
     /// Its id: what the platform sees in `webhook-id`.
     pub id: String,
     /// The shop.
@@ -183,7 +185,8 @@ impl Store {
         Ok(())
     }
 
-    /// At most `limit` notifications that a shop's platform has not taken yet, the oldest first: all, or those that were given up.
+    /// At most `limit` notifications that a shop's platform has not taken yet, the oldest first, those after this number: all, or those
+    /// that were given up.
     ///
     /// # Errors
     /// As the database says.
@@ -191,19 +194,22 @@ impl Store {
         &self,
         shop: &ShopId,
         dead_only: bool,
+        after: Option<i64>,
         limit: u32,
     ) -> Result<Vec<StoredNotification>, StoreError> {
-        type Row = (String, String, String, i64, i64, Option<String>, i64);
+        type Row = (i64, String, String, String, i64, i64, Option<String>, i64);
         let rows: Vec<Row> = sqlx::query_as(
-            "select message, body, state, due_at, attempt, why, created_at from notifications
-             where shop = $1 and (state = 'dead' or $2 = 0) order by id limit $3",
+            "select id, message, body, state, due_at, attempt, why, created_at from notifications
+             where shop = $1 and (state = 'dead' or $2 = 0) and id > $4 order by id limit $3",
         )
         .bind(shop.as_str())
         .bind(i64::from(dead_only))
         .bind(i64::from(limit))
+        .bind(after.unwrap_or(i64::MIN))
         .fetch_all(self.pool())
         .await?;
-        let rows = rows.into_iter().map(|(id, body, state, due, attempt, why, created)| StoredNotification {
+        let rows = rows.into_iter().map(|(number, id, body, state, due, attempt, why, created)| StoredNotification {
+            number,
             id,
             shop: shop.clone(),
             body,

@@ -86,7 +86,8 @@ struct Said {
 }
 
 impl Store {
-    /// At most `limit` of what was said of a shop's accounts, the earliest first: all of it, or what is in one state.
+    /// At most `limit` of what was said of a shop's accounts, the earliest first, what came after the one of this id: all of it, or
+    /// what is in one state.
     ///
     /// # Errors
     /// As the database says.
@@ -94,9 +95,22 @@ impl Store {
         &self,
         shop: &ShopId,
         state: Option<AccountOutcomeState>,
+        after: Option<&str>,
         limit: u32,
     ) -> Result<Vec<AccountOutcome>, StoreError> {
-        self.read_account_outcomes(&mut *self.pool().acquire().await?, (Some(shop), None, state), limit).await
+        let rows: Vec<Row> = sqlx::query_as(
+            "select id, shop, account, said, state, emitted_at, settled_at from account_outcomes
+             where shop = $1 and (state = $2 or $2 is null)
+             and ($3 is null or (emitted_at, id) > (select emitted_at, id from account_outcomes where shop = $1 and id = $3))
+             order by emitted_at, id limit $4",
+        )
+        .bind(shop.as_str())
+        .bind(state.map(|state| state.name()))
+        .bind(after)
+        .bind(i64::from(limit))
+        .fetch_all(self.pool())
+        .await?;
+        rows.into_iter().map(|row| self.account_outcome(row)).collect()
     }
 
     pub(super) async fn read_account_outcomes(

@@ -21,7 +21,9 @@ const ADDRESSES: &str = "
             and (o.closed_at is null or exists (
                 select 1 from jobs j where j.lane = l.id and j.state not in ('done', 'cancelled')))) then 1 else 0 end
     from webhook_addresses a where (a.selector = $1 or $1 is null) and (a.shop = $2 or $2 is null)
-    order by a.account, a.endpoint, a.made_at, a.selector";
+    and ($3 is null or (a.account, a.endpoint, a.made_at, a.selector) >
+        (select account, endpoint, made_at, selector from webhook_addresses where selector = $3))
+    order by a.account, a.endpoint, a.made_at, a.selector limit $4";
 
 type Row = (String, String, String, String, String, i64, Option<i64>, i64, i64);
 
@@ -84,26 +86,35 @@ impl Store {
     /// # Errors
     /// As the database says.
     pub async fn webhook_address(&self, selector: Selector) -> Result<Option<(StoredAddress, HeldOpen)>, StoreError> {
-        let found = self.read_addresses(Some(selector), None).await?.pop();
+        let found = self.read_addresses(Some(selector), None, None, 1).await?.pop();
         Ok(found.map(|found| (found.stored, found.held)))
     }
 
-    /// A shop's addresses, by account and endpoint, those that ended included.
+    /// At most `limit` of a shop's addresses, by account and endpoint, those after this one; those that ended included.
     ///
     /// # Errors
     /// As the database says.
-    pub async fn webhook_addresses(&self, shop: &ShopId) -> Result<Vec<WebhookAddressInfo>, StoreError> {
-        self.read_addresses(None, Some(shop)).await
+    pub async fn webhook_addresses(
+        &self,
+        shop: &ShopId,
+        after: Option<Selector>,
+        limit: u32,
+    ) -> Result<Vec<WebhookAddressInfo>, StoreError> {
+        self.read_addresses(None, Some(shop), after, limit).await
     }
 
     async fn read_addresses(
         &self,
         selector: Option<Selector>,
         shop: Option<&ShopId>,
+        after: Option<Selector>,
+        limit: u32,
     ) -> Result<Vec<WebhookAddressInfo>, StoreError> {
         let rows: Vec<Row> = sqlx::query_as(ADDRESSES)
             .bind(selector.map(|selector| selector.to_string()))
             .bind(shop.map(ShopId::as_str))
+            .bind(after.map(|after| after.to_string()))
+            .bind(i64::from(limit))
             .fetch_all(self.pool())
             .await?;
         rows.into_iter().map(info).collect()

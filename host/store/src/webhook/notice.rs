@@ -178,18 +178,27 @@ impl Store {
         Ok(told.response.unwrap_or(bare))
     }
 
-    /// The notices of a shop that were not answered well, the latest first: for the merchant.
+    /// At most `limit` notices of a shop that were not answered well, the latest first, those after the one that came at this time
+    /// with this id: for the merchant.
     ///
     /// # Errors
     /// As the database says.
-    pub async fn open_notices(&self, shop: &ShopId, limit: u32) -> Result<Vec<OpenNotice>, StoreError> {
+    pub async fn open_notices(
+        &self,
+        shop: &ShopId,
+        after: Option<(SystemTime, &str)>,
+        limit: u32,
+    ) -> Result<Vec<OpenNotice>, StoreError> {
         type Row = (String, String, String, i64, i64, Option<Vec<u8>>, Option<Vec<u8>>);
         let rows: Vec<Row> = sqlx::query_as(
             "select id, account, endpoint, times, came_at, body, told from webhook_receipts
-             where shop = $1 and state in ('taken', 'failed') order by came_at desc, id limit $2",
+             where shop = $1 and state in ('taken', 'failed') and (came_at < $3 or (came_at = $3 and id > $4))
+             order by came_at desc, id limit $2",
         )
         .bind(shop.as_str())
         .bind(i64::from(limit))
+        .bind(after.map_or(i64::MAX, |(came, _)| milliseconds(came)))
+        .bind(after.map_or("", |(_, id)| id))
         .fetch_all(self.pool())
         .await?;
         let rows = rows.into_iter().map(|(id, account, endpoint, times, came, body, told)| {

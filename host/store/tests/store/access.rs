@@ -125,9 +125,9 @@ async fn a_key_of_another_shop_is_neither_seen_nor_changed(database: Database) {
     store.save_shop(&other, at(0)).await.unwrap();
     let (id, key) = made(&store, &backend()).await;
     made(&store, &new_key(Role::Admin)).await;
-    assert_eq!(store.access_keys(Some(&shop())).await.unwrap().len(), 1);
-    assert!(store.access_keys(Some(&other.id)).await.unwrap().is_empty());
-    assert_eq!(store.access_keys(None).await.unwrap().len(), 2);
+    assert_eq!(store.access_keys(Some(&shop()), None, 100).await.unwrap().len(), 1);
+    assert!(store.access_keys(Some(&other.id), None, 100).await.unwrap().is_empty());
+    assert_eq!(store.access_keys(None, None, 100).await.unwrap().len(), 2);
     let revoked = store.revoke_access_key(Some(&other.id), &id, "eve", at(1)).await;
     assert!(matches!(revoked, Err(StoreError::NotFound { .. })));
     let rotated = store.rotate_access_key(Some(&other.id), &id, MINUTE, "eve", at(1)).await;
@@ -138,7 +138,7 @@ async fn a_key_of_another_shop_is_neither_seen_nor_changed(database: Database) {
 async fn when_a_key_was_used_is_written_once_a_minute(database: Database) {
     let store = opened(&database).await;
     let (_, key) = made(&store, &backend()).await;
-    let last = async || store.access_keys(None).await.unwrap()[0].last_used;
+    let last = async || store.access_keys(None, None, 100).await.unwrap()[0].last_used;
     assert_eq!(last().await, None);
     for (seconds, noted) in [(10, 10), (69, 10), (70, 70), (200, 200)] {
         used(&store, &key, at(seconds)).await.unwrap();

@@ -353,10 +353,10 @@ async fn nothing_is_left(database: &Database, folder: &Path) {
     assert!(!is_in(&logged, MARK), "the log names the person");
     assert!(matches!(store.export_order(&shop(), ORDER).await, Err(StoreError::Erased(_))));
     assert_eq!(text_of(&store, &store.export_order(&shop(), "another-order").await.unwrap()).await, other);
-    let open = store.open_notices(&shop(), 10).await.unwrap();
+    let open = store.open_notices(&shop(), None, 10).await.unwrap();
     assert!(open.len() == 1 && is_in(&open[0].request.body, OTHER), "{open:?}");
-    assert_eq!(store.account_outcomes(&shop(), None, 10).await.unwrap().len(), 1);
-    assert!(!store.notifications(&shop(), false, 100).await.unwrap().is_empty());
+    assert_eq!(store.account_outcomes(&shop(), None, None, 10).await.unwrap().len(), 1);
+    assert!(!store.notifications(&shop(), false, None, 100).await.unwrap().is_empty());
     assert!(claimed(&store, 1000).await.job.id.contains("another-order"));
 }
 

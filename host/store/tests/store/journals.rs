@@ -228,7 +228,7 @@ async fn what_needs_a_person_is_held_until_it_is_settled(database: Database) {
     assert!(store.settle(&shop(), outcomes[0].id, "ann", at(2)).await.is_err());
     assert!(store.orders_with_held_outcomes(&shop()).await.unwrap().is_empty());
     // Settings wait with the account that they are of.
-    let pushed = store.account_outcomes(&shop(), Some(AccountOutcomeState::New), 10).await.unwrap();
+    let pushed = store.account_outcomes(&shop(), Some(AccountOutcomeState::New), None, 10).await.unwrap();
     assert_eq!(pushed.iter().map(|said| &said.outcome).collect::<Vec<_>>(), [&Outcome::PushSettings(vec![])]);
 }
 

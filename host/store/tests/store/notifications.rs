@@ -138,11 +138,11 @@ impl Desk {
     }
 
     async fn dead(&self) -> Vec<cartwright_store::StoredNotification> {
-        self.store.notifications(&shop(), true, 100).await.unwrap()
+        self.store.notifications(&shop(), true, None, 100).await.unwrap()
     }
 
     pub async fn waiting(&self) -> usize {
-        self.store.notifications(&shop(), false, 1000).await.unwrap().len()
+        self.store.notifications(&shop(), false, None, 1000).await.unwrap().len()
     }
 }
 
@@ -207,7 +207,7 @@ async fn what_did_not_happen_or_nobody_asked_for_is_not_told(database: Database)
     desk.store.record_event(&other, &event("e1", "1"), &[job("expivi")], at(0)).await.unwrap();
     say(&desk.store, &other, "1", "ready").await;
     assert_eq!(desk.waiting().await, 0);
-    assert!(desk.store.notifications(&other, false, 10).await.unwrap().is_empty());
+    assert!(desk.store.notifications(&other, false, None, 10).await.unwrap().is_empty());
     assert_eq!(desk.send().await, 0);
 }
 
@@ -228,7 +228,7 @@ async fn a_platform_that_was_away_is_told_everything_in_order_when_it_is_back(da
         assert_eq!(desk.platform.told().len(), asked);
         desk.clock.sleep(1).await;
     }
-    let shown = desk.store.notifications(&shop(), false, 10).await.unwrap();
+    let shown = desk.store.notifications(&shop(), false, None, 10).await.unwrap();
     assert!(shown[0].why.as_ref().is_some_and(|why| why.contains("503")), "{:?}", shown[0]);
     assert!(shown[0].attempt > 0 && matches!(shown[0].state, NotificationState::Waiting { .. }));
     desk.platform.answers(200);
@@ -393,7 +393,7 @@ async fn an_address_inside_is_refused_and_the_grant_is_named(database: Database)
     say(&store, &shop(), "1", "ready").await;
     let notifier = Notifier::new(store.clone(), Arc::new(Told(Mutex::new(at(1000)))));
     assert_eq!(notifier.send_due().await.unwrap(), 0);
-    let why = store.notifications(&shop(), false, 1).await.unwrap().remove(0).why.unwrap();
+    let why = store.notifications(&shop(), false, None, 1).await.unwrap().remove(0).why.unwrap();
     assert!(why.contains("grants.networks +="), "{why}");
 }
 

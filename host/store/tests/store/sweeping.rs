@@ -99,8 +99,8 @@ async fn what_vendors_sent_goes_at_its_time_unless_it_waits_for_a_person(databas
     store.fail(&notice("failed"), "no such order").await.unwrap();
     assert_eq!(sweep(&store, at(0) + days(90)).await, Swept::default());
     assert_eq!(sweep(&store, at(1) + days(90)).await, Swept { webhooks: 3, ..Swept::default() });
-    assert!(store.open_notices(&shop(), 10).await.unwrap().is_empty());
-    assert_eq!(store.account_outcomes(&shop(), None, 10).await.unwrap().len(), 1);
+    assert!(store.open_notices(&shop(), None, 10).await.unwrap().is_empty());
+    assert_eq!(store.account_outcomes(&shop(), None, None, 10).await.unwrap().len(), 1);
     assert_eq!(store.outcomes(&shop(), "1").await.unwrap().len(), 1);
 }
 

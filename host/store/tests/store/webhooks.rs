@@ -28,6 +28,7 @@ on_each_database!(
     what_waits_with_an_account_is_seen_to_or_refused_by_somebody_once,
     an_address_lives_while_its_account_or_an_open_order_holds_it,
     an_address_that_ended_is_nobodys,
+    what_failed_and_what_waits_is_listed_part_by_part,
 );
 
 const BODY: &[u8] = b"{\"identifier\": \"test:shop:1\", \"to\": \"Zo\xc3\xab\", \"raw\": \"\xff\"}";
@@ -78,7 +79,7 @@ async fn a_notice_that_comes_again_is_answered_as_before_and_applied_once(databa
     let outcomes = store.outcomes(&shop(), "1").await.unwrap();
     assert_eq!(outcomes.iter().map(|said| (said.job.clone(), said.at)).collect::<Vec<_>>(), [(None, at(1))]);
     assert_eq!(store.order(&shop(), "1").await.unwrap().unwrap().lines[0].status, "ready");
-    assert!(store.open_notices(&shop(), 10).await.unwrap().is_empty());
+    assert!(store.open_notices(&shop(), None, 10).await.unwrap().is_empty());
 }
 
 async fn of_two_nodes_that_run_one_notice_the_first_answer_counts(database: Database) {
@@ -100,7 +101,7 @@ async fn of_two_nodes_that_run_one_notice_the_first_answer_counts(database: Data
     assert_eq!(store.outcomes(&shop(), "1").await.unwrap().len(), 1);
     // One that fails in its middle while another answers has not failed.
     store.fail(&by_event(9), "too late").await.unwrap();
-    assert!(store.open_notices(&shop(), 10).await.unwrap().is_empty());
+    assert!(store.open_notices(&shop(), None, 10).await.unwrap().is_empty());
     assert_eq!(store.take_in(&by_event(9)).await.unwrap().as_ref(), answers.first());
 }
 
@@ -120,18 +121,18 @@ async fn a_notice_that_failed_is_listed_with_its_bytes_and_its_reason(database: 
     let store = database.open().await;
     record(&store, "e1", "1", 0).await;
     store.take_in(&by_event(1)).await.unwrap();
-    assert_eq!(store.open_notices(&shop(), 10).await.unwrap().remove(0).why, None);
+    assert_eq!(store.open_notices(&shop(), None, 10).await.unwrap().remove(0).why, None);
     store.fail(&by_event(1), "the plugin answered with the status 409").await.unwrap();
     assert_eq!(store.take_in(&by_event(2)).await.unwrap(), None);
     store.fail(&by_event(2), "the plugin trapped").await.unwrap();
-    let open = store.open_notices(&shop(), 10).await.unwrap();
+    let open = store.open_notices(&shop(), None, 10).await.unwrap();
     let [notice] = &open[..] else { panic!("{open:?}") };
     assert_eq!((notice.why.as_deref(), notice.times, notice.at), (Some("the plugin trapped"), 2, at(2)));
     assert_eq!((&notice.request, &notice.destination), (&request(), &to("done")));
-    assert!(store.open_notices(&"other".parse().unwrap(), 10).await.unwrap().is_empty());
+    assert!(store.open_notices(&"other".parse().unwrap(), None, 10).await.unwrap().is_empty());
     store.take_in(&by_event(3)).await.unwrap();
     store.answer(&by_event(3), ready("1"), &answer("one")).await.unwrap();
-    assert!(store.open_notices(&shop(), 10).await.unwrap().is_empty());
+    assert!(store.open_notices(&shop(), None, 10).await.unwrap().is_empty());
 }
 
 async fn what_a_webhook_hands_on_is_told_to_the_component_that_has_the_order(database: Database) {
@@ -168,7 +169,7 @@ async fn what_came_of_a_question_stands_and_is_not_remembered_as_answered(databa
         store.apply(&to("ask"), at(seconds), ready("1")).await.unwrap();
     }
     assert_eq!(store.outcomes(&shop(), "1").await.unwrap().len(), 2);
-    assert!(store.open_notices(&shop(), 10).await.unwrap().is_empty());
+    assert!(store.open_notices(&shop(), None, 10).await.unwrap().is_empty());
 }
 
 async fn a_receipt_is_forgotten_with_any_of_its_orders(database: Database) {
@@ -202,8 +203,8 @@ async fn what_nobody_can_tie_to_an_order_is_under_the_stores_key_and_changes_it(
     assert!(store.rotate_keys().await.unwrap() >= 5);
     store.close().await;
     let store = Store::open(&database.url, Keyring::new(new)).await.unwrap();
-    assert_eq!(store.open_notices(&shop(), 10).await.unwrap()[0].request, request());
-    assert_eq!(store.account_outcomes(&shop(), None, 10).await.unwrap().len(), 2);
+    assert_eq!(store.open_notices(&shop(), None, 10).await.unwrap()[0].request, request());
+    assert_eq!(store.account_outcomes(&shop(), None, None, 10).await.unwrap().len(), 2);
     assert_eq!(store.take_in(&tied).await.unwrap(), Some(answer("one")));
 }
 
@@ -222,11 +223,11 @@ async fn what_is_said_of_an_account_is_kept_apart_from_its_orders(database: Data
     store.take_in(&by_event(1)).await.unwrap();
     store.answer(&by_event(1), effects, &answer("one")).await.unwrap();
     assert_eq!(store.outcomes(&shop(), "1").await.unwrap().len(), 1);
-    let held = store.account_outcomes(&shop(), Some(AccountOutcomeState::Held), 10).await.unwrap();
+    let held = store.account_outcomes(&shop(), Some(AccountOutcomeState::Held), None, 10).await.unwrap();
     let [waiting] = &held[..] else { panic!("{held:?}") };
     assert!(matches!(waiting.outcome, Outcome::NeedsMerchant(_)), "{waiting:?}");
     assert_eq!((&waiting.account, waiting.at), (&account("expivi"), at(1)));
-    assert_eq!(store.account_outcomes(&shop(), Some(AccountOutcomeState::Seen), 10).await.unwrap().len(), 1);
+    assert_eq!(store.account_outcomes(&shop(), Some(AccountOutcomeState::Seen), None, 10).await.unwrap().len(), 1);
 }
 
 async fn what_waits_with_an_account_is_seen_to_or_refused_by_somebody_once(database: Database) {
@@ -236,12 +237,12 @@ async fn what_waits_with_an_account_is_seen_to_or_refused_by_somebody_once(datab
     let mut effects = said_of_account();
     effects.outcomes.push((None, Outcome::PushSettings(vec![script])));
     store.apply(&to("ask"), at(1), effects).await.unwrap();
-    let [asked] = &store.account_outcomes(&shop(), Some(AccountOutcomeState::Held), 10).await.unwrap()[..] else {
+    let [asked] = &store.account_outcomes(&shop(), Some(AccountOutcomeState::Held), None, 10).await.unwrap()[..] else {
         panic!("nothing waits");
     };
     // The host has looked at it.
     database.tamper("update account_outcomes set state = 'held' where state = 'new'").await;
-    let all = store.account_outcomes(&shop(), Some(AccountOutcomeState::Held), 10).await.unwrap();
+    let all = store.account_outcomes(&shop(), Some(AccountOutcomeState::Held), None, 10).await.unwrap();
     let pushed = all.iter().find(|said| said.id != asked.id).unwrap();
     store.see_account_outcome(&shop(), &pushed.id, "ann", at(2)).await.unwrap_err();
     store.refuse_pushed(&shop(), &asked.id, "ann", at(2)).await.unwrap_err();
@@ -249,7 +250,7 @@ async fn what_waits_with_an_account_is_seen_to_or_refused_by_somebody_once(datab
     store.refuse_pushed(&shop(), &pushed.id, "bob", at(3)).await.unwrap();
     store.see_account_outcome(&shop(), &asked.id, "ann", at(4)).await.unwrap_err();
     store.refuse_pushed(&shop(), &pushed.id, "bob", at(4)).await.unwrap_err();
-    let refused = store.account_outcomes(&shop(), Some(AccountOutcomeState::Refused), 10).await.unwrap();
+    let refused = store.account_outcomes(&shop(), Some(AccountOutcomeState::Refused), None, 10).await.unwrap();
     assert_eq!(refused.iter().map(|said| (&said.id, said.settled)).collect::<Vec<_>>(), [(&pushed.id, Some(at(3)))]);
     let logged = store.log_entries(Some(&shop()), None, 10).await.unwrap();
     let said: Vec<_> = logged.iter().map(|entry| (entry.who.as_str(), entry.what.as_str())).collect();
@@ -260,7 +261,7 @@ async fn what_waits_with_an_account_is_seen_to_or_refused_by_somebody_once(datab
 }
 
 async fn held(store: &Store) -> HeldOpen {
-    store.webhook_addresses(&shop()).await.unwrap().remove(0).held
+    store.webhook_addresses(&shop(), None, 100).await.unwrap().remove(0).held
 }
 
 async fn an_address_lives_while_its_account_or_an_open_order_holds_it(database: Database) {
@@ -311,7 +312,9 @@ async fn an_address_that_ended_is_nobodys(database: Database) {
     let (stored, held) = store.webhook_address(address.selector()).await.unwrap().unwrap();
     assert!(address.find(Some((&stored, held)), at(9)).is_ok());
     assert!(address.find(Some((&stored, held)), at(10)).is_err());
-    assert!(!format!("{:?}", store.webhook_addresses(&shop()).await.unwrap()).contains(&address.reveal()[16..]));
+    assert!(
+        !format!("{:?}", store.webhook_addresses(&shop(), None, 100).await.unwrap()).contains(&address.reveal()[16..])
+    );
     let other = "other".parse().unwrap();
     store.end_webhook_address(&other, address.selector(), at(0), "eve", at(1)).await.unwrap_err();
     let logged = store.log_entries(Some(&shop()), None, 10).await.unwrap();
@@ -320,4 +323,35 @@ async fn an_address_that_ended_is_nobodys(database: Database) {
     assert_eq!(logged[1].before, Some(json!({ "ends": null })));
     // One that ends sooner stays so.
     assert!(logged[0].before == logged[0].after && logged[0].before == logged[1].after, "{logged:#?}");
+}
+
+async fn what_failed_and_what_waits_is_listed_part_by_part(database: Database) {
+    let store = database.open().await;
+    for number in 0..5_u64 {
+        // Some of them at once.
+        let notice = Notice { id: NoticeId::Event(Digest::of(&number.to_be_bytes())), ..by_event(number / 2) };
+        store.take_in(&notice).await.unwrap();
+        store.fail(&notice, "no").await.unwrap();
+        store.apply(&to("ask"), at(number / 2), said_of_account()).await.unwrap();
+    }
+    let whole = store.open_notices(&shop(), None, 100).await.unwrap();
+    let (mut parts, mut last) = (Vec::new(), None);
+    loop {
+        let after = last.as_ref().map(|last: &cartwright_store::OpenNotice| (last.at, last.id.as_str()));
+        let part = store.open_notices(&shop(), after, 2).await.unwrap();
+        let Some(end) = part.last().cloned() else { break };
+        last = Some(end);
+        parts.extend(part);
+    }
+    assert_eq!((parts.len(), parts), (5, whole));
+    let held = Some(AccountOutcomeState::Held);
+    let whole = store.account_outcomes(&shop(), held, None, 100).await.unwrap();
+    let (mut parts, mut last) = (Vec::new(), None::<String>);
+    loop {
+        let part = store.account_outcomes(&shop(), held, last.as_deref(), 2).await.unwrap();
+        let Some(end) = part.last() else { break };
+        last = Some(end.id.clone());
+        parts.extend(part);
+    }
+    assert_eq!((parts.len(), parts), (5, whole));
 }

@@ -21,7 +21,7 @@ impl Stored {
     }
 
     async fn in_state(&self, state: AccountOutcomeState) -> Vec<AccountOutcome> {
-        self.store.account_outcomes(&self.shop, Some(state), 10).await.expect("a list")
+        self.store.account_outcomes(&self.shop, Some(state), None, 10).await.expect("a list")
     }
 
     async fn held(&self) -> Vec<AccountOutcome> {

@@ -205,7 +205,7 @@ async fn a_status_that_is_told_again_is_answered_as_before_and_takes_effect_once
     assert!(shipped.accepted(), "{shipped:?}");
     let known = stored.store.order(&stored.shop, "1").await.expect("a store").expect("the order");
     assert_eq!(known.lines[0].status, "shipped");
-    assert!(stored.store.open_notices(&stored.shop, 10).await.expect("a list").is_empty());
+    assert!(stored.store.open_notices(&stored.shop, None, 10).await.expect("a list").is_empty());
 }
 
 #[tokio::test]
@@ -214,7 +214,7 @@ async fn a_notice_of_an_order_that_is_not_there_is_listed_with_its_bytes() {
     let body = json!({ "identifier": "test:gems:9", "url": "", "success": true, "error": "" });
     let told = stored.twikit.send(cartwright_fake_vendors::twikit::Webhook::ProductionCompleted, &body).await;
     assert!(!told.accepted(), "{told:?}");
-    let open = stored.store.open_notices(&stored.shop, 10).await.expect("a list");
+    let open = stored.store.open_notices(&stored.shop, None, 10).await.expect("a list");
     let [notice, ..] = &open[..] else { panic!("nothing is listed") };
     assert_eq!(serde_json::from_slice::<Value>(&notice.request.body).expect("JSON"), body);
     assert!(notice.why.as_ref().is_some_and(|why| why.contains("no such order")), "{notice:?}");

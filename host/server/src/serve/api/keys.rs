@@ -13,9 +13,10 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::part::{Part, after};
 use crate::documents::moment;
 use crate::serve::access::Admin;
-use crate::serve::extract::{Body, Path};
+use crate::serve::extract::{Body, Path, Query};
 use crate::serve::idempotency::shown_once;
 use crate::serve::moment::Moment;
 use crate::serve::node::Node;
@@ -118,12 +119,23 @@ impl From<AccessKeyInfo> for KeyDocument {
     }
 }
 
+/// Some access keys.
+#[derive(Debug, Serialize, ToSchema)]
+struct KeyPage {
+    /// Those that were made first.
+    keys: Vec<KeyDocument>,
+    /// What `after` gives the next page; none at the end.
+    after: Option<String>,
+}
+
 /// All access keys, revoked ones included.
-#[utoipa::path(get, path = "/v1/keys", tag = "keys", operation_id = "list_keys",
-    responses((status = 200, body = [KeyDocument]), Problems))]
-async fn list(_: Admin, State(node): State<Node>) -> Result<Json<Vec<KeyDocument>>, Problem> {
-    let keys = node.store().access_keys(None).await?;
-    Ok(Json(keys.into_iter().map(KeyDocument::from).collect()))
+#[utoipa::path(get, path = "/v1/keys", tag = "keys", operation_id = "list_keys", params(Part),
+    responses((status = 200, body = KeyPage), Problems))]
+async fn list(_: Admin, State(node): State<Node>, Query(part): Query<Part>) -> Result<Json<KeyPage>, Problem> {
+    let limit = part.limit()?;
+    let keys = node.store().access_keys(None, part.after.as_deref(), limit).await?;
+    let after = after(&keys, limit, |key| key.id.clone());
+    Ok(Json(KeyPage { keys: keys.into_iter().map(KeyDocument::from).collect(), after }))
 }
 
 /// A key that is to be made.

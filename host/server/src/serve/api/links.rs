@@ -13,8 +13,9 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::part::{Part, after};
 use crate::serve::access::{Integrator, Reader};
-use crate::serve::extract::{Body, Path, Precondition, Raw, Tagged, sent_as};
+use crate::serve::extract::{Body, Path, Precondition, Query, Raw, Tagged, sent_as};
 use crate::serve::node::Node;
 use crate::serve::problem::{Problem, Problems};
 
@@ -29,11 +30,27 @@ pub(crate) fn routes() -> OpenApiRouter<Node> {
         .routes(routes!(readiness))
 }
 
+/// Some links.
+#[derive(Debug, Serialize, ToSchema)]
+struct LinkPage {
+    /// By product.
+    links: Vec<Link>,
+    /// What `after` gives the next page; none at the end.
+    after: Option<String>,
+}
+
 /// A shop's links, by product.
 #[utoipa::path(get, path = "/v1/shops/{shop}/links", tag = "links", operation_id = "list_links",
-    params(("shop" = ShopId, Path)), responses((status = 200, body = [Link]), Problems))]
-async fn list(_: Reader, State(node): State<Node>, Path(shop): Path<ShopId>) -> Result<Json<Vec<Link>>, Problem> {
-    Ok(Json(node.host().snapshot(&shop)?.links))
+    params(("shop" = ShopId, Path), Part), responses((status = 200, body = LinkPage), Problems))]
+async fn list(
+    _: Reader,
+    State(node): State<Node>,
+    Path(shop): Path<ShopId>,
+    Query(part): Query<Part>,
+) -> Result<Json<LinkPage>, Problem> {
+    let links = part.of(node.host().snapshot(&shop)?.links, |link| link.shop_product.clone())?;
+    let after = after(&links, part.limit()?, |link| link.shop_product.clone());
+    Ok(Json(LinkPage { links, after }))
 }
 
 /// What came of links that were taken.

@@ -11,6 +11,7 @@ mod log;
 pub(super) mod notifications;
 mod order_list;
 mod orders;
+mod part;
 pub(super) mod plugins;
 mod quotations;
 pub(super) mod shops;

@@ -13,14 +13,14 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::part::{Part, after, no_cursor};
 use crate::documents::moment;
 use crate::serve::access::Backend;
-use crate::serve::extract::{Body, Path};
+use crate::serve::extract::{Body, Path, Query};
 use crate::serve::idempotency::shown_once;
 use crate::serve::node::Node;
 use crate::serve::problem::{Problem, Problems};
 
-const MOST: u32 = 500;
 /// What whoever lost a secret is told.
 const LOST: &str = "the endpoint has a new signing secret, which is shown once; if that answer was lost, exchange it";
 /// For so long a notification has two signatures after its secret was exchanged.
@@ -142,14 +142,26 @@ struct NotificationDocument {
     body: String,
 }
 
-/// What the platform was not told yet, the earliest first.
+/// Some of what the platform was not told yet.
+#[derive(Debug, Serialize, ToSchema)]
+struct NotificationPage {
+    /// The earliest first.
+    notifications: Vec<NotificationDocument>,
+    /// What `after` gives the next page; none at the end.
+    after: Option<String>,
+}
+
+/// What the platform was not told yet.
 #[utoipa::path(get, path = "/v1/shops/{shop}/notifications", tag = "notifications", operation_id = "list_notifications",
-    params(("shop" = ShopId, Path)), responses((status = 200, body = [NotificationDocument]), Problems))]
+    params(("shop" = ShopId, Path), Part), responses((status = 200, body = NotificationPage), Problems))]
 async fn undelivered(
     _: Backend,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
-) -> Result<Json<Vec<NotificationDocument>>, Problem> {
+    Query(part): Query<Part>,
+) -> Result<Json<NotificationPage>, Problem> {
+    let limit = part.limit()?;
+    let from = part.after.map(|after| after.parse().map_err(|_| no_cursor())).transpose()?;
     let document = |kept: StoredNotification| NotificationDocument {
         id: kept.id,
         waiting: matches!(kept.state, NotificationState::Waiting { .. }),
@@ -158,8 +170,9 @@ async fn undelivered(
         created: moment(kept.created),
         body: kept.body,
     };
-    let kept = node.store().notifications(&shop, false, MOST).await?;
-    Ok(Json(kept.into_iter().map(document).collect()))
+    let kept = node.store().notifications(&shop, false, from, limit).await?;
+    let after = after(&kept, limit, |kept| kept.number.to_string());
+    Ok(Json(NotificationPage { notifications: kept.into_iter().map(document).collect(), after }))
 }
 
 /// Has a notification that was given up sent again.

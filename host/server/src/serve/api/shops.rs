@@ -14,8 +14,9 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::part::{Part, after};
 use crate::serve::access::{Admin, Integrator, Reader};
-use crate::serve::extract::{Body, Path, Precondition, Tagged};
+use crate::serve::extract::{Body, Path, Precondition, Query, Tagged};
 use crate::serve::node::Node;
 use crate::serve::problem::{Problem, Problems};
 
@@ -103,13 +104,26 @@ pub(crate) fn new_shop(id: ShopId, currency: String, scale: u8) -> Result<Shop, 
     Ok(Shop::new(id, currency, scale, Secret::new(hex::encode(random))))
 }
 
+/// Some shops.
+#[derive(Debug, Serialize, ToSchema)]
+struct ShopPage {
+    /// By id.
+    shops: Vec<ShopDocument>,
+    /// What `after` gives the next page; none at the end.
+    after: Option<String>,
+}
+
 /// All shops.
-#[utoipa::path(get, path = "/v1/shops", tag = "shops", operation_id = "list_shops",
-    responses((status = 200, body = [ShopDocument]), Problems))]
-async fn list(_: Admin, State(node): State<Node>) -> Result<Json<Vec<ShopDocument>>, Problem> {
+#[utoipa::path(get, path = "/v1/shops", tag = "shops", operation_id = "list_shops", params(Part),
+    responses((status = 200, body = ShopPage), Problems))]
+async fn list(_: Admin, State(node): State<Node>, Query(part): Query<Part>) -> Result<Json<ShopPage>, Problem> {
     let host = node.host();
-    let shops = host.shop_ids().into_iter().filter_map(|id| Some(ShopDocument::of(host.shop(&id).ok()?.as_ref())));
-    Ok(Json(shops.collect()))
+    let mut ids = host.shop_ids();
+    ids.sort();
+    let ids = part.of(ids, |id| id.to_string())?;
+    let after = after(&ids, part.limit()?, ToString::to_string);
+    let shops = ids.iter().filter_map(|id| Some(ShopDocument::of(host.shop(id).ok()?.as_ref())));
+    Ok(Json(ShopPage { shops: shops.collect(), after }))
 }
 
 /// A shop. Its ETag names what it is set to.

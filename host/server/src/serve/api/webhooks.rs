@@ -1,5 +1,7 @@
 //! Webhooks: the addresses that vendors are given, what they pushed and waits for a person, and notices that failed.
 
+use std::time::{Duration, SystemTime};
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -13,14 +15,13 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::part::{Part, after, no_cursor};
 use crate::documents::moment;
 use crate::serve::access::{Integrator, Reader};
-use crate::serve::extract::{Body, Path};
+use crate::serve::extract::{Body, Path, Query};
 use crate::serve::idempotency::shown_once;
 use crate::serve::node::Node;
 use crate::serve::problem::{Problem, Problems};
-
-const MOST: u32 = 500;
 
 pub(crate) fn routes() -> OpenApiRouter<Node> {
     OpenApiRouter::new()
@@ -57,15 +58,28 @@ struct AddressDocument {
     ends: Option<String>,
 }
 
+/// Some webhook addresses.
+#[derive(Debug, Serialize, ToSchema)]
+struct AddressPage {
+    /// By account and endpoint.
+    addresses: Vec<AddressDocument>,
+    /// What `after` gives the next page; none at the end.
+    after: Option<String>,
+}
+
 /// A shop's webhook addresses, those that ended included.
 #[utoipa::path(get, path = "/v1/shops/{shop}/webhook-addresses", tag = "webhooks", operation_id = "list_webhook_addresses",
-    params(("shop" = ShopId, Path)), responses((status = 200, body = [AddressDocument]), Problems))]
+    params(("shop" = ShopId, Path), Part), responses((status = 200, body = AddressPage), Problems))]
 async fn list(
     _: Reader,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
-) -> Result<Json<Vec<AddressDocument>>, Problem> {
-    let addresses = node.store().webhook_addresses(&shop).await?;
+    Query(part): Query<Part>,
+) -> Result<Json<AddressPage>, Problem> {
+    let limit = part.limit()?;
+    let from = part.after.map(|after| after.parse().map_err(|_| no_cursor())).transpose()?;
+    let addresses = node.store().webhook_addresses(&shop, from, limit).await?;
+    let after = after(&addresses, limit, |address| address.stored.selector.to_string());
     let document = |address: cartwright_store::WebhookAddressInfo| AddressDocument {
         id: address.stored.selector.to_string(),
         account: address.stored.destination.account.clone(),
@@ -73,7 +87,7 @@ async fn list(
         made: moment(address.made),
         ends: address.stored.ends.map(moment),
     };
-    Ok(Json(addresses.into_iter().map(document).collect()))
+    Ok(Json(AddressPage { addresses: addresses.into_iter().map(document).collect(), after }))
 }
 
 /// Which endpoint.
@@ -163,15 +177,29 @@ struct NoticeDocument {
     why: Option<String>,
 }
 
+/// Some notices that were not answered well.
+#[derive(Debug, Serialize, ToSchema)]
+struct NoticePage {
+    /// The latest first.
+    notices: Vec<NoticeDocument>,
+    /// What `after` gives the next page; none at the end.
+    after: Option<String>,
+}
+
 /// The notices that were not answered well. Their vendors may send them again.
 #[utoipa::path(get, path = "/v1/shops/{shop}/failed-notices", tag = "webhooks", operation_id = "list_failed_notices",
-    params(("shop" = ShopId, Path)), responses((status = 200, body = [NoticeDocument]), Problems))]
+    params(("shop" = ShopId, Path), Part), responses((status = 200, body = NoticePage), Problems))]
 async fn failed(
     _: Reader,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
-) -> Result<Json<Vec<NoticeDocument>>, Problem> {
-    let notices = node.store().open_notices(&shop, MOST).await?;
+    Query(part): Query<Part>,
+) -> Result<Json<NoticePage>, Problem> {
+    let limit = part.limit()?;
+    // By when it came and its id: one that came again meanwhile stands elsewhere.
+    let from = part.after.as_deref().map(|after| came(after).ok_or_else(no_cursor)).transpose()?;
+    let notices = node.store().open_notices(&shop, from, limit).await?;
+    let after = after(&notices, limit, |notice| format!("{}~{}", milliseconds(notice.at), notice.id));
     let document = |notice: cartwright_store::OpenNotice| NoticeDocument {
         id: notice.id,
         account: notice.destination.account,
@@ -180,7 +208,18 @@ async fn failed(
         times: notice.times,
         why: notice.why,
     };
-    Ok(Json(notices.into_iter().map(document).collect()))
+    Ok(Json(NoticePage { notices: notices.into_iter().map(document).collect(), after }))
+}
+
+fn milliseconds(at: SystemTime) -> u64 {
+    let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn came(after: &str) -> Option<(SystemTime, &str)> {
+    let (at, id) = after.split_once('~')?;
+    let at = i64::try_from(at.parse::<u64>().ok()?).ok()?;
+    Some((SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(at.unsigned_abs()))?, id))
 }
 
 /// Something that a vendor said of an account rather than of an order.
@@ -201,15 +240,28 @@ struct PushedDocument {
     outcome: Outcome,
 }
 
+/// Some of what vendors pushed.
+#[derive(Debug, Serialize, ToSchema)]
+struct PushedPage {
+    /// The earliest first.
+    pushed: Vec<PushedDocument>,
+    /// What `after` gives the next page; none at the end.
+    after: Option<String>,
+}
+
 /// What vendors pushed that waits for approval: settings that decide what runs on the shop's pages.
 #[utoipa::path(get, path = "/v1/shops/{shop}/pushed-settings", tag = "webhooks", operation_id = "list_pushed_settings",
-    params(("shop" = ShopId, Path)), responses((status = 200, body = [PushedDocument]), Problems))]
+    params(("shop" = ShopId, Path), Part), responses((status = 200, body = PushedPage), Problems))]
 async fn pushed(
     _: Reader,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
-) -> Result<Json<Vec<PushedDocument>>, Problem> {
-    let held = node.store().account_outcomes(&shop, Some(AccountOutcomeState::Held), MOST).await?;
+    Query(part): Query<Part>,
+) -> Result<Json<PushedPage>, Problem> {
+    let limit = part.limit()?;
+    let held = Some(AccountOutcomeState::Held);
+    let held = node.store().account_outcomes(&shop, held, part.after.as_deref(), limit).await?;
+    let after = after(&held, limit, |held| held.id.clone());
     let document = |said: cartwright_store::AccountOutcome| PushedDocument {
         id: said.id,
         account: said.account,
@@ -218,7 +270,7 @@ async fn pushed(
         why: said.why,
         outcome: said.outcome,
     };
-    Ok(Json(held.into_iter().map(document).collect()))
+    Ok(Json(PushedPage { pushed: held.into_iter().map(document).collect(), after }))
 }
 
 /// Gives pushed settings to their account, checked as any change is.

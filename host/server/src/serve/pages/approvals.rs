@@ -34,7 +34,7 @@ async fn list(
     Path(shop): Path<ShopId>,
 ) -> Result<Markup, Problem> {
     let accounts = node.host().snapshot(&shop)?.accounts;
-    let held = node.store().account_outcomes(&shop, Some(AccountOutcomeState::Held), PAGE).await?;
+    let held = node.store().account_outcomes(&shop, Some(AccountOutcomeState::Held), None, PAGE).await?;
     Ok(page(
         &visitor,
         Some(&shop),

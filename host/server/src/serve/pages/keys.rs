@@ -46,7 +46,7 @@ fn role_text(role: &Role) -> &'static str {
 }
 
 async fn list(_: Admin, visitor: Visitor, State(node): State<Node>) -> Result<Markup, Problem> {
-    let mut keys = node.store().access_keys(None).await?;
+    let mut keys = node.store().access_keys(None, None, u32::MAX).await?;
     let now = node.now();
     // Those that hold first, and of these the newest.
     keys.sort_by_key(|key| (!holds(key, now), std::cmp::Reverse(key.created)));

@@ -34,7 +34,7 @@ async fn read(
 ) -> Result<Markup, Problem> {
     node.host().shop(&shop)?;
     let endpoint = node.store().notification_endpoint(&shop).await?;
-    let kept = node.store().notifications(&shop, false, PAGE).await?;
+    let kept = node.store().notifications(&shop, false, None, PAGE).await?;
     let here = at(&shop, "/notifications");
     Ok(page(
         &visitor,

@@ -113,7 +113,7 @@ impl Waiting {
             Ok::<_, Problem>(store.jobs(&filter, MOST).await?.len())
         };
         Ok(Self {
-            pushed: store.account_outcomes(shop, Some(AccountOutcomeState::Held), MOST).await?.len(),
+            pushed: store.account_outcomes(shop, Some(AccountOutcomeState::Held), None, MOST).await?.len(),
             stopped: jobs("stopped").await?,
             needs_merchant: jobs("needs-merchant").await?,
         })

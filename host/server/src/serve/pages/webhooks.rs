@@ -34,8 +34,8 @@ async fn list(
     Path(shop): Path<ShopId>,
 ) -> Result<Markup, Problem> {
     let accounts = node.host().snapshot(&shop)?.accounts;
-    let addresses = node.store().webhook_addresses(&shop).await?;
-    let notices = node.store().open_notices(&shop, PAGE).await?;
+    let addresses = node.store().webhook_addresses(&shop, None, u32::MAX).await?;
+    let notices = node.store().open_notices(&shop, None, PAGE).await?;
     let now = node.now();
     let mut drawn = Vec::new();
     for account in &accounts {

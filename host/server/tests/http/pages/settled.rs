@@ -95,7 +95,7 @@ async fn an_integrator_is_told_that_an_admin_lets_a_plugin_see_names_and_address
         [("id", "second"), ("component", component), ("personal_data", "true"), ("setting.api-url", "https://x")];
     let refused = integrator.post(&at(&shop, "/accounts"), &fields).await;
     assert_eq!(refused.status, 403, "{refused:?}");
-    says(&text(&refused), &["grants.personal_data is an admin&#39;s to turn on", "value=\"second\""]);
+    says(&text(&refused), &["to turn on: it shows names and addresses", "value=\"second\""]);
     // An admin has granted it here: it can be given up, and goes to no further host.
     let account = at(&shop, "/accounts/twikit");
     let page = integrator.page(&account).await;
