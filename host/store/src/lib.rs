@@ -67,7 +67,7 @@ mod worker;
 
 pub use access::{Access, AccessError, AccessKeyInfo, NewAccessKey, Role, SESSION_ENDS, SESSION_IDLE, Session};
 pub use blobs::BlobInfo;
-pub use catalogue::{CatalogueError, CatalogueVariant, ExchangeRate, MOST_VARIANTS, VariantKey};
+pub use catalogue::{CatalogueError, CatalogueVariant, ExchangeRate, MOST_VARIANTS, VariantKey, rates_version};
 pub use component::StoredComponent;
 pub use database::Store;
 pub use document::{DocumentFile, DocumentLink, LinkError};
@@ -82,7 +82,10 @@ pub use job::{Beat, Claim, JobDetail, JobFilter, JobState, JobSummary, Lease, MO
 pub use journal::StoreJournal;
 pub use listed::{ListedOrder, OrderFilter, OrderNotice, RecordedEvent};
 pub use materials::{LineMaterials, OrderMaterials};
-pub use notify::{EndpointError, NotificationEndpoint, NotificationState, Notifier, StoredNotification};
+pub use notify::{
+    EndpointError, NotificationEndpoint, NotificationState, Notifier, StoredNotification, endpoint_version,
+};
+pub use origins::origins_version;
 pub use outcome::StoredOutcome;
 pub use quotation::{NewQuotation, Quotation, QuotationError, QuotationState, QuotationSummary};
 pub use report::{Pins, ReportError};

@@ -9,26 +9,38 @@ use serde_json::json;
 use crate::database::{Store, milliseconds};
 use crate::error::StoreError;
 use crate::event_log::{NewLogEntry, log_in};
+use crate::installation::{ChangeError, Expected, check, version};
+use crate::setup::lock_shop;
+
+/// Names what a shop's origins are set to.
+pub fn origins_version(origins: &BTreeSet<String>) -> String {
+    version(&json!(origins))
+}
 
 impl Store {
     /// Sets a shop's origins, each as a browser spells it (`https://shop.example`), and logs who did. Nothing is checked here: an
     /// origin that no browser sends opens nothing.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] when the shop is not kept, and as the database says.
+    /// [`ChangeError::Changed`] when they are not as expected, [`StoreError::NotFound`] when the shop is not kept, and as the
+    /// database says.
     pub async fn set_origins(
         &self,
         shop: &ShopId,
         origins: &BTreeSet<String>,
+        expected: Expected<'_>,
         who: &str,
         now: SystemTime,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), ChangeError> {
         let mut work = self.begin().await?;
+        lock_shop(&mut work, shop).await?;
         let before: Vec<(String,)> = sqlx::query_as("delete from origins where shop = $1 returning origin")
             .bind(shop.as_str())
             .fetch_all(&mut *work)
             .await?;
-        let before = json!(before.into_iter().map(|(origin,)| origin).collect::<BTreeSet<_>>());
+        let before = before.into_iter().map(|(origin,)| origin).collect();
+        check(expected, Some(origins_version(&before)), "the list of origins")?;
+        let before = json!(before);
         for origin in origins {
             sqlx::query("insert into origins (shop, origin) values ($1, $2)")
                 .bind(shop.as_str())
@@ -47,7 +59,7 @@ impl Store {
             ..NewLogEntry::default()
         };
         log_in(&mut work, &entry, milliseconds(now)).await?;
-        work.commit().await
+        Ok(work.commit().await?)
     }
 
     /// A shop's origins.

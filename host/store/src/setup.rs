@@ -9,7 +9,7 @@ use cartwright::{AccountSecret, AccountSnapshot, Link, Release, Secret, Shop, Sh
 use serde::{Deserialize, Serialize};
 use sqlx::AnyConnection;
 
-use crate::database::{Store, milliseconds};
+use crate::database::{Store, Work, milliseconds};
 use crate::error::StoreError;
 use crate::keys::place;
 
@@ -344,4 +344,16 @@ fn json(value: &impl Serialize) -> Result<String, StoreError> {
 
 fn read<T: serde::de::DeserializeOwned>(what: &str, text: &str) -> Result<T, StoreError> {
     serde_json::from_str(text).map_err(|error| StoreError::corrupt(what, error))
+}
+
+/// One change of what is a shop's at a time.
+pub(crate) async fn lock_shop(work: &mut Work, shop: &ShopId) -> Result<(), StoreError> {
+    let locked = sqlx::query("update shops set changed_at = changed_at where id = $1")
+        .bind(shop.as_str())
+        .execute(&mut **work)
+        .await?;
+    match locked.rows_affected() {
+        0 => Err(StoreError::NotFound { what: "shop", id: shop.to_string() }),
+        _ => Ok(()),
+    }
 }

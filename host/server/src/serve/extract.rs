@@ -167,10 +167,25 @@ pub(crate) struct Tagged<T>(pub(crate) String, pub(crate) T);
 impl<T: Serialize> IntoResponse for Tagged<T> {
     fn into_response(self) -> Response {
         let mut response = axum::Json(self.1).into_response();
-        if let Ok(tag) = HeaderValue::from_str(&format!("\"{}\"", self.0)) {
-            response.headers_mut().insert(ETAG, tag);
-        }
+        tag(&mut response, &self.0);
         response
+    }
+}
+
+/// Done; the version that names what is there now.
+pub(crate) struct Written(pub(crate) String);
+
+impl IntoResponse for Written {
+    fn into_response(self) -> Response {
+        let mut response = StatusCode::NO_CONTENT.into_response();
+        tag(&mut response, &self.0);
+        response
+    }
+}
+
+fn tag(response: &mut Response, version: &str) {
+    if let Ok(tag) = HeaderValue::from_str(&format!("\"{version}\"")) {
+        response.headers_mut().insert(ETAG, tag);
     }
 }
 

@@ -51,6 +51,30 @@ async fn what_somebody_changed_meanwhile_is_not_overwritten() {
         shop.admin.send("PUT", &path, &[("if-match", "*")], &two).await.problem(400, "bad-request");
     }
     let stale = [("if-match", "\"stale\"")];
+    // What is answered without a body names what it made, too.
+    let rate = |rate: &str| json!({ "from": "USD", "to": "EUR", "rate": rate });
+    let told = |url: &str| json!({ "url": url });
+    shop.admin.put(&shop.at("/notification-endpoint"), &told("https://shop.example/0")).await.ok();
+    for (path, one, two) in [
+        (shop.at("/origins"), json!(["https://one.example"]), json!(["https://two.example"])),
+        (shop.at("/exchange-rates"), rate("0.9"), rate("0.8")),
+        (shop.at("/notification-endpoint"), told("https://shop.example/1"), told("https://shop.example/2")),
+    ] {
+        let tag = version(&shop.admin, &path).await;
+        let first = shop.admin.send("PUT", &path, &[("if-match", &tag)], &one).await;
+        let next = first.header("etag").expect("an ETag").to_owned();
+        first.ok();
+        assert_eq!(version(&shop.admin, &path).await, next, "a write names what it made");
+        assert_ne!(tag, next, "{path}");
+        shop.admin.send("PUT", &path, &[("if-match", &tag)], &two).await.problem(412, "changed");
+        shop.admin.send("PUT", &path, &[("if-none-match", "*")], &two).await.problem(412, "exists");
+        shop.admin.send("PUT", &path, &[("if-match", &next)], &two).await.ok();
+        let last = version(&shop.admin, &path).await;
+        shop.admin.send("PUT", &path, &stale, &one).await.problem(412, "changed");
+        assert_eq!(version(&shop.admin, &path).await, last);
+    }
+    shop.admin.ask("DELETE", &shop.at("/notification-endpoint"), &stale, "").await.problem(412, "changed");
+    assert_eq!(shop.admin.get(&shop.at("/notification-endpoint")).await.status, 200);
     shop.admin.ask("DELETE", &shop.at("/links/ring"), &stale, "").await.problem(412, "changed");
     assert_eq!(shop.admin.get(&shop.at("/links/ring")).await.status, 200);
 }

@@ -15,11 +15,13 @@ use cartwright::types::{FieldIssue, Money};
 use log::Before;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use sqlx::AssertSqlSafe;
+use sqlx::{AnyConnection, AssertSqlSafe};
 
 use crate::database::{Store, Work, milliseconds};
 use crate::error::StoreError;
 use crate::event_log::{NewLogEntry, log_in};
+use crate::installation::{ChangeError, Expected, check, version};
+use crate::setup::lock_shop;
 
 /// So many variants are put or taken out at once, at most.
 pub const MOST_VARIANTS: usize = 10_000;
@@ -98,6 +100,9 @@ pub enum CatalogueError {
     /// What was given cannot be a catalogue's. All that is wrong, by paths such as `[3].prices[0].currency`.
     #[error("{}", issues(.0))]
     Invalid(Vec<FieldIssue>),
+    /// It is not as the caller expected.
+    #[error(transparent)]
+    Change(#[from] ChangeError),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -130,7 +135,7 @@ impl Store {
         check::at_most(variants.len())?;
         check::variants(variants)?;
         let mut work = self.begin().await?;
-        lock(&mut work, shop).await?;
+        lock_shop(&mut work, shop).await?;
         let skus: BTreeSet<(&str, &str)> = variants
             .iter()
             .filter(|variant| !variant.sku.is_empty())
@@ -166,7 +171,7 @@ impl Store {
     ) -> Result<u64, CatalogueError> {
         check::at_most(variants.len())?;
         let mut work = self.begin().await?;
-        lock(&mut work, shop).await?;
+        lock_shop(&mut work, shop).await?;
         let keys: Vec<(&str, &str)> = variants
             .iter()
             .map(|key| (key.product.as_str(), key.id.as_str()))
@@ -194,7 +199,7 @@ impl Store {
     ) -> Result<(), CatalogueError> {
         check::variants(variants)?;
         let mut work = self.begin().await?;
-        lock(&mut work, shop).await?;
+        lock_shop(&mut work, shop).await?;
         let before = sqlx::query_as("delete from variants where shop = $1 returning product, id, variant")
             .bind(shop.as_str())
             .fetch_all(&mut *work)
@@ -239,30 +244,29 @@ impl Store {
         rows.iter().map(|(variant,)| read(variant)).collect()
     }
 
-    /// Sets how a platform exchanges one currency into another, or takes that away: then such prices are refused. Logs who did.
+    /// Sets how a platform exchanges one currency into another, or takes that away: then such prices are refused. Logs who did, and
+    /// gives all rates as they are now.
     ///
     /// # Errors
-    /// [`CatalogueError::Invalid`]; [`StoreError::NotFound`] when the shop is not kept.
+    /// [`CatalogueError::Invalid`]; [`CatalogueError::Change`] when the rates are not as expected; [`StoreError::NotFound`] when the
+    /// shop is not kept.
+    #[allow(clippy::too_many_arguments)]
     pub async fn put_exchange_rate(
         &self,
         shop: &ShopId,
         from: &str,
         to: &str,
         rate: Option<&str>,
+        expected: Expected<'_>,
         who: &str,
         now: SystemTime,
-    ) -> Result<(), CatalogueError> {
+    ) -> Result<Vec<ExchangeRate>, CatalogueError> {
         check::exchange_rate(from, to, rate)?;
         let mut work = self.begin().await?;
-        lock(&mut work, shop).await?;
-        let before: Option<(String,)> = sqlx::query_as(
-            "select rate from exchange_rates where shop = $1 and from_currency = $2 and to_currency = $3",
-        )
-        .bind(shop.as_str())
-        .bind(from)
-        .bind(to)
-        .fetch_optional(&mut *work)
-        .await?;
+        lock_shop(&mut work, shop).await?;
+        let rates = exchange_rates(&mut work, shop).await?;
+        check(expected, Some(rates_version(&rates)), "the list of exchange rates")?;
+        let before = rates.into_iter().find(|known| known.from == from && known.to == to);
         let query = match rate {
             Some(rate) => sqlx::query(
                 "insert into exchange_rates (shop, from_currency, to_currency, rate, changed_at)
@@ -282,7 +286,7 @@ impl Store {
             }
         };
         query.execute(&mut *work).await?;
-        let before = before.map(|(rate,)| json!({ "rate": rate }));
+        let before = before.map(|known| json!({ "rate": known.rate }));
         let after = rate.map(|rate| json!({ "rate": rate }));
         if before != after {
             let entry = NewLogEntry {
@@ -296,8 +300,9 @@ impl Store {
             };
             log_in(&mut work, &entry, milliseconds(now)).await?;
         }
+        let rates = exchange_rates(&mut work, shop).await?;
         work.commit().await?;
-        Ok(())
+        Ok(rates)
     }
 
     /// A platform's exchange rates, by currencies.
@@ -305,27 +310,23 @@ impl Store {
     /// # Errors
     /// As the database says.
     pub async fn exchange_rates(&self, shop: &ShopId) -> Result<Vec<ExchangeRate>, StoreError> {
-        let rows: Vec<(String, String, String)> = sqlx::query_as(
-            "select from_currency, to_currency, rate from exchange_rates where shop = $1
-             order by from_currency, to_currency",
-        )
-        .bind(shop.as_str())
-        .fetch_all(self.pool())
-        .await?;
-        Ok(rows.into_iter().map(|(from, to, rate)| ExchangeRate { from, to, rate }).collect())
+        exchange_rates(&mut *self.pool().acquire().await?, shop).await
     }
 }
 
-/// One change of a shop's catalogue at a time.
-async fn lock(work: &mut Work, shop: &ShopId) -> Result<(), StoreError> {
-    let locked = sqlx::query("update shops set changed_at = changed_at where id = $1")
-        .bind(shop.as_str())
-        .execute(&mut **work)
-        .await?;
-    match locked.rows_affected() {
-        0 => Err(StoreError::NotFound { what: "shop", id: shop.to_string() }),
-        _ => Ok(()),
-    }
+async fn exchange_rates(connection: &mut AnyConnection, shop: &ShopId) -> Result<Vec<ExchangeRate>, StoreError> {
+    let rows: Vec<(String, String, String)> = sqlx::query_as(
+        "select from_currency, to_currency, rate from exchange_rates where shop = $1 order by from_currency, to_currency",
+    )
+    .bind(shop.as_str())
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().map(|(from, to, rate)| ExchangeRate { from, to, rate }).collect())
+}
+
+/// Names what a shop's exchange rates are set to.
+pub fn rates_version(rates: &[ExchangeRate]) -> String {
+    version(&json!(rates))
 }
 
 /// Deletes variants by product and another column, and gives what they were.

@@ -211,7 +211,8 @@ fn contended(shop: &ShopId) -> ChangeError {
     StoreError::Conflict(why).into()
 }
 
-fn check(expected: Expected<'_>, found: Option<String>, what: &str) -> Result<(), ChangeError> {
+/// Is what is there what the caller has read?
+pub(crate) fn check(expected: Expected<'_>, found: Option<String>, what: &str) -> Result<(), ChangeError> {
     match (expected, found) {
         (Expected::Anything, _) | (Expected::Nothing, None) => Ok(()),
         (Expected::Version(expected), Some(found)) if expected == found => Ok(()),
@@ -228,7 +229,8 @@ fn kept_link<'a>(kept: Option<&'a ShopSnapshot>, product: &str) -> Option<&'a Li
     kept?.links.iter().find(|link| link.shop_product == product)
 }
 
-fn version(value: &Value) -> String {
+/// Names what something is set to.
+pub(crate) fn version(value: &Value) -> String {
     let mut digest = Digest::of(value.to_string().as_bytes()).to_string();
     digest.truncate(32);
     digest

@@ -7,6 +7,7 @@
 mod changes;
 
 pub use changes::{account_version, link_version, shop_version};
+pub(crate) use changes::{check, version};
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -47,6 +48,12 @@ pub enum ChangeError {
     Store(#[from] StoreError),
 }
 
+impl From<sqlx::Error> for ChangeError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
 /// What a caller has read before it changes something, so that nobody's change is lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expected<'a> {
@@ -54,7 +61,8 @@ pub enum Expected<'a> {
     Anything,
     /// It does not exist yet.
     Nothing,
-    /// This version of it, as [`account_version`], [`link_version`] and [`shop_version`] name it.
+    /// This version of it, as [`account_version`], [`link_version`], [`shop_version`], [`origins_version`](crate::origins_version),
+    /// [`endpoint_version`](crate::endpoint_version) and [`rates_version`](crate::rates_version) name it.
     Version(&'a str),
 }
 

@@ -13,7 +13,9 @@ use crate::database::{Store, Work, milliseconds, moment};
 use crate::error::StoreError;
 use crate::event_log::{NewLogEntry, log_in};
 use crate::export::at;
+use crate::installation::{ChangeError, Expected, check, version};
 use crate::keys::place;
+use crate::setup::lock_shop;
 
 /// Where a shop's platform is told what happens.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +34,9 @@ pub enum EndpointError {
     /// Its address cannot be used; the text says why, or which setting would allow it.
     #[error(transparent)]
     Address(NotTold),
+    /// It is not as the caller expected.
+    #[error(transparent)]
+    Change(#[from] ChangeError),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -57,6 +62,14 @@ impl Kept {
     }
 }
 
+/// Names what an endpoint is set to.
+pub fn endpoint_version(endpoint: &NotificationEndpoint) -> String {
+    version(&json!(endpoint))
+}
+
+/// How an error calls it.
+const WHAT: &str = "the notification endpoint";
+
 fn endpoint_place(shop: &ShopId) -> String {
     place("notification endpoint", shop.as_str(), "")
 }
@@ -66,18 +79,22 @@ impl Store {
     /// secret is given, and shown never again; one that is moved keeps its secret.
     ///
     /// # Errors
-    /// [`EndpointError::Address`], [`StoreError::Conflict`] when the shop is not kept.
+    /// [`EndpointError::Address`], [`EndpointError::Change`] when it is not as expected, [`StoreError::NotFound`] when the shop is not
+    /// kept.
     pub async fn set_notification_endpoint(
         &self,
         shop: &ShopId,
         endpoint: &NotificationEndpoint,
+        expected: Expected<'_>,
         who: &str,
         now: SystemTime,
     ) -> Result<Option<Secret>, EndpointError> {
         let NotificationEndpoint { url, grants } = endpoint.clone();
         Sender::check(&Receiver { url, grants, secrets: Vec::new() }).map_err(EndpointError::Address)?;
         let mut work = self.begin().await?;
+        lock_shop(&mut work, shop).await?;
         let old = self.kept_endpoint(&mut work, shop).await?;
+        check(expected, old.as_ref().map(|old| endpoint_version(&old.endpoint)), WHAT)?;
         let before = old.as_ref().map(logged);
         let (made, kept) = match old {
             Some(kept) => (None, Kept { endpoint: endpoint.clone(), ..kept }),
@@ -129,19 +146,24 @@ impl Store {
     /// Tells a shop's platform nothing more, and logs who said so. What was still to be told is dropped.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] when the shop has no endpoint, and as the database says.
+    /// [`ChangeError::Changed`] when it is not as expected, [`StoreError::NotFound`] when the shop has no endpoint, and as the database
+    /// says.
     pub async fn remove_notification_endpoint(
         &self,
         shop: &ShopId,
+        expected: Expected<'_>,
         who: &str,
         now: SystemTime,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), ChangeError> {
         let mut work = self.begin().await?;
-        let before = match self.kept_endpoint(&mut work, shop).await {
+        lock_shop(&mut work, shop).await?;
+        let kept = match self.kept_endpoint(&mut work, shop).await {
             // What cannot be read can be removed.
             Err(StoreError::Corrupt(_)) => None,
-            kept => Some(logged(&kept?.ok_or_else(|| no_endpoint(shop))?)),
+            kept => Some(kept?.ok_or_else(|| no_endpoint(shop))?),
         };
+        check(expected, kept.as_ref().map(|kept| endpoint_version(&kept.endpoint)), WHAT)?;
+        let before = kept.as_ref().map(logged);
         sqlx::query("delete from notification_endpoints where shop = $1")
             .bind(shop.as_str())
             .execute(&mut *work)

@@ -23,5 +23,5 @@ mod sender;
 pub(crate) use outbox::Subject;
 
 pub use claim::{NotificationState, StoredNotification};
-pub use endpoint::{EndpointError, NotificationEndpoint};
+pub use endpoint::{EndpointError, NotificationEndpoint, endpoint_version};
 pub use sender::Notifier;

@@ -2,7 +2,7 @@
 
 use cartwright::types::{Money, SkuQuery};
 use cartwright::{Catalogue, MemoryCatalogue};
-use cartwright_store::{CatalogueError, CatalogueVariant, ExchangeRate, Store, StoreError, VariantKey};
+use cartwright_store::{CatalogueError, CatalogueVariant, ExchangeRate, Expected, Store, StoreError, VariantKey};
 
 use serde_json::json;
 
@@ -224,16 +224,16 @@ async fn a_rate_is_set_and_taken_away(database: Database) {
     let store = opened(&database).await;
     let rate = async || store.exchange_rate(&shop(), "EUR", "CHF").await.unwrap();
     assert_eq!(rate().await, None);
-    store.put_exchange_rate(&shop(), "EUR", "CHF", Some("0.95"), "ann", at(0)).await.unwrap();
-    store.put_exchange_rate(&shop(), "EUR", "CHF", Some("0.9512"), "ann", at(1)).await.unwrap();
+    store.put_exchange_rate(&shop(), "EUR", "CHF", Some("0.95"), Expected::Anything, "ann", at(0)).await.unwrap();
+    store.put_exchange_rate(&shop(), "EUR", "CHF", Some("0.9512"), Expected::Anything, "ann", at(1)).await.unwrap();
     assert_eq!(rate().await.as_deref(), Some("0.9512"));
     let listed = ExchangeRate { from: "EUR".into(), to: "CHF".into(), rate: "0.9512".into() };
     assert_eq!(store.exchange_rates(&shop()).await.unwrap(), [listed]);
     for (from, to, rate) in [("eur", "CHF", "1"), ("EUR", "EUR", "1"), ("EUR", "CHF", "0"), ("EUR", "CHF", "1e3")] {
-        let put = store.put_exchange_rate(&shop(), from, to, Some(rate), "ann", at(2)).await;
+        let put = store.put_exchange_rate(&shop(), from, to, Some(rate), Expected::Anything, "ann", at(2)).await;
         assert!(matches!(put, Err(CatalogueError::Invalid(_))), "{from} {to} {rate}");
     }
-    store.put_exchange_rate(&shop(), "EUR", "CHF", None, "ann", at(3)).await.unwrap();
+    store.put_exchange_rate(&shop(), "EUR", "CHF", None, Expected::Anything, "ann", at(3)).await.unwrap();
     assert_eq!(rate().await, None);
 }
 
@@ -285,7 +285,7 @@ async fn the_log_says_what_changed_in_counts_and_prices(database: Database) {
         (Some("0.96"), json!({ "rate": "0.95" }), json!({ "rate": "0.96" })),
         (None, json!({ "rate": "0.96" }), json!(null)),
     ] {
-        store.put_exchange_rate(&shop(), "EUR", "CHF", rate, "ann", at(5)).await.unwrap();
+        store.put_exchange_rate(&shop(), "EUR", "CHF", rate, Expected::Anything, "ann", at(5)).await.unwrap();
         assert_eq!(newest().await, ("set-exchange-rate".to_owned(), before, after));
     }
 }

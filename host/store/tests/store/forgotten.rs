@@ -16,7 +16,7 @@ use cartwright::types::{
 use cartwright::webhook::{Destination, Effects, Notice, NoticeId, Receipts};
 use cartwright::{Blobs, Digest, Grants};
 use cartwright_store::{
-    Begun, Export, Lines, NewJob, NotificationEndpoint, Store, StoreError, StoredAnswer, Unfinished,
+    Begun, Expected, Export, Lines, NewJob, NotificationEndpoint, Store, StoreError, StoredAnswer, Unfinished,
 };
 use serde_json::json;
 use sqlx::{AnyConnection, Connection};
@@ -152,7 +152,7 @@ async fn order_of(store: &Store, person: &str, order_id: &str) {
     store.save_shop(&rings(), at(0)).await.unwrap();
     // Nobody is there: what it is told stays.
     let platform = NotificationEndpoint { url: "https://platform.example/told".into(), grants: Grants::default() };
-    store.set_notification_endpoint(&shop(), &platform, "ann", at(0)).await.unwrap();
+    store.set_notification_endpoint(&shop(), &platform, Expected::Anything, "ann", at(0)).await.unwrap();
     let configuration = format!("{{\"engraving\":\"for {person}\"}}").into_bytes();
     let configuration = store.put(&shop(), configuration, "application/json").await.unwrap();
     let picture = format!("a picture of {person}").into_bytes();

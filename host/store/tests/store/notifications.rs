@@ -16,7 +16,9 @@ use cartwright::durable::{Journal, RunEnd, WAITS};
 use cartwright::types::{Authentication, LineStatus, NamedJson, Outcome};
 use cartwright::webhook::{Destination, Effects, Incoming, Receipts, Refusal, Verifier};
 use cartwright::{AccountSecret, Clock, Grants, Secret, Secrets, Shop, ShopId};
-use cartwright_store::{EndpointError, Keyring, NotificationEndpoint, NotificationState, Notifier, Store, StoreError};
+use cartwright_store::{
+    EndpointError, Expected, Keyring, NotificationEndpoint, NotificationState, Notifier, Store, StoreError,
+};
 use serde_json::{Value, json};
 
 use crate::database::{Database, KEY, MINUTE, account, at, claimed, event, job, on_each_database, record, shop};
@@ -122,7 +124,10 @@ impl Desk {
         let store = database.open().await;
         store.save_shop(&rings(), at(0)).await.unwrap();
         let platform = Platform::start().await;
-        let secret = store.set_notification_endpoint(&shop(), &platform.endpoint(), "ann", at(0)).await.unwrap();
+        let secret = store
+            .set_notification_endpoint(&shop(), &platform.endpoint(), Expected::Anything, "ann", at(0))
+            .await
+            .unwrap();
         let clock = Arc::new(Told(Mutex::new(at(1000))));
         let notifier = Notifier::new(store.clone(), clock.clone());
         record(&store, "e1", "1", 0).await;
@@ -248,7 +253,7 @@ async fn one_shops_platform_that_hangs_holds_up_no_other(database: Database) {
     let other: ShopId = "other".parse().unwrap();
     desk.store.save_shop(&Shop { id: other.clone(), ..rings() }, at(0)).await.unwrap();
     let beside = Platform::start().await;
-    desk.store.set_notification_endpoint(&other, &beside.endpoint(), "ann", at(0)).await.unwrap();
+    desk.store.set_notification_endpoint(&other, &beside.endpoint(), Expected::Anything, "ann", at(0)).await.unwrap();
     desk.store.record_event(&other, &event("e1", "1"), &[job("expivi")], at(0)).await.unwrap();
     desk.platform.answers(HANGS);
     for number in 0..5 {
@@ -340,7 +345,11 @@ async fn many_senders_tell_each_once_and_in_order(database: Database) {
 async fn while_secrets_are_exchanged_both_sign(database: Database) {
     let desk = Desk::open(&database).await;
     // One that is moved keeps its secret.
-    let moved = desk.store.set_notification_endpoint(&shop(), &desk.platform.endpoint(), "ann", at(0)).await.unwrap();
+    let moved = desk
+        .store
+        .set_notification_endpoint(&shop(), &desk.platform.endpoint(), Expected::Anything, "ann", at(0))
+        .await
+        .unwrap();
     assert_eq!(moved, None);
     let now = desk.clock.now();
     let new = desk.store.rotate_notification_secret(&shop(), MINUTE, "ann", now).await.unwrap();
@@ -364,7 +373,7 @@ async fn while_secrets_are_exchanged_both_sign(database: Database) {
     // Neither secret stands in the log, nor what may be a password.
     let url = format!("{}?token=s3cret", desk.platform.url);
     let secret = NotificationEndpoint { url, ..desk.platform.endpoint() };
-    store.set_notification_endpoint(&shop(), &secret, "ann", at(0)).await.unwrap();
+    store.set_notification_endpoint(&shop(), &secret, Expected::Anything, "ann", at(0)).await.unwrap();
     let log = format!("{:?}", store.log_entries(Some(&shop()), None, 10).await.unwrap());
     assert!(log.contains("rotate-notification-secret") && !log.contains("whsec") && !log.contains("s3cret"), "{log}");
 }
@@ -381,14 +390,14 @@ async fn an_address_inside_is_refused_and_the_grant_is_named(database: Database)
         ("told", "no absolute"),
     ] {
         let endpoint = NotificationEndpoint { url: url.to_owned(), grants: Grants::default() };
-        let refused = store.set_notification_endpoint(&shop(), &endpoint, "ann", at(0)).await;
+        let refused = store.set_notification_endpoint(&shop(), &endpoint, Expected::Anything, "ann", at(0)).await;
         let Err(EndpointError::Address(why)) = refused else { panic!("{url}: {refused:?}") };
         assert!(why.to_string().contains(grant), "{url}: {why}");
     }
     // A name that leads inside is found out when it is looked up.
     let url = "https://localhost/told".to_owned();
     let endpoint = NotificationEndpoint { url, grants: Grants::default() };
-    store.set_notification_endpoint(&shop(), &endpoint, "ann", at(0)).await.unwrap();
+    store.set_notification_endpoint(&shop(), &endpoint, Expected::Anything, "ann", at(0)).await.unwrap();
     record(&store, "e1", "1", 0).await;
     say(&store, &shop(), "1", "ready").await;
     let notifier = Notifier::new(store.clone(), Arc::new(Told(Mutex::new(at(1000)))));
@@ -400,8 +409,8 @@ async fn an_address_inside_is_refused_and_the_grant_is_named(database: Database)
 async fn a_removed_endpoint_is_told_nothing(database: Database) {
     let desk = Desk::open(&database).await;
     desk.say("1", "ready").await;
-    desk.store.remove_notification_endpoint(&shop(), "ann", at(1)).await.unwrap();
-    desk.store.remove_notification_endpoint(&shop(), "ann", at(1)).await.unwrap_err();
+    desk.store.remove_notification_endpoint(&shop(), Expected::Anything, "ann", at(1)).await.unwrap();
+    desk.store.remove_notification_endpoint(&shop(), Expected::Anything, "ann", at(1)).await.unwrap_err();
     desk.say("1", "shipped").await;
     assert_eq!((desk.send().await, desk.waiting().await), (0, 0));
     assert!(desk.platform.told().is_empty());

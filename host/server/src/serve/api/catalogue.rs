@@ -4,14 +4,14 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use cartwright::ShopId;
-use cartwright_store::{CatalogueError, CatalogueVariant, ExchangeRate, VariantKey};
+use cartwright_store::{CatalogueError, CatalogueVariant, ExchangeRate, VariantKey, rates_version};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::serve::access::{Backend, Reader};
-use crate::serve::extract::{Body, Path, Query};
+use crate::serve::extract::{Body, Path, Precondition, Query, Tagged, Written};
 use crate::serve::node::Node;
 use crate::serve::problem::{Problem, Problems};
 
@@ -28,6 +28,7 @@ impl From<CatalogueError> for Problem {
             CatalogueError::Invalid(issues) => {
                 Self::unprocessable("invalid", "the catalogue cannot be like this").with_issues(issues)
             }
+            CatalogueError::Change(error) => error.into(),
             CatalogueError::Store(error) => error.into(),
         }
     }
@@ -128,15 +129,16 @@ async fn remove(
     Ok(Json(Removed { removed }))
 }
 
-/// The platform's own exchange rates. Prices are never converted by any other.
+/// The platform's own exchange rates. Prices are never converted by any other. The ETag names what all of them are set to.
 #[utoipa::path(get, path = "/v1/shops/{shop}/exchange-rates", tag = "catalogue", operation_id = "list_exchange_rates",
     params(("shop" = ShopId, Path)), responses((status = 200, body = [ExchangeRate]), Problems))]
 async fn rates(
     _: Reader,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
-) -> Result<Json<Vec<ExchangeRate>>, Problem> {
-    Ok(Json(node.store().exchange_rates(&shop).await?))
+) -> Result<Tagged<Vec<ExchangeRate>>, Problem> {
+    let rates = node.store().exchange_rates(&shop).await?;
+    Ok(Tagged(rates_version(&rates), rates))
 }
 
 /// An exchange rate, or that there is none any more.
@@ -153,13 +155,17 @@ struct RateBody {
 
 /// Sets how the platform exchanges one currency into another.
 #[utoipa::path(put, path = "/v1/shops/{shop}/exchange-rates", tag = "catalogue", operation_id = "set_exchange_rate",
-    params(("shop" = ShopId, Path)), request_body = RateBody, responses((status = 204), Problems))]
+    params(("shop" = ShopId, Path),
+        ("If-Match" = Option<String>, Header, description = "The ETag that was read, of all rates.")),
+    request_body = RateBody, responses((status = 204), Problems))]
 async fn set_rate(
     Backend(caller): Backend,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
+    precondition: Precondition,
     Body(RateBody { from, to, rate }): Body<RateBody>,
-) -> Result<StatusCode, Problem> {
-    node.store().put_exchange_rate(&shop, &from, &to, rate.as_deref(), &caller.who, node.now()).await?;
-    Ok(StatusCode::NO_CONTENT)
+) -> Result<Written, Problem> {
+    let (store, expected) = (node.store(), precondition.expected());
+    let rates = store.put_exchange_rate(&shop, &from, &to, rate.as_deref(), expected, &caller.who, node.now()).await?;
+    Ok(Written(rates_version(&rates)))
 }

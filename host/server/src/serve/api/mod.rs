@@ -33,7 +33,9 @@ the lines as they are, and gets back what is to change; each event of an order b
 
 Send an access key as `Authorization: Bearer`. Writes take an `Idempotency-Key`: the same request with the same key is answered as \
 before, for a day, if it was done. A secret is shown once all the same: asked again, what made it is answered with 409 and the problem \
-`shown-once`, which says how to make another. What is asked about a cart writes nothing, and takes no such key. What can be changed by several people has an `ETag`, and takes `If-Match`. Money is an \
+`shown-once`, which says how to make another. What is asked about a cart writes nothing, and takes no such key. What can be changed by several people has an `ETag`, and takes `If-Match`. A cart's \
+line has its `key` instead: one that changed has another, and a key that the cart does not hold is refused. A catalogue is the \
+platform's own: what it sent last holds. Money is an \
 amount in minor units with its scale; times are RFC 3339 in UTC. What goes wrong is told as RFC 9457 says, with the media type \
 `application/problem+json`.";
 

@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use cartwright::{Grants, Secret, ShopId};
-use cartwright_store::{EndpointError, NotificationEndpoint, NotificationState, StoredNotification};
+use cartwright_store::{EndpointError, NotificationEndpoint, NotificationState, StoredNotification, endpoint_version};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -16,7 +16,7 @@ use utoipa_axum::routes;
 use super::part::{Part, after, no_cursor};
 use crate::documents::moment;
 use crate::serve::access::Backend;
-use crate::serve::extract::{Body, Path, Query};
+use crate::serve::extract::{Body, Path, Precondition, Query, Tagged};
 use crate::serve::idempotency::shown_once;
 use crate::serve::node::Node;
 use crate::serve::problem::{Problem, Problems};
@@ -37,6 +37,7 @@ pub(crate) fn routes() -> OpenApiRouter<Node> {
 impl From<EndpointError> for Problem {
     fn from(error: EndpointError) -> Self {
         match error {
+            EndpointError::Change(error) => error.into(),
             EndpointError::Store(error) => error.into(),
             error => Self::unprocessable("endpoint", error.to_string()),
         }
@@ -65,7 +66,7 @@ fn shown(secret: &Secret) -> String {
     String::from_utf8_lossy(secret.expose()).into_owned()
 }
 
-/// Where the platform is told.
+/// Where the platform is told. Its ETag names what it is set to.
 #[utoipa::path(get, path = "/v1/shops/{shop}/notification-endpoint", tag = "notifications",
     operation_id = "read_notification_endpoint", params(("shop" = ShopId, Path)),
     responses((status = 200, body = EndpointDocument), Problems))]
@@ -73,41 +74,50 @@ async fn read(
     _: Backend,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
-) -> Result<Json<EndpointDocument>, Problem> {
+) -> Result<Tagged<EndpointDocument>, Problem> {
     let endpoint = node.store().notification_endpoint(&shop).await?;
     let missing = || Problem::not_found(format!("the shop {shop} has no notification endpoint"));
-    let NotificationEndpoint { url, grants } = endpoint.ok_or_else(missing)?;
-    Ok(Json(EndpointDocument { url, grants }))
+    let endpoint = endpoint.ok_or_else(missing)?;
+    let version = endpoint_version(&endpoint);
+    Ok(Tagged(version, EndpointDocument { url: endpoint.url, grants: endpoint.grants }))
 }
 
 /// Sets where the platform is told. What happens from now on is told there.
 #[utoipa::path(put, path = "/v1/shops/{shop}/notification-endpoint", tag = "notifications",
-    operation_id = "set_notification_endpoint", params(("shop" = ShopId, Path)), request_body = EndpointDocument,
-    responses((status = 200, body = SetEndpoint), Problems))]
+    operation_id = "set_notification_endpoint", params(("shop" = ShopId, Path),
+        ("If-Match" = Option<String>, Header, description = "The ETag that was read."),
+        ("If-None-Match" = Option<String>, Header, description = "`*`: only if there is none.")),
+    request_body = EndpointDocument, responses((status = 200, body = SetEndpoint), Problems))]
 async fn set(
     Backend(caller): Backend,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
+    precondition: Precondition,
     Body(EndpointDocument { url, grants }): Body<EndpointDocument>,
 ) -> Result<Response, Problem> {
     node.host().shop(&shop)?;
     let old = node.store().notification_endpoint(&shop).await?;
     caller.may_grant(&old.map(|old| old.grants).unwrap_or_default(), &grants)?;
     let endpoint = NotificationEndpoint { url, grants };
-    let made = node.store().set_notification_endpoint(&shop, &endpoint, &caller.who, node.now()).await?;
-    let set = Json(SetEndpoint { secret: made.as_ref().map(shown) });
+    let (store, expected) = (node.store(), precondition.expected());
+    let made = store.set_notification_endpoint(&shop, &endpoint, expected, &caller.who, node.now()).await?;
+    let set = Tagged(endpoint_version(&endpoint), SetEndpoint { secret: made.as_ref().map(shown) });
     Ok(if made.is_some() { shown_once(set, LOST) } else { set.into_response() })
 }
 
 /// Tells the platform nothing more. What was still to be told is dropped.
 #[utoipa::path(delete, path = "/v1/shops/{shop}/notification-endpoint", tag = "notifications",
-    operation_id = "remove_notification_endpoint", params(("shop" = ShopId, Path)), responses((status = 204), Problems))]
+    operation_id = "remove_notification_endpoint", params(("shop" = ShopId, Path),
+        ("If-Match" = Option<String>, Header, description = "The ETag that was read.")),
+    responses((status = 204), Problems))]
 async fn remove(
     Backend(caller): Backend,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
+    precondition: Precondition,
 ) -> Result<StatusCode, Problem> {
-    node.store().remove_notification_endpoint(&shop, &caller.who, node.now()).await?;
+    let expected = precondition.expected();
+    node.store().remove_notification_endpoint(&shop, expected, &caller.who, node.now()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

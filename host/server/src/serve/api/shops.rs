@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use cartwright::types::Rounding;
 use cartwright::{Release, Secret, Shop, ShopId};
-use cartwright_store::shop_version;
+use cartwright_store::{Expected, origins_version, shop_version};
 use serde::{Deserialize, Serialize};
 use url::Url;
 use utoipa::ToSchema;
@@ -16,7 +16,7 @@ use utoipa_axum::routes;
 
 use super::part::{Part, after};
 use crate::serve::access::{Admin, Integrator, Reader};
-use crate::serve::extract::{Body, Path, Precondition, Query, Tagged};
+use crate::serve::extract::{Body, Path, Precondition, Query, Tagged, Written};
 use crate::serve::node::Node;
 use crate::serve::problem::{Problem, Problems};
 
@@ -151,35 +151,39 @@ async fn set(
     Ok(Tagged(shop_version(&set), ShopDocument::of(&set)))
 }
 
-/// The origins whose pages may ask this host from a browser, with a storefront's key.
+/// The origins whose pages may ask this host from a browser, with a storefront's key. The ETag names what they are set to.
 #[utoipa::path(get, path = "/v1/shops/{shop}/origins", tag = "shops", operation_id = "read_origins",
     params(("shop" = ShopId, Path)), responses((status = 200, body = BTreeSet<String>), Problems))]
 async fn origins(
     _: Reader,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
-) -> Result<Json<BTreeSet<String>>, Problem> {
+) -> Result<Tagged<BTreeSet<String>>, Problem> {
     node.host().shop(&shop)?;
-    Ok(Json(node.store().origins(&shop).await?))
+    let origins = node.store().origins(&shop).await?;
+    Ok(Tagged(origins_version(&origins), origins))
 }
 
 /// Sets them, each as a browser spells it: "https://shop.example".
 #[utoipa::path(put, path = "/v1/shops/{shop}/origins", tag = "shops", operation_id = "set_origins",
-    params(("shop" = ShopId, Path)), request_body = BTreeSet<String>, responses((status = 204), Problems))]
+    params(("shop" = ShopId, Path), ("If-Match" = Option<String>, Header, description = "The ETag that was read.")),
+    request_body = BTreeSet<String>, responses((status = 204), Problems))]
 async fn set_origins(
     Integrator(caller): Integrator,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
+    precondition: Precondition,
     Body(origins): Body<BTreeSet<String>>,
-) -> Result<StatusCode, Problem> {
-    keep_origins(&node, &shop, &origins, &caller.who).await?;
-    Ok(StatusCode::NO_CONTENT)
+) -> Result<Written, Problem> {
+    keep_origins(&node, &shop, &origins, precondition.expected(), &caller.who).await?;
+    Ok(Written(origins_version(&origins)))
 }
 
 pub(crate) async fn keep_origins(
     node: &Node,
     shop: &ShopId,
     origins: &BTreeSet<String>,
+    expected: Expected<'_>,
     who: &str,
 ) -> Result<(), Problem> {
     node.host().shop(shop)?;
@@ -193,6 +197,6 @@ pub(crate) async fn keep_origins(
             return Err(Problem::unprocessable("origins", detail));
         }
     }
-    node.store().set_origins(shop, origins, who, node.now()).await?;
+    node.store().set_origins(shop, origins, expected, who, node.now()).await?;
     Ok(())
 }

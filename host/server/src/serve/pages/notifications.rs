@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use cartwright::{Secret, ShopId};
-use cartwright_store::{NotificationEndpoint, NotificationState, StoredNotification};
+use cartwright_store::{Expected, NotificationEndpoint, NotificationState, StoredNotification};
 use maud::{Markup, html};
 use serde_json::Value;
 
@@ -150,7 +150,8 @@ async fn set(
     // What the address may reach beyond the public is kept.
     let grants = node.store().notification_endpoint(&shop).await?.map(|old| old.grants).unwrap_or_default();
     let endpoint = NotificationEndpoint { url: sent.text("url").to_owned(), grants };
-    let made = node.store().set_notification_endpoint(&shop, &endpoint, &caller.who, node.now()).await?;
+    let made =
+        node.store().set_notification_endpoint(&shop, &endpoint, Expected::Anything, &caller.who, node.now()).await?;
     Ok(match made {
         Some(secret) => secret_page(&visitor, &shop, &secret).into_response(),
         None => done(&at(&shop, "/notifications"), Done::Saved).into_response(),
@@ -174,7 +175,7 @@ async fn remove(
     Path(shop): Path<ShopId>,
     _: Sent,
 ) -> Result<Redirect, Problem> {
-    node.store().remove_notification_endpoint(&shop, &caller.who, node.now()).await?;
+    node.store().remove_notification_endpoint(&shop, Expected::Anything, &caller.who, node.now()).await?;
     Ok(done(&at(&shop, "/notifications"), Done::Removed))
 }
 

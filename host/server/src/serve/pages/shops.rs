@@ -296,6 +296,6 @@ async fn origins(
     sent: Sent,
 ) -> Result<Redirect, Problem> {
     let origins: BTreeSet<String> = sent.lines("origins").map(str::to_owned).collect();
-    keep_origins(&node, &id, &origins, &caller.who).await?;
+    keep_origins(&node, &id, &origins, Expected::Anything, &caller.who).await?;
     Ok(done(&at(&id, ""), Done::Saved))
 }
