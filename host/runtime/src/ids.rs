@@ -142,3 +142,27 @@ impl From<Digest> for String {
         digest.to_string()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_one_part_of_a_path_and_nothing_else() {
+        let longest = "x".repeat(64);
+        for name in ["expivi", "a", "A-1_b.c", "..a", "a..", "...", &longest] {
+            assert_eq!(name.parse::<PluginId>().map(String::from).as_deref(), Ok(name));
+        }
+        let too_long = ["x".repeat(65), "x".repeat(300)];
+        let wrong = [
+            "", ".", "..", "../x", "a/b", "/", "a\\b", "a b", " a", "a\0", "a\n", "a%2fb", "é", "a:b", "a?b", "a#b",
+            "～",
+        ];
+        for name in wrong.into_iter().chain(too_long.iter().map(String::as_str)) {
+            let error = name.parse::<PluginId>().expect_err(name);
+            assert_eq!(error.what, "plugin id");
+            assert!(error.value.chars().count() <= 80, "{error}");
+            assert!(name.parse::<ShopId>().is_err() && name.parse::<AccountId>().is_err(), "{name:?}");
+        }
+    }
+}

@@ -311,6 +311,10 @@ impl Store {
         account: &AccountId,
         reference: &str,
     ) -> Result<Option<Order>, StoreError> {
+        // A vendor may send anything; PostgreSQL takes no text with this sign in it.
+        if reference.contains('\0') {
+            return Ok(None);
+        }
         let mut connection = self.pool().acquire().await?;
         let found: Option<(String,)> =
             sqlx::query_as("select order_id from order_references where shop = $1 and reference = $2")

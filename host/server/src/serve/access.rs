@@ -55,6 +55,11 @@ impl Caller {
         matches!(self.role, Role::Admin)
     }
 
+    /// Does it set one shop up?
+    pub(crate) fn is_integrator(&self) -> bool {
+        matches!(self.role, Role::Integrator { .. })
+    }
+
     /// The shop that it is bound to; none = every shop.
     pub(crate) fn shop(&self) -> Option<&ShopId> {
         self.role.shop()

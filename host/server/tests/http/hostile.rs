@@ -198,6 +198,18 @@ async fn a_name_that_leads_elsewhere_names_nothing() {
             let empty = path.ends_with("/export") && reply.status == 200;
             assert!(empty || matches!(reply.status, 400 | 401 | 403 | 404), "{path}: {reply:?}");
         }
+        for path in [
+            format!("/v1/plugins/{name}/swap"),
+            format!("/v1/plugins/{name}/revoke"),
+            shop.at(&format!("/accounts/{name}/swap")),
+        ] {
+            let reply = shop.admin.post(&path, &json!({ "component": "0".repeat(64), "shops": [] })).await;
+            // Nothing runs a plugin of a name that one could have.
+            let none = reply.status == 200 && reply.json() == json!([]);
+            assert!(none || matches!(reply.status, 400 | 404 | 405 | 422), "{path}: {reply:?}");
+            let could_be = ["%2e%2e", "..", "."].contains(&name) || name.contains("x");
+            assert!(!none || could_be, "{path}: {reply:?}");
+        }
         // Nothing of such a name is made either.
         let made = shop.admin.put(&format!("/v1/shops/{name}"), &json!({ "currency": "EUR", "scale": 2 })).await;
         assert!(matches!(made.status, 400 | 404 | 405), "{name}: {made:?}");
@@ -370,4 +382,24 @@ async fn what_is_sent_to_no_webhooks_address_is_not_read() {
     for said in [wrong, none] {
         assert!(said.starts_with("HTTP/1.1 40"), "{said:?}");
     }
+}
+
+#[tokio::test]
+async fn a_component_whose_id_leads_elsewhere_is_not_installed() {
+    let server = Server::shared();
+    let wasm = [("content-type", "application/wasm")];
+    for id in ["../abc", "a/b/cd", "a b c ", "a\0b\0c\0", "a\\b\\c\\", "%2e%2f"] {
+        let mut bytes = cartwright_bundled::EXPIVI.to_vec();
+        let places: Vec<usize> = (0..bytes.len() - 6)
+            .filter(|at| bytes[*at..].starts_with(b"expivi") && !bytes[..*at].ends_with(b"cartwright-"))
+            .collect();
+        for at in places {
+            bytes[at..at + 6].copy_from_slice(id.as_bytes());
+        }
+        let problem = server.admin.ask("POST", "/v1/plugins", &wasm, bytes).await.problem(422, "install");
+        assert!(problem["detail"].as_str().is_some_and(|text| text.contains("plugin id")), "{id:?}: {problem:#}");
+    }
+    let plugins = server.admin.get("/v1/plugins").await.ok();
+    let ids = plugins.as_array().expect("a list").iter().map(|plugin| plugin["about"]["id"].as_str());
+    assert!(ids.flatten().all(|id| ["expivi", "twikit", "hostile"].contains(&id)), "{plugins:#}");
 }

@@ -8,6 +8,7 @@ mod answer;
 mod attacks;
 mod audit;
 mod document;
+mod foreign;
 mod hostile;
 mod limits;
 mod node;

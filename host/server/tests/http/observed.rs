@@ -83,9 +83,31 @@ async fn how_calls_went_is_told_for_all_shops_to_an_admin_and_for_its_own_to_an_
 #[tokio::test]
 async fn guests_logs_are_their_shops() {
     let (shop, _fake) = Shop::with_expivi().await;
-    let other = Shop::new().await;
-    // No bundled plugin logs anything where nothing is wrong.
-    assert_eq!(shop.integrator.get(&shop.at("/guest-logs?plugin=expivi&level=warn")).await.ok(), json!([]));
+    let (other, _others) = Shop::with_expivi().await;
+    let wasm = [("content-type", "application/wasm")];
+    let sent = shop.admin.ask("POST", "/v1/plugins", &wasm, cartwright_test_guests::HOSTILE).await.with(201);
+    for shop in [&shop, &other] {
+        let account = json!({ "component": sent["digest"] });
+        shop.integrator.put(&shop.at("/accounts/hostile"), &account).await.ok();
+    }
+    // It says what is sold out, and refuses.
+    let loud = json!({ "product": "ring", "configuration": samples::EXPIVI_SIMPLE, "quantity": 1,
+        "strategy": { "account": "hostile", "name": "loud-refusal" } });
+    shop.backend.post(&shop.at("/cart/add"), &loud).await.problem(422, "rejected");
+    let lines = async |shop: &Shop, which: &str| {
+        let told = shop.integrator.get(&shop.at(&format!("/guest-logs{which}"))).await.ok();
+        told.as_array().expect("a list").clone()
+    };
+    for which in ["", "?plugin=hostile", "?level=warn", "?plugin=hostile&level=debug"] {
+        let told = lines(&shop, which).await;
+        assert_eq!(told.len(), 1, "{which}: {told:#?}");
+        assert_eq!((&told[0]["text"], &told[0]["plugin"]), (&json!("it is sold out"), &json!("hostile")), "{told:#?}");
+    }
+    for which in ["?plugin=expivi", "?level=error"] {
+        assert_eq!(lines(&shop, which).await, Vec::<Value>::new(), "{which}");
+    }
+    assert_eq!(lines(&other, "").await, Vec::<Value>::new(), "it is another shop's");
+    shop.integrator.get(&other.at("/guest-logs")).await.problem(404, "not-found");
     other.integrator.get(&shop.at("/guest-logs")).await.problem(404, "not-found");
     shop.backend.get(&shop.at("/guest-logs")).await.problem(403, "role");
     shop.admin.get("/v1/shops/nowhere/guest-logs").await.problem(404, "not-found");

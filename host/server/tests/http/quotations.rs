@@ -97,6 +97,11 @@ async fn an_offer_is_asked_for_made_accepted_and_ordered() {
         (&entry["after"]["state"], &entry["after"]["prices"][&lines[0].key]["minor"]),
         (&json!("offered"), &json!(1_999))
     );
+    // Who sets the shop up learns that there was an offer, and not of how much.
+    let told = shop.integrator.get(&shop.at("/log?limit=1")).await.ok();
+    let told = &told["entries"][0];
+    assert_eq!((&told["what"], &told["after"]["state"]), (&json!("offer-quotation"), &json!("offered")));
+    assert_eq!((&told["before"]["prices"], &told["after"]["prices"]), (&json!(null), &json!("(not told)")), "{told:#}");
     let listed = shop.backend.get(&format!("{quotations}?state=offered")).await.ok();
     assert_eq!(listed["quotations"][0]["id"], "q1", "{listed:#}");
     assert_eq!(shop.backend.get(&format!("{quotations}?state=requested")).await.ok()["quotations"], json!([]));

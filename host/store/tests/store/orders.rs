@@ -13,6 +13,7 @@ on_each_database!(
     a_job_is_told_the_same_event_in_every_run,
     an_order_hook_sees_all_lines,
     a_reference_belongs_to_one_order,
+    a_reference_that_cannot_stand_is_nobodys,
     an_order_is_closed_when_the_platform_says_that_it_is_over,
     an_order_is_closed_when_its_last_line_is_shipped,
     an_order_is_closed_whoever_ships_its_last_line,
@@ -159,4 +160,12 @@ async fn what_nobody_can_read_is_not_closed(database: Database) {
         store.order(&shop(), "1").await.unwrap_err().to_string().split(';').next(),
         Some("the database is damaged")
     );
+}
+
+async fn a_reference_that_cannot_stand_is_nobodys(database: Database) {
+    let store = database.open().await;
+    record(&store, "e1", "1", 0).await;
+    for reference in ["\0", "test:shop:1\0", "test:shop\0:1", ""] {
+        assert_eq!(store.find(&shop(), &account("expivi"), reference).await.unwrap(), None, "{reference:?}");
+    }
 }

@@ -11,13 +11,15 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::documents::moment;
-use crate::serve::access::{Admin, Reader};
+use crate::serve::access::{Admin, Caller, Reader};
 use crate::serve::extract::{Path, Query};
 use crate::serve::node::Node;
 use crate::serve::problem::{Problem, Problems};
 
 const MOST: u32 = 500;
 const USUAL: u32 = 50;
+/// What stands in the place of what is not for the caller.
+const NOT_TOLD: &str = "(not told)";
 
 pub(crate) fn routes() -> OpenApiRouter<Node> {
     OpenApiRouter::new().routes(routes!(all)).routes(routes!(of_shop))
@@ -76,23 +78,32 @@ struct LogPage {
 /// What was done in the whole installation.
 #[utoipa::path(get, path = "/v1/log", tag = "log", operation_id = "read_log", params(Which),
     responses((status = 200, body = LogPage), Problems))]
-async fn all(_: Admin, State(node): State<Node>, Query(which): Query<Which>) -> Result<Json<LogPage>, Problem> {
-    page(&node, None, which).await
+async fn all(
+    Admin(caller): Admin,
+    State(node): State<Node>,
+    Query(which): Query<Which>,
+) -> Result<Json<LogPage>, Problem> {
+    page(&node, None, which, &caller).await
 }
 
-/// What was done in a shop.
+/// What was done in a shop. What a shopper was offered is not told to an integrator.
 #[utoipa::path(get, path = "/v1/shops/{shop}/log", tag = "log", operation_id = "read_shop_log",
     params(("shop" = ShopId, Path), Which), responses((status = 200, body = LogPage), Problems))]
 async fn of_shop(
-    _: Reader,
+    Reader(caller): Reader,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
     Query(which): Query<Which>,
 ) -> Result<Json<LogPage>, Problem> {
-    page(&node, Some(&shop), which).await
+    page(&node, Some(&shop), which, &caller).await
 }
 
-async fn page(node: &Node, shop: Option<&ShopId>, Which { before, limit }: Which) -> Result<Json<LogPage>, Problem> {
+async fn page(
+    node: &Node,
+    shop: Option<&ShopId>,
+    Which { before, limit }: Which,
+    caller: &Caller,
+) -> Result<Json<LogPage>, Problem> {
     let limit = limit.unwrap_or(USUAL);
     if !(1..=MOST).contains(&limit) {
         return Err(Problem::unprocessable("limit", format!("a page has 1 to {MOST} entries")));
@@ -100,5 +111,18 @@ async fn page(node: &Node, shop: Option<&ShopId>, Which { before, limit }: Which
     let entries = node.store().log_entries(shop, before, limit).await?;
     let full = u32::try_from(entries.len()) == Ok(limit);
     let before = entries.last().filter(|_| full).map(|last| last.id);
-    Ok(Json(LogPage { entries: entries.into_iter().map(LogEntryDocument::from).collect(), before }))
+    let entries = entries.into_iter().map(|entry| seen(caller, entry).into());
+    Ok(Json(LogPage { entries: entries.collect(), before }))
+}
+
+/// An entry as this caller may see it: what one shopper was offered is the merchant's affair, and not that of who sets the shop up.
+pub(in crate::serve) fn seen(caller: &Caller, mut entry: LogEntry) -> LogEntry {
+    if caller.is_integrator() && entry.what.ends_with("-quotation") {
+        for value in [&mut entry.before, &mut entry.after].into_iter().flatten() {
+            if let Some(prices) = value.get_mut("prices").filter(|prices| !prices.is_null()) {
+                *prices = NOT_TOLD.into();
+            }
+        }
+    }
+    entry
 }

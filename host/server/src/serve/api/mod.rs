@@ -7,7 +7,7 @@ mod health;
 pub(super) mod jobs;
 pub(super) mod keys;
 pub(super) mod links;
-mod log;
+pub(super) mod log;
 pub(super) mod notifications;
 mod order_list;
 mod orders;

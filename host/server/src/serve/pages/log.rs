@@ -16,6 +16,7 @@ use super::frame::{at, page};
 use super::visitor::Visitor;
 use super::words::{PAGE, last_of_page, next, when};
 use crate::serve::access::{Admin, Integrator};
+use crate::serve::api::log::seen;
 use crate::serve::extract::{Path, Query};
 use crate::serve::node::Node;
 use crate::serve::problem::Problem;
@@ -40,7 +41,7 @@ async fn all(
 }
 
 async fn of_shop(
-    _: Integrator,
+    Integrator(caller): Integrator,
     visitor: Visitor,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
@@ -48,6 +49,7 @@ async fn of_shop(
 ) -> Result<Markup, Problem> {
     node.host().shop(&shop)?;
     let entries = node.store().log_entries(Some(&shop), before, PAGE).await?;
+    let entries: Vec<_> = entries.into_iter().map(|entry| seen(&caller, entry)).collect();
     Ok(page(&visitor, Some(&shop), "Log", list(&entries, &at(&shop, "/log"), false)))
 }
 

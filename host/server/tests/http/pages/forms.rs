@@ -140,3 +140,19 @@ async fn a_form_has_so_many_fields_and_no_more() {
     let too_many = vec![("origins", ""); 10_001];
     assert_eq!(browser.post(&path, &too_many).await.status, 413);
 }
+
+#[tokio::test]
+async fn a_plugins_name_that_leads_elsewhere_names_nothing() {
+    let shop = Shop::new().await;
+    let browser = Browser::sign_in(&shop.admin).await;
+    let long = "x".repeat(300);
+    for name in ["..%2fkeys", "a%2Fb", "%00", "a%5Cb", "%ff", "%20", "nobody", &long] {
+        let page = browser.get(&format!("/admin/plugins/{name}")).await;
+        assert!(matches!(page.status, 400 | 404), "{name}: {page:?}");
+        for what in ["swap", "revoke"] {
+            let fields = [("component", "0"), ("digest", "0")];
+            let reply = browser.post(&format!("/admin/plugins/{name}/{what}"), &fields).await;
+            assert!(matches!(reply.status, 400 | 404 | 422), "{name}: {reply:?}");
+        }
+    }
+}

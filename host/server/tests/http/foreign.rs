@@ -1,0 +1,142 @@
+//! What is another shop's is not there, whoever names it: not even with one's own shop in the path.
+
+use cartwright_fake_vendors::samples;
+use cartwright_fake_vendors::twikit::Webhooks;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+use crate::Answer as _;
+use crate::audit::{give_up, until};
+use crate::server::Server;
+use crate::shop::{Shop, links, local, paid};
+
+/// A shop with something of each kind, on a server of its own.
+async fn full(server: &Arc<Server>) -> (Shop, Vec<Box<dyn std::any::Any>>) {
+    let shop = Shop::on(server.clone()).await;
+    shop.sell().await;
+    let (expivi, twikit) = (shop.expivi().await, shop.twikit().await);
+    shop.integrator.put(&shop.at("/links"), &links()).await.ok();
+    // Nobody listens there.
+    let nowhere = json!({ "url": "http://127.0.0.1:9/", "grants": local("http://127.0.0.1:9") });
+    shop.admin.put(&shop.at("/notification-endpoint"), &nowhere).await.ok();
+    let made = async |endpoint: &str| {
+        let body = json!({ "account": "twikit", "endpoint": endpoint });
+        let made = shop.integrator.post(&shop.at("/webhook-addresses"), &body).await.with(201);
+        made["url"].as_str().map(str::to_owned)
+    };
+    twikit.set_webhooks(Webhooks {
+        payment_verification: made("payment-verification").await,
+        production_completed: made("production-completion").await,
+        website_published: made("website-publication").await,
+        ..Webhooks::default()
+    });
+    let cart = shop.cart().await;
+    shop.backend.post(&shop.at("/events"), &paid("1", &cart)).await.ok();
+    shop.handled("1").await;
+    let mut cart = Vec::new();
+    let body = json!({ "product": "jewel", "configuration": samples::TWIKIT_SAVED, "quantity": 2, "lines": [] });
+    shop.change(&mut cart, "add", body).await;
+    shop.backend.post(&shop.at("/events"), &paid("2", &cart)).await.ok();
+    let order = shop.handled("2").await;
+    let reference = order["order"]["reference"].as_str().expect("a reference").to_owned();
+    twikit.production_completed(&reference, "", false, "T-1").await.expect("an order");
+    twikit.website_published("https://elsewhere.example/1.js", &["diamond-letter-jewel"]).await;
+    let asked = json!({ "product": "shirt", "configuration": samples::EXPIVI_VARIATION, "quantity": 5 });
+    let asked = shop.backend.post(&shop.at("/cart/quotation"), &asked).await.ok();
+    let quotation = json!({ "id": "q1", "lines": asked["operations"][0]["lines"] });
+    shop.backend.post(&shop.at("/quotations"), &quotation).await.with(201);
+    shop.handled("quotation-q1").await;
+    (shop, vec![Box::new(expivi), Box::new(twikit)])
+}
+
+/// The first of a list that is as wanted.
+async fn first(shop: &Shop, path: &str, list: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+    until(async || {
+        let found = shop.admin.get(&shop.at(path)).await.ok();
+        found[list].as_array().expect("a list").iter().find(|one| wanted(one)).cloned()
+    })
+    .await
+}
+
+#[tokio::test]
+async fn what_is_anothers_is_not_there_with_ones_own_shop_in_the_path() {
+    let server = Arc::new(Server::new(&[]));
+    let (shop, _fakes) = full(&server).await;
+    let other = Shop::on(server).await;
+    other.sell().await;
+    let _fakes = (other.expivi().await, other.twikit().await);
+    give_up(&shop).await;
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let held = first(&shop, "/orders/2", "outcomes", |said| said["held"] == true).await;
+    let document = |said: &Value| said["outcome"].to_string().contains("\"document\"");
+    let document = text(&first(&shop, "/orders/1", "outcomes", document).await["id"]);
+    let dead = text(&first(&shop, "/notifications", "notifications", |one| one["waiting"] == false).await["id"]);
+    let pushed = text(&first(&shop, "/pushed-settings", "pushed", |_| true).await["id"]);
+    let address = text(&first(&shop, "/webhook-addresses", "addresses", |one| one["ends"].is_null()).await["id"]);
+    let job = text(&first(&shop, "/jobs", "jobs", |_| true).await["id"]);
+    let key = shop.backend.key.as_deref().and_then(|key| key.split('_').nth(2)).expect("an id").to_owned();
+    let held = text(&held["id"]);
+    let state = async || {
+        let mut state = Vec::new();
+        for path in
+            ["/orders/1", "/orders/2", "/quotations/q1", "/pushed-settings", "/webhook-addresses", "/notifications"]
+        {
+            state.push(shop.admin.get(&shop.at(path)).await.ok());
+        }
+        state
+    };
+    let before = state().await;
+    let offer =
+        json!({ "prices": [], "until": (jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1)).to_string() });
+    let lines = json!({ "lines": [] });
+    let from = json!({ "from": "beginning" });
+    let nothing = Value::Null;
+    let backends: [(&str, String, &Value); 17] = [
+        ("POST", format!("/outcomes/{held}/settle"), &nothing),
+        ("POST", format!("/outcomes/{document}/link"), &nothing),
+        ("GET", "/orders/1".to_owned(), &nothing),
+        ("GET", "/orders/1/export".to_owned(), &nothing),
+        ("GET", "/orders/1/materials".to_owned(), &nothing),
+        ("GET", "/orders/1/materials.csv".to_owned(), &nothing),
+        ("POST", "/orders/1/close".to_owned(), &nothing),
+        ("DELETE", "/orders/1?drop_jobs=true".to_owned(), &nothing),
+        ("GET", "/orders/quotation-q1".to_owned(), &nothing),
+        ("GET", "/quotations/q1".to_owned(), &nothing),
+        ("POST", "/quotations/q1/offer".to_owned(), &offer),
+        ("POST", "/quotations/q1/withdraw".to_owned(), &nothing),
+        ("POST", "/quotations/q1/accept".to_owned(), &lines),
+        ("POST", format!("/notifications/{dead}/send-again"), &nothing),
+        ("GET", format!("/jobs/{job}"), &nothing),
+        ("POST", format!("/jobs/{job}/replay"), &from),
+        ("POST", format!("/jobs/{job}/cancel"), &nothing),
+    ];
+    let integrators = [
+        ("DELETE", format!("/webhook-addresses/{address}"), &nothing),
+        ("POST", format!("/pushed-settings/{pushed}/approve"), &nothing),
+        ("POST", format!("/pushed-settings/{pushed}/refuse"), &nothing),
+    ];
+    for (somebody, asked) in [(&other.backend, &backends[..]), (&other.integrator, &integrators)] {
+        for (method, path, body) in asked {
+            for client in [somebody, &other.admin] {
+                client.send(method, &other.at(path), &[], body).await.problem(404, "not-found");
+            }
+        }
+    }
+    // An address is nobody's but an order's; of whom nothing was ordered nothing is told or forgotten.
+    let exported = other.backend.get(&other.at("/customers/ada@example.com/export")).await.ok();
+    assert!(!exported.to_string().contains("Sample Street"), "{exported:#}");
+    assert_eq!(other.backend.delete(&other.at("/customers/ada@example.com")).await.ok(), json!({ "orders": 0 }));
+    // A link to a document is its shop's.
+    let link = shop.backend.ask("POST", &shop.at(&format!("/outcomes/{document}/link")), &[], "").await.ok();
+    let path =
+        link["url"].as_str().and_then(|url| url.strip_prefix(&shop.server.node.base)).expect("a path").to_owned();
+    let nobody = shop.server.node.nobody();
+    nobody.get(&path.replacen(&format!("/{}/", shop.id), &format!("/{}/", other.id), 1)).await.problem(403, "link");
+    assert_eq!(nobody.get(&path).await.status, 200);
+    // Keys are an admin's.
+    for client in [&other.backend, &other.integrator, &other.storefront, &shop.backend, &shop.integrator] {
+        client.delete(&format!("/v1/keys/{key}")).await.problem(403, "role");
+        client.post(&format!("/v1/keys/{key}/rotate"), &json!({})).await.problem(403, "role");
+    }
+    assert_eq!(state().await, before);
+}
