@@ -15,6 +15,7 @@ use cartwright::types::WebhookResponse;
 use cartwright::webhook::{Destination, Incoming, ReceiptsError, WebhookAddress, WebhookError};
 use cartwright::{Blobs as _, Digest, ShopId};
 use cartwright_store::{DocumentLink, LinkError};
+use tower_http::compression::CompressionLayer;
 
 use super::access::client;
 use super::node::Node;
@@ -25,7 +26,7 @@ const LARGEST_WEBHOOK: usize = 4 << 20;
 
 pub(crate) fn routes() -> Router<Node> {
     Router::new()
-        .route("/cartwright.js", get(script))
+        .route("/cartwright.js", get(script).layer(CompressionLayer::new()))
         .route("/webhooks/{address}", any(receive))
         .route("/documents/{shop}/{outcome}", get(document))
         .route("/pictures/{shop}/{digest}", get(picture))

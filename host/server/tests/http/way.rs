@@ -8,6 +8,7 @@ use cartwright_fake_vendors::{Outage, samples};
 use serde_json::{Value, json};
 
 use crate::Answer as _;
+use crate::server::Server;
 use crate::shop::{Shop, paid};
 
 /// The amounts of the lines that are paid for.
@@ -336,4 +337,15 @@ async fn the_log_says_who_did_what_with_secrets_masked() {
     assert!(!log.to_string().contains("\"server-token\":\"server-token\""), "{log:#}");
     shop.integrator.get("/v1/log").await.problem(403, "role");
     assert!(shop.admin.get("/v1/log?limit=1").await.ok()["before"].is_i64());
+}
+
+#[tokio::test]
+async fn the_script_of_a_page_is_a_few_kilobytes() {
+    let server = Server::shared();
+    let nobody = server.node.nobody();
+    let sent = nobody.ask("GET", "/cartwright.js", &[("accept-encoding", "gzip")], "").await;
+    assert_eq!((sent.status, sent.header("content-encoding")), (200, Some("gzip")));
+    assert!((1..6 * 1024).contains(&sent.body.len()), "{} bytes", sent.body.len());
+    let plain = nobody.get("/cartwright.js").await;
+    assert_eq!((plain.header("content-encoding"), plain.header("vary")), (None, Some("accept-encoding")));
 }
