@@ -60,7 +60,7 @@ impl Host for GuestState {
                 // A person who tests a connection wants to see what the server says now.
                 let turn = match self.hook {
                     Hook::TestConnection => Ok(()),
-                    _ => sending.turn(&url, &SystemClock).await,
+                    _ => sending.turn(&url, &SystemClock, true).await,
                 };
                 let sent = match turn {
                     Ok(()) => sending.send(request).await,
@@ -108,19 +108,25 @@ impl Sending {
     /// Waits until the server may be asked, when it is asked as fast as it may be. Nothing has left then.
     ///
     /// # Errors
-    /// It is away, and left alone.
-    pub(crate) async fn turn(&self, url: &str, clock: &dyn Clock) -> Result<(), Outage> {
+    /// It is away, and left alone; or the call waits with its instance, and enough others do.
+    pub(crate) async fn turn(&self, url: &str, clock: &dyn Clock, with_instance: bool) -> Result<(), Outage> {
         // An address that is refused is told as such when it is sent to.
         let Some(host) = self.check(url).ok().and_then(|url| host_of(&url)) else { return Ok(()) };
+        let (health, mut waiting) = (&self.scope.platform.health, None);
         loop {
             let at = clock.now();
-            match self.scope.platform.health.ask(&self.scope.shop, &host, at) {
+            match health.ask(&self.scope.shop, &host, at) {
                 Ok(()) => return Ok(()),
                 Err(hold @ Hold::Circuit { .. }) => {
                     self.observed(&host, VendorOutcome::LeftAlone, Duration::ZERO);
                     return Err(hold.outage(at));
                 }
-                Err(Hold::RateLimit { until, .. }) => clock.sleep(seconds_until(until, at)).await,
+                Err(hold @ Hold::RateLimit { .. }) => {
+                    if with_instance && waiting.is_none() {
+                        waiting = Some(health.wait(&self.scope.shop, &host).ok_or_else(|| hold.outage(at))?);
+                    }
+                    clock.sleep(seconds_until(hold.until(), at)).await;
+                }
             }
         }
     }

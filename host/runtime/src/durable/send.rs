@@ -121,7 +121,7 @@ impl Cursor {
         let sending = async move {
             let (repeat, url) = (request.repeat, request.url.clone());
             // Before the intent: what waits for its turn has not been sent, and a crash then costs nothing.
-            let turn = sending.turn(&url, &*clock).await;
+            let turn = sending.turn(&url, &*clock, false).await;
             let intent = Record { at: whole(clock.now()), entry: intent };
             write(&*journal, position, &intent).await?;
             let mut answer = match turn {

@@ -90,12 +90,42 @@ pub struct Health {
     rules: Rules,
     /// As many as the operator granted hosts to shops.
     known: Mutex<HashMap<(ShopId, String), (Circuit, RateLimit)>>,
+    /// How many calls wait for their turn at a server, each with its instance.
+    waiting: Mutex<HashMap<(ShopId, String), u32>>,
+}
+
+/// So many calls of a shop wait for their turn at a server with their instances; more are told to come again. Else one shop's shoppers
+/// would hold the instances of all.
+const MOST_WAITING: u32 = 8;
+
+/// A call's place among those that wait for a server.
+pub(crate) struct Waiting<'a>(&'a Health, (ShopId, String));
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let mut all = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        match all.get_mut(&self.1) {
+            Some(number) if *number > 1 => *number -= 1,
+            _ => drop(all.remove(&self.1)),
+        }
+    }
 }
 
 impl Health {
     /// Health by these rules, of servers about which nothing bad is known.
     pub fn new(rules: Rules) -> Self {
-        Self { rules, known: Mutex::default() }
+        Self { rules, known: Mutex::default(), waiting: Mutex::default() }
+    }
+
+    /// May a call wait for its turn with its instance? None when enough do.
+    pub(crate) fn wait(&self, shop: &ShopId, host: &str) -> Option<Waiting<'_>> {
+        let place = (shop.clone(), host.to_owned());
+        let mut all = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = all.entry(place.clone()).or_default();
+        (*number < MOST_WAITING).then(|| {
+            *number += 1;
+            Waiting(self, place)
+        })
     }
 
     /// May a request be sent now? Counts it if so; say afterwards how it [`went`](Self::went).

@@ -1,10 +1,16 @@
 //! What lines cost, and what is said of them before they are ordered.
 
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use cartwright::health::{RateLimitRules, Rules};
 use cartwright::types::PriceSource;
 use cartwright::{AccountSetup, CartError, CartLine, Grants, LineState, StrategyChoice, Visitor};
 use cartwright_e2e::{HOSTILE, World, added};
 use cartwright_fake_vendors::{Outage, samples};
 use serde_json::{Map, Value, json};
+use tokio::task::JoinSet;
 
 use crate::{changed, one};
 
@@ -232,4 +238,36 @@ async fn a_past_line_is_bought_again_at_todays_price() {
     });
     let change = world.host.reorder(&world.shop, &past, Vec::new(), Visitor::default()).await.expect("bought again");
     assert_eq!(added(&change)[0].price.total.minor, 20_000);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn shoppers_flood_no_vendor_and_hold_up_no_other_product() {
+    let rate_limit = RateLimitRules { burst: NonZeroU32::MIN, every: Duration::from_millis(200) };
+    let rules = Rules { rate_limit, ..Rules::default() };
+    let world = Arc::new(World::with(|builder| builder.health(rules), json!({})).await);
+    world.link("ring", "1001", "simple", json!({ "price-authority": "vendor" })).await;
+    let before = world.expivi.record().all().len();
+    let began = Instant::now();
+    let mut shoppers = JoinSet::new();
+    for _ in 0..60 {
+        let world = world.clone();
+        shoppers.spawn(async move { world.add("ring", samples::EXPIVI_SIMPLE, 1, &mut Vec::new()).await.map(drop) });
+    }
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    world.add("shirt", samples::EXPIVI_VARIATION, 1, &mut Vec::new()).await.expect("what asks no vendor");
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    let answers = shoppers.join_all().await;
+    let (mut bought, mut told) = (0, 0);
+    for answer in &answers {
+        match answer {
+            Ok(()) => bought += 1,
+            Err(error) => {
+                assert!(error.to_string().contains("asked as fast as it may be"), "{error}");
+                told += 1;
+            }
+        }
+    }
+    // One at once, and eight that may wait; whoever comes later may find a place again.
+    assert!(bought >= 9 && told >= 30, "{bought} and {told}");
+    assert_eq!(world.expivi.record().all().len() - before, bought);
 }
