@@ -141,6 +141,9 @@ mod tests {
         assert_eq!(hosts(&read(same, &kept).unwrap().1), ["a.example", "b.example", "files.vendor.example"]);
         let other = serde_json::json!({ "url": "https://b.example/x", "token": "t" });
         assert_eq!(hosts(&read(other, &kept).unwrap().1), ["b.example", "files.vendor.example"]);
+        let long = "s".repeat(crate::settings::LONGEST_SECRET + 1);
+        let long = read(serde_json::json!({ "token": long }), &kept).unwrap_err();
+        assert_eq!((long[0].field.as_str(), long[0].message.key.as_str()), ("token", "setting-long"));
         let away = serde_json::json!({ "url": "https://b.example/x", "token": "" });
         assert_eq!(read(away, &kept).unwrap().1, Secrets::new());
     }

@@ -325,3 +325,44 @@ async fn a_nul_is_refused_wherever_it_is_sent() {
     reply.problem(422, "csv");
     assert_eq!(shop.integrator.get(&shop.at("/links/a%00b")).await.status, 404);
 }
+
+/// A gigabyte of zeros in a megabyte: a thousand members of gzip (RFC 1952), each a mebibyte.
+fn bomb() -> Vec<u8> {
+    let (head, tail) = (
+        hex::decode("1f8b0800000000000203edc13101000000c2a0f54f6d085fa0").expect("hex"),
+        hex::decode("3e031cea38a700001000").expect("hex"),
+    );
+    [head, vec![0; 1016], tail].concat().repeat(1000)
+}
+
+#[tokio::test]
+async fn what_is_packed_is_not_unpacked() {
+    let shop = Shop::on(Arc::new(Server::new(&[]))).await;
+    shop.sell().await;
+    let _fake = shop.expivi().await;
+    let before = shop.server.node.peak_memory();
+    for kind in ["application/json", "text/csv", "application/wasm"] {
+        let headers = [("content-type", kind), ("content-encoding", "gzip")];
+        for (client, method, path) in [
+            (&shop.backend, "POST", shop.at("/cart/add")),
+            (&shop.integrator, "PUT", shop.at("/links.csv")),
+            (&shop.admin, "POST", "/v1/plugins".to_owned()),
+        ] {
+            let reply = client.ask(method, &path, &headers, bomb()).await;
+            assert!((400..500).contains(&reply.status), "{method} {path} as {kind}: {reply:?}");
+        }
+    }
+    // Nor is what a vendor answers.
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let host = listener.local_addr().expect("an address").to_string();
+    let router = Router::new().fallback(async || ([(axum::http::header::CONTENT_ENCODING, "gzip")], bomb()));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let settings = json!({ "api-url": format!("http://{host}/api"), "server-token": "server-token" });
+    let body = changed(&shop, settings, json!({ "hosts": [host], "plain_http": [host] })).await;
+    shop.admin.put(&shop.at("/accounts/expivi"), &body).await.ok();
+    let tested = shop.integrator.ask("POST", &shop.at("/accounts/expivi/test-connection"), &[], "").await;
+    let passed = |checks: &Value| checks.as_array().is_some_and(|all| all.iter().all(|check| check["passed"] == true));
+    assert!(tested.status != 200 || !passed(&tested.json()), "{tested:?}");
+    let Some((before, after)) = before.zip(shop.server.node.peak_memory()) else { return };
+    assert!(after - before < 256 << 20, "it took {} MB more", (after - before) >> 20);
+}
