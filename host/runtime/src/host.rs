@@ -6,6 +6,7 @@ use std::sync::{Arc, RwLock};
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use wasmtime::Engine;
 use wasmtime::component::Linker;
 
@@ -21,6 +22,9 @@ use crate::plugin::Plugin;
 use crate::settings::Secret;
 use crate::shop::ShopCell;
 use crate::slots::Slots;
+
+/// What is encoded in the parts of a reference.
+const REFERENCE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_');
 
 /// The host could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -214,12 +218,14 @@ impl Cartwright {
         &self.limits
     }
 
-    /// The stable reference of an order, or of one of its lines, as vendors see it.
+    /// The stable reference of an order, or of one of its lines, as vendors see it: `installation:shop:order[:line]`.
+    ///
+    /// Two orders or lines never have one reference: every part is percent-encoded but for ASCII letters, digits, `-`, `.` and `_`, so
+    /// that only the separators are colons. A plugin may append what begins with any other character.
     pub fn reference(&self, shop: &ShopId, order: &str, line: Option<&str>) -> String {
-        match line {
-            Some(line) => format!("{}:{shop}:{order}:{line}", self.installation),
-            None => format!("{}:{shop}:{order}", self.installation),
-        }
+        let parts = [self.installation.as_str(), shop.as_str(), order].into_iter().chain(line);
+        let encoded: Vec<String> = parts.map(|part| utf8_percent_encode(part, REFERENCE).to_string()).collect();
+        encoded.join(":")
     }
 
     /// How many guest instances there are at this moment: one for each call in a guest, none for what waits. `None` where the pool

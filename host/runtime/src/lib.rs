@@ -80,8 +80,9 @@ pub use capability::log::LogLine;
 pub use capability::timer::{Clock, SimulatedClock, SystemClock};
 pub use cart::money;
 pub use cart::{
-    AddToCart, CartChange, CartError, CartLine, CartOperation, LineCheck, LineState, MOST_LINES, MOST_PIECES, Offer,
-    Pin, SealFault, SealedPrice, Stage, Unconfirmed,
+    AddToCart, CartChange, CartError, CartLine, CartOperation, HOST_ID_PREFIX, LineCheck, LineState,
+    MAX_ORDER_ID_BYTES, MAX_ORDER_TEXT_BYTES, MOST_LINES, MOST_PIECES, Offer, OrderError, OrderedLine, Pin, SealFault,
+    SealedPrice, Stage, Unconfirmed, check_event, check_order,
 };
 pub use durable::Handled;
 pub use engine::CONCURRENT_CALLS;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use serde_json::{Map, Value};
 
+use crate::cart::money;
 use crate::contract::FieldIssue;
 use crate::guest::{CallOptions, Hook, call};
 use crate::host::Cartwright;
@@ -263,10 +264,10 @@ impl Cartwright {
 }
 
 pub(crate) fn check_shop(shop: &Shop) -> Result<(), SetupError> {
-    if shop.currency.len() != 3 || !shop.currency.bytes().all(|byte| byte.is_ascii_uppercase()) {
+    if !money::is_currency(&shop.currency) {
         return Err(invalid("currency", "Use an ISO 4217 code in capitals, such as EUR."));
     }
-    if shop.scale > 9 {
+    if shop.scale > money::MAX_SCALE {
         return Err(invalid("scale", "Use 0 to 9 decimals."));
     }
     if shop.seal_key.expose().len() < 32 {

@@ -37,6 +37,26 @@ pub enum StoreError {
     /// It contradicts what is stored. Read again, then decide anew.
     #[error("conflict: {0}")]
     Conflict(String),
+    /// An event with this id was recorded with other content. Report this one under an id of its own.
+    #[error(
+        "the event id {event} was used for another event, of the order {order}; report this event again with an id of its own"
+    )]
+    EventIdTaken {
+        /// The event's id.
+        event: String,
+        /// The order of the event that has it.
+        order: String,
+    },
+    /// An order was recorded in this version with other content. Report it in a higher version.
+    #[error(
+        "the order {order} is known in version {version} with other content; report it again in a version higher than {version}"
+    )]
+    SameVersion {
+        /// The order.
+        order: String,
+        /// The version.
+        version: u64,
+    },
     /// The job is somebody else's by now: the lease ran out and another worker claimed it, or an operator decided. Drop the run.
     #[error("the job {0} is somebody else's by now")]
     Fenced(String),

@@ -1,13 +1,14 @@
 //! Order events as the platform reports them, and the jobs that follow.
 
 use cartwright::types::{Event, EventKind};
-use cartwright::{AccountId, Digest, ShopId};
+use cartwright::{AccountId, Digest, HOST_ID_PREFIX, ShopId};
 use sqlx::AnyConnection;
 use std::time::SystemTime;
 
 use crate::database::{Store, milliseconds};
 use crate::error::StoreError;
 use crate::keys::place;
+use crate::vault::Key;
 
 /// Which lines of an order an account is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +38,7 @@ pub enum Recorded {
         /// Their ids.
         jobs: Vec<String>,
     },
-    /// An event with this id was recorded before. Nothing was changed.
+    /// This very event was recorded before. Nothing was changed.
     Known,
 }
 
@@ -46,8 +47,9 @@ impl Store {
     /// returns. [`Store::report`] works out which jobs they are. The event's order has all its lines, whomever they concern. The same event twice does nothing twice.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] when the order's references belong to another order, [`StoreError::Erased`], and as the
-    /// database says.
+    /// [`StoreError::EventIdTaken`] when another event has its id, [`StoreError::SameVersion`] when the order was recorded in this
+    /// version with other content, [`StoreError::Conflict`] when the order's references belong to another order,
+    /// [`StoreError::Erased`], and as the database says.
     pub async fn record_event(
         &self,
         shop: &ShopId,
@@ -58,25 +60,42 @@ impl Store {
         let mut work = self.begin().await?;
         let recorded = self.record_in(&mut work, shop, event, jobs, milliseconds(now)).await?;
         if event.order.released && recorded != Recorded::Known {
-            self.release_in(&mut work, shop, &event.order.id).await?;
+            self.release_in(&mut work, shop, &event.order).await?;
         }
         work.commit().await?;
         self.nudge();
         Ok(recorded)
     }
 
+    /// Was this very event recorded before?
+    ///
+    /// # Errors
+    /// [`StoreError::EventIdTaken`] when another event was recorded with its id, of this order or of another.
     pub(crate) async fn is_recorded(
         &self,
         work: &mut AnyConnection,
         shop: &ShopId,
-        event: &str,
+        event: &Event,
     ) -> Result<bool, StoreError> {
-        let known: Option<(String,)> = sqlx::query_as("select id from events where shop = $1 and id = $2")
-            .bind(shop.as_str())
-            .bind(event)
-            .fetch_optional(work)
-            .await?;
-        Ok(known.is_some())
+        let known: Option<(String, Vec<u8>, Option<Vec<u8>>)> = sqlx::query_as(
+            "select e.order_id, e.event, o.order_key from events e join orders o on o.shop = e.shop and o.id = e.order_id
+             where e.shop = $1 and e.id = $2",
+        )
+        .bind(shop.as_str())
+        .bind(&event.id)
+        .fetch_optional(work)
+        .await?;
+        let Some((order, sealed, key)) = known else { return Ok(false) };
+        if order == event.order.id {
+            let key = self.order_key(shop, &order, key)?;
+            let mut known: Event = key.open_json(&place("event", shop.as_str(), &event.id), &sealed)?;
+            // The host's word, which the platform's report does not hold.
+            known.order.released = event.order.released;
+            if known == *event {
+                return Ok(true);
+            }
+        }
+        Err(StoreError::EventIdTaken { event: event.id.clone(), order })
     }
 
     pub(crate) async fn record_in(
@@ -87,10 +106,30 @@ impl Store {
         jobs: &[NewJob],
         now: i64,
     ) -> Result<Recorded, StoreError> {
-        if self.is_recorded(work, shop, &event.id).await? {
+        if self.is_recorded(work, shop, event).await? {
             return Ok(Recorded::Known);
         }
         let key = self.know_order(&mut *work, shop, &event.order, now).await?;
+        match self.add_event(work, shop, (event, &key), jobs, now).await? {
+            Some(jobs) => Ok(Recorded::New { jobs }),
+            // Another was quicker, with this event or with another of its id.
+            None if self.is_recorded(work, shop, event).await? => Ok(Recorded::Known),
+            None => Err(StoreError::Unavailable(format!("the event {} is being recorded", event.id))),
+        }
+    }
+
+    /// Records an event of an order whose key this is; what is known of the order stays as it is. Returns its jobs; `None` when an event
+    /// with this id is recorded.
+    pub(crate) async fn add_event(
+        &self,
+        work: &mut AnyConnection,
+        shop: &ShopId,
+        (event, key): (&Event, &Key),
+        jobs: &[NewJob],
+        now: i64,
+    ) -> Result<Option<Vec<String>>, StoreError> {
+        let version = i64::try_from(event.order.version)
+            .map_err(|_| StoreError::Conflict(format!("no order has the version {}", event.order.version)))?;
         let added = sqlx::query(
             "insert into events (shop, id, order_id, order_version, kind, event, recorded_at)
              values ($1, $2, $3, $4, $5, $6, $7) on conflict (shop, id) do nothing",
@@ -98,21 +137,26 @@ impl Store {
         .bind(shop.as_str())
         .bind(&event.id)
         .bind(&event.order.id)
-        .bind(i64::try_from(event.order.version).unwrap_or(i64::MAX))
+        .bind(version)
         .bind(kind(&event.kind))
         .bind(key.seal_json(&place("event", shop.as_str(), &event.id), event)?)
         .bind(now)
         .execute(&mut *work)
         .await?;
         if added.rows_affected() == 0 {
-            return Ok(Recorded::Known);
+            return Ok(None);
         }
         let mut ids = Vec::with_capacity(jobs.len());
         for job in jobs {
             ids.push(queue(&mut *work, shop, event, job, now).await?);
         }
-        Ok(Recorded::New { jobs: ids })
+        Ok(Some(ids))
     }
+}
+
+/// The id of an event that the host makes: no platform's id begins like it.
+pub(crate) fn host_event_id(what: &str, id: &str) -> String {
+    format!("{HOST_ID_PREFIX}{what}:{id}")
 }
 
 /// Puts a job at the end of its lane.

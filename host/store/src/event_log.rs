@@ -9,6 +9,7 @@ use sqlx::AnyConnection;
 
 use crate::database::{Store, milliseconds, moment};
 use crate::error::StoreError;
+use crate::listed::readable;
 
 /// What stands in a secret's place.
 const MASK: &str = "(secret)";
@@ -72,32 +73,46 @@ impl Store {
         before: Option<i64>,
         limit: u32,
     ) -> Result<Vec<LogEntry>, StoreError> {
-        type Row = (i64, i64, String, String, Option<String>, String, Option<String>, Option<String>);
-        let rows: Vec<Row> = sqlx::query_as(
-            "select id, at, who, what, shop, subject, before, after from event_log
-             where (shop = $1 or $1 is null) and id < $2 order by id desc limit $3",
-        )
-        .bind(shop.map(ShopId::as_str))
-        .bind(before.unwrap_or(i64::MAX))
-        .bind(i64::from(limit))
-        .fetch_all(self.pool())
-        .await?;
-        let json = |text: Option<String>| text.map(|text| serde_json::from_str(&text)).transpose();
-        let rows = rows.into_iter().map(|(id, at, who, what, shop, subject, before, after)| {
-            let damaged = |error: &dyn std::fmt::Display| StoreError::corrupt(&format!("log entry {id}"), error);
-            Ok(LogEntry {
-                id,
-                at: moment(at),
-                who,
-                what,
-                shop: shop.map(|shop| shop.parse()).transpose().map_err(|error| damaged(&error))?,
-                subject,
-                before: json(before).map_err(|error| damaged(&error))?,
-                after: json(after).map_err(|error| damaged(&error))?,
-            })
-        });
-        rows.collect()
+        let (mut entries, mut before) = (Vec::new(), before.unwrap_or(i64::MAX));
+        // A damaged row is reported in the log and leaves its place in the page to the next.
+        loop {
+            let wanted = i64::from(limit) - i64::try_from(entries.len()).unwrap_or(i64::MAX);
+            let rows: Vec<Row> = sqlx::query_as(
+                "select id, at, who, what, shop, subject, before, after from event_log
+                 where (shop = $1 or $1 is null) and id < $2 order by id desc limit $3",
+            )
+            .bind(shop.map(ShopId::as_str))
+            .bind(before)
+            .bind(wanted)
+            .fetch_all(self.pool())
+            .await?;
+            let is_last = i64::try_from(rows.len()).is_ok_and(|rows| rows < wanted);
+            before = rows.last().map_or(before, |row| row.0);
+            let (held, count) = (entries.len(), rows.len());
+            entries.extend(readable(rows.into_iter().map(entry)));
+            if is_last || entries.len() == held + count {
+                return Ok(entries);
+            }
+        }
     }
+}
+
+/// Id, at, who, what, shop, subject, before, after.
+type Row = (i64, i64, String, String, Option<String>, String, Option<String>, Option<String>);
+
+fn entry((id, at, who, what, shop, subject, before, after): Row) -> Result<LogEntry, StoreError> {
+    let damaged = |error: &dyn std::fmt::Display| StoreError::corrupt(&format!("log entry {id}"), error);
+    let json = |text: Option<String>| text.map(|text| serde_json::from_str(&text)).transpose();
+    Ok(LogEntry {
+        id,
+        at: moment(at),
+        who,
+        what,
+        shop: shop.map(|shop| shop.parse()).transpose().map_err(|error| damaged(&error))?,
+        subject,
+        before: json(before).map_err(|error| damaged(&error))?,
+        after: json(after).map_err(|error| damaged(&error))?,
+    })
 }
 
 pub(crate) async fn log_in(

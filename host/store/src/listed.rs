@@ -38,8 +38,10 @@ pub struct OrderFilter {
 pub struct ListedOrder {
     /// The platform's id.
     pub id: String,
-    /// In its newest version; its lines' statuses are the platform's. None = it was erased.
+    /// In its newest version; its lines' statuses are the platform's. `None` when it was erased, and when it cannot be read.
     pub order: Option<Order>,
+    /// Is what is stored of it damaged? The others of the list are whole; restore this one from a copy.
+    pub damaged: bool,
     /// When it was first heard of.
     pub created: SystemTime,
     /// When its newest version came.
@@ -134,16 +136,24 @@ impl Store {
                 order.released = released == 1;
                 Ok(order)
             };
-            Ok(ListedOrder {
-                order: sealed_key.map(open).transpose()?,
+            let (order, damaged) = match sealed_key.map(open).transpose() {
+                Ok(order) => (order, false),
+                Err(error) => {
+                    tracing::error!(%shop, order = id, %error, "an order cannot be read");
+                    (None, true)
+                }
+            };
+            ListedOrder {
+                order,
+                damaged,
                 created: moment(created),
                 changed: moment(changed),
                 closed: closed.map(moment),
                 held: held == 1,
                 id,
-            })
+            }
         };
-        rows.into_iter().map(listed).collect()
+        Ok(rows.into_iter().map(listed).collect())
     }
 
     /// The events of an order, the earliest first.
@@ -183,15 +193,16 @@ impl Store {
         .fetch_all(self.pool())
         .await?;
         let notice = |(account, endpoint, at, times, status): (String, _, _, _, Option<i64>)| {
-            Ok(OrderNotice {
+            let notice = OrderNotice {
                 account: account.parse().map_err(|error| StoreError::corrupt("a webhook's account", error))?,
                 endpoint,
                 at: moment(at),
                 times: u64::try_from(times).unwrap_or(0),
                 status: status.and_then(|status| u16::try_from(status).ok()),
-            })
+            };
+            Ok(notice)
         };
-        rows.into_iter().map(notice).collect()
+        Ok(readable(rows.into_iter().map(notice)))
     }
 }
 
@@ -210,6 +221,12 @@ impl Store {
         let number = number.trim().trim_start_matches('#').to_lowercase();
         Ok(hexed(&mac.chain_update(format!("cartwright order numbers\n{shop}\n{number}")).finalize().into_bytes()))
     }
+}
+
+/// The rows of a list that can be read. One that is damaged is reported in the log and hides no other.
+pub(crate) fn readable<T>(rows: impl Iterator<Item = Result<T, StoreError>>) -> Vec<T> {
+    rows.filter_map(|row| row.inspect_err(|error| tracing::error!(%error, "a row of a list cannot be read")).ok())
+        .collect()
 }
 
 /// The pattern of texts that hold this one.

@@ -123,7 +123,10 @@ impl Store {
         self.order_key(shop, id, sealed)
     }
 
-    /// Takes an order's newer version in; an older one changes nothing. Returns its key.
+    /// Stores an order's newer version; an older one changes nothing. Returns its key.
+    ///
+    /// # Errors
+    /// [`StoreError::SameVersion`] when it is known in this version with other content.
     pub(crate) async fn know_order(
         &self,
         connection: &mut AnyConnection,
@@ -155,8 +158,10 @@ impl Store {
             (key, true)
         } else {
             let key = self.lock_order(connection, shop, &order.id).await?;
+            self.check_same_version(connection, shop, order, &key).await?;
             let updated = sqlx::query(
-                "update orders set version = $3, known = $4, changed_at = $5, number_hash = $6
+                "update orders set version = $3, known = $4, changed_at = $5, number_hash = $6,
+                                   released = case when $7 = 1 then released else 0 end
                  where shop = $1 and id = $2 and version < $3",
             )
             .bind(shop.as_str())
@@ -165,6 +170,7 @@ impl Store {
             .bind(key.seal_json(&known_at, order)?)
             .bind(now)
             .bind(&number)
+            .bind(i64::from(may_be_released(order)))
             .execute(&mut *connection)
             .await?;
             (key, updated.rows_affected() == 1)
@@ -194,6 +200,28 @@ impl Store {
         }
         self.adopt_configurations(connection, shop, order, &key, now).await?;
         Ok(key)
+    }
+
+    /// Refuses other content under the version that is known. The order is locked.
+    async fn check_same_version(
+        &self,
+        connection: &mut AnyConnection,
+        shop: &ShopId,
+        order: &Order,
+        key: &Key,
+    ) -> Result<(), StoreError> {
+        let (known,): (Vec<u8>,) = sqlx::query_as("select known from orders where shop = $1 and id = $2")
+            .bind(shop.as_str())
+            .bind(&order.id)
+            .fetch_one(connection)
+            .await?;
+        let mut known: Order = key.open_json(&place("known", shop.as_str(), &order.id), &known)?;
+        // The host's word, which the platform's report does not hold.
+        known.released = order.released;
+        if known.version == order.version && known != *order {
+            return Err(StoreError::SameVersion { order: order.id.clone(), version: order.version });
+        }
+        Ok(())
     }
 
     /// Closes an order that is over, and logs it. True when the order is over or nobody can tell.
@@ -262,18 +290,25 @@ impl Store {
         Ok(closed.len() as u64)
     }
 
-    /// Releases an order for good. False when it was before.
+    /// Releases an order, until a newer version is cancelled or paid back. False when it is released already, and when its newest
+    /// version may not be.
     pub(crate) async fn release_in(
         &self,
         connection: &mut AnyConnection,
         shop: &ShopId,
-        order: &str,
+        order: &Order,
     ) -> Result<bool, StoreError> {
-        let released = sqlx::query("update orders set released = 1 where shop = $1 and id = $2 and released = 0")
-            .bind(shop.as_str())
-            .bind(order)
-            .execute(connection)
-            .await?;
+        if !may_be_released(order) {
+            return Ok(false);
+        }
+        let released = sqlx::query(
+            "update orders set released = 1 where shop = $1 and id = $2 and released = 0 and version <= $3",
+        )
+        .bind(shop.as_str())
+        .bind(&order.id)
+        .bind(i64::try_from(order.version).unwrap_or(i64::MAX))
+        .execute(connection)
+        .await?;
         Ok(released.rows_affected() == 1)
     }
 }
@@ -355,6 +390,11 @@ pub(crate) fn seen_by(mut order: Order, account: &AccountId, lines: Lines, outco
     }
     set_statuses(&mut order, outcomes);
     order
+}
+
+/// May an order be produced, as far as its payment and its cancellation go? Nothing is made of what was paid back in full.
+pub(crate) fn may_be_released(order: &Order) -> bool {
+    !order.cancelled && order.payment != "refunded"
 }
 
 /// Is nothing left to be done for an order? It is cancelled, paid back in full, or each of its lines is shipped or cancelled.

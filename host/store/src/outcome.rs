@@ -14,7 +14,7 @@ use sqlx::AnyConnection;
 use crate::blobs::{Kind, NewBlob, Owner, keep_as_document};
 use crate::database::{Store, Work, milliseconds, moment};
 use crate::error::StoreError;
-use crate::event::{Lines, NewJob};
+use crate::event::{Lines, NewJob, host_event_id};
 use crate::event_log::{NewLogEntry, log_in};
 use crate::journal::StoreJournal;
 use crate::keys::place;
@@ -262,7 +262,7 @@ impl Store {
             plugin: plugin.parse().map_err(|error| StoreError::corrupt("a job's plugin", error))?,
             lines: if all_lines == 1 { Lines::All } else { Lines::Own },
         };
-        let id = format!("{}:{key}", journal.job());
+        let id = format!("job:{}:{key}", journal.job());
         self.tell(work, &journal.shop, &journal.order, Told { id, at: now, message }, job).await
     }
 
@@ -278,7 +278,7 @@ impl Store {
         let missing = || StoreError::NotFound { what: "order", id: order.to_owned() };
         let known = self.known_order(work, shop, order).await?.ok_or_else(missing)?;
         let event = Event {
-            id: told.id,
+            id: host_event_id("message", &told.id),
             at: timestamp(told.at),
             kind: EventKind::Message(told.message),
             order: known.order,
@@ -286,14 +286,15 @@ impl Store {
             remembered: Vec::new(),
             extra: Vec::new(),
         };
-        self.record_in(work, shop, &event, &[job], told.at).await?;
+        // The id names what is handed on: where it is recorded already, it was handed on before.
+        self.add_event(work, shop, (&event, &known.key), &[job], told.at).await?;
         Ok(())
     }
 }
 
 /// A message to `orders.handle`.
 pub(crate) struct Told {
-    /// The event's id.
+    /// What the event's id is made of.
     pub(crate) id: String,
     /// When it came, in milliseconds.
     pub(crate) at: i64,

@@ -5,14 +5,17 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use cartwright::types::{Event, EventKind, Order};
-use cartwright::{AccountId, Cartwright, Digest, Plugin, Release, SetupError, ShopId};
+use cartwright::{
+    AccountId, Cartwright, Digest, HOST_ID_PREFIX, OrderError, Plugin, Release, SetupError, ShopId, check_event,
+};
 use semver::Version;
 use serde_json::{Value, json};
 
-use crate::database::{Store, milliseconds};
+use crate::database::{Store, Work, milliseconds};
 use crate::error::StoreError;
-use crate::event::{Lines, NewJob, Recorded, kind};
+use crate::event::{Lines, NewJob, Recorded, host_event_id, kind};
 use crate::event_log::{NewLogEntry, log_in};
+use crate::order::may_be_released;
 
 /// The component that each configured line of an order is pinned to (`Pin::digest` of its cart line), by the order line's id.
 pub type Pins = BTreeMap<String, Digest>;
@@ -23,6 +26,9 @@ pub enum ReportError {
     /// The shop is not set up in this host.
     #[error("there is no shop {0}; set it up before its orders are reported")]
     UnknownShop(ShopId),
+    /// The order cannot be one: its ids, its money, its times.
+    #[error(transparent)]
+    Order(#[from] OrderError),
     /// An order without lines.
     #[error("the order {0} has no lines; report it with all its lines, those of every account")]
     Empty(String),
@@ -86,13 +92,14 @@ impl Store {
     /// Takes in what a platform says happened to an order, works out who is told, and stores the event with their jobs in one
     /// transaction, with an entry in the event log that names `who` reported it. The same event twice does nothing twice.
     ///
-    /// The order has all its lines, whomever they concern. A line's `released` says whether the merchant lets it be produced
-    /// (false = it is held for their approval); the order's own is found here: when the shop's [`Release`] policy is met for the first
-    /// time, or the platform reports `released`, the order is released for good, and an event `released` follows of itself, with
-    /// the id `<id>:released`.
+    /// The order has all its lines, whomever they concern, as [`Cartwright::order_lines`] makes them. A line's `released` says whether the
+    /// merchant lets it be produced (false = it is held for their approval); the order's own is found here: when the shop's [`Release`]
+    /// policy is met, or the platform reports `released`, the order is released, and an event `released` follows of itself. It stays
+    /// released until a newer version is cancelled or paid back in full. An order that costs nothing counts as paid in full.
     ///
     /// Told are: each account that lines were configured with, of its lines, at the newest version that one of them is pinned to,
-    /// or at its current version when the order was closed before; and each of the shop's order hooks, of all lines.
+    /// or at its current version when the order was closed before; each account that was told of the order before and has no line in
+    /// it any more; and each of the shop's order hooks, of all lines.
     ///
     /// # Errors
     /// [`ReportError`] says what to do. Nothing is recorded then.
@@ -105,30 +112,49 @@ impl Store {
         who: &str,
         now: SystemTime,
     ) -> Result<Recorded, ReportError> {
+        check_event(event)?;
         let at = milliseconds(now);
         let mut work = self.begin().await?;
-        if self.is_recorded(&mut work, shop, &event.id).await? {
+        if self.is_recorded(&mut work, shop, event).await? {
             return Ok(Recorded::Known);
         }
         if event.order.lines.is_empty() {
             return Err(ReportError::Empty(event.order.id.clone()));
         }
         let known = self.known_order(&mut work, shop, &event.order.id).await?;
+        if known.is_none() && event.order.id.starts_with(HOST_ID_PREFIX) {
+            return Err(OrderError::HostId { what: "the order id", value: event.order.id.clone() }.into());
+        }
         if let Some(known) = known.as_ref().filter(|known| known.order.version > event.order.version) {
             let (order, known) = (known.order.id.clone(), known.order.version);
             return Err(ReportError::Older { order, known, reported: event.order.version });
         }
-        let told = told(host, shop, &event.order, pins, known.as_ref().is_some_and(|known| known.closed))?;
+        let state = host.shop(shop).map_err(|_| ReportError::UnknownShop(shop.clone()))?;
+        // An order that was sold before the shop's currency changed keeps its own.
+        let sold_in = known.as_ref().map_or(&state.currency, |known| &known.order.total.currency);
+        let found = &event.order.total.currency;
+        if *found != state.currency && found != sold_in {
+            let (found, expected) = (found.clone(), state.currency.clone());
+            return Err(OrderError::OtherCurrency { found, expected }.into());
+        }
+        let mut told = told(host, shop, &event.order, pins, known.as_ref().is_some_and(|known| known.closed))?;
+        if known.is_some() {
+            let former = self.former_accounts(&mut work, shop, &event.order.id).await?;
+            let is_told = |job: &NewJob| told.iter().any(|told| told.account == job.account);
+            let former: Vec<NewJob> =
+                former.into_iter().filter(|job| !is_told(job) && host.running(shop, &job.account).is_ok()).collect();
+            told.extend(former);
+        }
         let before = known.as_ref().map(|known| logged(&known.order, None));
-        let policy = host.shop(shop).map_err(|_| ReportError::UnknownShop(shop.clone()))?.release;
-        let releases = releases(policy, event);
+        let releases = releases(state.release, event);
         let mut event = event.clone();
-        event.order.released = releases || known.is_some_and(|known| known.order.released);
+        event.order.released =
+            may_be_released(&event.order) && (releases || known.is_some_and(|known| known.order.released));
         let mut recorded = self.record_in(&mut work, shop, &event, &told, at).await?;
         // Of two events that release it at the same time, one does.
-        let released = releases && self.release_in(&mut work, shop, &event.order.id).await?;
+        let released = releases && self.release_in(&mut work, shop, &event.order).await?;
         if released && event.kind != EventKind::Released {
-            let id = format!("{}:released", event.id);
+            let id = host_event_id("released", &event.id);
             let released = Event { id, kind: EventKind::Released, ..event.clone() };
             let second = self.record_in(&mut work, shop, &released, &told, at).await?;
             if let (Recorded::New { jobs }, Recorded::New { jobs: more }) = (&mut recorded, second) {
@@ -152,6 +178,27 @@ impl Store {
         self.nudge();
         Ok(recorded)
     }
+
+    /// The vendor accounts that were told of an order before, at the component that was told last.
+    async fn former_accounts(&self, work: &mut Work, shop: &ShopId, order: &str) -> Result<Vec<NewJob>, StoreError> {
+        let told: Vec<(String, String)> = sqlx::query_as(
+            "select l.account, j.plugin from lanes l join jobs j on j.lane = l.id
+             where l.shop = $1 and l.order_id = $2 and l.all_lines = 0 order by j.created_at, j.turn",
+        )
+        .bind(shop.as_str())
+        .bind(order)
+        .fetch_all(&mut **work)
+        .await?;
+        let latest: BTreeMap<String, String> = told.into_iter().collect();
+        let job = |(account, plugin): (String, String)| {
+            Ok(NewJob {
+                account: account.parse().map_err(|error| StoreError::corrupt("a lane's account", error))?,
+                plugin: plugin.parse().map_err(|error| StoreError::corrupt("a job's plugin", error))?,
+                lines: Lines::Own,
+            })
+        };
+        latest.into_iter().map(job).collect()
+    }
 }
 
 /// What the event log says of an order: how far it is, and nothing of who bought what.
@@ -164,10 +211,11 @@ fn logged(order: &Order, event: Option<&Event>) -> Value {
 
 /// Does an event release its order?
 fn releases(policy: Release, event: &Event) -> bool {
-    if event.order.cancelled {
+    if !may_be_released(&event.order) {
         return false;
     }
-    let is_paid = event.order.payment == "full";
+    // Of an order that costs nothing no payment ever comes.
+    let is_paid = event.order.payment == "full" || event.order.total.minor == 0;
     match event.kind {
         EventKind::Released => true,
         EventKind::Paid => policy != Release::ByHand,

@@ -1,7 +1,7 @@
 //! Orders and their events.
 
 use cartwright::types::{Address, BytesSource, Event, EventKind, Money, Order, Outcome};
-use cartwright::{CartLine, Cartwright, ShopId};
+use cartwright::{CartLine, Cartwright, OrderedLine, ShopId};
 
 fn address(name: &str, city: &str) -> Address {
     Address {
@@ -25,11 +25,11 @@ fn address(name: &str, city: &str) -> Address {
 /// # Panics
 /// When a line is not as it was sealed.
 pub fn order(host: &Cartwright, shop: &ShopId, id: &str, lines: &[CartLine]) -> Order {
-    let lines = lines.iter().filter(|line| line.parent.is_none()).enumerate();
-    let lines = lines.map(|(index, line)| {
-        let number = format!("{}", index + 1);
-        host.order_line(shop, id, &number, line, true, true).expect("a line as it was sealed")
-    });
+    let total = Money { minor: 9_800, scale: 2, currency: "EUR".to_owned() };
+    let numbers: Vec<String> = (1..=lines.len()).map(|number| number.to_string()).collect();
+    let ordered = numbers.iter().zip(lines).map(|(number, line)| approved(number, line));
+    let ordered: Vec<OrderedLine<'_>> = ordered.collect();
+    let lines = host.order_lines(shop, id, &total, &ordered).expect("lines as they were sealed");
     Order {
         id: id.to_owned(),
         number: format!("#{id}"),
@@ -42,13 +42,18 @@ pub fn order(host: &Cartwright, shop: &ShopId, id: &str, lines: &[CartLine]) -> 
         payment: "full".to_owned(),
         released: true,
         cancelled: false,
-        total: Money { minor: 9_800, scale: 2, currency: "EUR".to_owned() },
+        total,
         billing: Some(address("Zoë \"Z\"", "Ghent")),
         delivery: Some(address("Zoë \"Z\"", "Ghent")),
         shop_address: Some(address("Shop", "Bruges")),
-        lines: lines.collect(),
+        lines,
         extra: Vec::new(),
     }
+}
+
+/// All pieces of a cart line, approved by the merchant.
+pub fn approved<'a>(id: &'a str, line: &'a CartLine) -> OrderedLine<'a> {
+    OrderedLine { approved: true, ..OrderedLine::new(id, line) }
 }
 
 /// An event of an order.

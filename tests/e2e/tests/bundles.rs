@@ -1,7 +1,9 @@
 //! A part that a shopper takes out of a bundle stays out, whatever happens to the line afterwards.
 
 use cartwright::types::ChildRemoval;
-use cartwright::{CartChange, CartError, CartLine, CartOperation, Digest, LineState, StrategyChoice, Visitor};
+use cartwright::{
+    CartChange, CartError, CartLine, CartOperation, Digest, LineState, OrderedLine, StrategyChoice, Visitor,
+};
 use cartwright_e2e::{HOSTILE, World, added};
 use cartwright_fake_vendors::samples;
 use serde_json::json;
@@ -224,19 +226,23 @@ async fn an_order_of_a_reduced_bundle_says_what_it_is_made_of_and_waits_for_the_
     removal(&world, "repriced", "platform").await;
     let mut cart = Vec::new();
     world.add("wardrobe", samples::EXPIVI_BUNDLE, 1, &mut cart).await.expect("a wardrobe");
-    let order = |line: &CartLine, approved: bool| {
-        world.host.order_line(&world.shop, "1", "1", line, true, approved).expect("as it was sealed")
+    let order = |cart: &[CartLine], approved: bool| {
+        let total = cart[0].price.total.clone();
+        let ordered = |line: &'_ CartLine| OrderedLine { approved, ..OrderedLine::new(&line.key, line) };
+        let ordered: Vec<OrderedLine<'_>> = cart.iter().map(ordered).collect();
+        world.host.order_lines(&world.shop, "1", &total, &ordered).expect("as it was sealed")
     };
-    assert!(order(&cart[0], false).released);
+    assert!(order(&cart, false).iter().all(|line| line.released));
     take_out(&world, "HINGE", &mut cart).await;
     // The vendor makes what its saved configuration says, and that has the hinges still.
-    let line = order(&cart[0], false);
+    let lines = order(&cart, false);
+    assert!(lines.iter().all(|line| !line.released), "a bundle is held as a whole");
+    let line = &lines[0];
     let skus: Vec<&str> = line.bill_of_materials.iter().filter_map(|article| article.price_sku.as_deref()).collect();
     assert_eq!(skus, ["PANEL-60", "SCREW-4"]);
-    assert!(!line.released);
     let reason = &cart[0].unconfirmed.as_ref().expect("a reason").reason;
     assert!(reason.key == "parts-taken-out" && reason.text.contains("HINGE"), "{reason:?}");
-    assert!(order(&cart[0], true).released);
+    assert!(order(&cart, true).iter().all(|line| line.released));
 }
 
 #[tokio::test]

@@ -7,13 +7,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
-use super::CartError;
 use super::identity::{KeyParts, OfferedKey, line_key, offered_key};
 use crate::contract::{
-    Adjustment, Article, ChildRemoval, ItemReference, Line, LinePart, Message, Money, OrderLine, PriceSource,
-    PriceState, TaxBasis,
+    Adjustment, Article, ChildRemoval, ItemReference, Line, LinePart, Message, Money, PriceSource, PriceState, TaxBasis,
 };
-use crate::host::Cartwright;
 use crate::ids::{AccountId, Digest, PluginId, ShopId};
 use crate::settings::Secret;
 use crate::shop::Visitor;
@@ -289,47 +286,6 @@ impl CartLine {
             configuration: self.configuration.map(|digest| digest.to_string()),
             item: item(),
         }
-    }
-}
-
-impl Cartwright {
-    /// The line as part of an order, for order hooks. `released` says whether the order may be produced; a line that is held for
-    /// the merchant is released only when `approved`. A bundle that parts were taken out of is held: its bill of materials is
-    /// without them, but a vendor that makes what the saved configuration says would make them all the same. That the seal's time is over is no fault: an order outlives it, and
-    /// [`check_cart`](Self::check_cart) looked at the time before the order was taken.
-    ///
-    /// # Errors
-    /// When the shop does not exist, and when the line is not as this shop's key sealed it: its reference and bill of materials
-    /// decide what is made.
-    pub fn order_line(
-        &self,
-        shop: &ShopId,
-        order: &str,
-        id: &str,
-        line: &CartLine,
-        released: bool,
-        approved: bool,
-    ) -> Result<OrderLine, CartError> {
-        let state = self.shop_state(shop)?;
-        match line.check_seal(&state.shop.id, &state.shop.seal_key, Timestamp::now()) {
-            Ok(()) | Err(SealFault::Expired) => {}
-            Err(fault) => return Err(CartError::Seal { key: line.key.clone(), fault }),
-        }
-        let held = line.unconfirmed.as_ref().is_some_and(|unconfirmed| unconfirmed.hold) && !approved;
-        Ok(OrderLine {
-            id: id.to_owned(),
-            reference: self.reference(shop, order, Some(id)),
-            account: line.vendor_product.as_ref().map(|_| line.pin.account.to_string()),
-            cart_line: line.as_contract(),
-            title: line.title.clone(),
-            shown: line.shown.clone(),
-            configuration: line.configuration.map(|digest| digest.to_string()),
-            status: "ordered".to_owned(),
-            vendor_reference: None,
-            released: released && !held,
-            bill_of_materials: line.bill_of_materials.clone(),
-            extra: Vec::new(),
-        })
     }
 }
 

@@ -13,6 +13,7 @@ pub(crate) mod identity;
 pub(crate) mod line;
 pub mod money;
 mod offer;
+mod ordered;
 mod parts;
 mod path;
 mod places;
@@ -30,6 +31,9 @@ use serde::{Deserialize, Serialize};
 pub use check::{LineCheck, LineState};
 pub use line::{CartLine, Pin, SealFault, SealedPrice, Unconfirmed};
 pub use offer::Offer;
+pub use ordered::{
+    HOST_ID_PREFIX, MAX_ORDER_ID_BYTES, MAX_ORDER_TEXT_BYTES, OrderError, OrderedLine, check_event, check_order,
+};
 
 use crate::capability::log::LogLine;
 use crate::contract::{FieldIssue, Message};

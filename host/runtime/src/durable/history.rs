@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use crate::contract::{Outcome, Woken};
+use crate::contract::{Outcome, Repeat, Woken};
 use crate::durable::journal::{Answer, Began, Call, Entry, JournalError, Kept, KeptResponse, Loaded, Record};
 use crate::ids::Digest;
 
@@ -36,6 +36,9 @@ pub(crate) enum Came {
         /// It was sent, and nobody knows what came of it. Not so when its answer was taken back.
         open: bool,
         answer: Option<Answer<KeptResponse>>,
+        repeat: Repeat,
+        /// It may have reached the vendor in an attempt that was not answered.
+        lost: bool,
     },
     Told(Answer<Kept>),
     Emitted,
@@ -43,6 +46,17 @@ pub(crate) enum Came {
         until: SystemTime,
         woke: Option<Woken>,
     },
+}
+
+/// What a job would risk if it began a fresh journal now instead of going on with this one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RestartRisk {
+    /// Nothing: each request was answered in a way that may be asked for anew.
+    None,
+    /// A request may have reached its vendor, whose answer nobody knows. The vendor knows exactly that request again, and no other.
+    LostAnswer,
+    /// A request that must not be sent twice was answered, or a request is out.
+    Repeated,
 }
 
 impl History {
@@ -74,6 +88,18 @@ impl History {
         self.steps.iter().rposition(may_change).unwrap_or(0)
     }
 
+    /// What a fresh journal in place of this one could do twice.
+    pub(crate) fn restart_risk(&self) -> RestartRisk {
+        let risk = |step: &Step| match &step.came {
+            Came::Http { open: true, .. } | Came::Http { answer: Some(_), repeat: Repeat::Never, .. } => {
+                RestartRisk::Repeated
+            }
+            Came::Http { lost: true, .. } => RestartRisk::LostAnswer,
+            _ => RestartRisk::None,
+        };
+        self.steps.iter().map(risk).max().unwrap_or(RestartRisk::None)
+    }
+
     /// Takes the next entry in.
     pub(crate) fn apply(&mut self, Record { at, entry }: Record) -> Result<(), JournalError> {
         let number = self.entries;
@@ -87,19 +113,22 @@ impl History {
                 self.began = Some(began);
                 self.at = Some(at);
             }
-            Entry::Intent { call, .. } => {
+            Entry::Intent { call, repeat, .. } => {
                 *self.attempts.entry(call.digest).or_default() += 1;
                 match self.steps.last_mut() {
-                    Some(Step { at: when, call: known, came: Came::Http { open, answer: None } })
+                    Some(Step { at: when, call: known, came: Came::Http { open, answer: None, .. } })
                         if known.is(&call) =>
                     {
                         (*open, *when) = (true, at);
                     }
-                    _ => self.steps.push(Step { at, call, came: Came::Http { open: true, answer: None } }),
+                    _ => {
+                        let came = Came::Http { open: true, answer: None, repeat, lost: false };
+                        self.steps.push(Step { at, call, came });
+                    }
                 }
             }
             Entry::Answered { answer: came, may_have_arrived } => {
-                let Some(Step { at: when, call, came: Came::Http { open: open @ true, answer } }) =
+                let Some(Step { at: when, call, came: Came::Http { open: open @ true, answer, lost, .. } }) =
                     self.steps.last_mut()
                 else {
                     return misplaced("an answer without a request");
@@ -107,6 +136,7 @@ impl History {
                 if !may_have_arrived && let Some(attempts) = self.attempts.get_mut(&call.digest) {
                     *attempts = attempts.saturating_sub(1);
                 }
+                *lost |= may_have_arrived && matches!(came, Answer::Failed(_));
                 (*open, *answer, *when) = (false, Some(came), at);
             }
             Entry::Told { call, answer } => self.steps.push(Step { at, call, came: Came::Told(answer) }),
@@ -124,7 +154,7 @@ impl History {
                 (*woke, *when) = (Some(why), at);
             }
             Entry::Retried { keep } => match self.steps.get_mut(keep).map(|step| &mut step.came) {
-                Some(Came::Http { open, answer }) => {
+                Some(Came::Http { open, answer, .. }) => {
                     (*open, *answer) = (false, None);
                     self.steps.truncate(keep + 1);
                 }
@@ -147,7 +177,8 @@ mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
     use super::*;
-    use crate::contract::{Context, Error, Message, Outage, Repeat, Rounding};
+    use crate::contract::{Context, Error, Message, Outage, Rounding};
+    use crate::durable::journal::KeptBody;
 
     fn began() -> Entry {
         let context = Context {
@@ -211,9 +242,39 @@ mod tests {
         assert_eq!((before.steps.len(), before.kept_by_retry()), (4, 2));
         let after = history(told.into_iter().chain([Entry::Retried { keep: 2 }])).unwrap();
         assert_eq!((after.steps.len(), after.entries), (3, 8));
-        assert!(matches!(after.steps[2].came, Came::Http { open: false, answer: None }));
+        assert!(matches!(after.steps[2].came, Came::Http { open: false, answer: None, .. }));
         // Taken back once more before it is asked again, nothing changes.
         assert_eq!(after.kept_by_retry(), 2);
+    }
+
+    #[test]
+    fn a_fresh_journal_risks_what_may_have_arrived_and_what_must_not_be_sent_twice() {
+        let answered = || Entry::Answered {
+            answer: Answer::Given(KeptResponse {
+                status: 503,
+                headers: vec![],
+                body: KeptBody::Inline(Kept::Bytes(vec![])),
+                attempts: 1,
+            }),
+            may_have_arrived: true,
+        };
+        let never = || Entry::Intent { call: Call::new("http.send", "n", &()), repeat: Repeat::Never, attempt: 1 };
+        let risk = |entries: Vec<Entry>| history([began()].into_iter().chain(entries)).unwrap().restart_risk();
+        let retried = |keep| Entry::Retried { keep };
+        assert_eq!(risk(vec![note("1")]), RestartRisk::None);
+        assert_eq!(
+            risk(vec![intent("a"), answered(), note("1"), intent("b"), answered(), retried(2)]),
+            RestartRisk::None
+        );
+        assert_eq!(risk(vec![intent("a"), away(false), retried(0)]), RestartRisk::None);
+        assert_eq!(risk(vec![never(), answered(), retried(0)]), RestartRisk::None);
+        // A later answer does not say whether the lost one's request was taken.
+        for later in [away(true), away(false), answered()] {
+            let lost = vec![intent("a"), away(true), retried(0), intent("a"), later, retried(0)];
+            assert_eq!(risk(lost), RestartRisk::LostAnswer);
+        }
+        assert_eq!(risk(vec![intent("a")]), RestartRisk::Repeated);
+        assert_eq!(risk(vec![never(), answered(), intent("b"), answered(), retried(1)]), RestartRisk::Repeated);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 
 use crate::contract::Outcome;
-use crate::durable::history::History;
+use crate::durable::history::{History, RestartRisk};
 use crate::durable::journal::{Entry, Journal, JournalError, Loaded, Record};
 use crate::ids::Digest;
 
@@ -89,6 +89,14 @@ impl Loaded {
     /// When the entries do not follow from each other.
     pub fn attempts(&self) -> Result<BTreeMap<Digest, u32>, JournalError> {
         Ok(History::of(self.clone())?.into_attempts())
+    }
+
+    /// What the job would risk if it began a fresh journal now instead of going on with this one.
+    ///
+    /// # Errors
+    /// When the entries do not follow from each other.
+    pub fn restart_risk(&self) -> Result<RestartRisk, JournalError> {
+        Ok(History::of(self.clone())?.restart_risk())
     }
 }
 

@@ -57,6 +57,7 @@ mod run;
 mod send;
 
 pub use handle::Handled;
+pub use history::RestartRisk;
 pub use journal::{
     Answer, Began, Call, Entry, Journal, JournalError, Kept, KeptBody, KeptResponse, Loaded, MOST_ENTRIES, Record,
 };

@@ -88,7 +88,7 @@ impl Cursor {
                 self.pass();
                 return Ok(answer);
             }
-            Some(Came::Http { open: known, answer: None }) => open = *known,
+            Some(Came::Http { open: known, answer: None, .. }) => open = *known,
             Some(_) => return Err(self.fault(Some(call))),
         }
         let (repeat, attempt) = (request.repeat, unanswered.attempts + 1);

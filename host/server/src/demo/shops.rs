@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use anyhow::Context as _;
-use cartwright::types::{Money, Order, OrderLine, Rounding, VariantInfo};
-use cartwright::{AccountSetup, CartLine, Cartwright, Grants, Link, Release, Secret, Shop, ShopId};
+use cartwright::types::{Money, Order, Rounding, VariantInfo};
+use cartwright::{AccountSetup, CartLine, Cartwright, Grants, Link, OrderedLine, Release, Secret, Shop, ShopId};
 use cartwright_fake_vendors::{FakeExpivi, FakeTwikit};
 use cartwright_store::Pins;
 use serde_json::{Map, Value, json};
@@ -155,14 +155,13 @@ pub(crate) fn paid_order(
     id: &str,
     lines: &[CartLine],
 ) -> anyhow::Result<(Order, Pins)> {
-    let top: Vec<&CartLine> = lines.iter().filter(|line| line.parent.is_none()).collect();
-    let order_lines: Vec<OrderLine> = top
-        .iter()
-        .enumerate()
-        .map(|(index, line)| host.order_line(shop, id, &format!("{}", index + 1), line, true, false))
-        .collect::<Result<_, _>>()?;
-    let pins = order_lines.iter().zip(&top).map(|(ordered, line)| (ordered.id.clone(), line.pin.digest)).collect();
-    let total = top.iter().map(|line| line.price.total.minor).sum();
+    let cents = lines.iter().filter(|line| line.parent.is_none()).map(|line| line.price.total.minor).sum();
+    let total = Money { minor: cents, scale: 2, currency: "EUR".to_owned() };
+    let ids: Vec<String> = (1..=lines.len()).map(|number| number.to_string()).collect();
+    let ordered: Vec<OrderedLine<'_>> = ids.iter().zip(lines).map(|(id, line)| OrderedLine::new(id, line)).collect();
+    let order_lines = host.order_lines(shop, id, &total, &ordered)?;
+    let pinned = order_lines.iter().zip(lines).filter(|(made, _)| made.account.is_some());
+    let pins = pinned.map(|(made, line)| (made.id.clone(), line.pin.digest)).collect();
     let address = cartwright::types::Address {
         first_name: "Ada".to_owned(),
         last_name: "Sample".to_owned(),
@@ -189,7 +188,7 @@ pub(crate) fn paid_order(
         payment: "full".to_owned(),
         released: false,
         cancelled: false,
-        total: Money { minor: total, scale: 2, currency: "EUR".to_owned() },
+        total,
         billing: Some(address.clone()),
         delivery: Some(address.clone()),
         shop_address: Some(address),

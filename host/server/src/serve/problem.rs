@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use axum::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::response::{IntoResponse, Response};
 use cartwright::types::{self, FieldIssue, Message};
-use cartwright::{CartError, Failure, HookError, InstallError, LinkIssues, SetupError};
+use cartwright::{CartError, Failure, HookError, InstallError, LinkIssues, OrderError, SetupError};
 use cartwright_store::{ChangeError, QuotationError, ReportError, StoreError};
 use serde::Serialize;
 use serde_json::Value;
@@ -143,6 +143,8 @@ impl From<StoreError> for Problem {
             StoreError::Unavailable(_) | StoreError::Full(_) => (StatusCode::SERVICE_UNAVAILABLE, "database"),
             StoreError::NotFound { .. } => (StatusCode::NOT_FOUND, "not-found"),
             StoreError::Erased(_) => (StatusCode::GONE, "erased"),
+            StoreError::EventIdTaken { .. } => (StatusCode::CONFLICT, "event-id"),
+            StoreError::SameVersion { .. } => (StatusCode::CONFLICT, "same-version"),
             StoreError::Conflict(_) | StoreError::Fenced(_) => (StatusCode::CONFLICT, "conflict"),
             _ => (StatusCode::INTERNAL_SERVER_ERROR, "database"),
         };
@@ -277,10 +279,31 @@ impl From<ChangeError> for Problem {
     }
 }
 
+impl From<OrderError> for Problem {
+    fn from(error: OrderError) -> Self {
+        let kind = match &error {
+            OrderError::Setup(error) => return error.clone().into(),
+            OrderError::Seal { .. } => "seal",
+            OrderError::DuplicateId(_) | OrderError::DuplicateLine { .. } => "twice",
+            OrderError::NoBundle { .. } | OrderError::BrokenBundle { .. } => "bundle",
+            OrderError::Quantity { .. } | OrderError::ChildQuantity { .. } => "quantity",
+            OrderError::Currency { .. } | OrderError::OtherCurrency { .. } | OrderError::Money { .. } => "money",
+            OrderError::Id { .. }
+            | OrderError::HostId { .. }
+            | OrderError::Text { .. }
+            | OrderError::TooManyLines(_)
+            | OrderError::Time { .. }
+            | OrderError::Payment(_) => "order",
+        };
+        Self::unprocessable(kind, error.to_string()).typed(&error)
+    }
+}
+
 impl From<ReportError> for Problem {
     fn from(error: ReportError) -> Self {
         match error {
             ReportError::Store(error) => error.into(),
+            ReportError::Order(error) => error.into(),
             ReportError::UnknownShop(_) => Self::not_found(error.to_string()),
             ReportError::Older { .. } => Self::new(StatusCode::CONFLICT, "older", error.to_string()),
             _ => Self::unprocessable("order", error.to_string()),
@@ -292,6 +315,7 @@ impl From<QuotationError> for Problem {
     fn from(error: QuotationError) -> Self {
         let (status, kind) = match error {
             QuotationError::Cart(error) => return error.into(),
+            QuotationError::Order(error) => return error.into(),
             QuotationError::Report(error) => return error.into(),
             QuotationError::Store(error) => return error.into(),
             QuotationError::Id(_) | QuotationError::End => (StatusCode::UNPROCESSABLE_ENTITY, "quotation"),

@@ -45,7 +45,7 @@ async fn full(server: &Arc<Server>) -> (Shop, Vec<Box<dyn std::any::Any>>) {
     let asked = shop.backend.post(&shop.at("/cart/quotation"), &asked).await.ok();
     let quotation = json!({ "id": "q1", "lines": asked["operations"][0]["lines"] });
     shop.backend.post(&shop.at("/quotations"), &quotation).await.with(201);
-    shop.handled("quotation-q1").await;
+    shop.handled("~quotation-q1").await;
     (shop, vec![Box::new(expivi), Box::new(twikit)])
 }
 
@@ -100,7 +100,7 @@ async fn what_is_anothers_is_not_there_with_ones_own_shop_in_the_path() {
         ("GET", "/orders/1/materials.csv".to_owned(), &nothing),
         ("POST", "/orders/1/close".to_owned(), &nothing),
         ("DELETE", "/orders/1?drop_jobs=true".to_owned(), &nothing),
-        ("GET", "/orders/quotation-q1".to_owned(), &nothing),
+        ("GET", "/orders/~quotation-q1".to_owned(), &nothing),
         ("GET", "/quotations/q1".to_owned(), &nothing),
         ("POST", "/quotations/q1/offer".to_owned(), &offer),
         ("POST", "/quotations/q1/withdraw".to_owned(), &nothing),

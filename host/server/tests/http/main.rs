@@ -14,6 +14,7 @@ mod limits;
 mod node;
 mod nodes;
 mod observed;
+mod orders;
 mod pages;
 mod quotations;
 mod seals;

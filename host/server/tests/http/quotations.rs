@@ -76,7 +76,7 @@ async fn an_offer_is_asked_for_made_accepted_and_ordered() {
     let fewer = asked(&shop, "shirt", shirt, 20).await;
     shop.backend.post(&quotations, &body("q1", &fewer)).await.problem(409, "exists");
     // The vendor was told, once.
-    let order = shop.handled("quotation-q1").await;
+    let order = shop.handled("~quotation-q1").await;
     assert_eq!(order["jobs"].as_array().map(Vec::len), Some(1), "{order:#}");
     assert_eq!(order["jobs"][0]["kind"], "quotation-requested");
     assert!(order["outcomes"].to_string().contains("quotation-requested"), "{order:#}");
@@ -224,7 +224,7 @@ async fn nobody_brings_a_price_of_his_own() {
     }
     let listed = shop.backend.get(&quotations).await.ok();
     assert_eq!(listed["quotations"], json!([]), "nothing of that was kept");
-    shop.backend.get(&shop.at("/orders/quotation-cheap")).await.problem(404, "not-found");
+    shop.backend.get(&shop.at("/orders/~quotation-cheap")).await.problem(404, "not-found");
     // Neither does the merchant's server by mistake.
     shop.backend.post(&quotations, &body("q1", &lines)).await.with(201);
     let at = format!("{quotations}/q1/offer");
@@ -274,7 +274,7 @@ async fn nobody_brings_a_price_of_his_own() {
 async fn what_was_withdrawn_stays_so_and_is_forgotten_with_its_customer() {
     let (shop, _fake) = Shop::with_expivi().await;
     let lines = offered(&shop, "q1", "shirt", samples::EXPIVI_VARIATION, 1_999, 3600).await;
-    shop.handled("quotation-q1").await;
+    shop.handled("~quotation-q1").await;
     let at = |what: &str| shop.at(&format!("/quotations/q1{what}"));
     for _ in 0..2 {
         let withdrawn = shop.backend.post(&at("/withdraw"), &json!({})).await.ok();
@@ -329,8 +329,8 @@ async fn a_quotations_write_that_is_sent_again_is_answered_as_before_until_it_is
     assert_eq!((again.header("idempotency-replayed"), &again.body), (Some("true"), &first.body));
     shop.backend.send("POST", &path, &headers[..1], &body).await.problem(412, "changed");
     // What was answered holds what the shopper asked for, and is forgotten with it.
-    shop.handled("quotation-q1").await;
-    shop.backend.delete(&shop.at("/orders/quotation-q1")).await.ok();
+    shop.handled("~quotation-q1").await;
+    shop.backend.delete(&shop.at("/orders/~quotation-q1")).await.ok();
     let late = shop.backend.send("POST", &path, &headers, &body).await;
     assert_eq!(late.header("idempotency-replayed"), None);
     assert!(matches!(late.status, 404 | 410), "{late:?}");

@@ -199,10 +199,9 @@ pub fn links() -> Value {
 
 /// The event that an order of these lines is paid in full, and that the merchant approved what no server confirmed of them.
 pub fn paid(order: &str, cart: &[CartLine]) -> Value {
-    let top: Vec<&CartLine> = cart.iter().filter(|line| line.parent.is_none()).collect();
-    let total: i64 = top.iter().map(|line| line.price.total.minor).sum();
-    let line = |(at, line): (usize, &&CartLine)| json!({ "id": format!("{}", at + 1), "line": line, "approved": true });
-    let lines: Vec<Value> = top.iter().enumerate().map(line).collect();
+    let total: i64 = cart.iter().filter(|line| line.parent.is_none()).map(|line| line.price.total.minor).sum();
+    let line = |(at, line): (usize, &CartLine)| json!({ "id": format!("{}", at + 1), "line": line, "approved": true });
+    let lines: Vec<Value> = cart.iter().enumerate().map(line).collect();
     let address = json!({
         "first_name": "Ada", "last_name": "Sample", "email": "ada@example.com", "line1": "Sample Street 1",
         "line2": null, "zip": "1000", "city": "Brussels", "region": null, "country": "BE", "company": null, "vat": null,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use cartwright::money::decimal;
+use cartwright::money::{MAX_SCALE, decimal, is_currency};
 use cartwright::types::{FieldIssue, Message, Money};
 use rust_decimal::Decimal;
 
@@ -58,7 +58,7 @@ pub(super) fn variants(variants: &[CatalogueVariant]) -> Result<(), CatalogueErr
             let field = |name: &str| format!("[{at}].prices[{number}].{name}");
             issues.unless(is_currency(currency), || field("currency"), "currency", CURRENCY);
             issues.unless(currencies.insert(currency), || field("currency"), "twice", "There are two prices in it.");
-            issues.unless(*scale <= 9, || field("scale"), "scale", "Use 0 to 9 decimals.");
+            issues.unless(*scale <= MAX_SCALE, || field("scale"), "scale", "Use 0 to 9 decimals.");
             issues.unless(*minor >= 0, || field("minor"), "negative", "A price is not negative.");
         }
         let weighs = weight_grams.as_ref().is_none_or(|grams| decimal(grams).is_ok_and(|grams| grams >= Decimal::ZERO));
@@ -81,7 +81,3 @@ pub(super) fn exchange_rate(from: &str, to: &str, rate: Option<&str>) -> Result<
 }
 
 const CURRENCY: &str = "Use an ISO 4217 code in capitals, such as EUR.";
-
-fn is_currency(text: &str) -> bool {
-    text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_uppercase())
-}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use cartwright::ShopId;
-use cartwright::durable::{Job, Wake, Who};
+use cartwright::durable::{Job, RestartRisk, Wake, Who};
 use cartwright::types::{Event, Outcome};
 
 use super::row::{Row, row};
@@ -159,7 +159,7 @@ impl Store {
         if !fence_off(work, picked).await? {
             return Ok(Taken::Missed);
         }
-        let row = row(work, id).await?;
+        let mut row = row(work, id).await?;
         if !hold_lane(work, id).await? {
             return Ok(Taken::Missed);
         }
@@ -181,6 +181,10 @@ impl Store {
         .await?;
         let shop: ShopId = row.shop.parse().map_err(|error| StoreError::corrupt(id, error))?;
         let key = self.order_key(&shop, &row.order_id, row.order_key.clone())?;
+        if self.is_outdated(work, id, &shop, &row, &key).await? {
+            self.new_journal(work, id, &row, &key).await?;
+            (row.told, row.journal) = (None, row.journal + 1);
+        }
         let event = self.told(work, id, &shop, &row, &key).await?;
         let handed_on = match &row.handed_on {
             Some(sealed) => Some(key.open_json(&place("handed on", "", id), sealed)?),
@@ -232,6 +236,35 @@ impl Store {
         }
         work.commit().await?;
         Ok(())
+    }
+
+    /// Does a job that is tried again go on about an order that has changed since its journal began, and can it begin a fresh one? It would
+    /// make what was paid back, cancelled or changed while its vendor was away.
+    ///
+    /// A request that may have arrived goes on as it was, because its vendor knows that one again; but nothing is sent again for an order
+    /// that is not released any more.
+    async fn is_outdated(
+        &self,
+        work: &mut Work,
+        id: &str,
+        shop: &ShopId,
+        row: &Row,
+        key: &Key,
+    ) -> Result<bool, StoreError> {
+        let Some(sealed) = row.told.as_ref().filter(|_| matches!(row.state.as_str(), "retrying" | "queued")) else {
+            return Ok(false);
+        };
+        let told: Event = key.open_json(&place("told", "", id), sealed)?;
+        let Some(known) = self.known_order(work, shop, &row.order_id).await? else { return Ok(false) };
+        if known.order.version <= told.order.version {
+            return Ok(false);
+        }
+        let loaded = crate::journal::load(work, id, small(row.journal), key).await?;
+        Ok(match loaded.restart_risk().map_err(|error| StoreError::corrupt(id, error))? {
+            RestartRisk::None => true,
+            RestartRisk::LostAnswer => told.order.released && !known.order.released,
+            RestartRisk::Repeated => false,
+        })
     }
 
     /// The event as all runs of one journal are told it: a replay must be told the same. Made when the journal begins.

@@ -19,6 +19,7 @@ use crate::database::{Store, milliseconds, moment};
 use crate::error::StoreError;
 use crate::event_log::{NewLogEntry, log_in};
 use crate::journal;
+use crate::listed::readable;
 
 const LIST: &str = "
     select j.id, j.shop, l.order_id, l.account, j.event, e.kind, j.plugin, j.state, j.due_at, j.outages, j.breaches, j.cancel,
@@ -108,18 +109,34 @@ impl Store {
         self.list(None, filter, limit).await
     }
 
+    /// A damaged row is reported in the log and leaves its place in the page to the next.
     async fn list(&self, id: Option<&str>, filter: &JobFilter, limit: u32) -> Result<Vec<JobSummary>, StoreError> {
-        let rows: Vec<Listed> = sqlx::query_as(LIST)
-            .bind(id)
-            .bind(filter.shop.as_ref().map(ShopId::as_str))
-            .bind(filter.order.as_deref())
-            .bind(filter.account.as_ref().map(|account| account.as_str()))
-            .bind(filter.state.as_deref())
-            .bind(filter.after.as_deref())
-            .bind(i64::from(limit))
-            .fetch_all(self.pool())
-            .await?;
-        Ok(rows.into_iter().map(|Listed(summary)| summary).collect())
+        let (mut listed, mut after) = (Vec::new(), filter.after.clone());
+        loop {
+            let wanted = i64::from(limit) - i64::try_from(listed.len()).unwrap_or(i64::MAX);
+            let rows: Vec<AnyRow> = sqlx::query(LIST)
+                .bind(id)
+                .bind(filter.shop.as_ref().map(ShopId::as_str))
+                .bind(filter.order.as_deref())
+                .bind(filter.account.as_ref().map(|account| account.as_str()))
+                .bind(filter.state.as_deref())
+                .bind(after.as_deref())
+                .bind(wanted)
+                .fetch_all(self.pool())
+                .await?;
+            let is_last = i64::try_from(rows.len()).is_ok_and(|rows| rows < wanted);
+            after = rows.last().map(|row| row.try_get("id")).transpose()?;
+            let before = listed.len();
+            let count = rows.len();
+            let mut read = rows.iter().map(|row| Ok(Listed::from_row(row)?.0));
+            if id.is_some() {
+                return read.collect();
+            }
+            listed.extend(readable(&mut read));
+            if is_last || listed.len() == before + count {
+                return Ok(listed);
+            }
+        }
     }
 
     /// Everything about a job.

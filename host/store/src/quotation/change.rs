@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use cartwright::types::{Event, EventKind, Money, Order};
-use cartwright::{CartChange, CartError, CartLine, Cartwright, Offer, ShopId};
+use cartwright::{
+    CartChange, CartError, CartLine, Cartwright, HOST_ID_PREFIX, MAX_ORDER_TEXT_BYTES, Offer, OrderError, OrderedLine,
+    ShopId, check_order, money,
+};
 use serde_json::{Value, json};
 
 use super::{Content, NewQuotation, Quotation, QuotationError, QuotationState, content_place, is_id};
@@ -36,6 +39,9 @@ impl Store {
     ) -> Result<(Quotation, bool), QuotationError> {
         if !is_id(&asked.id) {
             return Err(QuotationError::Id(asked.id.chars().take(120).collect()));
+        }
+        if let Some(length) = asked.customer.as_ref().map(String::len).filter(|length| *length > MAX_ORDER_TEXT_BYTES) {
+            return Err(OrderError::Text { what: "the customer".to_owned(), length }.into());
         }
         if let Some(known) = self.asked_before(shop, asked, now).await? {
             return Ok((known, false));
@@ -263,9 +269,9 @@ impl Store {
     }
 }
 
-/// The id of the order that a quotation is kept as.
+/// The id of the order that a quotation is kept as: one that no platform's order has.
 fn kept_as(id: &str) -> String {
-    format!("quotation-{id}")
+    format!("{HOST_ID_PREFIX}quotation-{id}")
 }
 
 fn check(quotation: &Quotation, expected: Expected<'_>) -> Result<(), QuotationError> {
@@ -300,22 +306,21 @@ fn as_order(
     now: SystemTime,
 ) -> Result<(Order, Pins), QuotationError> {
     let id = kept_as(&asked.id);
-    let like = host.shop(shop).map_err(CartError::from)?;
-    let (mut lines, mut pins, mut total) = (Vec::with_capacity(asked.lines.len()), Pins::new(), 0_i64);
-    for (number, line) in asked.lines.iter().enumerate() {
-        let number = (number + 1).to_string();
-        let kept = host.order_line(shop, &id, &number, line, false, false)?;
-        if kept.account.is_some() {
-            pins.insert(number, line.pin.digest);
-        }
-        if line.parent.is_none() {
-            total = total.saturating_add(line.price.total.minor);
-        }
-        lines.push(kept);
-    }
-    if lines.is_empty() {
+    if asked.lines.is_empty() {
         return Err(ReportError::Empty(id).into());
     }
+    let shop_like = host.shop(shop).map_err(CartError::from)?;
+    let totals = asked.lines.iter().filter(|line| line.parent.is_none()).map(|line| &line.price.total);
+    let nothing = Money { minor: 0, scale: shop_like.scale, currency: shop_like.currency.clone() };
+    let numbers: Vec<String> = (1..=asked.lines.len()).map(|number| number.to_string()).collect();
+    let numbered = numbers.iter().zip(&asked.lines);
+    let ordered: Vec<OrderedLine<'_>> =
+        numbered.map(|(number, line)| OrderedLine { released: false, ..OrderedLine::new(number, line) }).collect();
+    let lines = host.order_lines(shop, &id, &nothing, &ordered)?;
+    let total = money::sum(totals, &nothing.currency, nothing.scale)
+        .map_err(|error| OrderError::Money { what: "the quotation's total", why: error.to_string() })?;
+    let pinned = lines.iter().zip(&asked.lines).filter(|(line, _)| line.account.is_some());
+    let pins: Pins = pinned.map(|(line, asked)| (line.id.clone(), asked.pin.digest)).collect();
     let order = Order {
         reference: host.reference(shop, &id, None),
         number: asked.id.clone(),
@@ -328,13 +333,14 @@ fn as_order(
         payment: "none".to_owned(),
         released: false,
         cancelled: false,
-        total: Money { minor: total, scale: like.scale, currency: like.currency.clone() },
+        total,
         billing: asked.buyer.clone(),
         delivery: None,
         shop_address: None,
         lines,
         extra: Vec::new(),
     };
+    check_order(&order)?;
     Ok((order, pins))
 }
 

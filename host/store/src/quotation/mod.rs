@@ -1,6 +1,6 @@
 //! Quotations: what a shopper asks the merchant's price for, what the merchant offers, and what becomes of the offer.
 //!
-//! A quotation is kept as an order is, under the id `quotation-<id>`: its lines and buyer are sealed with a key of its own, the vendors
+//! A quotation is kept as an order is, under the id `~quotation-<id>`: its lines and buyer are sealed with a key of its own, the vendors
 //! whose products it holds are told of it by the event `quotation-requested`, and it is exported and erased as orders are. An order
 //! that comes of it is another order.
 
@@ -10,13 +10,14 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use cartwright::types::{Address, Money};
-use cartwright::{CartError, CartLine, Offer, ShopId};
+use cartwright::{CartError, CartLine, Offer, OrderError, ShopId};
 use serde::{Deserialize, Serialize};
 use sqlx::AnyConnection;
 
 use crate::database::{Store, milliseconds, moment};
 use crate::error::StoreError;
 use crate::keys::place;
+use crate::listed::readable;
 use crate::report::ReportError;
 use crate::vault::Key;
 
@@ -132,6 +133,9 @@ pub enum QuotationError {
     /// The lines or prices cannot be used.
     #[error(transparent)]
     Cart(#[from] CartError),
+    /// The lines cannot be an order's.
+    #[error(transparent)]
+    Order(#[from] OrderError),
     /// It could not be reported.
     #[error(transparent)]
     Report(#[from] ReportError),
@@ -220,7 +224,7 @@ impl Store {
             .bind(i64::from(limit))
             .fetch_all(self.pool())
             .await?;
-        rows.into_iter().map(|row| summary(row, now)).collect()
+        Ok(readable(rows.into_iter().map(|row| summary(row, now))))
     }
 
     async fn quotation_in(

@@ -182,6 +182,7 @@ impl Store {
         for OrderMessage { id, at, order, message } in effects.messages {
             let (order, _) = named(&order)?;
             let job = listener(work, &to.shop, &to.account, order).await?;
+            let id = format!("webhook:{id}");
             self.tell(work, &to.shop, order, outcome::Told { id, at: milliseconds(at), message }, job).await?;
         }
         Ok(orders)

@@ -4,7 +4,7 @@ use cartwright::Digest;
 use cartwright::durable::{Entry, Journal, Record};
 use cartwright::types::{EventKind, LineStatus, Message, Outcome, WebhookRequest, WebhookResponse};
 use cartwright::webhook::{Destination, Effects, Notice, NoticeId, Receipts};
-use cartwright_store::{OrderFilter, Store, Unfinished};
+use cartwright_store::{JobFilter, OrderFilter, Store, StoreError, Unfinished};
 
 use crate::database::{Database, account, at, claimed, event_of, job, on_each_database, order, record, shop};
 use crate::journals::began;
@@ -14,6 +14,7 @@ on_each_database!(
     an_order_is_found_by_a_part_of_its_id_or_by_its_number,
     a_list_says_what_waits_and_what_was_erased,
     what_an_order_was_told_is_listed_without_its_data,
+    a_damaged_row_hides_no_other,
 );
 
 async fn listed(store: &Store, search: Option<&str>, after: Option<&str>, limit: u32) -> Vec<String> {
@@ -106,4 +107,25 @@ async fn what_an_order_was_told_is_listed_without_its_data(database: Database) {
     let seen: Vec<_> = notices.iter().map(|notice| (notice.endpoint.as_str(), notice.at, notice.status)).collect();
     assert_eq!(seen, [("done", at(7), Some(202))]);
     assert_eq!(store.notices(&shop(), "2").await.unwrap(), []);
+}
+
+async fn a_damaged_row_hides_no_other(database: Database) {
+    let store = database.open().await;
+    for (id, seconds) in [("1", 0), ("2", 1), ("3", 2)] {
+        record(&store, id, id, seconds).await;
+        store.close_order(&shop(), id, "ann", at(seconds)).await.unwrap();
+    }
+    database.tamper("update orders set known = (select known from orders where id = '1') where id = '2'").await;
+    let all = store.orders(&shop(), &OrderFilter::default(), 9).await.unwrap();
+    let seen: Vec<_> = all.iter().map(|listed| (listed.id.as_str(), listed.order.is_some(), listed.damaged)).collect();
+    assert_eq!(seen, [("3", true, false), ("2", false, true), ("1", true, false)]);
+    // A page is full without it.
+    database.tamper("update jobs set plugin = 'none' where event = '2'").await;
+    let jobs = store.jobs(&JobFilter::default(), 2).await.unwrap();
+    assert_eq!(jobs.iter().map(|job| job.event.as_str()).collect::<Vec<_>>(), ["1", "3"]);
+    let damaged = store.job("shop:expivi:2").await.unwrap_err();
+    assert!(matches!(damaged, StoreError::Corrupt(_)), "{damaged}");
+    database.tamper("update event_log set after = '{' where subject = '2'").await;
+    let entries = store.log_entries(Some(&shop()), None, 2).await.unwrap();
+    assert_eq!(entries.iter().map(|entry| entry.subject.as_str()).collect::<Vec<_>>(), ["3", "1"]);
 }

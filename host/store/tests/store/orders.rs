@@ -2,14 +2,19 @@
 
 use cartwright::OrderBook;
 use cartwright::durable::{Entry, Journal, Record};
-use cartwright::types::{EventKind, LineStatus, Order, Outcome};
-use cartwright_store::{Claim, Lines, NewJob, Store, StoreError};
+use cartwright::types::{Address, Event, EventKind, LineStatus, Order, Outcome};
+use cartwright_store::{Claim, Lines, NewJob, Recorded, Store, StoreError};
+use serde_json::json;
 
 use crate::database::{Database, account, at, claimed, event_of, job, on_each_database, order, record, shop};
 use crate::journals::began;
 
 on_each_database!(
     the_newest_version_of_an_order_is_known,
+    other_content_under_a_known_version_is_refused,
+    of_two_contents_of_one_version_one_is_taken,
+    an_event_id_names_one_event,
+    what_is_paid_back_or_cancelled_is_no_longer_released,
     a_job_is_told_the_same_event_in_every_run,
     an_order_hook_sees_all_lines,
     a_reference_belongs_to_one_order,
@@ -28,6 +33,110 @@ async fn the_newest_version_of_an_order_is_known(database: Database) {
     }
     assert_eq!(store.order(&shop(), "1").await.unwrap().unwrap().version, 2);
     assert_eq!(store.order(&shop(), "2").await.unwrap(), None);
+}
+
+fn address(line1: &str) -> Address {
+    let address = json!({
+        "first_name": "Noor", "last_name": "Voorbeeld", "email": "noor@example.test", "line1": line1, "line2": null,
+        "zip": "1000", "city": "Brussel", "region": null, "country": "BE", "company": null, "vat": null, "phone": null,
+    });
+    serde_json::from_value(address).unwrap()
+}
+
+async fn other_content_under_a_known_version_is_refused(database: Database) {
+    let store = database.open().await;
+    let mut first = order("1", 5);
+    first.delivery = Some(address("Oude Straat 1"));
+    store.record_event(&shop(), &event_of("e0", EventKind::Placed, first.clone()), &[], at(0)).await.unwrap();
+    let changes: [fn(&mut Order); 9] = [
+        |order| order.payment = "part".into(),
+        |order| order.cancelled = true,
+        |order| order.delivery = Some(address("Nieuwe Straat 2")),
+        |order| order.billing = Some(address("Oude Straat 1")),
+        |order| order.total.minor += 1,
+        |order| order.lines[0].released = false,
+        |order| order.lines[1].status = "shipped".into(),
+        |order| order.lines[0].cart_line.quantity = 0,
+        |order| drop(order.lines.pop()),
+    ];
+    for (number, change) in changes.into_iter().enumerate() {
+        let mut other = first.clone();
+        change(&mut other);
+        let event = event_of(&format!("other {number}"), EventKind::Changed, other.clone());
+        let error = store.record_event(&shop(), &event, &[job("expivi")], at(1)).await.unwrap_err();
+        assert!(matches!(error, StoreError::SameVersion { version: 5, .. }), "{number}: {error}");
+        assert!(error.to_string().contains("in a version higher than 5"), "{error}");
+    }
+    assert_eq!(store.events(&shop(), "1").await.unwrap().len(), 1, "nothing of it stands");
+    // The same content may come to several events.
+    store.record_event(&shop(), &event_of("e1", EventKind::Paid, first.clone()), &[], at(1)).await.unwrap();
+    first.version = 6;
+    first.delivery = Some(address("Nieuwe Straat 2"));
+    store.record_event(&shop(), &event_of("e2", EventKind::Changed, first), &[], at(2)).await.unwrap();
+    let known = store.order(&shop(), "1").await.unwrap().unwrap();
+    assert_eq!(known.delivery.unwrap().line1, "Nieuwe Straat 2");
+}
+
+async fn of_two_contents_of_one_version_one_is_taken(database: Database) {
+    let store = database.open().await;
+    for version in [1, 2] {
+        // The second pair comes to an order that is known.
+        let event = |id: &str, minor| {
+            let mut order = order("1", version);
+            order.total.minor = minor;
+            event_of(&format!("{id}{version}"), EventKind::Changed, order)
+        };
+        let (one, two, shop) = (event("a", 100), event("b", 200), shop());
+        let (one, two) =
+            tokio::join!(store.record_event(&shop, &one, &[], at(0)), store.record_event(&shop, &two, &[], at(0)));
+        let refused = one.as_ref().err().or(two.as_ref().err()).expect("a refusal");
+        assert!(matches!(refused, StoreError::SameVersion { .. }), "{refused}");
+        assert!(one.is_ok() != two.is_ok());
+    }
+}
+
+async fn an_event_id_names_one_event(database: Database) {
+    let store = database.open().await;
+    let first = event_of("e1", EventKind::Placed, order("1", 1));
+    let recorded = async |event: &Event| store.record_event(&shop(), event, &[job("expivi")], at(0)).await;
+    assert!(matches!(recorded(&first).await.unwrap(), Recorded::New { .. }));
+    let others = [
+        event_of("e1", EventKind::Placed, order("2", 1)),
+        event_of("e1", EventKind::Placed, order("1", 2)),
+        event_of("e1", EventKind::Paid, order("1", 1)),
+        Event { at: "2026-01-02T12:00:00Z".into(), ..first.clone() },
+    ];
+    for other in others {
+        let error = recorded(&other).await.unwrap_err();
+        assert!(matches!(&error, StoreError::EventIdTaken { order, .. } if order == "1"), "{error}");
+    }
+    assert_eq!(store.order(&shop(), "2").await.unwrap(), None);
+    // Also when the order is newer by now.
+    store.record_event(&shop(), &event_of("e2", EventKind::Changed, order("1", 2)), &[], at(1)).await.unwrap();
+    assert_eq!(recorded(&first).await.unwrap(), Recorded::Known);
+}
+
+async fn what_is_paid_back_or_cancelled_is_no_longer_released(database: Database) {
+    let store = database.open().await;
+    let ways: [fn(&mut Order); 2] = [|order| order.payment = "refunded".into(), |order| order.cancelled = true];
+    for (number, end) in ways.into_iter().enumerate() {
+        let id = number.to_string();
+        record(&store, &format!("{id} is paid"), &id, 0).await;
+        let find = async || {
+            let found = store.find(&shop(), &account("expivi"), &format!("test:shop:{id}")).await.unwrap().unwrap();
+            (found.released, found.lines[0].released)
+        };
+        assert_eq!(find().await, (true, true));
+        let mut over = order(&id, 2);
+        end(&mut over);
+        report(&store, &format!("{id} is over"), over).await;
+        assert_eq!(find().await, (false, false));
+        // What was paid before is no news.
+        report(&store, &format!("{id} was paid"), order(&id, 1)).await;
+        assert_eq!(find().await, (false, false));
+        report(&store, &format!("{id} is paid again"), order(&id, 3)).await;
+        assert_eq!(find().await, (true, true));
+    }
 }
 
 async fn a_job_is_told_the_same_event_in_every_run(database: Database) {

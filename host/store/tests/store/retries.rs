@@ -1,11 +1,15 @@
 //! A job that failed in a way that passes: how often and when it is tried again.
 
-use cartwright::durable::{self, JournalError, RunEnd, RunError, Tries, WAITS, Who};
-use cartwright::types::Outage;
-use cartwright::{Breach, Failure};
-use cartwright_store::{JobState, Replay, Store};
+use cartwright::durable::{
+    self, Answer, Call, Entry, Journal, JournalError, Kept, KeptBody, KeptResponse, Record, RunEnd, RunError, Tries,
+    WAITS, Who,
+};
+use cartwright::types::{Error, EventKind, Order, Outage, Repeat};
+use cartwright::{Breach, Digest, Failure};
+use cartwright_store::{Claim, JobState, Replay, Store};
 
-use crate::database::{Database, at, claim, claimed, on_each_database, record};
+use crate::database::{Database, at, claim, claimed, event_of, on_each_database, order, record, shop};
+use crate::journals::began;
 
 on_each_database!(
     an_outage_is_retried_for_two_days_and_then_shown,
@@ -13,6 +17,9 @@ on_each_database!(
     whoever_gets_further_has_all_tries_again,
     a_database_that_is_away_counts_as_nobodys_outage,
     a_breach_of_time_is_retried_once,
+    a_retry_is_told_of_the_order_as_it_is_now,
+    what_may_have_arrived_is_asked_again_as_it_was_unless_nothing_is_to_be_made,
+    what_must_not_be_sent_twice_is_not_begun_anew,
 );
 
 fn outage(retry_after_seconds: Option<u32>) -> RunEnd {
@@ -95,4 +102,84 @@ async fn a_breach_of_time_is_retried_once(database: Database) {
     let run = claimed(&store, 100).await;
     assert_eq!(store.finish(&run.lease, Ok(&slow()), at(100)).await.unwrap(), JobState::Stopped);
     assert!(store.job(&id).await.unwrap().why.unwrap().text.contains("limit deadline"));
+}
+
+fn intent(repeat: Repeat) -> Entry {
+    let call = Call { import: "http.send".into(), about: "POST".into(), digest: Digest::of(b"POST") };
+    Entry::Intent { call, repeat, attempt: 1 }
+}
+
+fn answered(status: u16) -> Entry {
+    let body = KeptBody::Inline(Kept::Bytes(Vec::new()));
+    let answer = Answer::Given(KeptResponse { status, headers: Vec::new(), body, attempts: 1 });
+    Entry::Answered { answer, may_have_arrived: true }
+}
+
+fn lost() -> Entry {
+    let outage = Outage { retry_after_seconds: None, detail: "no answer".into() };
+    Entry::Answered { answer: Answer::Failed(Error::Unavailable(outage)), may_have_arrived: true }
+}
+
+/// A job whose run wrote these entries and then found its vendor away; and its next run, after the order has changed.
+async fn retried_after(store: &Store, id: &str, entries: &[Entry], change: fn(&mut Order)) -> (Claim, Claim) {
+    record(store, &format!("{id} is paid"), id, 0).await;
+    let first = claimed(store, 0).await;
+    first.journal.append(0, &began(at(0))).await.unwrap();
+    for (number, entry) in entries.iter().enumerate() {
+        first.journal.append(number + 1, &Record { at: at(0), entry: entry.clone() }).await.unwrap();
+    }
+    store.finish(&first.lease, Ok(&outage(None)), at(0)).await.unwrap();
+    let mut newer = order(id, 2);
+    change(&mut newer);
+    let newer = event_of(&format!("{id} changes"), EventKind::Changed, newer);
+    store.record_event(&shop(), &newer, &[], at(1)).await.unwrap();
+    let next = claimed(store, 100).await;
+    store.finish(&next.lease, Ok(&RunEnd::Done), at(100)).await.unwrap();
+    (first, next)
+}
+
+async fn a_retry_is_told_of_the_order_as_it_is_now(database: Database) {
+    let store = database.open().await;
+    let entries = [intent(Repeat::Keyed), answered(503), Entry::Retried { keep: 0 }];
+    let paid_back: fn(&mut Order) = |order| order.payment = "refunded".into();
+    let (first, next) = retried_after(&store, "1", &entries, paid_back).await;
+    assert!(first.job.event.order.released && !next.job.event.order.released);
+    assert_eq!((next.job.event.id, next.job.event.order.version), (first.job.event.id, 2));
+    let loaded = next.journal.load().await.unwrap();
+    assert!(loaded.records.is_empty(), "a fresh journal");
+    assert_eq!(loaded.earlier_attempts.values().copied().collect::<Vec<_>>(), [1], "attempts stay counted");
+    let fewer: fn(&mut Order) = |order| order.lines[0].cart_line.quantity = 0;
+    let (_, next) = retried_after(&store, "2", &entries, fewer).await;
+    assert_eq!(next.job.event.order.lines[0].cart_line.quantity, 0);
+    // What cannot have left counts as nothing.
+    let mut unsent = entries;
+    unsent[1] = match lost() {
+        Entry::Answered { answer, .. } => Entry::Answered { answer, may_have_arrived: false },
+        other => other,
+    };
+    let (_, next) = retried_after(&store, "3", &unsent, fewer).await;
+    assert_eq!(next.job.event.order.version, 2);
+}
+
+async fn what_may_have_arrived_is_asked_again_as_it_was_unless_nothing_is_to_be_made(database: Database) {
+    let store = database.open().await;
+    let entries = [intent(Repeat::Keyed), lost(), Entry::Retried { keep: 0 }];
+    let (first, next) = retried_after(&store, "1", &entries, |order| order.lines[0].cart_line.quantity = 0).await;
+    assert_eq!(next.job.event, first.job.event, "its vendor knows the same request again");
+    let ends: [fn(&mut Order); 2] = [|order| order.payment = "refunded".into(), |order| order.cancelled = true];
+    for (id, end) in ["2", "3"].into_iter().zip(ends) {
+        let (_, next) = retried_after(&store, id, &entries, end).await;
+        assert!(!next.job.event.order.released);
+    }
+}
+
+async fn what_must_not_be_sent_twice_is_not_begun_anew(database: Database) {
+    let store = database.open().await;
+    let mut other = intent(Repeat::Keyed);
+    if let Entry::Intent { call, .. } = &mut other {
+        call.digest = Digest::of(b"another");
+    }
+    let entries = [intent(Repeat::Never), answered(200), other, answered(503), Entry::Retried { keep: 1 }];
+    let (first, next) = retried_after(&store, "1", &entries, |order| order.cancelled = true).await;
+    assert_eq!(next.job.event, first.job.event);
 }

@@ -142,7 +142,7 @@ async fn a_quotation_goes_at_its_time_and_with_its_order(database: Database) {
     assert!(matches!(asking.request().await, Err(QuotationError::Exists(_))));
     "q2".clone_into(&mut asking.asked.id);
     asking.request().await.expect("asked");
-    let order = "quotation-q2";
+    let order = "~quotation-q2";
     let exported = asking.store.export_order(&asking.world.shop, order).await.expect("exported");
     assert_eq!(exported.document["orders"][0]["quotation"]["asked"]["id"], "q2", "{:#}", exported.document);
     let erased = asking.store.erase_order(&asking.world.shop, order, Unfinished::Cancel, WHO, asking.now).await;

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use cartwright::durable::RunEnd;
-use cartwright::types::{Event, EventKind, Order};
-use cartwright::{AccountId, CartLine, Clock, Digest, NewHosts, Release, SimulatedClock};
-use cartwright_e2e::orders::order;
+use cartwright::types::{Event, EventKind, Money, Order, Refund};
+use cartwright::{AccountId, CartLine, Clock, Digest, NewHosts, OrderError, OrderedLine, Release, SimulatedClock};
+use cartwright_e2e::orders::{approved, order};
 use cartwright_e2e::{ORDER_HOOK, World, local, members, shop};
 use cartwright_fake_vendors::samples;
 use cartwright_store::{Claim, JobFilter, Pins, Recorded, ReportError, Store};
@@ -21,6 +21,12 @@ on_each_database!(
     two_events_at_once_release_an_order_once,
     a_shop_may_release_when_an_order_is_placed_or_by_hand,
     the_same_report_twice_does_nothing_twice,
+    an_order_that_costs_nothing_is_released_without_a_payment,
+    an_order_is_released_again_after_it_was_paid_back,
+    whoever_was_told_of_an_order_is_told_when_no_line_is_theirs_any_more,
+    hooks_see_the_pieces_that_are_left_to_make,
+    an_order_is_in_the_shop_s_currency,
+    ids_of_the_host_are_no_platform_s,
     a_report_that_cannot_be_right_is_refused_and_leaves_nothing,
 );
 
@@ -167,7 +173,7 @@ async fn an_order_is_released_once_when_it_is_paid(database: Database) {
         order
     };
     let jobs = platform.report("e2", EventKind::Paid, held(2)).await;
-    assert_eq!(jobs, ["shop:expivi:e2", "shop:expivi:e2:released"]);
+    assert_eq!(jobs, ["shop:expivi:e2", "shop:expivi:~released:e2"]);
     platform.report("e3", EventKind::Paid, held(3)).await;
     platform.report("e4", EventKind::Changed, held(4)).await;
     let mut told = Vec::new();
@@ -177,7 +183,7 @@ async fn an_order_is_released_once_when_it_is_paid(database: Database) {
         assert_eq!(event.order.lines.iter().map(|line| line.released).collect::<Vec<_>>(), [true, false]);
         told.push(event.id);
     }
-    assert_eq!(told, ["e2", "e2:released", "e3", "e4"]);
+    assert_eq!(told, ["e2", "~released:e2", "e3", "e4"]);
     // The merchant approves: the platform says so, and the plugin hears of it again.
     let approved = Order { payment: "full".to_owned(), ..platform.order(5) };
     platform.report("e5", EventKind::Released, approved).await;
@@ -230,6 +236,109 @@ async fn the_same_report_twice_does_nothing_twice(database: Database) {
     // Though the order is newer by now, and whatever has become of the pins.
     assert_eq!(platform.try_report(&paid, &Pins::new()).await.expect("an answer"), Recorded::Known);
     assert_eq!(platform.kinds().await.len(), 3);
+}
+
+async fn an_order_that_costs_nothing_is_released_without_a_payment(database: Database) {
+    let platform = Platform::new(&database).await;
+    let mut free = platform.order(1);
+    free.total.minor = 0;
+    platform.report("e1", EventKind::Placed, free.clone()).await;
+    assert_eq!(platform.kinds().await, ["placed", "released"]);
+    // Nothing of it is made when it is cancelled or paid back, whatever it costs.
+    for (id, payment, cancelled) in [("2", "refunded", false), ("3", "none", true)] {
+        let order = order(&platform.world.host, &platform.world.shop, id, &platform.cart);
+        let order =
+            Order { payment: payment.to_owned(), cancelled, released: false, total: free.total.clone(), ..order };
+        platform.report(id, EventKind::Placed, order).await;
+        let known = platform.store.order(&platform.world.shop, id).await.expect("an answer").expect("an order");
+        assert!(!known.released);
+    }
+    // One that becomes free is released then, once.
+    let mut dear = order(&platform.world.host, &platform.world.shop, "4", &platform.cart);
+    (dear.payment, dear.released) = ("none".to_owned(), false);
+    platform.report("4 is placed", EventKind::Placed, dear.clone()).await;
+    (dear.total.minor, dear.version) = (0, 2);
+    platform.report("4 is free", EventKind::Changed, dear.clone()).await;
+    dear.version = 3;
+    platform.report("4 is changed", EventKind::Changed, dear).await;
+    let filter = JobFilter { order: Some("4".to_owned()), ..JobFilter::default() };
+    let jobs = platform.store.jobs(&filter, 10).await.expect("jobs");
+    let mut kinds: Vec<_> = jobs.into_iter().map(|job| job.kind).collect();
+    kinds.sort();
+    assert_eq!(kinds, ["changed", "changed", "placed", "released"]);
+}
+
+async fn an_order_is_released_again_after_it_was_paid_back(database: Database) {
+    let platform = Platform::new(&database).await;
+    let paid = |version, payment: &str| Order { payment: payment.to_owned(), ..platform.order(version) };
+    platform.report("e1", EventKind::Paid, paid(1, "full")).await;
+    let amount = Some(platform.order(1).total);
+    let back = EventKind::Refunded(Refund { lines: Vec::new(), amount });
+    platform.report("e2", back, paid(2, "refunded")).await;
+    let mut told = Vec::new();
+    for _ in 0..3 {
+        let event = platform.next().await.job.event;
+        told.push((event.id, event.order.released));
+    }
+    let expected = [("e1", false), ("~released:e1", false), ("e2", false)];
+    assert_eq!(told, expected.map(|(id, released)| (id.to_owned(), released)), "as the order is when they begin");
+    let jobs = platform.report("e3", EventKind::Paid, paid(3, "full")).await;
+    assert_eq!(jobs, ["shop:expivi:e3", "shop:expivi:~released:e3"]);
+    assert!(platform.next().await.job.event.order.released);
+}
+
+async fn whoever_was_told_of_an_order_is_told_when_no_line_is_theirs_any_more(database: Database) {
+    let platform = Platform::new(&database).await;
+    platform.report("e1", EventKind::Placed, platform.order(1)).await;
+    platform.next().await;
+    // The merchant took the ring out; a gift is left that nobody configured.
+    let mut left = platform.order(2);
+    left.lines[0].account = None;
+    (left.lines[0].id, left.lines[0].reference) = ("gift".to_owned(), format!("{}:gift", left.reference));
+    let jobs = platform.report("e2", EventKind::Changed, left).await;
+    assert_eq!(jobs, ["shop:expivi:e2"]);
+    let job = platform.next().await.job;
+    assert_eq!((job.plugin, job.event.order.lines.len()), (platform.world.digest, 0));
+}
+
+async fn hooks_see_the_pieces_that_are_left_to_make(database: Database) {
+    let mut platform = Platform::new(&database).await;
+    platform.cart.clear();
+    platform.world.add("ring", samples::EXPIVI_SIMPLE, 3, &mut platform.cart).await.expect("rings");
+    let lines = |quantity| {
+        let line = OrderedLine { quantity: Some(quantity), ..approved("1", &platform.cart[0]) };
+        let total = &platform.cart[0].price.total;
+        platform.world.host.order_lines(&platform.world.shop, "1", total, &[line]).expect("lines")
+    };
+    for (version, quantity) in [(1, 3), (2, 2), (3, 0)] {
+        let order = Order { lines: lines(quantity), payment: "full".to_owned(), ..platform.order(version) };
+        let jobs = platform.report(&format!("e{version}"), EventKind::Changed, order).await;
+        for _ in jobs {
+            let told = platform.next().await.job.event.order;
+            assert_eq!((told.lines[0].cart_line.quantity, told.lines[0].released), (quantity, quantity > 0));
+        }
+    }
+}
+
+async fn an_order_is_in_the_shop_s_currency(database: Database) {
+    let platform = Platform::new(&database).await;
+    let mut yen = platform.order(1);
+    yen.total = Money { minor: 4900, scale: 0, currency: "JPY".to_owned() };
+    let refused = platform.try_report(&platform.event("e1", EventKind::Placed, yen), &platform.pins()).await;
+    assert!(matches!(refused, Err(ReportError::Order(OrderError::OtherCurrency { .. }))), "{refused:?}");
+}
+
+async fn ids_of_the_host_are_no_platform_s(database: Database) {
+    let platform = Platform::new(&database).await;
+    let paid = Order { payment: "full".to_owned(), ..platform.order(1) };
+    platform.report("e1", EventKind::Paid, paid).await;
+    // What it was called once; now it is an id as any other.
+    platform.report("e1:released", EventKind::Changed, Order { payment: "full".to_owned(), ..platform.order(2) }).await;
+    for (event, order) in [("~released:e1", "1"), ("e2", "~quotation-q1")] {
+        let order = Order { id: order.to_owned(), ..platform.order(3) };
+        let refused = platform.try_report(&platform.event(event, EventKind::Changed, order), &platform.pins()).await;
+        assert!(matches!(refused, Err(ReportError::Order(OrderError::HostId { .. }))), "{refused:?}");
+    }
 }
 
 async fn a_report_that_cannot_be_right_is_refused_and_leaves_nothing(database: Database) {

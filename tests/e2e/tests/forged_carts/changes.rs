@@ -1,6 +1,6 @@
 //! What changes come of carts that were tampered with: everything that is planned is planned and priced anew.
 
-use cartwright::{CartChange, CartError, CartLine, CartOperation, SealFault, Visitor};
+use cartwright::{CartChange, CartError, CartLine, CartOperation, OrderError, OrderedLine, SealFault, Visitor};
 use cartwright_e2e::added;
 use cartwright_fake_vendors::samples;
 
@@ -237,18 +237,18 @@ async fn a_forged_line_does_not_get_into_an_order() {
         |line| line.bill_of_materials.clear(),
         |line| line.price.expires = "2999-01-01T00:00:00Z".to_owned(),
     ];
+    let order = |cart: &[CartLine]| {
+        let ordered: Vec<OrderedLine<'_>> = cart.iter().map(|line| OrderedLine::new(&line.key, line)).collect();
+        host.order_lines(shop, "1", &cart[0].price.total, &ordered)
+    };
+    assert_eq!(order(&shopping.cart).expect("as it was sealed").len(), shopping.cart.len());
     for place in [RING, OAK] {
-        let line = &shopping.cart[place];
-        assert_eq!(
-            host.order_line(shop, "1", "1", line, true, true).expect("as it was sealed").cart_line.key,
-            line.key
-        );
         for forge in forgeries {
-            let mut forged = line.clone();
-            forge(&mut forged);
-            let refused = host.order_line(shop, "1", "1", &forged, true, true);
-            let is_forged = matches!(&refused, Err(CartError::Seal { fault: SealFault::Forged, .. }));
-            assert!(is_forged || forged == *line, "{refused:?}");
+            let mut forged = shopping.cart.clone();
+            forge(&mut forged[place]);
+            let refused = order(&forged);
+            let is_forged = matches!(&refused, Err(OrderError::Seal { fault: SealFault::Forged, .. }));
+            assert!(is_forged || forged == shopping.cart, "{refused:?}");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cartwright::{CartError, CartLine, SealFault, Shop, Visitor};
+use cartwright::{CartError, CartLine, OrderError, OrderedLine, SealFault, Shop, Visitor};
 use cartwright_e2e::{World, shop};
 use cartwright_fake_vendors::samples;
 
@@ -73,9 +73,8 @@ async fn a_child_that_was_taken_out_stays_out_when_the_seal_is_renewed() {
 #[tokio::test]
 async fn an_order_outlives_the_seals_of_its_lines() {
     let (world, cart) = over().await;
-    for line in &cart[..2] {
-        world.host.order_line(&world.shop, "1", "1", line, true, true).expect("checked when it was ordered");
-    }
+    let order = cartwright_e2e::orders::order(&world.host, &world.shop, "1", &cart);
+    assert_eq!(order.lines.len(), cart.len());
 }
 
 #[tokio::test]
@@ -93,6 +92,7 @@ async fn a_line_of_another_shop_is_not_sold_here() {
     let visitor = Visitor::default();
     let error = other.host.merge_carts(&other.shop, &cart[..1], &[], &visitor).await.expect_err("of another shop");
     assert!(matches!(&error, CartError::Seal { fault: SealFault::Forged, .. }), "{error}");
-    let error = other.host.order_line(&other.shop, "1", "1", &cart[0], true, true).expect_err("of another shop");
-    assert!(matches!(&error, CartError::Seal { fault: SealFault::Forged, .. }), "{error}");
+    let total = &cart[0].price.total;
+    let error = other.host.order_lines(&other.shop, "1", total, &[OrderedLine::new("1", &cart[0])]);
+    assert!(matches!(&error, Err(OrderError::Seal { fault: SealFault::Forged, .. })), "{error:?}");
 }

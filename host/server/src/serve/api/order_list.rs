@@ -42,8 +42,10 @@ struct Which {
 struct ListedOrderDocument {
     /// The platform's order id.
     id: String,
-    /// What is known of it; none when it was erased.
+    /// What is known of it; none when it was erased or is damaged.
     known: Option<KnownOrderDocument>,
+    /// Is what is stored of it damaged? Restore the database from a copy.
+    damaged: bool,
     /// When it was first reported.
     #[schema(format = DateTime)]
     created: String,
@@ -93,6 +95,7 @@ impl From<ListedOrder> for ListedOrderDocument {
         Self {
             id: listed.id,
             known,
+            damaged: listed.damaged,
             created: moment(listed.created),
             changed: moment(listed.changed),
             closed: listed.closed.map(moment),

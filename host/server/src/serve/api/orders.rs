@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use cartwright::types::{Address, Event, EventKind, Money, Order};
-use cartwright::{CartLine, Digest, ShopId};
+use cartwright::{CartLine, Digest, OrderedLine, ShopId};
 use cartwright_store::{JobFilter, OrderMaterials, Pins, Recorded, Unfinished};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -47,7 +47,9 @@ pub(crate) fn routes() -> OpenApiRouter<Node> {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct EventBody {
-    /// Unique in the shop: the same id is the same event, and does nothing twice.
+    /// Unique in the shop: the same event again does nothing twice, another event under a known id is a conflict. It does not begin with
+    /// "~".
+    #[schema(min_length = 1, max_length = 200)]
     id: String,
     /// When, RFC 3339.
     #[schema(value_type = String, format = DateTime)]
@@ -62,7 +64,8 @@ struct EventBody {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct OrderBody {
-    /// The platform's order id.
+    /// The platform's order id. It does not begin with "~".
+    #[schema(min_length = 1, max_length = 200)]
     id: String,
     /// The number that people know it by; the id unless given.
     #[serde(default)]
@@ -73,7 +76,7 @@ struct OrderBody {
     /// Placed to try the shop out? Nothing is made or sent for it.
     #[serde(default)]
     test: bool,
-    /// Grows with every change.
+    /// Grows with every change: other content under a version that is known is a conflict.
     version: u64,
     /// When it was placed, RFC 3339.
     #[schema(value_type = String, format = DateTime)]
@@ -83,7 +86,7 @@ struct OrderBody {
     /// Was it cancelled?
     #[serde(default)]
     cancelled: bool,
-    /// What the whole order costs.
+    /// What the whole order costs. An order that costs nothing needs no payment.
     total: Money,
     /// Who is billed.
     #[serde(default)]
@@ -94,7 +97,7 @@ struct OrderBody {
     /// The shop's own address.
     #[serde(default)]
     shop_address: Option<Address>,
-    /// All its lines that came from this host's cart.
+    /// All its lines that came from this host's cart: bundles with their children, each cart line once.
     lines: Vec<OrderLineBody>,
 }
 
@@ -106,9 +109,9 @@ enum Payment {
     None,
     /// In part.
     Part,
-    /// In full.
+    /// In full. An order that costs nothing counts as paid in full, whatever is said.
     Full,
-    /// Paid back.
+    /// Paid back in full: nothing of it is produced that was not begun.
     Refunded,
 }
 
@@ -117,13 +120,18 @@ enum Payment {
 #[serde(deny_unknown_fields)]
 struct OrderLineBody {
     /// The platform's id of the order line.
+    #[schema(min_length = 1, max_length = 200)]
     id: String,
     /// The cart line that it came from, whole, as the host gave it.
     line: CartLine,
+    /// Pieces that are to be made, at most those of the cart line: fewer when some were cancelled, 0 when all were. Those of the cart
+    /// line unless given; for a child of a bundle, as many as go with its parent's.
+    #[serde(default)]
+    quantity: Option<u32>,
     /// Did the merchant approve what was held back?
     #[serde(default)]
     approved: bool,
-    /// May the line be produced when the order may? No holds it back for the merchant.
+    /// May the line be produced when the order may? No holds it back for the merchant, and its whole bundle with it.
     #[serde(default = "yes")]
     released: bool,
     /// How far the platform knows it to be: "ordered", "shipped", "cancelled" …
@@ -138,7 +146,7 @@ fn yes() -> bool {
 /// What came of a report.
 #[derive(Debug, Serialize, ToSchema)]
 struct Reported {
-    /// False: this event was reported before, and nothing was done.
+    /// False: this very event was reported before, and nothing was done.
     new: bool,
     /// The jobs that handle it.
     jobs: Vec<String>,
@@ -148,18 +156,18 @@ impl OrderBody {
     fn read(self, node: &Node, shop: &ShopId) -> Result<(Order, Pins), Problem> {
         let host = node.host();
         let like = host.shop(shop)?;
-        let mut pins = Pins::new();
-        let mut lines = Vec::with_capacity(self.lines.len());
-        for OrderLineBody { id, line, approved, released, status } in self.lines {
-            let mut ordered = host.order_line(shop, &self.id, &id, &line, released, approved)?;
-            if let Some(status) = status {
-                ordered.status = status;
-            }
-            if ordered.account.is_some() {
-                pins.insert(id, line.pin.digest);
-            }
-            lines.push(ordered);
-        }
+        let ordered = |line: &OrderLineBody| OrderedLine {
+            id: &line.id,
+            line: &line.line,
+            quantity: line.quantity,
+            released: line.released,
+            approved: line.approved,
+            status: line.status.as_deref(),
+        };
+        let ordered: Vec<OrderedLine<'_>> = self.lines.iter().map(ordered).collect();
+        let lines = host.order_lines(shop, &self.id, &self.total, &ordered)?;
+        let pinned = lines.iter().zip(&self.lines).filter(|(made, _)| made.account.is_some());
+        let pins = pinned.map(|(made, reported)| (made.id.clone(), reported.line.pin.digest)).collect();
         let order = Order {
             reference: host.reference(shop, &self.id, None),
             number: self.number.unwrap_or_else(|| self.id.clone()),
@@ -190,7 +198,8 @@ impl OrderBody {
 }
 
 /// Takes in what happened to an order, and tells the plugins that it concerns. Stored before it is answered; the same event twice
-/// does nothing twice.
+/// does nothing twice. A conflict (409) records nothing: `event-id` when another event has the id, `same-version` when the order is known
+/// in this version with other content, `older` when it is known in a higher version.
 #[utoipa::path(post, path = "/v1/shops/{shop}/events", tag = "orders", operation_id = "report_event",
     params(("shop" = ShopId, Path)), request_body = EventBody, responses((status = 200, body = Reported), Problems))]
 async fn report(

@@ -8,10 +8,12 @@ use axum::extract::State;
 use axum::response::Redirect;
 use axum::routing::{get, post};
 use cartwright::ShopId;
-use cartwright::types::{Document, Order, Outcome, Shipment};
-use cartwright_store::{JobDetail, JobFilter, ListedOrder, OrderFilter, StoredOutcome};
+use cartwright::durable::Who;
+use cartwright::types::{Document, Order, OrderLine, Outcome, Shipment};
+use cartwright_store::{JobDetail, JobFilter, ListedOrder, OrderFilter, StoreError, StoredOutcome, Why};
 use maud::{Markup, html};
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::frame::{Done, at, page, segment, token};
 use super::jobs;
@@ -91,7 +93,10 @@ fn row(shop: &ShopId, listed: &ListedOrder) -> Markup {
                 None => {
                     th scope="row" { (listed.id) }
                     td { (when(listed.created)) }
-                    td colspan="3" { span.state { "Erased" } }
+                    td colspan="3" {
+                        @if listed.damaged { span.state.bad { "Damaged: restore the database from a copy" } }
+                        @else { span.state { "Erased" } }
+                    }
                 },
                 Some(order) => {
                     th scope="row" {
@@ -141,8 +146,15 @@ async fn read(
     let (outcomes, present) = (store.outcomes(&shop, &id).await?, store.present_outcomes(&shop, &id).await?);
     let filter = JobFilter { shop: Some(shop.clone()), order: Some(id.clone()), ..JobFilter::default() };
     let mut jobs = Vec::new();
-    for job in store.jobs(&filter, MOST_JOBS).await? {
-        jobs.push(store.job(&job.id).await?);
+    for summary in store.jobs(&filter, MOST_JOBS).await? {
+        jobs.push(match store.job(&summary.id).await {
+            // A damaged journal hides neither the order nor its other jobs.
+            Err(error @ StoreError::Corrupt(_)) => {
+                let why = Why { text: error.to_string(), who: Some(Who::Operator), detail: Value::Null };
+                JobDetail { summary, why: Some(why), journals: Vec::new(), outcomes: Vec::new() }
+            }
+            job => job?,
+        });
     }
     let (events, notices) = (store.events(&shop, &id).await?, store.notices(&shop, &id).await?);
     let history = History { events: &events, notices: &notices, jobs: &jobs, outcomes: &outcomes };
@@ -188,7 +200,7 @@ fn waiting(visitor: &Visitor, shop: &ShopId, order: &Order, outcomes: &[StoredOu
     let stuck: Vec<&JobDetail> =
         jobs.iter().filter(|job| matches!(job.summary.state.name(), "stopped" | "needs-merchant")).collect();
     let unapproved: Vec<&str> = match order.released {
-        true => order.lines.iter().filter(|line| !line.released).map(|line| line.id.as_str()).collect(),
+        true => order.lines.iter().filter(|line| is_held(line)).map(|line| line.id.as_str()).collect(),
         false => Vec::new(),
     };
     if held.is_empty() && stuck.is_empty() && unapproved.is_empty() {
@@ -222,6 +234,11 @@ fn waiting(visitor: &Visitor, shop: &ShopId, order: &Order, outcomes: &[StoredOu
     }
 }
 
+/// Is a line held for approval, once its order is released? What was cancelled waits for nobody.
+fn is_held(line: &OrderLine) -> bool {
+    !line.released && line.status != "cancelled"
+}
+
 fn lines(order: &Order, present: &[StoredOutcome]) -> Markup {
     html! {
         section {
@@ -237,7 +254,7 @@ fn lines(order: &Order, present: &[StoredOutcome]) -> Markup {
                             td.number { (line.cart_line.quantity) }
                             td {
                                 span.state { (line.status) }
-                                @if order.released && !line.released { " " span.state.warn { "held for approval" } }
+                                @if order.released && is_held(line) { " " span.state.warn { "held for approval" } }
                             }
                             td { @for (_, reference) in named(present, Some(&line.id)) { code { (reference) } " " } }
                         }

@@ -1,0 +1,433 @@
+//! Order lines: what a platform sold of a cart, held to the rules of a cart as a whole.
+//!
+//! [`Cartwright::order_lines`] is the only way from cart lines to order lines. A line alone is only as the host sealed it; whether a
+//! bundle is whole, whether a line is sold twice and how many pieces a child has can be told of all lines of the order together.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::MOST_LINES;
+use super::check::family_sums;
+use super::line::{CartLine, SealFault};
+use super::money::{self, MoneyError};
+use crate::contract::{Address, Event, EventKind, Money, Order, OrderLine};
+use crate::host::Cartwright;
+use crate::ids::ShopId;
+use crate::shop::SetupError;
+
+/// Maximum length of an id that a platform gives: of an order, of one of its lines, of an event.
+pub const MAX_ORDER_ID_BYTES: usize = 200;
+/// Maximum length of any other text of an order: a line of an address, a number, a status.
+pub const MAX_ORDER_TEXT_BYTES: usize = 1_000;
+/// The first character of the ids that the host gives orders and events of its own. A platform's ids never begin with it, so that
+/// the two never meet.
+pub const HOST_ID_PREFIX: char = '~';
+
+/// The earliest and the latest year that an order may be placed in.
+const YEARS: std::ops::RangeInclusive<i16> = 1990..=2199;
+const PAYMENTS: [&str; 4] = ["none", "part", "full", "refunded"];
+
+/// A line of an order, as the platform has it.
+#[derive(Debug, Clone, Copy)]
+pub struct OrderedLine<'a> {
+    /// The platform's id of the order line.
+    pub id: &'a str,
+    /// The cart line that was sold, as the host sealed it.
+    pub line: &'a CartLine,
+    /// Pieces that are to be made, from 0 to those that were sealed. `None` stands for those that were sealed; for a child of a bundle,
+    /// for as many as go with its parent's.
+    pub quantity: Option<u32>,
+    /// May the line be produced when the order may? `false` holds it back for the merchant.
+    pub released: bool,
+    /// Did the merchant approve what the host held back?
+    pub approved: bool,
+    /// How far the platform knows it to be; "ordered" unless it says so.
+    pub status: Option<&'a str>,
+}
+
+impl<'a> OrderedLine<'a> {
+    /// All pieces of a cart line, which the platform does not hold back.
+    pub fn new(id: &'a str, line: &'a CartLine) -> Self {
+        Self { id, line, quantity: None, released: true, approved: false, status: None }
+    }
+}
+
+/// Why an order is refused. Nothing was recorded.
+#[derive(Debug, Clone, thiserror::Error, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(tag = "error", content = "detail", rename_all = "kebab-case")]
+pub enum OrderError {
+    /// The shop is not set up.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// An id cannot be one.
+    #[error("{what} {value:?} cannot be used: use 1 to {MAX_ORDER_ID_BYTES} bytes without control characters")]
+    Id {
+        /// Which id.
+        what: &'static str,
+        /// The beginning of it.
+        value: String,
+    },
+    /// An id is one of the host's own.
+    #[error(
+        "{what} {value:?} cannot be used: ids that begin with {HOST_ID_PREFIX:?} are the host's own; use another first character"
+    )]
+    HostId {
+        /// Which id.
+        what: &'static str,
+        /// The id.
+        value: String,
+    },
+    /// A text is too long.
+    #[error("{what} has {length} bytes; at most {MAX_ORDER_TEXT_BYTES} are allowed")]
+    Text {
+        /// Which text.
+        what: String,
+        /// How long it is.
+        length: usize,
+    },
+    /// The order has too many lines.
+    #[error("the order has {0} lines; at most {MOST_LINES} are allowed")]
+    TooManyLines(usize),
+    /// Two lines have one id.
+    #[error("two lines have the id {0:?}; each line of an order has an id of its own")]
+    DuplicateId(String),
+    /// A cart line was sold twice.
+    #[error("the lines {first:?} and {second:?} are the same cart line {key}; report it once, with the pieces of both")]
+    DuplicateLine {
+        /// The first line's id.
+        first: String,
+        /// The second line's id.
+        second: String,
+        /// The cart line's key.
+        key: String,
+    },
+    /// A line is not as the host sealed it: its reference and its bill of materials decide what is made.
+    #[error("the line {line:?} ({key}): {fault}; report the cart line as the host gave it")]
+    Seal {
+        /// The line's id.
+        line: String,
+        /// The cart line's key.
+        key: String,
+        /// Why.
+        fault: SealFault,
+    },
+    /// A child is sold without its bundle.
+    #[error(
+        "the line {line:?} is a part of the bundle {parent}, which the order does not hold; report the bundle with all its lines"
+    )]
+    NoBundle {
+        /// The line's id.
+        line: String,
+        /// The parent's key.
+        parent: String,
+    },
+    /// A bundle is not whole.
+    #[error(
+        "the bundle {line:?} is not whole, or its lines were sealed at different times; report the bundle with all its lines, as the cart holds them"
+    )]
+    BrokenBundle {
+        /// The id of the parent's line.
+        line: String,
+    },
+    /// More pieces than were sealed.
+    #[error(
+        "the line {line:?} has {quantity} pieces, its cart line was sealed for {sealed}; report at most {sealed}, or sell a line of {quantity}"
+    )]
+    Quantity {
+        /// The line's id.
+        line: String,
+        /// How many pieces were reported.
+        quantity: u32,
+        /// How many were sealed.
+        sealed: u32,
+    },
+    /// A child's pieces do not go with its bundle's.
+    #[error(
+        "the line {line:?} has {quantity} pieces; {bundles} of its bundle have {expected}: report that, or no quantity"
+    )]
+    ChildQuantity {
+        /// The line's id.
+        line: String,
+        /// How many pieces were reported.
+        quantity: u32,
+        /// How many bundles were reported.
+        bundles: u32,
+        /// How many pieces go with them.
+        expected: u64,
+    },
+    /// A line is priced in another currency.
+    #[error(
+        "the line {line:?} is priced in {found}, the order in {expected}; nothing is converted: price the line anew in the cart"
+    )]
+    Currency {
+        /// The line's id.
+        line: String,
+        /// The line's currency.
+        found: String,
+        /// The order's.
+        expected: String,
+    },
+    /// An amount cannot be one.
+    #[error("{what}: {why}")]
+    Money {
+        /// Which amount.
+        what: &'static str,
+        /// Why.
+        why: String,
+    },
+    /// The order is in another currency than the shop.
+    #[error(
+        "the order is in {found}, the shop sells in {expected}; report it in {expected}, or set the shop's currency"
+    )]
+    OtherCurrency {
+        /// The order's currency.
+        found: String,
+        /// The shop's.
+        expected: String,
+    },
+    /// A time cannot be one.
+    #[error("{what} {value:?} is not a time between the years 1990 and 2199 (RFC 3339, UTC)")]
+    Time {
+        /// Which time.
+        what: &'static str,
+        /// The beginning of it.
+        value: String,
+    },
+    /// The payment is not a known word.
+    #[error("the payment {0:?} is not one of \"none\", \"part\", \"full\" and \"refunded\"")]
+    Payment(String),
+}
+
+impl OrderError {
+    fn money(what: &'static str, error: &MoneyError) -> Self {
+        Self::Money { what, why: error.to_string() }
+    }
+}
+
+impl Cartwright {
+    /// Makes the lines of an order, for order hooks, of all its lines, in their order. `total` is what the order costs.
+    ///
+    /// A bundle is released as a whole: a member that is held holds its parent and all children. A bundle that parts were taken out of is
+    /// held until it is approved: its bill of materials is without them, but a vendor that makes what the saved configuration says would
+    /// make them all the same. A line without pieces is cancelled. That a seal's time is over is no fault: an order outlives it, and
+    /// [`check_cart`](Self::check_cart) looked at the time before the order was taken.
+    ///
+    /// # Errors
+    /// [`OrderError`] names the line and what to do.
+    pub fn order_lines(
+        &self,
+        shop: &ShopId,
+        order: &str,
+        total: &Money,
+        lines: &[OrderedLine<'_>],
+    ) -> Result<Vec<OrderLine>, OrderError> {
+        let state = self.shop_state(shop)?;
+        check_id("the order id", order)?;
+        if lines.len() > MOST_LINES {
+            return Err(OrderError::TooManyLines(lines.len()));
+        }
+        let (mut ids, mut keys) = (BTreeMap::new(), BTreeMap::new());
+        for (at, OrderedLine { id, line, status, .. }) in lines.iter().enumerate() {
+            check_id("the line id", id)?;
+            check_text("the status of a line", status.unwrap_or_default())?;
+            match line.check_seal(&state.shop.id, &state.shop.seal_key, Timestamp::now()) {
+                Ok(()) | Err(SealFault::Expired) => {}
+                Err(fault) => {
+                    return Err(OrderError::Seal { line: (*id).to_owned(), key: line.key.clone(), fault });
+                }
+            }
+            if ids.insert(*id, at).is_some() {
+                return Err(OrderError::DuplicateId((*id).to_owned()));
+            }
+            if let Some(first) = keys.insert(line.key.as_str(), at) {
+                let (first, second) = (lines[first].id.to_owned(), (*id).to_owned());
+                return Err(OrderError::DuplicateLine { first, second, key: line.key.clone() });
+            }
+            if line.price.total.currency != total.currency {
+                let (found, expected) = (line.price.total.currency.clone(), total.currency.clone());
+                return Err(OrderError::Currency { line: (*id).to_owned(), found, expected });
+            }
+        }
+        let mut made: Vec<Option<OrderLine>> = lines.iter().map(|_| None).collect();
+        for (parent, children) in families(lines, &keys)? {
+            let family: Vec<usize> = std::iter::once(parent).chain(children).collect();
+            let held = family.iter().any(|at| !lines[*at].released || is_held(&lines[*at]));
+            for (at, quantity) in family.iter().zip(pieces(lines, &family)?) {
+                made[*at] = Some(self.order_line(shop, order, &lines[*at], quantity, !held));
+            }
+        }
+        Ok(made.into_iter().flatten().collect())
+    }
+
+    fn order_line(
+        &self,
+        shop: &ShopId,
+        order: &str,
+        OrderedLine { id, line, status, .. }: &OrderedLine<'_>,
+        quantity: u32,
+        released: bool,
+    ) -> OrderLine {
+        let status = if quantity == 0 { "cancelled" } else { status.unwrap_or("ordered") };
+        OrderLine {
+            id: (*id).to_owned(),
+            reference: self.reference(shop, order, Some(id)),
+            account: line.vendor_product.as_ref().map(|_| line.pin.account.to_string()),
+            cart_line: crate::contract::Line { quantity, ..line.as_contract() },
+            title: line.title.clone(),
+            shown: line.shown.clone(),
+            configuration: line.configuration.map(|digest| digest.to_string()),
+            status: status.to_owned(),
+            vendor_reference: None,
+            released: released && quantity > 0,
+            bill_of_materials: line.bill_of_materials.clone(),
+            extra: Vec::new(),
+        }
+    }
+}
+
+fn is_held(ordered: &OrderedLine<'_>) -> bool {
+    ordered.line.unconfirmed.as_ref().is_some_and(|unconfirmed| unconfirmed.hold) && !ordered.approved
+}
+
+/// Of each line that is no child, its place and those of its children. Every bundle is whole.
+fn families(
+    lines: &[OrderedLine<'_>],
+    keys: &BTreeMap<&str, usize>,
+) -> Result<BTreeMap<usize, Vec<usize>>, OrderError> {
+    let tops = lines.iter().enumerate().filter(|(_, ordered)| ordered.line.parent.is_none());
+    let mut families: BTreeMap<usize, Vec<usize>> = tops.map(|(at, _)| (at, Vec::new())).collect();
+    for (at, OrderedLine { id, line, .. }) in lines.iter().enumerate() {
+        let Some(parent) = &line.parent else { continue };
+        let family = keys.get(parent.as_str()).and_then(|parent| families.get_mut(parent));
+        let missing = || OrderError::NoBundle { line: (*id).to_owned(), parent: parent.clone() };
+        family.ok_or_else(missing)?.push(at);
+    }
+    for (parent, children) in &families {
+        let family: Vec<&CartLine> = std::iter::once(parent).chain(children).map(|at| lines[*at].line).collect();
+        if !family_sums(&family) {
+            return Err(OrderError::BrokenBundle { line: lines[*parent].id.to_owned() });
+        }
+    }
+    Ok(families)
+}
+
+/// How many pieces of each member of a family are to be made. The parent is the first.
+fn pieces(lines: &[OrderedLine<'_>], family: &[usize]) -> Result<Vec<u32>, OrderError> {
+    let mut bundles = 0;
+    let mut pieces = Vec::with_capacity(family.len());
+    for at in family {
+        let OrderedLine { id, line, quantity, .. } = lines[*at];
+        let Some(per_bundle) = line.per_bundle.filter(|_| line.parent.is_some()) else {
+            bundles = quantity.unwrap_or(line.quantity);
+            if bundles > line.quantity {
+                let (line, sealed) = (id.to_owned(), line.quantity);
+                return Err(OrderError::Quantity { line, quantity: bundles, sealed });
+            }
+            pieces.push(bundles);
+            continue;
+        };
+        let expected = u64::from(per_bundle) * u64::from(bundles);
+        match quantity {
+            Some(quantity) if u64::from(quantity) != expected => {
+                return Err(OrderError::ChildQuantity { line: id.to_owned(), quantity, bundles, expected });
+            }
+            // At most what was sealed, which was a `u32`.
+            _ => pieces.push(u32::try_from(expected).unwrap_or(line.quantity)),
+        }
+    }
+    Ok(pieces)
+}
+
+/// Checks what a platform reports of an order beside its cart lines: ids, texts, money and times are within bounds, and the event's id is
+/// none of the host's own.
+///
+/// # Errors
+/// [`OrderError`] names what is wrong.
+pub fn check_event(event: &Event) -> Result<(), OrderError> {
+    check_id("the event id", &event.id)?;
+    if event.id.starts_with(HOST_ID_PREFIX) {
+        return Err(OrderError::HostId { what: "the event id", value: event.id.clone() });
+    }
+    check_time("the event's time", &event.at)?;
+    if let EventKind::Refunded(refund) = &event.kind
+        && let Some(amount) = &refund.amount
+    {
+        check_money("the amount that is paid back", amount)?;
+        if amount.currency != event.order.total.currency {
+            let why = format!("it is in {}, the order in {}", amount.currency, event.order.total.currency);
+            return Err(OrderError::Money { what: "the amount that is paid back", why });
+        }
+    }
+    check_order(&event.order)
+}
+
+/// Checks an order beside its cart lines, as [`check_event`] does.
+///
+/// # Errors
+/// [`OrderError`] names what is wrong.
+pub fn check_order(order: &Order) -> Result<(), OrderError> {
+    check_id("the order id", &order.id)?;
+    if order.lines.len() > MOST_LINES {
+        return Err(OrderError::TooManyLines(order.lines.len()));
+    }
+    let mut ids = BTreeMap::new();
+    for line in &order.lines {
+        check_id("the line id", &line.id)?;
+        check_text("the status of a line", &line.status)?;
+        if ids.insert(line.id.as_str(), ()).is_some() {
+            return Err(OrderError::DuplicateId(line.id.clone()));
+        }
+    }
+    check_text("the order's number", &order.number)?;
+    check_text("the order's language", &order.locale)?;
+    check_time("the time when the order was placed", &order.placed_at)?;
+    if !PAYMENTS.contains(&order.payment.as_str()) {
+        return Err(OrderError::Payment(order.payment.chars().take(80).collect()));
+    }
+    check_money("the order's total", &order.total)?;
+    let addresses = [("billing", &order.billing), ("delivery", &order.delivery), ("the shop's", &order.shop_address)];
+    addresses
+        .into_iter()
+        .try_for_each(|(whose, address)| address.as_ref().map_or(Ok(()), |held| check_address(whose, held)))
+}
+
+fn check_address(whose: &str, address: &Address) -> Result<(), OrderError> {
+    let Address { first_name, last_name, email, line1, line2, zip, city, region, country, company, vat, phone } =
+        address;
+    let texts = [first_name, last_name, line1, zip, city, country].into_iter();
+    let mut texts = texts.chain([email, line2, region, company, vat, phone].into_iter().flatten());
+    texts.try_for_each(|text| check_text(&format!("a line of the {whose} address"), text))
+}
+
+fn check_id(what: &'static str, id: &str) -> Result<(), OrderError> {
+    if (1..=MAX_ORDER_ID_BYTES).contains(&id.len()) && !id.chars().any(char::is_control) {
+        return Ok(());
+    }
+    Err(OrderError::Id { what, value: id.chars().take(80).collect() })
+}
+
+fn check_text(what: &str, text: &str) -> Result<(), OrderError> {
+    match text.len() {
+        0..=MAX_ORDER_TEXT_BYTES => Ok(()),
+        length => Err(OrderError::Text { what: what.to_owned(), length }),
+    }
+}
+
+fn check_money(what: &'static str, amount: &Money) -> Result<(), OrderError> {
+    money::check(amount).map_err(|error| OrderError::money(what, &error))
+}
+
+fn check_time(what: &'static str, text: &str) -> Result<(), OrderError> {
+    let at = text.parse::<Timestamp>().ok();
+    match at.map(|at| at.to_zoned(jiff::tz::TimeZone::UTC).year()) {
+        Some(year) if YEARS.contains(&year) => Ok(()),
+        _ => Err(OrderError::Time { what, value: text.chars().take(80).collect() }),
+    }
+}
+
+#[cfg(test)]
+#[path = "ordered_tests.rs"]
+mod tests;

@@ -1,0 +1,266 @@
+use serde_json::{Value, json};
+
+use super::*;
+use crate::Secret;
+use crate::contract::Refund;
+use crate::shop::Shop;
+
+/// A host with a shop that sells in euros.
+fn host() -> (Cartwright, ShopId) {
+    let host = Cartwright::builder().start().unwrap();
+    let id: ShopId = "shop".parse().unwrap();
+    host.add_shop(Shop::new(id.clone(), "EUR", 2, Secret::new("k".repeat(64)))).unwrap();
+    (host, id)
+}
+
+fn euros(minor: i64) -> Money {
+    Money { minor, scale: 2, currency: "EUR".into() }
+}
+
+/// A sealed cart line with these members beside the usual ones.
+fn line((host, shop): &(Cartwright, ShopId), key: &str, quantity: u32, members: &Value) -> CartLine {
+    let digest = "0".repeat(64);
+    let mut line = json!({
+        "key": key, "product": "ring", "variant_id": "1", "sku": "RING", "title": "Ring", "quantity": quantity, "parent": null,
+        "per_bundle": null, "child_removal": null, "children": [], "part": null, "without": [], "shown": [],
+        "price": {
+            "unit": null, "total": { "minor": 0, "scale": 2, "currency": "EUR" }, "tax": "as-shop", "source": "platform",
+            "state": "verified", "included_in_parent": false, "expires": "2026-01-01T00:00:00Z", "seal": "",
+        },
+        "configuration": null, "item": null, "item_id": null, "fingerprint": null, "thumbnail": null,
+        "bill_of_materials": [], "vendor_product": null, "reference": null, "unconfirmed": null, "linked_product": "ring",
+        "asked_quantity": quantity, "chosen_variant": null,
+        "pin": {
+            "account": "expivi", "plugin": "expivi", "digest": digest, "strategy_account": "expivi",
+            "strategy_digest": digest, "strategy": "simple",
+        },
+    });
+    line.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+    let mut line: CartLine = serde_json::from_value(line).unwrap();
+    let state = host.shop_state(shop).unwrap();
+    line.seal(&state.shop.id, &state.shop.seal_key);
+    line
+}
+
+/// A bundle of panels and screws, so many times.
+fn bundle(world: &(Cartwright, ShopId), quantity: u32) -> Vec<CartLine> {
+    let child =
+        |key: &str, per: u32| line(world, key, per * quantity, &json!({ "parent": "bundle", "per_bundle": per }));
+    let parent = line(world, "bundle", quantity, &json!({ "children": ["panel", "screw"] }));
+    vec![parent, child("panel", 3), child("screw", 4)]
+}
+
+/// The lines under their keys as ids.
+fn all(lines: &[CartLine]) -> Vec<OrderedLine<'_>> {
+    lines.iter().map(|line| OrderedLine::new(&line.key, line)).collect()
+}
+
+fn made((host, shop): &(Cartwright, ShopId), lines: &[OrderedLine<'_>]) -> Result<Vec<OrderLine>, OrderError> {
+    host.order_lines(shop, "7001", &euros(4900), lines)
+}
+
+fn pieces_of(lines: &[OrderLine]) -> Vec<u32> {
+    lines.iter().map(|line| line.cart_line.quantity).collect()
+}
+
+#[test]
+fn an_order_has_all_sealed_pieces_or_fewer_and_never_more() {
+    let world = host();
+    let ring = line(&world, "ring", 3, &json!({}));
+    for (reported, expected) in [(None, 3), (Some(3), 3), (Some(2), 2), (Some(1), 1)] {
+        let made = made(&world, &[OrderedLine { quantity: reported, ..OrderedLine::new("1", &ring) }]).unwrap();
+        assert_eq!((pieces_of(&made), made[0].released, made[0].status.as_str()), (vec![expected], true, "ordered"));
+    }
+    for more in [4, u32::MAX] {
+        let refused = made(&world, &[OrderedLine { quantity: Some(more), ..OrderedLine::new("1", &ring) }]);
+        assert!(matches!(refused, Err(OrderError::Quantity { sealed: 3, .. })), "{refused:?}");
+    }
+}
+
+#[test]
+fn a_line_without_pieces_is_cancelled_and_not_made() {
+    let world = host();
+    let ring = line(&world, "ring", 3, &json!({}));
+    let none = OrderedLine { quantity: Some(0), status: Some("in-production"), ..OrderedLine::new("1", &ring) };
+    let made = made(&world, &[none]).unwrap();
+    assert_eq!((pieces_of(&made), made[0].released, made[0].status.as_str()), (vec![0], false, "cancelled"));
+}
+
+#[test]
+fn children_have_as_many_pieces_as_go_with_their_bundles() {
+    let world = host();
+    let lines = bundle(&world, 2);
+    let order = |parent: Option<u32>, panel: Option<u32>| {
+        let mut ordered = all(&lines);
+        (ordered[0].quantity, ordered[1].quantity) = (parent, panel);
+        made(&world, &ordered).map(|made| pieces_of(&made))
+    };
+    assert_eq!(order(None, None).unwrap(), [2, 6, 8]);
+    assert_eq!(order(Some(1), None).unwrap(), [1, 3, 4]);
+    assert_eq!(order(Some(1), Some(3)).unwrap(), [1, 3, 4]);
+    assert_eq!(order(Some(0), None).unwrap(), [0, 0, 0]);
+    for (parent, panel) in [(None, 5), (Some(1), 6), (Some(2), 7)] {
+        let refused = order(parent, Some(panel));
+        assert!(matches!(refused, Err(OrderError::ChildQuantity { .. })), "{refused:?}");
+    }
+}
+
+#[test]
+fn a_bundle_is_whole_and_each_line_is_sold_once() {
+    let world = host();
+    let (one, two) = (bundle(&world, 1), bundle(&world, 2));
+    let lines = |parts: &[&CartLine]| parts.iter().map(|line| (*line).clone()).collect::<Vec<_>>();
+    // In whatever order they come.
+    assert!(made(&world, &all(&lines(&[&one[2], &one[0], &one[1]]))).is_ok());
+    for (what, lines) in [
+        ("a child without its bundle", lines(&[&one[1]])),
+        ("a child of a child", {
+            let grandchild = line(&world, "nail", 1, &json!({ "parent": "panel", "per_bundle": 1 }));
+            [&one[..], &[grandchild]].concat()
+        }),
+    ] {
+        let refused = made(&world, &all(&lines));
+        assert!(matches!(refused, Err(OrderError::NoBundle { .. })), "{what}: {refused:?}");
+    }
+    for (what, lines) in [
+        ("a bundle without its children", lines(&[&one[0]])),
+        ("a bundle without one child", lines(&[&one[0], &one[1]])),
+        ("children of one under a parent of two", lines(&[&two[0], &one[1], &one[2]])),
+        ("one child of another bundle's quantity", lines(&[&two[0], &two[1], &one[2]])),
+    ] {
+        let refused = made(&world, &all(&lines));
+        assert!(matches!(refused, Err(OrderError::BrokenBundle { .. })), "{what}: {refused:?}");
+    }
+    let ring = line(&world, "ring", 1, &json!({}));
+    let twice = made(&world, &[OrderedLine::new("1", &ring), OrderedLine::new("2", &ring)]);
+    assert!(matches!(&twice, Err(OrderError::DuplicateLine { key, .. }) if key == "ring"), "{twice:?}");
+    let same_id = [OrderedLine::new("1", &ring), OrderedLine::new("1", &one[0])];
+    let same_id = made(&world, &same_id);
+    assert!(matches!(same_id, Err(OrderError::DuplicateId(_))), "{same_id:?}");
+}
+
+#[test]
+fn a_bundle_is_held_and_released_as_a_whole() {
+    let world = host();
+    let mut lines = bundle(&world, 1);
+    lines.push(line(&world, "ring", 1, &json!({})));
+    let released = |change: &dyn Fn(&mut Vec<OrderedLine<'_>>), lines: &[CartLine]| {
+        let mut ordered = all(lines);
+        change(&mut ordered);
+        made(&world, &ordered).unwrap().iter().map(|line| line.released).collect::<Vec<_>>()
+    };
+    assert_eq!(released(&|_| {}, &lines), [true; 4]);
+    for at in 0..3 {
+        assert_eq!(released(&|ordered| ordered[at].released = false, &lines), [false, false, false, true]);
+    }
+    // What the host holds back is released with its parts when it is approved.
+    let reason = json!({ "key": "parts-taken-out", "parameters": [], "text": "" });
+    let held = json!({ "children": ["panel", "screw"], "unconfirmed": { "reason": reason, "hold": true } });
+    lines[0] = line(&world, "bundle", 1, &held);
+    assert_eq!(released(&|_| {}, &lines), [false, false, false, true]);
+    assert_eq!(released(&|ordered| ordered[0].approved = true, &lines), [true; 4]);
+}
+
+#[test]
+fn lines_are_as_they_were_sealed_and_in_the_order_s_currency() {
+    let world = host();
+    let ring = line(&world, "ring", 1, &json!({}));
+    let forged = CartLine { bill_of_materials: Vec::new(), reference: Some("4711".into()), ..ring.clone() };
+    let refused = made(&world, &[OrderedLine::new("1", &forged)]);
+    assert!(matches!(refused, Err(OrderError::Seal { fault: SealFault::Forged, .. })), "{refused:?}");
+    let yen = Money { minor: 4900, scale: 0, currency: "JPY".into() };
+    let refused = world.0.order_lines(&world.1, "1", &yen, &[OrderedLine::new("1", &ring)]);
+    assert!(matches!(refused, Err(OrderError::Currency { .. })), "{refused:?}");
+}
+
+#[test]
+fn no_two_orders_or_lines_have_one_reference() {
+    let (host, shop) = host();
+    assert_eq!(host.reference(&shop, "7025", None), "local:shop:7025");
+    assert_eq!(host.reference(&shop, "gid-1.a_B", Some("1")), "local:shop:gid-1.a_B:1");
+    let ids =
+        ["1", "1:1", "1:1:1", ":", "::", "%3A", "%", "%%", "1%3A1", "1 1", "1~1", "é", "e\u{301}", "#1", "1/1", "1\n"];
+    let references = ids.iter().flat_map(|order| {
+        let lines = ids.iter().map(|line| Some(*line)).chain([None]);
+        lines.map(|line| host.reference(&shop, order, line)).collect::<Vec<_>>()
+    });
+    let mut seen = std::collections::BTreeSet::new();
+    for reference in references {
+        assert!(reference.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._:%".contains(&byte)), "{reference}");
+        assert!(seen.insert(reference.clone()), "{reference} stands for two");
+    }
+}
+
+fn event() -> Event {
+    let world = host();
+    let ring = line(&world, "ring", 1, &json!({}));
+    let order = json!({
+        "id": "7001", "number": "7001", "locale": "en", "reference": "local:shop:7001", "test": false, "vendor_reference": null,
+        "version": 1, "placed_at": "2026-11-01T09:00:00Z", "payment": "none", "released": false, "cancelled": false,
+        "total": { "minor": 4900, "scale": 2, "currency": "EUR" }, "billing": null, "delivery": null, "shop_address": null,
+        "lines": [], "extra": [],
+    });
+    let mut order: Order = serde_json::from_value(order).unwrap();
+    order.lines = made(&world, &[OrderedLine::new("1", &ring)]).unwrap();
+    Event {
+        id: "e1".into(),
+        at: "2026-11-01T09:00:00Z".into(),
+        kind: EventKind::Placed,
+        order,
+        earlier: Vec::new(),
+        remembered: Vec::new(),
+        extra: Vec::new(),
+    }
+}
+
+#[test]
+fn ids_texts_money_and_times_of_an_order_are_within_bounds() {
+    let good = event();
+    check_event(&good).unwrap();
+    let longest = "o".repeat(MAX_ORDER_ID_BYTES);
+    let changes: [fn(&mut Event); 3] = [
+        |event| event.order.total.minor = 0,
+        |event| event.order.id = "~quotation-1".into(),
+        |event| event.order.lines[0].status = "lost at sea".into(),
+    ];
+    for change in changes {
+        let mut event = good.clone();
+        change(&mut event);
+        (event.id, event.order.lines[0].id) = (longest.clone(), longest.clone());
+        check_event(&event).unwrap();
+    }
+    let refuse: [(&str, fn(&mut Event)); 20] = [
+        ("an event without an id", |event| event.id.clear()),
+        ("a long event id", |event| event.id = "i".repeat(201)),
+        ("an event id of the host's", |event| event.id = "~released:e1".into()),
+        ("an order without an id", |event| event.order.id.clear()),
+        ("a long order id", |event| event.order.id = "o".repeat(100_000)),
+        ("a NUL in an order id", |event| event.order.id = "1\0".into()),
+        ("a long line id", |event| event.order.lines[0].id = "l".repeat(201)),
+        ("a line end in a line id", |event| event.order.lines[0].id = "1\n".into()),
+        ("two lines of one id", |event| event.order.lines.push(event.order.lines[0].clone())),
+        ("a long number", |event| event.order.number = "n".repeat(1_001)),
+        ("a long language", |event| event.order.locale = "l".repeat(1_001)),
+        ("a long status", |event| event.order.lines[0].status = "s".repeat(1_001)),
+        ("a total below nothing", |event| event.order.total.minor = -1),
+        ("a currency in small letters", |event| event.order.total.currency = "eur".into()),
+        ("a scale of 10", |event| event.order.total.scale = 10),
+        ("an unknown payment", |event| event.order.payment = "maybe".into()),
+        ("a time of no year", |event| event.order.placed_at = "yesterday".into()),
+        ("a time of the Romans", |event| event.order.placed_at = "0044-03-15T12:00:00Z".into()),
+        ("a time of nobody's", |event| event.at = "9999-01-01T00:00:00Z".into()),
+        ("a refund below nothing", |event| {
+            let amount = Some(Money { minor: -4900, scale: 2, currency: "EUR".into() });
+            event.kind = EventKind::Refunded(Refund { lines: Vec::new(), amount });
+        }),
+    ];
+    for (what, change) in refuse {
+        let mut event = good.clone();
+        change(&mut event);
+        assert!(check_event(&event).is_err(), "{what} is taken");
+    }
+    let mut other = good;
+    let amount = Some(Money { minor: 4900, scale: 0, currency: "JPY".into() });
+    other.kind = EventKind::Refunded(Refund { lines: Vec::new(), amount });
+    assert!(matches!(check_event(&other), Err(OrderError::Money { .. })));
+}
