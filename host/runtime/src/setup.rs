@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use serde_json::{Map, Value};
 
-use crate::cart::money;
+use crate::cart::{MAX_DECIMALS, is_currency};
 use crate::contract::FieldIssue;
 use crate::guest::{CallOptions, Hook, call};
 use crate::host::Cartwright;
@@ -264,10 +264,10 @@ impl Cartwright {
 }
 
 pub(crate) fn check_shop(shop: &Shop) -> Result<(), SetupError> {
-    if !money::is_currency(&shop.currency) {
+    if !is_currency(&shop.currency) {
         return Err(invalid("currency", "Use an ISO 4217 code in capitals, such as EUR."));
     }
-    if shop.scale > money::MAX_SCALE {
+    if shop.scale > MAX_DECIMALS {
         return Err(invalid("scale", "Use 0 to 9 decimals."));
     }
     if shop.seal_key.expose().len() < 32 {

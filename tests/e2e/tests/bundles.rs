@@ -228,8 +228,8 @@ async fn an_order_of_a_reduced_bundle_says_what_it_is_made_of_and_waits_for_the_
     world.add("wardrobe", samples::EXPIVI_BUNDLE, 1, &mut cart).await.expect("a wardrobe");
     let order = |cart: &[CartLine], approved: bool| {
         let total = cart[0].price.total.clone();
-        let ordered = |line: &'_ CartLine| OrderedLine { approved, ..OrderedLine::new(&line.key, line) };
-        let ordered: Vec<OrderedLine<'_>> = cart.iter().map(ordered).collect();
+        let ordered = cart.iter().map(|line| OrderedLine { approved, ..OrderedLine::new(&line.key, line) });
+        let ordered: Vec<OrderedLine<'_>> = ordered.collect();
         world.host.order_lines(&world.shop, "1", &total, &ordered).expect("as it was sealed")
     };
     assert!(order(&cart, false).iter().all(|line| line.released));

@@ -32,7 +32,8 @@ pub use check::{LineCheck, LineState};
 pub use line::{CartLine, Pin, SealFault, SealedPrice, Unconfirmed};
 pub use offer::Offer;
 pub use ordered::{
-    HOST_ID_PREFIX, MAX_ORDER_ID_BYTES, MAX_ORDER_TEXT_BYTES, OrderError, OrderedLine, check_event, check_order,
+    HOST_ID_PREFIX, MAX_DECIMALS, MAX_ORDER_ID_BYTES, MAX_ORDER_TEXT_BYTES, MoneyFault, OrderError, OrderedLine,
+    check_event, check_money, check_order, is_currency,
 };
 
 use crate::capability::log::LogLine;

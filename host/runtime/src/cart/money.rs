@@ -17,38 +17,6 @@ pub enum MoneyError {
     /// The text is no decimal number.
     #[error("{0:?} is no decimal number")]
     NotDecimal(String),
-    /// The currency is not a code.
-    #[error("{0:?} is not a currency; use an ISO 4217 code in capitals, such as EUR")]
-    NotCurrency(String),
-    /// The scale is not one.
-    #[error("an amount has 0 to {MAX_SCALE} decimals, not {0}")]
-    Scale(u8),
-    /// The amount is below zero.
-    #[error("an amount is not negative")]
-    Negative,
-}
-
-/// Maximum number of decimals of an amount.
-pub const MAX_SCALE: u8 = 9;
-
-/// Checks an amount that a platform names: a currency of three ASCII capitals, 0 to [`MAX_SCALE`] decimals, not below zero.
-///
-/// # Errors
-/// [`MoneyError::NotCurrency`], [`MoneyError::Scale`] or [`MoneyError::Negative`].
-pub fn check(amount: &Money) -> Result<(), MoneyError> {
-    if !is_currency(&amount.currency) {
-        return Err(MoneyError::NotCurrency(amount.currency.chars().take(40).collect()));
-    }
-    match amount {
-        Money { scale, .. } if *scale > MAX_SCALE => Err(MoneyError::Scale(*scale)),
-        Money { minor: ..0, .. } => Err(MoneyError::Negative),
-        _ => Ok(()),
-    }
-}
-
-/// Is it a currency's code: three ASCII capitals?
-pub fn is_currency(text: &str) -> bool {
-    text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_uppercase())
 }
 
 /// Adds amounts of one currency and scale.
@@ -173,20 +141,6 @@ mod tests {
         assert!(sum([&euros, &dollars], "EUR", 2).is_err());
         assert!(sum([&euros, &mills], "EUR", 2).is_err());
         assert_eq!(sum([&euros, &euros], "EUR", 2).unwrap().minor, 2);
-    }
-
-    #[test]
-    fn an_amount_has_a_currency_in_capitals_few_decimals_and_is_not_negative() {
-        let euros = Money { minor: 4900, scale: 2, currency: "EUR".into() };
-        for good in [euros.clone(), Money { minor: 0, ..euros.clone() }, Money { scale: 9, ..euros.clone() }] {
-            assert_eq!(check(&good), Ok(()));
-        }
-        for currency in ["", "eur", "EU", "EURO", "€", "ÄÖÜ", "EU ", "E1R"] {
-            let amount = Money { currency: currency.into(), ..euros.clone() };
-            assert_eq!(check(&amount), Err(MoneyError::NotCurrency(currency.into())));
-        }
-        assert_eq!(check(&Money { scale: 10, ..euros.clone() }), Err(MoneyError::Scale(10)));
-        assert_eq!(check(&Money { minor: -1, ..euros }), Err(MoneyError::Negative));
     }
 
     #[test]

@@ -11,7 +11,6 @@ use serde::Serialize;
 use super::MOST_LINES;
 use super::check::family_sums;
 use super::line::{CartLine, SealFault};
-use super::money::{self, MoneyError};
 use crate::contract::{Address, Event, EventKind, Money, Order, OrderLine};
 use crate::host::Cartwright;
 use crate::ids::ShopId;
@@ -24,6 +23,9 @@ pub const MAX_ORDER_TEXT_BYTES: usize = 1_000;
 /// The first character of the ids that the host gives orders and events of its own. A platform's ids never begin with it, so that
 /// the two never meet.
 pub const HOST_ID_PREFIX: char = '~';
+
+/// Maximum number of decimals of an amount.
+pub const MAX_DECIMALS: u8 = 9;
 
 /// The earliest and the latest year that an order may be placed in.
 const YEARS: std::ops::RangeInclusive<i16> = 1990..=2199;
@@ -201,10 +203,38 @@ pub enum OrderError {
     Payment(String),
 }
 
-impl OrderError {
-    fn money(what: &'static str, error: &MoneyError) -> Self {
-        Self::Money { what, why: error.to_string() }
+/// Why an amount that a platform names cannot be one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MoneyFault {
+    /// The currency is not a code.
+    #[error("{0:?} is not a currency; use an ISO 4217 code in capitals, such as EUR")]
+    Currency(String),
+    /// The scale is not one.
+    #[error("an amount has 0 to {MAX_DECIMALS} decimals, not {0}")]
+    Scale(u8),
+    /// The amount is below zero.
+    #[error("an amount is not negative")]
+    Negative,
+}
+
+/// Checks an amount that a platform names: a currency of three ASCII capitals, 0 to [`MAX_DECIMALS`] decimals, not below zero.
+///
+/// # Errors
+/// [`MoneyFault`] says what is wrong.
+pub fn check_money(amount: &Money) -> Result<(), MoneyFault> {
+    if !is_currency(&amount.currency) {
+        return Err(MoneyFault::Currency(amount.currency.chars().take(40).collect()));
     }
+    match amount {
+        Money { scale, .. } if *scale > MAX_DECIMALS => Err(MoneyFault::Scale(*scale)),
+        Money { minor: ..0, .. } => Err(MoneyFault::Negative),
+        _ => Ok(()),
+    }
+}
+
+/// Is it a currency's code: three ASCII capitals?
+pub fn is_currency(text: &str) -> bool {
+    text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_uppercase())
 }
 
 impl Cartwright {
@@ -355,7 +385,7 @@ pub fn check_event(event: &Event) -> Result<(), OrderError> {
     if let EventKind::Refunded(refund) = &event.kind
         && let Some(amount) = &refund.amount
     {
-        check_money("the amount that is paid back", amount)?;
+        check_amount("the amount that is paid back", amount)?;
         if amount.currency != event.order.total.currency {
             let why = format!("it is in {}, the order in {}", amount.currency, event.order.total.currency);
             return Err(OrderError::Money { what: "the amount that is paid back", why });
@@ -387,7 +417,7 @@ pub fn check_order(order: &Order) -> Result<(), OrderError> {
     if !PAYMENTS.contains(&order.payment.as_str()) {
         return Err(OrderError::Payment(order.payment.chars().take(80).collect()));
     }
-    check_money("the order's total", &order.total)?;
+    check_amount("the order's total", &order.total)?;
     let addresses = [("billing", &order.billing), ("delivery", &order.delivery), ("the shop's", &order.shop_address)];
     addresses
         .into_iter()
@@ -416,8 +446,8 @@ fn check_text(what: &str, text: &str) -> Result<(), OrderError> {
     }
 }
 
-fn check_money(what: &'static str, amount: &Money) -> Result<(), OrderError> {
-    money::check(amount).map_err(|error| OrderError::money(what, &error))
+fn check_amount(what: &'static str, amount: &Money) -> Result<(), OrderError> {
+    check_money(amount).map_err(|fault| OrderError::Money { what, why: fault.to_string() })
 }
 
 fn check_time(what: &'static str, text: &str) -> Result<(), OrderError> {

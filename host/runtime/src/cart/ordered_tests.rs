@@ -174,6 +174,19 @@ fn lines_are_as_they_were_sealed_and_in_the_order_s_currency() {
 }
 
 #[test]
+fn an_amount_has_a_currency_in_capitals_few_decimals_and_is_not_negative() {
+    for good in [euros(4900), euros(0), Money { scale: 9, ..euros(1) }] {
+        assert_eq!(check_money(&good), Ok(()));
+    }
+    for currency in ["", "eur", "EU", "EURO", "€", "ÄÖÜ", "EU ", "E1R"] {
+        let amount = Money { currency: currency.into(), ..euros(1) };
+        assert_eq!(check_money(&amount), Err(MoneyFault::Currency(currency.into())));
+    }
+    assert_eq!(check_money(&Money { scale: 10, ..euros(1) }), Err(MoneyFault::Scale(10)));
+    assert_eq!(check_money(&euros(-1)), Err(MoneyFault::Negative));
+}
+
+#[test]
 fn no_two_orders_or_lines_have_one_reference() {
     let (host, shop) = host();
     assert_eq!(host.reference(&shop, "7025", None), "local:shop:7025");

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use cartwright::types::{Event, EventKind, Money, Order};
 use cartwright::{
     CartChange, CartError, CartLine, Cartwright, HOST_ID_PREFIX, MAX_ORDER_TEXT_BYTES, Offer, OrderError, OrderedLine,
-    ShopId, check_order, money,
+    ShopId, check_order,
 };
 use serde_json::{Value, json};
 
@@ -317,8 +317,14 @@ fn as_order(
     let ordered: Vec<OrderedLine<'_>> =
         numbered.map(|(number, line)| OrderedLine { released: false, ..OrderedLine::new(number, line) }).collect();
     let lines = host.order_lines(shop, &id, &nothing, &ordered)?;
-    let total = money::sum(totals, &nothing.currency, nothing.scale)
-        .map_err(|error| OrderError::Money { what: "the quotation's total", why: error.to_string() })?;
+    let unsummed = |why: &str| OrderError::Money { what: "the quotation's total", why: why.to_owned() };
+    let total = totals.into_iter().try_fold(nothing, |sum, price| {
+        if price.scale != sum.scale {
+            return Err(unsummed("its lines have other decimals than the shop; price them anew in the cart"));
+        }
+        let minor = sum.minor.checked_add(price.minor).ok_or_else(|| unsummed("it is too large"))?;
+        Ok(Money { minor, ..sum })
+    })?;
     let pinned = lines.iter().zip(&asked.lines).filter(|(line, _)| line.account.is_some());
     let pins: Pins = pinned.map(|(line, asked)| (line.id.clone(), asked.pin.digest)).collect();
     let order = Order {

@@ -152,19 +152,24 @@ struct Reported {
     jobs: Vec<String>,
 }
 
+impl OrderLineBody {
+    fn as_ordered(&self) -> OrderedLine<'_> {
+        OrderedLine {
+            id: &self.id,
+            line: &self.line,
+            quantity: self.quantity,
+            released: self.released,
+            approved: self.approved,
+            status: self.status.as_deref(),
+        }
+    }
+}
+
 impl OrderBody {
     fn read(self, node: &Node, shop: &ShopId) -> Result<(Order, Pins), Problem> {
         let host = node.host();
         let like = host.shop(shop)?;
-        let ordered = |line: &OrderLineBody| OrderedLine {
-            id: &line.id,
-            line: &line.line,
-            quantity: line.quantity,
-            released: line.released,
-            approved: line.approved,
-            status: line.status.as_deref(),
-        };
-        let ordered: Vec<OrderedLine<'_>> = self.lines.iter().map(ordered).collect();
+        let ordered: Vec<OrderedLine<'_>> = self.lines.iter().map(OrderLineBody::as_ordered).collect();
         let lines = host.order_lines(shop, &self.id, &self.total, &ordered)?;
         let pinned = lines.iter().zip(&self.lines).filter(|(made, _)| made.account.is_some());
         let pins = pinned.map(|(made, reported)| (made.id.clone(), reported.line.pin.digest)).collect();
