@@ -199,8 +199,10 @@ fn waiting(visitor: &Visitor, shop: &ShopId, order: &Order, outcomes: &[StoredOu
     let held: Vec<&StoredOutcome> = outcomes.iter().filter(|said| said.held).collect();
     let stuck: Vec<&JobDetail> =
         jobs.iter().filter(|job| matches!(job.summary.state.name(), "stopped" | "needs-merchant")).collect();
+    // The parts of a bundle wait with it.
+    let tops = order.lines.iter().filter(|line| line.cart_line.parent_key.is_none());
     let unapproved: Vec<&str> = match order.released {
-        true => order.lines.iter().filter(|line| is_held(line)).map(|line| line.id.as_str()).collect(),
+        true => tops.filter(|line| is_held(line)).map(|line| line.id.as_str()).collect(),
         false => Vec::new(),
     };
     if held.is_empty() && stuck.is_empty() && unapproved.is_empty() {
