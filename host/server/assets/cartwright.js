@@ -74,6 +74,59 @@
     return url;
   };
 
+  /** Script elements of vendors that have not run yet. */
+  const vendorScripts = new Set();
+
+  /**
+   * Makes a property look absent to vendors' scripts, and to nobody else: a script runs as `document.currentScript`, and those of the
+   * page run meanwhile. Gives what undoes it.
+   */
+  const hide = (owner, name) => {
+    const found = Object.getOwnPropertyDescriptor(owner, name);
+    if (!found) return () => {};
+    const isHidden = () => vendorScripts.has(document.currentScript);
+    if (found.configurable && found.get) {
+      Object.defineProperty(owner, name, { ...found, get: () => (isHidden() ? undefined : found.get.call(owner)) });
+      return () => Object.defineProperty(owner, name, found);
+    }
+    let { value } = found;
+    if (found.configurable) {
+      const set = (other) => {
+        value = other;
+      };
+      const { enumerable } = found;
+      Object.defineProperty(owner, name, { configurable: true, enumerable, get: () => (isHidden() ? undefined : value), set });
+      return () => Object.defineProperty(owner, name, { ...found, value });
+    }
+    if (!found.writable) return () => {};
+    // A `var` of the page's: who reads it cannot be told, so it is absent for all until the vendors' scripts have run.
+    owner[name] = undefined;
+    return () => {
+      if (owner[name] === undefined) owner[name] = value;
+    };
+  };
+
+  let unhide = [];
+
+  /**
+   * A script in the UMD form looks for a module loader (`define.amd`, `module` and `exports`). Where there is one, as on pages with
+   * RequireJS, it registers itself there, and not at `window`, where the embed data looks for it. So a vendor's script sees none. Gives
+   * what is to be called when the script has run.
+   */
+  const hideLoaders = (element) => {
+    if (vendorScripts.size === 0) {
+      unhide = [hide(window, 'module'), hide(window, 'exports')];
+      // The function itself stays: scripts of the page may define modules meanwhile.
+      if (typeof window.define === 'function') unhide.push(hide(window.define, 'amd'));
+    }
+    vendorScripts.add(element);
+    return () => {
+      if (!vendorScripts.delete(element) || vendorScripts.size > 0) return;
+      for (const undo of unhide) undo();
+      unhide = [];
+    };
+  };
+
   /** Scripts and style sheets that the page has: a second configurator does not run its vendor's script again. */
   const assets = new Map();
 
@@ -100,13 +153,16 @@
       element.rel = 'stylesheet';
       element.href = url;
     }
+    // A module of the language looks for no loader.
+    const ran = kind === 'script' && !asset.module ? hideLoaders(element) : () => {};
     document.head.append(element);
     const loaded = within(milliseconds, `Loading ${url}`, arrived);
     assets.set(key, loaded);
-    loaded.catch(() => {
+    loaded.then(ran, () => {
       // Another attempt loads it again.
       assets.delete(key);
       element.remove();
+      ran();
     });
     return loaded;
   };
@@ -125,11 +181,31 @@
     return null;
   };
 
-  const member = (value, path) =>
-    path.split('.').reduce((inner, name) => {
-      if (name === '') return inner;
-      return inner === null || inner === undefined ? undefined : inner[name];
-    }, value);
+  const member = (value, path) => {
+    let inner = value;
+    // Not `reduce`, which old libraries replace by another function of that name.
+    for (const name of path.split('.')) {
+      if (name !== '') inner = inner === null || inner === undefined ? undefined : inner[name];
+    }
+    return inner;
+  };
+
+  /**
+   * `JSON.stringify` as the language defines it. Old libraries, such as Prototype.js, put a `toJSON` on everything, which makes texts of
+   * lists. It is away for the length of this call, in which no other code runs but the vendor's own `toJSON`.
+   */
+  const stringify = (value) => {
+    const prototypes = [Array, Boolean, Number, Object, String].map((type) => type.prototype);
+    const found = prototypes.map((prototype) => Object.getOwnPropertyDescriptor(prototype, 'toJSON'));
+    for (const prototype of prototypes) Reflect.deleteProperty(prototype, 'toJSON');
+    try {
+      return JSON.stringify(value);
+    } finally {
+      prototypes.forEach((prototype, at) => {
+        if (found[at]) Object.defineProperty(prototype, 'toJSON', found[at]);
+      });
+    }
+  };
 
   /** Replaces placeholders: objects whose one member is among `meanings`. */
   const fill = (value, meanings) => {
@@ -352,7 +428,7 @@
       );
       const payload = fill(parse(this.embed.payload, 'The payload'), orNull);
       try {
-        return JSON.stringify(payload);
+        return stringify(payload);
       } catch (cause) {
         throw new CartwrightError('payload', 'What the configurator saved cannot be written as JSON.', cause);
       }

@@ -2,12 +2,14 @@
 
 use std::path::Path;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use cartwright::types::{Rounding, VariantInfo};
-use cartwright::{Release, Secret, Shop, money};
+use cartwright::{Release, Secret, Shop};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use crate::typed;
 
 /// A file's JSON.
 pub(crate) fn json_file<T: DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
@@ -83,7 +85,7 @@ struct VariantEntry {
     id: Option<String>,
     /// The SKU, unless given.
     title: Option<String>,
-    /// Exact decimal text in the catalogue's currency.
+    /// As it is typed, see [`typed::amount`].
     price: Option<String>,
     #[serde(default = "yes")]
     purchasable: bool,
@@ -112,15 +114,15 @@ impl Catalog {
             .iter()
             .map(|entry| {
                 let price = entry.price.as_deref().map(|text| {
-                    let exact = money::decimal(text)?;
-                    money::round(exact, &self.currency, self.scale, Rounding::HalfUp)
+                    let amount = typed::amount(text, &self.currency, self.scale);
+                    amount.map_err(|why| anyhow!("the price of {}: {why}", entry.sku))
                 });
                 Ok(VariantInfo {
                     id: entry.id.clone().unwrap_or_else(|| entry.sku.clone()),
                     product: entry.product.clone().unwrap_or_else(|| entry.sku.clone()),
                     sku: entry.sku.clone(),
                     title: entry.title.clone().unwrap_or_else(|| entry.sku.clone()),
-                    price: price.transpose().with_context(|| format!("the price of {}", entry.sku))?,
+                    price: price.transpose()?,
                     tax_class: None,
                     purchasable: entry.purchasable,
                     stock: None,

@@ -19,6 +19,7 @@ mod plan;
 mod serve;
 mod source;
 mod telemetry;
+mod typed;
 
 use std::process::ExitCode;
 

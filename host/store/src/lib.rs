@@ -77,7 +77,7 @@ pub use event::{Lines, NewJob, Recorded};
 pub use event_log::{LogEntry, NewLogEntry};
 pub use export::{Export, ExportFile};
 pub use idempotency::{Begun, REQUEST_TAKES, REQUESTS_KEPT, RequestToken, StoredAnswer};
-pub use installation::{ChangeError, Expected, Installation, account_version, link_version, shop_version};
+pub use installation::{ChangeError, Expected, Installation, Versions, account_version, link_version, shop_version};
 pub use job::{Beat, Claim, JobDetail, JobFilter, JobState, JobSummary, Lease, MOST_COUNTED, Replay, Why};
 pub use journal::StoreJournal;
 pub use listed::{ListedOrder, OrderFilter, OrderNotice, RecordedEvent};

@@ -51,7 +51,7 @@ pub(super) fn read_value(kind: &str, value: &Value) -> Result<SettingValue, &'st
         }),
         "money" => {
             let money: Money = serde_json::from_value(value.clone())
-                .map_err(|_| "Enter an amount as {\"minor\": 1250, \"scale\": 2, \"currency\": \"EUR\"}.")?;
+                .map_err(|_| "Enter an amount such as 1234.50, without a sign for thousands and not with just three decimals; over HTTP {\"minor\": 123450, \"scale\": 2, \"currency\": \"EUR\"}.")?;
             SettingValue::Money(money)
         }
         "yes-no" => SettingValue::YesNo(value.as_bool().ok_or("Enter true or false.")?),

@@ -19,9 +19,13 @@ use crate::webhook::refusal::Refusal;
 use crate::webhook::signature::WEBHOOK_ID;
 use crate::webhook::verifier::Verifier;
 
-/// Headers of an answer that are the server's own, or that a vendor has no business with.
-const DROPPED: [&str; 6] =
-    ["connection", "content-length", "set-cookie", "strict-transport-security", "transfer-encoding", "upgrade"];
+/// Headers of a plugin's answer that the sender gets. An answer goes out in the host's own origin: any other header could set cookies
+/// there, load or allow code, or lead a browser elsewhere.
+const PASSED_HEADERS: [&str; 2] = ["content-type", "retry-after"];
+/// Media types of a plugin's answer that the sender gets: no browser runs anything in them.
+const PASSED_TYPES: [&str; 3] = ["application/json", "application/problem+json", "text/plain"];
+/// The media type of every other answer: a browser saves it and does not show it.
+const OPAQUE_TYPE: &str = "application/octet-stream";
 
 /// Why a request has no answer of the plugin's. Its text is for the merchant; [`WebhookError::response`] is for the sender.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -178,7 +182,7 @@ fn is_good(response: &WebhookResponse) -> bool {
     (200..300).contains(&response.status)
 }
 
-/// An answer that a server can send.
+/// Checks that a server can send an answer, and leaves of its headers what is harmless in a browser.
 fn sound(mut response: WebhookResponse) -> Result<WebhookResponse, String> {
     if !(200..600).contains(&response.status) {
         return Err(format!("it answers with the status {}", response.status));
@@ -190,8 +194,29 @@ fn sound(mut response: WebhookResponse) -> Result<WebhookResponse, String> {
         }
         name.make_ascii_lowercase();
     }
-    response.headers.retain(|(name, _)| !DROPPED.contains(&name.as_str()));
+    let mut passed: Vec<(String, String)> = Vec::new();
+    for (name, value) in response.headers {
+        // The first of a name: what reads the second may not be what looked at the first.
+        if PASSED_HEADERS.contains(&name.as_str()) && passed.iter().all(|(known, _)| *known != name) {
+            let value = if name == "content-type" { passed_type(&value) } else { value };
+            passed.push((name, value));
+        }
+    }
+    if !response.body.is_empty() && passed.iter().all(|(name, _)| name != "content-type") {
+        passed.push(("content-type".to_owned(), OPAQUE_TYPE.to_owned()));
+    }
+    response.headers = passed;
     Ok(response)
+}
+
+/// The media type that an answer goes out with. Of its parameters nothing is kept: a charset may make code of a text.
+fn passed_type(value: &str) -> String {
+    let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match essence.as_str() {
+        "text/plain" => "text/plain; charset=utf-8".to_owned(),
+        essence if PASSED_TYPES.contains(&essence) => essence.to_owned(),
+        _ => OPAQUE_TYPE.to_owned(),
+    }
 }
 
 fn notice(to: &Destination, endpoint: &Endpoint, incoming: &Incoming) -> Notice {
@@ -210,4 +235,70 @@ fn notice(to: &Destination, endpoint: &Endpoint, incoming: &Incoming) -> Notice 
         }
     };
     Notice { destination: to.clone(), id, at: incoming.at, same_since, request: incoming.request() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(said: &[(&str, &str)], body: &str) -> Vec<String> {
+        let headers = said.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let response = WebhookResponse { status: 200, headers, body: body.into() };
+        let passed = sound(response).expect("an answer").headers;
+        passed.into_iter().map(|(name, value)| format!("{name}: {value}")).collect()
+    }
+
+    #[test]
+    fn an_answer_goes_out_as_a_type_that_no_browser_runs() {
+        for (said, passed) in [
+            ("text/plain", "text/plain; charset=utf-8"),
+            ("Text/PLAIN;charset=utf-7", "text/plain; charset=utf-8"),
+            ("application/json", "application/json"),
+            ("application/json; charset=utf-8", "application/json"),
+            ("application/problem+json", "application/problem+json"),
+            ("text/html", "application/octet-stream"),
+            ("text/html;", "application/octet-stream"),
+            (" text/html ; charset=utf-8", "application/octet-stream"),
+            ("text/plain, text/html", "application/octet-stream"),
+            ("application/xhtml+xml", "application/octet-stream"),
+            ("application/xml", "application/octet-stream"),
+            ("text/xml", "application/octet-stream"),
+            ("image/svg+xml", "application/octet-stream"),
+            ("text/javascript", "application/octet-stream"),
+            ("text/css", "application/octet-stream"),
+            ("multipart/x-mixed-replace", "application/octet-stream"),
+            ("application/pdf", "application/octet-stream"),
+            ("", "application/octet-stream"),
+        ] {
+            assert_eq!(headers(&[("Content-Type", said)], "x"), [format!("content-type: {passed}")], "{said}");
+        }
+        assert_eq!(headers(&[], "<script>"), ["content-type: application/octet-stream"]);
+        let twice = [("content-type", "text/plain"), ("Content-Type", "text/html")];
+        assert_eq!(headers(&twice, "x"), ["content-type: text/plain; charset=utf-8"]);
+        assert_eq!(headers(&[], ""), [""; 0]);
+    }
+
+    #[test]
+    fn of_an_answers_headers_those_pass_that_are_harmless() {
+        let said = [
+            ("Set-Cookie", "session=stolen"),
+            ("Content-Security-Policy", "default-src *"),
+            ("X-Content-Type-Options", "sniff"),
+            ("Content-Disposition", "inline"),
+            ("Content-Encoding", "gzip"),
+            ("Content-Length", "1"),
+            ("Location", "https://evil.example/"),
+            ("Refresh", "0; url=https://evil.example/"),
+            ("Link", "</x.css>; rel=stylesheet"),
+            ("Access-Control-Allow-Origin", "*"),
+            ("Service-Worker-Allowed", "/"),
+            ("Clear-Site-Data", "\"*\""),
+            ("WWW-Authenticate", "Basic realm=\"Cartwright\""),
+            ("Strict-Transport-Security", "max-age=0"),
+            ("Connection", "close"),
+            ("X-Made-Up", "1"),
+            ("Retry-After", "5"),
+        ];
+        assert_eq!(headers(&said, ""), ["retry-after: 5"]);
+    }
 }

@@ -11,7 +11,6 @@ use cartwright_fake_vendors::{ExpiviConfig, FakeExpivi, FakeTwikit, TwikitConfig
 use cartwright_store::{NewAccessKey, Role};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
-use url::Url;
 
 use super::kept::Kept;
 use super::{shop, workshop};
@@ -48,9 +47,10 @@ pub(crate) async fn run(
 
     let serving = Serving {
         listener,
+        admin: None,
         scraped: None,
         observed,
-        public_url: Url::parse(&host_url)?,
+        public_url: host_url.parse()?,
         proxies: Vec::new(),
         limits: Limits::default(),
         worker: "demo".to_owned(),

@@ -9,8 +9,8 @@ use cartwright::webhook::Destination;
 use cartwright::{AccountId, Cartwright, ShopId, SystemClock};
 use cartwright_store::{Installation, Store};
 use tokio::net::TcpListener;
-use url::Url;
 
+use crate::serve::address::BaseUrl;
 use crate::serve::limits::Limits;
 use crate::serve::{Node, Observed, public};
 
@@ -43,7 +43,8 @@ pub(crate) async fn start(
     }
     let clock = Arc::new(SystemClock);
     let observed = Arc::new(Observed::new(clock.clone()));
-    let node = Node::new(installation, clock, Url::parse(&base)?, Vec::new(), observed, Limits::default());
+    let url: BaseUrl = base.parse()?;
+    let node = Node::new(installation, clock, url.clone(), url, Vec::new(), observed, Limits::default());
     let app = public::routes().with_state(node).into_make_service_with_connect_info::<SocketAddr>();
     tokio::spawn(async move { axum::serve(listener, app).await });
     Ok(Addresses { base, webhooks })

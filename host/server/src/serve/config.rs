@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use serde::Deserialize;
 use url::Url;
 
+use super::address::BaseUrl;
 use super::limits::{REQUESTS_PER_SECOND, WRONG_KEYS_PER_MINUTE};
 use crate::telemetry::LogFormat;
 
@@ -30,9 +31,17 @@ pub(crate) struct Options {
     /// Where to listen; 127.0.0.1:8080 unless given.
     #[arg(long, value_name = "ADDRESS", env = "CARTWRIGHT_LISTEN")]
     listen: Option<SocketAddr>,
-    /// What the outside calls this installation: vendors' webhooks and documents' links begin with it.
+    /// What the outside calls this host: vendors' webhooks, documents' links and the admin pages begin with it. It may have a path, as
+    /// https://shop.example/configurator: everything is served below it then, whether a proxy strips the path or passes it on.
     #[arg(long, value_name = "URL", env = "CARTWRIGHT_PUBLIC_URL")]
-    public_url: Option<Url>,
+    public_url: Option<BaseUrl>,
+    /// Where to serve the admin pages, and nothing else: an address that only those reach who run shops. They are not served at
+    /// --listen then. At --listen unless given.
+    #[arg(long, value_name = "ADDRESS", env = "CARTWRIGHT_ADMIN_LISTEN")]
+    admin_listen: Option<SocketAddr>,
+    /// What browsers call the address of --admin-listen, where a proxy stands before it; http:// and that address unless given.
+    #[arg(long, value_name = "URL", env = "CARTWRIGHT_ADMIN_URL")]
+    admin_url: Option<BaseUrl>,
     /// The folder of compiled components, which only this host may write; nothing is kept unless given.
     #[arg(long, value_name = "FOLDER", env = "CARTWRIGHT_CACHE")]
     cache: Option<PathBuf>,
@@ -77,7 +86,9 @@ pub(crate) struct Config {
     pub(crate) database: String,
     pub(crate) key_file: Option<PathBuf>,
     pub(crate) listen: SocketAddr,
-    pub(crate) public_url: Option<Url>,
+    pub(crate) public_url: Option<BaseUrl>,
+    pub(crate) admin_listen: Option<SocketAddr>,
+    pub(crate) admin_url: Option<BaseUrl>,
     pub(crate) cache: Option<PathBuf>,
     pub(crate) installation: String,
     pub(crate) node: String,
@@ -106,18 +117,21 @@ impl Options {
         let database = self.database.or(file.database).context(
             "no database is named: --database sqlite:cartwright.db, CARTWRIGHT_DATABASE, or `database` in the file",
         )?;
-        let public_url = self.public_url.or(file.public_url);
+        let (admin_listen, admin_url) = (self.admin_listen.or(file.admin_listen), self.admin_url.or(file.admin_url));
+        if admin_url.is_some() && admin_listen.is_none() {
+            bail!("--admin-url says what browsers call the address of --admin-listen; give that too");
+        }
         let otlp_endpoint = self.otlp_endpoint.or(file.otlp_endpoint);
-        for (what, url) in [("public URL", &public_url), ("OTLP endpoint", &otlp_endpoint)] {
-            if let Some(url) = url.as_ref().filter(|url| !matches!(url.scheme(), "http" | "https")) {
-                bail!("the {what} {url} is neither http nor https");
-            }
+        if let Some(url) = otlp_endpoint.as_ref().filter(|url| !matches!(url.scheme(), "http" | "https")) {
+            bail!("the OTLP endpoint {url} is neither http nor https");
         }
         Ok(Config {
             database,
             key_file: self.key_file.or(file.key_file),
             listen: self.listen.or(file.listen).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
-            public_url,
+            public_url: self.public_url.or(file.public_url),
+            admin_listen,
+            admin_url,
             cache: self.cache.or(file.cache),
             installation: self.installation.or(file.installation).unwrap_or_else(|| "local".to_owned()),
             node: self.node.or(file.node).unwrap_or_else(|| format!("node-{}", std::process::id())),

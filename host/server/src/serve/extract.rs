@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use axum::http::header::{CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH};
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
-use cartwright_store::Expected;
+use cartwright_store::{Expected, Versions};
 use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
@@ -42,7 +42,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
 }
 
 /// Does a text of this JSON hold a NUL? It cannot stand there but by its escape. PostgreSQL takes none.
-fn holds_nul(json: &[u8]) -> bool {
+pub(crate) fn holds_nul(json: &[u8]) -> bool {
     let mut rest = json;
     while let Some(at) = rest.iter().position(|byte| *byte == b'\\') {
         if rest[at..].starts_with(b"\\u0000") {
@@ -119,16 +119,18 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
     }
 }
 
-/// The version of a thing that the caller has read, by `If-Match`, or that it should not exist, by `If-None-Match: *`.
-pub(crate) struct Precondition(Option<String>, bool);
+/// The preconditions of a write: `If-Match` and `If-None-Match` (RFC 9110, section 13.1).
+///
+/// An ETag of this host names what something is set to, and not the bytes of a response. So a tag that a proxy changed because it
+/// compresses responses still names the same: nginx makes it weak (`W/"…"`), and others put the coding behind it (`"…-gzip"`).
+pub(crate) struct Precondition {
+    matching: Option<Versions>,
+    not_matching: Option<Versions>,
+}
 
 impl Precondition {
     pub(crate) fn expected(&self) -> Expected<'_> {
-        match (&self.0, self.1) {
-            (Some(version), _) => Expected::Version(version),
-            (None, true) => Expected::Nothing,
-            (None, false) => Expected::Anything,
-        }
+        Expected::Preconditions { matching: self.matching.as_ref(), not_matching: self.not_matching.as_ref() }
     }
 }
 
@@ -136,21 +138,75 @@ impl<S: Send + Sync> FromRequestParts<S> for Precondition {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let text = |name: HeaderName| header(&parts.headers, name);
-        let version = match text(IF_MATCH)? {
-            None => None,
-            Some(tag) => match tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')) {
-                Some(version) if !version.contains('"') => Some(version.to_owned()),
-                _ => return Err(Problem::bad_request("If-Match takes the one ETag that was read, in its quotes")),
-            },
-        };
-        let absent = match text(IF_NONE_MATCH)?.as_deref() {
-            None => false,
-            Some("*") => true,
-            Some(_) => return Err(Problem::bad_request("If-None-Match takes * here")),
-        };
-        Ok(Self(version, absent))
+        let matching = versions(&parts.headers, &IF_MATCH)?;
+        if let Some(Versions::Listed(versions)) = &matching
+            && !versions.iter().any(|version| is_version(version))
+        {
+            let detail = "If-Match names no ETag of this host, so nothing was changed: send the ETag that was read. If that is \
+                what was sent, a proxy on the way rewrites ETags; have it pass them on unchanged";
+            return Err(Problem::new(StatusCode::PRECONDITION_FAILED, "changed", detail));
+        }
+        Ok(Self { matching, not_matching: versions(&parts.headers, &IF_NONE_MATCH)? })
     }
+}
+
+/// Returns whether a text could be a version that this host gave: the digits of a digest or a number.
+fn is_version(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// Content codings as proxies put them behind an ETag.
+const CODINGS: [&str; 7] = ["gzip", "gz", "br", "brotli", "zstd", "deflate", "df"];
+
+/// Reads the entity tags of a header, which may stand in several lines.
+fn versions(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Versions>, Problem> {
+    let lines: Vec<&[u8]> = headers.get_all(name).iter().map(HeaderValue::as_bytes).collect();
+    if lines.is_empty() {
+        return Ok(None);
+    }
+    let text = lines.join(&b',');
+    if text.trim_ascii() == b"*" {
+        return Ok(Some(Versions::All));
+    }
+    let listed = entity_tags(&text).filter(|tags| !tags.is_empty()).ok_or_else(|| {
+        Problem::bad_request(format!(
+            "{name} takes *, or ETags as they were read: in their quotes, several with commas between"
+        ))
+    })?;
+    Ok(Some(Versions::Listed(listed.into_iter().map(version_of).collect())))
+}
+
+/// Splits a list of entity tags; weak ones count like strong ones. `None` when it is malformed.
+fn entity_tags(text: &[u8]) -> Option<Vec<&[u8]>> {
+    let mut tags = Vec::new();
+    let mut rest = text;
+    loop {
+        // A list may have empty elements.
+        while let [b' ' | b'\t' | b',', after @ ..] = rest {
+            rest = after;
+        }
+        if rest.is_empty() {
+            return Some(tags);
+        }
+        let opaque = rest.strip_prefix(b"W/").unwrap_or(rest).strip_prefix(b"\"")?;
+        let end = opaque.iter().position(|byte| *byte == b'"')?;
+        let (tag, after) = opaque.split_at(end);
+        if tag.iter().any(|byte| matches!(byte, 0..=b' ' | 0x7f)) {
+            return None;
+        }
+        tags.push(tag);
+        rest = after[1..].trim_ascii_start();
+        if !rest.is_empty() && rest[0] != b',' {
+            return None;
+        }
+    }
+}
+
+/// Returns the version that an entity tag names, without the coding that a proxy put behind it.
+fn version_of(tag: &[u8]) -> String {
+    let tag = String::from_utf8_lossy(tag);
+    let coded = CODINGS.iter().find_map(|coding| tag.strip_suffix(coding)?.strip_suffix(['-', ';', ':', '+']));
+    coded.map_or(&*tag, |version| version.trim_end_matches('-')).to_owned()
 }
 
 pub(crate) fn header(headers: &HeaderMap, name: HeaderName) -> Result<Option<String>, Problem> {
@@ -191,7 +247,48 @@ fn tag(response: &mut Response, version: &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::holds_nul;
+    use super::*;
+
+    fn read(lines: &[&[u8]]) -> Result<Option<Versions>, Problem> {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(IF_MATCH, HeaderValue::from_bytes(line).expect("a header"));
+        }
+        versions(&headers, &IF_MATCH)
+    }
+
+    #[test]
+    fn an_etag_is_read_as_proxies_hand_it_back() {
+        let listed = |versions: &[&str]| Some(Versions::Listed(versions.iter().map(ToString::to_string).collect()));
+        for (sent, expected) in [
+            ("\"0a1f\"", listed(&["0a1f"])),
+            ("W/\"0a1f\"", listed(&["0a1f"])),
+            ("\"0a1f-gzip\"", listed(&["0a1f"])),
+            ("\"0a1f--gzip\"", listed(&["0a1f"])),
+            ("W/\"0a1f-br\"", listed(&["0a1f"])),
+            ("\"0a1f;gz\"", listed(&["0a1f"])),
+            ("\"0a1f-zstd\"", listed(&["0a1f"])),
+            (" \"0a1f\" ,\t\"another,with-a-comma\",, W/\"2\",", listed(&["0a1f", "another,with-a-comma", "2"])),
+            ("\"0a1f-other\"", listed(&["0a1f-other"])),
+            ("\"\"", listed(&[""])),
+            (" * ", Some(Versions::All)),
+        ] {
+            assert_eq!(read(&[sent.as_bytes()]).ok(), Some(expected), "{sent}");
+        }
+        assert_eq!(read(&[b"\"1\"", b"\"2\""]).ok(), Some(listed(&["1", "2"])));
+        assert_eq!(read(&[b"\"\xe9\""]).ok(), Some(listed(&["\u{fffd}"])));
+        assert_eq!(read(&[]).ok(), Some(None));
+    }
+
+    #[test]
+    fn what_is_no_list_of_etags_is_a_bad_request() {
+        for sent in
+            ["", ",", "0a1f", "\"0a1f", "0a1f\"", "w/\"0a1f\"", "W/0a1f", "\"a\" \"b\"", "*, \"a\"", "\"a b\"", "**"]
+        {
+            let problem = read(&[sent.as_bytes()]).expect_err(sent);
+            assert_eq!(problem.status(), StatusCode::BAD_REQUEST, "{sent}");
+        }
+    }
 
     #[test]
     fn a_nul_is_found_where_it_is_one() {

@@ -1,6 +1,7 @@
 //! `cartwright serve`: the host over HTTP, beside a platform that does not embed it.
 
 mod access;
+pub(crate) mod address;
 mod api;
 mod config;
 mod cors;
@@ -24,7 +25,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::extract::DefaultBodyLimit;
-use axum::http::header::{HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{Request, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -40,10 +41,12 @@ use tower_http::request_id::{MakeRequestId, PropagateRequestIdLayer, RequestId, 
 use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::timeout::RequestBodyTimeoutLayer;
 use tower_http::trace::TraceLayer;
-use url::Url;
+use tower_layer::Layer as _;
+use utoipa::openapi::Server;
 
 use crate::desk::Database;
 use crate::telemetry::Telemetry;
+use address::BaseUrl;
 use config::Options;
 use limits::Limits;
 pub(crate) use node::Node;
@@ -89,17 +92,25 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Some(address) => Some(listen(address).await?),
         None => None,
     };
-    let address = listener.local_addr()?;
-    let public_url = match config.public_url {
-        Some(url) => url,
-        None => Url::parse(&format!("http://{address}/"))?,
+    let admin = match config.admin_listen {
+        Some(address) => {
+            let listener = listen(address).await?;
+            let url = config.admin_url.map_or_else(|| url_of(&listener), Ok)?;
+            Some((listener, url))
+        }
+        None => None,
     };
-    say!("listening at http://{address}/");
+    let public_url = config.public_url.map_or_else(|| url_of(&listener), Ok)?;
+    say!("listening at http://{}/", listener.local_addr()?);
+    if let Some((listener, _)) = &admin {
+        say!("admin pages at http://{}/admin", listener.local_addr()?);
+    }
     if let Some(scraped) = &scraped {
         say!("metrics at http://{}/metrics", scraped.local_addr()?);
     }
     let serving = Serving {
         listener,
+        admin,
         scraped,
         observed,
         public_url,
@@ -118,12 +129,14 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 pub(crate) struct Serving {
     /// Where requests come in.
     pub(crate) listener: TcpListener,
+    /// Where the admin pages are served alone, and what browsers call that address. With the rest unless given.
+    pub(crate) admin: Option<(TcpListener, BaseUrl)>,
     /// Where metrics are scraped.
     pub(crate) scraped: Option<TcpListener>,
     /// What the installation's host tells.
     pub(crate) observed: Arc<Observed>,
     /// What the outside calls the installation.
-    pub(crate) public_url: Url,
+    pub(crate) public_url: BaseUrl,
     /// The networks of proxies that are believed when they say who asks.
     pub(crate) proxies: Vec<IpNet>,
     /// How often it may be asked.
@@ -139,14 +152,15 @@ pub(crate) struct Serving {
 /// Serves an installation and does its jobs until it is time to stop; then closes its store.
 pub(crate) async fn serve(
     installation: Installation,
-    Serving { listener, scraped, observed, public_url, proxies, limits, worker, notice, patience }: Serving,
+    Serving { listener, admin, scraped, observed, public_url, proxies, limits, worker, notice, patience }: Serving,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
     let clock = Arc::new(SystemClock);
     let host = installation.host().clone();
     let worker = Worker::start(host, installation.store().clone(), clock.clone(), WorkerSettings::new(worker));
     let following = installation.follow();
-    let node = Node::new(installation, clock, public_url, proxies, observed, limits);
+    let admin_url = admin.as_ref().map_or(&public_url, |(_, url)| url).clone();
+    let node = Node::new(installation, clock, public_url.clone(), admin_url.clone(), proxies, observed, limits);
     if let Some(listener) = scraped {
         // To the end: what happens while the node drains is worth seeing.
         tokio::spawn(axum::serve(listener, observed::routes(node.clone())).into_future());
@@ -165,10 +179,24 @@ pub(crate) async fn serve(
         told().await;
         tokio::time::sleep(notice).await;
     };
-    let serving = listen::serve(listener, router(node.clone()), noticed());
+    let mut public = public_routes(&node, &public_url);
+    let mut admin_pages = None;
+    match admin {
+        Some((listener, _)) => {
+            let routes = Router::new().merge(pages::routes(&node));
+            admin_pages = Some((listener, finish(routes, &node, admin_url)));
+        }
+        None => public = public.merge(pages::routes(&node)),
+    }
+    let serving = listen::serve(listener, finish(public, &node, public_url), noticed());
+    let serving_admin = async {
+        if let Some((listener, router)) = admin_pages {
+            listen::serve(listener, router, noticed()).await;
+        }
+    };
     let serving = async {
         tokio::select! {
-            () = serving => {}
+            ((), ()) = async { tokio::join!(serving, serving_admin) } => {}
             // Whoever does not end a request holds nobody up.
             () = async { noticed().await; tokio::time::sleep(patience).await } => {}
         }
@@ -184,6 +212,11 @@ pub(crate) async fn serve(
     }
     node.store().close().await;
     Ok(())
+}
+
+/// Returns the address of a listener that nobody said another name of.
+fn url_of(listener: &TcpListener) -> anyhow::Result<BaseUrl> {
+    Ok(format!("http://{}/", listener.local_addr()?).parse()?)
 }
 
 async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
@@ -218,18 +251,29 @@ pub(crate) async fn start(
     Ok(installation)
 }
 
-/// Everything that a node serves.
-fn router(node: Node) -> Router {
-    let (api, document) = api::routes(&node);
-    let id = HeaderName::from_static("x-request-id");
+/// What a document of somebody else may do in a browser that shows it as a page of this host: nothing. The admin pages, which have a
+/// policy of their own, share the origin unless they have an address of their own.
+pub(crate) const SANDBOX: HeaderValue = HeaderValue::from_static("default-src 'none'; sandbox");
+
+/// Everything that a node serves but the admin pages.
+fn public_routes(node: &Node, public_url: &BaseUrl) -> Router<Node> {
+    let (api, mut document) = api::routes(node);
+    // Relative to the host's name: a client that read the document knows that.
+    document.servers = Some(vec![Server::new(format!("{}/", public_url.prefix()))]);
     let described = get(move || async move { Json(document) });
     api.layer(middleware::from_fn_with_state(node.clone(), access::identify))
-        .merge(pages::routes(&node))
         .merge(public::routes())
         .route("/openapi.json", described)
         .route("/health/live", get(|| async { "alive\n" }))
         .route("/health/ready", get(ready::ready))
-        .fallback(|| async { Problem::not_found("there is nothing at this address; see /openapi.json") })
+}
+
+/// Puts around routes what every request and every response goes through.
+fn finish(routes: Router<Node>, node: &Node, base: BaseUrl) -> Router {
+    let id = HeaderName::from_static("x-request-id");
+    let missing = format!("there is nothing at this address; see {}/openapi.json", base.prefix());
+    let router = routes
+        .fallback(move || async move { Problem::not_found(missing) })
         .method_not_allowed_fallback(|| async {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", "this address does not take this method")
         })
@@ -239,12 +283,22 @@ fn router(node: Node) -> Router {
         .layer(RequestBodyTimeoutLayer::new(SILENCE))
         .layer(middleware::from_fn(in_time))
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(SetResponseHeaderLayer::if_not_present(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")))
+        .layer(SetResponseHeaderLayer::overriding(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")))
+        .layer(SetResponseHeaderLayer::if_not_present(CONTENT_SECURITY_POLICY, SANDBOX))
         .layer(middleware::from_fn_with_state(node.clone(), observed::measure))
         .layer(PropagateRequestIdLayer::new(id.clone()))
         .layer(TraceLayer::new_for_http().make_span_with(span))
         .layer(SetRequestIdLayer::new(id, Drawn))
-        .with_state(node)
+        .with_state(node.clone());
+    if base.prefix().is_empty() {
+        return router;
+    }
+    // Around the whole router: inside it, the route is already found.
+    let strip = middleware::map_request(move |mut request: axum::extract::Request| {
+        *request.uri_mut() = base.strip_prefix(std::mem::take(request.uri_mut()));
+        std::future::ready(request)
+    });
+    Router::new().fallback_service(strip.layer(router))
 }
 
 async fn in_time(request: axum::extract::Request, next: middleware::Next) -> Response {

@@ -7,8 +7,8 @@ use std::time::SystemTime;
 use cartwright::{Cartwright, Clock};
 use cartwright_store::{Installation, Store};
 use ipnet::IpNet;
-use url::Url;
 
+use super::address::BaseUrl;
 use super::limits::Limits;
 use super::observed::Observed;
 use super::ready::Readiness;
@@ -20,7 +20,8 @@ pub(crate) struct Node(Arc<Inner>);
 struct Inner {
     installation: Installation,
     clock: Arc<dyn Clock>,
-    public_url: Url,
+    public_url: BaseUrl,
+    admin_url: BaseUrl,
     proxies: Vec<IpNet>,
     observed: Arc<Observed>,
     limits: Limits,
@@ -29,12 +30,13 @@ struct Inner {
 }
 
 impl Node {
-    /// `public_url` is what the outside calls this installation; `proxies` are believed when they say who asks; `observed` hears of
-    /// the host's calls.
+    /// `public_url` is what the outside calls this installation, and `admin_url` what browsers call its admin pages; `proxies` are
+    /// believed when they say who asks; `observed` hears of the host's calls.
     pub(crate) fn new(
         installation: Installation,
         clock: Arc<dyn Clock>,
-        public_url: Url,
+        public_url: BaseUrl,
+        admin_url: BaseUrl,
         proxies: Vec<IpNet>,
         observed: Arc<Observed>,
         limits: Limits,
@@ -43,6 +45,7 @@ impl Node {
             installation,
             clock,
             public_url,
+            admin_url,
             proxies,
             observed,
             limits,
@@ -96,8 +99,13 @@ impl Node {
         &self.0.readiness
     }
 
-    /// An address of this installation, from its path.
+    /// Returns the whole address of one of the host's own paths, for vendors and platforms.
     pub(crate) fn public_url(&self, path: &str) -> String {
-        format!("{}/{}", self.0.public_url.as_str().trim_end_matches('/'), path.trim_start_matches('/'))
+        self.0.public_url.absolute(path)
+    }
+
+    /// Returns what browsers call the address of the admin pages.
+    pub(crate) fn admin_url(&self) -> &BaseUrl {
+        &self.0.admin_url
     }
 }

@@ -72,6 +72,11 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "not-found", detail)
     }
 
+    /// Returns the word that names what kind it is.
+    pub(crate) fn kind(&self) -> &str {
+        self.kind.rsplit(':').next().unwrap_or_default()
+    }
+
     pub(crate) fn detail(&self) -> &str {
         &self.detail
     }

@@ -1,12 +1,15 @@
 //! What needs no key: the script of product pages, the addresses that vendors send webhooks to, documents by signed links, and
 //! pictures of cart lines.
+//!
+//! Vendors and plugins made most of these bytes, and they are served in the origin of the admin pages. So none of them is a page there:
+//! whatever a response says of itself, its policy lets nothing run ([`SANDBOX`]), its type is not guessed, and what is not a picture
+//! of a kind that holds no code is saved instead of shown.
 
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Path, Request, State};
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue,
-    X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
@@ -16,20 +19,25 @@ use cartwright::webhook::{Destination, Incoming, ReceiptsError, WebhookAddress, 
 use cartwright::{Blobs as _, Digest, ShopId};
 use cartwright_store::{DocumentLink, LinkError};
 use tower_http::compression::CompressionLayer;
+use tower_http::set_header::SetResponseHeaderLayer;
 
+use super::SANDBOX;
 use super::access::client;
 use super::node::Node;
 use super::problem::Problem;
 
+/// Pictures that hold no code. An SVG may hold scripts.
+const SAFE_PICTURES: [&str; 5] = ["image/avif", "image/gif", "image/jpeg", "image/png", "image/webp"];
 /// The largest webhook; vendors' own are a few kilobytes.
 const LARGEST_WEBHOOK: usize = 4 << 20;
 
 pub(crate) fn routes() -> Router<Node> {
     Router::new()
-        .route("/cartwright.js", get(script).layer(CompressionLayer::new()))
         .route("/webhooks/{address}", any(receive))
         .route("/documents/{shop}/{outcome}", get(document))
         .route("/pictures/{shop}/{digest}", get(picture))
+        .layer(SetResponseHeaderLayer::overriding(CONTENT_SECURITY_POLICY, SANDBOX))
+        .route("/cartwright.js", get(script).layer(CompressionLayer::new()))
 }
 
 /// What turns a page's embed data into a running configurator.
@@ -55,6 +63,7 @@ async fn receive(State(node): State<Node>, Path(address): Path<String>, request:
     answered(answer.unwrap_or_else(|error| error.response()))
 }
 
+/// The plugin's answer as the runtime let it through: its type and its headers are of those that pass.
 fn answered(WebhookResponse { status, headers, body }: WebhookResponse) -> Response {
     let mut response = Response::new(Bytes::from(body).into());
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -63,6 +72,7 @@ fn answered(WebhookResponse { status, headers, body }: WebhookResponse) -> Respo
             response.headers_mut().append(name, value);
         }
     }
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 
@@ -84,7 +94,6 @@ async fn document(State(node): State<Node>, uri: Uri) -> Result<Response, Proble
             let headers = [
                 (CONTENT_TYPE, file.media_type),
                 (CONTENT_DISPOSITION, disposition),
-                (X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
                 (CACHE_CONTROL, "private, no-store".to_owned()),
             ];
             Ok((headers, file.bytes).into_response())
@@ -103,16 +112,11 @@ async fn picture(State(node): State<Node>, Path((shop, digest)): Path<(String, S
     let (shop, digest): (ShopId, Digest) = shop.parse().ok().zip(digest.parse().ok()).ok_or_else(missing)?;
     let info = node.store().blob_info(&shop, &digest).await?.ok_or_else(missing)?;
     // Everything else that is kept by its digest is not for everybody.
-    if !info.media_type.starts_with("image/") || !info.is_picture {
+    if !info.is_picture || !SAFE_PICTURES.contains(&info.media_type.as_str()) {
         return Err(missing());
     }
     let bytes = node.store().get(&shop, &digest).await;
     let bytes = bytes.map_err(|error| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "database", error.to_string()))?;
-    let headers = [
-        (CONTENT_TYPE, info.media_type.as_str()),
-        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox"),
-        (CACHE_CONTROL, "public, max-age=86400, immutable"),
-    ];
+    let headers = [(CONTENT_TYPE, info.media_type.as_str()), (CACHE_CONTROL, "public, max-age=86400, immutable")];
     Ok((headers, bytes.ok_or_else(missing)?).into_response())
 }

@@ -8,6 +8,7 @@ mod answer;
 mod attacks;
 mod audit;
 mod document;
+mod edge;
 mod foreign;
 mod hostile;
 mod limits;

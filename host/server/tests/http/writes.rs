@@ -48,7 +48,7 @@ async fn what_somebody_changed_meanwhile_is_not_overwritten() {
         shop.admin.send("PUT", &path, &[("if-match", &tag)], &two).await.problem(412, "changed");
         shop.admin.send("PUT", &path, &[("if-none-match", "*")], &two).await.problem(412, "exists");
         shop.admin.send("PUT", &path, &[("if-match", &next)], &two).await.with(200);
-        shop.admin.send("PUT", &path, &[("if-match", "*")], &two).await.problem(400, "bad-request");
+        shop.admin.send("PUT", &path, &[("if-match", "*")], &two).await.with(200);
     }
     let stale = [("if-match", "\"stale\"")];
     // What is answered without a body names what it made, too.

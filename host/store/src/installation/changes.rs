@@ -9,7 +9,7 @@ use cartwright::{
 };
 use serde_json::{Map, Value, json};
 
-use super::{Change, ChangeError, Expected, Installation, Write};
+use super::{Change, ChangeError, Expected, Installation, Unexpected, Write};
 use crate::error::StoreError;
 
 /// How often a change is prepared anew because another was quicker.
@@ -211,14 +211,12 @@ fn contended(shop: &ShopId) -> ChangeError {
     StoreError::Conflict(why).into()
 }
 
-/// Is what is there what the caller has read?
+/// Refuses a change of something that is not as the caller expects.
 pub(crate) fn check(expected: Expected<'_>, found: Option<String>, what: &str) -> Result<(), ChangeError> {
-    match (expected, found) {
-        (Expected::Anything, _) | (Expected::Nothing, None) => Ok(()),
-        (Expected::Version(expected), Some(found)) if expected == found => Ok(()),
-        (Expected::Nothing, Some(_)) => Err(ChangeError::Exists(what.to_owned())),
-        _ => Err(ChangeError::Changed(what.to_owned())),
-    }
+    expected.check(found.as_deref()).map_err(|unexpected| match unexpected {
+        Unexpected::Exists => ChangeError::Exists(what.to_owned()),
+        Unexpected::Changed => ChangeError::Changed(what.to_owned()),
+    })
 }
 
 fn kept_account<'a>(kept: Option<&'a ShopSnapshot>, id: &AccountId) -> Option<&'a AccountSnapshot> {

@@ -64,6 +64,60 @@ pub enum Expected<'a> {
     /// This version of it, as [`account_version`], [`link_version`], [`shop_version`], [`origins_version`](crate::origins_version),
     /// [`endpoint_version`](crate::endpoint_version) and [`rates_version`](crate::rates_version) name it.
     Version(&'a str),
+    /// What the preconditions of an HTTP request say (RFC 9110, section 13).
+    Preconditions {
+        /// `If-Match`: it exists and has one of these versions.
+        matching: Option<&'a Versions>,
+        /// `If-None-Match`: it does not exist or has none of these versions.
+        not_matching: Option<&'a Versions>,
+    },
+}
+
+/// Versions that a caller names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Versions {
+    /// Every version.
+    All,
+    /// These.
+    Listed(Vec<String>),
+}
+
+impl Versions {
+    /// Returns whether the version that was found, if any, is among these.
+    fn contain(&self, found: Option<&str>) -> bool {
+        match (self, found) {
+            (_, None) => false,
+            (Self::All, Some(_)) => true,
+            (Self::Listed(versions), Some(found)) => versions.iter().any(|version| version == found),
+        }
+    }
+}
+
+/// How what was found differs from what was expected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unexpected {
+    /// It exists, and must not.
+    Exists,
+    /// It has another version, or does not exist.
+    Changed,
+}
+
+impl Expected<'_> {
+    /// Compares the version that was found, if any, with what the caller expects.
+    pub(crate) fn check(self, found: Option<&str>) -> Result<(), Unexpected> {
+        let (holds, unexpected) = match self {
+            Self::Anything => (true, Unexpected::Changed),
+            Self::Nothing => (found.is_none(), Unexpected::Exists),
+            Self::Version(expected) => (found == Some(expected), Unexpected::Changed),
+            Self::Preconditions { matching, not_matching } => match not_matching {
+                _ if matching.is_some_and(|versions| !versions.contain(found)) => (false, Unexpected::Changed),
+                Some(Versions::All) => (found.is_none(), Unexpected::Exists),
+                Some(versions) => (!versions.contain(found), Unexpected::Changed),
+                None => (true, Unexpected::Changed),
+            },
+        };
+        if holds { Ok(()) } else { Err(unexpected) }
+    }
 }
 
 /// A host whose shops and components are those of its store. Its own functions that change shops are not to be used beside this.
@@ -264,5 +318,36 @@ impl Installation {
         work.commit().await?;
         self.catch_up().await?;
         Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn preconditions_hold_as_rfc_9110_says() {
+        let listed = |versions: &[&str]| Versions::Listed(versions.iter().map(ToString::to_string).collect());
+        let (all, ab, c) = (Versions::All, listed(&["a", "b"]), listed(&["c"]));
+        for (matching, not_matching, found, expected) in [
+            (None, None, None, Ok(())),
+            (Some(&all), None, Some("a"), Ok(())),
+            (Some(&all), None, None, Err(Unexpected::Changed)),
+            (Some(&ab), None, Some("b"), Ok(())),
+            (Some(&ab), None, Some("c"), Err(Unexpected::Changed)),
+            (Some(&ab), None, None, Err(Unexpected::Changed)),
+            (None, Some(&all), None, Ok(())),
+            (None, Some(&all), Some("a"), Err(Unexpected::Exists)),
+            (None, Some(&c), Some("a"), Ok(())),
+            (None, Some(&c), Some("c"), Err(Unexpected::Changed)),
+            (None, Some(&c), None, Ok(())),
+            // Both are evaluated, If-Match first.
+            (Some(&ab), Some(&c), Some("a"), Ok(())),
+            (Some(&all), Some(&c), Some("c"), Err(Unexpected::Changed)),
+            (Some(&ab), Some(&all), Some("a"), Err(Unexpected::Exists)),
+        ] {
+            let preconditions = Expected::Preconditions { matching, not_matching };
+            assert_eq!(preconditions.check(found), expected, "{preconditions:?} of {found:?}");
+        }
     }
 }

@@ -275,12 +275,8 @@ fn kept_as(id: &str) -> String {
 }
 
 fn check(quotation: &Quotation, expected: Expected<'_>) -> Result<(), QuotationError> {
-    let same = match expected {
-        Expected::Anything => true,
-        Expected::Nothing => false,
-        Expected::Version(version) => version == quotation.summary.version.to_string(),
-    };
-    if same { Ok(()) } else { Err(QuotationError::Changed(quotation.summary.id.clone())) }
+    let version = quotation.summary.version.to_string();
+    expected.check(Some(&version)).map_err(|_| QuotationError::Changed(quotation.summary.id.clone()))
 }
 
 /// What can be accepted now.

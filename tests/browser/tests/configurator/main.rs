@@ -3,5 +3,6 @@
 mod contract;
 mod expivi;
 mod faults;
+mod loader;
 mod shop;
 mod twikit;

@@ -13,8 +13,11 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use cartwright_test_browser::Browser;
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 const CARTWRIGHT: &str = include_str!("../../../../host/server/assets/cartwright.js");
+
+const UMD: &str = include_str!("../../assets/umd.js");
 
 /// The shop.
 pub struct Shop {
@@ -26,6 +29,7 @@ pub struct Shop {
 struct Shelf {
     pages: Mutex<BTreeMap<String, Value>>,
     saved: Mutex<Vec<Vec<u8>>>,
+    gate: Notify,
 }
 
 impl Shop {
@@ -37,6 +41,11 @@ impl Shop {
             .route("/page.js", file("text/javascript", include_str!("../../assets/page.js")))
             .route("/page.css", file("text/css", include_str!("../../assets/page.css")))
             .route("/vendor.js", file("text/javascript", include_str!("../../assets/vendor.js")))
+            .route("/loader.js", file("text/javascript", include_str!("../../assets/loader.js")))
+            .route("/umd.js", file("text/javascript", UMD))
+            .route("/held-umd.js", get(held))
+            .route("/release", post(async |State(shelf): State<Arc<Shelf>>| shelf.gate.notify_one()))
+            .route("/module-of-page.js", file("text/javascript", include_str!("../../assets/module-of-page.js")))
             .route("/module.js", file("text/javascript", include_str!("../../assets/module.js")))
             .route("/frame.html", file("text/html", include_str!("../../assets/frame.html")))
             .route("/frame.js", file("text/javascript", include_str!("../../assets/frame.js")))
@@ -81,6 +90,12 @@ impl Shop {
     }
 }
 
+/// A script that comes when `/release` is asked for.
+async fn held(State(shelf): State<Arc<Shelf>>) -> Response {
+    shelf.gate.notified().await;
+    ([(CONTENT_TYPE, "text/javascript")], UMD).into_response()
+}
+
 async fn save(State(shelf): State<Arc<Shelf>>, body: Bytes) {
     shelf.saved.lock().expect("what was saved").push(body.to_vec());
 }
@@ -92,10 +107,11 @@ async fn embed(State(shelf): State<Arc<Shelf>>, Path(name): Path<String>) -> Jso
 }
 
 async fn page(State(shelf): State<Arc<Shelf>>, Path(name): Path<String>) -> Response {
-    let origins = match shelf.pages.lock().expect("the pages").get(&name) {
+    let (origins, loader) = match shelf.pages.lock().expect("the pages").get(&name) {
         Some(embed) => {
             let origins = embed["csp_origins"].as_array().expect("origins");
-            origins.iter().map(|origin| origin.as_str().expect("an origin").to_owned()).collect::<Vec<_>>().join(" ")
+            let origins: Vec<&str> = origins.iter().map(|origin| origin.as_str().expect("an origin")).collect();
+            (origins.join(" "), embed["loader"] == true)
         }
         None => return axum::http::StatusCode::NOT_FOUND.into_response(),
     };
@@ -103,5 +119,9 @@ async fn page(State(shelf): State<Arc<Shelf>>, Path(name): Path<String>) -> Resp
     let rules: Vec<String> = kinds.iter().map(|kind| format!("{kind} 'self' {origins}")).collect();
     let policy = format!("default-src 'none'; base-uri 'none'; {}", rules.join("; "));
     let headers = [(CONTENT_SECURITY_POLICY, policy), (CONTENT_TYPE, "text/html; charset=utf-8".to_owned())];
-    (headers, include_str!("../../assets/page.html")).into_response()
+    let page = include_str!("../../assets/page.html");
+    let before = "<script src=\"/cartwright.js\"";
+    let page = page
+        .replace(before, &format!("{}{before}", if loader { "<script src=\"/loader.js\"></script>\n" } else { "" }));
+    (headers, page).into_response()
 }

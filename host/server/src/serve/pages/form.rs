@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::visitor::Sent;
 use crate::serve::node::Node;
+use crate::typed;
 
 /// The usual beginning of inputs' names.
 pub(super) const SETTING: &str = "setting";
@@ -96,7 +97,7 @@ fn read_field(field: &Field, prefix: &str, sent: &Sent, of_product: bool) -> Opt
         "text-area" => Some(sent.raw(&name)).filter(|text| !text.is_empty()).map(Value::from),
         "integer" => some.map(|text| text.parse::<i64>().map_or_else(|_| json!(text), Value::from)),
         "money" => some.map(|text| {
-            let read = money::decimal(text).ok();
+            let read = money::decimal(text).ok().filter(|_| !typed::looks_grouped(text));
             let minor = read.and_then(|read| i64::try_from(read.mantissa()).ok());
             minor.zip(read).map_or_else(|| json!(text), |(minor, read)| {
                 json!({ "minor": minor, "scale": read.scale(), "currency": sent.text(&format!("{name}.currency")) })
@@ -104,14 +105,13 @@ fn read_field(field: &Field, prefix: &str, sent: &Sent, of_product: bool) -> Opt
         }),
         "multi-select" => {
             // Boxes, or lines where the vendor's choices are not known.
-            let chosen: Vec<&str> = sent.lines(&name).collect();
+            let chosen = sent.values(&name);
             (!of_product || !chosen.is_empty()).then(|| json!(chosen))
         }
-        "list" => some.map(|_| json!(sent.lines(&name).collect::<Vec<_>>())),
+        "list" => some.map(|_| json!(sent.values(&name))),
         "pairs" => some.map(|text| {
-            let pair = |line: &str| line.split_once('=').map(|(name, value)| json!([name.trim(), value.trim()]));
-            let pairs: Option<Vec<Value>> = sent.lines(&name).map(pair).collect();
-            pairs.map_or_else(|| json!(text), Value::from)
+            let pairs: Option<Vec<(String, String)>> = sent.lines(&name).map(typed::pair).collect();
+            pairs.map_or_else(|| json!(text), |pairs| json!(pairs))
         }),
         _ => some.map(Value::from),
     }
@@ -296,12 +296,12 @@ fn input(drawn: &Drawn<'_>, field: &Field, Input { name, id, about, blocked }: &
                 div.boxes role="group" aria-labelledby=(format!("{id}-label")) aria-describedby=(about) {
                     @for choice in offered(drawn, field).unwrap_or_default() {
                         label.inline {
-                            input type="checkbox" name=(name) value=(choice.value) checked[chosen.contains(&choice.value.as_str())];
+                            input type="checkbox" name=(name) value=(typed::line(&choice.value)) checked[chosen.contains(&choice.value.as_str())];
                             " " (choice.label.text)
                         }
                     }
                     @for value in chosen.iter().filter(|value| offered(drawn, field).into_iter().flatten().all(|choice| choice.value != **value)) {
-                        label.inline { input type="checkbox" name=(name) value=(value) checked; " " (value) }
+                        label.inline { input type="checkbox" name=(name) value=(typed::line(value)) checked; " " (value) }
                     }
                 }
             }
@@ -362,13 +362,21 @@ pub(super) fn text_of(value: &Value) -> String {
         Value::Null => String::new(),
         Value::Array(values) => {
             let line = |value: &Value| match value {
-                Value::Array(pair) => pair.iter().map(text_of).collect::<Vec<_>>().join(" = "),
+                Value::Array(pair) => match pair.as_slice() {
+                    [Value::String(name), Value::String(value)] => typed::pair_line(name, value),
+                    _ => value.to_string(),
+                },
+                Value::String(value) => typed::line(value).into_owned(),
                 value => text_of(value),
             };
             values.iter().map(line).collect::<Vec<_>>().join("\n")
         }
         Value::Object(_) => match serde_json::from_value::<Money>(value.clone()).map(|money| money::exact(&money)) {
-            Ok(Ok(amount)) => amount.to_string(),
+            Ok(Ok(amount)) => {
+                let text = amount.to_string();
+                // With one more zero it can be read in one way only.
+                if typed::looks_grouped(&text) { format!("{text}0") } else { text }
+            }
             _ => value.to_string(),
         },
         value => value.to_string(),

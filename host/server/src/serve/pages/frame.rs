@@ -1,6 +1,6 @@
 //! What every page has around what it is about.
 
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::header::RETRY_AFTER;
 use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::middleware::Next;
@@ -9,7 +9,8 @@ use cartwright::ShopId;
 use maud::{DOCTYPE, Markup, html};
 use url::form_urlencoded;
 
-use super::visitor::Visitor;
+use super::visitor::{ORIGIN_PROBLEM, Visitor};
+use crate::serve::node::Node;
 use crate::serve::problem::Problem;
 
 /// The pages of a shop: its address behind the shop's, its name, and whether it is an admin's.
@@ -80,8 +81,24 @@ done! {
     Revoked = "revoked": "The key is revoked, and who signed in with it is signed out.",
 }
 
-/// The address of a page of a shop.
+tokio::task_local! {
+    /// What stands before the host's own paths while a request for a page is answered.
+    static PREFIX: String;
+}
+
+/// Returns the address of one of the host's own paths as browsers ask for it: below the path of the host's public URL. Every address in
+/// a page, a redirect or a cookie of the pages is made here.
+pub(super) fn address(path: &str) -> String {
+    // Outside of a request, as in a unit test, there is no prefix.
+    PREFIX.try_with(|prefix| format!("{prefix}{path}")).unwrap_or_else(|_| path.to_owned())
+}
+
+/// Returns the address of a page of a shop.
 pub(super) fn at(shop: &ShopId, path: &str) -> String {
+    address(&of_shop(shop, path))
+}
+
+fn of_shop(shop: &ShopId, path: &str) -> String {
     format!("/admin/shops/{shop}{path}")
 }
 
@@ -107,13 +124,13 @@ pub(super) fn page(visitor: &Visitor, shop: Option<&ShopId>, title: &str, conten
         html! {
             a.skip href="#content" { "Skip to the content" }
             header {
-                a.brand href="/admin" { "Cartwright" }
+                a.brand href=(address("/admin")) { "Cartwright" }
                 @if visitor.caller.is_admin() {
                     nav aria-label="Installation" {
                         @for (path, name) in OF_ALL { (link(visitor, path, name, false)) }
                     }
                 }
-                form.who method="post" action="/admin/sign-out" {
+                form.who method="post" action=(address("/admin/sign-out")) {
                     (token(visitor))
                     span { (visitor.caller.who) }
                     button.quiet { "Sign out" }
@@ -123,7 +140,7 @@ pub(super) fn page(visitor: &Visitor, shop: Option<&ShopId>, title: &str, conten
                 nav.shop aria-label=(format!("Shop {shop}")) {
                     strong { (shop) }
                     @for (path, name, admins) in OF_SHOP {
-                        @if !*admins || visitor.caller.is_admin() { (link(visitor, &at(shop, path), name, !path.is_empty())) }
+                        @if !*admins || visitor.caller.is_admin() { (link(visitor, &of_shop(shop, path), name, !path.is_empty())) }
                     }
                 }
             }
@@ -139,7 +156,7 @@ pub(super) fn page(visitor: &Visitor, shop: Option<&ShopId>, title: &str, conten
 fn link(visitor: &Visitor, path: &str, name: &str, with_inner: bool) -> Markup {
     let here = visitor.at.path();
     let inner = with_inner && here.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'));
-    html! { a href=(path) aria-current=[(here == path || inner).then_some("page")] { (name) } }
+    html! { a href=(address(path)) aria-current=[(here == path || inner).then_some("page")] { (name) } }
 }
 
 /// A page without anything around it.
@@ -152,9 +169,9 @@ pub(super) fn whole(title: &str, body: Markup) -> Markup {
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
                 title { (title) " – Cartwright" }
-                link rel="stylesheet" href="/admin/style.css";
+                link rel="stylesheet" href=(address("/admin/style.css"));
                 link rel="icon" href="data:,";
-                script src="/admin/script.js" defer {}
+                script src=(address("/admin/script.js")) defer {}
             }
             body { (body) }
         }
@@ -162,15 +179,19 @@ pub(super) fn whole(title: &str, body: Markup) -> Markup {
 }
 
 /// Draws the problems of pages, and sends whoever must sign in there.
-pub(super) async fn drawn(request: Request, next: Next) -> Response {
-    let visitor = request.extensions().get::<Visitor>().cloned();
+pub(super) async fn drawn(State(node): State<Node>, request: Request, next: Next) -> Response {
     let (method, at) = (request.method().clone(), request.uri().clone());
-    let response = next.run(request).await;
+    PREFIX.scope(node.admin_url().prefix().to_owned(), async move { draw(&method, &at, next.run(request).await) }).await
+}
+
+fn draw(method: &Method, at: &Uri, response: Response) -> Response {
     let Some(problem) = response.extensions().get::<Problem>() else { return response };
     if problem.status() == StatusCode::UNAUTHORIZED {
-        return Redirect::to(&sign_in(&method, &at)).into_response();
+        return Redirect::to(&sign_in(method, at)).into_response();
     }
+    let is_origin = problem.kind() == ORIGIN_PROBLEM;
     let title = match problem.status() {
+        _ if is_origin => "This form was not taken",
         StatusCode::NOT_FOUND => "There is nothing here",
         StatusCode::FORBIDDEN => "This is not for you",
         StatusCode::PRECONDITION_FAILED | StatusCode::CONFLICT => "Somebody else was quicker",
@@ -179,9 +200,10 @@ pub(super) async fn drawn(request: Request, next: Next) -> Response {
     };
     let body = html! {
         (refusal(problem))
-        p { "Nothing was changed. Go back in your browser to mend what you entered." }
+        @if is_origin { p { "Nothing was changed, and nothing is wrong with what you entered." } }
+        @else { p { "Nothing was changed. Go back in your browser to mend what you entered." } }
     };
-    let mut drawn = match &visitor {
+    let mut drawn = match response.extensions().get::<Visitor>() {
         Some(visitor) => (problem.status(), page(visitor, None, title, body)).into_response(),
         None => (problem.status(), whole(title, html! { main.alone { h1 { (title) } (body) } })).into_response(),
     };
@@ -206,7 +228,7 @@ pub(super) fn refusal(problem: &Problem) -> Markup {
 /// Where to sign in, and to come back from there. What a form sent is lost then: its page is shown again.
 fn sign_in(method: &Method, at: &Uri) -> String {
     match at.path_and_query().filter(|_| *method == Method::GET) {
-        Some(next) => format!("/admin/sign-in?next={}", segment(next.as_str())),
-        None => "/admin/sign-in".to_owned(),
+        Some(next) => address(&format!("/admin/sign-in?next={}", segment(next.as_str()))),
+        None => address("/admin/sign-in"),
     }
 }

@@ -11,7 +11,7 @@ use cartwright_store::{AccessKeyInfo, NewAccessKey, Role};
 use maud::{Markup, html};
 
 use super::consent::networks;
-use super::frame::{Done, at, page, segment, token};
+use super::frame::{Done, address, at, page, segment, token};
 use super::visitor::{Sent, Visitor, done};
 use super::words::when;
 use crate::serve::access::Admin;
@@ -69,7 +69,7 @@ fn holds(key: &AccessKeyInfo, now: SystemTime) -> bool {
 }
 
 fn row(visitor: &Visitor, key: &AccessKeyInfo, now: SystemTime) -> Markup {
-    let here = format!("/admin/keys/{}", segment(&key.id));
+    let here = address(&format!("/admin/keys/{}", segment(&key.id)));
     html! {
         tr {
             th scope="row" {
@@ -126,7 +126,7 @@ fn row(visitor: &Visitor, key: &AccessKeyInfo, now: SystemTime) -> Markup {
 
 fn new_form(visitor: &Visitor, shops: &[ShopId]) -> Markup {
     html! {
-        form.card method="post" action="/admin/keys" {
+        form.card method="post" action=(address("/admin/keys")) {
             h2 { "Make a key" }
             (token(visitor))
             div.field {
@@ -208,7 +208,7 @@ fn shown_once(visitor: &Visitor, key: &str, role: Option<&Role>) -> Markup {
                     }
                 }
             }
-            p { a.button href="/admin/keys" { "It is kept" } }
+            p { a.button href=(address("/admin/keys")) { "It is kept" } }
         },
     )
 }
@@ -236,5 +236,5 @@ async fn revoke(
     _: Sent,
 ) -> Result<Redirect, Problem> {
     node.store().revoke_access_key(None, &key, &caller.who, node.now()).await?;
-    Ok(done("/admin/keys", Done::Revoked))
+    Ok(done(&address("/admin/keys"), Done::Revoked))
 }

@@ -25,6 +25,7 @@ use crate::serve::access::Integrator;
 use crate::serve::extract::{Path, Query};
 use crate::serve::node::Node;
 use crate::serve::problem::Problem;
+use crate::typed;
 
 /// The most products of the shop that are offered.
 const MOST_OFFERED: u32 = 500;
@@ -189,7 +190,7 @@ async fn link_page(
                 }
                 div.field {
                     label for="allowed_skus" { "SKUs that a page may choose among" }
-                    textarea #allowed_skus name="allowed_skus" rows="2" spellcheck="false" aria-describedby="allowed-help" { "\n" (link.allowed_skus.join("\n")) }
+                    textarea #allowed_skus name="allowed_skus" rows="2" spellcheck="false" aria-describedby="allowed-help" { "\n" (typed::lines(&link.allowed_skus)) }
                 (issues_of(&told.issues, "allowed-skus"))
                     p.help #allowed-help { "One a line. Where the vendor's saved configuration does not name the SKU, only these are taken from the page." }
                 }
@@ -198,7 +199,7 @@ async fn link_page(
                     div.field {
                         label for="other_vendor_products" { "Further vendor products that a configuration may contain" }
                         textarea #other_vendor_products name="other_vendor_products" rows="2" spellcheck="false" {
-                            "\n" (link.other_vendor_products.join("\n"))
+                            "\n" (typed::lines(&link.other_vendor_products))
                         }
                         (issues_of(&told.issues, "other-vendor-products"))
                     }
@@ -303,7 +304,9 @@ async fn set(
     sent: Sent,
 ) -> Result<Response, Problem> {
     let of = node.host().snapshot(&shop)?;
-    let mut link = empty(&sent.read::<String>("product")?, sent.read("account")?);
+    // Of a link that is there the product is as it is, whatever blanks it has.
+    let product = if sent.text("version").is_empty() { sent.read("product")? } else { sent.raw("product") };
+    let mut link = empty(&product, sent.read("account")?);
     let plugin_of = |id: &AccountId| {
         let account = of.accounts.iter().find(|account| account.id == *id);
         account.map(|account| plugin(&node, account.current)).transpose()
@@ -319,9 +322,9 @@ async fn set(
         link.strategy_settings = form::read(&planner.about().form, "strategy", &sent, true);
     }
     link.vendor_product = sent.text("vendor_product").to_owned();
-    link.other_vendor_products = sent.lines("other_vendor_products").map(str::to_owned).collect();
+    link.other_vendor_products = sent.values("other_vendor_products");
     link.preset = sent.optional("preset")?;
-    link.allowed_skus = sent.lines("allowed_skus").map(str::to_owned).collect();
+    link.allowed_skus = sent.values("allowed_skus");
     let version = sent.text("version").to_owned();
     let expected = if version.is_empty() { Expected::Nothing } else { Expected::Version(&version) };
     let links = std::slice::from_ref(&link);

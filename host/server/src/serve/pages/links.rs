@@ -14,7 +14,7 @@ use url::form_urlencoded;
 use super::frame::{Done, at, page, token};
 use super::visitor::{Sent, Uploaded, Visitor, done};
 use crate::serve::access::Integrator;
-use crate::serve::api::links::{in_table, table_of};
+use crate::serve::api::links::{TableFor, in_table, table_of};
 use crate::serve::extract::{Path, Query};
 use crate::serve::node::Node;
 use crate::serve::problem::Problem;
@@ -180,7 +180,7 @@ async fn remove(
 }
 
 async fn export(_: Integrator, State(node): State<Node>, Path(shop): Path<ShopId>) -> Result<Response, Problem> {
-    let mut response = table_of(&node.host().snapshot(&shop)?.links)?;
+    let mut response = table_of(&node.host().snapshot(&shop)?.links, TableFor::Spreadsheet)?;
     let name = HeaderValue::try_from(format!("attachment; filename=\"links-{shop}.csv\""));
     if let Ok(name) = name {
         response.headers_mut().insert(CONTENT_DISPOSITION, name);

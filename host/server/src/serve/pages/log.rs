@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::form::text_of;
-use super::frame::{at, page};
+use super::frame::{address, at, page};
 use super::visitor::Visitor;
 use super::words::{PAGE, last_of_page, next, when};
 use crate::serve::access::{Admin, Integrator};
@@ -37,7 +37,7 @@ async fn all(
     Query(Which { before }): Query<Which>,
 ) -> Result<Markup, Problem> {
     let entries = node.store().log_entries(None, before, PAGE).await?;
-    Ok(page(&visitor, None, "Log", list(&entries, "/admin/log", true)))
+    Ok(page(&visitor, None, "Log", list(&entries, &address("/admin/log"), true)))
 }
 
 async fn of_shop(

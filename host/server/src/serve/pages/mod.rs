@@ -45,7 +45,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 
 pub(crate) fn routes(node: &Node) -> Router<Node> {
     let set = |name: HeaderName, value: &'static str| {
-        SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
+        SetResponseHeaderLayer::overriding(name, HeaderValue::from_static(value))
     };
     let style = ([(CONTENT_TYPE, "text/css; charset=utf-8")], include_str!("../../../assets/admin.css"));
     let script = ([(CONTENT_TYPE, "text/javascript; charset=utf-8")], include_str!("../../../assets/admin.js"));
@@ -70,8 +70,9 @@ pub(crate) fn routes(node: &Node) -> Router<Node> {
         .route("/admin/style.css", get(style))
         .route("/admin/script.js", get(script))
         .route("/admin/{*rest}", get(|| async { Problem::not_found("there is no such page") }))
-        .layer(middleware::from_fn(frame::drawn))
         .layer(middleware::from_fn_with_state(node.clone(), visitor::identify))
+        // Outside of everything that may refuse: whoever looks at a page reads a page.
+        .layer(middleware::from_fn_with_state(node.clone(), frame::drawn))
         .layer(set(CONTENT_SECURITY_POLICY, POLICY))
         .layer(set(REFERRER_POLICY, "same-origin"))
         .layer(set(CACHE_CONTROL, "no-store"))

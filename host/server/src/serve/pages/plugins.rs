@@ -12,7 +12,7 @@ use maud::{Markup, html};
 
 use super::accounts::plugin;
 use super::consent::asks;
-use super::frame::{Done, at, page, refusal, segment, token};
+use super::frame::{Done, address, at, page, refusal, segment, token};
 use super::visitor::{Sent, Uploaded, Visitor, done};
 use crate::serve::access::Admin;
 use crate::serve::api::plugins::{LARGEST, SwapResult, swap_accounts};
@@ -29,7 +29,7 @@ pub(super) fn routes() -> Router<Node> {
 }
 
 fn path(plugin: &PluginId) -> String {
-    format!("/admin/plugins/{}", segment(plugin.as_str()))
+    address(&format!("/admin/plugins/{}", segment(plugin.as_str())))
 }
 
 /// The first digits of a digest: enough for people to tell versions apart.
@@ -82,7 +82,7 @@ async fn list(_: Admin, visitor: Visitor, State(node): State<Node>) -> Markup {
                     }
                 }
             }
-            form.card method="post" action="/admin/plugins" enctype="multipart/form-data" {
+            form.card method="post" action=(address("/admin/plugins")) enctype="multipart/form-data" {
                 h2 { "Install a version" }
                 (token(&visitor))
                 div.field {

@@ -70,7 +70,7 @@ async fn show(
     let strategy = Some(sent.text("strategy")).filter(|text| !text.is_empty() && *text != "as-linked");
     let tried = Tried {
         product: sent.raw("product"),
-        quantity: sent.read("quantity")?,
+        quantity: sent.whole("quantity")?,
         configuration: sent.raw("configuration"),
         strategy: strategy.map(read_strategy).transpose()?,
     };

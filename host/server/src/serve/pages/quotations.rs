@@ -7,7 +7,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::response::Redirect;
 use axum::routing::{get, post};
-use cartwright::types::{Money, Rounding};
+use cartwright::types::Money;
 use cartwright::{CartLine, Offer, Shop, ShopId, money};
 use cartwright_store::{Expected, Quotation, QuotationState};
 use jiff::tz::TimeZone;
@@ -21,6 +21,7 @@ use crate::serve::access::Admin;
 use crate::serve::extract::{Path, Query};
 use crate::serve::node::Node;
 use crate::serve::problem::Problem;
+use crate::typed;
 
 /// The quotations of one page.
 const MOST: u32 = 50;
@@ -161,15 +162,7 @@ async fn read(
 
 /// An amount of the shop's currency, exact.
 fn price(text: &str, shop: &Shop) -> Result<Money, Problem> {
-    let wrong =
-        |why: String| Problem::unprocessable("price", format!("{text:?} is no price in {}: {why}", shop.currency));
-    let amount = money::decimal(text).map_err(|error| wrong(error.to_string()))?;
-    let rounded = money::round(amount, &shop.currency, shop.scale, Rounding::HalfUp);
-    let rounded = rounded.map_err(|error| wrong(error.to_string()))?;
-    match money::exact(&rounded) {
-        Ok(exact) if exact == amount => Ok(rounded),
-        _ => Err(wrong(format!("it has {} decimals at most", shop.scale))),
-    }
+    typed::amount(text, &shop.currency, shop.scale).map_err(|why| Problem::unprocessable("price", why))
 }
 
 async fn offer(

@@ -11,7 +11,7 @@ use cartwright::{AccountSnapshot, Release, Shop, ShopId, ShopSnapshot};
 use cartwright_store::{AccountOutcomeState, Expected, JobFilter, shop_version};
 use maud::{Markup, html};
 
-use super::frame::{Done, at, page, segment, token};
+use super::frame::{Done, address, at, page, segment, token};
 use super::visitor::{Sent, Visitor, done};
 use crate::serve::access::{Admin, Integrator};
 use crate::serve::api::shops::{keep_origins, new_shop};
@@ -68,7 +68,7 @@ async fn list(_: Admin, visitor: Visitor, State(node): State<Node>) -> Result<Ma
                     }
                 }
             }
-            form.card method="post" action="/admin/shops" {
+            form.card method="post" action=(address("/admin/shops")) {
                 h2 { "Add a shop" }
                 (token(&visitor))
                 div.field {
@@ -92,7 +92,7 @@ async fn list(_: Admin, visitor: Visitor, State(node): State<Node>) -> Result<Ma
 }
 
 async fn add(Admin(caller): Admin, State(node): State<Node>, sent: Sent) -> Result<Redirect, Problem> {
-    let shop = new_shop(sent.read("id")?, sent.text("currency").to_owned(), sent.read("scale")?)?;
+    let shop = new_shop(sent.read("id")?, sent.text("currency").to_owned(), sent.whole("scale")?)?;
     let id = shop.id.clone();
     node.installation().set_shop(shop, Expected::Nothing, &caller.who, node.now()).await?;
     Ok(done(&at(&id, ""), Done::Saved))
@@ -272,7 +272,7 @@ async fn change(
 ) -> Result<Redirect, Problem> {
     let mut shop = node.host().shop(&id)?.as_ref().clone();
     shop.currency = sent.text("currency").to_owned();
-    shop.scale = sent.read("scale")?;
+    shop.scale = sent.whole("scale")?;
     shop.locale = sent.text("locale").to_owned();
     shop.prices_include_tax = sent.has("prices_include_tax");
     shop.rounding = if sent.has("half_even") { Rounding::HalfEven } else { Rounding::HalfUp };
@@ -282,8 +282,8 @@ async fn change(
         "by-hand" => Release::ByHand,
         _ => Release::Paid,
     };
-    shop.seal_seconds = sent.read("seal_seconds")?;
-    shop.pin_seconds = sent.read("pin_seconds")?;
+    shop.seal_seconds = sent.whole("seal_seconds")?;
+    shop.pin_seconds = sent.whole("pin_seconds")?;
     let expected = Expected::Version(sent.text("version"));
     node.installation().set_shop(shop, expected, &caller.who, node.now()).await?;
     Ok(done(&at(&id, ""), Done::Saved))

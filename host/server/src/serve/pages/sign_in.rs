@@ -11,7 +11,7 @@ use cartwright_store::AccessError;
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::frame::{at, whole};
+use super::frame::{address, at, whole};
 use super::visitor::{self, From, Sent, Unsigned, Visitor};
 use crate::serve::extract::Query;
 use crate::serve::limits::Wait;
@@ -32,7 +32,7 @@ pub(super) fn routes() -> Router<Node> {
 async fn home(visitor: Visitor) -> Redirect {
     match visitor.caller.shop() {
         Some(shop) => Redirect::to(&at(shop, "")),
-        None => Redirect::to("/admin/shops"),
+        None => Redirect::to(&address("/admin/shops")),
     }
 }
 
@@ -48,7 +48,7 @@ fn own(next: &str) -> Option<&str> {
 
 async fn ask(visitor: Result<Visitor, Problem>, Query(Next { next }): Query<Next>) -> Response {
     match visitor {
-        Ok(_) => Redirect::to("/admin").into_response(),
+        Ok(_) => Redirect::to(&address("/admin")).into_response(),
         Err(_) => form(next.as_deref().and_then(own), None).into_response(),
     }
 }
@@ -60,7 +60,7 @@ fn form(next: Option<&str>, refused: Option<&str>) -> Markup {
             main.alone {
                 h1 { "Cartwright" }
                 @if let Some(refused) = refused { p.refused #refused role="alert" { (refused) } }
-                form method="post" action="/admin/sign-in" {
+                form method="post" action=(address("/admin/sign-in")) {
                     @if let Some(next) = next { input type="hidden" name="next" value=(next); }
                     label for="key" { "Access key" }
                     input #key name="key" type="password" required autofocus autocomplete="current-password" spellcheck="false"
@@ -94,7 +94,7 @@ async fn sign_in(State(node): State<Node>, From(from): From, jar: CookieJar, Uns
             }
             let session = String::from_utf8_lossy(session.expose()).into_owned();
             let jar = jar.add(visitor::cookie(&node, session));
-            return (jar, Redirect::to(next.unwrap_or("/admin"))).into_response();
+            return (jar, Redirect::to(&address(next.unwrap_or("/admin")))).into_response();
         }
         Err(AccessError::Store(error)) => return Problem::from(error).into_response(),
         Err(error @ AccessError::Role { .. }) => error.to_string(),
@@ -124,5 +124,5 @@ async fn sign_out(
         node.store().end_session(&session, node.now()).await?;
     }
     let jar = jar.remove(visitor::cookie(&node, String::new()));
-    Ok((jar, Redirect::to("/admin/sign-in")).into_response())
+    Ok((jar, Redirect::to(&address("/admin/sign-in"))).into_response())
 }

@@ -21,6 +21,7 @@ use crate::serve::access::Integrator;
 use crate::serve::extract::{Path, Query};
 use crate::serve::node::Node;
 use crate::serve::problem::Problem;
+use crate::typed;
 
 /// The most products of one page; more are switched with a table.
 const MOST: usize = 200;
@@ -73,7 +74,7 @@ impl Mapped {
                 vendor_product: vendor_product.clone(),
                 other_vendor_products: Vec::new(),
                 preset: None,
-                allowed_skus: skus.lines().map(str::trim).filter(|sku| !sku.is_empty()).map(str::to_owned).collect(),
+                allowed_skus: skus.lines().map(str::trim).filter(|sku| !sku.is_empty()).map(typed::value).collect(),
                 // The old vendor's settings and strategies are not the new one's.
                 settings: Map::new(),
                 strategy: StrategyChoice::default(),
@@ -216,7 +217,7 @@ async fn mapping(
                             td {
                                 textarea name=(format!("skus.{product}")) rows="2" spellcheck="false"
                                     aria-label=(format!("SKUs that a page of {product} may choose among, one a line")) {
-                                    "\n" (entered.map_or_else(|| link.allowed_skus.join("\n"), |(_, skus)| skus.clone()))
+                                    "\n" (entered.map_or_else(|| typed::lines(&link.allowed_skus), |(_, skus)| skus.clone()))
                                 }
                             }
                             td {

@@ -19,14 +19,12 @@ use cartwright_store::{AccessError, Session};
 use url::Url;
 use url::form_urlencoded;
 
+use super::frame::address;
 use crate::serve::access::{Caller, client};
 use crate::serve::extract::{Raw, sent_as};
 use crate::serve::node::Node;
 use crate::serve::problem::Problem;
-
-/// Without TLS there is no `Secure`, and so no `__Host-`.
-const PLAIN: &str = "cartwright";
-const SECURE: &str = "__Host-cartwright";
+use crate::typed;
 
 /// The most fields of a form: a few letters of a body are one, and each takes many times as much.
 const MOST_FIELDS: usize = 10_000;
@@ -76,14 +74,17 @@ impl FromRequestParts<Node> for From {
 
 /// Finds out who looks at a page.
 pub(super) async fn identify(State(node): State<Node>, mut request: Request, next: Next) -> Response {
-    if !request.method().is_safe() && !is_own(&node, request.headers()) {
-        return foreign().into_response();
+    if !request.method().is_safe()
+        && let Some(problem) = foreign_origin(&node, request.headers())
+    {
+        return problem.into_response();
     }
     let from = client(&node, &request);
     if let Some(from) = from {
         request.extensions_mut().insert(from);
     }
     let jar = CookieJar::from_headers(request.headers());
+    let mut known = None;
     if let Some(cookie) = jar.get(cookie_name(&node)) {
         match node.store().session(cookie.value(), from, node.now()).await {
             Ok(session) => {
@@ -93,13 +94,19 @@ pub(super) async fn identify(State(node): State<Node>, mut request: Request, nex
                 let caller = Caller::of(session.access.clone());
                 let visitor = Visitor { caller, session, at: request.uri().clone() };
                 request.extensions_mut().insert(visitor.caller.clone());
-                request.extensions_mut().insert(visitor);
+                request.extensions_mut().insert(visitor.clone());
+                known = Some(visitor);
             }
             Err(AccessError::Store(error)) => return Problem::from(error).into_response(),
             Err(error) => tracing::debug!(%error, "a session is over"),
         }
     }
-    next.run(request).await
+    let mut response = next.run(request).await;
+    // For what draws problems, outside of this.
+    if let Some(visitor) = known {
+        response.extensions_mut().insert(visitor);
+    }
+    response
 }
 
 fn too_many() -> Problem {
@@ -111,27 +118,54 @@ fn foreign() -> Problem {
     Problem::new(StatusCode::FORBIDDEN, "csrf", detail)
 }
 
-/// Is a form sent from a page of this host? Browsers say where from; who is no browser says nothing, and has no cookie either.
-fn is_own(node: &Node, headers: &HeaderMap) -> bool {
-    let Some(origin) = headers.get(ORIGIN) else { return true };
-    let Some(origin) = origin.to_str().ok().and_then(|origin| Url::parse(origin).ok()) else { return false };
-    let own = Url::parse(&node.public_url("")).is_ok_and(|own| own.origin() == origin.origin());
-    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
-    own || host.is_some_and(|host| Some(host) == crate::grants::host_of(&origin).as_deref())
+/// The kind of problem that a form of another origin is refused with.
+pub(super) const ORIGIN_PROBLEM: &str = "origin";
+
+/// Returns why a form may be another site's. Browsers say which page sends it; what says nothing is no browser, and has no cookie either.
+///
+/// A proxy may give the host another name than the browser knows. Then its own forms look like another site's, so the answer says what
+/// differs and who can mend it.
+fn foreign_origin(node: &Node, headers: &HeaderMap) -> Option<Problem> {
+    let origin = String::from_utf8_lossy(headers.get(ORIGIN)?.as_bytes());
+    let host = headers.get(HOST).map(|host| String::from_utf8_lossy(host.as_bytes()));
+    if let Ok(origin) = Url::parse(&origin) {
+        // As the browser spells it: a proxy may add the port that is the scheme's own.
+        let asked = host.as_ref().and_then(|host| Url::parse(&format!("{}://{host}/", origin.scheme())).ok());
+        if node.admin_url().origin() == origin.origin() || asked.is_some_and(|asked| asked.origin() == origin.origin())
+        {
+            return None;
+        }
+    }
+    let detail = if origin == "null" {
+        "Your browser does not say which page sent this form (Origin: null), so it may be another site's. Open this host's page by \
+            itself, not within another page, and send the form from there."
+            .to_owned()
+    } else {
+        let reached = host.map_or_else(|| "without a name (no Host header)".to_owned(), |host| format!("as {host}"));
+        format!(
+            "Your browser sent this form from {origin}, and the request reached the host {reached}: it may be another site's form. If \
+             you filled it in at this host's own page, a proxy in between changes the host's name. Whoever runs this host can mend it: \
+             have the proxy pass the Host header on unchanged (nginx: proxy_set_header Host $http_host;), or start the host with \
+             --public-url (or --admin-url, where --admin-listen is used) and the address that browsers use, {origin}."
+        )
+    };
+    Some(Problem::new(StatusCode::FORBIDDEN, ORIGIN_PROBLEM, detail))
 }
 
-fn is_secure(node: &Node) -> bool {
-    node.public_url("").starts_with("https:")
-}
-
+/// The cookie's name tells browsers what to hold it to: `__Host-` means TLS, this host alone and the path "/"; `__Secure-` means TLS.
 fn cookie_name(node: &Node) -> &'static str {
-    if is_secure(node) { SECURE } else { PLAIN }
+    match (node.admin_url().is_secure(), node.admin_url().prefix()) {
+        (false, _) => "cartwright",
+        (true, "") => "__Host-cartwright",
+        (true, _) => "__Secure-cartwright",
+    }
 }
 
 /// The cookie that holds a session: scripts cannot read it, other sites' forms do not bring it, and it goes with the browser.
 pub(super) fn cookie(node: &Node, session: String) -> Cookie<'static> {
-    let cookie = Cookie::build((cookie_name(node), session)).path("/").http_only(true).same_site(SameSite::Lax);
-    cookie.secure(is_secure(node)).build()
+    let cookie =
+        Cookie::build((cookie_name(node), session)).path(address("/")).http_only(true).same_site(SameSite::Lax);
+    cookie.secure(node.admin_url().is_secure()).build()
 }
 
 /// The session's text, of who has one.
@@ -158,6 +192,17 @@ impl Sent {
     /// All texts of a field.
     pub(super) fn texts<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.0.iter().filter(move |(field, _)| field == name).map(|(_, text)| text.trim())
+    }
+
+    /// The values of a list that has one in a line, as [`typed::lines`] writes them.
+    pub(super) fn values(&self, name: &str) -> Vec<String> {
+        self.lines(name).map(typed::value).collect()
+    }
+
+    /// A whole number.
+    pub(super) fn whole<T: FromStr<Err: std::fmt::Display>>(&self, name: &str) -> Result<T, Problem> {
+        let text = self.read::<String>(name)?;
+        typed::whole(&text).map_err(|why| Problem::unprocessable("body", format!("{name}: {why}")))
     }
 
     /// The lines of a field that say something.

@@ -5,6 +5,7 @@ mod happens;
 mod markup;
 mod settings;
 mod settled;
+mod typed;
 
 use cartwright_fake_vendors::client::Reply;
 use cartwright_fake_vendors::twikit::Webhooks;

@@ -1,0 +1,114 @@
+//! What people type: it is taken where it can mean one thing only, and comes back as it was.
+
+use std::sync::Arc;
+
+use cartwright_fake_vendors::samples;
+use serde_json::json;
+
+use super::{Browser, at, says, text};
+use crate::Answer as _;
+use crate::server::Server;
+use crate::shop::Shop;
+
+#[tokio::test]
+async fn an_offer_is_taken_when_its_amount_can_mean_one_thing_only() {
+    let (shop, _fake) = Shop::with_expivi().await;
+    let body = json!({ "product": "shirt", "configuration": samples::EXPIVI_VARIATION, "quantity": 50, "lines": [] });
+    let asked = shop.backend.post(&shop.at("/cart/quotation"), &body).await.ok();
+    let lines = &asked["operations"][0]["lines"];
+    shop.backend.post(&shop.at("/quotations"), &json!({ "id": "q1", "lines": lines })).await.with(201);
+    let browser = Browser::sign_in(&shop.admin).await;
+    let path = at(&shop, "/quotations/q1");
+    let price = format!("price.{}", lines[0]["key"].as_str().expect("a key"));
+    let until = (jiff::Timestamp::now() + jiff::SignedDuration::from_hours(7 * 24)).strftime("%Y-%m-%d").to_string();
+    let offer = async |typed: &str| {
+        let read = shop.backend.get(&shop.at("/quotations/q1")).await;
+        let version = read.header("etag").expect("a version").trim_matches('"').to_owned();
+        let fields = [("version", version.as_str()), ("until", until.as_str()), (price.as_str(), typed)];
+        browser.post(&format!("{path}/offer"), &fields).await
+    };
+    for typed in ["1.500", "2.450", "1,500", "1,50", "1.234,56", "1'000", "1 000", "20.000"] {
+        let refused = offer(typed).await;
+        assert_eq!(refused.status, 422, "{typed}: {}", text(&refused));
+        says(&text(&refused), &["write it as 1234.50", "no sign for thousands"]);
+        assert_eq!(shop.backend.get(&shop.at("/quotations/q1")).await.ok()["prices"], json!([]), "{typed}");
+    }
+    assert_eq!(offer("20.5").await.status, 303);
+    let offered = shop.backend.get(&shop.at("/quotations/q1")).await.ok();
+    assert_eq!(offered["prices"][0]["unit"]["minor"], 2_050, "{offered:#}");
+}
+
+#[tokio::test]
+async fn a_whole_number_is_typed_in_digits() {
+    let shop = Shop::on(Arc::new(Server::new(&[]))).await;
+    let browser = Browser::sign_in(&shop.admin).await;
+    let read = shop.admin.get(&shop.at("")).await;
+    let version = read.header("etag").expect("a version").trim_matches('"').to_owned();
+    let before = read.ok();
+    let fields = |scale: &'static str, seconds: &'static str| {
+        [
+            ("version", version.clone()),
+            ("currency", "EUR".to_owned()),
+            ("scale", scale.to_owned()),
+            ("locale", "en".to_owned()),
+            ("release", "paid".to_owned()),
+            ("seal_seconds", seconds.to_owned()),
+            ("pin_seconds", "60".to_owned()),
+        ]
+    };
+    let change = async |scale, seconds| {
+        let fields = fields(scale, seconds);
+        let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        browser.post(&at(&shop, ""), &fields).await
+    };
+    for (scale, seconds) in [("2", "86.400"), ("2", "86,400"), ("2", "86 400"), ("2.0", "60"), ("2", "1e3")] {
+        let refused = change(scale, seconds).await;
+        assert_eq!(refused.status, 422, "{scale} {seconds}");
+        says(&text(&refused), &["in digits only, such as 1200"]);
+    }
+    assert_eq!(shop.admin.get(&shop.at("")).await.ok(), before);
+    assert_eq!(change("2", "86500").await.status, 303);
+    assert_eq!(shop.admin.get(&shop.at("")).await.ok()["seal_seconds"], 86_500);
+}
+
+/// The text of a field of several lines, as a browser sends it.
+fn lines_of(page: &str, id: &str) -> String {
+    let rest = page.split(&format!("<textarea id=\"{id}\"")).nth(1).unwrap_or_else(|| panic!("{page}"));
+    let text = rest.split_once('>').and_then(|(_, rest)| rest.split_once("</textarea>")).expect("a text").0;
+    let text = text.strip_prefix('\n').unwrap_or(text);
+    text.replace("&quot;", "\"").replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&").replace('\n', "\r\n")
+}
+
+#[tokio::test]
+async fn a_list_that_is_saved_as_it_was_shown_stays_as_it_was() {
+    let (shop, _fake) = Shop::with_expivi().await;
+    let path = shop.at("/links/shirt");
+    let mut link = shop.integrator.get(&path).await.ok();
+    link.as_object_mut().expect("a link").remove("shop_product");
+    link["allowed_skus"] = json!(["RING L", " edge ", "two\nlines", "\"quoted\"", "a,b", "=1", "é"]);
+    link["other_vendor_products"] = json!(["1003", "x y"]);
+    shop.integrator.put(&path, &link).await.ok();
+    let before = shop.integrator.get(&path).await;
+    let version = before.header("etag").expect("a version").trim_matches('"').to_owned();
+    let before = before.ok();
+    let browser = Browser::sign_in(&shop.integrator).await;
+    let page = browser.page(&at(&shop, "/links/edit?product=shirt")).await;
+    let (skus, others) = (lines_of(&page, "allowed_skus"), lines_of(&page, "other_vendor_products"));
+    let fields = [
+        ("version", version.as_str()),
+        ("product", "shirt"),
+        ("account", "expivi"),
+        ("vendor_product", "1002"),
+        ("strategy", "/variation"),
+        ("setting.sku-prefix", "SHIRT-"),
+        ("allowed_skus", &skus),
+        ("other_vendor_products", &others),
+    ];
+    let saved = browser.post(&at(&shop, "/links/edit"), &fields).await;
+    assert!(matches!(saved.status, 200 | 303), "{}", text(&saved));
+    let after = shop.integrator.get(&path).await.ok();
+    assert_eq!(
+        (&after["allowed_skus"], &after["other_vendor_products"]),
+        (&before["allowed_skus"], &before["other_vendor_products"])
+    );
+}

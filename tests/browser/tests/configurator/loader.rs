@@ -1,0 +1,76 @@
+//! Beside a module loader and libraries that change what the language gives, as on the pages of old platforms.
+
+use cartwright_test_browser::Browser;
+use serde_json::{Value, json};
+
+use crate::contract::{script, vendor};
+use crate::shop::Shop;
+
+/// What the page had before, and must have again.
+const RESTORED: &str = "[typeof define, define.amd.jQuery, module.exports === exports && typeof exports, \
+    Object.getOwnPropertyDescriptor(define, 'amd').writable]";
+
+fn beside_a_loader(scripts: &[&str]) -> Value {
+    let mut embed = vendor();
+    embed["loader"] = json!(true);
+    embed["scripts"] = scripts.iter().map(|url| script(url)).collect();
+    embed
+}
+
+async fn is_restored(browser: &Browser) {
+    assert_eq!(browser.value(RESTORED).await, json!(["function", true, "object", true]));
+}
+
+#[tokio::test]
+async fn a_vendors_script_is_found_at_the_window_beside_a_module_loader() {
+    let Some(browser) = Browser::open().await else { return };
+    let shop = Shop::open().await;
+    let mut embed = beside_a_loader(&["/umd.js", "/umd.js?again"]);
+    embed["payload"] = json!(json!({ "all": { "$result": "" }, "word": { "$result": "deep.word" } }).to_string());
+    shop.show(&browser, "loader", embed).await;
+    browser.until("window.configurator || document.body.dataset.fault").await;
+    assert_eq!(browser.text("#said").await, "");
+    assert_eq!(browser.value("registered").await, json!([]));
+    is_restored(&browser).await;
+    // Nor do functions on everything change what is saved.
+    let payload = shop.buy(&browser).await;
+    let expected = json!({ "all": { "list": ["a", [1, 2]], "deep": { "word": ["b"] } }, "word": ["b"] });
+    assert_eq!(serde_json::from_slice::<Value>(&payload).expect("JSON"), expected);
+    assert_eq!(browser.value("typeof Array.prototype.toJSON").await, "function");
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn a_module_of_the_page_registers_itself_while_a_vendors_script_loads() {
+    let Some(browser) = Browser::open().await else { return };
+    let shop = Shop::open().await;
+    shop.show(&browser, "held", beside_a_loader(&["/held-umd.js"])).await;
+    browser.until("document.querySelector('script[src$=\"/held-umd.js\"]')").await;
+    let load = "new Promise((done) => {
+        const script = document.createElement('script');
+        script.onload = () => done(registered);
+        script.src = '/module-of-page.js';
+        document.head.append(script);
+    })";
+    assert_eq!(browser.value(load).await, json!(["/module-of-page.js"]));
+    browser.value("fetch('/release', { method: 'POST' }).then(() => true)").await;
+    browser.until("window.configurator || document.body.dataset.fault").await;
+    assert_eq!(browser.text("#said").await, "");
+    assert_eq!(browser.value("registered").await, json!(["/module-of-page.js"]));
+    is_restored(&browser).await;
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn a_script_that_does_not_load_leaves_the_pages_module_loader_as_it_was() {
+    let Some(browser) = Browser::open().await else { return };
+    let shop = Shop::open().await;
+    shop.show(&browser, "broken", beside_a_loader(&["/umd.js", "/gone.js"])).await;
+    browser.until("document.body.dataset.fault === 'asset'").await;
+    is_restored(&browser).await;
+    // One that takes too long does not keep it either.
+    shop.show_within(&browser, "late", beside_a_loader(&["/held-umd.js"]), 300).await;
+    browser.until("document.body.dataset.fault === 'timeout'").await;
+    is_restored(&browser).await;
+    browser.close().await;
+}
