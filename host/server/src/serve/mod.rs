@@ -274,9 +274,7 @@ fn finish(routes: Router<Node>, node: &Node, base: BaseUrl) -> Router {
     let missing = format!("there is nothing at this address; see {}/openapi.json", base.prefix());
     let router = routes
         .fallback(move || async move { Problem::not_found(missing) })
-        .method_not_allowed_fallback(|| async {
-            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", "this address does not take this method")
-        })
+        .method_not_allowed_fallback(wrong_method)
         // Outside of what refuses methods: a browser asks with one that no operation takes.
         .layer(cors::layer(node.clone()))
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
@@ -299,6 +297,10 @@ fn finish(routes: Router<Node>, node: &Node, base: BaseUrl) -> Router {
         std::future::ready(request)
     });
     Router::new().fallback_service(strip.layer(router))
+}
+
+async fn wrong_method() -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", "this address does not take this method")
 }
 
 async fn in_time(request: axum::extract::Request, next: middleware::Next) -> Response {

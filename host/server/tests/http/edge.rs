@@ -136,7 +136,7 @@ async fn below_a_path_every_address_stays_there_whether_a_proxy_strips_it_or_not
         assert_eq!(asked.header("location"), Some("/configurator/admin/sign-in?next=%2Fadmin%2Fshops%3Fafter%3Dx"));
         let (reply, cookie) = sign_in(&server, &format!("{prefix}/admin/sign-in")).await;
         assert_eq!(reply.header("location"), Some("/configurator/admin"));
-        assert!(cookie.starts_with("__Secure-cartwright=") && cookie.contains("Path=/configurator/;"), "{cookie}");
+        assert!(cookie.starts_with("__Secure-cartwright=") && cookie.ends_with("Path=/configurator/"), "{cookie}");
         let cookie = cookie.split(';').next().expect("a value").to_owned();
         let get = async |path: &str| nobody.ask("GET", &format!("{prefix}{path}"), &[("cookie", &cookie)], "").await;
         assert_eq!(get("/admin").await.header("location"), Some("/configurator/admin/shops"));
@@ -246,6 +246,17 @@ async fn whoevers_proxy_changes_the_hosts_name_reads_who_can_mend_it() {
     }
     assert!(text(&post(&[("origin", "null")]).await).contains("Origin: null"));
     assert!(!text(&post(&[("origin", "<script>alert(1)</script>")]).await).contains("<script>alert"));
+    // Whatever else is refused is a page, too.
+    for (method, path, status) in
+        [("GET", "/admin/sign-out", 405), ("GET", "/admin/nowhere", 404), ("PUT", "/admin/shops", 405)]
+    {
+        let refused = nobody.ask(method, path, &[], "").await;
+        assert_eq!(
+            (refused.status, refused.header("content-type")),
+            (status, Some("text/html; charset=utf-8")),
+            "{path}"
+        );
+    }
     // A proxy that speaks HTTP/1.0 and names no host.
     let address = server.node.address().to_owned();
     let (head, form) = ("POST /admin/sign-in HTTP/1.0\r\norigin: http://host.example\r\n", body.clone());

@@ -195,6 +195,7 @@ async fn a_paid_order_comes_to_expivi_and_its_print_file_back() {
     let file = nobody.get(path).await;
     assert_eq!(file.status, 200, "{file:?}");
     assert_eq!(file.header("x-content-type-options"), Some("nosniff"));
+    assert_eq!(file.header("content-security-policy"), Some("default-src 'none'; sandbox"));
     assert!(file.header("content-disposition").is_some_and(|text| text.starts_with("attachment")), "{file:?}");
     assert!(file.body.starts_with(b"%PDF"), "{file:?}");
     nobody.get(&path.replacen("expires=", "expires=9", 1)).await.problem(403, "link");

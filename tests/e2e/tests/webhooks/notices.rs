@@ -102,8 +102,8 @@ async fn of_two_runs_of_one_notice_the_first_that_is_kept_counts() {
 }
 
 #[tokio::test]
-async fn an_answer_holds_no_header_that_is_the_servers_or_a_browsers() {
+async fn an_answer_holds_no_header_but_those_that_pass() {
     let desk = Desk::new().await;
     let response = desk.post("tell", "note test:desk:1").await.expect("an answer");
-    assert_eq!(response.headers, [("content-type".to_owned(), "text/plain".to_owned())]);
+    assert_eq!(response.headers, [("content-type".to_owned(), "text/plain; charset=utf-8".to_owned())]);
 }

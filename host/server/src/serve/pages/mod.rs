@@ -38,6 +38,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 
 use super::node::Node;
 use super::problem::Problem;
+use super::wrong_method;
 
 /// Nothing but what this host serves is loaded or run, and nobody frames it. A vendor's pictures are shown from where they are.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' https: data:; connect-src 'self'; \
@@ -70,6 +71,7 @@ pub(crate) fn routes(node: &Node) -> Router<Node> {
         .route("/admin/style.css", get(style))
         .route("/admin/script.js", get(script))
         .route("/admin/{*rest}", get(|| async { Problem::not_found("there is no such page") }))
+        .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(node.clone(), visitor::identify))
         // Outside of everything that may refuse: whoever looks at a page reads a page.
         .layer(middleware::from_fn_with_state(node.clone(), frame::drawn))
