@@ -96,7 +96,9 @@ pub use observe::Observer;
 pub use platform::{Blobs, Catalogue, MemoryBlobs, MemoryCatalogue, MemoryOrderBook, OrderBook, PlatformError};
 pub use plugin::{About, CONTRACT, InstallError, Plugin, World};
 pub use settings::{AccountSecret, Form, Secret, Secrets, Settings};
-pub use shop::{AccountSetup, Link, LinkIssues, Release, SetupError, Shop, StrategyChoice, Visitor};
+pub use shop::{
+    AccountSetup, Link, LinkIssues, MAX_STOREFRONT_BODY_BYTES, Release, SetupError, Shop, StrategyChoice, Visitor,
+};
 pub use slots::QUESTION_SLOTS;
 pub use snapshot::{AccountSnapshot, ShopSnapshot};
 pub use swap::{NewHosts, ProductReadiness, Readiness, Swapped};

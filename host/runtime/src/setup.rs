@@ -15,8 +15,8 @@ use crate::platform::{read, write};
 use crate::plugin::Plugin;
 use crate::settings::{Form, Secrets, Settings};
 use crate::shop::{
-    Account, AccountSetup, AccountVersion, Link, LinkIssues, Linked, SetupError, Shop, ShopCell, ShopState, Visitor,
-    context, invalid, renewed,
+    Account, AccountSetup, AccountVersion, Link, LinkIssues, Linked, MAX_STOREFRONT_BODY_BYTES, SetupError, Shop,
+    ShopCell, ShopState, Visitor, context, invalid, renewed,
 };
 
 impl Cartwright {
@@ -272,6 +272,9 @@ pub(crate) fn check_shop(shop: &Shop) -> Result<(), SetupError> {
     }
     if shop.seal_key.expose().len() < 32 {
         return Err(invalid("seal_key", "Use at least 32 random bytes."));
+    }
+    if shop.max_storefront_body_bytes.is_some_and(|bytes| !(1..=MAX_STOREFRONT_BODY_BYTES).contains(&bytes)) {
+        return Err(invalid("max_storefront_body_bytes", "Use 1 to 16777216 bytes (16 MiB)."));
     }
     Ok(())
 }

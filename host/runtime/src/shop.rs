@@ -55,7 +55,15 @@ pub struct Shop {
     /// When its orders may be produced.
     #[serde(default)]
     pub release: Release,
+    /// Largest body of a request with a storefront's key over HTTP, in bytes; the node's own setting unless given. A configuration
+    /// that holds pictures needs more than others. At most [`MAX_STOREFRONT_BODY_BYTES`].
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 16_777_216))]
+    pub max_storefront_body_bytes: Option<u32>,
 }
+
+/// Maximum that a shop can set as the largest body of a storefront's request: 16 MiB, as much as its server may send.
+pub const MAX_STOREFRONT_BODY_BYTES: u32 = 16 << 20;
 
 impl Shop {
     /// A shop with the usual values.
@@ -72,6 +80,7 @@ impl Shop {
             pin_seconds: thirty_days(),
             sell_unconfigured: false,
             release: Release::default(),
+            max_storefront_body_bytes: None,
         }
     }
 }

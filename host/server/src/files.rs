@@ -151,6 +151,7 @@ impl Catalog {
             pin_seconds: 86_400,
             sell_unconfigured: false,
             release: Release::Paid,
+            max_storefront_body_bytes: None,
         })
     }
 }

@@ -25,6 +25,7 @@ struct Kept {
     pin_seconds: u32,
     sell_unconfigured: bool,
     release: Release,
+    max_storefront_body_bytes: Option<u32>,
 }
 
 /// A secret of an account, sealed with the others.
@@ -80,6 +81,7 @@ impl Store {
             pin_seconds,
             sell_unconfigured,
             release,
+            max_storefront_body_bytes,
         } = shop;
         let kept = Kept {
             currency: currency.clone(),
@@ -91,6 +93,7 @@ impl Store {
             pin_seconds: *pin_seconds,
             sell_unconfigured: *sell_unconfigured,
             release: *release,
+            max_storefront_body_bytes: *max_storefront_body_bytes,
         };
         sqlx::query(
             "insert into shops (id, shop, seal_key, changed_at) values ($1, $2, $3, $4)
@@ -142,6 +145,7 @@ impl Store {
                 pin_seconds: kept.pin_seconds,
                 sell_unconfigured: kept.sell_unconfigured,
                 release: kept.release,
+                max_storefront_body_bytes: kept.max_storefront_body_bytes,
             })
         });
         rows.collect()

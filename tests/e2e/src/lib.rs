@@ -94,6 +94,7 @@ pub fn shop(id: &str) -> Shop {
         pin_seconds: 86_400,
         sell_unconfigured: false,
         release: Release::Paid,
+        max_storefront_body_bytes: None,
     }
 }
 

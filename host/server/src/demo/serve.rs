@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use axum::middleware::from_fn_with_state;
 use cartwright::webhook::Destination;
 use cartwright::{AccountId, Cartwright, ShopId, SystemClock};
 use cartwright_store::{Installation, Store};
@@ -12,7 +13,7 @@ use tokio::net::TcpListener;
 
 use crate::serve::address::BaseUrl;
 use crate::serve::limits::Limits;
-use crate::serve::{Node, Observed, public};
+use crate::serve::{Node, Observed, body, public};
 
 /// Where things are.
 pub(crate) struct Addresses {
@@ -45,7 +46,8 @@ pub(crate) async fn start(
     let observed = Arc::new(Observed::new(clock.clone()));
     let url: BaseUrl = base.parse()?;
     let node = Node::new(installation, clock, url.clone(), url, Vec::new(), observed, Limits::default());
-    let app = public::routes().with_state(node).into_make_service_with_connect_info::<SocketAddr>();
+    let metered = from_fn_with_state(node.clone(), body::meter);
+    let app = public::routes().layer(metered).with_state(node).into_make_service_with_connect_info::<SocketAddr>();
     tokio::spawn(async move { axum::serve(listener, app).await });
     Ok(Addresses { base, webhooks })
 }

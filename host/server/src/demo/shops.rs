@@ -70,6 +70,7 @@ pub(crate) fn shop(id: &str) -> anyhow::Result<Shop> {
         pin_seconds: 86_400,
         sell_unconfigured: false,
         release: Release::Paid,
+        max_storefront_body_bytes: None,
     })
 }
 

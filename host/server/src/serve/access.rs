@@ -12,6 +12,8 @@ use cartwright::{Grants, NewHosts, ShopId, Visitor};
 use cartwright_store::{Access, AccessError, Role};
 use ipnet::IpNet;
 
+use super::body;
+use super::idempotency::Once;
 use super::node::Node;
 use super::problem::Problem;
 use crate::telemetry;
@@ -105,15 +107,35 @@ pub(crate) async fn identify(State(node): State<Node>, mut request: Request, nex
     if let Err(wait) = limits.may_try(&text, from) {
         return Problem::from(wait).into_response();
     }
+    // A key that is known to be a storefront's is not even looked up for a client that asks too often.
+    let is_counted = limits.is_storefront(&text);
+    if is_counted && let Err(wait) = limits.client_asks(from) {
+        return Problem::from(wait).into_response();
+    }
     match node.store().access_key(&text, from, node.now()).await {
         Ok(access) => {
-            if let Err(wait) = limits.asks(&text, &access.key) {
+            let caller = Caller::of(access);
+            let asked = match &caller.role {
+                Role::Storefront { .. } if is_counted => limits.storefront_asks(&text, &caller.key),
+                Role::Storefront { .. } => {
+                    limits.client_asks(from).and_then(|()| limits.storefront_asks(&text, &caller.key))
+                }
+                _ => limits.asks(&text, &caller.key),
+            };
+            if let Err(wait) = asked {
                 return Problem::from(wait).into_response();
             }
-            let caller = Caller::of(access);
-            // A key that stands in a page is everybody's.
-            if !caller.is_storefront() {
-                telemetry::take_over(request.headers());
+            match &caller.role {
+                Role::Storefront { shop } => {
+                    let of_shop = node.host().shop(shop).ok().and_then(|shop| shop.max_storefront_body_bytes);
+                    let max = of_shop.unwrap_or(limits.settings().max_storefront_body_bytes.get());
+                    body::mark_storefront(request.extensions(), shop, usize::try_from(max).unwrap_or(usize::MAX));
+                }
+                _ => {
+                    body::mark_trusted(request.extensions());
+                    // A key that stands in a page is everybody's.
+                    telemetry::take_over(request.headers());
+                }
             }
             request.extensions_mut().insert(caller);
             next.run(request).await
@@ -138,9 +160,24 @@ fn bearer(headers: &HeaderMap) -> Result<Option<String>, Problem> {
 
 /// The address that a request came from: the last one that no trusted proxy wrote.
 pub(crate) fn client<B>(node: &Node, request: &axum::http::Request<B>) -> Option<IpAddr> {
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(from)| from.ip());
-    forwarded(peer?, request.headers(), node.proxies())
+    let ConnectInfo(peer) = request.extensions().get::<ConnectInfo<SocketAddr>>()?;
+    let (peer, headers, proxies) = (peer.ip().to_canonical(), request.headers(), node.proxies());
+    if headers.contains_key(FORWARDED_FOR) && !proxies.iter().any(|network| network.contains(&peer)) {
+        static SAID: std::sync::Once = std::sync::Once::new();
+        SAID.call_once(|| {
+            tracing::warn!(
+                %peer,
+                "requests come through a proxy that is not named, so that all of its clients share the limits of one: add --proxies \
+                 {peer} if it sets X-Forwarded-For itself"
+            );
+        });
+    }
+    forwarded(peer, headers, proxies)
 }
+
+/// The one header that says who asks. `Forwarded` is not read: a proxy passes on which of the two it does not write, and a client
+/// could say there what it likes.
+const FORWARDED_FOR: &str = "x-forwarded-for";
 
 fn forwarded(peer: IpAddr, headers: &HeaderMap, proxies: &[IpNet]) -> Option<IpAddr> {
     let peer = peer.to_canonical();
@@ -149,7 +186,7 @@ fn forwarded(peer: IpAddr, headers: &HeaderMap, proxies: &[IpNet]) -> Option<IpA
         return Some(peer);
     }
     let mut first = peer;
-    for value in headers.get_all("x-forwarded-for").iter().rev() {
+    for value in headers.get_all(FORWARDED_FOR).iter().rev() {
         // What is no address hides who asked.
         let value = value.to_str().ok()?;
         for text in value.rsplit(',').map(str::trim).filter(|text| !text.is_empty()) {
@@ -183,7 +220,12 @@ macro_rules! roles {
                 let caller = caller(parts, node).await?;
                 #[allow(unreachable_patterns, reason = "all roles may do some things")]
                 match caller.role {
-                    $($role)|+ => Ok(Self(caller)),
+                    $($role)|+ => {
+                        if let Some(once) = parts.extensions.get::<Once>().cloned() {
+                            once.allowed().await?;
+                        }
+                        Ok(Self(caller))
+                    }
                     _ => Err(Problem::new(StatusCode::FORBIDDEN, "role", concat!("this needs a key of the role ", $for))),
                 }
             }

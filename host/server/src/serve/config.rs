@@ -10,7 +10,7 @@ use serde::Deserialize;
 use url::Url;
 
 use super::address::BaseUrl;
-use super::limits::{REQUESTS_PER_SECOND, WRONG_KEYS_PER_MINUTE};
+use super::limits::{LimitSettings, client_default};
 use crate::telemetry::LogFormat;
 
 /// Every variable that is read begins so. One that does and is not known is a mistake.
@@ -51,15 +51,35 @@ pub(crate) struct Options {
     /// The name of this node, for logs and jobs; the process's number unless given.
     #[arg(long, value_name = "NAME", env = "CARTWRIGHT_NODE")]
     node: Option<String>,
-    /// Networks of proxies that are believed when they say who asks (X-Forwarded-For).
+    /// Networks of proxies that are believed when they say who asks (X-Forwarded-For), as 10.0.0.0/8,192.0.2.7. Behind a proxy that
+    /// is not named here, all clients share the limits of one.
     #[arg(long, value_name = "NETWORK", env = "CARTWRIGHT_PROXIES", value_delimiter = ',')]
     proxies: Option<Vec<IpNet>>,
-    /// How many requests an access key may make in a second, at each node; 1000 unless given.
+    /// Maximum requests per second with one access key, at each node; 1000 unless given.
     #[arg(long, value_name = "NUMBER", env = "CARTWRIGHT_REQUESTS_PER_SECOND")]
     requests_per_second: Option<NonZeroU32>,
-    /// How many wrong access keys one address may send in a minute before it must wait; 20 unless given.
+    /// Maximum requests per second from one client address (IPv6: a /64 network) with storefronts' keys, and twice as many at once;
+    /// a quarter of --requests-per-second unless given, at most 50. What is refused here does not count against the key.
+    #[arg(long, value_name = "NUMBER", env = "CARTWRIGHT_CLIENT_REQUESTS_PER_SECOND")]
+    client_requests_per_second: Option<NonZeroU32>,
+    /// Maximum wrong access keys per minute from one address; 20 unless given.
     #[arg(long, value_name = "NUMBER", env = "CARTWRIGHT_WRONG_KEYS_PER_MINUTE")]
     wrong_keys_per_minute: Option<NonZeroU32>,
+    /// Maximum open connections; 768 unless given. One over the limit is answered 503 and closed, and idle ones are closed to make
+    /// room. The process must be allowed about 200 descriptors more (ulimit -n).
+    #[arg(long, value_name = "NUMBER", env = "CARTWRIGHT_MAX_CONNECTIONS")]
+    max_connections: Option<NonZeroU32>,
+    /// Maximum open connections from one address (IPv6: a /64 network) that is not a proxy's (--proxies); 128 unless given.
+    #[arg(long, value_name = "NUMBER", env = "CARTWRIGHT_MAX_CONNECTIONS_PER_ADDRESS")]
+    max_connections_per_address: Option<NonZeroU32>,
+    /// Largest body of a request with a storefront's key, in bytes; 2097152 (2 MiB) unless given, and a shop may be given its own.
+    /// Others may have 16777216 bytes (16 MiB), a webhook 4194304 (4 MiB), a component 134217728 (128 MiB).
+    #[arg(long, value_name = "BYTES", env = "CARTWRIGHT_MAX_STOREFRONT_BODY_BYTES")]
+    max_storefront_body_bytes: Option<NonZeroU32>,
+    /// Maximum bytes of the bodies of all requests in progress; 268435456 (256 MiB) unless given. Storefronts and webhooks share half
+    /// of it, one shop's storefronts a quarter, one client address an eighth. A body for which there is no room is answered 503.
+    #[arg(long, value_name = "BYTES", env = "CARTWRIGHT_MAX_BODY_BYTES_IN_FLIGHT")]
+    max_body_bytes_in_flight: Option<NonZeroU32>,
     /// For how many seconds a node that was told to stop goes on taking requests, while /health/ready answers 503 so that none are sent
     /// to it any more: longer than whoever asks there waits between two times. 2 unless given.
     #[arg(long, value_name = "SECONDS", env = "CARTWRIGHT_NOTICE_SECONDS")]
@@ -93,8 +113,7 @@ pub(crate) struct Config {
     pub(crate) installation: String,
     pub(crate) node: String,
     pub(crate) proxies: Vec<IpNet>,
-    pub(crate) requests_per_second: NonZeroU32,
-    pub(crate) wrong_keys_per_minute: NonZeroU32,
+    pub(crate) limits: LimitSettings,
     pub(crate) notice_seconds: u64,
     pub(crate) drain_seconds: u64,
     pub(crate) metrics_listen: Option<SocketAddr>,
@@ -125,6 +144,33 @@ impl Options {
         if let Some(url) = otlp_endpoint.as_ref().filter(|url| !matches!(url.scheme(), "http" | "https")) {
             bail!("the OTLP endpoint {url} is neither http nor https");
         }
+        let usual = LimitSettings::default();
+        let requests_per_second =
+            self.requests_per_second.or(file.requests_per_second).unwrap_or(usual.requests_per_second);
+        let limits = LimitSettings {
+            requests_per_second,
+            client_requests_per_second: self
+                .client_requests_per_second
+                .or(file.client_requests_per_second)
+                .unwrap_or_else(|| client_default(requests_per_second)),
+            wrong_keys_per_minute: self
+                .wrong_keys_per_minute
+                .or(file.wrong_keys_per_minute)
+                .unwrap_or(usual.wrong_keys_per_minute),
+            max_connections: self.max_connections.or(file.max_connections).unwrap_or(usual.max_connections),
+            max_connections_per_address: self
+                .max_connections_per_address
+                .or(file.max_connections_per_address)
+                .unwrap_or(usual.max_connections_per_address),
+            max_storefront_body_bytes: self
+                .max_storefront_body_bytes
+                .or(file.max_storefront_body_bytes)
+                .unwrap_or(usual.max_storefront_body_bytes),
+            max_body_bytes_in_flight: self
+                .max_body_bytes_in_flight
+                .or(file.max_body_bytes_in_flight)
+                .unwrap_or(usual.max_body_bytes_in_flight),
+        };
         Ok(Config {
             database,
             key_file: self.key_file.or(file.key_file),
@@ -136,11 +182,7 @@ impl Options {
             installation: self.installation.or(file.installation).unwrap_or_else(|| "local".to_owned()),
             node: self.node.or(file.node).unwrap_or_else(|| format!("node-{}", std::process::id())),
             proxies: self.proxies.or(file.proxies).unwrap_or_default(),
-            requests_per_second: self.requests_per_second.or(file.requests_per_second).unwrap_or(REQUESTS_PER_SECOND),
-            wrong_keys_per_minute: self
-                .wrong_keys_per_minute
-                .or(file.wrong_keys_per_minute)
-                .unwrap_or(WRONG_KEYS_PER_MINUTE),
+            limits,
             notice_seconds: self.notice_seconds.or(file.notice_seconds).unwrap_or(2),
             drain_seconds: self.drain_seconds.or(file.drain_seconds).unwrap_or(30),
             metrics_listen: self.metrics_listen.or(file.metrics_listen),

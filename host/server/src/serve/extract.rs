@@ -12,33 +12,82 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 
 use tower_http::timeout::TimeoutError;
 
+use super::body::{BodyError, compute, no_room, read};
+use super::idempotency::Once;
 use super::problem::Problem;
 
 /// A JSON body.
 pub(crate) struct Body<T>(pub(crate) T);
 
-impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
+impl<S: Send + Sync, T: DeserializeOwned + Send + 'static> FromRequest<S> for Body<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         sent_as(request.headers(), "application/json")?;
         let Raw(bytes) = Raw::from_request(request, state).await?;
-        let mut reader = serde_json::Deserializer::from_slice(&bytes);
-        let read = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-            let (path, inner) = (error.path().to_string(), error.inner());
-            // Some values that do not fit are told as if they were no JSON.
-            let is_none = !inner.is_data() && serde_json::from_slice::<IgnoredAny>(&bytes).is_err();
-            match is_none {
-                false => Problem::unprocessable("body", format!("{path}: {inner}")),
-                true => Problem::bad_request(format!("the body is no JSON: {inner}")),
-            }
-        })?;
-        reader.end().map_err(|error| Problem::bad_request(format!("the body is no JSON: {error}")))?;
-        match holds_nul(&bytes) {
-            true => Err(Problem::unprocessable("body", "a text in it holds a NUL (\\u0000)")),
-            false => Ok(Self(read)),
+        compute(bytes.len(), move || parse(&bytes)).await.map(Self)
+    }
+}
+
+/// Reads a value from JSON.
+fn parse<T: DeserializeOwned>(json: &[u8]) -> Result<T, Problem> {
+    let (size, max) = (parsed_bytes(json), MAX_PARSED_BYTES + MAX_PARSED_GROWTH * json.len());
+    if size > max {
+        let detail = format!(
+            "the values in the body take about {size} bytes when they are read; a body of {} bytes may take {max}: send shorter lists",
+            json.len()
+        );
+        return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail));
+    }
+    let mut reader = serde_json::Deserializer::from_slice(json);
+    let read = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let (path, inner) = (error.path().to_string(), error.inner());
+        // Some values that do not fit are told as if they were no JSON.
+        let is_none = !inner.is_data() && serde_json::from_slice::<IgnoredAny>(json).is_err();
+        match is_none {
+            false => Problem::unprocessable("body", shortened(&format!("{path}: {inner}"))),
+            true => Problem::bad_request(format!("the body is no JSON: {inner}")),
+        }
+    })?;
+    reader.end().map_err(|error| Problem::bad_request(format!("the body is no JSON: {error}")))?;
+    match holds_nul(json) {
+        true => Err(Problem::unprocessable("body", "a text in it holds a NUL (\\u0000)")),
+        false => Ok(read),
+    }
+}
+
+/// What is wrong with a body, without much of what it holds.
+fn shortened(text: &str) -> String {
+    const MAX_CHARS: usize = 1000;
+    match text.char_indices().nth(MAX_CHARS) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// Bytes that the values of a JSON body may take, beside [`MAX_PARSED_GROWTH`] times its own size.
+const MAX_PARSED_BYTES: usize = 4 << 20;
+const MAX_PARSED_GROWTH: usize = 4;
+/// About the size of a structure with a dozen optional members, which two letters of JSON can stand for.
+const OBJECT_BYTES: usize = 200;
+/// About the size of a text, a number or a list, without what it holds.
+const VALUE_BYTES: usize = 32;
+
+/// About how many bytes the values of this JSON take in memory, without the letters of its texts. Counted before anything is read:
+/// a list of empty texts takes ten times as much as its JSON, one of empty objects sixty times.
+fn parsed_bytes(json: &[u8]) -> usize {
+    let (mut objects, mut values, mut in_text) = (0, 0, false);
+    let mut bytes = json.iter();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' => in_text = !in_text,
+            b'\\' if in_text => drop(bytes.next()),
+            b'{' if !in_text => objects += 1,
+            b'[' | b',' if !in_text => values += 1,
+            _ => {}
         }
     }
+    objects * OBJECT_BYTES + values * VALUE_BYTES
 }
 
 /// Does a text of this JSON hold a NUL? It cannot stand there but by its escape. PostgreSQL takes none.
@@ -66,14 +115,25 @@ pub(crate) fn sent_as(headers: &HeaderMap, wanted: &str) -> Result<(), Problem> 
     }
 }
 
-/// What a body came to that cannot be read: it did not go on, or is too large.
+/// The problem of a body that cannot be read.
 pub(crate) fn unread(error: &(dyn std::error::Error + 'static)) -> Problem {
-    let mut causes = std::iter::successors(Some(error), |error| error.source());
-    if causes.any(|cause| cause.is::<TimeoutError>()) {
-        let detail = "the body did not go on; send it without pauses";
-        return Problem::new(StatusCode::REQUEST_TIMEOUT, "slow", detail);
-    }
-    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "the body is larger than this operation takes")
+    // Its connection is gone, or what is sent there is no body.
+    refused(error).unwrap_or_else(|| Problem::bad_request("the body ends before its end"))
+}
+
+/// The problem of a body that the server reads no further: it did not go on, is too large, or there is no room for it now.
+pub(crate) fn refused(error: &(dyn std::error::Error + 'static)) -> Option<Problem> {
+    std::iter::successors(Some(error), |error| error.source()).find_map(|cause| {
+        if cause.is::<TimeoutError>() {
+            let detail = "the body did not go on; send it without pauses";
+            return Some(Problem::new(StatusCode::REQUEST_TIMEOUT, "slow", detail));
+        }
+        let error = cause.downcast_ref::<BodyError>()?;
+        Some(match error {
+            BodyError::TooLarge(_) => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", error.to_string()),
+            BodyError::NoRoom { .. } => no_room(error),
+        })
+    })
 }
 
 /// A body as it came.
@@ -82,9 +142,13 @@ pub(crate) struct Raw(pub(crate) Bytes);
 impl<S: Send + Sync> FromRequest<S> for Raw {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        // Of a connection that is gone nobody is told.
-        Bytes::from_request(request, state).await.map(Self).map_err(|rejection| unread(&rejection))
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        let bytes = read(body).await.map_err(|error| unread(&error))?;
+        if let Some(once) = parts.extensions.get::<Once>() {
+            once.begin(&bytes).await?;
+        }
+        Ok(Self(bytes))
     }
 }
 
@@ -247,6 +311,10 @@ fn tag(response: &mut Response, version: &str) {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
+    use serde_json::Value;
+
     use super::*;
 
     fn read(lines: &[&[u8]]) -> Result<Option<Versions>, Problem> {
@@ -303,6 +371,62 @@ mod tests {
             ("\\", false),
         ] {
             assert_eq!(holds_nul(json.as_bytes()), holds, "{json}");
+        }
+    }
+
+    /// A list of so many of these.
+    fn list(item: &str, length: usize) -> String {
+        format!("[{}]", vec![item; length].join(","))
+    }
+
+    #[test]
+    fn a_list_that_would_take_many_times_the_bodys_size_is_refused_before_it_is_read() {
+        for (item, length) in [("\"\"", 2_600_000), ("{}", 500_000), ("[]", 2_000_000), ("1", 4_000_000)] {
+            let problem = parse::<IgnoredAny>(list(item, length).as_bytes()).err().expect("too large");
+            assert_eq!(problem.status(), StatusCode::PAYLOAD_TOO_LARGE, "{item}");
+            assert!(problem.detail().contains("send shorter lists"), "{}", problem.detail());
+        }
+        // As they are sent: a catalogue's keys, long texts with anything in them, and short lists of short values.
+        for text in [
+            list(r#"{"product":"a","id":"10000"}"#, 10_001),
+            format!("[\"{}\"]", "{[,\\\"\\\\".repeat(1_000_000)),
+            list("1", 100_000),
+        ] {
+            assert!(parse::<IgnoredAny>(text.as_bytes()).is_ok(), "{}", &text[..40]);
+        }
+    }
+
+    /// The least time of three.
+    fn best(mut work: impl FnMut()) -> Duration {
+        let once = |_| {
+            let began = Instant::now();
+            work();
+            began.elapsed()
+        };
+        (0..3).map(once).min().unwrap_or_default()
+    }
+
+    #[test]
+    fn reading_takes_as_many_times_as_long_as_the_body_is_longer() {
+        let members = |length: usize| {
+            let members: Vec<String> = (0..length).map(|at| format!("\"member-{at}\":null")).collect();
+            format!("{{{}}}", members.join(","))
+        };
+        let shapes: [(&str, &dyn Fn(usize) -> String); 6] = [
+            ("lists", &|length| list("\"a text\"", length)),
+            ("objects", &|length| {
+                list(r#"{"shop_product":"ring","account":"expivi","vendor_product":"1001"}"#, length / 4)
+            }),
+            ("members", &members),
+            ("texts", &|length| format!("\"{}\"", "x".repeat(length * 10))),
+            ("escapes", &|length| format!("\"{}\"", "\\u00e9\\n\\\\".repeat(length))),
+            ("depth", &|length| list(&format!("{}1{}", "[".repeat(100), "]".repeat(100)), length / 400)),
+        ];
+        for (name, shape) in shapes {
+            let (small, large) = (shape(40_000), shape(160_000));
+            let time = |text: &str| best(|| drop(parse::<Value>(text.as_bytes())));
+            let (small, large) = (time(&small), time(&large));
+            assert!(large < small * 10 + Duration::from_millis(20), "{name}: {small:?}, four times as much {large:?}");
         }
     }
 }

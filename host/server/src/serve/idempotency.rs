@@ -2,21 +2,25 @@
 //!
 //! A secret that is shown once is not kept to be shown again: whoever asks again is told that it was made, and what to do now.
 
-use axum::body::{Body, to_bytes};
-use axum::extract::{Request, State};
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{CONTENT_TYPE, ETAG, HeaderName, HeaderValue};
 use axum::http::response::Parts;
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use cartwright::{Digest, ShopId};
-use cartwright_store::{Begun, StoredAnswer};
+use cartwright_store::{Begun, RequestToken, StoredAnswer};
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{OpenApi, Required};
 
 use super::access::Caller;
-use super::extract::{header, unread};
+use super::body::compute;
+use super::extract::header;
 use super::node::Node;
 use super::problem::Problem;
 
@@ -24,10 +28,10 @@ use super::problem::Problem;
 const NAME: HeaderName = HeaderName::from_static("idempotency-key");
 /// Says that an answer was given before.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
-/// The longest name.
-const LONGEST_NAME: usize = 255;
-/// Answers of this size are kept; a longer one comes of a longer request, which is read once.
-const LARGEST: usize = 16 << 20;
+/// Maximum bytes of a name.
+const MAX_NAME_BYTES: usize = 255;
+/// Maximum bytes of an answer that is kept; a longer one comes of a longer request, which is read once.
+const MAX_ANSWER_BYTES: usize = 16 << 20;
 /// What is kept of an answer's headers.
 const KEPT: [HeaderName; 2] = [CONTENT_TYPE, ETAG];
 
@@ -65,7 +69,7 @@ pub(super) fn describe(document: &mut OpenApi) {
 
 fn parameter() -> Parameter {
     let text =
-        ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(LONGEST_NAME)).build();
+        ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(MAX_NAME_BYTES)).build();
     ParameterBuilder::new()
         .name("Idempotency-Key")
         .parameter_in(ParameterIn::Header)
@@ -77,71 +81,176 @@ fn parameter() -> Parameter {
         .build()
 }
 
-pub(crate) async fn once(State(node): State<Node>, request: Request, next: Next) -> Response {
+/// The operations that read a body, by method and path.
+#[derive(Clone)]
+pub(super) struct Bodies(Arc<HashSet<(Method, String)>>);
+
+impl Bodies {
+    pub(super) fn of(document: &OpenApi) -> Self {
+        let all = document.paths.paths.iter().flat_map(|(path, item)| {
+            let operations = [
+                (Method::PUT, &item.put),
+                (Method::POST, &item.post),
+                (Method::DELETE, &item.delete),
+                (Method::PATCH, &item.patch),
+            ];
+            let with_body =
+                |operation: &Option<Operation>| operation.as_ref().is_some_and(|one| one.request_body.is_some());
+            operations.map(|(method, operation)| with_body(operation).then(|| (method, path.clone())))
+        });
+        Self(Arc::new(all.flatten().collect()))
+    }
+
+    fn has(&self, request: &Request) -> bool {
+        let path = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+        path.is_some_and(|path| self.0.contains(&(request.method().clone(), path)))
+    }
+}
+
+/// A request with an `Idempotency-Key`. It begins when the operation knows that the caller may do this and has read what it reads: a
+/// request that is refused before costs nothing more than one without the header.
+#[derive(Clone)]
+pub(super) struct Once(Arc<Named>);
+
+struct Named {
+    node: Node,
+    caller: String,
+    name: String,
+    /// Method, address and preconditions.
+    request: String,
+    has_body: bool,
+    state: Mutex<Progress>,
+}
+
+#[derive(Default)]
+enum Progress {
+    #[default]
+    Waiting,
+    Begun(RequestToken),
+    Answered(StoredAnswer),
+}
+
+impl Once {
+    /// The caller may do this. Begins the request of an operation that reads no body.
+    pub(super) async fn allowed(&self) -> Result<(), Problem> {
+        if self.0.has_body { Ok(()) } else { self.begin(&Bytes::new()).await }
+    }
+
+    /// Begins the request.
+    ///
+    /// # Errors
+    /// When it is not to be done: another is in progress or was done under this name. What was answered then is answered again.
+    pub(super) async fn begin(&self, body: &Bytes) -> Result<(), Problem> {
+        let Named { node, caller, name, request, state, .. } = &*self.0;
+        let (body, request) = (body.clone(), request.clone());
+        let digest = compute(body.len(), move || Digest::of(format!("{request} {}", Digest::of(&body)).as_bytes()));
+        let problem = match node.store().begin_request(caller, name, &digest.await, node.now()).await? {
+            Begun::New(token) => {
+                *lock(state) = Progress::Begun(token);
+                return Ok(());
+            }
+            Begun::Answered(before) => {
+                *lock(state) = Progress::Answered(before);
+                // The answer takes its place.
+                Problem::new(StatusCode::CONFLICT, "answered", "this request was answered before")
+            }
+            Begun::Running => {
+                let detail = "the request of this Idempotency-Key is being done; ask again";
+                Problem::new(StatusCode::CONFLICT, "running", detail)
+            }
+            Begun::Other => {
+                let detail = "another request was sent with this Idempotency-Key; use a new one";
+                Problem::unprocessable("idempotency-key", detail)
+            }
+        };
+        Err(problem)
+    }
+}
+
+fn lock(state: &Mutex<Progress>) -> MutexGuard<'_, Progress> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub(crate) async fn once(State((node, bodies)): State<(Node, Bodies)>, request: Request, next: Next) -> Response {
     let caller = request.extensions().get::<Caller>().cloned();
     let writes = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     let (Some(caller), true, Some(_)) = (caller, writes, request.headers().get(&NAME)) else {
         return next.run(request).await;
     };
-    match answer(&node, &caller, request, next).await {
+    match answer(node, caller, &bodies, request, next).await {
         Ok(response) => response,
         Err(problem) => problem.into_response(),
     }
 }
 
-async fn answer(node: &Node, caller: &Caller, request: Request, next: Next) -> Result<Response, Problem> {
+async fn answer(
+    node: Node,
+    caller: Caller,
+    bodies: &Bodies,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
     let name = header(request.headers(), NAME)?.unwrap_or_default();
-    if name.is_empty() || name.len() > LONGEST_NAME {
-        return Err(Problem::bad_request(format!("Idempotency-Key has 1 to {LONGEST_NAME} characters")));
+    if name.is_empty() || name.len() > MAX_NAME_BYTES {
+        return Err(Problem::bad_request(format!("Idempotency-Key has 1 to {MAX_NAME_BYTES} characters")));
     }
-    let (parts, body) = request.into_parts();
-    let body = to_bytes(body, LARGEST).await.map_err(|error| unread(&error))?;
-    let conditions = ["if-match", "if-none-match"].map(|name| parts.headers.get(name).map(HeaderValue::as_bytes));
-    let asked = format!("{} {} {conditions:?} {}", parts.method, parts.uri, Digest::of(&body));
-    let store = node.store();
-    match store.begin_request(&caller.key, &name, &Digest::of(asked.as_bytes()), node.now()).await? {
-        Begun::Running => Err(Problem::new(
-            StatusCode::CONFLICT,
-            "running",
-            "the request of this Idempotency-Key is being done; ask again",
-        )),
-        Begun::Other => Err(Problem::unprocessable(
-            "idempotency-key",
-            "another request was sent with this Idempotency-Key; use a new one",
-        )),
-        Begun::Answered(before) => Ok(again(before)),
-        Begun::New(token) => {
-            let response = next.run(Request::from_parts(parts, Body::from(body))).await;
-            let (parts, body) = response.into_parts();
-            let read = to_bytes(body, LARGEST).await;
-            match read {
-                // What failed did nothing, and may go well the next time.
-                Ok(body) if parts.status.is_success() => {
-                    let answer = match parts.extensions.get::<ShownOnce>() {
-                        Some(ShownOnce(lost)) => stored(lost.clone().into_response()).await?,
-                        None => keep(&parts, &body),
-                    };
-                    let of = parts.extensions.get::<HoldsOf>().cloned();
-                    let orders: Vec<_> = of.into_iter().map(|HoldsOf(shop, order)| (shop, order)).collect();
-                    store.answer_request(&token, &answer, &orders, node.now()).await?;
-                    Ok(Response::from_parts(parts, Body::from(body)))
-                }
-                Ok(body) => {
-                    store.forget_request(&token).await?;
-                    Ok(Response::from_parts(parts, Body::from(body)))
-                }
-                Err(error) => {
-                    store.forget_request(&token).await?;
-                    Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "answer", error.to_string()))
-                }
+    let conditions = ["if-match", "if-none-match"].map(|name| request.headers().get(name).map(HeaderValue::as_bytes));
+    let text = format!("{} {} {conditions:?}", request.method(), request.uri());
+    let has_body = bodies.has(&request);
+    let named =
+        Named { node: node.clone(), caller: caller.key, name, request: text, has_body, state: Mutex::default() };
+    let once = Once(Arc::new(named));
+    request.extensions_mut().insert(once.clone());
+    let response = next.run(request).await;
+    let state = std::mem::take(&mut *lock(&once.0.state));
+    match state {
+        Progress::Answered(before) => Ok(again(before)),
+        Progress::Begun(token) => keep_answer(&node, &token, response).await,
+        Progress::Waiting => {
+            if response.status().is_success() {
+                tracing::error!(
+                    "a write was done without its Idempotency-Key: it names no role, or reads its body in another way"
+                );
             }
+            Ok(response)
         }
     }
 }
 
+/// Keeps what was answered to a request that was done, and forgets one that was not.
+async fn keep_answer(node: &Node, token: &RequestToken, response: Response) -> Result<Response, Problem> {
+    let store = node.store();
+    let (parts, body) = response.into_parts();
+    match to_bytes(body, MAX_ANSWER_BYTES).await {
+        // What failed did nothing, and may go well the next time.
+        Ok(body) if parts.status.is_success() => {
+            let answer = match parts.extensions.get::<ShownOnce>() {
+                Some(ShownOnce(lost)) => stored(lost.clone().into_response()).await?,
+                None => keep(&parts, &body),
+            };
+            let of = parts.extensions.get::<HoldsOf>().cloned();
+            let orders: Vec<_> = of.into_iter().map(|HoldsOf(shop, order)| (shop, order)).collect();
+            store.answer_request(token, &answer, &orders, node.now()).await?;
+            Ok(Response::from_parts(parts, Body::from(body)))
+        }
+        Ok(body) => {
+            store.forget_request(token).await?;
+            Ok(Response::from_parts(parts, Body::from(body)))
+        }
+        Err(error) => {
+            store.forget_request(token).await?;
+            Err(failed(&error))
+        }
+    }
+}
+
+fn failed(error: &axum::Error) -> Problem {
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "answer", error.to_string())
+}
+
 async fn stored(response: Response) -> Result<StoredAnswer, Problem> {
     let (parts, body) = response.into_parts();
-    let body = to_bytes(body, LARGEST).await.map_err(|error| unread(&error))?;
+    let body = to_bytes(body, MAX_ANSWER_BYTES).await.map_err(|error| failed(&error))?;
     Ok(keep(&parts, &body))
 }
 

@@ -3,6 +3,7 @@
 mod access;
 pub(crate) mod address;
 mod api;
+pub(crate) mod body;
 mod config;
 mod cors;
 mod extract;
@@ -16,6 +17,7 @@ mod pages;
 mod problem;
 pub(crate) mod public;
 mod ready;
+mod static_file;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -26,10 +28,10 @@ use std::time::Duration;
 use anyhow::Context as _;
 use axum::extract::DefaultBodyLimit;
 use axum::http::header::{CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
-use axum::http::{Request, StatusCode};
+use axum::http::{HeaderMap, Request, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::{Json, Router, middleware};
+use axum::{Router, middleware};
 use cartwright::{Cartwright, SystemClock};
 use cartwright_store::{Installation, Store, Worker, WorkerSettings};
 use clap::Args as _;
@@ -52,9 +54,8 @@ use limits::Limits;
 pub(crate) use node::Node;
 pub(crate) use observed::Observed;
 use problem::Problem;
+use static_file::StaticFile;
 
-/// The largest body; a plugin may be larger, see there.
-const LARGEST_BODY: usize = 16 << 20;
 /// How long a body may stay silent.
 const SILENCE: Duration = Duration::from_secs(10);
 /// How long a request may take. Guests and vendors have deadlines of their own, which are shorter.
@@ -114,9 +115,9 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         scraped,
         observed,
         public_url,
+        limits: Limits::new(config.limits, &config.proxies),
         proxies: config.proxies,
         worker: config.node,
-        limits: Limits::new(config.requests_per_second, config.wrong_keys_per_minute),
         notice: Duration::from_secs(config.notice_seconds),
         patience: Duration::from_secs(config.drain_seconds),
     };
@@ -160,7 +161,7 @@ pub(crate) async fn serve(
     let worker = Worker::start(host, installation.store().clone(), clock.clone(), WorkerSettings::new(worker));
     let following = installation.follow();
     let admin_url = admin.as_ref().map_or(&public_url, |(_, url)| url).clone();
-    let node = Node::new(installation, clock, public_url.clone(), admin_url.clone(), proxies, observed, limits);
+    let node = Node::new(installation, clock, public_url.clone(), admin_url.clone(), proxies, observed.clone(), limits);
     if let Some(listener) = scraped {
         // To the end: what happens while the node drains is worth seeing.
         tokio::spawn(axum::serve(listener, observed::routes(node.clone())).into_future());
@@ -188,10 +189,13 @@ pub(crate) async fn serve(
         }
         None => public = public.merge(pages::routes(&node)),
     }
-    let serving = listen::serve(listener, finish(public, &node, public_url), noticed());
+    let connections = node.limits().connections.clone();
+    let refused = move |why: listen::Refused| observed.connection_refused(why.name());
+    let serving =
+        listen::serve(listener, finish(public, &node, public_url), connections.clone(), refused.clone(), noticed());
     let serving_admin = async {
         if let Some((listener, router)) = admin_pages {
-            listen::serve(listener, router, noticed()).await;
+            listen::serve(listener, router, connections, refused, noticed()).await;
         }
     };
     let serving = async {
@@ -260,7 +264,13 @@ fn public_routes(node: &Node, public_url: &BaseUrl) -> Router<Node> {
     let (api, mut document) = api::routes(node);
     // Relative to the host's name: a client that read the document knows that.
     document.servers = Some(vec![Server::new(format!("{}/", public_url.prefix()))]);
-    let described = get(move || async move { Json(document) });
+    let document = document.to_json().unwrap_or_else(|error| {
+        tracing::error!(%error, "the description of the API cannot be written");
+        String::new()
+    });
+    // Its digest names it: who has it asks only whether it is still the same.
+    let document = StaticFile::new("application/json", "public, no-cache", document);
+    let described = get(async move |headers: HeaderMap| document.response(&headers));
     api.layer(middleware::from_fn_with_state(node.clone(), access::identify))
         .merge(public::routes())
         .route("/openapi.json", described)
@@ -275,9 +285,11 @@ fn finish(routes: Router<Node>, node: &Node, base: BaseUrl) -> Router {
     let router = routes
         .fallback(move || async move { Problem::not_found(missing) })
         .method_not_allowed_fallback(wrong_method)
+        // `body::meter` limits every body instead, whoever reads it.
+        .layer(DefaultBodyLimit::disable())
+        .layer(middleware::from_fn_with_state(node.clone(), body::meter))
         // Outside of what refuses methods: a browser asks with one that no operation takes.
         .layer(cors::layer(node.clone()))
-        .layer(DefaultBodyLimit::max(LARGEST_BODY))
         .layer(RequestBodyTimeoutLayer::new(SILENCE))
         .layer(middleware::from_fn(in_time))
         .layer(CatchPanicLayer::custom(panicked))

@@ -9,41 +9,44 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Path, Request, State};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue,
+    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
 };
 use axum::http::{StatusCode, Uri};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use cartwright::types::WebhookResponse;
 use cartwright::webhook::{Destination, Incoming, ReceiptsError, WebhookAddress, WebhookError};
 use cartwright::{Blobs as _, Digest, ShopId};
 use cartwright_store::{DocumentLink, LinkError};
-use tower_http::compression::CompressionLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use super::SANDBOX;
 use super::access::client;
+use super::body::{self, read};
+use super::extract::unread;
+use super::limits::MAX_WEBHOOK_BYTES;
 use super::node::Node;
 use super::problem::Problem;
+use super::static_file::StaticFile;
 
 /// Pictures that hold no code. An SVG may hold scripts.
 const SAFE_PICTURES: [&str; 5] = ["image/avif", "image/gif", "image/jpeg", "image/png", "image/webp"];
-/// The largest webhook; vendors' own are a few kilobytes.
-const LARGEST_WEBHOOK: usize = 4 << 20;
 
 pub(crate) fn routes() -> Router<Node> {
+    let script = StaticFile::new(
+        "text/javascript; charset=utf-8",
+        "public, max-age=3600",
+        include_str!("../../assets/cartwright.js"),
+    );
+    let webhook = any(receive).layer(from_fn_with_state(MAX_WEBHOOK_BYTES, body::allow));
     Router::new()
-        .route("/webhooks/{address}", any(receive))
+        .route("/webhooks/{address}", webhook)
         .route("/documents/{shop}/{outcome}", get(document))
         .route("/pictures/{shop}/{digest}", get(picture))
         .layer(SetResponseHeaderLayer::overriding(CONTENT_SECURITY_POLICY, SANDBOX))
-        .route("/cartwright.js", get(script).layer(CompressionLayer::new()))
-}
-
-/// What turns a page's embed data into a running configurator.
-async fn script() -> impl IntoResponse {
-    let headers = [(CONTENT_TYPE, "text/javascript; charset=utf-8"), (CACHE_CONTROL, "public, max-age=3600")];
-    (headers, include_str!("../../assets/cartwright.js"))
+        // What turns a page's embed data into a running configurator.
+        .route("/cartwright.js", get(async move |headers: HeaderMap| script.response(&headers)))
 }
 
 async fn receive(State(node): State<Node>, Path(address): Path<String>, request: Request) -> Response {
@@ -54,8 +57,9 @@ async fn receive(State(node): State<Node>, Path(address): Path<String>, request:
         Err(error) => return answered(error.response()),
     };
     let (parts, body) = request.into_parts();
-    let Ok(body) = axum::body::to_bytes(body, LARGEST_WEBHOOK).await else {
-        return StatusCode::PAYLOAD_TOO_LARGE.into_response();
+    let body = match read(body).await {
+        Ok(body) => body,
+        Err(error) => return unread(&error).into_response(),
     };
     let query = parts.uri.query().unwrap_or_default().to_owned();
     let incoming = Incoming { method: parts.method, headers: parts.headers, query, body, from, at: node.now() };

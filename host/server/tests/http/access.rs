@@ -1,5 +1,9 @@
 //! Who may do what: each operation of the document is asked for with each kind of key, and without one.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::Answer as _;
@@ -88,6 +92,42 @@ async fn another_shop_is_not_there_for_a_key_of_a_shop() {
     for client in [&shop.storefront, &shop.backend, &shop.integrator] {
         client.put(&shop.at(""), &euro).await.problem(403, "role");
     }
+}
+
+#[tokio::test]
+async fn a_write_is_refused_before_its_body_comes_whether_it_has_a_name_or_not() {
+    let shop = Shop::new().await;
+    let key = shop.storefront.key.clone().expect("a key");
+    let address = shop.server.node.address().to_owned();
+    let operations = operations(&shop.server, &shop.id).await;
+    let asking = tokio::task::spawn_blocking(move || {
+        let mut asked = 0;
+        for operation in operations.iter().filter(|operation| operation.method != "GET") {
+            if STOREFRONT.contains(&operation.id.as_str()) {
+                continue;
+            }
+            for name in ["", "idempotency-key: once\r\n"] {
+                let mut stream = TcpStream::connect(&address).expect("a connection");
+                let kind = operation.body.as_deref().unwrap_or("application/json");
+                let head = format!(
+                    "{} {} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\ncontent-type: {kind}\r\n{name}\
+                     content-length: 1000000\r\n\r\n",
+                    operation.method, operation.path
+                );
+                stream.write_all(head.as_bytes()).expect("written");
+                // A body that does not come is waited for ten seconds.
+                stream.set_read_timeout(Some(Duration::from_secs(8))).expect("a timeout");
+                let mut said = [0; 1024];
+                let length = stream.read(&mut said).expect("an answer");
+                let said = String::from_utf8_lossy(&said[..length]);
+                assert!(said.starts_with("HTTP/1.1 403"), "{}: {said}", operation.id);
+                asked += 1;
+            }
+        }
+        asked
+    });
+    let asked = asking.await.expect("their answers");
+    assert!(asked > 60, "{asked}");
 }
 
 #[tokio::test]

@@ -1,11 +1,18 @@
-//! How often somebody may ask, and guess.
+//! How often somebody may ask, and guess, and how much may be sent; and that those who ask too much hold up nobody else.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use cartwright_fake_vendors::samples;
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 use crate::Answer as _;
-use crate::server::{Folder, Node, Server};
+use crate::server::{Client, Folder, Node, Server};
+use crate::shop::{Shop, links};
 
 const PLUGINS: &str = "/v1/plugins";
 
@@ -83,4 +90,292 @@ async fn a_key_asks_so_often_in_a_second_and_others_are_not_held_up() {
     assert_eq!(other.get(PLUGINS).await.status, 200);
     tokio::time::sleep(Duration::from_millis(1_100)).await;
     assert_eq!(admin.get(PLUGINS).await.status, 200);
+}
+
+const JSON: [(&str, &str); 1] = [("content-type", "application/json")];
+
+/// A server that tells clients apart by what a proxy on this machine says.
+fn behind_a_proxy(further: &[&str]) -> Arc<Server> {
+    Arc::new(Server::new(&[&["--proxies", "127.0.0.0/8"], further].concat()))
+}
+
+#[tokio::test]
+async fn one_client_of_a_storefront_does_not_use_up_its_keys_requests() {
+    let shop = Shop::on(behind_a_proxy(&["--requests-per-second", "40"])).await;
+    let ask = async |client: &Client, from: &str| {
+        let headers = [JSON[0], ("x-forwarded-for", from)];
+        client.ask("POST", &shop.at("/cart/remove"), &headers, "{}").await
+    };
+    let mut flood = JoinSet::new();
+    for _ in 0..4 {
+        let (client, path) = (shop.storefront.clone(), shop.at("/cart/remove"));
+        flood.spawn(async move {
+            let headers = [JSON[0], ("x-forwarded-for", "198.51.100.1")];
+            let mut refused = 0;
+            for _ in 0..150 {
+                refused += u32::from(client.ask("POST", &path, &headers, "{}").await.status == 429);
+            }
+            refused
+        });
+    }
+    for host in 1..=10 {
+        let reply = ask(&shop.storefront, &format!("203.0.113.{host}")).await;
+        assert_eq!(reply.status, 422, "{reply:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let refused: u32 = flood.join_all().await.into_iter().sum();
+    assert!(refused > 300, "{refused} of 600 requests of one client were refused");
+    let refused = loop {
+        let reply = ask(&shop.storefront, "198.51.100.1").await;
+        if reply.status == 429 {
+            break reply;
+        }
+    };
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    let problem = refused.problem(429, "too-many");
+    assert!(
+        problem["detail"].as_str().is_some_and(|text| text.contains("10 per second from this address")),
+        "{problem}"
+    );
+    // A server's key is no client's.
+    for _ in 0..30 {
+        assert_eq!(ask(&shop.backend, "198.51.100.1").await.status, 422);
+    }
+}
+
+#[tokio::test]
+async fn whoever_asks_through_a_proxy_that_is_not_named_is_told_of_in_the_log_once() {
+    let forwarded = [("x-forwarded-for", "198.51.100.7")];
+    let folder = Folder::new();
+    let key = folder.admin_key();
+    let node = Node::start_with(&folder, &[], &[("CARTWRIGHT_LOG", "warn")]);
+    for _ in 0..3 {
+        node.client(&key).ask("GET", PLUGINS, &forwarded, "").await.with(200);
+    }
+    assert_eq!(folder.log().matches("add --proxies 127.0.0.1").count(), 1, "{}", folder.log());
+}
+
+#[tokio::test]
+async fn a_storefronts_body_is_smaller_than_a_servers_and_the_refusal_says_how_small() {
+    let shop = Shop::new().await;
+    let body = |bytes: usize| format!("{{\"product\":\"{}\",\"quantity\":1}}", "x".repeat(bytes));
+    let add = shop.at("/cart/add");
+    let problem = shop.storefront.ask("POST", &add, &JSON, body(2 << 20)).await.problem(413, "too-large");
+    assert!(problem["detail"].as_str().is_some_and(|text| text.contains("2097152 bytes")), "{problem}");
+    assert_ne!(shop.storefront.ask("POST", &add, &JSON, body(2_000_000)).await.status, 413);
+    assert_ne!(shop.backend.ask("POST", &add, &JSON, body(2 << 20)).await.status, 413);
+    let settings = |max: u32| json!({ "currency": "EUR", "scale": 2, "max_storefront_body_bytes": max });
+    shop.admin.put(&shop.at(""), &settings(3 << 20)).await.ok();
+    assert_ne!(shop.storefront.ask("POST", &add, &JSON, body(2 << 20)).await.status, 413);
+    let problem = shop.storefront.ask("POST", &add, &JSON, body(3 << 20)).await.problem(413, "too-large");
+    assert!(problem["detail"].as_str().is_some_and(|text| text.contains("3145728 bytes")), "{problem}");
+    for max in [0, (16 << 20) + 1] {
+        let problem = shop.admin.put(&shop.at(""), &settings(max)).await.problem(422, "invalid");
+        assert_eq!(problem["issues"][0]["field"], "max_storefront_body_bytes", "{problem}");
+    }
+    // What an operator sets holds, and stands in the description of the API.
+    let server = Arc::new(Server::new(&["--max-storefront-body-bytes", "30000"]));
+    let shop = Shop::on(server.clone()).await;
+    let problem =
+        shop.storefront.ask("POST", &shop.at("/cart/add"), &JSON, body(30_000)).await.problem(413, "too-large");
+    assert!(problem["detail"].as_str().is_some_and(|text| text.contains("30000 bytes")), "{problem}");
+    let document = server.node.nobody().get("/openapi.json").await.with(200);
+    let about = document["info"]["description"].as_str().expect("a text");
+    assert!(about.contains("30000 bytes with a storefront's key"), "{about}");
+}
+
+#[tokio::test]
+async fn a_component_may_be_as_large_with_a_name_of_its_request_as_without() {
+    let server = Server::shared();
+    let component = [b"\0asm\x0d\0\x01\0".to_vec(), vec![7; 17 << 20]].concat();
+    let plain = [("content-type", "application/wasm")];
+    let named = [plain[0], ("idempotency-key", "a large component")];
+    for headers in [&plain[..], &named] {
+        server.admin.ask("POST", PLUGINS, headers, component.clone()).await.problem(422, "install");
+    }
+}
+
+/// Sends the head of a request to add to a cart, and a part of its body.
+fn begin_body(shop: &Shop, declared: usize, sent: usize) -> TcpStream {
+    let mut stream = TcpStream::connect(shop.server.node.address()).expect("a connection");
+    let head = format!(
+        "POST {} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\n\
+         content-length: {declared}\r\n\r\n",
+        shop.at("/cart/add"),
+        shop.storefront.key.as_deref().expect("a key")
+    );
+    stream.write_all(head.as_bytes()).expect("written");
+    stream.write_all(&vec![b' '; sent]).expect("written");
+    stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+    stream
+}
+
+#[tokio::test]
+async fn bodies_for_which_there_is_no_room_are_refused_until_there_is() {
+    let shop = Shop::on(Arc::new(Server::new(&["--max-body-bytes-in-flight", "800000"]))).await;
+    let asking = tokio::task::spawn_blocking(move || {
+        // One address may have an eighth.
+        let waiting = begin_body(&shop, 90_000, 80_000);
+        let mut said = String::new();
+        for _ in 0..200 {
+            let mut over = begin_body(&shop, 90_000, 89_999);
+            over.write_all(b" ").expect("written");
+            let mut some = [0; 4096];
+            let length = over.read(&mut some).expect("an answer");
+            said = String::from_utf8_lossy(&some[..length]).into_owned();
+            if said.starts_with("HTTP/1.1 503") {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        assert!(said.starts_with("HTTP/1.1 503") && said.contains("retry-after: 1"), "{said}");
+        assert!(said.contains("one client address hold 100000 bytes"), "{said}");
+        drop(waiting);
+        shop
+    });
+    let shop = asking.await.expect("an answer");
+    let began = Instant::now();
+    // The connection that was closed is noticed soon.
+    while shop.storefront.ask("POST", &shop.at("/cart/add"), &JSON, " ".repeat(90_000)).await.status == 503 {
+        assert!(began.elapsed() < Duration::from_secs(10), "nothing is given back");
+    }
+}
+
+#[tokio::test]
+async fn a_list_of_empty_texts_takes_no_more_memory_than_six_times_its_size() {
+    let shop = Shop::on(Arc::new(Server::new(&[]))).await;
+    let before = shop.server.node.peak_memory();
+    let children = vec!["\"\""; 2_600_000].join(",");
+    let body = format!("{{\"key\":\"x\",\"lines\":[{{\"children\":[{children}]}}]}}");
+    let allowed = 6 * body.len() as u64 + (8 << 20);
+    shop.backend.ask("POST", &shop.at("/cart/remove"), &JSON, body).await.problem(413, "too-large");
+    let Some((before, after)) = before.zip(shop.server.node.peak_memory()) else { return };
+    assert!(after - before < allowed, "it took {} MB more", (after - before) >> 20);
+}
+
+#[tokio::test]
+async fn a_compressed_body_is_refused_as_that_wherever_a_body_is_read() {
+    let (shop, _fake) = Shop::with_twikit().await;
+    let address = json!({ "account": "twikit", "endpoint": "order-completion" });
+    let made = shop.integrator.post(&shop.at("/webhook-addresses"), &address).await.with(201);
+    let url = made["url"].as_str().expect("a URL");
+    let webhook = url.strip_prefix(&shop.server.node.base).expect("an address of this server").to_owned();
+    for (client, method, path, kind) in [
+        (&shop.backend, "PUT", shop.at("/catalogue"), "application/json"),
+        (&shop.storefront, "POST", shop.at("/cart/add"), "application/json"),
+        (&shop.integrator, "PUT", shop.at("/links.csv"), "text/csv"),
+        (&shop.admin, "POST", PLUGINS.to_owned(), "application/wasm"),
+        (&shop.server.node.nobody(), "POST", webhook, "application/json"),
+        (&shop.server.node.nobody(), "POST", "/admin/sign-in".to_owned(), "application/x-www-form-urlencoded"),
+    ] {
+        let headers = [("content-type", kind), ("content-encoding", "gzip")];
+        let reply = client.ask(method, &path, &headers, [0x1f, 0x8b, 8, 0]).await;
+        assert_eq!(reply.header("accept-encoding"), Some("identity"), "{path}: {reply:?}");
+        let problem = reply.problem(415, "content-encoding");
+        assert!(problem["detail"].as_str().is_some_and(|text| text.contains("uncompressed")), "{problem}");
+        let as_it_is = [("content-type", kind), ("content-encoding", "identity")];
+        assert_ne!(client.ask(method, &path, &as_it_is, "{}").await.status, 415, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn the_description_of_the_api_is_sent_compressed_and_only_when_it_changed() {
+    let server = Server::shared();
+    let nobody = server.node.nobody();
+    for path in ["/openapi.json", "/cartwright.js"] {
+        let whole = nobody.get(path).await;
+        let packed = nobody.ask("GET", path, &[("accept-encoding", "br, gzip")], "").await;
+        assert_eq!(packed.header("content-encoding"), Some("gzip"), "{packed:?}");
+        assert!(packed.body.starts_with(&[0x1f, 0x8b]) && packed.body.len() < whole.body.len() / 2);
+        let tag = packed.header("etag").expect("an ETag").to_owned();
+        let again = nobody.ask("GET", path, &[("if-none-match", &format!("W/{tag}"))], "").await;
+        assert_eq!((again.status, again.body.len()), (304, 0), "{again:?}");
+        assert!(again.header("cache-control").is_some_and(|text| text.contains("public")), "{again:?}");
+    }
+}
+
+/// Bodies that cost a storefront's host much for what they are: of each 1.5 MB.
+fn hostile_bodies() -> Vec<String> {
+    let state = |state: String| {
+        let mut saved: Value = serde_json::from_str(samples::EXPIVI_SIMPLE).expect("a sample");
+        saved[0]["configuration"] = Value::Null;
+        let saved = saved.to_string().replacen("\"configuration\":null", &format!("\"configuration\":{state}"), 1);
+        json!({ "product": "ring", "configuration": saved, "quantity": 1 }).to_string()
+    };
+    let nulls: Vec<String> = (0..60_000).map(|at| format!("\"member-{at}\":null")).collect();
+    let lines = |item: &str, length: usize| {
+        format!("{{\"product\":\"ring\",\"quantity\":1,\"lines\":[{}]}}", vec![item; length].join(","))
+    };
+    vec![
+        state(format!("{{{}}}", nulls.join(","))),
+        state(format!("[{}]", vec!["1"; 500_000].join(","))),
+        lines("\"\"", 500_000),
+        lines("{}", 500_000),
+        format!("{{\"product\":\"{}\",\"quantity\":1}}", "\\u00e9".repeat(250_000)),
+        format!("{}{}", "[".repeat(750_000), "]".repeat(750_000)),
+    ]
+}
+
+/// How long each of so many requests took, the shortest first.
+async fn times(count: usize, ask: impl AsyncFn() -> u16) -> Vec<Duration> {
+    let mut times = Vec::new();
+    for _ in 0..count {
+        let began = Instant::now();
+        assert_eq!(ask().await, 200);
+        times.push(began.elapsed());
+    }
+    times.sort();
+    times
+}
+
+/// Hostile requests of one shop's key, from as many addresses as a botnet has, beside one shopper of another shop.
+#[tokio::test(flavor = "multi_thread")]
+async fn hostile_requests_on_every_core_hold_up_neither_health_nor_another_shop() {
+    let server = behind_a_proxy(&[]);
+    let (hostile, honest) = (Shop::on(server.clone()).await, Shop::on(server.clone()).await);
+    let mut fakes = Vec::new();
+    for shop in [&hostile, &honest] {
+        shop.sell().await;
+        fakes.push(shop.expivi().await);
+        shop.integrator.put(&shop.at("/links"), &links()).await.ok();
+    }
+    let nobody = server.node.nobody();
+    let body = json!({ "product": "shirt", "configuration": samples::EXPIVI_VARIATION, "quantity": 1 });
+    let add = async || honest.storefront.post(&honest.at("/cart/add"), &body).await.status;
+    times(3, add).await;
+    let calm = times(9, add).await[4];
+
+    let (is_over, next) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
+    let bodies = Arc::new(hostile_bodies());
+    let mut attack = JoinSet::new();
+    for _ in 0..std::thread::available_parallelism().map_or(2, usize::from).max(2) {
+        let (is_over, next, bodies) = (is_over.clone(), next.clone(), bodies.clone());
+        let (client, path) = (hostile.storefront.clone(), hostile.at("/cart/add"));
+        attack.spawn(async move {
+            while !is_over.load(Ordering::Relaxed) {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                let [.., third, fourth] = number.to_be_bytes();
+                let headers = [JSON[0], ("x-forwarded-for", &*format!("10.1.{third}.{fourth}"))];
+                let body = bodies[number as usize % bodies.len()].clone();
+                // It may be refused in any way, or its connection be closed.
+                drop(client.try_ask("POST", &path, &headers, body).await);
+            }
+        });
+    }
+    let mut live = Vec::new();
+    let mut adds = Vec::new();
+    for _ in 0..8 {
+        live.extend(times(3, async || nobody.get("/health/live").await.status).await);
+        adds.extend(times(2, add).await);
+    }
+    is_over.store(true, Ordering::Relaxed);
+    attack.join_all().await;
+    let sent = next.load(Ordering::Relaxed);
+    live.sort();
+    adds.sort();
+    let (live, add) = (live[live.len() / 2], adds[adds.len() / 4]);
+    println!("{sent} hostile requests; health {live:?}; an add {add:?}, calm {calm:?}");
+    assert!(sent > 4, "{sent} hostile requests are no attack");
+    assert!(live < Duration::from_millis(250), "half of the answers of /health/live took longer than {live:?}");
+    assert!(add < calm * 3 + Duration::from_millis(100), "an add took {add:?}, before the attack {calm:?}");
 }

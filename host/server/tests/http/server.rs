@@ -206,8 +206,9 @@ impl Server {
         static SHARED: Mutex<Weak<Server>> = Mutex::new(Weak::new());
         let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
         shared.upgrade().unwrap_or_else(|| {
-            // Its tests guess keys, all from one address.
-            let server = Arc::new(Self::new(&["--wrong-keys-per-minute", "1000000"]));
+            // Its tests guess keys, and ask as shoppers, all from one address.
+            let further = ["--wrong-keys-per-minute", "1000000", "--client-requests-per-second", "1000000"];
+            let server = Arc::new(Self::new(&further));
             *shared = Arc::downgrade(&server);
             server
         })

@@ -248,11 +248,12 @@ fn shop_as_logged(shop: &Shop) -> Value {
         pin_seconds,
         sell_unconfigured,
         release,
+        max_storefront_body_bytes,
     } = shop;
     json!({
         "id": id, "currency": currency, "scale": scale, "locale": locale, "prices_include_tax": prices_include_tax,
         "rounding": rounding, "seal_seconds": seal_seconds, "pin_seconds": pin_seconds,
-        "sell_unconfigured": sell_unconfigured, "release": release,
+        "sell_unconfigured": sell_unconfigured, "release": release, "max_storefront_body_bytes": max_storefront_body_bytes,
     })
 }
 

@@ -34,6 +34,7 @@ pub fn rings() -> Shop {
         pin_seconds: 78,
         sell_unconfigured: true,
         release: Release::ByHand,
+        max_storefront_body_bytes: Some(79),
     }
 }
 

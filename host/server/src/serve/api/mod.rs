@@ -52,7 +52,7 @@ pub(crate) fn routes(node: &Node) -> (axum::Router<Node>, OpenApi) {
     let info = InfoBuilder::new()
         .title("Cartwright")
         .version(env!("CARGO_PKG_VERSION"))
-        .description(Some(ABOUT))
+        .description(Some(format!("{ABOUT}\n\n{}", node.limits().settings())))
         .license(Some(licence))
         .build();
     let document = OpenApiBuilder::new()
@@ -76,8 +76,9 @@ pub(crate) fn routes(node: &Node) -> (axum::Router<Node>, OpenApi) {
         .merge(keys::routes())
         .merge(quotations::routes());
     idempotency::describe(writing.get_openapi_mut());
+    let state = (node.clone(), idempotency::Bodies::of(writing.get_openapi()));
     let (router, mut document) = OpenApiRouter::with_openapi(document)
-        .merge(writing.layer(middleware::from_fn_with_state(node.clone(), idempotency::once)))
+        .merge(writing.layer(middleware::from_fn_with_state(state, idempotency::once)))
         // What a shopper wrote is in the answers, and nothing is written for carts.
         .merge(cart::routes())
         .split_for_parts();

@@ -1,8 +1,9 @@
 //! Plugins: the components that are installed, and which shops run them.
 
 use axum::Json;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use cartwright::{About, AccountId, Digest, NewHosts, Plugin, PluginId, ShopId, World};
 use serde::{Deserialize, Serialize};
@@ -11,15 +12,15 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::serve::access::{Admin, Reader};
+use crate::serve::body;
 use crate::serve::extract::{Body, Path, Query, Raw, sent_as};
+use crate::serve::limits::MAX_COMPONENT_BYTES;
 use crate::serve::node::Node;
 use crate::serve::problem::{Problem, Problems};
 
-/// What a component may be sent with; the host's own limit is lower and says so in words.
-pub(crate) const LARGEST: usize = 128 << 20;
-
 pub(crate) fn routes() -> OpenApiRouter<Node> {
-    let sent = OpenApiRouter::new().routes(routes!(list, install)).layer(DefaultBodyLimit::max(LARGEST));
+    let sent =
+        OpenApiRouter::new().routes(routes!(list, install)).layer(from_fn_with_state(MAX_COMPONENT_BYTES, body::allow));
     sent.routes(routes!(read)).routes(routes!(revoke)).routes(routes!(swap))
 }
 

@@ -61,6 +61,11 @@ struct ShopDocument {
     /// When its orders may be produced; when they are paid in full unless given.
     #[serde(default)]
     release: Option<Release>,
+    /// Largest body of a request with a storefront's key, in bytes; the node's own setting unless given. Configurations that hold
+    /// pictures need more than others.
+    #[serde(default)]
+    #[schema(minimum = 1, maximum = 16_777_216)]
+    max_storefront_body_bytes: Option<u32>,
 }
 
 impl ShopDocument {
@@ -76,6 +81,7 @@ impl ShopDocument {
             pin_seconds: Some(shop.pin_seconds),
             sell_unconfigured: Some(shop.sell_unconfigured),
             release: Some(shop.release),
+            max_storefront_body_bytes: shop.max_storefront_body_bytes,
         }
     }
 
@@ -92,6 +98,7 @@ impl ShopDocument {
         shop.pin_seconds = self.pin_seconds.unwrap_or(shop.pin_seconds);
         shop.sell_unconfigured = self.sell_unconfigured.unwrap_or(shop.sell_unconfigured);
         shop.release = self.release.unwrap_or(shop.release);
+        shop.max_storefront_body_bytes = self.max_storefront_body_bytes;
         Ok(shop)
     }
 }

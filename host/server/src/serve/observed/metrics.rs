@@ -49,6 +49,10 @@ pub(super) struct Metrics {
     job_runs: Counts<2>,
     requests: Counts<3>,
     request_times: Times<2>,
+    refused_connections: Counts<1>,
+    connections: Gauge,
+    max_connections: Gauge,
+    body_bytes: Gauge,
     jobs: Family<Labels<1>, Gauge>,
     instances: Gauge,
     database: Gauge,
@@ -66,6 +70,10 @@ impl Metrics {
             job_runs: Family::default(),
             requests: Family::default(),
             request_times: times(),
+            refused_connections: Family::default(),
+            connections: Gauge::default(),
+            max_connections: Gauge::default(),
+            body_bytes: Gauge::default(),
             jobs: Family::default(),
             instances: Gauge::default(),
             database: Gauge::default(),
@@ -85,6 +93,12 @@ impl Metrics {
         to.register("http_requests", "Requests that were answered", all.requests.clone());
         let help = "How long requests took until their answer began";
         to.register_with_unit("http_request", help, Unit::Seconds, all.request_times.clone());
+        to.register("http_connections", "Open connections", all.connections.clone());
+        to.register("http_connections_max", "Open connections there can be at once", all.max_connections.clone());
+        let help = "Connections that were refused, by whose limit they were over";
+        to.register("http_refused_connections", help, all.refused_connections.clone());
+        let help = "What the bodies of requests in progress hold";
+        to.register_with_unit("http_bodies", help, Unit::Bytes, all.body_bytes.clone());
         let help = format!("Jobs of the installation that are not over, {MOST_COUNTED} of a state at most");
         to.register("jobs", help, all.jobs.clone());
         to.register("guest_instances", "Guest instances there are now", all.instances.clone());
@@ -116,6 +130,10 @@ impl Metrics {
         self.job_runs.get_or_create(&[("plugin", plugin), ("end", run.end.into())]).inc();
     }
 
+    pub(super) fn connection_refused(&self, limit: &'static str) {
+        self.refused_connections.get_or_create(&[("limit", limit.into())]).inc();
+    }
+
     fn answered(&self, method: &'static str, route: &str, status: u16, took: Duration) {
         let (method, route) = (("method", method.into()), ("route", Cow::Owned(route.to_owned())));
         self.request_times.get_or_create(&[method.clone(), route.clone()]).observe(took.as_secs_f64());
@@ -132,6 +150,11 @@ impl Metrics {
         for (state, jobs) in counted.into_iter().flatten() {
             self.jobs.get_or_create(&[("state", state.into())]).set(jobs.into());
         }
+        let gauge = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+        let limits = node.limits();
+        self.connections.set(gauge(limits.connections.open()));
+        self.max_connections.set(gauge(limits.connections.max()));
+        self.body_bytes.set(gauge(limits.bodies.used()));
         let instances = node.host().instances().unwrap_or_default();
         self.instances.set(i64::try_from(instances).unwrap_or(i64::MAX));
         let mut text = String::new();

@@ -35,6 +35,11 @@ impl Observed {
         Self { clock, metrics: Metrics::new(), calls: Calls::default(), lines: Lines::default() }
     }
 
+    /// A connection was over the limit with this name.
+    pub(crate) fn connection_refused(&self, limit: &'static str) {
+        self.metrics.connection_refused(limit);
+    }
+
     /// How guest calls went in the last hour.
     pub(crate) fn calls(&self) -> &Calls {
         &self.calls

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::State;
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use cartwright::{AccountId, Digest, Plugin, PluginId, ShopId};
@@ -15,14 +16,16 @@ use super::consent::asks;
 use super::frame::{Done, address, at, page, refusal, segment, token};
 use super::visitor::{Sent, Uploaded, Visitor, done};
 use crate::serve::access::Admin;
-use crate::serve::api::plugins::{LARGEST, SwapResult, swap_accounts};
+use crate::serve::api::plugins::{SwapResult, swap_accounts};
+use crate::serve::body;
 use crate::serve::extract::Path;
+use crate::serve::limits::MAX_COMPONENT_BYTES;
 use crate::serve::node::Node;
 use crate::serve::problem::Problem;
 
 pub(super) fn routes() -> Router<Node> {
     Router::new()
-        .route("/admin/plugins", get(list).post(install).layer(DefaultBodyLimit::max(LARGEST)))
+        .route("/admin/plugins", get(list).post(install).layer(from_fn_with_state(MAX_COMPONENT_BYTES, body::allow)))
         .route("/admin/plugins/{plugin}", get(versions))
         .route("/admin/plugins/{plugin}/swap", post(swap))
         .route("/admin/plugins/{plugin}/revoke", post(revoke))

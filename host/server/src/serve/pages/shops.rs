@@ -259,6 +259,14 @@ fn settings(visitor: &Visitor, shop: &Shop) -> Markup {
                 label for="pin_seconds" { "A line in a cart keeps its plugin's version for so many seconds longer" }
                 input #pin_seconds name="pin_seconds" required inputmode="numeric" value=(shop.pin_seconds) size="10";
             }
+            div.field {
+                label for="max_storefront_body_bytes" { "Largest request of a product page (bytes)" }
+                input #max_storefront_body_bytes name="max_storefront_body_bytes" inputmode="numeric"
+                    value=[shop.max_storefront_body_bytes] size="10" aria-describedby="max-storefront-body-bytes-help";
+                p.help #max-storefront-body-bytes-help {
+                    "Configurations that hold pictures need more than others. Empty: as this installation allows every shop."
+                }
+            }
             button { "Save" }
         }
     }
@@ -284,6 +292,7 @@ async fn change(
     };
     shop.seal_seconds = sent.whole("seal_seconds")?;
     shop.pin_seconds = sent.whole("pin_seconds")?;
+    shop.max_storefront_body_bytes = sent.optional("max_storefront_body_bytes")?;
     let expected = Expected::Version(sent.text("version"));
     node.installation().set_shop(shop, expected, &caller.who, node.now()).await?;
     Ok(done(&at(&id, ""), Done::Saved))

@@ -1,9 +1,10 @@
 //! Signing in with an access key, and out.
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::State;
 use axum::http::header::RETRY_AFTER;
 use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::from_fn_with_state;
 use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 use axum::routing::get;
 use axum_extra::extract::cookie::CookieJar;
@@ -13,18 +14,16 @@ use serde::Deserialize;
 
 use super::frame::{address, at, whole};
 use super::visitor::{self, From, Sent, Unsigned, Visitor};
+use crate::serve::body;
 use crate::serve::extract::Query;
-use crate::serve::limits::Wait;
+use crate::serve::limits::{MAX_SIGN_IN_BYTES, Wait};
 use crate::serve::node::Node;
 use crate::serve::problem::Problem;
-
-/// The largest form: a key, and a page to go on to. Anybody may send one.
-const LARGEST: usize = 8 << 10;
 
 pub(super) fn routes() -> Router<Node> {
     Router::new()
         .route("/admin", get(home))
-        .route("/admin/sign-in", get(ask).post(sign_in).layer(DefaultBodyLimit::max(LARGEST)))
+        .route("/admin/sign-in", get(ask).post(sign_in).layer(from_fn_with_state(MAX_SIGN_IN_BYTES, body::allow)))
         .route("/admin/sign-out", axum::routing::post(sign_out))
 }
 

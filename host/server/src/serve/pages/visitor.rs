@@ -21,7 +21,8 @@ use url::form_urlencoded;
 
 use super::frame::address;
 use crate::serve::access::{Caller, client};
-use crate::serve::extract::{Raw, sent_as};
+use crate::serve::body;
+use crate::serve::extract::{Raw, refused, sent_as};
 use crate::serve::node::Node;
 use crate::serve::problem::Problem;
 use crate::typed;
@@ -93,6 +94,7 @@ pub(super) async fn identify(State(node): State<Node>, mut request: Request, nex
                 }
                 let caller = Caller::of(session.access.clone());
                 let visitor = Visitor { caller, session, at: request.uri().clone() };
+                body::mark_trusted(request.extensions());
                 request.extensions_mut().insert(visitor.caller.clone());
                 request.extensions_mut().insert(visitor.clone());
                 known = Some(visitor);
@@ -281,8 +283,9 @@ impl FromRequest<Node> for Uploaded {
         let parts = Multipart::from_request(request, node).await;
         let mut parts = parts.map_err(|error| Problem::bad_request(error.body_text()))?;
         let (mut sent, mut file) = (Sent(Vec::new()), None);
-        let broken =
-            |error: axum::extract::multipart::MultipartError| Problem::new(error.status(), "body", error.body_text());
+        let broken = |error: axum::extract::multipart::MultipartError| {
+            refused(&error).unwrap_or_else(|| Problem::new(error.status(), "body", error.body_text()))
+        };
         while let Some(part) = parts.next_field().await.map_err(broken)? {
             let name = part.name().unwrap_or_default().to_owned();
             if part.file_name().is_some() {
