@@ -89,6 +89,10 @@ impl BodyBudget {
         self.lock().bytes
     }
 
+    fn address_max(&self) -> usize {
+        self.max / 8
+    }
+
     fn take(&self, shares: &[Share], bytes: usize) -> Result<(), BodyError> {
         let mut used = self.lock();
         if used.bytes.saturating_add(bytes) > self.max {
@@ -98,7 +102,7 @@ impl BodyBudget {
             let (whose, max) = match share {
                 Share::Public => ("storefronts and webhooks together", self.max / 2),
                 Share::Shop(_) => ("this shop's storefronts", self.max / 4),
-                Share::Address(_) => ("one client address", self.max / 8),
+                Share::Address(_) => ("one client address", self.address_max()),
             };
             if used.shares.get(share).copied().unwrap_or_default().saturating_add(bytes) > max {
                 return Err(BodyError::NoRoom { whose, max });
@@ -203,9 +207,9 @@ impl Drop for Account {
     }
 }
 
-/// A response whose bytes every response shares, so that they are not counted.
+/// Marks a response that is not counted: its bytes are the same for everybody, or only those get it who hold a signed link.
 #[derive(Clone, Copy)]
-pub(super) struct Shared;
+pub(super) struct Uncounted;
 
 /// Says that the sender holds a key that is a secret.
 pub(super) fn mark_trusted(extensions: &Extensions) {
@@ -248,10 +252,11 @@ pub(crate) async fn meter(State(node): State<Node>, request: Request, next: Next
 fn hold(account: Arc<Account>, response: Response) -> Response {
     let bytes = usize::try_from(response.body().size_hint().lower()).unwrap_or(usize::MAX);
     let is_trusted = matches!(account.sender.get(), Some(Sender::Trusted));
-    if is_trusted || bytes <= MAX_INLINE_BYTES || response.extensions().get::<Shared>().is_some() {
+    if is_trusted || bytes <= MAX_INLINE_BYTES || response.extensions().get::<Uncounted>().is_some() {
         return response;
     }
-    match account.take_any(bytes) {
+    // One response may be larger than its share.
+    match account.take_any(bytes.min(account.budget.address_max())) {
         Ok(()) => response.map(|body| Body::new(Held { body, _account: account })),
         Err(error) => no_room(&error).into_response(),
     }
@@ -445,7 +450,7 @@ mod tests {
     }
 
     #[test]
-    fn a_large_response_is_counted_until_it_is_sent_unless_its_bytes_are_shared() {
+    fn a_large_response_is_counted_until_it_is_sent_unless_its_bytes_are_the_same_for_all() {
         let large = || vec![b'x'; MAX_INLINE_BYTES + 1].into_response();
         let budget = Arc::new(BodyBudget::new(MAX_INLINE_BYTES * 12));
         let shopper = || Arc::new(account(&budget, "192.0.2.1", storefront("rings")));
@@ -454,7 +459,7 @@ mod tests {
         assert_eq!(hold(shopper(), large()).status(), StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(hold(shopper(), "small".into_response()).status(), StatusCode::OK);
         let mut shared = large();
-        shared.extensions_mut().insert(Shared);
+        shared.extensions_mut().insert(Uncounted);
         assert_eq!(hold(shopper(), shared).status(), StatusCode::OK);
         let server = Arc::new(account(&budget, "192.0.2.1", Sender::Trusted));
         assert_eq!(hold(server, large()).status(), StatusCode::OK);

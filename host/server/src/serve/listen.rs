@@ -154,7 +154,7 @@ pub(crate) async fn serve(
     stop: impl Future<Output = ()>,
 ) {
     let (tell, told) = watch::channel(());
-    let (reclaim, reclaimed) = watch::channel(());
+    let reclaim = watch::Sender::new(());
     let mut last_reclaim: Option<Instant> = None;
     let mut running = JoinSet::new();
     tokio::pin!(stop);
@@ -164,7 +164,7 @@ pub(crate) async fn serve(
             accepted = listener.accept() => match accepted {
                 Ok((stream, from)) => match connections.take(from.ip()) {
                     Ok(place) => {
-                        let serving = connection(stream, from, router.clone(), told.clone(), reclaimed.clone());
+                        let serving = connection(stream, from, router.clone(), told.clone(), reclaim.subscribe());
                         running.spawn(async move {
                             serving.await;
                             drop(place);

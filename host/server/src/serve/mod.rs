@@ -190,12 +190,12 @@ pub(crate) async fn serve(
         None => public = public.merge(pages::routes(&node)),
     }
     let connections = node.limits().connections.clone();
-    let refused = move |why: listen::Refused| observed.connection_refused(why.name());
+    let refused = |why: listen::Refused| observed.connection_refused(why.name());
     let serving =
-        listen::serve(listener, finish(public, &node, public_url), connections.clone(), refused.clone(), noticed());
+        listen::serve(listener, finish(public, &node, public_url), connections.clone(), &refused, noticed());
     let serving_admin = async {
         if let Some((listener, router)) = admin_pages {
-            listen::serve(listener, router, connections, refused, noticed()).await;
+            listen::serve(listener, router, connections, &refused, noticed()).await;
         }
     };
     let serving = async {

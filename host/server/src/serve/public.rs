@@ -23,7 +23,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 
 use super::SANDBOX;
 use super::access::client;
-use super::body::{self, read};
+use super::body::{self, Uncounted, read};
 use super::extract::unread;
 use super::limits::MAX_WEBHOOK_BYTES;
 use super::node::Node;
@@ -100,7 +100,9 @@ async fn document(State(node): State<Node>, uri: Uri) -> Result<Response, Proble
                 (CONTENT_DISPOSITION, disposition),
                 (CACHE_CONTROL, "private, no-store".to_owned()),
             ];
-            Ok((headers, file.bytes).into_response())
+            let mut response = (headers, file.bytes).into_response();
+            response.extensions_mut().insert(Uncounted);
+            Ok(response)
         }
         Err(error @ (LinkError::Malformed | LinkError::WrongSignature)) => {
             Err(Problem::new(StatusCode::FORBIDDEN, "link", error.to_string()))

@@ -47,6 +47,8 @@ async fn metrics_are_served_at_an_address_of_their_own_and_nowhere_else() {
     assert!(sum("cartwright_vendor_requests_total", &["plugin=\"expivi\"", "outcome=\"2xx\""]) >= 3.0, "{metrics}");
     assert_eq!(sum("cartwright_jobs", &["state=\"stopped\""]), 0.0);
     assert_eq!(sum("cartwright_database_up", &[]), 1.0);
+    assert_eq!(sum("cartwright_http_connections_max", &[]), 768.0);
+    assert!(sum("cartwright_http_connections", &[]) <= 768.0 && sum("cartwright_http_bodies_bytes", &[]) >= 0.0);
     assert_eq!(sum("cartwright_build_info", &[env!("CARGO_PKG_VERSION")]), 1.0);
     assert!(!metrics.contains(&shop.id), "no label grows with the shops: {metrics}");
 }
