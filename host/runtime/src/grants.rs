@@ -2,6 +2,7 @@
 //! other.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroU32;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,11 @@ pub struct Grants {
     pub adjust_prices: bool,
     /// Strategies may choose another price source than the account's.
     pub choose_price_source: bool,
+    /// Maximum number of requests a second to each of its servers, after a burst of twice as many; the host's unless given. Where
+    /// two accounts of a shop reach the same server, each request takes as long as its own account says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<u32>, minimum = 1))]
+    pub requests_per_second: Option<NonZeroU32>,
 }
 
 impl Grants {

@@ -108,6 +108,8 @@ pub(crate) struct GuestState {
     pub(crate) meter: Meter,
     pub(crate) hook: Hook,
     pub(crate) scope: Option<Arc<Scope>>,
+    /// Who the shopper is that the call is for, as far as the platform said: a vendor's turns are shared out by it.
+    pub(crate) client: Option<String>,
     pub(crate) log: LogSink,
     /// Answers of the catalogue, which stay the same within one call.
     pub(crate) catalogue: HashMap<(String, Option<String>, bool), Vec<VariantInfo>>,
@@ -172,6 +174,8 @@ impl GuestState {
 pub(crate) struct CallOptions {
     pub(crate) hook: Hook,
     pub(crate) scope: Option<Arc<Scope>>,
+    /// Who the shopper is, see [`GuestState::client`].
+    pub(crate) client: Option<String>,
     /// Cart lines and configured items; limits on work grow with them.
     pub(crate) lines: usize,
     /// Seeds the guest's random numbers, so that a pure hook gives the same answer to the same input.
@@ -183,7 +187,21 @@ pub(crate) struct CallOptions {
 
 impl CallOptions {
     pub(crate) fn new(hook: Hook, scope: Option<Arc<Scope>>) -> Self {
-        Self { hook, scope, lines: 0, seed: [0; 32], readable: Vec::new(), durable: None, asker: Asker::Call }
+        Self {
+            hook,
+            scope,
+            client: None,
+            lines: 0,
+            seed: [0; 32],
+            readable: Vec::new(),
+            durable: None,
+            asker: Asker::Call,
+        }
+    }
+
+    pub(crate) fn client(mut self, client: Option<&String>) -> Self {
+        self.client = client.cloned();
+        self
     }
 
     pub(crate) fn lines(mut self, lines: usize) -> Self {
@@ -270,6 +288,7 @@ async fn run<R: Answer>(
         meter: Meter::new(limits, options.lines),
         hook: options.hook,
         scope: options.scope,
+        client: options.client,
         log: log.clone(),
         catalogue: HashMap::new(),
         readable: options.readable,

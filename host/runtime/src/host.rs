@@ -11,6 +11,7 @@ use wasmtime::Engine;
 use wasmtime::component::Linker;
 
 use crate::capability::{Platform, egress, token};
+use crate::cart::{DecodePlaces, PriceMemory};
 use crate::engine::{Ticker, engine};
 use crate::guest::GuestState;
 use crate::health::{Health, Rules};
@@ -105,8 +106,8 @@ impl Builder {
         self
     }
 
-    /// When an order hook leaves a vendor's server alone, and how fast it asks it; each shop's hosts count by themselves. The
-    /// default rules otherwise.
+    /// When a vendor's server is left alone, and how fast it is asked; each shop's hosts count by themselves. The default rules
+    /// otherwise.
     pub fn health(mut self, rules: Rules) -> Self {
         self.health = rules;
         self
@@ -158,9 +159,10 @@ impl Builder {
                 catalogue: self.catalogue,
                 order_book: self.order_book,
                 blobs: self.blobs,
-                clients: egress::Clients::default(),
+                egress: egress::Egress::new(Health::new(self.health)),
                 tokens: token::Tokens::default(),
-                health: Health::new(self.health),
+                prices: PriceMemory::default(),
+                decoding: DecodePlaces::default(),
                 observer: self.observer,
             }),
             plugins: RwLock::default(),
@@ -234,9 +236,9 @@ impl Cartwright {
         self.engine.pooling_allocator_metrics().map(|pool| pool.component_instances())
     }
 
-    /// How vendors' servers are doing, as order hooks found.
+    /// How vendors' servers are doing.
     pub fn health(&self) -> &Health {
-        &self.platform.health
+        &self.platform.egress.health
     }
 
     pub(crate) fn secret(&self) -> &Secret {

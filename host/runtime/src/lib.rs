@@ -93,7 +93,10 @@ pub use host::{Builder, Cartwright, StartError};
 pub use ids::{AccountId, Digest, InvalidId, PluginId, ShopId};
 pub use limits::{Breach, Limits};
 pub use observe::Observer;
-pub use platform::{Blobs, Catalogue, MemoryBlobs, MemoryCatalogue, MemoryOrderBook, OrderBook, PlatformError};
+pub use platform::{
+    Blobs, Catalogue, MemoryBlobs, MemoryCatalogue, MemoryOrderBook, NewConfiguration, OrderBook, Picture,
+    PlatformError,
+};
 pub use plugin::{About, CONTRACT, InstallError, Plugin, World};
 pub use settings::{AccountSecret, Form, Secret, Secrets, Settings};
 pub use shop::{

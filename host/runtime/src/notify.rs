@@ -6,11 +6,11 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
+use reqwest::Method;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
-use crate::capability::egress::{Clients, check_url, host_of};
-use crate::capability::http::lost;
+use crate::capability::egress::{Egress, Outgoing, check_url, host_of, retry_after};
 use crate::contract::{Error, Outage};
 use crate::grants::Grants;
 use crate::settings::Secret;
@@ -68,7 +68,7 @@ pub enum NotTold {
 /// Tells platforms. Keep one: it keeps connections.
 #[derive(Default)]
 pub struct Sender {
-    clients: Clients,
+    egress: Egress,
 }
 
 impl Sender {
@@ -87,34 +87,35 @@ impl Sender {
     pub async fn send(&self, receiver: &Receiver, notification: Notification<'_>) -> Result<(), NotTold> {
         let url = allowed(receiver)?;
         let host = host_of(&url).unwrap_or_default();
-        let client = self.clients.client(&receiver.grants.networks).map_err(|error| refused(&error))?;
+        // Whoever sends leaves a platform alone that is away, on every node, and sends one notification after the other.
+        let admission = self.egress.admit_at_once(url, &receiver.grants).map_err(|error| refused(&error))?;
         let Notification { id, at, body } = notification;
         let seconds = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let signature =
             sign_standard(&receiver.secrets, id, seconds, body.as_bytes()).map_err(|error| refused(&error))?;
-        let sent = client
-            .post(url)
-            .timeout(TIMEOUT)
-            .header(CONTENT_TYPE, "application/json")
-            .header(WEBHOOK_ID, id)
-            .header(WEBHOOK_TIMESTAMP, seconds)
-            .header(WEBHOOK_SIGNATURE, signature)
-            .body(body.to_owned())
-            .send()
-            .await;
-        let answer = sent.map_err(|error| match lost(&host, &error) {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let named: [(&'static str, &str); 3] =
+            [(WEBHOOK_ID, id), (WEBHOOK_TIMESTAMP, &seconds.to_string()), (WEBHOOK_SIGNATURE, &signature)];
+        for (name, value) in named {
+            let value = HeaderValue::from_str(value).map_err(|error| refused(&error))?;
+            headers.insert(HeaderName::from_static(name), value);
+        }
+        let body = body.as_bytes().to_vec();
+        let sent = admission.send(Outgoing { method: Method::POST, headers, body, timeout: TIMEOUT }).await;
+        let answer = sent.map_err(|sent| match sent.error {
             Error::Unavailable(Outage { detail, retry_after_seconds }) => {
                 NotTold::Away { detail, retry_after: retry_after_seconds }
             }
             Error::Denied(why) => NotTold::Refused(why),
             error => NotTold::Refused(format!("{error:?}")),
         })?;
-        let status = answer.status();
+        let status = answer.status;
         if status.is_success() {
             return Ok(());
         }
         if status.is_server_error() || status.as_u16() == 429 {
-            let retry_after = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+            let retry_after = retry_after(&answer.headers);
             return Err(NotTold::Away { detail: format!("{host} answered {status}"), retry_after });
         }
         Err(NotTold::NotTaken { host, status: status.as_u16() })

@@ -61,20 +61,53 @@ pub trait Blobs: Send + Sync {
     /// Stores bytes for a shop. Storing the same bytes again changes nothing.
     async fn put(&self, shop: &ShopId, bytes: Vec<u8>, media_type: &str) -> Result<Digest, PlatformError>;
 
-    /// Stores a picture of what a stored configuration says. Whoever forgets that configuration forgets the picture too: it may
-    /// show what a person wrote. Where nothing is ever forgotten it is a blob like any other.
-    async fn put_picture(
-        &self,
-        shop: &ShopId,
-        _configuration: &Digest,
-        bytes: Vec<u8>,
-        media_type: &str,
-    ) -> Result<Digest, PlatformError> {
-        self.put(shop, bytes, media_type).await
+    /// Stores a configuration that lines of a cart were planned from, with its pictures: all of it, or nothing. What is stored
+    /// already is kept for longer. Whoever forgets a configuration forgets its pictures too: they may show what a person wrote.
+    /// Where nothing is ever forgotten they are blobs like any other.
+    async fn put_configuration(&self, shop: &ShopId, new: &NewConfiguration<'_>) -> Result<(), PlatformError> {
+        for picture in new.pictures {
+            self.put(shop, picture.bytes.clone(), picture.media_type).await?;
+        }
+        self.put(shop, new.bytes.to_vec(), "application/json").await.map(drop)
+    }
+
+    /// Notes that a cart still needs these configurations, so that they are kept for longer. Returns those that are not stored.
+    async fn touch(&self, shop: &ShopId, configurations: &[Digest]) -> Result<Vec<Digest>, PlatformError> {
+        let mut missing = Vec::new();
+        for digest in configurations {
+            if self.get(shop, digest).await?.is_none() {
+                missing.push(*digest);
+            }
+        }
+        Ok(missing)
     }
 
     /// The bytes, if they are this shop's.
     async fn get(&self, shop: &ShopId, digest: &Digest) -> Result<Option<Vec<u8>>, PlatformError>;
+}
+
+/// A configuration that lines of a cart were planned from.
+#[derive(Debug, Clone, Copy)]
+pub struct NewConfiguration<'a> {
+    /// Its digest.
+    pub digest: Digest,
+    /// As the page sent it.
+    pub bytes: &'a [u8],
+    /// What it looks like. Of one that is planned again, none: they are stored beside it.
+    pub pictures: &'a [Picture],
+    /// Who the shopper is, as [`Visitor::client`](crate::Visitor::client) names them.
+    pub client: Option<&'a str>,
+}
+
+/// A picture that was checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Picture {
+    /// Its digest.
+    pub digest: Digest,
+    /// The file.
+    pub bytes: Vec<u8>,
+    /// RFC 6838 media type.
+    pub media_type: &'static str,
 }
 
 /// A catalogue in memory, for tests, examples and the command line.

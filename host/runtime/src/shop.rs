@@ -334,6 +334,9 @@ pub struct Visitor {
     pub country: Option<String>,
     /// The customer group.
     pub customer_group: Option<String>,
+    /// Who the shopper is: an address, or an id of the session. A vendor's turns and a shop's storage are shared out by it, so that
+    /// one shopper does not take those of all. No plugin sees it. Without it, shoppers are not told apart.
+    pub client: Option<String>,
 }
 
 impl Linked {

@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::capability::egress::{check_url, host_of};
 use crate::cart::CartLine;
 use crate::contract::{Diagnosis, EmbedData, Fetched, PageOfChoices, PageOfProducts};
 use crate::guest::{Hook, answered};
 use crate::host::Cartwright;
 use crate::ids::{AccountId, Digest, ShopId};
 use crate::plugin::{Plugin, World};
-use crate::shop::{Account, SetupError, Shop, Visitor, context};
+use crate::shop::{SetupError, Shop, Visitor, context};
 
 impl Cartwright {
     /// The choices of a field of an account's form whose choices the vendor knows.
@@ -172,26 +171,5 @@ impl Cartwright {
     /// When there is no such shop.
     pub fn shop(&self, shop: &ShopId) -> Result<Arc<Shop>, SetupError> {
         Ok(self.shop_state(shop)?.shop.clone())
-    }
-
-    /// Fetches a picture by URL, from granted hosts only.
-    pub(crate) async fn fetch_picture(&self, account: &Account, url: &str) -> Result<Vec<u8>, String> {
-        // A picture's host is the operator's to grant; the plugin need not have declared it.
-        let host = url::Url::parse(url).ok().and_then(|url| host_of(&url));
-        let url = check_url(url, host.as_slice(), &account.grants).map_err(|refusal| refusal.to_string())?;
-        let client = self.platform().clients.client(&account.grants.networks).map_err(|error| error.to_string())?;
-        let sent = client.get(url).timeout(std::time::Duration::from_secs(3)).send().await;
-        let mut answer = sent.map_err(|error| error.to_string())?;
-        if !answer.status().is_success() {
-            return Err(format!("its server answered {}", answer.status()));
-        }
-        let mut bytes = Vec::new();
-        while let Some(chunk) = answer.chunk().await.map_err(|error| error.to_string())? {
-            if bytes.len() + chunk.len() > 4 << 20 {
-                return Err("it is larger than 4 MiB".to_owned());
-            }
-            bytes.extend_from_slice(&chunk);
-        }
-        Ok(bytes)
     }
 }

@@ -27,7 +27,7 @@ use axum::http::{HeaderMap, Request};
 use axum::routing::post;
 use axum::{Json, Router};
 use cartwright::types::SkuQuery;
-use cartwright::{Blobs as _, Catalogue as _, ShopId};
+use cartwright::{Blobs as _, Catalogue as _, Digest, NewConfiguration, Picture, ShopId};
 use cartwright_fake_vendors::samples;
 use cartwright_store::{Keyring, Store};
 use hyper::client::conn::http1::{SendRequest, handshake};
@@ -183,8 +183,11 @@ async fn floor(shop: &Shop, told: Value) -> String {
         store.access_key(&key, None, SystemTime::now()).await.expect("a key");
         let asked: Value = serde_json::from_slice(&body).expect("JSON");
         let configuration = asked["configuration"].as_str().expect("a configuration");
-        let configuration = store.put(&id, configuration.into(), "application/json").await.expect("kept");
-        store.put_picture(&id, &configuration, picture, "image/jpeg").await.expect("kept");
+        let digest = Digest::of(configuration.as_bytes());
+        let pictures = [Picture { digest: Digest::of(&picture), bytes: picture, media_type: "image/jpeg" }];
+        let bytes = configuration.as_bytes();
+        let new = NewConfiguration { digest, bytes, pictures: &pictures, client: None };
+        store.put_configuration(&id, &new).await.expect("kept");
         store.variants(&id, "EUR", "shirt").await.expect("variants");
         let sku =
             SkuQuery { sku: "SHIRT-R-L".to_owned(), within_product: Some("shirt".to_owned()), ignore_case: false };

@@ -102,6 +102,8 @@ fn is_traced(what: &Metadata<'_>) -> bool {
 fn traces(collector: &Url, node: &str) -> anyhow::Result<SdkTracerProvider> {
     // A second one in a process is refused, and does no harm.
     let _ = rustls::crypto::ring::default_provider().install_default();
+    // Not the host's way out (`capability/egress.rs` of the runtime): nobody but the operator names this server, and it may stand at
+    // an address that is not public.
     let client = reqwest::Client::builder().timeout(PATIENCE).build().context("no HTTP client for the collector")?;
     let exporter = SpanExporter::builder()
         .with_http()

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use async_trait::async_trait;
-use cartwright::{Blobs, Digest, PlatformError, ShopId};
+use cartwright::{Blobs, Digest, NewConfiguration, Picture, PlatformError, ShopId};
 use sqlx::AnyConnection;
 
 use crate::database::{Store, milliseconds, moment};
@@ -15,6 +15,10 @@ use crate::document::safe_media_type;
 use crate::error::StoreError;
 use crate::keys::place;
 use crate::vault::Key;
+
+/// So many bytes are sealed where they are; more on a thread for work that takes a while.
+const SEALED_AT_ONCE: usize = 64 << 10;
+const DAY_MILLISECONDS: i64 = 24 * 3600 * 1000;
 
 /// What is known of a blob.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,27 +51,6 @@ impl Kind {
             Self::Answer => "answer",
             Self::Document => "document",
         }
-    }
-}
-
-/// Whose a blob is.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Owner<'a> {
-    /// No order's.
-    Nobody,
-    /// A picture of this raw configuration, no order's either.
-    Configuration(&'a Digest),
-    /// The order's with this id and key.
-    Order(&'a str, &'a Key),
-}
-
-impl Owner<'_> {
-    fn order(&self) -> &str {
-        if let Self::Order(order, _) = self { order } else { "" }
-    }
-
-    fn configuration(&self) -> String {
-        if let Self::Configuration(configuration) = self { configuration.to_string() } else { String::new() }
     }
 }
 
@@ -141,57 +124,17 @@ impl Store {
         Ok(Some(bytes.to_vec()))
     }
 
-    /// Keeps bytes; what is kept already is kept for longer.
+    /// Gives an order bytes; what it has already is kept for longer.
     pub(crate) async fn put_in(
         &self,
         connection: &mut AnyConnection,
         shop: &ShopId,
-        owner: Owner<'_>,
+        (order, key): (&str, &Key),
         blob: &NewBlob<'_>,
         now: i64,
     ) -> Result<(), StoreError> {
-        let (order, digest, configuration) = (owner.order(), blob.digest.to_string(), owner.configuration());
-        let known = sqlx::query(
-            "update blobs set created_at = $5 where shop = $1 and digest = $2 and order_id = $3 and configuration = $4",
-        )
-        .bind(shop.as_str())
-        .bind(&digest)
-        .bind(order)
-        .bind(&configuration)
-        .bind(now)
-        .execute(&mut *connection)
-        .await?;
-        if known.rows_affected() == 1 {
-            if blob.kind == Kind::Document {
-                keep_as_document(connection, shop, order, blob.digest).await?;
-            }
-            return Ok(());
-        }
-        let (key, blob_key) = match owner {
-            Owner::Order(_, key) => (key.clone(), None),
-            _ => {
-                let (key, sealed) =
-                    self.keys().new_key(&place("blob", shop.as_str(), &(digest.clone() + &configuration)))?;
-                (key, Some(sealed))
-            }
-        };
-        sqlx::query(
-            "insert into blobs (shop, digest, order_id, configuration, kind, media_type, size, blob_key, created_at, bytes)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict (shop, digest, order_id, configuration) do nothing",
-        )
-        .bind(shop.as_str())
-        .bind(&digest)
-        .bind(order)
-        .bind(&configuration)
-        .bind(blob.kind.name())
-        .bind(safe_media_type(blob.media_type))
-        .bind(i64::try_from(blob.bytes.len()).unwrap_or(i64::MAX))
-        .bind(blob_key)
-        .bind(now)
-        .bind(key.seal(&bytes_place(shop, &digest, order, &configuration), blob.bytes)?)
-        .execute(connection)
-        .await?;
-        Ok(())
+        let sealed = key.seal(&bytes_place(shop, &blob.digest.to_string(), order, ""), blob.bytes)?;
+        put_sealed(connection, shop, order, blob, sealed, now).await
     }
 
     /// Gives an order its own copy of what others have by this digest: bytes, or pictures of the configuration with it.
@@ -219,25 +162,183 @@ impl Store {
             let Some(bytes) = self.blob_in(connection, shop, &digest).await? else { continue };
             let kind = if kind == Kind::Picture.name() { Kind::Picture } else { Kind::Configuration };
             let blob = NewBlob { kind, digest: &digest, media_type: &media_type, bytes: &bytes };
-            self.put_in(connection, shop, Owner::Order(order, key), &blob, now).await?;
+            self.put_in(connection, shop, (order, key), &blob, now).await?;
         }
         Ok(())
     }
 
-    async fn put_blob(&self, shop: &ShopId, owner: Owner<'_>, blob: &NewBlob<'_>) -> Result<(), StoreError> {
-        let mut work = self.begin().await?;
-        if let Owner::Order(order, _) = owner {
-            // It must not be forgotten meanwhile.
-            self.lock_order(&mut work, shop, order).await?;
+    /// Stores a configuration or another blob that no order owns, with its pictures: all, or nothing. What is stored already is kept
+    /// for longer. The bytes are sealed before the transaction: in SQLite nobody else writes while it lasts.
+    async fn put_unowned(
+        &self,
+        shop: &ShopId,
+        blob: &NewBlob<'_>,
+        pictures: &[Picture],
+        client: Option<&str>,
+    ) -> Result<(), StoreError> {
+        let digest = blob.digest.to_string();
+        let tag = client.map_or_else(|| Ok(String::new()), |client| self.keys().current().tag(client))?;
+        let rows = std::iter::once((blob.kind, blob.digest, blob.media_type, blob.bytes, "")).chain(
+            pictures.iter().map(|picture| {
+                (Kind::Picture, &picture.digest, picture.media_type, picture.bytes.as_slice(), digest.as_str())
+            }),
+        );
+        let known: Vec<(String, String)> = sqlx::query_as(
+            "select digest, configuration from blobs where shop = $1 and order_id = ''
+             and (digest = $2 and configuration = '' or configuration = $2)",
+        )
+        .bind(shop.as_str())
+        .bind(&digest)
+        .fetch_all(self.pool())
+        .await?;
+        let mut new = Vec::new();
+        for (kind, digest, media_type, bytes, configuration) in rows {
+            let digest = digest.to_string();
+            if !known.iter().any(|known| (known.0.as_str(), known.1.as_str()) == (digest.as_str(), configuration)) {
+                let size = i64::try_from(bytes.len()).unwrap_or(i64::MAX);
+                let (key, sealed) = self.seal_unowned(shop, &digest, configuration, bytes).await?;
+                new.push((kind, digest, safe_media_type(media_type), size, configuration, key, sealed));
+            }
         }
-        self.put_in(&mut work, shop, owner, blob, milliseconds(SystemTime::now())).await?;
+        let (now, mut written) = (milliseconds(SystemTime::now()), 0);
+        let mut work = self.begin().await?;
+        let touched = if known.is_empty() { 0 } else { touch_in(&mut work, shop, &digest, now).await? };
+        if touched < known.len() as u64 {
+            // It was past its time, or over the quota, and went just now.
+            work.rollback().await?;
+            return Box::pin(self.put_unowned(shop, blob, pictures, client)).await;
+        }
+        for (kind, digest, media_type, size, configuration, key, sealed) in new {
+            sqlx::query(
+                "insert into blobs (shop, digest, order_id, configuration, kind, media_type, size, blob_key, created_at,
+                                    client, brought_back, bytes)
+                 values ($1, $2, '', $3, $4, $5, $6, $7, $8, $9, 0, $10)
+                 on conflict (shop, digest, order_id, configuration) do update set created_at = excluded.created_at,
+                                                                                   brought_back = 1",
+            )
+            .bind(shop.as_str())
+            .bind(digest)
+            .bind(configuration)
+            .bind(kind.name())
+            .bind(media_type)
+            .bind(size)
+            .bind(key)
+            .bind(now)
+            .bind(&tag)
+            .bind(sealed)
+            .execute(&mut *work)
+            .await?;
+            written += size.unsigned_abs();
+        }
         work.commit().await?;
-        Ok(())
+        self.keep_to_quota(shop, written).await
+    }
+
+    /// A key of its own for bytes that no order owns, sealed, and the bytes sealed with it. Long ones are sealed on a thread for
+    /// work that takes a while.
+    async fn seal_unowned(
+        &self,
+        shop: &ShopId,
+        digest: &str,
+        configuration: &str,
+        bytes: &[u8],
+    ) -> Result<(Vec<u8>, Vec<u8>), StoreError> {
+        let (key, sealed_key) =
+            self.keys().new_key(&place("blob", shop.as_str(), &(digest.to_owned() + configuration)))?;
+        let place = bytes_place(shop, digest, "", configuration);
+        Ok((sealed_key, seal(key, place, bytes).await?))
+    }
+
+    /// Notes that carts still need these configurations. Returns those that are not stored.
+    async fn touch_all(&self, shop: &ShopId, configurations: &[Digest]) -> Result<Vec<Digest>, StoreError> {
+        let (now, mut missing) = (milliseconds(SystemTime::now()), Vec::new());
+        for digest in configurations {
+            let text = digest.to_string();
+            // The cart's copy first.
+            let found: Option<(String, i64, i64)> = sqlx::query_as(
+                "select order_id, created_at, brought_back from blobs
+                 where shop = $1 and digest = $2 and configuration = '' order by order_id limit 1",
+            )
+            .bind(shop.as_str())
+            .bind(&text)
+            .fetch_optional(self.pool())
+            .await?;
+            match found {
+                None => missing.push(*digest),
+                Some((order, _, _)) if !order.is_empty() => {}
+                // A cart that is looked at all the time writes once a day.
+                Some((_, stored, 1)) if now - stored < DAY_MILLISECONDS => {}
+                Some(_) => {
+                    touch_in(&mut *self.pool().acquire().await?, shop, &text, now).await?;
+                }
+            }
+        }
+        Ok(missing)
     }
 
     pub(crate) async fn blob(&self, shop: &ShopId, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
         self.blob_in(&mut *self.pool().acquire().await?, shop, digest).await
     }
+}
+
+/// Seals bytes: long ones on a thread for work that takes a while.
+async fn seal(key: Key, place: String, bytes: &[u8]) -> Result<Vec<u8>, StoreError> {
+    if bytes.len() <= SEALED_AT_ONCE {
+        return key.seal(&place, bytes);
+    }
+    let bytes = bytes.to_vec();
+    let sealed = tokio::task::spawn_blocking(move || key.seal(&place, &bytes)).await;
+    sealed.map_err(|error| StoreError::Unavailable(format!("sealing ended: {error}")))?
+}
+
+/// Inserts an order's sealed bytes; what it has already is kept for longer.
+async fn put_sealed(
+    connection: &mut AnyConnection,
+    shop: &ShopId,
+    order: &str,
+    blob: &NewBlob<'_>,
+    sealed: Vec<u8>,
+    now: i64,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "insert into blobs (shop, digest, order_id, configuration, kind, media_type, size, blob_key, created_at, client,
+                            brought_back, bytes)
+         values ($1, $2, $3, '', $4, $5, $6, null, $7, '', 0, $8)
+         on conflict (shop, digest, order_id, configuration) do update set created_at = excluded.created_at",
+    )
+    .bind(shop.as_str())
+    .bind(blob.digest.to_string())
+    .bind(order)
+    .bind(blob.kind.name())
+    .bind(safe_media_type(blob.media_type))
+    .bind(i64::try_from(blob.bytes.len()).unwrap_or(i64::MAX))
+    .bind(now)
+    .bind(sealed)
+    .execute(&mut *connection)
+    .await?;
+    if blob.kind == Kind::Document {
+        keep_as_document(connection, shop, order, blob.digest).await?;
+    }
+    Ok(())
+}
+
+/// Keeps a configuration that no order owns, and its pictures, for longer. Returns how many blobs these are.
+async fn touch_in(
+    connection: &mut AnyConnection,
+    shop: &ShopId,
+    configuration: &str,
+    now: i64,
+) -> Result<u64, StoreError> {
+    let touched = sqlx::query(
+        "update blobs set created_at = $3, brought_back = 1 where shop = $1 and order_id = ''
+         and (digest = $2 and configuration = '' or configuration = $2)",
+    )
+    .bind(shop.as_str())
+    .bind(configuration)
+    .bind(now)
+    .execute(connection)
+    .await?;
+    Ok(touched.rows_affected())
 }
 
 /// A plugin made a document of bytes that came as an answer.
@@ -265,21 +366,18 @@ impl Blobs for Store {
     async fn put(&self, shop: &ShopId, bytes: Vec<u8>, media_type: &str) -> Result<Digest, PlatformError> {
         let digest = Digest::of(&bytes);
         let blob = NewBlob { kind: Kind::Configuration, digest: &digest, media_type, bytes: &bytes };
-        self.put_blob(shop, Owner::Nobody, &blob).await.map_err(told)?;
+        self.put_unowned(shop, &blob, &[], None).await.map_err(told)?;
         Ok(digest)
     }
 
-    async fn put_picture(
-        &self,
-        shop: &ShopId,
-        configuration: &Digest,
-        bytes: Vec<u8>,
-        media_type: &str,
-    ) -> Result<Digest, PlatformError> {
-        let digest = Digest::of(&bytes);
-        let blob = NewBlob { kind: Kind::Picture, digest: &digest, media_type, bytes: &bytes };
-        self.put_blob(shop, Owner::Configuration(configuration), &blob).await.map_err(told)?;
-        Ok(digest)
+    async fn put_configuration(&self, shop: &ShopId, new: &NewConfiguration<'_>) -> Result<(), PlatformError> {
+        let NewConfiguration { digest, bytes, pictures, client } = new;
+        let blob = NewBlob { kind: Kind::Configuration, digest, media_type: "application/json", bytes };
+        self.put_unowned(shop, &blob, pictures, *client).await.map_err(told)
+    }
+
+    async fn touch(&self, shop: &ShopId, configurations: &[Digest]) -> Result<Vec<Digest>, PlatformError> {
+        self.touch_all(shop, configurations).await.map_err(told)
     }
 
     async fn get(&self, shop: &ShopId, digest: &Digest) -> Result<Option<Vec<u8>>, PlatformError> {
@@ -306,7 +404,16 @@ impl Blobs for OrderBlobs {
     async fn put(&self, shop: &ShopId, bytes: Vec<u8>, media_type: &str) -> Result<Digest, PlatformError> {
         let digest = Digest::of(&bytes);
         let blob = NewBlob { kind: Kind::Answer, digest: &digest, media_type, bytes: &bytes };
-        self.store.put_blob(shop, Owner::Order(&self.order, &self.key), &blob).await.map_err(told)?;
+        let put = async {
+            let place = bytes_place(shop, &digest.to_string(), &self.order, "");
+            let sealed = seal(self.key.clone(), place, &bytes).await?;
+            let mut work = self.store.begin().await?;
+            // It must not be forgotten meanwhile.
+            self.store.lock_order(&mut work, shop, &self.order).await?;
+            put_sealed(&mut work, shop, &self.order, &blob, sealed, milliseconds(SystemTime::now())).await?;
+            work.commit().await
+        };
+        put.await.map_err(told)?;
         Ok(digest)
     }
 

@@ -10,6 +10,7 @@ use sqlx::{Any, AnyConnection, AnyPool, Connection, Executor, SqlSafeStr, Transa
 use tokio::sync::watch;
 
 use crate::error::StoreError;
+use crate::quota::Quota;
 use crate::vault::Keyring;
 
 /// How long a writer waits for another before it gives up with [`StoreError::Unavailable`].
@@ -61,6 +62,7 @@ struct Inner {
     pool: AnyPool,
     dialect: Dialect,
     keys: Keyring,
+    quota: Quota,
     /// Told when something may have become due, so that this process's workers need not poll for it.
     nudges: watch::Sender<()>,
 }
@@ -122,7 +124,9 @@ impl Store {
             .after_connect(move |connection, _| Box::pin(prepare(dialect, connection)))
             .connect(&url)
             .await?;
-        let store = Self { inner: Arc::new(Inner { pool, dialect, keys, nudges: watch::Sender::default() }) };
+        let store = Self {
+            inner: Arc::new(Inner { pool, dialect, keys, quota: Quota::default(), nudges: watch::Sender::default() }),
+        };
         store.migrate().await?;
         store.check_keys().await?;
         Ok(store)
@@ -173,6 +177,10 @@ impl Store {
             sqlx::query("pragma wal_checkpoint(truncate)").execute(self.pool()).await?;
         }
         Ok(())
+    }
+
+    pub(crate) fn quota(&self) -> &Quota {
+        &self.inner.quota
     }
 
     pub(crate) fn keys(&self) -> &Keyring {

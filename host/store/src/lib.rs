@@ -56,6 +56,7 @@ mod notify;
 mod order;
 mod origins;
 mod outcome;
+mod quota;
 mod quotation;
 mod report;
 mod restore;
@@ -87,6 +88,7 @@ pub use notify::{
 };
 pub use origins::origins_version;
 pub use outcome::StoredOutcome;
+pub use quota::DEFAULT_CART_QUOTA_BYTES;
 pub use quotation::{NewQuotation, Quotation, QuotationError, QuotationState, QuotationSummary};
 pub use report::{Pins, ReportError};
 pub use restore::NotRestored;

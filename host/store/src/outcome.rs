@@ -11,7 +11,7 @@ use cartwright::{AccountId, Digest, ShopId};
 use serde_json::json;
 use sqlx::AnyConnection;
 
-use crate::blobs::{Kind, NewBlob, Owner, keep_as_document};
+use crate::blobs::{Kind, NewBlob, keep_as_document};
 use crate::database::{Store, Work, milliseconds, moment};
 use crate::error::StoreError;
 use crate::event::{Lines, NewJob, host_event_id};
@@ -230,7 +230,7 @@ impl Store {
                 let digest = Digest::of(&bytes);
                 let media_type = &document.media_type;
                 let blob = NewBlob { kind: Kind::Document, digest: &digest, media_type, bytes: &bytes };
-                self.put_in(work, about.shop, Owner::Order(owner.0, owner.1), &blob, now).await?;
+                self.put_in(work, about.shop, owner, &blob, now).await?;
                 document.content = BytesSource::Stored(digest.to_string());
             }
             BytesSource::Stored(digest) => {

@@ -20,11 +20,12 @@ const BATCH: i64 = 200;
 /// How long each kind of thing is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Retention {
-    /// Raw configurations that no order has, since they were put into a cart last. 90 days: a cart that is older is configured
-    /// again. Not shorter than a shop's carts live.
+    /// Raw configurations that no order has, and their pictures, since a cart needed them last. 90 days: a cart that is older is
+    /// configured again. Not shorter than a shop's carts live.
     pub configurations: Duration,
-    /// Pictures of such configurations. 90 days, as long as what they show.
-    pub pictures: Duration,
+    /// The same, of those that no cart brought back after they were stored: most shoppers who leave do not come back. 30 days, as
+    /// long as platforms keep such carts. Never shorter than the shops' seals hold.
+    pub unused_configurations: Duration,
     /// Documents, configurations and pictures of orders that are not open, since they were stored. Two years, in which a buyer in
     /// the European Union may have a faulty piece made again.
     pub documents: Duration,
@@ -49,7 +50,7 @@ impl Default for Retention {
     fn default() -> Self {
         Self {
             configurations: 90 * DAY,
-            pictures: 90 * DAY,
+            unused_configurations: 30 * DAY,
             documents: 730 * DAY,
             journals: 90 * DAY,
             webhooks: 90 * DAY,
@@ -99,10 +100,15 @@ impl Store {
     /// As the database says. What was deleted stays deleted.
     pub async fn sweep(&self, retention: &Retention, now: SystemTime) -> Result<Swept, StoreError> {
         let before = |kept: Duration| milliseconds(now.checked_sub(kept).unwrap_or(SystemTime::UNIX_EPOCH));
+        let seals = self.shops().await?.into_iter().map(|shop| Duration::from_secs(shop.seal_seconds.into())).max();
+        let unused = before(retention.unused_configurations.max(seals.unwrap_or_default()));
+        let used = before(retention.configurations.max(seals.unwrap_or_default()));
         let swept = Swept {
             erased: self.finish_erasing(before(retention.erase_within), now).await?,
-            configurations: self.batches(CARTS, &["configuration"], before(retention.configurations)).await?,
-            pictures: self.batches(CARTS, &["picture"], before(retention.pictures)).await?,
+            configurations: self.batches(UNUSED, &["configuration"], unused).await?
+                + self.batches(CARTS, &["configuration"], used).await?,
+            pictures: self.batches(UNUSED, &["picture"], unused).await?
+                + self.batches(CARTS, &["picture"], used).await?,
             closed: self.close_unheard_of(before(retention.open), milliseconds(now)).await?,
             // After the orders that were closed just now.
             documents: self.batches(DOCUMENTS, &[], before(retention.documents)).await?,
@@ -195,6 +201,12 @@ const CARTS: &str = "
     delete from blobs where (shop, digest, order_id, configuration) in (
         select shop, digest, order_id, configuration from blobs
         where kind = $3 and created_at < $1 and order_id = '' limit $2)";
+
+/// The same, of what no cart brought back.
+const UNUSED: &str = "
+    delete from blobs where (shop, digest, order_id, configuration) in (
+        select shop, digest, order_id, configuration from blobs
+        where kind = $3 and created_at < $1 and order_id = '' and brought_back = 0 limit $2)";
 
 /// What only orders have that are closed and of which no job is left to be done.
 const DOCUMENTS: &str = "

@@ -9,6 +9,7 @@ use std::fmt;
 
 use chacha20poly1305::aead::{Aead, Payload};
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce};
+use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
@@ -102,6 +103,13 @@ impl Key {
 
     pub(crate) fn name(&self) -> String {
         hexed(&self.id)
+    }
+
+    /// A short name for a text, which nobody without the key can undo by trying texts.
+    pub(crate) fn tag(&self, text: &str) -> Result<String, StoreError> {
+        let mac = Hmac::<Sha256>::new_from_slice(&*self.bytes);
+        let mac = mac.map_err(|error| StoreError::Unusable(format!("the store's key: {error}")))?;
+        Ok(hexed(&mac.chain_update(b"cartwright tag\n").chain_update(text).finalize().into_bytes()[..ID]))
     }
 
     /// What everything begins with that this key sealed.

@@ -28,7 +28,7 @@ async fn the_stage_that_failed_is_the_last_and_holds_what_the_plugin_logged() {
         let (error, stages) = failed(misdeed).await;
         let names: Vec<&str> = stages.iter().map(|stage| stage.stage.as_str()).collect();
         let until = if logged.is_empty() { &["plan", "check"][..] } else { &["plan"] };
-        assert_eq!(names, [&["keep", "decode", "products", "identify"], until].concat(), "{misdeed}");
+        assert_eq!(names, [&["decode", "products", "identify"], until].concat(), "{misdeed}");
         let last = stages.last().expect("a stage");
         assert!(last.result.starts_with(result) && last.result.ends_with(&error.to_string()), "{last:?}");
         assert_eq!(last.log.iter().any(|line| line.text == logged), !logged.is_empty(), "{last:?}");

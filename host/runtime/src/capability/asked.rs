@@ -3,19 +3,24 @@
 use std::time::{Duration, Instant};
 
 use tracing::Instrument as _;
-use url::Url;
 
 use crate::capability::Scope;
-use crate::capability::egress::host_of;
+use crate::capability::egress::Admission;
 use crate::capability::http::Sending;
+use crate::capability::timer::Clock;
 use crate::contract::Error;
 use crate::contract::http::{Request, Response};
 use crate::observe::{VendorOutcome, VendorRequest};
 
 impl Sending {
     /// Sends it, in a span that names the server and no more of the address: the rest may hold what is nobody else's business.
-    pub(crate) async fn send(&self, request: Request) -> Result<Response, Error> {
-        let host = Url::parse(&request.url).ok().and_then(|url| host_of(&url)).unwrap_or_else(|| "?".to_owned());
+    pub(crate) async fn send(
+        &self,
+        request: Request,
+        admission: Admission<'_>,
+        clock: &dyn Clock,
+    ) -> Result<Response, Error> {
+        let host = admission.host().to_owned();
         let span = tracing::info_span!(
             "vendor_request",
             otel.kind = "client",
@@ -28,7 +33,7 @@ impl Sending {
             outcome = tracing::field::Empty,
         );
         let began = Instant::now();
-        let sent = self.exchange(request).instrument(span.clone()).await;
+        let sent = self.exchange(request, admission, clock).instrument(span.clone()).await;
         let outcome = VendorOutcome::of(&sent);
         span.record("outcome", outcome.name());
         if outcome.is_error() {

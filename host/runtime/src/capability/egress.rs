@@ -1,17 +1,234 @@
-//! Which servers may be reached. Two checks: the name against what the plugin declares and the operator grants, and every
-//! address that the name resolves to. The address that was checked is the address that is connected to, because the check sits
-//! in the client's own resolver.
+//! The one way out of the host, and which servers may be reached. Every request of the host leaves through [`Admission::send`]:
+//! a guest's, the token fetch before it, a picture's and a platform's notification. An [`Admission`] is given out only for an
+//! address that was checked and, where the server's turns are shared out, in its turn. (The exporter of traces, in the command,
+//! is the one exception: it sends to the operator's own collector, which the command line names.)
+//!
+//! Two checks: the name against what the plugin declares and the operator grants, and every address that the name resolves to. The
+//! address that was checked is the address that is connected to, because the check sits in the client's own resolver.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use ipnet::IpNet;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::redirect::Policy;
+use reqwest::{Method, StatusCode};
 use url::{Host, Url};
 
+use crate::capability::timer::Clock;
+use crate::contract::{self, Outage};
 use crate::grants::Grants;
+use crate::health::{Health, RateLimitRules, RequestOutcome, Requester, Throttled};
+use crate::ids::ShopId;
+
+/// Sends all requests of the host. Keep one: it keeps connections, and what is known of the servers.
+#[derive(Default)]
+pub(crate) struct Egress {
+    clients: Clients,
+    pub(crate) health: Health,
+}
+
+/// A server whose turns are shared out, and on whose behalf it is asked.
+pub(crate) struct Queued<'a> {
+    pub(crate) shop: &'a ShopId,
+    pub(crate) requester: &'a Requester,
+    pub(crate) rate_limit: RateLimitRules,
+    /// No request waits longer for its turn. `None` for those that hold nothing meanwhile.
+    pub(crate) give_up: Option<SystemTime>,
+}
+
+/// Permission to send one request to a server.
+pub(crate) struct Admission<'a> {
+    client: reqwest::Client,
+    url: Url,
+    host: String,
+    reported: Option<(&'a Health, &'a ShopId, &'a dyn Clock)>,
+}
+
+/// A request that is sent.
+pub(crate) struct Outgoing {
+    pub(crate) method: Method,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
+    pub(crate) timeout: Duration,
+}
+
+/// The beginning of a response. Its body is read with [`Self::body`].
+pub(crate) struct Incoming<'a> {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    response: reqwest::Response,
+    admission: Admission<'a>,
+}
+
+/// A request that was sent, or could not be, and got no whole response.
+#[derive(Debug)]
+pub(crate) struct SendError {
+    pub(crate) error: contract::Error,
+    /// Whether the server may have received the request.
+    pub(crate) may_have_arrived: bool,
+}
+
+impl Egress {
+    pub(crate) fn new(health: Health) -> Self {
+        Self { clients: Clients::default(), health }
+    }
+
+    /// Admits a request when it is its turn. `url` comes from [`check_url`], with the same grants.
+    ///
+    /// # Errors
+    /// [`Throttled`] when its server is left alone, or its turn would not come in time.
+    pub(crate) async fn admit<'a>(
+        &'a self,
+        url: Url,
+        grants: &Grants,
+        queued: Queued<'a>,
+        clock: &'a dyn Clock,
+    ) -> Result<Admission<'a>, AdmitError> {
+        let Queued { shop, requester, rate_limit, give_up } = queued;
+        let mut admission = self.admit_at_once(url, grants)?;
+        let turn = self.health.queue(shop, &admission.host, requester, clock.now())?;
+        while let Err(throttled) = turn.try_acquire(&rate_limit, clock.now()) {
+            let until = throttled.until();
+            if matches!(throttled, Throttled::CircuitOpen { .. }) || give_up.is_some_and(|give_up| until > give_up) {
+                return Err(throttled.into());
+            }
+            clock.sleep_until(until).await;
+        }
+        admission.reported = Some((&self.health, shop, clock));
+        Ok(admission)
+    }
+
+    /// Admits a request without a turn, and reports nothing of it: for servers that the operator names and that are asked one
+    /// request after the other.
+    pub(crate) fn admit_at_once(&self, url: Url, grants: &Grants) -> Result<Admission<'_>, AdmitError> {
+        let client = self.clients.client(&grants.networks).map_err(|error| AdmitError::Client(error.to_string()))?;
+        let host = host_of(&url).unwrap_or_default();
+        Ok(Admission { client, url, host, reported: None })
+    }
+}
+
+/// Why a request was not admitted.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AdmitError {
+    #[error(transparent)]
+    Throttled(#[from] Throttled),
+    #[error("the HTTP client: {0}")]
+    Client(String),
+}
+
+impl AdmitError {
+    /// As a plugin is told it.
+    pub(crate) fn outage(&self, at: SystemTime) -> Outage {
+        match self {
+            Self::Throttled(throttled) => throttled.outage(at),
+            Self::Client(_) => Outage { retry_after_seconds: None, detail: self.to_string() },
+        }
+    }
+}
+
+impl<'a> Admission<'a> {
+    pub(crate) fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Reports the outcome of a request that did not wait for its turn.
+    pub(crate) fn reported_to(self, health: &'a Health, shop: &'a ShopId, clock: &'a dyn Clock) -> Self {
+        Self { reported: Some((health, shop, clock)), ..self }
+    }
+
+    /// Adds a parameter to the address.
+    pub(crate) fn append_query(&mut self, name: &str, value: &str) {
+        self.url.query_pairs_mut().append_pair(name, value);
+    }
+
+    /// Sends the request.
+    ///
+    /// # Errors
+    /// When no response comes.
+    pub(crate) async fn send(self, outgoing: Outgoing) -> Result<Incoming<'a>, SendError> {
+        let Outgoing { method, headers, body, timeout } = outgoing;
+        let request = self.client.request(method, self.url.clone()).headers(headers).body(body).timeout(timeout);
+        match request.send().await {
+            Ok(response) => {
+                self.report(outcome_of(response.status(), response.headers()));
+                let (status, headers) = (response.status(), response.headers().clone());
+                Ok(Incoming { status, headers, response, admission: self })
+            }
+            Err(error) => Err(self.failed(&error, !error.is_connect() && !error.is_builder())),
+        }
+    }
+
+    fn failed(&self, error: &reqwest::Error, may_have_arrived: bool) -> SendError {
+        let error = no_response(&self.host, error);
+        if matches!(error, contract::Error::Unavailable(_)) {
+            self.report(RequestOutcome::Unavailable { retry_after: None });
+        }
+        SendError { error, may_have_arrived }
+    }
+
+    fn report(&self, outcome: RequestOutcome) {
+        if let Some((health, shop, clock)) = self.reported {
+            health.record(shop, &self.host, outcome, clock.now());
+        }
+    }
+}
+
+impl Incoming<'_> {
+    /// Reads the body. `limit` is the name of what bounds it, with the number of bytes.
+    ///
+    /// # Errors
+    /// When it breaks off, or is longer than that.
+    pub(crate) async fn body(mut self, (name, max_bytes): (&str, u64)) -> Result<Vec<u8>, SendError> {
+        let mut bytes = Vec::new();
+        loop {
+            let chunk = self.response.chunk().await;
+            let Some(chunk) = chunk.map_err(|error| self.admission.failed(&error, true))? else { return Ok(bytes) };
+            if (bytes.len() + chunk.len()) as u64 > max_bytes {
+                let text = format!("{name}: {} answered with more than {max_bytes} bytes", self.admission.host);
+                return Err(SendError { error: contract::Error::LimitExceeded(text), may_have_arrived: true });
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+    }
+}
+
+/// Reads after how many seconds it is worth trying again, where a server says so; a date is not read.
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<u32> {
+    headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()
+}
+
+fn outcome_of(status: StatusCode, headers: &HeaderMap) -> RequestOutcome {
+    match status.as_u16() {
+        429 | 502..=504 => {
+            let retry_after = retry_after(headers).map(|seconds| Duration::from_secs(seconds.into()));
+            RequestOutcome::Unavailable { retry_after }
+        }
+        _ => RequestOutcome::Responded,
+    }
+}
+
+/// No response came. An address that was refused is told as such; everything else may work later.
+fn no_response(host: &str, error: &reqwest::Error) -> contract::Error {
+    let mut text = String::new();
+    let mut cause: Option<&dyn std::error::Error> = std::error::Error::source(error);
+    while let Some(error) = cause {
+        if let Some(refusal) = error.downcast_ref::<Refusal>() {
+            return contract::Error::Denied(format!("http: {refusal}"));
+        }
+        text = error.to_string();
+        cause = error.source();
+    }
+    let detail = if error.is_timeout() {
+        format!("{host} did not answer in time")
+    } else {
+        format!("{host} gave no answer: {}", if text.is_empty() { "the connection failed" } else { &text })
+    };
+    contract::Error::Unavailable(Outage { retry_after_seconds: None, detail })
+}
 
 /// Why a URL may not be reached. The text prints the setting that would allow it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -124,12 +341,12 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
 /// HTTP clients, one for each set of networks that an operator allows: a connection that one set allows must not be reused under
 /// another.
 #[derive(Default)]
-pub(crate) struct Clients {
+struct Clients {
     by_networks: Mutex<HashMap<Vec<IpNet>, reqwest::Client>>,
 }
 
 impl Clients {
-    pub(crate) fn client(&self, networks: &[IpNet]) -> Result<reqwest::Client, reqwest::Error> {
+    fn client(&self, networks: &[IpNet]) -> Result<reqwest::Client, reqwest::Error> {
         let mut clients = self.by_networks.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = clients.get(networks) {
             return Ok(client.clone());

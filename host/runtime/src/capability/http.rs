@@ -1,17 +1,17 @@
 //! `http`: one request, one response, with secrets put in on the host's side.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use memchr::memmem;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
-use reqwest::{Client, Method, StatusCode};
+use reqwest::Method;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
-use crate::capability::egress::{check_url, host_of};
+use crate::capability::egress::{Admission, AdmitError, Outgoing, Queued, SendError, check_url, host_of};
 use crate::capability::secrets::secret;
 use crate::capability::timer::{Clock, SystemClock};
 use crate::capability::{Capability, Scope};
@@ -19,7 +19,7 @@ use crate::contract::http::{Auth, Body, Host, Repeat, Request, Response, StoredB
 use crate::contract::{BytesSource, Digest, Error, FieldIssue, Message, Outage};
 use crate::error::Failure;
 use crate::guest::{GuestState, Hook};
-use crate::health::{Hold, Went, seconds_until};
+use crate::health::{Requester, Throttled};
 use crate::observe::VendorOutcome;
 use crate::settings::Secret;
 
@@ -43,30 +43,36 @@ impl Host for GuestState {
         };
         // Half of what is left, so that many quick answers do not use a run up.
         let hold = limits.durable_hold.min(time_left / 2);
+        let requester = match (&self.durable, self.hook) {
+            (Some(_), _) => Some(Requester::Orders),
+            // A person who tests a connection wants to see what the server says now.
+            (None, Hook::TestConnection) => None,
+            (None, _) => Some(self.client.clone().map_or(Requester::Unknown, Requester::Visitor)),
+        };
         let sending = Sending {
             scope,
+            requester,
+            // It holds an instance, and its call ends by then.
+            give_up: self.durable.is_none().then(|| SystemClock.now() + timeout),
             timeout,
             bytes_in: limits.bytes_in as u64,
-            stored_bytes: limits.stored_bytes,
+            // An order's documents may be large. What is stored for a shopper is no order's, and a plan may still be refused.
+            stored_limit: match &self.durable {
+                Some(_) => ("stored_bytes", limits.stored_bytes),
+                None => ("bytes_in", limits.bytes_in as u64),
+            },
             readable: self.readable.clone(),
             test_order: self.test_order(),
             may_have_arrived: AtomicBool::new(false),
-            went: Mutex::default(),
         };
         let sent = match &mut self.durable {
             Some(cursor) => cursor.send(sending, request, hold).await?,
             None => {
                 let (repeat, url) = (request.repeat, request.url.clone());
-                // A person who tests a connection wants to see what the server says now.
-                let turn = match self.hook {
-                    Hook::TestConnection => Ok(()),
-                    _ => sending.turn(&url, &SystemClock, true).await,
+                let sent = match sending.admit(&url, &SystemClock).await {
+                    Ok(admission) => sending.send(request, admission, &SystemClock).await,
+                    Err(error) => Err(error),
                 };
-                let sent = match turn {
-                    Ok(()) => sending.send(request).await,
-                    Err(outage) => Err(Error::Unavailable(outage)),
-                };
-                sending.tell(&url, SystemClock.now());
                 if repeat == Repeat::Never && sending.is_lost(&sent) {
                     return Err(Failure::Unanswered(url).into());
                 }
@@ -83,15 +89,17 @@ impl Host for GuestState {
 /// A request's way out: what it may reach, and how long it may take.
 pub(crate) struct Sending {
     pub(super) scope: Arc<Scope>,
+    /// On whose behalf it is sent. `None` for one that does not wait for its turn.
+    requester: Option<Requester>,
+    /// When it is given up if its turn has not come.
+    give_up: Option<SystemTime>,
     pub(super) timeout: Duration,
     bytes_in: u64,
-    stored_bytes: u64,
+    stored_limit: (&'static str, u64),
     readable: Vec<Digest>,
     /// The reference of the order that this is sent for, where it only tries the shop out.
     test_order: Option<String>,
     may_have_arrived: AtomicBool,
-    /// How it went with the server; none = it was not asked.
-    went: Mutex<Option<Went>>,
 }
 
 impl Sending {
@@ -105,89 +113,72 @@ impl Sending {
         self.may_have_arrived() && matches!(sent, Err(Error::Unavailable(_)))
     }
 
-    /// Waits until the server may be asked, when it is asked as fast as it may be. Nothing has left then.
+    /// Waits until the server may be asked. Nothing has left then.
     ///
     /// # Errors
-    /// It is away, and left alone; or the call waits with its instance, and enough others do.
-    pub(crate) async fn turn(&self, url: &str, clock: &dyn Clock, with_instance: bool) -> Result<(), Outage> {
-        // An address that is refused is told as such when it is sent to.
-        let Some(host) = self.check(url).ok().and_then(|url| host_of(&url)) else { return Ok(()) };
-        let (health, mut waiting) = (&self.scope.platform.health, None);
-        loop {
-            let at = clock.now();
-            match health.ask(&self.scope.shop, &host, at) {
-                Ok(()) => return Ok(()),
-                Err(hold @ Hold::Circuit { .. }) => {
-                    self.observed(&host, VendorOutcome::LeftAlone, Duration::ZERO);
-                    return Err(hold.outage(at));
-                }
-                Err(hold @ Hold::RateLimit { .. }) => {
-                    if with_instance && waiting.is_none() {
-                        waiting = Some(health.wait(&self.scope.shop, &host).ok_or_else(|| hold.outage(at))?);
-                    }
-                    clock.sleep(seconds_until(hold.until(), at)).await;
-                }
+    /// The address is refused; or the server is away and left alone, or its turns are taken.
+    pub(crate) async fn admit<'a>(&'a self, url: &str, clock: &'a dyn Clock) -> Result<Admission<'a>, Error> {
+        let url = self.check(url)?;
+        let Scope { platform, shop, grants, .. } = &*self.scope;
+        let (egress, host) = (&platform.egress, host_of(&url).unwrap_or_default());
+        let admitted = match &self.requester {
+            None => {
+                egress.admit_at_once(url, grants).map(|admission| admission.reported_to(&egress.health, shop, clock))
             }
-        }
-    }
-
-    /// Says how it went with the server.
-    pub(crate) fn tell(&self, url: &str, at: SystemTime) {
-        let went = self.went.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let (Some(went), Some(host)) = (went, Url::parse(url).ok().and_then(|url| host_of(&url))) {
-            self.scope.platform.health.went(&self.scope.shop, &host, went, at);
-        }
-    }
-
-    fn went(&self, went: Went) {
-        *self.went.lock().unwrap_or_else(PoisonError::into_inner) = Some(went);
+            Some(requester) => {
+                let rate_limit = egress.health.rate_limit(grants.requests_per_second);
+                let queued = Queued { shop, requester, rate_limit, give_up: self.give_up };
+                egress.admit(url, grants, queued, clock).await
+            }
+        };
+        admitted.map_err(|error| {
+            if let AdmitError::Throttled(Throttled::CircuitOpen { .. }) = error {
+                self.observed(&host, VendorOutcome::LeftAlone, Duration::ZERO);
+            }
+            Error::Unavailable(error.outage(clock.now()))
+        })
     }
 
     /// Sends it and reads the answer.
-    pub(super) async fn exchange(&self, request: Request) -> Result<Response, Error> {
+    pub(super) async fn exchange(
+        &self,
+        request: Request,
+        mut admission: Admission<'_>,
+        clock: &dyn Clock,
+    ) -> Result<Response, Error> {
         if let Some(order) = self.test_order.as_ref().filter(|_| request.repeat != Repeat::Safe) {
             return Err(Error::Denied(format!(
                 "http: the order {order} only tries the shop out, so nothing may be made or sent for it; the plugin must look at \
                  order.test before a request that is not `safe` to repeat"
             )));
         }
-        let mut url = self.check(&request.url)?;
-        let host = host_of(&url).unwrap_or_default();
         let method = Method::from_bytes(request.method.as_bytes())
             .map_err(|_| invalid("method", format!("{:?} is no HTTP method.", request.method)))?;
-        let client = self.client()?;
         let mut headers = self.headers(&request.headers)?;
         let mut secrets = Vec::with_capacity(request.auth.len());
         for auth in &request.auth {
-            secrets.extend(self.authenticate(&client, auth, &mut url, &host, &mut headers).await?);
+            secrets.extend(self.authenticate(auth, &mut admission, &mut headers, clock).await?);
         }
         let body = match request.body {
             BytesSource::Inline(bytes) => bytes,
             BytesSource::Stored(digest) => self.stored(&digest).await?,
         };
-        let sending = client.request(method, url).headers(headers).body(body).timeout(self.timeout);
-        let mut answer = sending.send().await.map_err(|error| self.lost(&host, &error))?;
+        let outgoing = Outgoing { method, headers, body, timeout: self.timeout };
+        let answer = admission.send(outgoing).await.map_err(|error| self.lost(error))?;
         self.may_have_arrived.store(true, Ordering::Relaxed);
-        let status = answer.status();
-        self.went(went(status, answer.headers()));
+        let status = answer.status;
         let headers: Vec<(String, String)> = answer
-            .headers()
+            .headers
             .iter()
             .map(|(name, value)| {
                 let value = without(value.as_bytes().to_vec(), &secrets);
                 (name.as_str().to_owned(), String::from_utf8_lossy(&value).into_owned())
             })
             .collect();
-        let media_type = answer.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let media_type = answer.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let stored = request.store_body && status.is_success();
-        let (name, allowed) = if stored { ("stored_bytes", self.stored_bytes) } else { ("bytes_in", self.bytes_in) };
-        let mut bytes = Vec::new();
-        while let Some(chunk) = answer.chunk().await.map_err(|error| self.lost(&host, &error))? {
-            if (bytes.len() + chunk.len()) as u64 > allowed {
-                return Err(Error::LimitExceeded(format!("{name}: {host} answered with more than {allowed} bytes")));
-            }
-            bytes.extend_from_slice(&chunk);
-        }
+        let limit = if stored { self.stored_limit } else { ("bytes_in", self.bytes_in) };
+        let bytes = answer.body(limit).await.map_err(|error| self.lost(error))?;
         let bytes = without(bytes, &secrets);
         let body = if stored {
             let length = bytes.len() as u64;
@@ -202,26 +193,16 @@ impl Sending {
         Ok(Response { status: status.as_u16(), headers, body, attempts: 1 })
     }
 
-    fn lost(&self, host: &str, error: &reqwest::Error) -> Error {
-        if !error.is_connect() && !error.is_builder() {
+    fn lost(&self, SendError { error, may_have_arrived }: SendError) -> Error {
+        if may_have_arrived {
             self.may_have_arrived.store(true, Ordering::Relaxed);
         }
-        let told = lost(host, error);
-        if matches!(told, Error::Unavailable(_)) {
-            self.went(Went::Unavailable { retry_after: None });
-        }
-        told
+        error
     }
 
     pub(super) fn check(&self, url: &str) -> Result<Url, Error> {
         check_url(url, &self.scope.declared, &self.scope.grants).map_err(|refusal| {
             Error::Denied(format!("http, account {} of shop {}: {refusal}", self.scope.account, self.scope.shop))
-        })
-    }
-
-    fn client(&self) -> Result<Client, Error> {
-        self.scope.platform.clients.client(&self.scope.grants.networks).map_err(|error| {
-            Error::Unavailable(Outage { retry_after_seconds: None, detail: format!("the HTTP client: {error}") })
         })
     }
 
@@ -268,12 +249,12 @@ impl Sending {
     /// Puts the secret in, and gives it as it is and as it was sent, so that an answer that echoes it can be cleaned.
     async fn authenticate(
         &self,
-        client: &Client,
         auth: &Auth,
-        url: &mut Url,
-        host: &str,
+        admission: &mut Admission<'_>,
         headers: &mut HeaderMap,
+        clock: &dyn Clock,
     ) -> Result<Vec<Secret>, Error> {
+        let host = admission.host().to_owned();
         let mut set = |name: HeaderName, text: &str| -> Result<(), Error> {
             let mut value = header_value(name.as_str(), text)?;
             value.set_sensitive(true);
@@ -284,12 +265,12 @@ impl Sending {
         };
         Ok(match auth {
             Auth::Bearer(name) => {
-                let secret = self.secret_for(name, host)?;
+                let secret = self.secret_for(name, &host)?;
                 set(AUTHORIZATION, &format!("Bearer {secret}"))?;
                 vec![Secret::new(secret)]
             }
             Auth::Basic(login) => {
-                let secret = self.secret_for(&login.secret, host)?;
+                let secret = self.secret_for(&login.secret, &host)?;
                 let sent = STANDARD.encode(format!("{}:{secret}", login.user));
                 set(AUTHORIZATION, &format!("Basic {sent}"))?;
                 vec![Secret::new(secret), Secret::new(sent)]
@@ -299,39 +280,24 @@ impl Sending {
                     .name
                     .parse()
                     .map_err(|_| invalid("auth", format!("{:?} is no header name.", header.name)))?;
-                let secret = self.secret_for(&header.secret, host)?;
+                let secret = self.secret_for(&header.secret, &host)?;
                 set(name, secret)?;
                 vec![Secret::new(secret)]
             }
             Auth::Query(query) => {
-                let secret = self.secret_for(&query.secret, host)?;
-                url.query_pairs_mut().append_pair(&query.name, secret);
+                let secret = self.secret_for(&query.secret, &host)?;
+                admission.append_query(&query.name, secret);
                 let sent: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
                 vec![Secret::new(secret), Secret::new(sent)]
             }
             Auth::ClientCredentials(credentials) => {
                 // Whoever holds a token does what its secret allows.
-                self.secret_for(&credentials.secret, host)?;
-                let token = self.token(client, credentials).await?;
+                self.secret_for(&credentials.secret, &host)?;
+                let token = self.token(credentials, clock).await?;
                 set(AUTHORIZATION, &format!("Bearer {}", String::from_utf8_lossy(token.expose())))?;
                 vec![token]
             }
         })
-    }
-}
-
-/// In seconds, where it says so; a date is not read.
-pub(super) fn retry_after(headers: &HeaderMap) -> Option<u32> {
-    headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()
-}
-
-fn went(status: StatusCode, headers: &HeaderMap) -> Went {
-    match status.as_u16() {
-        429 | 502..=504 => {
-            let retry_after = retry_after(headers).map(|seconds| Duration::from_secs(seconds.into()));
-            Went::Unavailable { retry_after }
-        }
-        _ => Went::Answered,
     }
 }
 
@@ -357,7 +323,7 @@ fn without_one(bytes: Vec<u8>, secret: &[u8]) -> Vec<u8> {
     clean
 }
 
-fn header_value(name: &str, value: &str) -> Result<HeaderValue, Error> {
+pub(super) fn header_value(name: &str, value: &str) -> Result<HeaderValue, Error> {
     HeaderValue::from_str(value).map_err(|_| {
         invalid("headers", format!("The value of the header {name:?} has characters that no header may have."))
     })
@@ -369,25 +335,6 @@ fn invalid(field: &str, text: String) -> Error {
         message: Message { key: "request-invalid".into(), parameters: vec![], text },
         blocking: true,
     })
-}
-
-/// No response came. An address that was refused is told as such; everything else may work later.
-pub(crate) fn lost(host: &str, error: &reqwest::Error) -> Error {
-    let mut text = String::new();
-    let mut cause: Option<&dyn std::error::Error> = std::error::Error::source(error);
-    while let Some(error) = cause {
-        if let Some(refusal) = error.downcast_ref::<crate::capability::egress::Refusal>() {
-            return Error::Denied(format!("http: {refusal}"));
-        }
-        text = error.to_string();
-        cause = error.source();
-    }
-    let detail = if error.is_timeout() {
-        format!("{host} did not answer in time")
-    } else {
-        format!("{host} gave no answer: {}", if text.is_empty() { "the connection failed" } else { &text })
-    };
-    Error::Unavailable(Outage { retry_after_seconds: None, detail })
 }
 
 #[cfg(test)]

@@ -20,8 +20,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::cart::{DecodePlaces, PriceMemory};
 use crate::grants::Grants;
-use crate::health::Health;
 use crate::ids::{AccountId, PluginId, ShopId};
 use crate::observe::Observer;
 use crate::platform::{Blobs, Catalogue, OrderBook};
@@ -68,9 +68,10 @@ pub(crate) struct Platform {
     pub(crate) catalogue: Arc<dyn Catalogue>,
     pub(crate) order_book: Arc<dyn OrderBook>,
     pub(crate) blobs: Arc<dyn Blobs>,
-    pub(crate) clients: egress::Clients,
+    pub(crate) egress: egress::Egress,
     pub(crate) tokens: token::Tokens,
-    pub(crate) health: Health,
+    pub(crate) prices: PriceMemory,
+    pub(crate) decoding: DecodePlaces,
     pub(crate) observer: Option<Arc<dyn Observer>>,
 }
 

@@ -22,6 +22,12 @@ pub trait Clock: Send + Sync {
 
     /// Waits.
     async fn sleep(&self, seconds: u32);
+
+    /// Waits until a moment; in whole seconds, unless it is implemented otherwise.
+    async fn sleep_until(&self, at: SystemTime) {
+        let left = at.duration_since(self.now()).unwrap_or_default();
+        self.sleep(u32::try_from(left.as_millis().div_ceil(1000)).unwrap_or(u32::MAX)).await;
+    }
 }
 
 /// This machine's clock.
@@ -36,6 +42,10 @@ impl Clock for SystemClock {
 
     async fn sleep(&self, seconds: u32) {
         tokio::time::sleep(Duration::from_secs(seconds.into())).await;
+    }
+
+    async fn sleep_until(&self, at: SystemTime) {
+        tokio::time::sleep(at.duration_since(self.now()).unwrap_or_default()).await;
     }
 }
 

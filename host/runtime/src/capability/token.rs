@@ -4,12 +4,15 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use reqwest::Client;
-use reqwest::header::CONTENT_TYPE;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use reqwest::Method;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use serde::Deserialize;
 
-use crate::capability::egress::host_of;
-use crate::capability::http::{Sending, lost, retry_after};
+use crate::capability::egress::{Outgoing, host_of, retry_after};
+use crate::capability::http::{Sending, header_value};
+use crate::capability::timer::Clock;
 use crate::contract::http::ClientCredentials;
 use crate::contract::{Error, FieldIssue, Message, Outage};
 use crate::ids::{AccountId, Digest, ShopId};
@@ -21,7 +24,7 @@ const TOKEN_MARGIN: Duration = Duration::from_secs(30);
 /// No token is kept longer, whatever its endpoint says.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 /// The longest answer of a token endpoint, in bytes.
-const LONGEST_ANSWER: usize = 64 * 1024;
+const LONGEST_ANSWER: u64 = 64 * 1024;
 
 /// Access tokens by what they were got with: another secret gets another token.
 #[derive(Default)]
@@ -33,7 +36,7 @@ type TokenKey = (ShopId, AccountId, String, Digest, String, String, Option<Strin
 
 impl Sending {
     /// RFC 6749, 4.4: the token from memory, or from the token endpoint.
-    pub(super) async fn token(&self, client: &Client, credentials: &ClientCredentials) -> Result<Secret, Error> {
+    pub(super) async fn token(&self, credentials: &ClientCredentials, clock: &dyn Clock) -> Result<Secret, Error> {
         #[derive(Deserialize)]
         struct Granted {
             access_token: String,
@@ -65,31 +68,23 @@ impl Sending {
             }
             form.finish()
         };
-        let mut answer = client
-            .post(url)
-            .basic_auth(&credentials.client_id, Some(secret))
-            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .body(form)
-            .timeout(self.timeout)
-            .send()
-            .await
-            .map_err(|error| lost(&host, &error))?;
-        let status = answer.status();
+        let mut headers = HeaderMap::new();
+        let login = STANDARD.encode(format!("{}:{secret}", credentials.client_id));
+        let mut login = header_value(AUTHORIZATION.as_str(), &format!("Basic {login}"))?;
+        login.set_sensitive(true);
+        headers.insert(AUTHORIZATION, login);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+        let outgoing = Outgoing { method: Method::POST, headers, body: form.into_bytes(), timeout: self.timeout };
+        let admission = self.admit(&credentials.token_url, clock).await?;
+        let answer = admission.send(outgoing).await.map_err(|error| error.error)?;
+        let status = answer.status;
         if status.is_server_error() || status.as_u16() == 429 {
             return Err(Error::Unavailable(Outage {
-                retry_after_seconds: retry_after(answer.headers()),
+                retry_after_seconds: retry_after(&answer.headers),
                 detail: format!("the token endpoint at {host} answered {status}"),
             }));
         }
-        let mut text = Vec::new();
-        while let Some(chunk) = answer.chunk().await.map_err(|error| lost(&host, &error))? {
-            if text.len() + chunk.len() > LONGEST_ANSWER {
-                return Err(Error::LimitExceeded(format!(
-                    "the token endpoint at {host} answered with more than {LONGEST_ANSWER} bytes"
-                )));
-            }
-            text.extend_from_slice(&chunk);
-        }
+        let text = answer.body(("bytes of a token", LONGEST_ANSWER)).await.map_err(|error| error.error)?;
         let granted = serde_json::from_slice::<Granted>(&text)
             .ok()
             .filter(|granted| status.is_success() && granted.access_token.len() <= LONGEST_SECRET)

@@ -1,5 +1,7 @@
 //! Changing a cart: refresh, change of quantity, removal, and joining two carts.
 
+use jiff::Timestamp;
+
 use super::check::{check_seals, check_whole, family};
 use super::line::{CartLine, SealFault};
 use super::offer::{holding, refuse_holding};
@@ -100,6 +102,10 @@ impl Cartwright {
         let configuration = self.stored_configuration(shop, line).await?;
         let mut walk = Walk::begin_pinned(self, shop, line, visitor)?;
         walk.leave_out(line.item, without);
+        let state = self.shop_state(shop)?;
+        if line.check_seal(shop, &state.shop.seal_key, Timestamp::now()) != Err(SealFault::Forged) {
+            walk.keep_picture(line);
+        }
         let wanted = Wanted { item: line.item, quantity };
         // Nothing is wanted of a product that the configuration no longer holds.
         let wanted = |items: &[Item]| roots(items).contains(&wanted.item).then_some(wanted).into_iter().collect();

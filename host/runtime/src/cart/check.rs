@@ -1,16 +1,18 @@
 //! The check of a cart before it is ordered.
 
+use std::collections::{BTreeSet, HashMap};
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::CartError;
 use super::change::OTHERWISE;
 use super::line::{CartLine, SealFault};
-use super::path::{held_line, same_line};
+use super::path::{NOT_STORED, held_line, same_line};
 use super::plan::sellable;
 use crate::contract::Money;
 use crate::host::Cartwright;
-use crate::ids::ShopId;
+use crate::ids::{Digest, ShopId};
 use crate::shop::{Shop, Visitor};
 
 /// What `check_cart` says of a line.
@@ -87,7 +89,36 @@ impl Cartwright {
             let (state, lines) = self.check_line(shop, line, lines, visitor).await?;
             checks.push(LineCheck { key: line.key.clone(), state, lines });
         }
+        self.require_configurations(shop, lines, &mut checks).await?;
         Ok(checks)
+    }
+
+    /// Keeps the configurations for longer of lines that stand as they are. A line whose configuration is gone cannot be ordered:
+    /// nobody could make it.
+    async fn require_configurations(
+        &self,
+        shop: &ShopId,
+        lines: &[CartLine],
+        checks: &mut [LineCheck],
+    ) -> Result<(), CartError> {
+        let configurations: HashMap<&str, Digest> =
+            lines.iter().filter_map(|line| Some((line.key.as_str(), line.configuration?))).collect();
+        let needed = |check: &LineCheck| {
+            let stands = check.state == LineState::Ok && check.lines.is_empty();
+            stands.then(|| configurations.get(check.key.as_str()).copied()).flatten()
+        };
+        let all: BTreeSet<Digest> = checks.iter().filter_map(needed).collect();
+        if all.is_empty() {
+            return Ok(());
+        }
+        let missing = self.platform().blobs.touch(shop, &all.into_iter().collect::<Vec<_>>()).await;
+        let missing = missing.map_err(|error| CartError::Platform(error.to_string()))?;
+        for check in checks {
+            if needed(check).is_some_and(|digest| missing.contains(&digest)) {
+                check.state = LineState::MustReconfigure { why: NOT_STORED.to_owned() };
+            }
+        }
+        Ok(())
     }
 
     async fn check_line(

@@ -1,16 +1,21 @@
-//! What a raw configuration says: its items, whether they may be bought here, their fingerprints and pictures, and what the vendor
-//! says they cost.
+//! What a raw configuration says: its items, whether they may be bought here, their fingerprints, and what the vendor says they
+//! cost.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
 
 use super::CartError;
 use super::identity;
 use super::plan::ItemFacts;
-use super::pricing::{converted, warning};
-use super::thumbnail;
+use super::price_memory::{Quote, Recalled};
+use super::pricing::converted;
 use super::tree::trees;
 use super::walk::Walk;
-use crate::contract::{Decoded, FieldIssue, Item, Message, Price, PriceSource, Thumbnail, Wanted};
+use crate::contract::{Association, Context, Decoded, FieldIssue, Item, Message, Price, PriceSource, Wanted};
 use crate::error::Failure;
 use crate::guest::{CallOptions, Hook, call};
 use crate::ids::Digest;
@@ -81,13 +86,8 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Fingerprints, the tree of items, and pictures.
-    pub(super) async fn facts(
-        &mut self,
-        raw: &[u8],
-        configuration: Option<&Digest>,
-        items: &[Item],
-    ) -> Result<Vec<ItemFacts>, CartError> {
+    /// Fingerprints, and the tree of items.
+    pub(super) fn facts(&mut self, items: &[Item]) -> Result<Vec<ItemFacts>, CartError> {
         let below = trees(items)?;
         let mut facts = Vec::with_capacity(items.len());
         for (index, tree) in below.into_iter().enumerate() {
@@ -95,82 +95,35 @@ impl Walk<'_> {
             let fingerprint = identity::fingerprint(&members).map_err(|error| {
                 CartError::Configuration(issue(&format!("[{index}]"), "state-ambiguous", error.to_string()))
             })?;
-            let thumbnail = match (&items[index].thumbnail, configuration) {
-                (Some(thumbnail), Some(configuration)) => self.picture(raw, configuration, index, thumbnail).await?,
-                _ => None,
-            };
-            facts.push(ItemFacts { fingerprint: Some(fingerprint), thumbnail, below: tree });
+            facts.push(ItemFacts { fingerprint: Some(fingerprint), below: tree });
         }
-        let kept = facts.iter().filter(|facts| facts.thumbnail.is_some()).count();
-        self.done(format!("{} fingerprints, {kept} thumbnails stored", facts.len()));
+        self.done(format!("{} fingerprints", facts.len()));
         Ok(facts)
     }
 
-    /// A picture that cannot be used is left out with a warning: the shopper can buy without it.
-    pub(super) async fn picture(
-        &mut self,
-        raw: &[u8],
-        configuration: &Digest,
-        index: usize,
-        source: &Thumbnail,
-    ) -> Result<Option<Digest>, CartError> {
-        let bytes = match source {
-            Thumbnail::InPayload(range) => thumbnail::cut(raw, range).map_err(|error| error.to_string()),
-            Thumbnail::Url(url) => self.host.fetch_picture(&self.vendor, url).await,
-        };
-        let checked = match bytes {
-            Ok(bytes) => thumbnail::check_in_turn(bytes).await,
-            Err(why) => {
-                self.warnings
-                    .push(warning("thumbnail-unusable", format!("The picture of item {index} is left out: {why}.")));
-                return Ok(None);
-            }
-        };
-        match checked {
-            Ok(Ok(picture)) => {
-                let (shop, blobs) = (&self.state.shop.id, &self.host.platform().blobs);
-                let put = blobs.put_picture(shop, configuration, picture.bytes, picture.media_type).await;
-                Ok(Some(put.map_err(|error| CartError::Platform(error.to_string()))?))
-            }
-            Ok(Err(why)) => {
-                self.warnings
-                    .push(warning("thumbnail-unusable", format!("The picture of item {index} is left out: {why}.")));
-                Ok(None)
-            }
-            Err(_) => {
-                let text = format!("The picture of item {index} is left out: its decoder failed.");
-                self.warnings.push(warning("thumbnail-unusable", text));
-                Ok(None)
-            }
-        }
-    }
-
-    /// Asks the vendor what the items cost, where it is the authority.
+    /// Asks the vendor what the items cost, where it is the authority; or remembers what it said.
     pub(super) async fn prices(
         &mut self,
         raw: &[u8],
+        configuration: Option<Digest>,
         decoded: &Decoded,
         wanted: &[Wanted],
     ) -> Result<Vec<Option<Price>>, CartError> {
         if decoded.price_from != PriceSource::Vendor {
             return Ok(Vec::new());
         }
-        let plugin = self.version.plugin.clone();
-        let scope = self.host.scope(&self.state.shop, &self.vendor, &plugin);
-        let options = CallOptions::new(Hook::PriceItems, Some(scope)).lines(decoded.items.len());
-        let interfaces = plugin.interfaces();
-        let (prices, trace) = call(self.host.ticker(), &plugin, options, async |store, instance| {
-            let configuration = interfaces.configuration(store, instance)?;
-            let items = &decoded.items;
-            configuration.call_price_items(store, &self.context, &self.association, raw, items, wanted).await
-        })
-        .await?;
-        self.log = trace.log;
-        let prices = prices.map_err(|error| self.answered(&plugin, Hook::PriceItems, error))?;
-        if prices.len() != decoded.items.len() {
-            let text = format!("price-items gave {} prices for {} items", prices.len(), decoded.items.len());
-            return Err(CartError::Hook(broke(&plugin, Hook::PriceItems, text)));
-        }
+        let host = self.host;
+        let key = self.price_key(configuration, wanted)?;
+        let max_age = Duration::from_secs(self.state.shop.seal_seconds.into()) / 2;
+        let (quote, from) = match host.platform().prices.recall(key, max_age, Timestamp::now()).await {
+            Recalled::Known(quote) => (quote, "a moment ago"),
+            Recalled::Ask(asking) => {
+                let (quote, may_be_remembered) = self.ask_prices(raw, decoded, wanted).await?;
+                (if may_be_remembered { asking.remember(quote) } else { Arc::new(quote) }, "now")
+            }
+        };
+        self.priced_at = Some(quote.asked_at);
+        let prices = quote.prices.clone();
         let mut rates: HashMap<String, Option<String>> = HashMap::new();
         let mut in_shop = Vec::with_capacity(prices.len());
         for (index, price) in prices.into_iter().enumerate() {
@@ -188,8 +141,62 @@ impl Walk<'_> {
             let what = format!("the item {index} ({})", decoded.items[index].vendor_product);
             in_shop.push(Some(converted(price, &what, rate, &self.context)?));
         }
-        self.done(format!("the vendor priced {} items", in_shop.iter().flatten().count()));
+        self.done(format!("the vendor priced {} items, asked {from}", in_shop.iter().flatten().count()));
         Ok(in_shop)
+    }
+
+    /// What a vendor's price follows from: everything that its plugin is told, but for the moment.
+    fn price_key(&self, configuration: Option<Digest>, wanted: &[Wanted]) -> Result<Digest, CartError> {
+        #[derive(Serialize)]
+        struct Asked<'a> {
+            plugin: Digest,
+            context: Context,
+            association: &'a Association,
+            configuration: Option<Digest>,
+            wanted: &'a [Wanted],
+        }
+        let asked = Asked {
+            plugin: self.version.plugin.digest(),
+            context: Context { at: String::new(), ..self.context.clone() },
+            association: &self.association,
+            configuration,
+            wanted,
+        };
+        // Of all texts alone JSON could not be made; none is left out of the key.
+        let text = serde_json::to_vec(&asked).map_err(|error| CartError::Platform(error.to_string()))?;
+        Ok(Digest::of(&text))
+    }
+
+    /// Asks the vendor. The answer may not be remembered when the plugin asked the platform's catalogue for it too: that changes
+    /// without the vendor.
+    async fn ask_prices(
+        &mut self,
+        raw: &[u8],
+        decoded: &Decoded,
+        wanted: &[Wanted],
+    ) -> Result<(Quote, bool), CartError> {
+        let asked_at = Timestamp::now();
+        let plugin = self.version.plugin.clone();
+        let scope = self.host.scope(&self.state.shop, &self.vendor, &plugin);
+        let options = CallOptions::new(Hook::PriceItems, Some(scope)).lines(decoded.items.len());
+        let options = options.client(self.visitor.client.as_ref());
+        let interfaces = plugin.interfaces();
+        let ((prices, used_catalogue), trace) = call(self.host.ticker(), &plugin, options, async |store, instance| {
+            let configuration = interfaces.configuration(&mut *store, instance)?;
+            let items = &decoded.items;
+            let prices = configuration
+                .call_price_items(&mut *store, &self.context, &self.association, raw, items, wanted)
+                .await?;
+            Ok((prices, !store.data().catalogue.is_empty()))
+        })
+        .await?;
+        self.log = trace.log;
+        let prices = prices.map_err(|error| self.answered(&plugin, Hook::PriceItems, error))?;
+        if prices.len() != decoded.items.len() {
+            let text = format!("price-items gave {} prices for {} items", prices.len(), decoded.items.len());
+            return Err(CartError::Hook(broke(&plugin, Hook::PriceItems, text)));
+        }
+        Ok((Quote { prices, asked_at }, !used_catalogue))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The way from a raw configuration to checked changes of a cart.
 //!
-//! decode → are the vendor's products the linked ones → picture → price from its authority → plan → check every operation →
-//! sealed price. Each step explains itself in [`CartChange::stages`]. Adding, editing, refreshing, reordering and asking for a
+//! decode → are the vendor's products the linked ones → price from its authority → plan → check every operation → pictures →
+//! store → sealed price. What is refused on the way leaves nothing behind. Each step explains itself in [`CartChange::stages`]. Adding, editing, refreshing, reordering and asking for a
 //! quotation all go this one way ([`path`]); [`offer`] answers a quotation, [`check`] checks a cart before it is ordered, [`change`]
 //! changes and joins carts.
 
@@ -16,11 +16,13 @@ mod offer;
 mod ordered;
 mod parts;
 mod path;
+mod pictures;
 mod places;
 mod plan;
 mod planning;
+mod price_memory;
 mod pricing;
-pub(crate) mod thumbnail;
+mod thumbnail;
 mod tree;
 mod walk;
 
@@ -35,6 +37,8 @@ pub use ordered::{
     HOST_ID_PREFIX, MAX_DECIMALS, MAX_ORDER_ID_BYTES, MAX_ORDER_TEXT_BYTES, MoneyFault, OrderError, OrderedLine,
     check_event, check_money, check_order, is_currency,
 };
+pub(crate) use pictures::DecodePlaces;
+pub(crate) use price_memory::PriceMemory;
 
 use crate::capability::log::LogLine;
 use crate::contract::{FieldIssue, Message};

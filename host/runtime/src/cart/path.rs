@@ -12,6 +12,9 @@ use crate::host::Cartwright;
 use crate::ids::ShopId;
 use crate::shop::Visitor;
 
+/// Why a line must be configured again that was left for too long.
+pub(super) const NOT_STORED: &str = "its configuration is no longer stored";
+
 impl Cartwright {
     /// Puts a configuration into the cart. A line that would hold what another holds already raises that line's quantity.
     ///
@@ -164,10 +167,7 @@ impl Cartwright {
         let stored = self.platform().blobs.get(shop, &digest).await;
         match stored.map_err(|error| CartError::Platform(error.to_string()))? {
             Some(bytes) => Ok(Some(bytes)),
-            None => Err(CartError::MustReconfigure {
-                key: line.key.clone(),
-                why: "its configuration is no longer stored".to_owned(),
-            }),
+            None => Err(CartError::MustReconfigure { key: line.key.clone(), why: NOT_STORED.to_owned() }),
         }
     }
 }

@@ -18,7 +18,6 @@ use crate::ids::{Digest, ShopId};
 #[derive(Default, Clone)]
 pub(super) struct ItemFacts {
     pub(super) fingerprint: Option<Digest>,
-    pub(super) thumbnail: Option<Digest>,
     /// The item and all items below it, by index.
     pub(super) below: Vec<usize>,
 }
@@ -318,7 +317,7 @@ impl Checking<'_> {
             item: draft.item,
             item_id: item.and_then(|item| item.id.clone()),
             fingerprint: draft.facts.fingerprint,
-            thumbnail: draft.facts.thumbnail,
+            thumbnail: None,
             bill_of_materials: if draft.item.is_some() { self.materials(&draft.facts.below) } else { Vec::new() },
             vendor_product: item.map(|item| item.vendor_product.clone()),
             reference: item.and_then(|item| item.reference.clone()),

@@ -88,7 +88,7 @@ impl Walk<'_> {
             .filter_map(|(query, mut found)| (found.len() == 1).then(|| (query.sku.clone(), found.remove(0))))
             .collect();
         let pin = self.pin();
-        let expires = expiry(self.state.shop.seal_seconds, &request.prices);
+        let expires = expiry(self.priced_at, self.state.shop.seal_seconds, &request.prices);
         let checking = Checking {
             shop,
             linked_product: &self.association.shop_product,
@@ -148,12 +148,35 @@ fn component_queries(items: &[Item], price_from: PriceSource, pieces: &[Piece]) 
     skus.into_iter().map(|sku| SkuQuery { sku: sku.clone(), within_product: None, ignore_case: false }).collect()
 }
 
-/// A seal ends when the shop says, or when the first of the vendor's prices does.
-fn expiry(seconds: u32, prices: &[Option<Price>]) -> String {
-    let now = Timestamp::now();
+/// A seal ends when the shop says, or when the first of the vendor's prices does. A price that was remembered holds no longer for it:
+/// the shop's time counts from when the vendor was asked.
+fn expiry(priced_at: Option<Timestamp>, seconds: u32, prices: &[Option<Price>]) -> String {
+    let now = priced_at.unwrap_or_else(Timestamp::now);
     let ours = now.checked_add(SignedDuration::from_secs(seconds.into())).unwrap_or(now);
     let ours = ours.round(Unit::Second).unwrap_or(ours);
     let theirs =
         prices.iter().flatten().filter_map(|price| price.valid_until.as_ref()?.parse::<Timestamp>().ok()).min();
     theirs.map_or(ours, |theirs| theirs.min(ours)).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::{Money, PriceBasis, PriceState, TaxBasis};
+
+    #[test]
+    fn a_seal_over_a_remembered_price_ends_as_if_the_vendor_was_asked_for_it() {
+        let asked: Timestamp = "2026-01-01T12:00:00Z".parse().unwrap();
+        assert_eq!(expiry(Some(asked), 3600, &[]), "2026-01-01T13:00:00Z");
+        let price = |until: &str| {
+            let amount = Money { minor: 1, scale: 2, currency: "EUR".to_owned() };
+            let (basis, tax, state) = (PriceBasis::Unit, TaxBasis::AsShop, PriceState::Verified);
+            Some(Price { amount, basis, tax, state, valid_until: Some(until.to_owned()) })
+        };
+        let until = |until: &str| expiry(Some(asked), 3600, &[None, price(until)]);
+        assert_eq!(until("2026-01-01T12:30:00Z"), "2026-01-01T12:30:00Z");
+        assert_eq!(until("2026-01-02T12:30:00Z"), "2026-01-01T13:00:00Z");
+        let now = expiry(None, 3600, &[]).parse::<Timestamp>().unwrap();
+        assert!(now > Timestamp::now());
+    }
 }

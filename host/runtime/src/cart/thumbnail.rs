@@ -1,93 +1,92 @@
-//! Pictures of configured products: cut out of the raw configuration by their byte range, checked by content, stored by hash.
+//! A picture: cut out of the raw configuration by its byte range, and checked by its content.
 
+use std::borrow::Cow;
 use std::io::Cursor;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use image::{ImageFormat, ImageReader, Limits};
-
-use tokio::sync::Semaphore;
-use tokio::task::JoinError;
 
 use crate::contract::ByteRange;
 
-/// The most bytes of a picture.
-const MOST_BYTES: usize = 4 << 20;
-/// The most pixels of an edge; a vendor's picture has 512. Decoded, such a picture takes 16 MB, however small its file is.
-const MOST_PIXELS: u32 = 2048;
-/// So many pictures are decoded at once, whoever sends them.
-static DECODING: Semaphore = Semaphore::const_new(4);
+/// Maximum number of bytes of a picture.
+pub(super) const MAX_PICTURE_BYTES: usize = 4 << 20;
+/// Maximum number of pixels of an edge; a vendor's picture has 512. Decoded, such a picture takes 16 MB, however small its file is.
+const MAX_EDGE_PIXELS: u32 = 2048;
 
 /// Why a picture is not used. The line goes on without one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ThumbnailError {
     #[error("its byte range is not inside the configuration")]
     Range,
-    #[error("it is no base64 text")]
+    #[error("it is not base64 text")]
     NotBase64,
-    #[error("it has more than {MOST_BYTES} bytes")]
+    #[error("it has more than {MAX_PICTURE_BYTES} bytes")]
     TooLarge,
-    #[error("it is no JPEG, PNG, WebP or GIF")]
+    #[error("it is not a JPEG, PNG, WebP or GIF")]
     NotAnImage,
-    #[error("it has more than {MOST_PIXELS} pixels on an edge")]
+    #[error("it has more than {MAX_EDGE_PIXELS} pixels on an edge")]
     TooManyPixels,
 }
 
-/// A picture that was decoded once.
+/// What a picture's file says of it, before anything is decoded.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Thumbnail {
-    pub(crate) bytes: Vec<u8>,
-    pub(crate) media_type: &'static str,
+pub(super) struct Measured {
+    pub(super) format: ImageFormat,
+    pub(super) media_type: &'static str,
+    pub(super) pixels: u64,
 }
 
-/// Cuts a picture out of a raw configuration.
-pub(crate) fn cut(raw: &[u8], range: &ByteRange) -> Result<Vec<u8>, ThumbnailError> {
+/// Cuts a picture's text out of a raw configuration.
+pub(super) fn cut<'a>(raw: &'a [u8], range: &ByteRange) -> Result<&'a [u8], ThumbnailError> {
     let start = range.offset as usize;
     let text =
         start.checked_add(range.length as usize).and_then(|end| raw.get(start..end)).ok_or(ThumbnailError::Range)?;
-    let base64 = match text.strip_prefix(b"data:") {
-        Some(rest) => rest.split_once_comma().ok_or(ThumbnailError::NotBase64)?,
-        None => text,
+    if text.len() / 4 * 3 > MAX_PICTURE_BYTES + 1024 { Err(ThumbnailError::TooLarge) } else { Ok(text) }
+}
+
+/// Reads base64 as it stands in a JSON text, bare or as a data URI: in either alphabet, with or without padding, broken into lines,
+/// and with characters spelt as escapes of JSON or of a URI.
+pub(super) fn decode_base64(text: &[u8]) -> Result<Vec<u8>, ThumbnailError> {
+    let quoted = [b"\"", text, b"\""].concat();
+    let text: Cow<'_, str> = serde_json::from_slice::<String>(&quoted).map(Cow::Owned).or_else(|_| {
+        // Line ends may stand in it as they are.
+        std::str::from_utf8(text).map(Cow::Borrowed).map_err(|_| ThumbnailError::NotBase64)
+    })?;
+    let base64 = match text.strip_prefix("data:") {
+        Some(rest) => rest.split_once(',').ok_or(ThumbnailError::NotBase64)?.1,
+        None => &text,
     };
-    if base64.len() / 4 * 3 > MOST_BYTES {
+    let mut plain = Vec::with_capacity(base64.len());
+    let mut rest = base64.bytes();
+    while let Some(byte) = rest.next() {
+        let byte = match byte {
+            b'%' => {
+                let mut digit = || rest.next().and_then(|digit| char::from(digit).to_digit(16));
+                let value = digit().zip(digit()).map(|(high, low)| high * 16 + low);
+                value.and_then(|value| u8::try_from(value).ok()).ok_or(ThumbnailError::NotBase64)?
+            }
+            byte => byte,
+        };
+        match byte {
+            b' ' | b'\t' | b'\r' | b'\n' | b'=' => {}
+            b'-' => plain.push(b'+'),
+            b'_' => plain.push(b'/'),
+            byte => plain.push(byte),
+        }
+    }
+    if plain.len() / 4 * 3 > MAX_PICTURE_BYTES {
         return Err(ThumbnailError::TooLarge);
     }
-    // JSON may spell "/" as "\/"; base64 itself holds no backslash.
-    let plain: Vec<u8> = base64.iter().copied().filter(|byte| *byte != b'\\').collect();
-    STANDARD.decode(&plain).or_else(|_| STANDARD_NO_PAD.decode(&plain)).map_err(|_| ThumbnailError::NotBase64)
+    STANDARD_NO_PAD.decode(&plain).map_err(|_| ThumbnailError::NotBase64)
 }
 
-trait SplitComma {
-    fn split_once_comma(&self) -> Option<&[u8]>;
-}
-
-impl SplitComma for [u8] {
-    fn split_once_comma(&self) -> Option<&[u8]> {
-        let comma = self.iter().position(|byte| *byte == b',')?;
-        self.get(comma + 1..)
-    }
-}
-
-/// Checks a picture on a thread of its own, when it is its turn.
-///
-/// # Errors
-/// Outside, when the decoder panics.
-pub(crate) async fn check_in_turn(bytes: Vec<u8>) -> Result<Result<Thumbnail, ThumbnailError>, JoinError> {
-    // It is never closed. The place is kept until the decoder ends, also when nobody waits for it any more.
-    let place = DECODING.acquire().await;
-    tokio::task::spawn_blocking(move || {
-        let _place = place;
-        check(bytes)
-    })
-    .await
-}
-
-/// Checks a picture by decoding it, within limits on bytes and pixels.
-pub(crate) fn check(bytes: Vec<u8>) -> Result<Thumbnail, ThumbnailError> {
-    if bytes.len() > MOST_BYTES {
+/// Measures a picture by its header.
+pub(super) fn measure(bytes: &[u8]) -> Result<Measured, ThumbnailError> {
+    if bytes.len() > MAX_PICTURE_BYTES {
         return Err(ThumbnailError::TooLarge);
     }
-    let format = image::guess_format(&bytes).map_err(|_| ThumbnailError::NotAnImage)?;
+    let format = image::guess_format(bytes).map_err(|_| ThumbnailError::NotAnImage)?;
     let media_type = match format {
         ImageFormat::Jpeg => "image/jpeg",
         ImageFormat::Png => "image/png",
@@ -95,23 +94,29 @@ pub(crate) fn check(bytes: Vec<u8>) -> Result<Thumbnail, ThumbnailError> {
         ImageFormat::Gif => "image/gif",
         _ => return Err(ThumbnailError::NotAnImage),
     };
-    let size = ImageReader::with_format(Cursor::new(&bytes), format).into_dimensions();
+    let size = ImageReader::with_format(Cursor::new(bytes), format).into_dimensions();
     let (width, height) = size.map_err(|_| ThumbnailError::NotAnImage)?;
-    if width > MOST_PIXELS || height > MOST_PIXELS {
+    if width > MAX_EDGE_PIXELS || height > MAX_EDGE_PIXELS {
         return Err(ThumbnailError::TooManyPixels);
     }
-    let mut reader = ImageReader::with_format(Cursor::new(&bytes), format);
+    Ok(Measured { format, media_type, pixels: u64::from(width) * u64::from(height) })
+}
+
+/// Checks a picture by decoding it, within limits on pixels and memory. It costs as much as its pixels, however small its file is.
+pub(super) fn decode(bytes: &[u8], format: ImageFormat) -> Result<(), ThumbnailError> {
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut limits = Limits::default();
-    limits.max_image_width = Some(MOST_PIXELS);
-    limits.max_image_height = Some(MOST_PIXELS);
-    limits.max_alloc = Some(u64::from(MOST_PIXELS) * u64::from(MOST_PIXELS) * 4);
+    limits.max_image_width = Some(MAX_EDGE_PIXELS);
+    limits.max_image_height = Some(MAX_EDGE_PIXELS);
+    limits.max_alloc = Some(u64::from(MAX_EDGE_PIXELS) * u64::from(MAX_EDGE_PIXELS) * 4);
     reader.limits(limits);
-    reader.decode().map_err(|_| ThumbnailError::NotAnImage)?;
-    Ok(Thumbnail { bytes, media_type })
+    reader.decode().map(drop).map_err(|_| ThumbnailError::NotAnImage)
 }
 
 #[cfg(test)]
 mod tests {
+    use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+
     use super::*;
 
     fn png(width: u32, height: u32) -> Vec<u8> {
@@ -129,10 +134,23 @@ mod tests {
     fn a_picture_is_cut_out_of_a_data_uri_or_bare_base64() {
         let bytes = png(2, 2);
         let bare = STANDARD.encode(&bytes);
-        for text in [bare.clone(), format!("data:image/png;base64,{bare}"), bare.replace('/', "\\/")] {
-            assert_eq!(cut(text.as_bytes(), &range(&text)).unwrap(), bytes);
+        let in_lines: Vec<&str> = bare.as_bytes().chunks(20).map(|line| std::str::from_utf8(line).unwrap()).collect();
+        for text in [
+            bare.clone(),
+            format!("data:image/png;base64,{bare}"),
+            bare.replace('/', "\\/"),
+            in_lines.join("\\r\\n"),
+            in_lines.join("\n"),
+            bare.trim_end_matches('=').to_owned(),
+            URL_SAFE.encode(&bytes),
+            bare.replace('+', "\\u002b").replace('/', "\\u002F").replace('=', "\\u003d"),
+            format!("data:image/png;base64,{}", bare.replace('+', "%2B").replace('/', "%2f").replace('=', "%3D")),
+        ] {
+            assert_eq!(decode_base64(cut(text.as_bytes(), &range(&text)).unwrap()).unwrap(), bytes);
         }
-        assert_eq!(check(bytes).unwrap().media_type, "image/png");
+        let measured = measure(&bytes).unwrap();
+        assert_eq!((measured.media_type, measured.pixels), ("image/png", 4));
+        assert_eq!(decode(&bytes, measured.format), Ok(()));
     }
 
     #[test]
@@ -143,13 +161,14 @@ mod tests {
 
     #[test]
     fn what_is_no_image_or_claims_too_many_pixels_is_refused() {
-        assert_eq!(check(b"<svg onload=alert(1)>".to_vec()), Err(ThumbnailError::NotAnImage));
+        assert_eq!(measure(b"<svg onload=alert(1)>"), Err(ThumbnailError::NotAnImage));
         let mut claims = png(1, 1);
         // The width in the PNG header (IHDR begins at byte 16), with its checksum made right again.
         claims[16..20].copy_from_slice(&60_000u32.to_be_bytes());
         claims[20..24].copy_from_slice(&60_000u32.to_be_bytes());
-        let refused = check(claims).unwrap_err();
+        let refused = measure(&claims).unwrap_err();
         assert!(matches!(refused, ThumbnailError::TooManyPixels | ThumbnailError::NotAnImage), "{refused}");
-        assert_eq!(check(png(MOST_PIXELS + 1, 1)), Err(ThumbnailError::TooManyPixels));
+        assert_eq!(measure(&png(MAX_EDGE_PIXELS + 1, 1)), Err(ThumbnailError::TooManyPixels));
+        assert_eq!(decode(&png(8, 8)[..40], ImageFormat::Png), Err(ThumbnailError::NotAnImage));
     }
 }

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use super::line::{CartLine, Pin, SealFault};
 use super::parts::TakenOut;
+use super::pictures::Pictures;
 use super::plan::Warnings;
 use super::{CartChange, CartError, CartOperation, MOST_PIECES, Stage};
 use crate::capability::log::LogLine;
@@ -51,6 +52,9 @@ pub(super) struct Walk<'a> {
     pub(super) log: Vec<LogLine>,
     pub(super) began: Instant,
     pub(super) taken_out: TakenOut,
+    pub(super) pictures: Pictures,
+    /// When the vendor said what the items cost. `None` where it was not asked.
+    pub(super) priced_at: Option<Timestamp>,
 }
 
 impl<'a> Walk<'a> {
@@ -160,10 +164,12 @@ impl<'a> Walk<'a> {
             warnings: Vec::new(),
             stages: Vec::with_capacity(6),
             told: None,
-            at: "keep",
+            at: "decode",
             log: Vec::new(),
             began: Instant::now(),
             taken_out: TakenOut::default(),
+            pictures: Pictures::default(),
+            priced_at: None,
         })
     }
 
@@ -199,8 +205,8 @@ impl<'a> Walk<'a> {
             None => return Err(CartError::NeedsConfiguration(self.association.shop_product.clone())),
         };
         self.began = Instant::now();
-        let configuration = self.at("keep").keep(raw).await?;
-        let mut decoded = self.at("decode").decode(raw, configuration).await?;
+        let configuration = self.at("decode").configuration(raw)?;
+        let mut decoded = self.decode(raw, configuration).await?;
         self.at("products").check_products(&decoded.items)?;
         self.at("quantity");
         let wanted = wanted(&decoded.items);
@@ -211,8 +217,8 @@ impl<'a> Walk<'a> {
         if wanted.is_empty() {
             return Ok(Vec::new());
         }
-        let facts = self.at("identify").facts(raw, configuration.as_ref(), &decoded.items).await?;
-        let prices = self.at("price").prices(raw, &decoded, &wanted).await?;
+        let facts = self.at("identify").facts(&decoded.items)?;
+        let prices = self.at("price").prices(raw, configuration, &decoded, &wanted).await?;
         // The state was hashed; a strategy has no use for it.
         decoded.items.iter_mut().for_each(|item| item.state = String::new());
         let own = lines.iter().filter(|line| line.pin.account == self.vendor.id);
@@ -230,6 +236,9 @@ impl<'a> Walk<'a> {
         let (planned, by_id) = self.at("plan").ask_strategy(&request).await?;
         self.warnings.extend(planned.warnings);
         let mut families = self.at("check").check(&request, &planned.pieces, &facts, configuration, &by_id).await?;
+        // Nothing that was refused costs a decoded picture, or is stored.
+        self.at("pictures").add_pictures(raw, &request.items, &mut families).await;
+        self.at("store").store(raw, configuration).await?;
         for line in families.iter_mut().flatten() {
             line.price.country.clone_from(&self.visitor.country);
             line.price.customer_group.clone_from(&self.visitor.customer_group);
@@ -282,20 +291,14 @@ impl<'a> Walk<'a> {
         self.done(format!("failed: {error}"));
     }
 
-    /// Stores the raw configuration, which later events of the line need.
-    async fn keep(&mut self, raw: &[u8]) -> Result<Option<Digest>, CartError> {
+    /// The name of a raw configuration that is not too large. `None` where there is none.
+    fn configuration(&self, raw: &[u8]) -> Result<Option<Digest>, CartError> {
         let allowed = self.host.limits().bytes_in;
         if raw.len() > allowed {
             let failure = Failure::Limit(Breach::BytesIn { given: raw.len(), allowed });
-            return Err(CartError::Hook(crate::error::HookError::new(&self.version.plugin, Hook::Decode, failure)));
+            return Err(CartError::Hook(HookError::new(&self.version.plugin, Hook::Decode, failure)));
         }
-        if raw.is_empty() {
-            return Ok(None);
-        }
-        let put = self.host.platform().blobs.put(&self.state.shop.id, raw.to_vec(), "application/json").await;
-        let digest = put.map_err(|error| CartError::Platform(error.to_string()))?;
-        self.done(format!("stored {} bytes as {digest}", raw.len()));
-        Ok(Some(digest))
+        Ok((!raw.is_empty()).then(|| Digest::of(raw)))
     }
 
     pub(super) fn pin(&self) -> Pin {

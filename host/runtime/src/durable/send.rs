@@ -121,14 +121,13 @@ impl Cursor {
         let sending = async move {
             let (repeat, url) = (request.repeat, request.url.clone());
             // Before the intent: what waits for its turn has not been sent, and a crash then costs nothing.
-            let turn = sending.turn(&url, &*clock, false).await;
+            let admitted = sending.admit(&url, &*clock).await;
             let intent = Record { at: whole(clock.now()), entry: intent };
             write(&*journal, position, &intent).await?;
-            let mut answer = match turn {
-                Ok(()) => sending.send(request).await,
-                Err(outage) => Err(contract::Error::Unavailable(outage)),
+            let mut answer = match admitted {
+                Ok(admission) => sending.send(request, admission, &*clock).await,
+                Err(error) => Err(error),
             };
-            sending.tell(&url, clock.now());
             let may_have_arrived = sending.may_have_arrived();
             if repeat == Repeat::Never && sending.is_lost(&answer) {
                 return Ok(Landed { intent, record: None, answer });

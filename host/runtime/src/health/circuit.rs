@@ -74,28 +74,35 @@ impl Default for Circuit {
 }
 
 impl Circuit {
-    /// May it be asked now?
+    /// Acquires permission to send one request. Report its outcome with [`responded`](Self::responded) or
+    /// [`unavailable`](Self::unavailable).
     ///
     /// # Errors
     /// How often it did not answer, and until when it is left alone.
-    pub fn ask(&mut self, rules: &CircuitRules, at: SystemTime) -> Result<(), (u32, SystemTime)> {
-        let (Self::Open { failures, until, pause } | Self::HalfOpen { failures, until, pause }) = *self else {
-            return Ok(());
-        };
-        // A clock that was set back must not leave it alone for as long as that.
-        if until > at && until.duration_since(at).unwrap_or_default() <= rules.longest_pause {
-            return Err((failures, until));
+    pub fn try_acquire(&mut self, rules: &CircuitRules, at: SystemTime) -> Result<(), (u32, SystemTime)> {
+        if let Some(refusal) = self.refusal(rules, at) {
+            return Err(refusal);
         }
-        *self = Self::HalfOpen { failures, until: at + pause, pause };
+        if let Self::Open { failures, pause, .. } | Self::HalfOpen { failures, pause, .. } = *self {
+            *self = Self::HalfOpen { failures, until: at + pause, pause };
+        }
         Ok(())
     }
 
-    /// It answered: whatever was, it is there.
-    pub fn answered(&mut self) {
+    /// Returns how often it did not answer and until when it is left alone, while it is.
+    pub fn refusal(&self, rules: &CircuitRules, at: SystemTime) -> Option<(u32, SystemTime)> {
+        let (Self::Open { failures, until, .. } | Self::HalfOpen { failures, until, .. }) = *self else { return None };
+        // A clock that was set back must not leave it alone for as long as that.
+        let is_refused = until > at && until.duration_since(at).unwrap_or_default() <= rules.longest_pause;
+        is_refused.then_some((failures, until))
+    }
+
+    /// Closes: it responded, whatever was before.
+    pub fn responded(&mut self) {
         *self = Self::default();
     }
 
-    /// It did not answer.
+    /// Counts that it did not answer.
     pub fn unavailable(&mut self, rules: &CircuitRules, retry_after: Option<Duration>, at: SystemTime) {
         let open = |failures: u32, pause: Duration| {
             let pause = pause.max(retry_after.unwrap_or_default()).min(rules.longest_pause);

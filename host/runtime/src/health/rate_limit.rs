@@ -10,44 +10,56 @@ use serde::{Deserialize, Serialize};
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct RateLimitRules {
-    /// So many requests at once, after a rest.
+    /// Number of requests that may be sent at once after a rest.
     #[cfg_attr(feature = "openapi", schema(value_type = u32, minimum = 1))]
     pub burst: NonZeroU32,
-    /// And one each so often, for as long as one likes.
+    /// Interval between requests after that.
     #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::Span))]
     pub every: Duration,
 }
 
+impl RateLimitRules {
+    /// Requests a second to each server unless the operator says otherwise. Neither vendor documents a limit; this is more than
+    /// a shop's orders need, and no server's trouble.
+    pub const DEFAULT_REQUESTS_PER_SECOND: NonZeroU32 = NonZeroU32::new(10).expect("not zero");
+
+    /// This many requests a second, and twice as many at once after a rest.
+    pub fn per_second(requests: NonZeroU32) -> Self {
+        let twice = NonZeroU32::MIN.saturating_add(1);
+        Self { burst: requests.saturating_mul(twice), every: Duration::from_secs(1) / requests.get() }
+    }
+}
+
 impl Default for RateLimitRules {
-    /// Neither vendor documents a limit. Ten a second is more than a shop's orders need, and no server's trouble.
     fn default() -> Self {
-        Self { burst: NonZeroU32::MIN.saturating_add(19), every: Duration::from_millis(100) }
+        Self::per_second(Self::DEFAULT_REQUESTS_PER_SECOND)
     }
 }
 
 /// How fast a server was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct RateLimit {
-    /// When it is as if it had never been asked; none = it never was.
+    /// When it is as if it had never been asked. `None` before the first request.
     rested: Option<SystemTime>,
 }
 
 impl RateLimit {
-    /// May it be asked now?
+    /// Checks whether a request may be sent now, with this many others before it.
     ///
     /// # Errors
-    /// From when on it may.
-    pub fn check(&mut self, rules: &RateLimitRules, at: SystemTime) -> Result<(), SystemTime> {
+    /// The moment from which on it may.
+    pub fn check(&mut self, rules: &RateLimitRules, ahead: usize, at: SystemTime) -> Result<(), SystemTime> {
         // No later than a whole burst makes it: else a clock that was set back would hold everything for as long.
-        let latest = at + rules.every * rules.burst.get();
+        let latest = at + rules.every.saturating_mul(rules.burst.get());
         let rested = self.rested.unwrap_or(at).clamp(at, latest);
         self.rested = Some(rested);
-        let slack = rules.every * (rules.burst.get() - 1);
-        let may_from = rested.checked_sub(slack).unwrap_or(at);
+        let slack = rules.every.saturating_mul(rules.burst.get() - 1);
+        let ahead = rules.every.saturating_mul(u32::try_from(ahead).unwrap_or(u32::MAX));
+        let may_from = (rested + ahead).checked_sub(slack).unwrap_or(at);
         if may_from > at { Err(may_from) } else { Ok(()) }
     }
 
-    /// It is asked, because [`Self::check`] let it.
+    /// Counts a request that [`Self::check`] let through.
     pub fn take(&mut self, rules: &RateLimitRules, at: SystemTime) {
         self.rested = Some(self.rested.map_or(at, |rested| rested.max(at)) + rules.every);
     }

@@ -4,11 +4,11 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use cartwright::ShopId;
-use cartwright::health::{Circuit, CircuitRules, Health, Hold, RateLimitRules, Rules, Went};
+use cartwright::health::{Circuit, CircuitRules, Health, RateLimitRules, RequestOutcome, Rules, Throttled};
 
-use crate::at;
+use crate::{at, try_acquire};
 
-const AWAY: Went = Went::Unavailable { retry_after: None };
+const AWAY: RequestOutcome = RequestOutcome::Unavailable { retry_after: None };
 
 fn health() -> Health {
     let circuit = CircuitRules {
@@ -23,17 +23,17 @@ fn shop(id: &str) -> ShopId {
     id.parse().expect("an id")
 }
 
-/// Asks, and says how it went.
-fn ask(health: &Health, seconds: u64, went: Went) -> Result<(), Hold> {
-    health.ask(&shop("a"), "api.example", at(seconds))?;
-    health.went(&shop("a"), "api.example", went, at(seconds));
+/// Asks, and reports the outcome.
+fn ask(health: &Health, seconds: u64, outcome: RequestOutcome) -> Result<(), Throttled> {
+    try_acquire(health, &shop("a"), "api.example", at(seconds))?;
+    health.record(&shop("a"), "api.example", outcome, at(seconds));
     Ok(())
 }
 
-fn until(asked: Result<(), Hold>) -> u64 {
-    let hold = asked.expect_err("a hold");
-    assert!(matches!(&hold, Hold::Circuit { .. }), "{hold}");
-    hold.until().duration_since(at(0)).expect("later").as_secs()
+fn until(asked: Result<(), Throttled>) -> u64 {
+    let throttled = asked.expect_err("left alone");
+    assert!(matches!(&throttled, Throttled::CircuitOpen { .. }), "{throttled}");
+    throttled.until().duration_since(at(0)).expect("later").as_secs()
 }
 
 fn opened() -> Health {
@@ -46,8 +46,8 @@ fn opened() -> Health {
 fn it_opens_after_failures_in_a_row_and_not_before() {
     let health = health();
     for second in 0..10 {
-        let went = if second % 3 == 2 { Went::Answered } else { AWAY };
-        ask(&health, second, went).expect("closed: an answer came in between");
+        let outcome = if second % 3 == 2 { RequestOutcome::Responded } else { AWAY };
+        ask(&health, second, outcome).expect("closed: an answer came in between");
     }
     let health = opened();
     assert_eq!(until(ask(&health, 3, AWAY)), 32);
@@ -57,10 +57,10 @@ fn it_opens_after_failures_in_a_row_and_not_before() {
 #[test]
 fn one_request_finds_out_whether_it_is_back() {
     let health = opened();
-    let ask = |seconds| health.ask(&shop("a"), "api.example", at(seconds));
+    let ask = |seconds| try_acquire(&health, &shop("a"), "api.example", at(seconds));
     ask(32).expect("half-open");
     assert_eq!(until(ask(32)), 62, "a second request went out");
-    health.went(&shop("a"), "api.example", Went::Answered, at(33));
+    health.record(&shop("a"), "api.example", RequestOutcome::Responded, at(33));
     assert_eq!(health.circuit(&shop("a"), "api.example"), Circuit::Closed { failures: 0 });
     (33..40).for_each(|second| ask(second).expect("closed"));
 }
@@ -74,14 +74,14 @@ fn one_that_is_still_away_is_left_alone_longer_each_time_and_never_for_good() {
     assert_eq!(until(ask(&health, 93, AWAY)), 192);
     ask(&health, 192, AWAY).expect("half-open");
     assert_eq!(until(ask(&health, 193, AWAY)), 292, "longer than the longest pause");
-    ask(&health, 292, Went::Answered).expect("half-open");
+    ask(&health, 292, RequestOutcome::Responded).expect("half-open");
     ask(&health, 292, AWAY).expect("closed");
 }
 
 #[test]
 fn a_request_whose_sender_crashed_does_not_hold_it_open() {
     let health = opened();
-    let ask = |seconds| health.ask(&shop("a"), "api.example", at(seconds));
+    let ask = |seconds| try_acquire(&health, &shop("a"), "api.example", at(seconds));
     ask(32).expect("half-open");
     assert_eq!(until(ask(61)), 62);
     ask(62).expect("the next that finds out");
@@ -91,8 +91,8 @@ fn a_request_whose_sender_crashed_does_not_hold_it_open() {
 fn a_time_that_it_named_is_kept_within_bounds() {
     for (named, expected) in [(60, 62), (10, 32), (100_000, 102)] {
         let health = health();
-        let went = Went::Unavailable { retry_after: Some(Duration::from_secs(named)) };
-        (0..3).for_each(|second| ask(&health, second, went).expect("closed"));
+        let outcome = RequestOutcome::Unavailable { retry_after: Some(Duration::from_secs(named)) };
+        (0..3).for_each(|second| ask(&health, second, outcome).expect("closed"));
         assert_eq!(until(ask(&health, 3, AWAY)), expected);
     }
 }
@@ -100,9 +100,9 @@ fn a_time_that_it_named_is_kept_within_bounds() {
 #[test]
 fn requests_that_were_out_already_do_not_make_it_longer() {
     let health = opened();
-    (3..8).for_each(|second| health.went(&shop("a"), "api.example", AWAY, at(second)));
+    (3..8).for_each(|second| health.record(&shop("a"), "api.example", AWAY, at(second)));
     assert_eq!(until(ask(&health, 8, AWAY)), 32);
-    health.went(&shop("a"), "api.example", Went::Answered, at(9));
+    health.record(&shop("a"), "api.example", RequestOutcome::Responded, at(9));
     ask(&health, 9, AWAY).expect("it answered after all");
 }
 
@@ -110,7 +110,7 @@ fn requests_that_were_out_already_do_not_make_it_longer() {
 fn other_shops_and_other_hosts_are_asked_on() {
     let health = opened();
     for (other, host) in [("b", "api.example"), ("a", "files.example")] {
-        health.ask(&shop(other), host, at(3)).expect("another circuit");
+        try_acquire(&health, &shop(other), host, at(3)).expect("another circuit");
     }
 }
 
@@ -119,16 +119,16 @@ fn a_clock_that_was_set_back_does_not_hold_it_open() {
     let health = health();
     (1_000_000..1_000_003).for_each(|second| ask(&health, second, AWAY).expect("closed"));
     // The rate limit was set back too, and needs a moment.
-    ask(&health, 0, Went::Answered).expect_err("a hold of the rate_limit");
-    ask(&health, 1, Went::Answered).expect("half-open");
+    ask(&health, 0, RequestOutcome::Responded).expect_err("a hold of the rate_limit");
+    ask(&health, 1, RequestOutcome::Responded).expect("half-open");
 }
 
 #[test]
 fn a_hold_is_told_as_an_outage_with_its_time() {
     let health = opened();
-    let hold = ask(&health, 12, AWAY).expect_err("open");
-    let outage = hold.outage(at(12));
+    let throttled = ask(&health, 12, AWAY).expect_err("open");
+    let outage = throttled.outage(at(12));
     assert_eq!(outage.retry_after_seconds, Some(20));
     assert!(outage.detail.contains("api.example did not answer 3 times"), "{}", outage.detail);
-    assert_eq!(hold.outage(at(1000)).retry_after_seconds, Some(1));
+    assert_eq!(throttled.outage(at(1000)).retry_after_seconds, Some(1));
 }

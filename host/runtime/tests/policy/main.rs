@@ -1,11 +1,20 @@
-//! When a job is run again, and when a vendor's server is left alone.
+//! When a job is run again, when a vendor's server is left alone, and whose turn it is to ask it.
 
 mod circuit;
+mod queue;
 mod rate_limit;
 mod retries;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use cartwright::ShopId;
+use cartwright::health::{Health, Requester, Throttled};
+
 fn at(seconds: u64) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(1_767_268_800 + seconds)
+}
+
+/// Asks once, and does not wait.
+fn try_acquire(health: &Health, shop: &ShopId, host: &str, at: SystemTime) -> Result<(), Throttled> {
+    health.queue(shop, host, &Requester::Orders, at)?.try_acquire(&health.rate_limit(None), at)
 }

@@ -4,17 +4,17 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use cartwright::ShopId;
-use cartwright::health::{CircuitRules, Health, Hold, RateLimit, RateLimitRules, Rules, Went};
+use cartwright::health::{CircuitRules, Health, RateLimit, RateLimitRules, RequestOutcome, Rules, Throttled};
 use proptest::prelude::*;
 
-use crate::at;
+use crate::{at, try_acquire};
 
 fn rules(burst: u32, every: u64) -> RateLimitRules {
     RateLimitRules { burst: NonZeroU32::new(burst).expect("some"), every: Duration::from_secs(every) }
 }
 
 fn ask(rate_limit: &mut RateLimit, rules: &RateLimitRules, seconds: u64) -> bool {
-    let may = rate_limit.check(rules, at(seconds)).is_ok();
+    let may = rate_limit.check(rules, 0, at(seconds)).is_ok();
     if may {
         rate_limit.take(rules, at(seconds));
     }
@@ -35,15 +35,15 @@ fn a_burst_is_let_through_and_then_one_each_so_often() {
 fn whoever_is_held_is_told_when() {
     let (mut rate_limit, rules) = (RateLimit::default(), rules(1, 10));
     assert!(ask(&mut rate_limit, &rules, 0));
-    assert_eq!(rate_limit.check(&rules, at(4)), Err(at(10)));
-    assert_eq!(rate_limit.check(&rules, at(10)), Ok(()));
+    assert_eq!(rate_limit.check(&rules, 0, at(4)), Err(at(10)));
+    assert_eq!(rate_limit.check(&rules, 0, at(10)), Ok(()));
 }
 
 #[test]
 fn a_clock_that_was_set_back_holds_for_no_longer_than_a_burst() {
     let (mut rate_limit, rules) = (RateLimit::default(), rules(3, 10));
     (0..3).for_each(|_| assert!(ask(&mut rate_limit, &rules, 1_000_000)));
-    assert_eq!(rate_limit.check(&rules, at(0)), Err(at(10)));
+    assert_eq!(rate_limit.check(&rules, 0, at(0)), Err(at(10)));
     assert!(ask(&mut rate_limit, &rules, 10));
 }
 
@@ -52,14 +52,25 @@ fn a_hold_of_the_pace_leaves_the_circuits_one_request_alone() {
     let circuit = CircuitRules { failures: NonZeroU32::MIN, pause: Duration::from_secs(5), ..CircuitRules::default() };
     let health = Health::new(Rules { circuit, rate_limit: rules(1, 60) });
     let shop: ShopId = "a".parse().expect("an id");
-    health.ask(&shop, "api.example", at(0)).expect("closed");
-    health.went(&shop, "api.example", Went::Unavailable { retry_after: None }, at(0));
+    let ask = |seconds| try_acquire(&health, &shop, "api.example", at(seconds));
+    ask(0).expect("closed");
+    health.record(&shop, "api.example", RequestOutcome::Unavailable { retry_after: None }, at(0));
     for second in [1, 6, 59] {
-        let hold = health.ask(&shop, "api.example", at(second)).expect_err("held");
-        assert!(matches!(hold, Hold::RateLimit { .. }), "{hold}");
-        assert_eq!(hold.until(), at(60));
+        let throttled = ask(second).expect_err("too soon");
+        assert!(matches!(throttled, Throttled::RateLimited { .. }), "{throttled}");
+        assert_eq!(throttled.until(), at(60));
     }
-    health.ask(&shop, "api.example", at(60)).expect("half-open");
+    ask(60).expect("half-open");
+}
+
+#[test]
+fn requests_a_second_come_with_a_burst_of_twice_as_many() {
+    let ten = RateLimitRules::per_second(NonZeroU32::new(10).expect("some"));
+    assert_eq!((ten.burst.get(), ten.every), (20, Duration::from_millis(100)));
+    assert_eq!(RateLimitRules::default(), ten);
+    let health = Health::new(Rules { rate_limit: rules(1, 60), ..Rules::default() });
+    assert_eq!(health.rate_limit(None), rules(1, 60));
+    assert_eq!(health.rate_limit(NonZeroU32::new(10)), ten);
 }
 
 proptest! {

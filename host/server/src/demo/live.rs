@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
 use cartwright::SystemClock;
+use cartwright::health::Rules;
 use cartwright_fake_vendors::{ExpiviConfig, FakeExpivi, FakeTwikit, TwikitConfig};
 use cartwright_store::{NewAccessKey, Role};
 use tokio::net::TcpListener;
@@ -40,7 +41,9 @@ pub(crate) async fn run(
     try_line(format_args!("starting; the first time the plugins are compiled, which takes some seconds"))?;
 
     let observed = Arc::new(Observed::new(Arc::new(SystemClock)));
-    let installation = serve::start("demo".to_owned(), source::cache(), kept.store.clone(), observed.clone()).await?;
+    let installation =
+        serve::start("demo".to_owned(), source::cache(), kept.store.clone(), observed.clone(), Rules::default())
+            .await?;
     let key = NewAccessKey { role: Role::Admin, label: "demo".to_owned(), networks: Vec::new(), expires: None };
     let (_, key) = kept.store.make_access_key(&key, "demo", SystemTime::now()).await?;
     let key = String::from_utf8(key.expose().to_vec()).context("a key is text")?;

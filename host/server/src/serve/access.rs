@@ -14,6 +14,7 @@ use ipnet::IpNet;
 
 use super::body;
 use super::idempotency::Once;
+use super::limits::customer;
 use super::node::Node;
 use super::problem::Problem;
 use crate::telemetry;
@@ -26,11 +27,13 @@ pub(crate) struct Caller {
     /// The key's id.
     pub(crate) key: String,
     role: Role,
+    /// Where the request came from, where that is known.
+    address: Option<IpAddr>,
 }
 
 impl Caller {
     pub(super) fn of(access: Access) -> Self {
-        Self { who: format!("{} ({})", access.label, access.key), key: access.key, role: access.role }
+        Self { who: format!("{} ({})", access.label, access.key), key: access.key, role: access.role, address: None }
     }
 
     /// Does it stand in a page that everybody can read?
@@ -49,7 +52,11 @@ impl Caller {
             let detail = "a page does not know its shopper's group; leave visitor.customer_group out, or ask from the platform's server";
             return Err(Problem::new(StatusCode::FORBIDDEN, "role", detail));
         }
-        Ok(visitor)
+        match self.is_storefront() {
+            // A page could name another visitor each time.
+            true => Ok(Visitor { client: self.address.map(|address| customer(address).to_string()), ..visitor }),
+            false => Ok(visitor),
+        }
     }
 
     /// Does it run the installation?
@@ -76,6 +83,9 @@ impl Caller {
         }
         if granted.networks != wanted.networks || granted.plain_http != wanted.plain_http {
             return refused("grants.networks and grants.plain_http are an admin's to change; send them as they are");
+        }
+        if granted.requests_per_second != wanted.requests_per_second {
+            return refused("grants.requests_per_second is an admin's to change; send it as it is");
         }
         if wanted.personal_data && !granted.personal_data {
             return refused("grants.personal_data is an admin's to turn on: it shows names and addresses of orders");
@@ -114,7 +124,7 @@ pub(crate) async fn identify(State(node): State<Node>, mut request: Request, nex
     }
     match node.store().access_key(&text, from, node.now()).await {
         Ok(access) => {
-            let caller = Caller::of(access);
+            let caller = Caller { address: from, ..Caller::of(access) };
             let asked = match &caller.role {
                 Role::Storefront { .. } if is_counted => limits.storefront_asks(&text, &caller.key),
                 Role::Storefront { .. } => {
@@ -266,6 +276,21 @@ async fn caller(parts: &mut Parts, node: &Node) -> Result<Caller, Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_storefronts_visitor_is_the_address_that_asks() {
+        let caller = |role| Caller {
+            who: String::new(),
+            key: String::new(),
+            role,
+            address: Some("2001:db8:1:2:3::4".parse().expect("an address")),
+        };
+        let named = Visitor { client: Some("session 1".to_owned()), ..Visitor::default() };
+        let client = |role| caller(role).visitor(named.clone()).expect("a visitor").client;
+        let shop: ShopId = "shop".parse().expect("an id");
+        assert_eq!(client(Role::Storefront { shop: shop.clone() }).as_deref(), Some("2001:db8:1:2::"));
+        assert_eq!(client(Role::Backend { shop: Some(shop) }).as_deref(), Some("session 1"));
+    }
 
     fn found(peer: &str, said: &[&str], proxies: &[&str]) -> Option<String> {
         let mut headers = HeaderMap::new();

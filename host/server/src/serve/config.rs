@@ -3,8 +3,11 @@
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use anyhow::{Context as _, bail};
+use cartwright::health::RateLimitRules;
+use cartwright_store::DEFAULT_CART_QUOTA_BYTES;
 use ipnet::IpNet;
 use serde::Deserialize;
 use url::Url;
@@ -80,6 +83,14 @@ pub(crate) struct Options {
     /// of it, one shop's storefronts a quarter, one client address an eighth. A body for which there is no room is answered 503.
     #[arg(long, value_name = "BYTES", env = "CARTWRIGHT_MAX_BODY_BYTES_IN_FLIGHT")]
     max_body_bytes_in_flight: Option<NonZeroU32>,
+    /// How many requests a second are sent to each vendor's server for each shop, after a burst of twice as many; 10 unless given. An
+    /// account may be granted another number.
+    #[arg(long, value_name = "NUMBER", env = "CARTWRIGHT_VENDOR_REQUESTS_PER_SECOND")]
+    vendor_requests_per_second: Option<NonZeroU32>,
+    /// The quota of each shop, in MiB, of what its carts leave here and no order owns: configurations and their pictures; 1024 unless
+    /// given. When it is full, what was used longest ago goes, of the visitors first who hold most.
+    #[arg(long, value_name = "MIB", env = "CARTWRIGHT_CART_QUOTA_MIB")]
+    cart_quota_mib: Option<CartQuota>,
     /// For how many seconds a node that was told to stop goes on taking requests, while /health/ready answers 503 so that none are sent
     /// to it any more: longer than whoever asks there waits between two times. 2 unless given.
     #[arg(long, value_name = "SECONDS", env = "CARTWRIGHT_NOTICE_SECONDS")]
@@ -100,6 +111,45 @@ pub(crate) struct Options {
     otlp_endpoint: Option<Url>,
 }
 
+/// A quota of bytes, given in MiB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "u32")]
+pub(crate) struct CartQuota(u32);
+
+impl CartQuota {
+    /// The least: some of the largest configurations with all their pictures.
+    const MIN_MIB: u32 = 128;
+
+    pub(crate) fn bytes(self) -> u64 {
+        u64::from(self.0) << 20
+    }
+}
+
+impl Default for CartQuota {
+    fn default() -> Self {
+        Self(u32::try_from(DEFAULT_CART_QUOTA_BYTES >> 20).unwrap_or(u32::MAX))
+    }
+}
+
+impl TryFrom<u32> for CartQuota {
+    type Error = String;
+
+    fn try_from(mib: u32) -> Result<Self, String> {
+        match mib {
+            mib if mib >= Self::MIN_MIB => Ok(Self(mib)),
+            mib => Err(format!("a quota of {mib} MiB is too small; give {} or more", Self::MIN_MIB)),
+        }
+    }
+}
+
+impl FromStr for CartQuota {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        text.parse::<u32>().map_err(|error| error.to_string())?.try_into()
+    }
+}
+
 /// How a node runs.
 #[derive(Debug)]
 pub(crate) struct Config {
@@ -114,6 +164,8 @@ pub(crate) struct Config {
     pub(crate) node: String,
     pub(crate) proxies: Vec<IpNet>,
     pub(crate) limits: LimitSettings,
+    pub(crate) vendor_requests_per_second: NonZeroU32,
+    pub(crate) cart_quota: CartQuota,
     pub(crate) notice_seconds: u64,
     pub(crate) drain_seconds: u64,
     pub(crate) metrics_listen: Option<SocketAddr>,
@@ -183,6 +235,11 @@ impl Options {
             node: self.node.or(file.node).unwrap_or_else(|| format!("node-{}", std::process::id())),
             proxies: self.proxies.or(file.proxies).unwrap_or_default(),
             limits,
+            vendor_requests_per_second: self
+                .vendor_requests_per_second
+                .or(file.vendor_requests_per_second)
+                .unwrap_or(RateLimitRules::DEFAULT_REQUESTS_PER_SECOND),
+            cart_quota: self.cart_quota_mib.or(file.cart_quota_mib).unwrap_or_default(),
             notice_seconds: self.notice_seconds.or(file.notice_seconds).unwrap_or(2),
             drain_seconds: self.drain_seconds.or(file.drain_seconds).unwrap_or(30),
             metrics_listen: self.metrics_listen.or(file.metrics_listen),
@@ -206,4 +263,19 @@ pub(crate) fn check_environment(command: &clap::Command) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quota_has_room_for_some_large_configurations() {
+        assert_eq!("2048".parse::<CartQuota>().map(CartQuota::bytes), Ok(2 << 30));
+        assert_eq!(CartQuota::default().bytes(), DEFAULT_CART_QUOTA_BYTES);
+        let refused = "1".parse::<CartQuota>().expect_err("too small");
+        assert!(refused.contains("128 or more"), "{refused}");
+        assert!(toml::from_str::<Options>("cart-quota-mib = 1").is_err());
+        assert!(toml::from_str::<Options>("cart-quota-mib = 128").is_ok());
+    }
 }

@@ -32,6 +32,7 @@ use axum::http::{HeaderMap, Request, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Router, middleware};
+use cartwright::health::{RateLimitRules, Rules};
 use cartwright::{Cartwright, SystemClock};
 use cartwright_store::{Installation, Store, Worker, WorkerSettings};
 use clap::Args as _;
@@ -87,7 +88,10 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let store = Database::new(config.database.clone(), config.key_file.clone()).open_or_make().await?;
     let clock = Arc::new(SystemClock);
     let observed = Arc::new(Observed::new(clock));
-    let installation = start(config.installation, config.cache, store, observed.clone()).await?;
+    store.set_cart_quota(config.cart_quota.bytes());
+    let rate_limit = RateLimitRules::per_second(config.vendor_requests_per_second);
+    let health = Rules { rate_limit, ..Rules::default() };
+    let installation = start(config.installation, config.cache, store, observed.clone(), health).await?;
     let listener = listen(config.listen).await?;
     let scraped = match config.metrics_listen {
         Some(address) => Some(listen(address).await?),
@@ -233,6 +237,7 @@ pub(crate) async fn start(
     cache: Option<PathBuf>,
     store: Store,
     observed: Arc<Observed>,
+    health: Rules,
 ) -> anyhow::Result<Installation> {
     let (orders, blobs, catalogue) = (Arc::new(store.clone()), Arc::new(store.clone()), Arc::new(store.clone()));
     let mut builder = Cartwright::builder()
@@ -241,6 +246,7 @@ pub(crate) async fn start(
         .catalogue(catalogue)
         .installation(installation)
         .secret(store.host_secret().await?)
+        .health(health)
         .observer(observed);
     if let Some(cache) = cache {
         builder = builder.cache(cache);

@@ -171,11 +171,14 @@ create table blobs (
     size bigint not null, -- of the plain bytes
     blob_key bytea, -- of one that is no order's: sealed with the store's key
     created_at bigint not null, -- when it was stored last
+    client text not null, -- of one that is no order's: a keyed hash of who stored it, by which the quota is shared out; else ''
+    brought_back bigint not null check (brought_back in (0, 1)), -- a cart needed it again after it was stored
     bytes bytea not null, -- sealed with blob_key, or with the order's key
     primary key (shop, digest, order_id, configuration)
 );
 create index blobs_of_order on blobs (shop, order_id);
 create index blobs_of_configuration on blobs (shop, configuration);
+create index blobs_of_clients on blobs (shop, order_id, client, created_at, size);
 create index blobs_by_age on blobs (kind, created_at);
 
 -- Holds nothing of a customer: orders and jobs by id, settings, counts.

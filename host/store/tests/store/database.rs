@@ -6,7 +6,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cartwright::types::{Event, EventKind, Order};
-use cartwright::{AccountId, Digest, ShopId};
+use cartwright::{AccountId, Blobs, Digest, NewConfiguration, Picture, ShopId};
 use cartwright_store::{Claim, Keyring, Lines, NewJob, Recorded, Store};
 use serde_json::json;
 use sqlx::{AnyConnection, Connection, Executor};
@@ -86,6 +86,15 @@ pub const MINUTE: Duration = Duration::from_secs(60);
 
 pub fn shop() -> ShopId {
     "shop".parse().expect("an id")
+}
+
+/// Stores a configuration with pictures, as a cart does, for a client.
+pub async fn configured(store: &Store, client: Option<&str>, bytes: &[u8], pictures: &[&[u8]]) -> Digest {
+    let picture = |bytes: &&[u8]| Picture { digest: Digest::of(bytes), bytes: bytes.to_vec(), media_type: "image/png" };
+    let pictures: Vec<Picture> = pictures.iter().map(picture).collect();
+    let new = NewConfiguration { digest: Digest::of(bytes), bytes, pictures: &pictures, client };
+    store.put_configuration(&shop(), &new).await.expect("stored");
+    new.digest
 }
 
 pub fn account(id: &str) -> AccountId {

@@ -5,7 +5,9 @@ use cartwright::types::{Address, EventKind};
 use cartwright::{Blobs, OrderBook};
 use cartwright_store::{JobFilter, Store, StoreError, Unfinished};
 
-use crate::database::{Database, account, at, claimed, event, event_of, job, on_each_database, order, record, shop};
+use crate::database::{
+    Database, account, at, claimed, configured, event, event_of, job, on_each_database, order, record, shop,
+};
 use crate::journals::{began, record_of};
 
 on_each_database!(
@@ -83,11 +85,9 @@ async fn a_configuration_is_forgotten_in_carts_and_not_in_other_orders(database:
     let store = database.open().await;
     let shop = shop();
     let same = store.put(&shop, b"the same".to_vec(), "application/json").await.unwrap();
-    let own = store.put(&shop, b"its own".to_vec(), "application/json").await.unwrap();
-    let picture = store.put_picture(&shop, &own, b"a picture".to_vec(), "image/png").await.unwrap();
-    let in_cart = store.put(&shop, b"in a cart".to_vec(), "application/json").await.unwrap();
-    let usual = store.put_picture(&shop, &own, b"the usual".to_vec(), "image/png").await.unwrap();
-    store.put_picture(&shop, &in_cart, b"the usual".to_vec(), "image/png").await.unwrap();
+    let own = configured(&store, None, b"its own", &[b"a picture", b"the usual"]).await;
+    let (picture, usual) = (Digest::of(b"a picture"), Digest::of(b"the usual"));
+    let in_cart = configured(&store, None, b"in a cart", &[b"the usual"]).await;
     for (id, digests) in [("1", [&same, &own]), ("2", [&same, &same])] {
         let mut order = order(id, 1);
         for (line, digest) in order.lines.iter_mut().zip(digests) {

@@ -21,7 +21,7 @@ use cartwright_store::{
 use serde_json::json;
 use sqlx::{AnyConnection, Connection};
 
-use crate::database::{Database, MINUTE, account, at, claimed, event_of, order, shop};
+use crate::database::{Database, MINUTE, account, at, claimed, configured, event_of, order, shop};
 use crate::journals::began;
 use crate::setup::rings;
 
@@ -154,9 +154,9 @@ async fn order_of(store: &Store, person: &str, order_id: &str) {
     let platform = NotificationEndpoint { url: "https://platform.example/told".into(), grants: Grants::default() };
     store.set_notification_endpoint(&shop(), &platform, Expected::Anything, "ann", at(0)).await.unwrap();
     let configuration = format!("{{\"engraving\":\"for {person}\"}}").into_bytes();
-    let configuration = store.put(&shop(), configuration, "application/json").await.unwrap();
     let picture = format!("a picture of {person}").into_bytes();
-    store.put_picture(&shop(), &configuration, picture, "image/png").await.unwrap();
+    let client = format!("the session of {person}");
+    let configuration = configured(store, Some(&client), &configuration, &[&picture]).await;
     let jobs = [NewJob { account: account("erp"), plugin: Digest::of(b"erp"), lines: Lines::All }];
     let first = event_about(person, &format!("{order_id}-1"), order_id, EventKind::Paid, &configuration);
     store.record_event(&shop(), &first, &jobs, at(0)).await.unwrap();

@@ -5,7 +5,7 @@ use cartwright::{Blobs, Digest, ShopId};
 use cartwright_store::{Keyring, NewLogEntry, Store};
 use serde_json::json;
 
-use crate::database::{Database, KEY, at, event_of, job, on_each_database, order, shop};
+use crate::database::{Database, KEY, at, configured, event_of, job, on_each_database, order, shop};
 
 on_each_database!(
     a_blob_is_its_own_shops_and_kept_once,
@@ -52,8 +52,8 @@ async fn ordered(store: &Store, id: &str, configuration: &Digest) {
 
 async fn an_order_has_its_own_copy_of_its_configuration_and_pictures(database: Database) {
     let store = database.open().await;
-    let configuration = store.put(&shop(), b"a configuration".to_vec(), "application/json").await.unwrap();
-    let picture = store.put_picture(&shop(), &configuration, b"a picture".to_vec(), "image/png").await.unwrap();
+    let configuration = configured(&store, None, b"a configuration", &[b"a picture"]).await;
+    let picture = Digest::of(b"a picture");
     ordered(&store, "1", &configuration).await;
     // The cart's copies are gone.
     database.tamper("delete from blobs where order_id = ''").await;
@@ -76,8 +76,8 @@ async fn bytes_that_two_orders_have_open_only_with_each_ones_own_key(database: D
 
 async fn a_new_key_opens_the_blobs_too(database: Database) {
     let store = database.open().await;
-    let configuration = store.put(&shop(), b"a configuration".to_vec(), "application/json").await.unwrap();
-    let picture = store.put_picture(&shop(), &configuration, b"a picture".to_vec(), "image/png").await.unwrap();
+    let configuration = configured(&store, None, b"a configuration", &[b"a picture"]).await;
+    let picture = Digest::of(b"a picture");
     store.close().await;
     let store = Store::open(&database.url, Keyring::new([9; 32]).with_previous(KEY)).await.unwrap();
     assert_eq!(store.rotate_keys().await.unwrap(), 2);

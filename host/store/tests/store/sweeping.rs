@@ -10,11 +10,15 @@ use cartwright::webhook::{Destination, Effects, Notice, NoticeId, Receipts};
 use cartwright::{Blobs, Digest};
 use cartwright_store::{Claim, JobFilter, NewLogEntry, Replay, Retention, Store, StoreError, Swept};
 
-use crate::database::{Database, account, at, claimed, event_of, job, on_each_database, order, record, shop};
+use crate::database::{
+    Database, account, at, claimed, configured, event_of, job, on_each_database, order, record, shop,
+};
 use crate::journals::began;
+use crate::setup::rings;
 
 on_each_database!(
     what_carts_left_behind_goes_at_its_time_and_orders_keep_theirs,
+    what_a_seal_holds_over_is_kept_as_long_as_the_seal,
     what_vendors_sent_goes_at_its_time_unless_it_waits_for_a_person,
     journals_go_when_their_job_has_long_been_over,
     a_job_that_is_not_over_keeps_its_journal_and_its_orders_answers,
@@ -60,19 +64,37 @@ fn document(bytes: &[u8]) -> Outcome {
 
 async fn what_carts_left_behind_goes_at_its_time_and_orders_keep_theirs(database: Database) {
     let store = database.open().await;
-    let left = store.put(&shop(), b"left".to_vec(), "application/json").await.unwrap();
-    let picture = store.put_picture(&shop(), &left, b"a picture".to_vec(), "image/png").await.unwrap();
-    let bought = store.put(&shop(), b"bought".to_vec(), "application/json").await.unwrap();
+    let left = configured(&store, None, b"left", &[b"a picture"]).await;
+    let picture = Digest::of(b"a picture");
+    let needed_again = configured(&store, None, b"needed again", &[b"another picture"]).await;
+    assert_eq!(store.touch(&shop(), &[needed_again, Digest::of(b"unknown")]).await.unwrap(), [Digest::of(b"unknown")]);
+    let bought = configured(&store, None, b"bought", &[]).await;
     let mut order = order("1", 1);
     order.lines[0].configuration = Some(bought.to_string());
     let now = SystemTime::now();
     store.record_event(&shop(), &event_of("e1", EventKind::Paid, order), &[job("expivi")], now).await.unwrap();
-    assert_eq!(sweep(&store, SystemTime::now() + days(89)).await, Swept::default());
-    let swept = sweep(&store, SystemTime::now() + days(91)).await;
+    assert_eq!(sweep(&store, SystemTime::now() + days(29)).await, Swept::default());
+    // What no cart brought back goes first.
+    let swept = sweep(&store, SystemTime::now() + days(31)).await;
     assert_eq!(swept, Swept { configurations: 2, pictures: 1, ..Swept::default() });
+    assert_eq!(sweep(&store, SystemTime::now() + days(89)).await, Swept::default());
+    assert!(store.get(&shop(), &needed_again).await.unwrap().is_some());
+    let swept = sweep(&store, SystemTime::now() + days(91)).await;
+    assert_eq!(swept, Swept { configurations: 1, pictures: 1, ..Swept::default() });
     assert_eq!(store.get(&shop(), &left).await.unwrap(), None);
     assert_eq!(store.get(&shop(), &picture).await.unwrap(), None);
     assert_eq!(store.get(&shop(), &bought).await.unwrap().unwrap(), b"bought");
+}
+
+async fn what_a_seal_holds_over_is_kept_as_long_as_the_seal(database: Database) {
+    let store = database.open().await;
+    let mut rings = rings();
+    rings.seal_seconds = 60 * 24 * 3600;
+    store.save_shop(&rings, at(0)).await.unwrap();
+    let left = configured(&store, None, b"left", &[]).await;
+    assert_eq!(sweep(&store, SystemTime::now() + days(59)).await, Swept::default());
+    assert!(store.get(&shop(), &left).await.unwrap().is_some());
+    assert_eq!(sweep(&store, SystemTime::now() + days(61)).await.configurations, 1);
 }
 
 async fn what_vendors_sent_goes_at_its_time_unless_it_waits_for_a_person(database: Database) {

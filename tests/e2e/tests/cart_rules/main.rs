@@ -2,6 +2,7 @@
 //! vendor's official plugin for another platform.
 
 mod lines;
+mod pictures;
 mod prices;
 mod several;
 

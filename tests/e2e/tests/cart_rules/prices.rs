@@ -156,6 +156,79 @@ async fn a_configuration_of_much_that_the_cart_holds_asks_the_vendor_twice() {
     assert!(asked <= 2 * 4, "{asked} requests for four products");
 }
 
+/// The ring in a state of its own, so that it has a price of its own.
+fn numbered(number: usize) -> String {
+    changed(samples::EXPIVI_SIMPLE, |value| {
+        value[0]["configuration"]["attributes"][0]["attribute_value_name"] = json!(format!("Oak {number}"));
+    })
+}
+
+#[tokio::test]
+async fn the_same_for_the_same_asks_the_vendor_once() {
+    let world = World::new().await;
+    world.link("ring", "1001", "simple", json!({ "price-authority": "vendor" })).await;
+    let asked = async |configuration: &str, quantity: u32, country: Option<&str>| {
+        let before = world.expivi.record().all().len();
+        let mut request = world.request("ring", configuration, quantity, &[]);
+        request.visitor.country = country.map(str::to_owned);
+        let change = world.host.add_to_cart(&world.shop, request).await.expect("a line");
+        assert_eq!(added(&change)[0].price.source, PriceSource::Vendor);
+        world.expivi.record().all().len() - before
+    };
+    let ring = samples::EXPIVI_SIMPLE;
+    let each = [asked(ring, 1, None).await, asked(ring, 1, None).await, asked(ring, 1, None).await];
+    assert_eq!(each, [1, 0, 0]);
+    // What the price may follow from is another question.
+    assert_eq!(
+        (asked(ring, 2, None).await, asked(ring, 1, Some("BE")).await, asked(&numbered(1), 1, None).await),
+        (1, 1, 1)
+    );
+    assert_eq!((asked(ring, 2, None).await, asked(ring, 1, Some("BE")).await), (0, 0));
+    world.link("ring", "1001", "simple", json!({ "price-authority": "vendor", "ignore-case": true })).await;
+    assert_eq!(asked(ring, 1, None).await, 1, "the settings are others");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_at_the_same_time_asks_the_vendor_once() {
+    let world = Arc::new(World::new().await);
+    world.link("ring", "1001", "simple", json!({ "price-authority": "vendor" })).await;
+    world.expivi.faults().delay(Duration::from_millis(100));
+    let before = world.expivi.record().all().len();
+    let mut shoppers = JoinSet::new();
+    for _ in 0..12 {
+        let world = world.clone();
+        shoppers.spawn(async move { world.add("ring", samples::EXPIVI_SIMPLE, 1, &mut Vec::new()).await.map(drop) });
+    }
+    assert!(shoppers.join_all().await.iter().all(Result::is_ok));
+    assert_eq!(world.expivi.record().all().len() - before, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_with_many_connections_leaves_a_vendors_turns_to_others() {
+    let rate_limit = RateLimitRules { burst: NonZeroU32::MIN, every: Duration::from_millis(50) };
+    let rules = Rules { rate_limit, ..Rules::default() };
+    let world = Arc::new(World::with(|builder| builder.health(rules), json!({})).await);
+    world.link("ring", "1001", "simple", json!({ "price-authority": "vendor" })).await;
+    let mut flood = JoinSet::new();
+    for connection in 0..12 {
+        let world = world.clone();
+        flood.spawn(async move {
+            for number in 0.. {
+                let mut request = world.request("ring", &numbered(1000 * connection + number), 1, &[]);
+                request.visitor.client = Some("198.51.100.1".to_owned());
+                drop(world.host.add_to_cart(&world.shop, request).await);
+            }
+        });
+    }
+    for number in 0..10 {
+        let mut request = world.request("ring", &numbered(100_000 + number), 1, &[]);
+        request.visitor.client = Some("203.0.113.99".to_owned());
+        let change = world.host.add_to_cart(&world.shop, request).await.expect("a turn");
+        assert_eq!(added(&change).len(), 1);
+    }
+    flood.abort_all();
+}
+
 #[tokio::test]
 async fn a_vendor_that_is_away_makes_a_price_unavailable_and_never_free() {
     let world = World::new().await;
@@ -249,9 +322,9 @@ async fn shoppers_flood_no_vendor_and_hold_up_no_other_product() {
     let before = world.expivi.record().all().len();
     let began = Instant::now();
     let mut shoppers = JoinSet::new();
-    for _ in 0..60 {
+    for number in 0..60 {
         let world = world.clone();
-        shoppers.spawn(async move { world.add("ring", samples::EXPIVI_SIMPLE, 1, &mut Vec::new()).await.map(drop) });
+        shoppers.spawn(async move { world.add("ring", &numbered(number), 1, &mut Vec::new()).await.map(drop) });
     }
     tokio::time::sleep(Duration::from_millis(300)).await;
     world.add("shirt", samples::EXPIVI_VARIATION, 1, &mut Vec::new()).await.expect("what asks no vendor");

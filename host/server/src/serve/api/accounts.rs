@@ -114,7 +114,7 @@ struct AccountBody {
     /// The settings and secrets that the merchant entered, by field name: the settings whole, of the secrets only those that change.
     #[serde(default)]
     settings: Map<String, Value>,
-    /// What the operator grants it. An admin alone changes `networks` and `plain_http`, turns `personal_data` on, and adds `hosts`
+    /// What the operator grants it. An admin alone changes `networks`, `plain_http` and `requests_per_second`, turns `personal_data` on, and adds `hosts`
     /// while it is on.
     #[serde(default)]
     grants: Grants,

@@ -58,7 +58,8 @@ pub(super) fn draw(
     let unusual = !further.is_empty()
         || !grants.plain_http.is_empty()
         || !grants.networks.is_empty()
-        || !grants.webhook_networks.is_empty();
+        || !grants.webhook_networks.is_empty()
+        || grants.requests_per_second.is_some();
     html! {
         fieldset {
             legend { "What it may do" }
@@ -105,6 +106,14 @@ pub(super) fn draw(
                 }
                 @if admin {
                     div.field {
+                        label for="requests_per_second" { "Requests a second" }
+                        input #requests_per_second name="requests_per_second" type="number" min="1"
+                            value=[grants.requests_per_second] aria-describedby="requests-per-second-help";
+                        p.help #requests-per-second-help {
+                            "The most that each of its servers is asked. Empty: as fast as this installation asks any vendor."
+                        }
+                    }
+                    div.field {
                         label for="plain_http" { "Hosts that are reached without TLS" }
                         textarea #plain_http name="plain_http" rows="2" spellcheck="false" aria-describedby="plain-http-help" {
                             "\n" @for host in &grants.plain_http { (host) "\n" }
@@ -144,11 +153,20 @@ pub(super) fn read(
         choose_price_source: sent.has("choose_price_source"),
         plain_http: old.plain_http,
         networks: old.networks,
+        requests_per_second: old.requests_per_second,
         hosts: BTreeSet::new(),
     };
     if visitor.caller.is_admin() {
         grants.plain_http = sent.lines("plain_http").map(str::to_owned).collect();
         grants.networks = networks(sent, "networks")?;
+        grants.requests_per_second = match sent.text("requests_per_second").trim() {
+            "" => None,
+            number => Some(number.parse().map_err(|_| {
+                let detail =
+                    format!("{number:?} is not a number of requests a second; enter one such as 10, or nothing");
+                Problem::unprocessable("body", detail)
+            })?),
+        };
     }
     let declared = plugin.about().identity.hosts.iter().filter(|host| sent.texts("host").any(|sent| sent == *host));
     grants.hosts = declared.filter_map(|host| grants::declared_host(plugin, host, settings)).collect();

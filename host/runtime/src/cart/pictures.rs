@@ -1,0 +1,355 @@
+//! The pictures of what is bought: found when the plan holds, within the budgets of one request.
+//!
+//! A picture that cannot be used is left out with a warning: the shopper can buy without it. A line that is planned again keeps the
+//! picture that it was sealed with.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use reqwest::Method;
+use reqwest::header::HeaderMap;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::CartError;
+use super::line::CartLine;
+use super::pricing::warning;
+use super::thumbnail::{self, MAX_PICTURE_BYTES, ThumbnailError};
+use super::walk::Walk;
+use crate::capability::egress::{Outgoing, Queued, check_url, host_of};
+use crate::capability::timer::{Clock, SystemClock};
+use crate::contract::{Item, Thumbnail};
+use crate::error::describe;
+use crate::health::Requester;
+use crate::ids::{Digest, ShopId};
+use crate::platform::{NewConfiguration, Picture};
+
+/// Maximum number of pixels that are decoded for one request: four of the largest pictures, or 64 of 512 × 512.
+const MAX_PIXELS_PER_REQUEST: u64 = 16 << 20;
+/// Maximum number of bytes of all pictures of one request.
+const MAX_PICTURE_BYTES_PER_REQUEST: usize = 16 << 20;
+/// How long a shopper waits for all pictures that are fetched for one request.
+const FETCH_TIMEOUT: Duration = Duration::from_secs(3);
+/// Maximum number of pictures of all shops that are decoded at the same time, and of one shop: no shop takes all places.
+const DECODE_PLACES: usize = 4;
+const DECODE_PLACES_PER_SHOP: usize = 2;
+
+/// Where pictures are decoded.
+pub(crate) struct DecodePlaces {
+    all: Arc<Semaphore>,
+    of_shops: Mutex<HashMap<ShopId, Arc<Semaphore>>>,
+}
+
+impl Default for DecodePlaces {
+    fn default() -> Self {
+        Self { all: Arc::new(Semaphore::new(DECODE_PLACES)), of_shops: Mutex::default() }
+    }
+}
+
+impl DecodePlaces {
+    /// Waits for a place, for as long as the permits are held. `None` never comes: the semaphores are not closed.
+    async fn take(&self, shop: &ShopId) -> Option<(OwnedSemaphorePermit, OwnedSemaphorePermit)> {
+        let own = {
+            let mut of_shops = self.of_shops.lock().unwrap_or_else(PoisonError::into_inner);
+            let new = || Arc::new(Semaphore::new(DECODE_PLACES_PER_SHOP));
+            of_shops.entry(shop.clone()).or_insert_with(new).clone()
+        };
+        let own = own.acquire_owned().await.ok()?;
+        Some((own, self.all.clone().acquire_owned().await.ok()?))
+    }
+}
+
+/// Pictures that one request has found so far.
+#[derive(Default)]
+pub(super) struct Pictures {
+    /// The picture of the line that is planned again, by its item.
+    sealed: Option<(Option<u32>, Option<Digest>)>,
+    by_item: BTreeMap<u32, Option<Digest>>,
+    new: Vec<Picture>,
+    is_stored: bool,
+}
+
+/// A picture before it is looked at.
+enum Found {
+    /// As it stands in the configuration.
+    Encoded(Vec<u8>),
+    Fetched(Vec<u8>),
+}
+
+impl Walk<'_> {
+    /// Keeps the picture that a line was sealed with, when it is planned again from its stored configuration.
+    pub(super) fn keep_picture(&mut self, line: &CartLine) {
+        self.pictures.sealed = Some((line.item, line.thumbnail));
+    }
+
+    /// Gives lines the pictures of their configured products: of roots only.
+    pub(super) async fn add_pictures(&mut self, raw: &[u8], items: &[Item], families: &mut [Vec<CartLine>]) {
+        let mut wanted: BTreeMap<u32, &Thumbnail> = BTreeMap::new();
+        for index in families.iter().flatten().filter_map(|line| line.item) {
+            let root = items.get(index as usize).filter(|item| item.parent.is_none());
+            if let Some(thumbnail) = root.and_then(|item| item.thumbnail.as_ref())
+                && self.pictures.sealed.is_none_or(|(item, _)| item != Some(index))
+                && !self.pictures.by_item.contains_key(&index)
+            {
+                wanted.insert(index, thumbnail);
+            }
+        }
+        let is_wanted = !wanted.is_empty();
+        self.find(raw, wanted).await;
+        let Pictures { sealed, by_item, .. } = &self.pictures;
+        for line in families.iter_mut().flatten() {
+            line.thumbnail = match (sealed, line.item) {
+                (Some((item, digest)), Some(_)) if *item == line.item => *digest,
+                (_, Some(index)) => by_item.get(&index).copied().flatten(),
+                _ => None,
+            };
+        }
+        if is_wanted {
+            let count = families.iter().flatten().filter(|line| line.thumbnail.is_some()).count();
+            self.done(format!("{count} lines have a picture"));
+        }
+    }
+
+    /// Stores the configuration with the pictures that were found, once for each request.
+    pub(super) async fn store(&mut self, raw: &[u8], configuration: Option<Digest>) -> Result<(), CartError> {
+        let Some(digest) = configuration.filter(|_| !self.pictures.is_stored) else { return Ok(()) };
+        let pictures = std::mem::take(&mut self.pictures.new);
+        let (shop, client) = (&self.state.shop.id, self.visitor.client.as_deref());
+        let new = NewConfiguration { digest, bytes: raw, pictures: &pictures, client };
+        let stored = self.host.platform().blobs.put_configuration(shop, &new).await;
+        stored.map_err(|error| CartError::Platform(error.to_string()))?;
+        self.pictures.is_stored = true;
+        self.done(format!("stored {} bytes as {digest}, and {} pictures", raw.len(), pictures.len()));
+        Ok(())
+    }
+
+    /// Looks for pictures and writes down what was found of each, and why the others are left out.
+    async fn find(&mut self, raw: &[u8], wanted: BTreeMap<u32, &Thumbnail>) {
+        if wanted.is_empty() {
+            return;
+        }
+        let mut fetched = self.fetch(&wanted).await;
+        let (mut found, mut left_out) = (Vec::new(), Vec::new());
+        for (index, source) in wanted {
+            let picture = match source {
+                Thumbnail::InPayload(range) => thumbnail::cut(raw, range)
+                    .map(|text| Found::Encoded(text.to_vec()))
+                    .map_err(|error| error.to_string()),
+                Thumbnail::Url(url) => match fetched.get_mut(url) {
+                    Some(Ok(bytes)) => Ok(Found::Fetched(bytes.clone())),
+                    Some(Err(why)) => Err(why.clone()),
+                    None => Err(format!("all pictures of a request together are given {} s", FETCH_TIMEOUT.as_secs())),
+                },
+            };
+            match picture {
+                Ok(picture) => found.push((index, picture)),
+                Err(why) => left_out.push((index, why)),
+            }
+        }
+        let checked = match self.host.platform().decoding.take(&self.state.shop.id).await {
+            // The place is kept until the decoder ends, also when nobody waits for it any more.
+            Some(place) => tokio::task::spawn_blocking(move || {
+                let _place = place;
+                check(found)
+            })
+            .await
+            .ok(),
+            None => None,
+        };
+        match checked {
+            Some(Checked { by_item, pictures, left_out: unusable }) => {
+                self.pictures.by_item.extend(by_item.into_iter().map(|(index, digest)| (index, Some(digest))));
+                self.pictures.new.extend(pictures);
+                left_out.extend(unusable);
+            }
+            None => left_out.push((0, "the decoder failed".to_owned())),
+        }
+        self.pictures.by_item.extend(left_out.iter().map(|(index, _)| (*index, None)));
+        let mut by_reason: BTreeMap<String, Vec<u32>> = BTreeMap::new();
+        left_out.into_iter().for_each(|(index, why)| by_reason.entry(why).or_default().push(index));
+        self.warnings.extend(by_reason.into_iter().map(|(why, items)| {
+            let text = match items.as_slice() {
+                [index] => format!("The picture of item {index} is left out: {why}."),
+                items => format!("{} pictures are left out, the first of item {}: {why}.", items.len(), items[0]),
+            };
+            warning("thumbnail-unusable", text)
+        }));
+    }
+
+    /// Fetches each address once, two at a time, as fast as their servers may be asked. What did not come in time is missing.
+    async fn fetch(&self, wanted: &BTreeMap<u32, &Thumbnail>) -> HashMap<String, Result<Vec<u8>, String>> {
+        let mut urls: Vec<&String> = Vec::new();
+        for source in wanted.values() {
+            if let Thumbnail::Url(url) = source {
+                urls.push(url);
+            }
+        }
+        urls.sort_unstable();
+        urls.dedup();
+        let ends = Instant::now() + FETCH_TIMEOUT;
+        let (waiting, fetched) = (Mutex::new((urls.into_iter(), 0)), Mutex::new(HashMap::new()));
+        let lock = |error: PoisonError<_>| error.into_inner();
+        let fetch_some = async || {
+            loop {
+                let (url, bytes) = {
+                    let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
+                    let Some(url) = waiting.0.next() else { return };
+                    (url, waiting.1)
+                };
+                let picture = match bytes < MAX_PICTURE_BYTES_PER_REQUEST {
+                    true => self.fetch_picture(url, ends).await,
+                    false => Err(format!(
+                        "all pictures of a request together may have {MAX_PICTURE_BYTES_PER_REQUEST} bytes"
+                    )),
+                };
+                if let Ok(bytes) = &picture {
+                    waiting.lock().unwrap_or_else(PoisonError::into_inner).1 += bytes.len();
+                }
+                fetched.lock().unwrap_or_else(lock).insert(url.clone(), picture);
+            }
+        };
+        // The time is up for those that are still out.
+        let _ = tokio::time::timeout_at(ends.into(), async { tokio::join!(fetch_some(), fetch_some()) }).await;
+        fetched.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Fetches a picture from a granted host.
+    async fn fetch_picture(&self, url: &str, ends: Instant) -> Result<Vec<u8>, String> {
+        // A picture's host is the operator's to grant; the plugin need not have declared it.
+        let host = url::Url::parse(url).ok().and_then(|url| host_of(&url));
+        let (shop, grants, egress) = (&self.state.shop.id, &self.vendor.grants, &self.host.platform().egress);
+        let url = check_url(url, host.as_slice(), grants).map_err(|refusal| refusal.to_string())?;
+        let requester = self.visitor.client.clone().map_or(Requester::Unknown, Requester::Visitor);
+        let left = || ends.saturating_duration_since(Instant::now());
+        let queued = Queued {
+            shop,
+            requester: &requester,
+            rate_limit: egress.health.rate_limit(grants.requests_per_second),
+            give_up: Some(SystemClock.now() + left()),
+        };
+        let admission = egress.admit(url, grants, queued, &SystemClock).await.map_err(|error| error.to_string())?;
+        // A little earlier than the time is up, so that a server that is too slow is noted as such.
+        let timeout = left().saturating_sub(Duration::from_millis(50));
+        let outgoing = Outgoing { method: Method::GET, headers: HeaderMap::new(), body: Vec::new(), timeout };
+        let answer = admission.send(outgoing).await.map_err(|error| describe(&error.error))?;
+        if !answer.status.is_success() {
+            return Err(format!("its server answered {}", answer.status));
+        }
+        let limit = ("bytes of a picture", MAX_PICTURE_BYTES as u64);
+        answer.body(limit).await.map_err(|error| describe(&error.error))
+    }
+}
+
+/// What came of pictures that were looked at.
+#[derive(Default)]
+struct Checked {
+    by_item: Vec<(u32, Digest)>,
+    pictures: Vec<Picture>,
+    left_out: Vec<(u32, String)>,
+}
+
+/// Checks pictures one after the other, equal ones once, within the budgets of a request.
+fn check(found: Vec<(u32, Found)>) -> Checked {
+    let mut checked = Checked::default();
+    let mut known: HashMap<Digest, Result<(), String>> = HashMap::new();
+    let (mut pixels, mut total) = (0, 0);
+    for (index, picture) in found {
+        let bytes = match picture {
+            Found::Fetched(bytes) => Ok(bytes),
+            Found::Encoded(text) => thumbnail::decode_base64(&text),
+        };
+        let (bytes, digest) = match bytes {
+            Ok(bytes) => {
+                let digest = Digest::of(&bytes);
+                (bytes, digest)
+            }
+            Err(error) => {
+                checked.left_out.push((index, error.to_string()));
+                continue;
+            }
+        };
+        let usable = known.entry(digest).or_insert_with(|| {
+            let measured = thumbnail::measure(&bytes).map_err(|error| error.to_string())?;
+            if pixels + measured.pixels > MAX_PIXELS_PER_REQUEST {
+                return Err(format!(
+                    "all pictures of a request together may have {MAX_PIXELS_PER_REQUEST} pixels (MAX_PIXELS_PER_REQUEST)"
+                ));
+            }
+            if total + bytes.len() > MAX_PICTURE_BYTES_PER_REQUEST {
+                return Err(format!(
+                    "all pictures of a request together may have {MAX_PICTURE_BYTES_PER_REQUEST} bytes \
+                     (MAX_PICTURE_BYTES_PER_REQUEST)"
+                ));
+            }
+            pixels += measured.pixels;
+            total += bytes.len();
+            thumbnail::decode(&bytes, measured.format).map_err(|error: ThumbnailError| error.to_string())?;
+            checked.pictures.push(Picture { digest, bytes: bytes.clone(), media_type: measured.media_type });
+            Ok(())
+        });
+        match usable {
+            Ok(()) => checked.by_item.push((index, digest)),
+            Err(why) => checked.left_out.push((index, why.clone())),
+        }
+    }
+    checked
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+
+    fn png(edge: u32, shade: u8) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let picture = image::GrayImage::from_pixel(edge, edge, image::Luma([shade]));
+        picture.write_to(&mut Cursor::new(&mut bytes), image::ImageFormat::Png).expect("a picture");
+        bytes
+    }
+
+    fn fetched(pictures: impl IntoIterator<Item = Vec<u8>>) -> Vec<(u32, Found)> {
+        (0..).zip(pictures.into_iter().map(Found::Fetched)).collect()
+    }
+
+    #[test]
+    fn equal_pictures_are_decoded_and_kept_once() {
+        let large = png(2048, 1);
+        let checked = check(fetched(vec![large; 20]));
+        assert_eq!((checked.by_item.len(), checked.pictures.len(), checked.left_out.len()), (20, 1, 0));
+    }
+
+    #[test]
+    fn pictures_over_the_budget_of_pixels_are_left_out_by_its_name() {
+        let checked = check(fetched((0..20).map(|shade| png(2048, shade))));
+        assert_eq!((checked.by_item.len(), checked.pictures.len()), (4, 4));
+        assert!(
+            checked.left_out.iter().all(|(_, why)| why.contains("MAX_PIXELS_PER_REQUEST")),
+            "{:?}",
+            checked.left_out
+        );
+        // Small ones still go beside them.
+        let small = check(fetched((0..20).map(|shade| png(64, shade))));
+        assert_eq!((small.by_item.len(), small.left_out.len()), (20, 0));
+    }
+
+    #[test]
+    fn the_pixels_that_are_decoded_do_not_grow_with_the_number_of_pictures() {
+        let decoded = |count: u8| {
+            let checked = check(fetched((0..count).map(|shade| png(1024, shade))));
+            checked.pictures.len()
+        };
+        assert_eq!((decoded(8), decoded(16), decoded(32)), (8, 16, 16));
+    }
+
+    #[tokio::test]
+    async fn a_shop_does_not_take_all_places() {
+        let places = DecodePlaces::default();
+        let (one, other): (ShopId, ShopId) = ("one".parse().expect("an id"), "other".parse().expect("an id"));
+        let held = [places.take(&one).await, places.take(&one).await];
+        assert!(held.iter().all(Option::is_some));
+        let third = tokio::time::timeout(Duration::from_millis(10), places.take(&one)).await;
+        assert!(third.is_err(), "a third place of one shop");
+        assert!(places.take(&other).await.is_some());
+    }
+}

@@ -1,0 +1,294 @@
+//! Prices that a vendor gave, remembered while they hold: whoever configures the same for the same gets the price that was given,
+//! without another request to the vendor.
+//!
+//! A price is remembered by everything that the plugin was told when it was asked, but for the moment. It is remembered until the
+//! vendor says that it ends, and for [`MAX_AGE`] where the vendor does not say; and no longer than half of the time that the shop's
+//! seals hold. A seal over a remembered price ends when it would have ended had the line been sealed when the vendor was asked:
+//! remembering lengthens nothing.
+//!
+//! Equal questions at the same time are one: the first asks, the others wait for its answer. Where it fails, or its shopper goes away,
+//! they ask for themselves. It is no cache crate's: `moka` would bring a thread pool and a dozen crates for one map.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::watch;
+
+use crate::contract::Price;
+use crate::ids::Digest;
+
+/// How long a price is remembered of which the vendor does not say how long it holds.
+const MAX_AGE: Duration = Duration::from_secs(300);
+/// Maximum number of prices that are remembered, of all shops together: about 20 MB.
+const MAX_PRICES: usize = 50_000;
+
+/// Prices of a configuration's items, as a plugin gave them.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Quote {
+    pub(crate) prices: Vec<Option<Price>>,
+    /// When the vendor was asked.
+    pub(crate) asked_at: Timestamp,
+}
+
+impl Quote {
+    fn holds(&self, max_age: Duration, at: Timestamp) -> bool {
+        at < self.ends() && self.asked_at.checked_add(max_age).is_ok_and(|ends| at < ends)
+    }
+
+    /// The moment from which on it is not given again.
+    fn ends(&self) -> Timestamp {
+        let ours = self.asked_at.checked_add(MAX_AGE).unwrap_or(self.asked_at);
+        let dated = |price: &Price| price.valid_until.as_ref().map(|until| until.parse::<Timestamp>());
+        // All of them must say it; what cannot be read says that it has ended.
+        let each = self.prices.iter().flatten().map(|price| match dated(price) {
+            Some(Ok(until)) => until,
+            Some(Err(_)) => self.asked_at,
+            None => ours,
+        });
+        each.min().unwrap_or(self.asked_at)
+    }
+}
+
+enum Entry {
+    /// Somebody asks; the answer comes here.
+    Asking(watch::Receiver<Option<Arc<Quote>>>),
+    Known(Arc<Quote>),
+}
+
+/// Remembered prices.
+#[derive(Default)]
+pub(crate) struct PriceMemory {
+    entries: Mutex<Entries>,
+}
+
+#[derive(Default)]
+struct Entries {
+    by_key: HashMap<Digest, Entry>,
+    /// Number of remembered prices.
+    prices: usize,
+}
+
+/// What there is to do for a price.
+pub(crate) enum Recalled<'a> {
+    /// It is remembered.
+    Known(Arc<Quote>),
+    /// The caller asks, and says what the answer was.
+    Ask(Asking<'a>),
+}
+
+/// Permission to ask for a price; others may wait for the answer.
+pub(crate) struct Asking<'a> {
+    memory: &'a PriceMemory,
+    key: Digest,
+    /// `None` for one that nobody waits for.
+    waiting: Option<watch::Sender<Option<Arc<Quote>>>>,
+}
+
+impl PriceMemory {
+    /// Looks a price up that was asked for no longer than `max_age` ago. Waits for the answer where somebody asks already.
+    pub(crate) async fn recall(&self, key: Digest, max_age: Duration, at: Timestamp) -> Recalled<'_> {
+        let mut answer = {
+            let mut entries = self.lock();
+            match entries.by_key.get(&key) {
+                Some(Entry::Known(quote)) if quote.holds(max_age, at) => return Recalled::Known(quote.clone()),
+                Some(Entry::Asking(answer)) => answer.clone(),
+                _ => {
+                    let (waiting, answer) = watch::channel(None);
+                    entries.put(key, Entry::Asking(answer));
+                    return Recalled::Ask(Asking { memory: self, key, waiting: Some(waiting) });
+                }
+            }
+        };
+        let answered = answer.wait_for(Option::is_some).await.ok().and_then(|quote| quote.clone());
+        match answered {
+            Some(quote) => Recalled::Known(quote),
+            None => Recalled::Ask(Asking { memory: self, key, waiting: None }),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Entries> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Asking<'_> {
+    /// Remembers the answer, and gives it to those who wait.
+    pub(crate) fn remember(mut self, quote: Quote) -> Arc<Quote> {
+        let quote = Arc::new(quote);
+        let waiting = self.waiting.take();
+        let mut entries = self.memory.lock();
+        if quote.prices.len() <= MAX_PRICES {
+            entries.make_room(quote.prices.len(), quote.asked_at);
+            entries.put(self.key, Entry::Known(quote.clone()));
+        } else if waiting.is_some() {
+            entries.take(&self.key);
+        }
+        drop(entries);
+        if let Some(waiting) = waiting {
+            waiting.send_replace(Some(quote.clone()));
+        }
+        quote
+    }
+}
+
+impl Drop for Asking<'_> {
+    /// Nothing came of it: whoever waits asks.
+    fn drop(&mut self) {
+        if self.waiting.is_some() {
+            self.memory.lock().take(&self.key);
+        }
+    }
+}
+
+impl Entries {
+    fn put(&mut self, key: Digest, entry: Entry) {
+        self.take(&key);
+        self.prices += entry.prices();
+        self.by_key.insert(key, entry);
+    }
+
+    fn take(&mut self, key: &Digest) {
+        if let Some(entry) = self.by_key.remove(key) {
+            self.prices -= entry.prices();
+        }
+    }
+
+    /// Forgets what has ended, and the older half where that is not enough.
+    fn make_room(&mut self, more: usize, now: Timestamp) {
+        if self.prices + more <= MAX_PRICES {
+            return;
+        }
+        self.by_key.retain(|_, entry| !matches!(entry, Entry::Known(quote) if quote.ends() <= now));
+        let mut asked: Vec<Timestamp> = self.by_key.values().filter_map(Entry::asked_at).collect();
+        asked.sort_unstable();
+        let middle = asked.get(asked.len() / 2).copied();
+        let left: usize = self.by_key.values().map(Entry::prices).sum();
+        if left + more > MAX_PRICES / 2 {
+            self.by_key.retain(|_, entry| entry.asked_at().is_none_or(|asked_at| Some(asked_at) > middle));
+        }
+        self.prices = self.by_key.values().map(Entry::prices).sum();
+    }
+}
+
+impl Entry {
+    /// How many prices it counts as: one at least, so that entries are bounded too.
+    fn prices(&self) -> usize {
+        match self {
+            Self::Asking(_) => 0,
+            Self::Known(quote) => quote.prices.len().max(1),
+        }
+    }
+
+    fn asked_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Asking(_) => None,
+            Self::Known(quote) => Some(quote.asked_at),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::{Money, PriceBasis, PriceState, TaxBasis};
+
+    const HALF_A_SEAL: Duration = Duration::from_secs(12 * 3600);
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(1_767_268_800 + seconds).expect("a moment")
+    }
+
+    fn key(number: usize) -> Digest {
+        Digest::of(&number.to_le_bytes())
+    }
+
+    fn price(valid_until: Option<Timestamp>) -> Price {
+        Price {
+            amount: Money { minor: 4900, scale: 2, currency: "EUR".to_owned() },
+            basis: PriceBasis::Unit,
+            tax: TaxBasis::AsShop,
+            state: PriceState::Verified,
+            valid_until: valid_until.map(|until| until.to_string()),
+        }
+    }
+
+    fn quote(valid_until: &[Option<Timestamp>]) -> Quote {
+        Quote { prices: valid_until.iter().map(|until| Some(price(*until))).collect(), asked_at: at(0) }
+    }
+
+    async fn ask(memory: &PriceMemory, number: usize, seconds: i64) -> Asking<'_> {
+        match memory.recall(key(number), HALF_A_SEAL, at(seconds)).await {
+            Recalled::Ask(asking) => asking,
+            Recalled::Known(quote) => panic!("{quote:?}"),
+        }
+    }
+
+    async fn is_known(memory: &PriceMemory, number: usize, seconds: i64) -> bool {
+        matches!(memory.recall(key(number), HALF_A_SEAL, at(seconds)).await, Recalled::Known(_))
+    }
+
+    #[tokio::test]
+    async fn a_price_is_remembered_until_the_vendor_says_that_it_ends() {
+        let memory = PriceMemory::default();
+        ask(&memory, 1, 0).await.remember(quote(&[Some(at(3600)), Some(at(1800))]));
+        assert!(is_known(&memory, 1, 1799).await);
+        assert!(!is_known(&memory, 1, 1800).await);
+        assert!(!is_known(&memory, 2, 0).await);
+    }
+
+    #[tokio::test]
+    async fn a_price_without_an_end_is_remembered_for_minutes() {
+        let memory = PriceMemory::default();
+        ask(&memory, 1, 0).await.remember(quote(&[None, Some(at(3600))]));
+        assert!(is_known(&memory, 1, 299).await);
+        assert!(!is_known(&memory, 1, 300).await);
+        ask(&memory, 2, 0).await.remember(quote(&[Some(at(-1))]));
+        assert!(!is_known(&memory, 2, 0).await, "it had ended");
+        ask(&memory, 3, 0).await.remember(Quote { prices: vec![None], asked_at: at(0) });
+        assert!(!is_known(&memory, 3, 0).await, "the vendor gave no price");
+    }
+
+    #[tokio::test]
+    async fn a_price_is_not_remembered_for_longer_than_half_of_a_seal() {
+        let memory = PriceMemory::default();
+        ask(&memory, 1, 0).await.remember(quote(&[Some(at(3600))]));
+        let minute = Duration::from_secs(60);
+        assert!(matches!(memory.recall(key(1), minute, at(59)).await, Recalled::Known(_)));
+        assert!(matches!(memory.recall(key(1), minute, at(60)).await, Recalled::Ask(_)));
+    }
+
+    #[tokio::test]
+    async fn equal_questions_at_the_same_time_are_one() {
+        let memory = PriceMemory::default();
+        let first = ask(&memory, 1, 0).await;
+        let others = async { tokio::join!(is_known(&memory, 1, 0), is_known(&memory, 1, 0)) };
+        let (others, _) = tokio::join!(others, async { first.remember(quote(&[None])) });
+        assert_eq!(others, (true, true));
+    }
+
+    #[tokio::test]
+    async fn who_waits_asks_when_the_first_one_was_told_nothing() {
+        let memory = PriceMemory::default();
+        let first = ask(&memory, 1, 0).await;
+        let (waiting, ()) = tokio::join!(memory.recall(key(1), HALF_A_SEAL, at(0)), async { drop(first) });
+        let Recalled::Ask(waiting) = waiting else { panic!("nothing is known") };
+        waiting.remember(quote(&[None]));
+        assert!(is_known(&memory, 1, 0).await);
+    }
+
+    #[tokio::test]
+    async fn what_is_remembered_is_bounded_and_the_older_goes_first() {
+        let memory = PriceMemory::default();
+        let many = MAX_PRICES / 100;
+        for number in 0..2 * many {
+            let asked_at = at(i64::try_from(number).expect("a number") / 100);
+            let quote = Quote { asked_at, ..quote(&[None; 100]) };
+            ask(&memory, number, 0).await.remember(quote);
+            assert!(memory.lock().prices <= MAX_PRICES);
+        }
+        assert!(is_known(&memory, 2 * many - 1, 10).await);
+        assert!(!is_known(&memory, 0, 10).await);
+    }
+}

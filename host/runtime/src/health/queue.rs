@@ -1,0 +1,89 @@
+//! The queue of a server that is asked as fast as it may be: whose request is next, and whose may not even wait.
+//!
+//! Self-clocked fair queueing (Golestani, 1994). Each request gets the number at which it would end if all who wait were served in
+//! turns; the lowest is next. Who waits with one request is served before who waits with many, and orders, whose requests cost
+//! half as much, get a share that shoppers cannot take: with [`MAX_WAITING_CALLS`] shoppers' requests before them, still two of
+//! each ten. Shoppers' requests wait with a guest instance, so that few may; orders' do not.
+
+use std::collections::BTreeMap;
+
+/// On whose behalf a request is sent. The turns of a server are shared out among them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Requester {
+    /// The shop's orders, together.
+    Orders,
+    /// One visitor, by an address or an id.
+    Visitor(String),
+    /// A visitor who cannot be told from others, because the platform did not say who asks.
+    Unknown,
+}
+
+/// Maximum number of calls per shop and host that may wait for their turn while holding an instance. Further calls fail with
+/// `Unavailable`, so that one shop cannot exhaust the instance pool.
+const MAX_WAITING_CALLS: usize = 8;
+/// Maximum number of these calls of one visitor. The second may wait only while half of the places are free.
+const MAX_WAITING_CALLS_PER_VISITOR: usize = 2;
+/// What a request costs in turns: an order's half of a shopper's.
+const ORDER_COST: u64 = 1;
+const VISITOR_COST: u64 = 2;
+
+/// Where a request stands in the queue: the lowest is next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Position {
+    finish: u64,
+    /// Tells requests apart that would end together: who came first goes first.
+    number: u64,
+}
+
+/// Requests that wait for one server.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    waiting: BTreeMap<Position, Requester>,
+    /// Where the request that was served last stood.
+    served: u64,
+    entered: u64,
+}
+
+impl Queue {
+    /// Puts a request in. `None` when the requester may not wait now.
+    pub(super) fn enter(&mut self, requester: &Requester) -> Option<Position> {
+        let calls = self.waiting.values().filter(|waiting| **waiting != Requester::Orders).count();
+        let own = self.waiting.iter().filter(|(_, waiting)| *waiting == requester).map(|(position, _)| position.finish);
+        let may_wait = match requester {
+            Requester::Orders => true,
+            Requester::Visitor(_) if own.clone().next().is_some() => {
+                own.clone().count() < MAX_WAITING_CALLS_PER_VISITOR && calls < MAX_WAITING_CALLS / 2
+            }
+            Requester::Visitor(_) | Requester::Unknown => calls < MAX_WAITING_CALLS,
+        };
+        if !may_wait {
+            return None;
+        }
+        let (last, cost) = match requester {
+            Requester::Orders => (own.max(), ORDER_COST),
+            Requester::Visitor(_) => (own.max(), VISITOR_COST),
+            // Each may be another shopper.
+            Requester::Unknown => (None, VISITOR_COST),
+        };
+        let position = Position { finish: self.served.max(last.unwrap_or(0)) + cost, number: self.entered };
+        self.entered += 1;
+        self.waiting.insert(position, requester.clone());
+        Some(position)
+    }
+
+    /// Returns how many requests are before this one.
+    pub(super) fn ahead_of(&self, position: Position) -> usize {
+        self.waiting.range(..position).count()
+    }
+
+    /// Takes a request out that is sent.
+    pub(super) fn serve(&mut self, position: Position) {
+        self.leave(position);
+        self.served = self.served.max(position.finish);
+    }
+
+    /// Takes a request out that is not sent.
+    pub(super) fn leave(&mut self, position: Position) {
+        self.waiting.remove(&position);
+    }
+}
