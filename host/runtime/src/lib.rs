@@ -71,6 +71,7 @@ mod setup;
 mod shop;
 mod slots;
 mod snapshot;
+mod stored_text;
 mod swap;
 mod vendor;
 pub mod webhook;
@@ -104,6 +105,9 @@ pub use shop::{
 };
 pub use slots::QUESTION_SLOTS;
 pub use snapshot::{AccountSnapshot, ShopSnapshot};
+pub use stored_text::{
+    MAX_DATA_BYTES, MAX_NAME_BYTES, MAX_TEXT_BYTES, MAX_URL_BYTES, TextFault, check_line, check_name, check_text,
+};
 pub use swap::{NewHosts, ProductReadiness, Readiness, Swapped};
 
 /// The contract's records, as the WIT files document them.

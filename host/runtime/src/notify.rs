@@ -14,6 +14,7 @@ use crate::capability::egress::{Egress, Outgoing, check_url, host_of, retry_afte
 use crate::contract::{Error, Outage};
 use crate::grants::Grants;
 use crate::settings::Secret;
+use crate::stored_text::{MAX_URL_BYTES, check_line};
 use crate::webhook::{WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP, sign_standard};
 
 /// How long a platform may take to answer. It is to keep what it was told and answer; work comes afterwards.
@@ -123,6 +124,8 @@ impl Sender {
 }
 
 fn allowed(receiver: &Receiver) -> Result<Url, NotTold> {
+    check_line(&receiver.url, MAX_URL_BYTES)
+        .map_err(|fault| refused(&format_args!("its address cannot be stored: {fault}")))?;
     let host = Url::parse(&receiver.url).ok().and_then(|url| host_of(&url));
     let mut grants = receiver.grants.clone();
     grants.hosts.extend(host.clone());

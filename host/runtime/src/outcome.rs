@@ -1,12 +1,29 @@
 //! What a plugin may say came of an order: only what is about the order, its lines that the account sees, bytes that it was given, and
-//! settings that its form lets a vendor push. Whoever says it, a webhook that nobody signed or an order hook.
+//! settings that its form lets a vendor push; in texts that can be stored. Whoever says it, a webhook that nobody signed or an order
+//! hook.
 
-use crate::contract::{BytesSource, Digest, Document, Order, Outcome, Setting};
-use crate::settings::Form;
+use std::collections::HashSet;
 
-/// May a plugin say this? `order` is the one that it says it of, as the account sees it; `readable` are the blobs that its call was
-/// given the digest of.
+use crate::contract::{
+    Article, BytesSource, Digest, Document, LineMaterials, LineStatus, Message, NamedJson, Order, Outcome, Production,
+    RememberedText, Setting, Shipment, VendorReference,
+};
+use crate::settings::{Form, check_value_texts};
+use crate::stored_text::{MAX_NAME_BYTES, MAX_TEXT_BYTES, MAX_URL_BYTES, check_line, check_text};
+
+/// Maximum length in bytes of what is remembered for the next event of an order.
+const MAX_REMEMBERED_BYTES: usize = 4 << 10;
+/// Maximum length in bytes of JSON that a webhook hands on, or that stands beside an article.
+const MAX_JSON_BYTES: usize = 256 << 10;
+/// Maximum number of articles in one bill of materials.
+const MAX_ARTICLES: usize = 20_000;
+/// Maximum number of entries of any other list in an outcome: lines of a shipment, settings of a push, parameters of a message.
+const MAX_ENTRIES: usize = 5_000;
+
+/// Checks that a plugin may say this. `order` is the one that it says it of, as the account sees it; `readable` are the blobs that its
+/// call was given the digest of.
 pub(crate) fn check(form: &Form, order: Option<&Order>, readable: &[Digest], outcome: &Outcome) -> Result<(), String> {
+    check_texts(outcome)?;
     if let Outcome::Document(Document { content: BytesSource::Stored(digest), .. }) = outcome
         && !readable.contains(digest)
     {
@@ -24,7 +41,11 @@ pub(crate) fn check(form: &Form, order: Option<&Order>, readable: &[Digest], out
         Outcome::Shipment(shipment) => shipment.lines.iter().map(|pieces| pieces.line.as_str()).collect(),
     };
     let Some(order) = order else { return Err("it says something of an order and does not name the order".to_owned()) };
-    match lines.iter().find(|line| order.lines.iter().all(|known| known.id != **line)) {
+    let known: HashSet<&str> = match lines.is_empty() {
+        true => HashSet::new(),
+        false => order.lines.iter().map(|line| line.id.as_str()).collect(),
+    };
+    match lines.iter().find(|line| !known.contains(**line)) {
         Some(line) => Err(format!("it names the line {line:?}, which the order {:?} does not have", order.reference)),
         None => Ok(()),
     }
@@ -34,5 +55,197 @@ fn may_push(form: &Form, setting: &Setting) -> Result<(), String> {
     match form.field(&setting.name) {
         Some(field) if field.vendor_may_push && field.kind != "secret" => Ok(()),
         _ => Err(format!("it pushes the setting {:?}, which the form does not let a vendor push", setting.name)),
+    }
+}
+
+/// Checks every text and list of an outcome against what can be stored.
+fn check_texts(outcome: &Outcome) -> Result<(), String> {
+    match outcome {
+        Outcome::Note(message) | Outcome::NeedsMerchant(message) => check_message(message),
+        Outcome::VendorReference(VendorReference { line, reference }) => {
+            optional_name("line", line.as_ref())?;
+            name("reference", reference)
+        }
+        Outcome::LineStatus(LineStatus { line, status }) => {
+            name("line", line)?;
+            name("status", status)
+        }
+        Outcome::Production(Production { line, state, detail, expected }) => {
+            optional_name("line", line.as_ref())?;
+            name("state", state)?;
+            optional_name("expected", expected.as_ref())?;
+            detail.iter().try_for_each(|detail| text("detail", detail, MAX_TEXT_BYTES))
+        }
+        Outcome::Shipment(Shipment { id, lines, carrier, at, tracking_url, tracking_id }) => {
+            entries("lines", lines.len(), MAX_ENTRIES)?;
+            for (what, given) in [("id", id), ("carrier", carrier), ("at", at), ("tracking id", tracking_id)] {
+                optional_name(what, given.as_ref())?;
+            }
+            lines.iter().try_for_each(|pieces| name("line", &pieces.line))?;
+            tracking_url.iter().try_for_each(|url| line("tracking address", url, MAX_URL_BYTES))
+        }
+        Outcome::Document(Document { line, kind, name: file, media_type, content }) => {
+            optional_name("line", line.as_ref())?;
+            for (what, given) in [("kind", kind), ("name", file), ("media type", media_type)] {
+                name(what, given)?;
+            }
+            match content {
+                BytesSource::Stored(digest) => name("digest", digest),
+                // The limit of what a call may give counts the bytes.
+                BytesSource::Inline(_) => Ok(()),
+            }
+        }
+        Outcome::BillOfMaterials(LineMaterials { line, articles }) => {
+            name("line", line)?;
+            entries("articles", articles.len(), MAX_ARTICLES)?;
+            articles.iter().try_for_each(check_article)
+        }
+        Outcome::Remember(RememberedText { name: key, value }) => {
+            name("name", key)?;
+            text("remembered text", value, MAX_REMEMBERED_BYTES)
+        }
+        Outcome::PushSettings(settings) => {
+            entries("settings", settings.len(), MAX_ENTRIES)?;
+            settings.iter().try_for_each(check_setting)
+        }
+        Outcome::HandOn(named) | Outcome::Other(named) => check_json(named),
+    }
+}
+
+fn check_message(Message { key, parameters, text: words }: &Message) -> Result<(), String> {
+    name("message key", key)?;
+    text("message", words, MAX_TEXT_BYTES)?;
+    entries("parameters", parameters.len(), MAX_ENTRIES)?;
+    parameters.iter().try_for_each(|(key, value)| {
+        name("parameter", key)?;
+        text("parameter", value, MAX_TEXT_BYTES)
+    })
+}
+
+fn check_article(article: &Article) -> Result<(), String> {
+    let Article { sku, quantity, price_sku, price, material_sku, extra } = article;
+    name("SKU", sku)?;
+    name("quantity", quantity)?;
+    optional_name("price SKU", price_sku.as_ref())?;
+    optional_name("material SKU", material_sku.as_ref())?;
+    price.iter().try_for_each(|price| name("currency", &price.currency))?;
+    entries("extra", extra.len(), MAX_ENTRIES)?;
+    extra.iter().try_for_each(check_json)
+}
+
+fn check_setting(Setting { name: key, value }: &Setting) -> Result<(), String> {
+    name("setting", key)?;
+    check_value_texts(value).map_err(|fault| format!("its setting {key:?} cannot be stored: {fault}"))
+}
+
+fn check_json(NamedJson { name: key, json }: &NamedJson) -> Result<(), String> {
+    name("name", key)?;
+    text("JSON", json, MAX_JSON_BYTES)
+}
+
+fn name(what: &str, given: &str) -> Result<(), String> {
+    line(what, given, MAX_NAME_BYTES)
+}
+
+fn optional_name(what: &str, given: Option<&String>) -> Result<(), String> {
+    given.map_or(Ok(()), |given| name(what, given))
+}
+
+fn line(what: &str, given: &str, allowed: usize) -> Result<(), String> {
+    check_line(given, allowed).map_err(|fault| format!("its {what} cannot be stored: {fault}"))
+}
+
+fn text(what: &str, given: &str, allowed: usize) -> Result<(), String> {
+    check_text(given, allowed).map_err(|fault| format!("its {what} cannot be stored: {fault}"))
+}
+
+fn entries(what: &str, count: usize, allowed: usize) -> Result<(), String> {
+    if count <= allowed { Ok(()) } else { Err(format!("it gives {count} {what}, at most {allowed} are allowed")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::SettingValue;
+    use crate::stored_text::MAX_DATA_BYTES;
+
+    fn message(text: &str) -> Message {
+        Message { key: "note".into(), parameters: Vec::new(), text: text.into() }
+    }
+
+    #[test]
+    fn every_text_of_an_outcome_is_bounded_and_holds_no_nul() {
+        let shipment = |id: &str| Shipment {
+            id: Some(id.into()),
+            lines: vec![],
+            carrier: None,
+            at: None,
+            tracking_url: None,
+            tracking_id: None,
+        };
+        let document = |file: &str| Document {
+            line: None,
+            kind: "drawing".into(),
+            name: file.into(),
+            media_type: "image/png".into(),
+            content: BytesSource::Inline(vec![0]),
+        };
+        let article = |sku: &str| Article {
+            sku: sku.into(),
+            quantity: "1".into(),
+            price_sku: None,
+            price: None,
+            material_sku: None,
+            extra: vec![],
+        };
+        let json = |json: &str| NamedJson { name: "n".into(), json: json.into() };
+        let pairs = |value: &str| {
+            vec![Setting {
+                name: "s".into(),
+                value: SettingValue::Pairs(vec![("a".into(), value.into()), ("b".into(), "x".into())]),
+            }]
+        };
+        let of: [(&str, usize, &dyn Fn(&str) -> Outcome); 12] = [
+            ("message", MAX_TEXT_BYTES, &|given| Outcome::Note(message(given))),
+            ("message", MAX_TEXT_BYTES, &|given| Outcome::NeedsMerchant(message(given))),
+            ("reference", MAX_NAME_BYTES, &|given| {
+                Outcome::VendorReference(VendorReference { line: None, reference: given.into() })
+            }),
+            ("status", MAX_NAME_BYTES, &|given| {
+                Outcome::LineStatus(LineStatus { line: "1".into(), status: given.into() })
+            }),
+            ("detail", MAX_TEXT_BYTES, &|given| {
+                Outcome::Production(Production {
+                    line: None,
+                    state: "done".into(),
+                    detail: Some(given.into()),
+                    expected: None,
+                })
+            }),
+            ("id", MAX_NAME_BYTES, &|given| Outcome::Shipment(shipment(given))),
+            ("tracking address", MAX_URL_BYTES, &|given| {
+                Outcome::Shipment(Shipment { tracking_url: Some(given.into()), ..shipment("1") })
+            }),
+            ("name", MAX_NAME_BYTES, &|given| Outcome::Document(document(given))),
+            ("SKU", MAX_NAME_BYTES, &|given| {
+                Outcome::BillOfMaterials(LineMaterials { line: "1".into(), articles: vec![article(given)] })
+            }),
+            ("remembered text", MAX_REMEMBERED_BYTES, &|given| {
+                Outcome::Remember(RememberedText { name: "n".into(), value: given.into() })
+            }),
+            ("JSON", MAX_JSON_BYTES, &|given| Outcome::HandOn(json(given))),
+            // Two names and two values share a setting's bytes.
+            ("setting", MAX_DATA_BYTES - 3, &|given| Outcome::PushSettings(pairs(given))),
+        ];
+        for (what, allowed, outcome) in of {
+            check_texts(&outcome(&"x".repeat(allowed))).unwrap_or_else(|fault| panic!("{what}: {fault}"));
+            let long = check_texts(&outcome(&"x".repeat(allowed + 1))).unwrap_err();
+            assert!(long.contains(what) && long.contains("are allowed"), "{what}: {long}");
+            let nul = check_texts(&outcome("a\0b")).unwrap_err();
+            assert!(nul.contains("NUL"), "{what}: {nul}");
+        }
+        let line = check_texts(&Outcome::Document(document("a\nb"))).unwrap_err();
+        assert_eq!(line, "its name cannot be stored: it holds the control character U+000A");
+        check_texts(&Outcome::Note(message("one\ntwo"))).unwrap();
     }
 }

@@ -73,6 +73,17 @@ pub enum InstallError {
     Describe(HookError),
 }
 
+impl InstallError {
+    /// Is it worth trying again without anybody's help? Not when the component itself is refused.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Unreadable(_) => true,
+            Self::Describe(error) => !matches!(error.failure, Failure::BrokeContract(_) | Failure::NotExported(_)),
+            _ => false,
+        }
+    }
+}
+
 impl From<InvalidId> for InstallError {
     fn from(error: InvalidId) -> Self {
         Self::Identity(error.to_string())

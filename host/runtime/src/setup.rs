@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::cart::{MAX_DECIMALS, is_currency};
 use crate::contract::FieldIssue;
+use crate::grants::Grants;
 use crate::guest::{CallOptions, Hook, call};
 use crate::host::Cartwright;
 use crate::ids::{AccountId, Digest, ShopId};
@@ -18,6 +19,7 @@ use crate::shop::{
     Account, AccountSetup, AccountVersion, Link, LinkIssues, Linked, MAX_STOREFRONT_BODY_BYTES, SetupError, Shop,
     ShopCell, ShopState, Visitor, context, invalid, renewed,
 };
+use crate::stored_text::{TextFault, check_line, check_name};
 
 impl Cartwright {
     /// Adds a shop.
@@ -67,6 +69,7 @@ impl Cartwright {
         plugin: Digest,
         setup: AccountSetup,
     ) -> Result<ShopState, SetupError> {
+        check_grants(&setup.grants)?;
         let plugin = self.usable(&plugin)?;
         let old = state.accounts.get(&setup.id);
         if let Some(old) = old
@@ -163,6 +166,7 @@ impl Cartwright {
         if link.shop_product.is_empty() || link.vendor_product.is_empty() {
             return Err(invalid("vendor_product", "Name a product of the shop and a product of the vendor."));
         }
+        check_link_texts(&link)?;
         let account = state.account(&link.account)?;
         let strategy_settings = self.strategy_settings(state, &link).await?;
         let version = account.version().clone();
@@ -263,6 +267,68 @@ impl Cartwright {
     }
 }
 
+/// Maximum length of a language tag (BCP 47) in bytes.
+const MAX_LOCALE_BYTES: usize = 100;
+/// Maximum number of entries in a list of a link: SKUs, further products.
+const MAX_LINK_ENTRIES: usize = 10_000;
+/// Maximum number of hosts or networks in one list of an account's grants.
+const MAX_GRANTS: usize = 1_000;
+
+fn unstorable(field: &str, fault: TextFault) -> SetupError {
+    invalid(field, format!("This cannot be stored: {fault}."))
+}
+
+/// Checks the texts of a link that no form of a plugin checks.
+fn check_link_texts(link: &Link) -> Result<(), SetupError> {
+    let Link {
+        shop_product,
+        account: _,
+        vendor_product,
+        other_vendor_products,
+        preset,
+        allowed_skus,
+        settings: _,
+        strategy,
+        strategy_settings: _,
+    } = link;
+    let lists = [("other_vendor_products", other_vendor_products), ("allowed_skus", allowed_skus)];
+    for (field, list) in lists {
+        if list.len() > MAX_LINK_ENTRIES {
+            return Err(invalid(field, format!("This has {} entries; use at most {MAX_LINK_ENTRIES}.", list.len())));
+        }
+    }
+    let named = [("shop_product", shop_product), ("vendor_product", vendor_product)].into_iter();
+    let named = named.chain(preset.iter().map(|preset| ("preset", preset)));
+    let named = named.chain(strategy.name.iter().map(|name| ("strategy", name)));
+    let named = named.chain(lists.into_iter().flat_map(|(field, list)| list.iter().map(move |text| (field, text))));
+    for (field, text) in named {
+        check_name(text).map_err(|fault| unstorable(field, fault))?;
+    }
+    Ok(())
+}
+
+/// Checks the lists and texts of an account's grants.
+fn check_grants(grants: &Grants) -> Result<(), SetupError> {
+    let Grants { hosts, plain_http, networks, webhook_networks, .. } = grants;
+    let counts = [
+        ("grants.hosts", hosts.len()),
+        ("grants.plain_http", plain_http.len()),
+        ("grants.networks", networks.len()),
+        ("grants.webhook_networks", webhook_networks.len()),
+    ];
+    for (field, count) in counts {
+        if count > MAX_GRANTS {
+            return Err(invalid(field, format!("This has {count} entries; use at most {MAX_GRANTS}.")));
+        }
+    }
+    for (field, host) in
+        hosts.iter().map(|it| ("grants.hosts", it)).chain(plain_http.iter().map(|it| ("grants.plain_http", it)))
+    {
+        check_name(host).map_err(|fault| unstorable(field, fault))?;
+    }
+    Ok(())
+}
+
 pub(crate) fn check_shop(shop: &Shop) -> Result<(), SetupError> {
     if !is_currency(&shop.currency) {
         return Err(invalid("currency", "Use an ISO 4217 code in capitals, such as EUR."));
@@ -270,6 +336,7 @@ pub(crate) fn check_shop(shop: &Shop) -> Result<(), SetupError> {
     if shop.scale > MAX_DECIMALS {
         return Err(invalid("scale", "Use 0 to 9 decimals."));
     }
+    check_line(&shop.locale, MAX_LOCALE_BYTES).map_err(|fault| unstorable("locale", fault))?;
     if shop.seal_key.expose().len() < 32 {
         return Err(invalid("seal_key", "Use at least 32 random bytes."));
     }

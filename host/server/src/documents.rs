@@ -228,6 +228,8 @@ pub(crate) struct OutcomeDocument {
     order_version: u64,
     /// Does it wait for a person?
     held: bool,
+    /// Did it come too late to change anything? A status that the line had left behind, or a shipment as it was before.
+    late: bool,
     /// What was said.
     outcome: Outcome,
 }
@@ -241,6 +243,7 @@ impl From<&StoredOutcome> for OutcomeDocument {
             job: outcome.job.clone(),
             order_version: outcome.order_version,
             held: outcome.held,
+            late: outcome.late,
             outcome: outcome.outcome.clone(),
         }
     }

@@ -7,6 +7,7 @@ use sqlx::AnyConnection;
 
 use crate::database::{Store, milliseconds, moment};
 use crate::error::StoreError;
+use crate::restore::{NotRestored, fault};
 use crate::setup::tick;
 
 /// An installed component, without its bytes.
@@ -70,16 +71,19 @@ impl Store {
         Ok((digest, saved.rows_affected() == 1))
     }
 
-    /// All components, in the order in which they were installed.
+    /// All components, in the order in which they were installed. A damaged row hides no other; it is logged.
     ///
     /// # Errors
     /// As the database says.
     pub async fn components(&self) -> Result<Vec<StoredComponent>, StoreError> {
-        self.components_since(-1).await
+        Ok(self.readable_components(-1).await?.0)
     }
 
-    /// Those that were installed or revoked after this tick.
-    pub(crate) async fn components_since(&self, tick: i64) -> Result<Vec<StoredComponent>, StoreError> {
+    /// Those that were installed or revoked after this tick, and the rows that cannot be read.
+    pub(crate) async fn readable_components(
+        &self,
+        tick: i64,
+    ) -> Result<(Vec<StoredComponent>, Vec<NotRestored>), StoreError> {
         type Row = (String, String, String, i64, Option<i64>, Option<String>);
         let rows: Vec<Row> = sqlx::query_as(
             "select digest, plugin, version, installed_at, revoked_at, replacement from components
@@ -88,8 +92,8 @@ impl Store {
         .bind(tick)
         .fetch_all(self.pool())
         .await?;
-        let rows = rows.into_iter().map(|(digest, plugin, version, installed, revoked, replacement)| {
-            Ok(StoredComponent {
+        let read = |(digest, plugin, version, installed, revoked, replacement): Row| {
+            Ok::<_, StoreError>(StoredComponent {
                 plugin: plugin.parse().map_err(|error| StoreError::corrupt(&digest, error))?,
                 version,
                 installed: moment(installed),
@@ -100,8 +104,16 @@ impl Store {
                     .map_err(|error| StoreError::corrupt(&digest, error))?,
                 digest: digest.parse().map_err(|error| StoreError::corrupt("a component's digest", error))?,
             })
-        });
-        rows.collect()
+        };
+        let (mut components, mut faults) = (Vec::with_capacity(rows.len()), Vec::new());
+        for row in rows {
+            let name = format!("the component {} ({} {})", row.0, row.1, row.2);
+            match read(row) {
+                Ok(component) => components.push(component),
+                Err(error) => faults.push(fault(name, error.to_string())),
+            }
+        }
+        Ok((components, faults))
     }
 
     /// A component's bytes.

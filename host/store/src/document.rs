@@ -184,8 +184,8 @@ impl Store {
                 .await?;
         let (order,) = found.ok_or_else(missing)?;
         let known = self.known_order(&mut connection, shop, &order).await?.ok_or_else(missing)?;
-        let said = self.outcomes_in(&mut connection, &known.key, shop, &order).await?;
-        match said.into_iter().find(|said| said.id == outcome).map(|said| said.outcome) {
+        let said = self.outcome_in(&mut connection, &known.key, shop, &order, outcome).await?;
+        match said.map(|said| said.outcome) {
             Some(Outcome::Document(document)) => Ok(document),
             _ => Err(missing()),
         }

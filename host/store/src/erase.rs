@@ -13,7 +13,7 @@
 //!    a request that it has sent already has been sent.
 //!
 //! What vendors sent about an order is sealed with its key and goes with it. A request that nobody could tie to an order, because
-//! its plugin refused it, goes when a reference of the order, a vendor's id of it or an e-mail address of its buyer stands there;
+//! its plugin refused it, goes when a reference of the order, a vendor's id of it or an e-mail address that it ever had stands there;
 //! one that gives but a name goes when its [time](crate::Retention::webhooks) is over.
 //!
 //! # What becomes of the bytes
@@ -23,20 +23,19 @@
 //! store's key reads it, and [`Store::rotate_keys`](crate::Store::rotate_keys), with the old key thrown away, leaves nobody who
 //! can.
 
-use std::collections::BTreeSet;
 use std::time::SystemTime;
 
 use cartwright::ShopId;
-use cartwright::types::{Address, Order};
 use serde_json::json;
 
+use crate::customer::CustomerEmail;
 use crate::database::{Store, Work, milliseconds};
 use crate::error::StoreError;
 use crate::event_log::{NewLogEntry, log_in};
 
 /// Everything that is kept of the order $2 of the shop $1, and how it is forgotten; children before their parents. A table that
 /// keeps something of an order is added here, and nowhere else; its column is called `order_id`.
-const KEPT: [(&str, &str); 14] = [
+const KEPT: [(&str, &str); 15] = [
     (
         "journal_entries",
         "delete from journal_entries where job in (
@@ -48,6 +47,7 @@ const KEPT: [(&str, &str); 14] = [
     ("lanes", "delete from lanes where shop = $1 and order_id = $2"),
     ("events", "delete from events where shop = $1 and order_id = $2"),
     ("references", "delete from order_references where shop = $1 and order_id = $2"),
+    ("e-mail addresses", "delete from order_emails where shop = $1 and order_id = $2"),
     (
         // In carts: they held the same bytes.
         "blobs of carts",
@@ -183,34 +183,6 @@ impl Store {
         }
     }
 
-    /// The orders of a customer, by the platform's ids: those whose newest version is billed or delivered to this e-mail address,
-    /// in whatever case. The contract knows no other name of a customer; a platform that does names the orders itself.
-    ///
-    /// # Errors
-    /// [`StoreError::Corrupt`] names an order that cannot be read: it may be the customer's.
-    pub async fn orders_of_customer(&self, shop: &ShopId, email: &str) -> Result<Vec<String>, StoreError> {
-        let (mut orders, mut after) = (Vec::new(), String::new());
-        let mut connection = self.pool().acquire().await?;
-        loop {
-            let page: Vec<(String,)> = sqlx::query_as(
-                "select id from orders where shop = $1 and id > $2 and order_key is not null order by id limit 200",
-            )
-            .bind(shop.as_str())
-            .bind(&after)
-            .fetch_all(&mut *connection)
-            .await?;
-            let Some((last,)) = page.last() else { return Ok(orders) };
-            after.clone_from(last);
-            for (id,) in page {
-                match self.known_order(&mut connection, shop, &id).await {
-                    Ok(Some(known)) if is_of(&known.order, email) => orders.push(id),
-                    Ok(_) | Err(StoreError::Erased(_)) => {}
-                    Err(error) => return Err(error),
-                }
-            }
-        }
-    }
-
     /// Forgets all orders of a customer, each as [`Store::erase_order`] does; gives the platform's ids. Broken off, it is called
     /// again: what is forgotten is not found any more.
     ///
@@ -219,7 +191,7 @@ impl Store {
     pub async fn erase_customer(
         &self,
         shop: &ShopId,
-        email: &str,
+        email: &CustomerEmail,
         unfinished: Unfinished,
         who: &str,
         now: SystemTime,
@@ -230,14 +202,4 @@ impl Store {
         }
         Ok(orders)
     }
-}
-
-fn is_of(order: &Order, email: &str) -> bool {
-    let emails: BTreeSet<String> = [&order.billing, &order.delivery]
-        .into_iter()
-        .flatten()
-        .filter_map(|address: &Address| address.email.as_ref())
-        .map(|email| email.trim().to_lowercase())
-        .collect();
-    emails.contains(&email.trim().to_lowercase())
 }

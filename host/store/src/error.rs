@@ -1,5 +1,6 @@
 //! What can go wrong in the store, split by what the caller does next.
 
+use cartwright::TextFault;
 use sqlx::error::ErrorKind;
 use sqlx::migrate::MigrateError;
 
@@ -71,6 +72,14 @@ pub enum StoreError {
     /// The order's data was erased.
     #[error("the data of the order {0} was erased")]
     Erased(String),
+    /// A text that was given cannot be stored. Give another.
+    #[error("the {what} cannot be stored: {fault}")]
+    Text {
+        /// What the text is.
+        what: &'static str,
+        /// Why.
+        fault: TextFault,
+    },
 }
 
 impl StoreError {

@@ -1,10 +1,13 @@
 //! Everything that is kept of an order, or of all orders of a customer, in the open.
 
-use cartwright::types::{BytesSource, Outcome};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use cartwright::types::{BytesSource, Document, Outcome};
 use cartwright::{Digest, ShopId};
 use serde_json::{Value, json};
 use sqlx::AnyConnection;
 
+use crate::customer::CustomerEmail;
 use crate::database::{Store, moment};
 use crate::error::StoreError;
 use crate::job::{JobFilter, JobSummary};
@@ -52,12 +55,12 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::orders_of_customer`].
-    pub async fn export_customer(&self, shop: &ShopId, email: &str) -> Result<Export, StoreError> {
-        let (mut orders, mut files) = (Vec::new(), Vec::new());
+    pub async fn export_customer(&self, shop: &ShopId, email: &CustomerEmail) -> Result<Export, StoreError> {
+        let (mut orders, mut files, mut names) = (Vec::new(), Vec::new(), HashSet::new());
         for order in self.orders_of_customer(shop, email).await? {
             let (order, of_order) = self.export_one(shop, &order).await?;
             orders.push(order);
-            files.extend(of_order.into_iter().filter(|file| !files.contains(file)).collect::<Vec<_>>());
+            files.extend(of_order.into_iter().filter(|file| names.insert(file.name.clone())));
         }
         Ok(Export { document: json!({ "orders": orders }), files })
     }
@@ -155,32 +158,39 @@ async fn files(
     .bind(order)
     .fetch_all(connection)
     .await?;
-    let (mut files, mut listed) = (Vec::new(), Vec::new());
+    // The names that plugins gave documents: the same bytes may have several.
+    let mut documents: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for said in outcomes {
+        if let Outcome::Document(Document { name, content: BytesSource::Stored(digest), .. }) = &said.outcome {
+            documents.entry(digest).or_default().insert(name);
+        }
+    }
+    let (mut files, mut listed, mut names) = (Vec::new(), Vec::new(), HashSet::new());
     for (digest, kind, media_type, stored) in rows {
-        let document = outcomes.iter().find_map(|said| match &said.outcome {
-            Outcome::Document(document) if document.content == BytesSource::Stored(digest.clone()) => {
-                Some(document.name.as_str())
+        let known: Digest = digest.parse().map_err(|error| StoreError::corrupt("a blob's digest", error))?;
+        let given = documents.get(digest.as_str()).into_iter().flatten().copied();
+        let unnamed = documents.get(digest.as_str()).is_none().then_some("");
+        for name in given.chain(unnamed).map(|name| file_name(&kind, &digest, name)) {
+            // Names that differ in what is not safe are one.
+            if names.insert(name.clone()) {
+                listed.push(json!({
+                    "name": name, "kind": kind, "digest": digest, "media_type": media_type, "stored": at(moment(stored)),
+                }));
+                files.push(ExportFile { name, digest: known, media_type: media_type.clone() });
             }
-            _ => None,
-        });
-        let name = file_name(&kind, &digest, document);
-        listed.push(json!({
-            "name": name, "kind": kind, "digest": digest, "media_type": media_type, "stored": at(moment(stored)),
-        }));
-        let digest = digest.parse().map_err(|error| StoreError::corrupt("a blob's digest", error))?;
-        files.push(ExportFile { name, digest, media_type });
+        }
     }
     Ok((files, listed))
 }
 
 /// A plugin's own name of a document is kept as far as it is safe.
-fn file_name(kind: &str, digest: &str, document: Option<&str>) -> String {
+fn file_name(kind: &str, digest: &str, document: &str) -> String {
     let safe = |character: char| {
         if character.is_ascii_alphanumeric() || matches!(character, '.' | '-' | '_') { character } else { '_' }
     };
-    let document: String = document.unwrap_or_default().chars().take(80).map(safe).collect();
+    let document: String = document.chars().take(80).map(safe).collect();
     let separator = if document.is_empty() { "" } else { "-" };
-    format!("{kind}-{}{separator}{document}", digest.get(..16).unwrap_or(digest))
+    format!("{kind}-{digest}{separator}{document}")
 }
 
 fn outcome(said: &StoredOutcome) -> Result<Value, StoreError> {

@@ -38,6 +38,7 @@ mod access;
 mod blobs;
 mod catalogue;
 mod component;
+mod customer;
 mod database;
 mod document;
 mod erase;
@@ -50,6 +51,7 @@ mod installation;
 mod job;
 mod journal;
 mod keys;
+mod line_status;
 mod listed;
 mod materials;
 mod notify;
@@ -68,8 +70,11 @@ mod worker;
 
 pub use access::{Access, AccessError, AccessKeyInfo, NewAccessKey, Role, SESSION_ENDS, SESSION_IDLE, Session};
 pub use blobs::BlobInfo;
-pub use catalogue::{CatalogueError, CatalogueVariant, ExchangeRate, MOST_VARIANTS, VariantKey, rates_version};
+pub use catalogue::{
+    CatalogueError, CatalogueVariant, ExchangeRate, MAX_VARIANTS, SkuConflict, VariantKey, rates_version,
+};
 pub use component::StoredComponent;
+pub use customer::{CustomerEmail, InvalidEmail};
 pub use database::Store;
 pub use document::{DocumentFile, DocumentLink, LinkError};
 pub use erase::Unfinished;

@@ -1,5 +1,6 @@
 //! Bills of materials of an order, as vendors confirmed them, for the systems that buy and make.
 
+use std::collections::HashMap;
 use std::time::SystemTime;
 
 use cartwright::types::{Article, Outcome};
@@ -9,6 +10,7 @@ use serde::Serialize;
 
 use crate::database::Store;
 use crate::error::StoreError;
+use crate::outcome::StoredOutcome;
 
 /// What an order takes.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -97,10 +99,11 @@ impl OrderMaterials {
 }
 
 /// A text in a table that people open with a spreadsheet. What begins like a formula would be run as one: an apostrophe before it
-/// makes it a text there (<https://owasp.org/www-community/attacks/CSV_Injection>).
+/// makes it a text there (<https://owasp.org/www-community/attacks/CSV_Injection>). One that begins with an apostrophe gets another, so that
+/// no two texts become one.
 fn text(text: Option<&String>) -> String {
     let text = text.map_or("", String::as_str);
-    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']);
+    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '\'']);
     if formula { format!("'{text}") } else { text.to_owned() }
 }
 
@@ -114,25 +117,40 @@ impl Store {
         let missing = || StoreError::NotFound { what: "order", id: order.to_owned() };
         let known = self.order(shop, order).await?.ok_or_else(missing)?;
         let present = self.present_outcomes(shop, order).await?;
+        let mut confirmed: HashMap<&str, Vec<(&StoredOutcome, &[Article])>> = HashMap::new();
+        for said in &present {
+            if let Outcome::BillOfMaterials(materials) = &said.outcome {
+                confirmed.entry(&materials.line).or_default().push((said, &materials.articles));
+            }
+        }
         let mut lines = Vec::new();
         for line in &known.lines {
-            for said in &present {
-                if let Outcome::BillOfMaterials(materials) = &said.outcome
-                    && materials.line == line.id
-                {
-                    let confirmed = said.at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-                    lines.push(LineMaterials {
-                        line: line.reference.clone(),
-                        title: line.title.clone(),
-                        sku: line.cart_line.sku.clone(),
-                        pieces: line.cart_line.quantity,
-                        account: said.account.clone(),
-                        confirmed,
-                        articles: materials.articles.clone(),
-                    });
-                }
+            for (said, articles) in confirmed.get(line.id.as_str()).into_iter().flatten() {
+                lines.push(LineMaterials {
+                    line: line.reference.clone(),
+                    title: line.title.clone(),
+                    sku: line.cart_line.sku.clone(),
+                    pieces: line.cart_line.quantity,
+                    account: said.account.clone(),
+                    confirmed: said.at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs(),
+                    articles: articles.to_vec(),
+                });
             }
         }
         Ok(OrderMaterials { order: known.reference, number: known.number, lines })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::text;
+
+    #[test]
+    fn no_text_becomes_a_formula_or_another_text() {
+        let texts = ["", "1", "'", "=1", "'=1", "''=1", "+1", "-1", "@oak", "\t=1", "'@oak"];
+        let cells: Vec<String> = texts.iter().map(|given| text(Some(&(*given).to_owned()))).collect();
+        assert!(cells.iter().all(|cell| !cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\n'])), "{cells:?}");
+        let distinct: std::collections::BTreeSet<&String> = cells.iter().collect();
+        assert_eq!(distinct.len(), texts.len(), "{cells:?}");
     }
 }

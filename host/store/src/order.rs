@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
 use async_trait::async_trait;
-use cartwright::types::{Order, OrderLine, Outcome};
+use cartwright::types::{Order, Outcome};
 use cartwright::{AccountId, Digest, OrderBook, PlatformError, ShopId};
 use serde_json::json;
 use sqlx::AnyConnection;
@@ -18,6 +18,7 @@ use crate::event::Lines;
 use crate::event_log::{NewLogEntry, log_in};
 use crate::export::at;
 use crate::keys::place;
+use crate::line_status::LineStatuses;
 use crate::outcome::StoredOutcome;
 use crate::vault::Key;
 
@@ -36,9 +37,9 @@ impl Store {
     pub async fn order(&self, shop: &ShopId, id: &str) -> Result<Option<Order>, StoreError> {
         let mut connection = self.pool().acquire().await?;
         let Some(known) = self.known_order(&mut connection, shop, id).await? else { return Ok(None) };
-        let outcomes = self.outcomes_in(&mut connection, &known.key, shop, id).await?;
+        let heard = self.heard_statuses_in(&mut connection, &known.key, shop, id).await?;
         let mut order = known.order;
-        set_statuses(&mut order, &outcomes);
+        LineStatuses::new(&order, &heard).apply(&mut order);
         Ok(Some(order))
     }
 
@@ -198,6 +199,7 @@ impl Store {
                 return Err(StoreError::Conflict(format!("the reference {reference} is the order {owner}'s")));
             }
         }
+        self.index_emails(connection, shop, order).await?;
         self.adopt_configurations(connection, shop, order, &key, now).await?;
         Ok(key)
     }
@@ -232,8 +234,8 @@ impl Store {
         (order, key): (&Order, &Key),
         now: i64,
     ) -> Result<bool, StoreError> {
-        let over = match self.outcomes_in(connection, key, shop, &order.id).await {
-            Ok(outcomes) => is_over(order, &outcomes),
+        let over = match self.heard_statuses_in(connection, key, shop, &order.id).await {
+            Ok(heard) => is_over(order, &LineStatuses::new(order, &heard)),
             // The platform's news counts all the same.
             Err(StoreError::Corrupt(_)) => return Ok(true),
             Err(error) => return Err(error),
@@ -388,7 +390,7 @@ pub(crate) fn seen_by(mut order: Order, account: &AccountId, lines: Lines, outco
     for line in &mut order.lines {
         line.vendor_reference = named.get(&Some(line.id.clone())).cloned();
     }
-    set_statuses(&mut order, outcomes);
+    LineStatuses::new(&order, outcomes).apply(&mut order);
     order
 }
 
@@ -398,28 +400,8 @@ pub(crate) fn may_be_released(order: &Order) -> bool {
 }
 
 /// Is nothing left to be done for an order? It is cancelled, paid back in full, or each of its lines is shipped or cancelled.
-fn is_over(order: &Order, outcomes: &[StoredOutcome]) -> bool {
-    let is_line_over = |line: &OrderLine| matches!(status(order.version, line, outcomes), "shipped" | "cancelled");
-    order.cancelled || order.payment == "refunded" || order.lines.iter().all(is_line_over)
-}
-
-/// Gives each line the status that was last heard of.
-pub(crate) fn set_statuses(order: &mut Order, outcomes: &[StoredOutcome]) {
-    for line in &mut order.lines {
-        line.status = status(order.version, line, outcomes).to_owned();
-    }
-}
-
-/// A platform that does not keep its lines' statuses says "ordered" for ever; one that does is right when its version is newer.
-fn status<'a>(version: u64, line: &'a OrderLine, outcomes: &'a [StoredOutcome]) -> &'a str {
-    let heard = outcomes.iter().rev().find_map(|said| match &said.outcome {
-        Outcome::LineStatus(heard) if heard.line == line.id => Some((said.order_version, &heard.status)),
-        _ => None,
-    });
-    match heard {
-        Some((then, status)) if then >= version || line.status == "ordered" => status,
-        _ => &line.status,
-    }
+fn is_over(order: &Order, statuses: &LineStatuses) -> bool {
+    order.cancelled || order.payment == "refunded" || statuses.all_ended()
 }
 
 async fn log_by_host(

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::SystemTime;
 
-use cartwright::ShopId;
+use cartwright::{MAX_URL_BYTES, ShopId, check_line};
 use serde_json::json;
 
 use crate::database::{Store, milliseconds};
@@ -22,8 +22,8 @@ impl Store {
     /// origin that no browser sends opens nothing.
     ///
     /// # Errors
-    /// [`ChangeError::Changed`] when they are not as expected, [`StoreError::NotFound`] when the shop is not kept, and as the
-    /// database says.
+    /// [`ChangeError::Changed`] when they are not as expected, [`StoreError::NotFound`] when the shop is not kept, [`StoreError::Text`] for
+    /// an origin that cannot be stored, and as the database says.
     pub async fn set_origins(
         &self,
         shop: &ShopId,
@@ -32,6 +32,9 @@ impl Store {
         who: &str,
         now: SystemTime,
     ) -> Result<(), ChangeError> {
+        for origin in origins {
+            check_line(origin, MAX_URL_BYTES).map_err(|fault| StoreError::Text { what: "origin", fault })?;
+        }
         let mut work = self.begin().await?;
         lock_shop(&mut work, shop).await?;
         let before: Vec<(String,)> = sqlx::query_as("delete from origins where shop = $1 returning origin")

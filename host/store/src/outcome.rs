@@ -3,10 +3,10 @@
 //! Everything said stands in one table, in the order in which it was said. References, statuses, what is remembered, bills of
 //! materials and shipments are read from there: of one kind and subject the latest counts, and nothing is overwritten.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::time::SystemTime;
 
-use cartwright::types::{BytesSource, Document, Event, EventKind, NamedJson, Outcome};
+use cartwright::types::{BytesSource, Document, Event, EventKind, Message, NamedJson, Outcome, Shipment};
 use cartwright::{AccountId, Digest, ShopId};
 use serde_json::json;
 use sqlx::AnyConnection;
@@ -18,6 +18,7 @@ use crate::event::{Lines, NewJob, host_event_id};
 use crate::event_log::{NewLogEntry, log_in};
 use crate::journal::StoreJournal;
 use crate::keys::place;
+use crate::line_status::LineStatuses;
 use crate::notify::Subject;
 use crate::vault::Key;
 
@@ -39,10 +40,13 @@ pub struct StoredOutcome {
     pub order_version: u64,
     /// When.
     pub at: SystemTime,
+    /// Did it come too late to change anything? A line's status that the line had left behind, or a shipment as it was before what is
+    /// known of it. Set by [`Store::outcomes`].
+    pub late: bool,
 }
 
 impl Store {
-    /// Everything that was said about an order, in order: its timeline.
+    /// Everything that was said about an order, in order: its timeline. What cannot be read is in it as a note that says so.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::Erased`], and as the database says.
@@ -50,7 +54,15 @@ impl Store {
         let mut connection = self.pool().acquire().await?;
         let known = self.known_order(&mut connection, shop, order).await?;
         let known = known.ok_or_else(|| StoreError::NotFound { what: "order", id: order.to_owned() })?;
-        self.outcomes_in(&mut connection, &known.key, shop, order).await
+        let rows = self.outcome_rows(&mut connection, shop, order).await?;
+        let readable = |row: &Row| row.open(&known.key).or_else(|error| row.unreadable(&error));
+        let mut outcomes = rows.iter().map(readable).collect::<Result<Vec<_>, StoreError>>()?;
+        let statuses = LineStatuses::new(&known.order, &outcomes);
+        let older = older_shipments(&outcomes);
+        for (said, is_older) in outcomes.iter_mut().zip(older) {
+            said.late = is_older || statuses.is_late(said.id);
+        }
+        Ok(outcomes)
     }
 
     /// What holds of everything that was said about an order: of each account, kind and subject the latest.
@@ -59,13 +71,13 @@ impl Store {
     /// As [`Store::outcomes`].
     pub async fn present_outcomes(&self, shop: &ShopId, order: &str) -> Result<Vec<StoredOutcome>, StoreError> {
         let mut outcomes = self.outcomes(shop, order).await?;
-        let mut seen = HashSet::new();
-        outcomes.reverse();
-        outcomes.retain(|said| {
-            let Filed { kind, subject, .. } = filed(&said.outcome, || said.id.to_string());
-            seen.insert((said.account.clone(), kind, subject))
-        });
-        outcomes.reverse();
+        outcomes.retain(|said| !said.late);
+        let subject = |said: &StoredOutcome| {
+            let Filed { kind, subject, .. } = filed(&said.outcome);
+            (said.account.clone(), kind, subject.ok_or(said.id))
+        };
+        let newest: HashMap<_, i64> = outcomes.iter().map(|said| (subject(said), said.id)).collect();
+        outcomes.retain(|said| newest.get(&subject(said)) == Some(&said.id));
         Ok(outcomes)
     }
 
@@ -112,6 +124,7 @@ impl Store {
         Ok(())
     }
 
+    /// As [`Store::outcomes`], for decisions: what cannot be read is an error.
     pub(crate) async fn outcomes_in(
         &self,
         connection: &mut AnyConnection,
@@ -119,27 +132,61 @@ impl Store {
         shop: &ShopId,
         order: &str,
     ) -> Result<Vec<StoredOutcome>, StoreError> {
-        type Row = (i64, String, Option<String>, String, Vec<u8>, i64, i64, i64);
-        let rows: Vec<Row> = sqlx::query_as(
-            "select id, account, job, outcome_key, outcome, held, order_version, emitted_at from outcomes
+        self.outcome_rows(connection, shop, order).await?.iter().map(|row| row.open(key)).collect()
+    }
+
+    /// The statuses of lines that vendors told of an order, in order.
+    pub(crate) async fn heard_statuses_in(
+        &self,
+        connection: &mut AnyConnection,
+        key: &Key,
+        shop: &ShopId,
+        order: &str,
+    ) -> Result<Vec<StoredOutcome>, StoreError> {
+        let rows = self.outcome_rows(connection, shop, order).await?;
+        rows.iter().filter(|row| row.kind == "line-status").map(|row| row.open(key)).collect()
+    }
+
+    /// One of what was said of an order.
+    pub(crate) async fn outcome_in(
+        &self,
+        connection: &mut AnyConnection,
+        key: &Key,
+        shop: &ShopId,
+        order: &str,
+        id: i64,
+    ) -> Result<Option<StoredOutcome>, StoreError> {
+        let rows = self.outcome_rows(connection, shop, order).await?;
+        rows.iter().find(|row| row.id == id).map(|row| row.open(key)).transpose()
+    }
+
+    async fn outcome_rows(
+        &self,
+        connection: &mut AnyConnection,
+        shop: &ShopId,
+        order: &str,
+    ) -> Result<Vec<Row>, StoreError> {
+        type Columns = (i64, String, Option<String>, String, String, Vec<u8>, i64, i64, i64);
+        let rows: Vec<Columns> = sqlx::query_as(
+            "select id, account, job, outcome_key, kind, outcome, held, order_version, emitted_at from outcomes
              where shop = $1 and order_id = $2 order by id",
         )
         .bind(shop.as_str())
         .bind(order)
         .fetch_all(connection)
         .await?;
-        let rows = rows.into_iter().map(|(id, account, job, outcome_key, sealed, held, version, at)| {
-            Ok(StoredOutcome {
-                id,
-                account: account.parse().map_err(|error| StoreError::corrupt("an outcome's account", error))?,
-                outcome: key.open_json(&place("outcome", &outcome_key, job.as_deref().unwrap_or_default()), &sealed)?,
-                job,
-                held: held == 1,
-                order_version: u64::try_from(version).unwrap_or(0),
-                at: moment(at),
-            })
-        });
-        rows.collect()
+        let row = |(id, account, job, outcome_key, kind, outcome, held, order_version, emitted_at): Columns| Row {
+            id,
+            account,
+            job,
+            outcome_key,
+            kind,
+            outcome,
+            held,
+            order_version,
+            emitted_at,
+        };
+        Ok(rows.into_iter().map(row).collect())
     }
 
     /// Applies what a job said, unless it said it before.
@@ -179,7 +226,7 @@ impl Store {
         if let Outcome::Document(document) = &mut outcome {
             self.store_document(work, about, document, now).await?;
         }
-        let Filed { kind, held, .. } = filed(&outcome, String::new);
+        let Filed { kind, held, .. } = filed(&outcome);
         let sets_status = matches!(outcome, Outcome::LineStatus(_));
         if sets_status {
             // Two accounts that ship the last two lines at once would each see the other's line as it was.
@@ -317,38 +364,104 @@ pub(crate) fn timestamp(milliseconds: i64) -> String {
     jiff::Timestamp::from_second(milliseconds / 1000).unwrap_or_default().to_string()
 }
 
+/// A row of the table.
+struct Row {
+    id: i64,
+    account: String,
+    job: Option<String>,
+    outcome_key: String,
+    kind: String,
+    outcome: Vec<u8>,
+    held: i64,
+    order_version: i64,
+    emitted_at: i64,
+}
+
+impl Row {
+    fn open(&self, key: &Key) -> Result<StoredOutcome, StoreError> {
+        let place = place("outcome", &self.outcome_key, self.job.as_deref().unwrap_or_default());
+        let outcome = key.open_json(&place, &self.outcome)?;
+        self.with(outcome)
+    }
+
+    /// As a note that says that it cannot be read.
+    fn unreadable(&self, error: &StoreError) -> Result<StoredOutcome, StoreError> {
+        tracing::error!(outcome = self.id, %error, "an outcome of an order cannot be read");
+        let text =
+            format!("This entry ({}) is damaged and cannot be read; restore the database from a copy.", self.kind);
+        self.with(Outcome::Note(Message { key: "damaged".to_owned(), parameters: Vec::new(), text }))
+    }
+
+    fn with(&self, outcome: Outcome) -> Result<StoredOutcome, StoreError> {
+        Ok(StoredOutcome {
+            id: self.id,
+            account: self.account.parse().map_err(|error| StoreError::corrupt("an outcome's account", error))?,
+            outcome,
+            job: self.job.clone(),
+            held: self.held == 1,
+            order_version: u64::try_from(self.order_version).unwrap_or(0),
+            at: moment(self.emitted_at),
+            late: false,
+        })
+    }
+}
+
+/// Of each outcome: is it a shipment as it was sent before another of the same account and id that is known already?
+fn older_shipments(outcomes: &[StoredOutcome]) -> Vec<bool> {
+    let mut newest: HashMap<(&AccountId, &str), jiff::Timestamp> = HashMap::new();
+    let mut older = Vec::with_capacity(outcomes.len());
+    for said in outcomes {
+        let sent = match &said.outcome {
+            Outcome::Shipment(Shipment { id: Some(id), at: Some(at), .. }) => at.parse().ok().map(|at| (id, at)),
+            _ => None,
+        };
+        older.push(sent.is_some_and(|(id, at)| {
+            let newest = newest.entry((&said.account, id)).or_insert(at);
+            let is_older = at < *newest;
+            *newest = at.max(*newest);
+            is_older
+        }));
+    }
+    older
+}
+
 /// Where an outcome belongs.
 pub(crate) struct Filed {
     /// As the contract spells it.
     pub(crate) kind: &'static str,
-    /// What it is about: a later one about the same takes its place.
-    subject: String,
+    /// What it is about: a later one about the same takes its place. `None` if nothing does, because it is a thing of its own.
+    subject: Option<Vec<Option<String>>>,
     /// Must a person see to it?
     pub(crate) held: bool,
 }
 
-/// `unique` is the subject of what nothing takes the place of.
-pub(crate) fn filed(outcome: &Outcome, unique: impl FnOnce() -> String) -> Filed {
-    let about =
-        |kind, subject: Option<&String>| Filed { kind, subject: subject.cloned().unwrap_or_default(), held: false };
+pub(crate) fn filed(outcome: &Outcome) -> Filed {
+    let of_its_own = |kind| Filed { kind, subject: None, held: false };
+    let about = |kind, subject: Option<&String>| Filed { subject: Some(vec![subject.cloned()]), ..of_its_own(kind) };
     match outcome {
-        Outcome::Note(_) => about("note", Some(&unique())),
+        Outcome::Note(_) => of_its_own("note"),
         Outcome::VendorReference(named) => about("vendor-reference", named.line.as_ref()),
         Outcome::LineStatus(status) => about("line-status", Some(&status.line)),
         Outcome::Production(production) => about("production", production.line.as_ref()),
         Outcome::Shipment(shipment) => match &shipment.id {
-            Some(id) => about("shipment", Some(&format!("id {id}"))),
-            None => about("shipment", Some(&unique())),
+            Some(id) => about("shipment", Some(id)),
+            None => of_its_own("shipment"),
         },
         Outcome::Document(document) => match &document.content {
-            BytesSource::Stored(digest) => about("document", Some(digest)),
-            BytesSource::Inline(_) => about("document", Some(&unique())),
+            // The same file of the same line under the same name, sent once more. Bytes alone are nobody's name: two lines may have equal
+            // files, and one file may have two names.
+            BytesSource::Stored(digest) => {
+                let Document { line, kind, name, .. } = document;
+                let subject = vec![line.clone(), Some(kind.clone()), Some(name.clone()), Some(digest.clone())];
+                Filed { subject: Some(subject), ..of_its_own("document") }
+            }
+            BytesSource::Inline(_) => of_its_own("document"),
         },
         Outcome::BillOfMaterials(materials) => about("bill-of-materials", Some(&materials.line)),
-        Outcome::NeedsMerchant(_) => Filed { held: true, ..about("needs-merchant", Some(&unique())) },
+        Outcome::NeedsMerchant(_) => Filed { held: true, ..of_its_own("needs-merchant") },
         Outcome::Remember(text) => about("remember", Some(&text.name)),
-        Outcome::PushSettings(_) => about("push-settings", Some(&unique())),
-        Outcome::HandOn(_) => about("hand-on", Some(&unique())),
-        Outcome::Other(_) => about("other", Some(&unique())),
+        Outcome::PushSettings(_) => of_its_own("push-settings"),
+        Outcome::HandOn(_) => of_its_own("hand-on"),
+        Outcome::Other(_) => of_its_own("other"),
     }
 }

@@ -142,6 +142,10 @@ impl Store {
                 Ok(done) => erased += u64::from(done),
                 // Vendors are still being told.
                 Err(StoreError::Conflict(_)) => {}
+                // One that is damaged holds up no other.
+                Err(error @ StoreError::Corrupt(_)) => {
+                    tracing::error!(%shop, order, %error, "an order cannot be erased")
+                }
                 Err(error) => return Err(error),
             }
         }

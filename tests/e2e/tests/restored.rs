@@ -1,12 +1,13 @@
 //! A host that starts with what another kept serves as that one did.
 
-use std::time::SystemTime;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
 
 use cartwright::{CartOperation, Cartwright, NewHosts, Visitor};
 use cartwright_e2e::kept::{KEY, keep};
 use cartwright_e2e::{World, added};
 use cartwright_fake_vendors::samples;
-use cartwright_store::{Keyring, Store};
+use cartwright_store::{Installation, Keyring, Store};
 use sqlx::Connection as _;
 
 /// The same component under another digest: a custom section is added.
@@ -99,4 +100,33 @@ async fn a_shop_whose_component_is_gone_does_not_keep_others_from_being_served()
     let [fault] = &faults[..] else { panic!("{faults:?}") };
     assert_eq!(fault.what, "the shop broken");
     host.add_to_cart(&shop, world.request("ring", samples::EXPIVI_SIMPLE, 1, &[])).await.expect("it is served");
+}
+
+#[tokio::test]
+async fn a_component_that_could_not_be_restored_is_tried_again_and_its_shop_with_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let url = format!("sqlite:{}", folder.path().join("store.db").display());
+    let store = Store::open(&url, Keyring::new(KEY)).await.expect("a store");
+    let world = World::new().await;
+    keep(&store, &world.host, &world.shop, &[cartwright_bundled::EXPIVI]).await;
+    sqlx::any::install_default_drivers();
+    let mut connection = sqlx::AnyConnection::connect(&url).await.expect("the database");
+    let damage = ["create table copies as select digest, bytes from components", "update components set bytes = x'00'"];
+    for sql in damage {
+        sqlx::query(sql).execute(&mut connection).await.expect("damaged");
+    }
+    let host = Arc::new(another_host(&world).await);
+    let (installation, faults) = Installation::open(host.clone(), store).await.expect("a node");
+    let what: Vec<_> = faults.iter().map(|fault| fault.what.split(' ').nth(1).expect("a word")).collect();
+    assert_eq!(what, ["component", "shop"], "{faults:?}");
+    // Nothing that is set up changes; the operator restores the bytes.
+    let mend = "update components set bytes = (select bytes from copies where copies.digest = components.digest)";
+    sqlx::query(mend).execute(&mut connection).await.expect("mended");
+    let begun = Instant::now();
+    while host.snapshot(&world.shop).is_err() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "it is not tried again");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        installation.catch_up().await.expect("the database");
+    }
+    host.add_to_cart(&world.shop, world.request("ring", samples::EXPIVI_SIMPLE, 1, &[])).await.expect("it is served");
 }

@@ -17,6 +17,8 @@ use zeroize::Zeroizing;
 pub(crate) use value::is_decimal;
 
 use crate::contract::{ChoiceSource, Field, FieldIssue, Message, Setting, SettingValue};
+use crate::stored_text::{TextFault, check_text};
+pub(crate) use value::check_value_texts;
 use value::{KINDS, is_empty, read_value, value_issue};
 
 /// A secret's value. Never printed and wiped when dropped.
@@ -86,6 +88,19 @@ fn message(key: &str, text: String) -> Message {
 
 fn issue(field: &str, key: &str, text: impl Into<String>) -> FieldIssue {
     FieldIssue { field: field.to_owned(), message: message(key, text.into()), blocking: true }
+}
+
+/// A text that cannot be stored.
+fn text_issue(field: &str, fault: TextFault) -> FieldIssue {
+    let key = if matches!(fault, TextFault::TooLong { .. }) { "setting-long" } else { "setting-text" };
+    issue(field, key, format!("This cannot be stored: {fault}."))
+}
+
+/// Reads a value that was entered for a field. Its texts are bounded here, whatever else makes the field count: what is read is stored.
+fn read_field(name: &str, kind: &str, value: &Value) -> Result<SettingValue, FieldIssue> {
+    let value = read_value(kind, value).map_err(|text| issue(name, "setting-kind", text))?;
+    check_value_texts(&value).map_err(|fault| text_issue(name, fault))?;
+    Ok(value)
 }
 
 impl Form {
@@ -177,17 +192,17 @@ impl Form {
             if field.kind == "secret" {
                 match value.as_str() {
                     Some("") => drop(secrets.remove(name)),
-                    Some(text) if text.len() > LONGEST_SECRET => {
-                        issues.push(issue(name, "setting-long", format!("Use at most {LONGEST_SECRET} bytes.")));
-                    }
-                    Some(text) => entered.push((field, Secret::new(text))),
+                    Some(text) => match check_text(text, LONGEST_SECRET) {
+                        Err(fault) => issues.push(text_issue(name, fault)),
+                        Ok(()) => entered.push((field, Secret::new(text))),
+                    },
                     None => issues.push(issue(name, "setting-kind", "Enter text.")),
                 }
                 continue;
             }
-            match read_value(&field.kind, value) {
+            match read_field(name, &field.kind, value) {
                 Ok(value) => drop(settings.insert(name.clone(), value)),
-                Err(text) => issues.push(issue(name, "setting-kind", text)),
+                Err(found) => issues.push(found),
             }
         }
         for (field, value) in entered {
@@ -215,9 +230,9 @@ impl Form {
                     issues.push(issue(name, "setting-of-account", "A product cannot override this setting."));
                 }
                 Some(_) if value.is_null() => {}
-                Some(field) => match read_value(&field.kind, value) {
+                Some(field) => match read_field(name, &field.kind, value) {
                     Ok(value) => drop(settings.insert(name.clone(), value)),
-                    Err(text) => issues.push(issue(name, "setting-kind", text)),
+                    Err(found) => issues.push(found),
                 },
             }
         }

@@ -5,11 +5,9 @@ use rust_decimal::Decimal;
 use serde_json::Value;
 use url::Url;
 
-use super::issue;
+use super::{issue, text_issue};
 use crate::contract::{ChoiceSource, Field, FieldIssue, Money, SettingValue};
-
-/// The longest text that a field may have.
-const MOST_CHARACTERS: usize = 64 << 10;
+use crate::stored_text::{MAX_DATA_BYTES, TextFault, check_text};
 
 /// What a field may be.
 pub(super) const KINDS: [&str; 16] = [
@@ -76,6 +74,28 @@ pub(super) fn read_value(kind: &str, value: &Value) -> Result<SettingValue, &'st
     })
 }
 
+/// Checks the texts of a setting's value, which has at most [`MAX_DATA_BYTES`] in all of them.
+pub(crate) fn check_value_texts(value: &SettingValue) -> Result<(), TextFault> {
+    let texts: Vec<&str> = match value {
+        SettingValue::Text(text) | SettingValue::Decimal(text) => vec![text],
+        SettingValue::Texts(texts) => texts.iter().map(String::as_str).collect(),
+        SettingValue::Pairs(pairs) => pairs.iter().flat_map(|(name, value)| [name.as_str(), value]).collect(),
+        SettingValue::Money(money) => vec![&money.currency],
+        SettingValue::Integer(_) | SettingValue::YesNo(_) | SettingValue::SecretIsSet => Vec::new(),
+    };
+    let mut left = MAX_DATA_BYTES;
+    for text in texts {
+        check_text(text, left).map_err(|fault| match fault {
+            TextFault::TooLong { bytes, .. } => {
+                TextFault::TooLong { bytes: MAX_DATA_BYTES - left + bytes, allowed: MAX_DATA_BYTES }
+            }
+            fault => fault,
+        })?;
+        left -= text.len();
+    }
+    Ok(())
+}
+
 fn texts(value: &Value) -> Option<Vec<String>> {
     value.as_array()?.iter().map(|text| Some(text.as_str()?.to_owned())).collect()
 }
@@ -101,15 +121,15 @@ pub(super) fn value_issue(field: &Field, value: &SettingValue) -> Option<FieldIs
         "pairs" => matches!(value, SettingValue::Pairs(_)),
         _ => matches!(value, SettingValue::Text(_)),
     };
+    if let Err(fault) = check_value_texts(value) {
+        return Some(text_issue(name, fault));
+    }
     if !fits {
         return wrong("setting-kind", format!("The value is not of the kind {:?}.", field.kind));
     }
     if let SettingValue::Text(text) = value
         && !text.is_empty()
     {
-        if text.len() > MOST_CHARACTERS {
-            return wrong("setting-long", format!("At most {MOST_CHARACTERS} bytes."));
-        }
         match field.kind.as_str() {
             "url" => match Url::parse(text) {
                 Ok(url) if matches!(url.scheme(), "https" | "http") && url.has_host() => {}

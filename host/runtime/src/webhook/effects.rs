@@ -3,11 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use sha2::{Digest as _, Sha256};
-
 use crate::capability::Platform;
 use crate::contract::{self, Order, Outcome};
-use crate::durable::milliseconds;
 use crate::outcome;
 use crate::platform::PlatformError;
 use crate::settings::Form;
@@ -39,7 +36,7 @@ pub(super) async fn effects(
         return Err(NotApplied::Breach(format!("it gives {} outcomes, {MOST_OUTCOMES} are allowed", said.len())));
     }
     let (mut effects, mut orders) = (Effects::default(), BTreeMap::new());
-    let seed = seed(to, incoming);
+    let arrival = arrival_id()?;
     for (number, (reference, outcome)) in said.into_iter().enumerate() {
         let order = match reference {
             Some(reference) => Some(find(platform, to, reference, &mut orders).await?),
@@ -49,7 +46,12 @@ pub(super) async fn effects(
         let order = order.map(|order| order.reference.clone());
         match (order, outcome) {
             (Some(order), Outcome::HandOn(message)) => {
-                effects.messages.push(OrderMessage { id: format!("{seed}-{number}"), at: incoming.at, order, message });
+                effects.messages.push(OrderMessage {
+                    id: format!("{arrival}-{number}"),
+                    at: incoming.at,
+                    order,
+                    message,
+                });
             }
             (order, outcome) => effects.outcomes.push((order, outcome)),
         }
@@ -72,21 +74,11 @@ async fn find<'a>(
     known.get(&reference).ok_or_else(|| NotApplied::Breach(format!("it names the order {reference:?}")))
 }
 
-/// What the ids of a webhook's messages begin with: another for each time that it comes.
-fn seed(to: &Destination, incoming: &Incoming) -> String {
-    let mut hash = Sha256::new();
-    for part in [to.shop.as_str(), to.account.as_str(), &to.endpoint, &incoming.query] {
-        hash.update((part.len() as u64).to_be_bytes());
-        hash.update(part);
-    }
-    hash.update(milliseconds(incoming.at).to_be_bytes());
-    // Requests with one body, and ids of their own, may come in one millisecond.
-    for (name, value) in &incoming.headers {
-        hash.update(name.as_str());
-        hash.update(b"\0");
-        hash.update(value.as_bytes());
-        hash.update(b"\0");
-    }
-    hash.update(&incoming.body);
-    format!("webhook-{}", &hex::encode(hash.finalize())[..32])
+/// A new id for one arrival of a webhook, which the ids of its messages begin with. Drawn at random: two requests with the same bytes,
+/// even in one millisecond, are two.
+fn arrival_id() -> Result<String, NotApplied> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random)
+        .map_err(|error| NotApplied::Unsure(PlatformError(format!("the system's random numbers: {error}"))))?;
+    Ok(format!("webhook-{}", hex::encode(random)))
 }

@@ -36,7 +36,7 @@ mod verifier;
 pub use address::{AddressHash, Destination, HeldOpen, Selector, StoredAddress, WebhookAddress};
 pub use incoming::Incoming;
 pub use pushed::{Pushed, entered};
-pub use receipts::{Effects, MemoryReceipts, Notice, NoticeId, OrderMessage, Receipts, ReceiptsError, SAME_BODY_FOR};
+pub use receipts::{Effects, MemoryReceipts, Notice, NoticeId, OrderMessage, REPEAT_WINDOW, Receipts, ReceiptsError};
 pub use receive::WebhookError;
 pub use refusal::{HeaderFault, Refusal};
 pub use signature::{SigningError, TIME_WINDOW, new_standard_secret, sign_standard};

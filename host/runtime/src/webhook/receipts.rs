@@ -1,10 +1,12 @@
 //! What a store keeps of webhooks.
 //!
-//! A vendor sends a notice again when it did not hear the answer, so a notice must be known again: by the id that the vendor
-//! gives it, else by its bytes. What comes of one, its answer, and that it was answered are one transaction: a crash before it
-//! leaves a notice that is run again, a crash after it one that is answered as before.
+//! A vendor sends a notice again when it did not hear the answer, so a repeat must be recognized: by the id that the vendor gives the
+//! notice. Where it gives none, the same bytes are a repeat only for [`REPEAT_WINDOW`], and only while nothing newer was heard about
+//! the same orders, or about the account where the notice named no order: of "41, 42, 41" the third is news. What comes of a notice,
+//! its answer, and that it was answered are one transaction: a crash before it leaves a notice that is run again, a crash after it one
+//! that is answered as before.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -15,10 +17,9 @@ use crate::contract::{NamedJson, Outcome, WebhookRequest, WebhookResponse};
 use crate::ids::Digest;
 use crate::webhook::address::Destination;
 
-/// A notice without an id is known again for so long. Longer than vendors wait before they send one again (Twikit: five
-/// minutes), and short enough that one that says the same thing anew, such as a script that was published, taken back and published
-/// again, is heard.
-pub const SAME_BODY_FOR: Duration = Duration::from_secs(3600);
+/// How long a notice without an id is taken for a repeat of an earlier one with the same bytes. Longer than vendors wait before they
+/// send one again (Twikit: five minutes), and short enough that one that says the same anew is heard.
+pub const REPEAT_WINDOW: Duration = Duration::from_secs(15 * 60);
 
 /// The store could not answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -52,7 +53,8 @@ pub struct Notice {
     pub id: NoticeId,
     /// When it came.
     pub at: SystemTime,
-    /// It is the same as an earlier one with this id only if that was answered at this time or later; none = whenever.
+    /// It is a repeat of an earlier one with this id only if that was answered at this time or later, and nothing newer was heard
+    /// about the same orders or the account. `None` if the vendor's own id decides alone.
     pub same_since: Option<SystemTime>,
     /// The request, so that a person can look at it.
     pub request: WebhookRequest,
@@ -91,8 +93,8 @@ impl Effects {
 /// Where notices, what comes of them and their answers are kept.
 #[async_trait]
 pub trait Receipts: Send + Sync {
-    /// Takes a notice in before it is run, so that none is lost and one that fails can be shown. Gives the answer when it was
-    /// answered well before, at [`Notice::same_since`] or later.
+    /// Takes a notice in before it is run, so that none is lost and one that fails can be shown. Gives the earlier answer when it is a
+    /// repeat, see [`Notice::same_since`].
     ///
     /// # Errors
     /// When the store does not answer.
@@ -132,15 +134,45 @@ pub struct MemoryReceipts {
 
 #[derive(Debug, Default)]
 struct Held {
-    answered: BTreeMap<(Destination, NoticeId), (SystemTime, WebhookResponse)>,
+    /// In the order in which they were answered.
+    answered: Vec<AnsweredNotice>,
     failed: Vec<(Destination, NoticeId, String)>,
     effects: Effects,
 }
 
+#[derive(Debug)]
+struct AnsweredNotice {
+    destination: Destination,
+    id: NoticeId,
+    at: SystemTime,
+    /// The orders that it said something of.
+    orders: BTreeSet<String>,
+    response: WebhookResponse,
+}
+
 impl Held {
+    fn position(&self, notice: &Notice) -> Option<usize> {
+        let is_it = |known: &AnsweredNotice| known.destination == notice.destination && known.id == notice.id;
+        self.answered.iter().position(is_it)
+    }
+
     fn answered(&self, notice: &Notice) -> Option<WebhookResponse> {
-        let (at, response) = self.answered.get(&(notice.destination.clone(), notice.id))?;
-        notice.same_since.is_none_or(|since| *at >= since).then(|| response.clone())
+        let known = self.answered.get(self.position(notice)?)?;
+        notice.same_since.is_none_or(|since| known.at >= since).then(|| known.response.clone())
+    }
+
+    /// Was something newer heard about the same orders, or about the account where the notice named no order?
+    fn is_superseded(&self, notice: &Notice) -> bool {
+        let Some(position) = self.position(notice) else { return false };
+        let (known, newer) = (&self.answered[position], &self.answered[position + 1..]);
+        newer.iter().any(|newer| {
+            let (own, other) = (&known.destination, &newer.destination);
+            let same_subject = match known.orders.is_empty() {
+                true => newer.orders.is_empty(),
+                false => !known.orders.is_disjoint(&newer.orders),
+            };
+            own.shop == other.shop && own.account == other.account && same_subject
+        })
     }
 
     fn apply(&mut self, effects: Effects) {
@@ -169,7 +201,12 @@ impl MemoryReceipts {
 #[async_trait]
 impl Receipts for MemoryReceipts {
     async fn take_in(&self, notice: &Notice) -> Result<Option<WebhookResponse>, ReceiptsError> {
-        Ok(self.held().answered(notice))
+        let mut held = self.held();
+        if notice.same_since.is_some() && held.is_superseded(notice) {
+            let position = held.position(notice);
+            position.map(|position| held.answered.remove(position));
+        }
+        Ok(held.answered(notice))
     }
 
     async fn answer(
@@ -182,8 +219,19 @@ impl Receipts for MemoryReceipts {
         if let Some(before) = held.answered(notice) {
             return Ok(before);
         }
+        if let Some(position) = held.position(notice) {
+            held.answered.remove(position);
+        }
+        let said = effects.outcomes.iter().filter_map(|(order, _)| order.clone());
+        let orders = said.chain(effects.messages.iter().map(|message| message.order.clone())).collect();
         held.apply(effects);
-        held.answered.insert((notice.destination.clone(), notice.id), (notice.at, response.clone()));
+        held.answered.push(AnsweredNotice {
+            destination: notice.destination.clone(),
+            id: notice.id,
+            at: notice.at,
+            orders,
+            response: response.clone(),
+        });
         Ok(response.clone())
     }
 

@@ -14,7 +14,7 @@ use crate::slots::Asker;
 use crate::webhook::address::Destination;
 use crate::webhook::effects::{NotApplied, effects};
 use crate::webhook::incoming::Incoming;
-use crate::webhook::receipts::{Effects, Notice, NoticeId, Receipts, ReceiptsError, SAME_BODY_FOR};
+use crate::webhook::receipts::{Effects, Notice, NoticeId, REPEAT_WINDOW, Receipts, ReceiptsError};
 use crate::webhook::refusal::Refusal;
 use crate::webhook::signature::WEBHOOK_ID;
 use crate::webhook::verifier::Verifier;
@@ -231,7 +231,7 @@ fn notice(to: &Destination, endpoint: &Endpoint, incoming: &Incoming) -> Notice 
         (Some(id), None) if !id.is_empty() => (NoticeId::Event(Digest::of(id.as_bytes())), None),
         _ => {
             let bytes = [incoming.query.as_bytes(), b"\0", &incoming.body].concat();
-            (NoticeId::Body(Digest::of(&bytes)), incoming.at.checked_sub(SAME_BODY_FOR))
+            (NoticeId::Body(Digest::of(&bytes)), incoming.at.checked_sub(REPEAT_WINDOW))
         }
     };
     Notice { destination: to.clone(), id, at: incoming.at, same_since, request: incoming.request() }

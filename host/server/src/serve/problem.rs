@@ -150,6 +150,7 @@ impl From<StoreError> for Problem {
             StoreError::Erased(_) => (StatusCode::GONE, "erased"),
             StoreError::EventIdTaken { .. } => (StatusCode::CONFLICT, "event-id"),
             StoreError::SameVersion { .. } => (StatusCode::CONFLICT, "same-version"),
+            StoreError::Text { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "text"),
             StoreError::Conflict(_) | StoreError::Fenced(_) => (StatusCode::CONFLICT, "conflict"),
             _ => (StatusCode::INTERNAL_SERVER_ERROR, "database"),
         };

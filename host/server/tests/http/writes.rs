@@ -304,3 +304,37 @@ async fn long_lists_come_in_pages() {
         shop.backend.get(&shop.at(path)).await.problem(400, "bad-request");
     }
 }
+
+#[tokio::test]
+async fn two_variants_with_one_sku_are_refused_in_one_list_and_one_by_one() {
+    let shop = Shop::new().await;
+    let variant =
+        |id: &str| json!({ "product": "shirt", "id": id, "sku": "SHIRT-M", "title": id, "purchasable": true });
+    let put = async |variants: Value, whole: bool| {
+        shop.backend.put(&shop.at("/catalogue"), &json!({ "variants": variants, "whole": whole })).await
+    };
+    put(json!([variant("blue")]), false).await.ok();
+    for (variants, whole) in [
+        (json!([variant("red")]), false),
+        (json!([variant("red"), variant("blue")]), false),
+        (json!([variant("blue"), variant("red")]), true),
+    ] {
+        let problem = put(variants, whole).await.problem(409, "sku-conflict");
+        let detail = problem["detail"].as_str().expect("a text");
+        assert!(["\"blue\"", "\"red\"", "\"SHIRT-M\""].iter().all(|name| detail.contains(name)), "{detail}");
+    }
+    let listed = shop.backend.get(&shop.at("/catalogue")).await.ok();
+    assert_eq!(listed["variants"].as_array().expect("a list").len(), 1);
+}
+
+#[tokio::test]
+async fn an_address_of_blanks_is_no_customers() {
+    let shop = Shop::new().await;
+    for blank in ["%20", "%09", "%E3%80%80", "%C2%A0", "%E2%80%8B", "%0A"] {
+        shop.backend.get(&shop.at(&format!("/customers/{blank}/export"))).await.problem(400, "bad-request");
+        shop.backend.delete(&shop.at(&format!("/customers/{blank}?drop_jobs=true"))).await.problem(400, "bad-request");
+    }
+    shop.backend.get(&shop.at("/customers/nobody/export")).await.problem(400, "bad-request");
+    let none = shop.backend.get(&shop.at("/customers/nobody@example.com/export")).await.ok();
+    assert_eq!(none["document"]["orders"], json!([]));
+}

@@ -8,3 +8,14 @@ update orders set created_at = coalesce(
     (select min(e.recorded_at) from events e where e.shop = orders.shop and e.order_id = orders.id), changed_at);
 create index orders_by_creation on orders (shop, created_at, id);
 create index orders_by_number on orders (shop, number_hash);
+
+-- Keyed hashes of the e-mail addresses that orders were billed or delivered to in any of their versions: a customer's orders are found by
+-- them, and nobody reads them here.
+create table order_emails (
+    shop text not null,
+    email_hash text not null,
+    order_id text not null,
+    primary key (shop, email_hash, order_id),
+    foreign key (shop, order_id) references orders (shop, id)
+);
+create index order_emails_of_order on order_emails (shop, order_id);

@@ -77,7 +77,8 @@ create index webhook_receipt_orders_of_order on webhook_receipt_orders (shop, or
 
 -- What was said of an account rather than of an order: settings that a vendor pushed, and what the merchant should know.
 create table account_outcomes (
-    id text primary key not null,
+    number integer primary key autoincrement, -- in which order it was said
+    id text not null unique,
     shop text not null,
     account text not null,
     kind text not null,
@@ -86,7 +87,7 @@ create table account_outcomes (
     emitted_at integer not null,
     settled_at integer
 ) strict;
-create index account_outcomes_by_state on account_outcomes (state, emitted_at);
+create index account_outcomes_by_state on account_outcomes (state, number);
 
 -- Where a platform is told what happens in its shop.
 create table notification_endpoints (

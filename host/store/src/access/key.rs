@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use cartwright::{Secret, ShopId};
+use cartwright::{Secret, ShopId, check_name};
 use ipnet::IpNet;
 use serde_json::{Value, json};
 
@@ -54,7 +54,7 @@ impl Store {
     /// Makes an access key, and logs who did. Gives its id and the key, which is shown never again.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] when the shop is not kept, and as the database says.
+    /// [`StoreError::Conflict`] when the shop is not kept, [`StoreError::Text`] for a label that cannot be stored, and as the database says.
     pub async fn make_access_key(
         &self,
         key: &NewAccessKey,
@@ -62,6 +62,7 @@ impl Store {
         now: SystemTime,
     ) -> Result<(String, Secret), StoreError> {
         let NewAccessKey { role, label, networks, expires } = key;
+        check_name(label).map_err(|fault| StoreError::Text { what: "label", fault })?;
         let ticket = Ticket::new(role.name())?;
         let mut work = self.begin().await?;
         sqlx::query(

@@ -7,7 +7,7 @@ use cartwright::types::{SkuQuery, VariantInfo};
 use cartwright::{Catalogue, PlatformError, ShopId};
 use sqlx::AssertSqlSafe;
 
-use super::{CHUNK, CatalogueVariant, can_stand, places, read};
+use super::{CHUNK, CatalogueVariant, Row, can_stand, places, read};
 use crate::database::Store;
 use crate::error::StoreError;
 
@@ -86,26 +86,27 @@ impl Store {
         if !can_stand(product) {
             return Ok(Vec::new());
         }
-        let rows: Vec<(String,)> =
-            sqlx::query_as("select variant from variants where shop = $1 and product = $2 order by place, id")
-                .bind(shop.as_str())
-                .bind(product)
-                .fetch_all(self.pool())
-                .await?;
-        rows.iter().map(|(variant,)| read(variant)).collect()
+        let rows: Vec<Row> = sqlx::query_as(
+            "select product, id, sku, variant from variants where shop = $1 and product = $2 order by place, id",
+        )
+        .bind(shop.as_str())
+        .bind(product)
+        .fetch_all(self.pool())
+        .await?;
+        Ok(rows.into_iter().map(read).collect())
     }
 
     /// Every variant that has one of these SKUs but for its case, in the catalogue's order.
     async fn variants_with(&self, shop: &ShopId, skus: &[&str]) -> Result<Vec<CatalogueVariant>, StoreError> {
         let select = format!(
-            "select place, variant from variants where shop = $1 and sku_folded in ({}) order by place, product, id",
+            "select product, id, sku, variant from variants where shop = $1 and sku_folded in ({}) order by place, product, id",
             places(1, skus.len(), 2)
         );
         let mut query = sqlx::query_as(AssertSqlSafe(select)).bind(shop.as_str());
         for sku in skus {
             query = query.bind(*sku);
         }
-        let rows: Vec<(i64, String)> = query.fetch_all(self.pool()).await?;
-        rows.iter().map(|(_, variant)| read(variant)).collect()
+        let rows: Vec<Row> = query.fetch_all(self.pool()).await?;
+        Ok(rows.into_iter().map(read).collect())
     }
 }

@@ -4,13 +4,11 @@ use std::collections::BTreeSet;
 
 use cartwright::money::decimal;
 use cartwright::types::{FieldIssue, Message, Money};
-use cartwright::{MAX_DECIMALS, is_currency};
+use cartwright::{MAX_DECIMALS, MAX_NAME_BYTES, check_name, check_text, is_currency};
 use rust_decimal::Decimal;
 
-use super::{CatalogueError, CatalogueVariant, MOST_VARIANTS};
+use super::{CatalogueError, CatalogueVariant, MAX_VARIANTS};
 
-/// The longest text of a variant, in bytes.
-const LONGEST: usize = 1_000;
 /// So many issues are listed.
 const MOST_ISSUES: usize = 100;
 
@@ -31,8 +29,8 @@ impl Issues {
 
 pub(super) fn at_most(count: usize) -> Result<(), CatalogueError> {
     let mut issues = Issues(Vec::new());
-    let text = format!("At most {MOST_VARIANTS} variants at once; send several lists.");
-    issues.unless(count <= MOST_VARIANTS, String::new, "too-many", &text);
+    let text = format!("At most {MAX_VARIANTS} variants at once; send several lists.");
+    issues.unless(count <= MAX_VARIANTS, String::new, "too-many", &text);
     issues.result()
 }
 
@@ -49,9 +47,11 @@ pub(super) fn variants(variants: &[CatalogueVariant]) -> Result<(), CatalogueErr
         let texts = [("product", product), ("id", id), ("sku", sku), ("title", title)];
         let texts = texts.into_iter().chain(tax_class.iter().map(|class| ("tax_class", class)));
         for (name, text) in texts {
-            let fits = text.len() <= LONGEST && !text.contains('\0');
-            let rule = format!("Use text of at most {LONGEST} bytes, without zeros.");
-            issues.unless(fits, || format!("[{at}].{name}"), "text", &rule);
+            // A title may have lines; what things are found by stands in one.
+            let checked = if name == "title" { check_text(text, MAX_NAME_BYTES) } else { check_name(text) };
+            if let Err(fault) = checked {
+                issues.unless(false, || format!("[{at}].{name}"), "text", &format!("This cannot be stored: {fault}."));
+            }
         }
         let mut currencies = BTreeSet::new();
         for (number, price) in prices.iter().enumerate() {

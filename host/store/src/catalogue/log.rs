@@ -73,7 +73,7 @@ fn told(before: &Before, after: &[CatalogueVariant]) -> Option<(Value, Value)> {
             }
             named += 1;
             for (price, all) in pair {
-                all.extend(price.map(|price| (format!("{} {} {currency}", key.0, key.1), json!(price))));
+                all.extend(price.map(|price| (price_name(key, currency), json!(price))));
             }
         }
     }
@@ -84,6 +84,11 @@ fn told(before: &Before, after: &[CatalogueVariant]) -> Option<(Value, Value)> {
         "added": added, "changed": changed, "removed": removed, "prices": new_prices, "prices_not_named": not_named,
     });
     Some((json!({ "prices": old_prices }), counts))
+}
+
+/// Names a price. In quotes, because products and ids may hold blanks.
+fn price_name((product, id): (&str, &str), currency: &str) -> String {
+    format!("{} {} {currency}", json!(product), json!(id))
 }
 
 fn prices(variant: Option<&CatalogueVariant>) -> BTreeMap<&str, &Money> {

@@ -6,8 +6,8 @@
 mod asked;
 mod check;
 mod log;
+mod skus;
 
-use std::collections::BTreeSet;
 use std::time::SystemTime;
 
 use cartwright::ShopId;
@@ -15,6 +15,7 @@ use cartwright::types::{FieldIssue, Money};
 use log::Before;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+pub use skus::SkuConflict;
 use sqlx::{AnyConnection, AssertSqlSafe};
 
 use crate::database::{Store, Work, milliseconds};
@@ -23,8 +24,8 @@ use crate::event_log::{NewLogEntry, log_in};
 use crate::installation::{ChangeError, Expected, check, version};
 use crate::setup::lock_shop;
 
-/// So many variants are put or taken out at once, at most.
-pub const MOST_VARIANTS: usize = 10_000;
+/// Maximum number of variants that one call puts or takes out.
+pub const MAX_VARIANTS: usize = 10_000;
 /// The longest text that is searched for, in characters; what is longer is cut.
 const LONGEST_SEARCH: usize = 200;
 /// So many rows, or SKUs, one statement holds: SQLite takes 32766 parameters.
@@ -39,7 +40,7 @@ pub struct CatalogueVariant {
     pub product: String,
     /// The platform's variant id, unique within the product.
     pub id: String,
-    /// Its SKU; empty when it has none.
+    /// Its SKU, unique in the shop; empty when it has none.
     #[serde(default)]
     pub sku: String,
     /// Its title.
@@ -100,6 +101,9 @@ pub enum CatalogueError {
     /// What was given cannot be a catalogue's. All that is wrong, by paths such as `[3].prices[0].currency`.
     #[error("{}", issues(.0))]
     Invalid(Vec<FieldIssue>),
+    /// Two variants of the shop would have one SKU. Each such pair, up to a number.
+    #[error("{}", skus::conflicts(.0))]
+    SkuConflict(Vec<SkuConflict>),
     /// It is not as the caller expected.
     #[error(transparent)]
     Change(#[from] ChangeError),
@@ -121,10 +125,12 @@ fn issues(issues: &[FieldIssue]) -> String {
 
 impl Store {
     /// Puts variants into a shop's catalogue, all or none, and logs who did. A variant takes the place of the one of its product that
-    /// has its id, and of the one that has its SKU: a platform may give either anew.
+    /// has its id. No variant takes another's SKU: carts and bundles find what they sell by it, so two with one SKU are refused, in one
+    /// list or one after the other. Variants of one list may exchange SKUs, in whatever order they stand there.
     ///
     /// # Errors
-    /// [`CatalogueError::Invalid`], also for more than [`MOST_VARIANTS`]; [`StoreError::NotFound`] when the shop is not kept.
+    /// [`CatalogueError::Invalid`], also for more than [`MAX_VARIANTS`]; [`CatalogueError::SkuConflict`] names both variants;
+    /// [`StoreError::NotFound`] when the shop is not kept.
     pub async fn put_variants(
         &self,
         shop: &ShopId,
@@ -136,17 +142,8 @@ impl Store {
         check::variants(variants)?;
         let mut work = self.begin().await?;
         lock_shop(&mut work, shop).await?;
-        let skus: BTreeSet<(&str, &str)> = variants
-            .iter()
-            .filter(|variant| !variant.sku.is_empty())
-            .map(|variant| (variant.product.as_str(), variant.sku.as_str()))
-            .collect();
-        let skus: Vec<(&str, &str)> = skus.into_iter().collect();
+        skus::check(&mut work, shop, variants).await?;
         let mut before = Before::new();
-        // One with its id keeps its place, and is written over below.
-        for chunk in skus.chunks(CHUNK) {
-            before.extend(delete(&mut work, shop, "sku", chunk).await?);
-        }
         let ids: Vec<(&str, &str)> =
             variants.iter().map(|variant| (variant.product.as_str(), variant.id.as_str())).collect();
         for chunk in ids.chunks(CHUNK) {
@@ -161,7 +158,7 @@ impl Store {
     /// Takes variants out of a shop's catalogue, all or none, and logs who did; gives how many there were.
     ///
     /// # Errors
-    /// [`CatalogueError::Invalid`] for more than [`MOST_VARIANTS`]; [`StoreError::NotFound`] when the shop is not kept.
+    /// [`CatalogueError::Invalid`] for more than [`MAX_VARIANTS`]; [`StoreError::NotFound`] when the shop is not kept.
     pub async fn remove_variants(
         &self,
         shop: &ShopId,
@@ -179,7 +176,7 @@ impl Store {
             .collect();
         let mut removed = Before::new();
         for chunk in keys.chunks(CHUNK) {
-            removed.extend(delete(&mut work, shop, "id", chunk).await?);
+            removed.extend(delete(&mut work, shop, chunk).await?);
         }
         log::log(&mut work, shop, (who, "remove-variants"), (&removed, &[]), milliseconds(now)).await?;
         work.commit().await?;
@@ -200,6 +197,7 @@ impl Store {
         check::variants(variants)?;
         let mut work = self.begin().await?;
         lock_shop(&mut work, shop).await?;
+        skus::check_list(variants)?;
         let before = sqlx::query_as("delete from variants where shop = $1 returning product, id, variant")
             .bind(shop.as_str())
             .fetch_all(&mut *work)
@@ -229,8 +227,8 @@ impl Store {
             return Ok(Vec::new());
         }
         let pattern = search.to_lowercase().replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-        let rows: Vec<(String,)> = sqlx::query_as(
-            "select variant from variants
+        let rows: Vec<Row> = sqlx::query_as(
+            "select product, id, sku, variant from variants
              where shop = $1 and (product, id) > ($2, $3) and searched like $4 escape '\\'
              order by product, id limit $5",
         )
@@ -241,7 +239,7 @@ impl Store {
         .bind(i64::from(limit))
         .fetch_all(self.pool())
         .await?;
-        rows.iter().map(|(variant,)| read(variant)).collect()
+        Ok(rows.into_iter().map(read).collect())
     }
 
     /// Sets how a platform exchanges one currency into another, or takes that away: then such prices are refused. Logs who did, and
@@ -329,10 +327,10 @@ pub fn rates_version(rates: &[ExchangeRate]) -> String {
     version(&json!(rates))
 }
 
-/// Deletes variants by product and another column, and gives what they were.
-async fn delete(work: &mut Work, shop: &ShopId, column: &str, keys: &[(&str, &str)]) -> Result<Before, StoreError> {
+/// Deletes variants, and gives what they were.
+async fn delete(work: &mut Work, shop: &ShopId, keys: &[(&str, &str)]) -> Result<Before, StoreError> {
     let delete = format!(
-        "delete from variants where shop = $1 and (product, {column}) in (values {}) returning product, id, variant",
+        "delete from variants where shop = $1 and (product, id) in (values {}) returning product, id, variant",
         tuples(keys.len(), 2, 2)
     );
     ask(work, shop, delete, keys).await
@@ -393,8 +391,28 @@ async fn insert(
     Ok(())
 }
 
-fn read(variant: &str) -> Result<CatalogueVariant, StoreError> {
-    serde_json::from_str(variant).map_err(|error| StoreError::corrupt("a variant", error))
+/// Product, id, SKU, and the whole variant.
+type Row = (String, String, String, String);
+
+/// A variant as it stands in the table. One that cannot be read hides no other: it cannot be bought, and its title says so.
+fn read((product, id, sku, variant): Row) -> CatalogueVariant {
+    serde_json::from_str(&variant).unwrap_or_else(|error| {
+        tracing::error!(product, id, %error, "a variant of the catalogue is damaged");
+        let title = "This variant is damaged: have the platform send it again".to_owned();
+        CatalogueVariant {
+            product,
+            id,
+            sku,
+            title,
+            prices: Vec::new(),
+            tax_class: None,
+            purchasable: false,
+            stock: None,
+            weight_grams: None,
+            minimum: 1,
+            maximum: None,
+        }
+    })
 }
 
 /// PostgreSQL has no place for a zero in a text, so that nothing of that name is kept.

@@ -10,7 +10,7 @@ pub use changes::{account_version, link_version, shop_version};
 pub(crate) use changes::{check, version};
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use cartwright::{
     AccountSnapshot, Cartwright, Digest, InstallError, Link, Plugin, SetupError, Shop, ShopId, ShopSnapshot,
@@ -167,7 +167,7 @@ impl Installation {
     /// As the database says; call it again.
     pub async fn open(host: Arc<Cartwright>, store: Store) -> Result<(Self, Vec<NotRestored>), StoreError> {
         let mut served = Served::default();
-        let faults = store.restore_changed(&host, &mut served).await?;
+        let faults = store.restore_changed(&host, &mut served, Instant::now()).await?;
         Ok((Self { inner: Arc::new(Inner { host, store, served: Mutex::new(served) }) }, faults))
     }
 
@@ -187,7 +187,7 @@ impl Installation {
     /// As the database says; call it again.
     pub async fn catch_up(&self) -> Result<Vec<NotRestored>, StoreError> {
         let mut served = self.inner.served.lock().await;
-        self.inner.store.restore_changed(&self.inner.host, &mut served).await
+        self.inner.store.restore_changed(&self.inner.host, &mut served, Instant::now()).await
     }
 
     /// Catches up four times a second, until the handle is aborted. While the database is away this node serves what it has.

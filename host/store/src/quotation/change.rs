@@ -63,6 +63,10 @@ impl Store {
             return self.asked_meanwhile(work, shop, asked, now).await;
         }
         let key = self.know_order(&mut work, shop, &event.order, milliseconds(now)).await?;
+        // A platform may call who asks by an e-mail address, and give no other.
+        if let Some(Ok(email)) = asked.customer.as_ref().map(|customer| customer.parse()) {
+            self.index_email(&mut work, shop, &event.order.id, &email).await?;
+        }
         let content = Content { asked: asked.clone(), prices: None };
         let added = sqlx::query(
             "insert into quotations (shop, id, order_id, state, version, content, asked_at, changed_at)

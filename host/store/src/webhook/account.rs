@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use cartwright::types::Outcome;
+use cartwright::types::{Message, Outcome};
 use cartwright::{AccountId, ShopId};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -86,8 +86,8 @@ struct Said {
 }
 
 impl Store {
-    /// At most `limit` of what was said of a shop's accounts, the earliest first, what came after the one of this id: all of it, or
-    /// what is in one state.
+    /// At most `limit` of what was said of a shop's accounts, in the order in which it was said, what came after the one of this id: all
+    /// of it, or what is in one state. What cannot be read is in it as a note that says so.
     ///
     /// # Errors
     /// As the database says.
@@ -101,8 +101,8 @@ impl Store {
         let rows: Vec<Row> = sqlx::query_as(
             "select id, shop, account, said, state, emitted_at, settled_at from account_outcomes
              where shop = $1 and (state = $2 or $2 is null)
-             and ($3 is null or (emitted_at, id) > (select emitted_at, id from account_outcomes where shop = $1 and id = $3))
-             order by emitted_at, id limit $4",
+             and ($3 is null or number > (select number from account_outcomes where shop = $1 and id = $3))
+             order by number limit $4",
         )
         .bind(shop.as_str())
         .bind(state.map(|state| state.name()))
@@ -110,45 +110,71 @@ impl Store {
         .bind(i64::from(limit))
         .fetch_all(self.pool())
         .await?;
-        rows.into_iter().map(|row| self.account_outcome(row)).collect()
+        rows.into_iter().map(|row| self.readable_account_outcome(row)).collect()
     }
 
+    /// Of a shop or of all, one or all, in this state; in the order in which it was said. Each that cannot be read is an error of its own.
     pub(super) async fn read_account_outcomes(
         &self,
         connection: &mut AnyConnection,
-        (shop, id, state): (Option<&ShopId>, Option<&str>, Option<AccountOutcomeState>),
-        limit: u32,
-    ) -> Result<Vec<AccountOutcome>, StoreError> {
+        (shop, id, state): (Option<&ShopId>, Option<&str>, AccountOutcomeState),
+    ) -> Result<Vec<Result<AccountOutcome, StoreError>>, StoreError> {
         let rows: Vec<Row> = sqlx::query_as(
             "select id, shop, account, said, state, emitted_at, settled_at from account_outcomes
-             where (shop = $1 or $1 is null) and (id = $2 or $2 is null) and (state = $3 or $3 is null)
-             order by emitted_at, id limit $4",
+             where (shop = $1 or $1 is null) and (id = $2 or $2 is null) and state = $3
+             order by number",
         )
         .bind(shop.map(ShopId::as_str))
         .bind(id)
-        .bind(state.map(|state| state.name()))
-        .bind(i64::from(limit))
+        .bind(state.name())
         .fetch_all(connection)
         .await?;
-        rows.into_iter().map(|row| self.account_outcome(row)).collect()
+        Ok(rows.into_iter().map(|row| self.account_outcome(row)).collect())
     }
 
-    /// At most `limit` pushes of any shop that the host has not looked at, the earliest first, those after this one.
+    /// At most `limit` pushes of any shop that the host has not looked at, in the order in which they came: those after this number, each
+    /// with its own. Each that cannot be read is an error of its own.
     pub(super) async fn new_pushes(
         &self,
-        after: Option<&AccountOutcome>,
+        after: i64,
         limit: u32,
-    ) -> Result<Vec<AccountOutcome>, StoreError> {
-        let rows: Vec<Row> = sqlx::query_as(
-            "select id, shop, account, said, state, emitted_at, settled_at from account_outcomes
-             where state = 'new' and (emitted_at, id) > ($1, $2) order by emitted_at, id limit $3",
+    ) -> Result<Vec<(i64, Result<AccountOutcome, StoreError>)>, StoreError> {
+        type Numbered = (i64, String, String, String, Vec<u8>, String, i64, Option<i64>);
+        let rows: Vec<Numbered> = sqlx::query_as(
+            "select number, id, shop, account, said, state, emitted_at, settled_at from account_outcomes
+             where state = 'new' and number > $1 order by number limit $2",
         )
-        .bind(after.map_or(i64::MIN, |after| milliseconds(after.at)))
-        .bind(after.map_or("", |after| after.id.as_str()))
+        .bind(after)
         .bind(i64::from(limit))
         .fetch_all(self.pool())
         .await?;
-        rows.into_iter().map(|row| self.account_outcome(row)).collect()
+        let rows = rows.into_iter().map(|(number, id, shop, account, said, state, emitted, settled)| {
+            (number, self.account_outcome((id, shop, account, said, state, emitted, settled)))
+        });
+        Ok(rows.collect())
+    }
+
+    fn readable_account_outcome(&self, row: Row) -> Result<AccountOutcome, StoreError> {
+        let (id, shop, account, _, state, at, settled) = &row;
+        let what = place("account outcome", shop, id);
+        let readable = |error: StoreError| {
+            if !matches!(error, StoreError::Corrupt(_)) {
+                return Err(error);
+            }
+            tracing::error!(outcome = id, %error, "an outcome of an account cannot be read");
+            let text = "This entry is damaged and cannot be read; restore the database from a copy.".to_owned();
+            Ok(AccountOutcome {
+                id: id.clone(),
+                shop: shop.parse().map_err(|error| StoreError::corrupt(&what, error))?,
+                account: account.parse().map_err(|error| StoreError::corrupt(&what, error))?,
+                outcome: Outcome::Note(Message { key: "damaged".to_owned(), parameters: Vec::new(), text }),
+                state: AccountOutcomeState::of(state)?,
+                why: None,
+                at: moment(*at),
+                settled: settled.map(moment),
+            })
+        };
+        self.account_outcome(row.clone()).or_else(readable)
     }
 
     fn account_outcome(
@@ -189,9 +215,9 @@ impl Store {
     }
 
     pub(super) async fn held_account_outcome(&self, shop: &ShopId, id: &str) -> Result<AccountOutcome, StoreError> {
-        let held = (Some(shop), Some(id), Some(AccountOutcomeState::Held));
-        let found = self.read_account_outcomes(&mut *self.pool().acquire().await?, held, 1).await?.pop();
-        found.ok_or_else(|| not_held(id))
+        let held = (Some(shop), Some(id), AccountOutcomeState::Held);
+        let found = self.read_account_outcomes(&mut *self.pool().acquire().await?, held).await?.pop();
+        found.ok_or_else(|| not_held(id))?
     }
 
     pub(super) async fn settle_account_outcome(
@@ -229,7 +255,7 @@ impl Store {
         now: SystemTime,
     ) -> Result<(), StoreError> {
         let what = place("account outcome", from.shop.as_str(), &from.id);
-        let kind = filed(&outcome, String::new).kind;
+        let kind = filed(&outcome).kind;
         let settled = !matches!(state, AccountOutcomeState::New | AccountOutcomeState::Held);
         let moved = sqlx::query(
             "update account_outcomes set said = $4, state = $5, settled_at = $6
@@ -275,7 +301,7 @@ impl Store {
         (state, why): (AccountOutcomeState, Option<String>),
         now: i64,
     ) -> Result<(), StoreError> {
-        let (id, kind) = (hexed(&random::<8>()?), filed(&outcome, String::new).kind);
+        let (id, kind) = (hexed(&random::<8>()?), filed(&outcome).kind);
         let what = place("account outcome", shop.as_str(), &id);
         sqlx::query(
             "insert into account_outcomes (id, shop, account, kind, said, state, emitted_at)

@@ -87,10 +87,12 @@ impl Store {
     /// As the database says.
     pub async fn webhook_address(&self, selector: Selector) -> Result<Option<(StoredAddress, HeldOpen)>, StoreError> {
         let found = self.read_addresses(Some(selector), None, None, 1).await?.pop();
+        let found = found.map(info).transpose()?;
         Ok(found.map(|found| (found.stored, found.held)))
     }
 
-    /// At most `limit` of a shop's addresses, by account and endpoint, those after this one; those that ended included.
+    /// At most `limit` of a shop's addresses, by account and endpoint, those after this one; those that ended included. A damaged row is
+    /// reported in the log and hides no other.
     ///
     /// # Errors
     /// As the database says.
@@ -100,24 +102,37 @@ impl Store {
         after: Option<Selector>,
         limit: u32,
     ) -> Result<Vec<WebhookAddressInfo>, StoreError> {
-        self.read_addresses(None, Some(shop), after, limit).await
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let (mut addresses, mut after) = (Vec::new(), after.map(|after| after.to_string()));
+        while addresses.len() < limit {
+            let wanted = limit - addresses.len();
+            let rows = self.read_addresses(None, Some(shop), after.as_deref(), wanted).await?;
+            let Some(last) = rows.last() else { break };
+            after = Some(last.0.clone());
+            for row in rows {
+                match info(row) {
+                    Ok(address) => addresses.push(address),
+                    Err(error) => tracing::error!(%shop, %error, "a webhook address cannot be read"),
+                }
+            }
+        }
+        Ok(addresses)
     }
 
     async fn read_addresses(
         &self,
         selector: Option<Selector>,
         shop: Option<&ShopId>,
-        after: Option<Selector>,
-        limit: u32,
-    ) -> Result<Vec<WebhookAddressInfo>, StoreError> {
-        let rows: Vec<Row> = sqlx::query_as(ADDRESSES)
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Row>, StoreError> {
+        Ok(sqlx::query_as(ADDRESSES)
             .bind(selector.map(|selector| selector.to_string()))
             .bind(shop.map(ShopId::as_str))
-            .bind(after.map(|after| after.to_string()))
-            .bind(i64::from(limit))
+            .bind(after)
+            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
             .fetch_all(self.pool())
-            .await?;
-        rows.into_iter().map(info).collect()
+            .await?)
     }
 
     /// Ends an address at a time, now or when the vendor will have been given another, and logs who did. One that ends sooner

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use sqlx::AnyConnection;
 
 use super::notice::{Seals, Told, body_place, told_place};
+use crate::customer::emails_of;
 use crate::database::{Store, Work, moment};
 use crate::error::StoreError;
 use crate::export::at;
@@ -24,8 +25,8 @@ const SHORTEST_NAME: usize = 5;
 type Untied = (String, String, Option<Vec<u8>>, Option<Vec<u8>>);
 
 impl Store {
-    /// The names by which an order may stand in what vendors sent: its references and its lines', the vendors' own, and its
-    /// buyer's e-mail addresses.
+    /// The names by which an order may stand in what vendors sent: its references and its lines', the vendors' own, and every e-mail
+    /// address that it was billed or delivered to in any of its versions.
     pub(crate) async fn names_of_order(
         &self,
         connection: &mut AnyConnection,
@@ -46,8 +47,8 @@ impl Store {
             Err(error) => return Err(error),
         };
         let Some(Known { key, order, .. }) = known else { return Ok(names) };
-        let addresses = [order.billing, order.delivery].into_iter().flatten();
-        names.extend(addresses.filter_map(|address| address.email));
+        names.extend(emails_of(&order).into_iter().map(|email| email.as_str().to_owned()));
+        names.extend(self.emails_of_events(connection, &key, shop, id).await?);
         match self.outcomes_in(connection, &key, shop, id).await {
             Ok(outcomes) => names.extend(outcomes.into_iter().filter_map(|said| match said.outcome {
                 Outcome::VendorReference(named) => Some(named.reference),
@@ -178,18 +179,45 @@ impl Store {
     }
 }
 
-/// Does one of the names stand there, and not as the beginning or end of another?
+/// Does one of the names stand there, and not as the beginning or end of another? In any case, and as the query of an address, a form
+/// or JSON may spell it.
 fn stands_in(text: &[u8], names: &[String]) -> bool {
-    let text = text.to_ascii_lowercase();
-    names.iter().any(|name| {
-        let name = name.to_ascii_lowercase().into_bytes();
-        let borders = |at: usize| {
-            let before = at.checked_sub(1).and_then(|at| text.get(at));
-            let after = text.get(at + name.len());
-            !before.is_some_and(u8::is_ascii_alphanumeric) && !after.is_some_and(u8::is_ascii_alphanumeric)
-        };
-        text.windows(name.len()).enumerate().any(|(at, window)| window == name && borders(at))
-    })
+    let plain = String::from_utf8_lossy(text);
+    let decoded = decoded(&plain);
+    let unescaped = serde_json::from_str::<Value>(&plain).map(|json| json.to_string()).unwrap_or_default();
+    let texts = [&plain, decoded.as_str(), unescaped.as_str()].map(str::to_lowercase);
+    names
+        .iter()
+        .map(|name| name.to_lowercase())
+        .filter(|name| !name.is_empty())
+        .any(|name| texts.iter().any(|text| text.match_indices(&name).any(|(at, _)| is_whole(text, at, name.len()))))
+}
+
+fn is_whole(text: &str, at: usize, length: usize) -> bool {
+    let is_letter = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+    let bytes = text.as_bytes();
+    !is_letter(at.checked_sub(1).and_then(|before| bytes.get(before))) && !is_letter(bytes.get(at + length))
+}
+
+/// A text with its percent-encoded bytes decoded.
+fn decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let encoded = after.get(..2).filter(|_| *first == b'%');
+        let digits = encoded.and_then(|digits| std::str::from_utf8(digits).ok());
+        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &after[2..];
+            }
+            None => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]
@@ -205,5 +233,20 @@ mod tests {
         assert!(stands("test:shop:10 test:shop:1", "test:shop:1"));
         assert!(!stands("test:shop:10", "test:shop:1") && !stands("latest:shop:1", "test:shop:1"));
         assert!(!stands("", "test:shop:1") && !stands_in(b"test", &[]));
+    }
+
+    #[test]
+    fn a_name_is_found_however_a_vendor_spells_it() {
+        for text in [
+            "to=zo%C3%AB%40example.com&x=1",
+            "to=ZO%c3%8b%40EXAMPLE.COM",
+            r#"{"to":"zo\u00eb@example.com"}"#,
+            r#"{"to":"ZO\u00CB\u0040example.com"}"#,
+            "ZOË@example.com",
+            "100% zoë@example.com",
+        ] {
+            assert!(stands_in(text.as_bytes(), &["zoë@example.com".to_owned()]), "{text}");
+        }
+        assert!(!stands_in("azo%C3%AB%40example.com".as_bytes(), &["zoë@example.com".to_owned()]));
     }
 }

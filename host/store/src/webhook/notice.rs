@@ -203,25 +203,49 @@ impl Store {
         .await?;
         let rows = rows.into_iter().map(|(id, account, endpoint, times, came, body, told)| {
             let what = told_place(shop, &id);
-            let told: Told = match told {
-                Some(sealed) => serde_json::from_slice(&self.open_receipt(&Seals::Store, &what, &sealed)?)
-                    .map_err(|error| StoreError::corrupt(&what, error))?,
-                None => Told::default(),
-            };
-            let body = match body {
-                Some(sealed) => self.open_receipt(&Seals::Store, &body_place(shop, &id), &sealed)?.to_vec(),
-                None => Vec::new(),
-            };
             let account = account.parse().map_err(|error| StoreError::corrupt(&what, error))?;
+            let (request, why) = match self.open_notice(shop, &id, body, told) {
+                Ok(opened) => opened,
+                // One that is damaged hides no other.
+                Err(error @ StoreError::Corrupt(_)) => {
+                    tracing::error!(notice = id, %error, "a notice cannot be read");
+                    let (method, query) = (String::new(), String::new());
+                    let request = WebhookRequest { method, headers: Vec::new(), query, body: Vec::new() };
+                    (request, Some(format!("what is kept of it cannot be read: {error}")))
+                }
+                Err(error) => return Err(error),
+            };
             Ok(OpenNotice {
                 destination: Destination { shop: shop.clone(), account, endpoint },
                 at: moment(came),
                 times: u64::try_from(times).unwrap_or(0),
-                request: WebhookRequest { method: told.method, headers: told.headers, query: told.query, body },
-                why: told.why,
+                request,
+                why,
                 id,
             })
         });
         rows.collect()
+    }
+
+    /// The request of a notice under the store's key, and why it was not answered well.
+    fn open_notice(
+        &self,
+        shop: &ShopId,
+        id: &str,
+        body: Option<Vec<u8>>,
+        told: Option<Vec<u8>>,
+    ) -> Result<(WebhookRequest, Option<String>), StoreError> {
+        let what = told_place(shop, id);
+        let told: Told = match told {
+            Some(sealed) => serde_json::from_slice(&self.open_receipt(&Seals::Store, &what, &sealed)?)
+                .map_err(|error| StoreError::corrupt_json(&what, &error))?,
+            None => Told::default(),
+        };
+        let body = match body {
+            Some(sealed) => self.open_receipt(&Seals::Store, &body_place(shop, id), &sealed)?.to_vec(),
+            None => Vec::new(),
+        };
+        let request = WebhookRequest { method: told.method, headers: told.headers, query: told.query, body };
+        Ok((request, told.why))
     }
 }

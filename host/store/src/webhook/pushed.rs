@@ -39,6 +39,8 @@ struct Change<'a> {
     settings: Vec<Setting>,
     /// What is held of the same push.
     waiting: Vec<Setting>,
+    /// The names of the settings that older pushes no longer decide: approving those later would bring older values back.
+    renewed: BTreeSet<String>,
     who: &'a str,
     what: &'static str,
 }
@@ -52,20 +54,21 @@ impl Store {
     /// # Errors
     /// As the database says.
     pub async fn settle_pushed(&self, host: &Cartwright, now: SystemTime) -> Result<usize, StoreError> {
-        let (mut left, mut later, mut last) = (0, BTreeSet::new(), None);
+        let (mut left, mut later, mut last) = (0, BTreeSet::new(), i64::MIN);
         loop {
-            let pushes = self.new_pushes(last.as_ref(), BATCH).await?;
-            for pushed in &pushes {
+            let pushes = self.new_pushes(last, BATCH).await?;
+            if pushes.is_empty() {
+                return Ok(left);
+            }
+            for (number, pushed) in pushes {
+                last = number;
+                let Some(pushed) = readable(pushed)? else { continue };
                 let account = (pushed.shop.clone(), pushed.account.clone());
                 // The second push before the first would be undone by the first.
-                if later.contains(&account) || !self.is_settled(host, pushed, now).await? {
+                if later.contains(&account) || !self.is_settled(host, &pushed, now).await? {
                     left += 1;
                     later.insert(account);
                 }
-            }
-            match pushes.into_iter().next_back() {
-                None => return Ok(left),
-                pushed => last = pushed,
             }
         }
     }
@@ -104,8 +107,8 @@ impl Store {
         let Outcome::PushSettings(settings) = pushed.outcome.clone() else { return Err(no_push(id).into()) };
         let Pushed { mut at_once, waiting } = host.sort_pushed(shop, &pushed.account, settings)?;
         at_once.extend(waiting);
-        let what = "approve-settings";
-        self.change(host, &Change { pushed: &pushed, settings: at_once, waiting: Vec::new(), who, what }, now).await
+        let (waiting, renewed, what) = (Vec::new(), BTreeSet::new(), "approve-settings");
+        self.change(host, &Change { pushed: &pushed, settings: at_once, waiting, renewed, who, what }, now).await
     }
 
     /// Refuses held settings, and logs who did. The account keeps what it has.
@@ -121,12 +124,15 @@ impl Store {
 
     async fn look_at(&self, host: &Cartwright, pushed: &AccountOutcome, now: SystemTime) -> Result<(), PushedError> {
         let Outcome::PushSettings(settings) = pushed.outcome.clone() else { return Err(no_push(&pushed.id).into()) };
+        // Also those that the account has already: of "41, 42, 41" nothing is left to be approved.
+        let renewed = names(&settings);
         let Pushed { at_once, waiting } = host.sort_pushed(&pushed.shop, &pushed.account, settings)?;
         if at_once.is_empty() && !waiting.is_empty() {
             return Ok(self.hold(pushed, &why_held(&waiting), now).await?);
         }
         let plugin = host.running(&pushed.shop, &pushed.account)?;
-        let change = Change { pushed, settings: at_once, waiting, who: plugin.id().as_str(), what: "push-settings" };
+        let (who, what) = (plugin.id().as_str(), "push-settings");
+        let change = Change { pushed, settings: at_once, waiting, renewed, who, what };
         self.change(host, &change, now).await
     }
 
@@ -141,7 +147,7 @@ impl Store {
     }
 
     async fn try_change(&self, host: &Cartwright, change: &Change<'_>, now: SystemTime) -> Result<(), PushedError> {
-        let Change { pushed, settings, waiting, .. } = change;
+        let Change { pushed, settings, waiting, renewed, .. } = change;
         let (shop, id) = (&pushed.shop, &pushed.account);
         let mut account = self.account_kept(shop, id).await?;
         let kept = account.versions.entry(account.current).or_default();
@@ -158,8 +164,8 @@ impl Store {
         // The rest of the push is taken from this row, which then says what took effect.
         let outcome = Outcome::PushSettings(settings.clone());
         self.move_account_outcome(&mut work, pushed, (outcome, None), State::Applied, now).await?;
+        self.replace_held(&mut work, pushed, renewed, now).await?;
         if !waiting.is_empty() {
-            self.replace_held(&mut work, pushed, waiting, now).await?;
             let (rest, why) = (Outcome::PushSettings(waiting.clone()), why_held(waiting));
             let state = (State::Held, Some(why));
             self.insert_account_outcome(&mut work, (shop, id), rest, state, milliseconds(pushed.at)).await?;
@@ -196,7 +202,7 @@ impl Store {
     async fn hold(&self, pushed: &AccountOutcome, why: &str, now: SystemTime) -> Result<(), StoreError> {
         let mut work = self.begin().await?;
         if let Outcome::PushSettings(settings) = &pushed.outcome {
-            self.replace_held(&mut work, pushed, settings, now).await?;
+            self.replace_held(&mut work, pushed, &names(settings), now).await?;
         }
         let said = (pushed.outcome.clone(), Some(why.to_owned()));
         self.move_account_outcome(&mut work, pushed, said, State::Held, now).await?;
@@ -209,22 +215,41 @@ impl Store {
         &self,
         work: &mut Work,
         pushed: &AccountOutcome,
-        settings: &[Setting],
+        renewed: &BTreeSet<String>,
         now: SystemTime,
     ) -> Result<(), StoreError> {
-        let held = (Some(&pushed.shop), None, Some(State::Held));
-        let anew = |old: &Setting| settings.iter().any(|new| new.name == old.name);
-        for held in self.read_account_outcomes(work, held, u32::MAX).await? {
-            if let Outcome::PushSettings(old) = &held.outcome
-                && held.account == pushed.account
-                && old.iter().all(anew)
-            {
-                let said = (held.outcome.clone(), held.why.clone());
-                self.move_account_outcome(work, &held, said, State::Replaced, now).await?;
+        let held = (Some(&pushed.shop), None, State::Held);
+        for held in self.read_account_outcomes(work, held).await? {
+            let Some(held) = readable(held)? else { continue };
+            let Outcome::PushSettings(old) = &held.outcome else { continue };
+            let rest: Vec<Setting> = old.iter().filter(|old| !renewed.contains(&old.name)).cloned().collect();
+            if held.account != pushed.account || held.id == pushed.id || rest.len() == old.len() {
+                continue;
             }
+            let (settings, state) = match rest.is_empty() {
+                true => (old.clone(), State::Replaced),
+                false => (rest, State::Held),
+            };
+            let said = (Outcome::PushSettings(settings), held.why.clone());
+            self.move_account_outcome(work, &held, said, state, now).await?;
         }
         Ok(())
     }
+}
+
+/// One that is damaged holds up no other; it is logged.
+fn readable(found: Result<AccountOutcome, StoreError>) -> Result<Option<AccountOutcome>, StoreError> {
+    match found {
+        Err(error @ StoreError::Corrupt(_)) => {
+            tracing::error!(%error, "a push of settings cannot be read");
+            Ok(None)
+        }
+        found => found.map(Some),
+    }
+}
+
+fn names(settings: &[Setting]) -> BTreeSet<String> {
+    settings.iter().map(|setting| setting.name.clone()).collect()
 }
 
 fn no_push(id: &str) -> StoreError {

@@ -57,7 +57,9 @@ fn told(error: StoreError) -> ReceiptsError {
 impl Store {
     async fn take_notice_in(&self, notice: &Notice) -> Result<Option<WebhookResponse>, StoreError> {
         let mut work = self.begin().await?;
-        if let Some(before) = self.lock_notice(&mut work, notice, 1).await? {
+        if let Some(before) = self.lock_notice(&mut work, notice, 1).await?
+            && !(notice.same_since.is_some() && is_superseded(&mut work, notice).await?)
+        {
             work.commit().await?;
             return Ok(Some(before));
         }
@@ -211,6 +213,28 @@ impl Store {
         }
         Ok((ids, orders))
     }
+}
+
+/// Was something newer heard about the same orders as this notice was, or about the account where it named no order? Then the same
+/// bytes are news: they say what holds again.
+async fn is_superseded(work: &mut Work, notice: &Notice) -> Result<bool, StoreError> {
+    let found: Option<(i64,)> = sqlx::query_as(
+        "select 1 from webhook_receipts known join webhook_receipts newer
+             on newer.shop = known.shop and newer.account = known.account and newer.id <> known.id
+             and newer.state = 'answered' and newer.came_at >= known.came_at
+         where known.shop = $1 and known.id = $2 and (
+             exists (select 1 from webhook_receipt_orders its join webhook_receipt_orders same
+                         on same.shop = its.shop and same.order_id = its.order_id
+                     where its.shop = known.shop and its.receipt = known.id and same.receipt = newer.id)
+             or not exists (select 1 from webhook_receipt_orders its
+                            where its.shop = known.shop and its.receipt in (known.id, newer.id)))
+         limit 1",
+    )
+    .bind(notice.destination.shop.as_str())
+    .bind(receipt_id(notice))
+    .fetch_optional(&mut **work)
+    .await?;
+    Ok(found.is_some())
 }
 
 /// Who is told what a webhook hands on: the component that was told of the order last, else the one that the account runs.

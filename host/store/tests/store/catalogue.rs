@@ -2,7 +2,9 @@
 
 use cartwright::types::{Money, SkuQuery};
 use cartwright::{Catalogue, MemoryCatalogue};
-use cartwright_store::{CatalogueError, CatalogueVariant, ExchangeRate, Expected, Store, StoreError, VariantKey};
+use cartwright_store::{
+    CatalogueError, CatalogueVariant, ExchangeRate, Expected, SkuConflict, Store, StoreError, VariantKey,
+};
 
 use serde_json::json;
 
@@ -11,7 +13,10 @@ use crate::setup::rings;
 
 on_each_database!(
     it_answers_as_the_catalogue_in_memory_does,
-    a_variant_takes_the_place_of_the_one_with_its_id_or_its_sku,
+    a_variant_takes_the_place_of_the_one_with_its_id,
+    two_variants_never_have_one_sku,
+    variants_of_one_list_exchange_skus_in_any_order,
+    a_damaged_variant_hides_no_other_and_cannot_be_bought,
     what_no_cart_could_use_is_refused_and_nothing_changes,
     ten_thousand_variants_come_at_once_and_are_asked_for_at_once,
     a_catalogue_is_replaced_whole,
@@ -66,7 +71,7 @@ async fn it_answers_as_the_catalogue_in_memory_does(database: Database) {
     // Letters that ASCII alone does not fold.
     let pushed = [
         variant("b", "9", "RING-L"),
-        variant("a", "1", "RING-L"),
+        variant("a", "1", "Ring-l"),
         unpriced,
         variant("a", "2", "STRASSE-Ä"),
         variant("a", "3", "İ"),
@@ -99,36 +104,109 @@ async fn it_answers_as_the_catalogue_in_memory_does(database: Database) {
             assert_eq!(answer, memory.variants(&shop(), currency, product).await.unwrap());
         }
     }
-    let priced = store.resolve(&shop(), "CHF", &[query("RING-L", Some("a"), false)]).await.unwrap();
+    let priced = store.resolve(&shop(), "CHF", &[query("Ring-l", Some("a"), false)]).await.unwrap();
     assert_eq!(priced[0][0].price, Some(money(1990, "CHF")));
     assert_eq!(store.resolve(&"other".parse().unwrap(), "EUR", &queries[..1]).await.unwrap(), [vec![]]);
 }
 
-async fn a_variant_takes_the_place_of_the_one_with_its_id_or_its_sku(database: Database) {
+async fn a_variant_takes_the_place_of_the_one_with_its_id(database: Database) {
     let store = opened(&database).await;
-    let first = [variant("ring", "1", "A"), variant("ring", "2", "B"), variant("chain", "1", "A")];
+    let first = [variant("ring", "1", "A"), variant("ring", "2", "B"), variant("chain", "1", "C")];
     store.put_variants(&shop(), &first, "ann", at(0)).await.unwrap();
-    // The first has another SKU now; the second was made anew at the platform.
-    store.put_variants(&shop(), &[variant("ring", "1", "A2"), variant("ring", "3", "B")], "ann", at(1)).await.unwrap();
-    assert_eq!(ids(&store).await, ["chain/1:A", "ring/1:A2", "ring/3:B"]);
-    // Two change SKUs with each other.
-    store.put_variants(&shop(), &[variant("ring", "1", "B"), variant("ring", "3", "A2")], "ann", at(2)).await.unwrap();
-    assert_eq!(ids(&store).await, ["chain/1:A", "ring/1:B", "ring/3:A2"]);
-    let gone = [key("ring", "1"), key("ring", "7"), key("\0", "1")];
-    assert_eq!(store.remove_variants(&shop(), &gone, "ann", at(9)).await.unwrap(), 1);
-    assert_eq!(ids(&store).await, ["chain/1:A", "ring/3:A2"]);
+    store.put_variants(&shop(), &[variant("ring", "1", "A2"), variant("chain", "2", "")], "ann", at(1)).await.unwrap();
+    // Without a SKU there may be many.
+    store.put_variants(&shop(), &[variant("chain", "3", "")], "ann", at(1)).await.unwrap();
+    assert_eq!(ids(&store).await, ["chain/1:C", "chain/2:", "chain/3:", "ring/1:A2", "ring/2:B"]);
+    let gone = [key("ring", "1"), key("chain", "2"), key("chain", "3"), key("ring", "7"), key("\0", "1")];
+    assert_eq!(store.remove_variants(&shop(), &gone, "ann", at(9)).await.unwrap(), 3);
+    assert_eq!(ids(&store).await, ["chain/1:C", "ring/2:B"]);
+    // A SKU that is given up is free.
+    store.put_variants(&shop(), &[variant("ring", "3", "A2")], "ann", at(9)).await.unwrap();
     store.put_variants(&shop(), &[], "ann", at(3)).await.unwrap();
     assert_eq!(store.remove_variants(&shop(), &[], "ann", at(9)).await.unwrap(), 0);
+}
+
+async fn two_variants_never_have_one_sku(database: Database) {
+    let store = opened(&database).await;
+    let (blue, red) = (variant("shirt", "blue", "SHIRT-M"), variant("shirt", "red", "SHIRT-M"));
+    let screw = variant("screw", "1", "SCREW-4");
+    store.put_variants(&shop(), &[blue.clone(), screw.clone()], "ann", at(0)).await.unwrap();
+    let other =
+        |variant: &CatalogueVariant, product: &str| CatalogueVariant { product: product.into(), ..variant.clone() };
+    let free = variant("shirt", "green", "SHIRT-G");
+    // One after the other, in one list, in another order, of another product, whole: the same answer, and nothing changes.
+    for (given, whole) in [
+        (vec![red.clone()], false),
+        (vec![free.clone(), red.clone()], false),
+        (vec![blue.clone(), red.clone()], false),
+        (vec![red.clone(), blue.clone()], false),
+        (vec![red.clone(), blue.clone()], true),
+    ] {
+        let put = match whole {
+            true => store.replace_catalogue(&shop(), &given, "ann", at(1)).await,
+            false => store.put_variants(&shop(), &given, "ann", at(1)).await,
+        };
+        let Err(CatalogueError::SkuConflict(conflicts)) = put else { panic!("{given:?}: {put:?}") };
+        let both = [key("shirt", "blue"), key("shirt", "red")];
+        assert_eq!(conflicts, [SkuConflict { sku: "SHIRT-M".into(), variants: both }]);
+    }
+    let taken = store.put_variants(&shop(), &[other(&screw, "nail")], "ann", at(1)).await.unwrap_err();
+    assert_eq!(
+        taken.to_string(),
+        "the variant \"1\" of \"nail\" and the variant \"1\" of \"screw\" have the SKU \"SCREW-4\"; give each its own SKU, \
+         or take one of the two out first"
+    );
+    assert_eq!(ids(&store).await, ["screw/1:SCREW-4", "shirt/blue:SHIRT-M"]);
+    assert_eq!(store.log_entries(Some(&shop()), None, 10).await.unwrap().len(), 1);
+}
+
+async fn variants_of_one_list_exchange_skus_in_any_order(database: Database) {
+    let store = opened(&database).await;
+    let place = |skus: [&str; 3]| [variant("a", "1", skus[0]), variant("b", "1", skus[1]), variant("b", "2", skus[2])];
+    store.put_variants(&shop(), &place(["X", "Y", "Z"]), "ann", at(0)).await.unwrap();
+    for (seconds, skus) in [["Y", "X", "Z"], ["Z", "Y", "X"], ["W", "Z", "Y"]].into_iter().enumerate() {
+        let mut given = place(skus);
+        if seconds == 1 {
+            given.reverse();
+        }
+        store.put_variants(&shop(), &given, "ann", at(1)).await.unwrap();
+        let expected: Vec<_> = place(skus).iter().map(|it| format!("{}/{}:{}", it.product, it.id, it.sku)).collect();
+        assert_eq!(ids(&store).await, expected);
+    }
+    // A chain whose end is not in the list is a conflict.
+    let given = [variant("a", "1", "Z"), variant("b", "2", "W")];
+    let put = store.put_variants(&shop(), &given, "ann", at(2)).await;
+    assert!(
+        matches!(&put, Err(CatalogueError::SkuConflict(found)) if found[0].sku == "Z" && found.len() == 1),
+        "{put:?}"
+    );
+}
+
+async fn a_damaged_variant_hides_no_other_and_cannot_be_bought(database: Database) {
+    let store = opened(&database).await;
+    let given = [variant("ring", "1", "A"), variant("ring", "2", "B"), variant("ring", "3", "C")];
+    store.put_variants(&shop(), &given, "ann", at(0)).await.unwrap();
+    database.tamper("update variants set variant = '{' where id = '2'").await;
+    let page = store.variants_page(&shop(), None, None, 2).await.unwrap();
+    assert_eq!((page[0].id.as_str(), page[1].id.as_str(), page[1].purchasable), ("1", "2", false));
+    assert!(page[1].title.contains("damaged") && page[1].prices.is_empty(), "{page:?}");
+    let found = store.resolve(&shop(), "EUR", &[query("B", None, false), query("C", None, false)]).await.unwrap();
+    assert_eq!((found[0][0].purchasable, found[1][0].purchasable), (false, true));
+    assert_eq!(store.variants(&shop(), "EUR", "ring").await.unwrap().len(), 3);
+    // It is sent again.
+    store.put_variants(&shop(), &given, "ann", at(1)).await.unwrap();
+    assert_eq!(store.variants_page(&shop(), None, None, 9).await.unwrap(), given);
 }
 
 async fn what_no_cart_could_use_is_refused_and_nothing_changes(database: Database) {
     let store = opened(&database).await;
     let good = || variant("ring", "1", "A");
-    let wrong: [(&str, CatalogueVariant); 11] = [
+    let wrong: [(&str, CatalogueVariant); 12] = [
         ("[1].id", good()),
         ("[1].product", CatalogueVariant { product: String::new(), ..variant("", "2", "B") }),
         ("[1].title", CatalogueVariant { title: "\0".into(), ..variant("ring", "2", "B") }),
         ("[1].sku", CatalogueVariant { sku: "x".repeat(1001), ..variant("ring", "2", "B") }),
+        ("[1].sku", variant("ring", "2", "B\nC")),
         ("[1].prices[0].currency", CatalogueVariant { prices: vec![money(1, "eur")], ..variant("ring", "2", "B") }),
         (
             "[1].prices[1].currency",
@@ -256,14 +334,16 @@ async fn the_log_says_what_changed_in_counts_and_prices(database: Database) {
     assert_eq!((what.as_str(), &before), ("put-variants", &json!({ "prices": {} })));
     assert_eq!((&after["added"], &after["changed"], &after["removed"]), (&json!(2), &json!(0), &json!(0)));
     let dearer = CatalogueVariant { prices: vec![money(1300, "EUR"), money(1990, "CHF")], ..variant("ring", "1", "A") };
-    // One with another's SKU takes its place.
     let instead = variant("ring", "3", "B");
-    store.put_variants(&shop(), &[dearer.clone(), instead.clone()], "ann", at(1)).await.unwrap();
+    store.replace_catalogue(&shop(), &[dearer.clone(), instead.clone()], "ann", at(1)).await.unwrap();
     let (_, before, after) = newest().await;
     assert_eq!((&after["added"], &after["changed"], &after["removed"]), (&json!(1), &json!(1), &json!(1)));
-    assert_eq!(before["prices"]["ring 1 EUR"]["minor"], 1250);
-    assert_eq!(after["prices"]["ring 1 EUR"]["minor"], 1300);
-    assert_eq!((&before["prices"]["ring 1 CHF"], &after["prices"]["ring 2 EUR"]), (&json!(null), &json!(null)));
+    assert_eq!(before["prices"][r#""ring" "1" EUR"#]["minor"], 1250);
+    assert_eq!(after["prices"][r#""ring" "1" EUR"#]["minor"], 1300);
+    assert_eq!(
+        (&before["prices"][r#""ring" "1" CHF"#], &after["prices"][r#""ring" "2" EUR"#]),
+        (&json!(null), &json!(null))
+    );
     let entries = async || store.log_entries(Some(&shop()), None, 100).await.unwrap().len();
     let so_far = entries().await;
     store.put_variants(&shop(), std::slice::from_ref(&dearer), "ann", at(2)).await.unwrap();
@@ -279,7 +359,7 @@ async fn the_log_says_what_changed_in_counts_and_prices(database: Database) {
     store.remove_variants(&shop(), &[key("chain", "1"), key("chain", "2")], "ann", at(4)).await.unwrap();
     let (what, before, after) = newest().await;
     assert_eq!((what.as_str(), &after["removed"]), ("remove-variants", &json!(2)));
-    assert_eq!(before["prices"]["chain 1 CHF"]["minor"], 1990);
+    assert_eq!(before["prices"][r#""chain" "1" CHF"#]["minor"], 1990);
     for (rate, before, after) in [
         (Some("0.95"), json!(null), json!({ "rate": "0.95" })),
         (Some("0.96"), json!({ "rate": "0.95" }), json!({ "rate": "0.96" })),

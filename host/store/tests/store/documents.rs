@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use cartwright::types::{Article, BytesSource, Document, LineMaterials, Message, Money, Outcome};
+use cartwright::types::{
+    Article, BytesSource, Document, LineMaterials, LineQuantity, LineStatus, Message, Money, Outcome, Shipment,
+};
 use cartwright::webhook::{Destination, Effects, Receipts};
 use cartwright::{Secret, Shop, ShopId};
 use cartwright_store::{DocumentLink, LinkError, Store, StoreError};
@@ -17,6 +19,10 @@ on_each_database!(
     a_link_of_another_shop_gives_nothing,
     a_document_of_an_erased_order_is_gone,
     materials_are_exported_as_the_vendor_confirmed_them_last,
+    equal_files_of_two_lines_are_two_documents,
+    parcels_are_told_apart_by_their_ids_and_keep_what_was_sent_last,
+    what_is_told_late_stays_in_the_timeline_and_changes_nothing,
+    a_damaged_entry_hides_no_other_of_an_orders_timeline,
 );
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -148,4 +154,104 @@ async fn materials_are_exported_as_the_vendor_confirmed_them_last(database: Data
     assert_eq!(line["articles"][0]["price"], json!({ "minor": 1250, "scale": 2, "currency": "EUR" }));
     assert_eq!(exported["lines"].as_array().map(Vec::len), Some(1));
     assert!(matches!(store.order_materials(&shop(), "2").await, Err(StoreError::NotFound { .. })));
+}
+
+async fn equal_files_of_two_lines_are_two_documents(database: Database) {
+    let store = database.open().await;
+    with_account(&store).await;
+    record(&store, "e1", "1", 0).await;
+    let file = |line: &str, name: &str, bytes: &str| {
+        Outcome::Document(Document {
+            line: Some(line.into()),
+            kind: "production-file".into(),
+            name: name.into(),
+            media_type: "application/zip".into(),
+            content: BytesSource::Inline(bytes.as_bytes().to_vec()),
+        })
+    };
+    // The second time that a line's file comes it is the same file; under another name, or with other bytes, it is another.
+    let told = [file("1", "ring.zip", "same"), file("2", "ring.zip", "same"), file("1", "ring.zip", "same")];
+    say(&store, told.into_iter().chain([file("1", "b.zip", "same"), file("1", "ring.zip", "new")]).collect(), 1).await;
+    let present = store.present_outcomes(&shop(), "1").await.unwrap();
+    let named: Vec<_> = present
+        .iter()
+        .map(|said| match &said.outcome {
+            Outcome::Document(document) => (document.line.as_deref().unwrap(), document.name.as_str()),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(named, [("2", "ring.zip"), ("1", "ring.zip"), ("1", "b.zip"), ("1", "ring.zip")]);
+    for (said, bytes) in present.iter().zip(["same", "same", "same", "new"]) {
+        let link = link(&store, said.id).await;
+        assert_eq!(store.document(&link, at(1)).await.unwrap().bytes, bytes.as_bytes());
+    }
+    // An export names the bytes by each of their names.
+    let files = store.export_order(&shop(), "1").await.unwrap().files;
+    let mut ends: Vec<_> = files.iter().map(|file| file.name.rsplit_once('-').unwrap().1).collect();
+    ends.sort_unstable();
+    assert_eq!(ends, ["b.zip", "ring.zip", "ring.zip"]);
+}
+
+fn parcel(id: Option<&str>, at: Option<&str>, tracking: &str) -> Outcome {
+    Outcome::Shipment(Shipment {
+        id: id.map(str::to_owned),
+        lines: vec![LineQuantity { line: "1".into(), quantity: 1 }],
+        carrier: None,
+        at: at.map(str::to_owned),
+        tracking_url: None,
+        tracking_id: Some(tracking.into()),
+    })
+}
+
+async fn parcels_are_told_apart_by_their_ids_and_keep_what_was_sent_last(database: Database) {
+    let store = database.open().await;
+    with_account(&store).await;
+    record(&store, "e1", "1", 0).await;
+    let told = [
+        parcel(Some("a"), Some("2026-02-02T10:00:00Z"), "A2"),
+        parcel(Some("b"), None, "A2"),
+        // Told late: the parcel as it was before, by another clock's zone.
+        parcel(Some("a"), Some("2026-02-02T10:00:00+01:00"), "A1"),
+        parcel(None, None, "C"),
+        parcel(None, None, "C"),
+        parcel(Some("b"), None, "B2"),
+    ];
+    say(&store, told.into_iter().collect(), 1).await;
+    let tracking = |outcomes: Vec<cartwright_store::StoredOutcome>| -> Vec<(String, bool)> {
+        let of = |said: cartwright_store::StoredOutcome| match said.outcome {
+            Outcome::Shipment(shipment) => (shipment.tracking_id.unwrap(), said.late),
+            other => panic!("{other:?}"),
+        };
+        outcomes.into_iter().map(of).collect()
+    };
+    let present = tracking(store.present_outcomes(&shop(), "1").await.unwrap());
+    assert_eq!(present, ["A2", "C", "C", "B2"].map(|id| (id.to_owned(), false)));
+    let all = tracking(store.outcomes(&shop(), "1").await.unwrap());
+    let late: Vec<_> = all.iter().filter(|(_, late)| *late).collect();
+    assert_eq!((all.len(), late), (6, vec![&("A1".to_owned(), true)]));
+}
+
+async fn what_is_told_late_stays_in_the_timeline_and_changes_nothing(database: Database) {
+    let store = database.open().await;
+    with_account(&store).await;
+    record(&store, "e1", "1", 0).await;
+    let status = |status: &str| Outcome::LineStatus(LineStatus { line: "1".into(), status: status.into() });
+    say(&store, ["ready", "shipped", "ready", "engraving", "shipped"].map(status).to_vec(), 1).await;
+    assert_eq!(store.order(&shop(), "1").await.unwrap().unwrap().lines[0].status, "shipped");
+    let told = store.outcomes(&shop(), "1").await.unwrap();
+    assert_eq!(told.iter().map(|said| said.late).collect::<Vec<_>>(), [false, false, true, true, false]);
+    let present = store.present_outcomes(&shop(), "1").await.unwrap();
+    assert_eq!(present.iter().map(|said| &said.outcome).collect::<Vec<_>>(), [&status("shipped")]);
+}
+
+async fn a_damaged_entry_hides_no_other_of_an_orders_timeline(database: Database) {
+    let store = database.open().await;
+    let document = with_document(&store).await;
+    database.tamper("update outcomes set outcome = (select order_key from orders) where kind = 'note'").await;
+    let told = store.outcomes(&shop(), "1").await.unwrap();
+    let Outcome::Note(damaged) = &told[0].outcome else { panic!("{told:?}") };
+    assert_eq!((damaged.key.as_str(), told.len()), ("damaged", 2));
+    assert_eq!(store.order(&shop(), "1").await.unwrap().unwrap().lines[0].status, "ordered");
+    let link = link(&store, document).await;
+    assert_eq!(store.document(&link, at(1)).await.unwrap().bytes, b"<svg/>");
 }

@@ -328,7 +328,7 @@ async fn nothing_is_left(database: &Database, folder: &Path) {
     }
     assert!(told.contains(&format!("{MARK}@example.com")) && told.contains(&format!("{MARK} lives")));
     assert!(!told.contains(OTHER));
-    let of_customer = store.export_customer(&shop(), &format!("{MARK}@example.com")).await.unwrap();
+    let of_customer = store.export_customer(&shop(), &format!("{MARK}@example.com").parse().unwrap()).await.unwrap();
     assert_eq!(text_of(&store, &of_customer).await, told);
     let other = text_of(&store, &store.export_order(&shop(), "another-order").await.unwrap()).await;
     let tables_before = dump(database).await;

@@ -6,7 +6,7 @@ use cartwright::types::{
     EventKind, LineStatus, Message, NamedJson, Outcome, Production, Setting, SettingValue, WebhookRequest,
     WebhookResponse,
 };
-use cartwright::webhook::{Destination, Effects, HeldOpen, Notice, NoticeId, OrderMessage, Receipts, SAME_BODY_FOR};
+use cartwright::webhook::{Destination, Effects, HeldOpen, Notice, NoticeId, OrderMessage, REPEAT_WINDOW, Receipts};
 use cartwright::{Digest, Link};
 use cartwright_store::{AccountOutcomeState, Keyring, Store};
 use serde_json::json;
@@ -18,6 +18,8 @@ on_each_database!(
     a_notice_that_comes_again_is_answered_as_before_and_applied_once,
     of_two_nodes_that_run_one_notice_the_first_answer_counts,
     a_body_that_comes_again_much_later_is_run_again,
+    a_body_that_comes_again_after_something_newer_of_its_order_is_news,
+    a_body_that_names_no_order_is_news_after_another_of_the_account,
     a_notice_that_failed_is_listed_with_its_bytes_and_its_reason,
     what_a_webhook_hands_on_is_told_to_the_component_that_has_the_order,
     of_what_cannot_be_applied_whole_nothing_stands,
@@ -29,6 +31,8 @@ on_each_database!(
     an_address_lives_while_its_account_or_an_open_order_holds_it,
     an_address_that_ended_is_nobodys,
     what_failed_and_what_waits_is_listed_part_by_part,
+    what_one_webhook_says_of_an_account_stays_in_order,
+    a_damaged_row_hides_no_other_of_a_list,
 );
 
 const BODY: &[u8] = b"{\"identifier\": \"test:shop:1\", \"to\": \"Zo\xc3\xab\", \"raw\": \"\xff\"}";
@@ -49,7 +53,7 @@ fn by_event(seconds: u64) -> Notice {
 
 fn by_body(seconds: u64) -> Notice {
     let id = NoticeId::Body(Digest::of(BODY));
-    let same_since = at(seconds).checked_sub(SAME_BODY_FOR);
+    let same_since = at(seconds).checked_sub(REPEAT_WINDOW);
     Notice { id, same_since, ..by_event(seconds) }
 }
 
@@ -110,11 +114,68 @@ async fn a_body_that_comes_again_much_later_is_run_again(database: Database) {
     record(&store, "e1", "1", 0).await;
     store.take_in(&by_body(0)).await.unwrap();
     store.answer(&by_body(0), ready("1"), &answer("one")).await.unwrap();
-    let hour = SAME_BODY_FOR.as_secs();
-    assert_eq!(store.take_in(&by_body(hour)).await.unwrap(), Some(answer("one")));
-    assert_eq!(store.take_in(&by_body(hour + 1)).await.unwrap(), None);
-    assert_eq!(store.answer(&by_body(hour + 1), ready("1"), &answer("two")).await.unwrap(), answer("two"));
+    let window = REPEAT_WINDOW.as_secs();
+    assert_eq!(store.take_in(&by_body(window)).await.unwrap(), Some(answer("one")));
+    assert_eq!(store.take_in(&by_body(window + 1)).await.unwrap(), None);
+    assert_eq!(store.answer(&by_body(window + 1), ready("1"), &answer("two")).await.unwrap(), answer("two"));
     assert_eq!(store.outcomes(&shop(), "1").await.unwrap().len(), 2);
+}
+
+/// A notice that is known by these bytes, at one of the account's endpoints.
+fn saying(body: &str, endpoint: &str, seconds: u64) -> Notice {
+    let request = WebhookRequest { body: body.as_bytes().to_vec(), ..request() };
+    Notice { id: NoticeId::Body(Digest::of(body.as_bytes())), destination: to(endpoint), request, ..by_body(seconds) }
+}
+
+/// Takes a notice in, runs it if it is news, and says whether it was.
+async fn is_news(store: &Store, notice: &Notice, effects: Effects) -> bool {
+    match store.take_in(notice).await.unwrap() {
+        Some(before) => {
+            assert_eq!(before.status, 202);
+            false
+        }
+        None => {
+            store.answer(notice, effects, &answer("heard")).await.unwrap();
+            true
+        }
+    }
+}
+
+async fn a_body_that_comes_again_after_something_newer_of_its_order_is_news(database: Database) {
+    let store = database.open().await;
+    for order in ["1", "2"] {
+        record(&store, &format!("e{order}"), order, 0).await;
+    }
+    assert!(is_news(&store, &saying("hold 1", "done", 1), ready("1")).await);
+    // A repeat, at once and after another order was spoken of.
+    assert!(!is_news(&store, &saying("hold 1", "done", 2), ready("1")).await);
+    assert!(is_news(&store, &saying("hold 2", "done", 3), ready("2")).await);
+    assert!(!is_news(&store, &saying("hold 1", "done", 4), ready("1")).await);
+    // The same is news after something else was said of the order, at whichever endpoint.
+    assert!(is_news(&store, &saying("go on with 1", "other", 5), ready("1")).await);
+    assert!(is_news(&store, &saying("hold 1", "done", 6), ready("1")).await);
+    assert!(!is_news(&store, &saying("hold 1", "done", 7), ready("1")).await);
+    assert!(!is_news(&store, &saying("hold 2", "done", 8), ready("2")).await);
+    assert_eq!(store.outcomes(&shop(), "1").await.unwrap().len(), 3);
+}
+
+async fn a_body_that_names_no_order_is_news_after_another_of_the_account(database: Database) {
+    let store = database.open().await;
+    record(&store, "e1", "1", 0).await;
+    let push = |script: &str| {
+        let setting = Setting { name: "script-url".into(), value: SettingValue::Text(script.into()) };
+        Effects { outcomes: vec![(None, Outcome::PushSettings(vec![setting]))], messages: Vec::new() }
+    };
+    for (seconds, script, expected) in [(1, "41", true), (2, "42", true), (3, "41", true), (4, "41", false)] {
+        assert_eq!(is_news(&store, &saying(script, "published", seconds), push(script)).await, expected, "{seconds}");
+    }
+    // What is said of an order is no newer word on the account.
+    assert!(is_news(&store, &saying("hold 1", "done", 5), ready("1")).await);
+    assert!(!is_news(&store, &saying("41", "published", 6), push("41")).await);
+    let pushed = store.account_outcomes(&shop(), None, None, 10).await.unwrap();
+    let scripts: Vec<_> = pushed.into_iter().map(|said| said.outcome).collect();
+    let expected: Vec<_> = ["41", "42", "41"].into_iter().map(|script| push(script).outcomes.remove(0).1).collect();
+    assert_eq!(scripts, expected);
 }
 
 async fn a_notice_that_failed_is_listed_with_its_bytes_and_its_reason(database: Database) {
@@ -354,4 +415,41 @@ async fn what_failed_and_what_waits_is_listed_part_by_part(database: Database) {
         parts.extend(part);
     }
     assert_eq!((parts.len(), parts), (5, whole));
+}
+
+async fn what_one_webhook_says_of_an_account_stays_in_order(database: Database) {
+    let store = database.open().await;
+    let note = |number: usize| {
+        let text = number.to_string();
+        (None, Outcome::Note(Message { key: "note".into(), parameters: vec![], text }))
+    };
+    let effects = Effects { outcomes: (0..20).map(note).collect(), messages: Vec::new() };
+    store.apply(&to("ask"), at(1), effects).await.unwrap();
+    let said = store.account_outcomes(&shop(), None, None, 100).await.unwrap();
+    let said: Vec<_> = said.into_iter().map(|said| said.outcome).collect();
+    assert_eq!(said, (0..20).map(|number| note(number).1).collect::<Vec<_>>());
+}
+
+async fn a_damaged_row_hides_no_other_of_a_list(database: Database) {
+    let store = database.open().await;
+    record(&store, "e1", "1", 0).await;
+    for seconds in 1..=3_u64 {
+        let notice = Notice { id: NoticeId::Event(Digest::of(&seconds.to_be_bytes())), ..by_event(seconds) };
+        store.take_in(&notice).await.unwrap();
+        store.fail(&notice, "no such order").await.unwrap();
+        store.apply(&to("ask"), at(seconds), said_of_account()).await.unwrap();
+        store.apply(&to("ask"), at(seconds), ready("1")).await.unwrap();
+    }
+    database
+        .tamper("update webhook_receipts set body = told where came_at = (select max(came_at) from webhook_receipts)")
+        .await;
+    let newest = "update account_outcomes set said = (select told from webhook_receipts order by came_at limit 1)";
+    database.tamper(&format!("{newest} where number = (select max(number) from account_outcomes)")).await;
+    let notices = store.open_notices(&shop(), None, 10).await.unwrap();
+    let why: Vec<_> = notices.iter().map(|notice| notice.why.as_deref().unwrap()).collect();
+    assert!(why[0].contains("cannot be read") && why[1..] == ["no such order", "no such order"], "{why:?}");
+    let said = store.account_outcomes(&shop(), None, None, 10).await.unwrap();
+    let damaged = |said: &Outcome| matches!(said, Outcome::Note(message) if message.key == "damaged");
+    let seen: Vec<_> = said.iter().map(|said| damaged(&said.outcome)).collect();
+    assert_eq!(seen, [false, false, false, false, false, true]);
 }

@@ -1,6 +1,6 @@
 //! Notices are taken in, run once, and answered as before when they come again.
 
-use cartwright::webhook::{Incoming, MemoryReceipts, Notice, NoticeId, Receipts, SAME_BODY_FOR};
+use cartwright::webhook::{Incoming, MemoryReceipts, Notice, NoticeId, REPEAT_WINDOW, Receipts};
 
 use crate::desk::{Desk, NOW, at, post, text};
 
@@ -23,11 +23,26 @@ async fn a_notice_that_was_answered_well_is_answered_as_before_byte_for_byte() {
 async fn a_body_that_says_the_same_anew_after_a_while_is_heard_anew() {
     let desk = Desk::new().await;
     desk.post("tell", "note test:desk:1").await.expect("an answer");
-    let later = NOW + SAME_BODY_FOR.as_secs();
+    let later = NOW + REPEAT_WINDOW.as_secs();
     for (time, heard) in [(later, 1), (later + 1, 2), (later + 2, 2)] {
         let again = Incoming { at: at(time), ..post(&[], "note test:desk:1") };
         desk.send("tell", &again).await.expect("an answer");
         assert_eq!(desk.receipts.effects().outcomes.len(), heard, "{time}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_says_the_same_again_after_something_newer_is_heard_anew() {
+    let desk = Desk::new().await;
+    for (body, heard) in [
+        ("note test:desk:1", 1),
+        ("note test:desk:1", 1),
+        ("note  test:desk:1", 2),
+        ("note test:desk:1", 3),
+        ("note test:desk:1", 3),
+    ] {
+        assert_eq!(desk.post("tell", body).await.expect("an answer").status, 200);
+        assert_eq!(desk.receipts.effects().outcomes.len(), heard);
     }
 }
 

@@ -116,6 +116,46 @@ async fn a_later_script_takes_the_place_of_one_that_waits() {
     assert_eq!(stored.setting("script-url").await, OLD);
 }
 
+fn script(number: u32) -> String {
+    format!("https://scripts.twikit.example/{number}/plugin.js")
+}
+
+#[tokio::test]
+async fn of_three_publications_the_last_waits_although_it_says_what_the_first_said() {
+    let stored = Stored::new().await;
+    for number in [41, 42, 41] {
+        stored.publish(&script(number), &["diamond-letter-jewel"]).await;
+    }
+    let held = stored.held().await;
+    let [waiting] = &held[..] else { panic!("{held:?}") };
+    assert!(serde_json::to_string(&waiting.outcome).expect("JSON").contains("/41/"), "{waiting:?}");
+    stored.store.approve_pushed(&stored.host, &stored.shop, &waiting.id, "ann", SystemTime::now()).await.expect("good");
+    assert!(stored.runs_with(&script(41)));
+    // Back to what runs: nothing is left that an approval would bring back.
+    stored.publish(&script(42), &["diamond-letter-jewel"]).await;
+    stored.publish(&script(41), &["diamond-letter-jewel"]).await;
+    assert_eq!(stored.held().await, []);
+    assert!(stored.runs_with(&script(41)));
+}
+
+#[tokio::test]
+async fn what_waits_loses_the_settings_that_were_pushed_anew() {
+    let stored = Stored::new().await;
+    let setting = |name: &str, value: SettingValue| Setting { name: name.to_owned(), value };
+    let script = setting("script-url", SettingValue::Text(script(2)));
+    let keys = setting("product-keys", SettingValue::Texts(vec!["a/b".into()]));
+    let push = Outcome::PushSettings(vec![script.clone(), keys]);
+    let effects = Effects { outcomes: vec![(None, push)], messages: Vec::new() };
+    stored.store.apply(&stored.to("website-publication"), SystemTime::now(), effects).await.expect("kept");
+    stored.settle().await;
+    stored.push("product-keys", SettingValue::Texts(vec!["pendant".into()])).await;
+    let held = stored.held().await;
+    let [waiting] = &held[..] else { panic!("{held:?}") };
+    assert_eq!(waiting.outcome, Outcome::PushSettings(vec![script]));
+    stored.store.approve_pushed(&stored.host, &stored.shop, &waiting.id, "ann", SystemTime::now()).await.expect("good");
+    assert_eq!(stored.setting("product-keys").await, json!(["pendant"]));
+}
+
 #[tokio::test]
 async fn what_the_form_or_the_plugin_does_not_take_is_held_with_the_reason_and_cannot_be_approved() {
     let stored = Stored::new().await;

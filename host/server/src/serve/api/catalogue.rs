@@ -28,6 +28,9 @@ impl From<CatalogueError> for Problem {
             CatalogueError::Invalid(issues) => {
                 Self::unprocessable("invalid", "the catalogue cannot be like this").with_issues(issues)
             }
+            error @ CatalogueError::SkuConflict(_) => {
+                Self::new(StatusCode::CONFLICT, "sku-conflict", error.to_string())
+            }
             CatalogueError::Change(error) => error.into(),
             CatalogueError::Store(error) => error.into(),
         }
@@ -92,7 +95,8 @@ struct CatalogueBody {
     whole: bool,
 }
 
-/// Puts variants into the catalogue, all or none. A variant takes the place of the one with its id, and of the one with its SKU.
+/// Puts variants into the catalogue, all or none. A variant takes the place of the one with its id. Two variants with one SKU are refused
+/// (409, `sku-conflict`, naming both), whether they come in one list or one after the other; variants of one list may exchange SKUs.
 #[utoipa::path(put, path = "/v1/shops/{shop}/catalogue", tag = "catalogue", operation_id = "put_variants",
     params(("shop" = ShopId, Path)), request_body = CatalogueBody, responses((status = 204), Problems))]
 async fn put(

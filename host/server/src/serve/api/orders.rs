@@ -8,7 +8,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use cartwright::types::{Address, Event, EventKind, Money, Order};
 use cartwright::{CartLine, Digest, OrderedLine, ShopId};
-use cartwright_store::{JobFilter, OrderMaterials, Pins, Recorded, Unfinished};
+use cartwright_store::{CustomerEmail, InvalidEmail, JobFilter, OrderMaterials, Pins, Recorded, Unfinished};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
@@ -432,7 +432,12 @@ async fn erase(
     Ok(Json(Erased { orders: erased.into() }))
 }
 
-/// Everything that is kept of the orders that a customer placed with this e-mail address.
+/// Whom an address in a path means. Blanks are nobody's: they would mean everybody who gave no address.
+fn customer(email: &str) -> Result<CustomerEmail, Problem> {
+    email.parse().map_err(|error: InvalidEmail| Problem::bad_request(error.to_string()))
+}
+
+/// Everything that is kept of the orders that were billed or delivered to this e-mail address in any of their versions.
 #[utoipa::path(get, path = "/v1/shops/{shop}/customers/{email}/export", tag = "orders", operation_id = "export_customer",
     params(("shop" = ShopId, Path), ("email" = String, Path)),
     responses((status = 200, body = ExportDocument), Problems))]
@@ -441,10 +446,11 @@ async fn of_customer(
     State(node): State<Node>,
     Path((shop, email)): Path<(ShopId, String)>,
 ) -> Result<Json<ExportDocument>, Problem> {
-    Ok(Json(node.store().export_customer(&shop, &email).await?.into()))
+    Ok(Json(node.store().export_customer(&shop, &customer(&email)?).await?.into()))
 }
 
-/// Forgets everything of the orders that a customer placed with this e-mail address.
+/// Forgets everything of the orders that were billed or delivered to this e-mail address in any of their versions, also of those whose
+/// address the platform replaced meanwhile.
 #[utoipa::path(delete, path = "/v1/shops/{shop}/customers/{email}", tag = "orders", operation_id = "erase_customer",
     params(("shop" = ShopId, Path), ("email" = String, Path), Erasing),
     responses((status = 200, body = Erased), Problems))]
@@ -454,7 +460,7 @@ async fn erase_customer(
     Path((shop, email)): Path<(ShopId, String)>,
     Query(erasing): Query<Erasing>,
 ) -> Result<Json<Erased>, Problem> {
-    let orders = node.store().erase_customer(&shop, &email, erasing.unfinished(), &who, node.now()).await?;
+    let orders = node.store().erase_customer(&shop, &customer(&email)?, erasing.unfinished(), &who, node.now()).await?;
     node.observed().lines().forget(&shop);
     Ok(Json(Erased { orders: orders.len() }))
 }

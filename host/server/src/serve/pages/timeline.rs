@@ -62,7 +62,11 @@ impl History<'_> {
         let outcome = |outcome: &StoredOutcome| Moment {
             at: outcome.at,
             who: Some(outcome.account.to_string()),
-            what: html! { (said(&outcome.outcome)) @if outcome.held { " " span.state.bad { "waits for a person" } } },
+            what: html! {
+                (said(&outcome.outcome))
+                @if outcome.held { " " span.state.bad { "waits for a person" } }
+                @if outcome.late { " " span.mark { "told late: it changes nothing" } }
+            },
         };
         let mut moments: Vec<Moment> = self.events.iter().map(event).collect();
         moments.extend(self.notices.iter().map(notice));

@@ -1,0 +1,83 @@
+//! One SKU, one variant: carts and bundles find what they sell by its SKU, and of two with one SKU neither can be sold.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cartwright::ShopId;
+use serde::Serialize;
+use sqlx::AssertSqlSafe;
+
+use super::{CHUNK, CatalogueError, CatalogueVariant, VariantKey, places};
+use crate::database::Work;
+
+/// Maximum number of conflicts that one error names.
+const MAX_CONFLICTS: usize = 100;
+
+/// Two variants that would have one SKU.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SkuConflict {
+    /// The SKU.
+    pub sku: String,
+    /// Both variants, in order.
+    pub variants: [VariantKey; 2],
+}
+
+pub(super) fn conflicts(conflicts: &[SkuConflict]) -> String {
+    let named = |conflict: &SkuConflict| {
+        let [one, other] =
+            conflict.variants.each_ref().map(|key| format!("the variant {:?} of {:?}", key.id, key.product));
+        format!("{one} and {other} have the SKU {:?}", conflict.sku)
+    };
+    let named: Vec<String> = conflicts.iter().map(named).collect();
+    format!("{}; give each its own SKU, or take one of the two out first", named.join("; "))
+}
+
+type Key<'a> = (&'a str, &'a str);
+
+/// Checks a list by itself, as the whole catalogue of a shop.
+pub(super) fn check_list(variants: &[CatalogueVariant]) -> Result<(), CatalogueError> {
+    result(shared(variants.iter().map(|variant| (variant.sku.as_str(), key(variant)))))
+}
+
+/// Checks a list beside what the shop has already. A variant that stands in the list gives its old SKU up.
+pub(super) async fn check(work: &mut Work, shop: &ShopId, variants: &[CatalogueVariant]) -> Result<(), CatalogueError> {
+    let given: BTreeSet<Key<'_>> = variants.iter().map(key).collect();
+    let folded: BTreeSet<String> = variants.iter().map(|variant| variant.sku.to_lowercase()).collect();
+    let folded: Vec<&str> = folded.iter().map(String::as_str).filter(|sku| !sku.is_empty()).collect();
+    let mut known: Vec<(String, String, String)> = Vec::new();
+    for chunk in folded.chunks(CHUNK) {
+        let select = format!(
+            "select sku, product, id from variants where shop = $1 and sku_folded in ({})",
+            places(1, chunk.len(), 2)
+        );
+        let mut query = sqlx::query_as(AssertSqlSafe(select)).bind(shop.as_str());
+        for sku in chunk {
+            query = query.bind(*sku);
+        }
+        known.extend(query.fetch_all(&mut **work).await?);
+    }
+    let kept = known.iter().map(|(sku, product, id)| (sku.as_str(), (product.as_str(), id.as_str())));
+    let kept = kept.filter(|(_, key)| !given.contains(key));
+    result(shared(kept.chain(variants.iter().map(|variant| (variant.sku.as_str(), key(variant))))))
+}
+
+fn key(variant: &CatalogueVariant) -> Key<'_> {
+    (&variant.product, &variant.id)
+}
+
+/// The SKUs that two variants have, each with the first two of them: the order of a list decides nothing.
+fn shared<'a>(variants: impl Iterator<Item = (&'a str, Key<'a>)>) -> Vec<SkuConflict> {
+    let mut by_sku: BTreeMap<&str, BTreeSet<Key<'_>>> = BTreeMap::new();
+    for (sku, key) in variants.filter(|(sku, _)| !sku.is_empty()) {
+        by_sku.entry(sku).or_default().insert(key);
+    }
+    let variant = |(product, id): Key<'_>| VariantKey { product: product.to_owned(), id: id.to_owned() };
+    let conflicts = by_sku.into_iter().filter_map(|(sku, keys)| {
+        let mut keys = keys.into_iter();
+        Some(SkuConflict { sku: sku.to_owned(), variants: [variant(keys.next()?), variant(keys.next()?)] })
+    });
+    conflicts.take(MAX_CONFLICTS).collect()
+}
+
+fn result(conflicts: Vec<SkuConflict>) -> Result<(), CatalogueError> {
+    if conflicts.is_empty() { Ok(()) } else { Err(CatalogueError::SkuConflict(conflicts)) }
+}

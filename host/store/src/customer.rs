@@ -1,0 +1,211 @@
+//! Customers: who they are, and which orders are theirs.
+//!
+//! A customer is known by an e-mail address, because the contract knows no other name. Every address that an order was ever billed or
+//! delivered to is indexed as a keyed hash, so that a platform that replaces the address in an order, to make it anonymous, does not hide
+//! the order from whoever asks by the old one: its events, journals and webhooks still hold it.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+use cartwright::types::{Event, Order};
+use cartwright::{MAX_NAME_BYTES, ShopId, TextFault, check_line};
+use hmac::{Hmac, Mac as _};
+use sha2::Sha256;
+use sqlx::AnyConnection;
+use unicode_normalization::UnicodeNormalization as _;
+
+use crate::database::Store;
+use crate::error::StoreError;
+use crate::keys::place;
+use crate::vault::{Key, hexed};
+
+/// The e-mail address that a customer is known by, as it is compared: without white space around it, in Unicode's lower case and in
+/// normalization form C. Nobody is known by nothing: an address has something before and after an "@".
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CustomerEmail(String);
+
+/// Why a text is no customer's address. It does not repeat the text, which may be personal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidEmail {
+    /// It is empty, or white space.
+    #[error("an empty e-mail address is nobody's; name the customer's address")]
+    Blank,
+    /// It has no name or no host.
+    #[error("this is not an e-mail address; use one such as ann@example.com")]
+    Malformed,
+    /// It cannot be stored.
+    #[error("this is not an e-mail address: {0}")]
+    Text(TextFault),
+}
+
+impl CustomerEmail {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for CustomerEmail {
+    type Err = InvalidEmail;
+
+    fn from_str(text: &str) -> Result<Self, InvalidEmail> {
+        let text = text.trim_matches(is_blank);
+        if text.is_empty() {
+            return Err(InvalidEmail::Blank);
+        }
+        check_line(text, MAX_NAME_BYTES).map_err(InvalidEmail::Text)?;
+        let email: String = text.nfc().collect::<String>().to_lowercase().nfc().collect();
+        match email.rsplit_once('@') {
+            Some((name, host)) if !name.chars().all(is_blank) && !host.chars().all(is_blank) => Ok(Self(email)),
+            _ => Err(InvalidEmail::Malformed),
+        }
+    }
+}
+
+/// White space, and what shows as nothing: zero-width characters and fillers.
+fn is_blank(character: char) -> bool {
+    let invisible = matches!(
+        character,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}' | '\u{feff}'
+            | '\u{ffa0}'
+    );
+    character.is_whitespace() || invisible
+}
+
+/// Without the address: it is personal, and errors and logs print this.
+impl fmt::Debug for CustomerEmail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CustomerEmail(…)")
+    }
+}
+
+/// The addresses that an order is billed and delivered to, as customers are known by them.
+pub(crate) fn emails_of(order: &Order) -> BTreeSet<CustomerEmail> {
+    let addresses = [&order.billing, &order.delivery].into_iter().flatten();
+    addresses.filter_map(|address| address.email.as_ref()?.parse().ok()).collect()
+}
+
+impl Store {
+    /// The orders of a customer, by the platform's ids: those that were billed or delivered to this address in any of their versions.
+    /// What quotations are kept as is among them.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn orders_of_customer(&self, shop: &ShopId, email: &CustomerEmail) -> Result<Vec<String>, StoreError> {
+        let mut connection = self.pool().acquire().await?;
+        let hash = self.email_hash(&mut connection, shop, email).await?;
+        let orders: Vec<(String,)> =
+            sqlx::query_as("select order_id from order_emails where shop = $1 and email_hash = $2 order by order_id")
+                .bind(shop.as_str())
+                .bind(hash)
+                .fetch_all(&mut *connection)
+                .await?;
+        Ok(orders.into_iter().map(|(order,)| order).collect())
+    }
+
+    /// Keeps that an order is of the customers whom this version of it names.
+    pub(crate) async fn index_emails(
+        &self,
+        connection: &mut AnyConnection,
+        shop: &ShopId,
+        order: &Order,
+    ) -> Result<(), StoreError> {
+        for email in emails_of(order) {
+            self.index_email(&mut *connection, shop, &order.id, &email).await?;
+        }
+        Ok(())
+    }
+
+    /// Keeps that an order is this customer's.
+    pub(crate) async fn index_email(
+        &self,
+        connection: &mut AnyConnection,
+        shop: &ShopId,
+        order: &str,
+        email: &CustomerEmail,
+    ) -> Result<(), StoreError> {
+        let hash = self.email_hash(&mut *connection, shop, email).await?;
+        sqlx::query(
+            "insert into order_emails (shop, email_hash, order_id) values ($1, $2, $3)
+             on conflict (shop, email_hash, order_id) do nothing",
+        )
+        .bind(shop.as_str())
+        .bind(hash)
+        .bind(order)
+        .execute(connection)
+        .await?;
+        Ok(())
+    }
+
+    /// Every address that an order was billed or delivered to, as its events were told it. What cannot be read names nobody.
+    pub(crate) async fn emails_of_events(
+        &self,
+        connection: &mut AnyConnection,
+        key: &Key,
+        shop: &ShopId,
+        order: &str,
+    ) -> Result<BTreeSet<String>, StoreError> {
+        let rows: Vec<(String, Vec<u8>)> =
+            sqlx::query_as("select id, event from events where shop = $1 and order_id = $2")
+                .bind(shop.as_str())
+                .bind(order)
+                .fetch_all(connection)
+                .await?;
+        let mut emails = BTreeSet::new();
+        for (id, sealed) in rows {
+            match key.open_json::<Event>(&place("event", shop.as_str(), &id), &sealed) {
+                Ok(event) => emails.extend(emails_of(&event.order).into_iter().map(|email| email.0)),
+                Err(StoreError::Corrupt(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(emails)
+    }
+
+    /// What a customer's orders are found by. A plain hash would be undone by trying all addresses.
+    async fn email_hash(
+        &self,
+        connection: &mut AnyConnection,
+        shop: &ShopId,
+        email: &CustomerEmail,
+    ) -> Result<String, StoreError> {
+        let secret = self.host_secret_in(connection).await?;
+        // HMAC takes a key of any length.
+        let mac = Hmac::<Sha256>::new_from_slice(secret.expose())
+            .map_err(|error| StoreError::corrupt("the host's secret", error))?;
+        Ok(hexed(&mac.chain_update(format!("cartwright customers\n{shop}\n{}", email.0)).finalize().into_bytes()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_of_nothing_is_nobodys() {
+        for blank in ["", " ", "\t\r\n", "\u{3000}", "\u{a0}\u{2003}", "\u{200b}", "\u{feff} ", "\u{2800}"] {
+            assert_eq!(blank.parse::<CustomerEmail>(), Err(InvalidEmail::Blank), "{blank:?}");
+        }
+        for malformed in ["ann", "@", "ann@", "@example.com", " @ ", "\u{200b}@\u{200b}", "ann@\u{3000}"] {
+            assert_eq!(malformed.parse::<CustomerEmail>(), Err(InvalidEmail::Malformed), "{malformed:?}");
+        }
+        for unusable in ["ann\0@example.com", "ann@exa\nmple.com"] {
+            assert!(matches!(unusable.parse::<CustomerEmail>(), Err(InvalidEmail::Text(_))), "{unusable:?}");
+        }
+        let long = format!("{}@example.com", "a".repeat(MAX_NAME_BYTES));
+        assert!(matches!(long.parse::<CustomerEmail>(), Err(InvalidEmail::Text(TextFault::TooLong { .. }))));
+    }
+
+    #[test]
+    fn one_address_has_many_spellings() {
+        let email = |text: &str| text.parse::<CustomerEmail>().unwrap();
+        for spelling in ["ann@example.com", " ANN@Example.COM\u{3000}", "\u{feff}Ann@example.com\r\n"] {
+            assert!(email(spelling) == email("ann@example.com"), "{spelling:?}");
+        }
+        assert!(email("ZOE\u{308}@example.com") == email("zoë@example.com"));
+        assert!(email("ÅSA@example.com") == email("a\u{30a}sa@example.com"));
+        assert!(email("zoe@example.com") != email("zoë@example.com"));
+        assert!(!format!("{:?}", email("ann@example.com")).contains("ann"));
+    }
+}

@@ -1,0 +1,143 @@
+//! The status of an order line, from what the platform and the vendors said of it.
+//!
+//! A status never goes back: notices of vendors arrive late and twice, and "ready" that is told after "shipped" is history, not news. It
+//! stays in the order's timeline, marked as late. A platform's own status is different: it is the merchant's word, holds as soon as its
+//! version of the order is newer, and what vendors say later goes on from there.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cartwright::types::{Order, Outcome};
+
+use crate::outcome::StoredOutcome;
+
+/// How far a line is, in the contract's words; later variants are further.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    Ordered,
+    InProduction,
+    Ready,
+    Shipped,
+    Cancelled,
+}
+
+impl Stage {
+    /// `None` for a word that only a plugin gives a meaning.
+    fn of(status: &str) -> Option<Self> {
+        Some(match status {
+            "ordered" => Self::Ordered,
+            "in-production" => Self::InProduction,
+            "ready" => Self::Ready,
+            "shipped" => Self::Shipped,
+            "cancelled" => Self::Cancelled,
+            _ => return None,
+        })
+    }
+}
+
+/// How far a line is, and the word for it.
+struct Progress<'a> {
+    stage: Stage,
+    status: &'a str,
+}
+
+impl<'a> Progress<'a> {
+    fn new(status: &'a str) -> Self {
+        Self { stage: Stage::of(status).unwrap_or(Stage::Ordered), status }
+    }
+
+    /// Takes a further status; false when it comes too late. A plugin's own word is as far as the line is, and never follows the end.
+    fn advance(&mut self, status: &'a str) -> bool {
+        match Stage::of(status) {
+            Some(stage) if stage < self.stage => return false,
+            None if self.stage >= Stage::Shipped => return false,
+            stage => self.stage = stage.unwrap_or(self.stage),
+        }
+        self.status = status;
+        true
+    }
+}
+
+/// The lines of an order, each with its status.
+pub(crate) struct LineStatuses {
+    by_line: BTreeMap<String, String>,
+    late: BTreeSet<i64>,
+}
+
+impl LineStatuses {
+    /// `outcomes` in the order in which they came. Those before the platform set a line's status itself no longer count for that line; one
+    /// that keeps no statuses says "ordered" for ever.
+    pub(crate) fn new(order: &Order, outcomes: &[StoredOutcome]) -> Self {
+        let mut lines: BTreeMap<&str, Progress<'_>> = BTreeMap::new();
+        let mut set_by_platform = BTreeSet::new();
+        for line in &order.lines {
+            lines.insert(&line.id, Progress::new(&line.status));
+            if line.status != "ordered" {
+                set_by_platform.insert(line.id.as_str());
+            }
+        }
+        let mut late = BTreeSet::new();
+        for said in outcomes {
+            let Outcome::LineStatus(heard) = &said.outcome else { continue };
+            let Some(progress) = lines.get_mut(heard.line.as_str()) else { continue };
+            if said.order_version < order.version && set_by_platform.contains(heard.line.as_str()) {
+                continue;
+            }
+            if !progress.advance(&heard.status) {
+                late.insert(said.id);
+            }
+        }
+        let by_line = lines.into_iter().map(|(line, progress)| (line.to_owned(), progress.status.to_owned())).collect();
+        Self { by_line, late }
+    }
+
+    /// Did this outcome tell a status that the line had left behind?
+    pub(crate) fn is_late(&self, outcome: i64) -> bool {
+        self.late.contains(&outcome)
+    }
+
+    /// Gives each line its status.
+    pub(crate) fn apply(&self, order: &mut Order) {
+        for line in &mut order.lines {
+            if let Some(status) = self.by_line.get(&line.id) {
+                line.status.clone_from(status);
+            }
+        }
+    }
+
+    /// Is every line shipped or cancelled?
+    pub(crate) fn all_ended(&self) -> bool {
+        self.by_line.values().all(|status| Stage::of(status) >= Some(Stage::Shipped))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STATUSES: [&str; 5] = ["ordered", "in-production", "ready", "shipped", "cancelled"];
+
+    #[test]
+    fn a_status_never_goes_back() {
+        for (from_at, from) in STATUSES.into_iter().enumerate() {
+            for (to_at, to) in STATUSES.into_iter().enumerate() {
+                let mut progress = Progress::new(from);
+                let (is_taken, expected) = if to_at < from_at { (false, from) } else { (true, to) };
+                assert_eq!((progress.advance(to), progress.status), (is_taken, expected), "{from} → {to}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_plugins_own_word_hides_neither_what_was_reached_nor_the_end() {
+        for (from, is_taken) in STATUSES.into_iter().zip([true, true, true, false, false]) {
+            let mut progress = Progress::new(from);
+            assert_eq!(progress.advance("engraving"), is_taken, "{from} → engraving");
+            // From there the line goes on from where it was.
+            for to in STATUSES {
+                let expected = Stage::of(to) >= Stage::of(from);
+                let mut later = Progress { stage: progress.stage, status: progress.status };
+                assert_eq!(later.advance(to), expected, "{from} → engraving → {to}");
+            }
+        }
+    }
+}
