@@ -157,6 +157,8 @@ impl Store {
         .bind(order)
         .fetch_all(&mut *connection)
         .await?;
+        // An answer with the same bytes goes with its journals; the order needs these for as long as it is kept.
+        keep_beyond_answers(&mut *connection, shop, order, digest).await?;
         for (found, kind, media_type) in missing {
             let digest: Digest = found.parse().map_err(|error| StoreError::corrupt("a blob's digest", error))?;
             let Some(bytes) = self.blob_in(connection, shop, &digest).await? else { continue };
@@ -316,10 +318,11 @@ async fn put_sealed(
     .bind(sealed)
     .execute(&mut *connection)
     .await?;
-    if blob.kind == Kind::Document {
-        keep_as_document(connection, shop, order, blob.digest).await?;
+    match blob.kind {
+        Kind::Document => keep_as_document(connection, shop, order, blob.digest).await,
+        Kind::Configuration | Kind::Picture => keep_beyond_answers(connection, shop, order, blob.digest).await,
+        Kind::Answer => Ok(()),
     }
-    Ok(())
 }
 
 /// Keeps a configuration that no order owns, and its pictures, for longer. Returns how many blobs these are.
@@ -339,6 +342,24 @@ async fn touch_in(
     .execute(connection)
     .await?;
     Ok(touched.rows_affected())
+}
+
+/// What an order needs for itself is kept with it, although an answer had the same bytes.
+async fn keep_beyond_answers(
+    connection: &mut AnyConnection,
+    shop: &ShopId,
+    order: &str,
+    digest: &Digest,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "update blobs set kind = 'configuration' where shop = $1 and digest = $2 and order_id = $3 and kind = 'answer'",
+    )
+    .bind(shop.as_str())
+    .bind(digest.to_string())
+    .bind(order)
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// A plugin made a document of bytes that came as an answer.

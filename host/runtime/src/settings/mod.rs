@@ -96,6 +96,15 @@ fn text_issue(field: &str, fault: TextFault) -> FieldIssue {
     issue(field, key, format!("This cannot be stored: {fault}."))
 }
 
+/// Refuses more values than any form has fields: each unknown name is answered with an issue.
+fn check_count(values: &serde_json::Map<String, Value>) -> Result<(), Vec<FieldIssue>> {
+    if values.len() <= MOST_FIELDS {
+        return Ok(());
+    }
+    let text = format!("These are {} settings; a form has at most {MOST_FIELDS}.", values.len());
+    Err(vec![issue("", "setting-unknown", text)])
+}
+
 /// Reads a value that was entered for a field. Its texts are bounded here, whatever else makes the field count: what is read is stored.
 fn read_field(name: &str, kind: &str, value: &Value) -> Result<SettingValue, FieldIssue> {
     let value = read_value(kind, value).map_err(|text| issue(name, "setting-kind", text))?;
@@ -173,6 +182,7 @@ impl Form {
         values: &serde_json::Map<String, Value>,
         kept: &Secrets,
     ) -> Result<(Settings, Secrets), Vec<FieldIssue>> {
+        check_count(values)?;
         let (mut settings, mut secrets, mut issues) = (Settings::new(), kept.clone(), Vec::new());
         let mut entered = Vec::new();
         for (name, value) in values {
@@ -222,6 +232,7 @@ impl Form {
     /// Reads what a product overrides, each value by itself. Whether it goes with the account's own, [`issues`](Self::issues) says of
     /// both together.
     pub(crate) fn read_product(&self, values: &serde_json::Map<String, Value>) -> Result<Settings, Vec<FieldIssue>> {
+        check_count(values)?;
         let (mut settings, mut issues) = (Settings::new(), Vec::new());
         for (name, value) in values {
             match self.field(name) {
@@ -321,6 +332,29 @@ mod tests {
     fn issues(form: &Form, value: SettingValue) -> Vec<String> {
         let settings = Settings::from([("name".to_owned(), value)]);
         form.issues(&settings, &Secrets::new()).into_iter().map(|issue| issue.message.key).collect()
+    }
+
+    #[test]
+    fn what_is_entered_is_bounded_in_all_its_texts_and_holds_no_nul() {
+        let long = "x".repeat(40_000);
+        for (kind, value, key) in [
+            ("text", serde_json::json!("x".repeat((64 << 10) + 1)), "setting-long"),
+            ("text", serde_json::json!("a\0b"), "setting-text"),
+            ("list", serde_json::json!([long, long]), "setting-long"),
+            ("pairs", serde_json::json!({ "a": long, "b": long }), "setting-long"),
+            ("pairs", serde_json::json!([["a\0", "b"]]), "setting-text"),
+            ("secret", serde_json::json!("a\0b"), "setting-text"),
+        ] {
+            // Also where another field makes it count for nothing.
+            let enabled_when = Some(Condition { field: "other".into(), one_of: vec!["on".into()] });
+            let other = Field { name: "other".into(), ..field("text") };
+            let form = Form::check(vec![Field { enabled_when, ..field(kind) }, other]).unwrap();
+            let values = serde_json::Map::from_iter([("name".to_owned(), value)]);
+            let found = form.read(&values, &Secrets::new()).unwrap_err();
+            assert_eq!((found[0].field.as_str(), found[0].message.key.as_str()), ("name", key), "{kind}");
+        }
+        let many = (0..=MOST_FIELDS).map(|number| (number.to_string(), Value::Null)).collect();
+        assert_eq!(Form::check(vec![field("text")]).unwrap().read(&many, &Secrets::new()).unwrap_err().len(), 1);
     }
 
     #[test]

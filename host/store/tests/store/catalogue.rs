@@ -344,6 +344,11 @@ async fn the_log_says_what_changed_in_counts_and_prices(database: Database) {
         (&before["prices"][r#""ring" "1" CHF"#], &after["prices"][r#""ring" "2" EUR"#]),
         (&json!(null), &json!(null))
     );
+    // Products and ids with blanks are no others.
+    let blanks = [variant("a b", "c", ""), variant("a", "b c", "")];
+    store.put_variants(&shop(), &blanks, "ann", at(1)).await.unwrap();
+    assert_eq!(newest().await.2["prices"].as_object().unwrap().len(), 4);
+    store.remove_variants(&shop(), &[key("a b", "c"), key("a", "b c")], "ann", at(1)).await.unwrap();
     let entries = async || store.log_entries(Some(&shop()), None, 100).await.unwrap().len();
     let so_far = entries().await;
     store.put_variants(&shop(), std::slice::from_ref(&dearer), "ann", at(2)).await.unwrap();

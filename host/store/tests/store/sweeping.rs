@@ -21,6 +21,7 @@ on_each_database!(
     what_a_seal_holds_over_is_kept_as_long_as_the_seal,
     what_vendors_sent_goes_at_its_time_unless_it_waits_for_a_person,
     journals_go_when_their_job_has_long_been_over,
+    an_answer_takes_no_configuration_with_the_same_bytes_with_it,
     a_job_that_is_not_over_keeps_its_journal_and_its_orders_answers,
     a_job_whose_journals_are_gone_still_counts_its_requests,
     documents_go_when_the_order_is_closed,
@@ -143,6 +144,20 @@ async fn journals_go_when_their_job_has_long_been_over(database: Database) {
     assert_eq!((detail.outcomes.len(), detail.summary.state.name()), (1, "done"));
     assert!(detail.journals.iter().all(|(_, records)| records.is_empty()));
     assert_eq!(sweep(&store, at(3) + days(90)).await, Swept::default());
+}
+
+async fn an_answer_takes_no_configuration_with_the_same_bytes_with_it(database: Database) {
+    let store = database.open().await;
+    let run = ordered(&store, order("1", 1)).await;
+    run.journal.blobs().unwrap().put(&shop(), b"the same".to_vec(), "text/plain").await.unwrap();
+    let same = store.put(&shop(), b"the same".to_vec(), "application/json").await.unwrap();
+    let mut changed = order("1", 2);
+    changed.lines[0].configuration = Some(same.to_string());
+    store.record_event(&shop(), &event_of("e2", EventKind::Changed, changed), &[], at(0)).await.unwrap();
+    database.tamper(&format!("update blobs set created_at = {}", 1_767_268_800_000_i64)).await;
+    store.finish(&run.lease, Ok(&RunEnd::Done), at(1)).await.unwrap();
+    assert_eq!(sweep(&store, at(2) + days(90)).await.answers, 0);
+    assert_eq!(store.get(&shop(), &same).await.unwrap().unwrap(), b"the same");
 }
 
 async fn a_job_that_is_not_over_keeps_its_journal_and_its_orders_answers(database: Database) {
