@@ -195,8 +195,7 @@ pub(crate) async fn serve(
     }
     let connections = node.limits().connections.clone();
     let refused = |why: listen::Refused| observed.connection_refused(why.name());
-    let serving =
-        listen::serve(listener, finish(public, &node, public_url), connections.clone(), &refused, noticed());
+    let serving = listen::serve(listener, finish(public, &node, public_url), connections.clone(), &refused, noticed());
     let serving_admin = async {
         if let Some((listener, router)) = admin_pages {
             listen::serve(listener, router, connections, &refused, noticed()).await;

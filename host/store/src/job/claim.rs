@@ -119,7 +119,7 @@ impl Store {
             // Outside a transaction, so that asking in vain keeps no writer waiting.
             let Some(picked) = self.pick(at).await? else { return Ok(None) };
             let mut work = self.begin().await?;
-            match self.take(&mut work, &picked, worker, now, lease).await {
+            match self.take_job(&mut work, &picked, worker, now, lease).await {
                 Ok(Taken::Claim(claim)) => {
                     work.commit().await?;
                     return Ok(Some(*claim));
@@ -146,7 +146,7 @@ impl Store {
     }
 
     /// Takes the job that was picked, unless it has changed since.
-    async fn take(
+    async fn take_job(
         &self,
         work: &mut Work,
         picked: &Picked,
