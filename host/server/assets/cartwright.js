@@ -79,30 +79,34 @@
 
   /**
    * Makes a property look absent to vendors' scripts, and to nobody else: a script runs as `document.currentScript`, and those of the
-   * page run meanwhile. Gives what undoes it.
+   * page run meanwhile, and may set it. Gives what undoes it.
    */
   const hide = (owner, name) => {
     const found = Object.getOwnPropertyDescriptor(owner, name);
-    if (!found) return () => {};
-    const isHidden = () => vendorScripts.has(document.currentScript);
-    if (found.configurable && found.get) {
-      Object.defineProperty(owner, name, { ...found, get: () => (isHidden() ? undefined : found.get.call(owner)) });
-      return () => Object.defineProperty(owner, name, found);
-    }
-    let { value } = found;
-    if (found.configurable) {
-      const set = (other) => {
-        value = other;
+    if (found ? !found.configurable : !Object.isExtensible(owner)) {
+      if (!found || !found.writable) return () => {};
+      // A `var` of the page's: who reads it cannot be told, so it is absent for all until the vendors' scripts have run.
+      owner[name] = undefined;
+      return () => {
+        if (owner[name] === undefined) owner[name] = found.value;
       };
-      const { enumerable } = found;
-      Object.defineProperty(owner, name, { configurable: true, enumerable, get: () => (isHidden() ? undefined : value), set });
-      return () => Object.defineProperty(owner, name, { ...found, value });
     }
-    if (!found.writable) return () => {};
-    // A `var` of the page's: who reads it cannot be told, so it is absent for all until the vendors' scripts have run.
-    owner[name] = undefined;
+    let value = found && found.value;
+    const read = () => (found && found.get ? found.get.call(owner) : value);
+    const get = () => (vendorScripts.has(document.currentScript) ? undefined : read());
+    const set = (other) => {
+      if (found && found.set) found.set.call(owner, other);
+      else value = other;
+    };
+    Object.defineProperty(owner, name, { configurable: true, enumerable: found ? found.enumerable : true, get, set });
     return () => {
-      if (owner[name] === undefined) owner[name] = value;
+      const now = Object.getOwnPropertyDescriptor(owner, name);
+      // The page may have declared it anew.
+      if (!now || now.get !== get) return;
+      if (found && found.get) Object.defineProperty(owner, name, found);
+      else if (found) Object.defineProperty(owner, name, { ...found, value });
+      else if (value === undefined) delete owner[name];
+      else Object.defineProperty(owner, name, { configurable: true, enumerable: true, writable: true, value });
     };
   };
 
@@ -115,9 +119,9 @@
    */
   const hideLoaders = (element) => {
     if (vendorScripts.size === 0) {
-      unhide = [hide(window, 'module'), hide(window, 'exports')];
-      // The function itself stays: scripts of the page may define modules meanwhile.
-      if (typeof window.define === 'function') unhide.push(hide(window.define, 'amd'));
+      // Where there is a loader its function stays: scripts of the page may define modules meanwhile.
+      const isThere = typeof window.define === 'function';
+      unhide = [hide(window, 'module'), hide(window, 'exports'), isThere ? hide(window.define, 'amd') : hide(window, 'define')];
     }
     vendorScripts.add(element);
     return () => {

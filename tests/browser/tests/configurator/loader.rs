@@ -17,6 +17,18 @@ fn beside_a_loader(scripts: &[&str]) -> Value {
     embed
 }
 
+/// Has the page load a script of its own; gives what is registered then.
+fn load(url: &str) -> String {
+    format!(
+        "new Promise((done) => {{
+            const script = document.createElement('script');
+            script.onload = () => done(registered);
+            script.src = '{url}';
+            document.head.append(script);
+        }})"
+    )
+}
+
 async fn is_restored(browser: &Browser) {
     assert_eq!(browser.value(RESTORED).await, json!(["function", true, "object", true]));
 }
@@ -46,17 +58,28 @@ async fn a_module_of_the_page_registers_itself_while_a_vendors_script_loads() {
     let shop = Shop::open().await;
     shop.show(&browser, "held", beside_a_loader(&["/held-umd.js"])).await;
     browser.until("document.querySelector('script[src$=\"/held-umd.js\"]')").await;
-    let load = "new Promise((done) => {
-        const script = document.createElement('script');
-        script.onload = () => done(registered);
-        script.src = '/module-of-page.js';
-        document.head.append(script);
-    })";
-    assert_eq!(browser.value(load).await, json!(["/module-of-page.js"]));
+    assert_eq!(browser.value(&load("/module-of-page.js")).await, json!(["/module-of-page.js"]));
     browser.value("fetch('/release', { method: 'POST' }).then(() => true)").await;
     browser.until("window.configurator || document.body.dataset.fault").await;
     assert_eq!(browser.text("#said").await, "");
     assert_eq!(browser.value("registered").await, json!(["/module-of-page.js"]));
+    is_restored(&browser).await;
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn a_module_loader_that_comes_while_a_vendors_script_loads_is_not_seen_either() {
+    let Some(browser) = Browser::open().await else { return };
+    let shop = Shop::open().await;
+    let mut embed = vendor();
+    embed["scripts"] = json!([script("/held-umd.js")]);
+    shop.show(&browser, "late-loader", embed).await;
+    browser.until("document.querySelector('script[src$=\"/held-umd.js\"]')").await;
+    browser.value(&load("/loader.js")).await;
+    assert_eq!(browser.value(&load("/module-of-page.js")).await, json!(["/module-of-page.js"]));
+    browser.value("fetch('/release', { method: 'POST' }).then(() => true)").await;
+    browser.until("window.configurator || document.body.dataset.fault").await;
+    assert_eq!(browser.text("#said").await, "");
     is_restored(&browser).await;
     browser.close().await;
 }
