@@ -41,11 +41,15 @@ pub(crate) fn check(form: &Form, order: Option<&Order>, readable: &[Digest], out
         Outcome::Shipment(shipment) => shipment.lines.iter().map(|pieces| pieces.line.as_str()).collect(),
     };
     let Some(order) = order else { return Err("it says something of an order and does not name the order".to_owned()) };
-    let known: HashSet<&str> = match lines.is_empty() {
-        true => HashSet::new(),
-        false => order.lines.iter().map(|line| line.id.as_str()).collect(),
+    let unknown = match &lines[..] {
+        [] => None,
+        [line] => Some(line).filter(|line| order.lines.iter().all(|known| known.id != **line)),
+        lines => {
+            let known: HashSet<&str> = order.lines.iter().map(|line| line.id.as_str()).collect();
+            lines.iter().find(|line| !known.contains(**line))
+        }
     };
-    match lines.iter().find(|line| !known.contains(**line)) {
+    match unknown {
         Some(line) => Err(format!("it names the line {line:?}, which the order {:?} does not have", order.reference)),
         None => Ok(()),
     }

@@ -206,15 +206,31 @@ impl Store {
             job: Some(journal.job()),
             key: &journal.key,
         };
-        if self.add_outcome(work, &about, key, outcome.clone(), now).await?
-            && let Outcome::HandOn(message) = outcome
-        {
-            self.hand_on(work, journal, key, message.clone(), now).await?;
+        if self.add_outcome(work, &about, key, outcome.clone(), now).await? {
+            match outcome {
+                Outcome::HandOn(message) => self.hand_on(work, journal, key, message.clone(), now).await?,
+                Outcome::LineStatus(_) => self.close_if_last(work, about.shop, about.order, now).await?,
+                _ => {}
+            }
         }
         Ok(())
     }
 
-    /// Keeps an outcome of an order; false when its job said it before.
+    /// Closes an order whose last line has ended: called once after all statuses that are told together.
+    pub(crate) async fn close_if_last(
+        &self,
+        work: &mut Work,
+        shop: &ShopId,
+        order: &str,
+        now: i64,
+    ) -> Result<(), StoreError> {
+        if let Some(known) = self.known_order(work, shop, order).await? {
+            self.close_if_over(work, shop, (&known.order, &known.key), now).await?;
+        }
+        Ok(())
+    }
+
+    /// Keeps an outcome of an order; false when its job said it before. After a line's status call [`Store::close_if_last`].
     pub(crate) async fn add_outcome(
         &self,
         work: &mut Work,
@@ -227,8 +243,7 @@ impl Store {
             self.store_document(work, about, document, now).await?;
         }
         let Filed { kind, held, .. } = filed(&outcome);
-        let sets_status = matches!(outcome, Outcome::LineStatus(_));
-        if sets_status {
+        if matches!(outcome, Outcome::LineStatus(_)) {
             // Two accounts that ship the last two lines at once would each see the other's line as it was.
             self.lock_order(work, about.shop, about.order).await?;
         }
@@ -253,9 +268,6 @@ impl Store {
         let About { shop, order, account, job, .. } = about;
         let data = json!({ "shop": shop, "order": order, "account": account, "outcome": id, "job": job });
         self.notify_in(work, shop.as_str(), Subject::Order(order), (&format!("outcome.{kind}"), data), now).await?;
-        if sets_status && let Some(known) = self.known_order(work, about.shop, about.order).await? {
-            self.close_if_over(work, about.shop, (&known.order, &known.key), now).await?;
-        }
         if matches!(outcome, Outcome::PushSettings(_)) {
             self.add_account_outcome(work, about.shop, about.account, outcome, now).await?;
         }

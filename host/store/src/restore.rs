@@ -150,8 +150,12 @@ impl Store {
         let components = if is_retried { self.readable_components(-1).await?.0 } else { components };
         let installed: BTreeSet<Digest> = host.installed().iter().map(|plugin| plugin.digest()).collect();
         for component in &components {
+            if installed.contains(&component.digest) {
+                served.failed_components.remove(&component.digest);
+                continue;
+            }
             let before = served.failed_components.get(&component.digest);
-            if installed.contains(&component.digest) || before.is_some_and(|failed| !failed.is_due(now)) {
+            if before.is_some_and(|failed| !failed.is_due(now)) {
                 continue;
             }
             let StoredComponent { digest, plugin, version, .. } = component;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
 use async_trait::async_trait;
-use cartwright::types::WebhookResponse;
+use cartwright::types::{Outcome, WebhookResponse};
 use cartwright::webhook::{Destination, Effects, Notice, OrderMessage, Receipts, ReceiptsError};
 use cartwright::{AccountId, ShopId};
 
@@ -172,14 +172,21 @@ impl Store {
             let found = ids.get(reference).and_then(|id| orders.get_key_value(id));
             found.ok_or_else(|| missing(reference))
         };
+        let mut with_statuses = BTreeSet::new();
         for (number, (order, outcome)) in effects.outcomes.into_iter().enumerate() {
             let Some(reference) = order else {
                 self.add_account_outcome(work, &to.shop, &to.account, outcome, now).await?;
                 continue;
             };
             let (order, key) = named(&reference)?;
+            if matches!(outcome, Outcome::LineStatus(_)) {
+                with_statuses.insert(order);
+            }
             let about = About { shop: &to.shop, order, account: &to.account, job: None, key };
             self.add_outcome(work, &about, &format!("{source}:{number}"), outcome, now).await?;
+        }
+        for order in with_statuses {
+            self.close_if_last(work, &to.shop, order, now).await?;
         }
         for OrderMessage { id, at, order, message } in effects.messages {
             let (order, _) = named(&order)?;

@@ -20,6 +20,7 @@ on_each_database!(
     of_two_who_change_a_quotation_one_does,
     an_offer_is_accepted_until_it_ends_and_then_closed,
     a_quotation_goes_at_its_time_and_with_its_order,
+    a_quotation_is_its_customers_also_by_the_platforms_own_name_of_them,
 );
 
 const WHO: &str = "test";
@@ -149,4 +150,16 @@ async fn a_quotation_goes_at_its_time_and_with_its_order(database: Database) {
     assert!(erased.expect("erased"));
     let again = asking.request().await;
     assert!(matches!(again, Err(QuotationError::Store(StoreError::Erased(_)))), "{again:?}");
+}
+
+async fn a_quotation_is_its_customers_also_by_the_platforms_own_name_of_them(database: Database) {
+    let mut asking = Asking::new(&database).await;
+    asking.asked.customer = Some(" Ada@Example.com".to_owned());
+    let (quotation, _) = asking.request().await.expect("asked");
+    let (store, shop) = (&asking.store, &asking.world.shop);
+    let ada = "ada@example.com".parse().expect("an address");
+    assert_eq!(store.orders_of_customer(shop, &ada).await.expect("orders"), [quotation.order]);
+    let erased = store.erase_customer(shop, &ada, Unfinished::Cancel, WHO, asking.now).await.expect("erased");
+    assert_eq!(erased.len(), 1);
+    assert!(matches!(store.quotation(shop, "q1", asking.now).await, Err(StoreError::NotFound { .. })));
 }
