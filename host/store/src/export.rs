@@ -169,7 +169,7 @@ async fn files(
     for (digest, kind, media_type, stored) in rows {
         let known: Digest = digest.parse().map_err(|error| StoreError::corrupt("a blob's digest", error))?;
         let given = documents.get(digest.as_str()).into_iter().flatten().copied();
-        let unnamed = documents.get(digest.as_str()).is_none().then_some("");
+        let unnamed = (!documents.contains_key(digest.as_str())).then_some("");
         for name in given.chain(unnamed).map(|name| file_name(&kind, &digest, name)) {
             // Names that differ in what is not safe are one.
             if names.insert(name.clone()) {

@@ -161,6 +161,12 @@ impl Held {
         notice.same_since.is_none_or(|since| known.at >= since).then(|| known.response.clone())
     }
 
+    fn forget(&mut self, notice: &Notice) {
+        if let Some(position) = self.position(notice) {
+            self.answered.remove(position);
+        }
+    }
+
     /// Was something newer heard about the same orders, or about the account where the notice named no order?
     fn is_superseded(&self, notice: &Notice) -> bool {
         let Some(position) = self.position(notice) else { return false };
@@ -203,8 +209,7 @@ impl Receipts for MemoryReceipts {
     async fn take_in(&self, notice: &Notice) -> Result<Option<WebhookResponse>, ReceiptsError> {
         let mut held = self.held();
         if notice.same_since.is_some() && held.is_superseded(notice) {
-            let position = held.position(notice);
-            position.map(|position| held.answered.remove(position));
+            held.forget(notice);
         }
         Ok(held.answered(notice))
     }
@@ -219,9 +224,7 @@ impl Receipts for MemoryReceipts {
         if let Some(before) = held.answered(notice) {
             return Ok(before);
         }
-        if let Some(position) = held.position(notice) {
-            held.answered.remove(position);
-        }
+        held.forget(notice);
         let said = effects.outcomes.iter().filter_map(|(order, _)| order.clone());
         let orders = said.chain(effects.messages.iter().map(|message| message.order.clone())).collect();
         held.apply(effects);
