@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use axum::Router;
@@ -20,11 +20,11 @@ use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use ipnet::IpNet;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep, timeout};
 use tokio_io_timeout::TimeoutStream;
 
 use super::limits::{MAX_HEAD_BYTES, customer};
@@ -46,6 +46,8 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 const ACCEPT_RETRY: Duration = Duration::from_millis(200);
 /// How often idle connections are closed while there is no room for others.
 const RECLAIM_INTERVAL: Duration = Duration::from_secs(1);
+/// How long a client may take to hear that its connection is over the limit.
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
 /// What a connection over the limit is told before it is closed.
 const REFUSAL: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 5\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
@@ -176,8 +178,7 @@ pub(crate) async fn serve(
                             last_reclaim = Some(Instant::now());
                             reclaim.send_replace(());
                         }
-                        // As much as fits at once: nobody waits for it.
-                        drop(stream.try_write(REFUSAL));
+                        running.spawn(refuse(stream));
                     }
                 },
                 Err(error) if is_of_one_connection(&error) => {}
@@ -191,6 +192,11 @@ pub(crate) async fn serve(
     }
     drop((listener, tell));
     while running.join_next().await.is_some() {}
+}
+
+/// Says why a connection ends, to those who listen.
+async fn refuse(mut stream: TcpStream) {
+    drop(timeout(REFUSAL_TIMEOUT, stream.write_all(REFUSAL)).await);
 }
 
 async fn connection(
@@ -215,13 +221,12 @@ async fn converse(
     mut told: watch::Receiver<()>,
     mut reclaimed: watch::Receiver<()>,
 ) {
-    let is_busy = Arc::new(AtomicBool::new(false));
+    let progress = Arc::new(Progress::default());
     let router = TowerToHyperService::new(router);
     let service = {
-        let is_busy = is_busy.clone();
+        let progress = progress.clone();
         service_fn(move |mut request: Request<Incoming>| {
-            is_busy.store(true, Ordering::Relaxed);
-            let busy = Busy(is_busy.clone());
+            let busy = Busy::new(progress.clone());
             request.extensions_mut().insert(ConnectInfo(from));
             let answering = router.call(request.map(Body::new));
             async move {
@@ -230,7 +235,7 @@ async fn converse(
             }
         })
     };
-    let stream = ClientStream::new(stream, is_busy.clone(), timeouts);
+    let stream = ClientStream::new(stream, progress.clone(), timeouts);
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         // The stream knows better when a head begins.
@@ -246,7 +251,7 @@ async fn converse(
                 break served.await;
             }
             Ok(()) = reclaimed.changed() => {
-                if !is_busy.load(Ordering::Relaxed) {
+                if !progress.is_busy() {
                     served.as_mut().graceful_shutdown();
                 }
             }
@@ -257,12 +262,40 @@ async fn converse(
     }
 }
 
+/// Whether a connection has a request in progress.
+#[derive(Default)]
+struct Progress {
+    is_busy: AtomicBool,
+    /// Who reads from the connection. Often it does so before its request is over, and waits without a deadline then.
+    reader: Mutex<Option<Waker>>,
+}
+
+impl Progress {
+    fn is_busy(&self) -> bool {
+        self.is_busy.load(Ordering::Acquire)
+    }
+
+    fn reader(&self) -> MutexGuard<'_, Option<Waker>> {
+        self.reader.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// A request is in progress, until this is dropped.
-struct Busy(Arc<AtomicBool>);
+struct Busy(Arc<Progress>);
+
+impl Busy {
+    fn new(progress: Arc<Progress>) -> Self {
+        progress.is_busy.store(true, Ordering::Release);
+        Self(progress)
+    }
+}
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.store(false, Ordering::Relaxed);
+        self.0.is_busy.store(false, Ordering::Release);
+        if let Some(reader) = self.0.reader().take() {
+            reader.wake();
+        }
     }
 }
 
@@ -296,7 +329,7 @@ impl HttpBody for Answer {
 /// is in progress its body has limits of its own.
 struct ClientStream<S> {
     stream: S,
-    is_busy: Arc<AtomicBool>,
+    progress: Arc<Progress>,
     timeouts: Timeouts,
     deadline: Pin<Box<Sleep>>,
     waiting: Waiting,
@@ -313,8 +346,8 @@ enum Waiting {
 }
 
 impl<S> ClientStream<S> {
-    fn new(stream: S, is_busy: Arc<AtomicBool>, timeouts: Timeouts) -> Self {
-        Self { stream, is_busy, timeouts, deadline: Box::pin(sleep(timeouts.idle)), waiting: Waiting::Idle }
+    fn new(stream: S, progress: Arc<Progress>, timeouts: Timeouts) -> Self {
+        Self { stream, progress, timeouts, deadline: Box::pin(sleep(timeouts.idle)), waiting: Waiting::Idle }
     }
 
     fn wait_for(&mut self, waiting: Waiting, timeout: Duration) {
@@ -334,8 +367,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for ClientStream<S> {
         let before = buffer.filled().len();
         let timeouts = self.timeouts;
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
-        let is_busy = self.is_busy.load(Ordering::Relaxed);
-        if is_busy {
+        if read.is_pending() {
+            *self.progress.reader() = Some(context.waker().clone());
+        }
+        if self.progress.is_busy() {
             self.waiting = Waiting::No;
             return read;
         }
@@ -389,7 +424,7 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use axum::routing::get;
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
+    use tokio::io::{AsyncReadExt as _, DuplexStream};
 
     use super::*;
 
@@ -422,7 +457,7 @@ mod tests {
     async fn ended(client: &mut DuplexStream) -> Duration {
         let began = Instant::now();
         let reading = async { while client.read(&mut [0; 4096]).await.is_ok_and(|length| length > 0) {} };
-        tokio::time::timeout(LONG / 2, reading).await.expect("its end");
+        timeout(LONG / 2, reading).await.expect("its end");
         began.elapsed()
     }
 
@@ -462,7 +497,7 @@ mod tests {
             let mut some = [0; 64];
             let read = loop {
                 drop(client.write_all(b"x").await);
-                if let Ok(read) = tokio::time::timeout(SHORT / 10, client.read(&mut some)).await {
+                if let Ok(read) = timeout(SHORT / 10, client.read(&mut some)).await {
                     break read;
                 }
                 assert!(began.elapsed() < LONG / 2, "it reads on");
@@ -546,7 +581,7 @@ mod tests {
                 sleep(SHORT / 20).await
             }
         };
-        tokio::time::timeout(LONG / 2, asking).await.expect("there is room again");
+        timeout(LONG / 2, asking).await.expect("there is room again");
     }
 
     #[tokio::test]

@@ -94,7 +94,9 @@ async fn a_request_that_is_sent_twice_is_done_once() {
     assert_eq!(again.json(), json!({ "removed": 1 }), "done again it would be none");
     // Another body, path or precondition is another request.
     shop.backend.send("POST", &path, &twice, &json!([])).await.problem(422, "idempotency-key");
-    shop.backend.send("PUT", &shop.at(""), &twice, &body).await.problem(422, "idempotency-key");
+    shop.backend.send("PUT", &shop.at("/catalogue"), &twice, &body).await.problem(422, "idempotency-key");
+    // What a caller may not do has nothing to do with its earlier requests.
+    shop.backend.send("PUT", &shop.at(""), &twice, &body).await.problem(403, "role");
     let conditional = [twice[0], ("if-match", "\"1\"")];
     shop.backend.send("POST", &path, &conditional, &body).await.problem(422, "idempotency-key");
     // Another caller's is another's.
