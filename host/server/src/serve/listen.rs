@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use axum::Router;
@@ -27,7 +27,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, Sleep, sleep, timeout};
 use tokio_io_timeout::TimeoutStream;
 
-use super::limits::{MAX_HEAD_BYTES, customer};
+use super::limits::{MAX_BODY_BYTES, MAX_HEAD_BYTES, customer};
 
 /// How long a connection may wait for what.
 #[derive(Clone, Copy)]
@@ -44,6 +44,9 @@ const TIMEOUTS: Timeouts = Timeouts { head: Duration::from_secs(30), idle: Durat
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long to wait when the system has no room for another connection.
 const ACCEPT_RETRY: Duration = Duration::from_millis(200);
+/// How long, and for how many bytes, the rest of a body is thrown away whose request is already answered.
+const LINGER_TIMEOUT: Duration = Duration::from_secs(5);
+const MAX_LINGER_BYTES: usize = MAX_BODY_BYTES;
 /// How often idle connections are closed while there is no room for others.
 const RECLAIM_INTERVAL: Duration = Duration::from_secs(1);
 /// How long a client may take to hear that its connection is over the limit.
@@ -228,7 +231,8 @@ async fn converse(
         service_fn(move |mut request: Request<Incoming>| {
             let busy = Busy::new(progress.clone());
             request.extensions_mut().insert(ConnectInfo(from));
-            let answering = router.call(request.map(Body::new));
+            let asked = |body| Body::new(Asked { body, is_read: false, progress: busy.0.clone() });
+            let answering = router.call(request.map(asked));
             async move {
                 let answer: Result<Response<Body>, _> = answering.await;
                 answer.map(|response| response.map(|body| Answer { body, _busy: busy }))
@@ -266,6 +270,8 @@ async fn converse(
 #[derive(Default)]
 struct Progress {
     is_busy: AtomicBool,
+    /// Was a body not read to its end?
+    is_unread: AtomicBool,
     /// Who reads from the connection. Often it does so before its request is over, and waits without a deadline then.
     reader: Mutex<Option<Waker>>,
 }
@@ -295,6 +301,44 @@ impl Drop for Busy {
         self.0.is_busy.store(false, Ordering::Release);
         if let Some(reader) = self.0.reader().take() {
             reader.wake();
+        }
+    }
+}
+
+/// A request's body.
+struct Asked {
+    body: Incoming,
+    /// Was it read to its end? One without a declared length does not know before.
+    is_read: bool,
+    progress: Arc<Progress>,
+}
+
+impl HttpBody for Asked {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        self.is_read |= frame.is_none();
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        if !self.is_read && !self.body.is_end_stream() {
+            self.progress.is_unread.store(true, Ordering::Release);
         }
     }
 }
@@ -333,6 +377,8 @@ struct ClientStream<S> {
     timeouts: Timeouts,
     deadline: Pin<Box<Sleep>>,
     waiting: Waiting,
+    /// What came since the connection was closed.
+    lingered: Option<usize>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -347,7 +393,14 @@ enum Waiting {
 
 impl<S> ClientStream<S> {
     fn new(stream: S, progress: Arc<Progress>, timeouts: Timeouts) -> Self {
-        Self { stream, progress, timeouts, deadline: Box::pin(sleep(timeouts.idle)), waiting: Waiting::Idle }
+        Self {
+            stream,
+            progress,
+            timeouts,
+            deadline: Box::pin(sleep(timeouts.idle)),
+            waiting: Waiting::Idle,
+            lingered: None,
+        }
     }
 
     fn wait_for(&mut self, waiting: Waiting, timeout: Duration) {
@@ -390,7 +443,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for ClientStream<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for ClientStream<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ClientStream<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
@@ -399,8 +452,32 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for ClientStream<S> {
         Pin::new(&mut self.stream).poll_flush(context)
     }
 
+    /// Closes the connection. When a request was answered before its body was there, what still comes of that is thrown away for a
+    /// while: closed at once, the system would tell the client that the connection broke, and the client would not read the answer.
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        if self.lingered.is_none() {
+            ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;
+            self.lingered = Some(0);
+            self.deadline.as_mut().reset(Instant::now() + LINGER_TIMEOUT);
+        }
+        if !self.progress.is_unread.load(Ordering::Acquire) {
+            return Poll::Ready(Ok(()));
+        }
+        while self.lingered.is_some_and(|bytes| bytes <= MAX_LINGER_BYTES) {
+            let mut bytes = [0; 8 << 10];
+            let mut buffer = ReadBuf::new(&mut bytes);
+            match Pin::new(&mut self.stream).poll_read(context, &mut buffer) {
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
+                    self.lingered = self.lingered.map(|bytes| bytes + buffer.filled().len());
+                }
+                Poll::Ready(_) => break,
+                Poll::Pending => {
+                    ready!(self.deadline.as_mut().poll(context));
+                    break;
+                }
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn poll_write_vectored(
@@ -596,6 +673,19 @@ mod tests {
         assert!(is_answered(&mut first).await, "the others go on");
         drop(first);
         is_answered_soon(address).await;
+    }
+
+    #[tokio::test]
+    async fn a_client_whose_body_is_not_read_hears_why() {
+        let (address, _refused, _stop) = served(connections(10, 10, &[])).await;
+        let mut stream = open(address).await;
+        let body = vec![b'x'; 8 << 20];
+        let head = format!("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n", body.len());
+        stream.write_all(head.as_bytes()).await.expect("written");
+        stream.write_all(&body).await.expect("written");
+        let mut said = String::new();
+        timeout(LONG / 2, stream.read_to_string(&mut said)).await.expect("an answer").expect("an answer");
+        assert!(said.starts_with("HTTP/1.1 405"), "{said}");
     }
 
     #[tokio::test]
