@@ -258,7 +258,8 @@ async fn run<R: Answer>(
     let log = durable.map_or_else(|| LogSink::new(limits.log_bytes), Cursor::log);
     let waiting = Watched::begin(plugin, options.scope.clone(), options.hook, log.clone());
     // Held to the end: the store is dropped before it.
-    let Some(_slot) = plugin.slots().take(options.asker, limits.deadline).await else {
+    let shop = options.scope.as_ref().map(|scope| &scope.shop);
+    let Some(_slot) = plugin.slots().take(options.asker, shop, limits.deadline).await else {
         told(CallOutcome::Busy, 0, waiting.end(CallOutcome::Busy, Duration::ZERO));
         return Err((Failure::Busy { waited_ms: millis(limits.deadline) }, Vec::new()));
     };

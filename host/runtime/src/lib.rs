@@ -103,7 +103,7 @@ pub use settings::{AccountSecret, Form, Secret, Secrets, Settings};
 pub use shop::{
     AccountSetup, Link, LinkIssues, MAX_STOREFRONT_BODY_BYTES, Release, SetupError, Shop, StrategyChoice, Visitor,
 };
-pub use slots::QUESTION_SLOTS;
+pub use slots::{QUESTION_SLOTS, SLOTS_PER_SHOP};
 pub use snapshot::{AccountSnapshot, ShopSnapshot};
 pub use stored_text::{
     MAX_DATA_BYTES, MAX_NAME_BYTES, MAX_TEXT_BYTES, MAX_URL_BYTES, TextFault, check_line, check_name, check_text,

@@ -1,15 +1,22 @@
 //! Places for guest calls. The pool has so many instances, and some of them are kept free for questions: a vendor that asks while
-//! its own order call is out must be answered however many notices, carts and jobs there are.
+//! its own order call is out must be answered however many notices, carts and jobs there are. No shop takes all places: one whose
+//! vendor is slow leaves some to the others.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 use crate::engine::CONCURRENT_CALLS;
+use crate::ids::ShopId;
 
 /// So many of [`CONCURRENT_CALLS`] are kept for questions. A question takes milliseconds, so this is thousands a second.
 pub const QUESTION_SLOTS: u32 = 16;
+
+/// Maximum number of places of one shop, without those for questions: three quarters of them.
+pub const SLOTS_PER_SHOP: u32 = (CONCURRENT_CALLS - QUESTION_SLOTS) / 4 * 3;
 
 /// Who asks for a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,32 +31,67 @@ pub(crate) enum Asker {
 pub(crate) struct Slots {
     common: Semaphore,
     questions: Semaphore,
+    per_shop: u32,
+    of_shops: Mutex<HashMap<ShopId, Arc<Semaphore>>>,
+}
+
+/// A place, for as long as it is held.
+pub(crate) struct Slot<'a> {
+    _place: SemaphorePermit<'a>,
+    _of_shop: Option<OwnedSemaphorePermit>,
 }
 
 impl Slots {
     pub(crate) fn new() -> Self {
-        Self::of(CONCURRENT_CALLS - QUESTION_SLOTS, QUESTION_SLOTS)
+        Self::of(CONCURRENT_CALLS - QUESTION_SLOTS, QUESTION_SLOTS, SLOTS_PER_SHOP)
     }
 
-    fn of(common: u32, questions: u32) -> Self {
-        Self { common: Semaphore::new(common as usize), questions: Semaphore::new(questions as usize) }
+    fn of(common: u32, questions: u32, per_shop: u32) -> Self {
+        Self {
+            common: Semaphore::new(common as usize),
+            questions: Semaphore::new(questions as usize),
+            per_shop,
+            of_shops: Mutex::default(),
+        }
     }
 
-    /// A place, as long as the permit is held. None when none became free in this time.
-    pub(crate) async fn take(&self, asker: Asker, patience: Duration) -> Option<SemaphorePermit<'_>> {
+    /// Waits for a place. `None` when none became free in this time. The shop is `None` while a plugin is installed.
+    pub(crate) async fn take(&self, asker: Asker, shop: Option<&ShopId>, patience: Duration) -> Option<Slot<'_>> {
         let free = async {
             match asker {
-                Asker::Call => self.common.acquire().await,
+                Asker::Call => {
+                    // A shop that has its share waits here, and not before the others.
+                    let _of_shop = match shop {
+                        Some(shop) => Some(self.of_shop(shop).acquire_owned().await?),
+                        None => None,
+                    };
+                    Ok::<_, AcquireError>(Slot { _place: self.common.acquire().await?, _of_shop })
+                }
                 // More questions than are reserved for take turns with everybody else.
-                Asker::Question => tokio::select! {
-                    biased;
-                    permit = self.questions.acquire() => permit,
-                    permit = self.common.acquire() => permit,
-                },
+                Asker::Question => {
+                    let permit = tokio::select! {
+                        biased;
+                        permit = self.questions.acquire() => permit,
+                        permit = self.common.acquire() => permit,
+                    };
+                    permit.map(|_place| Slot { _place, _of_shop: None })
+                }
             }
         };
-        // Neither is ever closed.
+        // None of them is ever closed.
         timeout(patience, free).await.ok()?.ok()
+    }
+
+    fn of_shop(&self, shop: &ShopId) -> Arc<Semaphore> {
+        let mut of_shops = self.of_shops.lock().unwrap_or_else(PoisonError::into_inner);
+        match of_shops.get(shop) {
+            Some(own) => own.clone(),
+            None => {
+                let own = Arc::new(Semaphore::new(self.per_shop as usize));
+                of_shops.insert(shop.clone(), own.clone());
+                own
+            }
+        }
     }
 }
 
@@ -61,32 +103,46 @@ mod tests {
 
     #[tokio::test]
     async fn a_question_has_a_place_when_all_others_are_taken() {
-        let slots = Slots::of(2, 1);
-        let taken = [slots.take(Asker::Call, PATIENCE).await, slots.take(Asker::Call, PATIENCE).await];
+        let slots = Slots::of(2, 1, 2);
+        let taken = [slots.take(Asker::Call, None, PATIENCE).await, slots.take(Asker::Call, None, PATIENCE).await];
         assert!(taken.iter().all(Option::is_some));
-        assert!(slots.take(Asker::Call, PATIENCE).await.is_none());
-        let question = slots.take(Asker::Question, PATIENCE).await;
+        assert!(slots.take(Asker::Call, None, PATIENCE).await.is_none());
+        let question = slots.take(Asker::Question, None, PATIENCE).await;
         assert!(question.is_some());
-        assert!(slots.take(Asker::Question, PATIENCE).await.is_none());
+        assert!(slots.take(Asker::Question, None, PATIENCE).await.is_none());
         drop(question);
-        assert!(slots.take(Asker::Call, PATIENCE).await.is_none(), "a call took a question's place");
+        assert!(slots.take(Asker::Call, None, PATIENCE).await.is_none(), "a call took a question's place");
     }
 
     #[tokio::test]
     async fn more_questions_than_were_reserved_for_use_free_places() {
-        let slots = Slots::of(1, 1);
-        let both = [slots.take(Asker::Question, PATIENCE).await, slots.take(Asker::Question, PATIENCE).await];
+        let slots = Slots::of(1, 1, 1);
+        let both =
+            [slots.take(Asker::Question, None, PATIENCE).await, slots.take(Asker::Question, None, PATIENCE).await];
         assert!(both.iter().all(Option::is_some));
         drop(both);
-        assert!(slots.take(Asker::Call, PATIENCE).await.is_some());
+        assert!(slots.take(Asker::Call, None, PATIENCE).await.is_some());
     }
 
     #[tokio::test]
     async fn who_waits_is_given_the_place_that_becomes_free() {
-        let slots = Slots::of(1, 1);
-        let first = slots.take(Asker::Call, PATIENCE).await;
-        let second = slots.take(Asker::Call, Duration::from_secs(5));
+        let slots = Slots::of(1, 1, 1);
+        let first = slots.take(Asker::Call, None, PATIENCE).await;
+        let second = slots.take(Asker::Call, None, Duration::from_secs(5));
         let (second, ()) = tokio::join!(second, async { drop(first) });
         assert!(second.is_some());
+    }
+
+    #[tokio::test]
+    async fn a_shop_does_not_take_all_places() {
+        let slots = Slots::of(3, 1, 2);
+        let (one, other): (ShopId, ShopId) = ("one".parse().expect("an id"), "other".parse().expect("an id"));
+        let taken =
+            [slots.take(Asker::Call, Some(&one), PATIENCE).await, slots.take(Asker::Call, Some(&one), PATIENCE).await];
+        assert!(taken.iter().all(Option::is_some));
+        assert!(slots.take(Asker::Call, Some(&one), PATIENCE).await.is_none(), "a third place of one shop");
+        let question = slots.take(Asker::Question, Some(&one), PATIENCE).await;
+        assert!(question.is_some(), "its questions have places of their own");
+        assert!(slots.take(Asker::Call, Some(&other), PATIENCE).await.is_some());
     }
 }

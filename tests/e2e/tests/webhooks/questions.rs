@@ -3,9 +3,9 @@
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
+use cartwright::SLOTS_PER_SHOP;
 use cartwright::types::WebhookResponse;
 use cartwright::webhook::{Destination, Effects, Incoming, Notice, Receipts, ReceiptsError, WebhookError};
-use cartwright::{CONCURRENT_CALLS, QUESTION_SLOTS};
 
 use crate::desk::{Desk, Mood, at, post, text};
 
@@ -70,7 +70,7 @@ async fn what_cannot_be_kept_is_not_answered() {
 #[tokio::test]
 async fn a_question_does_not_wait_behind_notices() {
     let desk = std::sync::Arc::new(Desk::new().await);
-    let places = CONCURRENT_CALLS - QUESTION_SLOTS;
+    let places = SLOTS_PER_SHOP;
     let mut notices = tokio::task::JoinSet::new();
     for number in 0..places + 1 {
         let desk = desk.clone();
@@ -79,7 +79,7 @@ async fn a_question_does_not_wait_behind_notices() {
     }
     tokio::time::timeout(Duration::from_secs(60), desk.book.waited_for_by(places as usize))
         .await
-        .expect("all places taken");
+        .expect("all places of the shop taken");
     let asked = tokio::time::timeout(Duration::from_secs(1), desk.post("ask", "ask test:desk:1")).await;
     assert_eq!(text(&asked.expect("at once").expect("an answer")), "true");
     desk.book.gate.add_permits(places as usize + 1);
