@@ -62,6 +62,19 @@ pub(crate) struct NewBlob<'a> {
     pub(crate) bytes: &'a [u8],
 }
 
+/// Bytes that no order owns, as they stand in the table.
+struct SealedBlob {
+    kind: Kind,
+    digest: String,
+    /// Of a picture, the configuration that it shows; else empty.
+    configuration: String,
+    media_type: String,
+    /// Of the plain bytes.
+    size: i64,
+    blob_key: Vec<u8>,
+    bytes: Vec<u8>,
+}
+
 /// Where the sealed bytes stand: they do not open elsewhere.
 fn bytes_place(shop: &ShopId, digest: &str, order: &str, configuration: &str) -> String {
     place("bytes", shop.as_str(), &format!("{digest}{configuration} {order}"))
@@ -179,76 +192,73 @@ impl Store {
         client: Option<&str>,
     ) -> Result<(), StoreError> {
         let digest = blob.digest.to_string();
-        let tag = client.map_or_else(|| Ok(String::new()), |client| self.keys().current().tag(client))?;
-        let rows = std::iter::once((blob.kind, blob.digest, blob.media_type, blob.bytes, "")).chain(
-            pictures.iter().map(|picture| {
-                (Kind::Picture, &picture.digest, picture.media_type, picture.bytes.as_slice(), digest.as_str())
-            }),
-        );
-        let known: Vec<(String, String)> = sqlx::query_as(
-            "select digest, configuration from blobs where shop = $1 and order_id = ''
-             and (digest = $2 and configuration = '' or configuration = $2)",
-        )
-        .bind(shop.as_str())
-        .bind(&digest)
-        .fetch_all(self.pool())
-        .await?;
-        let mut new = Vec::new();
-        for (kind, digest, media_type, bytes, configuration) in rows {
-            let digest = digest.to_string();
-            if !known.iter().any(|known| (known.0.as_str(), known.1.as_str()) == (digest.as_str(), configuration)) {
-                let size = i64::try_from(bytes.len()).unwrap_or(i64::MAX);
-                let (key, sealed) = self.seal_unowned(shop, &digest, configuration, bytes).await?;
-                new.push((kind, digest, safe_media_type(media_type), size, configuration, key, sealed));
-            }
-        }
-        let (now, mut written) = (milliseconds(SystemTime::now()), 0);
-        let mut work = self.begin().await?;
-        let touched = if known.is_empty() { 0 } else { touch_in(&mut work, shop, &digest, now).await? };
-        if touched < known.len() as u64 {
-            // It was past its time, or over the quota, and went just now.
-            work.rollback().await?;
-            return Box::pin(self.put_unowned(shop, blob, pictures, client)).await;
-        }
-        for (kind, digest, media_type, size, configuration, key, sealed) in new {
-            sqlx::query(
-                "insert into blobs (shop, digest, order_id, configuration, kind, media_type, size, blob_key, created_at,
-                                    client, brought_back, bytes)
-                 values ($1, $2, '', $3, $4, $5, $6, $7, $8, $9, 0, $10)
-                 on conflict (shop, digest, order_id, configuration) do update set created_at = excluded.created_at,
-                                                                                   brought_back = 1",
+        let tag = match client {
+            Some(client) => self.keys().current().tag(client)?,
+            None => String::new(),
+        };
+        let written = loop {
+            let known: Vec<(String, String)> = sqlx::query_as(
+                "select digest, configuration from blobs where shop = $1 and order_id = ''
+                 and (digest = $2 and configuration = '' or configuration = $2)",
             )
             .bind(shop.as_str())
-            .bind(digest)
-            .bind(configuration)
-            .bind(kind.name())
-            .bind(media_type)
-            .bind(size)
-            .bind(key)
-            .bind(now)
-            .bind(&tag)
-            .bind(sealed)
-            .execute(&mut *work)
+            .bind(&digest)
+            .fetch_all(self.pool())
             .await?;
-            written += size.unsigned_abs();
+            let mut new = Vec::new();
+            if !known.iter().any(|(known, of)| *known == digest && of.is_empty()) {
+                new.push(self.seal_unowned(shop, blob, "").await?);
+            }
+            for picture in pictures {
+                let found = picture.digest.to_string();
+                if !known.iter().any(|(known, of)| *known == found && *of == digest) {
+                    let Picture { digest: found, bytes, media_type } = picture;
+                    let picture = NewBlob { kind: Kind::Picture, digest: found, media_type, bytes };
+                    new.push(self.seal_unowned(shop, &picture, &digest).await?);
+                }
+            }
+            let now = milliseconds(SystemTime::now());
+            let mut work = self.begin().await?;
+            let touched = if known.is_empty() { 0 } else { touch_in(&mut work, shop, &digest, now).await? };
+            if touched < known.len() as u64 {
+                // Something of it was past its time, or over the quota, and went just now.
+                work.rollback().await?;
+                continue;
+            }
+            let mut written = 0;
+            for sealed in new {
+                written += sealed.size.unsigned_abs();
+                insert_unowned(&mut work, shop, &tag, sealed, now).await?;
+            }
+            work.commit().await?;
+            break written;
+        };
+        if let Err(error) = self.keep_to_quota(shop, written).await {
+            // What was stored stands. The next configuration makes room.
+            tracing::warn!(%shop, %error, "the quota of carts could not be kept to");
         }
-        work.commit().await?;
-        self.keep_to_quota(shop, written).await
+        Ok(())
     }
 
-    /// A key of its own for bytes that no order owns, sealed, and the bytes sealed with it. Long ones are sealed on a thread for
-    /// work that takes a while.
+    /// Seals bytes that no order owns with a key of their own.
     async fn seal_unowned(
         &self,
         shop: &ShopId,
-        digest: &str,
+        blob: &NewBlob<'_>,
         configuration: &str,
-        bytes: &[u8],
-    ) -> Result<(Vec<u8>, Vec<u8>), StoreError> {
-        let (key, sealed_key) =
-            self.keys().new_key(&place("blob", shop.as_str(), &(digest.to_owned() + configuration)))?;
-        let place = bytes_place(shop, digest, "", configuration);
-        Ok((sealed_key, seal(key, place, bytes).await?))
+    ) -> Result<SealedBlob, StoreError> {
+        let digest = blob.digest.to_string();
+        let (key, blob_key) = self.keys().new_key(&place("blob", shop.as_str(), &(digest.clone() + configuration)))?;
+        let bytes = seal(key, bytes_place(shop, &digest, "", configuration), blob.bytes).await?;
+        Ok(SealedBlob {
+            kind: blob.kind,
+            digest,
+            configuration: configuration.to_owned(),
+            media_type: safe_media_type(blob.media_type),
+            size: i64::try_from(blob.bytes.len()).unwrap_or(i64::MAX),
+            blob_key,
+            bytes,
+        })
     }
 
     /// Notes that carts still need these configurations. Returns those that are not stored.
@@ -291,6 +301,37 @@ async fn seal(key: Key, place: String, bytes: &[u8]) -> Result<Vec<u8>, StoreErr
     let bytes = bytes.to_vec();
     let sealed = tokio::task::spawn_blocking(move || key.seal(&place, &bytes)).await;
     sealed.map_err(|error| StoreError::Unavailable(format!("sealing ended: {error}")))?
+}
+
+/// Inserts bytes that no order owns. Another node may have been quicker.
+async fn insert_unowned(
+    connection: &mut AnyConnection,
+    shop: &ShopId,
+    client: &str,
+    sealed: SealedBlob,
+    now: i64,
+) -> Result<(), StoreError> {
+    let SealedBlob { kind, digest, configuration, media_type, size, blob_key, bytes } = sealed;
+    sqlx::query(
+        "insert into blobs (shop, digest, order_id, configuration, kind, media_type, size, blob_key, created_at, client,
+                            brought_back, bytes)
+         values ($1, $2, '', $3, $4, $5, $6, $7, $8, $9, 0, $10)
+         on conflict (shop, digest, order_id, configuration) do update set created_at = excluded.created_at,
+                                                                           brought_back = 1",
+    )
+    .bind(shop.as_str())
+    .bind(digest)
+    .bind(configuration)
+    .bind(kind.name())
+    .bind(media_type)
+    .bind(size)
+    .bind(blob_key)
+    .bind(now)
+    .bind(client)
+    .bind(bytes)
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// Inserts an order's sealed bytes; what it has already is kept for longer.

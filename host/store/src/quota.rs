@@ -90,7 +90,7 @@ impl Store {
             let target = quota / 10 * KEPT_TENTHS;
             used = self.take_from_clients(shop, used, target).await?;
             if used > quota {
-                used = used.saturating_sub(self.evict(shop, None, used - target).await?);
+                used = used.saturating_sub(self.delete_oldest(shop, None, used - target).await?);
             }
             tracing::info!(%shop, quota, used, "the quota of carts was full; what was used longest ago is gone");
         }
@@ -123,14 +123,14 @@ impl Store {
         let mut left = used;
         for ((client, _), held) in clients.iter().zip(held) {
             if held > level {
-                left = left.saturating_sub(self.evict(shop, Some(client), held - level).await?);
+                left = left.saturating_sub(self.delete_oldest(shop, Some(client), held - level).await?);
             }
         }
         Ok(left)
     }
 
     /// Deletes what was used longest ago, of a client all but the newest, or of all. Returns how many bytes that were.
-    async fn evict(&self, shop: &ShopId, client: Option<&str>, bytes: u64) -> Result<u64, StoreError> {
+    async fn delete_oldest(&self, shop: &ShopId, client: Option<&str>, bytes: u64) -> Result<u64, StoreError> {
         let mut taken = 0;
         while taken < bytes {
             // A configuration and its pictures were used in the same moment.

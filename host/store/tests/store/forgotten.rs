@@ -156,7 +156,7 @@ async fn order_of(store: &Store, person: &str, order_id: &str) {
     let configuration = format!("{{\"engraving\":\"for {person}\"}}").into_bytes();
     let picture = format!("a picture of {person}").into_bytes();
     let client = format!("the session of {person}");
-    let configuration = configured(store, Some(&client), &configuration, &[&picture]).await;
+    let configuration = configured(store, Some(&client), &configuration, &[picture.as_slice()]).await;
     let jobs = [NewJob { account: account("erp"), plugin: Digest::of(b"erp"), lines: Lines::All }];
     let first = event_about(person, &format!("{order_id}-1"), order_id, EventKind::Paid, &configuration);
     store.record_event(&shop(), &first, &jobs, at(0)).await.unwrap();
