@@ -30,6 +30,8 @@ const MAX_PIXELS_PER_REQUEST: u64 = 16 << 20;
 const MAX_PICTURE_BYTES_PER_REQUEST: usize = 16 << 20;
 /// How long a shopper waits for all pictures that are fetched for one request.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long a shopper waits for a place to decode the pictures.
+const PLACE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Maximum number of pictures of all shops that are decoded at the same time, and of one shop: no shop takes all places.
 const DECODE_PLACES: usize = 4;
 const DECODE_PLACES_PER_SHOP: usize = 2;
@@ -62,8 +64,8 @@ impl DecodePlaces {
 /// Pictures that one request has found so far.
 #[derive(Default)]
 pub(super) struct Pictures {
-    /// The picture of the line that is planned again, by its item.
-    sealed: Option<(Option<u32>, Option<Digest>)>,
+    /// Pictures of lines that are planned again, by their items.
+    sealed: BTreeMap<u32, Option<Digest>>,
     by_item: BTreeMap<u32, Option<Digest>>,
     new: Vec<Picture>,
     is_stored: bool,
@@ -79,7 +81,7 @@ enum Found {
 impl Walk<'_> {
     /// Keeps the picture that a line was sealed with, when it is planned again from its stored configuration.
     pub(super) fn keep_picture(&mut self, line: &CartLine) {
-        self.pictures.sealed = Some((line.item, line.thumbnail));
+        self.pictures.sealed.extend(line.item.map(|item| (item, line.thumbnail)));
     }
 
     /// Gives lines the pictures of their configured products: of roots only.
@@ -88,7 +90,7 @@ impl Walk<'_> {
         for index in families.iter().flatten().filter_map(|line| line.item) {
             let root = items.get(index as usize).filter(|item| item.parent.is_none());
             if let Some(thumbnail) = root.and_then(|item| item.thumbnail.as_ref())
-                && self.pictures.sealed.is_none_or(|(item, _)| item != Some(index))
+                && !self.pictures.sealed.contains_key(&index)
                 && !self.pictures.by_item.contains_key(&index)
             {
                 wanted.insert(index, thumbnail);
@@ -98,11 +100,7 @@ impl Walk<'_> {
         self.find(raw, wanted).await;
         let Pictures { sealed, by_item, .. } = &self.pictures;
         for line in families.iter_mut().flatten() {
-            line.thumbnail = match (sealed, line.item) {
-                (Some((item, digest)), Some(_)) if *item == line.item => *digest,
-                (_, Some(index)) => by_item.get(&index).copied().flatten(),
-                _ => None,
-            };
+            line.thumbnail = line.item.and_then(|item| sealed.get(&item).or(by_item.get(&item)).copied().flatten());
         }
         if is_wanted {
             let count = families.iter().flatten().filter(|line| line.thumbnail.is_some()).count();
@@ -146,23 +144,25 @@ impl Walk<'_> {
                 Err(why) => left_out.push((index, why)),
             }
         }
-        let checked = match self.host.platform().decoding.take(&self.state.shop.id).await {
+        let indexes: Vec<u32> = found.iter().map(|(index, _)| *index).collect();
+        let place = self.host.platform().decoding.take(&self.state.shop.id);
+        let checked = match tokio::time::timeout(PLACE_TIMEOUT, place).await {
             // The place is kept until the decoder ends, also when nobody waits for it any more.
-            Some(place) => tokio::task::spawn_blocking(move || {
+            Ok(Some(place)) => tokio::task::spawn_blocking(move || {
                 let _place = place;
                 check(found)
             })
             .await
-            .ok(),
-            None => None,
+            .map_err(|_| "the decoder failed"),
+            Ok(None) | Err(_) => Err("other pictures of the shop are decoded now"),
         };
         match checked {
-            Some(Checked { by_item, pictures, left_out: unusable }) => {
+            Ok(Checked { by_item, pictures, left_out: unusable }) => {
                 self.pictures.by_item.extend(by_item.into_iter().map(|(index, digest)| (index, Some(digest))));
                 self.pictures.new.extend(pictures);
                 left_out.extend(unusable);
             }
-            None => left_out.push((0, "the decoder failed".to_owned())),
+            Err(why) => left_out.extend(indexes.into_iter().map(|index| (index, why.to_owned()))),
         }
         self.pictures.by_item.extend(left_out.iter().map(|(index, _)| (*index, None)));
         let mut by_reason: BTreeMap<String, Vec<u32>> = BTreeMap::new();
