@@ -125,7 +125,8 @@ async fn a_damaged_row_hides_no_other(database: Database) {
     assert_eq!(jobs.iter().map(|job| job.event.as_str()).collect::<Vec<_>>(), ["1", "3"]);
     let damaged = store.job("shop:expivi:2").await.unwrap_err();
     assert!(matches!(damaged, StoreError::Corrupt(_)), "{damaged}");
-    database.tamper("update event_log set after = '{' where subject = '2'").await;
+    let damaged = "insert into event_log (at, who, what, shop, subject, after) values (9, 'ann', 'close-order', 'shop', '4', '{')";
+    database.tamper(damaged).await;
     let entries = store.log_entries(Some(&shop()), None, 2).await.unwrap();
-    assert_eq!(entries.iter().map(|entry| entry.subject.as_str()).collect::<Vec<_>>(), ["3", "1"]);
+    assert_eq!(entries.iter().map(|entry| entry.subject.as_str()).collect::<Vec<_>>(), ["3", "2"]);
 }
