@@ -13,14 +13,14 @@ use crate::error::StoreError;
 use crate::keys::place;
 use crate::vault::hexed;
 
+/// What the host keeps as orders, quotations, has ids that begin with its own prefix, [`cartwright::HOST_ID_PREFIX`].
 const LIST: &str = "
     select o.id, o.order_key, o.known, o.released, o.created_at, o.changed_at, o.closed_at,
            case when exists (select 1 from outcomes s where s.shop = o.shop and s.order_id = o.id and s.held = 1)
                then 1 else 0 end
     from orders o
     where o.shop = $1 and ($2 is null or lower(o.id) like lower($2) escape '!' or o.number_hash = $6)
-    and (o.id = $5 or ($5 is null
-        and not exists (select 1 from quotations q where q.shop = o.shop and q.order_id = o.id)))
+    and (o.id = $5 or ($5 is null and substr(o.id, 1, 1) <> '~'))
     and ($3 is null or (o.created_at, o.id) < (select created_at, id from orders where shop = $1 and id = $3))
     order by o.created_at desc, o.id desc limit $4";
 

@@ -34,6 +34,10 @@ async fn orders_are_listed_by_pages_the_newest_first(database: Database) {
     assert_eq!(listed(&store, None, None, 2).await, ["e", "d"]);
     assert_eq!(listed(&store, None, Some("d"), 2).await, ["c", "b"]);
     assert_eq!(listed(&store, None, Some("b"), 2).await, ["a"]);
+    // What a quotation is kept as is no order.
+    record(&store, "q", "~quotation-q", 9).await;
+    assert_eq!(listed(&store, None, None, 1).await, ["e"]);
+    assert!(store.listed_order(&shop(), "~quotation-q").await.unwrap().is_some());
     let other = "other".parse().unwrap();
     assert_eq!(store.orders(&other, &OrderFilter::default(), 9).await.unwrap(), []);
 }
