@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use cartwright::{Blobs, Digest, NewConfiguration, Picture, PlatformError, ShopId};
 use sqlx::AnyConnection;
 
-use crate::database::{Store, milliseconds, moment};
+use crate::database::{Store, in_time, milliseconds, moment};
 use crate::document::safe_media_type;
 use crate::error::StoreError;
 use crate::keys::place;
@@ -475,11 +475,11 @@ impl Blobs for OrderBlobs {
             put_sealed(&mut work, shop, &self.order, &blob, sealed, milliseconds(SystemTime::now())).await?;
             work.commit().await
         };
-        put.await.map_err(told)?;
+        in_time(put).await.map_err(told)?;
         Ok(digest)
     }
 
     async fn get(&self, shop: &ShopId, digest: &Digest) -> Result<Option<Vec<u8>>, PlatformError> {
-        self.store.blob(shop, digest).await.map_err(told)
+        in_time(self.store.blob(shop, digest)).await.map_err(told)
     }
 }

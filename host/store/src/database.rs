@@ -4,6 +4,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Once};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use cartwright::Secret;
 use sqlx::any::AnyPoolOptions;
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::{Any, AnyConnection, AnyPool, Connection, Executor, SqlSafeStr, Transaction};
@@ -12,15 +13,29 @@ use tokio::sync::watch;
 use crate::error::StoreError;
 use crate::quota::Quota;
 use crate::vault::Keyring;
+use crate::{file, server};
 
 /// How long a writer waits for another before it gives up with [`StoreError::Unavailable`].
 const BUSY: Duration = Duration::from_secs(5);
-/// How long a caller waits for a free connection: longer than a writer waits, so that the reason is named rightly.
-const FREE_CONNECTION: Duration = Duration::from_secs(10);
+/// How long a caller waits for a connection to SQLite: longer than a writer waits, so that the reason is named rightly.
+const SQLITE_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a caller waits for a connection to PostgreSQL. New ones are tried for until then, so that a short restart of the server
+/// is waited out.
+const POSTGRES_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the first connection may take.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a connection to PostgreSQL is used: whatever a connection holds that is not so any more, such as the plan of a statement
+/// whose tables were changed, or the way to a server that another has replaced, ends with it.
+const CONNECTION_LIFETIME: Duration = Duration::from_secs(5 * 60);
+/// How long [`Store::check`] waits for the pool, and then for a connection of its own.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long a piece of background work may wait for the database. A server whose machine is gone ends no connection, and the system
+/// would wait for a quarter of an hour.
+const WORK_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a new connection waits before it looks again.
 const PAUSE: Duration = Duration::from_millis(20);
 /// SQLite has one writer; more connections only serve readers.
-const CONNECTIONS: u32 = 8;
+pub(crate) const CONNECTIONS: u32 = 8;
 
 /// SQLite has no lock of its own for making tables: of nodes that start together, one makes each step, and the others find it there and
 /// look again, a step further.
@@ -61,6 +76,8 @@ pub struct Store {
 struct Inner {
     pool: AnyPool,
     dialect: Dialect,
+    /// May hold a password.
+    address: Secret,
     keys: Keyring,
     quota: Quota,
     /// Told when something may have become due, so that this process's workers need not poll for it.
@@ -107,27 +124,56 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NewerSchema`], [`StoreError::WrongKey`], [`StoreError::Unusable`] for an address or rights that do not
-    /// fit, [`StoreError::Corrupt`] when it is no database of this host.
+    /// fit and for a pooler that does not give each connection a session of its own, [`StoreError::Unavailable`] also for a server
+    /// that takes no writes, [`StoreError::Corrupt`] when it is no database.
     pub async fn open(url: &str, keys: Keyring) -> Result<Self, StoreError> {
         static DRIVERS: Once = Once::new();
         DRIVERS.call_once(sqlx::any::install_default_drivers);
         let (dialect, url) = address(url)?;
+        if dialect == Dialect::Sqlite {
+            file::make(&url)?;
+        }
         // The pool tries again and again, and would only say that it waited too long.
-        let mut first = AnyConnection::connect(&url).await?;
-        prepare(dialect, &mut first).await?;
-        first.close().await?;
-        let pool = AnyPoolOptions::new()
-            .max_connections(CONNECTIONS)
-            .acquire_timeout(FREE_CONNECTION)
-            // On a full disk SQLite ends a transaction by itself, and `sqlx` goes on counting it.
-            .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
-            .after_connect(move |connection, _| Box::pin(prepare(dialect, connection)))
-            .connect(&url)
-            .await?;
-        let store = Self {
-            inner: Arc::new(Inner { pool, dialect, keys, quota: Quota::default(), nudges: watch::Sender::default() }),
+        let opening = |error| StoreError::opening(&error);
+        let mut first = match tokio::time::timeout(OPEN_TIMEOUT, AnyConnection::connect(&url)).await {
+            Ok(connected) => connected.map_err(opening)?,
+            Err(_) => return Err(StoreError::Unavailable("its server does not answer".to_owned())),
         };
-        store.migrate().await?;
+        match dialect {
+            Dialect::Sqlite => prepare(&mut first).await.map_err(opening)?,
+            Dialect::Postgres => server::check(&url, &mut first).await?,
+        }
+        // Not on a connection of the pool: PostgreSQL's lock is the session's, and goes with it when this fails.
+        migrate(dialect, &mut first).await?;
+        first.close().await?;
+        let pool = match dialect {
+            Dialect::Sqlite => AnyPoolOptions::new()
+                .acquire_timeout(SQLITE_ACQUIRE_TIMEOUT)
+                // On a full disk SQLite ends a transaction by itself, and `sqlx` goes on counting it.
+                .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
+                .after_connect(|connection, _| Box::pin(prepare(connection))),
+            // A connection is used only while its server takes writes and its answers are in order. Any other is closed, and the
+            // next one looks the server's name up anew.
+            Dialect::Postgres => AnyPoolOptions::new()
+                .acquire_timeout(POSTGRES_ACQUIRE_TIMEOUT)
+                .max_lifetime(CONNECTION_LIFETIME)
+                .test_before_acquire(false)
+                .before_acquire(|connection, _| Box::pin(server::takes_writes(connection)))
+                .after_release(|connection, _| Box::pin(server::takes_writes(connection)))
+                .after_connect(|connection, _| Box::pin(server::require_writes(connection))),
+        };
+        let pool = pool.max_connections(CONNECTIONS).connect(&url).await?;
+        let address = Secret::new(url);
+        let store = Self {
+            inner: Arc::new(Inner {
+                pool,
+                dialect,
+                address,
+                keys,
+                quota: Quota::default(),
+                nudges: watch::Sender::default(),
+            }),
+        };
         store.check_keys().await?;
         Ok(store)
     }
@@ -137,33 +183,30 @@ impl Store {
         self.inner.pool.close().await;
     }
 
-    async fn migrate(&self) -> Result<(), StoreError> {
-        let steps = match self.inner.dialect {
-            Dialect::Sqlite => SQLITE,
-            Dialect::Postgres => POSTGRES,
+    /// Checks that the database can be read, and on PostgreSQL that its server takes writes. Answers within about two seconds.
+    ///
+    /// # Errors
+    /// Why not, as whoever runs the host must know it.
+    pub async fn check(&self) -> Result<(), StoreError> {
+        let read = sqlx::query("select tick from setup_clock").fetch_one(self.pool());
+        match tokio::time::timeout(CHECK_TIMEOUT, read).await {
+            Ok(Ok(_)) => return Ok(()),
+            Ok(Err(sqlx::Error::PoolTimedOut)) | Err(_) => {}
+            Ok(Err(error)) => return Err(error.into()),
+        }
+        // The pool does not say why it has no connection. When another can be had, all of its own are at work.
+        if self.inner.dialect == Dialect::Sqlite {
+            return Err(StoreError::Unavailable("it is locked, or all of its connections are at work".to_owned()));
+        }
+        let url = String::from_utf8_lossy(self.inner.address.expose()).into_owned();
+        let another = async {
+            let mut connection = AnyConnection::connect(&url).await?;
+            server::require_writes(&mut connection).await?;
+            connection.close().await
         };
-        let known = steps.last().map_or(0, |(version, _, _)| *version);
-        let migrations = steps
-            .iter()
-            .map(|(version, name, sql)| {
-                Migration::new(*version, (*name).into(), MigrationType::Simple, sql.into_sql_str(), false)
-            })
-            .collect();
-        let migrator = Migrator::with_migrations(migrations);
-        let mut tries = MIGRATION_TRIES;
-        loop {
-            tries -= 1;
-            match migrator.run(self.pool()).await {
-                Ok(()) => return Ok(()),
-                Err(MigrateError::VersionMissing(_)) => {
-                    let (found,) = sqlx::query_as::<_, (i64,)>("select max(version) from _sqlx_migrations")
-                        .fetch_one(self.pool())
-                        .await?;
-                    return Err(StoreError::NewerSchema { found, known });
-                }
-                Err(_) if tries > 0 => tokio::time::sleep(MIGRATION_PAUSE).await,
-                Err(error) => return Err(error.into()),
-            }
+        match tokio::time::timeout(CHECK_TIMEOUT, another).await {
+            Ok(connected) => Ok(connected?),
+            Err(_) => Err(StoreError::Unavailable("its server does not answer".to_owned())),
         }
     }
 
@@ -218,29 +261,71 @@ impl Store {
     }
 }
 
-/// Sets a connection up. While another makes a log or takes it away, SQLite waits for nobody, so that it is waited for here.
-async fn prepare(dialect: Dialect, connection: &mut AnyConnection) -> sqlx::Result<()> {
+/// Brings the tables to this release's form.
+async fn migrate(dialect: Dialect, connection: &mut AnyConnection) -> Result<(), StoreError> {
+    let steps = match dialect {
+        Dialect::Sqlite => SQLITE,
+        Dialect::Postgres => POSTGRES,
+    };
+    let known = steps.last().map_or(0, |(version, _, _)| *version);
+    let migrations = steps
+        .iter()
+        .map(|(version, name, sql)| {
+            Migration::new(*version, (*name).into(), MigrationType::Simple, sql.into_sql_str(), false)
+        })
+        .collect();
+    let migrator = Migrator::with_migrations(migrations);
+    let mut tries = MIGRATION_TRIES;
+    loop {
+        tries -= 1;
+        // `run` takes whatever a connection can be had of, which the compiler cannot follow into a task.
+        match migrator.run_direct(None, connection, false).await {
+            Ok(()) => return Ok(()),
+            Err(MigrateError::VersionMissing(_)) => {
+                let (found,) = sqlx::query_as::<_, (i64,)>("select max(version) from _sqlx_migrations")
+                    .fetch_one(connection)
+                    .await?;
+                return Err(StoreError::NewerSchema { found, known });
+            }
+            Err(_) if tries > 0 => tokio::time::sleep(MIGRATION_PAUSE).await,
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Awaits background work of which nobody waits for the end, for so long as the database can be expected to answer.
+///
+/// # Errors
+/// As the work says, and [`StoreError::Unavailable`] when it takes too long. It may have been done all the same, as when a connection
+/// breaks off.
+pub(crate) async fn in_time<T>(work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    match tokio::time::timeout(WORK_TIMEOUT, work).await {
+        Ok(done) => done,
+        Err(_) => Err(StoreError::Unavailable(format!("no answer within {} seconds", WORK_TIMEOUT.as_secs()))),
+    }
+}
+
+/// Sets a connection to SQLite up. While another makes a log or takes it away, SQLite waits for nobody, so that it is waited for here.
+async fn prepare(connection: &mut AnyConnection) -> sqlx::Result<()> {
     let began = Instant::now();
     loop {
-        let Err(error) = set_up(dialect, connection).await else { return Ok(()) };
-        if dialect != Dialect::Sqlite || began.elapsed() > BUSY || !StoreError::of(&error).is_retryable() {
+        let Err(error) = set_up(connection).await else { return Ok(()) };
+        if began.elapsed() > BUSY || !StoreError::of(&error).is_retryable() {
             return Err(error);
         }
         tokio::time::sleep(PAUSE).await;
     }
 }
 
-async fn set_up(dialect: Dialect, connection: &mut AnyConnection) -> sqlx::Result<()> {
-    if dialect == Dialect::Sqlite {
-        let busy = format!("pragma busy_timeout = {}", BUSY.as_millis());
-        connection.execute(sqlx::AssertSqlSafe(busy)).await?;
-        connection.execute("pragma journal_mode = wal").await?;
-        // What `append` wrote must stand after a power cut.
-        connection.execute("pragma synchronous = full").await?;
-        connection.execute("pragma foreign_keys = on").await?;
-        // What was erased must not stand in a free page.
-        connection.execute("pragma secure_delete = on").await?;
-    }
+async fn set_up(connection: &mut AnyConnection) -> sqlx::Result<()> {
+    let busy = format!("pragma busy_timeout = {}", BUSY.as_millis());
+    connection.execute(sqlx::AssertSqlSafe(busy)).await?;
+    connection.execute("pragma journal_mode = wal").await?;
+    // What `append` wrote must stand after a power cut.
+    connection.execute("pragma synchronous = full").await?;
+    connection.execute("pragma foreign_keys = on").await?;
+    // What was erased must not stand in a free page.
+    connection.execute("pragma secure_delete = on").await?;
     Ok(())
 }
 

@@ -7,17 +7,19 @@ use sqlx::migrate::MigrateError;
 /// The store failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The database is locked, away or overloaded. Try again.
-    #[error("the database does not answer now; try again later: {0}")]
+    /// The database, its server or the connection to it fails now: it is locked, restarted, replaced, overloaded or out of reach.
+    /// Nothing is known to be wrong with the data. Try again.
+    #[error("the database is not available now; try again: {0}")]
     Unavailable(String),
     /// There is no room left. Nothing was written; make room, then try again.
     #[error("the database has no room left; make room, then try again: {0}")]
     Full(String),
-    /// What the database holds cannot be read. Restore it from a copy.
+    /// What the database holds cannot be read: SQLite or PostgreSQL says so, or a stored value is not what was written. Restore it
+    /// from a copy.
     #[error("the database is damaged; restore it from a copy: {0}")]
     Corrupt(String),
-    /// The database cannot be used as it is set up: its address, its rights.
-    #[error("the database cannot be used; look at its address and rights: {0}")]
+    /// The database cannot be used as it is set up: its address, its rights, the way to it.
+    #[error("the database cannot be used as it is set up: {0}")]
     Unusable(String),
     /// A newer release has changed the tables. Use that release, or restore a copy from before.
     #[error(
@@ -97,6 +99,53 @@ impl StoreError {
     pub(crate) fn corrupt(what: &str, error: impl std::fmt::Display) -> Self {
         Self::Corrupt(format!("{what}: {error}"))
     }
+
+    /// Error of the first connection, when nothing has shown yet that the address leads to a database which can be used.
+    pub(crate) fn opening(error: &sqlx::Error) -> Self {
+        let text = error.to_string();
+        match error {
+            // How `rustls` says that it does not accept a certificate.
+            sqlx::Error::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => Self::Unusable(text),
+            sqlx::Error::Database(error) if error.code().as_deref() == Some("08P01") => {
+                Self::Unusable(match text.contains("startup parameter") {
+                    true => format!(
+                        "the pooler before the database refuses a parameter of the connection; let it pass, for PgBouncer with \
+                         `ignore_startup_parameters = extra_float_digits`: {text}"
+                    ),
+                    false => format!("the server or the pooler before it refuses the connection: {text}"),
+                })
+            }
+            error => Self::of(error),
+        }
+    }
+
+    pub(crate) fn of(error: &sqlx::Error) -> Self {
+        use sqlx::Error;
+        let text = error.to_string();
+        match error {
+            Error::Database(error) => of_database(error.code().as_deref().unwrap_or(""), &error.kind(), text),
+            Error::Configuration(_) | Error::InvalidArgument(_) => {
+                Self::Unusable(format!("look at its address: {text}"))
+            }
+            Error::Tls(_) => {
+                Self::Unusable(format!("look at `sslmode` in its address and at the certificates: {text}"))
+            }
+            Error::PoolTimedOut => Self::Unavailable(
+                "no connection could be made, or became free, in time; /health/ready says why".to_owned(),
+            ),
+            // None of these is evidence about the data: both databases check the types of what they store, so that an answer which
+            // cannot be read was garbled on its way, or is the answer to something else.
+            Error::Protocol(_)
+            | Error::Decode(_)
+            | Error::ColumnDecode { .. }
+            | Error::ColumnNotFound(_)
+            | Error::ColumnIndexOutOfBounds { .. }
+            | Error::TypeNotFound { .. }
+            | Error::AnyDriverError(_)
+            | Error::RowNotFound => Self::Unavailable(format!("an answer of the database cannot be read: {text}")),
+            _ => Self::Unavailable(text),
+        }
+    }
 }
 
 impl From<sqlx::Error> for StoreError {
@@ -105,43 +154,75 @@ impl From<sqlx::Error> for StoreError {
     }
 }
 
-impl StoreError {
-    pub(crate) fn of(error: &sqlx::Error) -> Self {
-        use sqlx::Error;
-        let text = error.to_string();
-        match error {
-            Error::Database(error) => of_database(error.code().as_deref().unwrap_or(""), &error.kind(), text),
-            // How a certificate that is not accepted is told.
-            Error::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => Self::Unusable(text),
-            Error::Io(_) | Error::PoolTimedOut | Error::PoolClosed | Error::WorkerCrashed => Self::Unavailable(text),
-            Error::Configuration(_) | Error::InvalidArgument(_) | Error::Tls(_) => Self::Unusable(text),
-            _ => Self::Corrupt(text),
+fn of_database(code: &str, kind: &ErrorKind, text: String) -> StoreError {
+    match kind {
+        ErrorKind::UniqueViolation => StoreError::Conflict(format!("there is one like it already: {text}")),
+        ErrorKind::ForeignKeyViolation => {
+            StoreError::Conflict(format!("it names something that there is not, or depends on it: {text}"))
         }
+        _ if code.len() == 5 => of_postgres(code, text),
+        _ => of_sqlite(code.parse().unwrap_or_default(), text),
     }
 }
 
-/// By SQLite's result code, extended (<https://www.sqlite.org/rescode.html>), or PostgreSQL's SQLSTATE
-/// (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
-fn of_database(code: &str, kind: &ErrorKind, text: String) -> StoreError {
-    if matches!(kind, ErrorKind::UniqueViolation | ErrorKind::ForeignKeyViolation) {
-        return StoreError::Conflict(text);
+/// By SQLSTATE (<https://www.postgresql.org/docs/current/errcodes-appendix.html>). What is unknown is not an error of the data.
+fn of_postgres(code: &str, text: String) -> StoreError {
+    match code.split_at(2) {
+        // Standbys, and servers that are being replaced.
+        ("25", "006") => StoreError::Unavailable(format!(
+            "its server takes no writes: it is a standby or is being replaced; if this does not end, let the address lead to the \
+             primary: {text}"
+        )),
+        // What this connection prepared is not there, or something else is in its place.
+        ("26", _) | ("42", "P05") => StoreError::Unavailable(format!(
+            "another session answered than the one that was asked; a pooler must give each connection a session of its own, as \
+             PgBouncer does with `pool_mode = session`: {text}"
+        )),
+        ("08" | "25" | "34", _) => StoreError::Unavailable(format!("the connection is not usable: {text}")),
+        ("0A", _) if text.contains("cached plan") => StoreError::Unavailable(text),
+        // Out of disk; out of memory or connections is another thing.
+        ("53", "100") => StoreError::Full(text),
+        // Deadlocks and serialisation; too many clients; locks; shut down by the operator.
+        ("40" | "53" | "55" | "57", _) => StoreError::Unavailable(text),
+        ("58", _) | ("XX", "000") => {
+            StoreError::Unavailable(format!("its server has a fault, which its log explains: {text}"))
+        }
+        ("XX", _) => StoreError::Corrupt(text),
+        ("22" | "23" | "P0", _) => StoreError::Conflict(text),
+        ("28", _) => StoreError::Unusable(format!("look at its address, user and password: {text}")),
+        ("3D" | "3F", _) => StoreError::Unusable(format!("look at the name of the database in its address: {text}")),
+        ("42", "501") => StoreError::Unusable(format!("its user lacks rights: {text}")),
+        _ => StoreError::Unusable(text),
     }
-    if code.len() == 5 {
-        return match code.split_at(2) {
-            // Lost connections, deadlocks and serialisation, too many clients, shut down by the operator.
-            ("08" | "40", _) | ("57", _) | ("53", "300") | ("55", "P03") => StoreError::Unavailable(text),
-            ("53", _) => StoreError::Full(text),
-            ("58" | "XX", _) => StoreError::Corrupt(text),
-            ("22" | "23" | "P0", _) => StoreError::Conflict(text),
-            _ => StoreError::Unusable(text),
-        };
-    }
+}
+
+/// By SQLite's result code, extended (<https://www.sqlite.org/rescode.html>).
+fn of_sqlite(code: i64, text: String) -> StoreError {
+    /// `SQLITE_IOERR_DATA` and `SQLITE_IOERR_CORRUPTFS`: a checksum is wrong.
+    const DAMAGED_ON_DISK: [i64; 2] = [8202, 8458];
+    /// `SQLITE_READONLY_DBMOVED`.
+    const MOVED: i64 = 1032;
     // The low byte is the plain code.
-    match code.parse::<i64>().map(|code| code & 0xff) {
-        Ok(5 | 6 | 10) => StoreError::Unavailable(text),
-        Ok(13) => StoreError::Full(text),
-        Ok(11 | 26) => StoreError::Corrupt(text),
-        Ok(18..=20) => StoreError::Conflict(text),
+    match code & 0xff {
+        // Aborted, busy, locked, out of memory, interrupted, another process's locks, changed tables.
+        4..=7 | 9 | 15 | 17 => StoreError::Unavailable(text),
+        8 if code == MOVED => StoreError::Unusable(format!(
+            "its file was moved or replaced while it was open; start this process again: {text}"
+        )),
+        8 => StoreError::Unusable(format!(
+            "its file cannot be written; look at the rights of the file, of the files beside it, of its folder and of the disk: {text}"
+        )),
+        10 if DAMAGED_ON_DISK.contains(&code) => StoreError::Corrupt(text),
+        10 => {
+            StoreError::Unavailable(format!("the disk of its file cannot be read or written; look at the disk: {text}"))
+        }
+        11 | 26 => StoreError::Corrupt(text),
+        13 => StoreError::Full(text),
+        14 => StoreError::Unusable(format!(
+            "its file cannot be opened; is there its folder, and may this user read and write both? {text}"
+        )),
+        18..=20 => StoreError::Conflict(text),
+        3 | 23 => StoreError::Unusable(format!("this user may not use its file: {text}")),
         _ => StoreError::Unusable(text),
     }
 }
@@ -150,7 +231,10 @@ impl From<MigrateError> for StoreError {
     fn from(error: MigrateError) -> Self {
         match error {
             MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => error.into(),
-            error => Self::Corrupt(error.to_string()),
+            // Its tables are whole, and not this release's.
+            error => Self::Unusable(format!(
+                "its tables were made by another build than this one; use that build, or an empty database: {error}"
+            )),
         }
     }
 }
@@ -159,23 +243,70 @@ impl From<MigrateError> for StoreError {
 mod tests {
     use super::*;
 
+    fn of(code: &str) -> StoreError {
+        of_database(code, &ErrorKind::Other, "as the database says".to_owned())
+    }
+
     #[test]
-    fn each_databases_codes_say_what_to_do_next() {
-        let of = |code: &str| of_database(code, &ErrorKind::Other, String::new());
-        for code in ["5", "517", "6", "08006", "40001", "40P01", "53300", "55P03", "57P01"] {
-            assert!(matches!(of(code), StoreError::Unavailable(_)), "{code}");
+    fn an_error_of_the_connection_or_the_server_is_worth_another_try() {
+        let postgres = [
+            "08000", "08003", "08006", "08P01", "25006", "25P02", "25P03", "26000", "34000", "40001", "40P01", "42P05",
+            "53200", "53300", "55006", "55P03", "57014", "57P01", "57P02", "57P03", "57P05", "58030", "XX000",
+        ];
+        // SQLITE_BUSY, _BUSY_SNAPSHOT, _LOCKED, _NOMEM, _IOERR, _IOERR_FSYNC, _PROTOCOL.
+        let sqlite = ["5", "517", "6", "7", "10", "1034", "15"];
+        for code in postgres.into_iter().chain(sqlite) {
+            let error = of(code);
+            assert!(matches!(error, StoreError::Unavailable(_)) && error.is_retryable(), "{code}: {error:?}");
         }
+        let garbled = [
+            sqlx::Error::Protocol("unknown message type".to_owned()),
+            sqlx::Error::Io(std::io::ErrorKind::InvalidData.into()),
+            sqlx::Error::Decode("not UTF-8".into()),
+            sqlx::Error::ColumnIndexOutOfBounds { index: 1, len: 1 },
+            sqlx::Error::RowNotFound,
+            sqlx::Error::BeginFailed,
+            sqlx::Error::PoolTimedOut,
+        ];
+        for error in garbled {
+            assert!(matches!(StoreError::of(&error), StoreError::Unavailable(_)), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn a_database_is_called_damaged_only_when_it_says_so_itself() {
+        // SQLITE_CORRUPT, _CORRUPT_INDEX, _NOTADB, _IOERR_DATA, _IOERR_CORRUPTFS.
+        for code in ["XX001", "XX002", "11", "779", "26", "8202", "8458"] {
+            assert!(matches!(of(code), StoreError::Corrupt(_)), "{code}");
+        }
+        assert!(!matches!(StoreError::from(MigrateError::VersionMismatch(1)), StoreError::Corrupt(_)));
+    }
+
+    #[test]
+    fn other_errors_say_who_can_mend_them() {
         for code in ["13", "53100"] {
             assert!(matches!(of(code), StoreError::Full(_)), "{code}");
         }
-        for code in ["11", "26", "XX001", "58030"] {
-            assert!(matches!(of(code), StoreError::Corrupt(_)), "{code}");
-        }
-        for code in ["8", "14", "1", "28P01", "3D000", "42501", "42P01"] {
-            assert!(matches!(of(code), StoreError::Unusable(_)), "{code}");
-        }
-        for code in ["19", "1811", "23514", "P0001"] {
+        for code in ["19", "1811", "23514", "P0001", "22021"] {
             assert!(matches!(of(code), StoreError::Conflict(_)), "{code}");
         }
+        for (code, says) in [
+            ("8", "cannot be written"),
+            ("1544", "of its folder"),
+            ("1032", "moved or replaced"),
+            ("14", "cannot be opened"),
+            ("3", "may not use"),
+            ("28P01", "user and password"),
+            ("28000", "user and password"),
+            ("3D000", "name of the database"),
+            ("42501", "lacks rights"),
+            ("42P01", "as it is set up"),
+            ("1", "as it is set up"),
+        ] {
+            let error = of(code);
+            assert!(matches!(error, StoreError::Unusable(_)) && error.to_string().contains(says), "{code}: {error}");
+        }
+        assert!(of("25006").to_string().contains("standby"));
+        assert!(of("10").to_string().contains("disk"));
     }
 }

@@ -10,7 +10,7 @@ use cartwright::{AccountId, Blobs, ShopId};
 use sqlx::AnyConnection;
 
 use crate::blobs::OrderBlobs;
-use crate::database::{Store, Work};
+use crate::database::{Store, Work, in_time};
 use crate::error::StoreError;
 use crate::job::{Lease, hold};
 use crate::keys::place;
@@ -67,8 +67,11 @@ impl StoreJournal {
 #[async_trait]
 impl Journal for StoreJournal {
     async fn load(&self) -> Result<Loaded, JournalError> {
-        let mut connection = self.store.pool().acquire().await.map_err(|error| told(error.into()))?;
-        load(&mut connection, self.job(), self.number, &self.key).await.map_err(told)
+        let loaded = async {
+            let mut connection = self.store.pool().acquire().await?;
+            load(&mut connection, self.job(), self.number, &self.key).await
+        };
+        in_time(loaded).await.map_err(told)
     }
 
     async fn append(&self, position: usize, record: &Record) -> Result<(), JournalError> {
@@ -77,7 +80,7 @@ impl Journal for StoreJournal {
         }
         let given_up = Instant::now() + ANSWER_PATIENCE;
         loop {
-            match self.write(position, record).await {
+            match in_time(self.write(position, record)).await {
                 // A lost answer may cost a question to the merchant, and waiting for the database costs nothing.
                 Err(StoreError::Unavailable(_) | StoreError::Full(_))
                     if matches!(record.entry, Entry::Answered { .. }) && Instant::now() < given_up =>

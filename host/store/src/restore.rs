@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use cartwright::{Cartwright, Digest, ShopId, ShopSnapshot};
 
 use crate::component::StoredComponent;
-use crate::database::Store;
+use crate::database::{Store, in_time};
 use crate::error::StoreError;
 
 /// How long to wait before something is tried again, after the first failure, the second, and so on.
@@ -87,7 +87,8 @@ impl Store {
         served: &mut Served,
         now: Instant,
     ) -> Result<Vec<NotRestored>, StoreError> {
-        let (tick,): (i64,) = sqlx::query_as("select tick from setup_clock").fetch_one(self.pool()).await?;
+        let read = async { Ok(sqlx::query_as("select tick from setup_clock").fetch_one(self.pool()).await?) };
+        let (tick,): (i64,) = in_time(read).await?;
         let is_due = served.failed_components.values().any(|failed| failed.is_due(now))
             || served.failed_shops.values().any(|failed| failed.is_due(now));
         if served.tick == Some(tick) && !is_due {
@@ -111,7 +112,7 @@ impl Store {
         }
         shops.extend(served.failed_shops.iter().filter(|(_, failed)| failed.is_due(now)).map(|(id, _)| id.clone()));
         for id in shops {
-            let restored = match self.read_shop(&id).await {
+            let restored = match in_time(self.read_shop(&id)).await {
                 Ok((snapshot, tick)) => host.restore(snapshot).await.map(|()| tick).map_err(|error| error.to_string()),
                 // One shop's damage is not the others'.
                 Err(error @ (StoreError::Corrupt(_) | StoreError::WrongKey { .. } | StoreError::NotFound { .. })) => {
@@ -144,10 +145,10 @@ impl Store {
         served: &mut Served,
         now: Instant,
     ) -> Result<Vec<NotRestored>, StoreError> {
-        let (components, mut faults) = self.readable_components(served.tick.unwrap_or(-1)).await?;
+        let (components, mut faults) = in_time(self.readable_components(served.tick.unwrap_or(-1))).await?;
         let is_retried = served.failed_components.values().any(|failed| failed.is_due(now));
         // Their revocations failed with them.
-        let components = if is_retried { self.readable_components(-1).await?.0 } else { components };
+        let components = if is_retried { in_time(self.readable_components(-1)).await?.0 } else { components };
         let installed: BTreeSet<Digest> = host.installed().iter().map(|plugin| plugin.digest()).collect();
         for component in &components {
             if installed.contains(&component.digest) {
@@ -159,7 +160,7 @@ impl Store {
                 continue;
             }
             let StoredComponent { digest, plugin, version, .. } = component;
-            let (why, is_permanent) = match self.component(digest).await {
+            let (why, is_permanent) = match in_time(self.component(digest)).await {
                 Ok(Some(bytes)) => match host.install(&bytes, Some(*digest)).await {
                     Ok(_) => {
                         served.failed_components.remove(digest);

@@ -1,20 +1,27 @@
-//! A PostgreSQL server for the length of a test run.
+//! A PostgreSQL server for the length of a test run, its standby, PgBouncer before it, and a network between.
 //!
 //! It is started as an ordinary user (PostgreSQL refuses the superuser, so that root becomes `nobody`), listens on a socket in a
 //! folder of its own, and is stopped and removed when the test's process ends, however that ends.
+
+mod forwarder;
+
+pub use forwarder::Forwarder;
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// The programs that are needed. Debian's package `postgresql` has them, outside the path.
-const PROGRAMS: [&str; 4] = ["initdb", "pg_ctl", "postgres", "createdb"];
+const PROGRAMS: [&str; 6] = ["initdb", "pg_basebackup", "pg_ctl", "postgres", "createdb", "psql"];
 
 /// PostgreSQL's own port, where only a socket is named by it.
 const SOCKET: u16 = 5432;
+
+/// The first port of a pooler, in the name of its socket.
+const POOLERS: u16 = 6432;
 
 /// A running server.
 #[derive(Debug)]
@@ -23,6 +30,7 @@ pub struct Server {
     folder: PathBuf,
     tls_port: Option<u16>,
     databases: AtomicUsize,
+    poolers: AtomicU16,
     keeper: Mutex<Keeper>,
 }
 
@@ -65,7 +73,15 @@ impl Server {
     /// # Errors
     /// What it said instead of starting.
     pub fn start(settings: &str) -> Result<Option<Self>, String> {
-        Self::start_on(settings, None)
+        Self::start_on(settings, None, None)
+    }
+
+    /// Starts a standby, which follows this server until it is promoted.
+    ///
+    /// # Errors
+    /// What it said instead of starting.
+    pub fn start_standby(&self) -> Result<Self, String> {
+        Self::start_on("", None, Some(&self.folder))?.ok_or_else(|| "PostgreSQL is not installed any more".to_owned())
     }
 
     /// Starts a server that can also be reached over TLS, and over a network no other way. `openssl` makes its certificates.
@@ -74,10 +90,10 @@ impl Server {
     /// What it said instead of starting.
     pub fn start_with_tls() -> Result<Option<Self>, String> {
         let free = TcpListener::bind(("127.0.0.1", 0)).and_then(|free| free.local_addr());
-        Self::start_on("", Some(free.map_err(|error| error.to_string())?.port()))
+        Self::start_on("", Some(free.map_err(|error| error.to_string())?.port()), None)
     }
 
-    fn start_on(settings: &str, tls_port: Option<u16>) -> Result<Option<Self>, String> {
+    fn start_on(settings: &str, tls_port: Option<u16>, primary: Option<&Path>) -> Result<Option<Self>, String> {
         let Some(programs) = programs() else { return Ok(None) };
         let mut command = if is_root() { Command::new("runuser") } else { Command::new("sh") };
         if is_root() {
@@ -88,6 +104,7 @@ impl Server {
             .arg(&programs)
             .arg(settings)
             .arg(tls_port.map(|port| port.to_string()).unwrap_or_default())
+            .arg(primary.unwrap_or(Path::new("")))
             // The tests' own folder may be closed to another user.
             .current_dir("/")
             .stdin(Stdio::piped())
@@ -101,7 +118,8 @@ impl Server {
         let folder = PathBuf::from(keeper.line()?);
         keeper.heard()?;
         keeper.say("start")?;
-        Ok(Some(Self { programs, folder, tls_port, databases: AtomicUsize::new(0), keeper: Mutex::new(keeper) }))
+        let (databases, poolers) = (AtomicUsize::new(0), AtomicU16::new(POOLERS));
+        Ok(Some(Self { programs, folder, tls_port, databases, poolers, keeper: Mutex::new(keeper) }))
     }
 
     /// Makes an empty database; gives its address.
@@ -153,6 +171,57 @@ impl Server {
     /// When it does not start.
     pub fn start_again(&self) {
         self.keeper().say("start").expect("the server starts");
+    }
+
+    /// Makes a primary of a standby: from now on it takes writes.
+    ///
+    /// # Panics
+    /// When it is no standby.
+    pub fn promote(&self) {
+        self.keeper().say("promote").expect("the standby is promoted");
+    }
+
+    /// Makes it a server that takes no writes, as one that another replaces, or one that takes them again. Connections stand.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn set_read_only(&self, read_only: bool) {
+        let set = format!("alter system set default_transaction_read_only = {read_only}");
+        let ran = Command::new(self.programs.join("psql"))
+            .arg("--host")
+            .arg(&self.folder)
+            .args(["--username", "tester", "--dbname", "postgres", "--quiet", "--no-psqlrc"])
+            // What was set is not to be in the way.
+            .args(["--command", "set default_transaction_read_only = off", "--command", &set])
+            .args(["--command", "select pg_reload_conf()"])
+            .output()
+            .expect("psql runs");
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    }
+
+    /// Starts PgBouncer before the server, with a `pool_mode` and the parameters that connections may begin with although it does
+    /// not know them; gives the address there of the database with this one. `None`, with a line that says so, when PgBouncer is
+    /// not installed.
+    ///
+    /// # Panics
+    /// When it does not start; and where `CI` is "true", when it is not installed.
+    pub fn pool(&self, address: &str, mode: &str, ignored_parameters: &str) -> Option<String> {
+        const INSTALL: &str = "PgBouncer is not installed (Debian: apt-get install pgbouncer)";
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let mut folders = std::env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]);
+        if !folders.any(|folder| folder.join("pgbouncer").is_file()) {
+            assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{INSTALL}");
+            eprintln!("not run: {INSTALL}");
+            return None;
+        }
+        let port = self.poolers.fetch_add(1, Ordering::Relaxed);
+        self.keeper().say(&format!("pool {port} {mode} {ignored_parameters}")).expect("PgBouncer starts");
+        Some(address.replacen(&format!(":{SOCKET}/"), &format!(":{port}/"), 1))
+    }
+
+    /// Its socket.
+    fn socket(&self) -> PathBuf {
+        self.folder.join(format!(".s.PGSQL.{SOCKET}"))
     }
 
     fn keeper(&self) -> MutexGuard<'_, Keeper> {

@@ -8,7 +8,7 @@ use cartwright::notify::{Notification, Sender};
 use tokio::task::{JoinError, JoinSet};
 
 use super::claim::Claimed;
-use crate::database::Store;
+use crate::database::{Store, in_time};
 use crate::error::StoreError;
 
 /// So many requests are out at once, each of another shop: a few platforms that are slow hold up no others.
@@ -45,7 +45,7 @@ impl Notifier {
     /// Sends what is due, as far as there is room beside what is out.
     pub(crate) async fn send_some(&self, out: &mut JoinSet<Result<bool, StoreError>>) -> Result<(), StoreError> {
         while out.len() < AT_ONCE
-            && let Some(claimed) = self.store.claim_notification(self.clock.now()).await?
+            && let Some(claimed) = in_time(self.store.claim_notification(self.clock.now())).await?
         {
             let notifier = self.clone();
             out.spawn(async move { notifier.send(claimed).await });
@@ -69,10 +69,10 @@ impl Notifier {
             Err(why) => Err(why.clone()),
         };
         match sent {
-            Ok(()) => self.store.notification_told(&claimed, self.clock.now()).await.map(|()| true),
+            Ok(()) => in_time(self.store.notification_told(&claimed, self.clock.now())).await.map(|()| true),
             Err(why) => {
                 tracing::info!(id, %why, "a platform was not told");
-                self.store.notification_failed(&claimed, &why, self.clock.now()).await.map(|()| false)
+                in_time(self.store.notification_failed(&claimed, &why, self.clock.now())).await.map(|()| false)
             }
         }
     }

@@ -7,6 +7,7 @@ use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
 use super::{Desk, Drained, Phase, reached, unless_drained};
+use crate::database::in_time;
 use crate::error::StoreError;
 use crate::job::Claim;
 use crate::worker::run::Ended;
@@ -105,7 +106,7 @@ impl Desk {
     }
 
     async fn next(&self) -> Result<Option<Claim>, StoreError> {
-        self.store.claim(&self.settings.name, self.clock.now(), self.settings.lease).await
+        in_time(self.store.claim(&self.settings.name, self.clock.now(), self.settings.lease)).await
     }
 
     /// Waits until the database answers again. Leases may have run out meanwhile: they are kept before anything is claimed, or this

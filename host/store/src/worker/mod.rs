@@ -25,7 +25,7 @@ use cartwright::{Cartwright, Clock};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
-use crate::database::Store;
+use crate::database::{Store, in_time};
 use crate::error::StoreError;
 use crate::job::Lease;
 use crate::sweep::Retention;
@@ -167,7 +167,7 @@ impl Desk {
         let mut kept = Ok(());
         let leases: Vec<Lease> = self.held().values().map(|held| held.lease.clone()).collect();
         for lease in leases {
-            let beat = self.store.heartbeat(&lease, self.clock.now(), self.settings.lease).await;
+            let beat = in_time(self.store.heartbeat(&lease, self.clock.now(), self.settings.lease)).await;
             let held = self.held();
             // It may have ended, and been claimed again, while it was asked for.
             let Some(held) = held.get(&lease.job).filter(|held| held.lease.fence == lease.fence) else { continue };

@@ -7,6 +7,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::claims::Room;
 use super::{Desk, Held, Phase, reached};
+use crate::database::in_time;
 use crate::error::StoreError;
 use crate::job::{Claim, Lease};
 
@@ -55,7 +56,7 @@ impl Desk {
             () = reached(&mut phase, Phase::GivingBack) => {}
         }
         let id = claim.lease.job.clone();
-        match self.store.put_back(&claim.lease, self.clock.now()).await {
+        match in_time(self.store.put_back(&claim.lease, self.clock.now())).await {
             Ok(()) => Ended::GivenBack(id),
             Err(StoreError::Fenced(_)) => Ended::Finished,
             Err(error) => {
@@ -89,7 +90,7 @@ impl Desk {
     /// Writes down how a run ended, as soon as the database answers. False when there is nothing more to write.
     async fn finished(&self, lease: &Lease, ended: Result<&RunEnd, &RunError>) -> bool {
         loop {
-            match self.store.finish(lease, ended, self.clock.now()).await {
+            match in_time(self.store.finish(lease, ended, self.clock.now())).await {
                 Ok(_) => return true,
                 Err(error @ (StoreError::Unavailable(_) | StoreError::Full(_))) => {
                     tracing::warn!(job = lease.job, %error, "how the run ended cannot be written now");

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use cartwright::Blobs;
 use cartwright::durable::{Journal, JournalError, RunEnd};
-use cartwright_store::{Claim, JobFilter, Store, StoreError};
-use cartwright_test_postgres::Server;
+use cartwright_store::{Claim, JobFilter, Recorded, Store, StoreError};
+use cartwright_test_postgres::{Forwarder, Server};
 use sqlx::{AnyConnection, Connection, Executor};
 
 use crate::database::{Database, at, claimed, event, job, record, shop};
@@ -247,4 +247,108 @@ async fn a_server_that_goes_away_under_writers_loses_and_doubles_nothing() {
     assert!(tries > 0, "it was gone while nobody wrote");
     assert_eq!(jobs(&store).await, 400);
     eprintln!("400 events recorded with {tries} more tries, over two crashes of the server");
+}
+
+/// A server, a network before it, and a store that reaches it over the network on several connections.
+async fn over_a_network() -> Option<(Arc<Server>, Forwarder, Store)> {
+    let server = Arc::new(a_server().await?);
+    let network = Forwarder::start(&server).unwrap();
+    let store = Database::at(network.address(&server.create_database())).open().await;
+    let writers: Vec<_> = (0..6)
+        .map(|number| {
+            let store = store.clone();
+            tokio::spawn(async move { record(&store, &format!("w{number}"), &format!("w{number}"), 0).await })
+        })
+        .collect();
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    Some((server, network, store))
+}
+
+async fn blocking<T: Send + 'static>(what: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(what).await.unwrap()
+}
+
+#[tokio::test]
+async fn after_a_failover_no_connection_stays_on_the_server_that_only_reads() {
+    let Some((primary, network, store)) = over_a_network().await else { return };
+    let following = primary.clone();
+    let standby = blocking(move || following.start_standby().unwrap()).await;
+    store.check().await.unwrap();
+    // The primary is taken out of service. Connections to it stand, and can be read from.
+    let replaced = primary.clone();
+    blocking(move || replaced.set_read_only(true)).await;
+    let unready = loop {
+        match store.check().await {
+            Ok(()) => tokio::time::sleep(Duration::from_millis(20)).await,
+            Err(error) => break error,
+        }
+    };
+    assert!(
+        matches!(unready, StoreError::Unavailable(_)) && unready.to_string().contains("takes no writes"),
+        "{unready}"
+    );
+    assert!(unready.to_string().contains("primary"), "{unready}");
+    // Who writes now waits for a server that takes it.
+    let writing = tokio::spawn({
+        let store = store.clone();
+        async move { store.record_event(&shop(), &event("e1", "1"), &[job("expivi")], at(0)).await }
+    });
+    let standby = blocking(move || {
+        standby.promote();
+        standby
+    })
+    .await;
+    network.lead_to(&standby);
+    let moved = Instant::now();
+    writing.await.unwrap().unwrap();
+    store.check().await.unwrap();
+    assert!(moved.elapsed() < Duration::from_secs(5), "{:?}", moved.elapsed());
+    // Every connection is to the new primary, which holds what the old one held.
+    for number in 0..20 {
+        record(&store, &format!("after-{number}"), &format!("after-{number}"), 0).await;
+    }
+    assert_eq!(jobs(&store).await, 27);
+}
+
+#[tokio::test]
+async fn connections_that_fall_silent_are_replaced_within_seconds() {
+    let Some((_server, network, store)) = over_a_network().await else { return };
+    network.silence();
+    let silent = Instant::now();
+    record(&store, "e1", "1", 0).await;
+    assert!(silent.elapsed() < Duration::from_secs(4), "{:?}", silent.elapsed());
+    store.check().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_garbled_answer_is_an_error_of_the_connection_and_of_nothing_else() {
+    let Some((_server, network, store)) = over_a_network().await else { return };
+    let mut failed = 0;
+    // Whichever answer it is: of the check of a connection, of a statement, of a transaction's beginning or its end.
+    for answers in 0..12 {
+        network.garble_after(answers);
+        let (event, order) = (format!("g{answers}"), format!("g{answers}"));
+        while !network.has_garbled() {
+            match recorded(&store, &event, &order).await {
+                Err(error) => {
+                    assert!(
+                        matches!(error, StoreError::Unavailable(_)) && error.is_retryable(),
+                        "{answers}: {error:?}"
+                    );
+                    failed += 1;
+                }
+                Ok(_) => drop(store.order(&shop(), &order).await),
+            }
+        }
+        recorded(&store, &event, &order).await.unwrap();
+    }
+    assert!(failed > 3, "{failed}");
+    assert_eq!(jobs(&store).await, 18);
+}
+
+/// Records an event, unless it was.
+async fn recorded(store: &Store, id: &str, order: &str) -> Result<Recorded, StoreError> {
+    store.record_event(&shop(), &event(id, order), &[job("expivi")], at(0)).await
 }

@@ -20,6 +20,7 @@ mod moved;
 mod notifications;
 mod opening;
 mod orders;
+mod pooler;
 mod quota;
 mod retries;
 mod setup;

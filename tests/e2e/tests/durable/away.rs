@@ -32,7 +32,7 @@ async fn reported(floor: &Floor, order: &str) -> (String, u32) {
             Ok(Recorded::Known) => panic!("what was refused had been written"),
             Err(error) => {
                 assert!(matches!(error, StoreError::Unavailable(_)) && error.is_retryable(), "{error:?}");
-                assert!(error.to_string().starts_with("the database does not answer now; try again later"), "{error}");
+                assert!(error.to_string().starts_with("the database is not available now; try again"), "{error}");
                 refused += 1;
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }

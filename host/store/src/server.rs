@@ -1,0 +1,100 @@
+//! PostgreSQL as it is run: servers that are replaced while connections to them stand, and poolers before them.
+
+use std::io;
+use std::time::Duration;
+
+use sqlx::{AnyConnection, Connection as _, Executor as _, Row as _};
+
+use crate::database::CONNECTIONS;
+use crate::error::StoreError;
+
+/// How long a connection may take to show that it is in order.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long the second connection of [`check`] may take.
+const SECOND_CONNECTION_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often two connections are compared. While others use a pooler too, it may hand each the session that it had, by chance.
+const COMPARISONS: usize = 8;
+
+const SHARED_SESSIONS: &str = "a pooler gives one connection's transactions to several sessions, as PgBouncer does with `pool_mode = \
+                               transaction` or `statement`; prepared statements and locks need a session for each connection: set \
+                               `pool_mode = session` for this database, or name the server itself";
+
+/// Does the server take writes, and does the connection answer in order?
+///
+/// A standby says no, and so does a server that another has replaced. Not one that answers out of order, garbled, or not at all: such a
+/// connection is an error.
+pub(crate) async fn takes_writes(connection: &mut AnyConnection) -> sqlx::Result<bool> {
+    // With no parameter, so that nothing is prepared: one way there and back, as a ping would be.
+    let asked = sqlx::raw_sql("show transaction_read_only").fetch_all(connection);
+    let rows = tokio::time::timeout(CHECK_TIMEOUT, asked)
+        .await
+        .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "the server does not answer"))??;
+    let answer = match rows.as_slice() {
+        [row] => row.try_get::<String, _>(0)?,
+        rows => return Err(sqlx::Error::Protocol(format!("{} rows came instead of one", rows.len()))),
+    };
+    match answer.as_str() {
+        "off" => Ok(true),
+        "on" => Ok(false),
+        _ => Err(sqlx::Error::Protocol("the answer to another statement came".to_owned())),
+    }
+}
+
+/// [`takes_writes`] for a new connection: a server that takes none is an error.
+pub(crate) async fn require_writes(connection: &mut AnyConnection) -> sqlx::Result<()> {
+    match takes_writes(connection).await? {
+        true => Ok(()),
+        false => Err(io::Error::other(
+            "its server takes no writes: it is a standby or is being replaced; if this does not end, let the address lead to the \
+             primary",
+        )
+        .into()),
+    }
+}
+
+/// Checks that the address can be worked with: that the server takes writes, and that each connection is a session of its own.
+pub(crate) async fn check(url: &str, first: &mut AnyConnection) -> Result<(), StoreError> {
+    require_writes(first).await?;
+    let second = async {
+        let mut second = AnyConnection::connect(url).await.map_err(|error| StoreError::opening(&error))?;
+        compare_sessions(first, &mut second).await?;
+        Ok(second.close().await?)
+    };
+    match tokio::time::timeout(SECOND_CONNECTION_TIMEOUT, second).await {
+        Ok(checked) => checked,
+        Err(_) => Err(StoreError::Unavailable(format!(
+            "its server, or the pooler before it, gives no second connection; {CONNECTIONS} are needed at the same time"
+        ))),
+    }
+}
+
+/// A session keeps what it was told. While the second connection holds a session with a transaction, the first must find its own.
+async fn compare_sessions(first: &mut AnyConnection, second: &mut AnyConnection) -> Result<(), StoreError> {
+    let mut random = [0; 8];
+    getrandom::fill(&mut random)
+        .map_err(|error| StoreError::Unavailable(format!("the system's random numbers: {error}")))?;
+    let mark = hex::encode(random);
+    first.execute(sqlx::AssertSqlSafe(format!("set cartwright.session = '{mark}'"))).await?;
+    for _ in 0..COMPARISONS {
+        match second.execute("begin").await {
+            Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("08P01") => {
+                return Err(StoreError::Unusable(format!("{SHARED_SESSIONS} ({error})")));
+            }
+            begun => drop(begun?),
+        }
+        if mark_of(second).await? == mark || mark_of(first).await? != mark {
+            return Err(StoreError::Unusable(SHARED_SESSIONS.to_owned()));
+        }
+        second.execute("rollback").await?;
+        // Whether a pooler hands out the session that was used last or the one that was used first: here it is the second's.
+        if mark_of(first).await? != mark || mark_of(first).await? != mark {
+            return Err(StoreError::Unusable(SHARED_SESSIONS.to_owned()));
+        }
+    }
+    Ok(())
+}
+
+async fn mark_of(connection: &mut AnyConnection) -> sqlx::Result<String> {
+    let row = sqlx::raw_sql("select coalesce(current_setting('cartwright.session', true), '')").fetch_one(connection);
+    row.await?.try_get(0)
+}

@@ -1,0 +1,117 @@
+//! A network between the tests and a server: its address stays while it leads elsewhere, and connections over it go wrong.
+
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::Server;
+
+/// A port that leads to a server. It ends with the test's process.
+#[derive(Debug)]
+pub struct Forwarder {
+    port: u16,
+    network: Arc<Network>,
+}
+
+#[derive(Debug)]
+struct Network {
+    /// The socket that new connections are led to.
+    leads_to: Mutex<PathBuf>,
+    /// Whether the connections that were made since then are silent.
+    silent: Mutex<Arc<AtomicBool>>,
+    /// How many answers come whole before one is garbled, plus one; 0 = none is to be garbled.
+    garbled: AtomicUsize,
+}
+
+impl Forwarder {
+    /// Leads to this server.
+    ///
+    /// # Errors
+    /// When no port is free.
+    pub fn start(server: &Server) -> io::Result<Self> {
+        let listener = TcpListener::bind(("127.0.0.1", 0))?;
+        let port = listener.local_addr()?.port();
+        let leads_to = Mutex::new(server.socket());
+        let network = Arc::new(Network { leads_to, silent: Mutex::default(), garbled: AtomicUsize::new(0) });
+        let of_all = network.clone();
+        std::thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                let server = UnixStream::connect(&*lock(&of_all.leads_to));
+                let (network, silent) = (of_all.clone(), lock(&of_all.silent).clone());
+                // As a port at which nobody listens, when the server is gone.
+                let Ok(server) = server else { continue };
+                std::thread::spawn(move || drop(network.connect(&client, &server, &silent)));
+            }
+        });
+        Ok(Self { port, network })
+    }
+
+    /// The address of this database over it.
+    pub fn address(&self, address: &str) -> String {
+        let name = address.split('?').next().and_then(|address| address.rsplit('/').next()).unwrap_or_default();
+        format!("postgres://tester@127.0.0.1:{}/{name}?sslmode=disable", self.port)
+    }
+
+    /// Leads new connections to this server. Those that stand stay where they are.
+    pub fn lead_to(&self, server: &Server) {
+        *lock(&self.network.leads_to) = server.socket();
+    }
+
+    /// Lets nothing more through on the connections that stand, which nobody is told: as when a machine loses its power.
+    pub fn silence(&self) {
+        let mut silent = lock(&self.network.silent);
+        silent.store(true, Ordering::Relaxed);
+        *silent = Arc::default();
+    }
+
+    /// Garbles an answer of the server, after so many that come whole.
+    pub fn garble_after(&self, answers: usize) {
+        self.network.garbled.store(answers + 1, Ordering::Relaxed);
+    }
+
+    /// Was an answer garbled since that was asked for?
+    pub fn has_garbled(&self) -> bool {
+        self.network.garbled.load(Ordering::Relaxed) == 0
+    }
+}
+
+impl Network {
+    fn connect(self: &Arc<Self>, client: &TcpStream, server: &UnixStream, silent: &Arc<AtomicBool>) -> io::Result<()> {
+        client.set_nodelay(true)?;
+        let (from, to, is_silent) = (client.try_clone()?, server.try_clone()?, silent.clone());
+        std::thread::spawn(move || {
+            copy(&from, &to, &is_silent, |_| {});
+            drop(to.shutdown(Shutdown::Both));
+        });
+        copy(server, client, silent, |answer| {
+            let counted = |left: usize| left.checked_sub(1);
+            if self.garbled.fetch_update(Ordering::Relaxed, Ordering::Relaxed, counted) == Ok(1) {
+                answer.fill(0xff);
+            }
+        });
+        client.shutdown(Shutdown::Both)
+    }
+}
+
+/// Copies until one side ends, or for ever nothing more.
+fn copy(mut from: impl Read, mut to: impl Write, silent: &AtomicBool, change: impl Fn(&mut [u8])) {
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        let Ok(length @ 1..) = from.read(&mut buffer) else { return };
+        while silent.load(Ordering::Relaxed) {
+            std::thread::park();
+        }
+        let Some(part) = buffer.get_mut(..length) else { return };
+        change(part);
+        if to.write_all(part).is_err() {
+            return;
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
