@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
 use cartwright::types::Rounding;
-use cartwright::{AccountSecret, AccountSnapshot, Link, Release, Secret, Shop, ShopId};
+use cartwright::{AccountId, AccountSecret, AccountSnapshot, Link, Release, Secret, Shop, ShopId};
 use serde::{Deserialize, Serialize};
 use sqlx::AnyConnection;
 
@@ -154,7 +154,7 @@ impl Store {
     /// Keeps an account whole, in the place of the revision before it.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] when another revision is kept than the one before, or the shop is not kept.
+    /// [`StoreError::Conflict`] when another revision is kept than the one before, [`StoreError::NotFound`] when the shop is not kept.
     pub async fn save_account(
         &self,
         shop: &ShopId,
@@ -162,6 +162,7 @@ impl Store {
         now: SystemTime,
     ) -> Result<(), StoreError> {
         let mut work = self.begin().await?;
+        lock_shop(&mut work, shop).await?;
         self.save_account_in(&mut work, shop, account, now).await?;
         work.commit().await
     }
@@ -243,7 +244,7 @@ impl Store {
     /// Keeps links, all of them or none. A product's link to another account stays, as a past one.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] when an account is not kept.
+    /// [`StoreError::NotFound`] when an account is not kept.
     pub async fn save_links(&self, shop: &ShopId, links: &[Link], now: SystemTime) -> Result<(), StoreError> {
         let mut work = self.begin().await?;
         self.save_links_in(&mut work, shop, links, now).await?;
@@ -258,6 +259,7 @@ impl Store {
         now: SystemTime,
     ) -> Result<(), StoreError> {
         for link in links {
+            require_account(&mut *connection, shop, &link.account).await?;
             sqlx::query("update links set present = 0 where shop = $1 and shop_product = $2 and account <> $3")
                 .bind(shop.as_str())
                 .bind(&link.shop_product)
@@ -348,6 +350,23 @@ fn json(value: &impl Serialize) -> Result<String, StoreError> {
 
 fn read<T: serde::de::DeserializeOwned>(what: &str, text: &str) -> Result<T, StoreError> {
     serde_json::from_str(text).map_err(|error| StoreError::corrupt(what, error))
+}
+
+/// Nothing is kept of an account that is not kept itself. Accounts are never deleted.
+///
+/// # Errors
+/// [`StoreError::NotFound`], and as the database says.
+pub(crate) async fn require_account(
+    connection: &mut AnyConnection,
+    shop: &ShopId,
+    account: &AccountId,
+) -> Result<(), StoreError> {
+    let found: Option<(String,)> = sqlx::query_as("select id from accounts where shop = $1 and id = $2")
+        .bind(shop.as_str())
+        .bind(account.as_str())
+        .fetch_optional(connection)
+        .await?;
+    found.map(drop).ok_or_else(|| StoreError::NotFound { what: "account", id: account.to_string() })
 }
 
 /// One change of what is a shop's at a time.

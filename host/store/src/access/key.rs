@@ -13,6 +13,7 @@ use crate::database::{Store, Work, milliseconds, moment};
 use crate::error::StoreError;
 use crate::event_log::{NewLogEntry, log_in};
 use crate::export::at;
+use crate::setup::lock_shop;
 
 /// An access key that is to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,7 +55,8 @@ impl Store {
     /// Makes an access key, and logs who did. Gives its id and the key, which is shown never again.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] when the shop is not kept, [`StoreError::Text`] for a label that cannot be stored, and as the database says.
+    /// [`StoreError::NotFound`] when the shop is not kept, [`StoreError::Text`] for a label that cannot be stored, and as the
+    /// database says.
     pub async fn make_access_key(
         &self,
         key: &NewAccessKey,
@@ -65,6 +67,9 @@ impl Store {
         check_name(label).map_err(|fault| StoreError::Text { what: "label", fault })?;
         let ticket = Ticket::new(role.name())?;
         let mut work = self.begin().await?;
+        if let Some(shop) = role.shop() {
+            lock_shop(&mut work, shop).await?;
+        }
         sqlx::query(
             "insert into access_keys (id, role, shop, label, networks, hash, created_at, expires_at)
              values ($1, $2, $3, $4, $5, $6, $7, $8)",

@@ -9,6 +9,7 @@ use crate::database::{Store, milliseconds, moment};
 use crate::error::StoreError;
 use crate::event_log::{NewLogEntry, log_in};
 use crate::export::at;
+use crate::setup::require_account;
 
 /// An account is set up while one of its links is present, and while it has none yet: after a vendor swap all of them are past.
 const ADDRESSES: &str = "
@@ -43,7 +44,7 @@ impl Store {
     /// nothing does later.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] when the account is not kept, and as the database says.
+    /// [`StoreError::NotFound`] when the account is not kept, and as the database says.
     pub async fn make_webhook_address(
         &self,
         to: &Destination,
@@ -54,6 +55,7 @@ impl Store {
             .map_err(|error| StoreError::Unavailable(format!("the system's random numbers: {error}")))?;
         let stored = address.stored(to.clone());
         let mut work = self.begin().await?;
+        require_account(&mut work, &to.shop, &to.account).await?;
         sqlx::query(
             "insert into webhook_addresses (selector, hash, shop, account, endpoint, made_at)
              values ($1, $2, $3, $4, $5, $6)",

@@ -78,7 +78,7 @@ async fn a_key_lets_in_whom_it_was_made_for_and_no_other_text_does(database: Dat
         }
     }
     let nowhere = new_key(Role::Integrator { shop: "nowhere".parse().unwrap() });
-    assert!(matches!(store.make_access_key(&nowhere, "ann", at(0)).await, Err(StoreError::Conflict(_))));
+    assert!(matches!(store.make_access_key(&nowhere, "ann", at(0)).await, Err(StoreError::NotFound { .. })));
 }
 
 async fn only_who_holds_the_secret_learns_why_a_key_lets_nobody_in(database: Database) {

@@ -94,7 +94,7 @@ async fn of_two_who_change_an_account_the_second_is_told(database: Database) {
         assert!(matches!(error, StoreError::Conflict(_)), "{error}");
     }
     let nowhere = store.save_account(&"nowhere".parse().unwrap(), &expivi(), at(2)).await;
-    assert!(matches!(nowhere, Err(StoreError::Conflict(_))));
+    assert!(matches!(nowhere, Err(StoreError::NotFound { what: "shop", .. })));
 }
 
 async fn a_vendor_swap_keeps_the_links_that_it_replaces(database: Database) {
@@ -113,7 +113,7 @@ async fn a_vendor_swap_keeps_the_links_that_it_replaces(database: Database) {
     store.save_links(&shop, &[link("ring", "twikit")], at(1)).await.unwrap();
     // The second of these names an account that is not kept: none is taken.
     let error = store.save_links(&shop, &[link("chain", "twikit"), link("ring", "nobody")], at(2)).await.unwrap_err();
-    assert!(matches!(error, StoreError::Conflict(_)), "{error}");
+    assert!(matches!(error, StoreError::NotFound { what: "account", .. }), "{error}");
     let links = store.links(&shop).await.unwrap();
     let seen: Vec<_> =
         links.iter().map(|kept| (kept.link.shop_product.as_str(), kept.link.account.as_str(), kept.present)).collect();
