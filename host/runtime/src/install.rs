@@ -198,9 +198,11 @@ fn check_endpoints(endpoints: &[Endpoint], form: &Form) -> Result<(), String> {
 fn check_identity(identity: &crate::contract::Identity, fields: &[Field]) -> Result<PluginId, InstallError> {
     let unusable = |text: String| Err(InstallError::Identity(text));
     let id: PluginId = identity.id.parse()?;
-    let version: Vec<&str> = identity.version.split(['-', '+']).next().unwrap_or("").split('.').collect();
-    if version.len() != 3 || version.iter().any(|part| part.parse::<u32>().is_err()) {
-        return unusable(format!("the version {:?} is not of the form \"1.2.3\"", identity.version));
+    if let Err(error) = semver::Version::parse(&identity.version) {
+        return unusable(format!(
+            "the version {:?} is not of the form \"1.2.3\" of semantic versioning: {error}",
+            identity.version
+        ));
     }
     for field in fields {
         if let Some(host) = field.hosts.iter().find(|host| !identity.hosts.contains(host)) {
@@ -257,6 +259,30 @@ mod tests {
         change(&mut endpoint, &mut hmac);
         endpoint.authentication = Authentication::HmacSha256(hmac);
         endpoint
+    }
+
+    #[test]
+    fn a_version_is_one_of_semantic_versioning() {
+        let identity = |version: &str| crate::contract::Identity {
+            id: "plugin".to_owned(),
+            name: "Plugin".to_owned(),
+            version: version.to_owned(),
+            vendor: "Cartwright's tests".to_owned(),
+            hosts: Vec::new(),
+            strategies: Vec::new(),
+            capabilities: Vec::new(),
+            grants: Vec::new(),
+            extra: Vec::new(),
+        };
+        for version in ["1.2.3", "0.0.0", "1.2.3-rc.1", "1.2.3-rc.1+build.07", "1.2.3+01"] {
+            assert!(check_identity(&identity(version), &[]).is_ok(), "{version}");
+        }
+        for version in
+            ["1.02.0", "01.2.0", "1.2", "1.2.3.4", "1.2.3-01", "1.2.3-", "v1.2.3", "1.2.x", "", " 1.2.3", "+1.2.3"]
+        {
+            let refused = check_identity(&identity(version), &[]).unwrap_err().to_string();
+            assert!(refused.contains("1.2.3") && refused.contains("semantic versioning"), "{version}: {refused}");
+        }
     }
 
     #[test]

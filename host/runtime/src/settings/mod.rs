@@ -8,7 +8,6 @@ mod value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use regex::Regex;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use subtle::ConstantTimeEq;
@@ -19,7 +18,7 @@ pub(crate) use value::is_decimal;
 use crate::contract::{ChoiceSource, Field, FieldIssue, Message, Setting, SettingValue};
 use crate::stored_text::{TextFault, check_text};
 pub(crate) use value::check_value_texts;
-use value::{KINDS, is_empty, read_value, value_issue};
+use value::{KINDS, compile_pattern, is_empty, read_value, value_issue};
 
 /// A secret's value. Never printed and wiped when dropped.
 #[derive(Clone, Eq)]
@@ -136,7 +135,7 @@ impl Form {
                 }
             }
             if let Some(pattern) = &field.pattern {
-                Regex::new(pattern).map_err(|error| format!("the pattern of the field {name:?}: {error}"))?;
+                compile_pattern(pattern).map_err(|error| format!("the pattern of the field {name:?}: {error}"))?;
             }
         }
         for field in &fields {
@@ -367,6 +366,9 @@ mod tests {
             ("hologram", vec![field("hologram")]),
             ("pattern", vec![Field { pattern: text("("), ..field("text") }]),
             ("pattern", vec![Field { pattern: text("(a{1000}){1000}"), ..field("text") }]),
+            // Each would be a regular expression with anchors around it, or without.
+            ("pattern", vec![Field { pattern: text("a)|(b"), ..field("text") }]),
+            ("pattern", vec![Field { pattern: text("(?x) a # comment"), ..field("text") }]),
             ("bounds", vec![Field { minimum: text("1e3"), ..field("integer") }]),
             ("default", vec![Field { default: Some(SettingValue::Integer(1)), ..field("text") }]),
             ("secret", vec![Field { public: true, ..field("secret") }]),
@@ -411,6 +413,14 @@ mod tests {
             let form = bounded(kind);
             assert_eq!(issues(&form, good), Vec::<String>::new(), "{kind}");
             assert_eq!(issues(&form, bad), ["setting-range"], "{kind}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_is_that_of_the_whole_text() {
+        let form = Form::check(vec![Field { pattern: Some("a|ab".to_owned()), ..field("text") }]).unwrap();
+        for (text, fits) in [("a", true), ("ab", true), ("abc", false), ("ba", false), ("a\n", false)] {
+            assert_eq!(issues(&form, SettingValue::Text(text.to_owned())).is_empty(), fits, "{text:?}");
         }
     }
 

@@ -1,6 +1,6 @@
 //! The value of one setting: reading it as it was entered, and checking it against its field.
 
-use regex::Regex;
+use regex::{Regex, RegexBuilder};
 use rust_decimal::Decimal;
 use serde_json::Value;
 use url::Url;
@@ -8,6 +8,9 @@ use url::Url;
 use super::{issue, text_issue};
 use crate::contract::{ChoiceSource, Field, FieldIssue, Money, SettingValue};
 use crate::stored_text::{MAX_DATA_BYTES, TextFault, check_text};
+
+/// Maximum size of a compiled pattern in memory.
+const MAX_PATTERN_BYTES: usize = 1 << 20;
 
 /// What a field may be.
 pub(super) const KINDS: [&str; 16] = [
@@ -108,6 +111,17 @@ pub(crate) fn is_decimal(text: &str) -> bool {
     all_digits(whole) && all_digits(fraction) && digits.len() <= 29
 }
 
+/// Compiles the pattern of a field, which the whole text must match.
+///
+/// # Errors
+/// When it is not a regular expression, also where it is one only in parts or beside an anchor, or it takes too much memory.
+pub(super) fn compile_pattern(pattern: &str) -> Result<Regex, regex::Error> {
+    let compile = |pattern: &str| RegexBuilder::new(pattern).size_limit(MAX_PATTERN_BYTES).build();
+    // By itself first: with the anchors around it `a)|(b` would be taken.
+    compile(pattern)?;
+    compile(&format!("^(?:{pattern})$"))
+}
+
 /// What is wrong with a value, as far as its field says.
 pub(super) fn value_issue(field: &Field, value: &SettingValue) -> Option<FieldIssue> {
     let name = field.name.as_str();
@@ -141,7 +155,8 @@ pub(super) fn value_issue(field: &Field, value: &SettingValue) -> Option<FieldIs
         }
     }
     if let Some(pattern) = &field.pattern {
-        let whole = Regex::new(&format!("^(?:{pattern})$")).ok();
+        // `Form::check` refuses a pattern that cannot be compiled; no text fits one that got past it.
+        let whole = compile_pattern(pattern).ok();
         let matches = |text: &String| text.is_empty() || whole.as_ref().is_some_and(|whole| whole.is_match(text));
         let bad = match value {
             SettingValue::Text(text) => (!matches(text)).then_some(text),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use cartwright::durable::{Cancel, Entry, Journal, JournalError, Loaded, MemoryJournal, Record, RunEnd, Start, Wake};
-use cartwright::types::{Outcome, Woken};
+use cartwright::types::{EventKind, Outcome, Woken};
 use cartwright::{CONCURRENT_CALLS, Clock, Limits, SimulatedClock};
 use cartwright_e2e::World;
 use cartwright_fake_vendors::samples;
@@ -52,6 +52,20 @@ async fn a_wait_ends_the_run_and_goes_on_when_its_time_has_come() {
     };
     assert_eq!((posted, asked), (1, 3));
     assert!(is_production(&journal.outcomes()));
+}
+
+#[tokio::test]
+async fn a_wait_of_more_than_ninety_days_is_cut() {
+    let erp = Erp::new().await;
+    let job = erp.job_of(erp.event("1", EventKind::Scheduled("longest-wait".to_owned())));
+    let journal = Arc::new(MemoryJournal::default());
+    let RunEnd::Sleep { until } = erp.run(&job, &journal).await else { panic!("no wait") };
+    let days = 24 * 3600;
+    assert_eq!(until.duration_since(erp.clock.now()).expect("later"), Duration::from_secs(90 * days));
+    // A replay takes it for the same wait.
+    erp.pass(u32::try_from(90 * days).expect("seconds")).await;
+    assert!(matches!(erp.run(&job, &journal).await, RunEnd::Done));
+    assert_eq!(woken(&journal), [Woken::Elapsed]);
 }
 
 #[tokio::test]
