@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 use std::time::SystemTime;
 
-use anyhow::bail;
+use anyhow::{anyhow, bail};
 use cartwright::ShopId;
-use cartwright_store::{NewAccessKey, Role};
+use cartwright_store::{NewAccessKey, Role, StoreError};
 use clap::ValueEnum;
 use ipnet::IpNet;
 
@@ -96,7 +96,13 @@ pub(crate) async fn run(arguments: Keys) -> anyhow::Result<ExitCode> {
             let key = NewAccessKey { role, label, networks, expires: None };
             // The first key of an installation is made before anything is served.
             let store = database.open_or_make().await?;
-            let (_, text) = store.make_access_key(&key, &person.name(), now).await?;
+            let made = store.make_access_key(&key, &person.name(), now).await;
+            let (_, text) = made.map_err(|error| match error {
+                StoreError::NotFound { what: "shop", id } => anyhow!(
+                    "there is no shop {id}; make it first, on the pages of `cartwright serve` or with PUT /v1/shops/{id}"
+                ),
+                error => error.into(),
+            })?;
             say!("{}", String::from_utf8_lossy(text.expose()));
         }
         Command::List(List { database }) => {

@@ -1,6 +1,6 @@
 //! Which database, and the key that opens it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use cartwright_store::{Keyring, Store};
@@ -8,7 +8,7 @@ use cartwright_store::{Keyring, Store};
 /// The variable of the key, when no file is named.
 pub(crate) const KEY_VARIABLE: &str = "CARTWRIGHT_KEY";
 const HOW: &str = "the database's secrets and orders are sealed with a key of 32 random bytes, which is kept outside it; make one with \
-                   `openssl rand -hex 32 > cartwright.key` and name it with --key-file, or put it into CARTWRIGHT_KEY";
+                   `(umask 077; openssl rand -hex 32 > cartwright.key)` and name it with --key-file, or put it into CARTWRIGHT_KEY";
 
 #[derive(clap::Args)]
 pub(crate) struct Database {
@@ -51,8 +51,11 @@ impl Database {
 
     fn keys(&self) -> anyhow::Result<Keyring> {
         let text = match &self.key_file {
-            Some(file) => std::fs::read_to_string(file)
-                .with_context(|| format!("the key file {} cannot be read", file.display()))?,
+            Some(file) => {
+                warn_of_readers(file);
+                std::fs::read_to_string(file)
+                    .with_context(|| format!("the key file {} cannot be read", file.display()))?
+            }
             None => std::env::var(KEY_VARIABLE).ok().with_context(|| format!("there is no key: {HOW}"))?,
         };
         let mut keys = text.split_whitespace().map(key);
@@ -60,6 +63,24 @@ impl Database {
         keys.try_fold(Keyring::new(current?), |ring, older| Ok(ring.with_previous(older?)))
     }
 }
+
+/// Complains of a key file that other users can read. It is not refused: where secrets are mounted into containers, their rights are
+/// not the operator's to choose.
+#[cfg(unix)]
+fn warn_of_readers(file: &Path) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let Ok(metadata) = std::fs::metadata(file) else { return };
+    let mode = metadata.permissions().mode() & 0o777;
+    if metadata.is_file() && mode & 0o077 != 0 {
+        tracing::error!(
+            "the key file {} can be read or written by other users of this machine (mode {mode:04o}); run `chmod 600 {0}`",
+            file.display()
+        );
+    }
+}
+
+#[cfg(not(unix))]
+fn warn_of_readers(_: &Path) {}
 
 /// Says nothing of what it holds: it may be a key with a slip in it.
 fn key(digits: &str) -> anyhow::Result<[u8; 32]> {

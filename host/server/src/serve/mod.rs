@@ -69,7 +69,7 @@ const WHO: &str = "host";
 /// Everything is kept in the database; several nodes of one database share the work and serve each other's changes. The first
 /// access key is made with `cartwright keys make`. The bundled plugins, Expivi and Twikit, are installed.
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  openssl rand -hex 32 > cartwright.key\n  \
+#[command(after_help = "Example:\n  (umask 077; openssl rand -hex 32 > cartwright.key)\n  \
     cartwright keys make --role admin --label me --database sqlite:cartwright.db --key-file cartwright.key\n  \
     cartwright serve --database sqlite:cartwright.db --key-file cartwright.key\n\n\
     A file (--config) holds the same under the same names: database = \"sqlite:cartwright.db\"")]
@@ -85,6 +85,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     config::check_environment(&Arguments::augment_args(clap::Command::new("serve")))?;
     let config = arguments.options.with_file(arguments.config.as_deref())?;
     let telemetry = Telemetry::start(config.log_format, config.otlp_endpoint.as_ref(), &config.node)?;
+    let (starting, listener) = ready::Starting::begin(listen(config.listen).await?)?;
     let store = Database::new(config.database.clone(), config.key_file.clone()).open_or_make().await?;
     let clock = Arc::new(SystemClock);
     let observed = Arc::new(Observed::new(clock));
@@ -92,7 +93,6 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let rate_limit = RateLimitRules::per_second(config.vendor_requests_per_second);
     let health = Rules { rate_limit, ..Rules::default() };
     let installation = start(config.installation, config.cache, store, observed.clone(), health).await?;
-    let listener = listen(config.listen).await?;
     let scraped = match config.metrics_listen {
         Some(address) => Some(listen(address).await?),
         None => None,
@@ -105,6 +105,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         }
         None => None,
     };
+    starting.end().await;
     let public_url = config.public_url.map_or_else(|| url_of(&listener), Ok)?;
     say!("listening at http://{}/", listener.local_addr()?);
     if let Some((listener, _)) = &admin {
@@ -227,7 +228,13 @@ fn url_of(listener: &TcpListener) -> anyhow::Result<BaseUrl> {
 }
 
 async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| format!("{address} cannot be listened at"))
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("{address} cannot be listened at; is another process there?"))
+}
+
+async fn live() -> &'static str {
+    "alive\n"
 }
 
 /// The host of an installation with everything that is kept, and the bundled plugins.
@@ -279,7 +286,7 @@ fn public_routes(node: &Node, public_url: &BaseUrl) -> Router<Node> {
     api.layer(middleware::from_fn_with_state(node.clone(), access::identify))
         .merge(public::routes())
         .route("/openapi.json", described)
-        .route("/health/live", get(|| async { "alive\n" }))
+        .route("/health/live", get(live))
         .route("/health/ready", get(ready::ready))
 }
 

@@ -231,7 +231,9 @@ impl From<CartError> for Problem {
             CartError::Setup(error) => return error.clone().into(),
             CartError::Hook(error) => return error.clone().into(),
             CartError::Platform(_) => {
-                return Self::new(StatusCode::SERVICE_UNAVAILABLE, "platform", error.to_string()).typed(&error);
+                return Self::new(StatusCode::SERVICE_UNAVAILABLE, "platform", error.to_string())
+                    .typed(&error)
+                    .after(5);
             }
             CartError::Quantity { .. } => "quantity",
             CartError::NeedsConfiguration(_) => "needs-configuration",

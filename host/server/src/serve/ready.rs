@@ -1,17 +1,29 @@
-//! Whether a node can serve. Anybody may ask, as often as he likes: the database is asked once for all who ask within a second.
+//! Whether a node can serve: it is starting, it is leaving, its database is away, or it is ready. Anybody may ask, as often as he
+//! likes: the database is asked once for all who ask within a second.
 
+use std::io;
 use std::time::{Duration, Instant};
 
+use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
-use tokio::sync::Mutex;
+use axum::routing::get;
+use tokio::net::TcpListener;
+use tokio::sync::{Mutex, watch};
+use tokio::task::JoinHandle;
 
+use super::listen;
 use super::node::Node;
 use super::problem::Problem;
 
 /// For how long an answer holds.
 const HOLDS: Duration = Duration::from_secs(1);
+
+/// When to ask again.
+const RETRY_AFTER_SECONDS: u32 = 1;
+/// How long [`Starting::end`] waits for answers that are on their way.
+const LAST_ANSWERS: Duration = Duration::from_millis(200);
 
 /// What was answered last.
 #[derive(Debug, Default)]
@@ -32,17 +44,61 @@ impl Readiness {
     }
 }
 
-/// Can this node serve? While the database is away it cannot, and soon it cannot when it was told to stop.
+/// Can this node serve? While the database is away or takes no writes it cannot, and soon it cannot when it was told to stop.
 pub(super) async fn ready(State(node): State<Node>) -> Response {
     if node.is_leaving() {
         let detail = "this node was told to stop, and will take no requests soon";
         return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "draining", detail).into_response();
     }
-    let asked = async || Ok(node.installation().catch_up().await.map(drop)?);
+    let asked = async || {
+        let caught_up = async {
+            node.store().check().await?;
+            node.installation().catch_up().await.map(drop)
+        };
+        caught_up.await.map_err(|error| {
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "database", error.to_string()).after(RETRY_AFTER_SECONDS)
+        })
+    };
     match node.readiness().answer(asked).await {
         Ok(()) => "ready\n".into_response(),
         Err(problem) => problem.into_response(),
     }
+}
+
+/// A node that is being made: it answers that it is starting, on the address on which it will serve.
+pub(super) struct Starting {
+    over: watch::Sender<()>,
+    answering: JoinHandle<()>,
+}
+
+impl Starting {
+    /// Begins to answer, and gives the listener back.
+    ///
+    /// # Errors
+    /// When the system gives no second handle of the listener.
+    pub(super) fn begin(listener: TcpListener) -> io::Result<(Self, TcpListener)> {
+        let listener = listener.into_std()?;
+        let later = TcpListener::from_std(listener.try_clone()?)?;
+        let listener = TcpListener::from_std(listener)?;
+        let router = Router::new().route("/health/live", get(super::live)).fallback(starting);
+        let (over, mut told) = watch::channel(());
+        let answering = tokio::spawn(listen::serve(listener, router, async move { drop(told.changed().await) }));
+        Ok((Self { over, answering }, later))
+    }
+
+    /// Takes no further connection. What came before is answered, within a moment.
+    pub(super) async fn end(self) {
+        let Self { over, mut answering } = self;
+        drop(over);
+        if tokio::time::timeout(LAST_ANSWERS, &mut answering).await.is_err() {
+            answering.abort();
+        }
+    }
+}
+
+async fn starting() -> Problem {
+    let detail = "this node is starting: it opens its database and prepares its plugins";
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "starting", detail).after(RETRY_AFTER_SECONDS)
 }
 
 #[cfg(test)]

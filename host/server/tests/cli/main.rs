@@ -4,6 +4,7 @@ mod demo;
 mod desk;
 mod inspect;
 mod jobs;
+mod keys;
 mod languages;
 mod order;
 mod plan;

@@ -322,7 +322,7 @@ async fn a_key_is_good_where_and_while_it_is_meant_to_be() {
         server.admin.post("/v1/keys", &body).await.problem(422, "label");
     }
     let nowhere = json!({ "role": { "role": "backend", "shop": "nowhere" }, "label": "x" });
-    server.admin.post("/v1/keys", &nowhere).await.problem(409, "conflict");
+    server.admin.post("/v1/keys", &nowhere).await.problem(404, "not-found");
     let smuggled = json!({ "role": { "role": "admin", "shop": "lumen" }, "label": "x" });
     server.admin.post("/v1/keys", &smuggled).await.problem(422, "body");
 }

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use cartwright_fake_vendors::client::Reply;
 use cartwright_fake_vendors::samples;
+use cartwright_test_postgres::Server as Postgres;
 use serde_json::{Value, json};
 
 use crate::Answer as _;
-use crate::server::{Client, Folder, Node, Server};
+use crate::server::{Client, Folder, Node, Server, command};
 use crate::shop::{Shop, links, paid};
 
 /// How many report orders side by side.
@@ -72,6 +74,107 @@ async fn no_request_fails_while_versions_are_swapped() {
     for pins in shoppers.join_all().await {
         assert_eq!(pins.len(), 2, "both versions served: {pins:?}");
     }
+}
+
+/// A PostgreSQL server that a test has for itself, and a node on it.
+async fn one() -> Option<(Arc<Postgres>, Server)> {
+    let started = tokio::task::spawn_blocking(|| Postgres::start("").expect("PostgreSQL starts")).await;
+    let Some(postgres) = started.expect("an answer") else {
+        cartwright_test_postgres::shared();
+        return None;
+    };
+    let server = Server::on(Folder::of(postgres.create_database()), &[]);
+    Some((Arc::new(postgres), server))
+}
+
+async fn told(postgres: &Arc<Postgres>, what: impl FnOnce(&Postgres) + Send + 'static) {
+    let postgres = postgres.clone();
+    tokio::task::spawn_blocking(move || what(&postgres)).await.expect("done");
+}
+
+/// Asks until the node is ready or not.
+async fn until_ready(server: &Server, ready: bool) -> Reply {
+    let began = Instant::now();
+    loop {
+        let reply = server.node.nobody().get("/health/ready").await;
+        if (reply.status == 200) == ready {
+            return reply;
+        }
+        assert!(began.elapsed() < Duration::from_secs(8), "{reply:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_node_whose_database_is_away_says_so_and_goes_on_by_itself() {
+    let Some((postgres, server)) = one().await else { return };
+    told(&postgres, Postgres::stop).await;
+    let unready = until_ready(&server, false).await;
+    assert_eq!(unready.header("retry-after"), Some("1"), "{unready:?}");
+    unready.problem(503, "database");
+    assert_eq!(server.node.nobody().get("/health/live").await.status, 200);
+    let shop = json!({ "currency": "EUR", "scale": 2 });
+    let refused = server.admin.put("/v1/shops/rings", &shop).await;
+    assert_eq!(refused.header("retry-after"), Some("5"), "{refused:?}");
+    refused.problem(503, "database");
+    told(&postgres, Postgres::start_again).await;
+    until_ready(&server, true).await;
+    server.admin.put("/v1/shops/rings", &shop).await.ok();
+}
+
+#[tokio::test]
+async fn a_node_whose_database_takes_no_writes_is_not_ready_and_writes_when_it_does() {
+    let Some((postgres, server)) = one().await else { return };
+    told(&postgres, |postgres| postgres.set_read_only(true)).await;
+    let unready = until_ready(&server, false).await;
+    assert!(unready.json()["detail"].as_str().is_some_and(|why| why.contains("takes no writes")), "{unready:?}");
+    unready.problem(503, "database");
+    // Who writes now waits a little, as in a failover.
+    let admin = server.admin.clone();
+    let writing =
+        tokio::spawn(async move { admin.put("/v1/shops/rings", &json!({ "currency": "EUR", "scale": 2 })).await });
+    told(&postgres, |postgres| postgres.set_read_only(false)).await;
+    writing.await.expect("an answer").ok();
+    until_ready(&server, true).await;
+}
+
+#[tokio::test]
+async fn a_node_that_is_starting_says_so() {
+    let folder = Folder::new();
+    // A database that takes connections and says nothing.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let database = format!("postgres://cartwright@{}/host?sslmode=disable", silent.local_addr().expect("an address"));
+    let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port");
+    let mut node = command()
+        .args(["serve", "--listen", &free.to_string(), "--database", &database, "--key-file"])
+        .arg(folder.path().join("key"))
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("the command starts");
+    let nobody = Client { base: format!("http://{free}"), key: None };
+    let began = Instant::now();
+    let starting = loop {
+        match nobody.try_ask("GET", "/health/ready", &[], "").await {
+            Ok(reply) => break reply,
+            Err(error) => assert!(began.elapsed() < Duration::from_secs(5), "{error:?}"),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    assert_eq!(starting.header("retry-after"), Some("1"), "{starting:?}");
+    starting.problem(503, "starting");
+    nobody.get("/v1/shops").await.problem(503, "starting");
+    assert_eq!(nobody.get("/health/live").await.status, 200);
+    // When the connection ends, so does the node, and says why.
+    drop(silent.accept().expect("a connection"));
+    drop(silent);
+    let ended = tokio::task::spawn_blocking(move || {
+        let status = node.wait().expect("its end");
+        let mut said = String::new();
+        std::io::Read::read_to_string(&mut node.stderr.take().expect("a pipe"), &mut said).expect("UTF-8");
+        (status, said)
+    });
+    let (status, said) = ended.await.expect("its end");
+    assert!(!status.success() && said.contains("the database cannot be opened"), "{said}");
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -34,7 +35,9 @@ pub struct Folder(TempDir, Option<String>);
 impl Folder {
     pub fn new() -> Self {
         let folder = TempDir::new().expect("a folder");
-        std::fs::write(folder.path().join("key"), "07".repeat(32)).expect("a key");
+        let key = folder.path().join("key");
+        std::fs::write(&key, "07".repeat(32)).expect("a key");
+        std::fs::set_permissions(key, std::fs::Permissions::from_mode(0o600)).expect("rights");
         Self(folder, None)
     }
 
