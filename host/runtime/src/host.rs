@@ -133,6 +133,7 @@ impl Builder {
             Some(path) => {
                 let unusable = |error| StartError::Cache { path: path.display().to_string(), error };
                 Dir::create_ambient_dir_all(&path, ambient_authority()).map_err(unusable)?;
+                warn_of_writers(&path);
                 Some(Dir::open_ambient_dir(&path, ambient_authority()).map_err(unusable)?)
             }
             None => None,
@@ -171,6 +172,23 @@ impl Builder {
         })
     }
 }
+
+/// Complains of a cache folder that other users can write: what is in there is run as it is.
+#[cfg(unix)]
+fn warn_of_writers(folder: &Path) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = std::fs::metadata(folder).map_or(0, |metadata| metadata.permissions().mode() & 0o777);
+    if mode & 0o022 != 0 {
+        tracing::error!(
+            "the cache folder {} can be written by other users of this machine (mode {mode:04o}), who can thereby run code as this \
+             host; run `chmod go-w {0}`",
+            folder.display()
+        );
+    }
+}
+
+#[cfg(not(unix))]
+fn warn_of_writers(_: &Path) {}
 
 /// A plugin host. One for each process; shared by reference between all tasks.
 pub struct Cartwright {

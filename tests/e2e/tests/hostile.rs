@@ -175,6 +175,60 @@ async fn what_is_no_plugin_is_refused_in_plain_words() {
     assert!(matches!(error, InstallError::NotPinned { .. }), "{error}");
 }
 
+/// A component of a core module that has one type: a function which takes a reference to a string. No tool writes its text any more.
+const STRINGREF: &[u8] = &[
+    0, b'a', b's', b'm', 13, 0, 1, 0, // a component
+    1, 15, 0, b'a', b's', b'm', 1, 0, 0, 0, // a core module in it
+    1, 5, 1, 0x60, 1, 0x67, 0, // its types
+];
+
+#[tokio::test]
+async fn what_uses_a_proposal_that_this_host_does_not_offer_is_an_error_and_ends_nothing() {
+    let world = World::new().await;
+    let sample = |name: &str| {
+        let path = format!("{}/../guests/hostile-wat/{name}.wat", env!("CARGO_MANIFEST_DIR"));
+        wat::parse_file(path).expect(name)
+    };
+    let refused = [
+        "async-builtins",
+        "async-lift",
+        "atomics",
+        "component-threads",
+        "custom-page-sizes",
+        "error-context",
+        "exceptions",
+        "externref",
+        "gc-array",
+        "gc-i31",
+        "gc-struct",
+        "gc-subtypes",
+        "legacy-exceptions",
+        "memory64",
+        "shared-everything",
+        "shared-memory",
+        "stack-switching",
+        "table64",
+        "typed-references",
+        "uncaught-exception",
+        "wide-arithmetic",
+    ];
+    let samples = refused.iter().map(|name| (*name, sample(name))).chain([("stringref", STRINGREF.to_vec())]);
+    let mut taken = Vec::new();
+    for (name, bytes) in samples {
+        match world.host.install(&bytes, None).await {
+            Err(InstallError::Malformed(_)) => {}
+            other => taken.push(format!("{name}: {:?}", other.err())),
+        }
+    }
+    assert!(taken.is_empty(), "{taken:#?}");
+    // What is offered is compiled, and is no plugin.
+    for name in ["multi-memory", "tail-calls"] {
+        let error = world.host.install(&sample(name), None).await.err();
+        assert!(matches!(error, Some(InstallError::WrongWorld(_))), "{name}: {error:?}");
+    }
+    world.host.install(cartwright_e2e::ONE_LINE, None).await.expect("a plugin");
+}
+
 #[tokio::test]
 async fn every_flip_of_a_byte_is_an_error_or_a_plugin_but_never_a_panic() {
     let world = World::new().await;
