@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 
+use super::limits::Limits;
 use super::listen;
 use super::node::Node;
 use super::problem::Problem;
@@ -82,7 +83,10 @@ impl Starting {
         let listener = TcpListener::from_std(listener)?;
         let router = Router::new().route("/health/live", get(super::live)).fallback(starting);
         let (over, mut told) = watch::channel(());
-        let answering = tokio::spawn(listen::serve(listener, router, async move { drop(told.changed().await) }));
+        let answering = tokio::spawn(async move {
+            let connections = Limits::default().connections;
+            listen::serve(listener, router, connections, &|_| (), async move { drop(told.changed().await) }).await;
+        });
         Ok((Self { over, answering }, later))
     }
 
