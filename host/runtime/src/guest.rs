@@ -25,11 +25,12 @@ use crate::durable::{Cursor, Paused};
 use crate::engine::Ticker;
 use crate::error::{Failure, HookError};
 use crate::host::Cartwright;
-use crate::limits::{Breach, Meter, breach_of, millis};
+use crate::limits::{Breach, MAX_MESSAGE_CHARS, Meter, breach_of, millis};
 use crate::observe::{Answer, CallOutcome, Watched};
 use crate::plugin::{Interfaces, Plugin};
 use crate::shop::{Account, ShopState};
 use crate::slots::Asker;
+use crate::text;
 
 macro_rules! hooks {
     ($($(#[$doc:meta])* $name:ident = $text:literal [$($capability:ident)*],)*) => {
@@ -325,7 +326,7 @@ async fn run<R: Answer>(
             Some(breach) => Failure::Limit(breach),
             None => match error.downcast_ref::<Failure>() {
                 Some(failure) => failure.clone(),
-                None => Failure::Trap(trap_text(&error, &log)),
+                None => Failure::Trap(text::readable(&trap_text(&error, &log), MAX_MESSAGE_CHARS).text),
             },
         }),
         // The store's call was dropped in the middle: the store is thrown away with it.
@@ -385,8 +386,22 @@ fn first_half(seed: &[u8; 32]) -> [u8; 16] {
     half
 }
 
-/// The contract's error as an error of the host.
+/// The contract's error as an error of the host. Its texts can be shown and kept.
 pub(crate) fn answered(plugin: &Plugin, hook: Hook, error: contract::Error) -> HookError {
+    use contract::Error;
+    let readable = |words: String| text::readable(&words, MAX_MESSAGE_CHARS).text;
+    let error = match error {
+        Error::InvalidInput(issue) => Error::InvalidInput(text::issue(issue)),
+        Error::NotConfigured(issue) => Error::NotConfigured(text::issue(issue)),
+        Error::Unavailable(outage) => {
+            Error::Unavailable(contract::Outage { detail: readable(outage.detail), ..outage })
+        }
+        Error::Rejected(message) => Error::Rejected(text::message(message)),
+        Error::Denied(words) => Error::Denied(readable(words)),
+        Error::LimitExceeded(words) => Error::LimitExceeded(readable(words)),
+        Error::Unsupported => Error::Unsupported,
+        Error::Internal(words) => Error::Internal(readable(words)),
+    };
     HookError::new(plugin, hook, Failure::Answered(error))
 }
 

@@ -23,6 +23,7 @@ use crate::plugin::Plugin;
 use crate::settings::Secret;
 use crate::shop::ShopCell;
 use crate::slots::Slots;
+use crate::work::HostWork;
 
 /// What is encoded in the parts of a reference.
 const REFERENCE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_');
@@ -156,6 +157,7 @@ impl Builder {
             installation: self.installation,
             compiling: tokio::sync::Mutex::new(()),
             slots: Arc::new(Slots::new()),
+            work: HostWork::new(),
             platform: Arc::new(Platform {
                 catalogue: self.catalogue,
                 order_book: self.order_book,
@@ -201,6 +203,7 @@ pub struct Cartwright {
     secret: Secret,
     compiling: tokio::sync::Mutex<()>,
     slots: Arc<Slots>,
+    work: HostWork,
     platform: Arc<Platform>,
     plugins: RwLock<BTreeMap<Digest, Arc<Plugin>>>,
     shops: RwLock<BTreeMap<ShopId, Arc<ShopCell>>>,
@@ -285,6 +288,10 @@ impl Cartwright {
 
     pub(crate) fn slots(&self) -> &Arc<Slots> {
         &self.slots
+    }
+
+    pub(crate) fn work(&self) -> &HostWork {
+        &self.work
     }
 
     pub(crate) fn platform(&self) -> &Arc<Platform> {

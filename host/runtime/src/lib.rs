@@ -71,10 +71,11 @@ mod setup;
 mod shop;
 mod slots;
 mod snapshot;
-mod stored_text;
 mod swap;
+mod text;
 mod vendor;
 pub mod webhook;
+mod work;
 
 pub use capability::Capability;
 pub use capability::log::LogLine;
@@ -92,7 +93,7 @@ pub use grants::Grants;
 pub use guest::Hook;
 pub use host::{Builder, Cartwright, StartError};
 pub use ids::{AccountId, Digest, InvalidId, PluginId, ShopId};
-pub use limits::{Breach, Limits};
+pub use limits::{Breach, Budget, Limits, OverBudget};
 pub use observe::Observer;
 pub use platform::{
     Blobs, Catalogue, MemoryBlobs, MemoryCatalogue, MemoryOrderBook, NewConfiguration, OrderBook, Picture,
@@ -105,10 +106,10 @@ pub use shop::{
 };
 pub use slots::{QUESTION_SLOTS, SLOTS_PER_SHOP};
 pub use snapshot::{AccountSnapshot, ShopSnapshot};
-pub use stored_text::{
+pub use swap::{NewHosts, ProductReadiness, Readiness, Swapped};
+pub use text::{
     MAX_DATA_BYTES, MAX_NAME_BYTES, MAX_TEXT_BYTES, MAX_URL_BYTES, TextFault, check_line, check_name, check_text,
 };
-pub use swap::{NewHosts, ProductReadiness, Readiness, Swapped};
 
 /// The contract's records, as the WIT files document them.
 pub mod types {

@@ -1,5 +1,7 @@
-//! What one guest call may use. Every limit and timeout of the runtime stands in [`Limits`], and a breach is a typed error that
-//! names the limit, its value and the setting.
+//! What one guest call may use, and what the host itself does with what it is given.
+//!
+//! Every limit and timeout of a guest call stands in [`Limits`], and a breach is a typed error that names the limit, its value and the
+//! setting. The host's own work is linear in what it is given, and [`Budget`] bounds that.
 
 use std::time::Duration;
 
@@ -144,6 +146,109 @@ pub enum Breach {
         allowed: usize,
     },
 }
+
+/// A budget of the host's own work for one request about a cart. The amounts are far above what shops sell: they bound what a
+/// hostile request can cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Budget {
+    /// Lines of the cart that a request brings.
+    CartLines,
+    /// Configured products of one configuration.
+    Items,
+    /// Attributes of all configured products of one configuration.
+    Attributes,
+    /// Articles of all configured products of one configuration.
+    Articles,
+    /// Bytes of the states of all configured products of one configuration.
+    StateBytes,
+    /// Configured products of all configurations that one request plans; a configuration that is planned twice counts twice.
+    PlannedItems,
+    /// Bytes of all configurations that one request plans; a configuration that is planned twice counts twice.
+    PlannedBytes,
+}
+
+impl Budget {
+    /// The amount that is allowed.
+    pub const fn allowed(self) -> usize {
+        match self {
+            // As many as a plan may have: what a strategy planned can be put into a cart.
+            Self::CartLines => crate::cart::MOST_LINES,
+            Self::Items => 1_000,
+            Self::Attributes | Self::Articles => 50_000,
+            Self::StateBytes => 4 << 20,
+            Self::PlannedItems => 20_000,
+            Self::PlannedBytes => 256 << 20,
+        }
+    }
+
+    /// Holds an amount to the budget.
+    ///
+    /// # Errors
+    /// [`OverBudget`] for more than [`allowed`](Self::allowed).
+    pub(crate) fn check(self, given: usize) -> Result<(), OverBudget> {
+        let allowed = self.allowed();
+        if given > allowed { Err(OverBudget { limit: self, given, allowed }) } else { Ok(()) }
+    }
+
+    fn what(self) -> &'static str {
+        match self {
+            Self::CartLines => "lines in a cart",
+            Self::Items => "configured products in a configuration",
+            Self::Attributes => "attributes in a configuration",
+            Self::Articles => "articles in a configuration",
+            Self::StateBytes => "bytes of states in a configuration",
+            Self::PlannedItems => "configured products planned in one request",
+            Self::PlannedBytes => "bytes of configurations planned in one request",
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::CartLines => "cart_lines",
+            Self::Items => "items",
+            Self::Attributes => "attributes",
+            Self::Articles => "articles",
+            Self::StateBytes => "state_bytes",
+            Self::PlannedItems => "planned_items",
+            Self::PlannedBytes => "planned_bytes",
+        }
+    }
+}
+
+/// A request asks for more of the host's own work than it may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[error("{given} {}, at most {allowed} are allowed (limit {})", .limit.what(), .limit.name())]
+pub struct OverBudget {
+    /// Which budget.
+    pub limit: Budget,
+    /// How much it would have taken.
+    pub given: usize,
+    /// How much is allowed.
+    pub allowed: usize,
+}
+
+/// Maximum number of characters of a text that a cart shows. What is longer is cut and marked, and the merchant is warned.
+pub(crate) const MAX_SHOWN_CHARS: usize = 1_000;
+/// Maximum number of characters of a message of a plugin, and of each of its parameters.
+pub(crate) const MAX_MESSAGE_CHARS: usize = 4_000;
+/// Maximum number of parameters of a message of a plugin.
+pub(crate) const MAX_MESSAGE_PARAMETERS: usize = 50;
+/// Maximum length in bytes of a `named-json` that is kept with a line.
+pub(crate) const MAX_NAMED_JSON_BYTES: usize = 64 << 10;
+/// Maximum number of lines of the cart that a strategy is given. More would make planning each line of a cart again cost the square
+/// of the cart.
+pub(crate) const MAX_LINES_FOR_STRATEGY: usize = 100;
+/// Size in bytes above which the states of a configuration are hashed off the async workers.
+pub(crate) const INLINE_STATE_BYTES: usize = 32 << 10;
+/// Maximum number of seconds for which a sealed price may hold: a leap year.
+pub(crate) const MAX_SEAL_SECONDS: u32 = 366 * 86_400;
+/// Maximum number of seconds for which a cart's line may go on with the version that it is pinned to: five years.
+pub(crate) const MAX_PIN_SECONDS: u32 = 5 * 366 * 86_400;
+/// Maximum length in bytes of a shop's language tag; RFC 5646 asks for 35.
+pub(crate) const MAX_LOCALE_BYTES: usize = 35;
 
 /// Bytes of WebAssembly stack. One for the whole engine: wasmtime lays stacks out when it starts.
 pub(crate) const STACK_BYTES: usize = 512 << 10;

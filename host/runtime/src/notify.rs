@@ -14,7 +14,7 @@ use crate::capability::egress::{Egress, Outgoing, check_url, host_of, retry_afte
 use crate::contract::{Error, Outage};
 use crate::grants::Grants;
 use crate::settings::Secret;
-use crate::stored_text::{MAX_URL_BYTES, check_line};
+use crate::text::{MAX_URL_BYTES, check_line};
 use crate::webhook::{WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP, sign_standard};
 
 /// How long a platform may take to answer. It is to keep what it was told and answer; work comes afterwards.
@@ -91,7 +91,8 @@ impl Sender {
         // Whoever sends leaves a platform alone that is away, on every node, and sends one notification after the other.
         let admission = self.egress.admit_at_once(url, &receiver.grants).map_err(|error| refused(&error))?;
         let Notification { id, at, body } = notification;
-        let seconds = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let since = at.duration_since(UNIX_EPOCH);
+        let seconds = since.map_err(|_| NotTold::Refused("the clock is before 1970".to_owned()))?.as_secs();
         let signature =
             sign_standard(&receiver.secrets, id, seconds, body.as_bytes()).map_err(|error| refused(&error))?;
         let mut headers = HeaderMap::new();

@@ -9,7 +9,7 @@ use crate::contract::{
     RememberedText, Setting, Shipment, VendorReference,
 };
 use crate::settings::{Form, check_value_texts};
-use crate::stored_text::{MAX_NAME_BYTES, MAX_TEXT_BYTES, MAX_URL_BYTES, check_line, check_text};
+use crate::text::{MAX_NAME_BYTES, MAX_TEXT_BYTES, MAX_URL_BYTES, check_line, check_text};
 
 /// Maximum length in bytes of what is remembered for the next event of an order.
 const MAX_REMEMBERED_BYTES: usize = 4 << 10;
@@ -171,7 +171,7 @@ fn entries(what: &str, count: usize, allowed: usize) -> Result<(), String> {
 mod tests {
     use super::*;
     use crate::contract::SettingValue;
-    use crate::stored_text::MAX_DATA_BYTES;
+    use crate::text::MAX_DATA_BYTES;
 
     fn message(text: &str) -> Message {
         Message { key: "note".into(), parameters: Vec::new(), text: text.into() }

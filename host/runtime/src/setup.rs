@@ -12,6 +12,7 @@ use crate::grants::Grants;
 use crate::guest::{CallOptions, Hook, call};
 use crate::host::Cartwright;
 use crate::ids::{AccountId, Digest, ShopId};
+use crate::limits::{MAX_LOCALE_BYTES, MAX_PIN_SECONDS, MAX_SEAL_SECONDS};
 use crate::platform::{read, write};
 use crate::plugin::Plugin;
 use crate::settings::{Form, Secrets, Settings};
@@ -19,7 +20,7 @@ use crate::shop::{
     Account, AccountSetup, AccountVersion, Link, LinkIssues, Linked, MAX_STOREFRONT_BODY_BYTES, SetupError, Shop,
     ShopCell, ShopState, Visitor, context, invalid, renewed,
 };
-use crate::stored_text::{TextFault, check_line, check_name};
+use crate::text::{self, TextFault, check_line, check_name};
 
 impl Cartwright {
     /// Adds a shop.
@@ -194,6 +195,7 @@ impl Cartwright {
                 .await?;
             let found =
                 found.map_err(|error| crate::guest::answered(&version.plugin, Hook::ValidateAssociation, error))?;
+            let found: Vec<FieldIssue> = found.into_iter().map(text::issue).collect();
             if found.iter().any(|issue| issue.blocking) {
                 return Err(SetupError::Invalid(found));
             }
@@ -246,6 +248,7 @@ impl Cartwright {
             interfaces.settings(store, instance)?.call_validate(store, &context).await
         })
         .await?;
+        let found: Vec<FieldIssue> = found.into_iter().map(text::issue).collect();
         if found.iter().any(|issue| issue.blocking) { Err(SetupError::Invalid(found)) } else { Ok(()) }
     }
 
@@ -267,8 +270,6 @@ impl Cartwright {
     }
 }
 
-/// Maximum length of a language tag (BCP 47) in bytes.
-const MAX_LOCALE_BYTES: usize = 100;
 /// Maximum number of entries in a list of a link: SKUs, further products.
 const MAX_LINK_ENTRIES: usize = 10_000;
 /// Maximum number of hosts or networks in one list of an account's grants.
@@ -336,6 +337,13 @@ pub(crate) fn check_shop(shop: &Shop) -> Result<(), SetupError> {
     if shop.scale > MAX_DECIMALS {
         return Err(invalid("scale", "Use 0 to 9 decimals."));
     }
+    for (field, seconds, most) in
+        [("seal_seconds", shop.seal_seconds, MAX_SEAL_SECONDS), ("pin_seconds", shop.pin_seconds, MAX_PIN_SECONDS)]
+    {
+        if seconds > most {
+            return Err(invalid(field, format!("Use at most {most} seconds ({} days).", most / 86_400)));
+        }
+    }
     check_line(&shop.locale, MAX_LOCALE_BYTES).map_err(|fault| unstorable("locale", fault))?;
     if shop.seal_key.expose().len() < 32 {
         return Err(invalid("seal_key", "Use at least 32 random bytes."));
@@ -384,5 +392,33 @@ fn of_strategy(error: SetupError) -> SetupError {
             SetupError::Invalid(issues)
         }
         error => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Secret;
+
+    #[test]
+    fn what_a_shop_says_of_itself_is_bounded() {
+        let good = Shop::new("shop".parse().unwrap(), "EUR", 2, Secret::new("a key of the tests, 32 bytes long"));
+        let longest = Shop {
+            seal_seconds: MAX_SEAL_SECONDS,
+            pin_seconds: MAX_PIN_SECONDS,
+            locale: "x".repeat(35),
+            ..good.clone()
+        };
+        check_shop(&longest).unwrap();
+        for (wrong, names) in [
+            (Shop { seal_seconds: u32::MAX, ..good.clone() }, "seal_seconds: Use at most 31622400 seconds (366 days)"),
+            (Shop { pin_seconds: MAX_PIN_SECONDS + 1, ..good.clone() }, "pin_seconds: Use at most 158112000 seconds"),
+            (Shop { scale: 10, ..good.clone() }, "scale"),
+            (Shop { locale: "x".repeat(36), ..good.clone() }, "locale"),
+            (Shop { locale: "e\0n".into(), ..good.clone() }, "locale"),
+        ] {
+            let error = check_shop(&wrong).unwrap_err().to_string();
+            assert!(error.contains(names), "{error}");
+        }
     }
 }

@@ -42,12 +42,14 @@ pub struct Shop {
     pub rounding: Rounding,
     /// Signs its prices. At least 32 bytes, its own for each shop.
     pub seal_key: Secret,
-    /// How long a sealed price holds, in seconds.
+    /// How long a sealed price holds, in seconds; at most 366 days. One day unless given.
     #[serde(default = "one_day")]
+    #[cfg_attr(feature = "openapi", schema(maximum = 31_622_400))]
     pub seal_seconds: u32,
     /// For how long after its seal's end a cart's line goes to the version of the plugin that it is pinned to, in seconds; later it
-    /// goes to the current one. 30 days unless given.
+    /// goes to the current one. At most five years; 30 days unless given.
     #[serde(default = "thirty_days")]
+    #[cfg_attr(feature = "openapi", schema(maximum = 158_112_000))]
     pub pin_seconds: u32,
     /// May a linked product be bought without a configuration?
     #[serde(default)]

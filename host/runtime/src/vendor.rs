@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use crate::cart::CartLine;
+use crate::cart::{CartError, CartLine};
 use crate::contract::{Diagnosis, EmbedData, Fetched, PageOfChoices, PageOfProducts};
 use crate::guest::{Hook, answered};
 use crate::host::Cartwright;
 use crate::ids::{AccountId, Digest, ShopId};
+use crate::limits::MAX_SHOWN_CHARS;
 use crate::plugin::{Plugin, World};
 use crate::shop::{SetupError, Shop, Visitor, context};
+use crate::text;
 
 impl Cartwright {
     /// The choices of a field of an account's form whose choices the vendor knows.
@@ -32,7 +34,11 @@ impl Cartwright {
                 interfaces.account(store, instance)?.call_choices(store, &context, field, search, cursor).await
             })
             .await?;
-        Ok(choices.map_err(|error| answered(&version.plugin, Hook::Choices, error))?)
+        let mut page = choices.map_err(|error| answered(&version.plugin, Hook::Choices, error))?;
+        for choice in &mut page.choices {
+            choice.label = text::message(choice.label.clone());
+        }
+        Ok(page)
     }
 
     /// Tries an account out.
@@ -49,7 +55,12 @@ impl Cartwright {
                 interfaces.account(store, instance)?.call_test_connection(store, &context).await
             })
             .await?;
-        Ok(diagnoses.map_err(|error| answered(&version.plugin, Hook::TestConnection, error))?)
+        let mut diagnoses = diagnoses.map_err(|error| answered(&version.plugin, Hook::TestConnection, error))?;
+        for diagnosis in &mut diagnoses {
+            diagnosis.check = text::message(diagnosis.check.clone());
+            diagnosis.detail = diagnosis.detail.take().map(text::message);
+        }
+        Ok(diagnoses)
     }
 
     /// Finds products of the vendor, for linking them.
@@ -72,21 +83,25 @@ impl Cartwright {
                 interfaces.products(store, instance)?.call_search(store, &context, text, cursor).await
             })
             .await?;
-        Ok(found.map_err(|error| answered(&version.plugin, Hook::SearchProducts, error))?)
+        let mut page = found.map_err(|error| answered(&version.plugin, Hook::SearchProducts, error))?;
+        for product in &mut page.products {
+            product.title = text::readable(&product.title, MAX_SHOWN_CHARS).text;
+        }
+        Ok(page)
     }
 
     /// What a page needs to show the configurator of a product. With a line, to go on from its configuration: by the version
-    /// that the line is pinned to.
+    /// that the line is pinned to. A line whose seal's time is over reopens too.
     ///
     /// # Errors
-    /// When the product is not linked, or the vendor cannot reopen configurations.
+    /// When the product is not linked, the line is not as it was sealed, or the vendor cannot reopen configurations.
     pub async fn embed(
         &self,
         shop: &ShopId,
         product: &str,
         reopen: Option<&CartLine>,
         visitor: &Visitor,
-    ) -> Result<EmbedData, SetupError> {
+    ) -> Result<EmbedData, CartError> {
         let state = self.shop_state(shop)?;
         let mut linked = state.linked(product)?.clone();
         if let Some(line) = reopen {
@@ -95,8 +110,12 @@ impl Cartwright {
         let account = state.account(&linked.link.account)?;
         let pinned = reopen.and_then(|line| account.versions.get(&self.replacement(&line.pin.digest).ok()?));
         let version = pinned.unwrap_or_else(|| account.version());
-        let raw = match reopen.and_then(|line| line.configuration) {
-            Some(digest) => self.platform().blobs.get(shop, &digest).await.ok().flatten(),
+        let raw = match reopen {
+            Some(line) => match self.stored_configuration(&state.shop, line).await {
+                // Without what it was made from, a line opens as a new configuration.
+                Err(CartError::MustReconfigure { .. } | CartError::Platform(_)) => None,
+                raw => raw?,
+            },
             None => None,
         };
         let context = context(&state.shop, account, version, Some(&linked.settings), visitor);

@@ -26,7 +26,7 @@
 //!             quantity: wanted.quantity,
 //!             title: None,
 //!             shown: None,
-//!             price: LinePrice { source: request.price_from, adjustments: vec![] },
+//!             price: LinePrice { source: request.price_from, adjustments: vec![], ignore_case: false },
 //!             item: wanted.item,
 //!             extra: vec![],
 //!         };

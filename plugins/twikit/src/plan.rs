@@ -36,7 +36,7 @@ pub fn plan(request: Request) -> Result<Planned, Error> {
         quantity: *quantity,
         title: None,
         shown: None,
-        price: LinePrice { source: PriceSource::Platform, adjustments: Vec::new() },
+        price: LinePrice { source: PriceSource::Platform, adjustments: Vec::new(), ignore_case: false },
         item: Some(0),
         extra: Vec::new(),
     };

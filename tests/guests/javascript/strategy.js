@@ -102,7 +102,7 @@ export const cart = {
         quantity,
         title: undefined,
         shown: undefined, // the host shows the item's visible attributes
-        price: { source: request.priceFrom, adjustments: [] },
+        price: { source: request.priceFrom, adjustments: [], ignoreCase: setting(context, 'ignore-case') ?? false },
         item,
         extra: [],
       };

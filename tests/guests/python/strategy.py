@@ -103,7 +103,7 @@ def bundle(context: Context, request: Request, root: int, quantity: int) -> Bund
         quantity=quantity,
         title=None,
         shown=None,  # the host shows the item's visible attributes
-        price=LinePrice(source=request.price_from, adjustments=[]),
+        price=LinePrice(source=request.price_from, adjustments=[], ignore_case=False),
         item=root,
         extra=[],
     )

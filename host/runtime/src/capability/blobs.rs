@@ -43,7 +43,7 @@ impl Host for GuestState {
         };
         // The journal holds only that it was read: the bytes are kept under their digest anyway.
         let mut bytes = None;
-        let told = cursor.ask(Call::new("blobs.read", &digest, &digest), async {
+        let told = cursor.ask(Call::new("blobs.read", &digest, &digest)?, async {
             bytes = Some(read().await?);
             Ok(())
         });

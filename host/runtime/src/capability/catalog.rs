@@ -37,7 +37,7 @@ impl Host for GuestState {
             let answers = match &mut self.durable {
                 Some(cursor) => {
                     let skus: Vec<&str> = unknown.iter().map(|query| query.sku.as_str()).collect();
-                    cursor.ask(Call::new("catalog.resolve", &skus.join(", "), &unknown), resolve()).await?
+                    cursor.ask(Call::new("catalog.resolve", &skus.join(", "), &unknown)?, resolve()).await?
                 }
                 None => resolve().await,
             };

@@ -51,7 +51,8 @@ impl LogSink {
         if gathered.bytes > gathered.allowed {
             return Err(Breach::LogBytes { allowed: gathered.allowed });
         }
-        gathered.lines.push(LogLine { level: level.into(), text: text.to_owned() });
+        // No database keeps a NUL.
+        gathered.lines.push(LogLine { level: level.into(), text: text.replace('\0', "\u{fffd}") });
         Ok(())
     }
 

@@ -32,7 +32,7 @@ impl Host for GuestState {
             Err(error) => Err(away(&error)),
         };
         let found = match &mut self.durable {
-            Some(cursor) => cursor.ask(Call::new("order-book.find", &reference, &reference), find()).await?,
+            Some(cursor) => cursor.ask(Call::new("order-book.find", &reference, &reference)?, find()).await?,
             None => find().await,
         };
         self.note_doubt(&found);

@@ -77,7 +77,7 @@ impl Host for GuestState {
         match &mut self.durable {
             Some(cursor) => {
                 let about = format!("{algorithm} with {name}");
-                let call = Call::new("secrets.digest", &about, &crate::ids::Digest::of(&message));
+                let call = Call::new("secrets.digest", &about, &crate::ids::Digest::of(&message))?;
                 cursor.ask(call, answer()).await
             }
             None => Ok(answer().await),

@@ -1,14 +1,16 @@
 //! Changing a cart: refresh, change of quantity, removal, and joining two carts.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
-use super::check::{check_seals, check_whole, family};
+use super::check::{check_seals, check_whole, owned};
+use super::held::Cart;
 use super::line::{CartLine, SealFault};
 use super::offer::{holding, refuse_holding};
-use super::path::{asked_of, held_line};
 use super::places::{Move, roots};
-use super::plan::with_children;
-use super::walk::Walk;
+use super::walk::{Spent, Walk};
 use super::{CartChange, CartError, CartOperation, Stage};
 use crate::contract::{ChildRemoval, Item, Wanted};
 use crate::host::Cartwright;
@@ -18,12 +20,101 @@ use crate::shop::Visitor;
 /// Why a line whose configuration no longer gives it must be configured again.
 pub(super) const OTHERWISE: &str = "it is planned as something else now";
 
+/// A request about a cart: for whom, of which lines, and what planning them has taken so far.
+pub(super) struct CartRequest<'a> {
+    pub(super) host: &'a Cartwright,
+    pub(super) shop: &'a ShopId,
+    pub(super) visitor: &'a Visitor,
+    pub(super) cart: Cart<'a>,
+    pub(super) spent: Arc<Spent>,
+}
+
+impl<'a> CartRequest<'a> {
+    /// # Errors
+    /// For more lines than a cart may have.
+    pub(super) fn new(
+        host: &'a Cartwright,
+        shop: &'a ShopId,
+        lines: &'a [CartLine],
+        visitor: &'a Visitor,
+    ) -> Result<Self, CartError> {
+        Ok(Self { host, shop, visitor, cart: Cart::new(lines)?, spent: Arc::default() })
+    }
+
+    async fn plan_again(&self, line: &CartLine, quantity: u32) -> Result<CartChange, CartError> {
+        let (mut change, again) = self.planned_again(line, quantity, &line.without).await?;
+        if !again.is_empty() {
+            change.operations = self.in_place_of(line, again).await?;
+        }
+        Ok(change)
+    }
+
+    /// Puts what was planned in the place of a line.
+    async fn in_place_of(&self, line: &CartLine, again: Vec<CartLine>) -> Result<Vec<CartOperation>, CartError> {
+        let moved = Move { takes: Some(line.key.clone()), lines: again };
+        self.settled(vec![moved], Vec::new()).await
+    }
+
+    /// A line and its children, planned and sealed again without these parts. Empty when the plan holds no such line any more.
+    pub(super) async fn planned_again(
+        &self,
+        line: &CartLine,
+        quantity: u32,
+        without: &[Digest],
+    ) -> Result<(CartChange, Vec<CartLine>), CartError> {
+        let state = self.host.shop_state(self.shop)?;
+        let configuration = self.host.stored_configuration(&state.shop, line).await?;
+        let mut walk = Walk::begin_pinned(self.host, self.shop, line, self.visitor)?;
+        walk.leave_out(line.item, without);
+        if line.check_seal(&state.shop, Timestamp::now()) != Err(SealFault::Forged) {
+            walk.keep_picture(line);
+        }
+        walk.spent = self.spent.clone();
+        let wanted = Wanted { item: line.item, quantity };
+        // Nothing is wanted of a product that the configuration no longer holds.
+        let wanted = |items: &[Item]| roots(items).contains(&wanted.item).then_some(wanted).into_iter().collect();
+        let families = walk.plan(wanted, configuration.as_deref(), &self.cart).await?;
+        let meant = families.into_iter().find(|family| family.first().is_some_and(|first| first.item == line.item));
+        Ok((walk.end(Vec::new()), meant.unwrap_or_default()))
+    }
+
+    /// Of two lines that hold the same, the second where the first is not as it was sealed: that one opens no configuration.
+    pub(super) fn genuine<'l>(&self, held: &'l CartLine, other: &'l CartLine) -> Result<&'l CartLine, CartError> {
+        let state = self.host.shop_state(self.shop)?;
+        let is_forged = held.check_seal(&state.shop, Timestamp::now()) == Err(SealFault::Forged);
+        Ok(if is_forged { other } else { held })
+    }
+
+    /// A line that a cart holds more than once, as one line. Whose children are whose cannot be told, so all is planned anew; only the
+    /// copies' quantities count, and those are sealed.
+    async fn joined(&self, key: &str, quantity: u32) -> Result<CartChange, CartError> {
+        let state = self.host.shop_state(self.shop)?;
+        let copies = self.cart.copies(key);
+        check_seals(&state.shop, copies, &[SealFault::Forged])?;
+        let first = copies.first().ok_or_else(|| CartError::NoLine(key.to_owned()))?;
+        let (mut change, again) = self.planned_again(first, quantity, &first.without).await?;
+        if again.first().is_none_or(|again| again.key != key) {
+            return Err(CartError::MustReconfigure { key: key.to_owned(), why: OTHERWISE.to_owned() });
+        }
+        change.operations = vec![CartOperation::Add { lines: again }];
+        Ok(change)
+    }
+
+    /// A cart without a line and its children.
+    fn without_family(&self, key: &str) -> CartChange {
+        let keys = self.cart.keys(key);
+        let result = format!("{} lines", keys.len());
+        let stage = Stage { stage: "remove".into(), micros: 0, result, log: Vec::new() };
+        CartChange { operations: vec![CartOperation::Remove { keys }], warnings: Vec::new(), stages: vec![stage] }
+    }
+}
+
 impl Cartwright {
     /// Plans and prices a line again from its stored configuration, by its pin. No operation when nothing changed, and for a line
     /// whose offer holds.
     ///
     /// # Errors
-    /// As [`add_to_cart`](Self::add_to_cart), and when the line must be configured again.
+    /// As [`add_to_cart`](Self::add_to_cart), when the line is not as it was sealed, and when it must be configured again.
     pub async fn refresh_line(
         &self,
         shop: &ShopId,
@@ -31,11 +122,12 @@ impl Cartwright {
         lines: &[CartLine],
         visitor: &Visitor,
     ) -> Result<CartChange, CartError> {
-        let line = held_line(lines, key).ok_or_else(|| CartError::NoLine(key.to_owned()))?;
-        if holding(&self.shop_state(shop)?.shop, line, lines).is_some() {
+        let request = CartRequest::new(self, shop, lines, visitor)?;
+        let line = request.cart.top(key).ok_or_else(|| CartError::NoLine(key.to_owned()))?;
+        if holding(&self.shop_state(shop)?.shop, line, &request.cart).is_some() {
             return Ok(CartChange { operations: Vec::new(), warnings: Vec::new(), stages: Vec::new() });
         }
-        self.plan_again(shop, line, line.asked_quantity, lines, visitor).await
+        request.plan_again(line, line.asked_quantity).await
     }
 
     /// Changes how many of a line are wanted, which prices it again.
@@ -51,67 +143,15 @@ impl Cartwright {
         lines: &[CartLine],
         visitor: &Visitor,
     ) -> Result<CartChange, CartError> {
-        let Some(line) = held_line(lines, key) else {
+        let request = CartRequest::new(self, shop, lines, visitor)?;
+        let Some(line) = request.cart.top(key) else {
             return Err(match lines.iter().any(|line| line.key == key) {
                 true => CartError::ChildOfBundle(key.to_owned()),
                 false => CartError::NoLine(key.to_owned()),
             });
         };
-        refuse_holding(&self.shop_state(shop)?.shop, line, lines)?;
-        self.plan_again(shop, line, quantity, lines, visitor).await
-    }
-
-    async fn plan_again(
-        &self,
-        shop: &ShopId,
-        line: &CartLine,
-        quantity: u32,
-        lines: &[CartLine],
-        visitor: &Visitor,
-    ) -> Result<CartChange, CartError> {
-        let (mut change, again) = self.planned_again(shop, line, quantity, &line.without, lines, visitor).await?;
-        if !again.is_empty() {
-            change.operations = self.in_place_of(shop, line, again, lines, visitor).await?;
-        }
-        Ok(change)
-    }
-
-    /// Puts what was planned in the place of a line.
-    async fn in_place_of(
-        &self,
-        shop: &ShopId,
-        line: &CartLine,
-        again: Vec<CartLine>,
-        lines: &[CartLine],
-        visitor: &Visitor,
-    ) -> Result<Vec<CartOperation>, CartError> {
-        let moved = Move { takes: Some(line.key.clone()), lines: again };
-        self.settled(shop, vec![moved], Vec::new(), lines, visitor).await
-    }
-
-    /// A line and its children, planned and sealed again without these parts. Empty when the plan holds no such line any more.
-    pub(super) async fn planned_again(
-        &self,
-        shop: &ShopId,
-        line: &CartLine,
-        quantity: u32,
-        without: &[Digest],
-        lines: &[CartLine],
-        visitor: &Visitor,
-    ) -> Result<(CartChange, Vec<CartLine>), CartError> {
-        let configuration = self.stored_configuration(shop, line).await?;
-        let mut walk = Walk::begin_pinned(self, shop, line, visitor)?;
-        walk.leave_out(line.item, without);
-        let state = self.shop_state(shop)?;
-        if line.check_seal(shop, &state.shop.seal_key, Timestamp::now()) != Err(SealFault::Forged) {
-            walk.keep_picture(line);
-        }
-        let wanted = Wanted { item: line.item, quantity };
-        // Nothing is wanted of a product that the configuration no longer holds.
-        let wanted = |items: &[Item]| roots(items).contains(&wanted.item).then_some(wanted).into_iter().collect();
-        let families = walk.plan(wanted, configuration.as_deref(), lines).await?;
-        let meant = families.into_iter().find(|family| family.first().is_some_and(|first| first.item == line.item));
-        Ok((walk.end(Vec::new()), meant.unwrap_or_default()))
+        refuse_holding(&self.shop_state(shop)?.shop, line, &request.cart)?;
+        request.plan_again(line, quantity).await
     }
 
     /// Takes a line out of the cart. A parent takes its children with it; a child goes only where the strategy allows. The bundle
@@ -130,23 +170,24 @@ impl Cartwright {
         visitor: &Visitor,
     ) -> Result<CartChange, CartError> {
         let state = self.shop_state(shop)?;
+        let request = CartRequest::new(self, shop, lines, visitor)?;
         let line = lines.iter().find(|line| line.key == key).ok_or_else(|| CartError::NoLine(key.to_owned()))?;
-        let Some(parent) = &line.parent else { return Ok(without_family(lines, key)) };
-        let parent = held_line(lines, parent).ok_or_else(|| CartError::NoLine(parent.clone()))?;
+        let Some(parent) = &line.parent else { return Ok(request.without_family(key)) };
+        let parent = request.cart.top(parent).ok_or_else(|| CartError::NoLine(parent.clone()))?;
         let stays = || CartError::ChildOfBundle(key.to_owned());
         if line.child_removal != Some(ChildRemoval::Repriced) {
             return Err(stays());
         }
         // Of a bundle that is not whole nobody can say what is to be left of it.
-        check_whole(&state.shop, &family(lines, parent), &[SealFault::Forged])?;
+        check_whole(&state.shop, &request.cart.family(parent), &[SealFault::Forged])?;
         let part = line.part.ok_or_else(stays)?;
-        refuse_holding(&state.shop, parent, lines)?;
+        refuse_holding(&state.shop, parent, &request.cart)?;
         if parent.children.len() == 1 {
-            return Ok(without_family(lines, &parent.key));
+            return Ok(request.without_family(&parent.key));
         }
         let without = [&parent.without[..], &[part]].concat();
         let quantity = parent.asked_quantity;
-        let (mut change, again) = self.planned_again(shop, parent, quantity, &without, lines, visitor).await?;
+        let (mut change, again) = request.planned_again(parent, quantity, &without).await?;
         if again.is_empty() {
             return Err(CartError::MustReconfigure { key: parent.key.clone(), why: OTHERWISE.to_owned() });
         }
@@ -154,11 +195,11 @@ impl Cartwright {
             None => {}
             // Nothing else is left of it by now.
             Some(line) if line.child_removal == Some(ChildRemoval::Repriced) => {
-                return Ok(without_family(lines, &parent.key));
+                return Ok(request.without_family(&parent.key));
             }
             Some(_) => return Err(stays()),
         }
-        change.operations = self.in_place_of(shop, parent, again, lines, visitor).await?;
+        change.operations = request.in_place_of(parent, again).await?;
         Ok(change)
     }
 
@@ -176,32 +217,34 @@ impl Cartwright {
         visitor: &Visitor,
     ) -> Result<CartChange, CartError> {
         let state = self.shop_state(shop)?;
+        let theirs = CartRequest::new(self, shop, customer, visitor)?;
+        let guests = CartRequest {
+            cart: Cart::new(guest)?,
+            spent: theirs.spent.clone(),
+            ..CartRequest::new(self, shop, &[], visitor)?
+        };
         let mut merged = CartChange { operations: Vec::new(), warnings: Vec::new(), stages: Vec::new() };
-        for (place, line) in guest.iter().enumerate().filter(|(_, line)| line.parent.is_none()) {
-            if guest[..place].iter().any(|earlier| earlier.parent.is_none() && earlier.key == line.key) {
+        let mut seen = HashSet::new();
+        for line in guest.iter().filter(|line| line.parent.is_none()) {
+            if !seen.insert(&line.key) {
                 continue;
             }
-            if line.price.offer.is_some() {
-                if held_line(customer, &line.key).is_none() {
-                    let family = family(guest, line);
-                    check_whole(&state.shop, &family, &[SealFault::Forged])?;
-                    merged.operations.push(CartOperation::Add { lines: family });
-                }
-                continue;
-            }
-            let wanted = asked_of(guest, &line.key);
-            let change = match held_line(customer, &line.key) {
+            // As it is, a line is taken over only whole.
+            let as_it_is = || {
+                let family = guests.cart.family(line);
+                check_whole(&state.shop, &family, &[SealFault::Forged])?;
+                let operations = vec![CartOperation::Add { lines: owned(&family) }];
+                Ok::<_, CartError>(CartChange { operations, warnings: Vec::new(), stages: Vec::new() })
+            };
+            let (held, wanted) = (theirs.cart.top(&line.key), guests.cart.asked(&line.key));
+            let change = match held {
+                Some(_) if line.price.offer.is_some() => continue,
                 Some(held) => {
-                    let quantity = asked_of(customer, &line.key).saturating_add(wanted);
-                    self.plan_again(shop, held, quantity, customer, visitor).await?
+                    let quantity = theirs.cart.asked(&line.key).saturating_add(wanted);
+                    theirs.plan_again(theirs.genuine(held, line)?, quantity).await?
                 }
-                None if wanted == line.asked_quantity => {
-                    let family = family(guest, line);
-                    check_whole(&state.shop, &family, &[SealFault::Forged])?;
-                    let operations = vec![CartOperation::Add { lines: family }];
-                    CartChange { operations, warnings: Vec::new(), stages: Vec::new() }
-                }
-                None => self.joined(shop, &line.key, wanted, guest, visitor).await?,
+                None if line.price.offer.is_some() || wanted == line.asked_quantity => as_it_is()?,
+                None => guests.joined(&line.key, wanted).await?,
             };
             merged.operations.extend(change.operations);
             merged.warnings.extend(change.warnings);
@@ -209,34 +252,4 @@ impl Cartwright {
         }
         Ok(merged)
     }
-
-    /// A line that stands in a cart more than once, as one line. Whose children are whose cannot be told, so all is planned anew;
-    /// only the copies' quantities count, and those are sealed.
-    async fn joined(
-        &self,
-        shop: &ShopId,
-        key: &str,
-        quantity: u32,
-        lines: &[CartLine],
-        visitor: &Visitor,
-    ) -> Result<CartChange, CartError> {
-        let state = self.shop_state(shop)?;
-        let copies: Vec<CartLine> =
-            lines.iter().filter(|line| line.parent.is_none() && line.key == key).cloned().collect();
-        check_seals(&state.shop, &copies, &[SealFault::Forged])?;
-        let first = copies.first().ok_or_else(|| CartError::NoLine(key.to_owned()))?;
-        let (mut change, again) = self.planned_again(shop, first, quantity, &first.without, lines, visitor).await?;
-        if again.first().is_none_or(|again| again.key != key) {
-            return Err(CartError::MustReconfigure { key: key.to_owned(), why: OTHERWISE.to_owned() });
-        }
-        change.operations = vec![CartOperation::Add { lines: again }];
-        Ok(change)
-    }
-}
-
-/// A cart without a line and its children.
-fn without_family(lines: &[CartLine], key: &str) -> CartChange {
-    let keys = with_children(lines, key);
-    let stage = Stage { stage: "remove".into(), micros: 0, result: format!("{} lines", keys.len()), log: Vec::new() };
-    CartChange { operations: vec![CartOperation::Remove { keys }], warnings: Vec::new(), stages: vec![stage] }
 }

@@ -1,16 +1,18 @@
 //! The check of a cart before it is ordered.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::CartError;
-use super::change::OTHERWISE;
-use super::line::{CartLine, SealFault};
-use super::path::{NOT_STORED, held_line, same_line};
+use super::change::{CartRequest, OTHERWISE};
+use super::line::{CartLine, Pin, SealFault};
+use super::path::{NOT_STORED, are_held};
+use super::places::roots;
 use super::plan::sellable;
-use crate::contract::Money;
+use super::walk::Walk;
+use crate::contract::{Item, Money, Wanted};
 use crate::host::Cartwright;
 use crate::ids::{Digest, ShopId};
 use crate::shop::{Shop, Visitor};
@@ -58,39 +60,57 @@ pub enum LineState {
 impl Cartwright {
     /// Says of each top line of a cart whether it can be ordered, by this visitor: the country that is delivered to and the group as
     /// the platform knows them, not as a page said. An unexpired seal over an unchanged line that was priced for the same holds
-    /// without asking the vendor; everything else is planned and priced again by the version that the line is pinned to.
+    /// without asking the vendor; everything else is planned and priced again by the version that the line is pinned to. A configured
+    /// line that is not as it was sealed must be configured again: it could name another customer's configuration.
     ///
     /// # Errors
-    /// When the shop does not exist. What is wrong with a line is said of the line.
+    /// When the shop does not exist, and when the cart has more lines than a cart may have. What is wrong with a line is said of the line.
     pub async fn check_cart(
         &self,
         shop: &ShopId,
         lines: &[CartLine],
         visitor: &Visitor,
     ) -> Result<Vec<LineCheck>, CartError> {
+        let request = CartRequest::new(self, shop, lines, visitor)?;
         self.shop_state(shop)?;
-        let mut checks = Vec::new();
+        let mut checks = Vec::with_capacity(lines.len());
+        let mut stale = Vec::new();
         for line in lines {
-            if let Some(parent) = &line.parent {
-                if held_line(lines, parent).is_none() {
-                    let why = "its bundle is not in the cart".to_owned();
-                    let state = LineState::MustReconfigure { why };
-                    checks.push(LineCheck { key: line.key.clone(), state, lines: Vec::new() });
-                }
-                continue;
-            }
-            if held_line(lines, &line.key).is_some_and(|first| !std::ptr::eq(first, line)) {
+            let must_reconfigure = |why: &str| (LineState::MustReconfigure { why: why.to_owned() }, Vec::new());
+            let checked = match &line.parent {
+                Some(parent) if request.cart.top(parent).is_some() => continue,
+                Some(_) => Some(must_reconfigure("its bundle is not in the cart")),
                 // Priced as two, it would escape a price that depends on how many are bought.
-                let why = "it stands in the cart twice; change the quantity of the first".to_owned();
-                let state = LineState::MustReconfigure { why };
-                checks.push(LineCheck { key: line.key.clone(), state, lines: Vec::new() });
-                continue;
+                None if request.cart.top(&line.key).is_some_and(|first| !std::ptr::eq(first, line)) => {
+                    Some(must_reconfigure("the cart holds it twice; change the quantity of the first"))
+                }
+                None => request.holds(line).await?.map(|state| (state, Vec::new())),
+            };
+            if checked.is_none() {
+                stale.push(line);
             }
-            let (state, lines) = self.check_line(shop, line, lines, visitor).await?;
-            checks.push(LineCheck { key: line.key.clone(), state, lines });
+            checks.push((line, checked));
         }
-        self.require_configurations(shop, lines, &mut checks).await?;
-        Ok(checks)
+        let mut together = request.planned_together(&stale).await;
+        let mut answers = Vec::with_capacity(checks.len());
+        for (line, checked) in checks {
+            let (state, lines) = match checked {
+                Some(checked) => checked,
+                None => {
+                    let planned = match together.remove(line.key.as_str()) {
+                        Some(family) => Ok(family),
+                        None => request
+                            .planned_again(line, line.asked_quantity, &line.without)
+                            .await
+                            .map(|(_, family)| family),
+                    };
+                    request.compared(line, planned)?
+                }
+            };
+            answers.push(LineCheck { key: line.key.clone(), state, lines });
+        }
+        self.require_configurations(shop, lines, &mut answers).await?;
+        Ok(answers)
     }
 
     /// Keeps the configurations for longer of lines that stand as they are. A line whose configuration is gone cannot be ordered:
@@ -121,61 +141,6 @@ impl Cartwright {
         Ok(())
     }
 
-    async fn check_line(
-        &self,
-        shop: &ShopId,
-        line: &CartLine,
-        lines: &[CartLine],
-        visitor: &Visitor,
-    ) -> Result<(LineState, Vec<CartLine>), CartError> {
-        let state = self.shop_state(shop)?;
-        let now = Timestamp::now();
-        let children = lines.iter().filter(|other| other.parent.as_ref() == Some(&line.key));
-        let family: Vec<&CartLine> = std::iter::once(line).chain(children).collect();
-        let faults: Vec<SealFault> = family
-            .iter()
-            .filter_map(|member| member.check_seal(&state.shop.id, &state.shop.seal_key, now).err())
-            .collect();
-        let is_whole = family_sums(&family) && !faults.contains(&SealFault::Forged);
-        let is_pinned = [line.pin.digest, line.pin.strategy_digest]
-            .iter()
-            .all(|pinned| self.replacement(pinned).is_ok_and(|digest| digest == *pinned));
-        let is_theirs = family.iter().all(|member| member.is_priced_for(visitor));
-        if is_whole && faults.is_empty() && is_pinned && is_theirs {
-            return Ok(match self.not_sold(shop, &family).await? {
-                Some(error) => (LineState::Unavailable { why: error.to_string() }, Vec::new()),
-                None => (LineState::Ok, Vec::new()),
-            });
-        }
-        // A line that was tampered with is planned from its configuration. Of what it says of itself only the parts that were taken
-        // out count, and its key must agree: without them it costs what it costs for everybody.
-        Ok(match self.planned_again(shop, line, line.asked_quantity, &line.without, lines, visitor).await {
-            Ok((_, again)) => match again.first() {
-                Some(first) if line.key_at_its_price(first.key_without(shop, &line.without)) != line.key => {
-                    (LineState::MustReconfigure { why: "it is not what was configured".to_owned() }, Vec::new())
-                }
-                // Parts are back in it, or its offer is over, so it has another key.
-                Some(first) if first.key != line.key && held_line(lines, &first.key).is_some() => {
-                    let why = "another line of the cart holds the same now; refresh it".to_owned();
-                    (LineState::MustReconfigure { why }, Vec::new())
-                }
-                Some(_) if is_whole && same_family(&family, &again) => (LineState::Ok, again),
-                Some(first) => {
-                    let (old, new) = (line.price.total.clone(), first.price.total.clone());
-                    (LineState::PriceChanged { old, new }, again)
-                }
-                None => (LineState::MustReconfigure { why: OTHERWISE.to_owned() }, Vec::new()),
-            },
-            Err(CartError::Hook(error)) if error.is_retryable() => {
-                (LineState::Unavailable { why: error.to_string() }, Vec::new())
-            }
-            Err(error @ (CartError::NotPurchasable(_) | CartError::Quantity { .. } | CartError::Platform(_))) => {
-                (LineState::Unavailable { why: error.to_string() }, Vec::new())
-            }
-            Err(error) => (LineState::MustReconfigure { why: error.to_string() }, Vec::new()),
-        })
-    }
-
     /// Why the platform does not sell the first of these that it does not sell any more, or not in this number.
     pub(super) async fn not_sold(&self, shop: &ShopId, family: &[&CartLine]) -> Result<Option<CartError>, CartError> {
         let state = self.shop_state(shop)?;
@@ -184,7 +149,7 @@ impl Cartwright {
             let variants = self.platform().catalogue.variants(shop, &state.shop.currency, &line.product).await;
             let variants = variants.map_err(|error| CartError::Platform(error.to_string()))?;
             let sold = match variants.iter().find(|variant| variant.id == *id) {
-                Some(variant) => sellable(variant, line.quantity.into()),
+                Some(variant) => sellable(variant, line.quantity, line.parent.is_some()),
                 None => Err(CartError::NotPurchasable(line.sku.clone().unwrap_or_else(|| line.product.clone()))),
             };
             if let Err(error) = sold {
@@ -195,30 +160,142 @@ impl Cartwright {
     }
 }
 
-/// The same lines at the same prices.
-pub(super) fn same_family(old: &[&CartLine], new: &[CartLine]) -> bool {
-    old.len() == new.len() && new.iter().all(|line| old.iter().any(|held| same_line(held, line)))
+impl<'a> CartRequest<'a> {
+    /// How a line stands whose seal and whose children's hold; `None` when it must be planned again.
+    async fn holds(&self, line: &'a CartLine) -> Result<Option<LineState>, CartError> {
+        let state = self.host.shop_state(self.shop)?;
+        let now = Timestamp::now();
+        let family = self.cart.family(line);
+        let is_pinned = [line.pin.digest, line.pin.strategy_digest]
+            .iter()
+            .all(|pinned| self.host.replacement(pinned).is_ok_and(|digest| digest == *pinned));
+        let holds =
+            |member: &&CartLine| member.is_priced_for(self.visitor) && member.check_seal(&state.shop, now).is_ok();
+        if !is_pinned || !family_sums(&family) || !family.iter().all(holds) {
+            return Ok(None);
+        }
+        Ok(Some(match self.host.not_sold(self.shop, &family).await? {
+            Some(error) => LineState::Unavailable { why: error.to_string() },
+            None => LineState::Ok,
+        }))
+    }
+
+    /// Plans lines that came from one configuration in one go, so that a cart of many costs no more than its configurations. Gives the
+    /// families by the keys of the lines that they come in place of. What cannot be planned so is left out: it is planned by itself, and
+    /// says what is wrong.
+    async fn planned_together(&self, stale: &[&'a CartLine]) -> HashMap<&'a str, Vec<CartLine>> {
+        let mut planned = HashMap::new();
+        let Ok(state) = self.host.shop_state(self.shop) else { return planned };
+        let now = Timestamp::now();
+        let mut groups: HashMap<_, BTreeMap<Option<u32>, &'a CartLine>> = HashMap::new();
+        for line in stale.iter().copied() {
+            if line.configuration.is_none() || line.check_seal(&state.shop, now) == Err(SealFault::Forged) {
+                continue;
+            }
+            let Pin { account, plugin: _, digest, strategy_account, strategy_digest, strategy } = &line.pin;
+            let pin = (account, digest, strategy_account, strategy_digest, strategy);
+            let is_over = line.pin_is_over(state.shop.pin_seconds, now);
+            let group = (line.configuration, &line.linked_product, &line.chosen_variant, pin, is_over);
+            groups.entry(group).or_default().entry(line.item).or_insert(line);
+        }
+        for group in groups.into_values().filter(|group| group.len() > 1) {
+            if let Ok(families) = self.planned_group(&group).await {
+                let found = families.into_iter().filter_map(|family| {
+                    let line: &'a CartLine = group.get(&family.first()?.item)?;
+                    Some((line.key.as_str(), family))
+                });
+                planned.extend(found);
+            }
+        }
+        planned
+    }
+
+    async fn planned_group(
+        &self,
+        group: &BTreeMap<Option<u32>, &'a CartLine>,
+    ) -> Result<Vec<Vec<CartLine>>, CartError> {
+        let Some(first) = group.values().next() else { return Ok(Vec::new()) };
+        let state = self.host.shop_state(self.shop)?;
+        let configuration = self.host.stored_configuration(&state.shop, first).await?;
+        let mut walk = Walk::begin_pinned(self.host, self.shop, first, self.visitor)?;
+        walk.spent = self.spent.clone();
+        for line in group.values() {
+            walk.leave_out(line.item, &line.without);
+        }
+        let wanted = |items: &[Item]| {
+            let roots: HashSet<Option<u32>> = roots(items).into_iter().collect();
+            let lines = group.values().filter(|line| roots.contains(&line.item));
+            lines.map(|line| Wanted { item: line.item, quantity: line.asked_quantity }).collect()
+        };
+        walk.plan(wanted, configuration.as_deref(), &self.cart).await
+    }
+
+    /// What a line that was planned again has become.
+    fn compared(
+        &self,
+        line: &'a CartLine,
+        planned: Result<Vec<CartLine>, CartError>,
+    ) -> Result<(LineState, Vec<CartLine>), CartError> {
+        let state = self.host.shop_state(self.shop)?;
+        let (now, family) = (Timestamp::now(), self.cart.family(line));
+        let is_forged = |member: &&CartLine| member.check_seal(&state.shop, now) == Err(SealFault::Forged);
+        let is_whole = family_sums(&family) && !family.iter().any(is_forged);
+        // Of what a line says of itself only the parts that were taken out count, and its key must agree: without them it costs what
+        // it costs for everybody.
+        Ok(match planned {
+            Ok(again) => match again.first() {
+                Some(first) if line.key_at_its_price(first.key_without(self.shop, &line.without)?)? != line.key => {
+                    (LineState::MustReconfigure { why: "it is not what was configured".to_owned() }, Vec::new())
+                }
+                // Parts are back in it, or its offer is over, so it has another key.
+                Some(first) if first.key != line.key && self.cart.top(&first.key).is_some() => {
+                    let why = "another line of the cart holds the same now; refresh it".to_owned();
+                    (LineState::MustReconfigure { why }, Vec::new())
+                }
+                Some(_) if is_whole && family.len() == again.len() && are_held(&family, &again) => {
+                    (LineState::Ok, again)
+                }
+                Some(first) => {
+                    let (old, new) = (line.price.total.clone(), first.price.total.clone());
+                    (LineState::PriceChanged { old, new }, again)
+                }
+                None => (LineState::MustReconfigure { why: OTHERWISE.to_owned() }, Vec::new()),
+            },
+            Err(CartError::Hook(error)) if error.is_retryable() => {
+                (LineState::Unavailable { why: error.to_string() }, Vec::new())
+            }
+            Err(
+                error @ (CartError::NotPurchasable(_)
+                | CartError::Quantity { .. }
+                | CartError::Platform(_)
+                | CartError::OverBudget(_)),
+            ) => (LineState::Unavailable { why: error.to_string() }, Vec::new()),
+            Err(error @ CartError::Unwritable(_)) => return Err(error),
+            Err(CartError::Seal { fault, .. }) => (LineState::MustReconfigure { why: fault.to_string() }, Vec::new()),
+            Err(error) => (LineState::MustReconfigure { why: error.to_string() }, Vec::new()),
+        })
+    }
 }
 
-pub(super) fn family(lines: &[CartLine], parent: &CartLine) -> Vec<CartLine> {
-    let children = lines.iter().filter(|line| line.parent.as_ref() == Some(&parent.key));
-    std::iter::once(parent).chain(children).cloned().collect()
+/// Lines of their own.
+pub(super) fn owned(lines: &[&CartLine]) -> Vec<CartLine> {
+    lines.iter().copied().cloned().collect()
 }
 
 /// A line and its children are as they were sealed, but for faults that are none here.
-pub(super) fn check_whole(shop: &Shop, family: &[CartLine], faults: &[SealFault]) -> Result<(), CartError> {
+pub(super) fn check_whole(shop: &Shop, family: &[&CartLine], faults: &[SealFault]) -> Result<(), CartError> {
     check_seals(shop, family, faults)?;
     match family.first() {
-        Some(first) if !family_sums(&family.iter().collect::<Vec<_>>()) => {
+        Some(first) if !family_sums(family) => {
             Err(CartError::Seal { key: first.key.clone(), fault: SealFault::Forged })
         }
         _ => Ok(()),
     }
 }
 
-pub(super) fn check_seals(shop: &Shop, lines: &[CartLine], faults: &[SealFault]) -> Result<(), CartError> {
+pub(super) fn check_seals(shop: &Shop, lines: &[&CartLine], faults: &[SealFault]) -> Result<(), CartError> {
     for line in lines {
-        match line.check_seal(&shop.id, &shop.seal_key, Timestamp::now()) {
+        match line.check_seal(shop, Timestamp::now()) {
             Err(fault) if faults.contains(&fault) => return Err(CartError::Seal { key: line.key.clone(), fault }),
             _ => {}
         }

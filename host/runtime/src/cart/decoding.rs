@@ -1,7 +1,7 @@
 //! What a raw configuration says: its items, whether they may be bought here, their fingerprints, and what the vendor says they
 //! cost.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,20 +9,20 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::CartError;
-use super::identity;
+use super::canonical::NotCanonical;
+use super::identity::fingerprints;
 use super::plan::ItemFacts;
 use super::price_memory::{Quote, Recalled};
-use super::pricing::converted;
-use super::tree::trees;
+use super::pricing::{VendorPrice, converted};
+use super::tree::{Forest, forest};
 use super::walk::Walk;
-use crate::contract::{Association, Context, Decoded, FieldIssue, Item, Message, Price, PriceSource, Wanted};
+use crate::contract::{Association, Context, Decoded, FieldIssue, Item, Message, PriceSource, Wanted};
 use crate::error::Failure;
 use crate::guest::{CallOptions, Hook, call};
 use crate::ids::Digest;
+use crate::limits::{Budget, INLINE_STATE_BYTES, MAX_NAMED_JSON_BYTES};
 use crate::plugin::Plugin;
-
-/// The most configured products of one configuration.
-const MOST_ITEMS: usize = 1000;
+use crate::text;
 
 impl Walk<'_> {
     pub(super) async fn decode(&mut self, raw: &[u8], digest: Option<Digest>) -> Result<Decoded, CartError> {
@@ -40,13 +40,21 @@ impl Walk<'_> {
         .await?;
         self.log = trace.log;
         let decoded = decoded.map_err(|error| self.answered(&plugin, Hook::Decode, error))?;
-        if decoded.items.is_empty() || decoded.items.len() > MOST_ITEMS {
-            let text = format!("it holds {} configured products; 1 to {MOST_ITEMS} can be bought", decoded.items.len());
+        if decoded.items.is_empty() {
+            let text = "it holds no configured product".to_owned();
             return Err(CartError::Configuration(issue("items", "items-number", text)));
         }
-        self.warnings.extend(decoded.warnings.iter().cloned());
         let articles: usize = decoded.items.iter().map(|item| item.articles.len()).sum();
         let attributes: usize = decoded.items.iter().map(|item| item.attributes.len()).sum();
+        Budget::Items.check(decoded.items.len())?;
+        Budget::Articles.check(articles)?;
+        Budget::Attributes.check(attributes)?;
+        Budget::StateBytes.check(decoded.items.iter().map(|item| item.state.len()).sum())?;
+        self.spent.items(decoded.items.len())?;
+        for (index, item) in decoded.items.iter().enumerate() {
+            check_names(index, item).map_err(CartError::Configuration)?;
+        }
+        self.warnings.extend(decoded.warnings.iter().cloned().map(text::message));
         let result = format!(
             "{} configured products, {attributes} attributes, {articles} articles; priced by {}",
             decoded.items.len(),
@@ -62,17 +70,20 @@ impl Walk<'_> {
 
     /// The root's vendor product must be the linked one; others must be listed, or linked in this shop by the same account.
     pub(super) fn check_products(&mut self, items: &[Item]) -> Result<(), CartError> {
-        for item in items {
+        let mut others: Option<HashSet<&str>> = None;
+        for (index, item) in items.iter().enumerate() {
             let found = &item.vendor_product;
-            let is_linked = *found == self.association.vendor_product;
-            let may_be_with =
-                self.association.other_vendor_products.contains(found)
-                    || self.state.links.values().any(|other| {
-                        other.link.account == self.linked.link.account && other.link.vendor_product == *found
-                    });
+            if *found == self.association.vendor_product {
+                continue;
+            }
+            let may_be_with = others.get_or_insert_with(|| {
+                let links = self.state.links.values().map(|other| &other.link);
+                let linked =
+                    links.filter(|link| link.account == self.linked.link.account).map(|link| &link.vendor_product);
+                linked.chain(&self.association.other_vendor_products).map(String::as_str).collect()
+            });
             // A configuration may have several roots; the first is what the page was opened with.
-            let is_first = std::ptr::eq(item, &items[0]);
-            if !is_linked && (is_first || !may_be_with) {
+            if index == 0 || !may_be_with.contains(found.as_str()) {
                 return Err(CartError::NotLinked {
                     found: found.clone(),
                     shop_product: self.association.shop_product.clone(),
@@ -87,15 +98,21 @@ impl Walk<'_> {
     }
 
     /// Fingerprints, and the tree of items.
-    pub(super) fn facts(&mut self, items: &[Item]) -> Result<Vec<ItemFacts>, CartError> {
-        let below = trees(items)?;
+    pub(super) async fn facts(&mut self, items: &mut Vec<Item>) -> Result<Vec<ItemFacts>, CartError> {
+        let bytes: usize = items.iter().map(|item| item.state.len()).sum();
+        let (fingerprints, below) = if bytes <= INLINE_STATE_BYTES {
+            identified(items)?
+        } else {
+            let given = std::mem::take(items);
+            let identified = self.host.work().run(&self.state.shop.id, move || (identified(&given), given)).await;
+            let (identified, given) =
+                identified.ok_or_else(|| CartError::Unwritable("its fingerprint could not be made".to_owned()))?;
+            *items = given;
+            identified?
+        };
         let mut facts = Vec::with_capacity(items.len());
-        for (index, tree) in below.into_iter().enumerate() {
-            let members: Vec<&Item> = tree.iter().map(|member| &items[*member]).collect();
-            let fingerprint = identity::fingerprint(&members).map_err(|error| {
-                CartError::Configuration(issue(&format!("[{index}]"), "state-ambiguous", error.to_string()))
-            })?;
-            facts.push(ItemFacts { fingerprint: Some(fingerprint), below: tree });
+        for (fingerprint, below) in fingerprints.into_iter().zip(below) {
+            facts.push(ItemFacts { fingerprint: Some(fingerprint), below });
         }
         self.done(format!("{} fingerprints", facts.len()));
         Ok(facts)
@@ -108,7 +125,7 @@ impl Walk<'_> {
         configuration: Option<Digest>,
         decoded: &Decoded,
         wanted: &[Wanted],
-    ) -> Result<Vec<Option<Price>>, CartError> {
+    ) -> Result<Vec<Option<VendorPrice>>, CartError> {
         if decoded.price_from != PriceSource::Vendor {
             return Ok(Vec::new());
         }
@@ -198,6 +215,54 @@ impl Walk<'_> {
         }
         Ok((Quote { prices, asked_at }, !used_catalogue))
     }
+}
+
+/// The fingerprint of each item, and what is below each root.
+fn identified(items: &[Item]) -> Result<(Vec<Digest>, Vec<Vec<usize>>), CartError> {
+    let forest: Forest = forest(items)?;
+    let ambiguous = |(index, error): (usize, NotCanonical)| {
+        CartError::Configuration(issue(&format!("[{index}]"), "state-ambiguous", format!("the state: {error}")))
+    };
+    Ok((fingerprints(items, &forest).map_err(ambiguous)?, forest.below))
+}
+
+/// Refuses an item of which something that names it, or one of its parts, could not be kept as it is.
+fn check_names(index: usize, item: &Item) -> Result<(), FieldIssue> {
+    let path = |field: &str| format!("[{index}].{field}");
+    let name = |field: &dyn Fn() -> String, text: &str| {
+        text::check_name(text)
+            .map_err(|error| issue(&field(), "name-unusable", format!("this cannot name anything: {error}")))
+    };
+    let named = [
+        ("vendor-product", Some(&item.vendor_product)),
+        ("id", item.id.as_ref()),
+        ("parent", item.parent.as_ref()),
+        ("sku", item.sku.as_ref()),
+        ("reference", item.reference.as_ref()),
+    ];
+    for (field, text) in named {
+        text.map_or(Ok(()), |text| name(&|| path(field), text))?;
+    }
+    for (number, article) in item.articles.iter().enumerate() {
+        let at = |field: &str| path(&format!("articles[{number}].{field}"));
+        let named = [
+            ("sku", Some(&article.sku)),
+            ("price-sku", article.price_sku.as_ref()),
+            ("material-sku", article.material_sku.as_ref()),
+            ("quantity", Some(&article.quantity)),
+        ];
+        for (field, text) in named {
+            text.map_or(Ok(()), |text| name(&|| at(field), text))?;
+        }
+        for extra in &article.extra {
+            name(&|| at("extra"), &extra.name)?;
+            if extra.json.len() > MAX_NAMED_JSON_BYTES || extra.json.contains('\0') {
+                let text = format!("{:?} is not JSON text of at most {MAX_NAMED_JSON_BYTES} bytes", extra.name);
+                return Err(issue(&at("extra"), "extra-unusable", text));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn broke(plugin: &Plugin, hook: Hook, text: String) -> crate::error::HookError {

@@ -1,33 +1,28 @@
 //! When two lines are the same: two configurations that differ never merge, two that are the same do.
 //!
-//! A line's key is the SHA-256 of canonical JSON (RFC 8785), so no joining of texts can collide. A member that is null is left
-//! out: absent, null and the default are the same. Pictures, labels and prices are not part of it.
-
-use std::fmt;
+//! A line's key is the SHA-256 of canonical JSON ([`canonical`](super::canonical)), so no joining of texts can collide. A member that is
+//! null is left out: absent, null and the default are the same. Pictures, labels and prices are not part of it.
 
 use serde::Serialize;
-use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Number, Value};
 
-use crate::contract::Item;
+use super::CartError;
+use super::canonical::{NotCanonical, canonical};
+use super::money;
+use super::tree::Forest;
+use crate::contract::{Article, Attribute, Item};
 use crate::ids::{Digest, ShopId};
 
-/// The largest whole number that JSON numbers hold exactly (RFC 8785 says so of IEEE 754 doubles).
-const LARGEST_EXACT: f64 = 9_007_199_254_740_992.0;
-/// How deep a configuration's state may be nested.
-const DEEPEST: usize = 100;
-
-/// A JSON text that has no canonical form.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the state is no JSON with one meaning: {0}")]
-pub struct NotCanonical(String);
+/// The kind of an attribute whose value is one of the merchant's own, so that its label says nothing beyond its id.
+const OPTION: &str = "option";
 
 /// An item, as its fingerprint sees it.
 #[derive(Serialize)]
 struct Described<'a> {
-    articles: Vec<(&'a str, &'a str, Option<&'a str>, Option<&'a str>)>,
-    /// Id, whether the value has an id, and the value's id or text.
-    attributes: Vec<(&'a str, bool, &'a str)>,
+    articles: Vec<DescribedArticle<'a>>,
+    attributes: Vec<DescribedAttribute<'a>>,
+    /// The fingerprints of the items right below it, in their order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    below: Vec<Digest>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reference: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -39,41 +34,55 @@ struct Described<'a> {
     vendor_product: &'a str,
 }
 
-/// The fingerprint of an item together with the items below it: everything that makes it what it is.
-pub(crate) fn fingerprint(items: &[&Item]) -> Result<Digest, NotCanonical> {
-    let described = items.iter().map(|item| described(item)).collect::<Result<Vec<Described<'_>>, NotCanonical>>()?;
-    Ok(digest(&described))
+/// Id, the value's id, and the value itself where it is not the label of an option.
+type DescribedAttribute<'a> = (&'a str, Option<&'a str>, Option<&'a str>);
+
+/// SKU, quantity, price SKU, material SKU, and what else the vendor says of it.
+type DescribedArticle<'a> = (&'a str, String, Option<&'a str>, Option<&'a str>, Vec<(&'a str, &'a str)>);
+
+/// The fingerprint of each item: everything that makes it what it is, with the items below it. Each item is read once.
+///
+/// # Errors
+/// The place of an item whose state has no canonical form, and why.
+pub(super) fn fingerprints(items: &[Item], forest: &Forest) -> Result<Vec<Digest>, (usize, NotCanonical)> {
+    let mut fingerprints: Vec<Option<Digest>> = vec![None; items.len()];
+    // Children come first.
+    for index in forest.parents_first.iter().rev().copied() {
+        let below = forest.children[index].iter().filter_map(|child| fingerprints[*child]).collect();
+        let described = described(&items[index], below).and_then(|described| digest(&described));
+        fingerprints[index] = Some(described.map_err(|error| (index, error))?);
+    }
+    Ok(fingerprints.into_iter().flatten().collect())
 }
 
-fn described(item: &Item) -> Result<Described<'_>, NotCanonical> {
-    let mut attributes: Vec<_> = item
-        .attributes
-        .iter()
-        .map(|attribute| {
-            let value = attribute.value_id.as_ref().unwrap_or(&attribute.value);
-            (attribute.id.as_str(), attribute.value_id.is_some(), value.as_str())
-        })
-        .collect();
+fn described(item: &Item, below: Vec<Digest>) -> Result<Described<'_>, NotCanonical> {
+    let mut attributes: Vec<_> = item.attributes.iter().map(described_attribute).collect();
     attributes.sort_unstable();
-    let mut articles: Vec<_> = item
-        .articles
-        .iter()
-        .map(|article| {
-            let (price, material) = (article.price_sku.as_deref(), article.material_sku.as_deref());
-            (article.sku.as_str(), article.quantity.as_str(), price, material)
-        })
-        .collect();
+    let mut articles: Vec<_> = item.articles.iter().map(described_article).collect();
     articles.sort_unstable();
-    let state = if item.state.is_empty() { Value::Null } else { parse(&item.state)? };
+    let state = if item.state.is_empty() { None } else { canonical(&item.state)? };
     Ok(Described {
         articles,
         attributes,
+        below,
         reference: item.reference.as_deref(),
         sku: item.sku.as_deref(),
-        // A `Value` always has a canonical form: its keys are texts and its numbers are finite.
-        state: (!state.is_null()).then(|| Digest::of(&serde_json_canonicalizer::to_vec(&state).unwrap_or_default())),
+        state: state.map(|state| Digest::of(&state)),
         vendor_product: &item.vendor_product,
     })
+}
+
+fn described_attribute(attribute: &Attribute) -> DescribedAttribute<'_> {
+    // The label of an option depends on the shopper's language; what a shopper wrote counts, whatever id it has.
+    let is_label = attribute.kind == OPTION && attribute.value_id.is_some();
+    (&attribute.id, attribute.value_id.as_deref(), (!is_label).then_some(attribute.value.as_str()))
+}
+
+fn described_article(article: &Article) -> DescribedArticle<'_> {
+    let quantity = money::decimal(&article.quantity);
+    let quantity = quantity.map_or_else(|_| article.quantity.clone(), |quantity| quantity.normalize().to_string());
+    let extra = article.extra.iter().map(|extra| (extra.name.as_str(), extra.json.as_str())).collect();
+    (&article.sku, quantity, article.price_sku.as_deref(), article.material_sku.as_deref(), extra)
 }
 
 /// What a line's key is made of.
@@ -96,8 +105,8 @@ pub(crate) struct KeyParts<'a> {
 }
 
 /// A line's key: 64 hex digits.
-pub(crate) fn line_key(parts: &KeyParts<'_>) -> String {
-    digest(parts).to_string()
+pub(crate) fn line_key(parts: &KeyParts<'_>) -> Result<String, CartError> {
+    Ok(digest(parts)?.to_string())
 }
 
 /// What the key of an offered line is made of.
@@ -110,8 +119,8 @@ pub(crate) struct OfferedKey<'a> {
 }
 
 /// The key of a line at the price that a quotation offers.
-pub(crate) fn offered_key(parts: &OfferedKey<'_>) -> String {
-    digest(parts).to_string()
+pub(crate) fn offered_key(parts: &OfferedKey<'_>) -> Result<String, CartError> {
+    Ok(digest(parts)?.to_string())
 }
 
 /// What a part of a bundle is called by: what it buys.
@@ -125,111 +134,14 @@ pub(crate) struct PartName<'a> {
 }
 
 /// A part's name, in whichever bundle.
-pub(crate) fn part_name(name: &PartName<'_>) -> Digest {
-    digest(name)
+pub(crate) fn part_name(name: &PartName<'_>) -> Result<Digest, CartError> {
+    Ok(digest(name)?)
 }
 
 /// The digest of a struct's JSON text. It is canonical without being sorted, because the structs here name their members in
-/// canonical order and hold texts and truth values only; a test holds them to it.
-fn digest(value: &impl Serialize) -> Digest {
-    Digest::of(&serde_json::to_vec(value).unwrap_or_default())
-}
-
-/// Reads JSON in which everything has one meaning: no member twice, no number that a double does not hold, not too deep.
-/// Members that are null are left out.
-pub(crate) fn parse(text: &str) -> Result<Value, NotCanonical> {
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    let value = Strict { depth: 0 }.deserialize(&mut deserializer).map_err(|error| NotCanonical(error.to_string()))?;
-    deserializer.end().map_err(|error| NotCanonical(error.to_string()))?;
-    Ok(value)
-}
-
-#[derive(Clone, Copy)]
-struct Strict {
-    depth: usize,
-}
-
-impl<'de> DeserializeSeed<'de> for Strict {
-    type Value = Value;
-
-    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        if self.depth > DEEPEST {
-            return Err(D::Error::custom(format!("nested deeper than {DEEPEST}")));
-        }
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Strict {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Bool(value))
-    }
-
-    fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<Value, E> {
-        whole(value as f64, value.into())
-    }
-
-    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<Value, E> {
-        whole(value as f64, value.into())
-    }
-
-    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
-        match Number::from_f64(value) {
-            Some(number) if value.abs() <= LARGEST_EXACT => Ok(Value::Number(number)),
-            _ => Err(E::custom("a number that cannot be held exactly")),
-        }
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(Value::String(value.to_owned()))
-    }
-
-    fn visit_string<E>(self, value: String) -> Result<Value, E> {
-        Ok(Value::String(value))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Value, A::Error> {
-        let mut values = Vec::new();
-        while let Some(value) = sequence.next_element_seed(Strict { depth: self.depth + 1 })? {
-            values.push(value);
-        }
-        Ok(Value::Array(values))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
-        let mut members = Map::new();
-        let mut nulls = Vec::new();
-        while let Some(name) = map.next_key::<String>()? {
-            let value = map.next_value_seed(Strict { depth: self.depth + 1 })?;
-            if members.contains_key(&name) || nulls.contains(&name) {
-                return Err(A::Error::custom(format!("the member {name:?} stands twice")));
-            }
-            if value.is_null() {
-                nulls.push(name);
-            } else {
-                members.insert(name, value);
-            }
-        }
-        Ok(Value::Object(members))
-    }
-}
-
-fn whole<E: serde::de::Error>(approximate: f64, number: Number) -> Result<Value, E> {
-    if approximate.abs() < LARGEST_EXACT {
-        Ok(Value::Number(number))
-    } else {
-        Err(E::custom("a whole number that cannot be held exactly"))
-    }
+/// canonical order and hold texts only; a test holds them to it.
+fn digest(value: &impl Serialize) -> Result<Digest, NotCanonical> {
+    Ok(Digest::of(&serde_json::to_vec(value)?))
 }
 
 #[cfg(test)]
@@ -237,24 +149,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    fn canonical(text: &str) -> String {
-        serde_json_canonicalizer::to_string(&parse(text).unwrap()).unwrap()
-    }
-
-    #[test]
-    fn absent_null_and_spelling_make_no_difference() {
-        assert_eq!(canonical(r#"{"b": 1.0, "a": null, "c": [1e1]}"#), canonical(r#"{"c":[10],"b":1}"#));
-    }
-
-    #[test]
-    fn what_has_two_meanings_is_refused() {
-        for text in [r#"{"a":1,"a":2}"#, r#"{"a":null,"a":1}"#, "12345678901234567890", "1e400", "[1] 2", "{\"a\":", ""]
-        {
-            assert!(parse(text).is_err(), "{text}");
-        }
-        assert!(parse(&"[".repeat(100_000)).is_err());
-    }
+    use crate::cart::tree::forest;
+    use crate::contract::NamedJson;
 
     fn key(product: &str, variant: Option<&str>, strategy: &str) -> String {
         let shop = "shop".parse().unwrap();
@@ -268,6 +164,7 @@ mod tests {
             parent: None,
             without: &[],
         })
+        .unwrap()
     }
 
     proptest! {
@@ -275,16 +172,6 @@ mod tests {
         fn no_way_of_cutting_texts_gives_one_key(a in "[a-c:|-]{0,6}", b in "[a-c:|-]{0,6}", c in "[a-c:|-]{0,6}", d in "[a-c:|-]{0,6}") {
             let same = (&a, &b) == (&c, &d);
             prop_assert_eq!(key(&a, Some(&b), "s") == key(&c, Some(&d), "s"), same);
-        }
-
-        #[test]
-        fn the_order_of_members_makes_no_difference(values in prop::collection::btree_map("[a-z]{1,8}", any::<i32>(), 0..8)) {
-            let forward: Vec<String> = values.iter().map(|(name, value)| format!("{name:?}:{value}")).collect();
-            let backward: Vec<String> = forward.iter().rev().cloned().collect();
-            prop_assert_eq!(
-                canonical(&format!("{{{}}}", forward.join(","))),
-                canonical(&format!("{{{}}}", backward.join(" , ")))
-            );
         }
     }
 
@@ -304,8 +191,9 @@ mod tests {
             without: &[Digest::of(b"any")],
         };
         let item = Described {
-            articles: vec![(text, "1", Some(text), None)],
-            attributes: vec![(text, true, text)],
+            articles: vec![(text, "1".to_owned(), Some(text), None, vec![(text, text)])],
+            attributes: vec![(text, None, Some(text)), (text, Some(text), None)],
+            below: vec![Digest::of(b"any")],
             reference: Some(text),
             sku: Some(text),
             state: digest,
@@ -322,5 +210,103 @@ mod tests {
     #[test]
     fn a_line_without_a_variant_is_not_one_with_an_empty_one() {
         assert_ne!(key("p", None, "s"), key("p", Some(""), "s"));
+    }
+
+    fn item(state: &str) -> Item {
+        Item {
+            id: None,
+            parent: None,
+            vendor_product: "1001".into(),
+            attributes: vec![],
+            articles: vec![],
+            sku: None,
+            reference: None,
+            thumbnail: None,
+            state: state.into(),
+            unverified: None,
+            extra: vec![],
+        }
+    }
+
+    fn attribute(kind: &str, value: &str, value_id: Option<&str>) -> Attribute {
+        Attribute {
+            id: "13".into(),
+            name: "Text".into(),
+            value: value.into(),
+            value_id: value_id.map(str::to_owned),
+            key: None,
+            hidden: false,
+            kind: kind.into(),
+        }
+    }
+
+    fn article(quantity: &str, extra: &[(&str, &str)]) -> Article {
+        let named = |(name, json): &(&str, &str)| NamedJson { name: (*name).into(), json: (*json).into() };
+        Article {
+            sku: "PANEL".into(),
+            quantity: quantity.into(),
+            price_sku: None,
+            price: None,
+            material_sku: None,
+            extra: extra.iter().map(named).collect(),
+        }
+    }
+
+    /// The fingerprint of the first of these items.
+    fn first(items: &[Item]) -> Digest {
+        fingerprints(items, &forest(items).unwrap()).unwrap()[0]
+    }
+
+    fn of_attribute(kind: &str, value: &str, value_id: Option<&str>) -> Digest {
+        first(&[Item { attributes: vec![attribute(kind, value, value_id)], ..item("") }])
+    }
+
+    #[test]
+    fn what_a_shopper_wrote_counts_whatever_id_it_has() {
+        assert_ne!(of_attribute("text", "Anna", Some("7")), of_attribute("text", "Tom", Some("7")));
+        assert_ne!(of_attribute("file", "a.png", Some("7")), of_attribute("file", "b.png", Some("7")));
+        assert_ne!(of_attribute("text", "Anna", None), of_attribute("text", "Tom", None));
+        assert_ne!(of_attribute("text", "7", None), of_attribute("option", "7", Some("7")));
+    }
+
+    #[test]
+    fn the_label_of_an_option_does_not_count() {
+        assert_eq!(of_attribute("option", "Red", Some("7")), of_attribute("option", "Rood", Some("7")));
+        assert_ne!(of_attribute("option", "Red", Some("7")), of_attribute("option", "Red", Some("8")));
+        assert_ne!(of_attribute("option", "Red", None), of_attribute("option", "Rood", None));
+    }
+
+    #[test]
+    fn what_else_is_said_of_an_article_counts_and_the_spelling_of_its_quantity_does_not() {
+        let of =
+            |quantity, extra: &[(&str, &str)]| first(&[Item { articles: vec![article(quantity, extra)], ..item("") }]);
+        assert_eq!(of("1", &[]), of("1.00", &[]));
+        assert_ne!(of("1", &[]), of("1.01", &[]));
+        assert_ne!(of("1", &[("expivi:length", "600")]), of("1", &[("expivi:length", "601")]));
+    }
+
+    #[test]
+    fn numbers_that_a_double_does_not_hold_tell_states_apart() {
+        let of = |number: &str| first(&[item(&format!("{{\"far\":{number}}}"))]);
+        assert_eq!(of("3.4028234663852886e38"), of("3.4028234663852886E+38"));
+        assert_ne!(of("1770000000123456789"), of("1770000000123456788"));
+        assert_ne!(of("1.7976931348623157e308"), of("1.7976931348623155e308"));
+    }
+
+    #[test]
+    fn how_items_hang_together_counts_and_what_they_are_called_does_not() {
+        let named = |id: &str, parent: Option<&str>, state: &str| Item {
+            id: Some(id.into()),
+            parent: parent.map(str::to_owned),
+            ..item(state)
+        };
+        let side_by_side = [named("a", None, "1"), named("b", Some("a"), "2"), named("c", Some("a"), "3")];
+        let chained = [named("a", None, "1"), named("b", Some("a"), "2"), named("c", Some("b"), "3")];
+        let renamed = [named("x", None, "1"), named("y", Some("x"), "2"), named("z", Some("y"), "3")];
+        let child_first = [named("c", Some("b"), "3"), named("b", Some("a"), "2"), named("a", None, "1")];
+        assert_ne!(first(&side_by_side), first(&chained));
+        assert_eq!(first(&chained), first(&renamed));
+        let of_last = fingerprints(&child_first, &forest(&child_first).unwrap()).unwrap()[2];
+        assert_eq!(first(&chained), of_last);
     }
 }

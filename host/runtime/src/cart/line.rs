@@ -7,13 +7,16 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
+use super::CartError;
+use super::decoding::issue;
 use super::identity::{KeyParts, OfferedKey, line_key, offered_key};
 use crate::contract::{
     Adjustment, Article, ChildRemoval, ItemReference, Line, LinePart, Message, Money, PriceSource, PriceState, TaxBasis,
 };
 use crate::ids::{AccountId, Digest, PluginId, ShopId};
-use crate::settings::Secret;
-use crate::shop::Visitor;
+use crate::limits::MAX_SHOWN_CHARS;
+use crate::shop::{Shop, Visitor};
+use crate::text;
 
 /// Which version of which plugin a line belongs to. Later events of the line go there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -153,6 +156,9 @@ pub enum SealFault {
     /// The line, or its price, is not the one that was sealed.
     #[error("the line is not as it was sealed")]
     Forged,
+    /// The price is in another currency, or in other decimals, than the shop sells in now.
+    #[error("the line was priced in another currency or in other decimals than the shop sells in now; refresh it")]
+    OtherMoney,
     /// The seal's time is over.
     #[error("the seal has expired")]
     Expired,
@@ -160,7 +166,7 @@ pub enum SealFault {
 
 impl CartLine {
     /// Everything that decides what the line is and costs, and by which people judge it: a merchant prices what stands there.
-    fn sealed_bytes(&self, shop: &ShopId) -> Vec<u8> {
+    fn sealed_bytes(&self, shop: &ShopId) -> Result<Vec<u8>, CartError> {
         let price = &self.price;
         let sealed = Sealed {
             shop,
@@ -203,7 +209,7 @@ impl CartLine {
             offer: price.offer.as_deref(),
         };
         // Serde writes a struct's members in their order, so the same line always gives the same bytes.
-        serde_json::to_vec(&sealed).unwrap_or_default()
+        serde_json::to_vec(&sealed).map_err(|error| CartError::Unwritable(error.to_string()))
     }
 
     /// Does its price hold for this visitor? What a merchant offered holds for whoever was offered it.
@@ -213,15 +219,15 @@ impl CartLine {
     }
 
     /// The key that this line would have if `usual` were its key at the usual price.
-    pub(super) fn key_at_its_price(&self, usual: String) -> String {
+    pub(super) fn key_at_its_price(&self, usual: String) -> Result<String, CartError> {
         match &self.price.offer {
             Some(quotation) => offered_key(&OfferedKey { key: &usual, quotation }),
-            None => usual,
+            None => Ok(usual),
         }
     }
 
     /// The key of this line at the usual price, which is no child, if just these parts were taken out of it.
-    pub(super) fn key_without(&self, shop: &ShopId, without: &[Digest]) -> String {
+    pub(super) fn key_without(&self, shop: &ShopId, without: &[Digest]) -> Result<String, CartError> {
         line_key(&KeyParts {
             shop,
             product: &self.product,
@@ -234,21 +240,67 @@ impl CartLine {
         })
     }
 
-    /// Signs the line's price for this shop.
-    pub(crate) fn seal(&mut self, shop: &ShopId, key: &Secret) {
-        self.price.seal = match mac(key, &self.sealed_bytes(shop)) {
-            Some(mac) => format!("v1.{}", URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes())),
-            None => String::new(),
+    /// Brings every text that people read into a form that can be shown and kept, and warns the merchant of what was cut. What names
+    /// something was checked when the configuration was decoded.
+    ///
+    /// # Errors
+    /// For a text that cannot be shown.
+    pub(super) fn make_readable(&mut self, warnings: &mut Vec<Message>) -> Result<(), CartError> {
+        let mut show = |what: &str, text: &mut String| {
+            let shown = text::shown(text).map_err(|error| {
+                CartError::Configuration(issue("shown", "text-unusable", format!("{what} cannot be shown: {error}")))
+            })?;
+            if shown.is_cut {
+                warnings.push(cut_warning(what, text));
+            }
+            *text = shown.text;
+            Ok::<_, CartError>(())
         };
+        show("the title", &mut self.title)?;
+        for LinePart { name, value } in &mut self.shown {
+            show("a name", name)?;
+            show(name, value)?;
+        }
+        for adjustment in &mut self.price.adjustments {
+            adjustment.label = text::message(adjustment.label.clone());
+        }
+        if let Some(unconfirmed) = &mut self.unconfirmed {
+            unconfirmed.reason = text::message(unconfirmed.reason.clone());
+        }
+        if let PriceState::Unverified(why) = &mut self.price.state {
+            *why = text::readable(why, MAX_SHOWN_CHARS).text;
+        }
+        Ok(())
     }
 
-    /// Checks the signature and its time.
-    pub(crate) fn check_seal(&self, shop: &ShopId, key: &Secret, at: Timestamp) -> Result<(), SealFault> {
+    /// Signs the line's price for this shop.
+    ///
+    /// # Errors
+    /// When the line cannot be written down; it has no seal then.
+    pub(crate) fn seal(&mut self, shop: &Shop) -> Result<(), CartError> {
+        let signature = self.mac(shop)?.finalize().into_bytes();
+        self.price.seal = format!("v1.{}", URL_SAFE_NO_PAD.encode(signature));
+        Ok(())
+    }
+
+    fn mac(&self, shop: &Shop) -> Result<Hmac<Sha256>, CartError> {
+        let mac = Hmac::<Sha256>::new_from_slice(shop.seal_key.expose());
+        let mut mac = mac.map_err(|error| CartError::Unwritable(format!("the shop's key: {error}")))?;
+        mac.update(&self.sealed_bytes(&shop.id)?);
+        Ok(mac)
+    }
+
+    /// Checks the signature, that it is over the money that the shop sells in, and its time.
+    pub(crate) fn check_seal(&self, shop: &Shop, at: Timestamp) -> Result<(), SealFault> {
         let signature = self.price.seal.strip_prefix("v1.").and_then(|text| URL_SAFE_NO_PAD.decode(text).ok());
-        let sealed = mac(key, &self.sealed_bytes(shop)).zip(signature);
+        let sealed = self.mac(shop).ok().zip(signature);
         // `verify_slice` compares in constant time.
         if sealed.is_none_or(|(mac, signature)| mac.verify_slice(&signature).is_err()) {
             return Err(SealFault::Forged);
+        }
+        let Money { currency, scale, .. } = &self.price.total;
+        if (currency, *scale) != (&shop.currency, shop.scale) {
+            return Err(SealFault::OtherMoney);
         }
         match self.price.expires.parse::<Timestamp>() {
             Ok(expires) if at < expires => Ok(()),
@@ -332,8 +384,14 @@ struct Sealed<'a> {
     offer: Option<&'a str>,
 }
 
-fn mac(key: &Secret, bytes: &[u8]) -> Option<Hmac<Sha256>> {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key.expose()).ok()?;
-    mac.update(bytes);
-    Some(mac)
+/// Warns of a text of which a cart shows the beginning only.
+fn cut_warning(what: &str, text: &str) -> Message {
+    let (what, begin) = (text::readable(what, 80).text, text::readable(text, 80).text);
+    let length = text.chars().count();
+    let said = format!(
+        "{what} has {length} characters; the cart shows the first {MAX_SHOWN_CHARS} of them, marked with \"…\". The saved configuration \
+         holds all of it. It begins: {begin}"
+    );
+    let parameters = vec![("what".to_owned(), what), ("length".to_owned(), length.to_string())];
+    Message { key: "text-cut".to_owned(), parameters, text: said }
 }

@@ -6,9 +6,11 @@
 //! changes and joins carts.
 
 mod bundle;
+mod canonical;
 mod change;
 mod check;
 mod decoding;
+mod held;
 pub(crate) mod identity;
 pub(crate) mod line;
 pub mod money;
@@ -44,11 +46,12 @@ use crate::capability::log::LogLine;
 use crate::contract::{FieldIssue, Message};
 use crate::error::HookError;
 use crate::ids::PluginId;
+use crate::limits::OverBudget;
 use crate::shop::{SetupError, StrategyChoice, Visitor};
 
-/// The most pieces of one line.
+/// Maximum number of pieces of one line.
 pub const MOST_PIECES: u32 = 1_000_000;
-/// The most lines that one plan may give.
+/// Maximum number of lines that one plan may give, and that a cart may have.
 pub const MOST_LINES: usize = 10_000;
 
 /// A configuration that a shopper wants to buy.
@@ -144,6 +147,12 @@ pub enum CartError {
     /// A plugin failed or refused.
     #[error(transparent)]
     Hook(#[from] HookError),
+    /// The request asks for more of the host's own work than it may.
+    #[error(transparent)]
+    OverBudget(#[from] OverBudget),
+    /// Something that is hashed or signed cannot be written down. A fault of the host.
+    #[error("what is to be hashed or signed cannot be written down: {0}; report this as a fault of the host")]
+    Unwritable(String),
     /// The quantity is out of range.
     #[error("{quantity} pieces of {what} cannot be bought; between {minimum} and {maximum} can")]
     Quantity {
@@ -273,6 +282,12 @@ pub enum CartError {
     },
 }
 
+impl From<canonical::NotCanonical> for CartError {
+    fn from(error: canonical::NotCanonical) -> Self {
+        Self::Unwritable(error.to_string())
+    }
+}
+
 fn within(product: &Option<String>) -> String {
     product.as_ref().map_or(String::new(), |product| format!(" in the product {product:?}"))
 }
@@ -300,3 +315,6 @@ impl CartChange {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

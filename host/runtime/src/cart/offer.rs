@@ -9,11 +9,11 @@ use std::time::SystemTime;
 
 use jiff::{Timestamp, Unit};
 
-use super::check::{check_whole, family};
+use super::check::{check_whole, owned};
+use super::held::Cart;
 use super::identity::{OfferedKey, offered_key};
 use super::line::{CartLine, SealFault, SealedPrice};
-use super::money::{allot, times};
-use super::path::held_line;
+use super::money::{Amount, MoneyError, allot, times};
 use super::pricing::divided;
 use super::{CartChange, CartError, CartOperation, Stage};
 use crate::contract::{Money, PriceSource, PriceState};
@@ -37,18 +37,19 @@ impl Cartwright {
     /// time is over is no fault here: the merchant prices the lines anew.
     ///
     /// # Errors
-    /// [`CartError::Seal`], [`CartError::Twice`], [`CartError::NoLine`] for a child without its bundle, and [`CartError::Offered`] for a
+    /// [`CartError::Seal`], also for a line in other money than the shop sells in, [`CartError::Twice`], [`CartError::NoLine`] for a child without its bundle, and [`CartError::Offered`] for a
     /// line that was offered before.
     pub fn check_asked(&self, shop: &ShopId, lines: &[CartLine]) -> Result<(), CartError> {
         let state = self.shop_state(shop)?;
+        let cart = Cart::new(lines)?;
         let mut seen = BTreeSet::new();
         for line in lines {
             if !seen.insert(&line.key) {
                 return Err(CartError::Twice(line.key.clone()));
             }
             match &line.parent {
-                Some(parent) => drop(held_line(lines, parent).ok_or_else(|| CartError::NoLine(parent.clone()))?),
-                None => check_whole(&state.shop, &family(lines, line), &[SealFault::Forged])?,
+                Some(parent) => drop(cart.top(parent).ok_or_else(|| CartError::NoLine(parent.clone()))?),
+                None => check_whole(&state.shop, &cart.family(line), &[SealFault::Forged, SealFault::OtherMoney])?,
             }
             if let Some(quotation) = &line.price.offer {
                 return Err(CartError::Offered { key: line.key.clone(), quotation: quotation.clone() });
@@ -65,7 +66,8 @@ impl Cartwright {
     /// [`CartError::NoLine`] for a price of a line that is none.
     pub fn offered_lines(&self, shop: &ShopId, lines: &[CartLine], offer: &Offer) -> Result<Vec<CartLine>, CartError> {
         let state = self.shop_state(shop)?;
-        if let Some(key) = offer.prices.keys().find(|key| held_line(lines, key).is_none()) {
+        let cart = Cart::new(lines)?;
+        if let Some(key) = offer.prices.keys().find(|key| cart.top(key).is_none()) {
             return Err(CartError::NoLine(key.clone()));
         }
         let until = Timestamp::try_from(offer.until).and_then(|until| until.round(Unit::Second));
@@ -74,8 +76,8 @@ impl Cartwright {
         for line in lines.iter().filter(|line| line.parent.is_none()) {
             let unit = offer.prices.get(&line.key);
             let unit = unit.ok_or_else(|| refused(&line.title, format!("the line {} is not offered", line.key)))?;
-            let mut made = offered_family(&state.shop, family(lines, line), unit, &offer.quotation, &until)?;
-            made.iter_mut().for_each(|line| line.seal(&state.shop.id, &state.shop.seal_key));
+            let mut made = offered_family(&state.shop, owned(&cart.family(line)), unit, &offer.quotation, &until)?;
+            made.iter_mut().try_for_each(|line| line.seal(&state.shop))?;
             offered.extend(made);
         }
         Ok(offered)
@@ -94,13 +96,14 @@ impl Cartwright {
         cart: &[CartLine],
     ) -> Result<CartChange, CartError> {
         let offered = self.offered_lines(shop, lines, offer)?;
+        let (held, offered_by_key) = (Cart::new(cart)?, Cart::new(&offered)?);
         let mut operations = Vec::new();
-        for line in offered.iter().filter(|line| line.parent.is_none() && held_line(cart, &line.key).is_none()) {
-            let family = family(&offered, line);
-            if let Some(error) = self.not_sold(shop, &family.iter().collect::<Vec<_>>()).await? {
+        for line in offered.iter().filter(|line| line.parent.is_none() && held.top(&line.key).is_none()) {
+            let family = offered_by_key.family(line);
+            if let Some(error) = self.not_sold(shop, &family).await? {
                 return Err(error);
             }
-            operations.push(CartOperation::Add { lines: family });
+            operations.push(CartOperation::Add { lines: owned(&family) });
         }
         let result = format!("{} of {} lines are added", operations.len(), offer.prices.len());
         let stage = Stage { stage: "offer".to_owned(), micros: 0, result, log: Vec::new() };
@@ -109,14 +112,15 @@ impl Cartwright {
 }
 
 /// Does a line of a cart, with its children, stand at a price that was offered and holds still? Gives the quotation.
-pub(super) fn holding<'l>(shop: &Shop, line: &'l CartLine, lines: &[CartLine]) -> Option<&'l str> {
+pub(super) fn holding<'l>(shop: &Shop, line: &'l CartLine, cart: &Cart<'l>) -> Option<&'l str> {
     let quotation = line.price.offer.as_deref()?;
-    check_whole(shop, &family(lines, line), &[SealFault::Forged, SealFault::Expired]).ok().map(|()| quotation)
+    let faults = [SealFault::Forged, SealFault::OtherMoney, SealFault::Expired];
+    check_whole(shop, &cart.family(line), &faults).ok().map(|()| quotation)
 }
 
 /// Refuses to change a line that is bought as it was offered.
-pub(super) fn refuse_holding(shop: &Shop, line: &CartLine, lines: &[CartLine]) -> Result<(), CartError> {
-    match holding(shop, line, lines) {
+pub(super) fn refuse_holding<'l>(shop: &Shop, line: &'l CartLine, cart: &Cart<'l>) -> Result<(), CartError> {
+    match holding(shop, line, cart) {
         Some(quotation) => Err(CartError::Offered { key: line.key.clone(), quotation: quotation.to_owned() }),
         None => Ok(()),
     }
@@ -141,8 +145,9 @@ fn offered_family(
         return Err(refused(&parent.title, "an offer is not negative".to_owned()));
     }
     let total = times(unit, parent.quantity).map_err(|error| refused(&parent.title, error.to_string()))?;
-    let weights: Vec<u64> =
-        children.iter().map(|child| u64::try_from(child.price.total.minor).unwrap_or_default()).collect();
+    let weights: Result<Vec<Amount>, MoneyError> =
+        children.iter().map(|child| Amount::of(&child.price.total)).collect();
+    let weights = weights.map_err(|error| refused(&parent.title, error.to_string()))?;
     let shares = allot(total.minor, &weights);
     let key = |key: &str| offered_key(&OfferedKey { key, quotation });
     let price = |line: &CartLine, total: Money, unit: Option<Money>| SealedPrice {
@@ -163,12 +168,12 @@ fn offered_family(
         let share = Money { minor, ..total.clone() };
         let unit = divided(&share, child.quantity);
         child.price = price(child, share, unit);
-        child.key = key(&child.key);
-        child.parent = child.parent.as_deref().map(key);
+        child.key = key(&child.key)?;
+        child.parent = child.parent.as_deref().map(key).transpose()?;
     }
     parent.price = price(parent, total, Some(unit.clone()));
-    parent.key = key(&parent.key);
-    parent.children = parent.children.iter().map(|child| key(child)).collect();
+    parent.key = key(&parent.key)?;
+    parent.children = parent.children.iter().map(|child| key(child)).collect::<Result<_, _>>()?;
     Ok(family)
 }
 

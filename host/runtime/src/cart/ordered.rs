@@ -263,7 +263,7 @@ impl Cartwright {
         for (at, OrderedLine { id, line, status, .. }) in lines.iter().enumerate() {
             check_id("the line id", id)?;
             check_text("the status of a line", status.unwrap_or_default())?;
-            match line.check_seal(&state.shop.id, &state.shop.seal_key, Timestamp::now()) {
+            match line.check_seal(&state.shop, Timestamp::now()) {
                 Ok(()) | Err(SealFault::Expired) => {}
                 Err(fault) => {
                     return Err(OrderError::Seal { line: (*id).to_owned(), key: line.key.clone(), fault });

@@ -38,7 +38,7 @@ fn line((host, shop): &(Cartwright, ShopId), key: &str, quantity: u32, members: 
     line.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
     let mut line: CartLine = serde_json::from_value(line).unwrap();
     let state = host.shop_state(shop).unwrap();
-    line.seal(&state.shop.id, &state.shop.seal_key);
+    line.seal(&state.shop).unwrap();
     line
 }
 

@@ -3,13 +3,12 @@
 //! A strategy plans the whole bundle every time and knows nothing of what was taken out: the host leaves it out of each plan, by
 //! name. So no strategy has to be written for it, and the price of what remains comes from its authority each time.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::CartError;
 use super::identity::{PartName, part_name};
 use super::line::{CartLine, Unconfirmed};
 use super::plan::{Checking, broken, piece_count};
-use super::pricing::{Priced, divided};
 use crate::contract::{Bundle, BundleChild, ChildRemoval, Message, Target, VariantInfo};
 use crate::ids::Digest;
 
@@ -22,17 +21,19 @@ pub(super) struct Part {
     pub(super) text: Option<String>,
     /// As it was planned, with the quantity for one bundle. Of children that buy the same, the first.
     pub(super) child: BundleChild,
+    /// How many there are in all bundles together.
+    pub(super) pieces: u32,
 }
 
 impl Part {
-    /// By what SKU, or text in the place of one, a bill of materials may know the part.
-    fn is_called(&self, sku: &str) -> bool {
+    /// By what SKUs, or texts in the place of one, a bill of materials may know the part.
+    fn names(&self) -> impl Iterator<Item = ArticleName> + '_ {
         let planned = match &self.child.target {
-            Target::Sku(query) if query.ignore_case => query.sku.eq_ignore_ascii_case(sku),
-            Target::Sku(query) => query.sku == sku,
-            _ => false,
+            Target::Sku(query) if query.ignore_case => Some(ArticleName::AnyCase(query.sku.to_lowercase())),
+            Target::Sku(query) => Some(ArticleName::Exact(query.sku.clone())),
+            _ => None,
         };
-        planned || self.sku() == Some(sku)
+        planned.into_iter().chain(self.sku().map(|sku| ArticleName::Exact(sku.to_owned())))
     }
 
     fn sku(&self) -> Option<&str> {
@@ -40,58 +41,69 @@ impl Part {
     }
 }
 
-/// What was taken out of the bundle that is planned again.
-#[derive(Debug, Clone, Default)]
-pub(super) struct TakenOut {
-    /// Which configured product the bundle stands for: a configuration may hold several.
-    pub(super) item: Option<u32>,
-    /// The names of the parts.
-    pub(super) parts: Vec<Digest>,
+/// A SKU as it is compared with those of articles.
+#[derive(PartialEq, Eq, Hash)]
+enum ArticleName {
+    Exact(String),
+    /// In small letters, as the catalogue compares them.
+    AnyCase(String),
 }
+
+impl ArticleName {
+    /// Both ways in which an article of this SKU may be known.
+    fn of(sku: &str) -> [Self; 2] {
+        [Self::Exact(sku.to_owned()), Self::AnyCase(sku.to_lowercase())]
+    }
+}
+
+/// The names of the parts that were taken out of the bundles that are planned again, by the configured product that a bundle stands
+/// for.
+#[derive(Debug, Clone, Default)]
+pub(super) struct TakenOut(pub(super) HashMap<Option<u32>, BTreeSet<Digest>>);
 
 impl TakenOut {
     /// The names of the parts that stay out of a planned bundle. None where the strategy no longer lets them go, or where nothing
     /// would be left; a name that no part has any more counts for nothing. The bundle then costs more, in the shopper's sight.
     pub(super) fn of(&self, bundle: &Bundle, parts: &[Part]) -> BTreeSet<Digest> {
-        if bundle.parent.item != self.item {
-            return BTreeSet::new();
-        }
-        let goes = |part: &&Part| part.child.removal == ChildRemoval::Repriced && self.parts.contains(&part.name);
+        let Some(taken_out) = self.0.get(&bundle.parent.item) else { return BTreeSet::new() };
+        let goes = |part: &&Part| part.child.removal == ChildRemoval::Repriced && taken_out.contains(&part.name);
         let out: BTreeSet<Digest> = parts.iter().filter(goes).map(|part| part.name).collect();
         if out.len() == parts.len() { BTreeSet::new() } else { out }
     }
 }
 
-/// Takes a part out of a bundle's parent: off its price and its bill of materials. The line then waits for the merchant, because
-/// the saved configuration, which a vendor may produce from, still holds the part.
-pub(super) fn leave_out(parent: &mut CartLine, part: &Part, share: &Priced) {
-    if let Err(place) = parent.without.binary_search(&part.name) {
-        parent.without.insert(place, part.name);
-    }
-    // A share is a part of the total, so the difference is a price.
-    parent.price.total.minor -= share.total.minor;
-    parent.price.unit = divided(&parent.price.total, parent.quantity);
-    let is_priced_so = |sku: &Option<String>| sku.as_deref().is_some_and(|sku| part.is_called(sku));
-    let by_price = parent.bill_of_materials.iter().any(|article| is_priced_so(&article.price_sku));
-    parent.bill_of_materials.retain(|article| match by_price {
-        true => !is_priced_so(&article.price_sku),
-        false => !part.is_called(&article.sku),
-    });
-    let what = part.sku().unwrap_or_default();
-    let (mut parameters, mut text) = match parent.unconfirmed.take() {
-        Some(before) => (before.reason.parameters, format!("{} ", before.reason.text)),
-        None => (Vec::new(), String::new()),
+/// Takes parts out of a bundle's parent: off its bill of materials, by the SKU that articles are priced by, or else by their own. The
+/// line then waits for the merchant, because the saved configuration, which a vendor may produce from, still holds the parts.
+pub(super) fn leave_out<'p>(parent: &mut CartLine, parts: impl Iterator<Item = &'p Part>) {
+    let prices = parent.bill_of_materials.iter().filter_map(|article| article.price_sku.as_deref());
+    let prices: HashSet<ArticleName> = prices.flat_map(ArticleName::of).collect();
+    let (mut by_price, mut by_sku) = (HashSet::new(), HashSet::new());
+    let (mut parameters, mut texts) = match parent.unconfirmed.take() {
+        Some(before) => (before.reason.parameters, vec![before.reason.text]),
+        None => (Vec::new(), Vec::new()),
     };
-    parameters.push(("part".to_owned(), what.to_owned()));
-    text.push_str(&format!("The shopper took {what} out of the bundle; its saved configuration still holds it."));
-    let reason = Message { key: "parts-taken-out".to_owned(), parameters, text };
+    let mut without: BTreeSet<Digest> = parent.without.iter().copied().collect();
+    for part in parts {
+        without.insert(part.name);
+        let is_priced_so = part.names().any(|name| prices.contains(&name));
+        if is_priced_so { &mut by_price } else { &mut by_sku }.extend(part.names());
+        let what = part.sku().unwrap_or_default();
+        parameters.push(("part".to_owned(), what.to_owned()));
+        texts.push(format!("The shopper took {what} out of the bundle; its saved configuration still holds it."));
+    }
+    parent.without = without.into_iter().collect();
+    let goes = |names: &HashSet<ArticleName>, sku: &str| ArticleName::of(sku).iter().any(|name| names.contains(name));
+    parent.bill_of_materials.retain(|article| {
+        !article.price_sku.as_deref().is_some_and(|sku| goes(&by_price, sku)) && !goes(&by_sku, &article.sku)
+    });
+    let reason = Message { key: "parts-taken-out".to_owned(), parameters, text: texts.join(" ") };
     parent.unconfirmed = Some(Unconfirmed { reason, hold: true });
 }
 
 impl Checking<'_> {
     /// A bundle's children, found in the catalogue. Those that buy the same are added up, in the order in which they first stand: a
     /// SKU and an id may name one variant. Whoever says two things of them is refused: one of the two would be lost.
-    pub(super) fn parts(&self, bundle: &Bundle) -> Result<Vec<Part>, CartError> {
+    pub(super) fn parts(&self, bundle: &Bundle, bundles: u32) -> Result<Vec<Part>, CartError> {
         let Bundle { parent, children, .. } = bundle;
         let mut parts: Vec<Part> = Vec::with_capacity(children.len());
         let mut places: HashMap<Digest, usize> = HashMap::new();
@@ -106,7 +118,7 @@ impl Checking<'_> {
                 product: variant.as_ref().map_or(self.linked_product, |variant| &variant.product),
                 text: text.as_deref(),
                 variant: variant.as_ref().map(|variant| variant.id.as_str()),
-            });
+            })?;
             match places.get(&name).and_then(|place| parts.get_mut(*place)) {
                 Some(Part { child: same, .. }) => {
                     if (same.on_top, same.removal) != (child.on_top, child.removal) {
@@ -121,9 +133,13 @@ impl Checking<'_> {
                 }
                 None => {
                     places.insert(name, parts.len());
-                    parts.push(Part { name, variant, text, child: child.clone() });
+                    parts.push(Part { name, variant, text, child: child.clone(), pieces: 0 });
                 }
             }
+        }
+        for part in &mut parts {
+            let pieces = u64::from(part.child.quantity) * u64::from(bundles);
+            part.pieces = piece_count(pieces, || self.called_child(&part.child, parent))?;
         }
         Ok(parts)
     }

@@ -1,8 +1,12 @@
 //! What a platform asks for: add, edit, ask for an offer, buy again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use super::line::CartLine;
+use jiff::Timestamp;
+
+use super::change::CartRequest;
+use super::held::Cart;
+use super::line::{CartLine, SealFault};
 use super::offer::refuse_holding;
 use super::places::{Places, roots};
 use super::walk::Walk;
@@ -10,7 +14,7 @@ use super::{AddToCart, CartChange, CartError, CartOperation};
 use crate::contract::{Item, Wanted};
 use crate::host::Cartwright;
 use crate::ids::ShopId;
-use crate::shop::Visitor;
+use crate::shop::{Shop, Visitor};
 
 /// Why a line must be configured again that was left for too long.
 pub(super) const NOT_STORED: &str = "its configuration is no longer stored";
@@ -38,7 +42,8 @@ impl Cartwright {
         let all = |items: &[Item]| {
             roots(items).into_iter().filter(is_meant).map(|item| Wanted { item, quantity: add.quantity }).collect()
         };
-        let families = walk.plan(all, raw, &add.lines).await?;
+        let cart = Cart::new(&add.lines)?;
+        let families = walk.plan(all, raw, &cart).await?;
         // What the configuration or the cart holds twice becomes more of one line, priced anew for the whole quantity.
         let mut times: BTreeMap<String, u32> = BTreeMap::new();
         families.iter().filter_map(|family| family.first()).for_each(|first| {
@@ -47,31 +52,32 @@ impl Cartwright {
         let mut more: BTreeMap<String, Wanted> = BTreeMap::new();
         for first in families.iter().filter_map(|family| family.first()) {
             let times = times[&first.key];
-            if times > 1 || held_line(&add.lines, &first.key).is_some() {
-                let quantity = asked_of(&add.lines, &first.key).saturating_add(add.quantity.saturating_mul(times));
+            if times > 1 || cart.top(&first.key).is_some() {
+                let quantity = cart.asked(&first.key).saturating_add(add.quantity.saturating_mul(times));
                 more.entry(first.key.clone()).or_insert(Wanted { item: first.item, quantity });
             }
         }
         // All at once: a configuration of many that are held asks the vendor twice, not once for each.
-        let mut again = match more.is_empty() {
+        let again = match more.is_empty() {
             true => Vec::new(),
-            false => walk.plan(|_| more.values().cloned().collect(), raw, &add.lines).await?,
+            false => walk.plan(|_| more.values().cloned().collect(), raw, &cart).await?,
         };
+        let by_key = |family: Vec<CartLine>| family.first().map(|first| first.key.clone()).map(|key| (key, family));
+        let mut again: HashMap<String, Vec<CartLine>> = again.into_iter().filter_map(by_key).collect();
         let mut operations = Vec::with_capacity(families.len());
         for family in families {
             let Some(key) = family.first().map(|first| first.key.clone()) else { continue };
             if times.remove(&key).is_none() {
                 continue;
             }
-            let anew = again.iter().position(|again| again.first().is_some_and(|again| again.key == key));
-            let lines = anew.filter(|_| more.contains_key(&key)).map_or(family, |at| again.swap_remove(at));
-            operations.push(match held_line(&add.lines, &key) {
+            let lines = again.remove(&key).filter(|_| more.contains_key(&key)).unwrap_or(family);
+            operations.push(match cart.top(&key) {
                 Some(_) => CartOperation::Replace { key, lines },
                 None => CartOperation::Add { lines },
             });
         }
         // A bundle whose children are not those in the cart is replaced: an update brings no child.
-        Ok(walk.end(without_no_changes(operations, &add.lines)))
+        Ok(walk.end(without_no_changes(operations, &cart)))
     }
 
     /// Puts a configuration in the place of a line or bundle. The quantity stays unless another is given; the new line is
@@ -88,7 +94,8 @@ impl Cartwright {
         quantity: Option<u32>,
         add: AddToCart,
     ) -> Result<CartChange, CartError> {
-        let old = held_line(&add.lines, key).ok_or_else(|| CartError::NoLine(key.to_owned()))?;
+        let request = CartRequest::new(self, shop, &add.lines, &add.visitor)?;
+        let old = request.cart.top(key).ok_or_else(|| CartError::NoLine(key.to_owned()))?;
         if old.linked_product != add.product {
             return Err(CartError::OtherProduct {
                 key: key.to_owned(),
@@ -96,7 +103,7 @@ impl Cartwright {
                 given: add.product.clone(),
             });
         }
-        refuse_holding(&self.shop_state(shop)?.shop, old, &add.lines)?;
+        refuse_holding(&self.shop_state(shop)?.shop, old, &request.cart)?;
         let quantity = quantity.unwrap_or(old.asked_quantity);
         let mut walk = match add.strategy.clone() {
             Some(choice) => Walk::begin(self, shop, &add.product, Some(choice), &add.visitor)?,
@@ -104,14 +111,15 @@ impl Cartwright {
         };
         walk.chosen_variant = add.variant.clone().or_else(|| old.chosen_variant.clone());
         walk.told = add.stages.clone();
+        walk.spent = request.spent.clone();
         let mut places = Places::default();
         let wanted = |items: &[Item]| {
-            places = Places::of(old, quantity, items, &add.lines);
+            places = Places::of(old, quantity, items, request.cart.lines());
             places.wanted.clone()
         };
-        let families = walk.plan(wanted, add.configuration.as_deref(), &add.lines).await?;
+        let families = walk.plan(wanted, add.configuration.as_deref(), &request.cart).await?;
         let (moves, gone) = places.moves(families);
-        let operations = self.settled(shop, moves, gone, &add.lines, &add.visitor).await?;
+        let operations = request.settled(moves, gone).await?;
         Ok(walk.end(operations))
     }
 
@@ -126,7 +134,7 @@ impl Cartwright {
         walk.quotation = true;
         let all =
             |items: &[Item]| roots(items).into_iter().map(|item| Wanted { item, quantity: add.quantity }).collect();
-        let families = walk.plan(all, add.configuration.as_deref(), &add.lines).await?;
+        let families = walk.plan(all, add.configuration.as_deref(), &Cart::new(&add.lines)?).await?;
         let lines = families.into_iter().flatten().collect();
         Ok(walk.end(vec![CartOperation::RequestQuotation { lines }]))
     }
@@ -143,7 +151,7 @@ impl Cartwright {
         lines: Vec<CartLine>,
         visitor: Visitor,
     ) -> Result<CartChange, CartError> {
-        let configuration = self.stored_configuration(shop, past).await?;
+        let configuration = self.stored_configuration(&self.shop_state(shop)?.shop, past).await?;
         let add = AddToCart {
             product: past.linked_product.clone(),
             configuration,
@@ -157,14 +165,21 @@ impl Cartwright {
         self.add(shop, add, Some(past)).await
     }
 
-    /// The raw configuration of a line, from the blob store.
-    pub(super) async fn stored_configuration(
+    /// The raw configuration of a line, from the blob store. A line that is not as it was sealed opens none: it could name another
+    /// customer's. That the seal's time is over is no fault.
+    ///
+    /// # Errors
+    /// [`CartError::Seal`] for such a line, and when the configuration is no longer stored.
+    pub(crate) async fn stored_configuration(
         &self,
-        shop: &ShopId,
+        shop: &Shop,
         line: &CartLine,
     ) -> Result<Option<Vec<u8>>, CartError> {
         let Some(digest) = line.configuration else { return Ok(None) };
-        let stored = self.platform().blobs.get(shop, &digest).await;
+        if let Err(fault @ SealFault::Forged) = line.check_seal(shop, Timestamp::now()) {
+            return Err(CartError::Seal { key: line.key.clone(), fault });
+        }
+        let stored = self.platform().blobs.get(&shop.id, &digest).await;
         match stored.map_err(|error| CartError::Platform(error.to_string()))? {
             Some(bytes) => Ok(Some(bytes)),
             None => Err(CartError::MustReconfigure { key: line.key.clone(), why: NOT_STORED.to_owned() }),
@@ -172,41 +187,42 @@ impl Cartwright {
     }
 }
 
-pub(super) fn held_line<'l>(lines: &'l [CartLine], key: &str) -> Option<&'l CartLine> {
-    lines.iter().find(|line| line.key == key && line.parent.is_none())
-}
-
-/// How many of a line a cart asks for. A replacement takes the place of every copy of its line, so all of them count.
-pub(super) fn asked_of(lines: &[CartLine], key: &str) -> u32 {
-    let copies = lines.iter().filter(|line| line.key == key && line.parent.is_none());
-    copies.fold(0, |sum, line| sum.saturating_add(line.asked_quantity))
-}
-
 /// A replacement by the same lines changes nothing; by the same keys it is an update.
-pub(super) fn without_no_changes(operations: Vec<CartOperation>, held: &[CartLine]) -> Vec<CartOperation> {
+pub(super) fn without_no_changes(operations: Vec<CartOperation>, cart: &Cart<'_>) -> Vec<CartOperation> {
     operations
         .into_iter()
         .filter_map(|operation| match operation {
             CartOperation::Replace { key, lines } => {
-                // Every copy of the line counts: an update of a line that stands twice would leave it twice.
-                let goes = |line: &&CartLine| line.key == key || line.parent.as_ref() == Some(&key);
-                let mut old: Vec<String> = held.iter().filter(goes).map(|line| line.key.clone()).collect();
-                let mut new: Vec<String> = lines.iter().map(|line| line.key.clone()).collect();
-                old.sort();
-                new.sort();
-                if old != new {
+                // Every copy of the line counts: an update of a line that is there twice would leave it twice.
+                let old: Vec<&CartLine> = cart.copies(&key).iter().chain(cart.children(&key)).copied().collect();
+                let keys = |lines: &mut dyn Iterator<Item = &CartLine>| {
+                    let mut keys: Vec<String> = lines.map(|line| line.key.clone()).collect();
+                    keys.sort();
+                    keys
+                };
+                if keys(&mut old.iter().copied()) != keys(&mut lines.iter()) {
                     return Some(CartOperation::Replace { key, lines });
                 }
-                let same = lines.iter().all(|line| held.iter().any(|old| same_line(old, line)));
-                (!same).then_some(CartOperation::Update { lines })
+                (!are_held(&old, &lines)).then_some(CartOperation::Update { lines })
             }
             other => Some(other),
         })
         .collect()
 }
 
+/// Is each of these lines one of those that are held, at the same price?
+pub(super) fn are_held(held: &[&CartLine], lines: &[CartLine]) -> bool {
+    let mut by_key: HashMap<&str, Vec<&CartLine>> = HashMap::with_capacity(held.len());
+    for line in held {
+        by_key.entry(&line.key).or_default().push(line);
+    }
+    lines
+        .iter()
+        .all(|line| by_key.get(line.key.as_str()).is_some_and(|same| same.iter().any(|held| same_line(held, line))))
+}
+
 /// The same line at the same price; a later expiry alone is no change, and what is only shown is none either.
-pub(super) fn same_line(old: &CartLine, new: &CartLine) -> bool {
+fn same_line(old: &CartLine, new: &CartLine) -> bool {
     let mut shown = old.clone();
     (shown.title, shown.shown, shown.thumbnail) = (new.title.clone(), new.shown.clone(), new.thumbnail);
     (shown.price.expires, shown.price.seal) = (new.price.expires.clone(), new.price.seal.clone());

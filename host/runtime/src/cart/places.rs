@@ -3,14 +3,13 @@
 //! Products that were saved together became lines side by side. When one of them is edited, the others are moved along: each keeps
 //! its line and its quantity, and one that the new configuration no longer holds goes.
 
+use std::collections::{HashMap, HashSet};
+
+use super::change::CartRequest;
 use super::line::CartLine;
-use super::path::{asked_of, held_line, without_no_changes};
-use super::plan::with_children;
+use super::path::without_no_changes;
 use super::{CartError, CartOperation};
 use crate::contract::{Item, Wanted};
-use crate::host::Cartwright;
-use crate::ids::ShopId;
-use crate::shop::Visitor;
 
 /// The roots of a configuration; none of its items where there is no configuration.
 pub(super) fn roots(items: &[Item]) -> Vec<Option<u32>> {
@@ -40,23 +39,17 @@ pub(super) struct Move {
 impl Places {
     /// For an edited line, the new configuration's items, and the cart.
     pub(super) fn of(edited: &CartLine, quantity: u32, items: &[Item], lines: &[CartLine]) -> Self {
-        let mut siblings = siblings(edited, lines);
+        let mut siblings = Siblings::of(edited, lines);
         let roots = roots(items);
         let mut takes: Vec<Option<&CartLine>> = vec![None; roots.len()];
-        for (place, root) in takes.iter_mut().zip(&roots) {
-            *place = Some(edited).filter(|edited| stands_for(edited, items, *root));
-        }
         // Where two roots could be the edited one, the first is.
-        let mut seen = false;
-        for place in &mut takes {
-            if place.is_some() && std::mem::replace(&mut seen, true) {
-                *place = None;
-            }
+        let own = roots.iter().position(|root| stands_for(edited, items, *root));
+        let mut seen = own.is_some();
+        if let Some(own) = own {
+            takes[own] = Some(edited);
         }
         for (place, root) in takes.iter_mut().zip(&roots).filter(|(place, _)| place.is_none()) {
-            if let Some(at) = siblings.iter().position(|line| stands_for(line, items, *root)) {
-                *place = Some(siblings.remove(at));
-            }
+            *place = siblings.take(items, *root);
         }
         if !seen && let Some(free) = takes.iter_mut().find(|place| place.is_none()) {
             *free = Some(edited);
@@ -67,7 +60,7 @@ impl Places {
             _ => quantity,
         };
         let wanted = roots.iter().zip(&takes).map(|(item, place)| Wanted { item: *item, quantity: asked(place) });
-        let mut gone: Vec<String> = siblings.iter().map(|line| line.key.clone()).collect();
+        let mut gone: Vec<String> = siblings.left().map(|line| line.key.clone()).collect();
         if !seen {
             gone.push(edited.key.clone());
         }
@@ -82,31 +75,101 @@ impl Places {
     /// products changed places, a platform that goes through the operations one by one would not know which of two lines of one
     /// key is meant.
     pub(super) fn moves(mut self, families: Vec<Vec<CartLine>>) -> (Vec<Move>, Vec<String>) {
-        let mut moves = Vec::with_capacity(families.len());
-        for lines in families {
-            let item = lines.first().and_then(|first| first.item);
-            let place = self.wanted.iter().position(|wanted| wanted.item == item);
-            moves.push(Move { takes: place.and_then(|place| self.takes[place].take()), lines });
+        let mut place_of: HashMap<Option<u32>, usize> = HashMap::with_capacity(self.wanted.len());
+        for (place, wanted) in self.wanted.iter().enumerate() {
+            place_of.entry(wanted.item).or_insert(place);
         }
-        let mut gone = self.gone;
-        gone.extend(self.takes.into_iter().flatten());
+        let mut moves: Vec<Move> = Vec::with_capacity(families.len());
+        for lines in families {
+            let place = place_of.get(&lines.first().and_then(|first| first.item));
+            moves.push(Move { takes: place.and_then(|place| self.takes[*place].take()), lines });
+        }
+        let mut gone: Vec<Option<String>> =
+            self.gone.into_iter().chain(self.takes.into_iter().flatten()).map(Some).collect();
+        let mut taken_by: HashMap<String, usize> = HashMap::with_capacity(moves.len());
+        for (at, moved) in moves.iter().enumerate() {
+            if let Some(key) = &moved.takes {
+                taken_by.entry(key.clone()).or_insert(at);
+            }
+        }
+        let mut gone_at: HashMap<String, usize> = HashMap::with_capacity(gone.len());
+        for (at, key) in gone.iter().enumerate() {
+            if let Some(key) = key {
+                gone_at.entry(key.clone()).or_insert(at);
+            }
+        }
         for at in 0..moves.len() {
             let Some(own) = moves[at].lines.first().map(|first| first.key.clone()) else { continue };
-            let (is_own, old) = (moves[at].takes.as_ref() == Some(&own), moves[at].takes.clone());
-            if is_own {
+            if moves[at].takes.as_ref() == Some(&own) {
                 continue;
             }
-            if let Some(other) = moves.iter().position(|other| other.takes.as_ref() == Some(&own)) {
-                moves[other].takes = old;
-            } else if let Some(other) = gone.iter().position(|key| *key == own) {
-                gone.remove(other);
-                gone.extend(old);
+            let old = moves[at].takes.clone();
+            if let Some(other) = taken_by.get(&own).copied() {
+                moves[other].takes.clone_from(&old);
+                if let Some(old) = old {
+                    taken_by.insert(old, other);
+                }
+            } else if let Some(other) = gone_at.remove(&own) {
+                gone[other] = None;
+                if let Some(old) = old {
+                    taken_by.remove(&old);
+                    gone_at.insert(old.clone(), gone.len());
+                    gone.push(Some(old));
+                }
             } else {
                 continue;
             }
+            taken_by.insert(own.clone(), at);
             moves[at].takes = Some(own);
         }
-        (moves, gone)
+        (moves, gone.into_iter().flatten().collect())
+    }
+}
+
+/// The lines that were saved together with an edited one, and that no root has taken the place of yet.
+struct Siblings<'l> {
+    lines: Vec<Option<&'l CartLine>>,
+    /// The places of those with an id, by it.
+    by_id: HashMap<&'l str, Vec<usize>>,
+    by_item: HashMap<Option<u32>, usize>,
+    /// The places of those without an id.
+    unnamed: HashMap<Option<u32>, usize>,
+}
+
+impl<'l> Siblings<'l> {
+    fn of(edited: &CartLine, lines: &'l [CartLine]) -> Self {
+        let lines = siblings(edited, lines);
+        let mut found =
+            Self { lines: Vec::new(), by_id: HashMap::new(), by_item: HashMap::new(), unnamed: HashMap::new() };
+        for (at, line) in lines.into_iter().enumerate() {
+            found.lines.push(Some(line));
+            found.by_item.insert(line.item, at);
+            match &line.item_id {
+                Some(id) => found.by_id.entry(id).or_default().push(at),
+                None => {
+                    found.unnamed.insert(line.item, at);
+                }
+            }
+        }
+        // Taken from the end, the first comes first.
+        found.by_id.values_mut().for_each(|places| places.reverse());
+        found
+    }
+
+    /// Takes the line that a root stands for, see [`stands_for`].
+    fn take(&mut self, items: &[Item], root: Option<u32>) -> Option<&'l CartLine> {
+        let id = root.and_then(|root| items.get(root as usize)).and_then(|item| item.id.as_deref());
+        let Some(id) = id else { return self.lines[*self.by_item.get(&root)?].take() };
+        while let Some(at) = self.by_id.get_mut(id).and_then(Vec::pop) {
+            if let Some(line) = self.lines[at].take() {
+                return Some(line);
+            }
+        }
+        self.lines[*self.unnamed.get(&root)?].take()
+    }
+
+    fn left(&self) -> impl Iterator<Item = &'l CartLine> + '_ {
+        self.lines.iter().copied().flatten()
     }
 }
 
@@ -114,6 +177,7 @@ impl Places {
 /// separately, for another variant, by another strategy or as it was offered, is none.
 fn siblings<'l>(edited: &CartLine, lines: &'l [CartLine]) -> Vec<&'l CartLine> {
     let mut siblings: Vec<&CartLine> = Vec::new();
+    let mut items: HashSet<Option<u32>> = HashSet::new();
     let strategy = |line: &CartLine| (line.pin.strategy_account.clone(), line.pin.strategy.clone());
     let other = |line: &&CartLine| line.parent.is_none() && line.price.offer.is_none() && line.item != edited.item;
     for line in lines.iter().filter(other) {
@@ -122,7 +186,7 @@ fn siblings<'l>(edited: &CartLine, lines: &'l [CartLine]) -> Vec<&'l CartLine> {
             && line.linked_product == edited.linked_product
             && line.chosen_variant == edited.chosen_variant
             && strategy(line) == strategy(edited);
-        if saved_together && siblings.iter().all(|sibling| sibling.item != line.item) {
+        if saved_together && items.insert(line.item) {
             siblings.push(line);
         }
     }
@@ -138,55 +202,59 @@ fn stands_for(line: &CartLine, items: &[Item], root: Option<u32>) -> bool {
     }
 }
 
-impl Cartwright {
+impl CartRequest<'_> {
     /// Puts families of lines into a cart. What comes twice, or what another line of the cart holds already, becomes more of one
     /// line: two lines of one key would each be priced for fewer than are bought.
     pub(super) async fn settled(
         &self,
-        shop: &ShopId,
         moves: Vec<Move>,
         mut gone: Vec<String>,
-        lines: &[CartLine],
-        visitor: &Visitor,
     ) -> Result<Vec<CartOperation>, CartError> {
-        let leaving: Vec<String> = moves.iter().filter_map(|moved| moved.takes.clone()).chain(gone.clone()).collect();
-        let mut operations: Vec<CartOperation> = Vec::with_capacity(moves.len());
-        for Move { takes, lines: family } in moves {
-            let Some(first) = family.first() else { continue };
-            let (key, asked) = (first.key.clone(), first.asked_quantity);
-            let earlier = operations.iter_mut().find_map(|operation| match operation {
-                CartOperation::Add { lines } | CartOperation::Replace { lines, .. }
-                    if lines.first().is_some_and(|first| first.key == key) =>
-                {
-                    Some(lines)
+        let leaving: HashSet<String> =
+            moves.iter().filter_map(|moved| moved.takes.clone()).chain(gone.iter().cloned()).collect();
+        // Families of one key are one, asked for as often as all of them.
+        let mut whole: Vec<(Move, u32)> = Vec::with_capacity(moves.len());
+        let mut places: HashMap<String, usize> = HashMap::with_capacity(moves.len());
+        for moved in moves {
+            let Some(first) = moved.lines.first() else { continue };
+            match places.get(&first.key) {
+                Some(place) => {
+                    whole[*place].1 = whole[*place].1.saturating_add(first.asked_quantity);
+                    gone.extend(moved.takes);
                 }
-                _ => None,
-            });
-            if let Some(earlier) = earlier
-                && let Some(twin) = earlier.first().cloned()
-            {
-                let quantity = twin.asked_quantity.saturating_add(asked);
-                (_, *earlier) = self.planned_again(shop, &twin, quantity, &twin.without, lines, visitor).await?;
-                gone.extend(takes);
-                continue;
+                None => {
+                    places.insert(first.key.clone(), whole.len());
+                    let asked = first.asked_quantity;
+                    whole.push((moved, asked));
+                }
             }
+        }
+        let mut operations: Vec<CartOperation> = Vec::with_capacity(whole.len());
+        for (Move { takes, lines: family }, asked) in whole {
+            let Some(first) = family.first() else { continue };
+            let key = first.key.clone();
             // A line that leaves takes nothing up.
-            if let Some(twin) = held_line(lines, &key).filter(|_| !leaving.contains(&key)) {
-                let quantity = asked_of(lines, &key).saturating_add(asked);
-                let (_, more) = self.planned_again(shop, twin, quantity, &twin.without, lines, visitor).await?;
+            if let Some(twin) = self.cart.top(&key).filter(|_| !leaving.contains(&key)) {
+                let quantity = self.cart.asked(&key).saturating_add(asked);
+                let twin = self.genuine(twin, first)?;
+                let (_, more) = self.planned_again(twin, quantity, &twin.without).await?;
                 if more.first().is_some_and(|more| more.key == key) {
                     operations.push(CartOperation::Replace { key, lines: more });
                     gone.extend(takes);
                     continue;
                 }
             }
+            let lines = match asked == first.asked_quantity {
+                true => family,
+                false => self.planned_again(first, asked, &first.without).await?.1,
+            };
             operations.push(match takes {
-                Some(key) => CartOperation::Replace { key, lines: family },
-                None => CartOperation::Add { lines: family },
+                Some(key) => CartOperation::Replace { key, lines },
+                None => CartOperation::Add { lines },
             });
         }
-        let mut operations = without_no_changes(operations, lines);
-        operations.extend(gone.iter().map(|key| CartOperation::Remove { keys: with_children(lines, key) }));
+        let mut operations = without_no_changes(operations, &self.cart);
+        operations.extend(gone.iter().map(|key| CartOperation::Remove { keys: self.cart.keys(key) }));
         Ok(operations)
     }
 }

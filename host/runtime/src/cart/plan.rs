@@ -1,24 +1,27 @@
 //! The check of a strategy's plan: every piece, before any of it reaches the platform.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::identity::{KeyParts, line_key};
 use super::line::{CartLine, Pin, SealedPrice, Unconfirmed};
-use super::money;
+use super::money::{self, Amount};
 use super::parts::TakenOut;
-use super::pricing::{Priced, Pricing};
+use super::pricing::{ExactPrice, Priced, Pricing};
 use super::{CartError, MOST_LINES, MOST_PIECES};
 use crate::contract::{
     Article, BundleChild, LinePart, Message, NewLine, Piece, PriceSource, SkuQuery, Target, VariantInfo,
 };
 use crate::grants::Grants;
 use crate::ids::{Digest, ShopId};
+use crate::limits::MAX_SHOWN_CHARS;
+use crate::text;
 
 /// What the host learned about a configured product.
 #[derive(Default, Clone)]
 pub(super) struct ItemFacts {
     pub(super) fingerprint: Option<Digest>,
-    /// The item and all items below it, by index.
+    /// Of a root, the item and all items below it, by index.
     pub(super) below: Vec<usize>,
 }
 
@@ -41,6 +44,8 @@ pub(super) struct Checking<'a> {
     pub(super) chosen_variant: Option<&'a str>,
     /// Variants of the linked product; only the chosen one, where one was.
     pub(super) linked: &'a [VariantInfo],
+    /// The same by id.
+    pub(super) linked_by_id: &'a HashMap<&'a str, &'a VariantInfo>,
     /// Variants by query.
     pub(super) by_query: &'a HashMap<(String, Option<String>, bool), Vec<VariantInfo>>,
     /// Variants that the guest was told of, by id.
@@ -95,7 +100,7 @@ impl Checking<'_> {
             };
             let item = line.item;
             let name = || item.map_or("the unconfigured product".to_owned(), |item| format!("the item {item}"));
-            if !self.pricing.wanted.iter().any(|wanted| wanted.item == item) {
+            if !self.pricing.wanted.contains_key(&item) {
                 return broken(format!("it sells {}, which is not wanted", name()));
             }
             if !items.insert(item) {
@@ -128,14 +133,12 @@ impl Checking<'_> {
                 self.linked,
                 CartError::Product { product: self.linked_product.to_owned(), found: self.linked.len() },
             ),
-            Target::VariantId(id) => {
-                match self.by_id.get(id).or_else(|| self.linked.iter().find(|one| one.id == *id)) {
-                    Some(variant) => Ok(Some(variant.clone())),
-                    None => broken(format!(
-                        "it names the variant {id:?}, which is none of the linked product and which the catalogue did not tell it of"
-                    )),
-                }
-            }
+            Target::VariantId(id) => match self.by_id.get(id).or_else(|| self.linked_by_id.get(id.as_str()).copied()) {
+                Some(variant) => Ok(Some(variant.clone())),
+                None => broken(format!(
+                    "it names the variant {id:?}, which is none of the linked product and which the catalogue did not tell it of"
+                )),
+            },
             Target::Sku(query) => {
                 let found = self.by_query.get(&key_of(query)).map_or(&[][..], Vec::as_slice);
                 let error = CartError::Sku {
@@ -173,19 +176,24 @@ impl Checking<'_> {
     }
 
     /// What is not for sale, or not in this number, can still be offered.
-    pub(super) fn purchasable(&self, variant: &VariantInfo, quantity: u64) -> Result<(), CartError> {
+    pub(super) fn purchasable(&self, variant: &VariantInfo, quantity: u32, is_part: bool) -> Result<(), CartError> {
         if self.quotation {
             return Ok(());
         }
-        sellable(variant, quantity)
+        sellable(variant, quantity, is_part)
     }
 
     pub(super) fn line(&self, planned: &NewLine) -> Result<CartLine, CartError> {
+        self.exact_line(planned).map(|(line, _)| line)
+    }
+
+    /// A line, and what it costs before it is rounded.
+    pub(super) fn exact_line(&self, planned: &NewLine) -> Result<(CartLine, Amount), CartError> {
         let quantity = piece_count(planned.quantity.into(), || self.called(planned))?;
         let Some(variant) = self.variant(&planned.target)? else {
             return broken("a line of its own must buy something; only a bundle's child may be a text");
         };
-        self.purchasable(&variant, quantity.into())?;
+        self.purchasable(&variant, quantity, false)?;
         let facts = self.facts(planned)?;
         if planned.price.source != self.price_from && !self.grants.choose_price_source {
             return broken(format!(
@@ -196,14 +204,9 @@ impl Checking<'_> {
         if !planned.price.adjustments.is_empty() && !self.grants.adjust_prices {
             return broken("it adjusts a price; to allow it: grants.adjust_prices = true");
         }
-        let priced = self.pricing.line(
-            &variant.sku,
-            planned.price.source,
-            &planned.price.adjustments,
-            Some(&variant),
-            &facts.below,
-            quantity,
-        )?;
+        let ExactPrice { total: exact, tax, state } =
+            self.pricing.line(&variant.sku, &planned.price, &variant, &facts.below, quantity)?;
+        let priced = Priced::new(self.pricing.rounded(&variant.sku, &exact)?, quantity, tax, state);
         let mut line = self.made(Draft {
             variant: Some(variant),
             text: None,
@@ -216,12 +219,9 @@ impl Checking<'_> {
             asked: self.pricing.asked(planned.item),
             facts,
             parent: None,
-        });
+        })?;
         line.price.adjustments.clone_from(&planned.price.adjustments);
-        for adjustment in &mut line.price.adjustments {
-            adjustment.label.text = plain(&adjustment.label.text);
-        }
-        Ok(line)
+        Ok((line, exact))
     }
 
     pub(super) fn facts(&self, planned: &NewLine) -> Result<ItemFacts, CartError> {
@@ -239,26 +239,26 @@ impl Checking<'_> {
     fn materials(&self, below: &[usize]) -> Vec<Article> {
         // A plugin has added up the articles of one item.
         if let [only] = below {
-            return self.pricing.items.get(*only).map(|item| item.articles.clone()).unwrap_or_default();
+            return self.pricing.items.get(*only).map_or_else(Vec::new, |item| item.articles.clone());
         }
         let mut all: Vec<Article> = Vec::new();
+        let mut places: HashMap<ArticleKey<'_>, usize> = HashMap::new();
         for article in below.iter().filter_map(|index| self.pricing.items.get(*index)).flat_map(|item| &item.articles) {
-            let same = |other: &&mut Article| {
-                (&other.sku, &other.price_sku, &other.material_sku, &other.price, &other.extra)
-                    == (&article.sku, &article.price_sku, &article.material_sku, &article.price, &article.extra)
-            };
-            let sum = |other: &Article| {
-                money::decimal(&other.quantity).ok()?.checked_add(money::decimal(&article.quantity).ok()?)
-            };
-            match all.iter_mut().find(same).and_then(|other| Some((sum(other)?, other))) {
-                Some((sum, other)) => other.quantity = sum.normalize().to_string(),
-                None => all.push(article.clone()),
+            match places.entry(article_key(article)) {
+                Entry::Vacant(place) => {
+                    place.insert(all.len());
+                    all.push(article.clone());
+                }
+                Entry::Occupied(place) => match added_up(&all[*place.get()].quantity, &article.quantity) {
+                    Some(sum) => all[*place.get()].quantity = sum,
+                    None => all.push(article.clone()),
+                },
             }
         }
         all
     }
 
-    pub(super) fn made(&self, draft: Draft<'_>) -> CartLine {
+    pub(super) fn made(&self, draft: Draft<'_>) -> Result<CartLine, CartError> {
         let item = draft.item.and_then(|index| self.pricing.items.get(index as usize));
         let product = draft.variant.as_ref().map_or(self.linked_product, |variant| &variant.product).to_owned();
         let key = line_key(&KeyParts {
@@ -270,7 +270,7 @@ impl Checking<'_> {
             strategy: &self.pin.strategy_name(),
             parent: draft.parent,
             without: &[],
-        });
+        })?;
         let catalogue_title = draft.variant.as_ref().map(|variant| variant.title.clone());
         let title = draft.title.or(draft.text.clone()).or(catalogue_title).unwrap_or_else(|| product.clone());
         let visible = || -> Vec<LinePart> {
@@ -280,12 +280,12 @@ impl Checking<'_> {
                 .map(|attribute| LinePart { name: attribute.name.clone(), value: attribute.value.clone() })
                 .collect()
         };
-        CartLine {
+        Ok(CartLine {
             key,
             product,
             sku: draft.variant.as_ref().map(|variant| variant.sku.clone()),
             variant_id: draft.variant.map(|variant| variant.id),
-            title: plain(&title),
+            title,
             quantity: draft.quantity,
             parent: draft.parent.map(str::to_owned),
             per_bundle: None,
@@ -293,12 +293,7 @@ impl Checking<'_> {
             children: Vec::new(),
             part: None,
             without: Vec::new(),
-            shown: draft
-                .shown
-                .unwrap_or_else(visible)
-                .iter()
-                .map(|part| LinePart { name: plain(&part.name), value: plain(&part.value) })
-                .collect(),
+            shown: draft.shown.unwrap_or_else(visible),
             price: SealedPrice {
                 unit: draft.priced.unit,
                 total: draft.priced.total,
@@ -332,17 +327,28 @@ impl Checking<'_> {
             asked_quantity: draft.asked,
             chosen_variant: self.chosen_variant.map(str::to_owned),
             pin: self.pin.clone(),
-        }
+        })
     }
 }
 
-/// The longest text that a cart shows.
-const MOST_CHARACTERS: usize = 1000;
+/// By what articles are the same but for their quantity.
+type ArticleKey<'a> = (&'a str, Option<&'a str>, Option<&'a str>, Option<(i64, u8, &'a str)>, Vec<(&'a str, &'a str)>);
 
-/// A text without characters that steer whoever shows it: control characters and overrides of the writing direction.
+fn article_key(article: &Article) -> ArticleKey<'_> {
+    let price = article.price.as_ref().map(|price| (price.minor, price.scale, price.currency.as_str()));
+    let extra = article.extra.iter().map(|extra| (extra.name.as_str(), extra.json.as_str())).collect();
+    (&article.sku, article.price_sku.as_deref(), article.material_sku.as_deref(), price, extra)
+}
+
+/// The sum of two quantities; `None` where one is no number, or the sum has too many digits.
+fn added_up(a: &str, b: &str) -> Option<String> {
+    let sum = money::decimal(a).ok()?.checked_add(money::decimal(b).ok()?)?;
+    Some(sum.normalize().to_string())
+}
+
+/// A text within an error.
 fn plain(text: &str) -> String {
-    let steers = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    text.chars().filter(|c| !steers(*c)).take(MOST_CHARACTERS).collect()
+    text::readable(text, MAX_SHOWN_CHARS).text
 }
 
 pub(super) struct Draft<'a> {
@@ -366,22 +372,19 @@ pub(super) fn piece_count(quantity: u64, what: impl FnOnce() -> String) -> Resul
     }
 }
 
-/// The platform sells the variant now, and in this number.
-pub(super) fn sellable(variant: &VariantInfo, quantity: u64) -> Result<(), CartError> {
+/// The platform sells the variant now, and in this number. How many make a line of their own says nothing about how many go into a
+/// bundle, so a minimum does not hold for its parts.
+pub(super) fn sellable(variant: &VariantInfo, quantity: u32, is_part: bool) -> Result<(), CartError> {
     if !variant.purchasable {
         return Err(CartError::NotPurchasable(variant.sku.clone()));
     }
-    let (minimum, maximum) = (variant.minimum.max(1), variant.maximum.unwrap_or(MOST_PIECES).min(MOST_PIECES));
-    if quantity < minimum.into() || quantity > maximum.into() {
-        return Err(CartError::Quantity { quantity, what: variant.sku.clone(), minimum, maximum });
+    let minimum = if is_part { 1 } else { variant.minimum.max(1) };
+    let maximum = variant.maximum.unwrap_or(MOST_PIECES).min(MOST_PIECES);
+    if quantity < minimum || quantity > maximum {
+        let (quantity, what) = (quantity.into(), variant.sku.clone());
+        return Err(CartError::Quantity { quantity, what, minimum, maximum });
     }
     Ok(())
-}
-
-/// A line's key with those of its children.
-pub(super) fn with_children(lines: &[CartLine], key: &str) -> Vec<String> {
-    let children = lines.iter().filter(|line| line.parent.as_deref() == Some(key)).map(|line| line.key.clone());
-    std::iter::once(key.to_owned()).chain(children).collect()
 }
 
 /// A text of a plugin for the merchant, kept.

@@ -8,12 +8,13 @@ use jiff::{SignedDuration, Timestamp, Unit};
 use super::CartError;
 use super::line::CartLine;
 use super::plan::{Checking, ItemFacts, key_of, queries};
-use super::pricing::Pricing;
+use super::pricing::{Pricing, VendorPrice};
 use super::walk::Walk;
 use crate::contract::{Error, Item, Piece, PlanRequest, Planned, Price, PriceSource, SkuQuery, VariantInfo};
 use crate::guest::{CallOptions, Hook, call};
 use crate::ids::Digest;
 use crate::shop::context;
+use crate::text;
 
 impl Walk<'_> {
     pub(super) async fn ask_strategy(
@@ -45,7 +46,7 @@ impl Walk<'_> {
         .await?;
         self.log = trace.log;
         let planned = planned.map_err(|error| match error {
-            Error::Rejected(message) => CartError::Rejected(message),
+            Error::Rejected(message) => CartError::Rejected(text::message(message)),
             error => CartError::Hook(self.answered(&plugin, Hook::Plan, error)),
         })?;
         self.done(format!("{} by {}/{}", pieces(&planned), plugin.id(), self.strategy));
@@ -57,6 +58,7 @@ impl Walk<'_> {
         request: &PlanRequest,
         pieces: &[Piece],
         facts: &[ItemFacts],
+        prices: &[Option<VendorPrice>],
         configuration: Option<Digest>,
         by_id: &HashMap<String, VariantInfo>,
     ) -> Result<Vec<Vec<CartLine>>, CartError> {
@@ -73,7 +75,7 @@ impl Walk<'_> {
         }
         let mut asked = queries(pieces);
         let planned = asked.len();
-        asked.extend(component_queries(&request.items, request.price_from, pieces));
+        asked.extend(component_queries(&request.items, facts, pieces));
         let answers = if asked.is_empty() {
             Vec::new()
         } else {
@@ -84,11 +86,11 @@ impl Walk<'_> {
         }
         let mut answers = asked.iter().zip(answers);
         let by_query = answers.by_ref().take(planned).map(|(query, found)| (key_of(query), found)).collect();
-        let components = answers
-            .filter_map(|(query, mut found)| (found.len() == 1).then(|| (query.sku.clone(), found.remove(0))))
-            .collect();
+        let components = answers.map(|(query, found)| ((query.sku.as_str(), query.ignore_case), found)).collect();
+        let wanted = request.wanted.iter().map(|wanted| (wanted.item, wanted.quantity)).collect();
+        let linked_by_id = linked.iter().map(|variant| (variant.id.as_str(), variant)).collect();
         let pin = self.pin();
-        let expires = expiry(self.priced_at, self.state.shop.seal_seconds, &request.prices);
+        let expires = expiry(self.priced_at, self.state.shop.seal_seconds, &request.prices)?;
         let checking = Checking {
             shop,
             linked_product: &self.association.shop_product,
@@ -97,9 +99,9 @@ impl Walk<'_> {
             pricing: Pricing {
                 context: &self.context,
                 items: &request.items,
-                vendor: &request.prices,
+                vendor: prices,
                 components: &components,
-                wanted: &request.wanted,
+                wanted: &wanted,
             },
             price_from: request.price_from,
             quotation: self.quotation,
@@ -110,6 +112,7 @@ impl Walk<'_> {
             expires: &expires,
             chosen_variant: self.chosen_variant.as_deref(),
             linked: &linked,
+            linked_by_id: &linked_by_id,
             by_query: &by_query,
             by_id,
         };
@@ -133,30 +136,33 @@ fn pieces(planned: &Planned) -> String {
     names.join(", ")
 }
 
-/// The articles whose prices a plan needs.
-fn component_queries(items: &[Item], price_from: PriceSource, pieces: &[Piece]) -> Vec<SkuQuery> {
-    let by_components = price_from == PriceSource::Components
-        || pieces.iter().any(|piece| match piece {
-            Piece::Line(line) => line.price.source == PriceSource::Components,
-            _ => false,
-        });
-    if !by_components {
-        return Vec::new();
+/// The articles whose prices a plan needs: those of lines that cost what their articles cost. A bundle's children are in the plan.
+fn component_queries(items: &[Item], facts: &[ItemFacts], pieces: &[Piece]) -> Vec<SkuQuery> {
+    let mut skus: BTreeSet<(&String, bool)> = BTreeSet::new();
+    for piece in pieces {
+        let Piece::Line(line) = piece else { continue };
+        let facts = line.item.and_then(|item| facts.get(item as usize));
+        if let (PriceSource::Components, Some(facts)) = (line.price.source, facts) {
+            let articles = facts.below.iter().filter_map(|index| items.get(*index)).flat_map(|item| &item.articles);
+            skus.extend(articles.filter_map(|article| Some((article.price_sku.as_ref()?, line.price.ignore_case))));
+        }
     }
-    let skus: BTreeSet<&String> =
-        items.iter().flat_map(|item| &item.articles).filter_map(|article| article.price_sku.as_ref()).collect();
-    skus.into_iter().map(|sku| SkuQuery { sku: sku.clone(), within_product: None, ignore_case: false }).collect()
+    let query = |(sku, ignore_case): (&String, bool)| SkuQuery { sku: sku.clone(), within_product: None, ignore_case };
+    skus.into_iter().map(query).collect()
 }
 
 /// A seal ends when the shop says, or when the first of the vendor's prices does. A price that was remembered holds no longer for it:
 /// the shop's time counts from when the vendor was asked.
-fn expiry(priced_at: Option<Timestamp>, seconds: u32, prices: &[Option<Price>]) -> String {
-    let now = priced_at.unwrap_or_else(Timestamp::now);
-    let ours = now.checked_add(SignedDuration::from_secs(seconds.into())).unwrap_or(now);
-    let ours = ours.round(Unit::Second).unwrap_or(ours);
+///
+/// # Errors
+/// When the end is beyond all calendars.
+fn expiry(priced_at: Option<Timestamp>, seconds: u32, prices: &[Option<Price>]) -> Result<String, CartError> {
+    let ours = priced_at.unwrap_or_else(Timestamp::now).checked_add(SignedDuration::from_secs(seconds.into()));
+    let ours =
+        ours.and_then(|ours| ours.round(Unit::Second)).map_err(|error| CartError::Unwritable(error.to_string()))?;
     let theirs =
         prices.iter().flatten().filter_map(|price| price.valid_until.as_ref()?.parse::<Timestamp>().ok()).min();
-    theirs.map_or(ours, |theirs| theirs.min(ours)).to_string()
+    Ok(theirs.map_or(ours, |theirs| theirs.min(ours)).to_string())
 }
 
 #[cfg(test)]
@@ -167,16 +173,16 @@ mod tests {
     #[test]
     fn a_seal_over_a_remembered_price_ends_as_if_the_vendor_was_asked_for_it() {
         let asked: Timestamp = "2026-01-01T12:00:00Z".parse().unwrap();
-        assert_eq!(expiry(Some(asked), 3600, &[]), "2026-01-01T13:00:00Z");
+        assert_eq!(expiry(Some(asked), 3600, &[]).unwrap(), "2026-01-01T13:00:00Z");
         let price = |until: &str| {
             let amount = Money { minor: 1, scale: 2, currency: "EUR".to_owned() };
             let (basis, tax, state) = (PriceBasis::Unit, TaxBasis::AsShop, PriceState::Verified);
             Some(Price { amount, basis, tax, state, valid_until: Some(until.to_owned()) })
         };
-        let until = |until: &str| expiry(Some(asked), 3600, &[None, price(until)]);
+        let until = |until: &str| expiry(Some(asked), 3600, &[None, price(until)]).unwrap();
         assert_eq!(until("2026-01-01T12:30:00Z"), "2026-01-01T12:30:00Z");
         assert_eq!(until("2026-01-02T12:30:00Z"), "2026-01-01T13:00:00Z");
-        let now = expiry(None, 3600, &[]).parse::<Timestamp>().unwrap();
+        let now = expiry(None, 3600, &[]).unwrap().parse::<Timestamp>().unwrap();
         assert!(now > Timestamp::now());
     }
 }

@@ -1,37 +1,115 @@
 //! Which items belong to which.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use super::CartError;
 use super::decoding::issue;
 use crate::contract::Item;
 
-/// For each item, it and all items below it. Ids are unique, parents exist and come round to no cycle.
-pub(super) fn trees(items: &[Item]) -> Result<Vec<Vec<usize>>, CartError> {
+/// How items hang together. All of it is made in one pass over the items.
+pub(super) struct Forest {
+    /// For each item the items right below it, by index.
+    pub(super) children: Vec<Vec<usize>>,
+    /// All items, every parent before its children.
+    pub(super) parents_first: Vec<usize>,
+    /// For each root, it and all items below it, by index. Empty for every other item: only roots are sold.
+    pub(super) below: Vec<Vec<usize>>,
+}
+
+/// Reads which items belong to which.
+///
+/// # Errors
+/// When two items have one id, a parent does not exist, or parents form a cycle.
+pub(super) fn forest(items: &[Item]) -> Result<Forest, CartError> {
     let wrong = |index: usize, key: &str, text: String| {
         Err(CartError::Configuration(issue(&format!("[{index}].parent"), key, text)))
     };
-    let mut by_id: HashMap<&str, usize> = HashMap::new();
+    let mut by_id: HashMap<&str, usize> = HashMap::with_capacity(items.len());
     for (index, item) in items.iter().enumerate() {
         if let Some(id) = &item.id
             && by_id.insert(id, index).is_some()
         {
-            return wrong(index, "id-twice", format!("the id {id:?} stands twice"));
+            return wrong(index, "id-twice", format!("two items have the id {id:?}"));
         }
     }
-    let mut trees: Vec<Vec<usize>> = (0..items.len()).map(|index| vec![index]).collect();
-    for index in 0..items.len() {
-        let (mut at, mut seen) = (index, BTreeSet::from([index]));
-        while let Some(parent) = &items[at].parent {
-            let Some(above) = by_id.get(parent.as_str()) else {
-                return wrong(index, "parent-unknown", format!("no item has the id {parent:?}"));
-            };
-            if !seen.insert(*above) {
-                return wrong(index, "parent-cycle", "its parents form a cycle".to_owned());
-            }
-            trees[*above].push(index);
-            at = *above;
+    let mut children = vec![Vec::new(); items.len()];
+    let mut parents_first = Vec::with_capacity(items.len());
+    for (index, item) in items.iter().enumerate() {
+        match &item.parent {
+            None => parents_first.push(index),
+            Some(parent) => match by_id.get(parent.as_str()) {
+                Some(above) => children[*above].push(index),
+                None => return wrong(index, "parent-unknown", format!("no item has the id {parent:?}")),
+            },
         }
     }
-    Ok(trees)
+    let mut root_of: Vec<Option<usize>> = vec![None; items.len()];
+    let mut next = 0;
+    while let Some(index) = parents_first.get(next).copied() {
+        let root = root_of[index].unwrap_or(index);
+        root_of[index] = Some(root);
+        for child in &children[index] {
+            root_of[*child] = Some(root);
+            parents_first.push(*child);
+        }
+        next += 1;
+    }
+    let mut below = vec![Vec::new(); items.len()];
+    for (index, root) in root_of.iter().enumerate() {
+        match root {
+            None => return wrong(index, "parent-cycle", "its parents form a cycle".to_owned()),
+            // The root comes first, whatever its place.
+            Some(root) if below[*root].is_empty() && index != *root => below[*root].extend([*root, index]),
+            Some(root) if index != *root || below[*root].is_empty() => below[*root].push(index),
+            Some(_) => {}
+        }
+    }
+    Ok(Forest { children, parents_first, below })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn items(parents: &[Option<usize>]) -> Vec<Item> {
+        let item = |(index, parent): (usize, &Option<usize>)| Item {
+            id: Some(index.to_string()),
+            parent: parent.map(|parent| parent.to_string()),
+            vendor_product: "1".into(),
+            attributes: vec![],
+            articles: vec![],
+            sku: None,
+            reference: None,
+            thumbnail: None,
+            state: String::new(),
+            unverified: None,
+            extra: vec![],
+        };
+        parents.iter().enumerate().map(item).collect()
+    }
+
+    fn refusal(items: &[Item]) -> String {
+        match forest(items) {
+            Err(CartError::Configuration(issue)) => issue.message.key,
+            Err(other) => panic!("{other}"),
+            Ok(_) => panic!("it is taken"),
+        }
+    }
+
+    #[test]
+    fn each_root_has_what_is_below_it_wherever_it_stands() {
+        let forest = forest(&items(&[Some(1), None, Some(0), None, Some(1)])).unwrap();
+        assert_eq!(forest.below, [vec![], vec![1, 0, 2, 4], vec![], vec![3], vec![]]);
+        assert_eq!(forest.parents_first, [1, 3, 0, 4, 2]);
+    }
+
+    #[test]
+    fn cycles_unknown_parents_and_ids_that_are_there_twice_are_refused() {
+        assert_eq!(refusal(&items(&[None, Some(2), Some(1)])), "parent-cycle");
+        assert_eq!(refusal(&items(&[Some(0)])), "parent-cycle");
+        assert_eq!(refusal(&items(&[Some(7)])), "parent-unknown");
+        let mut twice = items(&[None, None]);
+        twice[1].id = Some("0".into());
+        assert_eq!(refusal(&twice), "id-twice");
+    }
 }

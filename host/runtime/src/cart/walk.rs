@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
 use std::time::Instant;
 
 use jiff::Timestamp;
 
+use super::held::Cart;
 use super::line::{CartLine, Pin, SealFault};
 use super::parts::TakenOut;
 use super::pictures::Pictures;
@@ -18,12 +20,34 @@ use crate::error::{Failure, HookError};
 use crate::guest::{Hook, answered};
 use crate::host::Cartwright;
 use crate::ids::{Digest, ShopId};
-use crate::limits::Breach;
+use crate::limits::{Breach, Budget, MAX_LINES_FOR_STRATEGY, OverBudget};
 use crate::plugin::Plugin;
 use crate::shop::{Account, AccountVersion, Linked, ShopState, StrategyChoice, Visitor, context};
+use crate::text;
 
 /// The setting by which a vendor's plugin lets the merchant choose among its strategies.
 const STRATEGY_SETTING: &str = "order-type";
+/// Number of lines that are sealed before other tasks of the worker have a turn.
+const LINES_BETWEEN_YIELDS: usize = 256;
+
+/// What planning has taken of the budgets of one request.
+#[derive(Debug, Default)]
+pub(super) struct Spent {
+    items: AtomicUsize,
+    bytes: AtomicUsize,
+}
+
+impl Spent {
+    pub(super) fn items(&self, items: usize) -> Result<(), OverBudget> {
+        Budget::PlannedItems.check(self.items.fetch_add(items, Ordering::Relaxed).saturating_add(items))
+    }
+
+    /// Begins with another configuration. Nothing begins once a budget is spent.
+    fn begin(&self, bytes: usize) -> Result<(), OverBudget> {
+        self.items(0)?;
+        Budget::PlannedBytes.check(self.bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes))
+    }
+}
 
 /// One walk along the path.
 pub(super) struct Walk<'a> {
@@ -55,6 +79,8 @@ pub(super) struct Walk<'a> {
     pub(super) pictures: Pictures,
     /// When the vendor said what the items cost. `None` where it was not asked.
     pub(super) priced_at: Option<Timestamp>,
+    /// What the request has planned so far; other walks of the request count too.
+    pub(super) spent: Arc<Spent>,
 }
 
 impl<'a> Walk<'a> {
@@ -89,7 +115,7 @@ impl<'a> Walk<'a> {
         visitor: &'a Visitor,
     ) -> Result<Self, CartError> {
         let state = host.shop_state(shop)?;
-        if line.check_seal(shop, &state.shop.seal_key, Timestamp::now()) == Err(SealFault::Forged) {
+        if line.check_seal(&state.shop, Timestamp::now()) == Err(SealFault::Forged) {
             return Self::begin(host, shop, &line.linked_product, None, visitor);
         }
         let gone = |what: String| CartError::MustReconfigure { key: line.key.clone(), why: what };
@@ -170,12 +196,13 @@ impl<'a> Walk<'a> {
             taken_out: TakenOut::default(),
             pictures: Pictures::default(),
             priced_at: None,
+            spent: Arc::default(),
         })
     }
 
     /// Leaves these parts out of the bundle that is planned for an item.
     pub(super) fn leave_out(&mut self, item: Option<u32>, parts: &[Digest]) {
-        self.taken_out = TakenOut { item, parts: parts.to_vec() };
+        self.taken_out.0.insert(item, parts.iter().copied().collect());
     }
 
     /// Plans, checks, prices and seals what is wanted of a configuration's items. Gives a family for each piece: its line, and a
@@ -184,9 +211,9 @@ impl<'a> Walk<'a> {
         &mut self,
         wanted: impl FnOnce(&[Item]) -> Vec<Wanted>,
         raw: Option<&[u8]>,
-        lines: &[CartLine],
+        cart: &Cart<'_>,
     ) -> Result<Vec<Vec<CartLine>>, CartError> {
-        let families = self.families(wanted, raw, lines).await;
+        let families = self.families(wanted, raw, cart).await;
         if let Err(error) = &families {
             self.failed(error);
         }
@@ -197,13 +224,14 @@ impl<'a> Walk<'a> {
         &mut self,
         wanted: impl FnOnce(&[Item]) -> Vec<Wanted>,
         raw: Option<&[u8]>,
-        lines: &[CartLine],
+        cart: &Cart<'_>,
     ) -> Result<Vec<Vec<CartLine>>, CartError> {
         let raw = match raw {
             Some(raw) => raw,
             None if self.state.shop.sell_unconfigured => &[],
             None => return Err(CartError::NeedsConfiguration(self.association.shop_product.clone())),
         };
+        self.spent.begin(raw.len())?;
         self.began = Instant::now();
         let configuration = self.at("decode").configuration(raw)?;
         let mut decoded = self.decode(raw, configuration).await?;
@@ -217,32 +245,37 @@ impl<'a> Walk<'a> {
         if wanted.is_empty() {
             return Ok(Vec::new());
         }
-        let facts = self.at("identify").facts(&decoded.items)?;
+        let facts = self.at("identify").facts(&mut decoded.items).await?;
         let prices = self.at("price").prices(raw, configuration, &decoded, &wanted).await?;
         // The state was hashed; a strategy has no use for it.
         decoded.items.iter_mut().for_each(|item| item.state = String::new());
-        let own = lines.iter().filter(|line| line.pin.account == self.vendor.id);
+        let own = cart.lines().iter().filter(|line| line.pin.account == self.vendor.id).take(MAX_LINES_FOR_STRATEGY);
         let request = PlanRequest {
             strategy: self.strategy.clone(),
             association: self.association.clone(),
             items: decoded.items,
             wanted,
-            prices,
+            prices: prices.iter().map(|price| price.as_ref().map(|price| price.price.clone())).collect(),
             price_from: decoded.price_from,
             chosen_variant: self.chosen_variant.clone(),
             lines: own.map(CartLine::as_contract).collect(),
             extra: Vec::new(),
         };
         let (planned, by_id) = self.at("plan").ask_strategy(&request).await?;
-        self.warnings.extend(planned.warnings);
-        let mut families = self.at("check").check(&request, &planned.pieces, &facts, configuration, &by_id).await?;
+        self.warnings.extend(planned.warnings.into_iter().map(text::message));
+        let checked = self.at("check").check(&request, &planned.pieces, &facts, &prices, configuration, &by_id).await;
+        let mut families = checked?;
         // Nothing that was refused costs a decoded picture, or is stored.
         self.at("pictures").add_pictures(raw, &request.items, &mut families).await;
         self.at("store").store(raw, configuration).await?;
-        for line in families.iter_mut().flatten() {
+        for (number, line) in families.iter_mut().flatten().enumerate() {
             line.price.country.clone_from(&self.visitor.country);
             line.price.customer_group.clone_from(&self.visitor.customer_group);
-            line.seal(&self.state.shop.id, &self.state.shop.seal_key);
+            line.make_readable(&mut self.warnings)?;
+            line.seal(&self.state.shop)?;
+            if number % LINES_BETWEEN_YIELDS == LINES_BETWEEN_YIELDS - 1 {
+                tokio::task::yield_now().await;
+            }
         }
         self.at("seal").done("prices are sealed".to_owned());
         Ok(families)

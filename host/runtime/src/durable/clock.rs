@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+/// Milliseconds since 1970; none for a clock that is before it.
 pub(crate) fn milliseconds(at: SystemTime) -> u64 {
     u64::try_from(at.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
 }
@@ -11,10 +12,10 @@ pub(crate) fn whole(at: SystemTime) -> SystemTime {
     UNIX_EPOCH + Duration::from_millis(milliseconds(at))
 }
 
-/// RFC 3339 in UTC, to the second.
+/// RFC 3339 in UTC, to the second; the last second of the calendar for a clock that is beyond it.
 pub(crate) fn timestamp(at: SystemTime) -> String {
     let whole = UNIX_EPOCH + Duration::from_secs(milliseconds(at) / 1000);
-    jiff::Timestamp::try_from(whole).unwrap_or_default().to_string()
+    jiff::Timestamp::try_from(whole).unwrap_or(jiff::Timestamp::MAX).to_string()
 }
 
 /// A moment in a journal's JSON: RFC 3339 with milliseconds.

@@ -141,7 +141,7 @@ impl History {
             }
             Entry::Told { call, answer } => self.steps.push(Step { at, call, came: Came::Told(answer) }),
             Entry::Emitted { outcome, .. } => {
-                self.steps.push(Step { at, call: Call::emit(&outcome), came: Came::Emitted });
+                self.steps.push(Step { at, call: Call::emit(&outcome)?, came: Came::Emitted });
             }
             Entry::Slept { call, until } => {
                 self.steps.push(Step { at, call, came: Came::Slept { until, woke: None } });
@@ -166,9 +166,9 @@ impl History {
     }
 
     /// The how-manieth time the plugin says this, among the first `before` calls.
-    pub(crate) fn said_before(&self, before: usize, outcome: &Outcome) -> usize {
-        let call = Call::emit(outcome);
-        self.steps.iter().take(before).filter(|step| step.call.is(&call)).count()
+    pub(crate) fn said_before(&self, before: usize, outcome: &Outcome) -> Result<usize, JournalError> {
+        let call = Call::emit(outcome)?;
+        Ok(self.steps.iter().take(before).filter(|step| step.call.is(&call)).count())
     }
 }
 
@@ -201,7 +201,7 @@ mod tests {
     }
 
     fn intent(url: &str) -> Entry {
-        Entry::Intent { call: Call::new("http.send", url, &()), repeat: Repeat::Keyed, attempt: 1 }
+        Entry::Intent { call: Call::new("http.send", url, &()).unwrap(), repeat: Repeat::Keyed, attempt: 1 }
     }
 
     fn away(may_have_arrived: bool) -> Entry {
@@ -221,7 +221,7 @@ mod tests {
     }
 
     fn attempts(entries: impl IntoIterator<Item = Entry>) -> u32 {
-        history(entries).unwrap().attempts(&Call::new("http.send", "a", &()))
+        history(entries).unwrap().attempts(&Call::new("http.send", "a", &()).unwrap())
     }
 
     #[test]
@@ -258,7 +258,8 @@ mod tests {
             }),
             may_have_arrived: true,
         };
-        let never = || Entry::Intent { call: Call::new("http.send", "n", &()), repeat: Repeat::Never, attempt: 1 };
+        let never =
+            || Entry::Intent { call: Call::new("http.send", "n", &()).unwrap(), repeat: Repeat::Never, attempt: 1 };
         let risk = |entries: Vec<Entry>| history([began()].into_iter().chain(entries)).unwrap().restart_risk();
         let retried = |keep| Entry::Retried { keep };
         assert_eq!(risk(vec![note("1")]), RestartRisk::None);
@@ -279,7 +280,7 @@ mod tests {
 
     #[test]
     fn an_error_of_another_import_is_taken_back() {
-        let told = |answer| Entry::Told { call: Call::new("order-book.find", "1", &()), answer };
+        let told = |answer| Entry::Told { call: Call::new("order-book.find", "1", &()).unwrap(), answer };
         let denied = Answer::Failed(Error::Denied("personal-data".into()));
         let entries = [began(), note("1"), told(denied), told(Answer::Given(Kept::Text("null".into()))), note("2")];
         assert_eq!(history(entries).unwrap().kept_by_retry(), 1);
@@ -298,7 +299,7 @@ mod tests {
     #[test]
     fn a_record_is_the_same_after_it_was_json() {
         let answer = Entry::Told {
-            call: Call::new("secrets.digest", "md5-suffix with token", &1),
+            call: Call::new("secrets.digest", "md5-suffix with token", &1).unwrap(),
             answer: Answer::Given(Kept::Bytes(vec![0, 255])),
         };
         for entry in [began(), intent("a"), away(true), note("1"), answer, Entry::Woke { why: Woken::EventWaiting }] {

@@ -67,6 +67,9 @@ pub enum JournalError {
     /// The store failed, or what it holds cannot be read.
     #[error("the journal's store: {0}")]
     Store(String),
+    /// A call cannot be written down, so nobody could tell it from another one. A fault of the host.
+    #[error("a call of the plugin cannot be written down: {0}; report this as a fault of the host")]
+    Unwritable(String),
 }
 
 /// An entry with its time.
@@ -174,28 +177,29 @@ pub struct Call {
 }
 
 impl Call {
-    pub(crate) fn new(import: &str, about: &str, asked: &impl Serialize) -> Self {
-        // The contract's types always have a JSON form; if one had none, its calls would only be told apart by their text.
-        let asked = serde_json::to_vec(asked).unwrap_or_default();
+    /// # Errors
+    /// [`JournalError::Unwritable`].
+    pub(crate) fn new(import: &str, about: &str, asked: &impl Serialize) -> Result<Self, JournalError> {
+        let asked = serde_json::to_vec(asked).map_err(|error| JournalError::Unwritable(error.to_string()))?;
         let about: String = about.chars().take(LONGEST_TEXT).collect();
         let digest = Digest::of(&[import.as_bytes(), b"\0", about.as_bytes(), b"\0", &asked].concat());
-        Self { import: import.to_owned(), about, digest }
+        Ok(Self { import: import.to_owned(), about, digest })
     }
 
-    pub(crate) fn http(request: &Request) -> Self {
+    pub(crate) fn http(request: &Request) -> Result<Self, JournalError> {
         // The body by its digest: as JSON it would be four times as long.
         let body = match &request.body {
             BytesSource::Inline(bytes) => hex::encode(Sha256::digest(bytes)),
             BytesSource::Stored(digest) => digest.clone(),
         };
         let asked = (&request.headers, &request.auth, request.timeout_ms, request.repeat, request.store_body, body);
-        let mut call = Self::new("http.send", &format!("{} {}", request.method, request.url), &asked);
+        let mut call = Self::new("http.send", &format!("{} {}", request.method, request.url), &asked)?;
         // The text was cut short.
         call.digest = Digest::of(&[call.digest.as_bytes(), request.url.as_bytes()].concat());
-        call
+        Ok(call)
     }
 
-    pub(crate) fn emit(outcome: &Outcome) -> Self {
+    pub(crate) fn emit(outcome: &Outcome) -> Result<Self, JournalError> {
         let kind = match outcome {
             Outcome::Note(message) => format!("note {}", message.key),
             Outcome::VendorReference(named) => format!("vendor-reference {}", named.reference),

@@ -122,7 +122,7 @@ pub fn next_step(ended: Result<&RunEnd, &RunError>, tries: Tries, seed: &[u8]) -
         }
         Err(RunError::Journal(JournalError::Moved)) => (Step::Leave, tries),
         Err(RunError::Journal(JournalError::Store(_))) => (Step::Retry { after: STORE_WAIT }, tries),
-        Err(error @ RunError::Journal(JournalError::Full)) => {
+        Err(error @ RunError::Journal(JournalError::Full | JournalError::Unwritable(_))) => {
             (Step::Stop { who: Who::Author, why: error.to_string() }, tries)
         }
         Err(RunError::Setup(SetupError::Hook(error))) => after_failure(&error.failure, tries, seed),

@@ -175,15 +175,15 @@ impl Cursor {
     /// `outcomes.emit`.
     pub(crate) async fn emit(&mut self, mut outcome: Outcome) -> wasmtime::Result<()> {
         let long = take_long(&mut outcome);
-        if self.repeated(&Call::emit(&outcome))?.is_none() {
+        if self.repeated(&Call::emit(&outcome)?)?.is_none() {
             self.go_on(1, None)?;
             if let Some((bytes, media_type)) = long
                 && let Err(error) = self.blobs.put(&self.shop, bytes, &media_type).await
             {
                 return Err(self.stop(Stop::Journal(JournalError::Store(format!("the blob store: {error}")))));
             }
-            let digest = Call::emit(&outcome).digest.to_string();
-            let number = self.history.said_before(self.made, &outcome);
+            let digest = Call::emit(&outcome)?.digest.to_string();
+            let number = self.history.said_before(self.made, &outcome)?;
             let key = format!("{}:{}:{number}", self.round, digest.get(..32).unwrap_or(&digest));
             self.append(Entry::Emitted { key, outcome }).await?;
         }
@@ -193,7 +193,7 @@ impl Cursor {
 
     /// `timer.sleep`. Waiting is done without an instance, so that this answers or ends the run.
     pub(crate) async fn sleep(&mut self, seconds: u32) -> wasmtime::Result<Woken> {
-        let call = Call::new("timer.sleep", &format!("{seconds} s"), &seconds);
+        let call = Call::new("timer.sleep", &format!("{seconds} s"), &seconds)?;
         let told = self.told;
         let until = match self.repeated(&call)? {
             Some(Came::Slept { woke: Some(why), .. }) => {

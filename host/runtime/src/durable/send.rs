@@ -74,7 +74,7 @@ impl Cursor {
         request: Request,
         hold: Duration,
     ) -> wasmtime::Result<Result<Response, contract::Error>> {
-        let call = Call::http(&request);
+        let call = Call::http(&request)?;
         let unanswered = Unanswered {
             request: format!("{} {}", request.method, request.url),
             attempts: self.history.attempts(&call),

@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 pub(crate) use value::is_decimal;
 
 use crate::contract::{ChoiceSource, Field, FieldIssue, Message, Setting, SettingValue};
-use crate::stored_text::{TextFault, check_text};
+use crate::text::{TextFault, check_text};
 pub(crate) use value::check_value_texts;
 use value::{KINDS, compile_pattern, is_empty, read_value, value_issue};
 

@@ -7,7 +7,7 @@ use url::Url;
 
 use super::{issue, text_issue};
 use crate::contract::{ChoiceSource, Field, FieldIssue, Money, SettingValue};
-use crate::stored_text::{MAX_DATA_BYTES, TextFault, check_text};
+use crate::text::{MAX_DATA_BYTES, TextFault, check_text};
 
 /// Maximum size of a compiled pattern in memory.
 const MAX_PATTERN_BYTES: usize = 1 << 20;

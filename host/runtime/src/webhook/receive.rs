@@ -11,6 +11,7 @@ use crate::ids::Digest;
 use crate::platform::PlatformError;
 use crate::shop::{Account, SetupError, Shop, Visitor, context};
 use crate::slots::Asker;
+use crate::text;
 use crate::webhook::address::Destination;
 use crate::webhook::effects::{NotApplied, effects};
 use crate::webhook::incoming::Incoming;
@@ -110,8 +111,7 @@ impl Cartwright {
                 };
                 let why = match &failed {
                     Ok(response) => {
-                        let said = String::from_utf8_lossy(&response.body);
-                        let said: String = said.chars().take(500).collect();
+                        let said = text::readable(&String::from_utf8_lossy(&response.body), 500).text;
                         format!("the plugin answered with the status {}: {said}", response.status)
                     }
                     Err(error) => error.to_string(),

@@ -235,6 +235,10 @@ impl From<CartError> for Problem {
                     .typed(&error)
                     .after(5);
             }
+            CartError::Unwritable(_) => {
+                return Self::new(StatusCode::INTERNAL_SERVER_ERROR, "unwritable", error.to_string()).typed(&error);
+            }
+            CartError::OverBudget(_) => "over-budget",
             CartError::Quantity { .. } => "quantity",
             CartError::NeedsConfiguration(_) => "needs-configuration",
             CartError::Configuration(_) => "configuration",

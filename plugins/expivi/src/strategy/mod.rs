@@ -12,7 +12,7 @@ use cartwright_plugin::exports::cart::{Planned, Request};
 use cartwright_plugin::types::{Context, LinePrice, NewLine, Piece, PriceSource, SkuQuery, Target, Wanted};
 use cartwright_plugin::{Error, catalog, invalid_input, message, rejected};
 
-use crate::settings::OrderType;
+use crate::settings::{self, OrderType};
 
 /// Asks how many variants of the catalogue each query finds. Plans that need no question never call it.
 type Found<'a> = &'a dyn Fn(&[SkuQuery]) -> Result<Vec<usize>, Error>;
@@ -66,6 +66,14 @@ fn plan_with(context: &Context, request: Request, found: Found<'_>) -> Result<Pl
             OrderType::Bundle => Piece::Bundle(bundle::bundle(context, &request, wanted, root, found, &mut warnings)?),
         });
     }
+    let ignore_case = settings::is_on(context, "ignore-case");
+    for piece in &mut pieces {
+        match piece {
+            Piece::Line(line) => line.price.ignore_case = ignore_case,
+            Piece::Bundle(bundle) => bundle.parent.price.ignore_case = ignore_case,
+            Piece::Other(_) => {}
+        }
+    }
     Ok(Planned { pieces, warnings })
 }
 
@@ -81,7 +89,7 @@ fn line(
         quantity: wanted.quantity,
         title: None,
         shown,
-        price: LinePrice { source: request.price_from, adjustments: Vec::new() },
+        price: LinePrice { source: request.price_from, adjustments: Vec::new(), ignore_case: false },
         item: wanted.item,
         extra: Vec::new(),
     }

@@ -128,6 +128,17 @@ fn another_product_is_not_sold_as_the_linked_one() {
 }
 
 #[test]
+fn the_price_of_parts_ignores_the_case_of_skus_where_the_merchant_chose_so() {
+    let ignoring = context(&[("ignore-case", SettingValue::YesNo(true))]);
+    for (context, expected) in [(context(&[]), false), (ignoring, true)] {
+        let asked = request("simple", vec![item("1")]);
+        assert_eq!(only_line(planned(&context, asked)).price.ignore_case, expected);
+        let asked = request("bundle", vec![with_articles(&[("A", "1")])]);
+        assert_eq!(only_bundle(planned(&context, asked)).parent.price.ignore_case, expected);
+    }
+}
+
+#[test]
 fn several_roots_become_several_lines() {
     let asked = request("simple", vec![item("1"), item("1")]);
     let pieces = planned(&context(&[]), asked.clone()).unwrap().pieces;

@@ -1,6 +1,8 @@
 //! The rules of carts, each with Expivi's plugin and through the whole path. Among them is every defect that is known of the
 //! vendor's official plugin for another platform.
 
+mod exact;
+mod large;
 mod lines;
 mod pictures;
 mod prices;

@@ -264,12 +264,13 @@ async fn a_changed_price_is_said_before_ordering() {
             variant.price.as_mut().expect("a price").minor = 20_000;
         }
     });
-    cart[0].price.expires = "2001-01-01T00:00:00Z".to_owned();
-    let checks = world.host.check_cart(&world.shop, &cart, &Visitor::default()).await.expect("checked");
+    // Another group: the seal does not hold for it.
+    let trade = Visitor { customer_group: Some("trade".to_owned()), ..Visitor::default() };
+    let checks = world.host.check_cart(&world.shop, &cart, &trade).await.expect("checked");
     let LineState::PriceChanged { old, new } = &checks[0].state else { panic!("{checks:?}") };
     assert_eq!((old.minor, new.minor), (19_900, 20_000));
     world.catalogue.change(|variants| variants.iter_mut().for_each(|variant| variant.purchasable = false));
-    let checks = world.host.check_cart(&world.shop, &cart, &Visitor::default()).await.expect("checked");
+    let checks = world.host.check_cart(&world.shop, &cart, &trade).await.expect("checked");
     assert!(matches!(checks[0].state, LineState::Unavailable { .. }), "{checks:?}");
 }
 
@@ -287,9 +288,7 @@ async fn a_number_that_is_no_longer_sold_is_said_before_ordering() {
         });
     };
     // The seals have not expired. Two wardrobes take eight hinges.
-    for (sku, minimum, maximum, line) in
-        [("RING", 1, Some(1), 0), ("RING", 3, None, 0), ("HINGE", 1, Some(7), 1), ("HINGE", 9, None, 1)]
-    {
+    for (sku, minimum, maximum, line) in [("RING", 1, Some(1), 0), ("RING", 3, None, 0), ("HINGE", 1, Some(7), 1)] {
         sell(sku, minimum, maximum);
         let checks = check().await;
         assert!(
@@ -300,6 +299,10 @@ async fn a_number_that_is_no_longer_sold_is_said_before_ordering() {
         sell(sku, 1, Some(8));
         assert!(check().await.iter().all(|check| check.state == LineState::Ok));
     }
+    // What a shop sells of a part by itself says nothing about a wardrobe.
+    sell("HINGE", 9, None);
+    assert!(check().await.iter().all(|check| check.state == LineState::Ok));
+    world.add("wardrobe", samples::EXPIVI_BUNDLE, 1, &mut Vec::new()).await.expect("a wardrobe of four hinges");
 }
 
 #[tokio::test]

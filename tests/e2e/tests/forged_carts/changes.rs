@@ -39,26 +39,39 @@ async fn a_key_that_the_cart_does_not_hold_is_named() {
 async fn another_quantity_is_priced_from_the_configuration() {
     let shopping = Shopping::new().await;
     let (host, shop, visitor) = (&shopping.world.host, &shopping.world.shop, Visitor::default());
-    let mut forged = shopping.forged(|cart| [RING, OAK, PANEL].into_iter().for_each(|place| lower(&mut cart[place])));
+    let mut forged = shopping.forged(|cart| lower(&mut cart[PANEL]));
     for (place, quantity) in [(RING, 3), (OAK, 3), (RING, 2), (OAK, 2)] {
         let key = forged[place].key.clone();
         let change = host.change_quantity(shop, &key, quantity, &forged, &visitor).await.expect("changed");
         change.apply(&mut forged);
     }
     assert_eq!(held(&forged), held(&shopping.cart));
+    for place in [RING, OAK] {
+        let lowered = shopping.forged(|cart| lower(&mut cart[place]));
+        let refused = host.change_quantity(shop, &lowered[place].key, 3, &lowered, &visitor).await;
+        assert!(is_forged(&refused), "{refused:?}");
+    }
     assert_eq!(said(&shopping.check(&forged).await), ["ok"; 3]);
     let refused = host.change_quantity(shop, &forged[PANEL].key, 1, &forged, &visitor).await;
     assert!(matches!(refused, Err(CartError::ChildOfBundle(_))), "{refused:?}");
 }
 
 #[tokio::test]
-async fn a_refresh_mends_what_a_line_holds_and_costs() {
+async fn a_refresh_mends_what_a_bundle_holds_and_opens_nothing_for_a_forged_line() {
     let shopping = Shopping::new().await;
     let (host, shop, visitor) = (&shopping.world.host, &shopping.world.shop, Visitor::default());
-    let forgeries: [(&str, usize, Forge); 7] = [
-        ("a price", RING, |cart| lower(&mut cart[RING])),
-        ("a variant", RING, |cart| cart[RING].variant_id = Some("id-TABLE".to_owned())),
-        ("a saved configuration", RING, |cart| cart[RING].reference = Some("4711".to_owned())),
+    let forgeries: [(&str, Forge); 4] = [
+        ("a price", |cart| lower(&mut cart[RING])),
+        ("a variant", |cart| cart[RING].variant_id = Some("id-TABLE".to_owned())),
+        ("a saved configuration", |cart| cart[RING].reference = Some("4711".to_owned())),
+        ("another line's configuration", |cart| cart[RING].configuration = cart[OAK].configuration),
+    ];
+    for (what, forge) in forgeries {
+        let cart = shopping.forged(forge);
+        let refused = host.refresh_line(shop, &cart[RING].key, &cart, &visitor).await;
+        assert!(is_forged(&refused), "{what}: {refused:?}");
+    }
+    let forgeries: [(&str, usize, Forge); 4] = [
         ("a child less", OAK, |cart| drop(cart.remove(SCREW))),
         ("a child twice", OAK, |cart| cart.insert(SCREW, cart[SCREW].clone())),
         ("a ratio", OAK, |cart| cart[PANEL].per_bundle = Some(1)),
@@ -201,20 +214,35 @@ async fn a_child_is_taken_out_of_a_whole_bundle_only_and_only_once() {
 }
 
 #[tokio::test]
-async fn a_forged_past_line_is_bought_again_at_todays_price() {
+async fn a_forged_past_line_is_not_bought_again() {
     let shopping = Shopping::new().await;
     let (host, shop) = (&shopping.world.host, &shopping.world.shop);
+    let forgeries: [fn(&mut CartLine); 3] =
+        [lower, |line| line.pin.strategy = "simple".to_owned(), |line| line.linked_product = "shirt".to_owned()];
     for place in [RING, OAK] {
-        let mut past = shopping.cart[place].clone();
-        lower(&mut past);
-        past.pin.strategy = "simple".to_owned();
-        let again = host.reorder(shop, &past, Vec::new(), Visitor::default()).await.expect("bought again");
-        assert_eq!(held(&added(&again))[0], held(&shopping.cart)[place]);
+        let again = host.reorder(shop, &shopping.cart[place], Vec::new(), Visitor::default()).await;
+        assert_eq!(held(&added(&again.expect("bought again")))[0], held(&shopping.cart)[place]);
+        for forge in forgeries {
+            let mut past = shopping.cart[place].clone();
+            forge(&mut past);
+            let refused = host.reorder(shop, &past, Vec::new(), Visitor::default()).await;
+            assert!(is_forged(&refused), "{refused:?}");
+        }
     }
-    let mut past = shopping.cart[RING].clone();
-    past.linked_product = "shirt".to_owned();
-    let error = host.reorder(shop, &past, Vec::new(), Visitor::default()).await.expect_err("another page's");
-    assert!(matches!(error, CartError::NotLinked { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_page_reopens_only_what_was_sealed() {
+    let shopping = Shopping::new().await;
+    let (host, shop, visitor) = (&shopping.world.host, &shopping.world.shop, Visitor::default());
+    let text = |embed: cartwright::types::EmbedData| format!("{embed:?}");
+    let oak = host.embed(shop, "wardrobe", Some(&shopping.cart[OAK]), &visitor).await.expect("one's own");
+    let ash = host.embed(shop, "wardrobe", Some(&shopping.cart[ASH]), &visitor).await.expect("another");
+    assert!(text(oak).contains("Oak") && text(ash).contains("Ash"));
+    let mut theirs = shopping.cart[OAK].clone();
+    theirs.configuration = shopping.cart[ASH].configuration;
+    let refused = host.embed(shop, "wardrobe", Some(&theirs), &visitor).await;
+    assert!(matches!(refused, Err(CartError::Seal { fault: SealFault::Forged, .. })), "{refused:?}");
 }
 
 #[tokio::test]

@@ -104,7 +104,7 @@ fn line(request: &Request) -> NewLine {
         quantity: request.wanted[0].quantity,
         title: None,
         shown: None,
-        price: LinePrice { source: request.price_from, adjustments: Vec::new() },
+        price: LinePrice { source: request.price_from, adjustments: Vec::new(), ignore_case: false },
         item: Some(0),
         extra: Vec::new(),
     }

@@ -154,7 +154,7 @@ impl cart::Guest for Markup {
             quantity: wanted.quantity,
             title: Some(mark("line-title")),
             shown: Some(vec![LinePart { name: mark("part-name"), value: mark("part-value") }]),
-            price: LinePrice { source: request.price_from, adjustments: Vec::new() },
+            price: LinePrice { source: request.price_from, adjustments: Vec::new(), ignore_case: false },
             item: wanted.item,
             extra: Vec::new(),
         };

@@ -15,7 +15,7 @@ impl Strategy for OneLine {
             quantity: wanted.quantity,
             title: None,
             shown: None,
-            price: LinePrice { source: request.price_from, adjustments: vec![] },
+            price: LinePrice { source: request.price_from, adjustments: vec![], ignore_case: false },
             item: wanted.item,
             extra: Vec::new(),
         };

@@ -49,10 +49,11 @@ struct ShopDocument {
     /// How it rounds; half up unless given.
     #[serde(default)]
     rounding: Option<Rounding>,
-    /// How long a sealed price holds, in seconds; a day unless given.
+    /// How long a sealed price holds, in seconds: at most 366 days, a day unless given.
     #[serde(default)]
     seal_seconds: Option<u32>,
-    /// For how long after its seal's end a cart's line goes to the version that it is pinned to, in seconds; 30 days unless given.
+    /// For how long after its seal's end a cart's line goes to the version that it is pinned to, in seconds: at most five
+    /// years, 30 days unless given.
     #[serde(default)]
     pin_seconds: Option<u32>,
     /// May a linked product be bought without a configuration? No unless given.

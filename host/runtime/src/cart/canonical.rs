@@ -1,0 +1,433 @@
+//! The canonical form of JSON text: two texts have the same one exactly when they say the same.
+//!
+//! It is RFC 8785 with null members left out. RFC 8785 holds numbers to be doubles and texts to be Unicode; browsers send more than
+//! that, so what goes beyond it has a form of its own: a number that a double does not hold exactly keeps its decimal digits, and half
+//! of a surrogate pair stays an escape. `serde_json` cannot read either, which is why the text is read here. The work is linear in the
+//! length of the text.
+
+use std::ops::Range;
+
+/// Below this a double holds every whole number (RFC 8785 says so of IEEE 754).
+const EXACT_BELOW: f64 = 9_007_199_254_740_992.0;
+/// Maximum depth of arrays and objects.
+const MAX_DEPTH: usize = 100;
+/// Maximum number of digits of an exponent.
+const MAX_EXPONENT_DIGITS: usize = 15;
+
+/// A JSON text that has no canonical form.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("it is not JSON with one meaning: {0}")]
+pub(super) struct NotCanonical(String);
+
+impl From<serde_json::Error> for NotCanonical {
+    fn from(error: serde_json::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// The canonical form of a JSON text; `None` when the text is `null`.
+///
+/// # Errors
+/// When the text is not JSON, has a member twice, or is nested deeper than [`MAX_DEPTH`].
+pub(super) fn canonical(text: &str) -> Result<Option<Vec<u8>>, NotCanonical> {
+    let mut reader =
+        Reader { text: text.as_bytes(), at: 0, written: Vec::with_capacity(text.len()), scratch: Vec::new() };
+    let is_null = reader.value(0)?;
+    reader.skip_blanks();
+    if reader.at < reader.text.len() {
+        return Err(reader.wrong("the end"));
+    }
+    Ok((!is_null).then_some(reader.written))
+}
+
+struct Reader<'t> {
+    text: &'t [u8],
+    at: usize,
+    written: Vec<u8>,
+    /// Where the members of an object are put in order.
+    scratch: Vec<u8>,
+}
+
+/// A member of an object: its name in UTF-16, by which RFC 8785 sorts, and where its canonical form stands in what was written.
+struct Member {
+    name: Vec<u16>,
+    written: Range<usize>,
+}
+
+impl Reader<'_> {
+    fn wrong(&self, wanted: &str) -> NotCanonical {
+        NotCanonical(format!("at byte {}: {wanted} was expected", self.at))
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.text.get(self.at).copied()
+    }
+
+    fn skip_blanks(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+            self.at += 1;
+        }
+    }
+
+    fn take(&mut self, byte: u8) -> bool {
+        let is_next = self.peek() == Some(byte);
+        self.at += usize::from(is_next);
+        is_next
+    }
+
+    /// Reads a value and writes its canonical form. Says whether it is null.
+    fn value(&mut self, depth: usize) -> Result<bool, NotCanonical> {
+        if depth > MAX_DEPTH {
+            return Err(NotCanonical(format!("it is nested deeper than {MAX_DEPTH} levels (limit state_depth)")));
+        }
+        self.skip_blanks();
+        match self.peek() {
+            Some(b'{') => self.object(depth)?,
+            Some(b'[') => self.array(depth)?,
+            Some(b'"') => {
+                let name = self.string()?;
+                write_text(&name, &mut self.written);
+            }
+            Some(b'-' | b'0'..=b'9') => self.number()?,
+            _ => {
+                let word = ["true", "false", "null"]
+                    .into_iter()
+                    .find(|word| self.text[self.at..].starts_with(word.as_bytes()));
+                let word = word.ok_or_else(|| self.wrong("a value"))?;
+                self.at += word.len();
+                self.written.extend_from_slice(word.as_bytes());
+                return Ok(word == "null");
+            }
+        }
+        Ok(false)
+    }
+
+    fn array(&mut self, depth: usize) -> Result<(), NotCanonical> {
+        self.at += 1;
+        self.written.push(b'[');
+        self.skip_blanks();
+        if !self.take(b']') {
+            loop {
+                self.value(depth + 1)?;
+                self.skip_blanks();
+                if self.take(b']') {
+                    break;
+                }
+                if !self.take(b',') {
+                    return Err(self.wrong("`,` or `]`"));
+                }
+                self.written.push(b',');
+            }
+        }
+        self.written.push(b']');
+        Ok(())
+    }
+
+    fn object(&mut self, depth: usize) -> Result<(), NotCanonical> {
+        self.at += 1;
+        let begin = self.written.len();
+        let mut members: Vec<Member> = Vec::new();
+        self.skip_blanks();
+        if !self.take(b'}') {
+            loop {
+                self.skip_blanks();
+                if self.peek() != Some(b'"') {
+                    return Err(self.wrong("a name"));
+                }
+                let name = self.string()?;
+                self.skip_blanks();
+                if !self.take(b':') {
+                    return Err(self.wrong("`:`"));
+                }
+                let from = self.written.len();
+                write_text(&name, &mut self.written);
+                self.written.push(b':');
+                if self.value(depth + 1)? {
+                    self.written.truncate(from);
+                }
+                members.push(Member { name, written: from..self.written.len() });
+                self.skip_blanks();
+                if self.take(b'}') {
+                    break;
+                }
+                if !self.take(b',') {
+                    return Err(self.wrong("`,` or `}`"));
+                }
+            }
+        }
+        members.sort_by(|a, b| a.name.cmp(&b.name));
+        if let Some(pair) = members.windows(2).find(|pair| pair[0].name == pair[1].name) {
+            return Err(NotCanonical(format!(
+                "the member {:?} is there twice",
+                String::from_utf16_lossy(&pair[0].name)
+            )));
+        }
+        self.scratch.clear();
+        self.scratch.push(b'{');
+        for Member { written, .. } in members.into_iter().filter(|member| !member.written.is_empty()) {
+            if self.scratch.len() > 1 {
+                self.scratch.push(b',');
+            }
+            self.scratch.extend_from_slice(&self.written[written]);
+        }
+        self.scratch.push(b'}');
+        self.written.truncate(begin);
+        self.written.append(&mut self.scratch);
+        Ok(())
+    }
+
+    /// Reads a text as UTF-16, which can hold half of a surrogate pair.
+    fn string(&mut self) -> Result<Vec<u16>, NotCanonical> {
+        self.at += 1;
+        let mut units = Vec::new();
+        loop {
+            let plain = self.text[self.at..].iter().take_while(|byte| !matches!(byte, b'"' | b'\\' | 0..0x20)).count();
+            // It ends before an ASCII character, so it ends between two characters.
+            let run = std::str::from_utf8(&self.text[self.at..self.at + plain]).map_err(|_| self.wrong("UTF-8"))?;
+            units.extend(run.encode_utf16());
+            self.at += plain;
+            if self.take(b'"') {
+                return Ok(units);
+            }
+            if !self.take(b'\\') {
+                return Err(self.wrong("`\"`"));
+            }
+            let escaped = self.peek().ok_or_else(|| self.wrong("an escape"))?;
+            self.at += 1;
+            units.push(match escaped {
+                b'"' | b'\\' | b'/' => escaped.into(),
+                b'b' => 0x8,
+                b't' => 0x9,
+                b'n' => 0xa,
+                b'f' => 0xc,
+                b'r' => 0xd,
+                b'u' => self.four_digits()?,
+                _ => return Err(self.wrong("an escape")),
+            });
+        }
+    }
+
+    fn four_digits(&mut self) -> Result<u16, NotCanonical> {
+        let digits = self.text.get(self.at..self.at + 4).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit));
+        let unit = digits.and_then(|digits| u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok());
+        self.at += 4;
+        unit.ok_or_else(|| self.wrong("four hexadecimal digits"))
+    }
+
+    fn digits(&mut self) -> Result<Range<usize>, NotCanonical> {
+        let from = self.at;
+        while matches!(self.peek(), Some(b'0'..=b'9')) {
+            self.at += 1;
+        }
+        if from == self.at { Err(self.wrong("a digit")) } else { Ok(from..self.at) }
+    }
+
+    fn number(&mut self) -> Result<(), NotCanonical> {
+        let from = self.at;
+        let is_negative = self.take(b'-');
+        let whole = self.digits()?;
+        if whole.len() > 1 && self.text[whole.start] == b'0' {
+            return Err(self.wrong("a number without zeros in front"));
+        }
+        let fraction = if self.take(b'.') { self.digits()? } else { self.at..self.at };
+        let mut exponent = 0i64;
+        if self.take(b'e') || self.take(b'E') {
+            let is_small = self.take(b'-');
+            if !is_small {
+                self.take(b'+');
+            }
+            let digits = self.digits()?;
+            let digits = trimmed(&self.text[digits]);
+            if digits.len() > MAX_EXPONENT_DIGITS {
+                return Err(NotCanonical(format!(
+                    "a number has an exponent of more than {MAX_EXPONENT_DIGITS} digits"
+                )));
+            }
+            let read = digits.iter().fold(0i64, |read, digit| read * 10 + i64::from(digit - b'0'));
+            exponent = if is_small { -read } else { read };
+        }
+        let all = [&self.text[whole], &self.text[fraction.clone()]].concat();
+        let digits = trimmed(&all);
+        let token = std::str::from_utf8(&self.text[from..self.at]).map_err(|_| self.wrong("a number"))?;
+        let double: f64 = token.parse().map_err(|_| self.wrong("a number"))?;
+        if digits.is_empty() {
+            self.written.push(b'0');
+        } else if double != 0.0 && double.abs() < EXACT_BELOW {
+            self.written.extend(serde_json_canonicalizer::to_vec(&double)?);
+        } else {
+            let zeros = digits.iter().rev().take_while(|digit| **digit == b'0').count();
+            // The text is shorter than 2^63 bytes.
+            let exponent = exponent + zeros as i64 - fraction.len() as i64;
+            if is_negative {
+                self.written.push(b'-');
+            }
+            self.written.extend_from_slice(&digits[..digits.len() - zeros]);
+            self.written.extend_from_slice(format!("e{exponent}").as_bytes());
+        }
+        Ok(())
+    }
+}
+
+/// Digits without the zeros in front.
+fn trimmed(digits: &[u8]) -> &[u8] {
+    let zeros = digits.iter().take_while(|digit| **digit == b'0').count();
+    &digits[zeros..]
+}
+
+/// Writes a text as RFC 8785 does, and half of a surrogate pair as its escape.
+fn write_text(units: &[u16], to: &mut Vec<u8>) {
+    to.push(b'"');
+    for character in char::decode_utf16(units.iter().copied()) {
+        match character {
+            Ok('"') => to.extend_from_slice(b"\\\""),
+            Ok('\\') => to.extend_from_slice(b"\\\\"),
+            Ok('\u{8}') => to.extend_from_slice(b"\\b"),
+            Ok('\t') => to.extend_from_slice(b"\\t"),
+            Ok('\n') => to.extend_from_slice(b"\\n"),
+            Ok('\u{c}') => to.extend_from_slice(b"\\f"),
+            Ok('\r') => to.extend_from_slice(b"\\r"),
+            Ok(control @ ..'\u{20}') => to.extend_from_slice(format!("\\u{:04x}", u32::from(control)).as_bytes()),
+            Ok(character) => to.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes()),
+            Err(half) => to.extend_from_slice(format!("\\u{:04x}", half.unpaired_surrogate()).as_bytes()),
+        }
+    }
+    to.push(b'"');
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn form(text: &str) -> String {
+        String::from_utf8(canonical(text).unwrap().unwrap()).unwrap()
+    }
+
+    fn values() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            any::<bool>().prop_map(Value::from),
+            (-9_007_199_254_740_991i64..=9_007_199_254_740_991).prop_map(Value::from),
+            any::<f64>().prop_filter("beyond RFC 8785", |double| double.abs() < EXACT_BELOW).prop_map(Value::from),
+            any::<String>().prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 40, 6, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+                prop::collection::btree_map(any::<String>(), inner, 0..6)
+                    .prop_map(|members| members.into_iter().collect()),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_the_form_of_rfc_8785(value in values()) {
+            let expected = serde_json_canonicalizer::to_string(&value).unwrap();
+            prop_assert_eq!(form(&value.to_string()), expected.clone());
+            prop_assert_eq!(form(&serde_json::to_string_pretty(&value).unwrap()), expected);
+        }
+
+        #[test]
+        fn it_is_the_same_when_it_is_read_again(value in values()) {
+            let once = form(&value.to_string());
+            prop_assert_eq!(form(&once), once);
+        }
+
+        #[test]
+        fn whole_numbers_are_the_same_exactly_when_their_digits_are(a in any::<i128>(), b in any::<i128>(), near in -3i128..3) {
+            let c = a.saturating_add(near);
+            prop_assert_eq!(form(&a.to_string()) == form(&b.to_string()), a == b);
+            prop_assert_eq!(form(&a.to_string()) == form(&c.to_string()), a == c);
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(text in "[\\[\\]{}\":,\\\\ut0-9eE.+\\-a-f\u{0}é ]{0,40}") {
+            // What serde_json reads is read here too, but for members that are there twice.
+            let read = canonical(&text);
+            if let (Ok(_), Err(NotCanonical(why))) = (serde_json::from_str::<Value>(&text), &read) {
+                prop_assert!(why.contains("there twice"), "{why}");
+            }
+        }
+    }
+
+    #[test]
+    fn absent_null_and_spelling_make_no_difference() {
+        assert_eq!(
+            form(r#"{"b": 1.0, "a": null, "c": [1e1, null], "\u0064": -0.0}"#),
+            r#"{"b":1,"c":[10,null],"d":0}"#
+        );
+        assert_eq!(form(r#" "\u00e9\/\ud83d\ude00" "#), "\"é/😀\"");
+        assert_eq!(canonical(" null "), Ok(None));
+    }
+
+    #[test]
+    fn numbers_beyond_a_double_keep_their_digits() {
+        for (text, expected) in [
+            ("3.4028234663852886e38", "34028234663852886e22"),
+            ("3.40282346638528860E+38", "34028234663852886e22"),
+            ("1.7976931348623157e308", "17976931348623157e292"),
+            ("-1770000000123456789", "-1770000000123456789e0"),
+            ("1770000000123456800", "17700000001234568e2"),
+            ("9007199254740991", "9007199254740991"),
+            ("9007199254740992", "9007199254740992e0"),
+            ("9007199254740993", "9007199254740993e0"),
+            ("9007199254740995", "9007199254740995e0"),
+            ("1e400", "1e400"),
+            ("1e-400", "1e-400"),
+            ("0e999999999", "0"),
+        ] {
+            assert_eq!(form(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn half_a_surrogate_pair_stays_what_it_is() {
+        assert_eq!(form(r#""a\uD83Db""#), r#""a\ud83db""#);
+        assert_ne!(form(r#""\ud83d""#), form(r#""\ud83e""#));
+        assert_ne!(form(r#""\ud83d""#), form(r#""\\ud83d""#));
+    }
+
+    #[test]
+    fn what_has_two_meanings_or_none_is_refused() {
+        for text in [
+            r#"{"a":1,"a":2}"#,
+            r#"{"a":null,"\u0061":1}"#,
+            "[1] 2",
+            "{\"a\":",
+            "",
+            "01",
+            "1.",
+            ".5",
+            "+1",
+            "[1,]",
+            "{,}",
+            "tru",
+            "\"\t\"",
+            r#""\x""#,
+            r#""\u12"#,
+            "[",
+            "\"",
+            "-",
+            "1e",
+            "{\"a\" 1}",
+            "nul",
+            "1e1000000000000000000000",
+        ] {
+            assert!(canonical(text).is_err(), "{text}");
+        }
+        assert!(canonical(&"[".repeat(100_000)).unwrap_err().to_string().contains("limit state_depth"));
+        assert!(canonical(&format!("{}1{}", "[".repeat(100), "]".repeat(100))).is_ok());
+    }
+
+    #[test]
+    fn members_are_sorted_as_rfc_8785_sorts_them() {
+        assert_eq!(
+            form(r#"{"\ufb33":1,"😀":2,"é":3,"1":4}"#),
+            r#"{"1":4,"é":3,"😀":2,"דּ":1}"#.replace("דּ", "\u{fb33}")
+        );
+        let value = json!({ "z": { "b": [1, 2], "a": {} }, "a": "x" });
+        assert_eq!(form(&value.to_string()), r#"{"a":"x","z":{"a":{},"b":[1,2]}}"#);
+    }
+}

@@ -1,0 +1,217 @@
+//! The rule for every text that somebody else wrote: a plugin, a vendor, a shopper, an integrator, a platform.
+//!
+//! A text that people read may be changed so that it can be shown: [`shown`] and [`message`]. A text that names something is refused
+//! instead ([`check_name`]), because a changed name may be another thing's. What is stored is bounded in bytes and holds no NUL, which
+//! PostgreSQL cannot store. A name, such as an id, a SKU or a title, stands in one line and holds no other control character either, nor
+//! one that turns the direction of writing: in a table, a log or a header it would end or hide what it stands in.
+
+use unicode_segmentation::UnicodeSegmentation as _;
+
+use crate::contract::{FieldIssue, Message};
+use crate::limits::{MAX_MESSAGE_CHARS, MAX_MESSAGE_PARAMETERS, MAX_SHOWN_CHARS};
+
+/// Maximum length of a name in bytes: an id, a reference, a SKU, a title, a file's name.
+pub const MAX_NAME_BYTES: usize = 1_000;
+/// Maximum length of an address (URL) in bytes.
+pub const MAX_URL_BYTES: usize = 4_000;
+/// Maximum length of a text for people in bytes: a note, what a vendor said of a piece.
+pub const MAX_TEXT_BYTES: usize = 16 << 10;
+/// Maximum length of data in bytes: JSON that one call of a plugin leaves to another, a setting's value.
+pub const MAX_DATA_BYTES: usize = 64 << 10;
+
+/// Why a text cannot be stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TextFault {
+    /// It is too long.
+    #[error("it has {bytes} bytes, at most {allowed} are allowed")]
+    TooLong {
+        /// Its length in bytes.
+        bytes: usize,
+        /// The limit in bytes.
+        allowed: usize,
+    },
+    /// It holds U+0000.
+    #[error("it holds a NUL (U+0000)")]
+    Nul,
+    /// It is a name and holds a control character, such as a line break.
+    #[error("it holds the control character U+{:04X}", u32::from(*.0))]
+    Control(char),
+}
+
+/// Checks a text for people or data: line breaks are allowed.
+///
+/// # Errors
+/// [`TextFault::TooLong`] and [`TextFault::Nul`].
+pub fn check_text(text: &str, allowed: usize) -> Result<(), TextFault> {
+    if text.len() > allowed {
+        return Err(TextFault::TooLong { bytes: text.len(), allowed });
+    }
+    if text.contains('\0') { Err(TextFault::Nul) } else { Ok(()) }
+}
+
+/// Checks a name, which has at most [`MAX_NAME_BYTES`] and holds no control character.
+///
+/// # Errors
+/// Each [`TextFault`].
+pub fn check_name(name: &str) -> Result<(), TextFault> {
+    check_line(name, MAX_NAME_BYTES)
+}
+
+/// Checks a text that stands in one line.
+///
+/// # Errors
+/// Each [`TextFault`].
+pub fn check_line(line: &str, allowed: usize) -> Result<(), TextFault> {
+    check_text(line, allowed)?;
+    match line.chars().find(|character| is_control(*character)) {
+        Some(character) => Err(TextFault::Control(character)),
+        None => Ok(()),
+    }
+}
+
+/// Is it a control character, the end of a line, or a change of the direction in which other text is written?
+fn is_control(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// A text as people are shown it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Shown {
+    pub(crate) text: String,
+    /// Does it end with `…` because it was too long?
+    pub(crate) is_cut: bool,
+}
+
+/// A text as a cart shows it, in at most [`MAX_SHOWN_CHARS`] characters.
+///
+/// # Errors
+/// For a NUL, which no database keeps and nobody typed.
+pub(crate) fn shown(text: &str) -> Result<Shown, TextFault> {
+    if text.contains('\0') {
+        return Err(TextFault::Nul);
+    }
+    Ok(readable(text, MAX_SHOWN_CHARS))
+}
+
+/// A plugin's message, fit to be shown and kept.
+pub(crate) fn message(message: Message) -> Message {
+    let Message { key, mut parameters, text } = message;
+    let short = |text: &str| readable(text, MAX_MESSAGE_CHARS).text;
+    parameters.truncate(MAX_MESSAGE_PARAMETERS);
+    let parameters = parameters.iter().map(|(name, value)| (short(name), short(value))).collect();
+    Message { key: short(&key), parameters, text: short(&text) }
+}
+
+/// A plugin's words about a field, fit to be shown and kept.
+pub(crate) fn issue(issue: FieldIssue) -> FieldIssue {
+    let field = readable(&issue.field, MAX_MESSAGE_CHARS).text;
+    FieldIssue { field, message: message(issue.message), blocking: issue.blocking }
+}
+
+/// A text without characters that steer whoever shows it: line ends and tabs become one blank, other control characters and
+/// overrides of the writing direction go. What is longer than `max_chars` is cut between two signs that a reader sees, and marked.
+pub(crate) fn readable(text: &str, max_chars: usize) -> Shown {
+    let text = if text.chars().any(is_control) { without_steering(text) } else { text.to_owned() };
+    if text.chars().nth(max_chars).is_none() {
+        return Shown { text, is_cut: false };
+    }
+    let (mut chars, mut end) = (0, 0);
+    for (at, sign) in text.grapheme_indices(true) {
+        chars += sign.chars().count();
+        // One is for the mark.
+        if chars >= max_chars {
+            break;
+        }
+        end = at + sign.len();
+    }
+    Shown { text: format!("{}…", &text[..end]), is_cut: true }
+}
+
+fn without_steering(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text.chars().peekable();
+    while let Some(character) = rest.next() {
+        if separates(character) || (character == ' ' && rest.peek().copied().is_some_and(separates)) {
+            while rest.next_if(|next| separates(*next) || *next == ' ').is_some() {}
+            if !plain.is_empty() && !plain.ends_with(' ') && rest.peek().is_some() {
+                plain.push(' ');
+            }
+        } else if !is_control(character) {
+            plain.push(character);
+        }
+    }
+    plain
+}
+
+/// Does it end a line, a paragraph or a column?
+fn separates(character: char) -> bool {
+    matches!(character, '\t' | '\n' | '\u{b}' | '\u{c}' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plain(text: &str) -> String {
+        shown(text).unwrap().text
+    }
+
+    #[test]
+    fn line_ends_and_tabs_become_one_blank() {
+        assert_eq!(plain("Anna\nTom\r\n12-06-2026\tfor ever"), "Anna Tom 12-06-2026 for ever");
+        assert_eq!(plain("\n Anna \n\n\t Tom\u{2028}and\u{85}Bo \n"), "Anna Tom and Bo");
+        assert_eq!(plain("two  blanks stay"), "two  blanks stay");
+    }
+
+    #[test]
+    fn what_nobody_sees_goes_and_a_zero_is_refused() {
+        assert_eq!(plain("a\u{7}b\u{202e}c\u{2069}d\u{7f}"), "abcd");
+        assert_eq!(shown("a\0b"), Err(TextFault::Nul));
+        assert_eq!(readable("a\0b", 10).text, "ab");
+    }
+
+    #[test]
+    fn a_long_text_is_cut_between_two_signs_and_marked() {
+        let family = "\u{1F468}\u{200D}\u{1F469}\u{200D}\u{1F467}\u{200D}\u{1F466}";
+        let cut = shown(&format!("{}{family}", "x".repeat(997))).unwrap();
+        assert_eq!((cut.text, cut.is_cut), (format!("{}…", "x".repeat(997)), true));
+        let fits = format!("{}{family}", "x".repeat(993));
+        assert_eq!(shown(&fits).unwrap(), Shown { text: fits, is_cut: false });
+        let accents = shown(&format!("e{}", "\u{301}".repeat(5000))).unwrap();
+        assert_eq!(accents.text, "…");
+        assert_eq!(shown(&"é".repeat(1001)).unwrap().text.chars().count(), 1000);
+    }
+
+    #[test]
+    fn a_message_is_bounded_as_a_whole() {
+        let parameters = vec![("n".repeat(9000), "v\0".to_owned()); 100];
+        let kept = message(Message { key: "k\n".into(), parameters, text: "t".repeat(9000) });
+        assert_eq!((kept.key.as_str(), kept.parameters.len()), ("k", MAX_MESSAGE_PARAMETERS));
+        assert_eq!(kept.parameters[0].1, "v");
+        assert_eq!(kept.text.chars().count(), MAX_MESSAGE_CHARS);
+    }
+
+    #[test]
+    fn a_name_is_one_bounded_line_without_control_characters() {
+        check_name("").unwrap();
+        check_name("Größe 5, 3/4\" · 戒指 👍🏽").unwrap();
+        check_name(&"x".repeat(MAX_NAME_BYTES)).unwrap();
+        let long = "x".repeat(MAX_NAME_BYTES + 1);
+        assert_eq!(check_name(&long), Err(TextFault::TooLong { bytes: 1_001, allowed: 1_000 }));
+        assert_eq!(check_name("a\0b"), Err(TextFault::Nul));
+        for (name, found) in
+            [("a\nb", '\n'), ("\t", '\t'), ("a\u{7f}", '\u{7f}'), ("\u{85}", '\u{85}'), ("a\u{202e}b", '\u{202e}')]
+        {
+            assert_eq!(check_name(name), Err(TextFault::Control(found)), "{name:?}");
+        }
+        assert_eq!(check_name("a\nb").unwrap_err().to_string(), "it holds the control character U+000A");
+    }
+
+    #[test]
+    fn a_text_may_have_lines_and_is_bounded() {
+        check_text("one\r\ntwo\tthree", 20).unwrap();
+        assert_eq!(check_text("12345", 4), Err(TextFault::TooLong { bytes: 5, allowed: 4 }));
+        assert_eq!(check_text("a\0", 20), Err(TextFault::Nul));
+    }
+}

@@ -1,0 +1,85 @@
+//! The host's own work that can be large: on blocking threads, a bounded number at once, and fairly among shops.
+//!
+//! Async workers stay free for everybody while a large configuration is hashed. A shop has one place in the queue, so whoever sends
+//! many large ones waits for itself first.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use tokio::sync::Semaphore;
+
+use crate::ids::ShopId;
+
+/// Places for large work.
+pub(crate) struct HostWork {
+    places: Arc<Semaphore>,
+    /// The place of each shop that has work now.
+    shops: Mutex<HashMap<ShopId, Weak<Semaphore>>>,
+}
+
+impl HostWork {
+    /// As many places as the machine has cores.
+    pub(crate) fn new() -> Self {
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        Self { places: Arc::new(Semaphore::new(cores)), shops: Mutex::default() }
+    }
+
+    /// Does a piece of work on a blocking thread, when it is this shop's turn. `None` when it panicked.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        shop: &ShopId,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
+        // Neither is ever closed.
+        let own = self.place_of(shop).acquire_owned().await.ok()?;
+        let place = self.places.clone().acquire_owned().await.ok()?;
+        let work = move || {
+            // Kept until the work ends, also when nobody waits for it any more.
+            let _places = (own, place);
+            work()
+        };
+        tokio::task::spawn_blocking(work).await.ok()
+    }
+
+    fn place_of(&self, shop: &ShopId) -> Arc<Semaphore> {
+        // Each change is one call that does not panic in its middle.
+        let mut shops = self.shops.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = shops.get(shop).and_then(Weak::upgrade) {
+            return known;
+        }
+        shops.retain(|_, place| place.strong_count() > 0);
+        let place = Arc::new(Semaphore::new(1));
+        shops.insert(shop.clone(), Arc::downgrade(&place));
+        place
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_shop_with_much_work_leaves_places_to_others() {
+        let work = Arc::new(HostWork { places: Arc::new(Semaphore::new(2)), shops: Mutex::default() });
+        let (busy, other): (ShopId, ShopId) = ("busy".parse().unwrap(), "other".parse().unwrap());
+        let (end, ended) = mpsc::channel::<()>();
+        let ended = Arc::new(Mutex::new(ended));
+        let mut running = Vec::new();
+        for _ in 0..5 {
+            let (work, busy, ended) = (work.clone(), busy.clone(), ended.clone());
+            running.push(tokio::spawn(async move { work.run(&busy, move || ended.lock().unwrap().recv()).await }));
+        }
+        let theirs = tokio::time::timeout(Duration::from_secs(5), work.run(&other, || 7)).await;
+        assert_eq!(theirs, Ok(Some(7)));
+        drop(end);
+        for one in running {
+            assert!(one.await.unwrap().is_some());
+        }
+        assert_eq!(work.run(&busy, || panic!("it fails")).await, None::<()>);
+        work.run(&other, || ()).await;
+        assert_eq!(work.shops.lock().unwrap().len(), 1, "places of shops without work are kept");
+    }
+}
