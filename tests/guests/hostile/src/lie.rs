@@ -151,7 +151,7 @@ pub fn different_every_time(request: Request) -> Result<Planned, Error> {
 
 /// Texts that hurt whoever shows them unescaped.
 pub fn markup(request: Request) -> Result<Planned, Error> {
-    let text = "<script>alert(1)</script>\u{202e}\0\r\nX-Header: 1".to_owned();
+    let text = "<script>alert(1)</script>\u{202e}\u{7}\r\nX-Header: 1".to_owned();
     let shown = vec![LinePart { name: text.clone(), value: text.clone() }];
     plan(NewLine { title: Some(text), shown: Some(shown), ..line(&request) })
 }
