@@ -6,7 +6,8 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use serde_json::{Map, Value};
 
-use crate::cart::{MAX_DECIMALS, is_currency};
+use crate::cart::is_currency;
+use crate::cart::money::MAX_SCALE;
 use crate::contract::FieldIssue;
 use crate::grants::Grants;
 use crate::guest::{CallOptions, Hook, call};
@@ -334,7 +335,7 @@ pub(crate) fn check_shop(shop: &Shop) -> Result<(), SetupError> {
     if !is_currency(&shop.currency) {
         return Err(invalid("currency", "Use an ISO 4217 code in capitals, such as EUR."));
     }
-    if shop.scale > MAX_DECIMALS {
+    if shop.scale > MAX_SCALE {
         return Err(invalid("scale", "Use 0 to 9 decimals."));
     }
     for (field, seconds, most) in

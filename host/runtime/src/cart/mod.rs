@@ -36,8 +36,8 @@ pub use check::{LineCheck, LineState};
 pub use line::{CartLine, Pin, SealFault, SealedPrice, Unconfirmed};
 pub use offer::Offer;
 pub use ordered::{
-    HOST_ID_PREFIX, MAX_DECIMALS, MAX_ORDER_ID_BYTES, MAX_ORDER_TEXT_BYTES, MoneyFault, OrderError, OrderedLine,
-    check_event, check_money, check_order, is_currency,
+    HOST_ID_PREFIX, MAX_ORDER_ID_BYTES, MAX_ORDER_TEXT_BYTES, MoneyFault, OrderError, OrderedLine, check_event,
+    check_money, check_order, is_currency,
 };
 pub(crate) use pictures::DecodePlaces;
 pub(crate) use price_memory::PriceMemory;

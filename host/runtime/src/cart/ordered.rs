@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::MOST_LINES;
 use super::check::family_sums;
 use super::line::{CartLine, SealFault};
+use super::money::MAX_SCALE;
 use crate::contract::{Address, Event, EventKind, Money, Order, OrderLine};
 use crate::host::Cartwright;
 use crate::ids::ShopId;
@@ -23,9 +24,6 @@ pub const MAX_ORDER_TEXT_BYTES: usize = 1_000;
 /// The first character of the ids that the host gives orders and events of its own. A platform's ids never begin with it, so that
 /// the two never meet.
 pub const HOST_ID_PREFIX: char = '~';
-
-/// Maximum number of decimals of an amount.
-pub const MAX_DECIMALS: u8 = 9;
 
 /// The earliest and the latest year that an order may be placed in.
 const YEARS: std::ops::RangeInclusive<i16> = 1990..=2199;
@@ -210,14 +208,14 @@ pub enum MoneyFault {
     #[error("{0:?} is not a currency; use an ISO 4217 code in capitals, such as EUR")]
     Currency(String),
     /// The scale is not one.
-    #[error("an amount has 0 to {MAX_DECIMALS} decimals, not {0}")]
+    #[error("an amount has 0 to {MAX_SCALE} decimals, not {0}")]
     Scale(u8),
     /// The amount is below zero.
     #[error("an amount is not negative")]
     Negative,
 }
 
-/// Checks an amount that a platform names: a currency of three ASCII capitals, 0 to [`MAX_DECIMALS`] decimals, not below zero.
+/// Checks an amount that a platform names: a currency of three ASCII capitals, 0 to [`MAX_SCALE`] decimals, not below zero.
 ///
 /// # Errors
 /// [`MoneyFault`] says what is wrong.
@@ -226,7 +224,7 @@ pub fn check_money(amount: &Money) -> Result<(), MoneyFault> {
         return Err(MoneyFault::Currency(amount.currency.chars().take(40).collect()));
     }
     match amount {
-        Money { scale, .. } if *scale > MAX_DECIMALS => Err(MoneyFault::Scale(*scale)),
+        Money { scale, .. } if *scale > MAX_SCALE => Err(MoneyFault::Scale(*scale)),
         Money { minor: ..0, .. } => Err(MoneyFault::Negative),
         _ => Ok(()),
     }
@@ -264,7 +262,7 @@ impl Cartwright {
             check_id("the line id", id)?;
             check_text("the status of a line", status.unwrap_or_default())?;
             match line.check_seal(&state.shop, Timestamp::now()) {
-                Ok(()) | Err(SealFault::Expired) => {}
+                Ok(()) | Err(SealFault::Expired | SealFault::OtherMoney) => {}
                 Err(fault) => {
                     return Err(OrderError::Seal { line: (*id).to_owned(), key: line.key.clone(), fault });
                 }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use cartwright::money::decimal;
+use cartwright::money::{MAX_SCALE, decimal};
 use cartwright::types::{FieldIssue, Message, Money};
-use cartwright::{MAX_DECIMALS, MAX_NAME_BYTES, check_name, check_text, is_currency};
+use cartwright::{MAX_NAME_BYTES, check_name, check_text, is_currency};
 use rust_decimal::Decimal;
 
 use super::{CatalogueError, CatalogueVariant, MAX_VARIANTS};
@@ -59,7 +59,7 @@ pub(super) fn variants(variants: &[CatalogueVariant]) -> Result<(), CatalogueErr
             let field = |name: &str| format!("[{at}].prices[{number}].{name}");
             issues.unless(is_currency(currency), || field("currency"), "currency", CURRENCY);
             issues.unless(currencies.insert(currency), || field("currency"), "twice", "There are two prices in it.");
-            issues.unless(*scale <= MAX_DECIMALS, || field("scale"), "scale", "Use 0 to 9 decimals.");
+            issues.unless(*scale <= MAX_SCALE, || field("scale"), "scale", "Use 0 to 9 decimals.");
             issues.unless(*minor >= 0, || field("minor"), "negative", "A price is not negative.");
         }
         let weighs = weight_grams.as_ref().is_none_or(|grams| decimal(grams).is_ok_and(|grams| grams >= Decimal::ZERO));

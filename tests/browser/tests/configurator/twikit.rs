@@ -1,6 +1,6 @@
 //! Twikit's page: both of the document's spellings start, and what the script saves goes into the cart.
 
-use cartwright::{AccountSetup, CartLine, Link, SetupError, Visitor};
+use cartwright::{AccountSetup, CartError, CartLine, Link, Visitor};
 use cartwright_e2e::{World, added, local, members, variant};
 use cartwright_fake_vendors::{FakeTwikit, TwikitConfig};
 use cartwright_test_browser::Browser;
@@ -81,7 +81,7 @@ async fn a_jewel_is_configured_and_bought() {
     let picture = cartwright::Blobs::get(&*world.blobs, &world.shop, &picture).await.expect("blobs").expect("it");
     assert!(picture.starts_with(b"\x89PNG") && picture.len() > 1_000);
     let reopened = world.host.embed(&world.shop, "jewel", Some(&line), &Visitor::default()).await;
-    assert!(matches!(reopened, Err(SetupError::Hook(_))), "Twikit documents no way to open it again: {reopened:?}");
+    assert!(matches!(reopened, Err(CartError::Hook(_))), "Twikit documents no way to open it again: {reopened:?}");
     assert_eq!(browser.console().await, Vec::<String>::new());
     browser.close().await;
     twikit.stop().await;

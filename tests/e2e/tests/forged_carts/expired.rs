@@ -91,12 +91,8 @@ async fn a_line_in_other_money_than_the_shop_sells_in_does_not_hold() {
         host.restore(snapshot).await.expect("other money");
         let checks = check(&world, &cart).await;
         assert_ne!(said(&checks), ["ok"]);
-        for refused in [
-            host.check_asked(id, &cart).expect_err("asked about"),
-            host.order_line(id, "1", "1", &cart[0], true, true).expect_err("ordered"),
-        ] {
-            assert!(matches!(&refused, CartError::Seal { fault: SealFault::OtherMoney, .. }), "{refused}");
-        }
+        let refused = host.check_asked(id, &cart).expect_err("asked about");
+        assert!(matches!(&refused, CartError::Seal { fault: SealFault::OtherMoney, .. }), "{refused}");
     }
 }
 
