@@ -9,6 +9,9 @@
 //! - [`exports`] with [`export_vendor!`] and [`export_order_hook!`]: the whole worlds, one trait for each exported interface;
 //! - [`field`], [`FieldExt`] and [`ContextExt`]: the settings form, and settings by name.
 //!
+//! [`json`] reads what came through a browser or an unsigned webhook; [`shortened`] and [`web_address`] make texts of others fit
+//! to be handed on.
+//!
 //! ```no_run
 //! use cartwright_plugin::{Error, Strategy, export_strategy, strategy::*, types::*};
 //!
@@ -45,11 +48,14 @@ extern crate self as cartwright_plugin;
 
 mod context;
 mod form;
+pub mod json;
 mod request;
+mod text;
 mod words;
 
 pub use context::ContextExt;
 pub use form::{FieldExt, field, heading, select};
+pub use text::{shortened, web_address};
 pub use words::{
     identity, internal, invalid_input, message, not_configured, outage, rejected, remember, strategy_identity,
 };

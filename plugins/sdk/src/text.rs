@@ -1,0 +1,93 @@
+//! Texts of others, made fit to be handed on.
+
+use unicode_segmentation::UnicodeSegmentation;
+
+/// A text of somebody else on one line and cut to a length that a person reads. Control characters and line ends become one blank,
+/// so that nothing is glued together; what is cut ends with `…`, and never inside a character as readers see it.
+///
+/// ```
+/// # use cartwright_plugin::shortened;
+/// assert_eq!(shortened("mesh is open\r\n  at part 7", 100), "mesh is open at part 7");
+/// assert_eq!(shortened("👨‍👩‍👧‍👦👨‍👩‍👧‍👦", 1), "👨‍👩‍👧‍👦…");
+/// ```
+pub fn shortened(text: &str, max_characters: usize) -> String {
+    let words = text.split(|character: char| character.is_whitespace() || character.is_control());
+    let mut line = String::new();
+    for word in words.filter(|word| !word.is_empty()) {
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    if let Some((end, _)) = line.grapheme_indices(true).nth(max_characters) {
+        line.truncate(end);
+        line.push('…');
+    }
+    line
+}
+
+/// An address as pages and scripts write it, made one that can be fetched: `//host/…` begins with https, and characters that an
+/// address cannot hold (a blank, an umlaut, `|`) are percent-encoded. `None` for anything that is not an http or https address. It says
+/// nothing about whether the address can be trusted.
+///
+/// ```
+/// # use cartwright_plugin::web_address;
+/// assert_eq!(web_address("//cdn.example/a.png").as_deref(), Some("https://cdn.example/a.png"));
+/// assert_eq!(web_address("https://cdn.example/größe 1.png").as_deref(), Some("https://cdn.example/gr%C3%B6%C3%9Fe%201.png"));
+/// assert_eq!(web_address("data:image/png;base64,AAAA"), None);
+/// ```
+pub fn web_address(text: &str) -> Option<String> {
+    let text = text.trim();
+    if text.chars().any(char::is_control) {
+        return None;
+    }
+    let (scheme, rest) = match text.strip_prefix("//") {
+        Some(rest) => ("https", rest),
+        None => text.split_once("://")?,
+    };
+    if rest.is_empty() || !(scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http")) {
+        return None;
+    }
+    let mut address = format!("{scheme}://");
+    for byte in rest.bytes() {
+        if byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte) {
+            address.push(char::from(byte));
+        } else {
+            address.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    Some(address)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_cut_between_two_characters_and_says_so() {
+        assert_eq!(shortened("abc", 3), "abc");
+        assert_eq!(shortened("abcd", 3), "abc…");
+        // A flag, a letter with its accent and a line end are one each.
+        assert_eq!(shortened("🇧🇪🇧🇪", 1), "🇧🇪…");
+        assert_eq!(shortened("e\u{301}e\u{301}", 1), "e\u{301}…");
+        assert_eq!(shortened("a\0b\tc\r\nd", 9), "a b c d");
+    }
+
+    #[test]
+    fn an_address_is_mended_or_refused() {
+        for (text, address) in [
+            ("https://cdn.example/a.png?x=1#y", Some("https://cdn.example/a.png?x=1#y")),
+            (" HTTP://cdn.example/ ", Some("HTTP://cdn.example/")),
+            ("https://cdn.example/a%20b|c", Some("https://cdn.example/a%20b%7Cc")),
+            ("https://", None),
+            ("//", None),
+            ("/a.png", None),
+            ("javascript:alert(1)", None),
+            ("ftp://cdn.example/a", None),
+            ("https://cdn.example/a\nb", None),
+            ("", None),
+        ] {
+            assert_eq!(web_address(text).as_deref(), address, "{text:?}");
+        }
+    }
+}
