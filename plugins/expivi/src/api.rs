@@ -2,7 +2,7 @@
 
 use cartwright_plugin::http::{Auth, Body, Repeat, Request, Response, StoredBody};
 use cartwright_plugin::types::{BytesSource, Context};
-use cartwright_plugin::{ContextExt, Error, internal, message, not_configured, outage, rejected};
+use cartwright_plugin::{ContextExt, Error, internal, json, message, not_configured, outage, rejected, shortened};
 
 use crate::host::Host;
 use crate::settings::{self, API_URL, SERVER_TOKEN, VIEWER_TOKEN};
@@ -21,10 +21,9 @@ pub(crate) fn reading_token(context: &Context) -> Token {
     if context.secret_is_set(SERVER_TOKEN) { Token::Server } else { Token::Viewer }
 }
 
-/// The JSON of an answer. Read as text, so that one reader serves all JSON in this component.
+/// The JSON of an answer.
 pub(crate) fn answered<'a, T: serde::Deserialize<'a>>(reply: &'a [u8]) -> Result<T, String> {
-    let text = std::str::from_utf8(reply).map_err(|error| error.to_string())?;
-    serde_json::from_str(text).map_err(|error| error.to_string())
+    json::read(reply).map_err(|problem| problem.to_string())
 }
 
 /// The API of one account.
@@ -148,6 +147,8 @@ fn refusal(response: &Response, method: &str, path: &str, token: Token) -> Error
     }
 }
 
+/// Maximum number of characters of an answer that are repeated to people.
+pub(crate) const MAX_REPLY_CHARACTERS: usize = 300;
 /// The longest word of an answer that is repeated to people. Tokens of Expivi's are far longer.
 const LONGEST_WORD: usize = 40;
 
@@ -163,7 +164,7 @@ fn said(response: &Response) -> String {
         after_bearer = word.len() >= 6 && word.to_ascii_lowercase().ends_with("bearer");
         words.push(if secret { "…" } else { word });
     }
-    let text: String = words.join(" ").chars().take(300).collect();
+    let text = shortened(&words.join(" "), MAX_REPLY_CHARACTERS);
     if text.is_empty() { text } else { format!(": {text}") }
 }
 

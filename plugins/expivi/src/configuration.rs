@@ -1,24 +1,24 @@
 //! From a saved configuration to the contract's items. Pure, and nothing in the payload is believed: ids and links are
 //! checked, prices are not read, and what only a browser says about what is bought is marked as unconfirmed.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cartwright_plugin::exports::configuration::Decoded;
-use cartwright_plugin::types::{
-    self, Association, ByteRange, Context, Item, Message, PriceSource, Thumbnail, Unverified,
-};
-use cartwright_plugin::{Error, message};
+use cartwright_plugin::json::{self, Code, Name, RawValue};
+use cartwright_plugin::types::{self, Association, Context, Item, Message, PriceSource, Thumbnail, Unverified};
+use cartwright_plugin::{Error, message, web_address};
 
 use crate::family::{self, Family};
-use crate::json::{Id, refused, whole};
-use crate::saved::{self, Article, Attribute, Product, Saved};
+use crate::raw::quoted;
+use crate::saved::{self, Article, Attribute, Product, Saved, Written, refused, whole};
 use crate::settings::{self, OrderType};
 
-/// The most attributes of all items together: replicas multiply what was sent.
-const MOST_ATTRIBUTES: usize = 10_000;
-/// The most different articles of all items together.
-const MOST_ARTICLES: usize = 20_000;
+/// Maximum number of attributes of all items together: replicas multiply what was sent.
+const MAX_ATTRIBUTES: usize = 10_000;
+/// Maximum number of different articles of all items together.
+const MAX_ARTICLES: usize = 20_000;
+/// Maximum size of the states of all items together, in bytes.
+const MAX_STATE_BYTES: usize = 16 << 20;
 /// Stands in a text attribute between what the shopper wrote and the font.
 const FONT: &str = "@font:";
 
@@ -29,7 +29,7 @@ const FONT: &str = "@font:";
 pub fn decode(context: &Context, association: &Association, raw: &[u8]) -> Result<Decoded, Error> {
     let key_fields = settings::key_fields(context);
     let saved = saved::read(raw, &key_fields)?;
-    let family = family::link(&saved, whole(&association.vendor_product).unwrap_or_default())?;
+    let family = family::link(&saved, whole(&association.vendor_product))?;
     let mut decoder = Decoder { context, raw, saved: &saved, family: &family, warnings: Vec::new(), left_out: 0 };
     let items = decoder.items()?;
     let warnings = decoder.into_warnings();
@@ -49,18 +49,21 @@ impl Decoder<'_> {
     fn items(&mut self) -> Result<Vec<Item>, Error> {
         let unconfirmed = unconfirmed(self.context);
         let mut items = Vec::with_capacity(self.family.order.len());
-        let (mut attributes, mut articles) = (0, 0);
+        let (mut attributes, mut articles, mut states) = (0, 0, 0);
         for &place in &self.family.order {
             let item = self.item(place, &unconfirmed);
             attributes += item.attributes.len();
             articles += item.articles.len();
-            if attributes > MOST_ATTRIBUTES {
-                let problem = format!("all products together have more than {MOST_ATTRIBUTES} attributes");
-                return Err(refused(self.saved.path(place, "attributes"), &problem));
-            }
-            if articles > MOST_ARTICLES {
-                let problem = format!("all products together have more than {MOST_ARTICLES} different articles");
-                return Err(refused(self.saved.path(place, "articles"), &problem));
+            states += item.state.len();
+            for (count, limit, member, what) in [
+                (attributes, MAX_ATTRIBUTES, "attributes", "attributes"),
+                (articles, MAX_ARTICLES, "articles", "different articles"),
+                (states, MAX_STATE_BYTES, "configuration", "bytes of state"),
+            ] {
+                if count > limit {
+                    let problem = format!("all products together have more than {limit} {what}");
+                    return Err(refused(self.saved.path(place, member), &problem));
+                }
             }
             items.push(item);
         }
@@ -72,15 +75,15 @@ impl Decoder<'_> {
         let product = &saved.products[place];
         let content = &saved.products[self.family.content[place]];
         Item {
-            id: product.uuid.as_deref().map(str::to_owned),
-            parent: product.parent_uuid.as_deref().map(str::to_owned),
+            id: product.uuid.as_str().map(str::to_owned),
+            parent: product.parent_uuid.as_str().map(str::to_owned),
             vendor_product: product.catalogue_id.to_string(),
             attributes: self.attributes(place, content),
             articles: self.articles(&content.articles),
             sku: None,
             reference: None,
             thumbnail: self.thumbnail(place, product),
-            state: content.state.map(|state| state.get().to_owned()).unwrap_or_default(),
+            state: state(content),
             unverified: unconfirmed.clone(),
             extra: Vec::new(),
         }
@@ -88,30 +91,26 @@ impl Decoder<'_> {
 
     /// The shown attributes in their order, then those that only the state holds, which are hidden.
     fn attributes(&mut self, place: usize, content: &Product<'_>) -> Vec<types::Attribute> {
-        let state = &content.state_attributes;
-        let mut attributes = Vec::with_capacity(content.attributes.len().max(state.len()));
-        for shown in &content.attributes {
+        let in_state: BTreeMap<&Code<'_>, &Attribute<'_>> =
+            content.state_attributes.iter().rev().map(|attribute| (&attribute.id, attribute)).collect();
+        let mut shown_ids = BTreeSet::new();
+        let mut attributes = Vec::with_capacity(content.attributes.len().max(content.state_attributes.len()));
+        for shown in content.attributes.iter() {
             // With `include_keys` the KEY may stand in either list.
-            let key = shown.key.as_ref().or_else(|| state.iter().find(|other| other.id == shown.id)?.key.as_ref());
+            let key = shown.key.as_deref().or_else(|| in_state.get(&shown.id)?.key.as_deref());
             if shown.keys_differ {
                 self.warn_of_keys(place, &shown.id);
             }
+            shown_ids.insert(&shown.id);
             push_attribute(&mut attributes, shown, key, false);
         }
-        // The usual case has both lists in one order, which makes the first guess right.
-        let is_shown = |place: usize, id: &Id<'_>| {
-            content.attributes.get(place).is_some_and(|shown| shown.id == *id)
-                || content.attributes.iter().any(|shown| shown.id == *id)
-        };
-        for (at, hidden) in state.iter().enumerate() {
-            if !is_shown(at, &hidden.id) {
-                push_attribute(&mut attributes, hidden, hidden.key.as_ref(), true);
-            }
+        for hidden in content.state_attributes.iter().filter(|hidden| !shown_ids.contains(&hidden.id)) {
+            push_attribute(&mut attributes, hidden, hidden.key.as_deref(), true);
         }
         attributes
     }
 
-    fn warn_of_keys(&mut self, place: usize, id: &Id<'_>) {
+    fn warn_of_keys(&mut self, place: usize, id: &Code<'_>) {
         let path = self.saved.path(place, "attributes");
         let text = format!(
             "The attribute {id} at {path} has different KEYs in several fields; the first of the setting \"key-fields\" counts."
@@ -122,10 +121,9 @@ impl Decoder<'_> {
     /// Equal entries are added up: an article has no quantity, it is repeated.
     fn articles(&mut self, articles: &[Article<'_>]) -> Vec<types::Article> {
         let mut counted: Vec<(&Article<'_>, u32)> = Vec::with_capacity(articles.len().min(64));
-        let mut places: BTreeMap<(&str, &str, &str), usize> = BTreeMap::new();
+        let mut places = BTreeMap::new();
         for article in articles {
-            let text = |text: &'_ Option<Cow<'_, str>>| text.as_deref().unwrap_or_default().len();
-            if text(&article.models_sku) + text(&article.price_sku) == 0 {
+            if !has_sku(article) {
                 self.left_out += 1;
                 continue;
             }
@@ -138,28 +136,34 @@ impl Decoder<'_> {
         counted.into_iter().map(|(article, count)| as_article(article, count)).collect()
     }
 
-    /// The picture's place in the payload, between its quotes.
+    /// The picture's place in the payload, between its quotes, else its address. A picture that cannot be used stops no sale.
     fn thumbnail(&mut self, place: usize, product: &Product<'_>) -> Option<Thumbnail> {
-        let url = || product.thumbnail_url.as_deref().map(|url| Thumbnail::Url(url.to_owned()));
-        let Some(text) = product.thumbnail.map(|thumbnail| thumbnail.get()) else { return url() };
-        let inner = &text[1..text.len() - 1];
-        // The host reads base64 in which "\/" is the only escape; another one is no picture.
-        let mut bytes = inner.bytes();
-        let mut plain = true;
-        while let Some(byte) = bytes.by_ref().find(|byte| *byte == b'\\') {
-            plain &= byte == b'\\' && bytes.next() == Some(b'/');
-        }
-        let offset = (inner.as_ptr() as usize).checked_sub(self.raw.as_ptr() as usize);
-        let range = offset.and_then(|offset| Some((u32::try_from(offset).ok()?, u32::try_from(inner.len()).ok()?)));
-        match range {
-            Some((offset, length)) if plain => Some(Thumbnail::InPayload(ByteRange { offset, length })),
-            _ => {
-                let path = self.saved.path(place, "thumbnail");
-                let text = format!("The picture at {path} is left out: it is no base64 text.");
-                self.warnings.push(message("thumbnail-unusable", text, &[("path", &path)]));
-                url()
+        let mut unusable = |member: &str, problem: &str| {
+            let path = self.saved.path(place, member);
+            let text = format!("The picture at {path} is left out: {problem}.");
+            self.warnings.push(message("thumbnail-unusable", text, &[("path", &path)]));
+        };
+        match product.thumbnail.map(RawValue::get) {
+            None | Some("\"\"") => {}
+            Some(text) => {
+                match text.strip_prefix('"').and_then(|text| json::range(self.raw, text.strip_suffix('"')?)) {
+                    Some(range) => return Some(Thumbnail::InPayload(range)),
+                    None => unusable("thumbnail", "it is not a text"),
+                }
             }
         }
+        let Name(url) = match product.thumbnail_url.map(json::read_part).transpose() {
+            Ok(url) => url?,
+            Err(_) => Name("?".into()),
+        };
+        if url.is_empty() {
+            return None;
+        }
+        let address = web_address(&url);
+        if address.is_none() {
+            unusable("thumbnail_url", "it is not an address");
+        }
+        address.map(Thumbnail::Url)
     }
 
     fn into_warnings(mut self) -> Vec<Message> {
@@ -172,35 +176,40 @@ impl Decoder<'_> {
     }
 }
 
-fn name_of<'a>(article: &'a Article<'_>) -> (&'a str, &'a str, &'a str) {
-    let text = |text: &'a Option<Cow<'_, str>>| text.as_deref().unwrap_or_default();
-    (text(&article.models_sku), text(&article.price_sku), text(&article.material_sku))
+fn has_sku(article: &Article<'_>) -> bool {
+    article.models_sku.as_str().or(article.price_sku.as_str()).is_some()
+}
+
+fn name_of<'a>(article: &'a Article<'_>) -> (Option<&'a str>, Option<&'a str>, Option<&'a str>) {
+    (article.models_sku.as_str(), article.price_sku.as_str(), article.material_sku.as_str())
 }
 
 fn as_article(article: &Article<'_>, count: u32) -> types::Article {
-    let owned = |text: &Option<Cow<'_, str>>| text.as_deref().map(str::to_owned);
+    let (model, price, material) = name_of(article);
     types::Article {
         // A part that only has a price is known by that.
-        sku: owned(&article.models_sku).or_else(|| owned(&article.price_sku)).unwrap_or_default(),
+        sku: model.or(price).unwrap_or_default().to_owned(),
         quantity: count.to_string(),
-        price_sku: owned(&article.price_sku),
+        price_sku: price.map(str::to_owned),
         price: None,
-        material_sku: owned(&article.material_sku),
+        material_sku: material.map(str::to_owned),
         extra: Vec::new(),
     }
 }
 
-fn push_attribute(
-    attributes: &mut Vec<types::Attribute>,
-    attribute: &Attribute<'_>,
-    key: Option<&(u32, Cow<'_, str>)>,
-    hidden: bool,
-) {
+fn push_attribute(attributes: &mut Vec<types::Attribute>, attribute: &Attribute<'_>, key: Option<&str>, hidden: bool) {
     let id = attribute.id.to_string();
-    let name = attribute.name.as_deref().unwrap_or(&id).to_owned();
-    let (value, font) = match attribute.text.as_deref() {
-        Some(text) => split_font(text),
-        None => (attribute.value_name.as_deref().unwrap_or_default(), None),
+    let name = attribute.name.as_str().unwrap_or(&id).to_owned();
+    let value_name = attribute.value_name.as_str();
+    let (value, kind, font) = match &attribute.written {
+        Written::Text(text) => {
+            let (text, font) = split_font(text);
+            (text, "text", font)
+        }
+        Written::Number(number) => (value_name.unwrap_or(number), "number", None),
+        Written::YesNo(yes) => (value_name.unwrap_or(if *yes { "yes" } else { "no" }), "option", None),
+        Written::File => (value_name.unwrap_or_default(), "file", None),
+        Written::Nothing | Written::Other => (value_name.unwrap_or_default(), "option", None),
     };
     // The font is a choice of its own: it is shown and produced, but it is not what the shopper wrote.
     let font = font.map(|font| types::Attribute {
@@ -212,10 +221,40 @@ fn push_attribute(
         hidden,
         kind: "option".to_owned(),
     });
-    let key = key.map(|(_, key)| key.to_string());
-    let kind = if attribute.text.is_some() { "text" } else { "option" }.to_owned();
-    attributes.push(types::Attribute { id, name, value: value.to_owned(), value_id: None, key, hidden, kind });
+    let (value, key, kind) = (value.to_owned(), key.map(str::to_owned), kind.to_owned());
+    attributes.push(types::Attribute { id, name, value, value_id: None, key, hidden, kind });
     attributes.extend(font);
+}
+
+/// All that makes a configured product what it is beyond the texts of its attributes and the SKUs of its articles, so that two
+/// that differ in anything are two lines: the saved state, `attribute_value` of each kind, KEYs, and articles without a SKU.
+/// Attributes and articles are named by their content, because their order says nothing.
+fn state(content: &Product<'_>) -> String {
+    let mut attributes: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for attribute in content.attributes.iter().filter(|attribute| attribute.value.is_some() || attribute.key.is_some())
+    {
+        let optional = |text: Option<&str>| text.map_or_else(|| "null".to_owned(), quoted);
+        let (key, name) = (optional(attribute.key.as_deref()), optional(attribute.value_name.as_str()));
+        let said = format!("[{},{name},{key}]", attribute.value.map_or("null", RawValue::get));
+        attributes.entry(attribute.id.as_str()).or_default().push(said);
+    }
+    let mut articles: BTreeMap<String, u32> = BTreeMap::new();
+    for article in content.articles.iter().filter(|article| !has_sku(article)) {
+        let ids = [&article.models_id, &article.material_group_id, &article.material_sku];
+        let ids: Vec<String> = ids.map(|id| quoted(id.as_str().unwrap_or_default())).into();
+        *articles.entry(format!("[{}]", ids.join(","))).or_default() += 1;
+    }
+    let mut members = Vec::new();
+    if !attributes.is_empty() {
+        let said = attributes.iter().map(|(id, said)| format!("{}:[{}]", quoted(id), said.join(",")));
+        members.push(format!("\"attributes\":{{{}}}", said.collect::<Vec<_>>().join(",")));
+    }
+    if !articles.is_empty() {
+        let counted = articles.iter().map(|(ids, count)| format!("{}:{count}", quoted(ids)));
+        members.push(format!("\"articles\":{{{}}}", counted.collect::<Vec<_>>().join(",")));
+    }
+    members.extend(content.state.map(|state| format!("\"configuration\":{}", state.get())));
+    if members.is_empty() { String::new() } else { format!("{{{}}}", members.join(",")) }
 }
 
 /// `Bob @font:Arial` is the text `Bob` in the font `Arial`. The last mark counts, as a shopper may write one.

@@ -41,7 +41,7 @@ impl Decimal {
         for byte in whole.bytes().chain(fraction.bytes()) {
             mantissa = mantissa * 10 + i128::from(byte - b'0');
         }
-        let mut decimals = i32::try_from(fraction.len()).ok()? - exponent;
+        let mut decimals = i32::try_from(fraction.len()).ok()?.checked_sub(exponent)?;
         if mantissa == 0 {
             return Some(Self::ZERO);
         }
@@ -130,6 +130,8 @@ mod tests {
             "NaN",
             "--1",
             "1e-40",
+            "1e-2147483648",
+            "1e2147483647",
             "9999999999999999999999999999999999999",
         ] {
             assert_eq!(Decimal::parse(text), None, "{text}");

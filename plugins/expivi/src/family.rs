@@ -7,8 +7,7 @@ use std::collections::BTreeMap;
 
 use cartwright_plugin::Error;
 
-use crate::json::refused;
-use crate::saved::Saved;
+use crate::saved::{Saved, refused};
 
 /// The order and the links of a configuration's products, by their place in the payload.
 pub(crate) struct Family {
@@ -20,11 +19,11 @@ pub(crate) struct Family {
 
 /// Links the products. Roots of the product that the page was opened with (`linked`) come first, then other roots, then
 /// children, generation by generation; within each as they were saved.
-pub(crate) fn link(saved: &Saved<'_>, linked: u64) -> Result<Family, Error> {
+pub(crate) fn link(saved: &Saved<'_>, linked: Option<u64>) -> Result<Family, Error> {
     let products = &saved.products;
     let mut by_uuid: BTreeMap<&str, usize> = BTreeMap::new();
     for (place, product) in products.iter().enumerate() {
-        if let Some(uuid) = product.uuid.as_deref()
+        if let Some(uuid) = product.uuid.as_str()
             && by_uuid.insert(uuid, place).is_some()
         {
             return Err(refused(saved.path(place, "uuid"), "another configured product has the same uuid"));
@@ -35,43 +34,75 @@ pub(crate) fn link(saved: &Saved<'_>, linked: u64) -> Result<Family, Error> {
         None => Err(refused(saved.path(place, member), &format!("no configured product has the uuid {uuid:?}"))),
     };
 
-    let mut parents = Vec::with_capacity(products.len());
+    let (mut parents, mut originals) = (Vec::with_capacity(products.len()), Vec::with_capacity(products.len()));
     for (place, product) in products.iter().enumerate() {
-        parents.push(product.parent_uuid.as_deref().map(|uuid| find(place, "parent_uuid", uuid)).transpose()?);
-    }
-    let mut depths = vec![0usize; products.len()];
-    for (place, depth) in depths.iter_mut().enumerate() {
-        let mut at = place;
-        while let Some(parent) = parents[at] {
-            *depth += 1;
-            if *depth > products.len() {
-                return Err(refused(saved.path(place, "parent_uuid"), "its parents form a cycle"));
-            }
-            at = parent;
+        parents.push(product.parent_uuid.as_str().map(|uuid| find(place, "parent_uuid", uuid)).transpose()?);
+        if !product.is_replica() {
+            originals.push(None);
+            continue;
         }
+        let path = || saved.path(place, "original_uuid");
+        let Some(uuid) = product.original_uuid.as_str() else {
+            return Err(refused(path(), "a replica names its original"));
+        };
+        let original = find(place, "original_uuid", uuid)?;
+        if products[original].catalogue_id != product.catalogue_id {
+            return Err(refused(path(), "a replica is of the same product as its original"));
+        }
+        originals.push(Some(original));
     }
+    let generations =
+        ends(&parents).map_err(|place| refused(saved.path(place, "parent_uuid"), "its parents form a cycle"))?;
     let mut order: Vec<usize> = (0..products.len()).collect();
-    order.sort_by_key(|place| (depths[*place], depths[*place] == 0 && products[*place].catalogue_id != linked));
+    order.sort_by_key(|place| {
+        let depth = generations[*place].steps;
+        (depth, depth == 0 && Some(products[*place].catalogue_id.0) != linked)
+    });
+    let content =
+        ends(&originals).map_err(|place| refused(saved.path(place, "original_uuid"), "its originals form a cycle"))?;
+    Ok(Family { order, content: content.into_iter().map(|end| end.place).collect() })
+}
 
-    let mut content = Vec::with_capacity(products.len());
-    for place in 0..products.len() {
-        let (mut at, mut steps) = (place, 0);
-        while products[at].is_replica {
-            let path = || saved.path(at, "original_uuid");
-            let Some(uuid) = products[at].original_uuid.as_deref() else {
-                return Err(refused(path(), "a replica names its original"));
-            };
-            let original = find(at, "original_uuid", uuid)?;
-            if products[original].catalogue_id != products[at].catalogue_id {
-                return Err(refused(path(), "a replica is of the same product as its original"));
+/// Where a chain of links ends, and after how many steps.
+#[derive(Clone, Copy)]
+pub(crate) struct End {
+    pub(crate) place: usize,
+    pub(crate) steps: usize,
+}
+
+/// Follows the links from each place to their ends, each link once.
+///
+/// # Errors
+/// A place from which they lead round in a circle.
+pub(crate) fn ends(next: &[Option<usize>]) -> Result<Vec<End>, usize> {
+    let mut known: Vec<Option<End>> = vec![None; next.len()];
+    for start in 0..next.len() {
+        let (mut path, mut at) = (Vec::new(), start);
+        let mut end = loop {
+            if let Some(end) = known[at] {
+                break end;
             }
-            steps += 1;
-            if steps > products.len() {
-                return Err(refused(path(), "its originals form a cycle"));
+            // No chain without a circle is longer than there are places.
+            if path.len() > next.len() {
+                return Err(start);
             }
-            at = original;
+            match next[at] {
+                None => {
+                    let end = End { place: at, steps: 0 };
+                    known[at] = Some(end);
+                    break end;
+                }
+                Some(following) => {
+                    path.push(at);
+                    at = following;
+                }
+            }
+        };
+        while let Some(place) = path.pop() {
+            end.steps += 1;
+            known[place] = Some(end);
         }
-        content.push(at);
     }
-    Ok(Family { order, content })
+    // Every place was a start.
+    Ok(known.into_iter().flatten().collect())
 }

@@ -32,7 +32,6 @@ mod configuration;
 mod decimal;
 mod family;
 mod host;
-mod json;
 mod orders;
 mod page;
 mod prices;

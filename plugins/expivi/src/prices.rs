@@ -6,18 +6,17 @@
 
 use std::collections::BTreeMap;
 
+use cartwright_plugin::json::RawValue;
 use cartwright_plugin::types::{Association, Context, Item, Money, Price, PriceBasis, PriceState};
 use cartwright_plugin::{ContextExt, Error, invalid_input, message, not_configured, rejected};
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use crate::api::{Api, Call, answered, reading_token};
 use crate::decimal::Decimal;
 use crate::family;
 use crate::host::Host;
-use crate::json::whole;
 use crate::raw;
-use crate::saved;
+use crate::saved::{self, whole};
 use crate::settings;
 
 /// What Expivi says the items cost, one answer for each.
@@ -31,7 +30,7 @@ pub(crate) fn price_items<H: Host>(
     let terms = Terms::of(context)?;
     let key_fields = settings::key_fields(context);
     let saved = saved::read(raw, &key_fields)?;
-    let family = family::link(&saved, whole(&association.vendor_product).unwrap_or_default())?;
+    let family = family::link(&saved, whole(&association.vendor_product))?;
     let products = raw::raw_products(raw)?;
     let same = items.len() == family.order.len()
         && items
@@ -42,17 +41,27 @@ pub(crate) fn price_items<H: Host>(
         let text = "The items are not those that this configuration decodes to.";
         return Err(invalid_input("items", message("items-differ", text, &[])));
     }
+    // A replica has its original's content, which is written once; equal contents are asked once.
+    let mut known: BTreeMap<usize, Money> = BTreeMap::new();
     let mut asked: BTreeMap<(u64, String), Money> = BTreeMap::new();
     let mut prices = Vec::with_capacity(items.len());
     for place in &family.order {
         let content = family.content[*place];
-        let product = raw::without(products[content], &["thumbnail", "thumbnail_url", "price"])?;
-        let question = (saved.products[content].catalogue_id, format!("{{\"configured_product\":{product}}}"));
-        let amount = match asked.get(&question) {
+        let amount = match known.get(&content) {
             Some(amount) => amount.clone(),
             None => {
-                let amount = terms.amount(&ask(host, context, question.0, question.1.clone())?, context)?;
-                asked.insert(question, amount.clone());
+                let product = raw::without(products[content], &["thumbnail", "thumbnail_url", "price"])?;
+                let question =
+                    (saved.products[content].catalogue_id.0, format!("{{\"configured_product\":{product}}}"));
+                let amount = match asked.get(&question) {
+                    Some(amount) => amount.clone(),
+                    None => {
+                        let amount = terms.amount(&ask(host, context, question.0, question.1.clone())?, context)?;
+                        asked.insert(question, amount.clone());
+                        amount
+                    }
+                };
+                known.insert(content, amount.clone());
                 amount
             }
         };

@@ -2,13 +2,13 @@
 
 use cartwright_plugin::exports::account::Diagnosis;
 use cartwright_plugin::exports::products::{PageOfProducts, Product};
+use cartwright_plugin::json::{Code, Optional, Text};
 use cartwright_plugin::types::Context;
 use cartwright_plugin::{ContextExt, Error, message, rejected};
 use serde::Deserialize;
 
 use crate::api::{Api, Call, Token, answered, reading_token};
 use crate::host::Host;
-use crate::json::{Id, Text};
 use crate::settings::{SERVER_TOKEN, VIEWER_TOKEN};
 
 /// The most products that one search gives; more words find fewer.
@@ -24,15 +24,15 @@ struct Catalogue<'a> {
 #[derive(Deserialize)]
 struct Resource<'a> {
     #[serde(borrow)]
-    id: Id<'a>,
+    id: Code<'a>,
     #[serde(borrow)]
     attributes: Option<Named<'a>>,
 }
 
 #[derive(Deserialize)]
 struct Named<'a> {
-    #[serde(borrow)]
-    name: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    name: Optional<Text<'a>>,
 }
 
 /// Finds products by a part of their name or id. Expivi documents neither a search nor pages, so the whole list is read and
@@ -52,7 +52,7 @@ fn read(reply: &[u8]) -> Result<Vec<Product>, Error> {
     })?;
     let products = catalogue.data.into_iter().map(|resource| {
         let id = resource.id.to_string();
-        let name = resource.attributes.and_then(|attributes| attributes.name).map(|Text(name)| name.into_owned());
+        let name = resource.attributes.and_then(|attributes| attributes.name.0).map(|name| name.to_string());
         Product { title: name.unwrap_or_else(|| id.clone()), id, thumbnail: None }
     });
     Ok(products.collect())

@@ -2,12 +2,10 @@
 //! members that must not travel; there is no tree of values in between that could change a number.
 
 use cartwright_plugin::Error;
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::value::RawValue;
-use std::fmt;
+use cartwright_plugin::json::{self, Code, List, Members, Name, Optional, RawValue};
+use serde::Deserialize;
 
-use crate::json::{Text, refused};
-use crate::saved::utf8;
+use crate::saved::{MAX_PRODUCTS, is_list, unreadable};
 
 /// A configuration to start the viewer from.
 pub(crate) struct Reopened {
@@ -17,49 +15,9 @@ pub(crate) struct Reopened {
     pub(crate) bundle_uuid: Option<String>,
 }
 
-/// The members of a JSON object, in their order.
-struct Raw<'a>(Vec<(Text<'a>, &'a RawValue)>);
-
-impl<'de> Deserialize<'de> for Raw<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct RawVisitor;
-        impl<'de> Visitor<'de> for RawVisitor {
-            type Value = Raw<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Raw<'de>, A::Error> {
-                let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
-                }
-                Ok(Raw(members))
-            }
-        }
-        deserializer.deserialize_map(RawVisitor)
-    }
-}
-
-fn members(json: &str) -> Result<Raw<'_>, Error> {
-    serde_json::from_str(json).map_err(|error| refused("", &error.to_string()))
-}
-
 /// A text as JSON.
 pub(crate) fn quoted(text: &str) -> String {
-    let mut json = String::with_capacity(text.len() + 2);
-    json.push('"');
-    for character in text.chars() {
-        match character {
-            '"' => json.push_str("\\\""),
-            '\\' => json.push_str("\\\\"),
-            control if control < ' ' => json.push_str(&format!("\\u{:04x}", control as u32)),
-            other => json.push(other),
-        }
-    }
-    json.push('"');
-    json
+    serde_json::Value::from(text).to_string()
 }
 
 fn object<'a>(members: impl Iterator<Item = (&'a str, String)>) -> String {
@@ -70,65 +28,44 @@ fn object<'a>(members: impl Iterator<Item = (&'a str, String)>) -> String {
 /// A configured product without some of its members. An empty `bundle_uuid` becomes null, which is the only empty value that
 /// Expivi takes.
 pub(crate) fn without(product: &RawValue, dropped: &[&str]) -> Result<String, Error> {
-    let Raw(members) = members(product.get())?;
-    let kept = members.iter().filter(|(Text(name), _)| !dropped.contains(&name.as_ref()));
-    Ok(object(kept.map(|(Text(name), value)| (name.as_ref(), with_null(name, value.get()).to_owned()))))
+    let Members(members) = json::read_part(product).map_err(unreadable)?;
+    let kept = members.iter().filter(|(Name(name), _)| !dropped.contains(&name.as_ref()));
+    Ok(object(kept.map(|(Name(name), value)| (name.as_ref(), with_null(name, value.get()).to_owned()))))
 }
 
 fn with_null<'a>(name: &str, json: &'a str) -> &'a str {
     if name == "bundle_uuid" && json == "\"\"" { "null" } else { json }
 }
 
+/// The envelope of a bundle, its products unread.
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(borrow)]
+    configured_products: List<&'a RawValue, MAX_PRODUCTS>,
+}
+
 /// The configured products of a payload that was decoded before, each as it stands there.
 pub(crate) fn raw_products(raw: &[u8]) -> Result<Vec<&RawValue>, Error> {
-    struct Raw<'a>(Vec<&'a RawValue>);
-    impl<'de> serde::Deserialize<'de> for Raw<'de> {
-        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            struct RawVisitor;
-            impl<'de> Visitor<'de> for RawVisitor {
-                type Value = Raw<'de>;
-
-                fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                    f.write_str("a saved configuration")
-                }
-
-                fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Raw<'de>, A::Error> {
-                    let mut products = Vec::new();
-                    while let Some(product) = list.next_element()? {
-                        products.push(product);
-                    }
-                    Ok(Raw(products))
-                }
-
-                fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Raw<'de>, A::Error> {
-                    let mut products = Vec::new();
-                    while let Some(Text(name)) = map.next_key::<Text<'de>>()? {
-                        if name == "configured_products" {
-                            products = map.next_value()?;
-                        } else {
-                            map.next_value::<IgnoredAny>()?;
-                        }
-                    }
-                    Ok(Raw(products))
-                }
-            }
-            deserializer.deserialize_any(RawVisitor)
-        }
-    }
-    let Raw(products) = serde_json::from_str(utf8(raw)?).map_err(|error| refused("", &error.to_string()))?;
-    Ok(products)
+    let products = if is_list(raw) {
+        json::read(raw)
+    } else {
+        json::read(raw).map(|envelope: Envelope<'_>| envelope.configured_products)
+    };
+    products.map(|List::<_, MAX_PRODUCTS>(products)| products).map_err(unreadable)
 }
 
 /// The bundle's id: the envelope's, else the first that a product has.
 pub(crate) fn bundle_uuid(raw: &[u8], products: &[&RawValue]) -> Result<Option<String>, Error> {
-    let text = utf8(raw)?.trim_start();
-    let envelope = text.starts_with('{').then_some(text);
-    for json in envelope.into_iter().chain(products.iter().map(|product| product.get())) {
-        let Raw(members) = members(json)?;
-        let uuid = members.iter().find(|(Text(name), _)| name == "bundle_uuid").map(|(_, value)| value.get());
-        let uuid: Option<Option<String>> = uuid.and_then(|json| serde_json::from_str(json).ok());
-        if let Some(uuid) = uuid.flatten().filter(|uuid| !uuid.is_empty()) {
-            return Ok(Some(uuid));
+    #[derive(Deserialize)]
+    struct Bundled<'a> {
+        #[serde(borrow, default)]
+        bundle_uuid: Optional<Code<'a>>,
+    }
+    let envelope = if is_list(raw) { None } else { Some(json::read(raw)) };
+    for bundled in envelope.into_iter().chain(products.iter().map(|product| json::read_part(product))) {
+        let bundled: Bundled<'_> = bundled.map_err(unreadable)?;
+        if let Some(uuid) = bundled.bundle_uuid.as_str() {
+            return Ok(Some(uuid.to_owned()));
         }
     }
     Ok(None)
@@ -143,16 +80,13 @@ pub(crate) fn reopened(raw: &[u8]) -> Result<Reopened, Error> {
     let products: Vec<String> =
         products.iter().map(|product| without(product, &["thumbnail"])).collect::<Result<_, Error>>()?;
     let list = format!("[{}]", products.join(","));
-    let text = utf8(raw)?.trim();
-    let json = if text.starts_with('[') {
-        list
-    } else {
-        let Raw(members) = members(text)?;
-        object(members.iter().map(|(Text(name), value)| {
-            let json =
-                if name == "configured_products" { list.clone() } else { with_null(name, value.get()).to_owned() };
-            (name.as_ref(), json)
-        }))
-    };
+    if is_list(raw) {
+        return Ok(Reopened { json: list, bundle_uuid });
+    }
+    let Members(members) = json::read(raw).map_err(unreadable)?;
+    let json = object(members.iter().map(|(Name(name), value)| {
+        let json = if name == "configured_products" { list.clone() } else { with_null(name, value.get()).to_owned() };
+        (name.as_ref(), json)
+    }));
     Ok(Reopened { json, bundle_uuid })
 }

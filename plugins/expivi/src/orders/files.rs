@@ -3,15 +3,14 @@
 //! What an entry of `files` looks like is not public. A text that is an address, and an object that holds one, are fetched;
 //! anything else is kept as it came, in a note.
 
+use cartwright_plugin::json::{self, Optional, RawValue, Text};
 use cartwright_plugin::types::{BytesSource, Document, OrderLine, Outcome};
-use cartwright_plugin::{ContextExt, Error, message, rejected};
+use cartwright_plugin::{ContextExt, Error, message, rejected, shortened};
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use super::{Run, Waiting};
-use crate::api::{Api, Call, Token, answered};
+use crate::api::{Api, Call, MAX_REPLY_CHARACTERS, Token, answered};
 use crate::host::Host;
-use crate::json::Text;
 use crate::page::origin;
 use crate::settings;
 
@@ -25,17 +24,17 @@ const LONGEST_DELAY: u32 = 300;
 /// What is said of a conversion.
 #[derive(Deserialize)]
 struct Conversion<'a> {
-    #[serde(borrow)]
-    hash: Option<Text<'a>>,
-    #[serde(borrow)]
-    status: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    hash: Optional<Text<'a>>,
+    #[serde(borrow, default)]
+    status: Optional<Text<'a>>,
     #[serde(borrow)]
     files: Option<&'a RawValue>,
 }
 
 fn read(reply: &[u8]) -> Result<Conversion<'_>, Error> {
     answered(reply).map_err(|_| {
-        let said: String = String::from_utf8_lossy(reply).chars().take(300).collect();
+        let said = shortened(&String::from_utf8_lossy(reply), MAX_REPLY_CHARACTERS);
         let text = format!("Expivi's answer about a print file cannot be read: {said}");
         rejected(message("conversion-unreadable", text, &[]))
     })
@@ -77,8 +76,8 @@ impl<H: Host> Run<'_, H> {
         let told = reply.as_deref().map_err(Clone::clone).and_then(read);
         match told {
             Err(error) => self.line_failed(line, error),
-            Ok(Conversion { hash: Some(Text(hash)), .. }) if is_hash(&hash) => {
-                waiting.push(Waiting { line: line.id.clone(), hash: hash.into_owned(), polls: 0 });
+            Ok(Conversion { hash: Optional(Some(hash)), .. }) if is_hash(hash.as_str()) => {
+                waiting.push(Waiting { line: line.id.clone(), hash: hash.to_string(), polls: 0 });
                 Ok(())
             }
             Ok(_) => {
@@ -98,15 +97,16 @@ impl<H: Host> Run<'_, H> {
             let reply = Api { host: &mut *self.host, context: self.context }.call(call);
             let told = reply.as_deref().map_err(Clone::clone).and_then(read);
             let (status, files) = match told {
-                Ok(Conversion { status, files, .. }) => (status.map(|Text(status)| status).unwrap_or_default(), files),
+                Ok(Conversion { status, files, .. }) => (status, files),
                 Err(Error::Rejected(why)) => {
                     self.conversion_failed(&conversion, &why.text)?;
                     continue;
                 }
                 Err(error) => return Err(error),
             };
-            match status.as_ref() {
-                "complete" => self.keep_files(&conversion, files.map_or("[]", RawValue::get))?,
+            let status = status.as_str().unwrap_or_default();
+            match status {
+                "complete" => self.keep_files(&conversion, files)?,
                 "failed" | "not_processing" => {
                     self.conversion_failed(&conversion, &format!("Expivi says {status:?}."))?
                 }
@@ -127,17 +127,17 @@ impl<H: Host> Run<'_, H> {
         self.needs_merchant(message("print-file-failed", text, &words))
     }
 
-    fn keep_files(&mut self, conversion: &Waiting, files: &str) -> Result<(), Error> {
-        let entries: Vec<&RawValue> = serde_json::from_str(files).unwrap_or_default();
+    fn keep_files(&mut self, conversion: &Waiting, files: Option<&RawValue>) -> Result<(), Error> {
+        // What is no list may be one file.
+        let entries = files.map_or_else(Vec::new, |files| json::read_part(files).unwrap_or_else(|_| vec![files]));
         if entries.is_empty() {
-            let shown: String = files.chars().take(1000).collect();
-            return self.conversion_failed(conversion, &format!("Expivi calls it complete and names no file: {shown}"));
+            return self.conversion_failed(conversion, "Expivi calls it complete and names no file.");
         }
         for (index, entry) in entries.iter().enumerate() {
             match self.address(entry.get()) {
                 Some((url, name)) => self.keep_file(conversion, index, &url, name)?,
                 None => {
-                    let shown: String = entry.get().chars().take(2000).collect();
+                    let shown = shortened(entry.get(), 2000);
                     let text = format!(
                         "Expivi names a print file of the line {} in a way that is not known: {shown}",
                         conversion.line

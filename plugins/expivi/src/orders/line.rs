@@ -1,5 +1,7 @@
 //! Preparing one order line: bill of materials, upload, requests for print files.
 
+use std::collections::BTreeMap;
+
 use cartwright_plugin::types::{LineMaterials, OrderLine, Outcome, RememberedText, VendorReference};
 use cartwright_plugin::{ContextExt, Error, message};
 
@@ -53,7 +55,7 @@ impl<H: Host> Run<'_, H> {
             let text = format!("It is not clear which of the configured products the line {} stands for.", line.id);
             return self.needs_merchant(message("line-ambiguous", text, &[("line", &line.id)]));
         };
-        let Some(uuid) = saved.products[root].uuid.as_deref() else {
+        let Some(uuid) = saved.products[root].uuid.as_str() else {
             let text = format!("The configuration of the line {} cannot be uploaded: Expivi gave it no uuid.", line.id);
             let message = message("uuid-missing", text, &[("line", &line.id)]);
             return if prints { self.needs_merchant(message) } else { self.note(message) };
@@ -74,8 +76,8 @@ impl<H: Host> Run<'_, H> {
         let (mut asked, before) = (0, waiting.len());
         for place in below(&saved, root) {
             let product = &saved.products[place];
-            let media = self.media_id(product.catalogue_id);
-            let id = product.uuid.as_deref().and_then(|uuid| ids.get(uuid));
+            let media = self.media_id(product.catalogue_id.0);
+            let id = product.uuid.as_str().and_then(|uuid| ids.get(uuid));
             let (Some(media), Some(id)) = (media, id) else { continue };
             if asked == MOST_FILES {
                 let text =
@@ -161,17 +163,19 @@ fn conversions_of(line: &str) -> String {
 /// A root and what hangs below it, without replicas: their files would be their originals'.
 fn below(saved: &Saved<'_>, root: usize) -> Vec<usize> {
     let products = &saved.products;
+    let mut children: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (place, product) in products.iter().enumerate() {
+        if let Some(parent) = product.parent_uuid.as_str() {
+            children.entry(parent).or_default().push(place);
+        }
+    }
     let mut found = vec![root];
     let mut at = 0;
     while let Some(place) = found.get(at).copied() {
         at += 1;
-        let Some(uuid) = products[place].uuid.as_deref() else { continue };
-        for (child, product) in products.iter().enumerate() {
-            if product.parent_uuid.as_deref() == Some(uuid) && !found.contains(&child) {
-                found.push(child);
-            }
-        }
+        // Taken out, so that parents in a circle end.
+        found.extend(products[place].uuid.as_str().and_then(|uuid| children.remove(uuid)).unwrap_or_default());
     }
-    found.retain(|place| *place == root || !products[*place].is_replica);
+    found.retain(|place| *place == root || !products[*place].is_replica());
     found
 }

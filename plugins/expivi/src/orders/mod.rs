@@ -65,6 +65,10 @@ pub(crate) fn handle<H: Host>(
             let text = "Nothing was sent to Expivi: this order only tries the shop out.";
             run.note(message("test-order", text, &[("order", &event.order.reference)]))?;
         }
+        Kind::Released if is_off(&event.order) => {
+            let text = "Nothing was sent to Expivi now: the order is no longer to be produced.";
+            run.note(message("no-longer-released", text, &[("order", &event.order.reference)]))?;
+        }
         Kind::Released => {
             let progress = match state {
                 Some(json) => serde_json::from_str(json)
@@ -136,8 +140,9 @@ impl<H: Host> Run<'_, H> {
                     Woken::Elapsed => {}
                     Woken::JobCancelled => return Ok(Next::Done),
                     Woken::EventWaiting => {
-                        if self.was_cancelled()? {
-                            let text = "The order was cancelled; its print files are no longer waited for.";
+                        if self.is_off_now()? {
+                            let text =
+                                "The order was cancelled or paid back; its print files are no longer waited for.";
                             self.note(message("print-files-abandoned", text, &[]))?;
                             return Ok(Next::Done);
                         }
@@ -151,10 +156,10 @@ impl<H: Host> Run<'_, H> {
         if progress.next < lines.len() { again(1, &progress) } else { Ok(Next::Done) }
     }
 
-    fn was_cancelled(&mut self) -> Result<bool, Error> {
+    fn is_off_now(&mut self) -> Result<bool, Error> {
         self.calls += 1;
         let now: Option<Order> = self.host.find_order(&self.event.order.reference)?;
-        Ok(now.is_none_or(|order| order.cancelled))
+        Ok(now.is_none_or(|order| is_off(&order)))
     }
 
     /// What cannot be done is said once for the order, so that nobody waits for it.
@@ -180,6 +185,11 @@ impl<H: Host> Run<'_, H> {
         let text = format!("Ask Expivi to delete the configured products {ids}: it documents no call that does.");
         self.needs_merchant(message("erase-at-vendor", text, &[("ids", &ids)]))
     }
+}
+
+/// Was the order cancelled, or paid back in full? A refund by amount is no cancellation; the payment is all that says so.
+fn is_off(order: &Order) -> bool {
+    order.cancelled || order.payment == "refunded"
 }
 
 /// Children of a bundle have their parent's configuration, and the parent stands for it.

@@ -320,13 +320,20 @@ fn a_large_order_is_done_in_runs_that_fit_a_journal() {
 }
 
 #[test]
-fn a_cancelled_order_is_no_longer_waited_for() {
-    let mut host = host(MULTI, expivi);
-    let event = event(Kind::Released, vec![line("1", table())]);
-    host.woken = Woken::EventWaiting;
-    host.order = Some(Order { cancelled: true, ..event.order.clone() });
-    assert_eq!(run(&mut host, &printing(), &event).unwrap(), 1);
-    assert_eq!(told(&host)[2..], ["note print-files-abandoned"]);
+fn an_order_that_was_cancelled_or_paid_back_is_neither_sent_nor_waited_for() {
+    for (cancelled, payment) in [(true, "full"), (false, "refunded")] {
+        let mut host = host(MULTI, expivi);
+        let mut event = event(Kind::Released, vec![line("1", table())]);
+        let off = Order { cancelled, payment: payment.to_owned(), ..event.order.clone() };
+        host.woken = Woken::EventWaiting;
+        host.order = Some(off.clone());
+        assert_eq!(run(&mut host, &printing(), &event).unwrap(), 1);
+        assert_eq!(told(&host)[2..], ["note print-files-abandoned"]);
+        event.order = off;
+        let mut host = super::tests::host(MULTI, |_| panic!("sent"));
+        run(&mut host, &printing(), &event).unwrap();
+        assert_eq!(told(&host), ["note no-longer-released"]);
+    }
 }
 
 #[test]

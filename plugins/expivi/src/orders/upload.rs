@@ -2,16 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use cartwright_plugin::json::{self, Code, RawValue};
 use cartwright_plugin::types::OrderLine;
-use cartwright_plugin::{Error, message, rejected};
-use serde_json::value::RawValue;
+use cartwright_plugin::{Error, message, rejected, shortened};
 
 use super::Run;
-use crate::api::{Api, Call, Token, answered};
+use crate::api::{Api, Call, MAX_REPLY_CHARACTERS, Token, answered};
 use crate::host::Host;
-use crate::json::Id;
 use crate::raw::{bundle_uuid, quoted, raw_products};
-use crate::saved::Saved;
+use crate::saved::{Saved, whole};
 
 /// What has been uploaded in this run, by the digest of the configuration: the lines of one configuration share an upload.
 #[derive(Default)]
@@ -59,14 +58,14 @@ impl Uploads {
 /// The answer is documented by an example that is no valid JSON: an object from uuid to number. Members of another kind are
 /// passed over.
 fn read(reply: &[u8]) -> Result<Ids, Error> {
-    let said: String = String::from_utf8_lossy(reply).chars().take(300).collect();
+    let said = shortened(&String::from_utf8_lossy(reply), MAX_REPLY_CHARACTERS);
     let members: BTreeMap<String, &RawValue> = answered(reply).map_err(|_| {
         let text = format!("Expivi's answer to the upload cannot be read: {said}");
         rejected(message("upload-unreadable", text, &[]))
     })?;
-    let by_uuid = members.into_iter().filter_map(|(uuid, member)| match serde_json::from_str(member.get()) {
-        Ok(Id::Number(id)) => Some((uuid, id.to_string())),
-        _ => None,
+    let by_uuid = members.into_iter().filter_map(|(uuid, member)| {
+        let id: Code<'_> = json::read_part(member).ok()?;
+        whole(id.as_str()).map(|id| (uuid, id.to_string()))
     });
     Ok(Ids { by_uuid: by_uuid.collect(), said })
 }
@@ -76,9 +75,9 @@ fn read(reply: &[u8]) -> Result<Ids, Error> {
 pub(super) fn place_of(saved: &Saved<'_>, line: &OrderLine) -> Option<usize> {
     let item = line.cart_line.item.as_ref();
     if let Some(id) = item.and_then(|item| item.id.as_deref()) {
-        return saved.products.iter().position(|product| product.uuid.as_deref() == Some(id));
+        return saved.products.iter().position(|product| product.uuid.as_str() == Some(id));
     }
-    let roots = saved.products.iter().enumerate().filter(|(_, product)| product.parent_uuid.is_none());
+    let roots = saved.products.iter().enumerate().filter(|(_, product)| product.parent_uuid.as_str().is_none());
     let product = item.map(|item| item.vendor_product.as_str());
     let all: Vec<usize> = roots.clone().map(|(place, _)| place).collect();
     if let [only] = all[..] {

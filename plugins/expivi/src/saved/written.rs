@@ -1,119 +1,61 @@
-//! Values of attributes that come in several kinds: the KEY, and what a shopper wrote.
+//! `attribute_value`: what a shopper wrote, and what other kinds of attributes put there, which no document describes.
 
 use std::borrow::Cow;
-use std::fmt;
 
-use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use cartwright_plugin::json::{self, Name, Problem, RawValue};
+use serde::Deserialize;
 
-use crate::json::{LONGEST_TEXT, Skipped, Text};
-
-/// A KEY: a text; a merchant who numbers the values may get numbers.
-pub(super) struct Key<'a>(pub(super) Cow<'a, str>);
-
-impl<'de> serde::Deserialize<'de> for Key<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct KeyVisitor;
-        impl<'de> Visitor<'de> for KeyVisitor {
-            type Value = Key<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a KEY: a text or a whole number")
-            }
-
-            fn visit_u64<E>(self, number: u64) -> Result<Key<'de>, E> {
-                Ok(Key(Cow::Owned(number.to_string())))
-            }
-
-            fn visit_borrowed_str<E: serde::de::Error>(self, text: &'de str) -> Result<Key<'de>, E> {
-                self.check(text).map(|()| Key(Cow::Borrowed(text)))
-            }
-
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Key<'de>, E> {
-                self.check(text).map(|()| Key(Cow::Owned(text.to_owned())))
-            }
-        }
-        impl KeyVisitor {
-            fn check<E: serde::de::Error>(&self, text: &str) -> Result<(), E> {
-                if text.len() <= LONGEST_TEXT {
-                    Ok(())
-                } else {
-                    Err(E::custom(format!("a KEY of {} bytes", text.len())))
-                }
-            }
-        }
-        deserializer.deserialize_any(KeyVisitor)
-    }
+/// What an `attribute_value` is to people: `{ "value": … }` or the bare value.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) enum Written<'a> {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// A text that the shopper wrote, whole.
+    Text(Cow<'a, str>),
+    /// A number, as it stands in the payload.
+    Number(&'a str),
+    /// Yes or no.
+    YesNo(bool),
+    /// The content of a file.
+    File,
+    /// An upload, a list, or anything else that is no text to show.
+    Other,
 }
 
-/// `attribute_value`: `{ "value": "Bob @font:Arial" }` for a text. Other kinds of attributes, such as uploaded pictures, put
-/// there what no document describes; that is skipped.
-pub(super) struct Written<'a>(pub(super) Option<Cow<'a, str>>);
-
-impl<'de> serde::Deserialize<'de> for Written<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(WrittenVisitor)
-    }
+#[derive(Deserialize)]
+struct Wrapped<'a> {
+    #[serde(borrow, default)]
+    value: Option<&'a RawValue>,
 }
 
-struct WrittenVisitor;
-
-impl<'de> Visitor<'de> for WrittenVisitor {
-    type Value = Written<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an attribute's value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Written<'de>, E> {
-        Ok(Written(None))
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Written<'de>, E> {
-        Ok(Written(None))
-    }
-
-    fn visit_u64<E>(self, number: u64) -> Result<Written<'de>, E> {
-        Ok(Written(Some(Cow::Owned(number.to_string()))))
-    }
-
-    fn visit_i64<E>(self, number: i64) -> Result<Written<'de>, E> {
-        Ok(Written(Some(Cow::Owned(number.to_string()))))
-    }
-
-    fn visit_f64<E>(self, number: f64) -> Result<Written<'de>, E> {
-        Ok(Written(Some(Cow::Owned(number.to_string()))))
-    }
-
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Written<'de>, E> {
-        Ok(Written(readable(text).map(Cow::Borrowed)))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Written<'de>, E> {
-        Ok(Written(readable(text).map(|text| Cow::Owned(text.to_owned()))))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Written<'de>, A::Error> {
-        while list.next_element::<Skipped>()?.is_some() {}
-        Ok(Written(None))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Written<'de>, A::Error> {
-        let (mut written, mut seen) = (Written(None), false);
-        while let Some(Text(name)) = map.next_key::<Text<'de>>()? {
-            if name != "value" {
-                map.next_value::<Skipped>()?;
-                continue;
-            }
-            if std::mem::replace(&mut seen, true) {
-                return Err(A::Error::custom("the member `value` stands twice"));
-            }
-            written = map.next_value()?;
+impl<'a> Written<'a> {
+    /// Reads an `attribute_value`.
+    pub(super) fn read(value: &'a RawValue) -> Result<Self, Problem> {
+        if !value.get().starts_with('{') {
+            return Self::scalar(value);
         }
-        Ok(written)
+        match json::read_part::<Wrapped<'a>>(value)?.value {
+            Some(value) => Self::scalar(value).map_err(|problem| problem.within("value")),
+            None => Ok(Self::Other),
+        }
     }
-}
 
-/// A text that a person wrote; an embedded picture is none.
-fn readable(text: &str) -> Option<&str> {
-    (!text.is_empty() && text.len() <= LONGEST_TEXT).then_some(text)
+    fn scalar(value: &'a RawValue) -> Result<Self, Problem> {
+        let json = value.get();
+        Ok(match json.as_bytes().first() {
+            Some(b'n') => Self::Nothing,
+            Some(b't') => Self::YesNo(true),
+            Some(b'f') => Self::YesNo(false),
+            Some(b'{' | b'[') => Self::Other,
+            // Uploads may stand there as data URIs of megabytes.
+            Some(b'"') if json.get(1..6).is_some_and(|start| start.eq_ignore_ascii_case("data:")) => Self::File,
+            Some(b'"') => {
+                let Name(text) = json::read_part(value)?;
+                json::check_storable(&text).map_err(|reason| Problem::new("", reason))?;
+                if text.is_empty() { Self::Nothing } else { Self::Text(text) }
+            }
+            _ => Self::Number(json),
+        })
+    }
 }

@@ -36,7 +36,10 @@ fn plan_with(context: &Context, request: Request, found: Found<'_>) -> Result<Pl
     };
     let mut warnings = Vec::new();
     let mut pieces = Vec::with_capacity(request.wanted.len());
+    // In the order of their indices.
     let roots = tree::roots(&request.items)?;
+    let listed = request.association.other_vendor_products.iter().map(String::as_str).collect();
+    let rules = variation::KeyRules::of(context, &request.association);
     let mut spelled = variation::Spelled::default();
     for wanted in &request.wanted {
         if wanted.quantity == 0 {
@@ -51,17 +54,18 @@ fn plan_with(context: &Context, request: Request, found: Found<'_>) -> Result<Pl
             pieces.push(Piece::Line(line(&request, wanted, Target::LinkedProduct, None)));
             continue;
         };
-        let Some(root) = roots.iter().find(|root| root.index == item as usize) else {
+        let place = roots.binary_search_by_key(&(item as usize), |root| root.index);
+        let Some(root) = place.ok().and_then(|place| roots.get(place)) else {
             let text = "Only a root of the configuration becomes a line.";
             return Err(invalid_input("wanted", message("not-a-root", text, &[])));
         };
-        if let Some(refusal) = tree::refusal(&request, strategy, root) {
+        if let Some(refusal) = tree::refusal(&request, strategy, root, &listed) {
             return Err(rejected(refusal));
         }
         pieces.push(match strategy {
             OrderType::Simple => Piece::Line(simple::line(&request, wanted, root)),
             OrderType::Variation => {
-                Piece::Line(variation::line(context, &request, wanted, root, &mut spelled, &mut warnings)?)
+                Piece::Line(variation::line(context, &rules, &request, wanted, root, &mut spelled, &mut warnings)?)
             }
             OrderType::Bundle => Piece::Bundle(bundle::bundle(context, &request, wanted, root, found, &mut warnings)?),
         });

@@ -1,7 +1,9 @@
 //! "simple": one line of the linked product, with the shopper's choices under it.
 
+use std::collections::BTreeSet;
+
 use cartwright_plugin::exports::cart::Request;
-use cartwright_plugin::types::{LinePart, NewLine, Target, Wanted};
+use cartwright_plugin::types::{Attribute, LinePart, NewLine, Target, Wanted};
 
 use super::tree::Root;
 
@@ -15,14 +17,9 @@ pub(super) fn shown(request: &Request, root: &Root) -> Option<Vec<LinePart>> {
     if root.below.is_empty() {
         return None;
     }
-    let mut parts: Vec<LinePart> = Vec::new();
-    for index in root.all() {
-        for attribute in request.items[index].attributes.iter().filter(|attribute| !attribute.hidden) {
-            let part = LinePart { name: attribute.name.clone(), value: attribute.value.clone() };
-            if !parts.contains(&part) {
-                parts.push(part);
-            }
-        }
-    }
-    Some(parts)
+    let mut seen = BTreeSet::new();
+    let visible = root.all().flat_map(|index| &request.items[index].attributes).filter(|attribute| !attribute.hidden);
+    let different = visible.filter(|attribute| seen.insert((attribute.name.as_str(), attribute.value.as_str())));
+    let part = |attribute: &Attribute| LinePart { name: attribute.name.clone(), value: attribute.value.clone() };
+    Some(different.map(part).collect())
 }

@@ -292,3 +292,53 @@ fn a_product_that_is_sold_unconfigured_has_no_item() {
     assert_eq!(only_line(planned(&context(&[]), request("simple", vec![]))).item, None);
     assert_eq!(blamed(planned(&context(&[]), request("bundle", vec![]))).1, "configuration-missing");
 }
+
+#[test]
+fn twice_as_much_to_plan_takes_about_twice_as_long() {
+    let chain = |count: usize| {
+        let link = |at: usize| Item {
+            id: Some(format!("u{at}")),
+            parent: at.checked_sub(1).map(|above| format!("u{above}")),
+            ..item("1")
+        };
+        (0..count).map(link).collect::<Vec<_>>()
+    };
+    let mut items: Vec<(&str, &str, Vec<Vec<Item>>)> = Vec::new();
+    items.push(("simple", "a chain of items", vec![chain(1000), chain(2000)]));
+    let attributes = |count: usize| {
+        let attributes = (0..count).map(|at| attribute(&at.to_string(), &format!("name {at}"), Some("K"))).collect();
+        let part = Item { parent: Some("root".to_owned()), attributes, ..item("1") };
+        vec![Item { id: Some("root".to_owned()), attributes: part.attributes.clone(), ..item("1") }, part]
+    };
+    for strategy in ["simple", "variation"] {
+        items.push((strategy, "attributes", vec![attributes(3000), attributes(6000)]));
+    }
+    let roots = |count: usize| {
+        (0..count).map(|_| Item { attributes: attributes(1).remove(0).attributes, ..item("1") }).collect()
+    };
+    for strategy in ["simple", "variation"] {
+        items.push((strategy, "roots", vec![roots(1000), roots(2000)]));
+    }
+    let many: Vec<String> = (0..2000).map(|at| format!("name {at}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    let context = context(&[("attribute-order", texts(&many))]);
+    for (strategy, what, items) in items {
+        let time = |items: &Vec<Item>| {
+            let mut asked = request(strategy, items.clone());
+            asked.association.other_vendor_products = vec!["1".to_owned()];
+            let timed = |_| {
+                let asked = asked.clone();
+                let began = std::time::Instant::now();
+                planned(&context, asked).unwrap();
+                began.elapsed()
+            };
+            (0..5).map(timed).min().unwrap()
+        };
+        let (once, twice) = (time(&items[0]), time(&items[1]));
+        // n² would be four times; the rest is for what a larger memory costs.
+        assert!(
+            twice < once * 3 + std::time::Duration::from_millis(2),
+            "{strategy} of {what}: {once:?}, then {twice:?}"
+        );
+    }
+}

@@ -1,12 +1,13 @@
 //! The roots of a configuration with what hangs below them, and what must not be sold at the price of a root.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cartwright_plugin::exports::cart::Request;
 use cartwright_plugin::types::{Item, Message};
 use cartwright_plugin::{Error, invalid_input, message};
 
 use super::platform_prices;
+use crate::family::ends;
 use crate::settings::OrderType;
 
 /// A root and all items below it, by index in the request.
@@ -26,36 +27,31 @@ impl Root {
 pub(super) fn roots(items: &[Item]) -> Result<Vec<Root>, Error> {
     let by_id: BTreeMap<&str, usize> =
         items.iter().enumerate().filter_map(|(index, item)| Some((item.id.as_deref()?, index))).collect();
-    let mut roots: Vec<Root> = Vec::new();
-    let mut place_of: BTreeMap<usize, usize> = BTreeMap::new();
+    let wrong =
+        |index: usize, text: &str| invalid_input(format!("items[{index}].parent"), message("parent-wrong", text, &[]));
+    let mut parents = Vec::with_capacity(items.len());
     for (index, item) in items.iter().enumerate() {
-        if item.parent.is_none() {
-            place_of.insert(index, roots.len());
-            roots.push(Root { index, below: Vec::new() });
+        let parent = item.parent.as_deref().map(|parent| by_id.get(parent).copied());
+        parents.push(match parent {
+            Some(None) => return Err(wrong(index, "No item has this id.")),
+            Some(parent) => parent,
+            None => None,
+        });
+    }
+    let tops = ends(&parents).map_err(|index| wrong(index, "Its parents form a cycle."))?;
+    let mut below: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for (index, top) in tops.into_iter().enumerate() {
+        let members = below.entry(top.place).or_default();
+        if top.place != index {
+            members.push(index);
         }
     }
-    for (index, item) in items.iter().enumerate().filter(|(_, item)| item.parent.is_some()) {
-        let wrong = |text: &str| invalid_input(format!("items[{index}].parent"), message("parent-wrong", text, &[]));
-        let (mut at, mut steps) = (item, 0);
-        let mut top = index;
-        while let Some(parent) = &at.parent {
-            top = *by_id.get(parent.as_str()).ok_or_else(|| wrong("No item has this id."))?;
-            at = &items[top];
-            steps += 1;
-            if steps > items.len() {
-                return Err(wrong("Its parents form a cycle."));
-            }
-        }
-        if let Some(root) = place_of.get(&top).and_then(|place| roots.get_mut(*place)) {
-            root.below.push(index);
-        }
-    }
-    Ok(roots)
+    Ok(below.into_iter().map(|(index, below)| Root { index, below }).collect())
 }
 
 /// Why a root cannot be sold at the platform's price. A browser says which products a configuration holds: without this check a
 /// cheap product could be priced and an expensive one delivered.
-pub(super) fn refusal(request: &Request, strategy: OrderType, root: &Root) -> Option<Message> {
+pub(super) fn refusal(request: &Request, strategy: OrderType, root: &Root, listed: &BTreeSet<&str>) -> Option<Message> {
     if !platform_prices(request) {
         return None;
     }
@@ -68,9 +64,8 @@ pub(super) fn refusal(request: &Request, strategy: OrderType, root: &Root) -> Op
         );
         return Some(message("product-without-price", text, &[("product", product)]));
     }
-    let listed = &request.association.other_vendor_products;
-    let foreign =
-        root.below.iter().map(|index| &request.items[*index].vendor_product).find(|other| !listed.contains(other))?;
+    let mut parts = root.below.iter().map(|index| request.items[*index].vendor_product.as_str());
+    let foreign = parts.find(|other| !listed.contains(other))?;
     let text = format!(
         "The configuration holds the product {foreign} as a part, and the price of the whole does not list it among its parts."
     );

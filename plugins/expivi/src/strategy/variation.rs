@@ -4,10 +4,10 @@
 //! is none that a customer selects. Attributes without a KEY are skipped, because the document says that an attribute "might"
 //! have one. A part below a root has no say in the root's SKU.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cartwright_plugin::exports::cart::Request;
-use cartwright_plugin::types::{Attribute, Context, Item, Message, NewLine, SkuQuery, Target, Wanted};
+use cartwright_plugin::types::{Association, Attribute, Context, Item, Message, NewLine, SkuQuery, Target, Wanted};
 use cartwright_plugin::{ContextExt, Error, invalid_input, message, rejected};
 
 use super::simple;
@@ -18,9 +18,44 @@ use crate::settings;
 #[derive(Default)]
 pub(super) struct Spelled(BTreeMap<String, Vec<String>>);
 
+/// What the merchant says of KEYs.
+pub(super) struct KeyRules<'a> {
+    /// Names or ids of attributes, with their places in the SKU.
+    order: BTreeMap<&'a str, usize>,
+    /// Names or ids of attributes that must have a KEY.
+    required: Vec<&'a str>,
+    /// Are SKUs compared without regard to case?
+    ignore_case: bool,
+    /// The SKUs that are sold with the product, in lower case where case makes no difference; none for all.
+    allowed: BTreeSet<String>,
+}
+
+impl<'a> KeyRules<'a> {
+    /// The rules of these settings and this link.
+    pub(super) fn of(context: &'a Context, association: &Association) -> Self {
+        let names = settings::lines(context, "attribute-order");
+        let order = names.into_iter().enumerate().rev().map(|(place, name)| (name, place)).collect();
+        let required = settings::lines(context, "required-attributes");
+        let mut rules =
+            Self { order, required, ignore_case: settings::is_on(context, "ignore-case"), allowed: BTreeSet::new() };
+        rules.allowed = association.allowed_skus.iter().map(|sku| rules.compared(sku)).collect();
+        rules
+    }
+
+    fn compared(&self, sku: &str) -> String {
+        if self.ignore_case { sku.to_lowercase() } else { sku.to_owned() }
+    }
+
+    fn place(&self, attribute: &Attribute) -> usize {
+        let places = [&attribute.id, &attribute.name].map(|name| self.order.get(name.as_str()).copied());
+        places.into_iter().flatten().min().unwrap_or(usize::MAX)
+    }
+}
+
 /// The line of one root.
 pub(super) fn line(
     context: &Context,
+    rules: &KeyRules<'_>,
     request: &Request,
     wanted: &Wanted,
     root: &Root,
@@ -29,13 +64,15 @@ pub(super) fn line(
 ) -> Result<NewLine, Error> {
     let item = &request.items[root.index];
     let path = || format!("items[{}].attributes", root.index);
-    for required in settings::lines(context, "required-attributes") {
-        if !item.attributes.iter().any(|attribute| is_named(attribute, required) && counted(attribute).is_some()) {
+    let with_key = item.attributes.iter().filter(|attribute| counted(attribute).is_some());
+    let named: BTreeSet<&str> = with_key.flat_map(|attribute| [attribute.id.as_str(), &attribute.name]).collect();
+    for required in &rules.required {
+        if !named.contains(required) {
             let text = format!("The attribute {required:?} has no KEY, and the SKU needs it.");
             return Err(invalid_input(path(), message("key-required", text, &[("attribute", required)])));
         }
     }
-    let keys = keys(context, item);
+    let keys = keys(rules, item);
     if keys.is_empty() {
         let text = "No chosen option has a KEY, so there is no SKU. Give the options KEYs in Expivi, or name the field that holds them.";
         return Err(invalid_input(path(), message("keys-missing", text, &[])));
@@ -57,10 +94,7 @@ pub(super) fn line(
             format!("The KEYs {keys:?} and {other:?} both spell the SKU {sku:?}. Change the separator or the KEYs.");
         return Err(invalid_input(path(), message("sku-ambiguous", text, &[("sku", &sku)])));
     }
-    let ignore_case = settings::is_on(context, "ignore-case");
-    let allowed = &request.association.allowed_skus;
-    let is_same = |other: &String| if ignore_case { other.to_lowercase() == sku.to_lowercase() } else { *other == sku };
-    if !allowed.is_empty() && !allowed.iter().any(is_same) {
+    if !rules.allowed.is_empty() && !rules.allowed.contains(&rules.compared(&sku)) {
         let text = format!("{sku} is not sold with this product.");
         return Err(rejected(message("sku-not-allowed", text, &[("sku", &sku)])));
     }
@@ -68,7 +102,7 @@ pub(super) fn line(
     // only a single match is taken.
     let is_linked = item.vendor_product == request.association.vendor_product;
     let within_product = is_linked.then(|| request.association.shop_product.clone());
-    let target = Target::Sku(SkuQuery { sku, within_product, ignore_case });
+    let target = Target::Sku(SkuQuery { sku, within_product, ignore_case: rules.ignore_case });
     Ok(super::line(request, wanted, target, simple::shown(request, root)))
 }
 
@@ -78,24 +112,13 @@ fn spell(context: &Context, keys: &[&str]) -> String {
 }
 
 /// The KEYs in the merchant's order, then those that it does not name in the configuration's order.
-fn keys<'a>(context: &Context, item: &'a Item) -> Vec<&'a str> {
-    let order = settings::lines(context, "attribute-order");
-    let mut keys: Vec<(usize, &str)> = item
-        .attributes
-        .iter()
-        .filter_map(|attribute| {
-            let place = order.iter().position(|name| is_named(attribute, name)).unwrap_or(order.len());
-            Some((place, counted(attribute)?))
-        })
-        .collect();
+fn keys<'a>(rules: &KeyRules<'_>, item: &'a Item) -> Vec<&'a str> {
+    let with_place = |attribute: &'a Attribute| Some((rules.place(attribute), counted(attribute)?));
+    let mut keys: Vec<(usize, &str)> = item.attributes.iter().filter_map(with_place).collect();
     keys.sort_by_key(|(place, _)| *place);
     keys.into_iter().map(|(_, key)| key).collect()
 }
 
 fn counted(attribute: &Attribute) -> Option<&str> {
     attribute.key.as_deref().filter(|key| !attribute.hidden && !key.is_empty())
-}
-
-fn is_named(attribute: &Attribute, name: &str) -> bool {
-    attribute.id == name || attribute.name == name
 }

@@ -1,0 +1,102 @@
+//! One attribute. Its KEY stands under a name that a setting decides, so that its reader is written by hand.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use cartwright_plugin::json::{self, Code, Name, Optional, Problem, RawValue, Text};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+
+use super::Written;
+
+/// One attribute.
+pub(crate) struct Attribute<'a> {
+    /// Expivi's id of the attribute.
+    pub(crate) id: Code<'a>,
+    /// Its name.
+    pub(crate) name: Optional<Text<'a>>,
+    /// The chosen value's name.
+    pub(crate) value_name: Optional<Text<'a>>,
+    /// `attribute_value` as it stands; none for null.
+    pub(crate) value: Option<&'a RawValue>,
+    /// What it is to people.
+    pub(crate) written: Written<'a>,
+    /// The KEY.
+    pub(crate) key: Option<Cow<'a, str>>,
+    /// Did two fields give different KEYs?
+    pub(crate) keys_differ: bool,
+    /// Members of other names, among them those that may hold the KEY.
+    others: Vec<(Name<'a>, &'a RawValue)>,
+}
+
+impl Attribute<'_> {
+    /// Reads what was left: the written value, and the KEY from the first of these fields that has one.
+    pub(super) fn resolve(&mut self, key_fields: &[&str]) -> Result<(), Problem> {
+        if let Some(value) = self.value {
+            self.written = Written::read(value).map_err(|problem| problem.within("attribute_value"))?;
+        }
+        if self.others.is_empty() {
+            return Ok(());
+        }
+        let mut found: Vec<Option<Cow<'_, str>>> = vec![None; key_fields.len()];
+        let mut seen = vec![false; key_fields.len()];
+        for (Name(name), value) in std::mem::take(&mut self.others) {
+            let Some(place) = key_fields.iter().position(|known| *known == name) else { continue };
+            if std::mem::replace(&mut seen[place], true) {
+                return Err(Problem::new(name, "the member stands twice"));
+            }
+            let key: Optional<Code<'_>> = json::read_part(value).map_err(|problem| problem.within(&name))?;
+            found[place] = key.0.map(Cow::from);
+        }
+        let mut keys = found.into_iter().flatten();
+        self.key = keys.next();
+        self.keys_differ = keys.any(|other| Some(&other) != self.key.as_ref());
+        Ok(())
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Attribute<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(AttributeVisitor)
+    }
+}
+
+struct AttributeVisitor;
+
+impl<'de> Visitor<'de> for AttributeVisitor {
+    type Value = Attribute<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an attribute")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Attribute<'de>, A::Error> {
+        let (mut id, mut name, mut value_name, mut value) = (None, None, None, None);
+        let mut others = Vec::new();
+        while let Some(Name(member)) = map.next_key::<Name<'de>>()? {
+            match member.as_ref() {
+                "attribute_id" => once(&mut id, map.next_value()?, "attribute_id")?,
+                "attribute_name" => once(&mut name, map.next_value()?, "attribute_name")?,
+                "attribute_value_name" => once(&mut value_name, map.next_value()?, "attribute_value_name")?,
+                "attribute_value" => once(&mut value, map.next_value::<Option<&'de RawValue>>()?, "attribute_value")?,
+                _ => others.push((Name(member), map.next_value()?)),
+            }
+        }
+        Ok(Attribute {
+            id: id.ok_or_else(|| A::Error::missing_field("attribute_id"))?,
+            name: name.unwrap_or_default(),
+            value_name: value_name.unwrap_or_default(),
+            value: value.flatten(),
+            written: Written::default(),
+            key: None,
+            keys_differ: false,
+            others,
+        })
+    }
+}
+
+fn once<T, E: Error>(place: &mut Option<T>, value: T, name: &'static str) -> Result<(), E> {
+    match place.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(E::duplicate_field(name)),
+    }
+}
