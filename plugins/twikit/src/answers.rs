@@ -1,10 +1,11 @@
 //! What Twikit's answers mean (Rest API, Create Order: response).
 
 use cartwright_plugin::types::Message;
-use cartwright_plugin::{Error, http, message, not_configured, outage, rejected};
+use cartwright_plugin::{Error, http, json, message, not_configured, outage, rejected, shortened};
+use serde::Deserialize;
+use serde_json::Value;
 
 use crate::fields::{API_URL, INTEGRATION_ID, PAYLOAD_SECRET};
-use crate::json::{self, At, Json};
 
 /// The defined result codes. "More resultcodes might be added but once defined they should never change."
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,26 +64,28 @@ pub struct Answer {
     pub text: String,
 }
 
-/// The longest text of Twikit's that is handed on.
-const MOST_CHARACTERS: usize = 500;
+/// Maximum number of characters of a text of Twikit's that is handed on.
+pub const MAX_CHARACTERS: usize = 500;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Body {
+    result_code: u64,
+    /// The words help people, and decide nothing.
+    #[serde(default)]
+    result_message: Value,
+    #[serde(default)]
+    result_code_name: Value,
+}
 
 impl Answer {
     /// Reads a body; none when it holds no result code.
     pub fn read(body: &[u8]) -> Option<Self> {
-        let json = json::parse(body).ok()?;
-        let root = At::root(&json);
-        let Json::Whole(number) = root.member("resultCode").ok()?.json() else { return None };
-        let part = |name: &str| root.member(name).ok().and_then(|at| at.optional_text().ok().flatten()).unwrap_or("");
-        let text = format!("result code {number} {} {}", part("resultCodeName"), shortened(part("resultMessage")));
-        Some(Self { code: Code::from(*number), text: text.trim_end().to_owned() })
-    }
-}
-
-/// A vendor's text, cut to a length that a person reads.
-pub fn shortened(text: &str) -> String {
-    match text.char_indices().nth(MOST_CHARACTERS) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
+        let body: Body = json::read(body).ok()?;
+        let words = |value: &Value| shortened(value.as_str().unwrap_or(""), MAX_CHARACTERS);
+        let (number, name) = (body.result_code, words(&body.result_code_name));
+        let text = format!("result code {number} {name} {}", words(&body.result_message));
+        Some(Self { code: Code::from(number), text: text.trim_end().to_owned() })
     }
 }
 

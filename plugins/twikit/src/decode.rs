@@ -8,23 +8,41 @@
 //! those that the merchant allowed for the product; Twikit has no call that would confirm it.
 
 use cartwright_plugin::exports::configuration::Decoded;
+use cartwright_plugin::json::{self, Code, Name, Problem, RawValue};
 use cartwright_plugin::types::{Association, Context, Item, Message, PriceSource, Thumbnail, Unverified};
-use cartwright_plugin::{Error, invalid_input, message, not_configured, rejected};
+use cartwright_plugin::{Error, invalid_input, message, not_configured, rejected, web_address};
+use serde::Deserialize;
 
-use crate::json::{self, At, Problem};
+use crate::identifiers::ConfigurationId;
 use crate::settings::{Settings, UnverifiedSku};
 use crate::urls::page_origin;
 
+/// The envelope that the page sends.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Saved<'a> {
+    configuration_id: ConfigurationId,
+    /// Whatever it is, it stops no sale.
+    #[serde(borrow, default)]
+    preview_url: Option<&'a RawValue>,
+    /// Twikit reports changes of the variation; whether it also reports the first one is not documented.
+    #[serde(borrow, default)]
+    variation: Option<Variation<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Variation<'a> {
+    #[serde(borrow)]
+    sku: Code<'a>,
+}
+
 /// Decodes one configuration.
 pub fn decode(context: &Context, association: &Association, raw: &[u8]) -> Result<Decoded, Error> {
-    let json = json::parse(raw).map_err(wrong)?;
-    let saved = read(&json).map_err(wrong)?;
-    let (sku, unverified) = choose_sku(Settings(context).unverified_sku(), association, saved.sku)?;
-    let mut warnings = Vec::new();
-    if saved.preview.is_none() {
-        // A missing picture is no reason to lose a sale.
-        warnings.push(message("preview-missing", "Twikit gave no preview of this configuration.", &[]));
-    }
+    let saved: Saved<'_> = json::read(raw).map_err(wrong)?;
+    let configuration = saved.configuration_id.0;
+    let named = saved.variation.as_ref().map(|variation| variation.sku.as_str());
+    let (sku, unverified) = choose_sku(Settings(context).unverified_sku(), association, named)?;
+    let (thumbnail, warning) = preview(raw, saved.preview_url);
     let item = Item {
         id: None,
         parent: None,
@@ -34,35 +52,32 @@ pub fn decode(context: &Context, association: &Association, raw: &[u8]) -> Resul
         attributes: Vec::new(),
         articles: Vec::new(),
         sku: Some(sku),
-        reference: Some(saved.configuration_id.to_string()),
-        thumbnail: saved.preview.map(|url| Thumbnail::Url(url.to_owned())),
-        state: format!("{{\"configurationId\":{}}}", saved.configuration_id),
+        reference: Some(configuration.to_string()),
+        thumbnail,
+        state: format!("{{\"configurationId\":{configuration}}}"),
         unverified,
         extra: Vec::new(),
     };
-    Ok(Decoded { items: vec![item], price_from: PriceSource::Platform, warnings })
+    Ok(Decoded { items: vec![item], price_from: PriceSource::Platform, warnings: warning.into_iter().collect() })
 }
 
-struct Saved<'a> {
-    configuration_id: u64,
-    preview: Option<&'a str>,
-    sku: Option<&'a str>,
-}
-
-fn read(json: &json::Json) -> Result<Saved<'_>, Problem> {
-    let root = At::root(json);
-    root.only(&["configurationId", "previewUrl", "variation"])?;
-    // ISaveData types it as a number; a text of digits would be another script than the documented one.
-    let configuration_id = root.member("configurationId")?.id()?;
-    let preview_at = root.member("previewUrl")?;
-    let preview = preview_at.optional_text()?;
-    if preview.is_some_and(|url| page_origin(url).is_none()) {
-        return Err(preview_at.problem("must be an address that begins with https://"));
+/// The picture, or why there is none: a missing picture is no reason to lose a sale. A data URI is a picture in the payload.
+fn preview(raw: &[u8], url: Option<&RawValue>) -> (Option<Thumbnail>, Option<Message>) {
+    let missing = || message("preview-missing", "Twikit gave no preview of this configuration.", &[]);
+    let Some(url) = url.filter(|url| url.get() != "\"\"") else { return (None, Some(missing())) };
+    let inner = url.get().strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+    if let Some(inner) = inner.filter(|inner| inner.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("data:"))) {
+        return (json::range(raw, inner).map(Thumbnail::InPayload), None);
     }
-    let variation = root.member("variation")?;
-    // Twikit reports changes of the variation; whether it also reports the first one is not documented.
-    let sku = if variation.is_null() { None } else { Some(variation.member("sku")?.text()?) };
-    Ok(Saved { configuration_id, preview, sku })
+    let text = json::read_part(url).ok().map(|Name(text)| text);
+    let address = text.and_then(|text| web_address(&text)).filter(|address| page_origin(address).is_some());
+    match address {
+        Some(address) => (Some(Thumbnail::Url(address)), None),
+        None => {
+            let text = "The preview of this configuration is left out: previewUrl is not an address that begins with https://.";
+            (None, Some(message("preview-unusable", text, &[])))
+        }
+    }
 }
 
 fn choose_sku(

@@ -13,7 +13,7 @@ use crate::identifiers::Configured;
 use crate::ledger::{self, Ledger};
 use crate::payload::{Data, ExportPayload, export_body};
 use crate::ports::Host;
-use crate::release::request;
+use crate::release::{is_still_wanted, request};
 use crate::settings::Settings;
 
 /// Twikit makes the files while the request is out.
@@ -52,6 +52,13 @@ pub fn fetch(
             data: Data { reference: &line.reference },
         };
         let body = export_body(&payload, &mut |bytes| host.digest(bytes))?;
+        if !is_still_wanted(host, &event.order, &[Configured { line, configuration: *configuration }])? {
+            host.emit(Outcome::Note(say(
+                "no-longer-released",
+                "no file was asked for: it is no longer to be produced.".to_owned(),
+            )))?;
+            continue;
+        }
         let response = host.send(request(url.clone(), body, TIMEOUT_MS, http::Repeat::Never, true))?;
         match judge(host, response)? {
             Fetched::File(digest) => {

@@ -171,6 +171,8 @@ pub struct FakeHost {
     pub digested: Vec<Vec<u8>>,
     pub emitted: Vec<Outcome>,
     pub stored: Vec<u8>,
+    /// The order as it is now.
+    pub now: Option<Order>,
 }
 
 impl FakeHost {
@@ -237,6 +239,10 @@ impl Host for FakeHost {
 
     fn read(&mut self, _digest: &str) -> Result<Vec<u8>, Error> {
         Ok(self.stored.clone())
+    }
+
+    fn find_order(&mut self, _reference: &str) -> Result<Option<Order>, Error> {
+        Ok(self.now.clone())
     }
 }
 

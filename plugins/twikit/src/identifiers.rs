@@ -11,12 +11,29 @@
 //! vendor reference is how the answer knows the lines of exactly this part, whatever was released in the meantime.
 
 use cartwright_plugin::types::{Order, OrderLine};
-use cartwright_plugin::{Error, invalid_input, message};
+use cartwright_plugin::{Error, invalid_input, json, message};
+use serde::{Deserialize, Deserializer};
 
 use crate::ledger::Ledger;
 
 /// What stands behind a line's reference in the identifier of a later part.
 pub const LATER: &str = "~order";
+
+/// The largest whole number that a JavaScript number holds exactly, 2^53 - 1: nothing larger can have come from a page.
+const MAX_ID: u64 = (1 << 53) - 1;
+
+/// Twikit's id of a configuration, documented as a number; the same digits as a text are the same id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ConfigurationId(pub u64);
+
+impl<'de> Deserialize<'de> for ConfigurationId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        json::text_or_number(deserializer, |text| match text.parse() {
+            Ok(id @ 1..=MAX_ID) if text.bytes().all(|byte| byte.is_ascii_digit()) => Ok(Self(id)),
+            _ => Err(format!("it must be a whole number from 1 to {MAX_ID}")),
+        })
+    }
+}
 
 /// A line with a configuration of Twikit's.
 #[derive(Debug, Clone, Copy)]
@@ -84,6 +101,17 @@ pub fn lines_of<'a>(order: &'a Order, identifier: &str) -> Result<Vec<Configured
         return Ok(part);
     }
     Ok(among(&|line| line.vendor_reference.is_none() && line.released && line.status != "cancelled"))
+}
+
+/// Is there something to be produced of this order at all: it is released, and neither cancelled nor paid back in full? A refund
+/// by amount names no lines and is no cancellation; the order's payment is all that says so.
+pub fn is_to_be_produced(order: &Order) -> bool {
+    order.released && !order.cancelled && !is_paid_back(order)
+}
+
+/// Was the order paid back in full?
+pub fn is_paid_back(order: &Order) -> bool {
+    order.payment == "refunded"
 }
 
 /// The lines for a person: reference and configuration.

@@ -1,7 +1,9 @@
 //! What the plugin remembers about an order between its events: what was given to Twikit, what Twikit refused, what it asked.
 
+use std::collections::BTreeSet;
+
 use cartwright_plugin::Error;
-use cartwright_plugin::types::{Outcome, RememberedText};
+use cartwright_plugin::types::{LineQuantity, OrderLine, Outcome, RememberedText};
 use serde::{Deserialize, Serialize};
 
 use crate::identifiers::Configured;
@@ -12,12 +14,13 @@ const ANSWERED: &str = "answered:";
 const VERIFIED: &str = "verified:";
 const EXPORTED: &str = "exported:";
 const UNSURE: &str = "unsure:";
+const PAID_BACK: &str = "paid-back:";
 
 /// A memory holds at most 4 kB; a large part is remembered in pieces.
 const MOST_BYTES: usize = 3 << 10;
 
 /// A line as it was given to Twikit.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Sent {
     /// The order line's id.
     pub line: String,
@@ -40,6 +43,7 @@ pub struct Ledger {
     memories: Vec<RememberedText>,
     created: Vec<String>,
     sent: Vec<Sent>,
+    sent_lines: BTreeSet<String>,
     personal: bool,
 }
 
@@ -52,8 +56,11 @@ impl Ledger {
             let Ok(piece) = serde_json::from_str::<Piece>(&memory.value) else { continue };
             ledger.created.push(piece.identifier);
             ledger.personal |= piece.personal;
-            ledger.sent.extend(piece.lines.into_iter().filter(|line| !ledger.sent.contains(line)).collect::<Vec<_>>());
+            ledger.sent.extend(piece.lines);
         }
+        ledger.sent.sort();
+        ledger.sent.dedup();
+        ledger.sent_lines = ledger.sent.iter().map(|sent| sent.line.clone()).collect();
         ledger
     }
 
@@ -69,7 +76,7 @@ impl Ledger {
 
     /// Was this line given to Twikit, as part of an order or for its file?
     pub fn has(&self, line: &str) -> bool {
-        self.sent.iter().any(|sent| sent.line == line) || self.value(EXPORTED, line).is_some()
+        self.sent_lines.contains(line) || self.value(EXPORTED, line).is_some()
     }
 
     /// Was a shopper's address given to Twikit?
@@ -90,6 +97,17 @@ impl Ledger {
     /// The event during which fetching this line's file ended without anybody knowing how.
     pub fn unsure(&self, line: &str) -> Option<&str> {
         self.value(UNSURE, line)
+    }
+
+    /// How many pieces of this line were paid back before it was given to Twikit.
+    fn paid_back(&self, line: &str) -> u32 {
+        self.value(PAID_BACK, line).and_then(|count| count.parse().ok()).unwrap_or(0)
+    }
+
+    /// Were all pieces of this line paid back before it was given to Twikit?
+    pub fn is_paid_back(&self, line: &OrderLine) -> bool {
+        let count = self.paid_back(&line.id);
+        count > 0 && count >= line.cart_line.quantity
     }
 
     fn value(&self, kind: &str, name: &str) -> Option<&str> {
@@ -139,6 +157,12 @@ pub fn remember_exported(host: &mut dyn Host, line: &str) -> Result<(), Error> {
 /// Remembers that nobody knows whether a line's file was ordered.
 pub fn remember_unsure(host: &mut dyn Host, line: &str, event: &str) -> Result<(), Error> {
     host.emit(remember(UNSURE, line, event))
+}
+
+/// Remembers pieces that were paid back before they were given to Twikit.
+pub fn remember_paid_back(host: &mut dyn Host, ledger: &Ledger, pieces: &LineQuantity) -> Result<(), Error> {
+    let count = ledger.paid_back(&pieces.line).saturating_add(pieces.quantity);
+    host.emit(remember(PAID_BACK, &pieces.line, &count.to_string()))
 }
 
 /// Twikit asked about this identifier, and was told that the order is valid.

@@ -24,7 +24,6 @@ pub mod fields;
 mod fixtures;
 pub mod identifiers;
 pub mod identity;
-pub mod json;
 pub mod ledger;
 pub mod notices;
 pub mod orders;

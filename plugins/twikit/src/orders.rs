@@ -1,11 +1,13 @@
 //! What an order's events come to at Twikit's. Straight-line code: the host replays it after a crash.
 
+use std::collections::BTreeMap;
+
 use cartwright_plugin::exports::orders::{Event, Kind, Next};
-use cartwright_plugin::types::{Context, LineQuantity, Message, Outcome};
+use cartwright_plugin::types::{Context, LineQuantity, Message, Outcome, Refund};
 use cartwright_plugin::{Error, message};
 
-use crate::identifiers::{Configured, configured_lines, listed};
-use crate::ledger::Ledger;
+use crate::identifiers::{Configured, configured_lines, is_paid_back, listed};
+use crate::ledger::{self, Ledger};
 use crate::ports::Host;
 use crate::release;
 
@@ -17,7 +19,7 @@ pub fn handle(host: &mut dyn Host, context: &Context, event: &Event, state: Opti
             None => release::release(host, context, event),
         },
         Kind::Cancelled => too_late(host, event, None),
-        Kind::Refunded(refund) => too_late(host, event, Some(&refund.lines)),
+        Kind::Refunded(refund) => too_late(host, event, Some(refund)),
         Kind::Changed => changed(host, event),
         Kind::Erase => erase(host, event),
         // Nothing of it is Twikit's: it learns of an order when production may start.
@@ -31,21 +33,34 @@ fn was_given(ledger: &Ledger, Configured { line, .. }: &Configured<'_>) -> bool 
     ledger.has(&line.id) || ledger.unsure(&line.id).is_some() || pending
 }
 
-/// Twikit documents no way to cancel an order.
-fn too_late(host: &mut dyn Host, event: &Event, refunded: Option<&[LineQuantity]>) -> Result<Next, Error> {
+/// Twikit documents no way to cancel an order. A refund by amount names no lines: it concerns the order as a whole once all of it
+/// was paid back.
+fn too_late(host: &mut dyn Host, event: &Event, refunded: Option<&Refund>) -> Result<Next, Error> {
     let ledger = Ledger::new(&event.remembered);
-    let concerned =
-        |line: &Configured<'_>| refunded.is_none_or(|pieces| pieces.iter().any(|piece| piece.line == line.line.id));
-    let lines: Vec<_> = configured_lines(&event.order)?
-        .into_iter()
-        .filter(|line| concerned(line) && was_given(&ledger, line))
-        .collect();
-    if !lines.is_empty() {
+    let named: BTreeMap<&str, &LineQuantity> =
+        refunded.iter().flat_map(|refund| &refund.lines).map(|pieces| (pieces.line.as_str(), pieces)).collect();
+    let whole = refunded.is_none() || is_paid_back(&event.order);
+    let mut given = Vec::new();
+    for line in configured_lines(&event.order)? {
+        let pieces = named.get(line.line.id.as_str());
+        if !whole && pieces.is_none() {
+            continue;
+        }
+        if was_given(&ledger, &line) {
+            given.push(line);
+        } else if let Some(pieces) = pieces {
+            // A line that is held may be released much later.
+            ledger::remember_paid_back(host, &ledger, pieces)?;
+        }
+    }
+    if !given.is_empty() {
         let what = if refunded.is_some() { "refunded" } else { "cancelled" };
+        let certain = given.iter().any(|line| ledger.has(&line.line.id));
+        let when = if certain { "after they were given" } else { "after they were, or may have been, given" };
         let text = format!(
-            "Too late: these lines were {what} after they were given to Twikit, which has no cancellation: {}. Tell Twikit \
-             if they shall not be made.",
-            listed(&lines)
+            "Too late: these lines were {what} {when} to Twikit, which has no cancellation: {}. Tell Twikit if they shall \
+             not be made.",
+            listed(&given)
         );
         ask(host, message("too-late", text, &[("order", &event.order.reference)]))?;
     }
@@ -55,13 +70,13 @@ fn too_late(host: &mut dyn Host, event: &Event, refunded: Option<&[LineQuantity]
 /// Twikit documents no way to change an order.
 fn changed(host: &mut dyn Host, event: &Event) -> Result<Next, Error> {
     let ledger = Ledger::new(&event.remembered);
-    let now = configured_lines(&event.order)?;
+    let now: BTreeMap<&str, Configured<'_>> =
+        configured_lines(&event.order)?.into_iter().map(|line| (line.line.id.as_str(), line)).collect();
     let differs = ledger.sent().iter().any(|sent| {
-        !now.iter().any(|line| {
-            line.line.id == sent.line
-                && line.configuration == sent.configuration
-                && line.line.cart_line.quantity == sent.amount
-                && line.line.status != "cancelled"
+        now.get(sent.line.as_str()).is_none_or(|line| {
+            line.configuration != sent.configuration
+                || line.line.cart_line.quantity != sent.amount
+                || line.line.status == "cancelled"
         })
     });
     let order = event.order.reference.as_str();

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::answers::Code;
-use crate::fields::{BILLING, DELIVERY, INTEGRATION_ID, PAYLOAD_SECRET};
+use crate::fields::{BILLING, DELIVERY, FULFILMENT, INTEGRATION_ID, PAYLOAD_SECRET};
 use crate::fixtures::*;
 use crate::identifiers::LATER;
 use cartwright_plugin::exports::orders::Later;
@@ -145,15 +145,62 @@ fn an_order_whose_lines_are_all_held_is_not_sent() {
     assert_eq!(host.noted(), ["lines-held"]);
 }
 
+type Change = fn(&mut Order);
+
+/// What an order may have become while its release waited.
+const NO_LONGER_PRODUCED: [Change; 3] =
+    [|order| order.released = false, |order| order.cancelled = true, |order| order.payment = "refunded".into()];
+
 #[test]
-fn an_order_that_is_no_longer_released_is_not_sent() {
-    for (released_now, cancelled) in [(false, false), (true, true)] {
+fn an_order_that_is_no_longer_to_be_produced_is_not_sent() {
+    for change in NO_LONGER_PRODUCED {
         let mut host = FakeHost::default();
         let mut event = released(vec![line("a", 7, 1)]);
-        (event.order.released, event.order.cancelled) = (released_now, cancelled);
+        change(&mut event.order);
         run(&mut host, &event).unwrap();
         assert_eq!(host.noted(), ["no-longer-released"]);
     }
+}
+
+#[test]
+fn an_order_that_changed_while_its_release_waited_is_not_sent() {
+    let lines: [Change; 2] =
+        [|order| order.lines[0].released = false, |order| order.lines[0].status = "cancelled".into()];
+    for fulfilment in ["order", "export"] {
+        for change in NO_LONGER_PRODUCED.into_iter().chain(lines) {
+            // The event was made before.
+            let event = released(vec![line("a", 7, 1)]);
+            let mut now = event.order.clone();
+            change(&mut now);
+            let mut host = FakeHost { now: Some(now), ..FakeHost::default() };
+            let next = handle(&mut host, &context_with(&[(FULFILMENT, fulfilment)]), &event, None).unwrap();
+            assert_eq!((next, host.noted()), (Next::Done, vec!["no-longer-released"]));
+            assert!(host.sent.is_empty());
+        }
+    }
+}
+
+#[test]
+fn a_line_that_was_paid_back_while_it_was_held_is_not_sent_later() {
+    let held = || OrderLine { released: false, ..line("b", 8, 2) };
+    let refund = |quantity: u32| {
+        Kind::Refunded(Refund { lines: vec![LineQuantity { line: "b".into(), quantity }], amount: None })
+    };
+    let mut host = FakeHost::default();
+    for _ in 0..2 {
+        // A piece each.
+        let remembered = host.remembered();
+        run(&mut host, &Event { remembered, ..event(refund(1), order(vec![held()])) }).unwrap();
+    }
+    assert_eq!(host.asked(), [""; 0]);
+    let both = |remembered| Event { remembered, ..released(vec![line("a", 7, 1), line("b", 8, 2)]) };
+    let mut later = FakeHost::answering([answer(200, 1)]);
+    run(&mut later, &both(host.remembered())).unwrap();
+    assert_eq!(payload(&later, 0)["items"].as_array().unwrap().len(), 1);
+    // One of two pieces leaves one to be made.
+    let mut part = FakeHost::answering([answer(200, 1)]);
+    run(&mut part, &both(host.remembered()[..1].to_vec())).unwrap();
+    assert_eq!(payload(&part, 0)["items"].as_array().unwrap().len(), 2);
 }
 
 #[test]
@@ -221,7 +268,6 @@ fn a_refused_attempt_that_bounces_back_was_not_created_by_us() {
 
 #[test]
 fn missing_addresses_are_named_before_anything_is_sent() {
-    type Change = fn(&mut Order);
     let cases: [(&str, Change); 3] = [
         (DELIVERY, |order| order.delivery = None),
         (BILLING, |order| order.shop_address = None),
@@ -308,6 +354,10 @@ fn what_comes_after_creation_is_too_late() {
     assert_eq!(after(Kind::Cancelled, |_| ()), ["too-late"]);
     assert_eq!(after(refunded("b"), |_| ()), ["too-late"]);
     assert_eq!(after(refunded("elsewhere"), |_| ()), [""; 0]);
+    // A refund by amount names no lines.
+    let by_amount = || Kind::Refunded(Refund { lines: Vec::new(), amount: None });
+    assert_eq!(after(by_amount(), |order| order.payment = "refunded".into()), ["too-late"]);
+    assert_eq!(after(by_amount(), |_| ()), [""; 0]);
     assert_eq!(after(Kind::Changed, |order| order.lines[0].cart_line.quantity = 3), ["changed-too-late"]);
     assert_eq!(after(Kind::Changed, |_| ()), ["changed-after-creation"]);
     assert_eq!(after(Kind::Erase, |_| ()), ["erase-at-vendor"]);

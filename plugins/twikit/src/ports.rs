@@ -1,7 +1,7 @@
 //! The host's functions that the order hook uses, behind a trait: the hook's logic is tested natively with prepared answers.
 
-use cartwright_plugin::types::Outcome;
-use cartwright_plugin::{Error, blobs, http, outcomes, secrets};
+use cartwright_plugin::types::{Order, Outcome};
+use cartwright_plugin::{Error, blobs, http, order_book, outcomes, secrets};
 
 use crate::fields::PAYLOAD_SECRET;
 
@@ -15,6 +15,8 @@ pub trait Host {
     fn emit(&mut self, outcome: Outcome) -> Result<(), Error>;
     /// Bytes that the host stored.
     fn read(&mut self, digest: &str) -> Result<Vec<u8>, Error>;
+    /// The order as it is now. Asked anew with a request that follows it directly.
+    fn find_order(&mut self, reference: &str) -> Result<Option<Order>, Error>;
 }
 
 /// The real host.
@@ -36,5 +38,9 @@ impl Host for Imports {
 
     fn read(&mut self, digest: &str) -> Result<Vec<u8>, Error> {
         blobs::read(digest)
+    }
+
+    fn find_order(&mut self, reference: &str) -> Result<Option<Order>, Error> {
+        order_book::find(reference)
     }
 }

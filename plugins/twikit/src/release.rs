@@ -1,6 +1,8 @@
 //! Starting production (Rest API, Create Order): for an order that is released, its released lines with a configuration id
 //! become one order of Twikit's.
 
+use std::collections::BTreeSet;
+
 use cartwright_plugin::exports::orders::{Event, Later, Next};
 use cartwright_plugin::types::*;
 use cartwright_plugin::{Error, http, message, not_configured, rejected};
@@ -8,7 +10,7 @@ use cartwright_plugin::{Error, http, message, not_configured, rejected};
 use crate::answers::{Verdict, judge};
 use crate::export;
 use crate::fields::{BILLING, DELIVERY};
-use crate::identifiers::{Configured, configured_lines, identifier_of, listed};
+use crate::identifiers::{Configured, configured_lines, identifier_of, is_to_be_produced, listed};
 use crate::ledger::{self, Ledger};
 use crate::payload::{Data, OrderAddress, OrderItem, OrderPayload, order_body};
 use crate::ports::Host;
@@ -35,13 +37,13 @@ pub fn release(host: &mut dyn Host, context: &Context, event: &Event) -> Result<
         host.emit(Outcome::Note(message("test-order", text, &[("order", &order.reference)])))?;
         return Ok(Next::Done);
     }
-    if order.cancelled || !order.released {
+    if !is_to_be_produced(order) {
         // Twikit's question would be answered with "no" anyway.
-        let text = "Nothing was sent to Twikit: the order is no longer released.";
-        host.emit(Outcome::Note(message("no-longer-released", text, &[("order", &order.reference)])))?;
-        return Ok(Next::Done);
+        return no_longer_released(host, order);
     }
-    let open = configured.into_iter().filter(|line| line.line.status != "cancelled" && !ledger.has(&line.line.id));
+    let open = configured.into_iter().filter(|line| {
+        line.line.status != "cancelled" && !ledger.has(&line.line.id) && !ledger.is_paid_back(line.line)
+    });
     let (released, held): (Vec<_>, Vec<_>) = open.partition(|line| line.line.released);
     if !held.is_empty() {
         let text = format!("Not sent to Twikit, because they are held: {}.", listed(&held));
@@ -54,6 +56,29 @@ pub fn release(host: &mut dyn Host, context: &Context, event: &Event) -> Result<
         Fulfilment::Order => create(host, context, event, &ledger, &released),
         Fulfilment::Export => export::fetch(host, context, event, &ledger, &released),
     }
+}
+
+/// Is everything that is about to be given to Twikit still to be produced? A release may have waited days for an outage to end,
+/// and the event holds the order as it was when it began.
+///
+/// Ask directly before the request: only then is the answer as new as the request, also when it is sent again.
+pub fn is_still_wanted(host: &mut dyn Host, order: &Order, lines: &[Configured<'_>]) -> Result<bool, Error> {
+    // An order book that does not have the order yet says nothing about it.
+    let Some(now) = host.find_order(&order.reference)? else { return Ok(true) };
+    let off: BTreeSet<&str> = now
+        .lines
+        .iter()
+        .filter(|line| !line.released || line.status == "cancelled")
+        .map(|line| line.id.as_str())
+        .collect();
+    Ok(is_to_be_produced(&now) && !lines.iter().any(|line| off.contains(line.line.id.as_str())))
+}
+
+/// Says that nothing is sent.
+fn no_longer_released(host: &mut dyn Host, order: &Order) -> Result<Next, Error> {
+    let text = "Nothing was sent to Twikit now: the order, or a part of it, is no longer to be produced.";
+    host.emit(Outcome::Note(message("no-longer-released", text, &[("order", &order.reference)])))?;
+    Ok(Next::Done)
 }
 
 fn create(
@@ -88,6 +113,9 @@ fn create(
             let reference = VendorReference { line: Some(line.id.clone()), reference: identifier.clone() };
             host.emit(Outcome::VendorReference(reference))?;
         }
+    }
+    if !is_still_wanted(host, order, lines)? {
+        return no_longer_released(host, order);
     }
     // The identifier makes it safe to send again: "the second one will bounce back" (result code 9).
     let response = host.send(request(url, body, TIMEOUT_MS, http::Repeat::Keyed, false))?;

@@ -5,19 +5,39 @@
 //! the order; `success: true` starts production. So "no" is only said when it is certain.
 
 use cartwright_plugin::exports::webhooks::Received;
+use cartwright_plugin::json::{self, Name, Optional, Problem, RawValue, Text};
 use cartwright_plugin::message;
 use cartwright_plugin::types::{Order, Outcome};
+use serde::Deserialize;
 use serde_json::json;
 
-use crate::identifiers::{Find, lines_of, locate};
-use crate::json::{self, At, Json, Problem};
+use crate::identifiers::{ConfigurationId, Find, is_paid_back, is_to_be_produced, lines_of, locate};
 use crate::ledger;
 use crate::webhooks::reply;
 
+/// The question. "More fields may be added" is understood: unknown members are passed over.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Question<'a> {
+    #[serde(borrow, default)]
+    identifier: Optional<Text<'a>>,
+    configuration_ids: Vec<ConfigurationId>,
+    #[serde(borrow, default)]
+    data: Option<&'a RawValue>,
+}
+
+/// What this plugin sent along, "sent back for validation".
+#[derive(Deserialize)]
+struct Data<'a> {
+    #[serde(borrow)]
+    reference: Text<'a>,
+}
+
 /// Answers the question.
-pub fn answer(body: &At<'_>, find: Find<'_>) -> Result<Received, Problem> {
-    let identifier = identifier(body)?;
-    let mut asked = body.member("configurationIds")?.list()?.iter().map(At::id).collect::<Result<Vec<_>, _>>()?;
+pub fn answer(body: &[u8], find: Find<'_>) -> Result<Received, Problem> {
+    let question: Question<'_> = json::read(body)?;
+    let identifier = identifier(&question)?;
+    let mut asked: Vec<u64> = question.configuration_ids.iter().map(|id| id.0).collect();
     let order = match locate(&identifier, find) {
         Ok(Some(order)) => order,
         Ok(None) => return Ok(decided(false, Vec::new())),
@@ -29,29 +49,27 @@ pub fn answer(body: &At<'_>, find: Find<'_>) -> Result<Received, Problem> {
     let mut ours: Vec<u64> = lines.iter().map(|line| line.configuration).collect();
     asked.sort_unstable();
     ours.sort_unstable();
-    let in_order = order.released && !order.cancelled && !ours.is_empty();
     let lines_in_order = lines.iter().all(|line| line.line.released && line.line.status != "cancelled");
-    let valid = in_order && lines_in_order && asked == ours;
+    let valid = is_to_be_produced(&order) && !ours.is_empty() && lines_in_order && asked == ours;
     let outcome = if valid { ledger::verified(&identifier) } else { refused(&order, &identifier, asked == ours) };
     Ok(decided(valid, vec![(Some(order.reference), outcome)]))
 }
 
 /// The identifier, "copied over from the original request". A file export's request has none; the reference that was sent
-/// along with it as `data`, "sent back for validation", stands in where it comes back.
-fn identifier(body: &At<'_>) -> Result<String, Problem> {
-    let at = body.member("identifier")?;
-    if let Some(identifier) = at.optional_text()? {
+/// along with it as `data` stands in where it comes back, as it was sent or as the JSON text of it.
+fn identifier(question: &Question<'_>) -> Result<String, Problem> {
+    if let Some(identifier) = question.identifier.as_str() {
         return Ok(identifier.to_owned());
     }
-    let missing = || at.problem("is missing");
-    let data = body.member("data")?;
-    let written = match data.json() {
-        Json::Text(text) => Some(json::parse(text.as_bytes()).map_err(|_| missing())?),
-        _ => None,
+    let reference = |data: &RawValue| {
+        if data.get().starts_with('"') {
+            let Name(text) = json::read_part(data)?;
+            return json::read(text.as_bytes()).map(|data: Data<'_>| data.reference.to_string());
+        }
+        json::read_part(data).map(|data: Data<'_>| data.reference.to_string())
     };
-    let data = written.as_ref().map_or(data, At::root);
-    let reference = data.member("reference").ok().and_then(|reference| reference.text().ok()).map(str::to_owned);
-    reference.ok_or_else(missing)
+    let found = question.data.and_then(|data| reference(data).ok());
+    found.ok_or_else(|| Problem::new("identifier", "it is missing"))
 }
 
 fn decided(success: bool, outcomes: Vec<(Option<String>, Outcome)>) -> Received {
@@ -65,6 +83,7 @@ fn unsure(error: &str) -> Received {
 fn refused(order: &Order, identifier: &str, same: bool) -> Outcome {
     let why = match (order.cancelled, order.released) {
         (true, _) => "the order is cancelled",
+        _ if is_paid_back(order) => "the order was paid back",
         (_, false) => "the order is not released",
         _ if !same => "the configurations it named are not those of the order",
         _ => "a line is not released",

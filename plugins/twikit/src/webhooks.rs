@@ -6,12 +6,12 @@
 //! later shall be looked at anew.
 
 use cartwright_plugin::exports::webhooks::{Authentication, Endpoint, Purpose, Received, Request, Response};
+use cartwright_plugin::json::Problem;
 use cartwright_plugin::types::{Context, Outcome};
 use cartwright_plugin::{Error, invalid_input, message};
 use serde_json::{Value, json};
 
 use crate::identifiers::Find;
-use crate::json::{self, At, Problem};
 use crate::{notices, verification};
 
 /// Payment Verification.
@@ -51,16 +51,12 @@ pub fn receive(context: &Context, endpoint: &str, request: &Request, find: Find<
         refused.response.headers.push(("allow".to_owned(), "POST".to_owned()));
         return Ok(refused);
     }
-    let json = match json::parse(&request.body) {
-        Ok(json) => json,
-        Err(problem) => return Ok(malformed(&problem)),
-    };
-    let body = At::root(&json);
+    let body = request.body.as_slice();
     let received = match endpoint {
-        PAYMENT_VERIFICATION => verification::answer(&body, find),
-        PRODUCTION_COMPLETION => notices::production_completion(&body, find),
-        ORDER_COMPLETION => notices::order_completion(context, &body, find),
-        _ => notices::website_publication(&body),
+        PAYMENT_VERIFICATION => verification::answer(body, find),
+        PRODUCTION_COMPLETION => notices::production_completion(body, find),
+        ORDER_COMPLETION => notices::order_completion(context, body, find),
+        _ => notices::website_publication(body),
     };
     Ok(received.unwrap_or_else(|problem| malformed(&problem)))
 }

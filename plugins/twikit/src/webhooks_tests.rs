@@ -65,6 +65,7 @@ fn an_order_that_is_unknown_cancelled_or_not_released_is_invalid() {
     let no = (200, json!({ "error": "", "success": false }));
     assert_eq!(verify(json!([7, 7, 8]), Order { released: false, ..pending() }), no);
     assert_eq!(verify(json!([7, 7, 8]), Order { cancelled: true, ..pending() }), no);
+    assert_eq!(verify(json!([7, 7, 8]), Order { payment: "refunded".into(), ..pending() }), no);
     assert_eq!(
         verify(json!([7, 7, 8]), Order { reference: "inst:shop:other".into(), lines: Vec::new(), ..pending() }),
         no
@@ -202,6 +203,90 @@ fn a_tracking_address_that_is_no_link_is_left_out() {
     assert!(matches!(outcomes(&received)[0], Outcome::Shipment(shipment) if shipment.tracking_url.is_none()));
 }
 
+fn shipments(received: &[Received]) -> Vec<&Shipment> {
+    let outcomes = received.iter().flat_map(|received| &received.outcomes);
+    let shipments = outcomes.filter_map(|(_, outcome)| match outcome {
+        Outcome::Shipment(shipment) => Some(shipment),
+        _ => None,
+    });
+    shipments.collect()
+}
+
+#[test]
+fn each_parcel_has_an_id_of_its_own_and_keeps_it() {
+    let parcel = |tracking_id: Value, tracking_url: &str, lines: Value| {
+        let notice = json!({
+            "identifier": ORDER, "trackingUrl": tracking_url, "trackingId": tracking_id, "lineItems": lines,
+        });
+        call(ORDER_COMPLETION, &notice, pending())
+    };
+    let (a, c) = (|| json!([item("a", 7, "k")]), || json!([item("c", 8, "k")]));
+    let url = "https://track.example/1";
+    let different = [
+        parcel(json!("PARCEL1"), url, a()),
+        parcel(json!("PARCEL2"), url, c()),
+        parcel(json!("PARCEL2"), url, a()),
+        parcel(json!("PARCEL1"), url, json!(null)),
+        parcel(json!("PARCEL2"), url, json!(null)),
+        parcel(json!(null), url, a()),
+        parcel(json!(null), "https://track.example/2", a()),
+    ];
+    let ids: std::collections::BTreeSet<_> = shipments(&different).into_iter().map(|one| one.id.clone()).collect();
+    assert_eq!(ids.len(), different.len());
+    let again = [parcel(json!("PARCEL1"), url, a()), parcel(json!("PARCEL1"), "https://track.example/mended", a())];
+    let id = shipments(&different)[0].id.clone();
+    assert!(id.as_ref().is_some_and(|id| id.len() == 32));
+    assert!(shipments(&again).iter().all(|shipment| shipment.id == id));
+}
+
+#[test]
+fn a_late_notice_takes_no_status_back() {
+    for (now, tracked, untracked) in [
+        ("ordered", Some("shipped"), Some("ready")),
+        ("in-production", Some("shipped"), Some("ready")),
+        ("ready", Some("shipped"), None),
+        ("shipped", None, None),
+        ("cancelled", None, None),
+        ("polished", Some("shipped"), Some("ready")),
+    ] {
+        let status = |tracking: Value| {
+            let mut order = pending();
+            order.lines.truncate(1);
+            order.lines[0].status = now.into();
+            let notice = json!({ "identifier": ORDER, "trackingId": tracking, "lineItems": null });
+            let received = call(ORDER_COMPLETION, &notice, order);
+            received.outcomes.into_iter().find_map(|(_, outcome)| match outcome {
+                Outcome::LineStatus(line) => Some(line.status),
+                _ => None,
+            })
+        };
+        assert_eq!(status(json!("PARCEL1")).as_deref(), tracked, "{now}");
+        assert_eq!(status(json!(null)).as_deref(), untracked, "{now}");
+    }
+}
+
+#[test]
+fn a_tracking_address_is_mended_where_it_can_be() {
+    let link = |url: Value| {
+        let notice = json!({ "identifier": ORDER, "trackingUrl": url, "trackingId": 1, "lineItems": null });
+        shipments(&[call(ORDER_COMPLETION, &notice, pending())])[0].tracking_url.clone()
+    };
+    assert_eq!(link(json!("//track.example/my parcel")).as_deref(), Some("https://track.example/my%20parcel"));
+    for url in
+        [json!("javascript:alert(1)"), json!(7), json!({}), json!(format!("https://a.example/{}", "x".repeat(2048)))]
+    {
+        assert_eq!(link(url.clone()), None, "{url}");
+    }
+}
+
+#[test]
+fn what_twikit_says_of_a_failure_is_one_line_and_cut_between_characters() {
+    let notice = json!({ "identifier": ORDER, "success": false, "error": format!("mesh\nis\u{0}open {}", "👨\u{200d}👩".repeat(9000)) });
+    let received = call(PRODUCTION_COMPLETION, &notice, pending());
+    let Some((_, Outcome::NeedsMerchant(message))) = received.outcomes.last() else { panic!("{received:?}") };
+    assert!(message.text.contains("mesh is open 👨\u{200d}👩") && message.text.ends_with("👩…"), "{}", message.text);
+}
+
 #[test]
 fn lines_and_configurations_that_are_not_the_orders_are_errors() {
     for lines in [json!([item("x", 7, "k")]), json!([item("a", 8, "k")]), json!([item("a", 7, "k"), item("d", 9, "k")])]
@@ -244,7 +329,8 @@ fn a_published_script_that_is_not_https_is_refused() {
 fn what_cannot_be_read_is_a_bad_request_that_names_the_path() {
     let bodies = [
         (PAYMENT_VERIFICATION, "{"),
-        (PAYMENT_VERIFICATION, "{\"identifier\":\"a\",\"configurationIds\":[7,\"8\"]}"),
+        (PAYMENT_VERIFICATION, "{\"identifier\":\"a\",\"configurationIds\":[7,\"8a\"]}"),
+        (PAYMENT_VERIFICATION, "{\"identifier\":\"a\\u0000b\",\"configurationIds\":[7]}"),
         (PAYMENT_VERIFICATION, "{\"identifier\":\"a\",\"identifier\":\"b\",\"configurationIds\":[7]}"),
         (PAYMENT_VERIFICATION, "{\"identifier\":\"a\",\"configurationIds\":7}"),
         (PAYMENT_VERIFICATION, "{\"configurationIds\":[7]}"),

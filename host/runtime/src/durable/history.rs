@@ -7,6 +7,9 @@ use crate::contract::{Outcome, Repeat, Woken};
 use crate::durable::journal::{Answer, Began, Call, Entry, JournalError, Kept, KeptResponse, Loaded, Record};
 use crate::ids::Digest;
 
+/// The import that looks an order up.
+const ORDER_BOOK_FIND: &str = "order-book.find";
+
 /// What a journal says.
 #[derive(Debug, Default)]
 pub(crate) struct History {
@@ -78,14 +81,17 @@ impl History {
     }
 
     /// How many calls keep their answers when the job is tried again: all before the last that asked a vendor, or that was
-    /// answered with an error. What is away may be back, what is missing may be set, what is denied may be granted.
+    /// answered with an error. What is away may be back, what is missing may be set, what is denied may be granted. An order that was
+    /// looked up directly before that request is looked up again: it may have been paid back while the vendor was away.
     pub(crate) fn kept_by_retry(&self) -> usize {
         let may_change = |step: &Step| match &step.came {
             Came::Http { .. } => true,
             Came::Told(answer) => matches!(answer, Answer::Failed(_)),
             Came::Emitted | Came::Slept { .. } => false,
         };
-        self.steps.iter().rposition(may_change).unwrap_or(0)
+        let last = self.steps.iter().rposition(may_change).unwrap_or(0);
+        let before = &self.steps[..last];
+        before.iter().rposition(|step| step.call.import != ORDER_BOOK_FIND).map_or(0, |place| place + 1)
     }
 
     /// What a fresh journal in place of this one could do twice.
@@ -276,6 +282,22 @@ mod tests {
         }
         assert_eq!(risk(vec![intent("a")]), RestartRisk::Repeated);
         assert_eq!(risk(vec![never(), answered(), intent("b"), answered(), retried(1)]), RestartRisk::Repeated);
+    }
+
+    #[test]
+    fn an_order_that_was_looked_up_directly_before_the_request_is_looked_up_again() {
+        let told = |import: &str| Entry::Told {
+            call: Call::new(import, "1", &()).unwrap(),
+            answer: Answer::Given(Kept::Text("null".into())),
+        };
+        let (find, digest) = (told(ORDER_BOOK_FIND), told("secrets.digest"));
+        let kept = |entries: Vec<Entry>| history([began()].into_iter().chain(entries)).unwrap().kept_by_retry();
+        assert_eq!(kept(vec![find.clone(), digest.clone(), note("1"), find.clone(), intent("a"), away(true)]), 3);
+        assert_eq!(kept(vec![find.clone(), find.clone(), intent("a"), away(true), note("1")]), 0);
+        assert_eq!(kept(vec![find.clone(), digest, intent("a"), away(true)]), 2);
+        // The request is sent once more, and its attempts are still counted.
+        let entries = [began(), find.clone(), intent("a"), away(true), Entry::Retried { keep: 0 }, find, intent("a")];
+        assert_eq!(attempts(entries), 2);
     }
 
     #[test]

@@ -134,7 +134,7 @@ pub enum Entry {
     },
     /// The run ended with `unavailable`, or a person had it tried again: the calls from here on are asked anew.
     Retried {
-        /// So many calls keep their answers. A request after them keeps its intent.
+        /// So many calls keep their answers. Where a request follows them directly, it keeps its intent.
         keep: usize,
     },
 }

@@ -1,6 +1,10 @@
 //! What Twikit is sent, and what each of its answers comes to.
 
+use std::sync::Arc;
+
+use cartwright::durable::{Cancel, Job, MemoryJournal, RunEnd, Start, Wake};
 use cartwright::types::{Error, EventKind, LineStatus, Next, Order, Outcome, Production};
+use cartwright::{Clock, SimulatedClock};
 use cartwright_fake_vendors::twikit::{Call, ForcedResult, OrderState, Webhooks};
 use cartwright_fake_vendors::{Malformed, Outage, client, payload_hash};
 use serde_json::{Value, json};
@@ -83,28 +87,67 @@ async fn an_order_that_the_shop_does_not_know_is_declared_invalid() {
 }
 
 #[tokio::test]
-async fn an_order_that_is_not_released_any_more_is_declared_invalid() {
+async fn an_order_that_is_no_longer_to_be_produced_is_neither_sent_nor_declared_valid() {
     type Change = fn(&mut Order);
-    let changes: [Change; 4] = [
+    let changes: [Change; 5] = [
         |order| order.released = false,
         |order| order.cancelled = true,
+        |order| order.payment = "refunded".to_owned(),
         |order| order.lines[0].released = false,
         |order| order.lines[0].status = "cancelled".to_owned(),
     ];
     let jewels = Jewels::new().await;
+    let question = jewels.address("payment-verification");
     for (number, change) in changes.into_iter().enumerate() {
         let order = jewels.order(&format!("{number}")).await;
         let mut now = order.clone();
         change(&mut now);
         jewels.orders.put(&jewels.shop, &jewels.account, now);
+        // The event holds the order as it was.
         let handled = jewels.release(&order).await.expect("handled");
-        assert_eq!(jewels.replied(), json!({ "error": "", "success": false }), "{number}");
-        assert_eq!(jewels.twikit.order(&order.reference), None);
-        assert_eq!(asked(&handled.outcomes), ["verification-failed"], "{number}");
+        assert_eq!(noted(&handled.outcomes), ["no-longer-released"], "{number}");
+        assert_eq!(handled.next, Next::Done);
         assert!(!made(&handled.outcomes), "{:?}", handled.outcomes);
+        let item = order.lines[0].cart_line.item.as_ref().expect("an item");
+        let configuration: u64 = item.reference.as_deref().expect("an id").parse().expect("a number");
+        let asked = json!({ "identifier": order.reference, "configurationIds": [configuration] });
+        let reply = client::post_json(&question, &[], &asked).await.expect("a reply");
+        assert_eq!(reply.json(), json!({ "error": "", "success": false }), "{number}");
     }
+    assert_eq!(jewels.sent().len(), 0);
     let outcomes: Vec<Outcome> = jewels.outcomes().into_iter().map(|(_, outcome)| outcome).collect();
     assert_eq!(remembered(&outcomes), [], "an order that was declined is remembered as verified");
+}
+
+#[tokio::test]
+async fn an_order_that_is_paid_back_during_an_outage_is_not_sent_after_it() {
+    let jewels = Jewels::new().await;
+    let order = jewels.order("1").await;
+    let clock: Arc<dyn Clock> = Arc::new(SimulatedClock::default());
+    let journal = Arc::new(MemoryJournal::default());
+    let job = Job {
+        id: "job".to_owned(),
+        shop: jewels.shop.clone(),
+        account: jewels.account.clone(),
+        plugin: jewels.plugin,
+        event: event(EventKind::Released, &order),
+        state: None,
+        round: 0,
+    };
+    let run = async || {
+        let start =
+            Start { journal: journal.clone(), clock: clock.clone(), wake: Wake::Due, cancel: Cancel::default() };
+        jewels.host.run_job(&job, start).await.expect("a run").end
+    };
+    jewels.twikit.faults().outage(Outage::Unavailable { retry_after: None });
+    assert!(matches!(run().await, RunEnd::Retry { .. }));
+    assert_eq!(jewels.sent().len(), 1);
+    jewels.twikit.faults().recover();
+    let now = Order { payment: "refunded".to_owned(), ..order.clone() };
+    jewels.orders.put(&jewels.shop, &jewels.account, now);
+    assert!(matches!(run().await, RunEnd::Done));
+    assert_eq!((jewels.sent().len(), noted(&journal.outcomes())), (1, vec!["no-longer-released"]));
+    assert_eq!(jewels.twikit.orders(), []);
 }
 
 #[tokio::test]
