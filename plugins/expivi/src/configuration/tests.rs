@@ -153,7 +153,7 @@ fn what_is_wrong_is_named_by_its_path() {
         ("", ""),
         ("null", ""),
         ("[]", ""),
-        ("{}", ""),
+        ("{}", "configured_products"),
         (r#"{"configured_products":[]}"#, "configured_products"),
         ("[1]", "[0]"),
         (r#"[{"version":"2"}]"#, "[0].catalogue_id"),

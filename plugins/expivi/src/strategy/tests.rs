@@ -303,8 +303,7 @@ fn twice_as_much_to_plan_takes_about_twice_as_long() {
         };
         (0..count).map(link).collect::<Vec<_>>()
     };
-    let mut items: Vec<(&str, &str, Vec<Vec<Item>>)> = Vec::new();
-    items.push(("simple", "a chain of items", vec![chain(1000), chain(2000)]));
+    let mut items = vec![("simple", "a chain of items", vec![chain(1000), chain(2000)])];
     let attributes = |count: usize| {
         let attributes = (0..count).map(|at| attribute(&at.to_string(), &format!("name {at}"), Some("K"))).collect();
         let part = Item { parent: Some("root".to_owned()), attributes, ..item("1") };
