@@ -1,5 +1,6 @@
 //! Carts and configurations of much: they cost as much as they are long, and no more than a request may.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use cartwright::{Budget, CartError, CartLine, LineState, Visitor};
@@ -9,8 +10,8 @@ use serde_json::{Value, json};
 
 use crate::changed;
 
-/// So many rings of one configuration, each another one.
-fn rings(count: usize) -> String {
+/// A configuration of these rings, each another one.
+fn rings(numbers: Range<usize>) -> String {
     let ring = |number: usize| {
         let one = changed(samples::EXPIVI_SIMPLE, |value| {
             value[0]["uuid"] = json!(format!("ring-{number}"));
@@ -18,7 +19,7 @@ fn rings(count: usize) -> String {
         });
         serde_json::from_str::<Vec<Value>>(&one).expect("a sample").remove(0)
     };
-    Value::Array((0..count).map(ring).collect()).to_string()
+    Value::Array(numbers.map(ring).collect()).to_string()
 }
 
 /// The group of a visitor for whom nothing was priced, so that every line is planned again.
@@ -30,10 +31,13 @@ fn trade() -> Visitor {
 async fn the_lines_of_one_configuration_are_checked_in_one_go() {
     let world = World::new().await;
     let mut cart = Vec::new();
-    world.add("ring", &rings(200), 1, &mut cart).await.expect("many rings");
-    assert_eq!(cart.len(), 200);
+    // As many as Expivi's plugin takes in one configuration.
+    for first in [0, 100, 200] {
+        world.add("ring", &rings(first..first + 100), 1, &mut cart).await.expect("many rings");
+    }
+    assert_eq!(cart.len(), 300);
     // By themselves they would take more than one request may plan.
-    assert!(cart.len() * cart.len() > Budget::PlannedItems.allowed());
+    assert!(cart.len() * 100 > Budget::PlannedItems.allowed());
     let checks = world.host.check_cart(&world.shop, &cart, &trade()).await.expect("checked");
     assert!(checks.iter().all(|check| check.state == LineState::Ok && check.lines.len() == 1), "{checks:?}");
 }
@@ -66,12 +70,13 @@ async fn a_check_costs_as_much_as_the_cart_has_lines() {
 }
 
 #[tokio::test]
-async fn more_than_a_request_may_plan_is_said_with_the_limit() {
+async fn a_configuration_over_a_budget_is_refused_with_the_limit() {
     let world = World::new().await;
-    let ring = json!({ "catalogue_id": 1001, "attributes": [], "articles": [] });
-    let many = Value::Array(vec![ring; Budget::Items.allowed() + 1]).to_string();
-    let refused = world.add("ring", &many, 1, &mut Vec::new()).await.expect_err("too many");
+    let state = "x".repeat(Budget::StateBytes.allowed() / 100 + 1);
+    let ring = json!({ "catalogue_id": 1001, "attributes": [], "articles": [], "configuration": { "state": state } });
+    let refused = world.add("ring", &Value::Array(vec![ring; 100]).to_string(), 1, &mut Vec::new()).await;
+    let refused = refused.expect_err("too much state");
     let CartError::OverBudget(over) = &refused else { panic!("{refused}") };
-    assert_eq!((over.limit, over.given, over.allowed), (Budget::Items, 1001, 1000));
-    assert!(refused.to_string().contains("limit items"), "{refused}");
+    assert_eq!((over.limit, over.allowed), (Budget::StateBytes, 4 << 20));
+    assert!(over.given > over.allowed && refused.to_string().contains("limit state_bytes"), "{refused}");
 }

@@ -218,7 +218,7 @@ async fn a_forged_past_line_is_not_bought_again() {
     let shopping = Shopping::new().await;
     let (host, shop) = (&shopping.world.host, &shopping.world.shop);
     let forgeries: [fn(&mut CartLine); 3] =
-        [lower, |line| line.pin.strategy = "simple".to_owned(), |line| line.linked_product = "shirt".to_owned()];
+        [lower, |line| line.pin.strategy = "variation".to_owned(), |line| line.linked_product = "shirt".to_owned()];
     for place in [RING, OAK] {
         let again = host.reorder(shop, &shopping.cart[place], Vec::new(), Visitor::default()).await;
         assert_eq!(held(&added(&again.expect("bought again")))[0], held(&shopping.cart)[place]);

@@ -6,7 +6,6 @@ use cartwright_fake_vendors::samples;
 
 use super::{Demo, told};
 use crate::demo::Steps;
-use crate::plan::amount;
 
 impl Demo<'_> {
     pub(super) async fn shop_with_expivi(&self, steps: &mut Steps) -> anyhow::Result<Vec<CartLine>> {
@@ -105,9 +104,7 @@ impl Demo<'_> {
                 forged[0].price.total.minor = 1;
                 let checks = self.host.check_cart(&self.lumen, &forged, &self.visitor).await?;
                 match &checks[0].state {
-                    LineState::PriceChanged { old, new } => {
-                        Ok(((), format!("{} is {} in truth", amount(old), amount(new))))
-                    }
+                    LineState::MustReconfigure { why } => Ok(((), format!("it cannot be ordered: {why}"))),
                     other => bail!("{other:?}"),
                 }
             })
