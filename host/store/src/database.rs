@@ -159,7 +159,6 @@ impl Store {
                 .max_lifetime(CONNECTION_LIFETIME)
                 .test_before_acquire(false)
                 .before_acquire(|connection, _| Box::pin(server::takes_writes(connection)))
-                .after_release(|connection, _| Box::pin(server::takes_writes(connection)))
                 .after_connect(|connection, _| Box::pin(server::require_writes(connection))),
         };
         let pool = pool.max_connections(CONNECTIONS).connect(&url).await?;

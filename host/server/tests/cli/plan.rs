@@ -98,7 +98,7 @@ fn a_quantity_multiplies_a_line_and_the_parts_of_a_bundle() {
 fn explain_shows_the_stages_in_their_order() {
     let desk = Desk::ring();
     let text = desk.plan(&["--explain"]).succeeded();
-    assert_eq!(stages(&text), ["decode", "products", "identify", "plan", "check", "store", "seal"]);
+    assert_eq!(stages(&text), ["decode", "products", "identify", "plan", "check", "pictures", "store", "seal"]);
     assert!(text.contains("line by expivi/simple"), "{text}");
     assert!(text.contains("\nadd\n  1 × RING"), "the plan follows: {text}");
     assert!(!desk.plan(&[]).succeeded().contains("µs"), "without --explain there are no stages");

@@ -358,7 +358,10 @@ async fn a_storefront_learns_nothing_of_the_merchants_affairs() {
         told_little(&told.json());
     }
     fake.faults().outage(cartwright_fake_vendors::Outage::Unavailable { retry_after: None });
-    let away = shop.storefront.post(&shop.at("/cart/add"), &add).await;
+    // More than anybody asked for: the price of one is remembered.
+    let mut more = add.clone();
+    more["quantity"] = json!(7);
+    let away = shop.storefront.post(&shop.at("/cart/add"), &more).await;
     let away = away.problem(503, "vendor-unavailable");
     told_little(&away);
     assert!(!away.to_string().contains(fake.base_url().trim_start_matches("http://")), "{away:#}");

@@ -24,7 +24,7 @@ const ORDERS: usize = 150;
 async fn two() -> Option<(Arc<Server>, Node)> {
     let postgres = tokio::task::spawn_blocking(cartwright_test_postgres::shared).await.expect("an answer")?;
     let server = Server::on(Folder::of(postgres.create_database()), &["--node", "one"]);
-    let other = Node::start(&server.folder, &["--node", "two"]);
+    let other = Node::start(&server.folder, &["--node", "two", "--client-requests-per-second", "1000000"]);
     Some((Arc::new(server), other))
 }
 

@@ -195,7 +195,7 @@ async fn what_failed_is_tried_anew() {
     let later = format!("{}-later", shop.id);
     let twice = [("idempotency-key", later.as_str())];
     let body = json!({ "role": { "role": "storefront", "shop": later }, "label": later });
-    shop.admin.send("POST", "/v1/keys", &twice, &body).await.problem(409, "conflict");
+    shop.admin.send("POST", "/v1/keys", &twice, &body).await.problem(404, "not-found");
     shop.admin.put(&format!("/v1/shops/{later}"), &json!({ "currency": "EUR", "scale": 2 })).await.ok();
     let made = shop.admin.send("POST", "/v1/keys", &twice, &body).await;
     assert_eq!(made.header("idempotency-replayed"), None);

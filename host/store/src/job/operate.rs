@@ -1,6 +1,7 @@
 //! What an operator sees of jobs, and does with them.
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
@@ -10,7 +11,7 @@ use cartwright::{Clock, Digest, ShopId};
 use serde::de::IgnoredAny;
 use serde_json::json;
 use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, FromRow, Row as _};
+use sqlx::{AnyConnection, Row as _};
 
 use super::finish::{free_lane, last_turn};
 use super::row::{Row, lock, row};
@@ -30,38 +31,31 @@ const LIST: &str = "
     and ($6 is null or (j.created_at, j.id) > (select created_at, id from jobs where id = $6))
     order by j.created_at, j.id limit $7";
 
-struct Listed(JobSummary);
-
-impl FromRow<'_, AnyRow> for Listed {
-    fn from_row(row: &AnyRow) -> sqlx::Result<Self> {
-        fn parsed<T: std::str::FromStr>(row: &AnyRow, column: &str) -> sqlx::Result<T>
-        where
-            T::Err: std::error::Error + Send + Sync + 'static,
-        {
-            let text: String = row.try_get(column)?;
-            text.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))
-        }
-        let (id, state): (String, String) = (row.try_get("id")?, row.try_get("state")?);
-        let tries = tries(row.try_get("outages")?, row.try_get("breaches")?);
-        let state = JobState::of(&state, row.try_get("due_at")?, tries)
-            .map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
-        let held_by: Option<String> = row.try_get("held_by")?;
-        Ok(Self(JobSummary {
-            shop: parsed(row, "shop")?,
-            order: row.try_get("order_id")?,
-            account: parsed(row, "account")?,
-            event: row.try_get("event")?,
-            kind: row.try_get("kind")?,
-            plugin: parsed(row, "plugin")?,
-            cancelling: row.try_get::<i64, _>("cancel")? == 1 && !state.is_over(),
-            behind: held_by.filter(|holder| *holder != id && !state.is_over()),
-            worker: row.try_get("worker")?,
-            created: moment(row.try_get("created_at")?),
-            changed: moment(row.try_get("changed_at")?),
-            state,
-            id,
-        }))
+/// Reads a row of [`LIST`].
+fn summary(row: &AnyRow) -> Result<JobSummary, StoreError> {
+    fn parsed<T: FromStr<Err: std::error::Error>>(row: &AnyRow, column: &str) -> Result<T, StoreError> {
+        let text: String = row.try_get(column)?;
+        text.parse().map_err(|error| StoreError::corrupt("a job", error))
     }
+    let (id, state): (String, String) = (row.try_get("id")?, row.try_get("state")?);
+    let tries = tries(row.try_get("outages")?, row.try_get("breaches")?);
+    let state = JobState::of(&state, row.try_get("due_at")?, tries)?;
+    let held_by: Option<String> = row.try_get("held_by")?;
+    Ok(JobSummary {
+        shop: parsed(row, "shop")?,
+        order: row.try_get("order_id")?,
+        account: parsed(row, "account")?,
+        event: row.try_get("event")?,
+        kind: row.try_get("kind")?,
+        plugin: parsed(row, "plugin")?,
+        cancelling: row.try_get::<i64, _>("cancel")? == 1 && !state.is_over(),
+        behind: held_by.filter(|holder| *holder != id && !state.is_over()),
+        worker: row.try_get("worker")?,
+        created: moment(row.try_get("created_at")?),
+        changed: moment(row.try_get("changed_at")?),
+        state,
+        id,
+    })
 }
 
 /// The moment at which an operator decided.
@@ -128,7 +122,7 @@ impl Store {
             after = rows.last().map(|row| row.try_get("id")).transpose()?;
             let before = listed.len();
             let count = rows.len();
-            let mut read = rows.iter().map(|row| Ok(Listed::from_row(row)?.0));
+            let mut read = rows.iter().map(summary);
             if id.is_some() {
                 return read.collect();
             }

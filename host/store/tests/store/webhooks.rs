@@ -207,7 +207,7 @@ async fn what_a_webhook_hands_on_is_told_to_the_component_that_has_the_order(dat
     let told = claimed(&store, 1).await;
     assert_eq!((told.job.account, told.job.plugin), (first.job.account, first.job.plugin));
     let EventKind::Message(message) = &told.job.event.kind else { panic!("{:?}", told.job.event.kind) };
-    assert_eq!((told.job.event.id.as_str(), message.name.as_str()), ("webhook-1", "produced"));
+    assert_eq!((told.job.event.id.as_str(), message.name.as_str()), ("~message:webhook:webhook-1", "produced"));
     // What the webhook said is there already.
     assert_eq!((told.job.event.earlier.len(), told.job.event.order.lines[0].status.as_str()), (1, "ready"));
 }

@@ -67,7 +67,8 @@ async fn how_a_shops_plugins_do_is_drawn_and_told() {
     let page = browser.page(&at(&shop, "/health")).await;
     says(&page, &["<h2>expivi</h2>", "none failed", "<svg class=\"chart\"", "class=\"calls\"", "As a table"]);
     fake.faults().outage(Outage::Unavailable { retry_after: None });
-    let add = json!({ "product": "ring", "configuration": samples::EXPIVI_SIMPLE, "quantity": 1 });
+    // More than anybody asked for: the price of one is remembered.
+    let add = json!({ "product": "ring", "configuration": samples::EXPIVI_SIMPLE, "quantity": 7 });
     shop.backend.post(&shop.at("/cart/add"), &add).await.problem(503, "vendor-unavailable");
     let page = browser.page(&at(&shop, "/health?level=debug")).await;
     says(&page, &["1 failed", "class=\"errors\""]);
