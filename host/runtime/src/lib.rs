@@ -80,6 +80,8 @@ mod work;
 pub use capability::Capability;
 pub use capability::log::LogLine;
 pub use capability::timer::{Clock, SimulatedClock, SystemClock};
+#[cfg(feature = "fuzzing")]
+pub use cart::fuzzing;
 pub use cart::money;
 pub use cart::{
     AddToCart, CartChange, CartError, CartLine, CartOperation, HOST_ID_PREFIX, LineCheck, LineState,

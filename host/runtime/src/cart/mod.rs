@@ -10,6 +10,8 @@ mod canonical;
 mod change;
 mod check;
 mod decoding;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod held;
 pub(crate) mod identity;
 pub(crate) mod line;

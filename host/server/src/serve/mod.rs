@@ -9,6 +9,7 @@ mod cors;
 mod extract;
 mod idempotency;
 pub(crate) mod limits;
+pub(crate) mod links_table;
 mod listen;
 mod moment;
 mod node;

@@ -14,8 +14,9 @@ use url::form_urlencoded;
 use super::frame::{Done, at, page, token};
 use super::visitor::{Sent, Uploaded, Visitor, done};
 use crate::serve::access::Integrator;
-use crate::serve::api::links::{TableFor, in_table, table_of};
+use crate::serve::api::links::{TableFor, table_of};
 use crate::serve::extract::{Path, Query};
+use crate::serve::links_table;
 use crate::serve::node::Node;
 use crate::serve::problem::Problem;
 
@@ -195,6 +196,6 @@ async fn import(
     Uploaded(file): Uploaded,
 ) -> Result<Response, Problem> {
     let table = file.ok_or_else(|| Problem::unprocessable("csv", "choose a table to send"))?;
-    node.installation().link(&shop, &in_table(&table)?, Expected::Anything, &caller.who, node.now()).await?;
+    node.installation().link(&shop, &links_table::read(&table)?, Expected::Anything, &caller.who, node.now()).await?;
     Ok(done(&at(&shop, "/links"), Done::Linked).into_response())
 }

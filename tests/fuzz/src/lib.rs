@@ -1,0 +1,191 @@
+//! Fuzz targets for everything that reads a stranger's bytes.
+//!
+//! Each function takes any bytes and panics when a promise is broken: the reader panics itself, reads one input in two ways, or
+//! lets through what it says it refuses. `fuzz_targets/` makes a libFuzzer program of each; `tests/corpus.rs` replays `corpus/` in
+//! every test run. To fuzz one (needs `cargo install cargo-fuzz`):
+//!
+//! ```text
+//! cargo fuzz run --fuzz-dir tests/fuzz --features libfuzzer --sanitizer none decode_expivi tests/fuzz/corpus/decode_expivi
+//! ```
+
+use std::collections::BTreeSet;
+use std::time::{Duration, UNIX_EPOCH};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use cartwright::types::{Authentication, WebhookHmac};
+use cartwright::webhook::{Incoming, Verifier};
+use cartwright::{AccountSecret, CartLine, Link, Secret, Secrets, Visitor};
+use cartwright_plugin::types::{Association, Context, Decoded, Rounding, Setting, SettingValue};
+use hmac::{Hmac, Mac};
+use http::{HeaderMap, HeaderValue, Method};
+use sha2::Sha256;
+
+/// A fuzz target: its name, which is its corpus folder's too, and its function.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All targets.
+pub const TARGETS: [Target; 7] = [
+    ("api_body", api_body),
+    ("canonical_json", canonical_json),
+    ("decode_expivi", decode_expivi),
+    ("decode_twikit", decode_twikit),
+    ("links_csv", links_csv),
+    ("thumbnail", thumbnail),
+    ("webhook", webhook),
+];
+
+/// Reads a body as each record that a shopper or an integrator sends whole: what was read and written is read as the same again.
+pub fn api_body(data: &[u8]) {
+    fn round<T: serde::de::DeserializeOwned + serde::Serialize>(data: &[u8]) {
+        let Ok(read) = serde_json::from_slice::<T>(data) else { return };
+        let written = serde_json::to_value(&read).expect("what was read can be written");
+        let again: T = serde_json::from_value(written.clone()).expect("what was written can be read");
+        assert_eq!(serde_json::to_value(&again).expect("what was read can be written"), written);
+    }
+    round::<CartLine>(data);
+    round::<Vec<CartLine>>(data);
+    round::<Link>(data);
+    round::<Visitor>(data);
+}
+
+/// Brings JSON into the form that is hashed: doing it again changes nothing.
+pub fn canonical_json(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(Some(canonical)) = cartwright::fuzzing::canonical_json(text) else { return };
+    let again = std::str::from_utf8(&canonical).expect("a canonical form is text");
+    let again = cartwright::fuzzing::canonical_json(again).expect("a canonical form is JSON with one meaning");
+    assert_eq!(again.as_deref(), Some(&canonical[..]), "it is its own canonical form");
+}
+
+/// Decodes a saved configuration as Expivi's plugin does.
+pub fn decode_expivi(data: &[u8]) {
+    let (context, association) = (context(&[]), association("1001"));
+    let decode = || cartwright_expivi::decode(&context, &association, data);
+    check_decoded(decode().ok(), decode().ok());
+}
+
+/// Decodes a saved configuration as Twikit's plugin does.
+pub fn decode_twikit(data: &[u8]) {
+    let keys = Setting { name: "product-keys".to_owned(), value: SettingValue::Texts(vec!["jewel".to_owned()]) };
+    let (context, association) = (context(&[keys]), association("jewel"));
+    let decode = || cartwright_twikit::decode::decode(&context, &association, data);
+    check_decoded(decode().ok(), decode().ok());
+}
+
+/// What a decoder gives is the same each time, and nothing in it holds a NUL, which no database keeps.
+fn check_decoded(first: Option<Decoded>, second: Option<Decoded>) {
+    let Some(decoded) = first else { return };
+    assert_eq!(format!("{decoded:?}"), format!("{:?}", second.expect("it was decoded before")));
+    for item in &decoded.items {
+        let names = [&item.id, &item.parent, &item.sku, &item.reference].into_iter().flatten();
+        let articles =
+            item.articles.iter().flat_map(|article| [Some(&article.sku), article.price_sku.as_ref()]).flatten();
+        let attributes = item.attributes.iter().flat_map(|attribute| [&attribute.id, &attribute.value]);
+        for text in names.chain(articles).chain(attributes).chain([&item.vendor_product]) {
+            assert!(!text.contains('\0'), "{text:?} holds a NUL");
+        }
+    }
+}
+
+/// Reads a table of product links: what was read, written and read again is the same.
+pub fn links_csv(data: &[u8]) {
+    let Ok(links) = cartwright_server::fuzzing::read_links(data) else { return };
+    let table = cartwright_server::fuzzing::write_links(&links).expect("links can be written");
+    assert_eq!(cartwright_server::fuzzing::read_links(&table).expect("its own table can be read"), links);
+}
+
+/// Cuts a picture out of a configuration and decodes it.
+pub fn thumbnail(data: &[u8]) {
+    cartwright::fuzzing::thumbnail(data);
+}
+
+/// Lets a webhook in, or refuses it. The first line is a header's value and the rest is the body; a body that is signed is let in, and
+/// one whose last byte was changed is not.
+pub fn webhook(data: &[u8]) {
+    let split = data.iter().position(|byte| *byte == b'\n').unwrap_or(data.len());
+    let (head, body) = (&data[..split], data.get(split + 1..).unwrap_or_default());
+    let secret = AccountSecret { value: Secret::new("made-up-secret"), entered_for: BTreeSet::new() };
+    let secrets = Secrets::from([("secret".to_owned(), secret)]);
+    let signed = WebhookHmac {
+        secret: "secret".to_owned(),
+        header: "x-signature".to_owned(),
+        encoding: "base64".to_owned(),
+        prefix: String::new(),
+        timestamp_header: None,
+    };
+    let timed =
+        WebhookHmac { encoding: "hex".to_owned(), timestamp_header: Some("x-time".to_owned()), ..signed.clone() };
+    let hmac = Authentication::HmacSha256(signed);
+    let ways = [hmac.clone(), Authentication::HmacSha256(timed), Authentication::StandardWebhooks("secret".to_owned())];
+    let admitted = |authentication: &Authentication, names: &[&'static str], value: &[u8], body: &[u8]| {
+        let Ok(value) = HeaderValue::from_bytes(value) else { return None };
+        let headers: HeaderMap =
+            names.iter().map(|name| (http::HeaderName::from_static(name), value.clone())).collect();
+        let incoming = Incoming {
+            method: Method::POST,
+            headers,
+            query: String::from_utf8_lossy(head).into_owned(),
+            body: body.to_vec().into(),
+            from: None,
+            at: UNIX_EPOCH + Duration::from_secs(1_700_000_000),
+        };
+        Some(
+            Verifier { authentication, secrets: &secrets, networks: &[], most_bytes: 1 << 20 }.admit(&incoming).is_ok(),
+        )
+    };
+    let names = ["x-signature", "x-time", "webhook-id", "webhook-timestamp", "webhook-signature"];
+    for way in &ways {
+        assert_ne!(admitted(way, &names, head, body), Some(true), "nobody guesses a signature");
+    }
+    if head.len() + body.len() > 32 << 10 {
+        return;
+    }
+    let mut mac = Hmac::<Sha256>::new_from_slice(b"made-up-secret").expect("any key will do");
+    mac.update(body);
+    let signature = STANDARD.encode(mac.finalize().into_bytes());
+    assert_eq!(admitted(&hmac, &names[..1], signature.as_bytes(), body), Some(true));
+    if let Some((last, rest)) = body.split_last() {
+        let changed = [rest, &[last ^ 1]].concat();
+        assert_eq!(admitted(&hmac, &names[..1], signature.as_bytes(), &changed), Some(false));
+    }
+    let request = cartwright_plugin::exports::webhooks::Request {
+        method: "POST".to_owned(),
+        headers: Vec::new(),
+        query: String::new(),
+        body: body.to_vec(),
+    };
+    for endpoint in cartwright_twikit::webhooks::endpoints() {
+        let received = cartwright_twikit::webhooks::receive(&context(&[]), &endpoint.name, &request, &|_| Ok(None));
+        assert!(received.is_ok(), "a known endpoint answers every body");
+    }
+}
+
+fn context(settings: &[Setting]) -> Context {
+    Context {
+        shop: "shop".into(),
+        account: "account".into(),
+        locale: "en".into(),
+        currency: "EUR".into(),
+        scale: 2,
+        country: None,
+        customer_group: None,
+        prices_include_tax: true,
+        rounding: Rounding::HalfUp,
+        at: "2026-03-01T09:30:00Z".into(),
+        settings: settings.to_vec(),
+        settings_revision: 1,
+        grants: Vec::new(),
+        extra: Vec::new(),
+    }
+}
+
+fn association(vendor_product: &str) -> Association {
+    Association {
+        shop_product: "product".into(),
+        vendor_product: vendor_product.into(),
+        other_vendor_products: Vec::new(),
+        preset: None,
+        allowed_skus: Vec::new(),
+    }
+}
