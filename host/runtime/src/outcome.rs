@@ -209,7 +209,8 @@ mod tests {
                 value: SettingValue::Pairs(vec![("a".into(), value.into()), ("b".into(), "x".into())]),
             }]
         };
-        let of: [(&str, usize, &dyn Fn(&str) -> Outcome); 12] = [
+        type With<'f> = &'f dyn Fn(&str) -> Outcome;
+        let of: [(&str, usize, With<'_>); 12] = [
             ("message", MAX_TEXT_BYTES, &|given| Outcome::Note(message(given))),
             ("message", MAX_TEXT_BYTES, &|given| Outcome::NeedsMerchant(message(given))),
             ("reference", MAX_NAME_BYTES, &|given| {

@@ -76,12 +76,12 @@ async fn compare_sessions(first: &mut AnyConnection, second: &mut AnyConnection)
     let mark = hex::encode(random);
     first.execute(sqlx::AssertSqlSafe(format!("set cartwright.session = '{mark}'"))).await?;
     for _ in 0..COMPARISONS {
-        match second.execute("begin").await {
-            Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("08P01") => {
-                return Err(StoreError::Unusable(format!("{SHARED_SESSIONS} ({error})")));
+        second.execute("begin").await.map_err(|error| match &error {
+            sqlx::Error::Database(refused) if refused.code().as_deref() == Some("08P01") => {
+                StoreError::Unusable(format!("{SHARED_SESSIONS} ({refused})"))
             }
-            begun => drop(begun?),
-        }
+            _ => error.into(),
+        })?;
         if mark_of(second).await? == mark || mark_of(first).await? != mark {
             return Err(StoreError::Unusable(SHARED_SESSIONS.to_owned()));
         }

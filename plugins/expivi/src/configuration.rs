@@ -115,7 +115,7 @@ impl Decoder<'_> {
         let text = format!(
             "The attribute {id} at {path} has different KEYs in several fields; the first of the setting \"key-fields\" counts."
         );
-        self.warnings.push(message("keys-differ", text, &[("attribute", &id.to_string()), ("path", &path)]));
+        self.warnings.push(message("keys-differ", text, &[("attribute", id.as_ref()), ("path", &path)]));
     }
 
     /// Equal entries are added up: an article has no quantity, it is repeated.

@@ -97,10 +97,9 @@ impl Checking<'_> {
         // A share is a part of the total, so the difference is a price.
         let gone: i64 =
             parts.iter().zip(&shares).filter(|(part, _)| out.contains(&part.name)).map(|(_, share)| share).sum();
-        let money = |minor: i64| Money { minor, ..total.clone() };
-        line.price.total = money(total.minor - gone);
+        line.price.total = Money { minor: total.minor - gone, ..total.clone() };
         line.price.unit = super::pricing::divided(&line.price.total, line.quantity);
-        Ok((line, shares.into_iter().map(money).collect()))
+        Ok((line, shares.into_iter().map(|minor| Money { minor, ..total.clone() }).collect()))
     }
 
     /// What a child costs by itself; a text costs nothing.

@@ -242,7 +242,8 @@ fn ids_texts_money_and_times_of_an_order_are_within_bounds() {
         (event.id, event.order.lines[0].id) = (longest.clone(), longest.clone());
         check_event(&event).unwrap();
     }
-    let refuse: [(&str, fn(&mut Event)); 20] = [
+    type Spoil = fn(&mut Event);
+    let refuse: [(&str, Spoil); 20] = [
         ("an event without an id", |event| event.id.clear()),
         ("a long event id", |event| event.id = "i".repeat(201)),
         ("an event id of the host's", |event| event.id = "~released:e1".into()),

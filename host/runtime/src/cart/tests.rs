@@ -621,7 +621,7 @@ fn carts_cost_no_more_than_their_lines() {
     let lines = |count: usize| {
         let line = sealed(0, "Anna");
         let numbered = |number: usize| {
-            let item_id = (number % 2 == 0).then(|| number.to_string());
+            let item_id = number.is_multiple_of(2).then(|| number.to_string());
             CartLine { key: format!("{number:064}"), item: u32::try_from(number).ok(), item_id, ..line.clone() }
         };
         (0..count).map(numbered).collect::<Vec<CartLine>>()

@@ -85,7 +85,7 @@ async fn an_offer_is_made_and_taken() {
     admin.press("tbody a").await;
     admin.fill("td input", "349.999").await;
     admin.press("form.card > button").await;
-    admin.sees("it has 2 decimals at most").await;
+    admin.sees("is not an amount in EUR").await;
     admin.browser.value("history.back()").await;
     admin.browser.until("document.querySelector('td input')").await;
     admin.fill("td input", "350.00").await;
