@@ -369,7 +369,7 @@ impl Store {
                 .await?;
         let lines = if lane == Some((1,)) { Lines::All } else { Lines::Own };
         let Some(known) = self.known_order(&mut connection, shop, &id).await? else { return Ok(None) };
-        let outcomes = self.outcomes_in(&mut connection, &known.key, shop, &id).await?;
+        let outcomes = self.seen_outcomes_in(&mut connection, &known.key, shop, &id).await?;
         let order = seen_by(known.order, account, lines, &outcomes);
         Ok((lines == Lines::All || !order.lines.is_empty()).then_some(order))
     }

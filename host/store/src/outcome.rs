@@ -54,7 +54,7 @@ impl Store {
         let mut connection = self.pool().acquire().await?;
         let known = self.known_order(&mut connection, shop, order).await?;
         let known = known.ok_or_else(|| StoreError::NotFound { what: "order", id: order.to_owned() })?;
-        let rows = self.outcome_rows(&mut connection, shop, order).await?;
+        let rows = self.outcome_rows(&mut connection, shop, order, Picked::All).await?;
         let readable = |row: &Row| row.open(&known.key).or_else(|error| row.unreadable(&error));
         let mut outcomes = rows.iter().map(readable).collect::<Result<Vec<_>, StoreError>>()?;
         let statuses = LineStatuses::new(&known.order, &outcomes);
@@ -132,7 +132,7 @@ impl Store {
         shop: &ShopId,
         order: &str,
     ) -> Result<Vec<StoredOutcome>, StoreError> {
-        self.outcome_rows(connection, shop, order).await?.iter().map(|row| row.open(key)).collect()
+        self.outcome_rows(connection, shop, order, Picked::All).await?.iter().map(|row| row.open(key)).collect()
     }
 
     /// The statuses of lines that vendors told of an order, in order.
@@ -143,8 +143,21 @@ impl Store {
         shop: &ShopId,
         order: &str,
     ) -> Result<Vec<StoredOutcome>, StoreError> {
-        let rows = self.outcome_rows(connection, shop, order).await?;
-        rows.iter().filter(|row| row.kind == "line-status").map(|row| row.open(key)).collect()
+        let rows = self.outcome_rows(connection, shop, order, Picked::Statuses).await?;
+        rows.iter().map(|row| row.open(key)).collect()
+    }
+
+    /// What an order looks like to a vendor follows from these: the statuses of lines, and what vendors named. An order of which much
+    /// was said is looked up as fast as any.
+    pub(crate) async fn seen_outcomes_in(
+        &self,
+        connection: &mut AnyConnection,
+        key: &Key,
+        shop: &ShopId,
+        order: &str,
+    ) -> Result<Vec<StoredOutcome>, StoreError> {
+        let rows = self.outcome_rows(connection, shop, order, Picked::Seen).await?;
+        rows.iter().map(|row| row.open(key)).collect()
     }
 
     /// One of what was said of an order.
@@ -156,8 +169,8 @@ impl Store {
         order: &str,
         id: i64,
     ) -> Result<Option<StoredOutcome>, StoreError> {
-        let rows = self.outcome_rows(connection, shop, order).await?;
-        rows.iter().find(|row| row.id == id).map(|row| row.open(key)).transpose()
+        let rows = self.outcome_rows(connection, shop, order, Picked::One(id)).await?;
+        rows.first().map(|row| row.open(key)).transpose()
     }
 
     async fn outcome_rows(
@@ -165,14 +178,25 @@ impl Store {
         connection: &mut AnyConnection,
         shop: &ShopId,
         order: &str,
+        picked: Picked,
     ) -> Result<Vec<Row>, StoreError> {
         type Columns = (i64, String, Option<String>, String, String, Vec<u8>, i64, i64, i64);
+        let (kinds, id) = match picked {
+            Picked::All => (["", ""], None),
+            Picked::Statuses => (["line-status", "line-status"], None),
+            Picked::Seen => (["line-status", "vendor-reference"], None),
+            Picked::One(id) => (["", ""], Some(id)),
+        };
         let rows: Vec<Columns> = sqlx::query_as(
             "select id, account, job, outcome_key, kind, outcome, held, order_version, emitted_at from outcomes
-             where shop = $1 and order_id = $2 order by id",
+             where shop = $1 and order_id = $2 and ($3 = '' or kind = $3 or kind = $4) and ($5 is null or id = $5)
+             order by id",
         )
         .bind(shop.as_str())
         .bind(order)
+        .bind(kinds[0])
+        .bind(kinds[1])
+        .bind(id)
         .fetch_all(connection)
         .await?;
         let row = |(id, account, job, outcome_key, kind, outcome, held, order_version, emitted_at): Columns| Row {
@@ -243,6 +267,9 @@ impl Store {
             self.store_document(work, about, document, now).await?;
         }
         let Filed { kind, held, .. } = filed(&outcome);
+        if about.job.is_none() && self.is_repeated(work, about, kind, &outcome).await? {
+            return Ok(false);
+        }
         if matches!(outcome, Outcome::LineStatus(_)) {
             // Two accounts that ship the last two lines at once would each see the other's line as it was.
             self.lock_order(work, about.shop, about.order).await?;
@@ -272,6 +299,33 @@ impl Store {
             self.add_account_outcome(work, about.shop, about.account, outcome, now).await?;
         }
         Ok(true)
+    }
+
+    /// Did a webhook say the same just before? A vendor that asks about an order each minute must not make it larger each time: what is
+    /// remembered or noted again right away is one thing. Jobs are counted by their journals.
+    async fn is_repeated(
+        &self,
+        work: &mut Work,
+        about: &About<'_>,
+        kind: &str,
+        outcome: &Outcome,
+    ) -> Result<bool, StoreError> {
+        if !matches!(outcome, Outcome::Remember(_) | Outcome::Note(_)) {
+            return Ok(false);
+        }
+        let last: Option<(String, Vec<u8>)> = sqlx::query_as(
+            "select outcome_key, outcome from outcomes
+             where shop = $1 and order_id = $2 and account = $3 and kind = $4 and job is null order by id desc limit 1",
+        )
+        .bind(about.shop.as_str())
+        .bind(about.order)
+        .bind(about.account.as_str())
+        .bind(kind)
+        .fetch_optional(&mut **work)
+        .await?;
+        let Some((key, sealed)) = last else { return Ok(false) };
+        let last: Outcome = about.key.open_json(&place("outcome", &key, ""), &sealed)?;
+        Ok(last == *outcome)
     }
 
     /// Documents stand among the order's blobs, and in the table by digest.
@@ -349,6 +403,18 @@ impl Store {
         self.add_event(work, shop, (&event, &known.key), &[job], told.at).await?;
         Ok(())
     }
+}
+
+/// Which outcomes of an order are read.
+#[derive(Clone, Copy)]
+enum Picked {
+    All,
+    /// The statuses of lines.
+    Statuses,
+    /// The statuses of lines and the references of vendors.
+    Seen,
+    /// The one with this id.
+    One(i64),
 }
 
 /// A message to `orders.handle`.

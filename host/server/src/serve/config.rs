@@ -62,7 +62,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "NUMBER", env = "CARTWRIGHT_REQUESTS_PER_SECOND")]
     requests_per_second: Option<NonZeroU32>,
     /// Maximum requests per second from one client address (IPv6: a /64 network) with storefronts' keys, and twice as many at once;
-    /// a quarter of --requests-per-second unless given, at most 50. What is refused here does not count against the key.
+    /// a quarter of --requests-per-second unless given, at most 100. What is refused here does not count against the key.
     #[arg(long, value_name = "NUMBER", env = "CARTWRIGHT_CLIENT_REQUESTS_PER_SECOND")]
     client_requests_per_second: Option<NonZeroU32>,
     /// Maximum wrong access keys per minute from one address; 20 unless given.

@@ -69,7 +69,7 @@ pub(crate) struct LimitSettings {
 /// More than a busy shop's server asks; one that runs wild leaves something to the others.
 const REQUESTS_PER_SECOND: NonZeroU32 = NonZeroU32::new(1000).expect("not zero");
 /// More than the shoppers of an office or behind a mobile carrier's address ask at once. See [`client_default`].
-const CLIENT_REQUESTS_PER_SECOND: NonZeroU32 = NonZeroU32::new(50).expect("not zero");
+const CLIENT_REQUESTS_PER_SECOND: NonZeroU32 = NonZeroU32::new(100).expect("not zero");
 
 /// One client's default is at most a quarter of the key's limit, so that a few clients do not use it up.
 pub(crate) fn client_default(requests_per_second: NonZeroU32) -> NonZeroU32 {
@@ -475,8 +475,8 @@ mod tests {
     }
 
     #[test]
-    fn the_default_for_one_client_is_a_quarter_of_its_keys_limit_and_at_most_50() {
-        for (key, client) in [(1, 1), (4, 1), (100, 25), (200, 50), (100_000, 50)] {
+    fn the_default_for_one_client_is_a_quarter_of_its_keys_limit_and_at_most_100() {
+        for (key, client) in [(1, 1), (4, 1), (100, 25), (400, 100), (100_000, 100)] {
             assert_eq!(client_default(number(key)), number(client));
         }
     }

@@ -247,6 +247,7 @@ async fn converse(
         .max_buf_size(MAX_HEAD_BYTES)
         .serve_connection(TokioIo::new(stream), service);
     tokio::pin!(served);
+    let mut is_reclaimed = false;
     let ended = loop {
         tokio::select! {
             ended = &mut served => break ended,
@@ -255,7 +256,13 @@ async fn converse(
                 break served.await;
             }
             Ok(()) = reclaimed.changed() => {
-                if !progress.is_busy() {
+                if progress.is_busy() {
+                    is_reclaimed = false;
+                } else if is_reclaimed {
+                    // It has had a while to complete a head that it began.
+                    return;
+                } else {
+                    is_reclaimed = true;
                     served.as_mut().graceful_shutdown();
                 }
             }
@@ -686,6 +693,17 @@ mod tests {
         let mut said = String::new();
         timeout(LONG / 2, stream.read_to_string(&mut said)).await.expect("an answer").expect("an answer");
         assert!(said.starts_with("HTTP/1.1 405"), "{said}");
+    }
+
+    #[tokio::test]
+    async fn heads_that_are_not_completed_make_room_when_there_is_none() {
+        let (address, _refused, _stop) = served(connections(2, 2, &[])).await;
+        let mut begun = [open(address).await, open(address).await];
+        for stream in &mut begun {
+            stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nx-a: ").await.expect("written");
+        }
+        sleep(SHORT).await;
+        is_answered_soon(address).await;
     }
 
     #[tokio::test]

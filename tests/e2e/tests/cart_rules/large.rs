@@ -70,13 +70,13 @@ async fn a_check_costs_as_much_as_the_cart_has_lines() {
 }
 
 #[tokio::test]
-async fn a_configuration_over_a_budget_is_refused_with_the_limit() {
+async fn a_cart_over_its_budget_is_refused_with_the_limit() {
     let world = World::new().await;
-    let state = "x".repeat(Budget::StateBytes.allowed() / 100 + 1);
-    let ring = json!({ "catalogue_id": 1001, "attributes": [], "articles": [], "configuration": { "state": state } });
-    let refused = world.add("ring", &Value::Array(vec![ring; 100]).to_string(), 1, &mut Vec::new()).await;
-    let refused = refused.expect_err("too much state");
+    let mut cart = Vec::new();
+    world.add("ring", samples::EXPIVI_SIMPLE, 1, &mut cart).await.expect("a ring");
+    let cart = vec![cart.remove(0); Budget::CartLines.allowed() + 1];
+    let refused = world.host.check_cart(&world.shop, &cart, &trade()).await.expect_err("too many lines");
     let CartError::OverBudget(over) = &refused else { panic!("{refused}") };
-    assert_eq!((over.limit, over.allowed), (Budget::StateBytes, 4 << 20));
-    assert!(over.given > over.allowed && refused.to_string().contains("limit state_bytes"), "{refused}");
+    assert_eq!((over.limit, over.given, over.allowed), (Budget::CartLines, 10_001, 10_000));
+    assert!(refused.to_string().contains("limit cart_lines"), "{refused}");
 }
