@@ -101,6 +101,9 @@ impl Decoder<'_> {
             if shown.keys_differ {
                 self.warn_of_keys(place, &shown.id);
             }
+            if matches!(shown.written, Written::Other { is_cut: true, .. }) && shown.value_name.as_str().is_none() {
+                self.warn_of_cut(place, &shown.id);
+            }
             shown_ids.insert(&shown.id);
             push_attribute(&mut attributes, shown, key, false);
         }
@@ -116,6 +119,14 @@ impl Decoder<'_> {
             "The attribute {id} at {path} has different KEYs in several fields; the first of the setting \"key-fields\" counts."
         );
         self.warnings.push(message("keys-differ", text, &[("attribute", id.as_ref()), ("path", &path)]));
+    }
+
+    fn warn_of_cut(&mut self, place: usize, id: &Code<'_>) {
+        let path = self.saved.path(place, "attributes");
+        let text = format!(
+            "The value of the attribute {id} at {path} is no text, and not all of it is shown. The saved configuration holds all of it."
+        );
+        self.warnings.push(message("value-not-shown", text, &[("attribute", id.as_ref()), ("path", &path)]));
     }
 
     /// Equal entries are added up: an article has no quantity, it is repeated.
@@ -208,8 +219,9 @@ fn push_attribute(attributes: &mut Vec<types::Attribute>, attribute: &Attribute<
         }
         Written::Number(number) => (value_name.unwrap_or(number), "number", None),
         Written::YesNo(yes) => (value_name.unwrap_or(if *yes { "yes" } else { "no" }), "option", None),
-        Written::File => (value_name.unwrap_or_default(), "file", None),
-        Written::Nothing | Written::Other => (value_name.unwrap_or_default(), "option", None),
+        Written::File(kind) => (value_name.unwrap_or(kind), "file", None),
+        Written::Other { shown, .. } => (value_name.unwrap_or(shown), "option", None),
+        Written::Nothing => (value_name.unwrap_or_default(), "option", None),
     };
     // The font is a choice of its own: it is shown and produced, but it is not what the shopper wrote.
     let font = font.map(|font| types::Attribute {

@@ -66,6 +66,16 @@ impl Decimal {
         (self.mantissa % unit == 0).then_some(self.mantissa / unit)
     }
 
+    /// How many digits stand behind the point.
+    pub(crate) fn decimals(self) -> u32 {
+        self.decimals
+    }
+
+    /// How many digits it has, those in front that are zero left out.
+    pub(crate) fn digits(self) -> u32 {
+        self.mantissa.unsigned_abs().checked_ilog10().map_or(1, |power| power + 1)
+    }
+
     /// Is it below zero?
     pub(crate) fn is_negative(self) -> bool {
         self.mantissa < 0

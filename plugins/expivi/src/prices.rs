@@ -19,6 +19,11 @@ use crate::raw;
 use crate::saved::{self, whole};
 use crate::settings;
 
+/// Maximum number of decimals of an amount of money in the contract.
+const MAX_SCALE: u8 = 9;
+/// A number that a float was printed as has at least so many digits where it is not exact.
+const FLOAT_DIGITS: u32 = 15;
+
 /// What Expivi says the items cost, one answer for each.
 pub(crate) fn price_items<H: Host>(
     host: &mut H,
@@ -112,8 +117,10 @@ impl Terms {
             let text = "Expivi's answer does not say this, and it is never assumed. Set it to sell at Expivi's prices.";
             not_configured(name, message("price-needs", text, &[("setting", name)]))
         };
-        let scale =
-            context.integer("price-scale").and_then(|scale| u8::try_from(scale).ok()).filter(|scale| *scale <= 9);
+        let scale = context
+            .integer("price-scale")
+            .and_then(|scale| u8::try_from(scale).ok())
+            .filter(|scale| *scale <= MAX_SCALE);
         Ok(Self {
             currency: context.text("price-currency").ok_or_else(|| missing("price-currency"))?.to_owned(),
             scale: scale.ok_or_else(|| missing("price-scale"))?,
@@ -121,16 +128,31 @@ impl Terms {
         })
     }
 
-    /// The amount of a reply, exactly as its text has it.
+    /// The amount of a reply with all its decimals: the host multiplies it, and rounds a line once. What a float adds to a number,
+    /// as in 12.340000000000001, is rounded off; other amounts that money cannot hold are refused.
     fn amount(&self, reply: &[u8], context: &Context) -> Result<Money, Error> {
         let unusable = || rejected(message("price-unusable", "Expivi's answer holds no price that can be used.", &[]));
         let reply: Reply<'_> = answered(reply).map_err(|_| unusable())?;
         // A number, or one in quotes: the text between them is the same.
         let text = reply.price.ok_or_else(unusable)?.get().trim_matches('"');
         let price = Decimal::parse(text).filter(|price| !price.is_negative()).ok_or_else(unusable)?;
-        let minor = price.minor(self.scale, context.rounding).ok_or_else(unusable)?;
-        Ok(Money { minor, scale: self.scale, currency: self.currency.clone() })
+        let exact = price.decimals().max(self.scale.into());
+        let scale = match u8::try_from(exact) {
+            Ok(scale) if scale <= MAX_SCALE => scale,
+            _ if price.digits() >= FLOAT_DIGITS => MAX_SCALE,
+            _ => return Err(unusable()),
+        };
+        let minor = price.minor(scale, context.rounding).ok_or_else(unusable)?;
+        Ok(money(minor, scale, self))
     }
+}
+
+/// An amount without the zeros that stand behind the decimals that the merchant names.
+fn money(mut minor: i64, mut scale: u8, terms: &Terms) -> Money {
+    while scale > terms.scale && minor % 10 == 0 {
+        (minor, scale) = (minor / 10, scale - 1);
+    }
+    Money { minor, scale, currency: terms.currency.clone() }
 }
 
 #[cfg(test)]

@@ -69,7 +69,7 @@ pub fn fetch(
                     media_type: "application/zip".to_owned(),
                     content: BytesSource::Stored(digest),
                 }))?;
-                ledger::remember_exported(host, &line.id)?;
+                ledger::remember_exported(host, line)?;
             }
             Fetched::WrongSecret(text) => {
                 return Err(not_configured(

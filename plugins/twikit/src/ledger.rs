@@ -1,9 +1,12 @@
 //! What the plugin remembers about an order between its events: what was given to Twikit, what Twikit refused, what it asked.
+//!
+//! An order line's quantity is what is left to make; only a line whose quantity is still the largest that was ever seen when pieces
+//! are paid back did not have them taken off, and it is not made at all when those are all its pieces.
 
 use std::collections::BTreeSet;
 
 use cartwright_plugin::Error;
-use cartwright_plugin::types::{LineQuantity, OrderLine, Outcome, RememberedText};
+use cartwright_plugin::types::{OrderLine, Outcome, RememberedText};
 use serde::{Deserialize, Serialize};
 
 use crate::identifiers::Configured;
@@ -14,6 +17,7 @@ const ANSWERED: &str = "answered:";
 const VERIFIED: &str = "verified:";
 const EXPORTED: &str = "exported:";
 const UNSURE: &str = "unsure:";
+const ORDERED: &str = "ordered:";
 const PAID_BACK: &str = "paid-back:";
 
 /// A memory holds at most 4 kB; a large part is remembered in pieces.
@@ -99,15 +103,33 @@ impl Ledger {
         self.value(UNSURE, line)
     }
 
-    /// How many pieces of this line were paid back before it was given to Twikit.
-    fn paid_back(&self, line: &str) -> u32 {
-        self.value(PAID_BACK, line).and_then(|count| count.parse().ok()).unwrap_or(0)
+    /// How many pieces of this line Twikit was told to make; none when that is not known.
+    pub fn amount(&self, line: &str) -> Option<u32> {
+        let sent = self.sent.iter().filter(|sent| sent.line == line).map(|sent| sent.amount).max();
+        sent.or_else(|| self.count(EXPORTED, line))
     }
 
-    /// Were all pieces of this line paid back before it was given to Twikit?
+    /// The most pieces that this line was ever seen with.
+    fn ordered(&self, line: &OrderLine) -> u32 {
+        let known = self.count(ORDERED, &line.id).max(self.amount(&line.id));
+        known.unwrap_or(0).max(line.cart_line.quantity)
+    }
+
+    /// How many pieces of this line are wanted after so many were paid back.
+    pub fn wanted(&self, line: &OrderLine, paid_back: u32) -> u32 {
+        let quantity = line.cart_line.quantity;
+        // More than there are were taken off already, even when the line was not seen before.
+        let is_taken_off = quantity < self.ordered(line) || quantity < paid_back;
+        if is_taken_off { quantity } else { quantity - paid_back }
+    }
+
+    /// Were all pieces of this line paid back before it was given to Twikit, though the order still has them?
     pub fn is_paid_back(&self, line: &OrderLine) -> bool {
-        let count = self.paid_back(&line.id);
-        count > 0 && count >= line.cart_line.quantity
+        self.count(PAID_BACK, &line.id).is_some_and(|count| count >= line.cart_line.quantity)
+    }
+
+    fn count(&self, kind: &str, name: &str) -> Option<u32> {
+        self.value(kind, name)?.parse().ok()
     }
 
     fn value(&self, kind: &str, name: &str) -> Option<&str> {
@@ -149,9 +171,9 @@ pub fn remember_answered(host: &mut dyn Host, ledger: &Ledger, identifier: &str)
     host.emit(remember(ANSWERED, identifier, &count.to_string()))
 }
 
-/// Remembers that a line's file was fetched.
-pub fn remember_exported(host: &mut dyn Host, line: &str) -> Result<(), Error> {
-    host.emit(remember(EXPORTED, line, "yes"))
+/// Remembers that a line's file was fetched, and for how many pieces.
+pub fn remember_exported(host: &mut dyn Host, line: &OrderLine) -> Result<(), Error> {
+    host.emit(remember(EXPORTED, &line.id, &line.cart_line.quantity.to_string()))
 }
 
 /// Remembers that nobody knows whether a line's file was ordered.
@@ -159,10 +181,18 @@ pub fn remember_unsure(host: &mut dyn Host, line: &str, event: &str) -> Result<(
     host.emit(remember(UNSURE, line, event))
 }
 
-/// Remembers pieces that were paid back before they were given to Twikit.
-pub fn remember_paid_back(host: &mut dyn Host, ledger: &Ledger, pieces: &LineQuantity) -> Result<(), Error> {
-    let count = ledger.paid_back(&pieces.line).saturating_add(pieces.quantity);
-    host.emit(remember(PAID_BACK, &pieces.line, &count.to_string()))
+/// Remembers how many pieces a line has, when it never had so many.
+pub fn remember_ordered(host: &mut dyn Host, ledger: &Ledger, line: &OrderLine) -> Result<(), Error> {
+    let quantity = line.cart_line.quantity;
+    if ledger.count(ORDERED, &line.id).is_some_and(|known| known >= quantity) {
+        return Ok(());
+    }
+    host.emit(remember(ORDERED, &line.id, &quantity.to_string()))
+}
+
+/// Remembers that all pieces that a line has were paid back before it was given to Twikit.
+pub fn remember_paid_back(host: &mut dyn Host, line: &OrderLine) -> Result<(), Error> {
+    host.emit(remember(PAID_BACK, &line.id, &line.cart_line.quantity.to_string()))
 }
 
 /// Twikit asked about this identifier, and was told that the order is valid.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use cartwright_plugin::exports::orders::{Event, Kind, Next};
-use cartwright_plugin::types::{Context, LineQuantity, Message, Outcome, Refund};
+use cartwright_plugin::types::{Context, Message, Outcome, Refund};
 use cartwright_plugin::{Error, message};
 
 use crate::identifiers::{Configured, configured_lines, is_paid_back, listed};
@@ -22,9 +22,21 @@ pub fn handle(host: &mut dyn Host, context: &Context, event: &Event, state: Opti
         Kind::Refunded(refund) => too_late(host, event, Some(refund)),
         Kind::Changed => changed(host, event),
         Kind::Erase => erase(host, event),
+        Kind::Placed | Kind::PartlyPaid | Kind::Paid => {
+            remember_ordered(host, event, &Ledger::new(&event.remembered))?;
+            Ok(Next::Done)
+        }
         // Nothing of it is Twikit's: it learns of an order when production may start.
         _ => Ok(Next::Done),
     }
+}
+
+/// Remembers how many pieces the lines have, by which a refund is read.
+fn remember_ordered(host: &mut dyn Host, event: &Event, ledger: &Ledger) -> Result<(), Error> {
+    for Configured { line, .. } in configured_lines(&event.order)? {
+        ledger::remember_ordered(host, ledger, line)?;
+    }
+    Ok(())
 }
 
 /// Says that a line was given to Twikit, or may have been: its part was named and no refusal was heard.
@@ -34,33 +46,43 @@ fn was_given(ledger: &Ledger, Configured { line, .. }: &Configured<'_>) -> bool 
 }
 
 /// Twikit documents no way to cancel an order. A refund by amount names no lines: it concerns the order as a whole once all of it
-/// was paid back.
+/// was paid back. Nobody needs to act where Twikit makes no more than is wanted.
 fn too_late(host: &mut dyn Host, event: &Event, refunded: Option<&Refund>) -> Result<Next, Error> {
     let ledger = Ledger::new(&event.remembered);
-    let named: BTreeMap<&str, &LineQuantity> =
-        refunded.iter().flat_map(|refund| &refund.lines).map(|pieces| (pieces.line.as_str(), pieces)).collect();
+    let mut named: BTreeMap<&str, u32> = BTreeMap::new();
+    for pieces in refunded.iter().flat_map(|refund| &refund.lines) {
+        let count = named.entry(&pieces.line).or_default();
+        *count = count.saturating_add(pieces.quantity);
+    }
     let whole = refunded.is_none() || is_paid_back(&event.order);
-    let mut given = Vec::new();
-    for line in configured_lines(&event.order)? {
-        let pieces = named.get(line.line.id.as_str());
-        if !whole && pieces.is_none() {
+    let mut surplus = Vec::new();
+    let mut certain = false;
+    for configured in configured_lines(&event.order)? {
+        let line = configured.line;
+        let paid_back = named.get(line.id.as_str()).copied();
+        if !whole && paid_back.is_none() {
             continue;
         }
-        if was_given(&ledger, &line) {
-            given.push(line);
-        } else if let Some(pieces) = pieces {
+        let wanted = if whole || line.status == "cancelled" { 0 } else { ledger.wanted(line, paid_back.unwrap_or(0)) };
+        if was_given(&ledger, &configured) {
+            let sent = ledger.amount(&line.id);
+            if sent.is_none_or(|sent| sent > wanted) {
+                let sent =
+                    sent.map_or_else(|| "not known how many were sent".to_owned(), |sent| format!("{sent} sent"));
+                surplus.push(format!("{}: {sent}, {wanted} wanted now", listed(&[configured])));
+                certain |= ledger.has(&line.id);
+            }
+        } else if paid_back.is_some() && wanted == 0 && line.cart_line.quantity > 0 {
             // A line that is held may be released much later.
-            ledger::remember_paid_back(host, &ledger, pieces)?;
+            ledger::remember_paid_back(host, line)?;
         }
     }
-    if !given.is_empty() {
+    if !surplus.is_empty() {
         let what = if refunded.is_some() { "refunded" } else { "cancelled" };
-        let certain = given.iter().any(|line| ledger.has(&line.line.id));
         let when = if certain { "after they were given" } else { "after they were, or may have been, given" };
         let text = format!(
-            "Too late: these lines were {what} {when} to Twikit, which has no cancellation: {}. Tell Twikit if they shall \
-             not be made.",
-            listed(&given)
+            "Too late: pieces were {what} {when} to Twikit, which has no cancellation: {}. Tell Twikit how many shall be made.",
+            surplus.join("; ")
         );
         ask(host, message("too-late", text, &[("order", &event.order.reference)]))?;
     }
@@ -70,6 +92,7 @@ fn too_late(host: &mut dyn Host, event: &Event, refunded: Option<&Refund>) -> Re
 /// Twikit documents no way to change an order.
 fn changed(host: &mut dyn Host, event: &Event) -> Result<Next, Error> {
     let ledger = Ledger::new(&event.remembered);
+    remember_ordered(host, event, &ledger)?;
     let now: BTreeMap<&str, Configured<'_>> =
         configured_lines(&event.order)?.into_iter().map(|line| (line.line.id.as_str(), line)).collect();
     let differs = ledger.sent().iter().any(|sent| {

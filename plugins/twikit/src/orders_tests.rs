@@ -180,27 +180,70 @@ fn an_order_that_changed_while_its_release_waited_is_not_sent() {
     }
 }
 
-#[test]
-fn a_line_that_was_paid_back_while_it_was_held_is_not_sent_later() {
-    let held = || OrderLine { released: false, ..line("b", 8, 2) };
-    let refund = |quantity: u32| {
-        Kind::Refunded(Refund { lines: vec![LineQuantity { line: "b".into(), quantity }], amount: None })
-    };
-    let mut host = FakeHost::default();
-    for _ in 0..2 {
-        // A piece each.
+fn refunded(line: &str, quantity: u32) -> Kind {
+    Kind::Refunded(Refund { lines: vec![LineQuantity { line: line.into(), quantity }], amount: None })
+}
+
+/// Runs these events of an order with the line "a" of so many pieces, each with what the earlier ones remembered.
+fn story(host: &mut FakeHost, events: impl IntoIterator<Item = (Kind, u32)>) {
+    for (kind, quantity) in events {
         let remembered = host.remembered();
-        run(&mut host, &Event { remembered, ..event(refund(1), order(vec![held()])) }).unwrap();
+        run(host, &Event { remembered, ..event(kind, order(vec![line("a", 7, quantity), line("b", 8, 1)])) }).unwrap();
     }
-    assert_eq!(host.asked(), [""; 0]);
-    let both = |remembered| Event { remembered, ..released(vec![line("a", 7, 1), line("b", 8, 2)]) };
-    let mut later = FakeHost::answering([answer(200, 1)]);
-    run(&mut later, &both(host.remembered())).unwrap();
-    assert_eq!(payload(&later, 0)["items"].as_array().unwrap().len(), 1);
-    // One of two pieces leaves one to be made.
-    let mut part = FakeHost::answering([answer(200, 1)]);
-    run(&mut part, &both(host.remembered()[..1].to_vec())).unwrap();
-    assert_eq!(payload(&part, 0)["items"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn what_a_refund_leaves_of_a_line_is_sent() {
+    for (events, amount) in [
+        // The order's quantity is what is left, of a line that is refunded for the most part or by half.
+        (vec![(Kind::Placed, 5), (refunded("a", 3), 2)], Some(2)),
+        (vec![(Kind::Placed, 4), (refunded("a", 2), 2)], Some(2)),
+        (vec![(Kind::Placed, 2), (Kind::Changed, 1), (refunded("a", 1), 1)], Some(1)),
+        (vec![(Kind::Placed, 1), (Kind::Changed, 4), (refunded("a", 2), 2)], Some(2)),
+        (vec![(refunded("a", 3), 2)], Some(2)),
+        // One refund that is reported twice is one refund.
+        (vec![(Kind::Placed, 2), (refunded("a", 1), 2), (refunded("a", 1), 2)], Some(2)),
+        // All pieces are paid back, and the order still has them or has them no more.
+        (vec![(Kind::Placed, 2), (refunded("a", 2), 2)], None),
+        (vec![(refunded("a", 2), 2)], None),
+        (vec![(Kind::Placed, 2), (refunded("a", 2), 0)], None),
+    ] {
+        let mut host = FakeHost::answering([answer(200, 1)]);
+        let quantity = events.last().unwrap().1;
+        let shown = format!("{events:?}");
+        story(&mut host, events);
+        assert_eq!(host.asked(), [""; 0], "{shown}");
+        story(&mut host, [(Kind::Paid, quantity), (Kind::Released, quantity)]);
+        let mut items: Vec<Value> = payload(&host, 0)["items"].as_array().unwrap().clone();
+        items.retain(|item| item["configurationId"] == 7);
+        assert_eq!(items.first().map(|item| item["amount"].as_u64().unwrap()), amount, "{shown}");
+        let noted = if amount.is_none() && quantity > 0 { vec!["lines-paid-back"] } else { Vec::new() };
+        assert_eq!(host.noted(), noted, "{shown}");
+    }
+}
+
+#[test]
+fn a_refund_asks_only_when_twikit_makes_more_than_is_wanted() {
+    for (placed, released, refund, left, asked) in [
+        (5, 5, 2, 3, Some("5 sent, 3 wanted now")),
+        // The order still has the pieces.
+        (5, 5, 2, 5, Some("5 sent, 3 wanted now")),
+        (2, 2, 2, 0, Some("2 sent, 0 wanted now")),
+        // Twikit was away until the refund.
+        (5, 1, 4, 1, None),
+        (4, 2, 2, 2, None),
+    ] {
+        let mut host = FakeHost::answering([answer(200, 1)]);
+        story(&mut host, [(Kind::Placed, placed), (Kind::Released, released), (refunded("a", refund), left)]);
+        let said = host.emitted.iter().find_map(|outcome| match outcome {
+            Outcome::NeedsMerchant(message) => Some(message.text.as_str()),
+            _ => None,
+        });
+        match asked {
+            Some(words) => assert!(said.is_some_and(|said| said.contains(words)), "{said:?}"),
+            None => assert_eq!(said, None),
+        }
+    }
 }
 
 #[test]
@@ -340,10 +383,6 @@ fn what_comes_after_creation_is_too_late() {
     let mut host = FakeHost::answering([answer(200, 1)]);
     let first = released(vec![line("a", 7, 2), line("b", 8, 1)]);
     run(&mut host, &first).unwrap();
-    let refunded = |line: &str| {
-        let lines = vec![LineQuantity { line: line.into(), quantity: 1 }];
-        Kind::Refunded(Refund { lines, amount: None })
-    };
     let after = |kind, change: fn(&mut Order)| {
         let mut event = Event { remembered: host.remembered(), ..event(kind, first.order.clone()) };
         change(&mut event.order);
@@ -352,8 +391,8 @@ fn what_comes_after_creation_is_too_late() {
         host.asked().iter().chain(&host.noted()).map(|key| key.to_string()).collect::<Vec<_>>()
     };
     assert_eq!(after(Kind::Cancelled, |_| ()), ["too-late"]);
-    assert_eq!(after(refunded("b"), |_| ()), ["too-late"]);
-    assert_eq!(after(refunded("elsewhere"), |_| ()), [""; 0]);
+    assert_eq!(after(refunded("b", 1), |_| ()), ["too-late"]);
+    assert_eq!(after(refunded("elsewhere", 1), |_| ()), [""; 0]);
     // A refund by amount names no lines.
     let by_amount = || Kind::Refunded(Refund { lines: Vec::new(), amount: None });
     assert_eq!(after(by_amount(), |order| order.payment = "refunded".into()), ["too-late"]);
@@ -369,7 +408,7 @@ fn a_cancellation_before_creation_is_nothing_to_twikit() {
     for kind in [Kind::Cancelled, Kind::Changed, Kind::Erase] {
         let mut host = FakeHost::default();
         run(&mut host, &event(kind, order(vec![line("a", 7, 2)]))).unwrap();
-        assert!(host.emitted.is_empty());
+        assert_eq!((host.asked(), host.noted()), (vec![], vec![]));
     }
 }
 

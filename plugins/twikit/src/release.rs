@@ -41,10 +41,15 @@ pub fn release(host: &mut dyn Host, context: &Context, event: &Event) -> Result<
         // Twikit's question would be answered with "no" anyway.
         return no_longer_released(host, order);
     }
-    let open = configured.into_iter().filter(|line| {
-        line.line.status != "cancelled" && !ledger.has(&line.line.id) && !ledger.is_paid_back(line.line)
+    let open = configured.into_iter().filter(|Configured { line, .. }| {
+        line.status != "cancelled" && line.cart_line.quantity > 0 && !ledger.has(&line.id)
     });
-    let (released, held): (Vec<_>, Vec<_>) = open.partition(|line| line.line.released);
+    let (paid_back, open): (Vec<_>, Vec<_>) = open.partition(|line| ledger.is_paid_back(line.line));
+    if !paid_back.is_empty() {
+        let text = format!("Not sent to Twikit, because all their pieces were paid back: {}.", listed(&paid_back));
+        host.emit(Outcome::Note(message("lines-paid-back", text, &[("order", &order.reference)])))?;
+    }
+    let (released, held): (Vec<_>, Vec<_>) = open.into_iter().partition(|line| line.line.released);
     if !held.is_empty() {
         let text = format!("Not sent to Twikit, because they are held: {}.", listed(&held));
         host.emit(Outcome::Note(message("lines-held", text, &[("order", &order.reference)])))?;

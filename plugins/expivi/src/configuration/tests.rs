@@ -381,6 +381,15 @@ fn values_are_shown_by_their_kind() {
         (r#""attribute_value_name":17"#, "17", "option"),
         (r#""attribute_value":"DATA:image/png;base64,AA","attribute_value_name":"Photo""#, "Photo", "file"),
         (r#""attribute_value":"Bob","attribute_value_name":"Text""#, "Bob", "text"),
+        // A text may begin like the address of a file.
+        (r#""attribute_value":"Data: 12.05.2024""#, "Data: 12.05.2024", "text"),
+        (r#""attribute_value":{"value":"data: a/b, c"}"#, "data: a/b, c", "text"),
+        (r#""attribute_value":"data:""#, "data:", "text"),
+        (r#""attribute_value":"Data:image\/PNG;base64,AA""#, "image/png", "file"),
+        (r#""attribute_value":["Oak",2,true,null,{"name":"a.png"}]"#, "Oak, 2, yes, a.png", "option"),
+        (r#""attribute_value":{"file":"kitten.png","id":901}"#, "kitten.png", "option"),
+        (r#""attribute_value":{"value":{"url":"x","filename":"b.pdf"}}"#, "b.pdf", "option"),
+        (r#""attribute_value":["a"],"attribute_value_name":"Parts""#, "Parts", "option"),
     ] {
         assert_eq!(shown(members), (value.to_owned(), kind.to_owned()), "{members}");
     }
@@ -508,7 +517,21 @@ fn an_uploaded_picture_as_a_value_does_not_stop_the_sale() {
             {{"attribute_id":4,"attribute_value":{{"value":12.5}}}}]"#
     ));
     let values: Vec<String> = decoded("1", &raw).items.remove(0).attributes.into_iter().map(|a| a.value).collect();
-    assert_eq!(values, ["", "", "", "12.5"]);
+    assert_eq!(values, ["image/png", "", "1", "12.5"]);
+}
+
+#[test]
+fn a_value_that_is_not_shown_whole_is_warned_of() {
+    let warned = |value: &str| {
+        let raw = product(&format!(r#","attributes":[{{"attribute_id":13,"attribute_value":{value}}}]"#));
+        decoded("1", &raw).warnings.into_iter().map(|warning| warning.key).collect::<Vec<_>>()
+    };
+    for value in [r#"{"url":"x"}"#, r#"{"value":{"id":3}}"#, r#"["a",["b"]]"#, r#"["a",{"id":3}]"#] {
+        assert_eq!(warned(value), ["value-not-shown"], "{value}");
+    }
+    for value in ["[]", "{}", r#"["a","b"]"#, r#"{"file":"kitten.png","id":901}"#, r#""data:image/png,AA""#] {
+        assert_eq!(warned(value), [""; 0], "{value}");
+    }
 }
 
 #[test]

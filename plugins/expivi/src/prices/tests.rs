@@ -19,11 +19,11 @@ fn ask(host: &mut FakeHost, context: &Context, product: &str, raw: &str) -> Resu
     price_items(host, context, &association, raw.as_bytes(), &items)
 }
 
-fn minor(reply: &'static str, rounding: Rounding) -> Result<i64, Error> {
+fn money_of(reply: &'static str, rounding: Rounding) -> Result<Money, Error> {
     let mut host = FakeHost::new(move |_| response(200, reply));
     let context = Context { rounding, ..context(&terms()) };
     let prices = ask(&mut host, &context, "1001", SIMPLE)?;
-    Ok(prices[0].as_ref().unwrap().amount.minor)
+    Ok(prices[0].as_ref().unwrap().amount.clone())
 }
 
 #[test]
@@ -90,17 +90,25 @@ fn the_country_is_the_merchants_or_the_one_delivered_to() {
 }
 
 #[test]
-fn the_price_is_exact_and_rounded_as_the_shop_rounds() {
-    for (reply, up, even) in [
-        (r#"{"price":412.5}"#, 41250, 41250),
-        (r#"{"price":0.29}"#, 29, 29),
-        (r#"{"price":10.125}"#, 1013, 1012),
-        (r#"{"price":1.005e1}"#, 1005, 1005),
-        (r#"{"price":"1234567.89","currency":"USD"}"#, 123456789, 123456789),
-        (r#"{"price":0}"#, 0, 0),
+fn the_price_keeps_all_its_decimals() {
+    for (reply, amount) in [
+        (r#"{"price":412.5}"#, (41250, 2)),
+        (r#"{"price":0.29}"#, (29, 2)),
+        (r#"{"price":0.004}"#, (4, 3)),
+        (r#"{"price":"10.1250"}"#, (10125, 3)),
+        (r#"{"price":1.005e1}"#, (1005, 2)),
+        (r#"{"price":0.123456789}"#, (123456789, 9)),
+        (r#"{"price":"1234567.89","currency":"USD"}"#, (123456789, 2)),
+        (r#"{"price":0}"#, (0, 2)),
+        // What a float adds.
+        (r#"{"price":12.340000000000001}"#, (1234, 2)),
+        (r#"{"price":0.30000000000000004}"#, (30, 2)),
+        (r#"{"price":0.6666666666666666}"#, (666666667, 9)),
     ] {
-        assert_eq!(minor(reply, Rounding::HalfUp).unwrap(), up, "{reply}");
-        assert_eq!(minor(reply, Rounding::HalfEven).unwrap(), even, "{reply}");
+        for rounding in [Rounding::HalfUp, Rounding::HalfEven] {
+            let said = money_of(reply, rounding).unwrap();
+            assert_eq!((said.minor, said.scale), amount, "{reply}");
+        }
     }
 }
 
@@ -114,8 +122,9 @@ fn a_reply_without_a_usable_price_is_no_price() {
         r#"{"price":"1,50"}"#,
         r#"{"price":{}}"#,
         r#"{"price":1e300}"#,
+        r#"{"price":0.0000000004}"#,
     ] {
-        assert!(matches!(minor(reply, Rounding::HalfUp), Err(Error::Rejected(_))), "{reply}");
+        assert!(matches!(money_of(reply, Rounding::HalfUp), Err(Error::Rejected(_))), "{reply}");
     }
 }
 

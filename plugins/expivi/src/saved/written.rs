@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use cartwright_plugin::json::{self, Name, Problem, RawValue};
+use cartwright_plugin::json::{self, Members, Name, Problem, RawValue};
 use serde::Deserialize;
 
 /// What an `attribute_value` is to people: `{ "value": … }` or the bare value.
@@ -17,11 +17,21 @@ pub(crate) enum Written<'a> {
     Number(&'a str),
     /// Yes or no.
     YesNo(bool),
-    /// The content of a file.
-    File,
-    /// An upload, a list, or anything else that is no text to show.
-    Other,
+    /// The content of a file: its media type.
+    File(String),
+    /// A list, or an object such as an upload.
+    Other {
+        /// What of it can be shown: the texts of a list, the name of an object.
+        shown: String,
+        /// Is there something in it that cannot be shown?
+        is_cut: bool,
+    },
 }
+
+/// The members that may hold an object's name, the likeliest first: no document says which do.
+const NAMES: [&str; 7] = ["name", "file_name", "filename", "original_name", "file", "title", "label"];
+/// Maximum number of characters of a data URI that are looked at for where its content begins.
+const MAX_URI_HEAD: usize = 256;
 
 #[derive(Deserialize)]
 struct Wrapped<'a> {
@@ -33,12 +43,60 @@ impl<'a> Written<'a> {
     /// Reads an `attribute_value`.
     pub(super) fn read(value: &'a RawValue) -> Result<Self, Problem> {
         if !value.get().starts_with('{') {
-            return Self::scalar(value);
+            return Self::of(value);
         }
         match json::read_part::<Wrapped<'a>>(value)?.value {
-            Some(value) => Self::scalar(value).map_err(|problem| problem.within("value")),
-            None => Ok(Self::Other),
+            Some(value) => Self::of(value).map_err(|problem| problem.within("value")),
+            None => Self::object(value),
         }
+    }
+
+    fn of(value: &'a RawValue) -> Result<Self, Problem> {
+        match value.get().as_bytes().first() {
+            Some(b'{') => Self::object(value),
+            Some(b'[') => Self::list(value),
+            _ => Self::scalar(value),
+        }
+    }
+
+    fn list(value: &'a RawValue) -> Result<Self, Problem> {
+        let (mut shown, mut is_cut) = (Vec::new(), false);
+        for (index, part) in json::read_part::<Vec<&'a RawValue>>(value)?.into_iter().enumerate() {
+            let written = match part.get().as_bytes().first() {
+                Some(b'{') => Self::object(part),
+                // A list in a list has no place in one line of text.
+                Some(b'[') => Ok(Self::Other { shown: String::new(), is_cut: true }),
+                _ => Self::scalar(part),
+            };
+            match written.map_err(|problem| problem.within(&format!("[{index}]")))? {
+                Self::Nothing => {}
+                Self::Text(text) => shown.push(text.into_owned()),
+                Self::Number(number) => shown.push(number.to_owned()),
+                Self::YesNo(yes) => shown.push(if yes { "yes" } else { "no" }.to_owned()),
+                Self::File(kind) => shown.push(kind),
+                Self::Other { shown: name, is_cut: cut } => {
+                    is_cut |= cut;
+                    shown.extend(Some(name).filter(|name| !name.is_empty()));
+                }
+            }
+        }
+        Ok(Self::Other { shown: shown.join(", "), is_cut })
+    }
+
+    fn object(value: &'a RawValue) -> Result<Self, Problem> {
+        let Members(members) = json::read_part(value)?;
+        for name in NAMES {
+            let Some((_, part)) = members.iter().find(|(Name(member), _)| member == name) else { continue };
+            if !part.get().starts_with('"') {
+                continue;
+            }
+            match Self::scalar(part).map_err(|problem| problem.within(name))? {
+                Self::Text(text) => return Ok(Self::Other { shown: text.into_owned(), is_cut: false }),
+                Self::File(kind) => return Ok(Self::Other { shown: kind, is_cut: false }),
+                _ => {}
+            }
+        }
+        Ok(Self::Other { shown: String::new(), is_cut: !members.is_empty() })
     }
 
     fn scalar(value: &'a RawValue) -> Result<Self, Problem> {
@@ -47,10 +105,11 @@ impl<'a> Written<'a> {
             Some(b'n') => Self::Nothing,
             Some(b't') => Self::YesNo(true),
             Some(b'f') => Self::YesNo(false),
-            Some(b'{' | b'[') => Self::Other,
-            // Uploads may stand there as data URIs of megabytes.
-            Some(b'"') if json.get(1..6).is_some_and(|start| start.eq_ignore_ascii_case("data:")) => Self::File,
             Some(b'"') => {
+                // Uploads may stand there as data URIs of megabytes.
+                if let Some(kind) = media_type(json) {
+                    return Ok(Self::File(kind));
+                }
                 let Name(text) = json::read_part(value)?;
                 json::check_storable(&text).map_err(|reason| Problem::new("", reason))?;
                 if text.is_empty() { Self::Nothing } else { Self::Text(text) }
@@ -58,4 +117,19 @@ impl<'a> Written<'a> {
             _ => Self::Number(json),
         })
     }
+}
+
+/// The media type of a data URI with one, such as `data:image/png;base64,…`, that a JSON text holds. Only the URI's head is read.
+fn media_type(json: &str) -> Option<String> {
+    // A slash may be escaped in JSON.
+    let head = json.chars().skip(1).take(MAX_URI_HEAD).collect::<String>().replace("\\/", "/");
+    let (scheme, rest) = head.split_once(':')?;
+    let (described, _) = rest.split_once(',')?;
+    let kind = described.split(';').next()?;
+    let (top, sub) = kind.split_once('/')?;
+    let is_token = |text: &str| {
+        let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&byte);
+        !text.is_empty() && text.bytes().all(is_part)
+    };
+    (scheme.eq_ignore_ascii_case("data") && is_token(top) && is_token(sub)).then(|| kind.to_ascii_lowercase())
 }

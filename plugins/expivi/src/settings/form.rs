@@ -194,7 +194,7 @@ fn prices() -> Vec<Field> {
             .pattern("[A-Z]{3}")
             .in_group(group),
         field("price-scale", "integer", "Decimals of Expivi's prices")
-            .help("Needed for Expivi's prices.")
+            .help("An answer with more decimals keeps them, up to 9. Needed for Expivi's prices.")
             .range(0, 9)
             .in_group(group),
         select(
