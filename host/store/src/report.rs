@@ -1,10 +1,10 @@
 //! What a platform says happened to an order, and who is told: each vendor account that has lines in it, and the shop's order
 //! hooks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
-use cartwright::types::{Event, EventKind, Order};
+use cartwright::types::{Event, EventKind, Order, OrderLine};
 use cartwright::{
     AccountId, Cartwright, Digest, HOST_ID_PREFIX, OrderError, Plugin, Release, SetupError, ShopId, check_event,
 };
@@ -94,8 +94,9 @@ impl Store {
     ///
     /// The order has all its lines, whomever they concern, as [`Cartwright::order_lines`] makes them. A line's `released` says whether the
     /// merchant lets it be produced (false = it is held for their approval); the order's own is found here: when the shop's [`Release`]
-    /// policy is met, or the platform reports `released`, the order is released, and an event `released` follows of itself. It stays
-    /// released until a newer version is cancelled or paid back in full. An order that costs nothing counts as paid in full.
+    /// policy is met, or the platform reports `released`, the order is released, and an event `released` follows of itself. It follows
+    /// again whenever a later version frees a line: one that was held, had no pieces or is new. The order stays released until a newer
+    /// version is cancelled or paid back in full. An order that costs nothing counts as paid in full.
     ///
     /// Told are: each account that lines were configured with, of its lines, at the newest version that one of them is pinned to,
     /// or at its current version when the order was closed before; each account that was told of the order before and has no line in
@@ -121,7 +122,12 @@ impl Store {
         if event.order.lines.is_empty() {
             return Err(ReportError::Empty(event.order.id.clone()));
         }
-        let known = self.known_order(&mut work, shop, &event.order.id).await?;
+        // Of two reports at the same time, the second finds what the first said.
+        let known = match self.lock_order(&mut work, shop, &event.order.id).await {
+            Ok(_) => self.known_order(&mut work, shop, &event.order.id).await?,
+            Err(StoreError::NotFound { .. }) => None,
+            Err(error) => return Err(error.into()),
+        };
         if known.is_none() && event.order.id.starts_with(HOST_ID_PREFIX) {
             return Err(OrderError::HostId { what: "the order id", value: event.order.id.clone() }.into());
         }
@@ -148,12 +154,13 @@ impl Store {
         let before = known.as_ref().map(|known| logged(&known.order, None));
         let releases = releases(state.release, event);
         let mut event = event.clone();
-        event.order.released =
-            may_be_released(&event.order) && (releases || known.is_some_and(|known| known.order.released));
+        let known = known.map(|known| known.order).filter(|known| known.released);
+        event.order.released = may_be_released(&event.order) && (releases || known.is_some());
+        let frees = known.is_some_and(|known| frees(&known, &event.order));
         let mut recorded = self.record_in(&mut work, shop, &event, &told, at).await?;
         // Of two events that release it at the same time, one does.
         let released = releases && self.release_in(&mut work, shop, &event.order).await?;
-        if released && event.kind != EventKind::Released {
+        if (released || frees) && event.kind != EventKind::Released {
             let id = host_event_id("released", &event.id);
             let released = Event { id, kind: EventKind::Released, ..event.clone() };
             let second = self.record_in(&mut work, shop, &released, &told, at).await?;
@@ -209,23 +216,34 @@ fn logged(order: &Order, event: Option<&Event>) -> Value {
     })
 }
 
-/// Does an event release its order?
+/// Does an event release its order? The order's state says so, whatever happened last.
 fn releases(policy: Release, event: &Event) -> bool {
-    if !may_be_released(&event.order) {
-        return false;
-    }
-    // Of an order that costs nothing no payment ever comes.
-    let is_paid = event.order.payment == "full" || event.order.total.minor == 0;
-    match event.kind {
-        EventKind::Released => true,
-        EventKind::Paid => policy != Release::ByHand,
-        EventKind::Placed | EventKind::PartlyPaid | EventKind::Changed => match policy {
+    let is_paid = match event.kind {
+        EventKind::Released => return may_be_released(&event.order),
+        // Nothing of a cancelled order is made, and the host's own kinds do not say how the order is.
+        EventKind::Cancelled
+        | EventKind::QuotationRequested
+        | EventKind::ConfigurationSaved
+        | EventKind::Scheduled(_)
+        | EventKind::Message(_)
+        | EventKind::Erase => return false,
+        // Of an order that costs nothing no payment ever comes.
+        _ => event.order.payment == "full" || event.order.total.minor == 0,
+    };
+    may_be_released(&event.order)
+        && match policy {
             Release::Paid => is_paid,
             Release::Placed => true,
             Release::ByHand => false,
-        },
-        _ => false,
-    }
+        }
+}
+
+/// May a line of a released order be made now that could not before?
+fn frees(known: &Order, order: &Order) -> bool {
+    let can_be_made = |line: &OrderLine| line.released && line.cart_line.quantity > 0;
+    let could_be_made: BTreeSet<&str> =
+        known.lines.iter().filter(|line| can_be_made(line)).map(|line| line.id.as_str()).collect();
+    order.released && order.lines.iter().any(|line| can_be_made(line) && !could_be_made.contains(line.id.as_str()))
 }
 
 /// Who is told. The versions that a closed order's lines are pinned to are not kept in use for what comes later.

@@ -3,7 +3,7 @@
 //! [`Cartwright::order_lines`] is the only way from cart lines to order lines. A line alone is only as the host sealed it; whether a
 //! bundle is whole, whether a line is sold twice and how many pieces a child has can be told of all lines of the order together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -12,7 +12,7 @@ use super::MOST_LINES;
 use super::check::family_sums;
 use super::line::{CartLine, SealFault};
 use super::money::MAX_SCALE;
-use crate::contract::{Address, Event, EventKind, Money, Order, OrderLine};
+use crate::contract::{Address, Event, EventKind, LineQuantity, Money, Order, OrderLine};
 use crate::host::Cartwright;
 use crate::ids::ShopId;
 use crate::shop::SetupError;
@@ -199,6 +199,54 @@ pub enum OrderError {
     /// The payment is not a known word.
     #[error("the payment {0:?} is not one of \"none\", \"part\", \"full\" and \"refunded\"")]
     Payment(String),
+    /// What happened cannot have left the order as it is reported.
+    #[error(
+        "the event says that the order was {kind}, and the order has {found}; report the order as it is after the event, with {expected}, or what else happened"
+    )]
+    Contradiction {
+        /// What happened.
+        kind: &'static str,
+        /// What the order has.
+        found: &'static str,
+        /// What it would have.
+        expected: &'static str,
+    },
+    /// Pieces of a line that the order does not have.
+    #[error("{what}: the order has no line {line:?}; name the id of one of its lines")]
+    UnknownLine {
+        /// Which pieces.
+        what: &'static str,
+        /// The beginning of the line's id.
+        line: String,
+    },
+    /// Pieces of one line twice.
+    #[error("{what}: the line {line:?} is named twice; name it once, with all its pieces")]
+    LineTwice {
+        /// Which pieces.
+        what: &'static str,
+        /// The line's id.
+        line: String,
+    },
+    /// Pieces of a line, and none of them.
+    #[error("{what}: of the line {line:?} there are 0; name 1 or more, or leave the line out")]
+    NoPieces {
+        /// Which pieces.
+        what: &'static str,
+        /// The line's id.
+        line: String,
+    },
+    /// More pieces of a line than were sealed.
+    #[error("{what}: of the line {line:?} there are {quantity}, and {sealed} were sold; name at most {sealed}")]
+    Pieces {
+        /// Which pieces.
+        what: &'static str,
+        /// The line's id.
+        line: String,
+        /// How many pieces were reported.
+        quantity: u32,
+        /// How many were sealed.
+        sealed: u32,
+    },
 }
 
 /// Why an amount that a platform names cannot be one.
@@ -369,8 +417,9 @@ fn pieces(lines: &[OrderedLine<'_>], family: &[usize]) -> Result<Vec<u32>, Order
     Ok(pieces)
 }
 
-/// Checks what a platform reports of an order beside its cart lines: ids, texts, money and times are within bounds, and the event's id is
-/// none of the host's own.
+/// Checks what a platform reports of an order beside its cart lines: ids, texts, money and times are within bounds, the event's id is
+/// none of the host's own, its kind and the order's state agree, and pieces that were paid back or sent are of the order's lines.
+/// How many pieces of a line there are at most, [`check_pieces`] knows.
 ///
 /// # Errors
 /// [`OrderError`] names what is wrong.
@@ -389,7 +438,61 @@ pub fn check_event(event: &Event) -> Result<(), OrderError> {
             return Err(OrderError::Money { what: "the amount that is paid back", why });
         }
     }
-    check_order(&event.order)
+    check_order(&event.order)?;
+    check_state(&event.kind, &event.order)?;
+    // The pieces that are left to be made may be fewer than those that are paid back.
+    let is_of_order = |id: &str| event.order.lines.iter().any(|line| line.id == id);
+    check_named(&event.kind, |id| is_of_order(id).then_some(u32::MAX))
+}
+
+/// Checks the pieces that an event says were paid back or sent: each line is one of these, is named once, and has 1 to as many pieces as
+/// were sealed, however many are left to be made.
+///
+/// # Errors
+/// [`OrderError`] names the line.
+pub fn check_pieces(kind: &EventKind, lines: &[OrderedLine<'_>]) -> Result<(), OrderError> {
+    check_named(kind, |id| lines.iter().find(|ordered| ordered.id == id).map(|ordered| ordered.line.quantity))
+}
+
+/// `sealed` knows the pieces of each line of the order.
+fn check_named(kind: &EventKind, sealed: impl Fn(&str) -> Option<u32>) -> Result<(), OrderError> {
+    let (what, named): (_, &[LineQuantity]) = match kind {
+        EventKind::Refunded(refund) => ("the pieces that are paid back", &refund.lines),
+        EventKind::Fulfilled(shipment) => ("the pieces that were sent", &shipment.lines),
+        _ => return Ok(()),
+    };
+    let mut lines = BTreeSet::new();
+    for LineQuantity { line, quantity } in named {
+        let unknown = || OrderError::UnknownLine { what, line: line.chars().take(80).collect() };
+        let (sealed, quantity) = (sealed(line).ok_or_else(unknown)?, *quantity);
+        if !lines.insert(line) {
+            return Err(OrderError::LineTwice { what, line: line.clone() });
+        }
+        if quantity == 0 {
+            return Err(OrderError::NoPieces { what, line: line.clone() });
+        }
+        if quantity > sealed {
+            return Err(OrderError::Pieces { what, line: line.clone(), quantity, sealed });
+        }
+    }
+    Ok(())
+}
+
+/// Refuses an order that what happened to it cannot have left so. An order that costs nothing needs no payment, and a platform that
+/// reports late tells of the order as it is by then: paid, and paid back since.
+fn check_state(kind: &EventKind, order: &Order) -> Result<(), OrderError> {
+    const UNPAID: &str = "the payment \"none\"";
+    let is_unpaid = order.payment == "none" && order.total.minor > 0;
+    let (kind, found, expected) = match kind {
+        EventKind::Cancelled if !order.cancelled => ("cancelled", "`cancelled` false", "`cancelled` true"),
+        EventKind::Paid if is_unpaid => ("paid", UNPAID, "\"full\", or \"part\""),
+        EventKind::PartlyPaid if is_unpaid => ("paid in part", UNPAID, "\"part\""),
+        EventKind::Refunded(_) if is_unpaid => {
+            ("paid back", UNPAID, "\"refunded\", or with \"part\" or \"full\" where something stays paid")
+        }
+        _ => return Ok(()),
+    };
+    Err(OrderError::Contradiction { kind, found, expected })
 }
 
 /// Checks an order beside its cart lines, as [`check_event`] does.

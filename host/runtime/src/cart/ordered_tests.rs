@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::Secret;
-use crate::contract::Refund;
+use crate::contract::{Refund, Shipment};
 use crate::shop::Shop;
 
 /// A host with a shop that sells in euros.
@@ -277,4 +277,75 @@ fn ids_texts_money_and_times_of_an_order_are_within_bounds() {
     let amount = Some(Money { minor: 4900, scale: 0, currency: "JPY".into() });
     other.kind = EventKind::Refunded(Refund { lines: Vec::new(), amount });
     assert!(matches!(check_event(&other), Err(OrderError::Money { .. })));
+}
+
+fn refund(lines: &[(&str, u32)]) -> EventKind {
+    EventKind::Refunded(Refund { lines: named(lines), amount: None })
+}
+
+fn shipment(lines: &[(&str, u32)]) -> EventKind {
+    let (id, carrier, at, tracking_url, tracking_id) = (None, None, None, None, None);
+    EventKind::Fulfilled(Shipment { id, lines: named(lines), carrier, at, tracking_url, tracking_id })
+}
+
+fn named(lines: &[(&str, u32)]) -> Vec<LineQuantity> {
+    lines.iter().map(|(line, quantity)| LineQuantity { line: (*line).to_owned(), quantity: *quantity }).collect()
+}
+
+#[test]
+fn what_happened_and_how_the_order_is_agree() {
+    let placed = event();
+    let checked = |kind: &EventKind, payment: &str, cancelled: bool, total: i64| {
+        let mut event = Event { kind: kind.clone(), ..placed.clone() };
+        (event.order.payment, event.order.cancelled, event.order.total.minor) = (payment.to_owned(), cancelled, total);
+        check_event(&event)
+    };
+    let back = refund(&[]);
+    for (kind, payment) in [(&EventKind::Paid, "none"), (&EventKind::PartlyPaid, "none"), (&back, "none")] {
+        let refused = checked(kind, payment, false, 4900);
+        assert!(matches!(refused, Err(OrderError::Contradiction { .. })), "{kind:?}: {refused:?}");
+        // What costs nothing needs no payment.
+        assert!(checked(kind, payment, false, 0).is_ok(), "{kind:?}");
+    }
+    for payment in ["none", "part", "full", "refunded"] {
+        let refused = checked(&EventKind::Cancelled, payment, false, 4900);
+        assert!(matches!(refused, Err(OrderError::Contradiction { kind: "cancelled", .. })), "{payment}: {refused:?}");
+        assert!(checked(&EventKind::Cancelled, payment, true, 4900).is_ok(), "{payment}");
+        assert!(checked(&EventKind::Placed, payment, true, 4900).is_ok(), "it was cancelled since");
+    }
+    // Late, the order is told of as it is by then.
+    for kind in [&EventKind::Paid, &EventKind::PartlyPaid, &back] {
+        for payment in ["part", "full", "refunded"] {
+            assert!(checked(kind, payment, false, 4900).is_ok(), "{kind:?} {payment}");
+        }
+    }
+}
+
+#[test]
+fn pieces_that_are_paid_back_or_sent_are_of_the_order() {
+    let mut good = event();
+    good.order.payment = "part".to_owned();
+    let world = host();
+    let rings = line(&world, "ring", 3, &json!({}));
+    // Two of the three are cancelled, and may be paid back all the same.
+    let sold = [OrderedLine { quantity: Some(1), ..OrderedLine::new("1", &rings) }];
+    for kind in [refund, shipment] {
+        let checked = |lines: &[(&str, u32)]| {
+            let kind = kind(lines);
+            check_event(&Event { kind: kind.clone(), ..good.clone() }).and_then(|()| check_pieces(&kind, &sold))
+        };
+        for lines in [&[][..], &[("1", 1)], &[("1", 2)], &[("1", 3)]] {
+            assert!(checked(lines).is_ok(), "{lines:?}");
+        }
+        let refused = checked(&[("9", 1)]);
+        assert!(matches!(&refused, Err(OrderError::UnknownLine { line, .. }) if line == "9"), "{refused:?}");
+        let refused = checked(&[("1", 1), ("1", 1)]);
+        assert!(matches!(&refused, Err(OrderError::LineTwice { line, .. }) if line == "1"), "{refused:?}");
+        let refused = checked(&[("1", 0)]);
+        assert!(matches!(refused, Err(OrderError::NoPieces { .. })), "{refused:?}");
+        for quantity in [4, u32::MAX] {
+            let refused = checked(&[("1", quantity)]);
+            assert!(matches!(refused, Err(OrderError::Pieces { sealed: 3, .. })), "{quantity}: {refused:?}");
+        }
+    }
 }

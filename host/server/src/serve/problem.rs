@@ -296,16 +296,21 @@ impl From<OrderError> for Problem {
         let kind = match &error {
             OrderError::Setup(error) => return error.clone().into(),
             OrderError::Seal { .. } => "seal",
-            OrderError::DuplicateId(_) | OrderError::DuplicateLine { .. } => "twice",
+            OrderError::DuplicateId(_) | OrderError::DuplicateLine { .. } | OrderError::LineTwice { .. } => "twice",
             OrderError::NoBundle { .. } | OrderError::BrokenBundle { .. } => "bundle",
-            OrderError::Quantity { .. } | OrderError::ChildQuantity { .. } => "quantity",
+            OrderError::Quantity { .. }
+            | OrderError::ChildQuantity { .. }
+            | OrderError::NoPieces { .. }
+            | OrderError::Pieces { .. } => "quantity",
             OrderError::Currency { .. } | OrderError::OtherCurrency { .. } | OrderError::Money { .. } => "money",
             OrderError::Id { .. }
             | OrderError::HostId { .. }
             | OrderError::Text { .. }
             | OrderError::TooManyLines(_)
             | OrderError::Time { .. }
-            | OrderError::Payment(_) => "order",
+            | OrderError::Payment(_)
+            | OrderError::Contradiction { .. }
+            | OrderError::UnknownLine { .. } => "order",
         };
         Self::unprocessable(kind, error.to_string()).typed(&error)
     }

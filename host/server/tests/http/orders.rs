@@ -107,6 +107,23 @@ async fn an_order_is_held_to_the_rules_of_a_cart() {
     .await;
     let back = json!({ "refunded": { "lines": [], "amount": { "minor": -1, "scale": 2, "currency": "EUR" } } });
     refused("less than nothing paid back", with("/kind", back), "money").await;
+    for (what, kind) in [("not cancelled", json!("cancelled")), ("not paid", json!("paid"))] {
+        refused(what, with("/kind", kind), "order").await;
+    }
+    // The ring was sold once.
+    for (lines, kind) in [
+        (json!([{ "line": "9", "quantity": 1 }]), "order"),
+        (json!([{ "line": "1", "quantity": 0 }]), "quantity"),
+        (json!([{ "line": "1", "quantity": 2 }]), "quantity"),
+        (json!([{ "line": "1", "quantity": 1 }, { "line": "1", "quantity": 1 }]), "twice"),
+    ] {
+        let sent = json!({
+            "id": null, "lines": lines, "carrier": null, "at": null, "tracking_url": null, "tracking_id": null,
+        });
+        refused("pieces that were sent", with("/kind", json!({ "fulfilled": sent })), kind).await;
+        let back = json!({ "refunded": { "lines": lines, "amount": null } });
+        refused("pieces that were paid back", with("/kind", back), kind).await;
+    }
     shop.backend.get(&shop.at("/orders/1")).await.problem(404, "not-found");
     shop.backend.post(&events, &placed("e", "1", 1, &cart)).await.ok();
 }

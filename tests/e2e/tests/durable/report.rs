@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cartwright::durable::RunEnd;
-use cartwright::types::{Event, EventKind, Money, Order, Refund};
+use cartwright::types::{Event, EventKind, LineQuantity, Money, Order, Refund, Shipment};
 use cartwright::{AccountId, CartLine, Clock, Digest, NewHosts, OrderError, OrderedLine, Release, SimulatedClock};
 use cartwright_e2e::orders::{approved, order};
 use cartwright_e2e::{ORDER_HOOK, World, local, members, shop};
@@ -23,6 +23,8 @@ on_each_database!(
     the_same_report_twice_does_nothing_twice,
     an_order_that_costs_nothing_is_released_without_a_payment,
     an_order_is_released_again_after_it_was_paid_back,
+    a_line_that_is_freed_later_is_released,
+    an_order_is_released_by_its_state_whatever_happened_last,
     whoever_was_told_of_an_order_is_told_when_no_line_is_theirs_any_more,
     hooks_see_the_pieces_that_are_left_to_make,
     an_order_is_in_the_shop_s_currency,
@@ -294,6 +296,77 @@ async fn an_order_is_released_again_after_it_was_paid_back(database: Database) {
     assert!(platform.next().await.job.event.order.released);
 }
 
+async fn a_line_that_is_freed_later_is_released(database: Database) {
+    let mut platform = Platform::new(&database).await;
+    platform.world.add("shirt", samples::EXPIVI_VARIATION, 1, &mut platform.cart).await.expect("a shirt");
+    type Change = fn(&mut Order);
+    let before: [(&str, Change); 4] = [
+        ("held", |order| order.lines[1].released = false),
+        ("without pieces", |order| (order.lines[1].cart_line.quantity, order.lines[1].released) = (0, false)),
+        ("unknown", |order| order.lines.truncate(1)),
+        ("nothing", |_| {}),
+    ];
+    for (what, change) in before {
+        for (kind, name) in [(EventKind::Changed, "changed"), (EventKind::Paid, "paid")] {
+            let id = format!("{what} {name}");
+            let order = |version| {
+                let order = order(&platform.world.host, &platform.world.shop, &id, &platform.cart);
+                Order { version, released: false, ..order }
+            };
+            let mut first = order(1);
+            change(&mut first);
+            platform.report(&format!("{id} 1"), EventKind::Paid, first).await;
+            let told = [format!("shop:expivi:{id} 2"), format!("shop:expivi:~released:{id} 2")];
+            let expected = if what == "nothing" { &told[..1] } else { &told[..] };
+            let jobs = platform.report(&format!("{id} 2"), kind, order(2)).await;
+            assert_eq!(jobs, expected, "{id}");
+            // It is freed once.
+            let jobs = platform.report(&format!("{id} 3"), EventKind::Changed, order(3)).await;
+            assert_eq!(jobs, [format!("shop:expivi:{id} 3")], "{id}");
+        }
+    }
+    // A line of an order that is not released is not freed.
+    platform
+        .report("e1", EventKind::Placed, {
+            let mut held = platform.order(1);
+            held.lines[1].released = false;
+            held
+        })
+        .await;
+    assert_eq!(platform.report("e2", EventKind::Changed, platform.order(2)).await, ["shop:expivi:e2"]);
+}
+
+async fn an_order_is_released_by_its_state_whatever_happened_last(database: Database) {
+    let platform = Platform::new(&database).await;
+    let back = || {
+        let lines = vec![LineQuantity { line: "1".to_owned(), quantity: 1 }];
+        EventKind::Refunded(Refund { lines, amount: None })
+    };
+    let sent = || {
+        let (id, carrier, at, tracking_url, tracking_id) = (None, None, None, None, None);
+        EventKind::Fulfilled(Shipment { id, lines: Vec::new(), carrier, at, tracking_url, tracking_id })
+    };
+    for (id, kind, payment, is_released) in [
+        ("back, paid", back(), "full", true),
+        ("back, paid in part", back(), "part", false),
+        ("back, paid back", back(), "refunded", false),
+        ("sent, paid", sent(), "full", true),
+        ("sent, not paid", sent(), "none", false),
+        ("paid", EventKind::Paid, "full", true),
+        ("paid in part", EventKind::Paid, "part", false),
+        ("paid, paid back since", EventKind::Paid, "refunded", false),
+        ("scheduled", EventKind::Scheduled("nightly".to_owned()), "full", false),
+    ] {
+        let order = order(&platform.world.host, &platform.world.shop, id, &platform.cart);
+        let order = Order { payment: payment.to_owned(), released: false, ..order };
+        let told = [format!("shop:expivi:{id}"), format!("shop:expivi:~released:{id}")];
+        let expected = if is_released { &told[..] } else { &told[..1] };
+        assert_eq!(platform.report(id, kind, order).await, expected, "{id}");
+        let known = platform.store.order(&platform.world.shop, id).await.expect("an answer").expect("an order");
+        assert_eq!(known.released, is_released, "{id}");
+    }
+}
+
 async fn whoever_was_told_of_an_order_is_told_when_no_line_is_theirs_any_more(database: Database) {
     let platform = Platform::new(&database).await;
     platform.report("e1", EventKind::Placed, platform.order(1)).await;
@@ -372,6 +445,19 @@ async fn a_report_that_cannot_be_right_is_refused_and_leaves_nothing(database: D
     let event = platform.event("e1", EventKind::Placed, platform.order(1));
     let error = platform.store.report(&platform.world.host, &shop, &event, &pins, "ann", platform.clock.now()).await;
     assert!(matches!(error, Err(ReportError::UnknownShop(_))), "{error:?}");
+    for (kind, what) in [
+        (EventKind::Cancelled, "an order that is not cancelled"),
+        (EventKind::Paid, "an order that is not paid"),
+        (EventKind::Refunded(Refund { lines: Vec::new(), amount: None }), "one that nothing was paid of"),
+    ] {
+        let refused = platform.try_report(&platform.event("e1", kind, platform.order(1)), &pins).await;
+        assert!(matches!(refused, Err(ReportError::Order(OrderError::Contradiction { .. }))), "{what}: {refused:?}");
+    }
+    let lines = vec![LineQuantity { line: "9".to_owned(), quantity: 1 }];
+    let back = EventKind::Refunded(Refund { lines, amount: None });
+    let paid = Order { payment: "part".to_owned(), ..platform.order(1) };
+    let refused = platform.try_report(&platform.event("e1", back, paid), &pins).await;
+    assert!(matches!(refused, Err(ReportError::Order(OrderError::UnknownLine { .. }))), "{refused:?}");
     assert_eq!(platform.store.order(&platform.world.shop, "1").await.expect("an answer"), None);
     // An order that is older than the one that is known.
     let platform = Platform::of(&database, World::new().await).await;

@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use cartwright::types::{Address, Event, EventKind, Money, Order};
-use cartwright::{CartLine, Digest, OrderedLine, ShopId};
+use cartwright::{CartLine, Digest, OrderedLine, ShopId, check_pieces};
 use cartwright_store::{CustomerEmail, InvalidEmail, JobFilter, OrderMaterials, Pins, Recorded, Unfinished};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -54,7 +54,9 @@ struct EventBody {
     /// When, RFC 3339.
     #[schema(value_type = String, format = DateTime)]
     at: Moment,
-    /// What.
+    /// What. The order agrees with it: `cancelled` is true of one that was cancelled, and the payment of one that was paid or paid back
+    /// is not "none", unless it costs nothing. Pieces that were paid back or sent name each line of the order at most once, with 1 to as
+    /// many pieces as its cart line has.
     kind: EventKind,
     /// The order as it is now, with all its lines.
     order: OrderBody,
@@ -166,11 +168,12 @@ impl OrderLineBody {
 }
 
 impl OrderBody {
-    fn read(self, node: &Node, shop: &ShopId) -> Result<(Order, Pins), Problem> {
+    fn read(self, node: &Node, shop: &ShopId, kind: &EventKind) -> Result<(Order, Pins), Problem> {
         let host = node.host();
         let like = host.shop(shop)?;
         let ordered: Vec<OrderedLine<'_>> = self.lines.iter().map(OrderLineBody::as_ordered).collect();
         let lines = host.order_lines(shop, &self.id, &self.total, &ordered)?;
+        check_pieces(kind, &ordered)?;
         let pinned = lines.iter().zip(&self.lines).filter(|(made, _)| made.account.is_some());
         let pins = pinned.map(|(made, reported)| (made.id.clone(), reported.line.pin.digest)).collect();
         let order = Order {
@@ -213,7 +216,7 @@ async fn report(
     Path(shop): Path<ShopId>,
     Body(EventBody { id, at, kind, order }): Body<EventBody>,
 ) -> Result<Json<Reported>, Problem> {
-    let (order, pins) = order.read(&node, &shop)?;
+    let (order, pins) = order.read(&node, &shop, &kind)?;
     let at = at.to_string();
     let event = Event { id, at, kind, order, earlier: Vec::new(), remembered: Vec::new(), extra: Vec::new() };
     let recorded = node.store().report(node.host(), &shop, &event, &pins, &caller.who, node.now()).await?;
