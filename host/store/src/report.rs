@@ -128,7 +128,8 @@ impl Store {
             Err(StoreError::NotFound { .. }) => None,
             Err(error) => return Err(error.into()),
         };
-        if known.is_none() && event.order.id.starts_with(HOST_ID_PREFIX) {
+        // Of an order that the host keeps for a quotation a platform says only that it is to be forgotten.
+        if event.order.id.starts_with(HOST_ID_PREFIX) && (known.is_none() || event.kind != EventKind::Erase) {
             return Err(OrderError::HostId { what: "the order id", value: event.order.id.clone() }.into());
         }
         if let Some(known) = known.as_ref().filter(|known| known.order.version > event.order.version) {
@@ -156,6 +157,9 @@ impl Store {
         let mut event = event.clone();
         let known = known.map(|known| known.order).filter(|known| known.released);
         event.order.released = may_be_released(&event.order) && (releases || known.is_some());
+        if let Some(known) = known.as_ref().filter(|_| !releases) {
+            hold_what_is_new(known, &mut event.order);
+        }
         let frees = known.is_some_and(|known| frees(&known, &event.order));
         let mut recorded = self.record_in(&mut work, shop, &event, &told, at).await?;
         // Of two events that release it at the same time, one does.
@@ -236,6 +240,20 @@ fn releases(policy: Release, event: &Event) -> bool {
             Release::Placed => true,
             Release::ByHand => false,
         }
+}
+
+/// Holds back each line of a released order that was not released as it is: one that was added, or put in the place of another under its
+/// id, is not paid for because the order once was. It waits until the order's state, or the platform, releases the order as it is now.
+fn hold_what_is_new(known: &Order, order: &mut Order) {
+    let released: BTreeMap<&str, &str> = known
+        .lines
+        .iter()
+        .filter(|line| line.released)
+        .map(|line| (line.id.as_str(), line.cart_line.key.as_str()))
+        .collect();
+    for line in &mut order.lines {
+        line.released &= released.get(line.id.as_str()) == Some(&line.cart_line.key.as_str());
+    }
 }
 
 /// May a line of a released order be made now that could not before?

@@ -24,6 +24,7 @@ on_each_database!(
     an_order_that_costs_nothing_is_released_without_a_payment,
     an_order_is_released_again_after_it_was_paid_back,
     a_line_that_is_freed_later_is_released,
+    what_is_added_to_a_released_order_waits_for_its_payment,
     an_order_is_released_by_its_state_whatever_happened_last,
     whoever_was_told_of_an_order_is_told_when_no_line_is_theirs_any_more,
     hooks_see_the_pieces_that_are_left_to_make,
@@ -294,6 +295,35 @@ async fn an_order_is_released_again_after_it_was_paid_back(database: Database) {
     let jobs = platform.report("e3", EventKind::Paid, paid(3, "full")).await;
     assert_eq!(jobs, ["shop:expivi:e3", "shop:expivi:~released:e3"]);
     assert!(platform.next().await.job.event.order.released);
+}
+
+async fn what_is_added_to_a_released_order_waits_for_its_payment(database: Database) {
+    let mut platform = Platform::new(&database).await;
+    platform.world.add("shirt", samples::EXPIVI_VARIATION, 1, &mut platform.cart).await.expect("a shirt");
+    let order = |version, payment: &str| {
+        let order = order(&platform.world.host, &platform.world.shop, "1", &platform.cart);
+        Order { version, payment: payment.to_owned(), released: false, ..order }
+    };
+    let ring = |mut order: Order| {
+        order.lines.truncate(1);
+        order
+    };
+    let released = async || {
+        let known = platform.store.order(&platform.world.shop, "1").await.expect("an answer").expect("an order");
+        known.lines.iter().map(|line| line.released).collect::<Vec<_>>()
+    };
+    platform.report("1", EventKind::Paid, ring(order(1, "full"))).await;
+    assert_eq!(released().await, [true]);
+    assert_eq!(platform.report("2", EventKind::Changed, order(2, "part")).await, ["shop:expivi:2"]);
+    assert_eq!(released().await, [true, false]);
+    // Another thing under the id of what was paid is another thing.
+    let mut swapped = ring(order(3, "part"));
+    swapped.lines[0].cart_line.key = platform.cart[1].key.clone();
+    assert_eq!(platform.report("3", EventKind::Changed, swapped).await, ["shop:expivi:3"]);
+    assert_eq!(released().await, [false]);
+    let told = platform.report("4", EventKind::Paid, order(4, "full")).await;
+    assert_eq!(told, ["shop:expivi:4", "shop:expivi:~released:4"]);
+    assert_eq!(released().await, [true, true]);
 }
 
 async fn a_line_that_is_freed_later_is_released(database: Database) {
