@@ -10,6 +10,7 @@ use super::held::Cart;
 use super::line::{CartLine, SealFault};
 use super::offer::{holding, refuse_holding};
 use super::places::{Move, roots};
+use super::plan::TooFew;
 use super::walk::{Spent, Walk};
 use super::{CartChange, CartError, CartOperation, Stage};
 use crate::contract::{ChildRemoval, Item, Wanted};
@@ -52,7 +53,7 @@ impl<'a> CartRequest<'a> {
     /// Puts what was planned in the place of a line.
     async fn in_place_of(&self, line: &CartLine, again: Vec<CartLine>) -> Result<Vec<CartOperation>, CartError> {
         let moved = Move { takes: Some(line.key.clone()), lines: again };
-        self.settled(vec![moved], Vec::new()).await
+        self.settled(vec![moved], Vec::new(), &TooFew::default()).await
     }
 
     /// A line and its children, planned and sealed again without these parts. Empty when the plan holds no such line any more.

@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::CartError;
 use super::change::{CartRequest, OTHERWISE};
-use super::line::{CartLine, Pin, SealFault};
+use super::line::{CartLine, Pin, SealFault, SealedPrice};
 use super::path::{NOT_STORED, are_held};
 use super::places::roots;
-use super::plan::sellable;
+use super::plan::{enough, sellable};
 use super::walk::Walk;
 use crate::contract::{Item, Money, Wanted};
 use crate::host::Cartwright;
@@ -141,7 +141,8 @@ impl Cartwright {
         Ok(())
     }
 
-    /// Why the platform does not sell the first of these that it does not sell any more, or not in this number.
+    /// Why the platform does not sell the first of these that it does not sell any more, or not in this number. What the merchant
+    /// offers is sold as it is offered, while the catalogue still holds it: the offers of the lines must be as they were sealed.
     pub(super) async fn not_sold(&self, shop: &ShopId, family: &[&CartLine]) -> Result<Option<CartError>, CartError> {
         let state = self.shop_state(shop)?;
         for line in family {
@@ -149,7 +150,9 @@ impl Cartwright {
             let variants = self.platform().catalogue.variants(shop, &state.shop.currency, &line.product).await;
             let variants = variants.map_err(|error| CartError::Platform(error.to_string()))?;
             let sold = match variants.iter().find(|variant| variant.id == *id) {
-                Some(variant) => sellable(variant, line.quantity, line.parent.is_some()),
+                Some(_) if line.price.offer.is_some() => Ok(()),
+                Some(variant) if line.parent.is_some() => sellable(variant, line.quantity, true),
+                Some(variant) => sellable(variant, line.quantity, false).and_then(|()| enough(variant, line.quantity)),
                 None => Err(CartError::NotPurchasable(line.sku.clone().unwrap_or_else(|| line.product.clone()))),
             };
             if let Err(error) = sold {
@@ -252,7 +255,8 @@ impl<'a> CartRequest<'a> {
                     let why = "another line of the cart holds the same now; refresh it".to_owned();
                     (LineState::MustReconfigure { why }, Vec::new())
                 }
-                Some(_) if is_whole && family.len() == again.len() && are_held(&family, &again) => {
+                // A bundle whose price is only dealt out otherwise over its parts costs what it did.
+                Some(_) if is_whole && family.len() == again.len() && are_held_but_for_shares(&family, &again) => {
                     (LineState::Ok, again)
                 }
                 Some(first) => {
@@ -275,6 +279,21 @@ impl<'a> CartRequest<'a> {
             Err(error) => (LineState::MustReconfigure { why: error.to_string() }, Vec::new()),
         })
     }
+}
+
+/// Is each of these lines one of the family, whatever share of their bundle's price the children have?
+fn are_held_but_for_shares(family: &[&CartLine], again: &[CartLine]) -> bool {
+    let is_share = |line: &&CartLine| line.price.included_in_parent;
+    let shares: HashMap<&str, &SealedPrice> =
+        again.iter().filter(is_share).map(|line| (line.key.as_str(), &line.price)).collect();
+    let mut held = owned(family);
+    for line in held.iter_mut().filter(|line| line.price.included_in_parent) {
+        if let Some(share) = shares.get(line.key.as_str()) {
+            line.price.unit.clone_from(&share.unit);
+            line.price.total.clone_from(&share.total);
+        }
+    }
+    are_held(&held.iter().collect::<Vec<_>>(), again)
 }
 
 /// Lines of their own.

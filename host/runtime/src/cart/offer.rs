@@ -87,7 +87,8 @@ impl Cartwright {
     /// twice.
     ///
     /// # Errors
-    /// As [`offered_lines`](Self::offered_lines), and when the platform does not sell a line any more, or not in this quantity.
+    /// As [`offered_lines`](Self::offered_lines), and when the catalogue no longer holds a line. Whether and in which numbers it is sold
+    /// otherwise says nothing about an offer.
     pub async fn accept_offer(
         &self,
         shop: &ShopId,

@@ -43,7 +43,10 @@ impl Cartwright {
             roots(items).into_iter().filter(is_meant).map(|item| Wanted { item, quantity: add.quantity }).collect()
         };
         let cart = Cart::new(&add.lines)?;
+        walk.joins = true;
         let families = walk.plan(all, raw, &cart).await?;
+        let too_few = std::mem::take(&mut walk.too_few);
+        walk.joins = false;
         // What the configuration or the cart holds twice becomes more of one line, priced anew for the whole quantity.
         let mut times: BTreeMap<String, u32> = BTreeMap::new();
         families.iter().filter_map(|family| family.first()).for_each(|first| {
@@ -70,7 +73,10 @@ impl Cartwright {
             if times.remove(&key).is_none() {
                 continue;
             }
-            let lines = again.remove(&key).filter(|_| more.contains_key(&key)).unwrap_or(family);
+            let lines = match again.remove(&key).filter(|_| more.contains_key(&key)) {
+                Some(lines) => lines,
+                None => too_few.refuse(&key).map(|()| family)?,
+            };
             operations.push(match cart.top(&key) {
                 Some(_) => CartOperation::Replace { key, lines },
                 None => CartOperation::Add { lines },
@@ -112,6 +118,7 @@ impl Cartwright {
         walk.chosen_variant = add.variant.clone().or_else(|| old.chosen_variant.clone());
         walk.told = add.stages.clone();
         walk.spent = request.spent.clone();
+        walk.joins = true;
         let mut places = Places::default();
         let wanted = |items: &[Item]| {
             places = Places::of(old, quantity, items, request.cart.lines());
@@ -119,7 +126,7 @@ impl Cartwright {
         };
         let families = walk.plan(wanted, add.configuration.as_deref(), &request.cart).await?;
         let (moves, gone) = places.moves(families);
-        let operations = request.settled(moves, gone).await?;
+        let operations = request.settled(moves, gone, &walk.too_few).await?;
         Ok(walk.end(operations))
     }
 

@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet};
 use super::change::CartRequest;
 use super::line::CartLine;
 use super::path::without_no_changes;
+use super::plan::TooFew;
 use super::{CartError, CartOperation};
 use crate::contract::{Item, Wanted};
 
@@ -204,11 +205,12 @@ fn stands_for(line: &CartLine, items: &[Item], root: Option<u32>) -> bool {
 
 impl CartRequest<'_> {
     /// Puts families of lines into a cart. What comes twice, or what another line of the cart holds already, becomes more of one
-    /// line: two lines of one key would each be priced for fewer than are bought.
+    /// line: two lines of one key would each be priced for fewer than are bought. What becomes more of nothing must not be too few.
     pub(super) async fn settled(
         &self,
         moves: Vec<Move>,
         mut gone: Vec<String>,
+        too_few: &TooFew,
     ) -> Result<Vec<CartOperation>, CartError> {
         let leaving: HashSet<String> =
             moves.iter().filter_map(|moved| moved.takes.clone()).chain(gone.iter().cloned()).collect();
@@ -245,7 +247,7 @@ impl CartRequest<'_> {
                 }
             }
             let lines = match asked == first.asked_quantity {
-                true => family,
+                true => too_few.refuse(&key).map(|()| family)?,
                 false => self.planned_again(first, asked, &first.without).await?.1,
             };
             operations.push(match takes {

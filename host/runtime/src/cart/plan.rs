@@ -123,6 +123,27 @@ impl Checking<'_> {
         Ok(families)
     }
 
+    /// The lines of a checked plan that hold fewer pieces than a line of their own must.
+    pub(super) fn too_few(&self, pieces: &[Piece], families: &[Vec<CartLine>]) -> Result<TooFew, CartError> {
+        let mut found = TooFew::default();
+        if self.quotation {
+            return Ok(found);
+        }
+        for (piece, line) in pieces.iter().zip(families.iter().filter_map(|family| family.first())) {
+            let target = match piece {
+                Piece::Line(line) => &line.target,
+                Piece::Bundle(bundle) => &bundle.parent.target,
+                Piece::Other(_) => continue,
+            };
+            if let Some(variant) = self.variant(target)?
+                && let Err(error) = enough(&variant, line.quantity)
+            {
+                found.0.insert(line.key.clone(), error);
+            }
+        }
+        Ok(found)
+    }
+
     pub(super) fn variant(&self, target: &Target) -> Result<Option<VariantInfo>, CartError> {
         let one = |found: &[VariantInfo], error: CartError| match found {
             [variant] => Ok(Some(variant.clone())),
@@ -175,7 +196,8 @@ impl Checking<'_> {
         title.map_or_else(|| plain(&name), |title| format!("{} ({})", plain(&name), plain(title)))
     }
 
-    /// What is not for sale, or not in this number, can still be offered.
+    /// What is not for sale, or not in this number, can still be offered. Whether a line of its own holds enough is checked
+    /// [later](Self::too_few): more of the same may join it.
     pub(super) fn purchasable(&self, variant: &VariantInfo, quantity: u32, is_part: bool) -> Result<(), CartError> {
         if self.quotation {
             return Ok(());
@@ -372,19 +394,46 @@ pub(super) fn piece_count(quantity: u64, what: impl FnOnce() -> String) -> Resul
     }
 }
 
-/// The platform sells the variant now, and in this number. How many make a line of their own says nothing about how many go into a
-/// bundle, so a minimum does not hold for its parts.
+/// Why lines cannot stand as they are planned because they hold too few pieces, by key. More of the same may join such a line; the
+/// line of all of them is then planned and checked as a whole.
+#[derive(Default)]
+pub(super) struct TooFew(HashMap<String, CartError>);
+
+impl TooFew {
+    /// Refuses the line of this key if it holds too few pieces.
+    pub(super) fn refuse(&self, key: &str) -> Result<(), CartError> {
+        self.0.get(key).map_or(Ok(()), |error| Err(error.clone()))
+    }
+}
+
+/// The platform sells the variant now, and as many of it.
 pub(super) fn sellable(variant: &VariantInfo, quantity: u32, is_part: bool) -> Result<(), CartError> {
     if !variant.purchasable {
         return Err(CartError::NotPurchasable(variant.sku.clone()));
     }
-    let minimum = if is_part { 1 } else { variant.minimum.max(1) };
-    let maximum = variant.maximum.unwrap_or(MOST_PIECES).min(MOST_PIECES);
-    if quantity < minimum || quantity > maximum {
-        let (quantity, what) = (quantity.into(), variant.sku.clone());
-        return Err(CartError::Quantity { quantity, what, minimum, maximum });
+    match bounds(variant, is_part) {
+        (_, maximum) if quantity <= maximum => Ok(()),
+        bounds => Err(out_of_bounds(variant, quantity, bounds)),
     }
-    Ok(())
+}
+
+/// The platform sells as few of the variant as a line of their own.
+pub(super) fn enough(variant: &VariantInfo, quantity: u32) -> Result<(), CartError> {
+    match bounds(variant, false) {
+        (minimum, _) if quantity >= minimum => Ok(()),
+        bounds => Err(out_of_bounds(variant, quantity, bounds)),
+    }
+}
+
+/// The minimum and maximum number of pieces. How many make a line of their own says nothing about how many go into a bundle, so a
+/// minimum does not hold for its parts.
+fn bounds(variant: &VariantInfo, is_part: bool) -> (u32, u32) {
+    let minimum = if is_part { 1 } else { variant.minimum.max(1) };
+    (minimum, variant.maximum.unwrap_or(MOST_PIECES).min(MOST_PIECES))
+}
+
+fn out_of_bounds(variant: &VariantInfo, quantity: u32, (minimum, maximum): (u32, u32)) -> CartError {
+    CartError::Quantity { quantity: quantity.into(), what: variant.sku.clone(), minimum, maximum }
 }
 
 /// A text of a plugin for the merchant, kept.

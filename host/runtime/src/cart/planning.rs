@@ -117,7 +117,7 @@ impl Walk<'_> {
             by_id,
         };
         let checked = checking.check(pieces)?;
-        self.done("every piece holds".to_owned());
+        self.too_few = checking.too_few(pieces, &checked)?;
         Ok(checked)
     }
 }

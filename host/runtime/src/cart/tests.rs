@@ -191,7 +191,9 @@ impl Counter {
             by_query: &by_query,
             by_id: &HashMap::new(),
         };
-        checking.check(&pieces).map(|mut families| families.remove(0))
+        let mut families = checking.check(&pieces)?;
+        checking.too_few(&pieces, &families)?.refuse(&families[0][0].key)?;
+        Ok(families.remove(0))
     }
 
     fn sell_line(&self, quantity: u32, source: PriceSource, adjustments: &[Money]) -> Result<CartLine, CartError> {

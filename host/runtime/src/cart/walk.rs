@@ -1,6 +1,6 @@
 //! One walk from a raw configuration to checked, priced and sealed lines.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
@@ -12,7 +12,7 @@ use super::held::Cart;
 use super::line::{CartLine, Pin, SealFault};
 use super::parts::TakenOut;
 use super::pictures::Pictures;
-use super::plan::Warnings;
+use super::plan::{TooFew, Warnings};
 use super::{CartChange, CartError, CartOperation, MOST_PIECES, Stage};
 use crate::capability::log::LogLine;
 use crate::contract::{Association, Context, Error, Item, Message, PlanRequest, SettingValue, Wanted};
@@ -66,6 +66,11 @@ pub(super) struct Walk<'a> {
     pub(super) chosen_variant: Option<String>,
     /// Is it an offer that is asked for?
     pub(super) quotation: bool,
+    /// Can what is planned join other lines that hold the same? Whoever joins them refuses what is [too few](Self::too_few) and joins
+    /// none.
+    pub(super) joins: bool,
+    /// The lines of the last plan that hold too few pieces.
+    pub(super) too_few: TooFew,
     pub(super) warnings: Warnings,
     pub(super) stages: Vec<Stage>,
     /// Who is told of each stage as it ends.
@@ -187,6 +192,8 @@ impl<'a> Walk<'a> {
             association,
             chosen_variant: None,
             quotation: false,
+            joins: false,
+            too_few: TooFew::default(),
             warnings: Vec::new(),
             stages: Vec::with_capacity(6),
             told: None,
@@ -265,6 +272,8 @@ impl<'a> Walk<'a> {
         self.warnings.extend(planned.warnings.into_iter().map(text::message));
         let checked = self.at("check").check(&request, &planned.pieces, &facts, &prices, configuration, &by_id).await;
         let mut families = checked?;
+        self.refuse_too_few(&families, cart)?;
+        self.done("every piece holds".to_owned());
         // Nothing that was refused costs a decoded picture, or is stored.
         self.at("pictures").add_pictures(raw, &request.items, &mut families).await;
         self.at("store").store(raw, configuration).await?;
@@ -279,6 +288,15 @@ impl<'a> Walk<'a> {
         }
         self.at("seal").done("prices are sealed".to_owned());
         Ok(families)
+    }
+
+    /// Refuses a line of too few pieces that can join no other line.
+    fn refuse_too_few(&self, families: &[Vec<CartLine>], cart: &Cart<'_>) -> Result<(), CartError> {
+        let keys = || families.iter().filter_map(|family| Some(family.first()?.key.as_str()));
+        let mut times: HashMap<&str, usize> = HashMap::with_capacity(families.len());
+        keys().for_each(|key| *times.entry(key).or_default() += 1);
+        let can_join = |key: &str| self.joins && (times[key] > 1 || cart.top(key).is_some());
+        keys().filter(|key| !can_join(key)).try_for_each(|key| self.too_few.refuse(key))
     }
 
     /// A warning counts once: a line that becomes more of another is planned twice.

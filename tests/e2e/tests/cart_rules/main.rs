@@ -37,6 +37,14 @@ fn engraved(cart: &[CartLine]) -> Vec<(String, u32)> {
     cart.iter().map(of).collect()
 }
 
+/// Lets the shop sell a variant only in these numbers.
+fn sell(world: &World, sku: &str, minimum: u32, maximum: Option<u32>) {
+    world.catalogue.change(|variants| {
+        let variant = variants.iter_mut().find(|variant| variant.sku == sku).expect("a variant");
+        (variant.minimum, variant.maximum) = (minimum, maximum);
+    });
+}
+
 async fn one(world: &World, product: &str, configuration: &str) -> CartLine {
     let change = world.add(product, configuration, 1, &mut Vec::new()).await.expect("a line");
     added(&change).remove(0)

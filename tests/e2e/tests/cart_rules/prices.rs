@@ -1,18 +1,19 @@
 //! What lines cost, and what is said of them before they are ordered.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use cartwright::health::{RateLimitRules, Rules};
-use cartwright::types::PriceSource;
-use cartwright::{AccountSetup, CartError, CartLine, Grants, LineState, StrategyChoice, Visitor};
+use cartwright::types::{Money, PriceSource};
+use cartwright::{AccountSetup, CartError, CartLine, CartOperation, Grants, LineState, Offer, StrategyChoice, Visitor};
 use cartwright_e2e::{HOSTILE, World, added};
 use cartwright_fake_vendors::{Outage, samples};
 use serde_json::{Map, Value, json};
 use tokio::task::JoinSet;
 
-use crate::{changed, one};
+use crate::{changed, one, sell};
 
 #[tokio::test]
 async fn a_bundle_costs_what_its_parts_cost_and_the_browser_has_no_say() {
@@ -281,12 +282,7 @@ async fn a_number_that_is_no_longer_sold_is_said_before_ordering() {
     world.add("ring", samples::EXPIVI_SIMPLE, 2, &mut cart).await.expect("a line");
     world.add("wardrobe", samples::EXPIVI_BUNDLE, 2, &mut cart).await.expect("a bundle");
     let check = async || world.host.check_cart(&world.shop, &cart, &Visitor::default()).await.expect("checked");
-    let sell = |sku: &str, minimum: u32, maximum: Option<u32>| {
-        world.catalogue.change(|variants| {
-            let variant = variants.iter_mut().find(|variant| variant.sku == sku).expect("a variant");
-            (variant.minimum, variant.maximum) = (minimum, maximum);
-        });
-    };
+    let sell = |sku: &str, minimum: u32, maximum: Option<u32>| sell(&world, sku, minimum, maximum);
     // The seals have not expired. Two wardrobes take eight hinges.
     for (sku, minimum, maximum, line) in [("RING", 1, Some(1), 0), ("RING", 3, None, 0), ("HINGE", 1, Some(7), 1)] {
         sell(sku, minimum, maximum);
@@ -303,6 +299,93 @@ async fn a_number_that_is_no_longer_sold_is_said_before_ordering() {
     sell("HINGE", 9, None);
     assert!(check().await.iter().all(|check| check.state == LineState::Ok));
     world.add("wardrobe", samples::EXPIVI_BUNDLE, 1, &mut Vec::new()).await.expect("a wardrobe of four hinges");
+}
+
+#[tokio::test]
+async fn a_price_that_is_only_dealt_out_otherwise_is_no_changed_price() {
+    let world = World::new().await;
+    world.link("wardrobe", "1003", "bundle", json!({ "price-authority": "platform" })).await;
+    let mut cart = Vec::new();
+    world.add("wardrobe", samples::EXPIVI_BUNDLE, 1, &mut cart).await.expect("a bundle");
+    world.catalogue.change(|variants| {
+        let hinge = variants.iter_mut().find(|variant| variant.sku == "HINGE").expect("a hinge");
+        hinge.price.as_mut().expect("a price").minor = 640;
+    });
+    // Another group: the seal does not hold for it.
+    let trade = Visitor { customer_group: Some("trade".to_owned()), ..Visitor::default() };
+    let mut checks = world.host.check_cart(&world.shop, &cart, &trade).await.expect("checked");
+    assert_eq!(checks[0].state, LineState::Ok);
+    let again = checks.remove(0).lines;
+    let totals = |lines: &[CartLine]| lines.iter().map(|line| line.price.total.minor).collect::<Vec<_>>();
+    assert_eq!((totals(&again)[0], again.len()), (18_995, cart.len()));
+    assert_ne!(totals(&again), totals(&cart));
+    let checks = world.host.check_cart(&world.shop, &again, &trade).await.expect("checked");
+    assert_eq!((&checks[0].state, checks[0].lines.len()), (&LineState::Ok, 0));
+    // A share that somebody else dealt out is none.
+    let mut forged = cart.clone();
+    forged[1].price.total.minor += 1;
+    forged[2].price.total.minor -= 1;
+    let checks = world.host.check_cart(&world.shop, &forged, &trade).await.expect("checked");
+    assert!(matches!(checks[0].state, LineState::PriceChanged { .. }), "{checks:?}");
+}
+
+#[tokio::test]
+async fn an_offer_holds_for_what_is_not_sold_otherwise_and_in_any_number() {
+    let world = World::new().await;
+    let sold = |is_sold: bool| {
+        world.catalogue.change(|variants| variants.iter_mut().for_each(|variant| variant.purchasable = is_sold));
+    };
+    let hour = Duration::from_secs(3600);
+    for (product, sample) in [("ring", samples::EXPIVI_SIMPLE), ("wardrobe", samples::EXPIVI_BUNDLE)] {
+        let request = world.request(product, sample, 2, &[]);
+        for (minimum, maximum) in [(5, None), (1, Some(1))] {
+            ["RING", "WARDROBE", "HINGE"].iter().for_each(|sku| sell(&world, sku, minimum, maximum));
+            for is_sold in [true, false] {
+                sold(is_sold);
+                let asked = world.host.request_quotation(&world.shop, request.clone()).await.expect("asked");
+                let [CartOperation::RequestQuotation { lines }] = &asked.operations[..] else { panic!("{asked:?}") };
+                world.host.check_asked(&world.shop, lines).expect("it can be offered");
+                let unit = Money { minor: 5_000, scale: 2, currency: "EUR".to_owned() };
+                let prices = BTreeMap::from([(lines[0].key.clone(), unit)]);
+                let offer = Offer { quotation: "q1".to_owned(), prices, until: SystemTime::now() + hour };
+                let accept = async |offer: &Offer| {
+                    let change = world.host.accept_offer(&world.shop, lines, offer, &[]).await.expect("accepted");
+                    added(&change)
+                };
+                let check = async |cart: &[CartLine]| {
+                    let checks = world.host.check_cart(&world.shop, cart, &Visitor::default()).await;
+                    checks.expect("checked").remove(0).state
+                };
+                let cart = accept(&offer).await;
+                assert_eq!((cart[0].quantity, cart[0].price.total.minor), (2, 10_000));
+                assert_eq!(check(&cart).await, LineState::Ok, "{product}: {minimum} {maximum:?} {is_sold}");
+                // When it ends it is a line like any other.
+                let ended = accept(&Offer { until: SystemTime::now() - hour, ..offer }).await;
+                let state = check(&ended).await;
+                assert!(matches!(state, LineState::Unavailable { .. }), "{product}: {state:?}");
+            }
+        }
+        sold(true);
+    }
+}
+
+#[tokio::test]
+async fn an_offer_ends_with_what_the_catalogue_no_longer_holds() {
+    let world = World::new().await;
+    let request = world.request("ring", samples::EXPIVI_SIMPLE, 2, &[]);
+    let asked = world.host.request_quotation(&world.shop, request).await.expect("asked");
+    let [CartOperation::RequestQuotation { lines }] = &asked.operations[..] else { panic!("{asked:?}") };
+    let unit = Money { minor: 5_000, scale: 2, currency: "EUR".to_owned() };
+    let prices = BTreeMap::from([(lines[0].key.clone(), unit)]);
+    let until = SystemTime::now() + Duration::from_secs(3600);
+    let offer = Offer { quotation: "q1".to_owned(), prices, until };
+    let accept = async || world.host.accept_offer(&world.shop, lines, &offer, &[]).await;
+    let cart = added(&accept().await.expect("accepted"));
+    world.catalogue.change(|variants| variants.retain(|variant| variant.sku != "RING"));
+    let refused = accept().await;
+    assert!(matches!(&refused, Err(CartError::NotPurchasable(sku)) if sku == "RING"), "{refused:?}");
+    let checks = world.host.check_cart(&world.shop, &cart, &Visitor::default()).await.expect("checked");
+    assert!(matches!(checks[0].state, LineState::Unavailable { .. }), "{checks:?}");
 }
 
 #[tokio::test]

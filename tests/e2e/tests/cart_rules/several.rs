@@ -5,7 +5,7 @@ use cartwright_e2e::{World, added, variant};
 use cartwright_fake_vendors::samples;
 use serde_json::{Value, json};
 
-use crate::{engraved, saved};
+use crate::{engraved, saved, sell};
 
 #[tokio::test]
 async fn editing_one_of_several_products_moves_its_siblings_and_nothing_else() {
@@ -101,6 +101,76 @@ async fn two_equal_products_of_a_configuration_are_one_line() {
     let (key, request) = (cart[1].key.clone(), world.request("ring", &saved(&[("z", "Cid"), ("w", "Cid")]), 1, &cart));
     world.host.edit_line(&world.shop, &key, None, request).await.expect("edited").apply(&mut cart);
     assert_eq!(engraved(&cart), [("Ann".to_owned(), 6), ("Cid".to_owned(), 4)]);
+}
+
+#[tokio::test]
+async fn a_minimum_holds_for_a_line_and_not_for_what_is_added_to_it() {
+    let world = World::new().await;
+    sell(&world, "RING", 3, Some(10));
+    let (ann, bob) = (saved(&[("x", "Ann")]), saved(&[("x", "Bob")]));
+    let mut cart = Vec::new();
+    let alone = world.add("ring", &ann, 1, &mut cart).await;
+    assert!(matches!(&alone, Err(CartError::Quantity { quantity: 1, minimum: 3, maximum: 10, .. })), "{alone:?}");
+    world.add("ring", &ann, 5, &mut cart).await.expect("a line");
+    world.add("ring", &ann, 1, &mut cart).await.expect("one more of it");
+    assert_eq!(engraved(&cart), [("Ann".to_owned(), 6)]);
+    assert_eq!(cart[0].price.total.minor, 6 * 19_900);
+    let much = world.add("ring", &ann, 5, &mut cart).await;
+    assert!(matches!(&much, Err(CartError::Quantity { quantity: 11, .. })), "{much:?}");
+    let other = world.add("ring", &bob, 2, &mut cart).await;
+    assert!(matches!(&other, Err(CartError::Quantity { quantity: 2, .. })), "{other:?}");
+    let fewer = world.host.change_quantity(&world.shop, &cart[0].key, 2, &cart, &Visitor::default()).await;
+    assert!(matches!(&fewer, Err(CartError::Quantity { quantity: 2, .. })), "{fewer:?}");
+    // A past line that is too few now is enough on top of another.
+    sell(&world, "RING", 1, None);
+    let mut past = Vec::new();
+    world.add("ring", &ann, 1, &mut past).await.expect("a line");
+    sell(&world, "RING", 3, Some(10));
+    let again = world.host.reorder(&world.shop, &past[0], Vec::new(), Visitor::default()).await;
+    assert!(matches!(&again, Err(CartError::Quantity { quantity: 1, .. })), "{again:?}");
+    let again = world.host.reorder(&world.shop, &past[0], cart.clone(), Visitor::default()).await;
+    again.expect("one more of it").apply(&mut cart);
+    assert_eq!(engraved(&cart), [("Ann".to_owned(), 7)]);
+}
+
+#[tokio::test]
+async fn a_minimum_holds_for_all_equal_products_of_a_configuration_together() {
+    let world = World::new().await;
+    sell(&world, "RING", 2, None);
+    let mut cart = Vec::new();
+    let alone = world.add("ring", &saved(&[("x", "Ann"), ("y", "Ann"), ("z", "Bob")]), 1, &mut cart).await;
+    assert!(matches!(&alone, Err(CartError::Quantity { quantity: 1, minimum: 2, .. })), "{alone:?}");
+    world.add("ring", &saved(&[("x", "Ann"), ("y", "Ann")]), 1, &mut cart).await.expect("two of one line");
+    assert_eq!(engraved(&cart), [("Ann".to_owned(), 2)]);
+    // And when an edit brings them.
+    let request = world.request("ring", &saved(&[("x", "Cid"), ("y", "Cid")]), 1, &cart);
+    let change = world.host.edit_line(&world.shop, &cart[0].key, Some(1), request).await.expect("edited");
+    change.apply(&mut cart);
+    assert_eq!(engraved(&cart), [("Cid".to_owned(), 2)]);
+}
+
+#[tokio::test]
+async fn an_edit_into_too_few_is_refused_unless_it_joins_another_line() {
+    let world = World::new().await;
+    sell(&world, "RING", 3, Some(10));
+    let mut cart = Vec::new();
+    for name in ["Ann", "Bob"] {
+        world.add("ring", &saved(&[("x", name)]), 5, &mut cart).await.expect("a line");
+    }
+    let edit = async |name: &str, quantity: u32, cart: &[CartLine]| {
+        let request = world.request("ring", &saved(&[("x", name)]), 1, cart);
+        world.host.edit_line(&world.shop, &cart[1].key, Some(quantity), request).await
+    };
+    // Into what no line holds, and into what it is itself.
+    for name in ["Cid", "Bob"] {
+        let refused = edit(name, 1, &cart).await;
+        assert!(matches!(&refused, Err(CartError::Quantity { quantity: 1, minimum: 3, .. })), "{name}: {refused:?}");
+    }
+    let much = edit("Ann", 6, &cart).await;
+    assert!(matches!(&much, Err(CartError::Quantity { quantity: 11, .. })), "{much:?}");
+    edit("Ann", 1, &cart).await.expect("edited").apply(&mut cart);
+    assert_eq!(engraved(&cart), [("Ann".to_owned(), 6)]);
+    assert_eq!(cart[0].price.total.minor, 6 * 19_900);
 }
 
 #[tokio::test]
