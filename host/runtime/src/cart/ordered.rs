@@ -63,7 +63,9 @@ pub enum OrderError {
     #[error(transparent)]
     Setup(#[from] SetupError),
     /// An id cannot be one.
-    #[error("{what} {value:?} cannot be used: use 1 to {MAX_ORDER_ID_BYTES} bytes without control characters")]
+    #[error(
+        "{what} {value:?} cannot be used: use 1 to {MAX_ORDER_ID_BYTES} bytes without control characters, and neither `.` nor `..`"
+    )]
     Id {
         /// Which id.
         what: &'static str,
@@ -534,7 +536,9 @@ fn check_address(whose: &str, address: &Address) -> Result<(), OrderError> {
 }
 
 fn check_id(what: &'static str, id: &str) -> Result<(), OrderError> {
-    if (1..=MAX_ORDER_ID_BYTES).contains(&id.len()) && !id.chars().any(char::is_control) {
+    // Browsers and proxies take these two out of an address.
+    let is_dots = matches!(id, "." | "..");
+    if (1..=MAX_ORDER_ID_BYTES).contains(&id.len()) && !id.chars().any(char::is_control) && !is_dots {
         return Ok(());
     }
     Err(OrderError::Id { what, value: id.chars().take(80).collect() })

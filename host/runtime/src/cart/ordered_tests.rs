@@ -243,12 +243,13 @@ fn ids_texts_money_and_times_of_an_order_are_within_bounds() {
         check_event(&event).unwrap();
     }
     type Spoil = fn(&mut Event);
-    let refuse: [(&str, Spoil); 20] = [
+    let refuse: [(&str, Spoil); 21] = [
         ("an event without an id", |event| event.id.clear()),
         ("a long event id", |event| event.id = "i".repeat(201)),
         ("an event id of the host's", |event| event.id = "~released:e1".into()),
         ("an order without an id", |event| event.order.id.clear()),
         ("a long order id", |event| event.order.id = "o".repeat(100_000)),
+        ("an order id that addresses lose", |event| event.order.id = "..".into()),
         ("a NUL in an order id", |event| event.order.id = "1\0".into()),
         ("a long line id", |event| event.order.lines[0].id = "l".repeat(201)),
         ("a line end in a line id", |event| event.order.lines[0].id = "1\n".into()),
