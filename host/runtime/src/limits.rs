@@ -174,7 +174,7 @@ impl Budget {
     pub const fn allowed(self) -> usize {
         match self {
             // As many as a plan may have: what a strategy planned can be put into a cart.
-            Self::CartLines => crate::cart::MOST_LINES,
+            Self::CartLines => crate::cart::MAX_LINES,
             Self::Items => 1_000,
             Self::Attributes | Self::Articles => 50_000,
             Self::StateBytes => 4 << 20,

@@ -24,7 +24,7 @@ const TOKEN_MARGIN: Duration = Duration::from_secs(30);
 /// No token is kept longer, whatever its endpoint says.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 /// The longest answer of a token endpoint, in bytes.
-const LONGEST_ANSWER: u64 = 64 * 1024;
+const MAX_TOKEN_RESPONSE_BYTES: u64 = 64 * 1024;
 
 /// Access tokens by what they were got with: another secret gets another token.
 #[derive(Default)]
@@ -84,7 +84,7 @@ impl Sending {
                 detail: format!("the token endpoint at {host} answered {status}"),
             }));
         }
-        let text = answer.body(("bytes of a token", LONGEST_ANSWER)).await.map_err(|error| error.error)?;
+        let text = answer.body(("bytes of a token", MAX_TOKEN_RESPONSE_BYTES)).await.map_err(|error| error.error)?;
         let granted = serde_json::from_slice::<Granted>(&text)
             .ok()
             .filter(|granted| status.is_success() && granted.access_token.len() <= LONGEST_SECRET)

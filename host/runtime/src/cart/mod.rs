@@ -52,9 +52,9 @@ use crate::limits::OverBudget;
 use crate::shop::{SetupError, StrategyChoice, Visitor};
 
 /// Maximum number of pieces of one line.
-pub const MOST_PIECES: u32 = 1_000_000;
+pub const MAX_PIECES: u32 = 1_000_000;
 /// Maximum number of lines that one plan may give, and that a cart may have.
-pub const MOST_LINES: usize = 10_000;
+pub const MAX_LINES: usize = 10_000;
 
 /// A configuration that a shopper wants to buy.
 #[derive(Debug, Clone, Default)]

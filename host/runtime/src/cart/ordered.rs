@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::MOST_LINES;
+use super::MAX_LINES;
 use super::check::family_sums;
 use super::line::{CartLine, SealFault};
 use super::money::MAX_SCALE;
@@ -91,7 +91,7 @@ pub enum OrderError {
         length: usize,
     },
     /// The order has too many lines.
-    #[error("the order has {0} lines; at most {MOST_LINES} are allowed")]
+    #[error("the order has {0} lines; at most {MAX_LINES} are allowed")]
     TooManyLines(usize),
     /// Two lines have one id.
     #[error("two lines have the id {0:?}; each line of an order has an id of its own")]
@@ -304,7 +304,7 @@ impl Cartwright {
     ) -> Result<Vec<OrderLine>, OrderError> {
         let state = self.shop_state(shop)?;
         check_id("the order id", order)?;
-        if lines.len() > MOST_LINES {
+        if lines.len() > MAX_LINES {
             return Err(OrderError::TooManyLines(lines.len()));
         }
         let (mut ids, mut keys) = (BTreeMap::new(), BTreeMap::new());
@@ -503,7 +503,7 @@ fn check_state(kind: &EventKind, order: &Order) -> Result<(), OrderError> {
 /// [`OrderError`] names what is wrong.
 pub fn check_order(order: &Order) -> Result<(), OrderError> {
     check_id("the order id", &order.id)?;
-    if order.lines.len() > MOST_LINES {
+    if order.lines.len() > MAX_LINES {
         return Err(OrderError::TooManyLines(order.lines.len()));
     }
     let mut ids = BTreeMap::new();

@@ -42,7 +42,7 @@ fn line((host, shop): &(Cartwright, ShopId), key: &str, quantity: u32, members: 
     line
 }
 
-/// A bundle of panels and screws, so many times.
+/// A bundle of panels and screws in this quantity.
 fn bundle(world: &(Cartwright, ShopId), quantity: u32) -> Vec<CartLine> {
     let child =
         |key: &str, per: u32| line(world, key, per * quantity, &json!({ "parent": "bundle", "per_bundle": per }));

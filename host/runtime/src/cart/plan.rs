@@ -8,7 +8,7 @@ use super::line::{CartLine, Pin, SealedPrice, Unconfirmed};
 use super::money::{self, Amount};
 use super::parts::TakenOut;
 use super::pricing::{ExactPrice, Priced, Pricing};
-use super::{CartError, MOST_LINES, MOST_PIECES};
+use super::{CartError, MAX_LINES, MAX_PIECES};
 use crate::contract::{
     Article, BundleChild, LinePart, Message, NewLine, Piece, PriceSource, SkuQuery, Target, VariantInfo,
 };
@@ -115,8 +115,8 @@ impl Checking<'_> {
                 other => other,
             })?;
             count += family.len();
-            if count > MOST_LINES {
-                return broken(format!("it has more than {MOST_LINES} lines"));
+            if count > MAX_LINES {
+                return broken(format!("it has more than {MAX_LINES} lines"));
             }
             families.push(family);
         }
@@ -389,8 +389,8 @@ pub(super) struct Draft<'a> {
 
 pub(super) fn piece_count(quantity: u64, what: impl FnOnce() -> String) -> Result<u32, CartError> {
     match u32::try_from(quantity) {
-        Ok(count @ 1..=MOST_PIECES) => Ok(count),
-        _ => Err(CartError::Quantity { quantity, what: what(), minimum: 1, maximum: MOST_PIECES }),
+        Ok(count @ 1..=MAX_PIECES) => Ok(count),
+        _ => Err(CartError::Quantity { quantity, what: what(), minimum: 1, maximum: MAX_PIECES }),
     }
 }
 
@@ -429,7 +429,7 @@ pub(super) fn enough(variant: &VariantInfo, quantity: u32) -> Result<(), CartErr
 /// minimum does not hold for its parts.
 fn bounds(variant: &VariantInfo, is_part: bool) -> (u32, u32) {
     let minimum = if is_part { 1 } else { variant.minimum.max(1) };
-    (minimum, variant.maximum.unwrap_or(MOST_PIECES).min(MOST_PIECES))
+    (minimum, variant.maximum.unwrap_or(MAX_PIECES).min(MAX_PIECES))
 }
 
 fn out_of_bounds(variant: &VariantInfo, quantity: u32, (minimum, maximum): (u32, u32)) -> CartError {

@@ -465,7 +465,7 @@ fn what_a_line_shows_is_readable_and_the_merchant_is_warned_of_what_was_cut() {
 #[test]
 fn a_cart_of_more_lines_than_a_plan_may_have_is_refused_with_the_limit() {
     let line = sealed(1, "Anna");
-    let Err(error) = Cart::new(&vec![line; MOST_LINES + 1]) else { panic!("it is taken") };
+    let Err(error) = Cart::new(&vec![line; MAX_LINES + 1]) else { panic!("it is taken") };
     let text = error.to_string();
     assert!(
         matches!(error, CartError::OverBudget(_)) && text.contains("10001") && text.contains("limit cart_lines"),

@@ -13,7 +13,7 @@ use super::line::{CartLine, Pin, SealFault};
 use super::parts::TakenOut;
 use super::pictures::Pictures;
 use super::plan::{TooFew, Warnings};
-use super::{CartChange, CartError, CartOperation, MOST_PIECES, Stage};
+use super::{CartChange, CartError, CartOperation, MAX_PIECES, Stage};
 use crate::capability::log::LogLine;
 use crate::contract::{Association, Context, Error, Item, Message, PlanRequest, SettingValue, Wanted};
 use crate::error::{Failure, HookError};
@@ -245,9 +245,9 @@ impl<'a> Walk<'a> {
         self.at("products").check_products(&decoded.items)?;
         self.at("quantity");
         let wanted = wanted(&decoded.items);
-        if let Some(wrong) = wanted.iter().find(|wanted| !(1..=MOST_PIECES).contains(&wanted.quantity)) {
+        if let Some(wrong) = wanted.iter().find(|wanted| !(1..=MAX_PIECES).contains(&wanted.quantity)) {
             let (what, quantity) = (self.association.shop_product.clone(), wrong.quantity.into());
-            return Err(CartError::Quantity { quantity, what, minimum: 1, maximum: MOST_PIECES });
+            return Err(CartError::Quantity { quantity, what, minimum: 1, maximum: MAX_PIECES });
         }
         if wanted.is_empty() {
             return Ok(Vec::new());

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use crate::documents::moment;
 
 /// So many lines are kept of a plugin in a shop,
-const MOST_LINES: usize = 200;
+const MAX_LINES: usize = 200;
 /// so many bytes of them,
 const MOST_BYTES: usize = 64 << 10;
 /// and so many of one line.
@@ -154,7 +154,7 @@ impl Log {
         let now = line.at;
         self.bytes += line.text.len();
         self.lines.push_back(line);
-        while self.lines.len() > MOST_LINES
+        while self.lines.len() > MAX_LINES
             || self.bytes > MOST_BYTES
             || self.lines.front().is_some_and(|line| !is_kept(line, now))
         {
