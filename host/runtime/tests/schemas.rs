@@ -387,6 +387,8 @@ fn why_a_cart_was_not_changed() {
         CartError::Variant { variant: text(), product: text() },
         CartError::NotPurchasable(text()),
         CartError::Price { what: text(), why: text() },
+        CartError::OfferMoney { title: text(), offered: text(), expected: text() },
+        CartError::AskedMoney { title: text(), asked: text(), expected: text() },
         CartError::Platform(text()),
         CartError::NoStrategy { plugin: "expivi".parse().unwrap(), wanted: text(), known: vec![text()] },
         CartError::Plan(text()),

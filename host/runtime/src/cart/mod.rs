@@ -230,6 +230,30 @@ pub enum CartError {
         /// Why.
         why: String,
     },
+    /// What is offered is in other money than the shop sells in.
+    #[error(
+        "{title} is offered in {offered}, and the shop sells in {expected}; nothing is converted: offer it in {expected}"
+    )]
+    OfferMoney {
+        /// The line's title.
+        title: String,
+        /// The currency and the decimals of the offer.
+        offered: String,
+        /// Those of the shop.
+        expected: String,
+    },
+    /// What is to be offered was asked about in other money than the shop sells in.
+    #[error(
+        "{title} was asked about in {asked}, and the shop sells in {expected} now; nothing is converted: withdraw the quotation, and let it be asked for anew from a cart in {expected}"
+    )]
+    AskedMoney {
+        /// The line's title.
+        title: String,
+        /// The currency and the decimals of the line.
+        asked: String,
+        /// Those of the shop.
+        expected: String,
+    },
     /// The platform did not answer.
     #[error("the platform did not answer: {0}")]
     Platform(String),

@@ -62,8 +62,9 @@ impl Cartwright {
     /// [checked](Self::check_asked) when they were asked about.
     ///
     /// # Errors
-    /// [`CartError::Price`] when a top line has no price, or one of another currency or scale than the line's, or a negative one;
-    /// [`CartError::NoLine`] for a price of a line that is none.
+    /// [`CartError::AskedMoney`] when a line is of another currency or scale than the shop sells in, and [`CartError::OfferMoney`] when an
+    /// offered price is; [`CartError::Price`] when a top line has no price, or a negative one; [`CartError::NoLine`] for a price of a line
+    /// that is none.
     pub fn offered_lines(&self, shop: &ShopId, lines: &[CartLine], offer: &Offer) -> Result<Vec<CartLine>, CartError> {
         let state = self.shop_state(shop)?;
         let cart = Cart::new(lines)?;
@@ -135,12 +136,14 @@ fn offered_family(
     until: &str,
 ) -> Result<Vec<CartLine>, CartError> {
     let Some((parent, children)) = family.split_first_mut() else { return Ok(family) };
-    let old = &parent.price.total;
-    if (unit.currency.as_str(), unit.scale) != (shop.currency.as_str(), shop.scale)
-        || (&old.currency, old.scale) != (&unit.currency, unit.scale)
-    {
-        let why = format!("it is offered in {} with {} decimals", unit.currency, unit.scale);
-        return Err(refused(&parent.title, format!("{why}; the shop sells in {} with {}", shop.currency, shop.scale)));
+    let expected = money_words(&shop.currency, shop.scale);
+    let asked = money_words(&parent.price.total.currency, parent.price.total.scale);
+    let offered = money_words(&unit.currency, unit.scale);
+    if asked != expected {
+        return Err(CartError::AskedMoney { title: parent.title.clone(), asked, expected });
+    }
+    if offered != expected {
+        return Err(CartError::OfferMoney { title: parent.title.clone(), offered, expected });
     }
     if unit.minor < 0 {
         return Err(refused(&parent.title, "an offer is not negative".to_owned()));
@@ -176,6 +179,11 @@ fn offered_family(
     parent.key = key(&parent.key)?;
     parent.children = parent.children.iter().map(|child| key(child)).collect::<Result<_, _>>()?;
     Ok(family)
+}
+
+/// The words for the money that amounts are in.
+fn money_words(currency: &str, scale: u8) -> String {
+    format!("{currency} with {scale} decimals")
 }
 
 fn refused(what: &str, why: String) -> CartError {

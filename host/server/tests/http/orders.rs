@@ -146,6 +146,15 @@ async fn an_order_and_a_quotation_keep_the_currency_they_were_sold_in() {
     relabelled["order"]["total"] = json!({ "minor": 4900, "scale": 0, "currency": "JPY" });
     shop.backend.post(&events, &relabelled).await.problem(422, "money");
     assert_eq!(shop.backend.post(&shop.at("/quotations"), &quotation("q2")).await.status, 422);
+    // It is offered in neither currency: nothing is converted.
+    let until = (jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1)).to_string();
+    let top = cart.iter().filter(|line| line.parent.is_none());
+    let yen = json!({ "minor": 4900, "scale": 0, "currency": "JPY" });
+    let prices: Vec<Value> = top.map(|line| json!({ "key": line.key, "unit": yen })).collect();
+    let offer = json!({ "prices": prices, "until": until });
+    let problem = shop.backend.post(&shop.at("/quotations/q1/offer"), &offer).await.problem(422, "money");
+    let words = problem["detail"].as_str().expect("words");
+    assert!(words.contains("asked about in EUR with 2 decimals") && words.contains("JPY with 0 decimals"), "{words}");
     let total = &shop.backend.get(&shop.at(&format!("/orders/{order}"))).await.ok()["order"]["total"];
     assert_eq!(total["currency"], "EUR", "{total:#}");
 }

@@ -230,13 +230,13 @@ async fn nobody_brings_a_price_of_his_own() {
     let at = format!("{quotations}/q1/offer");
     let hour = seconds_from_now(3600);
     let price = |unit: Value| json!({ "prices": [{ "key": lines[0].key, "unit": unit }], "until": hour });
-    for unit in [
-        json!({ "minor": -1, "scale": 2, "currency": "EUR" }),
-        json!({ "minor": 100, "scale": 3, "currency": "EUR" }),
-        json!({ "minor": 100, "scale": 2, "currency": "USD" }),
-        json!({ "minor": i64::MAX, "scale": 2, "currency": "EUR" }),
+    for (unit, kind) in [
+        (json!({ "minor": -1, "scale": 2, "currency": "EUR" }), "price"),
+        (json!({ "minor": 100, "scale": 3, "currency": "EUR" }), "money"),
+        (json!({ "minor": 100, "scale": 2, "currency": "USD" }), "money"),
+        (json!({ "minor": i64::MAX, "scale": 2, "currency": "EUR" }), "price"),
     ] {
-        shop.backend.post(&at, &price(unit)).await.problem(422, "price");
+        shop.backend.post(&at, &price(unit)).await.problem(422, kind);
     }
     shop.backend.post(&at, &json!({ "prices": [], "until": hour })).await.problem(422, "price");
     let mut foreign = offer(&lines, 100, &hour);

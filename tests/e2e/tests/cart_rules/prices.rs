@@ -389,6 +389,21 @@ async fn an_offer_ends_with_what_the_catalogue_no_longer_holds() {
 }
 
 #[tokio::test]
+async fn an_offer_in_another_currency_is_refused_with_the_names_of_both() {
+    let world = World::new().await;
+    let request = world.request("ring", samples::EXPIVI_SIMPLE, 2, &[]);
+    let asked = world.host.request_quotation(&world.shop, request).await.expect("asked");
+    let [CartOperation::RequestQuotation { lines }] = &asked.operations[..] else { panic!("{asked:?}") };
+    let unit = Money { minor: 5_000, scale: 2, currency: "USD".to_owned() };
+    let prices = BTreeMap::from([(lines[0].key.clone(), unit)]);
+    let offer = Offer { quotation: "q1".to_owned(), prices, until: SystemTime::now() + Duration::from_secs(3600) };
+    let refused = world.host.offered_lines(&world.shop, lines, &offer).expect_err("a refusal");
+    assert!(matches!(refused, CartError::OfferMoney { .. }), "{refused}");
+    let words = refused.to_string();
+    assert!(words.contains("in USD with 2 decimals") && words.contains("in EUR with 2 decimals"), "{words}");
+}
+
+#[tokio::test]
 async fn a_past_line_is_bought_again_at_todays_price() {
     let world = World::new().await;
     let past = one(&world, "ring", samples::EXPIVI_SIMPLE).await;
