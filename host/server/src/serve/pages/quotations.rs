@@ -119,7 +119,7 @@ async fn read(
                 input type="hidden" name="version" value=(summary.version);
                 h2 { "What for" }
                 table {
-                    thead { tr { th { "Line" } th { "SKU" } th.number { "Quantity" } th.number { "One, as asked" } th { "One, as offered" } } }
+                    thead { tr { th { "Line" } th { "SKU" } th.number { "Quantity" } th.number { "One, as asked" } th.number { "Total, as asked" } th { "One, as offered" } } }
                     tbody {
                         @for line in &asked.lines {
                             tr.child[line.parent.is_some()] {
@@ -127,6 +127,7 @@ async fn read(
                                 td { (line.sku.as_deref().unwrap_or("–")) }
                                 td.number { (line.quantity) }
                                 td.number { @match &line.price.unit { Some(unit) => (amount(unit)), None => "–" } }
+                                td.number { (amount(&line.price.total)) }
                                 td {
                                     @if line.parent.is_some() { span.mark { "of the bundle's price" } }
                                     @else if is_open {

@@ -39,6 +39,24 @@ async fn an_offer_is_taken_when_its_amount_can_mean_one_thing_only() {
 }
 
 #[tokio::test]
+async fn a_quotation_shows_what_each_line_costs_also_where_one_piece_has_no_price() {
+    let (shop, _fake) = Shop::with_expivi().await;
+    let price = json!({ "minor": 333, "scale": 3, "currency": "EUR" });
+    let shirt = json!({
+        "id": "variant-shirt-r-l", "product": "shirt", "sku": "SHIRT-R-L", "title": "SHIRT-R-L", "prices": [price],
+        "purchasable": true,
+    });
+    shop.backend.put(&shop.at("/catalogue"), &json!({ "variants": [shirt] })).await.ok();
+    let body = json!({ "product": "shirt", "configuration": samples::EXPIVI_VARIATION, "quantity": 50, "lines": [] });
+    let asked = shop.backend.post(&shop.at("/cart/quotation"), &body).await.ok();
+    let lines = &asked["operations"][0]["lines"];
+    assert!(lines[0]["price"]["unit"].is_null(), "{lines:#}");
+    shop.backend.post(&shop.at("/quotations"), &json!({ "id": "q1", "lines": lines })).await.with(201);
+    let page = Browser::sign_in(&shop.admin).await.page(&at(&shop, "/quotations/q1")).await;
+    says(&page, &["Total, as asked", "16.65 EUR"]);
+}
+
+#[tokio::test]
 async fn a_whole_number_is_typed_in_digits() {
     let shop = Shop::on(Arc::new(Server::new(&[]))).await;
     let browser = Browser::sign_in(&shop.admin).await;
