@@ -50,6 +50,7 @@ const SQLITE: &[(i64, &str, &str)] = &[
     (4, "platforms", include_str!("../migrations/sqlite/0004_platforms.sql")),
     (5, "quotations", include_str!("../migrations/sqlite/0005_quotations.sql")),
     (6, "orders", include_str!("../migrations/sqlite/0006_orders.sql")),
+    (7, "held lines", include_str!("../migrations/sqlite/0007_held_lines.sql")),
 ];
 const POSTGRES: &[(i64, &str, &str)] = &[
     (1, "first", include_str!("../migrations/postgres/0001_first.sql")),
@@ -58,6 +59,7 @@ const POSTGRES: &[(i64, &str, &str)] = &[
     (4, "platforms", include_str!("../migrations/postgres/0004_platforms.sql")),
     (5, "quotations", include_str!("../migrations/postgres/0005_quotations.sql")),
     (6, "orders", include_str!("../migrations/postgres/0006_orders.sql")),
+    (7, "held lines", include_str!("../migrations/postgres/0007_held_lines.sql")),
 ];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

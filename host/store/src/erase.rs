@@ -139,7 +139,8 @@ impl Store {
             let deleted = sqlx::query(delete).bind(shop.as_str()).bind(order).execute(&mut *work).await?;
             counts.insert(what.to_owned(), deleted.rows_affected().into());
         }
-        let forget = "update orders set order_key = null, number_hash = null, known = $3, changed_at = $4
+        let forget =
+            "update orders set order_key = null, number_hash = null, held_lines = 0, known = $3, changed_at = $4
                       where shop = $1 and id = $2";
         sqlx::query(forget)
             .bind(shop.as_str())

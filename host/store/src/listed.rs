@@ -16,7 +16,8 @@ use crate::vault::hexed;
 /// What the host keeps as orders, quotations, has ids that begin with its own prefix, [`cartwright::HOST_ID_PREFIX`].
 const LIST: &str = "
     select o.id, o.order_key, o.known, o.released, o.created_at, o.changed_at, o.closed_at,
-           case when exists (select 1 from outcomes s where s.shop = o.shop and s.order_id = o.id and s.held = 1)
+           case when o.held_lines = 1 and o.released = 1 and o.closed_at is null
+                     or exists (select 1 from outcomes s where s.shop = o.shop and s.order_id = o.id and s.held = 1)
                then 1 else 0 end
     from orders o
     where o.shop = $1 and ($2 is null or lower(o.id) like lower($2) escape '!' or o.number_hash = $6)
@@ -48,7 +49,7 @@ pub struct ListedOrder {
     pub changed: SystemTime,
     /// When it was closed; none = it is open.
     pub closed: Option<SystemTime>,
-    /// Does an outcome wait for a person?
+    /// Does an outcome wait for a person, or is a line held back although the order is released and open?
     pub held: bool,
 }
 
@@ -100,6 +101,23 @@ impl Store {
     /// As the database says.
     pub async fn listed_order(&self, shop: &ShopId, id: &str) -> Result<Option<ListedOrder>, StoreError> {
         Ok(self.list_orders(shop, Some(id), &OrderFilter::default(), 1).await?.pop())
+    }
+
+    /// The orders of a shop that wait for a person, as [`ListedOrder::held`] says, and quotations in which an outcome does; by the
+    /// platform's id.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn held_orders(&self, shop: &ShopId) -> Result<Vec<String>, StoreError> {
+        let orders: Vec<(String,)> = sqlx::query_as(
+            "select order_id from outcomes where shop = $1 and held = 1
+             union select id from orders where shop = $1 and held_lines = 1 and released = 1 and closed_at is null
+             order by order_id",
+        )
+        .bind(shop.as_str())
+        .fetch_all(self.pool())
+        .await?;
+        Ok(orders.into_iter().map(|(order,)| order).collect())
     }
 
     async fn list_orders(

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
 use async_trait::async_trait;
-use cartwright::types::{Order, Outcome};
-use cartwright::{AccountId, Digest, OrderBook, PlatformError, ShopId};
+use cartwright::types::{Order, OrderLine, Outcome};
+use cartwright::{AccountId, Digest, HOST_ID_PREFIX, OrderBook, PlatformError, ShopId};
 use serde_json::json;
 use sqlx::AnyConnection;
 
@@ -140,10 +140,12 @@ impl Store {
         let version = i64::try_from(order.version)
             .map_err(|_| StoreError::Conflict(format!("no order has the version {}", order.version)))?;
         let number = self.number_hash(&mut *connection, shop, &order.number).await?;
+        let held_lines = i64::from(has_held_lines(order));
         // Also what makes two events of one new order wait for each other.
         let added = sqlx::query(
-            "insert into orders (shop, id, reference, version, released, order_key, known, changed_at, number_hash, created_at)
-             values ($1, $2, $3, $4, 0, $5, $6, $7, $8, $7) on conflict (shop, id) do nothing",
+            "insert into orders (shop, id, reference, version, released, order_key, known, changed_at, number_hash, created_at,
+                                 held_lines)
+             values ($1, $2, $3, $4, 0, $5, $6, $7, $8, $7, $9) on conflict (shop, id) do nothing",
         )
         .bind(shop.as_str())
         .bind(&order.id)
@@ -153,6 +155,7 @@ impl Store {
         .bind(key.seal_json(&known_at, order)?)
         .bind(now)
         .bind(&number)
+        .bind(held_lines)
         .execute(&mut *connection)
         .await?;
         let (key, news) = if added.rows_affected() == 1 {
@@ -161,7 +164,7 @@ impl Store {
             let key = self.lock_order(connection, shop, &order.id).await?;
             self.check_same_version(connection, shop, order, &key).await?;
             let updated = sqlx::query(
-                "update orders set version = $3, known = $4, changed_at = $5, number_hash = $6,
+                "update orders set version = $3, known = $4, changed_at = $5, number_hash = $6, held_lines = $8,
                                    released = case when $7 = 1 then released else 0 end
                  where shop = $1 and id = $2 and version < $3",
             )
@@ -172,6 +175,7 @@ impl Store {
             .bind(now)
             .bind(&number)
             .bind(i64::from(may_be_released(order)))
+            .bind(held_lines)
             .execute(&mut *connection)
             .await?;
             (key, updated.rows_affected() == 1)
@@ -397,6 +401,12 @@ pub(crate) fn seen_by(mut order: Order, account: &AccountId, lines: Lines, outco
 /// May an order be produced, as far as its payment and its cancellation go? Nothing is made of what was paid back in full.
 pub(crate) fn may_be_released(order: &Order) -> bool {
     !order.cancelled && order.payment != "refunded"
+}
+
+/// Is a line of an order held back? What a quotation is kept as holds all of its lines, and is no order.
+fn has_held_lines(order: &Order) -> bool {
+    let is_held = |line: &OrderLine| !line.released && line.status != "cancelled";
+    !order.id.starts_with(HOST_ID_PREFIX) && order.lines.iter().any(is_held)
 }
 
 /// Is nothing left to be done for an order? It is cancelled, paid back in full, or each of its lines is shipped or cancelled.

@@ -81,19 +81,6 @@ impl Store {
         Ok(outcomes)
     }
 
-    /// The orders of a shop in which an outcome waits for a person, by the platform's id.
-    ///
-    /// # Errors
-    /// As the database says.
-    pub async fn orders_with_held_outcomes(&self, shop: &ShopId) -> Result<Vec<String>, StoreError> {
-        let orders: Vec<(String,)> =
-            sqlx::query_as("select distinct order_id from outcomes where shop = $1 and held = 1 order by order_id")
-                .bind(shop.as_str())
-                .fetch_all(self.pool())
-                .await?;
-        Ok(orders.into_iter().map(|(order,)| order).collect())
-    }
-
     /// Says that a person has seen to an outcome that was held, and logs who.
     ///
     /// # Errors

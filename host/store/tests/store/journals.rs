@@ -221,12 +221,12 @@ async fn what_needs_a_person_is_held_until_it_is_settled(database: Database) {
     let store = database.open().await;
     let message = Message { key: "look".into(), parameters: vec![], text: "Look.".into() };
     say(&store, [Outcome::NeedsMerchant(message.clone()), Outcome::PushSettings(vec![]), Outcome::Note(message)]).await;
-    assert_eq!(store.orders_with_held_outcomes(&shop()).await.unwrap(), ["1"]);
+    assert_eq!(store.held_orders(&shop()).await.unwrap(), ["1"]);
     let outcomes = store.outcomes(&shop(), "1").await.unwrap();
     assert_eq!(outcomes.iter().map(|said| said.held).collect::<Vec<_>>(), [true, false, false]);
     store.settle(&shop(), outcomes[0].id, "ann", at(2)).await.unwrap();
     assert!(store.settle(&shop(), outcomes[0].id, "ann", at(2)).await.is_err());
-    assert!(store.orders_with_held_outcomes(&shop()).await.unwrap().is_empty());
+    assert!(store.held_orders(&shop()).await.unwrap().is_empty());
     // Settings wait with the account that they are of.
     let pushed = store.account_outcomes(&shop(), Some(AccountOutcomeState::New), None, 10).await.unwrap();
     assert_eq!(pushed.iter().map(|said| &said.outcome).collect::<Vec<_>>(), [&Outcome::PushSettings(vec![])]);

@@ -2,7 +2,7 @@
 
 use cartwright::Digest;
 use cartwright::durable::{Entry, Journal, Record};
-use cartwright::types::{EventKind, LineStatus, Message, Outcome, WebhookRequest, WebhookResponse};
+use cartwright::types::{EventKind, LineStatus, Message, Order, Outcome, WebhookRequest, WebhookResponse};
 use cartwright::webhook::{Destination, Effects, Notice, NoticeId, Receipts};
 use cartwright_store::{JobFilter, OrderFilter, Store, StoreError, Unfinished};
 
@@ -13,6 +13,7 @@ on_each_database!(
     orders_are_listed_by_pages_the_newest_first,
     an_order_is_found_by_a_part_of_its_id_or_by_its_number,
     a_list_says_what_waits_and_what_was_erased,
+    a_released_order_waits_while_a_line_is_held_back,
     what_an_order_was_told_is_listed_without_its_data,
     a_damaged_row_hides_no_other,
 );
@@ -87,6 +88,47 @@ async fn a_list_says_what_waits_and_what_was_erased(database: Database) {
     // What is erased has no number any more.
     assert_eq!(listed(&store, Some("#2"), None, 9).await, [""; 0]);
     assert_eq!(listed(&store, Some("#1"), None, 9).await, ["1"]);
+}
+
+/// Records a version of the order "1" whose second line is held back unless this changes it.
+async fn held_back(store: &Store, version: u64, change: fn(&mut Order)) {
+    let mut order = order("1", version);
+    order.lines[1].released = false;
+    change(&mut order);
+    let event = event_of(&format!("e{version}"), EventKind::Changed, order);
+    store.record_event(&shop(), &event, &[], at(version)).await.unwrap();
+}
+
+async fn a_released_order_waits_while_a_line_is_held_back(database: Database) {
+    let store = database.open().await;
+    let waits = async || {
+        let listed = store.orders(&shop(), &OrderFilter::default(), 9).await.unwrap();
+        let held: Vec<String> = listed.into_iter().filter(|listed| listed.held).map(|listed| listed.id).collect();
+        assert_eq!(store.held_orders(&shop()).await.unwrap(), held);
+        !held.is_empty()
+    };
+    // What is not paid waits for that.
+    held_back(&store, 1, |order| order.released = false).await;
+    assert!(!waits().await);
+    held_back(&store, 2, |_| {}).await;
+    assert!(waits().await);
+    held_back(&store, 3, |order| order.lines[1].status = "cancelled".into()).await;
+    assert!(!waits().await);
+    held_back(&store, 4, |_| {}).await;
+    assert!(waits().await);
+    held_back(&store, 5, |order| order.lines[1].released = true).await;
+    assert!(!waits().await);
+    held_back(&store, 6, |_| {}).await;
+    store.close_order(&shop(), "1", "ann", at(6)).await.unwrap();
+    assert!(!waits().await);
+    held_back(&store, 7, |_| {}).await;
+    assert!(waits().await);
+    store.erase_order(&shop(), "1", Unfinished::Cancel, "ann", at(8)).await.unwrap();
+    assert!(!waits().await);
+    let mut asked = order("~quotation-q", 1);
+    asked.lines[0].released = false;
+    store.record_event(&shop(), &event_of("q", EventKind::QuotationRequested, asked), &[], at(9)).await.unwrap();
+    assert!(!waits().await);
 }
 
 async fn what_an_order_was_told_is_listed_without_its_data(database: Database) {

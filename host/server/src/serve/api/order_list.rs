@@ -54,7 +54,7 @@ struct ListedOrderDocument {
     changed: String,
     /// When it was closed; none = it is open.
     closed: Option<String>,
-    /// Does an outcome wait for a person?
+    /// Does an outcome wait for a person, or is a line held back although the order is released and open?
     held: bool,
 }
 

@@ -262,11 +262,11 @@ fn no_order(id: &str) -> Problem {
     Problem::not_found(format!("the host knows no order {id} of this shop; nothing was reported of it yet"))
 }
 
-/// The platform's ids of the orders that wait for a person.
+/// The platform's ids of the orders that wait for a person: an outcome does, or a line is held back although the order is released and open.
 #[utoipa::path(get, path = "/v1/shops/{shop}/held-orders", tag = "orders", operation_id = "list_held_orders",
     params(("shop" = ShopId, Path)), responses((status = 200, body = [String]), Problems))]
 async fn held(_: Backend, State(node): State<Node>, Path(shop): Path<ShopId>) -> Result<Json<Vec<String>>, Problem> {
-    Ok(Json(node.store().orders_with_held_outcomes(&shop).await?))
+    Ok(Json(node.store().held_orders(&shop).await?))
 }
 
 /// Says that a person has done what an outcome asked for.

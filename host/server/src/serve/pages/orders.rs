@@ -171,7 +171,7 @@ async fn read(
                 dt { "Known to vendors as" } dd { code { (order.reference) } }
                 dt { "The platform's id" } dd { (order.id) ", version " (order.version) }
             }
-            (waiting(&visitor, &shop, &order, &outcomes, &jobs))
+            (waiting(&visitor, &shop, &order, closed.is_none(), &outcomes, &jobs))
             (lines(&order, &present))
             (shipments(&present))
             (documents(&visitor, &here, &present))
@@ -195,13 +195,20 @@ async fn read(
 }
 
 /// What a person should see to.
-fn waiting(visitor: &Visitor, shop: &ShopId, order: &Order, outcomes: &[StoredOutcome], jobs: &[JobDetail]) -> Markup {
+fn waiting(
+    visitor: &Visitor,
+    shop: &ShopId,
+    order: &Order,
+    open: bool,
+    outcomes: &[StoredOutcome],
+    jobs: &[JobDetail],
+) -> Markup {
     let held: Vec<&StoredOutcome> = outcomes.iter().filter(|said| said.held).collect();
     let stuck: Vec<&JobDetail> =
         jobs.iter().filter(|job| matches!(job.summary.state.name(), "stopped" | "needs-merchant")).collect();
     // The parts of a bundle wait with it.
     let tops = order.lines.iter().filter(|line| line.cart_line.parent_key.is_none());
-    let unapproved: Vec<&str> = match order.released {
+    let unapproved: Vec<&str> = match order.released && open {
         true => tops.filter(|line| is_held(line)).map(|line| line.id.as_str()).collect(),
         false => Vec::new(),
     };
@@ -229,14 +236,16 @@ fn waiting(visitor: &Visitor, shop: &ShopId, order: &Order, outcomes: &[StoredOu
                     }
                 }
                 @for line in unapproved {
-                    li { "Line " (line) " is held for approval: release it in the platform, which reports the order anew." }
+                    li {
+                        "Line " (line) " is held back: release it in the platform, or let what was added to it or to the order be paid in full. The platform reports the order anew."
+                    }
                 }
             }
         }
     }
 }
 
-/// Is a line held for approval, once its order is released? What was cancelled waits for nobody.
+/// Is a line held back, once its order is released? What was cancelled waits for nobody.
 fn is_held(line: &OrderLine) -> bool {
     !line.released && line.status != "cancelled"
 }
@@ -256,7 +265,7 @@ fn lines(order: &Order, present: &[StoredOutcome]) -> Markup {
                             td.number { (line.cart_line.quantity) }
                             td {
                                 span.state { (line.status) }
-                                @if order.released && is_held(line) { " " span.state.warn { "held for approval" } }
+                                @if order.released && is_held(line) { " " span.state.warn { "held back" } }
                             }
                             td { @for (_, reference) in named(present, Some(&line.id)) { code { (reference) } " " } }
                         }
