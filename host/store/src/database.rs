@@ -252,6 +252,17 @@ impl Store {
             .await?)
     }
 
+    /// Keeps other transactions that lock this name waiting until this one ends. In SQLite transactions that write wait for each other
+    /// anyway.
+    pub(crate) async fn lock_name(&self, work: &mut Work, name: &str) -> Result<(), StoreError> {
+        if self.inner.dialect == Dialect::Postgres {
+            // What the function itself gives, no `Any` can hold.
+            let lock = "select 1 from pg_advisory_xact_lock(hashtextextended($1, 0))";
+            sqlx::query(lock).bind(name).execute(&mut **work).await?;
+        }
+        Ok(())
+    }
+
     /// A transaction that writes. SQLite takes its one writer's place at once: a transaction that began by reading could not
     /// wait for it later.
     pub(crate) async fn begin(&self) -> Result<Work, StoreError> {

@@ -97,7 +97,7 @@ pub use origins::origins_version;
 pub use outcome::StoredOutcome;
 pub use quota::DEFAULT_CART_QUOTA_BYTES;
 pub use quotation::{NewQuotation, Quotation, QuotationError, QuotationState, QuotationSummary};
-pub use report::{Pins, ReportError};
+pub use report::{ReportError, SoldLine, SoldLines};
 pub use restore::NotRestored;
 pub use setup::StoredLink;
 pub use sweep::{Retention, Swept};

@@ -12,7 +12,7 @@ use cartwright::{AccountId, Digest, HOST_ID_PREFIX, OrderBook, PlatformError, Sh
 use serde_json::json;
 use sqlx::AnyConnection;
 
-use crate::database::{Store, milliseconds, moment};
+use crate::database::{Store, Work, milliseconds, moment};
 use crate::error::StoreError;
 use crate::event::Lines;
 use crate::event_log::{NewLogEntry, log_in};
@@ -122,6 +122,27 @@ impl Store {
                 .await?;
         let (sealed,) = found.ok_or_else(|| StoreError::NotFound { what: "order", id: id.to_owned() })?;
         self.order_key(shop, id, sealed)
+    }
+
+    /// The order as it is known, locked as by [`Store::lock_order`]; `None` when it is not known. Of two transactions that both are to make
+    /// it known, the second waits here for the first and finds what that recorded.
+    pub(crate) async fn lock_known_order(
+        &self,
+        work: &mut Work,
+        shop: &ShopId,
+        id: &str,
+    ) -> Result<Option<Known>, StoreError> {
+        let mut locked = self.lock_order(work, shop, id).await;
+        if matches!(locked, Err(StoreError::NotFound { .. })) {
+            // There is no row yet that could be locked.
+            self.lock_name(work, &place("new order", shop.as_str(), id)).await?;
+            locked = self.lock_order(work, shop, id).await;
+        }
+        match locked {
+            Ok(_) => self.known_order(work, shop, id).await,
+            Err(StoreError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Stores an order's newer version; an older one changes nothing. Returns its key.

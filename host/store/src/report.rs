@@ -6,7 +6,8 @@ use std::time::SystemTime;
 
 use cartwright::types::{Event, EventKind, Order, OrderLine};
 use cartwright::{
-    AccountId, Cartwright, Digest, HOST_ID_PREFIX, OrderError, Plugin, Release, SetupError, ShopId, check_event,
+    AccountId, CartLine, Cartwright, Digest, HOST_ID_PREFIX, OrderError, Plugin, Release, SetupError, ShopId,
+    check_event,
 };
 use semver::Version;
 use serde_json::{Value, json};
@@ -17,8 +18,23 @@ use crate::event::{Lines, NewJob, Recorded, host_event_id, kind};
 use crate::event_log::{NewLogEntry, log_in};
 use crate::order::may_be_released;
 
-/// The component that each configured line of an order is pinned to (`Pin::digest` of its cart line), by the order line's id.
-pub type Pins = BTreeMap<String, Digest>;
+/// What the lines of an order were sold as, by the order line's id.
+pub type SoldLines = BTreeMap<String, SoldLine>;
+
+/// What the host sealed of the cart line that an order line came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SoldLine {
+    /// The component that the line is pinned to (`Pin::digest`).
+    pub pin: Digest,
+    /// Pieces that were sealed. No more of them are paid back or sent.
+    pub quantity: u32,
+}
+
+impl From<&CartLine> for SoldLine {
+    fn from(line: &CartLine) -> Self {
+        Self { pin: line.pin.digest, quantity: line.quantity }
+    }
+}
 
 /// An event could not be reported. Nothing was recorded.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +84,14 @@ pub enum ReportError {
         /// The component.
         digest: Digest,
     },
+    /// The configuration of a line is no longer kept, so that nobody can make the line.
+    #[error(
+        "the configuration of the line {line} is no longer kept; have the product configured and added to the cart anew, and report the order with that cart line"
+    )]
+    ConfigurationGone {
+        /// The order line's id.
+        line: String,
+    },
     /// The order was reported in a newer version before.
     #[error(
         "the order {order} is known in version {known}, the event has version {reported}; report it with the order as it is now"
@@ -95,12 +119,15 @@ impl Store {
     /// The order has all its lines, whomever they concern, as [`Cartwright::order_lines`] makes them. A line's `released` says whether the
     /// merchant lets it be produced (false = it is held for their approval); the order's own is found here: when the shop's [`Release`]
     /// policy is met, or the platform reports `released`, the order is released, and an event `released` follows of itself. It follows
-    /// again whenever a later version frees a line: one that was held, had no pieces or is new. The order stays released until a newer
-    /// version is cancelled or paid back in full. An order that costs nothing counts as paid in full.
+    /// again whenever a later version frees a line: one that was held, is new or has more pieces than were released. While the state of
+    /// that version does not release the order, a line that is new or has more pieces is held as a whole. The order stays released until
+    /// a newer version is cancelled or paid back in full. An order that costs nothing counts as paid in full.
     ///
     /// Told are: each account that lines were configured with, of its lines, at the newest version that one of them is pinned to,
     /// or at its current version when the order was closed before; each account that was told of the order before and has no line in
     /// it any more; and each of the shop's order hooks, of all lines.
+    ///
+    /// `sold` says what each line was sold as. Of a line that it leaves out, no more pieces are paid back or sent than the line has.
     ///
     /// # Errors
     /// [`ReportError`] says what to do. Nothing is recorded then.
@@ -109,11 +136,11 @@ impl Store {
         host: &Cartwright,
         shop: &ShopId,
         event: &Event,
-        pins: &Pins,
+        sold: &SoldLines,
         who: &str,
         now: SystemTime,
     ) -> Result<Recorded, ReportError> {
-        check_event(event)?;
+        check_event(event, |line| sold.get(&line.id).map_or(line.cart_line.quantity, |sold| sold.quantity))?;
         let at = milliseconds(now);
         let mut work = self.begin().await?;
         if self.is_recorded(&mut work, shop, event).await? {
@@ -123,11 +150,7 @@ impl Store {
             return Err(ReportError::Empty(event.order.id.clone()));
         }
         // Of two reports at the same time, the second finds what the first said.
-        let known = match self.lock_order(&mut work, shop, &event.order.id).await {
-            Ok(_) => self.known_order(&mut work, shop, &event.order.id).await?,
-            Err(StoreError::NotFound { .. }) => None,
-            Err(error) => return Err(error.into()),
-        };
+        let known = self.lock_known_order(&mut work, shop, &event.order.id).await?;
         // Of an order that the host keeps for a quotation a platform says only that it is to be forgotten.
         if event.order.id.starts_with(HOST_ID_PREFIX) && (known.is_none() || event.kind != EventKind::Erase) {
             return Err(OrderError::HostId { what: "the order id", value: event.order.id.clone() }.into());
@@ -144,7 +167,7 @@ impl Store {
             let (found, expected) = (found.clone(), state.currency.clone());
             return Err(OrderError::OtherCurrency { found, expected }.into());
         }
-        let mut told = told(host, shop, &event.order, pins, known.as_ref().is_some_and(|known| known.closed))?;
+        let mut told = told(host, shop, &event.order, sold, known.as_ref().is_some_and(|known| known.closed))?;
         if known.is_some() {
             let former = self.former_accounts(&mut work, shop, &event.order.id).await?;
             let is_told = |job: &NewJob| told.iter().any(|told| told.account == job.account);
@@ -152,16 +175,18 @@ impl Store {
                 former.into_iter().filter(|job| !is_told(job) && host.running(shop, &job.account).is_ok()).collect();
             told.extend(former);
         }
-        let before = known.as_ref().map(|known| logged(&known.order, None));
+        let known = known.map(|known| known.order);
+        let before = known.as_ref().map(|known| logged(known, None));
         let releases = releases(state.release, event);
         let mut event = event.clone();
-        let known = known.map(|known| known.order).filter(|known| known.released);
-        event.order.released = may_be_released(&event.order) && (releases || known.is_some());
-        if let Some(known) = known.as_ref().filter(|_| !releases) {
+        let known_released = known.as_ref().filter(|known| known.released);
+        event.order.released = may_be_released(&event.order) && (releases || known_released.is_some());
+        if let Some(known) = known_released.filter(|_| !releases) {
             hold_what_is_new(known, &mut event.order);
         }
-        let frees = known.is_some_and(|known| frees(&known, &event.order));
+        let frees = known_released.is_some_and(|known| frees(known, &event.order));
         let mut recorded = self.record_in(&mut work, shop, &event, &told, at).await?;
+        self.check_configurations(&mut work, shop, &event.order, known.as_ref()).await?;
         // Of two events that release it at the same time, one does.
         let released = releases && self.release_in(&mut work, shop, &event.order).await?;
         if (released || frees) && event.kind != EventKind::Released {
@@ -188,6 +213,33 @@ impl Store {
         work.commit().await?;
         self.nudge();
         Ok(recorded)
+    }
+
+    /// Refuses an order with a line whose configuration the order has no copy of once it is recorded. Configurations that it named before
+    /// are no matter: what the platform reports of a known order counts although one of them was lost.
+    async fn check_configurations(
+        &self,
+        work: &mut Work,
+        shop: &ShopId,
+        order: &Order,
+        known: Option<&Order>,
+    ) -> Result<(), ReportError> {
+        let known: BTreeSet<&str> = known.map(configurations).into_iter().flatten().collect();
+        if configurations(order).all(|configuration| known.contains(configuration)) {
+            return Ok(());
+        }
+        let kept: Vec<(String,)> = sqlx::query_as("select digest from blobs where shop = $1 and order_id = $2")
+            .bind(shop.as_str())
+            .bind(&order.id)
+            .fetch_all(&mut **work)
+            .await
+            .map_err(StoreError::from)?;
+        let kept: BTreeSet<&str> = kept.iter().map(|(digest,)| digest.as_str()).collect();
+        let is_gone = |configuration: &str| !known.contains(configuration) && !kept.contains(configuration);
+        match order.lines.iter().find(|line| line.configuration.as_deref().is_some_and(is_gone)) {
+            Some(line) => Err(ReportError::ConfigurationGone { line: line.id.clone() }),
+            None => Ok(()),
+        }
     }
 
     /// The vendor accounts that were told of an order before, at the component that was told last.
@@ -242,26 +294,39 @@ fn releases(policy: Release, event: &Event) -> bool {
         }
 }
 
-/// Holds back each line of a released order that was not released as it is: one that was added, or put in the place of another under its
-/// id, is not paid for because the order once was. It waits until the order's state, or the platform, releases the order as it is now.
+/// Holds back each line of a released order that was not released as it is: one that was added, was put in the place of another under its
+/// id, or has more pieces, is not paid for because the order once was. It waits as a whole until the order's state, or the platform,
+/// releases the order as it is now.
 fn hold_what_is_new(known: &Order, order: &mut Order) {
-    let released: BTreeMap<&str, &str> = known
-        .lines
-        .iter()
-        .filter(|line| line.released)
-        .map(|line| (line.id.as_str(), line.cart_line.key.as_str()))
-        .collect();
+    let released = released_pieces(known);
     for line in &mut order.lines {
-        line.released &= released.get(line.id.as_str()) == Some(&line.cart_line.key.as_str());
+        line.released &= is_covered(&released, line);
     }
 }
 
-/// May a line of a released order be made now that could not before?
+/// May something of a released order be made now that could not before?
 fn frees(known: &Order, order: &Order) -> bool {
-    let can_be_made = |line: &OrderLine| line.released && line.cart_line.quantity > 0;
-    let could_be_made: BTreeSet<&str> =
-        known.lines.iter().filter(|line| can_be_made(line)).map(|line| line.id.as_str()).collect();
-    order.released && order.lines.iter().any(|line| can_be_made(line) && !could_be_made.contains(line.id.as_str()))
+    let released = released_pieces(known);
+    order.released && order.lines.iter().any(|line| line.released && !is_covered(&released, line))
+}
+
+/// Pieces that may be made, by the order line's id and the key of its cart line.
+type ReleasedPieces<'a> = BTreeMap<(&'a str, &'a str), u32>;
+
+fn released_pieces(order: &Order) -> ReleasedPieces<'_> {
+    let released = order.lines.iter().filter(|line| line.released);
+    released.map(|line| ((line.id.as_str(), line.cart_line.key.as_str()), line.cart_line.quantity)).collect()
+}
+
+/// Were all pieces of a line released before? None need to be.
+fn is_covered(released: &ReleasedPieces<'_>, line: &OrderLine) -> bool {
+    let pieces = released.get(&(line.id.as_str(), line.cart_line.key.as_str())).copied().unwrap_or(0);
+    line.cart_line.quantity <= pieces
+}
+
+/// What the lines of an order were configured with, by digest.
+fn configurations(order: &Order) -> impl Iterator<Item = &str> {
+    order.lines.iter().filter_map(|line| line.configuration.as_deref())
 }
 
 /// Who is told. The versions that a closed order's lines are pinned to are not kept in use for what comes later.
@@ -269,12 +334,12 @@ pub(crate) fn told(
     host: &Cartwright,
     shop: &ShopId,
     order: &Order,
-    pins: &Pins,
+    sold: &SoldLines,
     closed: bool,
 ) -> Result<Vec<NewJob>, ReportError> {
     let hooks = host.order_hooks(shop).map_err(|_| ReportError::UnknownShop(shop.clone()))?;
     let mut jobs = Vec::new();
-    for (account, lines) in vendors(host, shop, order, pins)? {
+    for (account, lines) in vendors(host, shop, order, sold)? {
         let plugin = match host.running(shop, &account) {
             Ok(current) if closed => current.digest(),
             _ => newest(host, shop, &account, &lines)?,
@@ -287,15 +352,20 @@ pub(crate) fn told(
     Ok(jobs)
 }
 
-fn vendors<'a>(host: &Cartwright, shop: &ShopId, order: &'a Order, pins: &Pins) -> Result<Pinned<'a>, ReportError> {
+fn vendors<'a>(
+    host: &Cartwright,
+    shop: &ShopId,
+    order: &'a Order,
+    sold: &SoldLines,
+) -> Result<Pinned<'a>, ReportError> {
     let mut vendors = Pinned::new();
     for line in &order.lines {
         let Some(account) = &line.account else { continue };
         let unknown = || ReportError::UnknownAccount { line: line.id.clone(), account: account.clone() };
         let id: AccountId = account.parse().map_err(|_| unknown())?;
         host.running(shop, &id).map_err(|_| unknown())?;
-        let pin = pins.get(&line.id).ok_or_else(|| ReportError::NoPin { line: line.id.clone() })?;
-        vendors.entry(id).or_default().push((&line.id, *pin));
+        let sold = sold.get(&line.id).ok_or_else(|| ReportError::NoPin { line: line.id.clone() })?;
+        vendors.entry(id).or_default().push((&line.id, sold.pin));
     }
     Ok(vendors)
 }

@@ -12,7 +12,7 @@ use axum::routing::post;
 use cartwright::health::{RateLimitRules, Rules};
 use cartwright::types::{Event, EventKind, Order, OrderLine};
 use cartwright::{AccountId, AccountSetup, Cartwright, Clock, Digest, ShopId, SimulatedClock};
-use cartwright_store::{Keyring, Pins, Store, Worker, WorkerSettings};
+use cartwright_store::{Keyring, SoldLines, Store, Worker, WorkerSettings};
 use serde_json::{Value, json};
 use sqlx::{AnyConnection, Connection};
 
@@ -89,7 +89,10 @@ impl Load {
     /// When it is refused.
     pub async fn report(&self, number: usize, kind: EventKind, clock: &dyn Clock) {
         let event = self.event(number, kind);
-        self.store.report(&self.host, &self.shop, &event, &Pins::new(), "load", clock.now()).await.expect("recorded");
+        self.store
+            .report(&self.host, &self.shop, &event, &SoldLines::new(), "load", clock.now())
+            .await
+            .expect("recorded");
     }
 
     /// A worker with its usual settings.

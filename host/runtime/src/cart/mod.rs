@@ -39,7 +39,7 @@ pub use line::{CartLine, Pin, SealFault, SealedPrice, Unconfirmed};
 pub use offer::Offer;
 pub use ordered::{
     HOST_ID_PREFIX, MAX_ORDER_ID_BYTES, MAX_ORDER_TEXT_BYTES, MoneyFault, OrderError, OrderedLine, check_event,
-    check_money, check_order, check_pieces, is_currency,
+    check_money, check_order, is_currency,
 };
 pub(crate) use pictures::DecodePlaces;
 pub(crate) use price_memory::PriceMemory;

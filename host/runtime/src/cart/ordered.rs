@@ -148,7 +148,7 @@ pub enum OrderError {
     },
     /// A child's pieces do not go with its bundle's.
     #[error(
-        "the line {line:?} has {quantity} pieces; {bundles} of its bundle have {expected}: report that, or no quantity"
+        "the line {line:?} is a part of a bundle and has {quantity} pieces; {bundles} of the bundle need {expected}: report {expected}, or leave out the quantity of this line"
     )]
     ChildQuantity {
         /// The line's id.
@@ -214,33 +214,33 @@ pub enum OrderError {
         expected: &'static str,
     },
     /// Pieces of a line that the order does not have.
-    #[error("{what}: the order has no line {line:?}; name the id of one of its lines")]
+    #[error("{what} names the line {line:?}, which the order does not have; name a line of the order by its id")]
     UnknownLine {
-        /// Which pieces.
+        /// What names it.
         what: &'static str,
         /// The beginning of the line's id.
         line: String,
     },
     /// Pieces of one line twice.
-    #[error("{what}: the line {line:?} is named twice; name it once, with all its pieces")]
+    #[error("{what} names the line {line:?} twice; name it once, with all its pieces")]
     LineTwice {
-        /// Which pieces.
+        /// What names it.
         what: &'static str,
         /// The line's id.
         line: String,
     },
     /// Pieces of a line, and none of them.
-    #[error("{what}: of the line {line:?} there are 0; name 1 or more, or leave the line out")]
+    #[error("{what} names 0 pieces of the line {line:?}; name 1 or more, or leave the line out")]
     NoPieces {
-        /// Which pieces.
+        /// What names it.
         what: &'static str,
         /// The line's id.
         line: String,
     },
     /// More pieces of a line than were sealed.
-    #[error("{what}: of the line {line:?} there are {quantity}, and {sealed} were sold; name at most {sealed}")]
+    #[error("{what} names {quantity} pieces of the line {line:?}, of which {sealed} were sold; name at most {sealed}")]
     Pieces {
-        /// Which pieces.
+        /// What names it.
         what: &'static str,
         /// The line's id.
         line: String,
@@ -420,12 +420,13 @@ fn pieces(lines: &[OrderedLine<'_>], family: &[usize]) -> Result<Vec<u32>, Order
 }
 
 /// Checks what a platform reports of an order beside its cart lines: ids, texts, money and times are within bounds, the event's id is
-/// none of the host's own, its kind and the order's state agree, and pieces that were paid back or sent are of the order's lines.
-/// How many pieces of a line there are at most, [`check_pieces`] knows.
+/// none of the host's own, its kind and the order's state agree, and pieces that were paid back or sent are of the order's lines: each line
+/// is named once, with 1 to as many pieces as were sealed, however many are left to be made. `sealed` knows the pieces of a line's cart
+/// line.
 ///
 /// # Errors
 /// [`OrderError`] names what is wrong.
-pub fn check_event(event: &Event) -> Result<(), OrderError> {
+pub fn check_event(event: &Event, sealed: impl Fn(&OrderLine) -> u32) -> Result<(), OrderError> {
     check_id("the event id", &event.id)?;
     if event.id.starts_with(HOST_ID_PREFIX) {
         return Err(OrderError::HostId { what: "the event id", value: event.id.clone() });
@@ -442,31 +443,20 @@ pub fn check_event(event: &Event) -> Result<(), OrderError> {
     }
     check_order(&event.order)?;
     check_state(&event.kind, &event.order)?;
-    // The pieces that are left to be made may be fewer than those that are paid back.
-    let is_of_order = |id: &str| event.order.lines.iter().any(|line| line.id == id);
-    check_named(&event.kind, |id| is_of_order(id).then_some(u32::MAX))
+    check_pieces(event, sealed)
 }
 
-/// Checks the pieces that an event says were paid back or sent: each line is one of these, is named once, and has 1 to as many pieces as
-/// were sealed, however many are left to be made.
-///
-/// # Errors
-/// [`OrderError`] names the line.
-pub fn check_pieces(kind: &EventKind, lines: &[OrderedLine<'_>]) -> Result<(), OrderError> {
-    check_named(kind, |id| lines.iter().find(|ordered| ordered.id == id).map(|ordered| ordered.line.quantity))
-}
-
-/// `sealed` knows the pieces of each line of the order.
-fn check_named(kind: &EventKind, sealed: impl Fn(&str) -> Option<u32>) -> Result<(), OrderError> {
-    let (what, named): (_, &[LineQuantity]) = match kind {
-        EventKind::Refunded(refund) => ("the pieces that are paid back", &refund.lines),
-        EventKind::Fulfilled(shipment) => ("the pieces that were sent", &shipment.lines),
+fn check_pieces(event: &Event, sealed: impl Fn(&OrderLine) -> u32) -> Result<(), OrderError> {
+    let (what, named): (_, &[LineQuantity]) = match &event.kind {
+        EventKind::Refunded(refund) => ("the refund", &refund.lines),
+        EventKind::Fulfilled(shipment) => ("the shipment", &shipment.lines),
         _ => return Ok(()),
     };
     let mut lines = BTreeSet::new();
     for LineQuantity { line, quantity } in named {
         let unknown = || OrderError::UnknownLine { what, line: line.chars().take(80).collect() };
-        let (sealed, quantity) = (sealed(line).ok_or_else(unknown)?, *quantity);
+        let ordered = event.order.lines.iter().find(|ordered| ordered.id == *line).ok_or_else(unknown)?;
+        let (sealed, quantity) = (sealed(ordered), *quantity);
         if !lines.insert(line) {
             return Err(OrderError::LineTwice { what, line: line.clone() });
         }

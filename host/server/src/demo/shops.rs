@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use cartwright::types::{Money, Order, Rounding, VariantInfo};
 use cartwright::{AccountSetup, CartLine, Cartwright, Grants, Link, OrderedLine, Release, Secret, Shop, ShopId};
 use cartwright_fake_vendors::{FakeExpivi, FakeTwikit};
-use cartwright_store::Pins;
+use cartwright_store::{SoldLine, SoldLines};
 use serde_json::{Map, Value, json};
 use url::Url;
 
@@ -149,20 +149,19 @@ pub(crate) fn link(value: Value) -> anyhow::Result<Link> {
     serde_json::from_value(value).context("a link of the demo")
 }
 
-/// An order of these lines, paid in full, with the component that each is pinned to. The shop's release policy releases it.
+/// An order of these lines, paid in full, with what each line was sold as. The shop's release policy releases it.
 pub(crate) fn paid_order(
     host: &Cartwright,
     shop: &ShopId,
     id: &str,
     lines: &[CartLine],
-) -> anyhow::Result<(Order, Pins)> {
+) -> anyhow::Result<(Order, SoldLines)> {
     let cents = lines.iter().filter(|line| line.parent.is_none()).map(|line| line.price.total.minor).sum();
     let total = Money { minor: cents, scale: 2, currency: "EUR".to_owned() };
     let ids: Vec<String> = (1..=lines.len()).map(|number| number.to_string()).collect();
     let ordered: Vec<OrderedLine<'_>> = ids.iter().zip(lines).map(|(id, line)| OrderedLine::new(id, line)).collect();
     let order_lines = host.order_lines(shop, id, &total, &ordered)?;
-    let pinned = order_lines.iter().zip(lines).filter(|(made, _)| made.account.is_some());
-    let pins = pinned.map(|(made, line)| (made.id.clone(), line.pin.digest)).collect();
+    let sold = ids.iter().zip(lines).map(|(id, line)| (id.clone(), SoldLine::from(line))).collect();
     let address = cartwright::types::Address {
         first_name: "Ada".to_owned(),
         last_name: "Sample".to_owned(),
@@ -196,5 +195,5 @@ pub(crate) fn paid_order(
         lines: order_lines,
         extra: Vec::new(),
     };
-    Ok((order, pins))
+    Ok((order, sold))
 }

@@ -323,6 +323,7 @@ impl From<ReportError> for Problem {
             ReportError::Store(error) => error.into(),
             ReportError::Order(error) => error.into(),
             ReportError::UnknownShop(_) => Self::not_found(error.to_string()),
+            ReportError::ConfigurationGone { .. } => Self::unprocessable("configuration-gone", error.to_string()),
             ReportError::Older { .. } => Self::new(StatusCode::CONFLICT, "older", error.to_string()),
             _ => Self::unprocessable("order", error.to_string()),
         }

@@ -16,7 +16,7 @@ use crate::error::StoreError;
 use crate::event_log::{NewLogEntry, log_in};
 use crate::export::at;
 use crate::installation::Expected;
-use crate::report::{Pins, ReportError, told};
+use crate::report::{ReportError, SoldLine, SoldLines, told};
 use crate::vault::Key;
 
 /// The longest time that an offer may hold: what it is kept as is open no longer without news.
@@ -47,8 +47,8 @@ impl Store {
             return Ok((known, false));
         }
         host.check_asked(shop, &asked.lines)?;
-        let (order, pins) = as_order(host, shop, asked, now)?;
-        let jobs = told(host, shop, &order, &pins, false)?;
+        let (order, sold) = as_order(host, shop, asked, now)?;
+        let jobs = told(host, shop, &order, &sold, false)?;
         let event = Event {
             id: order.id.clone(),
             at: at(now),
@@ -304,7 +304,7 @@ fn as_order(
     shop: &ShopId,
     asked: &NewQuotation,
     now: SystemTime,
-) -> Result<(Order, Pins), QuotationError> {
+) -> Result<(Order, SoldLines), QuotationError> {
     let id = kept_as(&asked.id);
     if asked.lines.is_empty() {
         return Err(ReportError::Empty(id).into());
@@ -325,8 +325,7 @@ fn as_order(
         let minor = sum.minor.checked_add(price.minor).ok_or_else(|| unsummed("it is too large"))?;
         Ok(Money { minor, ..sum })
     })?;
-    let pinned = lines.iter().zip(&asked.lines).filter(|(line, _)| line.account.is_some());
-    let pins: Pins = pinned.map(|(line, asked)| (line.id.clone(), asked.pin.digest)).collect();
+    let sold = numbers.iter().zip(&asked.lines).map(|(number, line)| (number.clone(), SoldLine::from(line))).collect();
     let order = Order {
         reference: host.reference(shop, &id, None),
         number: asked.id.clone(),
@@ -347,7 +346,7 @@ fn as_order(
         extra: Vec::new(),
     };
     check_order(&order)?;
-    Ok((order, pins))
+    Ok((order, sold))
 }
 
 async fn set_closed(work: &mut Work, shop: &ShopId, order: &str, closed: Option<i64>) -> Result<(), StoreError> {

@@ -8,7 +8,7 @@ use cartwright::{AccountId, CartLine, Clock, Digest, NewHosts, OrderError, Order
 use cartwright_e2e::orders::{approved, order};
 use cartwright_e2e::{ORDER_HOOK, World, local, members, shop};
 use cartwright_fake_vendors::samples;
-use cartwright_store::{Claim, JobFilter, Pins, Recorded, ReportError, Store};
+use cartwright_store::{Claim, JobFilter, Recorded, ReportError, SoldLine, SoldLines, Store};
 use serde_json::json;
 
 use crate::database::{Database, on_each_database};
@@ -25,6 +25,9 @@ on_each_database!(
     an_order_is_released_again_after_it_was_paid_back,
     a_line_that_is_freed_later_is_released,
     what_is_added_to_a_released_order_waits_for_its_payment,
+    more_pieces_of_a_released_line_wait_for_their_payment,
+    of_two_first_reports_at_once_the_second_finds_what_the_first_recorded,
+    a_line_whose_configuration_is_gone_is_refused_unless_the_order_had_it,
     an_order_is_released_by_its_state_whatever_happened_last,
     whoever_was_told_of_an_order_is_told_when_no_line_is_theirs_any_more,
     hooks_see_the_pieces_that_are_left_to_make,
@@ -40,15 +43,22 @@ struct Platform {
     clock: Arc<SimulatedClock>,
 }
 
+/// A world whose carts keep their configurations in this store.
+async fn world(store: &Store) -> World {
+    World::with(|builder| builder.blobs(Arc::new(store.clone())), json!({})).await
+}
+
 impl Platform {
     async fn new(database: &Database) -> Self {
-        Self::of(database, World::new().await).await
+        let store = database.open().await;
+        let world = world(&store).await;
+        Self::of(store, world).await
     }
 
-    async fn of(database: &Database, world: World) -> Self {
+    async fn of(store: Store, world: World) -> Self {
         let mut cart = Vec::new();
         world.add("ring", samples::EXPIVI_SIMPLE, 1, &mut cart).await.expect("a ring");
-        Self { world, store: database.open().await, cart, clock: Arc::default() }
+        Self { world, store, cart, clock: Arc::default() }
     }
 
     async fn hook(&self) -> AccountId {
@@ -78,17 +88,17 @@ impl Platform {
         Event { id: id.to_owned(), ..cartwright_e2e::orders::event(kind, &order) }
     }
 
-    /// Each configured line's pin.
-    fn pins(&self) -> Pins {
-        self.cart.iter().enumerate().map(|(number, line)| ((number + 1).to_string(), line.pin.digest)).collect()
+    /// What each line was sold as.
+    fn sold(&self) -> SoldLines {
+        self.cart.iter().enumerate().map(|(number, line)| ((number + 1).to_string(), SoldLine::from(line))).collect()
     }
 
-    async fn try_report(&self, event: &Event, pins: &Pins) -> Result<Recorded, ReportError> {
-        self.store.report(&self.world.host, &self.world.shop, event, pins, "ann", self.clock.now()).await
+    async fn try_report(&self, event: &Event, sold: &SoldLines) -> Result<Recorded, ReportError> {
+        self.store.report(&self.world.host, &self.world.shop, event, sold, "ann", self.clock.now()).await
     }
 
     async fn report(&self, id: &str, kind: EventKind, order: Order) -> Vec<String> {
-        match self.try_report(&self.event(id, kind, order), &self.pins()).await.expect("recorded") {
+        match self.try_report(&self.event(id, kind, order), &self.sold()).await.expect("recorded") {
             Recorded::New { jobs } => jobs,
             Recorded::Known => panic!("{id} is known"),
         }
@@ -200,8 +210,8 @@ async fn two_events_at_once_release_an_order_once(database: Database) {
     for version in [1, 2] {
         // The second pair comes to an order that is known.
         let [one, two] = ["a", "b"].map(|id| platform.event(&format!("{id}{version}"), EventKind::Paid, paid(version)));
-        let pins = platform.pins();
-        let (one, two) = tokio::join!(platform.try_report(&one, &pins), platform.try_report(&two, &pins));
+        let sold = platform.sold();
+        let (one, two) = tokio::join!(platform.try_report(&one, &sold), platform.try_report(&two, &sold));
         one.and(two).expect("recorded");
     }
     let kinds = platform.kinds().await;
@@ -212,7 +222,9 @@ async fn a_shop_may_release_when_an_order_is_placed_or_by_hand(database: Databas
     for (name, release) in [("early", Release::Placed), ("slow", Release::ByHand)] {
         let mut shop = shop(name);
         shop.release = release;
-        let platform = Platform::of(&database, World::new().await.beside(shop).await).await;
+        let store = database.open().await;
+        let world = world(&store).await.beside(shop).await;
+        let platform = Platform::of(store, world).await;
         let kinds = async || {
             let filter = JobFilter { shop: Some(platform.world.shop.clone()), ..JobFilter::default() };
             let jobs = platform.store.jobs(&filter, 10).await.expect("jobs");
@@ -240,11 +252,11 @@ async fn a_shop_may_release_when_an_order_is_placed_or_by_hand(database: Databas
 async fn the_same_report_twice_does_nothing_twice(database: Database) {
     let platform = Platform::new(&database).await;
     let paid = platform.event("e1", EventKind::Paid, Order { payment: "full".to_owned(), ..platform.order(2) });
-    let pins = platform.pins();
-    assert!(matches!(platform.try_report(&paid, &pins).await, Ok(Recorded::New { jobs }) if jobs.len() == 2));
+    let sold = platform.sold();
+    assert!(matches!(platform.try_report(&paid, &sold).await, Ok(Recorded::New { jobs }) if jobs.len() == 2));
     platform.report("e2", EventKind::Changed, platform.order(7)).await;
-    // Though the order is newer by now, and whatever has become of the pins.
-    assert_eq!(platform.try_report(&paid, &Pins::new()).await.expect("an answer"), Recorded::Known);
+    // Though the order is newer by now, and whatever has become of its lines.
+    assert_eq!(platform.try_report(&paid, &SoldLines::new()).await.expect("an answer"), Recorded::Known);
     assert_eq!(platform.kinds().await.len(), 3);
 }
 
@@ -324,6 +336,86 @@ async fn what_is_added_to_a_released_order_waits_for_its_payment(database: Datab
     let told = platform.report("4", EventKind::Paid, order(4, "full")).await;
     assert_eq!(told, ["shop:expivi:4", "shop:expivi:~released:4"]);
     assert_eq!(released().await, [true, true]);
+}
+
+async fn more_pieces_of_a_released_line_wait_for_their_payment(database: Database) {
+    let mut platform = Platform::new(&database).await;
+    platform.cart.clear();
+    platform.world.add("ring", samples::EXPIVI_SIMPLE, 3, &mut platform.cart).await.expect("rings");
+    let order = |version, quantity, payment: &str| {
+        let line = OrderedLine { quantity: Some(quantity), ..approved("1", &platform.cart[0]) };
+        let total = &platform.cart[0].price.total;
+        let lines = platform.world.host.order_lines(&platform.world.shop, "1", total, &[line]).expect("lines");
+        Order { lines, payment: payment.to_owned(), ..platform.order(version) }
+    };
+    let changed = || EventKind::Changed;
+    for (version, kind, quantity, payment, is_released, is_freed) in [
+        (1_u64, EventKind::Paid, 1, "full", true, true),
+        (2, changed(), 3, "part", false, false),
+        (3, EventKind::PartlyPaid, 3, "part", false, false),
+        (4, EventKind::Paid, 3, "full", true, true),
+        (5, changed(), 3, "full", true, false),
+        // Fewer need no payment of their own; more that are paid at once do not wait.
+        (6, changed(), 2, "part", true, false),
+        (7, changed(), 3, "full", true, true),
+    ] {
+        let jobs = platform.report(&version.to_string(), kind, order(version, quantity, payment)).await;
+        let told = [format!("shop:expivi:{version}"), format!("shop:expivi:~released:{version}")];
+        assert_eq!(jobs, if is_freed { &told[..] } else { &told[..1] }, "{version}");
+        for _ in jobs {
+            let line = platform.next().await.job.event.order.lines.remove(0);
+            assert_eq!((line.cart_line.quantity, line.released), (quantity, is_released), "{version}");
+        }
+    }
+}
+
+async fn of_two_first_reports_at_once_the_second_finds_what_the_first_recorded(database: Database) {
+    let mut platform = Platform::new(&database).await;
+    platform.world.add("shirt", samples::EXPIVI_VARIATION, 1, &mut platform.cart).await.expect("a shirt");
+    let sold = platform.sold();
+    for number in 0..10 {
+        let id = number.to_string();
+        let order = |version, is_approved| {
+            let mut order = order(&platform.world.host, &platform.world.shop, &id, &platform.cart);
+            order.lines[1].released = is_approved;
+            Order { version, released: false, ..order }
+        };
+        let first = platform.event(&format!("{id} paid"), EventKind::Paid, order(1, false));
+        let second = platform.event(&format!("{id} approved"), EventKind::Changed, order(2, true));
+        let (one, two) = tokio::join!(platform.try_report(&first, &sold), platform.try_report(&second, &sold));
+        assert!(matches!(one, Ok(Recorded::New { .. }) | Err(ReportError::Older { .. })), "{one:?}");
+        two.expect("recorded");
+        // Whichever was the first, the shirt is released by the second.
+        let events = platform.store.events(&platform.world.shop, &id).await.expect("events");
+        let released = format!("~released:{id} approved");
+        assert!(events.iter().any(|event| event.id == released), "{events:?}");
+    }
+}
+
+async fn a_line_whose_configuration_is_gone_is_refused_unless_the_order_had_it(database: Database) {
+    let mut platform = Platform::new(&database).await;
+    platform.report("e1", EventKind::Placed, platform.order(1)).await;
+    platform.world.add("shirt", samples::EXPIVI_VARIATION, 1, &mut platform.cart).await.expect("a shirt");
+    database.tamper("delete from blobs").await;
+    let placed = async |id: &str, version: u64| {
+        let order = order(&platform.world.host, &platform.world.shop, id, &platform.cart);
+        let order = Order { version, payment: "none".to_owned(), released: false, ..order };
+        let event = platform.event(&format!("{id} {version}"), EventKind::Changed, order);
+        platform.try_report(&event, &platform.sold()).await
+    };
+    for (id, version, gone) in [("2", 1, "1"), ("1", 2, "2")] {
+        let refused = placed(id, version).await.expect_err("a refusal");
+        assert!(matches!(&refused, ReportError::ConfigurationGone { line } if line == gone), "{refused}");
+        assert!(refused.to_string().contains("added to the cart anew"), "{refused}");
+    }
+    assert_eq!(platform.store.order(&platform.world.shop, "2").await.expect("an answer"), None);
+    let known = Order { lines: platform.order(3).lines[..1].to_vec(), ..platform.order(3) };
+    platform.report("e3", EventKind::Changed, known).await;
+    for (product, sample) in [("ring", samples::EXPIVI_SIMPLE), ("shirt", samples::EXPIVI_VARIATION)] {
+        platform.world.add(product, sample, 1, &mut Vec::new()).await.expect("configured anew");
+    }
+    placed("2", 1).await.expect("recorded");
+    placed("1", 4).await.expect("recorded");
 }
 
 async fn a_line_that_is_freed_later_is_released(database: Database) {
@@ -434,7 +526,7 @@ async fn an_order_is_in_the_shop_s_currency(database: Database) {
     let platform = Platform::new(&database).await;
     let mut yen = platform.order(1);
     yen.total = Money { minor: 4900, scale: 0, currency: "JPY".to_owned() };
-    let refused = platform.try_report(&platform.event("e1", EventKind::Placed, yen), &platform.pins()).await;
+    let refused = platform.try_report(&platform.event("e1", EventKind::Placed, yen), &platform.sold()).await;
     assert!(matches!(refused, Err(ReportError::Order(OrderError::OtherCurrency { .. }))), "{refused:?}");
 }
 
@@ -446,54 +538,63 @@ async fn ids_of_the_host_are_no_platform_s(database: Database) {
     platform.report("e1:released", EventKind::Changed, Order { payment: "full".to_owned(), ..platform.order(2) }).await;
     for (event, order) in [("~released:e1", "1"), ("e2", "~quotation-q1")] {
         let order = Order { id: order.to_owned(), ..platform.order(3) };
-        let refused = platform.try_report(&platform.event(event, EventKind::Changed, order), &platform.pins()).await;
+        let refused = platform.try_report(&platform.event(event, EventKind::Changed, order), &platform.sold()).await;
         assert!(matches!(refused, Err(ReportError::Order(OrderError::HostId { .. }))), "{refused:?}");
     }
 }
 
 async fn a_report_that_cannot_be_right_is_refused_and_leaves_nothing(database: Database) {
     let platform = Platform::new(&database).await;
-    let (pins, unknown) = (platform.pins(), Digest::of(b"never installed"));
-    let report = async |order: Order, pins: &Pins| {
+    let (sold, unknown) = (platform.sold(), Digest::of(b"never installed"));
+    let report = async |order: Order, sold: &SoldLines| {
         let event = platform.event("e1", EventKind::Placed, order);
-        platform.try_report(&event, pins).await.expect_err("a refusal")
+        platform.try_report(&event, sold).await.expect_err("a refusal")
     };
-    let error = report(Order { lines: vec![], ..platform.order(1) }, &pins).await;
+    let error = report(Order { lines: vec![], ..platform.order(1) }, &sold).await;
     assert!(matches!(error, ReportError::Empty(_)), "{error}");
     let mut stranger = platform.order(1);
     stranger.lines[0].account = Some("stranger".to_owned());
-    let error = report(stranger, &pins).await;
+    let error = report(stranger, &sold).await;
     assert!(matches!(&error, ReportError::UnknownAccount { line, account } if line == "1" && account == "stranger"));
-    let error = report(platform.order(1), &Pins::new()).await;
+    let error = report(platform.order(1), &SoldLines::new()).await;
     assert!(error.to_string().contains("give `pin.digest` of the cart line"), "{error}");
-    let error = report(platform.order(1), &Pins::from([("1".to_owned(), unknown)])).await;
+    let error =
+        report(platform.order(1), &SoldLines::from([("1".to_owned(), SoldLine { pin: unknown, quantity: 1 })])).await;
     assert!(matches!(&error, ReportError::UnknownPin { digest, .. } if *digest == unknown), "{error}");
     platform.world.host.revoke(platform.world.digest, None).expect("revoked");
-    let error = report(platform.order(1), &pins).await;
+    let error = report(platform.order(1), &sold).await;
     assert!(matches!(error, ReportError::Revoked { .. }), "{error}");
     let shop = "nowhere".parse().expect("an id");
     let event = platform.event("e1", EventKind::Placed, platform.order(1));
-    let error = platform.store.report(&platform.world.host, &shop, &event, &pins, "ann", platform.clock.now()).await;
+    let error = platform.store.report(&platform.world.host, &shop, &event, &sold, "ann", platform.clock.now()).await;
     assert!(matches!(error, Err(ReportError::UnknownShop(_))), "{error:?}");
     for (kind, what) in [
         (EventKind::Cancelled, "an order that is not cancelled"),
         (EventKind::Paid, "an order that is not paid"),
         (EventKind::Refunded(Refund { lines: Vec::new(), amount: None }), "one that nothing was paid of"),
     ] {
-        let refused = platform.try_report(&platform.event("e1", kind, platform.order(1)), &pins).await;
+        let refused = platform.try_report(&platform.event("e1", kind, platform.order(1)), &sold).await;
         assert!(matches!(refused, Err(ReportError::Order(OrderError::Contradiction { .. }))), "{what}: {refused:?}");
     }
-    let lines = vec![LineQuantity { line: "9".to_owned(), quantity: 1 }];
-    let back = EventKind::Refunded(Refund { lines, amount: None });
-    let paid = Order { payment: "part".to_owned(), ..platform.order(1) };
-    let refused = platform.try_report(&platform.event("e1", back, paid), &pins).await;
+    let back = async |line: &str, quantity: u32, sold: &SoldLines| {
+        let lines = vec![LineQuantity { line: line.to_owned(), quantity }];
+        let paid = Order { payment: "part".to_owned(), ..platform.order(1) };
+        let back = EventKind::Refunded(Refund { lines, amount: None });
+        platform.try_report(&platform.event("e1", back, paid), sold).await
+    };
+    let refused = back("9", 1, &sold).await;
     assert!(matches!(refused, Err(ReportError::Order(OrderError::UnknownLine { .. }))), "{refused:?}");
+    // One was sold, whether or not that is said.
+    for sold in [&sold, &SoldLines::new()] {
+        let refused = back("1", 2, sold).await;
+        assert!(matches!(refused, Err(ReportError::Order(OrderError::Pieces { sealed: 1, .. }))), "{refused:?}");
+    }
     assert_eq!(platform.store.order(&platform.world.shop, "1").await.expect("an answer"), None);
     // An order that is older than the one that is known.
-    let platform = Platform::of(&database, World::new().await).await;
+    let platform = Platform::new(&database).await;
     platform.report("e5", EventKind::Placed, platform.order(5)).await;
     let event = platform.event("e4", EventKind::Changed, platform.order(4));
-    let error = platform.try_report(&event, &pins).await.expect_err("a refusal");
+    let error = platform.try_report(&event, &sold).await.expect_err("a refusal");
     assert!(matches!(&error, ReportError::Older { known: 5, reported: 4, .. }), "{error}");
     assert_eq!(platform.kinds().await, ["placed"]);
 }

@@ -58,7 +58,7 @@ impl Demo<'_> {
     }
 
     async fn paid(&self, shop: &ShopId, order: &str, lines: &[CartLine]) -> anyhow::Result<((), String)> {
-        let (order, pins) = shops::paid_order(&self.host, shop, order, lines)?;
+        let (order, sold) = shops::paid_order(&self.host, shop, order, lines)?;
         let event = Event {
             id: format!("{}-paid", order.id),
             at: "2026-01-01T12:00:00Z".to_owned(),
@@ -68,13 +68,13 @@ impl Demo<'_> {
             remembered: Vec::new(),
             extra: Vec::new(),
         };
-        let recorded = self.kept.store.report(&self.host, shop, &event, &pins, "demo", SystemTime::now()).await?;
+        let recorded = self.kept.store.report(&self.host, shop, &event, &sold, "demo", SystemTime::now()).await?;
         let Recorded::New { jobs } = &recorded else { anyhow::bail!("it was reported before") };
         let filter = JobFilter { shop: Some(shop.clone()), ..JobFilter::default() };
         let kinds: Vec<String> =
             self.kept.store.jobs(&filter, u32::MAX).await?.into_iter().map(|job| job.kind).collect();
         ensure!(jobs.len() == 2 && kinds == ["paid", "released"], "{jobs:?} {kinds:?}");
-        let again = self.kept.store.report(&self.host, shop, &event, &pins, "demo", SystemTime::now()).await?;
+        let again = self.kept.store.report(&self.host, shop, &event, &sold, "demo", SystemTime::now()).await?;
         ensure!(again == Recorded::Known, "it was taken twice: {again:?}");
         let held = event.order.lines.iter().filter(|line| !line.released).count();
         let what = format!("{} is {}", event.order.reference, kinds.join(" and "));

@@ -7,8 +7,10 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use cartwright::types::{Address, Event, EventKind, Money, Order};
-use cartwright::{CartLine, Digest, OrderedLine, ShopId, check_pieces};
-use cartwright_store::{CustomerEmail, InvalidEmail, JobFilter, OrderMaterials, Pins, Recorded, Unfinished};
+use cartwright::{CartLine, Digest, OrderedLine, ShopId};
+use cartwright_store::{
+    CustomerEmail, InvalidEmail, JobFilter, OrderMaterials, Recorded, SoldLine, SoldLines, Unfinished,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
@@ -168,14 +170,12 @@ impl OrderLineBody {
 }
 
 impl OrderBody {
-    fn read(self, node: &Node, shop: &ShopId, kind: &EventKind) -> Result<(Order, Pins), Problem> {
+    fn read(self, node: &Node, shop: &ShopId) -> Result<(Order, SoldLines), Problem> {
         let host = node.host();
         let like = host.shop(shop)?;
         let ordered: Vec<OrderedLine<'_>> = self.lines.iter().map(OrderLineBody::as_ordered).collect();
         let lines = host.order_lines(shop, &self.id, &self.total, &ordered)?;
-        check_pieces(kind, &ordered)?;
-        let pinned = lines.iter().zip(&self.lines).filter(|(made, _)| made.account.is_some());
-        let pins = pinned.map(|(made, reported)| (made.id.clone(), reported.line.pin.digest)).collect();
+        let sold = self.lines.iter().map(|OrderLineBody { id, line, .. }| (id.clone(), SoldLine::from(line))).collect();
         let order = Order {
             reference: host.reference(shop, &self.id, None),
             number: self.number.unwrap_or_else(|| self.id.clone()),
@@ -201,13 +201,14 @@ impl OrderBody {
             lines,
             extra: Vec::new(),
         };
-        Ok((order, pins))
+        Ok((order, sold))
     }
 }
 
 /// Takes in what happened to an order, and tells the plugins that it concerns. Stored before it is answered; the same event twice
 /// does nothing twice. A conflict (409) records nothing: `event-id` when another event has the id, `same-version` when the order is known
-/// in this version with other content, `older` when it is known in a higher version.
+/// in this version with other content, `older` when it is known in a higher version. An order with a line whose configuration is no longer
+/// kept is refused (422, `configuration-gone`) unless the order is known with it: have the product configured anew.
 #[utoipa::path(post, path = "/v1/shops/{shop}/events", tag = "orders", operation_id = "report_event",
     params(("shop" = ShopId, Path)), request_body = EventBody, responses((status = 200, body = Reported), Problems))]
 async fn report(
@@ -216,10 +217,10 @@ async fn report(
     Path(shop): Path<ShopId>,
     Body(EventBody { id, at, kind, order }): Body<EventBody>,
 ) -> Result<Json<Reported>, Problem> {
-    let (order, pins) = order.read(&node, &shop, &kind)?;
+    let (order, sold) = order.read(&node, &shop)?;
     let at = at.to_string();
     let event = Event { id, at, kind, order, earlier: Vec::new(), remembered: Vec::new(), extra: Vec::new() };
-    let recorded = node.store().report(node.host(), &shop, &event, &pins, &caller.who, node.now()).await?;
+    let recorded = node.store().report(node.host(), &shop, &event, &sold, &caller.who, node.now()).await?;
     Ok(Json(match recorded {
         Recorded::New { jobs } => Reported { new: true, jobs },
         Recorded::Known => Reported { new: false, jobs: Vec::new() },
