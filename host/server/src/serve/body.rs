@@ -257,7 +257,7 @@ fn hold(account: Arc<Account>, response: Response) -> Response {
     }
     // One response may be larger than its share.
     match account.take_any(bytes.min(account.budget.address_max())) {
-        Ok(()) => response.map(|body| Body::new(Held { body, _account: account })),
+        Ok(()) => response.map(|body| Body::new(GuardedBody::new(body, account))),
         Err(error) => no_room(&error).into_response(),
     }
 }
@@ -267,13 +267,19 @@ pub(super) fn no_room(error: &BodyError) -> Problem {
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", error.to_string()).after(RETRY_SECONDS)
 }
 
-/// A response's body that is counted until it is sent.
-struct Held {
+/// A response's body that keeps a guard until it is dropped, which is when it is sent or its connection ends.
+pub(super) struct GuardedBody<G> {
     body: Body,
-    _account: Arc<Account>,
+    _guard: G,
 }
 
-impl HttpBody for Held {
+impl<G> GuardedBody<G> {
+    pub(super) fn new(body: Body, guard: G) -> Self {
+        Self { body, _guard: guard }
+    }
+}
+
+impl<G: Unpin> HttpBody for GuardedBody<G> {
     type Data = Bytes;
     type Error = axum::Error;
 
