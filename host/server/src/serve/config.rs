@@ -68,8 +68,9 @@ pub(crate) struct Options {
     /// Maximum wrong access keys per minute from one address; 20 unless given.
     #[arg(long, value_name = "NUMBER", env = "CARTWRIGHT_WRONG_KEYS_PER_MINUTE")]
     wrong_keys_per_minute: Option<NonZeroU32>,
-    /// Maximum open connections; 768 unless given. One over the limit is answered 503 and closed, and idle ones are closed to make
-    /// room. The process must be allowed about 200 descriptors more (ulimit -n).
+    /// Maximum open connections; 768 unless given, a quarter of them for proxies alone if --proxies is given. On a full node the
+    /// address with the most connections that have no request in progress gives one up to a new connection; when there is none to
+    /// give up, the new one is answered 503 and closed. The process must be allowed about 200 descriptors more (ulimit -n).
     #[arg(long, value_name = "NUMBER", env = "CARTWRIGHT_MAX_CONNECTIONS")]
     max_connections: Option<NonZeroU32>,
     /// Maximum open connections from one address (IPv6: a /64 network) that is not a proxy's (--proxies); 128 unless given.

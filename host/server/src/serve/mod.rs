@@ -196,11 +196,12 @@ pub(crate) async fn serve(
         None => public = public.merge(pages::routes(&node)),
     }
     let connections = node.limits().connections.clone();
-    let refused = |why: listen::Refused| observed.connection_refused(why.name());
-    let serving = listen::serve(listener, finish(public, &node, public_url), connections.clone(), &refused, noticed());
+    let on_refused = |limit: listen::ConnectionLimit| observed.connection_refused(limit.name());
+    let serving =
+        listen::serve(listener, finish(public, &node, public_url), connections.clone(), &on_refused, noticed());
     let serving_admin = async {
         if let Some((listener, router)) = admin_pages {
-            listen::serve(listener, router, connections, &refused, noticed()).await;
+            listen::serve(listener, router, connections, &on_refused, noticed()).await;
         }
     };
     let serving = async {
