@@ -330,15 +330,25 @@ impl ShopState {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Visitor {
-    /// The language; none = the shop's.
+    /// The language, BCP 47; the shop's unless given.
     pub locale: Option<String>,
-    /// ISO 3166-1 alpha-2 code of the country that is delivered to.
+    /// ISO 3166-1 alpha-2 code, in capitals, of the country that is delivered to.
     pub country: Option<String>,
     /// The customer group.
     pub customer_group: Option<String>,
     /// Who the shopper is: an address, or an id of the session. A vendor's turns and a shop's storage are shared out by it, so that
     /// one shopper does not take those of all. No plugin sees it. Without it, shoppers are not told apart.
     pub client: Option<String>,
+}
+
+impl Visitor {
+    /// Checks that the language and the country are codes, and that the names are bounded. Every call that takes a visitor does so.
+    ///
+    /// # Errors
+    /// [`SetupError::Invalid`] names the field.
+    pub fn check(&self) -> Result<(), SetupError> {
+        crate::setup::check_visitor(self)
+    }
 }
 
 impl Linked {

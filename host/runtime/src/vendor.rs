@@ -102,6 +102,7 @@ impl Cartwright {
         reopen: Option<&CartLine>,
         visitor: &Visitor,
     ) -> Result<EmbedData, CartError> {
+        visitor.check()?;
         let state = self.shop_state(shop)?;
         let mut linked = state.linked(product)?.clone();
         if let Some(line) = reopen {

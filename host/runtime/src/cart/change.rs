@@ -32,13 +32,14 @@ pub(super) struct CartRequest<'a> {
 
 impl<'a> CartRequest<'a> {
     /// # Errors
-    /// For more lines than a cart may have.
+    /// For more lines than a cart may have, and a visitor whose country or language is not a code.
     pub(super) fn new(
         host: &'a Cartwright,
         shop: &'a ShopId,
         lines: &'a [CartLine],
         visitor: &'a Visitor,
     ) -> Result<Self, CartError> {
+        visitor.check()?;
         Ok(Self { host, shop, visitor, cart: Cart::new(lines)?, spent: Arc::default() })
     }
 

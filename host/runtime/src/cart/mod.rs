@@ -38,8 +38,8 @@ pub use check::{LineCheck, LineState};
 pub use line::{CartLine, Pin, SealFault, SealedPrice, Unconfirmed};
 pub use offer::Offer;
 pub use ordered::{
-    HOST_ID_PREFIX, MAX_ORDER_ID_BYTES, MAX_ORDER_TEXT_BYTES, MoneyFault, OrderError, OrderedLine, check_event,
-    check_money, check_order, is_currency,
+    HOST_ID_PREFIX, MAX_ORDER_ID_BYTES, MAX_ORDER_TEXT_BYTES, MAX_ORDER_VERSION, MoneyFault, OrderError, OrderedLine,
+    check_event, check_money, check_order, is_country, is_currency, is_language_tag,
 };
 pub(crate) use pictures::DecodePlaces;
 pub(crate) use price_memory::PriceMemory;

@@ -15,12 +15,15 @@ use super::money::MAX_SCALE;
 use crate::contract::{Address, Event, EventKind, LineQuantity, Money, Order, OrderLine};
 use crate::host::Cartwright;
 use crate::ids::ShopId;
+use crate::limits::MAX_LOCALE_BYTES;
 use crate::shop::SetupError;
 
 /// Maximum length of an id that a platform gives: of an order, of one of its lines, of an event.
 pub const MAX_ORDER_ID_BYTES: usize = 200;
 /// Maximum length of any other text of an order: a line of an address, a number, a status.
 pub const MAX_ORDER_TEXT_BYTES: usize = 1_000;
+/// Maximum version of an order: databases store it as a signed number of 64 bits.
+pub const MAX_ORDER_VERSION: u64 = i64::MAX as u64;
 /// The first character of the ids that the host gives orders and events of its own. A platform's ids never begin with it, so that
 /// the two never meet.
 pub const HOST_ID_PREFIX: char = '~';
@@ -198,6 +201,25 @@ pub enum OrderError {
         /// The beginning of it.
         value: String,
     },
+    /// The number is one that nobody can read or find.
+    #[error("the order's number is blank; leave it out, and the order's id stands in its place")]
+    BlankNumber,
+    /// The version is larger than what is stored.
+    #[error("the order's version {0} is too large; use at most {MAX_ORDER_VERSION}")]
+    Version(u64),
+    /// The language is not a tag.
+    #[error("the order's language {0:?} is not a language tag; use BCP 47, such as en or nl-BE")]
+    Language(String),
+    /// The country of an address is not a code.
+    #[error(
+        "the country {value:?} of the {whose} address is not a country; use an ISO 3166-1 alpha-2 code in capitals, such as NL"
+    )]
+    Country {
+        /// Whose address.
+        whose: &'static str,
+        /// The beginning of it.
+        value: String,
+    },
     /// The payment is not a known word.
     #[error("the payment {0:?} is not one of \"none\", \"part\", \"full\" and \"refunded\"")]
     Payment(String),
@@ -283,6 +305,23 @@ pub fn check_money(amount: &Money) -> Result<(), MoneyFault> {
 /// Is it a currency's code: three ASCII capitals?
 pub fn is_currency(text: &str) -> bool {
     text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_uppercase())
+}
+
+/// Returns whether a text has the form of a country's code (ISO 3166-1 alpha-2): two ASCII capitals.
+pub fn is_country(text: &str) -> bool {
+    text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_uppercase())
+}
+
+/// Returns whether a text has the form of a language tag (BCP 47): subtags of at most 8 ASCII letters and digits with `-` between, of
+/// which the first names the language by 2 letters or more.
+pub fn is_language_tag(text: &str) -> bool {
+    let mut subtags = text.split('-');
+    let is_language = |subtag: &str| subtag.len() >= 2 && subtag.bytes().all(|byte| byte.is_ascii_alphabetic());
+    let is_subtag =
+        |subtag: &str| (1..=8).contains(&subtag.len()) && subtag.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    text.len() <= MAX_LOCALE_BYTES
+        && subtags.next().is_some_and(|first| is_language(first) && is_subtag(first))
+        && subtags.all(is_subtag)
 }
 
 impl Cartwright {
@@ -505,22 +544,34 @@ pub fn check_order(order: &Order) -> Result<(), OrderError> {
         }
     }
     check_text("the order's number", &order.number)?;
-    check_text("the order's language", &order.locale)?;
+    // People find an order by its number without a "#" before it.
+    if order.number.trim().trim_start_matches('#').is_empty() {
+        return Err(OrderError::BlankNumber);
+    }
+    if !is_language_tag(&order.locale) {
+        return Err(OrderError::Language(order.locale.chars().take(80).collect()));
+    }
+    if order.version > MAX_ORDER_VERSION {
+        return Err(OrderError::Version(order.version));
+    }
     check_time("the time when the order was placed", &order.placed_at)?;
     if !PAYMENTS.contains(&order.payment.as_str()) {
         return Err(OrderError::Payment(order.payment.chars().take(80).collect()));
     }
     check_amount("the order's total", &order.total)?;
-    let addresses = [("billing", &order.billing), ("delivery", &order.delivery), ("the shop's", &order.shop_address)];
+    let addresses = [("billing", &order.billing), ("delivery", &order.delivery), ("shop's", &order.shop_address)];
     addresses
         .into_iter()
         .try_for_each(|(whose, address)| address.as_ref().map_or(Ok(()), |held| check_address(whose, held)))
 }
 
-fn check_address(whose: &str, address: &Address) -> Result<(), OrderError> {
+fn check_address(whose: &'static str, address: &Address) -> Result<(), OrderError> {
     let Address { first_name, last_name, email, line1, line2, zip, city, region, country, company, vat, phone } =
         address;
-    let texts = [first_name, last_name, line1, zip, city, country].into_iter();
+    if !is_country(country) {
+        return Err(OrderError::Country { whose, value: country.chars().take(80).collect() });
+    }
+    let texts = [first_name, last_name, line1, zip, city].into_iter();
     let mut texts = texts.chain([email, line2, region, company, vat, phone].into_iter().flatten());
     texts.try_for_each(|text| check_text(&format!("a line of the {whose} address"), text))
 }

@@ -231,12 +231,22 @@ fn check(event: &Event) -> Result<(), OrderError> {
     check_event(event, |line| line.cart_line.quantity)
 }
 
+fn address(country: &str) -> Address {
+    serde_json::from_value(json!({
+        "first_name": "Ann", "last_name": "Lee", "email": null, "line1": "High Street 1", "line2": null, "zip": "1000",
+        "city": "Brussels", "region": null, "country": country, "company": null, "vat": null, "phone": null,
+    }))
+    .unwrap()
+}
+
 #[test]
 fn ids_texts_money_and_times_of_an_order_are_within_bounds() {
     let good = event();
     check(&good).unwrap();
     let longest = "o".repeat(MAX_ORDER_ID_BYTES);
-    let changes: [fn(&mut Event); 3] = [
+    let changes: [fn(&mut Event); 5] = [
+        |event| event.order.version = MAX_ORDER_VERSION,
+        |event| event.order.shop_address = Some(address("BE")),
         |event| event.order.total.minor = 0,
         |event| event.order.id = "~quotation-1".into(),
         |event| event.order.lines[0].status = "lost at sea".into(),
@@ -248,7 +258,7 @@ fn ids_texts_money_and_times_of_an_order_are_within_bounds() {
         check(&event).unwrap();
     }
     type Spoil = fn(&mut Event);
-    let refuse: [(&str, Spoil); 21] = [
+    let refuse: [(&str, Spoil); 26] = [
         ("an event without an id", |event| event.id.clear()),
         ("a long event id", |event| event.id = "i".repeat(201)),
         ("an event id of the host's", |event| event.id = "~released:e1".into()),
@@ -260,7 +270,12 @@ fn ids_texts_money_and_times_of_an_order_are_within_bounds() {
         ("a line end in a line id", |event| event.order.lines[0].id = "1\n".into()),
         ("two lines of one id", |event| event.order.lines.push(event.order.lines[0].clone())),
         ("a long number", |event| event.order.number = "n".repeat(1_001)),
+        ("a blank number", |event| event.order.number.clear()),
+        ("a number that is a sign", |event| event.order.number = " # ".into()),
+        ("a version that no database stores", |event| event.order.version = 1 << 63),
         ("a long language", |event| event.order.locale = "l".repeat(1_001)),
+        ("a language that is not a tag", |event| event.order.locale = "en_US".into()),
+        ("a country that is not a code", |event| event.order.shop_address = Some(address("Belgium"))),
         ("a long status", |event| event.order.lines[0].status = "s".repeat(1_001)),
         ("a total below nothing", |event| event.order.total.minor = -1),
         ("a currency in small letters", |event| event.order.total.currency = "eur".into()),

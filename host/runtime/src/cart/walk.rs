@@ -97,6 +97,7 @@ impl<'a> Walk<'a> {
         choice: Option<StrategyChoice>,
         visitor: &'a Visitor,
     ) -> Result<Self, CartError> {
+        visitor.check()?;
         let state = host.shop_state(shop)?;
         let linked = state.linked(product)?.clone();
         let vendor = state.account(&linked.link.account)?.clone();

@@ -52,6 +52,8 @@ impl Caller {
             let detail = "a page does not know its shopper's group; leave visitor.customer_group out, or ask from the platform's server";
             return Err(Problem::new(StatusCode::FORBIDDEN, "role", detail));
         }
+        // Here, where a page's author is told which field it is.
+        visitor.check()?;
         match self.is_storefront() {
             // A page could name another visitor each time.
             true => Ok(Visitor { client: self.address.map(|address| customer(address).to_string()), ..visitor }),
@@ -290,6 +292,16 @@ mod tests {
         let shop: ShopId = "shop".parse().expect("an id");
         assert_eq!(client(Role::Storefront { shop: shop.clone() }).as_deref(), Some("2001:db8:1:2::"));
         assert_eq!(client(Role::Backend { shop: Some(shop) }).as_deref(), Some("session 1"));
+    }
+
+    #[test]
+    fn a_storefront_is_told_that_its_country_is_not_a_code() {
+        let role = Role::Storefront { shop: "shop".parse().expect("an id") };
+        let caller = Caller { who: String::new(), key: String::new(), role, address: None };
+        let named = Visitor { country: Some("Belgium".to_owned()), ..Visitor::default() };
+        let problem = caller.visitor(named).expect_err("a refusal");
+        assert_eq!(problem.status(), StatusCode::UNPROCESSABLE_ENTITY);
+        assert!(problem.detail().contains("visitor.country"), "{}", problem.detail());
     }
 
     fn found(peer: &str, said: &[&str], proxies: &[&str]) -> Option<String> {

@@ -309,6 +309,10 @@ impl From<OrderError> for Problem {
             | OrderError::Text { .. }
             | OrderError::TooManyLines(_)
             | OrderError::Time { .. }
+            | OrderError::BlankNumber
+            | OrderError::Version(_)
+            | OrderError::Language(_)
+            | OrderError::Country { .. }
             | OrderError::Payment(_)
             | OrderError::Contradiction { .. }
             | OrderError::UnknownLine { .. } => "order",

@@ -71,7 +71,7 @@ struct OrderBody {
     /// The platform's order id. It does not begin with "~".
     #[schema(min_length = 1, max_length = 200)]
     id: String,
-    /// The number that people know it by; the id unless given.
+    /// The number that people know it by, which is not blank; the id unless given.
     #[serde(default)]
     number: Option<String>,
     /// The language that it was placed in, BCP 47; the shop's unless given.
@@ -80,7 +80,7 @@ struct OrderBody {
     /// Placed to try the shop out? Nothing is made or sent for it.
     #[serde(default)]
     test: bool,
-    /// Grows with every change: other content under a version that is known is a conflict.
+    /// Grows with every change, to at most 2^63 - 1: other content under a version that is known is a conflict.
     version: u64,
     /// When it was placed, RFC 3339.
     #[schema(value_type = String, format = DateTime)]
