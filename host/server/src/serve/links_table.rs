@@ -1,5 +1,7 @@
 //! Product links as a table (RFC 4180), one line for each product, as spreadsheets and programs read and write it.
 
+use std::collections::HashMap;
+
 use axum::http::StatusCode;
 use cartwright::{AccountId, Link, StrategyChoice};
 use serde::de::DeserializeOwned;
@@ -158,7 +160,7 @@ pub(crate) fn read(table: &[u8]) -> Result<Vec<Link>, Problem> {
         csv::ReaderBuilder::new().delimiter(delimiter(table).map_err(refused)?).from_reader(table.as_bytes());
     let mut headers = reader.headers().map_err(|error| refused(error.to_string()))?.clone();
     headers.trim();
-    let mut links = Vec::new();
+    let (mut links, mut lines) = (Vec::new(), Vec::new());
     for record in reader.into_records() {
         let record = record.map_err(|error| refused(error.to_string()))?;
         // Spreadsheets write lines that were in use once.
@@ -169,6 +171,7 @@ pub(crate) fn read(table: &[u8]) -> Result<Vec<Link>, Problem> {
         let wrong = |why: String| refused(format!("line {at} of the table: {why}"));
         let row: Row = record.deserialize(Some(&headers)).map_err(|error| wrong(error.to_string()))?;
         links.push(row.link().map_err(wrong)?);
+        lines.push(at);
         if links.len() > MAX_LINKS {
             break;
         }
@@ -176,7 +179,22 @@ pub(crate) fn read(table: &[u8]) -> Result<Vec<Link>, Problem> {
     if links.is_empty() || links.len() > MAX_LINKS {
         return Err(refused(format!("a table has 1 to {MAX_LINKS} links")));
     }
-    Ok(links)
+    match duplicate(&links) {
+        Some((first, second)) => Err(refused(format!(
+            "the lines {} and {} of the table both link the product {:?}; keep one of them",
+            lines[first], lines[second], links[second].shop_product
+        ))),
+        None => Ok(links),
+    }
+}
+
+/// Finds a product that has two links, and returns their positions.
+pub(crate) fn duplicate(links: &[Link]) -> Option<(usize, usize)> {
+    let mut positions = HashMap::new();
+    links
+        .iter()
+        .enumerate()
+        .find_map(|(second, link)| positions.insert(link.shop_product.as_str(), second).map(|first| (first, second)))
 }
 
 /// Finds what separates the columns of a table by its first line: no name of a column holds any of these.
@@ -262,6 +280,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_table_that_goes_out_and_in_changes_nothing(links in prop::collection::vec(links(), 1..4)) {
+            prop_assume!(duplicate(&links).is_none());
             let table = written(&links);
             prop_assert_eq!(json!(read(table.as_bytes()).expect("a table")), json!(links));
             let marked = format!("\u{feff}{table}");
@@ -320,6 +339,10 @@ mod tests {
             (b"shop_product;account,vendor_product\n".to_vec(), vec!["several ways"]),
             (b"shop_product,account,vendor_product,colour\nring,expivi,1001,red\n".to_vec(), vec!["line 2", "colour"]),
             (b"shop_product,account,vendor_product\n,,\n".to_vec(), vec!["1 to 10000 links"]),
+            (
+                format!("{header}ring,expivi,1001,\n,,,\nbed,expivi,1002,\n'ring',expivi,1003,\n").into_bytes(),
+                vec!["the lines 2 and 5", "\"ring\""],
+            ),
         ] {
             let why = products(&table).expect_err("a refusal");
             assert!(said.iter().all(|said| why.contains(said)), "{}: {why}", String::from_utf8_lossy(&table));

@@ -86,6 +86,15 @@ async fn a_table_with_a_mistake_changes_nothing_and_says_where_it_is() {
     let table = "shop_product,account,vendor_product,settings\nring,expivi,1002,{}\nbed,expivi,1002,{no\n";
     let problem = shop.integrator.ask("PUT", &shop.at("/links.csv"), &headers, table).await.problem(422, "csv");
     assert!(problem["detail"].as_str().is_some_and(|text| text.contains("line 3")), "{problem:#}");
+    let table = "shop_product,account,vendor_product\nring,expivi,1002\nring,expivi,1003\n";
+    let problem = shop.integrator.ask("PUT", &shop.at("/links.csv"), &headers, table).await.problem(422, "csv");
+    assert!(problem["detail"].as_str().is_some_and(|text| text.contains("lines 2 and 3")), "{problem:#}");
+    let link =
+        |vendor_product| json!({ "shop_product": "ring", "account": "expivi", "vendor_product": vendor_product });
+    let problem =
+        shop.integrator.put(&shop.at("/links"), &json!([link("1002"), link("1003")])).await.problem(422, "links");
+    let detail = problem["detail"].as_str().unwrap_or_default();
+    assert!(detail.contains("links 1 and 2") && detail.contains("\"ring\""), "{problem:#}");
     assert_eq!(shop.integrator.get(&shop.at("/links")).await.ok(), before);
 }
 

@@ -60,7 +60,7 @@ struct Linked {
     warnings: Vec<LinkIssues>,
 }
 
-/// Sets many links, all of them or none. With other accounts than they had it is a vendor swap: lines that were made with the old
+/// Sets many links, all of them or none, of each product one. With other accounts than they had it is a vendor swap: lines that were made with the old
 /// links are still served by them.
 #[utoipa::path(put, path = "/v1/shops/{shop}/links", tag = "links", operation_id = "set_links",
     params(("shop" = ShopId, Path)), request_body = [Link], responses((status = 200, body = Linked), Problems))]
@@ -76,6 +76,13 @@ async fn set_many(
 async fn link(node: &Node, shop: &ShopId, links: Vec<Link>, who: &str) -> Result<Json<Linked>, Problem> {
     if links.is_empty() || links.len() > MAX_LINKS {
         return Err(Problem::unprocessable("links", format!("send 1 to {MAX_LINKS} links at a time")));
+    }
+    if let Some((first, second)) = links_table::duplicate(&links) {
+        let (first_number, second_number, product) = (first + 1, second + 1, &links[second].shop_product);
+        let detail = format!(
+            "the links {first_number} and {second_number} are both of the product {product:?}; send one of them"
+        );
+        return Err(Problem::unprocessable("links", detail));
     }
     let warnings = node.installation().link(shop, &links, Expected::Anything, who, node.now()).await?;
     Ok(Json(Linked { links: links.len(), warnings }))
