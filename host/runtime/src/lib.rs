@@ -111,7 +111,8 @@ pub use slots::{QUESTION_SLOTS, SLOTS_PER_SHOP};
 pub use snapshot::{AccountSnapshot, ShopSnapshot};
 pub use swap::{NewHosts, ProductReadiness, Readiness, Swapped};
 pub use text::{
-    MAX_DATA_BYTES, MAX_NAME_BYTES, MAX_TEXT_BYTES, MAX_URL_BYTES, TextFault, check_line, check_name, check_text,
+    MAX_DATA_BYTES, MAX_ERROR_CHARS, MAX_NAME_BYTES, MAX_TEXT_BYTES, MAX_URL_BYTES, TextFault, abridge, check_line,
+    check_name, check_text,
 };
 
 /// The contract's records, as the WIT files document them.

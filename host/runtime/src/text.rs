@@ -19,6 +19,11 @@ pub const MAX_TEXT_BYTES: usize = 16 << 10;
 /// Maximum length of data in bytes: JSON that one call of a plugin leaves to another, a setting's value.
 pub const MAX_DATA_BYTES: usize = 64 << 10;
 
+/// Maximum length of an error's text in characters: a plugin's message with the host's own words around it.
+pub const MAX_ERROR_CHARS: usize = 5_000;
+/// The part of [`MAX_ERROR_CHARS`] that the end of an error's text has.
+const ERROR_END_CHARS: usize = 1_000;
+
 /// Why a text cannot be stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TextFault {
@@ -128,6 +133,17 @@ pub(crate) fn readable(text: &str, max_chars: usize) -> Shown {
     Shown { text: format!("{}…", &text[..end]), is_cut: true }
 }
 
+/// Cuts an error's text, which may repeat what somebody sent, to at most [`MAX_ERROR_CHARS`]. The middle is left out, because the
+/// beginning says what is wrong and the end what to do.
+pub fn abridge(text: String) -> String {
+    if text.chars().nth(MAX_ERROR_CHARS).is_none() {
+        return text;
+    }
+    let beginning = text.char_indices().nth(MAX_ERROR_CHARS - ERROR_END_CHARS - 1).map_or(text.len(), |(at, _)| at);
+    let end = text.char_indices().rev().nth(ERROR_END_CHARS - 1).map_or(0, |(at, _)| at);
+    format!("{}…{}", &text[..beginning], &text[end..])
+}
+
 fn without_steering(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut rest = text.chars().peekable();
@@ -181,6 +197,17 @@ mod tests {
         let accents = shown(&format!("e{}", "\u{301}".repeat(5000))).unwrap();
         assert_eq!(accents.text, "…");
         assert_eq!(shown(&"é".repeat(1001)).unwrap().text.chars().count(), 1000);
+    }
+
+    #[test]
+    fn a_long_error_keeps_its_beginning_and_its_end() {
+        let cut = abridge(format!("the product {:?} is not linked; link it", "é".repeat(1 << 20)));
+        assert_eq!(cut.chars().count(), MAX_ERROR_CHARS);
+        assert!(
+            cut.starts_with("the product \"éé") && cut.ends_with("éé\" is not linked; link it") && cut.contains('…')
+        );
+        let fits = "é".repeat(MAX_ERROR_CHARS);
+        assert_eq!(abridge(fits.clone()), fits);
     }
 
     #[test]

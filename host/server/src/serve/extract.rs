@@ -45,7 +45,7 @@ fn parse<T: DeserializeOwned>(json: &[u8]) -> Result<T, Problem> {
         // Some values that do not fit are told as if they were no JSON.
         let is_none = !inner.is_data() && serde_json::from_slice::<IgnoredAny>(json).is_err();
         match is_none {
-            false => Problem::unprocessable("body", shortened(&format!("{path}: {inner}"))),
+            false => Problem::unprocessable("body", format!("{path}: {inner}")),
             true => Problem::bad_request(format!("the body is no JSON: {inner}")),
         }
     })?;
@@ -53,15 +53,6 @@ fn parse<T: DeserializeOwned>(json: &[u8]) -> Result<T, Problem> {
     match holds_nul(json) {
         true => Err(Problem::unprocessable("body", "a text in it holds a NUL (\\u0000)")),
         false => Ok(read),
-    }
-}
-
-/// What is wrong with a body, without much of what it holds.
-fn shortened(text: &str) -> String {
-    const MAX_CHARS: usize = 1000;
-    match text.char_indices().nth(MAX_CHARS) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
     }
 }
 

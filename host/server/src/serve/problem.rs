@@ -1,11 +1,14 @@
 //! What a request that was not fulfilled is told: RFC 9457, with the host's typed error beside the words.
+//!
+//! An error may repeat what was sent. Every text that goes into a [`Problem`] is cut here ([`abridge`]), so that its size does not depend
+//! on the request's.
 
 use axum::Json;
 use axum::http::StatusCode;
 use axum::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::response::{IntoResponse, Response};
 use cartwright::types::{self, FieldIssue, Message};
-use cartwright::{CartError, Failure, HookError, InstallError, LinkIssues, OrderError, SetupError};
+use cartwright::{CartError, Failure, HookError, InstallError, LinkIssues, OrderError, SetupError, abridge};
 use cartwright_store::{ChangeError, QuotationError, ReportError, StoreError};
 use serde::Serialize;
 use serde_json::Value;
@@ -49,7 +52,7 @@ impl Problem {
             kind: format!("urn:cartwright:problem:{kind}"),
             title: status.canonical_reason().unwrap_or("Error").to_owned(),
             status: status.as_u16(),
-            detail: detail.into(),
+            detail: abridge(detail.into()),
             issues: Vec::new(),
             shopper: None,
             error: None,
@@ -104,7 +107,14 @@ impl Problem {
     }
 
     pub(crate) fn with_issues(mut self, issues: Vec<FieldIssue>) -> Self {
-        self.issues = issues;
+        self.issues = issues
+            .into_iter()
+            .map(|FieldIssue { field, message, blocking }| FieldIssue {
+                field: abridge(field),
+                message: Message { text: abridge(message.text), ..message },
+                blocking,
+            })
+            .collect();
         self
     }
 
@@ -115,9 +125,21 @@ impl Problem {
     }
 
     fn typed(mut self, error: &impl Serialize) -> Self {
-        self.error = serde_json::to_value(error).ok();
+        self.error = serde_json::to_value(error).ok().map(abridge_texts);
         self.help = grants::flag(&self.detail).map(|flag| format!("grant it to the account: {flag}"));
         self
+    }
+}
+
+/// Cuts each text of a value.
+fn abridge_texts(value: Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(abridge(text)),
+        Value::Array(values) => values.into_iter().map(abridge_texts).collect(),
+        Value::Object(members) => {
+            members.into_iter().map(|(name, value)| (abridge(name), abridge_texts(value))).collect()
+        }
+        value => value,
     }
 }
 
@@ -213,7 +235,9 @@ impl From<HookError> for Problem {
         };
         let mut problem = Self::new(status, kind, error.to_string()).typed(&error);
         match error.failure {
-            Failure::Answered(Error::InvalidInput(issue) | Error::NotConfigured(issue)) => problem.issues = vec![issue],
+            Failure::Answered(Error::InvalidInput(issue) | Error::NotConfigured(issue)) => {
+                problem = problem.with_issues(vec![issue]);
+            }
             Failure::Answered(Error::Rejected(message)) => problem.shopper = Some(message),
             Failure::Answered(Error::Unavailable(outage)) => {
                 problem.retry_after = Some(outage.retry_after_seconds.unwrap_or(5));
@@ -267,7 +291,7 @@ impl From<CartError> for Problem {
                 let text = "This was offered as it is. Take it out of the cart to buy it otherwise.".to_owned();
                 problem.shopper = Some(Message { key: "offered".to_owned(), parameters: Vec::new(), text });
             }
-            CartError::Configuration(issue) => problem.issues = vec![issue],
+            CartError::Configuration(issue) => problem = problem.with_issues(vec![issue]),
             _ => {}
         }
         problem
@@ -381,5 +405,35 @@ impl utoipa::IntoResponses for Problems {
                 (status.to_owned(), response.build().into())
             })
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_repeats_little_of_a_long_input_and_still_says_what_is_wrong() {
+        let long = "\u{1}".repeat(4 << 20);
+        let issue = |field: String, text: String| FieldIssue {
+            field,
+            message: Message { key: "setting-unknown".to_owned(), parameters: Vec::new(), text },
+            blocking: true,
+        };
+        for (problem, end) in [
+            (Problem::from(SetupError::NoLink(long.clone())), "is linked to no vendor product"),
+            (
+                Problem::from(SetupError::Invalid(vec![issue(long.clone(), format!("{long} is unknown."))])),
+                "is unknown.",
+            ),
+            (
+                Problem::from(CartError::Configuration(issue("size".to_owned(), format!("{long} is unknown.")))),
+                "is unknown.",
+            ),
+        ] {
+            assert!(problem.detail().contains(end), "{}", &problem.detail()[problem.detail().len() - 100..]);
+            let body = serde_json::to_string(&problem).expect("JSON");
+            assert!(body.len() < 200_000, "{} bytes", body.len());
+        }
     }
 }
