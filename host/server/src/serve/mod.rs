@@ -290,6 +290,7 @@ fn public_routes(node: &Node, public_url: &BaseUrl) -> Router<Node> {
         .route("/openapi.json", described)
         .route("/health/live", get(live))
         .route("/health/ready", get(ready::ready))
+        .layer(middleware::from_fn(in_time))
 }
 
 /// Puts around routes what every request and every response goes through.
@@ -305,7 +306,6 @@ fn finish(routes: Router<Node>, node: &Node, base: BaseUrl) -> Router {
         // Outside of what refuses methods: a browser asks with one that no operation takes.
         .layer(cors::layer(node.clone()))
         .layer(RequestBodyTimeoutLayer::new(SILENCE))
-        .layer(middleware::from_fn(in_time))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(SetResponseHeaderLayer::overriding(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")))
         .layer(SetResponseHeaderLayer::if_not_present(CONTENT_SECURITY_POLICY, SANDBOX))
@@ -329,17 +329,21 @@ async fn wrong_method() -> Problem {
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", "this address does not take this method")
 }
 
+/// The kinds of the problems that leave it open how far a request got.
+const LATE_PROBLEM: &str = "late";
+const PANIC_PROBLEM: &str = "panic";
+
 async fn in_time(request: axum::extract::Request, next: middleware::Next) -> Response {
     match tokio::time::timeout(LONGEST, next.run(request)).await {
         Ok(response) => response,
-        Err(_) => {
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "late", "this takes too long now; try again").into_response()
-        }
+        Err(_) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, LATE_PROBLEM, "this takes too long now; try again")
+            .into_response(),
     }
 }
 
 fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
-    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "panic", "the host failed; its log says where").into_response()
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, PANIC_PROBLEM, "the host failed; its log says where")
+        .into_response()
 }
 
 /// A request's id, drawn at random.

@@ -10,8 +10,8 @@ use maud::{DOCTYPE, Markup, html};
 use url::form_urlencoded;
 
 use super::visitor::{ORIGIN_PROBLEM, Visitor};
-use crate::serve::node::Node;
 use crate::serve::problem::Problem;
+use crate::serve::{LATE_PROBLEM, PANIC_PROBLEM};
 
 /// The pages of a shop: its address behind the shop's, its name, and whether it is an admin's.
 const OF_SHOP: &[(&str, &str, bool)] = &[
@@ -179,9 +179,9 @@ pub(super) fn whole(title: &str, body: Markup) -> Markup {
 }
 
 /// Draws the problems of pages, and sends whoever must sign in there.
-pub(super) async fn drawn(State(node): State<Node>, request: Request, next: Next) -> Response {
+pub(super) async fn drawn(State(prefix): State<String>, request: Request, next: Next) -> Response {
     let (method, at) = (request.method().clone(), request.uri().clone());
-    PREFIX.scope(node.admin_url().prefix().to_owned(), async move { draw(&method, &at, next.run(request).await) }).await
+    PREFIX.scope(prefix, async move { draw(&method, &at, next.run(request).await) }).await
 }
 
 fn draw(method: &Method, at: &Uri, response: Response) -> Response {
@@ -201,6 +201,9 @@ fn draw(method: &Method, at: &Uri, response: Response) -> Response {
     let body = html! {
         (refusal(problem))
         @if is_origin { p { "Nothing was changed, and nothing is wrong with what you entered." } }
+        @else if matches!(problem.kind(), LATE_PROBLEM | PANIC_PROBLEM) {
+            p { "It is not known whether anything was changed. Look at what is there before you try again." }
+        }
         @else { p { "Nothing was changed. Go back in your browser to mend what you entered." } }
     };
     let mut drawn = match response.extensions().get::<Visitor>() {

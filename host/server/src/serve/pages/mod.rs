@@ -34,11 +34,12 @@ use axum::http::header::{
 };
 use axum::routing::get;
 use axum::{Router, middleware};
+use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use super::node::Node;
 use super::problem::Problem;
-use super::wrong_method;
+use super::{in_time, panicked, wrong_method};
 
 /// Nothing but what this host serves is loaded or run, and nobody frames it. A vendor's pictures are shown from where they are.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' https: data:; connect-src 'self'; \
@@ -50,7 +51,7 @@ pub(crate) fn routes(node: &Node) -> Router<Node> {
     };
     let style = ([(CONTENT_TYPE, "text/css; charset=utf-8")], include_str!("../../../assets/admin.css"));
     let script = ([(CONTENT_TYPE, "text/javascript; charset=utf-8")], include_str!("../../../assets/admin.js"));
-    Router::new()
+    let pages = Router::new()
         .merge(sign_in::routes())
         .merge(shops::routes())
         .merge(accounts::routes())
@@ -72,10 +73,44 @@ pub(crate) fn routes(node: &Node) -> Router<Node> {
         .route("/admin/script.js", get(script))
         .route("/admin/{*rest}", get(|| async { Problem::not_found("there is no such page") }))
         .method_not_allowed_fallback(wrong_method)
-        .layer(middleware::from_fn_with_state(node.clone(), visitor::identify))
-        // Outside of everything that may refuse: whoever looks at a page reads a page.
-        .layer(middleware::from_fn_with_state(node.clone(), frame::drawn))
+        .layer(middleware::from_fn_with_state(node.clone(), visitor::identify));
+    drawn(pages, node.admin_url().prefix().to_owned())
         .layer(set(CONTENT_SECURITY_POLICY, POLICY))
         .layer(set(REFERRER_POLICY, "same-origin"))
         .layer(set(CACHE_CONTROL, "no-store"))
+}
+
+/// Draws the problems of pages, those of requests that take too long or panic too: people read pages. `prefix` is the path of the pages'
+/// address.
+fn drawn<S: Clone + Send + Sync + 'static>(pages: Router<S>, prefix: String) -> Router<S> {
+    pages
+        .layer(middleware::from_fn(in_time))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn_with_state(prefix, frame::drawn))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::{Body, to_bytes};
+    use axum::http::{Request, StatusCode};
+    use hyper::service::Service as _;
+    use hyper_util::service::TowerToHyperService;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_page_that_panics_is_a_page_that_says_so() {
+        async fn panics() -> &'static str {
+            panic!("a test")
+        }
+        let pages = drawn(Router::new().route("/admin/shops", get(panics)), "/cartwright".to_owned());
+        let request = Request::get("/admin/shops").body(Body::empty()).expect("a request");
+        let response = TowerToHyperService::new(pages).call(request).await.expect("a response");
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert!(response.headers()[CONTENT_TYPE].to_str().is_ok_and(|kind| kind.starts_with("text/html")));
+        let page = to_bytes(response.into_body(), 1 << 20).await.expect("a page");
+        let page = String::from_utf8_lossy(&page);
+        assert!(page.contains("the host failed") && page.contains("/cartwright/admin/style.css"), "{page}");
+        assert!(page.contains("not known whether anything was changed"), "{page}");
+    }
 }
