@@ -14,6 +14,7 @@ use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
 use sqlx::AnyConnection;
 use unicode_normalization::UnicodeNormalization as _;
+use url::Host;
 
 use crate::database::Store;
 use crate::error::StoreError;
@@ -21,7 +22,8 @@ use crate::keys::place;
 use crate::vault::{Key, hexed};
 
 /// The e-mail address that a customer is known by, as it is compared: without white space around it, in Unicode's lower case and in
-/// normalization form C. Nobody is known by nothing: an address has something before and after an "@".
+/// normalization form C, with its domain in ASCII (IDNA). Nobody is known by nothing: an address has something before and after an
+/// "@".
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CustomerEmail(String);
 
@@ -56,9 +58,19 @@ impl FromStr for CustomerEmail {
         check_line(text, MAX_NAME_BYTES).map_err(InvalidEmail::Text)?;
         let email: String = text.nfc().collect::<String>().to_lowercase().nfc().collect();
         match email.rsplit_once('@') {
-            Some((name, host)) if !name.chars().all(is_blank) && !host.chars().all(is_blank) => Ok(Self(email)),
+            Some((name, host)) if !name.chars().all(is_blank) && !host.chars().all(is_blank) => {
+                Ok(Self(format!("{name}@{}", ascii_domain(host))))
+            }
             _ => Err(InvalidEmail::Malformed),
         }
+    }
+}
+
+/// Returns a domain in ASCII. Any other host is compared as it was written, so that an order with such an address is found too.
+fn ascii_domain(host: &str) -> String {
+    match Host::parse(host) {
+        Ok(Host::Domain(domain)) => domain,
+        _ => host.to_owned(),
     }
 }
 
@@ -206,6 +218,13 @@ mod tests {
         assert!(email("ZOE\u{308}@example.com") == email("zoë@example.com"));
         assert!(email("ÅSA@example.com") == email("a\u{30a}sa@example.com"));
         assert!(email("zoe@example.com") != email("zoë@example.com"));
+        for spelling in ["müller@bücher.example", "Müller@BU\u{308}CHER.example", "müller@XN--BCHER-KVA.example"] {
+            assert!(email(spelling) == email("müller@xn--bcher-kva.example"), "{spelling:?}");
+        }
+        assert!(email("müller@bücher.example") != email("müller@bucher.example"));
+        for host in ["[192.0.2.1]", "192.0.2.1", "exa mple", "xn--", "%"] {
+            assert_eq!(email(&format!("Ann@{host}")).as_str(), format!("ann@{host}"));
+        }
         assert!(!format!("{:?}", email("ann@example.com")).contains("ann"));
     }
 }
