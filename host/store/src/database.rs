@@ -4,15 +4,16 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Once};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use cartwright::Secret;
+use cartwright::{Secret, ShopId};
 use sqlx::any::AnyPoolOptions;
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::{Any, AnyConnection, AnyPool, Connection, Executor, SqlSafeStr, Transaction};
 use tokio::sync::watch;
 
 use crate::error::StoreError;
-use crate::quota::Quota;
+use crate::quota::{DEFAULT_CART_QUOTA_BYTES, Quota};
 use crate::vault::Keyring;
+use crate::webhook::ReceiptQuota;
 use crate::{file, server};
 
 /// How long a writer waits for another before it gives up with [`StoreError::Unavailable`].
@@ -81,7 +82,8 @@ struct Inner {
     /// May hold a password.
     address: Secret,
     keys: Keyring,
-    quota: Quota,
+    cart_quota: Quota<ShopId>,
+    receipt_quota: ReceiptQuota,
     /// Told when something may have become due, so that this process's workers need not poll for it.
     nudges: watch::Sender<()>,
 }
@@ -171,7 +173,8 @@ impl Store {
                 dialect,
                 address,
                 keys,
-                quota: Quota::default(),
+                cart_quota: Quota::new(DEFAULT_CART_QUOTA_BYTES),
+                receipt_quota: ReceiptQuota::default(),
                 nudges: watch::Sender::default(),
             }),
         };
@@ -223,8 +226,12 @@ impl Store {
         Ok(())
     }
 
-    pub(crate) fn quota(&self) -> &Quota {
-        &self.inner.quota
+    pub(crate) fn cart_quota(&self) -> &Quota<ShopId> {
+        &self.inner.cart_quota
+    }
+
+    pub(crate) fn receipt_quota(&self) -> &ReceiptQuota {
+        &self.inner.receipt_quota
     }
 
     pub(crate) fn keys(&self) -> &Keyring {

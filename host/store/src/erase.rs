@@ -59,7 +59,7 @@ const KEPT: [(&str, &str); 15] = [
     (
         // Their status stays, so that they are answered again.
         "webhooks",
-        "update webhook_receipts set body = null, told = null where shop = $1 and id in (
+        "update webhook_receipts set body = null, told = null, size = 0 where shop = $1 and id in (
              select receipt from webhook_receipt_orders where shop = $1 and order_id = $2)",
     ),
     // What the platform was still to be told of it.

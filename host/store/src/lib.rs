@@ -102,5 +102,7 @@ pub use restore::NotRestored;
 pub use setup::StoredLink;
 pub use sweep::{Retention, Swept};
 pub use vault::Keyring;
-pub use webhook::{AccountOutcome, AccountOutcomeState, OpenNotice, PushedError, WebhookAddressInfo};
+pub use webhook::{
+    AccountOutcome, AccountOutcomeState, DEFAULT_WEBHOOK_QUOTA_BYTES, OpenNotice, PushedError, WebhookAddressInfo,
+};
 pub use worker::{Drained, Worker, WorkerSettings};

@@ -10,11 +10,12 @@
 //! An order's copies are its own, and go with it alone: they do not count here and are never taken.
 //!
 //! Each node counts what it writes, and asks the database when that may be too much or was a sixteenth of the quota; so the database
-//! adds up seldom. Several nodes may write a little more than the quota together.
+//! adds up seldom. Several nodes may write a little more than the quota together. The quota of webhooks is counted in the same way.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use cartwright::ShopId;
 
@@ -30,13 +31,13 @@ const CLIENTS_PER_STEP: i64 = 1000;
 /// Maximum number of blobs that are deleted in one transaction: others write in between.
 const BLOBS_PER_DELETE: i64 = 50;
 
-/// The quota, and what this node knows of what is used.
+/// A quota of bytes for each key, and what this node knows of what is used.
 #[derive(Debug)]
-pub(crate) struct Quota {
+pub(crate) struct Quota<K> {
     bytes: AtomicU64,
-    shops: Mutex<HashMap<ShopId, Usage>>,
+    usage: Mutex<HashMap<K, Usage>>,
     /// One task of a node makes room at a time.
-    making_room: tokio::sync::Mutex<()>,
+    pub(crate) making_room: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -45,28 +46,48 @@ struct Usage {
     written: u64,
 }
 
-impl Default for Quota {
-    fn default() -> Self {
-        Self {
-            bytes: AtomicU64::new(DEFAULT_CART_QUOTA_BYTES),
-            shops: Mutex::default(),
-            making_room: tokio::sync::Mutex::default(),
+impl<K: Eq + Hash> Quota<K> {
+    /// A quota of this many bytes for each key.
+    pub(crate) fn new(bytes: u64) -> Self {
+        Self { bytes: AtomicU64::new(bytes), usage: Mutex::default(), making_room: tokio::sync::Mutex::default() }
+    }
+
+    /// Bytes of each key.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Sets the bytes of each key.
+    pub(crate) fn set_bytes(&self, bytes: u64) {
+        self.bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes that are left when the quota was full and room was made.
+    pub(crate) fn target(&self) -> u64 {
+        self.bytes() / 10 * KEPT_TENTHS
+    }
+
+    /// Counts what was written.
+    pub(crate) fn add(&self, key: &K, written: u64) {
+        if let Some(usage) = self.usage().get_mut(key) {
+            usage.written = usage.written.saturating_add(written);
         }
     }
-}
 
-impl Quota {
-    /// Counts what was written. Is it time to ask the database?
-    fn note(&self, shop: &ShopId, written: u64, quota: u64) -> bool {
-        let mut shops = self.shops.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(usage) = shops.get_mut(shop) else { return true };
-        usage.written += written;
-        usage.measured + usage.written > quota || usage.written > quota / 16
+    /// Is it time to ask the database, when `more` bytes are to be written?
+    pub(crate) fn must_measure(&self, key: &K, more: u64) -> bool {
+        let Some(Usage { measured, written }) = self.usage().get(key).copied() else { return true };
+        let (quota, written) = (self.bytes(), written.saturating_add(more));
+        measured.saturating_add(written) > quota || written > quota / 16
     }
 
-    fn measured(&self, shop: &ShopId, measured: u64) {
-        let mut shops = self.shops.lock().unwrap_or_else(PoisonError::into_inner);
-        shops.insert(shop.clone(), Usage { measured, written: 0 });
+    /// Remembers how many bytes the database holds.
+    pub(crate) fn set_measured(&self, key: K, measured: u64) {
+        self.usage().insert(key, Usage { measured, written: 0 });
+    }
+
+    fn usage(&self) -> MutexGuard<'_, HashMap<K, Usage>> {
+        self.usage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -74,27 +95,29 @@ impl Store {
     /// Sets how many bytes that no order owns are kept for each shop: configurations, their pictures, answers to shoppers. When they
     /// are more, those go that were used longest ago, of the visitors first who have most.
     pub fn set_cart_quota(&self, bytes: u64) {
-        self.quota().bytes.store(bytes, Ordering::Relaxed);
+        self.cart_quota().set_bytes(bytes);
     }
 
     /// Makes room when a shop has written more than its quota.
     pub(crate) async fn keep_to_quota(&self, shop: &ShopId, written: u64) -> Result<(), StoreError> {
-        let quota = self.quota().bytes.load(Ordering::Relaxed);
-        if written == 0 || !self.quota().note(shop, written, quota) {
+        let cart_quota = self.cart_quota();
+        cart_quota.add(shop, written);
+        if written == 0 || !cart_quota.must_measure(shop, 0) {
             return Ok(());
         }
         // Who makes room already counts what was written until now.
-        let Ok(_making_room) = self.quota().making_room.try_lock() else { return Ok(()) };
+        let Ok(_making_room) = cart_quota.making_room.try_lock() else { return Ok(()) };
+        let quota = cart_quota.bytes();
         let mut used = self.used(shop).await?;
         if used > quota {
-            let target = quota / 10 * KEPT_TENTHS;
+            let target = cart_quota.target();
             used = self.take_from_clients(shop, used, target).await?;
             if used > quota {
-                used = used.saturating_sub(self.delete_oldest(shop, None, used - target).await?);
+                used = used.saturating_sub(self.delete_oldest(shop, None, used.saturating_sub(target)).await?);
             }
             tracing::info!(%shop, quota, used, "the quota of carts was full; what was used longest ago is gone");
         }
-        self.quota().measured(shop, used);
+        cart_quota.set_measured(shop.clone(), used);
         Ok(())
     }
 

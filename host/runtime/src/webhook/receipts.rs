@@ -21,10 +21,23 @@ use crate::webhook::address::Destination;
 /// send one again (Twikit: five minutes), and short enough that one that says the same anew is heard.
 pub const REPEAT_WINDOW: Duration = Duration::from_secs(15 * 60);
 
-/// The store could not answer.
+/// Why nothing could be kept.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the store of webhooks: {0}")]
-pub struct ReceiptsError(pub String);
+pub enum ReceiptsError {
+    /// The store could not answer.
+    #[error("the store of webhooks: {0}")]
+    Failed(String),
+    /// Notices that were not answered well use up the account's quota, and none of them may be forgotten. The vendor is told to send
+    /// this one again.
+    #[error(
+        "the account's quota of webhooks is full of notices that were not answered well; see among its failed notices why, and mend \
+         that, or have the operator raise the quota"
+    )]
+    QuotaFull {
+        /// When to send it again.
+        retry_after: Duration,
+    },
+}
 
 /// What a notice is known by, within its destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -97,7 +110,7 @@ pub trait Receipts: Send + Sync {
     /// repeat, see [`Notice::same_since`].
     ///
     /// # Errors
-    /// When the store does not answer.
+    /// When the store does not answer, and [`ReceiptsError::QuotaFull`] where it has no room for a new notice.
     async fn take_in(&self, notice: &Notice) -> Result<Option<WebhookResponse>, ReceiptsError>;
 
     /// In one transaction: applies what comes of a notice, queues its messages, and keeps its answer. When the same notice was

@@ -49,7 +49,7 @@ pub enum WebhookError {
 }
 
 impl WebhookError {
-    /// What the sender is told: a status, and nothing else.
+    /// What the sender is told: a status, and when to send it again or how, and nothing else.
     pub fn response(&self) -> WebhookResponse {
         let status = match self {
             Self::Refused(refusal) => refusal.status(),
@@ -61,9 +61,16 @@ impl WebhookError {
                 _ => StatusCode::INTERNAL_SERVER_ERROR,
             },
         };
-        // RFC 9110 asks for it, and it is no secret.
-        let allow = (status == StatusCode::METHOD_NOT_ALLOWED).then(|| ("allow".to_owned(), "POST, PUT".to_owned()));
-        WebhookResponse { status: status.as_u16(), headers: allow.into_iter().collect(), body: Vec::new() }
+        let header = match self {
+            // RFC 9110 asks for it, and it is no secret.
+            _ if status == StatusCode::METHOD_NOT_ALLOWED => Some(("allow", "POST, PUT".to_owned())),
+            Self::Store(ReceiptsError::QuotaFull { retry_after }) => {
+                Some(("retry-after", retry_after.as_secs().to_string()))
+            }
+            _ => None,
+        };
+        let headers = header.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        WebhookResponse { status: status.as_u16(), headers, body: Vec::new() }
     }
 }
 

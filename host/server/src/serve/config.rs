@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use anyhow::{Context as _, bail};
 use cartwright::health::RateLimitRules;
-use cartwright_store::DEFAULT_CART_QUOTA_BYTES;
+use cartwright_store::{DEFAULT_CART_QUOTA_BYTES, DEFAULT_WEBHOOK_QUOTA_BYTES};
 use ipnet::IpNet;
 use serde::Deserialize;
 use url::Url;
@@ -92,6 +92,11 @@ pub(crate) struct Options {
     /// given. When it is full, what was used longest ago goes, of the visitors first who hold most.
     #[arg(long, value_name = "MIB", env = "CARTWRIGHT_CART_QUOTA_MIB")]
     cart_quota_mib: Option<CartQuota>,
+    /// The quota of each account, in MiB, of what is kept of the notices that its webhooks were sent; 256 unless given. When it is full,
+    /// bodies of those that were answered go, the oldest first; when only others are left, new ones are answered 503 with Retry-After
+    /// until those are answered or past their time.
+    #[arg(long, value_name = "MIB", env = "CARTWRIGHT_WEBHOOK_QUOTA_MIB")]
+    webhook_quota_mib: Option<WebhookQuota>,
     /// For how many seconds a node that was told to stop goes on taking requests, while /health/ready answers 503 so that none are sent
     /// to it any more: longer than whoever asks there waits between two times. 2 unless given.
     #[arg(long, value_name = "SECONDS", env = "CARTWRIGHT_NOTICE_SECONDS")]
@@ -112,38 +117,34 @@ pub(crate) struct Options {
     otlp_endpoint: Option<Url>,
 }
 
-/// A quota of bytes, given in MiB.
+/// At least some of the largest configurations with all their pictures.
+type CartQuota = QuotaMib<128>;
+/// At least some of the largest webhooks.
+type WebhookQuota = QuotaMib<16>;
+
+/// A quota of bytes, given in MiB: `MIN` or more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "u32")]
-pub(crate) struct CartQuota(u32);
+struct QuotaMib<const MIN: u32>(u32);
 
-impl CartQuota {
-    /// The least: some of the largest configurations with all their pictures.
-    const MIN_MIB: u32 = 128;
-
-    pub(crate) fn bytes(self) -> u64 {
+impl<const MIN: u32> QuotaMib<MIN> {
+    fn bytes(self) -> u64 {
         u64::from(self.0) << 20
     }
 }
 
-impl Default for CartQuota {
-    fn default() -> Self {
-        Self(u32::try_from(DEFAULT_CART_QUOTA_BYTES >> 20).unwrap_or(u32::MAX))
-    }
-}
-
-impl TryFrom<u32> for CartQuota {
+impl<const MIN: u32> TryFrom<u32> for QuotaMib<MIN> {
     type Error = String;
 
     fn try_from(mib: u32) -> Result<Self, String> {
         match mib {
-            mib if mib >= Self::MIN_MIB => Ok(Self(mib)),
-            mib => Err(format!("a quota of {mib} MiB is too small; give {} or more", Self::MIN_MIB)),
+            mib if mib >= MIN => Ok(Self(mib)),
+            mib => Err(format!("a quota of {mib} MiB is too small; give {MIN} or more")),
         }
     }
 }
 
-impl FromStr for CartQuota {
+impl<const MIN: u32> FromStr for QuotaMib<MIN> {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -166,7 +167,8 @@ pub(crate) struct Config {
     pub(crate) proxies: Vec<IpNet>,
     pub(crate) limits: LimitSettings,
     pub(crate) vendor_requests_per_second: NonZeroU32,
-    pub(crate) cart_quota: CartQuota,
+    pub(crate) cart_quota_bytes: u64,
+    pub(crate) webhook_quota_bytes: u64,
     pub(crate) notice_seconds: u64,
     pub(crate) drain_seconds: u64,
     pub(crate) metrics_listen: Option<SocketAddr>,
@@ -240,7 +242,14 @@ impl Options {
                 .vendor_requests_per_second
                 .or(file.vendor_requests_per_second)
                 .unwrap_or(RateLimitRules::DEFAULT_REQUESTS_PER_SECOND),
-            cart_quota: self.cart_quota_mib.or(file.cart_quota_mib).unwrap_or_default(),
+            cart_quota_bytes: self
+                .cart_quota_mib
+                .or(file.cart_quota_mib)
+                .map_or(DEFAULT_CART_QUOTA_BYTES, QuotaMib::bytes),
+            webhook_quota_bytes: self
+                .webhook_quota_mib
+                .or(file.webhook_quota_mib)
+                .map_or(DEFAULT_WEBHOOK_QUOTA_BYTES, QuotaMib::bytes),
             notice_seconds: self.notice_seconds.or(file.notice_seconds).unwrap_or(2),
             drain_seconds: self.drain_seconds.or(file.drain_seconds).unwrap_or(30),
             metrics_listen: self.metrics_listen.or(file.metrics_listen),
@@ -271,12 +280,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_quota_has_room_for_some_large_configurations() {
+    fn a_quota_has_room_for_some_of_the_largest() {
         assert_eq!("2048".parse::<CartQuota>().map(CartQuota::bytes), Ok(2 << 30));
-        assert_eq!(CartQuota::default().bytes(), DEFAULT_CART_QUOTA_BYTES);
         let refused = "1".parse::<CartQuota>().expect_err("too small");
         assert!(refused.contains("128 or more"), "{refused}");
         assert!(toml::from_str::<Options>("cart-quota-mib = 1").is_err());
         assert!(toml::from_str::<Options>("cart-quota-mib = 128").is_ok());
+        assert!(toml::from_str::<Options>("webhook-quota-mib = 15").is_err());
+        assert!(toml::from_str::<Options>("webhook-quota-mib = 16").is_ok());
     }
 }

@@ -90,7 +90,8 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let store = Database::new(config.database.clone(), config.key_file.clone()).open_or_make().await?;
     let clock = Arc::new(SystemClock);
     let observed = Arc::new(Observed::new(clock));
-    store.set_cart_quota(config.cart_quota.bytes());
+    store.set_cart_quota(config.cart_quota_bytes);
+    store.set_webhook_quota(config.webhook_quota_bytes);
     let rate_limit = RateLimitRules::per_second(config.vendor_requests_per_second);
     let health = Rules { rate_limit, ..Rules::default() };
     let installation = start(config.installation, config.cache, store, observed.clone(), health).await?;

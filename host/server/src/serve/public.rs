@@ -83,7 +83,7 @@ fn answered(WebhookResponse { status, headers, body }: WebhookResponse) -> Respo
 async fn destination(node: &Node, address: &str) -> Result<Destination, WebhookError> {
     let address: WebhookAddress = address.parse()?;
     let known = node.store().webhook_address(address.selector()).await;
-    let known = known.map_err(|error| ReceiptsError(error.to_string()))?;
+    let known = known.map_err(|error| ReceiptsError::Failed(error.to_string()))?;
     Ok(address.find(known.as_ref().map(|(stored, held)| (stored, *held)), node.now())?)
 }
 

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use cartwright_fake_vendors::samples;
+use cartwright_test_guests::WEBHOOKS;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
@@ -278,6 +279,56 @@ async fn a_compressed_body_is_refused_as_that_wherever_a_body_is_read() {
         let as_it_is = [("content-type", kind), ("content-encoding", "identity")];
         assert_ne!(client.ask(method, &path, &as_it_is, "{}").await.status, 415, "{path}");
     }
+}
+
+/// A shop with a vendor that is nothing but webhooks, as the account `account`.
+async fn with_webhooks(server: Arc<Server>, account: &str) -> Shop {
+    let shop = Shop::on(server).await;
+    let headers = [("content-type", "application/wasm")];
+    let installed = shop.admin.ask("POST", PLUGINS, &headers, WEBHOOKS).await;
+    assert!(matches!(installed.status, 200 | 201), "{installed:?}");
+    let body = json!({ "component": installed.json()["digest"], "settings": { "signing-secret": "abc" } });
+    shop.admin.put(&shop.at(&format!("/accounts/{account}")), &body).await.ok();
+    shop
+}
+
+/// The path of a new address of one of the account's webhooks.
+async fn address(shop: &Shop, account: &str, endpoint: &str) -> String {
+    let body = json!({ "account": account, "endpoint": endpoint });
+    let made = shop.integrator.post(&shop.at("/webhook-addresses"), &body).await.with(201);
+    let url = made["url"].as_str().expect("a URL");
+    url.strip_prefix(&shop.server.node.base).expect("an address of this server").to_owned()
+}
+
+const TEXT: [(&str, &str); 1] = [("content-type", "text/plain")];
+
+#[tokio::test]
+async fn failed_notices_fill_their_accounts_quota_and_refused_requests_leave_nothing() {
+    let shop = with_webhooks(Arc::new(Server::new(&["--webhook-quota-mib", "16"])), "vendor").await;
+    let nobody = shop.server.node.nobody();
+    let failed = async || {
+        let list = shop.admin.get(&shop.at("/failed-notices")).await.ok();
+        list["notices"].as_array().expect("a list").len()
+    };
+    let large = |number: u32| format!("status 409 {number:>width$}", width = 3 << 20);
+    for endpoint in ["base64", "timed", "standard"] {
+        let signed = address(&shop, "vendor", endpoint).await;
+        assert_eq!(nobody.ask("POST", &signed, &TEXT, large(0)).await.status, 401, "{endpoint}");
+    }
+    assert_eq!(failed().await, 0, "what is not signed is not kept");
+    let tell = address(&shop, "vendor", "tell").await;
+    for number in 0..5 {
+        assert_eq!(nobody.ask("POST", &tell, &TEXT, large(number)).await.status, 409);
+    }
+    let refused = nobody.ask("POST", &tell, &TEXT, large(5)).await;
+    assert_eq!((refused.status, refused.header("retry-after")), (503, Some("60")), "{refused:?}");
+    assert_eq!(failed().await, 5);
+    let log = shop.server.folder.log();
+    assert!(log.contains("the quota of webhooks is full") && log.contains("--webhook-quota-mib"), "{log}");
+    // What is known is run again, and questions are answered.
+    assert_eq!(nobody.ask("POST", &tell, &TEXT, large(2)).await.status, 409);
+    let ask = address(&shop, "vendor", "ask").await;
+    assert_eq!(nobody.ask("POST", &ask, &TEXT, "hello").await.status, 200);
 }
 
 #[tokio::test]

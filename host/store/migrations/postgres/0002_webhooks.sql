@@ -38,12 +38,19 @@ create table webhook_receipts (
     came_at bigint not null, -- the last time that it was run
     answered_at bigint, -- when the request came that was answered well
     status bigint, -- of that answer
-    body bytea, -- as it came, sealed
+    size bigint not null default 0, -- bytes of `body` and `told`, which the quota of its account counts
+    body bytea, -- as it came, sealed; once it was answered, the first 64 KiB, and none when the quota was full
     told bytea, -- everything else of the request, the answer, and why it failed, sealed
     primary key (shop, id)
 );
 create index webhook_receipts_by_state on webhook_receipts (shop, state, came_at);
 create index webhook_receipts_by_age on webhook_receipts (came_at);
+create index webhook_receipts_of_account on webhook_receipts (shop, account, size);
+-- What goes first when the quota is full, and what goes next.
+create index webhook_receipts_with_body on webhook_receipts (shop, account, came_at, id)
+    where state = 'answered' and body is not null;
+create index webhook_receipts_without_body on webhook_receipts (shop, account, came_at, id)
+    where state = 'answered' and body is null and told is not null;
 
 create table webhook_receipt_orders (
     shop text not null,

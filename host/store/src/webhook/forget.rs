@@ -100,7 +100,9 @@ impl Store {
                     continue;
                 }
                 let forget = match state.as_str() {
-                    "answered" => "update webhook_receipts set body = null, told = null where shop = $1 and id = $2",
+                    "answered" => {
+                        "update webhook_receipts set body = null, told = null, size = 0 where shop = $1 and id = $2"
+                    }
                     _ => "delete from webhook_receipts where shop = $1 and id = $2",
                 };
                 sqlx::query(forget).bind(shop.as_str()).bind(id).execute(&mut **work).await?;
@@ -157,12 +159,14 @@ impl Store {
         let mut requests = Vec::with_capacity(rows.len());
         for (id, account, endpoint, times, came, body, told) in rows {
             let Some(keys) = self.keys_of_receipt(connection, shop, &id).await? else { continue };
-            let (Some(body), Some(told)) = (body, told) else { continue };
+            let Some(told) = told else { continue };
             let seals = Seals::Orders(&keys);
-            let body = self.open_receipt(&seals, &body_place(shop, &id), &body)?;
+            let body = body.map(|body| self.open_receipt(&seals, &body_place(shop, &id), &body)).transpose()?;
             let what = told_place(shop, &id);
             let told = self.open_receipt(&seals, &what, &told)?;
             let told: Told = serde_json::from_slice(&told).map_err(|error| StoreError::corrupt(&what, error))?;
+            let whole = told.whole_body.as_ref();
+            let is_cut = whole.is_some_and(|whole| body.as_ref().map_or(0, |body| body.len()) < whole.bytes);
             // As text: people read it, and vendors send JSON.
             let answer = told.response.map(|answer| {
                 json!({
@@ -172,7 +176,9 @@ impl Store {
             requests.push(json!({
                 "account": account, "endpoint": endpoint, "times": times, "at": at(moment(came)),
                 "method": told.method, "headers": told.headers, "query": told.query,
-                "body": String::from_utf8_lossy(&body), "answer": answer,
+                "body": body.as_ref().map(|body| String::from_utf8_lossy(body)), "body_cut": is_cut,
+                "body_bytes": whole.map(|whole| whole.bytes), "body_sha256": whole.map(|whole| whole.sha256),
+                "answer": answer,
             }));
         }
         Ok(requests)

@@ -9,9 +9,12 @@ mod address;
 mod forget;
 mod notice;
 mod pushed;
+mod quota;
 mod receipt;
 
 pub use account::{AccountOutcome, AccountOutcomeState};
 pub use address::WebhookAddressInfo;
 pub use notice::OpenNotice;
 pub use pushed::PushedError;
+pub use quota::DEFAULT_WEBHOOK_QUOTA_BYTES;
+pub(crate) use quota::ReceiptQuota;

@@ -2,9 +2,9 @@
 
 use std::time::SystemTime;
 
-use cartwright::ShopId;
 use cartwright::types::{WebhookRequest, WebhookResponse};
 use cartwright::webhook::{Destination, Notice};
+use cartwright::{Digest, ShopId};
 use serde::{Deserialize, Serialize};
 use sqlx::AnyConnection;
 use zeroize::Zeroizing;
@@ -13,6 +13,10 @@ use crate::database::{Store, Work, milliseconds, moment};
 use crate::error::StoreError;
 use crate::keys::place;
 use crate::vault::Key;
+
+/// Maximum bytes that are kept of the body of a notice that was answered: it is only shown. One that was not answered well is kept
+/// whole.
+const MAX_ANSWERED_BODY_BYTES: usize = 64 << 10;
 
 /// A notice that was not answered well.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,12 +46,35 @@ pub(super) struct Told {
     pub(super) response: Option<WebhookResponse>,
     #[serde(default)]
     pub(super) why: Option<String>,
+    /// The body as it came, once it was answered and may be cut.
+    #[serde(default)]
+    pub(super) whole_body: Option<WholeBody>,
 }
 
 impl Told {
     pub(super) fn of(request: &WebhookRequest) -> Self {
-        let WebhookRequest { method, headers, query, body: _ } = request.clone();
-        Self { method, headers, query, response: None, why: None }
+        let WebhookRequest { method, headers, query, body: _ } = request;
+        let (method, headers, query) = (method.clone(), headers.clone(), query.clone());
+        Self { method, headers, query, ..Self::default() }
+    }
+
+    /// What is kept of a request that was answered.
+    pub(super) fn answered(request: &WebhookRequest, response: &WebhookResponse) -> Self {
+        let (response, whole_body) = (Some(response.clone()), Some(WholeBody::of(&request.body)));
+        Self { response, whole_body, ..Self::of(request) }
+    }
+}
+
+/// Names a body of which only the beginning is kept, or nothing.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct WholeBody {
+    pub(super) bytes: usize,
+    pub(super) sha256: Digest,
+}
+
+impl WholeBody {
+    fn of(body: &[u8]) -> Self {
+        Self { bytes: body.len(), sha256: Digest::of(body) }
     }
 }
 
@@ -141,8 +168,18 @@ impl Store {
         let (shop, id) = (&notice.destination.shop, receipt_id(notice));
         let json = serde_json::to_vec(told).map_err(|error| StoreError::Unusable(format!("{id}: {error}")))?;
         let answered = told.response.as_ref().map(|response| (milliseconds(notice.at), i64::from(response.status)));
+        let whole = notice.request.body.as_slice();
+        let body = match told.whole_body {
+            Some(_) => whole.get(..MAX_ANSWERED_BODY_BYTES).unwrap_or(whole),
+            None => whole,
+        };
+        let body = self.seal_receipt(seals, &body_place(shop, &id), body)?;
+        let told = self.seal_receipt(seals, &told_place(shop, &id), &Zeroizing::new(json))?;
+        let size = body.len().saturating_add(told.len());
+        self.receipt_quota().add(&notice.destination, size);
         sqlx::query(
-            "update webhook_receipts set state = $3, came_at = $4, answered_at = $5, status = $6, body = $7, told = $8
+            "update webhook_receipts set state = $3, came_at = $4, answered_at = $5, status = $6, body = $7, told = $8,
+                 size = $9
              where shop = $1 and id = $2",
         )
         .bind(shop.as_str())
@@ -151,8 +188,9 @@ impl Store {
         .bind(milliseconds(notice.at))
         .bind(answered.map(|(at, _)| at))
         .bind(answered.map(|(_, status)| status))
-        .bind(self.seal_receipt(seals, &body_place(shop, &id), &notice.request.body)?)
-        .bind(self.seal_receipt(seals, &told_place(shop, &id), &Zeroizing::new(json))?)
+        .bind(body)
+        .bind(told)
+        .bind(i64::try_from(size).unwrap_or(i64::MAX))
         .execute(&mut **work)
         .await?;
         Ok(())

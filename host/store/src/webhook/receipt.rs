@@ -9,6 +9,7 @@ use cartwright::webhook::{Destination, Effects, Notice, OrderMessage, Receipts, 
 use cartwright::{AccountId, ShopId};
 
 use super::notice::{Seals, Told, receipt_id};
+use super::quota::RETRY_AFTER;
 use crate::database::{Store, Work, milliseconds};
 use crate::error::StoreError;
 use crate::event::{Lines, NewJob};
@@ -18,10 +19,24 @@ use crate::vault::Key;
 /// The orders that something is said of, by id, each with its key.
 type Orders = BTreeMap<String, Key>;
 
+/// What becomes of a notice that came.
+enum TakeIn {
+    /// It is to be run.
+    Run,
+    /// It is a repeat, and was answered so.
+    Repeat(WebhookResponse),
+    /// It is refused: nothing is kept of it.
+    QuotaFull,
+}
+
 #[async_trait]
 impl Receipts for Store {
     async fn take_in(&self, notice: &Notice) -> Result<Option<WebhookResponse>, ReceiptsError> {
-        self.take_notice_in(notice).await.map_err(told)
+        match self.take_notice_in(notice).await.map_err(told)? {
+            TakeIn::Run => Ok(None),
+            TakeIn::Repeat(response) => Ok(Some(response)),
+            TakeIn::QuotaFull => Err(ReceiptsError::QuotaFull { retry_after: RETRY_AFTER }),
+        }
     }
 
     async fn answer(
@@ -51,23 +66,28 @@ impl Receipts for Store {
 }
 
 fn told(error: StoreError) -> ReceiptsError {
-    ReceiptsError(error.to_string())
+    ReceiptsError::Failed(error.to_string())
 }
 
 impl Store {
-    async fn take_notice_in(&self, notice: &Notice) -> Result<Option<WebhookResponse>, StoreError> {
+    async fn take_notice_in(&self, notice: &Notice) -> Result<TakeIn, StoreError> {
+        let has_room = self.has_room_for(notice).await?;
         let mut work = self.begin().await?;
         if let Some(before) = self.lock_notice(&mut work, notice, 1).await?
             && !(notice.same_since.is_some() && is_superseded(&mut work, notice).await?)
         {
             work.commit().await?;
-            return Ok(Some(before));
+            return Ok(TakeIn::Repeat(before));
+        }
+        if !has_room && !self.takes_no_more_room(&mut work, notice).await? {
+            work.rollback().await?;
+            return Ok(TakeIn::QuotaFull);
         }
         // What was known of it is of another time: a body that says the same anew.
         self.untie(&mut work, notice).await?;
         self.write_receipt(&mut work, notice, "taken", &Told::of(&notice.request), &Seals::Store).await?;
         work.commit().await?;
-        Ok(None)
+        Ok(TakeIn::Run)
     }
 
     async fn answer_notice(
@@ -94,9 +114,10 @@ impl Store {
         }
         let keys: Vec<Key> = orders.into_values().collect();
         let seals = if keys.is_empty() { Seals::Store } else { Seals::Orders(&keys) };
-        let told = Told { response: Some(response.clone()), ..Told::of(&notice.request) };
+        let told = Told::answered(&notice.request, response);
         self.write_receipt(&mut work, notice, "answered", &told, &seals).await?;
         work.commit().await?;
+        self.receipt_quota().clear_full(to);
         self.nudge();
         Ok(response.clone())
     }

@@ -26,4 +26,5 @@ mod retries;
 mod setup;
 mod sweeping;
 mod tls;
+mod webhook_quota;
 mod webhooks;

@@ -41,19 +41,19 @@ struct Away;
 #[async_trait]
 impl Receipts for Away {
     async fn take_in(&self, _: &Notice) -> Result<Option<WebhookResponse>, ReceiptsError> {
-        Err(ReceiptsError("away".to_owned()))
+        Err(ReceiptsError::Failed("away".to_owned()))
     }
 
     async fn answer(&self, _: &Notice, _: Effects, _: &WebhookResponse) -> Result<WebhookResponse, ReceiptsError> {
-        Err(ReceiptsError("away".to_owned()))
+        Err(ReceiptsError::Failed("away".to_owned()))
     }
 
     async fn fail(&self, _: &Notice, _: &str) -> Result<(), ReceiptsError> {
-        Err(ReceiptsError("away".to_owned()))
+        Err(ReceiptsError::Failed("away".to_owned()))
     }
 
     async fn apply(&self, _: &Destination, _: SystemTime, _: Effects) -> Result<(), ReceiptsError> {
-        Err(ReceiptsError("away".to_owned()))
+        Err(ReceiptsError::Failed("away".to_owned()))
     }
 }
 

@@ -1,0 +1,151 @@
+//! What webhooks leave behind is bounded: cut bodies, and a quota for each account.
+
+use cartwright::Digest;
+use cartwright::types::{LineStatus, Outcome, WebhookRequest, WebhookResponse};
+use cartwright::webhook::{Destination, Effects, Notice, NoticeId, Receipts, ReceiptsError};
+use cartwright_store::Store;
+use serde_json::{Value, json};
+
+use crate::database::{Database, account, at, on_each_database, record, shop};
+
+on_each_database!(
+    of_a_body_that_was_answered_the_beginning_is_kept_and_one_that_failed_is_kept_whole,
+    when_the_quota_is_full_the_oldest_answered_bodies_go_and_repeats_are_still_recognized,
+    what_is_large_without_its_body_gives_room_too,
+    what_failed_is_never_given_up_and_new_notices_are_refused_until_it_is_answered,
+    another_account_has_a_quota_of_its_own,
+    what_was_erased_counts_no_more,
+);
+
+const KIB: usize = 1024;
+
+fn notice(number: u64, bytes: usize) -> Notice {
+    let body = format!("{number:>bytes$}").into_bytes();
+    let request = WebhookRequest { method: "POST".to_owned(), headers: Vec::new(), query: String::new(), body };
+    let destination = Destination { shop: shop(), account: account("expivi"), endpoint: "done".to_owned() };
+    let id = NoticeId::Event(Digest::of(&number.to_be_bytes()));
+    Notice { destination, id, at: at(number), same_since: None, request }
+}
+
+fn answer() -> WebhookResponse {
+    WebhookResponse { status: 202, headers: Vec::new(), body: b"heard".to_vec() }
+}
+
+/// A store whose quota has room for nine notices of 10 KiB, and which knows the order 1.
+async fn small(database: &Database) -> Store {
+    let store = database.open().await;
+    store.set_webhook_quota(100 * KIB as u64);
+    record(&store, "e1", "1", 0).await;
+    store
+}
+
+/// Takes a notice in and answers it, saying something of the order 1.
+async fn answered(store: &Store, notice: &Notice) {
+    assert_eq!(store.take_in(notice).await.unwrap(), None);
+    let said = Outcome::LineStatus(LineStatus { line: "1".into(), status: "ready".into() });
+    let effects = Effects { outcomes: vec![(Some("test:shop:1".to_owned()), said)], messages: Vec::new() };
+    assert_eq!(store.answer(notice, effects, &answer()).await.unwrap(), answer());
+}
+
+async fn failed(store: &Store, notice: &Notice) {
+    assert_eq!(store.take_in(notice).await.unwrap(), None);
+    store.fail(notice, "the plugin answered with the status 409").await.unwrap();
+}
+
+async fn requests(store: &Store) -> Vec<Value> {
+    let exported = store.export_order(&shop(), "1").await.unwrap().document;
+    exported["orders"][0]["webhooks"].as_array().expect("a list").clone()
+}
+
+async fn of_a_body_that_was_answered_the_beginning_is_kept_and_one_that_failed_is_kept_whole(database: Database) {
+    let store = database.open().await;
+    record(&store, "e1", "1", 0).await;
+    let (small, large) = (notice(1, KIB), notice(2, 100 * KIB));
+    answered(&store, &small).await;
+    answered(&store, &large).await;
+    let kept: Vec<Value> = requests(&store).await;
+    let told = |one: &Value| (one["body"].as_str().map(str::len), one["body_cut"].clone(), one["body_bytes"].clone());
+    assert_eq!(told(&kept[0]), (Some(KIB), json!(false), json!(KIB)));
+    assert_eq!(told(&kept[1]), (Some(64 * KIB), json!(true), json!(100 * KIB)));
+    assert_eq!(kept[1]["body_sha256"], json!(Digest::of(&large.request.body)));
+    assert_eq!(store.take_in(&large).await.unwrap(), Some(answer()));
+    let large = notice(3, 100 * KIB);
+    failed(&store, &large).await;
+    assert_eq!(store.open_notices(&shop(), None, 10).await.unwrap()[0].request, large.request);
+}
+
+async fn when_the_quota_is_full_the_oldest_answered_bodies_go_and_repeats_are_still_recognized(database: Database) {
+    let store = small(&database).await;
+    for number in 0..25 {
+        answered(&store, &notice(number, 10 * KIB)).await;
+    }
+    let kept: Vec<bool> = requests(&store).await.iter().map(|one| one["body"].is_string()).collect();
+    let count = kept.iter().filter(|kept| **kept).count();
+    assert!(kept.len() == 25 && (6..=9).contains(&count), "{kept:?}");
+    assert!(kept[25 - count..].iter().all(|kept| *kept), "the newest stay: {kept:?}");
+    for number in [0, 24] {
+        assert_eq!(store.take_in(&notice(number, 10 * KIB)).await.unwrap(), Some(answer()), "{number}");
+    }
+}
+
+async fn what_is_large_without_its_body_gives_room_too(database: Database) {
+    let store = small(&database).await;
+    let with_headers = |number: u64| {
+        let mut notice = notice(number, 0);
+        notice.request.headers.push(("x-large".to_owned(), "x".repeat(10 * KIB)));
+        notice
+    };
+    for number in 0..25 {
+        answered(&store, &with_headers(number)).await;
+    }
+    let bare = WebhookResponse { body: Vec::new(), ..answer() };
+    assert_eq!(store.take_in(&with_headers(0)).await.unwrap(), Some(bare), "it is a repeat all the same");
+    assert_eq!(store.take_in(&with_headers(24)).await.unwrap(), Some(answer()));
+}
+
+async fn what_failed_is_never_given_up_and_new_notices_are_refused_until_it_is_answered(database: Database) {
+    let store = small(&database).await;
+    for number in 0..9 {
+        failed(&store, &notice(number, 10 * KIB)).await;
+    }
+    for _ in 0..2 {
+        let refused = store.take_in(&notice(9, 10 * KIB)).await.unwrap_err();
+        assert!(matches!(refused, ReceiptsError::QuotaFull { retry_after } if !retry_after.is_zero()), "{refused:?}");
+    }
+    let open = store.open_notices(&shop(), None, 100).await.unwrap();
+    assert_eq!(open.len(), 9, "nothing is kept of what was refused");
+    assert!(open.iter().all(|notice| notice.request.body.len() == 10 * KIB), "they are whole");
+    // One that is known is run again, and gives room once it is answered.
+    failed(&store, &notice(4, 10 * KIB)).await;
+    store.take_in(&notice(9, 10 * KIB)).await.unwrap_err();
+    answered(&store, &notice(4, 10 * KIB)).await;
+    answered(&store, &notice(9, 10 * KIB)).await;
+    assert_eq!(store.open_notices(&shop(), None, 100).await.unwrap().len(), 8);
+}
+
+async fn another_account_has_a_quota_of_its_own(database: Database) {
+    let store = small(&database).await;
+    let to = |account_id: &str, number: u64| {
+        let mut notice = notice(number, 10 * KIB);
+        notice.destination.account = account(account_id);
+        notice
+    };
+    for number in 0..9 {
+        failed(&store, &to("twikit", number)).await;
+    }
+    store.take_in(&to("twikit", 9)).await.unwrap_err();
+    failed(&store, &to("expivi", 9)).await;
+}
+
+async fn what_was_erased_counts_no_more(database: Database) {
+    let store = small(&database).await;
+    for number in 0..5 {
+        answered(&store, &notice(number, 10 * KIB)).await;
+    }
+    let unfinished = cartwright_store::Unfinished::Cancel;
+    assert!(store.erase_order(&shop(), "1", unfinished, "ann", at(100)).await.unwrap());
+    for number in 5..14 {
+        failed(&store, &notice(number, 10 * KIB)).await;
+    }
+    store.take_in(&notice(14, 10 * KIB)).await.unwrap_err();
+}
