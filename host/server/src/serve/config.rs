@@ -65,6 +65,10 @@ pub(crate) struct Options {
     /// a quarter of --requests-per-second unless given, at most 100. What is refused here does not count against the key.
     #[arg(long, value_name = "NUMBER", env = "CARTWRIGHT_CLIENT_REQUESTS_PER_SECOND")]
     client_requests_per_second: Option<NonZeroU32>,
+    /// Maximum requests per second to one webhook of an account, at each node, and four times as many at once; 50 unless given. What
+    /// is over it is answered 429 with Retry-After, before its body is read.
+    #[arg(long, value_name = "NUMBER", env = "CARTWRIGHT_WEBHOOK_REQUESTS_PER_SECOND")]
+    webhook_requests_per_second: Option<NonZeroU32>,
     /// Maximum wrong access keys per minute from one address; 20 unless given.
     #[arg(long, value_name = "NUMBER", env = "CARTWRIGHT_WRONG_KEYS_PER_MINUTE")]
     wrong_keys_per_minute: Option<NonZeroU32>,
@@ -208,6 +212,10 @@ impl Options {
                 .client_requests_per_second
                 .or(file.client_requests_per_second)
                 .unwrap_or_else(|| client_default(requests_per_second)),
+            webhook_requests_per_second: self
+                .webhook_requests_per_second
+                .or(file.webhook_requests_per_second)
+                .unwrap_or(usual.webhook_requests_per_second),
             wrong_keys_per_minute: self
                 .wrong_keys_per_minute
                 .or(file.wrong_keys_per_minute)

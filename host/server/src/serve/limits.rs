@@ -3,6 +3,8 @@
 //! Everything that anybody can ask for is limited by the client's address beside the access key: a storefront's key stands in a page,
 //! so that one client could use up the key's limit for all others. What one client is refused does not count against the key.
 //!
+//! A webhook's address has a limit of its own: whoever knows it, the vendor above all, uses up no other's.
+//!
 //! Who has sent too many wrong keys is refused for the rest of the minute before any key is looked up, so that going on costs the host
 //! nothing and teaches nothing. Keys that held here a short while ago are let through all the same: behind one address, a proxy's or
 //! an office's, one who guesses does not shut out the others.
@@ -17,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
 use cartwright::Digest;
+use cartwright::webhook::Destination;
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use ipnet::IpNet;
@@ -54,6 +57,8 @@ pub(crate) struct LimitSettings {
     pub(crate) requests_per_second: NonZeroU32,
     /// Requests per second from one client address with storefronts' keys.
     pub(crate) client_requests_per_second: NonZeroU32,
+    /// Requests per second to one webhook of an account.
+    pub(crate) webhook_requests_per_second: NonZeroU32,
     /// Wrong access keys per minute from one client address.
     pub(crate) wrong_keys_per_minute: NonZeroU32,
     /// Open connections.
@@ -85,6 +90,8 @@ impl Default for LimitSettings {
         Self {
             requests_per_second: REQUESTS_PER_SECOND,
             client_requests_per_second: client_default(REQUESTS_PER_SECOND),
+            // A vendor that ships a day's orders at once sends some hundred notices.
+            webhook_requests_per_second: const { number(50) },
             // Some slips of an operator, and a server that was not told its new key, which tries again.
             wrong_keys_per_minute: const { number(20) },
             // With files and the database's connections this fits the 1024 descriptors that a process usually may open.
@@ -103,6 +110,7 @@ impl fmt::Display for LimitSettings {
         let Self {
             requests_per_second,
             client_requests_per_second,
+            webhook_requests_per_second,
             wrong_keys_per_minute,
             max_connections,
             max_connections_per_address,
@@ -113,6 +121,7 @@ impl fmt::Display for LimitSettings {
             f,
             "Limits of this node: {requests_per_second} requests per second with one access key, and \
              {client_requests_per_second} per second from one client address with storefronts' keys (429); \
+             {webhook_requests_per_second} per second to one webhook of an account (429); \
              {wrong_keys_per_minute} wrong keys per minute from one address (429); the largest body is {MAX_BODY_BYTES} bytes, \
              {max_storefront_body_bytes} bytes with a storefront's key unless its shop has its own limit, {MAX_COMPONENT_BYTES} bytes for a component and \
              {MAX_WEBHOOK_BYTES} bytes for a webhook (413); values that are read from a body may take 4 MiB and four times its size \
@@ -136,6 +145,7 @@ pub(crate) struct Wait {
 enum RateLimit {
     Key(NonZeroU32),
     Client(NonZeroU32),
+    Webhook(NonZeroU32),
     WrongKeys(NonZeroU32),
 }
 
@@ -144,6 +154,7 @@ impl fmt::Display for RateLimit {
         match self {
             Self::Key(max) => write!(f, "{max} per second with this access key"),
             Self::Client(max) => write!(f, "{max} per second from this address"),
+            Self::Webhook(max) => write!(f, "{max} per second to this webhook"),
             Self::WrongKeys(max) => write!(f, "{max} wrong access keys per minute from this address"),
         }
     }
@@ -255,6 +266,8 @@ pub(crate) struct Limits {
     /// Open connections.
     pub(super) connections: Arc<Connections>,
     clients: Clients,
+    /// Of webhooks that there are: never more than accounts have endpoints.
+    webhooks: DefaultKeyedRateLimiter<Destination>,
     held: Mutex<HashMap<Digest, Held>>,
     requests: DefaultKeyedRateLimiter<String>,
 }
@@ -280,6 +293,7 @@ impl Limits {
             bodies: Arc::new(BodyBudget::new(size(settings.max_body_bytes_in_flight))),
             connections: Arc::new(connections),
             clients: Clients::new(settings.client_requests_per_second),
+            webhooks: RateLimiter::keyed(webhook_quota(settings.webhook_requests_per_second)),
             held: Mutex::default(),
             requests: RateLimiter::keyed(Quota::per_second(settings.requests_per_second)),
         }
@@ -304,6 +318,13 @@ impl Limits {
     /// not counted there.
     pub(crate) fn client_asks(&self, from: Option<IpAddr>) -> Result<(), Wait> {
         self.clients.ask(from)
+    }
+
+    /// May this webhook be sent one request more?
+    pub(crate) fn webhook_asks(&self, to: &Destination) -> Result<(), Wait> {
+        let limit = RateLimit::Webhook(self.settings.webhook_requests_per_second);
+        let wait = |left| Wait { limit, left };
+        self.webhooks.check_key(to).map_err(|until| wait(until.wait_time_from(DefaultClock::default().now())))
     }
 
     /// This key, whose id is this, held. May it ask once more?
@@ -336,6 +357,11 @@ impl Limits {
         let held = lock(&self.held).get(&Digest::of(key.as_bytes())).copied();
         held.filter(|held| held.at.elapsed() < REMEMBERED)
     }
+}
+
+/// A vendor sends what happened at once together: four seconds' requests.
+fn webhook_quota(max: NonZeroU32) -> Quota {
+    Quota::per_second(max).allow_burst(max.saturating_mul(const { NonZeroU32::new(4).expect("not zero") }))
 }
 
 /// The addresses of one customer as one: of IPv6 their /64.
@@ -458,6 +484,23 @@ mod tests {
         assert!(passed("2001:db8:1:3::1"));
         assert!(passed("192.0.2.1") && passed("::ffff:192.0.2.1") && !passed("192.0.2.1"));
         assert!(limits.client_asks(None).is_ok(), "those whom nobody knows count as one of their own");
+    }
+
+    #[test]
+    fn a_webhook_is_sent_so_many_requests_and_others_are_not_held_up() {
+        let settings = LimitSettings { webhook_requests_per_second: number(5), ..LimitSettings::default() };
+        let limits = Limits::new(settings, &[]);
+        let to = |account: &str, endpoint: &str| Destination {
+            shop: "rings".parse().expect("an id"),
+            account: account.parse().expect("an id"),
+            endpoint: endpoint.to_owned(),
+        };
+        let flood = (0..1000).filter(|_| limits.webhook_asks(&to("expivi", "done")).is_ok()).count();
+        assert!((20..=25).contains(&flood), "{flood} of 1000 passed");
+        let refused = limits.webhook_asks(&to("expivi", "done")).expect_err("too many");
+        assert_eq!(refused.limit, RateLimit::Webhook(number(5)));
+        assert_eq!(limits.webhook_asks(&to("expivi", "shipped")), Ok(()));
+        assert_eq!(limits.webhook_asks(&to("other", "done")), Ok(()));
     }
 
     #[test]

@@ -56,6 +56,9 @@ async fn receive(State(node): State<Node>, Path(address): Path<String>, request:
         Ok(to) => to,
         Err(error) => return answered(error.response()),
     };
+    if let Err(wait) = node.limits().webhook_asks(&to) {
+        return Problem::from(wait).into_response();
+    }
     let (parts, body) = request.into_parts();
     let body = match read(body).await {
         Ok(body) => body,

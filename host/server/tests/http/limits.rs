@@ -303,6 +303,40 @@ async fn address(shop: &Shop, account: &str, endpoint: &str) -> String {
 const TEXT: [(&str, &str); 1] = [("content-type", "text/plain")];
 
 #[tokio::test]
+async fn a_webhook_takes_so_many_requests_in_a_second_and_others_are_not_held_up() {
+    let shop = with_webhooks(Arc::new(Server::new(&["--webhook-requests-per-second", "1"])), "vendor").await;
+    let nobody = shop.server.node.nobody();
+    for (endpoint, other) in [("ask", "tell"), ("tell-by-id", "timed")] {
+        let (flooded, other) = (address(&shop, "vendor", endpoint).await, address(&shop, "vendor", other).await);
+        let mut refused = None;
+        for _ in 0..20 {
+            refused = Some(nobody.ask("POST", &flooded, &TEXT, "note -").await).filter(|reply| reply.status == 429);
+            if refused.is_some() {
+                break;
+            }
+        }
+        let refused = refused.expect("one of 20 at once is refused");
+        assert_eq!(refused.header("retry-after"), Some("1"));
+        let problem = refused.problem(429, "too-many");
+        assert!(
+            problem["detail"].as_str().is_some_and(|text| text.contains("1 per second to this webhook")),
+            "{problem}"
+        );
+        // Another address of the same webhook is no way around it.
+        let second = address(&shop, "vendor", endpoint).await;
+        let mut statuses = Vec::new();
+        for _ in 0..4 {
+            statuses.push(nobody.ask("POST", &second, &TEXT, "note -").await.status);
+        }
+        assert!(statuses.contains(&429), "{statuses:?}");
+        assert_ne!(nobody.ask("POST", &other, &TEXT, "note -").await.status, 429);
+    }
+    let document = nobody.get("/openapi.json").await.with(200);
+    let about = document["info"]["description"].as_str().expect("a text");
+    assert!(about.contains("1 per second to one webhook of an account"), "{about}");
+}
+
+#[tokio::test]
 async fn failed_notices_fill_their_accounts_quota_and_refused_requests_leave_nothing() {
     let shop = with_webhooks(Arc::new(Server::new(&["--webhook-quota-mib", "16"])), "vendor").await;
     let nobody = shop.server.node.nobody();
