@@ -98,13 +98,19 @@ impl OrderMaterials {
     }
 }
 
-/// A text in a table that people open with a spreadsheet. What begins like a formula would be run as one: an apostrophe before it
-/// makes it a text there (<https://owasp.org/www-community/attacks/CSV_Injection>). One that begins with an apostrophe gets another, so that
-/// no two texts become one.
+/// A text in a table that people open with a spreadsheet. What begins like a formula, also after blanks, would be run as one: an
+/// apostrophe before it makes it a text there (<https://owasp.org/www-community/attacks/CSV_Injection>). One that begins with an apostrophe
+/// gets another, so that no two texts become one.
 fn text(text: Option<&String>) -> String {
     let text = text.map_or("", String::as_str);
-    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '\'']);
-    if formula { format!("'{text}") } else { text.to_owned() }
+    let is_changed = text.starts_with(['\'', '\t', '\r', '\n']);
+    if is_changed || is_formula(text) { format!("'{text}") } else { text.to_owned() }
+}
+
+/// Would a spreadsheet run it? Some take full-width signs for the same, and blanks before them for nothing.
+fn is_formula(text: &str) -> bool {
+    let text = text.trim_start_matches(|sign: char| sign.is_whitespace() || sign.is_control() || sign == '\u{feff}');
+    text.starts_with(['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'])
 }
 
 impl Store {
@@ -147,9 +153,36 @@ mod tests {
 
     #[test]
     fn no_text_becomes_a_formula_or_another_text() {
-        let texts = ["", "1", "'", "=1", "'=1", "''=1", "+1", "-1", "@oak", "\t=1", "'@oak"];
+        let texts = [
+            "",
+            "1",
+            "'",
+            "=1",
+            "'=1",
+            "''=1",
+            "+1",
+            "-1",
+            "@oak",
+            "\t=1",
+            "'@oak",
+            " =1",
+            "  \t+1",
+            "\r-1",
+            "\r\n@oak",
+            "\u{a0}=1",
+            "\u{feff}=1",
+            "\u{ff1d}1",
+            " oak",
+            "oak = 1",
+        ];
         let cells: Vec<String> = texts.iter().map(|given| text(Some(&(*given).to_owned()))).collect();
-        assert!(cells.iter().all(|cell| !cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\n'])), "{cells:?}");
+        let begins = |cell: &str| {
+            cell.trim_start_matches(|sign: char| sign.is_whitespace() || sign == '\u{feff}').chars().next()
+        };
+        let signs = ['=', '+', '-', '@', '\u{ff1d}'];
+        assert!(cells.iter().all(|cell| begins(cell).is_none_or(|sign| !signs.contains(&sign))), "{cells:?}");
+        assert!(cells.iter().all(|cell| !cell.starts_with(['\t', '\r', '\n'])), "{cells:?}");
+        assert_eq!(&cells[18..], [" oak", "oak = 1"]);
         let distinct: std::collections::BTreeSet<&String> = cells.iter().collect();
         assert_eq!(distinct.len(), texts.len(), "{cells:?}");
     }

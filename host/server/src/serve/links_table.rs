@@ -96,7 +96,8 @@ fn in_cell(cell: &str) -> String {
 
 /// Would a spreadsheet run it as a formula (<https://owasp.org/www-community/attacks/CSV_Injection>)?
 fn is_formula(text: &str) -> bool {
-    let text = text.trim_start_matches(|sign: char| sign == '\'' || sign.is_whitespace());
+    let is_skipped = |sign: char| sign == '\'' || sign.is_whitespace() || sign.is_control() || sign == '\u{feff}';
+    let text = text.trim_start_matches(is_skipped);
     text.starts_with(['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'])
 }
 
@@ -358,6 +359,7 @@ mod tests {
             ("it's", "it's"),
             ("=SUM(A1)", "'=SUM(A1)'"),
             ("@x", "'@x'"),
+            ("\u{feff}=1", "'\u{feff}=1'"),
             ("0012", "'0012'"),
             ("1E5", "'1E5'"),
             ("3-4", "'3-4'"),
