@@ -31,8 +31,8 @@ const CONNECTION_LIFETIME: Duration = Duration::from_secs(5 * 60);
 /// How long [`Store::check`] waits for the pool, and then for a connection of its own.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a piece of background work may wait for the database. A server whose machine is gone ends no connection, and the system
-/// would wait for a quarter of an hour.
-const WORK_TIMEOUT: Duration = Duration::from_secs(30);
+/// would wait for a quarter of an hour. PostgreSQL itself ends each statement of this node after so long, whoever waits for it.
+pub(crate) const WORK_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a new connection waits before it looks again.
 const PAUSE: Duration = Duration::from_millis(20);
 /// SQLite has one writer; more connections only serve readers.
@@ -163,7 +163,7 @@ impl Store {
                 .max_lifetime(CONNECTION_LIFETIME)
                 .test_before_acquire(false)
                 .before_acquire(|connection, _| Box::pin(server::takes_writes(connection)))
-                .after_connect(|connection, _| Box::pin(server::require_writes(connection))),
+                .after_connect(|connection, _| Box::pin(server::prepare(connection))),
         };
         let pool = pool.max_connections(CONNECTIONS).connect(&url).await?;
         let address = Secret::new(url);

@@ -12,7 +12,7 @@ use cartwright::{AccountId, Digest, HOST_ID_PREFIX, OrderBook, PlatformError, Sh
 use serde_json::json;
 use sqlx::AnyConnection;
 
-use crate::database::{Store, Work, milliseconds, moment};
+use crate::database::{Store, Work, in_time, milliseconds, moment};
 use crate::error::StoreError;
 use crate::event::Lines;
 use crate::event_log::{NewLogEntry, log_in};
@@ -362,7 +362,7 @@ impl Store {
 #[async_trait]
 impl OrderBook for Store {
     async fn find(&self, shop: &ShopId, account: &AccountId, reference: &str) -> Result<Option<Order>, PlatformError> {
-        self.find_order(shop, account, reference).await.map_err(|error| PlatformError(error.to_string()))
+        in_time(self.find_order(shop, account, reference)).await.map_err(|error| PlatformError(error.to_string()))
     }
 }
 

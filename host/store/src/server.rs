@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sqlx::{AnyConnection, Connection as _, Executor as _, Row as _};
 
-use crate::database::CONNECTIONS;
+use crate::database::{CONNECTIONS, WORK_TIMEOUT};
 use crate::error::StoreError;
 
 /// How long a connection may take to show that it is in order.
@@ -50,6 +50,14 @@ pub(crate) async fn require_writes(connection: &mut AnyConnection) -> sqlx::Resu
         )
         .into()),
     }
+}
+
+/// Sets a new connection up: it takes writes, and no statement runs or waits for a lock longer than background work waits for it.
+pub(crate) async fn prepare(connection: &mut AnyConnection) -> sqlx::Result<()> {
+    require_writes(connection).await?;
+    let limit = format!("set statement_timeout = {}", WORK_TIMEOUT.as_millis());
+    connection.execute(sqlx::AssertSqlSafe(limit)).await?;
+    Ok(())
 }
 
 /// Checks that the address can be worked with: that the server takes writes, and that each connection is a session of its own.
@@ -97,4 +105,27 @@ async fn compare_sessions(first: &mut AnyConnection, second: &mut AnyConnection)
 async fn mark_of(connection: &mut AnyConnection) -> sqlx::Result<String> {
     let row = sqlx::raw_sql("select coalesce(current_setting('cartwright.session', true), '')").fetch_one(connection);
     row.await?.try_get(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Keyring, Store};
+
+    #[tokio::test]
+    async fn every_statement_of_the_pool_has_a_limit() {
+        let shared = tokio::task::spawn_blocking(cartwright_test_postgres::shared).await.expect("an answer");
+        // Where PostgreSQL is not installed, there is nothing to ask.
+        let Some(server) = shared else { return };
+        let store = Store::open(&server.create_database(), Keyring::new([7; 32])).await.expect("a store");
+        let mut connections = Vec::new();
+        for _ in 0..2 {
+            let mut connection = store.pool().acquire().await.expect("a connection");
+            let (limit,): (String,) = sqlx::query_as("select current_setting('statement_timeout')")
+                .fetch_one(&mut *connection)
+                .await
+                .expect("a row");
+            assert_eq!(limit, "30s");
+            connections.push(connection);
+        }
+    }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use cartwright::ShopId;
 
-use crate::database::{Store, milliseconds};
+use crate::database::{Store, in_time, milliseconds};
 use crate::erase::Unfinished;
 use crate::error::StoreError;
 use crate::idempotency::REQUESTS_KEPT;
@@ -100,7 +100,8 @@ impl Store {
     /// As the database says. What was deleted stays deleted.
     pub async fn sweep(&self, retention: &Retention, now: SystemTime) -> Result<Swept, StoreError> {
         let before = |kept: Duration| milliseconds(now.checked_sub(kept).unwrap_or(SystemTime::UNIX_EPOCH));
-        let seals = self.shops().await?.into_iter().map(|shop| Duration::from_secs(shop.seal_seconds.into())).max();
+        let seals =
+            in_time(self.shops()).await?.into_iter().map(|shop| Duration::from_secs(shop.seal_seconds.into())).max();
         let unused = before(retention.unused_configurations.max(seals.unwrap_or_default()));
         let used = before(retention.configurations.max(seals.unwrap_or_default()));
         let swept = Swept {
@@ -117,10 +118,10 @@ impl Store {
             answers: self.batches(ANSWERS, &["answer"], before(retention.journals)).await?,
             webhooks: self.batches(WEBHOOKS, &[], before(retention.webhooks)).await?
                 + self.batches(SAID, &[], before(retention.webhooks)).await?,
-            quotations: self.sweep_quotations(before(retention.quotations), milliseconds(now)).await?,
+            quotations: in_time(self.sweep_quotations(before(retention.quotations), milliseconds(now))).await?,
             log: self.batches(LOG, &[], before(retention.log)).await?,
             requests: self.batches(REQUESTS, &[], before(REQUESTS_KEPT)).await?,
-            sessions: self.sweep_sessions(now).await?,
+            sessions: in_time(self.sweep_sessions(now)).await?,
         };
         if swept != Swept::default() {
             self.empty_log().await?;
@@ -129,15 +130,20 @@ impl Store {
     }
 
     async fn finish_erasing(&self, before: i64, now: SystemTime) -> Result<u64, StoreError> {
-        let asked: Vec<(String, String, i64)> = sqlx::query_as(
-            "select shop, order_id, min(recorded_at) from events where kind = 'erase' group by shop, order_id",
-        )
-        .fetch_all(self.pool())
-        .await?;
+        let asked = async {
+            let rows: Vec<(String, String, i64)> = sqlx::query_as(
+                "select shop, order_id, min(recorded_at) from events where kind = 'erase' group by shop, order_id",
+            )
+            .fetch_all(self.pool())
+            .await?;
+            Ok::<_, StoreError>(rows)
+        };
+        let asked = in_time(asked).await?;
         let mut erased = 0;
         for (shop, order, at) in asked {
             let shop: ShopId = shop.parse().map_err(|error| StoreError::corrupt("an event's shop", error))?;
             let unfinished = if at < before { Unfinished::Cancel } else { Unfinished::Refuse };
+            // Not within one limit: it looks through everything that the shop's vendors sent.
             match self.erase_order(&shop, &order, unfinished, "host", now).await {
                 Ok(done) => erased += u64::from(done),
                 // Vendors are still being told.
@@ -161,7 +167,8 @@ impl Store {
             for value in further {
                 query = query.bind(*value);
             }
-            let deleted = query.execute(self.pool()).await?.rows_affected();
+            let deleted =
+                in_time(async { Ok::<_, StoreError>(query.execute(self.pool()).await?.rows_affected()) }).await?;
             count += deleted;
             if deleted == 0 {
                 return Ok(count);
@@ -172,7 +179,7 @@ impl Store {
     async fn close_unheard_of(&self, before: i64, now: i64) -> Result<u64, StoreError> {
         let mut count = 0;
         loop {
-            match self.close_unheard(before, BATCH, now).await? {
+            match in_time(self.close_unheard(before, BATCH, now)).await? {
                 0 => return Ok(count),
                 closed => count += closed,
             }
@@ -182,19 +189,23 @@ impl Store {
     async fn sweep_journals(&self, before: i64) -> Result<u64, StoreError> {
         let mut count = 0;
         loop {
-            let jobs: Vec<(String,)> = sqlx::query_as(
-                "select id from jobs where swept = 0 and state in ('done', 'cancelled') and changed_at < $1
-                 order by changed_at limit $2",
-            )
-            .bind(before)
-            .bind(BATCH)
-            .fetch_all(self.pool())
-            .await?;
+            let jobs = async {
+                let rows: Vec<(String,)> = sqlx::query_as(
+                    "select id from jobs where swept = 0 and state in ('done', 'cancelled') and changed_at < $1
+                     order by changed_at limit $2",
+                )
+                .bind(before)
+                .bind(BATCH)
+                .fetch_all(self.pool())
+                .await?;
+                Ok::<_, StoreError>(rows)
+            };
+            let jobs = in_time(jobs).await?;
             if jobs.is_empty() {
                 return Ok(count);
             }
             for (id,) in jobs {
-                count += u64::from(self.sweep_journals_of(&id).await?);
+                count += u64::from(in_time(self.sweep_journals_of(&id)).await?);
             }
         }
     }

@@ -8,7 +8,7 @@ use cartwright::{Catalogue, PlatformError, ShopId};
 use sqlx::AssertSqlSafe;
 
 use super::{CHUNK, CatalogueVariant, Row, can_stand, places, read};
-use crate::database::Store;
+use crate::database::{Store, in_time};
 use crate::error::StoreError;
 
 #[async_trait]
@@ -24,7 +24,7 @@ impl Catalogue for Store {
         let folded: Vec<&str> = folded.iter().map(String::as_str).collect();
         let mut found: HashMap<String, Vec<CatalogueVariant>> = HashMap::new();
         for chunk in folded.chunks(CHUNK) {
-            for variant in self.variants_with(shop, chunk).await.map_err(failed)? {
+            for variant in in_time(self.variants_with(shop, chunk)).await.map_err(failed)? {
                 found.entry(variant.sku.to_lowercase()).or_default().push(variant);
             }
         }
@@ -40,21 +40,23 @@ impl Catalogue for Store {
     }
 
     async fn variants(&self, shop: &ShopId, currency: &str, product: &str) -> Result<Vec<VariantInfo>, PlatformError> {
-        let variants = self.variants_of(shop, product).await.map_err(failed)?;
+        let variants = in_time(self.variants_of(shop, product)).await.map_err(failed)?;
         Ok(variants.into_iter().map(|variant| variant.info(currency)).collect())
     }
 
     async fn exchange_rate(&self, shop: &ShopId, from: &str, to: &str) -> Result<Option<String>, PlatformError> {
-        let found: Option<(String,)> = sqlx::query_as(
-            "select rate from exchange_rates where shop = $1 and from_currency = $2 and to_currency = $3",
-        )
-        .bind(shop.as_str())
-        .bind(from)
-        .bind(to)
-        .fetch_optional(self.pool())
-        .await
-        .map_err(|error| failed(error.into()))?;
-        Ok(found.map(|(rate,)| rate))
+        let read = async {
+            let found: Option<(String,)> = sqlx::query_as(
+                "select rate from exchange_rates where shop = $1 and from_currency = $2 and to_currency = $3",
+            )
+            .bind(shop.as_str())
+            .bind(from)
+            .bind(to)
+            .fetch_optional(self.pool())
+            .await?;
+            Ok::<_, StoreError>(found.map(|(rate,)| rate))
+        };
+        in_time(read).await.map_err(failed)
     }
 }
 

@@ -12,7 +12,7 @@ use cartwright::{AccountId, AccountSnapshot, Cartwright, SetupError, ShopId};
 use serde_json::{Map, Value};
 
 use super::account::{AccountOutcome, AccountOutcomeState as State};
-use crate::database::{Store, Work, milliseconds};
+use crate::database::{Store, Work, in_time, milliseconds};
 use crate::error::StoreError;
 use crate::event_log::{NewLogEntry, log_in};
 
@@ -56,7 +56,7 @@ impl Store {
     pub async fn settle_pushed(&self, host: &Cartwright, now: SystemTime) -> Result<usize, StoreError> {
         let (mut left, mut later, mut last) = (0, BTreeSet::new(), i64::MIN);
         loop {
-            let pushes = self.new_pushes(last, BATCH).await?;
+            let pushes = in_time(self.new_pushes(last, BATCH)).await?;
             if pushes.is_empty() {
                 return Ok(left);
             }
@@ -147,7 +147,7 @@ impl Store {
     }
 
     async fn try_change(&self, host: &Cartwright, change: &Change<'_>, now: SystemTime) -> Result<(), PushedError> {
-        let Change { pushed, settings, waiting, renewed, .. } = change;
+        let Change { pushed, settings, .. } = change;
         let (shop, id) = (&pushed.shop, &pushed.account);
         let mut account = self.account_kept(shop, id).await?;
         let kept = account.versions.entry(account.current).or_default();
@@ -160,6 +160,25 @@ impl Store {
         if !after.is_empty() {
             host.check_account(shop, account.clone()).await?;
         }
+        in_time(self.apply_change(change, &account, (before, after), now)).await?;
+        if settings.is_empty() {
+            return Ok(());
+        }
+        // What is kept by now: somebody else may have changed the account since.
+        let account = self.account_kept(shop, id).await?;
+        Ok(host.restore_account(shop, account).await?)
+    }
+
+    /// Writes a change down, with the account's settings `before` and `after` it.
+    async fn apply_change(
+        &self,
+        change: &Change<'_>,
+        account: &AccountSnapshot,
+        (before, after): (Map<String, Value>, Map<String, Value>),
+        now: SystemTime,
+    ) -> Result<(), StoreError> {
+        let Change { pushed, settings, waiting, renewed, .. } = change;
+        let (shop, id) = (&pushed.shop, &pushed.account);
         let mut work = self.begin().await?;
         // The rest of the push is taken from this row, which then says what took effect.
         let outcome = Outcome::PushSettings(settings.clone());
@@ -171,7 +190,7 @@ impl Store {
             self.insert_account_outcome(&mut work, (shop, id), rest, state, milliseconds(pushed.at)).await?;
         }
         if !after.is_empty() {
-            self.save_account_in(&mut work, shop, &account, now).await?;
+            self.save_account_in(&mut work, shop, account, now).await?;
             let (before, after) = (Value::Object(before), Value::Object(after));
             let entry = NewLogEntry {
                 who: change.who,
@@ -184,30 +203,26 @@ impl Store {
             };
             log_in(&mut work, &entry, milliseconds(now)).await?;
         }
-        work.commit().await?;
-        if settings.is_empty() {
-            return Ok(());
-        }
-        // What is kept by now: somebody else may have changed the account since.
-        let account = self.account_kept(shop, id).await?;
-        Ok(host.restore_account(shop, account).await?)
+        work.commit().await
     }
 
     async fn account_kept(&self, shop: &ShopId, id: &AccountId) -> Result<AccountSnapshot, StoreError> {
-        let found = self.accounts(shop).await?.into_iter().find(|account| account.id == *id);
+        let found = in_time(self.accounts(shop)).await?.into_iter().find(|account| account.id == *id);
         found.ok_or_else(|| StoreError::NotFound { what: "account", id: id.to_string() })
     }
 
     /// Holds a whole push.
     async fn hold(&self, pushed: &AccountOutcome, why: &str, now: SystemTime) -> Result<(), StoreError> {
-        let mut work = self.begin().await?;
-        if let Outcome::PushSettings(settings) = &pushed.outcome {
-            self.replace_held(&mut work, pushed, &names(settings), now).await?;
-        }
-        let said = (pushed.outcome.clone(), Some(why.to_owned()));
-        self.move_account_outcome(&mut work, pushed, said, State::Held, now).await?;
-        work.commit().await?;
-        Ok(())
+        let held = async {
+            let mut work = self.begin().await?;
+            if let Outcome::PushSettings(settings) = &pushed.outcome {
+                self.replace_held(&mut work, pushed, &names(settings), now).await?;
+            }
+            let said = (pushed.outcome.clone(), Some(why.to_owned()));
+            self.move_account_outcome(&mut work, pushed, said, State::Held, now).await?;
+            work.commit().await
+        };
+        in_time(held).await
     }
 
     /// What waits for approval and is pushed anew waits no longer: approving it later would bring the older values back.
