@@ -1,0 +1,67 @@
+# What CI runs, and what a developer runs by hand: `just --list`. The tools: `pip install -r .ci/requirements.txt`.
+
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+# Everything that must hold before a change lands.
+ci: format spelling dependencies features lint docs contract test
+
+# Formats all Rust sources.
+fmt:
+    cargo fmt --all
+
+# Checks the formatting.
+format:
+    cargo fmt --all --check
+
+# Finds misspelt words, and forms that style refuses (`typos.toml`).
+spelling:
+    typos
+
+# Checks licences and sources of dependencies, and finds those that nothing uses.
+dependencies:
+    cargo deny --locked check bans licenses sources
+    cargo shear
+
+# Checks that `cargo run` and `cargo test --workspace` select the same features of each dependency, so that each is compiled once.
+features:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    dependencies() {
+        cargo tree --locked --prefix none --format '{p} {f}' --target "$(rustc --print host-tuple)" "$@" |
+            sed 's/ (\*)$//' | grep -v "($PWD" | sort -u
+    }
+    differing="$(comm -23 <(dependencies -e normal,build) <(dependencies --workspace -e normal,build,dev)"
+    if [[ -n "$differing" ]]; then
+        echo "the tests' dependencies turn on further features of these; turn them on in Cargo.toml's [workspace.dependencies]:" >&2
+        echo "$differing" >&2
+        exit 1
+    fi
+
+# Runs clippy on everything. The toolchain is the minimum that Cargo.toml declares.
+lint:
+    rustc --version | grep -F "rustc $(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)."
+    cargo clippy --workspace --all-targets --locked -- -D warnings
+
+# Builds the documentation, private items included; a broken link is an error.
+docs:
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked
+
+# Checks that wit/ is well formed and documented, and that Rust, JavaScript and Python build plugins from it.
+contract:
+    tests/contract/check
+
+# Runs all tests, or those that are called like `filter`.
+test *filter:
+    cargo test --workspace --locked {{ filter }}
+
+# Says whether wasmtime has a newer patch release of our line.
+wasmtime-patch:
+    cargo update --dry-run -p wasmtime -p wasmtime-wasi -p wasmtime-wasi-http
+
+# Measures the layers of a call, durable hooks, and load over HTTP.
+bench:
+    cargo bench -p cartwright-e2e -p cartwright-server --bench layers --bench durable --bench load
+
+# Fuzzes a target of tests/fuzz for ten minutes (needs `cargo install cargo-fuzz`).
+fuzz target seconds="600":
+    cargo fuzz run --fuzz-dir tests/fuzz --features libfuzzer --sanitizer none {{ target }} tests/fuzz/corpus/{{ target }} -- -max_total_time={{ seconds }}
