@@ -1,0 +1,14 @@
+//! Carts: the whole path from a configuration to checked changes of a cart, with Expivi's plugin, a strict fake of the vendor, and
+//! hostile plugins.
+
+mod bundles;
+mod cart_rules;
+mod explained;
+mod forged_carts;
+mod hostile;
+mod hostile_configurations;
+mod links_again;
+mod observed;
+mod properties;
+mod strategy_settings;
+mod swap;

@@ -1,0 +1,127 @@
+//! A node is lost before and after every commit of both vendors' order flows, and another goes on: every write of a journal, every
+//! claim and end of a job; after an intent's commit its request was not sent yet, before an answer's commit it was.
+//!
+//! The order reaches the vendor once in effect, and the shop is told the same as without a loss; or the merchant is asked, once.
+
+use cartwright::types::{Order, Outcome};
+use cartwright_e2e::orders::said;
+use cartwright_store::JobState;
+use serde_json::json;
+
+use super::shops::{Database, Ended, Jewels, Kept, Wardrobes, node};
+
+/// After this the lease of a node that was lost is over.
+const LATER: u64 = 1;
+
+/// Runs an order with a node that is lost at each point in turn, and hands what came of it to `check`: the point, the order, the job's
+/// state, and what was said. Returns how many points there were.
+async fn at_every_point(kept: &Kept, mut check: impl AsyncFnMut(usize, &Order, JobState, Vec<Outcome>)) -> usize {
+    for point in 1.. {
+        let id = format!("o-{point}");
+        let (order, job) = kept.released(&id).await;
+        match node(&kept.url, 0, Some(point)).await {
+            Ended::Lost => assert!(matches!(node(&kept.url, LATER, None).await, Ended::Idle(_))),
+            // It came to its end before.
+            Ended::Idle(passed) => {
+                assert_eq!(passed + 1, point, "points come and go");
+                return passed;
+            }
+        }
+        check(point, &order, kept.state(&job).await, kept.outcomes(&id).await).await;
+    }
+    unreachable!("a flow ends")
+}
+
+/// What is said of an order that nothing disturbs.
+async fn calm(kept: &Kept) -> String {
+    let (_, job) = kept.released("calm").await;
+    assert!(matches!(node(&kept.url, 0, None).await, Ended::Idle(1..)));
+    assert_eq!(kept.state(&job).await, JobState::Done);
+    said("calm", &kept.outcomes("calm").await)
+}
+
+async fn wardrobes(database: Database, name: &str) {
+    let wardrobes = Wardrobes::on(&database).await;
+    let (kept, expivi) = (&wardrobes.kept, &wardrobes.world.expivi);
+    let expected = calm(kept).await;
+    let requests = expivi.record().len();
+    let mut before = requests;
+    let tried = at_every_point(kept, async |point, order, state, outcomes| {
+        assert_eq!(state, JobState::Done, "lost at {point}");
+        assert_eq!(said(&order.id, &outcomes), expected, "lost at {point}");
+        let sent = expivi.record().len() - before;
+        before += sent;
+        // One request may be sent again; Expivi's uploads and conversions bear it.
+        assert!((requests..=requests + 2).contains(&sent), "lost at {point}: {sent} of {requests}");
+        assert_eq!(expivi.uploaded().len(), 1, "lost at {point}");
+    })
+    .await;
+    println!("Expivi, upload and print file, {name}: a node lost at each of {tried} points, all orders made");
+    assert!(tried >= 30, "{tried}");
+}
+
+async fn jewels(database: Database, name: &str) {
+    let jewels = Jewels::on(&database, json!({})).await;
+    let kept = &jewels.kept;
+    let expected = calm(kept).await;
+    let mut orders = jewels.twikit.orders().len();
+    let tried = at_every_point(kept, async |point, order, state, outcomes| {
+        assert_eq!(state, JobState::Done, "lost at {point}: {outcomes:?}");
+        assert_eq!(said(&order.id, &outcomes), expected, "lost at {point}");
+        assert!(jewels.is_paid(order).await, "lost at {point}");
+        orders += 1;
+        assert_eq!(jewels.twikit.orders().len(), orders, "lost at {point}");
+    })
+    .await;
+    println!("Twikit, order, {name}: a node lost at each of {tried} points, all orders made once");
+    assert!(tried >= 15, "{tried}");
+}
+
+async fn exports(database: Database, name: &str) {
+    let jewels = Jewels::on(&database, json!({ "fulfilment": "export" })).await;
+    let kept = &jewels.kept;
+    let expected = calm(kept).await;
+    let (mut exported, mut asked) = (jewels.twikit.internal_orders().len(), 0);
+    let tried = at_every_point(kept, async |point, order, state, outcomes| {
+        let sent = jewels.twikit.internal_orders().len() - exported;
+        exported += sent;
+        match state {
+            JobState::Done => assert_eq!((said(&order.id, &outcomes), sent), (expected.clone(), 1), "lost at {point}"),
+            JobState::NeedsMerchant => {
+                let document = outcomes.iter().any(|outcome| matches!(outcome, Outcome::Document(_)));
+                assert!(sent <= 1 && !document, "lost at {point}: {sent}, {outcomes:?}");
+                asked += 1;
+            }
+            other => panic!("lost at {point}: {other:?}"),
+        }
+    })
+    .await;
+    println!("Twikit, export, {name}: a node lost at each of {tried} points, the merchant asked at {asked}");
+    // Between the intent's commit and the answer's.
+    assert!(tried >= 10 && (1..=4).contains(&asked), "{tried} {asked}");
+}
+
+macro_rules! on_each_database {
+    ($($flow:ident => $test:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test]
+            async fn $test() {
+                super::$flow(super::Database::sqlite(), "SQLite").await;
+            })+
+        }
+        mod postgres {
+            $(#[tokio::test]
+            async fn $test() {
+                if let Some(database) = super::Database::postgres().await {
+                    super::$flow(database, "PostgreSQL").await;
+                }
+            })+
+        }
+    };
+}
+
+on_each_database! {
+    wardrobes => an_expivi_order_is_uploaded_and_its_print_file_fetched_wherever_a_node_is_lost,
+    jewels => a_twikit_order_is_created_once_wherever_a_node_is_lost,
+    exports => a_twikit_export_is_asked_for_once_or_the_merchant_is_asked_once_wherever_a_node_is_lost,
+}

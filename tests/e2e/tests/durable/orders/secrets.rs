@@ -1,0 +1,129 @@
+//! What never leaves the host: secrets and addresses, whichever vendor is asked and however it fails.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::StatusCode;
+use cartwright::types::{Error, EventKind};
+use cartwright::{AccountId, AccountSetup, Limits, SimulatedClock, Visitor};
+use cartwright_e2e::{World, local, members};
+use cartwright_fake_vendors::{ExpiviConfig, FakeExpivi, Malformed, Outage, TwikitConfig};
+use serde_json::json;
+
+use super::common::{answered, event, listen, told};
+use super::expivi::{WARDROBE, bought};
+use super::jewels::Jewels;
+
+#[tokio::test]
+async fn a_shoppers_address_is_only_given_to_a_plugin_with_the_grant() {
+    let jewels = Jewels::new().await;
+    let order = jewels.order("1").await;
+    jewels.set(json!({}), |grants| grants.personal_data = false).await;
+    let refused = jewels.release(&order).await;
+    let error = refused.as_ref().expect_err("no address");
+    assert!(matches!(answered(error), Error::NotConfigured(issue) if issue.field == "delivery"), "{error}");
+    assert!(!told(&refused).to_lowercase().contains("ghent"));
+    assert_eq!(jewels.sent().len(), 0);
+    jewels.set(json!({ "delivery": "shop" }), |grants| grants.personal_data = false).await;
+    let handled = jewels.release(&order).await;
+    let text = String::from_utf8(jewels.sent()[0].body.clone()).expect("text").to_lowercase();
+    assert!(text.contains("bruges") && !text.contains("ghent") && !text.contains("zoë"), "{text}");
+    assert!(!told(&handled).to_lowercase().contains("ghent"));
+}
+
+#[tokio::test]
+async fn the_payload_secret_is_in_nothing_that_the_plugin_says() {
+    const SECRET: &str = "p4yl0ad-9b7e61";
+    let config = TwikitConfig { payload_secret: SECRET.to_owned(), ..TwikitConfig::default() };
+    let jewels = Jewels::with(config, Limits::default()).await;
+    let mut said = String::new();
+    let order = jewels.order("1").await;
+    said += &told(&jewels.release(&order).await);
+    said += &told(&jewels.release(&order).await);
+    jewels.twikit.faults().outage(Outage::Dropped);
+    said += &told(&jewels.release(&order).await);
+    jewels.twikit.faults().clear();
+    said += &format!("{:?}", jewels.host.test_connection(&jewels.shop, &jewels.account).await.expect("diagnoses"));
+    let visitor = Visitor::default();
+    said += &format!("{:?}", jewels.host.embed(&jewels.shop, "jewel", None, &visitor).await.expect("a page"));
+    said += &format!("{:?} {:?}", jewels.heard(), jewels.twikit.sent_webhooks());
+    jewels.set(json!({ "payload-secret": "p4yl0ad-wrong" }), |_| {}).await;
+    said += &told(&jewels.release(&order).await);
+    assert!(said.contains("payload-secret") && !said.contains("p4yl0ad"), "{said}");
+    for sent in jewels.sent() {
+        assert!(!format!("{sent:?}{}", String::from_utf8_lossy(&sent.body)).contains("p4yl0ad"), "it was sent");
+    }
+}
+
+#[tokio::test]
+async fn the_server_token_is_in_nothing_that_the_plugin_says() {
+    const TOKEN: &str = "s3rv3r-9b7e61";
+    let config = ExpiviConfig { server_token: TOKEN.to_owned(), ..ExpiviConfig::default() };
+    let other = FakeExpivi::start(config).await.expect("a fake Expivi");
+    let world = World::new().await;
+    let account: AccountId = "secretive".parse().expect("an id");
+    let set = async |token: &str| {
+        let settings = members(json!({
+            "viewer-token": "viewer-token", "server-token": token, "api-url": other.api_url(),
+            "print-files": true, "media-id": 501,
+        }));
+        let setup = AccountSetup { id: account.clone(), settings, grants: local(other.base_url()) };
+        world.host.set_account(&world.shop, world.digest, setup).await.expect("an account");
+    };
+    set(TOKEN).await;
+    let order = bought(&world, "1", &[WARDROBE]).await;
+    let event = event(EventKind::Released, &order);
+    let handle = async || {
+        let clock = Arc::new(SimulatedClock::default());
+        told(&world.host.handle_order(&world.shop, &account, &event, None, clock).await)
+    };
+    let mut said = handle().await;
+    assert!(said.contains("print.pdf"), "{said}");
+    for outage in [Outage::Dropped, Outage::Unavailable { retry_after: None }] {
+        other.faults().outage(outage);
+        said += &handle().await;
+    }
+    other.faults().clear();
+    for how in [Malformed::Truncated, Malformed::Html, Malformed::WrongTypes] {
+        other.faults().malform(how, 1);
+        said += &handle().await;
+    }
+    said += &format!("{:?}", world.host.test_connection(&world.shop, &account).await.expect("diagnoses"));
+    set("s3rv3r-wrong").await;
+    said += &handle().await;
+    said += &format!("{:?}", world.host.test_connection(&world.shop, &account).await);
+    assert!(said.contains("token-refused") && !said.contains("s3rv3r"), "{said}");
+    let (sent, right) = (other.record().all(), format!("Bearer {TOKEN}"));
+    assert!(sent.iter().any(|sent| sent.header("authorization") == Some(&right)), "the token was never used");
+    for sent in sent {
+        assert!(!String::from_utf8_lossy(&sent.body).contains("s3rv3r") && !sent.path.contains("s3rv3r"));
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_repeats_the_token_does_not_bring_it_before_people() {
+    const TOKEN: &str = "s3rv3r-9b7e61";
+    let world = World::new().await;
+    let order = bought(&world, "1", &[WARDROBE]).await;
+    let account: AccountId = "echo".parse().expect("an id");
+    for (status, text) in [
+        (422, "Not with Bearer TOKEN, says it."),
+        (422, "The token TOKEN may not."),
+        (422, "{\"token\":\"TOKEN\"}"),
+        (401, "TOKEN"),
+        (503, "TOKEN"),
+        (200, "No JSON: Bearer TOKEN"),
+        (200, "{\"token\":\"TOKEN\"}"),
+    ] {
+        let answer = (StatusCode::from_u16(status).expect("a status"), text.replace("TOKEN", TOKEN));
+        let base = listen(Router::new().fallback(async move || answer.clone())).await;
+        let settings = members(json!({
+            "viewer-token": "viewer-token", "server-token": TOKEN, "api-url": format!("{base}/api/"),
+        }));
+        let setup = AccountSetup { id: account.clone(), settings, grants: local(&base) };
+        world.host.set_account(&world.shop, world.digest, setup).await.expect("an account");
+        let (event, clock) = (event(EventKind::Released, &order), Arc::new(SimulatedClock::default()));
+        let said = told(&world.host.handle_order(&world.shop, &account, &event, None, clock).await);
+        assert!(said.contains("Expivi") && !said.contains(TOKEN), "{status} {text}: {said}");
+    }
+}
