@@ -1,7 +1,7 @@
 //! The database itself: opening it, its tables, its transactions.
 
 use std::ops::{Deref, DerefMut};
-use std::sync::{Arc, Once};
+use std::sync::{Arc, Once, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use cartwright::{Secret, ShopId};
@@ -86,22 +86,32 @@ struct Inner {
     receipt_quota: ReceiptQuota,
     /// Told when something may have become due, so that this process's workers need not poll for it.
     nudges: watch::Sender<()>,
+    /// See [`Store::on_commit`].
+    commit_hook: OnceLock<fn()>,
 }
 
 /// A transaction that writes. Rolled back unless it is committed.
-pub(crate) struct Work(Transaction<'static, Any>);
+pub(crate) struct Work {
+    transaction: Transaction<'static, Any>,
+    commit_hook: Option<fn()>,
+}
 
 impl Work {
-    /// Everything in it stands when this returns. Here tests lose a process, before and after each commit.
+    /// Everything in it stands when this returns.
     pub(crate) async fn commit(self) -> Result<(), StoreError> {
-        fail::fail_point!("before-commit");
-        self.0.commit().await?;
-        fail::fail_point!("after-commit");
+        let Self { transaction, commit_hook } = self;
+        if let Some(hook) = commit_hook {
+            hook();
+        }
+        transaction.commit().await?;
+        if let Some(hook) = commit_hook {
+            hook();
+        }
         Ok(())
     }
 
     pub(crate) async fn rollback(self) -> Result<(), StoreError> {
-        Ok(self.0.rollback().await?)
+        Ok(self.transaction.rollback().await?)
     }
 }
 
@@ -109,13 +119,13 @@ impl Deref for Work {
     type Target = AnyConnection;
 
     fn deref(&self) -> &AnyConnection {
-        &self.0
+        &self.transaction
     }
 }
 
 impl DerefMut for Work {
     fn deref_mut(&mut self) -> &mut AnyConnection {
-        &mut self.0
+        &mut self.transaction
     }
 }
 
@@ -176,6 +186,7 @@ impl Store {
                 cart_quota: Quota::new(DEFAULT_CART_QUOTA_BYTES),
                 receipt_quota: ReceiptQuota::default(),
                 nudges: watch::Sender::default(),
+                commit_hook: OnceLock::new(),
             }),
         };
         store.check_keys().await?;
@@ -212,6 +223,12 @@ impl Store {
             Ok(connected) => Ok(connected?),
             Err(_) => Err(StoreError::Unavailable("its server does not answer".to_owned())),
         }
+    }
+
+    /// Calls `hook` before and after each commit, so that a test can end the process there. Only the first hook that is set is called.
+    #[doc(hidden)]
+    pub fn on_commit(&self, hook: fn()) {
+        let _ = self.inner.commit_hook.set(hook);
     }
 
     pub(crate) fn pool(&self) -> &AnyPool {
@@ -273,10 +290,11 @@ impl Store {
     /// A transaction that writes. SQLite takes its one writer's place at once: a transaction that began by reading could not
     /// wait for it later.
     pub(crate) async fn begin(&self) -> Result<Work, StoreError> {
-        Ok(Work(match self.inner.dialect {
+        let transaction = match self.inner.dialect {
             Dialect::Sqlite => self.pool().begin_with("begin immediate").await?,
             Dialect::Postgres => self.pool().begin().await?,
-        }))
+        };
+        Ok(Work { transaction, commit_hook: self.inner.commit_hook.get().copied() })
     }
 }
 

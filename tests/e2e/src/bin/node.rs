@@ -17,18 +17,16 @@ use cartwright_store::{Keyring, Store, Worker, WorkerSettings};
 /// So long a lease is where a node is lost for good: the others go on soon, and a slow machine still sends its heartbeats.
 const LEASE: Duration = Duration::from_secs(6);
 
-/// Counts points, and loses the process at the one of this number.
-fn arm(lost_at: Option<usize>) -> Result<Arc<AtomicUsize>, String> {
-    let passed = Arc::new(AtomicUsize::new(0));
-    for name in ["before-commit", "after-commit"] {
-        let passed = passed.clone();
-        fail::cfg_callback(name, move || {
-            if Some(passed.fetch_add(1, Ordering::SeqCst) + 1) == lost_at {
-                std::process::abort();
-            }
-        })?;
+/// The number of points that were passed.
+static PASSED: AtomicUsize = AtomicUsize::new(0);
+/// The point, counted from 1, at which the process is lost; at 0 it is not.
+static LOST_AT: AtomicUsize = AtomicUsize::new(0);
+
+/// Counts a point, and loses the process at the one that was asked for.
+fn pass() {
+    if PASSED.fetch_add(1, Ordering::SeqCst) + 1 == LOST_AT.load(Ordering::SeqCst) {
+        std::process::abort();
     }
-    Ok(passed)
 }
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
@@ -41,7 +39,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         seconds => Some(UNIX_EPOCH + Duration::from_secs(seconds.parse()?)),
     };
     let lease = if begins.is_some() { Duration::from_secs(60) } else { LEASE };
-    let lost_at = arguments.next().map(|point| point.parse()).transpose()?;
+    LOST_AT.store(arguments.next().map_or(Ok(0), |point| point.parse::<usize>())?, Ordering::SeqCst);
     let store = Store::open(&database, Keyring::new(KEY)).await?;
     let clock: Arc<dyn Clock> = match begins {
         Some(begins) => Arc::new(WoundClock::at(begins)),
@@ -57,7 +55,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     if let Some(fault) = store.restore(&host).await?.into_iter().next() {
         return Err(fault.into());
     }
-    let passed = arm(lost_at)?;
+    store.on_commit(pass);
     let settings = WorkerSettings { poll: Duration::from_millis(5), lease, ..WorkerSettings::new(name) };
     let worker = Worker::start(host, store.clone(), clock.clone(), settings);
     work(&store, &*clock, |_| {}).await?;
@@ -65,6 +63,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
     if !drained.given_back.is_empty() || !drained.left.is_empty() {
         return Err(format!("{drained:?}").into());
     }
-    println!("{}", passed.load(Ordering::SeqCst));
+    println!("{}", PASSED.load(Ordering::SeqCst));
     Ok(())
 }
