@@ -80,7 +80,7 @@ mod work;
 pub use capability::Capability;
 pub use capability::log::LogLine;
 pub use capability::timer::{Clock, SimulatedClock, SystemClock};
-#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
 pub use cart::fuzzing;
 pub use cart::money;
 pub use cart::{

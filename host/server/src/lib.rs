@@ -12,7 +12,7 @@ mod desk;
 mod documents;
 mod failed;
 mod files;
-#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
 pub mod fuzzing;
 mod grants;
 mod inspect;

@@ -10,7 +10,6 @@ mod canonical;
 mod change;
 mod check;
 mod decoding;
-#[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod held;
 pub(crate) mod identity;
