@@ -86,8 +86,8 @@ pub use cart::money;
 pub use cart::{
     AddToCart, CartChange, CartError, CartLine, CartOperation, HOST_ID_PREFIX, LineCheck, LineState, MAX_LINES,
     MAX_ORDER_ID_BYTES, MAX_ORDER_TEXT_BYTES, MAX_ORDER_VERSION, MAX_PIECES, MoneyFault, Offer, OrderError,
-    OrderedLine, Pin, SealFault, SealedPrice, Stage, Unconfirmed, check_event, check_money, check_order,
-    is_country, is_currency, is_language_tag,
+    OrderedLine, Pin, SealFault, SealedPrice, Stage, Unconfirmed, check_event, check_money, check_order, is_country,
+    is_currency, is_language_tag,
 };
 pub use durable::Handled;
 pub use engine::CONCURRENT_CALLS;
