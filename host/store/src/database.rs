@@ -52,6 +52,7 @@ const SQLITE: &[(i64, &str, &str)] = &[
     (5, "quotations", include_str!("../migrations/sqlite/0005_quotations.sql")),
     (6, "orders", include_str!("../migrations/sqlite/0006_orders.sql")),
     (7, "held lines", include_str!("../migrations/sqlite/0007_held_lines.sql")),
+    (8, "fair claims", include_str!("../migrations/sqlite/0008_fair_claims.sql")),
 ];
 const POSTGRES: &[(i64, &str, &str)] = &[
     (1, "first", include_str!("../migrations/postgres/0001_first.sql")),
@@ -61,6 +62,7 @@ const POSTGRES: &[(i64, &str, &str)] = &[
     (5, "quotations", include_str!("../migrations/postgres/0005_quotations.sql")),
     (6, "orders", include_str!("../migrations/postgres/0006_orders.sql")),
     (7, "held lines", include_str!("../migrations/postgres/0007_held_lines.sql")),
+    (8, "fair claims", include_str!("../migrations/postgres/0008_fair_claims.sql")),
 ];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -181,9 +181,9 @@ async fn queue(
     // Neither a shop's nor an account's id holds a colon.
     let id = format!("{shop}:{}:{}", job.account, event.id);
     sqlx::query(
-        "insert into jobs (id, lane, shop, event, plugin, state, turn, due_at, outages, breaches, round, cancel, fence, losses,
-                           journal, earlier_attempts, created_at, changed_at)
-         values ($1, $2, $3, $4, $5, 'queued', $6, $7, 0, 0, 0, 0, 0, 0, 0, '{}', $7, $7)",
+        "insert into jobs (id, lane, shop, account, event, plugin, state, turn, due_at, outages, breaches, round, cancel, fence,
+                           losses, journal, earlier_attempts, created_at, changed_at)
+         values ($1, $2, $3, $8, $4, $5, 'queued', $6, $7, 0, 0, 0, 0, 0, 0, 0, '{}', $7, $7)",
     )
     .bind(&id)
     .bind(lane)
@@ -192,6 +192,7 @@ async fn queue(
     .bind(job.plugin.to_string())
     .bind(turn)
     .bind(now)
+    .bind(job.account.as_str())
     .execute(work)
     .await?;
     Ok(id)

@@ -25,49 +25,68 @@ const TRIES: u32 = 8;
 /// So often in a row a job's worker may be lost before a person looks: a deployment loses it once.
 const MOST_LOSSES: i64 = 5;
 
-/// The next job that may run at $1.
+/// The next job that may run at $1: of the account with the fewest runs in progress, on all nodes together; of several such accounts,
+/// the one that was claimed from longest ago; of that account, the job that is due longest.
 ///
-/// Its time has come, it was cancelled, or its worker's lease ran out; and it holds its lane, or nobody does and it is the first
-/// that has not begun. One that rests after `again` lets others pass until its time comes. Each kind comes from an index in the
-/// order of its time and ends with the first that may run, because jobs that sleep for weeks are many, and so are those that
-/// were reported while no worker was there: a sort of all of them would make each claim as slow as they are many.
+/// A job may run when its time has come, it was cancelled, or its worker's lease ran out; and it holds its lane, or nobody does and it
+/// is the first that has not begun. One that rests after `again` lets others pass until its time comes. An account without such a job
+/// has one make way that may sleep on: of those that others wait behind, the one behind which another has waited longest.
+///
+/// Jobs that sleep for weeks are many, and so are those of one account that were reported at once: a claim that read all of either
+/// would be as slow as they are many. So of each kind the 50 that are due longest name the accounts; where there are that many, more
+/// may be due behind them, and `backlog` steps through the index from each account of that kind to the next. It does so in two
+/// searches, because with `(shop, account) > (…)` SQLite reads all jobs of the account that it steps from. Of each account an index in
+/// the order of its time then gives the first job that may run. `is not null` tells PostgreSQL that the job that makes way is found
+/// soon; otherwise it expects a long search, and takes seconds to compile the statement.
 const NEXT: &str = "
-    select id, fence, state, leased_until from (
+    with recursive first_due (state, shop, account) as (
         select * from (
-            select j.id, j.fence, j.state, coalesce(j.leased_until, 0) as leased_until, j.due_at
-            from jobs j join lanes l on l.id = j.lane
-            where j.state = 'queued' and j.due_at <= $1 and (l.held_by = j.id or (l.held_by is null and not exists (
-                select 1 from jobs k where k.lane = j.lane and k.state = 'queued' and k.turn < j.turn
-                and (k.round = 0 or k.due_at <= $1))))
-            order by j.due_at limit 1) queued
+            select state, shop, account from jobs where state = 'queued' and due_at <= $1 order by due_at limit 50) queued
         union all select * from (
-            select j.id, j.fence, j.state, coalesce(j.leased_until, 0), j.due_at
-            from jobs j join lanes l on l.id = j.lane
-            where j.state = 'sleeping' and j.due_at <= $1 and l.held_by = j.id order by j.due_at limit 1) sleeping
+            select state, shop, account from jobs where state = 'sleeping' and due_at <= $1 order by due_at limit 50) sleeping
         union all select * from (
-            select j.id, j.fence, j.state, coalesce(j.leased_until, 0), j.due_at
-            from jobs j join lanes l on l.id = j.lane
-            where j.state = 'retrying' and j.due_at <= $1 and l.held_by = j.id order by j.due_at limit 1) retrying
-        union all select * from (
-            select j.id, j.fence, j.state, coalesce(j.leased_until, 0), j.due_at
-            from jobs j join lanes l on l.id = j.lane
-            where j.cancel = 1 and j.state in ('sleeping', 'retrying') and l.held_by = j.id
-            order by j.due_at limit 1) cancelled
-        union all select * from (
-            select j.id, j.fence, j.state, coalesce(j.leased_until, 0), j.due_at
-            from jobs j join lanes l on l.id = j.lane
-            where j.state in ('running', 'waiting') and j.leased_until <= $1 and l.held_by = j.id
-            order by j.due_at limit 1) lost
-    ) due
-    order by due_at limit 1";
-
-/// The next job that makes way at $1 although it may sleep on: of those that others wait behind, the one behind which another has
-/// waited longest. Asked when nothing else is due.
-const MAKES_WAY: &str = "
-    select s.id, s.fence, s.state, coalesce(s.leased_until, 0)
-    from jobs k join lanes l on l.id = k.lane join jobs s on s.id = l.held_by
-    where k.state = 'queued' and k.due_at <= $1 and s.state = 'sleeping'
-    order by k.due_at limit 1";
+            select state, shop, account from jobs where state = 'retrying' and due_at <= $1 order by due_at limit 50) retrying
+    ),
+    backlog (state, shop, account) as (
+        select state, '', '' from first_due group by state having count(*) = 50
+        union all
+        select j.state, j.shop, j.account from backlog a join jobs j on j.id = coalesce(
+            (select k.id from jobs k where k.state = a.state and k.shop = a.shop and k.account > a.account
+                order by k.account, k.due_at limit 1),
+            (select k.id from jobs k where k.state = a.state and k.shop > a.shop
+                order by k.shop, k.account, k.due_at limit 1))
+    ),
+    runnable (id) as (
+        select coalesce(
+            (select j.id from jobs j join lanes l on l.id = j.lane
+                where j.state = d.state and j.shop = d.shop and j.account = d.account and j.due_at <= $1
+                and (l.held_by = j.id or (l.held_by is null and not exists (
+                    select 1 from jobs k where k.lane = j.lane and k.state = 'queued' and k.turn < j.turn
+                    and (k.round = 0 or k.due_at <= $1))))
+                order by j.due_at limit 1),
+            (select l.held_by from jobs k join lanes l on l.id = k.lane
+                where k.state = d.state and k.shop = d.shop and k.account = d.account and k.due_at <= $1
+                and d.state = 'queued'
+                and (select 1 from jobs s where s.id = l.held_by and s.state = 'sleeping') is not null
+                order by k.due_at limit 1))
+        from (select state, shop, account from first_due union select state, shop, account from backlog) d
+        union all
+        select j.id from jobs j join lanes l on l.id = j.lane
+        where j.cancel = 1 and j.state in ('sleeping', 'retrying') and l.held_by = j.id
+        union all
+        select j.id from jobs j join lanes l on l.id = j.lane
+        where j.state in ('running', 'waiting') and j.leased_until <= $1 and l.held_by = j.id
+    )
+    select j.id, j.fence, j.state, coalesce(j.leased_until, 0)
+    from runnable r join jobs j on j.id = r.id
+    order by (
+            select count(*) from jobs k where k.state in ('running', 'waiting') and k.shop = j.shop and k.account = j.account
+            and k.leased_until > $1),
+        coalesce((
+            select max(k.claimed_at) from jobs k
+            where k.shop = j.shop and k.account = j.account and k.claimed_at is not null), 0),
+        j.due_at, j.id
+    limit 1";
 
 /// What came of taking a job.
 enum Taken {
@@ -81,16 +100,18 @@ enum Taken {
 /// A job as it was picked: its id, fence, state, and until when it was leased.
 type Picked = (String, i64, String, i64);
 
-/// Draws the next fence, unless the job has changed since it was picked.
-async fn fence_off(work: &mut Work, (id, fence, state, leased_until): &Picked) -> Result<bool, StoreError> {
+/// Draws the next fence, unless the job has changed since it was picked. From now on its account lets others pass, also when the
+/// job does not go on.
+async fn fence_off(work: &mut Work, (id, fence, state, leased_until): &Picked, at: i64) -> Result<bool, StoreError> {
     let fenced = sqlx::query(
-        "update jobs set fence = fence + 1
+        "update jobs set fence = fence + 1, claimed_at = $5
          where id = $1 and fence = $2 and state = $3 and coalesce(leased_until, 0) = $4",
     )
     .bind(id)
     .bind(fence)
     .bind(state)
     .bind(leased_until)
+    .bind(at)
     .execute(&mut **work)
     .await?;
     Ok(fenced.rows_affected() == 1)
@@ -110,6 +131,9 @@ async fn hold_lane(work: &mut Work, id: &str) -> Result<bool, StoreError> {
 
 impl Store {
     /// Takes the next job that is due, for as long as `lease` says. `None` when there is none: ask again later.
+    ///
+    /// Accounts take turns: the one with the fewest runs in progress goes first, so that another's backlog delays no job by more than
+    /// about one run.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] also when other workers were quicker again and again.
@@ -138,11 +162,7 @@ impl Store {
     }
 
     async fn pick(&self, at: i64) -> Result<Option<Picked>, StoreError> {
-        let next: Option<Picked> = sqlx::query_as(NEXT).bind(at).fetch_optional(self.pool()).await?;
-        if next.is_some() {
-            return Ok(next);
-        }
-        Ok(sqlx::query_as(MAKES_WAY).bind(at).fetch_optional(self.pool()).await?)
+        Ok(sqlx::query_as(NEXT).bind(at).fetch_optional(self.pool()).await?)
     }
 
     /// Takes the job that was picked, unless it has changed since.
@@ -156,7 +176,7 @@ impl Store {
     ) -> Result<Taken, StoreError> {
         let (id, until) = (picked.0.as_str(), now + lease);
         // The job before its lane, as everywhere: two transactions that lock both would otherwise wait for each other.
-        if !fence_off(work, picked).await? {
+        if !fence_off(work, picked, milliseconds(now)).await? {
             return Ok(Taken::Missed);
         }
         let mut row = row(work, id).await?;
@@ -222,7 +242,7 @@ impl Store {
     async fn stop_unreadable(&self, picked: &Picked, at: i64, error: &StoreError) -> Result<(), StoreError> {
         let mut work = self.begin().await?;
         let id = picked.0.as_str();
-        if fence_off(&mut work, picked).await? {
+        if fence_off(&mut work, picked, at).await? {
             sqlx::query("update jobs set state = 'stopped', changed_at = $2 where id = $1")
                 .bind(id)
                 .bind(at)

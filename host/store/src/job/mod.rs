@@ -7,6 +7,10 @@
 //! of the lane. A worker has a job for the time of its **lease**; each claim draws a higher **fence**, and every write asks
 //! for it, so that a worker that was thought dead and comes back writes nothing.
 //!
+//! Accounts take turns. Among those that have a job to run, the one with the fewest runs in progress on all nodes goes first, then
+//! the one that was claimed from longest ago, then the one whose job is due longest. So the backlog of one account delays no job of
+//! another by more than about one run, and an account that is alone has every worker.
+//!
 //! # Why this is not a library
 //! These were read, in documents and source, for: an event and its jobs in one transaction, lanes, leases with heartbeats and
 //! fencing, sleeping for 90 days and waking early, nothing deleted silently, dead letters that can be listed, explained and

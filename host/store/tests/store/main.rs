@@ -8,6 +8,7 @@ mod catalogue;
 mod database;
 mod documents;
 mod erase;
+mod fair_claims;
 mod faults;
 mod forgotten;
 mod housekeeping;
