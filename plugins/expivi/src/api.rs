@@ -80,7 +80,7 @@ impl<H: Host> Api<'_, H> {
             Token::Viewer => {
                 let token = self.context.text(VIEWER_TOKEN);
                 let token = token.ok_or_else(|| {
-                    not_configured(VIEWER_TOKEN, message("setting-missing", "Enter the API token of the viewer.", &[]))
+                    not_configured(VIEWER_TOKEN, message("setting-missing", "Enter the viewer API token.", &[]))
                 })?;
                 headers.push(("Authorization".to_owned(), format!("Bearer {token}")));
                 Vec::new()

@@ -177,10 +177,10 @@ fn judge_status(response: &http::Response) -> Verdict {
         200..=299 | 408 | 425 | 429 | 500.. => Verdict::Again(outage(text, retry_after(response))),
         404 => Verdict::Stopped(not_configured(
             INTEGRATION_ID,
-            say("not-found", "Check the integration id and the API address."),
+            say("not-found", "Check the integration ID and the API URL."),
         )),
-        300..=399 => Verdict::Stopped(not_configured(API_URL, say("redirected", "Check the API address."))),
-        _ => Verdict::Stopped(rejected(say("refused", "Check the API address and the integration id."))),
+        300..=399 => Verdict::Stopped(not_configured(API_URL, say("redirected", "Check the API URL."))),
+        _ => Verdict::Stopped(rejected(say("refused", "Check the API URL and the integration ID."))),
     }
 }
 

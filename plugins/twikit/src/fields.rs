@@ -55,7 +55,7 @@ pub fn fields() -> Vec<Field> {
 fn account() -> Vec<Field> {
     vec![
         heading("heading-account", "Twikit account"),
-        field(INTEGRATION_ID, "text", "Integration id")
+        field(INTEGRATION_ID, "text", "Integration ID")
             .help("In the publisher, in your site's configuration.")
             .required()
             .pattern("[A-Za-z0-9._~-]+"),
@@ -66,7 +66,7 @@ fn account() -> Vec<Field> {
             // What is hashed with it proves who sent it: it belongs to the address that this is sent to.
             .sent_to("setting:api-url")
             .required(),
-        field(API_URL, "url", "API address")
+        field(API_URL, "url", "API URL")
             .help("The documented address, unless Twikit gave you another one.")
             .default_text(DEFAULT_API_URL),
     ]
@@ -75,7 +75,7 @@ fn account() -> Vec<Field> {
 fn products() -> Vec<Field> {
     vec![
         heading("heading-products", "Products and script"),
-        field(SCRIPT_URL, "url", "Script address")
+        field(SCRIPT_URL, "url", "Script URL")
             .help(
                 "From the publisher; every publication has a new one. Twikit's Website Publication webhook keeps it up to date.",
             )
@@ -100,9 +100,9 @@ fn page() -> Vec<Field> {
     let own = |field: Field| field.public().per_product();
     vec![
         heading("heading-page", "Product page"),
-        own(field(VIEWER_SELECTOR, "css-selector", "Viewer"))
+        own(field(VIEWER_SELECTOR, "css-selector", "Viewer CSS selector"))
             .help("Where the product is shown; empty: the theme decides."),
-        own(field(OPTIONS_SELECTOR, "css-selector", "Options"))
+        own(field(OPTIONS_SELECTOR, "css-selector", "Options CSS selector"))
             .help("Where the parameters are shown; empty: the theme decides."),
         own(field(LOCALE, "text", "Localization"))
             .help("The localization that Twikit translates with.")
@@ -113,17 +113,17 @@ fn page() -> Vec<Field> {
             .default_yes_no(false),
         own(field(PREVIEW_BACKGROUND, "color", "Background of previews"))
             .help("Empty: Twikit's own. Its document says both white and transparent."),
-        field(PREVIEW_URL, "url", "Address of previews").help(
+        field(PREVIEW_URL, "url", "Preview URL").help(
             "Any address on the host that preview pictures come from. Pictures of other hosts are not fetched. The \
              document does not name the host: look at the picture of a first configuration.",
         ),
         own(select(
             ACTION,
-            "What the button does",
-            &[("add-to-cart", "Add to the cart"), ("request-quotation", "Ask for a quotation")],
+            "Shopper action",
+            &[("add-to-cart", "Add to cart"), ("request-quotation", "Request a quote")],
         ))
         .default_text("add-to-cart"),
-        own(field(SUCCESS_PAGE, "text", "Page afterwards")).help("An address or a path; empty: the theme decides."),
+        own(field(SUCCESS_PAGE, "text", "Success page")).help("An address or a path; empty: the theme decides."),
         select(
             UNVERIFIED_SKU,
             "SKU chosen in the browser",

@@ -234,12 +234,12 @@ async fn whoevers_proxy_changes_the_hosts_name_reads_who_can_mend_it() {
     assert_eq!(elsewhere.header("set-cookie"), None);
     let page = text(&elsewhere);
     for part in [
-        "This form was not taken",
+        "This form was rejected",
         "from https://admin.shop.example",
         server.node.address(),
         "proxy_set_header Host $http_host",
         "--public-url",
-        "Whoever runs this host can mend it",
+        "Whoever runs this host can fix it",
         "nothing is wrong with what you entered",
     ] {
         assert!(page.contains(part), "it does not say {part:?}: {page}");

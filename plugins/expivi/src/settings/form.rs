@@ -23,19 +23,19 @@ fn texts(texts: &[&str]) -> SettingValue {
 fn account() -> Vec<Field> {
     let group = "account";
     vec![
-        field(VIEWER_TOKEN, "text", "API token of the viewer")
-            .help("From Expivi's back office. The page needs it, so every visitor can read it: use a token without write access.")
+        field(VIEWER_TOKEN, "text", "Viewer API token")
+            .help("From Expivi's back office. Every visitor can read it: use a token without write access.")
             .required()
             .public()
             .pattern(r"\S+")
             .in_group(group),
         field(SERVER_TOKEN, "secret", "Server token")
-            .help("A token with write access, never shown. Without it nothing is uploaded to Expivi and there are no print files.")
+            .help("A token with write access. Required for uploads to Expivi and for print files.")
             .sent_to("setting:api-url")
             .in_group(group),
-        field(API_URL, "url", "Address of Expivi's API").required().default_text(DEFAULT_API_URL).pattern(r"[^\s?#]+").in_group(group),
-        field(FILES_URL, "url", "Address of Expivi's files")
-            .help("Only if finished print files or pictures are at another host than the API. The operator grants that host too.")
+        field(API_URL, "url", "API URL").required().default_text(DEFAULT_API_URL).pattern(r"[^\s?#]+").in_group(group),
+        field(FILES_URL, "url", "Files URL")
+            .help("Only if finished print files or pictures are on another host than the API. An admin must allow that host too.")
             .in_group(group),
     ]
 }
@@ -46,19 +46,19 @@ fn page() -> Vec<Field> {
     let place = |name, label| field(name, "css-selector", label).public().per_product().in_group(group);
     let preference = |name, label: &str| {
         field(name, "yes-no", label)
-            .help("Not passed to the viewer while it has no value.")
+            .help("Leave empty for the viewer's own default.")
             .public()
             .per_product()
             .in_group(group)
     };
     vec![
-        address("viewer-script", "Script of the viewer", "https://assets.expivi.net/viewer/latest/viewer.js"),
-        address("options-script", "Script of the options", "https://assets.expivi.net/options/latest/js/app.js"),
-        address("options-style", "Style sheet of the options", "https://assets.expivi.net/options/latest/css/app.css"),
-        place("viewer-selector", "Place of the viewer"),
-        place("options-selector", "Place of the options"),
-        place("price-selector", "Place of the price"),
-        select("action", "What the shopper does", &[("add-to-cart", "Add to cart"), ("request-quotation", "Request a quotation")])
+        address("viewer-script", "Viewer script URL", "https://assets.expivi.net/viewer/latest/viewer.js"),
+        address("options-script", "Options script URL", "https://assets.expivi.net/options/latest/js/app.js"),
+        address("options-style", "Options stylesheet URL", "https://assets.expivi.net/options/latest/css/app.css"),
+        place("viewer-selector", "Viewer CSS selector"),
+        place("options-selector", "Options CSS selector"),
+        place("price-selector", "Price CSS selector"),
+        select("action", "Shopper action", &[("add-to-cart", "Add to cart"), ("request-quotation", "Request a quote")])
             .default_text("add-to-cart")
             .per_product()
             .in_group(group),
@@ -71,7 +71,7 @@ fn page() -> Vec<Field> {
         preference("auto-rotate", "Rotate the product on start"),
         preference("progress-bar", "Show the progress bar"),
         field("preference-names", "pairs", "Names of the viewer preferences")
-            .help("No public document names the viewer's options for the three preferences: change them here if yours are called otherwise.")
+            .help("Expivi does not document the viewer's names for these three preferences. Change them here if yours differ.")
             .public()
             .default_value(SettingValue::Pairs(
                 [("hover-icon", "show3DHoverIcon"), ("auto-rotate", "autoRotateProduct"), ("progress-bar", "showProgress")]
@@ -79,16 +79,16 @@ fn page() -> Vec<Field> {
                     .to_vec(),
             ))
             .in_group(group),
-        field("preset-option", "text", "Name of the preset's option")
-            .help("No public document names it; \"preset\" and \"presetId\" have been seen.")
+        field("preset-option", "text", "Preset option name")
+            .help("Expivi does not document it; \"preset\" and \"presetId\" are in use.")
             .public()
             .pattern(r"[A-Za-z_$][A-Za-z0-9_$]*")
             .default_text("preset")
             .in_group(group),
-        field("pass-locale", "yes-no", "Tell the viewer the shopper's language").public().default_yes_no(true).in_group(group),
-        field("pass-currency", "yes-no", "Tell the viewer the cart's currency").public().default_yes_no(true).in_group(group),
-        field("viewer-options", "pairs", "Further options of the viewer")
-            .help("Name and value; a value that is JSON is passed as that, any other as text.")
+        field("pass-locale", "yes-no", "Send the shopper's language to the viewer").public().default_yes_no(true).in_group(group),
+        field("pass-currency", "yes-no", "Send the cart's currency to the viewer").public().default_yes_no(true).in_group(group),
+        field("viewer-options", "pairs", "Additional viewer options")
+            .help("Names and values. A JSON value is passed as JSON, any other as text.")
             .public()
             .per_product()
             .range(0, 50)
@@ -111,42 +111,42 @@ fn cart() -> Vec<Field> {
         .default_text("simple")
         .per_product()
         .in_group(group),
-        field("sku-separator", "text", "Between KEYs")
-            .help("R and L with \"-\" become R-L.")
+        field("sku-separator", "text", "SKU separator")
+            .help("Between KEYs: R and L with \"-\" become R-L.")
             .default_text("-")
             .range(0, 10)
             .per_product()
             .in_group(group),
-        field("sku-prefix", "text", "Before the first KEY").range(0, 100).per_product().in_group(group),
+        field("sku-prefix", "text", "SKU prefix").range(0, 100).per_product().in_group(group),
         field("attribute-order", "list", "Order of the attributes in the SKU")
-            .help("Names or ids, one a line. Others follow in the configuration's order.")
+            .help("Names or IDs, one per line. Others follow in the configuration's order.")
             .range(0, 10_000)
             .per_product()
             .in_group(group),
         field("required-attributes", "list", "Attributes that must have a KEY")
-            .help("Names or ids, one a line.")
+            .help("Names or IDs, one per line.")
             .range(0, 10_000)
             .per_product()
             .in_group(group),
-        field("ignore-case", "yes-no", "Compare SKUs without regard to case").default_yes_no(false).per_product().in_group(group),
-        field("key-fields", "list", "Names of the KEY's field")
-            .help("Expivi does not document how saveConfiguration names the KEY. One name a line; the first that has a value counts.")
+        field("ignore-case", "yes-no", "Ignore upper and lower case in SKUs").default_yes_no(false).per_product().in_group(group),
+        field("key-fields", "list", "KEY field names")
+            .help("Expivi does not document how saveConfiguration names the KEY. One name per line; the first with a value is used.")
             .default_value(texts(&KEY_FIELDS))
             .range(1, MOST_KEY_FIELDS as i64)
             .in_group(group),
         select(
             "bundle-sku",
-            "SKU of an article",
-            &[("price-sku", "price_sku; articles without one are no part"), ("models-sku", "models_sku; every article is a part")],
+            "Article SKU",
+            &[("price-sku", "price_sku; articles without one are ignored"), ("models-sku", "models_sku; every article is included")],
         )
         .default_text("price-sku")
         .per_product()
         .in_group(group),
         select(
             "unknown-sku",
-            "Articles whose SKU the shop does not have",
+            "Articles with a SKU unknown to the shop",
             &[
-                ("reject", "Refuse the bundle"),
+                ("reject", "Reject the bundle"),
                 ("text", "Keep them as text, without a price"),
                 ("drop", "Leave them out, with a warning"),
             ],
@@ -156,18 +156,18 @@ fn cart() -> Vec<Field> {
         .in_group(group),
         select(
             "child-removal",
-            "Taking an article out of its bundle",
-            &[("refused", "Is refused"), ("repriced", "Is allowed; the bundle costs less")],
+            "Removing items from a bundle",
+            &[("refused", "Not allowed"), ("repriced", "Allowed; the bundle price is reduced")],
         )
         .default_text("refused")
         .per_product()
         .in_group(group),
         select(
             "unconfirmed",
-            "Lines whose KEYs or articles only the browser vouches for",
-            &[("hold", "Hold back from production until approved"), ("sell", "Sell")],
+            "Items not verified by Expivi",
+            &[("hold", "Hold until approved"), ("sell", "Sell")],
         )
-        .help("Expivi has no call that confirms KEYs or articles. Concerns variations, bundles, and prices that are the sum of articles.")
+        .help("Expivi cannot confirm KEYs or articles that the shopper's browser sends. Applies to variations, bundles, and prices that are the sum of articles.")
         .default_text("hold")
         .per_product()
         .in_group(group),
@@ -179,7 +179,7 @@ fn prices() -> Vec<Field> {
     vec![
         select(
             "price-authority",
-            "Who says the price",
+            "Price source",
             &[
                 ("platform", "The shop's price of the product"),
                 ("vendor", "Expivi's price of the configuration"),
@@ -189,12 +189,12 @@ fn prices() -> Vec<Field> {
         .default_text("platform")
         .per_product()
         .in_group(group),
-        field("price-currency", "text", "Currency of Expivi's prices")
-            .help("Expivi's answer names no currency. Needed for Expivi's prices.")
+        field("price-currency", "text", "Expivi price currency")
+            .help("Expivi's response names no currency. Required for Expivi's prices.")
             .pattern("[A-Z]{3}")
             .in_group(group),
-        field("price-scale", "integer", "Decimals of Expivi's prices")
-            .help("An answer with more decimals keeps them, up to 9. Needed for Expivi's prices.")
+        field("price-scale", "integer", "Expivi price decimals")
+            .help("A response with more decimals keeps them, up to 9. Required for Expivi's prices.")
             .range(0, 9)
             .in_group(group),
         select(
@@ -202,14 +202,14 @@ fn prices() -> Vec<Field> {
             "Expivi's prices are",
             &[("net", "Without tax"), ("gross", "With tax"), ("as-shop", "As the shop enters its own")],
         )
-        .help("Needed for Expivi's prices.")
+        .help("Required for Expivi's prices.")
         .in_group(group),
-        field("send-country", "yes-no", "Tell Expivi the country")
-            .help("As the header Locale-Country.")
+        field("send-country", "yes-no", "Send country to Expivi")
+            .help("In the header Locale-Country.")
             .default_yes_no(true)
             .in_group(group),
-        field("locale-country", "text", "Always this country")
-            .help("Two letters. Empty: the country that is delivered to, once it is known.")
+        field("locale-country", "text", "Fixed country")
+            .help("Two letters. Leave empty for the delivery country, once it is known.")
             .pattern("[A-Za-z]{2}")
             .enabled_when("send-country", "true")
             .in_group(group),
@@ -221,23 +221,21 @@ fn production() -> Vec<Field> {
     let print = |draft: Field| draft.enabled_when("print-files", "true").in_group(group);
     vec![
         field("upload-bundles", "yes-no", "Upload ordered configurations to Expivi")
-            .help("Needs the server token.")
+            .help("Requires the server token.")
             .default_yes_no(true)
             .in_group(group),
         field("print-files", "yes-no", "Fetch print files")
-            .help("Needs uploads and a media id.")
+            .help("Requires uploads and a media ID.")
             .default_yes_no(false)
             .in_group(group),
         print(
-            field("media-id", "integer", "Media id")
-                .help("Of products that are not listed below.")
+            field("media-id", "integer", "Media ID")
+                .help("For products not listed below.")
                 .range(1, i64::MAX)
                 .per_product(),
         ),
         print(
-            field("media-ids", "pairs", "Media ids by product")
-                .help("Expivi's product id and its media id.")
-                .range(0, 10_000),
+            field("media-ids", "pairs", "Media IDs by product").help("Expivi product ID = media ID.").range(0, 10_000),
         ),
         print(
             select(
@@ -250,8 +248,12 @@ fn production() -> Vec<Field> {
         print(field("print-dpi", "integer", "Dots per inch").range(1, 10_000)),
         print(field("print-resolution", "integer", "Resolution").help("Instead of dots per inch.").range(1, 100_000)),
         print(
-            select("print-attributes", "Attributes in the file", &[("visible", "Visible ones"), ("all", "All")])
-                .default_text("visible"),
+            select(
+                "print-attributes",
+                "Attributes in the file",
+                &[("visible", "Visible attributes"), ("all", "All attributes")],
+            )
+            .default_text("visible"),
         ),
         print(field("hide-print-marks", "yes-no", "Hide print marks").default_yes_no(false)),
         print(field("hide-placeholders", "yes-no", "Hide placeholders").default_yes_no(false)),

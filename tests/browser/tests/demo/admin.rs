@@ -45,7 +45,7 @@ impl Admin {
         self.browser.click(&format!("[name=role][value={role}]")).await;
         self.browser.value(&format!("document.getElementById('shop').value = {}", json!(shop))).await;
         self.press("form.card > button").await;
-        self.sees("It is shown now and never again").await;
+        self.sees("Copy this now").await;
         let key = self.browser.value("document.getElementById('key').value").await;
         key.as_str().expect("a key").to_owned()
     }
@@ -56,7 +56,7 @@ impl Admin {
         let browser = Browser::open().await.expect("a second browser");
         let integrator = Self { browser, demo: self.demo.clone() };
         integrator.sign_in(&key).await;
-        integrator.sees(&format!("Shop {shop}")).await;
+        integrator.sees("Get started").await;
         integrator
     }
 
@@ -112,19 +112,19 @@ impl Admin {
         self.fill("#id", shop).await;
         self.fill("#currency", "EUR").await;
         self.press("form.card button").await;
-        self.sees(&format!("Shop {shop}")).await;
+        self.sees("Shop created.").await;
     }
 
     /// Chooses a vendor for a shop, up to its empty form.
     pub async fn choose_vendor(&self, shop: &str, vendor: &str) {
         self.open(&format!("/shops/{shop}")).await;
         self.press("p a.button[href$='/accounts/new']").await;
-        self.sees("You see what it asks for").await;
-        let card = format!("//a[contains(., 'Choose {vendor}')]");
+        self.sees("review its permissions").await;
+        let card = format!("//a[contains(., 'Connect {vendor}')]");
         let card = self.browser.page().find(By::XPath(&card)).await.expect(vendor);
         card.scroll_into_view().await.expect(vendor);
         card.click().await.expect(vendor);
-        self.sees(&format!("Connect {vendor}")).await;
+        self.sees("Connection ID").await;
     }
 
     /// Grants in an account's form what a server on this machine takes, as only an admin may.
@@ -139,7 +139,7 @@ impl Admin {
         self.open(&format!("/shops/{shop}/accounts/{account}")).await;
         self.grant_local(at).await;
         self.press("form.card:not([action$='/test']) > button").await;
-        self.sees("Saved.").await;
+        self.sees("Changes saved").await;
     }
 
     /// Makes the vendor's product of a shop's product by the picker.
@@ -150,7 +150,7 @@ impl Admin {
         self.browser.until(&format!("document.getElementById('vendor_product').value === '{vendor_product}'")).await;
         self.fill("#allowed_skus", skus).await;
         self.press("form.card[method=post] > button").await;
-        self.sees("Linked.").await;
+        self.sees("Product linked").await;
     }
 
     /// Closes the browser.

@@ -27,32 +27,32 @@ async fn a_shop_is_set_up_with_expivi_from_nothing_and_a_wrong_token_is_correcte
         integrator.fill(&format!("#setting-{field}"), value).await;
     }
     integrator.press("form.card > button").await;
-    integrator.sees("API token of the viewer is required").await;
+    integrator.sees("Viewer API token is required").await;
     assert_eq!(integrator.browser.value("document.activeElement.id || ''").await, json!(""));
     integrator.browser.picture("admin-connect").await;
     integrator.fill("#setting-viewer-token", "wrong").await;
     integrator.fill("#setting-server-token", "wrong").await;
     integrator.press("form.card > button").await;
-    integrator.sees("Connected.").await;
+    integrator.sees("Vendor connected.").await;
 
     // A vendor on this machine, without TLS, is an admin's to grant; what is to be granted is said.
     assert_eq!(integrator.browser.value("document.getElementById('plain_http')").await, json!(null));
     integrator.press("form[action$='/test'] button").await;
-    integrator.sees("Does not work").await;
+    integrator.sees("Failed: ").await;
     integrator.sees(&at).await;
     admin.grant_local_to("forge", "expivi", &at).await;
 
     integrator.press("form[action$='/test'] button").await;
-    integrator.sees("Does not work").await;
+    integrator.sees("Failed: ").await;
     integrator.sees("401").await;
     integrator.browser.picture("admin-wrong-token").await;
     integrator.fill("#setting-viewer-token", "viewer-token").await;
     integrator.fill("#setting-server-token", "server-token").await;
     integrator.press("form.card:not([action$='/test']) > button").await;
-    integrator.sees("Saved.").await;
+    integrator.sees("Changes saved").await;
     integrator.press("form[action$='/test'] button").await;
-    integrator.sees("Works").await;
-    assert!(!integrator.browser.text("main").await.contains("Does not work"));
+    integrator.sees("Passed: ").await;
+    assert!(!integrator.browser.text("main").await.contains("Failed: "));
     integrator.browser.picture("admin-account").await;
 
     integrator.link("forge", "band", "1001", "").await;
@@ -80,19 +80,19 @@ async fn a_shop_is_set_up_with_twikit_from_nothing() {
     }
     integrator.fill("#setting-payload-secret", &TwikitConfig::default().payload_secret).await;
     integrator.press("form.card > button").await;
-    integrator.sees("Connected.").await;
+    integrator.sees("Vendor connected.").await;
     // A secret is never shown again, and an empty field keeps it.
     assert_eq!(integrator.browser.value("document.getElementById('setting-payload-secret').value").await, json!(""));
     integrator.press("form.card:not([action$='/test']) > button").await;
-    integrator.sees("Saved.").await;
+    integrator.sees("Changes saved").await;
     // A vendor on this machine, without TLS, is an admin's to grant. Twikit is asked nothing before the first order needs it.
     assert_eq!(integrator.browser.value("document.getElementById('plain_http')").await, json!(null));
     admin.grant_local_to("mint", "twikit", &at).await;
     integrator.press("form[action$='/test'] button").await;
-    integrator.sees("Works").await;
-    assert!(!integrator.browser.text("main").await.contains("Does not work"));
+    integrator.sees("Passed: ").await;
+    assert!(!integrator.browser.text("main").await.contains("Failed: "));
 
-    integrator.sees(&format!("An admin also granted: 127.0.0.1/32 http://{at}")).await;
+    integrator.sees(&format!("Also allowed by an admin: 127.0.0.1/32 http://{at}")).await;
     // What only this vendor needs is said beside its field.
     integrator.open("/shops/mint/links/edit?product=letter&account=twikit&vendor_product=diamond-letter-jewel").await;
     integrator.press("form.card[method=post] > button").await;
@@ -146,12 +146,12 @@ async fn a_version_is_swapped_while_a_shopper_configures() {
     let file = admin.browser.page().find(By::Css("#component")).await.expect("the field of a file");
     file.send_keys(path.to_string_lossy()).await.expect("a path");
     admin.press("form.card button").await;
-    admin.sees("Installed on every node").await;
+    admin.sees("Version installed").await;
     let other = "[...document.querySelectorAll('#to option')].find((option) => !document.querySelector('.card tbody code').innerText.includes(option.innerText.split(' – ')[1]))";
     admin.browser.value(&format!("{other}.selected = true")).await;
     admin.browser.picture("admin-plugin").await;
     admin.press("form[action$='/swap'] button").await;
-    admin.sees("Moved.").await;
+    admin.sees("Version switched").await;
 
     shopper.click("#add").await;
     shopper.until("location.pathname.endsWith('/cart')").await;
@@ -181,21 +181,21 @@ async fn a_shop_changes_its_vendor_and_old_lines_stay() {
     }
     admin.fill("#setting-payload-secret", &TwikitConfig::default().payload_secret).await;
     admin.press("form.card > button").await;
-    admin.sees("Connected.").await;
+    admin.sees("Vendor connected.").await;
 
     admin.open("/shops/lumen/vendor-swap?from=expivi&to=twikit").await;
     // A product that the vendor does not have is not switched to.
     admin.fill("[name='product.ring']", "no-such-product").await;
     admin.press("button[value=check]").await;
-    admin.sees("not ready").await;
+    admin.sees("Not ready").await;
     admin.browser.picture("admin-vendor-swap-not-ready").await;
     admin.fill("[name='product.ring']", "diamond-letter-jewel").await;
     admin.fill("[name='skus.ring']", "RING").await;
     admin.press("button[value=check]").await;
-    admin.sees("All of them are ready").await;
+    admin.sees("All products are ready to switch").await;
     admin.browser.picture("admin-vendor-swap").await;
     admin.press("button[value=swap]").await;
-    admin.sees("Switched.").await;
+    admin.sees("Vendor switched.").await;
 
     // The page has the new vendor's configurator, and the line in the cart is still Expivi's to reopen.
     shopper.visit(&ring).await;

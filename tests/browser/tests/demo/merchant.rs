@@ -29,7 +29,7 @@ async fn a_dead_letter_is_replayed_once_its_cause_is_mended() {
     admin.open("/shops/gems/accounts/twikit").await;
     admin.fill("#setting-payload-secret", "wrong").await;
     admin.press("form.card:not([action$='/test']) > button").await;
-    admin.sees("Saved.").await;
+    admin.sees("Changes saved").await;
 
     let shopper = Browser::open().await.expect("a second browser");
     configure(&shopper, &gems, "jewel").await;
@@ -53,16 +53,16 @@ async fn a_dead_letter_is_replayed_once_its_cause_is_mended() {
     admin.open("/shops/gems/accounts/twikit").await;
     admin.fill("#setting-payload-secret", &TwikitConfig::default().payload_secret).await;
     admin.press("form.card:not([action$='/test']) > button").await;
-    admin.sees("Saved.").await;
+    admin.sees("Changes saved").await;
     admin.open(job.trim_start_matches("/admin")).await;
     admin.press_and_confirm("button[value=beginning]").await;
-    admin.sees("The job runs").await;
+    admin.sees("Retry queued").await;
 
     // The shopper's page follows.
     shopper.until("document.body.innerText.includes('Twikit sent it.')").await;
     let order = shopper.value("location.pathname.split('/').pop()").await;
     admin.open(&format!("/shops/gems/orders/{}", order.as_str().expect("an order"))).await;
-    admin.sees("shipped").await;
+    admin.sees("Shipped").await;
     admin.browser.picture("admin-order").await;
     admin.open("/shops/gems/health").await;
     admin.browser.picture("admin-health").await;
@@ -91,7 +91,7 @@ async fn an_offer_is_made_and_taken() {
     admin.fill("td input", "350.00").await;
     admin.browser.picture("admin-quotation").await;
     admin.press("form.card > button").await;
-    admin.sees("Offered.").await;
+    admin.sees("Offer sent").await;
 
     shopper.visit(&format!("{lumen}offers")).await;
     shopper.until("document.body.innerText.includes('€350.00')").await;

@@ -64,7 +64,7 @@ async fn list(
         Some(&shop),
         "Vendors",
         html! {
-            @if accounts.is_empty() { p { "No vendor is connected yet." } }
+            @if accounts.is_empty() { p { "No vendors connected. Connect one to offer configurable products." } }
             div.cards {
                 @for account in &accounts {
                     @let (name, version) = runs(&node, account);
@@ -113,11 +113,11 @@ async fn choose(
         Some(&shop),
         "Connect a vendor",
         html! {
-            p { "Choose whose configurator the shop's products get. You see what it asks for before anything is granted." }
+            p { "Choose a configurator. You'll review its permissions before connecting." }
             div.cards { @for plugin in vendors { (card(&shop, plugin)) } }
             @if !others.is_empty() {
-                h2 { "Strategies and order hooks" }
-                p { "These work beside a vendor: a strategy plans its carts, an order hook hears of orders." }
+                h2 { "Add-ons" }
+                p { "Cart strategies decide how items are added to the cart. Order hooks react to order events." }
                 div.cards { @for plugin in others { (card(&shop, plugin)) } }
             }
         },
@@ -129,9 +129,9 @@ fn card(shop: &ShopId, plugin: &Plugin) -> Markup {
     html! {
         section.card {
             h2 { (identity.name) }
-            p { "Version " (identity.version) ", by " (identity.vendor) }
+            p { "By " (identity.vendor) " · v" (identity.version) }
             (consent::asks(plugin))
-            p { a.button href=(at(shop, &format!("/accounts/new?component={}", plugin.digest()))) { "Choose " (identity.name) } }
+            p { a.button href=(at(shop, &format!("/accounts/new?component={}", plugin.digest()))) { "Connect " (identity.name) } }
         }
     }
 }
@@ -181,13 +181,13 @@ fn new_page(visitor: &Visitor, shop: &ShopId, plugin: &Plugin, entered: &Entered
         Some(shop),
         &format!("Connect {}", identity.name),
         html! {
-            section.card { p { "Version " (identity.version) ", by " (identity.vendor) } (consent::asks(plugin)) }
+            section.card { p { "By " (identity.vendor) " · v" (identity.version) } (consent::asks(plugin)) }
             @if let Some(problem) = refused { (refused_beside(problem, plugin)) }
             form.card method="post" action=(at(shop, "/accounts")) {
                 (token(visitor))
                 input type="hidden" name="component" value=(plugin.digest());
                 div.field {
-                    label for="id" { "What you call this account" }
+                    label for="id" { "Connection ID" }
                     input #id name="id" required value=(entered.id) maxlength="64" spellcheck="false";
                 }
                 (consent::draw(visitor, plugin, &entered.grants, &entered.values, true))
@@ -206,7 +206,7 @@ fn refused_beside(problem: &Problem, plugin: &Plugin) -> Markup {
     let is_placed =
         |issue: &&FieldIssue| plugin.about().form.field(&issue.field).is_some_and(|field| field.kind != "heading");
     html! {
-        p.refused role="alert" { "Nothing was saved yet: see what is marked below." }
+        p.refused role="alert" { "Nothing was saved. Correct the fields below." }
         @for issue in problem.issues().iter().filter(|issue| !is_placed(issue)) {
             p.refused { (issue.field) ": " (issue.message.text) }
         }
@@ -303,18 +303,18 @@ async fn account_page(
         Some(shop),
         &account.id.to_string(),
         html! {
-            p { (identity.name) " " (identity.version) ", by " (identity.vendor) ". "
+            p { (identity.name) " by " (identity.vendor) " · v" (identity.version) ". "
                 a href=(at(shop, "/links")) { "Link products" } }
             @if let Some(problem) = &told.refused { (refused_beside(problem, &plugin)) }
             form.card method="post" action=(format!("{here}/test")) {
-                h2 { "Does it work?" }
+                h2 { "Connection" }
                 (token(visitor))
                 @match &told.tried {
-                    None => p { "Tries the saved settings out at the vendor's, without changing anything there." },
+                    None => p { "Checks the saved settings with the vendor. Nothing is changed there." },
                     Some(Ok(tried)) => ul.tried role="status" {
                         @for diagnosis in tried {
                             li.passed[diagnosis.passed] {
-                                strong { @if diagnosis.passed { "Works: " } @else { "Does not work: " } }
+                                strong { @if diagnosis.passed { "Passed: " } @else { "Failed: " } }
                                 (diagnosis.check.text)
                                 @if let Some(detail) = &diagnosis.detail { " – " (detail.text) }
                             }
@@ -322,7 +322,7 @@ async fn account_page(
                     },
                     Some(Err(problem)) => (refusal(problem)),
                 }
-                button.quiet { "Test the connection" }
+                button.quiet { "Test connection" }
             }
             form.card method="post" action=(here) {
                 h2 { "Settings" }
@@ -345,10 +345,9 @@ fn versions(visitor: &Visitor, node: &Node, here: &str, account: &AccountSnapsho
     html! {
         section.card {
             h2 { "Version" }
-            p { "Moving to another version changes nothing for lines that are in carts and orders already: they stay with the version that made them. "
-                "Rolling back is moving to the version before." }
+            p { "Existing carts and orders keep their version. To roll back, switch to the previous version." }
             table {
-                thead { tr { th { "Version" } th { "Component" } th { span.visually-hidden { "Move" } } } }
+                thead { tr { th { "Version" } th { "Build" } th { span.visually-hidden { "Switch" } } } }
                 tbody {
                     @for version in versions.iter().rev() {
                         @let digest = version.digest();
@@ -356,12 +355,12 @@ fn versions(visitor: &Visitor, node: &Node, here: &str, account: &AccountSnapsho
                             th scope="row" { (version.about().identity.version) }
                             td { code { (digest.to_string().chars().take(12).collect::<String>()) } }
                             td {
-                                @if digest == account.current { span.mark { "runs now" } }
+                                @if digest == account.current { span.mark { "Current" } }
                                 @else {
                                     form method="post" action=(format!("{here}/swap")) {
                                         (token(visitor))
                                         input type="hidden" name="component" value=(digest);
-                                        button.quiet { "Move to " (version.about().identity.version) }
+                                        button.quiet { "Switch to " (version.about().identity.version) }
                                     }
                                 }
                             }

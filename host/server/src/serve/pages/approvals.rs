@@ -38,10 +38,10 @@ async fn list(
     Ok(page(
         &visitor,
         Some(&shop),
-        "Approvals",
+        "Pending changes",
         html! {
-            p { "What a vendor pushes takes effect at once, unless it decides what runs on the shop's pages: that waits here." }
-            @if held.is_empty() { p { "Nothing waits." } }
+            p { "Vendor changes apply automatically, except those that affect your storefront. Review those here." }
+            @if held.is_empty() { p { "Nothing to review" } }
             @for pushed in &held {
                 @let account = accounts.iter().find(|account| account.id == pushed.account);
                 @let plugin = account.and_then(|account| node.host().plugin(&account.current));
@@ -53,12 +53,12 @@ async fn list(
                             (changes(account, plugin.as_deref(), settings))
                             div.row {
                                 (decision(&visitor, &shop, pushed, "approve", "Approve"))
-                                (decision(&visitor, &shop, pushed, "refuse", "Refuse"))
+                                (decision(&visitor, &shop, pushed, "refuse", "Reject"))
                             }
                         },
                         other => {
-                            p { (said(other)) }
-                            (decision(&visitor, &shop, pushed, "seen", "It is done"))
+                            p { (said(other, &[])) }
+                            (decision(&visitor, &shop, pushed, "seen", "Mark as done"))
                         },
                     }
                 }
@@ -70,17 +70,17 @@ async fn list(
 /// Each field as the account has it, and as it was pushed.
 fn changes(account: Option<&AccountSnapshot>, plugin: Option<&Plugin>, settings: &[Setting]) -> Markup {
     let kept = account.and_then(|account| account.versions.get(&account.current));
-    let shown = |value| entered(value).map_or_else(|| "a secret".to_owned(), |value| text_of(&value));
+    let shown = |value| entered(value).map_or_else(|| "Hidden value".to_owned(), |value| text_of(&value));
     html! {
         table {
-            thead { tr { th { "Setting" } th { "Now" } th { "Pushed" } } }
+            thead { tr { th { "Setting" } th { "Current" } th { "Proposed" } } }
             tbody {
                 @for Setting { name, value } in settings {
                     @let field = plugin.and_then(|plugin| plugin.about().form.field(name));
                     tr {
                         th scope="row" {
                             @match field {
-                                Some(field) => { (field.label.text) @if field.public { " " span.mark { "shown on the shop's pages" } } },
+                                Some(field) => { (field.label.text) @if field.public { " " span.mark { "Public: visible to shoppers" } } },
                                 None => (name),
                             }
                         }
@@ -103,7 +103,7 @@ fn decision(visitor: &Visitor, shop: &ShopId, pushed: &AccountOutcome, what: &st
         form method="post" action=(at(shop, &format!("/approvals/{what}"))) {
             (token(visitor))
             input type="hidden" name="id" value=(pushed.id);
-            button.quiet[what != "approve"] { (text) span.visually-hidden { " what " (pushed.account) " pushed" } }
+            button.quiet[what != "approve"] { (text) span.visually-hidden { ": change of " (pushed.account) } }
         }
     }
 }

@@ -31,7 +31,7 @@ pub(super) fn chart(name: &str, minutes: &[MinuteOfCalls], now: SystemTime) -> M
     html! {
         figure {
             svg.chart viewBox=(format!("0 0 {} {HEIGHT}", MINUTES * WIDTH)) preserveAspectRatio="none" role="img"
-                aria-label=(format!("Calls of {name} in the last hour by minute; the table below says the same")) {
+                aria-label=(format!("Calls of {name} in the last hour by minute; the same data is in the table below")) {
                 @for (place, count) in &drawn {
                     @let (calls, errors) = (height(count.calls, most), height(count.errors, most));
                     rect.calls x=(place * WIDTH + 1) y=(HEIGHT - calls) width=(WIDTH - 2) height=(calls) {}
@@ -40,18 +40,17 @@ pub(super) fn chart(name: &str, minutes: &[MinuteOfCalls], now: SystemTime) -> M
                 path.latency d=(latency) {}
             }
             figcaption.help {
-                "The last hour, now at the right. Bars: calls in a minute, " (most) " at most; at their foot those that failed. Line: what 95 of 100 "
-                "calls took, " (span(longest)) " at most."
+                "Last hour, now at the right. Bars: calls per minute, at most " (most) "; errors at the bottom. Line: p95, at most " (span(longest)) "."
             }
         }
         details {
-            summary { "As a table" }
+            summary { "Show as table" }
             div.scroll tabindex="0" role="region" aria-label=(format!("Calls of {name} by minute")) {
                 table {
                     thead {
                         tr {
-                            th { "Minute" } th.number { "Calls" } th.number { "Failed" } th.number { "Half took at most" }
-                            th.number { "95 of 100 took at most" }
+                            th { "Minute" } th.number { "Calls" } th.number { "Errors" } th.number { "Median (p50)" }
+                            th.number { "p95" }
                         }
                     }
                     tbody {
@@ -85,7 +84,10 @@ fn height(part: u32, whole: u32) -> u32 {
 
 /// A time as people say it.
 pub(super) fn span(milliseconds: u32) -> String {
-    format!("{:?}", Duration::from_millis(milliseconds.into()))
+    match milliseconds {
+        0..1_000 => format!("{milliseconds} ms"),
+        _ => format!("{:?}", Duration::from_millis(milliseconds.into())).replacen('s', " s", 1),
+    }
 }
 
 #[cfg(test)]
@@ -113,9 +115,9 @@ mod tests {
             "<rect class=\"errors\" x=\"1\" y=\"98\" width=\"8\" height=\"2\"></rect>",
             "<rect class=\"calls\" x=\"591\" y=\"0\" width=\"8\" height=\"100\"></rect>",
             "d=\"M0 90h10M590 0h10\"",
-            "1000 at most",
-            "2s at most",
-            "<td class=\"number\">200ms</td>",
+            "at most 1000",
+            "at most 2 s",
+            "<td class=\"number\">200 ms</td>",
         ] {
             assert!(drawn.contains(part), "{part}: {drawn}");
         }
@@ -124,6 +126,6 @@ mod tests {
     #[test]
     fn an_hour_without_calls_is_empty() {
         let drawn = chart("expivi", &[], SystemTime::UNIX_EPOCH).into_string();
-        assert!(!drawn.contains("<rect") && drawn.contains("0 at most"), "{drawn}");
+        assert!(!drawn.contains("<rect") && drawn.contains("at most 0;"), "{drawn}");
     }
 }

@@ -16,23 +16,24 @@ use crate::serve::problem::Problem;
 pub(super) fn asks(plugin: &Plugin) -> Markup {
     let identity = &plugin.about().identity;
     let strategies: Vec<&str> = identity.strategies.iter().map(|strategy| strategy.title.text.as_str()).collect();
-    let hosts: Vec<String> = identity.hosts.iter().map(|host| host_shown(&plugin.about().form, host)).collect();
+    let hosts: Vec<String> =
+        identity.hosts.iter().map(|host| host_shown(&plugin.about().form, &Map::new(), host)).collect();
     let wishes: Vec<&str> = identity.grants.iter().map(|grant| grant_shown(grant)).collect();
     html! {
         dl {
-            @if !strategies.is_empty() { dt { "Ways of filling the cart" } dd { (strategies.join(", ")) } }
-            @if !identity.capabilities.is_empty() { dt { "Can do" } dd { (identity.capabilities.join(", ")) } }
-            dt { "Talks to" } dd { @if hosts.is_empty() { "nobody" } @else { (hosts.join(", ")) } }
-            @if !wishes.is_empty() { dt { "Asks for" } dd { (wishes.join(", ")) } }
+            @if !strategies.is_empty() { dt { "Cart strategies" } dd { (strategies.join(", ")) } }
+            @if !identity.capabilities.is_empty() { dt { "Features" } dd { (identity.capabilities.join(", ")) } }
+            dt { "Connects to" } dd { @if hosts.is_empty() { "No external hosts" } @else { (hosts.join(", ")) } }
+            @if !wishes.is_empty() { dt { "Permissions requested" } dd { (wishes.join(", ")) } }
         }
     }
 }
 
 fn grant_shown(grant: &str) -> &str {
     match grant {
-        "personal-data" => "names and addresses of orders",
-        "adjust-prices" => "adding to and taking from prices",
-        "choose-price-source" => "choosing where prices come from",
+        "personal-data" => "Customer names and addresses",
+        "adjust-prices" => "Adjust prices",
+        "choose-price-source" => "Choose the price source",
         other => other,
     }
 }
@@ -62,73 +63,73 @@ pub(super) fn draw(
         || grants.requests_per_second.is_some();
     html! {
         fieldset {
-            legend { "What it may do" }
+            legend { "Permissions" }
             @for host in &identity.hosts {
                 @let granted = grants::declared_host(plugin, host, settings).is_none_or(|host| grants.hosts.contains(&host));
                 label.inline {
                     input type="checkbox" name="host" value=(host) checked[is_new || granted];
-                    " Talk to " (host_shown(&plugin.about().form, host))
+                    " Connect to " (host_shown(&plugin.about().form, settings, host))
                 }
             }
             @if asks("personal-data") {
                 @if admin || grants.personal_data {
-                    (tick("personal_data", grants.personal_data, html! { "See names and addresses of orders that it handles" }))
+                    (tick("personal_data", grants.personal_data, html! { "Access customer names and addresses of its orders" }))
                 }
                 @if !admin {
                     p.help {
                         @if grants.personal_data {
-                            "While it sees them, an admin alone lets it talk to further hosts. Taken away, an admin alone grants it again."
+                            "While this is on, only an admin can add hosts. Once removed, only an admin can restore it."
                         } @else {
-                            "It asks to see names and addresses of orders that it handles: an admin grants that."
+                            "This plugin requests customer names and addresses. Ask an admin to allow it."
                         }
                     }
                 }
             }
-            @if asks("adjust-prices") { (tick("adjust_prices", grants.adjust_prices, html! { "Add to and take from prices" })) }
+            @if asks("adjust-prices") { (tick("adjust_prices", grants.adjust_prices, html! { "Adjust prices" })) }
             @if asks("choose-price-source") {
-                (tick("choose_price_source", grants.choose_price_source, html! { "Choose where prices come from" }))
+                (tick("choose_price_source", grants.choose_price_source, html! { "Choose the price source" }))
             }
             details open[unusual] {
-                summary { "Networks" }
+                summary { "Advanced network access" }
                 div.field {
-                    label for="further_hosts" { "Further hosts that it may talk to" }
+                    label for="further_hosts" { "Additional allowed hosts" }
                     textarea #further_hosts name="further_hosts" rows="2" spellcheck="false" aria-describedby="further-hosts-help" {
                         "\n" (further.join("\n"))
                     }
-                    p.help #further-hosts-help { "A host, or host:port, one a line: where a vendor keeps files elsewhere." }
+                    p.help #further-hosts-help { "host or host:port, one per line. For vendors that store files elsewhere." }
                 }
                 div.field {
-                    label for="webhook_networks" { "Its webhooks come from" }
+                    label for="webhook_networks" { "Allowed webhook source networks" }
                     textarea #webhook_networks name="webhook_networks" rows="2" spellcheck="false" aria-describedby="webhook-networks-help" {
                         "\n" (lines(&grants.webhook_networks))
                     }
-                    p.help #webhook-networks-help { "Networks such as 192.0.2.0/24, one a line. Empty: from anywhere." }
+                    p.help #webhook-networks-help { "CIDR ranges such as 192.0.2.0/24, one per line. Leave empty to allow any." }
                 }
                 @if admin {
                     div.field {
-                        label for="requests_per_second" { "Requests a second" }
+                        label for="requests_per_second" { "Requests per second" }
                         input #requests_per_second name="requests_per_second" type="number" min="1"
                             value=[grants.requests_per_second] aria-describedby="requests-per-second-help";
                         p.help #requests-per-second-help {
-                            "The most that each of its servers is asked. Empty: as fast as this installation asks any vendor."
+                            "Maximum for each host it connects to. Leave empty for the default of this installation."
                         }
                     }
                     div.field {
-                        label for="plain_http" { "Hosts that are reached without TLS" }
+                        label for="plain_http" { "Hosts allowed over plain HTTP" }
                         textarea #plain_http name="plain_http" rows="2" spellcheck="false" aria-describedby="plain-http-help" {
                             "\n" @for host in &grants.plain_http { (host) "\n" }
                         }
-                        p.help #plain-http-help { "Only for tests: a host, or host:port, one a line. Everybody on the way reads along." }
+                        p.help #plain-http-help { "Testing only. Traffic is not encrypted. host or host:port, one per line." }
                     }
                     div.field {
-                        label for="networks" { "Networks that are not public" }
+                        label for="networks" { "Allowed private networks" }
                         textarea #networks name="networks" rows="2" spellcheck="false" aria-describedby="networks-help" {
                             "\n" (lines(&grants.networks))
                         }
-                        p.help #networks-help { "Only where the vendor stands in your own network, or on this machine: 10.0.0.0/8, one a line." }
+                        p.help #networks-help { "Only if the vendor runs in your own network or on this machine, for example 10.0.0.0/8. One per line." }
                     }
                 } @else if !grants.plain_http.is_empty() || !grants.networks.is_empty() {
-                    p.help { "An admin also granted: " (lines(&grants.networks)) " " @for host in &grants.plain_http { "http://" (host) " " } }
+                    p.help { "Also allowed by an admin: " (lines(&grants.networks)) " " @for host in &grants.plain_http { "http://" (host) " " } }
                 }
             }
         }
@@ -163,7 +164,7 @@ pub(super) fn read(
             "" => None,
             number => Some(number.parse().map_err(|_| {
                 let detail =
-                    format!("{number:?} is not a number of requests a second; enter one such as 10, or nothing");
+                    format!("{number:?} is not a number of requests per second; enter a whole number such as 10, or leave it empty");
                 Problem::unprocessable("body", detail)
             })?),
         };
@@ -181,7 +182,7 @@ pub(super) fn networks(sent: &Sent, name: &str) -> Result<Vec<IpNet>, Problem> {
         address.or_else(|_| text.parse()).map_err(|_| {
             Problem::unprocessable(
                 "body",
-                format!("{text:?} is no network; enter one such as 192.0.2.0/24, one a line"),
+                format!("{text:?} is not a network; enter CIDR ranges such as 192.0.2.0/24, one per line"),
             )
         })
     };

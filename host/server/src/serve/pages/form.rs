@@ -8,6 +8,7 @@ use cartwright::webhook::entered;
 use cartwright::{AccountId, Form, ShopId};
 use maud::{Markup, html};
 use serde_json::{Map, Value, json};
+use url::Url;
 
 use super::visitor::Sent;
 use crate::serve::node::Node;
@@ -157,7 +158,7 @@ fn draw_field(drawn: &Drawn<'_>, field: &Field) -> Markup {
             (input(drawn, field, &Input { name: &name, id: &id, about: &about, blocked }))
             div id=(about) {
                 @for issue in &issues { p.issue { (issue.message.text) } }
-                @if is_lost(drawn, field) { p.issue { "What you entered here was not kept: enter it again." } }
+                @if is_lost(drawn, field) { p.issue { "For security this was not kept. Enter it again." } }
                 @if let Some(help) = &field.help { p.help { (help.text) } }
                 @if let Some(note) = note(drawn, field) { p.help { (note) } }
                 @if field.choices == ChoiceSource::Dynamic && let Some(note) = note_of_choices(drawn, field) { p.help { (note) } }
@@ -169,22 +170,22 @@ fn draw_field(drawn: &Drawn<'_>, field: &Field) -> Markup {
 fn label(drawn: &Drawn<'_>, field: &Field) -> Markup {
     html! {
         (field.label.text)
-        @if field.required && field.default.is_none() && !drawn.of_product { " " span.needed { "needed" } }
-        @if field.public { " " span.mark { "shown on the shop's pages" } }
+        @if field.required && field.default.is_none() && !drawn.of_product { " " span.needed { "Required" } }
+        @if field.public { " " span.mark { "Public: visible to shoppers" } }
     }
 }
 
 /// What there is to know beside what the plugin says.
 fn note(drawn: &Drawn<'_>, field: &Field) -> Option<String> {
     if field.kind == "secret" {
-        let hosts: Vec<String> = field.hosts.iter().map(|host| host_shown(drawn.form, host)).collect();
+        let hosts: Vec<String> = field.hosts.iter().map(|host| host_shown(drawn.form, drawn.values, host)).collect();
         return Some(match hosts.is_empty() {
-            true => "It is sent to nobody; it only signs and checks.".to_owned(),
-            false => format!("It is sent to {} only.", hosts.join(", ")),
+            true => "Never sent. Used to sign and verify only.".to_owned(),
+            false => format!("Only sent to {}.", hosts.join(", ")),
         });
     }
     if drawn.of_product {
-        return Some("If empty: as the account.".to_owned());
+        return Some("Inherits from the connection".to_owned());
     }
     if field.kind == "yes-no" {
         return None;
@@ -192,7 +193,7 @@ fn note(drawn: &Drawn<'_>, field: &Field) -> Option<String> {
     let default = text_of(&field.default.as_ref().and_then(entered)?);
     let choice = offered(drawn, field).into_iter().flatten().find(|choice| choice.value == default);
     let default = choice.map_or(default, |choice| choice.label.text.clone());
-    Some(format!("If empty: {default}")).filter(|_| !default.is_empty())
+    Some(format!("Default: {default}")).filter(|_| !default.is_empty())
 }
 
 /// Was a secret entered that is not drawn again? None is written into a page, not even for whoever has just sent it.
@@ -203,18 +204,29 @@ fn is_lost(drawn: &Drawn<'_>, field: &Field) -> bool {
 /// Why not all that the vendor offers can be chosen here.
 fn note_of_choices(drawn: &Drawn<'_>, field: &Field) -> Option<&'static str> {
     match (drawn.choices, offered(drawn, field)) {
-        (None, _) => Some("Save first: then the vendor's choices are offered here."),
-        (Some(_), None) => Some("The vendor did not say what there is: enter the value as the vendor writes it."),
+        (None, _) => Some("Save to load options from the vendor."),
+        (Some(_), None) => Some("Couldn't load options. Enter the value as shown at the vendor."),
         (Some(_), Some(_)) if is_all(drawn, field) => None,
-        (Some(_), Some(_)) => Some("The vendor has more than is listed here: any of its values can be entered."),
+        (Some(_), Some(_)) => Some("Not all options are listed. You can enter any value."),
     }
 }
 
-/// A host that a plugin names: its name, or the setting that it comes from.
-pub(super) fn host_shown(form: &Form, host: &str) -> String {
-    let Some(field) = host.strip_prefix("setting:") else { return host.to_owned() };
-    let label = form.field(field).map_or(field, |field| field.label.text.as_str());
-    format!("the host of “{label}”")
+/// Returns a host that a plugin names, or the host of the setting that names it: the value where there is one, else its default.
+pub(super) fn host_shown(form: &Form, values: &Map<String, Value>, host: &str) -> String {
+    let Some(name) = host.strip_prefix("setting:") else { return host.to_owned() };
+    let field = form.field(name);
+    let label = field.map_or(name, |field| field.label.text.as_str());
+    let default = || field.and_then(|field| field.default.as_ref()).and_then(entered);
+    let address = values.get(name).cloned().or_else(default);
+    match address.as_ref().and_then(host_of) {
+        Some(host) => format!("{host} (set in {label})"),
+        None => format!("the host set in {label}"),
+    }
+}
+
+/// Returns the host of an address.
+fn host_of(address: &Value) -> Option<String> {
+    Url::parse(address.as_str()?).ok()?.host_str().map(str::to_owned)
 }
 
 /// Is it drawn as several boxes, each with its own label?
@@ -251,7 +263,7 @@ fn input(drawn: &Drawn<'_>, field: &Field, Input { name, id, about, blocked }: &
         // Whether it has no value may matter.
         "yes-no" if drawn.of_product || field.default.is_none() => html! {
             select id=(id) name=(name) aria-describedby=(about) {
-                @let none = if drawn.of_product { "As the account" } else { "–" };
+                @let none = if drawn.of_product { "Inherit from connection" } else { "–" };
                 @for (choice, shown) in [("", none), ("true", "Yes"), ("false", "No")] {
                     option value=(choice) selected[text == choice] { (shown) }
                 }
@@ -264,20 +276,20 @@ fn input(drawn: &Drawn<'_>, field: &Field, Input { name, id, about, blocked }: &
         }
         "secret" => {
             let is_set = drawn.secrets.contains(&field.name);
-            let held = if is_set { "Set. Enter another to replace it." } else { "" };
+            let held = if is_set { "•••••••• Enter a new value to replace" } else { "" };
             let is_removed = value.is_some_and(Value::is_null);
             html! {
                 input id=(id) name=(name) type="password" autocomplete="off" spellcheck="false" placeholder=(held)
                     aria-describedby=(about) aria-invalid=[invalid];
                 @if is_set && !field.required {
-                    label.inline { input type="checkbox" name=(format!("{name}.remove")) checked[is_removed]; " Take it away" }
+                    label.inline { input type="checkbox" name=(format!("{name}.remove")) checked[is_removed]; " Remove saved value" }
                 }
             }
         }
         "text-area" | "list" | "pairs" => {
             let hint = match field.kind.as_str() {
-                "list" => Some("One a line"),
-                "pairs" => Some("name = value, one a line"),
+                "list" => Some("One per line"),
+                "pairs" => Some("name = value, one per line"),
                 _ => None,
             };
             html! {
@@ -307,12 +319,12 @@ fn input(drawn: &Drawn<'_>, field: &Field, Input { name, id, about, blocked }: &
             }
         }
         "multi-select" => html! {
-            textarea id=(id) name=(name) rows="3" placeholder="One a line" aria-describedby=(about) { "\n" (text) }
+            textarea id=(id) name=(name) rows="3" placeholder="One per line" aria-describedby=(about) { "\n" (text) }
         },
         "select" => match offered(drawn, field) {
             Some(choices) if is_all(drawn, field) => html! {
                 select id=(id) name=(name) aria-describedby=(about) aria-invalid=[invalid] {
-                    option value="" { @if drawn.of_product { "As the account" } @else { "–" } }
+                    option value="" { @if drawn.of_product { "Inherit from connection" } @else { "–" } }
                     @for choice in choices {
                         option value=(choice.value) selected[text == choice.value] { (choice.label.text) }
                     }

@@ -18,24 +18,24 @@ const OF_SHOP: &[(&str, &str, bool)] = &[
     ("", "Overview", false),
     ("/accounts", "Vendors", false),
     ("/links", "Products", false),
-    ("/preview", "Preview", false),
-    ("/vendor-swap", "Vendor swap", false),
-    ("/approvals", "Approvals", false),
+    ("/preview", "Test a configuration", false),
+    ("/vendor-swap", "Switch vendor", false),
+    ("/approvals", "Pending changes", false),
     ("/webhooks", "Webhooks", false),
-    ("/quotations", "Quotations", true),
+    ("/quotations", "Quotes", true),
     ("/orders", "Orders", false),
-    ("/jobs", "Jobs", false),
-    ("/notifications", "Notifications", true),
-    ("/log", "Log", false),
-    ("/health", "Health", false),
+    ("/jobs", "Vendor jobs", false),
+    ("/notifications", "Platform notifications", true),
+    ("/log", "Audit log", false),
+    ("/health", "Performance", false),
 ];
 /// The pages of the installation, for admins.
 const OF_ALL: &[(&str, &str)] = &[
     ("/admin/shops", "Shops"),
     ("/admin/plugins", "Plugins"),
     ("/admin/keys", "Access keys"),
-    ("/admin/health", "Health"),
-    ("/admin/log", "Log"),
+    ("/admin/health", "Node health"),
+    ("/admin/log", "Audit log"),
 ];
 
 macro_rules! done {
@@ -59,26 +59,30 @@ macro_rules! done {
 }
 
 done! {
-    Saved = "saved": "Saved. Every node serves it within a second.",
-    Connected = "connected": "Connected. Test the connection, then link products.",
-    Linked = "linked": "Linked. New pages show it within a second.",
-    Unlinked = "unlinked": "Taken away. Lines that were made with it are still served.",
-    VendorSwapped = "vendor-swapped": "Switched. New pages show the new vendor within a second; old lines stay where they were.",
-    Installed = "installed": "Installed on every node. No shop runs it yet.",
-    OutOfUse = "out-of-use": "Out of use on every node.",
-    Offered = "offered": "Offered. The shop can show it to its customer.",
-    Withdrawn = "withdrawn": "Nothing comes of it.",
-    Swapped = "swapped": "Moved. Every node serves that version within a second.",
-    Settled = "settled": "Noted. It waits for nobody any more.",
-    Closed = "closed": "The order is closed.",
-    Replayed = "replayed": "The job runs as soon as a worker is free. Load the page again to see what comes of it.",
-    Cancelled = "cancelled": "The job is cancelled, or ends after the step that it is in.",
-    Ended = "ended": "The address has ended. Whoever sends something there is refused.",
-    Approved = "approved": "Approved. The account has what was pushed.",
-    Refused = "refused": "Refused. The account keeps what it has.",
-    Removed = "removed": "Removed. The platform is told nothing more.",
-    Sent = "sent": "It is sent again.",
-    Revoked = "revoked": "The key is revoked, and who signed in with it is signed out.",
+    Saved = "saved": "Changes saved",
+    Created = "created": "Shop created. Next, connect a vendor.",
+    Connected = "connected": "Vendor connected. Test the connection, then link products.",
+    Linked = "linked": "Product linked",
+    Imported = "imported": "Links imported",
+    Unlinked = "unlinked": "Link removed. Existing carts and orders are not affected.",
+    VendorSwapped = "vendor-swapped": "Vendor switched. New configurations use the new vendor; existing items stay with the old one.",
+    Installed = "installed": "Version installed. Move shops to it when you're ready.",
+    AlreadyInstalled = "already-installed": "This version was already installed.",
+    Retired = "retired": "Version retired",
+    Offered = "offered": "Offer sent to the shop",
+    Declined = "declined": "Quote declined",
+    Withdrawn = "withdrawn": "Offer withdrawn",
+    Swapped = "swapped": "Version switched",
+    Settled = "settled": "Marked as done",
+    Closed = "closed": "Order closed",
+    Replayed = "replayed": "Retry queued",
+    Cancelled = "cancelled": "Job cancelled. A step in progress will finish first.",
+    Ended = "ended": "Webhook URL deactivated",
+    Approved = "approved": "Changes approved and applied",
+    Refused = "refused": "Changes rejected",
+    Removed = "removed": "Endpoint removed. The platform no longer receives notifications.",
+    Sent = "sent": "Notification queued for delivery",
+    Revoked = "revoked": "Key revoked. Sessions using it were signed out.",
 }
 
 tokio::task_local! {
@@ -122,7 +126,7 @@ pub(super) fn page(visitor: &Visitor, shop: Option<&ShopId>, title: &str, conten
     whole(
         title,
         html! {
-            a.skip href="#content" { "Skip to the content" }
+            a.skip href="#content" { "Skip to content" }
             header {
                 a.brand href=(address("/admin")) { "Cartwright" }
                 @if visitor.caller.is_admin() {
@@ -190,21 +194,28 @@ fn draw(method: &Method, at: &Uri, response: Response) -> Response {
         return Redirect::to(&sign_in(method, at)).into_response();
     }
     let is_origin = problem.kind() == ORIGIN_PROBLEM;
+    let is_read = method.is_safe();
     let title = match problem.status() {
-        _ if is_origin => "This form was not taken",
-        StatusCode::NOT_FOUND => "There is nothing here",
-        StatusCode::FORBIDDEN => "This is not for you",
-        StatusCode::PRECONDITION_FAILED | StatusCode::CONFLICT => "Somebody else was quicker",
-        status if status.is_server_error() => "This cannot be done now",
-        _ => "This cannot be done so",
+        _ if is_origin => "This form was rejected",
+        StatusCode::NOT_FOUND => "Page not found",
+        StatusCode::FORBIDDEN => "You don't have access",
+        StatusCode::PRECONDITION_FAILED | StatusCode::CONFLICT => "This was changed by someone else",
+        status if status.is_server_error() => "Something went wrong on our side",
+        _ => "Check what you entered",
     };
     let body = html! {
-        (refusal(problem))
-        @if is_origin { p { "Nothing was changed, and nothing is wrong with what you entered." } }
-        @else if matches!(problem.kind(), LATE_PROBLEM | PANIC_PROBLEM) {
-            p { "It is not known whether anything was changed. Look at what is there before you try again." }
+        // Only admins and integrators have a session.
+        @if problem.kind() == "role" {
+            p.refused role="alert" { "Only admins can open this page. You are signed in with an integrator key." }
+        } @else {
+            (refusal(problem))
         }
-        @else { p { "Nothing was changed. Go back in your browser to mend what you entered." } }
+        @if is_origin { p { "Nothing was saved, and nothing is wrong with what you entered." } }
+        @else if matches!(problem.kind(), LATE_PROBLEM | PANIC_PROBLEM) {
+            p { "It is not known whether anything was changed. Check before you try again." }
+        }
+        @else if !is_read { p { "Nothing was saved." } }
+        p { a href=(address("/admin")) { "Go to Home" } }
     };
     let mut drawn = match response.extensions().get::<Visitor>() {
         Some(visitor) => (problem.status(), page(visitor, None, title, body)).into_response(),

@@ -19,13 +19,13 @@ use crate::serve::problem::Problem;
 
 /// From which level on lines are shown.
 const LEVELS: [(Severity, &str, &str); 5] = [
-    (Severity::Debug, "debug", "Everything"),
-    (Severity::Info, "info", "Worth knowing"),
-    (Severity::Output, "output", "Standard output and error"),
-    (Severity::Warn, "warn", "Worth looking at"),
+    (Severity::Debug, "debug", "All levels"),
+    (Severity::Info, "info", "Info and above"),
+    (Severity::Output, "output", "Standard output and above"),
+    (Severity::Warn, "warn", "Warnings and above"),
     (Severity::Error, "error", "Errors"),
 ];
-const OF_THIS_NODE: &str = "It is what this node saw since it started; each node of an installation tells its own.";
+const OF_THIS_NODE: &str = "Data from this node only, since it started.";
 
 pub(super) fn routes() -> Router<Node> {
     Router::new().route("/admin/health", get(all)).route("/admin/shops/{shop}/health", get(of_shop))
@@ -38,16 +38,16 @@ async fn all(_: Admin, visitor: Visitor, State(node): State<Node>) -> Markup {
     page(
         &visitor,
         None,
-        "Health",
+        "Node health",
         html! {
-            p { "Calls of plugins in the last hour, where most failed first. " (OF_THIS_NODE) }
-            @if series.is_empty() { p { "No plugin was called." } }
+            p { "Plugin calls in the last hour, most errors first. " (OF_THIS_NODE) }
+            @if series.is_empty() { p { "No plugin calls in the last hour" } }
             @else {
                 table {
                     thead {
                         tr {
-                            th { "Plugin" } th { "Shop" } th.number { "Calls" } th.number { "Failed" } th.number { "Half took at most" }
-                            th.number { "95 of 100 took at most" }
+                            th { "Plugin" } th { "Shop" } th.number { "Calls" } th.number { "Errors" } th.number { "Median (p50)" }
+                            th.number { "p95" }
                         }
                     }
                     tbody {
@@ -56,7 +56,7 @@ async fn all(_: Admin, visitor: Visitor, State(node): State<Node>) -> Markup {
                                 th scope="row" { (series.plugin) }
                                 td { a href=(at(&series.shop, "/health")) { (series.shop) } }
                                 td.number { (series.hour.calls) }
-                                td.number { @if series.hour.errors > 0 { span.state.bad { (series.hour.errors) " failed" } } @else { "0" } }
+                                td.number { @if series.hour.errors > 0 { span.state.bad { (series.hour.errors) } } @else { "0" } }
                                 td.number { (span(series.hour.p50_ms)) } td.number { (span(series.hour.p95_ms)) }
                             }
                         }
@@ -86,10 +86,10 @@ async fn of_shop(
     Ok(page(
         &visitor,
         Some(&shop),
-        "Health",
+        "Performance",
         html! {
-            p { "Calls of the shop's plugins. " (OF_THIS_NODE) }
-            @if series.is_empty() { p { "No plugin was called in the last hour." } }
+            p { "Plugin calls of this shop. " (OF_THIS_NODE) }
+            @if series.is_empty() { p { "No plugin calls in the last hour" } }
             @for series in &series {
                 section.card {
                     h2 { (series.plugin) }
@@ -104,29 +104,30 @@ async fn of_shop(
 
 fn summary(hour: &CallCount) -> Markup {
     html! {
-        "In the last hour " (hour.calls) " calls, "
-        @if hour.errors == 0 { span.state.good { "none failed" } } @else { span.state.bad { (hour.errors) " failed" } }
-        ". Half of them took at most " (span(hour.p50_ms)) ", 95 of 100 at most " (span(hour.p95_ms)) "."
+        "Last hour: " (hour.calls) @if hour.calls == 1 { " call, " } @else { " calls, " }
+        @if hour.errors == 0 { span.state.good { "no errors" } }
+        @else { span.state.bad { (hour.errors) @if hour.errors == 1 { " error" } @else { " errors" } } }
+        " · p50 " (span(hour.p50_ms)) " · p95 " (span(hour.p95_ms))
     }
 }
 
 fn logs(shop: &ShopId, lines: &[LoggedLine], level: Severity) -> Markup {
     html! {
         section {
-            h2 #logs { "What plugins logged" }
+            h2 #logs { "Plugin logs" }
             form.row method="get" action=(at(shop, "/health")) {
                 div.field {
-                    label for="level" { "Show" }
+                    label for="level" { "Level" }
                     select #level name="level" {
                         @for (known, name, text) in LEVELS { option value=(name) selected[known == level] { (text) } }
                     }
                 }
                 button.quiet { "Show" }
             }
-            @if lines.is_empty() { p { "Nothing in the last day." } }
+            @if lines.is_empty() { p { "No entries in the last 24 hours" } }
             @else {
                 table {
-                    thead { tr { th { "When" } th { "Plugin" } th { "Level" } th { "In" } th { "Line" } } }
+                    thead { tr { th { "Time" } th { "Plugin" } th { "Level" } th { "Hook" } th { "Message" } } }
                     tbody {
                         @for line in lines {
                             tr {

@@ -52,7 +52,7 @@ async fn list(
     node.host().shop(&shop)?;
     let chosen = chosen.as_deref();
     if let Some(unknown) = chosen.filter(|chosen| STATES.iter().all(|(name, ..)| name != chosen)) {
-        return Err(Problem::not_found(format!("no job is in the state {unknown:?}")));
+        return Err(Problem::not_found(format!("There is no job status {unknown:?}.")));
     }
     let wanted = STATES.iter().enumerate().filter(|(place, (name, ..))| match chosen {
         Some(chosen) => *name == chosen,
@@ -71,11 +71,11 @@ async fn list(
     Ok(page(
         &visitor,
         Some(&shop),
-        "Jobs",
+        "Vendor jobs",
         html! {
-            p { "A job tells one account of one event of an order. It runs by itself, and waits by itself for a vendor that is away." }
-            nav aria-label="States" {
-                a href=(at(&shop, "/jobs")) aria-current=[chosen.is_none().then_some("page")] { "In trouble" }
+            p { "Each job sends one order event to one vendor. Jobs run and retry automatically." }
+            nav aria-label="Statuses" {
+                a href=(at(&shop, "/jobs")) aria-current=[chosen.is_none().then_some("page")] { "Needs attention" }
                 @for (name, text, _) in STATES {
                     a href=(at(&shop, &format!("/jobs?state={name}"))) aria-current=[(chosen == Some(name)).then_some("page")] { (text) }
                 }
@@ -83,8 +83,8 @@ async fn list(
             @for (name, text, jobs) in &found {
                 section {
                     h2 { (text) }
-                    @if jobs.is_empty() { p { "None." } } @else { (table(&shop, jobs)) }
-                    (next("Later ones", last_of_page(jobs).map(|last| {
+                    @if jobs.is_empty() { p { "No jobs" } } @else { (table(&shop, jobs)) }
+                    (next("Next page", last_of_page(jobs).map(|last| {
                         at(&shop, &format!("/jobs?state={name}&after={}", segment(&last.id)))
                     })))
                 }
@@ -97,12 +97,12 @@ async fn list(
 pub(super) fn table<'a>(shop: &ShopId, jobs: impl IntoIterator<Item = &'a JobSummary>) -> Markup {
     html! {
         table {
-            thead { tr { th { "Account" } th { "Event" } th { "Order" } th { "State" } th { "Changed" } } }
+            thead { tr { th { "Event" } th { "Vendor" } th { "Order" } th { "Status" } th { "Updated" } } }
             tbody {
                 @for job in jobs {
                     tr {
-                        th scope="row" { a href=(path(shop, &job.id)) { (job.account) } }
-                        td { (happened(&job.kind)) " " span.mark { (job.event) } }
+                        th scope="row" { a href=(path(shop, &job.id)) { (happened(&job.kind)) } " " span.mark { (job.event) } }
+                        td { (job.account) }
                         td { a href=(orders::path(shop, &job.order)) { (job.order) } }
                         td { (state(job)) }
                         td { (when(job.changed)) }
@@ -125,29 +125,29 @@ async fn read(
     Ok(page(
         &visitor,
         Some(&shop),
-        &format!("Job of {}", job.account),
+        &format!("{} → {}, order {}", happened(&job.kind), job.account, job.order),
         html! {
             dl {
-                dt { "State" } dd { (state(job)) ", since " (when(job.changed)) }
+                dt { "Status" } dd { (state(job)) ", since " (when(job.changed)) }
                 dt { "Order" } dd { a href=(orders::path(&shop, &job.order)) { (job.order) } }
                 dt { "Event" } dd { (happened(&job.kind)) ", " (job.event) ", reported " (when(job.created)) }
                 dt { "Plugin" } dd {
                     @match &runs {
                         Some(plugin) => { (plugin.about().identity.name) " " (plugin.about().identity.version) },
-                        None => { "a component that is not here: " code { (job.plugin) } },
+                        None => { "Build not installed on this node: " code { (job.plugin) } },
                     }
                 }
-                dt { "Id" } dd { code { (job.id) } }
+                dt { "ID" } dd { code { (job.id) } }
             }
             (why(&detail))
             @if visitor.caller.is_admin() { (decide(&visitor, &shop, &detail)) }
             @for (number, records) in &detail.journals {
                 section {
-                    h2 { @if *number == 0 { "What it did" } @else { "What it did from the beginning again (" (number) ")" } }
-                    p.help { "Each request with its answer. Bodies and secrets are not shown." }
-                    div.scroll tabindex="0" role="region" aria-label=(format!("Journal {number}")) {
+                    h2 { @if *number == 0 { "Steps" } @else { "Steps after restart " (number) } }
+                    p.help { "Each request with its response. Bodies and secrets are not shown." }
+                    div.scroll tabindex="0" role="region" aria-label=(format!("Steps {number}")) {
                         table {
-                            thead { tr { th.number { "Step" } th { "When" } th { "What" } th { "About" } } }
+                            thead { tr { th.number { "Step" } th { "Time" } th { "Action" } th { "Details" } } }
                             tbody {
                                 @for (position, record) in records.iter().enumerate() {
                                     @let (what, about) = shown(&record.entry);
@@ -162,10 +162,10 @@ async fn read(
             }
             @if !detail.outcomes.is_empty() {
                 section {
-                    h2 { "What it said" }
+                    h2 { "Updates" }
                     ol.timeline {
                         @for outcome in &detail.outcomes {
-                            li { (when(outcome.at)) (said(&outcome.outcome)) @if outcome.held { ", waits for a person" } }
+                            li { (when(outcome.at)) (said(&outcome.outcome, &[])) @if outcome.held { " " span.state.bad { "Needs attention" } } }
                         }
                     }
                 }
@@ -178,9 +178,9 @@ fn why(detail: &JobDetail) -> Markup {
     html! {
         @if let Some(why) = &detail.why {
             section.attention aria-labelledby="why" {
-                h2 #why { "Why" }
+                h2 #why { "What went wrong" }
                 p { (why.text) }
-                @if let Some(who) = why.who { p { "Who can mend it: " (who_mends(who)) "." } }
+                @if let Some(who) = why.who { p { "Who can fix this: " (who_mends(who)) "." } }
             }
         }
     }
@@ -191,30 +191,29 @@ fn decide(visitor: &Visitor, shop: &ShopId, detail: &JobDetail) -> Markup {
     let (over, state) = (detail.summary.state.is_over(), detail.summary.state.name());
     let goes_on = matches!(state, "stopped" | "needs-merchant" | "retrying" | "cancelled");
     html! {
-        @if matches!(state, "running" | "waiting") { p { "A worker has it: it can be run once more when that is over." } }
+        @if matches!(state, "running" | "waiting") { p { "This job is running. You can retry it when it has stopped." } }
         @else { form.card method="post" action=(format!("{here}/replay")) {
-            h2 { "Run it once more" }
+            h2 { "Retry job" }
             (token(visitor))
             dl {
-                @if goes_on { dt { "From here" } dd {
-                    "What it asked last is asked anew, everything before stands. A request that must not be sent twice is sent again: "
-                    "look at the vendor's first whether it arrived."
+                @if goes_on { dt { "Retry from failed step" } dd {
+                    "Repeats only the last request. If it may already have reached the vendor, check there first to avoid a duplicate."
                 } }
-                dt { "From the beginning" }
-                dd { "It does everything anew on the present settings. What it said before is not said twice, and vendors that know a request "
-                    "again make nothing twice." }
+                dt { "Restart from the beginning" }
+                dd { "Runs every step with the current settings. Updates already recorded are not repeated. Vendors that detect repeats won't create "
+                    "duplicates." }
             }
             @if goes_on {
-                button name="from" value="here" data-ask="Run this job on from here? What it asked last is sent again." { "From here" } " "
+                button name="from" value="here" data-ask="Retry from the failed step? The last request is sent again." { "Retry from failed step" } " "
             }
-            button.quiet name="from" value="beginning" data-ask="Run this job from the beginning?" { "From the beginning" }
+            button.quiet name="from" value="beginning" data-ask="Restart this job from the beginning?" { "Restart from the beginning" }
         } }
         @if !over {
             form.card method="post" action=(format!("{here}/cancel")) {
-                h2 { "Cancel it" }
+                h2 { "Cancel job" }
                 (token(visitor))
-                p { "It ends after the step that it is in, and the order's later events go on. What the vendor has made already stays there." }
-                button.danger data-ask="Cancel this job? The vendor may never be told of this event." { "Cancel the job" }
+                p { "The current step finishes, later events continue. Anything already created at the vendor stays." }
+                button.danger data-ask="Cancel this job? The vendor may never receive this event." { "Cancel job" }
             }
         }
     }

@@ -22,17 +22,17 @@ use crate::serve::problem::Problem;
 
 /// The roles, with what each is for.
 const ROLES: [(&str, &str, &str); 4] = [
-    ("integrator", "Integrator", "sets one shop up: vendors, links, webhooks; signs in here"),
-    ("backend", "Backend", "the platform's server: carts, orders and prices of one shop, or of all"),
+    ("integrator", "Integrator", "Sets up one shop: vendors, product links, webhooks. Can sign in here."),
+    ("backend", "Backend", "For the platform's server: carts, orders and prices of one shop or of all shops."),
     (
         "storefront",
         "Storefront",
-        "one shop's pages: loads configurators and fills carts; everybody may read such a key",
+        "For one shop's storefront pages: loads configurators and adds to carts. Visible to everyone.",
     ),
-    ("admin", "Admin", "runs the installation: everything, in all shops; signs in here"),
+    ("admin", "Admin", "Runs the installation: everything, in all shops. Can sign in here."),
 ];
 /// For how long the former secret of an exchanged key goes on, in seconds.
-const BOTH: [(u32, &str); 3] = [(0, "ends at once"), (86_400, "goes on for a day"), (604_800, "goes on for a week")];
+const BOTH: [(u32, &str); 3] = [(86_400, "expire in 24 hours"), (604_800, "expire in 7 days"), (0, "expire now")];
 
 pub(super) fn routes() -> Router<Node> {
     Router::new()
@@ -56,7 +56,7 @@ async fn list(_: Admin, visitor: Visitor, State(node): State<Node>) -> Result<Ma
         "Access keys",
         html! {
             table {
-                thead { tr { th { "Key" } th { "For" } th { "State" } th { "Used last" } th { span.visually-hidden { "Change" } } } }
+                thead { tr { th { "Name" } th { "Role" } th { "Status" } th { "Last used" } th { span.visually-hidden { "Change" } } } }
                 tbody { @for key in &keys { (row(&visitor, key, now)) } }
             }
             (new_form(&visitor, &node.host().shop_ids()))
@@ -74,13 +74,13 @@ fn row(visitor: &Visitor, key: &AccessKeyInfo, now: SystemTime) -> Markup {
         tr {
             th scope="row" {
                 (key.label) " " span.mark { (key.id) }
-                @if visitor.caller.key == key.id { " " span.mark { "yours" } }
+                @if visitor.caller.key == key.id { " " span.mark { "This session" } }
             }
             td {
                 (key.role.name())
                 @match key.role.shop() {
                     Some(shop) => { " of " a href=(at(shop, "")) { (shop) } },
-                    None => " of every shop",
+                    None => " of all shops",
                 }
                 @if !key.networks.is_empty() {
                     div.mark { "from " (key.networks.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")) " only" }
@@ -89,32 +89,32 @@ fn row(visitor: &Visitor, key: &AccessKeyInfo, now: SystemTime) -> Markup {
             td {
                 @match (key.revoked, key.expires) {
                     (Some(revoked), _) => { span.state { "Revoked" } " " (when(revoked)) },
-                    (None, Some(ends)) if ends <= now => { span.state { "Ended" } " " (when(ends)) },
+                    (None, Some(ends)) if ends <= now => { span.state { "Expired" } " " (when(ends)) },
                     (None, ends) => {
-                        span.state.good { "Holds" }
+                        span.state.good { "Active" }
                         @if let Some(ends) = ends { " until " (when(ends)) }
-                        @if let Some(ends) = key.previous_ends.filter(|ends| *ends > now) { div.mark { "its former secret until " (when(ends)) } }
+                        @if let Some(ends) = key.previous_ends.filter(|ends| *ends > now) { div.mark { "old secret until " (when(ends)) } }
                     },
                 }
             }
-            td { @match key.last_used { Some(used) => (when(used)), None => "never" } }
+            td { @match key.last_used { Some(used) => (when(used)), None => "Never" } }
             td {
                 @if key.revoked.is_none() {
                     form method="post" action=(format!("{here}/rotate")) {
                         (token(visitor))
-                        label.visually-hidden for=(format!("both-{}", key.id)) { "The former secret of " (key.label) }
+                        label.visually-hidden for=(format!("both-{}", key.id)) { "Old secret of " (key.label) }
                         select id=(format!("both-{}", key.id)) name="both_seconds" {
-                            @for (seconds, text) in BOTH { option value=(seconds) { "The former " (text) } }
+                            @for (seconds, text) in BOTH { option value=(seconds) { "Old secret: " (text) } }
                         }
                         " "
-                        button.quiet data-ask=(format!("Give “{}” a new secret?", key.label)) {
-                            "New secret" span.visually-hidden { " for " (key.label) }
+                        button.quiet data-ask=(format!("Rotate the secret of “{}”?", key.label)) {
+                            "Rotate" span.visually-hidden { " " (key.label) }
                         }
                     }
                     " "
                     form method="post" action=(format!("{here}/revoke")) {
                         (token(visitor))
-                        button.danger data-ask=(format!("Revoke “{}”? Whoever uses it is refused from now on.", key.label)) {
+                        button.danger data-ask=(format!("Revoke “{}”? Requests with it will be rejected.", key.label)) {
                             "Revoke" span.visually-hidden { " " (key.label) }
                         }
                     }
@@ -127,14 +127,14 @@ fn row(visitor: &Visitor, key: &AccessKeyInfo, now: SystemTime) -> Markup {
 fn new_form(visitor: &Visitor, shops: &[ShopId]) -> Markup {
     html! {
         form.card method="post" action=(address("/admin/keys")) {
-            h2 { "Make a key" }
+            h2 { "Create key" }
             (token(visitor))
             div.field {
-                label for="label" { "What people call it" }
+                label for="label" { "Name" }
                 input #label name="label" required maxlength=(LONGEST_LABEL);
             }
             fieldset {
-                legend { "What it is for" }
+                legend { "Role" }
                 @for (number, (name, text, about)) in ROLES.into_iter().enumerate() {
                     label.inline {
                         input type="radio" name="role" value=(name) required checked[number == 0];
@@ -145,37 +145,37 @@ fn new_form(visitor: &Visitor, shops: &[ShopId]) -> Markup {
             div.field {
                 label for="shop" { "Shop" }
                 select #shop name="shop" aria-describedby="shop-help" {
-                    option value="" { "every shop" }
+                    option value="" { "All shops" }
                     @for shop in shops { option value=(shop) { (shop) } }
                 }
-                p.help #shop-help { "An integrator's and a storefront's key needs one; an admin's is for all." }
+                p.help #shop-help { "Integrator and storefront keys need a shop. An admin key is for all shops." }
             }
             div.field {
-                label for="networks" { "Where it may be used from" }
+                label for="networks" { "Allowed networks" }
                 textarea #networks name="networks" rows="2" spellcheck="false" aria-describedby="networks-help" {}
-                p.help #networks-help { "Networks such as 192.0.2.0/24, one a line. Empty: from anywhere." }
+                p.help #networks-help { "CIDR ranges such as 192.0.2.0/24, one per line. Leave empty to allow any." }
             }
             div.field {
-                label for="expires" { "Ends on" }
+                label for="expires" { "Expires on" }
                 input #expires name="expires" type="date" size="12" aria-describedby="expires-help";
-                p.help #expires-help { "At midnight before this day, in UTC. Empty: it holds until it is revoked." }
+                p.help #expires-help { "At 00:00 UTC on this day. Leave empty for a key that does not expire." }
             }
-            button { "Make the key" }
+            button { "Create key" }
         }
     }
 }
 
 fn role(sent: &Sent) -> Result<Role, Problem> {
     let shop: Option<ShopId> = sent.optional("shop")?;
-    let needed = || Problem::unprocessable("body", "shop: choose the shop that the key is for");
+    let needed = || Problem::unprocessable("body", "Choose a shop: integrator and storefront keys are for one shop.");
     Ok(match sent.text("role") {
         "storefront" => Role::Storefront { shop: shop.ok_or_else(needed)? },
         "integrator" => Role::Integrator { shop: shop.ok_or_else(needed)? },
         "backend" => Role::Backend { shop },
         "admin" if shop.is_none() => Role::Admin,
         // Whoever chose a shop did not want a key for all of them.
-        "admin" => return Err(Problem::unprocessable("body", "shop: an admin's key is for every shop; choose that")),
-        _ => return Err(Problem::unprocessable("body", "role: choose one")),
+        "admin" => return Err(Problem::unprocessable("body", "An admin key is for all shops: choose “All shops”.")),
+        _ => return Err(Problem::unprocessable("body", "Choose a role.")),
     })
 }
 
@@ -195,20 +195,20 @@ fn shown_once(visitor: &Visitor, key: &str, role: Option<&Role>) -> Markup {
     page(
         visitor,
         None,
-        "The key",
+        "Access key",
         html! {
             section.attention {
-                h2 { "It is shown now and never again" }
+                h2 { "Copy this now. You won't see it again." }
                 div.field {
                     label for="key" { "Access key" }
                     input #key readonly value=(key) spellcheck="false" aria-describedby="key-help";
                     p.help #key-help {
-                        "Copy it, and give it to whoever is to use it: " code { "Authorization: Bearer" } " in requests, or the sign-in page."
-                        @if let Some(role) = role { "\n" (role.name()) ": " (role_text(role)) "." }
+                        "Use it as " code { "Authorization: Bearer" } " in requests, or on the sign-in page."
+                        @if let Some(role) = role { "\n" (role.name()) ": " (role_text(role)) }
                     }
                 }
             }
-            p { a.button href=(address("/admin/keys")) { "It is kept" } }
+            p { a.button href=(address("/admin/keys")) { "Done" } }
         },
     )
 }
@@ -222,7 +222,7 @@ async fn rotate(
 ) -> Result<Markup, Problem> {
     let both: u32 = sent.read("both_seconds")?;
     if BOTH.iter().all(|(seconds, _)| *seconds != both) {
-        return Err(Problem::unprocessable("body", "both_seconds: choose one that is offered"));
+        return Err(Problem::unprocessable("body", "Choose when the old secret expires."));
     }
     let both = Duration::from_secs(both.into());
     let made = node.store().rotate_access_key(None, &key, both, &caller.who, node.now()).await?;

@@ -58,7 +58,7 @@ async fn edit(
     let first = || of.accounts.first().map(|account| account.id.clone());
     let account = editing.account.clone().or_else(|| old.as_ref().map(|old| old.account.clone())).or_else(first);
     let Some(account) = account else {
-        return Err(Problem::unprocessable("account", "no vendor is connected yet; connect one first"));
+        return Err(Problem::unprocessable("account", "Connect a vendor before you link products."));
     };
     let mut link = old.clone().filter(|old| old.account == account).unwrap_or_else(|| empty(&editing.product, account));
     if let Some(vendor_product) = &editing.vendor_product {
@@ -119,8 +119,8 @@ async fn link_page(
     let more_is_wrong =
         told.issues.iter().any(|issue| ["preset", "other-vendor-products"].contains(&issue.field.as_str()));
     let title = match told.version.is_empty() {
-        true => "Link a product".to_owned(),
-        false => format!("Link of {}", link.shop_product),
+        true => "Link product".to_owned(),
+        false => format!("{}: product link", link.shop_product),
     };
     let form_of = |plugin: &Plugin, prefix, values, choices| {
         form::draw(&Drawn {
@@ -145,7 +145,7 @@ async fn link_page(
         html! {
             @match &told.refused {
                 Some(problem) if told.issues.is_empty() => (refusal(problem)),
-                Some(_) => p.refused role="alert" { "Nothing was saved yet: see what is marked below." },
+                Some(_) => p.refused role="alert" { "Nothing was saved. Correct the fields below." },
                 None => {}
             }
             @for issue in told.issues.iter().filter(|issue| !is_placed(issue, &[Some(&vendor), planner.as_ref().map(|(plugin, _)| plugin)])) {
@@ -153,18 +153,18 @@ async fn link_page(
             }
             (picker)
             form.card method="post" action=(at(shop, "/links/edit")) {
-                h2 { "The link" }
+                h2 { "Product link" }
                 (token(visitor))
                 input type="hidden" name="version" value=(told.version);
                 div.field {
-                    label for="product" { "The shop's product" }
+                    label for="product" { "Your product" }
                     input #product name="product" required value=(link.shop_product) list="products" readonly[!told.version.is_empty()]
                         spellcheck="false" autocomplete="off";
                     datalist #products { @for product in &offered { option value=(product) {} } }
                 (issues_of(&told.issues, "shop-product"))
                 }
                 div.field {
-                    label for="account" { "Vendor account" }
+                    label for="account" { "Vendor" }
                     select #account name="account" {
                         @for account in &of.accounts {
                             @let (name, _) = runs(node, account);
@@ -173,50 +173,50 @@ async fn link_page(
                     }
                 }
                 div.field {
-                    label for="vendor_product" { "The vendor's product" }
+                    label for="vendor_product" { "Vendor product" }
                     input #vendor_product name="vendor_product" required value=(link.vendor_product) spellcheck="false" autocomplete="off";
                 (issues_of(&told.issues, "vendor-product"))
                 }
                 div.field {
-                    label for="strategy" { "How the cart is filled" }
+                    label for="strategy" { "Cart strategy" }
                     select #strategy name="strategy" { (strategies(node, &of.accounts, Some(&link.account), Some(&link.strategy))) }
                     @if !told.version.is_empty() {
                         p.help {
                             a href=(at(shop, &format!("/preview?{}", form_urlencoded::Serializer::new(String::new()).append_pair("product", &link.shop_product).finish()))) {
-                                "Try it out on a configuration"
+                                "Test with a configuration"
                             }
                         }
                     }
                 }
                 div.field {
-                    label for="allowed_skus" { "SKUs that a page may choose among" }
+                    label for="allowed_skus" { "Allowed SKUs" }
                     textarea #allowed_skus name="allowed_skus" rows="2" spellcheck="false" aria-describedby="allowed-help" { "\n" (typed::lines(&link.allowed_skus)) }
                 (issues_of(&told.issues, "allowed-skus"))
-                    p.help #allowed-help { "One a line. Where the vendor's saved configuration does not name the SKU, only these are taken from the page." }
+                    p.help #allowed-help { "One per line. Used if the vendor doesn't return a SKU: other SKUs sent by the browser are rejected." }
                 }
                 details open[has_more || more_is_wrong] {
-                    summary { "More" }
+                    summary { "Advanced" }
                     div.field {
-                        label for="other_vendor_products" { "Further vendor products that a configuration may contain" }
+                        label for="other_vendor_products" { "Additional vendor products" }
                         textarea #other_vendor_products name="other_vendor_products" rows="2" spellcheck="false" {
                             "\n" (typed::lines(&link.other_vendor_products))
                         }
                         (issues_of(&told.issues, "other-vendor-products"))
                     }
                     @if can("preset") {
-                        div.field { label for="preset" { "Preset to start from" } input #preset name="preset" value=(link.preset.as_deref().unwrap_or_default()); (issues_of(&told.issues, "preset")) }
+                        div.field { label for="preset" { "Starting preset" } input #preset name="preset" value=(link.preset.as_deref().unwrap_or_default()); (issues_of(&told.issues, "preset")) }
                     }
                 }
                 @if vendor.about().form.0.iter().any(|field| field.per_product) {
                     details open[!link.settings.is_empty() || !told.issues.is_empty()] {
-                        summary { "Settings of this product" }
+                        summary { "Product settings" }
                         (form_of(&vendor, form::SETTING, &link.settings, &choices))
                     }
                 }
                 @if let Some((planner, choices)) = planner.as_ref().filter(|(planner, _)| planner.about().form.0.iter().any(|field| field.per_product)) {
-                    details open { summary { "Settings of the strategy" } (form_of(planner, "strategy", &link.strategy_settings, choices)) }
+                    details open { summary { "Strategy settings" } (form_of(planner, "strategy", &link.strategy_settings, choices)) }
                 }
-                button { @if told.version.is_empty() { "Link it" } @else { "Save" } }
+                button { @if told.version.is_empty() { "Link product" } @else { "Save" } }
             }
         },
     ))
@@ -256,24 +256,24 @@ async fn picker(node: &Node, of: &ShopSnapshot, link: &Link, editing: &Editing) 
     let chosen = |product: &Product| product.id == link.vendor_product;
     html! {
         section.card aria-labelledby="picker" {
-            h2 #picker { "Choose the vendor's product" }
+            h2 #picker { "Vendor catalogue" }
             form method="get" action=(at(shop, "/links/edit")) role="search" {
                 input type="hidden" name="product" value=(link.shop_product);
                 div.row {
                     div.field {
-                        label for="search-account" { "Account" }
+                        label for="search-account" { "Vendor" }
                         select #search-account name="account" {
                             @for account in &of.accounts { option value=(account.id) selected[account.id == link.account] { (account.id) } }
                         }
                     }
-                    div.field { label for="search" { "Title or id" } input #search name="search" type="search" value=(editing.search) size="24"; }
+                    div.field { label for="search" { "Title or ID" } input #search name="search" type="search" value=(editing.search) size="24"; }
                     button.quiet { "Search" }
                 }
             }
             @match found {
-                Err(error) => { (refusal(&error.into())) p.help { "Enter the vendor's product by hand, below." } }
+                Err(error) => { (refusal(&error.into())) p.help { "Enter the vendor product ID below." } }
                 Ok(found) => {
-                    @if found.products.is_empty() { p { "The vendor has nothing that is called like that." } }
+                    @if found.products.is_empty() { p { @if editing.search.is_empty() { "No vendor products" } @else { "No vendor products match “" (editing.search) "”" } } }
                     ul.picker {
                         @for product in &found.products {
                             li {
@@ -288,7 +288,7 @@ async fn picker(node: &Node, of: &ShopSnapshot, link: &Link, editing: &Editing) 
                         }
                     }
                     @if let Some(cursor) = &found.cursor {
-                        a.quiet.button href=(to(&[("search", &editing.search), ("cursor", cursor)])) { "More" }
+                        a.quiet.button href=(to(&[("search", &editing.search), ("cursor", cursor)])) { "Next page" }
                     }
                 }
             }

@@ -58,7 +58,7 @@ async fn list(
     Ok(page(
         &visitor,
         Some(&shop),
-        "Product links",
+        "Products",
         html! {
             @if accounts.is_empty() {
                 p { "First " a href=(at(&shop, "/accounts/new")) { "connect a vendor" } "." }
@@ -66,22 +66,22 @@ async fn list(
                 div.row {
                     form method="get" action=(at(&shop, "/links")) role="search" {
                         div.row {
-                            div.field { label for="q" { "Find a product" } input #q name="q" type="search" value=(q) size="24"; }
-                            button.quiet { "Find" }
+                            div.field { label for="q" { "Search products" } input #q name="q" type="search" value=(q) size="24"; }
+                            button.quiet { "Search" }
                         }
                     }
-                    a.button href=(at(&shop, "/links/edit")) { "Link a product" }
+                    a.button href=(at(&shop, "/links/edit")) { "Link product" }
                 }
             }
-            @if links.is_empty() { p { "No product is linked yet." } }
-            @else if found.is_empty() { p { "No linked product is called like that." } }
+            @if links.is_empty() { p { "No linked products" } }
+            @else if found.is_empty() { p { "No results for “" (q) "”" } }
             @else {
                 p.mark {
-                    @if found.len() > MOST { "The first " (MOST) " of " (found.len()) "; find the others by name." }
+                    @if found.len() > MOST { "Showing " (MOST) " of " (found.len()) ". Search to narrow the list." }
                     @else { (found.len()) " of " (links.len()) }
                 }
                 table {
-                    thead { tr { th { "Product" } th { "Vendor account" } th { "Vendor's product" } th { "Strategy" } th { span.visually-hidden { "Do" } } } }
+                    thead { tr { th { "Product" } th { "Vendor" } th { "Vendor product" } th { "Cart strategy" } th { span.visually-hidden { "Unlink" } } } }
                     tbody {
                         @for link in found.iter().take(MOST) {
                             tr {
@@ -94,8 +94,9 @@ async fn list(
                                         (token(&visitor))
                                         input type="hidden" name="product" value=(link.shop_product);
                                         input type="hidden" name="version" value=(link_version(link));
-                                        button.danger data-ask=(format!("Take the link of {} away? Lines that were made with it are still served.", link.shop_product))
-                                            aria-label=(format!("Take the link of {} away", link.shop_product)) { "Take away" }
+                                        button.danger data-ask=(format!("Unlink {}? New shoppers won't see the configurator. Existing carts and orders are not affected.", link.shop_product)) {
+                                            "Unlink" span.visually-hidden { " " (link.shop_product) }
+                                        }
                                     }
                                 }
                             }
@@ -104,14 +105,14 @@ async fn list(
                 }
             }
             form.card method="post" action=(at(&shop, "/links/table")) enctype="multipart/form-data" {
-                h2 { "As a table" }
+                h2 { "Import and export" }
                 (token(&visitor))
                 p {
-                    a href=(at(&shop, "/links/table")) { "Download all links as CSV" }
-                    ", change them in a spreadsheet, and send them back: all of them are taken, or none. Products that the table does not name keep theirs."
+                    a href=(at(&shop, "/links/table")) { "Export the links" }
+                    ", edit them in a spreadsheet and import them again. If a row is invalid nothing is imported. Products not in the file are unchanged."
                 }
-                div.field { label for="table" { "Table (CSV)" } input #table name="table" type="file" accept=".csv,text/csv" required; }
-                button.quiet { "Take the table" }
+                div.field { label for="table" { "CSV file" } input #table name="table" type="file" accept=".csv,text/csv" required; }
+                button.quiet { "Import CSV" }
             }
         },
     ))
@@ -122,7 +123,7 @@ fn strategy_shown(choice: &StrategyChoice) -> String {
         (Some(account), Some(name)) => format!("{name} of {account}"),
         (Some(account), None) => account.to_string(),
         (None, Some(name)) => name.clone(),
-        (None, None) => "as the account".to_owned(),
+        (None, None) => "Connection default".to_owned(),
     }
 }
 
@@ -149,7 +150,7 @@ pub(super) fn strategies(
     own: Option<&AccountId>,
     chosen: Option<&StrategyChoice>,
 ) -> Markup {
-    let mut choices = vec![("/".to_owned(), "As the account says".to_owned())];
+    let mut choices = vec![("/".to_owned(), "Connection default".to_owned())];
     for account in accounts {
         let Some(plugin) = node.host().plugin(&account.current) else { continue };
         for strategy in &plugin.about().identity.strategies {
@@ -195,7 +196,7 @@ async fn import(
     Path(shop): Path<ShopId>,
     Uploaded(file): Uploaded,
 ) -> Result<Response, Problem> {
-    let table = file.ok_or_else(|| Problem::unprocessable("csv", "choose a table to send"))?;
+    let table = file.ok_or_else(|| Problem::unprocessable("csv", "Choose a CSV file to import."))?;
     node.installation().link(&shop, &links_table::read(&table)?, Expected::Anything, &caller.who, node.now()).await?;
-    Ok(done(&at(&shop, "/links"), Done::Linked).into_response())
+    Ok(done(&at(&shop, "/links"), Done::Imported).into_response())
 }

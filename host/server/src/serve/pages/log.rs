@@ -37,7 +37,7 @@ async fn all(
     Query(Which { before }): Query<Which>,
 ) -> Result<Markup, Problem> {
     let entries = node.store().log_entries(None, before, PAGE).await?;
-    Ok(page(&visitor, None, "Log", list(&entries, &address("/admin/log"), true)))
+    Ok(page(&visitor, None, "Audit log", list(&entries, &address("/admin/log"), true)))
 }
 
 async fn of_shop(
@@ -50,20 +50,20 @@ async fn of_shop(
     node.host().shop(&shop)?;
     let entries = node.store().log_entries(Some(&shop), before, PAGE).await?;
     let entries: Vec<_> = entries.into_iter().map(|entry| seen(&caller, entry)).collect();
-    Ok(page(&visitor, Some(&shop), "Log", list(&entries, &at(&shop, "/log"), false)))
+    Ok(page(&visitor, Some(&shop), "Audit log", list(&entries, &at(&shop, "/log"), false)))
 }
 
 fn list(entries: &[LogEntry], here: &str, shops: bool) -> Markup {
     html! {
-        p { "Everything that was changed, and by whom. Secrets are masked." }
-        @if entries.is_empty() { p { "Nothing was done yet." } }
+        p { "Who changed what, and when. Secrets are masked." }
+        @if entries.is_empty() { p { "No changes yet" } }
         @else {
             table {
                 thead {
                     tr {
-                        th { "When" } th { "Who" }
+                        th { "Time" } th { "User" }
                         @if shops { th { "Shop" } }
-                        th { "What" } th { "What changed" }
+                        th { "Action" } th { "Changes" }
                     }
                 }
                 tbody {
@@ -79,7 +79,7 @@ fn list(entries: &[LogEntry], here: &str, shops: bool) -> Markup {
                 }
             }
         }
-        (next("Earlier", last_of_page(entries).map(|last| format!("{here}?before={}", last.id))))
+        (next("Next page", last_of_page(entries).map(|last| format!("{here}?before={}", last.id))))
     }
 }
 

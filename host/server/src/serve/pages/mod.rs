@@ -71,7 +71,7 @@ pub(crate) fn routes(node: &Node) -> Router<Node> {
         .merge(keys::routes())
         .route("/admin/style.css", get(style))
         .route("/admin/script.js", get(script))
-        .route("/admin/{*rest}", get(|| async { Problem::not_found("there is no such page") }))
+        .route("/admin/{*rest}", get(|| async { Problem::not_found("This page doesn't exist or was moved.") }))
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(node.clone(), visitor::identify));
     drawn(pages, node.admin_url().prefix().to_owned())

@@ -39,14 +39,14 @@ async fn read(
     Ok(page(
         &visitor,
         Some(&shop),
-        "Notifications",
+        "Platform notifications",
         html! {
-            p { "The platform is told of outcomes and jobs by signed requests (Standard Webhooks), at least once, in each order's order." }
+            p { "Sends signed updates (Standard Webhooks) to your platform: at least once, in sequence per order." }
             form.card method="post" action=(here) {
-                h2 { "Where it is told" }
+                h2 { "Endpoint" }
                 (token(&visitor))
                 div.field {
-                    label for="url" { "Address" }
+                    label for="url" { "URL" }
                     input #url name="url" type="url" required value=[endpoint.as_ref().map(|endpoint| &endpoint.url)]
                         placeholder="https://shop.example/cartwright" spellcheck="false";
                 }
@@ -54,22 +54,22 @@ async fn read(
             }
             @if endpoint.is_some() {
                 section.card {
-                    h2 { "Its secret and its end" }
+                    h2 { "Signing secret and removal" }
                     form method="post" action=(format!("{here}/rotate")) {
                         (token(&visitor))
-                        p { "With a new secret, notifications are signed by the former one too for a day." }
-                        button.quiet data-ask="Give it a new signing secret?" { "New signing secret" }
+                        p { "After rotation, notifications are signed with the old and the new secret for 24 hours." }
+                        button.quiet data-ask="Rotate the signing secret?" { "Rotate signing secret" }
                     }
                     form method="post" action=(format!("{here}/remove")) {
                         (token(&visitor))
-                        p { "Without an address the platform is told nothing, and what it was not told yet is dropped." }
-                        button.danger data-ask="Tell the platform nothing more?" { "Remove" }
+                        p { "The platform no longer receives notifications. Undelivered ones are dropped." }
+                        button.danger data-ask="Remove this endpoint? Undelivered notifications are dropped." { "Remove endpoint" }
                     }
                 }
             }
             section {
-                h2 { "Not told yet" }
-                @if kept.is_empty() { p { "Everything was told." } } @else { (table(&visitor, &here, &kept)) }
+                h2 { "Undelivered" }
+                @if kept.is_empty() { p { "All notifications delivered" } } @else { (table(&visitor, &here, &kept)) }
             }
         },
     ))
@@ -78,7 +78,7 @@ async fn read(
 fn table(visitor: &Visitor, here: &str, kept: &[StoredNotification]) -> Markup {
     html! {
         table {
-            thead { tr { th { "What" } th { "Since" } th { "State" } th { "Why" } th { span.visually-hidden { "Send again" } } } }
+            thead { tr { th { "Notification" } th { "Created" } th { "Status" } th { "Reason" } th { span.visually-hidden { "Send again" } } } }
             tbody {
                 @for told in kept {
                     tr {
@@ -86,12 +86,12 @@ fn table(visitor: &Visitor, here: &str, kept: &[StoredNotification]) -> Markup {
                         td { (when(told.created)) }
                         td {
                             @match told.state {
-                                NotificationState::Waiting { due } => { span.state.warn { "Waits" } " until " (when(due)) },
-                                NotificationState::Dead => span.state.bad { "Given up" },
+                                NotificationState::Waiting { due } => { span.state.warn { "Retrying" } " at " (when(due)) },
+                                NotificationState::Dead => span.state.bad { "Failed" },
                             }
-                            ", tried " (told.attempt) " times"
+                            ", " (told.attempt) @if told.attempt == 1 { " attempt" } @else { " attempts" }
                         }
-                        td { (told.why.as_deref().unwrap_or("it was not tried yet")) }
+                        td { (told.why.as_deref().unwrap_or("Not attempted yet")) }
                         td {
                             @if told.state == NotificationState::Dead {
                                 form method="post" action=(format!("{here}/send-again")) {
@@ -124,17 +124,17 @@ fn secret_page(visitor: &Visitor, shop: &ShopId, secret: &Secret) -> Markup {
     page(
         visitor,
         Some(shop),
-        "The signing secret",
+        "Signing secret",
         html! {
             section.attention {
-                h2 { "It is shown now and never again" }
+                h2 { "Copy this now. You won't see it again." }
                 div.field {
                     label for="secret" { "Secret" }
                     input #secret readonly value=(text) spellcheck="false" aria-describedby="secret-help";
-                    p.help #secret-help { "Copy it, and give it to the platform: it checks each notification's signature with it." }
+                    p.help #secret-help { "Enter it in your platform, which verifies each notification with it." }
                 }
             }
-            p { a.button href=(at(shop, "/notifications")) { "It is kept" } }
+            p { a.button href=(at(shop, "/notifications")) { "Done" } }
         },
     )
 }

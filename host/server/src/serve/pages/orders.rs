@@ -19,7 +19,7 @@ use super::frame::{Done, at, page, segment, token};
 use super::jobs;
 use super::timeline::History;
 use super::visitor::{Sent, Visitor, done};
-use super::words::{PAGE, amount, last_of_page, next, of, outside, said, when, written};
+use super::words::{PAGE, amount, item, last_of_page, next, outside, said, status, when, written};
 use crate::serve::access::{Backend, Integrator};
 use crate::serve::extract::{Path, Query};
 use crate::serve::node::Node;
@@ -70,18 +70,18 @@ async fn list(
         "Orders",
         html! {
             form.row method="get" action=(at(&shop, "/orders")) role="search" {
-                div.field { label for="search" { "Number, or a part of the id" } input #search name="search" value=(search) size="20"; }
-                button { "Find" }
+                div.field { label for="search" { "Search by order number or ID" } input #search name="search" value=(search) size="20"; }
+                button { "Search" }
             }
             @if orders.is_empty() {
-                p { @if search.is_empty() { "No order was reported yet." } @else { "No order has this number, or this in its id." } }
+                p { @if search.is_empty() { "No orders yet" } @else { "No orders match “" (search) "”" } }
             } @else {
                 table {
-                    thead { tr { th { "Order" } th { "Reported" } th { "State" } th.number { "Lines" } th.number { "Total" } } }
+                    thead { tr { th { "Order" } th { "Received" } th { "Status" } th.number { "Items" } th.number { "Total" } } }
                     tbody { @for listed in &orders { (row(&shop, listed)) } }
                 }
             }
-            (next("Older orders", older))
+            (next("Next page", older))
         },
     ))
 }
@@ -104,7 +104,7 @@ fn row(shop: &ShopId, listed: &ListedOrder) -> Markup {
                         @if order.number != listed.id { " " span.mark { (listed.id) } }
                     }
                     td { (when(listed.created)) }
-                    td { (progress(order, listed.closed.is_some())) @if listed.held { " " span.state.bad { "Waits for a person" } } }
+                    td { (progress(order, listed.closed.is_some())) @if listed.held { " " span.state.bad { "Needs attention" } } }
                     td.number { (order.lines.len()) }
                     td.number { (amount(&order.total)) }
                 },
@@ -116,19 +116,19 @@ fn row(shop: &ShopId, listed: &ListedOrder) -> Markup {
 /// How far an order is as a whole.
 fn progress(order: &Order, closed: bool) -> Markup {
     let paid = match order.payment.as_str() {
-        "none" => "not paid",
-        "part" => "paid in part",
-        "full" => "paid",
-        "refunded" => "paid back",
+        "none" => "Unpaid",
+        "part" => "Partially paid",
+        "full" => "Paid",
+        "refunded" => "Refunded",
         other => other,
     };
     html! {
         @if order.cancelled { span.state.bad { "Cancelled" } }
         @else if closed { span.state.good { "Closed" } }
-        @else if order.released { span.state.good { "May be produced" } }
-        @else { span.state.warn { "Not released" } }
+        @else if order.released { span.state.good { "Released" } }
+        @else { span.state.warn { "Awaiting release" } }
         " " (paid)
-        @if order.test { ", " strong { "a test" } }
+        @if order.test { ", " strong { "Test" } }
     }
 }
 
@@ -140,7 +140,7 @@ async fn read(
 ) -> Result<Markup, Problem> {
     let store = node.store();
     let missing =
-        || Problem::not_found(format!("the host knows no order {id} of this shop; nothing was reported of it yet"));
+        || Problem::not_found(format!("This shop has no order {id}, or the platform has not reported it yet."));
     let order = store.order(&shop, &id).await?.ok_or_else(missing)?;
     let closed = store.listed_order(&shop, &id).await?.and_then(|listed| listed.closed);
     let (outcomes, present) = (store.outcomes(&shop, &id).await?, store.present_outcomes(&shop, &id).await?);
@@ -157,7 +157,7 @@ async fn read(
         });
     }
     let (events, notices) = (store.events(&shop, &id).await?, store.notices(&shop, &id).await?);
-    let history = History { events: &events, notices: &notices, jobs: &jobs, outcomes: &outcomes };
+    let history = History { events: &events, notices: &notices, jobs: &jobs, outcomes: &outcomes, lines: &order.lines };
     let here = path(&shop, &id);
     Ok(page(
         &visitor,
@@ -165,29 +165,29 @@ async fn read(
         &format!("Order {}", order.number),
         html! {
             dl {
-                dt { "State" } dd { (progress(&order, closed.is_some())) @if let Some(closed) = closed { ", closed " (when(closed)) } }
+                dt { "Status" } dd { (progress(&order, closed.is_some())) @if let Some(closed) = closed { ", closed " (when(closed)) } }
                 dt { "Placed" } dd { (written(&order.placed_at)) }
                 dt { "Total" } dd { (amount(&order.total)) }
-                dt { "Known to vendors as" } dd { code { (order.reference) } }
-                dt { "The platform's id" } dd { (order.id) ", version " (order.version) }
+                dt { "Vendor reference" } dd { code { (order.reference) } }
+                dt { "Platform ID" } dd { (order.id) ", version " (order.version) }
             }
             (waiting(&visitor, &shop, &order, closed.is_none(), &outcomes, &jobs))
             (lines(&order, &present))
-            (shipments(&present))
-            (documents(&visitor, &here, &present))
+            (shipments(&order, &present))
+            (documents(&visitor, &here, &order, &present))
             @if !jobs.is_empty() {
                 section {
-                    h2 { "Jobs" }
+                    h2 { "Vendor jobs" }
                     (jobs::table(&shop, jobs.iter().map(|job| &job.summary)))
                 }
             }
-            section.card { h2 { "What happened" } (history.draw()) }
+            section.card { h2 { "Timeline" } (history.draw()) }
             @if closed.is_none() && visitor.caller.is_admin() {
                 form.card method="post" action=(format!("{here}/close")) {
-                    h2 { "Close the order" }
+                    h2 { "Close order" }
                     (token(&visitor))
-                    p { "Say that nothing more comes of it: its vendors' webhooks about it are no longer heard. A newer version opens it again." }
-                    button.danger data-ask=(format!("Close order {}?", order.number)) { "Close the order" }
+                    p { "Vendor webhooks for this order will be ignored. It reopens if the platform sends an update." }
+                    button.danger data-ask=(format!("Close order {}?", order.number)) { "Close order" }
                 }
             }
         },
@@ -208,8 +208,8 @@ fn waiting(
         jobs.iter().filter(|job| matches!(job.summary.state.name(), "stopped" | "needs-merchant")).collect();
     // The parts of a bundle wait with it.
     let tops = order.lines.iter().filter(|line| line.cart_line.parent_key.is_none());
-    let unapproved: Vec<&str> = match order.released && open {
-        true => tops.filter(|line| is_held(line)).map(|line| line.id.as_str()).collect(),
+    let unapproved: Vec<String> = match order.released && open {
+        true => tops.filter(|line| is_held(line)).map(|line| item(&order.lines, &line.id)).collect(),
         false => Vec::new(),
     };
     if held.is_empty() && stuck.is_empty() && unapproved.is_empty() {
@@ -217,27 +217,27 @@ fn waiting(
     }
     html! {
         section.attention aria-labelledby="waiting" {
-            h2 #waiting { "This waits for somebody" }
+            h2 #waiting { "Needs attention" }
             ul {
                 @for outcome in held {
                     li {
-                        strong { (outcome.account) } ": " (said(&outcome.outcome)) " "
+                        strong { (outcome.account) } ": " (said(&outcome.outcome, &order.lines)) " "
                         @if visitor.caller.is_admin() { form method="post" action=(format!("{}/settle", path(shop, &order.id))) {
                             (token(visitor))
                             input type="hidden" name="outcome" value=(outcome.id);
-                            button.quiet { "It is done" span.visually-hidden { ": " (said(&outcome.outcome)) } }
+                            button.quiet { "Mark as done" span.visually-hidden { ": " (said(&outcome.outcome, &order.lines)) } }
                         } }
                     }
                 }
                 @for job in stuck {
                     li {
-                        a href=(jobs::path(shop, &job.summary.id)) { (job.summary.account) " does not go on" }
+                        a href=(jobs::path(shop, &job.summary.id)) { (job.summary.account) ": " @if job.summary.state.name() == "stopped" { "job failed" } @else { "action required" } }
                         @if let Some(why) = &job.why { ": " (why.text) }
                     }
                 }
                 @for line in unapproved {
                     li {
-                        "Line " (line) " is held back: release it in the platform, or let what was added to it or to the order be paid in full. The platform reports the order anew."
+                        "“" (line) "” is on hold. Approve it in your shop platform, or wait until what was added to the order is paid in full."
                     }
                 }
             }
@@ -253,19 +253,19 @@ fn is_held(line: &OrderLine) -> bool {
 fn lines(order: &Order, present: &[StoredOutcome]) -> Markup {
     html! {
         section {
-            h2 { "Lines" }
-            @for (account, reference) in named(present, None) { p { (account) " calls the order " code { (reference) } } }
+            h2 { "Items" }
+            @for (account, reference) in named(present, None) { p { "Vendor reference of " (account) ": " code { (reference) } } }
             table {
-                thead { tr { th { "Line" } th { "Account" } th.number { "Pieces" } th { "State" } th { "The vendor's id" } } }
+                thead { tr { th { "Item" } th { "Vendor" } th.number { "Qty" } th { "Status" } th { "Vendor ID" } } }
                 tbody {
                     @for line in &order.lines {
                         tr {
-                            th scope="row" { (line.title) " " span.mark { "line " (line.id) } }
-                            td { (line.account.as_deref().unwrap_or("not configured")) }
+                            th scope="row" { (line.title) " " span.mark { (line.id) } }
+                            td { (line.account.as_deref().unwrap_or("–")) }
                             td.number { (line.cart_line.quantity) }
                             td {
-                                span.state { (line.status) }
-                                @if order.released && is_held(line) { " " span.state.warn { "held back" } }
+                                span.state { (status(&line.status)) }
+                                @if order.released && is_held(line) { " " span.state.warn { "On hold" } }
                             }
                             td { @for (_, reference) in named(present, Some(&line.id)) { code { (reference) } " " } }
                         }
@@ -286,7 +286,7 @@ fn named<'a>(present: &'a [StoredOutcome], line: Option<&'a String>) -> impl Ite
     })
 }
 
-fn shipments(present: &[StoredOutcome]) -> Markup {
+fn shipments(order: &Order, present: &[StoredOutcome]) -> Markup {
     let sent: Vec<(&StoredOutcome, &Shipment)> = present
         .iter()
         .filter_map(|said| match &said.outcome {
@@ -297,25 +297,25 @@ fn shipments(present: &[StoredOutcome]) -> Markup {
     html! {
         @if !sent.is_empty() {
             section {
-                h2 { "Sent" }
+                h2 { "Shipments" }
                 table {
-                    thead { tr { th { "By" } th { "When" } th { "What" } th { "Tracking" } } }
+                    thead { tr { th { "Carrier" } th { "Date" } th { "Items" } th { "Tracking" } } }
                     tbody {
                         @for (said, shipment) in sent {
                             tr {
-                                th scope="row" { (shipment.carrier.as_deref().unwrap_or("an unnamed carrier")) }
+                                th scope="row" { (shipment.carrier.as_deref().unwrap_or("Carrier not specified")) }
                                 td { @match &shipment.at { Some(at) => (written(at)), None => (when(said.at)) } }
                                 td {
-                                    @if shipment.lines.is_empty() { "all that was not sent yet" }
-                                    @for (number, part) in shipment.lines.iter().enumerate() {
-                                        @if number > 0 { ", " } (part.quantity) " of line " (part.line)
+                                    @if shipment.lines.is_empty() { "All remaining items" }
+                                    @for (number, sent) in shipment.lines.iter().enumerate() {
+                                        @if number > 0 { ", " } (sent.quantity) " × " (item(&order.lines, &sent.line))
                                     }
                                 }
                                 td {
-                                    @let id = shipment.tracking_id.as_deref().unwrap_or("Follow it");
+                                    @let id = shipment.tracking_id.as_deref().unwrap_or("Track");
                                     @match &shipment.tracking_url {
                                         Some(address) => (outside(address, id)),
-                                        None => (shipment.tracking_id.as_deref().unwrap_or("none")),
+                                        None => (shipment.tracking_id.as_deref().unwrap_or("–")),
                                     }
                                 }
                             }
@@ -327,7 +327,7 @@ fn shipments(present: &[StoredOutcome]) -> Markup {
     }
 }
 
-fn documents(visitor: &Visitor, here: &str, present: &[StoredOutcome]) -> Markup {
+fn documents(visitor: &Visitor, here: &str, order: &Order, present: &[StoredOutcome]) -> Markup {
     let files: Vec<(&StoredOutcome, &Document)> = present
         .iter()
         .filter_map(|said| match &said.outcome {
@@ -340,7 +340,7 @@ fn documents(visitor: &Visitor, here: &str, present: &[StoredOutcome]) -> Markup
             section {
                 h2 { "Files" }
                 table {
-                    thead { tr { th { "File" } th { "What it is" } th { "Of" } th { "From" } th { "When" } } }
+                    thead { tr { th { "File" } th { "Type" } th { "Item" } th { "Vendor" } th { "Date" } } }
                     tbody {
                         @for (said, file) in files {
                             tr {
@@ -349,7 +349,7 @@ fn documents(visitor: &Visitor, here: &str, present: &[StoredOutcome]) -> Markup
                                     @if visitor.caller.is_admin() { a href=(format!("{here}/documents/{}", said.id)) { (file.name) } }
                                     @else { (file.name) }
                                 }
-                                td { (file.kind) } td { (of(file.line.as_ref())) } td { (said.account) } td { (when(said.at)) }
+                                td { (file.kind) } td { @match &file.line { Some(line) => (item(&order.lines, line)), None => "–" } } td { (said.account) } td { (when(said.at)) }
                             }
                         }
                     }
@@ -373,7 +373,7 @@ async fn document(
 /// Is it this order's? What another's page says must not be settled from here.
 async fn of_order(node: &Node, shop: &ShopId, order: &str, outcome: i64) -> Result<(), Problem> {
     let found = node.store().outcomes(shop, order).await?.iter().any(|said| said.id == outcome);
-    if found { Ok(()) } else { Err(Problem::not_found("this order has no such outcome")) }
+    if found { Ok(()) } else { Err(Problem::not_found("This order has no such update.")) }
 }
 
 async fn settle(

@@ -40,6 +40,11 @@ fn short(digest: &Digest) -> String {
     digest.to_string().chars().take(12).collect()
 }
 
+/// Returns a size in kilobytes, rounded up.
+fn kilobytes(bytes: usize) -> String {
+    format!("{} KB", bytes.div_ceil(1024))
+}
+
 /// All versions of each plugin, the newest first.
 fn installed(node: &Node) -> BTreeMap<PluginId, Vec<Arc<Plugin>>> {
     let mut plugins: BTreeMap<PluginId, Vec<Arc<Plugin>>> = BTreeMap::new();
@@ -72,7 +77,7 @@ async fn list(_: Admin, visitor: Visitor, State(node): State<Node>) -> Markup {
         "Plugins",
         html! {
             table {
-                thead { tr { th { "Plugin" } th { "By" } th { "Versions" } th.number { "Accounts" } } }
+                thead { tr { th { "Plugin" } th { "Developer" } th { "Versions" } th.number { "Connections" } } }
                 tbody {
                     @for (id, versions) in &plugins {
                         @let identity = &versions[0].about().identity;
@@ -86,13 +91,13 @@ async fn list(_: Admin, visitor: Visitor, State(node): State<Node>) -> Markup {
                 }
             }
             form.card method="post" action=(address("/admin/plugins")) enctype="multipart/form-data" {
-                h2 { "Install a version" }
+                h2 { "Install plugin" }
                 (token(&visitor))
                 div.field {
-                    label for="component" { "Component (.wasm)" }
+                    label for="component" { "Plugin file (.wasm)" }
                     input #component name="component" type="file" accept=".wasm,application/wasm" required aria-describedby="component-help";
                     p.help #component-help {
-                        "It is checked against the contract, compiled, and asked about itself in a sandbox. It runs for no shop until somebody moves one to it."
+                        "The file is verified and compiled. No shop uses it until you switch one to it."
                     }
                 }
                 button { "Install" }
@@ -106,13 +111,15 @@ async fn install(
     State(node): State<Node>,
     Uploaded(file): Uploaded,
 ) -> Result<Response, Problem> {
-    let bytes = file.ok_or_else(|| Problem::unprocessable("install", "choose a component to install"))?;
+    let bytes = file.ok_or_else(|| Problem::unprocessable("install", "Choose a plugin file (.wasm) to install."))?;
+    let was_installed = node.host().plugin(&Digest::of(&bytes)).is_some();
     let plugin = node.installation().install(&bytes, None, &caller.who, node.now()).await?;
-    Ok(done(&path(plugin.id()), Done::Installed).into_response())
+    let what = if was_installed { Done::AlreadyInstalled } else { Done::Installed };
+    Ok(done(&path(plugin.id()), what).into_response())
 }
 
 fn of_plugin(node: &Node, id: &PluginId) -> Result<Vec<Arc<Plugin>>, Problem> {
-    installed(node).remove(id).ok_or_else(|| Problem::not_found(format!("there is no plugin {id}")))
+    installed(node).remove(id).ok_or_else(|| Problem::not_found(format!("There is no plugin {id}.")))
 }
 
 async fn versions(
@@ -140,32 +147,32 @@ async fn versions(
             section.card { (asks(&versions[0])) }
             h2 { "Versions" }
             table {
-                thead { tr { th { "Version" } th { "Component" } th.number { "Bytes" } th { "World" } th.number { "Accounts" } th { span.visually-hidden { "Do" } } } }
+                thead { tr { th { "Version" } th { "Build" } th.number { "Size" } th { "Type" } th.number { "Connections" } th { span.visually-hidden { "Retire" } } } }
                 tbody {
                     @for plugin in &versions {
                         @let digest = plugin.digest();
                         tr {
                             th scope="row" { (plugin.about().identity.version) }
                             td { code title=(digest) { (short(&digest)) } }
-                            td.number { (plugin.size()) }
+                            td.number { (kilobytes(plugin.size())) }
                             td { (plugin.worlds().iter().map(|world| world.name()).collect::<Vec<_>>().join(", ")) }
                             td.number { (running.get(&digest).map_or(0, Vec::len)) }
                             td {
-                                @if is_revoked(plugin) { span.state.bad { "out of use" } }
+                                @if is_revoked(plugin) { span.state.bad { "Retired" } }
                                 @else {
                                     details {
-                                        summary { "Take out of use" }
+                                        summary { "Retire version" span.visually-hidden { " " (plugin.about().identity.version) } }
                                         form method="post" action=(format!("{}/revoke", path(&id))) {
                                             (token(&visitor))
                                             input type="hidden" name="component" value=(digest);
-                                            label for=(format!("replacement-{digest}")) { "Its lines go to" }
+                                            label for=(format!("replacement-{digest}")) { "Move existing items to" }
                                             select id=(format!("replacement-{digest}")) name="replacement" {
-                                                option value="" { "nobody: they must be configured again" }
+                                                option value="" { "None (shoppers must reconfigure)" }
                                                 @for other in usable.iter().filter(|other| other.digest() != digest) {
                                                     option value=(other.digest()) { (other.about().identity.version) " – " (short(&other.digest())) }
                                                 }
                                             }
-                                            button.danger data-ask="Take this version out of use on every node? It cannot be undone." { "Take out of use" }
+                                            button.danger data-ask="Retire this version on every node? This can't be undone." { "Retire version" }
                                         }
                                     }
                                 }
@@ -174,18 +181,18 @@ async fn versions(
                     }
                 }
             }
-            h2 { "Who runs it" }
-            @if runs.is_empty() { p { "No shop runs it." } }
+            h2 { "Usage" }
+            @if runs.is_empty() { p { "Not in use" } }
             @else {
                 form.card method="post" action=(format!("{}/swap", path(&id))) {
                     (token(&visitor))
-                    p { "Calls in flight end on what they began with; lines in carts and orders stay with the version that made them. A version that does not accept a shop's settings leaves that shop as it is." }
+                    p { "Calls in progress finish on their version. Existing carts and orders keep their version. A shop whose settings the new version rejects is not switched." }
                     table {
-                        thead { tr { th { "Move" } th { "Shop" } th { "Account" } th { "Version" } } }
+                        thead { tr { th { "Switch" } th { "Shop" } th { "Connection" } th { "Version" } } }
                         tbody {
                             @for (plugin, (shop, account)) in &runs {
                                 tr {
-                                    td { input type="checkbox" name="shop" value=(shop) checked aria-label=(format!("Move {shop}")); }
+                                    td { input type="checkbox" name="shop" value=(shop) checked aria-label=(format!("Switch {shop}")); }
                                     th scope="row" { a href=(at(shop, "")) { (shop) } }
                                     td { (account) }
                                     td { (plugin.about().identity.version) " " code { (short(&plugin.digest())) } }
@@ -194,8 +201,8 @@ async fn versions(
                         }
                     }
                     div.row {
-                        div.field { label for="to" { "To the version" } select #to name="component" { (choices) } }
-                        button { "Move the ticked shops" }
+                        div.field { label for="to" { "New version" } select #to name="component" { (choices) } }
+                        button { "Switch selected shops" }
                     }
                 }
             }
@@ -219,19 +226,19 @@ async fn swap(
         }
     }
     if shops.is_empty() {
-        return Err(Problem::unprocessable("body", "tick the shops that are to be moved"));
+        return Err(Problem::unprocessable("body", "Select the shops to switch."));
     }
     let results = swap_accounts(&node, &id, to.digest(), &shops, &caller.who).await?;
     if results.iter().all(|result| result.problem.is_none()) {
         return Ok(done(&path(&id), Done::Swapped).into_response());
     }
     let moved = results.iter().filter(|result| result.problem.is_none()).count();
-    Ok(page(&visitor, None, "Not every shop was moved", html! {
-        p { (moved) " of " (results.len()) " accounts run " (to.about().identity.version) " now. The others go on with what they had:" }
+    Ok(page(&visitor, None, "Some shops could not be switched", html! {
+        p { (moved) " of " (results.len()) " connections now use version " (to.about().identity.version) ". The others keep their version:" }
         @for SwapResult { shop, account, problem, .. } in &results {
             @if let Some(problem) = problem { section.card { h2 { (shop) ", " (account) } (refusal(problem)) } }
         }
-        p { a href=(path(&id)) { "Back to the versions" } }
+        p { a href=(path(&id)) { "Back to versions" } }
     })
     .into_response())
 }
@@ -244,5 +251,5 @@ async fn revoke(
 ) -> Result<Response, Problem> {
     let (digest, replacement) = (sent.read("component")?, sent.optional("replacement")?);
     node.installation().revoke(digest, replacement, &caller.who, node.now()).await?;
-    Ok(done(&path(&id), Done::OutOfUse).into_response())
+    Ok(done(&path(&id), Done::Retired).into_response())
 }

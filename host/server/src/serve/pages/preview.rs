@@ -115,9 +115,9 @@ fn draw(visitor: &Visitor, node: &Node, of: &ShopSnapshot, tried: &Tried, came: 
     page(
         visitor,
         Some(shop),
-        "Preview",
+        "Test a configuration",
         html! {
-            p { "Paste what a configurator saved, and see the cart lines that come of it. Nothing is put into a cart." }
+            p { "Paste a saved configuration to see the cart items it creates. No cart is changed." }
             @if of.links.is_empty() { p { "First " a href=(at(shop, "/links")) { "link a product" } "." } }
             @else {
                 form.card method="post" action=(at(shop, "/preview")) data-live="came" {
@@ -132,7 +132,7 @@ fn draw(visitor: &Visitor, node: &Node, of: &ShopSnapshot, tried: &Tried, came: 
                             }
                         }
                         div.field {
-                            label for="strategy" { "Strategy" }
+                            label for="strategy" { "Cart strategy" }
                             select #strategy name="strategy" {
                                 option value="as-linked" selected[chosen.is_none()] { "As the product is linked" }
                                 (strategies(node, &of.accounts, link.map(|link| &link.account), chosen))
@@ -148,9 +148,9 @@ fn draw(visitor: &Visitor, node: &Node, of: &ShopSnapshot, tried: &Tried, came: 
                         textarea #configuration name="configuration" rows="8" spellcheck="false" aria-describedby="configuration-help" {
                             "\n" (tried.configuration)
                         }
-                        p.help #configuration-help { "As the product page sends it, byte for byte." }
+                        p.help #configuration-help { "Exactly as sent by the product page." }
                     }
-                    button { "Show the lines" }
+                    button { "Run test" }
                 }
                 div #came aria-live="polite" { @if let Some(came) = came { (result(came)) } }
             }
@@ -161,7 +161,7 @@ fn draw(visitor: &Visitor, node: &Node, of: &ShopSnapshot, tried: &Tried, came: 
 fn result(came: &Came) -> Markup {
     html! {
         section {
-            h2 { "What comes of it" }
+            h2 { "Result" }
             @match &came.lines {
                 Err(problem) => (refusal(problem)),
                 Ok(lines) => (table(lines)),
@@ -169,10 +169,10 @@ fn result(came: &Came) -> Markup {
             @for warning in &came.warnings { p.attention { (warning) } }
         }
         section {
-            h2 { "Stage by stage" }
+            h2 { "Processing steps" }
             div.scroll {
                 table {
-                    thead { tr { th { "Stage" } th.number { "Microseconds" } th { "Result" } } }
+                    thead { tr { th { "Step" } th.number { "Microseconds" } th { "Result" } } }
                     tbody {
                         @for stage in &came.stages {
                             tr {
@@ -196,19 +196,19 @@ fn table(lines: &[CartLine]) -> Markup {
     html! {
         div.scroll {
             table {
-                thead { tr { th { "Line" } th { "SKU" } th.number { "Quantity" } th.number { "One" } th.number { "All" } th { "Price" } } }
+                thead { tr { th { "Item" } th { "SKU" } th.number { "Qty" } th.number { "Unit price" } th.number { "Total" } th { "Price" } } }
                 tbody {
                     @for line in lines {
                         tr.child[line.parent.is_some()] {
                             th scope="row" {
                                 (line.title)
                                 @for part in &line.shown { div.mark { (part.name) ": " (part.value) } }
-                                @if let Some(unconfirmed) = &line.unconfirmed { div.mark { "not confirmed: " (unconfirmed.reason.text) } }
+                                @if let Some(unconfirmed) = &line.unconfirmed { div.mark { "Not confirmed: " (unconfirmed.reason.text) } }
                             }
                             td { (line.sku.as_deref().unwrap_or("–")) }
                             td.number { (line.quantity) }
                             td.number { @match &line.price.unit { Some(unit) => (amount(unit)), None => "–" } }
-                            td.number { @if line.price.included_in_parent { "in the bundle" } @else { (amount(&line.price.total)) } }
+                            td.number { @if line.price.included_in_parent { "Included in bundle" } @else { (amount(&line.price.total)) } }
                             td { (price_state(&line.price.state)) }
                         }
                     }
@@ -220,8 +220,8 @@ fn table(lines: &[CartLine]) -> Markup {
 
 fn price_state(state: &PriceState) -> Markup {
     match state {
-        PriceState::Verified => html! { span.state.good { "verified" } },
-        PriceState::Unverified(why) => html! { span.state.warn { "not verified" } " " (why) },
-        PriceState::Mismatch(other) => html! { span.state.bad { "another price" } " " (amount(other)) },
+        PriceState::Verified => html! { span.state.good { "Verified" } },
+        PriceState::Unverified(why) => html! { span.state.warn { "Not verified" } " " (why) },
+        PriceState::Mismatch(other) => html! { span.state.bad { "Price mismatch" } " " (amount(other)) },
     }
 }

@@ -44,7 +44,14 @@ fn state(state: QuotationState) -> Markup {
         QuotationState::Offered | QuotationState::Accepted => "state good",
         QuotationState::Withdrawn | QuotationState::Expired => "state",
     };
-    html! { span class=(class) { (state.name()) } }
+    let text = match state {
+        QuotationState::Requested => "To price",
+        QuotationState::Offered => "Offered",
+        QuotationState::Accepted => "Accepted",
+        QuotationState::Withdrawn => "Closed",
+        QuotationState::Expired => "Expired",
+    };
+    html! { span class=(class) { (text) } }
 }
 
 #[derive(Debug, Deserialize)]
@@ -65,12 +72,12 @@ async fn list(
     Ok(page(
         &visitor,
         Some(&shop),
-        "Quotations",
+        "Quotes",
         html! {
-            @if found.is_empty() { p { "Nobody has asked for an offer yet." } }
+            @if found.is_empty() { p { "No quote requests yet" } }
             @else {
                 table {
-                    thead { tr { th { "Quotation" } th { "State" } th { "Asked for" } th { "Holds until" } } }
+                    thead { tr { th { "Quote" } th { "Status" } th { "Requested" } th { "Valid until" } } }
                     tbody {
                         @for quotation in &found {
                             tr {
@@ -82,7 +89,7 @@ async fn list(
                         }
                     }
                 }
-                @if let Some(next) = next { a.button.quiet href=(at(&shop, &format!("/quotations?after={next}"))) { "Next" } }
+                @if let Some(next) = next { a.button.quiet href=(at(&shop, &format!("/quotations?after={next}"))) { "Next page" } }
             }
         },
     ))
@@ -107,19 +114,19 @@ async fn read(
     Ok(page(
         &visitor,
         Some(&id),
-        &format!("Quotation {}", summary.id),
+        &format!("Quote {}", summary.id),
         html! {
             p {
-                (state(summary.state)) " Asked for " (when(summary.asked))
-                @if let Some(until) = summary.until { ", holds until " (when(until)) }
-                ". " a href=(at(&id, &format!("/orders/{}", segment(&order)))) { "What the vendors said of it" }
+                (state(summary.state)) " Requested " (when(summary.asked))
+                @if let Some(until) = summary.until { ", valid until " (when(until)) }
+                ". " a href=(at(&id, &format!("/orders/{}", segment(&order)))) { "Vendor activity" }
             }
             form.card method="post" action=(format!("{here}/offer")) {
                 (token(&visitor))
                 input type="hidden" name="version" value=(summary.version);
-                h2 { "What for" }
+                h2 { "Items" }
                 table {
-                    thead { tr { th { "Line" } th { "SKU" } th.number { "Quantity" } th.number { "One, as asked" } th.number { "Total, as asked" } th { "One, as offered" } } }
+                    thead { tr { th { "Item" } th { "SKU" } th.number { "Qty" } th.number { "List price" } th.number { "List total" } th { "Your price" } } }
                     tbody {
                         @for line in &asked.lines {
                             tr.child[line.parent.is_some()] {
@@ -129,12 +136,12 @@ async fn read(
                                 td.number { @match &line.price.unit { Some(unit) => (amount(unit)), None => "–" } }
                                 td.number { (amount(&line.price.total)) }
                                 td {
-                                    @if line.parent.is_some() { span.mark { "of the bundle's price" } }
+                                    @if line.parent.is_some() { span.mark { "Included in bundle" } }
                                     @else if is_open {
                                         @let price = offered(line).or(line.price.unit.as_ref());
                                         @let text = price.and_then(|price| money::exact(price).ok()).map(|price| price.to_string());
                                         input name=(format!("price.{}", line.key)) value=(text.unwrap_or_default()) inputmode="decimal" size="9" required
-                                            aria-label=(format!("Offered price of one {} in {}", line.title, shop.currency));
+                                            aria-label=(format!("Your price of one {} in {}", line.title, shop.currency));
                                     } @else { @match offered(line) { Some(price) => (amount(price)), None => "–" } }
                                 }
                             }
@@ -143,18 +150,22 @@ async fn read(
                 }
                 @if is_open {
                     div.field {
-                        label for="until" { "The offer holds to the end of" }
+                        label for="until" { "Valid through" }
                         input #until name="until" type="date" value=(usual) required size="12" aria-describedby="until-help";
-                        p.help #until-help { "A day in UTC, within a year." }
+                        p.help #until-help { "Up to one year from today (UTC)" }
                     }
-                    button { "Offer it" }
+                    button { @if summary.state == QuotationState::Offered { "Update offer" } @else { "Send offer" } }
                 }
             }
             @if is_open {
                 form method="post" action=(format!("{here}/withdraw")) {
                     (token(&visitor))
                     input type="hidden" name="version" value=(summary.version);
-                    button.danger data-ask="Say that nothing comes of it? It cannot be taken back." { "Make no offer" }
+                    @if summary.state == QuotationState::Offered {
+                        button.danger data-ask="Withdraw this offer? This can't be undone." { "Withdraw offer" }
+                    } @else {
+                        button.danger data-ask="Decline this request? This can't be undone." { "Decline request" }
+                    }
                 }
             }
         },
@@ -193,6 +204,8 @@ async fn withdraw(
     sent: Sent,
 ) -> Result<Redirect, Problem> {
     let expected = Expected::Version(sent.text("version"));
+    let state = node.store().quotation(&id, &quotation, node.now()).await?.summary.state;
     node.store().withdraw_quotation(&id, &quotation, expected, &caller.who, node.now()).await?;
-    Ok(done(&path(&id, &quotation), Done::Withdrawn))
+    let what = if state == QuotationState::Offered { Done::Withdrawn } else { Done::Declined };
+    Ok(done(&path(&id, &quotation), what))
 }

@@ -32,7 +32,7 @@ pub(super) fn routes() -> Router<Node> {
 /// The plugin that an account runs, as people call it, and its version.
 pub(super) fn runs(node: &Node, account: &AccountSnapshot) -> (String, String) {
     node.host().plugin(&account.current).map_or_else(
-        || ("a plugin that is not here".to_owned(), account.current.to_string()),
+        || ("Plugin not installed on this node".to_owned(), account.current.to_string()),
         |plugin| (plugin.about().identity.name.clone(), plugin.about().identity.version.clone()),
     )
 }
@@ -45,7 +45,7 @@ async fn list(_: Admin, visitor: Visitor, State(node): State<Node>) -> Result<Ma
         None,
         "Shops",
         html! {
-            @if shops.is_empty() { p { "There is no shop yet. Add the first one below." } }
+            @if shops.is_empty() { p { "No shops yet. Create a shop to connect a vendor and link products." } }
             @else {
                 table {
                     thead { tr { th { "Shop" } th { "Currency" } th { "Vendors" } th.number { "Linked products" } } }
@@ -55,7 +55,7 @@ async fn list(_: Admin, visitor: Visitor, State(node): State<Node>) -> Result<Ma
                                 th scope="row" { a href=(at(&shop.id, "")) { (shop.id) } }
                                 td { (shop.currency) }
                                 td {
-                                    @if accounts.is_empty() { span.mark { "none yet" } }
+                                    @if accounts.is_empty() { span.mark { "Not connected" } }
                                     @for (number, account) in accounts.iter().enumerate() {
                                         @let (name, version) = runs(&node, account);
                                         @if number > 0 { ", " }
@@ -69,23 +69,23 @@ async fn list(_: Admin, visitor: Visitor, State(node): State<Node>) -> Result<Ma
                 }
             }
             form.card method="post" action=(address("/admin/shops")) {
-                h2 { "Add a shop" }
+                h2 { "Create shop" }
                 (token(&visitor))
                 div.field {
-                    label for="id" { "Name" }
+                    label for="id" { "Shop ID" }
                     input #id name="id" required maxlength="64" spellcheck="false" aria-describedby="id-help";
-                    p.help #id-help { "What the platform calls it in addresses and orders; letters, digits, \".\", \"_\" and \"-\". It stays." }
+                    p.help #id-help { "Used in URLs and orders. Letters, digits, . _ and - only. Can't be changed later." }
                 }
                 div.field {
                     label for="currency" { "Currency" }
                     input #currency name="currency" required pattern="[A-Z]{3}" maxlength="3" size="4" placeholder="EUR";
                 }
                 div.field {
-                    label for="scale" { "Decimals of its prices" }
+                    label for="scale" { "Price decimals" }
                     input #scale name="scale" required inputmode="numeric" value="2" size="3" aria-describedby="scale-help";
-                    p.help #scale-help { "2 for euros and cents, 0 for yen." }
+                    p.help #scale-help { "For example 2 for EUR, 0 for JPY" }
                 }
-                button { "Add the shop" }
+                button { "Create shop" }
             }
         },
     ))
@@ -95,7 +95,7 @@ async fn add(Admin(caller): Admin, State(node): State<Node>, sent: Sent) -> Resu
     let shop = new_shop(sent.read("id")?, sent.text("currency").to_owned(), sent.whole("scale")?)?;
     let id = shop.id.clone();
     node.installation().set_shop(shop, Expected::Nothing, &caller.who, node.now()).await?;
-    Ok(done(&at(&id, ""), Done::Saved))
+    Ok(done(&at(&id, ""), Done::Created))
 }
 
 /// What a person should look at.
@@ -138,42 +138,42 @@ async fn overview(
     };
     let admin = visitor.caller.is_admin();
     let jobs = |count: usize, state: &str| {
-        html! { a href=(at(&id, &format!("/jobs?state={state}"))) { (count) " orders' jobs" } }
+        html! { a href=(at(&id, &format!("/jobs?state={state}"))) { (count) @if count == 1 { " job" } @else { " jobs" } } }
     };
     Ok(page(
         &visitor,
         Some(&id),
-        &format!("Shop {id}"),
+        &id.to_string(),
         html! {
             @if pushed + stopped + needs_merchant > 0 {
                 section.attention aria-labelledby="waiting" {
-                    h2 #waiting { "This waits for somebody" }
+                    h2 #waiting { "Needs attention" }
                     ul {
                         @if pushed > 0 {
-                            li { a href=(at(&id, "/approvals")) { (pushed) " changes that a vendor pushed" } " wait for approval" }
+                            li { a href=(at(&id, "/approvals")) { (pushed) @if pushed == 1 { " vendor change" } @else { " vendor changes" } } " to review" }
                         }
                         @if needs_merchant > 0 {
-                            li { (jobs(needs_merchant, "needs-merchant")) " need the merchant" }
+                            li { (jobs(needs_merchant, "needs-merchant")) @if needs_merchant == 1 { " needs" } @else { " need" } " your input" }
                         }
                         @if stopped > 0 {
-                            li { (jobs(stopped, "stopped")) " have stopped" }
+                            li { (jobs(stopped, "stopped")) " failed" }
                         }
                     }
                 }
             }
             section.card {
-                h2 { "Setting it up" }
+                h2 { "Get started" }
                 ol.steps {
                     (step(!accounts.is_empty(), html! { a href=(at(&id, "/accounts/new")) { "Connect a vendor" } }))
-                    (step(!links.is_empty(), html! { a href=(at(&id, "/links")) { "Link products" } " to the vendor's" }))
-                    (step(!origins.is_empty(), html! { a href="#origins" { "Say where its pages are" } ", so that they may load configurators" }))
+                    (step(!links.is_empty(), html! { a href=(at(&id, "/links")) { "Link your products" } " to vendor products" }))
+                    (step(!origins.is_empty(), html! { a href="#origins" { "Add your storefront domains" } }))
                 }
             }
             section {
                 h2 { "Vendors" }
                 @if !accounts.is_empty() {
                     table {
-                        thead { tr { th { "Account" } th { "Plugin" } th { "Version" } th.number { "Linked products" } } }
+                        thead { tr { th { "Connection" } th { "Plugin" } th { "Version" } th.number { "Linked products" } } }
                         tbody {
                             @for account in &accounts {
                                 @let (name, version) = runs(&node, account);
@@ -191,15 +191,15 @@ async fn overview(
                 p { a.button href=(at(&id, "/accounts/new")) { "Connect a vendor" } }
             }
             form.card #origins method="post" action=(at(&id, "/origins")) {
-                h2 { "Where its pages are" }
+                h2 { "Storefront domains" }
                 (token(&visitor))
                 div.field {
-                    label for="origins-field" { "Origins" }
+                    label for="origins-field" { "Domains" }
                     textarea #origins-field name="origins" rows="3" spellcheck="false" aria-describedby="origins-help" {
                         "\n" @for origin in &origins { (origin) "\n" }
                     }
                     p.help #origins-help {
-                        "One a line, as a browser spells it: https://shop.example. Pages from elsewhere cannot use the shop's storefront keys."
+                        "One per line, for example https://shop.example. Other sites can't use this shop's storefront keys."
                     }
                 }
                 button { "Save" }
@@ -211,13 +211,13 @@ async fn overview(
 
 fn settings(visitor: &Visitor, shop: &Shop) -> Markup {
     let releases = [
-        (Release::Paid, "paid", "when it is paid in full"),
-        (Release::Placed, "placed", "when it is placed"),
-        (Release::ByHand, "by-hand", "when the platform releases it"),
+        (Release::Paid, "paid", "When fully paid"),
+        (Release::Placed, "placed", "When placed"),
+        (Release::ByHand, "by-hand", "When the platform releases them"),
     ];
     html! {
         form.card method="post" action=(at(&shop.id, "")) {
-            h2 { "What it is like" }
+            h2 { "Shop settings" }
             (token(visitor))
             input type="hidden" name="version" value=(shop_version(shop));
             div.field {
@@ -225,46 +225,46 @@ fn settings(visitor: &Visitor, shop: &Shop) -> Markup {
                 input #currency name="currency" required value=(shop.currency) maxlength="3" size="4";
             }
             div.field {
-                label for="scale" { "Decimals of its prices" }
+                label for="scale" { "Price decimals" }
                 input #scale name="scale" required inputmode="numeric" value=(shop.scale) size="3";
             }
             div.field {
-                label for="locale" { "Language of its texts" }
+                label for="locale" { "Default language" }
                 input #locale name="locale" required value=(shop.locale) size="8" aria-describedby="locale-help";
-                p.help #locale-help { "As BCP 47 says: en, nl-BE." }
+                p.help #locale-help { "Language code, for example en or nl-BE" }
             }
             div.field {
-                label for="prices_include_tax" { "Its prices are entered with tax" }
+                label for="prices_include_tax" { "Prices include tax" }
                 input #prices_include_tax name="prices_include_tax" type="checkbox" value="true" checked[shop.prices_include_tax];
             }
             div.field {
-                label for="half_even" { "Half a cent goes to the even neighbour, rather than up" }
+                label for="half_even" { "Use banker's rounding (round half to even)" }
                 input #half_even name="half_even" type="checkbox" value="true" checked[shop.rounding == Rounding::HalfEven];
             }
             div.field {
-                label for="sell_unconfigured" { "Linked products may be bought without a configuration" }
+                label for="sell_unconfigured" { "Allow linked products to be sold without configuration" }
                 input #sell_unconfigured name="sell_unconfigured" type="checkbox" value="true" checked[shop.sell_unconfigured];
             }
             div.field {
-                label for="release" { "An order may be produced" }
+                label for="release" { "Release orders to production" }
                 select #release name="release" {
                     @for (release, name, shown) in releases { option value=(name) selected[shop.release == release] { (shown) } }
                 }
             }
             div.field {
-                label for="seal_seconds" { "A price holds for so many seconds" }
+                label for="seal_seconds" { "Price validity (seconds)" }
                 input #seal_seconds name="seal_seconds" required inputmode="numeric" value=(shop.seal_seconds) size="10";
             }
             div.field {
-                label for="pin_seconds" { "A line in a cart keeps its plugin's version for so many seconds longer" }
+                label for="pin_seconds" { "Keep the plugin version of cart items for (seconds)" }
                 input #pin_seconds name="pin_seconds" required inputmode="numeric" value=(shop.pin_seconds) size="10";
             }
             div.field {
-                label for="max_storefront_body_bytes" { "Largest request of a product page (bytes)" }
+                label for="max_storefront_body_bytes" { "Largest storefront request (bytes)" }
                 input #max_storefront_body_bytes name="max_storefront_body_bytes" inputmode="numeric"
                     value=[shop.max_storefront_body_bytes] size="10" aria-describedby="max-storefront-body-bytes-help";
                 p.help #max-storefront-body-bytes-help {
-                    "Configurations that hold pictures need more than others. Empty: as this installation allows every shop."
+                    "Configurations with pictures need more. Leave empty for the default of this installation."
                 }
             }
             button { "Save" }

@@ -57,7 +57,7 @@ fn form(next: Option<&str>, refused: Option<&str>) -> Markup {
         "Sign in",
         html! {
             main.alone {
-                h1 { "Cartwright" }
+                h1 { "Sign in to Cartwright" }
                 @if let Some(refused) = refused { p.refused #refused role="alert" { (refused) } }
                 form method="post" action=(address("/admin/sign-in")) {
                     @if let Some(next) = next { input type="hidden" name="next" value=(next); }
@@ -65,7 +65,7 @@ fn form(next: Option<&str>, refused: Option<&str>) -> Markup {
                     input #key name="key" type="password" required autofocus autocomplete="current-password" spellcheck="false"
                         aria-describedby=(if refused.is_some() { "refused key-help" } else { "key-help" });
                     p.help #key-help {
-                        "An integrator's or an admin's, such as cw_admin_… The first one is made with " code { "cartwright keys make" } "."
+                        "Use an integrator or admin key (cw_admin_…). To create the first one, run " code { "cartwright keys make" } "."
                     }
                     button { "Sign in" }
                 }
@@ -100,7 +100,7 @@ async fn sign_in(State(node): State<Node>, From(from): From, jar: CookieJar, Uns
         Err(error) => {
             limits.guesses.failed(from);
             tracing::info!(%error, ?from, "nobody was signed in");
-            "This access key is not valid.".to_owned()
+            "We couldn't sign you in. Check the access key and try again.".to_owned()
         }
     };
     (StatusCode::FORBIDDEN, form(next, Some(&told))).into_response()

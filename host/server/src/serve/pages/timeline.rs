@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use cartwright::describe;
 use cartwright::durable::{Answer, Entry, Record};
-use cartwright::types::{Outcome, Woken};
+use cartwright::types::{OrderLine, Outcome, Woken};
 use cartwright_store::{JobDetail, OrderNotice, RecordedEvent, StoredOutcome};
 use maud::{Markup, html};
 
@@ -25,6 +25,8 @@ pub(super) struct History<'a> {
     pub(super) notices: &'a [OrderNotice],
     pub(super) jobs: &'a [JobDetail],
     pub(super) outcomes: &'a [StoredOutcome],
+    /// The items of the order, for their titles.
+    pub(super) lines: &'a [OrderLine],
 }
 
 impl History<'_> {
@@ -37,7 +39,7 @@ impl History<'_> {
                 @for Moment { at, who, what } in &moments {
                     li {
                         (when(*at))
-                        strong { @match who { Some(who) => (who), None => "Order" } } ": " (what)
+                        strong { @match who { Some(who) => (who), None => "Order" } } " · " (what)
                     }
                 }
             }
@@ -54,18 +56,18 @@ impl History<'_> {
             at: notice.at,
             who: Some(notice.account.to_string()),
             what: html! {
-                "the vendor sent a webhook to " (notice.endpoint)
-                @if let Some(status) = notice.status { ", answered " (status) }
-                @if notice.times > 1 { ", it came " (notice.times) " times" }
+                "Webhook received at " (notice.endpoint)
+                @if let Some(status) = notice.status { ", response " (status) }
+                @if notice.times > 1 { ", delivered " (notice.times) " times" }
             },
         };
         let outcome = |outcome: &StoredOutcome| Moment {
             at: outcome.at,
             who: Some(outcome.account.to_string()),
             what: html! {
-                (said(&outcome.outcome))
-                @if outcome.held { " " span.state.bad { "waits for a person" } }
-                @if outcome.late { " " span.mark { "told late: it changes nothing" } }
+                (said(&outcome.outcome, self.lines))
+                @if outcome.held { " " span.state.bad { "Needs attention" } }
+                @if outcome.late { " " span.mark { "Late: changes nothing" } }
             },
         };
         let mut moments: Vec<Moment> = self.events.iter().map(event).collect();
@@ -85,12 +87,12 @@ impl History<'_> {
 
 /// What a job came to, when it does not go on by itself.
 fn end(job: &JobDetail) -> Option<Moment> {
-    let event = html! { "“" (happened(&job.summary.kind)) "”" };
+    let event = happened(&job.summary.kind);
     let what = match job.summary.state.name() {
-        "done" => html! { "is done with " (event) },
-        "cancelled" => html! { "was cancelled at " (event) },
+        "done" => html! { "Finished: " (event) },
+        "cancelled" => html! { "Cancelled: " (event) },
         name @ ("stopped" | "needs-merchant") => html! {
-            span.state.bad { @if name == "stopped" { "stopped" } @else { "needs the merchant" } } " at " (event)
+            span.state.bad { @if name == "stopped" { "Failed" } @else { "Action required" } } " " (event)
             @if let Some(why) = &job.why { ": " (why.text) }
         },
         _ => return None,
@@ -103,22 +105,22 @@ fn of_journal(job: &JobDetail, number: u32, records: &[Record]) -> Vec<Moment> {
     for (position, record) in records.iter().enumerate() {
         let what = match &record.entry {
             Entry::Began(_) => html! {
-                @if number == 0 { "began with " } @else { "began anew with " } "“" (happened(&job.summary.kind)) "”"
+                @if number == 0 { "Started: " } @else { "Restarted: " } (happened(&job.summary.kind))
             },
             Entry::Intent { call, attempt, .. } => html! {
-                "asked " code { (call.about) } ", " (answer(records.get(position + 1)))
+                "Sent " code { (call.about) } ", " (answer(records.get(position + 1)))
                 @if *attempt > 1 { " " span.mark { "attempt " (attempt) } }
             },
-            Entry::Slept { until, .. } => html! { "waits until " (when(*until)) },
+            Entry::Slept { until, .. } => html! { "Scheduled to continue at " (when(*until)) },
             Entry::Woke { why } => html! {
-                "went on: "
+                "Continued: "
                 @match why {
-                    Woken::Elapsed => "its time had come",
-                    Woken::EventWaiting => "another event of the order waited",
-                    Woken::JobCancelled => "the job was cancelled",
+                    Woken::Elapsed => "scheduled time reached",
+                    Woken::EventWaiting => "another event of the order is waiting",
+                    Woken::JobCancelled => "job cancelled",
                 }
             },
-            Entry::Retried { .. } => html! { "tried again" },
+            Entry::Retried { .. } => html! { "Retried" },
             // What an answer belongs to is told with its request; outcomes are told as they stand; the catalogue and the like are
             // the job's page's.
             Entry::Answered { .. } | Entry::Told { .. } | Entry::Emitted { .. } => continue,
@@ -130,11 +132,11 @@ fn of_journal(job: &JobDetail, number: u32, records: &[Record]) -> Vec<Moment> {
 
 fn answer(next: Option<&Record>) -> Markup {
     match next.map(|record| &record.entry) {
-        Some(Entry::Answered { answer: Answer::Given(response), .. }) => html! { "answered " (response.status) },
+        Some(Entry::Answered { answer: Answer::Given(response), .. }) => html! { "response " (response.status) },
         Some(Entry::Answered { answer: Answer::Failed(error), may_have_arrived }) => html! {
-            "no answer: " (describe(error))
+            "no response: " (describe(error))
             @if *may_have_arrived { "; it may have arrived" }
         },
-        _ => html! { "no answer yet" },
+        _ => html! { "no response yet" },
     }
 }

@@ -107,7 +107,7 @@ async fn check_or_swap(
         .collect();
     let links = mapped.links(&of);
     if links.is_empty() {
-        return Err(Problem::unprocessable("links", "name the new vendor's product of at least one product"));
+        return Err(Problem::unprocessable("links", "Enter the new vendor product of at least one product."));
     }
     let from = sent.read("from")?;
     let report = node.host().readiness(&shop, &from, &links).await.map_err(Problem::from);
@@ -144,11 +144,11 @@ async fn draw(visitor: &Visitor, node: &Node, of: &ShopSnapshot, mapped: &Mapped
     page(
         visitor,
         Some(shop),
-        "Vendor swap",
+        "Switch vendor",
         html! {
-            p { "Products go to another vendor all at once. Lines in carts and orders stay with the vendor that made them." }
+            p { "Move products to another vendor in one step. Existing carts and orders stay with their vendor." }
             @if of.accounts.len() < 2 {
-                p { "For that the shop needs two vendor accounts: " a href=(at(shop, "/accounts/new")) { "connect the new vendor" } " first." }
+                p { "This needs two connected vendors. " a href=(at(shop, "/accounts/new")) { "Connect the new vendor" } " first." }
             } @else {
                 form.card method="get" action=(at(shop, "/vendor-swap")) {
                     div.row {
@@ -157,7 +157,7 @@ async fn draw(visitor: &Visitor, node: &Node, of: &ShopSnapshot, mapped: &Mapped
                         button.quiet { "Choose" }
                     }
                 }
-                @if way.is_none() && from.is_some() { p.refused { "Choose two different accounts." } }
+                @if way.is_none() && from.is_some() { p.refused { "Choose two different vendors." } }
             }
             (mapping)
         },
@@ -180,10 +180,10 @@ async fn mapping(
     let shop = &of.shop.id;
     let old: Vec<&Link> = mapped.old(of).collect();
     if old.is_empty() {
-        return html! { p { "No product is linked to " (from) "." } };
+        return html! { p { "No products are linked to " (from) "." } };
     }
     if old.len() > MOST {
-        return html! { p { (old.len()) " products are linked to " (from) ". Switch so many with the table of " a href=(at(shop, "/links")) { "product links" } "." } };
+        return html! { p { (old.len()) " products are linked to " (from) ". Switch more than " (MOST) " products with the CSV import of " a href=(at(shop, "/links")) { "Products" } "." } };
     }
     let offered = offered(node, shop, to).await;
     let report = mapped.report.as_ref().and_then(|report| report.as_ref().ok());
@@ -195,14 +195,14 @@ async fn mapping(
             (token(visitor))
             input type="hidden" name="from" value=(from);
             input type="hidden" name="to" value=(to);
-            h2 { "What each product becomes" }
-            p.help { "SKUs, one a line: where the new vendor's saved configuration does not name the SKU, only these are taken from the page." }
+            h2 { "Product mapping" }
+            p.help { "Allowed SKUs: one per line. Used if the new vendor doesn't return a SKU: other SKUs sent by the browser are rejected." }
             @if let Some(Err(problem)) = &mapped.report { (refusal(problem)) }
-            @if ready { p.done role="status" { "All of them are ready." } }
-            @else if report.is_some() { p.refused role="alert" { "Some are not ready; nothing was switched. See beside each." } }
+            @if ready { p.done role="status" { "All products are ready to switch" } }
+            @else if report.is_some() { p.refused role="alert" { "Some products aren't ready. Nothing was switched." } }
             datalist #offered { @for product in &offered { option value=(product.id) { (product.title) } } }
             table {
-                thead { tr { th { "The shop's product" } th { "At " (from) } th { "At " (to) } th { "SKUs" } th { "Ready?" } } }
+                thead { tr { th { "Your product" } th { (from) } th { (to) } th { "Allowed SKUs" } th { "Status" } } }
                 tbody {
                     @for link in &old {
                         @let product = &link.shop_product;
@@ -211,20 +211,20 @@ async fn mapping(
                             th scope="row" { (product) }
                             td { (link.vendor_product) }
                             td {
-                                input name=(format!("product.{product}")) list="offered" spellcheck="false" autocomplete="off" placeholder="Stays where it is"
-                                    value=(entered.map(|(to, _)| to.as_str()).unwrap_or_default()) aria-label=(format!("{product} at {to}"));
+                                input name=(format!("product.{product}")) list="offered" spellcheck="false" autocomplete="off" placeholder="Not moved"
+                                    value=(entered.map(|(to, _)| to.as_str()).unwrap_or_default()) aria-label=(format!("Vendor product of {product} at {to}"));
                             }
                             td {
                                 textarea name=(format!("skus.{product}")) rows="2" spellcheck="false"
-                                    aria-label=(format!("SKUs that a page of {product} may choose among, one a line")) {
+                                    aria-label=(format!("Allowed SKUs of {product}, one per line")) {
                                     "\n" (entered.map_or_else(|| typed::lines(&link.allowed_skus), |(_, skus)| skus.clone()))
                                 }
                             }
                             td {
                                 @if let Some(said) = said(product) {
-                                    @if said.ready { span.state.good { "ready" } } @else { span.state.bad { "not ready" } }
+                                    @if said.ready { span.state.good { "Ready" } } @else { span.state.bad { "Not ready" } }
                                     @for issue in &said.issues { p.help { (issue.field) ": " (issue.message.text) } }
-                                } @else if report.is_some() { span.mark { "stays" } }
+                                } @else if report.is_some() { span.mark { "Not moved" } }
                             }
                         }
                     }

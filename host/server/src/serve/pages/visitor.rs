@@ -116,7 +116,7 @@ fn too_many() -> Problem {
 }
 
 fn foreign() -> Problem {
-    let detail = "this form is not of this page, or the page is old; go back, load it again, and send it again";
+    let detail = "This form has expired or belongs to another page. Reload the page and submit it again.";
     Problem::new(StatusCode::FORBIDDEN, "csrf", detail)
 }
 
@@ -146,7 +146,7 @@ fn foreign_origin(node: &Node, headers: &HeaderMap) -> Option<Problem> {
         let reached = host.map_or_else(|| "without a name (no Host header)".to_owned(), |host| format!("as {host}"));
         format!(
             "Your browser sent this form from {origin}, and the request reached the host {reached}: it may be another site's form. If \
-             you filled it in at this host's own page, a proxy in between changes the host's name. Whoever runs this host can mend it: \
+             you filled it in at this host's own page, a proxy in between changes the host's name. Whoever runs this host can fix it: \
              have the proxy pass the Host header on unchanged (nginx: proxy_set_header Host $http_host;), or start the host with \
              --public-url (or --admin-url, where --admin-listen is used) and the address that browsers use, {origin}."
         )
@@ -228,7 +228,7 @@ impl Sent {
 
     /// A field's text as what it stands for.
     pub(super) fn read<T: FromStr<Err: std::fmt::Display>>(&self, name: &str) -> Result<T, Problem> {
-        let missing = || Problem::unprocessable("body", format!("{name}: enter it"));
+        let missing = || Problem::unprocessable("body", format!("{name}: enter a value"));
         self.optional(name)?.ok_or_else(missing)
     }
 
@@ -237,7 +237,7 @@ impl Sent {
             return Err(foreign());
         }
         match self.0.iter().find(|(_, text)| text.contains('\0')) {
-            Some((name, _)) => Err(Problem::unprocessable("body", format!("{name}: it holds a NUL"))),
+            Some((name, _)) => Err(Problem::unprocessable("body", format!("{name}: remove the NUL character"))),
             None => Ok(()),
         }
     }

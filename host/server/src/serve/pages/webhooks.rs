@@ -52,8 +52,8 @@ async fn list(
         Some(&shop),
         "Webhooks",
         html! {
-            p { "A vendor tells of what it made at an address that only it knows. Make one for each, and enter it in the vendor's back office." }
-            @if drawn.is_empty() { p { "No vendor that is connected sends webhooks." } }
+            p { "Vendors send updates to secret URLs. Create one per event and paste it into the vendor's admin." }
+            @if drawn.is_empty() { p { "No connected vendor sends webhooks." } }
             @for card in &drawn { (card) }
             (failed(&notices))
         },
@@ -77,7 +77,7 @@ fn account_card(
                 p.help { (told_by(&endpoint.authentication)) }
                 @if !own.is_empty() {
                     table {
-                        thead { tr { th { "Address" } th { "Made" } th { "State" } th { span.visually-hidden { "End" } } } }
+                        thead { tr { th { "URL" } th { "Created" } th { "Status" } th { span.visually-hidden { "Deactivate" } } } }
                         tbody { @for address in own { (row(visitor, shop, endpoint, address, now)) } }
                     }
                 }
@@ -86,8 +86,8 @@ fn account_card(
                     input type="hidden" name="account" value=(account);
                     input type="hidden" name="endpoint" value=(endpoint.name);
                     button.quiet {
-                        @if addresses.iter().any(|a| a.stored.destination.endpoint == endpoint.name) { "Make another address" }
-                        @else { "Make an address" }
+                        @if addresses.iter().any(|a| a.stored.destination.endpoint == endpoint.name) { "Create another URL" }
+                        @else { "Create URL" }
                         span.visually-hidden { " for " (endpoint.title) " of " (account) }
                     }
                 }
@@ -105,17 +105,17 @@ fn row(visitor: &Visitor, shop: &ShopId, endpoint: &Endpoint, address: &WebhookA
             th scope="row" { code { (id) "…" } }
             td { (when(address.made)) }
             td {
-                @if let Some(ended) = ended { span.state { "Ended" } " " (when(ended)) }
-                @else if !held { span.state.warn { "Not heard" } " its account has no linked product and no open order" }
-                @else { span.state.good { "Open" } @if let Some(ends) = address.stored.ends { " until " (when(ends)) } }
+                @if let Some(ended) = ended { span.state { "Deactivated" } " " (when(ended)) }
+                @else if !held { span.state.warn { "Inactive" } " The connection has no linked product and no open order." }
+                @else { span.state.good { "Active" } @if let Some(ends) = address.stored.ends { " until " (when(ends)) } }
             }
             td {
                 @if ended.is_none() {
                     form method="post" action=(at(shop, "/webhooks/end")) {
                         (token(visitor))
                         input type="hidden" name="address" value=(id);
-                        button.danger data-ask="End this address? What the vendor sends there is refused from now on." {
-                            "End" span.visually-hidden { " " (id) " of " (endpoint.title) }
+                        button.danger data-ask="Deactivate this URL? Webhooks sent to it will be rejected." {
+                            "Deactivate" span.visually-hidden { " " (id) " of " (endpoint.title) }
                         }
                     }
                 }
@@ -126,27 +126,27 @@ fn row(visitor: &Visitor, shop: &ShopId, endpoint: &Endpoint, address: &WebhookA
 
 fn told_by(authentication: &Authentication) -> &'static str {
     match authentication {
-        Authentication::AddressOnly => "Whoever knows the address is believed: give it to nobody but the vendor.",
-        _ => "The vendor signs what it sends, with a secret that is among the account's settings.",
+        Authentication::AddressOnly => "The URL is the only protection. Share it with the vendor only.",
+        _ => "The vendor signs its webhooks with a secret from the connection's settings.",
     }
 }
 
 fn failed(notices: &[OpenNotice]) -> Markup {
     html! {
         section {
-            h2 { "Not taken in" }
-            @if notices.is_empty() { p { "Everything that vendors sent was taken in." } }
+            h2 { "Failed deliveries" }
+            @if notices.is_empty() { p { "All webhooks were processed" } }
             @else {
-                p { "These were refused or failed. Most vendors send them again by themselves." }
+                p { "These webhooks were rejected or failed. Most vendors retry automatically." }
                 table {
-                    thead { tr { th { "To" } th { "Came last" } th.number { "Times" } th { "Why" } } }
+                    thead { tr { th { "Webhook" } th { "Last received" } th.number { "Attempts" } th { "Reason" } } }
                     tbody {
                         @for notice in notices {
                             tr {
                                 th scope="row" { (notice.destination.account) " " span.mark { (notice.destination.endpoint) } }
                                 td { (when(notice.at)) }
                                 td.number { (notice.times) }
-                                td { (notice.why.as_deref().unwrap_or("it is being run, or the host was lost in the middle of it")) }
+                                td { (notice.why.as_deref().unwrap_or("In progress, or interrupted by a restart")) }
                             }
                         }
                     }
@@ -177,21 +177,21 @@ async fn make(
     Ok(page(
         &visitor,
         Some(&shop),
-        "A new webhook address",
+        "New webhook URL",
         html! {
             section.attention {
-                h2 { "It is shown now and never again" }
+                h2 { "Copy this now. You won't see it again." }
                 div.field {
-                    label for="address" { "Address" }
+                    label for="address" { "URL" }
                     input #address readonly value=(url) spellcheck="false" aria-describedby="address-help";
                     p.help #address-help {
-                        "Copy it, and enter it in the back office of " (account)
+                        "Paste it into the admin of " (account)
                         @if let Some(title) = title { " as “" (title) "”" }
-                        ". When the vendor uses it, end the address that it had before."
+                        ". Once the vendor uses it, deactivate the previous URL."
                     }
                 }
             }
-            p { a.button href=(at(&shop, "/webhooks")) { "It is entered" } }
+            p { a.button href=(at(&shop, "/webhooks")) { "Done" } }
         },
     ))
 }

@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use cartwright::money;
-use cartwright::types::{Money, Outcome};
+use cartwright::types::{Money, OrderLine, Outcome};
 use cartwright_store::{JobState, JobSummary};
 use maud::{Markup, html};
 use url::Url;
@@ -23,8 +23,7 @@ pub(super) fn written(text: &str) -> Markup {
 }
 
 pub(super) fn amount(money: &Money) -> String {
-    money::exact(money)
-        .map_or_else(|_| "an unreadable amount".to_owned(), |exact| format!("{exact} {}", money.currency))
+    money::exact(money).map_or_else(|_| "Unreadable amount".to_owned(), |exact| format!("{exact} {}", money.currency))
 }
 
 /// Somebody else's page. An address that is no web page's is shown, and leads nowhere.
@@ -39,12 +38,12 @@ pub(super) fn outside(address: &str, text: &str) -> Markup {
 
 /// The states of jobs, those that wait for a person first: as the API spells them, in words, and how good they are.
 pub(super) const STATES: [(&str, &str, &str); 9] = [
-    ("stopped", "Stopped", "bad"),
-    ("needs-merchant", "Needs the merchant", "bad"),
-    ("retrying", "Tries again", "warn"),
-    ("sleeping", "Waits", ""),
-    ("waiting", "Waits for an answer", ""),
-    ("running", "Runs", ""),
+    ("stopped", "Failed", "bad"),
+    ("needs-merchant", "Action required", "bad"),
+    ("retrying", "Retrying", "warn"),
+    ("sleeping", "Scheduled", ""),
+    ("waiting", "Waiting for vendor", ""),
+    ("running", "Running", ""),
     ("queued", "Queued", ""),
     ("done", "Done", "good"),
     ("cancelled", "Cancelled", ""),
@@ -60,66 +59,84 @@ pub(super) fn state(job: &JobSummary) -> Markup {
             JobState::Sleeping { until } => { " until " (when(until)) },
             JobState::Retrying { tries, until } => {
                 @let failed = tries.outages + tries.breaches;
-                " at " (when(until)) ", failed " @if failed == 1 { "once" } @else { (failed) " times" }
+                " at " (when(until)) ", " (failed) @if failed == 1 { " failed attempt" } @else { " failed attempts" }
             },
             _ => {}
         }
-        @if job.cancelling { ", being cancelled" }
-        @if let Some(holder) = &job.behind { ", behind " (holder) }
+        @if job.cancelling { ", cancelling" }
+        @if let Some(holder) = &job.behind { ", waiting for job " (holder) }
     }
 }
 
 /// What happened to an order.
 pub(super) fn happened(kind: &str) -> &str {
     match kind {
-        "placed" => "it was placed",
-        "partly-paid" => "a part of it was paid",
-        "paid" => "it was paid in full",
-        "released" => "it may be produced",
-        "changed" => "it was changed",
-        "cancelled" => "it was cancelled",
-        "refunded" => "it was paid back",
-        "fulfilled" => "it was sent",
-        "quotation-requested" => "an offer was asked for",
-        "configuration-saved" => "a configuration was saved",
-        "scheduled" => "its time came",
-        "message" => "a webhook handed something on",
-        "erase" => "it is to be forgotten",
+        "placed" => "Order placed",
+        "partly-paid" => "Partially paid",
+        "paid" => "Paid",
+        "released" => "Released to production",
+        "changed" => "Order changed",
+        "cancelled" => "Order cancelled",
+        "refunded" => "Refunded",
+        "fulfilled" => "Order fulfilled",
+        "quotation-requested" => "Quote requested",
+        "configuration-saved" => "Configuration saved",
+        "scheduled" => "Scheduled run",
+        "message" => "Message from a webhook",
+        "erase" => "Erasure requested",
         other => other,
     }
 }
 
-/// Which part of an order is meant.
-pub(super) fn of(line: Option<&String>) -> String {
-    line.map_or_else(|| "the order".to_owned(), |line| format!("line {line}"))
+/// Returns the title of an order's item, or its id where the order is not at hand.
+pub(super) fn item(lines: &[OrderLine], id: &str) -> String {
+    let title = lines.iter().find(|line| line.id == id).map(|line| line.title.trim());
+    title.filter(|title| !title.is_empty()).map_or_else(|| format!("Item {id}"), str::to_owned)
 }
 
-/// What a plugin said.
-pub(super) fn said(outcome: &Outcome) -> Markup {
+/// Returns which part of an order is meant: an item, or all of it.
+pub(super) fn part(lines: &[OrderLine], id: Option<&String>) -> String {
+    id.map_or_else(|| "the order".to_owned(), |id| item(lines, id))
+}
+
+/// Returns the status of an item in words. A plugin's own word is shown as it is.
+pub(super) fn status(name: &str) -> &str {
+    match name {
+        "ordered" => "Ordered",
+        "in-production" => "In production",
+        "ready" => "Ready",
+        "shipped" => "Shipped",
+        "cancelled" => "Cancelled",
+        other => other,
+    }
+}
+
+/// Describes an update that a plugin recorded. `lines` gives items their titles.
+pub(super) fn said(outcome: &Outcome, lines: &[OrderLine]) -> Markup {
     html! {
         @match outcome {
             Outcome::Note(message) => (message.text),
-            Outcome::VendorReference(named) => { "calls " (of(named.line.as_ref())) " " code { (named.reference) } },
-            Outcome::LineStatus(status) => { "line " (status.line) " is now: " strong { (status.status) } },
+            Outcome::VendorReference(named) => { "Vendor reference for " (part(lines, named.line.as_ref())) ": " code { (named.reference) } },
+            Outcome::LineStatus(new) => { (item(lines, &new.line)) ": " strong { (status(&new.status)) } },
             Outcome::Production(production) => {
-                "production of " (of(production.line.as_ref())) ": " (production.state)
+                "Production of " (part(lines, production.line.as_ref())) ": " (production.state)
                 @if let Some(detail) = &production.detail { ", " (detail) }
-                @if let Some(expected) = &production.expected { ", expected to be done " (written(expected)) }
+                @if let Some(expected) = &production.expected { ", expected by " (written(expected)) }
             },
             Outcome::Shipment(shipment) => {
-                "sent"
+                "Shipped"
                 @if let Some(carrier) = &shipment.carrier { " with " (carrier) }
                 @if let Some(id) = &shipment.tracking_id { ", " (id) }
             },
-            Outcome::Document(document) => { "gave the file " (document.name) " (" (document.kind) ") of " (of(document.line.as_ref())) },
-            Outcome::BillOfMaterials(materials) => { "confirmed what line " (materials.line) " is made of" },
-            Outcome::NeedsMerchant(message) => { strong { "needs the merchant: " } (message.text) },
-            Outcome::Remember(text) => { "remembers " (text.name) },
+            Outcome::Document(document) => { "File for " (part(lines, document.line.as_ref())) ": " (document.name) " (" (document.kind) ")" },
+            Outcome::BillOfMaterials(materials) => { "Bill of materials confirmed for " (item(lines, &materials.line)) },
+            Outcome::NeedsMerchant(message) => { strong { "Action required: " } (message.text) },
+            Outcome::Remember(text) => { "Stored " (text.name) },
             Outcome::PushSettings(settings) => {
-                "pushed settings: " (settings.iter().map(|setting| setting.name.as_str()).collect::<Vec<_>>().join(", "))
+                "Settings pushed: " (settings.iter().map(|setting| setting.name.as_str()).collect::<Vec<_>>().join(", "))
             },
-            Outcome::HandOn(named) => { "handed " (named.name) " on" },
-            Outcome::Other(named) => { "said " (named.name) },
+            Outcome::HandOn(named) => { "Forwarded " (named.name) },
+            Outcome::Other(named) => { "Update " (named.name) },
         }
     }
 }

@@ -61,7 +61,7 @@ async fn a_form_that_is_not_the_sessions_own_is_refused_everywhere() {
         for csrf in ["", "0", &another.csrf] {
             let reply = mine.send(&path, &[], csrf, &[]).await;
             assert_eq!(reply.status, 403, "{path}: {}", text(&reply));
-            says(&text(&reply), &["this form is not of this page"]);
+            says(&text(&reply), &["This form has expired or belongs to another page"]);
         }
         for origin in ["https://evil.example", "null"] {
             let reply = mine.send(&path, &[], &mine.csrf, &[("origin", origin)]).await;

@@ -22,18 +22,8 @@ async fn an_order_is_found_and_its_page_tells_what_happened_without_an_address()
         assert_eq!(found, search != "?search=%23100", "{search}: {list}");
     }
     let page = browser.page(&at(&shop, "/orders/1001")).await;
-    says(
-        &page,
-        &[
-            "Order 1001",
-            "May be produced",
-            "it was paid in full",
-            "began with",
-            "asked <code>POST http://",
-            "answered 20",
-        ],
-    );
-    says(&page, &["is done with", "gave the file", "<time datetime=\"2026-01-01T12:00:00Z\">"]);
+    says(&page, &["Order 1001", "Released", "Paid", "Started: ", "Sent <code>POST http://", "response 20"]);
+    says(&page, &["Finished: ", "File for ", "<time datetime=\"2026-01-01T12:00:00Z\">"]);
     for personal in ["Ada", "ada@example.com", "Sample Street"] {
         assert!(!page.contains(personal), "{personal}: {page}");
     }
@@ -50,12 +40,12 @@ async fn an_order_is_found_and_its_page_tells_what_happened_without_an_address()
     // Who set the shop up watches it, without what is in its files, and decides nothing.
     let integrator = Browser::sign_in(&shop.integrator).await;
     let watched = integrator.page(&at(&shop, "/orders/1001")).await;
-    says(&watched, &["Order 1001", "is done with"]);
+    says(&watched, &["Order 1001", "Finished: "]);
     assert!(!watched.contains("/documents/") && !watched.contains("/orders/1001/close"), "{watched}");
     assert_eq!(integrator.get(file).await.status, 403);
     // Closed, it says so and is not closed again.
     let closed = browser.done(&at(&shop, "/orders/1001/close"), &[]).await;
-    says(&closed, &["The order is closed.", "Closed</span>"]);
+    says(&closed, &["Order closed", "Closed</span>"]);
     assert!(!closed.contains("/orders/1001/close"));
     let log = browser.page(&at(&shop, "/log")).await;
     says(&log, &["close order", "1001", "<dt>1 › vendor_product</dt>"]);
@@ -75,19 +65,19 @@ async fn what_a_vendor_writes_is_text() {
         assert!(began.elapsed() < Duration::from_secs(20), "{page}");
         tokio::time::sleep(Duration::from_millis(100)).await;
     };
-    says(&approvals, &["Script address", "https://scripts.twikit.example/1/plugin.js"]);
+    says(&approvals, &["Script URL", "https://scripts.twikit.example/1/plugin.js"]);
     let account = browser.page(&at(&shop, "/accounts/twikit")).await;
     says(&approvals, &[ESCAPED]);
     let page = browser.page(&at(&shop, &format!("/orders/{order}"))).await;
     let link = format!("<a href=\"https://track.example/1\" rel=\"noopener noreferrer\">{ESCAPED}</a>");
-    says(&page, &[&link, "the vendor sent a webhook to order-completion, answered 200"]);
+    says(&page, &[&link, "Webhook received at order-completion, response 200"]);
     // What waits for a person waits no longer when it is said to be done, and only on its own order's page.
     let held =
         page.split("name=\"outcome\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("it waits");
     let settle = |order: &str| at(&shop, &format!("/orders/{order}/settle"));
     assert_eq!(browser.post(&settle("2002"), &[("outcome", held)]).await.status, 404);
     let settled = browser.done(&settle(order), &[("outcome", held)]).await;
-    assert!(settled.contains("Noted.") && !settled.contains("This waits for somebody"), "{settled}");
+    assert!(settled.contains("Marked as done") && !settled.contains("<h2 id=\"waiting\">"), "{settled}");
     let list = browser.page(&at(&shop, "/orders?search=%3Cscript%3Ealert(1)%3C%2Fscript%3E")).await;
     let log = browser.page(&at(&shop, "/log")).await;
     for page in [approvals, account, page, list, log] {
@@ -115,13 +105,13 @@ async fn what_a_vendor_pushed_is_compared_and_approved_or_refused() {
     };
     let script = async || shop.admin.get(&shop.at("/accounts/twikit")).await.ok()["settings"]["script-url"].clone();
     let first = pushed(1).await;
-    says(&browser.page(&at(&shop, "")).await, &["1 changes that a vendor pushed"]);
+    says(&browser.page(&at(&shop, "")).await, &["1 vendor change</a> to review"]);
     let page = browser.done(&at(&shop, "/approvals/refuse"), &[("id", &first)]).await;
-    says(&page, &["Refused.", "Nothing waits."]);
+    says(&page, &["Changes rejected", "Nothing to review"]);
     assert_eq!(script().await, "https://scripts.twikit.example/1/plugin.js");
     let second = pushed(2).await;
     assert_eq!(browser.post(&at(&shop, "/approvals/approve"), &[("id", &first)]).await.status, 404);
-    says(&browser.done(&at(&shop, "/approvals/approve"), &[("id", &second)]).await, &["Approved."]);
+    says(&browser.done(&at(&shop, "/approvals/approve"), &[("id", &second)]).await, &["Changes approved and applied"]);
     assert_eq!(script().await, "https://elsewhere.example/2.js");
     let log = browser.page(&at(&shop, "/log")).await;
     says(
@@ -139,19 +129,19 @@ async fn a_webhook_address_is_shown_once_and_ended() {
     let (shop, _fake) = Shop::with_twikit().await;
     let browser = Browser::sign_in(&shop.integrator).await;
     let here = at(&shop, "/webhooks");
-    says(&browser.page(&here).await, &["Payment Verification", "Make an address"]);
+    says(&browser.page(&here).await, &["Payment Verification", "Create URL"]);
     let page = browser.told(&here, &[("account", "twikit"), ("endpoint", "order-completion")]).await;
-    says(&page, &["It is shown now and never again"]);
+    says(&page, &["Copy this now. You won't see it again."]);
     let address = field(&page, "address").to_owned();
     let path = address.strip_prefix(&shop.server.node.base).expect("an address of this server");
     assert!(path.starts_with("/webhooks/"), "{address}");
     let list = browser.page(&here).await;
     assert!(!list.contains(&address), "{list}");
-    says(&list, &["Open</span>"]);
+    says(&list, &["Active</span>"]);
     assert_eq!(browser.post(&here, &[("account", "twikit"), ("endpoint", "nowhere")]).await.status, 422);
     let id = list.split("name=\"address\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("an id");
     let page = browser.done(&at(&shop, "/webhooks/end"), &[("address", id)]).await;
-    says(&page, &["The address has ended.", "Ended</span>"]);
+    says(&page, &["Webhook URL deactivated", "Deactivated</span>"]);
 }
 
 #[tokio::test]
@@ -173,7 +163,7 @@ async fn a_job_that_stands_says_why_and_is_cancelled_and_run_again() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     };
     let page = browser.page(&path).await;
-    says(&page, &["Tries again", "503", "From the beginning", "http.send", "Why</h2>"]);
+    says(&page, &["Retrying", "503", "Restart from the beginning", "http.send", "What went wrong</h2>"]);
     assert!(!page.contains("Sample Street"), "{page}");
     assert_eq!(browser.get(&at(&shop, "/jobs?state=lost")).await.status, 404);
     // Another shop has no such job.
@@ -186,7 +176,7 @@ async fn a_job_that_stands_says_why_and_is_cancelled_and_run_again() {
         };
         assert_eq!(reply.status, 404, "{path}");
     }
-    says(&browser.done(&format!("{path}/cancel"), &[]).await, &["The job is cancelled, or ends"]);
+    says(&browser.done(&format!("{path}/cancel"), &[]).await, &["Job cancelled. A step in progress"]);
     while !browser.page(&path).await.contains("Cancelled</span>") {
         assert!(began.elapsed() < Duration::from_secs(40), "{}", browser.page(&path).await);
         tokio::time::sleep(Duration::from_millis(100)).await;
@@ -197,5 +187,5 @@ async fn a_job_that_stands_says_why_and_is_cancelled_and_run_again() {
     browser.done(&format!("{path}/replay"), &[("from", "beginning")]).await;
     shop.handled("1").await;
     assert_eq!(fake.uploaded().len(), 1);
-    says(&browser.page(&path).await, &["Done</span>", "What it did from the beginning again"]);
+    says(&browser.page(&path).await, &["Done</span>", "Steps after restart 1"]);
 }

@@ -7,7 +7,7 @@ use super::{Browser, at, says, text};
 use crate::Answer as _;
 use crate::shop::Shop;
 
-const LOST: &str = "What you entered here was not kept: enter it again.";
+const LOST: &str = "For security this was not kept. Enter it again.";
 
 /// What stands beside the input of a setting.
 fn beside<'a>(page: &'a str, field: &str) -> &'a str {
@@ -38,7 +38,7 @@ async fn a_secret_that_is_not_kept_is_asked_for_again_and_a_box_stays_ticked() {
 
     let viewer = ("setting.viewer-token", "viewer");
     let page = browser.done(&accounts, &[&entered[..], &[viewer]].concat()).await;
-    says(&page, &["Set. Enter another to replace it."]);
+    says(&page, &["Enter a new value to replace"]);
     assert!(!page.contains(LOST), "{page}");
     let version = page.split("name=\"version\" value=\"").nth(1).and_then(|rest| rest.split('"').next());
     let version = ("version", version.expect("a version"));
@@ -48,7 +48,7 @@ async fn a_secret_that_is_not_kept_is_asked_for_again_and_a_box_stays_ticked() {
     let refused = text(&browser.post(&account, &[version, ("setting.server-token.remove", "on")]).await);
     says(&refused, &["name=\"setting.server-token.remove\" checked"]);
     let saved = browser.done(&account, &[version, viewer, ("setting.server-token.remove", "on")]).await;
-    assert!(!saved.contains("Set. Enter another"), "{saved}");
+    assert!(!saved.contains("Enter a new value to replace"), "{saved}");
 }
 
 #[tokio::test]
@@ -57,7 +57,7 @@ async fn what_a_vendor_offers_is_chosen_from_for_an_account_and_for_a_product() 
     let component = shop.install("webhooks", WEBHOOKS).await;
     let browser = Browser::sign_in(&shop.integrator).await;
     let new = browser.page(&at(&shop, &format!("/accounts/new?component={component}"))).await;
-    says(beside(&new, "finish"), &["Save first: then the vendor's choices are offered here."]);
+    says(beside(&new, "finish"), &["Save to load options from the vendor."]);
     shop.set_account("webhooks", json!({}), json!({})).await;
     let link = at(&shop, "/links/edit?product=ring&account=webhooks");
     for path in [at(&shop, "/accounts/webhooks"), link.clone()] {
@@ -71,9 +71,9 @@ async fn what_a_vendor_offers_is_chosen_from_for_an_account_and_for_a_product() 
         }
         // What is too much to be listed can be entered.
         says(&page, &["<option value=\"c499\">Colour 499</option>", "list=\"setting-colour-choices\""]);
-        assert!(!page.contains("Colour 500") && !page.contains("Save first"), "{page}");
-        says(beside(&page, "colour"), &["The vendor has more than is listed here"]);
-        assert!(!beside(&page, "finish").contains("The vendor"), "{page}");
+        assert!(!page.contains("Colour 500") && !page.contains("Save to load options"), "{page}");
+        says(beside(&page, "colour"), &["Not all options are listed"]);
+        assert!(!beside(&page, "finish").contains("options"), "{page}");
     }
     let chosen = [
         ("product", "ring"),
@@ -104,6 +104,6 @@ async fn what_a_vendor_offers_is_chosen_from_for_an_account_and_for_a_product() 
     // A vendor that does not answer keeps nobody from anything.
     shop.set_account("webhooks", json!({ "name": "away" }), json!({})).await;
     let page = browser.page(&link).await;
-    says(beside(&page, "finish"), &["The vendor did not say what there is"]);
+    says(beside(&page, "finish"), &["Couldn't load options"]);
     says(&page, &["id=\"setting-finish\" name=\"setting.finish\" value=\"s\""]);
 }
