@@ -346,21 +346,23 @@ fn versions(visitor: &Visitor, node: &Node, here: &str, account: &AccountSnapsho
         section.card {
             h2 { "Version" }
             p { "Existing carts and orders keep their version. To roll back, switch to the previous version." }
-            table {
-                thead { tr { th { "Version" } th { "Build" } th { span.visually-hidden { "Switch" } } } }
-                tbody {
-                    @for version in versions.iter().rev() {
-                        @let digest = version.digest();
-                        tr {
-                            th scope="row" { (version.about().identity.version) }
-                            td { code { (digest.to_string().chars().take(12).collect::<String>()) } }
-                            td {
-                                @if digest == account.current { span.mark { "Current" } }
-                                @else {
-                                    form method="post" action=(format!("{here}/swap")) {
-                                        (token(visitor))
-                                        input type="hidden" name="component" value=(digest);
-                                        button.quiet { "Switch to " (version.about().identity.version) }
+            div.scroll tabindex="0" role="region" aria-label="Versions" {
+                table {
+                    thead { tr { th { "Version" } th { "Build" } th { span.visually-hidden { "Switch" } } } }
+                    tbody {
+                        @for version in versions.iter().rev() {
+                            @let digest = version.digest();
+                            tr {
+                                th scope="row" { (version.about().identity.version) }
+                                td { code { (digest.to_string().chars().take(12).collect::<String>()) } }
+                                td {
+                                    @if digest == account.current { span.mark { "Current" } }
+                                    @else {
+                                        form method="post" action=(format!("{here}/swap")) {
+                                            (token(visitor))
+                                            input type="hidden" name="component" value=(digest);
+                                            button.quiet { "Switch to " (version.about().identity.version) }
+                                        }
                                     }
                                 }
                             }

@@ -6,7 +6,7 @@ use axum::response::Redirect;
 use axum::routing::{get, post};
 use cartwright::types::{Outcome, Setting};
 use cartwright::webhook::entered;
-use cartwright::{AccountSnapshot, Plugin, ShopId};
+use cartwright::{AccountId, AccountSnapshot, Plugin, ShopId};
 use cartwright_store::{AccountOutcome, AccountOutcomeState};
 use maud::{Markup, html};
 
@@ -50,7 +50,7 @@ async fn list(
                     @if let Some(why) = &pushed.why { p { (why) } }
                     @match &pushed.outcome {
                         Outcome::PushSettings(settings) => {
-                            (changes(account, plugin.as_deref(), settings))
+                            (changes(&pushed.account, account, plugin.as_deref(), settings))
                             div.row {
                                 (decision(&visitor, &shop, pushed, "approve", "Approve"))
                                 (decision(&visitor, &shop, pushed, "refuse", "Reject"))
@@ -68,29 +68,36 @@ async fn list(
 }
 
 /// Each field as the account has it, and as it was pushed.
-fn changes(account: Option<&AccountSnapshot>, plugin: Option<&Plugin>, settings: &[Setting]) -> Markup {
-    let kept = account.and_then(|account| account.versions.get(&account.current));
+fn changes(
+    account: &AccountId,
+    snapshot: Option<&AccountSnapshot>,
+    plugin: Option<&Plugin>,
+    settings: &[Setting],
+) -> Markup {
+    let kept = snapshot.and_then(|account| account.versions.get(&account.current));
     let shown = |value| entered(value).map_or_else(|| "Hidden value".to_owned(), |value| text_of(&value));
     html! {
-        table {
-            thead { tr { th { "Setting" } th { "Current" } th { "Proposed" } } }
-            tbody {
-                @for Setting { name, value } in settings {
-                    @let field = plugin.and_then(|plugin| plugin.about().form.field(name));
-                    tr {
-                        th scope="row" {
-                            @match field {
-                                Some(field) => { (field.label.text) @if field.public { " " span.mark { "Public: visible to shoppers" } } },
-                                None => (name),
+        div.scroll tabindex="0" role="region" aria-label=(format!("Proposed changes of {account}")) {
+            table {
+                thead { tr { th { "Setting" } th { "Current" } th { "Proposed" } } }
+                tbody {
+                    @for Setting { name, value } in settings {
+                        @let field = plugin.and_then(|plugin| plugin.about().form.field(name));
+                        tr {
+                            th scope="row" {
+                                @match field {
+                                    Some(field) => { (field.label.text) @if field.public { " " span.mark { "Public: visible to shoppers" } } },
+                                    None => (name),
+                                }
                             }
-                        }
-                        td {
-                            @match kept.and_then(|kept| kept.get(name)) {
-                                Some(old) => pre { (shown(old)) },
-                                None => span.mark { "empty" },
+                            td.long {
+                                @match kept.and_then(|kept| kept.get(name)) {
+                                    Some(old) => pre { (shown(old)) },
+                                    None => span.mark { "empty" },
+                                }
                             }
+                            td.long { pre { (shown(value)) } }
                         }
-                        td { pre { (shown(value)) } }
                     }
                 }
             }

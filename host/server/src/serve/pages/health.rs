@@ -43,21 +43,23 @@ async fn all(_: Admin, visitor: Visitor, State(node): State<Node>) -> Markup {
             p { "Plugin calls in the last hour, most errors first. " (OF_THIS_NODE) }
             @if series.is_empty() { p { "No plugin calls in the last hour" } }
             @else {
-                table {
-                    thead {
-                        tr {
-                            th { "Plugin" } th { "Shop" } th.number { "Calls" } th.number { "Errors" } th.number { "Median (p50)" }
-                            th.number { "p95" }
-                        }
-                    }
-                    tbody {
-                        @for series in &series {
+                div.scroll tabindex="0" role="region" aria-label="Plugin calls" {
+                    table {
+                        thead {
                             tr {
-                                th scope="row" { (series.plugin) }
-                                td { a href=(at(&series.shop, "/health")) { (series.shop) } }
-                                td.number { (series.hour.calls) }
-                                td.number { @if series.hour.errors > 0 { span.state.bad { (series.hour.errors) } } @else { "0" } }
-                                td.number { (span(series.hour.p50_ms)) } td.number { (span(series.hour.p95_ms)) }
+                                th { "Plugin" } th { "Shop" } th.number { "Calls" } th.number { "Errors" } th.number { "Median (p50)" }
+                                th.number { "p95" }
+                            }
+                        }
+                        tbody {
+                            @for series in &series {
+                                tr {
+                                    th scope="row" { (series.plugin) }
+                                    td { a href=(at(&series.shop, "/health")) { (series.shop) } }
+                                    td.number { (series.hour.calls) }
+                                    td.number { @if series.hour.errors > 0 { span.state.bad { (series.hour.errors) } } @else { "0" } }
+                                    td.number { (span(series.hour.p50_ms)) } td.number { (span(series.hour.p95_ms)) }
+                                }
                             }
                         }
                     }
@@ -126,16 +128,18 @@ fn logs(shop: &ShopId, lines: &[LoggedLine], level: Severity) -> Markup {
             }
             @if lines.is_empty() { p { "No entries in the last 24 hours" } }
             @else {
-                table {
-                    thead { tr { th { "Time" } th { "Plugin" } th { "Level" } th { "Hook" } th { "Message" } } }
-                    tbody {
-                        @for line in lines {
-                            tr {
-                                td { (written(&line.at)) }
-                                td { (line.plugin) @if let Some(account) = &line.account { " " span.mark { (account) } } }
-                                td { (name(line.level)) }
-                                td { (line.hook) }
-                                td { pre { (line.text) } }
+                div.scroll tabindex="0" role="region" aria-label="Plugin logs" {
+                    table {
+                        thead { tr { th { "Time" } th { "Plugin" } th { "Level" } th { "Hook" } th { "Message" } } }
+                        tbody {
+                            @for line in lines {
+                                tr {
+                                    td { (written(&line.at)) }
+                                    td { (line.plugin) @if let Some(account) = &line.account { " " span.mark { (account) } } }
+                                    td { (name(line.level)) }
+                                    td { (line.hook) }
+                                    td.long { pre { (line.text) } }
+                                }
                             }
                         }
                     }

@@ -83,7 +83,7 @@ async fn list(
             @for (name, text, jobs) in &found {
                 section {
                     h2 { (text) }
-                    @if jobs.is_empty() { p { "No jobs" } } @else { (table(&shop, jobs)) }
+                    @if jobs.is_empty() { p { "No jobs" } } @else { (table(&shop, text, jobs)) }
                     (next("Next page", last_of_page(jobs).map(|last| {
                         at(&shop, &format!("/jobs?state={name}&after={}", segment(&last.id)))
                     })))
@@ -93,19 +93,21 @@ async fn list(
     ))
 }
 
-/// Jobs in a list.
-pub(super) fn table<'a>(shop: &ShopId, jobs: impl IntoIterator<Item = &'a JobSummary>) -> Markup {
+/// Jobs in a list, which `label` names.
+pub(super) fn table<'a>(shop: &ShopId, label: &str, jobs: impl IntoIterator<Item = &'a JobSummary>) -> Markup {
     html! {
-        table {
-            thead { tr { th { "Event" } th { "Vendor" } th { "Order" } th { "Status" } th { "Updated" } } }
-            tbody {
-                @for job in jobs {
-                    tr {
-                        th scope="row" { a href=(path(shop, &job.id)) { (happened(&job.kind)) } " " span.mark { (job.event) } }
-                        td { (job.account) }
-                        td { a href=(orders::path(shop, &job.order)) { (job.order) } }
-                        td { (state(job)) }
-                        td { (when(job.changed)) }
+        div.scroll tabindex="0" role="region" aria-label=(label) {
+            table {
+                thead { tr { th { "Event" } th { "Vendor" } th { "Order" } th { "Status" } th { "Updated" } } }
+                tbody {
+                    @for job in jobs {
+                        tr {
+                            th scope="row" { a href=(path(shop, &job.id)) { (happened(&job.kind)) } " " span.mark { (job.event) } }
+                            td { (job.account) }
+                            td { a href=(orders::path(shop, &job.order)) { (job.order) } }
+                            td { (state(job)) }
+                            td { (when(job.changed)) }
+                        }
                     }
                 }
             }
@@ -152,7 +154,7 @@ async fn read(
                                 @for (position, record) in records.iter().enumerate() {
                                     @let (what, about) = shown(&record.entry);
                                     tr {
-                                        td.number { (position) } td { (when(record.at)) } td { (what) } td { (about) }
+                                        td.number { (position) } td { (when(record.at)) } td { (what) } td.long { (about) }
                                     }
                                 }
                             }

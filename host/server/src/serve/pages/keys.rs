@@ -55,9 +55,11 @@ async fn list(_: Admin, visitor: Visitor, State(node): State<Node>) -> Result<Ma
         None,
         "Access keys",
         html! {
-            table {
-                thead { tr { th { "Name" } th { "Role" } th { "Status" } th { "Last used" } th { span.visually-hidden { "Change" } } } }
-                tbody { @for key in &keys { (row(&visitor, key, now)) } }
+            div.scroll tabindex="0" role="region" aria-label="Access keys" {
+                table {
+                    thead { tr { th { "Name" } th { "Role" } th { "Status" } th { "Last used" } th { span.visually-hidden { "Change" } } } }
+                    tbody { @for key in &keys { (row(&visitor, key, now)) } }
+                }
             }
             (new_form(&visitor, &node.host().shop_ids()))
         },

@@ -80,22 +80,24 @@ async fn list(
                     @if found.len() > MOST { "Showing " (MOST) " of " (found.len()) ". Search to narrow the list." }
                     @else { (found.len()) " of " (links.len()) }
                 }
-                table {
-                    thead { tr { th { "Product" } th { "Vendor" } th { "Vendor product" } th { "Cart strategy" } th { span.visually-hidden { "Unlink" } } } }
-                    tbody {
-                        @for link in found.iter().take(MOST) {
-                            tr {
-                                th scope="row" { a href=(edit_path(&shop, &link.shop_product)) { (link.shop_product) } }
-                                td { (link.account) }
-                                td { (link.vendor_product) }
-                                td { (strategy_shown(&link.strategy)) }
-                                td {
-                                    form method="post" action=(at(&shop, "/links/remove")) {
-                                        (token(&visitor))
-                                        input type="hidden" name="product" value=(link.shop_product);
-                                        input type="hidden" name="version" value=(link_version(link));
-                                        button.danger data-ask=(format!("Unlink {}? New shoppers won't see the configurator. Existing carts and orders are not affected.", link.shop_product)) {
-                                            "Unlink" span.visually-hidden { " " (link.shop_product) }
+                div.scroll tabindex="0" role="region" aria-label="Product links" {
+                    table {
+                        thead { tr { th { "Product" } th { "Vendor" } th { "Vendor product" } th { "Cart strategy" } th { span.visually-hidden { "Unlink" } } } }
+                        tbody {
+                            @for link in found.iter().take(MOST) {
+                                tr {
+                                    th scope="row" { a href=(edit_path(&shop, &link.shop_product)) { (link.shop_product) } }
+                                    td { (link.account) }
+                                    td { (link.vendor_product) }
+                                    td { (strategy_shown(&link.strategy)) }
+                                    td {
+                                        form method="post" action=(at(&shop, "/links/remove")) {
+                                            (token(&visitor))
+                                            input type="hidden" name="product" value=(link.shop_product);
+                                            input type="hidden" name="version" value=(link_version(link));
+                                            button.danger data-ask=(format!("Unlink {}? New shoppers won't see the configurator. Existing carts and orders are not affected.", link.shop_product)) {
+                                                "Unlink" span.visually-hidden { " " (link.shop_product) }
+                                            }
                                         }
                                     }
                                 }

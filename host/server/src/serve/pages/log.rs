@@ -58,22 +58,24 @@ fn list(entries: &[LogEntry], here: &str, shops: bool) -> Markup {
         p { "Who changed what, and when. Secrets are masked." }
         @if entries.is_empty() { p { "No changes yet" } }
         @else {
-            table {
-                thead {
-                    tr {
-                        th { "Time" } th { "User" }
-                        @if shops { th { "Shop" } }
-                        th { "Action" } th { "Changes" }
-                    }
-                }
-                tbody {
-                    @for entry in entries {
+            div.scroll tabindex="0" role="region" aria-label="Changes" {
+                table {
+                    thead {
                         tr {
-                            td { (when(entry.at)) }
-                            td { (entry.who) }
-                            @if shops { td { @if let Some(shop) = &entry.shop { a href=(at(shop, "/log")) { (shop) } } } }
-                            th scope="row" { (entry.what.replace('-', " ")) " " span.mark { (entry.subject) } }
-                            td { (difference(entry.before.as_ref(), entry.after.as_ref())) }
+                            th { "Time" } th { "User" }
+                            @if shops { th { "Shop" } }
+                            th { "Action" } th { "Changes" }
+                        }
+                    }
+                    tbody {
+                        @for entry in entries {
+                            tr {
+                                td { (when(entry.at)) }
+                                td { (entry.who) }
+                                @if shops { td { @if let Some(shop) = &entry.shop { a href=(at(shop, "/log")) { (shop) } } } }
+                                th scope="row" { (entry.what.replace('-', " ")) " " span.mark { (entry.subject) } }
+                                td.long { (difference(entry.before.as_ref(), entry.after.as_ref())) }
+                            }
                         }
                     }
                 }

@@ -77,27 +77,29 @@ async fn read(
 
 fn table(visitor: &Visitor, here: &str, kept: &[StoredNotification]) -> Markup {
     html! {
-        table {
-            thead { tr { th { "Notification" } th { "Created" } th { "Status" } th { "Reason" } th { span.visually-hidden { "Send again" } } } }
-            tbody {
-                @for told in kept {
-                    tr {
-                        th scope="row" { (what(&told.body)) }
-                        td { (when(told.created)) }
-                        td {
-                            @match told.state {
-                                NotificationState::Waiting { due } => { span.state.warn { "Retrying" } " at " (when(due)) },
-                                NotificationState::Dead => span.state.bad { "Failed" },
+        div.scroll tabindex="0" role="region" aria-label="Undelivered notifications" {
+            table {
+                thead { tr { th { "Notification" } th { "Created" } th { "Status" } th { "Reason" } th { span.visually-hidden { "Send again" } } } }
+                tbody {
+                    @for told in kept {
+                        tr {
+                            th scope="row" { (what(&told.body)) }
+                            td { (when(told.created)) }
+                            td {
+                                @match told.state {
+                                    NotificationState::Waiting { due } => { span.state.warn { "Retrying" } " at " (when(due)) },
+                                    NotificationState::Dead => span.state.bad { "Failed" },
+                                }
+                                ", " (told.attempt) @if told.attempt == 1 { " attempt" } @else { " attempts" }
                             }
-                            ", " (told.attempt) @if told.attempt == 1 { " attempt" } @else { " attempts" }
-                        }
-                        td { (told.why.as_deref().unwrap_or("Not attempted yet")) }
-                        td {
-                            @if told.state == NotificationState::Dead {
-                                form method="post" action=(format!("{here}/send-again")) {
-                                    (token(visitor))
-                                    input type="hidden" name="id" value=(told.id);
-                                    button.quiet { "Send again" span.visually-hidden { ": " (told.id) } }
+                            td.long { (told.why.as_deref().unwrap_or("Not attempted yet")) }
+                            td {
+                                @if told.state == NotificationState::Dead {
+                                    form method="post" action=(format!("{here}/send-again")) {
+                                        (token(visitor))
+                                        input type="hidden" name="id" value=(told.id);
+                                        button.quiet { "Send again" span.visually-hidden { ": " (told.id) } }
+                                    }
                                 }
                             }
                         }

@@ -76,9 +76,11 @@ async fn list(
             @if orders.is_empty() {
                 p { @if search.is_empty() { "No orders yet" } @else { "No orders match “" (search) "”" } }
             } @else {
-                table {
-                    thead { tr { th { "Order" } th { "Received" } th { "Status" } th.number { "Items" } th.number { "Total" } } }
-                    tbody { @for listed in &orders { (row(&shop, listed)) } }
+                div.scroll tabindex="0" role="region" aria-label="Orders" {
+                    table {
+                        thead { tr { th { "Order" } th { "Received" } th { "Status" } th.number { "Items" } th.number { "Total" } } }
+                        tbody { @for listed in &orders { (row(&shop, listed)) } }
+                    }
                 }
             }
             (next("Next page", older))
@@ -178,7 +180,7 @@ async fn read(
             @if !jobs.is_empty() {
                 section {
                     h2 { "Vendor jobs" }
-                    (jobs::table(&shop, jobs.iter().map(|job| &job.summary)))
+                    (jobs::table(&shop, "Vendor jobs", jobs.iter().map(|job| &job.summary)))
                 }
             }
             section.card { h2 { "Timeline" } (history.draw()) }
@@ -255,19 +257,21 @@ fn lines(order: &Order, present: &[StoredOutcome]) -> Markup {
         section {
             h2 { "Items" }
             @for (account, reference) in named(present, None) { p { "Vendor reference of " (account) ": " code { (reference) } } }
-            table {
-                thead { tr { th { "Item" } th { "Vendor" } th.number { "Qty" } th { "Status" } th { "Vendor ID" } } }
-                tbody {
-                    @for line in &order.lines {
-                        tr {
-                            th scope="row" { (line.title) " " span.mark { (line.id) } }
-                            td { (line.account.as_deref().unwrap_or("–")) }
-                            td.number { (line.cart_line.quantity) }
-                            td {
-                                span.state { (status(&line.status)) }
-                                @if order.released && is_held(line) { " " span.state.warn { "On hold" } }
+            div.scroll tabindex="0" role="region" aria-label="Items" {
+                table {
+                    thead { tr { th { "Item" } th { "Vendor" } th.number { "Qty" } th { "Status" } th { "Vendor ID" } } }
+                    tbody {
+                        @for line in &order.lines {
+                            tr {
+                                th scope="row" { (line.title) " " span.mark { (line.id) } }
+                                td { (line.account.as_deref().unwrap_or("–")) }
+                                td.number { (line.cart_line.quantity) }
+                                td {
+                                    span.state { (status(&line.status)) }
+                                    @if order.released && is_held(line) { " " span.state.warn { "On hold" } }
+                                }
+                                td { @for (_, reference) in named(present, Some(&line.id)) { code { (reference) } " " } }
                             }
-                            td { @for (_, reference) in named(present, Some(&line.id)) { code { (reference) } " " } }
                         }
                     }
                 }
@@ -298,24 +302,26 @@ fn shipments(order: &Order, present: &[StoredOutcome]) -> Markup {
         @if !sent.is_empty() {
             section {
                 h2 { "Shipments" }
-                table {
-                    thead { tr { th { "Carrier" } th { "Date" } th { "Items" } th { "Tracking" } } }
-                    tbody {
-                        @for (said, shipment) in sent {
-                            tr {
-                                th scope="row" { (shipment.carrier.as_deref().unwrap_or("Carrier not specified")) }
-                                td { @match &shipment.at { Some(at) => (written(at)), None => (when(said.at)) } }
-                                td {
-                                    @if shipment.lines.is_empty() { "All remaining items" }
-                                    @for (number, sent) in shipment.lines.iter().enumerate() {
-                                        @if number > 0 { ", " } (sent.quantity) " × " (item(&order.lines, &sent.line))
+                div.scroll tabindex="0" role="region" aria-label="Shipments" {
+                    table {
+                        thead { tr { th { "Carrier" } th { "Date" } th { "Items" } th { "Tracking" } } }
+                        tbody {
+                            @for (said, shipment) in sent {
+                                tr {
+                                    th scope="row" { (shipment.carrier.as_deref().unwrap_or("Carrier not specified")) }
+                                    td { @match &shipment.at { Some(at) => (written(at)), None => (when(said.at)) } }
+                                    td {
+                                        @if shipment.lines.is_empty() { "All remaining items" }
+                                        @for (number, sent) in shipment.lines.iter().enumerate() {
+                                            @if number > 0 { ", " } (sent.quantity) " × " (item(&order.lines, &sent.line))
+                                        }
                                     }
-                                }
-                                td {
-                                    @let id = shipment.tracking_id.as_deref().unwrap_or("Track");
-                                    @match &shipment.tracking_url {
-                                        Some(address) => (outside(address, id)),
-                                        None => (shipment.tracking_id.as_deref().unwrap_or("–")),
+                                    td {
+                                        @let id = shipment.tracking_id.as_deref().unwrap_or("Track");
+                                        @match &shipment.tracking_url {
+                                            Some(address) => (outside(address, id)),
+                                            None => (shipment.tracking_id.as_deref().unwrap_or("–")),
+                                        }
                                     }
                                 }
                             }
@@ -339,17 +345,19 @@ fn documents(visitor: &Visitor, here: &str, order: &Order, present: &[StoredOutc
         @if !files.is_empty() {
             section {
                 h2 { "Files" }
-                table {
-                    thead { tr { th { "File" } th { "Type" } th { "Item" } th { "Vendor" } th { "Date" } } }
-                    tbody {
-                        @for (said, file) in files {
-                            tr {
-                                th scope="row" {
-                                    // What is in it may be a customer's.
-                                    @if visitor.caller.is_admin() { a href=(format!("{here}/documents/{}", said.id)) { (file.name) } }
-                                    @else { (file.name) }
+                div.scroll tabindex="0" role="region" aria-label="Files" {
+                    table {
+                        thead { tr { th { "File" } th { "Type" } th { "Item" } th { "Vendor" } th { "Date" } } }
+                        tbody {
+                            @for (said, file) in files {
+                                tr {
+                                    th scope="row" {
+                                        // What is in it may be a customer's.
+                                        @if visitor.caller.is_admin() { a href=(format!("{here}/documents/{}", said.id)) { (file.name) } }
+                                        @else { (file.name) }
+                                    }
+                                    td { (file.kind) } td { @match &file.line { Some(line) => (item(&order.lines, line)), None => "–" } } td { (said.account) } td { (when(said.at)) }
                                 }
-                                td { (file.kind) } td { @match &file.line { Some(line) => (item(&order.lines, line)), None => "–" } } td { (said.account) } td { (when(said.at)) }
                             }
                         }
                     }

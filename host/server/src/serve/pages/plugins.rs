@@ -76,16 +76,18 @@ async fn list(_: Admin, visitor: Visitor, State(node): State<Node>) -> Markup {
         None,
         "Plugins",
         html! {
-            table {
-                thead { tr { th { "Plugin" } th { "Developer" } th { "Versions" } th.number { "Connections" } } }
-                tbody {
-                    @for (id, versions) in &plugins {
-                        @let identity = &versions[0].about().identity;
-                        tr {
-                            th scope="row" { a href=(path(id)) { (identity.name) } " " span.mark { (id) } }
-                            td { (identity.vendor) }
-                            td { (versions.iter().map(|plugin| plugin.about().identity.version.as_str()).collect::<Vec<_>>().join(", ")) }
-                            td.number { (versions.iter().filter_map(|plugin| running.get(&plugin.digest())).map(Vec::len).sum::<usize>()) }
+            div.scroll tabindex="0" role="region" aria-label="Plugins" {
+                table {
+                    thead { tr { th { "Plugin" } th { "Developer" } th { "Versions" } th.number { "Connections" } } }
+                    tbody {
+                        @for (id, versions) in &plugins {
+                            @let identity = &versions[0].about().identity;
+                            tr {
+                                th scope="row" { a href=(path(id)) { (identity.name) } " " span.mark { (id) } }
+                                td { (identity.vendor) }
+                                td { (versions.iter().map(|plugin| plugin.about().identity.version.as_str()).collect::<Vec<_>>().join(", ")) }
+                                td.number { (versions.iter().filter_map(|plugin| running.get(&plugin.digest())).map(Vec::len).sum::<usize>()) }
+                            }
                         }
                     }
                 }
@@ -146,33 +148,35 @@ async fn versions(
         html! {
             section.card { (asks(&versions[0])) }
             h2 { "Versions" }
-            table {
-                thead { tr { th { "Version" } th { "Build" } th.number { "Size" } th { "Type" } th.number { "Connections" } th { span.visually-hidden { "Retire" } } } }
-                tbody {
-                    @for plugin in &versions {
-                        @let digest = plugin.digest();
-                        tr {
-                            th scope="row" { (plugin.about().identity.version) }
-                            td { code title=(digest) { (short(&digest)) } }
-                            td.number { (kilobytes(plugin.size())) }
-                            td { (plugin.worlds().iter().map(|world| world.name()).collect::<Vec<_>>().join(", ")) }
-                            td.number { (running.get(&digest).map_or(0, Vec::len)) }
-                            td {
-                                @if is_revoked(plugin) { span.state.bad { "Retired" } }
-                                @else {
-                                    details {
-                                        summary { "Retire version" span.visually-hidden { " " (plugin.about().identity.version) } }
-                                        form method="post" action=(format!("{}/revoke", path(&id))) {
-                                            (token(&visitor))
-                                            input type="hidden" name="component" value=(digest);
-                                            label for=(format!("replacement-{digest}")) { "Move existing items to" }
-                                            select id=(format!("replacement-{digest}")) name="replacement" {
-                                                option value="" { "None (shoppers must reconfigure)" }
-                                                @for other in usable.iter().filter(|other| other.digest() != digest) {
-                                                    option value=(other.digest()) { (other.about().identity.version) " – " (short(&other.digest())) }
+            div.scroll tabindex="0" role="region" aria-label="Versions" {
+                table {
+                    thead { tr { th { "Version" } th { "Build" } th.number { "Size" } th { "Type" } th.number { "Connections" } th { span.visually-hidden { "Retire" } } } }
+                    tbody {
+                        @for plugin in &versions {
+                            @let digest = plugin.digest();
+                            tr {
+                                th scope="row" { (plugin.about().identity.version) }
+                                td { code title=(digest) { (short(&digest)) } }
+                                td.number { (kilobytes(plugin.size())) }
+                                td { (plugin.worlds().iter().map(|world| world.name()).collect::<Vec<_>>().join(", ")) }
+                                td.number { (running.get(&digest).map_or(0, Vec::len)) }
+                                td {
+                                    @if is_revoked(plugin) { span.state.bad { "Retired" } }
+                                    @else {
+                                        details {
+                                            summary { "Retire version" span.visually-hidden { " " (plugin.about().identity.version) } }
+                                            form method="post" action=(format!("{}/revoke", path(&id))) {
+                                                (token(&visitor))
+                                                input type="hidden" name="component" value=(digest);
+                                                label for=(format!("replacement-{digest}")) { "Move existing items to" }
+                                                select id=(format!("replacement-{digest}")) name="replacement" {
+                                                    option value="" { "None (shoppers must reconfigure)" }
+                                                    @for other in usable.iter().filter(|other| other.digest() != digest) {
+                                                        option value=(other.digest()) { (other.about().identity.version) " – " (short(&other.digest())) }
+                                                    }
                                                 }
+                                                button.danger data-ask="Retire this version on every node? This can't be undone." { "Retire version" }
                                             }
-                                            button.danger data-ask="Retire this version on every node? This can't be undone." { "Retire version" }
                                         }
                                     }
                                 }
@@ -187,15 +191,17 @@ async fn versions(
                 form.card method="post" action=(format!("{}/swap", path(&id))) {
                     (token(&visitor))
                     p { "Calls in progress finish on their version. Existing carts and orders keep their version. A shop whose settings the new version rejects is not switched." }
-                    table {
-                        thead { tr { th { "Switch" } th { "Shop" } th { "Connection" } th { "Version" } } }
-                        tbody {
-                            @for (plugin, (shop, account)) in &runs {
-                                tr {
-                                    td { input type="checkbox" name="shop" value=(shop) checked aria-label=(format!("Switch {shop}")); }
-                                    th scope="row" { a href=(at(shop, "")) { (shop) } }
-                                    td { (account) }
-                                    td { (plugin.about().identity.version) " " code { (short(&plugin.digest())) } }
+                    div.scroll tabindex="0" role="region" aria-label="Usage" {
+                        table {
+                            thead { tr { th { "Switch" } th { "Shop" } th { "Connection" } th { "Version" } } }
+                            tbody {
+                                @for (plugin, (shop, account)) in &runs {
+                                    tr {
+                                        td { input type="checkbox" name="shop" value=(shop) checked aria-label=(format!("Switch {shop}")); }
+                                        th scope="row" { a href=(at(shop, "")) { (shop) } }
+                                        td { (account) }
+                                        td { (plugin.about().identity.version) " " code { (short(&plugin.digest())) } }
+                                    }
                                 }
                             }
                         }

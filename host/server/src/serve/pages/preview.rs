@@ -170,7 +170,7 @@ fn result(came: &Came) -> Markup {
         }
         section {
             h2 { "Processing steps" }
-            div.scroll {
+            div.scroll tabindex="0" role="region" aria-label="Processing steps" {
                 table {
                     thead { tr { th { "Step" } th.number { "Microseconds" } th { "Result" } } }
                     tbody {
@@ -178,7 +178,7 @@ fn result(came: &Came) -> Markup {
                             tr {
                                 th scope="row" { (stage.stage) }
                                 td.number { (stage.micros) }
-                                td {
+                                td.long {
                                     (stage.result)
                                     @for line in &stage.log { div.mark { (line.level) ": " (line.text.trim_end()) } }
                                 }
@@ -194,7 +194,7 @@ fn result(came: &Came) -> Markup {
 /// Cart lines, a bundle's children under it.
 fn table(lines: &[CartLine]) -> Markup {
     html! {
-        div.scroll {
+        div.scroll tabindex="0" role="region" aria-label="Cart items" {
             table {
                 thead { tr { th { "Item" } th { "SKU" } th.number { "Qty" } th.number { "Unit price" } th.number { "Total" } th { "Price" } } }
                 tbody {

@@ -76,15 +76,17 @@ async fn list(
         html! {
             @if found.is_empty() { p { "No quote requests yet" } }
             @else {
-                table {
-                    thead { tr { th { "Quote" } th { "Status" } th { "Requested" } th { "Valid until" } } }
-                    tbody {
-                        @for quotation in &found {
-                            tr {
-                                th scope="row" { a href=(path(&shop, &quotation.id)) { (quotation.id) } }
-                                td { (state(quotation.state)) }
-                                td { (when(quotation.asked)) }
-                                td { @if let Some(until) = quotation.until { (when(until)) } @else { "–" } }
+                div.scroll tabindex="0" role="region" aria-label="Quotes" {
+                    table {
+                        thead { tr { th { "Quote" } th { "Status" } th { "Requested" } th { "Valid until" } } }
+                        tbody {
+                            @for quotation in &found {
+                                tr {
+                                    th scope="row" { a href=(path(&shop, &quotation.id)) { (quotation.id) } }
+                                    td { (state(quotation.state)) }
+                                    td { (when(quotation.asked)) }
+                                    td { @if let Some(until) = quotation.until { (when(until)) } @else { "–" } }
+                                }
                             }
                         }
                     }
@@ -125,24 +127,26 @@ async fn read(
                 (token(&visitor))
                 input type="hidden" name="version" value=(summary.version);
                 h2 { "Items" }
-                table {
-                    thead { tr { th { "Item" } th { "SKU" } th.number { "Qty" } th.number { "List price" } th.number { "List total" } th { "Your price" } } }
-                    tbody {
-                        @for line in &asked.lines {
-                            tr.child[line.parent.is_some()] {
-                                th scope="row" { (line.title) @for part in &line.shown { div.mark { (part.name) ": " (part.value) } } }
-                                td { (line.sku.as_deref().unwrap_or("–")) }
-                                td.number { (line.quantity) }
-                                td.number { @match &line.price.unit { Some(unit) => (amount(unit)), None => "–" } }
-                                td.number { (amount(&line.price.total)) }
-                                td {
-                                    @if line.parent.is_some() { span.mark { "Included in bundle" } }
-                                    @else if is_open {
-                                        @let price = offered(line).or(line.price.unit.as_ref());
-                                        @let text = price.and_then(|price| money::exact(price).ok()).map(|price| price.to_string());
-                                        input name=(format!("price.{}", line.key)) value=(text.unwrap_or_default()) inputmode="decimal" size="9" required
-                                            aria-label=(format!("Your price of one {} in {}", line.title, shop.currency));
-                                    } @else { @match offered(line) { Some(price) => (amount(price)), None => "–" } }
+                div.scroll tabindex="0" role="region" aria-label="Items" {
+                    table {
+                        thead { tr { th { "Item" } th { "SKU" } th.number { "Qty" } th.number { "List price" } th.number { "List total" } th { "Your price" } } }
+                        tbody {
+                            @for line in &asked.lines {
+                                tr.child[line.parent.is_some()] {
+                                    th scope="row" { (line.title) @for part in &line.shown { div.mark { (part.name) ": " (part.value) } } }
+                                    td { (line.sku.as_deref().unwrap_or("–")) }
+                                    td.number { (line.quantity) }
+                                    td.number { @match &line.price.unit { Some(unit) => (amount(unit)), None => "–" } }
+                                    td.number { (amount(&line.price.total)) }
+                                    td {
+                                        @if line.parent.is_some() { span.mark { "Included in bundle" } }
+                                        @else if is_open {
+                                            @let price = offered(line).or(line.price.unit.as_ref());
+                                            @let text = price.and_then(|price| money::exact(price).ok()).map(|price| price.to_string());
+                                            input name=(format!("price.{}", line.key)) value=(text.unwrap_or_default()) inputmode="decimal" size="9" required
+                                                aria-label=(format!("Your price of one {} in {}", line.title, shop.currency));
+                                        } @else { @match offered(line) { Some(price) => (amount(price)), None => "–" } }
+                                    }
                                 }
                             }
                         }

@@ -47,22 +47,24 @@ async fn list(_: Admin, visitor: Visitor, State(node): State<Node>) -> Result<Ma
         html! {
             @if shops.is_empty() { p { "No shops yet. Create a shop to connect a vendor and link products." } }
             @else {
-                table {
-                    thead { tr { th { "Shop" } th { "Currency" } th { "Vendors" } th.number { "Linked products" } } }
-                    tbody {
-                        @for ShopSnapshot { shop, accounts, links, .. } in &shops {
-                            tr {
-                                th scope="row" { a href=(at(&shop.id, "")) { (shop.id) } }
-                                td { (shop.currency) }
-                                td {
-                                    @if accounts.is_empty() { span.mark { "Not connected" } }
-                                    @for (number, account) in accounts.iter().enumerate() {
-                                        @let (name, version) = runs(&node, account);
-                                        @if number > 0 { ", " }
-                                        (name) " " span.mark { (version) }
+                div.scroll tabindex="0" role="region" aria-label="Shops" {
+                    table {
+                        thead { tr { th { "Shop" } th { "Currency" } th { "Vendors" } th.number { "Linked products" } } }
+                        tbody {
+                            @for ShopSnapshot { shop, accounts, links, .. } in &shops {
+                                tr {
+                                    th scope="row" { a href=(at(&shop.id, "")) { (shop.id) } }
+                                    td { (shop.currency) }
+                                    td {
+                                        @if accounts.is_empty() { span.mark { "Not connected" } }
+                                        @for (number, account) in accounts.iter().enumerate() {
+                                            @let (name, version) = runs(&node, account);
+                                            @if number > 0 { ", " }
+                                            (name) " " span.mark { (version) }
+                                        }
                                     }
+                                    td.number { (links.len()) }
                                 }
-                                td.number { (links.len()) }
                             }
                         }
                     }
@@ -172,17 +174,19 @@ async fn overview(
             section {
                 h2 { "Vendors" }
                 @if !accounts.is_empty() {
-                    table {
-                        thead { tr { th { "Connection" } th { "Plugin" } th { "Version" } th.number { "Linked products" } } }
-                        tbody {
-                            @for account in &accounts {
-                                @let (name, version) = runs(&node, account);
-                                tr {
-                                    th scope="row" {
-                                        a href=(at(&id, &format!("/accounts/{}", segment(account.id.as_str())))) { (account.id) }
+                    div.scroll tabindex="0" role="region" aria-label="Vendors" {
+                        table {
+                            thead { tr { th { "Connection" } th { "Plugin" } th { "Version" } th.number { "Linked products" } } }
+                            tbody {
+                                @for account in &accounts {
+                                    @let (name, version) = runs(&node, account);
+                                    tr {
+                                        th scope="row" {
+                                            a href=(at(&id, &format!("/accounts/{}", segment(account.id.as_str())))) { (account.id) }
+                                        }
+                                        td { (name) } td { (version) }
+                                        td.number { (linked.get(&account.id).copied().unwrap_or_default()) }
                                     }
-                                    td { (name) } td { (version) }
-                                    td.number { (linked.get(&account.id).copied().unwrap_or_default()) }
                                 }
                             }
                         }

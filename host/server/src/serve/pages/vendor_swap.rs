@@ -201,30 +201,32 @@ async fn mapping(
             @if ready { p.done role="status" { "All products are ready to switch" } }
             @else if report.is_some() { p.refused role="alert" { "Some products aren't ready. Nothing was switched." } }
             datalist #offered { @for product in &offered { option value=(product.id) { (product.title) } } }
-            table {
-                thead { tr { th { "Your product" } th { (from) } th { (to) } th { "Allowed SKUs" } th { "Status" } } }
-                tbody {
-                    @for link in &old {
-                        @let product = &link.shop_product;
-                        @let entered = mapped.products.get(product);
-                        tr {
-                            th scope="row" { (product) }
-                            td { (link.vendor_product) }
-                            td {
-                                input name=(format!("product.{product}")) list="offered" spellcheck="false" autocomplete="off" placeholder="Not moved"
-                                    value=(entered.map(|(to, _)| to.as_str()).unwrap_or_default()) aria-label=(format!("Vendor product of {product} at {to}"));
-                            }
-                            td {
-                                textarea name=(format!("skus.{product}")) rows="2" spellcheck="false"
-                                    aria-label=(format!("Allowed SKUs of {product}, one per line")) {
-                                    "\n" (entered.map_or_else(|| typed::lines(&link.allowed_skus), |(_, skus)| skus.clone()))
+            div.scroll tabindex="0" role="region" aria-label="Product mapping" {
+                table {
+                    thead { tr { th { "Your product" } th { (from) } th { (to) } th { "Allowed SKUs" } th { "Status" } } }
+                    tbody {
+                        @for link in &old {
+                            @let product = &link.shop_product;
+                            @let entered = mapped.products.get(product);
+                            tr {
+                                th scope="row" { (product) }
+                                td { (link.vendor_product) }
+                                td {
+                                    input name=(format!("product.{product}")) list="offered" spellcheck="false" autocomplete="off" placeholder="Not moved"
+                                        value=(entered.map(|(to, _)| to.as_str()).unwrap_or_default()) aria-label=(format!("Vendor product of {product} at {to}"));
                                 }
-                            }
-                            td {
-                                @if let Some(said) = said(product) {
-                                    @if said.ready { span.state.good { "Ready" } } @else { span.state.bad { "Not ready" } }
-                                    @for issue in &said.issues { p.help { (issue.field) ": " (issue.message.text) } }
-                                } @else if report.is_some() { span.mark { "Not moved" } }
+                                td {
+                                    textarea name=(format!("skus.{product}")) rows="2" spellcheck="false"
+                                        aria-label=(format!("Allowed SKUs of {product}, one per line")) {
+                                        "\n" (entered.map_or_else(|| typed::lines(&link.allowed_skus), |(_, skus)| skus.clone()))
+                                    }
+                                }
+                                td {
+                                    @if let Some(said) = said(product) {
+                                        @if said.ready { span.state.good { "Ready" } } @else { span.state.bad { "Not ready" } }
+                                        @for issue in &said.issues { p.help { (issue.field) ": " (issue.message.text) } }
+                                    } @else if report.is_some() { span.mark { "Not moved" } }
+                                }
                             }
                         }
                     }

@@ -76,9 +76,11 @@ fn account_card(
                 h3 { (endpoint.title) " " span.mark { (endpoint.name) } }
                 p.help { (told_by(&endpoint.authentication)) }
                 @if !own.is_empty() {
-                    table {
-                        thead { tr { th { "URL" } th { "Created" } th { "Status" } th { span.visually-hidden { "Deactivate" } } } }
-                        tbody { @for address in own { (row(visitor, shop, endpoint, address, now)) } }
+                    div.scroll tabindex="0" role="region" aria-label=(format!("URLs of {} of {account}", endpoint.title)) {
+                        table {
+                            thead { tr { th { "URL" } th { "Created" } th { "Status" } th { span.visually-hidden { "Deactivate" } } } }
+                            tbody { @for address in own { (row(visitor, shop, endpoint, address, now)) } }
+                        }
                     }
                 }
                 form method="post" action=(at(shop, "/webhooks")) {
@@ -138,15 +140,17 @@ fn failed(notices: &[OpenNotice]) -> Markup {
             @if notices.is_empty() { p { "All webhooks were processed" } }
             @else {
                 p { "These webhooks were rejected or failed. Most vendors retry automatically." }
-                table {
-                    thead { tr { th { "Webhook" } th { "Last received" } th.number { "Attempts" } th { "Reason" } } }
-                    tbody {
-                        @for notice in notices {
-                            tr {
-                                th scope="row" { (notice.destination.account) " " span.mark { (notice.destination.endpoint) } }
-                                td { (when(notice.at)) }
-                                td.number { (notice.times) }
-                                td { (notice.why.as_deref().unwrap_or("In progress, or interrupted by a restart")) }
+                div.scroll tabindex="0" role="region" aria-label="Failed deliveries" {
+                    table {
+                        thead { tr { th { "Webhook" } th { "Last received" } th.number { "Attempts" } th { "Reason" } } }
+                        tbody {
+                            @for notice in notices {
+                                tr {
+                                    th scope="row" { (notice.destination.account) " " span.mark { (notice.destination.endpoint) } }
+                                    td { (when(notice.at)) }
+                                    td.number { (notice.times) }
+                                    td.long { (notice.why.as_deref().unwrap_or("In progress, or interrupted by a restart")) }
+                                }
                             }
                         }
                     }

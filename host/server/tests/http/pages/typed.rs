@@ -53,7 +53,7 @@ async fn a_quotation_shows_what_each_line_costs_also_where_one_piece_has_no_pric
     assert!(lines[0]["price"]["unit"].is_null(), "{lines:#}");
     shop.backend.post(&shop.at("/quotations"), &json!({ "id": "q1", "lines": lines })).await.with(201);
     let page = Browser::sign_in(&shop.admin).await.page(&at(&shop, "/quotations/q1")).await;
-    says(&page, &["Total, as asked", "16.65 EUR"]);
+    says(&page, &["List total", "16.65 EUR"]);
 }
 
 #[tokio::test]
