@@ -1,5 +1,21 @@
 // What makes the admin pages quicker. Without it they work the same.
 
+// The navigation is a menu on narrow screens, and stays open on others; see the style sheet.
+const menu = document.querySelector("details.menu");
+if (menu) {
+  const wide = matchMedia("(min-width: 60.01rem)");
+  const follow = () => { menu.open = wide.matches; };
+  wide.addEventListener("change", follow);
+  follow();
+}
+
+// A page that is loaded again does not say again what was done.
+const here = new URL(location);
+if (here.searchParams.has("done")) {
+  here.searchParams.delete("done");
+  history.replaceState(null, "", here);
+}
+
 // A field that counts only while another has a value is shown only then.
 for (const field of document.querySelectorAll(".field[data-when]")) {
   const wanted = JSON.parse(field.dataset.is);

@@ -142,8 +142,18 @@ async fn below_a_path_every_address_stays_there_whether_a_proxy_strips_it_or_not
         assert_eq!(get("/admin").await.header("location"), Some("/configurator/admin/shops"));
         let of_shop =
             ["", "/accounts", "/accounts/new", "/accounts/twikit", "/links", "/links/edit?product=jewel", "/preview"];
-        let further =
-            ["/vendor-swap", "/approvals", "/webhooks", "/quotations", "/orders", "/jobs", "/notifications", "/log"];
+        let further = [
+            "/vendor-swap",
+            "/approvals",
+            "/webhooks",
+            "/quotations",
+            "/orders",
+            "/jobs",
+            "/notifications",
+            "/log",
+            "/settings",
+            "/origins",
+        ];
         let of_all = ["/shops", "/plugins", "/plugins/twikit", "/keys", "/health", "/log", "/nowhere", "/sign-in"];
         let of_shop = of_shop.into_iter().chain(further).map(|path| format!("/admin/shops/{}{path}", shop.id));
         for path in of_shop.chain(of_all.into_iter().map(|path| format!("/admin{path}"))) {
@@ -163,7 +173,10 @@ async fn below_a_path_every_address_stays_there_whether_a_proxy_strips_it_or_not
             page.split("name=\"csrf\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a token");
         let path = format!("{prefix}/admin/shops/{}/origins", shop.id);
         let sent = nobody.ask("POST", &path, &[FORM, ("cookie", &cookie)], format!("csrf={csrf}")).await;
-        assert_eq!(sent.header("location"), Some(&*format!("/configurator/admin/shops/{}?done=saved", shop.id)));
+        assert_eq!(
+            sent.header("location"),
+            Some(&*format!("/configurator/admin/shops/{}/origins?done=saved", shop.id))
+        );
         // And so does what is not a page.
         let backend = Client { base: format!("{}{prefix}", server.node.base), ..shop.backend.clone() };
         backend.get(&shop.at("")).await.ok();

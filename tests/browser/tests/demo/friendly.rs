@@ -114,6 +114,8 @@ async fn every_admin_page_has_names_headings_and_headers_and_fits_a_narrow_scree
         "/admin/shops/gems/webhooks?",
         "/admin/shops/gems/approvals?",
         "/admin/shops/gems/notifications?",
+        "/admin/shops/gems/settings?",
+        "/admin/shops/gems/origins?",
         "/admin/shops/lumen/preview?product",
         "/admin/shops/lumen/vendor-swap?",
     ] {

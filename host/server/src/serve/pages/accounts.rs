@@ -20,7 +20,7 @@ use serde_json::{Map, Value};
 
 use super::consent;
 use super::form::{self, Drawn, Offered};
-use super::frame::{Done, at, page, refusal, segment, token};
+use super::frame::{Done, at, page, page_with_action, refusal, segment, token};
 use super::shops::runs;
 use super::visitor::{Sent, Visitor, done};
 use crate::serve::access::{Caller, Integrator};
@@ -59,10 +59,11 @@ async fn list(
     Path(shop): Path<ShopId>,
 ) -> Result<Markup, Problem> {
     let accounts = node.host().snapshot(&shop)?.accounts;
-    Ok(page(
+    let connect = html! { a.button href=(at(&shop, "/accounts/new")) { "Connect a vendor" } };
+    Ok(page_with_action(
         &visitor,
-        Some(&shop),
         "Vendors",
+        connect,
         html! {
             @if accounts.is_empty() { p { "No vendors connected. Connect one to offer configurable products." } }
             div.cards {
@@ -74,7 +75,6 @@ async fn list(
                     }
                 }
             }
-            p { a.button href=(at(&shop, "/accounts/new")) { "Connect a vendor" } }
         },
     ))
 }
@@ -110,7 +110,6 @@ async fn choose(
         newest.values().partition(|plugin| plugin.worlds().contains(&World::Vendor));
     Ok(page(
         &visitor,
-        Some(&shop),
         "Connect a vendor",
         html! {
             p { "Choose a configurator. You'll review its permissions before connecting." }
@@ -178,7 +177,6 @@ fn new_page(visitor: &Visitor, shop: &ShopId, plugin: &Plugin, entered: &Entered
     let identity = &plugin.about().identity;
     page(
         visitor,
-        Some(shop),
         &format!("Connect {}", identity.name),
         html! {
             section.card { p { "By " (identity.vendor) " · v" (identity.version) } (consent::asks(plugin)) }
@@ -300,7 +298,6 @@ async fn account_page(
     let here = path(shop, &account.id);
     Ok(page(
         visitor,
-        Some(shop),
         &account.id.to_string(),
         html! {
             p { (identity.name) " by " (identity.vendor) " · v" (identity.version) ". "

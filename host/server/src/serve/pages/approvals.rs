@@ -37,7 +37,6 @@ async fn list(
     let held = node.store().account_outcomes(&shop, Some(AccountOutcomeState::Held), None, PAGE).await?;
     Ok(page(
         &visitor,
-        Some(&shop),
         "Pending changes",
         html! {
             p { "Vendor changes apply automatically, except those that affect your storefront. Review those here." }

@@ -9,34 +9,10 @@ use cartwright::ShopId;
 use maud::{DOCTYPE, Markup, html};
 use url::form_urlencoded;
 
+use super::nav;
 use super::visitor::{ORIGIN_PROBLEM, Visitor};
 use crate::serve::problem::Problem;
 use crate::serve::{LATE_PROBLEM, PANIC_PROBLEM};
-
-/// The pages of a shop: its address behind the shop's, its name, and whether it is an admin's.
-const OF_SHOP: &[(&str, &str, bool)] = &[
-    ("", "Overview", false),
-    ("/accounts", "Vendors", false),
-    ("/links", "Products", false),
-    ("/preview", "Test a configuration", false),
-    ("/vendor-swap", "Switch vendor", false),
-    ("/approvals", "Pending changes", false),
-    ("/webhooks", "Webhooks", false),
-    ("/quotations", "Quotes", true),
-    ("/orders", "Orders", false),
-    ("/jobs", "Vendor jobs", false),
-    ("/notifications", "Platform notifications", true),
-    ("/log", "Audit log", false),
-    ("/health", "Performance", false),
-];
-/// The pages of the installation, for admins.
-const OF_ALL: &[(&str, &str)] = &[
-    ("/admin/shops", "Shops"),
-    ("/admin/plugins", "Plugins"),
-    ("/admin/keys", "Access keys"),
-    ("/admin/health", "Node health"),
-    ("/admin/log", "Audit log"),
-];
 
 macro_rules! done {
     ($($variant:ident = $name:literal: $text:literal,)*) => {
@@ -102,7 +78,8 @@ pub(super) fn at(shop: &ShopId, path: &str) -> String {
     address(&of_shop(shop, path))
 }
 
-fn of_shop(shop: &ShopId, path: &str) -> String {
+/// Returns the path of a page of a shop, within the host.
+pub(super) fn of_shop(shop: &ShopId, path: &str) -> String {
     format!("/admin/shops/{shop}{path}")
 }
 
@@ -118,49 +95,39 @@ pub(super) fn token(visitor: &Visitor) -> Markup {
 }
 
 /// A page.
-pub(super) fn page(visitor: &Visitor, shop: Option<&ShopId>, title: &str, content: Markup) -> Markup {
-    let said = visitor.at.query().unwrap_or_default();
-    let said = form_urlencoded::parse(said.as_bytes()).find(|(name, _)| name == "done");
-    let said = said.and_then(|(_, what)| Done::text(&what));
-    let shop = shop.or_else(|| visitor.caller.shop());
+pub(super) fn page(visitor: &Visitor, title: &str, content: Markup) -> Markup {
+    page_with_action(visitor, title, html! {}, content)
+}
+
+/// A page with what is done most there beside its title.
+pub(super) fn page_with_action(visitor: &Visitor, title: &str, action: Markup, content: Markup) -> Markup {
+    let done = visitor.at.query().unwrap_or_default();
+    let done = form_urlencoded::parse(done.as_bytes()).find(|(name, _)| name == "done");
+    let done = done.and_then(|(_, what)| Done::text(&what));
     whole(
-        title,
+        &nav::title(visitor, title),
         html! {
             a.skip href="#content" { "Skip to content" }
             header {
                 a.brand href=(address("/admin")) { "Cartwright" }
-                @if visitor.caller.is_admin() {
-                    nav aria-label="Installation" {
-                        @for (path, name) in OF_ALL { (link(visitor, path, name, false)) }
-                    }
-                }
+                (nav::switcher(visitor))
                 form.who method="post" action=(address("/admin/sign-out")) {
                     (token(visitor))
                     span { (visitor.caller.who) }
                     button.quiet { "Sign out" }
                 }
             }
-            @if let Some(shop) = shop {
-                nav.shop aria-label=(format!("Shop {shop}")) {
-                    strong { (shop) }
-                    @for (path, name, admins) in OF_SHOP {
-                        @if !*admins || visitor.caller.is_admin() { (link(visitor, &of_shop(shop, path), name, !path.is_empty())) }
-                    }
+            div.layout {
+                (nav::sidebar(visitor))
+                main #content tabindex="-1" {
+                    div.page-head { h1 { (title) } (action) }
+                    (nav::tabs(visitor))
+                    @if let Some(done) = done { p.done role="status" { (done) } }
+                    (content)
                 }
-            }
-            main #content tabindex="-1" {
-                h1 { (title) }
-                @if let Some(said) = said { p.done role="status" { (said) } }
-                (content)
             }
         },
     )
-}
-
-fn link(visitor: &Visitor, path: &str, name: &str, with_inner: bool) -> Markup {
-    let here = visitor.at.path();
-    let inner = with_inner && here.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'));
-    html! { a href=(address(path)) aria-current=[(here == path || inner).then_some("page")] { (name) } }
 }
 
 /// A page without anything around it.
@@ -218,7 +185,7 @@ fn draw(method: &Method, at: &Uri, response: Response) -> Response {
         p { a href=(address("/admin")) { "Go to Home" } }
     };
     let mut drawn = match response.extensions().get::<Visitor>() {
-        Some(visitor) => (problem.status(), page(visitor, None, title, body)).into_response(),
+        Some(visitor) => (problem.status(), page(visitor, title, body)).into_response(),
         None => (problem.status(), whole(title, html! { main.alone { h1 { (title) } (body) } })).into_response(),
     };
     if let Some(seconds) = response.headers().get(RETRY_AFTER).cloned() {

@@ -37,7 +37,6 @@ async fn all(_: Admin, visitor: Visitor, State(node): State<Node>) -> Markup {
     series.sort_by_key(|series| std::cmp::Reverse(series.hour.errors));
     page(
         &visitor,
-        None,
         "Node health",
         html! {
             p { "Plugin calls in the last hour, most errors first. " (OF_THIS_NODE) }
@@ -87,7 +86,6 @@ async fn of_shop(
     let lines = node.observed().lines().of_shop(&shop, None, level, now);
     Ok(page(
         &visitor,
-        Some(&shop),
         "Performance",
         html! {
             p { "Plugin calls of this shop. " (OF_THIS_NODE) }

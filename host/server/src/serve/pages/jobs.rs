@@ -70,11 +70,10 @@ async fn list(
     }
     Ok(page(
         &visitor,
-        Some(&shop),
         "Vendor jobs",
         html! {
             p { "Each job sends one order event to one vendor. Jobs run and retry automatically." }
-            nav aria-label="Statuses" {
+            nav.filters aria-label="Statuses" {
                 a href=(at(&shop, "/jobs")) aria-current=[chosen.is_none().then_some("page")] { "Needs attention" }
                 @for (name, text, _) in STATES {
                     a href=(at(&shop, &format!("/jobs?state={name}"))) aria-current=[(chosen == Some(name)).then_some("page")] { (text) }
@@ -126,7 +125,6 @@ async fn read(
     let runs = node.host().plugin(&job.plugin);
     Ok(page(
         &visitor,
-        Some(&shop),
         &format!("{} → {}, order {}", happened(&job.kind), job.account, job.order),
         html! {
             dl {

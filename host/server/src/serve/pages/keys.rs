@@ -52,7 +52,6 @@ async fn list(_: Admin, visitor: Visitor, State(node): State<Node>) -> Result<Ma
     keys.sort_by_key(|key| (!holds(key, now), std::cmp::Reverse(key.created)));
     Ok(page(
         &visitor,
-        None,
         "Access keys",
         html! {
             div.scroll tabindex="0" role="region" aria-label="Access keys" {
@@ -196,7 +195,6 @@ async fn make(Admin(caller): Admin, visitor: Visitor, State(node): State<Node>, 
 fn shown_once(visitor: &Visitor, key: &str, role: Option<&Role>) -> Markup {
     page(
         visitor,
-        None,
         "Access key",
         html! {
             section.attention {

@@ -140,7 +140,6 @@ async fn link_page(
     };
     Ok(page(
         visitor,
-        Some(shop),
         &title,
         html! {
             @match &told.refused {

@@ -11,7 +11,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use url::form_urlencoded;
 
-use super::frame::{Done, at, page, token};
+use super::frame::{Done, at, page_with_action, token};
 use super::visitor::{Sent, Uploaded, Visitor, done};
 use crate::serve::access::Integrator;
 use crate::serve::api::links::{TableFor, table_of};
@@ -55,22 +55,18 @@ async fn list(
         [&link.shop_product, &link.vendor_product].iter().any(|text| text.to_lowercase().contains(&wanted))
     };
     let found: Vec<&Link> = links.iter().filter(is_wanted).collect();
-    Ok(page(
+    let link = html! { @if !accounts.is_empty() { a.button href=(at(&shop, "/links/edit")) { "Link product" } } };
+    Ok(page_with_action(
         &visitor,
-        Some(&shop),
         "Products",
+        link,
         html! {
             @if accounts.is_empty() {
                 p { "First " a href=(at(&shop, "/accounts/new")) { "connect a vendor" } "." }
             } @else {
-                div.row {
-                    form method="get" action=(at(&shop, "/links")) role="search" {
-                        div.row {
-                            div.field { label for="q" { "Search products" } input #q name="q" type="search" value=(q) size="24"; }
-                            button.quiet { "Search" }
-                        }
-                    }
-                    a.button href=(at(&shop, "/links/edit")) { "Link product" }
+                form.row method="get" action=(at(&shop, "/links")) role="search" {
+                    div.field { label for="q" { "Search products" } input #q name="q" type="search" value=(q) size="24"; }
+                    button.quiet { "Search" }
                 }
             }
             @if links.is_empty() { p { "No linked products" } }

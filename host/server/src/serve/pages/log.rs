@@ -37,7 +37,7 @@ async fn all(
     Query(Which { before }): Query<Which>,
 ) -> Result<Markup, Problem> {
     let entries = node.store().log_entries(None, before, PAGE).await?;
-    Ok(page(&visitor, None, "Audit log", list(&entries, &address("/admin/log"), true)))
+    Ok(page(&visitor, "Audit log", list(&entries, &address("/admin/log"), true)))
 }
 
 async fn of_shop(
@@ -50,7 +50,7 @@ async fn of_shop(
     node.host().shop(&shop)?;
     let entries = node.store().log_entries(Some(&shop), before, PAGE).await?;
     let entries: Vec<_> = entries.into_iter().map(|entry| seen(&caller, entry)).collect();
-    Ok(page(&visitor, Some(&shop), "Audit log", list(&entries, &at(&shop, "/log"), false)))
+    Ok(page(&visitor, "Audit log", list(&entries, &at(&shop, "/log"), false)))
 }
 
 fn list(entries: &[LogEntry], here: &str, shops: bool) -> Markup {

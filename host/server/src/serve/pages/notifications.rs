@@ -38,7 +38,6 @@ async fn read(
     let here = at(&shop, "/notifications");
     Ok(page(
         &visitor,
-        Some(&shop),
         "Platform notifications",
         html! {
             p { "Sends signed updates (Standard Webhooks) to your platform: at least once, in sequence per order." }
@@ -125,7 +124,6 @@ fn secret_page(visitor: &Visitor, shop: &ShopId, secret: &Secret) -> Markup {
     let text = String::from_utf8_lossy(secret.expose());
     page(
         visitor,
-        Some(shop),
         "Signing secret",
         html! {
             section.attention {

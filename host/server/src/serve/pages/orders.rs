@@ -66,7 +66,6 @@ async fn list(
         .map(|last| at(&shop, &format!("/orders?search={}&after={}", segment(search), segment(&last.id))));
     Ok(page(
         &visitor,
-        Some(&shop),
         "Orders",
         html! {
             form.row method="get" action=(at(&shop, "/orders")) role="search" {
@@ -163,7 +162,6 @@ async fn read(
     let here = path(&shop, &id);
     Ok(page(
         &visitor,
-        Some(&shop),
         &format!("Order {}", order.number),
         html! {
             dl {

@@ -73,7 +73,6 @@ async fn list(_: Admin, visitor: Visitor, State(node): State<Node>) -> Markup {
     let (plugins, running) = (installed(&node), running(&node));
     page(
         &visitor,
-        None,
         "Plugins",
         html! {
             div.scroll tabindex="0" role="region" aria-label="Plugins" {
@@ -143,7 +142,6 @@ async fn versions(
     };
     Ok(page(
         &visitor,
-        None,
         name,
         html! {
             section.card { (asks(&versions[0])) }
@@ -239,7 +237,7 @@ async fn swap(
         return Ok(done(&path(&id), Done::Swapped).into_response());
     }
     let moved = results.iter().filter(|result| result.problem.is_none()).count();
-    Ok(page(&visitor, None, "Some shops could not be switched", html! {
+    Ok(page(&visitor, "Some shops could not be switched", html! {
         p { (moved) " of " (results.len()) " connections now use version " (to.about().identity.version) ". The others keep their version:" }
         @for SwapResult { shop, account, problem, .. } in &results {
             @if let Some(problem) = problem { section.card { h2 { (shop) ", " (account) } (refusal(problem)) } }

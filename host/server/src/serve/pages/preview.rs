@@ -114,7 +114,6 @@ fn draw(visitor: &Visitor, node: &Node, of: &ShopSnapshot, tried: &Tried, came: 
     let chosen = tried.strategy.as_ref();
     page(
         visitor,
-        Some(shop),
         "Test a configuration",
         html! {
             p { "Paste a saved configuration to see the cart items it creates. No cart is changed." }

@@ -71,7 +71,6 @@ async fn list(
     let next = found.last().filter(|_| u32::try_from(found.len()) == Ok(MOST)).map(|last| segment(&last.id));
     Ok(page(
         &visitor,
-        Some(&shop),
         "Quotes",
         html! {
             @if found.is_empty() { p { "No quote requests yet" } }
@@ -115,7 +114,6 @@ async fn read(
     let offered = |line: &CartLine| offer.as_ref().and_then(|offer| offer.prices.get(&line.key));
     Ok(page(
         &visitor,
-        Some(&id),
         &format!("Quote {}", summary.id),
         html! {
             p {

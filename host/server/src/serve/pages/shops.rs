@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use axum::Router;
 use axum::extract::State;
 use axum::response::Redirect;
-use axum::routing::{get, post};
+use axum::routing::get;
 use cartwright::types::Rounding;
 use cartwright::{AccountSnapshot, Release, Shop, ShopId, ShopSnapshot};
-use cartwright_store::{AccountOutcomeState, Expected, JobFilter, shop_version};
+use cartwright_store::{Expected, shop_version};
 use maud::{Markup, html};
 
 use super::frame::{Done, address, at, page, segment, token};
+use super::open_items::{OpenItems, shown};
 use super::visitor::{Sent, Visitor, done};
 use crate::serve::access::{Admin, Integrator};
 use crate::serve::api::shops::{keep_origins, new_shop};
@@ -19,14 +20,12 @@ use crate::serve::extract::Path;
 use crate::serve::node::Node;
 use crate::serve::problem::Problem;
 
-/// Of more, "many" is said.
-const MOST: u32 = 100;
-
 pub(super) fn routes() -> Router<Node> {
     Router::new()
         .route("/admin/shops", get(list).post(add))
-        .route("/admin/shops/{shop}", get(overview).post(change))
-        .route("/admin/shops/{shop}/origins", post(origins))
+        .route("/admin/shops/{shop}", get(overview))
+        .route("/admin/shops/{shop}/settings", get(settings).post(change))
+        .route("/admin/shops/{shop}/origins", get(origins).post(set_origins))
 }
 
 /// The plugin that an account runs, as people call it, and its version.
@@ -42,7 +41,6 @@ async fn list(_: Admin, visitor: Visitor, State(node): State<Node>) -> Result<Ma
     let shops: Vec<ShopSnapshot> = host.shop_ids().iter().filter_map(|id| host.snapshot(id).ok()).collect();
     Ok(page(
         &visitor,
-        None,
         "Shops",
         html! {
             @if shops.is_empty() { p { "No shops yet. Create a shop to connect a vendor and link products." } }
@@ -100,77 +98,29 @@ async fn add(Admin(caller): Admin, State(node): State<Node>, sent: Sent) -> Resu
     Ok(done(&at(&id, ""), Done::Created))
 }
 
-/// What a person should look at.
-struct Waiting {
-    pushed: usize,
-    stopped: usize,
-    needs_merchant: usize,
-}
-
-impl Waiting {
-    async fn of(node: &Node, shop: &ShopId) -> Result<Self, Problem> {
-        let store = node.store();
-        let jobs = async |state: &str| {
-            let filter = JobFilter { shop: Some(shop.clone()), state: Some(state.to_owned()), ..JobFilter::default() };
-            Ok::<_, Problem>(store.jobs(&filter, MOST).await?.len())
-        };
-        Ok(Self {
-            pushed: store.account_outcomes(shop, Some(AccountOutcomeState::Held), None, MOST).await?.len(),
-            stopped: jobs("stopped").await?,
-            needs_merchant: jobs("needs-merchant").await?,
-        })
-    }
-}
-
 async fn overview(
     _: Integrator,
     visitor: Visitor,
     State(node): State<Node>,
     Path(id): Path<ShopId>,
 ) -> Result<Markup, Problem> {
-    let ShopSnapshot { shop, accounts, links, .. } = node.host().snapshot(&id)?;
-    let origins = node.store().origins(&id).await?;
-    let Waiting { pushed, stopped, needs_merchant } = Waiting::of(&node, &id).await?;
+    let ShopSnapshot { accounts, links, .. } = node.host().snapshot(&id)?;
+    let has_origins = !node.store().origins(&id).await?.is_empty();
     let linked = links.iter().fold(BTreeMap::<_, usize>::new(), |mut counts, link| {
         *counts.entry(&link.account).or_default() += 1;
         counts
     });
-    let step = |held: bool, what: Markup| {
-        html! { li.held[held] { span.visually-hidden { @if held { "Done: " } @else { "To do: " } } (what) } }
-    };
-    let admin = visitor.caller.is_admin();
-    let jobs = |count: usize, state: &str| {
-        html! { a href=(at(&id, &format!("/jobs?state={state}"))) { (count) @if count == 1 { " job" } @else { " jobs" } } }
-    };
+    let steps = [
+        (!accounts.is_empty(), "/accounts/new", "Connect a vendor"),
+        (!links.is_empty(), "/links", "Link your products to vendor products"),
+        (has_origins, "/origins", "Add your storefront domains"),
+    ];
     Ok(page(
         &visitor,
-        Some(&id),
         &id.to_string(),
         html! {
-            @if pushed + stopped + needs_merchant > 0 {
-                section.attention aria-labelledby="waiting" {
-                    h2 #waiting { "Needs attention" }
-                    ul {
-                        @if pushed > 0 {
-                            li { a href=(at(&id, "/approvals")) { (pushed) @if pushed == 1 { " vendor change" } @else { " vendor changes" } } " to review" }
-                        }
-                        @if needs_merchant > 0 {
-                            li { (jobs(needs_merchant, "needs-merchant")) @if needs_merchant == 1 { " needs" } @else { " need" } " your input" }
-                        }
-                        @if stopped > 0 {
-                            li { (jobs(stopped, "stopped")) " failed" }
-                        }
-                    }
-                }
-            }
-            section.card {
-                h2 { "Get started" }
-                ol.steps {
-                    (step(!accounts.is_empty(), html! { a href=(at(&id, "/accounts/new")) { "Connect a vendor" } }))
-                    (step(!links.is_empty(), html! { a href=(at(&id, "/links")) { "Link your products" } " to vendor products" }))
-                    (step(!origins.is_empty(), html! { a href="#origins" { "Add your storefront domains" } }))
-                }
-            }
+            (attention(&id, &visitor.open))
+            (checklist(&id, &steps))
             section {
                 h2 { "Vendors" }
                 @if !accounts.is_empty() {
@@ -194,8 +144,73 @@ async fn overview(
                 }
                 p { a.button href=(at(&id, "/accounts/new")) { "Connect a vendor" } }
             }
-            form.card #origins method="post" action=(at(&id, "/origins")) {
-                h2 { "Storefront domains" }
+        },
+    ))
+}
+
+/// What a person should look at.
+fn attention(shop: &ShopId, open: &OpenItems) -> Markup {
+    let item = |count: usize, path: &str, one: &str, many: &str| {
+        html! { @if count > 0 { li { a href=(at(shop, path)) { (shown(count)) " " (if count == 1 { one } else { many }) } } } }
+    };
+    html! {
+        @if open.total() > 0 {
+            section.attention aria-labelledby="waiting" {
+                h2 #waiting { "Needs attention" }
+                ul {
+                    (item(open.changes, "/approvals", "vendor change to review", "vendor changes to review"))
+                    (item(open.jobs_for_merchant, "/jobs?state=needs-merchant", "job needs your input", "jobs need your input"))
+                    (item(open.failed_jobs, "/jobs?state=stopped", "job failed", "jobs failed"))
+                    (item(open.quotes, "/quotations", "quote to price", "quotes to price"))
+                }
+            }
+        }
+    }
+}
+
+/// The steps of setting a shop up, until all are done: whether each is, its page and its name.
+fn checklist(shop: &ShopId, steps: &[(bool, &str, &str)]) -> Markup {
+    let done = steps.iter().filter(|(is_done, ..)| *is_done).count();
+    html! {
+        @if done < steps.len() {
+            section.card {
+                h2 { "Get started " span.mark { (done) " of " (steps.len()) " done" } }
+                ol.steps {
+                    @for (is_done, path, name) in steps {
+                        li.is-done[*is_done] {
+                            a href=(at(shop, path)) { (name) }
+                            @if *is_done { span.visually-hidden { ": done" } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+async fn settings(
+    _: Admin,
+    visitor: Visitor,
+    State(node): State<Node>,
+    Path(id): Path<ShopId>,
+) -> Result<Markup, Problem> {
+    let shop = node.host().shop(&id)?;
+    Ok(page(&visitor, "Shop settings", settings_form(&visitor, &shop)))
+}
+
+async fn origins(
+    _: Integrator,
+    visitor: Visitor,
+    State(node): State<Node>,
+    Path(id): Path<ShopId>,
+) -> Result<Markup, Problem> {
+    node.host().shop(&id)?;
+    let origins = node.store().origins(&id).await?;
+    Ok(page(
+        &visitor,
+        "Storefront domains",
+        html! {
+            form.card method="post" action=(at(&id, "/origins")) {
                 (token(&visitor))
                 div.field {
                     label for="origins-field" { "Domains" }
@@ -208,20 +223,18 @@ async fn overview(
                 }
                 button { "Save" }
             }
-            @if admin { (settings(&visitor, &shop)) }
         },
     ))
 }
 
-fn settings(visitor: &Visitor, shop: &Shop) -> Markup {
+fn settings_form(visitor: &Visitor, shop: &Shop) -> Markup {
     let releases = [
         (Release::Paid, "paid", "When fully paid"),
         (Release::Placed, "placed", "When placed"),
         (Release::ByHand, "by-hand", "When the platform releases them"),
     ];
     html! {
-        form.card method="post" action=(at(&shop.id, "")) {
-            h2 { "Shop settings" }
+        form.card method="post" action=(at(&shop.id, "/settings")) {
             (token(visitor))
             input type="hidden" name="version" value=(shop_version(shop));
             div.field {
@@ -299,10 +312,10 @@ async fn change(
     shop.max_storefront_body_bytes = sent.optional("max_storefront_body_bytes")?;
     let expected = Expected::Version(sent.text("version"));
     node.installation().set_shop(shop, expected, &caller.who, node.now()).await?;
-    Ok(done(&at(&id, ""), Done::Saved))
+    Ok(done(&at(&id, "/settings"), Done::Saved))
 }
 
-async fn origins(
+async fn set_origins(
     Integrator(caller): Integrator,
     State(node): State<Node>,
     Path(id): Path<ShopId>,
@@ -310,5 +323,5 @@ async fn origins(
 ) -> Result<Redirect, Problem> {
     let origins: BTreeSet<String> = sent.lines("origins").map(str::to_owned).collect();
     keep_origins(&node, &id, &origins, Expected::Anything, &caller.who).await?;
-    Ok(done(&at(&id, ""), Done::Saved))
+    Ok(done(&at(&id, "/origins"), Done::Saved))
 }

@@ -143,7 +143,6 @@ async fn draw(visitor: &Visitor, node: &Node, of: &ShopSnapshot, mapped: &Mapped
     };
     page(
         visitor,
-        Some(shop),
         "Switch vendor",
         html! {
             p { "Move products to another vendor in one step. Existing carts and orders stay with their vendor." }

@@ -6,6 +6,7 @@
 
 use std::net::IpAddr;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Multipart, Request, State};
@@ -15,11 +16,13 @@ use axum::http::{StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum_extra::extract::cookie::{Cookie, CookieJar, SameSite};
+use cartwright::ShopId;
 use cartwright_store::{AccessError, Session};
 use url::Url;
 use url::form_urlencoded;
 
 use super::frame::address;
+use super::open_items::OpenItems;
 use crate::serve::access::{Caller, client};
 use crate::serve::body;
 use crate::serve::extract::{Raw, refused, sent_as};
@@ -37,9 +40,29 @@ pub(super) struct Visitor {
     session: Session,
     /// Where they are.
     pub(super) at: Uri,
+    /// The shop whose pages they are at; elsewhere, the shop that their key is bound to.
+    pub(super) shop: Option<ShopId>,
+    /// What is open in the shop whose pages they are at.
+    pub(super) open: OpenItems,
+    /// The shops that they can choose among: an admin's are all.
+    pub(super) shops: Arc<[ShopId]>,
 }
 
 impl Visitor {
+    async fn new(node: &Node, session: Session, at: Uri) -> Result<Self, Problem> {
+        let caller = Caller::of(session.access.clone());
+        let mut shops = if caller.is_admin() { node.host().shop_ids() } else { Vec::new() };
+        shops.sort();
+        let (shop, open) = match shop_of(node, &caller, at.path()) {
+            Some(shop) => {
+                let open = OpenItems::of(node, &shop, &caller).await?;
+                (Some(shop), open)
+            }
+            None => (caller.shop().cloned(), OpenItems::default()),
+        };
+        Ok(Self { caller, session, at, shop, open, shops: shops.into() })
+    }
+
     /// What every form of the session's pages holds.
     pub(super) fn csrf(&self) -> &str {
         self.session.csrf_token()
@@ -56,6 +79,14 @@ impl FromRequestParts<Node> for Visitor {
     async fn from_request_parts(parts: &mut Parts, _: &Node) -> Result<Self, Problem> {
         parts.extensions.get::<Self>().cloned().ok_or_else(signed_out)
     }
+}
+
+/// Returns the shop that the path of a page names, where there is such a shop and the caller may see it.
+fn shop_of(node: &Node, caller: &Caller, path: &str) -> Option<ShopId> {
+    let id = path.strip_prefix("/admin/shops/")?.split('/').next()?;
+    let shop: ShopId = id.parse().ok()?;
+    let is_theirs = caller.shop().is_none_or(|own| *own == shop);
+    (is_theirs && node.host().shop(&shop).is_ok()).then_some(shop)
 }
 
 fn signed_out() -> Problem {
@@ -92,8 +123,11 @@ pub(super) async fn identify(State(node): State<Node>, mut request: Request, nex
                 if let Err(wait) = node.limits().asks(cookie.value(), &session.access.key) {
                     return Problem::from(wait).into_response();
                 }
-                let caller = Caller::of(session.access.clone());
-                let visitor = Visitor { caller, session, at: request.uri().clone() };
+                let at = request.uri().clone();
+                let visitor = match Visitor::new(&node, session, at).await {
+                    Ok(visitor) => visitor,
+                    Err(problem) => return problem.into_response(),
+                };
                 body::mark_trusted(request.extensions());
                 request.extensions_mut().insert(visitor.caller.clone());
                 request.extensions_mut().insert(visitor.clone());

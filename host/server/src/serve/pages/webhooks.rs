@@ -49,7 +49,6 @@ async fn list(
     }
     Ok(page(
         &visitor,
-        Some(&shop),
         "Webhooks",
         html! {
             p { "Vendors send updates to secret URLs. Create one per event and paste it into the vendor's admin." }
@@ -180,7 +179,6 @@ async fn make(
     let (_, url) = new_address(&node, to, &caller.who).await?;
     Ok(page(
         &visitor,
-        Some(&shop),
         "New webhook URL",
         html! {
             section.attention {

@@ -12,7 +12,7 @@ use crate::shop::Shop;
 const POSTS: [&str; 30] = [
     "/admin/sign-out",
     "/admin/shops",
-    "/admin/shops/{shop}",
+    "/admin/shops/{shop}/settings",
     "/admin/shops/{shop}/origins",
     "/admin/shops/{shop}/accounts",
     "/admin/shops/{shop}/accounts/{account}",

@@ -105,7 +105,7 @@ async fn what_a_vendor_pushed_is_compared_and_approved_or_refused() {
     };
     let script = async || shop.admin.get(&shop.at("/accounts/twikit")).await.ok()["settings"]["script-url"].clone();
     let first = pushed(1).await;
-    says(&browser.page(&at(&shop, "")).await, &["1 vendor change</a> to review"]);
+    says(&browser.page(&at(&shop, "")).await, &["1 vendor change to review</a>"]);
     let page = browser.done(&at(&shop, "/approvals/refuse"), &[("id", &first)]).await;
     says(&page, &["Changes rejected", "Nothing to review"]);
     assert_eq!(script().await, "https://scripts.twikit.example/1/plugin.js");

@@ -138,10 +138,11 @@ fn pages(shop: &Shop) -> (Vec<String>, Vec<String>) {
         "/jobs?state=done",
         "/log",
         "/health",
+        "/origins",
     ]
     .map(at)
     .to_vec();
-    let mut admins = ["/quotations", "/notifications"].map(at).to_vec();
+    let mut admins = ["/quotations", "/notifications", "/settings"].map(at).to_vec();
     let of_all =
         ["/admin/shops", "/admin/plugins", "/admin/plugins/twikit", "/admin/keys", "/admin/log", "/admin/health"];
     admins.extend(of_all.map(str::to_owned));

@@ -77,7 +77,7 @@ async fn a_whole_number_is_typed_in_digits() {
     let change = async |scale, seconds| {
         let fields = fields(scale, seconds);
         let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        browser.post(&at(&shop, ""), &fields).await
+        browser.post(&at(&shop, "/settings"), &fields).await
     };
     for (scale, seconds) in [("2", "86.400"), ("2", "86,400"), ("2", "86 400"), ("2.0", "60"), ("2", "1e3")] {
         let refused = change(scale, seconds).await;
