@@ -9,12 +9,10 @@ if (menu) {
   follow();
 }
 
-// A page that is loaded again does not say again what was done.
-const here = new URL(location);
-if (here.searchParams.has("done")) {
-  here.searchParams.delete("done");
-  history.replaceState(null, "", here);
-}
+// A page that is loaded again does not say again what was done, nor do it again.
+const here = new URL(document.querySelector("[data-page]")?.dataset.page ?? location, location);
+here.searchParams.delete("done");
+if (here.href !== location.href) history.replaceState(null, "", here);
 
 // A field that counts only while another has a value is shown only then.
 for (const field of document.querySelectorAll(".field[data-when]")) {

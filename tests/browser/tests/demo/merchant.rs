@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use cartwright_fake_vendors::TwikitConfig;
 use cartwright_test_browser::Browser;
+use serde_json::json;
 
 use crate::admin::Admin;
 use crate::demo::Demo;
@@ -86,8 +87,8 @@ async fn an_offer_is_made_and_taken() {
     admin.fill("td input", "349.999").await;
     admin.press("form.card > button").await;
     admin.sees("is not an amount in EUR").await;
-    admin.browser.value("history.back()").await;
-    admin.browser.until("document.querySelector('td input')").await;
+    // What was entered is still there, to be corrected.
+    assert_eq!(admin.browser.value("document.querySelector('td input').value").await, json!("349.999"));
     admin.fill("td input", "350.00").await;
     admin.browser.picture("admin-quotation").await;
     admin.press("form.card > button").await;

@@ -201,7 +201,7 @@ pub(crate) async fn keep_origins(
     for origin in origins {
         let read = Url::parse(origin).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
         if read.is_none_or(|url| url.origin().ascii_serialization() != *origin) {
-            let detail = format!("{origin:?} is no origin; send it as a browser does, such as https://shop.example");
+            let detail = format!("{origin:?} is not an origin: use the scheme and the host, such as https://shop.example");
             return Err(Problem::unprocessable("origins", detail));
         }
     }

@@ -19,6 +19,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::consent;
+use super::entry::{Entry, Issues, again};
 use super::form::{self, Drawn, Offered};
 use super::frame::{Done, at, page, page_with_action, refusal, segment, token};
 use super::shops::runs;
@@ -95,7 +96,7 @@ async fn choose(
     if let Some(component) = component {
         let plugin = plugin(&node, component)?;
         let empty = Entered { id: plugin.id().to_string(), ..Entered::default() };
-        return Ok(new_page(&visitor, &shop, &plugin, &empty, None));
+        return Ok(new_page(&visitor, &shop, &plugin, &empty, &Entry::default()));
     }
     // Of each plugin the newest version.
     let mut newest: BTreeMap<PluginId, Arc<Plugin>> = BTreeMap::new();
@@ -160,35 +161,41 @@ impl Entered {
     }
 
     /// What was sent; what the form does not let this visitor change stays as it was.
-    fn sent(visitor: &Visitor, plugin: &Plugin, sent: &Sent, old: Option<&AccountSnapshot>) -> Result<Self, Problem> {
+    fn sent(
+        visitor: &Visitor,
+        plugin: &Plugin,
+        sent: &Sent,
+        old: Option<&AccountSnapshot>,
+        issues: &mut Issues,
+    ) -> Self {
         let values = form::read(&plugin.about().form, form::SETTING, sent, false);
-        let grants = consent::read(visitor, plugin, sent, &values, old.map(|old| &old.grants))?;
-        Ok(Self {
+        let grants = consent::read(visitor, plugin, sent, &values, old.map(|old| &old.grants), issues);
+        Self {
             id: sent.text("id").to_owned(),
             values,
             secrets: old.map(|old| old.secrets.keys().cloned().collect()).unwrap_or_default(),
             grants,
             ..Self::default()
-        })
+        }
     }
 }
 
-fn new_page(visitor: &Visitor, shop: &ShopId, plugin: &Plugin, entered: &Entered, refused: Option<&Problem>) -> Markup {
+fn new_page(visitor: &Visitor, shop: &ShopId, plugin: &Plugin, entered: &Entered, entry: &Entry<'_>) -> Markup {
     let identity = &plugin.about().identity;
     page(
         visitor,
         &format!("Connect {}", identity.name),
         html! {
+            (entry.summary_of(|field| input_of(plugin, field)))
             section.card { p { "By " (identity.vendor) " · v" (identity.version) } (consent::asks(plugin)) }
-            @if let Some(problem) = refused { (refused_beside(problem, plugin)) }
             form.card method="post" action=(at(shop, "/accounts")) {
                 (token(visitor))
                 input type="hidden" name="component" value=(plugin.digest());
-                div.field {
-                    label for="id" { "Connection ID" }
-                    input #id name="id" required value=(entered.id) maxlength="64" spellcheck="false";
-                }
-                (consent::draw(visitor, plugin, &entered.grants, &entered.values, true))
+                (entry.field("id", "Connection ID", "", html! {
+                    input #id name="id" required value=(entered.id) maxlength="64" spellcheck="false" aria-describedby="id-help"
+                        aria-invalid=[entry.invalid("id")];
+                }))
+                (consent::draw(visitor, plugin, &entered.grants, &entered.values, entry, true))
                 (settings(plugin, entered))
                 button { "Connect" }
             }
@@ -196,18 +203,13 @@ fn new_page(visitor: &Visitor, shop: &ShopId, plugin: &Plugin, entered: &Entered
     )
 }
 
-/// Says what is wrong; what is wrong with a field stands beside it.
-fn refused_beside(problem: &Problem, plugin: &Plugin) -> Markup {
-    if problem.issues().is_empty() {
-        return refusal(problem);
-    }
-    let is_placed =
-        |issue: &&FieldIssue| plugin.about().form.field(&issue.field).is_some_and(|field| field.kind != "heading");
-    html! {
-        p.refused role="alert" { "Nothing was saved. Correct the fields below." }
-        @for issue in problem.issues().iter().filter(|issue| !is_placed(issue)) {
-            p.refused { (issue.field) ": " (issue.message.text) }
-        }
+/// Returns the id of the input of a field of an account's form: one of the plugin's settings, or one of the account's own.
+fn input_of(plugin: &Plugin, field: &str) -> Option<String> {
+    let is_setting = plugin.about().form.field(field).is_some_and(|field| field.kind != "heading");
+    let is_own = field == "id" || consent::FIELDS.contains(&field);
+    match is_setting {
+        true => Some(form::input_id(form::SETTING, field)),
+        false => is_own.then(|| field.to_owned()),
     }
 }
 
@@ -231,15 +233,23 @@ async fn add(
     sent: Sent,
 ) -> Result<Response, Problem> {
     let plugin = plugin(&node, sent.read("component")?)?;
-    let mut entered = Entered::sent(&visitor, &plugin, &sent, None)?;
-    let id: AccountId = sent.read("id")?;
-    let setup = AccountSetup { id: id.clone(), settings: entered.values.clone(), grants: entered.grants.clone() };
-    let nothing = (&Grants::default(), Expected::Nothing);
-    match keep(&node, &caller, &shop, plugin.digest(), setup, nothing).await {
-        Ok(()) => Ok(done(&path(&shop, &id), Done::Connected).into_response()),
+    let mut issues = Issues::default();
+    let mut entered = Entered::sent(&visitor, &plugin, &sent, None, &mut issues);
+    let id = issues.take(sent.read::<AccountId>("id"));
+    let kept = match (id, issues.end()) {
+        (Some(id), Ok(())) => {
+            let settings = entered.values.clone();
+            let setup = AccountSetup { id: id.clone(), settings, grants: entered.grants.clone() };
+            let nothing = (&Grants::default(), Expected::Nothing);
+            keep(&node, &caller, &shop, plugin.digest(), setup, nothing).await.map(|()| id)
+        }
+        (_, ended) => ended.and_then(|()| sent.read("id")),
+    };
+    match kept {
+        Ok(id) => Ok(done(&path(&shop, &id), Done::Connected).into_response()),
         Err(problem) => {
             entered.issues = problem.issues().to_vec();
-            let page = new_page(&visitor, &shop, &plugin, &entered, Some(&problem));
+            let page = new_page(&visitor, &shop, &plugin, &entered, &Entry::refused(&sent, &problem));
             Ok((status(&problem), page).into_response())
         }
     }
@@ -274,13 +284,14 @@ async fn read(
     Path((shop, id)): Path<(ShopId, AccountId)>,
 ) -> Result<Markup, Problem> {
     let account = snapshot(&node, &shop, &id)?;
-    account_page(&visitor, &node, &shop, &account, Entered::of(&account), &Told::default()).await
+    account_page(&visitor, &node, &shop, &account, Entered::of(&account), &Said::default()).await
 }
 
 /// What an account's page says beside what it always says.
 #[derive(Default)]
-struct Told {
-    refused: Option<Problem>,
+struct Said<'a> {
+    entry: Entry<'a>,
+    /// What the test of the connection found.
     tried: Option<Result<Vec<Diagnosis>, Problem>>,
 }
 
@@ -290,7 +301,7 @@ async fn account_page(
     shop: &ShopId,
     account: &AccountSnapshot,
     mut entered: Entered,
-    told: &Told,
+    said: &Said<'_>,
 ) -> Result<Markup, Problem> {
     let plugin = plugin(node, account.current)?;
     let identity = &plugin.about().identity;
@@ -300,13 +311,13 @@ async fn account_page(
         visitor,
         &account.id.to_string(),
         html! {
+            (said.entry.summary_of(|field| input_of(&plugin, field)))
             p { (identity.name) " by " (identity.vendor) " · v" (identity.version) ". "
                 a href=(at(shop, "/links")) { "Link products" } }
-            @if let Some(problem) = &told.refused { (refused_beside(problem, &plugin)) }
-            form.card method="post" action=(format!("{here}/test")) {
+            form.card method="post" action=(format!("{here}/test")) data-page=(here) {
                 h2 { "Connection" }
                 (token(visitor))
-                @match &told.tried {
+                @match &said.tried {
                     None => p { "Checks the saved settings with the vendor. Nothing is changed there." },
                     Some(Ok(tried)) => ul.tried role="status" {
                         @for diagnosis in tried {
@@ -326,7 +337,7 @@ async fn account_page(
                 (token(visitor))
                 input type="hidden" name="version" value=(account_version(account));
                 (settings(&plugin, &entered))
-                (consent::draw(visitor, &plugin, &entered.grants, &entered.values, false))
+                (consent::draw(visitor, &plugin, &entered.grants, &entered.values, &said.entry, false))
                 button { "Save" }
             }
             (versions(visitor, node, &here, account, &plugin))
@@ -380,17 +391,21 @@ async fn change(
 ) -> Result<Response, Problem> {
     let account = snapshot(&node, &shop, &id)?;
     let plugin = plugin(&node, account.current)?;
-    let mut entered = Entered::sent(&visitor, &plugin, &sent, Some(&account))?;
+    let mut issues = Issues::default();
+    let mut entered = Entered::sent(&visitor, &plugin, &sent, Some(&account), &mut issues);
     let setup = AccountSetup { id: id.clone(), settings: entered.values.clone(), grants: entered.grants.clone() };
     let read = (&account.grants, Expected::Version(sent.text("version")));
-    match keep(&node, &caller, &shop, account.current, setup, read).await {
+    let kept = match issues.end() {
+        Ok(()) => keep(&node, &caller, &shop, account.current, setup, read).await,
+        Err(problem) => Err(problem),
+    };
+    match kept {
         Ok(()) => Ok(done(&path(&shop, &id), Done::Saved).into_response()),
         Err(problem) => {
-            let status = status(&problem);
             entered.issues = problem.issues().to_vec();
-            let told = Told { refused: Some(problem), ..Told::default() };
-            let page = account_page(&visitor, &node, &shop, &account, entered, &told).await?;
-            Ok((status, page).into_response())
+            let said = Said { entry: Entry::refused(&sent, &problem), ..Said::default() };
+            let page = account_page(&visitor, &node, &shop, &account, entered, &said).await?;
+            Ok((status(&problem), page).into_response())
         }
     }
 }
@@ -404,18 +419,29 @@ async fn test(
 ) -> Result<Markup, Problem> {
     let account = snapshot(&node, &shop, &id)?;
     let tried = node.host().test_connection(&shop, &id).await.map_err(Problem::from);
-    let told = Told { tried: Some(tried), ..Told::default() };
-    account_page(&visitor, &node, &shop, &account, Entered::of(&account), &told).await
+    let said = Said { tried: Some(tried), ..Said::default() };
+    account_page(&visitor, &node, &shop, &account, Entered::of(&account), &said).await
 }
 
 async fn swap(
     Integrator(caller): Integrator,
+    visitor: Visitor,
     State(node): State<Node>,
     Path((shop, id)): Path<(ShopId, AccountId)>,
     sent: Sent,
 ) -> Result<Response, Problem> {
     let component = sent.read("component")?;
     let (installation, hosts) = (node.installation(), caller.new_hosts());
-    installation.swap_version(&shop, &id, component, hosts, &caller.who, node.now()).await?;
-    Ok(done(&path(&shop, &id), Done::Swapped).into_response())
+    let swapped = installation.swap_version(&shop, &id, component, hosts, &caller.who, node.now()).await;
+    match swapped.map_err(Problem::from) {
+        Ok(_) => Ok(done(&path(&shop, &id), Done::Swapped).into_response()),
+        // What the new version refuses is one of the settings: they can be corrected here.
+        Err(problem) if problem.status() == StatusCode::UNPROCESSABLE_ENTITY => {
+            let account = snapshot(&node, &shop, &id)?;
+            let said = Said { entry: Entry::refused_without(&problem), ..Said::default() };
+            let entered = Entered { issues: problem.issues().to_vec(), ..Entered::of(&account) };
+            Ok(again(&problem, account_page(&visitor, &node, &shop, &account, entered, &said).await?))
+        }
+        Err(problem) => Err(problem),
+    }
 }

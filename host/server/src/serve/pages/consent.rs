@@ -1,16 +1,22 @@
 //! What a plugin asks for, and what is granted to it.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroU32;
 
 use cartwright::{Grants, Plugin};
 use ipnet::IpNet;
 use maud::{Markup, html};
 use serde_json::{Map, Value};
 
+use super::entry::{Entry, Issues, wrong};
 use super::form::host_shown;
 use super::visitor::{Sent, Visitor};
 use crate::grants;
 use crate::serve::problem::Problem;
+
+/// The fields of the form of grants in which something can be wrong.
+pub(super) const FIELDS: [&str; 5] =
+    ["further_hosts", "webhook_networks", "requests_per_second", "plain_http", "networks"];
 
 /// What a plugin can do, and what it asks for.
 pub(super) fn asks(plugin: &Plugin) -> Markup {
@@ -45,6 +51,7 @@ pub(super) fn draw(
     plugin: &Plugin,
     grants: &Grants,
     settings: &Map<String, Value>,
+    entry: &Entry<'_>,
     is_new: bool,
 ) -> Markup {
     let declared = grants::declared(plugin, settings).hosts;
@@ -55,19 +62,29 @@ pub(super) fn draw(
         html! { label.inline { input type="checkbox" name=(name) value="true" checked[ticked]; " " (label) } }
     };
     let lines = |networks: &[IpNet]| networks.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    let list = |name: &'static str, label: &str, help: &str, stored: String| {
+        let input = html! {
+            textarea id=(name) name=(name) rows="2" spellcheck="false" aria-describedby=(format!("{name}-help")) aria-invalid=[entry.invalid(name)] {
+                "\n" (entry.text(name, stored))
+            }
+        };
+        entry.field(name, label, help, input)
+    };
+    let requests_per_second = grants.requests_per_second.map(|number| number.to_string()).unwrap_or_default();
     let admin = visitor.caller.is_admin();
     let unusual = !further.is_empty()
         || !grants.plain_http.is_empty()
         || !grants.networks.is_empty()
         || !grants.webhook_networks.is_empty()
-        || grants.requests_per_second.is_some();
+        || grants.requests_per_second.is_some()
+        || FIELDS.iter().any(|name| entry.invalid(name).is_some());
     html! {
         fieldset {
             legend { "Permissions" }
             @for host in &identity.hosts {
                 @let granted = grants::declared_host(plugin, host, settings).is_none_or(|host| grants.hosts.contains(&host));
                 label.inline {
-                    input type="checkbox" name="host" value=(host) checked[is_new || granted];
+                    input type="checkbox" name="host" value=(host) checked[entry.is_chosen("host", host, is_new || granted)];
                     " Connect to " (host_shown(&plugin.about().form, settings, host))
                 }
             }
@@ -91,43 +108,41 @@ pub(super) fn draw(
             }
             details open[unusual] {
                 summary { "Advanced network access" }
-                div.field {
-                    label for="further_hosts" { "Additional allowed hosts" }
-                    textarea #further_hosts name="further_hosts" rows="2" spellcheck="false" aria-describedby="further-hosts-help" {
-                        "\n" (further.join("\n"))
-                    }
-                    p.help #further-hosts-help { "host or host:port, one per line. For vendors that store files elsewhere." }
-                }
-                div.field {
-                    label for="webhook_networks" { "Allowed webhook source networks" }
-                    textarea #webhook_networks name="webhook_networks" rows="2" spellcheck="false" aria-describedby="webhook-networks-help" {
-                        "\n" (lines(&grants.webhook_networks))
-                    }
-                    p.help #webhook-networks-help { "CIDR ranges such as 192.0.2.0/24, one per line. Leave empty to allow any." }
-                }
+                (list(
+                    "further_hosts",
+                    "Additional allowed hosts",
+                    "host or host:port, one per line. For vendors that store files elsewhere.",
+                    further.join("\n"),
+                ))
+                (list(
+                    "webhook_networks",
+                    "Allowed webhook source networks",
+                    "CIDR ranges such as 192.0.2.0/24, one per line. Leave empty to allow any.",
+                    lines(&grants.webhook_networks),
+                ))
                 @if admin {
-                    div.field {
-                        label for="requests_per_second" { "Requests per second" }
-                        input #requests_per_second name="requests_per_second" type="number" min="1"
-                            value=[grants.requests_per_second] aria-describedby="requests-per-second-help";
-                        p.help #requests-per-second-help {
-                            "Maximum for each host it connects to. Leave empty for the default of this installation."
-                        }
-                    }
-                    div.field {
-                        label for="plain_http" { "Hosts allowed over plain HTTP" }
-                        textarea #plain_http name="plain_http" rows="2" spellcheck="false" aria-describedby="plain-http-help" {
-                            "\n" @for host in &grants.plain_http { (host) "\n" }
-                        }
-                        p.help #plain-http-help { "Testing only. Traffic is not encrypted. host or host:port, one per line." }
-                    }
-                    div.field {
-                        label for="networks" { "Allowed private networks" }
-                        textarea #networks name="networks" rows="2" spellcheck="false" aria-describedby="networks-help" {
-                            "\n" (lines(&grants.networks))
-                        }
-                        p.help #networks-help { "Only if the vendor runs in your own network or on this machine, for example 10.0.0.0/8. One per line." }
-                    }
+                    (entry.field(
+                        "requests_per_second",
+                        "Requests per second",
+                        "Maximum for each host it connects to. Leave empty for the default of this installation.",
+                        html! {
+                            input #requests_per_second name="requests_per_second" inputmode="numeric" size="8"
+                                value=(entry.text("requests_per_second", requests_per_second)) aria-describedby="requests_per_second-help"
+                                aria-invalid=[entry.invalid("requests_per_second")];
+                        },
+                    ))
+                    (list(
+                        "plain_http",
+                        "Hosts allowed over plain HTTP",
+                        "Testing only. Traffic is not encrypted. host or host:port, one per line.",
+                        grants.plain_http.iter().map(String::as_str).collect::<Vec<_>>().join("\n"),
+                    ))
+                    (list(
+                        "networks",
+                        "Allowed private networks",
+                        "Only if the vendor runs in your own network or on this machine, for example 10.0.0.0/8. One per line.",
+                        lines(&grants.networks),
+                    ))
                 } @else if !grants.plain_http.is_empty() || !grants.networks.is_empty() {
                     p.help { "Also allowed by an admin: " (lines(&grants.networks)) " " @for host in &grants.plain_http { "http://" (host) " " } }
                 }
@@ -136,19 +151,20 @@ pub(super) fn draw(
     }
 }
 
-/// What was granted. What the form does not let this visitor change stays as it was.
+/// Reads what was granted. What the form does not let this visitor change, and what cannot be read, stays as it was.
 pub(super) fn read(
     visitor: &Visitor,
     plugin: &Plugin,
     sent: &Sent,
     settings: &Map<String, Value>,
     old: Option<&Grants>,
-) -> Result<Grants, Problem> {
+    issues: &mut Issues,
+) -> Grants {
     let old = old.cloned().unwrap_or_default();
     // What the form does not ask about is not taken away either.
     let asks = plugin.about().identity.grants.iter().any(|asked| asked == "personal-data");
     let mut grants = Grants {
-        webhook_networks: networks(sent, "webhook_networks")?,
+        webhook_networks: issues.take(networks(sent, "webhook_networks")).unwrap_or(old.webhook_networks),
         personal_data: if asks { sent.has("personal_data") } else { old.personal_data },
         adjust_prices: sent.has("adjust_prices"),
         choose_price_source: sent.has("choose_price_source"),
@@ -159,31 +175,36 @@ pub(super) fn read(
     };
     if visitor.caller.is_admin() {
         grants.plain_http = sent.lines("plain_http").map(str::to_owned).collect();
-        grants.networks = networks(sent, "networks")?;
-        grants.requests_per_second = match sent.text("requests_per_second").trim() {
-            "" => None,
-            number => Some(number.parse().map_err(|_| {
-                let detail =
-                    format!("{number:?} is not a number of requests per second; enter a whole number such as 10, or leave it empty");
-                Problem::unprocessable("body", detail)
-            })?),
-        };
+        if let Some(networks) = issues.take(networks(sent, "networks")) {
+            grants.networks = networks;
+        }
+        if let Some(number) = issues.take(requests_per_second(sent)) {
+            grants.requests_per_second = number;
+        }
     }
     let declared = plugin.about().identity.hosts.iter().filter(|host| sent.texts("host").any(|sent| sent == *host));
     grants.hosts = declared.filter_map(|host| grants::declared_host(plugin, host, settings)).collect();
     grants.hosts.extend(sent.lines("further_hosts").map(str::to_owned));
-    Ok(grants)
+    grants
 }
 
-/// The networks that a field names, one a line.
+fn requests_per_second(sent: &Sent) -> Result<Option<NonZeroU32>, Problem> {
+    let text = sent.text("requests_per_second");
+    let form = || {
+        format!("{text:?} is not a number of requests per second: enter a whole number such as 10, or leave it empty")
+    };
+    match text {
+        "" => Ok(None),
+        number => number.parse().map(Some).map_err(|_| wrong("requests_per_second", form())),
+    }
+}
+
+/// Reads the networks that a field names, one per line.
 pub(super) fn networks(sent: &Sent, name: &str) -> Result<Vec<IpNet>, Problem> {
     let read = |text: &str| {
         let address = text.parse::<std::net::IpAddr>().map(IpNet::from);
         address.or_else(|_| text.parse()).map_err(|_| {
-            Problem::unprocessable(
-                "body",
-                format!("{text:?} is not a network; enter CIDR ranges such as 192.0.2.0/24, one per line"),
-            )
+            wrong(name, format!("{text:?} is not a network: enter CIDR ranges such as 192.0.2.0/24, one per line"))
         })
     };
     sent.lines(name).map(read).collect()

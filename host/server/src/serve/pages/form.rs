@@ -75,6 +75,11 @@ pub(super) struct Drawn<'a> {
     pub(super) of_product: bool,
 }
 
+/// The id of a field's input.
+pub(super) fn input_id(prefix: &str, field: &str) -> String {
+    format!("{prefix}-{field}")
+}
+
 /// The name of a field's input.
 fn input_name(prefix: &str, field: &str) -> String {
     format!("{prefix}.{field}")
@@ -142,7 +147,7 @@ fn draw_field(drawn: &Drawn<'_>, field: &Field) -> Markup {
     if field.kind == "heading" {
         return html! { h3 { (field.label.text) } };
     }
-    let (name, id) = (input_name(drawn.prefix, &field.name), format!("{}-{}", drawn.prefix, field.name));
+    let (name, id) = (input_name(drawn.prefix, &field.name), input_id(drawn.prefix, &field.name));
     let issues: Vec<&FieldIssue> = drawn.issues.iter().filter(|issue| issue.field == field.name).collect();
     let blocked = issues.iter().any(|issue| issue.blocking);
     let about = format!("{id}-help");

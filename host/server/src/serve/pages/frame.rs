@@ -170,6 +170,13 @@ fn draw(method: &Method, at: &Uri, response: Response) -> Response {
         status if status.is_server_error() => "Something went wrong on our side",
         _ => "Check what you entered",
     };
+    let visitor = response.extensions().get::<Visitor>();
+    // What was refused may be tried again from its page; what is not there, or not theirs, leads Home.
+    let is_closed = matches!(problem.status(), StatusCode::NOT_FOUND | StatusCode::FORBIDDEN) || is_read;
+    let (back, name) = match visitor.filter(|_| !is_closed) {
+        Some(visitor) => nav::way_back(visitor),
+        None => (address("/admin"), "Home"),
+    };
     let body = html! {
         // Only admins and integrators have a session.
         @if problem.kind() == "role" {
@@ -182,9 +189,9 @@ fn draw(method: &Method, at: &Uri, response: Response) -> Response {
             p { "It is not known whether anything was changed. Check before you try again." }
         }
         @else if !is_read { p { "Nothing was saved." } }
-        p { a href=(address("/admin")) { "Go to Home" } }
+        p { a href=(back) { "Go to " (name) } }
     };
-    let mut drawn = match response.extensions().get::<Visitor>() {
+    let mut drawn = match visitor {
         Some(visitor) => (problem.status(), page(visitor, title, body)).into_response(),
         None => (problem.status(), whole(title, html! { main.alone { h1 { (title) } (body) } })).into_response(),
     };

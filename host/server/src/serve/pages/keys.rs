@@ -4,17 +4,20 @@ use std::time::{Duration, SystemTime};
 
 use axum::Router;
 use axum::extract::State;
-use axum::response::Redirect;
+use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use cartwright::ShopId;
 use cartwright_store::{AccessKeyInfo, NewAccessKey, Role};
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use maud::{Markup, html};
 
 use super::consent::networks;
+use super::entry::{Entry, Issues, again, of_field, wrong};
 use super::frame::{Done, address, at, page, segment, token};
 use super::visitor::{Sent, Visitor, done};
 use super::words::when;
-use crate::serve::access::Admin;
+use crate::serve::access::{Admin, Caller};
 use crate::serve::api::keys::{LONGEST_LABEL, new_key};
 use crate::serve::extract::Path;
 use crate::serve::node::Node;
@@ -34,6 +37,9 @@ const ROLES: [(&str, &str, &str); 4] = [
 /// For how long the former secret of an exchanged key goes on, in seconds.
 const BOTH: [(u32, &str); 3] = [(86_400, "expire in 24 hours"), (604_800, "expire in 7 days"), (0, "expire now")];
 
+/// The choice of a key that is for every shop; no shop's id.
+const ALL_SHOPS: &str = "*";
+
 pub(super) fn routes() -> Router<Node> {
     Router::new()
         .route("/admin/keys", get(list).post(make))
@@ -46,21 +52,26 @@ fn role_text(role: &Role) -> &'static str {
 }
 
 async fn list(_: Admin, visitor: Visitor, State(node): State<Node>) -> Result<Markup, Problem> {
+    list_page(&visitor, &node, &Entry::default()).await
+}
+
+async fn list_page(visitor: &Visitor, node: &Node, entry: &Entry<'_>) -> Result<Markup, Problem> {
     let mut keys = node.store().access_keys(None, None, u32::MAX).await?;
     let now = node.now();
     // Those that hold first, and of these the newest.
     keys.sort_by_key(|key| (!holds(key, now), std::cmp::Reverse(key.created)));
     Ok(page(
-        &visitor,
+        visitor,
         "Access keys",
         html! {
+            (entry.summary())
             div.scroll tabindex="0" role="region" aria-label="Access keys" {
                 table {
                     thead { tr { th { "Name" } th { "Role" } th { "Status" } th { "Last used" } th { span.visually-hidden { "Change" } } } }
-                    tbody { @for key in &keys { (row(&visitor, key, now)) } }
+                    tbody { @for key in &keys { (row(visitor, key, now)) } }
                 }
             }
-            (new_form(&visitor, &node.host().shop_ids()))
+            (new_form(visitor, &node.host().shop_ids(), entry))
         },
     ))
 }
@@ -125,71 +136,94 @@ fn row(visitor: &Visitor, key: &AccessKeyInfo, now: SystemTime) -> Markup {
     }
 }
 
-fn new_form(visitor: &Visitor, shops: &[ShopId]) -> Markup {
+fn new_form(visitor: &Visitor, shops: &[ShopId], entry: &Entry<'_>) -> Markup {
+    let networks_help = "CIDR ranges such as 192.0.2.0/24, one per line. Leave empty to allow any.";
     html! {
         form.card method="post" action=(address("/admin/keys")) {
             h2 { "Create key" }
             (token(visitor))
-            div.field {
-                label for="label" { "Name" }
-                input #label name="label" required maxlength=(LONGEST_LABEL);
-            }
-            fieldset {
+            (entry.field("label", "Name", "", html! {
+                input #label name="label" required maxlength=(LONGEST_LABEL) value=(entry.text("label", "")) aria-describedby="label-help"
+                    aria-invalid=[entry.invalid("label")];
+            }))
+            fieldset #role {
                 legend { "Role" }
+                (entry.beside("role"))
                 @for (number, (name, text, about)) in ROLES.into_iter().enumerate() {
                     label.inline {
-                        input type="radio" name="role" value=(name) required checked[number == 0];
+                        input type="radio" name="role" value=(name) required checked[entry.is_chosen("role", name, number == 0)];
                         " " strong { (text) } ": " (about)
                     }
                 }
             }
-            div.field {
-                label for="shop" { "Shop" }
-                select #shop name="shop" aria-describedby="shop-help" {
-                    option value="" { "All shops" }
-                    @for shop in shops { option value=(shop) { (shop) } }
+            (entry.field("shop", "Shop", "Integrator and storefront keys need a shop. An admin key is for all shops.", html! {
+                select #shop name="shop" aria-describedby="shop-help" aria-invalid=[entry.invalid("shop")] {
+                    option value="" { "Choose a shop" }
+                    option value=(ALL_SHOPS) selected[entry.is_chosen("shop", ALL_SHOPS, false)] { "All shops" }
+                    @for shop in shops { option value=(shop) selected[entry.is_chosen("shop", shop.as_str(), false)] { (shop) } }
                 }
-                p.help #shop-help { "Integrator and storefront keys need a shop. An admin key is for all shops." }
-            }
-            div.field {
-                label for="networks" { "Allowed networks" }
-                textarea #networks name="networks" rows="2" spellcheck="false" aria-describedby="networks-help" {}
-                p.help #networks-help { "CIDR ranges such as 192.0.2.0/24, one per line. Leave empty to allow any." }
-            }
-            div.field {
-                label for="expires" { "Expires on" }
-                input #expires name="expires" type="date" size="12" aria-describedby="expires-help";
-                p.help #expires-help { "At 00:00 UTC on this day. Leave empty for a key that does not expire." }
-            }
+            }))
+            (entry.field("networks", "Allowed networks", networks_help, html! {
+                textarea #networks name="networks" rows="2" spellcheck="false" aria-describedby="networks-help"
+                    aria-invalid=[entry.invalid("networks")] { "\n" (entry.text("networks", "")) }
+            }))
+            (entry.field("expires", "Expires on", "At 00:00 UTC on this day. Leave empty for a key that does not expire.", html! {
+                input #expires name="expires" type="date" size="12" value=(entry.text("expires", "")) aria-describedby="expires-help"
+                    aria-invalid=[entry.invalid("expires")];
+            }))
             button { "Create key" }
         }
     }
 }
 
 fn role(sent: &Sent) -> Result<Role, Problem> {
-    let shop: Option<ShopId> = sent.optional("shop")?;
-    let needed = || Problem::unprocessable("body", "Choose a shop: integrator and storefront keys are for one shop.");
-    Ok(match sent.text("role") {
-        "storefront" => Role::Storefront { shop: shop.ok_or_else(needed)? },
-        "integrator" => Role::Integrator { shop: shop.ok_or_else(needed)? },
-        "backend" => Role::Backend { shop },
-        "admin" if shop.is_none() => Role::Admin,
+    let needed = || wrong("shop", "Choose a shop: integrator and storefront keys are for one shop.");
+    let is_all = sent.text("shop") == ALL_SHOPS;
+    let shop: Option<ShopId> = if is_all { None } else { sent.optional("shop")? };
+    Ok(match (sent.text("role"), shop) {
+        ("storefront", shop) => Role::Storefront { shop: shop.ok_or_else(needed)? },
+        ("integrator", shop) => Role::Integrator { shop: shop.ok_or_else(needed)? },
+        // A key for every shop is made on purpose.
+        ("backend", None) if !is_all => return Err(wrong("shop", "Choose a shop, or “All shops”.")),
+        ("backend", shop) => Role::Backend { shop },
+        ("admin", None) => Role::Admin,
         // Whoever chose a shop did not want a key for all of them.
-        "admin" => return Err(Problem::unprocessable("body", "An admin key is for all shops: choose “All shops”.")),
-        _ => return Err(Problem::unprocessable("body", "Choose a role.")),
+        ("admin", Some(_)) => return Err(wrong("shop", "An admin key is for all shops: choose “All shops”.")),
+        _ => return Err(wrong("role", "Choose a role.")),
     })
 }
 
-async fn make(Admin(caller): Admin, visitor: Visitor, State(node): State<Node>, sent: Sent) -> Result<Markup, Problem> {
-    let expires: Option<jiff::civil::Date> = sent.optional("expires")?;
-    let midnight =
-        |day: jiff::civil::Date| day.to_zoned(jiff::tz::TimeZone::UTC).map(|at| SystemTime::from(at.timestamp()));
-    let expires = expires.map(midnight).transpose();
-    let expires = expires.map_err(|error| Problem::unprocessable("body", format!("expires: {error}")))?;
-    let label = sent.text("label").to_owned();
-    let key = NewAccessKey { role: role(&sent)?, label, networks: networks(&sent, "networks")?, expires };
-    let (_, text) = new_key(&node, &key, &caller.who).await?;
-    Ok(shown_once(&visitor, &text, Some(&key.role)))
+async fn make(
+    Admin(caller): Admin,
+    visitor: Visitor,
+    State(node): State<Node>,
+    sent: Sent,
+) -> Result<Response, Problem> {
+    match make_key(&node, &caller, &sent).await {
+        Ok((role, text)) => Ok(shown_once(&visitor, &text, Some(&role)).into_response()),
+        Err(problem) => {
+            let entry = Entry::refused(&sent, &problem);
+            Ok(again(&problem, list_page(&visitor, &node, &entry).await?))
+        }
+    }
+}
+
+async fn make_key(node: &Node, caller: &Caller, sent: &Sent) -> Result<(Role, String), Problem> {
+    let mut issues = Issues::default();
+    let (role, networks) = (issues.take(role(sent)), issues.take(networks(sent, "networks")));
+    let expires = issues.take(sent.day("expires").and_then(|day| day.map(midnight).transpose()));
+    let (Some(role), Some(networks), Some(expires)) = (role, networks, expires) else {
+        return Err(issues.into_problem());
+    };
+    let key = NewAccessKey { role, label: sent.text("label").to_owned(), networks, expires };
+    let (_, text) = new_key(node, &key, &caller.who).await.map_err(of_field("label"))?;
+    Ok((key.role, text))
+}
+
+/// The beginning of a day in UTC.
+fn midnight(day: Date) -> Result<SystemTime, Problem> {
+    let at = day.to_zoned(TimeZone::UTC).map_err(|_| wrong("expires", "Enter a date that is not so far away."))?;
+    Ok(SystemTime::from(at.timestamp()))
 }
 
 fn shown_once(visitor: &Visitor, key: &str, role: Option<&Role>) -> Markup {

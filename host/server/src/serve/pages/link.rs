@@ -1,7 +1,6 @@
 //! One product link, with a picker that the vendor's catalogue feeds.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
@@ -16,6 +15,7 @@ use serde::Deserialize;
 use url::form_urlencoded;
 
 use super::accounts::plugin;
+use super::entry::{Entry, wrong};
 use super::form::{self, Drawn};
 use super::frame::{Done, at, page, refusal, token};
 use super::links::{read_strategy, strategies};
@@ -29,6 +29,9 @@ use crate::typed;
 
 /// The most products of the shop that are offered.
 const MOST_OFFERED: u32 = 500;
+
+/// What the names of the inputs of a strategy's settings begin with.
+const STRATEGY: &str = "strategy";
 
 pub(super) fn routes() -> Router<Node> {
     Router::new().route("/admin/shops/{shop}/links/edit", get(edit).post(set))
@@ -88,8 +91,10 @@ struct Told {
     editing: Editing,
     /// Of the link as it was read; empty: there was none.
     version: String,
-    issues: Vec<FieldIssue>,
-    refused: Option<Problem>,
+    /// What is wrong with the link, by the ids of its inputs.
+    problem: Option<Problem>,
+    /// Was it saved all the same? Then what is wrong is only to be known.
+    is_saved: bool,
 }
 
 async fn link_page(
@@ -115,9 +120,11 @@ async fn link_page(
     };
     let choices = form::ask(node, shop, &account.id, &vendor.about().form, true).await;
     let offered = products_of_shop(node, shop).await?;
+    let entry = told.problem.as_ref().map(Entry::refused_without).unwrap_or_default();
+    let issues = told.problem.as_ref().map(Problem::issues).unwrap_or_default();
     let has_more = link.preset.is_some() || !link.other_vendor_products.is_empty();
-    let more_is_wrong =
-        told.issues.iter().any(|issue| ["preset", "other-vendor-products"].contains(&issue.field.as_str()));
+    let more_is_wrong = entry.invalid("preset").or(entry.invalid("other_vendor_products")).is_some();
+    let id_of = |field: &str| input_of(field, &vendor, planner.as_ref().map(|(plugin, _)| &**plugin));
     let title = match told.version.is_empty() {
         true => "Link product".to_owned(),
         false => format!("{}: product link", link.shop_product),
@@ -128,7 +135,7 @@ async fn link_page(
             prefix,
             values,
             secrets: &[],
-            issues: &told.issues,
+            issues,
             choices: Some(choices),
             of_product: true,
         })
@@ -142,26 +149,21 @@ async fn link_page(
         visitor,
         &title,
         html! {
-            @match &told.refused {
-                Some(problem) if told.issues.is_empty() => (refusal(problem)),
-                Some(_) => p.refused role="alert" { "Nothing was saved. Correct the fields below." },
-                None => {}
-            }
-            @for issue in told.issues.iter().filter(|issue| !is_placed(issue, &[Some(&vendor), planner.as_ref().map(|(plugin, _)| plugin)])) {
-                p.refused { (issue.field) ": " (issue.message.text) }
-            }
+            @if told.is_saved {
+                @for issue in issues.iter().filter(|issue| id_of(&issue.field).is_none()) {
+                    p.refused { (issue.field) ": " (issue.message.text) }
+                }
+            } @else { (entry.summary_of(id_of)) }
             (picker)
             form.card method="post" action=(at(shop, "/links/edit")) {
                 h2 { "Product link" }
                 (token(visitor))
                 input type="hidden" name="version" value=(told.version);
-                div.field {
-                    label for="product" { "Your product" }
+                (entry.field("product", "Your product", "", html! {
                     input #product name="product" required value=(link.shop_product) list="products" readonly[!told.version.is_empty()]
-                        spellcheck="false" autocomplete="off";
+                        spellcheck="false" autocomplete="off" aria-describedby="product-help" aria-invalid=[entry.invalid("product")];
                     datalist #products { @for product in &offered { option value=(product) {} } }
-                (issues_of(&told.issues, "shop-product"))
-                }
+                }))
                 div.field {
                     label for="account" { "Vendor" }
                     select #account name="account" {
@@ -171,11 +173,10 @@ async fn link_page(
                         }
                     }
                 }
-                div.field {
-                    label for="vendor_product" { "Vendor product" }
-                    input #vendor_product name="vendor_product" required value=(link.vendor_product) spellcheck="false" autocomplete="off";
-                (issues_of(&told.issues, "vendor-product"))
-                }
+                (entry.field("vendor_product", "Vendor product", "", html! {
+                    input #vendor_product name="vendor_product" required value=(link.vendor_product) spellcheck="false" autocomplete="off"
+                        aria-describedby="vendor_product-help" aria-invalid=[entry.invalid("vendor_product")];
+                }))
                 div.field {
                     label for="strategy" { "Cart strategy" }
                     select #strategy name="strategy" { (strategies(node, &of.accounts, Some(&link.account), Some(&link.strategy))) }
@@ -187,33 +188,38 @@ async fn link_page(
                         }
                     }
                 }
-                div.field {
-                    label for="allowed_skus" { "Allowed SKUs" }
-                    textarea #allowed_skus name="allowed_skus" rows="2" spellcheck="false" aria-describedby="allowed-help" { "\n" (typed::lines(&link.allowed_skus)) }
-                (issues_of(&told.issues, "allowed-skus"))
-                    p.help #allowed-help { "One per line. Used if the vendor doesn't return a SKU: other SKUs sent by the browser are rejected." }
-                }
+                (entry.field(
+                    "allowed_skus",
+                    "Allowed SKUs",
+                    "One per line. Used if the vendor doesn't return a SKU: other SKUs sent by the browser are rejected.",
+                    html! {
+                        textarea #allowed_skus name="allowed_skus" rows="2" spellcheck="false" aria-describedby="allowed_skus-help"
+                            aria-invalid=[entry.invalid("allowed_skus")] { "\n" (typed::lines(&link.allowed_skus)) }
+                    },
+                ))
                 details open[has_more || more_is_wrong] {
                     summary { "Advanced" }
-                    div.field {
-                        label for="other_vendor_products" { "Additional vendor products" }
-                        textarea #other_vendor_products name="other_vendor_products" rows="2" spellcheck="false" {
+                    (entry.field("other_vendor_products", "Additional vendor products", "", html! {
+                        textarea #other_vendor_products name="other_vendor_products" rows="2" spellcheck="false"
+                            aria-describedby="other_vendor_products-help" aria-invalid=[entry.invalid("other_vendor_products")] {
                             "\n" (typed::lines(&link.other_vendor_products))
                         }
-                        (issues_of(&told.issues, "other-vendor-products"))
-                    }
+                    }))
                     @if can("preset") {
-                        div.field { label for="preset" { "Starting preset" } input #preset name="preset" value=(link.preset.as_deref().unwrap_or_default()); (issues_of(&told.issues, "preset")) }
+                        (entry.field("preset", "Starting preset", "", html! {
+                            input #preset name="preset" value=(link.preset.as_deref().unwrap_or_default()) aria-describedby="preset-help"
+                                aria-invalid=[entry.invalid("preset")];
+                        }))
                     }
                 }
                 @if vendor.about().form.0.iter().any(|field| field.per_product) {
-                    details open[!link.settings.is_empty() || !told.issues.is_empty()] {
+                    details open[!link.settings.is_empty() || !issues.is_empty()] {
                         summary { "Product settings" }
                         (form_of(&vendor, form::SETTING, &link.settings, &choices))
                     }
                 }
                 @if let Some((planner, choices)) = planner.as_ref().filter(|(planner, _)| planner.about().form.0.iter().any(|field| field.per_product)) {
-                    details open { summary { "Strategy settings" } (form_of(planner, "strategy", &link.strategy_settings, choices)) }
+                    details open { summary { "Strategy settings" } (form_of(planner, STRATEGY, &link.strategy_settings, choices)) }
                 }
                 button { @if told.version.is_empty() { "Link product" } @else { "Save" } }
             }
@@ -221,19 +227,35 @@ async fn link_page(
     ))
 }
 
-/// The members of a link, as plugins name them in what is wrong with one.
-const MEMBERS: [&str; 5] = ["shop-product", "vendor-product", "other-vendor-products", "preset", "allowed-skus"];
+/// The members of a link, as plugins name them in what is wrong with one, and the inputs of each.
+const MEMBERS: [(&str, &str); 5] = [
+    ("shop-product", "product"),
+    ("vendor-product", "vendor_product"),
+    ("other-vendor-products", "other_vendor_products"),
+    ("preset", "preset"),
+    ("allowed-skus", "allowed_skus"),
+];
 
-/// Does it stand beside an input?
-fn is_placed(issue: &FieldIssue, plugins: &[Option<&Arc<Plugin>>]) -> bool {
-    let is_setting =
-        |plugin: &&Arc<Plugin>| plugin.about().form.field(&issue.field).is_some_and(|field| field.per_product);
-    MEMBERS.contains(&issue.field.as_str()) || plugins.iter().flatten().any(is_setting)
+/// Returns the id of the input that an issue of a link is about: that of a member, or of a setting of its vendor or of what plans its
+/// cart.
+fn input_of(field: &str, vendor: &Plugin, planner: Option<&Plugin>) -> Option<String> {
+    if MEMBERS.iter().any(|(_, id)| *id == field) {
+        return Some(field.to_owned());
+    }
+    let has = |plugin: &Plugin| plugin.about().form.field(field).is_some_and(|field| field.per_product);
+    let prefix = match planner {
+        _ if has(vendor) => form::SETTING,
+        Some(planner) if has(planner) => STRATEGY,
+        _ => return None,
+    };
+    Some(form::input_id(prefix, field))
 }
 
-/// What is wrong with a member of the link.
-fn issues_of(issues: &[FieldIssue], member: &str) -> Markup {
-    html! { @for issue in issues.iter().filter(|issue| issue.field == member) { p.issue { (issue.message.text) } } }
+/// Names a member by the id of its input, and leaves out the product that stands before it where there are many links.
+fn by_input(issue: &FieldIssue, product: &str) -> FieldIssue {
+    let field = issue.field.strip_prefix(&format!("{product}.")).unwrap_or(&issue.field);
+    let id = MEMBERS.iter().find(|(member, _)| *member == field).map_or(field, |(_, id)| *id);
+    FieldIssue { field: id.to_owned(), ..issue.clone() }
 }
 
 /// What the shop sells, as far as the platform said.
@@ -304,7 +326,8 @@ async fn set(
 ) -> Result<Response, Problem> {
     let of = node.host().snapshot(&shop)?;
     // Of a link that is there the product is as it is, whatever blanks it has.
-    let product = if sent.text("version").is_empty() { sent.read("product")? } else { sent.raw("product") };
+    let is_new = sent.text("version").is_empty();
+    let product = if is_new { sent.text("product").to_owned() } else { sent.raw("product") };
     let mut link = empty(&product, sent.read("account")?);
     let plugin_of = |id: &AccountId| {
         let account = of.accounts.iter().find(|account| account.id == *id);
@@ -318,7 +341,7 @@ async fn set(
         link.strategy.account = None;
     }
     if let Some(planner) = link.strategy.account.as_ref().map(plugin_of).transpose()?.flatten() {
-        link.strategy_settings = form::read(&planner.about().form, "strategy", &sent, true);
+        link.strategy_settings = form::read(&planner.about().form, STRATEGY, &sent, true);
     }
     link.vendor_product = sent.text("vendor_product").to_owned();
     link.other_vendor_products = sent.values("other_vendor_products");
@@ -327,21 +350,25 @@ async fn set(
     let version = sent.text("version").to_owned();
     let expected = if version.is_empty() { Expected::Nothing } else { Expected::Version(&version) };
     let links = std::slice::from_ref(&link);
-    match node.installation().link(&shop, links, expected, &caller.who, node.now()).await {
+    let linked = match link.shop_product.is_empty() {
+        true => Err(wrong("product", "Enter your product.")),
+        false => {
+            let linked = node.installation().link(&shop, links, expected, &caller.who, node.now()).await;
+            linked.map_err(Problem::from)
+        }
+    };
+    match linked {
         Ok(warnings) if warnings.is_empty() => Ok(done(&at(&shop, "/links"), Done::Linked).into_response()),
         Ok(warnings) => {
-            let warnings = warnings.into_iter().flat_map(|LinkIssues { issues, .. }| issues);
-            let told = Told { version: link_version(&link), issues: warnings.collect(), ..Told::default() };
+            let warnings = warnings.iter().flat_map(|LinkIssues { issues, .. }| issues);
+            let issues = warnings.map(|issue| by_input(issue, &link.shop_product)).collect();
+            let problem = Problem::unprocessable("warning", "It was saved.").with_issues(issues);
+            let told = Told { version: link_version(&link), problem: Some(problem), is_saved: true, ..Told::default() };
             Ok(link_page(&visitor, &node, &of, &link, &told).await?.into_response())
         }
-        Err(error) => {
-            let problem = Problem::from(error);
-            let of_field = |issue: &FieldIssue| {
-                let field = issue.field.strip_prefix(&format!("{}.", link.shop_product)).unwrap_or(&issue.field);
-                FieldIssue { field: field.to_owned(), ..issue.clone() }
-            };
-            let issues = problem.issues().iter().map(of_field).collect();
-            let told = Told { version, issues, refused: Some(problem), ..Told::default() };
+        Err(problem) => {
+            let issues = problem.issues().iter().map(|issue| by_input(issue, &link.shop_product)).collect();
+            let told = Told { version, problem: Some(problem.with_issues(issues)), ..Told::default() };
             let page = link_page(&visitor, &node, &of, &link, &told).await?;
             Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response())
         }

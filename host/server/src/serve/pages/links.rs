@@ -11,9 +11,10 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use url::form_urlencoded;
 
+use super::entry::{Entry, again, of_field, wrong};
 use super::frame::{Done, at, page_with_action, token};
 use super::visitor::{Sent, Uploaded, Visitor, done};
-use crate::serve::access::Integrator;
+use crate::serve::access::{Caller, Integrator};
 use crate::serve::api::links::{TableFor, table_of};
 use crate::serve::extract::{Path, Query};
 use crate::serve::links_table;
@@ -49,22 +50,27 @@ async fn list(
     Path(shop): Path<ShopId>,
     Query(Which { q }): Query<Which>,
 ) -> Result<Markup, Problem> {
-    let ShopSnapshot { links, accounts, .. } = node.host().snapshot(&shop)?;
+    list_page(&visitor, &node, &shop, &q, &Entry::default())
+}
+
+fn list_page(visitor: &Visitor, node: &Node, shop: &ShopId, q: &str, entry: &Entry<'_>) -> Result<Markup, Problem> {
+    let ShopSnapshot { links, accounts, .. } = node.host().snapshot(shop)?;
     let wanted = q.to_lowercase();
     let is_wanted = |link: &&Link| {
         [&link.shop_product, &link.vendor_product].iter().any(|text| text.to_lowercase().contains(&wanted))
     };
     let found: Vec<&Link> = links.iter().filter(is_wanted).collect();
-    let link = html! { @if !accounts.is_empty() { a.button href=(at(&shop, "/links/edit")) { "Link product" } } };
+    let link = html! { @if !accounts.is_empty() { a.button href=(at(shop, "/links/edit")) { "Link product" } } };
     Ok(page_with_action(
-        &visitor,
+        visitor,
         "Products",
         link,
         html! {
+            (entry.summary_of(|field| (field == "table").then(|| field.to_owned())))
             @if accounts.is_empty() {
-                p { "First " a href=(at(&shop, "/accounts/new")) { "connect a vendor" } "." }
+                p { "First " a href=(at(shop, "/accounts/new")) { "connect a vendor" } "." }
             } @else {
-                form.row method="get" action=(at(&shop, "/links")) role="search" {
+                form.row method="get" action=(at(shop, "/links")) role="search" {
                     div.field { label for="q" { "Search products" } input #q name="q" type="search" value=(q) size="24"; }
                     button.quiet { "Search" }
                 }
@@ -82,13 +88,13 @@ async fn list(
                         tbody {
                             @for link in found.iter().take(MOST) {
                                 tr {
-                                    th scope="row" { a href=(edit_path(&shop, &link.shop_product)) { (link.shop_product) } }
+                                    th scope="row" { a href=(edit_path(shop, &link.shop_product)) { (link.shop_product) } }
                                     td { (link.account) }
                                     td { (link.vendor_product) }
                                     td { (strategy_shown(&link.strategy)) }
                                     td {
-                                        form method="post" action=(at(&shop, "/links/remove")) {
-                                            (token(&visitor))
+                                        form method="post" action=(at(shop, "/links/remove")) {
+                                            (token(visitor))
                                             input type="hidden" name="product" value=(link.shop_product);
                                             input type="hidden" name="version" value=(link_version(link));
                                             button.danger data-ask=(format!("Unlink {}? New shoppers won't see the configurator. Existing carts and orders are not affected.", link.shop_product)) {
@@ -102,14 +108,17 @@ async fn list(
                     }
                 }
             }
-            form.card method="post" action=(at(&shop, "/links/table")) enctype="multipart/form-data" {
+            form.card method="post" action=(at(shop, "/links/table")) enctype="multipart/form-data" {
                 h2 { "Import and export" }
-                (token(&visitor))
+                (token(visitor))
                 p {
-                    a href=(at(&shop, "/links/table")) { "Export the links" }
+                    a href=(at(shop, "/links/table")) { "Export the links" }
                     ", edit them in a spreadsheet and import them again. If a row is invalid nothing is imported. Products not in the file are unchanged."
                 }
-                div.field { label for="table" { "CSV file" } input #table name="table" type="file" accept=".csv,text/csv" required; }
+                (entry.field("table", "CSV file", "", html! {
+                    input #table name="table" type="file" accept=".csv,text/csv" required aria-describedby="table-help"
+                        aria-invalid=[entry.invalid("table")];
+                }))
                 button.quiet { "Import CSV" }
             }
         },
@@ -190,11 +199,23 @@ async fn export(_: Integrator, State(node): State<Node>, Path(shop): Path<ShopId
 
 async fn import(
     Integrator(caller): Integrator,
+    visitor: Visitor,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
     Uploaded(file): Uploaded,
 ) -> Result<Response, Problem> {
-    let table = file.ok_or_else(|| Problem::unprocessable("csv", "Choose a CSV file to import."))?;
-    node.installation().link(&shop, &links_table::read(&table)?, Expected::Anything, &caller.who, node.now()).await?;
-    Ok(done(&at(&shop, "/links"), Done::Imported).into_response())
+    match link_all(&node, &caller, &shop, file.as_deref()).await {
+        Ok(()) => Ok(done(&at(&shop, "/links"), Done::Imported).into_response()),
+        Err(problem) => {
+            let entry = Entry::refused_without(&problem);
+            Ok(again(&problem, list_page(&visitor, &node, &shop, "", &entry)?))
+        }
+    }
+}
+
+async fn link_all(node: &Node, caller: &Caller, shop: &ShopId, table: Option<&[u8]>) -> Result<(), Problem> {
+    let table = table.ok_or_else(|| wrong("table", "Choose a CSV file to import."))?;
+    let links = links_table::read(table).map_err(of_field("table"))?;
+    node.installation().link(shop, &links, Expected::Anything, &caller.who, node.now()).await?;
+    Ok(())
 }

@@ -8,6 +8,7 @@ mod accounts;
 mod approvals;
 mod chart;
 mod consent;
+mod entry;
 mod form;
 mod frame;
 mod health;

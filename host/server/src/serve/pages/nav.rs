@@ -128,6 +128,20 @@ pub(super) fn title(visitor: &Visitor, page: &str) -> String {
     parts.join(" · ")
 }
 
+/// Returns the page to which a visitor goes back from what was refused: its address and its name.
+pub(super) fn way_back(visitor: &Visitor) -> (String, &'static str) {
+    let page = visitor.shop.as_ref().zip(current(visitor)).and_then(|(shop, (group, here))| {
+        let page = group.seen(visitor).find(|page| page.is_current(here))?;
+        Some((at(shop, page.path), page.name))
+    });
+    let of_installation = || {
+        let name = current_of_installation(visitor)?;
+        let (path, _) = INSTALLATION.iter().find(|(_, known)| *known == name)?;
+        Some((address(path), name))
+    };
+    page.or_else(of_installation).unwrap_or_else(|| (address("/admin"), "Home"))
+}
+
 /// Chooses another shop. Integrators have one, whose name is shown.
 pub(super) fn switcher(visitor: &Visitor) -> Markup {
     let shop = visitor.shop.as_ref();

@@ -9,6 +9,7 @@ use cartwright_store::{Expected, NotificationEndpoint, NotificationState, Stored
 use maud::{Markup, html};
 use serde_json::Value;
 
+use super::entry::{Entry, again, of_field};
 use super::frame::{Done, at, page, token};
 use super::visitor::{Sent, Visitor, done};
 use super::words::{PAGE, when};
@@ -33,34 +34,39 @@ async fn read(
     Path(shop): Path<ShopId>,
 ) -> Result<Markup, Problem> {
     node.host().shop(&shop)?;
-    let endpoint = node.store().notification_endpoint(&shop).await?;
-    let kept = node.store().notifications(&shop, false, None, PAGE).await?;
-    let here = at(&shop, "/notifications");
+    endpoint_page(&visitor, &node, &shop, &Entry::default()).await
+}
+
+async fn endpoint_page(visitor: &Visitor, node: &Node, shop: &ShopId, entry: &Entry<'_>) -> Result<Markup, Problem> {
+    let endpoint = node.store().notification_endpoint(shop).await?;
+    let kept = node.store().notifications(shop, false, None, PAGE).await?;
+    let here = at(shop, "/notifications");
+    let url = endpoint.as_ref().map(|endpoint| endpoint.url.as_str()).unwrap_or_default();
     Ok(page(
-        &visitor,
+        visitor,
         "Platform notifications",
         html! {
+            (entry.summary())
             p { "Sends signed updates (Standard Webhooks) to your platform: at least once, in sequence per order." }
             form.card method="post" action=(here) {
                 h2 { "Endpoint" }
-                (token(&visitor))
-                div.field {
-                    label for="url" { "URL" }
-                    input #url name="url" type="url" required value=[endpoint.as_ref().map(|endpoint| &endpoint.url)]
-                        placeholder="https://shop.example/cartwright" spellcheck="false";
-                }
+                (token(visitor))
+                (entry.field("url", "URL", "", html! {
+                    input #url name="url" type="url" required value=(entry.text("url", url)) placeholder="https://shop.example/cartwright"
+                        spellcheck="false" aria-describedby="url-help" aria-invalid=[entry.invalid("url")];
+                }))
                 button { "Save" }
             }
             @if endpoint.is_some() {
                 section.card {
                     h2 { "Signing secret and removal" }
                     form method="post" action=(format!("{here}/rotate")) {
-                        (token(&visitor))
+                        (token(visitor))
                         p { "After rotation, notifications are signed with the old and the new secret for 24 hours." }
                         button.quiet data-ask="Rotate the signing secret?" { "Rotate signing secret" }
                     }
                     form method="post" action=(format!("{here}/remove")) {
-                        (token(&visitor))
+                        (token(visitor))
                         p { "The platform no longer receives notifications. Undelivered ones are dropped." }
                         button.danger data-ask="Remove this endpoint? Undelivered notifications are dropped." { "Remove endpoint" }
                     }
@@ -68,7 +74,7 @@ async fn read(
             }
             section {
                 h2 { "Undelivered" }
-                @if kept.is_empty() { p { "All notifications delivered" } } @else { (table(&visitor, &here, &kept)) }
+                @if kept.is_empty() { p { "All notifications delivered" } } @else { (table(visitor, &here, &kept)) }
             }
         },
     ))
@@ -151,10 +157,14 @@ async fn set(
     let grants = node.store().notification_endpoint(&shop).await?.map(|old| old.grants).unwrap_or_default();
     let endpoint = NotificationEndpoint { url: sent.text("url").to_owned(), grants };
     let made =
-        node.store().set_notification_endpoint(&shop, &endpoint, Expected::Anything, &caller.who, node.now()).await?;
-    Ok(match made {
-        Some(secret) => secret_page(&visitor, &shop, &secret).into_response(),
-        None => done(&at(&shop, "/notifications"), Done::Saved).into_response(),
+        node.store().set_notification_endpoint(&shop, &endpoint, Expected::Anything, &caller.who, node.now()).await;
+    Ok(match made.map_err(Problem::from).map_err(of_field("url")) {
+        Ok(Some(secret)) => secret_page(&visitor, &shop, &secret).into_response(),
+        Ok(None) => done(&at(&shop, "/notifications"), Done::Saved).into_response(),
+        Err(problem) => {
+            let page = endpoint_page(&visitor, &node, &shop, &Entry::refused(&sent, &problem)).await?;
+            again(&problem, page)
+        }
     })
 }
 

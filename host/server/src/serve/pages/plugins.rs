@@ -13,6 +13,7 @@ use maud::{Markup, html};
 
 use super::accounts::plugin;
 use super::consent::asks;
+use super::entry::{Entry, again, of_field, wrong};
 use super::frame::{Done, address, at, page, refusal, segment, token};
 use super::visitor::{Sent, Uploaded, Visitor, done};
 use crate::serve::access::Admin;
@@ -70,11 +71,16 @@ fn running(node: &Node) -> BTreeMap<Digest, Vec<(ShopId, AccountId)>> {
 }
 
 async fn list(_: Admin, visitor: Visitor, State(node): State<Node>) -> Markup {
-    let (plugins, running) = (installed(&node), running(&node));
+    list_page(&visitor, &node, &Entry::default())
+}
+
+fn list_page(visitor: &Visitor, node: &Node, entry: &Entry<'_>) -> Markup {
+    let (plugins, running) = (installed(node), running(node));
     page(
-        &visitor,
+        visitor,
         "Plugins",
         html! {
+            (entry.summary())
             div.scroll tabindex="0" role="region" aria-label="Plugins" {
                 table {
                     thead { tr { th { "Plugin" } th { "Developer" } th { "Versions" } th.number { "Connections" } } }
@@ -93,14 +99,16 @@ async fn list(_: Admin, visitor: Visitor, State(node): State<Node>) -> Markup {
             }
             form.card method="post" action=(address("/admin/plugins")) enctype="multipart/form-data" {
                 h2 { "Install plugin" }
-                (token(&visitor))
-                div.field {
-                    label for="component" { "Plugin file (.wasm)" }
-                    input #component name="component" type="file" accept=".wasm,application/wasm" required aria-describedby="component-help";
-                    p.help #component-help {
-                        "The file is verified and compiled. No shop uses it until you switch one to it."
-                    }
-                }
+                (token(visitor))
+                (entry.field(
+                    "component",
+                    "Plugin file (.wasm)",
+                    "The file is verified and compiled. No shop uses it until you switch one to it.",
+                    html! {
+                        input #component name="component" type="file" accept=".wasm,application/wasm" required aria-describedby="component-help"
+                            aria-invalid=[entry.invalid("component")];
+                    },
+                ))
                 button { "Install" }
             }
         },
@@ -109,14 +117,23 @@ async fn list(_: Admin, visitor: Visitor, State(node): State<Node>) -> Markup {
 
 async fn install(
     Admin(caller): Admin,
+    visitor: Visitor,
     State(node): State<Node>,
     Uploaded(file): Uploaded,
 ) -> Result<Response, Problem> {
-    let bytes = file.ok_or_else(|| Problem::unprocessable("install", "Choose a plugin file (.wasm) to install."))?;
-    let was_installed = node.host().plugin(&Digest::of(&bytes)).is_some();
-    let plugin = node.installation().install(&bytes, None, &caller.who, node.now()).await?;
-    let what = if was_installed { Done::AlreadyInstalled } else { Done::Installed };
-    Ok(done(&path(plugin.id()), what).into_response())
+    let installed = match &file {
+        Some(bytes) => {
+            let was_installed = node.host().plugin(&Digest::of(bytes)).is_some();
+            let plugin = node.installation().install(bytes, None, &caller.who, node.now()).await;
+            plugin.map(|plugin| (plugin, was_installed)).map_err(Problem::from).map_err(of_field("component"))
+        }
+        None => Err(wrong("component", "Choose a plugin file (.wasm) to install.")),
+    };
+    Ok(match installed {
+        Ok((plugin, true)) => done(&path(plugin.id()), Done::AlreadyInstalled).into_response(),
+        Ok((plugin, false)) => done(&path(plugin.id()), Done::Installed).into_response(),
+        Err(problem) => again(&problem, list_page(&visitor, &node, &Entry::refused_without(&problem))),
+    })
 }
 
 fn of_plugin(node: &Node, id: &PluginId) -> Result<Vec<Arc<Plugin>>, Problem> {
@@ -129,7 +146,11 @@ async fn versions(
     State(node): State<Node>,
     Path(id): Path<PluginId>,
 ) -> Result<Markup, Problem> {
-    let (versions, running) = (of_plugin(&node, &id)?, running(&node));
+    versions_page(&visitor, &node, &id, &Entry::default())
+}
+
+fn versions_page(visitor: &Visitor, node: &Node, id: &PluginId, entry: &Entry<'_>) -> Result<Markup, Problem> {
+    let (versions, running) = (of_plugin(node, id)?, running(node));
     let name = &versions[0].about().identity.name;
     let is_revoked = |plugin: &Plugin| node.host().is_revoked(&plugin.digest());
     let usable: Vec<&Arc<Plugin>> = versions.iter().filter(|plugin| !is_revoked(plugin)).collect();
@@ -141,9 +162,10 @@ async fn versions(
         @for plugin in &usable { option value=(plugin.digest()) { (plugin.about().identity.version) " – " (short(&plugin.digest())) } }
     };
     Ok(page(
-        &visitor,
+        visitor,
         name,
         html! {
+            (entry.summary())
             section.card { (asks(&versions[0])) }
             h2 { "Versions" }
             div.scroll tabindex="0" role="region" aria-label="Versions" {
@@ -163,8 +185,8 @@ async fn versions(
                                     @else {
                                         details {
                                             summary { "Retire version" span.visually-hidden { " " (plugin.about().identity.version) } }
-                                            form method="post" action=(format!("{}/revoke", path(&id))) {
-                                                (token(&visitor))
+                                            form method="post" action=(format!("{}/revoke", path(id))) {
+                                                (token(visitor))
                                                 input type="hidden" name="component" value=(digest);
                                                 label for=(format!("replacement-{digest}")) { "Move existing items to" }
                                                 select id=(format!("replacement-{digest}")) name="replacement" {
@@ -183,11 +205,11 @@ async fn versions(
                     }
                 }
             }
-            h2 { "Usage" }
+            h2 #shop { "Usage" }
             @if runs.is_empty() { p { "Not in use" } }
             @else {
-                form.card method="post" action=(format!("{}/swap", path(&id))) {
-                    (token(&visitor))
+                form.card method="post" action=(format!("{}/swap", path(id))) {
+                    (token(visitor))
                     p { "Calls in progress finish on their version. Existing carts and orders keep their version. A shop whose settings the new version rejects is not switched." }
                     div.scroll tabindex="0" role="region" aria-label="Usage" {
                         table {
@@ -195,7 +217,8 @@ async fn versions(
                             tbody {
                                 @for (plugin, (shop, account)) in &runs {
                                     tr {
-                                        td { input type="checkbox" name="shop" value=(shop) checked aria-label=(format!("Switch {shop}")); }
+                                        td { input type="checkbox" name="shop" value=(shop) aria-label=(format!("Switch {shop}"))
+                                                checked[entry.is_chosen("shop", shop.as_str(), false)]; }
                                         th scope="row" { a href=(at(shop, "")) { (shop) } }
                                         td { (account) }
                                         td { (plugin.about().identity.version) " " code { (short(&plugin.digest())) } }
@@ -206,7 +229,7 @@ async fn versions(
                     }
                     div.row {
                         div.field { label for="to" { "New version" } select #to name="component" { (choices) } }
-                        button { "Switch selected shops" }
+                        button data-ask="Switch the selected shops to this version?" { "Switch selected shops" }
                     }
                 }
             }
@@ -230,7 +253,8 @@ async fn swap(
         }
     }
     if shops.is_empty() {
-        return Err(Problem::unprocessable("body", "Select the shops to switch."));
+        let problem = wrong("shop", "Select the shops to switch.");
+        return Ok(again(&problem, versions_page(&visitor, &node, &id, &Entry::refused(&sent, &problem))?));
     }
     let results = swap_accounts(&node, &id, to.digest(), &shops, &caller.who).await?;
     if results.iter().all(|result| result.problem.is_none()) {

@@ -4,12 +4,14 @@ use std::sync::mpsc::channel;
 
 use axum::Router;
 use axum::extract::State;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use cartwright::types::PriceState;
 use cartwright::{AddToCart, CartLine, CartOperation, ShopId, ShopSnapshot, Stage, StrategyChoice};
 use maud::{Markup, html};
 use serde::Deserialize;
 
+use super::entry::{Entry, again};
 use super::frame::{at, page, refusal, token};
 use super::links::{read_strategy, strategies};
 use super::visitor::{Sent, Visitor};
@@ -56,7 +58,7 @@ async fn ask(
     Query(tried): Query<Tried>,
 ) -> Result<Markup, Problem> {
     let of = node.host().snapshot(&shop)?;
-    Ok(draw(&visitor, &node, &of, &tried, None))
+    Ok(draw(&visitor, &node, &of, &tried, None, &Entry::default()))
 }
 
 async fn show(
@@ -65,20 +67,25 @@ async fn show(
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
     sent: Sent,
-) -> Result<Markup, Problem> {
+) -> Result<Response, Problem> {
     let of = node.host().snapshot(&shop)?;
+    let quantity = sent.whole::<u32>("quantity");
     let strategy = Some(sent.text("strategy")).filter(|text| !text.is_empty() && *text != "as-linked");
     let tried = Tried {
         product: sent.raw("product"),
-        quantity: sent.whole("quantity")?,
+        quantity: *quantity.as_ref().unwrap_or(&1),
         configuration: sent.raw("configuration"),
         strategy: strategy.map(read_strategy).transpose()?,
     };
+    if let Err(problem) = quantity {
+        let page = draw(&visitor, &node, &of, &tried, None, &Entry::refused(&sent, &problem));
+        return Ok(again(&problem, page));
+    }
     let came = match tried.configuration.trim().is_empty() {
         true => None,
         false => Some(plan(&node, &shop, &tried).await),
     };
-    Ok(draw(&visitor, &node, &of, &tried, came.as_ref()))
+    Ok(draw(&visitor, &node, &of, &tried, came.as_ref(), &Entry::default()).into_response())
 }
 
 async fn plan(node: &Node, shop: &ShopId, tried: &Tried) -> Came {
@@ -108,7 +115,14 @@ async fn plan(node: &Node, shop: &ShopId, tried: &Tried) -> Came {
     }
 }
 
-fn draw(visitor: &Visitor, node: &Node, of: &ShopSnapshot, tried: &Tried, came: Option<&Came>) -> Markup {
+fn draw(
+    visitor: &Visitor,
+    node: &Node,
+    of: &ShopSnapshot,
+    tried: &Tried,
+    came: Option<&Came>,
+    entry: &Entry<'_>,
+) -> Markup {
     let shop = &of.shop.id;
     let link = of.links.iter().find(|link| link.shop_product == tried.product).or_else(|| of.links.first());
     let chosen = tried.strategy.as_ref();
@@ -116,6 +130,7 @@ fn draw(visitor: &Visitor, node: &Node, of: &ShopSnapshot, tried: &Tried, came: 
         visitor,
         "Test a configuration",
         html! {
+            (entry.summary())
             p { "Paste a saved configuration to see the cart items it creates. No cart is changed." }
             @if of.links.is_empty() { p { "First " a href=(at(shop, "/links")) { "link a product" } "." } }
             @else {
@@ -137,10 +152,10 @@ fn draw(visitor: &Visitor, node: &Node, of: &ShopSnapshot, tried: &Tried, came: 
                                 (strategies(node, &of.accounts, link.map(|link| &link.account), chosen))
                             }
                         }
-                        div.field {
-                            label for="quantity" { "Quantity" }
-                            input #quantity name="quantity" inputmode="numeric" value=(tried.quantity) size="5" required;
-                        }
+                        (entry.field("quantity", "Quantity", "", html! {
+                            input #quantity name="quantity" inputmode="numeric" value=(entry.text("quantity", tried.quantity)) size="5" required
+                                aria-describedby="quantity-help" aria-invalid=[entry.invalid("quantity")];
+                        }))
                     }
                     div.field {
                         label for="configuration" { "Configuration" }

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use axum::Router;
 use axum::extract::State;
-use axum::response::Redirect;
+use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use cartwright::types::Money;
 use cartwright::{CartLine, Offer, Shop, ShopId, money};
@@ -14,10 +14,11 @@ use jiff::tz::TimeZone;
 use maud::{Markup, html};
 use serde::Deserialize;
 
+use super::entry::{Entry, Issues, again, wrong};
 use super::frame::{Done, at, page, segment, token};
 use super::visitor::{Sent, Visitor, done};
 use super::words::{amount, when};
-use crate::serve::access::Admin;
+use crate::serve::access::{Admin, Caller};
 use crate::serve::extract::{Path, Query};
 use crate::serve::node::Node;
 use crate::serve::problem::Problem;
@@ -103,26 +104,38 @@ async fn read(
     Path((id, quotation)): Path<(ShopId, String)>,
 ) -> Result<Markup, Problem> {
     let shop = node.host().shop(&id)?;
-    let Quotation { summary, asked, offer, order } = node.store().quotation(&id, &quotation, node.now()).await?;
+    quote_page(&visitor, &node, &shop, &quotation, &Entry::default()).await
+}
+
+async fn quote_page(
+    visitor: &Visitor,
+    node: &Node,
+    shop: &Shop,
+    quotation: &str,
+    entry: &Entry<'_>,
+) -> Result<Markup, Problem> {
+    let id = &shop.id;
+    let Quotation { summary, asked, offer, order } = node.store().quotation(id, quotation, node.now()).await?;
     let is_open =
         matches!(summary.state, QuotationState::Requested | QuotationState::Offered | QuotationState::Expired);
-    let here = path(&id, &summary.id);
+    let here = path(id, &summary.id);
     // A week from now, which is to be changed.
     let usual = jiff::Timestamp::try_from(node.now()).map(|now| now.to_zoned(TimeZone::UTC).date());
     let usual = usual.and_then(|today| today.checked_add(jiff::Span::new().days(7)));
     let usual = usual.map(|day| day.to_string()).unwrap_or_default();
     let offered = |line: &CartLine| offer.as_ref().and_then(|offer| offer.prices.get(&line.key));
     Ok(page(
-        &visitor,
+        visitor,
         &format!("Quote {}", summary.id),
         html! {
+            (entry.summary())
             p {
                 (state(summary.state)) " Requested " (when(summary.asked))
                 @if let Some(until) = summary.until { ", valid until " (when(until)) }
-                ". " a href=(at(&id, &format!("/orders/{}", segment(&order)))) { "Vendor activity" }
+                ". " a href=(at(id, &format!("/orders/{}", segment(&order)))) { "Vendor activity" }
             }
             form.card method="post" action=(format!("{here}/offer")) {
-                (token(&visitor))
+                (token(visitor))
                 input type="hidden" name="version" value=(summary.version);
                 h2 { "Items" }
                 div.scroll tabindex="0" role="region" aria-label="Items" {
@@ -141,8 +154,11 @@ async fn read(
                                         @else if is_open {
                                             @let price = offered(line).or(line.price.unit.as_ref());
                                             @let text = price.and_then(|price| money::exact(price).ok()).map(|price| price.to_string());
-                                            input name=(format!("price.{}", line.key)) value=(text.unwrap_or_default()) inputmode="decimal" size="9" required
-                                                aria-label=(format!("Your price of one {} in {}", line.title, shop.currency));
+                                            @let name = input_of(&line.key);
+                                            input id=(name) name=(name) value=(entry.text(&name, text.unwrap_or_default())) inputmode="decimal"
+                                                size="9" required aria-label=(format!("Your price of one {} in {}", line.title, shop.currency))
+                                                aria-describedby=(format!("{name}-help")) aria-invalid=[entry.invalid(&name)];
+                                            div id=(format!("{name}-help")) { (entry.beside(&name)) }
                                         } @else { @match offered(line) { Some(price) => (amount(price)), None => "–" } }
                                     }
                                 }
@@ -151,17 +167,16 @@ async fn read(
                     }
                 }
                 @if is_open {
-                    div.field {
-                        label for="until" { "Valid through" }
-                        input #until name="until" type="date" value=(usual) required size="12" aria-describedby="until-help";
-                        p.help #until-help { "Up to one year from today (UTC)" }
-                    }
+                    (entry.field("until", "Valid through", "Up to one year from today (UTC)", html! {
+                        input #until name="until" type="date" value=(entry.text("until", usual)) required size="12" aria-describedby="until-help"
+                            aria-invalid=[entry.invalid("until")];
+                    }))
                     button { @if summary.state == QuotationState::Offered { "Update offer" } @else { "Send offer" } }
                 }
             }
             @if is_open {
                 form method="post" action=(format!("{here}/withdraw")) {
-                    (token(&visitor))
+                    (token(visitor))
                     input type="hidden" name="version" value=(summary.version);
                     @if summary.state == QuotationState::Offered {
                         button.danger data-ask="Withdraw this offer? This can't be undone." { "Withdraw offer" }
@@ -174,29 +189,57 @@ async fn read(
     ))
 }
 
-/// An amount of the shop's currency, exact.
-fn price(text: &str, shop: &Shop) -> Result<Money, Problem> {
-    typed::amount(text, &shop.currency, shop.scale).map_err(|why| Problem::unprocessable("price", why))
+/// The name and id of the input of a line's price.
+fn input_of(line: &str) -> String {
+    format!("price.{line}")
+}
+
+/// Reads the price of a line, an exact amount of the shop's currency.
+fn price(sent: &Sent, line: &str, shop: &Shop) -> Result<Money, Problem> {
+    let name = input_of(line);
+    typed::amount(sent.text(&name), &shop.currency, shop.scale).map_err(|why| wrong(&name, why))
+}
+
+/// Reads until when an offer holds: to the end of a day in UTC.
+fn until(sent: &Sent) -> Result<SystemTime, Problem> {
+    let day = sent.day("until")?.ok_or_else(|| wrong("until", "Enter the last day of the offer."))?;
+    let until = day.tomorrow().and_then(|next| next.to_zoned(TimeZone::UTC));
+    let until = until.map_err(|_| wrong("until", "Enter a date within a year."))?;
+    Ok(SystemTime::from(until.timestamp()))
 }
 
 async fn offer(
     Admin(caller): Admin,
+    visitor: Visitor,
     State(node): State<Node>,
     Path((id, quotation)): Path<(ShopId, String)>,
     sent: Sent,
-) -> Result<Redirect, Problem> {
+) -> Result<Response, Problem> {
     let shop = node.host().shop(&id)?;
-    let kept = node.store().quotation(&id, &quotation, node.now()).await?;
-    let top = kept.asked.lines.iter().filter(|line| line.parent.is_none());
-    let priced = top.map(|line| Ok((line.key.clone(), price(sent.text(&format!("price.{}", line.key)), &shop)?)));
-    let prices = priced.collect::<Result<BTreeMap<_, _>, Problem>>()?;
-    let day: jiff::civil::Date = sent.read("until")?;
-    let until = day.tomorrow().and_then(|next| next.to_zoned(TimeZone::UTC));
-    let until = until.map_err(|error| Problem::unprocessable("body", format!("until: {error}")))?;
-    let offer = Offer { quotation, prices, until: SystemTime::from(until.timestamp()) };
+    match make_offer(&node, &caller, &shop, &quotation, &sent).await {
+        Ok(()) => Ok(done(&path(&id, &quotation), Done::Offered).into_response()),
+        Err(problem) => {
+            let entry = Entry::refused(&sent, &problem);
+            Ok(again(&problem, quote_page(&visitor, &node, &shop, &quotation, &entry).await?))
+        }
+    }
+}
+
+async fn make_offer(node: &Node, caller: &Caller, shop: &Shop, quotation: &str, sent: &Sent) -> Result<(), Problem> {
+    let kept = node.store().quotation(&shop.id, quotation, node.now()).await?;
+    let mut issues = Issues::default();
+    let mut prices = BTreeMap::new();
+    for line in kept.asked.lines.iter().filter(|line| line.parent.is_none()) {
+        if let Some(price) = issues.take(price(sent, &line.key, shop)) {
+            prices.insert(line.key.clone(), price);
+        }
+    }
+    let until = issues.take(until(sent));
+    let Some(until) = until.filter(|_| issues.is_empty()) else { return Err(issues.into_problem()) };
+    let offer = Offer { quotation: quotation.to_owned(), prices, until };
     let expected = Expected::Version(sent.text("version"));
-    node.store().offer_quotation(node.host(), &id, &offer, expected, &caller.who, node.now()).await?;
-    Ok(done(&path(&id, &offer.quotation), Done::Offered))
+    node.store().offer_quotation(node.host(), &shop.id, &offer, expected, &caller.who, node.now()).await?;
+    Ok(())
 }
 
 async fn withdraw(

@@ -4,17 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use axum::Router;
 use axum::extract::State;
-use axum::response::Redirect;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use cartwright::types::Rounding;
 use cartwright::{AccountSnapshot, Release, Shop, ShopId, ShopSnapshot};
 use cartwright_store::{Expected, shop_version};
 use maud::{Markup, html};
 
+use super::entry::{Entry, Issues, again, of_field};
 use super::frame::{Done, address, at, page, segment, token};
 use super::open_items::{OpenItems, shown};
 use super::visitor::{Sent, Visitor, done};
-use crate::serve::access::{Admin, Integrator};
+use crate::serve::access::{Admin, Caller, Integrator};
 use crate::serve::api::shops::{keep_origins, new_shop};
 use crate::serve::extract::Path;
 use crate::serve::node::Node;
@@ -36,13 +38,18 @@ pub(super) fn runs(node: &Node, account: &AccountSnapshot) -> (String, String) {
     )
 }
 
-async fn list(_: Admin, visitor: Visitor, State(node): State<Node>) -> Result<Markup, Problem> {
+async fn list(_: Admin, visitor: Visitor, State(node): State<Node>) -> Markup {
+    list_page(&visitor, &node, &Entry::default())
+}
+
+fn list_page(visitor: &Visitor, node: &Node, entry: &Entry<'_>) -> Markup {
     let host = node.host();
     let shops: Vec<ShopSnapshot> = host.shop_ids().iter().filter_map(|id| host.snapshot(id).ok()).collect();
-    Ok(page(
-        &visitor,
+    page(
+        visitor,
         "Shops",
         html! {
+            (entry.summary())
             @if shops.is_empty() { p { "No shops yet. Create a shop to connect a vendor and link products." } }
             @else {
                 div.scroll tabindex="0" role="region" aria-label="Shops" {
@@ -56,7 +63,7 @@ async fn list(_: Admin, visitor: Visitor, State(node): State<Node>) -> Result<Ma
                                     td {
                                         @if accounts.is_empty() { span.mark { "Not connected" } }
                                         @for (number, account) in accounts.iter().enumerate() {
-                                            @let (name, version) = runs(&node, account);
+                                            @let (name, version) = runs(node, account);
                                             @if number > 0 { ", " }
                                             (name) " " span.mark { (version) }
                                         }
@@ -70,32 +77,45 @@ async fn list(_: Admin, visitor: Visitor, State(node): State<Node>) -> Result<Ma
             }
             form.card method="post" action=(address("/admin/shops")) {
                 h2 { "Create shop" }
-                (token(&visitor))
-                div.field {
-                    label for="id" { "Shop ID" }
-                    input #id name="id" required maxlength="64" spellcheck="false" aria-describedby="id-help";
-                    p.help #id-help { "Used in URLs and orders. Letters, digits, . _ and - only. Can't be changed later." }
-                }
-                div.field {
-                    label for="currency" { "Currency" }
-                    input #currency name="currency" required pattern="[A-Z]{3}" maxlength="3" size="4" placeholder="EUR";
-                }
-                div.field {
-                    label for="scale" { "Price decimals" }
-                    input #scale name="scale" required inputmode="numeric" value="2" size="3" aria-describedby="scale-help";
-                    p.help #scale-help { "For example 2 for EUR, 0 for JPY" }
-                }
+                (token(visitor))
+                (entry.field("id", "Shop ID", "Used in URLs and orders. Letters, digits, . _ and - only. Can't be changed later.", html! {
+                    input #id name="id" required value=(entry.text("id", "")) maxlength="64" spellcheck="false" aria-describedby="id-help"
+                        aria-invalid=[entry.invalid("id")];
+                }))
+                (entry.field("currency", "Currency", "", html! {
+                    input #currency name="currency" required value=(entry.text("currency", "")) pattern="[A-Z]{3}" maxlength="3" size="4"
+                        placeholder="EUR" aria-describedby="currency-help" aria-invalid=[entry.invalid("currency")];
+                }))
+                (entry.field("scale", "Price decimals", "For example 2 for EUR, 0 for JPY", html! {
+                    input #scale name="scale" required inputmode="numeric" value=(entry.text("scale", "2")) size="3"
+                        aria-describedby="scale-help" aria-invalid=[entry.invalid("scale")];
+                }))
                 button { "Create shop" }
             }
         },
-    ))
+    )
 }
 
-async fn add(Admin(caller): Admin, State(node): State<Node>, sent: Sent) -> Result<Redirect, Problem> {
-    let shop = new_shop(sent.read("id")?, sent.text("currency").to_owned(), sent.whole("scale")?)?;
-    let id = shop.id.clone();
+async fn add(
+    Admin(caller): Admin,
+    visitor: Visitor,
+    State(node): State<Node>,
+    sent: Sent,
+) -> Result<Response, Problem> {
+    Ok(match create(&node, &caller, &sent).await {
+        Ok(id) => done(&at(&id, ""), Done::Created).into_response(),
+        Err(problem) => again(&problem, list_page(&visitor, &node, &Entry::refused(&sent, &problem))),
+    })
+}
+
+async fn create(node: &Node, caller: &Caller, sent: &Sent) -> Result<ShopId, Problem> {
+    let mut issues = Issues::default();
+    let id = issues.take(sent.read::<ShopId>("id"));
+    let scale = issues.take(sent.whole("scale"));
+    let (Some(id), Some(scale)) = (id, scale) else { return Err(issues.into_problem()) };
+    let shop = new_shop(id.clone(), sent.text("currency").to_owned(), scale)?;
     node.installation().set_shop(shop, Expected::Nothing, &caller.who, node.now()).await?;
-    Ok(done(&at(&id, ""), Done::Created))
+    Ok(id)
 }
 
 async fn overview(
@@ -195,7 +215,7 @@ async fn settings(
     Path(id): Path<ShopId>,
 ) -> Result<Markup, Problem> {
     let shop = node.host().shop(&id)?;
-    Ok(page(&visitor, "Shop settings", settings_form(&visitor, &shop)))
+    Ok(page(&visitor, "Shop settings", settings_form(&visitor, &shop, &Entry::default())))
 }
 
 async fn origins(
@@ -205,84 +225,94 @@ async fn origins(
     Path(id): Path<ShopId>,
 ) -> Result<Markup, Problem> {
     node.host().shop(&id)?;
-    let origins = node.store().origins(&id).await?;
+    origins_page(&visitor, &node, &id, &Entry::default()).await
+}
+
+async fn origins_page(visitor: &Visitor, node: &Node, id: &ShopId, entry: &Entry<'_>) -> Result<Markup, Problem> {
+    let origins = node.store().origins(id).await?;
+    let stored = origins.into_iter().collect::<Vec<_>>().join("\n");
+    let help = "One per line, for example https://shop.example. Other sites can't use this shop's storefront keys.";
     Ok(page(
-        &visitor,
+        visitor,
         "Storefront domains",
         html! {
-            form.card method="post" action=(at(&id, "/origins")) {
-                (token(&visitor))
-                div.field {
-                    label for="origins-field" { "Domains" }
-                    textarea #origins-field name="origins" rows="3" spellcheck="false" aria-describedby="origins-help" {
-                        "\n" @for origin in &origins { (origin) "\n" }
-                    }
-                    p.help #origins-help {
-                        "One per line, for example https://shop.example. Other sites can't use this shop's storefront keys."
-                    }
-                }
+            (entry.summary())
+            form.card method="post" action=(at(id, "/origins")) {
+                (token(visitor))
+                (entry.field("origins", "Domains", help, html! {
+                    textarea #origins name="origins" rows="3" spellcheck="false" aria-describedby="origins-help"
+                        aria-invalid=[entry.invalid("origins")] { "\n" (entry.text("origins", stored)) }
+                }))
                 button { "Save" }
             }
         },
     ))
 }
 
-fn settings_form(visitor: &Visitor, shop: &Shop) -> Markup {
+fn settings_form(visitor: &Visitor, shop: &Shop, entry: &Entry<'_>) -> Markup {
     let releases = [
         (Release::Paid, "paid", "When fully paid"),
         (Release::Placed, "placed", "When placed"),
         (Release::ByHand, "by-hand", "When the platform releases them"),
     ];
+    let tick = |name: &'static str, label: &str, stored: bool| {
+        let input = html! { input id=(name) name=(name) type="checkbox" value="true" checked[entry.is_chosen(name, "true", stored)]; };
+        entry.field(name, label, "", input)
+    };
+    let body_bytes = shop.max_storefront_body_bytes.map(|bytes| bytes.to_string()).unwrap_or_default();
     html! {
+        (entry.summary())
         form.card method="post" action=(at(&shop.id, "/settings")) {
             (token(visitor))
             input type="hidden" name="version" value=(shop_version(shop));
-            div.field {
-                label for="currency" { "Currency" }
-                input #currency name="currency" required value=(shop.currency) maxlength="3" size="4";
+            fieldset {
+                legend { "Prices and tax" }
+                (entry.field("currency", "Currency", "", html! {
+                    input #currency name="currency" required value=(entry.text("currency", &shop.currency)) maxlength="3" size="4"
+                        aria-describedby="currency-help" aria-invalid=[entry.invalid("currency")];
+                }))
+                (entry.field("scale", "Price decimals", "For example 2 for EUR, 0 for JPY", html! {
+                    input #scale name="scale" required inputmode="numeric" value=(entry.text("scale", shop.scale)) size="3"
+                        aria-describedby="scale-help" aria-invalid=[entry.invalid("scale")];
+                }))
+                (tick("prices_include_tax", "Prices include tax", shop.prices_include_tax))
+                (tick("half_even", "Use banker's rounding (round half to even)", shop.rounding == Rounding::HalfEven))
+                (entry.field("seal_seconds", "Price validity (seconds)", "", html! {
+                    input #seal_seconds name="seal_seconds" required inputmode="numeric" value=(entry.text("seal_seconds", shop.seal_seconds))
+                        size="10" aria-describedby="seal_seconds-help" aria-invalid=[entry.invalid("seal_seconds")];
+                }))
             }
-            div.field {
-                label for="scale" { "Price decimals" }
-                input #scale name="scale" required inputmode="numeric" value=(shop.scale) size="3";
+            fieldset {
+                legend { "Orders" }
+                (entry.field("release", "Release orders to production", "", html! {
+                    select #release name="release" aria-describedby="release-help" {
+                        @for (release, name, shown) in releases {
+                            option value=(name) selected[entry.is_chosen("release", name, shop.release == release)] { (shown) }
+                        }
+                    }
+                }))
+                (tick("sell_unconfigured", "Allow linked products to be sold without configuration", shop.sell_unconfigured))
+                (entry.field("pin_seconds", "Keep the plugin version of cart items for (seconds)", "Added to the price validity.", html! {
+                    input #pin_seconds name="pin_seconds" required inputmode="numeric" value=(entry.text("pin_seconds", shop.pin_seconds))
+                        size="10" aria-describedby="pin_seconds-help" aria-invalid=[entry.invalid("pin_seconds")];
+                }))
             }
-            div.field {
-                label for="locale" { "Default language" }
-                input #locale name="locale" required value=(shop.locale) size="8" aria-describedby="locale-help";
-                p.help #locale-help { "Language code, for example en or nl-BE" }
-            }
-            div.field {
-                label for="prices_include_tax" { "Prices include tax" }
-                input #prices_include_tax name="prices_include_tax" type="checkbox" value="true" checked[shop.prices_include_tax];
-            }
-            div.field {
-                label for="half_even" { "Use banker's rounding (round half to even)" }
-                input #half_even name="half_even" type="checkbox" value="true" checked[shop.rounding == Rounding::HalfEven];
-            }
-            div.field {
-                label for="sell_unconfigured" { "Allow linked products to be sold without configuration" }
-                input #sell_unconfigured name="sell_unconfigured" type="checkbox" value="true" checked[shop.sell_unconfigured];
-            }
-            div.field {
-                label for="release" { "Release orders to production" }
-                select #release name="release" {
-                    @for (release, name, shown) in releases { option value=(name) selected[shop.release == release] { (shown) } }
-                }
-            }
-            div.field {
-                label for="seal_seconds" { "Price validity (seconds)" }
-                input #seal_seconds name="seal_seconds" required inputmode="numeric" value=(shop.seal_seconds) size="10";
-            }
-            div.field {
-                label for="pin_seconds" { "Keep the plugin version of cart items for (seconds)" }
-                input #pin_seconds name="pin_seconds" required inputmode="numeric" value=(shop.pin_seconds) size="10";
-            }
-            div.field {
-                label for="max_storefront_body_bytes" { "Largest storefront request (bytes)" }
-                input #max_storefront_body_bytes name="max_storefront_body_bytes" inputmode="numeric"
-                    value=[shop.max_storefront_body_bytes] size="10" aria-describedby="max-storefront-body-bytes-help";
-                p.help #max-storefront-body-bytes-help {
-                    "Configurations with pictures need more. Leave empty for the default of this installation."
-                }
+            fieldset {
+                legend { "Storefront" }
+                (entry.field("locale", "Default language", "Language code, for example en or nl-BE", html! {
+                    input #locale name="locale" required value=(entry.text("locale", &shop.locale)) size="8" aria-describedby="locale-help"
+                        aria-invalid=[entry.invalid("locale")];
+                }))
+                (entry.field(
+                    "max_storefront_body_bytes",
+                    "Largest storefront request (bytes)",
+                    "Configurations with pictures need more. Leave empty for the default of this installation.",
+                    html! {
+                        input #max_storefront_body_bytes name="max_storefront_body_bytes" inputmode="numeric"
+                            value=(entry.text("max_storefront_body_bytes", body_bytes)) size="10"
+                            aria-describedby="max_storefront_body_bytes-help" aria-invalid=[entry.invalid("max_storefront_body_bytes")];
+                    },
+                ))
             }
             button { "Save" }
         }
@@ -291,37 +321,68 @@ fn settings_form(visitor: &Visitor, shop: &Shop) -> Markup {
 
 async fn change(
     Admin(caller): Admin,
+    visitor: Visitor,
     State(node): State<Node>,
     Path(id): Path<ShopId>,
     sent: Sent,
-) -> Result<Redirect, Problem> {
-    let mut shop = node.host().shop(&id)?.as_ref().clone();
-    shop.currency = sent.text("currency").to_owned();
-    shop.scale = sent.whole("scale")?;
-    shop.locale = sent.text("locale").to_owned();
-    shop.prices_include_tax = sent.has("prices_include_tax");
-    shop.rounding = if sent.has("half_even") { Rounding::HalfEven } else { Rounding::HalfUp };
-    shop.sell_unconfigured = sent.has("sell_unconfigured");
-    shop.release = match sent.text("release") {
-        "placed" => Release::Placed,
-        "by-hand" => Release::ByHand,
-        _ => Release::Paid,
+) -> Result<Response, Problem> {
+    let shop = node.host().shop(&id)?;
+    Ok(match set_settings(&node, &caller, &shop, &sent).await {
+        Ok(()) => done(&at(&id, "/settings"), Done::Saved).into_response(),
+        Err(problem) => {
+            let form = settings_form(&visitor, &shop, &Entry::refused(&sent, &problem));
+            again(&problem, page(&visitor, "Shop settings", form))
+        }
+    })
+}
+
+async fn set_settings(node: &Node, caller: &Caller, old: &Shop, sent: &Sent) -> Result<(), Problem> {
+    let mut issues = Issues::default();
+    let numbers = (
+        issues.take(sent.whole("scale")),
+        issues.take(sent.whole("seal_seconds")),
+        issues.take(sent.whole("pin_seconds")),
+        issues.take(sent.optional("max_storefront_body_bytes")),
+    );
+    let (Some(scale), Some(seal_seconds), Some(pin_seconds), Some(max_storefront_body_bytes)) = numbers else {
+        return Err(issues.into_problem());
     };
-    shop.seal_seconds = sent.whole("seal_seconds")?;
-    shop.pin_seconds = sent.whole("pin_seconds")?;
-    shop.max_storefront_body_bytes = sent.optional("max_storefront_body_bytes")?;
+    let shop = Shop {
+        currency: sent.text("currency").to_owned(),
+        scale,
+        locale: sent.text("locale").to_owned(),
+        prices_include_tax: sent.has("prices_include_tax"),
+        rounding: if sent.has("half_even") { Rounding::HalfEven } else { Rounding::HalfUp },
+        sell_unconfigured: sent.has("sell_unconfigured"),
+        release: match sent.text("release") {
+            "placed" => Release::Placed,
+            "by-hand" => Release::ByHand,
+            _ => Release::Paid,
+        },
+        seal_seconds,
+        pin_seconds,
+        max_storefront_body_bytes,
+        ..old.clone()
+    };
     let expected = Expected::Version(sent.text("version"));
     node.installation().set_shop(shop, expected, &caller.who, node.now()).await?;
-    Ok(done(&at(&id, "/settings"), Done::Saved))
+    Ok(())
 }
 
 async fn set_origins(
     Integrator(caller): Integrator,
+    visitor: Visitor,
     State(node): State<Node>,
     Path(id): Path<ShopId>,
     sent: Sent,
-) -> Result<Redirect, Problem> {
+) -> Result<Response, Problem> {
     let origins: BTreeSet<String> = sent.lines("origins").map(str::to_owned).collect();
-    keep_origins(&node, &id, &origins, Expected::Anything, &caller.who).await?;
-    Ok(done(&at(&id, "/origins"), Done::Saved))
+    let kept = keep_origins(&node, &id, &origins, Expected::Anything, &caller.who).await;
+    Ok(match kept.map_err(of_field("origins")) {
+        Ok(()) => done(&at(&id, "/origins"), Done::Saved).into_response(),
+        Err(problem) if problem.status() == StatusCode::UNPROCESSABLE_ENTITY => {
+            again(&problem, origins_page(&visitor, &node, &id, &Entry::refused(&sent, &problem)).await?)
+        }
+        Err(problem) => return Err(problem),
+    })
 }

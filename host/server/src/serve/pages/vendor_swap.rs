@@ -106,11 +106,11 @@ async fn check_or_swap(
         })
         .collect();
     let links = mapped.links(&of);
-    if links.is_empty() {
-        return Err(Problem::unprocessable("links", "Enter the new vendor product of at least one product."));
-    }
     let from = sent.read("from")?;
-    let report = node.host().readiness(&shop, &from, &links).await.map_err(Problem::from);
+    let report = match links.is_empty() {
+        true => Err(Problem::unprocessable("links", "Enter the new vendor product of at least one product.")),
+        false => node.host().readiness(&shop, &from, &links).await.map_err(Problem::from),
+    };
     if sent.text("do") == "swap" && report.as_ref().is_ok_and(Readiness::is_ready) {
         node.installation().link(&shop, &links, Expected::Anything, &caller.who, node.now()).await?;
         return Ok(done(&at(&shop, "/links"), Done::VendorSwapped).into_response());

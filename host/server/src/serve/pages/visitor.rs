@@ -18,9 +18,11 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum_extra::extract::cookie::{Cookie, CookieJar, SameSite};
 use cartwright::ShopId;
 use cartwright_store::{AccessError, Session};
+use jiff::civil::Date;
 use url::Url;
 use url::form_urlencoded;
 
+use super::entry::wrong;
 use super::frame::address;
 use super::open_items::OpenItems;
 use crate::serve::access::{Caller, client};
@@ -238,7 +240,7 @@ impl Sent {
     /// A whole number.
     pub(super) fn whole<T: FromStr<Err: std::fmt::Display>>(&self, name: &str) -> Result<T, Problem> {
         let text = self.read::<String>(name)?;
-        typed::whole(&text).map_err(|why| Problem::unprocessable("body", format!("{name}: {why}")))
+        typed::whole(&text).map_err(|why| wrong(name, why))
     }
 
     /// The lines of a field that say something.
@@ -257,13 +259,21 @@ impl Sent {
         if text.is_empty() {
             return Ok(None);
         }
-        text.parse().map(Some).map_err(|error: T::Err| Problem::unprocessable("body", format!("{name}: {error}")))
+        text.parse().map(Some).map_err(|error: T::Err| wrong(name, error.to_string()))
     }
 
     /// A field's text as what it stands for.
     pub(super) fn read<T: FromStr<Err: std::fmt::Display>>(&self, name: &str) -> Result<T, Problem> {
-        let missing = || Problem::unprocessable("body", format!("{name}: enter a value"));
-        self.optional(name)?.ok_or_else(missing)
+        self.optional(name)?.ok_or_else(|| wrong(name, "Enter a value."))
+    }
+
+    /// A day; none when it is empty.
+    pub(super) fn day(&self, name: &str) -> Result<Option<Date>, Problem> {
+        let form = || wrong(name, "Enter a date as year, month and day, such as 2026-12-31.");
+        Some(self.text(name))
+            .filter(|text| !text.is_empty())
+            .map(|text| text.parse::<Date>().map_err(|_| form()))
+            .transpose()
     }
 
     fn check(&self, visitor: &Visitor) -> Result<(), Problem> {

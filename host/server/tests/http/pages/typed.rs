@@ -130,3 +130,40 @@ async fn a_list_that_is_saved_as_it_was_shown_stays_as_it_was() {
         (&before["allowed_skus"], &before["other_vendor_products"])
     );
 }
+
+#[tokio::test]
+async fn a_form_that_is_refused_keeps_what_was_typed_and_leads_to_what_is_wrong() {
+    let shop = Shop::on(Arc::new(Server::new(&[]))).await;
+    let browser = Browser::sign_in(&shop.admin).await;
+    let refused = async |path: &str, fields: &[(&str, &str)], parts: &[&str]| {
+        let reply = browser.post(path, fields).await;
+        assert_eq!(reply.status, 422, "{path}: {}", text(&reply));
+        let page = text(&reply);
+        says(&page, &["id=\"errors\" role=\"alert\"", "<form", "aria-invalid=\"true\""]);
+        says(&page, parts);
+    };
+    let new = [("id", "acme bikes"), ("currency", "EUR"), ("scale", "two")];
+    let parts =
+        ["2 fields need your attention.", "href=\"#id\"", "href=\"#scale\"", "value=\"acme bikes\"", "value=\"two\""];
+    refused("/admin/shops", &new, &parts).await;
+    let domains = [("origins", "shop.example")];
+    let parts =
+        ["1 field needs your attention.", "href=\"#origins\"", "\nshop.example</textarea>", "Storefront domains"];
+    refused(&at(&shop, "/origins"), &domains, &parts).await;
+    let url = [("url", "http://127.0.0.1/inside")];
+    refused(&at(&shop, "/notifications"), &url, &["href=\"#url\"", "value=\"http://127.0.0.1/inside\""]).await;
+    let key =
+        [("label", "mine"), ("role", "integrator"), ("shop", ""), ("networks", "everywhere"), ("expires", "soon")];
+    let parts = [
+        "3 fields need your attention.",
+        "href=\"#shop\"",
+        "href=\"#networks\"",
+        "href=\"#expires\"",
+        "value=\"mine\"",
+    ];
+    refused("/admin/keys", &key, &parts).await;
+    // What is not there is said at the shop's own pages.
+    let missing = browser.get(&at(&shop, "/orders/none")).await;
+    assert_eq!(missing.status, 404);
+    says(&text(&missing), &["Page not found", &format!("href=\"{}\"", at(&shop, "/accounts")), "Go to Home"]);
+}
