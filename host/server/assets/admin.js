@@ -31,6 +31,11 @@ for (const field of document.querySelectorAll(".field[data-when]")) {
   show();
 }
 
+// A long form says that something in it was changed.
+for (const form of document.querySelectorAll("form.long")) {
+  form.addEventListener("input", () => { form.querySelector(".unsaved").textContent = "Unsaved changes"; });
+}
+
 // What cannot be taken back is asked about.
 for (const button of document.querySelectorAll("button[data-ask]")) {
   button.addEventListener("click", (event) => {

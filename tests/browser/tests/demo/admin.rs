@@ -69,6 +69,9 @@ impl Admin {
     /// Enters a text in the place of what stands there.
     pub async fn fill(&self, selector: &str, text: &str) {
         let input = self.browser.page().find(By::Css(selector)).await.expect(selector);
+        // A group of settings may be folded.
+        let unfold = format!("document.querySelector({}).closest('details')?.setAttribute('open', '')", json!(selector));
+        self.browser.value(&unfold).await;
         input.scroll_into_view().await.expect(selector);
         input.clear().await.expect(selector);
         input.send_keys(text).await.expect(selector);

@@ -196,6 +196,7 @@ fn new_page(visitor: &Visitor, shop: &ShopId, plugin: &Plugin, entered: &Entered
                         aria-invalid=[entry.invalid("id")];
                 }))
                 (consent::draw(visitor, plugin, &entered.grants, &entered.values, entry, true))
+                h2 { "Settings" }
                 (settings(plugin, entered))
                 button { "Connect" }
             }
@@ -332,12 +333,13 @@ async fn account_page(
                 }
                 button.quiet { "Test connection" }
             }
-            form.card method="post" action=(here) {
+            form.card.long method="post" action=(here) {
                 h2 { "Settings" }
                 (token(visitor))
                 input type="hidden" name="version" value=(account_version(account));
                 (settings(&plugin, &entered))
                 (consent::draw(visitor, &plugin, &entered.grants, &entered.values, &said.entry, false))
+                p.unsaved role="status" {}
                 button { "Save" }
             }
             (versions(visitor, node, &here, account, &plugin))

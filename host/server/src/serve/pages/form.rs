@@ -136,11 +136,44 @@ pub(super) fn draw(drawn: &Drawn<'_>) -> Markup {
     html! {
         @for (group, fields) in groups {
             @match group {
-                Some(group) => fieldset { legend { (group) } @for field in fields { (draw_field(drawn, field)) } },
+                Some(name) => (fold(drawn, name, &fields)),
                 None => @for field in fields { (draw_field(drawn, field)) },
             }
         }
     }
+}
+
+/// A group that is folded unless something in it must be entered, was changed or is wrong.
+fn fold(drawn: &Drawn<'_>, name: &str, fields: &[&Field]) -> Markup {
+    let changed = fields.iter().filter(|field| is_changed(drawn, field)).count();
+    let is_wrong = |field: &Field| drawn.issues.iter().any(|issue| issue.field == field.name);
+    let is_open = changed > 0 || fields.iter().any(|field| is_needed(drawn, field) || is_wrong(field));
+    html! {
+        details.fold open[is_open] {
+            summary {
+                (capitalized(name))
+                @if changed > 0 { " " span.mark { (changed) " changed" } }
+            }
+            div.columns role="group" aria-label=(name) { @for field in fields { (draw_field(drawn, field)) } }
+        }
+    }
+}
+
+/// Must a value be entered?
+fn is_needed(drawn: &Drawn<'_>, field: &Field) -> bool {
+    field.required && field.default.is_none() && !drawn.of_product
+}
+
+/// Does a field have another value than its default?
+fn is_changed(drawn: &Drawn<'_>, field: &Field) -> bool {
+    let default = field.default.as_ref().and_then(entered);
+    let value = drawn.values.get(&field.name).filter(|value| !text_of(value).is_empty());
+    drawn.secrets.contains(&field.name) || value.is_some() && value != default.as_ref()
+}
+
+fn capitalized(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 fn draw_field(drawn: &Drawn<'_>, field: &Field) -> Markup {
@@ -175,7 +208,7 @@ fn draw_field(drawn: &Drawn<'_>, field: &Field) -> Markup {
 fn label(drawn: &Drawn<'_>, field: &Field) -> Markup {
     html! {
         (field.label.text)
-        @if field.required && field.default.is_none() && !drawn.of_product { " " span.needed { "Required" } }
+        @if is_needed(drawn, field) { " " span.needed { "Required" } }
         @if field.public { " " span.mark { "Public: visible to shoppers" } }
     }
 }
@@ -189,16 +222,25 @@ fn note(drawn: &Drawn<'_>, field: &Field) -> Option<String> {
             false => format!("Only sent to {}.", hosts.join(", ")),
         });
     }
+    // Other inputs show it themselves.
+    let is_list = matches!(field.kind.as_str(), "text-area" | "list" | "pairs" | "multi-select" | "money");
+    empty_means(drawn, field).filter(|_| is_list)
+}
+
+/// What is used while a field has no value.
+fn empty_means(drawn: &Drawn<'_>, field: &Field) -> Option<String> {
     if drawn.of_product {
         return Some("Inherits from the connection".to_owned());
     }
-    if field.kind == "yes-no" {
-        return None;
-    }
+    default_text(drawn, field).map(|default| format!("Default: {default}"))
+}
+
+/// The default of a field as people read it: a choice by its label.
+fn default_text(drawn: &Drawn<'_>, field: &Field) -> Option<String> {
     let default = text_of(&field.default.as_ref().and_then(entered)?);
     let choice = offered(drawn, field).into_iter().flatten().find(|choice| choice.value == default);
     let default = choice.map_or(default, |choice| choice.label.text.clone());
-    Some(format!("Default: {default}")).filter(|_| !default.is_empty())
+    Some(default).filter(|default| !default.is_empty())
 }
 
 /// Was a secret entered that is not drawn again? None is written into a page, not even for whoever has just sent it.
@@ -329,7 +371,11 @@ fn input(drawn: &Drawn<'_>, field: &Field, Input { name, id, about, blocked }: &
         "select" => match offered(drawn, field) {
             Some(choices) if is_all(drawn, field) => html! {
                 select id=(id) name=(name) aria-describedby=(about) aria-invalid=[invalid] {
-                    option value="" { @if drawn.of_product { "Inherit from connection" } @else { "–" } }
+                    option value="" {
+                        @if drawn.of_product { "Inherit from connection" }
+                        @else if let Some(default) = default_text(drawn, field) { "Default (" (default) ")" }
+                        @else { "–" }
+                    }
                     @for choice in choices {
                         option value=(choice.value) selected[text == choice.value] { (choice.label.text) }
                     }
@@ -340,8 +386,8 @@ fn input(drawn: &Drawn<'_>, field: &Field, Input { name, id, about, blocked }: &
             },
             choices => html! {
                 @let list = format!("{id}-choices");
-                input id=(id) name=(name) value=(text) list=[choices.map(|_| &list)] autocomplete="off" aria-describedby=(about)
-                    aria-invalid=[invalid];
+                input id=(id) name=(name) value=(text) list=[choices.map(|_| &list)] autocomplete="off" placeholder=[empty_means(drawn, field)]
+                    aria-describedby=(about) aria-invalid=[invalid];
                 @if let Some(choices) = choices {
                     datalist id=(list) { @for choice in choices { option value=(choice.value) { (choice.label.text) } } }
                 }
@@ -366,7 +412,7 @@ fn input(drawn: &Drawn<'_>, field: &Field, Input { name, id, about, blocked }: &
             };
             html! {
                 input id=(id) name=(name) type=(kind) value=(text) inputmode=[mode] spellcheck="false" autocomplete="off"
-                    aria-describedby=(about) aria-invalid=[invalid];
+                    placeholder=[empty_means(drawn, field)] aria-describedby=(about) aria-invalid=[invalid];
             }
         }
     }

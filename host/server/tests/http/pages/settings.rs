@@ -107,3 +107,27 @@ async fn what_a_vendor_offers_is_chosen_from_for_an_account_and_for_a_product() 
     says(beside(&page, "finish"), &["Couldn't load options"]);
     says(&page, &["id=\"setting-finish\" name=\"setting.finish\" value=\"s\""]);
 }
+
+#[tokio::test]
+async fn a_group_of_settings_is_folded_while_it_is_as_it_comes() {
+    let (shop, _fake) = Shop::with_expivi().await;
+    let browser = Browser::sign_in(&shop.integrator).await;
+    let component = shop.component("expivi").await;
+    let component = component.as_str().expect("a digest");
+    let new = browser.page(&at(&shop, &format!("/accounts/new?component={component}"))).await;
+    // What must be entered is in sight, and what is used else stands in the empty input.
+    says(
+        &new,
+        &[
+            "<details class=\"fold\" open><summary>Account</summary>",
+            "<details class=\"fold\"><summary>Production</summary>",
+        ],
+    );
+    says(
+        &new,
+        &["placeholder=\"Default: https://expivi.net/api/\"", "<option value=\"\">Default (Add to cart)</option>"],
+    );
+    let account = browser.page(&at(&shop, "/accounts/expivi")).await;
+    says(&account, &["<summary>Account <span class=\"mark\">"]);
+    assert!(account.contains(" changed</span></summary>"), "{account}");
+}
