@@ -36,10 +36,58 @@ for (const form of document.querySelectorAll("form.long")) {
   form.addEventListener("input", () => { form.querySelector(".unsaved").textContent = "Unsaved changes"; });
 }
 
-// What cannot be taken back is asked about.
+// Times and amounts are written as the browser's language and time zone have them.
+const times = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+const localize = (part) => {
+  for (const time of part.querySelectorAll("time[datetime]")) {
+    const at = new Date(time.dateTime);
+    if (Number.isNaN(at.getTime())) continue;
+    time.title = time.textContent;
+    time.textContent = times.format(at);
+  }
+  for (const money of part.querySelectorAll("data.money")) {
+    const decimals = money.value.split(".")[1]?.length ?? 0;
+    const form = { style: "currency", currency: money.dataset.currency, minimumFractionDigits: decimals, maximumFractionDigits: decimals };
+    try {
+      money.textContent = new Intl.NumberFormat(undefined, form).format(money.value);
+    } catch {
+      // A currency that the browser does not know stays as it is.
+    }
+  }
+};
+localize(document);
+
+// What is shown once is copied with a button.
+for (const field of navigator.clipboard ? document.querySelectorAll(".attention input[readonly]") : []) {
+  const copy = document.createElement("button");
+  copy.type = "button";
+  copy.textContent = "Copy";
+  copy.addEventListener("click", async () => {
+    field.select();
+    await navigator.clipboard.writeText(field.value);
+    copy.textContent = "Copied";
+  });
+  field.after(copy);
+}
+
+// What cannot be taken back is asked about, and confirmed with the button's own words.
+const ask = (button) => {
+  const dialog = document.createElement("dialog");
+  dialog.setAttribute("aria-labelledby", "ask");
+  dialog.innerHTML = "<form method=dialog><h2 id=ask></h2><div class=row><button class=confirm value=yes></button><button class=quiet>Cancel</button></div></form>";
+  dialog.querySelector("h2").textContent = button.dataset.ask;
+  dialog.querySelector(".confirm").textContent = button.textContent;
+  dialog.addEventListener("close", () => {
+    dialog.remove();
+    if (dialog.returnValue === "yes") button.form.requestSubmit(button);
+  });
+  document.body.append(dialog);
+  dialog.showModal();
+};
 for (const button of document.querySelectorAll("button[data-ask]")) {
   button.addEventListener("click", (event) => {
-    if (!confirm(button.dataset.ask)) event.preventDefault();
+    event.preventDefault();
+    ask(button);
   });
 }
 
@@ -54,7 +102,9 @@ for (const form of document.querySelectorAll("form[data-live]")) {
       const answer = await fetch(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)) });
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       const found = page.getElementById(form.dataset.live);
-      if (number === asked && found) document.getElementById(form.dataset.live).replaceChildren(...found.childNodes);
+      if (number !== asked || !found) return;
+      localize(found);
+      document.getElementById(form.dataset.live).replaceChildren(...found.childNodes);
     }, 400);
   });
 }

@@ -88,7 +88,7 @@ impl Admin {
     pub async fn press_and_confirm(&self, selector: &str) {
         self.browser.value("document.body.dataset.left = 'no'").await;
         self.browser.click(selector).await;
-        self.browser.page().accept_alert().await.expect(selector);
+        self.browser.click("dialog[open] .confirm").await;
         self.browser.until("document.readyState === 'complete' && !document.body.dataset.left").await;
     }
 

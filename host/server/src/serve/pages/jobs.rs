@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::frame::{Done, at, page, segment, token};
 use super::orders;
 use super::visitor::{Sent, Visitor, done};
-use super::words::{PAGE, STATES, happened, last_of_page, next, said, state, when};
+use super::words::{PAGE, PageOf, STATES, happened, last_of_page, said, state, when};
 use crate::desk::{shown, who_mends};
 use crate::serve::access::{Backend, Integrator};
 use crate::serve::api::jobs::of_shop;
@@ -39,7 +39,8 @@ pub(super) fn path(shop: &ShopId, job: &str) -> String {
 #[derive(Debug, Deserialize)]
 struct Which {
     state: Option<String>,
-    after: Option<String>,
+    #[serde(flatten)]
+    page: PageOf,
 }
 
 async fn list(
@@ -47,7 +48,7 @@ async fn list(
     visitor: Visitor,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
-    Query(Which { state: chosen, after }): Query<Which>,
+    Query(Which { state: chosen, page: listed }): Query<Which>,
 ) -> Result<Markup, Problem> {
     node.host().shop(&shop)?;
     let chosen = chosen.as_deref();
@@ -63,7 +64,7 @@ async fn list(
         let filter = JobFilter {
             shop: Some(shop.clone()),
             state: Some((*name).to_owned()),
-            after: after.clone().filter(|_| chosen.is_some()),
+            after: listed.after.clone().filter(|_| chosen.is_some()),
             ..JobFilter::default()
         };
         found.push((*name, *text, node.store().jobs(&filter, PAGE).await?));
@@ -83,9 +84,7 @@ async fn list(
                 section {
                     h2 { (text) }
                     @if jobs.is_empty() { p { "No jobs" } } @else { (table(&shop, text, jobs)) }
-                    (next("Next page", last_of_page(jobs).map(|last| {
-                        at(&shop, &format!("/jobs?state={name}&after={}", segment(&last.id)))
-                    })))
+                    (listed.draw(&at(&shop, "/jobs"), &[("state", *name)], last_of_page(jobs).map(|last| last.id.as_str())))
                 }
             }
         },

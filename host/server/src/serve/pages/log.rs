@@ -8,13 +8,12 @@ use axum::routing::get;
 use cartwright::ShopId;
 use cartwright_store::LogEntry;
 use maud::{Markup, html};
-use serde::Deserialize;
 use serde_json::Value;
 
 use super::form::text_of;
 use super::frame::{address, at, page};
 use super::visitor::Visitor;
-use super::words::{PAGE, last_of_page, next, when};
+use super::words::{PAGE, PageOf, last_of_page, when};
 use crate::serve::access::{Admin, Integrator};
 use crate::serve::api::log::seen;
 use crate::serve::extract::{Path, Query};
@@ -25,19 +24,20 @@ pub(super) fn routes() -> Router<Node> {
     Router::new().route("/admin/log", get(all)).route("/admin/shops/{shop}/log", get(of_shop))
 }
 
-#[derive(Debug, Deserialize)]
-struct Which {
-    before: Option<i64>,
+/// The entry before which a page of the log begins: the last of the page before.
+fn before(shown: &PageOf) -> Result<Option<i64>, Problem> {
+    let read = shown.after.as_deref().map(str::parse).transpose();
+    read.map_err(|_| Problem::bad_request("after: it is not the number of an entry of this log"))
 }
 
 async fn all(
     _: Admin,
     visitor: Visitor,
     State(node): State<Node>,
-    Query(Which { before }): Query<Which>,
+    Query(shown): Query<PageOf>,
 ) -> Result<Markup, Problem> {
-    let entries = node.store().log_entries(None, before, PAGE).await?;
-    Ok(page(&visitor, "Audit log", list(&entries, &address("/admin/log"), true)))
+    let entries = node.store().log_entries(None, before(&shown)?, PAGE).await?;
+    Ok(page(&visitor, "Audit log", list(&entries, &address("/admin/log"), true, &shown)))
 }
 
 async fn of_shop(
@@ -45,15 +45,16 @@ async fn of_shop(
     visitor: Visitor,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
-    Query(Which { before }): Query<Which>,
+    Query(shown): Query<PageOf>,
 ) -> Result<Markup, Problem> {
     node.host().shop(&shop)?;
-    let entries = node.store().log_entries(Some(&shop), before, PAGE).await?;
+    let entries = node.store().log_entries(Some(&shop), before(&shown)?, PAGE).await?;
     let entries: Vec<_> = entries.into_iter().map(|entry| seen(&caller, entry)).collect();
-    Ok(page(&visitor, "Audit log", list(&entries, &at(&shop, "/log"), false)))
+    Ok(page(&visitor, "Audit log", list(&entries, &at(&shop, "/log"), false, &shown)))
 }
 
-fn list(entries: &[LogEntry], here: &str, shops: bool) -> Markup {
+fn list(entries: &[LogEntry], here: &str, shops: bool, shown: &PageOf) -> Markup {
+    let last = last_of_page(entries).map(|last| last.id.to_string());
     html! {
         p { "Who changed what, and when. Secrets are masked." }
         @if entries.is_empty() { p { "No changes yet" } }
@@ -81,7 +82,7 @@ fn list(entries: &[LogEntry], here: &str, shops: bool) -> Markup {
                 }
             }
         }
-        (next("Next page", last_of_page(entries).map(|last| format!("{here}?before={}", last.id))))
+        (shown.draw(here, &[], last.as_deref()))
     }
 }
 

@@ -19,7 +19,7 @@ use super::frame::{Done, at, page, segment, token};
 use super::jobs;
 use super::timeline::History;
 use super::visitor::{Sent, Visitor, done};
-use super::words::{PAGE, amount, item, last_of_page, next, outside, said, status, when, written};
+use super::words::{PAGE, PageOf, amount, item, last_of_page, outside, said, status, when, written};
 use crate::serve::access::{Backend, Integrator};
 use crate::serve::extract::{Path, Query};
 use crate::serve::node::Node;
@@ -48,7 +48,8 @@ pub(super) fn path(shop: &ShopId, order: &str) -> String {
 struct Which {
     #[serde(default)]
     search: String,
-    after: Option<String>,
+    #[serde(flatten)]
+    page: PageOf,
 }
 
 async fn list(
@@ -56,14 +57,12 @@ async fn list(
     visitor: Visitor,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
-    Query(Which { search, after }): Query<Which>,
+    Query(Which { search, page: shown }): Query<Which>,
 ) -> Result<Markup, Problem> {
     node.host().shop(&shop)?;
     let search = search.trim();
     let wanted = Some(search.to_owned()).filter(|search| !search.is_empty());
-    let orders = node.store().orders(&shop, &OrderFilter { search: wanted, after }, PAGE).await?;
-    let older = last_of_page(&orders)
-        .map(|last| at(&shop, &format!("/orders?search={}&after={}", segment(search), segment(&last.id))));
+    let orders = node.store().orders(&shop, &OrderFilter { search: wanted, after: shown.after.clone() }, PAGE).await?;
     Ok(page(
         &visitor,
         "Orders",
@@ -82,7 +81,7 @@ async fn list(
                     }
                 }
             }
-            (next("Next page", older))
+            (shown.draw(&at(&shop, "/orders"), &[("search", search)], last_of_page(&orders).map(|last| last.id.as_str())))
         },
     ))
 }

@@ -186,12 +186,12 @@ fn result(came: &Came) -> Markup {
             h2 { "Processing steps" }
             div.scroll tabindex="0" role="region" aria-label="Processing steps" {
                 table {
-                    thead { tr { th { "Step" } th.number { "Microseconds" } th { "Result" } } }
+                    thead { tr { th { "Step" } th.number { "Time" } th { "Result" } } }
                     tbody {
                         @for stage in &came.stages {
                             tr {
                                 th scope="row" { (stage.stage) }
-                                td.number { (stage.micros) }
+                                td.number { (milliseconds(stage.micros)) }
                                 td.long {
                                     (stage.result)
                                     @for line in &stage.log { div.mark { (line.level) ": " (line.text.trim_end()) } }
@@ -203,6 +203,11 @@ fn result(came: &Came) -> Markup {
             }
         }
     }
+}
+
+/// A time in milliseconds, to a tenth.
+fn milliseconds(micros: u64) -> String {
+    format!("{}.{} ms", micros / 1_000, micros % 1_000 / 100)
 }
 
 /// Cart lines, a bundle's children under it.

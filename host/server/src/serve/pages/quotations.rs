@@ -12,20 +12,16 @@ use cartwright::{CartLine, Offer, Shop, ShopId, money};
 use cartwright_store::{Expected, Quotation, QuotationState};
 use jiff::tz::TimeZone;
 use maud::{Markup, html};
-use serde::Deserialize;
 
 use super::entry::{Entry, Issues, again, wrong};
 use super::frame::{Done, at, page, segment, token};
 use super::visitor::{Sent, Visitor, done};
-use super::words::{amount, when};
+use super::words::{PAGE, PageOf, amount, last_of_page, when};
 use crate::serve::access::{Admin, Caller};
 use crate::serve::extract::{Path, Query};
 use crate::serve::node::Node;
 use crate::serve::problem::Problem;
 use crate::typed;
-
-/// The quotations of one page.
-const MOST: u32 = 50;
 
 pub(super) fn routes() -> Router<Node> {
     Router::new()
@@ -55,21 +51,15 @@ fn state(state: QuotationState) -> Markup {
     html! { span class=(class) { (text) } }
 }
 
-#[derive(Debug, Deserialize)]
-struct Which {
-    after: Option<String>,
-}
-
 async fn list(
     _: Admin,
     visitor: Visitor,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
-    Query(Which { after }): Query<Which>,
+    Query(shown): Query<PageOf>,
 ) -> Result<Markup, Problem> {
     node.host().shop(&shop)?;
-    let found = node.store().quotations(&shop, None, after.as_deref(), MOST, node.now()).await?;
-    let next = found.last().filter(|_| u32::try_from(found.len()) == Ok(MOST)).map(|last| segment(&last.id));
+    let found = node.store().quotations(&shop, None, shown.after.as_deref(), PAGE, node.now()).await?;
     Ok(page(
         &visitor,
         "Quotes",
@@ -85,13 +75,13 @@ async fn list(
                                     th scope="row" { a href=(path(&shop, &quotation.id)) { (quotation.id) } }
                                     td { (state(quotation.state)) }
                                     td { (when(quotation.asked)) }
-                                    td { @if let Some(until) = quotation.until { (when(until)) } @else { "–" } }
+                                    td { @if let Some(until) = quotation.until { (valid_until(until)) } @else { "–" } }
                                 }
                             }
                         }
                     }
                 }
-                @if let Some(next) = next { a.button.quiet href=(at(&shop, &format!("/quotations?after={next}"))) { "Next page" } }
+                (shown.draw(&at(&shop, "/quotations"), &[], last_of_page(&found).map(|last| last.id.as_str())))
             }
         },
     ))
@@ -131,7 +121,7 @@ async fn quote_page(
             (entry.summary())
             p {
                 (state(summary.state)) " Requested " (when(summary.asked))
-                @if let Some(until) = summary.until { ", valid until " (when(until)) }
+                @if let Some(until) = summary.until { ", valid until " (valid_until(until)) }
                 ". " a href=(at(id, &format!("/orders/{}", segment(&order)))) { "Vendor activity" }
             }
             form.card method="post" action=(format!("{here}/offer")) {
@@ -187,6 +177,14 @@ async fn quote_page(
             }
         },
     ))
+}
+
+/// Until when an offer holds: the last day, as it is entered, where the offer holds to the end of a day.
+fn valid_until(at: SystemTime) -> Markup {
+    const DAY_SECONDS: i64 = 86_400;
+    let end = jiff::Timestamp::try_from(at).ok().filter(|end| end.as_second() % DAY_SECONDS == 0);
+    let last = end.and_then(|end| end.to_zoned(TimeZone::UTC).date().yesterday().ok());
+    last.map_or_else(|| when(at), |day| html! { "the end of " (day.to_string()) " (UTC)" })
 }
 
 /// The name and id of the input of a line's price.

@@ -12,7 +12,7 @@ use cartwright::{AccountSnapshot, Release, Shop, ShopId, ShopSnapshot};
 use cartwright_store::{Expected, shop_version};
 use maud::{Markup, html};
 
-use super::entry::{Entry, Issues, again, of_field};
+use super::entry::{Entry, Issues, again, of_field, wrong};
 use super::frame::{Done, address, at, page, segment, token};
 use super::open_items::{OpenItems, shown};
 use super::visitor::{Sent, Visitor, done};
@@ -277,10 +277,7 @@ fn settings_form(visitor: &Visitor, shop: &Shop, entry: &Entry<'_>) -> Markup {
                 }))
                 (tick("prices_include_tax", "Prices include tax", shop.prices_include_tax))
                 (tick("half_even", "Use banker's rounding (round half to even)", shop.rounding == Rounding::HalfEven))
-                (entry.field("seal_seconds", "Price validity (seconds)", "", html! {
-                    input #seal_seconds name="seal_seconds" required inputmode="numeric" value=(entry.text("seal_seconds", shop.seal_seconds))
-                        size="10" aria-describedby="seal_seconds-help" aria-invalid=[entry.invalid("seal_seconds")];
-                }))
+                (duration(entry, "seal_seconds", "Price validity", "", shop.seal_seconds))
             }
             fieldset {
                 legend { "Orders" }
@@ -292,10 +289,13 @@ fn settings_form(visitor: &Visitor, shop: &Shop, entry: &Entry<'_>) -> Markup {
                     }
                 }))
                 (tick("sell_unconfigured", "Allow linked products to be sold without configuration", shop.sell_unconfigured))
-                (entry.field("pin_seconds", "Keep the plugin version of cart items for (seconds)", "Added to the price validity.", html! {
-                    input #pin_seconds name="pin_seconds" required inputmode="numeric" value=(entry.text("pin_seconds", shop.pin_seconds))
-                        size="10" aria-describedby="pin_seconds-help" aria-invalid=[entry.invalid("pin_seconds")];
-                }))
+                (duration(
+                    entry,
+                    "pin_seconds",
+                    "Keep the plugin version of cart items for",
+                    "Added to the price validity.",
+                    shop.pin_seconds,
+                ))
             }
             fieldset {
                 legend { "Storefront" }
@@ -319,6 +319,35 @@ fn settings_form(visitor: &Visitor, shop: &Shop, entry: &Entry<'_>) -> Markup {
     }
 }
 
+/// The units of a duration, in seconds.
+const UNITS: [(u32, &str); 4] = [(86_400, "days"), (3_600, "hours"), (60, "minutes"), (1, "seconds")];
+
+/// Draws a duration: a number, in the largest unit in which it is whole.
+fn duration(entry: &Entry<'_>, name: &'static str, label: &str, help: &str, seconds: u32) -> Markup {
+    let (unit, _) = UNITS.into_iter().find(|(unit, _)| seconds.is_multiple_of(*unit)).unwrap_or((1, "seconds"));
+    let of_unit = format!("{name}.unit");
+    let input = html! {
+        span.pair {
+            input id=(name) name=(name) required inputmode="numeric" size="8" value=(entry.text(name, seconds / unit))
+                aria-describedby=(format!("{name}-help")) aria-invalid=[entry.invalid(name)];
+            select name=(of_unit) aria-label=(format!("{label}: unit")) {
+                @for (each, text) in UNITS {
+                    option value=(each) selected[entry.is_chosen(&of_unit, &each.to_string(), each == unit)] { (text) }
+                }
+            }
+        }
+    };
+    entry.field(name, label, help, input)
+}
+
+/// Reads what [`duration`] drew; without a unit it is in seconds.
+fn seconds(sent: &Sent, name: &str) -> Result<u32, Problem> {
+    let number: u32 = sent.whole(name)?;
+    let unit = sent.text(&format!("{name}.unit")).parse::<u32>().ok();
+    let unit = unit.filter(|unit| UNITS.iter().any(|(known, _)| known == unit)).unwrap_or(1);
+    number.checked_mul(unit).ok_or_else(|| wrong(name, "Enter a shorter time."))
+}
+
 async fn change(
     Admin(caller): Admin,
     visitor: Visitor,
@@ -340,8 +369,8 @@ async fn set_settings(node: &Node, caller: &Caller, old: &Shop, sent: &Sent) -> 
     let mut issues = Issues::default();
     let numbers = (
         issues.take(sent.whole("scale")),
-        issues.take(sent.whole("seal_seconds")),
-        issues.take(sent.whole("pin_seconds")),
+        issues.take(seconds(sent, "seal_seconds")),
+        issues.take(seconds(sent, "pin_seconds")),
         issues.take(sent.optional("max_storefront_body_bytes")),
     );
     let (Some(scale), Some(seal_seconds), Some(pin_seconds), Some(max_storefront_body_bytes)) = numbers else {

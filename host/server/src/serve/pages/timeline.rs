@@ -14,6 +14,8 @@ use super::words::{happened, said, when};
 /// One thing that happened.
 struct Moment {
     at: SystemTime,
+    /// Is it a step of a job, of interest where something went wrong?
+    is_step: bool,
     /// The account that did it; none = an event of the order, whoever reported it.
     who: Option<String>,
     what: Markup,
@@ -34,13 +36,13 @@ impl History<'_> {
         let mut moments = self.moments();
         // Stable: of one moment, causes stand before what came of them.
         moments.sort_by_key(|moment| moment.at);
+        let (steps, events): (Vec<Moment>, Vec<Moment>) = moments.into_iter().partition(|moment| moment.is_step);
         html! {
-            ol.timeline {
-                @for Moment { at, who, what } in &moments {
-                    li {
-                        (when(*at))
-                        strong { @match who { Some(who) => (who), None => "Order" } } " · " (what)
-                    }
+            (list(&events))
+            @if !steps.is_empty() {
+                details {
+                    summary { "Technical steps (" (steps.len()) ")" }
+                    (list(&steps))
                 }
             }
         }
@@ -49,11 +51,13 @@ impl History<'_> {
     fn moments(&self) -> Vec<Moment> {
         let event = |event: &RecordedEvent| Moment {
             at: event.at,
+            is_step: false,
             who: None,
             what: html! { (happened(&event.kind)) " " span.mark { "version " (event.order_version) } },
         };
         let notice = |notice: &OrderNotice| Moment {
             at: notice.at,
+            is_step: false,
             who: Some(notice.account.to_string()),
             what: html! {
                 "Webhook received at " (notice.endpoint)
@@ -63,6 +67,7 @@ impl History<'_> {
         };
         let outcome = |outcome: &StoredOutcome| Moment {
             at: outcome.at,
+            is_step: false,
             who: Some(outcome.account.to_string()),
             what: html! {
                 (said(&outcome.outcome, self.lines))
@@ -85,6 +90,20 @@ impl History<'_> {
     }
 }
 
+/// What happened, the newest first.
+fn list(moments: &[Moment]) -> Markup {
+    html! {
+        ol.timeline {
+            @for Moment { at, who, what, .. } in moments.iter().rev() {
+                li {
+                    (when(*at))
+                    strong { @match who { Some(who) => (who), None => "Order" } } " · " (what)
+                }
+            }
+        }
+    }
+}
+
 /// What a job came to, when it does not go on by itself.
 fn end(job: &JobDetail) -> Option<Moment> {
     let event = happened(&job.summary.kind);
@@ -97,7 +116,7 @@ fn end(job: &JobDetail) -> Option<Moment> {
         },
         _ => return None,
     };
-    Some(Moment { at: job.summary.changed, who: Some(job.summary.account.to_string()), what })
+    Some(Moment { at: job.summary.changed, is_step: false, who: Some(job.summary.account.to_string()), what })
 }
 
 fn of_journal(job: &JobDetail, number: u32, records: &[Record]) -> Vec<Moment> {
@@ -125,7 +144,7 @@ fn of_journal(job: &JobDetail, number: u32, records: &[Record]) -> Vec<Moment> {
             // the job's page's.
             Entry::Answered { .. } | Entry::Told { .. } | Entry::Emitted { .. } => continue,
         };
-        moments.push(Moment { at: record.at, who: Some(job.summary.account.to_string()), what });
+        moments.push(Moment { at: record.at, is_step: true, who: Some(job.summary.account.to_string()), what });
     }
     moments
 }

@@ -6,8 +6,10 @@ use cartwright::money;
 use cartwright::types::{Money, OrderLine, Outcome};
 use cartwright_store::{JobState, JobSummary};
 use maud::{Markup, html};
-use url::Url;
+use serde::Deserialize;
+use url::{Url, form_urlencoded};
 
+use super::frame::segment;
 use crate::documents::moment;
 
 /// A moment, to the second.
@@ -22,8 +24,12 @@ pub(super) fn written(text: &str) -> Markup {
     html! { time datetime=(at) { (shown) } }
 }
 
-pub(super) fn amount(money: &Money) -> String {
-    money::exact(money).map_or_else(|_| "Unreadable amount".to_owned(), |exact| format!("{exact} {}", money.currency))
+/// An amount of money; the script writes it as the browser's language does.
+pub(super) fn amount(money: &Money) -> Markup {
+    match money::exact(money) {
+        Ok(exact) => html! { data.money value=(exact) data-currency=(money.currency) { (exact) " " (money.currency) } },
+        Err(_) => html! { "Unreadable amount" },
+    }
 }
 
 /// Somebody else's page. An address that is no web page's is shown, and leads nowhere.
@@ -144,11 +150,58 @@ pub(super) fn said(outcome: &Outcome, lines: &[OrderLine]) -> Markup {
 /// How many are on a page.
 pub(super) const PAGE: u32 = 50;
 
-/// Where a list goes on, when its page is full.
-pub(super) fn next(text: &str, address: Option<String>) -> Markup {
-    html! {
-        @if let Some(address) = address { nav aria-label="Pages" { a rel="next" href=(address) { (text) } } }
+/// Maximum number of earlier pages that the address of a page keeps, to go back to.
+const MAX_EARLIER: usize = 20;
+
+/// Which page of a list is shown, as its address says.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct PageOf {
+    /// The last of the page before; none on the first page.
+    pub(super) after: Option<String>,
+    /// What `after` was on each page before, each behind a "/".
+    #[serde(default)]
+    back: String,
+}
+
+impl PageOf {
+    /// Draws the ways to the page before and the page after, which begins after `last`. `query` is what else the address of the list,
+    /// `here`, says.
+    pub(super) fn draw(&self, here: &str, query: &[(&str, &str)], last: Option<&str>) -> Markup {
+        let address = |after: &str, back: &str| {
+            let mut pairs = form_urlencoded::Serializer::new(String::new());
+            pairs.extend_pairs(query.iter().filter(|(_, value)| !value.is_empty()));
+            pairs.extend_pairs([("after", after), ("back", back)].iter().filter(|(_, value)| !value.is_empty()));
+            format!("{here}?{}", pairs.finish())
+        };
+        let previous = self.after.as_ref().map(|_| {
+            let (back, after) = self.back.rsplit_once('/').unwrap_or_default();
+            address(&unescaped(after), back)
+        });
+        let next = last.map(|last| {
+            let this = segment(self.after.as_deref().unwrap_or_default());
+            let mut earlier: Vec<&str> = self.back.split('/').skip(1).collect();
+            earlier.push(&this);
+            let dropped = earlier.len().saturating_sub(MAX_EARLIER);
+            let back: String = earlier.iter().skip(dropped).flat_map(|page| ["/", *page]).collect();
+            address(last, &back)
+        });
+        html! {
+            @if previous.is_some() || next.is_some() {
+                nav.pages aria-label="Pages" {
+                    @if let Some(previous) = previous { a.button.quiet rel="prev" href=(previous) { "Previous page" } }
+                    @if let Some(next) = next { a.button.quiet rel="next" href=(next) { "Next page" } }
+                }
+            }
+        }
     }
+}
+
+/// Reads what [`segment`] wrote.
+fn unescaped(text: &str) -> String {
+    form_urlencoded::parse(format!("x={text}").as_bytes())
+        .next()
+        .map(|(_, value)| value.into_owned())
+        .unwrap_or_default()
 }
 
 /// The last of a page that is full.
@@ -169,6 +222,25 @@ mod tests {
         for bad in ["javascript:alert(1)", "data:text/html,x", "//track.example", "<script>"] {
             assert!(!outside(bad, "T-1").into_string().contains("href"), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_list_leads_to_the_page_before_and_the_page_after() {
+        let hrefs = |page: &PageOf, last: Option<&str>| -> Vec<String> {
+            let drawn =
+                page.draw("/orders", &[("search", "a&b"), ("none", "")], last).into_string().replace("&amp;", "&");
+            drawn.split("href=\"").skip(1).filter_map(|rest| Some(rest.split('"').next()?.to_owned())).collect()
+        };
+        let first = PageOf::default();
+        assert_eq!(hrefs(&first, None), Vec::<String>::new());
+        assert_eq!(hrefs(&first, Some("A/1")), ["/orders?search=a%26b&after=A%2F1&back=%2F"]);
+        let second = PageOf { after: Some("A/1".to_owned()), back: "/".to_owned() };
+        assert_eq!(
+            hrefs(&second, Some("B")),
+            ["/orders?search=a%26b", "/orders?search=a%26b&after=B&back=%2F%2FA%252F1"]
+        );
+        let third = PageOf { after: Some("B".to_owned()), back: "//A%2F1".to_owned() };
+        assert_eq!(hrefs(&third, None), ["/orders?search=a%26b&after=A%2F1&back=%2F"]);
     }
 
     #[test]
