@@ -70,7 +70,8 @@ impl Admin {
     pub async fn fill(&self, selector: &str, text: &str) {
         let input = self.browser.page().find(By::Css(selector)).await.expect(selector);
         // A group of settings may be folded.
-        let unfold = format!("document.querySelector({}).closest('details')?.setAttribute('open', '')", json!(selector));
+        let unfold =
+            format!("document.querySelector({}).closest('details')?.setAttribute('open', '')", json!(selector));
         self.browser.value(&unfold).await;
         input.scroll_into_view().await.expect(selector);
         input.clear().await.expect(selector);

@@ -277,7 +277,7 @@ async fn picker(node: &Node, of: &ShopSnapshot, link: &Link, editing: &Editing) 
     let chosen = |product: &Product| product.id == link.vendor_product;
     html! {
         section.card aria-labelledby="picker" {
-            h2 #picker { "Vendor catalogue" }
+            h2 #picker { "Vendor catalog" }
             form method="get" action=(at(shop, "/links/edit")) role="search" {
                 input type="hidden" name="product" value=(link.shop_product);
                 div.row {

@@ -183,10 +183,10 @@ fn result(came: &Came) -> Markup {
             @for warning in &came.warnings { p.attention { (warning) } }
         }
         section {
-            h2 { "Processing steps" }
-            div.scroll tabindex="0" role="region" aria-label="Processing steps" {
+            h2 { "Trace" }
+            div.scroll tabindex="0" role="region" aria-label="Trace" {
                 table {
-                    thead { tr { th { "Step" } th.number { "Time" } th { "Result" } } }
+                    thead { tr { th { "Stage" } th.number { "Time" } th { "Result" } } }
                     tbody {
                         @for stage in &came.stages {
                             tr {
