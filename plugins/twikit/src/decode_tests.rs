@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
+use cartwright_test_growth::assert_linear;
+
 use super::*;
 use crate::fields::UNVERIFIED_SKU;
 use crate::fixtures::{association, context, context_with};
@@ -127,18 +129,9 @@ fn twice_as_large_a_configuration_takes_about_twice_as_long() {
             format!(r#"{{"configurationId":1,"previewUrl":"https://p.example/{}"}}"#, "ü".repeat(count))
         }];
     for payload in payloads {
-        let time = |count: usize| {
-            let raw = payload(count);
-            let timed = |_| {
-                let began = std::time::Instant::now();
-                decode(&context(), &association(&["RING-S"]), raw.as_bytes()).unwrap();
-                began.elapsed()
-            };
-            (0..5).map(timed).min().unwrap()
-        };
-        let (once, twice) = (time(20_000), time(40_000));
-        // n² would be four times; the rest is for what a larger memory costs.
-        assert!(twice < once * 3 + std::time::Duration::from_millis(2), "{once:?}, then {twice:?}");
+        assert_linear("a configuration", 20_000, payload, |raw| {
+            decode(&context(), &association(&["RING-S"]), raw.as_bytes()).unwrap();
+        });
     }
 }
 

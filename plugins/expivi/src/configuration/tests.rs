@@ -1,5 +1,6 @@
 use cartwright_plugin::exports::configuration::Decoded;
 use cartwright_plugin::types::{PriceSource, Thumbnail};
+use cartwright_test_growth::assert_linear;
 
 use super::*;
 use crate::testing::{BUNDLE, MULTI, SIMPLE, VARIATION, association, blamed, context, text, texts};
@@ -446,16 +447,6 @@ fn replicas_cannot_multiply_a_state_without_end() {
     assert_eq!(refused(format!("[{}]", products.join(","))), "[83].configuration");
 }
 
-/// The time of the fastest of some runs, so that a busy machine makes no difference.
-fn fastest(mut run: impl FnMut()) -> std::time::Duration {
-    let timed = |_| {
-        let began = std::time::Instant::now();
-        run();
-        began.elapsed()
-    };
-    (0..5).map(timed).min().unwrap()
-}
-
 #[test]
 fn twice_as_much_of_anything_takes_about_twice_as_long() {
     let list = |count: usize, entry: &dyn Fn(usize) -> String| (0..count).map(entry).collect::<Vec<_>>().join(",");
@@ -498,13 +489,7 @@ fn twice_as_much_of_anything_takes_about_twice_as_long() {
         ("unknown members", unknown, 20_000),
         ("a text", text, 100_000),
     ] {
-        let time = |count: usize| {
-            let raw = payload(count);
-            fastest(|| drop(decoded("1", &raw)))
-        };
-        let (once, twice) = (time(count), time(count * 2));
-        // n² would be four times; the rest is for what a larger memory costs.
-        assert!(twice < once * 3 + std::time::Duration::from_millis(2), "{what}: {once:?}, then {twice:?}");
+        assert_linear(what, count, payload, |raw| drop(decoded("1", raw)));
     }
 }
 

@@ -1,5 +1,6 @@
 use cartwright_plugin::exports::cart::{Planned, Request};
 use cartwright_plugin::types::{Bundle, ChildRemoval, Context, Item, PriceSource, SettingValue, Target};
+use cartwright_test_growth::assert_linear;
 
 use super::*;
 use crate::testing::{BUNDLE, MULTI, VARIATION, article, association, attribute, blamed, context, item, text, texts};
@@ -303,41 +304,33 @@ fn twice_as_much_to_plan_takes_about_twice_as_long() {
         };
         (0..count).map(link).collect::<Vec<_>>()
     };
-    let mut items = vec![("simple", "a chain of items", vec![chain(1000), chain(2000)])];
     let attributes = |count: usize| {
         let attributes = (0..count).map(|at| attribute(&at.to_string(), &format!("name {at}"), Some("K"))).collect();
         let part = Item { parent: Some("root".to_owned()), attributes, ..item("1") };
         vec![Item { id: Some("root".to_owned()), attributes: part.attributes.clone(), ..item("1") }, part]
     };
-    for strategy in ["simple", "variation"] {
-        items.push((strategy, "attributes", vec![attributes(3000), attributes(6000)]));
-    }
     let roots = |count: usize| {
-        (0..count).map(|_| Item { attributes: attributes(1).remove(0).attributes, ..item("1") }).collect()
+        (0..count).map(|_| Item { attributes: attributes(1).remove(0).attributes, ..item("1") }).collect::<Vec<_>>()
     };
-    for strategy in ["simple", "variation"] {
-        items.push((strategy, "roots", vec![roots(1000), roots(2000)]));
-    }
     let many: Vec<String> = (0..2000).map(|at| format!("name {at}")).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
     let context = context(&[("attribute-order", texts(&many))]);
-    for (strategy, what, items) in items {
-        let time = |items: &Vec<Item>| {
-            let mut asked = request(strategy, items.clone());
-            asked.association.other_vendor_products = vec!["1".to_owned()];
-            let timed = |_| {
-                let asked = asked.clone();
-                let began = std::time::Instant::now();
-                planned(&context, asked).unwrap();
-                began.elapsed()
-            };
-            (0..5).map(timed).min().unwrap()
+    type Items<'a> = &'a dyn Fn(usize) -> Vec<Item>;
+    let inputs: [(&str, &str, Items<'_>, usize); 5] = [
+        ("simple", "a chain of items", &chain, 1000),
+        ("simple", "attributes", &attributes, 3000),
+        ("variation", "attributes", &attributes, 3000),
+        ("simple", "roots", &roots, 1000),
+        ("variation", "roots", &roots, 1000),
+    ];
+    for (strategy, what, items, count) in inputs {
+        let request_of = |count: usize| {
+            let mut request = request(strategy, items(count));
+            request.association.other_vendor_products = vec!["1".to_owned()];
+            request
         };
-        let (once, twice) = (time(&items[0]), time(&items[1]));
-        // n² would be four times; the rest is for what a larger memory costs.
-        assert!(
-            twice < once * 3 + std::time::Duration::from_millis(2),
-            "{strategy} of {what}: {once:?}, then {twice:?}"
-        );
+        assert_linear(&format!("{strategy} of {what}"), count, request_of, |request| {
+            planned(&context, request.clone()).unwrap();
+        });
     }
 }
