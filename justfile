@@ -60,7 +60,7 @@ wasmtime-patch:
 
 # Measures the layers of a call, durable hooks, and load over HTTP.
 bench:
-    cargo bench -p cartwright-e2e -p cartwright-server --bench layers --bench durable --bench load
+    cargo bench -p cartwright-e2e -p cartwright-cli --bench layers --bench durable --bench load
 
 # Fuzzes a target of tests/fuzz for ten minutes (needs `cargo install cargo-fuzz`).
 fuzz target seconds="600":

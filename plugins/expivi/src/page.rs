@@ -78,8 +78,7 @@ pub(crate) fn embed(context: &Context, association: &Association, reopen: Option
 
 /// The constructor's argument, as JSON.
 fn options(context: &Context, association: &Association, reopen: Option<&[u8]>) -> Result<String, Error> {
-    let token =
-        context.text(VIEWER_TOKEN).ok_or_else(|| missing(VIEWER_TOKEN, "Enter the viewer API token."))?;
+    let token = context.text(VIEWER_TOKEN).ok_or_else(|| missing(VIEWER_TOKEN, "Enter the viewer API token."))?;
     let product = &association.vendor_product;
     if !is_catalogue_id(product) {
         let text = format!("{product:?} is no product id of Expivi's; link the product again.");

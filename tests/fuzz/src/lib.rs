@@ -18,6 +18,7 @@ use cartwright::webhook::{Incoming, Verifier};
 use cartwright::{AccountSecret, CartLine, Link, Secret, Secrets, Visitor};
 use cartwright_plugin::exports::configuration::Decoded;
 use cartwright_plugin::types::{Association, Context, Rounding, Setting, SettingValue};
+use cartwright_service::links_table;
 use hmac::{Hmac, Mac};
 use http::{HeaderMap, HeaderValue, Method};
 use sha2::Sha256;
@@ -91,9 +92,9 @@ fn check_decoded(first: Option<Decoded>, second: Option<Decoded>) {
 
 /// Reads a table of product links: what was read, written and read again is the same.
 pub fn links_csv(data: &[u8]) {
-    let Ok(links) = cartwright_server::fuzzing::read_links(data) else { return };
-    let table = cartwright_server::fuzzing::write_links(&links).expect("links can be written");
-    let again = cartwright_server::fuzzing::read_links(&table).expect("its own table can be read");
+    let Ok(links) = links_table::read(data) else { return };
+    let table = links_table::write(&links).expect("links can be written");
+    let again = links_table::read(&table).expect("its own table can be read");
     let json = |links: &[Link]| serde_json::to_value(links).expect("links can be written");
     assert_eq!(json(&again), json(&links));
 }

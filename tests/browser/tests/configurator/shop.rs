@@ -15,7 +15,7 @@ use cartwright_test_browser::Browser;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-const CARTWRIGHT: &str = include_str!("../../../../host/server/assets/cartwright.js");
+const CARTWRIGHT: &str = include_str!("../../../../host/http/assets/cartwright.js");
 
 const UMD: &str = include_str!("../../assets/umd.js");
 

@@ -70,7 +70,7 @@ fn program() -> PathBuf {
     let test = std::env::current_exe().expect("this test");
     let folder = test.parent().and_then(Path::parent).expect("the folder of this build");
     let program = folder.join("cartwright");
-    assert!(program.is_file(), "{} is not there; `cargo build -p cartwright-server` makes it", program.display());
+    assert!(program.is_file(), "{} is not there; `cargo build -p cartwright-cli` makes it", program.display());
     program
 }
 

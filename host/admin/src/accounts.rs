@@ -1,0 +1,448 @@
+//! Vendor accounts: choosing a vendor, seeing what it asks for before granting it, its settings, and trying it out.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use cartwright::types::{Diagnosis, FieldIssue};
+use cartwright::webhook::entered;
+use cartwright::{
+    AccountId, AccountSetup, AccountSnapshot, Digest, Grants, Plugin, PluginId, SetupError, ShopId, World,
+};
+use cartwright_http::access::{Caller, Integrator};
+use cartwright_http::extract::{Path, Query};
+use cartwright_http::{Node, Problem};
+use cartwright_store::{Expected, account_version};
+use maud::{Markup, html};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::consent;
+use super::entry::{Entry, Issues, again};
+use super::form::{self, Drawn, Offered};
+use super::frame::{Done, at, page, page_with_action, refusal, segment, token};
+use super::shops::runs;
+use super::visitor::{Sent, Visitor, done};
+
+pub(super) fn routes() -> Router<Node> {
+    Router::new()
+        .route("/admin/shops/{shop}/accounts", get(list).post(add))
+        .route("/admin/shops/{shop}/accounts/new", get(choose))
+        .route("/admin/shops/{shop}/accounts/{account}", get(read).post(change))
+        .route("/admin/shops/{shop}/accounts/{account}/test", post(test))
+        .route("/admin/shops/{shop}/accounts/{account}/swap", post(swap))
+}
+
+fn path(shop: &ShopId, account: &AccountId) -> String {
+    at(shop, &format!("/accounts/{}", segment(account.as_str())))
+}
+
+/// A shop's account as it runs.
+pub(super) fn snapshot(node: &Node, shop: &ShopId, account: &AccountId) -> Result<AccountSnapshot, Problem> {
+    let found = node.host().snapshot(shop)?.accounts.into_iter().find(|found| found.id == *account);
+    Ok(found.ok_or_else(|| SetupError::NoAccount(account.clone()))?)
+}
+
+/// An installed component.
+pub(super) fn plugin(node: &Node, digest: Digest) -> Result<Arc<Plugin>, Problem> {
+    Ok(node.host().plugin(&digest).ok_or(SetupError::NoPlugin(digest))?)
+}
+
+async fn list(
+    _: Integrator,
+    visitor: Visitor,
+    State(node): State<Node>,
+    Path(shop): Path<ShopId>,
+) -> Result<Markup, Problem> {
+    let accounts = node.host().snapshot(&shop)?.accounts;
+    let connect = html! { a.button href=(at(&shop, "/accounts/new")) { "Connect a vendor" } };
+    Ok(page_with_action(
+        &visitor,
+        "Vendors",
+        connect,
+        html! {
+            @if accounts.is_empty() { p { "No vendors connected. Connect one to offer configurable products." } }
+            div.cards {
+                @for account in &accounts {
+                    @let (name, version) = runs(&node, account);
+                    section.card {
+                        h2 { a href=(path(&shop, &account.id)) { (account.id) } }
+                        p { (name) " " (version) }
+                    }
+                }
+            }
+        },
+    ))
+}
+
+#[derive(Debug, Deserialize)]
+struct Chosen {
+    component: Option<Digest>,
+}
+
+async fn choose(
+    _: Integrator,
+    visitor: Visitor,
+    State(node): State<Node>,
+    Path(shop): Path<ShopId>,
+    Query(Chosen { component }): Query<Chosen>,
+) -> Result<Markup, Problem> {
+    node.host().shop(&shop)?;
+    if let Some(component) = component {
+        let plugin = plugin(&node, component)?;
+        let empty = Entered { id: plugin.id().to_string(), ..Entered::default() };
+        return Ok(new_page(&visitor, &shop, &plugin, &empty, &Entry::default()));
+    }
+    // Of each plugin the newest version.
+    let mut newest: BTreeMap<PluginId, Arc<Plugin>> = BTreeMap::new();
+    for plugin in node.host().installed() {
+        let version = |plugin: &Plugin| semver::Version::parse(&plugin.about().identity.version).ok();
+        let newer = newest.get(plugin.id()).is_none_or(|known| version(known) < version(&plugin));
+        if newer {
+            newest.insert(plugin.id().clone(), plugin);
+        }
+    }
+    let (vendors, others): (Vec<_>, Vec<_>) =
+        newest.values().partition(|plugin| plugin.worlds().contains(&World::Vendor));
+    Ok(page(
+        &visitor,
+        "Connect a vendor",
+        html! {
+            p { "Choose a configurator. You'll review its permissions before connecting." }
+            div.cards { @for plugin in vendors { (card(&shop, plugin)) } }
+            @if !others.is_empty() {
+                h2 { "Add-ons" }
+                p { "Cart strategies decide how items are added to the cart. Order hooks react to order events." }
+                div.cards { @for plugin in others { (card(&shop, plugin)) } }
+            }
+        },
+    ))
+}
+
+fn card(shop: &ShopId, plugin: &Plugin) -> Markup {
+    let identity = &plugin.about().identity;
+    html! {
+        section.card {
+            h2 { (identity.name) }
+            p { "By " (identity.vendor) " · v" (identity.version) }
+            (consent::asks(plugin))
+            p { a.button href=(at(shop, &format!("/accounts/new?component={}", plugin.digest()))) { "Connect " (identity.name) } }
+        }
+    }
+}
+
+/// What a form of an account holds.
+#[derive(Default)]
+struct Entered {
+    id: String,
+    values: Map<String, Value>,
+    secrets: Vec<String>,
+    grants: Grants,
+    issues: Vec<FieldIssue>,
+    /// What the vendor offers; none before there is an account.
+    choices: Option<BTreeMap<String, Offered>>,
+}
+
+impl Entered {
+    fn of(account: &AccountSnapshot) -> Self {
+        let settings = account.versions.get(&account.current).into_iter().flatten();
+        Self {
+            id: account.id.to_string(),
+            values: settings.filter_map(|(name, value)| Some((name.clone(), entered(value)?))).collect(),
+            secrets: account.secrets.keys().cloned().collect(),
+            grants: account.grants.clone(),
+            ..Self::default()
+        }
+    }
+
+    /// What was sent; what the form does not let this visitor change stays as it was.
+    fn sent(
+        visitor: &Visitor,
+        plugin: &Plugin,
+        sent: &Sent,
+        old: Option<&AccountSnapshot>,
+        issues: &mut Issues,
+    ) -> Self {
+        let values = form::read(&plugin.about().form, form::SETTING, sent, false);
+        let grants = consent::read(visitor, plugin, sent, &values, old.map(|old| &old.grants), issues);
+        Self {
+            id: sent.text("id").to_owned(),
+            values,
+            secrets: old.map(|old| old.secrets.keys().cloned().collect()).unwrap_or_default(),
+            grants,
+            ..Self::default()
+        }
+    }
+}
+
+fn new_page(visitor: &Visitor, shop: &ShopId, plugin: &Plugin, entered: &Entered, entry: &Entry<'_>) -> Markup {
+    let identity = &plugin.about().identity;
+    page(
+        visitor,
+        &format!("Connect {}", identity.name),
+        html! {
+            (entry.summary_of(|field| input_of(plugin, field)))
+            section.card { p { "By " (identity.vendor) " · v" (identity.version) } (consent::asks(plugin)) }
+            form.card method="post" action=(at(shop, "/accounts")) {
+                (token(visitor))
+                input type="hidden" name="component" value=(plugin.digest());
+                (entry.field("id", "Connection ID", "", html! {
+                    input #id name="id" required value=(entered.id) maxlength="64" spellcheck="false" aria-describedby="id-help"
+                        aria-invalid=[entry.invalid("id")];
+                }))
+                (consent::draw(visitor, plugin, &entered.grants, &entered.values, entry, true))
+                h2 { "Settings" }
+                (settings(plugin, entered))
+                button { "Connect" }
+            }
+        },
+    )
+}
+
+/// Returns the id of the input of a field of an account's form: one of the plugin's settings, or one of the account's own.
+fn input_of(plugin: &Plugin, field: &str) -> Option<String> {
+    let is_setting = plugin.about().form.field(field).is_some_and(|field| field.kind != "heading");
+    let is_own = field == "id" || consent::FIELDS.contains(&field);
+    match is_setting {
+        true => Some(form::input_id(form::SETTING, field)),
+        false => is_own.then(|| field.to_owned()),
+    }
+}
+
+fn settings(plugin: &Plugin, entered: &Entered) -> Markup {
+    form::draw(&Drawn {
+        form: &plugin.about().form,
+        prefix: form::SETTING,
+        values: &entered.values,
+        secrets: &entered.secrets,
+        issues: &entered.issues,
+        choices: entered.choices.as_ref(),
+        of_product: false,
+    })
+}
+
+async fn add(
+    Integrator(caller): Integrator,
+    visitor: Visitor,
+    State(node): State<Node>,
+    Path(shop): Path<ShopId>,
+    sent: Sent,
+) -> Result<Response, Problem> {
+    let plugin = plugin(&node, sent.read("component")?)?;
+    let mut issues = Issues::default();
+    let mut entered = Entered::sent(&visitor, &plugin, &sent, None, &mut issues);
+    let id = issues.take(sent.read::<AccountId>("id"));
+    let kept = match (id, issues.end()) {
+        (Some(id), Ok(())) => {
+            let settings = entered.values.clone();
+            let setup = AccountSetup { id: id.clone(), settings, grants: entered.grants.clone() };
+            let nothing = (&Grants::default(), Expected::Nothing);
+            keep(&node, &caller, &shop, plugin.digest(), setup, nothing).await.map(|()| id)
+        }
+        (_, ended) => ended.and_then(|()| sent.read("id")),
+    };
+    match kept {
+        Ok(id) => Ok(done(&path(&shop, &id), Done::Connected).into_response()),
+        Err(problem) => {
+            entered.issues = problem.issues().to_vec();
+            let page = new_page(&visitor, &shop, &plugin, &entered, &Entry::refused(&sent, &problem));
+            Ok((status(&problem), page).into_response())
+        }
+    }
+}
+
+/// Keeps an account in the place of what was read, where the caller may grant what it is granted.
+async fn keep(
+    node: &Node,
+    caller: &Caller,
+    shop: &ShopId,
+    component: Digest,
+    setup: AccountSetup,
+    (granted, expected): (&Grants, Expected<'_>),
+) -> Result<(), Problem> {
+    caller.may_grant(granted, &setup.grants)?;
+    let set = node.installation().set_account(shop, component, setup, expected, &caller.who, node.now()).await;
+    Ok(set.map(drop)?)
+}
+
+/// What a form that is shown again is answered with: what is wrong stands in it.
+fn status(problem: &Problem) -> StatusCode {
+    match problem.status() {
+        StatusCode::FORBIDDEN => StatusCode::FORBIDDEN,
+        _ => StatusCode::UNPROCESSABLE_ENTITY,
+    }
+}
+
+async fn read(
+    _: Integrator,
+    visitor: Visitor,
+    State(node): State<Node>,
+    Path((shop, id)): Path<(ShopId, AccountId)>,
+) -> Result<Markup, Problem> {
+    let account = snapshot(&node, &shop, &id)?;
+    account_page(&visitor, &node, &shop, &account, Entered::of(&account), &Said::default()).await
+}
+
+/// What an account's page says beside what it always says.
+#[derive(Default)]
+struct Said<'a> {
+    entry: Entry<'a>,
+    /// What the test of the connection found.
+    tried: Option<Result<Vec<Diagnosis>, Problem>>,
+}
+
+async fn account_page(
+    visitor: &Visitor,
+    node: &Node,
+    shop: &ShopId,
+    account: &AccountSnapshot,
+    mut entered: Entered,
+    said: &Said<'_>,
+) -> Result<Markup, Problem> {
+    let plugin = plugin(node, account.current)?;
+    let identity = &plugin.about().identity;
+    entered.choices = Some(form::ask(node, shop, &account.id, &plugin.about().form, false).await);
+    let here = path(shop, &account.id);
+    Ok(page(
+        visitor,
+        &account.id.to_string(),
+        html! {
+            (said.entry.summary_of(|field| input_of(&plugin, field)))
+            p { (identity.name) " by " (identity.vendor) " · v" (identity.version) ". "
+                a href=(at(shop, "/links")) { "Link products" } }
+            form.card method="post" action=(format!("{here}/test")) data-page=(here) {
+                h2 { "Connection" }
+                (token(visitor))
+                @match &said.tried {
+                    None => p { "Checks the saved settings with the vendor. Nothing is changed there." },
+                    Some(Ok(tried)) => ul.tried role="status" {
+                        @for diagnosis in tried {
+                            li.passed[diagnosis.passed] {
+                                strong { @if diagnosis.passed { "Passed: " } @else { "Failed: " } }
+                                (diagnosis.check.text)
+                                @if let Some(detail) = &diagnosis.detail { " – " (detail.text) }
+                            }
+                        }
+                    },
+                    Some(Err(problem)) => (refusal(problem)),
+                }
+                button.quiet { "Test connection" }
+            }
+            form.card.long method="post" action=(here) {
+                h2 { "Settings" }
+                (token(visitor))
+                input type="hidden" name="version" value=(account_version(account));
+                (settings(&plugin, &entered))
+                (consent::draw(visitor, &plugin, &entered.grants, &entered.values, &said.entry, false))
+                p.unsaved role="status" {}
+                button { "Save" }
+            }
+            (versions(visitor, node, &here, account, &plugin))
+        },
+    ))
+}
+
+/// The versions that the account can be moved to.
+fn versions(visitor: &Visitor, node: &Node, here: &str, account: &AccountSnapshot, plugin: &Plugin) -> Markup {
+    let mut versions: Vec<Arc<Plugin>> =
+        node.host().installed().into_iter().filter(|other| other.id() == plugin.id()).collect();
+    versions.sort_by_key(|version| semver::Version::parse(&version.about().identity.version).ok());
+    html! {
+        section.card {
+            h2 { "Version" }
+            p { "Existing carts and orders keep their version. To roll back, switch to the previous version." }
+            div.scroll tabindex="0" role="region" aria-label="Versions" {
+                table {
+                    thead { tr { th { "Version" } th { "Build" } th { span.visually-hidden { "Switch" } } } }
+                    tbody {
+                        @for version in versions.iter().rev() {
+                            @let digest = version.digest();
+                            tr {
+                                th scope="row" { (version.about().identity.version) }
+                                td { code { (digest.to_string().chars().take(12).collect::<String>()) } }
+                                td {
+                                    @if digest == account.current { span.mark { "Current" } }
+                                    @else {
+                                        form method="post" action=(format!("{here}/swap")) {
+                                            (token(visitor))
+                                            input type="hidden" name="component" value=(digest);
+                                            button.quiet { "Switch to " (version.about().identity.version) }
+                                        }
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+async fn change(
+    Integrator(caller): Integrator,
+    visitor: Visitor,
+    State(node): State<Node>,
+    Path((shop, id)): Path<(ShopId, AccountId)>,
+    sent: Sent,
+) -> Result<Response, Problem> {
+    let account = snapshot(&node, &shop, &id)?;
+    let plugin = plugin(&node, account.current)?;
+    let mut issues = Issues::default();
+    let mut entered = Entered::sent(&visitor, &plugin, &sent, Some(&account), &mut issues);
+    let setup = AccountSetup { id: id.clone(), settings: entered.values.clone(), grants: entered.grants.clone() };
+    let read = (&account.grants, Expected::Version(sent.text("version")));
+    let kept = match issues.end() {
+        Ok(()) => keep(&node, &caller, &shop, account.current, setup, read).await,
+        Err(problem) => Err(problem),
+    };
+    match kept {
+        Ok(()) => Ok(done(&path(&shop, &id), Done::Saved).into_response()),
+        Err(problem) => {
+            entered.issues = problem.issues().to_vec();
+            let said = Said { entry: Entry::refused(&sent, &problem), ..Said::default() };
+            let page = account_page(&visitor, &node, &shop, &account, entered, &said).await?;
+            Ok((status(&problem), page).into_response())
+        }
+    }
+}
+
+async fn test(
+    _: Integrator,
+    visitor: Visitor,
+    State(node): State<Node>,
+    Path((shop, id)): Path<(ShopId, AccountId)>,
+    _: Sent,
+) -> Result<Markup, Problem> {
+    let account = snapshot(&node, &shop, &id)?;
+    let tried = node.host().test_connection(&shop, &id).await.map_err(Problem::from);
+    let said = Said { tried: Some(tried), ..Said::default() };
+    account_page(&visitor, &node, &shop, &account, Entered::of(&account), &said).await
+}
+
+async fn swap(
+    Integrator(caller): Integrator,
+    visitor: Visitor,
+    State(node): State<Node>,
+    Path((shop, id)): Path<(ShopId, AccountId)>,
+    sent: Sent,
+) -> Result<Response, Problem> {
+    let component = sent.read("component")?;
+    let (installation, hosts) = (node.installation(), caller.new_hosts());
+    let swapped = installation.swap_version(&shop, &id, component, hosts, &caller.who, node.now()).await;
+    match swapped.map_err(Problem::from) {
+        Ok(_) => Ok(done(&path(&shop, &id), Done::Swapped).into_response()),
+        // What the new version refuses is one of the settings: they can be corrected here.
+        Err(problem) if problem.status() == StatusCode::UNPROCESSABLE_ENTITY => {
+            let account = snapshot(&node, &shop, &id)?;
+            let said = Said { entry: Entry::refused_without(&problem), ..Said::default() };
+            let entered = Entered { issues: problem.issues().to_vec(), ..Entered::of(&account) };
+            Ok(again(&problem, account_page(&visitor, &node, &shop, &account, entered, &said).await?))
+        }
+        Err(problem) => Err(problem),
+    }
+}

@@ -1,0 +1,131 @@
+//! How calls went in the last hour, drawn; beside the drawing the same stands as a table, for who does not see it.
+
+use std::fmt::Write as _;
+use std::time::{Duration, SystemTime};
+
+use cartwright_http::observed::{CallCount, MinuteOfCalls};
+use maud::{Markup, html};
+
+use super::words::written;
+
+/// So many minutes are drawn, the present one the last.
+const MINUTES: i64 = 60;
+/// The drawing is so high and each minute so wide, in its own measure.
+const HEIGHT: u32 = 100;
+const WIDTH: i64 = 10;
+/// What is there at all is seen.
+const LEAST: u32 = 2;
+
+/// A drawing of these minutes: bars of calls with those that failed at their foot, and how long calls took above them.
+pub(super) fn chart(name: &str, minutes: &[MinuteOfCalls], now: SystemTime) -> Markup {
+    let most = minutes.iter().map(|minute| minute.count.calls).max().unwrap_or_default();
+    let longest = minutes.iter().map(|minute| minute.count.p95_ms).max().unwrap_or_default();
+    let drawn: Vec<(i64, &CallCount)> =
+        minutes.iter().filter_map(|minute| Some((place(&minute.at, now)?, &minute.count))).collect();
+    let mut latency = String::new();
+    for (place, count) in &drawn {
+        let from_top = HEIGHT - height(count.p95_ms, longest);
+        // Writing to a string does not fail.
+        let _ = write!(latency, "M{} {from_top}h{WIDTH}", place * WIDTH);
+    }
+    html! {
+        figure {
+            svg.chart viewBox=(format!("0 0 {} {HEIGHT}", MINUTES * WIDTH)) preserveAspectRatio="none" role="img"
+                aria-label=(format!("Calls of {name} in the last hour by minute; the same data is in the table below")) {
+                @for (place, count) in &drawn {
+                    @let (calls, errors) = (height(count.calls, most), height(count.errors, most));
+                    rect.calls x=(place * WIDTH + 1) y=(HEIGHT - calls) width=(WIDTH - 2) height=(calls) {}
+                    @if errors > 0 { rect.errors x=(place * WIDTH + 1) y=(HEIGHT - errors) width=(WIDTH - 2) height=(errors) {} }
+                }
+                path.latency d=(latency) {}
+            }
+            figcaption.help {
+                "Last hour, now at the right. Bars: calls per minute, at most " (most) "; errors at the bottom. Line: p95, at most " (span(longest)) "."
+            }
+        }
+        details {
+            summary { "Show as table" }
+            div.scroll tabindex="0" role="region" aria-label=(format!("Calls of {name} by minute")) {
+                table {
+                    thead {
+                        tr {
+                            th { "Minute" } th.number { "Calls" } th.number { "Errors" } th.number { "Median (p50)" }
+                            th.number { "p95" }
+                        }
+                    }
+                    tbody {
+                        @for MinuteOfCalls { at, count } in minutes.iter().rev() {
+                            tr {
+                                th scope="row" { (written(at)) }
+                                td.number { (count.calls) } td.number { (count.errors) }
+                                td.number { (span(count.p50_ms)) } td.number { (span(count.p95_ms)) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Which of the minutes it is, from the left.
+fn place(at: &str, now: SystemTime) -> Option<i64> {
+    let minute = |at: jiff::Timestamp| at.as_second().div_euclid(60);
+    let ago = minute(jiff::Timestamp::try_from(now).ok()?) - minute(at.parse().ok()?);
+    (0..MINUTES).contains(&ago).then_some(MINUTES - 1 - ago)
+}
+
+fn height(part: u32, whole: u32) -> u32 {
+    match (u64::from(part) * u64::from(HEIGHT)).checked_div(u64::from(whole)) {
+        Some(height) if part > 0 => u32::try_from(height).unwrap_or(HEIGHT).clamp(LEAST, HEIGHT),
+        _ => 0,
+    }
+}
+
+/// A time as people say it.
+pub(super) fn span(milliseconds: u32) -> String {
+    match milliseconds {
+        0..1_000 => format!("{milliseconds} ms"),
+        _ => format!("{:?}", Duration::from_millis(milliseconds.into())).replacen('s', " s", 1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn minute(at: &str, calls: u32, errors: u32, p95_ms: u32) -> MinuteOfCalls {
+        MinuteOfCalls { at: at.to_owned(), count: CallCount { calls, errors, p50_ms: 1, p95_ms } }
+    }
+
+    #[test]
+    fn each_minute_stands_in_its_place_as_high_as_it_was() {
+        let now = SystemTime::from("2026-01-01T12:59:30Z".parse::<jiff::Timestamp>().expect("a time"));
+        let minutes = [
+            minute("2026-01-01T11:59:00Z", 7, 0, 1),
+            minute("2026-01-01T12:00:00Z", 10, 5, 200),
+            minute("2026-01-01T12:59:00Z", 1000, 1, 2000),
+        ];
+        let drawn = chart("expivi", &minutes, now).into_string();
+        // An hour ago is out of sight.
+        assert_eq!(drawn.matches("class=\"calls\"").count(), 2);
+        for part in [
+            // The first minute, a hundredth as high as the last, and yet seen.
+            "<rect class=\"calls\" x=\"1\" y=\"98\" width=\"8\" height=\"2\"></rect>",
+            "<rect class=\"errors\" x=\"1\" y=\"98\" width=\"8\" height=\"2\"></rect>",
+            "<rect class=\"calls\" x=\"591\" y=\"0\" width=\"8\" height=\"100\"></rect>",
+            "d=\"M0 90h10M590 0h10\"",
+            "at most 1000",
+            "at most 2 s",
+            "<td class=\"number\">200 ms</td>",
+        ] {
+            assert!(drawn.contains(part), "{part}: {drawn}");
+        }
+    }
+
+    #[test]
+    fn an_hour_without_calls_is_empty() {
+        let drawn = chart("expivi", &[], SystemTime::UNIX_EPOCH).into_string();
+        assert!(!drawn.contains("<rect") && drawn.contains("at most 0;"), "{drawn}");
+    }
+}

@@ -1,0 +1,189 @@
+//! A form that is shown again because what was entered cannot be used: it stays, a summary that has the focus leads to each field that is
+//! wrong, and what is wrong with a field stands beside it too.
+
+use std::fmt::Display;
+
+use axum::http::StatusCode;
+use axum::http::header::RETRY_AFTER;
+use axum::response::{AppendHeaders, IntoResponse, Response};
+use cartwright::types::{FieldIssue, Message};
+use cartwright_http::Problem;
+use maud::{Markup, html};
+
+use super::visitor::Sent;
+
+/// What a form shows: what is stored, or what was sent and why it was refused.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Entry<'a> {
+    sent: Option<&'a Sent>,
+    problem: Option<&'a Problem>,
+}
+
+impl<'a> Entry<'a> {
+    /// A form that was sent, and why it is refused.
+    pub(super) fn refused(sent: &'a Sent, problem: &'a Problem) -> Self {
+        Self { sent: Some(sent), problem: Some(problem) }
+    }
+
+    /// A form that shows what is stored, and why what was sent is refused: a file, or a button that was pressed.
+    pub(super) fn refused_without(problem: &'a Problem) -> Self {
+        Self { sent: None, problem: Some(problem) }
+    }
+
+    /// Returns what stands in a field: what was sent, else what is stored.
+    pub(super) fn text(&self, name: &str, stored: impl Display) -> String {
+        self.sent.map_or_else(|| stored.to_string(), |sent| sent.raw(name))
+    }
+
+    /// Returns whether a box is ticked, or a choice chosen.
+    pub(super) fn is_chosen(&self, name: &str, value: &str, stored: bool) -> bool {
+        self.sent.map_or(stored, |sent| sent.texts(name).any(|text| text == value))
+    }
+
+    /// Returns what is wrong with a field.
+    pub(super) fn issues(&self, name: &'a str) -> impl Iterator<Item = &'a FieldIssue> {
+        self.problem.into_iter().flat_map(Problem::issues).filter(move |issue| issue.field == name)
+    }
+
+    /// Returns what `aria-invalid` says of a field.
+    pub(super) fn invalid(&self, name: &'a str) -> Option<&'static str> {
+        self.issues(name).next().map(|_| "true")
+    }
+
+    /// Draws a field: its label, its input, what is wrong and what helps. The input's id is its name, and `{name}-help` describes it.
+    pub(super) fn field(&self, name: &'a str, label: &str, help: &str, input: Markup) -> Markup {
+        html! {
+            div.field {
+                label for=(name) { (label) }
+                (input)
+                div id=(format!("{name}-help")) {
+                    (self.beside(name))
+                    @if !help.is_empty() { p.help { (help) } }
+                }
+            }
+        }
+    }
+
+    /// Draws what is wrong with a field.
+    pub(super) fn beside(&self, name: &'a str) -> Markup {
+        html! { @for issue in self.issues(name) { p.issue { (issue.message.text) } } }
+    }
+
+    /// Draws the summary of a form whose fields' ids are their names.
+    pub(super) fn summary(&self) -> Markup {
+        self.summary_of(|field| Some(field.to_owned()))
+    }
+
+    /// Draws the summary of a form, where `id_of` gives the id of a field that the form has.
+    pub(super) fn summary_of(&self, id_of: impl Fn(&str) -> Option<String>) -> Markup {
+        let Some(problem) = self.problem else { return html! {} };
+        let issues = problem.issues();
+        html! {
+            div.refused #errors role="alert" tabindex="-1" autofocus {
+                @if issues.is_empty() { p { (problem.detail()) } }
+                @else {
+                    p {
+                        @if issues.len() == 1 { "1 field needs your attention." } @else { (issues.len()) " fields need your attention." }
+                        " Nothing was saved."
+                    }
+                    ul {
+                        @for issue in issues {
+                            li {
+                                @match id_of(&issue.field) {
+                                    Some(id) => a href=(format!("#{id}")) { (issue.message.text) },
+                                    None => { code { (issue.field) } ": " (issue.message.text) },
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Answers a form that is refused with its page, drawn again.
+pub(super) fn again(problem: &Problem, page: Markup) -> Response {
+    let after = AppendHeaders(problem.retry_after().map(|seconds| (RETRY_AFTER, seconds)));
+    (problem.status(), after, page).into_response()
+}
+
+/// Returns what is wrong with one field.
+pub(super) fn wrong(field: &str, text: impl Into<String>) -> Problem {
+    let text = text.into();
+    let message = Message { key: "entered".to_owned(), parameters: Vec::new(), text: text.clone() };
+    Problem::unprocessable("body", text).with_issues(vec![FieldIssue {
+        field: field.to_owned(),
+        message,
+        blocking: true,
+    }])
+}
+
+/// Places a problem that names no field beside the one that it is about.
+pub(super) fn of_field(field: &'static str) -> impl Fn(Problem) -> Problem {
+    move |problem| match problem.issues().is_empty() && problem.status() == StatusCode::UNPROCESSABLE_ENTITY {
+        true => wrong(field, problem.detail()),
+        false => problem,
+    }
+}
+
+/// Collects what is wrong with the fields of a form, so that all of it is shown at once.
+#[derive(Debug, Default)]
+pub(super) struct Issues(Vec<FieldIssue>);
+
+impl Issues {
+    /// Returns what was read of a field, or collects what is wrong with it.
+    pub(super) fn take<T>(&mut self, read: Result<T, Problem>) -> Option<T> {
+        read.map_err(|problem| self.0.extend_from_slice(problem.issues())).ok()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// # Errors
+    /// When anything is wrong.
+    pub(super) fn end(self) -> Result<(), Problem> {
+        if self.is_empty() { Ok(()) } else { Err(self.into_problem()) }
+    }
+
+    pub(super) fn into_problem(self) -> Problem {
+        let texts: Vec<&str> = self.0.iter().map(|issue| issue.message.text.as_str()).collect();
+        Problem::unprocessable("body", texts.join(" ")).with_issues(self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_summary_leads_to_each_field_that_the_form_has() {
+        let mut issues = Issues::default();
+        assert_eq!(issues.take(Ok::<_, Problem>(1)), Some(1));
+        assert_eq!(issues.take(Err::<u8, _>(wrong("scale", "Enter <digits>."))), None);
+        issues.take(Err::<u8, _>(wrong("elsewhere", "No.")));
+        let problem = issues.end().expect_err("two are wrong");
+        let entry = Entry::refused_without(&problem);
+        let summary = entry.summary_of(|field| (field == "scale").then(|| field.to_owned())).into_string();
+        for part in [
+            "id=\"errors\"",
+            "tabindex=\"-1\"",
+            "2 fields need your attention.",
+            "<a href=\"#scale\">Enter &lt;digits&gt;.</a>",
+            "<code>elsewhere</code>: No.",
+        ] {
+            assert!(summary.contains(part), "{part}: {summary}");
+        }
+        assert_eq!(entry.invalid("scale"), Some("true"));
+        assert_eq!(entry.invalid("currency"), None);
+        assert_eq!(Entry::default().summary().into_string(), "");
+    }
+
+    #[test]
+    fn a_problem_without_a_field_is_placed_beside_one_where_what_was_entered_is_wrong() {
+        let placed = of_field("origins")(Problem::unprocessable("origins", "It is wrong."));
+        assert_eq!(placed.issues().first().map(|issue| issue.field.as_str()), Some("origins"));
+        assert!(of_field("origins")(Problem::not_found("There is none.")).issues().is_empty());
+    }
+}

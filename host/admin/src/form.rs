@@ -1,0 +1,447 @@
+//! A plugin's settings form: drawn from its fields, and read back as the values that a merchant entered.
+
+use std::collections::BTreeMap;
+
+use cartwright::money;
+use cartwright::types::{Choice, ChoiceSource, Field, FieldIssue, Money};
+use cartwright::webhook::entered;
+use cartwright::{AccountId, Form, ShopId};
+use cartwright_http::Node;
+use cartwright_service::typed;
+use maud::{Markup, html};
+use serde_json::{Map, Value, json};
+use url::Url;
+
+use super::visitor::Sent;
+
+/// The usual beginning of inputs' names.
+pub(super) const SETTING: &str = "setting";
+
+/// The most choices of a field that a vendor is asked for; who has more is not listed whole.
+const MOST_CHOICES: usize = 500;
+/// The most times that it is asked for further choices.
+const MOST_PAGES: usize = 10;
+
+/// What a vendor offers for a field.
+pub(super) struct Offered {
+    choices: Vec<Choice>,
+    /// Is that all, so that nothing else can be chosen?
+    is_all: bool,
+}
+
+/// What an account's vendor offers for the fields that it is asked about, by field name. A vendor that does not answer keeps nobody from
+/// entering a value.
+pub(super) async fn ask(
+    node: &Node,
+    shop: &ShopId,
+    account: &AccountId,
+    form: &Form,
+    of_product: bool,
+) -> BTreeMap<String, Offered> {
+    let mut all = BTreeMap::new();
+    let is_asked = |field: &&Field| field.choices == ChoiceSource::Dynamic && (!of_product || field.per_product);
+    for field in form.0.iter().filter(is_asked) {
+        let mut offered: Option<Offered> = None;
+        let mut cursor: Option<String> = None;
+        for _ in 0..MOST_PAGES {
+            let Ok(page) = node.host().choices(shop, account, &field.name, "", cursor.as_deref()).await else { break };
+            let so_far = offered.get_or_insert(Offered { choices: Vec::new(), is_all: false });
+            so_far.choices.extend(page.choices);
+            so_far.is_all = page.cursor.is_none();
+            cursor = page.cursor;
+            if so_far.is_all || so_far.choices.len() >= MOST_CHOICES {
+                break;
+            }
+        }
+        all.extend(offered.map(|offered| (field.name.clone(), offered)));
+    }
+    all
+}
+
+/// A form as it is to be drawn.
+pub(super) struct Drawn<'a> {
+    pub(super) form: &'a Form,
+    /// What the names of its inputs begin with: a page may have two forms.
+    pub(super) prefix: &'a str,
+    /// What is entered, by field name, as the HTTP API has it.
+    pub(super) values: &'a Map<String, Value>,
+    /// The secrets that have a value.
+    pub(super) secrets: &'a [String],
+    /// What is wrong with it.
+    pub(super) issues: &'a [FieldIssue],
+    /// What the vendor offers for fields that it is asked about, as far as it answered; none while there is no account to ask with.
+    pub(super) choices: Option<&'a BTreeMap<String, Offered>>,
+    /// Only what a product may override, and then nothing is needed.
+    pub(super) of_product: bool,
+}
+
+/// The id of a field's input.
+pub(super) fn input_id(prefix: &str, field: &str) -> String {
+    format!("{prefix}-{field}")
+}
+
+/// The name of a field's input.
+fn input_name(prefix: &str, field: &str) -> String {
+    format!("{prefix}.{field}")
+}
+
+/// What was entered. What cannot be read stays as it was entered, and is refused where all values are checked.
+pub(super) fn read(form: &Form, prefix: &str, sent: &Sent, of_product: bool) -> Map<String, Value> {
+    let fields = form.0.iter().filter(|field| !of_product || field.per_product);
+    fields.filter_map(|field| Some((field.name.clone(), read_field(field, prefix, sent, of_product)?))).collect()
+}
+
+fn read_field(field: &Field, prefix: &str, sent: &Sent, of_product: bool) -> Option<Value> {
+    let name = input_name(prefix, &field.name);
+    let text = sent.text(&name);
+    let some = Some(text).filter(|text| !text.is_empty());
+    match field.kind.as_str() {
+        "heading" => None,
+        "yes-no" if of_product || field.default.is_none() => some.map(|text| json!(text == "true")),
+        "yes-no" => Some(json!(sent.has(&name))),
+        "secret" if sent.has(&format!("{name}.remove")) => Some(Value::Null),
+        "text-area" => Some(sent.raw(&name)).filter(|text| !text.is_empty()).map(Value::from),
+        "integer" => some.map(|text| text.parse::<i64>().map_or_else(|_| json!(text), Value::from)),
+        "money" => some.map(|text| {
+            let read = money::decimal(text).ok().filter(|_| !typed::looks_grouped(text));
+            let minor = read.and_then(|read| i64::try_from(read.mantissa()).ok());
+            minor.zip(read).map_or_else(|| json!(text), |(minor, read)| {
+                json!({ "minor": minor, "scale": read.scale(), "currency": sent.text(&format!("{name}.currency")) })
+            })
+        }),
+        "multi-select" => {
+            // Boxes, or lines where the vendor's choices are not known.
+            let chosen = sent.values(&name);
+            (!of_product || !chosen.is_empty()).then(|| json!(chosen))
+        }
+        "list" => some.map(|_| json!(sent.values(&name))),
+        "pairs" => some.map(|text| {
+            let pairs: Option<Vec<(String, String)>> = sent.lines(&name).map(typed::pair).collect();
+            pairs.map_or_else(|| json!(text), |pairs| json!(pairs))
+        }),
+        _ => some.map(Value::from),
+    }
+}
+
+/// The fields, in their groups.
+pub(super) fn draw(drawn: &Drawn<'_>) -> Markup {
+    let mut groups: Vec<(Option<&str>, Vec<&Field>)> = Vec::new();
+    for field in drawn.form.0.iter().filter(|field| !drawn.of_product || field.per_product) {
+        let group = field.group.as_deref();
+        match groups.last_mut() {
+            Some((last, fields)) if *last == group => fields.push(field),
+            _ => groups.push((group, vec![field])),
+        }
+    }
+    html! {
+        @for (group, fields) in groups {
+            @match group {
+                Some(name) => (fold(drawn, name, &fields)),
+                None => @for field in fields { (draw_field(drawn, field)) },
+            }
+        }
+    }
+}
+
+/// A group that is folded unless something in it must be entered, was changed or is wrong.
+fn fold(drawn: &Drawn<'_>, name: &str, fields: &[&Field]) -> Markup {
+    let changed = fields.iter().filter(|field| is_changed(drawn, field)).count();
+    let is_wrong = |field: &Field| drawn.issues.iter().any(|issue| issue.field == field.name);
+    let is_open = changed > 0 || fields.iter().any(|field| is_needed(drawn, field) || is_wrong(field));
+    html! {
+        details.fold open[is_open] {
+            summary {
+                (capitalized(name))
+                @if changed > 0 { " " span.mark { (changed) " changed" } }
+            }
+            div.columns role="group" aria-label=(name) { @for field in fields { (draw_field(drawn, field)) } }
+        }
+    }
+}
+
+/// Must a value be entered?
+fn is_needed(drawn: &Drawn<'_>, field: &Field) -> bool {
+    field.required && field.default.is_none() && !drawn.of_product
+}
+
+/// Does a field have another value than its default?
+fn is_changed(drawn: &Drawn<'_>, field: &Field) -> bool {
+    let default = field.default.as_ref().and_then(entered);
+    let value = drawn.values.get(&field.name).filter(|value| !text_of(value).is_empty());
+    drawn.secrets.contains(&field.name) || value.is_some() && value != default.as_ref()
+}
+
+fn capitalized(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+fn draw_field(drawn: &Drawn<'_>, field: &Field) -> Markup {
+    if field.kind == "heading" {
+        return html! { h3 { (field.label.text) } };
+    }
+    let (name, id) = (input_name(drawn.prefix, &field.name), input_id(drawn.prefix, &field.name));
+    let issues: Vec<&FieldIssue> = drawn.issues.iter().filter(|issue| issue.field == field.name).collect();
+    let blocked = issues.iter().any(|issue| issue.blocking);
+    let about = format!("{id}-help");
+    let condition = field.enabled_when.as_ref();
+    html! {
+        div.field data-when=[condition.map(|condition| input_name(drawn.prefix, &condition.field))]
+            data-is=[condition.map(|condition| json!(condition.one_of).to_string())] {
+            @if is_of_boxes(drawn, field) {
+                span.label id=(format!("{id}-label")) { (label(drawn, field)) }
+            } @else {
+                label for=(id) { (label(drawn, field)) }
+            }
+            (input(drawn, field, &Input { name: &name, id: &id, about: &about, blocked }))
+            div id=(about) {
+                @for issue in &issues { p.issue { (issue.message.text) } }
+                @if is_lost(drawn, field) { p.issue { "For security this was not kept. Enter it again." } }
+                @if let Some(help) = &field.help { p.help { (help.text) } }
+                @if let Some(note) = note(drawn, field) { p.help { (note) } }
+                @if field.choices == ChoiceSource::Dynamic && let Some(note) = note_of_choices(drawn, field) { p.help { (note) } }
+            }
+        }
+    }
+}
+
+fn label(drawn: &Drawn<'_>, field: &Field) -> Markup {
+    html! {
+        (field.label.text)
+        @if is_needed(drawn, field) { " " span.needed { "Required" } }
+        @if field.public { " " span.mark { "Public: visible to shoppers" } }
+    }
+}
+
+/// What there is to know beside what the plugin says.
+fn note(drawn: &Drawn<'_>, field: &Field) -> Option<String> {
+    if field.kind == "secret" {
+        let hosts: Vec<String> = field.hosts.iter().map(|host| host_shown(drawn.form, drawn.values, host)).collect();
+        return Some(match hosts.is_empty() {
+            true => "Never sent. Used to sign and verify only.".to_owned(),
+            false => format!("Only sent to {}.", hosts.join(", ")),
+        });
+    }
+    // Other inputs show it themselves.
+    let is_list = matches!(field.kind.as_str(), "text-area" | "list" | "pairs" | "multi-select" | "money");
+    empty_means(drawn, field).filter(|_| is_list)
+}
+
+/// What is used while a field has no value.
+fn empty_means(drawn: &Drawn<'_>, field: &Field) -> Option<String> {
+    if drawn.of_product {
+        return Some("Inherits from the connection".to_owned());
+    }
+    default_text(drawn, field).map(|default| format!("Default: {default}"))
+}
+
+/// The default of a field as people read it: a choice by its label.
+fn default_text(drawn: &Drawn<'_>, field: &Field) -> Option<String> {
+    let default = text_of(&field.default.as_ref().and_then(entered)?);
+    let choice = offered(drawn, field).into_iter().flatten().find(|choice| choice.value == default);
+    let default = choice.map_or(default, |choice| choice.label.text.clone());
+    Some(default).filter(|default| !default.is_empty())
+}
+
+/// Was a secret entered that is not drawn again? None is written into a page, not even for whoever has just sent it.
+fn is_lost(drawn: &Drawn<'_>, field: &Field) -> bool {
+    field.kind == "secret" && drawn.values.get(&field.name).is_some_and(Value::is_string)
+}
+
+/// Why not all that the vendor offers can be chosen here.
+fn note_of_choices(drawn: &Drawn<'_>, field: &Field) -> Option<&'static str> {
+    match (drawn.choices, offered(drawn, field)) {
+        (None, _) => Some("Save to load options from the vendor."),
+        (Some(_), None) => Some("Couldn't load options. Enter the value as shown at the vendor."),
+        (Some(_), Some(_)) if is_all(drawn, field) => None,
+        (Some(_), Some(_)) => Some("Not all options are listed. You can enter any value."),
+    }
+}
+
+/// Returns a host that a plugin names, or the host of the setting that names it: the value where there is one, else its default.
+pub(super) fn host_shown(form: &Form, values: &Map<String, Value>, host: &str) -> String {
+    let Some(name) = host.strip_prefix("setting:") else { return host.to_owned() };
+    let field = form.field(name);
+    let label = field.map_or(name, |field| field.label.text.as_str());
+    let default = || field.and_then(|field| field.default.as_ref()).and_then(entered);
+    let address = values.get(name).cloned().or_else(default);
+    match address.as_ref().and_then(host_of) {
+        Some(host) => format!("{host} (set in {label})"),
+        None => format!("the host set in {label}"),
+    }
+}
+
+/// Returns the host of an address.
+fn host_of(address: &Value) -> Option<String> {
+    Url::parse(address.as_str()?).ok()?.host_str().map(str::to_owned)
+}
+
+/// Is it drawn as several boxes, each with its own label?
+fn is_of_boxes(drawn: &Drawn<'_>, field: &Field) -> bool {
+    field.kind == "multi-select" && offered(drawn, field).is_some() && is_all(drawn, field)
+}
+
+fn offered<'a>(drawn: &'a Drawn<'_>, field: &'a Field) -> Option<&'a [Choice]> {
+    match &field.choices {
+        ChoiceSource::None => None,
+        ChoiceSource::Fixed(choices) => Some(choices),
+        ChoiceSource::Dynamic => drawn.choices?.get(&field.name).map(|offered| offered.choices.as_slice()),
+    }
+}
+
+/// Is what is offered everything that can be chosen?
+fn is_all(drawn: &Drawn<'_>, field: &Field) -> bool {
+    drawn.choices.and_then(|choices| choices.get(&field.name)).is_none_or(|offered| offered.is_all)
+}
+
+/// What every input has.
+struct Input<'a> {
+    name: &'a str,
+    id: &'a str,
+    about: &'a str,
+    blocked: bool,
+}
+
+fn input(drawn: &Drawn<'_>, field: &Field, Input { name, id, about, blocked }: &Input<'_>) -> Markup {
+    let value = drawn.values.get(&field.name);
+    let text = value.map(text_of).unwrap_or_default();
+    let invalid = blocked.then_some("true");
+    match field.kind.as_str() {
+        // Whether it has no value may matter.
+        "yes-no" if drawn.of_product || field.default.is_none() => html! {
+            select id=(id) name=(name) aria-describedby=(about) {
+                @let none = if drawn.of_product { "Inherit from connection" } else { "–" };
+                @for (choice, shown) in [("", none), ("true", "Yes"), ("false", "No")] {
+                    option value=(choice) selected[text == choice] { (shown) }
+                }
+            }
+        },
+        "yes-no" => {
+            let default = field.default.as_ref().and_then(entered);
+            let on = value.or(default.as_ref()).and_then(Value::as_bool).unwrap_or_default();
+            html! { input id=(id) name=(name) type="checkbox" value="true" checked[on] aria-describedby=(about); }
+        }
+        "secret" => {
+            let is_set = drawn.secrets.contains(&field.name);
+            let held = if is_set { "•••••••• Enter a new value to replace" } else { "" };
+            let is_removed = value.is_some_and(Value::is_null);
+            html! {
+                input id=(id) name=(name) type="password" autocomplete="off" spellcheck="false" placeholder=(held)
+                    aria-describedby=(about) aria-invalid=[invalid];
+                @if is_set && !field.required {
+                    label.inline { input type="checkbox" name=(format!("{name}.remove")) checked[is_removed]; " Remove saved value" }
+                }
+            }
+        }
+        "text-area" | "list" | "pairs" => {
+            let hint = match field.kind.as_str() {
+                "list" => Some("One per line"),
+                "pairs" => Some("name = value, one per line"),
+                _ => None,
+            };
+            html! {
+                textarea id=(id) name=(name) rows="4" placeholder=[hint] aria-describedby=(about) aria-invalid=[invalid] {
+                    // A browser takes away the first end of a line.
+                    "\n" (text)
+                }
+            }
+        }
+        "multi-select" if is_of_boxes(drawn, field) => {
+            let chosen: Vec<&str> = match value {
+                Some(Value::Array(values)) => values.iter().filter_map(Value::as_str).collect(),
+                _ => Vec::new(),
+            };
+            html! {
+                div.boxes role="group" aria-labelledby=(format!("{id}-label")) aria-describedby=(about) {
+                    @for choice in offered(drawn, field).unwrap_or_default() {
+                        label.inline {
+                            input type="checkbox" name=(name) value=(typed::line(&choice.value)) checked[chosen.contains(&choice.value.as_str())];
+                            " " (choice.label.text)
+                        }
+                    }
+                    @for value in chosen.iter().filter(|value| offered(drawn, field).into_iter().flatten().all(|choice| choice.value != **value)) {
+                        label.inline { input type="checkbox" name=(name) value=(typed::line(value)) checked; " " (value) }
+                    }
+                }
+            }
+        }
+        "multi-select" => html! {
+            textarea id=(id) name=(name) rows="3" placeholder="One per line" aria-describedby=(about) { "\n" (text) }
+        },
+        "select" => match offered(drawn, field) {
+            Some(choices) if is_all(drawn, field) => html! {
+                select id=(id) name=(name) aria-describedby=(about) aria-invalid=[invalid] {
+                    option value="" {
+                        @if drawn.of_product { "Inherit from connection" }
+                        @else if let Some(default) = default_text(drawn, field) { "Default (" (default) ")" }
+                        @else { "–" }
+                    }
+                    @for choice in choices {
+                        option value=(choice.value) selected[text == choice.value] { (choice.label.text) }
+                    }
+                    @if !text.is_empty() && choices.iter().all(|choice| choice.value != text) {
+                        option value=(text) selected { (text) }
+                    }
+                }
+            },
+            choices => html! {
+                @let list = format!("{id}-choices");
+                input id=(id) name=(name) value=(text) list=[choices.map(|_| &list)] autocomplete="off" placeholder=[empty_means(drawn, field)]
+                    aria-describedby=(about) aria-invalid=[invalid];
+                @if let Some(choices) = choices {
+                    datalist id=(list) { @for choice in choices { option value=(choice.value) { (choice.label.text) } } }
+                }
+            },
+        },
+        "money" => {
+            let currency = value.and_then(|money| money["currency"].as_str()).unwrap_or_default();
+            html! {
+                span.pair {
+                    input id=(id) name=(name) value=(text) inputmode="decimal" aria-describedby=(about) aria-invalid=[invalid];
+                    input name=(format!("{name}.currency")) value=(currency) size="4" maxlength="3" aria-label="Currency";
+                }
+            }
+        }
+        kind => {
+            let (kind, mode) = match kind {
+                "url" => ("url", None),
+                "email" => ("email", None),
+                "integer" => ("text", Some("numeric")),
+                "decimal" => ("text", Some("decimal")),
+                _ => ("text", None),
+            };
+            html! {
+                input id=(id) name=(name) type=(kind) value=(text) inputmode=[mode] spellcheck="false" autocomplete="off"
+                    placeholder=[empty_means(drawn, field)] aria-describedby=(about) aria-invalid=[invalid];
+            }
+        }
+    }
+}
+
+/// A value as people write it.
+pub(super) fn text_of(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => String::new(),
+        Value::Array(values) => {
+            let line = |value: &Value| match value {
+                Value::Array(pair) => match pair.as_slice() {
+                    [Value::String(name), Value::String(value)] => typed::pair_line(name, value),
+                    _ => value.to_string(),
+                },
+                Value::String(value) => typed::line(value).into_owned(),
+                value => text_of(value),
+            };
+            values.iter().map(line).collect::<Vec<_>>().join("\n")
+        }
+        Value::Object(_) => match serde_json::from_value::<Money>(value.clone()).map(|money| money::exact(&money)) {
+            Ok(Ok(amount)) => {
+                let text = amount.to_string();
+                // With one more zero it can be read in one way only.
+                if typed::looks_grouped(&text) { format!("{text}0") } else { text }
+            }
+            _ => value.to_string(),
+        },
+        value => value.to_string(),
+    }
+}

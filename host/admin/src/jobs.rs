@@ -1,0 +1,245 @@
+//! Jobs: which wait for a person, why one stands, what it asked and was answered, and what a person decides about it.
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::Redirect;
+use axum::routing::{get, post};
+use cartwright::ShopId;
+use cartwright_http::access::{Backend, Integrator};
+use cartwright_http::api::jobs::of_shop;
+use cartwright_http::extract::{Path, Query};
+use cartwright_http::{Node, Problem};
+use cartwright_service::words::{shown, who_mends};
+use cartwright_store::{JobDetail, JobFilter, JobSummary, Replay};
+use maud::{Markup, html};
+use serde::Deserialize;
+
+use super::frame::{Done, at, page, segment, token};
+use super::orders;
+use super::visitor::{Sent, Visitor, done};
+use super::words::{PAGE, PageOf, STATES, happened, last_of_page, said, state, when};
+
+/// The states that are shown unless one is chosen: those that need somebody, and those in trouble.
+const FIRST: usize = 3;
+
+pub(super) fn routes() -> Router<Node> {
+    Router::new()
+        .route("/admin/shops/{shop}/jobs", get(list))
+        .route("/admin/shops/{shop}/jobs/{job}", get(read))
+        .route("/admin/shops/{shop}/jobs/{job}/replay", post(replay))
+        .route("/admin/shops/{shop}/jobs/{job}/cancel", post(cancel))
+}
+
+/// The page of a job.
+pub(super) fn path(shop: &ShopId, job: &str) -> String {
+    at(shop, &format!("/jobs/{}", segment(job)))
+}
+
+#[derive(Debug, Deserialize)]
+struct Which {
+    state: Option<String>,
+    #[serde(flatten)]
+    page: PageOf,
+}
+
+async fn list(
+    _: Integrator,
+    visitor: Visitor,
+    State(node): State<Node>,
+    Path(shop): Path<ShopId>,
+    Query(Which { state: chosen, page: listed }): Query<Which>,
+) -> Result<Markup, Problem> {
+    node.host().shop(&shop)?;
+    let chosen = chosen.as_deref();
+    if let Some(unknown) = chosen.filter(|chosen| STATES.iter().all(|(name, ..)| name != chosen)) {
+        return Err(Problem::not_found(format!("There is no job status {unknown:?}.")));
+    }
+    let wanted = STATES.iter().enumerate().filter(|(place, (name, ..))| match chosen {
+        Some(chosen) => *name == chosen,
+        None => *place < FIRST,
+    });
+    let mut found = Vec::new();
+    for (_, (name, text, _)) in wanted {
+        let filter = JobFilter {
+            shop: Some(shop.clone()),
+            state: Some((*name).to_owned()),
+            after: listed.after.clone().filter(|_| chosen.is_some()),
+            ..JobFilter::default()
+        };
+        found.push((*name, *text, node.store().jobs(&filter, PAGE).await?));
+    }
+    Ok(page(
+        &visitor,
+        "Vendor jobs",
+        html! {
+            p { "Each job sends one order event to one vendor. Jobs run and retry automatically." }
+            nav.filters aria-label="Statuses" {
+                a href=(at(&shop, "/jobs")) aria-current=[chosen.is_none().then_some("page")] { "Needs attention" }
+                @for (name, text, _) in STATES {
+                    a href=(at(&shop, &format!("/jobs?state={name}"))) aria-current=[(chosen == Some(name)).then_some("page")] { (text) }
+                }
+            }
+            @for (name, text, jobs) in &found {
+                section {
+                    h2 { (text) }
+                    @if jobs.is_empty() { p { "No jobs" } } @else { (table(&shop, text, jobs)) }
+                    (listed.draw(&at(&shop, "/jobs"), &[("state", *name)], last_of_page(jobs).map(|last| last.id.as_str())))
+                }
+            }
+        },
+    ))
+}
+
+/// Jobs in a list, which `label` names.
+pub(super) fn table<'a>(shop: &ShopId, label: &str, jobs: impl IntoIterator<Item = &'a JobSummary>) -> Markup {
+    html! {
+        div.scroll tabindex="0" role="region" aria-label=(label) {
+            table {
+                thead { tr { th { "Event" } th { "Vendor" } th { "Order" } th { "Status" } th { "Updated" } } }
+                tbody {
+                    @for job in jobs {
+                        tr {
+                            th scope="row" { a href=(path(shop, &job.id)) { (happened(&job.kind)) } " " span.mark { (job.event) } }
+                            td { (job.account) }
+                            td { a href=(orders::path(shop, &job.order)) { (job.order) } }
+                            td { (state(job)) }
+                            td { (when(job.changed)) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+async fn read(
+    _: Integrator,
+    visitor: Visitor,
+    State(node): State<Node>,
+    Path((shop, id)): Path<(ShopId, String)>,
+) -> Result<Markup, Problem> {
+    let detail = of_shop(&node, &shop, &id).await?;
+    let job = &detail.summary;
+    let runs = node.host().plugin(&job.plugin);
+    Ok(page(
+        &visitor,
+        &format!("{} → {}, order {}", happened(&job.kind), job.account, job.order),
+        html! {
+            dl {
+                dt { "Status" } dd { (state(job)) ", since " (when(job.changed)) }
+                dt { "Order" } dd { a href=(orders::path(&shop, &job.order)) { (job.order) } }
+                dt { "Event" } dd { (happened(&job.kind)) ", " (job.event) ", reported " (when(job.created)) }
+                dt { "Plugin" } dd {
+                    @match &runs {
+                        Some(plugin) => { (plugin.about().identity.name) " " (plugin.about().identity.version) },
+                        None => { "Build not installed on this node: " code { (job.plugin) } },
+                    }
+                }
+                dt { "ID" } dd { code { (job.id) } }
+            }
+            (why(&detail))
+            @if visitor.caller.is_admin() { (decide(&visitor, &shop, &detail)) }
+            @for (number, records) in &detail.journals {
+                section {
+                    h2 { @if *number == 0 { "Steps" } @else { "Steps after restart " (number) } }
+                    p.help { "Each request with its response. Bodies and secrets are not shown." }
+                    div.scroll tabindex="0" role="region" aria-label=(format!("Steps {number}")) {
+                        table {
+                            thead { tr { th.number { "Step" } th { "Time" } th { "Action" } th { "Details" } } }
+                            tbody {
+                                @for (position, record) in records.iter().enumerate() {
+                                    @let (what, about) = shown(&record.entry);
+                                    tr {
+                                        td.number { (position) } td { (when(record.at)) } td { (what) } td.long { (about) }
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+            @if !detail.outcomes.is_empty() {
+                section {
+                    h2 { "Updates" }
+                    ol.timeline {
+                        @for outcome in &detail.outcomes {
+                            li { (when(outcome.at)) (said(&outcome.outcome, &[])) @if outcome.held { " " span.state.bad { "Needs attention" } } }
+                        }
+                    }
+                }
+            }
+        },
+    ))
+}
+
+fn why(detail: &JobDetail) -> Markup {
+    html! {
+        @if let Some(why) = &detail.why {
+            section.attention aria-labelledby="why" {
+                h2 #why { "What went wrong" }
+                p { (why.text) }
+                @if let Some(who) = why.who { p { "Who can fix this: " (who_mends(who)) "." } }
+            }
+        }
+    }
+}
+
+fn decide(visitor: &Visitor, shop: &ShopId, detail: &JobDetail) -> Markup {
+    let here = path(shop, &detail.summary.id);
+    let (over, state) = (detail.summary.state.is_over(), detail.summary.state.name());
+    let goes_on = matches!(state, "stopped" | "needs-merchant" | "retrying" | "cancelled");
+    html! {
+        @if matches!(state, "running" | "waiting") { p { "This job is running. You can retry it when it has stopped." } }
+        @else { form.card method="post" action=(format!("{here}/replay")) {
+            h2 { "Retry job" }
+            (token(visitor))
+            dl {
+                @if goes_on { dt { "Retry from failed step" } dd {
+                    "Repeats only the last request. If it may already have reached the vendor, check there first to avoid a duplicate."
+                } }
+                dt { "Restart from the beginning" }
+                dd { "Runs every step with the current settings. Updates already recorded are not repeated. Vendors that detect repeats won't create "
+                    "duplicates." }
+            }
+            @if goes_on {
+                button name="from" value="here" data-ask="Retry from the failed step? The last request is sent again." { "Retry from failed step" } " "
+            }
+            button.quiet name="from" value="beginning" data-ask="Restart this job from the beginning?" { "Restart from the beginning" }
+        } }
+        @if !over {
+            form.card method="post" action=(format!("{here}/cancel")) {
+                h2 { "Cancel job" }
+                (token(visitor))
+                p { "The current step finishes, later events continue. Anything already created at the vendor stays." }
+                button.danger data-ask="Cancel this job? The vendor may never receive this event." { "Cancel job" }
+            }
+        }
+    }
+}
+
+async fn replay(
+    Backend(caller): Backend,
+    State(node): State<Node>,
+    Path((shop, id)): Path<(ShopId, String)>,
+    sent: Sent,
+) -> Result<Redirect, Problem> {
+    of_shop(&node, &shop, &id).await?;
+    let how = match sent.text("from") {
+        "here" => Replay::GoOn,
+        "beginning" => Replay::Restart,
+        _ => return Err(Problem::unprocessable("body", "from: choose \"here\" or \"beginning\"")),
+    };
+    node.store().replay(&id, how, &caller.who, node.now()).await?;
+    Ok(done(&path(&shop, &id), Done::Replayed))
+}
+
+async fn cancel(
+    Backend(caller): Backend,
+    State(node): State<Node>,
+    Path((shop, id)): Path<(ShopId, String)>,
+    _: Sent,
+) -> Result<Redirect, Problem> {
+    of_shop(&node, &shop, &id).await?;
+    node.store().cancel(&id, &caller.who, node.now()).await?;
+    Ok(done(&path(&shop, &id), Done::Cancelled))
+}

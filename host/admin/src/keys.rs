@@ -1,0 +1,273 @@
+//! Access keys: who may ask what.
+
+use std::time::{Duration, SystemTime};
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use cartwright::ShopId;
+use cartwright_http::access::{Admin, Caller};
+use cartwright_http::api::keys::{LONGEST_LABEL, new_key};
+use cartwright_http::extract::Path;
+use cartwright_http::{Node, Problem};
+use cartwright_store::{AccessKeyInfo, NewAccessKey, Role};
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use maud::{Markup, html};
+
+use super::consent::networks;
+use super::entry::{Entry, Issues, again, of_field, wrong};
+use super::frame::{Done, address, at, page, segment, token};
+use super::visitor::{Sent, Visitor, done};
+use super::words::when;
+
+/// The roles, with what each is for.
+const ROLES: [(&str, &str, &str); 4] = [
+    ("integrator", "Integrator", "Sets up one shop: vendors, product links, webhooks. Can sign in here."),
+    ("backend", "Backend", "For the platform's server: carts, orders and prices of one shop or of all shops."),
+    (
+        "storefront",
+        "Storefront",
+        "For one shop's storefront pages: loads configurators and adds to carts. Visible to everyone.",
+    ),
+    ("admin", "Admin", "Runs the installation: everything, in all shops. Can sign in here."),
+];
+/// For how long the former secret of an exchanged key goes on, in seconds.
+const BOTH: [(u32, &str); 3] = [(86_400, "expire in 24 hours"), (604_800, "expire in 7 days"), (0, "expire now")];
+
+/// The choice of a key that is for every shop; no shop's id.
+const ALL_SHOPS: &str = "*";
+
+pub(super) fn routes() -> Router<Node> {
+    Router::new()
+        .route("/admin/keys", get(list).post(make))
+        .route("/admin/keys/{key}/rotate", post(rotate))
+        .route("/admin/keys/{key}/revoke", post(revoke))
+}
+
+fn role_text(role: &Role) -> &'static str {
+    ROLES.into_iter().find(|(name, ..)| *name == role.name()).map_or("", |(_, _, text)| text)
+}
+
+async fn list(_: Admin, visitor: Visitor, State(node): State<Node>) -> Result<Markup, Problem> {
+    list_page(&visitor, &node, &Entry::default()).await
+}
+
+async fn list_page(visitor: &Visitor, node: &Node, entry: &Entry<'_>) -> Result<Markup, Problem> {
+    let mut keys = node.store().access_keys(None, None, u32::MAX).await?;
+    let now = node.now();
+    // Those that hold first, and of these the newest.
+    keys.sort_by_key(|key| (!holds(key, now), std::cmp::Reverse(key.created)));
+    Ok(page(
+        visitor,
+        "Access keys",
+        html! {
+            (entry.summary())
+            div.scroll tabindex="0" role="region" aria-label="Access keys" {
+                table {
+                    thead { tr { th { "Name" } th { "Role" } th { "Status" } th { "Last used" } th { span.visually-hidden { "Change" } } } }
+                    tbody { @for key in &keys { (row(visitor, key, now)) } }
+                }
+            }
+            (new_form(visitor, &node.host().shop_ids(), entry))
+        },
+    ))
+}
+
+fn holds(key: &AccessKeyInfo, now: SystemTime) -> bool {
+    key.revoked.is_none() && key.expires.is_none_or(|ends| ends > now)
+}
+
+fn row(visitor: &Visitor, key: &AccessKeyInfo, now: SystemTime) -> Markup {
+    let here = address(&format!("/admin/keys/{}", segment(&key.id)));
+    html! {
+        tr {
+            th scope="row" {
+                (key.label) " " span.mark { (key.id) }
+                @if visitor.caller.key == key.id { " " span.mark { "This session" } }
+            }
+            td {
+                (key.role.name())
+                @match key.role.shop() {
+                    Some(shop) => { " of " a href=(at(shop, "")) { (shop) } },
+                    None => " of all shops",
+                }
+                @if !key.networks.is_empty() {
+                    div.mark { "from " (key.networks.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")) " only" }
+                }
+            }
+            td {
+                @match (key.revoked, key.expires) {
+                    (Some(revoked), _) => { span.state { "Revoked" } " " (when(revoked)) },
+                    (None, Some(ends)) if ends <= now => { span.state { "Expired" } " " (when(ends)) },
+                    (None, ends) => {
+                        span.state.good { "Active" }
+                        @if let Some(ends) = ends { " until " (when(ends)) }
+                        @if let Some(ends) = key.previous_ends.filter(|ends| *ends > now) { div.mark { "old secret until " (when(ends)) } }
+                    },
+                }
+            }
+            td { @match key.last_used { Some(used) => (when(used)), None => "Never" } }
+            td {
+                @if key.revoked.is_none() {
+                    form method="post" action=(format!("{here}/rotate")) {
+                        (token(visitor))
+                        label.visually-hidden for=(format!("both-{}", key.id)) { "Old secret of " (key.label) }
+                        select id=(format!("both-{}", key.id)) name="both_seconds" {
+                            @for (seconds, text) in BOTH { option value=(seconds) { "Old secret: " (text) } }
+                        }
+                        " "
+                        button.quiet data-ask=(format!("Rotate the secret of “{}”?", key.label)) {
+                            "Rotate" span.visually-hidden { " " (key.label) }
+                        }
+                    }
+                    " "
+                    form method="post" action=(format!("{here}/revoke")) {
+                        (token(visitor))
+                        button.danger data-ask=(format!("Revoke “{}”? Requests with it will be rejected.", key.label)) {
+                            "Revoke" span.visually-hidden { " " (key.label) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn new_form(visitor: &Visitor, shops: &[ShopId], entry: &Entry<'_>) -> Markup {
+    let networks_help = "CIDR ranges such as 192.0.2.0/24, one per line. Leave empty to allow any.";
+    html! {
+        form.card method="post" action=(address("/admin/keys")) {
+            h2 { "Create key" }
+            (token(visitor))
+            (entry.field("label", "Name", "", html! {
+                input #label name="label" required maxlength=(LONGEST_LABEL) value=(entry.text("label", "")) aria-describedby="label-help"
+                    aria-invalid=[entry.invalid("label")];
+            }))
+            fieldset #role {
+                legend { "Role" }
+                (entry.beside("role"))
+                @for (number, (name, text, about)) in ROLES.into_iter().enumerate() {
+                    label.inline {
+                        input type="radio" name="role" value=(name) required checked[entry.is_chosen("role", name, number == 0)];
+                        " " strong { (text) } ": " (about)
+                    }
+                }
+            }
+            (entry.field("shop", "Shop", "Integrator and storefront keys need a shop. An admin key is for all shops.", html! {
+                select #shop name="shop" aria-describedby="shop-help" aria-invalid=[entry.invalid("shop")] {
+                    option value="" { "Choose a shop" }
+                    option value=(ALL_SHOPS) selected[entry.is_chosen("shop", ALL_SHOPS, false)] { "All shops" }
+                    @for shop in shops { option value=(shop) selected[entry.is_chosen("shop", shop.as_str(), false)] { (shop) } }
+                }
+            }))
+            (entry.field("networks", "Allowed networks", networks_help, html! {
+                textarea #networks name="networks" rows="2" spellcheck="false" aria-describedby="networks-help"
+                    aria-invalid=[entry.invalid("networks")] { "\n" (entry.text("networks", "")) }
+            }))
+            (entry.field("expires", "Expires on", "At 00:00 UTC on this day. Leave empty for a key that does not expire.", html! {
+                input #expires name="expires" type="date" size="12" value=(entry.text("expires", "")) aria-describedby="expires-help"
+                    aria-invalid=[entry.invalid("expires")];
+            }))
+            button { "Create key" }
+        }
+    }
+}
+
+fn role(sent: &Sent) -> Result<Role, Problem> {
+    let needed = || wrong("shop", "Choose a shop: integrator and storefront keys are for one shop.");
+    let is_all = sent.text("shop") == ALL_SHOPS;
+    let shop: Option<ShopId> = if is_all { None } else { sent.optional("shop")? };
+    Ok(match (sent.text("role"), shop) {
+        ("storefront", shop) => Role::Storefront { shop: shop.ok_or_else(needed)? },
+        ("integrator", shop) => Role::Integrator { shop: shop.ok_or_else(needed)? },
+        // A key for every shop is made on purpose.
+        ("backend", None) if !is_all => return Err(wrong("shop", "Choose a shop, or “All shops”.")),
+        ("backend", shop) => Role::Backend { shop },
+        ("admin", None) => Role::Admin,
+        // Whoever chose a shop did not want a key for all of them.
+        ("admin", Some(_)) => return Err(wrong("shop", "An admin key is for all shops: choose “All shops”.")),
+        _ => return Err(wrong("role", "Choose a role.")),
+    })
+}
+
+async fn make(
+    Admin(caller): Admin,
+    visitor: Visitor,
+    State(node): State<Node>,
+    sent: Sent,
+) -> Result<Response, Problem> {
+    match make_key(&node, &caller, &sent).await {
+        Ok((role, text)) => Ok(shown_once(&visitor, &text, Some(&role)).into_response()),
+        Err(problem) => {
+            let entry = Entry::refused(&sent, &problem);
+            Ok(again(&problem, list_page(&visitor, &node, &entry).await?))
+        }
+    }
+}
+
+async fn make_key(node: &Node, caller: &Caller, sent: &Sent) -> Result<(Role, String), Problem> {
+    let mut issues = Issues::default();
+    let (role, networks) = (issues.take(role(sent)), issues.take(networks(sent, "networks")));
+    let expires = issues.take(sent.day("expires").and_then(|day| day.map(midnight).transpose()));
+    let (Some(role), Some(networks), Some(expires)) = (role, networks, expires) else {
+        return Err(issues.into_problem());
+    };
+    let key = NewAccessKey { role, label: sent.text("label").to_owned(), networks, expires };
+    let (_, text) = new_key(node, &key, &caller.who).await.map_err(of_field("label"))?;
+    Ok((key.role, text))
+}
+
+/// The beginning of a day in UTC.
+fn midnight(day: Date) -> Result<SystemTime, Problem> {
+    let at = day.to_zoned(TimeZone::UTC).map_err(|_| wrong("expires", "Enter a date that is not so far away."))?;
+    Ok(SystemTime::from(at.timestamp()))
+}
+
+fn shown_once(visitor: &Visitor, key: &str, role: Option<&Role>) -> Markup {
+    page(
+        visitor,
+        "Access key",
+        html! {
+            section.attention {
+                h2 { "Copy this now. You won't see it again." }
+                div.field {
+                    label for="key" { "Access key" }
+                    input #key readonly value=(key) spellcheck="false" aria-describedby="key-help";
+                    p.help #key-help {
+                        "Use it as " code { "Authorization: Bearer" } " in requests, or on the sign-in page."
+                        @if let Some(role) = role { "\n" (role.name()) ": " (role_text(role)) }
+                    }
+                }
+            }
+            p { a.button href=(address("/admin/keys")) { "Done" } }
+        },
+    )
+}
+
+async fn rotate(
+    Admin(caller): Admin,
+    visitor: Visitor,
+    State(node): State<Node>,
+    Path(key): Path<String>,
+    sent: Sent,
+) -> Result<Markup, Problem> {
+    let both: u32 = sent.read("both_seconds")?;
+    if BOTH.iter().all(|(seconds, _)| *seconds != both) {
+        return Err(Problem::unprocessable("body", "Choose when the old secret expires."));
+    }
+    let both = Duration::from_secs(both.into());
+    let made = node.store().rotate_access_key(None, &key, both, &caller.who, node.now()).await?;
+    Ok(shown_once(&visitor, &String::from_utf8_lossy(made.expose()), None))
+}
+
+async fn revoke(
+    Admin(caller): Admin,
+    State(node): State<Node>,
+    Path(key): Path<String>,
+    _: Sent,
+) -> Result<Redirect, Problem> {
+    node.store().revoke_access_key(None, &key, &caller.who, node.now()).await?;
+    Ok(done(&address("/admin/keys"), Done::Revoked))
+}

@@ -1,0 +1,118 @@
+//! The admin pages: shops, vendors, links, plugins and what they do, in a browser. Drawn here; a script only makes them quicker.
+//! [`routes`] is all of them.
+//!
+//! Whoever signs in with an integrator's or an admin's access key holds a session. The extractors that say who may use an operation
+//! of the HTTP API say it of pages too, and what goes wrong is a [`Problem`] that is drawn instead of written as JSON. Every form
+//! holds its session's token, see `visitor`.
+
+mod accounts;
+mod approvals;
+mod chart;
+mod consent;
+mod entry;
+mod form;
+mod frame;
+mod health;
+mod jobs;
+mod keys;
+mod link;
+mod links;
+mod log;
+mod nav;
+mod notifications;
+mod open_items;
+mod orders;
+mod plugins;
+mod preview;
+mod quotations;
+mod shops;
+mod sign_in;
+mod timeline;
+mod vendor_swap;
+mod visitor;
+mod webhooks;
+mod words;
+
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY,
+};
+use axum::routing::get;
+use axum::{Router, middleware};
+use cartwright_http::{Node, Problem, in_time, panicked, wrong_method};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::set_header::SetResponseHeaderLayer;
+
+/// Nothing but what this host serves is loaded or run, and nobody frames it. A vendor's pictures are shown from where they are.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' https: data:; connect-src 'self'; \
+    form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+
+/// The admin pages of a node.
+pub fn routes(node: &Node) -> Router<Node> {
+    let set = |name: HeaderName, value: &'static str| {
+        SetResponseHeaderLayer::overriding(name, HeaderValue::from_static(value))
+    };
+    let style = ([(CONTENT_TYPE, "text/css; charset=utf-8")], include_str!("../assets/admin.css"));
+    let script = ([(CONTENT_TYPE, "text/javascript; charset=utf-8")], include_str!("../assets/admin.js"));
+    let pages = Router::new()
+        .merge(sign_in::routes())
+        .merge(shops::routes())
+        .merge(accounts::routes())
+        .merge(link::routes())
+        .merge(links::routes())
+        .merge(preview::routes())
+        .merge(vendor_swap::routes())
+        .merge(plugins::routes())
+        .merge(quotations::routes())
+        .merge(approvals::routes())
+        .merge(webhooks::routes())
+        .merge(orders::routes())
+        .merge(jobs::routes())
+        .merge(notifications::routes())
+        .merge(log::routes())
+        .merge(health::routes())
+        .merge(keys::routes())
+        .route("/admin/style.css", get(style))
+        .route("/admin/script.js", get(script))
+        .route("/admin/{*rest}", get(|| async { Problem::not_found("This page doesn't exist or was moved.") }))
+        .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn_with_state(node.clone(), visitor::identify));
+    drawn(pages, node.admin_url().prefix().to_owned())
+        .layer(set(CONTENT_SECURITY_POLICY, POLICY))
+        .layer(set(REFERRER_POLICY, "same-origin"))
+        .layer(set(CACHE_CONTROL, "no-store"))
+}
+
+/// Draws the problems of pages, those of requests that take too long or panic too: people read pages. `prefix` is the path of the pages'
+/// address.
+fn drawn<S: Clone + Send + Sync + 'static>(pages: Router<S>, prefix: String) -> Router<S> {
+    pages
+        .layer(middleware::from_fn(in_time))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn_with_state(prefix, frame::drawn))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::{Body, to_bytes};
+    use axum::http::{Request, StatusCode};
+    use hyper::service::Service as _;
+    use hyper_util::service::TowerToHyperService;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_page_that_panics_is_a_page_that_says_so() {
+        async fn panics() -> &'static str {
+            panic!("a test")
+        }
+        let pages = drawn(Router::new().route("/admin/shops", get(panics)), "/cartwright".to_owned());
+        let request = Request::get("/admin/shops").body(Body::empty()).expect("a request");
+        let response = TowerToHyperService::new(pages).call(request).await.expect("a response");
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert!(response.headers()[CONTENT_TYPE].to_str().is_ok_and(|kind| kind.starts_with("text/html")));
+        let page = to_bytes(response.into_body(), 1 << 20).await.expect("a page");
+        let page = String::from_utf8_lossy(&page);
+        assert!(page.contains("the host failed") && page.contains("/cartwright/admin/style.css"), "{page}");
+        assert!(page.contains("not known whether anything was changed"), "{page}");
+    }
+}

@@ -1,0 +1,375 @@
+//! One product link, with a picker that the vendor's catalogue feeds.
+
+use std::collections::BTreeSet;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use cartwright::types::{FieldIssue, Product};
+use cartwright::{AccountId, Link, LinkIssues, Plugin, ShopId, ShopSnapshot, StrategyChoice};
+use cartwright_http::access::Integrator;
+use cartwright_http::extract::{Path, Query};
+use cartwright_http::{Node, Problem};
+use cartwright_service::typed;
+use cartwright_store::{Expected, link_version};
+use maud::{Markup, html};
+use serde::Deserialize;
+use url::form_urlencoded;
+
+use super::accounts::plugin;
+use super::entry::{Entry, wrong};
+use super::form::{self, Drawn};
+use super::frame::{Done, at, page, refusal, token};
+use super::links::{read_strategy, strategies};
+use super::shops::runs;
+use super::visitor::{Sent, Visitor, done};
+
+/// The most products of the shop that are offered.
+const MOST_OFFERED: u32 = 500;
+
+/// What the names of the inputs of a strategy's settings begin with.
+const STRATEGY: &str = "strategy";
+
+pub(super) fn routes() -> Router<Node> {
+    Router::new().route("/admin/shops/{shop}/links/edit", get(edit).post(set))
+}
+
+/// What is shown of a link that is made or changed.
+#[derive(Debug, Default, Deserialize)]
+struct Editing {
+    #[serde(default)]
+    product: String,
+    account: Option<AccountId>,
+    vendor_product: Option<String>,
+    #[serde(default)]
+    search: String,
+    cursor: Option<String>,
+}
+
+async fn edit(
+    _: Integrator,
+    visitor: Visitor,
+    State(node): State<Node>,
+    Path(shop): Path<ShopId>,
+    Query(editing): Query<Editing>,
+) -> Result<Markup, Problem> {
+    let of = node.host().snapshot(&shop)?;
+    let old = of.links.iter().find(|link| link.shop_product == editing.product).cloned();
+    let first = || of.accounts.first().map(|account| account.id.clone());
+    let account = editing.account.clone().or_else(|| old.as_ref().map(|old| old.account.clone())).or_else(first);
+    let Some(account) = account else {
+        return Err(Problem::unprocessable("account", "Connect a vendor before you link products."));
+    };
+    let mut link = old.clone().filter(|old| old.account == account).unwrap_or_else(|| empty(&editing.product, account));
+    if let Some(vendor_product) = &editing.vendor_product {
+        link.vendor_product.clone_from(vendor_product);
+    }
+    let version = old.as_ref().map(link_version).unwrap_or_default();
+    link_page(&visitor, &node, &of, &link, &Told { editing, version, ..Told::default() }).await
+}
+
+fn empty(product: &str, account: AccountId) -> Link {
+    Link {
+        shop_product: product.to_owned(),
+        account,
+        vendor_product: String::new(),
+        other_vendor_products: Vec::new(),
+        preset: None,
+        allowed_skus: Vec::new(),
+        settings: serde_json::Map::new(),
+        strategy: StrategyChoice::default(),
+        strategy_settings: serde_json::Map::new(),
+    }
+}
+
+/// What the page of a link says beside the link.
+#[derive(Default)]
+struct Told {
+    editing: Editing,
+    /// Of the link as it was read; empty: there was none.
+    version: String,
+    /// What is wrong with the link, by the ids of its inputs.
+    problem: Option<Problem>,
+    /// Was it saved all the same? Then what is wrong is only to be known.
+    is_saved: bool,
+}
+
+async fn link_page(
+    visitor: &Visitor,
+    node: &Node,
+    of: &ShopSnapshot,
+    link: &Link,
+    told: &Told,
+) -> Result<Markup, Problem> {
+    let shop = &of.shop.id;
+    let found = of.accounts.iter().find(|account| account.id == link.account);
+    let account = found.ok_or_else(|| cartwright::SetupError::NoAccount(link.account.clone()))?;
+    let vendor = plugin(node, account.current)?;
+    let can = |what: &str| vendor.about().identity.capabilities.iter().any(|can| can == what);
+    let planner = of.accounts.iter().find(|account| link.strategy.account.as_ref() == Some(&account.id));
+    let planner = match planner {
+        None => None,
+        Some(account) => {
+            let plugin = plugin(node, account.current)?;
+            let choices = form::ask(node, shop, &account.id, &plugin.about().form, true).await;
+            Some((plugin, choices))
+        }
+    };
+    let choices = form::ask(node, shop, &account.id, &vendor.about().form, true).await;
+    let offered = products_of_shop(node, shop).await?;
+    let entry = told.problem.as_ref().map(Entry::refused_without).unwrap_or_default();
+    let issues = told.problem.as_ref().map(Problem::issues).unwrap_or_default();
+    let has_more = link.preset.is_some() || !link.other_vendor_products.is_empty();
+    let more_is_wrong = entry.invalid("preset").or(entry.invalid("other_vendor_products")).is_some();
+    let id_of = |field: &str| input_of(field, &vendor, planner.as_ref().map(|(plugin, _)| &**plugin));
+    let title = match told.version.is_empty() {
+        true => "Link product".to_owned(),
+        false => format!("{}: product link", link.shop_product),
+    };
+    let form_of = |plugin: &Plugin, prefix, values, choices| {
+        form::draw(&Drawn {
+            form: &plugin.about().form,
+            prefix,
+            values,
+            secrets: &[],
+            issues,
+            choices: Some(choices),
+            of_product: true,
+        })
+    };
+    let picker = if can("product-search") {
+        picker(node, of, link, &told.editing).await
+    } else {
+        html! {}
+    };
+    Ok(page(
+        visitor,
+        &title,
+        html! {
+            @if told.is_saved {
+                @for issue in issues.iter().filter(|issue| id_of(&issue.field).is_none()) {
+                    p.refused { (issue.field) ": " (issue.message.text) }
+                }
+            } @else { (entry.summary_of(id_of)) }
+            (picker)
+            form.card method="post" action=(at(shop, "/links/edit")) {
+                h2 { "Product link" }
+                (token(visitor))
+                input type="hidden" name="version" value=(told.version);
+                (entry.field("product", "Your product", "", html! {
+                    input #product name="product" required value=(link.shop_product) list="products" readonly[!told.version.is_empty()]
+                        spellcheck="false" autocomplete="off" aria-describedby="product-help" aria-invalid=[entry.invalid("product")];
+                    datalist #products { @for product in &offered { option value=(product) {} } }
+                }))
+                div.field {
+                    label for="account" { "Vendor" }
+                    select #account name="account" {
+                        @for account in &of.accounts {
+                            @let (name, _) = runs(node, account);
+                            option value=(account.id) selected[account.id == link.account] { (account.id) " (" (name) ")" }
+                        }
+                    }
+                }
+                (entry.field("vendor_product", "Vendor product", "", html! {
+                    input #vendor_product name="vendor_product" required value=(link.vendor_product) spellcheck="false" autocomplete="off"
+                        aria-describedby="vendor_product-help" aria-invalid=[entry.invalid("vendor_product")];
+                }))
+                div.field {
+                    label for="strategy" { "Cart strategy" }
+                    select #strategy name="strategy" { (strategies(node, &of.accounts, Some(&link.account), Some(&link.strategy))) }
+                    @if !told.version.is_empty() {
+                        p.help {
+                            a href=(at(shop, &format!("/preview?{}", form_urlencoded::Serializer::new(String::new()).append_pair("product", &link.shop_product).finish()))) {
+                                "Test with a configuration"
+                            }
+                        }
+                    }
+                }
+                (entry.field(
+                    "allowed_skus",
+                    "Allowed SKUs",
+                    "One per line. Used if the vendor doesn't return a SKU: other SKUs sent by the browser are rejected.",
+                    html! {
+                        textarea #allowed_skus name="allowed_skus" rows="2" spellcheck="false" aria-describedby="allowed_skus-help"
+                            aria-invalid=[entry.invalid("allowed_skus")] { "\n" (typed::lines(&link.allowed_skus)) }
+                    },
+                ))
+                details open[has_more || more_is_wrong] {
+                    summary { "Advanced" }
+                    (entry.field("other_vendor_products", "Additional vendor products", "", html! {
+                        textarea #other_vendor_products name="other_vendor_products" rows="2" spellcheck="false"
+                            aria-describedby="other_vendor_products-help" aria-invalid=[entry.invalid("other_vendor_products")] {
+                            "\n" (typed::lines(&link.other_vendor_products))
+                        }
+                    }))
+                    @if can("preset") {
+                        (entry.field("preset", "Starting preset", "", html! {
+                            input #preset name="preset" value=(link.preset.as_deref().unwrap_or_default()) aria-describedby="preset-help"
+                                aria-invalid=[entry.invalid("preset")];
+                        }))
+                    }
+                }
+                @if vendor.about().form.0.iter().any(|field| field.per_product) {
+                    details open[!link.settings.is_empty() || !issues.is_empty()] {
+                        summary { "Product settings" }
+                        (form_of(&vendor, form::SETTING, &link.settings, &choices))
+                    }
+                }
+                @if let Some((planner, choices)) = planner.as_ref().filter(|(planner, _)| planner.about().form.0.iter().any(|field| field.per_product)) {
+                    details open { summary { "Strategy settings" } (form_of(planner, STRATEGY, &link.strategy_settings, choices)) }
+                }
+                button { @if told.version.is_empty() { "Link product" } @else { "Save" } }
+            }
+        },
+    ))
+}
+
+/// The members of a link, as plugins name them in what is wrong with one, and the inputs of each.
+const MEMBERS: [(&str, &str); 5] = [
+    ("shop-product", "product"),
+    ("vendor-product", "vendor_product"),
+    ("other-vendor-products", "other_vendor_products"),
+    ("preset", "preset"),
+    ("allowed-skus", "allowed_skus"),
+];
+
+/// Returns the id of the input that an issue of a link is about: that of a member, or of a setting of its vendor or of what plans its
+/// cart.
+fn input_of(field: &str, vendor: &Plugin, planner: Option<&Plugin>) -> Option<String> {
+    if MEMBERS.iter().any(|(_, id)| *id == field) {
+        return Some(field.to_owned());
+    }
+    let has = |plugin: &Plugin| plugin.about().form.field(field).is_some_and(|field| field.per_product);
+    let prefix = match planner {
+        _ if has(vendor) => form::SETTING,
+        Some(planner) if has(planner) => STRATEGY,
+        _ => return None,
+    };
+    Some(form::input_id(prefix, field))
+}
+
+/// Names a member by the id of its input, and leaves out the product that stands before it where there are many links.
+fn by_input(issue: &FieldIssue, product: &str) -> FieldIssue {
+    let field = issue.field.strip_prefix(&format!("{product}.")).unwrap_or(&issue.field);
+    let id = MEMBERS.iter().find(|(member, _)| *member == field).map_or(field, |(_, id)| *id);
+    FieldIssue { field: id.to_owned(), ..issue.clone() }
+}
+
+/// What the shop sells, as far as the platform said.
+async fn products_of_shop(node: &Node, shop: &ShopId) -> Result<BTreeSet<String>, Problem> {
+    let variants = node.store().variants_page(shop, None, None, MOST_OFFERED).await?;
+    Ok(variants.into_iter().map(|variant| variant.product).collect())
+}
+
+/// The vendor's catalogue to choose from.
+async fn picker(node: &Node, of: &ShopSnapshot, link: &Link, editing: &Editing) -> Markup {
+    let shop = &of.shop.id;
+    let found = node.host().search_products(shop, &link.account, &editing.search, editing.cursor.as_deref()).await;
+    let to = |pairs: &[(&str, &str)]| {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.append_pair("product", &link.shop_product).append_pair("account", link.account.as_str());
+        query.extend_pairs(pairs.iter().filter(|(_, value)| !value.is_empty()));
+        at(shop, &format!("/links/edit?{}", query.finish()))
+    };
+    let chosen = |product: &Product| product.id == link.vendor_product;
+    html! {
+        section.card aria-labelledby="picker" {
+            h2 #picker { "Vendor catalog" }
+            form method="get" action=(at(shop, "/links/edit")) role="search" {
+                input type="hidden" name="product" value=(link.shop_product);
+                div.row {
+                    div.field {
+                        label for="search-account" { "Vendor" }
+                        select #search-account name="account" {
+                            @for account in &of.accounts { option value=(account.id) selected[account.id == link.account] { (account.id) } }
+                        }
+                    }
+                    div.field { label for="search" { "Title or ID" } input #search name="search" type="search" value=(editing.search) size="24"; }
+                    button.quiet { "Search" }
+                }
+            }
+            @match found {
+                Err(error) => { (refusal(&error.into())) p.help { "Enter the vendor product ID below." } }
+                Ok(found) => {
+                    @if found.products.is_empty() { p { @if editing.search.is_empty() { "No vendor products" } @else { "No vendor products match “" (editing.search) "”" } } }
+                    ul.picker {
+                        @for product in &found.products {
+                            li {
+                                a href=(to(&[("vendor_product", &product.id), ("search", &editing.search)])) aria-current=[chosen(product).then_some("true")] {
+                                    @if let Some(picture) = product.thumbnail.as_deref().filter(|picture| picture.starts_with("https://")) {
+                                        img.thumbnail src=(picture) alt="" loading="lazy" referrerpolicy="no-referrer";
+                                    }
+                                    div { (product.title) }
+                                    div.mark { (product.id) }
+                                }
+                            }
+                        }
+                    }
+                    @if let Some(cursor) = &found.cursor {
+                        a.quiet.button href=(to(&[("search", &editing.search), ("cursor", cursor)])) { "Next page" }
+                    }
+                }
+            }
+        }
+    }
+}
+
+async fn set(
+    Integrator(caller): Integrator,
+    visitor: Visitor,
+    State(node): State<Node>,
+    Path(shop): Path<ShopId>,
+    sent: Sent,
+) -> Result<Response, Problem> {
+    let of = node.host().snapshot(&shop)?;
+    // Of a link that is there the product is as it is, whatever blanks it has.
+    let is_new = sent.text("version").is_empty();
+    let product = if is_new { sent.text("product").to_owned() } else { sent.raw("product") };
+    let mut link = empty(&product, sent.read("account")?);
+    let plugin_of = |id: &AccountId| {
+        let account = of.accounts.iter().find(|account| account.id == *id);
+        account.map(|account| plugin(&node, account.current)).transpose()
+    };
+    if let Some(vendor) = plugin_of(&link.account)? {
+        link.settings = form::read(&vendor.about().form, form::SETTING, &sent, true);
+    }
+    link.strategy = read_strategy(sent.text("strategy"))?;
+    if link.strategy.account.as_ref() == Some(&link.account) {
+        link.strategy.account = None;
+    }
+    if let Some(planner) = link.strategy.account.as_ref().map(plugin_of).transpose()?.flatten() {
+        link.strategy_settings = form::read(&planner.about().form, STRATEGY, &sent, true);
+    }
+    link.vendor_product = sent.text("vendor_product").to_owned();
+    link.other_vendor_products = sent.values("other_vendor_products");
+    link.preset = sent.optional("preset")?;
+    link.allowed_skus = sent.values("allowed_skus");
+    let version = sent.text("version").to_owned();
+    let expected = if version.is_empty() { Expected::Nothing } else { Expected::Version(&version) };
+    let links = std::slice::from_ref(&link);
+    let linked = match link.shop_product.is_empty() {
+        true => Err(wrong("product", "Enter your product.")),
+        false => {
+            let linked = node.installation().link(&shop, links, expected, &caller.who, node.now()).await;
+            linked.map_err(Problem::from)
+        }
+    };
+    match linked {
+        Ok(warnings) if warnings.is_empty() => Ok(done(&at(&shop, "/links"), Done::Linked).into_response()),
+        Ok(warnings) => {
+            let warnings = warnings.iter().flat_map(|LinkIssues { issues, .. }| issues);
+            let issues = warnings.map(|issue| by_input(issue, &link.shop_product)).collect();
+            let problem = Problem::unprocessable("warning", "It was saved.").with_issues(issues);
+            let told = Told { version: link_version(&link), problem: Some(problem), is_saved: true, ..Told::default() };
+            Ok(link_page(&visitor, &node, &of, &link, &told).await?.into_response())
+        }
+        Err(problem) => {
+            let issues = problem.issues().iter().map(|issue| by_input(issue, &link.shop_product)).collect();
+            let told = Told { version, problem: Some(problem.with_issues(issues)), ..Told::default() };
+            let page = link_page(&visitor, &node, &of, &link, &told).await?;
+            Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response())
+        }
+    }
+}

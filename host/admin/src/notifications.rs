@@ -1,0 +1,199 @@
+//! Where the shop's platform is told what happens, and what it was not told yet.
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use cartwright::{Secret, ShopId};
+use cartwright_http::access::Backend;
+use cartwright_http::api::notifications::BOTH;
+use cartwright_http::extract::Path;
+use cartwright_http::{Node, Problem};
+use cartwright_store::{Expected, NotificationEndpoint, NotificationState, StoredNotification};
+use maud::{Markup, html};
+use serde_json::Value;
+
+use super::entry::{Entry, again, of_field};
+use super::frame::{Done, at, page, token};
+use super::visitor::{Sent, Visitor, done};
+use super::words::{PAGE, when};
+
+pub(super) fn routes() -> Router<Node> {
+    Router::new()
+        .route("/admin/shops/{shop}/notifications", get(read).post(set))
+        .route("/admin/shops/{shop}/notifications/rotate", post(rotate))
+        .route("/admin/shops/{shop}/notifications/remove", post(remove))
+        .route("/admin/shops/{shop}/notifications/send-again", post(send_again))
+}
+
+async fn read(
+    _: Backend,
+    visitor: Visitor,
+    State(node): State<Node>,
+    Path(shop): Path<ShopId>,
+) -> Result<Markup, Problem> {
+    node.host().shop(&shop)?;
+    endpoint_page(&visitor, &node, &shop, &Entry::default()).await
+}
+
+async fn endpoint_page(visitor: &Visitor, node: &Node, shop: &ShopId, entry: &Entry<'_>) -> Result<Markup, Problem> {
+    let endpoint = node.store().notification_endpoint(shop).await?;
+    let kept = node.store().notifications(shop, false, None, PAGE).await?;
+    let here = at(shop, "/notifications");
+    let url = endpoint.as_ref().map(|endpoint| endpoint.url.as_str()).unwrap_or_default();
+    Ok(page(
+        visitor,
+        "Platform notifications",
+        html! {
+            (entry.summary())
+            p { "Sends signed updates (Standard Webhooks) to your platform: at least once, in sequence per order." }
+            form.card method="post" action=(here) {
+                h2 { "Endpoint" }
+                (token(visitor))
+                (entry.field("url", "URL", "", html! {
+                    input #url name="url" type="url" required value=(entry.text("url", url)) placeholder="https://shop.example/cartwright"
+                        spellcheck="false" aria-describedby="url-help" aria-invalid=[entry.invalid("url")];
+                }))
+                button { "Save" }
+            }
+            @if endpoint.is_some() {
+                section.card {
+                    h2 { "Signing secret and removal" }
+                    form method="post" action=(format!("{here}/rotate")) {
+                        (token(visitor))
+                        p { "After rotation, notifications are signed with the old and the new secret for 24 hours." }
+                        button.quiet data-ask="Rotate the signing secret?" { "Rotate signing secret" }
+                    }
+                    form method="post" action=(format!("{here}/remove")) {
+                        (token(visitor))
+                        p { "The platform no longer receives notifications. Undelivered ones are dropped." }
+                        button.danger data-ask="Remove this endpoint? Undelivered notifications are dropped." { "Remove endpoint" }
+                    }
+                }
+            }
+            section {
+                h2 { "Undelivered" }
+                @if kept.is_empty() { p { "All notifications delivered" } } @else { (table(visitor, &here, &kept)) }
+            }
+        },
+    ))
+}
+
+fn table(visitor: &Visitor, here: &str, kept: &[StoredNotification]) -> Markup {
+    html! {
+        div.scroll tabindex="0" role="region" aria-label="Undelivered notifications" {
+            table {
+                thead { tr { th { "Notification" } th { "Created" } th { "Status" } th { "Reason" } th { span.visually-hidden { "Send again" } } } }
+                tbody {
+                    @for told in kept {
+                        tr {
+                            th scope="row" { (what(&told.body)) }
+                            td { (when(told.created)) }
+                            td {
+                                @match told.state {
+                                    NotificationState::Waiting { due } => { span.state.warn { "Retrying" } " at " (when(due)) },
+                                    NotificationState::Dead => span.state.bad { "Failed" },
+                                }
+                                ", " (told.attempt) @if told.attempt == 1 { " attempt" } @else { " attempts" }
+                            }
+                            td.long { (told.why.as_deref().unwrap_or("Not attempted yet")) }
+                            td {
+                                @if told.state == NotificationState::Dead {
+                                    form method="post" action=(format!("{here}/send-again")) {
+                                        (token(visitor))
+                                        input type="hidden" name="id" value=(told.id);
+                                        button.quiet { "Send again" span.visually-hidden { ": " (told.id) } }
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What a notification tells of: its kind, and of which order or account.
+fn what(body: &str) -> String {
+    let body: Value = serde_json::from_str(body).unwrap_or_default();
+    let member = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let subject = match &body["data"]["order"] {
+        Value::Null => member(&body["data"]["account"]),
+        order => format!("order {}", member(order)),
+    };
+    format!("{}, {subject}", member(&body["type"]))
+}
+
+fn secret_page(visitor: &Visitor, shop: &ShopId, secret: &Secret) -> Markup {
+    let text = String::from_utf8_lossy(secret.expose());
+    page(
+        visitor,
+        "Signing secret",
+        html! {
+            section.attention {
+                h2 { "Copy this now. You won't see it again." }
+                div.field {
+                    label for="secret" { "Secret" }
+                    input #secret readonly value=(text) spellcheck="false" aria-describedby="secret-help";
+                    p.help #secret-help { "Enter it in your platform, which verifies each notification with it." }
+                }
+            }
+            p { a.button href=(at(shop, "/notifications")) { "Done" } }
+        },
+    )
+}
+
+async fn set(
+    Backend(caller): Backend,
+    visitor: Visitor,
+    State(node): State<Node>,
+    Path(shop): Path<ShopId>,
+    sent: Sent,
+) -> Result<Response, Problem> {
+    node.host().shop(&shop)?;
+    // What the address may reach beyond the public is kept.
+    let grants = node.store().notification_endpoint(&shop).await?.map(|old| old.grants).unwrap_or_default();
+    let endpoint = NotificationEndpoint { url: sent.text("url").to_owned(), grants };
+    let made =
+        node.store().set_notification_endpoint(&shop, &endpoint, Expected::Anything, &caller.who, node.now()).await;
+    Ok(match made.map_err(Problem::from).map_err(of_field("url")) {
+        Ok(Some(secret)) => secret_page(&visitor, &shop, &secret).into_response(),
+        Ok(None) => done(&at(&shop, "/notifications"), Done::Saved).into_response(),
+        Err(problem) => {
+            let page = endpoint_page(&visitor, &node, &shop, &Entry::refused(&sent, &problem)).await?;
+            again(&problem, page)
+        }
+    })
+}
+
+async fn rotate(
+    Backend(caller): Backend,
+    visitor: Visitor,
+    State(node): State<Node>,
+    Path(shop): Path<ShopId>,
+    _: Sent,
+) -> Result<Markup, Problem> {
+    let secret = node.store().rotate_notification_secret(&shop, BOTH, &caller.who, node.now()).await?;
+    Ok(secret_page(&visitor, &shop, &secret))
+}
+
+async fn remove(
+    Backend(caller): Backend,
+    State(node): State<Node>,
+    Path(shop): Path<ShopId>,
+    _: Sent,
+) -> Result<Redirect, Problem> {
+    node.store().remove_notification_endpoint(&shop, Expected::Anything, &caller.who, node.now()).await?;
+    Ok(done(&at(&shop, "/notifications"), Done::Removed))
+}
+
+async fn send_again(
+    Backend(caller): Backend,
+    State(node): State<Node>,
+    Path(shop): Path<ShopId>,
+    sent: Sent,
+) -> Result<Redirect, Problem> {
+    node.store().send_again(&shop, sent.text("id"), &caller.who, node.now()).await?;
+    Ok(done(&at(&shop, "/notifications"), Done::Sent))
+}

@@ -1,0 +1,58 @@
+//! What is open in a shop, as the badges of the navigation and the shop's first page count it.
+
+use cartwright::ShopId;
+use cartwright_http::access::Caller;
+use cartwright_http::{Node, Problem};
+use cartwright_store::{AccountOutcomeState, JobFilter, QuotationState};
+
+/// Maximum number of items that are counted of each kind; a badge says "99+" of as many.
+const MAX_COUNTED: u32 = 100;
+
+/// How many items of a shop a person should look at, of each kind.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct OpenItems {
+    /// Changes that a vendor pushed, to be approved or rejected.
+    pub(super) changes: usize,
+    /// Jobs that failed.
+    pub(super) failed_jobs: usize,
+    /// Jobs that need the merchant.
+    pub(super) jobs_for_merchant: usize,
+    /// Quote requests without an offer. Only admins see quotes.
+    pub(super) quotes: usize,
+}
+
+impl OpenItems {
+    pub(super) async fn of(node: &Node, shop: &ShopId, caller: &Caller) -> Result<Self, Problem> {
+        let store = node.store();
+        let jobs = async |state: &str| {
+            let filter = JobFilter { shop: Some(shop.clone()), state: Some(state.to_owned()), ..JobFilter::default() };
+            Ok::<_, Problem>(store.jobs(&filter, MAX_COUNTED).await?.len())
+        };
+        let quotes = match caller.is_admin() {
+            true => {
+                let requested = Some(QuotationState::Requested);
+                store.quotations(shop, requested, None, MAX_COUNTED, node.now()).await?.len()
+            }
+            false => 0,
+        };
+        Ok(Self {
+            changes: store.account_outcomes(shop, Some(AccountOutcomeState::Held), None, MAX_COUNTED).await?.len(),
+            failed_jobs: jobs("stopped").await?,
+            jobs_for_merchant: jobs("needs-merchant").await?,
+            quotes,
+        })
+    }
+
+    pub(super) fn total(&self) -> usize {
+        let Self { changes, failed_jobs, jobs_for_merchant, quotes } = *self;
+        changes + failed_jobs + jobs_for_merchant + quotes
+    }
+}
+
+/// Returns a number of open items as a badge shows it.
+pub(super) fn shown(count: usize) -> String {
+    match u32::try_from(count) {
+        Ok(count) if count < MAX_COUNTED => count.to_string(),
+        _ => format!("{}+", MAX_COUNTED - 1),
+    }
+}

@@ -1,0 +1,403 @@
+//! Orders: which there are, how far each is, what waits for a person, and what was done about it. Names and addresses stay where they
+//! are kept.
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::Redirect;
+use axum::routing::{get, post};
+use cartwright::ShopId;
+use cartwright::durable::Who;
+use cartwright::types::{Document, Order, OrderLine, Outcome, Shipment};
+use cartwright_http::access::{Backend, Integrator};
+use cartwright_http::extract::{Path, Query};
+use cartwright_http::{Node, Problem};
+use cartwright_store::{JobDetail, JobFilter, ListedOrder, OrderFilter, StoreError, StoredOutcome, Why};
+use maud::{Markup, html};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::frame::{Done, at, page, segment, token};
+use super::jobs;
+use super::timeline::History;
+use super::visitor::{Sent, Visitor, done};
+use super::words::{PAGE, PageOf, amount, item, last_of_page, outside, said, status, when, written};
+
+/// Of so many jobs an order's page tells. Few orders have more than three.
+const MOST_JOBS: u32 = 50;
+/// A link to a file is followed at once.
+const LINK_HOLDS: Duration = Duration::from_secs(60);
+
+pub(super) fn routes() -> Router<Node> {
+    Router::new()
+        .route("/admin/shops/{shop}/orders", get(list))
+        .route("/admin/shops/{shop}/orders/{order}", get(read))
+        .route("/admin/shops/{shop}/orders/{order}/close", post(close))
+        .route("/admin/shops/{shop}/orders/{order}/settle", post(settle))
+        .route("/admin/shops/{shop}/orders/{order}/documents/{outcome}", get(document))
+}
+
+/// The page of an order.
+pub(super) fn path(shop: &ShopId, order: &str) -> String {
+    at(shop, &format!("/orders/{}", segment(order)))
+}
+
+#[derive(Debug, Deserialize)]
+struct Which {
+    #[serde(default)]
+    search: String,
+    #[serde(flatten)]
+    page: PageOf,
+}
+
+async fn list(
+    _: Integrator,
+    visitor: Visitor,
+    State(node): State<Node>,
+    Path(shop): Path<ShopId>,
+    Query(Which { search, page: shown }): Query<Which>,
+) -> Result<Markup, Problem> {
+    node.host().shop(&shop)?;
+    let search = search.trim();
+    let wanted = Some(search.to_owned()).filter(|search| !search.is_empty());
+    let orders = node.store().orders(&shop, &OrderFilter { search: wanted, after: shown.after.clone() }, PAGE).await?;
+    Ok(page(
+        &visitor,
+        "Orders",
+        html! {
+            form.row method="get" action=(at(&shop, "/orders")) role="search" {
+                div.field { label for="search" { "Search by order number or ID" } input #search name="search" value=(search) size="20"; }
+                button { "Search" }
+            }
+            @if orders.is_empty() {
+                p { @if search.is_empty() { "No orders yet" } @else { "No orders match “" (search) "”" } }
+            } @else {
+                div.scroll tabindex="0" role="region" aria-label="Orders" {
+                    table {
+                        thead { tr { th { "Order" } th { "Received" } th { "Status" } th.number { "Items" } th.number { "Total" } } }
+                        tbody { @for listed in &orders { (row(&shop, listed)) } }
+                    }
+                }
+            }
+            (shown.draw(&at(&shop, "/orders"), &[("search", search)], last_of_page(&orders).map(|last| last.id.as_str())))
+        },
+    ))
+}
+
+fn row(shop: &ShopId, listed: &ListedOrder) -> Markup {
+    html! {
+        tr {
+            @match &listed.order {
+                None => {
+                    th scope="row" { (listed.id) }
+                    td { (when(listed.created)) }
+                    td colspan="3" {
+                        @if listed.damaged { span.state.bad { "Damaged: restore the database from a copy" } }
+                        @else { span.state { "Erased" } }
+                    }
+                },
+                Some(order) => {
+                    th scope="row" {
+                        a href=(path(shop, &listed.id)) { (order.number) }
+                        @if order.number != listed.id { " " span.mark { (listed.id) } }
+                    }
+                    td { (when(listed.created)) }
+                    td { (progress(order, listed.closed.is_some())) @if listed.held { " " span.state.bad { "Needs attention" } } }
+                    td.number { (order.lines.len()) }
+                    td.number { (amount(&order.total)) }
+                },
+            }
+        }
+    }
+}
+
+/// How far an order is as a whole.
+fn progress(order: &Order, closed: bool) -> Markup {
+    let paid = match order.payment.as_str() {
+        "none" => "Unpaid",
+        "part" => "Partially paid",
+        "full" => "Paid",
+        "refunded" => "Refunded",
+        other => other,
+    };
+    html! {
+        @if order.cancelled { span.state.bad { "Cancelled" } }
+        @else if closed { span.state.good { "Closed" } }
+        @else if order.released { span.state.good { "Released" } }
+        @else { span.state.warn { "Awaiting release" } }
+        " " (paid)
+        @if order.test { ", " strong { "Test" } }
+    }
+}
+
+async fn read(
+    _: Integrator,
+    visitor: Visitor,
+    State(node): State<Node>,
+    Path((shop, id)): Path<(ShopId, String)>,
+) -> Result<Markup, Problem> {
+    let store = node.store();
+    let missing =
+        || Problem::not_found(format!("This shop has no order {id}, or the platform has not reported it yet."));
+    let order = store.order(&shop, &id).await?.ok_or_else(missing)?;
+    let closed = store.listed_order(&shop, &id).await?.and_then(|listed| listed.closed);
+    let (outcomes, present) = (store.outcomes(&shop, &id).await?, store.present_outcomes(&shop, &id).await?);
+    let filter = JobFilter { shop: Some(shop.clone()), order: Some(id.clone()), ..JobFilter::default() };
+    let mut jobs = Vec::new();
+    for summary in store.jobs(&filter, MOST_JOBS).await? {
+        jobs.push(match store.job(&summary.id).await {
+            // A damaged journal hides neither the order nor its other jobs.
+            Err(error @ StoreError::Corrupt(_)) => {
+                let why = Why { text: error.to_string(), who: Some(Who::Operator), detail: Value::Null };
+                JobDetail { summary, why: Some(why), journals: Vec::new(), outcomes: Vec::new() }
+            }
+            job => job?,
+        });
+    }
+    let (events, notices) = (store.events(&shop, &id).await?, store.notices(&shop, &id).await?);
+    let history = History { events: &events, notices: &notices, jobs: &jobs, outcomes: &outcomes, lines: &order.lines };
+    let here = path(&shop, &id);
+    Ok(page(
+        &visitor,
+        &format!("Order {}", order.number),
+        html! {
+            dl {
+                dt { "Status" } dd { (progress(&order, closed.is_some())) @if let Some(closed) = closed { ", closed " (when(closed)) } }
+                dt { "Placed" } dd { (written(&order.placed_at)) }
+                dt { "Total" } dd { (amount(&order.total)) }
+                dt { "Vendor reference" } dd { code { (order.reference) } }
+                dt { "Platform ID" } dd { (order.id) ", version " (order.version) }
+            }
+            (waiting(&visitor, &shop, &order, closed.is_none(), &outcomes, &jobs))
+            (lines(&order, &present))
+            (shipments(&order, &present))
+            (documents(&visitor, &here, &order, &present))
+            @if !jobs.is_empty() {
+                section {
+                    h2 { "Vendor jobs" }
+                    (jobs::table(&shop, "Vendor jobs", jobs.iter().map(|job| &job.summary)))
+                }
+            }
+            section.card { h2 { "Timeline" } (history.draw()) }
+            @if closed.is_none() && visitor.caller.is_admin() {
+                form.card method="post" action=(format!("{here}/close")) {
+                    h2 { "Close order" }
+                    (token(&visitor))
+                    p { "Vendor webhooks for this order will be ignored. It reopens if the platform sends an update." }
+                    button.danger data-ask=(format!("Close order {}?", order.number)) { "Close order" }
+                }
+            }
+        },
+    ))
+}
+
+/// What a person should see to.
+fn waiting(
+    visitor: &Visitor,
+    shop: &ShopId,
+    order: &Order,
+    open: bool,
+    outcomes: &[StoredOutcome],
+    jobs: &[JobDetail],
+) -> Markup {
+    let held: Vec<&StoredOutcome> = outcomes.iter().filter(|said| said.held).collect();
+    let stuck: Vec<&JobDetail> =
+        jobs.iter().filter(|job| matches!(job.summary.state.name(), "stopped" | "needs-merchant")).collect();
+    // The parts of a bundle wait with it.
+    let tops = order.lines.iter().filter(|line| line.cart_line.parent_key.is_none());
+    let unapproved: Vec<String> = match order.released && open {
+        true => tops.filter(|line| is_held(line)).map(|line| item(&order.lines, &line.id)).collect(),
+        false => Vec::new(),
+    };
+    if held.is_empty() && stuck.is_empty() && unapproved.is_empty() {
+        return html! {};
+    }
+    html! {
+        section.attention aria-labelledby="waiting" {
+            h2 #waiting { "Needs attention" }
+            ul {
+                @for outcome in held {
+                    li {
+                        strong { (outcome.account) } ": " (said(&outcome.outcome, &order.lines)) " "
+                        @if visitor.caller.is_admin() { form method="post" action=(format!("{}/settle", path(shop, &order.id))) {
+                            (token(visitor))
+                            input type="hidden" name="outcome" value=(outcome.id);
+                            button.quiet { "Mark as done" span.visually-hidden { ": " (said(&outcome.outcome, &order.lines)) } }
+                        } }
+                    }
+                }
+                @for job in stuck {
+                    li {
+                        a href=(jobs::path(shop, &job.summary.id)) { (job.summary.account) ": " @if job.summary.state.name() == "stopped" { "job failed" } @else { "action required" } }
+                        @if let Some(why) = &job.why { ": " (why.text) }
+                    }
+                }
+                @for line in unapproved {
+                    li {
+                        "“" (line) "” is on hold. Approve it in your shop platform, or wait until what was added to the order is paid in full."
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Is a line held back, once its order is released? What was cancelled waits for nobody.
+fn is_held(line: &OrderLine) -> bool {
+    !line.released && line.status != "cancelled"
+}
+
+fn lines(order: &Order, present: &[StoredOutcome]) -> Markup {
+    html! {
+        section {
+            h2 { "Items" }
+            @for (account, reference) in named(present, None) { p { "Vendor reference of " (account) ": " code { (reference) } } }
+            div.scroll tabindex="0" role="region" aria-label="Items" {
+                table {
+                    thead { tr { th { "Item" } th { "Vendor" } th.number { "Qty" } th { "Status" } th { "Vendor ID" } } }
+                    tbody {
+                        @for line in &order.lines {
+                            tr {
+                                th scope="row" { (line.title) " " span.mark { (line.id) } }
+                                td { (line.account.as_deref().unwrap_or("–")) }
+                                td.number { (line.cart_line.quantity) }
+                                td {
+                                    span.state { (status(&line.status)) }
+                                    @if order.released && is_held(line) { " " span.state.warn { "On hold" } }
+                                }
+                                td { @for (_, reference) in named(present, Some(&line.id)) { code { (reference) } " " } }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What vendors call an order, or one of its lines: each with its account.
+fn named<'a>(present: &'a [StoredOutcome], line: Option<&'a String>) -> impl Iterator<Item = (&'a str, &'a str)> {
+    present.iter().filter_map(move |said| match &said.outcome {
+        Outcome::VendorReference(named) if named.line.as_ref() == line => {
+            Some((said.account.as_str(), named.reference.as_str()))
+        }
+        _ => None,
+    })
+}
+
+fn shipments(order: &Order, present: &[StoredOutcome]) -> Markup {
+    let sent: Vec<(&StoredOutcome, &Shipment)> = present
+        .iter()
+        .filter_map(|said| match &said.outcome {
+            Outcome::Shipment(shipment) => Some((said, shipment)),
+            _ => None,
+        })
+        .collect();
+    html! {
+        @if !sent.is_empty() {
+            section {
+                h2 { "Shipments" }
+                div.scroll tabindex="0" role="region" aria-label="Shipments" {
+                    table {
+                        thead { tr { th { "Carrier" } th { "Date" } th { "Items" } th { "Tracking" } } }
+                        tbody {
+                            @for (said, shipment) in sent {
+                                tr {
+                                    th scope="row" { (shipment.carrier.as_deref().unwrap_or("Carrier not specified")) }
+                                    td { @match &shipment.at { Some(at) => (written(at)), None => (when(said.at)) } }
+                                    td {
+                                        @if shipment.lines.is_empty() { "All remaining items" }
+                                        @for (number, sent) in shipment.lines.iter().enumerate() {
+                                            @if number > 0 { ", " } (sent.quantity) " × " (item(&order.lines, &sent.line))
+                                        }
+                                    }
+                                    td {
+                                        @let id = shipment.tracking_id.as_deref().unwrap_or("Track");
+                                        @match &shipment.tracking_url {
+                                            Some(address) => (outside(address, id)),
+                                            None => (shipment.tracking_id.as_deref().unwrap_or("–")),
+                                        }
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn documents(visitor: &Visitor, here: &str, order: &Order, present: &[StoredOutcome]) -> Markup {
+    let files: Vec<(&StoredOutcome, &Document)> = present
+        .iter()
+        .filter_map(|said| match &said.outcome {
+            Outcome::Document(document) => Some((said, document)),
+            _ => None,
+        })
+        .collect();
+    html! {
+        @if !files.is_empty() {
+            section {
+                h2 { "Files" }
+                div.scroll tabindex="0" role="region" aria-label="Files" {
+                    table {
+                        thead { tr { th { "File" } th { "Type" } th { "Item" } th { "Vendor" } th { "Date" } } }
+                        tbody {
+                            @for (said, file) in files {
+                                tr {
+                                    th scope="row" {
+                                        // What is in it may be a customer's.
+                                        @if visitor.caller.is_admin() { a href=(format!("{here}/documents/{}", said.id)) { (file.name) } }
+                                        @else { (file.name) }
+                                    }
+                                    td { (file.kind) } td { @match &file.line { Some(line) => (item(&order.lines, line)), None => "–" } } td { (said.account) } td { (when(said.at)) }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Goes on to a link that is signed now: one that stood in a page would be old when it is followed.
+async fn document(
+    _: Backend,
+    State(node): State<Node>,
+    Path((shop, order, outcome)): Path<(ShopId, String, i64)>,
+) -> Result<Redirect, Problem> {
+    of_order(&node, &shop, &order, outcome).await?;
+    let link = node.store().document_link(&shop, outcome, LINK_HOLDS, node.now()).await?;
+    Ok(Redirect::to(&node.public_url(&link.to_string())))
+}
+
+/// Is it this order's? What another's page says must not be settled from here.
+async fn of_order(node: &Node, shop: &ShopId, order: &str, outcome: i64) -> Result<(), Problem> {
+    let found = node.store().outcomes(shop, order).await?.iter().any(|said| said.id == outcome);
+    if found { Ok(()) } else { Err(Problem::not_found("This order has no such update.")) }
+}
+
+async fn settle(
+    Backend(caller): Backend,
+    State(node): State<Node>,
+    Path((shop, order)): Path<(ShopId, String)>,
+    sent: Sent,
+) -> Result<Redirect, Problem> {
+    let outcome: i64 = sent.read("outcome")?;
+    of_order(&node, &shop, &order, outcome).await?;
+    node.store().settle(&shop, outcome, &caller.who, node.now()).await?;
+    Ok(done(&path(&shop, &order), Done::Settled))
+}
+
+async fn close(
+    Backend(caller): Backend,
+    State(node): State<Node>,
+    Path((shop, order)): Path<(ShopId, String)>,
+    _: Sent,
+) -> Result<Redirect, Problem> {
+    node.store().close_order(&shop, &order, &caller.who, node.now()).await?;
+    Ok(done(&path(&shop, &order), Done::Closed))
+}

@@ -1,0 +1,282 @@
+//! Plugins: which versions are installed and who runs them, installing one, moving shops to one, and taking one out of use.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use cartwright::{AccountId, Digest, Plugin, PluginId, ShopId};
+use cartwright_http::access::Admin;
+use cartwright_http::api::plugins::{SwapResult, swap_accounts};
+use cartwright_http::body;
+use cartwright_http::extract::Path;
+use cartwright_http::limits::MAX_COMPONENT_BYTES;
+use cartwright_http::{Node, Problem};
+use maud::{Markup, html};
+
+use super::accounts::plugin;
+use super::consent::asks;
+use super::entry::{Entry, again, of_field, wrong};
+use super::frame::{Done, address, at, page, refusal, segment, token};
+use super::visitor::{Sent, Uploaded, Visitor, done};
+
+pub(super) fn routes() -> Router<Node> {
+    Router::new()
+        .route("/admin/plugins", get(list).post(install).layer(from_fn_with_state(MAX_COMPONENT_BYTES, body::allow)))
+        .route("/admin/plugins/{plugin}", get(versions))
+        .route("/admin/plugins/{plugin}/swap", post(swap))
+        .route("/admin/plugins/{plugin}/revoke", post(revoke))
+}
+
+fn path(plugin: &PluginId) -> String {
+    address(&format!("/admin/plugins/{}", segment(plugin.as_str())))
+}
+
+/// The first digits of a digest: enough for people to tell versions apart.
+fn short(digest: &Digest) -> String {
+    digest.to_string().chars().take(12).collect()
+}
+
+/// Returns a size in kilobytes, rounded up.
+fn kilobytes(bytes: usize) -> String {
+    format!("{} KB", bytes.div_ceil(1024))
+}
+
+/// All versions of each plugin, the newest first.
+fn installed(node: &Node) -> BTreeMap<PluginId, Vec<Arc<Plugin>>> {
+    let mut plugins: BTreeMap<PluginId, Vec<Arc<Plugin>>> = BTreeMap::new();
+    for plugin in node.host().installed() {
+        plugins.entry(plugin.id().clone()).or_default().push(plugin);
+    }
+    for versions in plugins.values_mut() {
+        versions.sort_by_key(|plugin| semver::Version::parse(&plugin.about().identity.version).ok());
+        versions.reverse();
+    }
+    plugins
+}
+
+/// Which accounts run which version.
+fn running(node: &Node) -> BTreeMap<Digest, Vec<(ShopId, AccountId)>> {
+    let mut running: BTreeMap<Digest, Vec<(ShopId, AccountId)>> = BTreeMap::new();
+    for shop in node.host().shop_ids() {
+        for account in node.host().snapshot(&shop).map(|of| of.accounts).unwrap_or_default() {
+            running.entry(account.current).or_default().push((shop.clone(), account.id));
+        }
+    }
+    running
+}
+
+async fn list(_: Admin, visitor: Visitor, State(node): State<Node>) -> Markup {
+    list_page(&visitor, &node, &Entry::default())
+}
+
+fn list_page(visitor: &Visitor, node: &Node, entry: &Entry<'_>) -> Markup {
+    let (plugins, running) = (installed(node), running(node));
+    page(
+        visitor,
+        "Plugins",
+        html! {
+            (entry.summary())
+            div.scroll tabindex="0" role="region" aria-label="Plugins" {
+                table {
+                    thead { tr { th { "Plugin" } th { "Developer" } th { "Versions" } th.number { "Connections" } } }
+                    tbody {
+                        @for (id, versions) in &plugins {
+                            @let identity = &versions[0].about().identity;
+                            tr {
+                                th scope="row" { a href=(path(id)) { (identity.name) } " " span.mark { (id) } }
+                                td { (identity.vendor) }
+                                td { (versions.iter().map(|plugin| plugin.about().identity.version.as_str()).collect::<Vec<_>>().join(", ")) }
+                                td.number { (versions.iter().filter_map(|plugin| running.get(&plugin.digest())).map(Vec::len).sum::<usize>()) }
+                            }
+                        }
+                    }
+                }
+            }
+            form.card method="post" action=(address("/admin/plugins")) enctype="multipart/form-data" {
+                h2 { "Install plugin" }
+                (token(visitor))
+                (entry.field(
+                    "component",
+                    "Plugin file (.wasm)",
+                    "The file is verified and compiled. No shop uses it until you switch one to it.",
+                    html! {
+                        input #component name="component" type="file" accept=".wasm,application/wasm" required aria-describedby="component-help"
+                            aria-invalid=[entry.invalid("component")];
+                    },
+                ))
+                button { "Install" }
+            }
+        },
+    )
+}
+
+async fn install(
+    Admin(caller): Admin,
+    visitor: Visitor,
+    State(node): State<Node>,
+    Uploaded(file): Uploaded,
+) -> Result<Response, Problem> {
+    let installed = match &file {
+        Some(bytes) => {
+            let was_installed = node.host().plugin(&Digest::of(bytes)).is_some();
+            let plugin = node.installation().install(bytes, None, &caller.who, node.now()).await;
+            plugin.map(|plugin| (plugin, was_installed)).map_err(Problem::from).map_err(of_field("component"))
+        }
+        None => Err(wrong("component", "Choose a plugin file (.wasm) to install.")),
+    };
+    Ok(match installed {
+        Ok((plugin, true)) => done(&path(plugin.id()), Done::AlreadyInstalled).into_response(),
+        Ok((plugin, false)) => done(&path(plugin.id()), Done::Installed).into_response(),
+        Err(problem) => again(&problem, list_page(&visitor, &node, &Entry::refused_without(&problem))),
+    })
+}
+
+fn of_plugin(node: &Node, id: &PluginId) -> Result<Vec<Arc<Plugin>>, Problem> {
+    installed(node).remove(id).ok_or_else(|| Problem::not_found(format!("There is no plugin {id}.")))
+}
+
+async fn versions(
+    _: Admin,
+    visitor: Visitor,
+    State(node): State<Node>,
+    Path(id): Path<PluginId>,
+) -> Result<Markup, Problem> {
+    versions_page(&visitor, &node, &id, &Entry::default())
+}
+
+fn versions_page(visitor: &Visitor, node: &Node, id: &PluginId, entry: &Entry<'_>) -> Result<Markup, Problem> {
+    let (versions, running) = (of_plugin(node, id)?, running(node));
+    let name = &versions[0].about().identity.name;
+    let is_revoked = |plugin: &Plugin| node.host().is_revoked(&plugin.digest());
+    let usable: Vec<&Arc<Plugin>> = versions.iter().filter(|plugin| !is_revoked(plugin)).collect();
+    let runs: Vec<(&Arc<Plugin>, &(ShopId, AccountId))> = versions
+        .iter()
+        .flat_map(|plugin| running.get(&plugin.digest()).into_iter().flatten().map(move |account| (plugin, account)))
+        .collect();
+    let choices = html! {
+        @for plugin in &usable { option value=(plugin.digest()) { (plugin.about().identity.version) " – " (short(&plugin.digest())) } }
+    };
+    Ok(page(
+        visitor,
+        name,
+        html! {
+            (entry.summary())
+            section.card { (asks(&versions[0])) }
+            h2 { "Versions" }
+            div.scroll tabindex="0" role="region" aria-label="Versions" {
+                table {
+                    thead { tr { th { "Version" } th { "Build" } th.number { "Size" } th { "Type" } th.number { "Connections" } th { span.visually-hidden { "Retire" } } } }
+                    tbody {
+                        @for plugin in &versions {
+                            @let digest = plugin.digest();
+                            tr {
+                                th scope="row" { (plugin.about().identity.version) }
+                                td { code title=(digest) { (short(&digest)) } }
+                                td.number { (kilobytes(plugin.size())) }
+                                td { (plugin.worlds().iter().map(|world| world.name()).collect::<Vec<_>>().join(", ")) }
+                                td.number { (running.get(&digest).map_or(0, Vec::len)) }
+                                td {
+                                    @if is_revoked(plugin) { span.state.bad { "Retired" } }
+                                    @else {
+                                        details {
+                                            summary { "Retire version" span.visually-hidden { " " (plugin.about().identity.version) } }
+                                            form method="post" action=(format!("{}/revoke", path(id))) {
+                                                (token(visitor))
+                                                input type="hidden" name="component" value=(digest);
+                                                label for=(format!("replacement-{digest}")) { "Move existing items to" }
+                                                select id=(format!("replacement-{digest}")) name="replacement" {
+                                                    option value="" { "None (shoppers must reconfigure)" }
+                                                    @for other in usable.iter().filter(|other| other.digest() != digest) {
+                                                        option value=(other.digest()) { (other.about().identity.version) " – " (short(&other.digest())) }
+                                                    }
+                                                }
+                                                button.danger data-ask="Retire this version on every node? This can't be undone." { "Retire version" }
+                                            }
+                                        }
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+            h2 #shop { "Usage" }
+            @if runs.is_empty() { p { "Not in use" } }
+            @else {
+                form.card method="post" action=(format!("{}/swap", path(id))) {
+                    (token(visitor))
+                    p { "Calls in progress finish on their version. Existing carts and orders keep their version. A shop whose settings the new version rejects is not switched." }
+                    div.scroll tabindex="0" role="region" aria-label="Usage" {
+                        table {
+                            thead { tr { th { "Switch" } th { "Shop" } th { "Connection" } th { "Version" } } }
+                            tbody {
+                                @for (plugin, (shop, account)) in &runs {
+                                    tr {
+                                        td { input type="checkbox" name="shop" value=(shop) aria-label=(format!("Switch {shop}"))
+                                                checked[entry.is_chosen("shop", shop.as_str(), false)]; }
+                                        th scope="row" { a href=(at(shop, "")) { (shop) } }
+                                        td { (account) }
+                                        td { (plugin.about().identity.version) " " code { (short(&plugin.digest())) } }
+                                    }
+                                }
+                            }
+                        }
+                    }
+                    div.row {
+                        div.field { label for="to" { "New version" } select #to name="component" { (choices) } }
+                        button data-ask="Switch the selected shops to this version?" { "Switch selected shops" }
+                    }
+                }
+            }
+        },
+    ))
+}
+
+async fn swap(
+    Admin(caller): Admin,
+    visitor: Visitor,
+    State(node): State<Node>,
+    Path(id): Path<PluginId>,
+    sent: Sent,
+) -> Result<Response, Problem> {
+    let to = plugin(&node, sent.read("component")?)?;
+    let mut shops: Vec<ShopId> = Vec::new();
+    for shop in sent.texts("shop") {
+        let shop = shop.parse().map_err(|error| Problem::unprocessable("body", format!("shop: {error}")))?;
+        if !shops.contains(&shop) {
+            shops.push(shop);
+        }
+    }
+    if shops.is_empty() {
+        let problem = wrong("shop", "Select the shops to switch.");
+        return Ok(again(&problem, versions_page(&visitor, &node, &id, &Entry::refused(&sent, &problem))?));
+    }
+    let results = swap_accounts(&node, &id, to.digest(), &shops, &caller.who).await?;
+    if results.iter().all(|result| result.problem.is_none()) {
+        return Ok(done(&path(&id), Done::Swapped).into_response());
+    }
+    let moved = results.iter().filter(|result| result.problem.is_none()).count();
+    Ok(page(&visitor, "Some shops could not be switched", html! {
+        p { (moved) " of " (results.len()) " connections now use version " (to.about().identity.version) ". The others keep their version:" }
+        @for SwapResult { shop, account, problem, .. } in &results {
+            @if let Some(problem) = problem { section.card { h2 { (shop) ", " (account) } (refusal(problem)) } }
+        }
+        p { a href=(path(&id)) { "Back to versions" } }
+    })
+    .into_response())
+}
+
+async fn revoke(
+    Admin(caller): Admin,
+    State(node): State<Node>,
+    Path(id): Path<PluginId>,
+    sent: Sent,
+) -> Result<Response, Problem> {
+    let (digest, replacement) = (sent.read("component")?, sent.optional("replacement")?);
+    node.installation().revoke(digest, replacement, &caller.who, node.now()).await?;
+    Ok(done(&path(&id), Done::Retired).into_response())
+}

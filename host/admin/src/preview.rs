@@ -1,0 +1,245 @@
+//! The strategy preview: what a configuration would put into the cart, stage by stage, without a cart.
+
+use std::sync::mpsc::channel;
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use cartwright::types::PriceState;
+use cartwright::{AddToCart, CartLine, CartOperation, ShopId, ShopSnapshot, Stage, StrategyChoice};
+use cartwright_http::access::Integrator;
+use cartwright_http::extract::{Path, Query};
+use cartwright_http::{Node, Problem};
+use maud::{Markup, html};
+use serde::Deserialize;
+
+use super::entry::{Entry, again};
+use super::frame::{at, page, refusal, token};
+use super::links::{read_strategy, strategies};
+use super::visitor::{Sent, Visitor};
+use super::words::amount;
+
+pub(super) fn routes() -> Router<Node> {
+    Router::new().route("/admin/shops/{shop}/preview", get(ask).post(show))
+}
+
+/// What is tried.
+#[derive(Debug, Deserialize)]
+struct Tried {
+    #[serde(default)]
+    product: String,
+    #[serde(default = "one")]
+    quantity: u32,
+    #[serde(skip)]
+    configuration: String,
+    /// None: as the link says.
+    #[serde(skip)]
+    strategy: Option<StrategyChoice>,
+}
+
+fn one() -> u32 {
+    1
+}
+
+/// What came of it.
+struct Came {
+    stages: Vec<Stage>,
+    lines: Result<Vec<CartLine>, Problem>,
+    warnings: Vec<String>,
+}
+
+async fn ask(
+    _: Integrator,
+    visitor: Visitor,
+    State(node): State<Node>,
+    Path(shop): Path<ShopId>,
+    Query(tried): Query<Tried>,
+) -> Result<Markup, Problem> {
+    let of = node.host().snapshot(&shop)?;
+    Ok(draw(&visitor, &node, &of, &tried, None, &Entry::default()))
+}
+
+async fn show(
+    _: Integrator,
+    visitor: Visitor,
+    State(node): State<Node>,
+    Path(shop): Path<ShopId>,
+    sent: Sent,
+) -> Result<Response, Problem> {
+    let of = node.host().snapshot(&shop)?;
+    let quantity = sent.whole::<u32>("quantity");
+    let strategy = Some(sent.text("strategy")).filter(|text| !text.is_empty() && *text != "as-linked");
+    let tried = Tried {
+        product: sent.raw("product"),
+        quantity: *quantity.as_ref().unwrap_or(&1),
+        configuration: sent.raw("configuration"),
+        strategy: strategy.map(read_strategy).transpose()?,
+    };
+    if let Err(problem) = quantity {
+        let page = draw(&visitor, &node, &of, &tried, None, &Entry::refused(&sent, &problem));
+        return Ok(again(&problem, page));
+    }
+    let came = match tried.configuration.trim().is_empty() {
+        true => None,
+        false => Some(plan(&node, &shop, &tried).await),
+    };
+    Ok(draw(&visitor, &node, &of, &tried, came.as_ref(), &Entry::default()).into_response())
+}
+
+async fn plan(node: &Node, shop: &ShopId, tried: &Tried) -> Came {
+    // Stages are told as they end: those before one that fails too.
+    let (told, stages) = channel();
+    let add = AddToCart {
+        product: tried.product.clone(),
+        configuration: Some(tried.configuration.clone().into_bytes()),
+        quantity: tried.quantity,
+        strategy: tried.strategy.clone(),
+        stages: Some(told),
+        ..AddToCart::default()
+    };
+    let change = node.host().add_to_cart(shop, add).await;
+    let stages = stages.into_iter().collect();
+    match change {
+        Err(error) => Came { stages, lines: Err(error.into()), warnings: Vec::new() },
+        Ok(change) => {
+            let lines = change.operations.into_iter().flat_map(|operation| match operation {
+                CartOperation::Add { lines } => lines,
+                // Into an empty cart nothing else comes.
+                _ => Vec::new(),
+            });
+            let warnings = change.warnings.into_iter().map(|warning| warning.text).collect();
+            Came { stages, lines: Ok(lines.collect()), warnings }
+        }
+    }
+}
+
+fn draw(
+    visitor: &Visitor,
+    node: &Node,
+    of: &ShopSnapshot,
+    tried: &Tried,
+    came: Option<&Came>,
+    entry: &Entry<'_>,
+) -> Markup {
+    let shop = &of.shop.id;
+    let link = of.links.iter().find(|link| link.shop_product == tried.product).or_else(|| of.links.first());
+    let chosen = tried.strategy.as_ref();
+    page(
+        visitor,
+        "Test a configuration",
+        html! {
+            (entry.summary())
+            p { "Paste a saved configuration to see the cart items it creates. No cart is changed." }
+            @if of.links.is_empty() { p { "First " a href=(at(shop, "/links")) { "link a product" } "." } }
+            @else {
+                form.card method="post" action=(at(shop, "/preview")) data-live="came" {
+                    (token(visitor))
+                    div.row {
+                        div.field {
+                            label for="product" { "Product" }
+                            select #product name="product" {
+                                @for link in &of.links {
+                                    option value=(link.shop_product) selected[link.shop_product == tried.product] { (link.shop_product) }
+                                }
+                            }
+                        }
+                        div.field {
+                            label for="strategy" { "Cart strategy" }
+                            select #strategy name="strategy" {
+                                option value="as-linked" selected[chosen.is_none()] { "As the product is linked" }
+                                (strategies(node, &of.accounts, link.map(|link| &link.account), chosen))
+                            }
+                        }
+                        (entry.field("quantity", "Quantity", "", html! {
+                            input #quantity name="quantity" inputmode="numeric" value=(entry.text("quantity", tried.quantity)) size="5" required
+                                aria-describedby="quantity-help" aria-invalid=[entry.invalid("quantity")];
+                        }))
+                    }
+                    div.field {
+                        label for="configuration" { "Configuration" }
+                        textarea #configuration name="configuration" rows="8" spellcheck="false" aria-describedby="configuration-help" {
+                            "\n" (tried.configuration)
+                        }
+                        p.help #configuration-help { "Exactly as sent by the product page." }
+                    }
+                    button { "Run test" }
+                }
+                div #came aria-live="polite" { @if let Some(came) = came { (result(came)) } }
+            }
+        },
+    )
+}
+
+fn result(came: &Came) -> Markup {
+    html! {
+        section {
+            h2 { "Result" }
+            @match &came.lines {
+                Err(problem) => (refusal(problem)),
+                Ok(lines) => (table(lines)),
+            }
+            @for warning in &came.warnings { p.attention { (warning) } }
+        }
+        section {
+            h2 { "Trace" }
+            div.scroll tabindex="0" role="region" aria-label="Trace" {
+                table {
+                    thead { tr { th { "Stage" } th.number { "Time" } th { "Result" } } }
+                    tbody {
+                        @for stage in &came.stages {
+                            tr {
+                                th scope="row" { (stage.stage) }
+                                td.number { (milliseconds(stage.micros)) }
+                                td.long {
+                                    (stage.result)
+                                    @for line in &stage.log { div.mark { (line.level) ": " (line.text.trim_end()) } }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A time in milliseconds, to a tenth.
+fn milliseconds(micros: u64) -> String {
+    format!("{}.{} ms", micros / 1_000, micros % 1_000 / 100)
+}
+
+/// Cart lines, a bundle's children under it.
+fn table(lines: &[CartLine]) -> Markup {
+    html! {
+        div.scroll tabindex="0" role="region" aria-label="Cart items" {
+            table {
+                thead { tr { th { "Item" } th { "SKU" } th.number { "Qty" } th.number { "Unit price" } th.number { "Total" } th { "Price" } } }
+                tbody {
+                    @for line in lines {
+                        tr.child[line.parent.is_some()] {
+                            th scope="row" {
+                                (line.title)
+                                @for part in &line.shown { div.mark { (part.name) ": " (part.value) } }
+                                @if let Some(unconfirmed) = &line.unconfirmed { div.mark { "Not confirmed: " (unconfirmed.reason.text) } }
+                            }
+                            td { (line.sku.as_deref().unwrap_or("–")) }
+                            td.number { (line.quantity) }
+                            td.number { @match &line.price.unit { Some(unit) => (amount(unit)), None => "–" } }
+                            td.number { @if line.price.included_in_parent { "Included in bundle" } @else { (amount(&line.price.total)) } }
+                            td { (price_state(&line.price.state)) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn price_state(state: &PriceState) -> Markup {
+    match state {
+        PriceState::Verified => html! { span.state.good { "Verified" } },
+        PriceState::Unverified(why) => html! { span.state.warn { "Not verified" } " " (why) },
+        PriceState::Mismatch(other) => html! { span.state.bad { "Price mismatch" } " " (amount(other)) },
+    }
+}

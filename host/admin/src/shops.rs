@@ -1,0 +1,416 @@
+//! Shops: which there are, how far each is set up, and what it is like.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use cartwright::types::Rounding;
+use cartwright::{AccountSnapshot, Release, Shop, ShopId, ShopSnapshot};
+use cartwright_http::access::{Admin, Caller, Integrator};
+use cartwright_http::api::shops::{keep_origins, new_shop};
+use cartwright_http::extract::Path;
+use cartwright_http::{Node, Problem};
+use cartwright_store::{Expected, shop_version};
+use maud::{Markup, html};
+
+use super::entry::{Entry, Issues, again, of_field, wrong};
+use super::frame::{Done, address, at, page, segment, token};
+use super::open_items::{OpenItems, shown};
+use super::visitor::{Sent, Visitor, done};
+
+pub(super) fn routes() -> Router<Node> {
+    Router::new()
+        .route("/admin/shops", get(list).post(add))
+        .route("/admin/shops/{shop}", get(overview))
+        .route("/admin/shops/{shop}/settings", get(settings).post(change))
+        .route("/admin/shops/{shop}/origins", get(origins).post(set_origins))
+}
+
+/// The plugin that an account runs, as people call it, and its version.
+pub(super) fn runs(node: &Node, account: &AccountSnapshot) -> (String, String) {
+    node.host().plugin(&account.current).map_or_else(
+        || ("Plugin not installed on this node".to_owned(), account.current.to_string()),
+        |plugin| (plugin.about().identity.name.clone(), plugin.about().identity.version.clone()),
+    )
+}
+
+async fn list(_: Admin, visitor: Visitor, State(node): State<Node>) -> Markup {
+    list_page(&visitor, &node, &Entry::default())
+}
+
+fn list_page(visitor: &Visitor, node: &Node, entry: &Entry<'_>) -> Markup {
+    let host = node.host();
+    let shops: Vec<ShopSnapshot> = host.shop_ids().iter().filter_map(|id| host.snapshot(id).ok()).collect();
+    page(
+        visitor,
+        "Shops",
+        html! {
+            (entry.summary())
+            @if shops.is_empty() { p { "No shops yet. Create a shop to connect a vendor and link products." } }
+            @else {
+                div.scroll tabindex="0" role="region" aria-label="Shops" {
+                    table {
+                        thead { tr { th { "Shop" } th { "Currency" } th { "Vendors" } th.number { "Linked products" } } }
+                        tbody {
+                            @for ShopSnapshot { shop, accounts, links, .. } in &shops {
+                                tr {
+                                    th scope="row" { a href=(at(&shop.id, "")) { (shop.id) } }
+                                    td { (shop.currency) }
+                                    td {
+                                        @if accounts.is_empty() { span.mark { "Not connected" } }
+                                        @for (number, account) in accounts.iter().enumerate() {
+                                            @let (name, version) = runs(node, account);
+                                            @if number > 0 { ", " }
+                                            (name) " " span.mark { (version) }
+                                        }
+                                    }
+                                    td.number { (links.len()) }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+            form.card method="post" action=(address("/admin/shops")) {
+                h2 { "Create shop" }
+                (token(visitor))
+                (entry.field("id", "Shop ID", "Used in URLs and orders. Letters, digits, . _ and - only. Can't be changed later.", html! {
+                    input #id name="id" required value=(entry.text("id", "")) maxlength="64" spellcheck="false" aria-describedby="id-help"
+                        aria-invalid=[entry.invalid("id")];
+                }))
+                (entry.field("currency", "Currency", "", html! {
+                    input #currency name="currency" required value=(entry.text("currency", "")) pattern="[A-Z]{3}" maxlength="3" size="4"
+                        placeholder="EUR" aria-describedby="currency-help" aria-invalid=[entry.invalid("currency")];
+                }))
+                (entry.field("scale", "Price decimals", "For example 2 for EUR, 0 for JPY", html! {
+                    input #scale name="scale" required inputmode="numeric" value=(entry.text("scale", "2")) size="3"
+                        aria-describedby="scale-help" aria-invalid=[entry.invalid("scale")];
+                }))
+                button { "Create shop" }
+            }
+        },
+    )
+}
+
+async fn add(
+    Admin(caller): Admin,
+    visitor: Visitor,
+    State(node): State<Node>,
+    sent: Sent,
+) -> Result<Response, Problem> {
+    Ok(match create(&node, &caller, &sent).await {
+        Ok(id) => done(&at(&id, ""), Done::Created).into_response(),
+        Err(problem) => again(&problem, list_page(&visitor, &node, &Entry::refused(&sent, &problem))),
+    })
+}
+
+async fn create(node: &Node, caller: &Caller, sent: &Sent) -> Result<ShopId, Problem> {
+    let mut issues = Issues::default();
+    let id = issues.take(sent.read::<ShopId>("id"));
+    let scale = issues.take(sent.whole("scale"));
+    let (Some(id), Some(scale)) = (id, scale) else { return Err(issues.into_problem()) };
+    let shop = new_shop(id.clone(), sent.text("currency").to_owned(), scale)?;
+    node.installation().set_shop(shop, Expected::Nothing, &caller.who, node.now()).await?;
+    Ok(id)
+}
+
+async fn overview(
+    _: Integrator,
+    visitor: Visitor,
+    State(node): State<Node>,
+    Path(id): Path<ShopId>,
+) -> Result<Markup, Problem> {
+    let ShopSnapshot { accounts, links, .. } = node.host().snapshot(&id)?;
+    let has_origins = !node.store().origins(&id).await?.is_empty();
+    let linked = links.iter().fold(BTreeMap::<_, usize>::new(), |mut counts, link| {
+        *counts.entry(&link.account).or_default() += 1;
+        counts
+    });
+    let steps = [
+        (!accounts.is_empty(), "/accounts/new", "Connect a vendor"),
+        (!links.is_empty(), "/links", "Link your products to vendor products"),
+        (has_origins, "/origins", "Add your storefront domains"),
+    ];
+    Ok(page(
+        &visitor,
+        &id.to_string(),
+        html! {
+            (attention(&id, &visitor.open))
+            (checklist(&id, &steps))
+            section {
+                h2 { "Vendors" }
+                @if !accounts.is_empty() {
+                    div.scroll tabindex="0" role="region" aria-label="Vendors" {
+                        table {
+                            thead { tr { th { "Connection" } th { "Plugin" } th { "Version" } th.number { "Linked products" } } }
+                            tbody {
+                                @for account in &accounts {
+                                    @let (name, version) = runs(&node, account);
+                                    tr {
+                                        th scope="row" {
+                                            a href=(at(&id, &format!("/accounts/{}", segment(account.id.as_str())))) { (account.id) }
+                                        }
+                                        td { (name) } td { (version) }
+                                        td.number { (linked.get(&account.id).copied().unwrap_or_default()) }
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+                p { a.button href=(at(&id, "/accounts/new")) { "Connect a vendor" } }
+            }
+        },
+    ))
+}
+
+/// What a person should look at.
+fn attention(shop: &ShopId, open: &OpenItems) -> Markup {
+    let item = |count: usize, path: &str, one: &str, many: &str| {
+        html! { @if count > 0 { li { a href=(at(shop, path)) { (shown(count)) " " (if count == 1 { one } else { many }) } } } }
+    };
+    html! {
+        @if open.total() > 0 {
+            section.attention aria-labelledby="waiting" {
+                h2 #waiting { "Needs attention" }
+                ul {
+                    (item(open.changes, "/approvals", "vendor change to review", "vendor changes to review"))
+                    (item(open.jobs_for_merchant, "/jobs?state=needs-merchant", "job needs your input", "jobs need your input"))
+                    (item(open.failed_jobs, "/jobs?state=stopped", "job failed", "jobs failed"))
+                    (item(open.quotes, "/quotations", "quote to price", "quotes to price"))
+                }
+            }
+        }
+    }
+}
+
+/// The steps of setting a shop up, until all are done: whether each is, its page and its name.
+fn checklist(shop: &ShopId, steps: &[(bool, &str, &str)]) -> Markup {
+    let done = steps.iter().filter(|(is_done, ..)| *is_done).count();
+    html! {
+        @if done < steps.len() {
+            section.card {
+                h2 { "Get started " span.mark { (done) " of " (steps.len()) " done" } }
+                ol.steps {
+                    @for (is_done, path, name) in steps {
+                        li.is-done[*is_done] {
+                            a href=(at(shop, path)) { (name) }
+                            @if *is_done { span.visually-hidden { ": done" } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+async fn settings(
+    _: Admin,
+    visitor: Visitor,
+    State(node): State<Node>,
+    Path(id): Path<ShopId>,
+) -> Result<Markup, Problem> {
+    let shop = node.host().shop(&id)?;
+    Ok(page(&visitor, "Shop settings", settings_form(&visitor, &shop, &Entry::default())))
+}
+
+async fn origins(
+    _: Integrator,
+    visitor: Visitor,
+    State(node): State<Node>,
+    Path(id): Path<ShopId>,
+) -> Result<Markup, Problem> {
+    node.host().shop(&id)?;
+    origins_page(&visitor, &node, &id, &Entry::default()).await
+}
+
+async fn origins_page(visitor: &Visitor, node: &Node, id: &ShopId, entry: &Entry<'_>) -> Result<Markup, Problem> {
+    let origins = node.store().origins(id).await?;
+    let stored = origins.into_iter().collect::<Vec<_>>().join("\n");
+    let help = "One per line, for example https://shop.example. Other sites can't use this shop's storefront keys.";
+    Ok(page(
+        visitor,
+        "Storefront domains",
+        html! {
+            (entry.summary())
+            form.card method="post" action=(at(id, "/origins")) {
+                (token(visitor))
+                (entry.field("origins", "Domains", help, html! {
+                    textarea #origins name="origins" rows="3" spellcheck="false" aria-describedby="origins-help"
+                        aria-invalid=[entry.invalid("origins")] { "\n" (entry.text("origins", stored)) }
+                }))
+                button { "Save" }
+            }
+        },
+    ))
+}
+
+fn settings_form(visitor: &Visitor, shop: &Shop, entry: &Entry<'_>) -> Markup {
+    let releases = [
+        (Release::Paid, "paid", "When fully paid"),
+        (Release::Placed, "placed", "When placed"),
+        (Release::ByHand, "by-hand", "When the platform releases them"),
+    ];
+    let tick = |name: &'static str, label: &str, stored: bool| {
+        let input = html! { input id=(name) name=(name) type="checkbox" value="true" checked[entry.is_chosen(name, "true", stored)]; };
+        entry.field(name, label, "", input)
+    };
+    let body_bytes = shop.max_storefront_body_bytes.map(|bytes| bytes.to_string()).unwrap_or_default();
+    html! {
+        (entry.summary())
+        form.card method="post" action=(at(&shop.id, "/settings")) {
+            (token(visitor))
+            input type="hidden" name="version" value=(shop_version(shop));
+            fieldset {
+                legend { "Prices and tax" }
+                (entry.field("currency", "Currency", "", html! {
+                    input #currency name="currency" required value=(entry.text("currency", &shop.currency)) maxlength="3" size="4"
+                        aria-describedby="currency-help" aria-invalid=[entry.invalid("currency")];
+                }))
+                (entry.field("scale", "Price decimals", "For example 2 for EUR, 0 for JPY", html! {
+                    input #scale name="scale" required inputmode="numeric" value=(entry.text("scale", shop.scale)) size="3"
+                        aria-describedby="scale-help" aria-invalid=[entry.invalid("scale")];
+                }))
+                (tick("prices_include_tax", "Prices include tax", shop.prices_include_tax))
+                (tick("half_even", "Use banker's rounding (round half to even)", shop.rounding == Rounding::HalfEven))
+                (duration(entry, "seal_seconds", "Price validity", "", shop.seal_seconds))
+            }
+            fieldset {
+                legend { "Orders" }
+                (entry.field("release", "Release orders to production", "", html! {
+                    select #release name="release" aria-describedby="release-help" {
+                        @for (release, name, shown) in releases {
+                            option value=(name) selected[entry.is_chosen("release", name, shop.release == release)] { (shown) }
+                        }
+                    }
+                }))
+                (tick("sell_unconfigured", "Allow linked products to be sold without configuration", shop.sell_unconfigured))
+                (duration(
+                    entry,
+                    "pin_seconds",
+                    "Keep the plugin version of cart items for",
+                    "Added to the price validity.",
+                    shop.pin_seconds,
+                ))
+            }
+            fieldset {
+                legend { "Storefront" }
+                (entry.field("locale", "Default language", "Language code, for example en or nl-BE", html! {
+                    input #locale name="locale" required value=(entry.text("locale", &shop.locale)) size="8" aria-describedby="locale-help"
+                        aria-invalid=[entry.invalid("locale")];
+                }))
+                (entry.field(
+                    "max_storefront_body_bytes",
+                    "Largest storefront request (bytes)",
+                    "Configurations with pictures need more. Leave empty for the default of this installation.",
+                    html! {
+                        input #max_storefront_body_bytes name="max_storefront_body_bytes" inputmode="numeric"
+                            value=(entry.text("max_storefront_body_bytes", body_bytes)) size="10"
+                            aria-describedby="max_storefront_body_bytes-help" aria-invalid=[entry.invalid("max_storefront_body_bytes")];
+                    },
+                ))
+            }
+            button { "Save" }
+        }
+    }
+}
+
+/// The units of a duration, in seconds.
+const UNITS: [(u32, &str); 4] = [(86_400, "days"), (3_600, "hours"), (60, "minutes"), (1, "seconds")];
+
+/// Draws a duration: a number, in the largest unit in which it is whole.
+fn duration(entry: &Entry<'_>, name: &'static str, label: &str, help: &str, seconds: u32) -> Markup {
+    let (unit, _) = UNITS.into_iter().find(|(unit, _)| seconds.is_multiple_of(*unit)).unwrap_or((1, "seconds"));
+    let of_unit = format!("{name}.unit");
+    let input = html! {
+        span.pair {
+            input id=(name) name=(name) required inputmode="numeric" size="8" value=(entry.text(name, seconds / unit))
+                aria-describedby=(format!("{name}-help")) aria-invalid=[entry.invalid(name)];
+            select name=(of_unit) aria-label=(format!("{label}: unit")) {
+                @for (each, text) in UNITS {
+                    option value=(each) selected[entry.is_chosen(&of_unit, &each.to_string(), each == unit)] { (text) }
+                }
+            }
+        }
+    };
+    entry.field(name, label, help, input)
+}
+
+/// Reads what [`duration`] drew; without a unit it is in seconds.
+fn seconds(sent: &Sent, name: &str) -> Result<u32, Problem> {
+    let number: u32 = sent.whole(name)?;
+    let unit = sent.text(&format!("{name}.unit")).parse::<u32>().ok();
+    let unit = unit.filter(|unit| UNITS.iter().any(|(known, _)| known == unit)).unwrap_or(1);
+    number.checked_mul(unit).ok_or_else(|| wrong(name, "Enter a shorter time."))
+}
+
+async fn change(
+    Admin(caller): Admin,
+    visitor: Visitor,
+    State(node): State<Node>,
+    Path(id): Path<ShopId>,
+    sent: Sent,
+) -> Result<Response, Problem> {
+    let shop = node.host().shop(&id)?;
+    Ok(match set_settings(&node, &caller, &shop, &sent).await {
+        Ok(()) => done(&at(&id, "/settings"), Done::Saved).into_response(),
+        Err(problem) => {
+            let form = settings_form(&visitor, &shop, &Entry::refused(&sent, &problem));
+            again(&problem, page(&visitor, "Shop settings", form))
+        }
+    })
+}
+
+async fn set_settings(node: &Node, caller: &Caller, old: &Shop, sent: &Sent) -> Result<(), Problem> {
+    let mut issues = Issues::default();
+    let numbers = (
+        issues.take(sent.whole("scale")),
+        issues.take(seconds(sent, "seal_seconds")),
+        issues.take(seconds(sent, "pin_seconds")),
+        issues.take(sent.optional("max_storefront_body_bytes")),
+    );
+    let (Some(scale), Some(seal_seconds), Some(pin_seconds), Some(max_storefront_body_bytes)) = numbers else {
+        return Err(issues.into_problem());
+    };
+    let shop = Shop {
+        currency: sent.text("currency").to_owned(),
+        scale,
+        locale: sent.text("locale").to_owned(),
+        prices_include_tax: sent.has("prices_include_tax"),
+        rounding: if sent.has("half_even") { Rounding::HalfEven } else { Rounding::HalfUp },
+        sell_unconfigured: sent.has("sell_unconfigured"),
+        release: match sent.text("release") {
+            "placed" => Release::Placed,
+            "by-hand" => Release::ByHand,
+            _ => Release::Paid,
+        },
+        seal_seconds,
+        pin_seconds,
+        max_storefront_body_bytes,
+        ..old.clone()
+    };
+    let expected = Expected::Version(sent.text("version"));
+    node.installation().set_shop(shop, expected, &caller.who, node.now()).await?;
+    Ok(())
+}
+
+async fn set_origins(
+    Integrator(caller): Integrator,
+    visitor: Visitor,
+    State(node): State<Node>,
+    Path(id): Path<ShopId>,
+    sent: Sent,
+) -> Result<Response, Problem> {
+    let origins: BTreeSet<String> = sent.lines("origins").map(str::to_owned).collect();
+    let kept = keep_origins(&node, &id, &origins, Expected::Anything, &caller.who).await;
+    Ok(match kept.map_err(of_field("origins")) {
+        Ok(()) => done(&at(&id, "/origins"), Done::Saved).into_response(),
+        Err(problem) if problem.status() == StatusCode::UNPROCESSABLE_ENTITY => {
+            again(&problem, origins_page(&visitor, &node, &id, &Entry::refused(&sent, &problem)).await?)
+        }
+        Err(problem) => return Err(problem),
+    })
+}

@@ -1,0 +1,208 @@
+//! Webhooks: the addresses that vendors are given, and notices that failed.
+
+use std::time::SystemTime;
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::Redirect;
+use axum::routing::{get, post};
+use cartwright::types::{Authentication, Endpoint};
+use cartwright::webhook::Destination;
+use cartwright::{AccountId, ShopId};
+use cartwright_http::access::Integrator;
+use cartwright_http::api::webhooks::{end_now, new_address};
+use cartwright_http::extract::Path;
+use cartwright_http::{Node, Problem};
+use cartwright_store::{OpenNotice, WebhookAddressInfo};
+use maud::{Markup, html};
+
+use super::frame::{Done, at, page, token};
+use super::visitor::{Sent, Visitor, done};
+use super::words::{PAGE, when};
+
+pub(super) fn routes() -> Router<Node> {
+    Router::new()
+        .route("/admin/shops/{shop}/webhooks", get(list).post(make))
+        .route("/admin/shops/{shop}/webhooks/end", post(end))
+}
+
+async fn list(
+    _: Integrator,
+    visitor: Visitor,
+    State(node): State<Node>,
+    Path(shop): Path<ShopId>,
+) -> Result<Markup, Problem> {
+    let accounts = node.host().snapshot(&shop)?.accounts;
+    let addresses = node.store().webhook_addresses(&shop, None, u32::MAX).await?;
+    let notices = node.store().open_notices(&shop, None, PAGE).await?;
+    let now = node.now();
+    let mut drawn = Vec::new();
+    for account in &accounts {
+        if let Ok(plugin) = node.host().running(&shop, &account.id)
+            && !plugin.about().endpoints.is_empty()
+        {
+            let of_account: Vec<_> =
+                addresses.iter().filter(|address| address.stored.destination.account == account.id).collect();
+            drawn.push(account_card(&visitor, &shop, &account.id, &plugin.about().endpoints, &of_account, now));
+        }
+    }
+    Ok(page(
+        &visitor,
+        "Webhooks",
+        html! {
+            p { "Vendors send updates to secret URLs. Create one per event and paste it into the vendor's admin." }
+            @if drawn.is_empty() { p { "No connected vendor sends webhooks." } }
+            @for card in &drawn { (card) }
+            (failed(&notices))
+        },
+    ))
+}
+
+fn account_card(
+    visitor: &Visitor,
+    shop: &ShopId,
+    account: &AccountId,
+    endpoints: &[Endpoint],
+    addresses: &[&WebhookAddressInfo],
+    now: SystemTime,
+) -> Markup {
+    html! {
+        section.card {
+            h2 { (account) }
+            @for endpoint in endpoints {
+                @let own: Vec<_> = addresses.iter().filter(|a| a.stored.destination.endpoint == endpoint.name).collect();
+                h3 { (endpoint.title) " " span.mark { (endpoint.name) } }
+                p.help { (told_by(&endpoint.authentication)) }
+                @if !own.is_empty() {
+                    div.scroll tabindex="0" role="region" aria-label=(format!("URLs of {} of {account}", endpoint.title)) {
+                        table {
+                            thead { tr { th { "URL" } th { "Created" } th { "Status" } th { span.visually-hidden { "Deactivate" } } } }
+                            tbody { @for address in own { (row(visitor, shop, endpoint, address, now)) } }
+                        }
+                    }
+                }
+                form method="post" action=(at(shop, "/webhooks")) {
+                    (token(visitor))
+                    input type="hidden" name="account" value=(account);
+                    input type="hidden" name="endpoint" value=(endpoint.name);
+                    button.quiet {
+                        @if addresses.iter().any(|a| a.stored.destination.endpoint == endpoint.name) { "Create another URL" }
+                        @else { "Create URL" }
+                        span.visually-hidden { " for " (endpoint.title) " of " (account) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn row(visitor: &Visitor, shop: &ShopId, endpoint: &Endpoint, address: &WebhookAddressInfo, now: SystemTime) -> Markup {
+    let id = address.stored.selector.to_string();
+    let ended = address.stored.ends.filter(|ends| *ends <= now);
+    let held = address.held.by_account || address.held.by_orders;
+    html! {
+        tr {
+            th scope="row" { code { (id) "…" } }
+            td { (when(address.made)) }
+            td {
+                @if let Some(ended) = ended { span.state { "Deactivated" } " " (when(ended)) }
+                @else if !held { span.state.warn { "Inactive" } " The connection has no linked product and no open order." }
+                @else { span.state.good { "Active" } @if let Some(ends) = address.stored.ends { " until " (when(ends)) } }
+            }
+            td {
+                @if ended.is_none() {
+                    form method="post" action=(at(shop, "/webhooks/end")) {
+                        (token(visitor))
+                        input type="hidden" name="address" value=(id);
+                        button.danger data-ask="Deactivate this URL? Webhooks sent to it will be rejected." {
+                            "Deactivate" span.visually-hidden { " " (id) " of " (endpoint.title) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn told_by(authentication: &Authentication) -> &'static str {
+    match authentication {
+        Authentication::AddressOnly => "The URL is the only protection. Share it with the vendor only.",
+        _ => "The vendor signs its webhooks with a secret from the connection's settings.",
+    }
+}
+
+fn failed(notices: &[OpenNotice]) -> Markup {
+    html! {
+        section {
+            h2 { "Failed deliveries" }
+            @if notices.is_empty() { p { "All webhooks were processed" } }
+            @else {
+                p { "These webhooks were rejected or failed. Most vendors retry automatically." }
+                div.scroll tabindex="0" role="region" aria-label="Failed deliveries" {
+                    table {
+                        thead { tr { th { "Webhook" } th { "Last received" } th.number { "Attempts" } th { "Reason" } } }
+                        tbody {
+                            @for notice in notices {
+                                tr {
+                                    th scope="row" { (notice.destination.account) " " span.mark { (notice.destination.endpoint) } }
+                                    td { (when(notice.at)) }
+                                    td.number { (notice.times) }
+                                    td.long { (notice.why.as_deref().unwrap_or("In progress, or interrupted by a restart")) }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+async fn make(
+    Integrator(caller): Integrator,
+    visitor: Visitor,
+    State(node): State<Node>,
+    Path(shop): Path<ShopId>,
+    sent: Sent,
+) -> Result<Markup, Problem> {
+    let account: AccountId = sent.read("account")?;
+    let to = Destination { shop: shop.clone(), account: account.clone(), endpoint: sent.text("endpoint").to_owned() };
+    let title = node
+        .host()
+        .running(&shop, &account)?
+        .about()
+        .endpoints
+        .iter()
+        .find(|known| known.name == to.endpoint)
+        .map(|known| known.title.clone());
+    let (_, url) = new_address(&node, to, &caller.who).await?;
+    Ok(page(
+        &visitor,
+        "New webhook URL",
+        html! {
+            section.attention {
+                h2 { "Copy this now. You won't see it again." }
+                div.field {
+                    label for="address" { "URL" }
+                    input #address readonly value=(url) spellcheck="false" aria-describedby="address-help";
+                    p.help #address-help {
+                        "Paste it into the admin of " (account)
+                        @if let Some(title) = title { " as “" (title) "”" }
+                        ". Once the vendor uses it, deactivate the previous URL."
+                    }
+                }
+            }
+            p { a.button href=(at(&shop, "/webhooks")) { "Done" } }
+        },
+    ))
+}
+
+async fn end(
+    Integrator(caller): Integrator,
+    State(node): State<Node>,
+    Path(shop): Path<ShopId>,
+    sent: Sent,
+) -> Result<Redirect, Problem> {
+    end_now(&node, &shop, sent.text("address"), &caller.who).await?;
+    Ok(done(&at(&shop, "/webhooks"), Done::Ended))
+}

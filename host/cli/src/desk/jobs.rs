@@ -1,0 +1,222 @@
+//! `cartwright jobs`: who is told of which event, how far that has come, and what a person decides.
+
+use std::process::ExitCode;
+use std::time::SystemTime;
+
+use cartwright::{AccountId, Digest, ShopId};
+use cartwright_service::documents::{JobDetailDocument, JobDocument, moment};
+use cartwright_service::words::who_mends;
+use cartwright_store::{JobDetail, JobFilter, JobState, JobSummary, Replay};
+use clap::builder::PossibleValuesParser;
+
+use super::database::Database;
+use super::{Person, journal, said};
+
+/// See the order events that plugins handle, and decide about those that stopped.
+///
+/// A job is one event of one order for one account. It runs by itself, waits by itself for a vendor that is away, and stops only
+/// where a person is needed: `jobs list --state stopped` and `jobs list --state needs-merchant` show those, `jobs show` says why.
+#[derive(clap::Args)]
+pub(crate) struct Jobs {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    List(List),
+    Show(Show),
+    Replay(ReplayArguments),
+    Cancel(Cancel),
+}
+
+/// List jobs, the oldest first.
+#[derive(clap::Args)]
+#[command(
+    after_help = "Example:\n  cartwright jobs list --database sqlite:cartwright.db --key-file cartwright.key --state stopped"
+)]
+struct List {
+    #[command(flatten)]
+    database: Database,
+    /// Of this shop.
+    #[arg(long)]
+    shop: Option<ShopId>,
+    /// Of the order with this platform's id.
+    #[arg(long)]
+    order: Option<String>,
+    /// Of this account.
+    #[arg(long)]
+    account: Option<AccountId>,
+    /// In this state.
+    #[arg(long, value_parser = PossibleValuesParser::new(STATES))]
+    state: Option<String>,
+    /// At most so many.
+    #[arg(long, default_value_t = 50)]
+    limit: u32,
+    /// Created after the job with this id, the last of the page before.
+    #[arg(long, value_name = "JOB")]
+    after: Option<String>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+const STATES: [&str; 9] =
+    ["queued", "running", "sleeping", "waiting", "retrying", "needs-merchant", "stopped", "done", "cancelled"];
+
+/// Show a job: why it is in its state, what it asked and was answered, and what came of it.
+///
+/// The journal is read request by request: when it was sent, the how-manieth time, and what came back. Bodies and secrets are not
+/// shown.
+#[derive(clap::Args)]
+#[command(
+    after_help = "Example:\n  cartwright jobs show rings:expivi:e1 --database sqlite:cartwright.db --key-file cartwright.key"
+)]
+struct Show {
+    /// The job's id.
+    job: String,
+    #[command(flatten)]
+    database: Database,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Have a job run once more, as soon as a worker is free.
+///
+/// It goes on where it is: what it asked last is asked anew. A request that must not be sent twice, and of which nobody knows
+/// whether it arrived, is sent again: look at the vendor's first.
+#[derive(clap::Args)]
+#[command(
+    after_help = "Example:\n  cartwright jobs replay rings:expivi:e1 --database sqlite:cartwright.db --key-file cartwright.key"
+)]
+struct ReplayArguments {
+    /// The job's id.
+    job: String,
+    #[command(flatten)]
+    database: Database,
+    /// Begin from the start, on the present settings. What it said before is not said twice.
+    #[arg(long)]
+    restart: bool,
+    /// Begin from the start on another version of the plugin, by its component's digest, and stay with it.
+    #[arg(long, value_name = "DIGEST", conflicts_with = "restart")]
+    on: Option<Digest>,
+    #[command(flatten)]
+    person: Person,
+}
+
+/// Cancel a job: it ends when it has finished the step that it is in.
+///
+/// A plugin that waits is told, and may tidy up. Later events of the order go on.
+#[derive(clap::Args)]
+#[command(
+    after_help = "Example:\n  cartwright jobs cancel rings:expivi:e1 --database sqlite:cartwright.db --key-file cartwright.key"
+)]
+struct Cancel {
+    /// The job's id.
+    job: String,
+    #[command(flatten)]
+    database: Database,
+    #[command(flatten)]
+    person: Person,
+}
+
+pub(crate) async fn run(arguments: Jobs) -> anyhow::Result<ExitCode> {
+    let now = SystemTime::now();
+    match arguments.command {
+        Command::List(list) => run_list(list).await?,
+        Command::Show(Show { job, database, json }) => {
+            let detail = database.open().await?.job(&job).await?;
+            if json {
+                say!("{}", serde_json::to_string_pretty(&JobDetailDocument::from(&detail))?)
+            } else {
+                print(&detail)
+            }
+        }
+        Command::Replay(ReplayArguments { job, database, restart, on, person }) => {
+            let how = match on {
+                Some(component) => Replay::MoveTo(component),
+                None if restart => Replay::Restart,
+                None => Replay::GoOn,
+            };
+            database.open().await?.replay(&job, how, &person.name(), now).await?;
+            say!("{job} runs as soon as a worker is free; `cartwright jobs show` says what comes of it");
+        }
+        Command::Cancel(Cancel { job, database, person }) => {
+            let store = database.open().await?;
+            store.cancel(&job, &person.name(), now).await?;
+            let summary = store.job(&job).await?.summary;
+            say!("{job} is {}", if summary.cancelling { "being cancelled" } else { summary.state.name() });
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn run_list(list: List) -> anyhow::Result<()> {
+    let List { database, shop, order, account, state, limit, after, json } = list;
+    let filter = JobFilter { shop, order, account, state, after };
+    let jobs = database.open().await?.jobs(&filter, limit).await?;
+    if json {
+        say!("{}", serde_json::to_string_pretty(&jobs.iter().map(JobDocument::from).collect::<Vec<_>>())?);
+        return Ok(());
+    }
+    if jobs.is_empty() {
+        say!("no job");
+    }
+    print_list(&jobs);
+    if let Some(last) = jobs.last().filter(|_| u32::try_from(jobs.len()) == Ok(limit)) {
+        say!("there may be more: --after {}", last.id);
+    }
+    Ok(())
+}
+
+pub(super) fn print_list(jobs: &[JobSummary]) {
+    let widest = jobs.iter().map(|job| job.id.len()).max().unwrap_or_default();
+    for job in jobs {
+        let waits = job.behind.as_ref().map_or(String::new(), |holder| format!(", behind {holder}"));
+        say!("{:<widest$}  {:<20} order {}  {}{waits}", job.id, job.kind, job.order, state(job));
+    }
+}
+
+/// The state, with its time.
+fn state(job: &JobSummary) -> String {
+    let name = job.state.name();
+    let text = match job.state {
+        JobState::Queued { due } => format!("{name} since {}", moment(due)),
+        JobState::Sleeping { until } => format!("{name} until {}", moment(until)),
+        JobState::Retrying { tries, until } => {
+            let failed = tries.outages + tries.breaches;
+            format!("{name} at {}, failed {failed} times", moment(until))
+        }
+        _ => format!("{name} since {}", moment(job.changed)),
+    };
+    if job.cancelling { format!("{text}, being cancelled") } else { text }
+}
+
+fn print(detail: &JobDetail) {
+    let job = &detail.summary;
+    say!("{}", job.id);
+    say!("  state    {}", state(job));
+    if let Some(holder) = &job.behind {
+        say!("  behind   {holder}");
+    }
+    if let Some(why) = &detail.why {
+        say!("  why      {}", why.text);
+        if let Some(who) = why.who {
+            say!("  mend     {}; then: cartwright jobs replay {}", who_mends(who), job.id);
+        }
+    }
+    say!("  event    {} {}, of {}", job.kind, job.event, moment(job.created));
+    say!("  order    {} of the shop {}", job.order, job.shop);
+    say!("  account  {}, component {}", job.account, job.plugin);
+    if let Some(worker) = &job.worker {
+        say!("  worker   {worker}");
+    }
+    for (number, records) in &detail.journals {
+        journal::print(*number, records);
+    }
+    if !detail.outcomes.is_empty() {
+        say!("outcomes");
+        said::print(&detail.outcomes);
+    }
+}

@@ -1,0 +1,26 @@
+//! `cartwright jobs` and `cartwright orders`: what a host's database holds, for whoever runs it.
+
+mod database;
+mod jobs;
+mod journal;
+mod orders;
+mod said;
+
+pub(crate) use database::Database;
+pub(crate) use jobs::{Jobs, run as run_jobs};
+pub(crate) use orders::{Orders, run as run_orders};
+
+/// Who decides.
+#[derive(clap::Args)]
+pub(crate) struct Person {
+    /// Who decided, for the log of changes; your login unless given.
+    #[arg(long, value_name = "NAME")]
+    who: Option<String>,
+}
+
+impl Person {
+    pub(crate) fn name(&self) -> String {
+        let login = || std::env::var("USER").ok().filter(|name| !name.is_empty());
+        self.who.clone().or_else(login).unwrap_or_else(|| "command line".to_owned())
+    }
+}

@@ -1,0 +1,93 @@
+//! `cartwright orders`: an order as the host knows it.
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use cartwright::ShopId;
+use cartwright::types::Order;
+use cartwright_service::documents::{JobDocument, OutcomeDocument};
+use cartwright_store::{JobFilter, JobSummary, StoredOutcome};
+use serde_json::json;
+
+use super::database::Database;
+use super::{jobs, said};
+
+/// An order's jobs are few; this is a bound, not a page.
+const MOST_JOBS: u32 = 1000;
+
+/// See orders as the host knows them.
+#[derive(clap::Args)]
+pub(crate) struct Orders {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    Show(Show),
+}
+
+/// Show an order: its lines and how far they are, its jobs, and what the vendors said.
+///
+/// Addresses are not shown; `--json` holds the order without them too.
+#[derive(clap::Args)]
+#[command(
+    after_help = "Example:\n  cartwright orders show 1001 --shop rings --database sqlite:cartwright.db --key-file cartwright.key"
+)]
+struct Show {
+    /// The platform's id of the order.
+    order: String,
+    /// The shop.
+    #[arg(long)]
+    shop: ShopId,
+    #[command(flatten)]
+    database: Database,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) async fn run(arguments: Orders) -> anyhow::Result<ExitCode> {
+    let Command::Show(Show { order: id, shop, database, json }) = arguments.command;
+    let store = database.open().await?;
+    let missing = || format!("the host knows no order {id} of the shop {shop}; nothing was reported of it yet");
+    let order = store.order(&shop, &id).await?.with_context(missing)?;
+    let order = Order { billing: None, delivery: None, shop_address: None, ..order };
+    let outcomes = store.outcomes(&shop, &id).await?;
+    let filter = JobFilter { shop: Some(shop), order: Some(id), ..JobFilter::default() };
+    let jobs = store.jobs(&filter, MOST_JOBS).await?;
+    if json {
+        let jobs: Vec<_> = jobs.iter().map(JobDocument::from).collect();
+        let outcomes: Vec<_> = outcomes.iter().map(OutcomeDocument::from).collect();
+        let all = json!({ "order": order, "jobs": jobs, "outcomes": outcomes });
+        say!("{}", serde_json::to_string_pretty(&all)?);
+    } else {
+        print(&order, &jobs, &outcomes);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print(order: &Order, jobs: &[JobSummary], outcomes: &[StoredOutcome]) {
+    say!("{} ({})", order.number, order.reference);
+    say!("  placed    {}", order.placed_at);
+    say!("  version   {}", order.version);
+    say!("  payment   {}", order.payment);
+    say!("  released  {}", if order.released { "yes" } else { "not yet" });
+    if order.cancelled {
+        say!("  cancelled");
+    }
+    say!("lines");
+    for line in &order.lines {
+        let account = line.account.as_deref().unwrap_or("not configured");
+        let held = if order.released && !line.released { ", held for the merchant's approval" } else { "" };
+        say!("  {} {} × {}: {account}, {}{held}", line.id, line.cart_line.quantity, line.title, line.status);
+    }
+    if !jobs.is_empty() {
+        say!("jobs");
+        jobs::print_list(jobs);
+    }
+    if !outcomes.is_empty() {
+        say!("outcomes");
+        said::print(outcomes);
+    }
+}

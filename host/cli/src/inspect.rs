@@ -1,0 +1,130 @@
+//! `cartwright inspect`: what a plugin is, before anybody grants it anything.
+
+use std::process::ExitCode;
+
+use cartwright::types::{ChoiceSource, Field};
+use cartwright::webhook::entered;
+use cartwright::{Capability, Cartwright, Plugin};
+use cartwright_service::source;
+
+/// Show what a plugin is: identity, digest, worlds, imports, hosts, strategies, settings.
+///
+/// Installs the component in a sandbox where every import is denied, and asks it about itself. Nothing is granted and nothing is
+/// kept but the compiled form.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:\n  cartwright inspect expivi\n  cartwright inspect my-strategy.wasm --json")]
+pub(crate) struct Arguments {
+    /// A component's file, or `expivi` or `twikit` for the bundled ones.
+    plugin: String,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let mut builder = Cartwright::builder();
+    if let Some(cache) = source::cache() {
+        builder = builder.cache(cache);
+    }
+    let host = builder.start()?;
+    let plugin = source::install(&host, &arguments.plugin).await?;
+    if arguments.json {
+        say!("{}", serde_json::to_string_pretty(&as_json(&plugin))?);
+    } else {
+        print(&plugin);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn as_json(plugin: &Plugin) -> serde_json::Value {
+    serde_json::json!({
+        "digest": plugin.digest(),
+        "bytes": plugin.size(),
+        "contract": cartwright::CONTRACT,
+        "worlds": plugin.worlds(),
+        "imports": plugin.imports(),
+        "about": plugin.about(),
+    })
+}
+
+fn list(values: &[String]) -> String {
+    if values.is_empty() { "none".to_owned() } else { values.join(", ") }
+}
+
+/// What else there is to know of a field before it is filled in.
+fn notes(field: &Field) -> Vec<String> {
+    let mut notes = Vec::new();
+    match &field.choices {
+        ChoiceSource::None => {}
+        ChoiceSource::Fixed(choices) => {
+            let values: Vec<&str> = choices.iter().map(|choice| choice.value.as_str()).collect();
+            notes.push(format!("one of {}", values.join(", ")));
+        }
+        ChoiceSource::Dynamic => notes.push("one of what the vendor's server offers".to_owned()),
+    }
+    if let Some(default) = field.default.as_ref().and_then(entered) {
+        // A text as it is, anything else as it stands in the settings file.
+        let default = default.as_str().map_or_else(|| default.to_string(), str::to_owned);
+        notes.push(format!("default {default}"));
+    }
+    if let Some(condition) = &field.enabled_when {
+        notes.push(format!("only while {} is {}", condition.field, condition.one_of.join(" or ")));
+    }
+    if field.kind == "secret" {
+        let hosts = match field.hosts.is_empty() {
+            true => "nobody; it only makes digests".to_owned(),
+            false => field.hosts.join(", "),
+        };
+        notes.push(format!("sent to {hosts}"));
+    }
+    notes
+}
+
+fn print(plugin: &Plugin) {
+    let about = plugin.about();
+    let identity = &about.identity;
+    say!("{} {} ({}), by {}", identity.name, identity.version, identity.id, identity.vendor);
+    say!("  digest        {}", plugin.digest());
+    say!("  size          {} bytes", plugin.size());
+    let worlds: Vec<String> = plugin.worlds().iter().map(|world| world.name().to_owned()).collect();
+    say!("  worlds        {} of {}", worlds.join(", "), cartwright::CONTRACT);
+    say!("  capabilities  {}", list(&identity.capabilities));
+    let strategies: Vec<String> =
+        identity.strategies.iter().map(|strategy| format!("{} ({})", strategy.name, strategy.title.text)).collect();
+    say!("  strategies    {}", list(&strategies));
+    say!("  asks to reach {}", list(&identity.hosts));
+    say!("  asks for      {}", list(&identity.grants));
+    let endpoints: Vec<String> = about.endpoints.iter().map(|endpoint| endpoint.name.clone()).collect();
+    say!("  webhooks      {}", list(&endpoints));
+    say!("  settings");
+    for field in &about.form.0 {
+        let mut marks = Vec::new();
+        if field.required {
+            marks.push("required");
+        }
+        if field.public {
+            marks.push("public");
+        }
+        if field.per_product {
+            marks.push("per product");
+        }
+        if field.vendor_may_push {
+            marks.push("vendor may push");
+        }
+        let marks = if marks.is_empty() { String::new() } else { format!(" [{}]", marks.join(", ")) };
+        say!("    {:<28} {:<13} {}{marks}", field.name, field.kind, field.label.text);
+        for note in notes(field) {
+            say!("    {:<28} {:<13} {note}", "", "");
+        }
+    }
+    say!("  imports");
+    for import in plugin.imports() {
+        say!("    {import}");
+    }
+    if plugin.imports().iter().any(|import| import.starts_with("cartwright:plugin/http@")) {
+        say!("  its network imports answer in");
+        let hooks = plugin.hooks().filter(|hook| hook.capabilities().contains(&Capability::Http));
+        let names: Vec<&str> = hooks.map(|hook| hook.name()).collect();
+        say!("    {}", names.join(", "));
+    }
+}

@@ -1,0 +1,122 @@
+//! `cartwright keys`: access keys of a host's database. The first one is made here; the others over HTTP as well.
+
+use std::process::ExitCode;
+use std::time::SystemTime;
+
+use anyhow::{anyhow, bail};
+use cartwright::ShopId;
+use cartwright_service::documents::moment;
+use cartwright_store::{NewAccessKey, Role, StoreError};
+use clap::ValueEnum;
+use ipnet::IpNet;
+
+use crate::desk::{Database, Person};
+
+/// Make, list and revoke access keys.
+#[derive(clap::Args)]
+pub(crate) struct Keys {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    Make(Make),
+    List(List),
+    Revoke(Revoke),
+}
+
+/// What a key is for.
+#[derive(Clone, Copy, ValueEnum)]
+enum RoleName {
+    /// A shop's pages: configurators and adding to the cart. Everybody may read such a key.
+    Storefront,
+    /// The platform's server: orders and prices, of one shop or of all.
+    Backend,
+    /// Who sets a shop up.
+    Integrator,
+    /// Who runs the installation.
+    Admin,
+}
+
+/// Make an access key. It is printed now and shown never again.
+#[derive(clap::Args)]
+#[command(
+    after_help = "Example:\n  cartwright keys make --role backend --label webshop --database sqlite:cartwright.db --key-file cartwright.key"
+)]
+struct Make {
+    /// What it is for.
+    #[arg(long)]
+    role: RoleName,
+    /// The shop that it is bound to; storefront and integrator need one.
+    #[arg(long)]
+    shop: Option<ShopId>,
+    /// What people call it.
+    #[arg(long)]
+    label: String,
+    /// Where it may be used from, such as 192.0.2.0/24; anywhere unless given.
+    #[arg(long = "network", value_name = "NETWORK")]
+    networks: Vec<IpNet>,
+    #[command(flatten)]
+    database: Database,
+    #[command(flatten)]
+    person: Person,
+}
+
+/// List the access keys, revoked ones included.
+#[derive(clap::Args)]
+struct List {
+    #[command(flatten)]
+    database: Database,
+}
+
+/// End an access key at once.
+#[derive(clap::Args)]
+struct Revoke {
+    /// Its id, as `keys list` prints it.
+    key: String,
+    #[command(flatten)]
+    database: Database,
+    #[command(flatten)]
+    person: Person,
+}
+
+pub(crate) async fn run(arguments: Keys) -> anyhow::Result<ExitCode> {
+    let now = SystemTime::now();
+    match arguments.command {
+        Command::Make(Make { role, shop, label, networks, database, person }) => {
+            let role = match (role, shop) {
+                (RoleName::Storefront, Some(shop)) => Role::Storefront { shop },
+                (RoleName::Integrator, Some(shop)) => Role::Integrator { shop },
+                (RoleName::Backend, shop) => Role::Backend { shop },
+                (RoleName::Admin, None) => Role::Admin,
+                (RoleName::Admin, Some(_)) => bail!("an admin's key is for every shop; leave --shop out"),
+                (_, None) => bail!("this role is bound to a shop; name it with --shop"),
+            };
+            let key = NewAccessKey { role, label, networks, expires: None };
+            // The first key of an installation is made before anything is served.
+            let store = database.open_or_make().await?;
+            let made = store.make_access_key(&key, &person.name(), now).await;
+            let (_, text) = made.map_err(|error| match error {
+                StoreError::NotFound { what: "shop", id } => anyhow!(
+                    "there is no shop {id}; make it first, on the pages of `cartwright serve` or with PUT /v1/shops/{id}"
+                ),
+                error => error.into(),
+            })?;
+            say!("{}", String::from_utf8_lossy(text.expose()));
+        }
+        Command::List(List { database }) => {
+            for key in database.open().await?.access_keys(None, None, u32::MAX).await? {
+                let shop = key.role.shop().map_or_else(|| "every shop".to_owned(), ToString::to_string);
+                let ended = key.revoked.map_or_else(String::new, |at| format!(", revoked {}", moment(at)));
+                let used = key.last_used.map_or_else(|| "never used".to_owned(), |at| format!("used {}", moment(at)));
+                say!("{}  {:<10} {shop}  {}, {used}{ended}", key.id, key.role.name(), key.label);
+            }
+        }
+        Command::Revoke(Revoke { key, database, person }) => {
+            database.open().await?.revoke_access_key(None, &key, &person.name(), now).await?;
+            say!("{key} is revoked");
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

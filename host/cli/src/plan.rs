@@ -1,0 +1,285 @@
+//! `cartwright plan`: the way into the cart, on files.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
+
+use anyhow::Context as _;
+use cartwright::{
+    AccountId, AccountSetup, AddToCart, CartChange, CartLine, CartOperation, Cartwright, Grants, Link, MemoryCatalogue,
+    Plugin, ShopId, Stage, StrategyChoice, Visitor,
+};
+use cartwright_service::grants::Grant;
+use cartwright_service::words::amount;
+use cartwright_service::{grants, output, source};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use url::Url;
+
+use crate::failed::Failed;
+use crate::files::{Catalog, json_file};
+
+/// Plan a cart from a configuration, as a shop would: decode, check, price, plan, check again, seal.
+///
+/// Prints the operations and exits with 0, or prints the typed error as JSON on standard error and exits with 1.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Files:
+  settings       {\"viewer-token\": \"…\"}: the account's settings by field name, secrets too (see `cartwright inspect`)
+  association    {\"shop_product\": \"ring\", \"vendor_product\": \"1001\"}: also preset, allowed_skus, settings, strategy_settings
+  catalog        {\"currency\": \"EUR\", \"scale\": 2, \"variants\": [{\"sku\": \"RING\", \"product\": \"ring\", \"price\": \"49.00\"}]}
+  configuration  what the configurator's page handed over, as it is
+  existing       an earlier plan, as `--json` printed it, or a list of its lines
+
+Example:
+  cartwright plan --plugin expivi --settings s.json --association a.json --catalog c.json --configuration conf.json --explain")]
+pub(crate) struct Arguments {
+    /// The vendor's plugin: a component's file, or `expivi` or `twikit`.
+    #[arg(long)]
+    plugin: String,
+    /// The account's settings.
+    #[arg(long)]
+    settings: PathBuf,
+    /// The link between the shop's product and the vendor's.
+    #[arg(long)]
+    association: PathBuf,
+    /// The shop's currency and variants.
+    #[arg(long)]
+    catalog: PathBuf,
+    /// The raw configuration.
+    #[arg(long)]
+    configuration: PathBuf,
+    /// One of the plugin's strategies, or the file of a cart-strategy component.
+    #[arg(long)]
+    strategy: Option<String>,
+    /// The settings of a strategy that is a component of its own: those that a product may override are the link's, as its
+    /// `strategy_settings` are, and the rest its account's.
+    #[arg(long, requires = "strategy")]
+    strategy_settings: Option<PathBuf>,
+    /// The id of the variant that the shopper chose before configuring.
+    #[arg(long)]
+    variant: Option<String>,
+    /// How many; when a line is replaced, as many as before unless said.
+    #[arg(long)]
+    quantity: Option<u32>,
+    /// Put it in the place of the line with this key, or the beginning of one, which --existing holds, instead of adding it.
+    #[arg(long, value_name = "KEY", requires = "existing")]
+    replace: Option<String>,
+    /// Grant what was refused: `adjust-prices`, `choose-price-source`, a host, `http://` and a host without TLS, or a network. The
+    /// hosts that the plugin declares are granted already.
+    #[arg(long = "grant", value_name = "GRANT")]
+    grants: Vec<Grant>,
+    /// Ask for an offer instead of buying.
+    #[arg(long, conflicts_with = "replace")]
+    quotation: bool,
+    /// The cart as it is.
+    #[arg(long)]
+    existing: Option<PathBuf>,
+    /// Ask this server instead of the vendor's: sets the setting that the plugin's first host is named by, and allows the
+    /// address, without TLS too.
+    #[arg(long)]
+    vendor_url: Option<Url>,
+    /// Show each stage on the way, with what the plugins logged; of a plan that fails, up to where it failed.
+    #[arg(long)]
+    explain: bool,
+    /// Print the whole result as JSON, stages too; those of a plan that fails stand in its error.
+    #[arg(long)]
+    json: bool,
+}
+
+/// A cart: its lines, or the plan that made it from nothing.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Existing {
+    Lines(Vec<CartLine>),
+    Plan(CartChange),
+}
+
+pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let (told, stages) = channel();
+    let result = change(&arguments, told).await;
+    let stages: Vec<Stage> = stages.try_iter().collect();
+    if arguments.explain && !arguments.json {
+        explain(&stages);
+    }
+    match result {
+        Ok(change) if arguments.json => say!("{}", serde_json::to_string_pretty(&change)?),
+        Ok(change) => print(&change),
+        Err(failed) => {
+            let mut typed = failed.typed()?;
+            if arguments.json {
+                typed["stages"] = json!(stages);
+            }
+            output::complain(&serde_json::to_string_pretty(&typed)?);
+            return Ok(ExitCode::FAILURE);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn change(arguments: &Arguments, told: Sender<Stage>) -> Result<CartChange, Failed> {
+    let catalog: Catalog = json_file(&arguments.catalog)?;
+    let mut builder = Cartwright::builder().catalogue(Arc::new(MemoryCatalogue::new(catalog.variants()?)));
+    if let Some(cache) = source::cache() {
+        builder = builder.cache(cache);
+    }
+    let host = builder.start().context("the host cannot be started")?;
+    let plugin = source::install(&host, &arguments.plugin).await?;
+
+    let shop = catalog.shop()?;
+    let id = shop.id.clone();
+    host.add_shop(shop)?;
+    let mut settings: Map<String, Value> = json_file(&arguments.settings)?;
+    if let Some(url) = &arguments.vendor_url {
+        settings.insert(grants::address_setting(&plugin)?.to_owned(), json!(url.as_str()));
+    }
+    let account: AccountId = plugin.id().as_str().parse().context("the account's id")?;
+    let server = arguments.vendor_url.iter().flat_map(grants::server);
+    let granted: Vec<Grant> = server.chain(arguments.grants.iter().cloned()).collect();
+    let grants = grants::with(grants::declared(&plugin, &settings), &granted);
+    host.set_account(&id, plugin.digest(), AccountSetup { id: account.clone(), settings, grants }).await?;
+
+    let mut link: Map<String, Value> = json_file(&arguments.association)?;
+    link.insert("account".to_owned(), json!(account));
+    let mut link: Link = serde_json::from_value(Value::Object(link))
+        .with_context(|| format!("{} is no association", arguments.association.display()))?;
+    let strategy = strategy(&host, &id, &plugin, arguments, &mut link).await?;
+    let product = link.shop_product.clone();
+    host.link(&id, link).await?;
+
+    let lines: Vec<CartLine> = match &arguments.existing {
+        Some(path) => match json_file(path)? {
+            Existing::Lines(lines) => lines,
+            Existing::Plan(plan) => {
+                let mut lines = Vec::new();
+                plan.apply(&mut lines);
+                lines
+            }
+        },
+        None => Vec::new(),
+    };
+    let configuration = std::fs::read(&arguments.configuration)
+        .with_context(|| format!("{} cannot be read", arguments.configuration.display()))?;
+    let add = AddToCart {
+        product,
+        configuration: Some(configuration),
+        variant: arguments.variant.clone(),
+        quantity: arguments.quantity.unwrap_or(1),
+        strategy,
+        lines,
+        visitor: Visitor::default(),
+        stages: Some(told),
+    };
+    Ok(match &arguments.replace {
+        Some(key) => {
+            let key = whole_key(&add.lines, key)?;
+            host.edit_line(&id, &key, arguments.quantity, add).await?
+        }
+        None if arguments.quotation => host.request_quotation(&id, add).await?,
+        None => host.add_to_cart(&id, add).await?,
+    })
+}
+
+/// The key of the one line whose key begins so.
+fn whole_key(lines: &[CartLine], begins: &str) -> anyhow::Result<String> {
+    let mut found = lines.iter().filter(|line| line.parent.is_none() && line.key.starts_with(begins));
+    match (found.next(), found.next()) {
+        (Some(_), Some(_)) => anyhow::bail!("several lines of the cart have keys that begin with {begins:?}"),
+        (Some(line), None) => Ok(line.key.clone()),
+        // The host says that there is no such line.
+        (None, _) => Ok(begins.to_owned()),
+    }
+}
+
+/// The strategy by name, or a component that is set up beside the vendor's and planned with by the link.
+async fn strategy(
+    host: &Cartwright,
+    shop: &ShopId,
+    vendor: &Plugin,
+    arguments: &Arguments,
+    link: &mut Link,
+) -> Result<Option<StrategyChoice>, Failed> {
+    let Some(wanted) = arguments.strategy.as_deref() else { return Ok(None) };
+    if !wanted.ends_with(".wasm") {
+        if arguments.strategy_settings.is_some() {
+            let text =
+                "--strategy-settings is for a strategy that is a component of its own; the vendor's are in --settings";
+            return Err(anyhow::anyhow!(text).into());
+        }
+        return Ok(Some(StrategyChoice { account: None, name: Some(wanted.to_owned()) }));
+    }
+    let plugin = source::install(host, wanted).await?;
+    if plugin.id() == vendor.id() {
+        return Err(anyhow::anyhow!("{wanted} is the vendor's own plugin; name one of its strategies").into());
+    }
+    let account: AccountId = plugin.id().as_str().parse().context("the strategy's id")?;
+    let mut settings: Map<String, Value> = match &arguments.strategy_settings {
+        Some(path) => json_file(path)?,
+        None => Map::new(),
+    };
+    // What an account must have is the account's, also where a product may override it.
+    let form = &plugin.about().form;
+    let is_own = |name: &str| form.field(name).is_some_and(|field| field.per_product && !field.required);
+    let own: Vec<String> = settings.keys().filter(|name| is_own(name)).cloned().collect();
+    link.strategy_settings.extend(own.into_iter().filter_map(|name| settings.remove_entry(&name)));
+    let setup =
+        AccountSetup { id: account.clone(), settings, grants: grants::with(Grants::default(), &arguments.grants) };
+    host.set_account(shop, plugin.digest(), setup).await?;
+    link.strategy = StrategyChoice { account: Some(account), name: None };
+    Ok(Some(link.strategy.clone()))
+}
+
+fn explain(stages: &[Stage]) {
+    for stage in stages {
+        say!("{:>8} µs  {:<11} {}", stage.micros, stage.stage, stage.result);
+        for line in &stage.log {
+            say!("{:>13}{}: {}", "", line.level, line.text.trim_end());
+        }
+    }
+    if !stages.is_empty() {
+        say!("");
+    }
+}
+
+fn print(change: &CartChange) {
+    if change.operations.is_empty() {
+        say!("nothing changes");
+    }
+    for operation in &change.operations {
+        match operation {
+            CartOperation::Add { lines } => print_lines("add", lines),
+            CartOperation::Replace { key, lines } => print_lines(&format!("replace {}", short(key)), lines),
+            CartOperation::Update { lines } => print_lines("update", lines),
+            CartOperation::RequestQuotation { lines } => print_lines("request a quotation for", lines),
+            CartOperation::Remove { keys } => {
+                say!("remove {}", keys.iter().map(|key| short(key)).collect::<Vec<_>>().join(", "));
+            }
+        }
+    }
+    for warning in &change.warnings {
+        say!("warning: {}", warning.text);
+    }
+}
+
+fn short(key: &str) -> &str {
+    key.get(..12).unwrap_or(key)
+}
+
+pub(crate) fn print_lines(what: &str, lines: &[CartLine]) {
+    for line in lines {
+        let indent = if line.parent.is_some() { "    " } else { "  " };
+        if line.parent.is_none() {
+            say!("{what}");
+        }
+        let sku = line.sku.as_deref().unwrap_or("-");
+        let amount = amount(&line.price.total);
+        say!("{indent}{} × {} [{sku}] {amount}  key {}", line.quantity, line.title, short(&line.key));
+        for part in &line.shown {
+            say!("{indent}    {}: {}", part.name, part.value);
+        }
+        for adjustment in &line.price.adjustments {
+            say!("{indent}    {}: {} each", adjustment.label.text, self::amount(&adjustment.amount));
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! `cartwright demo`: two shops and two vendors, to browse; with `--check` a story that is played and judged. [`run`] is the command, and
+//! [`Arguments`] what it takes; the program that has it calls it `demo`, because the story starts nodes with that name.
+
+// A line that nobody reads any more ends the demo in order.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
+mod kept;
+mod live;
+mod node;
+mod serve;
+mod shop;
+mod shops;
+mod story;
+mod workshop;
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use cartwright_service::output::{Unsaid, try_line};
+use tokio::signal::unix::{SignalKind, signal};
+
+use self::kept::Kept;
+
+/// Try Cartwright in a browser: a host, two small shops and two vendors' stand-ins, on this machine alone.
+///
+/// Starts a fake Expivi and a fake Twikit (written from the vendors' documents), the host with an embedded database as `cartwright
+/// serve` runs it, and two shops that speak to it over HTTP, as any platform would. Prints the addresses to open. Ctrl-C ends it,
+/// and leaves nothing behind.
+///
+/// With `--check` it plays a story instead and says of each step whether it held: set up accounts, link products, add simple,
+/// variation and bundle lines, price, edit, ask for a quotation, check the cart, pay, kill the process that hands the orders to the
+/// vendors and start another, produce, swap a plugin version under load, swap a shop's vendor. Exits with 0 only if every step held.
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  cartwright demo\n  cartwright demo --listen 127.0.0.1:0 --shops 127.0.0.1:0\n  \
+    cartwright demo --check")]
+pub struct Arguments {
+    /// Play the story and exit.
+    #[arg(long)]
+    check: bool,
+    /// Where the host listens; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8700", conflicts_with = "check")]
+    listen: SocketAddr,
+    /// Where the shops listen; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8701", conflicts_with = "check")]
+    shops: SocketAddr,
+    /// Be a node of the story, on this database.
+    #[arg(long, hide = true, conflicts_with_all = ["check", "listen", "shops"], value_name = "URL")]
+    node: Option<String>,
+}
+
+/// Runs the demo until it is interrupted, or plays its story.
+///
+/// # Errors
+/// When something cannot be started. A step of the story that does not hold is told, and no error.
+pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    if let Some(url) = arguments.node {
+        node::work(url).await?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    // Before there is anything to remove.
+    let interrupted = interrupted()?;
+    let kept = Kept::new().await?;
+    let code = if arguments.check {
+        // The story that is left ends its node.
+        tokio::select! {
+            told = tell(&kept) => Ok(told.unwrap_or_else(|unsaid| unsaid.code().into())),
+            code = interrupted => Ok(code),
+        }
+    } else {
+        live::run(&kept, arguments.listen, arguments.shops, interrupted).await
+    };
+    kept.remove().await?;
+    match code.map_err(anyhow::Error::downcast::<Unsaid>) {
+        Ok(code) => Ok(code),
+        Err(Ok(unsaid)) => Ok(unsaid.code().into()),
+        Err(Err(error)) => Err(error),
+    }
+}
+
+/// Plays the story, and says how it ended.
+async fn tell(kept: &Kept) -> Result<ExitCode, Unsaid> {
+    let mut steps = Steps::default();
+    if let Err(error) = story::play(&mut steps, kept).await {
+        let error = match error.downcast::<Unsaid>() {
+            Ok(unsaid) => return Err(unsaid),
+            Err(error) => error,
+        };
+        // A step that did not hold has said so, and is counted.
+        if steps.failed == 0 {
+            try_line(format_args!("the story broke off: {error:#}"))?;
+            steps.failed = 1;
+        }
+    }
+    try_line(format_args!("\n{} steps held, {} did not", steps.held, steps.failed))?;
+    Ok(if steps.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Waits until somebody wants the command to end, from now on; gives what a shell reports then: 128 + the signal.
+fn interrupted() -> anyhow::Result<impl Future<Output = ExitCode>> {
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => ExitCode::from(130),
+            _ = terminate.recv() => ExitCode::from(143),
+        }
+    })
+}
+
+/// Counts and prints the steps.
+#[derive(Default)]
+pub(crate) struct Steps {
+    held: usize,
+    failed: usize,
+}
+
+impl Steps {
+    pub(crate) fn chapter(&self, title: &str) -> Result<(), Unsaid> {
+        try_line(format_args!("\n{title}"))
+    }
+
+    /// Does a step, prints what came of it, and goes on with its result. A step that did not hold ends the story.
+    pub(crate) async fn step<T>(
+        &mut self,
+        name: &str,
+        doing: impl Future<Output = anyhow::Result<(T, String)>>,
+    ) -> anyhow::Result<T> {
+        let began = Instant::now();
+        match doing.await {
+            Ok((value, outcome)) => {
+                self.held += 1;
+                try_line(format_args!("  held    {name}: {outcome} ({} ms)", began.elapsed().as_millis()))?;
+                Ok(value)
+            }
+            Err(error) => {
+                self.failed += 1;
+                try_line(format_args!("  FAILED  {name}: {error:#}"))?;
+                Err(error.context(name.to_owned()))
+            }
+        }
+    }
+}

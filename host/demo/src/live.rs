@@ -1,0 +1,96 @@
+//! The demo to browse: vendors, host and shops, each behind an address of its own.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use anyhow::Context as _;
+use cartwright::SystemClock;
+use cartwright::health::Rules;
+use cartwright_fake_vendors::{ExpiviConfig, FakeExpivi, FakeTwikit, TwikitConfig};
+use cartwright_http::limits::Limits;
+use cartwright_http::{Observed, Serving, serve};
+use cartwright_service::output::try_line;
+use cartwright_service::{installation, source};
+use cartwright_store::{NewAccessKey, Role};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+use super::kept::Kept;
+use super::{shop, workshop};
+
+/// For how long work in progress may end after the demo was told to stop: whoever waits for a prompt is not kept.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// Stands for Twikit's five minutes before it repeats a webhook that was not answered well.
+const REPEAT_AFTER: Duration = Duration::from_secs(5);
+
+/// Starts everything, says where it is, and serves until it is interrupted.
+pub(crate) async fn run(
+    kept: &Kept,
+    listen: SocketAddr,
+    shops: SocketAddr,
+    interrupted: impl Future<Output = ExitCode>,
+) -> anyhow::Result<ExitCode> {
+    let listener = bind(listen, "the host", "--listen").await?;
+    let shops = bind(shops, "the shops", "--shops").await?;
+    let host_url = format!("http://{}", listener.local_addr()?);
+    // A print file is there at the first look, which the plugin takes after five seconds.
+    let expivi = FakeExpivi::start(ExpiviConfig { polls: 0, ..ExpiviConfig::default() }).await?;
+    let twikit = FakeTwikit::start(TwikitConfig { repeat_after: REPEAT_AFTER, ..TwikitConfig::default() }).await?;
+    try_line(format_args!("starting; the first time the plugins are compiled, which takes some seconds"))?;
+
+    let observed = Arc::new(Observed::new(Arc::new(SystemClock)));
+    let installation =
+        installation::start("demo".to_owned(), source::cache(), kept.store.clone(), observed.clone(), Rules::default())
+            .await?;
+    let key = NewAccessKey { role: Role::Admin, label: "demo".to_owned(), networks: Vec::new(), expires: None };
+    let (_, key) = kept.store.make_access_key(&key, "demo", SystemTime::now()).await?;
+    let key = String::from_utf8(key.expose().to_vec()).context("a key is text")?;
+
+    let serving = Serving {
+        listener,
+        admin: None,
+        scraped: None,
+        observed,
+        public_url: host_url.parse()?,
+        proxies: Vec::new(),
+        limits: Limits::default(),
+        worker: "demo".to_owned(),
+        notice: Duration::ZERO,
+        patience: PATIENCE,
+        pages: cartwright_admin::routes,
+    };
+    let (stop, stopped) = oneshot::channel::<()>();
+    let node = tokio::spawn(serve(installation, serving, async move { drop(stopped.await) }));
+    let opened = async {
+        let (platform, urls) = shop::open(&host_url, &key, &expivi, &twikit, shops.local_addr()?).await?;
+        for (what, url) in urls {
+            try_line(format_args!("{what:<34}{url}"))?;
+        }
+        try_line(format_args!("{:<34}{host_url}/admin", "the host's pages, for integrators"))?;
+        try_line(format_args!("{:<34}{key}", "  to log in there, paste this key"))?;
+        try_line(format_args!("{:<34}{host_url}/openapi.json", "the host's HTTP API"))?;
+        try_line(format_args!(
+            "\nEverything is a sample and on this machine alone; Ctrl-C ends it and leaves nothing behind."
+        ))?;
+        axum::serve(shops, shop::router(platform)).await?;
+        anyhow::Ok(ExitCode::SUCCESS)
+    };
+    let code = tokio::select! {
+        opened = opened => opened,
+        never = workshop::work(&twikit) => match never {},
+        code = interrupted => Ok(code),
+    };
+    drop(stop);
+    node.await??;
+    expivi.stop().await;
+    twikit.stop().await;
+    code
+}
+
+async fn bind(address: SocketAddr, who: &str, flag: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!("{who} cannot listen at {address}; name another address with {flag}, such as {flag} 127.0.0.1:0")
+    })
+}

@@ -1,0 +1,145 @@
+//! A node of its own process: the story starts it, kills it, and starts another.
+
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context as _, bail, ensure};
+use async_trait::async_trait;
+use cartwright::Clock;
+use cartwright_service::database::{self, KEY_VARIABLE};
+use cartwright_store::{JobFilter, JobState, JobSummary, Worker, WorkerSettings};
+
+use super::kept::{self, Kept};
+
+/// The variable of the host's secret, which each node has.
+const SECRET_VARIABLE: &str = "CARTWRIGHT_DEMO_SECRET";
+/// After so long another node goes on with a dead one's jobs. Short, because the story waits for it; a busy machine still keeps it.
+pub(crate) const LEASE: Duration = Duration::from_secs(5);
+/// How long a node may take until nothing is left to do.
+const PATIENCE: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_millis(10);
+
+/// This machine's clock, wound forward over waits, so that nobody waits for a vendor's polling.
+#[derive(Default)]
+struct Wound {
+    milliseconds: AtomicU64,
+}
+
+impl Wound {
+    fn wind_to(&self, at: SystemTime) {
+        if let Ok(ahead) = at.duration_since(self.now()) {
+            // Rounded up: it is due then.
+            let ahead = u64::try_from(ahead.as_millis()).unwrap_or(u64::MAX).saturating_add(1);
+            self.milliseconds.fetch_add(ahead, Ordering::SeqCst);
+        }
+    }
+}
+
+#[async_trait]
+impl Clock for Wound {
+    fn now(&self) -> SystemTime {
+        SystemTime::now() + Duration::from_millis(self.milliseconds.load(Ordering::SeqCst))
+    }
+
+    async fn sleep(&self, seconds: u32) {
+        self.wind_to(self.now() + Duration::from_secs(seconds.into()));
+    }
+}
+
+/// When a job goes on by itself; none when it does not.
+fn due(job: &JobSummary, now: SystemTime) -> Option<SystemTime> {
+    match job.state {
+        // Its turn comes after a job that is in the list too.
+        _ if job.behind.is_some() => None,
+        JobState::Queued { due } => Some(due),
+        JobState::Sleeping { until } | JobState::Retrying { until, .. } => Some(until),
+        JobState::Running | JobState::Waiting => Some(now),
+        JobState::NeedsMerchant | JobState::Stopped | JobState::Done | JobState::Cancelled => None,
+    }
+}
+
+/// Sets a host up from the database and works until no job goes on by itself.
+pub(crate) async fn work(url: String) -> anyhow::Result<()> {
+    let secret = std::env::var(SECRET_VARIABLE).with_context(|| format!("there is no {SECRET_VARIABLE}"))?;
+    let store = database::open(&url, None).await?;
+    let host = Arc::new(kept::builder(&store, &secret).start()?);
+    if let Some(fault) = store.restore(&host).await?.into_iter().next() {
+        return Err(fault.into());
+    }
+    let clock = Arc::new(Wound::default());
+    let settings = WorkerSettings { lease: LEASE, poll: POLL, ..WorkerSettings::new("demo") };
+    let worker = Worker::start(host, store.clone(), clock.clone(), settings);
+    loop {
+        let now = clock.now();
+        let jobs = store.jobs(&JobFilter::default(), u32::MAX).await?;
+        match jobs.iter().filter_map(|job| due(job, now)).min() {
+            Some(next) => clock.wind_to(next),
+            None => break,
+        }
+        tokio::time::sleep(POLL).await;
+    }
+    let drained = worker.drain(LEASE).await;
+    ensure!(drained.given_back.is_empty() && drained.left.is_empty(), "jobs were left: {drained:?}");
+    Ok(())
+}
+
+/// A node's process. Dropped, it is killed.
+pub(crate) struct Node(Child);
+
+impl Node {
+    pub(crate) fn start(kept: &Kept) -> anyhow::Result<Self> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(["demo", "--node", &kept.url]).env(KEY_VARIABLE, &kept.key);
+        command.env(SECRET_VARIABLE, &kept.secret).stdin(Stdio::null()).stdout(Stdio::null());
+        Ok(Self(command.spawn().context("a node cannot be started")?))
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// Waits until something holds that is done while the node works.
+    pub(crate) async fn until(&mut self, mut holds: impl AsyncFnMut() -> anyhow::Result<bool>) -> anyhow::Result<()> {
+        let waiting = async {
+            while !holds().await? {
+                if let Some(status) = self.0.try_wait()? {
+                    bail!("the node ended before: {status}");
+                }
+                tokio::time::sleep(POLL).await;
+            }
+            Ok(())
+        };
+        tokio::time::timeout(PATIENCE, waiting).await.context("the node takes too long")?
+    }
+
+    /// Kills it: nothing of it is ended in order.
+    pub(crate) fn kill(mut self) -> anyhow::Result<ExitStatus> {
+        ensure!(self.0.try_wait()?.is_none(), "the node ended before it was killed");
+        self.0.kill()?;
+        Ok(self.0.wait()?)
+    }
+
+    /// Waits until it has nothing left to do.
+    pub(crate) async fn ended(mut self) -> anyhow::Result<()> {
+        let ending = async {
+            loop {
+                match self.0.try_wait()? {
+                    Some(status) if status.success() => return Ok(()),
+                    Some(status) => bail!("the node failed: {status}"),
+                    None => tokio::time::sleep(POLL).await,
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, ending).await.context("the node takes too long")?
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        // Of one that has ended both are done already.
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}

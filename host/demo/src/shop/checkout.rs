@@ -1,0 +1,130 @@
+//! From the cart to an order: an address, a last look at the cart, and the news to the host.
+
+use axum::Form;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use maud::html;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::line::{Line, Money, families, total, update};
+use super::orders::{Address, Order};
+use super::{Book, Visit, cart};
+
+pub(super) async fn show(visit: Visit) -> Response {
+    let book = visit.book().await;
+    if book.cart.is_empty() {
+        return visit.to("cart").into_response();
+    }
+    page(&visit, &book, &Address::sample(), &[])
+}
+
+fn page(visit: &Visit, book: &Book, address: &Address, told: &[String]) -> Response {
+    let field = |name: &str, label: &str, kind: &str, complete: &str, value: &str| {
+        html! {
+            p.field {
+                label for=(name) { (label) }
+                input id=(name) name=(name) type=(kind) autocomplete=(complete) value=(value) required maxlength="100";
+            }
+        }
+    };
+    let content = html! {
+        h1 { "Check out" }
+        @for text in told { p.notice role="alert" { (text) } }
+        div.columns {
+            form.address method="post" {
+                h2 { "Where it is sent" }
+                (field("first_name", "First name", "text", "given-name", &address.first_name))
+                (field("last_name", "Last name", "text", "family-name", &address.last_name))
+                (field("email", "E-mail", "email", "email", &address.email))
+                (field("line1", "Street and number", "text", "address-line1", &address.line1))
+                (field("zip", "Postal code", "text", "postal-code", &address.zip))
+                (field("city", "City", "text", "address-level2", &address.city))
+                p.field {
+                    label for="country" { "Country" }
+                    select #country name="country" autocomplete="country" {
+                        @for (code, name) in [("BE", "Belgium"), ("DE", "Germany"), ("FR", "France"), ("NL", "Netherlands")] {
+                            option value=(code) selected[address.country == code] { (name) }
+                        }
+                    }
+                }
+                p.about { "An address that is made up. Nothing is charged: the shop says on the order's page when it is paid." }
+                p.buttons { button #order type="submit" { "Place the order" } }
+            }
+            section aria-label="What is ordered" {
+                h2 { "What is ordered" }
+                ul.brief {
+                    @for (line, _) in families(&book.cart) {
+                        li { (line.seen.quantity) " × " (line.seen.title) span.amount { (line.seen.price.total) } }
+                    }
+                }
+                @if let Some(total) = total(&book.cart) { p.total { "Total " strong { (total) } } }
+            }
+        }
+    };
+    visit.page("Check out", &book.cart, content)
+}
+
+/// What the host says of a line before it is ordered.
+#[derive(Deserialize)]
+struct Check {
+    key: String,
+    state: State,
+    lines: Vec<Line>,
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "state", rename_all = "kebab-case")]
+enum State {
+    Ok,
+    PriceChanged { old: Money, new: Money },
+    Unavailable {},
+    MustReconfigure {},
+}
+
+pub(super) async fn order(visit: Visit, Form(address): Form<Address>) -> Response {
+    let shop = visit.shop();
+    let mut book = visit.book().await;
+    if book.cart.is_empty() {
+        return visit.to("cart").into_response();
+    }
+    let checks = match shop.host.post::<Vec<Check>>(&shop.at("cart/check"), &json!({ "lines": book.cart })).await {
+        Ok(checks) => checks,
+        Err(error) => return unprocessable(cart::page(&visit, &book, &[error.told()])),
+    };
+    let (mut dearer, mut lost) = (Vec::new(), Vec::new());
+    for Check { key, state, lines } in checks {
+        let title = book.cart.iter().find(|line| line.seen.key == key).map_or("", |line| &line.seen.title);
+        match state {
+            State::Ok => {}
+            State::PriceChanged { old, new } => {
+                dearer.push(format!("{title} costs {new} now, no longer {old}. Order again if you agree."));
+            }
+            State::Unavailable {} => lost.push(format!("{title} cannot be bought now. Please remove it.")),
+            State::MustReconfigure {} => lost.push(format!("{title} must be configured again: edit it, or remove it.")),
+        }
+        update(&mut book.cart, lines);
+    }
+    if !lost.is_empty() {
+        return unprocessable(cart::page(&visit, &book, &lost));
+    }
+    if !dearer.is_empty() {
+        return unprocessable(page(&visit, &book, &address, &dearer));
+    }
+    let Some(order) = Order::of(visit.platform.next_number(), &book.cart, address.clone()) else {
+        return visit.to("cart").into_response();
+    };
+    match order.report(shop, "placed", json!("placed")).await {
+        Ok(()) => {
+            let to = visit.to(&format!("orders/{}", order.id));
+            book.cart.clear();
+            book.orders.push(order);
+            to.into_response()
+        }
+        Err(error) => unprocessable(page(&visit, &book, &address, &[error.told()])),
+    }
+}
+
+fn unprocessable(page: Response) -> Response {
+    (StatusCode::UNPROCESSABLE_ENTITY, page).into_response()
+}

@@ -1,0 +1,202 @@
+//! Orders: what the shop says about them, and what the host knows of them.
+
+mod show;
+
+use axum::extract::Path;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use maud::html;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::host::HostError;
+use super::line::{Line, Money, total};
+use super::{Book, Named, Shop, Visit, word};
+
+pub(super) use self::show::show;
+
+/// For how long the link to a document holds, in seconds: it is made when somebody clicks.
+const LINK_SECONDS: u32 = 60;
+
+/// Where it is sent.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Address {
+    pub(super) first_name: String,
+    pub(super) last_name: String,
+    pub(super) email: String,
+    pub(super) line1: String,
+    pub(super) zip: String,
+    pub(super) city: String,
+    pub(super) country: String,
+}
+
+impl Address {
+    pub(super) fn sample() -> Self {
+        let [first_name, last_name, email, line1, zip, city, country] =
+            ["Ada", "Sample", "ada@example.com", "Sample Street 1", "1000", "Brussels", "BE"].map(str::to_owned);
+        Self { first_name, last_name, email, line1, zip, city, country }
+    }
+}
+
+/// An order as the shop keeps it.
+pub(super) struct Order {
+    pub(super) id: String,
+    /// Grows with everything that the shop says of it.
+    version: u64,
+    placed_at: String,
+    address: Address,
+    lines: Vec<Ordered>,
+    total: Money,
+    paid: bool,
+    sent: bool,
+}
+
+struct Ordered {
+    id: String,
+    line: Line,
+    /// Did the merchant approve what no server confirmed?
+    approved: bool,
+}
+
+impl Ordered {
+    /// Does it wait for the merchant?
+    fn is_held(&self) -> bool {
+        self.line.seen.unconfirmed.as_ref().is_some_and(|unconfirmed| unconfirmed.hold) && !self.approved
+    }
+}
+
+impl Order {
+    /// None of an empty cart.
+    pub(super) fn of(number: u64, cart: &[Line], address: Address) -> Option<Self> {
+        let ordered =
+            |(at, line): (usize, &Line)| Ordered { id: (at + 1).to_string(), line: line.clone(), approved: false };
+        Some(Self {
+            id: number.to_string(),
+            version: 1,
+            placed_at: jiff::Timestamp::now().to_string(),
+            address,
+            lines: cart.iter().enumerate().map(ordered).collect(),
+            total: total(cart)?,
+            paid: false,
+            sent: false,
+        })
+    }
+
+    /// Tells the host what happened, with the order as it is now.
+    pub(super) async fn report(&self, shop: &Shop, what: &str, kind: Value) -> Result<(), HostError> {
+        let mut address = json!(self.address);
+        for name in ["line2", "region", "company", "vat", "phone"] {
+            address[name] = Value::Null;
+        }
+        let line = |ordered: &Ordered| {
+            let status = self.sent.then_some("shipped");
+            json!({ "id": ordered.id, "line": ordered.line, "approved": ordered.approved, "status": status })
+        };
+        let event = json!({
+            // A version is one event: what is sent twice is done once.
+            "id": format!("{}-{}-{what}", self.id, self.version),
+            "at": jiff::Timestamp::now().to_string(),
+            "kind": kind,
+            "order": {
+                "id": self.id, "number": format!("#{}", self.id), "version": self.version, "placed_at": self.placed_at,
+                "payment": if self.paid { "full" } else { "none" }, "total": self.total,
+                "billing": address, "delivery": address, "shop_address": own_address(shop),
+                "lines": self.lines.iter().map(line).collect::<Vec<_>>(),
+            },
+        });
+        shop.host.post::<Value>(&shop.at("events"), &event).await.map(drop)
+    }
+}
+
+fn own_address(shop: &Shop) -> Value {
+    json!({
+        "first_name": "Sam", "last_name": "Keeper", "email": format!("{}@example.com", shop.id), "line1": "Market Square 2",
+        "line2": null, "zip": "2000", "city": "Antwerp", "region": null, "country": "BE", "company": shop.title, "vat": null,
+        "phone": null,
+    })
+}
+
+pub(super) async fn list(visit: Visit) -> Response {
+    let shop = visit.shop();
+    let book = visit.book().await;
+    let content = html! {
+        h1 { "Orders" }
+        @if book.orders.is_empty() { p { "You have not ordered anything yet." } }
+        ul.brief {
+            @for order in book.orders.iter().rev() {
+                li {
+                    a href=(shop.path(&format!("orders/{}", order.id))) { "Order " (order.id) }
+                    span.amount { (order.total) }
+                }
+            }
+        }
+    };
+    visit.page("Orders", &book.cart, content)
+}
+
+fn find<'a>(book: &'a mut Book, id: &str) -> Option<&'a mut Order> {
+    book.orders.iter_mut().find(|order| order.id == id)
+}
+
+/// Says the next thing about an order, as the shop's people would.
+pub(super) async fn next(visit: Visit, Path(path): Named) -> Response {
+    let shop = visit.shop();
+    let mut book = visit.book().await;
+    let Some(order) = find(&mut book, word(&path, "order")) else { return visit.not_found("There is no such order.") };
+    let to = visit.to(&format!("orders/{}", order.id));
+    let (paid, sent, version) = (order.paid, order.sent, order.version);
+    let held: Vec<usize> = (0..order.lines.len()).filter(|at| order.lines[*at].is_held()).collect();
+    let kind = match word(&path, "step") {
+        "pay" if !paid => {
+            order.paid = true;
+            json!("paid")
+        }
+        "approve" if !held.is_empty() => {
+            held.iter().for_each(|at| order.lines[*at].approved = true);
+            // What was held back may be made now; before it is paid nothing may.
+            json!(if paid { "released" } else { "changed" })
+        }
+        "send" if paid && !sent && held.is_empty() => {
+            order.sent = true;
+            let shipment = json!({
+                "id": null, "lines": [], "carrier": null, "at": null, "tracking_url": null, "tracking_id": null,
+            });
+            json!({ "fulfilled": shipment })
+        }
+        _ => return to.into_response(),
+    };
+    order.version += 1;
+    match order.report(shop, word(&path, "step"), kind).await {
+        Ok(()) => to.into_response(),
+        Err(error) => {
+            // Not said is not done.
+            (order.paid, order.sent, order.version) = (paid, sent, version);
+            held.iter().for_each(|at| order.lines[*at].approved = false);
+            (StatusCode::UNPROCESSABLE_ENTITY, visit.not_found(&error.told())).into_response()
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Link {
+    url: String,
+}
+
+/// Goes to a document of an order: by a link of the host's that holds for a minute.
+pub(super) async fn document(visit: Visit, Path(path): Named) -> Response {
+    let shop = visit.shop();
+    let mut book = visit.book().await;
+    let (order, outcome) = (word(&path, "order"), word(&path, "outcome"));
+    let known = match find(&mut book, order) {
+        Some(order) => show::read(shop, order).await.is_ok_and(|known| known.has_document(outcome)),
+        None => false,
+    };
+    if !known {
+        return visit.not_found("There is no such document.");
+    }
+    let at = shop.at(&format!("outcomes/{outcome}/link?seconds={LINK_SECONDS}"));
+    match shop.host.post::<Link>(&at, &json!({})).await {
+        Ok(Link { url }) => Redirect::to(&url).into_response(),
+        Err(error) => visit.not_found(&error.told()),
+    }
+}

@@ -1,0 +1,97 @@
+//! Two shops set up a vendor each and link their products.
+
+use anyhow::{bail, ensure};
+use cartwright::{AccountId, ShopId};
+use serde_json::json;
+
+use super::Demo;
+use crate::{Steps, shops};
+
+impl Demo<'_> {
+    pub(super) async fn set_up(
+        &self,
+        steps: &mut Steps,
+        expivi: cartwright::Digest,
+        twikit: cartwright::Digest,
+    ) -> anyhow::Result<()> {
+        steps.chapter("Two shops")?;
+        for shop in ["lumen", "gems"] {
+            self.host.add_shop(shops::shop(shop)?)?;
+        }
+        steps
+            .step("a wrong setting is refused beside its field", async {
+                let mut setup = shops::expivi_account(&self.expivi)?;
+                setup.settings.insert("viewer-tokn".to_owned(), json!("x"));
+                match self.host.set_account(&self.lumen, expivi, setup).await {
+                    Err(error) if error.to_string().contains("viewer-tokn") => {
+                        Ok(((), "viewer-tokn: no such setting".to_owned()))
+                    }
+                    other => bail!("{other:?}"),
+                }
+            })
+            .await?;
+        steps
+            .step("lumen sets up Expivi", async {
+                self.host.set_account(&self.lumen, expivi, shops::expivi_account(&self.expivi)?).await?;
+                self.connected(&self.lumen, &self.expivi_account).await
+            })
+            .await?;
+        steps
+            .step("gems sets up Twikit", async {
+                self.host.set_account(&self.gems, twikit, shops::twikit_account(&self.twikit)?).await?;
+                self.connected(&self.gems, &self.twikit_account).await
+            })
+            .await?;
+        steps
+            .step("Expivi's products are found", async {
+                let found = self.host.search_products(&self.lumen, &self.expivi_account, "", None).await?;
+                ensure!(found.products.iter().any(|product| product.id == "1001"), "{found:?}");
+                Ok(((), format!("{} products", found.products.len())))
+            })
+            .await?;
+        steps
+            .step("products are linked", async {
+                for link in shops::expivi_links("components") {
+                    self.host.link(&self.lumen, shops::link(link)?).await?;
+                }
+                let link = shops::link(json!({
+                    "shop_product": "jewel", "account": "twikit", "vendor_product": "diamond-letter-jewel",
+                    "allowed_skus": ["JEWEL-A"],
+                }))?;
+                self.host.link(&self.gems, link).await?;
+                Ok(((), "ring, shirt and wardrobe to Expivi, jewel to Twikit".to_owned()))
+            })
+            .await?;
+        steps
+            .step("both shops are kept", async {
+                for shop in [&self.lumen, &self.gems] {
+                    self.kept.keep(&self.host, shop).await?;
+                }
+                let secrets = "an SQLite file in a temporary folder, their secrets sealed with a random key";
+                Ok(((), secrets.to_owned()))
+            })
+            .await?;
+        for (shop, product) in [(&self.lumen, "ring"), (&self.gems, "jewel")] {
+            steps
+                .step(&format!("the page of {product} gets what it needs"), async {
+                    let embed = self.host.embed(shop, product, None, &self.visitor).await?;
+                    ensure!(!embed.scripts.is_empty() && !embed.start.paths.is_empty(), "{embed:?}");
+                    Ok(((), format!("{} scripts, starts with {}", embed.scripts.len(), embed.start.paths.join(" or "))))
+                })
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn connected(&self, shop: &ShopId, account: &AccountId) -> anyhow::Result<((), String)> {
+        let diagnoses = self.host.test_connection(shop, account).await?;
+        let failed: Vec<&str> = diagnoses
+            .iter()
+            .filter(|diagnosis| !diagnosis.passed)
+            .map(|diagnosis| diagnosis.check.text.as_str())
+            .collect();
+        ensure!(failed.is_empty(), "did not pass: {failed:?}");
+        let passed: Vec<&str> = diagnoses.iter().map(|diagnosis| diagnosis.check.text.as_str()).collect();
+        Ok(((), passed.join("; ")))
+    }
+}

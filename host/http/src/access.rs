@@ -1,0 +1,376 @@
+//! Who may do what. A key is looked up once for each request; every operation names the roles that it is for by what it takes.
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+use axum::extract::{ConnectInfo, FromRequestParts, RawPathParams, Request, State};
+use axum::http::StatusCode;
+use axum::http::header::{AUTHORIZATION, HeaderMap};
+use axum::http::request::Parts;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use cartwright::{Grants, NewHosts, ShopId, Visitor};
+use cartwright_store::{Access, AccessError, Role};
+use ipnet::IpNet;
+
+use super::body;
+use super::idempotency::Once;
+use super::limits::customer;
+use super::node::Node;
+use super::problem::Problem;
+use super::trace_context;
+
+/// Who asks.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// For the event log: the key's label and id.
+    pub who: String,
+    /// The key's id.
+    pub key: String,
+    role: Role,
+    /// Where the request came from, where that is known.
+    address: Option<IpAddr>,
+}
+
+impl Caller {
+    /// Who a key that holds says is asking.
+    pub fn of(access: Access) -> Self {
+        Self { who: format!("{} ({})", access.label, access.key), key: access.key, role: access.role, address: None }
+    }
+
+    /// Does it stand in a page that everybody can read?
+    pub(crate) fn is_storefront(&self) -> bool {
+        matches!(self.role, Role::Storefront { .. })
+    }
+
+    /// May what this caller swaps to send kept secrets to further hosts? Who may install a component vouches for it.
+    pub fn new_hosts(&self) -> NewHosts {
+        if self.is_admin() { NewHosts::Vouched } else { NewHosts::Refused }
+    }
+
+    /// Who a caller says is asking, as far as this caller can know: everybody can read a storefront's key and say anything with it.
+    pub(crate) fn visitor(&self, visitor: Visitor) -> Result<Visitor, Problem> {
+        if visitor.customer_group.is_some() && self.is_storefront() {
+            let detail = "a page does not know its shopper's group; leave visitor.customer_group out, or ask from the platform's server";
+            return Err(Problem::new(StatusCode::FORBIDDEN, "role", detail));
+        }
+        // Here, where a page's author is told which field it is.
+        visitor.check()?;
+        match self.is_storefront() {
+            // A page could name another visitor each time.
+            true => Ok(Visitor { client: self.address.map(|address| customer(address).to_string()), ..visitor }),
+            false => Ok(visitor),
+        }
+    }
+
+    /// Does it run the installation?
+    pub fn is_admin(&self) -> bool {
+        matches!(self.role, Role::Admin)
+    }
+
+    /// Does it set one shop up?
+    pub fn is_integrator(&self) -> bool {
+        matches!(self.role, Role::Integrator { .. })
+    }
+
+    /// The shop that it is bound to; none = every shop.
+    pub fn shop(&self) -> Option<&ShopId> {
+        self.role.shop()
+    }
+
+    /// May it grant this? Reaching addresses that are refused otherwise, or anything without TLS, and who learns of customers' names
+    /// and addresses, are the operator's to allow: an integrator keeps what the operator granted, or grants less.
+    pub fn may_grant(&self, granted: &Grants, wanted: &Grants) -> Result<(), Problem> {
+        let refused = |detail: &str| Err(Problem::new(StatusCode::FORBIDDEN, "grants", detail));
+        if self.is_admin() {
+            return Ok(());
+        }
+        if granted.networks != wanted.networks || granted.plain_http != wanted.plain_http {
+            return refused("grants.networks and grants.plain_http are an admin's to change; send them as they are");
+        }
+        if granted.requests_per_second != wanted.requests_per_second {
+            return refused("grants.requests_per_second is an admin's to change; send it as it is");
+        }
+        if wanted.personal_data && !granted.personal_data {
+            return refused("grants.personal_data is an admin's to turn on: it shows names and addresses of orders");
+        }
+        if wanted.personal_data && !wanted.hosts.is_subset(&granted.hosts) {
+            return refused(
+                "while grants.personal_data is on, further grants.hosts are an admin's to add: names and addresses may be sent \
+                 there; leave the hosts as they are, or turn grants.personal_data off",
+            );
+        }
+        Ok(())
+    }
+
+    /// A problem as this caller may see it.
+    pub(crate) fn told(&self, problem: Problem) -> Problem {
+        if self.is_storefront() { problem.for_shopper() } else { problem }
+    }
+}
+
+/// Looks the request's key up. Who has none goes on as nobody; who has one that does not hold, does not.
+pub(crate) async fn identify(State(node): State<Node>, mut request: Request, next: Next) -> Response {
+    let text = match bearer(request.headers()) {
+        Ok(None) => return next.run(request).await,
+        Ok(Some(text)) => text,
+        Err(problem) => return problem.into_response(),
+    };
+    let from = client(&node, &request);
+    let limits = node.limits();
+    if let Err(wait) = limits.may_try(&text, from) {
+        return Problem::from(wait).into_response();
+    }
+    // A key that is known to be a storefront's is not even looked up for a client that asks too often.
+    let is_counted = limits.is_storefront(&text);
+    if is_counted && let Err(wait) = limits.client_asks(from) {
+        return Problem::from(wait).into_response();
+    }
+    match node.store().access_key(&text, from, node.now()).await {
+        Ok(access) => {
+            let caller = Caller { address: from, ..Caller::of(access) };
+            let asked = match &caller.role {
+                Role::Storefront { .. } if is_counted => limits.storefront_asks(&text, &caller.key),
+                Role::Storefront { .. } => {
+                    limits.client_asks(from).and_then(|()| limits.storefront_asks(&text, &caller.key))
+                }
+                _ => limits.asks(&text, &caller.key),
+            };
+            if let Err(wait) = asked {
+                return Problem::from(wait).into_response();
+            }
+            match &caller.role {
+                Role::Storefront { shop } => {
+                    let of_shop = node.host().shop(shop).ok().and_then(|shop| shop.max_storefront_body_bytes);
+                    let max = of_shop.unwrap_or(limits.settings().max_storefront_body_bytes.get());
+                    body::mark_storefront(request.extensions(), shop, usize::try_from(max).unwrap_or(usize::MAX));
+                }
+                _ => {
+                    body::mark_trusted(request.extensions());
+                    // A key that stands in a page is everybody's.
+                    trace_context::take_over(request.headers());
+                }
+            }
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
+        Err(AccessError::Store(error)) => Problem::from(error).into_response(),
+        Err(error) => {
+            limits.guesses.failed(from);
+            tracing::info!(%error, ?from, "a request was refused");
+            Problem::new(StatusCode::UNAUTHORIZED, "access", AccessError::TOLD).into_response()
+        }
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let Some(value) = headers.get(AUTHORIZATION) else { return Ok(None) };
+    let text = value.to_str().ok().and_then(|text| text.split_once(' '));
+    match text {
+        Some((scheme, key)) if scheme.eq_ignore_ascii_case("bearer") => Ok(Some(key.trim().to_owned())),
+        _ => Err(Problem::new(StatusCode::UNAUTHORIZED, "access", "send Authorization: Bearer and an access key")),
+    }
+}
+
+/// The address that a request came from: the last one that no trusted proxy wrote.
+pub fn client<B>(node: &Node, request: &axum::http::Request<B>) -> Option<IpAddr> {
+    let ConnectInfo(peer) = request.extensions().get::<ConnectInfo<SocketAddr>>()?;
+    let (peer, headers, proxies) = (peer.ip().to_canonical(), request.headers(), node.proxies());
+    if headers.contains_key(FORWARDED_FOR) && !proxies.iter().any(|network| network.contains(&peer)) {
+        static SAID: std::sync::Once = std::sync::Once::new();
+        SAID.call_once(|| {
+            tracing::warn!(
+                %peer,
+                "requests come through a proxy that is not named, so that all of its clients share the limits of one: add --proxies \
+                 {peer} if it sets X-Forwarded-For itself"
+            );
+        });
+    }
+    forwarded(peer, headers, proxies)
+}
+
+/// The one header that says who asks. `Forwarded` is not read: a proxy passes on which of the two it does not write, and a client
+/// could say there what it likes.
+const FORWARDED_FOR: &str = "x-forwarded-for";
+
+fn forwarded(peer: IpAddr, headers: &HeaderMap, proxies: &[IpNet]) -> Option<IpAddr> {
+    let peer = peer.to_canonical();
+    let trusted = |address: &IpAddr| proxies.iter().any(|network| network.contains(address));
+    if !trusted(&peer) {
+        return Some(peer);
+    }
+    let mut first = peer;
+    for value in headers.get_all(FORWARDED_FOR).iter().rev() {
+        // What is no address hides who asked.
+        let value = value.to_str().ok()?;
+        for text in value.rsplit(',').map(str::trim).filter(|text| !text.is_empty()) {
+            first = written(text)?.to_canonical();
+            if !trusted(&first) {
+                return Some(first);
+            }
+        }
+    }
+    // A proxy's network may hold those who ask, too.
+    Some(first)
+}
+
+/// An address as proxies write it: some add the port, and put IPv6 addresses into brackets.
+fn written(text: &str) -> Option<IpAddr> {
+    let bare = || text.parse().ok();
+    let bracketed = || text.strip_prefix('[')?.strip_suffix(']')?.parse::<Ipv6Addr>().ok().map(IpAddr::from);
+    let with_port = || text.parse::<SocketAddr>().ok().map(|address| address.ip());
+    bare().or_else(bracketed).or_else(with_port)
+}
+
+macro_rules! roles {
+    ($($(#[$doc:meta])* $name:ident: $($role:pat_param)|+ => $for:literal;)*) => {
+        $($(#[$doc])*
+        pub struct $name(#[allow(dead_code, reason = "not every operation asks who it is")] pub Caller);
+
+        impl FromRequestParts<Node> for $name {
+            type Rejection = Problem;
+
+            async fn from_request_parts(parts: &mut Parts, node: &Node) -> Result<Self, Problem> {
+                let caller = caller(parts, node).await?;
+                #[allow(unreachable_patterns, reason = "all roles may do some things")]
+                match caller.role {
+                    $($role)|+ => {
+                        if let Some(once) = parts.extensions.get::<Once>().cloned() {
+                            once.allowed().await?;
+                        }
+                        Ok(Self(caller))
+                    }
+                    _ => Err(Problem::new(StatusCode::FORBIDDEN, "role", concat!("this needs a key of the role ", $for))),
+                }
+            }
+        })*
+    };
+}
+
+roles! {
+    /// What a shop's pages may ask, and everybody else.
+    Storefront: Role::Storefront { .. } | Role::Backend { .. } | Role::Integrator { .. } | Role::Admin
+        => "storefront, backend, integrator or admin";
+    /// What the platform's server may ask: orders and prices.
+    Backend: Role::Backend { .. } | Role::Admin => "backend or admin";
+    /// Setting a shop up.
+    Integrator: Role::Integrator { .. } | Role::Admin => "integrator or admin";
+    /// Seeing how a shop is set up.
+    Reader: Role::Backend { .. } | Role::Integrator { .. } | Role::Admin => "backend, integrator or admin";
+    /// Running the installation.
+    Admin: Role::Admin => "admin";
+}
+
+/// Who asks, if it may ask about the shop in the path. Another's shop is none: which there are is nobody's business.
+async fn caller(parts: &mut Parts, node: &Node) -> Result<Caller, Problem> {
+    let Some(caller) = parts.extensions.get::<Caller>().cloned() else {
+        return Err(Problem::new(StatusCode::UNAUTHORIZED, "access", "send Authorization: Bearer and an access key"));
+    };
+    let path = RawPathParams::from_request_parts(parts, node).await;
+    let path = path.map_err(|rejection| Problem::not_found(rejection.body_text()))?;
+    let shop = path.iter().find(|(name, _)| *name == "shop").map(|(_, shop)| shop);
+    match (shop, caller.shop()) {
+        (Some(asked), Some(own)) if asked != own.as_str() => {
+            Err(Problem::not_found(format!("there is no shop {asked}")))
+        }
+        _ => Ok(caller),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_storefronts_visitor_is_the_address_that_asks() {
+        let caller = |role| Caller {
+            who: String::new(),
+            key: String::new(),
+            role,
+            address: Some("2001:db8:1:2:3::4".parse().expect("an address")),
+        };
+        let named = Visitor { client: Some("session 1".to_owned()), ..Visitor::default() };
+        let client = |role| caller(role).visitor(named.clone()).expect("a visitor").client;
+        let shop: ShopId = "shop".parse().expect("an id");
+        assert_eq!(client(Role::Storefront { shop: shop.clone() }).as_deref(), Some("2001:db8:1:2::"));
+        assert_eq!(client(Role::Backend { shop: Some(shop) }).as_deref(), Some("session 1"));
+    }
+
+    #[test]
+    fn a_storefront_is_told_that_its_country_is_not_a_code() {
+        let role = Role::Storefront { shop: "shop".parse().expect("an id") };
+        let caller = Caller { who: String::new(), key: String::new(), role, address: None };
+        let named = Visitor { country: Some("Belgium".to_owned()), ..Visitor::default() };
+        let problem = caller.visitor(named).expect_err("a refusal");
+        assert_eq!(problem.status(), StatusCode::UNPROCESSABLE_ENTITY);
+        assert!(problem.detail().contains("visitor.country"), "{}", problem.detail());
+    }
+
+    fn found(peer: &str, said: &[&str], proxies: &[&str]) -> Option<String> {
+        let mut headers = HeaderMap::new();
+        for value in said {
+            headers.append("x-forwarded-for", value.parse().expect("a header"));
+        }
+        let proxies: Vec<IpNet> = proxies.iter().map(|network| network.parse().expect("a network")).collect();
+        forwarded(peer.parse().expect("an address"), &headers, &proxies).map(|address| address.to_string())
+    }
+
+    #[test]
+    fn who_is_no_proxy_is_not_believed() {
+        assert_eq!(found("192.0.2.1", &["198.51.100.7"], &["10.0.0.0/8"]).as_deref(), Some("192.0.2.1"));
+    }
+
+    #[test]
+    fn the_last_address_that_no_proxy_wrote_counts() {
+        let proxies = ["10.0.0.0/8"];
+        assert_eq!(
+            found("10.0.0.1", &["203.0.113.9, 198.51.100.7, 10.0.0.2"], &proxies).as_deref(),
+            Some("198.51.100.7")
+        );
+        assert_eq!(found("10.0.0.1", &["203.0.113.9", "198.51.100.7"], &proxies).as_deref(), Some("198.51.100.7"));
+    }
+
+    #[test]
+    fn what_is_no_address_is_nobodys() {
+        for said in [
+            "unknown",
+            "198.51.100.7, _hidden",
+            "198.51.100.7 10.0.0.2",
+            "2001:db8::1%eth0",
+            "[198.51.100.7]",
+            "010.0.0.1",
+        ] {
+            assert_eq!(found("10.0.0.1", &[said], &["10.0.0.0/8"]), None, "{said}");
+        }
+        let mut headers = HeaderMap::new();
+        headers.append("x-forwarded-for", "198.51.100.7".parse().expect("a header"));
+        headers.append("x-forwarded-for", axum::http::HeaderValue::from_bytes(b"\xff").expect("a header"));
+        let proxy: IpAddr = "10.0.0.1".parse().expect("an address");
+        assert_eq!(forwarded(proxy, &headers, &[IpNet::from(proxy)]), None);
+        // Left of what counts anybody may have written anything.
+        assert_eq!(found("10.0.0.1", &["<x>, 198.51.100.7"], &["10.0.0.0/8"]).as_deref(), Some("198.51.100.7"));
+    }
+
+    #[test]
+    fn an_address_is_read_however_a_proxy_writes_it() {
+        let proxies = ["10.0.0.0/8", "2001:db8:1::/48"];
+        for (peer, said, client) in [
+            ("10.0.0.1", "198.51.100.7:4711", "198.51.100.7"),
+            ("10.0.0.1", " 198.51.100.7 , ,", "198.51.100.7"),
+            ("10.0.0.1", "2001:db8::7", "2001:db8::7"),
+            ("10.0.0.1", "[2001:db8::7]:4711", "2001:db8::7"),
+            ("10.0.0.1", "[2001:DB8::7]", "2001:db8::7"),
+            ("10.0.0.1", "::ffff:198.51.100.7", "198.51.100.7"),
+            ("::ffff:10.0.0.1", "198.51.100.7", "198.51.100.7"),
+            ("2001:db8:1::1", "198.51.100.7, ::ffff:10.0.0.2", "198.51.100.7"),
+        ] {
+            assert_eq!(found(peer, &[said], &proxies).as_deref(), Some(client), "{said}");
+        }
+    }
+
+    #[test]
+    fn somebody_in_a_proxys_own_network_is_found_too() {
+        assert_eq!(found("10.0.0.1", &["10.0.0.9, 10.0.0.2"], &["10.0.0.0/8"]).as_deref(), Some("10.0.0.9"));
+        assert_eq!(found("10.0.0.1", &[], &["10.0.0.0/8"]).as_deref(), Some("10.0.0.1"));
+        assert_eq!(found("10.0.0.1", &[" , "], &["10.0.0.0/8"]).as_deref(), Some("10.0.0.1"));
+    }
+}

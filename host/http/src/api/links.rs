@@ -1,0 +1,248 @@
+//! Links between a shop's products and its vendors': one by one, many at once, as a table, and from one vendor to another.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use cartwright::{AccountId, Link, LinkIssues, Readiness, SetupError, ShopId, StrategyChoice};
+use cartwright_service::links_table::{self, MAX_LINKS};
+use cartwright_store::{Expected, link_version};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::part::{Part, after};
+use crate::access::{Integrator, Reader};
+use crate::extract::{Body, Path, Precondition, Query, Raw, Tagged, sent_as};
+use crate::node::Node;
+use crate::problem::{Problem, Problems};
+
+pub(crate) fn routes() -> OpenApiRouter<Node> {
+    OpenApiRouter::new()
+        .routes(routes!(list, set_many))
+        .routes(routes!(as_csv, from_csv))
+        .routes(routes!(read, set, remove))
+        .routes(routes!(readiness))
+}
+
+/// Some links.
+#[derive(Debug, Serialize, ToSchema)]
+struct LinkPage {
+    /// By product.
+    links: Vec<Link>,
+    /// What `after` gives the next page; none at the end.
+    after: Option<String>,
+}
+
+/// A shop's links, by product.
+#[utoipa::path(get, path = "/v1/shops/{shop}/links", tag = "links", operation_id = "list_links",
+    params(("shop" = ShopId, Path), Part), responses((status = 200, body = LinkPage), Problems))]
+async fn list(
+    _: Reader,
+    State(node): State<Node>,
+    Path(shop): Path<ShopId>,
+    Query(part): Query<Part>,
+) -> Result<Json<LinkPage>, Problem> {
+    let links = part.of(node.host().snapshot(&shop)?.links, |link| link.shop_product.clone())?;
+    let after = after(&links, part.limit()?, |link| link.shop_product.clone());
+    Ok(Json(LinkPage { links, after }))
+}
+
+/// What came of links that were taken.
+#[derive(Debug, Serialize, ToSchema)]
+struct Linked {
+    /// How many.
+    links: usize,
+    /// What the merchant should know of them.
+    warnings: Vec<LinkIssues>,
+}
+
+/// Sets many links, all of them or none, of each product one. With other accounts than they had it is a vendor swap: lines that were made with the old
+/// links are still served by them.
+#[utoipa::path(put, path = "/v1/shops/{shop}/links", tag = "links", operation_id = "set_links",
+    params(("shop" = ShopId, Path)), request_body = [Link], responses((status = 200, body = Linked), Problems))]
+async fn set_many(
+    Integrator(caller): Integrator,
+    State(node): State<Node>,
+    Path(shop): Path<ShopId>,
+    Body(links): Body<Vec<Link>>,
+) -> Result<Json<Linked>, Problem> {
+    link(&node, &shop, links, &caller.who).await
+}
+
+async fn link(node: &Node, shop: &ShopId, links: Vec<Link>, who: &str) -> Result<Json<Linked>, Problem> {
+    if links.is_empty() || links.len() > MAX_LINKS {
+        return Err(Problem::unprocessable("links", format!("send 1 to {MAX_LINKS} links at a time")));
+    }
+    if let Some((first, second)) = links_table::duplicate(&links) {
+        let (first_number, second_number, product) = (first + 1, second + 1, &links[second].shop_product);
+        let detail = format!(
+            "the links {first_number} and {second_number} are both of the product {product:?}; send one of them"
+        );
+        return Err(Problem::unprocessable("links", detail));
+    }
+    let warnings = node.installation().link(shop, &links, Expected::Anything, who, node.now()).await?;
+    Ok(Json(Linked { links: links.len(), warnings }))
+}
+
+/// A product's link. Its ETag names what it is set to.
+#[utoipa::path(get, path = "/v1/shops/{shop}/links/{product}", tag = "links", operation_id = "read_link",
+    params(("shop" = ShopId, Path), ("product" = String, Path)), responses((status = 200, body = Link), Problems))]
+async fn read(
+    _: Reader,
+    State(node): State<Node>,
+    Path((shop, product)): Path<(ShopId, String)>,
+) -> Result<Tagged<Link>, Problem> {
+    let links = node.host().snapshot(&shop)?.links;
+    let link = links.into_iter().find(|link| link.shop_product == product).ok_or(SetupError::NoLink(product))?;
+    Ok(Tagged(link_version(&link), link))
+}
+
+/// What a product is to be linked to.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct LinkBody {
+    /// The vendor account.
+    account: AccountId,
+    /// The vendor's product id.
+    vendor_product: String,
+    /// Further vendor products that a configuration may contain.
+    #[serde(default)]
+    other_vendor_products: Vec<String>,
+    /// A preset to start from.
+    #[serde(default)]
+    preset: Option<String>,
+    /// The SKUs that a browser may choose among.
+    #[serde(default)]
+    allowed_skus: Vec<String>,
+    /// Settings that this product overrides.
+    #[serde(default)]
+    settings: Map<String, Value>,
+    /// Which strategy plans the cart.
+    #[serde(default)]
+    strategy: StrategyChoice,
+    /// Where that is another account's: the settings of its plugin that this product overrides.
+    #[serde(default)]
+    strategy_settings: Map<String, Value>,
+}
+
+impl LinkBody {
+    fn of(self, shop_product: String) -> Link {
+        Link {
+            shop_product,
+            account: self.account,
+            vendor_product: self.vendor_product,
+            other_vendor_products: self.other_vendor_products,
+            preset: self.preset,
+            allowed_skus: self.allowed_skus,
+            settings: self.settings,
+            strategy: self.strategy,
+            strategy_settings: self.strategy_settings,
+        }
+    }
+}
+
+/// Links a product, or changes its link.
+#[utoipa::path(put, path = "/v1/shops/{shop}/links/{product}", tag = "links", operation_id = "set_link",
+    params(("shop" = ShopId, Path), ("product" = String, Path),
+        ("If-Match" = Option<String>, Header, description = "The ETag that was read."),
+        ("If-None-Match" = Option<String>, Header, description = "`*`: only if it is not linked.")),
+    request_body = LinkBody, responses((status = 200, body = Linked), Problems))]
+async fn set(
+    Integrator(caller): Integrator,
+    State(node): State<Node>,
+    Path((shop, product)): Path<(ShopId, String)>,
+    precondition: Precondition,
+    Body(body): Body<LinkBody>,
+) -> Result<Tagged<Linked>, Problem> {
+    let link = body.of(product);
+    let version = link_version(&link);
+    let expected = precondition.expected();
+    let warnings = node.installation().link(&shop, &[link], expected, &caller.who, node.now()).await?;
+    Ok(Tagged(version, Linked { links: 1, warnings }))
+}
+
+/// Takes a product's link away. Lines that were made with it are still served by it.
+#[utoipa::path(delete, path = "/v1/shops/{shop}/links/{product}", tag = "links", operation_id = "remove_link",
+    params(("shop" = ShopId, Path), ("product" = String, Path),
+        ("If-Match" = Option<String>, Header, description = "The ETag that was read.")),
+    responses((status = 204), Problems))]
+async fn remove(
+    Integrator(caller): Integrator,
+    State(node): State<Node>,
+    Path((shop, product)): Path<(ShopId, String)>,
+    precondition: Precondition,
+) -> Result<axum::http::StatusCode, Problem> {
+    let expected = precondition.expected();
+    node.installation().unlink(&shop, &product, expected, &caller.who, node.now()).await?;
+    Ok(axum::http::StatusCode::NO_CONTENT)
+}
+
+/// Links that would take the place of an account's.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ReadinessBody {
+    /// The account that serves the products now.
+    from: AccountId,
+    /// What they would be linked to.
+    links: Vec<Link>,
+}
+
+/// Says which products could be switched to other links, without changing anything. Send the links to `set_links` to switch.
+#[utoipa::path(post, path = "/v1/shops/{shop}/vendor-swap/readiness", tag = "links", operation_id = "read_readiness",
+    params(("shop" = ShopId, Path)), request_body = ReadinessBody, responses((status = 200, body = Readiness), Problems))]
+async fn readiness(
+    _: Integrator,
+    State(node): State<Node>,
+    Path(shop): Path<ShopId>,
+    Body(ReadinessBody { from, links }): Body<ReadinessBody>,
+) -> Result<Json<Readiness>, Problem> {
+    Ok(Json(node.host().readiness(&shop, &from, &links).await?))
+}
+
+/// A shop's links as a table (RFC 4180), one line for each product. Lists and settings are JSON: `["RING L","RING XL"]`. A text that a
+/// spreadsheet would run as a formula, or make another number or a date of, stands between apostrophes, as does one with blanks at its ends;
+/// they are taken away again when the table is sent back.
+#[utoipa::path(get, path = "/v1/shops/{shop}/links.csv", tag = "links", operation_id = "read_links_csv",
+    params(("shop" = ShopId, Path)), responses((status = 200, content_type = "text/csv", body = String), Problems))]
+async fn as_csv(_: Reader, State(node): State<Node>, Path(shop): Path<ShopId>) -> Result<Response, Problem> {
+    table_of(&node.host().snapshot(&shop)?.links, TableFor::Program)
+}
+
+/// What opens a table.
+pub enum TableFor {
+    /// A program, which knows the character set from the media type.
+    Program,
+    /// A spreadsheet, some of which know UTF-8 by its byte order mark alone.
+    Spreadsheet,
+}
+
+/// Links as a table.
+pub fn table_of(links: &[Link], reader: TableFor) -> Result<Response, Problem> {
+    let mark = match reader {
+        TableFor::Program => "",
+        TableFor::Spreadsheet => "\u{feff}",
+    };
+    let bytes = [mark.as_bytes(), &links_table::write(links)?].concat();
+    Ok(([(CONTENT_TYPE, "text/csv; charset=utf-8")], bytes).into_response())
+}
+
+/// Sets the links of a table, all of them or none. Only `shop_product`, `account` and `vendor_product` are needed. Products that the
+/// table does not name keep theirs. The table is UTF-8, with or without a byte order mark, and its columns are separated by commas,
+/// semicolons or tabs, as spreadsheets write them.
+#[utoipa::path(put, path = "/v1/shops/{shop}/links.csv", tag = "links", operation_id = "set_links_csv",
+    params(("shop" = ShopId, Path)), request_body(content = String, content_type = "text/csv"),
+    responses((status = 200, body = Linked), Problems))]
+async fn from_csv(
+    Integrator(caller): Integrator,
+    State(node): State<Node>,
+    Path(shop): Path<ShopId>,
+    headers: HeaderMap,
+    Raw(table): Raw,
+) -> Result<Json<Linked>, Problem> {
+    sent_as(&headers, "text/csv")?;
+    link(&node, &shop, links_table::read(&table)?, &caller.who).await
+}

@@ -1,0 +1,199 @@
+//! Where a shop's platform is told what happens: signed requests (Standard Webhooks), at least once.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use cartwright::{Grants, Secret, ShopId};
+use cartwright_service::documents::moment;
+use cartwright_store::{EndpointError, NotificationEndpoint, NotificationState, StoredNotification, endpoint_version};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::part::{Part, after, no_cursor};
+use crate::access::Backend;
+use crate::extract::{Body, Path, Precondition, Query, Tagged};
+use crate::idempotency::shown_once;
+use crate::node::Node;
+use crate::problem::{Problem, Problems};
+
+/// What whoever lost a secret is told.
+const LOST: &str = "the endpoint has a new signing secret, which is shown once; if that answer was lost, exchange it";
+/// For so long a notification has two signatures after its secret was exchanged.
+pub const BOTH: Duration = Duration::from_secs(86_400);
+
+pub(crate) fn routes() -> OpenApiRouter<Node> {
+    OpenApiRouter::new()
+        .routes(routes!(read, set, remove))
+        .routes(routes!(rotate))
+        .routes(routes!(undelivered))
+        .routes(routes!(send_again))
+}
+
+impl From<EndpointError> for Problem {
+    fn from(error: EndpointError) -> Self {
+        match error {
+            EndpointError::Change(error) => error.into(),
+            EndpointError::Store(error) => error.into(),
+            error => Self::unprocessable("endpoint", error.to_string()),
+        }
+    }
+}
+
+/// Where the platform is told.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct EndpointDocument {
+    /// Its address, https.
+    url: String,
+    /// What may be reached beyond public addresses: `networks`, and `plain_http` without TLS.
+    #[serde(default)]
+    grants: Grants,
+}
+
+/// The endpoint, and its signing secret when it is new.
+#[derive(Debug, Serialize, ToSchema)]
+struct SetEndpoint {
+    /// What notifications are signed with, `whsec_…`. It is shown now and never again; none when the endpoint keeps its secret.
+    secret: Option<String>,
+}
+
+fn shown(secret: &Secret) -> String {
+    String::from_utf8_lossy(secret.expose()).into_owned()
+}
+
+/// Where the platform is told. Its ETag names what it is set to.
+#[utoipa::path(get, path = "/v1/shops/{shop}/notification-endpoint", tag = "notifications",
+    operation_id = "read_notification_endpoint", params(("shop" = ShopId, Path)),
+    responses((status = 200, body = EndpointDocument), Problems))]
+async fn read(
+    _: Backend,
+    State(node): State<Node>,
+    Path(shop): Path<ShopId>,
+) -> Result<Tagged<EndpointDocument>, Problem> {
+    let endpoint = node.store().notification_endpoint(&shop).await?;
+    let missing = || Problem::not_found(format!("the shop {shop} has no notification endpoint"));
+    let endpoint = endpoint.ok_or_else(missing)?;
+    let version = endpoint_version(&endpoint);
+    Ok(Tagged(version, EndpointDocument { url: endpoint.url, grants: endpoint.grants }))
+}
+
+/// Sets where the platform is told. What happens from now on is told there.
+#[utoipa::path(put, path = "/v1/shops/{shop}/notification-endpoint", tag = "notifications",
+    operation_id = "set_notification_endpoint", params(("shop" = ShopId, Path),
+        ("If-Match" = Option<String>, Header, description = "The ETag that was read."),
+        ("If-None-Match" = Option<String>, Header, description = "`*`: only if there is none.")),
+    request_body = EndpointDocument, responses((status = 200, body = SetEndpoint), Problems))]
+async fn set(
+    Backend(caller): Backend,
+    State(node): State<Node>,
+    Path(shop): Path<ShopId>,
+    precondition: Precondition,
+    Body(EndpointDocument { url, grants }): Body<EndpointDocument>,
+) -> Result<Response, Problem> {
+    node.host().shop(&shop)?;
+    let old = node.store().notification_endpoint(&shop).await?;
+    caller.may_grant(&old.map(|old| old.grants).unwrap_or_default(), &grants)?;
+    let endpoint = NotificationEndpoint { url, grants };
+    let (store, expected) = (node.store(), precondition.expected());
+    let made = store.set_notification_endpoint(&shop, &endpoint, expected, &caller.who, node.now()).await?;
+    let set = Tagged(endpoint_version(&endpoint), SetEndpoint { secret: made.as_ref().map(shown) });
+    Ok(if made.is_some() { shown_once(set, LOST) } else { set.into_response() })
+}
+
+/// Tells the platform nothing more. What was still to be told is dropped.
+#[utoipa::path(delete, path = "/v1/shops/{shop}/notification-endpoint", tag = "notifications",
+    operation_id = "remove_notification_endpoint", params(("shop" = ShopId, Path),
+        ("If-Match" = Option<String>, Header, description = "The ETag that was read.")),
+    responses((status = 204), Problems))]
+async fn remove(
+    Backend(caller): Backend,
+    State(node): State<Node>,
+    Path(shop): Path<ShopId>,
+    precondition: Precondition,
+) -> Result<StatusCode, Problem> {
+    let expected = precondition.expected();
+    node.store().remove_notification_endpoint(&shop, expected, &caller.who, node.now()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Gives the endpoint a new signing secret. For a day notifications have a signature by the former one too.
+#[utoipa::path(post, path = "/v1/shops/{shop}/notification-endpoint/rotate", tag = "notifications",
+    operation_id = "rotate_notification_secret", params(("shop" = ShopId, Path)),
+    responses((status = 200, body = SetEndpoint), Problems))]
+async fn rotate(
+    Backend(caller): Backend,
+    State(node): State<Node>,
+    Path(shop): Path<ShopId>,
+) -> Result<Response, Problem> {
+    let secret = node.store().rotate_notification_secret(&shop, BOTH, &caller.who, node.now()).await?;
+    Ok(shown_once(Json(SetEndpoint { secret: Some(shown(&secret)) }), LOST))
+}
+
+/// Something that the platform was not told yet.
+#[derive(Debug, Serialize, ToSchema)]
+struct NotificationDocument {
+    /// Its id on the way.
+    id: String,
+    /// False: it is not tried again by itself.
+    waiting: bool,
+    /// How often it was tried.
+    attempts: u32,
+    /// Why it was not told the last time.
+    why: Option<String>,
+    /// When it came about.
+    #[schema(format = DateTime)]
+    created: String,
+    /// What is told.
+    body: String,
+}
+
+/// Some of what the platform was not told yet.
+#[derive(Debug, Serialize, ToSchema)]
+struct NotificationPage {
+    /// The earliest first.
+    notifications: Vec<NotificationDocument>,
+    /// What `after` gives the next page; none at the end.
+    after: Option<String>,
+}
+
+/// What the platform was not told yet.
+#[utoipa::path(get, path = "/v1/shops/{shop}/notifications", tag = "notifications", operation_id = "list_notifications",
+    params(("shop" = ShopId, Path), Part), responses((status = 200, body = NotificationPage), Problems))]
+async fn undelivered(
+    _: Backend,
+    State(node): State<Node>,
+    Path(shop): Path<ShopId>,
+    Query(part): Query<Part>,
+) -> Result<Json<NotificationPage>, Problem> {
+    let limit = part.limit()?;
+    let from = part.after.map(|after| after.parse().map_err(|_| no_cursor())).transpose()?;
+    let document = |kept: StoredNotification| NotificationDocument {
+        id: kept.id,
+        waiting: matches!(kept.state, NotificationState::Waiting { .. }),
+        attempts: kept.attempt,
+        why: kept.why,
+        created: moment(kept.created),
+        body: kept.body,
+    };
+    let kept = node.store().notifications(&shop, false, from, limit).await?;
+    let after = after(&kept, limit, |kept| kept.number.to_string());
+    Ok(Json(NotificationPage { notifications: kept.into_iter().map(document).collect(), after }))
+}
+
+/// Has a notification that was given up sent again.
+#[utoipa::path(post, path = "/v1/shops/{shop}/notifications/{id}/send-again", tag = "notifications",
+    operation_id = "send_notification_again", params(("shop" = ShopId, Path), ("id" = String, Path)),
+    responses((status = 204), Problems))]
+async fn send_again(
+    Backend(caller): Backend,
+    State(node): State<Node>,
+    Path((shop, id)): Path<(ShopId, String)>,
+) -> Result<StatusCode, Problem> {
+    node.store().send_again(&shop, &id, &caller.who, node.now()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

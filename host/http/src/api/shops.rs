@@ -1,0 +1,212 @@
+//! Shops.
+
+use std::collections::BTreeSet;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use cartwright::types::Rounding;
+use cartwright::{Release, Secret, Shop, ShopId};
+use cartwright_store::{Expected, origins_version, shop_version};
+use serde::{Deserialize, Serialize};
+use url::Url;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::part::{Part, after};
+use crate::access::{Admin, Integrator, Reader};
+use crate::extract::{Body, Path, Precondition, Query, Tagged, Written};
+use crate::node::Node;
+use crate::problem::{Problem, Problems};
+
+/// The most origins of a shop.
+const MOST_ORIGINS: usize = 100;
+
+pub(crate) fn routes() -> OpenApiRouter<Node> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(read, set)).routes(routes!(origins, set_origins))
+}
+
+/// What a shop is like. What is left out has its usual value.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ShopDocument {
+    /// Its id; that of the path.
+    #[serde(default)]
+    id: Option<ShopId>,
+    /// The currency of its carts, ISO 4217 in capitals.
+    #[schema(pattern = "^[A-Z]{3}$")]
+    currency: String,
+    /// How many decimals its prices have.
+    #[schema(maximum = 9)]
+    scale: u8,
+    /// The language of its texts, BCP 47; English unless given.
+    #[serde(default)]
+    locale: Option<String>,
+    /// Does it enter its prices with tax? No unless given.
+    #[serde(default)]
+    prices_include_tax: Option<bool>,
+    /// How it rounds; half up unless given.
+    #[serde(default)]
+    rounding: Option<Rounding>,
+    /// How long a sealed price holds, in seconds: at most 366 days, a day unless given.
+    #[serde(default)]
+    seal_seconds: Option<u32>,
+    /// For how long after its seal's end a cart's line goes to the version that it is pinned to, in seconds: at most five
+    /// years, 30 days unless given.
+    #[serde(default)]
+    pin_seconds: Option<u32>,
+    /// May a linked product be bought without a configuration? No unless given.
+    #[serde(default)]
+    sell_unconfigured: Option<bool>,
+    /// When its orders may be produced; when they are paid in full unless given.
+    #[serde(default)]
+    release: Option<Release>,
+    /// Largest body of a request with a storefront's key, in bytes; the node's own setting unless given. Configurations that hold
+    /// pictures need more than others.
+    #[serde(default)]
+    #[schema(minimum = 1, maximum = 16_777_216)]
+    max_storefront_body_bytes: Option<u32>,
+}
+
+impl ShopDocument {
+    fn of(shop: &Shop) -> Self {
+        Self {
+            id: Some(shop.id.clone()),
+            currency: shop.currency.clone(),
+            scale: shop.scale,
+            locale: Some(shop.locale.clone()),
+            prices_include_tax: Some(shop.prices_include_tax),
+            rounding: Some(shop.rounding),
+            seal_seconds: Some(shop.seal_seconds),
+            pin_seconds: Some(shop.pin_seconds),
+            sell_unconfigured: Some(shop.sell_unconfigured),
+            release: Some(shop.release),
+            max_storefront_body_bytes: shop.max_storefront_body_bytes,
+        }
+    }
+
+    /// As the runtime has it. A shop that exists keeps its seal key, whatever this one's is.
+    fn shop(self, id: ShopId) -> Result<Shop, Problem> {
+        if let Some(other) = self.id.filter(|own| *own != id) {
+            return Err(Problem::unprocessable("body", format!("id: the path names the shop {id}, the body {other}")));
+        }
+        let mut shop = new_shop(id, self.currency, self.scale)?;
+        shop.locale = self.locale.unwrap_or(shop.locale);
+        shop.prices_include_tax = self.prices_include_tax.unwrap_or(shop.prices_include_tax);
+        shop.rounding = self.rounding.unwrap_or(shop.rounding);
+        shop.seal_seconds = self.seal_seconds.unwrap_or(shop.seal_seconds);
+        shop.pin_seconds = self.pin_seconds.unwrap_or(shop.pin_seconds);
+        shop.sell_unconfigured = self.sell_unconfigured.unwrap_or(shop.sell_unconfigured);
+        shop.release = self.release.unwrap_or(shop.release);
+        shop.max_storefront_body_bytes = self.max_storefront_body_bytes;
+        Ok(shop)
+    }
+}
+
+/// A shop with the usual values, and a key of its own that signs its prices.
+pub fn new_shop(id: ShopId, currency: String, scale: u8) -> Result<Shop, Problem> {
+    let mut random = [0; 32];
+    getrandom::fill(&mut random)
+        .map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "random", error.to_string()))?;
+    Ok(Shop::new(id, currency, scale, Secret::new(hex::encode(random))))
+}
+
+/// Some shops.
+#[derive(Debug, Serialize, ToSchema)]
+struct ShopPage {
+    /// By id.
+    shops: Vec<ShopDocument>,
+    /// What `after` gives the next page; none at the end.
+    after: Option<String>,
+}
+
+/// All shops.
+#[utoipa::path(get, path = "/v1/shops", tag = "shops", operation_id = "list_shops", params(Part),
+    responses((status = 200, body = ShopPage), Problems))]
+async fn list(_: Admin, State(node): State<Node>, Query(part): Query<Part>) -> Result<Json<ShopPage>, Problem> {
+    let host = node.host();
+    let mut ids = host.shop_ids();
+    ids.sort();
+    let ids = part.of(ids, |id| id.to_string())?;
+    let after = after(&ids, part.limit()?, ToString::to_string);
+    let shops = ids.iter().filter_map(|id| Some(ShopDocument::of(host.shop(id).ok()?.as_ref())));
+    Ok(Json(ShopPage { shops: shops.collect(), after }))
+}
+
+/// A shop. Its ETag names what it is set to.
+#[utoipa::path(get, path = "/v1/shops/{shop}", tag = "shops", operation_id = "read_shop",
+    params(("shop" = ShopId, Path)), responses((status = 200, body = ShopDocument), Problems))]
+async fn read(_: Reader, State(node): State<Node>, Path(shop): Path<ShopId>) -> Result<Tagged<ShopDocument>, Problem> {
+    let shop = node.host().shop(&shop)?;
+    Ok(Tagged(shop_version(&shop), ShopDocument::of(&shop)))
+}
+
+/// Adds a shop, or changes what it is like. What signs its prices is made by the host and stays.
+#[utoipa::path(put, path = "/v1/shops/{shop}", tag = "shops", operation_id = "set_shop",
+    params(("shop" = ShopId, Path), ("If-Match" = Option<String>, Header, description = "The ETag that was read."),
+        ("If-None-Match" = Option<String>, Header, description = "`*`: only if it does not exist.")),
+    request_body = ShopDocument, responses((status = 200, body = ShopDocument), Problems))]
+async fn set(
+    Admin(caller): Admin,
+    State(node): State<Node>,
+    Path(id): Path<ShopId>,
+    precondition: Precondition,
+    Body(document): Body<ShopDocument>,
+) -> Result<Tagged<ShopDocument>, Problem> {
+    let shop = document.shop(id)?;
+    let set = node.installation().set_shop(shop, precondition.expected(), &caller.who, node.now()).await?;
+    Ok(Tagged(shop_version(&set), ShopDocument::of(&set)))
+}
+
+/// The origins whose pages may ask this host from a browser, with a storefront's key. The ETag names what they are set to.
+#[utoipa::path(get, path = "/v1/shops/{shop}/origins", tag = "shops", operation_id = "read_origins",
+    params(("shop" = ShopId, Path)), responses((status = 200, body = BTreeSet<String>), Problems))]
+async fn origins(
+    _: Reader,
+    State(node): State<Node>,
+    Path(shop): Path<ShopId>,
+) -> Result<Tagged<BTreeSet<String>>, Problem> {
+    node.host().shop(&shop)?;
+    let origins = node.store().origins(&shop).await?;
+    Ok(Tagged(origins_version(&origins), origins))
+}
+
+/// Sets them, each as a browser spells it: "https://shop.example".
+#[utoipa::path(put, path = "/v1/shops/{shop}/origins", tag = "shops", operation_id = "set_origins",
+    params(("shop" = ShopId, Path), ("If-Match" = Option<String>, Header, description = "The ETag that was read.")),
+    request_body = BTreeSet<String>, responses((status = 204), Problems))]
+async fn set_origins(
+    Integrator(caller): Integrator,
+    State(node): State<Node>,
+    Path(shop): Path<ShopId>,
+    precondition: Precondition,
+    Body(origins): Body<BTreeSet<String>>,
+) -> Result<Written, Problem> {
+    keep_origins(&node, &shop, &origins, precondition.expected(), &caller.who).await?;
+    Ok(Written(origins_version(&origins)))
+}
+
+/// Keeps the origins whose pages may ask about a shop.
+pub async fn keep_origins(
+    node: &Node,
+    shop: &ShopId,
+    origins: &BTreeSet<String>,
+    expected: Expected<'_>,
+    who: &str,
+) -> Result<(), Problem> {
+    node.host().shop(shop)?;
+    if origins.len() > MOST_ORIGINS {
+        return Err(Problem::unprocessable("origins", format!("a shop has at most {MOST_ORIGINS} origins")));
+    }
+    for origin in origins {
+        let read = Url::parse(origin).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+        if read.is_none_or(|url| url.origin().ascii_serialization() != *origin) {
+            let detail =
+                format!("{origin:?} is not an origin: use the scheme and the host, such as https://shop.example");
+            return Err(Problem::unprocessable("origins", detail));
+        }
+    }
+    node.store().set_origins(shop, origins, expected, who, node.now()).await?;
+    Ok(())
+}

@@ -1,0 +1,515 @@
+//! Bodies of requests: how large one may be, and how much memory all of them may hold together.
+//!
+//! Every body passes through [`meter`], whoever reads it and however. It counts the bytes as they arrive, and ends a body that is
+//! larger than its operation allows, or for which the node has no room now. Its bytes count until the response is there, because the
+//! values that were read from them live as long. A large response to somebody without a secret key counts in their place until it is
+//! sent, because whoever reads it slowly makes the node hold it.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::{Context, Poll, ready};
+
+use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::{Request, State};
+use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING};
+use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use cartwright::ShopId;
+use hyper::body::{Frame, SizeHint};
+use tokio::sync::Semaphore;
+
+use super::access::client;
+use super::limits::{MAX_BODY_BYTES, MAX_INLINE_BYTES, customer};
+use super::node::Node;
+use super::problem::Problem;
+
+/// When to send a request again for which there was no room: others are over by then.
+const RETRY_SECONDS: u32 = 1;
+
+/// Why a body was not read to its end.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub(super) enum BodyError {
+    /// It is larger than its operation allows.
+    #[error("the body is larger than the {0} bytes that this operation takes")]
+    TooLarge(usize),
+    /// There is no room for it now.
+    #[error("the request bodies of {whose} hold {max} bytes now, which is the limit; try again")]
+    NoRoom {
+        /// Whose share is used up.
+        whose: &'static str,
+        /// The share in bytes.
+        max: usize,
+    },
+}
+
+/// Who a body is counted for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Sender {
+    /// Holds a key that is a secret: the platform's server, an integrator, an administrator.
+    Trusted,
+    /// Anybody with a storefront's key.
+    Storefront(ShopId),
+    /// Anybody: a webhook, or a form to sign in.
+    Anonymous,
+}
+
+/// A share of the budget.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Share {
+    Public,
+    Shop(ShopId),
+    Address(Option<IpAddr>),
+}
+
+/// How many bytes the bodies of all requests in progress may hold. Senders without a secret key share half of it; one shop's
+/// storefronts a quarter, one client address an eighth.
+pub(crate) struct BodyBudget {
+    max: usize,
+    used: Mutex<Used>,
+}
+
+#[derive(Default)]
+struct Used {
+    bytes: usize,
+    /// Shares with bytes in use; no entry is zero, so that there are never more than bodies.
+    shares: HashMap<Share, usize>,
+}
+
+impl BodyBudget {
+    pub(crate) fn new(max: usize) -> Self {
+        Self { max, used: Mutex::default() }
+    }
+
+    /// Bytes in use.
+    pub(crate) fn used(&self) -> usize {
+        self.lock().bytes
+    }
+
+    fn address_max(&self) -> usize {
+        self.max / 8
+    }
+
+    fn take(&self, shares: &[Share], bytes: usize) -> Result<(), BodyError> {
+        let mut used = self.lock();
+        if used.bytes.saturating_add(bytes) > self.max {
+            return Err(BodyError::NoRoom { whose: "this node", max: self.max });
+        }
+        for share in shares {
+            let (whose, max) = match share {
+                Share::Public => ("storefronts and webhooks together", self.max / 2),
+                Share::Shop(_) => ("this shop's storefronts", self.max / 4),
+                Share::Address(_) => ("one client address", self.address_max()),
+            };
+            if used.shares.get(share).copied().unwrap_or_default().saturating_add(bytes) > max {
+                return Err(BodyError::NoRoom { whose, max });
+            }
+        }
+        used.bytes += bytes;
+        for share in shares {
+            *used.shares.entry(share.clone()).or_default() += bytes;
+        }
+        Ok(())
+    }
+
+    fn give_back(&self, shares: &[Share], bytes: usize) {
+        let mut used = self.lock();
+        used.bytes = used.bytes.saturating_sub(bytes);
+        for share in shares {
+            if let Some(of_share) = used.shares.get_mut(share) {
+                *of_share = of_share.saturating_sub(bytes);
+                if *of_share == 0 {
+                    used.shares.remove(share);
+                }
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Used> {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The body of one request: its limits, and the bytes that count for it until the last handle is dropped.
+pub(super) struct Account {
+    budget: Arc<BodyBudget>,
+    address: Option<IpAddr>,
+    sender: OnceLock<Sender>,
+    /// The operation's limit.
+    operation: AtomicUsize,
+    /// The sender's limit.
+    sender_max: AtomicUsize,
+    taken: Mutex<(Vec<Share>, usize)>,
+}
+
+impl Account {
+    fn new(budget: Arc<BodyBudget>, address: Option<IpAddr>) -> Self {
+        Self {
+            budget,
+            address: address.map(customer),
+            sender: OnceLock::new(),
+            operation: AtomicUsize::new(MAX_BODY_BYTES),
+            sender_max: AtomicUsize::new(usize::MAX),
+            taken: Mutex::default(),
+        }
+    }
+
+    fn max(&self) -> usize {
+        self.operation.load(Ordering::Relaxed).min(self.sender_max.load(Ordering::Relaxed))
+    }
+
+    fn shares(&self) -> Vec<Share> {
+        match self.sender.get().unwrap_or(&Sender::Anonymous) {
+            Sender::Trusted => Vec::new(),
+            Sender::Anonymous => vec![Share::Public, Share::Address(self.address)],
+            Sender::Storefront(shop) => vec![Share::Public, Share::Shop(shop.clone()), Share::Address(self.address)],
+        }
+    }
+
+    /// Counts bytes that arrived.
+    fn take(&self, bytes: usize) -> Result<(), BodyError> {
+        let (max, taken) = (self.max(), self.taken().1);
+        if taken.saturating_add(bytes) > max {
+            return Err(BodyError::TooLarge(max));
+        }
+        self.take_any(bytes)
+    }
+
+    /// Counts bytes, however many they are.
+    fn take_any(&self, bytes: usize) -> Result<(), BodyError> {
+        let mut taken = self.taken();
+        let (shares, sum) = &mut *taken;
+        if *sum == 0 {
+            // Nobody reads a body before it is known who sent it.
+            *shares = self.shares();
+        }
+        self.budget.take(shares, bytes)?;
+        *sum += bytes;
+        Ok(())
+    }
+
+    fn give_back(&self) {
+        let (shares, bytes) = std::mem::take(&mut *self.taken());
+        self.budget.give_back(&shares, bytes);
+    }
+
+    fn taken(&self) -> MutexGuard<'_, (Vec<Share>, usize)> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        self.give_back();
+    }
+}
+
+/// Marks a response that is not counted: its bytes are the same for everybody, or only those get it who hold a signed link.
+#[derive(Clone, Copy)]
+pub(super) struct Uncounted;
+
+/// Says that the sender holds a key that is a secret.
+pub fn mark_trusted(extensions: &Extensions) {
+    if let Some(account) = extensions.get::<Arc<Account>>() {
+        account.sender.get_or_init(|| Sender::Trusted);
+    }
+}
+
+/// Says that the sender holds the key of a shop's storefront, which may send so many bytes.
+pub(super) fn mark_storefront(extensions: &Extensions, shop: &ShopId, max: usize) {
+    if let Some(account) = extensions.get::<Arc<Account>>() {
+        account.sender.get_or_init(|| Sender::Storefront(shop.clone()));
+        account.sender_max.store(max, Ordering::Relaxed);
+    }
+}
+
+/// Middleware: the limit of an operation, in bytes, for `axum::middleware::from_fn_with_state`.
+pub async fn allow(State(max): State<usize>, request: Request, next: Next) -> Response {
+    if let Some(account) = request.extensions().get::<Arc<Account>>() {
+        account.operation.store(max, Ordering::Relaxed);
+    }
+    next.run(request).await
+}
+
+/// Middleware: counts every body that is read, and refuses what is compressed.
+pub async fn meter(State(node): State<Node>, request: Request, next: Next) -> Response {
+    if let Some(coding) = compressed(request.headers()) {
+        return unsupported(&coding);
+    }
+    let account = Arc::new(Account::new(node.limits().bodies.clone(), client(&node, &request)));
+    let (mut parts, body) = request.into_parts();
+    parts.extensions.insert(account.clone());
+    let body = Body::new(Metered { body, account: account.clone(), is_checked: false });
+    let response = next.run(Request::from_parts(parts, body)).await;
+    account.give_back();
+    hold(account, response)
+}
+
+/// Counts a large response for whom it is sent to, until it is sent.
+fn hold(account: Arc<Account>, response: Response) -> Response {
+    let bytes = usize::try_from(response.body().size_hint().lower()).unwrap_or(usize::MAX);
+    let is_trusted = matches!(account.sender.get(), Some(Sender::Trusted));
+    if is_trusted || bytes <= MAX_INLINE_BYTES || response.extensions().get::<Uncounted>().is_some() {
+        return response;
+    }
+    // One response may be larger than its share.
+    match account.take_any(bytes.min(account.budget.address_max())) {
+        Ok(()) => response.map(|body| Body::new(GuardedBody::new(body, account))),
+        Err(error) => no_room(&error).into_response(),
+    }
+}
+
+/// The problem of a request or a response for which there is no room now.
+pub(super) fn no_room(error: &BodyError) -> Problem {
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", error.to_string()).after(RETRY_SECONDS)
+}
+
+/// A response's body that keeps a guard until it is dropped, which is when it is sent or its connection ends.
+pub(super) struct GuardedBody<G> {
+    body: Body,
+    _guard: G,
+}
+
+impl<G> GuardedBody<G> {
+    pub(super) fn new(body: Body, guard: G) -> Self {
+        Self { body, _guard: guard }
+    }
+}
+
+impl<G: Unpin> HttpBody for GuardedBody<G> {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// The coding of a body that is not sent as it is.
+fn compressed(headers: &HeaderMap) -> Option<String> {
+    let codings = headers.get_all(CONTENT_ENCODING).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let applied = |codings: std::borrow::Cow<'_, str>| {
+        let mut codings = codings.split(',').map(str::trim).filter(|coding| !coding.is_empty());
+        codings.find(|coding| !coding.eq_ignore_ascii_case("identity")).map(str::to_owned)
+    };
+    codings.filter_map(applied).next()
+}
+
+fn unsupported(coding: &str) -> Response {
+    let coding: String = coding.chars().take(40).filter(|letter| !letter.is_control()).collect();
+    let detail = format!("the body has Content-Encoding {coding:?}; send it uncompressed, without Content-Encoding");
+    let problem = Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "content-encoding", detail);
+    // RFC 9110, 15.5.16: so the sender knows which codings would do.
+    ([(ACCEPT_ENCODING, HeaderValue::from_static("identity"))], problem).into_response()
+}
+
+/// A body whose bytes are counted.
+struct Metered {
+    body: Body,
+    account: Arc<Account>,
+    is_checked: bool,
+}
+
+impl HttpBody for Metered {
+    type Data = Bytes;
+    type Error = axum::BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        if !self.is_checked {
+            self.is_checked = true;
+            let (max, declared) = (self.account.max(), self.body.size_hint().lower());
+            // What says itself that it is too large is not read at all.
+            if usize::try_from(declared).is_ok_and(|declared| declared > max) {
+                return Poll::Ready(Some(Err(BodyError::TooLarge(max).into())));
+            }
+        }
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        Poll::Ready(match frame {
+            Some(Ok(frame)) => match frame.data_ref().map_or(Ok(()), |data| self.account.take(data.len())) {
+                Ok(()) => Some(Ok(frame)),
+                Err(error) => Some(Err(error.into())),
+            },
+            Some(Err(error)) => Some(Err(error.into())),
+            None => None,
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// Reads a body whole. Frames are copied together as they arrive: a body that comes one byte a frame takes no more memory than
+/// another.
+pub async fn read(mut body: Body) -> Result<Bytes, axum::Error> {
+    let expected = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    let mut bytes = Vec::with_capacity(expected.min(MAX_INLINE_BYTES));
+    while let Some(frame) = std::future::poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
+        if let Ok(data) = frame?.into_data() {
+            bytes.extend_from_slice(&data);
+        }
+    }
+    Ok(bytes.into())
+}
+
+/// Does work that grows with so many bytes of untrusted input: on a thread of its own when they are many, as many at once as there
+/// are processors, so that the async workers go on.
+pub(super) async fn compute<T: Send + 'static>(bytes: usize, work: impl FnOnce() -> T + Send + 'static) -> T {
+    static PROCESSORS: LazyLock<Semaphore> =
+        LazyLock::new(|| Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)));
+    if bytes <= MAX_INLINE_BYTES {
+        return work();
+    }
+    // Never closed; work that is not limited is better than none.
+    let permit = PROCESSORS.acquire().await.ok();
+    let working = tokio::task::spawn_blocking(move || {
+        let done = work();
+        drop(permit);
+        done
+    });
+    match working.await {
+        Ok(done) => done,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // Only a runtime that ends cancels it, and then nobody waits for the answer.
+            Err(_) => std::future::pending().await,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BUDGET: usize = 800;
+
+    fn account(budget: &Arc<BodyBudget>, address: &str, sender: Sender) -> Account {
+        let account = Account::new(budget.clone(), address.parse().ok());
+        account.sender.get_or_init(|| sender);
+        account
+    }
+
+    fn storefront(shop: &str) -> Sender {
+        Sender::Storefront(shop.parse().expect("an id"))
+    }
+
+    fn no_room(account: &Account, bytes: usize) -> &'static str {
+        match account.take(bytes) {
+            Err(BodyError::NoRoom { whose, .. }) => whose,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn one_address_one_shop_and_all_storefronts_each_have_a_share_of_the_budget() {
+        let budget = Arc::new(BodyBudget::new(BUDGET));
+        let first = account(&budget, "192.0.2.1", storefront("rings"));
+        assert_eq!(first.take(100), Ok(()));
+        assert_eq!(no_room(&first, 1), "one client address");
+        let same_network = account(&budget, "::ffff:192.0.2.1", Sender::Anonymous);
+        assert_eq!(no_room(&same_network, 1), "one client address");
+        let second = account(&budget, "192.0.2.2", storefront("rings"));
+        assert_eq!(second.take(100), Ok(()));
+        assert_eq!(no_room(&account(&budget, "192.0.2.3", storefront("rings")), 1), "this shop's storefronts");
+        let others: Vec<Account> = [("192.0.2.4", "doors"), ("192.0.2.5", "doors")]
+            .map(|(address, shop)| account(&budget, address, storefront(shop)))
+            .into();
+        assert!(others.iter().all(|other| other.take(100) == Ok(())));
+        assert_eq!(no_room(&account(&budget, "192.0.2.6", Sender::Anonymous), 1), "storefronts and webhooks together");
+        // The other half is for those whose keys are secrets.
+        let server = account(&budget, "192.0.2.1", Sender::Trusted);
+        assert_eq!(server.take(400), Ok(()));
+        assert_eq!(no_room(&server, 1), "this node");
+    }
+
+    #[test]
+    fn the_bytes_of_a_request_that_is_over_are_free_again_and_nothing_is_remembered_of_it() {
+        let budget = Arc::new(BodyBudget::new(BUDGET));
+        let body = account(&budget, "192.0.2.1", storefront("rings"));
+        assert_eq!((body.take(60), body.take(40)), (Ok(()), Ok(())));
+        assert_eq!(budget.used(), 100);
+        drop(body);
+        assert_eq!(budget.used(), 0);
+        assert!(budget.lock().shares.is_empty());
+        assert_eq!(account(&budget, "192.0.2.1", storefront("rings")).take(100), Ok(()));
+    }
+
+    #[test]
+    fn a_large_response_is_counted_until_it_is_sent_unless_its_bytes_are_the_same_for_all() {
+        let large = || vec![b'x'; MAX_INLINE_BYTES + 1].into_response();
+        let budget = Arc::new(BodyBudget::new(MAX_INLINE_BYTES * 12));
+        let shopper = || Arc::new(account(&budget, "192.0.2.1", storefront("rings")));
+        let first = hold(shopper(), large());
+        assert_eq!((first.status(), budget.used()), (StatusCode::OK, MAX_INLINE_BYTES + 1));
+        assert_eq!(hold(shopper(), large()).status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(hold(shopper(), "small".into_response()).status(), StatusCode::OK);
+        let mut shared = large();
+        shared.extensions_mut().insert(Uncounted);
+        assert_eq!(hold(shopper(), shared).status(), StatusCode::OK);
+        let server = Arc::new(account(&budget, "192.0.2.1", Sender::Trusted));
+        assert_eq!(hold(server, large()).status(), StatusCode::OK);
+        drop(first);
+        assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn the_lower_of_the_operations_and_the_senders_limits_holds() {
+        let budget = Arc::new(BodyBudget::new(1 << 30));
+        let body = account(&budget, "192.0.2.1", Sender::Trusted);
+        body.operation.store(100, Ordering::Relaxed);
+        assert_eq!(body.take(101), Err(BodyError::TooLarge(100)));
+        body.sender_max.store(50, Ordering::Relaxed);
+        assert_eq!(body.take(51), Err(BodyError::TooLarge(50)));
+        assert_eq!((body.take(30), body.take(21)), (Ok(()), Err(BodyError::TooLarge(50))));
+    }
+
+    #[tokio::test]
+    async fn a_body_that_declares_too_many_bytes_is_not_read() {
+        let budget = Arc::new(BodyBudget::new(1 << 30));
+        let account = Arc::new(account(&budget, "192.0.2.1", Sender::Trusted));
+        account.operation.store(3, Ordering::Relaxed);
+        let metered = |text: &'static str| Metered { body: text.into(), account: account.clone(), is_checked: false };
+        let error = read(Body::new(metered("four"))).await.expect_err("too large");
+        assert!(format!("{error:?}").contains("TooLarge(3)"), "{error:?}");
+        assert_eq!(budget.used(), 0);
+        assert_eq!(read(Body::new(metered("two"))).await.expect("a body"), "two");
+    }
+
+    #[test]
+    fn every_coding_but_identity_is_compressed() {
+        let coding = |values: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(CONTENT_ENCODING, value.parse().expect("a header"));
+            }
+            compressed(&headers)
+        };
+        for sent_as_it_is in [&[][..], &["identity"], &["", "Identity , identity"]] {
+            assert_eq!(coding(sent_as_it_is), None);
+        }
+        for (values, found) in [(&["gzip"][..], "gzip"), (&["identity", "br"], "br"), (&["identity,zstd"], "zstd")] {
+            assert_eq!(coding(values).as_deref(), Some(found));
+        }
+    }
+}

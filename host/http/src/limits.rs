@@ -1,0 +1,526 @@
+//! Limits at the HTTP edge. Each node counts for itself: of several, each allows as much.
+//!
+//! Everything that anybody can ask for is limited by the client's address beside the access key: a storefront's key stands in a page,
+//! so that one client could use up the key's limit for all others. What one client is refused does not count against the key.
+//!
+//! A webhook's address has a limit of its own: whoever knows it, the vendor above all, uses up no other's.
+//!
+//! Who has sent too many wrong keys is refused for the rest of the minute before any key is looked up, so that going on costs the host
+//! nothing and teaches nothing. Keys that held here a short while ago are let through all the same: behind one address, a proxy's or
+//! an office's, one who guesses does not shut out the others.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::hash::Hash;
+use std::net::{IpAddr, Ipv6Addr};
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::http::StatusCode;
+use cartwright::Digest;
+use cartwright::webhook::Destination;
+use governor::clock::{Clock as _, DefaultClock};
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use ipnet::IpNet;
+
+use super::body::BodyBudget;
+use super::listen::Connections;
+use super::problem::Problem;
+
+/// Maximum bytes of a request's body, where no other limit is named.
+pub(crate) const MAX_BODY_BYTES: usize = 16 << 20;
+/// Maximum bytes of a component that is installed; the host's own limit is lower and has its own message.
+pub const MAX_COMPONENT_BYTES: usize = 128 << 20;
+/// Maximum bytes of a webhook's body; vendors' own are a few kilobytes.
+pub(crate) const MAX_WEBHOOK_BYTES: usize = 4 << 20;
+/// Maximum bytes of the form to sign in, which anybody may send: a key, and a page to go on to.
+pub const MAX_SIGN_IN_BYTES: usize = 8 << 10;
+/// Maximum bytes of a request's head.
+pub(crate) const MAX_HEAD_BYTES: usize = 64 << 10;
+/// Maximum bytes of a body that is parsed on an async worker; a larger one is parsed on a thread of its own.
+pub(crate) const MAX_INLINE_BYTES: usize = 64 << 10;
+
+/// Maximum number of addresses, and of keys, that are remembered.
+const MAX_REMEMBERED: usize = 100_000;
+/// How long wrong keys are counted.
+const WINDOW: Duration = Duration::from_secs(60);
+/// How long a key that held is remembered.
+const REMEMBERED: Duration = Duration::from_secs(3600);
+/// Minimum time between two searches for clients that need not be remembered any more.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The limits that an operator can set, for each node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LimitSettings {
+    /// Requests per second with one access key.
+    pub requests_per_second: NonZeroU32,
+    /// Requests per second from one client address with storefronts' keys.
+    pub client_requests_per_second: NonZeroU32,
+    /// Requests per second to one webhook of an account.
+    pub webhook_requests_per_second: NonZeroU32,
+    /// Wrong access keys per minute from one client address.
+    pub wrong_keys_per_minute: NonZeroU32,
+    /// Open connections.
+    pub max_connections: NonZeroU32,
+    /// Open connections from one address that is not a proxy's.
+    pub max_connections_per_address: NonZeroU32,
+    /// Bytes of a body that is sent with a storefront's key, unless its shop has its own limit.
+    pub max_storefront_body_bytes: NonZeroU32,
+    /// Bytes of the bodies of all requests in progress.
+    pub max_body_bytes_in_flight: NonZeroU32,
+}
+
+/// More than a busy shop's server asks; one that runs wild leaves something to the others.
+const REQUESTS_PER_SECOND: NonZeroU32 = NonZeroU32::new(1000).expect("not zero");
+/// More than the shoppers of an office or behind a mobile carrier's address ask at once. See [`client_default`].
+const CLIENT_REQUESTS_PER_SECOND: NonZeroU32 = NonZeroU32::new(100).expect("not zero");
+
+/// One client's default is at most a quarter of the key's limit, so that a few clients do not use it up.
+pub fn client_default(requests_per_second: NonZeroU32) -> NonZeroU32 {
+    let quarter = NonZeroU32::new(requests_per_second.get() / 4).unwrap_or(NonZeroU32::MIN);
+    quarter.min(CLIENT_REQUESTS_PER_SECOND)
+}
+
+impl Default for LimitSettings {
+    fn default() -> Self {
+        const fn number(number: u32) -> NonZeroU32 {
+            NonZeroU32::new(number).expect("not zero")
+        }
+        Self {
+            requests_per_second: REQUESTS_PER_SECOND,
+            client_requests_per_second: client_default(REQUESTS_PER_SECOND),
+            // A vendor that ships a day's orders at once sends some hundred notices.
+            webhook_requests_per_second: const { number(50) },
+            // Some slips of an operator, and a server that was not told its new key, which tries again.
+            wrong_keys_per_minute: const { number(20) },
+            // With files and the database's connections this fits the 1024 descriptors that a process usually may open.
+            max_connections: const { number(768) },
+            // A browser opens six.
+            max_connections_per_address: const { number(128) },
+            max_storefront_body_bytes: const { number(2 << 20) },
+            max_body_bytes_in_flight: const { number(256 << 20) },
+        }
+    }
+}
+
+impl fmt::Display for LimitSettings {
+    /// Every limit of a request, for the description of the API.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            requests_per_second,
+            client_requests_per_second,
+            webhook_requests_per_second,
+            wrong_keys_per_minute,
+            max_connections,
+            max_connections_per_address,
+            max_storefront_body_bytes,
+            max_body_bytes_in_flight,
+        } = self;
+        write!(
+            f,
+            "Limits of this node: {requests_per_second} requests per second with one access key, and \
+             {client_requests_per_second} per second from one client address with storefronts' keys (429); \
+             {webhook_requests_per_second} per second to one webhook of an account (429); \
+             {wrong_keys_per_minute} wrong keys per minute from one address (429); the largest body is {MAX_BODY_BYTES} bytes, \
+             {max_storefront_body_bytes} bytes with a storefront's key unless its shop has its own limit, {MAX_COMPONENT_BYTES} bytes for a component and \
+             {MAX_WEBHOOK_BYTES} bytes for a webhook (413); values that are read from a body may take 4 MiB and four times its size \
+             (413); the bodies of all requests in progress hold at most {max_body_bytes_in_flight} bytes, of which storefronts and \
+             webhooks share half, one shop's storefronts a quarter and one address an eighth (503 with Retry-After); the head of \
+             a request has at most {MAX_HEAD_BYTES} bytes (431); at most {max_connections} connections, \
+             {max_connections_per_address} from one address (503)."
+        )
+    }
+}
+
+/// Too many requests: which limit they reached, and how long to wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wait {
+    limit: RateLimit,
+    left: Duration,
+}
+
+/// A limit of how often something may be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum RateLimit {
+    Key(NonZeroU32),
+    Client(NonZeroU32),
+    Webhook(NonZeroU32),
+    WrongKeys(NonZeroU32),
+}
+
+impl fmt::Display for RateLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Key(max) => write!(f, "{max} per second with this access key"),
+            Self::Client(max) => write!(f, "{max} per second from this address"),
+            Self::Webhook(max) => write!(f, "{max} per second to this webhook"),
+            Self::WrongKeys(max) => write!(f, "{max} wrong access keys per minute from this address"),
+        }
+    }
+}
+
+impl From<Wait> for Problem {
+    fn from(Wait { limit, left }: Wait) -> Self {
+        let seconds = u32::try_from(left.as_millis().div_ceil(1000)).unwrap_or(u32::MAX).max(1);
+        let detail = format!("too many requests; try again in {seconds} s (the limit is {limit})");
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many", detail).after(seconds)
+    }
+}
+
+/// Who guesses, by address: access keys, or what is typed in at a log-in. IPv6 addresses count by their /64, which one customer has;
+/// those that nobody knows count as one.
+pub struct Guesses {
+    max: NonZeroU32,
+    wrong: Mutex<HashMap<Option<IpAddr>, (u32, Instant)>>,
+}
+
+impl Guesses {
+    /// So many wrong ones in a minute are a mistake; more are guesses.
+    pub(crate) fn new(max: NonZeroU32) -> Self {
+        Self { max, wrong: Mutex::default() }
+    }
+
+    /// May somebody at this address try?
+    pub fn check(&self, from: Option<IpAddr>) -> Result<(), Wait> {
+        self.check_at(from, Instant::now())
+    }
+
+    /// Somebody at this address has tried, in vain.
+    pub fn failed(&self, from: Option<IpAddr>) {
+        self.failed_at(from, Instant::now());
+    }
+
+    fn check_at(&self, from: Option<IpAddr>, now: Instant) -> Result<(), Wait> {
+        match lock(&self.wrong).get(&from.map(customer)) {
+            Some((wrong, began)) if *wrong >= self.max.get() => {
+                let left = WINDOW.saturating_sub(now.duration_since(*began));
+                if left.is_zero() { Ok(()) } else { Err(Wait { limit: RateLimit::WrongKeys(self.max), left }) }
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn failed_at(&self, from: Option<IpAddr>, now: Instant) {
+        let mut all = lock(&self.wrong);
+        make_room(&mut all, |(_, began)| now.duration_since(*began) < WINDOW);
+        let (wrong, began) = all.entry(from.map(customer)).or_insert((0, now));
+        if now.duration_since(*began) >= WINDOW {
+            (*wrong, *began) = (0, now);
+        }
+        *wrong = wrong.saturating_add(1);
+    }
+}
+
+/// Requests per second by client address. Addresses are remembered while their requests count, and never more than
+/// [`MAX_REMEMBERED`]: those for which there is no room are counted as one.
+struct Clients {
+    max: NonZeroU32,
+    requests: DefaultKeyedRateLimiter<Option<IpAddr>>,
+    swept: Mutex<Option<Instant>>,
+}
+
+impl Clients {
+    fn new(max: NonZeroU32) -> Self {
+        // A page asks for several things at once.
+        let burst = max.saturating_mul(const { NonZeroU32::new(2).expect("not zero") });
+        Self { max, requests: RateLimiter::keyed(Quota::per_second(max).allow_burst(burst)), swept: Mutex::default() }
+    }
+
+    fn ask(&self, from: Option<IpAddr>) -> Result<(), Wait> {
+        let client = if self.has_room(Instant::now()) { from.map(customer) } else { None };
+        self.requests.check_key(&client).map_err(|until| self.wait(until.wait_time_from(DefaultClock::default().now())))
+    }
+
+    fn wait(&self, left: Duration) -> Wait {
+        Wait { limit: RateLimit::Client(self.max), left }
+    }
+
+    fn has_room(&self, now: Instant) -> bool {
+        if self.requests.len() < MAX_REMEMBERED {
+            return true;
+        }
+        let mut swept = lock(&self.swept);
+        if swept.is_none_or(|swept| now.duration_since(swept) >= SWEEP_INTERVAL) {
+            self.requests.retain_recent();
+            *swept = Some(now);
+        }
+        self.requests.len() < MAX_REMEMBERED
+    }
+}
+
+/// A key that held a short while ago.
+#[derive(Clone, Copy)]
+struct Held {
+    at: Instant,
+    is_storefront: bool,
+}
+
+/// What a node allows to those who ask it.
+pub struct Limits {
+    settings: LimitSettings,
+    /// Of access keys, and of log-ins with one.
+    pub guesses: Guesses,
+    /// The memory of bodies.
+    pub(super) bodies: Arc<BodyBudget>,
+    /// Open connections.
+    pub(super) connections: Arc<Connections>,
+    clients: Clients,
+    /// Of webhooks that there are: never more than accounts have endpoints.
+    webhooks: DefaultKeyedRateLimiter<Destination>,
+    held: Mutex<HashMap<Digest, Held>>,
+    requests: DefaultKeyedRateLimiter<String>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::new(LimitSettings::default(), &[])
+    }
+}
+
+impl Limits {
+    /// `proxies` are the networks whose connections are many clients'.
+    pub fn new(settings: LimitSettings, proxies: &[IpNet]) -> Self {
+        let size = |number: NonZeroU32| usize::try_from(number.get()).unwrap_or(usize::MAX);
+        let connections = Connections::new(
+            size(settings.max_connections),
+            size(settings.max_connections_per_address),
+            proxies.to_vec(),
+        );
+        Self {
+            settings,
+            guesses: Guesses::new(settings.wrong_keys_per_minute),
+            bodies: Arc::new(BodyBudget::new(size(settings.max_body_bytes_in_flight))),
+            connections: Arc::new(connections),
+            clients: Clients::new(settings.client_requests_per_second),
+            webhooks: RateLimiter::keyed(webhook_quota(settings.webhook_requests_per_second)),
+            held: Mutex::default(),
+            requests: RateLimiter::keyed(Quota::per_second(settings.requests_per_second)),
+        }
+    }
+
+    /// What an operator set.
+    pub(crate) fn settings(&self) -> &LimitSettings {
+        &self.settings
+    }
+
+    /// May this key be looked up for somebody at this address?
+    pub fn may_try(&self, key: &str, from: Option<IpAddr>) -> Result<(), Wait> {
+        self.guesses.check(from).or_else(|wait| self.held(key).map(|_| ()).ok_or(wait))
+    }
+
+    /// Was this key a storefront's a short while ago?
+    pub(crate) fn is_storefront(&self, key: &str) -> bool {
+        self.held(key).is_some_and(|held| held.is_storefront)
+    }
+
+    /// May a client at this address ask once more with a storefront's key? Ask before [`asks`](Self::asks): what is refused here is
+    /// not counted there.
+    pub(crate) fn client_asks(&self, from: Option<IpAddr>) -> Result<(), Wait> {
+        self.clients.ask(from)
+    }
+
+    /// May this webhook be sent one request more?
+    pub(crate) fn webhook_asks(&self, to: &Destination) -> Result<(), Wait> {
+        let limit = RateLimit::Webhook(self.settings.webhook_requests_per_second);
+        let wait = |left| Wait { limit, left };
+        self.webhooks.check_key(to).map_err(|until| wait(until.wait_time_from(DefaultClock::default().now())))
+    }
+
+    /// This key, whose id is this, held. May it ask once more?
+    pub fn asks(&self, key: &str, id: &str) -> Result<(), Wait> {
+        self.hold(key, false);
+        self.key_asks(id)
+    }
+
+    /// The same for a storefront's key.
+    pub(crate) fn storefront_asks(&self, key: &str, id: &str) -> Result<(), Wait> {
+        self.hold(key, true);
+        self.key_asks(id)
+    }
+
+    fn key_asks(&self, id: &str) -> Result<(), Wait> {
+        let limit = RateLimit::Key(self.settings.requests_per_second);
+        let wait = |left| Wait { limit, left };
+        self.requests
+            .check_key(&id.to_owned())
+            .map_err(|until| wait(until.wait_time_from(DefaultClock::default().now())))
+    }
+
+    fn hold(&self, key: &str, is_storefront: bool) {
+        let mut held = lock(&self.held);
+        make_room(&mut held, |held| held.at.elapsed() < REMEMBERED);
+        held.insert(Digest::of(key.as_bytes()), Held { at: Instant::now(), is_storefront });
+    }
+
+    fn held(&self, key: &str) -> Option<Held> {
+        let held = lock(&self.held).get(&Digest::of(key.as_bytes())).copied();
+        held.filter(|held| held.at.elapsed() < REMEMBERED)
+    }
+}
+
+/// A vendor sends what happened at once together: four seconds' requests.
+fn webhook_quota(max: NonZeroU32) -> Quota {
+    Quota::per_second(max).allow_burst(max.saturating_mul(const { NonZeroU32::new(4).expect("not zero") }))
+}
+
+/// The addresses of one customer as one: of IPv6 their /64.
+pub(super) fn customer(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+        address => address,
+    }
+}
+
+fn make_room<K: Eq + Hash, V>(all: &mut HashMap<K, V>, counts: impl Fn(&V) -> bool) {
+    if all.len() >= MAX_REMEMBERED {
+        all.retain(|_, value| counts(value));
+    }
+    if all.len() >= MAX_REMEMBERED {
+        all.clear();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn number(number: u32) -> NonZeroU32 {
+        NonZeroU32::new(number).expect("a number")
+    }
+
+    fn address(text: &str) -> Option<IpAddr> {
+        Some(text.parse().expect("an address"))
+    }
+
+    fn limits(requests: u32, wrong: u32) -> Limits {
+        let settings = LimitSettings {
+            requests_per_second: number(requests),
+            client_requests_per_second: client_default(number(requests)),
+            wrong_keys_per_minute: number(wrong),
+            ..LimitSettings::default()
+        };
+        Limits::new(settings, &[])
+    }
+
+    #[test]
+    fn who_guesses_waits_for_the_rest_of_the_minute_and_others_do_not() {
+        let (guesses, now) = (Guesses::new(number(3)), Instant::now());
+        let guesser = address("192.0.2.1");
+        for _ in 0..3 {
+            assert_eq!(guesses.check_at(guesser, now), Ok(()));
+            guesses.failed_at(guesser, now);
+        }
+        let later = now + Duration::from_secs(20);
+        assert_eq!(
+            guesses.check_at(guesser, later),
+            Err(Wait { limit: RateLimit::WrongKeys(number(3)), left: Duration::from_secs(40) })
+        );
+        assert_eq!(guesses.check_at(address("192.0.2.2"), later), Ok(()));
+        assert_eq!(guesses.check_at(None, later), Ok(()));
+        assert_eq!(guesses.check_at(guesser, now + WINDOW), Ok(()));
+        guesses.failed_at(guesser, now + WINDOW);
+        assert_eq!(guesses.check_at(guesser, now + WINDOW), Ok(()), "it begins anew");
+    }
+
+    #[test]
+    fn a_customers_addresses_count_as_one() {
+        let (guesses, now) = (Guesses::new(number(1)), Instant::now());
+        guesses.failed_at(address("2001:db8:1:2::1"), now);
+        assert!(guesses.check_at(address("2001:db8:1:2:ffff::9"), now).is_err());
+        assert!(guesses.check_at(address("2001:db8:1:3::1"), now).is_ok());
+        guesses.failed_at(address("::ffff:192.0.2.1"), now);
+        assert!(guesses.check_at(address("192.0.2.1"), now).is_err());
+        assert!(guesses.check_at(address("192.0.2.2"), now).is_ok());
+    }
+
+    #[test]
+    fn a_key_that_held_goes_on_where_others_guess() {
+        let limits = limits(100, 1);
+        let office = address("192.0.2.1");
+        assert_eq!(limits.asks("good", "id"), Ok(()));
+        limits.guesses.failed(office);
+        assert_eq!(limits.may_try("good", office), Ok(()));
+        assert!(limits.may_try("goof", office).is_err());
+    }
+
+    #[test]
+    fn a_key_asks_so_often_and_no_more() {
+        let limits = limits(5, 1);
+        let asked: Vec<bool> = (0..10).map(|_| limits.asks("key", "id").is_ok()).collect();
+        assert_eq!(asked.iter().filter(|asked| **asked).count(), 5, "{asked:?}");
+        assert_eq!(limits.asks("other", "other"), Ok(()));
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let (guesses, now) = (Guesses::new(number(1)), Instant::now());
+        for host in 0..=u32::try_from(MAX_REMEMBERED).expect("a number") {
+            guesses.failed_at(Some(IpAddr::from(host.to_be_bytes())), now);
+        }
+        assert!(lock(&guesses.wrong).len() <= MAX_REMEMBERED);
+    }
+
+    #[test]
+    fn one_clients_requests_do_not_use_up_what_a_storefronts_key_may_ask() {
+        let limits = limits(20, 1);
+        let ask = |from: &str| limits.client_asks(address(from)).is_ok() && limits.storefront_asks("key", "id").is_ok();
+        let flood = (0..1000).filter(|_| ask("192.0.2.1")).count();
+        assert!((10..=15).contains(&flood), "{flood} of one client's requests passed");
+        let others: Vec<bool> = (1..=5).map(|host| ask(&format!("198.51.100.{host}"))).collect();
+        assert_eq!(others, [true; 5]);
+        assert!(limits.is_storefront("key") && !limits.is_storefront("other"));
+    }
+
+    #[test]
+    fn a_client_is_an_address_or_the_64_bits_of_a_customers_network() {
+        let limits = limits(4, 1);
+        let passed = |from: &str| limits.client_asks(address(from)).is_ok();
+        assert!(passed("2001:db8:1:2::1") && passed("2001:db8:1:2::2") && !passed("2001:db8:1:2:ffff::3"));
+        assert!(passed("2001:db8:1:3::1"));
+        assert!(passed("192.0.2.1") && passed("::ffff:192.0.2.1") && !passed("192.0.2.1"));
+        assert!(limits.client_asks(None).is_ok(), "those whom nobody knows count as one of their own");
+    }
+
+    #[test]
+    fn a_webhook_is_sent_so_many_requests_and_others_are_not_held_up() {
+        let settings = LimitSettings { webhook_requests_per_second: number(5), ..LimitSettings::default() };
+        let limits = Limits::new(settings, &[]);
+        let to = |account: &str, endpoint: &str| Destination {
+            shop: "rings".parse().expect("an id"),
+            account: account.parse().expect("an id"),
+            endpoint: endpoint.to_owned(),
+        };
+        let flood = (0..1000).filter(|_| limits.webhook_asks(&to("expivi", "done")).is_ok()).count();
+        assert!((20..=25).contains(&flood), "{flood} of 1000 passed");
+        let refused = limits.webhook_asks(&to("expivi", "done")).expect_err("too many");
+        assert_eq!(refused.limit, RateLimit::Webhook(number(5)));
+        assert_eq!(limits.webhook_asks(&to("expivi", "shipped")), Ok(()));
+        assert_eq!(limits.webhook_asks(&to("other", "done")), Ok(()));
+    }
+
+    #[test]
+    fn clients_beyond_those_that_are_remembered_count_as_one() {
+        let limits =
+            Limits::new(LimitSettings { client_requests_per_second: NonZeroU32::MIN, ..LimitSettings::default() }, &[]);
+        let host = |number: u32| Some(IpAddr::from(number.to_be_bytes()));
+        let max = u32::try_from(MAX_REMEMBERED).expect("a number");
+        for number in 0..max {
+            assert_eq!(limits.client_asks(host(number)), Ok(()));
+        }
+        let passed = (0..1000).filter(|number| limits.client_asks(host(max + number)).is_ok()).count();
+        assert!(limits.clients.requests.len() <= MAX_REMEMBERED + 1);
+        assert!(passed < 1000 || limits.clients.requests.len() < MAX_REMEMBERED, "{passed} of 1000 passed");
+    }
+
+    #[test]
+    fn the_default_for_one_client_is_a_quarter_of_its_keys_limit_and_at_most_100() {
+        for (key, client) in [(1, 1), (4, 1), (100, 25), (400, 100), (100_000, 100)] {
+            assert_eq!(client_default(number(key)), number(client));
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! What needs no key: the script of product pages, the addresses that vendors send webhooks to, documents by signed links, and
+//! pictures of cart lines.
+//!
+//! Vendors and plugins made most of these bytes, and they are served in the origin of the admin pages. So none of them is a page there:
+//! whatever a response says of itself, its policy lets nothing run ([`SANDBOX`]), its type is not guessed, and what is not a picture
+//! of a kind that holds no code is saved instead of shown.
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Path, Request, State};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
+};
+use axum::http::{StatusCode, Uri};
+use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get};
+use cartwright::types::WebhookResponse;
+use cartwright::webhook::{Destination, Incoming, ReceiptsError, WebhookAddress, WebhookError};
+use cartwright::{Blobs as _, Digest, ShopId};
+use cartwright_store::{DocumentLink, LinkError};
+use tower_http::set_header::SetResponseHeaderLayer;
+
+use super::SANDBOX;
+use super::access::client;
+use super::body::{self, Uncounted, read};
+use super::extract::unread;
+use super::limits::MAX_WEBHOOK_BYTES;
+use super::node::Node;
+use super::problem::Problem;
+use super::static_file::StaticFile;
+
+/// Pictures that hold no code. An SVG may hold scripts.
+const SAFE_PICTURES: [&str; 5] = ["image/avif", "image/gif", "image/jpeg", "image/png", "image/webp"];
+
+/// What is served without a key.
+pub fn routes() -> Router<Node> {
+    let script = StaticFile::new(
+        "text/javascript; charset=utf-8",
+        "public, max-age=3600",
+        include_str!("../assets/cartwright.js"),
+    );
+    let webhook = any(receive).layer(from_fn_with_state(MAX_WEBHOOK_BYTES, body::allow));
+    Router::new()
+        .route("/webhooks/{address}", webhook)
+        .route("/documents/{shop}/{outcome}", get(document))
+        .route("/pictures/{shop}/{digest}", get(picture))
+        .layer(SetResponseHeaderLayer::overriding(CONTENT_SECURITY_POLICY, SANDBOX))
+        // What turns a page's embed data into a running configurator.
+        .route("/cartwright.js", get(async move |headers: HeaderMap| script.response(&headers)))
+}
+
+async fn receive(State(node): State<Node>, Path(address): Path<String>, request: Request) -> Response {
+    let from = client(&node, &request);
+    // Before the body is read: what nobody was given an address for takes nothing.
+    let to = match destination(&node, &address).await {
+        Ok(to) => to,
+        Err(error) => return answered(error.response()),
+    };
+    if let Err(wait) = node.limits().webhook_asks(&to) {
+        return Problem::from(wait).into_response();
+    }
+    let (parts, body) = request.into_parts();
+    let body = match read(body).await {
+        Ok(body) => body,
+        Err(error) => return unread(&error).into_response(),
+    };
+    let query = parts.uri.query().unwrap_or_default().to_owned();
+    let incoming = Incoming { method: parts.method, headers: parts.headers, query, body, from, at: node.now() };
+    let answer = node.host().receive_webhook(&to, &incoming, node.store()).await;
+    answered(answer.unwrap_or_else(|error| error.response()))
+}
+
+/// The plugin's answer as the runtime let it through: its type and its headers are of those that pass.
+fn answered(WebhookResponse { status, headers, body }: WebhookResponse) -> Response {
+    let mut response = Response::new(Bytes::from(body).into());
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    for (name, value) in headers {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            response.headers_mut().append(name, value);
+        }
+    }
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+async fn destination(node: &Node, address: &str) -> Result<Destination, WebhookError> {
+    let address: WebhookAddress = address.parse()?;
+    let known = node.store().webhook_address(address.selector()).await;
+    let known = known.map_err(|error| ReceiptsError::Failed(error.to_string()))?;
+    Ok(address.find(known.as_ref().map(|(stored, held)| (stored, *held)), node.now())?)
+}
+
+async fn document(State(node): State<Node>, uri: Uri) -> Result<Response, Problem> {
+    let found = async {
+        let link: DocumentLink = uri.to_string().parse()?;
+        node.store().document(&link, node.now()).await
+    };
+    match found.await {
+        Ok(file) => {
+            let disposition = file.content_disposition();
+            let headers = [
+                (CONTENT_TYPE, file.media_type),
+                (CONTENT_DISPOSITION, disposition),
+                (CACHE_CONTROL, "private, no-store".to_owned()),
+            ];
+            let mut response = (headers, file.bytes).into_response();
+            response.extensions_mut().insert(Uncounted);
+            Ok(response)
+        }
+        Err(error @ (LinkError::Malformed | LinkError::WrongSignature)) => {
+            Err(Problem::new(StatusCode::FORBIDDEN, "link", error.to_string()))
+        }
+        Err(error @ LinkError::Expired) => Err(Problem::new(StatusCode::GONE, "link", error.to_string())),
+        Err(LinkError::Store(error)) => Err(error.into()),
+    }
+}
+
+/// A picture of a cart line, by its digest: whoever has that has seen the line.
+async fn picture(State(node): State<Node>, Path((shop, digest)): Path<(String, String)>) -> Result<Response, Problem> {
+    let missing = || Problem::not_found("there is no such picture");
+    let (shop, digest): (ShopId, Digest) = shop.parse().ok().zip(digest.parse().ok()).ok_or_else(missing)?;
+    let info = node.store().blob_info(&shop, &digest).await?.ok_or_else(missing)?;
+    // Everything else that is kept by its digest is not for everybody.
+    if !info.is_picture || !SAFE_PICTURES.contains(&info.media_type.as_str()) {
+        return Err(missing());
+    }
+    let bytes = node.store().get(&shop, &digest).await;
+    let bytes = bytes.map_err(|error| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "database", error.to_string()))?;
+    let headers = [(CONTENT_TYPE, info.media_type.as_str()), (CACHE_CONTROL, "public, max-age=86400, immutable")];
+    Ok((headers, bytes.ok_or_else(missing)?).into_response())
+}

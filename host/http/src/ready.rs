@@ -1,0 +1,130 @@
+//! Whether a node can serve: it is starting, it is leaving, its database is away, or it is ready. Anybody may ask, as often as he
+//! likes: the database is asked once for all who ask within a second.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use tokio::net::TcpListener;
+use tokio::sync::{Mutex, watch};
+use tokio::task::JoinHandle;
+
+use super::limits::Limits;
+use super::listen;
+use super::node::Node;
+use super::problem::Problem;
+
+/// For how long an answer holds.
+const HOLDS: Duration = Duration::from_secs(1);
+
+/// When to ask again.
+const RETRY_AFTER_SECONDS: u32 = 1;
+/// How long [`Starting::end`] waits for answers that are on their way.
+const LAST_ANSWERS: Duration = Duration::from_millis(200);
+
+/// What was answered last.
+#[derive(Debug, Default)]
+pub(super) struct Readiness(Mutex<Option<(Instant, Result<(), Problem>)>>);
+
+impl Readiness {
+    /// The last answer while it holds, else a new one. Who asks meanwhile waits for that one.
+    async fn answer(&self, ask: impl AsyncFnOnce() -> Result<(), Problem>) -> Result<(), Problem> {
+        let mut last = self.0.lock().await;
+        match &*last {
+            Some((asked, answer)) if asked.elapsed() < HOLDS => answer.clone(),
+            _ => {
+                let answer = ask().await;
+                *last = Some((Instant::now(), answer.clone()));
+                answer
+            }
+        }
+    }
+}
+
+/// Can this node serve? While the database is away or takes no writes it cannot, and soon it cannot when it was told to stop.
+pub(super) async fn ready(State(node): State<Node>) -> Response {
+    if node.is_leaving() {
+        let detail = "this node was told to stop, and will take no requests soon";
+        return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "draining", detail).into_response();
+    }
+    let asked = async || {
+        let caught_up = async {
+            node.store().check().await?;
+            node.installation().catch_up().await.map(drop)
+        };
+        caught_up.await.map_err(|error| {
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "database", error.to_string()).after(RETRY_AFTER_SECONDS)
+        })
+    };
+    match node.readiness().answer(asked).await {
+        Ok(()) => "ready\n".into_response(),
+        Err(problem) => problem.into_response(),
+    }
+}
+
+/// A node that is being made: it answers that it is starting, on the address on which it will serve.
+pub struct Starting {
+    over: watch::Sender<()>,
+    answering: JoinHandle<()>,
+}
+
+impl Starting {
+    /// Begins to answer, and gives the listener back.
+    ///
+    /// # Errors
+    /// When the system gives no second handle of the listener.
+    pub fn begin(listener: TcpListener) -> io::Result<(Self, TcpListener)> {
+        let listener = listener.into_std()?;
+        let later = TcpListener::from_std(listener.try_clone()?)?;
+        let listener = TcpListener::from_std(listener)?;
+        let router = Router::new().route("/health/live", get(super::live)).fallback(starting);
+        let (over, mut told) = watch::channel(());
+        let answering = tokio::spawn(async move {
+            let connections = Limits::default().connections;
+            listen::serve(listener, router, connections, &|_| (), async move { drop(told.changed().await) }).await;
+        });
+        Ok((Self { over, answering }, later))
+    }
+
+    /// Takes no further connection. What came before is answered, within a moment.
+    pub async fn end(self) {
+        let Self { over, mut answering } = self;
+        drop(over);
+        if tokio::time::timeout(LAST_ANSWERS, &mut answering).await.is_err() {
+            answering.abort();
+        }
+    }
+}
+
+async fn starting() -> Problem {
+    let detail = "this node is starting: it opens its database and prepares its plugins";
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "starting", detail).after(RETRY_AFTER_SECONDS)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_database_is_asked_once_for_all_who_ask_within_a_second() {
+        let (readiness, asked) = (Readiness::default(), AtomicU32::new(0));
+        let ask = async || {
+            let number = asked.fetch_add(1, Ordering::Relaxed);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            if number == 0 { Ok(()) } else { Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "database", "away")) }
+        };
+        let (first, second, third) = tokio::join!(readiness.answer(ask), readiness.answer(ask), readiness.answer(ask));
+        assert!(first.is_ok() && second.is_ok() && third.is_ok());
+        assert_eq!(asked.load(Ordering::Relaxed), 1);
+        // An old answer is none.
+        tokio::time::sleep(HOLDS).await;
+        assert!(readiness.answer(ask).await.is_err() && readiness.answer(ask).await.is_err());
+        assert_eq!(asked.load(Ordering::Relaxed), 2);
+    }
+}

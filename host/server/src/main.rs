@@ -1,5 +1,0 @@
-//! The command `cartwright`.
-
-fn main() -> std::process::ExitCode {
-    cartwright_server::main()
-}

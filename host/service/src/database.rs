@@ -1,0 +1,73 @@
+//! Which database, and the key that opens it.
+
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+use cartwright_store::{Keyring, Store};
+
+/// The variable of the key, when no file is named.
+pub const KEY_VARIABLE: &str = "CARTWRIGHT_KEY";
+const HOW: &str = "the database's secrets and orders are sealed with a key of 32 random bytes, which is kept outside it; make one with \
+                   `(umask 077; openssl rand -hex 32 > cartwright.key)` and name it with --key-file, or put it into CARTWRIGHT_KEY";
+
+/// Opens a database, or makes it: for who begins an installation.
+///
+/// # Errors
+/// When there is no key, or the database cannot be opened.
+pub async fn open_or_make(url: &str, key_file: Option<&Path>) -> anyhow::Result<Store> {
+    Store::open(url, keys(key_file)?).await.context("the database cannot be opened")
+}
+
+/// Opens a database. A file that is not there is not made: it would be an empty database, and look like one without jobs.
+///
+/// # Errors
+/// When there is no key, or the database cannot be opened.
+pub async fn open(url: &str, key_file: Option<&Path>) -> anyhow::Result<Store> {
+    let keys = keys(key_file)?;
+    let mut url = url.to_owned();
+    if url.starts_with("sqlite:") && !url.contains("mode=") {
+        url.push(if url.contains('?') { '&' } else { '?' });
+        url.push_str("mode=rw");
+    }
+    Store::open(&url, keys).await.context("the database cannot be opened")
+}
+
+fn keys(file: Option<&Path>) -> anyhow::Result<Keyring> {
+    let text = match file {
+        Some(file) => {
+            warn_of_readers(file);
+            std::fs::read_to_string(file).with_context(|| format!("the key file {} cannot be read", file.display()))?
+        }
+        None => std::env::var(KEY_VARIABLE).ok().with_context(|| format!("there is no key: {HOW}"))?,
+    };
+    let mut keys = text.split_whitespace().map(key);
+    let Some(current) = keys.next() else { bail!("the key is empty: {HOW}") };
+    keys.try_fold(Keyring::new(current?), |ring, older| Ok(ring.with_previous(older?)))
+}
+
+/// Complains of a key file that other users can read. It is not refused: where secrets are mounted into containers, their rights are
+/// not the operator's to choose.
+#[cfg(unix)]
+fn warn_of_readers(file: &Path) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let Ok(metadata) = std::fs::metadata(file) else { return };
+    let mode = metadata.permissions().mode() & 0o777;
+    if metadata.is_file() && mode & 0o077 != 0 {
+        tracing::error!(
+            "the key file {} can be read or written by other users of this machine (mode {mode:04o}); run `chmod 600 {0}`",
+            file.display()
+        );
+    }
+}
+
+#[cfg(not(unix))]
+fn warn_of_readers(_: &Path) {}
+
+/// Says nothing of what it holds: it may be a key with a slip in it.
+fn key(digits: &str) -> anyhow::Result<[u8; 32]> {
+    let mut key = [0; 32];
+    hex::decode_to_slice(digits, &mut key)
+        .ok()
+        .with_context(|| format!("a key is not 64 hexadecimal digits: {HOW}"))?;
+    Ok(key)
+}

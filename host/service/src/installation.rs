@@ -1,0 +1,44 @@
+//! An installation as a node begins with it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use cartwright::health::Rules;
+use cartwright::{Cartwright, Observer};
+use cartwright_store::{Installation, Store};
+
+/// Whom the event log names for what a node does when it starts.
+const WHO: &str = "host";
+
+/// The host of an installation with everything that is kept, and the bundled plugins.
+///
+/// # Errors
+/// When the host cannot be started, the database cannot be read, or a bundled plugin is not installed.
+pub async fn start(
+    installation: String,
+    cache: Option<PathBuf>,
+    store: Store,
+    observer: Arc<dyn Observer>,
+    health: Rules,
+) -> anyhow::Result<Installation> {
+    let (orders, blobs, catalogue) = (Arc::new(store.clone()), Arc::new(store.clone()), Arc::new(store.clone()));
+    let mut builder = Cartwright::builder()
+        .order_book(orders)
+        .blobs(blobs)
+        .catalogue(catalogue)
+        .installation(installation)
+        .secret(store.host_secret().await?)
+        .health(health)
+        .observer(observer);
+    if let Some(cache) = cache {
+        builder = builder.cache(cache);
+    }
+    let (installation, faults) = Installation::open(Arc::new(builder.start()?), store).await?;
+    for fault in faults {
+        tracing::error!(%fault, "this node serves everything else");
+    }
+    for component in [cartwright_bundled::EXPIVI, cartwright_bundled::TWIKIT] {
+        installation.install(component, None, WHO, std::time::SystemTime::now()).await?;
+    }
+    Ok(installation)
+}

@@ -1,0 +1,107 @@
+//! What the host knows of orders and jobs, in words: outcomes, entries of journals, amounts. Bodies are counted and not shown: they may
+//! hold what is personal.
+
+use cartwright::durable::{Answer, Entry, Kept, KeptBody, Who};
+use cartwright::types::{BytesSource, Money, Outcome, Repeat, Woken};
+use cartwright::{describe, money};
+
+use crate::documents::moment;
+
+/// An outcome, without anything personal.
+pub fn said(outcome: &Outcome) -> String {
+    let of = |line: &Option<String>| line.as_ref().map_or("the order".to_owned(), |line| format!("line {line}"));
+    match outcome {
+        Outcome::Note(message) => format!("note: {}", message.text),
+        Outcome::VendorReference(named) => format!("vendor-reference: {} is {}", of(&named.line), named.reference),
+        Outcome::LineStatus(status) => format!("line-status: line {} is {}", status.line, status.status),
+        Outcome::Production(production) => format!("production: {} is {}", of(&production.line), production.state),
+        Outcome::Shipment(shipment) => {
+            let carrier = shipment.carrier.as_deref().unwrap_or("an unnamed carrier");
+            format!("shipment: {} with {carrier}", shipment.tracking_id.as_deref().unwrap_or("untracked"))
+        }
+        Outcome::Document(document) => {
+            let content = match &document.content {
+                BytesSource::Inline(bytes) => format!("{} bytes", bytes.len()),
+                BytesSource::Stored(digest) => digest.clone(),
+            };
+            format!("document: {} {} of {}, {content}", document.kind, document.name, of(&document.line))
+        }
+        Outcome::BillOfMaterials(materials) => format!("bill-of-materials: of line {}", materials.line),
+        Outcome::NeedsMerchant(message) => format!("needs-merchant: {}", message.text),
+        Outcome::Remember(text) => format!("remember: {}", text.name),
+        Outcome::PushSettings(settings) => {
+            let names: Vec<&str> = settings.iter().map(|setting| setting.name.as_str()).collect();
+            format!("push-settings: {}", names.join(", "))
+        }
+        Outcome::HandOn(named) => format!("hand-on: {}", named.name),
+        Outcome::Other(named) => format!("other: {}", named.name),
+    }
+}
+
+/// What an entry is, and what is to be said about it.
+pub fn shown(entry: &Entry) -> (String, String) {
+    match entry {
+        Entry::Began(began) => {
+            let personal = if began.personal_data { "granted" } else { "not granted" };
+            let revision = began.context.settings_revision;
+            ("began".to_owned(), format!("with revision {revision} of the settings, personal data {personal}"))
+        }
+        Entry::Intent { call, repeat, attempt } => {
+            let repeat = match repeat {
+                Repeat::Never => "must not be sent twice",
+                Repeat::Keyed => "the vendor knows it again",
+                Repeat::Safe => "may be sent again",
+            };
+            (call.to_string(), format!("attempt {attempt}, {repeat}"))
+        }
+        Entry::Answered { answer: Answer::Given(response), .. } => {
+            let body = match &response.body {
+                KeptBody::Inline(kept) => size(kept),
+                KeptBody::Stored(stored) => format!("{} bytes as {}", stored.length, stored.digest),
+            };
+            (format!("answered {}", response.status), format!("{body}, attempts {}", response.attempts))
+        }
+        Entry::Answered { answer: Answer::Failed(error), may_have_arrived } => {
+            let arrived = if *may_have_arrived { "it may have arrived" } else { "it did not leave" };
+            ("not answered".to_owned(), format!("{}; {arrived}", describe(error)))
+        }
+        Entry::Told { call, answer: Answer::Given(kept) } => (call.to_string(), size(kept)),
+        Entry::Told { call, answer: Answer::Failed(error) } => (call.to_string(), describe(error)),
+        Entry::Emitted { outcome, .. } => ("outcomes.emit".to_owned(), said(outcome)),
+        Entry::Slept { call, until } => (call.to_string(), format!("until {}", moment(*until))),
+        Entry::Woke { why } => {
+            let why = match why {
+                Woken::Elapsed => "its time had come",
+                Woken::EventWaiting => "another event of the order waited",
+                Woken::JobCancelled => "the job was cancelled",
+            };
+            ("woke".to_owned(), why.to_owned())
+        }
+        Entry::Retried { keep } => ("tried again".to_owned(), format!("from call {} on", keep + 1)),
+    }
+}
+
+fn size(kept: &Kept) -> String {
+    match kept {
+        Kept::Text(text) => format!("{} bytes", text.len()),
+        Kept::Bytes(bytes) => format!("{} bytes", bytes.len()),
+        Kept::Blob(digest) => digest.to_string(),
+    }
+}
+
+/// Who can mend what a job stands at, and what it may be.
+pub fn who_mends(who: Who) -> &'static str {
+    match who {
+        Who::Merchant => "the merchant: the order, a setting, or something at the vendor's",
+        Who::Operator => "whoever runs this host: a grant, a limit, a component, a shop's set-up",
+        Who::Author => "the author of the plugin",
+    }
+}
+
+/// An amount in words: "12.50 EUR".
+pub fn amount(amount: &Money) -> String {
+    match money::exact(amount) {
+        Ok(exact) => format!("{exact} {}", amount.currency),
+        Err(_) => format!("{}e-{} {}", amount.minor, amount.scale, amount.currency),
+    }
+}
