@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::capability::log::LogLine;
 use crate::contract::{self, Outcome};
-use crate::guest::Hook;
+use crate::hook::Hook;
 use crate::ids::PluginId;
 use crate::limits::Breach;
 use crate::plugin::Plugin;

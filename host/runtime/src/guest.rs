@@ -4,12 +4,10 @@
 //! about 20 µs more than a warm instance and makes a whole class of faults impossible.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::ops::AsyncFnOnce;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
 use tokio::time::timeout;
 use tracing::Instrument;
 use wasmtime::component::{Instance, ResourceTable};
@@ -17,13 +15,14 @@ use wasmtime::{Store, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
+use crate::capability::Scope;
 use crate::capability::log::{GuestOutput, LogLine, LogSink, OUTPUT};
 use crate::capability::wasi::{GuestClock, RefuseHttp, seeded};
-use crate::capability::{Capability, Scope};
 use crate::contract::{self, VariantInfo};
 use crate::durable::{Cursor, Paused};
 use crate::engine::Ticker;
 use crate::error::{Failure, HookError};
+use crate::hook::{Capability, Hook};
 use crate::host::Cartwright;
 use crate::limits::{Breach, MAX_MESSAGE_CHARS, Meter, breach_of, millis};
 use crate::observe::{Answer, CallOutcome, Watched};
@@ -31,72 +30,6 @@ use crate::plugin::{Interfaces, Plugin};
 use crate::shop::{Account, ShopState};
 use crate::slots::Asker;
 use crate::text;
-
-macro_rules! hooks {
-    ($($(#[$doc:meta])* $name:ident = $text:literal [$($capability:ident)*],)*) => {
-        /// A function of the contract that the host calls; each has its own capabilities.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-        pub enum Hook {
-            $($(#[$doc])* #[serde(rename = $text)] $name,)*
-        }
-
-        impl Hook {
-            /// All of them.
-            pub const ALL: &[Self] = &[$(Self::$name),*];
-
-            /// Its name in the contract.
-            pub fn name(self) -> &'static str {
-                match self { $(Self::$name => $text,)* }
-            }
-
-            /// What it may reach.
-            pub fn capabilities(self) -> &'static [Capability] {
-                match self { $(Self::$name => &[$(Capability::$capability),*],)* }
-            }
-        }
-    };
-}
-
-hooks! {
-    /// `plugin.describe`
-    Describe = "plugin.describe" [Log],
-    /// `settings.fields`
-    Fields = "settings.fields" [Log],
-    /// `settings.validate`
-    ValidateSettings = "settings.validate" [Log Catalog],
-    /// `settings.migrate`
-    Migrate = "settings.migrate" [Log],
-    /// `account.choices`
-    Choices = "account.choices" [Log Catalog Http Secrets],
-    /// `account.test-connection`
-    TestConnection = "account.test-connection" [Log Catalog Http Secrets],
-    /// `products.search`
-    SearchProducts = "products.search" [Log Catalog Http Secrets],
-    /// `products.validate`
-    ValidateAssociation = "products.validate" [Log Catalog],
-    /// `page.embed`
-    Embed = "page.embed" [Log Catalog],
-    /// `configuration.decode`
-    Decode = "configuration.decode" [Log Catalog],
-    /// `configuration.price-items`
-    PriceItems = "configuration.price-items" [Log Catalog Http Secrets],
-    /// `cart.plan`
-    Plan = "cart.plan" [Log Catalog],
-    /// `orders.handle`
-    HandleOrder = "orders.handle" [Log Catalog Http Secrets OrderBook Blobs Outcomes Timer],
-    /// `webhooks.endpoints`
-    Endpoints = "webhooks.endpoints" [Log],
-    /// `webhooks.receive`
-    ReceiveWebhook = "webhooks.receive" [Log Catalog OrderBook Blobs Secrets],
-    /// `feed.poll`
-    Poll = "feed.poll" [Log Catalog Http Secrets],
-}
-
-impl fmt::Display for Hook {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
 
 /// What a store holds.
 pub(crate) struct GuestState {

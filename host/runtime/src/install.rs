@@ -9,7 +9,8 @@ use cap_std::fs::Dir;
 use wasmtime::component::Component;
 
 use crate::contract::{Endpoint, Field};
-use crate::guest::{CallOptions, Hook, call};
+use crate::guest::{CallOptions, call};
+use crate::hook::Hook;
 use crate::host::Cartwright;
 use crate::ids::{Digest, PluginId};
 use crate::platform::write;

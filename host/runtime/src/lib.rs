@@ -54,6 +54,7 @@ mod error;
 mod grants;
 mod guest;
 pub mod health;
+mod hook;
 mod host;
 mod ids;
 mod install;
@@ -77,7 +78,6 @@ mod vendor;
 pub mod webhook;
 mod work;
 
-pub use capability::Capability;
 pub use capability::log::LogLine;
 pub use capability::timer::{Clock, SimulatedClock, SystemClock};
 #[doc(hidden)]
@@ -93,7 +93,7 @@ pub use durable::Handled;
 pub use engine::CONCURRENT_CALLS;
 pub use error::{Failure, HookError, Said, describe};
 pub use grants::Grants;
-pub use guest::Hook;
+pub use hook::{Capability, Hook};
 pub use host::{Builder, Cartwright, StartError};
 pub use ids::{AccountId, Digest, InvalidId, PluginId, ShopId};
 pub use limits::{Breach, Budget, Limits, OverBudget};

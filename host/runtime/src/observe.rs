@@ -12,7 +12,7 @@ use crate::capability::Scope;
 use crate::capability::log::{LogLine, LogSink, OUTPUT};
 use crate::contract::{self, FieldIssue, http};
 use crate::error::Failure;
-use crate::guest::Hook;
+use crate::hook::Hook;
 use crate::ids::{AccountId, Digest, PluginId, ShopId};
 use crate::plugin::Plugin;
 

@@ -11,7 +11,7 @@ use utoipa::openapi::schema::{
 use utoipa::openapi::{Components, RefOr};
 use utoipa::{Number, PartialSchema, ToSchema};
 
-use crate::guest::Hook;
+use crate::hook::Hook;
 use crate::ids::{AccountId, Digest, PluginId, ShopId};
 use crate::settings::Secret;
 

@@ -10,7 +10,8 @@ use wasmtime::{Engine, Store};
 
 use crate::contract::{Endpoint, Identity, exports};
 use crate::error::{Failure, HookError};
-use crate::guest::{GuestState, Hook};
+use crate::guest::GuestState;
+use crate::hook::Hook;
 use crate::ids::{Digest, InvalidId, PluginId};
 use crate::limits::Limits;
 use crate::observe::Observer;

@@ -12,7 +12,8 @@ use serde::Serialize;
 
 use crate::cart::CartLine;
 use crate::contract::{FieldIssue, Setting, SettingValue};
-use crate::guest::{CallOptions, Hook, answered, call};
+use crate::guest::{CallOptions, answered, call};
+use crate::hook::Hook;
 use crate::host::Cartwright;
 use crate::ids::{AccountId, Digest, PluginId, ShopId};
 use crate::platform::{read, write};

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::cart::{CartError, CartLine};
 use crate::contract::{Diagnosis, EmbedData, Fetched, PageOfChoices, PageOfProducts};
-use crate::guest::{Hook, answered};
+use crate::guest::answered;
+use crate::hook::Hook;
 use crate::host::Cartwright;
 use crate::ids::{AccountId, Digest, ShopId};
 use crate::limits::MAX_SHOWN_CHARS;

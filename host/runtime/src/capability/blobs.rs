@@ -1,10 +1,10 @@
 //! `blobs`: stored bytes that this call was given the digest of.
 
-use crate::capability::Capability;
 use crate::contract::blobs::Host;
 use crate::contract::{Digest, Error, FieldIssue, Message, Outage};
 use crate::durable::Call;
 use crate::guest::GuestState;
+use crate::hook::Capability;
 
 impl Host for GuestState {
     async fn read(&mut self, digest: Digest) -> wasmtime::Result<Result<Vec<u8>, Error>> {

@@ -1,10 +1,10 @@
 //! `catalog`: the platform's catalogue, with answers that stay the same within one call.
 
-use crate::capability::Capability;
 use crate::contract::catalog::Host;
 use crate::contract::{Error, Outage, SkuQuery, VariantInfo};
 use crate::durable::Call;
 use crate::guest::GuestState;
+use crate::hook::Capability;
 
 type Key = (String, Option<String>, bool);
 

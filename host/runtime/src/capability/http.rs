@@ -11,15 +11,16 @@ use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
+use crate::capability::Scope;
 use crate::capability::egress::{Admission, AdmitError, Outgoing, Queued, SendError, check_url, host_of};
 use crate::capability::secrets::secret;
 use crate::capability::timer::{Clock, SystemClock};
-use crate::capability::{Capability, Scope};
 use crate::contract::http::{Auth, Body, Host, Repeat, Request, Response, StoredBody};
 use crate::contract::{BytesSource, Digest, Error, FieldIssue, Message, Outage};
 use crate::error::Failure;
-use crate::guest::{GuestState, Hook};
+use crate::guest::GuestState;
 use crate::health::{Requester, Throttled};
+use crate::hook::{Capability, Hook};
 use crate::observe::VendorOutcome;
 use crate::settings::Secret;
 

@@ -17,7 +17,6 @@ pub(crate) mod token;
 pub(crate) mod wasi;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 
 use crate::cart::{DecodePlaces, PriceMemory};
@@ -26,42 +25,6 @@ use crate::ids::{AccountId, PluginId, ShopId};
 use crate::observe::Observer;
 use crate::platform::{Blobs, Catalogue, OrderBook};
 use crate::settings::Secret;
-
-/// A family of imports.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Capability {
-    /// Writing to the plugin's log.
-    Log,
-    /// Asking the platform's catalogue.
-    Catalog,
-    /// Reaching the vendor's servers.
-    Http,
-    /// Using secrets.
-    Secrets,
-    /// Looking up orders.
-    OrderBook,
-    /// Reading stored bytes.
-    Blobs,
-    /// Saying what came of an order event.
-    Outcomes,
-    /// Waiting.
-    Timer,
-}
-
-impl fmt::Display for Capability {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Log => "log",
-            Self::Catalog => "catalog",
-            Self::Http => "http",
-            Self::Secrets => "secrets",
-            Self::OrderBook => "order-book",
-            Self::Blobs => "blobs",
-            Self::Outcomes => "outcomes",
-            Self::Timer => "timer",
-        })
-    }
-}
 
 /// What the host itself reaches on behalf of all guests.
 pub(crate) struct Platform {

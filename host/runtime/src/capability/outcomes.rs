@@ -1,10 +1,10 @@
 //! `outcomes`: what an order hook says at once.
 
-use crate::capability::Capability;
 use crate::contract::outcomes::Host;
 use crate::contract::{Error, Outcome};
 use crate::error::Failure;
 use crate::guest::GuestState;
+use crate::hook::Capability;
 use crate::outcome;
 
 impl Host for GuestState {

@@ -5,11 +5,12 @@ use md5::Md5;
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256, Sha512};
 
-use crate::capability::{Capability, Granted, Scope};
+use crate::capability::{Granted, Scope};
 use crate::contract::secrets::Host;
 use crate::contract::{Error, FieldIssue, Message};
 use crate::durable::Call;
 use crate::guest::GuestState;
+use crate::hook::Capability;
 
 /// The secret of this name.
 pub(crate) fn secret<'a>(scope: &'a Scope, name: &str) -> Result<&'a Granted, Error> {

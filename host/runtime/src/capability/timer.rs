@@ -5,9 +5,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 
-use crate::capability::Capability;
 use crate::contract::timer::{Host, Woken};
 use crate::guest::GuestState;
+use crate::hook::Capability;
 
 /// Maximum wait in seconds: 90 days. The contract says that a longer one is cut.
 const MAX_SLEEP_SECONDS: u32 = 90 * 24 * 3600;

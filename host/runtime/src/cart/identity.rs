@@ -5,10 +5,9 @@
 
 use serde::Serialize;
 
-use super::CartError;
 use super::canonical::{NotCanonical, canonical};
-use super::money;
 use super::tree::Forest;
+use super::{CartError, money};
 use crate::contract::{Article, Attribute, Item};
 use crate::ids::{Digest, ShopId};
 

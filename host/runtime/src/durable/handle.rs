@@ -9,7 +9,7 @@ use crate::durable::memory::MemoryJournal;
 use crate::durable::replay::{Cancel, Wake};
 use crate::durable::run::{Job, RunEnd, RunError, Start, Why};
 use crate::error::{Failure, HookError, Said};
-use crate::guest::Hook;
+use crate::hook::Hook;
 use crate::host::Cartwright;
 use crate::ids::{AccountId, ShopId};
 use crate::shop::SetupError;

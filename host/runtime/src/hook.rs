@@ -1,0 +1,107 @@
+//! The functions of the contract that the host calls, and the families of imports that each may reach.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// A family of imports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Capability {
+    /// Writing to the plugin's log.
+    Log,
+    /// Asking the platform's catalogue.
+    Catalog,
+    /// Reaching the vendor's servers.
+    Http,
+    /// Using secrets.
+    Secrets,
+    /// Looking up orders.
+    OrderBook,
+    /// Reading stored bytes.
+    Blobs,
+    /// Saying what came of an order event.
+    Outcomes,
+    /// Waiting.
+    Timer,
+}
+
+impl fmt::Display for Capability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Log => "log",
+            Self::Catalog => "catalog",
+            Self::Http => "http",
+            Self::Secrets => "secrets",
+            Self::OrderBook => "order-book",
+            Self::Blobs => "blobs",
+            Self::Outcomes => "outcomes",
+            Self::Timer => "timer",
+        })
+    }
+}
+
+macro_rules! hooks {
+    ($($(#[$doc:meta])* $name:ident = $text:literal [$($capability:ident)*],)*) => {
+        /// A function of the contract that the host calls; each has its own capabilities.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+        pub enum Hook {
+            $($(#[$doc])* #[serde(rename = $text)] $name,)*
+        }
+
+        impl Hook {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// Its name in the contract.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$name => $text,)* }
+            }
+
+            /// What it may reach.
+            pub fn capabilities(self) -> &'static [Capability] {
+                match self { $(Self::$name => &[$(Capability::$capability),*],)* }
+            }
+        }
+    };
+}
+
+hooks! {
+    /// `plugin.describe`
+    Describe = "plugin.describe" [Log],
+    /// `settings.fields`
+    Fields = "settings.fields" [Log],
+    /// `settings.validate`
+    ValidateSettings = "settings.validate" [Log Catalog],
+    /// `settings.migrate`
+    Migrate = "settings.migrate" [Log],
+    /// `account.choices`
+    Choices = "account.choices" [Log Catalog Http Secrets],
+    /// `account.test-connection`
+    TestConnection = "account.test-connection" [Log Catalog Http Secrets],
+    /// `products.search`
+    SearchProducts = "products.search" [Log Catalog Http Secrets],
+    /// `products.validate`
+    ValidateAssociation = "products.validate" [Log Catalog],
+    /// `page.embed`
+    Embed = "page.embed" [Log Catalog],
+    /// `configuration.decode`
+    Decode = "configuration.decode" [Log Catalog],
+    /// `configuration.price-items`
+    PriceItems = "configuration.price-items" [Log Catalog Http Secrets],
+    /// `cart.plan`
+    Plan = "cart.plan" [Log Catalog],
+    /// `orders.handle`
+    HandleOrder = "orders.handle" [Log Catalog Http Secrets OrderBook Blobs Outcomes Timer],
+    /// `webhooks.endpoints`
+    Endpoints = "webhooks.endpoints" [Log],
+    /// `webhooks.receive`
+    ReceiveWebhook = "webhooks.receive" [Log Catalog OrderBook Blobs Secrets],
+    /// `feed.poll`
+    Poll = "feed.poll" [Log Catalog Http Secrets],
+}
+
+impl fmt::Display for Hook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
