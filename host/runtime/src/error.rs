@@ -1,8 +1,9 @@
 //! What can go wrong in a guest call, split by what the caller does next.
 
-use serde::Serialize;
+use std::borrow::Cow;
 
-use crate::capability::log::LogLine;
+use serde::{Deserialize, Serialize};
+
 use crate::contract::{self, Outcome};
 use crate::hook::Hook;
 use crate::ids::PluginId;
@@ -39,6 +40,17 @@ impl Said {
     fn is_empty(&self) -> bool {
         self.outcomes.is_empty() && self.log.is_empty()
     }
+}
+
+/// A line that a guest logged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct LogLine {
+    /// "debug", "info", "warn", "error", or "output" for stdout and stderr.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    pub level: Cow<'static, str>,
+    /// The line.
+    pub text: String,
 }
 
 /// How a guest call failed.

@@ -16,12 +16,12 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::capability::Scope;
-use crate::capability::log::{GuestOutput, LogLine, LogSink, OUTPUT};
+use crate::capability::log::{GuestOutput, LogSink, OUTPUT};
 use crate::capability::wasi::{GuestClock, RefuseHttp, seeded};
 use crate::contract::{self, VariantInfo};
 use crate::durable::{Cursor, Paused};
 use crate::engine::Ticker;
-use crate::error::{Failure, HookError};
+use crate::error::{Failure, HookError, LogLine};
 use crate::hook::{Capability, Hook};
 use crate::host::Cartwright;
 use crate::limits::{Breach, MAX_MESSAGE_CHARS, Meter, breach_of, millis};

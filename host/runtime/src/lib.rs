@@ -78,7 +78,6 @@ mod vendor;
 pub mod webhook;
 mod work;
 
-pub use capability::log::LogLine;
 pub use capability::timer::{Clock, SimulatedClock, SystemClock};
 #[doc(hidden)]
 pub use cart::fuzzing;
@@ -91,7 +90,7 @@ pub use cart::{
 };
 pub use durable::Handled;
 pub use engine::CONCURRENT_CALLS;
-pub use error::{Failure, HookError, Said, describe};
+pub use error::{Failure, HookError, LogLine, Said, describe};
 pub use grants::Grants;
 pub use hook::{Capability, Hook};
 pub use host::{Builder, Cartwright, StartError};

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::capability::Scope;
-use crate::capability::log::{LogLine, LogSink, OUTPUT};
+use crate::capability::log::{LogSink, OUTPUT};
 use crate::contract::{self, FieldIssue, http};
-use crate::error::Failure;
+use crate::error::{Failure, LogLine};
 use crate::hook::Hook;
 use crate::ids::{AccountId, Digest, PluginId, ShopId};
 use crate::plugin::Plugin;

@@ -1,26 +1,14 @@
 //! `log`, stdout and stderr: all go to the plugin's log, and together they have one limit.
 
-use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use serde::{Deserialize, Serialize};
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 
 use crate::contract::log::{Host, Level};
+use crate::error::LogLine;
 use crate::guest::GuestState;
 use crate::limits::Breach;
-
-/// A line that a guest logged.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct LogLine {
-    /// "debug", "info", "warn", "error", or "output" for stdout and stderr.
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
-    pub level: Cow<'static, str>,
-    /// The line.
-    pub text: String,
-}
 
 /// The level of what a guest writes to stdout and stderr.
 pub(crate) const OUTPUT: &str = "output";

@@ -43,9 +43,8 @@ pub use ordered::{
 pub(crate) use pictures::DecodePlaces;
 pub(crate) use price_memory::PriceMemory;
 
-use crate::capability::log::LogLine;
 use crate::contract::{FieldIssue, Message};
-use crate::error::HookError;
+use crate::error::{HookError, LogLine};
 use crate::ids::PluginId;
 use crate::limits::OverBudget;
 use crate::shop::{SetupError, StrategyChoice, Visitor};

@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::capability::log::LogLine;
 use crate::capability::timer::Clock;
 use crate::contract::{self, Event, Later, Next, Outcome};
 use crate::durable::memory::MemoryJournal;
 use crate::durable::replay::{Cancel, Wake};
 use crate::durable::run::{Job, RunEnd, RunError, Start, Why};
-use crate::error::{Failure, HookError, Said};
+use crate::error::{Failure, HookError, LogLine, Said};
 use crate::hook::Hook;
 use crate::host::Cartwright;
 use crate::ids::{AccountId, ShopId};

@@ -7,7 +7,7 @@ use hmac::{Hmac, Mac};
 use serde::Serialize;
 use sha2::Sha256;
 
-use crate::capability::log::{LogLine, LogSink};
+use crate::capability::log::LogSink;
 use crate::capability::timer::Clock;
 use crate::capability::wasi::GuestClock;
 use crate::contract::{self, Event, Next, Outage};
@@ -17,7 +17,7 @@ use crate::durable::history::History;
 use crate::durable::journal::{Began, Entry, Journal, JournalError};
 use crate::durable::replay::{Cancel, Cursor, Fault, Stop, Unanswered, Wake, append};
 use crate::durable::send::Waiting;
-use crate::error::Failure;
+use crate::error::{Failure, LogLine};
 use crate::guest::{CallOptions, call};
 use crate::hook::Hook;
 use crate::host::Cartwright;
