@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use crate::contract::{self, Outcome};
 use crate::hook::Hook;
 use crate::ids::PluginId;
-use crate::limits::Breach;
 use crate::plugin::Plugin;
 
 /// A call of a plugin failed.
@@ -51,6 +50,73 @@ pub struct LogLine {
     pub level: Cow<'static, str>,
     /// The line.
     pub text: String,
+}
+
+/// A limit that a call broke.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(tag = "limit", rename_all = "kebab-case")]
+pub enum Breach {
+    /// The guest computed too long.
+    #[error("the guest computed longer than {allowed_ms} ms (limit guest_cpu)")]
+    GuestCpu {
+        /// What was allowed.
+        allowed_ms: u64,
+    },
+    /// The call took too long.
+    #[error("the call took longer than {allowed_ms} ms (limit deadline)")]
+    Deadline {
+        /// What was allowed.
+        allowed_ms: u64,
+    },
+    /// The guest's memories grew too large.
+    #[error("the guest asked for {asked} bytes of memory, {allowed} are allowed (limit memory)")]
+    Memory {
+        /// What all memories together would have taken.
+        asked: usize,
+        /// What was allowed.
+        allowed: usize,
+    },
+    /// The guest's tables grew too large.
+    #[error("the guest asked for {asked} table elements, {allowed} are allowed (limit table_elements)")]
+    TableElements {
+        /// What all tables together would have taken.
+        asked: usize,
+        /// What was allowed.
+        allowed: usize,
+    },
+    /// The guest recursed too deep.
+    #[error("the guest used up its stack of {allowed} bytes (limit stack)")]
+    Stack {
+        /// What was allowed.
+        allowed: usize,
+    },
+    /// The guest called the host too often.
+    #[error("the guest called the host more than {allowed} times (limit host_calls)")]
+    HostCalls {
+        /// What was allowed.
+        allowed: u32,
+    },
+    /// The guest handed over too much.
+    #[error("the guest handed over more than {allowed} bytes at once (limit bytes_out)")]
+    BytesOut {
+        /// What was allowed.
+        allowed: usize,
+    },
+    /// The guest would have been given too much.
+    #[error("{given} bytes were to be given to the guest, {allowed} are allowed (limit bytes_in)")]
+    BytesIn {
+        /// How many bytes there were.
+        given: usize,
+        /// What was allowed.
+        allowed: usize,
+    },
+    /// The guest logged too much.
+    #[error("the guest logged more than {allowed} bytes (limit log_bytes)")]
+    LogBytes {
+        /// What was allowed.
+        allowed: usize,
+    },
 }
 
 /// How a guest call failed.

@@ -21,15 +21,15 @@ use crate::capability::wasi::{GuestClock, RefuseHttp, seeded};
 use crate::contract::{self, VariantInfo};
 use crate::durable::{Cursor, Paused};
 use crate::engine::Ticker;
-use crate::error::{Failure, HookError, LogLine};
+use crate::error::{Breach, Failure, HookError, LogLine};
 use crate::hook::{Capability, Hook};
 use crate::host::Cartwright;
-use crate::limits::{Breach, MAX_MESSAGE_CHARS, Meter, breach_of, millis};
+use crate::limits::{Meter, breach_of, millis};
 use crate::observe::{Answer, CallOutcome, Watched};
 use crate::plugin::{Interfaces, Plugin};
 use crate::shop::{Account, ShopState};
 use crate::slots::Asker;
-use crate::text;
+use crate::text::{self, MAX_MESSAGE_CHARS};
 
 /// What a store holds.
 pub(crate) struct GuestState {

@@ -83,19 +83,19 @@ pub use capability::timer::{Clock, SimulatedClock, SystemClock};
 pub use cart::fuzzing;
 pub use cart::money;
 pub use cart::{
-    AddToCart, CartChange, CartError, CartLine, CartOperation, HOST_ID_PREFIX, LineCheck, LineState, MAX_LINES,
+    AddToCart, Budget, CartChange, CartError, CartLine, CartOperation, HOST_ID_PREFIX, LineCheck, LineState, MAX_LINES,
     MAX_ORDER_ID_BYTES, MAX_ORDER_TEXT_BYTES, MAX_ORDER_VERSION, MAX_PIECES, MoneyFault, Offer, OrderError,
-    OrderedLine, Pin, SealFault, SealedPrice, Stage, Unconfirmed, check_event, check_money, check_order, is_country,
-    is_currency, is_language_tag,
+    OrderedLine, OverBudget, Pin, SealFault, SealedPrice, Stage, Unconfirmed, check_event, check_money, check_order,
+    is_country, is_currency, is_language_tag,
 };
 pub use durable::Handled;
 pub use engine::CONCURRENT_CALLS;
-pub use error::{Failure, HookError, LogLine, Said, describe};
+pub use error::{Breach, Failure, HookError, LogLine, Said, describe};
 pub use grants::Grants;
 pub use hook::{Capability, Hook};
 pub use host::{Builder, Cartwright, StartError};
 pub use ids::{AccountId, Digest, InvalidId, PluginId, ShopId};
-pub use limits::{Breach, Budget, Limits, OverBudget};
+pub use limits::Limits;
 pub use observe::Observer;
 pub use platform::{
     Blobs, Catalogue, MemoryBlobs, MemoryCatalogue, MemoryOrderBook, NewConfiguration, OrderBook, Picture,

@@ -1,12 +1,14 @@
-//! What one guest call may use, and what the host itself does with what it is given.
+//! What one guest call may use.
 //!
 //! Every limit and timeout of a guest call stands in [`Limits`], and a breach is a typed error that names the limit, its value and the
-//! setting. The host's own work is linear in what it is given, and [`Budget`] bounds that.
+//! setting.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use wasmtime::{ResourceLimiter, Trap};
+
+use crate::error::Breach;
 
 /// Limits of one guest call. Those on work grow with the cart's lines, because a limit that a growing cart runs into surprises
 /// the plugin's author.
@@ -80,169 +82,6 @@ impl Default for Limits {
     }
 }
 
-/// A limit that a call broke.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(tag = "limit", rename_all = "kebab-case")]
-pub enum Breach {
-    /// The guest computed too long.
-    #[error("the guest computed longer than {allowed_ms} ms (limit guest_cpu)")]
-    GuestCpu {
-        /// What was allowed.
-        allowed_ms: u64,
-    },
-    /// The call took too long.
-    #[error("the call took longer than {allowed_ms} ms (limit deadline)")]
-    Deadline {
-        /// What was allowed.
-        allowed_ms: u64,
-    },
-    /// The guest's memories grew too large.
-    #[error("the guest asked for {asked} bytes of memory, {allowed} are allowed (limit memory)")]
-    Memory {
-        /// What all memories together would have taken.
-        asked: usize,
-        /// What was allowed.
-        allowed: usize,
-    },
-    /// The guest's tables grew too large.
-    #[error("the guest asked for {asked} table elements, {allowed} are allowed (limit table_elements)")]
-    TableElements {
-        /// What all tables together would have taken.
-        asked: usize,
-        /// What was allowed.
-        allowed: usize,
-    },
-    /// The guest recursed too deep.
-    #[error("the guest used up its stack of {allowed} bytes (limit stack)")]
-    Stack {
-        /// What was allowed.
-        allowed: usize,
-    },
-    /// The guest called the host too often.
-    #[error("the guest called the host more than {allowed} times (limit host_calls)")]
-    HostCalls {
-        /// What was allowed.
-        allowed: u32,
-    },
-    /// The guest handed over too much.
-    #[error("the guest handed over more than {allowed} bytes at once (limit bytes_out)")]
-    BytesOut {
-        /// What was allowed.
-        allowed: usize,
-    },
-    /// The guest would have been given too much.
-    #[error("{given} bytes were to be given to the guest, {allowed} are allowed (limit bytes_in)")]
-    BytesIn {
-        /// How many bytes there were.
-        given: usize,
-        /// What was allowed.
-        allowed: usize,
-    },
-    /// The guest logged too much.
-    #[error("the guest logged more than {allowed} bytes (limit log_bytes)")]
-    LogBytes {
-        /// What was allowed.
-        allowed: usize,
-    },
-}
-
-/// A budget of the host's own work for one request about a cart. The amounts are far above what shops sell: they bound what a
-/// hostile request can cost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "kebab-case")]
-pub enum Budget {
-    /// Lines of the cart that a request brings.
-    CartLines,
-    /// Configured products of one configuration.
-    Items,
-    /// Attributes of all configured products of one configuration.
-    Attributes,
-    /// Articles of all configured products of one configuration.
-    Articles,
-    /// Bytes of the states of all configured products of one configuration.
-    StateBytes,
-    /// Configured products of all configurations that one request plans; a configuration that is planned twice counts twice.
-    PlannedItems,
-    /// Bytes of all configurations that one request plans; a configuration that is planned twice counts twice.
-    PlannedBytes,
-}
-
-impl Budget {
-    /// The amount that is allowed.
-    pub const fn allowed(self) -> usize {
-        match self {
-            // As many as a plan may have: what a strategy planned can be put into a cart.
-            Self::CartLines => crate::cart::MAX_LINES,
-            Self::Items => 1_000,
-            Self::Attributes | Self::Articles => 50_000,
-            Self::StateBytes => 4 << 20,
-            Self::PlannedItems => 20_000,
-            Self::PlannedBytes => 256 << 20,
-        }
-    }
-
-    /// Holds an amount to the budget.
-    ///
-    /// # Errors
-    /// [`OverBudget`] for more than [`allowed`](Self::allowed).
-    pub(crate) fn check(self, given: usize) -> Result<(), OverBudget> {
-        let allowed = self.allowed();
-        if given > allowed { Err(OverBudget { limit: self, given, allowed }) } else { Ok(()) }
-    }
-
-    fn what(self) -> &'static str {
-        match self {
-            Self::CartLines => "lines in a cart",
-            Self::Items => "configured products in a configuration",
-            Self::Attributes => "attributes in a configuration",
-            Self::Articles => "articles in a configuration",
-            Self::StateBytes => "bytes of states in a configuration",
-            Self::PlannedItems => "configured products planned in one request",
-            Self::PlannedBytes => "bytes of configurations planned in one request",
-        }
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::CartLines => "cart_lines",
-            Self::Items => "items",
-            Self::Attributes => "attributes",
-            Self::Articles => "articles",
-            Self::StateBytes => "state_bytes",
-            Self::PlannedItems => "planned_items",
-            Self::PlannedBytes => "planned_bytes",
-        }
-    }
-}
-
-/// A request asks for more of the host's own work than it may.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error, Serialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[error("{given} {}, at most {allowed} are allowed (limit {})", .limit.what(), .limit.name())]
-pub struct OverBudget {
-    /// Which budget.
-    pub limit: Budget,
-    /// How much it would have taken.
-    pub given: usize,
-    /// How much is allowed.
-    pub allowed: usize,
-}
-
-/// Maximum number of characters of a text that a cart shows. What is longer is cut and marked, and the merchant is warned.
-pub(crate) const MAX_SHOWN_CHARS: usize = 1_000;
-/// Maximum number of characters of a message of a plugin, and of each of its parameters.
-pub(crate) const MAX_MESSAGE_CHARS: usize = 4_000;
-/// Maximum number of parameters of a message of a plugin.
-pub(crate) const MAX_MESSAGE_PARAMETERS: usize = 50;
-/// Maximum length in bytes of a `named-json` that is kept with a line.
-pub(crate) const MAX_NAMED_JSON_BYTES: usize = 64 << 10;
-/// Maximum number of lines of the cart that a strategy is given. More would make planning each line of a cart again cost the square
-/// of the cart.
-pub(crate) const MAX_LINES_FOR_STRATEGY: usize = 100;
-/// Size in bytes above which the states of a configuration are hashed off the async workers.
-pub(crate) const INLINE_STATE_BYTES: usize = 32 << 10;
 /// Maximum number of seconds for which a sealed price may hold: a leap year.
 pub(crate) const MAX_SEAL_SECONDS: u32 = 366 * 86_400;
 /// Maximum number of seconds for which a cart's line may go on with the version that it is pinned to: five years.

@@ -8,7 +8,6 @@
 use unicode_segmentation::UnicodeSegmentation as _;
 
 use crate::contract::{FieldIssue, Message};
-use crate::limits::{MAX_MESSAGE_CHARS, MAX_MESSAGE_PARAMETERS, MAX_SHOWN_CHARS};
 
 /// Maximum length of a name in bytes: an id, a reference, a SKU, a title, a file's name.
 pub const MAX_NAME_BYTES: usize = 1_000;
@@ -18,6 +17,13 @@ pub const MAX_URL_BYTES: usize = 4_000;
 pub const MAX_TEXT_BYTES: usize = 16 << 10;
 /// Maximum length of data in bytes: JSON that one call of a plugin leaves to another, a setting's value.
 pub const MAX_DATA_BYTES: usize = 64 << 10;
+
+/// Maximum number of characters of a text that a cart shows. What is longer is cut and marked, and the merchant is warned.
+pub(crate) const MAX_SHOWN_CHARS: usize = 1_000;
+/// Maximum number of characters of a message of a plugin, and of each of its parameters.
+pub(crate) const MAX_MESSAGE_CHARS: usize = 4_000;
+/// Maximum number of parameters of a message of a plugin.
+pub(crate) const MAX_MESSAGE_PARAMETERS: usize = 50;
 
 /// Maximum length of an error's text in characters: a plugin's message with the host's own words around it.
 pub const MAX_ERROR_CHARS: usize = 5_000;

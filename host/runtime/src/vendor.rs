@@ -8,10 +8,9 @@ use crate::guest::answered;
 use crate::hook::Hook;
 use crate::host::Cartwright;
 use crate::ids::{AccountId, Digest, ShopId};
-use crate::limits::MAX_SHOWN_CHARS;
 use crate::plugin::{Plugin, World};
 use crate::shop::{SetupError, Shop, Visitor, context};
-use crate::text;
+use crate::text::{self, MAX_SHOWN_CHARS};
 
 impl Cartwright {
     /// The choices of a field of an account's form whose choices the vendor knows.

@@ -6,9 +6,8 @@ use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 
 use crate::contract::log::{Host, Level};
-use crate::error::LogLine;
+use crate::error::{Breach, LogLine};
 use crate::guest::GuestState;
-use crate::limits::Breach;
 
 /// The level of what a guest writes to stdout and stderr.
 pub(crate) const OUTPUT: &str = "output";

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::CartError;
+use super::budget::{Budget, INLINE_STATE_BYTES, MAX_NAMED_JSON_BYTES};
 use super::canonical::NotCanonical;
 use super::identity::fingerprints;
 use super::plan::ItemFacts;
@@ -21,7 +22,6 @@ use crate::error::Failure;
 use crate::guest::{CallOptions, call};
 use crate::hook::Hook;
 use crate::ids::Digest;
-use crate::limits::{Budget, INLINE_STATE_BYTES, MAX_NAMED_JSON_BYTES};
 use crate::plugin::Plugin;
 use crate::text;
 

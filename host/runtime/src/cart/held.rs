@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use super::CartError;
+use super::budget::Budget;
 use super::line::CartLine;
-use crate::limits::Budget;
 
 /// The lines that a platform sent, by key. Nothing says that they are as they were sealed, nor that a key is there once.
 pub(super) struct Cart<'l> {

@@ -14,9 +14,8 @@ use crate::contract::{
     Adjustment, Article, ChildRemoval, ItemReference, Line, LinePart, Message, Money, PriceSource, PriceState, TaxBasis,
 };
 use crate::ids::{AccountId, Digest, PluginId, ShopId};
-use crate::limits::MAX_SHOWN_CHARS;
 use crate::shop::{Shop, Visitor};
-use crate::text;
+use crate::text::{self, MAX_SHOWN_CHARS};
 
 /// Which version of which plugin a line belongs to. Later events of the line go there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,6 +5,7 @@
 //! quotation all go this one way ([`path`]); [`offer`] answers a quotation, [`check`] checks a cart before it is ordered, [`change`]
 //! changes and joins carts.
 
+mod budget;
 mod bundle;
 mod canonical;
 mod change;
@@ -33,6 +34,7 @@ use std::sync::mpsc::Sender;
 
 use serde::{Deserialize, Serialize};
 
+pub use budget::{Budget, OverBudget};
 pub use check::{LineCheck, LineState};
 pub use line::{CartLine, Pin, SealFault, SealedPrice, Unconfirmed};
 pub use offer::Offer;
@@ -46,7 +48,6 @@ pub(crate) use price_memory::PriceMemory;
 use crate::contract::{FieldIssue, Message};
 use crate::error::{HookError, LogLine};
 use crate::ids::PluginId;
-use crate::limits::OverBudget;
 use crate::shop::{SetupError, StrategyChoice, Visitor};
 
 /// Maximum number of pieces of one line.

@@ -14,8 +14,7 @@ use crate::contract::{
 };
 use crate::grants::Grants;
 use crate::ids::{Digest, ShopId};
-use crate::limits::MAX_SHOWN_CHARS;
-use crate::text;
+use crate::text::{self, MAX_SHOWN_CHARS};
 
 /// What the host learned about a configured product.
 #[derive(Default, Clone)]

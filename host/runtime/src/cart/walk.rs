@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
+use super::budget::{Budget, MAX_LINES_FOR_STRATEGY, OverBudget};
 use super::held::Cart;
 use super::line::{CartLine, Pin, SealFault};
 use super::parts::TakenOut;
@@ -15,12 +16,11 @@ use super::pictures::Pictures;
 use super::plan::{TooFew, Warnings};
 use super::{CartChange, CartError, CartOperation, MAX_PIECES, Stage};
 use crate::contract::{Association, Context, Error, Item, Message, PlanRequest, SettingValue, Wanted};
-use crate::error::{Failure, HookError, LogLine};
+use crate::error::{Breach, Failure, HookError, LogLine};
 use crate::guest::answered;
 use crate::hook::Hook;
 use crate::host::Cartwright;
 use crate::ids::{Digest, ShopId};
-use crate::limits::{Breach, Budget, MAX_LINES_FOR_STRATEGY, OverBudget};
 use crate::plugin::Plugin;
 use crate::shop::{Account, AccountVersion, Linked, ShopState, StrategyChoice, Visitor, context};
 use crate::text;
