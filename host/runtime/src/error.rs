@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use crate::contract::{self, Outcome};
 use crate::hook::Hook;
 use crate::ids::PluginId;
-use crate::plugin::Plugin;
 
 /// A call of a plugin failed.
 #[derive(Debug, Clone, thiserror::Error, Serialize)]
@@ -153,8 +152,8 @@ pub enum Failure {
 }
 
 impl HookError {
-    pub(crate) fn new(plugin: &Plugin, hook: Hook, failure: Failure) -> Self {
-        Self { plugin: plugin.id().clone(), hook, failure, said: Box::default() }
+    pub(crate) fn new(plugin: &PluginId, hook: Hook, failure: Failure) -> Self {
+        Self { plugin: plugin.clone(), hook, failure, said: Box::default() }
     }
 
     /// Is it worth trying again without anybody's help?

@@ -175,7 +175,7 @@ pub(crate) async fn call<R: Answer>(
         otel.status_code = tracing::field::Empty,
     );
     run(ticker, plugin, options, function).instrument(span).await.map_err(|(failure, log)| {
-        let mut error = HookError::new(plugin, hook, failure);
+        let mut error = HookError::new(plugin.id(), hook, failure);
         error.said.log = log;
         error
     })
@@ -335,7 +335,7 @@ pub(crate) fn answered(plugin: &Plugin, hook: Hook, error: contract::Error) -> H
         Error::Unsupported => Error::Unsupported,
         Error::Internal(words) => Error::Internal(readable(words)),
     };
-    HookError::new(plugin, hook, Failure::Answered(error))
+    HookError::new(plugin.id(), hook, Failure::Answered(error))
 }
 
 impl Cartwright {

@@ -267,7 +267,7 @@ fn check_names(index: usize, item: &Item) -> Result<(), FieldIssue> {
 }
 
 fn broke(plugin: &Plugin, hook: Hook, text: String) -> crate::error::HookError {
-    crate::error::HookError::new(plugin, hook, Failure::BrokeContract(text))
+    crate::error::HookError::new(plugin.id(), hook, Failure::BrokeContract(text))
 }
 
 pub(super) fn issue(field: &str, key: &str, text: String) -> FieldIssue {

@@ -348,7 +348,7 @@ impl<'a> Walk<'a> {
         let allowed = self.host.limits().bytes_in;
         if raw.len() > allowed {
             let failure = Failure::Limit(Breach::BytesIn { given: raw.len(), allowed });
-            return Err(CartError::Hook(HookError::new(&self.version.plugin, Hook::Decode, failure)));
+            return Err(CartError::Hook(HookError::new(self.version.plugin.id(), Hook::Decode, failure)));
         }
         Ok((!raw.is_empty()).then(|| Digest::of(raw)))
     }

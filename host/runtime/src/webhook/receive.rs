@@ -141,7 +141,7 @@ impl Cartwright {
     ) -> Result<(WebhookResponse, Effects), WebhookError> {
         let version = account.version();
         let plugin = &version.plugin;
-        let broke = |what: String| HookError::new(plugin, Hook::ReceiveWebhook, Failure::BrokeContract(what));
+        let broke = |what: String| HookError::new(plugin.id(), Hook::ReceiveWebhook, Failure::BrokeContract(what));
         let mut context = context(shop, account, version, None, &Visitor::default());
         context.at = timestamp(incoming.at);
         let mut options = CallOptions::new(Hook::ReceiveWebhook, Some(self.scope(shop, account, plugin)));
