@@ -35,20 +35,6 @@ pub use generated::exports::cartwright::plugin::webhooks::{
     Response as WebhookResponse,
 };
 
-/// Links everything that the contract imports.
-pub(crate) fn link(linker: &mut wasmtime::component::Linker<crate::guest::GuestState>) -> wasmtime::Result<()> {
-    use wasmtime::component::HasSelf;
-    type State = HasSelf<crate::guest::GuestState>;
-    log::add_to_linker::<_, State>(linker, |state| state)?;
-    http::add_to_linker::<_, State>(linker, |state| state)?;
-    secrets::add_to_linker::<_, State>(linker, |state| state)?;
-    catalog::add_to_linker::<_, State>(linker, |state| state)?;
-    order_book::add_to_linker::<_, State>(linker, |state| state)?;
-    blobs::add_to_linker::<_, State>(linker, |state| state)?;
-    outcomes::add_to_linker::<_, State>(linker, |state| state)?;
-    timer::add_to_linker::<_, State>(linker, |state| state)
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;

@@ -129,7 +129,7 @@ impl Builder {
         let engine = engine(&self.limits).map_err(engine_error)?;
         let mut linker = Linker::new(&engine);
         crate::capability::wasi::link(&mut linker).map_err(engine_error)?;
-        crate::contract::link(&mut linker).map_err(engine_error)?;
+        crate::bindings::link(&mut linker).map_err(engine_error)?;
         let cache = match self.cache {
             Some(path) => {
                 let unusable = |error| StartError::Cache { path: path.display().to_string(), error };

@@ -45,6 +45,7 @@
 //! # }
 //! ```
 
+mod bindings;
 mod capability;
 mod cart;
 mod contract;
