@@ -23,11 +23,9 @@ use crate::durable::{Cursor, Paused};
 use crate::engine::Ticker;
 use crate::error::{Breach, Failure, HookError, LogLine};
 use crate::hook::{Capability, Hook};
-use crate::host::Cartwright;
 use crate::limits::{Meter, breach_of, millis};
 use crate::observe::{Answer, CallOutcome, Watched};
-use crate::plugin::{Interfaces, Plugin};
-use crate::shop::{Account, ShopState};
+use crate::plugin::Plugin;
 use crate::slots::Asker;
 use crate::text::{self, MAX_MESSAGE_CHARS};
 
@@ -336,22 +334,4 @@ pub(crate) fn answered(plugin: &Plugin, hook: Hook, error: contract::Error) -> H
         Error::Internal(words) => Error::Internal(readable(words)),
     };
     HookError::new(plugin.id(), hook, Failure::Answered(error))
-}
-
-impl Cartwright {
-    /// Calls a function of a plugin for an account of a shop.
-    pub(crate) async fn guest<R: Answer>(
-        &self,
-        hook: Hook,
-        state: &ShopState,
-        account: &Account,
-        plugin: &Arc<Plugin>,
-        lines: usize,
-        function: impl AsyncFnOnce(&mut Store<GuestState>, &Instance, &Interfaces) -> wasmtime::Result<R>,
-    ) -> Result<(R, Trace), HookError> {
-        let scope = self.scope(&state.shop, account, plugin);
-        let options = CallOptions::new(hook, Some(scope)).lines(lines);
-        let interfaces = plugin.interfaces();
-        call(self.ticker(), plugin, options, async |store, instance| function(store, instance, interfaces).await).await
-    }
 }

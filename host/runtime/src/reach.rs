@@ -1,17 +1,41 @@
-//! What a call for an account may reach: the hosts that its plugin declares and its operator grants, and each secret towards the
+//! Calls for an account, and what they may reach: the hosts that its plugin declares and its operator grants, and each secret towards the
 //! hosts that it is for and was entered for.
 
+use std::ops::AsyncFnOnce;
 use std::sync::Arc;
+
+use wasmtime::Store;
+use wasmtime::component::Instance;
 
 use crate::capability::{Granted, Scope};
 use crate::contract::{Setting, SettingValue};
+use crate::error::HookError;
 use crate::grants::Grants;
+use crate::guest::{CallOptions, GuestState, Trace, call};
+use crate::hook::Hook;
 use crate::host::Cartwright;
+use crate::observe::Answer;
 use crate::platform::Blobs;
-use crate::plugin::Plugin;
-use crate::shop::{Account, Shop};
+use crate::plugin::{Interfaces, Plugin};
+use crate::shop::{Account, Shop, ShopState};
 
 impl Cartwright {
+    /// Calls a function of a plugin for an account of a shop.
+    pub(crate) async fn guest<R: Answer>(
+        &self,
+        hook: Hook,
+        state: &ShopState,
+        account: &Account,
+        plugin: &Arc<Plugin>,
+        lines: usize,
+        function: impl AsyncFnOnce(&mut Store<GuestState>, &Instance, &Interfaces) -> wasmtime::Result<R>,
+    ) -> Result<(R, Trace), HookError> {
+        let scope = self.scope(&state.shop, account, plugin);
+        let options = CallOptions::new(hook, Some(scope)).lines(lines);
+        let interfaces = plugin.interfaces();
+        call(self.ticker(), plugin, options, async |store, instance| function(store, instance, interfaces).await).await
+    }
+
     /// What a call for this account may reach: made once for each version of the account's state.
     pub(crate) fn scope(&self, shop: &Shop, account: &Account, plugin: &Plugin) -> Arc<Scope> {
         match account.versions.get(&plugin.digest()) {
