@@ -45,6 +45,7 @@
 //! # }
 //! ```
 
+mod address;
 mod bindings;
 mod capability;
 mod cart;

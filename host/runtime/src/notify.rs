@@ -10,7 +10,8 @@ use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
-use crate::capability::egress::{Egress, Outgoing, check_url, host_of, retry_after};
+use crate::address::host_of;
+use crate::capability::egress::{Egress, Outgoing, check_url, retry_after};
 use crate::contract::{Error, Outage};
 use crate::grants::Grants;
 use crate::settings::Secret;

@@ -18,6 +18,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Method, StatusCode};
 use url::{Host, Url};
 
+use crate::address::host_of;
 use crate::capability::timer::Clock;
 use crate::contract::{self, Outage};
 use crate::grants::Grants;
@@ -247,15 +248,6 @@ pub(crate) enum Refusal {
         "{host} is at {address}, an address that is not public; to allow it: grants.networks += \"{address}/{bits}\""
     )]
     Address { host: String, address: IpAddr, bits: u8 },
-}
-
-/// `host` at the scheme's usual port, else `host:port`.
-pub(crate) fn host_of(url: &Url) -> Option<String> {
-    let host = url.host_str()?.to_ascii_lowercase();
-    Some(match url.port() {
-        Some(port) => format!("{host}:{port}"),
-        None => host,
-    })
 }
 
 /// Checks a URL by name, and by address where it holds one.

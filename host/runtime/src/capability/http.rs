@@ -11,8 +11,9 @@ use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
+use crate::address::host_of;
 use crate::capability::Scope;
-use crate::capability::egress::{Admission, AdmitError, Outgoing, Queued, SendError, check_url, host_of};
+use crate::capability::egress::{Admission, AdmitError, Outgoing, Queued, SendError, check_url};
 use crate::capability::secrets::secret;
 use crate::capability::timer::{Clock, SystemClock};
 use crate::contract::http::{Auth, Body, Host, Repeat, Request, Response, StoredBody};

@@ -10,7 +10,8 @@ use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use serde::Deserialize;
 
-use crate::capability::egress::{Outgoing, host_of, retry_after};
+use crate::address::host_of;
+use crate::capability::egress::{Outgoing, retry_after};
 use crate::capability::http::{Sending, header_value};
 use crate::capability::timer::Clock;
 use crate::contract::http::ClientCredentials;

@@ -1,6 +1,6 @@
 //! The hosts that a plugin declares and its settings name, and the secrets that may go there.
 
-use crate::capability::egress;
+use crate::address::host_of;
 use crate::contract::{Field, FieldIssue, Message, SettingValue};
 use crate::settings::{Form, Secrets, Settings};
 
@@ -25,7 +25,7 @@ impl Form {
         let set = value(field);
         match set.or_else(|| self.field(field)?.default.as_ref())? {
             SettingValue::Text(text) => {
-                Some(NamedHost { host: egress::host_of(&url::Url::parse(text).ok()?)?, is_set: set.is_some() })
+                Some(NamedHost { host: host_of(&url::Url::parse(text).ok()?)?, is_set: set.is_some() })
             }
             _ => None,
         }

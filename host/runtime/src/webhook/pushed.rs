@@ -6,7 +6,7 @@
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::capability::egress::host_of;
+use crate::address::host_of;
 use crate::contract::{ChoiceSource, Field, Setting, SettingValue};
 use crate::grants::Grants;
 use crate::host::Cartwright;
