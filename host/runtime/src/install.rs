@@ -8,15 +8,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use cap_std::fs::Dir;
 use wasmtime::component::Component;
 
-use crate::contract::{Endpoint, Field};
+use crate::endpoint::{check_endpoints, check_identity};
 use crate::guest::{CallOptions, call};
 use crate::hook::Hook;
 use crate::host::Cartwright;
-use crate::ids::{Digest, PluginId};
+use crate::ids::Digest;
 use crate::platform::write;
 use crate::plugin::{About, InstallError, Plugin, wrong_shape};
 use crate::settings::Form;
-use crate::webhook::check_authentication;
 
 /// The largest component: a Python guest has 18 MB.
 const MOST_BYTES: usize = 64 << 20;
@@ -145,7 +144,8 @@ impl Cartwright {
         .await
         .map_err(InstallError::Describe)?;
         let identity = identity?;
-        let (id, form) = (check_identity(&identity, &fields)?, check_form(fields)?);
+        let id = check_identity(&identity, &fields).map_err(InstallError::Identity)?;
+        let form = Form::check(fields).map_err(InstallError::Identity)?;
         check_endpoints(&endpoints, &form).map_err(InstallError::Identity)?;
         let about = About { id, form, identity, endpoints };
         Ok(plugin.described(about))
@@ -170,139 +170,4 @@ fn keep(cache: &Dir, name: &str, component: &Component) -> anyhow::Result<()> {
     file.sync_all()?;
     cache.rename(&unfinished, cache, name)?;
     Ok(())
-}
-
-fn check_form(fields: Vec<Field>) -> Result<Form, InstallError> {
-    Form::check(fields).map_err(InstallError::Identity)
-}
-
-/// Each endpoint has a name of its own, and its requests can be told to be the vendor's.
-fn check_endpoints(endpoints: &[Endpoint], form: &Form) -> Result<(), String> {
-    let mut names = std::collections::BTreeSet::new();
-    for Endpoint { name, authentication, event_id_header, .. } in endpoints {
-        if name.is_empty() || !name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
-            return Err(format!("{name:?} is no webhook's name; use a-z, 0-9 and \"-\""));
-        }
-        if !names.insert(name) {
-            return Err(format!("the webhook {name:?} stands twice"));
-        }
-        check_authentication(authentication, form).map_err(|fault| format!("the webhook {name:?}: {fault}"))?;
-        if let Some(header) = event_id_header
-            && header.parse::<http::HeaderName>().is_err()
-        {
-            return Err(format!("the webhook {name:?}: {header:?} is no header name"));
-        }
-    }
-    Ok(())
-}
-
-fn check_identity(identity: &crate::contract::Identity, fields: &[Field]) -> Result<PluginId, InstallError> {
-    let unusable = |text: String| Err(InstallError::Identity(text));
-    let id: PluginId = identity.id.parse()?;
-    if let Err(error) = semver::Version::parse(&identity.version) {
-        return unusable(format!(
-            "the version {:?} is not of the form \"1.2.3\" of semantic versioning: {error}",
-            identity.version
-        ));
-    }
-    for field in fields {
-        if let Some(host) = field.hosts.iter().find(|host| !identity.hosts.contains(host)) {
-            let name = &field.name;
-            return unusable(format!("the field {name:?} may be sent to {host:?}, which identity.hosts does not list"));
-        }
-    }
-    let all = fields.iter().flat_map(|field| &field.hosts).chain(&identity.hosts);
-    for host in all {
-        match host.strip_prefix("setting:") {
-            Some(name) if fields.iter().any(|field| field.name == name && field.kind == "url") => {}
-            Some(name) => {
-                return unusable(format!("the host {host:?} names {name:?}, which is no url field of the form"));
-            }
-            None if !host.is_empty()
-                && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte)) => {}
-            None => return unusable(format!("{host:?} is no host name")),
-        }
-    }
-    let mut names = std::collections::BTreeSet::new();
-    for strategy in &identity.strategies {
-        if strategy.name.is_empty() || !names.insert(&strategy.name) {
-            return unusable(format!("the strategy {:?} has no name, or stands twice", strategy.name));
-        }
-    }
-    Ok(id)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::contract::{Authentication, Purpose, WebhookHmac};
-    use crate::settings::testing::field;
-
-    fn form() -> Form {
-        Form(vec![field("signing-secret", "secret"), field("name", "text")])
-    }
-
-    fn endpoint(change: impl FnOnce(&mut Endpoint, &mut WebhookHmac)) -> Endpoint {
-        let mut hmac = WebhookHmac {
-            secret: "signing-secret".to_owned(),
-            header: "X-Signature".to_owned(),
-            encoding: "hex".to_owned(),
-            prefix: String::new(),
-            timestamp_header: None,
-        };
-        let mut endpoint = Endpoint {
-            name: "done".to_owned(),
-            title: "Done".to_owned(),
-            purpose: Purpose::Notice,
-            authentication: Authentication::AddressOnly,
-            event_id_header: None,
-        };
-        change(&mut endpoint, &mut hmac);
-        endpoint.authentication = Authentication::HmacSha256(hmac);
-        endpoint
-    }
-
-    #[test]
-    fn a_version_is_one_of_semantic_versioning() {
-        let identity = |version: &str| crate::contract::Identity {
-            id: "plugin".to_owned(),
-            name: "Plugin".to_owned(),
-            version: version.to_owned(),
-            vendor: "Cartwright's tests".to_owned(),
-            hosts: Vec::new(),
-            strategies: Vec::new(),
-            capabilities: Vec::new(),
-            grants: Vec::new(),
-            extra: Vec::new(),
-        };
-        for version in ["1.2.3", "0.0.0", "1.2.3-rc.1", "1.2.3-rc.1+build.07", "1.2.3+01"] {
-            assert!(check_identity(&identity(version), &[]).is_ok(), "{version}");
-        }
-        for version in
-            ["1.02.0", "01.2.0", "1.2", "1.2.3.4", "1.2.3-01", "1.2.3-", "v1.2.3", "1.2.x", "", " 1.2.3", "+1.2.3"]
-        {
-            let refused = check_identity(&identity(version), &[]).unwrap_err().to_string();
-            assert!(refused.contains("1.2.3") && refused.contains("semantic versioning"), "{version}: {refused}");
-        }
-    }
-
-    #[test]
-    fn an_endpoint_whose_requests_could_never_be_told_is_not_installed() {
-        assert_eq!(check_endpoints(&[endpoint(|_, _| ())], &form()), Ok(()));
-        let cases: [(Endpoint, &str); 7] = [
-            (endpoint(|_, hmac| hmac.secret = "name".to_owned()), "no secret field"),
-            (endpoint(|_, hmac| hmac.secret = "none".to_owned()), "no secret field"),
-            (endpoint(|_, hmac| hmac.encoding = "base32".to_owned()), "\"base32\""),
-            (endpoint(|_, hmac| hmac.header = "X Signature".to_owned()), "no header name"),
-            (endpoint(|_, hmac| hmac.timestamp_header = Some(String::new())), "no header name"),
-            (endpoint(|endpoint, _| endpoint.event_id_header = Some("a:b".to_owned())), "no header name"),
-            (endpoint(|endpoint, _| endpoint.name = "Done".to_owned()), "no webhook's name"),
-        ];
-        for (endpoint, fault) in cases {
-            let refused = check_endpoints(&[endpoint], &form()).unwrap_err();
-            assert!(refused.contains(fault), "{refused}");
-        }
-        let twice = [endpoint(|_, _| ()), endpoint(|_, _| ())];
-        assert!(check_endpoints(&twice, &form()).unwrap_err().contains("twice"));
-    }
 }

@@ -51,6 +51,7 @@ mod capability;
 mod cart;
 mod contract;
 pub mod durable;
+mod endpoint;
 mod engine;
 mod error;
 mod grants;

@@ -42,4 +42,4 @@ pub use refusal::{HeaderFault, Refusal};
 pub use signature::{SigningError, TIME_WINDOW, new_standard_secret, sign_standard};
 pub use verifier::Verifier;
 
-pub(crate) use signature::{WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP, check_authentication};
+pub(crate) use signature::{WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP};

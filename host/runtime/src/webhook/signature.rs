@@ -7,12 +7,12 @@ use base64::Engine as _;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 use hmac::{Hmac, Mac};
-use http::HeaderName;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use crate::contract::{Authentication, WebhookHmac};
-use crate::settings::{Form, Secret, Secrets};
+use crate::endpoint::Encoding;
+use crate::settings::{Secret, Secrets};
 use crate::webhook::incoming::Incoming;
 use crate::webhook::refusal::{HeaderFault, Refusal};
 
@@ -36,25 +36,6 @@ pub(crate) fn verify(authentication: &Authentication, secrets: &Secrets, incomin
         Authentication::AddressOnly => Ok(()),
         Authentication::HmacSha256(hmac) => verify_hmac(hmac, secret(secrets, &hmac.secret)?, incoming),
         Authentication::StandardWebhooks(name) => verify_standard(name, secret(secrets, name)?, incoming),
-    }
-}
-
-/// Can the host do what the plugin says about an endpoint? Asked at installation, so that no request finds out.
-pub(crate) fn check_authentication(authentication: &Authentication, form: &Form) -> Result<(), String> {
-    let name = match authentication {
-        Authentication::AddressOnly => return Ok(()),
-        Authentication::StandardWebhooks(name) => name,
-        Authentication::HmacSha256(hmac) => {
-            Encoding::of(hmac)?;
-            for header in [Some(&hmac.header), hmac.timestamp_header.as_ref()].into_iter().flatten() {
-                header.parse::<HeaderName>().map_err(|_| format!("{header:?} is no header name"))?;
-            }
-            &hmac.secret
-        }
-    };
-    match form.field(name) {
-        Some(field) if field.kind == "secret" => Ok(()),
-        _ => Err(format!("its signatures are checked with {name:?}, which is no secret field of the form")),
     }
 }
 
@@ -191,38 +172,5 @@ impl Time<'_> {
             return Err(Refusal::Early(self.seconds - now));
         }
         Ok(())
-    }
-}
-
-/// How a signature is written.
-#[derive(Clone, Copy)]
-enum Encoding {
-    Hex,
-    Base64,
-}
-
-impl Encoding {
-    fn of(hmac: &WebhookHmac) -> Result<Self, String> {
-        match hmac.encoding.as_str() {
-            "hex" => Ok(Self::Hex),
-            "base64" => Ok(Self::Base64),
-            other => Err(format!("the encoding {other:?} of its signatures is neither \"hex\" nor \"base64\"")),
-        }
-    }
-
-    /// The signature, if it is written in one of the ways in which this one can be: hex in one case, base64 with its padding
-    /// and without stray bits. What can be spelled in many ways lets a changed request look like another one.
-    fn decode(self, written: &str) -> Option<[u8; 32]> {
-        let bytes = match self {
-            Self::Hex => {
-                let has = |case: fn(&u8) -> bool| written.as_bytes().iter().any(case);
-                if has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase) {
-                    return None;
-                }
-                hex::decode(written).ok()?
-            }
-            Self::Base64 => STANDARD.decode(written).ok()?,
-        };
-        bytes.try_into().ok()
     }
 }
