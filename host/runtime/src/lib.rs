@@ -49,6 +49,7 @@ mod address;
 mod bindings;
 mod capability;
 mod cart;
+mod clock;
 mod contract;
 pub mod durable;
 mod endpoint;
@@ -81,7 +82,6 @@ mod vendor;
 pub mod webhook;
 mod work;
 
-pub use capability::timer::{Clock, SimulatedClock, SystemClock};
 #[doc(hidden)]
 pub use cart::fuzzing;
 pub use cart::money;
@@ -91,6 +91,7 @@ pub use cart::{
     OrderedLine, OverBudget, Pin, SealFault, SealedPrice, Stage, Unconfirmed, check_event, check_money, check_order,
     is_country, is_currency, is_language_tag,
 };
+pub use clock::{Clock, SimulatedClock, SystemClock};
 pub use durable::Handled;
 pub use engine::CONCURRENT_CALLS;
 pub use error::{Breach, Failure, HookError, LogLine, Said, describe};

@@ -7,7 +7,7 @@ use tracing::Instrument as _;
 use crate::capability::Scope;
 use crate::capability::egress::Admission;
 use crate::capability::http::Sending;
-use crate::capability::timer::Clock;
+use crate::clock::Clock;
 use crate::contract::Error;
 use crate::contract::http::{Request, Response};
 use crate::observe::{VendorOutcome, VendorRequest};

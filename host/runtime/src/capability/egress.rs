@@ -19,7 +19,7 @@ use reqwest::{Method, StatusCode};
 use url::{Host, Url};
 
 use crate::address::host_of;
-use crate::capability::timer::Clock;
+use crate::clock::Clock;
 use crate::contract::{self, Outage};
 use crate::grants::Grants;
 use crate::health::{Health, RateLimitRules, RequestOutcome, Requester, Throttled};

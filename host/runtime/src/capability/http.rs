@@ -15,7 +15,7 @@ use crate::address::host_of;
 use crate::capability::Scope;
 use crate::capability::egress::{Admission, AdmitError, Outgoing, Queued, SendError, check_url};
 use crate::capability::secrets::secret;
-use crate::capability::timer::{Clock, SystemClock};
+use crate::clock::{Clock, SystemClock};
 use crate::contract::http::{Auth, Body, Host, Repeat, Request, Response, StoredBody};
 use crate::contract::{BytesSource, Digest, Error, FieldIssue, Message, Outage};
 use crate::error::Failure;

@@ -1,78 +1,11 @@
 //! `timer`: waiting in an order hook.
 
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
-use async_trait::async_trait;
-
 use crate::contract::timer::{Host, Woken};
 use crate::guest::GuestState;
 use crate::hook::Capability;
 
 /// Maximum wait in seconds: 90 days. The contract says that a longer one is cut.
 const MAX_SLEEP_SECONDS: u32 = 90 * 24 * 3600;
-/// When a simulated clock begins: noon on the first day of 2026, in UTC.
-const SIMULATED_START: Duration = Duration::from_secs(1_767_268_800);
-
-/// What tells the time to durable runs, and to those who wait for them.
-#[async_trait]
-pub trait Clock: Send + Sync {
-    /// The time.
-    fn now(&self) -> SystemTime;
-
-    /// Waits.
-    async fn sleep(&self, seconds: u32);
-
-    /// Waits until a moment; in whole seconds, unless it is implemented otherwise.
-    async fn sleep_until(&self, at: SystemTime) {
-        let left = at.duration_since(self.now()).unwrap_or_default();
-        self.sleep(u32::try_from(left.as_millis().div_ceil(1000)).unwrap_or(u32::MAX)).await;
-    }
-}
-
-/// This machine's clock.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct SystemClock;
-
-#[async_trait]
-impl Clock for SystemClock {
-    fn now(&self) -> SystemTime {
-        SystemTime::now()
-    }
-
-    async fn sleep(&self, seconds: u32) {
-        tokio::time::sleep(Duration::from_secs(seconds.into())).await;
-    }
-
-    async fn sleep_until(&self, at: SystemTime) {
-        tokio::time::sleep(at.duration_since(self.now()).unwrap_or_default()).await;
-    }
-}
-
-/// A clock that is wound forward: it begins at noon on 2026-01-01, a wait is over at once and is written down.
-#[derive(Debug, Default)]
-pub struct SimulatedClock {
-    slept: Mutex<Vec<u32>>,
-}
-
-impl SimulatedClock {
-    /// The waits so far, in seconds.
-    pub fn slept(&self) -> Vec<u32> {
-        self.slept.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-#[async_trait]
-impl Clock for SimulatedClock {
-    fn now(&self) -> SystemTime {
-        let slept: u64 = self.slept().into_iter().map(u64::from).sum();
-        UNIX_EPOCH + SIMULATED_START + Duration::from_secs(slept)
-    }
-
-    async fn sleep(&self, seconds: u32) {
-        self.slept.lock().unwrap_or_else(PoisonError::into_inner).push(seconds);
-    }
-}
 
 impl Host for GuestState {
     async fn sleep(&mut self, seconds: u32) -> wasmtime::Result<Woken> {

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use crate::address::host_of;
 use crate::capability::egress::{Outgoing, retry_after};
 use crate::capability::http::{Sending, header_value};
-use crate::capability::timer::Clock;
+use crate::clock::Clock;
 use crate::contract::http::ClientCredentials;
 use crate::contract::{Error, FieldIssue, Message, Outage};
 use crate::ids::{AccountId, Digest, ShopId};

@@ -18,7 +18,7 @@ use super::thumbnail::{self, MAX_PICTURE_BYTES, ThumbnailError};
 use super::walk::Walk;
 use crate::address::host_of;
 use crate::capability::egress::{Outgoing, Queued, check_url};
-use crate::capability::timer::{Clock, SystemClock};
+use crate::clock::{Clock, SystemClock};
 use crate::contract::{Item, Thumbnail};
 use crate::error::describe;
 use crate::health::Requester;

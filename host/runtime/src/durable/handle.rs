@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::capability::timer::Clock;
+use crate::clock::Clock;
 use crate::contract::{self, Event, Later, Next, Outcome};
 use crate::durable::memory::MemoryJournal;
 use crate::durable::replay::{Cancel, Wake};

@@ -9,8 +9,8 @@ use serde::de::DeserializeOwned;
 use tracing::Instrument as _;
 
 use crate::capability::log::LogSink;
-use crate::capability::timer::Clock;
 use crate::capability::wasi::GuestClock;
+use crate::clock::Clock;
 use crate::contract::{self, BytesSource, Order, Outcome, Woken};
 use crate::durable::clock::whole;
 use crate::durable::history::{Came, History};

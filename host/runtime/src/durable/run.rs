@@ -8,8 +8,8 @@ use serde::Serialize;
 use sha2::Sha256;
 
 use crate::capability::log::LogSink;
-use crate::capability::timer::Clock;
 use crate::capability::wasi::GuestClock;
+use crate::clock::Clock;
 use crate::contract::{self, Event, Next, Outage};
 use crate::durable::MOST_ENTRIES;
 use crate::durable::clock::timestamp;
