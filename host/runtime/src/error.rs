@@ -1,12 +1,13 @@
-//! What can go wrong in a guest call, split by what the caller does next.
+//! What can go wrong in a guest call or with a set-up, split by what the caller does next.
 
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use crate::contract::{self, Outcome};
+use crate::contract::{self, FieldIssue, Message, Outcome};
 use crate::hook::Hook;
-use crate::ids::PluginId;
+use crate::ids::{AccountId, Digest, PluginId, ShopId};
+use crate::text::TextFault;
 
 /// A call of a plugin failed.
 #[derive(Debug, Clone, thiserror::Error, Serialize)]
@@ -159,6 +160,85 @@ impl HookError {
     /// Is it worth trying again without anybody's help?
     pub fn is_retryable(&self) -> bool {
         matches!(self.failure, Failure::Busy { .. } | Failure::Answered(contract::Error::Unavailable(_)))
+    }
+}
+
+/// Why a shop could not be changed. The shop is as it was.
+#[derive(Debug, Clone, thiserror::Error, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(tag = "setup", content = "detail", rename_all = "kebab-case")]
+pub enum SetupError {
+    /// No such shop.
+    #[error("there is no shop {0}")]
+    NoShop(ShopId),
+    /// No such account.
+    #[error("the shop has no vendor account {0}")]
+    NoAccount(AccountId),
+    /// No such link.
+    #[error("the product {0:?} is linked to no vendor product")]
+    NoLink(String),
+    /// No such plugin.
+    #[error("no plugin with the digest {0} is installed")]
+    NoPlugin(Digest),
+    /// It is there already.
+    #[error("{0} exists already")]
+    Exists(String),
+    /// A version swap must stay with the same plugin.
+    #[error("the account runs {current}, the component is {offered}; another vendor is set up as another account")]
+    OtherPlugin {
+        /// What runs.
+        current: PluginId,
+        /// What was offered.
+        offered: PluginId,
+    },
+    /// Values are missing or wrong.
+    #[error("{}", issues(.0))]
+    Invalid(Vec<FieldIssue>),
+    /// Links are wrong, or do not go with the version or the settings that an account is to have. Change these, then try again.
+    #[error("{}; change these links, then try again", misfits(.0))]
+    Links(Vec<LinkIssues>),
+    /// The plugin failed while it was asked.
+    #[error(transparent)]
+    Hook(#[from] HookError),
+    /// A revoked version cannot be used.
+    #[error("the version {0} is revoked")]
+    Revoked(Digest),
+}
+
+/// What there is to say of a link.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct LinkIssues {
+    /// The platform's product id.
+    pub shop_product: String,
+    /// Each field.
+    pub issues: Vec<FieldIssue>,
+}
+
+fn misfits(links: &[LinkIssues]) -> String {
+    let texts: Vec<String> =
+        links.iter().map(|link| format!("the product {:?}: {}", link.shop_product, issues(&link.issues))).collect();
+    texts.join("; ")
+}
+
+fn issues(issues: &[FieldIssue]) -> String {
+    let texts: Vec<String> = issues.iter().map(|issue| format!("{}: {}", issue.field, issue.message.text)).collect();
+    texts.join("; ")
+}
+
+pub(crate) fn invalid(field: &str, text: impl Into<String>) -> SetupError {
+    SetupError::Invalid(vec![setup_issue(field, text)])
+}
+
+pub(crate) fn unstorable(field: &str, fault: TextFault) -> SetupError {
+    invalid(field, format!("This cannot be stored: {fault}."))
+}
+
+pub(crate) fn setup_issue(field: &str, text: impl Into<String>) -> FieldIssue {
+    FieldIssue {
+        field: field.to_owned(),
+        message: Message { key: "setup-invalid".into(), parameters: vec![], text: text.into() },
+        blocking: true,
     }
 }
 

@@ -87,14 +87,14 @@ pub use cart::fuzzing;
 pub use cart::money;
 pub use cart::{
     AddToCart, Budget, CartChange, CartError, CartLine, CartOperation, HOST_ID_PREFIX, LineCheck, LineState, MAX_LINES,
-    MAX_ORDER_ID_BYTES, MAX_ORDER_TEXT_BYTES, MAX_ORDER_VERSION, MAX_PIECES, MoneyFault, Offer, OrderError,
-    OrderedLine, OverBudget, Pin, SealFault, SealedPrice, Stage, Unconfirmed, check_event, check_money, check_order,
-    is_country, is_currency, is_language_tag,
+    MAX_ORDER_ID_BYTES, MAX_ORDER_TEXT_BYTES, MAX_ORDER_VERSION, MAX_PIECES, MAX_STOREFRONT_BODY_BYTES, MoneyFault,
+    Offer, OrderError, OrderedLine, OverBudget, Pin, Release, SealFault, SealedPrice, Shop, Stage, StrategyChoice,
+    Unconfirmed, Visitor, check_event, check_money, check_order, is_country, is_currency, is_language_tag,
 };
 pub use clock::{Clock, SimulatedClock, SystemClock};
 pub use durable::Handled;
 pub use engine::CONCURRENT_CALLS;
-pub use error::{Breach, Failure, HookError, LogLine, Said, describe};
+pub use error::{Breach, Failure, HookError, LinkIssues, LogLine, Said, SetupError, describe};
 pub use grants::Grants;
 pub use hook::{Capability, Hook};
 pub use host::{Builder, Cartwright, StartError};
@@ -107,9 +107,7 @@ pub use platform::{
 };
 pub use plugin::{About, CONTRACT, InstallError, Plugin, World};
 pub use settings::{AccountSecret, Form, Secret, Secrets, Settings};
-pub use shop::{
-    AccountSetup, Link, LinkIssues, MAX_STOREFRONT_BODY_BYTES, Release, SetupError, Shop, StrategyChoice, Visitor,
-};
+pub use shop::{AccountSetup, Link};
 pub use slots::{QUESTION_SLOTS, SLOTS_PER_SHOP};
 pub use snapshot::{AccountSnapshot, ShopSnapshot};
 pub use swap::{NewHosts, ProductReadiness, Readiness, Swapped};

@@ -82,13 +82,6 @@ impl Default for Limits {
     }
 }
 
-/// Maximum number of seconds for which a sealed price may hold: a leap year.
-pub(crate) const MAX_SEAL_SECONDS: u32 = 366 * 86_400;
-/// Maximum number of seconds for which a cart's line may go on with the version that it is pinned to: five years.
-pub(crate) const MAX_PIN_SECONDS: u32 = 5 * 366 * 86_400;
-/// Maximum length in bytes of a shop's language tag; RFC 5646 asks for 35.
-pub(crate) const MAX_LOCALE_BYTES: usize = 35;
-
 /// Bytes of WebAssembly stack. One for the whole engine: wasmtime lays stacks out when it starts.
 pub(crate) const STACK_BYTES: usize = 512 << 10;
 

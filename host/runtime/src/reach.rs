@@ -8,6 +8,7 @@ use wasmtime::Store;
 use wasmtime::component::Instance;
 
 use crate::capability::{Granted, Scope};
+use crate::cart::Shop;
 use crate::contract::{Setting, SettingValue};
 use crate::error::HookError;
 use crate::grants::Grants;
@@ -17,7 +18,7 @@ use crate::host::Cartwright;
 use crate::observe::Answer;
 use crate::platform::Blobs;
 use crate::plugin::{Interfaces, Plugin};
-use crate::shop::{Account, Shop, ShopState};
+use crate::shop::{Account, ShopState};
 
 impl Cartwright {
     /// Calls a function of a plugin for an account of a shop.

@@ -6,23 +6,19 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use serde_json::{Map, Value};
 
-use crate::cart::money::MAX_SCALE;
-use crate::cart::{is_country, is_currency, is_language_tag};
+use crate::cart::{Shop, Visitor, check_shop};
 use crate::contract::FieldIssue;
+use crate::error::{LinkIssues, SetupError, invalid, unstorable};
 use crate::grants::Grants;
 use crate::guest::{CallOptions, call};
 use crate::hook::Hook;
 use crate::host::Cartwright;
 use crate::ids::{AccountId, Digest, ShopId};
-use crate::limits::{MAX_PIN_SECONDS, MAX_SEAL_SECONDS};
 use crate::platform::{read, write};
 use crate::plugin::Plugin;
 use crate::settings::{Form, Secrets, Settings};
-use crate::shop::{
-    Account, AccountSetup, AccountVersion, Link, LinkIssues, Linked, MAX_STOREFRONT_BODY_BYTES, SetupError, Shop,
-    ShopCell, ShopState, Visitor, context, invalid, renewed,
-};
-use crate::text::{self, TextFault, check_name};
+use crate::shop::{Account, AccountSetup, AccountVersion, Link, Linked, ShopCell, ShopState, context, renewed};
+use crate::text::{self, check_name};
 
 impl Cartwright {
     /// Adds a shop.
@@ -277,10 +273,6 @@ const MAX_LINK_ENTRIES: usize = 10_000;
 /// Maximum number of hosts or networks in one list of an account's grants.
 const MAX_GRANTS: usize = 1_000;
 
-fn unstorable(field: &str, fault: TextFault) -> SetupError {
-    invalid(field, format!("This cannot be stored: {fault}."))
-}
-
 /// Checks the texts of a link that no form of a plugin checks.
 fn check_link_texts(link: &Link) -> Result<(), SetupError> {
     let Link {
@@ -332,49 +324,6 @@ fn check_grants(grants: &Grants) -> Result<(), SetupError> {
     Ok(())
 }
 
-const LANGUAGE_TAG: &str = "Use a BCP 47 language tag, such as en or nl-BE.";
-
-/// Checks what plugins are told of a visitor, and what is kept in a line's price.
-pub(crate) fn check_visitor(visitor: &Visitor) -> Result<(), SetupError> {
-    let Visitor { locale, country, customer_group, client } = visitor;
-    if locale.as_deref().is_some_and(|locale| !is_language_tag(locale)) {
-        return Err(invalid("visitor.locale", LANGUAGE_TAG));
-    }
-    if country.as_deref().is_some_and(|country| !is_country(country)) {
-        return Err(invalid("visitor.country", "Use an ISO 3166-1 alpha-2 code in capitals, such as NL."));
-    }
-    for (field, name) in [("visitor.customer_group", customer_group), ("visitor.client", client)] {
-        name.as_deref().map_or(Ok(()), check_name).map_err(|fault| unstorable(field, fault))?;
-    }
-    Ok(())
-}
-
-pub(crate) fn check_shop(shop: &Shop) -> Result<(), SetupError> {
-    if !is_currency(&shop.currency) {
-        return Err(invalid("currency", "Use an ISO 4217 code in capitals, such as EUR."));
-    }
-    if shop.scale > MAX_SCALE {
-        return Err(invalid("scale", "Use 0 to 9 decimals."));
-    }
-    for (field, seconds, most) in
-        [("seal_seconds", shop.seal_seconds, MAX_SEAL_SECONDS), ("pin_seconds", shop.pin_seconds, MAX_PIN_SECONDS)]
-    {
-        if seconds > most {
-            return Err(invalid(field, format!("Use at most {most} seconds ({} days).", most / 86_400)));
-        }
-    }
-    if !is_language_tag(&shop.locale) {
-        return Err(invalid("locale", LANGUAGE_TAG));
-    }
-    if shop.seal_key.expose().len() < 32 {
-        return Err(invalid("seal_key", "Use at least 32 random bytes."));
-    }
-    if shop.max_storefront_body_bytes.is_some_and(|bytes| !(1..=MAX_STOREFRONT_BODY_BYTES).contains(&bytes)) {
-        return Err(invalid("max_storefront_body_bytes", "Use 1 to 16777216 bytes (16 MiB)."));
-    }
-    Ok(())
-}
-
 /// What a product overrides, as it goes with the account's own settings: a field may be required or enabled by another.
 fn product_settings(
     form: &Form,
@@ -413,62 +362,5 @@ fn of_strategy(error: SetupError) -> SetupError {
             SetupError::Invalid(issues)
         }
         error => error,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::settings::Secret;
-
-    #[test]
-    fn what_a_shop_says_of_itself_is_bounded() {
-        let good = Shop::new("shop".parse().unwrap(), "EUR", 2, Secret::new("a key of the tests, 32 bytes long"));
-        let longest = Shop {
-            seal_seconds: MAX_SEAL_SECONDS,
-            pin_seconds: MAX_PIN_SECONDS,
-            locale: "en-abcdefgh-abcdefgh-abcdefgh-abcde".into(),
-            ..good.clone()
-        };
-        check_shop(&longest).unwrap();
-        for (wrong, names) in [
-            (Shop { seal_seconds: u32::MAX, ..good.clone() }, "seal_seconds: Use at most 31622400 seconds (366 days)"),
-            (Shop { pin_seconds: MAX_PIN_SECONDS + 1, ..good.clone() }, "pin_seconds: Use at most 158112000 seconds"),
-            (Shop { scale: 10, ..good.clone() }, "scale"),
-            (Shop { locale: "en-abcdefgh-abcdefgh-abcdefgh-abcdef".into(), ..good.clone() }, "locale"),
-            (Shop { locale: "en_US".into(), ..good.clone() }, "locale: Use a BCP 47 language tag"),
-            (Shop { locale: "e\0n".into(), ..good.clone() }, "locale"),
-        ] {
-            let error = check_shop(&wrong).unwrap_err().to_string();
-            assert!(error.contains(names), "{error}");
-        }
-    }
-
-    #[test]
-    fn a_visitors_country_and_language_are_codes_and_its_names_are_bounded() {
-        let visitor = |locale: &str, country: &str| Visitor {
-            locale: Some(locale.to_owned()),
-            country: Some(country.to_owned()),
-            customer_group: Some("trade".to_owned()),
-            client: Some("192.0.2.1".to_owned()),
-        };
-        check_visitor(&Visitor::default()).unwrap();
-        for locale in ["en", "nl-BE", "zh-Hant-TW", "es-419"] {
-            check_visitor(&visitor(locale, "BE")).unwrap();
-        }
-        let long = Some("x".repeat(1_001));
-        for (wrong, names) in [
-            (visitor("en", "Belgium"), "visitor.country: Use an ISO 3166-1 alpha-2 code"),
-            (visitor("en", "be"), "visitor.country"),
-            (visitor("en", ""), "visitor.country"),
-            (visitor("nl_BE", "BE"), "visitor.locale: Use a BCP 47 language tag"),
-            (visitor("e", "BE"), "visitor.locale"),
-            (visitor("nl-", "BE"), "visitor.locale"),
-            (Visitor { customer_group: long.clone(), ..Visitor::default() }, "visitor.customer_group"),
-            (Visitor { client: long, ..Visitor::default() }, "visitor.client"),
-        ] {
-            let error = check_visitor(&wrong).unwrap_err().to_string();
-            assert!(error.contains(names), "{error}");
-        }
     }
 }

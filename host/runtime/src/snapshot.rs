@@ -5,16 +5,15 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
+use crate::cart::{Shop, check_shop};
+use crate::error::{LinkIssues, SetupError, invalid, setup_issue};
 use crate::grants::Grants;
 use crate::host::Cartwright;
 use crate::ids::{AccountId, Digest, ShopId};
 use crate::platform::{read, write};
 use crate::settings::{Secrets, Settings};
-use crate::setup::{check_shop, read_link};
-use crate::shop::{
-    Account, AccountSetup, AccountVersion, Link, LinkIssues, SetupError, Shop, ShopCell, ShopState, invalid,
-    setup_issue,
-};
+use crate::setup::read_link;
+use crate::shop::{Account, AccountSetup, AccountVersion, Link, ShopCell, ShopState};
 use crate::swap::NewHosts;
 
 /// A vendor account as it stands.

@@ -12,12 +12,13 @@ use serde::Serialize;
 
 use crate::cart::CartLine;
 use crate::contract::{FieldIssue, Setting, SettingValue};
+use crate::error::SetupError;
 use crate::guest::{CallOptions, answered, call};
 use crate::hook::Hook;
 use crate::host::Cartwright;
 use crate::ids::{AccountId, Digest, PluginId, ShopId};
 use crate::platform::{read, write};
-use crate::shop::{Account, AccountVersion, Link, Linked, SetupError, ShopState, renewed};
+use crate::shop::{Account, AccountVersion, Link, Linked, ShopState, renewed};
 
 /// A version swap of one account.
 #[derive(Debug, Clone, Serialize)]

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use crate::cart::{CartError, CartLine};
+use crate::cart::{CartError, CartLine, Shop, Visitor};
 use crate::contract::{Diagnosis, EmbedData, Fetched, PageOfChoices, PageOfProducts};
+use crate::error::SetupError;
 use crate::guest::answered;
 use crate::hook::Hook;
 use crate::host::Cartwright;
 use crate::ids::{AccountId, Digest, ShopId};
 use crate::plugin::{Plugin, World};
-use crate::shop::{SetupError, Shop, Visitor, context};
+use crate::shop::context;
 use crate::text::{self, MAX_SHOWN_CHARS};
 
 impl Cartwright {

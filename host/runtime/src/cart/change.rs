@@ -11,12 +11,12 @@ use super::line::{CartLine, SealFault};
 use super::offer::{holding, refuse_holding};
 use super::places::{Move, roots};
 use super::plan::TooFew;
+use super::shop::Visitor;
 use super::walk::{Spent, Walk};
 use super::{CartChange, CartError, CartOperation, Stage};
 use crate::contract::{ChildRemoval, Item, Wanted};
 use crate::host::Cartwright;
 use crate::ids::{Digest, ShopId};
-use crate::shop::Visitor;
 
 /// Why a line whose configuration no longer gives it must be configured again.
 pub(super) const OTHERWISE: &str = "it is planned as something else now";

@@ -11,11 +11,11 @@ use super::line::{CartLine, Pin, SealFault, SealedPrice};
 use super::path::{NOT_STORED, are_held};
 use super::places::roots;
 use super::plan::{enough, sellable};
+use super::shop::{Shop, Visitor};
 use super::walk::Walk;
 use crate::contract::{Item, Money, Wanted};
 use crate::host::Cartwright;
 use crate::ids::{Digest, ShopId};
-use crate::shop::{Shop, Visitor};
 
 /// What `check_cart` says of a line.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -10,11 +10,11 @@ use sha2::Sha256;
 use super::CartError;
 use super::decoding::issue;
 use super::identity::{KeyParts, OfferedKey, line_key, offered_key};
+use super::shop::{Shop, Visitor};
 use crate::contract::{
     Adjustment, Article, ChildRemoval, ItemReference, Line, LinePart, Message, Money, PriceSource, PriceState, TaxBasis,
 };
 use crate::ids::{AccountId, Digest, PluginId, ShopId};
-use crate::shop::{Shop, Visitor};
 use crate::text::{self, MAX_SHOWN_CHARS};
 
 /// Which version of which plugin a line belongs to. Later events of the line go there.

@@ -10,6 +10,7 @@ mod bundle;
 mod canonical;
 mod change;
 mod check;
+mod codes;
 mod decoding;
 pub mod fuzzing;
 mod held;
@@ -26,6 +27,7 @@ mod plan;
 mod planning;
 mod price_memory;
 mod pricing;
+mod shop;
 mod thumbnail;
 mod tree;
 mod walk;
@@ -36,19 +38,21 @@ use serde::{Deserialize, Serialize};
 
 pub use budget::{Budget, OverBudget};
 pub use check::{LineCheck, LineState};
+pub use codes::{is_country, is_currency, is_language_tag};
 pub use line::{CartLine, Pin, SealFault, SealedPrice, Unconfirmed};
 pub use offer::Offer;
 pub use ordered::{
     HOST_ID_PREFIX, MAX_ORDER_ID_BYTES, MAX_ORDER_TEXT_BYTES, MAX_ORDER_VERSION, MoneyFault, OrderError, OrderedLine,
-    check_event, check_money, check_order, is_country, is_currency, is_language_tag,
+    check_event, check_money, check_order,
 };
 pub(crate) use pictures::DecodePlaces;
 pub(crate) use price_memory::PriceMemory;
+pub(crate) use shop::check_shop;
+pub use shop::{MAX_STOREFRONT_BODY_BYTES, Release, Shop, StrategyChoice, Visitor};
 
 use crate::contract::{FieldIssue, Message};
-use crate::error::{HookError, LogLine};
+use crate::error::{HookError, LogLine, SetupError};
 use crate::ids::PluginId;
-use crate::shop::{SetupError, StrategyChoice, Visitor};
 
 /// Maximum number of pieces of one line.
 pub const MAX_PIECES: u32 = 1_000_000;

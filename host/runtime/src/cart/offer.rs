@@ -15,11 +15,11 @@ use super::identity::{OfferedKey, offered_key};
 use super::line::{CartLine, SealFault, SealedPrice};
 use super::money::{Amount, MoneyError, allot, times};
 use super::pricing::divided;
+use super::shop::Shop;
 use super::{CartChange, CartError, CartOperation, Stage};
 use crate::contract::{Money, PriceSource, PriceState};
 use crate::host::Cartwright;
 use crate::ids::ShopId;
-use crate::shop::Shop;
 
 /// What a merchant offers for the lines of a quotation.
 #[derive(Debug, Clone, PartialEq)]

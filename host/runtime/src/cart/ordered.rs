@@ -10,13 +10,13 @@ use serde::Serialize;
 
 use super::MAX_LINES;
 use super::check::family_sums;
+use super::codes::{is_country, is_currency, is_language_tag};
 use super::line::{CartLine, SealFault};
 use super::money::MAX_SCALE;
 use crate::contract::{Address, Event, EventKind, LineQuantity, Money, Order, OrderLine};
+use crate::error::SetupError;
 use crate::host::Cartwright;
 use crate::ids::ShopId;
-use crate::limits::MAX_LOCALE_BYTES;
-use crate::shop::SetupError;
 
 /// Maximum length of an id that a platform gives: of an order, of one of its lines, of an event.
 pub const MAX_ORDER_ID_BYTES: usize = 200;
@@ -300,28 +300,6 @@ pub fn check_money(amount: &Money) -> Result<(), MoneyFault> {
         Money { minor: ..0, .. } => Err(MoneyFault::Negative),
         _ => Ok(()),
     }
-}
-
-/// Is it a currency's code: three ASCII capitals?
-pub fn is_currency(text: &str) -> bool {
-    text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_uppercase())
-}
-
-/// Returns whether a text has the form of a country's code (ISO 3166-1 alpha-2): two ASCII capitals.
-pub fn is_country(text: &str) -> bool {
-    text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_uppercase())
-}
-
-/// Returns whether a text has the form of a language tag (BCP 47): subtags of at most 8 ASCII letters and digits with `-` between, of
-/// which the first names the language by 2 letters or more.
-pub fn is_language_tag(text: &str) -> bool {
-    let mut subtags = text.split('-');
-    let is_language = |subtag: &str| subtag.len() >= 2 && subtag.bytes().all(|byte| byte.is_ascii_alphabetic());
-    let is_subtag =
-        |subtag: &str| (1..=8).contains(&subtag.len()) && subtag.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    text.len() <= MAX_LOCALE_BYTES
-        && subtags.next().is_some_and(|first| is_language(first) && is_subtag(first))
-        && subtags.all(is_subtag)
 }
 
 impl Cartwright {

@@ -2,8 +2,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::Secret;
+use crate::cart::Shop;
 use crate::contract::{Refund, Shipment};
-use crate::shop::Shop;
 
 /// A host with a shop that sells in euros.
 fn host() -> (Cartwright, ShopId) {

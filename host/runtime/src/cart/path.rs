@@ -9,12 +9,12 @@ use super::held::Cart;
 use super::line::{CartLine, SealFault};
 use super::offer::refuse_holding;
 use super::places::{Places, roots};
+use super::shop::{Shop, Visitor};
 use super::walk::Walk;
 use super::{AddToCart, CartChange, CartError, CartOperation};
 use crate::contract::{Item, Wanted};
 use crate::host::Cartwright;
 use crate::ids::ShopId;
-use crate::shop::{Shop, Visitor};
 
 /// Why a line must be configured again that was left for too long.
 pub(super) const NOT_STORED: &str = "its configuration is no longer stored";

@@ -16,6 +16,7 @@ use super::path::without_no_changes;
 use super::places::Places;
 use super::plan::{Checking, ItemFacts, key_of, queries};
 use super::pricing::{Pricing, VendorPrice, converted};
+use super::shop::Shop;
 use super::tree::forest;
 use super::*;
 use crate::contract::{
@@ -25,7 +26,6 @@ use crate::contract::{
 use crate::grants::Grants;
 use crate::ids::{Digest, ShopId};
 use crate::settings::Secret;
-use crate::shop::Shop;
 
 /// A shop with one configured product in it, and what a plan of it is checked against.
 struct Counter {

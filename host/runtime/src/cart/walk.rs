@@ -14,6 +14,7 @@ use super::line::{CartLine, Pin, SealFault};
 use super::parts::TakenOut;
 use super::pictures::Pictures;
 use super::plan::{TooFew, Warnings};
+use super::shop::{StrategyChoice, Visitor};
 use super::{CartChange, CartError, CartOperation, MAX_PIECES, Stage};
 use crate::contract::{Association, Context, Error, Item, Message, PlanRequest, SettingValue, Wanted};
 use crate::error::{Breach, Failure, HookError, LogLine};
@@ -22,7 +23,7 @@ use crate::hook::Hook;
 use crate::host::Cartwright;
 use crate::ids::{Digest, ShopId};
 use crate::plugin::Plugin;
-use crate::shop::{Account, AccountVersion, Linked, ShopState, StrategyChoice, Visitor, context};
+use crate::shop::{Account, AccountVersion, Linked, ShopState, context};
 use crate::text;
 
 /// The setting by which a vendor's plugin lets the merchant choose among its strategies.

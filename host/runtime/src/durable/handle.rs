@@ -7,11 +7,10 @@ use crate::contract::{self, Event, Later, Next, Outcome};
 use crate::durable::memory::MemoryJournal;
 use crate::durable::replay::{Cancel, Wake};
 use crate::durable::run::{Job, RunEnd, RunError, Start, Why};
-use crate::error::{Failure, HookError, LogLine, Said};
+use crate::error::{Failure, HookError, LogLine, Said, SetupError};
 use crate::hook::Hook;
 use crate::host::Cartwright;
 use crate::ids::{AccountId, ShopId};
-use crate::shop::SetupError;
 
 /// What an order hook did.
 #[derive(Debug, Clone)]

@@ -11,8 +11,7 @@ use sha2::{Digest as _, Sha256};
 use crate::contract::{Error, Outage};
 use crate::durable::journal::JournalError;
 use crate::durable::run::{RunEnd, RunError, Why};
-use crate::error::{Breach, Failure};
-use crate::shop::SetupError;
+use crate::error::{Breach, Failure, SetupError};
 
 const fn minutes(minutes: u64) -> Duration {
     Duration::from_secs(minutes * 60)

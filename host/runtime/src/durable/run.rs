@@ -9,6 +9,7 @@ use sha2::Sha256;
 
 use crate::capability::log::LogSink;
 use crate::capability::wasi::GuestClock;
+use crate::cart::Visitor;
 use crate::clock::Clock;
 use crate::contract::{self, Event, Next, Outage};
 use crate::durable::MOST_ENTRIES;
@@ -17,13 +18,13 @@ use crate::durable::history::History;
 use crate::durable::journal::{Began, Entry, Journal, JournalError};
 use crate::durable::replay::{Cancel, Cursor, Fault, Stop, Unanswered, Wake, append};
 use crate::durable::send::Waiting;
-use crate::error::{Failure, LogLine};
+use crate::error::{Failure, LogLine, SetupError};
 use crate::guest::{CallOptions, call};
 use crate::hook::Hook;
 use crate::host::Cartwright;
 use crate::ids::{AccountId, Digest, ShopId};
 use crate::observe::JobRun;
-use crate::shop::{SetupError, Visitor, context};
+use crate::shop::context;
 
 /// The longest state that `again` may hand on.
 const MOST_STATE: usize = 64 << 10;

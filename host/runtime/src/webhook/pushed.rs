@@ -8,10 +8,10 @@ use url::Url;
 
 use crate::address::host_of;
 use crate::contract::{ChoiceSource, Field, Setting, SettingValue};
+use crate::error::{SetupError, invalid};
 use crate::grants::Grants;
 use crate::host::Cartwright;
 use crate::ids::{AccountId, ShopId};
-use crate::shop::{SetupError, invalid};
 
 /// Settings that a vendor pushed, sorted. Those that the account has already are left out.
 #[derive(Debug, Clone, Default, PartialEq)]

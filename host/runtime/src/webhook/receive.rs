@@ -2,15 +2,16 @@
 
 use http::{HeaderName, HeaderValue, StatusCode};
 
+use crate::cart::{Shop, Visitor};
 use crate::contract::{self, Authentication, Endpoint, Purpose, Received, WebhookResponse};
 use crate::durable::timestamp;
-use crate::error::{Failure, HookError};
+use crate::error::{Failure, HookError, SetupError};
 use crate::guest::{CallOptions, answered, call};
 use crate::hook::Hook;
 use crate::host::Cartwright;
 use crate::ids::Digest;
 use crate::platform::PlatformError;
-use crate::shop::{Account, SetupError, Shop, Visitor, context};
+use crate::shop::{Account, context};
 use crate::slots::Asker;
 use crate::text;
 use crate::webhook::address::Destination;
