@@ -164,10 +164,10 @@ impl Builder {
                 blobs: self.blobs,
                 egress: egress::Egress::new(Health::new(self.health)),
                 tokens: token::Tokens::default(),
-                prices: PriceMemory::default(),
-                decoding: DecodePlaces::default(),
                 observer: self.observer,
             }),
+            prices: PriceMemory::default(),
+            decoding: DecodePlaces::default(),
             plugins: RwLock::default(),
             shops: RwLock::default(),
             revoked: RwLock::default(),
@@ -205,6 +205,8 @@ pub struct Cartwright {
     slots: Arc<Slots>,
     work: HostWork,
     platform: Arc<Platform>,
+    prices: PriceMemory,
+    decoding: DecodePlaces,
     plugins: RwLock<BTreeMap<Digest, Arc<Plugin>>>,
     shops: RwLock<BTreeMap<ShopId, Arc<ShopCell>>>,
     revoked: RwLock<BTreeMap<Digest, Option<Digest>>>,
@@ -296,6 +298,14 @@ impl Cartwright {
 
     pub(crate) fn platform(&self) -> &Arc<Platform> {
         &self.platform
+    }
+
+    pub(crate) fn prices(&self) -> &PriceMemory {
+        &self.prices
+    }
+
+    pub(crate) fn decoding(&self) -> &DecodePlaces {
+        &self.decoding
     }
 
     pub(crate) fn plugins(&self) -> &RwLock<BTreeMap<Digest, Arc<Plugin>>> {

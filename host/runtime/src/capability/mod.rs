@@ -19,7 +19,6 @@ pub(crate) mod wasi;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::cart::{DecodePlaces, PriceMemory};
 use crate::grants::Grants;
 use crate::ids::{AccountId, PluginId, ShopId};
 use crate::observe::Observer;
@@ -33,8 +32,6 @@ pub(crate) struct Platform {
     pub(crate) blobs: Arc<dyn Blobs>,
     pub(crate) egress: egress::Egress,
     pub(crate) tokens: token::Tokens,
-    pub(crate) prices: PriceMemory,
-    pub(crate) decoding: DecodePlaces,
     pub(crate) observer: Option<Arc<dyn Observer>>,
 }
 

@@ -133,7 +133,7 @@ impl Walk<'_> {
         let host = self.host;
         let key = self.price_key(configuration, wanted)?;
         let max_age = Duration::from_secs(self.state.shop.seal_seconds.into()) / 2;
-        let (quote, from) = match host.platform().prices.recall(key, max_age, Timestamp::now()).await {
+        let (quote, from) = match host.prices().recall(key, max_age, Timestamp::now()).await {
             Recalled::Known(quote) => (quote, "a moment ago"),
             Recalled::Ask(asking) => {
                 let (quote, may_be_remembered) = self.ask_prices(raw, decoded, wanted).await?;

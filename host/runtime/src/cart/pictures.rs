@@ -146,7 +146,7 @@ impl Walk<'_> {
             }
         }
         let indexes: Vec<u32> = found.iter().map(|(index, _)| *index).collect();
-        let place = self.host.platform().decoding.take(&self.state.shop.id);
+        let place = self.host.decoding().take(&self.state.shop.id);
         let checked = match tokio::time::timeout(PLACE_TIMEOUT, place).await {
             // The place is kept until the decoder ends, also when nobody waits for it any more.
             Ok(Some(place)) => tokio::task::spawn_blocking(move || {
