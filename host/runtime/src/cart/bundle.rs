@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::CartError;
+use super::error::CartError;
 use super::line::CartLine;
 use super::money::{Amount, allot, round_together};
 use super::parts::{Part, leave_out};

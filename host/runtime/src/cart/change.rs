@@ -1,115 +1,18 @@
 //! Changing a cart: refresh, change of quantity, removal, and joining two carts.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
-use jiff::Timestamp;
-
-use super::check::{check_seals, check_whole, owned};
+use super::check::{check_whole, owned};
+use super::error::{CartError, OTHERWISE, SealFault};
 use super::held::Cart;
-use super::line::{CartLine, SealFault};
+use super::line::CartLine;
 use super::offer::{holding, refuse_holding};
-use super::places::{Move, roots};
-use super::plan::TooFew;
+use super::request::CartRequest;
 use super::shop::Visitor;
-use super::walk::{Spent, Walk};
-use super::{CartChange, CartError, CartOperation, Stage};
-use crate::contract::{ChildRemoval, Item, Wanted};
+use super::{CartChange, CartOperation};
+use crate::contract::ChildRemoval;
 use crate::host::Cartwright;
-use crate::ids::{Digest, ShopId};
-
-/// Why a line whose configuration no longer gives it must be configured again.
-pub(super) const OTHERWISE: &str = "it is planned as something else now";
-
-/// A request about a cart: for whom, of which lines, and what planning them has taken so far.
-pub(super) struct CartRequest<'a> {
-    pub(super) host: &'a Cartwright,
-    pub(super) shop: &'a ShopId,
-    pub(super) visitor: &'a Visitor,
-    pub(super) cart: Cart<'a>,
-    pub(super) spent: Arc<Spent>,
-}
-
-impl<'a> CartRequest<'a> {
-    /// # Errors
-    /// For more lines than a cart may have, and a visitor whose country or language is not a code.
-    pub(super) fn new(
-        host: &'a Cartwright,
-        shop: &'a ShopId,
-        lines: &'a [CartLine],
-        visitor: &'a Visitor,
-    ) -> Result<Self, CartError> {
-        visitor.check()?;
-        Ok(Self { host, shop, visitor, cart: Cart::new(lines)?, spent: Arc::default() })
-    }
-
-    async fn plan_again(&self, line: &CartLine, quantity: u32) -> Result<CartChange, CartError> {
-        let (mut change, again) = self.planned_again(line, quantity, &line.without).await?;
-        if !again.is_empty() {
-            change.operations = self.in_place_of(line, again).await?;
-        }
-        Ok(change)
-    }
-
-    /// Puts what was planned in the place of a line.
-    async fn in_place_of(&self, line: &CartLine, again: Vec<CartLine>) -> Result<Vec<CartOperation>, CartError> {
-        let moved = Move { takes: Some(line.key.clone()), lines: again };
-        self.settled(vec![moved], Vec::new(), &TooFew::default()).await
-    }
-
-    /// A line and its children, planned and sealed again without these parts. Empty when the plan holds no such line any more.
-    pub(super) async fn planned_again(
-        &self,
-        line: &CartLine,
-        quantity: u32,
-        without: &[Digest],
-    ) -> Result<(CartChange, Vec<CartLine>), CartError> {
-        let state = self.host.shop_state(self.shop)?;
-        let configuration = self.host.stored_configuration(&state.shop, line).await?;
-        let mut walk = Walk::begin_pinned(self.host, self.shop, line, self.visitor)?;
-        walk.leave_out(line.item, without);
-        if line.check_seal(&state.shop, Timestamp::now()) != Err(SealFault::Forged) {
-            walk.keep_picture(line);
-        }
-        walk.spent = self.spent.clone();
-        let wanted = Wanted { item: line.item, quantity };
-        // Nothing is wanted of a product that the configuration no longer holds.
-        let wanted = |items: &[Item]| roots(items).contains(&wanted.item).then_some(wanted).into_iter().collect();
-        let families = walk.plan(wanted, configuration.as_deref(), &self.cart).await?;
-        let meant = families.into_iter().find(|family| family.first().is_some_and(|first| first.item == line.item));
-        Ok((walk.end(Vec::new()), meant.unwrap_or_default()))
-    }
-
-    /// Of two lines that hold the same, the second where the first is not as it was sealed: that one opens no configuration.
-    pub(super) fn genuine<'l>(&self, held: &'l CartLine, other: &'l CartLine) -> Result<&'l CartLine, CartError> {
-        let state = self.host.shop_state(self.shop)?;
-        let is_forged = held.check_seal(&state.shop, Timestamp::now()) == Err(SealFault::Forged);
-        Ok(if is_forged { other } else { held })
-    }
-
-    /// A line that a cart holds more than once, as one line. Whose children are whose cannot be told, so all is planned anew; only the
-    /// copies' quantities count, and those are sealed.
-    async fn joined(&self, key: &str, quantity: u32) -> Result<CartChange, CartError> {
-        let state = self.host.shop_state(self.shop)?;
-        let copies = self.cart.copies(key);
-        check_seals(&state.shop, copies, &[SealFault::Forged])?;
-        let first = copies.first().ok_or_else(|| CartError::NoLine(key.to_owned()))?;
-        let (mut change, again) = self.planned_again(first, quantity, &first.without).await?;
-        if again.first().is_none_or(|again| again.key != key) {
-            return Err(CartError::MustReconfigure { key: key.to_owned(), why: OTHERWISE.to_owned() });
-        }
-        change.operations = vec![CartOperation::Add { lines: again }];
-        Ok(change)
-    }
-
-    /// A cart without a line and its children.
-    fn without_family(&self, key: &str) -> CartChange {
-        let keys = self.cart.keys(key);
-        let result = format!("{} lines", keys.len());
-        let stage = Stage { stage: "remove".into(), micros: 0, result, log: Vec::new() };
-        CartChange { operations: vec![CartOperation::Remove { keys }], warnings: Vec::new(), stages: vec![stage] }
-    }
-}
+use crate::ids::ShopId;
 
 impl Cartwright {
     /// Plans and prices a line again from its stored configuration, by its pin. No operation when nothing changed, and for a line

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::CartError;
-use super::change::{CartRequest, OTHERWISE};
-use super::line::{CartLine, Pin, SealFault, SealedPrice};
-use super::path::{NOT_STORED, are_held};
+use super::error::{CartError, NOT_STORED, OTHERWISE, SealFault};
+use super::held::are_held;
+use super::line::{CartLine, Pin, SealedPrice};
 use super::places::roots;
 use super::plan::{enough, sellable};
+use super::request::CartRequest;
 use super::shop::{Shop, Visitor};
 use super::walk::Walk;
 use crate::contract::{Item, Money, Wanted};

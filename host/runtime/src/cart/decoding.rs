@@ -8,16 +8,16 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::CartError;
 use super::budget::{Budget, INLINE_STATE_BYTES, MAX_NAMED_JSON_BYTES};
 use super::canonical::NotCanonical;
+use super::error::{CartError, issue};
 use super::identity::fingerprints;
 use super::plan::ItemFacts;
 use super::price_memory::{Quote, Recalled};
 use super::pricing::{VendorPrice, converted};
 use super::tree::{Forest, forest};
 use super::walk::Walk;
-use crate::contract::{Association, Context, Decoded, FieldIssue, Item, Message, PriceSource, Wanted};
+use crate::contract::{Association, Context, Decoded, FieldIssue, Item, PriceSource, Wanted};
 use crate::error::Failure;
 use crate::guest::{CallOptions, call};
 use crate::hook::Hook;
@@ -268,9 +268,4 @@ fn check_names(index: usize, item: &Item) -> Result<(), FieldIssue> {
 
 fn broke(plugin: &Plugin, hook: Hook, text: String) -> crate::error::HookError {
     crate::error::HookError::new(plugin.id(), hook, Failure::BrokeContract(text))
-}
-
-pub(super) fn issue(field: &str, key: &str, text: String) -> FieldIssue {
-    let message = Message { key: key.to_owned(), parameters: Vec::new(), text };
-    FieldIssue { field: field.to_owned(), message, blocking: true }
 }

@@ -6,8 +6,9 @@
 use serde::Serialize;
 
 use super::canonical::{NotCanonical, canonical};
+use super::error::CartError;
+use super::money;
 use super::tree::Forest;
-use super::{CartError, money};
 use crate::contract::{Article, Attribute, Item};
 use crate::ids::{Digest, ShopId};
 

@@ -7,8 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
-use super::CartError;
-use super::decoding::issue;
+use super::error::{CartError, SealFault, issue};
 use super::identity::{KeyParts, OfferedKey, line_key, offered_key};
 use super::shop::{Shop, Visitor};
 use crate::contract::{
@@ -145,22 +144,6 @@ pub struct CartLine {
     pub chosen_variant: Option<String>,
     /// Where later events of the line go.
     pub pin: Pin,
-}
-
-/// Why a line's price does not stand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "kebab-case")]
-pub enum SealFault {
-    /// The line, or its price, is not the one that was sealed.
-    #[error("the line is not as it was sealed")]
-    Forged,
-    /// The price is in another currency, or in other decimals, than the shop sells in now.
-    #[error("the line was priced in another currency or in other decimals than the shop sells in now; refresh it")]
-    OtherMoney,
-    /// The seal's time is over.
-    #[error("the seal has expired")]
-    Expired,
 }
 
 impl CartLine {

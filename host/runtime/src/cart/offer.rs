@@ -10,13 +10,14 @@ use std::time::SystemTime;
 use jiff::{Timestamp, Unit};
 
 use super::check::{check_whole, owned};
+use super::error::{CartError, SealFault};
 use super::held::Cart;
 use super::identity::{OfferedKey, offered_key};
-use super::line::{CartLine, SealFault, SealedPrice};
+use super::line::{CartLine, SealedPrice};
 use super::money::{Amount, MoneyError, allot, times};
 use super::pricing::divided;
 use super::shop::Shop;
-use super::{CartChange, CartError, CartOperation, Stage};
+use super::{CartChange, CartOperation, Stage};
 use crate::contract::{Money, PriceSource, PriceState};
 use crate::host::Cartwright;
 use crate::ids::ShopId;

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use super::CartError;
+use super::error::CartError;
 use super::identity::{PartName, part_name};
 use super::line::{CartLine, Unconfirmed};
 use super::plan::{Checking, broken, piece_count};

@@ -4,20 +4,18 @@ use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
 
-use super::change::CartRequest;
+use super::error::{CartError, NOT_STORED, SealFault};
 use super::held::Cart;
-use super::line::{CartLine, SealFault};
+use super::line::CartLine;
 use super::offer::refuse_holding;
 use super::places::{Places, roots};
+use super::request::CartRequest;
 use super::shop::{Shop, Visitor};
 use super::walk::Walk;
-use super::{AddToCart, CartChange, CartError, CartOperation};
+use super::{AddToCart, CartChange, CartOperation};
 use crate::contract::{Item, Wanted};
 use crate::host::Cartwright;
 use crate::ids::ShopId;
-
-/// Why a line must be configured again that was left for too long.
-pub(super) const NOT_STORED: &str = "its configuration is no longer stored";
 
 impl Cartwright {
     /// Puts a configuration into the cart. A line that would hold what another holds already raises that line's quantity.
@@ -192,49 +190,4 @@ impl Cartwright {
             None => Err(CartError::MustReconfigure { key: line.key.clone(), why: NOT_STORED.to_owned() }),
         }
     }
-}
-
-/// A replacement by the same lines changes nothing; by the same keys it is an update.
-pub(super) fn without_no_changes(operations: Vec<CartOperation>, cart: &Cart<'_>) -> Vec<CartOperation> {
-    operations
-        .into_iter()
-        .filter_map(|operation| match operation {
-            CartOperation::Replace { key, lines } => {
-                // Every copy of the line counts: an update of a line that is there twice would leave it twice.
-                let old: Vec<&CartLine> = cart.copies(&key).iter().chain(cart.children(&key)).copied().collect();
-                let keys = |lines: &mut dyn Iterator<Item = &CartLine>| {
-                    let mut keys: Vec<String> = lines.map(|line| line.key.clone()).collect();
-                    keys.sort();
-                    keys
-                };
-                if keys(&mut old.iter().copied()) != keys(&mut lines.iter()) {
-                    return Some(CartOperation::Replace { key, lines });
-                }
-                (!are_held(&old, &lines)).then_some(CartOperation::Update { lines })
-            }
-            other => Some(other),
-        })
-        .collect()
-}
-
-/// Is each of these lines one of those that are held, at the same price?
-pub(super) fn are_held(held: &[&CartLine], lines: &[CartLine]) -> bool {
-    let mut by_key: HashMap<&str, Vec<&CartLine>> = HashMap::with_capacity(held.len());
-    for line in held {
-        by_key.entry(&line.key).or_default().push(line);
-    }
-    lines
-        .iter()
-        .all(|line| by_key.get(line.key.as_str()).is_some_and(|same| same.iter().any(|held| same_line(held, line))))
-}
-
-/// The same line at the same price; a later expiry alone is no change, and what is only shown is none either.
-fn same_line(old: &CartLine, new: &CartLine) -> bool {
-    let mut shown = old.clone();
-    (shown.title, shown.shown, shown.thumbnail) = (new.title.clone(), new.shown.clone(), new.thumbnail);
-    (shown.price.expires, shown.price.seal) = (new.price.expires.clone(), new.price.seal.clone());
-    shown.price.adjustments.clone_from(&new.price.adjustments);
-    shown.price.country.clone_from(&new.price.country);
-    shown.price.customer_group.clone_from(&new.price.customer_group);
-    shown == *new
 }

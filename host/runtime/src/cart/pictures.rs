@@ -11,7 +11,7 @@ use reqwest::Method;
 use reqwest::header::HeaderMap;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::CartError;
+use super::error::CartError;
 use super::line::CartLine;
 use super::pricing::warning;
 use super::thumbnail::{self, MAX_PICTURE_BYTES, ThumbnailError};

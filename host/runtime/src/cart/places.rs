@@ -5,11 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::change::CartRequest;
 use super::line::CartLine;
-use super::path::without_no_changes;
-use super::plan::TooFew;
-use super::{CartError, CartOperation};
 use crate::contract::{Item, Wanted};
 
 /// The roots of a configuration; none of its items where there is no configuration.
@@ -200,63 +196,5 @@ fn stands_for(line: &CartLine, items: &[Item], root: Option<u32>) -> bool {
     match (&line.item_id, item.and_then(|item| item.id.as_ref())) {
         (Some(held), Some(id)) => held == id,
         _ => line.item == root,
-    }
-}
-
-impl CartRequest<'_> {
-    /// Puts families of lines into a cart. What comes twice, or what another line of the cart holds already, becomes more of one
-    /// line: two lines of one key would each be priced for fewer than are bought. What becomes more of nothing must not be too few.
-    pub(super) async fn settled(
-        &self,
-        moves: Vec<Move>,
-        mut gone: Vec<String>,
-        too_few: &TooFew,
-    ) -> Result<Vec<CartOperation>, CartError> {
-        let leaving: HashSet<String> =
-            moves.iter().filter_map(|moved| moved.takes.clone()).chain(gone.iter().cloned()).collect();
-        // Families of one key are one, asked for as often as all of them.
-        let mut whole: Vec<(Move, u32)> = Vec::with_capacity(moves.len());
-        let mut places: HashMap<String, usize> = HashMap::with_capacity(moves.len());
-        for moved in moves {
-            let Some(first) = moved.lines.first() else { continue };
-            match places.get(&first.key) {
-                Some(place) => {
-                    whole[*place].1 = whole[*place].1.saturating_add(first.asked_quantity);
-                    gone.extend(moved.takes);
-                }
-                None => {
-                    places.insert(first.key.clone(), whole.len());
-                    let asked = first.asked_quantity;
-                    whole.push((moved, asked));
-                }
-            }
-        }
-        let mut operations: Vec<CartOperation> = Vec::with_capacity(whole.len());
-        for (Move { takes, lines: family }, asked) in whole {
-            let Some(first) = family.first() else { continue };
-            let key = first.key.clone();
-            // A line that leaves takes nothing up.
-            if let Some(twin) = self.cart.top(&key).filter(|_| !leaving.contains(&key)) {
-                let quantity = self.cart.asked(&key).saturating_add(asked);
-                let twin = self.genuine(twin, first)?;
-                let (_, more) = self.planned_again(twin, quantity, &twin.without).await?;
-                if more.first().is_some_and(|more| more.key == key) {
-                    operations.push(CartOperation::Replace { key, lines: more });
-                    gone.extend(takes);
-                    continue;
-                }
-            }
-            let lines = match asked == first.asked_quantity {
-                true => too_few.refuse(&key).map(|()| family)?,
-                false => self.planned_again(first, asked, &first.without).await?.1,
-            };
-            operations.push(match takes {
-                Some(key) => CartOperation::Replace { key, lines },
-                None => CartOperation::Add { lines },
-            });
-        }
-        let mut operations = without_no_changes(operations, &self.cart);
-        operations.extend(gone.iter().map(|key| CartOperation::Remove { keys: self.cart.keys(key) }));
-        Ok(operations)
     }
 }

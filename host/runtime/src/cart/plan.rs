@@ -3,12 +3,13 @@
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::error::CartError;
 use super::identity::{KeyParts, line_key};
 use super::line::{CartLine, Pin, SealedPrice, Unconfirmed};
 use super::money::{self, Amount};
 use super::parts::TakenOut;
 use super::pricing::{ExactPrice, Priced, Pricing};
-use super::{CartError, MAX_LINES, MAX_PIECES};
+use super::{MAX_LINES, MAX_PIECES};
 use crate::contract::{
     Article, BundleChild, LinePart, Message, NewLine, Piece, PriceSource, SkuQuery, Target, VariantInfo,
 };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp, Unit};
 
-use super::CartError;
+use super::error::CartError;
 use super::line::CartLine;
 use super::plan::{Checking, ItemFacts, key_of, queries};
 use super::pricing::{Pricing, VendorPrice};

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::CartError;
+use super::error::CartError;
 use super::money::{self, Amount, MoneyError};
 use crate::contract::{
     Context, Item, LinePrice, Message, Money, Price, PriceBasis, PriceSource, PriceState, TaxBasis, VariantInfo,

@@ -8,11 +8,11 @@ use num_bigint::BigInt;
 use proptest::prelude::*;
 
 use super::canonical::canonical;
-use super::held::Cart;
+use super::error::SealFault;
+use super::held::{Cart, without_no_changes};
 use super::identity::fingerprints;
-use super::line::{CartLine, Pin, SealFault};
+use super::line::{CartLine, Pin};
 use super::parts::TakenOut;
-use super::path::without_no_changes;
 use super::places::Places;
 use super::plan::{Checking, ItemFacts, key_of, queries};
 use super::pricing::{Pricing, VendorPrice, converted};

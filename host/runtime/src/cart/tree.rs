@@ -2,8 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::CartError;
-use super::decoding::issue;
+use super::error::{CartError, issue};
 use crate::contract::Item;
 
 /// How items hang together. All of it is made in one pass over the items.

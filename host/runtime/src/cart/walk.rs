@@ -9,13 +9,14 @@ use std::time::Instant;
 use jiff::Timestamp;
 
 use super::budget::{Budget, MAX_LINES_FOR_STRATEGY, OverBudget};
+use super::error::{CartError, SealFault};
 use super::held::Cart;
-use super::line::{CartLine, Pin, SealFault};
+use super::line::{CartLine, Pin};
 use super::parts::TakenOut;
 use super::pictures::Pictures;
 use super::plan::{TooFew, Warnings};
 use super::shop::{StrategyChoice, Visitor};
-use super::{CartChange, CartError, CartOperation, MAX_PIECES, Stage};
+use super::{CartChange, CartOperation, MAX_PIECES, Stage};
 use crate::contract::{Association, Context, Error, Item, Message, PlanRequest, SettingValue, Wanted};
 use crate::error::{Breach, Failure, HookError, LogLine};
 use crate::guest::answered;

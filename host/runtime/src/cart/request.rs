@@ -1,0 +1,169 @@
+//! A request about a cart, and how its lines are planned again.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::check::check_seals;
+use super::error::{CartError, OTHERWISE, SealFault};
+use super::held::{Cart, without_no_changes};
+use super::line::CartLine;
+use super::places::{Move, roots};
+use super::plan::TooFew;
+use super::shop::Visitor;
+use super::walk::{Spent, Walk};
+use super::{CartChange, CartOperation, Stage};
+use crate::contract::{Item, Wanted};
+use crate::host::Cartwright;
+use crate::ids::{Digest, ShopId};
+
+/// A request about a cart: for whom, of which lines, and what planning them has taken so far.
+pub(super) struct CartRequest<'a> {
+    pub(super) host: &'a Cartwright,
+    pub(super) shop: &'a ShopId,
+    pub(super) visitor: &'a Visitor,
+    pub(super) cart: Cart<'a>,
+    pub(super) spent: Arc<Spent>,
+}
+
+impl<'a> CartRequest<'a> {
+    /// # Errors
+    /// For more lines than a cart may have, and a visitor whose country or language is not a code.
+    pub(super) fn new(
+        host: &'a Cartwright,
+        shop: &'a ShopId,
+        lines: &'a [CartLine],
+        visitor: &'a Visitor,
+    ) -> Result<Self, CartError> {
+        visitor.check()?;
+        Ok(Self { host, shop, visitor, cart: Cart::new(lines)?, spent: Arc::default() })
+    }
+
+    pub(super) async fn plan_again(&self, line: &CartLine, quantity: u32) -> Result<CartChange, CartError> {
+        let (mut change, again) = self.planned_again(line, quantity, &line.without).await?;
+        if !again.is_empty() {
+            change.operations = self.in_place_of(line, again).await?;
+        }
+        Ok(change)
+    }
+
+    /// Puts what was planned in the place of a line.
+    pub(super) async fn in_place_of(
+        &self,
+        line: &CartLine,
+        again: Vec<CartLine>,
+    ) -> Result<Vec<CartOperation>, CartError> {
+        let moved = Move { takes: Some(line.key.clone()), lines: again };
+        self.settled(vec![moved], Vec::new(), &TooFew::default()).await
+    }
+
+    /// A line and its children, planned and sealed again without these parts. Empty when the plan holds no such line any more.
+    pub(super) async fn planned_again(
+        &self,
+        line: &CartLine,
+        quantity: u32,
+        without: &[Digest],
+    ) -> Result<(CartChange, Vec<CartLine>), CartError> {
+        let state = self.host.shop_state(self.shop)?;
+        let configuration = self.host.stored_configuration(&state.shop, line).await?;
+        let mut walk = Walk::begin_pinned(self.host, self.shop, line, self.visitor)?;
+        walk.leave_out(line.item, without);
+        if line.check_seal(&state.shop, Timestamp::now()) != Err(SealFault::Forged) {
+            walk.keep_picture(line);
+        }
+        walk.spent = self.spent.clone();
+        let wanted = Wanted { item: line.item, quantity };
+        // Nothing is wanted of a product that the configuration no longer holds.
+        let wanted = |items: &[Item]| roots(items).contains(&wanted.item).then_some(wanted).into_iter().collect();
+        let families = walk.plan(wanted, configuration.as_deref(), &self.cart).await?;
+        let meant = families.into_iter().find(|family| family.first().is_some_and(|first| first.item == line.item));
+        Ok((walk.end(Vec::new()), meant.unwrap_or_default()))
+    }
+
+    /// Of two lines that hold the same, the second where the first is not as it was sealed: that one opens no configuration.
+    pub(super) fn genuine<'l>(&self, held: &'l CartLine, other: &'l CartLine) -> Result<&'l CartLine, CartError> {
+        let state = self.host.shop_state(self.shop)?;
+        let is_forged = held.check_seal(&state.shop, Timestamp::now()) == Err(SealFault::Forged);
+        Ok(if is_forged { other } else { held })
+    }
+
+    /// A line that a cart holds more than once, as one line. Whose children are whose cannot be told, so all is planned anew; only the
+    /// copies' quantities count, and those are sealed.
+    pub(super) async fn joined(&self, key: &str, quantity: u32) -> Result<CartChange, CartError> {
+        let state = self.host.shop_state(self.shop)?;
+        let copies = self.cart.copies(key);
+        check_seals(&state.shop, copies, &[SealFault::Forged])?;
+        let first = copies.first().ok_or_else(|| CartError::NoLine(key.to_owned()))?;
+        let (mut change, again) = self.planned_again(first, quantity, &first.without).await?;
+        if again.first().is_none_or(|again| again.key != key) {
+            return Err(CartError::MustReconfigure { key: key.to_owned(), why: OTHERWISE.to_owned() });
+        }
+        change.operations = vec![CartOperation::Add { lines: again }];
+        Ok(change)
+    }
+
+    /// A cart without a line and its children.
+    pub(super) fn without_family(&self, key: &str) -> CartChange {
+        let keys = self.cart.keys(key);
+        let result = format!("{} lines", keys.len());
+        let stage = Stage { stage: "remove".into(), micros: 0, result, log: Vec::new() };
+        CartChange { operations: vec![CartOperation::Remove { keys }], warnings: Vec::new(), stages: vec![stage] }
+    }
+
+    /// Puts families of lines into a cart. What comes twice, or what another line of the cart holds already, becomes more of one
+    /// line: two lines of one key would each be priced for fewer than are bought. What becomes more of nothing must not be too few.
+    pub(super) async fn settled(
+        &self,
+        moves: Vec<Move>,
+        mut gone: Vec<String>,
+        too_few: &TooFew,
+    ) -> Result<Vec<CartOperation>, CartError> {
+        let leaving: HashSet<String> =
+            moves.iter().filter_map(|moved| moved.takes.clone()).chain(gone.iter().cloned()).collect();
+        // Families of one key are one, asked for as often as all of them.
+        let mut whole: Vec<(Move, u32)> = Vec::with_capacity(moves.len());
+        let mut places: HashMap<String, usize> = HashMap::with_capacity(moves.len());
+        for moved in moves {
+            let Some(first) = moved.lines.first() else { continue };
+            match places.get(&first.key) {
+                Some(place) => {
+                    whole[*place].1 = whole[*place].1.saturating_add(first.asked_quantity);
+                    gone.extend(moved.takes);
+                }
+                None => {
+                    places.insert(first.key.clone(), whole.len());
+                    let asked = first.asked_quantity;
+                    whole.push((moved, asked));
+                }
+            }
+        }
+        let mut operations: Vec<CartOperation> = Vec::with_capacity(whole.len());
+        for (Move { takes, lines: family }, asked) in whole {
+            let Some(first) = family.first() else { continue };
+            let key = first.key.clone();
+            // A line that leaves takes nothing up.
+            if let Some(twin) = self.cart.top(&key).filter(|_| !leaving.contains(&key)) {
+                let quantity = self.cart.asked(&key).saturating_add(asked);
+                let twin = self.genuine(twin, first)?;
+                let (_, more) = self.planned_again(twin, quantity, &twin.without).await?;
+                if more.first().is_some_and(|more| more.key == key) {
+                    operations.push(CartOperation::Replace { key, lines: more });
+                    gone.extend(takes);
+                    continue;
+                }
+            }
+            let lines = match asked == first.asked_quantity {
+                true => too_few.refuse(&key).map(|()| family)?,
+                false => self.planned_again(first, asked, &first.without).await?.1,
+            };
+            operations.push(match takes {
+                Some(key) => CartOperation::Replace { key, lines },
+                None => CartOperation::Add { lines },
+            });
+        }
+        let mut operations = without_no_changes(operations, &self.cart);
+        operations.extend(gone.iter().map(|key| CartOperation::Remove { keys: self.cart.keys(key) }));
+        Ok(operations)
+    }
+}
