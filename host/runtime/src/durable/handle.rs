@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::contract::{self, Event, Later, Next, Outcome};
+use crate::durable::end::{RunEnd, RunError, Why};
+use crate::durable::job::{Cancel, Job, Wake};
 use crate::durable::memory::MemoryJournal;
-use crate::durable::replay::{Cancel, Wake};
-use crate::durable::run::{Job, RunEnd, RunError, Start, Why};
+use crate::durable::run::Start;
 use crate::error::{Failure, HookError, LogLine, Said, SetupError};
 use crate::hook::Hook;
 use crate::host::Cartwright;

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use crate::contract::{Outcome, Repeat, Woken};
-use crate::durable::journal::{Answer, Began, Call, Entry, JournalError, Kept, KeptResponse, Loaded, Record};
+use crate::durable::clock::whole;
+use crate::durable::journal::{
+    Answer, Began, Call, Entry, Journal, JournalError, Kept, KeptResponse, Loaded, Record, write,
+};
 use crate::ids::Digest;
 
 /// The import that looks an order up.
@@ -176,6 +179,18 @@ impl History {
         let call = Call::emit(outcome)?;
         Ok(self.steps.iter().take(before).filter(|step| step.call.is(&call)).count())
     }
+}
+
+/// Writes an entry, and takes it in when it stands.
+pub(super) async fn append(
+    journal: &dyn Journal,
+    history: &mut History,
+    at: SystemTime,
+    entry: Entry,
+) -> Result<(), JournalError> {
+    let record = Record { at: whole(at), entry };
+    write(journal, history.entries, &record).await?;
+    history.apply(record)
 }
 
 #[cfg(test)]

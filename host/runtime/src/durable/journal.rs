@@ -7,10 +7,11 @@ use std::time::SystemTime;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+use tracing::Instrument as _;
 
 use crate::contract::http::Request;
 use crate::contract::{BytesSource, Context, Error, Outcome, Repeat, StoredBody, Woken};
-use crate::ids::Digest;
+use crate::ids::{Digest, ShopId};
 use crate::platform::Blobs;
 
 /// So many entries a journal holds at most: a run reads all of them. A hook that needs more returns `again`.
@@ -284,5 +285,25 @@ mod in_base64 {
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
         STANDARD.decode(String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+    }
+}
+
+/// Writes an entry, in a span that names what kind it is.
+pub(super) async fn write(journal: &dyn Journal, position: usize, record: &Record) -> Result<(), JournalError> {
+    let span = tracing::info_span!("journal_step", entry = record.entry.name(), position);
+    journal.append(position, record).instrument(span).await
+}
+
+/// Bytes as they stand in a journal.
+pub(super) async fn keep(blobs: &Arc<dyn Blobs>, shop: &ShopId, bytes: Vec<u8>, media_type: &str) -> Kept {
+    // An answer that cannot be kept beside the journal stands in it: too long is better than lost.
+    if bytes.len() > MOST_INLINE
+        && let Ok(digest) = blobs.put(shop, bytes.clone(), media_type).await
+    {
+        return Kept::Blob(digest);
+    }
+    match String::from_utf8(bytes) {
+        Ok(text) => Kept::Text(text),
+        Err(error) => Kept::Bytes(error.into_bytes()),
     }
 }

@@ -47,25 +47,29 @@
 //! and what it says again is not applied again.
 
 mod clock;
+mod end;
 mod handle;
 mod history;
+mod job;
 mod journal;
 mod memory;
 mod policy;
 mod replay;
 mod run;
 mod send;
+mod waiting;
 
+pub use end::{Fault, RunEnd, RunError, Unanswered, Why};
 pub use handle::Handled;
 pub use history::RestartRisk;
+pub use job::{Cancel, Job, Wake, retry};
 pub use journal::{
     Answer, Began, Call, Entry, Journal, JournalError, Kept, KeptBody, KeptResponse, Loaded, MOST_ENTRIES, Record,
 };
 pub use memory::MemoryJournal;
 pub use policy::{JITTER_PERCENT, Step, Tries, WAITS, Who, next_step};
-pub use replay::{Cancel, Fault, Unanswered, Wake};
-pub use run::{Job, Ran, RunEnd, RunError, Start, Why, retry};
-pub use send::Waiting;
+pub use run::{Ran, Start};
+pub use waiting::Waiting;
 
 pub(crate) use clock::{milliseconds, timestamp};
 pub(crate) use replay::{Cursor, Paused};

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::contract::{Error, Outage};
+use crate::durable::end::{RunEnd, RunError, Why};
 use crate::durable::journal::JournalError;
-use crate::durable::run::{RunEnd, RunError, Why};
 use crate::error::{Breach, Failure, SetupError};
 
 const fn minutes(minutes: u64) -> Duration {

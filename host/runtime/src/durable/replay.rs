@@ -1,81 +1,28 @@
 //! The place in a journal that a run has reached: the next call is answered from it, or for real when it has ended.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tracing::Instrument as _;
 
 use crate::capability::log::LogSink;
 use crate::capability::wasi::GuestClock;
 use crate::clock::Clock;
-use crate::contract::{self, BytesSource, Order, Outcome, Woken};
+use crate::contract::{self, BytesSource, Next, Order, Outcome, Woken};
 use crate::durable::clock::whole;
-use crate::durable::history::{Came, History};
-use crate::durable::journal::{Answer, Call, Entry, Journal, JournalError, Kept, MOST_ENTRIES, MOST_INLINE, Record};
-use crate::durable::send::Waiting;
+use crate::durable::end::{Fault, RunEnd, Unanswered, Why};
+use crate::durable::history::{Came, History, append};
+use crate::durable::job::{Cancel, Wake};
+use crate::durable::journal::{Answer, Call, Entry, Journal, JournalError, Kept, MOST_ENTRIES, MOST_INLINE, keep};
+use crate::durable::waiting::Waiting;
+use crate::error::Failure;
 use crate::ids::{Digest, ShopId};
 use crate::platform::Blobs;
 use crate::plugin::Plugin;
 
-/// Why a run is started.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Wake {
-    /// It is new, its time has come, its request was answered, or the last run was lost. A plugin that still waits goes on
-    /// waiting.
-    #[default]
-    Due,
-    /// Another event of the same order waits: each wait in this run ends at once with `event-waiting`.
-    EventWaiting,
-    /// An operator cancelled the job: a plugin that waits is told and may tidy up, any other stops before its next step.
-    Cancelled,
-}
-
-/// Cancels a run from outside, between two of its steps: what has begun is finished and written down.
-#[derive(Debug, Clone, Default)]
-pub struct Cancel(Arc<AtomicBool>);
-
-impl Cancel {
-    /// Cancels.
-    pub fn cancel(&self) {
-        self.0.store(true, Ordering::Release);
-    }
-
-    fn is_cancelled(&self) -> bool {
-        self.0.load(Ordering::Acquire)
-    }
-}
-
-/// A replay asked for something else than the journal holds: the plugin's code, its input or the journal is another than in
-/// the run that wrote it. The journal stays as it is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[error(
-    "the plugin did not repeat itself: its call number {number} was {}, now {}; an import must be called in an order that depends \
-     only on what imports answered",
-    .journal.as_ref().map_or("none".to_owned(), ToString::to_string),
-    .asked.as_ref().map_or("it returned".to_owned(), |asked| format!("it is {asked}"))
-)]
-pub struct Fault {
-    /// The how-manieth call of an import, from 1; `log` does not count.
-    pub number: usize,
-    /// What the journal holds there.
-    pub journal: Option<Call>,
-    /// What the plugin asked; none when it returned instead.
-    pub asked: Option<Call>,
-}
-
-/// A request that must not be sent twice, of which nobody knows whether it arrived.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Unanswered {
-    /// The request: method and address.
-    pub request: String,
-    /// How often it may have arrived.
-    pub attempts: u32,
-}
+/// The longest state that `again` may hand on.
+const MOST_STATE: usize = 64 << 10;
 
 /// Why a run ended before the plugin returned.
 pub(crate) enum Stop {
@@ -305,24 +252,41 @@ impl Cursor {
     fn unreadable(&mut self, error: &serde_json::Error) -> wasmtime::Error {
         self.stop(Stop::Journal(JournalError::Store(format!("an answer's JSON: {error}"))))
     }
-}
 
-/// Writes an entry, and takes it in when it stands.
-pub(super) async fn append(
-    journal: &dyn Journal,
-    history: &mut History,
-    at: SystemTime,
-    entry: Entry,
-) -> Result<(), JournalError> {
-    let record = Record { at: whole(at), entry };
-    write(journal, history.entries, &record).await?;
-    history.apply(record)
-}
-
-/// Writes an entry, in a span that names what kind it is.
-pub(super) async fn write(journal: &dyn Journal, position: usize, record: &Record) -> Result<(), JournalError> {
-    let span = tracing::info_span!("journal_step", entry = record.entry.name(), position);
-    journal.append(position, record).instrument(span).await
+    /// What the end of the guest's call means for the job.
+    pub(super) async fn ended(mut self, answer: Result<Next, Failure>) -> Result<RunEnd, JournalError> {
+        if self.stopped.is_none() && self.replaying() && matches!(answer, Ok(_) | Err(Failure::Answered(_))) {
+            self.fault(None);
+        }
+        let stopped = |failure| Ok(RunEnd::Stopped { why: Why::Failed(failure) });
+        match (self.stopped.take(), answer) {
+            (Some(Stop::Sleep(until)), _) => Ok(RunEnd::Sleep { until }),
+            (Some(Stop::Waiting(waiting)), _) => Ok(RunEnd::Waiting(waiting)),
+            (Some(Stop::NeedsMerchant(unanswered)), _) => Ok(RunEnd::NeedsMerchant { unanswered }),
+            (Some(Stop::Cancelled(unanswered)), _) => Ok(RunEnd::Cancelled { unanswered }),
+            (Some(Stop::Fault(fault)), _) => Ok(RunEnd::Stopped { why: Why::Fault(fault) }),
+            (Some(Stop::Full), _) => Ok(RunEnd::Stopped { why: Why::JournalFull }),
+            (Some(Stop::Journal(error)), _) => Err(error),
+            (None, Ok(_) | Err(Failure::Answered(_))) if self.told => Ok(RunEnd::Cancelled { unanswered: None }),
+            (None, Ok(Next::Done)) => Ok(RunEnd::Done),
+            (None, Ok(_) | Err(Failure::Answered(contract::Error::Unavailable(_)))) if self.is_cancelled() => {
+                Ok(RunEnd::Cancelled { unanswered: None })
+            }
+            (None, Ok(Next::Again(later))) if later.state.len() > MOST_STATE => {
+                stopped(Failure::BrokeContract(format!("`again` hands on more than {MOST_STATE} bytes")))
+            }
+            (None, Ok(Next::Again(later))) => Ok(RunEnd::Again { seconds: later.seconds, state: later.state }),
+            (None, Err(Failure::Answered(contract::Error::Unavailable(outage)))) => {
+                if self.history.entries >= MOST_ENTRIES {
+                    return Ok(RunEnd::Stopped { why: Why::JournalFull });
+                }
+                let keep = self.history.kept_by_retry();
+                append(&*self.journal, &mut self.history, self.clock.now(), Entry::Retried { keep }).await?;
+                Ok(RunEnd::Retry { outage })
+            }
+            (None, Err(failure)) => stopped(failure),
+        }
+    }
 }
 
 /// A document that is too long for a journal, with its media type. Its digest stays in its place.
@@ -335,19 +299,5 @@ fn take_long(outcome: &mut Outcome) -> Option<(Vec<u8>, String)> {
             Some((bytes, document.media_type.clone()))
         }
         BytesSource::Inline(_) | BytesSource::Stored(_) => None,
-    }
-}
-
-/// Bytes as they stand in a journal.
-pub(super) async fn keep(blobs: &Arc<dyn Blobs>, shop: &ShopId, bytes: Vec<u8>, media_type: &str) -> Kept {
-    // An answer that cannot be kept beside the journal stands in it: too long is better than lost.
-    if bytes.len() > MOST_INLINE
-        && let Ok(digest) = blobs.put(shop, bytes.clone(), media_type).await
-    {
-        return Kept::Blob(digest);
-    }
-    match String::from_utf8(bytes) {
-        Ok(text) => Kept::Text(text),
-        Err(error) => Kept::Bytes(error.into_bytes()),
     }
 }

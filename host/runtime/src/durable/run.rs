@@ -1,53 +1,26 @@
 //! One run of one order event.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use hmac::{Hmac, Mac};
-use serde::Serialize;
 use sha2::Sha256;
 
 use crate::capability::log::LogSink;
 use crate::capability::wasi::GuestClock;
 use crate::cart::Visitor;
 use crate::clock::Clock;
-use crate::contract::{self, Event, Next, Outage};
-use crate::durable::MOST_ENTRIES;
 use crate::durable::clock::timestamp;
-use crate::durable::history::History;
-use crate::durable::journal::{Began, Entry, Journal, JournalError};
-use crate::durable::replay::{Cancel, Cursor, Fault, Stop, Unanswered, Wake, append};
-use crate::durable::send::Waiting;
+use crate::durable::end::{RunEnd, RunError, Why};
+use crate::durable::history::{History, append};
+use crate::durable::job::{Cancel, Job, Wake};
+use crate::durable::journal::{Began, Entry, Journal};
+use crate::durable::replay::Cursor;
 use crate::error::{Failure, LogLine, SetupError};
 use crate::guest::{CallOptions, call};
 use crate::hook::Hook;
 use crate::host::Cartwright;
-use crate::ids::{AccountId, Digest, ShopId};
 use crate::observe::JobRun;
 use crate::shop::context;
-
-/// The longest state that `again` may hand on.
-const MOST_STATE: usize = 64 << 10;
-
-/// An order event that is to be handled. The same in every run until `again`.
-#[derive(Debug, Clone)]
-pub struct Job {
-    /// Its id, unique in this installation.
-    pub id: String,
-    /// The shop.
-    pub shop: ShopId,
-    /// The vendor account.
-    pub account: AccountId,
-    /// The component that it began with. Only an operator gives it another.
-    pub plugin: Digest,
-    /// The event.
-    pub event: Event,
-    /// What the last `again` handed on.
-    pub state: Option<String>,
-    /// How often the plugin returned `again` before: each time it has a fresh journal, other random numbers, and may say again
-    /// what it said before.
-    pub round: u32,
-}
 
 /// What a run needs beside its job.
 pub struct Start {
@@ -68,107 +41,6 @@ pub struct Ran {
     pub end: RunEnd,
     /// What the plugin logged; nothing that it logged in an earlier run.
     pub log: Vec<LogLine>,
-}
-
-/// What a worker does next.
-#[derive(Debug)]
-pub enum RunEnd {
-    /// The event is handled.
-    Done,
-    /// Run it again after so many seconds, with this state, the next round's number and a fresh journal.
-    Again {
-        /// How long to wait.
-        seconds: u32,
-        /// [`Job::state`] of the next run.
-        state: String,
-    },
-    /// Run it again at this time, or sooner with [`Wake::EventWaiting`] or [`Wake::Cancelled`].
-    Sleep {
-        /// The time.
-        until: SystemTime,
-    },
-    /// A request is out. Await it, then run the job again.
-    Waiting(Waiting),
-    /// Somebody cannot be reached. Run it again later: the last answer is asked for anew.
-    Retry {
-        /// What is away, and when it is worth trying again, where that is known.
-        outage: Outage,
-    },
-    /// It failed. Most failures need a person, see [`retry`]; [`next_step`](super::next_step) knows those that pass.
-    Stopped {
-        /// Why.
-        why: Why,
-    },
-    /// A person must look whether a request arrived that must not be sent twice. See [`retry`].
-    NeedsMerchant {
-        /// The request.
-        unanswered: Unanswered,
-    },
-    /// It was cancelled, and the plugin has tidied up if it waited.
-    Cancelled {
-        /// A request that may have arrived, and whose answer nobody knows.
-        unanswered: Option<Unanswered>,
-    },
-}
-
-impl RunEnd {
-    /// In one word.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Done => "done",
-            Self::Again { .. } => "again",
-            Self::Sleep { .. } => "sleep",
-            Self::Waiting(_) => "waiting",
-            Self::Retry { .. } => "retry",
-            Self::Stopped { .. } => "stopped",
-            Self::NeedsMerchant { .. } => "needs-merchant",
-            Self::Cancelled { .. } => "cancelled",
-        }
-    }
-}
-
-/// Why a job stopped.
-#[derive(Debug, Clone, PartialEq, thiserror::Error, Serialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(tag = "why", content = "detail", rename_all = "kebab-case")]
-pub enum Why {
-    /// The plugin answered with an error that does not pass, trapped, or broke a limit.
-    #[error("{0}")]
-    Failed(Failure),
-    /// It did not repeat itself.
-    #[error("{0}")]
-    Fault(Fault),
-    /// Its journal is full.
-    #[error("the journal holds {MOST_ENTRIES} entries; a plugin that has more to do returns `again`")]
-    JournalFull,
-}
-
-/// A run could not be made. Nothing was decided.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// The shop, the account or the component is not there.
-    #[error(transparent)]
-    Setup(#[from] SetupError),
-    /// The journal could not be read or written.
-    #[error(transparent)]
-    Journal(#[from] JournalError),
-}
-
-/// Prepares a job that stopped, or that waits for a person, to be tried again: what it asked last is asked anew, and a request
-/// that must not be sent twice is sent again. Called once, when a person says so.
-///
-/// # Errors
-/// When the journal cannot be read or written, or is full.
-pub async fn retry(journal: &dyn Journal, clock: &dyn Clock) -> Result<(), JournalError> {
-    let mut history = History::of(journal.load().await?)?;
-    if history.began.is_none() {
-        return Ok(());
-    }
-    if history.entries >= MOST_ENTRIES {
-        return Err(JournalError::Full);
-    }
-    let keep = history.kept_by_retry();
-    append(journal, &mut history, clock.now(), Entry::Retried { keep }).await
 }
 
 impl Cartwright {
@@ -270,42 +142,5 @@ impl Cartwright {
         mac.map_or([0; 32], |mac| {
             mac.chain_update(job.id.as_bytes()).chain_update(job.round.to_le_bytes()).finalize().into_bytes().into()
         })
-    }
-}
-
-impl Cursor {
-    /// What the end of the guest's call means for the job.
-    async fn ended(mut self, answer: Result<Next, Failure>) -> Result<RunEnd, JournalError> {
-        if self.stopped.is_none() && self.replaying() && matches!(answer, Ok(_) | Err(Failure::Answered(_))) {
-            self.fault(None);
-        }
-        let stopped = |failure| Ok(RunEnd::Stopped { why: Why::Failed(failure) });
-        match (self.stopped.take(), answer) {
-            (Some(Stop::Sleep(until)), _) => Ok(RunEnd::Sleep { until }),
-            (Some(Stop::Waiting(waiting)), _) => Ok(RunEnd::Waiting(waiting)),
-            (Some(Stop::NeedsMerchant(unanswered)), _) => Ok(RunEnd::NeedsMerchant { unanswered }),
-            (Some(Stop::Cancelled(unanswered)), _) => Ok(RunEnd::Cancelled { unanswered }),
-            (Some(Stop::Fault(fault)), _) => Ok(RunEnd::Stopped { why: Why::Fault(fault) }),
-            (Some(Stop::Full), _) => Ok(RunEnd::Stopped { why: Why::JournalFull }),
-            (Some(Stop::Journal(error)), _) => Err(error),
-            (None, Ok(_) | Err(Failure::Answered(_))) if self.told => Ok(RunEnd::Cancelled { unanswered: None }),
-            (None, Ok(Next::Done)) => Ok(RunEnd::Done),
-            (None, Ok(_) | Err(Failure::Answered(contract::Error::Unavailable(_)))) if self.is_cancelled() => {
-                Ok(RunEnd::Cancelled { unanswered: None })
-            }
-            (None, Ok(Next::Again(later))) if later.state.len() > MOST_STATE => {
-                stopped(Failure::BrokeContract(format!("`again` hands on more than {MOST_STATE} bytes")))
-            }
-            (None, Ok(Next::Again(later))) => Ok(RunEnd::Again { seconds: later.seconds, state: later.state }),
-            (None, Err(Failure::Answered(contract::Error::Unavailable(outage)))) => {
-                if self.history.entries >= MOST_ENTRIES {
-                    return Ok(RunEnd::Stopped { why: Why::JournalFull });
-                }
-                let keep = self.history.kept_by_retry();
-                append(&*self.journal, &mut self.history, self.clock.now(), Entry::Retried { keep }).await?;
-                Ok(RunEnd::Retry { outage })
-            }
-            (None, Err(failure)) => stopped(failure),
-        }
     }
 }

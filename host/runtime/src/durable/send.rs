@@ -1,70 +1,18 @@
 //! `http.send` in a durable run: an intent before the request leaves, its answer after, and no instance held for a slow vendor.
 
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::task::JoinHandle;
 use tracing::Instrument as _;
 
 use crate::capability::http::Sending;
 use crate::contract::http::{Body, Request, Response};
 use crate::contract::{self, Repeat};
 use crate::durable::clock::whole;
+use crate::durable::end::Unanswered;
 use crate::durable::history::Came;
-use crate::durable::journal::{Answer, Call, Entry, JournalError, KeptBody, KeptResponse, Record};
-use crate::durable::replay::{Cursor, Stop, Unanswered, keep, write};
-
-/// A request that is out while its run has ended. Await it, then run the job again; dropped, the request is given up.
-#[derive(Debug)]
-pub struct Waiting {
-    request: String,
-    out: Out,
-}
-
-impl Waiting {
-    /// The request: method and address.
-    pub fn request(&self) -> &str {
-        &self.request
-    }
-
-    /// Until what came of it stands in the journal.
-    ///
-    /// # Errors
-    /// When it cannot be written there; another run does what can be done.
-    pub async fn answered(self) -> Result<(), JournalError> {
-        self.out.await.map(drop)
-    }
-}
-
-/// What came of a request, when its answer is written.
-#[derive(Debug)]
-struct Landed {
-    intent: Record,
-    /// None when it must not be sent twice and nobody knows whether it arrived: then it stays an intent without an answer.
-    record: Option<Record>,
-    answer: Result<Response, contract::Error>,
-}
-
-/// A request on its way. It ends with whoever waits for it, as it would in a crash.
-#[derive(Debug)]
-struct Out(JoinHandle<Result<Landed, JournalError>>);
-
-impl Future for Out {
-    type Output = Result<Landed, JournalError>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.0).poll(context).map(|ended| {
-            ended.unwrap_or_else(|error| Err(JournalError::Store(format!("the request's task ended: {error}"))))
-        })
-    }
-}
-
-impl Drop for Out {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
+use crate::durable::journal::{Answer, Call, Entry, KeptBody, KeptResponse, Record, keep, write};
+use crate::durable::replay::{Cursor, Stop};
+use crate::durable::waiting::{Landed, Out, Waiting};
 
 impl Cursor {
     /// Answers a request from the journal, or sends it. Ends the run when the answer takes longer than `hold`.
