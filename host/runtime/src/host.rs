@@ -11,7 +11,8 @@ use wasmtime::Engine;
 use wasmtime::component::Linker;
 
 use crate::capability::{Platform, egress, token};
-use crate::cart::{DecodePlaces, PriceMemory};
+use crate::cart::DecodePlaces;
+use crate::cart::rules::price_memory::PriceMemory;
 use crate::engine::{Ticker, engine};
 use crate::guest::GuestState;
 use crate::health::{Health, Rules};
@@ -318,5 +319,34 @@ impl Cartwright {
 
     pub(crate) fn revoked(&self) -> &RwLock<BTreeMap<Digest, Option<Digest>>> {
         &self.revoked
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_orders_or_lines_have_one_reference() {
+        let host = Cartwright::builder().start().unwrap();
+        let shop: ShopId = "shop".parse().unwrap();
+        assert_eq!(host.reference(&shop, "7025", None), "local:shop:7025");
+        assert_eq!(host.reference(&shop, "gid-1.a_B", Some("1")), "local:shop:gid-1.a_B:1");
+        let ids = [
+            "1", "1:1", "1:1:1", ":", "::", "%3A", "%", "%%", "1%3A1", "1 1", "1~1", "é", "e\u{301}", "#1", "1/1",
+            "1\n",
+        ];
+        let references = ids.iter().flat_map(|order| {
+            let lines = ids.iter().map(|line| Some(*line)).chain([None]);
+            lines.map(|line| host.reference(&shop, order, line)).collect::<Vec<_>>()
+        });
+        let mut seen = std::collections::BTreeSet::new();
+        for reference in references {
+            assert!(
+                reference.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._:%".contains(&byte)),
+                "{reference}"
+            );
+            assert!(seen.insert(reference.clone()), "{reference} stands for two");
+        }
     }
 }

@@ -83,9 +83,9 @@ pub mod webhook;
 mod work;
 
 #[doc(hidden)]
-pub use cart::fuzzing;
-pub use cart::money;
-pub use cart::{
+pub use cart::rules::fuzzing;
+pub use cart::rules::money;
+pub use cart::rules::{
     AddToCart, Budget, CartChange, CartError, CartLine, CartOperation, HOST_ID_PREFIX, LineCheck, LineState, MAX_LINES,
     MAX_ORDER_ID_BYTES, MAX_ORDER_TEXT_BYTES, MAX_ORDER_VERSION, MAX_PIECES, MAX_STOREFRONT_BODY_BYTES, MoneyFault,
     Offer, OrderError, OrderedLine, OverBudget, Pin, Release, SealFault, SealedPrice, Shop, Stage, StrategyChoice,

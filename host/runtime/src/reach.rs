@@ -8,7 +8,7 @@ use wasmtime::Store;
 use wasmtime::component::Instance;
 
 use crate::capability::{Granted, Scope};
-use crate::cart::Shop;
+use crate::cart::rules::shop::Shop;
 use crate::contract::{Setting, SettingValue};
 use crate::error::HookError;
 use crate::grants::Grants;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use serde_json::{Map, Value};
 
-use crate::cart::{Shop, Visitor, check_shop};
+use crate::cart::rules::shop::{Shop, Visitor, check_shop};
 use crate::contract::FieldIssue;
 use crate::error::{LinkIssues, SetupError, invalid, unstorable};
 use crate::grants::Grants;

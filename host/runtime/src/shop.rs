@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::capability::Scope;
-use crate::cart::{Shop, StrategyChoice, Visitor};
+use crate::cart::rules::shop::{Shop, StrategyChoice, Visitor};
 use crate::contract::{Association, Context, Setting};
 use crate::grants::Grants;
 use crate::ids::{AccountId, Digest};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use crate::cart::{Shop, check_shop};
+use crate::cart::rules::shop::{Shop, check_shop};
 use crate::error::{LinkIssues, SetupError, invalid, setup_issue};
 use crate::grants::Grants;
 use crate::host::Cartwright;

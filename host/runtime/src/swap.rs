@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::cart::CartLine;
+use crate::cart::rules::line::CartLine;
 use crate::contract::{FieldIssue, Setting, SettingValue};
 use crate::error::SetupError;
 use crate::guest::{CallOptions, answered, call};

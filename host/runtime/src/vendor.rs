@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::cart::{CartError, CartLine, Shop, Visitor};
+use crate::cart::rules::error::CartError;
+use crate::cart::rules::line::CartLine;
+use crate::cart::rules::shop::{Shop, Visitor};
 use crate::contract::{Diagnosis, EmbedData, Fetched, PageOfChoices, PageOfProducts};
 use crate::error::SetupError;
 use crate::guest::answered;

@@ -2,14 +2,14 @@
 
 use std::collections::HashSet;
 
-use super::check::{check_whole, owned};
-use super::error::{CartError, OTHERWISE, SealFault};
-use super::held::Cart;
-use super::line::CartLine;
-use super::offer::{holding, refuse_holding};
 use super::request::CartRequest;
-use super::shop::Visitor;
-use super::{CartChange, CartOperation};
+use super::rules::change::{CartChange, CartOperation};
+use super::rules::check::{check_whole, owned};
+use super::rules::error::{CartError, OTHERWISE, SealFault};
+use super::rules::held::Cart;
+use super::rules::line::CartLine;
+use super::rules::offer::{holding, refuse_holding};
+use super::rules::shop::Visitor;
 use crate::contract::ChildRemoval;
 use crate::host::Cartwright;
 use crate::ids::ShopId;

@@ -8,16 +8,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::budget::{Budget, INLINE_STATE_BYTES, MAX_NAMED_JSON_BYTES};
-use super::canonical::NotCanonical;
-use super::error::{CartError, issue};
-use super::identity::fingerprints;
-use super::plan::ItemFacts;
-use super::price_memory::{Quote, Recalled};
-use super::pricing::{VendorPrice, converted};
-use super::tree::{Forest, forest};
+use super::rules::budget::{Budget, INLINE_STATE_BYTES};
+use super::rules::decoding::{check_names, identified};
+use super::rules::error::{CartError, issue};
+use super::rules::plan::ItemFacts;
+use super::rules::price_memory::{Quote, Recalled};
+use super::rules::pricing::{VendorPrice, converted};
 use super::walk::Walk;
-use crate::contract::{Association, Context, Decoded, FieldIssue, Item, PriceSource, Wanted};
+use crate::contract::{Association, Context, Decoded, Item, PriceSource, Wanted};
 use crate::error::Failure;
 use crate::guest::{CallOptions, call};
 use crate::hook::Hook;
@@ -216,54 +214,6 @@ impl Walk<'_> {
         }
         Ok((Quote { prices, asked_at }, !used_catalogue))
     }
-}
-
-/// The fingerprint of each item, and what is below each root.
-fn identified(items: &[Item]) -> Result<(Vec<Digest>, Vec<Vec<usize>>), CartError> {
-    let forest: Forest = forest(items)?;
-    let ambiguous = |(index, error): (usize, NotCanonical)| {
-        CartError::Configuration(issue(&format!("[{index}]"), "state-ambiguous", format!("the state: {error}")))
-    };
-    Ok((fingerprints(items, &forest).map_err(ambiguous)?, forest.below))
-}
-
-/// Refuses an item of which something that names it, or one of its parts, could not be kept as it is.
-fn check_names(index: usize, item: &Item) -> Result<(), FieldIssue> {
-    let path = |field: &str| format!("[{index}].{field}");
-    let name = |field: &dyn Fn() -> String, text: &str| {
-        text::check_name(text)
-            .map_err(|error| issue(&field(), "name-unusable", format!("this cannot name anything: {error}")))
-    };
-    let named = [
-        ("vendor-product", Some(&item.vendor_product)),
-        ("id", item.id.as_ref()),
-        ("parent", item.parent.as_ref()),
-        ("sku", item.sku.as_ref()),
-        ("reference", item.reference.as_ref()),
-    ];
-    for (field, text) in named {
-        text.map_or(Ok(()), |text| name(&|| path(field), text))?;
-    }
-    for (number, article) in item.articles.iter().enumerate() {
-        let at = |field: &str| path(&format!("articles[{number}].{field}"));
-        let named = [
-            ("sku", Some(&article.sku)),
-            ("price-sku", article.price_sku.as_ref()),
-            ("material-sku", article.material_sku.as_ref()),
-            ("quantity", Some(&article.quantity)),
-        ];
-        for (field, text) in named {
-            text.map_or(Ok(()), |text| name(&|| at(field), text))?;
-        }
-        for extra in &article.extra {
-            name(&|| at("extra"), &extra.name)?;
-            if extra.json.len() > MAX_NAMED_JSON_BYTES || extra.json.contains('\0') {
-                let text = format!("{:?} is not JSON text of at most {MAX_NAMED_JSON_BYTES} bytes", extra.name);
-                return Err(issue(&at("extra"), "extra-unusable", text));
-            }
-        }
-    }
-    Ok(())
 }
 
 fn broke(plugin: &Plugin, hook: Hook, text: String) -> crate::error::HookError {

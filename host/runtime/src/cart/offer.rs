@@ -1,37 +1,13 @@
-//! Lines at the prices that a merchant offered for them.
-//!
-//! An offered line is another line than the one that was asked about: it has a key of its own, so that more of the same at the usual
-//! price never becomes more at the offered one. It is bought as it was offered or taken out; nothing that prices a line again
-//! touches it until the offer ends. Then it is a line like any other, and [`Cartwright::check_cart`] says what it costs now.
+//! Asking about lines, and buying them as they were offered.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::SystemTime;
-
-use jiff::{Timestamp, Unit};
-
-use super::check::{check_whole, owned};
-use super::error::{CartError, SealFault};
-use super::held::Cart;
-use super::identity::{OfferedKey, offered_key};
-use super::line::{CartLine, SealedPrice};
-use super::money::{Amount, MoneyError, allot, times};
-use super::pricing::divided;
-use super::shop::Shop;
-use super::{CartChange, CartOperation, Stage};
-use crate::contract::{Money, PriceSource, PriceState};
+use super::rules::change::{CartChange, CartOperation, Stage};
+use super::rules::check::owned;
+use super::rules::error::CartError;
+use super::rules::held::Cart;
+use super::rules::line::CartLine;
+use super::rules::offer::{self, Offer};
 use crate::host::Cartwright;
 use crate::ids::ShopId;
-
-/// What a merchant offers for the lines of a quotation.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Offer {
-    /// The quotation's id.
-    pub quotation: String,
-    /// What one piece of each top line costs, by the line's key; a bundle's price is dealt out over its children.
-    pub prices: BTreeMap<String, Money>,
-    /// When it ends, to the second.
-    pub until: SystemTime,
-}
 
 impl Cartwright {
     /// Can these lines be asked about? Each must be as this host sealed it, whole with its children, and there once. That a seal's
@@ -41,22 +17,7 @@ impl Cartwright {
     /// [`CartError::Seal`], also for a line in other money than the shop sells in, [`CartError::Twice`], [`CartError::NoLine`] for a child without its bundle, and [`CartError::Offered`] for a
     /// line that was offered before.
     pub fn check_asked(&self, shop: &ShopId, lines: &[CartLine]) -> Result<(), CartError> {
-        let state = self.shop_state(shop)?;
-        let cart = Cart::new(lines)?;
-        let mut seen = BTreeSet::new();
-        for line in lines {
-            if !seen.insert(&line.key) {
-                return Err(CartError::Twice(line.key.clone()));
-            }
-            match &line.parent {
-                Some(parent) => drop(cart.top(parent).ok_or_else(|| CartError::NoLine(parent.clone()))?),
-                None => check_whole(&state.shop, &cart.family(line), &[SealFault::Forged, SealFault::OtherMoney])?,
-            }
-            if let Some(quotation) = &line.price.offer {
-                return Err(CartError::Offered { key: line.key.clone(), quotation: quotation.clone() });
-            }
-        }
-        Ok(())
+        offer::check_asked(&self.shop_state(shop)?.shop, lines)
     }
 
     /// The lines of a quotation as they are offered, sealed until the offer ends. The lines are taken as they are: they were
@@ -67,22 +28,7 @@ impl Cartwright {
     /// offered price is; [`CartError::Price`] when a top line has no price, or a negative one; [`CartError::NoLine`] for a price of a line
     /// that is none.
     pub fn offered_lines(&self, shop: &ShopId, lines: &[CartLine], offer: &Offer) -> Result<Vec<CartLine>, CartError> {
-        let state = self.shop_state(shop)?;
-        let cart = Cart::new(lines)?;
-        if let Some(key) = offer.prices.keys().find(|key| cart.top(key).is_none()) {
-            return Err(CartError::NoLine(key.clone()));
-        }
-        let until = Timestamp::try_from(offer.until).and_then(|until| until.round(Unit::Second));
-        let until = until.map_err(|error| refused("the offer", format!("its end is no moment: {error}")))?.to_string();
-        let mut offered = Vec::with_capacity(lines.len());
-        for line in lines.iter().filter(|line| line.parent.is_none()) {
-            let unit = offer.prices.get(&line.key);
-            let unit = unit.ok_or_else(|| refused(&line.title, format!("the line {} is not offered", line.key)))?;
-            let mut made = offered_family(&state.shop, owned(&cart.family(line)), unit, &offer.quotation, &until)?;
-            made.iter_mut().try_for_each(|line| line.seal(&state.shop))?;
-            offered.extend(made);
-        }
-        Ok(offered)
+        offer::offered_lines(&self.shop_state(shop)?.shop, lines, offer)
     }
 
     /// Puts what was offered into a cart. What the cart holds of it already stays as it is, so that accepting twice adds nothing
@@ -112,81 +58,4 @@ impl Cartwright {
         let stage = Stage { stage: "offer".to_owned(), micros: 0, result, log: Vec::new() };
         Ok(CartChange { operations, warnings: Vec::new(), stages: vec![stage] })
     }
-}
-
-/// Does a line of a cart, with its children, stand at a price that was offered and holds still? Gives the quotation.
-pub(super) fn holding<'l>(shop: &Shop, line: &'l CartLine, cart: &Cart<'l>) -> Option<&'l str> {
-    let quotation = line.price.offer.as_deref()?;
-    let faults = [SealFault::Forged, SealFault::OtherMoney, SealFault::Expired];
-    check_whole(shop, &cart.family(line), &faults).ok().map(|()| quotation)
-}
-
-/// Refuses to change a line that is bought as it was offered.
-pub(super) fn refuse_holding<'l>(shop: &Shop, line: &'l CartLine, cart: &Cart<'l>) -> Result<(), CartError> {
-    match holding(shop, line, cart) {
-        Some(quotation) => Err(CartError::Offered { key: line.key.clone(), quotation: quotation.to_owned() }),
-        None => Ok(()),
-    }
-}
-
-fn offered_family(
-    shop: &Shop,
-    mut family: Vec<CartLine>,
-    unit: &Money,
-    quotation: &str,
-    until: &str,
-) -> Result<Vec<CartLine>, CartError> {
-    let Some((parent, children)) = family.split_first_mut() else { return Ok(family) };
-    let expected = money_words(&shop.currency, shop.scale);
-    let asked = money_words(&parent.price.total.currency, parent.price.total.scale);
-    let offered = money_words(&unit.currency, unit.scale);
-    if asked != expected {
-        return Err(CartError::AskedMoney { title: parent.title.clone(), asked, expected });
-    }
-    if offered != expected {
-        return Err(CartError::OfferMoney { title: parent.title.clone(), offered, expected });
-    }
-    if unit.minor < 0 {
-        return Err(refused(&parent.title, "an offer is not negative".to_owned()));
-    }
-    let total = times(unit, parent.quantity).map_err(|error| refused(&parent.title, error.to_string()))?;
-    let weights: Result<Vec<Amount>, MoneyError> =
-        children.iter().map(|child| Amount::of(&child.price.total)).collect();
-    let weights = weights.map_err(|error| refused(&parent.title, error.to_string()))?;
-    let shares = allot(total.minor, &weights);
-    let key = |key: &str| offered_key(&OfferedKey { key, quotation });
-    let price = |line: &CartLine, total: Money, unit: Option<Money>| SealedPrice {
-        unit,
-        total,
-        tax: line.price.tax,
-        source: PriceSource::Platform,
-        state: PriceState::Verified,
-        included_in_parent: line.price.included_in_parent,
-        expires: until.to_owned(),
-        country: None,
-        customer_group: None,
-        adjustments: Vec::new(),
-        offer: Some(quotation.to_owned()),
-        seal: String::new(),
-    };
-    for (child, minor) in children.iter_mut().zip(shares) {
-        let share = Money { minor, ..total.clone() };
-        let unit = divided(&share, child.quantity);
-        child.price = price(child, share, unit);
-        child.key = key(&child.key)?;
-        child.parent = child.parent.as_deref().map(key).transpose()?;
-    }
-    parent.price = price(parent, total, Some(unit.clone()));
-    parent.key = key(&parent.key)?;
-    parent.children = parent.children.iter().map(|child| key(child)).collect::<Result<_, _>>()?;
-    Ok(family)
-}
-
-/// The words for the money that amounts are in.
-fn money_words(currency: &str, scale: u8) -> String {
-    format!("{currency} with {scale} decimals")
-}
-
-fn refused(what: &str, why: String) -> CartError {
-    CartError::Price { what: what.to_owned(), why }
 }

@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
 
-use super::error::{CartError, NOT_STORED, SealFault};
-use super::held::Cart;
-use super::line::CartLine;
-use super::offer::refuse_holding;
-use super::places::{Places, roots};
 use super::request::CartRequest;
-use super::shop::{Shop, Visitor};
+use super::rules::change::{AddToCart, CartChange, CartOperation};
+use super::rules::error::{CartError, NOT_STORED, SealFault};
+use super::rules::held::Cart;
+use super::rules::line::CartLine;
+use super::rules::offer::refuse_holding;
+use super::rules::places::{Places, roots};
+use super::rules::shop::{Shop, Visitor};
 use super::walk::Walk;
-use super::{AddToCart, CartChange, CartOperation};
 use crate::contract::{Item, Wanted};
 use crate::host::Cartwright;
 use crate::ids::ShopId;

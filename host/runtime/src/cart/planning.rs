@@ -1,16 +1,15 @@
 //! What the strategy plans, and what the plan is checked against.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp, Unit};
-
-use super::error::CartError;
-use super::line::CartLine;
-use super::plan::{Checking, ItemFacts, key_of, queries};
-use super::pricing::{Pricing, VendorPrice};
+use super::rules::error::CartError;
+use super::rules::line::CartLine;
+use super::rules::plan::{Checking, ItemFacts, key_of, queries};
+use super::rules::planning::{component_queries, expiry};
+use super::rules::pricing::{Pricing, VendorPrice};
 use super::walk::Walk;
-use crate::contract::{Error, Item, Piece, PlanRequest, Planned, Price, PriceSource, SkuQuery, VariantInfo};
+use crate::contract::{Error, Piece, PlanRequest, Planned, VariantInfo};
 use crate::guest::{CallOptions, call};
 use crate::hook::Hook;
 use crate::ids::Digest;
@@ -135,55 +134,4 @@ fn pieces(planned: &Planned) -> String {
         })
         .collect();
     names.join(", ")
-}
-
-/// The articles whose prices a plan needs: those of lines that cost what their articles cost. A bundle's children are in the plan.
-fn component_queries(items: &[Item], facts: &[ItemFacts], pieces: &[Piece]) -> Vec<SkuQuery> {
-    let mut skus: BTreeSet<(&String, bool)> = BTreeSet::new();
-    for piece in pieces {
-        let Piece::Line(line) = piece else { continue };
-        let facts = line.item.and_then(|item| facts.get(item as usize));
-        if let (PriceSource::Components, Some(facts)) = (line.price.source, facts) {
-            let articles = facts.below.iter().filter_map(|index| items.get(*index)).flat_map(|item| &item.articles);
-            skus.extend(articles.filter_map(|article| Some((article.price_sku.as_ref()?, line.price.ignore_case))));
-        }
-    }
-    let query = |(sku, ignore_case): (&String, bool)| SkuQuery { sku: sku.clone(), within_product: None, ignore_case };
-    skus.into_iter().map(query).collect()
-}
-
-/// A seal ends when the shop says, or when the first of the vendor's prices does. A price that was remembered holds no longer for it:
-/// the shop's time counts from when the vendor was asked.
-///
-/// # Errors
-/// When the end is beyond all calendars.
-fn expiry(priced_at: Option<Timestamp>, seconds: u32, prices: &[Option<Price>]) -> Result<String, CartError> {
-    let ours = priced_at.unwrap_or_else(Timestamp::now).checked_add(SignedDuration::from_secs(seconds.into()));
-    let ours =
-        ours.and_then(|ours| ours.round(Unit::Second)).map_err(|error| CartError::Unwritable(error.to_string()))?;
-    let theirs =
-        prices.iter().flatten().filter_map(|price| price.valid_until.as_ref()?.parse::<Timestamp>().ok()).min();
-    Ok(theirs.map_or(ours, |theirs| theirs.min(ours)).to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::contract::{Money, PriceBasis, PriceState, TaxBasis};
-
-    #[test]
-    fn a_seal_over_a_remembered_price_ends_as_if_the_vendor_was_asked_for_it() {
-        let asked: Timestamp = "2026-01-01T12:00:00Z".parse().unwrap();
-        assert_eq!(expiry(Some(asked), 3600, &[]).unwrap(), "2026-01-01T13:00:00Z");
-        let price = |until: &str| {
-            let amount = Money { minor: 1, scale: 2, currency: "EUR".to_owned() };
-            let (basis, tax, state) = (PriceBasis::Unit, TaxBasis::AsShop, PriceState::Verified);
-            Some(Price { amount, basis, tax, state, valid_until: Some(until.to_owned()) })
-        };
-        let until = |until: &str| expiry(Some(asked), 3600, &[None, price(until)]).unwrap();
-        assert_eq!(until("2026-01-01T12:30:00Z"), "2026-01-01T12:30:00Z");
-        assert_eq!(until("2026-01-02T12:30:00Z"), "2026-01-01T13:00:00Z");
-        let now = expiry(None, 3600, &[]).unwrap().parse::<Timestamp>().unwrap();
-        assert!(now > Timestamp::now());
-    }
 }

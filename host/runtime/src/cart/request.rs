@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::check::check_seals;
-use super::error::{CartError, OTHERWISE, SealFault};
-use super::held::{Cart, without_no_changes};
-use super::line::CartLine;
-use super::places::{Move, roots};
-use super::plan::TooFew;
-use super::shop::Visitor;
+use super::rules::change::{CartChange, CartOperation, Stage};
+use super::rules::check::check_seals;
+use super::rules::error::{CartError, OTHERWISE, SealFault};
+use super::rules::held::{Cart, without_no_changes};
+use super::rules::line::CartLine;
+use super::rules::places::{Move, roots};
+use super::rules::plan::TooFew;
+use super::rules::shop::Visitor;
 use super::walk::{Spent, Walk};
-use super::{CartChange, CartOperation, Stage};
 use crate::contract::{Item, Wanted};
 use crate::host::Cartwright;
 use crate::ids::{Digest, ShopId};

@@ -8,15 +8,14 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
-use super::budget::{Budget, MAX_LINES_FOR_STRATEGY, OverBudget};
-use super::error::{CartError, SealFault};
-use super::held::Cart;
-use super::line::{CartLine, Pin};
-use super::parts::TakenOut;
 use super::pictures::Pictures;
-use super::plan::{TooFew, Warnings};
-use super::shop::{StrategyChoice, Visitor};
-use super::{CartChange, CartOperation, MAX_PIECES, Stage};
+use super::rules::budget::{Budget, MAX_LINES_FOR_STRATEGY, MAX_PIECES, OverBudget};
+use super::rules::change::{CartChange, CartOperation, Stage};
+use super::rules::error::{CartError, SealFault};
+use super::rules::held::{Cart, TakenOut};
+use super::rules::line::{CartLine, Pin};
+use super::rules::plan::{TooFew, Warnings};
+use super::rules::shop::{StrategyChoice, Visitor};
 use crate::contract::{Association, Context, Error, Item, Message, PlanRequest, SettingValue, Wanted};
 use crate::error::{Breach, Failure, HookError, LogLine};
 use crate::guest::answered;

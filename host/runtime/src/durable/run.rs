@@ -7,7 +7,7 @@ use sha2::Sha256;
 
 use crate::capability::log::LogSink;
 use crate::capability::wasi::GuestClock;
-use crate::cart::Visitor;
+use crate::cart::rules::shop::Visitor;
 use crate::clock::Clock;
 use crate::durable::clock::timestamp;
 use crate::durable::end::{RunEnd, RunError, Why};

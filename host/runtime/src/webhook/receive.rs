@@ -2,7 +2,7 @@
 
 use http::{HeaderName, HeaderValue, StatusCode};
 
-use crate::cart::{Shop, Visitor};
+use crate::cart::rules::shop::{Shop, Visitor};
 use crate::contract::{self, Authentication, Endpoint, Purpose, Received, WebhookResponse};
 use crate::durable::timestamp;
 use crate::error::{Failure, HookError, SetupError};

@@ -12,7 +12,7 @@ use crate::contract::{Bundle, Money, NewLine, PriceSource, TaxBasis};
 use crate::ids::Digest;
 
 impl Checking<'_> {
-    pub(super) fn bundle(&self, bundle: &Bundle) -> Result<Vec<CartLine>, CartError> {
+    pub(crate) fn bundle(&self, bundle: &Bundle) -> Result<Vec<CartLine>, CartError> {
         let quantity = piece_count(bundle.parent.quantity.into(), || self.called(&bundle.parent))?;
         let parts = self.parts(bundle, quantity)?;
         if parts.is_empty() {

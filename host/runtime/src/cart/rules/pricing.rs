@@ -11,46 +11,46 @@ use crate::contract::{
 
 /// A line's price before it is sealed.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Priced {
+pub(crate) struct Priced {
     /// `None` where the total does not divide into whole minor units.
-    pub(super) unit: Option<Money>,
-    pub(super) total: Money,
-    pub(super) tax: TaxBasis,
-    pub(super) state: PriceState,
+    pub(crate) unit: Option<Money>,
+    pub(crate) total: Money,
+    pub(crate) tax: TaxBasis,
+    pub(crate) state: PriceState,
 }
 
 impl Priced {
-    pub(super) fn new(total: Money, quantity: u32, tax: TaxBasis, state: PriceState) -> Self {
+    pub(crate) fn new(total: Money, quantity: u32, tax: TaxBasis, state: PriceState) -> Self {
         Self { unit: divided(&total, quantity), total, tax, state }
     }
 }
 
 /// What a line costs, before it is rounded.
-pub(super) struct ExactPrice {
-    pub(super) total: Amount,
-    pub(super) tax: TaxBasis,
-    pub(super) state: PriceState,
+pub(crate) struct ExactPrice {
+    pub(crate) total: Amount,
+    pub(crate) tax: TaxBasis,
+    pub(crate) state: PriceState,
 }
 
 /// A vendor's price, brought into the shop's currency.
 #[derive(Clone)]
-pub(super) struct VendorPrice {
+pub(crate) struct VendorPrice {
     /// In the shop's decimals, for strategies to look at.
-    pub(super) price: Price,
+    pub(crate) price: Price,
     /// What the host reckons with.
     exact: Amount,
 }
 
 /// What pricing looks things up in.
-pub(super) struct Pricing<'a> {
-    pub(super) context: &'a Context,
-    pub(super) items: &'a [Item],
+pub(crate) struct Pricing<'a> {
+    pub(crate) context: &'a Context,
+    pub(crate) items: &'a [Item],
     /// The vendor's prices, one for each item.
-    pub(super) vendor: &'a [Option<VendorPrice>],
+    pub(crate) vendor: &'a [Option<VendorPrice>],
     /// The variants that articles are priced by, by SKU and whether its case was ignored.
-    pub(super) components: &'a HashMap<(&'a str, bool), Vec<VariantInfo>>,
+    pub(crate) components: &'a HashMap<(&'a str, bool), Vec<VariantInfo>>,
     /// How many are wanted of each item; a vendor's total is for as many.
-    pub(super) wanted: &'a HashMap<Option<u32>, u32>,
+    pub(crate) wanted: &'a HashMap<Option<u32>, u32>,
 }
 
 fn no_price(what: &str, why: impl Into<String>) -> CartError {
@@ -59,7 +59,7 @@ fn no_price(what: &str, why: impl Into<String>) -> CartError {
 
 impl Pricing<'_> {
     /// How many are wanted of an item.
-    pub(super) fn asked(&self, item: Option<u32>) -> u32 {
+    pub(crate) fn asked(&self, item: Option<u32>) -> u32 {
         self.wanted.get(&item).copied().unwrap_or(1)
     }
 
@@ -69,7 +69,7 @@ impl Pricing<'_> {
     }
 
     /// The platform's price of a variant for one piece.
-    pub(super) fn platform(&self, variant: &VariantInfo) -> Result<Amount, CartError> {
+    pub(crate) fn platform(&self, variant: &VariantInfo) -> Result<Amount, CartError> {
         let price = variant
             .price
             .as_ref()
@@ -87,7 +87,7 @@ impl Pricing<'_> {
     }
 
     /// A line's total, rounded as the shop rounds.
-    pub(super) fn rounded(&self, what: &str, total: &Amount) -> Result<Money, CartError> {
+    pub(crate) fn rounded(&self, what: &str, total: &Amount) -> Result<Money, CartError> {
         let Context { currency, scale, rounding, .. } = self.context;
         let rounded = total.round(currency, *scale, *rounding).map_err(self.failed(what))?;
         if total.is_negative() {
@@ -97,7 +97,7 @@ impl Pricing<'_> {
     }
 
     /// A line's price from its source, with its adjustments.
-    pub(super) fn line(
+    pub(crate) fn line(
         &self,
         what: &str,
         price: &LinePrice,
@@ -125,7 +125,7 @@ impl Pricing<'_> {
     }
 
     /// How far a price of these items can be trusted, whoever says it.
-    pub(super) fn state(&self, below: &[usize]) -> PriceState {
+    pub(crate) fn state(&self, below: &[usize]) -> PriceState {
         let mut reasons = below.iter().filter_map(|index| self.items.get(*index)?.unverified.as_ref());
         match reasons.next_back() {
             Some(unverified) => PriceState::Unverified(unverified.reason.text.clone()),
@@ -182,7 +182,7 @@ impl Pricing<'_> {
     }
 
     /// Does an amount of this basis hold tax as the shop's own prices do?
-    pub(super) fn is_as_shop(&self, tax: TaxBasis) -> bool {
+    pub(crate) fn is_as_shop(&self, tax: TaxBasis) -> bool {
         match tax {
             TaxBasis::AsShop => true,
             TaxBasis::Gross => self.context.prices_include_tax,
@@ -192,13 +192,13 @@ impl Pricing<'_> {
 }
 
 /// The amount for one, where it is a whole number of minor units.
-pub(super) fn divided(total: &Money, quantity: u32) -> Option<Money> {
+pub(crate) fn divided(total: &Money, quantity: u32) -> Option<Money> {
     let quantity = i64::from(quantity.max(1));
     (total.minor % quantity == 0).then(|| Money { minor: total.minor / quantity, ..total.clone() })
 }
 
 /// Brings a vendor's price into the shop's currency by the platform's own rate, or refuses.
-pub(super) fn converted(
+pub(crate) fn converted(
     price: Price,
     what: &str,
     rate: Option<&str>,
@@ -224,6 +224,6 @@ pub(super) fn converted(
 }
 
 /// A text of the host for the merchant.
-pub(super) fn warning(key: &str, text: String) -> Message {
+pub(crate) fn warning(key: &str, text: String) -> Message {
     Message { key: key.to_owned(), parameters: Vec::new(), text }
 }

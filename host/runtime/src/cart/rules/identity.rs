@@ -44,7 +44,7 @@ type DescribedArticle<'a> = (&'a str, String, Option<&'a str>, Option<&'a str>, 
 ///
 /// # Errors
 /// The place of an item whose state has no canonical form, and why.
-pub(super) fn fingerprints(items: &[Item], forest: &Forest) -> Result<Vec<Digest>, (usize, NotCanonical)> {
+pub(crate) fn fingerprints(items: &[Item], forest: &Forest) -> Result<Vec<Digest>, (usize, NotCanonical)> {
     let mut fingerprints: Vec<Option<Digest>> = vec![None; items.len()];
     // Children come first.
     for index in forest.parents_first.iter().rev().copied() {

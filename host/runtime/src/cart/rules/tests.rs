@@ -9,10 +9,9 @@ use proptest::prelude::*;
 
 use super::canonical::canonical;
 use super::error::SealFault;
-use super::held::{Cart, without_no_changes};
+use super::held::{Cart, TakenOut, without_no_changes};
 use super::identity::fingerprints;
 use super::line::{CartLine, Pin};
-use super::parts::TakenOut;
 use super::places::Places;
 use super::plan::{Checking, ItemFacts, key_of, queries};
 use super::pricing::{Pricing, VendorPrice, converted};

@@ -10,7 +10,7 @@ use image::{ImageFormat, ImageReader, Limits};
 use crate::contract::ByteRange;
 
 /// Maximum number of bytes of a picture.
-pub(super) const MAX_PICTURE_BYTES: usize = 4 << 20;
+pub(crate) const MAX_PICTURE_BYTES: usize = 4 << 20;
 /// Maximum number of pixels of an edge; a vendor's picture has 512. Decoded, such a picture takes 16 MB, however small its file is.
 const MAX_EDGE_PIXELS: u32 = 2048;
 
@@ -31,14 +31,14 @@ pub(crate) enum ThumbnailError {
 
 /// What a picture's file says of it, before anything is decoded.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Measured {
-    pub(super) format: ImageFormat,
-    pub(super) media_type: &'static str,
-    pub(super) pixels: u64,
+pub(crate) struct Measured {
+    pub(crate) format: ImageFormat,
+    pub(crate) media_type: &'static str,
+    pub(crate) pixels: u64,
 }
 
 /// Cuts a picture's text out of a raw configuration.
-pub(super) fn cut<'a>(raw: &'a [u8], range: &ByteRange) -> Result<&'a [u8], ThumbnailError> {
+pub(crate) fn cut<'a>(raw: &'a [u8], range: &ByteRange) -> Result<&'a [u8], ThumbnailError> {
     let start = range.offset as usize;
     let text =
         start.checked_add(range.length as usize).and_then(|end| raw.get(start..end)).ok_or(ThumbnailError::Range)?;
@@ -47,7 +47,7 @@ pub(super) fn cut<'a>(raw: &'a [u8], range: &ByteRange) -> Result<&'a [u8], Thum
 
 /// Reads base64 as it stands in a JSON text, bare or as a data URI: in either alphabet, with or without padding, broken into lines,
 /// and with characters spelt as escapes of JSON or of a URI.
-pub(super) fn decode_base64(text: &[u8]) -> Result<Vec<u8>, ThumbnailError> {
+pub(crate) fn decode_base64(text: &[u8]) -> Result<Vec<u8>, ThumbnailError> {
     let quoted = [b"\"", text, b"\""].concat();
     let text: Cow<'_, str> = serde_json::from_slice::<String>(&quoted).map(Cow::Owned).or_else(|_| {
         // Line ends may stand in it as they are.
@@ -82,7 +82,7 @@ pub(super) fn decode_base64(text: &[u8]) -> Result<Vec<u8>, ThumbnailError> {
 }
 
 /// Measures a picture by its header.
-pub(super) fn measure(bytes: &[u8]) -> Result<Measured, ThumbnailError> {
+pub(crate) fn measure(bytes: &[u8]) -> Result<Measured, ThumbnailError> {
     if bytes.len() > MAX_PICTURE_BYTES {
         return Err(ThumbnailError::TooLarge);
     }
@@ -103,7 +103,7 @@ pub(super) fn measure(bytes: &[u8]) -> Result<Measured, ThumbnailError> {
 }
 
 /// Checks a picture by decoding it, within limits on pixels and memory. It costs as much as its pixels, however small its file is.
-pub(super) fn decode(bytes: &[u8], format: ImageFormat) -> Result<(), ThumbnailError> {
+pub(crate) fn decode(bytes: &[u8], format: ImageFormat) -> Result<(), ThumbnailError> {
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut limits = Limits::default();
     limits.max_image_width = Some(MAX_EDGE_PIXELS);

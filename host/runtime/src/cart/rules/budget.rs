@@ -2,8 +2,10 @@
 
 use serde::Serialize;
 
-use super::MAX_LINES;
-
+/// Maximum number of pieces of one line.
+pub const MAX_PIECES: u32 = 1_000_000;
+/// Maximum number of lines that one plan may give, and that a cart may have.
+pub const MAX_LINES: usize = 10_000;
 /// Maximum length in bytes of a `named-json` that is kept with a line.
 pub(crate) const MAX_NAMED_JSON_BYTES: usize = 64 << 10;
 /// Maximum number of lines of the cart that a strategy is given. More would make planning each line of a cart again cost the square

@@ -6,20 +6,20 @@ use super::error::{CartError, issue};
 use crate::contract::Item;
 
 /// How items hang together. All of it is made in one pass over the items.
-pub(super) struct Forest {
+pub(crate) struct Forest {
     /// For each item the items right below it, by index.
-    pub(super) children: Vec<Vec<usize>>,
+    pub(crate) children: Vec<Vec<usize>>,
     /// All items, every parent before its children.
-    pub(super) parents_first: Vec<usize>,
+    pub(crate) parents_first: Vec<usize>,
     /// For each root, it and all items below it, by index. Empty for every other item: only roots are sold.
-    pub(super) below: Vec<Vec<usize>>,
+    pub(crate) below: Vec<Vec<usize>>,
 }
 
 /// Reads which items belong to which.
 ///
 /// # Errors
 /// When two items have one id, a parent does not exist, or parents form a cycle.
-pub(super) fn forest(items: &[Item]) -> Result<Forest, CartError> {
+pub(crate) fn forest(items: &[Item]) -> Result<Forest, CartError> {
     let wrong = |index: usize, key: &str, text: String| {
         Err(CartError::Configuration(issue(&format!("[{index}].parent"), key, text)))
     };

@@ -17,7 +17,7 @@ const MAX_EXPONENT_DIGITS: usize = 15;
 /// A JSON text that has no canonical form.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("it is not JSON with one meaning: {0}")]
-pub(super) struct NotCanonical(String);
+pub(crate) struct NotCanonical(String);
 
 impl From<serde_json::Error> for NotCanonical {
     fn from(error: serde_json::Error) -> Self {
@@ -29,7 +29,7 @@ impl From<serde_json::Error> for NotCanonical {
 ///
 /// # Errors
 /// When the text is not JSON, has a member twice, or is nested deeper than [`MAX_DEPTH`].
-pub(super) fn canonical(text: &str) -> Result<Option<Vec<u8>>, NotCanonical> {
+pub(crate) fn canonical(text: &str) -> Result<Option<Vec<u8>>, NotCanonical> {
     let mut reader =
         Reader { text: text.as_bytes(), at: 0, written: Vec::with_capacity(text.len()), scratch: Vec::new() };
     let is_null = reader.value(0)?;

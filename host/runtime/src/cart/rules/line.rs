@@ -36,7 +36,7 @@ pub struct Pin {
 
 impl Pin {
     /// The strategy, by its account and name: another version of it gives lines the same keys.
-    pub(super) fn strategy_name(&self) -> String {
+    pub(crate) fn strategy_name(&self) -> String {
         format!("{}/{}", self.strategy_account, self.strategy)
     }
 }
@@ -195,13 +195,13 @@ impl CartLine {
     }
 
     /// Does its price hold for this visitor? What a merchant offered holds for whoever was offered it.
-    pub(super) fn is_priced_for(&self, visitor: &Visitor) -> bool {
+    pub(crate) fn is_priced_for(&self, visitor: &Visitor) -> bool {
         let SealedPrice { country, customer_group, offer, .. } = &self.price;
         offer.is_some() || (country, customer_group) == (&visitor.country, &visitor.customer_group)
     }
 
     /// The key that this line would have if `usual` were its key at the usual price.
-    pub(super) fn key_at_its_price(&self, usual: String) -> Result<String, CartError> {
+    pub(crate) fn key_at_its_price(&self, usual: String) -> Result<String, CartError> {
         match &self.price.offer {
             Some(quotation) => offered_key(&OfferedKey { key: &usual, quotation }),
             None => Ok(usual),
@@ -209,7 +209,7 @@ impl CartLine {
     }
 
     /// The key of this line at the usual price, which is no child, if just these parts were taken out of it.
-    pub(super) fn key_without(&self, shop: &ShopId, without: &[Digest]) -> Result<String, CartError> {
+    pub(crate) fn key_without(&self, shop: &ShopId, without: &[Digest]) -> Result<String, CartError> {
         line_key(&KeyParts {
             shop,
             product: &self.product,
@@ -227,7 +227,7 @@ impl CartLine {
     ///
     /// # Errors
     /// For a text that cannot be shown.
-    pub(super) fn make_readable(&mut self, warnings: &mut Vec<Message>) -> Result<(), CartError> {
+    pub(crate) fn make_readable(&mut self, warnings: &mut Vec<Message>) -> Result<(), CartError> {
         let mut show = |what: &str, text: &mut String| {
             let shown = text::shown(text).map_err(|error| {
                 CartError::Configuration(issue("shown", "text-unusable", format!("{what} cannot be shown: {error}")))

@@ -6,6 +6,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::error::CartError;
+use super::held::TakenOut;
 use super::identity::{PartName, part_name};
 use super::line::{CartLine, Unconfirmed};
 use super::plan::{Checking, broken, piece_count};
@@ -13,16 +14,16 @@ use crate::contract::{Bundle, BundleChild, ChildRemoval, Message, Target, Varian
 use crate::ids::Digest;
 
 /// A part of a bundle.
-pub(super) struct Part {
+pub(crate) struct Part {
     /// What it buys. The same in a bundle of another quantity, and in one that other parts were taken out of.
-    pub(super) name: Digest,
+    pub(crate) name: Digest,
     /// None for a text.
-    pub(super) variant: Option<VariantInfo>,
-    pub(super) text: Option<String>,
+    pub(crate) variant: Option<VariantInfo>,
+    pub(crate) text: Option<String>,
     /// As it was planned, with the quantity for one bundle. Of children that buy the same, the first.
-    pub(super) child: BundleChild,
+    pub(crate) child: BundleChild,
     /// How many there are in all bundles together.
-    pub(super) pieces: u32,
+    pub(crate) pieces: u32,
 }
 
 impl Part {
@@ -56,15 +57,10 @@ impl ArticleName {
     }
 }
 
-/// The names of the parts that were taken out of the bundles that are planned again, by the configured product that a bundle stands
-/// for.
-#[derive(Debug, Clone, Default)]
-pub(super) struct TakenOut(pub(super) HashMap<Option<u32>, BTreeSet<Digest>>);
-
 impl TakenOut {
     /// The names of the parts that stay out of a planned bundle. None where the strategy no longer lets them go, or where nothing
     /// would be left; a name that no part has any more counts for nothing. The bundle then costs more, in the shopper's sight.
-    pub(super) fn of(&self, bundle: &Bundle, parts: &[Part]) -> BTreeSet<Digest> {
+    pub(crate) fn of(&self, bundle: &Bundle, parts: &[Part]) -> BTreeSet<Digest> {
         let Some(taken_out) = self.0.get(&bundle.parent.item) else { return BTreeSet::new() };
         let goes = |part: &&Part| part.child.removal == ChildRemoval::Repriced && taken_out.contains(&part.name);
         let out: BTreeSet<Digest> = parts.iter().filter(goes).map(|part| part.name).collect();
@@ -74,7 +70,7 @@ impl TakenOut {
 
 /// Takes parts out of a bundle's parent: off its bill of materials, by the SKU that articles are priced by, or else by their own. The
 /// line then waits for the merchant, because the saved configuration, which a vendor may produce from, still holds the parts.
-pub(super) fn leave_out<'p>(parent: &mut CartLine, parts: impl Iterator<Item = &'p Part>) {
+pub(crate) fn leave_out<'p>(parent: &mut CartLine, parts: impl Iterator<Item = &'p Part>) {
     let prices = parent.bill_of_materials.iter().filter_map(|article| article.price_sku.as_deref());
     let prices: HashSet<ArticleName> = prices.flat_map(ArticleName::of).collect();
     let (mut by_price, mut by_sku) = (HashSet::new(), HashSet::new());
@@ -103,7 +99,7 @@ pub(super) fn leave_out<'p>(parent: &mut CartLine, parts: impl Iterator<Item = &
 impl Checking<'_> {
     /// A bundle's children, found in the catalogue. Those that buy the same are added up, in the order in which they first stand: a
     /// SKU and an id may name one variant. Whoever says two things of them is refused: one of the two would be lost.
-    pub(super) fn parts(&self, bundle: &Bundle, bundles: u32) -> Result<Vec<Part>, CartError> {
+    pub(crate) fn parts(&self, bundle: &Bundle, bundles: u32) -> Result<Vec<Part>, CartError> {
         let Bundle { parent, children, .. } = bundle;
         let mut parts: Vec<Part> = Vec::with_capacity(children.len());
         let mut places: HashMap<Digest, usize> = HashMap::new();

@@ -1,14 +1,15 @@
 //! A cart's lines by key, so that no loop over lines holds another one.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
-use super::CartOperation;
 use super::budget::Budget;
+use super::change::CartOperation;
 use super::error::CartError;
 use super::line::CartLine;
+use crate::ids::Digest;
 
 /// The lines that a platform sent, by key. Nothing says that they are as they were sealed, nor that a key is there once.
-pub(super) struct Cart<'l> {
+pub(crate) struct Cart<'l> {
     lines: &'l [CartLine],
     top: HashMap<&'l str, Vec<&'l CartLine>>,
     children: HashMap<&'l str, Vec<&'l CartLine>>,
@@ -17,7 +18,7 @@ pub(super) struct Cart<'l> {
 impl<'l> Cart<'l> {
     /// # Errors
     /// For more lines than [`Budget::CartLines`] allows.
-    pub(super) fn new(lines: &'l [CartLine]) -> Result<Self, CartError> {
+    pub(crate) fn new(lines: &'l [CartLine]) -> Result<Self, CartError> {
         Budget::CartLines.check(lines.len())?;
         let mut cart = Self { lines, top: HashMap::with_capacity(lines.len()), children: HashMap::new() };
         for line in lines {
@@ -29,44 +30,49 @@ impl<'l> Cart<'l> {
         Ok(cart)
     }
 
-    pub(super) fn lines(&self) -> &'l [CartLine] {
+    pub(crate) fn lines(&self) -> &'l [CartLine] {
         self.lines
     }
 
     /// The first line of this key that is not a child.
-    pub(super) fn top(&self, key: &str) -> Option<&'l CartLine> {
+    pub(crate) fn top(&self, key: &str) -> Option<&'l CartLine> {
         self.copies(key).first().copied()
     }
 
     /// All lines of this key that are not children.
-    pub(super) fn copies(&self, key: &str) -> &[&'l CartLine] {
+    pub(crate) fn copies(&self, key: &str) -> &[&'l CartLine] {
         self.top.get(key).map_or(&[], Vec::as_slice)
     }
 
     /// The children of the lines of this key.
-    pub(super) fn children(&self, key: &str) -> &[&'l CartLine] {
+    pub(crate) fn children(&self, key: &str) -> &[&'l CartLine] {
         self.children.get(key).map_or(&[], Vec::as_slice)
     }
 
     /// A line and its children.
-    pub(super) fn family(&self, line: &'l CartLine) -> Vec<&'l CartLine> {
+    pub(crate) fn family(&self, line: &'l CartLine) -> Vec<&'l CartLine> {
         std::iter::once(line).chain(self.children(&line.key).iter().copied()).collect()
     }
 
     /// How many of a line the cart asks for. A replacement takes the place of every copy of its line, so all of them count.
-    pub(super) fn asked(&self, key: &str) -> u32 {
+    pub(crate) fn asked(&self, key: &str) -> u32 {
         self.copies(key).iter().fold(0, |sum, line| sum.saturating_add(line.asked_quantity))
     }
 
     /// A line's key with those of its children.
-    pub(super) fn keys(&self, key: &str) -> Vec<String> {
+    pub(crate) fn keys(&self, key: &str) -> Vec<String> {
         let children = self.children(key).iter().map(|line| line.key.clone());
         std::iter::once(key.to_owned()).chain(children).collect()
     }
 }
 
+/// The names of the parts that were taken out of the bundles that are planned again, by the configured product that a bundle stands
+/// for.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct TakenOut(pub(crate) HashMap<Option<u32>, BTreeSet<Digest>>);
+
 /// A replacement by the same lines changes nothing; by the same keys it is an update.
-pub(super) fn without_no_changes(operations: Vec<CartOperation>, cart: &Cart<'_>) -> Vec<CartOperation> {
+pub(crate) fn without_no_changes(operations: Vec<CartOperation>, cart: &Cart<'_>) -> Vec<CartOperation> {
     operations
         .into_iter()
         .filter_map(|operation| match operation {
@@ -89,7 +95,7 @@ pub(super) fn without_no_changes(operations: Vec<CartOperation>, cart: &Cart<'_>
 }
 
 /// Is each of these lines one of those that are held, at the same price?
-pub(super) fn are_held(held: &[&CartLine], lines: &[CartLine]) -> bool {
+pub(crate) fn are_held(held: &[&CartLine], lines: &[CartLine]) -> bool {
     let mut by_key: HashMap<&str, Vec<&CartLine>> = HashMap::with_capacity(held.len());
     for line in held {
         by_key.entry(&line.key).or_default().push(line);

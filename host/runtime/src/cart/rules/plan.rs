@@ -3,13 +3,13 @@
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::budget::{MAX_LINES, MAX_PIECES};
 use super::error::CartError;
+use super::held::TakenOut;
 use super::identity::{KeyParts, line_key};
 use super::line::{CartLine, Pin, SealedPrice, Unconfirmed};
 use super::money::{self, Amount};
-use super::parts::TakenOut;
 use super::pricing::{ExactPrice, Priced, Pricing};
-use super::{MAX_LINES, MAX_PIECES};
 use crate::contract::{
     Article, BundleChild, LinePart, Message, NewLine, Piece, PriceSource, SkuQuery, Target, VariantInfo,
 };
@@ -19,41 +19,41 @@ use crate::text::{self, MAX_SHOWN_CHARS};
 
 /// What the host learned about a configured product.
 #[derive(Default, Clone)]
-pub(super) struct ItemFacts {
-    pub(super) fingerprint: Option<Digest>,
+pub(crate) struct ItemFacts {
+    pub(crate) fingerprint: Option<Digest>,
     /// Of a root, the item and all items below it, by index.
-    pub(super) below: Vec<usize>,
+    pub(crate) below: Vec<usize>,
 }
 
 /// What a plan is checked against.
-pub(super) struct Checking<'a> {
-    pub(super) shop: &'a ShopId,
-    pub(super) linked_product: &'a str,
-    pub(super) configuration: Option<Digest>,
-    pub(super) facts: &'a [ItemFacts],
-    pub(super) pricing: Pricing<'a>,
-    pub(super) price_from: PriceSource,
+pub(crate) struct Checking<'a> {
+    pub(crate) shop: &'a ShopId,
+    pub(crate) linked_product: &'a str,
+    pub(crate) configuration: Option<Digest>,
+    pub(crate) facts: &'a [ItemFacts],
+    pub(crate) pricing: Pricing<'a>,
+    pub(crate) price_from: PriceSource,
     /// Is it an offer that is asked for?
-    pub(super) quotation: bool,
-    pub(super) grants: &'a Grants,
-    pub(super) pin: &'a Pin,
-    pub(super) taken_out: &'a TakenOut,
-    pub(super) sell_unconfigured: bool,
-    pub(super) expires: &'a str,
+    pub(crate) quotation: bool,
+    pub(crate) grants: &'a Grants,
+    pub(crate) pin: &'a Pin,
+    pub(crate) taken_out: &'a TakenOut,
+    pub(crate) sell_unconfigured: bool,
+    pub(crate) expires: &'a str,
     /// The variant of the linked product that the shopper chose beforehand.
-    pub(super) chosen_variant: Option<&'a str>,
+    pub(crate) chosen_variant: Option<&'a str>,
     /// Variants of the linked product; only the chosen one, where one was.
-    pub(super) linked: &'a [VariantInfo],
+    pub(crate) linked: &'a [VariantInfo],
     /// The same by id.
-    pub(super) linked_by_id: &'a HashMap<&'a str, &'a VariantInfo>,
+    pub(crate) linked_by_id: &'a HashMap<&'a str, &'a VariantInfo>,
     /// Variants by query.
-    pub(super) by_query: &'a HashMap<(String, Option<String>, bool), Vec<VariantInfo>>,
+    pub(crate) by_query: &'a HashMap<(String, Option<String>, bool), Vec<VariantInfo>>,
     /// Variants that the guest was told of, by id.
-    pub(super) by_id: &'a HashMap<String, VariantInfo>,
+    pub(crate) by_id: &'a HashMap<String, VariantInfo>,
 }
 
 /// What a plan asks the catalogue for.
-pub(super) fn queries(pieces: &[Piece]) -> Vec<SkuQuery> {
+pub(crate) fn queries(pieces: &[Piece]) -> Vec<SkuQuery> {
     let mut found: BTreeMap<(String, Option<String>, bool), SkuQuery> = BTreeMap::new();
     let mut add = |target: &Target| {
         if let Target::Sku(query) = target {
@@ -73,17 +73,17 @@ pub(super) fn queries(pieces: &[Piece]) -> Vec<SkuQuery> {
     found.into_values().collect()
 }
 
-pub(super) fn key_of(query: &SkuQuery) -> (String, Option<String>, bool) {
+pub(crate) fn key_of(query: &SkuQuery) -> (String, Option<String>, bool) {
     (query.sku.clone(), query.within_product.clone(), query.ignore_case)
 }
 
-pub(super) fn broken<T>(text: impl Into<String>) -> Result<T, CartError> {
+pub(crate) fn broken<T>(text: impl Into<String>) -> Result<T, CartError> {
     Err(CartError::Plan(text.into()))
 }
 
 impl Checking<'_> {
     /// Checks a plan and makes lines of it: for each piece its line, and a bundle's children behind it.
-    pub(super) fn check(&self, pieces: &[Piece]) -> Result<Vec<Vec<CartLine>>, CartError> {
+    pub(crate) fn check(&self, pieces: &[Piece]) -> Result<Vec<Vec<CartLine>>, CartError> {
         if pieces.is_empty() {
             return broken("it is empty; a strategy that cannot sell answers with `error.rejected` and says why");
         }
@@ -124,7 +124,7 @@ impl Checking<'_> {
     }
 
     /// The lines of a checked plan that hold fewer pieces than a line of their own must.
-    pub(super) fn too_few(&self, pieces: &[Piece], families: &[Vec<CartLine>]) -> Result<TooFew, CartError> {
+    pub(crate) fn too_few(&self, pieces: &[Piece], families: &[Vec<CartLine>]) -> Result<TooFew, CartError> {
         let mut found = TooFew::default();
         if self.quotation {
             return Ok(found);
@@ -144,7 +144,7 @@ impl Checking<'_> {
         Ok(found)
     }
 
-    pub(super) fn variant(&self, target: &Target) -> Result<Option<VariantInfo>, CartError> {
+    pub(crate) fn variant(&self, target: &Target) -> Result<Option<VariantInfo>, CartError> {
         let one = |found: &[VariantInfo], error: CartError| match found {
             [variant] => Ok(Some(variant.clone())),
             _ => Err(error),
@@ -174,12 +174,12 @@ impl Checking<'_> {
     }
 
     /// What a planned line is called in an error: what it buys, and its title.
-    pub(super) fn called(&self, line: &NewLine) -> String {
+    pub(crate) fn called(&self, line: &NewLine) -> String {
         self.named(&line.target, line.title.as_deref())
     }
 
     /// The same of a bundle's child.
-    pub(super) fn called_child(&self, child: &BundleChild, parent: &NewLine) -> String {
+    pub(crate) fn called_child(&self, child: &BundleChild, parent: &NewLine) -> String {
         format!("{} of the bundle {}", self.named(&child.target, child.title.as_deref()), self.called(parent))
     }
 
@@ -198,19 +198,19 @@ impl Checking<'_> {
 
     /// What is not for sale, or not in this number, can still be offered. Whether a line of its own holds enough is checked
     /// [later](Self::too_few): more of the same may join it.
-    pub(super) fn purchasable(&self, variant: &VariantInfo, quantity: u32, is_part: bool) -> Result<(), CartError> {
+    pub(crate) fn purchasable(&self, variant: &VariantInfo, quantity: u32, is_part: bool) -> Result<(), CartError> {
         if self.quotation {
             return Ok(());
         }
         sellable(variant, quantity, is_part)
     }
 
-    pub(super) fn line(&self, planned: &NewLine) -> Result<CartLine, CartError> {
+    pub(crate) fn line(&self, planned: &NewLine) -> Result<CartLine, CartError> {
         self.exact_line(planned).map(|(line, _)| line)
     }
 
     /// A line, and what it costs before it is rounded.
-    pub(super) fn exact_line(&self, planned: &NewLine) -> Result<(CartLine, Amount), CartError> {
+    pub(crate) fn exact_line(&self, planned: &NewLine) -> Result<(CartLine, Amount), CartError> {
         let quantity = piece_count(planned.quantity.into(), || self.called(planned))?;
         let Some(variant) = self.variant(&planned.target)? else {
             return broken("a line of its own must buy something; only a bundle's child may be a text");
@@ -246,7 +246,7 @@ impl Checking<'_> {
         Ok((line, exact))
     }
 
-    pub(super) fn facts(&self, planned: &NewLine) -> Result<ItemFacts, CartError> {
+    pub(crate) fn facts(&self, planned: &NewLine) -> Result<ItemFacts, CartError> {
         match planned.item {
             Some(index) => match self.facts.get(index as usize) {
                 Some(facts) => Ok(facts.clone()),
@@ -280,7 +280,7 @@ impl Checking<'_> {
         all
     }
 
-    pub(super) fn made(&self, draft: Draft<'_>) -> Result<CartLine, CartError> {
+    pub(crate) fn made(&self, draft: Draft<'_>) -> Result<CartLine, CartError> {
         let item = draft.item.and_then(|index| self.pricing.items.get(index as usize));
         let product = draft.variant.as_ref().map_or(self.linked_product, |variant| &variant.product).to_owned();
         let key = line_key(&KeyParts {
@@ -373,21 +373,21 @@ fn plain(text: &str) -> String {
     text::readable(text, MAX_SHOWN_CHARS).text
 }
 
-pub(super) struct Draft<'a> {
-    pub(super) variant: Option<VariantInfo>,
-    pub(super) text: Option<String>,
-    pub(super) title: Option<String>,
-    pub(super) shown: Option<Vec<LinePart>>,
-    pub(super) quantity: u32,
-    pub(super) source: PriceSource,
-    pub(super) priced: Priced,
-    pub(super) item: Option<u32>,
-    pub(super) asked: u32,
-    pub(super) facts: ItemFacts,
-    pub(super) parent: Option<&'a str>,
+pub(crate) struct Draft<'a> {
+    pub(crate) variant: Option<VariantInfo>,
+    pub(crate) text: Option<String>,
+    pub(crate) title: Option<String>,
+    pub(crate) shown: Option<Vec<LinePart>>,
+    pub(crate) quantity: u32,
+    pub(crate) source: PriceSource,
+    pub(crate) priced: Priced,
+    pub(crate) item: Option<u32>,
+    pub(crate) asked: u32,
+    pub(crate) facts: ItemFacts,
+    pub(crate) parent: Option<&'a str>,
 }
 
-pub(super) fn piece_count(quantity: u64, what: impl FnOnce() -> String) -> Result<u32, CartError> {
+pub(crate) fn piece_count(quantity: u64, what: impl FnOnce() -> String) -> Result<u32, CartError> {
     match u32::try_from(quantity) {
         Ok(count @ 1..=MAX_PIECES) => Ok(count),
         _ => Err(CartError::Quantity { quantity, what: what(), minimum: 1, maximum: MAX_PIECES }),
@@ -397,17 +397,17 @@ pub(super) fn piece_count(quantity: u64, what: impl FnOnce() -> String) -> Resul
 /// Why lines cannot stand as they are planned because they hold too few pieces, by key. More of the same may join such a line; the
 /// line of all of them is then planned and checked as a whole.
 #[derive(Default)]
-pub(super) struct TooFew(HashMap<String, CartError>);
+pub(crate) struct TooFew(HashMap<String, CartError>);
 
 impl TooFew {
     /// Refuses the line of this key if it holds too few pieces.
-    pub(super) fn refuse(&self, key: &str) -> Result<(), CartError> {
+    pub(crate) fn refuse(&self, key: &str) -> Result<(), CartError> {
         self.0.get(key).map_or(Ok(()), |error| Err(error.clone()))
     }
 }
 
 /// The platform sells the variant now, and as many of it.
-pub(super) fn sellable(variant: &VariantInfo, quantity: u32, is_part: bool) -> Result<(), CartError> {
+pub(crate) fn sellable(variant: &VariantInfo, quantity: u32, is_part: bool) -> Result<(), CartError> {
     if !variant.purchasable {
         return Err(CartError::NotPurchasable(variant.sku.clone()));
     }
@@ -418,7 +418,7 @@ pub(super) fn sellable(variant: &VariantInfo, quantity: u32, is_part: bool) -> R
 }
 
 /// The platform sells as few of the variant as a line of their own.
-pub(super) fn enough(variant: &VariantInfo, quantity: u32) -> Result<(), CartError> {
+pub(crate) fn enough(variant: &VariantInfo, quantity: u32) -> Result<(), CartError> {
     match bounds(variant, false) {
         (minimum, _) if quantity >= minimum => Ok(()),
         bounds => Err(out_of_bounds(variant, quantity, bounds)),
@@ -437,4 +437,4 @@ fn out_of_bounds(variant: &VariantInfo, quantity: u32, (minimum, maximum): (u32,
 }
 
 /// A text of a plugin for the merchant, kept.
-pub(super) type Warnings = Vec<Message>;
+pub(crate) type Warnings = Vec<Message>;

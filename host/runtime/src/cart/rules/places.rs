@@ -9,7 +9,7 @@ use super::line::CartLine;
 use crate::contract::{Item, Wanted};
 
 /// The roots of a configuration; none of its items where there is no configuration.
-pub(super) fn roots(items: &[Item]) -> Vec<Option<u32>> {
+pub(crate) fn roots(items: &[Item]) -> Vec<Option<u32>> {
     if items.is_empty() {
         return vec![None];
     }
@@ -19,8 +19,8 @@ pub(super) fn roots(items: &[Item]) -> Vec<Option<u32>> {
 
 /// What is wanted in the place of which lines.
 #[derive(Default)]
-pub(super) struct Places {
-    pub(super) wanted: Vec<Wanted>,
+pub(crate) struct Places {
+    pub(crate) wanted: Vec<Wanted>,
     /// For each of them the line that goes.
     takes: Vec<Option<String>>,
     /// Lines that nothing takes the place of.
@@ -28,14 +28,14 @@ pub(super) struct Places {
 }
 
 /// A family of lines that comes into the cart, and the line whose place it takes.
-pub(super) struct Move {
-    pub(super) takes: Option<String>,
-    pub(super) lines: Vec<CartLine>,
+pub(crate) struct Move {
+    pub(crate) takes: Option<String>,
+    pub(crate) lines: Vec<CartLine>,
 }
 
 impl Places {
     /// For an edited line, the new configuration's items, and the cart.
-    pub(super) fn of(edited: &CartLine, quantity: u32, items: &[Item], lines: &[CartLine]) -> Self {
+    pub(crate) fn of(edited: &CartLine, quantity: u32, items: &[Item], lines: &[CartLine]) -> Self {
         let mut siblings = Siblings::of(edited, lines);
         let roots = roots(items);
         let mut takes: Vec<Option<&CartLine>> = vec![None; roots.len()];
@@ -71,7 +71,7 @@ impl Places {
     /// Where the planned families go, and which lines go without one. What is in the cart already takes its own place: where two
     /// products changed places, a platform that goes through the operations one by one would not know which of two lines of one
     /// key is meant.
-    pub(super) fn moves(mut self, families: Vec<Vec<CartLine>>) -> (Vec<Move>, Vec<String>) {
+    pub(crate) fn moves(mut self, families: Vec<Vec<CartLine>>) -> (Vec<Move>, Vec<String>) {
         let mut place_of: HashMap<Option<u32>, usize> = HashMap::with_capacity(self.wanted.len());
         for (place, wanted) in self.wanted.iter().enumerate() {
             place_of.entry(wanted.item).or_insert(place);

@@ -1,0 +1,58 @@
+//! What a configuration's items must be like, and what makes each of them what it is.
+
+use super::budget::MAX_NAMED_JSON_BYTES;
+use super::canonical::NotCanonical;
+use super::error::{CartError, issue};
+use super::identity::fingerprints;
+use super::tree::{Forest, forest};
+use crate::contract::{FieldIssue, Item};
+use crate::ids::Digest;
+use crate::text;
+
+/// The fingerprint of each item, and what is below each root.
+pub(crate) fn identified(items: &[Item]) -> Result<(Vec<Digest>, Vec<Vec<usize>>), CartError> {
+    let forest: Forest = forest(items)?;
+    let ambiguous = |(index, error): (usize, NotCanonical)| {
+        CartError::Configuration(issue(&format!("[{index}]"), "state-ambiguous", format!("the state: {error}")))
+    };
+    Ok((fingerprints(items, &forest).map_err(ambiguous)?, forest.below))
+}
+
+/// Refuses an item of which something that names it, or one of its parts, could not be kept as it is.
+pub(crate) fn check_names(index: usize, item: &Item) -> Result<(), FieldIssue> {
+    let path = |field: &str| format!("[{index}].{field}");
+    let name = |field: &dyn Fn() -> String, text: &str| {
+        text::check_name(text)
+            .map_err(|error| issue(&field(), "name-unusable", format!("this cannot name anything: {error}")))
+    };
+    let named = [
+        ("vendor-product", Some(&item.vendor_product)),
+        ("id", item.id.as_ref()),
+        ("parent", item.parent.as_ref()),
+        ("sku", item.sku.as_ref()),
+        ("reference", item.reference.as_ref()),
+    ];
+    for (field, text) in named {
+        text.map_or(Ok(()), |text| name(&|| path(field), text))?;
+    }
+    for (number, article) in item.articles.iter().enumerate() {
+        let at = |field: &str| path(&format!("articles[{number}].{field}"));
+        let named = [
+            ("sku", Some(&article.sku)),
+            ("price-sku", article.price_sku.as_ref()),
+            ("material-sku", article.material_sku.as_ref()),
+            ("quantity", Some(&article.quantity)),
+        ];
+        for (field, text) in named {
+            text.map_or(Ok(()), |text| name(&|| at(field), text))?;
+        }
+        for extra in &article.extra {
+            name(&|| at("extra"), &extra.name)?;
+            if extra.json.len() > MAX_NAMED_JSON_BYTES || extra.json.contains('\0') {
+                let text = format!("{:?} is not JSON text of at most {MAX_NAMED_JSON_BYTES} bytes", extra.name);
+                return Err(issue(&at("extra"), "extra-unusable", text));
+            }
+        }
+    }
+    Ok(())
+}

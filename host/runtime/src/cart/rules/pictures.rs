@@ -1,0 +1,122 @@
+//! The pictures of what is bought, checked within the budgets of one request.
+
+use std::collections::HashMap;
+
+use super::thumbnail::{self, ThumbnailError};
+use crate::ids::Digest;
+use crate::platform::Picture;
+
+/// Maximum number of pixels that are decoded for one request: four of the largest pictures, or 64 of 512 × 512.
+const MAX_PIXELS_PER_REQUEST: u64 = 16 << 20;
+/// Maximum number of bytes of all pictures of one request.
+pub(crate) const MAX_PICTURE_BYTES_PER_REQUEST: usize = 16 << 20;
+
+/// A picture before it is looked at.
+pub(crate) enum Found {
+    /// As it stands in the configuration.
+    Encoded(Vec<u8>),
+    Fetched(Vec<u8>),
+}
+
+/// What came of pictures that were looked at.
+#[derive(Default)]
+pub(crate) struct Checked {
+    pub(crate) by_item: Vec<(u32, Digest)>,
+    pub(crate) pictures: Vec<Picture>,
+    pub(crate) left_out: Vec<(u32, String)>,
+}
+
+/// Checks pictures one after the other, equal ones once, within the budgets of a request.
+pub(crate) fn check(found: Vec<(u32, Found)>) -> Checked {
+    let mut checked = Checked::default();
+    let mut known: HashMap<Digest, Result<(), String>> = HashMap::new();
+    let (mut pixels, mut total) = (0, 0);
+    for (index, picture) in found {
+        let bytes = match picture {
+            Found::Fetched(bytes) => Ok(bytes),
+            Found::Encoded(text) => thumbnail::decode_base64(&text),
+        };
+        let (bytes, digest) = match bytes {
+            Ok(bytes) => {
+                let digest = Digest::of(&bytes);
+                (bytes, digest)
+            }
+            Err(error) => {
+                checked.left_out.push((index, error.to_string()));
+                continue;
+            }
+        };
+        let usable = known.entry(digest).or_insert_with(|| {
+            let measured = thumbnail::measure(&bytes).map_err(|error| error.to_string())?;
+            if pixels + measured.pixels > MAX_PIXELS_PER_REQUEST {
+                return Err(format!(
+                    "all pictures of a request together may have {MAX_PIXELS_PER_REQUEST} pixels (MAX_PIXELS_PER_REQUEST)"
+                ));
+            }
+            if total + bytes.len() > MAX_PICTURE_BYTES_PER_REQUEST {
+                return Err(format!(
+                    "all pictures of a request together may have {MAX_PICTURE_BYTES_PER_REQUEST} bytes \
+                     (MAX_PICTURE_BYTES_PER_REQUEST)"
+                ));
+            }
+            pixels += measured.pixels;
+            total += bytes.len();
+            thumbnail::decode(&bytes, measured.format).map_err(|error: ThumbnailError| error.to_string())?;
+            checked.pictures.push(Picture { digest, bytes: bytes.clone(), media_type: measured.media_type });
+            Ok(())
+        });
+        match usable {
+            Ok(()) => checked.by_item.push((index, digest)),
+            Err(why) => checked.left_out.push((index, why.clone())),
+        }
+    }
+    checked
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+
+    fn png(edge: u32, shade: u8) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let picture = image::GrayImage::from_pixel(edge, edge, image::Luma([shade]));
+        picture.write_to(&mut Cursor::new(&mut bytes), image::ImageFormat::Png).expect("a picture");
+        bytes
+    }
+
+    fn fetched(pictures: impl IntoIterator<Item = Vec<u8>>) -> Vec<(u32, Found)> {
+        (0..).zip(pictures.into_iter().map(Found::Fetched)).collect()
+    }
+
+    #[test]
+    fn equal_pictures_are_decoded_and_kept_once() {
+        let large = png(2048, 1);
+        let checked = check(fetched(vec![large; 20]));
+        assert_eq!((checked.by_item.len(), checked.pictures.len(), checked.left_out.len()), (20, 1, 0));
+    }
+
+    #[test]
+    fn pictures_over_the_budget_of_pixels_are_left_out_by_its_name() {
+        let checked = check(fetched((0..20).map(|shade| png(2048, shade))));
+        assert_eq!((checked.by_item.len(), checked.pictures.len()), (4, 4));
+        assert!(
+            checked.left_out.iter().all(|(_, why)| why.contains("MAX_PIXELS_PER_REQUEST")),
+            "{:?}",
+            checked.left_out
+        );
+        // Small ones still go beside them.
+        let small = check(fetched((0..20).map(|shade| png(64, shade))));
+        assert_eq!((small.by_item.len(), small.left_out.len()), (20, 0));
+    }
+
+    #[test]
+    fn the_pixels_that_are_decoded_do_not_grow_with_the_number_of_pictures() {
+        let decoded = |count: u8| {
+            let checked = check(fetched((0..count).map(|shade| png(1024, shade))));
+            checked.pictures.len()
+        };
+        assert_eq!((decoded(8), decoded(16), decoded(32)), (8, 16, 16));
+    }
+}

@@ -1,0 +1,64 @@
+//! What a plan's check needs beside the plan: the articles' prices, and when its own end.
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp, Unit};
+
+use super::error::CartError;
+use super::plan::ItemFacts;
+use crate::contract::{Item, Piece, Price, PriceSource, SkuQuery};
+
+/// The articles whose prices a plan needs: those of lines that cost what their articles cost. A bundle's children are in the plan.
+pub(crate) fn component_queries(items: &[Item], facts: &[ItemFacts], pieces: &[Piece]) -> Vec<SkuQuery> {
+    let mut skus: BTreeSet<(&String, bool)> = BTreeSet::new();
+    for piece in pieces {
+        let Piece::Line(line) = piece else { continue };
+        let facts = line.item.and_then(|item| facts.get(item as usize));
+        if let (PriceSource::Components, Some(facts)) = (line.price.source, facts) {
+            let articles = facts.below.iter().filter_map(|index| items.get(*index)).flat_map(|item| &item.articles);
+            skus.extend(articles.filter_map(|article| Some((article.price_sku.as_ref()?, line.price.ignore_case))));
+        }
+    }
+    let query = |(sku, ignore_case): (&String, bool)| SkuQuery { sku: sku.clone(), within_product: None, ignore_case };
+    skus.into_iter().map(query).collect()
+}
+
+/// A seal ends when the shop says, or when the first of the vendor's prices does. A price that was remembered holds no longer for it:
+/// the shop's time counts from when the vendor was asked.
+///
+/// # Errors
+/// When the end is beyond all calendars.
+pub(crate) fn expiry(
+    priced_at: Option<Timestamp>,
+    seconds: u32,
+    prices: &[Option<Price>],
+) -> Result<String, CartError> {
+    let ours = priced_at.unwrap_or_else(Timestamp::now).checked_add(SignedDuration::from_secs(seconds.into()));
+    let ours =
+        ours.and_then(|ours| ours.round(Unit::Second)).map_err(|error| CartError::Unwritable(error.to_string()))?;
+    let theirs =
+        prices.iter().flatten().filter_map(|price| price.valid_until.as_ref()?.parse::<Timestamp>().ok()).min();
+    Ok(theirs.map_or(ours, |theirs| theirs.min(ours)).to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::{Money, PriceBasis, PriceState, TaxBasis};
+
+    #[test]
+    fn a_seal_over_a_remembered_price_ends_as_if_the_vendor_was_asked_for_it() {
+        let asked: Timestamp = "2026-01-01T12:00:00Z".parse().unwrap();
+        assert_eq!(expiry(Some(asked), 3600, &[]).unwrap(), "2026-01-01T13:00:00Z");
+        let price = |until: &str| {
+            let amount = Money { minor: 1, scale: 2, currency: "EUR".to_owned() };
+            let (basis, tax, state) = (PriceBasis::Unit, TaxBasis::AsShop, PriceState::Verified);
+            Some(Price { amount, basis, tax, state, valid_until: Some(until.to_owned()) })
+        };
+        let until = |until: &str| expiry(Some(asked), 3600, &[None, price(until)]).unwrap();
+        assert_eq!(until("2026-01-01T12:30:00Z"), "2026-01-01T12:30:00Z");
+        assert_eq!(until("2026-01-02T12:30:00Z"), "2026-01-01T13:00:00Z");
+        let now = expiry(None, 3600, &[]).unwrap().parse::<Timestamp>().unwrap();
+        assert!(now > Timestamp::now());
+    }
+}
