@@ -1,8 +1,8 @@
 //! Links what the contract imports to what the host does for a guest.
 
+use cartwright_contract::interfaces::{blobs, catalog, http, log, order_book, outcomes, secrets, timer};
 use wasmtime::component::{HasSelf, Linker};
 
-use crate::contract::{blobs, catalog, http, log, order_book, outcomes, secrets, timer};
 use crate::guest::GuestState;
 
 /// Links everything that the contract imports.

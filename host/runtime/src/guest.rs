@@ -8,6 +8,10 @@ use std::ops::AsyncFnOnce;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use cartwright_contract::error::{Breach, Failure, HookError, LogLine};
+use cartwright_contract::hook::{Capability, Hook};
+use cartwright_contract::records::{self, VariantInfo};
+use cartwright_contract::text::{self, MAX_MESSAGE_CHARS};
 use tokio::time::timeout;
 use tracing::Instrument;
 use wasmtime::component::{Instance, ResourceTable};
@@ -18,16 +22,12 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use crate::capability::Scope;
 use crate::capability::log::{GuestOutput, LogSink, OUTPUT};
 use crate::capability::wasi::{GuestClock, RefuseHttp, seeded};
-use crate::contract::{self, VariantInfo};
 use crate::durable::{Cursor, Paused};
 use crate::engine::Ticker;
-use crate::error::{Breach, Failure, HookError, LogLine};
-use crate::hook::{Capability, Hook};
 use crate::limits::{Meter, breach_of, millis};
 use crate::observe::{Answer, CallOutcome, Watched};
 use crate::plugin::Plugin;
 use crate::slots::Asker;
-use crate::text::{self, MAX_MESSAGE_CHARS};
 
 /// What a store holds.
 pub(crate) struct GuestState {
@@ -46,7 +46,7 @@ pub(crate) struct GuestState {
     /// Answers of the catalogue, which stay the same within one call.
     pub(crate) catalogue: HashMap<(String, Option<String>, bool), Vec<VariantInfo>>,
     /// The blobs that this call was given the digest of.
-    pub(crate) readable: Vec<contract::Digest>,
+    pub(crate) readable: Vec<records::Digest>,
     /// Where an order hook is in its journal.
     pub(crate) durable: Option<Box<Cursor>>,
     /// What the host could not find out for the guest, if anything: its answer may be wrong then.
@@ -68,12 +68,12 @@ impl WasiHttpView for GuestState {
 
 impl GuestState {
     /// Counts a host call and says whether this hook may make it.
-    pub(crate) fn permit(&mut self, capability: Capability) -> wasmtime::Result<Result<Arc<Scope>, contract::Error>> {
+    pub(crate) fn permit(&mut self, capability: Capability) -> wasmtime::Result<Result<Arc<Scope>, records::Error>> {
         // A replay is as long as its journal, which has a limit of its own.
         if !self.replaying() {
             self.meter.host_call()?;
         }
-        let denied = |why: String| Ok(Err(contract::Error::Denied(why)));
+        let denied = |why: String| Ok(Err(records::Error::Denied(why)));
         if !self.hook.capabilities().contains(&capability) {
             return denied(format!("{} does not answer in {}", capability, self.hook));
         }
@@ -84,8 +84,8 @@ impl GuestState {
     }
 
     /// Writes down what the host could not find out.
-    pub(crate) fn note_doubt<T>(&mut self, answer: &Result<T, contract::Error>) {
-        if let Err(contract::Error::Unavailable(outage)) = answer {
+    pub(crate) fn note_doubt<T>(&mut self, answer: &Result<T, records::Error>) {
+        if let Err(records::Error::Unavailable(outage)) = answer {
             self.unsure.get_or_insert_with(|| outage.detail.clone());
         }
     }
@@ -112,7 +112,7 @@ pub(crate) struct CallOptions {
     pub(crate) lines: usize,
     /// Seeds the guest's random numbers, so that a pure hook gives the same answer to the same input.
     pub(crate) seed: [u8; 32],
-    pub(crate) readable: Vec<contract::Digest>,
+    pub(crate) readable: Vec<records::Digest>,
     pub(crate) durable: Option<Box<Cursor>>,
     pub(crate) asker: Asker,
 }
@@ -318,15 +318,13 @@ fn first_half(seed: &[u8; 32]) -> [u8; 16] {
 }
 
 /// The contract's error as an error of the host. Its texts can be shown and kept.
-pub(crate) fn answered(plugin: &Plugin, hook: Hook, error: contract::Error) -> HookError {
-    use contract::Error;
+pub(crate) fn answered(plugin: &Plugin, hook: Hook, error: records::Error) -> HookError {
+    use records::Error;
     let readable = |words: String| text::readable(&words, MAX_MESSAGE_CHARS).text;
     let error = match error {
         Error::InvalidInput(issue) => Error::InvalidInput(text::issue(issue)),
         Error::NotConfigured(issue) => Error::NotConfigured(text::issue(issue)),
-        Error::Unavailable(outage) => {
-            Error::Unavailable(contract::Outage { detail: readable(outage.detail), ..outage })
-        }
+        Error::Unavailable(outage) => Error::Unavailable(records::Outage { detail: readable(outage.detail), ..outage }),
         Error::Rejected(message) => Error::Rejected(text::message(message)),
         Error::Denied(words) => Error::Denied(readable(words)),
         Error::LimitExceeded(words) => Error::LimitExceeded(readable(words)),

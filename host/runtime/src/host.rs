@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
+use cartwright_contract::ids::{Digest, ShopId};
+use cartwright_contract::platform::{Blobs, Catalogue, MemoryBlobs, MemoryCatalogue, MemoryOrderBook, OrderBook};
+use cartwright_contract::settings::Secret;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use wasmtime::Engine;
 use wasmtime::component::Linker;
@@ -16,12 +19,9 @@ use crate::cart::rules::price_memory::PriceMemory;
 use crate::engine::{Ticker, engine};
 use crate::guest::GuestState;
 use crate::health::{Health, Rules};
-use crate::ids::{Digest, ShopId};
 use crate::limits::Limits;
 use crate::observe::Observer;
-use crate::platform::{Blobs, Catalogue, MemoryBlobs, MemoryCatalogue, MemoryOrderBook, OrderBook, read};
 use crate::plugin::Plugin;
-use crate::settings::Secret;
 use crate::shop::ShopCell;
 use crate::slots::Slots;
 use crate::work::HostWork;
@@ -320,6 +320,15 @@ impl Cartwright {
     pub(crate) fn revoked(&self) -> &RwLock<BTreeMap<Digest, Option<Digest>>> {
         &self.revoked
     }
+}
+
+// A lock is only poisoned when another thread panicked while it held it; the maps above are whole at every moment.
+pub(crate) fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub(crate) fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

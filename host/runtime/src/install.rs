@@ -6,16 +6,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use cap_std::fs::Dir;
+use cartwright_contract::endpoint::{check_endpoints, check_identity};
+use cartwright_contract::hook::Hook;
+use cartwright_contract::ids::Digest;
+use cartwright_contract::settings::Form;
 use wasmtime::component::Component;
 
-use crate::endpoint::{check_endpoints, check_identity};
 use crate::guest::{CallOptions, call};
-use crate::hook::Hook;
-use crate::host::Cartwright;
-use crate::ids::Digest;
-use crate::platform::write;
+use crate::host::{Cartwright, write};
 use crate::plugin::{About, InstallError, Plugin, wrong_shape};
-use crate::settings::Form;
 
 /// The largest component: a Python guest has 18 MB.
 const MOST_BYTES: usize = 64 << 20;

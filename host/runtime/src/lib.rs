@@ -45,39 +45,25 @@
 //! # }
 //! ```
 
-mod address;
 mod bindings;
 mod capability;
 mod cart;
-mod clock;
-mod contract;
 pub mod durable;
-mod endpoint;
 mod engine;
-mod error;
-mod grants;
 mod guest;
 pub mod health;
-mod hook;
 mod host;
-mod ids;
 mod install;
 mod limits;
 pub mod notify;
 pub mod observe;
-#[cfg(feature = "openapi")]
-pub mod openapi;
-mod outcome;
-mod platform;
 mod plugin;
 mod reach;
-mod settings;
 mod setup;
 mod shop;
 mod slots;
 mod snapshot;
 mod swap;
-mod text;
 mod vendor;
 pub mod webhook;
 mod work;
@@ -91,32 +77,38 @@ pub use cart::rules::{
     Offer, OrderError, OrderedLine, OverBudget, Pin, Release, SealFault, SealedPrice, Shop, Stage, StrategyChoice,
     Unconfirmed, Visitor, check_event, check_money, check_order, is_country, is_currency, is_language_tag,
 };
-pub use clock::{Clock, SimulatedClock, SystemClock};
-pub use durable::Handled;
-pub use engine::CONCURRENT_CALLS;
-pub use error::{Breach, Failure, HookError, LinkIssues, LogLine, Said, SetupError, describe};
-pub use grants::Grants;
-pub use hook::{Capability, Hook};
-pub use host::{Builder, Cartwright, StartError};
-pub use ids::{AccountId, Digest, InvalidId, PluginId, ShopId};
-pub use limits::Limits;
-pub use observe::Observer;
-pub use platform::{
+pub use cartwright_contract::clock::{Clock, SimulatedClock, SystemClock};
+pub use cartwright_contract::error::{Breach, Failure, HookError, LinkIssues, LogLine, Said, SetupError, describe};
+pub use cartwright_contract::grants::Grants;
+pub use cartwright_contract::hook::{Capability, Hook};
+pub use cartwright_contract::ids::{AccountId, Digest, InvalidId, PluginId, ShopId};
+pub use cartwright_contract::platform::{
     Blobs, Catalogue, MemoryBlobs, MemoryCatalogue, MemoryOrderBook, NewConfiguration, OrderBook, Picture,
     PlatformError,
 };
+pub use cartwright_contract::settings::{AccountSecret, Form, Secret, Secrets, Settings};
+pub use cartwright_contract::text::{
+    MAX_DATA_BYTES, MAX_ERROR_CHARS, MAX_NAME_BYTES, MAX_TEXT_BYTES, MAX_URL_BYTES, TextFault, abridge, check_line,
+    check_name, check_text,
+};
+pub use durable::Handled;
+pub use engine::CONCURRENT_CALLS;
+pub use host::{Builder, Cartwright, StartError};
+pub use limits::Limits;
+pub use observe::Observer;
 pub use plugin::{About, CONTRACT, InstallError, Plugin, World};
-pub use settings::{AccountSecret, Form, Secret, Secrets, Settings};
 pub use shop::{AccountSetup, Link};
 pub use slots::{QUESTION_SLOTS, SLOTS_PER_SHOP};
 pub use snapshot::{AccountSnapshot, ShopSnapshot};
 pub use swap::{NewHosts, ProductReadiness, Readiness, Swapped};
-pub use text::{
-    MAX_DATA_BYTES, MAX_ERROR_CHARS, MAX_NAME_BYTES, MAX_TEXT_BYTES, MAX_URL_BYTES, TextFault, abridge, check_line,
-    check_name, check_text,
-};
+
+/// What the types look like as JSON: their schemas for an OpenAPI 3.1 document.
+#[cfg(feature = "openapi")]
+pub mod openapi {
+    pub use cartwright_contract::openapi::complete;
+}
 
 /// The contract's records, as the WIT files document them.
 pub mod types {
-    pub use crate::contract::*;
+    pub use cartwright_contract::records::*;
 }

@@ -5,10 +5,9 @@
 
 use std::time::Duration;
 
+use cartwright_contract::error::Breach;
 use serde::{Deserialize, Serialize};
 use wasmtime::{ResourceLimiter, Trap};
-
-use crate::error::Breach;
 
 /// Limits of one guest call. Those on work grow with the cart's lines, because a limit that a growing cart runs into surprises
 /// the plugin's author.
@@ -17,22 +16,22 @@ use crate::error::Breach;
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// Time the guest itself may compute, counted in ticks of one millisecond.
-    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::Span))]
+    #[cfg_attr(feature = "openapi", schema(value_type = cartwright_contract::openapi::Span))]
     pub guest_cpu: Duration,
     /// More computing time for each line of the cart and each item of the configuration.
-    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::Span))]
+    #[cfg_attr(feature = "openapi", schema(value_type = cartwright_contract::openapi::Span))]
     pub guest_cpu_per_line: Duration,
     /// Time from start to end of a call, host calls included.
-    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::Span))]
+    #[cfg_attr(feature = "openapi", schema(value_type = cartwright_contract::openapi::Span))]
     pub deadline: Duration,
     /// The same for hooks that reach the network.
-    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::Span))]
+    #[cfg_attr(feature = "openapi", schema(value_type = cartwright_contract::openapi::Span))]
     pub network_deadline: Duration,
     /// The longest that a request of a durable hook may take; its run does not wait for it.
-    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::Span))]
+    #[cfg_attr(feature = "openapi", schema(value_type = cartwright_contract::openapi::Span))]
     pub durable_request: Duration,
     /// How long a durable run keeps its instance while a request is out.
-    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::Span))]
+    #[cfg_attr(feature = "openapi", schema(value_type = cartwright_contract::openapi::Span))]
     pub durable_hold: Duration,
     /// Bytes of all linear memories together.
     pub memory: usize,

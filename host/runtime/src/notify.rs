@@ -6,16 +6,16 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use cartwright_contract::address::host_of;
+use cartwright_contract::grants::Grants;
+use cartwright_contract::records::{Error, Outage};
+use cartwright_contract::settings::Secret;
+use cartwright_contract::text::{MAX_URL_BYTES, check_line};
 use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
-use crate::address::host_of;
 use crate::capability::egress::{Egress, Outgoing, check_url, retry_after};
-use crate::contract::{Error, Outage};
-use crate::grants::Grants;
-use crate::settings::Secret;
-use crate::text::{MAX_URL_BYTES, check_line};
 use crate::webhook::{WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP, sign_standard};
 
 /// How long a platform may take to answer. It is to keep what it was told and answer; work comes afterwards.

@@ -8,12 +8,14 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use cartwright_contract::error::{Failure, LogLine};
+use cartwright_contract::hook::Hook;
+use cartwright_contract::ids::{AccountId, Digest, PluginId, ShopId};
+use cartwright_contract::interfaces::http;
+use cartwright_contract::records::{self, FieldIssue};
+
 use crate::capability::Scope;
 use crate::capability::log::{LogSink, OUTPUT};
-use crate::contract::{self, FieldIssue, http};
-use crate::error::{Failure, LogLine};
-use crate::hook::Hook;
-use crate::ids::{AccountId, Digest, PluginId, ShopId};
 use crate::plugin::Plugin;
 
 /// Hears what happens. It is called where it happens, so it must be quick and must not wait; what it does not implement it does
@@ -161,8 +163,8 @@ impl CallOutcome {
         !matches!(self, Self::Answered | Self::Refused | Self::Paused | Self::Abandoned)
     }
 
-    fn of_error(error: &contract::Error) -> Self {
-        use contract::Error;
+    fn of_error(error: &records::Error) -> Self {
+        use records::Error;
         match error {
             Error::InvalidInput(_) | Error::Rejected(_) | Error::Unsupported => Self::Refused,
             Error::NotConfigured(_) | Error::Denied(_) => Self::NotConfigured,
@@ -213,7 +215,7 @@ impl VendorOutcome {
         !matches!(self, Self::Success | Self::Redirect | Self::ClientError)
     }
 
-    pub(crate) fn of(sent: &Result<http::Response, contract::Error>) -> Self {
+    pub(crate) fn of(sent: &Result<http::Response, records::Error>) -> Self {
         match sent {
             Ok(response) => match response.status {
                 ..300 => Self::Success,
@@ -221,7 +223,7 @@ impl VendorOutcome {
                 400..500 => Self::ClientError,
                 500.. => Self::ServerError,
             },
-            Err(contract::Error::Unavailable(_)) => Self::NoAnswer,
+            Err(records::Error::Unavailable(_)) => Self::NoAnswer,
             Err(_) => Self::Refused,
         }
     }
@@ -230,37 +232,37 @@ impl VendorOutcome {
 /// What a function of the contract gave.
 pub(crate) trait Answer {
     /// The error that it answered with.
-    fn error(&self) -> Option<&contract::Error>;
+    fn error(&self) -> Option<&records::Error>;
 }
 
-impl<T> Answer for Result<T, contract::Error> {
-    fn error(&self) -> Option<&contract::Error> {
+impl<T> Answer for Result<T, records::Error> {
+    fn error(&self) -> Option<&records::Error> {
         self.as_ref().err()
     }
 }
 
 impl<A: Answer, B> Answer for (A, B) {
-    fn error(&self) -> Option<&contract::Error> {
+    fn error(&self) -> Option<&records::Error> {
         self.0.error()
     }
 }
 
 impl<A: Answer, B, C> Answer for (A, B, C) {
-    fn error(&self) -> Option<&contract::Error> {
+    fn error(&self) -> Option<&records::Error> {
         self.0.error()
     }
 }
 
 /// `settings.validate`: what it finds is its answer.
 impl Answer for Vec<FieldIssue> {
-    fn error(&self) -> Option<&contract::Error> {
+    fn error(&self) -> Option<&records::Error> {
         None
     }
 }
 
 /// `plugin.describe`, where what the component lacks is told otherwise.
-impl Answer for Result<contract::Identity, crate::InstallError> {
-    fn error(&self) -> Option<&contract::Error> {
+impl Answer for Result<records::Identity, crate::InstallError> {
+    fn error(&self) -> Option<&records::Error> {
         None
     }
 }

@@ -3,19 +3,20 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use cartwright_contract::error::{Failure, HookError};
+use cartwright_contract::hook::Hook;
+use cartwright_contract::ids::{Digest, InvalidId, PluginId};
+use cartwright_contract::interfaces::exports;
+use cartwright_contract::records::{Endpoint, Identity};
+use cartwright_contract::settings::Form;
 use serde::Serialize;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, Instance, InstancePre, Linker};
 use wasmtime::{Engine, Store};
 
-use crate::contract::{Endpoint, Identity, exports};
-use crate::error::{Failure, HookError};
 use crate::guest::GuestState;
-use crate::hook::Hook;
-use crate::ids::{Digest, InvalidId, PluginId};
 use crate::limits::Limits;
 use crate::observe::Observer;
-use crate::settings::Form;
 use crate::slots::Slots;
 
 /// The contract's version that this host speaks.

@@ -4,19 +4,19 @@
 use std::ops::AsyncFnOnce;
 use std::sync::Arc;
 
+use cartwright_contract::error::HookError;
+use cartwright_contract::grants::Grants;
+use cartwright_contract::hook::Hook;
+use cartwright_contract::platform::Blobs;
+use cartwright_contract::records::{Setting, SettingValue};
 use wasmtime::Store;
 use wasmtime::component::Instance;
 
 use crate::capability::{Granted, Scope};
 use crate::cart::rules::shop::Shop;
-use crate::contract::{Setting, SettingValue};
-use crate::error::HookError;
-use crate::grants::Grants;
 use crate::guest::{CallOptions, GuestState, Trace, call};
-use crate::hook::Hook;
 use crate::host::Cartwright;
 use crate::observe::Answer;
-use crate::platform::Blobs;
 use crate::plugin::{Interfaces, Plugin};
 use crate::shop::{Account, ShopState};
 

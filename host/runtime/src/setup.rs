@@ -4,21 +4,20 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use cartwright_contract::error::{LinkIssues, SetupError, invalid, unstorable};
+use cartwright_contract::grants::Grants;
+use cartwright_contract::hook::Hook;
+use cartwright_contract::ids::{AccountId, Digest, ShopId};
+use cartwright_contract::records::FieldIssue;
+use cartwright_contract::settings::{Form, Secrets, Settings};
+use cartwright_contract::text::{self, check_name};
 use serde_json::{Map, Value};
 
 use crate::cart::rules::shop::{Shop, Visitor, check_shop};
-use crate::contract::FieldIssue;
-use crate::error::{LinkIssues, SetupError, invalid, unstorable};
-use crate::grants::Grants;
 use crate::guest::{CallOptions, call};
-use crate::hook::Hook;
-use crate::host::Cartwright;
-use crate::ids::{AccountId, Digest, ShopId};
-use crate::platform::{read, write};
+use crate::host::{Cartwright, read, write};
 use crate::plugin::Plugin;
-use crate::settings::{Form, Secrets, Settings};
 use crate::shop::{Account, AccountSetup, AccountVersion, Link, Linked, ShopCell, ShopState, context, renewed};
-use crate::text::{self, check_name};
 
 impl Cartwright {
     /// Adds a shop.

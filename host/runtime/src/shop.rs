@@ -7,16 +7,16 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
+use cartwright_contract::grants::Grants;
+use cartwright_contract::ids::{AccountId, Digest};
+use cartwright_contract::records::{Association, Context, Setting};
+use cartwright_contract::settings::{Secrets, Settings};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::capability::Scope;
 use crate::cart::rules::shop::{Shop, StrategyChoice, Visitor};
-use crate::contract::{Association, Context, Setting};
-use crate::grants::Grants;
-use crate::ids::{AccountId, Digest};
 use crate::plugin::Plugin;
-use crate::settings::{Secrets, Settings};
 
 /// A vendor account as it is set up.
 #[derive(Debug, Clone, Deserialize)]
@@ -27,7 +27,7 @@ pub struct AccountSetup {
     pub id: AccountId,
     /// The settings and secrets that the merchant entered, by field name.
     #[serde(default)]
-    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::AnyObject))]
+    #[cfg_attr(feature = "openapi", schema(value_type = cartwright_contract::openapi::AnyObject))]
     pub settings: Map<String, Value>,
     /// What the operator grants it.
     #[serde(default)]
@@ -56,14 +56,14 @@ pub struct Link {
     pub allowed_skus: Vec<String>,
     /// Settings that this product overrides.
     #[serde(default)]
-    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::AnyObject))]
+    #[cfg_attr(feature = "openapi", schema(value_type = cartwright_contract::openapi::AnyObject))]
     pub settings: Map<String, Value>,
     /// Which strategy plans the cart.
     #[serde(default)]
     pub strategy: StrategyChoice,
     /// Where that is another account's: the settings of its plugin that this product overrides.
     #[serde(default)]
-    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::AnyObject))]
+    #[cfg_attr(feature = "openapi", schema(value_type = cartwright_contract::openapi::AnyObject))]
     pub strategy_settings: Map<String, Value>,
 }
 

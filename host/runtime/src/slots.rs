@@ -6,11 +6,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use cartwright_contract::ids::ShopId;
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 use crate::engine::CONCURRENT_CALLS;
-use crate::ids::ShopId;
 
 /// So many of [`CONCURRENT_CALLS`] are kept for questions. A question takes milliseconds, so this is thousands a second.
 pub const QUESTION_SLOTS: u32 = 16;

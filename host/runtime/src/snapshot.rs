@@ -4,14 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use cartwright_contract::error::{LinkIssues, SetupError, invalid, setup_issue};
+use cartwright_contract::grants::Grants;
+use cartwright_contract::ids::{AccountId, Digest, ShopId};
+use cartwright_contract::settings::{Secrets, Settings};
 
 use crate::cart::rules::shop::{Shop, check_shop};
-use crate::error::{LinkIssues, SetupError, invalid, setup_issue};
-use crate::grants::Grants;
-use crate::host::Cartwright;
-use crate::ids::{AccountId, Digest, ShopId};
-use crate::platform::{read, write};
-use crate::settings::{Secrets, Settings};
+use crate::host::{Cartwright, read, write};
 use crate::setup::read_link;
 use crate::shop::{Account, AccountSetup, AccountVersion, Link, ShopCell, ShopState};
 use crate::swap::NewHosts;

@@ -8,16 +8,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use cartwright_contract::error::SetupError;
+use cartwright_contract::hook::Hook;
+use cartwright_contract::ids::{AccountId, Digest, PluginId, ShopId};
+use cartwright_contract::records::{FieldIssue, Setting, SettingValue};
 use serde::Serialize;
 
 use crate::cart::rules::line::CartLine;
-use crate::contract::{FieldIssue, Setting, SettingValue};
-use crate::error::SetupError;
 use crate::guest::{CallOptions, answered, call};
-use crate::hook::Hook;
-use crate::host::Cartwright;
-use crate::ids::{AccountId, Digest, PluginId, ShopId};
-use crate::platform::{read, write};
+use crate::host::{Cartwright, read, write};
 use crate::shop::{Account, AccountVersion, Link, Linked, ShopState, renewed};
 
 /// A version swap of one account.
@@ -316,6 +315,6 @@ impl Cartwright {
 }
 
 fn issue(text: String) -> FieldIssue {
-    let message = crate::contract::Message { key: "not-ready".into(), parameters: Vec::new(), text };
+    let message = cartwright_contract::records::Message { key: "not-ready".into(), parameters: Vec::new(), text };
     FieldIssue { field: "shop_product".into(), message, blocking: true }
 }

@@ -2,18 +2,19 @@
 
 use std::sync::Arc;
 
+use cartwright_contract::error::SetupError;
+use cartwright_contract::hook::Hook;
+use cartwright_contract::ids::{AccountId, Digest, ShopId};
+use cartwright_contract::records::{Diagnosis, EmbedData, Fetched, PageOfChoices, PageOfProducts};
+use cartwright_contract::text::{self, MAX_SHOWN_CHARS};
+
 use crate::cart::rules::error::CartError;
 use crate::cart::rules::line::CartLine;
 use crate::cart::rules::shop::{Shop, Visitor};
-use crate::contract::{Diagnosis, EmbedData, Fetched, PageOfChoices, PageOfProducts};
-use crate::error::SetupError;
 use crate::guest::answered;
-use crate::hook::Hook;
 use crate::host::Cartwright;
-use crate::ids::{AccountId, Digest, ShopId};
 use crate::plugin::{Plugin, World};
 use crate::shop::context;
-use crate::text::{self, MAX_SHOWN_CHARS};
 
 impl Cartwright {
     /// The choices of a field of an account's form whose choices the vendor knows.

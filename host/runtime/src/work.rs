@@ -6,9 +6,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use cartwright_contract::ids::ShopId;
 use tokio::sync::Semaphore;
-
-use crate::ids::ShopId;
 
 /// Places for large work.
 pub(crate) struct HostWork {

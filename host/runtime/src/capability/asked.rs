@@ -2,14 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use cartwright_contract::clock::Clock;
+use cartwright_contract::interfaces::http::{Request, Response};
+use cartwright_contract::records::Error;
 use tracing::Instrument as _;
 
 use crate::capability::Scope;
 use crate::capability::egress::Admission;
 use crate::capability::http::Sending;
-use crate::clock::Clock;
-use crate::contract::Error;
-use crate::contract::http::{Request, Response};
 use crate::observe::{VendorOutcome, VendorRequest};
 
 impl Sending {

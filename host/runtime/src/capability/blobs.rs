@@ -1,10 +1,11 @@
 //! `blobs`: stored bytes that this call was given the digest of.
 
-use crate::contract::blobs::Host;
-use crate::contract::{Digest, Error, FieldIssue, Message, Outage};
+use cartwright_contract::hook::Capability;
+use cartwright_contract::interfaces::blobs::Host;
+use cartwright_contract::records::{Digest, Error, FieldIssue, Message, Outage};
+
 use crate::durable::Call;
 use crate::guest::GuestState;
-use crate::hook::Capability;
 
 impl Host for GuestState {
     async fn read(&mut self, digest: Digest) -> wasmtime::Result<Result<Vec<u8>, Error>> {

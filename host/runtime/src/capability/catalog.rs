@@ -1,10 +1,11 @@
 //! `catalog`: the platform's catalogue, with answers that stay the same within one call.
 
-use crate::contract::catalog::Host;
-use crate::contract::{Error, Outage, SkuQuery, VariantInfo};
+use cartwright_contract::hook::Capability;
+use cartwright_contract::interfaces::catalog::Host;
+use cartwright_contract::records::{Error, Outage, SkuQuery, VariantInfo};
+
 use crate::durable::Call;
 use crate::guest::GuestState;
-use crate::hook::Capability;
 
 type Key = (String, Option<String>, bool);
 

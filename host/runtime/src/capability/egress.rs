@@ -11,6 +11,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use cartwright_contract::address::host_of;
+use cartwright_contract::clock::Clock;
+use cartwright_contract::grants::Grants;
+use cartwright_contract::ids::ShopId;
+use cartwright_contract::records::{self, Outage};
 use ipnet::IpNet;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{HeaderMap, RETRY_AFTER};
@@ -18,12 +23,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Method, StatusCode};
 use url::{Host, Url};
 
-use crate::address::host_of;
-use crate::clock::Clock;
-use crate::contract::{self, Outage};
-use crate::grants::Grants;
 use crate::health::{Health, RateLimitRules, RequestOutcome, Requester, Throttled};
-use crate::ids::ShopId;
 
 /// Sends all requests of the host. Keep one: it keeps connections, and what is known of the servers.
 #[derive(Default)]
@@ -68,7 +68,7 @@ pub(crate) struct Incoming<'a> {
 /// A request that was sent, or could not be, and got no whole response.
 #[derive(Debug)]
 pub(crate) struct SendError {
-    pub(crate) error: contract::Error,
+    pub(crate) error: records::Error,
     /// Whether the server may have received the request.
     pub(crate) may_have_arrived: bool,
 }
@@ -165,7 +165,7 @@ impl<'a> Admission<'a> {
 
     fn failed(&self, error: &reqwest::Error, may_have_arrived: bool) -> SendError {
         let error = no_response(&self.host, error);
-        if matches!(error, contract::Error::Unavailable(_)) {
+        if matches!(error, records::Error::Unavailable(_)) {
             self.report(RequestOutcome::Unavailable { retry_after: None });
         }
         SendError { error, may_have_arrived }
@@ -190,7 +190,7 @@ impl Incoming<'_> {
             let Some(chunk) = chunk.map_err(|error| self.admission.failed(&error, true))? else { return Ok(bytes) };
             if (bytes.len() + chunk.len()) as u64 > max_bytes {
                 let text = format!("{name}: {} answered with more than {max_bytes} bytes", self.admission.host);
-                return Err(SendError { error: contract::Error::LimitExceeded(text), may_have_arrived: true });
+                return Err(SendError { error: records::Error::LimitExceeded(text), may_have_arrived: true });
             }
             bytes.extend_from_slice(&chunk);
         }
@@ -213,12 +213,12 @@ fn outcome_of(status: StatusCode, headers: &HeaderMap) -> RequestOutcome {
 }
 
 /// No response came. An address that was refused is told as such; everything else may work later.
-fn no_response(host: &str, error: &reqwest::Error) -> contract::Error {
+fn no_response(host: &str, error: &reqwest::Error) -> records::Error {
     let mut text = String::new();
     let mut cause: Option<&dyn std::error::Error> = std::error::Error::source(error);
     while let Some(error) = cause {
         if let Some(refusal) = error.downcast_ref::<Refusal>() {
-            return contract::Error::Denied(format!("http: {refusal}"));
+            return records::Error::Denied(format!("http: {refusal}"));
         }
         text = error.to_string();
         cause = error.source();
@@ -228,7 +228,7 @@ fn no_response(host: &str, error: &reqwest::Error) -> contract::Error {
     } else {
         format!("{host} gave no answer: {}", if text.is_empty() { "the connection failed" } else { &text })
     };
-    contract::Error::Unavailable(Outage { retry_after_seconds: None, detail })
+    records::Error::Unavailable(Outage { retry_after_seconds: None, detail })
 }
 
 /// Why a URL may not be reached. The text prints the setting that would allow it.

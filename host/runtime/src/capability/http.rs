@@ -6,24 +6,24 @@ use std::time::{Duration, Instant, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use cartwright_contract::address::host_of;
+use cartwright_contract::clock::{Clock, SystemClock};
+use cartwright_contract::error::Failure;
+use cartwright_contract::hook::{Capability, Hook};
+use cartwright_contract::interfaces::http::{Auth, Body, Host, Repeat, Request, Response, StoredBody};
+use cartwright_contract::records::{BytesSource, Digest, Error, FieldIssue, Message, Outage};
+use cartwright_contract::settings::Secret;
 use memchr::memmem;
 use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
-use crate::address::host_of;
 use crate::capability::Scope;
 use crate::capability::egress::{Admission, AdmitError, Outgoing, Queued, SendError, check_url};
 use crate::capability::secrets::secret;
-use crate::clock::{Clock, SystemClock};
-use crate::contract::http::{Auth, Body, Host, Repeat, Request, Response, StoredBody};
-use crate::contract::{BytesSource, Digest, Error, FieldIssue, Message, Outage};
-use crate::error::Failure;
 use crate::guest::GuestState;
 use crate::health::{Requester, Throttled};
-use crate::hook::{Capability, Hook};
 use crate::observe::VendorOutcome;
-use crate::settings::Secret;
 
 /// Headers that are the host's own.
 const RESERVED: [&str; 6] =
@@ -342,7 +342,7 @@ fn invalid(field: &str, text: String) -> Error {
 #[cfg(test)]
 mod tests {
     use super::without;
-    use crate::settings::Secret;
+    use cartwright_contract::settings::Secret;
 
     #[test]
     fn a_secret_that_a_server_echoes_is_taken_out() {

@@ -2,11 +2,11 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use cartwright_contract::error::{Breach, LogLine};
+use cartwright_contract::interfaces::log::{Host, Level};
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 
-use crate::contract::log::{Host, Level};
-use crate::error::{Breach, LogLine};
 use crate::guest::GuestState;
 
 /// The level of what a guest writes to stdout and stderr.

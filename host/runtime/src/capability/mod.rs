@@ -19,11 +19,12 @@ pub(crate) mod wasi;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::grants::Grants;
-use crate::ids::{AccountId, PluginId, ShopId};
+use cartwright_contract::grants::Grants;
+use cartwright_contract::ids::{AccountId, PluginId, ShopId};
+use cartwright_contract::platform::{Blobs, Catalogue, OrderBook};
+use cartwright_contract::settings::Secret;
+
 use crate::observe::Observer;
-use crate::platform::{Blobs, Catalogue, OrderBook};
-use crate::settings::Secret;
 
 /// What the host itself reaches on behalf of all guests.
 pub(crate) struct Platform {

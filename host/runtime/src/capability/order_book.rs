@@ -1,10 +1,11 @@
 //! `order-book`: orders as the platform knows them, cut down to what the asking account may see.
 
-use crate::contract::order_book::Host;
-use crate::contract::{Error, Order, Outage};
+use cartwright_contract::hook::{Capability, Hook};
+use cartwright_contract::interfaces::order_book::Host;
+use cartwright_contract::records::{Error, Order, Outage};
+
 use crate::durable::Call;
 use crate::guest::GuestState;
-use crate::hook::{Capability, Hook};
 
 impl Host for GuestState {
     async fn find(&mut self, reference: String) -> wasmtime::Result<Result<Option<Order>, Error>> {

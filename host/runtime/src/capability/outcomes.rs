@@ -1,11 +1,12 @@
 //! `outcomes`: what an order hook says at once.
 
-use crate::contract::outcomes::Host;
-use crate::contract::{Error, Outcome};
-use crate::error::Failure;
+use cartwright_contract::error::Failure;
+use cartwright_contract::hook::Capability;
+use cartwright_contract::interfaces::outcomes::Host;
+use cartwright_contract::outcome;
+use cartwright_contract::records::{Error, Outcome};
+
 use crate::guest::GuestState;
-use crate::hook::Capability;
-use crate::outcome;
 
 impl Host for GuestState {
     async fn emit(&mut self, outcome: Outcome) -> wasmtime::Result<Result<(), Error>> {

@@ -1,16 +1,16 @@
 //! `secrets`: digests over secrets that never enter the guest.
 
+use cartwright_contract::hook::Capability;
+use cartwright_contract::interfaces::secrets::Host;
+use cartwright_contract::records::{Error, FieldIssue, Message};
 use hmac::{Hmac, Mac};
 use md5::Md5;
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256, Sha512};
 
 use crate::capability::{Granted, Scope};
-use crate::contract::secrets::Host;
-use crate::contract::{Error, FieldIssue, Message};
 use crate::durable::Call;
 use crate::guest::GuestState;
-use crate::hook::Capability;
 
 /// The secret of this name.
 pub(crate) fn secret<'a>(scope: &'a Scope, name: &str) -> Result<&'a Granted, Error> {
@@ -78,7 +78,7 @@ impl Host for GuestState {
         match &mut self.durable {
             Some(cursor) => {
                 let about = format!("{algorithm} with {name}");
-                let call = Call::new("secrets.digest", &about, &crate::ids::Digest::of(&message))?;
+                let call = Call::new("secrets.digest", &about, &cartwright_contract::ids::Digest::of(&message))?;
                 cursor.ask(call, answer()).await
             }
             None => Ok(answer().await),

@@ -6,18 +6,18 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use cartwright_contract::address::host_of;
+use cartwright_contract::clock::Clock;
+use cartwright_contract::ids::{AccountId, Digest, ShopId};
+use cartwright_contract::interfaces::http::ClientCredentials;
+use cartwright_contract::records::{Error, FieldIssue, Message, Outage};
+use cartwright_contract::settings::{LONGEST_SECRET, Secret};
 use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use serde::Deserialize;
 
-use crate::address::host_of;
 use crate::capability::egress::{Outgoing, retry_after};
 use crate::capability::http::{Sending, header_value};
-use crate::clock::Clock;
-use crate::contract::http::ClientCredentials;
-use crate::contract::{Error, FieldIssue, Message, Outage};
-use crate::ids::{AccountId, Digest, ShopId};
-use crate::settings::{LONGEST_SECRET, Secret};
 
 /// A token is fetched anew so long before it ends.
 const TOKEN_MARGIN: Duration = Duration::from_secs(30);

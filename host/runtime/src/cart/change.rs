@@ -2,6 +2,9 @@
 
 use std::collections::HashSet;
 
+use cartwright_contract::ids::ShopId;
+use cartwright_contract::records::ChildRemoval;
+
 use super::request::CartRequest;
 use super::rules::change::{CartChange, CartOperation};
 use super::rules::check::{check_whole, owned};
@@ -10,9 +13,7 @@ use super::rules::held::Cart;
 use super::rules::line::CartLine;
 use super::rules::offer::{holding, refuse_holding};
 use super::rules::shop::Visitor;
-use crate::contract::ChildRemoval;
 use crate::host::Cartwright;
-use crate::ids::ShopId;
 
 impl Cartwright {
     /// Plans and prices a line again from its stored configuration, by its pin. No operation when nothing changed, and for a line

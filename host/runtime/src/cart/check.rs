@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use cartwright_contract::ids::{Digest, ShopId};
+use cartwright_contract::records::{Item, Wanted};
 use jiff::Timestamp;
 
 use super::request::CartRequest;
@@ -12,9 +14,7 @@ use super::rules::places::roots;
 use super::rules::plan::{enough, sellable};
 use super::rules::shop::Visitor;
 use super::walk::Walk;
-use crate::contract::{Item, Wanted};
 use crate::host::Cartwright;
-use crate::ids::{Digest, ShopId};
 
 impl Cartwright {
     /// Says of each top line of a cart whether it can be ordered, by this visitor: the country that is delivered to and the group as

@@ -5,6 +5,11 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use cartwright_contract::error::Failure;
+use cartwright_contract::hook::Hook;
+use cartwright_contract::ids::Digest;
+use cartwright_contract::records::{Association, Context, Decoded, Item, PriceSource, Wanted};
+use cartwright_contract::text;
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -15,13 +20,8 @@ use super::rules::plan::ItemFacts;
 use super::rules::price_memory::{Quote, Recalled};
 use super::rules::pricing::{VendorPrice, converted};
 use super::walk::Walk;
-use crate::contract::{Association, Context, Decoded, Item, PriceSource, Wanted};
-use crate::error::Failure;
 use crate::guest::{CallOptions, call};
-use crate::hook::Hook;
-use crate::ids::Digest;
 use crate::plugin::Plugin;
-use crate::text;
 
 impl Walk<'_> {
     pub(super) async fn decode(&mut self, raw: &[u8], digest: Option<Digest>) -> Result<Decoded, CartError> {
@@ -216,6 +216,6 @@ impl Walk<'_> {
     }
 }
 
-fn broke(plugin: &Plugin, hook: Hook, text: String) -> crate::error::HookError {
-    crate::error::HookError::new(plugin.id(), hook, Failure::BrokeContract(text))
+fn broke(plugin: &Plugin, hook: Hook, text: String) -> cartwright_contract::error::HookError {
+    cartwright_contract::error::HookError::new(plugin.id(), hook, Failure::BrokeContract(text))
 }

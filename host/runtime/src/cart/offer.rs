@@ -1,5 +1,7 @@
 //! Asking about lines, and buying them as they were offered.
 
+use cartwright_contract::ids::ShopId;
+
 use super::rules::change::{CartChange, CartOperation, Stage};
 use super::rules::check::owned;
 use super::rules::error::CartError;
@@ -7,7 +9,6 @@ use super::rules::held::Cart;
 use super::rules::line::CartLine;
 use super::rules::offer::{self, Offer};
 use crate::host::Cartwright;
-use crate::ids::ShopId;
 
 impl Cartwright {
     /// Can these lines be asked about? Each must be as this host sealed it, whole with its children, and there once. That a seal's

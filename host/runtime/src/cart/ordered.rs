@@ -1,9 +1,10 @@
 //! Order lines for order hooks.
 
+use cartwright_contract::ids::ShopId;
+use cartwright_contract::records::{Money, OrderLine};
+
 use super::rules::ordered::{self, OrderError, OrderedLine};
-use crate::contract::{Money, OrderLine};
 use crate::host::Cartwright;
-use crate::ids::ShopId;
 
 impl Cartwright {
     /// Makes the lines of an order, for order hooks, of all its lines, in their order. `total` is what the order costs.

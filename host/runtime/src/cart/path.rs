@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use cartwright_contract::ids::ShopId;
+use cartwright_contract::records::{Item, Wanted};
 use jiff::Timestamp;
 
 use super::request::CartRequest;
@@ -13,9 +15,7 @@ use super::rules::offer::refuse_holding;
 use super::rules::places::{Places, roots};
 use super::rules::shop::{Shop, Visitor};
 use super::walk::Walk;
-use crate::contract::{Item, Wanted};
 use crate::host::Cartwright;
-use crate::ids::ShopId;
 
 impl Cartwright {
     /// Puts a configuration into the cart. A line that would hold what another holds already raises that line's quantity.

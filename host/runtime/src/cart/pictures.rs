@@ -7,6 +7,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use cartwright_contract::address::host_of;
+use cartwright_contract::clock::{Clock, SystemClock};
+use cartwright_contract::error::describe;
+use cartwright_contract::ids::{Digest, ShopId};
+use cartwright_contract::platform::{NewConfiguration, Picture};
+use cartwright_contract::records::{Item, Thumbnail};
 use reqwest::Method;
 use reqwest::header::HeaderMap;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -17,14 +23,8 @@ use super::rules::pictures::{Checked, Found, MAX_PICTURE_BYTES_PER_REQUEST, chec
 use super::rules::pricing::warning;
 use super::rules::thumbnail::{self, MAX_PICTURE_BYTES};
 use super::walk::Walk;
-use crate::address::host_of;
 use crate::capability::egress::{Outgoing, Queued, check_url};
-use crate::clock::{Clock, SystemClock};
-use crate::contract::{Item, Thumbnail};
-use crate::error::describe;
 use crate::health::Requester;
-use crate::ids::{Digest, ShopId};
-use crate::platform::{NewConfiguration, Picture};
 
 /// How long a shopper waits for all pictures that are fetched for one request.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(3);

@@ -3,18 +3,19 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use cartwright_contract::hook::Hook;
+use cartwright_contract::ids::Digest;
+use cartwright_contract::records::{Error, Piece, PlanRequest, Planned, VariantInfo};
+use cartwright_contract::text;
+
 use super::rules::error::CartError;
 use super::rules::line::CartLine;
 use super::rules::plan::{Checking, ItemFacts, key_of, queries};
 use super::rules::planning::{component_queries, expiry};
 use super::rules::pricing::{Pricing, VendorPrice};
 use super::walk::Walk;
-use crate::contract::{Error, Piece, PlanRequest, Planned, VariantInfo};
 use crate::guest::{CallOptions, call};
-use crate::hook::Hook;
-use crate::ids::Digest;
 use crate::shop::context;
-use crate::text;
 
 impl Walk<'_> {
     pub(super) async fn ask_strategy(
@@ -64,7 +65,7 @@ impl Walk<'_> {
     ) -> Result<Vec<Vec<CartLine>>, CartError> {
         let catalogue = &self.host.platform().catalogue;
         let (shop, currency) = (&self.state.shop.id, self.context.currency.as_str());
-        let platform = |error: crate::platform::PlatformError| CartError::Platform(error.to_string());
+        let platform = |error: cartwright_contract::platform::PlatformError| CartError::Platform(error.to_string());
         let mut linked = catalogue.variants(shop, currency, &self.association.shop_product).await.map_err(platform)?;
         if let Some(chosen) = &self.chosen_variant {
             linked.retain(|variant| variant.id == *chosen);

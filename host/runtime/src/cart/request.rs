@@ -3,6 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use cartwright_contract::ids::{Digest, ShopId};
+use cartwright_contract::records::{Item, Wanted};
 use jiff::Timestamp;
 
 use super::rules::change::{CartChange, CartOperation, Stage};
@@ -14,9 +16,7 @@ use super::rules::places::{Move, roots};
 use super::rules::plan::TooFew;
 use super::rules::shop::Visitor;
 use super::walk::{Spent, Walk};
-use crate::contract::{Item, Wanted};
 use crate::host::Cartwright;
-use crate::ids::{Digest, ShopId};
 
 /// A request about a cart: for whom, of which lines, and what planning them has taken so far.
 pub(super) struct CartRequest<'a> {

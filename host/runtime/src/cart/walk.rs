@@ -6,6 +6,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
 use std::time::Instant;
 
+use cartwright_contract::error::{Breach, Failure, HookError, LogLine};
+use cartwright_contract::hook::Hook;
+use cartwright_contract::ids::{Digest, ShopId};
+use cartwright_contract::records::{Association, Context, Error, Item, Message, PlanRequest, SettingValue, Wanted};
+use cartwright_contract::text;
 use jiff::Timestamp;
 
 use super::pictures::Pictures;
@@ -16,15 +21,10 @@ use super::rules::held::{Cart, TakenOut};
 use super::rules::line::{CartLine, Pin};
 use super::rules::plan::{TooFew, Warnings};
 use super::rules::shop::{StrategyChoice, Visitor};
-use crate::contract::{Association, Context, Error, Item, Message, PlanRequest, SettingValue, Wanted};
-use crate::error::{Breach, Failure, HookError, LogLine};
 use crate::guest::answered;
-use crate::hook::Hook;
 use crate::host::Cartwright;
-use crate::ids::{Digest, ShopId};
 use crate::plugin::Plugin;
 use crate::shop::{Account, AccountVersion, Linked, ShopState, context};
-use crate::text;
 
 /// The setting by which a vendor's plugin lets the merchant choose among its strategies.
 const STRATEGY_SETTING: &str = "order-type";
@@ -130,7 +130,7 @@ impl<'a> Walk<'a> {
             .link_of(&state, line)
             .ok_or_else(|| gone(format!("{:?} is linked to no vendor product any more", line.linked_product)))?;
         let pin_is_over = line.pin_is_over(state.shop.pin_seconds, Timestamp::now());
-        let pinned = |account: &crate::ids::AccountId, digest: &Digest| {
+        let pinned = |account: &cartwright_contract::ids::AccountId, digest: &Digest| {
             let account = state.accounts.get(account).ok_or_else(|| gone(format!("the account {account} is gone")))?;
             if pin_is_over {
                 return Ok((account.clone(), account.version().clone()));

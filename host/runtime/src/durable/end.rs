@@ -2,12 +2,12 @@
 
 use std::time::SystemTime;
 
+use cartwright_contract::error::{Failure, SetupError};
+use cartwright_contract::records::Outage;
 use serde::Serialize;
 
-use crate::contract::Outage;
 use crate::durable::journal::{Call, JournalError, MOST_ENTRIES};
 use crate::durable::waiting::Waiting;
-use crate::error::{Failure, SetupError};
 
 /// What a worker does next.
 #[derive(Debug)]

@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 
-use crate::clock::Clock;
-use crate::contract::{self, Event, Later, Next, Outcome};
+use cartwright_contract::clock::Clock;
+use cartwright_contract::error::{Failure, HookError, LogLine, Said, SetupError};
+use cartwright_contract::hook::Hook;
+use cartwright_contract::ids::{AccountId, ShopId};
+use cartwright_contract::records::{self, Event, Later, Next, Outcome};
+
 use crate::durable::end::{RunEnd, RunError, Why};
 use crate::durable::job::{Cancel, Job, Wake};
 use crate::durable::memory::MemoryJournal;
 use crate::durable::run::Start;
-use crate::error::{Failure, HookError, LogLine, Said, SetupError};
-use crate::hook::Hook;
 use crate::host::Cartwright;
-use crate::ids::{AccountId, ShopId};
 
 /// What an order hook did.
 #[derive(Debug, Clone)]
@@ -65,7 +66,7 @@ impl Cartwright {
             round: 0,
         };
         let mut log = Vec::new();
-        let lost = |error: String| Failure::Answered(contract::Error::Internal(error));
+        let lost = |error: String| Failure::Answered(records::Error::Internal(error));
         let ended = loop {
             let (journal, clock) = (journal.clone(), clock.clone());
             let start = Start { journal, clock: clock.clone(), wake: Wake::Due, cancel: Cancel::default() };
@@ -87,7 +88,7 @@ impl Cartwright {
                 },
                 RunEnd::Done => Ok(Next::Done),
                 RunEnd::Again { seconds, state } => Ok(Next::Again(Later { seconds, state })),
-                RunEnd::Retry { outage } => Err(Failure::Answered(contract::Error::Unavailable(outage))),
+                RunEnd::Retry { outage } => Err(Failure::Answered(records::Error::Unavailable(outage))),
                 RunEnd::Stopped { why: Why::Failed(failure) } => Err(failure),
                 RunEnd::Stopped { why } => Err(Failure::BrokeContract(why.to_string())),
                 RunEnd::NeedsMerchant { unanswered } | RunEnd::Cancelled { unanswered: Some(unanswered) } => {

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use crate::contract::{Outcome, Repeat, Woken};
+use cartwright_contract::ids::Digest;
+use cartwright_contract::records::{Outcome, Repeat, Woken};
+
 use crate::durable::clock::whole;
 use crate::durable::journal::{
     Answer, Began, Call, Entry, Journal, JournalError, Kept, KeptResponse, Loaded, Record, write,
 };
-use crate::ids::Digest;
 
 /// The import that looks an order up.
 const ORDER_BOOK_FIND: &str = "order-book.find";
@@ -198,8 +199,8 @@ mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
     use super::*;
-    use crate::contract::{Context, Error, Message, Outage, Rounding};
     use crate::durable::journal::KeptBody;
+    use cartwright_contract::records::{Context, Error, Message, Outage, Rounding};
 
     fn began() -> Entry {
         let context = Context {

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::clock::Clock;
-use crate::contract::Event;
+use cartwright_contract::clock::Clock;
+use cartwright_contract::ids::{AccountId, Digest, ShopId};
+use cartwright_contract::records::Event;
+
 use crate::durable::history::{History, append};
 use crate::durable::journal::{Entry, Journal, JournalError, MOST_ENTRIES};
-use crate::ids::{AccountId, Digest, ShopId};
 
 /// An order event that is to be handled. The same in every run until `again`.
 #[derive(Debug, Clone)]

@@ -5,14 +5,13 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use async_trait::async_trait;
+use cartwright_contract::ids::{Digest, ShopId};
+use cartwright_contract::interfaces::http::Request;
+use cartwright_contract::platform::Blobs;
+use cartwright_contract::records::{BytesSource, Context, Error, Outcome, Repeat, StoredBody, Woken};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use tracing::Instrument as _;
-
-use crate::contract::http::Request;
-use crate::contract::{BytesSource, Context, Error, Outcome, Repeat, StoredBody, Woken};
-use crate::ids::{Digest, ShopId};
-use crate::platform::Blobs;
 
 /// So many entries a journal holds at most: a run reads all of them. A hook that needs more returns `again`.
 pub const MOST_ENTRIES: usize = 500;

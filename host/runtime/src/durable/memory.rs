@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use cartwright_contract::ids::Digest;
+use cartwright_contract::records::Outcome;
 
-use crate::contract::Outcome;
 use crate::durable::history::{History, RestartRisk};
 use crate::durable::journal::{Entry, Journal, JournalError, Loaded, Record};
-use crate::ids::Digest;
 
 /// A journal that is gone with the process.
 #[derive(Default)]

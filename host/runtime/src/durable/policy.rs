@@ -5,13 +5,13 @@
 
 use std::time::{Duration, SystemTime};
 
+use cartwright_contract::error::{Breach, Failure, SetupError};
+use cartwright_contract::records::{Error, Outage};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::contract::{Error, Outage};
 use crate::durable::end::{RunEnd, RunError, Why};
 use crate::durable::journal::JournalError;
-use crate::error::{Breach, Failure, SetupError};
 
 const fn minutes(minutes: u64) -> Duration {
     Duration::from_secs(minutes * 60)

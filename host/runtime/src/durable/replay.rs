@@ -3,22 +3,22 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use cartwright_contract::clock::Clock;
+use cartwright_contract::error::Failure;
+use cartwright_contract::ids::{Digest, ShopId};
+use cartwright_contract::platform::Blobs;
+use cartwright_contract::records::{self, BytesSource, Next, Order, Outcome, Woken};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::capability::log::LogSink;
 use crate::capability::wasi::GuestClock;
-use crate::clock::Clock;
-use crate::contract::{self, BytesSource, Next, Order, Outcome, Woken};
 use crate::durable::clock::whole;
 use crate::durable::end::{Fault, RunEnd, Unanswered, Why};
 use crate::durable::history::{Came, History, append};
 use crate::durable::job::{Cancel, Wake};
 use crate::durable::journal::{Answer, Call, Entry, Journal, JournalError, Kept, MOST_ENTRIES, MOST_INLINE, keep};
 use crate::durable::waiting::Waiting;
-use crate::error::Failure;
-use crate::ids::{Digest, ShopId};
-use crate::platform::Blobs;
 use crate::plugin::Plugin;
 
 /// The longest state that `again` may hand on.
@@ -93,8 +93,8 @@ impl Cursor {
     pub(crate) async fn ask<T: Serialize + DeserializeOwned>(
         &mut self,
         call: Call,
-        live: impl Future<Output = Result<T, contract::Error>>,
-    ) -> wasmtime::Result<Result<T, contract::Error>> {
+        live: impl Future<Output = Result<T, records::Error>>,
+    ) -> wasmtime::Result<Result<T, records::Error>> {
         if let Some(came) = self.repeated(&call)? {
             let Came::Told(answer) = came else { return Err(self.fault(Some(call))) };
             let answer = match answer.clone() {
@@ -269,14 +269,14 @@ impl Cursor {
             (Some(Stop::Journal(error)), _) => Err(error),
             (None, Ok(_) | Err(Failure::Answered(_))) if self.told => Ok(RunEnd::Cancelled { unanswered: None }),
             (None, Ok(Next::Done)) => Ok(RunEnd::Done),
-            (None, Ok(_) | Err(Failure::Answered(contract::Error::Unavailable(_)))) if self.is_cancelled() => {
+            (None, Ok(_) | Err(Failure::Answered(records::Error::Unavailable(_)))) if self.is_cancelled() => {
                 Ok(RunEnd::Cancelled { unanswered: None })
             }
             (None, Ok(Next::Again(later))) if later.state.len() > MOST_STATE => {
                 stopped(Failure::BrokeContract(format!("`again` hands on more than {MOST_STATE} bytes")))
             }
             (None, Ok(Next::Again(later))) => Ok(RunEnd::Again { seconds: later.seconds, state: later.state }),
-            (None, Err(Failure::Answered(contract::Error::Unavailable(outage)))) => {
+            (None, Err(Failure::Answered(records::Error::Unavailable(outage)))) => {
                 if self.history.entries >= MOST_ENTRIES {
                     return Ok(RunEnd::Stopped { why: Why::JournalFull });
                 }

@@ -2,22 +2,22 @@
 
 use std::sync::Arc;
 
+use cartwright_contract::clock::Clock;
+use cartwright_contract::error::{Failure, LogLine, SetupError};
+use cartwright_contract::hook::Hook;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
 use crate::capability::log::LogSink;
 use crate::capability::wasi::GuestClock;
 use crate::cart::rules::shop::Visitor;
-use crate::clock::Clock;
 use crate::durable::clock::timestamp;
 use crate::durable::end::{RunEnd, RunError, Why};
 use crate::durable::history::{History, append};
 use crate::durable::job::{Cancel, Job, Wake};
 use crate::durable::journal::{Began, Entry, Journal};
 use crate::durable::replay::Cursor;
-use crate::error::{Failure, LogLine, SetupError};
 use crate::guest::{CallOptions, call};
-use crate::hook::Hook;
 use crate::host::Cartwright;
 use crate::observe::JobRun;
 use crate::shop::context;

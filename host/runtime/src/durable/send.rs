@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use cartwright_contract::interfaces::http::{Body, Request, Response};
+use cartwright_contract::records::{self, Repeat};
 use tracing::Instrument as _;
 
 use crate::capability::http::Sending;
-use crate::contract::http::{Body, Request, Response};
-use crate::contract::{self, Repeat};
 use crate::durable::clock::whole;
 use crate::durable::end::Unanswered;
 use crate::durable::history::Came;
@@ -21,7 +21,7 @@ impl Cursor {
         sending: Sending,
         request: Request,
         hold: Duration,
-    ) -> wasmtime::Result<Result<Response, contract::Error>> {
+    ) -> wasmtime::Result<Result<Response, records::Error>> {
         let call = Call::http(&request)?;
         let unanswered = Unanswered {
             request: format!("{} {}", request.method, request.url),
@@ -103,7 +103,7 @@ impl Cursor {
         Out(tokio::spawn(sending.in_current_span()))
     }
 
-    async fn response(&mut self, answer: Answer<KeptResponse>) -> wasmtime::Result<Result<Response, contract::Error>> {
+    async fn response(&mut self, answer: Answer<KeptResponse>) -> wasmtime::Result<Result<Response, records::Error>> {
         let KeptResponse { status, headers, body, attempts } = match answer {
             Answer::Given(response) => response,
             Answer::Failed(error) => return Ok(Err(error)),

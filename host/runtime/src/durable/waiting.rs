@@ -3,10 +3,10 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use cartwright_contract::interfaces::http::Response;
+use cartwright_contract::records;
 use tokio::task::JoinHandle;
 
-use crate::contract;
-use crate::contract::http::Response;
 use crate::durable::journal::{JournalError, Record};
 
 /// A request that is out while its run has ended. Await it, then run the job again; dropped, the request is given up.
@@ -37,7 +37,7 @@ pub(super) struct Landed {
     pub(super) intent: Record,
     /// None when it must not be sent twice and nobody knows whether it arrived: then it stays an intent without an answer.
     pub(super) record: Option<Record>,
-    pub(super) answer: Result<Response, contract::Error>,
+    pub(super) answer: Result<Response, records::Error>,
 }
 
 /// A request on its way. It ends with whoever waits for it, as it would in a crash.

@@ -14,10 +14,10 @@ pub struct CircuitRules {
     #[cfg_attr(feature = "openapi", schema(value_type = u32, minimum = 1))]
     pub failures: NonZeroU32,
     /// It is left alone for so long at first; twice as long each time that it is still away.
-    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::Span))]
+    #[cfg_attr(feature = "openapi", schema(value_type = cartwright_contract::openapi::Span))]
     pub pause: Duration,
     /// And never for longer than this.
-    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::Span))]
+    #[cfg_attr(feature = "openapi", schema(value_type = cartwright_contract::openapi::Span))]
     pub longest_pause: Duration,
 }
 
@@ -48,10 +48,10 @@ pub enum Circuit {
         /// So often it did not answer.
         failures: u32,
         /// Until then.
-        #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::ClockTime))]
+        #[cfg_attr(feature = "openapi", schema(value_type = cartwright_contract::openapi::ClockTime))]
         until: SystemTime,
         /// How long this pause is.
-        #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::Span))]
+        #[cfg_attr(feature = "openapi", schema(value_type = cartwright_contract::openapi::Span))]
         pause: Duration,
     },
     /// One request is out to find out whether it is back.
@@ -59,10 +59,10 @@ pub enum Circuit {
         /// So often it did not answer.
         failures: u32,
         /// When that request is given up: whoever sent it may have crashed.
-        #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::ClockTime))]
+        #[cfg_attr(feature = "openapi", schema(value_type = cartwright_contract::openapi::ClockTime))]
         until: SystemTime,
         /// How long the pause before it was.
-        #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::Span))]
+        #[cfg_attr(feature = "openapi", schema(value_type = cartwright_contract::openapi::Span))]
         pause: Duration,
     },
 }

@@ -21,8 +21,8 @@ pub use circuit::{Circuit, CircuitRules};
 pub use queue::Requester;
 pub use rate_limit::{RateLimit, RateLimitRules};
 
-use crate::contract::Outage;
-use crate::ids::ShopId;
+use cartwright_contract::ids::ShopId;
+use cartwright_contract::records::Outage;
 use queue::{Position, Queue};
 
 /// What each vendor's server is granted.

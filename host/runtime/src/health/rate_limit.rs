@@ -14,7 +14,7 @@ pub struct RateLimitRules {
     #[cfg_attr(feature = "openapi", schema(value_type = u32, minimum = 1))]
     pub burst: NonZeroU32,
     /// Interval between requests after that.
-    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::Span))]
+    #[cfg_attr(feature = "openapi", schema(value_type = cartwright_contract::openapi::Span))]
     pub every: Duration,
 }
 

@@ -8,12 +8,12 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::SystemTime;
 
+use cartwright_contract::ids::{AccountId, InvalidId, ShopId};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use crate::ids::{AccountId, InvalidId, ShopId};
 use crate::webhook::refusal::Refusal;
 
 const SELECTOR_BYTES: usize = 8;

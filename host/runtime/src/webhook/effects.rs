@@ -3,11 +3,12 @@
 
 use std::collections::BTreeMap;
 
+use cartwright_contract::platform::PlatformError;
+use cartwright_contract::records::{Order, Outcome};
+use cartwright_contract::settings::Form;
+use cartwright_contract::{outcome, records};
+
 use crate::capability::Platform;
-use crate::contract::{self, Order, Outcome};
-use crate::outcome;
-use crate::platform::PlatformError;
-use crate::settings::Form;
 use crate::webhook::address::Destination;
 use crate::webhook::incoming::Incoming;
 use crate::webhook::receipts::{Effects, OrderMessage};
@@ -29,7 +30,7 @@ pub(super) async fn effects(
     form: &Form,
     to: &Destination,
     incoming: &Incoming,
-    readable: &[contract::Digest],
+    readable: &[records::Digest],
     said: Vec<(Option<String>, Outcome)>,
 ) -> Result<Effects, NotApplied> {
     if said.len() > MOST_OUTCOMES {

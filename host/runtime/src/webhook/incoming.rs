@@ -4,9 +4,8 @@ use std::net::IpAddr;
 use std::time::SystemTime;
 
 use bytes::Bytes;
+use cartwright_contract::records::WebhookRequest;
 use http::{HeaderMap, Method};
-
-use crate::contract::WebhookRequest;
 
 /// A request of which nothing is believed yet.
 #[derive(Debug, Clone)]

@@ -3,15 +3,15 @@
 //! Where nothing is signed, whoever learns an address may push. So what decides what runs on a page waits for a person's approval,
 //! unless its host was granted already; anything else that the form lets a vendor push takes effect at once.
 
+use cartwright_contract::address::host_of;
+use cartwright_contract::error::{SetupError, invalid};
+use cartwright_contract::grants::Grants;
+use cartwright_contract::ids::{AccountId, ShopId};
+use cartwright_contract::records::{ChoiceSource, Field, Setting, SettingValue};
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::address::host_of;
-use crate::contract::{ChoiceSource, Field, Setting, SettingValue};
-use crate::error::{SetupError, invalid};
-use crate::grants::Grants;
 use crate::host::Cartwright;
-use crate::ids::{AccountId, ShopId};
 
 /// Settings that a vendor pushed, sorted. Those that the account has already are left out.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -97,7 +97,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::contract::{Choice, Message};
+    use cartwright_contract::records::{Choice, Message};
 
     fn field(kind: &str, public: bool, choices: ChoiceSource) -> Field {
         Field {

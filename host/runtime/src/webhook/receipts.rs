@@ -12,9 +12,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
+use cartwright_contract::ids::Digest;
+use cartwright_contract::records::{NamedJson, Outcome, WebhookRequest, WebhookResponse};
 
-use crate::contract::{NamedJson, Outcome, WebhookRequest, WebhookResponse};
-use crate::ids::Digest;
 use crate::webhook::address::Destination;
 
 /// How long a notice without an id is taken for a repeat of an earlier one with the same bytes. Longer than vendors wait before they

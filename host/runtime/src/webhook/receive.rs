@@ -1,19 +1,19 @@
 //! From a request to its answer.
 
+use cartwright_contract::error::{Failure, HookError, SetupError};
+use cartwright_contract::hook::Hook;
+use cartwright_contract::ids::Digest;
+use cartwright_contract::platform::PlatformError;
+use cartwright_contract::records::{Authentication, Endpoint, Purpose, Received, WebhookResponse};
+use cartwright_contract::{records, text};
 use http::{HeaderName, HeaderValue, StatusCode};
 
 use crate::cart::rules::shop::{Shop, Visitor};
-use crate::contract::{self, Authentication, Endpoint, Purpose, Received, WebhookResponse};
 use crate::durable::timestamp;
-use crate::error::{Failure, HookError, SetupError};
 use crate::guest::{CallOptions, answered, call};
-use crate::hook::Hook;
 use crate::host::Cartwright;
-use crate::ids::Digest;
-use crate::platform::PlatformError;
 use crate::shop::{Account, context};
 use crate::slots::Asker;
-use crate::text;
 use crate::webhook::address::Destination;
 use crate::webhook::effects::{NotApplied, effects};
 use crate::webhook::incoming::Incoming;
@@ -59,7 +59,7 @@ impl WebhookError {
             Self::Setup(_) | Self::Unsure(_) | Self::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Failed(error) if error.is_retryable() => StatusCode::SERVICE_UNAVAILABLE,
             Self::Failed(error) => match error.failure {
-                Failure::Answered(contract::Error::InvalidInput(_)) => StatusCode::BAD_REQUEST,
+                Failure::Answered(records::Error::InvalidInput(_)) => StatusCode::BAD_REQUEST,
                 _ => StatusCode::INTERNAL_SERVER_ERROR,
             },
         };

@@ -6,13 +6,13 @@ use std::time::{Duration, UNIX_EPOCH};
 use base64::Engine as _;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
+use cartwright_contract::endpoint::Encoding;
+use cartwright_contract::records::{Authentication, WebhookHmac};
+use cartwright_contract::settings::{Secret, Secrets};
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use crate::contract::{Authentication, WebhookHmac};
-use crate::endpoint::Encoding;
-use crate::settings::{Secret, Secrets};
 use crate::webhook::incoming::Incoming;
 use crate::webhook::refusal::{HeaderFault, Refusal};
 

@@ -1,10 +1,10 @@
 //! The way in: everything that is checked before a plugin hears of a request.
 
+use cartwright_contract::records::Authentication;
+use cartwright_contract::settings::Secrets;
 use http::Method;
 use ipnet::IpNet;
 
-use crate::contract::Authentication;
-use crate::settings::Secrets;
 use crate::webhook::incoming::Incoming;
 use crate::webhook::refusal::Refusal;
 use crate::webhook::signature::verify;

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeSet;
 
+use cartwright_contract::ids::Digest;
+use cartwright_contract::records::{Bundle, Money, NewLine, PriceSource, TaxBasis};
+
 use super::error::CartError;
 use super::line::CartLine;
 use super::money::{Amount, allot, round_together};
 use super::parts::{Part, leave_out};
 use super::plan::{Checking, Draft, ItemFacts, broken, piece_count};
 use super::pricing::Priced;
-use crate::contract::{Bundle, Money, NewLine, PriceSource, TaxBasis};
-use crate::ids::Digest;
 
 impl Checking<'_> {
     pub(crate) fn bundle(&self, bundle: &Bundle) -> Result<Vec<CartLine>, CartError> {

@@ -2,12 +2,12 @@
 
 use std::sync::mpsc::Sender;
 
+use cartwright_contract::error::LogLine;
+use cartwright_contract::records::Message;
 use serde::{Deserialize, Serialize};
 
 use super::line::CartLine;
 use super::shop::{StrategyChoice, Visitor};
-use crate::contract::Message;
-use crate::error::LogLine;
 
 /// A configuration that a shopper wants to buy.
 #[derive(Debug, Clone, Default)]

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use cartwright_contract::records::Money;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +10,6 @@ use super::error::{CartError, SealFault};
 use super::held::are_held;
 use super::line::{CartLine, SealedPrice};
 use super::shop::Shop;
-use crate::contract::Money;
 
 /// What `check_cart` says of a line.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -1,13 +1,14 @@
 //! What a configuration's items must be like, and what makes each of them what it is.
 
+use cartwright_contract::ids::Digest;
+use cartwright_contract::records::{FieldIssue, Item};
+use cartwright_contract::text;
+
 use super::budget::MAX_NAMED_JSON_BYTES;
 use super::canonical::NotCanonical;
 use super::error::{CartError, issue};
 use super::identity::fingerprints;
 use super::tree::{Forest, forest};
-use crate::contract::{FieldIssue, Item};
-use crate::ids::Digest;
-use crate::text;
 
 /// The fingerprint of each item, and what is below each root.
 pub(crate) fn identified(items: &[Item]) -> Result<(Vec<Digest>, Vec<Vec<usize>>), CartError> {

@@ -1,12 +1,12 @@
 //! Why a cart is not changed.
 
+use cartwright_contract::error::{HookError, SetupError};
+use cartwright_contract::ids::PluginId;
+use cartwright_contract::records::{FieldIssue, Message};
 use serde::{Deserialize, Serialize};
 
 use super::budget::OverBudget;
 use super::canonical::NotCanonical;
-use crate::contract::{FieldIssue, Message};
-use crate::error::{HookError, SetupError};
-use crate::ids::PluginId;
 
 /// Why a line must be configured again that was left for too long.
 pub(crate) const NOT_STORED: &str = "its configuration is no longer stored";

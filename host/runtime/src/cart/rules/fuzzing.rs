@@ -1,8 +1,9 @@
 //! Entry points for the fuzz targets of this repository. Not an API.
 
+use cartwright_contract::records::ByteRange;
+
 use super::canonical;
 use super::thumbnail as picture;
-use crate::contract::ByteRange;
 
 /// The canonical form of a JSON text; `None` when it is `null`.
 ///

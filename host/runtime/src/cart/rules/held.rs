@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use cartwright_contract::ids::Digest;
+
 use super::budget::Budget;
 use super::change::CartOperation;
 use super::error::CartError;
 use super::line::CartLine;
-use crate::ids::Digest;
 
 /// The lines that a platform sent, by key. Nothing says that they are as they were sealed, nor that a key is there once.
 pub(crate) struct Cart<'l> {

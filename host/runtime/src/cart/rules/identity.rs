@@ -3,14 +3,14 @@
 //! A line's key is the SHA-256 of canonical JSON ([`canonical`](super::canonical)), so no joining of texts can collide. A member that is
 //! null is left out: absent, null and the default are the same. Pictures, labels and prices are not part of it.
 
+use cartwright_contract::ids::{Digest, ShopId};
+use cartwright_contract::records::{Article, Attribute, Item};
 use serde::Serialize;
 
 use super::canonical::{NotCanonical, canonical};
 use super::error::CartError;
 use super::money;
 use super::tree::Forest;
-use crate::contract::{Article, Attribute, Item};
-use crate::ids::{Digest, ShopId};
 
 /// The kind of an attribute whose value is one of the merchant's own, so that its label says nothing beyond its id.
 const OPTION: &str = "option";
@@ -150,7 +150,7 @@ mod tests {
 
     use super::*;
     use crate::cart::tree::forest;
-    use crate::contract::NamedJson;
+    use cartwright_contract::records::NamedJson;
 
     fn key(product: &str, variant: Option<&str>, strategy: &str) -> String {
         let shop = "shop".parse().unwrap();

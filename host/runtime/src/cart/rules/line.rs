@@ -2,6 +2,11 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use cartwright_contract::ids::{AccountId, Digest, PluginId, ShopId};
+use cartwright_contract::records::{
+    Adjustment, Article, ChildRemoval, ItemReference, Line, LinePart, Message, Money, PriceSource, PriceState, TaxBasis,
+};
+use cartwright_contract::text::{self, MAX_SHOWN_CHARS};
 use hmac::{Hmac, Mac};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -10,11 +15,6 @@ use sha2::Sha256;
 use super::error::{CartError, SealFault, issue};
 use super::identity::{KeyParts, OfferedKey, line_key, offered_key};
 use super::shop::{Shop, Visitor};
-use crate::contract::{
-    Adjustment, Article, ChildRemoval, ItemReference, Line, LinePart, Message, Money, PriceSource, PriceState, TaxBasis,
-};
-use crate::ids::{AccountId, Digest, PluginId, ShopId};
-use crate::text::{self, MAX_SHOWN_CHARS};
 
 /// Which version of which plugin a line belongs to. Later events of the line go there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,7 +58,7 @@ pub struct SealedPrice {
     /// For a child of a bundle: the amount is part of its parent's and is not charged again.
     pub included_in_parent: bool,
     /// Until when it holds without asking again.
-    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::Moment))]
+    #[cfg_attr(feature = "openapi", schema(value_type = cartwright_contract::openapi::Moment))]
     pub expires: String,
     /// The country that it was priced for, as [`Visitor`](crate::Visitor) names it. A vendor's prices may depend on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]

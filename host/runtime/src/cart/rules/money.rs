@@ -3,10 +3,9 @@
 //! [`Amount::round`] is the only place that rounds. `rust_decimal` reads and writes decimal text, but rounds a product of more than 28
 //! digits without a word, so sums are done on whole numbers of any length.
 
+use cartwright_contract::records::{Money, Rounding};
 use num_bigint::{BigInt, BigUint, Sign};
 use rust_decimal::Decimal;
-
-use crate::contract::{Money, Rounding};
 
 /// Maximum number of decimals of an amount.
 pub const MAX_SCALE: u8 = 9;
@@ -113,7 +112,7 @@ pub fn times(amount: &Money, count: u32) -> Result<Money, MoneyError> {
 /// # Errors
 /// [`MoneyError::NotDecimal`].
 pub fn decimal(text: &str) -> Result<Decimal, MoneyError> {
-    if !crate::settings::is_decimal(text) {
+    if !cartwright_contract::settings::is_decimal(text) {
         return Err(MoneyError::NotDecimal(text.chars().take(40).collect()));
     }
     Decimal::from_str_exact(text).map_err(|_| MoneyError::NotDecimal(text.chars().take(40).collect()))

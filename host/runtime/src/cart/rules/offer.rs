@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
+use cartwright_contract::records::{Money, PriceSource, PriceState};
 use jiff::{Timestamp, Unit};
 
 use super::check::{check_whole, owned};
@@ -17,7 +18,6 @@ use super::line::{CartLine, SealedPrice};
 use super::money::{Amount, MoneyError, allot, times};
 use super::pricing::divided;
 use super::shop::Shop;
-use crate::contract::{Money, PriceSource, PriceState};
 
 /// What a merchant offers for the lines of a quotation.
 #[derive(Debug, Clone, PartialEq)]

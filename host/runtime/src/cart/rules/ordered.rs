@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use cartwright_contract::error::SetupError;
+use cartwright_contract::records::{Address, Event, EventKind, LineQuantity, Money, Order, OrderLine};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -15,8 +17,6 @@ use super::error::SealFault;
 use super::line::CartLine;
 use super::money::MAX_SCALE;
 use super::shop::Shop;
-use crate::contract::{Address, Event, EventKind, LineQuantity, Money, Order, OrderLine};
-use crate::error::SetupError;
 
 /// Maximum length of an id that a platform gives: of an order, of one of its lines, of an event.
 pub const MAX_ORDER_ID_BYTES: usize = 200;
@@ -361,7 +361,7 @@ fn order_line(
         id: (*id).to_owned(),
         reference: reference(id),
         account: line.vendor_product.as_ref().map(|_| line.pin.account.to_string()),
-        cart_line: crate::contract::Line { quantity, ..line.as_contract() },
+        cart_line: cartwright_contract::records::Line { quantity, ..line.as_contract() },
         title: line.title.clone(),
         shown: line.shown.clone(),
         configuration: line.configuration.map(|digest| digest.to_string()),

@@ -1,8 +1,8 @@
+use cartwright_contract::records::{Refund, Shipment};
+use cartwright_contract::settings::Secret;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::contract::{Refund, Shipment};
-use crate::settings::Secret;
 
 /// A shop that sells in euros.
 fn shop() -> Shop {

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
+use cartwright_contract::ids::Digest;
+use cartwright_contract::platform::Picture;
+
 use super::thumbnail::{self, ThumbnailError};
-use crate::ids::Digest;
-use crate::platform::Picture;
 
 /// Maximum number of pixels that are decoded for one request: four of the largest pictures, or 64 of 512 × 512.
 const MAX_PIXELS_PER_REQUEST: u64 = 16 << 20;

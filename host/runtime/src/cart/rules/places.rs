@@ -5,8 +5,9 @@
 
 use std::collections::{HashMap, HashSet};
 
+use cartwright_contract::records::{Item, Wanted};
+
 use super::line::CartLine;
-use crate::contract::{Item, Wanted};
 
 /// The roots of a configuration; none of its items where there is no configuration.
 pub(crate) fn roots(items: &[Item]) -> Vec<Option<u32>> {

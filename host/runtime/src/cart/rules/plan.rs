@@ -3,6 +3,13 @@
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use cartwright_contract::grants::Grants;
+use cartwright_contract::ids::{Digest, ShopId};
+use cartwright_contract::records::{
+    Article, BundleChild, LinePart, Message, NewLine, Piece, PriceSource, SkuQuery, Target, VariantInfo,
+};
+use cartwright_contract::text::{self, MAX_SHOWN_CHARS};
+
 use super::budget::{MAX_LINES, MAX_PIECES};
 use super::error::CartError;
 use super::held::TakenOut;
@@ -10,12 +17,6 @@ use super::identity::{KeyParts, line_key};
 use super::line::{CartLine, Pin, SealedPrice, Unconfirmed};
 use super::money::{self, Amount};
 use super::pricing::{ExactPrice, Priced, Pricing};
-use crate::contract::{
-    Article, BundleChild, LinePart, Message, NewLine, Piece, PriceSource, SkuQuery, Target, VariantInfo,
-};
-use crate::grants::Grants;
-use crate::ids::{Digest, ShopId};
-use crate::text::{self, MAX_SHOWN_CHARS};
 
 /// What the host learned about a configured product.
 #[derive(Default, Clone)]

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use cartwright_contract::records::{Item, Piece, Price, PriceSource, SkuQuery};
 use jiff::{SignedDuration, Timestamp, Unit};
 
 use super::error::CartError;
 use super::plan::ItemFacts;
-use crate::contract::{Item, Piece, Price, PriceSource, SkuQuery};
 
 /// The articles whose prices a plan needs: those of lines that cost what their articles cost. A bundle's children are in the plan.
 pub(crate) fn component_queries(items: &[Item], facts: &[ItemFacts], pieces: &[Piece]) -> Vec<SkuQuery> {
@@ -44,7 +44,7 @@ pub(crate) fn expiry(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contract::{Money, PriceBasis, PriceState, TaxBasis};
+    use cartwright_contract::records::{Money, PriceBasis, PriceState, TaxBasis};
 
     #[test]
     fn a_seal_over_a_remembered_price_ends_as_if_the_vendor_was_asked_for_it() {

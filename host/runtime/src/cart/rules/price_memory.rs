@@ -13,11 +13,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use cartwright_contract::ids::Digest;
+use cartwright_contract::records::Price;
 use jiff::Timestamp;
 use tokio::sync::watch;
-
-use crate::contract::Price;
-use crate::ids::Digest;
 
 /// How long a price is remembered of which the vendor does not say how long it holds.
 const MAX_AGE: Duration = Duration::from_secs(300);
@@ -192,7 +191,7 @@ impl Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contract::{Money, PriceBasis, PriceState, TaxBasis};
+    use cartwright_contract::records::{Money, PriceBasis, PriceState, TaxBasis};
 
     const HALF_A_SEAL: Duration = Duration::from_secs(12 * 3600);
 

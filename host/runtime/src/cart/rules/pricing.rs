@@ -3,11 +3,12 @@
 
 use std::collections::HashMap;
 
-use super::error::CartError;
-use super::money::{self, Amount, MoneyError};
-use crate::contract::{
+use cartwright_contract::records::{
     Context, Item, LinePrice, Message, Money, Price, PriceBasis, PriceSource, PriceState, TaxBasis, VariantInfo,
 };
+
+use super::error::CartError;
+use super::money::{self, Amount, MoneyError};
 
 /// A line's price before it is sealed.
 #[derive(Debug, Clone, PartialEq)]

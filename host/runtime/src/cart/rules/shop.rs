@@ -1,14 +1,14 @@
 //! What a cart needs to know of its shop and of who asks.
 
+use cartwright_contract::error::{SetupError, invalid, unstorable};
+use cartwright_contract::ids::{AccountId, ShopId};
+use cartwright_contract::records::Rounding;
+use cartwright_contract::settings::Secret;
+use cartwright_contract::text::check_name;
 use serde::{Deserialize, Serialize};
 
 use super::codes::{is_country, is_currency, is_language_tag};
 use super::money::MAX_SCALE;
-use crate::contract::Rounding;
-use crate::error::{SetupError, invalid, unstorable};
-use crate::ids::{AccountId, ShopId};
-use crate::settings::Secret;
-use crate::text::check_name;
 
 /// Maximum number of seconds for which a sealed price may hold: a leap year.
 pub(crate) const MAX_SEAL_SECONDS: u32 = 366 * 86_400;

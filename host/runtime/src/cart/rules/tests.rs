@@ -3,6 +3,13 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
+use cartwright_contract::grants::Grants;
+use cartwright_contract::ids::{Digest, ShopId};
+use cartwright_contract::records::{
+    Adjustment, Article, Attribute, Bundle, BundleChild, ChildRemoval, Context, Item, LinePart, LinePrice, Money,
+    NewLine, Piece, Price, PriceBasis, PriceSource, PriceState, Rounding, SkuQuery, Target, TaxBasis, VariantInfo,
+};
+use cartwright_contract::settings::Secret;
 use jiff::Timestamp;
 use num_bigint::BigInt;
 use proptest::prelude::*;
@@ -18,13 +25,6 @@ use super::pricing::{Pricing, VendorPrice, converted};
 use super::shop::Shop;
 use super::tree::forest;
 use super::*;
-use crate::contract::{
-    Adjustment, Article, Attribute, Bundle, BundleChild, ChildRemoval, Context, Item, LinePart, LinePrice, Money,
-    NewLine, Piece, Price, PriceBasis, PriceSource, PriceState, Rounding, SkuQuery, Target, TaxBasis, VariantInfo,
-};
-use crate::grants::Grants;
-use crate::ids::{Digest, ShopId};
-use crate::settings::Secret;
 
 /// A shop with one configured product in it, and what a plan of it is checked against.
 struct Counter {

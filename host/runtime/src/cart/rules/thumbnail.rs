@@ -5,9 +5,8 @@ use std::io::Cursor;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
+use cartwright_contract::records::ByteRange;
 use image::{ImageFormat, ImageReader, Limits};
-
-use crate::contract::ByteRange;
 
 /// Maximum number of bytes of a picture.
 pub(crate) const MAX_PICTURE_BYTES: usize = 4 << 20;

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
+use cartwright_contract::records::Item;
+
 use super::error::{CartError, issue};
-use crate::contract::Item;
 
 /// How items hang together. All of it is made in one pass over the items.
 pub(crate) struct Forest {

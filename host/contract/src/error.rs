@@ -4,9 +4,9 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use crate::contract::{self, FieldIssue, Message, Outcome};
 use crate::hook::Hook;
 use crate::ids::{AccountId, Digest, PluginId, ShopId};
+use crate::records::{self, FieldIssue, Message, Outcome};
 use crate::text::TextFault;
 
 /// A call of a plugin failed.
@@ -153,7 +153,8 @@ pub enum Failure {
 }
 
 impl HookError {
-    pub(crate) fn new(plugin: &PluginId, hook: Hook, failure: Failure) -> Self {
+    /// An error of this plugin, without anything that was said before.
+    pub fn new(plugin: &PluginId, hook: Hook, failure: Failure) -> Self {
         Self { plugin: plugin.clone(), hook, failure, said: Box::default() }
     }
 
@@ -226,15 +227,18 @@ fn issues(issues: &[FieldIssue]) -> String {
     texts.join("; ")
 }
 
-pub(crate) fn invalid(field: &str, text: impl Into<String>) -> SetupError {
+/// Refuses one value of a set-up.
+pub fn invalid(field: &str, text: impl Into<String>) -> SetupError {
     SetupError::Invalid(vec![setup_issue(field, text)])
 }
 
-pub(crate) fn unstorable(field: &str, fault: TextFault) -> SetupError {
+/// Refuses a text that cannot be stored.
+pub fn unstorable(field: &str, fault: TextFault) -> SetupError {
     invalid(field, format!("This cannot be stored: {fault}."))
 }
 
-pub(crate) fn setup_issue(field: &str, text: impl Into<String>) -> FieldIssue {
+/// What is wrong with one value of a set-up.
+pub fn setup_issue(field: &str, text: impl Into<String>) -> FieldIssue {
     FieldIssue {
         field: field.to_owned(),
         message: Message { key: "setup-invalid".into(), parameters: vec![], text: text.into() },

@@ -39,7 +39,7 @@ pub struct Grants {
 
 impl Grants {
     /// What a plugin may ask for in `identity.grants`, and was granted.
-    pub(crate) fn names(&self) -> Vec<String> {
+    pub fn names(&self) -> Vec<String> {
         let all = [
             ("personal-data", self.personal_data),
             ("adjust-prices", self.adjust_prices),

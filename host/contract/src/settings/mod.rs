@@ -13,11 +13,11 @@ use serde_json::Value;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-pub(crate) use value::is_decimal;
+pub use hosts::NamedHost;
+pub use value::{check_value_texts, is_decimal};
 
-use crate::contract::{ChoiceSource, Field, FieldIssue, Message, Setting, SettingValue};
+use crate::records::{ChoiceSource, Field, FieldIssue, Message, Setting, SettingValue};
 use crate::text::{TextFault, check_text};
-pub(crate) use value::check_value_texts;
 use value::{KINDS, compile_pattern, is_empty, read_value, value_issue};
 
 /// A secret's value. Never printed and wiped when dropped.
@@ -79,7 +79,7 @@ pub struct Form(pub Vec<Field>);
 /// What one form may hold.
 const MOST_FIELDS: usize = 200;
 /// The longest secret, in bytes: longer ones fit into no header.
-pub(crate) const LONGEST_SECRET: usize = 8192;
+pub const LONGEST_SECRET: usize = 8192;
 
 fn message(key: &str, text: String) -> Message {
     Message { key: key.to_owned(), parameters: Vec::new(), text }
@@ -113,7 +113,7 @@ fn read_field(name: &str, kind: &str, value: &Value) -> Result<SettingValue, Fie
 
 impl Form {
     /// Checks a form as the plugin gave it.
-    pub(crate) fn check(fields: Vec<Field>) -> Result<Self, String> {
+    pub fn check(fields: Vec<Field>) -> Result<Self, String> {
         if fields.len() > MOST_FIELDS {
             return Err(format!("the settings form has {} fields, {MOST_FIELDS} are allowed", fields.len()));
         }
@@ -230,7 +230,7 @@ impl Form {
 
     /// Reads what a product overrides, each value by itself. Whether it goes with the account's own, [`issues`](Self::issues) says of
     /// both together.
-    pub(crate) fn read_product(&self, values: &serde_json::Map<String, Value>) -> Result<Settings, Vec<FieldIssue>> {
+    pub fn read_product(&self, values: &serde_json::Map<String, Value>) -> Result<Settings, Vec<FieldIssue>> {
         check_count(values)?;
         let (mut settings, mut issues) = (Settings::new(), Vec::new());
         for (name, value) in values {
@@ -281,7 +281,7 @@ impl Form {
     }
 
     /// What a plugin sees: values and defaults of the enabled fields, product values first, secrets as "is set".
-    pub(crate) fn effective(&self, settings: &Settings, product: &Settings, secrets: &Secrets) -> Vec<Setting> {
+    pub fn effective(&self, settings: &Settings, product: &Settings, secrets: &Secrets) -> Vec<Setting> {
         self.0
             .iter()
             .filter(|field| field.kind != "heading" && self.is_enabled(field, product, settings))
@@ -317,7 +317,7 @@ fn value_of<'v>(field: &'v Field, product: &'v Settings, settings: &'v Settings)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contract::{Choice, Condition, Money};
+    use crate::records::{Choice, Condition, Money};
 
     fn field(kind: &str) -> Field {
         testing::field("name", kind)

@@ -4,12 +4,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderName;
 
-use crate::contract::{Authentication, Endpoint, Field, Identity, WebhookHmac};
 use crate::ids::{InvalidId, PluginId};
+use crate::records::{Authentication, Endpoint, Field, Identity, WebhookHmac};
 use crate::settings::Form;
 
 /// Each endpoint has a name of its own, and its requests can be told to be the vendor's.
-pub(crate) fn check_endpoints(endpoints: &[Endpoint], form: &Form) -> Result<(), String> {
+pub fn check_endpoints(endpoints: &[Endpoint], form: &Form) -> Result<(), String> {
     let mut names = std::collections::BTreeSet::new();
     for Endpoint { name, authentication, event_id_header, .. } in endpoints {
         if name.is_empty() || !name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
@@ -29,7 +29,7 @@ pub(crate) fn check_endpoints(endpoints: &[Endpoint], form: &Form) -> Result<(),
 }
 
 /// Checks what a plugin says it is.
-pub(crate) fn check_identity(identity: &Identity, fields: &[Field]) -> Result<PluginId, String> {
+pub fn check_identity(identity: &Identity, fields: &[Field]) -> Result<PluginId, String> {
     let id: PluginId = identity.id.parse().map_err(|error: InvalidId| error.to_string())?;
     if let Err(error) = semver::Version::parse(&identity.version) {
         return Err(format!(
@@ -85,13 +85,19 @@ fn check_authentication(authentication: &Authentication, form: &Form) -> Result<
 
 /// How a signature is written.
 #[derive(Clone, Copy)]
-pub(crate) enum Encoding {
+pub enum Encoding {
+    /// Hexadecimal digits.
     Hex,
+    /// Base64.
     Base64,
 }
 
 impl Encoding {
-    pub(crate) fn of(hmac: &WebhookHmac) -> Result<Self, String> {
+    /// The encoding that a plugin names.
+    ///
+    /// # Errors
+    /// For one that the host does not know.
+    pub fn of(hmac: &WebhookHmac) -> Result<Self, String> {
         match hmac.encoding.as_str() {
             "hex" => Ok(Self::Hex),
             "base64" => Ok(Self::Base64),
@@ -101,7 +107,7 @@ impl Encoding {
 
     /// The signature, if it is written in one of the ways in which this one can be: hex in one case, base64 with its padding
     /// and without stray bits. What can be spelled in many ways lets a changed request look like another one.
-    pub(crate) fn decode(self, written: &str) -> Option<[u8; 32]> {
+    pub fn decode(self, written: &str) -> Option<[u8; 32]> {
         let bytes = match self {
             Self::Hex => {
                 let has = |case: fn(&u8) -> bool| written.as_bytes().iter().any(case);
@@ -119,7 +125,7 @@ impl Encoding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contract::Purpose;
+    use crate::records::Purpose;
     use crate::settings::testing::field;
 
     fn form() -> Form {

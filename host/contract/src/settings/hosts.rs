@@ -1,20 +1,20 @@
 //! The hosts that a plugin declares and its settings name, and the secrets that may go there.
 
 use crate::address::host_of;
-use crate::contract::{Field, FieldIssue, Message, SettingValue};
+use crate::records::{Field, FieldIssue, Message, SettingValue};
 use crate::settings::{Form, Secrets, Settings};
 
 /// A host that a plugin declares.
-pub(crate) struct NamedHost {
+pub struct NamedHost {
     /// As `host` or `host:port`.
-    pub(crate) host: String,
+    pub host: String,
     /// Does it stand in a setting? Otherwise it is the plugin's own: declared by name, or in the default of a field.
-    pub(crate) is_set: bool,
+    pub is_set: bool,
 }
 
 impl Form {
     /// The host that a plugin declares by its name, or by the field that holds its URL: none when the field has no value.
-    pub(crate) fn named_host<'a>(
+    pub fn named_host<'a>(
         &'a self,
         declared: &str,
         value: impl Fn(&str) -> Option<&'a SettingValue>,
@@ -41,7 +41,7 @@ impl Form {
     }
 
     /// Has secrets go to the hosts that this form declares by itself, which somebody vouches for. What is set was not.
-    pub(crate) fn vouch(&self, settings: &Settings, secrets: &mut Secrets) {
+    pub fn vouch(&self, settings: &Settings, secrets: &mut Secrets) {
         for field in self.0.iter().filter(|field| field.kind == "secret") {
             if let Some(secret) = secrets.get_mut(&field.name) {
                 let own = self.secret_hosts(field, settings).filter(|named| !named.is_set);
@@ -51,7 +51,7 @@ impl Form {
     }
 
     /// Secrets that these settings would send to a host which they were not entered for.
-    pub(crate) fn misdirected(&self, settings: &Settings, secrets: &Secrets) -> Vec<FieldIssue> {
+    pub fn misdirected(&self, settings: &Settings, secrets: &Secrets) -> Vec<FieldIssue> {
         let issue = |field: &Field| {
             let secret = secrets.get(&field.name)?;
             let named = self.secret_hosts(field, settings).find(|named| !secret.goes_to(named))?;
@@ -73,7 +73,7 @@ impl Form {
 
 impl super::AccountSecret {
     /// May it be sent there?
-    pub(crate) fn goes_to(&self, named: &NamedHost) -> bool {
+    pub fn goes_to(&self, named: &NamedHost) -> bool {
         self.entered_for.contains(&named.host)
     }
 }

@@ -71,8 +71,8 @@ fn bound_object(object: &mut Object) {
     object.maximum.get_or_insert(most);
 }
 
-/// The name of a type of the contract: the one that it has in [`types`](crate::types), where two interfaces use the same.
-pub(crate) fn contract_name(module: &'static str, name: &'static str) -> Cow<'static, str> {
+/// The name of a type of the contract: the one that it has in [`records`](crate::records), where two interfaces use the same.
+pub fn contract_name(module: &'static str, name: &'static str) -> Cow<'static, str> {
     let interface = module.rsplit("::").next().unwrap_or_default();
     Cow::Borrowed(match (interface, name) {
         ("cart", "Request") => "PlanRequest",
@@ -89,7 +89,7 @@ pub(crate) fn contract_name(module: &'static str, name: &'static str) -> Cow<'st
 }
 
 /// What the contract says of a type in words, and its Rust form does not; and that a case has nothing beside it.
-pub(crate) fn contract_schema(name: &str, mut schema: RefOr<Schema>) -> RefOr<Schema> {
+pub fn contract_schema(name: &str, mut schema: RefOr<Schema>) -> RefOr<Schema> {
     match &mut schema {
         RefOr::T(Schema::Object(object)) if matches!(name, "Money" | "Context") => currency_and_scale(object),
         RefOr::T(Schema::OneOf(cases)) => cases.items.iter_mut().for_each(alone),
@@ -144,17 +144,17 @@ macro_rules! schemas {
 }
 
 /// Stands for the contract's `decimal`.
-pub(crate) struct DecimalText;
+pub struct DecimalText;
 /// Stands for the contract's `timestamp`, and for moments that are written as one.
-pub(crate) struct Moment;
+pub struct Moment;
 /// Stands for [`ipnet::IpNet`].
-pub(crate) struct Network;
+pub struct Network;
 /// Stands for [`std::time::Duration`] as serde writes it.
-pub(crate) struct Span;
+pub struct Span;
 /// Stands for [`std::time::SystemTime`] as serde writes it.
-pub(crate) struct ClockTime;
+pub struct ClockTime;
 /// Stands for a JSON object of any members.
-pub(crate) struct AnyObject;
+pub struct AnyObject;
 
 schemas! {
     ShopId, "ShopId": name("A shop of the commerce platform.");

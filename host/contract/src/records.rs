@@ -1,7 +1,7 @@
-//! The contract's Rust form, generated from `wit/`. All of wasmtime's `bindgen!`, which changes with every release, is here.
+//! The contract's records in Rust, generated from `wit/`. All of wasmtime's `bindgen!`, which changes with every release, is here.
 
 #[allow(missing_docs, clippy::all)]
-mod generated {
+pub(crate) mod generated {
     wasmtime::component::bindgen!({
         path: "../../wit",
         world: "everything",
@@ -13,9 +13,6 @@ mod generated {
         additional_derives: [PartialEq, cartwright_json::Json],
     });
 }
-
-pub(crate) use generated::cartwright::plugin::{blobs, catalog, http, log, order_book, outcomes, secrets, timer};
-pub(crate) use generated::exports::cartwright::plugin as exports;
 
 pub use generated::cartwright::plugin::catalog::VariantInfo;
 pub use generated::cartwright::plugin::http::{Repeat, StoredBody};

@@ -7,7 +7,7 @@
 
 use unicode_segmentation::UnicodeSegmentation as _;
 
-use crate::contract::{FieldIssue, Message};
+use crate::records::{FieldIssue, Message};
 
 /// Maximum length of a name in bytes: an id, a reference, a SKU, a title, a file's name.
 pub const MAX_NAME_BYTES: usize = 1_000;
@@ -19,11 +19,11 @@ pub const MAX_TEXT_BYTES: usize = 16 << 10;
 pub const MAX_DATA_BYTES: usize = 64 << 10;
 
 /// Maximum number of characters of a text that a cart shows. What is longer is cut and marked, and the merchant is warned.
-pub(crate) const MAX_SHOWN_CHARS: usize = 1_000;
+pub const MAX_SHOWN_CHARS: usize = 1_000;
 /// Maximum number of characters of a message of a plugin, and of each of its parameters.
-pub(crate) const MAX_MESSAGE_CHARS: usize = 4_000;
+pub const MAX_MESSAGE_CHARS: usize = 4_000;
 /// Maximum number of parameters of a message of a plugin.
-pub(crate) const MAX_MESSAGE_PARAMETERS: usize = 50;
+pub const MAX_MESSAGE_PARAMETERS: usize = 50;
 
 /// Maximum length of an error's text in characters: a plugin's message with the host's own words around it.
 pub const MAX_ERROR_CHARS: usize = 5_000;
@@ -88,17 +88,18 @@ fn is_control(character: char) -> bool {
 
 /// A text as people are shown it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Shown {
-    pub(crate) text: String,
+pub struct Shown {
+    /// The text.
+    pub text: String,
     /// Does it end with `…` because it was too long?
-    pub(crate) is_cut: bool,
+    pub is_cut: bool,
 }
 
 /// A text as a cart shows it, in at most [`MAX_SHOWN_CHARS`] characters.
 ///
 /// # Errors
 /// For a NUL, which no database keeps and nobody typed.
-pub(crate) fn shown(text: &str) -> Result<Shown, TextFault> {
+pub fn shown(text: &str) -> Result<Shown, TextFault> {
     if text.contains('\0') {
         return Err(TextFault::Nul);
     }
@@ -106,7 +107,7 @@ pub(crate) fn shown(text: &str) -> Result<Shown, TextFault> {
 }
 
 /// A plugin's message, fit to be shown and kept.
-pub(crate) fn message(message: Message) -> Message {
+pub fn message(message: Message) -> Message {
     let Message { key, mut parameters, text } = message;
     let short = |text: &str| readable(text, MAX_MESSAGE_CHARS).text;
     parameters.truncate(MAX_MESSAGE_PARAMETERS);
@@ -115,14 +116,14 @@ pub(crate) fn message(message: Message) -> Message {
 }
 
 /// A plugin's words about a field, fit to be shown and kept.
-pub(crate) fn issue(issue: FieldIssue) -> FieldIssue {
+pub fn issue(issue: FieldIssue) -> FieldIssue {
     let field = readable(&issue.field, MAX_MESSAGE_CHARS).text;
     FieldIssue { field, message: message(issue.message), blocking: issue.blocking }
 }
 
 /// A text without characters that steer whoever shows it: line ends and tabs become one blank, other control characters and
 /// overrides of the writing direction go. What is longer than `max_chars` is cut between two signs that a reader sees, and marked.
-pub(crate) fn readable(text: &str, max_chars: usize) -> Shown {
+pub fn readable(text: &str, max_chars: usize) -> Shown {
     let text = if text.chars().any(is_control) { without_steering(text) } else { text.to_owned() };
     if text.chars().nth(max_chars).is_none() {
         return Shown { text, is_cut: false };

@@ -1,6 +1,6 @@
 //! Fields for the tests of forms.
 
-use crate::contract::{ChoiceSource, Field};
+use crate::records::{ChoiceSource, Field};
 
 /// A field that says nothing but its name and kind.
 pub(crate) fn field(name: &str, kind: &str) -> Field {

@@ -6,7 +6,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::{issue, text_issue};
-use crate::contract::{ChoiceSource, Field, FieldIssue, Money, SettingValue};
+use crate::records::{ChoiceSource, Field, FieldIssue, Money, SettingValue};
 use crate::text::{MAX_DATA_BYTES, TextFault, check_text};
 
 /// Maximum size of a compiled pattern in memory.
@@ -78,7 +78,7 @@ pub(super) fn read_value(kind: &str, value: &Value) -> Result<SettingValue, &'st
 }
 
 /// Checks the texts of a setting's value, which has at most [`MAX_DATA_BYTES`] in all of them.
-pub(crate) fn check_value_texts(value: &SettingValue) -> Result<(), TextFault> {
+pub fn check_value_texts(value: &SettingValue) -> Result<(), TextFault> {
     let texts: Vec<&str> = match value {
         SettingValue::Text(text) | SettingValue::Decimal(text) => vec![text],
         SettingValue::Texts(texts) => texts.iter().map(String::as_str).collect(),
@@ -104,7 +104,7 @@ fn texts(value: &Value) -> Option<Vec<String>> {
 }
 
 /// Digits with at most one point and a sign, at most 28 digits.
-pub(crate) fn is_decimal(text: &str) -> bool {
+pub fn is_decimal(text: &str) -> bool {
     let digits = text.strip_prefix('-').unwrap_or(text);
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
     let all_digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());

@@ -4,7 +4,7 @@
 
 use std::collections::HashSet;
 
-use crate::contract::{
+use crate::records::{
     Article, BytesSource, Digest, Document, LineMaterials, LineStatus, Message, NamedJson, Order, Outcome, Production,
     RememberedText, Setting, Shipment, VendorReference,
 };
@@ -22,7 +22,7 @@ const MAX_ENTRIES: usize = 5_000;
 
 /// Checks that a plugin may say this. `order` is the one that it says it of, as the account sees it; `readable` are the blobs that its
 /// call was given the digest of.
-pub(crate) fn check(form: &Form, order: Option<&Order>, readable: &[Digest], outcome: &Outcome) -> Result<(), String> {
+pub fn check(form: &Form, order: Option<&Order>, readable: &[Digest], outcome: &Outcome) -> Result<(), String> {
     check_texts(outcome)?;
     if let Outcome::Document(Document { content: BytesSource::Stored(digest), .. }) = outcome
         && !readable.contains(digest)
@@ -170,7 +170,7 @@ fn entries(what: &str, count: usize, allowed: usize) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contract::SettingValue;
+    use crate::records::SettingValue;
     use crate::text::MAX_DATA_BYTES;
 
     fn message(text: &str) -> Message {

@@ -5,8 +5,8 @@ use std::sync::RwLock;
 
 use async_trait::async_trait;
 
-use crate::contract::{Order, SkuQuery, VariantInfo};
 use crate::ids::{AccountId, Digest, ShopId};
+use crate::records::{Order, SkuQuery, VariantInfo};
 
 /// The platform could not answer.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -95,7 +95,7 @@ pub struct NewConfiguration<'a> {
     pub bytes: &'a [u8],
     /// What it looks like. Of one that is planned again, none: they are stored beside it.
     pub pictures: &'a [Picture],
-    /// Who the shopper is, as [`Visitor::client`](crate::Visitor::client) names them.
+    /// Who the shopper is, as `Visitor::client` names them.
     pub client: Option<&'a str>,
 }
 
@@ -230,10 +230,10 @@ impl Blobs for MemoryBlobs {
 }
 
 // A lock is only poisoned when another thread panicked while it held it; the maps above are whole at every moment.
-pub(crate) fn read<T>(lock: &RwLock<T>) -> std::sync::RwLockReadGuard<'_, T> {
+fn read<T>(lock: &RwLock<T>) -> std::sync::RwLockReadGuard<'_, T> {
     lock.read().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-pub(crate) fn write<T>(lock: &RwLock<T>) -> std::sync::RwLockWriteGuard<'_, T> {
+fn write<T>(lock: &RwLock<T>) -> std::sync::RwLockWriteGuard<'_, T> {
     lock.write().unwrap_or_else(std::sync::PoisonError::into_inner)
 }

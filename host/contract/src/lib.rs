@@ -1,0 +1,26 @@
+//! The plugin contract in Rust and JSON: the records that the WIT files declare, and the vocabulary around them that needs neither
+//! a host nor a cart. Ids and digests, texts, errors, hooks, forms and their settings, grants, clocks, and the traits that a commerce
+//! platform implements.
+
+pub mod address;
+pub mod clock;
+pub mod endpoint;
+pub mod error;
+pub mod grants;
+pub mod hook;
+pub mod ids;
+#[cfg(feature = "openapi")]
+pub mod openapi;
+pub mod outcome;
+pub mod platform;
+pub mod records;
+pub mod settings;
+pub mod text;
+
+/// The interfaces of the contract, as wasmtime calls what they export and implements what they import.
+pub mod interfaces {
+    pub use crate::records::generated::cartwright::plugin::{
+        blobs, catalog, http, log, order_book, outcomes, secrets, timer,
+    };
+    pub use crate::records::generated::exports::cartwright::plugin as exports;
+}
