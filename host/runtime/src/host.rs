@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
+use cartwright_cart::price_memory::PriceMemory;
 use cartwright_contract::ids::{Digest, ShopId};
 use cartwright_contract::platform::{Blobs, Catalogue, MemoryBlobs, MemoryCatalogue, MemoryOrderBook, OrderBook};
 use cartwright_contract::settings::Secret;
@@ -15,7 +16,6 @@ use wasmtime::component::Linker;
 
 use crate::capability::{Platform, egress, token};
 use crate::cart::DecodePlaces;
-use crate::cart::rules::price_memory::PriceMemory;
 use crate::engine::{Ticker, engine};
 use crate::guest::GuestState;
 use crate::health::{Health, Rules};

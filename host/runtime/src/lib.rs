@@ -69,9 +69,9 @@ pub mod webhook;
 mod work;
 
 #[doc(hidden)]
-pub use cart::rules::fuzzing;
-pub use cart::rules::money;
-pub use cart::rules::{
+pub use cartwright_cart::fuzzing;
+pub use cartwright_cart::money;
+pub use cartwright_cart::{
     AddToCart, Budget, CartChange, CartError, CartLine, CartOperation, HOST_ID_PREFIX, LineCheck, LineState, MAX_LINES,
     MAX_ORDER_ID_BYTES, MAX_ORDER_TEXT_BYTES, MAX_ORDER_VERSION, MAX_PIECES, MAX_STOREFRONT_BODY_BYTES, MoneyFault,
     Offer, OrderError, OrderedLine, OverBudget, Pin, Release, SealFault, SealedPrice, Shop, Stage, StrategyChoice,

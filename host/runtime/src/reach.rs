@@ -4,6 +4,7 @@
 use std::ops::AsyncFnOnce;
 use std::sync::Arc;
 
+use cartwright_cart::shop::Shop;
 use cartwright_contract::error::HookError;
 use cartwright_contract::grants::Grants;
 use cartwright_contract::hook::Hook;
@@ -13,7 +14,6 @@ use wasmtime::Store;
 use wasmtime::component::Instance;
 
 use crate::capability::{Granted, Scope};
-use crate::cart::rules::shop::Shop;
 use crate::guest::{CallOptions, GuestState, Trace, call};
 use crate::host::Cartwright;
 use crate::observe::Answer;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use cartwright_cart::shop::{Shop, Visitor, check_shop};
 use cartwright_contract::error::{LinkIssues, SetupError, invalid, unstorable};
 use cartwright_contract::grants::Grants;
 use cartwright_contract::hook::Hook;
@@ -13,7 +14,6 @@ use cartwright_contract::settings::{Form, Secrets, Settings};
 use cartwright_contract::text::{self, check_name};
 use serde_json::{Map, Value};
 
-use crate::cart::rules::shop::{Shop, Visitor, check_shop};
 use crate::guest::{CallOptions, call};
 use crate::host::{Cartwright, read, write};
 use crate::plugin::Plugin;

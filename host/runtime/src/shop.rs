@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
+use cartwright_cart::shop::{Shop, StrategyChoice, Visitor};
 use cartwright_contract::grants::Grants;
 use cartwright_contract::ids::{AccountId, Digest};
 use cartwright_contract::records::{Association, Context, Setting};
@@ -15,7 +16,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::capability::Scope;
-use crate::cart::rules::shop::{Shop, StrategyChoice, Visitor};
 use crate::plugin::Plugin;
 
 /// A vendor account as it is set up.

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use cartwright_cart::shop::{Shop, check_shop};
 use cartwright_contract::error::{LinkIssues, SetupError, invalid, setup_issue};
 use cartwright_contract::grants::Grants;
 use cartwright_contract::ids::{AccountId, Digest, ShopId};
 use cartwright_contract::settings::{Secrets, Settings};
 
-use crate::cart::rules::shop::{Shop, check_shop};
 use crate::host::{Cartwright, read, write};
 use crate::setup::read_link;
 use crate::shop::{Account, AccountSetup, AccountVersion, Link, ShopCell, ShopState};

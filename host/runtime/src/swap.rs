@@ -8,13 +8,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use cartwright_cart::line::CartLine;
 use cartwright_contract::error::SetupError;
 use cartwright_contract::hook::Hook;
 use cartwright_contract::ids::{AccountId, Digest, PluginId, ShopId};
 use cartwright_contract::records::{FieldIssue, Setting, SettingValue};
 use serde::Serialize;
 
-use crate::cart::rules::line::CartLine;
 use crate::guest::{CallOptions, answered, call};
 use crate::host::{Cartwright, read, write};
 use crate::shop::{Account, AccountVersion, Link, Linked, ShopState, renewed};

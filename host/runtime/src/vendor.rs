@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
+use cartwright_cart::error::CartError;
+use cartwright_cart::line::CartLine;
+use cartwright_cart::shop::{Shop, Visitor};
 use cartwright_contract::error::SetupError;
 use cartwright_contract::hook::Hook;
 use cartwright_contract::ids::{AccountId, Digest, ShopId};
 use cartwright_contract::records::{Diagnosis, EmbedData, Fetched, PageOfChoices, PageOfProducts};
 use cartwright_contract::text::{self, MAX_SHOWN_CHARS};
 
-use crate::cart::rules::error::CartError;
-use crate::cart::rules::line::CartLine;
-use crate::cart::rules::shop::{Shop, Visitor};
 use crate::guest::answered;
 use crate::host::Cartwright;
 use crate::plugin::{Plugin, World};

@@ -2,17 +2,17 @@
 
 use std::collections::HashSet;
 
+use cartwright_cart::change::{CartChange, CartOperation};
+use cartwright_cart::check::{check_whole, owned};
+use cartwright_cart::error::{CartError, OTHERWISE, SealFault};
+use cartwright_cart::held::Cart;
+use cartwright_cart::line::CartLine;
+use cartwright_cart::offer::{holding, refuse_holding};
+use cartwright_cart::shop::Visitor;
 use cartwright_contract::ids::ShopId;
 use cartwright_contract::records::ChildRemoval;
 
 use super::request::CartRequest;
-use super::rules::change::{CartChange, CartOperation};
-use super::rules::check::{check_whole, owned};
-use super::rules::error::{CartError, OTHERWISE, SealFault};
-use super::rules::held::Cart;
-use super::rules::line::CartLine;
-use super::rules::offer::{holding, refuse_holding};
-use super::rules::shop::Visitor;
 use crate::host::Cartwright;
 
 impl Cartwright {

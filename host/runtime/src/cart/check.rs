@@ -2,17 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use cartwright_cart::check::{LineCheck, LineState, are_held_but_for_shares, family_sums};
+use cartwright_cart::error::{CartError, NOT_STORED, OTHERWISE, SealFault};
+use cartwright_cart::line::{CartLine, Pin};
+use cartwright_cart::places::roots;
+use cartwright_cart::plan::{enough, sellable};
+use cartwright_cart::shop::Visitor;
 use cartwright_contract::ids::{Digest, ShopId};
 use cartwright_contract::records::{Item, Wanted};
 use jiff::Timestamp;
 
 use super::request::CartRequest;
-use super::rules::check::{LineCheck, LineState, are_held_but_for_shares, family_sums};
-use super::rules::error::{CartError, NOT_STORED, OTHERWISE, SealFault};
-use super::rules::line::{CartLine, Pin};
-use super::rules::places::roots;
-use super::rules::plan::{enough, sellable};
-use super::rules::shop::Visitor;
 use super::walk::Walk;
 use crate::host::Cartwright;
 

@@ -5,6 +5,12 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use cartwright_cart::budget::{Budget, INLINE_STATE_BYTES};
+use cartwright_cart::decoding::{check_names, identified};
+use cartwright_cart::error::{CartError, issue};
+use cartwright_cart::plan::ItemFacts;
+use cartwright_cart::price_memory::{Quote, Recalled};
+use cartwright_cart::pricing::{VendorPrice, converted};
 use cartwright_contract::error::Failure;
 use cartwright_contract::hook::Hook;
 use cartwright_contract::ids::Digest;
@@ -13,12 +19,6 @@ use cartwright_contract::text;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::rules::budget::{Budget, INLINE_STATE_BYTES};
-use super::rules::decoding::{check_names, identified};
-use super::rules::error::{CartError, issue};
-use super::rules::plan::ItemFacts;
-use super::rules::price_memory::{Quote, Recalled};
-use super::rules::pricing::{VendorPrice, converted};
 use super::walk::Walk;
 use crate::guest::{CallOptions, call};
 use crate::plugin::Plugin;

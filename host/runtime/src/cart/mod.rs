@@ -14,7 +14,6 @@ mod path;
 mod pictures;
 mod planning;
 mod request;
-pub(crate) mod rules;
 mod walk;
 
 pub(crate) use pictures::DecodePlaces;

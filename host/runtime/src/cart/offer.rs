@@ -1,13 +1,13 @@
 //! Asking about lines, and buying them as they were offered.
 
+use cartwright_cart::change::{CartChange, CartOperation, Stage};
+use cartwright_cart::check::owned;
+use cartwright_cart::error::CartError;
+use cartwright_cart::held::Cart;
+use cartwright_cart::line::CartLine;
+use cartwright_cart::offer::{self, Offer};
 use cartwright_contract::ids::ShopId;
 
-use super::rules::change::{CartChange, CartOperation, Stage};
-use super::rules::check::owned;
-use super::rules::error::CartError;
-use super::rules::held::Cart;
-use super::rules::line::CartLine;
-use super::rules::offer::{self, Offer};
 use crate::host::Cartwright;
 
 impl Cartwright {

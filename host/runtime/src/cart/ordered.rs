@@ -1,9 +1,9 @@
 //! Order lines for order hooks.
 
+use cartwright_cart::ordered::{self, OrderError, OrderedLine};
 use cartwright_contract::ids::ShopId;
 use cartwright_contract::records::{Money, OrderLine};
 
-use super::rules::ordered::{self, OrderError, OrderedLine};
 use crate::host::Cartwright;
 
 impl Cartwright {

@@ -2,18 +2,18 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use cartwright_cart::change::{AddToCart, CartChange, CartOperation};
+use cartwright_cart::error::{CartError, NOT_STORED, SealFault};
+use cartwright_cart::held::Cart;
+use cartwright_cart::line::CartLine;
+use cartwright_cart::offer::refuse_holding;
+use cartwright_cart::places::{Places, roots};
+use cartwright_cart::shop::{Shop, Visitor};
 use cartwright_contract::ids::ShopId;
 use cartwright_contract::records::{Item, Wanted};
 use jiff::Timestamp;
 
 use super::request::CartRequest;
-use super::rules::change::{AddToCart, CartChange, CartOperation};
-use super::rules::error::{CartError, NOT_STORED, SealFault};
-use super::rules::held::Cart;
-use super::rules::line::CartLine;
-use super::rules::offer::refuse_holding;
-use super::rules::places::{Places, roots};
-use super::rules::shop::{Shop, Visitor};
 use super::walk::Walk;
 use crate::host::Cartwright;
 

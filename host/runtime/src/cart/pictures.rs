@@ -7,6 +7,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use cartwright_cart::error::CartError;
+use cartwright_cart::line::CartLine;
+use cartwright_cart::pictures::{Checked, Found, MAX_PICTURE_BYTES_PER_REQUEST, check};
+use cartwright_cart::pricing::warning;
+use cartwright_cart::thumbnail::{self, MAX_PICTURE_BYTES};
 use cartwright_contract::address::host_of;
 use cartwright_contract::clock::{Clock, SystemClock};
 use cartwright_contract::error::describe;
@@ -17,11 +22,6 @@ use reqwest::Method;
 use reqwest::header::HeaderMap;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::rules::error::CartError;
-use super::rules::line::CartLine;
-use super::rules::pictures::{Checked, Found, MAX_PICTURE_BYTES_PER_REQUEST, check};
-use super::rules::pricing::warning;
-use super::rules::thumbnail::{self, MAX_PICTURE_BYTES};
 use super::walk::Walk;
 use crate::capability::egress::{Outgoing, Queued, check_url};
 use crate::health::Requester;

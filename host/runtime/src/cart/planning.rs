@@ -3,16 +3,16 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use cartwright_cart::error::CartError;
+use cartwright_cart::line::CartLine;
+use cartwright_cart::plan::{Checking, ItemFacts, key_of, queries};
+use cartwright_cart::planning::{component_queries, expiry};
+use cartwright_cart::pricing::{Pricing, VendorPrice};
 use cartwright_contract::hook::Hook;
 use cartwright_contract::ids::Digest;
 use cartwright_contract::records::{Error, Piece, PlanRequest, Planned, VariantInfo};
 use cartwright_contract::text;
 
-use super::rules::error::CartError;
-use super::rules::line::CartLine;
-use super::rules::plan::{Checking, ItemFacts, key_of, queries};
-use super::rules::planning::{component_queries, expiry};
-use super::rules::pricing::{Pricing, VendorPrice};
 use super::walk::Walk;
 use crate::guest::{CallOptions, call};
 use crate::shop::context;

@@ -3,18 +3,18 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use cartwright_cart::change::{CartChange, CartOperation, Stage};
+use cartwright_cart::check::check_seals;
+use cartwright_cart::error::{CartError, OTHERWISE, SealFault};
+use cartwright_cart::held::{Cart, without_no_changes};
+use cartwright_cart::line::CartLine;
+use cartwright_cart::places::{Move, roots};
+use cartwright_cart::plan::TooFew;
+use cartwright_cart::shop::Visitor;
 use cartwright_contract::ids::{Digest, ShopId};
 use cartwright_contract::records::{Item, Wanted};
 use jiff::Timestamp;
 
-use super::rules::change::{CartChange, CartOperation, Stage};
-use super::rules::check::check_seals;
-use super::rules::error::{CartError, OTHERWISE, SealFault};
-use super::rules::held::{Cart, without_no_changes};
-use super::rules::line::CartLine;
-use super::rules::places::{Move, roots};
-use super::rules::plan::TooFew;
-use super::rules::shop::Visitor;
 use super::walk::{Spent, Walk};
 use crate::host::Cartwright;
 

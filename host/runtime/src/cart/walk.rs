@@ -6,6 +6,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
 use std::time::Instant;
 
+use cartwright_cart::budget::{Budget, MAX_LINES_FOR_STRATEGY, MAX_PIECES, OverBudget};
+use cartwright_cart::change::{CartChange, CartOperation, Stage};
+use cartwright_cart::error::{CartError, SealFault};
+use cartwright_cart::held::{Cart, TakenOut};
+use cartwright_cart::line::{CartLine, Pin};
+use cartwright_cart::plan::{TooFew, Warnings};
+use cartwright_cart::shop::{StrategyChoice, Visitor};
 use cartwright_contract::error::{Breach, Failure, HookError, LogLine};
 use cartwright_contract::hook::Hook;
 use cartwright_contract::ids::{Digest, ShopId};
@@ -14,13 +21,6 @@ use cartwright_contract::text;
 use jiff::Timestamp;
 
 use super::pictures::Pictures;
-use super::rules::budget::{Budget, MAX_LINES_FOR_STRATEGY, MAX_PIECES, OverBudget};
-use super::rules::change::{CartChange, CartOperation, Stage};
-use super::rules::error::{CartError, SealFault};
-use super::rules::held::{Cart, TakenOut};
-use super::rules::line::{CartLine, Pin};
-use super::rules::plan::{TooFew, Warnings};
-use super::rules::shop::{StrategyChoice, Visitor};
 use crate::guest::answered;
 use crate::host::Cartwright;
 use crate::plugin::Plugin;

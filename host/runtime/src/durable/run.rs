@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use cartwright_cart::shop::Visitor;
 use cartwright_contract::clock::Clock;
 use cartwright_contract::error::{Failure, LogLine, SetupError};
 use cartwright_contract::hook::Hook;
@@ -10,7 +11,6 @@ use sha2::Sha256;
 
 use crate::capability::log::LogSink;
 use crate::capability::wasi::GuestClock;
-use crate::cart::rules::shop::Visitor;
 use crate::durable::clock::timestamp;
 use crate::durable::end::{RunEnd, RunError, Why};
 use crate::durable::history::{History, append};

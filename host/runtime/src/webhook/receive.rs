@@ -1,5 +1,6 @@
 //! From a request to its answer.
 
+use cartwright_cart::shop::{Shop, Visitor};
 use cartwright_contract::error::{Failure, HookError, SetupError};
 use cartwright_contract::hook::Hook;
 use cartwright_contract::ids::Digest;
@@ -8,7 +9,6 @@ use cartwright_contract::records::{Authentication, Endpoint, Purpose, Received, 
 use cartwright_contract::{records, text};
 use http::{HeaderName, HeaderValue, StatusCode};
 
-use crate::cart::rules::shop::{Shop, Visitor};
 use crate::durable::timestamp;
 use crate::guest::{CallOptions, answered, call};
 use crate::host::Cartwright;

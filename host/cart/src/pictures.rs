@@ -5,15 +5,15 @@ use std::collections::HashMap;
 use cartwright_contract::ids::Digest;
 use cartwright_contract::platform::Picture;
 
-use super::thumbnail::{self, ThumbnailError};
+use crate::thumbnail::{self, ThumbnailError};
 
 /// Maximum number of pixels that are decoded for one request: four of the largest pictures, or 64 of 512 × 512.
 const MAX_PIXELS_PER_REQUEST: u64 = 16 << 20;
 /// Maximum number of bytes of all pictures of one request.
-pub(crate) const MAX_PICTURE_BYTES_PER_REQUEST: usize = 16 << 20;
+pub const MAX_PICTURE_BYTES_PER_REQUEST: usize = 16 << 20;
 
 /// A picture before it is looked at.
-pub(crate) enum Found {
+pub enum Found {
     /// As it stands in the configuration.
     Encoded(Vec<u8>),
     Fetched(Vec<u8>),
@@ -21,14 +21,14 @@ pub(crate) enum Found {
 
 /// What came of pictures that were looked at.
 #[derive(Default)]
-pub(crate) struct Checked {
-    pub(crate) by_item: Vec<(u32, Digest)>,
-    pub(crate) pictures: Vec<Picture>,
-    pub(crate) left_out: Vec<(u32, String)>,
+pub struct Checked {
+    pub by_item: Vec<(u32, Digest)>,
+    pub pictures: Vec<Picture>,
+    pub left_out: Vec<(u32, String)>,
 }
 
 /// Checks pictures one after the other, equal ones once, within the budgets of a request.
-pub(crate) fn check(found: Vec<(u32, Found)>) -> Checked {
+pub fn check(found: Vec<(u32, Found)>) -> Checked {
     let mut checked = Checked::default();
     let mut known: HashMap<Digest, Result<(), String>> = HashMap::new();
     let (mut pixels, mut total) = (0, 0);

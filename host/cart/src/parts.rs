@@ -8,11 +8,11 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use cartwright_contract::ids::Digest;
 use cartwright_contract::records::{Bundle, BundleChild, ChildRemoval, Message, Target, VariantInfo};
 
-use super::error::CartError;
-use super::held::TakenOut;
-use super::identity::{PartName, part_name};
-use super::line::{CartLine, Unconfirmed};
-use super::plan::{Checking, broken, piece_count};
+use crate::error::CartError;
+use crate::held::TakenOut;
+use crate::identity::{PartName, part_name};
+use crate::line::{CartLine, Unconfirmed};
+use crate::plan::{Checking, broken, piece_count};
 
 /// A part of a bundle.
 pub(crate) struct Part {

@@ -4,14 +4,14 @@ use cartwright_contract::ids::Digest;
 use cartwright_contract::records::{FieldIssue, Item};
 use cartwright_contract::text;
 
-use super::budget::MAX_NAMED_JSON_BYTES;
-use super::canonical::NotCanonical;
-use super::error::{CartError, issue};
-use super::identity::fingerprints;
-use super::tree::{Forest, forest};
+use crate::budget::MAX_NAMED_JSON_BYTES;
+use crate::canonical::NotCanonical;
+use crate::error::{CartError, issue};
+use crate::identity::fingerprints;
+use crate::tree::{Forest, forest};
 
 /// The fingerprint of each item, and what is below each root.
-pub(crate) fn identified(items: &[Item]) -> Result<(Vec<Digest>, Vec<Vec<usize>>), CartError> {
+pub fn identified(items: &[Item]) -> Result<(Vec<Digest>, Vec<Vec<usize>>), CartError> {
     let forest: Forest = forest(items)?;
     let ambiguous = |(index, error): (usize, NotCanonical)| {
         CartError::Configuration(issue(&format!("[{index}]"), "state-ambiguous", format!("the state: {error}")))
@@ -20,7 +20,7 @@ pub(crate) fn identified(items: &[Item]) -> Result<(Vec<Digest>, Vec<Vec<usize>>
 }
 
 /// Refuses an item of which something that names it, or one of its parts, could not be kept as it is.
-pub(crate) fn check_names(index: usize, item: &Item) -> Result<(), FieldIssue> {
+pub fn check_names(index: usize, item: &Item) -> Result<(), FieldIssue> {
     let path = |field: &str| format!("[{index}].{field}");
     let name = |field: &dyn Fn() -> String, text: &str| {
         text::check_name(text)

@@ -12,9 +12,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
-use super::error::{CartError, SealFault, issue};
-use super::identity::{KeyParts, OfferedKey, line_key, offered_key};
-use super::shop::{Shop, Visitor};
+use crate::error::{CartError, SealFault, issue};
+use crate::identity::{KeyParts, OfferedKey, line_key, offered_key};
+use crate::shop::{Shop, Visitor};
 
 /// Which version of which plugin a line belongs to. Later events of the line go there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -195,13 +195,13 @@ impl CartLine {
     }
 
     /// Does its price hold for this visitor? What a merchant offered holds for whoever was offered it.
-    pub(crate) fn is_priced_for(&self, visitor: &Visitor) -> bool {
+    pub fn is_priced_for(&self, visitor: &Visitor) -> bool {
         let SealedPrice { country, customer_group, offer, .. } = &self.price;
         offer.is_some() || (country, customer_group) == (&visitor.country, &visitor.customer_group)
     }
 
     /// The key that this line would have if `usual` were its key at the usual price.
-    pub(crate) fn key_at_its_price(&self, usual: String) -> Result<String, CartError> {
+    pub fn key_at_its_price(&self, usual: String) -> Result<String, CartError> {
         match &self.price.offer {
             Some(quotation) => offered_key(&OfferedKey { key: &usual, quotation }),
             None => Ok(usual),
@@ -209,7 +209,7 @@ impl CartLine {
     }
 
     /// The key of this line at the usual price, which is no child, if just these parts were taken out of it.
-    pub(crate) fn key_without(&self, shop: &ShopId, without: &[Digest]) -> Result<String, CartError> {
+    pub fn key_without(&self, shop: &ShopId, without: &[Digest]) -> Result<String, CartError> {
         line_key(&KeyParts {
             shop,
             product: &self.product,
@@ -227,7 +227,7 @@ impl CartLine {
     ///
     /// # Errors
     /// For a text that cannot be shown.
-    pub(crate) fn make_readable(&mut self, warnings: &mut Vec<Message>) -> Result<(), CartError> {
+    pub fn make_readable(&mut self, warnings: &mut Vec<Message>) -> Result<(), CartError> {
         let mut show = |what: &str, text: &mut String| {
             let shown = text::shown(text).map_err(|error| {
                 CartError::Configuration(issue("shown", "text-unusable", format!("{what} cannot be shown: {error}")))
@@ -259,7 +259,7 @@ impl CartLine {
     ///
     /// # Errors
     /// When the line cannot be written down; it has no seal then.
-    pub(crate) fn seal(&mut self, shop: &Shop) -> Result<(), CartError> {
+    pub fn seal(&mut self, shop: &Shop) -> Result<(), CartError> {
         let signature = self.mac(shop)?.finalize().into_bytes();
         self.price.seal = format!("v1.{}", URL_SAFE_NO_PAD.encode(signature));
         Ok(())
@@ -273,7 +273,7 @@ impl CartLine {
     }
 
     /// Checks the signature, that it is over the money that the shop sells in, and its time.
-    pub(crate) fn check_seal(&self, shop: &Shop, at: Timestamp) -> Result<(), SealFault> {
+    pub fn check_seal(&self, shop: &Shop, at: Timestamp) -> Result<(), SealFault> {
         let signature = self.price.seal.strip_prefix("v1.").and_then(|text| URL_SAFE_NO_PAD.decode(text).ok());
         let sealed = self.mac(shop).ok().zip(signature);
         // `verify_slice` compares in constant time.
@@ -292,14 +292,14 @@ impl CartLine {
     }
 
     /// Has the line lain in its cart for so long that its pin no longer counts?
-    pub(crate) fn pin_is_over(&self, seconds: u32, at: Timestamp) -> bool {
+    pub fn pin_is_over(&self, seconds: u32, at: Timestamp) -> bool {
         let ends = self.price.expires.parse::<Timestamp>().ok();
         let ends = ends.and_then(|ends| ends.checked_add(SignedDuration::from_secs(seconds.into())).ok());
         ends.is_none_or(|ends| at > ends)
     }
 
     /// As the contract's `line`, with what is kept of its configured product.
-    pub(crate) fn as_contract(&self) -> Line {
+    pub fn as_contract(&self) -> Line {
         let item = || {
             Some(ItemReference {
                 index: self.item?,

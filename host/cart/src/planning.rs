@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use cartwright_contract::records::{Item, Piece, Price, PriceSource, SkuQuery};
 use jiff::{SignedDuration, Timestamp, Unit};
 
-use super::error::CartError;
-use super::plan::ItemFacts;
+use crate::error::CartError;
+use crate::plan::ItemFacts;
 
 /// The articles whose prices a plan needs: those of lines that cost what their articles cost. A bundle's children are in the plan.
-pub(crate) fn component_queries(items: &[Item], facts: &[ItemFacts], pieces: &[Piece]) -> Vec<SkuQuery> {
+pub fn component_queries(items: &[Item], facts: &[ItemFacts], pieces: &[Piece]) -> Vec<SkuQuery> {
     let mut skus: BTreeSet<(&String, bool)> = BTreeSet::new();
     for piece in pieces {
         let Piece::Line(line) = piece else { continue };
@@ -28,11 +28,7 @@ pub(crate) fn component_queries(items: &[Item], facts: &[ItemFacts], pieces: &[P
 ///
 /// # Errors
 /// When the end is beyond all calendars.
-pub(crate) fn expiry(
-    priced_at: Option<Timestamp>,
-    seconds: u32,
-    prices: &[Option<Price>],
-) -> Result<String, CartError> {
+pub fn expiry(priced_at: Option<Timestamp>, seconds: u32, prices: &[Option<Price>]) -> Result<String, CartError> {
     let ours = priced_at.unwrap_or_else(Timestamp::now).checked_add(SignedDuration::from_secs(seconds.into()));
     let ours =
         ours.and_then(|ours| ours.round(Unit::Second)).map_err(|error| CartError::Unwritable(error.to_string()))?;

@@ -10,13 +10,13 @@ use cartwright_contract::records::{Address, Event, EventKind, LineQuantity, Mone
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::budget::MAX_LINES;
-use super::check::family_sums;
-use super::codes::{is_country, is_currency, is_language_tag};
-use super::error::SealFault;
-use super::line::CartLine;
-use super::money::MAX_SCALE;
-use super::shop::Shop;
+use crate::budget::MAX_LINES;
+use crate::check::family_sums;
+use crate::codes::{is_country, is_currency, is_language_tag};
+use crate::error::SealFault;
+use crate::line::CartLine;
+use crate::money::MAX_SCALE;
+use crate::shop::Shop;
 
 /// Maximum length of an id that a platform gives: of an order, of one of its lines, of an event.
 pub const MAX_ORDER_ID_BYTES: usize = 200;
@@ -306,7 +306,7 @@ pub fn check_money(amount: &Money) -> Result<(), MoneyFault> {
 ///
 /// # Errors
 /// [`OrderError`] names the line and what to do.
-pub(crate) fn order_lines(
+pub fn order_lines(
     shop: &Shop,
     reference: impl Fn(&str) -> String,
     order: &str,

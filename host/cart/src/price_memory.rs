@@ -25,10 +25,10 @@ const MAX_PRICES: usize = 50_000;
 
 /// Prices of a configuration's items, as a plugin gave them.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Quote {
-    pub(crate) prices: Vec<Option<Price>>,
+pub struct Quote {
+    pub prices: Vec<Option<Price>>,
     /// When the vendor was asked.
-    pub(crate) asked_at: Timestamp,
+    pub asked_at: Timestamp,
 }
 
 impl Quote {
@@ -58,7 +58,7 @@ enum Entry {
 
 /// Remembered prices.
 #[derive(Default)]
-pub(crate) struct PriceMemory {
+pub struct PriceMemory {
     entries: Mutex<Entries>,
 }
 
@@ -70,7 +70,7 @@ struct Entries {
 }
 
 /// What there is to do for a price.
-pub(crate) enum Recalled<'a> {
+pub enum Recalled<'a> {
     /// It is remembered.
     Known(Arc<Quote>),
     /// The caller asks, and says what the answer was.
@@ -78,7 +78,7 @@ pub(crate) enum Recalled<'a> {
 }
 
 /// Permission to ask for a price; others may wait for the answer.
-pub(crate) struct Asking<'a> {
+pub struct Asking<'a> {
     memory: &'a PriceMemory,
     key: Digest,
     /// `None` for one that nobody waits for.
@@ -87,7 +87,7 @@ pub(crate) struct Asking<'a> {
 
 impl PriceMemory {
     /// Looks a price up that was asked for no longer than `max_age` ago. Waits for the answer where somebody asks already.
-    pub(crate) async fn recall(&self, key: Digest, max_age: Duration, at: Timestamp) -> Recalled<'_> {
+    pub async fn recall(&self, key: Digest, max_age: Duration, at: Timestamp) -> Recalled<'_> {
         let mut answer = {
             let mut entries = self.lock();
             match entries.by_key.get(&key) {
@@ -114,7 +114,7 @@ impl PriceMemory {
 
 impl Asking<'_> {
     /// Remembers the answer, and gives it to those who wait.
-    pub(crate) fn remember(mut self, quote: Quote) -> Arc<Quote> {
+    pub fn remember(mut self, quote: Quote) -> Arc<Quote> {
         let quote = Arc::new(quote);
         let waiting = self.waiting.take();
         let mut entries = self.memory.lock();

@@ -1,30 +1,33 @@
 //! The rules of a cart: money, prices, plans, bundles, the identity of lines, seals, and changes. None of them calls a plugin or asks a
 //! platform.
 
-pub(crate) mod budget;
+#![expect(missing_docs, reason = "documented in the pass over names")]
+
+pub mod budget;
 mod bundle;
 mod canonical;
-pub(crate) mod change;
-pub(crate) mod check;
+pub mod change;
+pub mod check;
 mod codes;
-pub(crate) mod decoding;
-pub(crate) mod error;
+pub mod decoding;
+pub mod error;
+#[doc(hidden)]
 pub mod fuzzing;
-pub(crate) mod held;
+pub mod held;
 mod identity;
-pub(crate) mod line;
+pub mod line;
 pub mod money;
-pub(crate) mod offer;
-pub(crate) mod ordered;
+pub mod offer;
+pub mod ordered;
 mod parts;
-pub(crate) mod pictures;
-pub(crate) mod places;
-pub(crate) mod plan;
-pub(crate) mod planning;
-pub(crate) mod price_memory;
-pub(crate) mod pricing;
-pub(crate) mod shop;
-pub(crate) mod thumbnail;
+pub mod pictures;
+pub mod places;
+pub mod plan;
+pub mod planning;
+pub mod price_memory;
+pub mod pricing;
+pub mod shop;
+pub mod thumbnail;
 mod tree;
 
 pub use budget::{Budget, MAX_LINES, MAX_PIECES, OverBudget};

@@ -10,9 +10,9 @@ pub const MAX_LINES: usize = 10_000;
 pub(crate) const MAX_NAMED_JSON_BYTES: usize = 64 << 10;
 /// Maximum number of lines of the cart that a strategy is given. More would make planning each line of a cart again cost the square
 /// of the cart.
-pub(crate) const MAX_LINES_FOR_STRATEGY: usize = 100;
+pub const MAX_LINES_FOR_STRATEGY: usize = 100;
 /// Size in bytes above which the states of a configuration are hashed off the async workers.
-pub(crate) const INLINE_STATE_BYTES: usize = 32 << 10;
+pub const INLINE_STATE_BYTES: usize = 32 << 10;
 
 /// A budget of the host's own work for one request about a cart. The amounts are far above what shops sell: they bound what a
 /// hostile request can cost.
@@ -54,7 +54,7 @@ impl Budget {
     ///
     /// # Errors
     /// [`OverBudget`] for more than [`allowed`](Self::allowed).
-    pub(crate) fn check(self, given: usize) -> Result<(), OverBudget> {
+    pub fn check(self, given: usize) -> Result<(), OverBudget> {
         let allowed = self.allowed();
         if given > allowed { Err(OverBudget { limit: self, given, allowed }) } else { Ok(()) }
     }

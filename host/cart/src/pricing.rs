@@ -7,8 +7,8 @@ use cartwright_contract::records::{
     Context, Item, LinePrice, Message, Money, Price, PriceBasis, PriceSource, PriceState, TaxBasis, VariantInfo,
 };
 
-use super::error::CartError;
-use super::money::{self, Amount, MoneyError};
+use crate::error::CartError;
+use crate::money::{self, Amount, MoneyError};
 
 /// A line's price before it is sealed.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,23 +35,23 @@ pub(crate) struct ExactPrice {
 
 /// A vendor's price, brought into the shop's currency.
 #[derive(Clone)]
-pub(crate) struct VendorPrice {
+pub struct VendorPrice {
     /// In the shop's decimals, for strategies to look at.
-    pub(crate) price: Price,
+    pub price: Price,
     /// What the host reckons with.
     exact: Amount,
 }
 
 /// What pricing looks things up in.
-pub(crate) struct Pricing<'a> {
-    pub(crate) context: &'a Context,
-    pub(crate) items: &'a [Item],
+pub struct Pricing<'a> {
+    pub context: &'a Context,
+    pub items: &'a [Item],
     /// The vendor's prices, one for each item.
-    pub(crate) vendor: &'a [Option<VendorPrice>],
+    pub vendor: &'a [Option<VendorPrice>],
     /// The variants that articles are priced by, by SKU and whether its case was ignored.
-    pub(crate) components: &'a HashMap<(&'a str, bool), Vec<VariantInfo>>,
+    pub components: &'a HashMap<(&'a str, bool), Vec<VariantInfo>>,
     /// How many are wanted of each item; a vendor's total is for as many.
-    pub(crate) wanted: &'a HashMap<Option<u32>, u32>,
+    pub wanted: &'a HashMap<Option<u32>, u32>,
 }
 
 fn no_price(what: &str, why: impl Into<String>) -> CartError {
@@ -199,12 +199,7 @@ pub(crate) fn divided(total: &Money, quantity: u32) -> Option<Money> {
 }
 
 /// Brings a vendor's price into the shop's currency by the platform's own rate, or refuses.
-pub(crate) fn converted(
-    price: Price,
-    what: &str,
-    rate: Option<&str>,
-    context: &Context,
-) -> Result<VendorPrice, CartError> {
+pub fn converted(price: Price, what: &str, rate: Option<&str>, context: &Context) -> Result<VendorPrice, CartError> {
     let failed = |error: MoneyError| no_price(what, error.to_string());
     if price.amount.currency.len() != 3 {
         return Err(no_price(what, format!("{:?} is not an amount of money", price.amount)));
@@ -225,6 +220,6 @@ pub(crate) fn converted(
 }
 
 /// A text of the host for the merchant.
-pub(crate) fn warning(key: &str, text: String) -> Message {
+pub fn warning(key: &str, text: String) -> Message {
     Message { key: key.to_owned(), parameters: Vec::new(), text }
 }

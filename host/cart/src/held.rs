@@ -4,13 +4,13 @@ use std::collections::{BTreeSet, HashMap};
 
 use cartwright_contract::ids::Digest;
 
-use super::budget::Budget;
-use super::change::CartOperation;
-use super::error::CartError;
-use super::line::CartLine;
+use crate::budget::Budget;
+use crate::change::CartOperation;
+use crate::error::CartError;
+use crate::line::CartLine;
 
 /// The lines that a platform sent, by key. Nothing says that they are as they were sealed, nor that a key is there once.
-pub(crate) struct Cart<'l> {
+pub struct Cart<'l> {
     lines: &'l [CartLine],
     top: HashMap<&'l str, Vec<&'l CartLine>>,
     children: HashMap<&'l str, Vec<&'l CartLine>>,
@@ -19,7 +19,7 @@ pub(crate) struct Cart<'l> {
 impl<'l> Cart<'l> {
     /// # Errors
     /// For more lines than [`Budget::CartLines`] allows.
-    pub(crate) fn new(lines: &'l [CartLine]) -> Result<Self, CartError> {
+    pub fn new(lines: &'l [CartLine]) -> Result<Self, CartError> {
         Budget::CartLines.check(lines.len())?;
         let mut cart = Self { lines, top: HashMap::with_capacity(lines.len()), children: HashMap::new() };
         for line in lines {
@@ -31,37 +31,37 @@ impl<'l> Cart<'l> {
         Ok(cart)
     }
 
-    pub(crate) fn lines(&self) -> &'l [CartLine] {
+    pub fn lines(&self) -> &'l [CartLine] {
         self.lines
     }
 
     /// The first line of this key that is not a child.
-    pub(crate) fn top(&self, key: &str) -> Option<&'l CartLine> {
+    pub fn top(&self, key: &str) -> Option<&'l CartLine> {
         self.copies(key).first().copied()
     }
 
     /// All lines of this key that are not children.
-    pub(crate) fn copies(&self, key: &str) -> &[&'l CartLine] {
+    pub fn copies(&self, key: &str) -> &[&'l CartLine] {
         self.top.get(key).map_or(&[], Vec::as_slice)
     }
 
     /// The children of the lines of this key.
-    pub(crate) fn children(&self, key: &str) -> &[&'l CartLine] {
+    pub fn children(&self, key: &str) -> &[&'l CartLine] {
         self.children.get(key).map_or(&[], Vec::as_slice)
     }
 
     /// A line and its children.
-    pub(crate) fn family(&self, line: &'l CartLine) -> Vec<&'l CartLine> {
+    pub fn family(&self, line: &'l CartLine) -> Vec<&'l CartLine> {
         std::iter::once(line).chain(self.children(&line.key).iter().copied()).collect()
     }
 
     /// How many of a line the cart asks for. A replacement takes the place of every copy of its line, so all of them count.
-    pub(crate) fn asked(&self, key: &str) -> u32 {
+    pub fn asked(&self, key: &str) -> u32 {
         self.copies(key).iter().fold(0, |sum, line| sum.saturating_add(line.asked_quantity))
     }
 
     /// A line's key with those of its children.
-    pub(crate) fn keys(&self, key: &str) -> Vec<String> {
+    pub fn keys(&self, key: &str) -> Vec<String> {
         let children = self.children(key).iter().map(|line| line.key.clone());
         std::iter::once(key.to_owned()).chain(children).collect()
     }
@@ -70,10 +70,10 @@ impl<'l> Cart<'l> {
 /// The names of the parts that were taken out of the bundles that are planned again, by the configured product that a bundle stands
 /// for.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct TakenOut(pub(crate) HashMap<Option<u32>, BTreeSet<Digest>>);
+pub struct TakenOut(pub HashMap<Option<u32>, BTreeSet<Digest>>);
 
 /// A replacement by the same lines changes nothing; by the same keys it is an update.
-pub(crate) fn without_no_changes(operations: Vec<CartOperation>, cart: &Cart<'_>) -> Vec<CartOperation> {
+pub fn without_no_changes(operations: Vec<CartOperation>, cart: &Cart<'_>) -> Vec<CartOperation> {
     operations
         .into_iter()
         .filter_map(|operation| match operation {

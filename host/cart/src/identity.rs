@@ -7,10 +7,10 @@ use cartwright_contract::ids::{Digest, ShopId};
 use cartwright_contract::records::{Article, Attribute, Item};
 use serde::Serialize;
 
-use super::canonical::{NotCanonical, canonical};
-use super::error::CartError;
-use super::money;
-use super::tree::Forest;
+use crate::canonical::{NotCanonical, canonical};
+use crate::error::CartError;
+use crate::money;
+use crate::tree::Forest;
 
 /// The kind of an attribute whose value is one of the merchant's own, so that its label says nothing beyond its id.
 const OPTION: &str = "option";

@@ -7,10 +7,10 @@ use std::collections::{HashMap, HashSet};
 
 use cartwright_contract::records::{Item, Wanted};
 
-use super::line::CartLine;
+use crate::line::CartLine;
 
 /// The roots of a configuration; none of its items where there is no configuration.
-pub(crate) fn roots(items: &[Item]) -> Vec<Option<u32>> {
+pub fn roots(items: &[Item]) -> Vec<Option<u32>> {
     if items.is_empty() {
         return vec![None];
     }
@@ -20,8 +20,8 @@ pub(crate) fn roots(items: &[Item]) -> Vec<Option<u32>> {
 
 /// What is wanted in the place of which lines.
 #[derive(Default)]
-pub(crate) struct Places {
-    pub(crate) wanted: Vec<Wanted>,
+pub struct Places {
+    pub wanted: Vec<Wanted>,
     /// For each of them the line that goes.
     takes: Vec<Option<String>>,
     /// Lines that nothing takes the place of.
@@ -29,14 +29,14 @@ pub(crate) struct Places {
 }
 
 /// A family of lines that comes into the cart, and the line whose place it takes.
-pub(crate) struct Move {
-    pub(crate) takes: Option<String>,
-    pub(crate) lines: Vec<CartLine>,
+pub struct Move {
+    pub takes: Option<String>,
+    pub lines: Vec<CartLine>,
 }
 
 impl Places {
     /// For an edited line, the new configuration's items, and the cart.
-    pub(crate) fn of(edited: &CartLine, quantity: u32, items: &[Item], lines: &[CartLine]) -> Self {
+    pub fn of(edited: &CartLine, quantity: u32, items: &[Item], lines: &[CartLine]) -> Self {
         let mut siblings = Siblings::of(edited, lines);
         let roots = roots(items);
         let mut takes: Vec<Option<&CartLine>> = vec![None; roots.len()];
@@ -72,7 +72,7 @@ impl Places {
     /// Where the planned families go, and which lines go without one. What is in the cart already takes its own place: where two
     /// products changed places, a platform that goes through the operations one by one would not know which of two lines of one
     /// key is meant.
-    pub(crate) fn moves(mut self, families: Vec<Vec<CartLine>>) -> (Vec<Move>, Vec<String>) {
+    pub fn moves(mut self, families: Vec<Vec<CartLine>>) -> (Vec<Move>, Vec<String>) {
         let mut place_of: HashMap<Option<u32>, usize> = HashMap::with_capacity(self.wanted.len());
         for (place, wanted) in self.wanted.iter().enumerate() {
             place_of.entry(wanted.item).or_insert(place);

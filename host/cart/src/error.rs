@@ -5,13 +5,13 @@ use cartwright_contract::ids::PluginId;
 use cartwright_contract::records::{FieldIssue, Message};
 use serde::{Deserialize, Serialize};
 
-use super::budget::OverBudget;
-use super::canonical::NotCanonical;
+use crate::budget::OverBudget;
+use crate::canonical::NotCanonical;
 
 /// Why a line must be configured again that was left for too long.
-pub(crate) const NOT_STORED: &str = "its configuration is no longer stored";
+pub const NOT_STORED: &str = "its configuration is no longer stored";
 /// Why a line whose configuration no longer gives it must be configured again.
-pub(crate) const OTHERWISE: &str = "it is planned as something else now";
+pub const OTHERWISE: &str = "it is planned as something else now";
 
 /// Why a cart was not changed. The cart is as it was.
 #[derive(Debug, Clone, thiserror::Error, Serialize)]
@@ -209,7 +209,7 @@ pub enum SealFault {
     Expired,
 }
 
-pub(crate) fn issue(field: &str, key: &str, text: String) -> FieldIssue {
+pub fn issue(field: &str, key: &str, text: String) -> FieldIssue {
     let message = Message { key: key.to_owned(), parameters: Vec::new(), text };
     FieldIssue { field: field.to_owned(), message, blocking: true }
 }

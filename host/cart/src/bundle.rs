@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use cartwright_contract::ids::Digest;
 use cartwright_contract::records::{Bundle, Money, NewLine, PriceSource, TaxBasis};
 
-use super::error::CartError;
-use super::line::CartLine;
-use super::money::{Amount, allot, round_together};
-use super::parts::{Part, leave_out};
-use super::plan::{Checking, Draft, ItemFacts, broken, piece_count};
-use super::pricing::Priced;
+use crate::error::CartError;
+use crate::line::CartLine;
+use crate::money::{Amount, allot, round_together};
+use crate::parts::{Part, leave_out};
+use crate::plan::{Checking, Draft, ItemFacts, broken, piece_count};
+use crate::pricing::Priced;
 
 impl Checking<'_> {
     pub(crate) fn bundle(&self, bundle: &Bundle) -> Result<Vec<CartLine>, CartError> {

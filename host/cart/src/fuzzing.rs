@@ -2,8 +2,8 @@
 
 use cartwright_contract::records::ByteRange;
 
-use super::canonical;
-use super::thumbnail as picture;
+use crate::canonical;
+use crate::thumbnail as picture;
 
 /// The canonical form of a JSON text; `None` when it is `null`.
 ///

@@ -6,10 +6,10 @@ use cartwright_contract::records::Money;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::error::{CartError, SealFault};
-use super::held::are_held;
-use super::line::{CartLine, SealedPrice};
-use super::shop::Shop;
+use crate::error::{CartError, SealFault};
+use crate::held::are_held;
+use crate::line::{CartLine, SealedPrice};
+use crate::shop::Shop;
 
 /// What `check_cart` says of a line.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -52,7 +52,7 @@ pub enum LineState {
 }
 
 /// Is each of these lines one of the family, whatever share of their bundle's price the children have?
-pub(crate) fn are_held_but_for_shares(family: &[&CartLine], again: &[CartLine]) -> bool {
+pub fn are_held_but_for_shares(family: &[&CartLine], again: &[CartLine]) -> bool {
     let is_share = |line: &&CartLine| line.price.included_in_parent;
     let shares: HashMap<&str, &SealedPrice> =
         again.iter().filter(is_share).map(|line| (line.key.as_str(), &line.price)).collect();
@@ -67,12 +67,12 @@ pub(crate) fn are_held_but_for_shares(family: &[&CartLine], again: &[CartLine]) 
 }
 
 /// Lines of their own.
-pub(crate) fn owned(lines: &[&CartLine]) -> Vec<CartLine> {
+pub fn owned(lines: &[&CartLine]) -> Vec<CartLine> {
     lines.iter().copied().cloned().collect()
 }
 
 /// A line and its children are as they were sealed, but for faults that are none here.
-pub(crate) fn check_whole(shop: &Shop, family: &[&CartLine], faults: &[SealFault]) -> Result<(), CartError> {
+pub fn check_whole(shop: &Shop, family: &[&CartLine], faults: &[SealFault]) -> Result<(), CartError> {
     check_seals(shop, family, faults)?;
     match family.first() {
         Some(first) if !family_sums(family) => {
@@ -82,7 +82,7 @@ pub(crate) fn check_whole(shop: &Shop, family: &[&CartLine], faults: &[SealFault
     }
 }
 
-pub(crate) fn check_seals(shop: &Shop, lines: &[&CartLine], faults: &[SealFault]) -> Result<(), CartError> {
+pub fn check_seals(shop: &Shop, lines: &[&CartLine], faults: &[SealFault]) -> Result<(), CartError> {
     for line in lines {
         match line.check_seal(shop, Timestamp::now()) {
             Err(fault) if faults.contains(&fault) => return Err(CartError::Seal { key: line.key.clone(), fault }),
@@ -93,7 +93,7 @@ pub(crate) fn check_seals(shop: &Shop, lines: &[&CartLine], faults: &[SealFault]
 }
 
 /// A bundle has the children that it was made with, their shares sum to its price, and their quantities follow its own.
-pub(crate) fn family_sums(family: &[&CartLine]) -> bool {
+pub fn family_sums(family: &[&CartLine]) -> bool {
     let Some(parent) = family.iter().find(|line| line.parent.is_none()) else { return false };
     let children: Vec<&&CartLine> = family.iter().filter(|line| line.parent.is_some()).collect();
     let is_bundle = !parent.children.is_empty();

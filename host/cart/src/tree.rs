@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use cartwright_contract::records::Item;
 
-use super::error::{CartError, issue};
+use crate::error::{CartError, issue};
 
 /// How items hang together. All of it is made in one pass over the items.
 pub(crate) struct Forest {

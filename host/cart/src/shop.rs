@@ -7,8 +7,8 @@ use cartwright_contract::settings::Secret;
 use cartwright_contract::text::check_name;
 use serde::{Deserialize, Serialize};
 
-use super::codes::{is_country, is_currency, is_language_tag};
-use super::money::MAX_SCALE;
+use crate::codes::{is_country, is_currency, is_language_tag};
+use crate::money::MAX_SCALE;
 
 /// Maximum number of seconds for which a sealed price may hold: a leap year.
 pub(crate) const MAX_SEAL_SECONDS: u32 = 366 * 86_400;
@@ -168,7 +168,7 @@ fn check_visitor(visitor: &Visitor) -> Result<(), SetupError> {
     Ok(())
 }
 
-pub(crate) fn check_shop(shop: &Shop) -> Result<(), SetupError> {
+pub fn check_shop(shop: &Shop) -> Result<(), SetupError> {
     if !is_currency(&shop.currency) {
         return Err(invalid("currency", "Use an ISO 4217 code in capitals, such as EUR."));
     }

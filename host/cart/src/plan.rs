@@ -10,51 +10,51 @@ use cartwright_contract::records::{
 };
 use cartwright_contract::text::{self, MAX_SHOWN_CHARS};
 
-use super::budget::{MAX_LINES, MAX_PIECES};
-use super::error::CartError;
-use super::held::TakenOut;
-use super::identity::{KeyParts, line_key};
-use super::line::{CartLine, Pin, SealedPrice, Unconfirmed};
-use super::money::{self, Amount};
-use super::pricing::{ExactPrice, Priced, Pricing};
+use crate::budget::{MAX_LINES, MAX_PIECES};
+use crate::error::CartError;
+use crate::held::TakenOut;
+use crate::identity::{KeyParts, line_key};
+use crate::line::{CartLine, Pin, SealedPrice, Unconfirmed};
+use crate::money::{self, Amount};
+use crate::pricing::{ExactPrice, Priced, Pricing};
 
 /// What the host learned about a configured product.
 #[derive(Default, Clone)]
-pub(crate) struct ItemFacts {
-    pub(crate) fingerprint: Option<Digest>,
+pub struct ItemFacts {
+    pub fingerprint: Option<Digest>,
     /// Of a root, the item and all items below it, by index.
-    pub(crate) below: Vec<usize>,
+    pub below: Vec<usize>,
 }
 
 /// What a plan is checked against.
-pub(crate) struct Checking<'a> {
-    pub(crate) shop: &'a ShopId,
-    pub(crate) linked_product: &'a str,
-    pub(crate) configuration: Option<Digest>,
-    pub(crate) facts: &'a [ItemFacts],
-    pub(crate) pricing: Pricing<'a>,
-    pub(crate) price_from: PriceSource,
+pub struct Checking<'a> {
+    pub shop: &'a ShopId,
+    pub linked_product: &'a str,
+    pub configuration: Option<Digest>,
+    pub facts: &'a [ItemFacts],
+    pub pricing: Pricing<'a>,
+    pub price_from: PriceSource,
     /// Is it an offer that is asked for?
-    pub(crate) quotation: bool,
-    pub(crate) grants: &'a Grants,
-    pub(crate) pin: &'a Pin,
-    pub(crate) taken_out: &'a TakenOut,
-    pub(crate) sell_unconfigured: bool,
-    pub(crate) expires: &'a str,
+    pub quotation: bool,
+    pub grants: &'a Grants,
+    pub pin: &'a Pin,
+    pub taken_out: &'a TakenOut,
+    pub sell_unconfigured: bool,
+    pub expires: &'a str,
     /// The variant of the linked product that the shopper chose beforehand.
-    pub(crate) chosen_variant: Option<&'a str>,
+    pub chosen_variant: Option<&'a str>,
     /// Variants of the linked product; only the chosen one, where one was.
-    pub(crate) linked: &'a [VariantInfo],
+    pub linked: &'a [VariantInfo],
     /// The same by id.
-    pub(crate) linked_by_id: &'a HashMap<&'a str, &'a VariantInfo>,
+    pub linked_by_id: &'a HashMap<&'a str, &'a VariantInfo>,
     /// Variants by query.
-    pub(crate) by_query: &'a HashMap<(String, Option<String>, bool), Vec<VariantInfo>>,
+    pub by_query: &'a HashMap<(String, Option<String>, bool), Vec<VariantInfo>>,
     /// Variants that the guest was told of, by id.
-    pub(crate) by_id: &'a HashMap<String, VariantInfo>,
+    pub by_id: &'a HashMap<String, VariantInfo>,
 }
 
 /// What a plan asks the catalogue for.
-pub(crate) fn queries(pieces: &[Piece]) -> Vec<SkuQuery> {
+pub fn queries(pieces: &[Piece]) -> Vec<SkuQuery> {
     let mut found: BTreeMap<(String, Option<String>, bool), SkuQuery> = BTreeMap::new();
     let mut add = |target: &Target| {
         if let Target::Sku(query) = target {
@@ -74,7 +74,7 @@ pub(crate) fn queries(pieces: &[Piece]) -> Vec<SkuQuery> {
     found.into_values().collect()
 }
 
-pub(crate) fn key_of(query: &SkuQuery) -> (String, Option<String>, bool) {
+pub fn key_of(query: &SkuQuery) -> (String, Option<String>, bool) {
     (query.sku.clone(), query.within_product.clone(), query.ignore_case)
 }
 
@@ -84,7 +84,7 @@ pub(crate) fn broken<T>(text: impl Into<String>) -> Result<T, CartError> {
 
 impl Checking<'_> {
     /// Checks a plan and makes lines of it: for each piece its line, and a bundle's children behind it.
-    pub(crate) fn check(&self, pieces: &[Piece]) -> Result<Vec<Vec<CartLine>>, CartError> {
+    pub fn check(&self, pieces: &[Piece]) -> Result<Vec<Vec<CartLine>>, CartError> {
         if pieces.is_empty() {
             return broken("it is empty; a strategy that cannot sell answers with `error.rejected` and says why");
         }
@@ -125,7 +125,7 @@ impl Checking<'_> {
     }
 
     /// The lines of a checked plan that hold fewer pieces than a line of their own must.
-    pub(crate) fn too_few(&self, pieces: &[Piece], families: &[Vec<CartLine>]) -> Result<TooFew, CartError> {
+    pub fn too_few(&self, pieces: &[Piece], families: &[Vec<CartLine>]) -> Result<TooFew, CartError> {
         let mut found = TooFew::default();
         if self.quotation {
             return Ok(found);
@@ -398,17 +398,17 @@ pub(crate) fn piece_count(quantity: u64, what: impl FnOnce() -> String) -> Resul
 /// Why lines cannot stand as they are planned because they hold too few pieces, by key. More of the same may join such a line; the
 /// line of all of them is then planned and checked as a whole.
 #[derive(Default)]
-pub(crate) struct TooFew(HashMap<String, CartError>);
+pub struct TooFew(HashMap<String, CartError>);
 
 impl TooFew {
     /// Refuses the line of this key if it holds too few pieces.
-    pub(crate) fn refuse(&self, key: &str) -> Result<(), CartError> {
+    pub fn refuse(&self, key: &str) -> Result<(), CartError> {
         self.0.get(key).map_or(Ok(()), |error| Err(error.clone()))
     }
 }
 
 /// The platform sells the variant now, and as many of it.
-pub(crate) fn sellable(variant: &VariantInfo, quantity: u32, is_part: bool) -> Result<(), CartError> {
+pub fn sellable(variant: &VariantInfo, quantity: u32, is_part: bool) -> Result<(), CartError> {
     if !variant.purchasable {
         return Err(CartError::NotPurchasable(variant.sku.clone()));
     }
@@ -419,7 +419,7 @@ pub(crate) fn sellable(variant: &VariantInfo, quantity: u32, is_part: bool) -> R
 }
 
 /// The platform sells as few of the variant as a line of their own.
-pub(crate) fn enough(variant: &VariantInfo, quantity: u32) -> Result<(), CartError> {
+pub fn enough(variant: &VariantInfo, quantity: u32) -> Result<(), CartError> {
     match bounds(variant, false) {
         (minimum, _) if quantity >= minimum => Ok(()),
         bounds => Err(out_of_bounds(variant, quantity, bounds)),
@@ -438,4 +438,4 @@ fn out_of_bounds(variant: &VariantInfo, quantity: u32, (minimum, maximum): (u32,
 }
 
 /// A text of a plugin for the merchant, kept.
-pub(crate) type Warnings = Vec<Message>;
+pub type Warnings = Vec<Message>;

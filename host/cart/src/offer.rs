@@ -10,14 +10,14 @@ use std::time::SystemTime;
 use cartwright_contract::records::{Money, PriceSource, PriceState};
 use jiff::{Timestamp, Unit};
 
-use super::check::{check_whole, owned};
-use super::error::{CartError, SealFault};
-use super::held::Cart;
-use super::identity::{OfferedKey, offered_key};
-use super::line::{CartLine, SealedPrice};
-use super::money::{Amount, MoneyError, allot, times};
-use super::pricing::divided;
-use super::shop::Shop;
+use crate::check::{check_whole, owned};
+use crate::error::{CartError, SealFault};
+use crate::held::Cart;
+use crate::identity::{OfferedKey, offered_key};
+use crate::line::{CartLine, SealedPrice};
+use crate::money::{Amount, MoneyError, allot, times};
+use crate::pricing::divided;
+use crate::shop::Shop;
 
 /// What a merchant offers for the lines of a quotation.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,7 +34,7 @@ pub struct Offer {
 ///
 /// # Errors
 /// As there.
-pub(crate) fn check_asked(shop: &Shop, lines: &[CartLine]) -> Result<(), CartError> {
+pub fn check_asked(shop: &Shop, lines: &[CartLine]) -> Result<(), CartError> {
     let cart = Cart::new(lines)?;
     let mut seen = BTreeSet::new();
     for line in lines {
@@ -56,7 +56,7 @@ pub(crate) fn check_asked(shop: &Shop, lines: &[CartLine]) -> Result<(), CartErr
 ///
 /// # Errors
 /// As there.
-pub(crate) fn offered_lines(shop: &Shop, lines: &[CartLine], offer: &Offer) -> Result<Vec<CartLine>, CartError> {
+pub fn offered_lines(shop: &Shop, lines: &[CartLine], offer: &Offer) -> Result<Vec<CartLine>, CartError> {
     let cart = Cart::new(lines)?;
     if let Some(key) = offer.prices.keys().find(|key| cart.top(key).is_none()) {
         return Err(CartError::NoLine(key.clone()));
@@ -75,14 +75,14 @@ pub(crate) fn offered_lines(shop: &Shop, lines: &[CartLine], offer: &Offer) -> R
 }
 
 /// Does a line of a cart, with its children, stand at a price that was offered and holds still? Gives the quotation.
-pub(crate) fn holding<'l>(shop: &Shop, line: &'l CartLine, cart: &Cart<'l>) -> Option<&'l str> {
+pub fn holding<'l>(shop: &Shop, line: &'l CartLine, cart: &Cart<'l>) -> Option<&'l str> {
     let quotation = line.price.offer.as_deref()?;
     let faults = [SealFault::Forged, SealFault::OtherMoney, SealFault::Expired];
     check_whole(shop, &cart.family(line), &faults).ok().map(|()| quotation)
 }
 
 /// Refuses to change a line that is bought as it was offered.
-pub(crate) fn refuse_holding<'l>(shop: &Shop, line: &'l CartLine, cart: &Cart<'l>) -> Result<(), CartError> {
+pub fn refuse_holding<'l>(shop: &Shop, line: &'l CartLine, cart: &Cart<'l>) -> Result<(), CartError> {
     match holding(shop, line, cart) {
         Some(quotation) => Err(CartError::Offered { key: line.key.clone(), quotation: quotation.to_owned() }),
         None => Ok(()),

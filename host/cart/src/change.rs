@@ -6,8 +6,8 @@ use cartwright_contract::error::LogLine;
 use cartwright_contract::records::Message;
 use serde::{Deserialize, Serialize};
 
-use super::line::CartLine;
-use super::shop::{StrategyChoice, Visitor};
+use crate::line::CartLine;
+use crate::shop::{StrategyChoice, Visitor};
 
 /// A configuration that a shopper wants to buy.
 #[derive(Debug, Clone, Default)]

@@ -9,13 +9,13 @@ use cartwright_contract::records::ByteRange;
 use image::{ImageFormat, ImageReader, Limits};
 
 /// Maximum number of bytes of a picture.
-pub(crate) const MAX_PICTURE_BYTES: usize = 4 << 20;
+pub const MAX_PICTURE_BYTES: usize = 4 << 20;
 /// Maximum number of pixels of an edge; a vendor's picture has 512. Decoded, such a picture takes 16 MB, however small its file is.
 const MAX_EDGE_PIXELS: u32 = 2048;
 
 /// Why a picture is not used. The line goes on without one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum ThumbnailError {
+pub enum ThumbnailError {
     #[error("its byte range is not inside the configuration")]
     Range,
     #[error("it is not base64 text")]
@@ -37,7 +37,7 @@ pub(crate) struct Measured {
 }
 
 /// Cuts a picture's text out of a raw configuration.
-pub(crate) fn cut<'a>(raw: &'a [u8], range: &ByteRange) -> Result<&'a [u8], ThumbnailError> {
+pub fn cut<'a>(raw: &'a [u8], range: &ByteRange) -> Result<&'a [u8], ThumbnailError> {
     let start = range.offset as usize;
     let text =
         start.checked_add(range.length as usize).and_then(|end| raw.get(start..end)).ok_or(ThumbnailError::Range)?;
