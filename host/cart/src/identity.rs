@@ -146,11 +146,11 @@ fn digest(value: &impl Serialize) -> Result<Digest, NotCanonical> {
 
 #[cfg(test)]
 mod tests {
+    use cartwright_contract::records::NamedJson;
     use proptest::prelude::*;
 
     use super::*;
-    use crate::cart::tree::forest;
-    use cartwright_contract::records::NamedJson;
+    use crate::tree::forest;
 
     fn key(product: &str, variant: Option<&str>, strategy: &str) -> String {
         let shop = "shop".parse().unwrap();

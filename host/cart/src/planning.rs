@@ -39,8 +39,9 @@ pub fn expiry(priced_at: Option<Timestamp>, seconds: u32, prices: &[Option<Price
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use cartwright_contract::records::{Money, PriceBasis, PriceState, TaxBasis};
+
+    use super::*;
 
     #[test]
     fn a_seal_over_a_remembered_price_ends_as_if_the_vendor_was_asked_for_it() {

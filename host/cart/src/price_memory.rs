@@ -190,8 +190,9 @@ impl Entry {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use cartwright_contract::records::{Money, PriceBasis, PriceState, TaxBasis};
+
+    use super::*;
 
     const HALF_A_SEAL: Duration = Duration::from_secs(12 * 3600);
 

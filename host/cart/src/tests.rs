@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use cartwright_contract::grants::Grants;
 use cartwright_contract::ids::{Digest, ShopId};
 use cartwright_contract::records::{
-    Adjustment, Article, Attribute, Bundle, BundleChild, ChildRemoval, Context, Item, LinePart, LinePrice, Money,
-    NewLine, Piece, Price, PriceBasis, PriceSource, PriceState, Rounding, SkuQuery, Target, TaxBasis, VariantInfo,
+    Adjustment, Article, Attribute, Bundle, BundleChild, ChildRemoval, Context, Item, LinePart, LinePrice, Message,
+    Money, NewLine, Piece, Price, PriceBasis, PriceSource, PriceState, Rounding, SkuQuery, Target, TaxBasis,
+    VariantInfo,
 };
 use cartwright_contract::settings::Secret;
 use jiff::Timestamp;

@@ -126,7 +126,7 @@ pub enum Breach {
 pub enum Failure {
     /// The plugin answered with one of the contract's errors.
     #[error("{}", describe(.0))]
-    Answered(contract::Error),
+    Answered(records::Error),
     /// The call broke a limit of the host.
     #[error("{0}")]
     Limit(Breach),
@@ -160,7 +160,7 @@ impl HookError {
 
     /// Is it worth trying again without anybody's help?
     pub fn is_retryable(&self) -> bool {
-        matches!(self.failure, Failure::Busy { .. } | Failure::Answered(contract::Error::Unavailable(_)))
+        matches!(self.failure, Failure::Busy { .. } | Failure::Answered(records::Error::Unavailable(_)))
     }
 }
 
@@ -247,8 +247,8 @@ pub fn setup_issue(field: &str, text: impl Into<String>) -> FieldIssue {
 }
 
 /// An error of the contract in words.
-pub fn describe(error: &contract::Error) -> String {
-    use contract::Error;
+pub fn describe(error: &records::Error) -> String {
+    use records::Error;
     match error {
         Error::InvalidInput(issue) => format!("invalid input at {}: {}", issue.field, issue.message.text),
         Error::NotConfigured(issue) => format!("setting {} needs the merchant: {}", issue.field, issue.message.text),

@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use cartwright_cart::shop::{Shop, StrategyChoice, Visitor};
+use cartwright_contract::error::SetupError;
 use cartwright_contract::grants::Grants;
 use cartwright_contract::ids::{AccountId, Digest};
 use cartwright_contract::records::{Association, Context, Setting};

@@ -341,8 +341,9 @@ fn invalid(field: &str, text: String) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use super::without;
     use cartwright_contract::settings::Secret;
+
+    use super::without;
 
     #[test]
     fn a_secret_that_a_server_echoes_is_taken_out() {

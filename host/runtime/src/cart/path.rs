@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use cartwright_cart::change::{AddToCart, CartChange, CartOperation};
 use cartwright_cart::error::{CartError, NOT_STORED, SealFault};
-use cartwright_cart::held::Cart;
+use cartwright_cart::held::{Cart, without_no_changes};
 use cartwright_cart::line::CartLine;
 use cartwright_cart::offer::refuse_holding;
 use cartwright_cart::places::{Places, roots};

@@ -198,9 +198,10 @@ pub(super) async fn append(
 mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
+    use cartwright_contract::records::{Context, Error, Message, Outage, Rounding};
+
     use super::*;
     use crate::durable::journal::KeptBody;
-    use cartwright_contract::records::{Context, Error, Message, Outage, Rounding};
 
     fn began() -> Entry {
         let context = Context {

@@ -96,8 +96,9 @@ pub fn entered(value: &SettingValue) -> Option<Value> {
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::*;
     use cartwright_contract::records::{Choice, Message};
+
+    use super::*;
 
     fn field(kind: &str, public: bool, choices: ChoiceSource) -> Field {
         Field {
