@@ -449,8 +449,8 @@ pub fn check_event(event: &Event, sealed: impl Fn(&OrderLine) -> u32) -> Result<
         }
     }
     check_order(&event.order)?;
-    check_state(&event.kind, &event.order)?;
-    check_pieces(event, sealed)
+    check_pieces(event, sealed)?;
+    check_state(&event.kind, &event.order)
 }
 
 fn check_pieces(event: &Event, sealed: impl Fn(&OrderLine) -> u32) -> Result<(), OrderError> {

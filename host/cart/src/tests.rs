@@ -1,7 +1,6 @@
 //! Rules that hold for every plan: what lines and bundles cost, and that no list of a request costs the square of its length.
 
 use std::collections::{BTreeSet, HashMap};
-use std::time::{Duration, Instant};
 
 use cartwright_contract::grants::Grants;
 use cartwright_contract::ids::{Digest, ShopId};
@@ -11,6 +10,7 @@ use cartwright_contract::records::{
     VariantInfo,
 };
 use cartwright_contract::settings::Secret;
+use cartwright_test_growth::assert_linear;
 use jiff::Timestamp;
 use num_bigint::BigInt;
 use proptest::prelude::*;
@@ -473,31 +473,6 @@ fn a_cart_of_more_lines_than_a_plan_may_have_is_refused_with_the_limit() {
     );
 }
 
-/// The least time that a piece of work took, of a few times.
-fn least(times: u32, mut work: impl FnMut()) -> Duration {
-    let time = |_| {
-        let began = Instant::now();
-        work();
-        began.elapsed()
-    };
-    (0..times).map(time).min().unwrap()
-}
-
-/// Four times as much costs less than seven times as much.
-fn grows_linearly<T>(what: &str, size: usize, make: impl Fn(usize) -> T, work: impl Fn(&T)) {
-    let (few, many) = (make(size), make(4 * size));
-    // A first run fills caches; a busy machine is given another chance.
-    let mut seen = Vec::new();
-    for _ in 0..4 {
-        let (small, large) = (least(3, || work(&few)), least(3, || work(&many)));
-        if large < 7 * small.max(Duration::from_micros(20)) {
-            return;
-        }
-        seen.push((small, large));
-    }
-    panic!("{what}: {size} and {} take {seen:?}", 4 * size);
-}
-
 fn nulls(count: usize) -> String {
     let members: Vec<String> = (0..count).map(|number| format!("\"{number:x}\":null")).collect();
     format!("{{{}}}", members.join(","))
@@ -517,34 +492,34 @@ fn chain(count: usize) -> Vec<Item> {
 
 #[test]
 fn states_cost_no_more_than_their_length() {
-    grows_linearly("members that are null", 4_000, nulls, |text| drop(canonical(text).unwrap()));
+    assert_linear("members that are null", 8_000, nulls, |text| drop(canonical(text).unwrap()));
     let unsorted = |count: usize| {
         format!("{{{}}}", (0..count).rev().map(|number| format!("\"{number:06}\":[]")).collect::<Vec<_>>().join(","))
     };
-    grows_linearly("members", 4_000, unsorted, |text| drop(canonical(text).unwrap()));
+    assert_linear("members", 8_000, unsorted, |text| drop(canonical(text).unwrap()));
     let numbers = |count: usize| format!("[{}]", vec!["1"; count].join(","));
-    grows_linearly("numbers", 8_000, numbers, |text| drop(canonical(text).unwrap()));
+    assert_linear("numbers", 16_000, numbers, |text| drop(canonical(text).unwrap()));
     let digits = |count: usize| "9".repeat(count);
-    grows_linearly("digits of one number", 20_000, digits, |text| drop(canonical(text).unwrap()));
+    assert_linear("digits of one number", 40_000, digits, |text| drop(canonical(text).unwrap()));
     let escapes = |count: usize| format!("\"{}\"", "\\ud83d".repeat(count));
-    grows_linearly("escapes", 8_000, escapes, |text| drop(canonical(text).unwrap()));
+    assert_linear("escapes", 16_000, escapes, |text| drop(canonical(text).unwrap()));
     let nested = |count: usize| {
         let one = format!("{}1{}", "{\"b\":".repeat(90), ",\"a\":1}".repeat(90));
         format!("[{}]", vec![one; count].join(","))
     };
-    grows_linearly("deep objects", 20, nested, |text| drop(canonical(text).unwrap()));
+    assert_linear("deep objects", 40, nested, |text| drop(canonical(text).unwrap()));
 }
 
 #[test]
 fn a_chain_of_items_costs_no_more_than_its_length() {
     let fingerprint = |items: &Vec<Item>| drop(fingerprints(items, &forest(items).unwrap()).unwrap());
-    grows_linearly("items in a chain", 200, chain, fingerprint);
+    assert_linear("items in a chain", 400, chain, fingerprint);
     let backwards = |count| {
         let mut items = chain(count);
         items.reverse();
         items
     };
-    grows_linearly("items in a chain, children first", 200, backwards, fingerprint);
+    assert_linear("items in a chain, children first", 400, backwards, fingerprint);
 }
 
 #[test]
@@ -570,7 +545,7 @@ fn attributes_cost_no_more_than_their_number() {
         line.seal(&shop()).unwrap();
         assert_eq!(line.shown.len(), counter.items[0].attributes.len());
     };
-    grows_linearly("attributes", 1_000, counter, sell);
+    assert_linear("attributes", 2_000, counter, sell);
 }
 
 #[test]
@@ -584,7 +559,7 @@ fn bills_of_materials_cost_no_more_than_their_length() {
         let line = counter.sell_line(1, PriceSource::Platform, &[]).unwrap();
         assert_eq!(line.bill_of_materials.len(), counter.items.len() * 10);
     };
-    grows_linearly("articles", 200, counter, sell);
+    assert_linear("articles", 400, counter, sell);
     let priced = |count| {
         let mut counter = counter(count);
         counter.price_from = PriceSource::Components;
@@ -593,7 +568,7 @@ fn bills_of_materials_cost_no_more_than_their_length() {
         counter
     };
     let sell = |counter: &Counter| drop(counter.sell_line(1, PriceSource::Components, &[]).unwrap());
-    grows_linearly("priced articles", 100, priced, sell);
+    assert_linear("priced articles", 200, priced, sell);
 }
 
 #[test]
@@ -615,7 +590,7 @@ fn bundles_cost_no_more_than_their_parts_and_what_was_taken_out_of_them() {
         let rest = counter.sell_bundle(1, PriceSource::Components, children.clone()).unwrap();
         assert_eq!((rest.len(), rest[0].bill_of_materials.len()), (2, 1));
     };
-    grows_linearly("parts", 250, bundle, sell);
+    assert_linear("parts", 500, bundle, sell);
 }
 
 #[test]
@@ -633,7 +608,7 @@ fn carts_cost_no_more_than_their_lines() {
         let replace = |line: &CartLine| CartOperation::Replace { key: line.key.clone(), lines: vec![line.clone()] };
         assert_eq!(without_no_changes(lines.iter().map(replace).collect(), &cart), []);
     };
-    grows_linearly("lines that are replaced", 500, lines, settle);
+    assert_linear("lines that are replaced", 1_000, lines, settle);
     let edited = |count: usize| {
         let lines = lines(count);
         let root = |line: &CartLine| Item { id: line.item_id.clone(), ..item("") };
@@ -651,7 +626,7 @@ fn carts_cost_no_more_than_their_lines() {
         let (moves, gone) = Places::of(&lines[0], 1, items, lines).moves(families.clone());
         assert!(moves.iter().all(|moved| moved.takes.as_ref() == Some(&moved.lines[0].key)) && gone.is_empty());
     };
-    grows_linearly("lines that are edited together", 300, edited, place);
+    assert_linear("lines that are edited together", 600, edited, place);
     let family = |count: usize| {
         let mut lines = lines(count);
         let key = lines[0].key.clone();
@@ -662,5 +637,5 @@ fn carts_cost_no_more_than_their_lines() {
         let cart = Cart::new(lines).unwrap();
         assert_eq!((cart.family(&lines[0]).len(), cart.keys(&lines[0].key).len()), (lines.len(), lines.len()));
     };
-    grows_linearly("children of a bundle", 500, family, check);
+    assert_linear("children of a bundle", 1_000, family, check);
 }
