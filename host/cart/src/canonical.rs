@@ -16,7 +16,7 @@ const MAX_EXPONENT_DIGITS: usize = 15;
 
 /// A JSON text that has no canonical form.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("it is not JSON with one meaning: {0}")]
+#[error("the JSON is ambiguous or invalid: {0}")]
 pub(crate) struct NotCanonical(String);
 
 impl From<serde_json::Error> for NotCanonical {

@@ -97,7 +97,7 @@ pub enum OrderError {
     #[error("the order has {0} lines; at most {MAX_LINES} are allowed")]
     TooManyLines(usize),
     /// Two lines have one id.
-    #[error("two lines have the id {0:?}; each line of an order has an id of its own")]
+    #[error("duplicate line id {0:?}; give each line of the order its own id")]
     DuplicateId(String),
     /// A cart line was sold twice.
     #[error("the lines {first:?} and {second:?} are the same cart line {key}; report it once, with the pieces of both")]
@@ -139,7 +139,7 @@ pub enum OrderError {
     },
     /// More pieces than were sealed.
     #[error(
-        "the line {line:?} has {quantity} pieces, its cart line was sealed for {sealed}; report at most {sealed}, or sell a line of {quantity}"
+        "the line {line:?} has the quantity {quantity}, its cart line was sealed for {sealed}; report at most {sealed}, or add a cart line of {quantity}"
     )]
     Quantity {
         /// The line's id.

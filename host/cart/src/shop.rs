@@ -15,7 +15,7 @@ pub(crate) const MAX_SEAL_SECONDS: u32 = 366 * 86_400;
 /// Maximum number of seconds for which a cart's line may go on with the version that it is pinned to: five years.
 pub(crate) const MAX_PIN_SECONDS: u32 = 5 * 366 * 86_400;
 
-/// What a shop is like.
+/// Settings of a shop.
 #[derive(Debug, Clone, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
@@ -25,21 +25,21 @@ pub struct Shop {
     /// The currency of its carts, ISO 4217 in capitals.
     #[cfg_attr(feature = "openapi", schema(pattern = "^[A-Z]{3}$"))]
     pub currency: String,
-    /// How many decimals its prices have.
+    /// Number of decimals of its prices.
     #[cfg_attr(feature = "openapi", schema(maximum = 9))]
     pub scale: u8,
     /// The language of its texts, BCP 47.
     #[serde(default = "english")]
     pub locale: String,
-    /// Does it enter its prices with tax?
+    /// Whether its prices include tax.
     #[serde(default)]
     pub prices_include_tax: bool,
-    /// How it rounds.
+    /// How amounts are rounded.
     #[serde(default = "half_up")]
     pub rounding: Rounding,
-    /// Signs its prices. At least 32 bytes, its own for each shop.
+    /// Key that signs cart lines: at least 32 bytes, different for each shop.
     pub seal_key: Secret,
-    /// How long a sealed price holds, in seconds; at most 366 days. One day unless given.
+    /// Validity of a sealed price in seconds, at most 366 days. Default: one day.
     #[serde(default = "one_day")]
     #[cfg_attr(feature = "openapi", schema(maximum = 31_622_400))]
     pub seal_seconds: u32,
@@ -48,10 +48,10 @@ pub struct Shop {
     #[serde(default = "thirty_days")]
     #[cfg_attr(feature = "openapi", schema(maximum = 158_112_000))]
     pub pin_seconds: u32,
-    /// May a linked product be bought without a configuration?
+    /// Whether a linked product may be bought without a configuration.
     #[serde(default)]
     pub sell_unconfigured: bool,
-    /// When its orders may be produced.
+    /// When orders are released to production.
     #[serde(default)]
     pub release: Release,
     /// Largest body of a request with a storefront's key over HTTP, in bytes; the node's own setting unless given. A configuration
@@ -84,17 +84,17 @@ impl Shop {
     }
 }
 
-/// When an order may be produced. Lines that are held for the merchant's approval wait for that too.
+/// When an order is released. Lines on hold wait for the merchant's approval as well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Release {
-    /// When it is paid in full.
+    /// When it is fully paid.
     #[default]
     Paid,
     /// When it is placed.
     Placed,
-    /// When the platform says that it is released.
+    /// When the platform releases it.
     ByHand,
 }
 
@@ -125,7 +125,7 @@ pub struct StrategyChoice {
     pub name: Option<String>,
 }
 
-/// What a request says beyond the shop's own values.
+/// Facts about the shopper of a request.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields, default)]

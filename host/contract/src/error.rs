@@ -1,4 +1,4 @@
-//! What can go wrong in a guest call or with a set-up, split by what the caller does next.
+//! Errors of a guest call, by what the caller does next.
 
 use std::borrow::Cow;
 
@@ -18,14 +18,14 @@ pub struct HookError {
     pub plugin: PluginId,
     /// In which function of the contract.
     pub hook: Hook,
-    /// How.
+    /// The failure.
     pub failure: Failure,
-    /// What an order hook had said before: it stands, whatever came after it.
+    /// What an order hook emitted before it failed. It stays applied.
     #[serde(skip_serializing_if = "Said::is_empty")]
     pub said: Box<Said>,
 }
 
-/// What an order hook said before it failed.
+/// What an order hook emitted and logged before it failed.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Said {
@@ -133,13 +133,13 @@ pub enum Failure {
     /// The guest trapped. The text is for the plugin's author.
     #[error("the guest trapped: {0}")]
     Trap(String),
-    /// A request that must not be sent twice got no answer, and may have arrived. A person must look before it is tried again.
+    /// A request that must not be sent twice may have arrived without a response. A person must check before a retry.
     #[error(
-        "it is not known whether a request that must not be sent twice arrived: {0}; look at the vendor's before trying again"
+        "a request that must not be sent twice may have arrived: {0}; check in the vendor's back office before you retry"
     )]
     Unanswered(String),
-    /// All places for guest calls stayed taken. Worth trying again.
-    #[error("this host is busy: all places for calls stayed taken for {waited_ms} ms")]
+    /// No slot became free in time. A retry may succeed.
+    #[error("the host is busy: no call slot became free within {waited_ms} ms; try again")]
     Busy {
         /// How long the call waited for one.
         waited_ms: u64,
@@ -158,7 +158,7 @@ impl HookError {
         Self { plugin: plugin.clone(), hook, failure, said: Box::default() }
     }
 
-    /// Is it worth trying again without anybody's help?
+    /// Returns whether a retry may succeed without anybody's help.
     pub fn is_retryable(&self) -> bool {
         matches!(self.failure, Failure::Busy { .. } | Failure::Answered(records::Error::Unavailable(_)))
     }

@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 /// Text that is no valid id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{value:?} is no valid {what}: {rule}")]
+#[error("{value:?} is not a valid {what}: {rule}")]
 pub struct InvalidId {
     /// What it was to be.
     pub what: &'static str,

@@ -1,4 +1,4 @@
-//! What the commerce platform implements: its catalogue, its orders, and a place for bytes.
+//! Traits that a commerce platform implements: catalog, order book and blobs.
 
 use std::collections::HashMap;
 use std::sync::RwLock;
@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use crate::ids::{AccountId, Digest, ShopId};
 use crate::records::{Order, SkuQuery, VariantInfo};
 
-/// The platform could not answer.
+/// The platform is unavailable.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{0}")]
 pub struct PlatformError(pub String);

@@ -29,7 +29,7 @@ pub enum BaseUrlError {
     #[error("it is not a URL ({0}); enter one such as https://host.example or https://shop.example/configurator")]
     NotUrl(#[from] url::ParseError),
     /// Browsers do not speak it.
-    #[error("it is neither http nor https")]
+    #[error("the scheme must be http or https")]
     Scheme,
     /// It says more than where the host is.
     #[error("it has a user, a query or a fragment; leave out what stands before \"@\" and after \"?\" or \"#\"")]

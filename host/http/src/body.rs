@@ -37,7 +37,7 @@ pub(super) enum BodyError {
     #[error("the body is larger than the {0} bytes that this operation takes")]
     TooLarge(usize),
     /// There is no room for it now.
-    #[error("the request bodies of {whose} hold {max} bytes now, which is the limit; try again")]
+    #[error("the request bodies of {whose} use all {max} bytes that are allowed at a time; try again")]
     NoRoom {
         /// Whose share is used up.
         whose: &'static str,

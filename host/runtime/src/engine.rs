@@ -12,13 +12,13 @@ use wasmtime::{
 
 use crate::limits::{Limits, STACK_BYTES};
 
-/// How many calls can be in a guest at the same time. Each takes a slot of the pool.
+/// Maximum number of concurrent guest calls. Each uses a slot of the instance pool.
 pub const CONCURRENT_CALLS: u32 = 256;
 /// Core instances, memories and tables of one component: a JavaScript guest takes 6, a Python guest 20.
 const CORE_INSTANCES_PER_COMPONENT: u32 = 40;
 /// One tick of guest time.
 pub(crate) const TICK: Duration = Duration::from_millis(1);
-/// The ticker stops when no call was made for so many ticks, so that an idle host does not wake the processor.
+/// Number of ticks without a call after which the ticker stops, so that an idle host does not wake the processor.
 const IDLE_TICKS: u32 = 100;
 
 /// What no plugin can use: wasmtime is built without its parts for these proposals, or no toolchain for 32-bit components needs them.
@@ -126,7 +126,7 @@ impl Ticker {
         Ok(Self { shared, thread: handle.thread().clone() })
     }
 
-    /// A call starts; it ends when the answer is dropped.
+    /// Registers a call. It ends when the guard is dropped.
     pub(crate) fn enter(&self) -> InCall {
         // The upper half counts calls made, the lower half calls in flight.
         self.shared.calls.fetch_add((1 << 32) | 1, Ordering::SeqCst);

@@ -29,27 +29,28 @@ use crate::observe::{Answer, CallOutcome, Watched};
 use crate::plugin::Plugin;
 use crate::slots::Asker;
 
-/// What a store holds.
+/// The host's state of one guest call, held by the wasmtime store.
 pub(crate) struct GuestState {
     wasi: WasiCtx,
     http: WasiHttpCtx,
     refuse: RefuseHttp,
     pub(crate) table: ResourceTable,
-    /// What the guest takes for time.
+    /// The clock that the guest reads.
     pub(crate) wasi_clock: GuestClock,
     pub(crate) meter: Meter,
     pub(crate) hook: Hook,
     pub(crate) scope: Option<Arc<Scope>>,
-    /// Who the shopper is that the call is for, as far as the platform said: a vendor's turns are shared out by it.
+    /// The client id of the shopper, if the platform sent one. The request queue of a vendor's server is shared fairly
+    /// by it.
     pub(crate) client: Option<String>,
     pub(crate) log: LogSink,
-    /// Answers of the catalogue, which stay the same within one call.
+    /// Results of the catalog, which stay the same within one call.
     pub(crate) catalogue: HashMap<(String, Option<String>, bool), Vec<VariantInfo>>,
-    /// The blobs that this call was given the digest of.
+    /// Blobs that this call may read, because it was given their digests.
     pub(crate) readable: Vec<records::Digest>,
-    /// Where an order hook is in its journal.
+    /// The position of a durable hook in its journal.
     pub(crate) durable: Option<Box<Cursor>>,
-    /// What the host could not find out for the guest, if anything: its answer may be wrong then.
+    /// What the host could not determine for the guest, if anything. The result of the call may be wrong then.
     pub(crate) unsure: Option<String>,
     pub(crate) ends: Instant,
 }
@@ -67,7 +68,7 @@ impl WasiHttpView for GuestState {
 }
 
 impl GuestState {
-    /// Counts a host call and says whether this hook may make it.
+    /// Counts a host call, and checks whether the hook may use this capability.
     pub(crate) fn permit(&mut self, capability: Capability) -> wasmtime::Result<Result<Arc<Scope>, records::Error>> {
         // A replay is as long as its journal, which has a limit of its own.
         if !self.replaying() {
@@ -83,30 +84,30 @@ impl GuestState {
         }
     }
 
-    /// Writes down what the host could not find out.
+    /// Records that the host could not determine something.
     pub(crate) fn note_doubt<T>(&mut self, answer: &Result<T, records::Error>) {
         if let Err(records::Error::Unavailable(outage)) = answer {
             self.unsure.get_or_insert_with(|| outage.detail.clone());
         }
     }
 
-    /// The reference of the order that is handled, where it only tries the shop out.
+    /// Returns the reference of the order if it is a test order.
     pub(crate) fn test_order(&self) -> Option<String> {
         let order = &self.durable.as_ref()?.order;
         order.test.then(|| order.reference.clone())
     }
 
-    /// Does the journal hold what comes next?
+    /// Returns whether the next call is answered from the journal.
     pub(crate) fn replaying(&self) -> bool {
         self.durable.as_ref().is_some_and(|cursor| cursor.replaying())
     }
 }
 
-/// What a call is for and what it may use beyond the plugin's own limits.
+/// The purpose of a call, and what it may use beyond the plugin's own limits.
 pub(crate) struct CallOptions {
     pub(crate) hook: Hook,
     pub(crate) scope: Option<Arc<Scope>>,
-    /// Who the shopper is, see [`GuestState::client`].
+    /// The client id of the shopper, see [`GuestState::client`].
     pub(crate) client: Option<String>,
     /// Cart lines and configured items; limits on work grow with them.
     pub(crate) lines: usize,
@@ -147,7 +148,7 @@ impl CallOptions {
     }
 }
 
-/// What a call gave besides its answer.
+/// Side results of a call: log lines and measurements.
 #[derive(Debug, Default)]
 pub(crate) struct Trace {
     pub(crate) log: Vec<LogLine>,
@@ -279,7 +280,7 @@ async fn run<R: Answer>(
     }
 }
 
-/// Says in the call's span how it ended.
+/// Records the outcome in the call's span.
 fn told(outcome: CallOutcome, guest_ms: u64, total: Duration) {
     let span = tracing::Span::current();
     span.record("guest_ms", guest_ms);
@@ -290,8 +291,9 @@ fn told(outcome: CallOutcome, guest_ms: u64, total: Duration) {
     }
 }
 
-/// The trap's cause, with what the guest wrote last. A panic's message goes to stderr, in pieces; an exception's first lines say
-/// what was thrown, and many that say where may follow. So of a long text the beginning and the end are kept.
+/// Returns the cause of a trap with the guest's last log lines. A panic writes its message to standard error in pieces;
+/// an exception's first lines name it and many stack lines may follow. A long text therefore keeps its beginning and
+/// its end.
 fn trap_text(error: &wasmtime::Error, log: &LogSink) -> String {
     let cause = error.root_cause().to_string();
     let lines = log.lines();
@@ -317,7 +319,7 @@ fn first_half(seed: &[u8; 32]) -> [u8; 16] {
     half
 }
 
-/// The contract's error as an error of the host. Its texts can be shown and kept.
+/// Converts an error of the contract into an error of the host. Its texts are sanitized.
 pub(crate) fn answered(plugin: &Plugin, hook: Hook, error: records::Error) -> HookError {
     use records::Error;
     let readable = |words: String| text::readable(&words, MAX_MESSAGE_CHARS).text;

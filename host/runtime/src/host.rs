@@ -44,7 +44,7 @@ pub enum StartError {
         error: std::io::Error,
     },
     /// The machine gives no random numbers.
-    #[error("the machine gives no random numbers: {0}")]
+    #[error("the system's random number generator failed: {0}")]
     Random(String),
     /// The thread that measures guest time cannot be started.
     #[error("the ticker thread cannot be started: {0}")]

@@ -1,5 +1,5 @@
-//! Cartwright's runtime: loads configurator vendors as WASI components, checks, limits, calls and swaps them. It needs no
-//! database and no HTTP server.
+//! Cartwright's runtime: installs configurator plugins as WASI components, and checks, limits, calls and switches them.
+//! It needs no database and no HTTP server.
 //!
 //! Three types matter:
 //! - [`Cartwright`], the host: install plugins, set up shops, put configurations into carts, swap versions and vendors;

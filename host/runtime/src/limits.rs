@@ -1,7 +1,7 @@
-//! What one guest call may use.
+//! Limits of one guest call, and budgets of the host's own work.
 //!
-//! Every limit and timeout of a guest call stands in [`Limits`], and a breach is a typed error that names the limit, its value and the
-//! setting.
+//! [`Limits`] holds every limit and timeout of a guest call. A breach is a typed error that names the limit, its value
+//! and the setting. The host's own work is linear in its input, and [`Budget`] bounds it.
 
 use std::time::Duration;
 
@@ -9,47 +9,47 @@ use cartwright_contract::error::Breach;
 use serde::{Deserialize, Serialize};
 use wasmtime::{ResourceLimiter, Trap};
 
-/// Limits of one guest call. Those on work grow with the cart's lines, because a limit that a growing cart runs into surprises
-/// the plugin's author.
+/// Limits of one guest call. Limits on work grow with the number of cart lines, so that a plugin that handles one line
+/// can handle a large cart.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// Time the guest itself may compute, counted in ticks of one millisecond.
+    /// Maximum computing time of the guest, in ticks of one millisecond.
     #[cfg_attr(feature = "openapi", schema(value_type = cartwright_contract::openapi::Span))]
     pub guest_cpu: Duration,
-    /// More computing time for each line of the cart and each item of the configuration.
+    /// Additional computing time per cart line and per item of the configuration.
     #[cfg_attr(feature = "openapi", schema(value_type = cartwright_contract::openapi::Span))]
     pub guest_cpu_per_line: Duration,
-    /// Time from start to end of a call, host calls included.
+    /// Maximum duration of a call, host calls included.
     #[cfg_attr(feature = "openapi", schema(value_type = cartwright_contract::openapi::Span))]
     pub deadline: Duration,
-    /// The same for hooks that reach the network.
+    /// Maximum duration of a call of a hook that may use `http`.
     #[cfg_attr(feature = "openapi", schema(value_type = cartwright_contract::openapi::Span))]
     pub network_deadline: Duration,
-    /// The longest that a request of a durable hook may take; its run does not wait for it.
+    /// Maximum duration of a request of a durable hook. The run does not wait for it.
     #[cfg_attr(feature = "openapi", schema(value_type = cartwright_contract::openapi::Span))]
     pub durable_request: Duration,
-    /// How long a durable run keeps its instance while a request is out.
+    /// How long a durable run keeps its instance while a request is in flight.
     #[cfg_attr(feature = "openapi", schema(value_type = cartwright_contract::openapi::Span))]
     pub durable_hold: Duration,
-    /// Bytes of all linear memories together.
+    /// Maximum size of all linear memories together, in bytes.
     pub memory: usize,
-    /// Elements of all tables together.
+    /// Maximum number of elements of all tables together.
     pub table_elements: usize,
-    /// How often the guest may call the host.
+    /// Maximum number of host calls.
     pub host_calls: u32,
-    /// Further host calls for each line.
+    /// Additional host calls per cart line.
     pub host_calls_per_line: u32,
-    /// Bytes that the guest may hand to the host in one crossing.
+    /// Maximum number of bytes that the guest may pass to the host in one call.
     pub bytes_out: usize,
-    /// Further bytes for each line.
+    /// Additional bytes per cart line.
     pub bytes_out_per_line: usize,
-    /// Bytes of a raw configuration, a webhook or an http response that a guest is given.
+    /// Maximum size of a raw configuration, a webhook or an HTTP response that is passed to a guest, in bytes.
     pub bytes_in: usize,
-    /// Bytes of an http response that goes to the document store.
+    /// Maximum size of an HTTP response that is stored as a blob, in bytes.
     pub stored_bytes: u64,
-    /// Bytes that the guest may log, stdout and stderr included.
+    /// Maximum number of bytes that the guest may log, standard output and standard error included.
     pub log_bytes: usize,
 }
 
@@ -118,7 +118,7 @@ impl Meter {
         &self.limits
     }
 
-    /// One tick of guest computing.
+    /// Counts one tick of guest computing time.
     pub(crate) fn tick(&mut self) -> Result<(), Breach> {
         self.cpu_ticks += 1;
         let allowed = self.guest_cpu();
@@ -128,7 +128,7 @@ impl Meter {
         Ok(())
     }
 
-    /// One call of the host.
+    /// Counts one host call.
     pub(crate) fn host_call(&mut self) -> Result<(), Breach> {
         let allowed = self.limits.host_calls.saturating_add(self.limits.host_calls_per_line.saturating_mul(self.lines));
         self.host_calls += 1;
@@ -157,7 +157,7 @@ impl ResourceLimiter for Meter {
     }
 }
 
-/// The breach behind an error of wasmtime, if it was one.
+/// Returns the breach that caused an error of wasmtime, if one did.
 pub(crate) fn breach_of(error: &wasmtime::Error, meter: &Meter) -> Option<Breach> {
     if let Some(breach) = error.downcast_ref::<Breach>() {
         return Some(breach.clone());

@@ -58,7 +58,7 @@ pub enum NotTold {
         retry_after: Option<u32>,
     },
     /// It was understood and not taken.
-    #[error("{host} answered {status}, where 2xx was to be answered")]
+    #[error("{host} responded {status}; expected 2xx")]
     NotTaken {
         /// Who.
         host: String,

@@ -32,10 +32,10 @@ pub enum InstallError {
     #[error("{0}")]
     Unreadable(String),
     /// There is nothing in it.
-    #[error("the file is empty; hand over the one .wasm file that the build made")]
+    #[error("the file is empty; install the .wasm file that the build produced")]
     Empty,
     /// It is no WebAssembly.
-    #[error("this is no WebAssembly: it does not begin with \"\\0asm\"")]
+    #[error("this is not a WebAssembly file: it does not begin with \"\\0asm\"")]
     NotWasm,
     /// It is a module of the older kind.
     #[error(
@@ -68,7 +68,7 @@ pub enum InstallError {
     #[error("{0}")]
     Imports(String),
     /// What it says about itself is not usable.
-    #[error("what the plugin says about itself is not usable: {0}")]
+    #[error("the plugin's metadata is invalid: {0}")]
     Identity(String),
     /// It failed while it was asked about itself.
     #[error(transparent)]

@@ -19,7 +19,7 @@ use serde_json::{Map, Value};
 use crate::capability::Scope;
 use crate::plugin::Plugin;
 
-/// A vendor account as it is set up.
+/// Set-up of an account.
 #[derive(Debug, Clone, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
@@ -30,7 +30,7 @@ pub struct AccountSetup {
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(value_type = cartwright_contract::openapi::AnyObject))]
     pub settings: Map<String, Value>,
-    /// What the operator grants it.
+    /// Its grants.
     #[serde(default)]
     pub grants: Grants,
 }
@@ -127,7 +127,7 @@ pub(crate) struct Linked {
 
 pub(crate) struct ShopCell {
     pub(crate) state: ArcSwap<ShopState>,
-    /// One change at a time; calls never take it.
+    /// Lock that serializes changes. Calls never take it.
     pub(crate) changing: tokio::sync::Mutex<()>,
 }
 

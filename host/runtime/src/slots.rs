@@ -1,6 +1,5 @@
-//! Places for guest calls. The pool has so many instances, and some of them are kept free for questions: a vendor that asks while
-//! its own order call is out must be answered however many notices, carts and jobs there are. No shop takes all places: one whose
-//! vendor is slow leaves some to the others.
+//! Slots for guest calls. Some slots of the pool are reserved for webhook queries, because a vendor that asks while its
+//! own order request is in flight must be answered however busy the host is. No shop can take all slots.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,18 +11,19 @@ use tokio::time::timeout;
 
 use crate::engine::CONCURRENT_CALLS;
 
-/// So many of [`CONCURRENT_CALLS`] are kept for questions. A question takes milliseconds, so this is thousands a second.
+/// Number of slots that are reserved for webhook queries. A query takes milliseconds, so this serves thousands per
+/// second.
 pub const QUESTION_SLOTS: u32 = 16;
 
 /// Maximum number of places of one shop, without those for questions: three quarters of them.
 pub const SLOTS_PER_SHOP: u32 = (CONCURRENT_CALLS - QUESTION_SLOTS) / 4 * 3;
 
-/// Who asks for a place.
+/// The kind of a call that needs a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Asker {
-    /// Anything that can wait a little or be told to come again.
+    /// A call that can wait or be retried.
     Call,
-    /// A vendor's question.
+    /// A webhook query.
     Question,
 }
 
@@ -35,7 +35,7 @@ pub(crate) struct Slots {
     of_shops: Mutex<HashMap<ShopId, Arc<Semaphore>>>,
 }
 
-/// A place, for as long as it is held.
+/// A slot, released when dropped.
 pub(crate) struct Slot<'a> {
     _place: SemaphorePermit<'a>,
     _of_shop: Option<OwnedSemaphorePermit>,
@@ -55,7 +55,7 @@ impl Slots {
         }
     }
 
-    /// Waits for a place. `None` when none became free in this time. The shop is `None` while a plugin is installed.
+    /// Waits for a slot. Returns `None` if none became free in time. The shop is `None` while a plugin is installed.
     pub(crate) async fn take(&self, asker: Asker, shop: Option<&ShopId>, patience: Duration) -> Option<Slot<'_>> {
         let free = async {
             match asker {

@@ -31,7 +31,7 @@ pub struct CustomerEmail(String);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidEmail {
     /// It is empty, or white space.
-    #[error("an empty e-mail address is nobody's; name the customer's address")]
+    #[error("the e-mail address is empty; enter the customer's address")]
     Blank,
     /// It has no name or no host.
     #[error("this is not an e-mail address; use one such as ann@example.com")]

@@ -48,13 +48,13 @@ pub struct DocumentFile {
 #[derive(Debug, thiserror::Error)]
 pub enum LinkError {
     /// It is no link of this host's form. Use the link as it was given, whole.
-    #[error("this is no link to a document; use the link as it was given, whole")]
+    #[error("invalid document URL; use the complete URL")]
     Malformed,
     /// This host did not sign it, or it was changed: its shop, its document or its end.
-    #[error("the link is not signed by this shop; ask the shop for a new one")]
+    #[error("the document URL has an invalid signature; request a new one")]
     WrongSignature,
     /// Its time is over.
-    #[error("the link has expired; ask the shop for a new one")]
+    #[error("the document URL has expired; request a new one")]
     Expired,
     /// There is no such document any more, or the store failed.
     #[error(transparent)]

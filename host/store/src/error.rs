@@ -12,14 +12,14 @@ pub enum StoreError {
     #[error("the database is not available now; try again: {0}")]
     Unavailable(String),
     /// There is no room left. Nothing was written; make room, then try again.
-    #[error("the database has no room left; make room, then try again: {0}")]
+    #[error("the database is full; free space, then try again: {0}")]
     Full(String),
     /// What the database holds cannot be read: SQLite or PostgreSQL says so, or a stored value is not what was written. Restore it
     /// from a copy.
     #[error("the database is damaged; restore it from a copy: {0}")]
     Corrupt(String),
     /// The database cannot be used as it is set up: its address, its rights, the way to it.
-    #[error("the database cannot be used as it is set up: {0}")]
+    #[error("the database configuration is invalid: {0}")]
     Unusable(String),
     /// A newer release has changed the tables. Use that release, or restore a copy from before.
     #[error(
@@ -51,9 +51,7 @@ pub enum StoreError {
         order: String,
     },
     /// An order was recorded in this version with other content. Report it in a higher version.
-    #[error(
-        "the order {order} is known in version {version} with other content; report it again in a version higher than {version}"
-    )]
+    #[error("the order {order} was reported in version {version} with other content; report it with a higher version")]
     SameVersion {
         /// The order.
         order: String,
@@ -61,10 +59,10 @@ pub enum StoreError {
         version: u64,
     },
     /// The job is somebody else's by now: the lease ran out and another worker claimed it, or an operator decided. Drop the run.
-    #[error("the job {0} is somebody else's by now")]
+    #[error("the lease of the job {0} was lost")]
     Fenced(String),
     /// No such thing.
-    #[error("there is no {what} {id}")]
+    #[error("{what} {id} not found")]
     NotFound {
         /// What was looked for.
         what: &'static str,

@@ -1,5 +1,7 @@
-//! What the host keeps: events, jobs, journals, orders, blobs, settings and secrets; and for platforms that speak HTTP their
-//! catalogue, access keys and answers.
+//! Storage of the host: orders, events, jobs, journals, blobs, settings and secrets; for platforms over HTTP also
+//! catalogs, access keys and responses.
+//!
+//! One set of queries serves both databases
 //!
 //! One set of queries serves both databases, through `sqlx`'s `Any` driver: SQLite in a file by default, PostgreSQL when one
 //! machine is not enough. `Any` knows only whole numbers, text and bytes, and both databases take `$1`; so every query here is

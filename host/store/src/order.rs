@@ -22,7 +22,7 @@ use crate::line_status::LineStatuses;
 use crate::outcome::StoredOutcome;
 use crate::vault::Key;
 
-/// An order's row, opened.
+/// An order's row, decrypted.
 pub(crate) struct Known {
     pub(crate) key: Key,
     pub(crate) order: Order,
@@ -290,7 +290,7 @@ impl Store {
         Ok(())
     }
 
-    /// Closes the orders of which nothing was heard since `before`: no version, no event, no outcome. Returns how many.
+    /// Closes orders without any activity since `before`. Returns their number.
     pub(crate) async fn close_unheard(&self, before: i64, most: i64, now: i64) -> Result<u64, StoreError> {
         let mut work = self.begin().await?;
         let closed: Vec<(String, String)> = sqlx::query_as(
@@ -400,7 +400,7 @@ impl Store {
     }
 }
 
-/// An order as one account sees it: its lines, and what it named itself.
+/// Returns the order as one account sees it: its lines and its own vendor references.
 pub(crate) fn seen_by(mut order: Order, account: &AccountId, lines: Lines, outcomes: &[StoredOutcome]) -> Order {
     if lines == Lines::Own {
         order.lines.retain(|line| line.account.as_deref() == Some(account.as_str()));
@@ -419,7 +419,7 @@ pub(crate) fn seen_by(mut order: Order, account: &AccountId, lines: Lines, outco
     order
 }
 
-/// May an order be produced, as far as its payment and its cancellation go? Nothing is made of what was paid back in full.
+/// Returns whether payment and cancellation allow the release of an order.
 pub(crate) fn may_be_released(order: &Order) -> bool {
     !order.cancelled && order.payment != "refunded"
 }
@@ -430,7 +430,7 @@ fn has_held_lines(order: &Order) -> bool {
     !order.id.starts_with(HOST_ID_PREFIX) && order.lines.iter().any(is_held)
 }
 
-/// Is nothing left to be done for an order? It is cancelled, paid back in full, or each of its lines is shipped or cancelled.
+/// Returns whether an order is complete: cancelled, refunded in full, or each line shipped or cancelled.
 fn is_over(order: &Order, statuses: &LineStatuses) -> bool {
     order.cancelled || order.payment == "refunded" || statuses.all_ended()
 }

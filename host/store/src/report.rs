@@ -59,7 +59,7 @@ pub enum ReportError {
         account: String,
     },
     /// A configured line has no pin.
-    #[error("the line {line} was configured, and has no pin; give `pin.digest` of the cart line that it came from")]
+    #[error("the configured line {line} has no pin; send `pin.digest` of its cart line")]
     NoPin {
         /// The order line's id.
         line: String,
@@ -94,7 +94,7 @@ pub enum ReportError {
     },
     /// The order was reported in a newer version before.
     #[error(
-        "the order {order} is known in version {known}, the event has version {reported}; report it with the order as it is now"
+        "the order {order} is stored in version {known}, the event has version {reported}; report the current order"
     )]
     Older {
         /// The order.

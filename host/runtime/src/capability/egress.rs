@@ -25,19 +25,19 @@ use url::{Host, Url};
 
 use crate::health::{Health, RateLimitRules, RequestOutcome, Requester, Throttled};
 
-/// Sends all requests of the host. Keep one: it keeps connections, and what is known of the servers.
+/// Sends all outbound requests of the host. Create one: it holds the connections and the health of servers.
 #[derive(Default)]
 pub(crate) struct Egress {
     clients: Clients,
     pub(crate) health: Health,
 }
 
-/// A server whose turns are shared out, and on whose behalf it is asked.
+/// The queue that a request joins: the server's rate limit and the requester it counts for.
 pub(crate) struct Queued<'a> {
     pub(crate) shop: &'a ShopId,
     pub(crate) requester: &'a Requester,
     pub(crate) rate_limit: RateLimitRules,
-    /// No request waits longer for its turn. `None` for those that hold nothing meanwhile.
+    /// When a request stops waiting for its permit. `None` for requests that hold no instance while they wait.
     pub(crate) give_up: Option<SystemTime>,
 }
 
@@ -57,7 +57,7 @@ pub(crate) struct Outgoing {
     pub(crate) timeout: Duration,
 }
 
-/// The beginning of a response. Its body is read with [`Self::body`].
+/// A response whose body is not read yet. Read it with [`Self::body`].
 pub(crate) struct Incoming<'a> {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
@@ -65,7 +65,7 @@ pub(crate) struct Incoming<'a> {
     admission: Admission<'a>,
 }
 
-/// A request that was sent, or could not be, and got no whole response.
+/// A request that failed, or whose response is incomplete.
 #[derive(Debug)]
 pub(crate) struct SendError {
     pub(crate) error: records::Error,
@@ -78,10 +78,11 @@ impl Egress {
         Self { clients: Clients::default(), health }
     }
 
-    /// Admits a request when it is its turn. `url` comes from [`check_url`], with the same grants.
+    /// Waits for permission to send a request. `url` must come from [`check_url`] with the same grants.
     ///
     /// # Errors
-    /// [`Throttled`] when its server is left alone, or its turn would not come in time.
+    ///
+    /// [`Throttled`] if the circuit is open, or if the permit would not come before the deadline.
     pub(crate) async fn admit<'a>(
         &'a self,
         url: Url,
@@ -103,8 +104,8 @@ impl Egress {
         Ok(admission)
     }
 
-    /// Admits a request without a turn, and reports nothing of it: for servers that the operator names and that are asked one
-    /// request after the other.
+    /// Returns a permit without queueing, for servers that the operator names and that receive one request at a time.
+    /// The outcome is not reported.
     pub(crate) fn admit_at_once(&self, url: Url, grants: &Grants) -> Result<Admission<'_>, AdmitError> {
         let client = self.clients.client(&grants.networks).map_err(|error| AdmitError::Client(error.to_string()))?;
         let host = host_of(&url).unwrap_or_default();
@@ -112,7 +113,7 @@ impl Egress {
     }
 }
 
-/// Why a request was not admitted.
+/// Why no request permit was given.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AdmitError {
     #[error(transparent)]
@@ -122,7 +123,7 @@ pub(crate) enum AdmitError {
 }
 
 impl AdmitError {
-    /// As a plugin is told it.
+    /// Converts the error into the outage that a plugin receives.
     pub(crate) fn outage(&self, at: SystemTime) -> Outage {
         match self {
             Self::Throttled(throttled) => throttled.outage(at),
@@ -136,7 +137,7 @@ impl<'a> Admission<'a> {
         &self.host
     }
 
-    /// Reports the outcome of a request that did not wait for its turn.
+    /// Makes the permit report the outcome of its request, which did not wait in the queue.
     pub(crate) fn reported_to(self, health: &'a Health, shop: &'a ShopId, clock: &'a dyn Clock) -> Self {
         Self { reported: Some((health, shop, clock)), ..self }
     }
@@ -179,10 +180,11 @@ impl<'a> Admission<'a> {
 }
 
 impl Incoming<'_> {
-    /// Reads the body. `limit` is the name of what bounds it, with the number of bytes.
+    /// Reads the body. The limit is a name and a maximum number of bytes.
     ///
     /// # Errors
-    /// When it breaks off, or is longer than that.
+    ///
+    /// If the connection breaks off, or if the body exceeds the limit.
     pub(crate) async fn body(mut self, (name, max_bytes): (&str, u64)) -> Result<Vec<u8>, SendError> {
         let mut bytes = Vec::new();
         loop {
@@ -197,7 +199,7 @@ impl Incoming<'_> {
     }
 }
 
-/// Reads after how many seconds it is worth trying again, where a server says so; a date is not read.
+/// Reads the `Retry-After` header in seconds. A date is ignored.
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<u32> {
     headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()
 }
@@ -212,7 +214,7 @@ fn outcome_of(status: StatusCode, headers: &HeaderMap) -> RequestOutcome {
     }
 }
 
-/// No response came. An address that was refused is told as such; everything else may work later.
+/// Converts a failed request into an error. A refused address becomes `denied`, everything else `unavailable`.
 fn no_response(host: &str, error: &reqwest::Error) -> records::Error {
     let mut text = String::new();
     let mut cause: Option<&dyn std::error::Error> = std::error::Error::source(error);
@@ -231,10 +233,10 @@ fn no_response(host: &str, error: &reqwest::Error) -> records::Error {
     records::Error::Unavailable(Outage { retry_after_seconds: None, detail })
 }
 
-/// Why a URL may not be reached. The text prints the setting that would allow it.
+/// Why a request to a URL is refused. The text names the setting that would allow it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refusal {
-    #[error("{0:?} is no absolute http or https URL")]
+    #[error("{0:?} is not an absolute http or https URL")]
     NotAUrl(String),
     #[error("a URL must not carry a user name or password; name a secret instead")]
     Credentials,
@@ -250,7 +252,7 @@ pub(crate) enum Refusal {
     Address { host: String, address: IpAddr, bits: u8 },
 }
 
-/// Checks a URL by name, and by address where it holds one.
+/// Checks the host of a URL against declarations and grants, and the IP address if the URL contains one.
 pub(crate) fn check_url(url: &str, declared: &[String], grants: &Grants) -> Result<Url, Refusal> {
     let not_a_url = || Refusal::NotAUrl(url.chars().take(200).collect());
     let parsed = Url::parse(url).map_err(|_| not_a_url())?;
@@ -285,7 +287,7 @@ fn check_address(host: &str, address: IpAddr, networks: &[IpNet]) -> Result<(), 
     Err(Refusal::Address { host: host.to_owned(), address, bits: if address.is_ipv4() { 32 } else { 128 } })
 }
 
-/// Is this address reachable from everywhere? After IANA's special-purpose registries (RFC 6890 and its successors).
+/// Returns whether an IP address is public, by IANA's special-purpose registries (RFC 6890 and its successors).
 pub(crate) fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),
@@ -368,7 +370,7 @@ fn tls() -> Result<rustls::ClientConfig, reqwest::Error> {
     Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
-/// Resolves names and leaves out addresses that are not public.
+/// Resolves host names, and drops IP addresses that are not public.
 struct CheckedResolver {
     networks: Arc<[IpNet]>,
 }

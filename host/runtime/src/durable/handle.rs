@@ -1,4 +1,5 @@
-//! Handling an order event at once, in memory: for platforms with a queue of their own, for the command line, and for tests.
+//! Handles an order event at once and in memory: for platforms with a queue of their own, for the command line, and for
+//! tests.
 
 use std::sync::Arc;
 
@@ -14,14 +15,14 @@ use crate::durable::memory::MemoryJournal;
 use crate::durable::run::Start;
 use crate::host::Cartwright;
 
-/// What an order hook did.
+/// The result of an order hook.
 #[derive(Debug, Clone)]
 pub struct Handled {
-    /// Whether it is to be called again.
+    /// Whether the hook asked to be called again.
     pub next: Next,
-    /// What it said came of the event, in order.
+    /// The outcomes that it emitted, in order.
     pub outcomes: Vec<Outcome>,
-    /// What it logged.
+    /// Its log lines.
     pub log: Vec<LogLine>,
 }
 

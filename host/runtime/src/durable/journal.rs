@@ -1,4 +1,4 @@
-//! What a durable run leaves behind, and what a store must do with it.
+//! The journal of a durable run, and the contract that a store must meet.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,20 +13,21 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use tracing::Instrument as _;
 
-/// So many entries a journal holds at most: a run reads all of them. A hook that needs more returns `again`.
+/// Maximum number of entries of a journal, because a run reads all of them. A hook that needs more returns `again`.
 pub const MOST_ENTRIES: usize = 500;
-/// Larger answers are kept among the blobs, and stand in the journal by digest.
+/// Maximum size of a result that is stored in the journal itself, in bytes. Larger ones are stored as blobs.
 pub(crate) const MOST_INLINE: usize = 64 << 10;
-/// The longest that a call's readable text may be, in characters.
+/// Maximum length of a call's label, in characters.
 const LONGEST_TEXT: usize = 300;
 
-/// The journal of one job between two `again`s. A store makes one for each run, and can put its lease into it.
+/// The journal of one round of a job. A store creates one for each run, and can attach its lease to it.
 #[async_trait]
 pub trait Journal: Send + Sync {
-    /// Everything that was appended, in order.
+    /// Returns all entries, in order.
     ///
     /// # Errors
-    /// When the store does not answer.
+    ///
+    /// If the store is unavailable.
     async fn load(&self) -> Result<Loaded, JournalError>;
 
     /// Adds an entry; it stands when this returns. Nothing else about a run is durable.
@@ -46,7 +47,7 @@ pub trait Journal: Send + Sync {
     }
 }
 
-/// What a store gives back.
+/// The stored contents of a journal.
 #[derive(Debug, Clone, Default)]
 pub struct Loaded {
     /// The entries, in order.
@@ -55,20 +56,20 @@ pub struct Loaded {
     pub earlier_attempts: BTreeMap<Digest, u32>,
 }
 
-/// An entry could not be read or written. The run ends where it is; another run goes on from what stands.
+/// A journal entry could not be read or written. The run ends; another run continues from what was recorded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum JournalError {
-    /// Another run writes this journal.
-    #[error("another run goes on with this journal")]
+    /// Another run has taken over this journal.
+    #[error("another run has taken over this journal")]
     Moved,
-    /// It holds as many entries as it may. The job can be restarted in a new one.
+    /// The journal is full. The job can be restarted with a fresh one.
     #[error("the journal holds {MOST_ENTRIES} entries")]
     Full,
     /// The store failed, or what it holds cannot be read.
     #[error("the journal's store: {0}")]
     Store(String),
-    /// A call cannot be written down, so nobody could tell it from another one. A fault of the host.
-    #[error("a call of the plugin cannot be written down: {0}; report this as a fault of the host")]
+    /// A call cannot be serialized, so that no other call could be compared with it. This is a fault of the host.
+    #[error("a call of the plugin cannot be serialized: {0}; report this as a fault of the host")]
     Unwritable(String),
 }
 
@@ -78,48 +79,48 @@ pub struct Record {
     /// When it was written. The guest's clock is at least there afterwards.
     #[serde(with = "crate::durable::clock::moment")]
     pub at: SystemTime,
-    /// What happened.
+    /// What was recorded.
     pub entry: Entry,
 }
 
-/// What happened.
+/// What was recorded.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Entry {
-    /// The first entry: what all runs of this journal are given.
+    /// The first entry: the inputs that all runs of this journal share.
     Began(Began),
-    /// A request is about to be sent. Written each time before it is.
+    /// A request is about to be sent. Written before each attempt.
     Intent {
         /// The request.
         call: Call,
-        /// May it be sent twice?
+        /// Whether the request may be sent twice.
         repeat: Repeat,
-        /// The how-manieth time this may reach the vendor, over all journals of the job.
+        /// Number of this attempt, counted over all journals of the job.
         attempt: u32,
     },
-    /// What came of the request before it.
+    /// The result of the preceding request.
     Answered {
         /// The answer.
         answer: Answer<KeptResponse>,
-        /// False when nothing of it can have left this host.
+        /// Whether the request may have reached the server.
         may_have_arrived: bool,
     },
-    /// Another import was asked and answered.
+    /// The call and result of another import.
     Told {
-        /// What was asked.
+        /// The call.
         call: Call,
-        /// JSON of the answer.
+        /// The result as JSON.
         answer: Answer<Kept>,
     },
-    /// The plugin said what came of something.
+    /// The plugin emitted an outcome.
     Emitted {
-        /// The same for the same outcome in every run of the job that stands between the same two `again`s. A store applies
-        /// each key once, so that what is said again after a retry is not said twice.
+        /// Key of the outcome, equal in all runs of one round. A store applies each key once, so that a retry does not
+        /// repeat an outcome.
         key: String,
-        /// What it said. A long document stands among the blobs.
+        /// The outcome. A large document is stored as a blob.
         outcome: Outcome,
     },
-    /// The plugin waits.
+    /// The plugin began to sleep.
     Slept {
         /// The wait.
         call: Call,
@@ -127,20 +128,20 @@ pub enum Entry {
         #[serde(with = "crate::durable::clock::moment")]
         until: SystemTime,
     },
-    /// The wait before it ended.
+    /// The preceding sleep ended.
     Woke {
         /// Why.
         why: Woken,
     },
-    /// The run ended with `unavailable`, or a person had it tried again: the calls from here on are asked anew.
+    /// A retry: the calls after the kept ones are made again.
     Retried {
-        /// So many calls keep their answers. Where a request follows them directly, it keeps its intent.
+        /// Number of calls that keep their results. A request that follows them directly keeps its intent.
         keep: usize,
     },
 }
 
 impl Entry {
-    /// What kind it is, as its JSON form says.
+    /// Returns the name of the variant, as in JSON.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Began(_) => "began",
@@ -155,12 +156,12 @@ impl Entry {
     }
 }
 
-/// What all runs of a journal are given. Settings that change do not reach a job that has begun; grants that are taken away do.
+/// Inputs that all runs of a journal share. Changed settings do not affect a job that has begun; revoked grants do.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Began {
     /// The context, settings included.
     pub context: Context,
-    /// Were addresses granted?
+    /// Whether personal data was granted.
     pub personal_data: bool,
 }
 
@@ -168,11 +169,11 @@ pub struct Began {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Call {
-    /// Which import: "http.send".
+    /// Name of the import, such as "http.send".
     pub import: String,
-    /// What was asked, for people, cut short.
+    /// Label for people, truncated.
     pub about: String,
-    /// Of everything that was asked. Two calls are the same when this is.
+    /// Digest of all arguments. Calls with equal digests are equal.
     pub digest: Digest,
 }
 
@@ -228,17 +229,17 @@ impl std::fmt::Display for Call {
     }
 }
 
-/// What an import answered.
+/// Result of an import.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Answer<T> {
-    /// This.
+    /// The import returned a value.
     Given(T),
-    /// One of the contract's errors.
+    /// The import returned an error of the contract.
     Failed(Error),
 }
 
-/// A response, kept. Never holds a secret: what a server echoes was taken out.
+/// A recorded response. It contains no secret: what a server echoes was redacted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct KeptResponse {
     /// The status code.
@@ -247,29 +248,29 @@ pub struct KeptResponse {
     pub headers: Vec<(String, String)>,
     /// What came.
     pub body: KeptBody,
-    /// What the plugin was told of how often the request may have arrived.
+    /// The number of attempts, as reported to the plugin.
     pub attempts: u32,
 }
 
-/// A response's body, kept.
+/// The body of a recorded response.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum KeptBody {
-    /// The plugin was given the bytes.
+    /// The plugin received the bytes.
     Inline(Kept),
-    /// The plugin was given their digest.
+    /// The plugin received the digest of stored bytes.
     Stored(StoredBody),
 }
 
-/// Bytes beside an entry.
+/// Bytes of a journal entry.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kept {
-    /// They are text.
+    /// UTF-8 text.
     Text(String),
-    /// They are not.
+    /// Other bytes.
     Bytes(#[serde(with = "in_base64")] Vec<u8>),
-    /// They are long, and stand among the shop's blobs.
+    /// Bytes that are stored as a blob.
     Blob(Digest),
 }
 

@@ -1,4 +1,4 @@
-//! A journal in memory: for tests, and for a caller that does without surviving.
+//! An in-memory journal, for tests and for callers that need no durability.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,7 +10,7 @@ use cartwright_contract::records::Outcome;
 use crate::durable::history::{History, RestartRisk};
 use crate::durable::journal::{Entry, Journal, JournalError, Loaded, Record};
 
-/// A journal that is gone with the process.
+/// An in-memory journal.
 #[derive(Default)]
 pub struct MemoryJournal {
     held: Mutex<Held>,
@@ -28,7 +28,7 @@ struct Held {
 }
 
 impl Held {
-    /// Was what this key stands for said before?
+    /// Returns whether this key was applied before.
     fn knows(&self, key: &str) -> bool {
         self.outcomes.iter().any(|(known, _)| known == key)
     }

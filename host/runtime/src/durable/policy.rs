@@ -1,7 +1,7 @@
-//! What a worker does after a run: go on, wait and try again, or stop and be seen.
+//! Retry policy: decides what a worker does after a run (complete, retry later, wait, or stop and show the job).
 //!
-//! Retries follow the error. What passes by itself is waited for, longer each time; what does not is shown to whoever can mend it,
-//! and can be run again by hand. Nothing is dropped and nothing is disabled. Pure: the same end, tries and seed give the same step.
+//! The decision follows the error. Errors that pass by themselves are retried with growing delays; all others stop the
+//! job, which stays visible and can be retried by hand. The function is pure: equal inputs give equal decisions.
 
 use std::time::{Duration, SystemTime};
 
@@ -17,7 +17,7 @@ const fn minutes(minutes: u64) -> Duration {
     Duration::from_secs(minutes * 60)
 }
 
-/// How long to wait for somebody who is away, the first time, the second, and so on: two days in all, a weekend's outage.
+/// Delays between retries while a server is unavailable: two days in all, which covers a weekend's outage.
 pub const WAITS: [Duration; 11] = [
     minutes(1),
     minutes(3),
@@ -31,73 +31,73 @@ pub const WAITS: [Duration; 11] = [
     minutes(14 * 60),
     minutes(24 * 60),
 ];
-/// Waits differ by so many per cent at most, so that a thousand orders do not come back to a vendor in one second.
+/// Maximum deviation of a delay, in percent, so that a thousand orders do not return to a vendor in one second.
 pub const JITTER_PERCENT: u32 = 10;
-/// So often is a hook run again that computed or took too long: the machine may have been busy.
+/// Number of retries after a breach of a time limit, because the machine may have been busy.
 const BREACH_RETRIES: u32 = 1;
-/// The host's own store is away: not the vendor's fault, so it is not counted.
+/// Delay before a retry while the host's own store is unavailable. Such retries are not counted.
 const STORE_WAIT: Duration = Duration::from_secs(10);
 
-/// What a job remembers of its failures since it last got further. Kept with the job.
+/// How often a job has failed since it last progressed. Stored with the job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Tries {
-    /// How often somebody was away.
+    /// Number of outages.
     pub outages: u32,
-    /// How often a limit of time was broken.
+    /// Number of breaches of a time limit.
     pub breaches: u32,
 }
 
-/// Who can mend what stopped a job.
+/// Who can fix a stopped job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Who {
-    /// The merchant: an order, a setting, something at the vendor's.
+    /// The merchant: an order, a setting, or something in the vendor's back office.
     Merchant,
-    /// Who runs this host: a grant, a limit, a component.
+    /// The operator of the host: a grant, a limit, or a plugin version.
     Operator,
-    /// Who wrote the plugin.
+    /// The author of the plugin.
     Author,
 }
 
-/// What a worker does next.
+/// What a worker does after a run.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Step {
     /// The event is handled, or was cancelled.
     Finish,
-    /// Run it again after so long.
+    /// Run the job again after a delay.
     Retry {
-        /// How long.
+        /// The delay.
         after: Duration,
     },
-    /// Run it again at this time, or sooner when an event of the order waits.
+    /// Run the job again at this time, or when another event of the order waits.
     WakeAt(SystemTime),
-    /// Await the request that is out, then run it again.
+    /// Wait for the request in flight, then run the job again.
     AwaitAnswer,
-    /// Begin the next round, in a fresh journal, after so long.
+    /// Begin the next round with a fresh journal after a delay.
     NextRound {
-        /// How long.
+        /// The delay.
         after: Duration,
     },
-    /// A person must look at the vendor's whether a request arrived. Then it is run again by hand.
+    /// The merchant must check whether a request reached the vendor, and then retry the job.
     AskMerchant {
-        /// What to look for.
+        /// What to check.
         why: String,
     },
-    /// It stays where it is, for all to see, until somebody mends it and runs it again.
+    /// Stop the job until the responsible party fixes the cause and retries it.
     Stop {
-        /// Who can mend it.
+        /// Who can fix it.
         who: Who,
-        /// What happened.
+        /// What went wrong.
         why: String,
     },
-    /// Another run goes on with it: let it go.
+    /// Release the job, because another run continues it.
     Leave,
 }
 
-/// The step after a run, and what the job remembers from now on. `seed` is the job's own, such as its id: it decides the jitter.
+/// Returns the next action after a run, and the new retry counters. `seed`, such as the job's id, decides the jitter.
 pub fn next_step(ended: Result<&RunEnd, &RunError>, tries: Tries, seed: &[u8]) -> (Step, Tries) {
     let anew = Tries::default();
     match ended {
@@ -146,8 +146,9 @@ fn after_failure(failure: &Failure, tries: Tries, seed: &[u8]) -> (Step, Tries) 
     }
 }
 
-/// The time that was named, else the schedule's. From the second time on a named time is not believed when the schedule's is
-/// longer: a vendor that says "in a second" each time would use all tries up in ten seconds. Nor is one of more than a day.
+/// Returns the server's `Retry-After` delay, or the schedule's. From the second outage on, a shorter delay than the
+/// schedule's is ignored, because a vendor that always asks for one second would use up all retries in ten seconds. A
+/// delay of more than a day is ignored too.
 fn wait(outage: &Outage, tries: Tries, seed: &[u8]) -> (Step, Tries) {
     let Some(scheduled) = usize::try_from(tries.outages).ok().and_then(|number| WAITS.get(number)) else {
         let why = format!("tried {} times in about two days, and still: {}", tries.outages + 1, outage.detail);
@@ -163,12 +164,12 @@ fn wait(outage: &Outage, tries: Tries, seed: &[u8]) -> (Step, Tries) {
     (Step::Retry { after }, Tries { outages: tries.outages + 1, ..tries })
 }
 
-/// Up to [`JITTER_PERCENT`] less or more.
+/// Returns the delay, changed by up to [`JITTER_PERCENT`] in either direction.
 fn jittered(wait: Duration, seed: &[u8], number: u32) -> Duration {
     wait - wait / 100 * JITTER_PERCENT + 2 * share(wait, seed, number)
 }
 
-/// From nothing up to [`JITTER_PERCENT`] of this, in a thousand steps.
+/// Returns between zero and [`JITTER_PERCENT`] of the delay, in a thousand steps.
 fn share(wait: Duration, seed: &[u8], number: u32) -> Duration {
     let hash = Sha256::new().chain_update(number.to_be_bytes()).chain_update(seed).finalize();
     let drawn = u32::from(u16::from_be_bytes([hash[0], hash[1]])) % 1001;

@@ -1,4 +1,4 @@
-//! The place in a journal that a run has reached: the next call is answered from it, or for real when it has ended.
+//! The position of a run in its journal: the next call is answered from the journal, or made for real at its end.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -24,7 +24,7 @@ use crate::plugin::Plugin;
 /// The longest state that `again` may hand on.
 const MOST_STATE: usize = 64 << 10;
 
-/// Why a run ended before the plugin returned.
+/// Why a run was interrupted before the plugin returned.
 pub(crate) enum Stop {
     Sleep(SystemTime),
     Waiting(Waiting),
@@ -35,14 +35,14 @@ pub(crate) enum Stop {
     Journal(JournalError),
 }
 
-/// Ends the guest before it returns. What it stands for is in the cursor.
+/// Error that ends the guest call early. The reason is in the cursor.
 #[derive(Debug, thiserror::Error)]
 #[error("the run has ended before the plugin returned")]
 pub(crate) struct Paused;
 
 pub(crate) struct Cursor {
     pub(crate) plugin: Arc<Plugin>,
-    /// The order as the plugin is told it.
+    /// The order as the plugin sees it.
     pub(crate) order: Order,
     pub(super) shop: ShopId,
     pub(super) blobs: Arc<dyn Blobs>,
@@ -53,17 +53,17 @@ pub(crate) struct Cursor {
     pub(super) wake: Wake,
     pub(super) cancel: Cancel,
     pub(super) log: LogSink,
-    /// What the guest reads.
+    /// The guest's clock.
     pub(super) guest: GuestClock,
-    /// How many calls were made.
+    /// Number of calls so far.
     pub(super) made: usize,
-    /// The plugin was told that the job is cancelled, and tidies up.
+    /// Whether the plugin has received the cancellation and is cleaning up.
     pub(super) told: bool,
     pub(super) stopped: Option<Stop>,
 }
 
 impl Cursor {
-    /// Sets the guest's clock and log to the journal's beginning.
+    /// Resets the guest's clock and log to the beginning of the journal.
     pub(super) fn rewind(&mut self) {
         if let Some(at) = self.history.at {
             self.guest.reach(at);
@@ -79,7 +79,7 @@ impl Cursor {
         self.log.clone()
     }
 
-    /// Is the next call, or what came of it, in the journal?
+    /// Returns whether the next call is in the journal.
     pub(crate) fn replaying(&self) -> bool {
         self.made < self.history.steps.len()
     }
@@ -89,7 +89,7 @@ impl Cursor {
         Paused.into()
     }
 
-    /// Any import that only tells something.
+    /// Answers an import that only returns data.
     pub(crate) async fn ask<T: Serialize + DeserializeOwned>(
         &mut self,
         call: Call,
@@ -174,7 +174,7 @@ impl Cursor {
         Ok(why)
     }
 
-    /// What the journal holds in this call's place; none when it ends before.
+    /// Returns the recorded result of this call, or `None` at the end of the journal.
     pub(super) fn repeated(&mut self, call: &Call) -> wasmtime::Result<Option<&Came>> {
         match self.history.steps.get(self.made) {
             None => Ok(None),
@@ -183,13 +183,13 @@ impl Cursor {
         }
     }
 
-    /// The plugin did something else than the journal holds.
+    /// Stops the run with a determinism fault.
     pub(super) fn fault(&mut self, asked: Option<Call>) -> wasmtime::Error {
         let journal = self.history.steps.get(self.made).map(|step| step.call.clone());
         self.stop(Stop::Fault(Fault { number: self.made + 1, journal, asked }))
     }
 
-    /// May a step be made for real that takes so many entries?
+    /// Checks whether a step with this number of entries may be made.
     pub(super) fn go_on(&mut self, entries: usize, unanswered: Option<Unanswered>) -> wasmtime::Result<()> {
         if self.is_cancelled() && !self.told {
             return Err(self.stop(Stop::Cancelled(unanswered)));
@@ -208,7 +208,7 @@ impl Cursor {
         Ok(())
     }
 
-    /// The call is answered: its time is the guest's, and the next one's turn comes.
+    /// Completes a call: advances the guest's clock and the position.
     pub(super) fn pass(&mut self) {
         if let Some(step) = self.history.steps.get(self.made) {
             self.guest.reach(step.at);
@@ -289,7 +289,8 @@ impl Cursor {
     }
 }
 
-/// A document that is too long for a journal, with its media type. Its digest stays in its place.
+/// Takes the bytes of a large document out of an outcome, and leaves their digest. Returns the bytes and their media
+/// type.
 fn take_long(outcome: &mut Outcome) -> Option<(Vec<u8>, String)> {
     let Outcome::Document(document) = outcome else { return None };
     match &mut document.content {

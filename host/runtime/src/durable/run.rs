@@ -1,4 +1,4 @@
-//! One run of one order event.
+//! Runs a job once.
 
 use std::sync::Arc;
 
@@ -22,33 +22,35 @@ use crate::host::Cartwright;
 use crate::observe::JobRun;
 use crate::shop::context;
 
-/// What a run needs beside its job.
+/// Inputs of a run besides its job.
 pub struct Start {
     /// The job's journal.
     pub journal: Arc<dyn Journal>,
-    /// What tells the time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// Why it is started.
+    /// Why the run is started.
     pub wake: Wake,
     /// Cancels it.
     pub cancel: Cancel,
 }
 
-/// A run that is over.
+/// The result of a run.
 #[derive(Debug)]
 pub struct Ran {
-    /// What is to be done next.
+    /// How the run ended.
     pub end: RunEnd,
-    /// What the plugin logged; nothing that it logged in an earlier run.
+    /// Log lines of this run only; replayed calls do not log again.
     pub log: Vec<LogLine>,
 }
 
 impl Cartwright {
-    /// Runs a job from its beginning: its journal answers what it can, the rest happens. Dropping the run is a crash, and does
-    /// no harm.
+    /// Runs a job from its beginning, with results from its journal where they exist. Dropping the future is equivalent
+    /// to a crash, and is safe.
     ///
     /// # Errors
-    /// When the run could not be made or its journal could not be written. Run the job again later: what stands, stands.
+    ///
+    /// If the run could not start or its journal could not be written. Run the job again later; what was recorded
+    /// stays.
     pub async fn run_job(&self, job: &Job, start: Start) -> Result<Ran, RunError> {
         let ran = self.run_once(job, start).await;
         if let Some(observer) = &self.platform().observer {
@@ -135,7 +137,7 @@ impl Cartwright {
         Ok(Ran { end, log })
     }
 
-    /// The same in every run, on every machine that has the host's secret.
+    /// Returns the random seed of a job, which is the same in every run on every node.
     fn seed_of(&self, job: &Job) -> [u8; 32] {
         // HMAC takes a key of any length.
         let mac = Hmac::<Sha256>::new_from_slice(self.secret().expose());

@@ -15,7 +15,7 @@ use crate::durable::replay::{Cursor, Stop};
 use crate::durable::waiting::{Landed, Out, Waiting};
 
 impl Cursor {
-    /// Answers a request from the journal, or sends it. Ends the run when the answer takes longer than `hold`.
+    /// Answers a request from the journal, or sends it. Interrupts the run if the response takes longer than `hold`.
     pub(crate) async fn send(
         &mut self,
         sending: Sending,

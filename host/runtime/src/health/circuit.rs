@@ -5,18 +5,18 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-/// When a server is left alone, and for how long.
+/// When the circuit of a server opens, and for how long.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct CircuitRules {
-    /// It did not answer so often in a row.
+    /// Number of consecutive failures that open the circuit.
     #[cfg_attr(feature = "openapi", schema(value_type = u32, minimum = 1))]
     pub failures: NonZeroU32,
-    /// It is left alone for so long at first; twice as long each time that it is still away.
+    /// How long the circuit stays open at first. The duration doubles with each failed probe.
     #[cfg_attr(feature = "openapi", schema(value_type = cartwright_contract::openapi::Span))]
     pub pause: Duration,
-    /// And never for longer than this.
+    /// Maximum duration for which the circuit stays open.
     #[cfg_attr(feature = "openapi", schema(value_type = cartwright_contract::openapi::Span))]
     pub longest_pause: Duration,
 }
@@ -33,35 +33,35 @@ impl Default for CircuitRules {
     }
 }
 
-/// What is known of a server.
+/// State of a server's circuit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Circuit {
-    /// It is asked.
+    /// Requests are sent.
     Closed {
-        /// So often it did not answer since it last did.
+        /// Number of consecutive failures.
         failures: u32,
     },
-    /// It is left alone.
+    /// Requests fail at once.
     Open {
-        /// So often it did not answer.
+        /// Number of consecutive failures.
         failures: u32,
-        /// Until then.
+        /// When the circuit becomes half-open.
         #[cfg_attr(feature = "openapi", schema(value_type = cartwright_contract::openapi::ClockTime))]
         until: SystemTime,
-        /// How long this pause is.
+        /// How long the circuit stays open this time.
         #[cfg_attr(feature = "openapi", schema(value_type = cartwright_contract::openapi::Span))]
         pause: Duration,
     },
-    /// One request is out to find out whether it is back.
+    /// One probe request is in flight.
     HalfOpen {
-        /// So often it did not answer.
+        /// Number of consecutive failures.
         failures: u32,
-        /// When that request is given up: whoever sent it may have crashed.
+        /// When the probe expires, because its sender may have crashed.
         #[cfg_attr(feature = "openapi", schema(value_type = cartwright_contract::openapi::ClockTime))]
         until: SystemTime,
-        /// How long the pause before it was.
+        /// How long the circuit was open before.
         #[cfg_attr(feature = "openapi", schema(value_type = cartwright_contract::openapi::Span))]
         pause: Duration,
     },
@@ -78,7 +78,8 @@ impl Circuit {
     /// [`unavailable`](Self::unavailable).
     ///
     /// # Errors
-    /// How often it did not answer, and until when it is left alone.
+    ///
+    /// The number of failures, and when the circuit becomes half-open.
     pub fn try_acquire(&mut self, rules: &CircuitRules, at: SystemTime) -> Result<(), (u32, SystemTime)> {
         if let Some(refusal) = self.refusal(rules, at) {
             return Err(refusal);
@@ -89,7 +90,7 @@ impl Circuit {
         Ok(())
     }
 
-    /// Returns how often it did not answer and until when it is left alone, while it is.
+    /// Returns the number of failures and the end of the open state, while the circuit is open.
     pub fn refusal(&self, rules: &CircuitRules, at: SystemTime) -> Option<(u32, SystemTime)> {
         let (Self::Open { failures, until, .. } | Self::HalfOpen { failures, until, .. }) = *self else { return None };
         // A clock that was set back must not leave it alone for as long as that.
@@ -97,12 +98,12 @@ impl Circuit {
         is_refused.then_some((failures, until))
     }
 
-    /// Closes: it responded, whatever was before.
+    /// Closes the circuit after a response.
     pub fn responded(&mut self) {
         *self = Self::default();
     }
 
-    /// Counts that it did not answer.
+    /// Counts a failure, and opens the circuit if there were enough.
     pub fn unavailable(&mut self, rules: &CircuitRules, retry_after: Option<Duration>, at: SystemTime) {
         let open = |failures: u32, pause: Duration| {
             let pause = pause.max(retry_after.unwrap_or_default()).min(rules.longest_pause);

@@ -25,23 +25,23 @@ use cartwright_contract::ids::ShopId;
 use cartwright_contract::records::Outage;
 use queue::{Position, Queue};
 
-/// What each vendor's server is granted.
+/// Rules for the requests to each vendor server.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Rules {
-    /// When it is left alone.
+    /// When the circuit opens.
     pub circuit: CircuitRules,
-    /// How fast it may be asked, unless the account says otherwise.
+    /// Rate limit, unless the account has its own.
     pub rate_limit: RateLimitRules,
 }
 
 /// Outcome of a request, as reported to the circuit breaker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RequestOutcome {
-    /// It responded, with whatever status: a refusal is a response.
+    /// The server responded, with any other status. A refusal is a response.
     Responded,
-    /// It did not, or said that it cannot: 429, 502, 503, 504.
+    /// The server did not respond, or responded with 429, 502, 503 or 504.
     Unavailable {
-        /// When it said that it can again.
+        /// The delay of its `Retry-After` header, if any.
         retry_after: Option<Duration>,
     },
 }
@@ -49,35 +49,35 @@ pub enum RequestOutcome {
 /// Why a request may not be sent yet.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Throttled {
-    /// The server was away again and again.
-    #[error("{host} did not answer {failures} times in a row; it is left alone for a moment")]
+    /// The circuit of the server is open.
+    #[error("{host} failed {failures} times in a row; requests are paused")]
     CircuitOpen {
         /// The host.
         host: String,
-        /// How often it did not answer.
+        /// Number of consecutive failures.
         failures: u32,
-        /// When it may be asked again.
+        /// When a request may be sent.
         until: SystemTime,
     },
-    /// It is asked as fast as it may be.
-    #[error("{host} is asked as fast as it may be")]
+    /// The rate limit of the server is used up.
+    #[error("the rate limit for {host} is reached")]
     RateLimited {
         /// The host.
         host: String,
-        /// When it may be asked again.
+        /// When a request may be sent.
         until: SystemTime,
     },
 }
 
 impl Throttled {
-    /// When it may be asked again.
+    /// When a request may be sent.
     pub fn until(&self) -> SystemTime {
         match self {
             Self::CircuitOpen { until, .. } | Self::RateLimited { until, .. } => *until,
         }
     }
 
-    /// As the plugin is told it: away, with the time at which it is worth trying again.
+    /// Converts the refusal into the outage that a plugin receives.
     pub fn outage(&self, at: SystemTime) -> Outage {
         let left = self.until().duration_since(at).unwrap_or_default();
         let seconds = u32::try_from(left.as_millis().div_ceil(1000)).unwrap_or(u32::MAX).max(1);
@@ -85,11 +85,11 @@ impl Throttled {
     }
 }
 
-/// The health of all vendors' servers. One for each host process; several nodes each find out for themselves.
+/// Health of all vendor servers, one per process. Nodes do not share it.
 #[derive(Debug, Default)]
 pub struct Health {
     rules: Rules,
-    /// As many as the operator granted hosts to shops.
+    /// One entry per shop and granted host.
     servers: Mutex<HashMap<(ShopId, String), Server>>,
 }
 
@@ -100,7 +100,7 @@ struct Server {
     queue: Queue,
 }
 
-/// A request's place in the queue of a server. It leaves the queue when it is sent, and when this is dropped.
+/// A request's entry in the queue of a server. Dropping it leaves the queue.
 #[derive(Debug)]
 pub struct Turn<'a> {
     health: &'a Health,
@@ -110,12 +110,12 @@ pub struct Turn<'a> {
 }
 
 impl Health {
-    /// Health by these rules, of servers about which nothing bad is known.
+    /// Creates the health state, with every circuit closed.
     pub fn new(rules: Rules) -> Self {
         Self { rules, servers: Mutex::default() }
     }
 
-    /// How fast a server may be asked: as the account says, or as all may be.
+    /// Returns the rate limit of a server: the account's own, or the default.
     pub fn rate_limit(&self, requests_per_second: Option<NonZeroU32>) -> RateLimitRules {
         requests_per_second.map_or_else(|| self.rules.rate_limit.clone(), RateLimitRules::per_second)
     }
@@ -147,7 +147,7 @@ impl Health {
         });
     }
 
-    /// What is known of a server, for people: shown, never acted on.
+    /// Returns the circuit of a server, for display only.
     pub fn circuit(&self, shop: &ShopId, host: &str) -> Circuit {
         self.with(shop, host, |server| server.circuit)
     }

@@ -7,14 +7,14 @@
 
 use std::collections::BTreeMap;
 
-/// On whose behalf a request is sent. The turns of a server are shared out among them.
+/// Whom a request counts for. The queue is shared fairly among requesters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Requester {
-    /// The shop's orders, together.
+    /// All orders of the shop together.
     Orders,
-    /// One visitor, by an address or an id.
+    /// One shopper, by client id.
     Visitor(String),
-    /// A visitor who cannot be told from others, because the platform did not say who asks.
+    /// A shopper without a client id.
     Unknown,
 }
 
@@ -23,15 +23,15 @@ pub enum Requester {
 const MAX_WAITING_CALLS: usize = 8;
 /// Maximum number of these calls of one visitor. The second may wait only while half of the places are free.
 const MAX_WAITING_CALLS_PER_VISITOR: usize = 2;
-/// What a request costs in turns: an order's half of a shopper's.
+/// Cost of a request of an order: half that of a shopper's request.
 const ORDER_COST: u64 = 1;
 const VISITOR_COST: u64 = 2;
 
-/// Where a request stands in the queue: the lowest is next.
+/// Position of a request in the queue. The lowest is next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Position {
     finish: u64,
-    /// Tells requests apart that would end together: who came first goes first.
+    /// Breaks ties in order of arrival.
     number: u64,
 }
 
@@ -39,13 +39,13 @@ pub(super) struct Position {
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     waiting: BTreeMap<Position, Requester>,
-    /// Where the request that was served last stood.
+    /// Position of the request that was served last.
     served: u64,
     entered: u64,
 }
 
 impl Queue {
-    /// Puts a request in. `None` when the requester may not wait now.
+    /// Adds a request. Returns `None` if the requester may not wait now.
     pub(super) fn enter(&mut self, requester: &Requester) -> Option<Position> {
         let calls = self.waiting.values().filter(|waiting| **waiting != Requester::Orders).count();
         let own = self.waiting.iter().filter(|(_, waiting)| *waiting == requester).map(|(position, _)| position.finish);
@@ -76,13 +76,13 @@ impl Queue {
         self.waiting.range(..position).count()
     }
 
-    /// Takes a request out that is sent.
+    /// Removes a request that is sent.
     pub(super) fn serve(&mut self, position: Position) {
         self.leave(position);
         self.served = self.served.max(position.finish);
     }
 
-    /// Takes a request out that is not sent.
+    /// Removes a request that is not sent.
     pub(super) fn leave(&mut self, position: Position) {
         self.waiting.remove(&position);
     }

@@ -5,12 +5,12 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-/// How fast a server may be asked.
+/// Rules of a rate limit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct RateLimitRules {
-    /// Number of requests that may be sent at once after a rest.
+    /// Number of requests that may be sent at once after an idle period.
     #[cfg_attr(feature = "openapi", schema(value_type = u32, minimum = 1))]
     pub burst: NonZeroU32,
     /// Interval between requests after that.
@@ -36,10 +36,10 @@ impl Default for RateLimitRules {
     }
 }
 
-/// How fast a server was asked.
+/// State of a rate limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct RateLimit {
-    /// When it is as if it had never been asked. `None` before the first request.
+    /// When the limit is unused again. `None` before the first request.
     rested: Option<SystemTime>,
 }
 

@@ -43,7 +43,7 @@ pub enum WebhookError {
     #[error(transparent)]
     Failed(#[from] HookError),
     /// The plugin answered, and the host could not find out what it needed to know: a "no" may have been wrong.
-    #[error("the answer is not certain and was not given: {0}; the vendor is told to ask again")]
+    #[error("the response is uncertain and was not sent: {0}; the vendor was asked to retry")]
     Unsure(String),
     /// What came of it could not be kept, so nothing came of it.
     #[error(transparent)]

@@ -13,7 +13,7 @@ pub enum HeaderFault {
     #[error("is missing")]
     Missing,
     /// It is there more than once, and nobody can say which one counts.
-    #[error("stands in the request more than once")]
+    #[error("occurs more than once")]
     Repeated,
     /// It is no text.
     #[error("is not text")]
@@ -35,10 +35,10 @@ pub enum HeaderFault {
 #[serde(tag = "refusal", content = "detail", rename_all = "kebab-case")]
 pub enum Refusal {
     /// The address is nobody's.
-    #[error("no webhook has this address; if the vendor sent it, give the vendor the account's address anew")]
+    #[error("no account has this webhook URL; if the vendor sent the request, give the vendor a new webhook URL")]
     UnknownAddress,
     /// The plugin's version that runs has no such endpoint.
-    #[error("the plugin has no webhook {0:?}; take its address out at the vendor's")]
+    #[error("the plugin has no webhook endpoint {0:?}; remove its URL in the vendor's back office")]
     UnknownEndpoint(String),
     /// The sender's address is not among those that the operator lets in.
     #[error("{}", source_text(.0.as_ref()))]
@@ -65,7 +65,7 @@ pub enum Refusal {
     #[error("the secret setting {0:?} holds no signing secret: it must be \"whsec_\" and base64; copy it anew")]
     BadSecret(String),
     /// A header that the signature needs is not there, or not as it must be.
-    #[error("the header {header:?} {fault}; check at the vendor's that its webhooks are signed")]
+    #[error("the header {header:?} {fault}; check in the vendor's back office that webhooks are signed")]
     Header {
         /// Its name.
         header: String,
@@ -84,13 +84,13 @@ pub enum Refusal {
         secret: String,
     },
     /// It was signed too long ago: sent again by somebody, or held up.
-    #[error("the request was signed {0} seconds ago; it was held up or sent again, or a clock is wrong")]
+    #[error("the request was signed {0} seconds ago; it was delayed or replayed, or a clock is wrong")]
     Late(u64),
     /// It was signed in the future.
     #[error("the request is signed for {0} seconds from now: the vendor's clock or this machine's is wrong")]
     Early(u64),
     /// What the plugin says about the endpoint cannot be used. Such a plugin is not installed.
-    #[error("what the plugin says about this webhook cannot be used: {0}; tell its author")]
+    #[error("the plugin's webhook endpoint is invalid: {0}; report this to its author")]
     Declared(String),
 }
 

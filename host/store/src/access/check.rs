@@ -27,7 +27,7 @@ pub struct Access {
 #[derive(Debug, thiserror::Error)]
 pub enum AccessError {
     /// There is no such key or session, or its secret is another.
-    #[error("there is no such access key or session")]
+    #[error("unknown access key or session")]
     Unknown,
     /// Its time is over.
     #[error("the access key or session {0} has expired")]

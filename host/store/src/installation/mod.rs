@@ -38,10 +38,10 @@ pub enum ChangeError {
     #[error(transparent)]
     Install(#[from] InstallError),
     /// It was expected not to exist.
-    #[error("{0} exists already")]
+    #[error("{0} already exists")]
     Exists(String),
     /// It was changed since the caller read it. Read it again, then decide anew.
-    #[error("{0} was changed since you read it; read it again, then decide anew")]
+    #[error("{0} was changed since you read it; read it again, then repeat your change")]
     Changed(String),
     /// As the database says.
     #[error(transparent)]

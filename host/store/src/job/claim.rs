@@ -1,4 +1,4 @@
-//! Taking a job, keeping it, and what a run of it is told.
+//! Claims jobs and renews leases.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,10 +19,10 @@ use crate::keys::place;
 use crate::order::seen_by;
 use crate::vault::Key;
 
-/// So often a worker looks again when another took the job that it had picked.
+/// Maximum number of attempts to claim a job while other workers are quicker.
 const TRIES: u32 = 8;
 
-/// So often in a row a job's worker may be lost before a person looks: a deployment loses it once.
+/// Number of consecutive worker losses after which a job stops. A deployment loses a worker once.
 const MOST_LOSSES: i64 = 5;
 
 /// The next job that may run at $1: of the account with the fewest runs in progress, on all nodes together; of several such accounts,
@@ -88,7 +88,7 @@ const NEXT: &str = "
         j.due_at, j.id
     limit 1";
 
-/// What came of taking a job.
+/// Outcome of a claim.
 enum Taken {
     Claim(Box<Claim>),
     /// It does not go on by itself.
@@ -97,11 +97,10 @@ enum Taken {
     Missed,
 }
 
-/// A job as it was picked: its id, fence, state, and until when it was leased.
+/// A candidate: id, fencing token, state, and expiry of its lease.
 type Picked = (String, i64, String, i64);
 
-/// Draws the next fence, unless the job has changed since it was picked. From now on its account lets others pass, also when the
-/// job does not go on.
+/// Increments the fencing token, unless the job has changed.
 async fn fence_off(work: &mut Work, (id, fence, state, leased_until): &Picked, at: i64) -> Result<bool, StoreError> {
     let fenced = sqlx::query(
         "update jobs set fence = fence + 1, claimed_at = $5
@@ -117,7 +116,7 @@ async fn fence_off(work: &mut Work, (id, fence, state, leased_until): &Picked, a
     Ok(fenced.rows_affected() == 1)
 }
 
-/// Takes a job's lane, unless another job has begun in it.
+/// Occupies the job's lane, unless another job has begun in it.
 async fn hold_lane(work: &mut Work, id: &str) -> Result<bool, StoreError> {
     let held = sqlx::query(
         "update lanes set held_by = $1
@@ -130,13 +129,11 @@ async fn hold_lane(work: &mut Work, id: &str) -> Result<bool, StoreError> {
 }
 
 impl Store {
-    /// Takes the next job that is due, for as long as `lease` says. `None` when there is none: ask again later.
-    ///
-    /// Accounts take turns: the one with the fewest runs in progress goes first, so that another's backlog delays no job by more than
-    /// about one run.
+    /// Claims the next due job for the duration of `lease`. Returns `None` if there is none.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] also when other workers were quicker again and again.
+    ///
+    /// [`StoreError::Unavailable`] also if other workers were quicker each time.
     pub async fn claim(&self, worker: &str, now: SystemTime, lease: Duration) -> Result<Option<Claim>, StoreError> {
         let at = milliseconds(now);
         for _ in 0..TRIES {
@@ -225,7 +222,7 @@ impl Store {
         Ok(Taken::Claim(Box::new(Claim { job, journal: Arc::new(journal), wake, lease })))
     }
 
-    /// A job that takes its worker with it each time would take all of them.
+    /// Stops a job that has lost its workers repeatedly.
     async fn stop_lost(&self, work: &mut Work, id: &str, row: &Row, now: SystemTime) -> Result<(), StoreError> {
         let text =
             format!("its worker was lost {MOST_LOSSES} times in a row; look at the worker's log before trying again");
@@ -287,7 +284,8 @@ impl Store {
         })
     }
 
-    /// The event as all runs of one journal are told it: a replay must be told the same. Made when the journal begins.
+    /// Returns the event that all runs of one journal receive. It is fixed when the journal begins, because a replay
+    /// needs the same input.
     async fn told(&self, work: &mut Work, id: &str, shop: &ShopId, row: &Row, key: &Key) -> Result<Event, StoreError> {
         let told_at = place("told", "", id);
         if let Some(sealed) = &row.told {
@@ -324,9 +322,10 @@ impl Store {
         Ok(event)
     }
 
-    /// Keeps a job for longer, and tells whether it was cancelled. Send it well before the lease ends.
+    /// Extends the lease of a job, and returns whether it was cancelled. Send it well before the lease expires.
     ///
     /// # Errors
+    ///
     /// [`StoreError::Fenced`]: drop the run.
     pub async fn heartbeat(&self, lease: &Lease, now: SystemTime, longer: Duration) -> Result<Beat, StoreError> {
         let until = now + longer;

@@ -48,43 +48,43 @@ use crate::error::StoreError;
 use crate::journal::StoreJournal;
 use crate::outcome::StoredOutcome;
 
-/// How far a job has come.
+/// State of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JobState {
-    /// It begins, begins a new journal, or goes on after a worker gave it back, at this time or when its lane is free.
+    /// The job waits for its time or its lane: it is new, begins another round, or was released by a worker.
     Queued {
         /// Not before.
         due: SystemTime,
     },
-    /// A worker has it.
+    /// A worker runs it.
     Running,
-    /// The plugin waits.
+    /// The plugin sleeps.
     Sleeping {
         /// Until when; sooner when another event of its lane waits.
         until: SystemTime,
     },
-    /// A worker has it, and a request is out.
+    /// A request is in flight.
     Waiting,
-    /// It failed in a way that passes, and is tried again.
+    /// It failed with a temporary error, and is retried.
     Retrying {
-        /// How often it failed since it last got further; not at all when only this database was away.
+        /// Failures since the job last progressed; zero if only this database was unavailable.
         tries: Tries,
         /// When.
         until: SystemTime,
     },
-    /// A person must look whether a request arrived, and have it go on or cancel it.
+    /// The merchant must check whether a request arrived, and then retry or cancel the job.
     NeedsMerchant,
     /// It does not go on by itself: what it failed with does not pass, or did not within two days. [`Why::who`] can mend it;
     /// then [`Store::replay`](crate::Store::replay) has it run again.
     Stopped,
     /// The event is handled.
     Done,
-    /// It was cancelled.
+    /// The job was cancelled.
     Cancelled,
 }
 
 impl JobState {
-    /// How it is called in the tables.
+    /// Returns the name of the state in the database.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Queued { .. } => "queued",
@@ -99,7 +99,7 @@ impl JobState {
         }
     }
 
-    /// Does nothing follow any more?
+    /// Returns whether the state is final.
     pub fn is_over(&self) -> bool {
         matches!(self, Self::Done | Self::Cancelled)
     }
@@ -134,20 +134,20 @@ pub struct Why {
     pub detail: serde_json::Value,
 }
 
-/// A worker's right to write about a job.
+/// A worker's right to change a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
     /// The job.
     pub job: String,
     /// The worker.
     pub worker: String,
-    /// Which claim this is: the highest counts.
+    /// Fencing token: the highest one is valid.
     pub fence: u64,
     /// Afterwards another worker may claim the job.
     pub until: SystemTime,
 }
 
-/// A job that a worker has for a while.
+/// A claimed job.
 #[derive(Debug)]
 pub struct Claim {
     /// What to run.
@@ -156,11 +156,11 @@ pub struct Claim {
     pub journal: Arc<StoreJournal>,
     /// Why it is run now.
     pub wake: Wake,
-    /// What to give back with what came of it.
+    /// The lease, to be returned with the result.
     pub lease: Lease,
 }
 
-/// What a heartbeat tells the worker.
+/// The result of a heartbeat.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Beat {
     /// The lease, extended.
@@ -169,7 +169,7 @@ pub struct Beat {
     pub cancelled: bool,
 }
 
-/// Which jobs are meant. Nothing set = all.
+/// Filter for jobs. The default matches all.
 #[derive(Debug, Clone, Default)]
 pub struct JobFilter {
     /// Of this shop.
@@ -203,9 +203,9 @@ pub struct JobSummary {
     pub plugin: Digest,
     /// How far it has come.
     pub state: JobState,
-    /// Was it cancelled while it ran?
+    /// Whether cancellation was requested while it runs.
     pub cancelling: bool,
-    /// The job that holds its lane, when that is another: this one waits for it.
+    /// The job that blocks its lane, if another one does.
     pub behind: Option<String>,
     /// The worker that has it, or had it last.
     pub worker: Option<String>,
@@ -228,16 +228,15 @@ pub struct JobDetail {
     pub outcomes: Vec<StoredOutcome>,
 }
 
-/// How a job is run once more.
+/// How a job is retried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Replay {
-    /// From where it is: what it asked last is asked anew, and a request that must not be sent twice is sent again.
+    /// Resumes: the last request is repeated, also if it must not be sent twice.
     GoOn,
-    /// From the beginning, on the present settings, in a new journal: what it said before is not applied again, and how often
-    /// each request was sent stays counted.
+    /// Restarts with the current settings and a new journal. Earlier outcomes are not applied again, and attempts stay
+    /// counted.
     Restart,
-    /// As [`Restart`](Self::Restart), on another version of its plugin, and from now on. Events of the order that are recorded later
-    /// go to the version that they are pinned to.
+    /// Restarts on another plugin version. Later events of the order go to the version that they are pinned to.
     MoveTo(Digest),
 }
 

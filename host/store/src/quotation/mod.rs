@@ -104,10 +104,10 @@ pub enum QuotationError {
     #[error("{0:?} cannot be the id of a quotation: use 1 to 100 letters, digits, \".\", \"_\" and \"-\"")]
     Id(String),
     /// Another quotation was asked for with this id.
-    #[error("the quotation {0} was asked for with other lines or for somebody else; use a new id")]
+    #[error("the quote {0} was requested with other lines or for another customer; use a new id")]
     Exists(String),
     /// It was changed since the caller read it. Read it again, then decide anew.
-    #[error("the quotation {0} was changed since you read it; read it again, then decide anew")]
+    #[error("the quote {0} was changed since you read it; read it again, then repeat your change")]
     Changed(String),
     /// It is over, or not so far.
     #[error("the quotation {id} is {}; it cannot be {wanted}", .state.name())]
@@ -120,7 +120,7 @@ pub enum QuotationError {
         wanted: &'static str,
     },
     /// The offer's time is over. Ask for another, or offer anew.
-    #[error("what the quotation {id} offered ended at {ended}; the merchant can offer it anew")]
+    #[error("the offer of the quote {id} expired at {ended}; ask the merchant for a new offer")]
     Expired {
         /// The quotation.
         id: String,
@@ -128,7 +128,7 @@ pub enum QuotationError {
         ended: String,
     },
     /// An offer must end, and not before it begins.
-    #[error("an offer ends after now, and within a year")]
+    #[error("an offer must expire in the future and within a year")]
     End,
     /// The lines or prices cannot be used.
     #[error(transparent)]

@@ -1,4 +1,4 @@
-//! Taking jobs as there is room for them, and keeping those that are taken.
+//! Claims jobs while run slots are free, and renews their leases.
 
 use std::sync::Arc;
 
@@ -12,10 +12,10 @@ use crate::error::StoreError;
 use crate::job::Claim;
 use crate::worker::run::Ended;
 
-/// A lease is kept so often before it ends: two heartbeats may be lost.
+/// Number of heartbeats per lease. Two may be lost.
 const BEATS: u32 = 3;
 
-/// What is logged and traced of a job, from its claim until this worker has it no more.
+/// Creates the span of a job, from its claim to its release.
 fn span(claim: &Claim) -> tracing::Span {
     let Claim { job, .. } = claim;
     tracing::info_span!(
@@ -23,14 +23,14 @@ fn span(claim: &Claim) -> tracing::Span {
     )
 }
 
-/// Room for one more job.
+/// A slot for one more run.
 pub(super) struct Room {
     pub(super) run: OwnedSemaphorePermit,
     pub(super) job: OwnedSemaphorePermit,
 }
 
 impl Desk {
-    /// Works until it is drained.
+    /// Claims and runs jobs until the worker is drained.
     pub(super) async fn work(self: Arc<Self>, mut phase: watch::Receiver<Phase>) -> Drained {
         let mut jobs = JoinSet::new();
         let mut house = self.keep_house(&phase);
@@ -62,7 +62,7 @@ impl Desk {
         drained
     }
 
-    /// Sends heartbeats for ever.
+    /// Sends heartbeats until aborted.
     async fn keep(&self) {
         loop {
             tokio::time::sleep(self.settings.lease / BEATS).await;
@@ -73,7 +73,7 @@ impl Desk {
         }
     }
 
-    /// Claims jobs until the worker is drained. It is never broken off in a claim: nobody would know of the job.
+    /// Claims jobs until the worker is drained. A claim is never aborted, because nobody would know of the job.
     async fn claim(self: &Arc<Self>, jobs: &mut JoinSet<Ended>, phase: &mut watch::Receiver<Phase>) {
         let mut nudged = self.store.nudged();
         while let Some(room) = unless_drained(phase, self.room()).await.flatten() {
@@ -109,8 +109,8 @@ impl Desk {
         in_time(self.store.claim(&self.settings.name, self.clock.now(), self.settings.lease)).await
     }
 
-    /// Waits until the database answers again. Leases may have run out meanwhile: they are kept before anything is claimed, or this
-    /// worker would take its own jobs from itself, and other workers are given the time to do the same.
+    /// Waits until the database is available again. Leases may have expired meanwhile: they are renewed before anything
+    /// is claimed, so that this worker does not claim its own jobs, and other workers get time to do the same.
     async fn recover(&self) {
         loop {
             tokio::time::sleep(self.settings.poll).await;

@@ -1,8 +1,7 @@
-//! What is to be done beside the jobs for as long as a process lives: telling platforms, looking at what vendors pushed, deleting
-//! what is past its time.
+//! Background tasks of a worker: sends notifications, processes pushed settings, and sweeps.
 //!
-//! Each has a task of its own, so that none holds up another or a job. Several nodes may do all of it at once. What fails is
-//! logged and tried again.
+//! Each has its own task, so that none delays another or a job. Several nodes may run all of them. Failures are logged
+//! and retried.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,14 +12,14 @@ use tokio::task::JoinSet;
 use super::{Desk, Phase, unless_drained};
 use crate::notify::Notifier;
 
-/// A start has other things to do first.
+/// Delay of the first sweep after the start.
 const FIRST_SWEEP: Duration = Duration::from_secs(2);
 const BETWEEN_SWEEPS: Duration = Duration::from_secs(3600);
-/// What could not be done is tried again after so long: the database is away, or a plugin is busy.
+/// Delay before a failed task is retried.
 const AGAIN: Duration = Duration::from_secs(60);
 
 impl Desk {
-    /// Begins all of it. Each task ends when the worker is drained and it can be left; one that is dropped before loses nothing.
+    /// Starts all background tasks. Each ends when the worker is drained; aborting one loses nothing.
     pub(super) fn keep_house(self: &Arc<Self>, phase: &watch::Receiver<Phase>) -> JoinSet<()> {
         let mut house = JoinSet::new();
         house.spawn(self.clone().keep_doing(Self::tell, phase.clone()));
@@ -29,7 +28,7 @@ impl Desk {
         house
     }
 
-    /// Does it until it ends by itself; what has panicked is begun anew.
+    /// Runs a task, and restarts it after a panic.
     async fn keep_doing<D: Future<Output = ()> + Send + 'static>(
         self: Arc<Self>,
         what: fn(Arc<Self>, watch::Receiver<Phase>) -> D,

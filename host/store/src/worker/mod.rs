@@ -30,19 +30,19 @@ use crate::error::StoreError;
 use crate::job::Lease;
 use crate::sweep::Retention;
 
-/// How a worker works.
+/// Settings of a worker.
 #[derive(Debug, Clone)]
 pub struct WorkerSettings {
-    /// Names it in the tables and to people: the node's name, say. Two workers of one name harm nothing.
+    /// Name of the worker in tables and logs, such as the node's name. Two workers may share a name.
     pub name: String,
-    /// So many jobs run side by side, each with a guest instance. 16 unless changed.
+    /// Maximum number of concurrent runs, each with a guest instance. Default: 16.
     pub runs: NonZeroUsize,
-    /// So many more may await a request that is out, without an instance. Each holds a connection to a vendor. 256 unless changed.
+    /// Maximum number of further jobs whose request is in flight; they hold a connection and no instance. Default: 256.
     pub requests_out: usize,
-    /// For how long a job is taken; after so long without a sign of life another worker takes it. A minute unless changed.
+    /// Duration of a lease. Another worker claims the job if no heartbeat comes in this time. Default: one minute.
     pub lease: Duration,
-    /// How often the database is asked for jobs that have become due, and how soon it is asked again when it was away. What is
-    /// recorded in this process starts at once. Notifications are asked for as often. A second unless changed.
+    /// How often the database is polled for due jobs and notifications, and how soon it is retried after an outage.
+    /// Jobs that are recorded in this process start at once. Default: one second.
     pub poll: Duration,
     /// How long each kind of thing is kept. [`Retention::default`] unless changed.
     pub retention: Retention,
@@ -62,16 +62,18 @@ impl WorkerSettings {
     }
 }
 
-/// What a worker left when it was drained.
+/// Jobs that a drained worker did not finish.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Drained {
-    /// The jobs that did not end in time and were given back: another worker goes on with them at once.
+    /// Jobs that were released: another worker continues them at once.
     pub given_back: Vec<String>,
-    /// The jobs that could not be given back, because the database was away: another goes on with them when their lease ends.
+    /// Jobs that could not be released because the database was unavailable: another worker continues them when their
+    /// lease expires.
     pub left: Vec<String>,
 }
 
-/// A worker at work. Dropped without [`drain`](Self::drain) it ends as in a crash: its jobs go on elsewhere when their leases end.
+/// A running worker. Dropping it without [`drain`](Self::drain) is equivalent to a crash: other workers continue its
+/// jobs when their leases expire.
 #[derive(Debug)]
 pub struct Worker {
     phase: watch::Sender<Phase>,
@@ -79,8 +81,8 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Starts one. `host` runs the jobs, and has every shop that `store` keeps set up: a job whose shop or account is not there
-    /// stops, and is shown to the operator.
+    /// Starts a worker. `host` runs the jobs, and must have every shop of `store`: a job whose shop or account is
+    /// missing stops and is shown to the operator.
     pub fn start(host: Arc<Cartwright>, store: Store, clock: Arc<dyn Clock>, settings: WorkerSettings) -> Self {
         let (phase, followed) = watch::channel(Phase::Working);
         let desk = Arc::new(Desk {
@@ -95,8 +97,8 @@ impl Worker {
         Self { phase, working: tokio::spawn(desk.work(followed)) }
     }
 
-    /// Claims nothing more, lets what runs end for so long, and gives the rest back, so that another worker goes on with it at once.
-    /// A request that is still out then is given up, as in a crash: give it the time that a vendor takes. A sweep is broken off.
+    /// Stops claiming, waits for running jobs, and releases the rest, so that another worker continues them at once. A
+    /// request in flight is then abandoned, as in a crash: allow for the time that a vendor takes. A sweep is aborted.
     pub async fn drain(mut self, within: Duration) -> Drained {
         self.phase.send_replace(Phase::Draining);
         if let Ok(ended) = tokio::time::timeout(within, &mut self.working).await {
@@ -120,13 +122,13 @@ enum Phase {
     GivingBack,
 }
 
-/// Waits until the worker has come so far.
+/// Waits until the worker reaches a phase.
 async fn reached(phase: &mut watch::Receiver<Phase>, least: Phase) {
     // Without its `Worker` it is being aborted.
     let _ = phase.wait_for(|now| *now >= least).await;
 }
 
-/// What this gives, unless the worker is drained first.
+/// Returns the result of a future, or `None` if the worker is drained first.
 async fn unless_drained<T>(phase: &mut watch::Receiver<Phase>, wait: impl Future<Output = T>) -> Option<T> {
     tokio::select! {
         biased;
@@ -135,7 +137,7 @@ async fn unless_drained<T>(phase: &mut watch::Receiver<Phase>, wait: impl Future
     }
 }
 
-/// What all of a worker's jobs share.
+/// State shared by all jobs of a worker.
 struct Desk {
     host: Arc<Cartwright>,
     store: Store,
@@ -148,11 +150,11 @@ struct Desk {
     held: Mutex<HashMap<String, Held>>,
 }
 
-/// A job that this worker has.
+/// A job that this worker has claimed.
 struct Held {
     lease: Lease,
     cancel: Cancel,
-    /// Told when it is somebody else's by now.
+    /// Set when the lease is lost.
     fenced: watch::Sender<bool>,
 }
 
@@ -162,7 +164,7 @@ impl Desk {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps all leases, and passes on what an operator or another worker decided meanwhile.
+    /// Renews all leases, and passes on cancellations and lost leases.
     async fn beat(&self) -> Result<(), StoreError> {
         let mut kept = Ok(());
         let leases: Vec<Lease> = self.held().values().map(|held| held.lease.clone()).collect();

@@ -1,4 +1,4 @@
-//! One job, from its claim until the worker has it no more.
+//! Runs one job, from its claim to its release.
 
 use std::sync::Arc;
 
@@ -11,17 +11,17 @@ use crate::database::in_time;
 use crate::error::StoreError;
 use crate::job::{Claim, Lease};
 
-/// How a job left its worker.
+/// How a job ended in this worker.
 pub(super) enum Ended {
-    /// It ended, or is somebody else's.
+    /// It ended, or its lease was lost.
     Finished,
-    /// It was given back.
+    /// It was released.
     GivenBack(String),
-    /// It could not be given back.
+    /// It could not be released.
     Left(String),
 }
 
-/// Takes the job off the worker's list when it has ended, however it did.
+/// Removes the job from the worker's list when dropped.
 struct Listed<'a> {
     desk: &'a Desk,
     lease: Lease,
@@ -87,7 +87,8 @@ impl Desk {
         }
     }
 
-    /// Writes down how a run ended, as soon as the database answers. False when there is nothing more to write.
+    /// Records the end of a run, as soon as the database is available. Returns `false` if there is nothing more to
+    /// write.
     async fn finished(&self, lease: &Lease, ended: Result<&RunEnd, &RunError>) -> bool {
         loop {
             match in_time(self.store.finish(lease, ended, self.clock.now())).await {
