@@ -368,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn somebody_in_a_proxys_own_network_is_found_too() {
+    fn a_client_within_the_network_of_a_proxy_is_found_too() {
         assert_eq!(found("10.0.0.1", &["10.0.0.9, 10.0.0.2"], &["10.0.0.0/8"]).as_deref(), Some("10.0.0.9"));
         assert_eq!(found("10.0.0.1", &[], &["10.0.0.0/8"]).as_deref(), Some("10.0.0.1"));
         assert_eq!(found("10.0.0.1", &[" , "], &["10.0.0.0/8"]).as_deref(), Some("10.0.0.1"));

@@ -100,7 +100,7 @@ async fn the_catalogue_is_json_api_without_paging() {
 }
 
 #[tokio::test]
-async fn the_price_is_base_and_choices_times_the_countrys_percentage() {
+async fn the_price_is_base_and_choices_times_the_percentage_of_the_country() {
     let expivi = expivi().await;
     let url = format!("{}price_manager/price/1001", expivi.api_url());
 

@@ -59,7 +59,7 @@ async fn first(shop: &Shop, path: &str, list: &str, wanted: impl Fn(&Value) -> b
 }
 
 #[tokio::test]
-async fn what_is_anothers_is_not_there_with_ones_own_shop_in_the_path() {
+async fn what_another_shop_has_is_not_found_under_the_path_of_this_one() {
     let server = Arc::new(Server::new(&[]));
     let (shop, _fakes) = full(&server).await;
     let other = Shop::on(server).await;

@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxys_connections_are_many_clients() {
+    fn connections_of_a_proxy_are_many_clients() {
         let connections = connections(4, 1, &["10.0.0.0/8"]);
         let places: Vec<_> = (0..4).map(|_| connections.take(ip("::ffff:10.0.0.1"))).collect();
         assert!(places.iter().all(Result::is_ok));
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quarter_is_the_proxies_and_no_client_takes_a_proxys_place() {
+    fn a_quarter_is_the_proxies_and_no_client_takes_the_place_of_a_proxy() {
         let connections = connections(8, 8, &["10.0.0.0/8"]);
         let clients: Vec<_> = (0..6).map(|_| take(&connections, "192.0.2.1")).collect();
         assert_eq!(connections.take(ip("192.0.2.1")).err(), Some(ConnectionLimit::Node));

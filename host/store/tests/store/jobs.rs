@@ -28,7 +28,7 @@ on_each_database!(
     a_running_job_learns_from_its_heartbeat_that_it_is_cancelled,
     a_job_that_is_done_can_be_restarted_and_keeps_its_journals,
     a_run_that_could_not_be_made_is_shown_to_the_operator,
-    a_job_that_is_given_back_is_anothers_at_once,
+    a_job_that_is_given_back_is_another_workers_at_once,
     a_cancelled_job_that_is_not_sure_waits_for_the_merchant,
     jobs_are_listed_by_what_they_are,
     jobs_are_counted_while_they_are_not_over,
@@ -308,7 +308,7 @@ async fn a_run_that_could_not_be_made_is_shown_to_the_operator(database: Databas
     assert_eq!((why.text.as_str(), why.who), ("there is no shop shop", Some(Who::Operator)));
 }
 
-async fn a_job_that_is_given_back_is_anothers_at_once(database: Database) {
+async fn a_job_that_is_given_back_is_another_workers_at_once(database: Database) {
     let store = database.open().await;
     let id = record(&store, "e1", "1", 0).await;
     record(&store, "e2", "1", 0).await;
