@@ -99,6 +99,7 @@ impl Cartwright {
         if let Some(component) = self.cached(&name) {
             return Ok(component);
         }
+        tracing::info!(%digest, "compiling a plugin; this takes some seconds, once for each version");
         let (engine, bytes) = (self.engine().clone(), bytes.to_vec());
         let compiled = tokio::task::spawn_blocking(move || Component::from_binary(&engine, &bytes)).await;
         let component = compiled
