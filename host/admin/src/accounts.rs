@@ -338,8 +338,10 @@ async fn account_page(
                 input type="hidden" name="version" value=(account_version(account));
                 (settings(&plugin, &entered))
                 (consent::draw(visitor, &plugin, &entered.grants, &entered.values, &said.entry, false))
-                p.unsaved role="status" {}
-                button { "Save" }
+                div.save {
+                    button { "Save" }
+                    span.unsaved role="status" {}
+                }
             }
             (versions(visitor, node, &here, account, &plugin))
         },
