@@ -99,7 +99,7 @@ pub(crate) async fn run(arguments: Keys) -> anyhow::Result<ExitCode> {
             let made = store.make_access_key(&key, &person.name(), now).await;
             let (_, text) = made.map_err(|error| match error {
                 StoreError::NotFound { what: "shop", id } => anyhow!(
-                    "there is no shop {id}; make it first, on the pages of `cartwright serve` or with PUT /v1/shops/{id}"
+                    "shop {id} not found; create it first, on the pages of `cartwright serve` or with PUT /v1/shops/{id}"
                 ),
                 error => error.into(),
             })?;

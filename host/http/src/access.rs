@@ -269,9 +269,7 @@ async fn caller(parts: &mut Parts, node: &Node) -> Result<Caller, Problem> {
     let path = path.map_err(|rejection| Problem::not_found(rejection.body_text()))?;
     let shop = path.iter().find(|(name, _)| *name == "shop").map(|(_, shop)| shop);
     match (shop, caller.shop()) {
-        (Some(asked), Some(own)) if asked != own.as_str() => {
-            Err(Problem::not_found(format!("there is no shop {asked}")))
-        }
+        (Some(asked), Some(own)) if asked != own.as_str() => Err(Problem::not_found(format!("shop {asked} not found"))),
         _ => Ok(caller),
     }
 }

@@ -138,7 +138,7 @@ fn inspect_of_garbage_says_that_it_is_no_webassembly() {
     let file = folder.path().join("garbage.wasm");
     fs::write(&file, "garbage").expect("a file");
     let err = cartwright([Path::new("inspect"), &file]).failed();
-    assert!(err.contains("this is no WebAssembly"), "{err}");
+    assert!(err.contains("this is not a WebAssembly file"), "{err}");
     assert!(err.contains("garbage.wasm"), "{err}");
 }
 

@@ -276,7 +276,7 @@ async fn a_person_moves_a_job_to_another_version() {
     let to = host.moved_to().await.to_string();
     let unknown = Digest::of(b"never installed").to_string();
     let refused = host.run(&["jobs", "replay", JOB, "--on", &unknown]).failed();
-    assert!(refused.contains(&format!("there is no component {unknown}")), "{refused}");
+    assert!(refused.contains(&format!("component {unknown} not found")), "{refused}");
     let both = host.run(&["jobs", "replay", JOB, "--on", &to, "--restart"]);
     assert!(both.err.contains("cannot be used with"), "{both:#?}");
     let text = host.run(&["jobs", "replay", JOB, "--on", &to, "--who", "ann"]).succeeded();
@@ -305,7 +305,7 @@ async fn an_order_is_shown_with_its_lines_jobs_and_outcomes() {
     let missing = host.run(&["orders", "show", "77", "--shop", "rings"]).failed();
     assert!(missing.contains("the host knows no order 77 of the shop rings"), "{missing}");
     let missing = host.run(&["jobs", "show", "rings:expivi:e77"]).failed();
-    assert!(missing.contains("there is no job rings:expivi:e77"), "{missing}");
+    assert!(missing.contains("job rings:expivi:e77 not found"), "{missing}");
 }
 
 #[tokio::test]

@@ -107,7 +107,7 @@ fn a_key_for_a_shop_that_there_is_not_is_refused_in_plain_words() {
     let folder = Folder::new(0o600);
     for role in ["storefront", "backend", "integrator"] {
         let said = folder.run(&["keys", "make", "--role", role, "--label", "test", "--shop", "nowhere"]).failed();
-        assert!(said.contains("there is no shop nowhere") && said.contains("make it first"), "{said}");
+        assert!(said.contains("shop nowhere not found") && said.contains("create it first"), "{said}");
         assert!(!said.contains("FOREIGN KEY"), "{said}");
     }
     assert_eq!(folder.run(&["keys", "list"]).succeeded(), "");

@@ -82,7 +82,7 @@ async fn another_shop_is_not_there_for_a_key_of_a_shop() {
         for client in [&shop.storefront, &shop.backend, &shop.integrator] {
             let problem = operation.ask(client).await.problem(404, "not-found");
             // Just as for a shop that does not exist at all.
-            assert_eq!(problem["detail"], format!("there is no shop {}", other.id), "{}", operation.id);
+            assert_eq!(problem["detail"], format!("shop {} not found", other.id), "{}", operation.id);
         }
     }
     for client in [&shop.backend, &shop.integrator] {

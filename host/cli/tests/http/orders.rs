@@ -35,7 +35,10 @@ async fn nothing_that_is_reported_is_dropped_without_a_word() {
     let mut moved = placed("e2", "900", 1, &cart);
     moved["order"]["delivery"]["line1"] = json!("Nieuwe Straat 2");
     let problem = shop.backend.post(&events, &moved).await.problem(409, "same-version");
-    assert!(problem["detail"].as_str().is_some_and(|text| text.contains("higher than 1")), "{problem:#}");
+    assert!(
+        problem["detail"].as_str().is_some_and(|text| text.contains("report it with a higher version")),
+        "{problem:#}"
+    );
     moved["order"]["version"] = json!(2);
     shop.backend.post(&events, &moved).await.ok();
     let order = shop.backend.get(&shop.at("/orders/900")).await.ok();

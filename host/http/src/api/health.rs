@@ -42,7 +42,7 @@ async fn calls(
 ) -> Result<Json<Vec<CallSeries>>, Problem> {
     let shop = match (shop, caller.shop()) {
         (Some(asked), Some(own)) if asked != *own => {
-            return Err(Problem::not_found(format!("there is no shop {asked}")));
+            return Err(Problem::not_found(format!("shop {asked} not found")));
         }
         (asked, own) => asked.or_else(|| own.cloned()),
     };

@@ -91,7 +91,7 @@ async fn read(
 
 /// A job of another shop is none.
 pub async fn of_shop(node: &Node, shop: &ShopId, job: &str) -> Result<cartwright_store::JobDetail, Problem> {
-    let missing = || Problem::not_found(format!("there is no job {job}"));
+    let missing = || Problem::not_found(format!("job {job} not found"));
     let detail = node.store().job(job).await.map_err(|error| match error {
         cartwright_store::StoreError::NotFound { .. } => missing(),
         error => error.into(),

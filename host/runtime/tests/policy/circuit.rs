@@ -129,6 +129,6 @@ fn a_hold_is_told_as_an_outage_with_its_time() {
     let throttled = ask(&health, 12, AWAY).expect_err("open");
     let outage = throttled.outage(at(12));
     assert_eq!(outage.retry_after_seconds, Some(20));
-    assert!(outage.detail.contains("api.example did not answer 3 times"), "{}", outage.detail);
+    assert!(outage.detail.contains("api.example failed 3 times in a row"), "{}", outage.detail);
     assert_eq!(throttled.outage(at(1000)).retry_after_seconds, Some(1));
 }

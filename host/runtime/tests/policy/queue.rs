@@ -77,7 +77,7 @@ fn a_visitor_with_many_connections_waits_with_two_requests() {
     let health = busy();
     let _waiting = [enter(&health, &visitor("a")).expect("a place"), enter(&health, &visitor("a")).expect("a second")];
     let refused = enter(&health, &visitor("a")).expect_err("a third place");
-    assert!(refused.to_string().contains("asked as fast as it may be"), "{refused}");
+    assert!(refused.to_string().contains("the rate limit for api.example is reached"), "{refused}");
     let others: Vec<_> = (0..6).map(|other| enter(&health, &visitor(&other.to_string())).expect("a place")).collect();
     enter(&health, &visitor("late")).expect_err("all places are taken");
     drop(others);

@@ -305,7 +305,7 @@ async fn a_run_that_could_not_be_made_is_shown_to_the_operator(database: Databas
     let error = RunError::Setup(SetupError::NoShop(shop()));
     assert_eq!(store.finish(&run.lease, Err(&error), at(0)).await.unwrap(), JobState::Stopped);
     let why = store.job(&id).await.unwrap().why.unwrap();
-    assert_eq!((why.text.as_str(), why.who), ("there is no shop shop", Some(Who::Operator)));
+    assert_eq!((why.text.as_str(), why.who), ("shop shop not found", Some(Who::Operator)));
 }
 
 async fn a_job_that_is_given_back_is_another_workers_at_once(database: Database) {

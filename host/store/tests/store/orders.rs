@@ -65,7 +65,7 @@ async fn other_content_under_a_known_version_is_refused(database: Database) {
         let event = event_of(&format!("other {number}"), EventKind::Changed, other.clone());
         let error = store.record_event(&shop(), &event, &[job("expivi")], at(1)).await.unwrap_err();
         assert!(matches!(error, StoreError::SameVersion { version: 5, .. }), "{number}: {error}");
-        assert!(error.to_string().contains("in a version higher than 5"), "{error}");
+        assert!(error.to_string().contains("report it with a higher version"), "{error}");
     }
     assert_eq!(store.events(&shop(), "1").await.unwrap().len(), 1, "nothing of it stands");
     // The same content may come to several events.

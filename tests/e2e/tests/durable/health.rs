@@ -103,7 +103,7 @@ async fn a_request_that_was_held_does_not_count_as_one_that_may_have_arrived() {
         else {
             panic!("{held:?}")
         };
-        assert!(outage.detail.contains("did not answer 3 times in a row"), "{}", outage.detail);
+        assert!(outage.detail.contains("failed 3 times in a row"), "{}", outage.detail);
     }
     let Entry::Answered { answer: Answer::Given(response), .. } = &third.entry else { panic!("{third:?}") };
     assert_eq!(response.attempts, 1);

@@ -217,7 +217,7 @@ async fn one_job_that_cannot_run_does_not_hold_up_the_others(database: Database)
     let _worker = floor.worker(|settings| settings.runs = NonZeroUsize::MIN);
     floor.reaches(&lost, "stopped").await;
     floor.reaches(&good, "sleeping").await;
-    assert_eq!(floor.store.job(&lost).await.expect("the job").why.expect("why").text, "there is no shop nowhere");
+    assert_eq!(floor.store.job(&lost).await.expect("the job").why.expect("why").text, "shop nowhere not found");
 }
 
 async fn a_database_that_was_away_is_found_again(database: Database) {
