@@ -12,12 +12,13 @@ use cartwright::health::{RateLimitRules, Rules};
 use cartwright_http::address::BaseUrl;
 use cartwright_http::limits::Limits;
 use cartwright_http::{Observed, Serving, Starting, serve};
+use cartwright_service::output::complain;
 use cartwright_service::{database, installation};
 use clap::Args as _;
 use tokio::net::TcpListener;
 
 use crate::config::{self, Options};
-use crate::telemetry::Telemetry;
+use crate::telemetry::{LogFormat, Telemetry};
 
 /// Serve the host over HTTP: carts, orders, webhooks and set-up, described at /openapi.json.
 ///
@@ -41,6 +42,9 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let config = arguments.options.with_file(arguments.config.as_deref())?;
     let telemetry = Telemetry::start(config.log_format, config.otlp_endpoint.as_ref(), &config.node)?;
     let (starting, listener) = Starting::begin(listen(config.listen).await?)?;
+    if config.log_format == LogFormat::Text {
+        complain("starting; the first time the plugins are compiled, which takes some seconds");
+    }
     let store = database::open_or_make(&config.database, config.key_file.as_deref()).await?;
     let clock = Arc::new(SystemClock);
     let observed = Arc::new(Observed::new(clock));

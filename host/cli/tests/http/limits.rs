@@ -232,7 +232,7 @@ async fn bodies_for_which_there_is_no_room_are_refused_until_there_is() {
             waiting = begin_body(&shop, 90_000, 80_000);
         }
         assert!(said.starts_with("HTTP/1.1 503") && said.contains("retry-after: 1"), "{said}");
-        assert!(said.contains("one client address hold 100000 bytes"), "{said}");
+        assert!(said.contains("one client address use all 100000 bytes"), "{said}");
         drop(waiting);
         shop
     });

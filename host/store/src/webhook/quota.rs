@@ -116,7 +116,7 @@ impl Store {
         receipts.quota.set_measured(account.clone(), used);
         let has_room = used.saturating_add(bytes) <= quota;
         if !has_room {
-            tracing::warn!(
+            tracing::error!(
                 shop = %account.0, account = %account.1, quota, used,
                 "the quota of webhooks is full of notices that were not answered well; new ones are refused with 503: see among the \
                  account's failed notices why, and mend that, or raise --webhook-quota-mib"

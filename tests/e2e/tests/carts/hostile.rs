@@ -156,7 +156,7 @@ async fn what_is_no_plugin_is_refused_in_plain_words() {
     let whole = cartwright_bundled::EXPIVI;
     for (what, bytes, says) in [
         ("nothing", Vec::new(), "the file is empty"),
-        ("text", b"hello".to_vec(), "no WebAssembly"),
+        ("text", b"hello".to_vec(), "not a WebAssembly file"),
         ("a core module", wat("core-module"), "core module, not a component"),
         ("half a component", whole[..whole.len() / 2].to_vec(), "malformed"),
         ("an empty component", wat("empty"), "exports nothing"),
