@@ -60,7 +60,7 @@ pub struct SealedPrice {
     /// Until when it holds without asking again.
     #[cfg_attr(feature = "openapi", schema(value_type = cartwright_contract::openapi::Moment))]
     pub expires: String,
-    /// The country that it was priced for, as [`Visitor`](crate::Visitor) names it. A vendor's prices may depend on it.
+    /// The country that it was priced for, as [`Visitor`] names it. A vendor's prices may depend on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub country: Option<String>,
     /// The customer group that it was priced for.

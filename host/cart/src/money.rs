@@ -1,6 +1,6 @@
 //! Sums of money: exact decimals from the first price to a line's total, which is rounded once.
 //!
-//! [`Amount::round`] is the only place that rounds. `rust_decimal` reads and writes decimal text, but rounds a product of more than 28
+//! `Amount::round` is the only place that rounds. `rust_decimal` reads and writes decimal text, but rounds a product of more than 28
 //! digits without a word, so sums are done on whole numbers of any length.
 
 use cartwright_contract::records::{Money, Rounding};

@@ -2,7 +2,7 @@
 //! without another request to the vendor.
 //!
 //! A price is remembered by everything that the plugin was told when it was asked, but for the moment. It is remembered until the
-//! vendor says that it ends, and for [`MAX_AGE`] where the vendor does not say; and no longer than half of the time that the shop's
+//! vendor says that it ends, and for `MAX_AGE` where the vendor does not say; and no longer than half of the time that the shop's
 //! seals hold. A seal over a remembered price ends when it would have ended had the line been sealed when the vendor was asked:
 //! remembering lengthens nothing.
 //!

@@ -61,7 +61,7 @@ pub fn line(value: &str) -> Cow<'_, str> {
     if is_plain { Cow::Borrowed(value) } else { Cow::Owned(Value::from(value).to_string()) }
 }
 
-/// Reads what [`line`] wrote.
+/// Reads what [`line()`] wrote.
 pub fn value(line: &str) -> String {
     json_string(line).unwrap_or_else(|| line.to_owned())
 }

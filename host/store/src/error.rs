@@ -298,8 +298,8 @@ mod tests {
             ("28000", "user and password"),
             ("3D000", "name of the database"),
             ("42501", "lacks rights"),
-            ("42P01", "as it is set up"),
-            ("1", "as it is set up"),
+            ("42P01", "configuration is invalid"),
+            ("1", "configuration is invalid"),
         ] {
             let error = of(code);
             assert!(matches!(error, StoreError::Unusable(_)) && error.to_string().contains(says), "{code}: {error}");

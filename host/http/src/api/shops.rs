@@ -172,7 +172,7 @@ async fn origins(
     Ok(Tagged(origins_version(&origins), origins))
 }
 
-/// Sets them, each as a browser spells it: "https://shop.example".
+/// Sets them, each as a browser spells it: `https://shop.example`.
 #[utoipa::path(put, path = "/v1/shops/{shop}/origins", tag = "shops", operation_id = "set_origins",
     params(("shop" = ShopId, Path), ("If-Match" = Option<String>, Header, description = "The ETag that was read.")),
     request_body = BTreeSet<String>, responses((status = 204), Problems))]

@@ -66,7 +66,7 @@ impl Installation {
         Err(contended(&id))
     }
 
-    /// Sets up a vendor account, or changes one that runs the same version, as [`Cartwright::set_account`] does.
+    /// Sets up a vendor account, or changes one that runs the same version, as [`Cartwright::set_account`](cartwright::Cartwright::set_account) does.
     ///
     /// # Errors
     /// As there; and when it is not as expected.
@@ -99,7 +99,7 @@ impl Installation {
         Err(contended(shop))
     }
 
-    /// Moves an account to another version of its plugin, as [`Cartwright::swap_version`] does. Rolling back is moving to the version
+    /// Moves an account to another version of its plugin, as [`Cartwright::swap_version`](cartwright::Cartwright::swap_version) does. Rolling back is moving to the version
     /// before.
     ///
     /// # Errors

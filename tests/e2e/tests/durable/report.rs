@@ -557,7 +557,7 @@ async fn a_report_that_cannot_be_right_is_refused_and_leaves_nothing(database: D
     let error = report(stranger, &sold).await;
     assert!(matches!(&error, ReportError::UnknownAccount { line, account } if line == "1" && account == "stranger"));
     let error = report(platform.order(1), &SoldLines::new()).await;
-    assert!(error.to_string().contains("give `pin.digest` of the cart line"), "{error}");
+    assert!(error.to_string().contains("send `pin.digest` of its cart line"), "{error}");
     let error =
         report(platform.order(1), &SoldLines::from([("1".to_owned(), SoldLine { pin: unknown, quantity: 1 })])).await;
     assert!(matches!(&error, ReportError::UnknownPin { digest, .. } if *digest == unknown), "{error}");

@@ -1,5 +1,5 @@
 //! A vendor that is nothing but webhooks: one endpoint for each way of signing, and bodies that say what is to come of them, such
-//! as "line <order> <line>". The host's tests look at what it makes of that. Three of its settings have choices that it is asked for.
+//! as `line <order> <line>`. The host's tests look at what it makes of that. Three of its settings have choices that it is asked for.
 
 mod rest;
 
