@@ -68,7 +68,7 @@ async fn a_disk_fills_up(store: &Store, ballast: &Path) {
     run.journal.append(0, &began(at(0))).await.unwrap();
     let (events, error) = fill(store).await;
     assert!(matches!(error, StoreError::Full(_)), "{error:?}");
-    assert!(error.to_string().contains("make room, then try again") && !error.is_retryable(), "{error}");
+    assert!(error.to_string().contains("free space, then try again") && !error.is_retryable(), "{error}");
     // Nothing is half written, and what stands is read.
     assert_eq!(jobs(store).await, events);
     assert!(matches!(store.order(&shop(), &events.to_string()).await, Ok(None)));
