@@ -289,7 +289,7 @@ async fn what_is_never_taken_is_given_up_shown_and_sent_again_when_somebody_want
     let dead = desk.dead().await;
     let [given_up] = &dead[..] else { panic!("{dead:?}") };
     assert_eq!((&given_up.state, given_up.attempt), (&NotificationState::Dead, 12));
-    assert!(given_up.why.as_ref().is_some_and(|why| why.contains("answered 400")), "{given_up:?}");
+    assert!(given_up.why.as_ref().is_some_and(|why| why.contains("responded 400")), "{given_up:?}");
     // It lets the next one of its order pass.
     desk.platform.answers(204);
     desk.platform.told.lock().unwrap().clear();
@@ -386,8 +386,8 @@ async fn an_address_inside_is_refused_and_the_grant_is_named(database: Database)
         ("https://169.254.169.254/latest", "grants.networks += \"169.254.169.254/32\""),
         ("https://[::1]/", "grants.networks += \"::1/128\""),
         ("https://user:password@platform.example/", "user name"),
-        ("ftp://platform.example/", "no absolute"),
-        ("told", "no absolute"),
+        ("ftp://platform.example/", "not an absolute"),
+        ("told", "not an absolute"),
     ] {
         let endpoint = NotificationEndpoint { url: url.to_owned(), grants: Grants::default() };
         let refused = store.set_notification_endpoint(&shop(), &endpoint, Expected::Anything, "ann", at(0)).await;

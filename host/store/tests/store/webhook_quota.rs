@@ -21,7 +21,7 @@ const KIB: usize = 1024;
 
 fn notice(number: u64, bytes: usize) -> Notice {
     let number_text = number.to_string();
-    let body = [vec![b' '; bytes - number_text.len()], number_text.into_bytes()].concat();
+    let body = [vec![b' '; bytes.saturating_sub(number_text.len())], number_text.into_bytes()].concat();
     let request = WebhookRequest { method: "POST".to_owned(), headers: Vec::new(), query: String::new(), body };
     let destination = Destination { shop: shop(), account: account("expivi"), endpoint: "done".to_owned() };
     let id = NoticeId::Event(Digest::of(&number.to_be_bytes()));
