@@ -142,7 +142,7 @@ impl Admin {
     pub async fn grant_local_to(&self, shop: &str, account: &str, at: &str) {
         self.open(&format!("/shops/{shop}/accounts/{account}")).await;
         self.grant_local(at).await;
-        self.press("form.card:not([action$='/test']) > button").await;
+        self.press("form.card:not([action$='/test']) > button, form.card > .save > button").await;
         self.sees("Changes saved").await;
     }
 

@@ -51,7 +51,7 @@ async fn a_shop_is_set_up_with_expivi_from_nothing_and_a_wrong_token_is_correcte
     integrator.browser.picture("admin-wrong-token").await;
     integrator.fill("#setting-viewer-token", "viewer-token").await;
     integrator.fill("#setting-server-token", "server-token").await;
-    integrator.press("form.card:not([action$='/test']) > button").await;
+    integrator.press("form.card:not([action$='/test']) > button, form.card > .save > button").await;
     integrator.sees("Changes saved").await;
     integrator.press("form[action$='/test'] button").await;
     integrator.sees("Passed: ").await;
@@ -86,7 +86,7 @@ async fn a_shop_is_set_up_with_twikit_from_nothing() {
     integrator.sees("Vendor connected.").await;
     // A secret is never shown again, and an empty field keeps it.
     assert_eq!(integrator.browser.value("document.getElementById('setting-payload-secret').value").await, json!(""));
-    integrator.press("form.card:not([action$='/test']) > button").await;
+    integrator.press("form.card:not([action$='/test']) > button, form.card > .save > button").await;
     integrator.sees("Changes saved").await;
     // A vendor on this machine, without TLS, is an admin's to grant. Twikit is asked nothing before the first order needs it.
     assert_eq!(integrator.browser.value("document.getElementById('plain_http')").await, json!(null));

@@ -29,7 +29,7 @@ async fn a_dead_letter_is_replayed_once_its_cause_is_mended() {
     // Twikit checks a hash that is made with this.
     admin.open("/shops/gems/accounts/twikit").await;
     admin.fill("#setting-payload-secret", "wrong").await;
-    admin.press("form.card:not([action$='/test']) > button").await;
+    admin.press("form.card:not([action$='/test']) > button, form.card > .save > button").await;
     admin.sees("Changes saved").await;
 
     let shopper = Browser::open().await.expect("a second browser");
@@ -53,7 +53,7 @@ async fn a_dead_letter_is_replayed_once_its_cause_is_mended() {
 
     admin.open("/shops/gems/accounts/twikit").await;
     admin.fill("#setting-payload-secret", &TwikitConfig::default().payload_secret).await;
-    admin.press("form.card:not([action$='/test']) > button").await;
+    admin.press("form.card:not([action$='/test']) > button, form.card > .save > button").await;
     admin.sees("Changes saved").await;
     admin.open(job.trim_start_matches("/admin")).await;
     admin.press_and_confirm("button[value=beginning]").await;
