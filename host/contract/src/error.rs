@@ -170,7 +170,7 @@ impl HookError {
 #[serde(tag = "setup", content = "detail", rename_all = "kebab-case")]
 pub enum SetupError {
     /// No such shop.
-    #[error("there is no shop {0}")]
+    #[error("shop {0} not found")]
     NoShop(ShopId),
     /// No such account.
     #[error("the shop has no vendor account {0}")]
