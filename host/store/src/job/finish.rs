@@ -1,4 +1,4 @@
-//! What a run's end makes of its job: what [`next_step`](cartwright::durable::next_step) says, written down.
+//! What a run's end makes of its job: what [`next_step`] says, written down.
 
 use std::time::{Duration, SystemTime};
 
