@@ -24,7 +24,7 @@ use serde_json::{Map, Value};
 use super::consent;
 use super::entry::{Entry, Issues, again};
 use super::form::{self, Drawn, Offered};
-use super::frame::{Done, at, page, page_with_action, refusal, segment, token};
+use super::frame::{Done, page, page_with_action, refusal, segment, shop_path, token};
 use super::shops::runs;
 use super::visitor::{Sent, Visitor, done};
 
@@ -38,7 +38,7 @@ pub(super) fn routes() -> Router<Node> {
 }
 
 fn path(shop: &ShopId, account: &AccountId) -> String {
-    at(shop, &format!("/accounts/{}", segment(account.as_str())))
+    shop_path(shop, &format!("/accounts/{}", segment(account.as_str())))
 }
 
 /// A shop's account as it runs.
@@ -59,7 +59,7 @@ async fn list(
     Path(shop): Path<ShopId>,
 ) -> Result<Markup, Problem> {
     let accounts = node.host().snapshot(&shop)?.accounts;
-    let connect = html! { a.button href=(at(&shop, "/accounts/new")) { "Connect a vendor" } };
+    let connect = html! { a.button href=(shop_path(&shop, "/accounts/new")) { "Connect a vendor" } };
     Ok(page_with_action(
         &visitor,
         "Vendors",
@@ -130,7 +130,7 @@ fn card(shop: &ShopId, plugin: &Plugin) -> Markup {
             h2 { (identity.name) }
             p { "By " (identity.vendor) " · v" (identity.version) }
             (consent::asks(plugin))
-            p { a.button href=(at(shop, &format!("/accounts/new?component={}", plugin.digest()))) { "Connect " (identity.name) } }
+            p { a.button href=(shop_path(shop, &format!("/accounts/new?component={}", plugin.digest()))) { "Connect " (identity.name) } }
         }
     }
 }
@@ -187,7 +187,7 @@ fn new_page(visitor: &Visitor, shop: &ShopId, plugin: &Plugin, entered: &Entered
         html! {
             (entry.summary_of(|field| input_of(plugin, field)))
             section.card { p { "By " (identity.vendor) " · v" (identity.version) } (consent::asks(plugin)) }
-            form.card method="post" action=(at(shop, "/accounts")) {
+            form.card method="post" action=(shop_path(shop, "/accounts")) {
                 (token(visitor))
                 input type="hidden" name="component" value=(plugin.digest());
                 (entry.field("id", "Connection ID", "", html! {
@@ -313,7 +313,7 @@ async fn account_page(
         html! {
             (said.entry.summary_of(|field| input_of(&plugin, field)))
             p { (identity.name) " by " (identity.vendor) " · v" (identity.version) ". "
-                a href=(at(shop, "/links")) { "Link products" } }
+                a href=(shop_path(shop, "/links")) { "Link products" } }
             form.card method="post" action=(format!("{here}/test")) data-page=(here) {
                 h2 { "Connection" }
                 (token(visitor))

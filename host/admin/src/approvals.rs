@@ -14,9 +14,9 @@ use cartwright_store::{AccountOutcome, AccountOutcomeState};
 use maud::{Markup, html};
 
 use super::form::text_of;
-use super::frame::{Done, at, page, token};
+use super::frame::{Done, page, shop_path, token};
 use super::visitor::{Sent, Visitor, done};
-use super::words::{PAGE, said, when};
+use super::words::{PAGE, describe_outcome, when};
 
 pub(super) fn routes() -> Router<Node> {
     Router::new()
@@ -55,7 +55,7 @@ async fn list(
                             }
                         },
                         other => {
-                            p { (said(other, &[])) }
+                            p { (describe_outcome(other, &[])) }
                             (decision(&visitor, &shop, pushed, "seen", "Mark as done"))
                         },
                     }
@@ -105,7 +105,7 @@ fn changes(
 
 fn decision(visitor: &Visitor, shop: &ShopId, pushed: &AccountOutcome, what: &str, text: &str) -> Markup {
     html! {
-        form method="post" action=(at(shop, &format!("/approvals/{what}"))) {
+        form method="post" action=(shop_path(shop, &format!("/approvals/{what}"))) {
             (token(visitor))
             input type="hidden" name="id" value=(pushed.id);
             button.quiet[what != "approve"] { (text) span.visually-hidden { ": change of " (pushed.account) } }
@@ -121,7 +121,7 @@ async fn approve(
 ) -> Result<Redirect, Problem> {
     node.host().shop(&shop)?;
     node.store().approve_pushed(node.host(), &shop, sent.text("id"), &caller.who, node.now()).await?;
-    Ok(done(&at(&shop, "/approvals"), Done::Approved))
+    Ok(done(&shop_path(&shop, "/approvals"), Done::Approved))
 }
 
 async fn refuse(
@@ -131,7 +131,7 @@ async fn refuse(
     sent: Sent,
 ) -> Result<Redirect, Problem> {
     node.store().refuse_pushed(&shop, sent.text("id"), &caller.who, node.now()).await?;
-    Ok(done(&at(&shop, "/approvals"), Done::Refused))
+    Ok(done(&shop_path(&shop, "/approvals"), Done::Refused))
 }
 
 async fn seen(
@@ -141,5 +141,5 @@ async fn seen(
     sent: Sent,
 ) -> Result<Redirect, Problem> {
     node.store().see_account_outcome(&shop, sent.text("id"), &caller.who, node.now()).await?;
-    Ok(done(&at(&shop, "/approvals"), Done::Settled))
+    Ok(done(&shop_path(&shop, "/approvals"), Done::Settled))
 }

@@ -44,7 +44,7 @@ fn grant_shown(grant: &str) -> &str {
     }
 }
 
-/// What is granted to a plugin, for whoever grants it.
+/// Draws the grants of an account, with the controls of the person who may grant them.
 /// `settings` are those that are saved.
 pub(super) fn draw(
     visitor: &Visitor,

@@ -243,7 +243,7 @@ fn default_text(drawn: &Drawn<'_>, field: &Field) -> Option<String> {
     Some(default).filter(|default| !default.is_empty())
 }
 
-/// Was a secret entered that is not drawn again? None is written into a page, not even for whoever has just sent it.
+/// Returns whether a secret was entered. Secrets are never written into a page, so it must be entered again.
 fn is_lost(drawn: &Drawn<'_>, field: &Field) -> bool {
     field.kind == "secret" && drawn.values.get(&field.name).is_some_and(Value::is_string)
 }
@@ -310,8 +310,8 @@ fn input(drawn: &Drawn<'_>, field: &Field, Input { name, id, about, blocked }: &
         // Whether it has no value may matter.
         "yes-no" if drawn.of_product || field.default.is_none() => html! {
             select id=(id) name=(name) aria-describedby=(about) {
-                @let none = if drawn.of_product { "Inherit from connection" } else { "–" };
-                @for (choice, shown) in [("", none), ("true", "Yes"), ("false", "No")] {
+                @let inherited = if drawn.of_product { "Inherit from connection" } else { "–" };
+                @for (choice, shown) in [("", inherited), ("true", "Yes"), ("false", "No")] {
                     option value=(choice) selected[text == choice] { (shown) }
                 }
             }

@@ -73,7 +73,7 @@ pub(super) fn address(path: &str) -> String {
 }
 
 /// Returns the address of a page of a shop.
-pub(super) fn at(shop: &ShopId, path: &str) -> String {
+pub(super) fn shop_path(shop: &ShopId, path: &str) -> String {
     address(&of_shop(shop, path))
 }
 
@@ -148,7 +148,7 @@ pub(super) fn whole(title: &str, body: Markup) -> Markup {
     }
 }
 
-/// Draws the problems of pages, and sends whoever must sign in there.
+/// Draws problems as pages, and redirects visitors without a session to the sign-in page.
 pub(super) async fn drawn(State(prefix): State<String>, request: Request, next: Next) -> Response {
     let (method, at) = (request.method().clone(), request.uri().clone());
     PREFIX.scope(prefix, async move { draw(&method, &at, next.run(request).await) }).await

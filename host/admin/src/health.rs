@@ -12,7 +12,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::chart::{chart, span};
-use super::frame::{at, page};
+use super::frame::{page, shop_path};
 use super::visitor::Visitor;
 use super::words::written;
 
@@ -53,7 +53,7 @@ async fn all(_: Admin, visitor: Visitor, State(node): State<Node>) -> Markup {
                             @for series in &series {
                                 tr {
                                     th scope="row" { (series.plugin) }
-                                    td { a href=(at(&series.shop, "/health")) { (series.shop) } }
+                                    td { a href=(shop_path(&series.shop, "/health")) { (series.shop) } }
                                     td.number { (series.hour.calls) }
                                     td.number { @if series.hour.errors > 0 { span.state.bad { (series.hour.errors) } } @else { "0" } }
                                     td.number { (span(series.hour.p50_ms)) } td.number { (span(series.hour.p95_ms)) }
@@ -114,7 +114,7 @@ fn logs(shop: &ShopId, lines: &[LoggedLine], level: Severity) -> Markup {
     html! {
         section {
             h2 #logs { "Plugin logs" }
-            form.row method="get" action=(at(shop, "/health")) {
+            form.row method="get" action=(shop_path(shop, "/health")) {
                 div.field {
                     label for="level" { "Level" }
                     select #level name="level" {

@@ -14,10 +14,10 @@ use cartwright_store::{JobDetail, JobFilter, JobSummary, Replay};
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::frame::{Done, at, page, segment, token};
+use super::frame::{Done, page, segment, shop_path, token};
 use super::orders;
 use super::visitor::{Sent, Visitor, done};
-use super::words::{PAGE, PageOf, STATES, happened, last_of_page, said, state, when};
+use super::words::{PAGE, PageOf, STATES, describe_outcome, happened, last_of_page, state, when};
 
 /// The states that are shown unless one is chosen: those that need somebody, and those in trouble.
 const FIRST: usize = 3;
@@ -32,7 +32,7 @@ pub(super) fn routes() -> Router<Node> {
 
 /// The page of a job.
 pub(super) fn path(shop: &ShopId, job: &str) -> String {
-    at(shop, &format!("/jobs/{}", segment(job)))
+    shop_path(shop, &format!("/jobs/{}", segment(job)))
 }
 
 #[derive(Debug, Deserialize)]
@@ -74,16 +74,16 @@ async fn list(
         html! {
             p { "Each job sends one order event to one vendor. Jobs run and retry automatically." }
             nav.filters aria-label="Statuses" {
-                a href=(at(&shop, "/jobs")) aria-current=[chosen.is_none().then_some("page")] { "Needs attention" }
+                a href=(shop_path(&shop, "/jobs")) aria-current=[chosen.is_none().then_some("page")] { "Needs attention" }
                 @for (name, text, _) in STATES {
-                    a href=(at(&shop, &format!("/jobs?state={name}"))) aria-current=[(chosen == Some(name)).then_some("page")] { (text) }
+                    a href=(shop_path(&shop, &format!("/jobs?state={name}"))) aria-current=[(chosen == Some(name)).then_some("page")] { (text) }
                 }
             }
             @for (name, text, jobs) in &found {
                 section {
                     h2 { (text) }
                     @if jobs.is_empty() { p { "No jobs" } } @else { (table(&shop, text, jobs)) }
-                    (listed.draw(&at(&shop, "/jobs"), &[("state", *name)], last_of_page(jobs).map(|last| last.id.as_str())))
+                    (listed.draw(&shop_path(&shop, "/jobs"), &[("state", *name)], last_of_page(jobs).map(|last| last.id.as_str())))
                 }
             }
         },
@@ -163,7 +163,7 @@ async fn read(
                     h2 { "Updates" }
                     ol.timeline {
                         @for outcome in &detail.outcomes {
-                            li { (when(outcome.at)) (said(&outcome.outcome, &[])) @if outcome.held { " " span.state.bad { "Needs attention" } } }
+                            li { (when(outcome.at)) (describe_outcome(&outcome.outcome, &[])) @if outcome.held { " " span.state.bad { "Needs attention" } } }
                         }
                     }
                 }

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use cartwright::ShopId;
 use cartwright_http::access::{Admin, Caller};
-use cartwright_http::api::keys::{LONGEST_LABEL, new_key};
+use cartwright_http::api::keys::{MAX_LABEL_CHARS, new_key};
 use cartwright_http::extract::Path;
 use cartwright_http::{Node, Problem};
 use cartwright_store::{AccessKeyInfo, NewAccessKey, Role};
@@ -18,7 +18,7 @@ use maud::{Markup, html};
 
 use super::consent::networks;
 use super::entry::{Entry, Issues, again, of_field, wrong};
-use super::frame::{Done, address, at, page, segment, token};
+use super::frame::{Done, address, page, segment, shop_path, token};
 use super::visitor::{Sent, Visitor, done};
 use super::words::when;
 
@@ -90,7 +90,7 @@ fn row(visitor: &Visitor, key: &AccessKeyInfo, now: SystemTime) -> Markup {
             td {
                 (key.role.name())
                 @match key.role.shop() {
-                    Some(shop) => { " of " a href=(at(shop, "")) { (shop) } },
+                    Some(shop) => { " of " a href=(shop_path(shop, "")) { (shop) } },
                     None => " of all shops",
                 }
                 @if !key.networks.is_empty() {
@@ -142,7 +142,7 @@ fn new_form(visitor: &Visitor, shops: &[ShopId], entry: &Entry<'_>) -> Markup {
             h2 { "Create key" }
             (token(visitor))
             (entry.field("label", "Name", "", html! {
-                input #label name="label" required maxlength=(LONGEST_LABEL) value=(entry.text("label", "")) aria-describedby="label-help"
+                input #label name="label" required maxlength=(MAX_LABEL_CHARS) value=(entry.text("label", "")) aria-describedby="label-help"
                     aria-invalid=[entry.invalid("label")];
             }))
             fieldset #role {
@@ -186,7 +186,7 @@ fn role(sent: &Sent) -> Result<Role, Problem> {
         ("backend", None) if !is_all => return Err(wrong("shop", "Choose a shop, or “All shops”.")),
         ("backend", shop) => Role::Backend { shop },
         ("admin", None) => Role::Admin,
-        // Whoever chose a shop did not want a key for all of them.
+        // A form that names a shop does not ask for a key for all shops.
         ("admin", Some(_)) => return Err(wrong("shop", "An admin key is for all shops: choose “All shops”.")),
         _ => return Err(wrong("role", "Choose a role.")),
     })

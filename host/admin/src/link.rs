@@ -21,7 +21,7 @@ use url::form_urlencoded;
 use super::accounts::plugin;
 use super::entry::{Entry, wrong};
 use super::form::{self, Drawn};
-use super::frame::{Done, at, page, refusal, token};
+use super::frame::{Done, page, refusal, shop_path, token};
 use super::links::{read_strategy, strategies};
 use super::shops::runs;
 use super::visitor::{Sent, Visitor, done};
@@ -154,7 +154,7 @@ async fn link_page(
                 }
             } @else { (entry.summary_of(id_of)) }
             (picker)
-            form.card method="post" action=(at(shop, "/links/edit")) {
+            form.card method="post" action=(shop_path(shop, "/links/edit")) {
                 h2 { "Product link" }
                 (token(visitor))
                 input type="hidden" name="version" value=(told.version);
@@ -181,7 +181,7 @@ async fn link_page(
                     select #strategy name="strategy" { (strategies(node, &of.accounts, Some(&link.account), Some(&link.strategy))) }
                     @if !told.version.is_empty() {
                         p.help {
-                            a href=(at(shop, &format!("/preview?{}", form_urlencoded::Serializer::new(String::new()).append_pair("product", &link.shop_product).finish()))) {
+                            a href=(shop_path(shop, &format!("/preview?{}", form_urlencoded::Serializer::new(String::new()).append_pair("product", &link.shop_product).finish()))) {
                                 "Test with a configuration"
                             }
                         }
@@ -271,13 +271,13 @@ async fn picker(node: &Node, of: &ShopSnapshot, link: &Link, editing: &Editing) 
         let mut query = form_urlencoded::Serializer::new(String::new());
         query.append_pair("product", &link.shop_product).append_pair("account", link.account.as_str());
         query.extend_pairs(pairs.iter().filter(|(_, value)| !value.is_empty()));
-        at(shop, &format!("/links/edit?{}", query.finish()))
+        shop_path(shop, &format!("/links/edit?{}", query.finish()))
     };
     let chosen = |product: &Product| product.id == link.vendor_product;
     html! {
         section.card aria-labelledby="picker" {
             h2 #picker { "Vendor catalog" }
-            form method="get" action=(at(shop, "/links/edit")) role="search" {
+            form method="get" action=(shop_path(shop, "/links/edit")) role="search" {
                 input type="hidden" name="product" value=(link.shop_product);
                 div.row {
                     div.field {
@@ -357,7 +357,7 @@ async fn set(
         }
     };
     match linked {
-        Ok(warnings) if warnings.is_empty() => Ok(done(&at(&shop, "/links"), Done::Linked).into_response()),
+        Ok(warnings) if warnings.is_empty() => Ok(done(&shop_path(&shop, "/links"), Done::Linked).into_response()),
         Ok(warnings) => {
             let warnings = warnings.iter().flat_map(|LinkIssues { issues, .. }| issues);
             let issues = warnings.map(|issue| by_input(issue, &link.shop_product)).collect();

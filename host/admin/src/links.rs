@@ -17,7 +17,7 @@ use serde::Deserialize;
 use url::form_urlencoded;
 
 use super::entry::{Entry, again, of_field, wrong};
-use super::frame::{Done, at, page_with_action, token};
+use super::frame::{Done, page_with_action, shop_path, token};
 use super::visitor::{Sent, Uploaded, Visitor, done};
 
 /// The most links of one page; a search finds the others.
@@ -39,7 +39,7 @@ struct Which {
 /// The page of one link.
 fn edit_path(shop: &ShopId, product: &str) -> String {
     let query: String = form_urlencoded::Serializer::new(String::new()).append_pair("product", product).finish();
-    at(shop, &format!("/links/edit?{query}"))
+    shop_path(shop, &format!("/links/edit?{query}"))
 }
 
 async fn list(
@@ -59,7 +59,7 @@ fn list_page(visitor: &Visitor, node: &Node, shop: &ShopId, q: &str, entry: &Ent
         [&link.shop_product, &link.vendor_product].iter().any(|text| text.to_lowercase().contains(&wanted))
     };
     let found: Vec<&Link> = links.iter().filter(is_wanted).collect();
-    let link = html! { @if !accounts.is_empty() { a.button href=(at(shop, "/links/edit")) { "Link product" } } };
+    let link = html! { @if !accounts.is_empty() { a.button href=(shop_path(shop, "/links/edit")) { "Link product" } } };
     Ok(page_with_action(
         visitor,
         "Products",
@@ -67,9 +67,9 @@ fn list_page(visitor: &Visitor, node: &Node, shop: &ShopId, q: &str, entry: &Ent
         html! {
             (entry.summary_of(|field| (field == "table").then(|| field.to_owned())))
             @if accounts.is_empty() {
-                p { "First " a href=(at(shop, "/accounts/new")) { "connect a vendor" } "." }
+                p { "First " a href=(shop_path(shop, "/accounts/new")) { "connect a vendor" } "." }
             } @else {
-                form.row method="get" action=(at(shop, "/links")) role="search" {
+                form.row method="get" action=(shop_path(shop, "/links")) role="search" {
                     div.field { label for="q" { "Search products" } input #q name="q" type="search" value=(q) size="24"; }
                     button.quiet { "Search" }
                 }
@@ -92,7 +92,7 @@ fn list_page(visitor: &Visitor, node: &Node, shop: &ShopId, q: &str, entry: &Ent
                                     td { (link.vendor_product) }
                                     td { (strategy_shown(&link.strategy)) }
                                     td {
-                                        form method="post" action=(at(shop, "/links/remove")) {
+                                        form method="post" action=(shop_path(shop, "/links/remove")) {
                                             (token(visitor))
                                             input type="hidden" name="product" value=(link.shop_product);
                                             input type="hidden" name="version" value=(link_version(link));
@@ -107,11 +107,11 @@ fn list_page(visitor: &Visitor, node: &Node, shop: &ShopId, q: &str, entry: &Ent
                     }
                 }
             }
-            form.card method="post" action=(at(shop, "/links/table")) enctype="multipart/form-data" {
+            form.card method="post" action=(shop_path(shop, "/links/table")) enctype="multipart/form-data" {
                 h2 { "Import and export" }
                 (token(visitor))
                 p {
-                    a href=(at(shop, "/links/table")) { "Export the links" }
+                    a href=(shop_path(shop, "/links/table")) { "Export the links" }
                     ", edit them in a spreadsheet and import them again. If a row is invalid nothing is imported. Products not in the file are unchanged."
                 }
                 (entry.field("table", "CSV file", "", html! {
@@ -184,7 +184,7 @@ async fn remove(
     let expected = Expected::Version(sent.text("version"));
     let product = sent.raw("product");
     node.installation().unlink(&shop, &product, expected, &caller.who, node.now()).await?;
-    Ok(done(&at(&shop, "/links"), Done::Unlinked).into_response())
+    Ok(done(&shop_path(&shop, "/links"), Done::Unlinked).into_response())
 }
 
 async fn export(_: Integrator, State(node): State<Node>, Path(shop): Path<ShopId>) -> Result<Response, Problem> {
@@ -204,7 +204,7 @@ async fn import(
     Uploaded(file): Uploaded,
 ) -> Result<Response, Problem> {
     match link_all(&node, &caller, &shop, file.as_deref()).await {
-        Ok(()) => Ok(done(&at(&shop, "/links"), Done::Imported).into_response()),
+        Ok(()) => Ok(done(&shop_path(&shop, "/links"), Done::Imported).into_response()),
         Err(problem) => {
             let entry = Entry::refused_without(&problem);
             Ok(again(&problem, list_page(&visitor, &node, &shop, "", &entry)?))

@@ -15,7 +15,7 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::form::text_of;
-use super::frame::{address, at, page};
+use super::frame::{address, page, shop_path};
 use super::visitor::Visitor;
 use super::words::{PAGE, PageOf, last_of_page, when};
 
@@ -49,7 +49,7 @@ async fn of_shop(
     node.host().shop(&shop)?;
     let entries = node.store().log_entries(Some(&shop), before(&shown)?, PAGE).await?;
     let entries: Vec<_> = entries.into_iter().map(|entry| seen(&caller, entry)).collect();
-    Ok(page(&visitor, "Audit log", list(&entries, &at(&shop, "/log"), false, &shown)))
+    Ok(page(&visitor, "Audit log", list(&entries, &shop_path(&shop, "/log"), false, &shown)))
 }
 
 fn list(entries: &[LogEntry], here: &str, shops: bool, shown: &PageOf) -> Markup {
@@ -72,7 +72,7 @@ fn list(entries: &[LogEntry], here: &str, shops: bool, shown: &PageOf) -> Markup
                             tr {
                                 td { (when(entry.at)) }
                                 td { (entry.who) }
-                                @if shops { td { @if let Some(shop) = &entry.shop { a href=(at(shop, "/log")) { (shop) } } } }
+                                @if shops { td { @if let Some(shop) = &entry.shop { a href=(shop_path(shop, "/log")) { (shop) } } } }
                                 th scope="row" { (entry.what.replace('-', " ")) " " span.mark { (entry.subject) } }
                                 td.long { (difference(entry.before.as_ref(), entry.after.as_ref())) }
                             }

@@ -3,7 +3,7 @@
 use cartwright::ShopId;
 use maud::{Markup, html};
 
-use super::frame::{address, at, of_shop};
+use super::frame::{address, of_shop, shop_path};
 use super::open_items::{OpenItems, shown};
 use super::visitor::Visitor;
 
@@ -132,7 +132,7 @@ pub(super) fn title(visitor: &Visitor, page: &str) -> String {
 pub(super) fn way_back(visitor: &Visitor) -> (String, &'static str) {
     let page = visitor.shop.as_ref().zip(current(visitor)).and_then(|(shop, (group, here))| {
         let page = group.seen(visitor).find(|page| page.is_current(here))?;
-        Some((at(shop, page.path), page.name))
+        Some((shop_path(shop, page.path), page.name))
     });
     let of_installation = || {
         let name = current_of_installation(visitor)?;
@@ -151,7 +151,7 @@ pub(super) fn switcher(visitor: &Visitor) -> Markup {
                 summary { @match shop { Some(shop) => { "Shop: " strong { (shop) } }, None => "Choose a shop" } }
                 ul {
                     @for other in visitor.shops.iter().take(MAX_SHOPS) {
-                        li { a href=(at(other, "")) aria-current=[(shop == Some(other)).then_some("true")] { (other) } }
+                        li { a href=(shop_path(other, "")) aria-current=[(shop == Some(other)).then_some("true")] { (other) } }
                     }
                     li { a href=(address("/admin/shops")) { "All shops" } }
                 }
@@ -192,7 +192,7 @@ fn groups(visitor: &Visitor, shop: &ShopId) -> Markup {
                     @if let Some(first) = group.seen(visitor).next() {
                         @let open = group.seen(visitor).map(|page| page.open(&visitor.open)).sum::<usize>();
                         li {
-                            a href=(at(shop, first.path)) aria-current=[(here == Some(group.name)).then_some("page")] {
+                            a href=(shop_path(shop, first.path)) aria-current=[(here == Some(group.name)).then_some("page")] {
                                 (group.name) (badge(open))
                             }
                         }
@@ -210,7 +210,7 @@ pub(super) fn tabs(visitor: &Visitor) -> Markup {
         @if group.seen(visitor).count() > 1 {
             nav.tabs aria-label=(group.name) {
                 @for page in group.seen(visitor) {
-                    a href=(at(shop, page.path)) aria-current=[page.is_current(here).then_some("page")] {
+                    a href=(shop_path(shop, page.path)) aria-current=[page.is_current(here).then_some("page")] {
                         (page.name) (badge(page.open(&visitor.open)))
                     }
                 }

@@ -14,7 +14,7 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::entry::{Entry, again, of_field};
-use super::frame::{Done, at, page, token};
+use super::frame::{Done, page, shop_path, token};
 use super::visitor::{Sent, Visitor, done};
 use super::words::{PAGE, when};
 
@@ -39,7 +39,7 @@ async fn read(
 async fn endpoint_page(visitor: &Visitor, node: &Node, shop: &ShopId, entry: &Entry<'_>) -> Result<Markup, Problem> {
     let endpoint = node.store().notification_endpoint(shop).await?;
     let kept = node.store().notifications(shop, false, None, PAGE).await?;
-    let here = at(shop, "/notifications");
+    let here = shop_path(shop, "/notifications");
     let url = endpoint.as_ref().map(|endpoint| endpoint.url.as_str()).unwrap_or_default();
     Ok(page(
         visitor,
@@ -139,7 +139,7 @@ fn secret_page(visitor: &Visitor, shop: &ShopId, secret: &Secret) -> Markup {
                     p.help #secret-help { "Enter it in your platform, which verifies each notification with it." }
                 }
             }
-            p { a.button href=(at(shop, "/notifications")) { "Done" } }
+            p { a.button href=(shop_path(shop, "/notifications")) { "Done" } }
         },
     )
 }
@@ -159,7 +159,7 @@ async fn set(
         node.store().set_notification_endpoint(&shop, &endpoint, Expected::Anything, &caller.who, node.now()).await;
     Ok(match made.map_err(Problem::from).map_err(of_field("url")) {
         Ok(Some(secret)) => secret_page(&visitor, &shop, &secret).into_response(),
-        Ok(None) => done(&at(&shop, "/notifications"), Done::Saved).into_response(),
+        Ok(None) => done(&shop_path(&shop, "/notifications"), Done::Saved).into_response(),
         Err(problem) => {
             let page = endpoint_page(&visitor, &node, &shop, &Entry::refused(&sent, &problem)).await?;
             again(&problem, page)
@@ -185,7 +185,7 @@ async fn remove(
     _: Sent,
 ) -> Result<Redirect, Problem> {
     node.store().remove_notification_endpoint(&shop, Expected::Anything, &caller.who, node.now()).await?;
-    Ok(done(&at(&shop, "/notifications"), Done::Removed))
+    Ok(done(&shop_path(&shop, "/notifications"), Done::Removed))
 }
 
 async fn send_again(
@@ -195,5 +195,5 @@ async fn send_again(
     sent: Sent,
 ) -> Result<Redirect, Problem> {
     node.store().send_again(&shop, sent.text("id"), &caller.who, node.now()).await?;
-    Ok(done(&at(&shop, "/notifications"), Done::Sent))
+    Ok(done(&shop_path(&shop, "/notifications"), Done::Sent))
 }

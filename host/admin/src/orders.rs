@@ -18,11 +18,11 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::frame::{Done, at, page, segment, token};
+use super::frame::{Done, page, segment, shop_path, token};
 use super::jobs;
 use super::timeline::History;
 use super::visitor::{Sent, Visitor, done};
-use super::words::{PAGE, PageOf, amount, item, last_of_page, outside, said, status, when, written};
+use super::words::{PAGE, PageOf, amount, describe_outcome, item, last_of_page, outside, status, when, written};
 
 /// Of so many jobs an order's page tells. Few orders have more than three.
 const MOST_JOBS: u32 = 50;
@@ -40,7 +40,7 @@ pub(super) fn routes() -> Router<Node> {
 
 /// The page of an order.
 pub(super) fn path(shop: &ShopId, order: &str) -> String {
-    at(shop, &format!("/orders/{}", segment(order)))
+    shop_path(shop, &format!("/orders/{}", segment(order)))
 }
 
 #[derive(Debug, Deserialize)]
@@ -66,7 +66,7 @@ async fn list(
         &visitor,
         "Orders",
         html! {
-            form.row method="get" action=(at(&shop, "/orders")) role="search" {
+            form.row method="get" action=(shop_path(&shop, "/orders")) role="search" {
                 div.field { label for="search" { "Search by order number or ID" } input #search name="search" value=(search) size="20"; }
                 button { "Search" }
             }
@@ -80,7 +80,7 @@ async fn list(
                     }
                 }
             }
-            (shown.draw(&at(&shop, "/orders"), &[("search", search)], last_of_page(&orders).map(|last| last.id.as_str())))
+            (shown.draw(&shop_path(&shop, "/orders"), &[("search", search)], last_of_page(&orders).map(|last| last.id.as_str())))
         },
     ))
 }
@@ -219,11 +219,11 @@ fn waiting(
             ul {
                 @for outcome in held {
                     li {
-                        strong { (outcome.account) } ": " (said(&outcome.outcome, &order.lines)) " "
+                        strong { (outcome.account) } ": " (describe_outcome(&outcome.outcome, &order.lines)) " "
                         @if visitor.caller.is_admin() { form method="post" action=(format!("{}/settle", path(shop, &order.id))) {
                             (token(visitor))
                             input type="hidden" name="outcome" value=(outcome.id);
-                            button.quiet { "Mark as done" span.visually-hidden { ": " (said(&outcome.outcome, &order.lines)) } }
+                            button.quiet { "Mark as done" span.visually-hidden { ": " (describe_outcome(&outcome.outcome, &order.lines)) } }
                         } }
                     }
                 }

@@ -20,7 +20,7 @@ use maud::{Markup, html};
 use super::accounts::plugin;
 use super::consent::asks;
 use super::entry::{Entry, again, of_field, wrong};
-use super::frame::{Done, address, at, page, refusal, segment, token};
+use super::frame::{Done, address, page, refusal, segment, shop_path, token};
 use super::visitor::{Sent, Uploaded, Visitor, done};
 
 pub(super) fn routes() -> Router<Node> {
@@ -218,7 +218,7 @@ fn versions_page(visitor: &Visitor, node: &Node, id: &PluginId, entry: &Entry<'_
                                     tr {
                                         td { input type="checkbox" name="shop" value=(shop) aria-label=(format!("Switch {shop}"))
                                                 checked[entry.is_chosen("shop", shop.as_str(), false)]; }
-                                        th scope="row" { a href=(at(shop, "")) { (shop) } }
+                                        th scope="row" { a href=(shop_path(shop, "")) { (shop) } }
                                         td { (account) }
                                         td { (plugin.about().identity.version) " " code { (short(&plugin.digest())) } }
                                     }

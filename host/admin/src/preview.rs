@@ -15,7 +15,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::entry::{Entry, again};
-use super::frame::{at, page, refusal, token};
+use super::frame::{page, refusal, shop_path, token};
 use super::links::{read_strategy, strategies};
 use super::visitor::{Sent, Visitor};
 use super::words::amount;
@@ -131,9 +131,9 @@ fn draw(
         html! {
             (entry.summary())
             p { "Paste a saved configuration to see the cart items it creates. No cart is changed." }
-            @if of.links.is_empty() { p { "First " a href=(at(shop, "/links")) { "link a product" } "." } }
+            @if of.links.is_empty() { p { "First " a href=(shop_path(shop, "/links")) { "link a product" } "." } }
             @else {
-                form.card method="post" action=(at(shop, "/preview")) data-live="came" {
+                form.card method="post" action=(shop_path(shop, "/preview")) data-live="came" {
                     (token(visitor))
                     div.row {
                         div.field {

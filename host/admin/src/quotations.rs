@@ -18,7 +18,7 @@ use jiff::tz::TimeZone;
 use maud::{Markup, html};
 
 use super::entry::{Entry, Issues, again, wrong};
-use super::frame::{Done, at, page, segment, token};
+use super::frame::{Done, page, segment, shop_path, token};
 use super::visitor::{Sent, Visitor, done};
 use super::words::{PAGE, PageOf, amount, last_of_page, when};
 
@@ -31,7 +31,7 @@ pub(super) fn routes() -> Router<Node> {
 }
 
 fn path(shop: &ShopId, id: &str) -> String {
-    at(shop, &format!("/quotations/{}", segment(id)))
+    shop_path(shop, &format!("/quotations/{}", segment(id)))
 }
 
 fn state(state: QuotationState) -> Markup {
@@ -80,7 +80,7 @@ async fn list(
                         }
                     }
                 }
-                (shown.draw(&at(&shop, "/quotations"), &[], last_of_page(&found).map(|last| last.id.as_str())))
+                (shown.draw(&shop_path(&shop, "/quotations"), &[], last_of_page(&found).map(|last| last.id.as_str())))
             }
         },
     ))
@@ -121,7 +121,7 @@ async fn quote_page(
             p {
                 (state(summary.state)) " Requested " (when(summary.asked))
                 @if let Some(until) = summary.until { ", valid until " (valid_until(until)) }
-                ". " a href=(at(id, &format!("/orders/{}", segment(&order)))) { "Vendor activity" }
+                ". " a href=(shop_path(id, &format!("/orders/{}", segment(&order)))) { "Vendor activity" }
             }
             form.card method="post" action=(format!("{here}/offer")) {
                 (token(visitor))

@@ -17,7 +17,7 @@ use cartwright_store::{Expected, shop_version};
 use maud::{Markup, html};
 
 use super::entry::{Entry, Issues, again, of_field, wrong};
-use super::frame::{Done, address, at, page, segment, token};
+use super::frame::{Done, address, page, segment, shop_path, token};
 use super::open_items::{OpenItems, shown};
 use super::visitor::{Sent, Visitor, done};
 
@@ -57,7 +57,7 @@ fn list_page(visitor: &Visitor, node: &Node, entry: &Entry<'_>) -> Markup {
                         tbody {
                             @for ShopSnapshot { shop, accounts, links, .. } in &shops {
                                 tr {
-                                    th scope="row" { a href=(at(&shop.id, "")) { (shop.id) } }
+                                    th scope="row" { a href=(shop_path(&shop.id, "")) { (shop.id) } }
                                     td { (shop.currency) }
                                     td {
                                         @if accounts.is_empty() { span.mark { "Not connected" } }
@@ -102,7 +102,7 @@ async fn add(
     sent: Sent,
 ) -> Result<Response, Problem> {
     Ok(match create(&node, &caller, &sent).await {
-        Ok(id) => done(&at(&id, ""), Done::Created).into_response(),
+        Ok(id) => done(&shop_path(&id, ""), Done::Created).into_response(),
         Err(problem) => again(&problem, list_page(&visitor, &node, &Entry::refused(&sent, &problem))),
     })
 }
@@ -151,7 +151,7 @@ async fn overview(
                                     @let (name, version) = runs(&node, account);
                                     tr {
                                         th scope="row" {
-                                            a href=(at(&id, &format!("/accounts/{}", segment(account.id.as_str())))) { (account.id) }
+                                            a href=(shop_path(&id, &format!("/accounts/{}", segment(account.id.as_str())))) { (account.id) }
                                         }
                                         td { (name) } td { (version) }
                                         td.number { (linked.get(&account.id).copied().unwrap_or_default()) }
@@ -161,7 +161,7 @@ async fn overview(
                         }
                     }
                 }
-                p { a.button href=(at(&id, "/accounts/new")) { "Connect a vendor" } }
+                p { a.button href=(shop_path(&id, "/accounts/new")) { "Connect a vendor" } }
             }
         },
     ))
@@ -170,7 +170,7 @@ async fn overview(
 /// What a person should look at.
 fn attention(shop: &ShopId, open: &OpenItems) -> Markup {
     let item = |count: usize, path: &str, one: &str, many: &str| {
-        html! { @if count > 0 { li { a href=(at(shop, path)) { (shown(count)) " " (if count == 1 { one } else { many }) } } } }
+        html! { @if count > 0 { li { a href=(shop_path(shop, path)) { (shown(count)) " " (if count == 1 { one } else { many }) } } } }
     };
     html! {
         @if open.total() > 0 {
@@ -197,7 +197,7 @@ fn checklist(shop: &ShopId, steps: &[(bool, &str, &str)]) -> Markup {
                 ol.steps {
                     @for (is_done, path, name) in steps {
                         li.is-done[*is_done] {
-                            a href=(at(shop, path)) { (name) }
+                            a href=(shop_path(shop, path)) { (name) }
                             @if *is_done { span.visually-hidden { ": done" } }
                         }
                     }
@@ -236,7 +236,7 @@ async fn origins_page(visitor: &Visitor, node: &Node, id: &ShopId, entry: &Entry
         "Storefront domains",
         html! {
             (entry.summary())
-            form.card method="post" action=(at(id, "/origins")) {
+            form.card method="post" action=(shop_path(id, "/origins")) {
                 (token(visitor))
                 (entry.field("origins", "Domains", help, html! {
                     textarea #origins name="origins" rows="3" spellcheck="false" aria-describedby="origins-help"
@@ -261,7 +261,7 @@ fn settings_form(visitor: &Visitor, shop: &Shop, entry: &Entry<'_>) -> Markup {
     let body_bytes = shop.max_storefront_body_bytes.map(|bytes| bytes.to_string()).unwrap_or_default();
     html! {
         (entry.summary())
-        form.card method="post" action=(at(&shop.id, "/settings")) {
+        form.card method="post" action=(shop_path(&shop.id, "/settings")) {
             (token(visitor))
             input type="hidden" name="version" value=(shop_version(shop));
             fieldset {
@@ -356,7 +356,7 @@ async fn change(
 ) -> Result<Response, Problem> {
     let shop = node.host().shop(&id)?;
     Ok(match set_settings(&node, &caller, &shop, &sent).await {
-        Ok(()) => done(&at(&id, "/settings"), Done::Saved).into_response(),
+        Ok(()) => done(&shop_path(&id, "/settings"), Done::Saved).into_response(),
         Err(problem) => {
             let form = settings_form(&visitor, &shop, &Entry::refused(&sent, &problem));
             again(&problem, page(&visitor, "Shop settings", form))
@@ -407,7 +407,7 @@ async fn set_origins(
     let origins: BTreeSet<String> = sent.lines("origins").map(str::to_owned).collect();
     let kept = keep_origins(&node, &id, &origins, Expected::Anything, &caller.who).await;
     Ok(match kept.map_err(of_field("origins")) {
-        Ok(()) => done(&at(&id, "/origins"), Done::Saved).into_response(),
+        Ok(()) => done(&shop_path(&id, "/origins"), Done::Saved).into_response(),
         Err(problem) if problem.status() == StatusCode::UNPROCESSABLE_ENTITY => {
             again(&problem, origins_page(&visitor, &node, &id, &Entry::refused(&sent, &problem)).await?)
         }

@@ -16,7 +16,7 @@ use cartwright_store::AccessError;
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::frame::{address, at, whole};
+use super::frame::{address, shop_path, whole};
 use super::visitor::{self, From, Sent, Unsigned, Visitor};
 
 pub(super) fn routes() -> Router<Node> {
@@ -29,7 +29,7 @@ pub(super) fn routes() -> Router<Node> {
 /// Everybody's first page.
 async fn home(visitor: Visitor) -> Redirect {
     match visitor.caller.shop() {
-        Some(shop) => Redirect::to(&at(shop, "")),
+        Some(shop) => Redirect::to(&shop_path(shop, "")),
         None => Redirect::to(&address("/admin/shops")),
     }
 }

@@ -9,14 +9,14 @@ use cartwright::types::{OrderLine, Outcome, Woken};
 use cartwright_store::{JobDetail, OrderNotice, RecordedEvent, StoredOutcome};
 use maud::{Markup, html};
 
-use super::words::{happened, said, when};
+use super::words::{describe_outcome, happened, when};
 
 /// One thing that happened.
 struct Moment {
     at: SystemTime,
     /// Is it a step of a job, of interest where something went wrong?
     is_step: bool,
-    /// The account that did it; none = an event of the order, whoever reported it.
+    /// The account that did it; `None` for an event of the order.
     who: Option<String>,
     what: Markup,
 }
@@ -70,7 +70,7 @@ impl History<'_> {
             is_step: false,
             who: Some(outcome.account.to_string()),
             what: html! {
-                (said(&outcome.outcome, self.lines))
+                (describe_outcome(&outcome.outcome, self.lines))
                 @if outcome.held { " " span.state.bad { "Needs attention" } }
                 @if outcome.late { " " span.mark { "Late: changes nothing" } }
             },

@@ -18,7 +18,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::Map;
 
-use super::frame::{Done, at, page, refusal, token};
+use super::frame::{Done, page, refusal, shop_path, token};
 use super::shops::runs;
 use super::visitor::{Sent, Visitor, done};
 
@@ -112,7 +112,7 @@ async fn check_or_swap(
     };
     if sent.text("do") == "swap" && report.as_ref().is_ok_and(Readiness::is_ready) {
         node.installation().link(&shop, &links, Expected::Anything, &caller.who, node.now()).await?;
-        return Ok(done(&at(&shop, "/links"), Done::VendorSwapped).into_response());
+        return Ok(done(&shop_path(&shop, "/links"), Done::VendorSwapped).into_response());
     }
     let ready = report.as_ref().is_ok_and(Readiness::is_ready);
     mapped.report = Some(report);
@@ -146,9 +146,9 @@ async fn draw(visitor: &Visitor, node: &Node, of: &ShopSnapshot, mapped: &Mapped
         html! {
             p { "Move products to another vendor in one step. Existing carts and orders stay with their vendor." }
             @if of.accounts.len() < 2 {
-                p { "This needs two connected vendors. " a href=(at(shop, "/accounts/new")) { "Connect the new vendor" } " first." }
+                p { "This needs two connected vendors. " a href=(shop_path(shop, "/accounts/new")) { "Connect the new vendor" } " first." }
             } @else {
-                form.card method="get" action=(at(shop, "/vendor-swap")) {
+                form.card method="get" action=(shop_path(shop, "/vendor-swap")) {
                     div.row {
                         (choice("from", "From", from))
                         (choice("to", "To", to.or_else(|| of.accounts.iter().map(|account| &account.id).find(|id| Some(*id) != from && of.accounts[0].id != **id))))
@@ -181,7 +181,7 @@ async fn mapping(
         return html! { p { "No products are linked to " (from) "." } };
     }
     if old.len() > MOST {
-        return html! { p { (old.len()) " products are linked to " (from) ". Switch more than " (MOST) " products with the CSV import of " a href=(at(shop, "/links")) { "Products" } "." } };
+        return html! { p { (old.len()) " products are linked to " (from) ". Switch more than " (MOST) " products with the CSV import of " a href=(shop_path(shop, "/links")) { "Products" } "." } };
     }
     let offered = offered(node, shop, to).await;
     let report = mapped.report.as_ref().and_then(|report| report.as_ref().ok());
@@ -189,7 +189,7 @@ async fn mapping(
         |product: &str| report.and_then(|report| report.products.iter().find(|said| said.shop_product == product));
     let ready = report.is_some_and(Readiness::is_ready);
     html! {
-        form.card method="post" action=(at(shop, "/vendor-swap")) {
+        form.card method="post" action=(shop_path(shop, "/vendor-swap")) {
             (token(visitor))
             input type="hidden" name="from" value=(from);
             input type="hidden" name="to" value=(to);

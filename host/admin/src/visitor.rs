@@ -181,7 +181,7 @@ fn foreign_origin(node: &Node, headers: &HeaderMap) -> Option<Problem> {
         let reached = host.map_or_else(|| "without a name (no Host header)".to_owned(), |host| format!("as {host}"));
         format!(
             "Your browser sent this form from {origin}, and the request reached the host {reached}: it may be another site's form. If \
-             you filled it in at this host's own page, a proxy in between changes the host's name. Whoever runs this host can fix it: \
+             you filled it in at this host's own page, a proxy in between changes the host's name. The operator of this host can fix it: \
              have the proxy pass the Host header on unchanged (nginx: proxy_set_header Host $http_host;), or start the host with \
              --public-url (or --admin-url, where --admin-listen is used) and the address that browsers use, {origin}."
         )

@@ -16,7 +16,7 @@ use cartwright_http::{Node, Problem};
 use cartwright_store::{OpenNotice, WebhookAddressInfo};
 use maud::{Markup, html};
 
-use super::frame::{Done, at, page, token};
+use super::frame::{Done, page, shop_path, token};
 use super::visitor::{Sent, Visitor, done};
 use super::words::{PAGE, when};
 
@@ -81,7 +81,7 @@ fn account_card(
                         }
                     }
                 }
-                form method="post" action=(at(shop, "/webhooks")) {
+                form method="post" action=(shop_path(shop, "/webhooks")) {
                     (token(visitor))
                     input type="hidden" name="account" value=(account);
                     input type="hidden" name="endpoint" value=(endpoint.name);
@@ -111,7 +111,7 @@ fn row(visitor: &Visitor, shop: &ShopId, endpoint: &Endpoint, address: &WebhookA
             }
             td {
                 @if ended.is_none() {
-                    form method="post" action=(at(shop, "/webhooks/end")) {
+                    form method="post" action=(shop_path(shop, "/webhooks/end")) {
                         (token(visitor))
                         input type="hidden" name="address" value=(id);
                         button.danger data-ask="Deactivate this URL? Webhooks sent to it will be rejected." {
@@ -192,7 +192,7 @@ async fn make(
                     }
                 }
             }
-            p { a.button href=(at(&shop, "/webhooks")) { "Done" } }
+            p { a.button href=(shop_path(&shop, "/webhooks")) { "Done" } }
         },
     ))
 }
@@ -204,5 +204,5 @@ async fn end(
     sent: Sent,
 ) -> Result<Redirect, Problem> {
     end_now(&node, &shop, sent.text("address"), &caller.who).await?;
-    Ok(done(&at(&shop, "/webhooks"), Done::Ended))
+    Ok(done(&shop_path(&shop, "/webhooks"), Done::Ended))
 }

@@ -118,7 +118,7 @@ pub(super) fn status(name: &str) -> &str {
 }
 
 /// Describes an update that a plugin recorded. `lines` gives items their titles.
-pub(super) fn said(outcome: &Outcome, lines: &[OrderLine]) -> Markup {
+pub(super) fn describe_outcome(outcome: &Outcome, lines: &[OrderLine]) -> Markup {
     html! {
         @match outcome {
             Outcome::Note(message) => (message.text),

@@ -1,6 +1,6 @@
 //! Bodies of requests: how large one may be, and how much memory all of them may hold together.
 //!
-//! Every body passes through [`meter`], whoever reads it and however. It counts the bytes as they arrive, and ends a body that is
+//! Every body passes through [`meter`]. It counts the bytes as they arrive, and ends a body that is
 //! larger than its operation allows, or for which the node has no room now. Its bytes count until the response is there, because the
 //! values that were read from them live as long. A large response to somebody without a secret key counts in their place until it is
 //! sent, because whoever reads it slowly makes the node hold it.

@@ -1,6 +1,6 @@
 //! A write that is sent again, because its answer was lost, is answered as before and done once.
 //!
-//! A secret that is shown once is not kept to be shown again: whoever asks again is told that it was made, and what to do now.
+//! A secret that is shown once is not kept to be shown again: a repeated request is told that it was created, and how to get a new one.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -43,7 +43,7 @@ struct ShownOnce(Problem);
 #[derive(Clone)]
 struct HoldsOf(ShopId, String);
 
-/// An answer that shows a secret, and what whoever lost it is to do.
+/// A response that shows a secret, with advice for a client that lost it.
 pub(super) fn shown_once(answer: impl IntoResponse, lost: impl Into<String>) -> Response {
     let mut response = answer.into_response();
     response.extensions_mut().insert(ShownOnce(Problem::new(StatusCode::CONFLICT, "shown-once", lost)));

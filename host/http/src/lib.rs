@@ -135,7 +135,7 @@ pub async fn serve(
     let serving = async {
         tokio::select! {
             ((), ()) = async { tokio::join!(serving, serving_admin) } => {}
-            // Whoever does not end a request holds nobody up.
+            // An unfinished request does not delay the shutdown.
             () = async { noticed().await; tokio::time::sleep(patience).await } => {}
         }
     };
@@ -187,7 +187,7 @@ fn finish(routes: Router<Node>, node: &Node, base: BaseUrl) -> Router {
     let router = routes
         .fallback(move || async move { Problem::not_found(missing) })
         .method_not_allowed_fallback(wrong_method)
-        // `body::meter` limits every body instead, whoever reads it.
+        // `body::meter` limits every body instead.
         .layer(DefaultBodyLimit::disable())
         .layer(middleware::from_fn_with_state(node.clone(), body::meter))
         // Outside of what refuses methods: a browser asks with one that no operation takes.

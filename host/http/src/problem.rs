@@ -27,7 +27,7 @@ pub struct Problem {
     /// The HTTP status.
     #[schema(minimum = 400, maximum = 599)]
     status: u16,
-    /// What is wrong and what to do, for whoever runs the shop.
+    /// What is wrong and what to do, for the merchant.
     detail: String,
     /// Each field that is wrong.
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -1,4 +1,4 @@
-//! What whoever runs a command grants a plugin.
+//! Grants that a command line gives to a plugin.
 
 use std::net::IpAddr;
 use std::str::FromStr;

@@ -8,7 +8,7 @@ use std::io::{ErrorKind, Write as _};
 /// What a shell reports of a command that the closed pipe's signal ended: 128 + SIGPIPE.
 const CLOSED_PIPE: u8 = 141;
 
-/// Says a line on standard output; ends the command when that cannot be done. Whoever has something to tidy up uses [`try_line`].
+/// Says a line on standard output; ends the command when that cannot be done. Callers that must clean up use [`try_line`].
 pub fn line(text: Arguments<'_>) {
     if let Err(unsaid) = try_line(text) {
         std::process::exit(unsaid.code().into());

@@ -8,7 +8,7 @@ use cartwright::{describe, money};
 use crate::documents::moment;
 
 /// An outcome, without anything personal.
-pub fn said(outcome: &Outcome) -> String {
+pub fn describe_outcome(outcome: &Outcome) -> String {
     let of = |line: &Option<String>| line.as_ref().map_or("the order".to_owned(), |line| format!("line {line}"));
     match outcome {
         Outcome::Note(message) => format!("note: {}", message.text),
@@ -67,7 +67,7 @@ pub fn shown(entry: &Entry) -> (String, String) {
         }
         Entry::Told { call, answer: Answer::Given(kept) } => (call.to_string(), size(kept)),
         Entry::Told { call, answer: Answer::Failed(error) } => (call.to_string(), describe(error)),
-        Entry::Emitted { outcome, .. } => ("outcomes.emit".to_owned(), said(outcome)),
+        Entry::Emitted { outcome, .. } => ("outcomes.emit".to_owned(), describe_outcome(outcome)),
         Entry::Slept { call, until } => (call.to_string(), format!("until {}", moment(*until))),
         Entry::Woke { why } => {
             let why = match why {
@@ -93,7 +93,7 @@ fn size(kept: &Kept) -> String {
 pub fn who_mends(who: Who) -> &'static str {
     match who {
         Who::Merchant => "the merchant: the order, a setting, or something at the vendor's",
-        Who::Operator => "whoever runs this host: a grant, a limit, a component, a shop's set-up",
+        Who::Operator => "the operator of this host: a grant, a limit, a component, a shop's set-up",
         Who::Author => "the author of the plugin",
     }
 }

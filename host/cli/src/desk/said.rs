@@ -1,12 +1,12 @@
 //! What plugins said, in a line.
 
 use cartwright_service::documents::moment;
-use cartwright_service::words::said;
+use cartwright_service::words::describe_outcome;
 use cartwright_store::StoredOutcome;
 
 pub(super) fn print(outcomes: &[StoredOutcome]) {
     for outcome in outcomes {
         let held = if outcome.held { ", waits for a person" } else { "" };
-        say!("  {} {} {}{held}", moment(outcome.at), outcome.account, said(&outcome.outcome));
+        say!("  {} {} {}{held}", moment(outcome.at), outcome.account, describe_outcome(&outcome.outcome));
     }
 }

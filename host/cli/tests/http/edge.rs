@@ -252,7 +252,7 @@ async fn whoevers_proxy_changes_the_hosts_name_reads_who_can_mend_it() {
         server.node.address(),
         "proxy_set_header Host $http_host",
         "--public-url",
-        "Whoever runs this host can fix it",
+        "The operator of this host can fix it",
         "nothing is wrong with what you entered",
     ] {
         assert!(page.contains(part), "it does not say {part:?}: {page}");

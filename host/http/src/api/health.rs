@@ -1,4 +1,4 @@
-//! How guest calls went, for charts; what guests logged, for whoever sets a shop up.
+//! How guest calls went, for charts; what guests logged, for integrators.
 
 use axum::Json;
 use axum::extract::State;

@@ -23,7 +23,7 @@ use crate::node::Node;
 use crate::problem::{Problem, Problems};
 
 /// The longest label.
-pub const LONGEST_LABEL: usize = 100;
+pub const MAX_LABEL_CHARS: usize = 100;
 /// For so long at most both secrets of an exchanged key go on.
 const LONGEST_BOTH: u32 = 30 * 86_400;
 
@@ -182,8 +182,8 @@ async fn make(
 
 /// A new key: what it is found by, and itself.
 pub async fn new_key(node: &Node, key: &NewAccessKey, who: &str) -> Result<(String, String), Problem> {
-    if key.label.trim().is_empty() || key.label.chars().count() > LONGEST_LABEL {
-        return Err(Problem::unprocessable("label", format!("a label has 1 to {LONGEST_LABEL} characters")));
+    if key.label.trim().is_empty() || key.label.chars().count() > MAX_LABEL_CHARS {
+        return Err(Problem::unprocessable("label", format!("a label has 1 to {MAX_LABEL_CHARS} characters")));
     }
     let (id, key) = node.store().make_access_key(key, who, node.now()).await?;
     Ok((id, String::from_utf8_lossy(key.expose()).into_owned()))

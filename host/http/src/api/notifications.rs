@@ -21,7 +21,7 @@ use crate::idempotency::shown_once;
 use crate::node::Node;
 use crate::problem::{Problem, Problems};
 
-/// What whoever lost a secret is told.
+/// Advice for a client that lost a secret.
 const LOST: &str = "the endpoint has a new signing secret, which is shown once; if that answer was lost, exchange it";
 /// For so long a notification has two signatures after its secret was exchanged.
 pub const BOTH: Duration = Duration::from_secs(86_400);

@@ -191,7 +191,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for ClientStream<S> {
             }
             return read;
         }
-        // Before the phase is read: whoever changes it later wakes this reader.
+        // Before the phase is read: a later change of it wakes this reader.
         *self.progress.reader() = Some(context.waker().clone());
         let Some(deadline) = self.timeouts.deadline(self.progress.phase()) else { return Poll::Pending };
         if self.deadline.deadline() != deadline {
