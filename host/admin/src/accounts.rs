@@ -9,9 +9,9 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use cartwright::types::{Diagnosis, FieldIssue};
-use cartwright::webhook::entered;
+use cartwright::webhook::form_value;
 use cartwright::{
-    AccountId, AccountSetup, AccountSnapshot, Digest, Grants, Plugin, PluginId, SetupError, ShopId, World,
+    AccountId, AccountSetup, AccountSnapshot, Digest, Grants, PluginId, PluginVersion, SetupError, ShopId, World,
 };
 use cartwright_http::access::{Caller, Integrator};
 use cartwright_http::extract::{Path, Query};
@@ -21,12 +21,12 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::consent;
 use super::entry::{Entry, Issues, again};
-use super::form::{self, Drawn, Offered};
-use super::frame::{Done, page, page_with_action, refusal, segment, shop_path, token};
-use super::shops::runs;
-use super::visitor::{Sent, Visitor, done};
+use super::form::{self, FormView, VendorChoices};
+use super::grants;
+use super::layout::{Done, csrf_field, page, page_with_action, problem_details, segment, shop_path};
+use super::session::{AdminUser, FormData, redirect_with_notice};
+use super::shops::plugin_name;
 
 pub(super) fn routes() -> Router<Node> {
     Router::new()
@@ -44,17 +44,17 @@ fn path(shop: &ShopId, account: &AccountId) -> String {
 /// A shop's account as it runs.
 pub(super) fn snapshot(node: &Node, shop: &ShopId, account: &AccountId) -> Result<AccountSnapshot, Problem> {
     let found = node.host().snapshot(shop)?.accounts.into_iter().find(|found| found.id == *account);
-    Ok(found.ok_or_else(|| SetupError::NoAccount(account.clone()))?)
+    Ok(found.ok_or_else(|| SetupError::UnknownAccount(account.clone()))?)
 }
 
 /// An installed component.
-pub(super) fn plugin(node: &Node, digest: Digest) -> Result<Arc<Plugin>, Problem> {
-    Ok(node.host().plugin(&digest).ok_or(SetupError::NoPlugin(digest))?)
+pub(super) fn plugin(node: &Node, digest: Digest) -> Result<Arc<PluginVersion>, Problem> {
+    Ok(node.host().plugin(&digest).ok_or(SetupError::UnknownPlugin(digest))?)
 }
 
 async fn list(
     _: Integrator,
-    visitor: Visitor,
+    visitor: AdminUser,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
 ) -> Result<Markup, Problem> {
@@ -68,7 +68,7 @@ async fn list(
             @if accounts.is_empty() { p { "No vendors connected. Connect one to offer configurable products." } }
             div.cards {
                 @for account in &accounts {
-                    @let (name, version) = runs(&node, account);
+                    @let (name, version) = plugin_name(&node, account);
                     section.card {
                         h2 { a href=(path(&shop, &account.id)) { (account.id) } }
                         p { (name) " " (version) }
@@ -80,27 +80,27 @@ async fn list(
 }
 
 #[derive(Debug, Deserialize)]
-struct Chosen {
+struct ChosenPlugin {
     component: Option<Digest>,
 }
 
 async fn choose(
     _: Integrator,
-    visitor: Visitor,
+    visitor: AdminUser,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
-    Query(Chosen { component }): Query<Chosen>,
+    Query(ChosenPlugin { component }): Query<ChosenPlugin>,
 ) -> Result<Markup, Problem> {
     node.host().shop(&shop)?;
     if let Some(component) = component {
         let plugin = plugin(&node, component)?;
-        let empty = Entered { id: plugin.id().to_string(), ..Entered::default() };
+        let empty = AccountForm { id: plugin.id().to_string(), ..AccountForm::default() };
         return Ok(new_page(&visitor, &shop, &plugin, &empty, &Entry::default()));
     }
     // Of each plugin the newest version.
-    let mut newest: BTreeMap<PluginId, Arc<Plugin>> = BTreeMap::new();
+    let mut newest: BTreeMap<PluginId, Arc<PluginVersion>> = BTreeMap::new();
     for plugin in node.host().installed() {
-        let version = |plugin: &Plugin| semver::Version::parse(&plugin.about().identity.version).ok();
+        let version = |plugin: &PluginVersion| semver::Version::parse(&plugin.metadata().identity.version).ok();
         let newer = newest.get(plugin.id()).is_none_or(|known| version(known) < version(&plugin));
         if newer {
             newest.insert(plugin.id().clone(), plugin);
@@ -113,23 +113,23 @@ async fn choose(
         "Connect a vendor",
         html! {
             p { "Choose a configurator. You'll review its permissions before connecting." }
-            div.cards { @for plugin in vendors { (card(&shop, plugin)) } }
+            div.cards { @for plugin in vendors { (plugin_card(&shop, plugin)) } }
             @if !others.is_empty() {
                 h2 { "Add-ons" }
                 p { "Cart strategies decide how items are added to the cart. Order hooks react to order events." }
-                div.cards { @for plugin in others { (card(&shop, plugin)) } }
+                div.cards { @for plugin in others { (plugin_card(&shop, plugin)) } }
             }
         },
     ))
 }
 
-fn card(shop: &ShopId, plugin: &Plugin) -> Markup {
-    let identity = &plugin.about().identity;
+fn plugin_card(shop: &ShopId, plugin: &PluginVersion) -> Markup {
+    let identity = &plugin.metadata().identity;
     html! {
         section.card {
             h2 { (identity.name) }
             p { "By " (identity.vendor) " · v" (identity.version) }
-            (consent::asks(plugin))
+            (grants::requested(plugin))
             p { a.button href=(shop_path(shop, &format!("/accounts/new?component={}", plugin.digest()))) { "Connect " (identity.name) } }
         }
     }
@@ -137,22 +137,22 @@ fn card(shop: &ShopId, plugin: &Plugin) -> Markup {
 
 /// What a form of an account holds.
 #[derive(Default)]
-struct Entered {
+struct AccountForm {
     id: String,
     values: Map<String, Value>,
     secrets: Vec<String>,
     grants: Grants,
     issues: Vec<FieldIssue>,
     /// What the vendor offers; none before there is an account.
-    choices: Option<BTreeMap<String, Offered>>,
+    choices: Option<BTreeMap<String, VendorChoices>>,
 }
 
-impl Entered {
+impl AccountForm {
     fn of(account: &AccountSnapshot) -> Self {
         let settings = account.versions.get(&account.current).into_iter().flatten();
         Self {
             id: account.id.to_string(),
-            values: settings.filter_map(|(name, value)| Some((name.clone(), entered(value)?))).collect(),
+            values: settings.filter_map(|(name, value)| Some((name.clone(), form_value(value)?))).collect(),
             secrets: account.secrets.keys().cloned().collect(),
             grants: account.grants.clone(),
             ..Self::default()
@@ -161,14 +161,14 @@ impl Entered {
 
     /// What was sent; what the form does not let this visitor change stays as it was.
     fn sent(
-        visitor: &Visitor,
-        plugin: &Plugin,
-        sent: &Sent,
+        visitor: &AdminUser,
+        plugin: &PluginVersion,
+        sent: &FormData,
         old: Option<&AccountSnapshot>,
         issues: &mut Issues,
     ) -> Self {
-        let values = form::read(&plugin.about().form, form::SETTING, sent, false);
-        let grants = consent::read(visitor, plugin, sent, &values, old.map(|old| &old.grants), issues);
+        let values = form::read(&plugin.metadata().form, form::SETTING, sent, false);
+        let grants = grants::read(visitor, plugin, sent, &values, old.map(|old| &old.grants), issues);
         Self {
             id: sent.text("id").to_owned(),
             values,
@@ -179,22 +179,28 @@ impl Entered {
     }
 }
 
-fn new_page(visitor: &Visitor, shop: &ShopId, plugin: &Plugin, entered: &Entered, entry: &Entry<'_>) -> Markup {
-    let identity = &plugin.about().identity;
+fn new_page(
+    visitor: &AdminUser,
+    shop: &ShopId,
+    plugin: &PluginVersion,
+    entered: &AccountForm,
+    entry: &Entry<'_>,
+) -> Markup {
+    let identity = &plugin.metadata().identity;
     page(
         visitor,
         &format!("Connect {}", identity.name),
         html! {
             (entry.summary_of(|field| input_of(plugin, field)))
-            section.card { p { "By " (identity.vendor) " · v" (identity.version) } (consent::asks(plugin)) }
+            section.card { p { "By " (identity.vendor) " · v" (identity.version) } (grants::requested(plugin)) }
             form.card method="post" action=(shop_path(shop, "/accounts")) {
-                (token(visitor))
+                (csrf_field(visitor))
                 input type="hidden" name="component" value=(plugin.digest());
                 (entry.field("id", "Connection ID", "", html! {
                     input #id name="id" required value=(entered.id) maxlength="64" spellcheck="false" aria-describedby="id-help"
                         aria-invalid=[entry.invalid("id")];
                 }))
-                (consent::draw(visitor, plugin, &entered.grants, &entered.values, entry, true))
+                (grants::draw(visitor, plugin, &entered.grants, &entered.values, entry, true))
                 h2 { "Settings" }
                 (settings(plugin, entered))
                 button { "Connect" }
@@ -204,49 +210,49 @@ fn new_page(visitor: &Visitor, shop: &ShopId, plugin: &Plugin, entered: &Entered
 }
 
 /// Returns the id of the input of a field of an account's form: one of the plugin's settings, or one of the account's own.
-fn input_of(plugin: &Plugin, field: &str) -> Option<String> {
-    let is_setting = plugin.about().form.field(field).is_some_and(|field| field.kind != "heading");
-    let is_own = field == "id" || consent::FIELDS.contains(&field);
+fn input_of(plugin: &PluginVersion, field: &str) -> Option<String> {
+    let is_setting = plugin.metadata().form.field(field).is_some_and(|field| field.kind != "heading");
+    let is_own = field == "id" || grants::FIELDS.contains(&field);
     match is_setting {
         true => Some(form::input_id(form::SETTING, field)),
         false => is_own.then(|| field.to_owned()),
     }
 }
 
-fn settings(plugin: &Plugin, entered: &Entered) -> Markup {
-    form::draw(&Drawn {
-        form: &plugin.about().form,
+fn settings(plugin: &PluginVersion, entered: &AccountForm) -> Markup {
+    form::render(&FormView {
+        form: &plugin.metadata().form,
         prefix: form::SETTING,
         values: &entered.values,
         secrets: &entered.secrets,
         issues: &entered.issues,
         choices: entered.choices.as_ref(),
-        of_product: false,
+        is_product_form: false,
     })
 }
 
 async fn add(
     Integrator(caller): Integrator,
-    visitor: Visitor,
+    visitor: AdminUser,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
-    sent: Sent,
+    sent: FormData,
 ) -> Result<Response, Problem> {
     let plugin = plugin(&node, sent.read("component")?)?;
     let mut issues = Issues::default();
-    let mut entered = Entered::sent(&visitor, &plugin, &sent, None, &mut issues);
+    let mut entered = AccountForm::sent(&visitor, &plugin, &sent, None, &mut issues);
     let id = issues.take(sent.read::<AccountId>("id"));
     let kept = match (id, issues.end()) {
         (Some(id), Ok(())) => {
             let settings = entered.values.clone();
             let setup = AccountSetup { id: id.clone(), settings, grants: entered.grants.clone() };
-            let nothing = (&Grants::default(), Expected::Nothing);
-            keep(&node, &caller, &shop, plugin.digest(), setup, nothing).await.map(|()| id)
+            let nothing = (&Grants::default(), Expected::Absent);
+            save(&node, &caller, &shop, plugin.digest(), setup, nothing).await.map(|()| id)
         }
         (_, ended) => ended.and_then(|()| sent.read("id")),
     };
     match kept {
-        Ok(id) => Ok(done(&path(&shop, &id), Done::Connected).into_response()),
+        Ok(id) => Ok(redirect_with_notice(&path(&shop, &id), Done::Connected).into_response()),
         Err(problem) => {
             entered.issues = problem.issues().to_vec();
             let page = new_page(&visitor, &shop, &plugin, &entered, &Entry::refused(&sent, &problem));
@@ -256,7 +262,7 @@ async fn add(
 }
 
 /// Keeps an account in the place of what was read, where the caller may grant what it is granted.
-async fn keep(
+async fn save(
     node: &Node,
     caller: &Caller,
     shop: &ShopId,
@@ -264,8 +270,8 @@ async fn keep(
     setup: AccountSetup,
     (granted, expected): (&Grants, Expected<'_>),
 ) -> Result<(), Problem> {
-    caller.may_grant(granted, &setup.grants)?;
-    let set = node.installation().set_account(shop, component, setup, expected, &caller.who, node.now()).await;
+    caller.check_grant(granted, &setup.grants)?;
+    let set = node.installation().set_account(shop, component, setup, expected, &caller.actor, node.now()).await;
     Ok(set.map(drop)?)
 }
 
@@ -279,12 +285,12 @@ fn status(problem: &Problem) -> StatusCode {
 
 async fn read(
     _: Integrator,
-    visitor: Visitor,
+    visitor: AdminUser,
     State(node): State<Node>,
     Path((shop, id)): Path<(ShopId, AccountId)>,
 ) -> Result<Markup, Problem> {
     let account = snapshot(&node, &shop, &id)?;
-    account_page(&visitor, &node, &shop, &account, Entered::of(&account), &Said::default()).await
+    account_page(&visitor, &node, &shop, &account, AccountForm::of(&account), &Said::default()).await
 }
 
 /// What an account's page says beside what it always says.
@@ -292,20 +298,20 @@ async fn read(
 struct Said<'a> {
     entry: Entry<'a>,
     /// What the test of the connection found.
-    tried: Option<Result<Vec<Diagnosis>, Problem>>,
+    test_result: Option<Result<Vec<Diagnosis>, Problem>>,
 }
 
 async fn account_page(
-    visitor: &Visitor,
+    visitor: &AdminUser,
     node: &Node,
     shop: &ShopId,
     account: &AccountSnapshot,
-    mut entered: Entered,
+    mut entered: AccountForm,
     said: &Said<'_>,
 ) -> Result<Markup, Problem> {
     let plugin = plugin(node, account.current)?;
-    let identity = &plugin.about().identity;
-    entered.choices = Some(form::ask(node, shop, &account.id, &plugin.about().form, false).await);
+    let identity = &plugin.metadata().identity;
+    entered.choices = Some(form::vendor_choices(node, shop, &account.id, &plugin.metadata().form, false).await);
     let here = path(shop, &account.id);
     Ok(page(
         visitor,
@@ -316,11 +322,11 @@ async fn account_page(
                 a href=(shop_path(shop, "/links")) { "Link products" } }
             form.card method="post" action=(format!("{here}/test")) data-page=(here) {
                 h2 { "Connection" }
-                (token(visitor))
-                @match &said.tried {
+                (csrf_field(visitor))
+                @match &said.test_result {
                     None => p { "Checks the saved settings with the vendor. Nothing is changed there." },
-                    Some(Ok(tried)) => ul.tried role="status" {
-                        @for diagnosis in tried {
+                    Some(Ok(test_result)) => ul.tried role="status" {
+                        @for diagnosis in test_result {
                             li.passed[diagnosis.passed] {
                                 strong { @if diagnosis.passed { "Passed: " } @else { "Failed: " } }
                                 (diagnosis.check.text)
@@ -328,16 +334,16 @@ async fn account_page(
                             }
                         }
                     },
-                    Some(Err(problem)) => (refusal(problem)),
+                    Some(Err(problem)) => (problem_details(problem)),
                 }
                 button.quiet { "Test connection" }
             }
             form.card.long method="post" action=(here) {
                 h2 { "Settings" }
-                (token(visitor))
+                (csrf_field(visitor))
                 input type="hidden" name="version" value=(account_version(account));
                 (settings(&plugin, &entered))
-                (consent::draw(visitor, &plugin, &entered.grants, &entered.values, &said.entry, false))
+                (grants::draw(visitor, &plugin, &entered.grants, &entered.values, &said.entry, false))
                 div.save {
                     button { "Save" }
                     span.unsaved role="status" {}
@@ -349,10 +355,10 @@ async fn account_page(
 }
 
 /// The versions that the account can be moved to.
-fn versions(visitor: &Visitor, node: &Node, here: &str, account: &AccountSnapshot, plugin: &Plugin) -> Markup {
-    let mut versions: Vec<Arc<Plugin>> =
+fn versions(visitor: &AdminUser, node: &Node, here: &str, account: &AccountSnapshot, plugin: &PluginVersion) -> Markup {
+    let mut versions: Vec<Arc<PluginVersion>> =
         node.host().installed().into_iter().filter(|other| other.id() == plugin.id()).collect();
-    versions.sort_by_key(|version| semver::Version::parse(&version.about().identity.version).ok());
+    versions.sort_by_key(|version| semver::Version::parse(&version.metadata().identity.version).ok());
     html! {
         section.card {
             h2 { "Version" }
@@ -364,15 +370,15 @@ fn versions(visitor: &Visitor, node: &Node, here: &str, account: &AccountSnapsho
                         @for version in versions.iter().rev() {
                             @let digest = version.digest();
                             tr {
-                                th scope="row" { (version.about().identity.version) }
+                                th scope="row" { (version.metadata().identity.version) }
                                 td { code { (digest.to_string().chars().take(12).collect::<String>()) } }
                                 td {
                                     @if digest == account.current { span.mark { "Current" } }
                                     @else {
                                         form method="post" action=(format!("{here}/swap")) {
-                                            (token(visitor))
+                                            (csrf_field(visitor))
                                             input type="hidden" name="component" value=(digest);
-                                            button.quiet { "Switch to " (version.about().identity.version) }
+                                            button.quiet { "Switch to " (version.metadata().identity.version) }
                                         }
                                     }
                                 }
@@ -387,23 +393,23 @@ fn versions(visitor: &Visitor, node: &Node, here: &str, account: &AccountSnapsho
 
 async fn change(
     Integrator(caller): Integrator,
-    visitor: Visitor,
+    visitor: AdminUser,
     State(node): State<Node>,
     Path((shop, id)): Path<(ShopId, AccountId)>,
-    sent: Sent,
+    sent: FormData,
 ) -> Result<Response, Problem> {
     let account = snapshot(&node, &shop, &id)?;
     let plugin = plugin(&node, account.current)?;
     let mut issues = Issues::default();
-    let mut entered = Entered::sent(&visitor, &plugin, &sent, Some(&account), &mut issues);
+    let mut entered = AccountForm::sent(&visitor, &plugin, &sent, Some(&account), &mut issues);
     let setup = AccountSetup { id: id.clone(), settings: entered.values.clone(), grants: entered.grants.clone() };
     let read = (&account.grants, Expected::Version(sent.text("version")));
     let kept = match issues.end() {
-        Ok(()) => keep(&node, &caller, &shop, account.current, setup, read).await,
+        Ok(()) => save(&node, &caller, &shop, account.current, setup, read).await,
         Err(problem) => Err(problem),
     };
     match kept {
-        Ok(()) => Ok(done(&path(&shop, &id), Done::Saved).into_response()),
+        Ok(()) => Ok(redirect_with_notice(&path(&shop, &id), Done::Saved).into_response()),
         Err(problem) => {
             entered.issues = problem.issues().to_vec();
             let said = Said { entry: Entry::refused(&sent, &problem), ..Said::default() };
@@ -415,34 +421,34 @@ async fn change(
 
 async fn test(
     _: Integrator,
-    visitor: Visitor,
+    visitor: AdminUser,
     State(node): State<Node>,
     Path((shop, id)): Path<(ShopId, AccountId)>,
-    _: Sent,
+    _: FormData,
 ) -> Result<Markup, Problem> {
     let account = snapshot(&node, &shop, &id)?;
-    let tried = node.host().test_connection(&shop, &id).await.map_err(Problem::from);
-    let said = Said { tried: Some(tried), ..Said::default() };
-    account_page(&visitor, &node, &shop, &account, Entered::of(&account), &said).await
+    let test_result = node.host().test_connection(&shop, &id).await.map_err(Problem::from);
+    let said = Said { test_result: Some(test_result), ..Said::default() };
+    account_page(&visitor, &node, &shop, &account, AccountForm::of(&account), &said).await
 }
 
 async fn swap(
     Integrator(caller): Integrator,
-    visitor: Visitor,
+    visitor: AdminUser,
     State(node): State<Node>,
     Path((shop, id)): Path<(ShopId, AccountId)>,
-    sent: Sent,
+    sent: FormData,
 ) -> Result<Response, Problem> {
     let component = sent.read("component")?;
     let (installation, hosts) = (node.installation(), caller.new_hosts());
-    let swapped = installation.swap_version(&shop, &id, component, hosts, &caller.who, node.now()).await;
+    let swapped = installation.switch_version(&shop, &id, component, hosts, &caller.actor, node.now()).await;
     match swapped.map_err(Problem::from) {
-        Ok(_) => Ok(done(&path(&shop, &id), Done::Swapped).into_response()),
+        Ok(_) => Ok(redirect_with_notice(&path(&shop, &id), Done::VersionSwitch).into_response()),
         // What the new version refuses is one of the settings: they can be corrected here.
         Err(problem) if problem.status() == StatusCode::UNPROCESSABLE_ENTITY => {
             let account = snapshot(&node, &shop, &id)?;
             let said = Said { entry: Entry::refused_without(&problem), ..Said::default() };
-            let entered = Entered { issues: problem.issues().to_vec(), ..Entered::of(&account) };
+            let entered = AccountForm { issues: problem.issues().to_vec(), ..AccountForm::of(&account) };
             Ok(again(&problem, account_page(&visitor, &node, &shop, &account, entered, &said).await?))
         }
         Err(problem) => Err(problem),

@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
-use cartwright_http::observed::{CallCount, MinuteOfCalls};
+use cartwright_http::observed::{CallMinute, CallStatistics};
 use maud::{Markup, html};
 
-use super::words::written;
+use super::text::time_of_text;
 
 /// So many minutes are drawn, the present one the last.
 const MINUTES: i64 = 60;
@@ -17,13 +17,13 @@ const WIDTH: i64 = 10;
 const LEAST: u32 = 2;
 
 /// A drawing of these minutes: bars of calls with those that failed at their foot, and how long calls took above them.
-pub(super) fn chart(name: &str, minutes: &[MinuteOfCalls], now: SystemTime) -> Markup {
+pub(super) fn chart(name: &str, minutes: &[CallMinute], now: SystemTime) -> Markup {
     let most = minutes.iter().map(|minute| minute.count.calls).max().unwrap_or_default();
     let longest = minutes.iter().map(|minute| minute.count.p95_ms).max().unwrap_or_default();
-    let drawn: Vec<(i64, &CallCount)> =
+    let rendered: Vec<(i64, &CallStatistics)> =
         minutes.iter().filter_map(|minute| Some((place(&minute.at, now)?, &minute.count))).collect();
     let mut latency = String::new();
-    for (place, count) in &drawn {
+    for (place, count) in &rendered {
         let from_top = HEIGHT - height(count.p95_ms, longest);
         // Writing to a string does not fail.
         let _ = write!(latency, "M{} {from_top}h{WIDTH}", place * WIDTH);
@@ -32,7 +32,7 @@ pub(super) fn chart(name: &str, minutes: &[MinuteOfCalls], now: SystemTime) -> M
         figure {
             svg.chart viewBox=(format!("0 0 {} {HEIGHT}", MINUTES * WIDTH)) preserveAspectRatio="none" role="img"
                 aria-label=(format!("Calls of {name} in the last hour by minute; the same data is in the table below")) {
-                @for (place, count) in &drawn {
+                @for (place, count) in &rendered {
                     @let (calls, errors) = (height(count.calls, most), height(count.errors, most));
                     rect.calls x=(place * WIDTH + 1) y=(HEIGHT - calls) width=(WIDTH - 2) height=(calls) {}
                     @if errors > 0 { rect.errors x=(place * WIDTH + 1) y=(HEIGHT - errors) width=(WIDTH - 2) height=(errors) {} }
@@ -54,9 +54,9 @@ pub(super) fn chart(name: &str, minutes: &[MinuteOfCalls], now: SystemTime) -> M
                         }
                     }
                     tbody {
-                        @for MinuteOfCalls { at, count } in minutes.iter().rev() {
+                        @for CallMinute { at, count } in minutes.iter().rev() {
                             tr {
-                                th scope="row" { (written(at)) }
+                                th scope="row" { (time_of_text(at)) }
                                 td.number { (count.calls) } td.number { (count.errors) }
                                 td.number { (span(count.p50_ms)) } td.number { (span(count.p95_ms)) }
                             }
@@ -94,8 +94,8 @@ pub(super) fn span(milliseconds: u32) -> String {
 mod tests {
     use super::*;
 
-    fn minute(at: &str, calls: u32, errors: u32, p95_ms: u32) -> MinuteOfCalls {
-        MinuteOfCalls { at: at.to_owned(), count: CallCount { calls, errors, p50_ms: 1, p95_ms } }
+    fn minute(at: &str, calls: u32, errors: u32, p95_ms: u32) -> CallMinute {
+        CallMinute { at: at.to_owned(), count: CallStatistics { calls, errors, p50_ms: 1, p95_ms } }
     }
 
     #[test]
@@ -106,9 +106,9 @@ mod tests {
             minute("2026-01-01T12:00:00Z", 10, 5, 200),
             minute("2026-01-01T12:59:00Z", 1000, 1, 2000),
         ];
-        let drawn = chart("expivi", &minutes, now).into_string();
+        let rendered = chart("expivi", &minutes, now).into_string();
         // An hour ago is out of sight.
-        assert_eq!(drawn.matches("class=\"calls\"").count(), 2);
+        assert_eq!(rendered.matches("class=\"calls\"").count(), 2);
         for part in [
             // The first minute, a hundredth as high as the last, and yet seen.
             "<rect class=\"calls\" x=\"1\" y=\"98\" width=\"8\" height=\"2\"></rect>",
@@ -119,13 +119,13 @@ mod tests {
             "at most 2 s",
             "<td class=\"number\">200 ms</td>",
         ] {
-            assert!(drawn.contains(part), "{part}: {drawn}");
+            assert!(rendered.contains(part), "{part}: {rendered}");
         }
     }
 
     #[test]
     fn an_hour_without_calls_is_empty() {
-        let drawn = chart("expivi", &[], SystemTime::UNIX_EPOCH).into_string();
-        assert!(!drawn.contains("<rect") && drawn.contains("at most 0;"), "{drawn}");
+        let rendered = chart("expivi", &[], SystemTime::UNIX_EPOCH).into_string();
+        assert!(!rendered.contains("<rect") && rendered.contains("at most 0;"), "{rendered}");
     }
 }

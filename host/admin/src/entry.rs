@@ -10,18 +10,18 @@ use cartwright::types::{FieldIssue, Message};
 use cartwright_http::Problem;
 use maud::{Markup, html};
 
-use super::visitor::Sent;
+use super::session::FormData;
 
 /// What a form shows: what is stored, or what was sent and why it was refused.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Entry<'a> {
-    sent: Option<&'a Sent>,
+    sent: Option<&'a FormData>,
     problem: Option<&'a Problem>,
 }
 
 impl<'a> Entry<'a> {
     /// A form that was sent, and why it is refused.
-    pub(super) fn refused(sent: &'a Sent, problem: &'a Problem) -> Self {
+    pub(super) fn refused(sent: &'a FormData, problem: &'a Problem) -> Self {
         Self { sent: Some(sent), problem: Some(problem) }
     }
 

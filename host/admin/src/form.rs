@@ -4,26 +4,26 @@ use std::collections::BTreeMap;
 
 use cartwright::money;
 use cartwright::types::{Choice, ChoiceSource, Field, FieldIssue, Money};
-use cartwright::webhook::entered;
+use cartwright::webhook::form_value;
 use cartwright::{AccountId, Form, ShopId};
 use cartwright_http::Node;
-use cartwright_service::typed;
+use cartwright_service::input;
 use maud::{Markup, html};
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use super::visitor::Sent;
+use super::session::FormData;
 
 /// The usual beginning of inputs' names.
 pub(super) const SETTING: &str = "setting";
 
 /// The most choices of a field that a vendor is asked for; who has more is not listed whole.
-const MOST_CHOICES: usize = 500;
+const MAX_CHOICES: usize = 500;
 /// The most times that it is asked for further choices.
-const MOST_PAGES: usize = 10;
+const MAX_CHOICE_PAGES: usize = 10;
 
 /// What a vendor offers for a field.
-pub(super) struct Offered {
+pub(super) struct VendorChoices {
     choices: Vec<Choice>,
     /// Is that all, so that nothing else can be chosen?
     is_all: bool,
@@ -31,35 +31,35 @@ pub(super) struct Offered {
 
 /// What an account's vendor offers for the fields that it is asked about, by field name. A vendor that does not answer keeps nobody from
 /// entering a value.
-pub(super) async fn ask(
+pub(super) async fn vendor_choices(
     node: &Node,
     shop: &ShopId,
     account: &AccountId,
     form: &Form,
-    of_product: bool,
-) -> BTreeMap<String, Offered> {
+    is_product_form: bool,
+) -> BTreeMap<String, VendorChoices> {
     let mut all = BTreeMap::new();
-    let is_asked = |field: &&Field| field.choices == ChoiceSource::Dynamic && (!of_product || field.per_product);
+    let is_asked = |field: &&Field| field.choices == ChoiceSource::Dynamic && (!is_product_form || field.per_product);
     for field in form.0.iter().filter(is_asked) {
-        let mut offered: Option<Offered> = None;
+        let mut choices: Option<VendorChoices> = None;
         let mut cursor: Option<String> = None;
-        for _ in 0..MOST_PAGES {
+        for _ in 0..MAX_CHOICE_PAGES {
             let Ok(page) = node.host().choices(shop, account, &field.name, "", cursor.as_deref()).await else { break };
-            let so_far = offered.get_or_insert(Offered { choices: Vec::new(), is_all: false });
+            let so_far = choices.get_or_insert(VendorChoices { choices: Vec::new(), is_all: false });
             so_far.choices.extend(page.choices);
             so_far.is_all = page.cursor.is_none();
             cursor = page.cursor;
-            if so_far.is_all || so_far.choices.len() >= MOST_CHOICES {
+            if so_far.is_all || so_far.choices.len() >= MAX_CHOICES {
                 break;
             }
         }
-        all.extend(offered.map(|offered| (field.name.clone(), offered)));
+        all.extend(choices.map(|choices| (field.name.clone(), choices)));
     }
     all
 }
 
 /// A form as it is to be drawn.
-pub(super) struct Drawn<'a> {
+pub(super) struct FormView<'a> {
     pub(super) form: &'a Form,
     /// What the names of its inputs begin with: a page may have two forms.
     pub(super) prefix: &'a str,
@@ -70,9 +70,9 @@ pub(super) struct Drawn<'a> {
     /// What is wrong with it.
     pub(super) issues: &'a [FieldIssue],
     /// What the vendor offers for fields that it is asked about, as far as it answered; none while there is no account to ask with.
-    pub(super) choices: Option<&'a BTreeMap<String, Offered>>,
+    pub(super) choices: Option<&'a BTreeMap<String, VendorChoices>>,
     /// Only what a product may override, and then nothing is needed.
-    pub(super) of_product: bool,
+    pub(super) is_product_form: bool,
 }
 
 /// The id of a field's input.
@@ -86,24 +86,24 @@ fn input_name(prefix: &str, field: &str) -> String {
 }
 
 /// What was entered. What cannot be read stays as it was entered, and is refused where all values are checked.
-pub(super) fn read(form: &Form, prefix: &str, sent: &Sent, of_product: bool) -> Map<String, Value> {
-    let fields = form.0.iter().filter(|field| !of_product || field.per_product);
-    fields.filter_map(|field| Some((field.name.clone(), read_field(field, prefix, sent, of_product)?))).collect()
+pub(super) fn read(form: &Form, prefix: &str, sent: &FormData, is_product_form: bool) -> Map<String, Value> {
+    let fields = form.0.iter().filter(|field| !is_product_form || field.per_product);
+    fields.filter_map(|field| Some((field.name.clone(), read_field(field, prefix, sent, is_product_form)?))).collect()
 }
 
-fn read_field(field: &Field, prefix: &str, sent: &Sent, of_product: bool) -> Option<Value> {
+fn read_field(field: &Field, prefix: &str, sent: &FormData, is_product_form: bool) -> Option<Value> {
     let name = input_name(prefix, &field.name);
     let text = sent.text(&name);
     let some = Some(text).filter(|text| !text.is_empty());
     match field.kind.as_str() {
         "heading" => None,
-        "yes-no" if of_product || field.default.is_none() => some.map(|text| json!(text == "true")),
+        "yes-no" if is_product_form || field.default.is_none() => some.map(|text| json!(text == "true")),
         "yes-no" => Some(json!(sent.has(&name))),
         "secret" if sent.has(&format!("{name}.remove")) => Some(Value::Null),
         "text-area" => Some(sent.raw(&name)).filter(|text| !text.is_empty()).map(Value::from),
         "integer" => some.map(|text| text.parse::<i64>().map_or_else(|_| json!(text), Value::from)),
         "money" => some.map(|text| {
-            let read = money::decimal(text).ok().filter(|_| !typed::looks_grouped(text));
+            let read = money::decimal(text).ok().filter(|_| !input::looks_grouped(text));
             let minor = read.and_then(|read| i64::try_from(read.mantissa()).ok());
             minor.zip(read).map_or_else(|| json!(text), |(minor, read)| {
                 json!({ "minor": minor, "scale": read.scale(), "currency": sent.text(&format!("{name}.currency")) })
@@ -112,11 +112,11 @@ fn read_field(field: &Field, prefix: &str, sent: &Sent, of_product: bool) -> Opt
         "multi-select" => {
             // Boxes, or lines where the vendor's choices are not known.
             let chosen = sent.values(&name);
-            (!of_product || !chosen.is_empty()).then(|| json!(chosen))
+            (!is_product_form || !chosen.is_empty()).then(|| json!(chosen))
         }
         "list" => some.map(|_| json!(sent.values(&name))),
         "pairs" => some.map(|text| {
-            let pairs: Option<Vec<(String, String)>> = sent.lines(&name).map(typed::pair).collect();
+            let pairs: Option<Vec<(String, String)>> = sent.lines(&name).map(input::pair).collect();
             pairs.map_or_else(|| json!(text), |pairs| json!(pairs))
         }),
         _ => some.map(Value::from),
@@ -124,9 +124,9 @@ fn read_field(field: &Field, prefix: &str, sent: &Sent, of_product: bool) -> Opt
 }
 
 /// The fields, in their groups.
-pub(super) fn draw(drawn: &Drawn<'_>) -> Markup {
+pub(super) fn render(view: &FormView<'_>) -> Markup {
     let mut groups: Vec<(Option<&str>, Vec<&Field>)> = Vec::new();
-    for field in drawn.form.0.iter().filter(|field| !drawn.of_product || field.per_product) {
+    for field in view.form.0.iter().filter(|field| !view.is_product_form || field.per_product) {
         let group = field.group.as_deref();
         match groups.last_mut() {
             Some((last, fields)) if *last == group => fields.push(field),
@@ -136,39 +136,39 @@ pub(super) fn draw(drawn: &Drawn<'_>) -> Markup {
     html! {
         @for (group, fields) in groups {
             @match group {
-                Some(name) => (fold(drawn, name, &fields)),
-                None => @for field in fields { (draw_field(drawn, field)) },
+                Some(name) => (fold(view, name, &fields)),
+                None => @for field in fields { (render_field(view, field)) },
             }
         }
     }
 }
 
 /// A group that is folded unless something in it must be entered, was changed or is wrong.
-fn fold(drawn: &Drawn<'_>, name: &str, fields: &[&Field]) -> Markup {
-    let changed = fields.iter().filter(|field| is_changed(drawn, field)).count();
-    let is_wrong = |field: &Field| drawn.issues.iter().any(|issue| issue.field == field.name);
-    let is_open = changed > 0 || fields.iter().any(|field| is_needed(drawn, field) || is_wrong(field));
+fn fold(view: &FormView<'_>, name: &str, fields: &[&Field]) -> Markup {
+    let changed = fields.iter().filter(|field| is_changed(view, field)).count();
+    let is_wrong = |field: &Field| view.issues.iter().any(|issue| issue.field == field.name);
+    let is_open = changed > 0 || fields.iter().any(|field| is_needed(view, field) || is_wrong(field));
     html! {
         details.fold open[is_open] {
             summary {
                 (capitalized(name))
                 @if changed > 0 { " " span.mark { (changed) " changed" } }
             }
-            div.columns role="group" aria-label=(name) { @for field in fields { (draw_field(drawn, field)) } }
+            div.columns role="group" aria-label=(name) { @for field in fields { (render_field(view, field)) } }
         }
     }
 }
 
 /// Must a value be entered?
-fn is_needed(drawn: &Drawn<'_>, field: &Field) -> bool {
-    field.required && field.default.is_none() && !drawn.of_product
+fn is_needed(view: &FormView<'_>, field: &Field) -> bool {
+    field.required && field.default.is_none() && !view.is_product_form
 }
 
 /// Does a field have another value than its default?
-fn is_changed(drawn: &Drawn<'_>, field: &Field) -> bool {
-    let default = field.default.as_ref().and_then(entered);
-    let value = drawn.values.get(&field.name).filter(|value| !text_of(value).is_empty());
-    drawn.secrets.contains(&field.name) || value.is_some() && value != default.as_ref()
+fn is_changed(view: &FormView<'_>, field: &Field) -> bool {
+    let default = field.default.as_ref().and_then(form_value);
+    let value = view.values.get(&field.name).filter(|value| !text_of(value).is_empty());
+    view.secrets.contains(&field.name) || value.is_some() && value != default.as_ref()
 }
 
 fn capitalized(text: &str) -> String {
@@ -176,47 +176,47 @@ fn capitalized(text: &str) -> String {
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
-fn draw_field(drawn: &Drawn<'_>, field: &Field) -> Markup {
+fn render_field(view: &FormView<'_>, field: &Field) -> Markup {
     if field.kind == "heading" {
         return html! { h3 { (field.label.text) } };
     }
-    let (name, id) = (input_name(drawn.prefix, &field.name), input_id(drawn.prefix, &field.name));
-    let issues: Vec<&FieldIssue> = drawn.issues.iter().filter(|issue| issue.field == field.name).collect();
-    let blocked = issues.iter().any(|issue| issue.blocking);
+    let (name, id) = (input_name(view.prefix, &field.name), input_id(view.prefix, &field.name));
+    let issues: Vec<&FieldIssue> = view.issues.iter().filter(|issue| issue.field == field.name).collect();
+    let is_disabled = issues.iter().any(|issue| issue.blocking);
     let about = format!("{id}-help");
     let condition = field.enabled_when.as_ref();
     html! {
-        div.field data-when=[condition.map(|condition| input_name(drawn.prefix, &condition.field))]
+        div.field data-when=[condition.map(|condition| input_name(view.prefix, &condition.field))]
             data-is=[condition.map(|condition| json!(condition.one_of).to_string())] {
-            @if is_of_boxes(drawn, field) {
-                span.label id=(format!("{id}-label")) { (label(drawn, field)) }
+            @if is_checkbox_group(view, field) {
+                span.label id=(format!("{id}-label")) { (label(view, field)) }
             } @else {
-                label for=(id) { (label(drawn, field)) }
+                label for=(id) { (label(view, field)) }
             }
-            (input(drawn, field, &Input { name: &name, id: &id, about: &about, blocked }))
+            (input(view, field, &Input { name: &name, id: &id, about: &about, is_disabled }))
             div id=(about) {
                 @for issue in &issues { p.issue { (issue.message.text) } }
-                @if is_lost(drawn, field) { p.issue { "For security this was not kept. Enter it again." } }
+                @if must_reenter(view, field) { p.issue { "For security this was not kept. Enter it again." } }
                 @if let Some(help) = &field.help { p.help { (help.text) } }
-                @if let Some(note) = note(drawn, field) { p.help { (note) } }
-                @if field.choices == ChoiceSource::Dynamic && let Some(note) = note_of_choices(drawn, field) { p.help { (note) } }
+                @if let Some(note) = note(view, field) { p.help { (note) } }
+                @if field.choices == ChoiceSource::Dynamic && let Some(note) = note_of_choices(view, field) { p.help { (note) } }
             }
         }
     }
 }
 
-fn label(drawn: &Drawn<'_>, field: &Field) -> Markup {
+fn label(view: &FormView<'_>, field: &Field) -> Markup {
     html! {
         (field.label.text)
-        @if is_needed(drawn, field) { " " span.needed { "Required" } }
+        @if is_needed(view, field) { " " span.needed { "Required" } }
         @if field.public { " " span.mark { "Public: visible to shoppers" } }
     }
 }
 
 /// What there is to know beside what the plugin says.
-fn note(drawn: &Drawn<'_>, field: &Field) -> Option<String> {
+fn note(view: &FormView<'_>, field: &Field) -> Option<String> {
     if field.kind == "secret" {
-        let hosts: Vec<String> = field.hosts.iter().map(|host| host_shown(drawn.form, drawn.values, host)).collect();
+        let hosts: Vec<String> = field.hosts.iter().map(|host| host_shown(view.form, view.values, host)).collect();
         return Some(match hosts.is_empty() {
             true => "Never sent. Used to sign and verify only.".to_owned(),
             false => format!("Only sent to {}.", hosts.join(", ")),
@@ -224,36 +224,36 @@ fn note(drawn: &Drawn<'_>, field: &Field) -> Option<String> {
     }
     // Other inputs show it themselves.
     let is_list = matches!(field.kind.as_str(), "text-area" | "list" | "pairs" | "multi-select" | "money");
-    empty_means(drawn, field).filter(|_| is_list)
+    empty_means(view, field).filter(|_| is_list)
 }
 
 /// What is used while a field has no value.
-fn empty_means(drawn: &Drawn<'_>, field: &Field) -> Option<String> {
-    if drawn.of_product {
+fn empty_means(view: &FormView<'_>, field: &Field) -> Option<String> {
+    if view.is_product_form {
         return Some("Inherits from the connection".to_owned());
     }
-    default_text(drawn, field).map(|default| format!("Default: {default}"))
+    default_text(view, field).map(|default| format!("Default: {default}"))
 }
 
 /// The default of a field as people read it: a choice by its label.
-fn default_text(drawn: &Drawn<'_>, field: &Field) -> Option<String> {
-    let default = text_of(&field.default.as_ref().and_then(entered)?);
-    let choice = offered(drawn, field).into_iter().flatten().find(|choice| choice.value == default);
+fn default_text(view: &FormView<'_>, field: &Field) -> Option<String> {
+    let default = text_of(&field.default.as_ref().and_then(form_value)?);
+    let choice = choices(view, field).into_iter().flatten().find(|choice| choice.value == default);
     let default = choice.map_or(default, |choice| choice.label.text.clone());
     Some(default).filter(|default| !default.is_empty())
 }
 
 /// Returns whether a secret was entered. Secrets are never written into a page, so it must be entered again.
-fn is_lost(drawn: &Drawn<'_>, field: &Field) -> bool {
-    field.kind == "secret" && drawn.values.get(&field.name).is_some_and(Value::is_string)
+fn must_reenter(view: &FormView<'_>, field: &Field) -> bool {
+    field.kind == "secret" && view.values.get(&field.name).is_some_and(Value::is_string)
 }
 
 /// Why not all that the vendor offers can be chosen here.
-fn note_of_choices(drawn: &Drawn<'_>, field: &Field) -> Option<&'static str> {
-    match (drawn.choices, offered(drawn, field)) {
+fn note_of_choices(view: &FormView<'_>, field: &Field) -> Option<&'static str> {
+    match (view.choices, choices(view, field)) {
         (None, _) => Some("Save to load options from the vendor."),
         (Some(_), None) => Some("Couldn't load options. Enter the value as shown at the vendor."),
-        (Some(_), Some(_)) if is_all(drawn, field) => None,
+        (Some(_), Some(_)) if is_all(view, field) => None,
         (Some(_), Some(_)) => Some("Not all options are listed. You can enter any value."),
     }
 }
@@ -263,7 +263,7 @@ pub(super) fn host_shown(form: &Form, values: &Map<String, Value>, host: &str) -
     let Some(name) = host.strip_prefix("setting:") else { return host.to_owned() };
     let field = form.field(name);
     let label = field.map_or(name, |field| field.label.text.as_str());
-    let default = || field.and_then(|field| field.default.as_ref()).and_then(entered);
+    let default = || field.and_then(|field| field.default.as_ref()).and_then(form_value);
     let address = values.get(name).cloned().or_else(default);
     match address.as_ref().and_then(host_of) {
         Some(host) => format!("{host} (set in {label})"),
@@ -277,21 +277,21 @@ fn host_of(address: &Value) -> Option<String> {
 }
 
 /// Is it drawn as several boxes, each with its own label?
-fn is_of_boxes(drawn: &Drawn<'_>, field: &Field) -> bool {
-    field.kind == "multi-select" && offered(drawn, field).is_some() && is_all(drawn, field)
+fn is_checkbox_group(view: &FormView<'_>, field: &Field) -> bool {
+    field.kind == "multi-select" && choices(view, field).is_some() && is_all(view, field)
 }
 
-fn offered<'a>(drawn: &'a Drawn<'_>, field: &'a Field) -> Option<&'a [Choice]> {
+fn choices<'a>(view: &'a FormView<'_>, field: &'a Field) -> Option<&'a [Choice]> {
     match &field.choices {
         ChoiceSource::None => None,
         ChoiceSource::Fixed(choices) => Some(choices),
-        ChoiceSource::Dynamic => drawn.choices?.get(&field.name).map(|offered| offered.choices.as_slice()),
+        ChoiceSource::Dynamic => view.choices?.get(&field.name).map(|choices| choices.choices.as_slice()),
     }
 }
 
 /// Is what is offered everything that can be chosen?
-fn is_all(drawn: &Drawn<'_>, field: &Field) -> bool {
-    drawn.choices.and_then(|choices| choices.get(&field.name)).is_none_or(|offered| offered.is_all)
+fn is_all(view: &FormView<'_>, field: &Field) -> bool {
+    view.choices.and_then(|choices| choices.get(&field.name)).is_none_or(|choices| choices.is_all)
 }
 
 /// What every input has.
@@ -299,30 +299,30 @@ struct Input<'a> {
     name: &'a str,
     id: &'a str,
     about: &'a str,
-    blocked: bool,
+    is_disabled: bool,
 }
 
-fn input(drawn: &Drawn<'_>, field: &Field, Input { name, id, about, blocked }: &Input<'_>) -> Markup {
-    let value = drawn.values.get(&field.name);
+fn input(view: &FormView<'_>, field: &Field, Input { name, id, about, is_disabled }: &Input<'_>) -> Markup {
+    let value = view.values.get(&field.name);
     let text = value.map(text_of).unwrap_or_default();
-    let invalid = blocked.then_some("true");
+    let invalid = is_disabled.then_some("true");
     match field.kind.as_str() {
         // Whether it has no value may matter.
-        "yes-no" if drawn.of_product || field.default.is_none() => html! {
+        "yes-no" if view.is_product_form || field.default.is_none() => html! {
             select id=(id) name=(name) aria-describedby=(about) {
-                @let inherited = if drawn.of_product { "Inherit from connection" } else { "–" };
+                @let inherited = if view.is_product_form { "Inherit from connection" } else { "–" };
                 @for (choice, shown) in [("", inherited), ("true", "Yes"), ("false", "No")] {
                     option value=(choice) selected[text == choice] { (shown) }
                 }
             }
         },
         "yes-no" => {
-            let default = field.default.as_ref().and_then(entered);
+            let default = field.default.as_ref().and_then(form_value);
             let on = value.or(default.as_ref()).and_then(Value::as_bool).unwrap_or_default();
             html! { input id=(id) name=(name) type="checkbox" value="true" checked[on] aria-describedby=(about); }
         }
         "secret" => {
-            let is_set = drawn.secrets.contains(&field.name);
+            let is_set = view.secrets.contains(&field.name);
             let held = if is_set { "•••••••• Enter a new value to replace" } else { "" };
             let is_removed = value.is_some_and(Value::is_null);
             html! {
@@ -346,21 +346,21 @@ fn input(drawn: &Drawn<'_>, field: &Field, Input { name, id, about, blocked }: &
                 }
             }
         }
-        "multi-select" if is_of_boxes(drawn, field) => {
+        "multi-select" if is_checkbox_group(view, field) => {
             let chosen: Vec<&str> = match value {
                 Some(Value::Array(values)) => values.iter().filter_map(Value::as_str).collect(),
                 _ => Vec::new(),
             };
             html! {
                 div.boxes role="group" aria-labelledby=(format!("{id}-label")) aria-describedby=(about) {
-                    @for choice in offered(drawn, field).unwrap_or_default() {
+                    @for choice in choices(view, field).unwrap_or_default() {
                         label.inline {
-                            input type="checkbox" name=(name) value=(typed::line(&choice.value)) checked[chosen.contains(&choice.value.as_str())];
+                            input type="checkbox" name=(name) value=(input::line(&choice.value)) checked[chosen.contains(&choice.value.as_str())];
                             " " (choice.label.text)
                         }
                     }
-                    @for value in chosen.iter().filter(|value| offered(drawn, field).into_iter().flatten().all(|choice| choice.value != **value)) {
-                        label.inline { input type="checkbox" name=(name) value=(typed::line(value)) checked; " " (value) }
+                    @for value in chosen.iter().filter(|value| choices(view, field).into_iter().flatten().all(|choice| choice.value != **value)) {
+                        label.inline { input type="checkbox" name=(name) value=(input::line(value)) checked; " " (value) }
                     }
                 }
             }
@@ -368,12 +368,12 @@ fn input(drawn: &Drawn<'_>, field: &Field, Input { name, id, about, blocked }: &
         "multi-select" => html! {
             textarea id=(id) name=(name) rows="3" placeholder="One per line" aria-describedby=(about) { "\n" (text) }
         },
-        "select" => match offered(drawn, field) {
-            Some(choices) if is_all(drawn, field) => html! {
+        "select" => match choices(view, field) {
+            Some(choices) if is_all(view, field) => html! {
                 select id=(id) name=(name) aria-describedby=(about) aria-invalid=[invalid] {
                     option value="" {
-                        @if drawn.of_product { "Inherit from connection" }
-                        @else if let Some(default) = default_text(drawn, field) { "Default (" (default) ")" }
+                        @if view.is_product_form { "Inherit from connection" }
+                        @else if let Some(default) = default_text(view, field) { "Default (" (default) ")" }
                         @else { "–" }
                     }
                     @for choice in choices {
@@ -386,7 +386,7 @@ fn input(drawn: &Drawn<'_>, field: &Field, Input { name, id, about, blocked }: &
             },
             choices => html! {
                 @let list = format!("{id}-choices");
-                input id=(id) name=(name) value=(text) list=[choices.map(|_| &list)] autocomplete="off" placeholder=[empty_means(drawn, field)]
+                input id=(id) name=(name) value=(text) list=[choices.map(|_| &list)] autocomplete="off" placeholder=[empty_means(view, field)]
                     aria-describedby=(about) aria-invalid=[invalid];
                 @if let Some(choices) = choices {
                     datalist id=(list) { @for choice in choices { option value=(choice.value) { (choice.label.text) } } }
@@ -412,7 +412,7 @@ fn input(drawn: &Drawn<'_>, field: &Field, Input { name, id, about, blocked }: &
             };
             html! {
                 input id=(id) name=(name) type=(kind) value=(text) inputmode=[mode] spellcheck="false" autocomplete="off"
-                    placeholder=[empty_means(drawn, field)] aria-describedby=(about) aria-invalid=[invalid];
+                    placeholder=[empty_means(view, field)] aria-describedby=(about) aria-invalid=[invalid];
             }
         }
     }
@@ -426,10 +426,10 @@ pub(super) fn text_of(value: &Value) -> String {
         Value::Array(values) => {
             let line = |value: &Value| match value {
                 Value::Array(pair) => match pair.as_slice() {
-                    [Value::String(name), Value::String(value)] => typed::pair_line(name, value),
+                    [Value::String(name), Value::String(value)] => input::pair_line(name, value),
                     _ => value.to_string(),
                 },
-                Value::String(value) => typed::line(value).into_owned(),
+                Value::String(value) => input::line(value).into_owned(),
                 value => text_of(value),
             };
             values.iter().map(line).collect::<Vec<_>>().join("\n")
@@ -438,7 +438,7 @@ pub(super) fn text_of(value: &Value) -> String {
             Ok(Ok(amount)) => {
                 let text = amount.to_string();
                 // With one more zero it can be read in one way only.
-                if typed::looks_grouped(&text) { format!("{text}0") } else { text }
+                if input::looks_grouped(&text) { format!("{text}0") } else { text }
             }
             _ => value.to_string(),
         },

@@ -6,15 +6,15 @@ use axum::routing::get;
 use cartwright::ShopId;
 use cartwright_http::access::{Admin, Integrator};
 use cartwright_http::extract::{Path, Query};
-use cartwright_http::observed::{CallCount, LoggedLine, Severity};
+use cartwright_http::observed::{CallStatistics, LoggedLine, Severity};
 use cartwright_http::{Node, Problem};
 use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::chart::{chart, span};
-use super::frame::{page, shop_path};
-use super::visitor::Visitor;
-use super::words::written;
+use super::layout::{page, shop_path};
+use super::session::AdminUser;
+use super::text::time_of_text;
 
 /// From which level on lines are shown.
 const LEVELS: [(Severity, &str, &str); 5] = [
@@ -24,21 +24,21 @@ const LEVELS: [(Severity, &str, &str); 5] = [
     (Severity::Warn, "warn", "Warnings and above"),
     (Severity::Error, "error", "Errors"),
 ];
-const OF_THIS_NODE: &str = "Data from this node only, since it started.";
+const NODE_ONLY_NOTE: &str = "Data from this node only, since it started.";
 
 pub(super) fn routes() -> Router<Node> {
-    Router::new().route("/admin/health", get(all)).route("/admin/shops/{shop}/health", get(of_shop))
+    Router::new().route("/admin/health", get(all)).route("/admin/shops/{shop}/health", get(shop_page))
 }
 
-async fn all(_: Admin, visitor: Visitor, State(node): State<Node>) -> Markup {
-    let mut series = node.observed().calls().series(None, None, node.now());
+async fn all(_: Admin, visitor: AdminUser, State(node): State<Node>) -> Markup {
+    let mut series = node.observability().calls().series(None, None, node.now());
     // Stable: where most failed first, else by plugin and shop.
-    series.sort_by_key(|series| std::cmp::Reverse(series.hour.errors));
+    series.sort_by_key(|series| std::cmp::Reverse(series.last_hour.errors));
     page(
         &visitor,
         "Node health",
         html! {
-            p { "Plugin calls in the last hour, most errors first. " (OF_THIS_NODE) }
+            p { "Plugin calls in the last hour, most errors first. " (NODE_ONLY_NOTE) }
             @if series.is_empty() { p { "No plugin calls in the last hour" } }
             @else {
                 div.scroll tabindex="0" role="region" aria-label="Plugin calls" {
@@ -54,9 +54,9 @@ async fn all(_: Admin, visitor: Visitor, State(node): State<Node>) -> Markup {
                                 tr {
                                     th scope="row" { (series.plugin) }
                                     td { a href=(shop_path(&series.shop, "/health")) { (series.shop) } }
-                                    td.number { (series.hour.calls) }
-                                    td.number { @if series.hour.errors > 0 { span.state.bad { (series.hour.errors) } } @else { "0" } }
-                                    td.number { (span(series.hour.p50_ms)) } td.number { (span(series.hour.p95_ms)) }
+                                    td.number { (series.last_hour.calls) }
+                                    td.number { @if series.last_hour.errors > 0 { span.state.bad { (series.last_hour.errors) } } @else { "0" } }
+                                    td.number { (span(series.last_hour.p50_ms)) } td.number { (span(series.last_hour.p95_ms)) }
                                 }
                             }
                         }
@@ -72,27 +72,27 @@ struct Which {
     level: Option<Severity>,
 }
 
-async fn of_shop(
+async fn shop_page(
     _: Integrator,
-    visitor: Visitor,
+    visitor: AdminUser,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
     Query(Which { level }): Query<Which>,
 ) -> Result<Markup, Problem> {
     node.host().shop(&shop)?;
     let (now, level) = (node.now(), level.unwrap_or(Severity::Info));
-    let series = node.observed().calls().series(None, Some(&shop), now);
-    let lines = node.observed().lines().of_shop(&shop, None, level, now);
+    let series = node.observability().calls().series(None, Some(&shop), now);
+    let lines = node.observability().lines().of_shop(&shop, None, level, now);
     Ok(page(
         &visitor,
         "Performance",
         html! {
-            p { "Plugin calls of this shop. " (OF_THIS_NODE) }
+            p { "Plugin calls of this shop. " (NODE_ONLY_NOTE) }
             @if series.is_empty() { p { "No plugin calls in the last hour" } }
             @for series in &series {
                 section.card {
                     h2 { (series.plugin) }
-                    p { (summary(&series.hour)) }
+                    p { (summary(&series.last_hour)) }
                     (chart(series.plugin.as_str(), &series.minutes, now))
                 }
             }
@@ -101,12 +101,12 @@ async fn of_shop(
     ))
 }
 
-fn summary(hour: &CallCount) -> Markup {
+fn summary(last_hour: &CallStatistics) -> Markup {
     html! {
-        "Last hour: " (hour.calls) @if hour.calls == 1 { " call, " } @else { " calls, " }
-        @if hour.errors == 0 { span.state.good { "no errors" } }
-        @else { span.state.bad { (hour.errors) @if hour.errors == 1 { " error" } @else { " errors" } } }
-        " · p50 " (span(hour.p50_ms)) " · p95 " (span(hour.p95_ms))
+        "Last hour: " (last_hour.calls) @if last_hour.calls == 1 { " call, " } @else { " calls, " }
+        @if last_hour.errors == 0 { span.state.good { "no errors" } }
+        @else { span.state.bad { (last_hour.errors) @if last_hour.errors == 1 { " error" } @else { " errors" } } }
+        " · p50 " (span(last_hour.p50_ms)) " · p95 " (span(last_hour.p95_ms))
     }
 }
 
@@ -131,7 +131,7 @@ fn logs(shop: &ShopId, lines: &[LoggedLine], level: Severity) -> Markup {
                         tbody {
                             @for line in lines {
                                 tr {
-                                    td { (written(&line.at)) }
+                                    td { (time_of_text(&line.at)) }
                                     td { (line.plugin) @if let Some(account) = &line.account { " " span.mark { (account) } } }
                                     td { (name(line.level)) }
                                     td { (line.hook) }

@@ -9,24 +9,24 @@ use cartwright_http::access::{Backend, Integrator};
 use cartwright_http::api::jobs::of_shop;
 use cartwright_http::extract::{Path, Query};
 use cartwright_http::{Node, Problem};
-use cartwright_service::words::{shown, who_mends};
-use cartwright_store::{JobDetail, JobFilter, JobSummary, Replay};
+use cartwright_service::words::{describe_entry, responsible_text};
+use cartwright_store::{JobDetail, JobFilter, JobSummary, RetryMode};
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::frame::{Done, page, segment, shop_path, token};
+use super::layout::{Done, csrf_field, page, segment, shop_path};
 use super::orders;
-use super::visitor::{Sent, Visitor, done};
-use super::words::{PAGE, PageOf, STATES, describe_outcome, happened, last_of_page, state, when};
+use super::session::{AdminUser, FormData, redirect_with_notice};
+use super::text::{PAGE, PageOf, STATES, describe_outcome, event_text, next_cursor, state, time};
 
 /// The states that are shown unless one is chosen: those that need somebody, and those in trouble.
-const FIRST: usize = 3;
+const ATTENTION_STATES: usize = 3;
 
 pub(super) fn routes() -> Router<Node> {
     Router::new()
         .route("/admin/shops/{shop}/jobs", get(list))
         .route("/admin/shops/{shop}/jobs/{job}", get(read))
-        .route("/admin/shops/{shop}/jobs/{job}/replay", post(replay))
+        .route("/admin/shops/{shop}/jobs/{job}/replay", post(retry))
         .route("/admin/shops/{shop}/jobs/{job}/cancel", post(cancel))
 }
 
@@ -44,7 +44,7 @@ struct Which {
 
 async fn list(
     _: Integrator,
-    visitor: Visitor,
+    visitor: AdminUser,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
     Query(Which { state: chosen, page: listed }): Query<Which>,
@@ -56,7 +56,7 @@ async fn list(
     }
     let wanted = STATES.iter().enumerate().filter(|(place, (name, ..))| match chosen {
         Some(chosen) => *name == chosen,
-        None => *place < FIRST,
+        None => *place < ATTENTION_STATES,
     });
     let mut found = Vec::new();
     for (_, (name, text, _)) in wanted {
@@ -83,7 +83,7 @@ async fn list(
                 section {
                     h2 { (text) }
                     @if jobs.is_empty() { p { "No jobs" } } @else { (table(&shop, text, jobs)) }
-                    (listed.draw(&shop_path(&shop, "/jobs"), &[("state", *name)], last_of_page(jobs).map(|last| last.id.as_str())))
+                    (listed.draw(&shop_path(&shop, "/jobs"), &[("state", *name)], next_cursor(jobs).map(|last| last.id.as_str())))
                 }
             }
         },
@@ -99,11 +99,11 @@ pub(super) fn table<'a>(shop: &ShopId, label: &str, jobs: impl IntoIterator<Item
                 tbody {
                     @for job in jobs {
                         tr {
-                            th scope="row" { a href=(path(shop, &job.id)) { (happened(&job.kind)) } " " span.mark { (job.event) } }
+                            th scope="row" { a href=(path(shop, &job.id)) { (event_text(&job.kind)) } " " span.mark { (job.event) } }
                             td { (job.account) }
                             td { a href=(orders::path(shop, &job.order)) { (job.order) } }
                             td { (state(job)) }
-                            td { (when(job.changed)) }
+                            td { (time(job.changed)) }
                         }
                     }
                 }
@@ -114,31 +114,31 @@ pub(super) fn table<'a>(shop: &ShopId, label: &str, jobs: impl IntoIterator<Item
 
 async fn read(
     _: Integrator,
-    visitor: Visitor,
+    visitor: AdminUser,
     State(node): State<Node>,
     Path((shop, id)): Path<(ShopId, String)>,
 ) -> Result<Markup, Problem> {
     let detail = of_shop(&node, &shop, &id).await?;
     let job = &detail.summary;
-    let runs = node.host().plugin(&job.plugin);
+    let plugin = node.host().plugin(&job.plugin);
     Ok(page(
         &visitor,
-        &format!("{} → {}, order {}", happened(&job.kind), job.account, job.order),
+        &format!("{} → {}, order {}", event_text(&job.kind), job.account, job.order),
         html! {
             dl {
-                dt { "Status" } dd { (state(job)) ", since " (when(job.changed)) }
+                dt { "Status" } dd { (state(job)) ", since " (time(job.changed)) }
                 dt { "Order" } dd { a href=(orders::path(&shop, &job.order)) { (job.order) } }
-                dt { "Event" } dd { (happened(&job.kind)) ", " (job.event) ", reported " (when(job.created)) }
+                dt { "Event" } dd { (event_text(&job.kind)) ", " (job.event) ", reported " (time(job.created)) }
                 dt { "Plugin" } dd {
-                    @match &runs {
-                        Some(plugin) => { (plugin.about().identity.name) " " (plugin.about().identity.version) },
+                    @match &plugin {
+                        Some(plugin) => { (plugin.metadata().identity.name) " " (plugin.metadata().identity.version) },
                         None => { "Build not installed on this node: " code { (job.plugin) } },
                     }
                 }
                 dt { "ID" } dd { code { (job.id) } }
             }
-            (why(&detail))
-            @if visitor.caller.is_admin() { (decide(&visitor, &shop, &detail)) }
+            (state_reason(&detail))
+            @if visitor.caller.is_admin() { (actions(&visitor, &shop, &detail)) }
             @for (number, records) in &detail.journals {
                 section {
                     h2 { @if *number == 0 { "Steps" } @else { "Steps after restart " (number) } }
@@ -148,9 +148,9 @@ async fn read(
                             thead { tr { th.number { "Step" } th { "Time" } th { "Action" } th { "Details" } } }
                             tbody {
                                 @for (position, record) in records.iter().enumerate() {
-                                    @let (what, about) = shown(&record.entry);
+                                    @let (what, about) = describe_entry(&record.entry);
                                     tr {
-                                        td.number { (position) } td { (when(record.at)) } td { (what) } td.long { (about) }
+                                        td.number { (position) } td { (time(record.at)) } td { (what) } td.long { (about) }
                                     }
                                 }
                             }
@@ -163,7 +163,7 @@ async fn read(
                     h2 { "Updates" }
                     ol.timeline {
                         @for outcome in &detail.outcomes {
-                            li { (when(outcome.at)) (describe_outcome(&outcome.outcome, &[])) @if outcome.held { " " span.state.bad { "Needs attention" } } }
+                            li { (time(outcome.at)) (describe_outcome(&outcome.outcome, &[])) @if outcome.needs_attention { " " span.state.bad { "Needs attention" } } }
                         }
                     }
                 }
@@ -172,19 +172,19 @@ async fn read(
     ))
 }
 
-fn why(detail: &JobDetail) -> Markup {
+fn state_reason(detail: &JobDetail) -> Markup {
     html! {
-        @if let Some(why) = &detail.why {
-            section.attention aria-labelledby="why" {
+        @if let Some(state_reason) = &detail.reason {
+            section.attention aria-labelledby="reason" {
                 h2 #why { "What went wrong" }
-                p { (why.text) }
-                @if let Some(who) = why.who { p { "Who can fix this: " (who_mends(who)) "." } }
+                p { (state_reason.text) }
+                @if let Some(responsible) = state_reason.responsible { p { "Who can fix this: " (responsible_text(responsible)) "." } }
             }
         }
     }
 }
 
-fn decide(visitor: &Visitor, shop: &ShopId, detail: &JobDetail) -> Markup {
+fn actions(visitor: &AdminUser, shop: &ShopId, detail: &JobDetail) -> Markup {
     let here = path(shop, &detail.summary.id);
     let (over, state) = (detail.summary.state.is_over(), detail.summary.state.name());
     let goes_on = matches!(state, "stopped" | "needs-merchant" | "retrying" | "cancelled");
@@ -192,7 +192,7 @@ fn decide(visitor: &Visitor, shop: &ShopId, detail: &JobDetail) -> Markup {
         @if matches!(state, "running" | "waiting") { p { "This job is running. You can retry it when it has stopped." } }
         @else { form.card method="post" action=(format!("{here}/replay")) {
             h2 { "Retry job" }
-            (token(visitor))
+            (csrf_field(visitor))
             dl {
                 @if goes_on { dt { "Retry from failed step" } dd {
                     "Repeats only the last request. If it may already have reached the vendor, check there first to avoid a duplicate."
@@ -209,7 +209,7 @@ fn decide(visitor: &Visitor, shop: &ShopId, detail: &JobDetail) -> Markup {
         @if !over {
             form.card method="post" action=(format!("{here}/cancel")) {
                 h2 { "Cancel job" }
-                (token(visitor))
+                (csrf_field(visitor))
                 p { "The current step finishes, later events continue. Anything already created at the vendor stays." }
                 button.danger data-ask="Cancel this job? The vendor may never receive this event." { "Cancel job" }
             }
@@ -217,29 +217,29 @@ fn decide(visitor: &Visitor, shop: &ShopId, detail: &JobDetail) -> Markup {
     }
 }
 
-async fn replay(
+async fn retry(
     Backend(caller): Backend,
     State(node): State<Node>,
     Path((shop, id)): Path<(ShopId, String)>,
-    sent: Sent,
+    sent: FormData,
 ) -> Result<Redirect, Problem> {
     of_shop(&node, &shop, &id).await?;
     let how = match sent.text("from") {
-        "here" => Replay::GoOn,
-        "beginning" => Replay::Restart,
+        "here" => RetryMode::Resume,
+        "beginning" => RetryMode::Restart,
         _ => return Err(Problem::unprocessable("body", "from: choose \"here\" or \"beginning\"")),
     };
-    node.store().replay(&id, how, &caller.who, node.now()).await?;
-    Ok(done(&path(&shop, &id), Done::Replayed))
+    node.store().retry(&id, how, &caller.actor, node.now()).await?;
+    Ok(redirect_with_notice(&path(&shop, &id), Done::Replayed))
 }
 
 async fn cancel(
     Backend(caller): Backend,
     State(node): State<Node>,
     Path((shop, id)): Path<(ShopId, String)>,
-    _: Sent,
+    _: FormData,
 ) -> Result<Redirect, Problem> {
     of_shop(&node, &shop, &id).await?;
-    node.store().cancel(&id, &caller.who, node.now()).await?;
-    Ok(done(&path(&shop, &id), Done::Cancelled))
+    node.store().cancel(&id, &caller.actor, node.now()).await?;
+    Ok(redirect_with_notice(&path(&shop, &id), Done::Cancelled))
 }

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use cartwright::ShopId;
 use cartwright_http::access::{Admin, Caller};
-use cartwright_http::api::keys::{MAX_LABEL_CHARS, new_key};
+use cartwright_http::api::keys::{MAX_LABEL_CHARS, create_key};
 use cartwright_http::extract::Path;
 use cartwright_http::{Node, Problem};
 use cartwright_store::{AccessKeyInfo, NewAccessKey, Role};
@@ -16,11 +16,11 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use maud::{Markup, html};
 
-use super::consent::networks;
 use super::entry::{Entry, Issues, again, of_field, wrong};
-use super::frame::{Done, address, page, segment, shop_path, token};
-use super::visitor::{Sent, Visitor, done};
-use super::words::when;
+use super::grants::networks;
+use super::layout::{Done, address, csrf_field, page, segment, shop_path};
+use super::session::{AdminUser, FormData, redirect_with_notice};
+use super::text::time;
 
 /// The roles, with what each is for.
 const ROLES: [(&str, &str, &str); 4] = [
@@ -34,14 +34,14 @@ const ROLES: [(&str, &str, &str); 4] = [
     ("admin", "Admin", "Runs the installation: everything, in all shops. Can sign in here."),
 ];
 /// For how long the former secret of an exchanged key goes on, in seconds.
-const BOTH: [(u32, &str); 3] = [(86_400, "expire in 24 hours"), (604_800, "expire in 7 days"), (0, "expire now")];
+const OVERLAPS: [(u32, &str); 3] = [(86_400, "expire in 24 hours"), (604_800, "expire in 7 days"), (0, "expire now")];
 
 /// The choice of a key that is for every shop; no shop's id.
 const ALL_SHOPS: &str = "*";
 
 pub(super) fn routes() -> Router<Node> {
     Router::new()
-        .route("/admin/keys", get(list).post(make))
+        .route("/admin/keys", get(list).post(create))
         .route("/admin/keys/{key}/rotate", post(rotate))
         .route("/admin/keys/{key}/revoke", post(revoke))
 }
@@ -50,15 +50,15 @@ fn role_text(role: &Role) -> &'static str {
     ROLES.into_iter().find(|(name, ..)| *name == role.name()).map_or("", |(_, _, text)| text)
 }
 
-async fn list(_: Admin, visitor: Visitor, State(node): State<Node>) -> Result<Markup, Problem> {
+async fn list(_: Admin, visitor: AdminUser, State(node): State<Node>) -> Result<Markup, Problem> {
     list_page(&visitor, &node, &Entry::default()).await
 }
 
-async fn list_page(visitor: &Visitor, node: &Node, entry: &Entry<'_>) -> Result<Markup, Problem> {
+async fn list_page(visitor: &AdminUser, node: &Node, entry: &Entry<'_>) -> Result<Markup, Problem> {
     let mut keys = node.store().access_keys(None, None, u32::MAX).await?;
     let now = node.now();
     // Those that hold first, and of these the newest.
-    keys.sort_by_key(|key| (!holds(key, now), std::cmp::Reverse(key.created)));
+    keys.sort_by_key(|key| (!is_active(key, now), std::cmp::Reverse(key.created)));
     Ok(page(
         visitor,
         "Access keys",
@@ -67,7 +67,7 @@ async fn list_page(visitor: &Visitor, node: &Node, entry: &Entry<'_>) -> Result<
             div.scroll tabindex="0" role="region" aria-label="Access keys" {
                 table {
                     thead { tr { th { "Name" } th { "Role" } th { "Status" } th { "Last used" } th { span.visually-hidden { "Change" } } } }
-                    tbody { @for key in &keys { (row(visitor, key, now)) } }
+                    tbody { @for key in &keys { (key_row(visitor, key, now)) } }
                 }
             }
             (new_form(visitor, &node.host().shop_ids(), entry))
@@ -75,11 +75,11 @@ async fn list_page(visitor: &Visitor, node: &Node, entry: &Entry<'_>) -> Result<
     ))
 }
 
-fn holds(key: &AccessKeyInfo, now: SystemTime) -> bool {
+fn is_active(key: &AccessKeyInfo, now: SystemTime) -> bool {
     key.revoked.is_none() && key.expires.is_none_or(|ends| ends > now)
 }
 
-fn row(visitor: &Visitor, key: &AccessKeyInfo, now: SystemTime) -> Markup {
+fn key_row(visitor: &AdminUser, key: &AccessKeyInfo, now: SystemTime) -> Markup {
     let here = address(&format!("/admin/keys/{}", segment(&key.id)));
     html! {
         tr {
@@ -99,23 +99,23 @@ fn row(visitor: &Visitor, key: &AccessKeyInfo, now: SystemTime) -> Markup {
             }
             td {
                 @match (key.revoked, key.expires) {
-                    (Some(revoked), _) => { span.state { "Revoked" } " " (when(revoked)) },
-                    (None, Some(ends)) if ends <= now => { span.state { "Expired" } " " (when(ends)) },
+                    (Some(revoked), _) => { span.state { "Revoked" } " " (time(revoked)) },
+                    (None, Some(ends)) if ends <= now => { span.state { "Expired" } " " (time(ends)) },
                     (None, ends) => {
                         span.state.good { "Active" }
-                        @if let Some(ends) = ends { " until " (when(ends)) }
-                        @if let Some(ends) = key.previous_ends.filter(|ends| *ends > now) { div.mark { "old secret until " (when(ends)) } }
+                        @if let Some(ends) = ends { " until " (time(ends)) }
+                        @if let Some(ends) = key.previous_ends.filter(|ends| *ends > now) { div.mark { "old secret until " (time(ends)) } }
                     },
                 }
             }
-            td { @match key.last_used { Some(used) => (when(used)), None => "Never" } }
+            td { @match key.last_used { Some(used) => (time(used)), None => "Never" } }
             td {
                 @if key.revoked.is_none() {
                     form method="post" action=(format!("{here}/rotate")) {
-                        (token(visitor))
+                        (csrf_field(visitor))
                         label.visually-hidden for=(format!("both-{}", key.id)) { "Old secret of " (key.label) }
-                        select id=(format!("both-{}", key.id)) name="both_seconds" {
-                            @for (seconds, text) in BOTH { option value=(seconds) { "Old secret: " (text) } }
+                        select id=(format!("both-{}", key.id)) name="overlap_seconds" {
+                            @for (seconds, text) in OVERLAPS { option value=(seconds) { "Old secret: " (text) } }
                         }
                         " "
                         button.quiet data-ask=(format!("Rotate the secret of “{}”?", key.label)) {
@@ -124,7 +124,7 @@ fn row(visitor: &Visitor, key: &AccessKeyInfo, now: SystemTime) -> Markup {
                     }
                     " "
                     form method="post" action=(format!("{here}/revoke")) {
-                        (token(visitor))
+                        (csrf_field(visitor))
                         button.danger data-ask=(format!("Revoke “{}”? Requests with it will be rejected.", key.label)) {
                             "Revoke" span.visually-hidden { " " (key.label) }
                         }
@@ -135,12 +135,12 @@ fn row(visitor: &Visitor, key: &AccessKeyInfo, now: SystemTime) -> Markup {
     }
 }
 
-fn new_form(visitor: &Visitor, shops: &[ShopId], entry: &Entry<'_>) -> Markup {
+fn new_form(visitor: &AdminUser, shops: &[ShopId], entry: &Entry<'_>) -> Markup {
     let networks_help = "CIDR ranges such as 192.0.2.0/24, one per line. Leave empty to allow any.";
     html! {
         form.card method="post" action=(address("/admin/keys")) {
             h2 { "Create key" }
-            (token(visitor))
+            (csrf_field(visitor))
             (entry.field("label", "Name", "", html! {
                 input #label name="label" required maxlength=(MAX_LABEL_CHARS) value=(entry.text("label", "")) aria-describedby="label-help"
                     aria-invalid=[entry.invalid("label")];
@@ -175,7 +175,7 @@ fn new_form(visitor: &Visitor, shops: &[ShopId], entry: &Entry<'_>) -> Markup {
     }
 }
 
-fn role(sent: &Sent) -> Result<Role, Problem> {
+fn role(sent: &FormData) -> Result<Role, Problem> {
     let needed = || wrong("shop", "Choose a shop: integrator and storefront keys are for one shop.");
     let is_all = sent.text("shop") == ALL_SHOPS;
     let shop: Option<ShopId> = if is_all { None } else { sent.optional("shop")? };
@@ -192,14 +192,14 @@ fn role(sent: &Sent) -> Result<Role, Problem> {
     })
 }
 
-async fn make(
+async fn create(
     Admin(caller): Admin,
-    visitor: Visitor,
+    visitor: AdminUser,
     State(node): State<Node>,
-    sent: Sent,
+    sent: FormData,
 ) -> Result<Response, Problem> {
     match make_key(&node, &caller, &sent).await {
-        Ok((role, text)) => Ok(shown_once(&visitor, &text, Some(&role)).into_response()),
+        Ok((role, text)) => Ok(secret_response(&visitor, &text, Some(&role)).into_response()),
         Err(problem) => {
             let entry = Entry::refused(&sent, &problem);
             Ok(again(&problem, list_page(&visitor, &node, &entry).await?))
@@ -207,7 +207,7 @@ async fn make(
     }
 }
 
-async fn make_key(node: &Node, caller: &Caller, sent: &Sent) -> Result<(Role, String), Problem> {
+async fn make_key(node: &Node, caller: &Caller, sent: &FormData) -> Result<(Role, String), Problem> {
     let mut issues = Issues::default();
     let (role, networks) = (issues.take(role(sent)), issues.take(networks(sent, "networks")));
     let expires = issues.take(sent.day("expires").and_then(|day| day.map(midnight).transpose()));
@@ -215,7 +215,7 @@ async fn make_key(node: &Node, caller: &Caller, sent: &Sent) -> Result<(Role, St
         return Err(issues.into_problem());
     };
     let key = NewAccessKey { role, label: sent.text("label").to_owned(), networks, expires };
-    let (_, text) = new_key(node, &key, &caller.who).await.map_err(of_field("label"))?;
+    let (_, text) = create_key(node, &key, &caller.actor).await.map_err(of_field("label"))?;
     Ok((key.role, text))
 }
 
@@ -225,7 +225,7 @@ fn midnight(day: Date) -> Result<SystemTime, Problem> {
     Ok(SystemTime::from(at.timestamp()))
 }
 
-fn shown_once(visitor: &Visitor, key: &str, role: Option<&Role>) -> Markup {
+fn secret_response(visitor: &AdminUser, key: &str, role: Option<&Role>) -> Markup {
     page(
         visitor,
         "Access key",
@@ -248,26 +248,26 @@ fn shown_once(visitor: &Visitor, key: &str, role: Option<&Role>) -> Markup {
 
 async fn rotate(
     Admin(caller): Admin,
-    visitor: Visitor,
+    visitor: AdminUser,
     State(node): State<Node>,
     Path(key): Path<String>,
-    sent: Sent,
+    sent: FormData,
 ) -> Result<Markup, Problem> {
-    let both: u32 = sent.read("both_seconds")?;
-    if BOTH.iter().all(|(seconds, _)| *seconds != both) {
+    let both: u32 = sent.read("overlap_seconds")?;
+    if OVERLAPS.iter().all(|(seconds, _)| *seconds != both) {
         return Err(Problem::unprocessable("body", "Choose when the old secret expires."));
     }
     let both = Duration::from_secs(both.into());
-    let made = node.store().rotate_access_key(None, &key, both, &caller.who, node.now()).await?;
-    Ok(shown_once(&visitor, &String::from_utf8_lossy(made.expose()), None))
+    let made = node.store().rotate_access_key(None, &key, both, &caller.actor, node.now()).await?;
+    Ok(secret_response(&visitor, &String::from_utf8_lossy(made.expose()), None))
 }
 
 async fn revoke(
     Admin(caller): Admin,
     State(node): State<Node>,
     Path(key): Path<String>,
-    _: Sent,
+    _: FormData,
 ) -> Result<Redirect, Problem> {
-    node.store().revoke_access_key(None, &key, &caller.who, node.now()).await?;
-    Ok(done(&address("/admin/keys"), Done::Revoked))
+    node.store().revoke_access_key(None, &key, &caller.actor, node.now()).await?;
+    Ok(redirect_with_notice(&address("/admin/keys"), Done::Revoked))
 }

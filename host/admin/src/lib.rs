@@ -6,15 +6,14 @@
 //! holds its session's token, see `visitor`.
 
 mod accounts;
-mod approvals;
 mod chart;
-mod consent;
 mod entry;
 mod form;
-mod frame;
+mod grants;
 mod health;
 mod jobs;
 mod keys;
+mod layout;
 mod link;
 mod links;
 mod log;
@@ -22,23 +21,24 @@ mod nav;
 mod notifications;
 mod open_items;
 mod orders;
+mod pending_changes;
 mod plugins;
 mod preview;
 mod quotations;
+mod session;
 mod shops;
 mod sign_in;
+mod switch_vendor;
+mod text;
 mod timeline;
-mod vendor_swap;
-mod visitor;
 mod webhooks;
-mod words;
 
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY,
 };
 use axum::routing::get;
 use axum::{Router, middleware};
-use cartwright_http::{Node, Problem, in_time, panicked, wrong_method};
+use cartwright_http::{Node, Problem, panicked, with_timeout, wrong_method};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
@@ -60,10 +60,10 @@ pub fn routes(node: &Node) -> Router<Node> {
         .merge(link::routes())
         .merge(links::routes())
         .merge(preview::routes())
-        .merge(vendor_swap::routes())
+        .merge(switch_vendor::routes())
         .merge(plugins::routes())
         .merge(quotations::routes())
-        .merge(approvals::routes())
+        .merge(pending_changes::routes())
         .merge(webhooks::routes())
         .merge(orders::routes())
         .merge(jobs::routes())
@@ -75,8 +75,8 @@ pub fn routes(node: &Node) -> Router<Node> {
         .route("/admin/script.js", get(script))
         .route("/admin/{*rest}", get(|| async { Problem::not_found("This page doesn't exist or was moved.") }))
         .method_not_allowed_fallback(wrong_method)
-        .layer(middleware::from_fn_with_state(node.clone(), visitor::identify));
-    drawn(pages, node.admin_url().prefix().to_owned())
+        .layer(middleware::from_fn_with_state(node.clone(), session::identify));
+    render_problems(pages, node.admin_url().prefix().to_owned())
         .layer(set(CONTENT_SECURITY_POLICY, POLICY))
         .layer(set(REFERRER_POLICY, "same-origin"))
         .layer(set(CACHE_CONTROL, "no-store"))
@@ -84,11 +84,11 @@ pub fn routes(node: &Node) -> Router<Node> {
 
 /// Draws the problems of pages, those of requests that take too long or panic too: people read pages. `prefix` is the path of the pages'
 /// address.
-fn drawn<S: Clone + Send + Sync + 'static>(pages: Router<S>, prefix: String) -> Router<S> {
+fn render_problems<S: Clone + Send + Sync + 'static>(pages: Router<S>, prefix: String) -> Router<S> {
     pages
-        .layer(middleware::from_fn(in_time))
+        .layer(middleware::from_fn(with_timeout))
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(middleware::from_fn_with_state(prefix, frame::drawn))
+        .layer(middleware::from_fn_with_state(prefix, layout::render_problems))
 }
 
 #[cfg(test)]
@@ -105,7 +105,7 @@ mod tests {
         async fn panics() -> &'static str {
             panic!("a test")
         }
-        let pages = drawn(Router::new().route("/admin/shops", get(panics)), "/cartwright".to_owned());
+        let pages = render_problems(Router::new().route("/admin/shops", get(panics)), "/cartwright".to_owned());
         let request = Request::get("/admin/shops").body(Body::empty()).expect("a request");
         let response = TowerToHyperService::new(pages).call(request).await.expect("a response");
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);

@@ -8,11 +8,11 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use cartwright::types::{FieldIssue, Product};
-use cartwright::{AccountId, Link, LinkIssues, Plugin, ShopId, ShopSnapshot, StrategyChoice};
+use cartwright::{AccountId, PluginVersion, ProductLink, ProductLinkIssues, ShopId, ShopSnapshot, StrategyChoice};
 use cartwright_http::access::Integrator;
 use cartwright_http::extract::{Path, Query};
 use cartwright_http::{Node, Problem};
-use cartwright_service::typed;
+use cartwright_service::input;
 use cartwright_store::{Expected, link_version};
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -20,14 +20,14 @@ use url::form_urlencoded;
 
 use super::accounts::plugin;
 use super::entry::{Entry, wrong};
-use super::form::{self, Drawn};
-use super::frame::{Done, page, refusal, shop_path, token};
+use super::form::{self, FormView};
+use super::layout::{Done, csrf_field, page, problem_details, shop_path};
 use super::links::{read_strategy, strategies};
-use super::shops::runs;
-use super::visitor::{Sent, Visitor, done};
+use super::session::{AdminUser, FormData, redirect_with_notice};
+use super::shops::plugin_name;
 
 /// The most products of the shop that are offered.
-const MOST_OFFERED: u32 = 500;
+const MAX_LISTED_PRODUCTS: u32 = 500;
 
 /// What the names of the inputs of a strategy's settings begin with.
 const STRATEGY: &str = "strategy";
@@ -38,7 +38,7 @@ pub(super) fn routes() -> Router<Node> {
 
 /// What is shown of a link that is made or changed.
 #[derive(Debug, Default, Deserialize)]
-struct Editing {
+struct LinkQuery {
     #[serde(default)]
     product: String,
     account: Option<AccountId>,
@@ -50,14 +50,14 @@ struct Editing {
 
 async fn edit(
     _: Integrator,
-    visitor: Visitor,
+    visitor: AdminUser,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
-    Query(editing): Query<Editing>,
+    Query(editing): Query<LinkQuery>,
 ) -> Result<Markup, Problem> {
-    let of = node.host().snapshot(&shop)?;
-    let old = of.links.iter().find(|link| link.shop_product == editing.product).cloned();
-    let first = || of.accounts.first().map(|account| account.id.clone());
+    let snapshot = node.host().snapshot(&shop)?;
+    let old = snapshot.links.iter().find(|link| link.shop_product == editing.product).cloned();
+    let first = || snapshot.accounts.first().map(|account| account.id.clone());
     let account = editing.account.clone().or_else(|| old.as_ref().map(|old| old.account.clone())).or_else(first);
     let Some(account) = account else {
         return Err(Problem::unprocessable("account", "Connect a vendor before you link products."));
@@ -67,11 +67,11 @@ async fn edit(
         link.vendor_product.clone_from(vendor_product);
     }
     let version = old.as_ref().map(link_version).unwrap_or_default();
-    link_page(&visitor, &node, &of, &link, &Told { editing, version, ..Told::default() }).await
+    link_page(&visitor, &node, &snapshot, &link, &PageMessages { editing, version, ..PageMessages::default() }).await
 }
 
-fn empty(product: &str, account: AccountId) -> Link {
-    Link {
+fn empty(product: &str, account: AccountId) -> ProductLink {
+    ProductLink {
         shop_product: product.to_owned(),
         account,
         vendor_product: String::new(),
@@ -86,8 +86,8 @@ fn empty(product: &str, account: AccountId) -> Link {
 
 /// What the page of a link says beside the link.
 #[derive(Default)]
-struct Told {
-    editing: Editing,
+struct PageMessages {
+    editing: LinkQuery,
     /// Of the link as it was read; empty: there was none.
     version: String,
     /// What is wrong with the link, by the ids of its inputs.
@@ -97,27 +97,27 @@ struct Told {
 }
 
 async fn link_page(
-    visitor: &Visitor,
+    visitor: &AdminUser,
     node: &Node,
-    of: &ShopSnapshot,
-    link: &Link,
-    told: &Told,
+    snapshot: &ShopSnapshot,
+    link: &ProductLink,
+    told: &PageMessages,
 ) -> Result<Markup, Problem> {
-    let shop = &of.shop.id;
-    let found = of.accounts.iter().find(|account| account.id == link.account);
-    let account = found.ok_or_else(|| cartwright::SetupError::NoAccount(link.account.clone()))?;
+    let shop = &snapshot.shop.id;
+    let found = snapshot.accounts.iter().find(|account| account.id == link.account);
+    let account = found.ok_or_else(|| cartwright::SetupError::UnknownAccount(link.account.clone()))?;
     let vendor = plugin(node, account.current)?;
-    let can = |what: &str| vendor.about().identity.capabilities.iter().any(|can| can == what);
-    let planner = of.accounts.iter().find(|account| link.strategy.account.as_ref() == Some(&account.id));
+    let can = |what: &str| vendor.metadata().identity.capabilities.iter().any(|can| can == what);
+    let planner = snapshot.accounts.iter().find(|account| link.strategy.account.as_ref() == Some(&account.id));
     let planner = match planner {
         None => None,
         Some(account) => {
             let plugin = plugin(node, account.current)?;
-            let choices = form::ask(node, shop, &account.id, &plugin.about().form, true).await;
+            let choices = form::vendor_choices(node, shop, &account.id, &plugin.metadata().form, true).await;
             Some((plugin, choices))
         }
     };
-    let choices = form::ask(node, shop, &account.id, &vendor.about().form, true).await;
+    let choices = form::vendor_choices(node, shop, &account.id, &vendor.metadata().form, true).await;
     let offered = products_of_shop(node, shop).await?;
     let entry = told.problem.as_ref().map(Entry::refused_without).unwrap_or_default();
     let issues = told.problem.as_ref().map(Problem::issues).unwrap_or_default();
@@ -128,19 +128,19 @@ async fn link_page(
         true => "Link product".to_owned(),
         false => format!("{}: product link", link.shop_product),
     };
-    let form_of = |plugin: &Plugin, prefix, values, choices| {
-        form::draw(&Drawn {
-            form: &plugin.about().form,
+    let form_of = |plugin: &PluginVersion, prefix, values, choices| {
+        form::render(&FormView {
+            form: &plugin.metadata().form,
             prefix,
             values,
             secrets: &[],
             issues,
             choices: Some(choices),
-            of_product: true,
+            is_product_form: true,
         })
     };
     let picker = if can("product-search") {
-        picker(node, of, link, &told.editing).await
+        picker(node, snapshot, link, &told.editing).await
     } else {
         html! {}
     };
@@ -156,7 +156,7 @@ async fn link_page(
             (picker)
             form.card method="post" action=(shop_path(shop, "/links/edit")) {
                 h2 { "Product link" }
-                (token(visitor))
+                (csrf_field(visitor))
                 input type="hidden" name="version" value=(told.version);
                 (entry.field("product", "Your product", "", html! {
                     input #product name="product" required value=(link.shop_product) list="products" readonly[!told.version.is_empty()]
@@ -166,8 +166,8 @@ async fn link_page(
                 div.field {
                     label for="account" { "Vendor" }
                     select #account name="account" {
-                        @for account in &of.accounts {
-                            @let (name, _) = runs(node, account);
+                        @for account in &snapshot.accounts {
+                            @let (name, _) = plugin_name(node, account);
                             option value=(account.id) selected[account.id == link.account] { (account.id) " (" (name) ")" }
                         }
                     }
@@ -178,7 +178,7 @@ async fn link_page(
                 }))
                 div.field {
                     label for="strategy" { "Cart strategy" }
-                    select #strategy name="strategy" { (strategies(node, &of.accounts, Some(&link.account), Some(&link.strategy))) }
+                    select #strategy name="strategy" { (strategies(node, &snapshot.accounts, Some(&link.account), Some(&link.strategy))) }
                     @if !told.version.is_empty() {
                         p.help {
                             a href=(shop_path(shop, &format!("/preview?{}", form_urlencoded::Serializer::new(String::new()).append_pair("product", &link.shop_product).finish()))) {
@@ -193,7 +193,7 @@ async fn link_page(
                     "One per line. Used if the vendor doesn't return a SKU: other SKUs sent by the browser are rejected.",
                     html! {
                         textarea #allowed_skus name="allowed_skus" rows="2" spellcheck="false" aria-describedby="allowed_skus-help"
-                            aria-invalid=[entry.invalid("allowed_skus")] { "\n" (typed::lines(&link.allowed_skus)) }
+                            aria-invalid=[entry.invalid("allowed_skus")] { "\n" (input::lines(&link.allowed_skus)) }
                     },
                 ))
                 details open[has_more || more_is_wrong] {
@@ -201,7 +201,7 @@ async fn link_page(
                     (entry.field("other_vendor_products", "Additional vendor products", "", html! {
                         textarea #other_vendor_products name="other_vendor_products" rows="2" spellcheck="false"
                             aria-describedby="other_vendor_products-help" aria-invalid=[entry.invalid("other_vendor_products")] {
-                            "\n" (typed::lines(&link.other_vendor_products))
+                            "\n" (input::lines(&link.other_vendor_products))
                         }
                     }))
                     @if can("preset") {
@@ -211,13 +211,13 @@ async fn link_page(
                         }))
                     }
                 }
-                @if vendor.about().form.0.iter().any(|field| field.per_product) {
+                @if vendor.metadata().form.0.iter().any(|field| field.per_product) {
                     details open[!link.settings.is_empty() || !issues.is_empty()] {
                         summary { "Product settings" }
                         (form_of(&vendor, form::SETTING, &link.settings, &choices))
                     }
                 }
-                @if let Some((planner, choices)) = planner.as_ref().filter(|(planner, _)| planner.about().form.0.iter().any(|field| field.per_product)) {
+                @if let Some((planner, choices)) = planner.as_ref().filter(|(planner, _)| planner.metadata().form.0.iter().any(|field| field.per_product)) {
                     details open { summary { "Strategy settings" } (form_of(planner, STRATEGY, &link.strategy_settings, choices)) }
                 }
                 button { @if told.version.is_empty() { "Link product" } @else { "Save" } }
@@ -237,11 +237,11 @@ const MEMBERS: [(&str, &str); 5] = [
 
 /// Returns the id of the input that an issue of a link is about: that of a member, or of a setting of its vendor or of what plans its
 /// cart.
-fn input_of(field: &str, vendor: &Plugin, planner: Option<&Plugin>) -> Option<String> {
+fn input_of(field: &str, vendor: &PluginVersion, planner: Option<&PluginVersion>) -> Option<String> {
     if MEMBERS.iter().any(|(_, id)| *id == field) {
         return Some(field.to_owned());
     }
-    let has = |plugin: &Plugin| plugin.about().form.field(field).is_some_and(|field| field.per_product);
+    let has = |plugin: &PluginVersion| plugin.metadata().form.field(field).is_some_and(|field| field.per_product);
     let prefix = match planner {
         _ if has(vendor) => form::SETTING,
         Some(planner) if has(planner) => STRATEGY,
@@ -259,13 +259,13 @@ fn by_input(issue: &FieldIssue, product: &str) -> FieldIssue {
 
 /// What the shop sells, as far as the platform said.
 async fn products_of_shop(node: &Node, shop: &ShopId) -> Result<BTreeSet<String>, Problem> {
-    let variants = node.store().variants_page(shop, None, None, MOST_OFFERED).await?;
+    let variants = node.store().variants_page(shop, None, None, MAX_LISTED_PRODUCTS).await?;
     Ok(variants.into_iter().map(|variant| variant.product).collect())
 }
 
 /// The vendor's catalogue to choose from.
-async fn picker(node: &Node, of: &ShopSnapshot, link: &Link, editing: &Editing) -> Markup {
-    let shop = &of.shop.id;
+async fn picker(node: &Node, snapshot: &ShopSnapshot, link: &ProductLink, editing: &LinkQuery) -> Markup {
+    let shop = &snapshot.shop.id;
     let found = node.host().search_products(shop, &link.account, &editing.search, editing.cursor.as_deref()).await;
     let to = |pairs: &[(&str, &str)]| {
         let mut query = form_urlencoded::Serializer::new(String::new());
@@ -283,7 +283,7 @@ async fn picker(node: &Node, of: &ShopSnapshot, link: &Link, editing: &Editing) 
                     div.field {
                         label for="search-account" { "Vendor" }
                         select #search-account name="account" {
-                            @for account in &of.accounts { option value=(account.id) selected[account.id == link.account] { (account.id) } }
+                            @for account in &snapshot.accounts { option value=(account.id) selected[account.id == link.account] { (account.id) } }
                         }
                     }
                     div.field { label for="search" { "Title or ID" } input #search name="search" type="search" value=(editing.search) size="24"; }
@@ -291,7 +291,7 @@ async fn picker(node: &Node, of: &ShopSnapshot, link: &Link, editing: &Editing) 
                 }
             }
             @match found {
-                Err(error) => { (refusal(&error.into())) p.help { "Enter the vendor product ID below." } }
+                Err(error) => { (problem_details(&error.into())) p.help { "Enter the vendor product ID below." } }
                 Ok(found) => {
                     @if found.products.is_empty() { p { @if editing.search.is_empty() { "No vendor products" } @else { "No vendor products match “" (editing.search) "”" } } }
                     ul.picker {
@@ -318,57 +318,64 @@ async fn picker(node: &Node, of: &ShopSnapshot, link: &Link, editing: &Editing) 
 
 async fn set(
     Integrator(caller): Integrator,
-    visitor: Visitor,
+    visitor: AdminUser,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
-    sent: Sent,
+    sent: FormData,
 ) -> Result<Response, Problem> {
-    let of = node.host().snapshot(&shop)?;
+    let snapshot = node.host().snapshot(&shop)?;
     // Of a link that is there the product is as it is, whatever blanks it has.
     let is_new = sent.text("version").is_empty();
     let product = if is_new { sent.text("product").to_owned() } else { sent.raw("product") };
     let mut link = empty(&product, sent.read("account")?);
     let plugin_of = |id: &AccountId| {
-        let account = of.accounts.iter().find(|account| account.id == *id);
+        let account = snapshot.accounts.iter().find(|account| account.id == *id);
         account.map(|account| plugin(&node, account.current)).transpose()
     };
     if let Some(vendor) = plugin_of(&link.account)? {
-        link.settings = form::read(&vendor.about().form, form::SETTING, &sent, true);
+        link.settings = form::read(&vendor.metadata().form, form::SETTING, &sent, true);
     }
     link.strategy = read_strategy(sent.text("strategy"))?;
     if link.strategy.account.as_ref() == Some(&link.account) {
         link.strategy.account = None;
     }
     if let Some(planner) = link.strategy.account.as_ref().map(plugin_of).transpose()?.flatten() {
-        link.strategy_settings = form::read(&planner.about().form, STRATEGY, &sent, true);
+        link.strategy_settings = form::read(&planner.metadata().form, STRATEGY, &sent, true);
     }
     link.vendor_product = sent.text("vendor_product").to_owned();
     link.other_vendor_products = sent.values("other_vendor_products");
     link.preset = sent.optional("preset")?;
     link.allowed_skus = sent.values("allowed_skus");
     let version = sent.text("version").to_owned();
-    let expected = if version.is_empty() { Expected::Nothing } else { Expected::Version(&version) };
+    let expected = if version.is_empty() { Expected::Absent } else { Expected::Version(&version) };
     let links = std::slice::from_ref(&link);
     let linked = match link.shop_product.is_empty() {
         true => Err(wrong("product", "Enter your product.")),
         false => {
-            let linked = node.installation().link(&shop, links, expected, &caller.who, node.now()).await;
+            let linked = node.installation().link(&shop, links, expected, &caller.actor, node.now()).await;
             linked.map_err(Problem::from)
         }
     };
     match linked {
-        Ok(warnings) if warnings.is_empty() => Ok(done(&shop_path(&shop, "/links"), Done::Linked).into_response()),
+        Ok(warnings) if warnings.is_empty() => {
+            Ok(redirect_with_notice(&shop_path(&shop, "/links"), Done::LinkedProducts).into_response())
+        }
         Ok(warnings) => {
-            let warnings = warnings.iter().flat_map(|LinkIssues { issues, .. }| issues);
+            let warnings = warnings.iter().flat_map(|ProductLinkIssues { issues, .. }| issues);
             let issues = warnings.map(|issue| by_input(issue, &link.shop_product)).collect();
             let problem = Problem::unprocessable("warning", "It was saved.").with_issues(issues);
-            let told = Told { version: link_version(&link), problem: Some(problem), is_saved: true, ..Told::default() };
-            Ok(link_page(&visitor, &node, &of, &link, &told).await?.into_response())
+            let told = PageMessages {
+                version: link_version(&link),
+                problem: Some(problem),
+                is_saved: true,
+                ..PageMessages::default()
+            };
+            Ok(link_page(&visitor, &node, &snapshot, &link, &told).await?.into_response())
         }
         Err(problem) => {
             let issues = problem.issues().iter().map(|issue| by_input(issue, &link.shop_product)).collect();
-            let told = Told { version, problem: Some(problem.with_issues(issues)), ..Told::default() };
-            let page = link_page(&visitor, &node, &of, &link, &told).await?;
+            let told = PageMessages { version, problem: Some(problem.with_issues(issues)), ..PageMessages::default() };
+            let page = link_page(&visitor, &node, &snapshot, &link, &told).await?;
             Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response())
         }
     }

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::header::{CONTENT_DISPOSITION, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use cartwright::{AccountId, AccountSnapshot, Link, ShopId, ShopSnapshot, StrategyChoice};
+use cartwright::{AccountId, AccountSnapshot, ProductLink, ShopId, ShopSnapshot, StrategyChoice};
 use cartwright_http::access::{Caller, Integrator};
 use cartwright_http::api::links::{TableFor, table_of};
 use cartwright_http::extract::{Path, Query};
@@ -17,11 +17,11 @@ use serde::Deserialize;
 use url::form_urlencoded;
 
 use super::entry::{Entry, again, of_field, wrong};
-use super::frame::{Done, page_with_action, shop_path, token};
-use super::visitor::{Sent, Uploaded, Visitor, done};
+use super::layout::{Done, csrf_field, page_with_action, shop_path};
+use super::session::{AdminUser, FormData, Uploaded, redirect_with_notice};
 
 /// The most links of one page; a search finds the others.
-const MOST: usize = 200;
+const MAX_LIMIT: usize = 200;
 
 pub(super) fn routes() -> Router<Node> {
     Router::new()
@@ -44,7 +44,7 @@ fn edit_path(shop: &ShopId, product: &str) -> String {
 
 async fn list(
     _: Integrator,
-    visitor: Visitor,
+    visitor: AdminUser,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
     Query(Which { q }): Query<Which>,
@@ -52,13 +52,13 @@ async fn list(
     list_page(&visitor, &node, &shop, &q, &Entry::default())
 }
 
-fn list_page(visitor: &Visitor, node: &Node, shop: &ShopId, q: &str, entry: &Entry<'_>) -> Result<Markup, Problem> {
+fn list_page(visitor: &AdminUser, node: &Node, shop: &ShopId, q: &str, entry: &Entry<'_>) -> Result<Markup, Problem> {
     let ShopSnapshot { links, accounts, .. } = node.host().snapshot(shop)?;
     let wanted = q.to_lowercase();
-    let is_wanted = |link: &&Link| {
+    let is_wanted = |link: &&ProductLink| {
         [&link.shop_product, &link.vendor_product].iter().any(|text| text.to_lowercase().contains(&wanted))
     };
-    let found: Vec<&Link> = links.iter().filter(is_wanted).collect();
+    let found: Vec<&ProductLink> = links.iter().filter(is_wanted).collect();
     let link = html! { @if !accounts.is_empty() { a.button href=(shop_path(shop, "/links/edit")) { "Link product" } } };
     Ok(page_with_action(
         visitor,
@@ -78,14 +78,14 @@ fn list_page(visitor: &Visitor, node: &Node, shop: &ShopId, q: &str, entry: &Ent
             @else if found.is_empty() { p { "No results for “" (q) "”" } }
             @else {
                 p.mark {
-                    @if found.len() > MOST { "Showing " (MOST) " of " (found.len()) ". Search to narrow the list." }
+                    @if found.len() > MAX_LIMIT { "Showing " (MAX_LIMIT) " of " (found.len()) ". Search to narrow the list." }
                     @else { (found.len()) " of " (links.len()) }
                 }
                 div.scroll tabindex="0" role="region" aria-label="Product links" {
                     table {
                         thead { tr { th { "Product" } th { "Vendor" } th { "Vendor product" } th { "Cart strategy" } th { span.visually-hidden { "Unlink" } } } }
                         tbody {
-                            @for link in found.iter().take(MOST) {
+                            @for link in found.iter().take(MAX_LIMIT) {
                                 tr {
                                     th scope="row" { a href=(edit_path(shop, &link.shop_product)) { (link.shop_product) } }
                                     td { (link.account) }
@@ -93,7 +93,7 @@ fn list_page(visitor: &Visitor, node: &Node, shop: &ShopId, q: &str, entry: &Ent
                                     td { (strategy_shown(&link.strategy)) }
                                     td {
                                         form method="post" action=(shop_path(shop, "/links/remove")) {
-                                            (token(visitor))
+                                            (csrf_field(visitor))
                                             input type="hidden" name="product" value=(link.shop_product);
                                             input type="hidden" name="version" value=(link_version(link));
                                             button.danger data-ask=(format!("Unlink {}? New shoppers won't see the configurator. Existing carts and orders are not affected.", link.shop_product)) {
@@ -109,7 +109,7 @@ fn list_page(visitor: &Visitor, node: &Node, shop: &ShopId, q: &str, entry: &Ent
             }
             form.card method="post" action=(shop_path(shop, "/links/table")) enctype="multipart/form-data" {
                 h2 { "Import and export" }
-                (token(visitor))
+                (csrf_field(visitor))
                 p {
                     a href=(shop_path(shop, "/links/table")) { "Export the links" }
                     ", edit them in a spreadsheet and import them again. If a row is invalid nothing is imported. Products not in the file are unchanged."
@@ -159,7 +159,7 @@ pub(super) fn strategies(
     let mut choices = vec![("/".to_owned(), "Connection default".to_owned())];
     for account in accounts {
         let Some(plugin) = node.host().plugin(&account.current) else { continue };
-        for strategy in &plugin.about().identity.strategies {
+        for strategy in &plugin.metadata().identity.strategies {
             let is_own = Some(&account.id) == own;
             let choice =
                 StrategyChoice { account: (!is_own).then(|| account.id.clone()), name: Some(strategy.name.clone()) };
@@ -179,12 +179,12 @@ async fn remove(
     Integrator(caller): Integrator,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
-    sent: Sent,
+    sent: FormData,
 ) -> Result<Response, Problem> {
     let expected = Expected::Version(sent.text("version"));
     let product = sent.raw("product");
-    node.installation().unlink(&shop, &product, expected, &caller.who, node.now()).await?;
-    Ok(done(&shop_path(&shop, "/links"), Done::Unlinked).into_response())
+    node.installation().unlink(&shop, &product, expected, &caller.actor, node.now()).await?;
+    Ok(redirect_with_notice(&shop_path(&shop, "/links"), Done::Unlinked).into_response())
 }
 
 async fn export(_: Integrator, State(node): State<Node>, Path(shop): Path<ShopId>) -> Result<Response, Problem> {
@@ -198,13 +198,13 @@ async fn export(_: Integrator, State(node): State<Node>, Path(shop): Path<ShopId
 
 async fn import(
     Integrator(caller): Integrator,
-    visitor: Visitor,
+    visitor: AdminUser,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
     Uploaded(file): Uploaded,
 ) -> Result<Response, Problem> {
     match link_all(&node, &caller, &shop, file.as_deref()).await {
-        Ok(()) => Ok(done(&shop_path(&shop, "/links"), Done::Imported).into_response()),
+        Ok(()) => Ok(redirect_with_notice(&shop_path(&shop, "/links"), Done::Imported).into_response()),
         Err(problem) => {
             let entry = Entry::refused_without(&problem);
             Ok(again(&problem, list_page(&visitor, &node, &shop, "", &entry)?))
@@ -215,6 +215,6 @@ async fn import(
 async fn link_all(node: &Node, caller: &Caller, shop: &ShopId, table: Option<&[u8]>) -> Result<(), Problem> {
     let table = table.ok_or_else(|| wrong("table", "Choose a CSV file to import."))?;
     let links = links_table::read(table).map_err(Problem::from).map_err(of_field("table"))?;
-    node.installation().link(shop, &links, Expected::Anything, &caller.who, node.now()).await?;
+    node.installation().link(shop, &links, Expected::Any, &caller.actor, node.now()).await?;
     Ok(())
 }

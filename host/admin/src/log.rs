@@ -7,17 +7,17 @@ use axum::extract::State;
 use axum::routing::get;
 use cartwright::ShopId;
 use cartwright_http::access::{Admin, Integrator};
-use cartwright_http::api::log::seen;
+use cartwright_http::api::audit_log::redact;
 use cartwright_http::extract::{Path, Query};
 use cartwright_http::{Node, Problem};
-use cartwright_store::LogEntry;
+use cartwright_store::AuditEntry;
 use maud::{Markup, html};
 use serde_json::Value;
 
 use super::form::text_of;
-use super::frame::{address, page, shop_path};
-use super::visitor::Visitor;
-use super::words::{PAGE, PageOf, last_of_page, when};
+use super::layout::{address, page, shop_path};
+use super::session::AdminUser;
+use super::text::{PAGE, PageOf, next_cursor, time};
 
 pub(super) fn routes() -> Router<Node> {
     Router::new().route("/admin/log", get(all)).route("/admin/shops/{shop}/log", get(of_shop))
@@ -31,29 +31,29 @@ fn before(shown: &PageOf) -> Result<Option<i64>, Problem> {
 
 async fn all(
     _: Admin,
-    visitor: Visitor,
+    visitor: AdminUser,
     State(node): State<Node>,
     Query(shown): Query<PageOf>,
 ) -> Result<Markup, Problem> {
-    let entries = node.store().log_entries(None, before(&shown)?, PAGE).await?;
+    let entries = node.store().audit_entries(None, before(&shown)?, PAGE).await?;
     Ok(page(&visitor, "Audit log", list(&entries, &address("/admin/log"), true, &shown)))
 }
 
 async fn of_shop(
     Integrator(caller): Integrator,
-    visitor: Visitor,
+    visitor: AdminUser,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
     Query(shown): Query<PageOf>,
 ) -> Result<Markup, Problem> {
     node.host().shop(&shop)?;
-    let entries = node.store().log_entries(Some(&shop), before(&shown)?, PAGE).await?;
-    let entries: Vec<_> = entries.into_iter().map(|entry| seen(&caller, entry)).collect();
+    let entries = node.store().audit_entries(Some(&shop), before(&shown)?, PAGE).await?;
+    let entries: Vec<_> = entries.into_iter().map(|entry| redact(&caller, entry)).collect();
     Ok(page(&visitor, "Audit log", list(&entries, &shop_path(&shop, "/log"), false, &shown)))
 }
 
-fn list(entries: &[LogEntry], here: &str, shops: bool, shown: &PageOf) -> Markup {
-    let last = last_of_page(entries).map(|last| last.id.to_string());
+fn list(entries: &[AuditEntry], here: &str, shops: bool, shown: &PageOf) -> Markup {
+    let last = next_cursor(entries).map(|last| last.id.to_string());
     html! {
         p { "Who changed what, and when. Secrets are masked." }
         @if entries.is_empty() { p { "No changes yet" } }
@@ -70,8 +70,8 @@ fn list(entries: &[LogEntry], here: &str, shops: bool, shown: &PageOf) -> Markup
                     tbody {
                         @for entry in entries {
                             tr {
-                                td { (when(entry.at)) }
-                                td { (entry.who) }
+                                td { (time(entry.at)) }
+                                td { (entry.actor) }
                                 @if shops { td { @if let Some(shop) = &entry.shop { a href=(shop_path(shop, "/log")) { (shop) } } } }
                                 th scope="row" { (entry.what.replace('-', " ")) " " span.mark { (entry.subject) } }
                                 td.long { (difference(entry.before.as_ref(), entry.after.as_ref())) }
@@ -147,7 +147,7 @@ mod tests {
 
     use super::*;
 
-    fn told(before: Value, after: Value) -> Vec<String> {
+    fn describe(before: Value, after: Value) -> Vec<String> {
         let mut changes = Vec::new();
         compare(String::new(), &before, &after, &mut changes);
         let text = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
@@ -159,7 +159,7 @@ mod tests {
         let before = json!({ "settings": { "a": 1, "b": "x", "gone": true }, "same": [1, 2] });
         let after = json!({ "settings": { "a": 2, "b": "x", "new": ["y", "z"] }, "same": [1, 2] });
         assert_eq!(
-            told(before, after),
+            describe(before, after),
             ["settings › a: 1 > 2", "settings › gone: true > -", "settings › new: - > y\nz"]
         );
     }
@@ -167,9 +167,9 @@ mod tests {
     #[test]
     fn what_is_new_or_gone_is_told_member_by_member() {
         let account = json!({ "plugin": "expivi", "grants": { "hosts": ["a.example"] } });
-        assert_eq!(told(Value::Null, account.clone()), ["grants › hosts: - > a.example", "plugin: - > expivi"]);
-        assert_eq!(told(account, Value::Null), ["grants › hosts: a.example > -", "plugin: expivi > -"]);
-        assert_eq!(told(json!({ "a": { "b": 1 } }), json!({ "a": 1 })), ["a: {\"b\":1} > 1"]);
-        assert_eq!(told(json!([]), json!([{ "a": 1, "none": "" }, { "b": 2 }])), ["1 › a: - > 1", "2 › b: - > 2"]);
+        assert_eq!(describe(Value::Null, account.clone()), ["grants › hosts: - > a.example", "plugin: - > expivi"]);
+        assert_eq!(describe(account, Value::Null), ["grants › hosts: a.example > -", "plugin: expivi > -"]);
+        assert_eq!(describe(json!({ "a": { "b": 1 } }), json!({ "a": 1 })), ["a: {\"b\":1} > 1"]);
+        assert_eq!(describe(json!([]), json!([{ "a": 1, "none": "" }, { "b": 2 }])), ["1 › a: - > 1", "2 › b: - > 2"]);
     }
 }

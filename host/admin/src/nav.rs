@@ -3,9 +3,9 @@
 use cartwright::ShopId;
 use maud::{Markup, html};
 
-use super::frame::{address, of_shop, shop_path};
+use super::layout::{address, of_shop, shop_path};
 use super::open_items::{OpenItems, shown};
-use super::visitor::Visitor;
+use super::session::AdminUser;
 
 /// An entry of the sidebar.
 struct Group {
@@ -74,7 +74,7 @@ const INSTALLATION: &[(&str, &str)] = &[
 const MAX_SHOPS: usize = 50;
 
 impl Group {
-    fn seen<'a>(&'a self, visitor: &'a Visitor) -> impl Iterator<Item = &'a Page> {
+    fn seen<'a>(&'a self, visitor: &'a AdminUser) -> impl Iterator<Item = &'a Page> {
         self.pages.iter().filter(move |page| !page.admins || visitor.caller.is_admin())
     }
 }
@@ -100,14 +100,14 @@ fn is_below(path: &str, page: &str) -> bool {
 }
 
 /// Returns the group in which the visitor is, and the path below the shop's address.
-fn current(visitor: &Visitor) -> Option<(&'static Group, &str)> {
+fn current(visitor: &AdminUser) -> Option<(&'static Group, &str)> {
     let here = visitor.at.path().strip_prefix(&of_shop(visitor.shop.as_ref()?, ""))?;
     let group = GROUPS.iter().find(|group| group.pages.iter().any(|page| page.is_current(here)))?;
     Some((group, here))
 }
 
 /// Returns the name of the installation's page at which, or below which, the visitor is.
-fn current_of_installation(visitor: &Visitor) -> Option<&'static str> {
+fn current_of_installation(visitor: &AdminUser) -> Option<&'static str> {
     if visitor.shop.is_some() {
         return None;
     }
@@ -116,7 +116,7 @@ fn current_of_installation(visitor: &Visitor) -> Option<&'static str> {
 }
 
 /// Returns what a browser's tab shows: the page, its group and its shop.
-pub(super) fn title(visitor: &Visitor, page: &str) -> String {
+pub(super) fn title(visitor: &AdminUser, page: &str) -> String {
     let group = current(visitor).map(|(group, _)| group.name).or_else(|| current_of_installation(visitor));
     let shop = visitor.shop.as_ref().map(ToString::to_string);
     let mut parts = vec![page.to_owned()];
@@ -129,7 +129,7 @@ pub(super) fn title(visitor: &Visitor, page: &str) -> String {
 }
 
 /// Returns the page to which a visitor goes back from what was refused: its address and its name.
-pub(super) fn way_back(visitor: &Visitor) -> (String, &'static str) {
+pub(super) fn way_back(visitor: &AdminUser) -> (String, &'static str) {
     let page = visitor.shop.as_ref().zip(current(visitor)).and_then(|(shop, (group, here))| {
         let page = group.seen(visitor).find(|page| page.is_current(here))?;
         Some((shop_path(shop, page.path), page.name))
@@ -143,7 +143,7 @@ pub(super) fn way_back(visitor: &Visitor) -> (String, &'static str) {
 }
 
 /// Chooses another shop. Integrators have one, whose name is shown.
-pub(super) fn switcher(visitor: &Visitor) -> Markup {
+pub(super) fn switcher(visitor: &AdminUser) -> Markup {
     let shop = visitor.shop.as_ref();
     html! {
         @if visitor.caller.is_admin() {
@@ -163,7 +163,7 @@ pub(super) fn switcher(visitor: &Visitor) -> Markup {
 }
 
 /// The groups of the visitor's shop and, for admins, the pages of the installation. On a narrow screen it is a menu that opens.
-pub(super) fn sidebar(visitor: &Visitor) -> Markup {
+pub(super) fn sidebar(visitor: &AdminUser) -> Markup {
     html! {
         details.menu {
             summary { "Menu" }
@@ -183,7 +183,7 @@ pub(super) fn sidebar(visitor: &Visitor) -> Markup {
     }
 }
 
-fn groups(visitor: &Visitor, shop: &ShopId) -> Markup {
+fn groups(visitor: &AdminUser, shop: &ShopId) -> Markup {
     let here = current(visitor).map(|(group, _)| group.name);
     html! {
         nav aria-label=(format!("Shop {shop}")) {
@@ -204,7 +204,7 @@ fn groups(visitor: &Visitor, shop: &ShopId) -> Markup {
 }
 
 /// The pages of the group in which the visitor is, where there are several.
-pub(super) fn tabs(visitor: &Visitor) -> Markup {
+pub(super) fn tabs(visitor: &AdminUser) -> Markup {
     let Some((shop, (group, here))) = visitor.shop.as_ref().zip(current(visitor)) else { return html! {} };
     html! {
         @if group.seen(visitor).count() > 1 {

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use cartwright::{Secret, ShopId};
 use cartwright_http::access::Backend;
-use cartwright_http::api::notifications::BOTH;
+use cartwright_http::api::notifications::SECRET_OVERLAP;
 use cartwright_http::extract::Path;
 use cartwright_http::{Node, Problem};
 use cartwright_store::{Expected, NotificationEndpoint, NotificationState, StoredNotification};
@@ -14,21 +14,21 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::entry::{Entry, again, of_field};
-use super::frame::{Done, page, shop_path, token};
-use super::visitor::{Sent, Visitor, done};
-use super::words::{PAGE, when};
+use super::layout::{Done, csrf_field, page, shop_path};
+use super::session::{AdminUser, FormData, redirect_with_notice};
+use super::text::{PAGE, time};
 
 pub(super) fn routes() -> Router<Node> {
     Router::new()
         .route("/admin/shops/{shop}/notifications", get(read).post(set))
         .route("/admin/shops/{shop}/notifications/rotate", post(rotate))
         .route("/admin/shops/{shop}/notifications/remove", post(remove))
-        .route("/admin/shops/{shop}/notifications/send-again", post(send_again))
+        .route("/admin/shops/{shop}/notifications/send-again", post(retry_notification))
 }
 
 async fn read(
     _: Backend,
-    visitor: Visitor,
+    visitor: AdminUser,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
 ) -> Result<Markup, Problem> {
@@ -36,7 +36,7 @@ async fn read(
     endpoint_page(&visitor, &node, &shop, &Entry::default()).await
 }
 
-async fn endpoint_page(visitor: &Visitor, node: &Node, shop: &ShopId, entry: &Entry<'_>) -> Result<Markup, Problem> {
+async fn endpoint_page(visitor: &AdminUser, node: &Node, shop: &ShopId, entry: &Entry<'_>) -> Result<Markup, Problem> {
     let endpoint = node.store().notification_endpoint(shop).await?;
     let kept = node.store().notifications(shop, false, None, PAGE).await?;
     let here = shop_path(shop, "/notifications");
@@ -49,7 +49,7 @@ async fn endpoint_page(visitor: &Visitor, node: &Node, shop: &ShopId, entry: &En
             p { "Sends signed updates (Standard Webhooks) to your platform: at least once, in sequence per order." }
             form.card method="post" action=(here) {
                 h2 { "Endpoint" }
-                (token(visitor))
+                (csrf_field(visitor))
                 (entry.field("url", "URL", "", html! {
                     input #url name="url" type="url" required value=(entry.text("url", url)) placeholder="https://shop.example/cartwright"
                         spellcheck="false" aria-describedby="url-help" aria-invalid=[entry.invalid("url")];
@@ -60,12 +60,12 @@ async fn endpoint_page(visitor: &Visitor, node: &Node, shop: &ShopId, entry: &En
                 section.card {
                     h2 { "Signing secret and removal" }
                     form method="post" action=(format!("{here}/rotate")) {
-                        (token(visitor))
+                        (csrf_field(visitor))
                         p { "After rotation, notifications are signed with the old and the new secret for 24 hours." }
                         button.quiet data-ask="Rotate the signing secret?" { "Rotate signing secret" }
                     }
                     form method="post" action=(format!("{here}/remove")) {
-                        (token(visitor))
+                        (csrf_field(visitor))
                         p { "The platform no longer receives notifications. Undelivered ones are dropped." }
                         button.danger data-ask="Remove this endpoint? Undelivered notifications are dropped." { "Remove endpoint" }
                     }
@@ -79,7 +79,7 @@ async fn endpoint_page(visitor: &Visitor, node: &Node, shop: &ShopId, entry: &En
     ))
 }
 
-fn table(visitor: &Visitor, here: &str, kept: &[StoredNotification]) -> Markup {
+fn table(visitor: &AdminUser, here: &str, kept: &[StoredNotification]) -> Markup {
     html! {
         div.scroll tabindex="0" role="region" aria-label="Undelivered notifications" {
             table {
@@ -87,20 +87,20 @@ fn table(visitor: &Visitor, here: &str, kept: &[StoredNotification]) -> Markup {
                 tbody {
                     @for told in kept {
                         tr {
-                            th scope="row" { (what(&told.body)) }
-                            td { (when(told.created)) }
+                            th scope="row" { (subject(&told.body)) }
+                            td { (time(told.created)) }
                             td {
                                 @match told.state {
-                                    NotificationState::Waiting { due } => { span.state.warn { "Retrying" } " at " (when(due)) },
-                                    NotificationState::Dead => span.state.bad { "Failed" },
+                                    NotificationState::Waiting { due } => { span.state.warn { "Retrying" } " at " (time(due)) },
+                                    NotificationState::Failed => span.state.bad { "Failed" },
                                 }
                                 ", " (told.attempt) @if told.attempt == 1 { " attempt" } @else { " attempts" }
                             }
-                            td.long { (told.why.as_deref().unwrap_or("Not attempted yet")) }
+                            td.long { (told.reason.as_deref().unwrap_or("Not attempted yet")) }
                             td {
-                                @if told.state == NotificationState::Dead {
+                                @if told.state == NotificationState::Failed {
                                     form method="post" action=(format!("{here}/send-again")) {
-                                        (token(visitor))
+                                        (csrf_field(visitor))
                                         input type="hidden" name="id" value=(told.id);
                                         button.quiet { "Send again" span.visually-hidden { ": " (told.id) } }
                                     }
@@ -115,7 +115,7 @@ fn table(visitor: &Visitor, here: &str, kept: &[StoredNotification]) -> Markup {
 }
 
 /// What a notification tells of: its kind, and of which order or account.
-fn what(body: &str) -> String {
+fn subject(body: &str) -> String {
     let body: Value = serde_json::from_str(body).unwrap_or_default();
     let member = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let subject = match &body["data"]["order"] {
@@ -125,7 +125,7 @@ fn what(body: &str) -> String {
     format!("{}, {subject}", member(&body["type"]))
 }
 
-fn secret_page(visitor: &Visitor, shop: &ShopId, secret: &Secret) -> Markup {
+fn secret_page(visitor: &AdminUser, shop: &ShopId, secret: &Secret) -> Markup {
     let text = String::from_utf8_lossy(secret.expose());
     page(
         visitor,
@@ -146,20 +146,19 @@ fn secret_page(visitor: &Visitor, shop: &ShopId, secret: &Secret) -> Markup {
 
 async fn set(
     Backend(caller): Backend,
-    visitor: Visitor,
+    visitor: AdminUser,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
-    sent: Sent,
+    sent: FormData,
 ) -> Result<Response, Problem> {
     node.host().shop(&shop)?;
     // What the address may reach beyond the public is kept.
     let grants = node.store().notification_endpoint(&shop).await?.map(|old| old.grants).unwrap_or_default();
     let endpoint = NotificationEndpoint { url: sent.text("url").to_owned(), grants };
-    let made =
-        node.store().set_notification_endpoint(&shop, &endpoint, Expected::Anything, &caller.who, node.now()).await;
+    let made = node.store().set_notification_endpoint(&shop, &endpoint, Expected::Any, &caller.actor, node.now()).await;
     Ok(match made.map_err(Problem::from).map_err(of_field("url")) {
         Ok(Some(secret)) => secret_page(&visitor, &shop, &secret).into_response(),
-        Ok(None) => done(&shop_path(&shop, "/notifications"), Done::Saved).into_response(),
+        Ok(None) => redirect_with_notice(&shop_path(&shop, "/notifications"), Done::Saved).into_response(),
         Err(problem) => {
             let page = endpoint_page(&visitor, &node, &shop, &Entry::refused(&sent, &problem)).await?;
             again(&problem, page)
@@ -169,12 +168,12 @@ async fn set(
 
 async fn rotate(
     Backend(caller): Backend,
-    visitor: Visitor,
+    visitor: AdminUser,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
-    _: Sent,
+    _: FormData,
 ) -> Result<Markup, Problem> {
-    let secret = node.store().rotate_notification_secret(&shop, BOTH, &caller.who, node.now()).await?;
+    let secret = node.store().rotate_notification_secret(&shop, SECRET_OVERLAP, &caller.actor, node.now()).await?;
     Ok(secret_page(&visitor, &shop, &secret))
 }
 
@@ -182,18 +181,18 @@ async fn remove(
     Backend(caller): Backend,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
-    _: Sent,
+    _: FormData,
 ) -> Result<Redirect, Problem> {
-    node.store().remove_notification_endpoint(&shop, Expected::Anything, &caller.who, node.now()).await?;
-    Ok(done(&shop_path(&shop, "/notifications"), Done::Removed))
+    node.store().remove_notification_endpoint(&shop, Expected::Any, &caller.actor, node.now()).await?;
+    Ok(redirect_with_notice(&shop_path(&shop, "/notifications"), Done::RemovedVariants))
 }
 
-async fn send_again(
+async fn retry_notification(
     Backend(caller): Backend,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
-    sent: Sent,
+    sent: FormData,
 ) -> Result<Redirect, Problem> {
-    node.store().send_again(&shop, sent.text("id"), &caller.who, node.now()).await?;
-    Ok(done(&shop_path(&shop, "/notifications"), Done::Sent))
+    node.store().retry_notification(&shop, sent.text("id"), &caller.actor, node.now()).await?;
+    Ok(redirect_with_notice(&shop_path(&shop, "/notifications"), Done::Sent))
 }

@@ -3,7 +3,7 @@
 use cartwright::ShopId;
 use cartwright_http::access::Caller;
 use cartwright_http::{Node, Problem};
-use cartwright_store::{AccountOutcomeState, JobFilter, QuotationState};
+use cartwright_store::{AccountOutcomeState, JobFilter, QuoteState};
 
 /// Maximum number of items that are counted of each kind; a badge says "99+" of as many.
 const MAX_COUNTED: u32 = 100;
@@ -30,13 +30,16 @@ impl OpenItems {
         };
         let quotes = match caller.is_admin() {
             true => {
-                let requested = Some(QuotationState::Requested);
-                store.quotations(shop, requested, None, MAX_COUNTED, node.now()).await?.len()
+                let requested = Some(QuoteState::Requested);
+                store.quotes(shop, requested, None, MAX_COUNTED, node.now()).await?.len()
             }
             false => 0,
         };
         Ok(Self {
-            changes: store.account_outcomes(shop, Some(AccountOutcomeState::Held), None, MAX_COUNTED).await?.len(),
+            changes: store
+                .account_outcomes(shop, Some(AccountOutcomeState::PendingApproval), None, MAX_COUNTED)
+                .await?
+                .len(),
             failed_jobs: jobs("stopped").await?,
             jobs_for_merchant: jobs("needs-merchant").await?,
             quotes,

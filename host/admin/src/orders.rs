@@ -8,26 +8,28 @@ use axum::extract::State;
 use axum::response::Redirect;
 use axum::routing::{get, post};
 use cartwright::ShopId;
-use cartwright::durable::Who;
+use cartwright::durable::ResponsibleParty;
 use cartwright::types::{Document, Order, OrderLine, Outcome, Shipment};
 use cartwright_http::access::{Backend, Integrator};
 use cartwright_http::extract::{Path, Query};
 use cartwright_http::{Node, Problem};
-use cartwright_store::{JobDetail, JobFilter, ListedOrder, OrderFilter, StoreError, StoredOutcome, Why};
+use cartwright_store::{JobDetail, JobFilter, ListedOrder, OrderFilter, StateReason, StoreError, StoredOutcome};
 use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::frame::{Done, page, segment, shop_path, token};
 use super::jobs;
-use super::timeline::History;
-use super::visitor::{Sent, Visitor, done};
-use super::words::{PAGE, PageOf, amount, describe_outcome, item, last_of_page, outside, status, when, written};
+use super::layout::{Done, csrf_field, page, segment, shop_path};
+use super::session::{AdminUser, FormData, redirect_with_notice};
+use super::text::{
+    PAGE, PageOf, amount, describe_outcome, external_link, item, next_cursor, status, time, time_of_text,
+};
+use super::timeline::OrderHistory;
 
 /// Of so many jobs an order's page tells. Few orders have more than three.
-const MOST_JOBS: u32 = 50;
+const MAX_JOBS: u32 = 50;
 /// A link to a file is followed at once.
-const LINK_HOLDS: Duration = Duration::from_secs(60);
+const DOCUMENT_URL_TTL: Duration = Duration::from_secs(60);
 
 pub(super) fn routes() -> Router<Node> {
     Router::new()
@@ -53,7 +55,7 @@ struct Which {
 
 async fn list(
     _: Integrator,
-    visitor: Visitor,
+    visitor: AdminUser,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
     Query(Which { search, page: shown }): Query<Which>,
@@ -80,7 +82,7 @@ async fn list(
                     }
                 }
             }
-            (shown.draw(&shop_path(&shop, "/orders"), &[("search", search)], last_of_page(&orders).map(|last| last.id.as_str())))
+            (shown.draw(&shop_path(&shop, "/orders"), &[("search", search)], next_cursor(&orders).map(|last| last.id.as_str())))
         },
     ))
 }
@@ -91,7 +93,7 @@ fn row(shop: &ShopId, listed: &ListedOrder) -> Markup {
             @match &listed.order {
                 None => {
                     th scope="row" { (listed.id) }
-                    td { (when(listed.created)) }
+                    td { (time(listed.created)) }
                     td colspan="3" {
                         @if listed.damaged { span.state.bad { "Damaged: restore the database from a copy" } }
                         @else { span.state { "Erased" } }
@@ -102,8 +104,8 @@ fn row(shop: &ShopId, listed: &ListedOrder) -> Markup {
                         a href=(path(shop, &listed.id)) { (order.number) }
                         @if order.number != listed.id { " " span.mark { (listed.id) } }
                     }
-                    td { (when(listed.created)) }
-                    td { (progress(order, listed.closed.is_some())) @if listed.held { " " span.state.bad { "Needs attention" } } }
+                    td { (time(listed.created)) }
+                    td { (progress(order, listed.closed.is_some())) @if listed.needs_attention { " " span.state.bad { "Needs attention" } } }
                     td.number { (order.lines.len()) }
                     td.number { (amount(&order.total)) }
                 },
@@ -133,7 +135,7 @@ fn progress(order: &Order, closed: bool) -> Markup {
 
 async fn read(
     _: Integrator,
-    visitor: Visitor,
+    visitor: AdminUser,
     State(node): State<Node>,
     Path((shop, id)): Path<(ShopId, String)>,
 ) -> Result<Markup, Problem> {
@@ -145,31 +147,36 @@ async fn read(
     let (outcomes, present) = (store.outcomes(&shop, &id).await?, store.present_outcomes(&shop, &id).await?);
     let filter = JobFilter { shop: Some(shop.clone()), order: Some(id.clone()), ..JobFilter::default() };
     let mut jobs = Vec::new();
-    for summary in store.jobs(&filter, MOST_JOBS).await? {
+    for summary in store.jobs(&filter, MAX_JOBS).await? {
         jobs.push(match store.job(&summary.id).await {
             // A damaged journal hides neither the order nor its other jobs.
             Err(error @ StoreError::Corrupt(_)) => {
-                let why = Why { text: error.to_string(), who: Some(Who::Operator), detail: Value::Null };
-                JobDetail { summary, why: Some(why), journals: Vec::new(), outcomes: Vec::new() }
+                let reason = StateReason {
+                    text: error.to_string(),
+                    responsible: Some(ResponsibleParty::Operator),
+                    detail: Value::Null,
+                };
+                JobDetail { summary, reason: Some(reason), journals: Vec::new(), outcomes: Vec::new() }
             }
             job => job?,
         });
     }
     let (events, notices) = (store.events(&shop, &id).await?, store.notices(&shop, &id).await?);
-    let history = History { events: &events, notices: &notices, jobs: &jobs, outcomes: &outcomes, lines: &order.lines };
+    let history =
+        OrderHistory { events: &events, notices: &notices, jobs: &jobs, outcomes: &outcomes, lines: &order.lines };
     let here = path(&shop, &id);
     Ok(page(
         &visitor,
         &format!("Order {}", order.number),
         html! {
             dl {
-                dt { "Status" } dd { (progress(&order, closed.is_some())) @if let Some(closed) = closed { ", closed " (when(closed)) } }
-                dt { "Placed" } dd { (written(&order.placed_at)) }
+                dt { "Status" } dd { (progress(&order, closed.is_some())) @if let Some(closed) = closed { ", closed " (time(closed)) } }
+                dt { "Placed" } dd { (time_of_text(&order.placed_at)) }
                 dt { "Total" } dd { (amount(&order.total)) }
                 dt { "Vendor reference" } dd { code { (order.reference) } }
                 dt { "Platform ID" } dd { (order.id) ", version " (order.version) }
             }
-            (waiting(&visitor, &shop, &order, closed.is_none(), &outcomes, &jobs))
+            (attention(&visitor, &shop, &order, closed.is_none(), &outcomes, &jobs))
             (lines(&order, &present))
             (shipments(&order, &present))
             (documents(&visitor, &here, &order, &present))
@@ -179,11 +186,11 @@ async fn read(
                     (jobs::table(&shop, "Vendor jobs", jobs.iter().map(|job| &job.summary)))
                 }
             }
-            section.card { h2 { "Timeline" } (history.draw()) }
+            section.card { h2 { "Timeline" } (history.render()) }
             @if closed.is_none() && visitor.caller.is_admin() {
                 form.card method="post" action=(format!("{here}/close")) {
                     h2 { "Close order" }
-                    (token(&visitor))
+                    (csrf_field(&visitor))
                     p { "Vendor webhooks for this order will be ignored. It reopens if the platform sends an update." }
                     button.danger data-ask=(format!("Close order {}?", order.number)) { "Close order" }
                 }
@@ -193,21 +200,21 @@ async fn read(
 }
 
 /// What a person should see to.
-fn waiting(
-    visitor: &Visitor,
+fn attention(
+    visitor: &AdminUser,
     shop: &ShopId,
     order: &Order,
     open: bool,
     outcomes: &[StoredOutcome],
     jobs: &[JobDetail],
 ) -> Markup {
-    let held: Vec<&StoredOutcome> = outcomes.iter().filter(|said| said.held).collect();
+    let held: Vec<&StoredOutcome> = outcomes.iter().filter(|said| said.needs_attention).collect();
     let stuck: Vec<&JobDetail> =
         jobs.iter().filter(|job| matches!(job.summary.state.name(), "stopped" | "needs-merchant")).collect();
     // The parts of a bundle wait with it.
     let tops = order.lines.iter().filter(|line| line.cart_line.parent_key.is_none());
     let unapproved: Vec<String> = match order.released && open {
-        true => tops.filter(|line| is_held(line)).map(|line| item(&order.lines, &line.id)).collect(),
+        true => tops.filter(|line| is_on_hold(line)).map(|line| item(&order.lines, &line.id)).collect(),
         false => Vec::new(),
     };
     if held.is_empty() && stuck.is_empty() && unapproved.is_empty() {
@@ -221,7 +228,7 @@ fn waiting(
                     li {
                         strong { (outcome.account) } ": " (describe_outcome(&outcome.outcome, &order.lines)) " "
                         @if visitor.caller.is_admin() { form method="post" action=(format!("{}/settle", path(shop, &order.id))) {
-                            (token(visitor))
+                            (csrf_field(visitor))
                             input type="hidden" name="outcome" value=(outcome.id);
                             button.quiet { "Mark as done" span.visually-hidden { ": " (describe_outcome(&outcome.outcome, &order.lines)) } }
                         } }
@@ -230,7 +237,7 @@ fn waiting(
                 @for job in stuck {
                     li {
                         a href=(jobs::path(shop, &job.summary.id)) { (job.summary.account) ": " @if job.summary.state.name() == "stopped" { "job failed" } @else { "action required" } }
-                        @if let Some(why) = &job.why { ": " (why.text) }
+                        @if let Some(reason) = &job.reason { ": " (reason.text) }
                     }
                 }
                 @for line in unapproved {
@@ -244,7 +251,7 @@ fn waiting(
 }
 
 /// Is a line held back, once its order is released? What was cancelled waits for nobody.
-fn is_held(line: &OrderLine) -> bool {
+fn is_on_hold(line: &OrderLine) -> bool {
     !line.released && line.status != "cancelled"
 }
 
@@ -252,7 +259,7 @@ fn lines(order: &Order, present: &[StoredOutcome]) -> Markup {
     html! {
         section {
             h2 { "Items" }
-            @for (account, reference) in named(present, None) { p { "Vendor reference of " (account) ": " code { (reference) } } }
+            @for (account, reference) in vendor_references(present, None) { p { "Vendor reference of " (account) ": " code { (reference) } } }
             div.scroll tabindex="0" role="region" aria-label="Items" {
                 table {
                     thead { tr { th { "Item" } th { "Vendor" } th.number { "Qty" } th { "Status" } th { "Vendor ID" } } }
@@ -264,9 +271,9 @@ fn lines(order: &Order, present: &[StoredOutcome]) -> Markup {
                                 td.number { (line.cart_line.quantity) }
                                 td {
                                     span.state { (status(&line.status)) }
-                                    @if order.released && is_held(line) { " " span.state.warn { "On hold" } }
+                                    @if order.released && is_on_hold(line) { " " span.state.warn { "On hold" } }
                                 }
-                                td { @for (_, reference) in named(present, Some(&line.id)) { code { (reference) } " " } }
+                                td { @for (_, reference) in vendor_references(present, Some(&line.id)) { code { (reference) } " " } }
                             }
                         }
                     }
@@ -277,10 +284,13 @@ fn lines(order: &Order, present: &[StoredOutcome]) -> Markup {
 }
 
 /// What vendors call an order, or one of its lines: each with its account.
-fn named<'a>(present: &'a [StoredOutcome], line: Option<&'a String>) -> impl Iterator<Item = (&'a str, &'a str)> {
+fn vendor_references<'a>(
+    present: &'a [StoredOutcome],
+    line: Option<&'a String>,
+) -> impl Iterator<Item = (&'a str, &'a str)> {
     present.iter().filter_map(move |said| match &said.outcome {
-        Outcome::VendorReference(named) if named.line.as_ref() == line => {
-            Some((said.account.as_str(), named.reference.as_str()))
+        Outcome::VendorReference(vendor_references) if vendor_references.line.as_ref() == line => {
+            Some((said.account.as_str(), vendor_references.reference.as_str()))
         }
         _ => None,
     })
@@ -305,7 +315,7 @@ fn shipments(order: &Order, present: &[StoredOutcome]) -> Markup {
                             @for (said, shipment) in sent {
                                 tr {
                                     th scope="row" { (shipment.carrier.as_deref().unwrap_or("Carrier not specified")) }
-                                    td { @match &shipment.at { Some(at) => (written(at)), None => (when(said.at)) } }
+                                    td { @match &shipment.at { Some(at) => (time_of_text(at)), None => (time(said.at)) } }
                                     td {
                                         @if shipment.lines.is_empty() { "All remaining items" }
                                         @for (number, sent) in shipment.lines.iter().enumerate() {
@@ -315,7 +325,7 @@ fn shipments(order: &Order, present: &[StoredOutcome]) -> Markup {
                                     td {
                                         @let id = shipment.tracking_id.as_deref().unwrap_or("Track");
                                         @match &shipment.tracking_url {
-                                            Some(address) => (outside(address, id)),
+                                            Some(address) => (external_link(address, id)),
                                             None => (shipment.tracking_id.as_deref().unwrap_or("–")),
                                         }
                                     }
@@ -329,7 +339,7 @@ fn shipments(order: &Order, present: &[StoredOutcome]) -> Markup {
     }
 }
 
-fn documents(visitor: &Visitor, here: &str, order: &Order, present: &[StoredOutcome]) -> Markup {
+fn documents(visitor: &AdminUser, here: &str, order: &Order, present: &[StoredOutcome]) -> Markup {
     let files: Vec<(&StoredOutcome, &Document)> = present
         .iter()
         .filter_map(|said| match &said.outcome {
@@ -352,7 +362,7 @@ fn documents(visitor: &Visitor, here: &str, order: &Order, present: &[StoredOutc
                                         @if visitor.caller.is_admin() { a href=(format!("{here}/documents/{}", said.id)) { (file.name) } }
                                         @else { (file.name) }
                                     }
-                                    td { (file.kind) } td { @match &file.line { Some(line) => (item(&order.lines, line)), None => "–" } } td { (said.account) } td { (when(said.at)) }
+                                    td { (file.kind) } td { @match &file.line { Some(line) => (item(&order.lines, line)), None => "–" } } td { (said.account) } td { (time(said.at)) }
                                 }
                             }
                         }
@@ -370,7 +380,7 @@ async fn document(
     Path((shop, order, outcome)): Path<(ShopId, String, i64)>,
 ) -> Result<Redirect, Problem> {
     of_order(&node, &shop, &order, outcome).await?;
-    let link = node.store().document_link(&shop, outcome, LINK_HOLDS, node.now()).await?;
+    let link = node.store().document_url(&shop, outcome, DOCUMENT_URL_TTL, node.now()).await?;
     Ok(Redirect::to(&node.public_url(&link.to_string())))
 }
 
@@ -384,20 +394,20 @@ async fn settle(
     Backend(caller): Backend,
     State(node): State<Node>,
     Path((shop, order)): Path<(ShopId, String)>,
-    sent: Sent,
+    sent: FormData,
 ) -> Result<Redirect, Problem> {
     let outcome: i64 = sent.read("outcome")?;
     of_order(&node, &shop, &order, outcome).await?;
-    node.store().settle(&shop, outcome, &caller.who, node.now()).await?;
-    Ok(done(&path(&shop, &order), Done::Settled))
+    node.store().resolve_outcome(&shop, outcome, &caller.actor, node.now()).await?;
+    Ok(redirect_with_notice(&path(&shop, &order), Done::Settled))
 }
 
 async fn close(
     Backend(caller): Backend,
     State(node): State<Node>,
     Path((shop, order)): Path<(ShopId, String)>,
-    _: Sent,
+    _: FormData,
 ) -> Result<Redirect, Problem> {
-    node.store().close_order(&shop, &order, &caller.who, node.now()).await?;
-    Ok(done(&path(&shop, &order), Done::Closed))
+    node.store().close_order(&shop, &order, &caller.actor, node.now()).await?;
+    Ok(redirect_with_notice(&path(&shop, &order), Done::Closed))
 }

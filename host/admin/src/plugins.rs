@@ -8,9 +8,9 @@ use axum::extract::State;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use cartwright::{AccountId, Digest, Plugin, PluginId, ShopId};
+use cartwright::{AccountId, Digest, PluginId, PluginVersion, ShopId};
 use cartwright_http::access::Admin;
-use cartwright_http::api::plugins::{SwapResult, swap_accounts};
+use cartwright_http::api::plugins::{SwitchResult, switch_accounts};
 use cartwright_http::body;
 use cartwright_http::extract::Path;
 use cartwright_http::limits::MAX_COMPONENT_BYTES;
@@ -18,10 +18,10 @@ use cartwright_http::{Node, Problem};
 use maud::{Markup, html};
 
 use super::accounts::plugin;
-use super::consent::asks;
 use super::entry::{Entry, again, of_field, wrong};
-use super::frame::{Done, address, page, refusal, segment, shop_path, token};
-use super::visitor::{Sent, Uploaded, Visitor, done};
+use super::grants::requested;
+use super::layout::{Done, address, csrf_field, page, problem_details, segment, shop_path};
+use super::session::{AdminUser, FormData, Uploaded, redirect_with_notice};
 
 pub(super) fn routes() -> Router<Node> {
     Router::new()
@@ -46,13 +46,13 @@ fn kilobytes(bytes: usize) -> String {
 }
 
 /// All versions of each plugin, the newest first.
-fn installed(node: &Node) -> BTreeMap<PluginId, Vec<Arc<Plugin>>> {
-    let mut plugins: BTreeMap<PluginId, Vec<Arc<Plugin>>> = BTreeMap::new();
+fn installed(node: &Node) -> BTreeMap<PluginId, Vec<Arc<PluginVersion>>> {
+    let mut plugins: BTreeMap<PluginId, Vec<Arc<PluginVersion>>> = BTreeMap::new();
     for plugin in node.host().installed() {
         plugins.entry(plugin.id().clone()).or_default().push(plugin);
     }
     for versions in plugins.values_mut() {
-        versions.sort_by_key(|plugin| semver::Version::parse(&plugin.about().identity.version).ok());
+        versions.sort_by_key(|plugin| semver::Version::parse(&plugin.metadata().identity.version).ok());
         versions.reverse();
     }
     plugins
@@ -69,11 +69,11 @@ fn running(node: &Node) -> BTreeMap<Digest, Vec<(ShopId, AccountId)>> {
     running
 }
 
-async fn list(_: Admin, visitor: Visitor, State(node): State<Node>) -> Markup {
+async fn list(_: Admin, visitor: AdminUser, State(node): State<Node>) -> Markup {
     list_page(&visitor, &node, &Entry::default())
 }
 
-fn list_page(visitor: &Visitor, node: &Node, entry: &Entry<'_>) -> Markup {
+fn list_page(visitor: &AdminUser, node: &Node, entry: &Entry<'_>) -> Markup {
     let (plugins, running) = (installed(node), running(node));
     page(
         visitor,
@@ -85,11 +85,11 @@ fn list_page(visitor: &Visitor, node: &Node, entry: &Entry<'_>) -> Markup {
                     thead { tr { th { "Plugin" } th { "Developer" } th { "Versions" } th.number { "Connections" } } }
                     tbody {
                         @for (id, versions) in &plugins {
-                            @let identity = &versions[0].about().identity;
+                            @let identity = &versions[0].metadata().identity;
                             tr {
                                 th scope="row" { a href=(path(id)) { (identity.name) } " " span.mark { (id) } }
                                 td { (identity.vendor) }
-                                td { (versions.iter().map(|plugin| plugin.about().identity.version.as_str()).collect::<Vec<_>>().join(", ")) }
+                                td { (versions.iter().map(|plugin| plugin.metadata().identity.version.as_str()).collect::<Vec<_>>().join(", ")) }
                                 td.number { (versions.iter().filter_map(|plugin| running.get(&plugin.digest())).map(Vec::len).sum::<usize>()) }
                             }
                         }
@@ -98,7 +98,7 @@ fn list_page(visitor: &Visitor, node: &Node, entry: &Entry<'_>) -> Markup {
             }
             form.card method="post" action=(address("/admin/plugins")) enctype="multipart/form-data" {
                 h2 { "Install plugin" }
-                (token(visitor))
+                (csrf_field(visitor))
                 (entry.field(
                     "component",
                     "Plugin file (.wasm)",
@@ -116,56 +116,56 @@ fn list_page(visitor: &Visitor, node: &Node, entry: &Entry<'_>) -> Markup {
 
 async fn install(
     Admin(caller): Admin,
-    visitor: Visitor,
+    visitor: AdminUser,
     State(node): State<Node>,
     Uploaded(file): Uploaded,
 ) -> Result<Response, Problem> {
     let installed = match &file {
         Some(bytes) => {
             let was_installed = node.host().plugin(&Digest::of(bytes)).is_some();
-            let plugin = node.installation().install(bytes, None, &caller.who, node.now()).await;
+            let plugin = node.installation().install(bytes, None, &caller.actor, node.now()).await;
             plugin.map(|plugin| (plugin, was_installed)).map_err(Problem::from).map_err(of_field("component"))
         }
         None => Err(wrong("component", "Choose a plugin file (.wasm) to install.")),
     };
     Ok(match installed {
-        Ok((plugin, true)) => done(&path(plugin.id()), Done::AlreadyInstalled).into_response(),
-        Ok((plugin, false)) => done(&path(plugin.id()), Done::Installed).into_response(),
+        Ok((plugin, true)) => redirect_with_notice(&path(plugin.id()), Done::AlreadyInstalled).into_response(),
+        Ok((plugin, false)) => redirect_with_notice(&path(plugin.id()), Done::Installed).into_response(),
         Err(problem) => again(&problem, list_page(&visitor, &node, &Entry::refused_without(&problem))),
     })
 }
 
-fn of_plugin(node: &Node, id: &PluginId) -> Result<Vec<Arc<Plugin>>, Problem> {
+fn of_plugin(node: &Node, id: &PluginId) -> Result<Vec<Arc<PluginVersion>>, Problem> {
     installed(node).remove(id).ok_or_else(|| Problem::not_found(format!("There is no plugin {id}.")))
 }
 
 async fn versions(
     _: Admin,
-    visitor: Visitor,
+    visitor: AdminUser,
     State(node): State<Node>,
     Path(id): Path<PluginId>,
 ) -> Result<Markup, Problem> {
     versions_page(&visitor, &node, &id, &Entry::default())
 }
 
-fn versions_page(visitor: &Visitor, node: &Node, id: &PluginId, entry: &Entry<'_>) -> Result<Markup, Problem> {
+fn versions_page(visitor: &AdminUser, node: &Node, id: &PluginId, entry: &Entry<'_>) -> Result<Markup, Problem> {
     let (versions, running) = (of_plugin(node, id)?, running(node));
-    let name = &versions[0].about().identity.name;
-    let is_revoked = |plugin: &Plugin| node.host().is_revoked(&plugin.digest());
-    let usable: Vec<&Arc<Plugin>> = versions.iter().filter(|plugin| !is_revoked(plugin)).collect();
-    let runs: Vec<(&Arc<Plugin>, &(ShopId, AccountId))> = versions
+    let name = &versions[0].metadata().identity.name;
+    let is_revoked = |plugin: &PluginVersion| node.host().is_revoked(&plugin.digest());
+    let usable: Vec<&Arc<PluginVersion>> = versions.iter().filter(|plugin| !is_revoked(plugin)).collect();
+    let accounts: Vec<(&Arc<PluginVersion>, &(ShopId, AccountId))> = versions
         .iter()
         .flat_map(|plugin| running.get(&plugin.digest()).into_iter().flatten().map(move |account| (plugin, account)))
         .collect();
     let choices = html! {
-        @for plugin in &usable { option value=(plugin.digest()) { (plugin.about().identity.version) " – " (short(&plugin.digest())) } }
+        @for plugin in &usable { option value=(plugin.digest()) { (plugin.metadata().identity.version) " – " (short(&plugin.digest())) } }
     };
     Ok(page(
         visitor,
         name,
         html! {
             (entry.summary())
-            section.card { (asks(&versions[0])) }
+            section.card { (requested(&versions[0])) }
             h2 { "Versions" }
             div.scroll tabindex="0" role="region" aria-label="Versions" {
                 table {
@@ -174,7 +174,7 @@ fn versions_page(visitor: &Visitor, node: &Node, id: &PluginId, entry: &Entry<'_
                         @for plugin in &versions {
                             @let digest = plugin.digest();
                             tr {
-                                th scope="row" { (plugin.about().identity.version) }
+                                th scope="row" { (plugin.metadata().identity.version) }
                                 td { code title=(digest) { (short(&digest)) } }
                                 td.number { (kilobytes(plugin.size())) }
                                 td { (plugin.worlds().iter().map(|world| world.name()).collect::<Vec<_>>().join(", ")) }
@@ -183,15 +183,15 @@ fn versions_page(visitor: &Visitor, node: &Node, id: &PluginId, entry: &Entry<'_
                                     @if is_revoked(plugin) { span.state.bad { "Retired" } }
                                     @else {
                                         details {
-                                            summary { "Retire version" span.visually-hidden { " " (plugin.about().identity.version) } }
+                                            summary { "Retire version" span.visually-hidden { " " (plugin.metadata().identity.version) } }
                                             form method="post" action=(format!("{}/revoke", path(id))) {
-                                                (token(visitor))
+                                                (csrf_field(visitor))
                                                 input type="hidden" name="component" value=(digest);
                                                 label for=(format!("replacement-{digest}")) { "Move existing items to" }
                                                 select id=(format!("replacement-{digest}")) name="replacement" {
                                                     option value="" { "None (shoppers must reconfigure)" }
                                                     @for other in usable.iter().filter(|other| other.digest() != digest) {
-                                                        option value=(other.digest()) { (other.about().identity.version) " – " (short(&other.digest())) }
+                                                        option value=(other.digest()) { (other.metadata().identity.version) " – " (short(&other.digest())) }
                                                     }
                                                 }
                                                 button.danger data-ask="Retire this version on every node? This can't be undone." { "Retire version" }
@@ -205,22 +205,22 @@ fn versions_page(visitor: &Visitor, node: &Node, id: &PluginId, entry: &Entry<'_
                 }
             }
             h2 #shop { "Usage" }
-            @if runs.is_empty() { p { "Not in use" } }
+            @if accounts.is_empty() { p { "Not in use" } }
             @else {
                 form.card method="post" action=(format!("{}/swap", path(id))) {
-                    (token(visitor))
+                    (csrf_field(visitor))
                     p { "Calls in progress finish on their version. Existing carts and orders keep their version. A shop whose settings the new version rejects is not switched." }
                     div.scroll tabindex="0" role="region" aria-label="Usage" {
                         table {
                             thead { tr { th { "Switch" } th { "Shop" } th { "Connection" } th { "Version" } } }
                             tbody {
-                                @for (plugin, (shop, account)) in &runs {
+                                @for (plugin, (shop, account)) in &accounts {
                                     tr {
                                         td { input type="checkbox" name="shop" value=(shop) aria-label=(format!("Switch {shop}"))
                                                 checked[entry.is_chosen("shop", shop.as_str(), false)]; }
                                         th scope="row" { a href=(shop_path(shop, "")) { (shop) } }
                                         td { (account) }
-                                        td { (plugin.about().identity.version) " " code { (short(&plugin.digest())) } }
+                                        td { (plugin.metadata().identity.version) " " code { (short(&plugin.digest())) } }
                                     }
                                 }
                             }
@@ -238,10 +238,10 @@ fn versions_page(visitor: &Visitor, node: &Node, id: &PluginId, entry: &Entry<'_
 
 async fn swap(
     Admin(caller): Admin,
-    visitor: Visitor,
+    visitor: AdminUser,
     State(node): State<Node>,
     Path(id): Path<PluginId>,
-    sent: Sent,
+    sent: FormData,
 ) -> Result<Response, Problem> {
     let to = plugin(&node, sent.read("component")?)?;
     let mut shops: Vec<ShopId> = Vec::new();
@@ -255,15 +255,15 @@ async fn swap(
         let problem = wrong("shop", "Select the shops to switch.");
         return Ok(again(&problem, versions_page(&visitor, &node, &id, &Entry::refused(&sent, &problem))?));
     }
-    let results = swap_accounts(&node, &id, to.digest(), &shops, &caller.who).await?;
+    let results = switch_accounts(&node, &id, to.digest(), &shops, &caller.actor).await?;
     if results.iter().all(|result| result.problem.is_none()) {
-        return Ok(done(&path(&id), Done::Swapped).into_response());
+        return Ok(redirect_with_notice(&path(&id), Done::VersionSwitch).into_response());
     }
     let moved = results.iter().filter(|result| result.problem.is_none()).count();
     Ok(page(&visitor, "Some shops could not be switched", html! {
-        p { (moved) " of " (results.len()) " connections now use version " (to.about().identity.version) ". The others keep their version:" }
-        @for SwapResult { shop, account, problem, .. } in &results {
-            @if let Some(problem) = problem { section.card { h2 { (shop) ", " (account) } (refusal(problem)) } }
+        p { (moved) " of " (results.len()) " connections now use version " (to.metadata().identity.version) ". The others keep their version:" }
+        @for SwitchResult { shop, account, problem, .. } in &results {
+            @if let Some(problem) = problem { section.card { h2 { (shop) ", " (account) } (problem_details(problem)) } }
         }
         p { a href=(path(&id)) { "Back to versions" } }
     })
@@ -274,9 +274,9 @@ async fn revoke(
     Admin(caller): Admin,
     State(node): State<Node>,
     Path(id): Path<PluginId>,
-    sent: Sent,
+    sent: FormData,
 ) -> Result<Response, Problem> {
     let (digest, replacement) = (sent.read("component")?, sent.optional("replacement")?);
-    node.installation().revoke(digest, replacement, &caller.who, node.now()).await?;
-    Ok(done(&path(&id), Done::Retired).into_response())
+    node.installation().revoke(digest, replacement, &caller.actor, node.now()).await?;
+    Ok(redirect_with_notice(&path(&id), Done::Retired).into_response())
 }

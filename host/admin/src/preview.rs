@@ -15,18 +15,18 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::entry::{Entry, again};
-use super::frame::{page, refusal, shop_path, token};
+use super::layout::{csrf_field, page, problem_details, shop_path};
 use super::links::{read_strategy, strategies};
-use super::visitor::{Sent, Visitor};
-use super::words::amount;
+use super::session::{AdminUser, FormData};
+use super::text::amount;
 
 pub(super) fn routes() -> Router<Node> {
-    Router::new().route("/admin/shops/{shop}/preview", get(ask).post(show))
+    Router::new().route("/admin/shops/{shop}/preview", get(form).post(show))
 }
 
 /// What is tried.
 #[derive(Debug, Deserialize)]
-struct Tried {
+struct PreviewInput {
     #[serde(default)]
     product: String,
     #[serde(default = "one")]
@@ -43,18 +43,18 @@ fn one() -> u32 {
 }
 
 /// What came of it.
-struct Came {
+struct PreviewResult {
     stages: Vec<Stage>,
     lines: Result<Vec<CartLine>, Problem>,
     warnings: Vec<String>,
 }
 
-async fn ask(
+async fn form(
     _: Integrator,
-    visitor: Visitor,
+    visitor: AdminUser,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
-    Query(tried): Query<Tried>,
+    Query(tried): Query<PreviewInput>,
 ) -> Result<Markup, Problem> {
     let of = node.host().snapshot(&shop)?;
     Ok(draw(&visitor, &node, &of, &tried, None, &Entry::default()))
@@ -62,15 +62,15 @@ async fn ask(
 
 async fn show(
     _: Integrator,
-    visitor: Visitor,
+    visitor: AdminUser,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
-    sent: Sent,
+    sent: FormData,
 ) -> Result<Response, Problem> {
     let of = node.host().snapshot(&shop)?;
     let quantity = sent.whole::<u32>("quantity");
     let strategy = Some(sent.text("strategy")).filter(|text| !text.is_empty() && *text != "as-linked");
-    let tried = Tried {
+    let tried = PreviewInput {
         product: sent.raw("product"),
         quantity: *quantity.as_ref().unwrap_or(&1),
         configuration: sent.raw("configuration"),
@@ -80,14 +80,14 @@ async fn show(
         let page = draw(&visitor, &node, &of, &tried, None, &Entry::refused(&sent, &problem));
         return Ok(again(&problem, page));
     }
-    let came = match tried.configuration.trim().is_empty() {
+    let result = match tried.configuration.trim().is_empty() {
         true => None,
         false => Some(plan(&node, &shop, &tried).await),
     };
-    Ok(draw(&visitor, &node, &of, &tried, came.as_ref(), &Entry::default()).into_response())
+    Ok(draw(&visitor, &node, &of, &tried, result.as_ref(), &Entry::default()).into_response())
 }
 
-async fn plan(node: &Node, shop: &ShopId, tried: &Tried) -> Came {
+async fn plan(node: &Node, shop: &ShopId, tried: &PreviewInput) -> PreviewResult {
     // Stages are told as they end: those before one that fails too.
     let (told, stages) = channel();
     let add = AddToCart {
@@ -101,7 +101,7 @@ async fn plan(node: &Node, shop: &ShopId, tried: &Tried) -> Came {
     let change = node.host().add_to_cart(shop, add).await;
     let stages = stages.into_iter().collect();
     match change {
-        Err(error) => Came { stages, lines: Err(error.into()), warnings: Vec::new() },
+        Err(error) => PreviewResult { stages, lines: Err(error.into()), warnings: Vec::new() },
         Ok(change) => {
             let lines = change.operations.into_iter().flat_map(|operation| match operation {
                 CartOperation::Add { lines } => lines,
@@ -109,17 +109,17 @@ async fn plan(node: &Node, shop: &ShopId, tried: &Tried) -> Came {
                 _ => Vec::new(),
             });
             let warnings = change.warnings.into_iter().map(|warning| warning.text).collect();
-            Came { stages, lines: Ok(lines.collect()), warnings }
+            PreviewResult { stages, lines: Ok(lines.collect()), warnings }
         }
     }
 }
 
 fn draw(
-    visitor: &Visitor,
+    visitor: &AdminUser,
     node: &Node,
     of: &ShopSnapshot,
-    tried: &Tried,
-    came: Option<&Came>,
+    tried: &PreviewInput,
+    result: Option<&PreviewResult>,
     entry: &Entry<'_>,
 ) -> Markup {
     let shop = &of.shop.id;
@@ -134,7 +134,7 @@ fn draw(
             @if of.links.is_empty() { p { "First " a href=(shop_path(shop, "/links")) { "link a product" } "." } }
             @else {
                 form.card method="post" action=(shop_path(shop, "/preview")) data-live="came" {
-                    (token(visitor))
+                    (csrf_field(visitor))
                     div.row {
                         div.field {
                             label for="product" { "Product" }
@@ -165,21 +165,21 @@ fn draw(
                     }
                     button { "Run test" }
                 }
-                div #came aria-live="polite" { @if let Some(came) = came { (result(came)) } }
+                div #came aria-live="polite" { @if let Some(result) = result { (render_result(result)) } }
             }
         },
     )
 }
 
-fn result(came: &Came) -> Markup {
+fn render_result(result: &PreviewResult) -> Markup {
     html! {
         section {
             h2 { "Result" }
-            @match &came.lines {
-                Err(problem) => (refusal(problem)),
+            @match &result.lines {
+                Err(problem) => (problem_details(problem)),
                 Ok(lines) => (table(lines)),
             }
-            @for warning in &came.warnings { p.attention { (warning) } }
+            @for warning in &result.warnings { p.attention { (warning) } }
         }
         section {
             h2 { "Trace" }
@@ -187,7 +187,7 @@ fn result(came: &Came) -> Markup {
                 table {
                     thead { tr { th { "Stage" } th.number { "Time" } th { "Result" } } }
                     tbody {
-                        @for stage in &came.stages {
+                        @for stage in &result.stages {
                             tr {
                                 th scope="row" { (stage.stage) }
                                 td.number { (milliseconds(stage.micros)) }
@@ -239,7 +239,7 @@ fn table(lines: &[CartLine]) -> Markup {
 fn price_state(state: &PriceState) -> Markup {
     match state {
         PriceState::Verified => html! { span.state.good { "Verified" } },
-        PriceState::Unverified(why) => html! { span.state.warn { "Not verified" } " " (why) },
+        PriceState::Unverified(reason) => html! { span.state.warn { "Not verified" } " " (reason) },
         PriceState::Mismatch(other) => html! { span.state.bad { "Price mismatch" } " " (amount(other)) },
     }
 }

@@ -8,19 +8,19 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use cartwright::types::Money;
-use cartwright::{CartLine, Offer, Shop, ShopId, money};
+use cartwright::{CartLine, QuoteOffer, Shop, ShopId, money};
 use cartwright_http::access::{Admin, Caller};
 use cartwright_http::extract::{Path, Query};
 use cartwright_http::{Node, Problem};
-use cartwright_service::typed;
-use cartwright_store::{Expected, Quotation, QuotationState};
+use cartwright_service::input;
+use cartwright_store::{Expected, Quote, QuoteState};
 use jiff::tz::TimeZone;
 use maud::{Markup, html};
 
 use super::entry::{Entry, Issues, again, wrong};
-use super::frame::{Done, page, segment, shop_path, token};
-use super::visitor::{Sent, Visitor, done};
-use super::words::{PAGE, PageOf, amount, last_of_page, when};
+use super::layout::{Done, csrf_field, page, segment, shop_path};
+use super::session::{AdminUser, FormData, redirect_with_notice};
+use super::text::{PAGE, PageOf, amount, next_cursor, time};
 
 pub(super) fn routes() -> Router<Node> {
     Router::new()
@@ -34,31 +34,31 @@ fn path(shop: &ShopId, id: &str) -> String {
     shop_path(shop, &format!("/quotations/{}", segment(id)))
 }
 
-fn state(state: QuotationState) -> Markup {
+fn state(state: QuoteState) -> Markup {
     let class = match state {
-        QuotationState::Requested => "state warn",
-        QuotationState::Offered | QuotationState::Accepted => "state good",
-        QuotationState::Withdrawn | QuotationState::Expired => "state",
+        QuoteState::Requested => "state warn",
+        QuoteState::Offered | QuoteState::Accepted => "state good",
+        QuoteState::Withdrawn | QuoteState::Expired => "state",
     };
     let text = match state {
-        QuotationState::Requested => "To price",
-        QuotationState::Offered => "Offered",
-        QuotationState::Accepted => "Accepted",
-        QuotationState::Withdrawn => "Closed",
-        QuotationState::Expired => "Expired",
+        QuoteState::Requested => "To price",
+        QuoteState::Offered => "Offered",
+        QuoteState::Accepted => "Accepted",
+        QuoteState::Withdrawn => "Closed",
+        QuoteState::Expired => "Expired",
     };
     html! { span class=(class) { (text) } }
 }
 
 async fn list(
     _: Admin,
-    visitor: Visitor,
+    visitor: AdminUser,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
     Query(shown): Query<PageOf>,
 ) -> Result<Markup, Problem> {
     node.host().shop(&shop)?;
-    let found = node.store().quotations(&shop, None, shown.after.as_deref(), PAGE, node.now()).await?;
+    let found = node.store().quotes(&shop, None, shown.after.as_deref(), PAGE, node.now()).await?;
     Ok(page(
         &visitor,
         "Quotes",
@@ -69,18 +69,18 @@ async fn list(
                     table {
                         thead { tr { th { "Quote" } th { "Status" } th { "Requested" } th { "Valid until" } } }
                         tbody {
-                            @for quotation in &found {
+                            @for quote in &found {
                                 tr {
-                                    th scope="row" { a href=(path(&shop, &quotation.id)) { (quotation.id) } }
-                                    td { (state(quotation.state)) }
-                                    td { (when(quotation.asked)) }
-                                    td { @if let Some(until) = quotation.until { (valid_until(until)) } @else { "–" } }
+                                    th scope="row" { a href=(path(&shop, &quote.id)) { (quote.id) } }
+                                    td { (state(quote.state)) }
+                                    td { (time(quote.requested_at)) }
+                                    td { @if let Some(until) = quote.valid_until { (valid_until(until)) } @else { "–" } }
                                 }
                             }
                         }
                     }
                 }
-                (shown.draw(&shop_path(&shop, "/quotations"), &[], last_of_page(&found).map(|last| last.id.as_str())))
+                (shown.draw(&shop_path(&shop, "/quotations"), &[], next_cursor(&found).map(|last| last.id.as_str())))
             }
         },
     ))
@@ -88,25 +88,24 @@ async fn list(
 
 async fn read(
     _: Admin,
-    visitor: Visitor,
+    visitor: AdminUser,
     State(node): State<Node>,
-    Path((id, quotation)): Path<(ShopId, String)>,
+    Path((id, quote)): Path<(ShopId, String)>,
 ) -> Result<Markup, Problem> {
     let shop = node.host().shop(&id)?;
-    quote_page(&visitor, &node, &shop, &quotation, &Entry::default()).await
+    quote_page(&visitor, &node, &shop, &quote, &Entry::default()).await
 }
 
 async fn quote_page(
-    visitor: &Visitor,
+    visitor: &AdminUser,
     node: &Node,
     shop: &Shop,
-    quotation: &str,
+    quote: &str,
     entry: &Entry<'_>,
 ) -> Result<Markup, Problem> {
     let id = &shop.id;
-    let Quotation { summary, asked, offer, order } = node.store().quotation(id, quotation, node.now()).await?;
-    let is_open =
-        matches!(summary.state, QuotationState::Requested | QuotationState::Offered | QuotationState::Expired);
+    let Quote { summary, request: asked, offer, order } = node.store().quote(id, quote, node.now()).await?;
+    let is_open = matches!(summary.state, QuoteState::Requested | QuoteState::Offered | QuoteState::Expired);
     let here = path(id, &summary.id);
     // A week from now, which is to be changed.
     let usual = jiff::Timestamp::try_from(node.now()).map(|now| now.to_zoned(TimeZone::UTC).date());
@@ -119,12 +118,12 @@ async fn quote_page(
         html! {
             (entry.summary())
             p {
-                (state(summary.state)) " Requested " (when(summary.asked))
-                @if let Some(until) = summary.until { ", valid until " (valid_until(until)) }
+                (state(summary.state)) " Requested " (time(summary.requested_at))
+                @if let Some(until) = summary.valid_until { ", valid until " (valid_until(until)) }
                 ". " a href=(shop_path(id, &format!("/orders/{}", segment(&order)))) { "Vendor activity" }
             }
             form.card method="post" action=(format!("{here}/offer")) {
-                (token(visitor))
+                (csrf_field(visitor))
                 input type="hidden" name="version" value=(summary.version);
                 h2 { "Items" }
                 div.scroll tabindex="0" role="region" aria-label="Items" {
@@ -160,14 +159,14 @@ async fn quote_page(
                         input #until name="until" type="date" value=(entry.text("until", usual)) required size="12" aria-describedby="until-help"
                             aria-invalid=[entry.invalid("until")];
                     }))
-                    button { @if summary.state == QuotationState::Offered { "Update offer" } @else { "Send offer" } }
+                    button { @if summary.state == QuoteState::Offered { "Update offer" } @else { "Send offer" } }
                 }
             }
             @if is_open {
                 form method="post" action=(format!("{here}/withdraw")) {
-                    (token(visitor))
+                    (csrf_field(visitor))
                     input type="hidden" name="version" value=(summary.version);
-                    @if summary.state == QuotationState::Offered {
+                    @if summary.state == QuoteState::Offered {
                         button.danger data-ask="Withdraw this offer? This can't be undone." { "Withdraw offer" }
                     } @else {
                         button.danger data-ask="Decline this request? This can't be undone." { "Decline request" }
@@ -183,7 +182,7 @@ fn valid_until(at: SystemTime) -> Markup {
     const DAY_SECONDS: i64 = 86_400;
     let end = jiff::Timestamp::try_from(at).ok().filter(|end| end.as_second() % DAY_SECONDS == 0);
     let last = end.and_then(|end| end.to_zoned(TimeZone::UTC).date().yesterday().ok());
-    last.map_or_else(|| when(at), |day| html! { "the end of " (day.to_string()) " (UTC)" })
+    last.map_or_else(|| time(at), |day| html! { "the end of " (day.to_string()) " (UTC)" })
 }
 
 /// The name and id of the input of a line's price.
@@ -192,13 +191,13 @@ fn input_of(line: &str) -> String {
 }
 
 /// Reads the price of a line, an exact amount of the shop's currency.
-fn price(sent: &Sent, line: &str, shop: &Shop) -> Result<Money, Problem> {
+fn price(sent: &FormData, line: &str, shop: &Shop) -> Result<Money, Problem> {
     let name = input_of(line);
-    typed::amount(sent.text(&name), &shop.currency, shop.scale).map_err(|why| wrong(&name, why))
+    input::amount(sent.text(&name), &shop.currency, shop.scale).map_err(|reason| wrong(&name, reason))
 }
 
 /// Reads until when an offer holds: to the end of a day in UTC.
-fn until(sent: &Sent) -> Result<SystemTime, Problem> {
+fn until(sent: &FormData) -> Result<SystemTime, Problem> {
     let day = sent.day("until")?.ok_or_else(|| wrong("until", "Enter the last day of the offer."))?;
     let until = day.tomorrow().and_then(|next| next.to_zoned(TimeZone::UTC));
     let until = until.map_err(|_| wrong("until", "Enter a date within a year."))?;
@@ -207,47 +206,47 @@ fn until(sent: &Sent) -> Result<SystemTime, Problem> {
 
 async fn offer(
     Admin(caller): Admin,
-    visitor: Visitor,
+    visitor: AdminUser,
     State(node): State<Node>,
-    Path((id, quotation)): Path<(ShopId, String)>,
-    sent: Sent,
+    Path((id, quote)): Path<(ShopId, String)>,
+    sent: FormData,
 ) -> Result<Response, Problem> {
     let shop = node.host().shop(&id)?;
-    match make_offer(&node, &caller, &shop, &quotation, &sent).await {
-        Ok(()) => Ok(done(&path(&id, &quotation), Done::Offered).into_response()),
+    match make_offer(&node, &caller, &shop, &quote, &sent).await {
+        Ok(()) => Ok(redirect_with_notice(&path(&id, &quote), Done::Offered).into_response()),
         Err(problem) => {
             let entry = Entry::refused(&sent, &problem);
-            Ok(again(&problem, quote_page(&visitor, &node, &shop, &quotation, &entry).await?))
+            Ok(again(&problem, quote_page(&visitor, &node, &shop, &quote, &entry).await?))
         }
     }
 }
 
-async fn make_offer(node: &Node, caller: &Caller, shop: &Shop, quotation: &str, sent: &Sent) -> Result<(), Problem> {
-    let kept = node.store().quotation(&shop.id, quotation, node.now()).await?;
+async fn make_offer(node: &Node, caller: &Caller, shop: &Shop, quote: &str, sent: &FormData) -> Result<(), Problem> {
+    let kept = node.store().quote(&shop.id, quote, node.now()).await?;
     let mut issues = Issues::default();
     let mut prices = BTreeMap::new();
-    for line in kept.asked.lines.iter().filter(|line| line.parent.is_none()) {
+    for line in kept.request.lines.iter().filter(|line| line.parent.is_none()) {
         if let Some(price) = issues.take(price(sent, &line.key, shop)) {
             prices.insert(line.key.clone(), price);
         }
     }
     let until = issues.take(until(sent));
     let Some(until) = until.filter(|_| issues.is_empty()) else { return Err(issues.into_problem()) };
-    let offer = Offer { quotation: quotation.to_owned(), prices, until };
+    let offer = QuoteOffer { quote: quote.to_owned(), prices, until };
     let expected = Expected::Version(sent.text("version"));
-    node.store().offer_quotation(node.host(), &shop.id, &offer, expected, &caller.who, node.now()).await?;
+    node.store().offer_quote(node.host(), &shop.id, &offer, expected, &caller.actor, node.now()).await?;
     Ok(())
 }
 
 async fn withdraw(
     Admin(caller): Admin,
     State(node): State<Node>,
-    Path((id, quotation)): Path<(ShopId, String)>,
-    sent: Sent,
+    Path((id, quote)): Path<(ShopId, String)>,
+    sent: FormData,
 ) -> Result<Redirect, Problem> {
     let expected = Expected::Version(sent.text("version"));
-    let state = node.store().quotation(&id, &quotation, node.now()).await?.summary.state;
-    node.store().withdraw_quotation(&id, &quotation, expected, &caller.who, node.now()).await?;
-    let what = if state == QuotationState::Offered { Done::Withdrawn } else { Done::Declined };
-    Ok(done(&path(&id, &quotation), what))
+    let state = node.store().quote(&id, &quote, node.now()).await?.summary.state;
+    node.store().withdraw_quote(&id, &quote, expected, &caller.actor, node.now()).await?;
+    let what = if state == QuoteState::Offered { Done::Withdrawn } else { Done::Declined };
+    Ok(redirect_with_notice(&path(&id, &quote), what))
 }

@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use cartwright::types::Rounding;
-use cartwright::{AccountSnapshot, Release, Shop, ShopId, ShopSnapshot};
+use cartwright::{AccountSnapshot, ReleasePolicy, Shop, ShopId, ShopSnapshot};
 use cartwright_http::access::{Admin, Caller, Integrator};
 use cartwright_http::api::shops::{keep_origins, new_shop};
 use cartwright_http::extract::Path;
@@ -17,9 +17,9 @@ use cartwright_store::{Expected, shop_version};
 use maud::{Markup, html};
 
 use super::entry::{Entry, Issues, again, of_field, wrong};
-use super::frame::{Done, address, page, segment, shop_path, token};
+use super::layout::{Done, address, csrf_field, page, segment, shop_path};
 use super::open_items::{OpenItems, shown};
-use super::visitor::{Sent, Visitor, done};
+use super::session::{AdminUser, FormData, redirect_with_notice};
 
 pub(super) fn routes() -> Router<Node> {
     Router::new()
@@ -30,18 +30,18 @@ pub(super) fn routes() -> Router<Node> {
 }
 
 /// The plugin that an account runs, as people call it, and its version.
-pub(super) fn runs(node: &Node, account: &AccountSnapshot) -> (String, String) {
+pub(super) fn plugin_name(node: &Node, account: &AccountSnapshot) -> (String, String) {
     node.host().plugin(&account.current).map_or_else(
         || ("Plugin not installed on this node".to_owned(), account.current.to_string()),
-        |plugin| (plugin.about().identity.name.clone(), plugin.about().identity.version.clone()),
+        |plugin| (plugin.metadata().identity.name.clone(), plugin.metadata().identity.version.clone()),
     )
 }
 
-async fn list(_: Admin, visitor: Visitor, State(node): State<Node>) -> Markup {
+async fn list(_: Admin, visitor: AdminUser, State(node): State<Node>) -> Markup {
     list_page(&visitor, &node, &Entry::default())
 }
 
-fn list_page(visitor: &Visitor, node: &Node, entry: &Entry<'_>) -> Markup {
+fn list_page(visitor: &AdminUser, node: &Node, entry: &Entry<'_>) -> Markup {
     let host = node.host();
     let shops: Vec<ShopSnapshot> = host.shop_ids().iter().filter_map(|id| host.snapshot(id).ok()).collect();
     page(
@@ -62,7 +62,7 @@ fn list_page(visitor: &Visitor, node: &Node, entry: &Entry<'_>) -> Markup {
                                     td {
                                         @if accounts.is_empty() { span.mark { "Not connected" } }
                                         @for (number, account) in accounts.iter().enumerate() {
-                                            @let (name, version) = runs(node, account);
+                                            @let (name, version) = plugin_name(node, account);
                                             @if number > 0 { ", " }
                                             (name) " " span.mark { (version) }
                                         }
@@ -76,7 +76,7 @@ fn list_page(visitor: &Visitor, node: &Node, entry: &Entry<'_>) -> Markup {
             }
             form.card method="post" action=(address("/admin/shops")) {
                 h2 { "Create shop" }
-                (token(visitor))
+                (csrf_field(visitor))
                 (entry.field("id", "Shop ID", "Used in URLs and orders. Letters, digits, . _ and - only. Can't be changed later.", html! {
                     input #id name="id" required value=(entry.text("id", "")) maxlength="64" spellcheck="false" aria-describedby="id-help"
                         aria-invalid=[entry.invalid("id")];
@@ -97,29 +97,29 @@ fn list_page(visitor: &Visitor, node: &Node, entry: &Entry<'_>) -> Markup {
 
 async fn add(
     Admin(caller): Admin,
-    visitor: Visitor,
+    visitor: AdminUser,
     State(node): State<Node>,
-    sent: Sent,
+    sent: FormData,
 ) -> Result<Response, Problem> {
     Ok(match create(&node, &caller, &sent).await {
-        Ok(id) => done(&shop_path(&id, ""), Done::Created).into_response(),
+        Ok(id) => redirect_with_notice(&shop_path(&id, ""), Done::Created).into_response(),
         Err(problem) => again(&problem, list_page(&visitor, &node, &Entry::refused(&sent, &problem))),
     })
 }
 
-async fn create(node: &Node, caller: &Caller, sent: &Sent) -> Result<ShopId, Problem> {
+async fn create(node: &Node, caller: &Caller, sent: &FormData) -> Result<ShopId, Problem> {
     let mut issues = Issues::default();
     let id = issues.take(sent.read::<ShopId>("id"));
     let scale = issues.take(sent.whole("scale"));
     let (Some(id), Some(scale)) = (id, scale) else { return Err(issues.into_problem()) };
     let shop = new_shop(id.clone(), sent.text("currency").to_owned(), scale)?;
-    node.installation().set_shop(shop, Expected::Nothing, &caller.who, node.now()).await?;
+    node.installation().set_shop(shop, Expected::Absent, &caller.actor, node.now()).await?;
     Ok(id)
 }
 
 async fn overview(
     _: Integrator,
-    visitor: Visitor,
+    visitor: AdminUser,
     State(node): State<Node>,
     Path(id): Path<ShopId>,
 ) -> Result<Markup, Problem> {
@@ -148,7 +148,7 @@ async fn overview(
                             thead { tr { th { "Connection" } th { "Plugin" } th { "Version" } th.number { "Linked products" } } }
                             tbody {
                                 @for account in &accounts {
-                                    @let (name, version) = runs(&node, account);
+                                    @let (name, version) = plugin_name(&node, account);
                                     tr {
                                         th scope="row" {
                                             a href=(shop_path(&id, &format!("/accounts/{}", segment(account.id.as_str())))) { (account.id) }
@@ -209,7 +209,7 @@ fn checklist(shop: &ShopId, steps: &[(bool, &str, &str)]) -> Markup {
 
 async fn settings(
     _: Admin,
-    visitor: Visitor,
+    visitor: AdminUser,
     State(node): State<Node>,
     Path(id): Path<ShopId>,
 ) -> Result<Markup, Problem> {
@@ -219,7 +219,7 @@ async fn settings(
 
 async fn origins(
     _: Integrator,
-    visitor: Visitor,
+    visitor: AdminUser,
     State(node): State<Node>,
     Path(id): Path<ShopId>,
 ) -> Result<Markup, Problem> {
@@ -227,7 +227,7 @@ async fn origins(
     origins_page(&visitor, &node, &id, &Entry::default()).await
 }
 
-async fn origins_page(visitor: &Visitor, node: &Node, id: &ShopId, entry: &Entry<'_>) -> Result<Markup, Problem> {
+async fn origins_page(visitor: &AdminUser, node: &Node, id: &ShopId, entry: &Entry<'_>) -> Result<Markup, Problem> {
     let origins = node.store().origins(id).await?;
     let stored = origins.into_iter().collect::<Vec<_>>().join("\n");
     let help = "One per line, for example https://shop.example. Other sites can't use this shop's storefront keys.";
@@ -237,7 +237,7 @@ async fn origins_page(visitor: &Visitor, node: &Node, id: &ShopId, entry: &Entry
         html! {
             (entry.summary())
             form.card method="post" action=(shop_path(id, "/origins")) {
-                (token(visitor))
+                (csrf_field(visitor))
                 (entry.field("origins", "Domains", help, html! {
                     textarea #origins name="origins" rows="3" spellcheck="false" aria-describedby="origins-help"
                         aria-invalid=[entry.invalid("origins")] { "\n" (entry.text("origins", stored)) }
@@ -248,11 +248,11 @@ async fn origins_page(visitor: &Visitor, node: &Node, id: &ShopId, entry: &Entry
     ))
 }
 
-fn settings_form(visitor: &Visitor, shop: &Shop, entry: &Entry<'_>) -> Markup {
+fn settings_form(visitor: &AdminUser, shop: &Shop, entry: &Entry<'_>) -> Markup {
     let releases = [
-        (Release::Paid, "paid", "When fully paid"),
-        (Release::Placed, "placed", "When placed"),
-        (Release::ByHand, "by-hand", "When the platform releases them"),
+        (ReleasePolicy::Paid, "paid", "When fully paid"),
+        (ReleasePolicy::Placed, "placed", "When placed"),
+        (ReleasePolicy::ByHand, "by-hand", "When the platform releases them"),
     ];
     let tick = |name: &'static str, label: &str, stored: bool| {
         let input = html! { input id=(name) name=(name) type="checkbox" value="true" checked[entry.is_chosen(name, "true", stored)]; };
@@ -262,7 +262,7 @@ fn settings_form(visitor: &Visitor, shop: &Shop, entry: &Entry<'_>) -> Markup {
     html! {
         (entry.summary())
         form.card method="post" action=(shop_path(&shop.id, "/settings")) {
-            (token(visitor))
+            (csrf_field(visitor))
             input type="hidden" name="version" value=(shop_version(shop));
             fieldset {
                 legend { "Prices and tax" }
@@ -340,7 +340,7 @@ fn duration(entry: &Entry<'_>, name: &'static str, label: &str, help: &str, seco
 }
 
 /// Reads what [`duration`] drew; without a unit it is in seconds.
-fn seconds(sent: &Sent, name: &str) -> Result<u32, Problem> {
+fn seconds(sent: &FormData, name: &str) -> Result<u32, Problem> {
     let number: u32 = sent.whole(name)?;
     let unit = sent.text(&format!("{name}.unit")).parse::<u32>().ok();
     let unit = unit.filter(|unit| UNITS.iter().any(|(known, _)| known == unit)).unwrap_or(1);
@@ -349,14 +349,14 @@ fn seconds(sent: &Sent, name: &str) -> Result<u32, Problem> {
 
 async fn change(
     Admin(caller): Admin,
-    visitor: Visitor,
+    visitor: AdminUser,
     State(node): State<Node>,
     Path(id): Path<ShopId>,
-    sent: Sent,
+    sent: FormData,
 ) -> Result<Response, Problem> {
     let shop = node.host().shop(&id)?;
     Ok(match set_settings(&node, &caller, &shop, &sent).await {
-        Ok(()) => done(&shop_path(&id, "/settings"), Done::Saved).into_response(),
+        Ok(()) => redirect_with_notice(&shop_path(&id, "/settings"), Done::Saved).into_response(),
         Err(problem) => {
             let form = settings_form(&visitor, &shop, &Entry::refused(&sent, &problem));
             again(&problem, page(&visitor, "Shop settings", form))
@@ -364,7 +364,7 @@ async fn change(
     })
 }
 
-async fn set_settings(node: &Node, caller: &Caller, old: &Shop, sent: &Sent) -> Result<(), Problem> {
+async fn set_settings(node: &Node, caller: &Caller, old: &Shop, sent: &FormData) -> Result<(), Problem> {
     let mut issues = Issues::default();
     let numbers = (
         issues.take(sent.whole("scale")),
@@ -383,9 +383,9 @@ async fn set_settings(node: &Node, caller: &Caller, old: &Shop, sent: &Sent) -> 
         rounding: if sent.has("half_even") { Rounding::HalfEven } else { Rounding::HalfUp },
         sell_unconfigured: sent.has("sell_unconfigured"),
         release: match sent.text("release") {
-            "placed" => Release::Placed,
-            "by-hand" => Release::ByHand,
-            _ => Release::Paid,
+            "placed" => ReleasePolicy::Placed,
+            "by-hand" => ReleasePolicy::ByHand,
+            _ => ReleasePolicy::Paid,
         },
         seal_seconds,
         pin_seconds,
@@ -393,21 +393,21 @@ async fn set_settings(node: &Node, caller: &Caller, old: &Shop, sent: &Sent) -> 
         ..old.clone()
     };
     let expected = Expected::Version(sent.text("version"));
-    node.installation().set_shop(shop, expected, &caller.who, node.now()).await?;
+    node.installation().set_shop(shop, expected, &caller.actor, node.now()).await?;
     Ok(())
 }
 
 async fn set_origins(
     Integrator(caller): Integrator,
-    visitor: Visitor,
+    visitor: AdminUser,
     State(node): State<Node>,
     Path(id): Path<ShopId>,
-    sent: Sent,
+    sent: FormData,
 ) -> Result<Response, Problem> {
     let origins: BTreeSet<String> = sent.lines("origins").map(str::to_owned).collect();
-    let kept = keep_origins(&node, &id, &origins, Expected::Anything, &caller.who).await;
+    let kept = keep_origins(&node, &id, &origins, Expected::Any, &caller.actor).await;
     Ok(match kept.map_err(of_field("origins")) {
-        Ok(()) => done(&shop_path(&id, "/origins"), Done::Saved).into_response(),
+        Ok(()) => redirect_with_notice(&shop_path(&id, "/origins"), Done::Saved).into_response(),
         Err(problem) if problem.status() == StatusCode::UNPROCESSABLE_ENTITY => {
             again(&problem, origins_page(&visitor, &node, &id, &Entry::refused(&sent, &problem)).await?)
         }

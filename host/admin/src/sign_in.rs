@@ -10,24 +10,24 @@ use axum::routing::get;
 use axum_extra::extract::cookie::CookieJar;
 use cartwright_http::body;
 use cartwright_http::extract::Query;
-use cartwright_http::limits::{MAX_SIGN_IN_BYTES, Wait};
+use cartwright_http::limits::{MAX_SIGN_IN_BYTES, RateLimited};
 use cartwright_http::{Node, Problem};
 use cartwright_store::AccessError;
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::frame::{address, shop_path, whole};
-use super::visitor::{self, From, Sent, Unsigned, Visitor};
+use super::layout::{address, bare_page, shop_path};
+use super::session::{self, AdminUser, AnonymousForm, ClientIp, FormData};
 
 pub(super) fn routes() -> Router<Node> {
     Router::new()
         .route("/admin", get(home))
-        .route("/admin/sign-in", get(ask).post(sign_in).layer(from_fn_with_state(MAX_SIGN_IN_BYTES, body::allow)))
+        .route("/admin/sign-in", get(show).post(sign_in).layer(from_fn_with_state(MAX_SIGN_IN_BYTES, body::allow)))
         .route("/admin/sign-out", axum::routing::post(sign_out))
 }
 
 /// Everybody's first page.
-async fn home(visitor: Visitor) -> Redirect {
+async fn home(visitor: AdminUser) -> Redirect {
     match visitor.caller.shop() {
         Some(shop) => Redirect::to(&shop_path(shop, "")),
         None => Redirect::to(&address("/admin/shops")),
@@ -40,19 +40,19 @@ struct Next {
 }
 
 /// Only pages of this host are gone on to: "//elsewhere" is another's.
-fn own(next: &str) -> Option<&str> {
+fn local_path(next: &str) -> Option<&str> {
     Some(next).filter(|next| next.starts_with("/admin") && !next.contains(['\\', '\r', '\n']))
 }
 
-async fn ask(visitor: Result<Visitor, Problem>, Query(Next { next }): Query<Next>) -> Response {
+async fn show(visitor: Result<AdminUser, Problem>, Query(Next { next }): Query<Next>) -> Response {
     match visitor {
         Ok(_) => Redirect::to(&address("/admin")).into_response(),
-        Err(_) => form(next.as_deref().and_then(own), None).into_response(),
+        Err(_) => form(next.as_deref().and_then(local_path), None).into_response(),
     }
 }
 
 fn form(next: Option<&str>, refused: Option<&str>) -> Markup {
-    whole(
+    bare_page(
         "Sign in",
         html! {
             main.alone {
@@ -73,13 +73,18 @@ fn form(next: Option<&str>, refused: Option<&str>) -> Markup {
     )
 }
 
-async fn sign_in(State(node): State<Node>, From(from): From, jar: CookieJar, Unsigned(sent): Unsigned) -> Response {
-    let next = own(sent.text("next"));
+async fn sign_in(
+    State(node): State<Node>,
+    ClientIp(from): ClientIp,
+    jar: CookieJar,
+    AnonymousForm(sent): AnonymousForm,
+) -> Response {
+    let next = local_path(sent.text("next"));
     let (store, now) = (node.store(), node.now());
     let key = sent.text("key");
     let limits = node.limits();
-    if let Err(wait) = limits.may_try(key, from) {
-        return refuse(next, wait);
+    if let Err(wait) = limits.check_attempts(key, from) {
+        return rate_limited(next, wait);
     }
     let begun = async {
         let access = store.access_key(key, from, now).await?;
@@ -87,17 +92,17 @@ async fn sign_in(State(node): State<Node>, From(from): From, jar: CookieJar, Uns
     };
     let told = match begun.await {
         Ok((id, session)) => {
-            if let Err(wait) = limits.asks(key, &id) {
-                return refuse(next, wait);
+            if let Err(wait) = limits.check_key(key, &id) {
+                return rate_limited(next, wait);
             }
             let session = String::from_utf8_lossy(session.expose()).into_owned();
-            let jar = jar.add(visitor::cookie(&node, session));
+            let jar = jar.add(session::cookie(&node, session));
             return (jar, Redirect::to(&address(next.unwrap_or("/admin")))).into_response();
         }
         Err(AccessError::Store(error)) => return Problem::from(error).into_response(),
         Err(error @ AccessError::Role { .. }) => error.to_string(),
         Err(error) => {
-            limits.guesses.failed(from);
+            limits.failed_attempts.failed(from);
             tracing::info!(%error, ?from, "nobody was signed in");
             "We couldn't sign you in. Check the access key and try again.".to_owned()
         }
@@ -105,7 +110,7 @@ async fn sign_in(State(node): State<Node>, From(from): From, jar: CookieJar, Uns
     (StatusCode::FORBIDDEN, form(next, Some(&told))).into_response()
 }
 
-fn refuse(next: Option<&str>, wait: Wait) -> Response {
+fn rate_limited(next: Option<&str>, wait: RateLimited) -> Response {
     let problem = Problem::from(wait);
     let after = AppendHeaders(problem.retry_after().map(|seconds| (RETRY_AFTER, seconds)));
     (problem.status(), after, form(next, Some(problem.detail()))).into_response()
@@ -113,14 +118,14 @@ fn refuse(next: Option<&str>, wait: Wait) -> Response {
 
 async fn sign_out(
     State(node): State<Node>,
-    _: Visitor,
+    _: AdminUser,
     headers: HeaderMap,
     jar: CookieJar,
-    _: Sent,
+    _: FormData,
 ) -> Result<Response, Problem> {
-    if let Some(session) = visitor::session(&node, &headers) {
+    if let Some(session) = session::session(&node, &headers) {
         node.store().end_session(&session, node.now()).await?;
     }
-    let jar = jar.remove(visitor::cookie(&node, String::new()));
+    let jar = jar.remove(session::cookie(&node, String::new()));
     Ok((jar, Redirect::to(&address("/admin/sign-in"))).into_response())
 }

@@ -6,37 +6,38 @@ use std::time::SystemTime;
 use cartwright::describe;
 use cartwright::durable::{Answer, Entry, Record};
 use cartwright::types::{OrderLine, Outcome, Woken};
-use cartwright_store::{JobDetail, OrderNotice, RecordedEvent, StoredOutcome};
+use cartwright_store::{JobDetail, OrderWebhook, RecordedEvent, StoredOutcome};
 use maud::{Markup, html};
 
-use super::words::{describe_outcome, happened, when};
+use super::text::{describe_outcome, event_text, time};
 
 /// One thing that happened.
-struct Moment {
+struct TimelineEntry {
     at: SystemTime,
     /// Is it a step of a job, of interest where something went wrong?
     is_step: bool,
     /// The account that did it; `None` for an event of the order.
-    who: Option<String>,
-    what: Markup,
+    account: Option<String>,
+    text: Markup,
 }
 
 /// Everything that is known of an order's history.
-pub(super) struct History<'a> {
+pub(super) struct OrderHistory<'a> {
     pub(super) events: &'a [RecordedEvent],
-    pub(super) notices: &'a [OrderNotice],
+    pub(super) notices: &'a [OrderWebhook],
     pub(super) jobs: &'a [JobDetail],
     pub(super) outcomes: &'a [StoredOutcome],
     /// The items of the order, for their titles.
     pub(super) lines: &'a [OrderLine],
 }
 
-impl History<'_> {
-    pub(super) fn draw(&self) -> Markup {
-        let mut moments = self.moments();
+impl OrderHistory<'_> {
+    pub(super) fn render(&self) -> Markup {
+        let mut entries = self.entries();
         // Stable: of one moment, causes stand before what came of them.
-        moments.sort_by_key(|moment| moment.at);
-        let (steps, events): (Vec<Moment>, Vec<Moment>) = moments.into_iter().partition(|moment| moment.is_step);
+        entries.sort_by_key(|moment| moment.at);
+        let (steps, events): (Vec<TimelineEntry>, Vec<TimelineEntry>) =
+            entries.into_iter().partition(|moment| moment.is_step);
         html! {
             (list(&events))
             @if !steps.is_empty() {
@@ -48,56 +49,56 @@ impl History<'_> {
         }
     }
 
-    fn moments(&self) -> Vec<Moment> {
-        let event = |event: &RecordedEvent| Moment {
+    fn entries(&self) -> Vec<TimelineEntry> {
+        let event = |event: &RecordedEvent| TimelineEntry {
             at: event.at,
             is_step: false,
-            who: None,
-            what: html! { (happened(&event.kind)) " " span.mark { "version " (event.order_version) } },
+            account: None,
+            text: html! { (event_text(&event.kind)) " " span.mark { "version " (event.order_version) } },
         };
-        let notice = |notice: &OrderNotice| Moment {
-            at: notice.at,
+        let delivery = |delivery: &OrderWebhook| TimelineEntry {
+            at: delivery.at,
             is_step: false,
-            who: Some(notice.account.to_string()),
-            what: html! {
-                "Webhook received at " (notice.endpoint)
-                @if let Some(status) = notice.status { ", response " (status) }
-                @if notice.times > 1 { ", delivered " (notice.times) " times" }
+            account: Some(delivery.account.to_string()),
+            text: html! {
+                "Webhook received at " (delivery.endpoint)
+                @if let Some(status) = delivery.status { ", response " (status) }
+                @if delivery.attempts > 1 { ", delivered " (delivery.attempts) " times" }
             },
         };
-        let outcome = |outcome: &StoredOutcome| Moment {
+        let outcome = |outcome: &StoredOutcome| TimelineEntry {
             at: outcome.at,
             is_step: false,
-            who: Some(outcome.account.to_string()),
-            what: html! {
+            account: Some(outcome.account.to_string()),
+            text: html! {
                 (describe_outcome(&outcome.outcome, self.lines))
-                @if outcome.held { " " span.state.bad { "Needs attention" } }
-                @if outcome.late { " " span.mark { "Late: changes nothing" } }
+                @if outcome.needs_attention { " " span.state.bad { "Needs attention" } }
+                @if outcome.is_late { " " span.mark { "Late: changes nothing" } }
             },
         };
-        let mut moments: Vec<Moment> = self.events.iter().map(event).collect();
-        moments.extend(self.notices.iter().map(notice));
+        let mut entries: Vec<TimelineEntry> = self.events.iter().map(event).collect();
+        entries.extend(self.notices.iter().map(delivery));
         for job in self.jobs {
             for (number, records) in &job.journals {
-                moments.extend(of_journal(job, *number, records));
+                entries.extend(of_journal(job, *number, records));
             }
         }
         // What a plugin remembers is between it and itself.
         let told = self.outcomes.iter().filter(|said| !matches!(said.outcome, Outcome::Remember(_)));
-        moments.extend(told.map(outcome));
-        moments.extend(self.jobs.iter().filter_map(end));
-        moments
+        entries.extend(told.map(outcome));
+        entries.extend(self.jobs.iter().filter_map(end));
+        entries
     }
 }
 
 /// What happened, the newest first.
-fn list(moments: &[Moment]) -> Markup {
+fn list(entries: &[TimelineEntry]) -> Markup {
     html! {
         ol.timeline {
-            @for Moment { at, who, what, .. } in moments.iter().rev() {
+            @for TimelineEntry { at, account, text, .. } in entries.iter().rev() {
                 li {
-                    (when(*at))
-                    strong { @match who { Some(who) => (who), None => "Order" } } " · " (what)
+                    (time(*at))
+                    strong { @match account { Some(account) => (account), None => "Order" } } " · " (text)
                 }
             }
         }
@@ -105,35 +106,40 @@ fn list(moments: &[Moment]) -> Markup {
 }
 
 /// What a job came to, when it does not go on by itself.
-fn end(job: &JobDetail) -> Option<Moment> {
-    let event = happened(&job.summary.kind);
-    let what = match job.summary.state.name() {
+fn end(job: &JobDetail) -> Option<TimelineEntry> {
+    let event = event_text(&job.summary.kind);
+    let text = match job.summary.state.name() {
         "done" => html! { "Finished: " (event) },
         "cancelled" => html! { "Cancelled: " (event) },
         name @ ("stopped" | "needs-merchant") => html! {
             span.state.bad { @if name == "stopped" { "Failed" } @else { "Action required" } } " " (event)
-            @if let Some(why) = &job.why { ": " (why.text) }
+            @if let Some(reason) = &job.reason { ": " (reason.text) }
         },
         _ => return None,
     };
-    Some(Moment { at: job.summary.changed, is_step: false, who: Some(job.summary.account.to_string()), what })
+    Some(TimelineEntry {
+        at: job.summary.changed,
+        is_step: false,
+        account: Some(job.summary.account.to_string()),
+        text,
+    })
 }
 
-fn of_journal(job: &JobDetail, number: u32, records: &[Record]) -> Vec<Moment> {
-    let mut moments = Vec::new();
+fn of_journal(job: &JobDetail, number: u32, records: &[Record]) -> Vec<TimelineEntry> {
+    let mut entries = Vec::new();
     for (position, record) in records.iter().enumerate() {
-        let what = match &record.entry {
-            Entry::Began(_) => html! {
-                @if number == 0 { "Started: " } @else { "Restarted: " } (happened(&job.summary.kind))
+        let text = match &record.entry {
+            Entry::RunStart(_) => html! {
+                @if number == 0 { "Started: " } @else { "Restarted: " } (event_text(&job.summary.kind))
             },
             Entry::Intent { call, attempt, .. } => html! {
-                "Sent " code { (call.about) } ", " (answer(records.get(position + 1)))
+                "Sent " code { (call.label) } ", " (answer(records.get(position + 1)))
                 @if *attempt > 1 { " " span.mark { "attempt " (attempt) } }
             },
-            Entry::Slept { until, .. } => html! { "Scheduled to continue at " (when(*until)) },
-            Entry::Woke { why } => html! {
+            Entry::SleepStarted { until, .. } => html! { "Scheduled to continue at " (time(*until)) },
+            Entry::SleepEnded { reason } => html! {
                 "Continued: "
-                @match why {
+                @match reason {
                     Woken::Elapsed => "scheduled time reached",
                     Woken::EventWaiting => "another event of the order is waiting",
                     Woken::JobCancelled => "job cancelled",
@@ -142,17 +148,22 @@ fn of_journal(job: &JobDetail, number: u32, records: &[Record]) -> Vec<Moment> {
             Entry::Retried { .. } => html! { "Retried" },
             // What an answer belongs to is told with its request; outcomes are told as they stand; the catalogue and the like are
             // the job's page's.
-            Entry::Answered { .. } | Entry::Told { .. } | Entry::Emitted { .. } => continue,
+            Entry::Responded { .. } | Entry::Returned { .. } | Entry::Emitted { .. } => continue,
         };
-        moments.push(Moment { at: record.at, is_step: true, who: Some(job.summary.account.to_string()), what });
+        entries.push(TimelineEntry {
+            at: record.at,
+            is_step: true,
+            account: Some(job.summary.account.to_string()),
+            text,
+        });
     }
-    moments
+    entries
 }
 
 fn answer(next: Option<&Record>) -> Markup {
     match next.map(|record| &record.entry) {
-        Some(Entry::Answered { answer: Answer::Given(response), .. }) => html! { "response " (response.status) },
-        Some(Entry::Answered { answer: Answer::Failed(error), may_have_arrived }) => html! {
+        Some(Entry::Responded { answer: Answer::Returned(response), .. }) => html! { "response " (response.status) },
+        Some(Entry::Responded { answer: Answer::Failed(error), may_have_arrived }) => html! {
             "no response: " (describe(error))
             @if *may_have_arrived { "; it may have arrived" }
         },

@@ -10,40 +10,40 @@ use cartwright::types::{Authentication, Endpoint};
 use cartwright::webhook::Destination;
 use cartwright::{AccountId, ShopId};
 use cartwright_http::access::Integrator;
-use cartwright_http::api::webhooks::{end_now, new_address};
+use cartwright_http::api::webhooks::{create_url, revoke};
 use cartwright_http::extract::Path;
 use cartwright_http::{Node, Problem};
-use cartwright_store::{OpenNotice, WebhookAddressInfo};
+use cartwright_store::{FailedWebhookDelivery, WebhookUrlInfo};
 use maud::{Markup, html};
 
-use super::frame::{Done, page, shop_path, token};
-use super::visitor::{Sent, Visitor, done};
-use super::words::{PAGE, when};
+use super::layout::{Done, csrf_field, page, shop_path};
+use super::session::{AdminUser, FormData, redirect_with_notice};
+use super::text::{PAGE, time};
 
 pub(super) fn routes() -> Router<Node> {
     Router::new()
-        .route("/admin/shops/{shop}/webhooks", get(list).post(make))
-        .route("/admin/shops/{shop}/webhooks/end", post(end))
+        .route("/admin/shops/{shop}/webhooks", get(list).post(create))
+        .route("/admin/shops/{shop}/webhooks/end", post(revoke_url))
 }
 
 async fn list(
     _: Integrator,
-    visitor: Visitor,
+    visitor: AdminUser,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
 ) -> Result<Markup, Problem> {
     let accounts = node.host().snapshot(&shop)?.accounts;
-    let addresses = node.store().webhook_addresses(&shop, None, u32::MAX).await?;
-    let notices = node.store().open_notices(&shop, None, PAGE).await?;
+    let addresses = node.store().webhook_urls(&shop, None, u32::MAX).await?;
+    let notices = node.store().failed_webhook_deliveries(&shop, None, PAGE).await?;
     let now = node.now();
-    let mut drawn = Vec::new();
+    let mut rows = Vec::new();
     for account in &accounts {
-        if let Ok(plugin) = node.host().running(&shop, &account.id)
-            && !plugin.about().endpoints.is_empty()
+        if let Ok(plugin) = node.host().current_version(&shop, &account.id)
+            && !plugin.metadata().endpoints.is_empty()
         {
             let of_account: Vec<_> =
                 addresses.iter().filter(|address| address.stored.destination.account == account.id).collect();
-            drawn.push(account_card(&visitor, &shop, &account.id, &plugin.about().endpoints, &of_account, now));
+            rows.push(account_card(&visitor, &shop, &account.id, &plugin.metadata().endpoints, &of_account, now));
         }
     }
     Ok(page(
@@ -51,19 +51,19 @@ async fn list(
         "Webhooks",
         html! {
             p { "Vendors send updates to secret URLs. Create one per event and paste it into the vendor's admin." }
-            @if drawn.is_empty() { p { "No connected vendor sends webhooks." } }
-            @for card in &drawn { (card) }
+            @if rows.is_empty() { p { "No connected vendor sends webhooks." } }
+            @for card in &rows { (card) }
             (failed(&notices))
         },
     ))
 }
 
 fn account_card(
-    visitor: &Visitor,
+    visitor: &AdminUser,
     shop: &ShopId,
     account: &AccountId,
     endpoints: &[Endpoint],
-    addresses: &[&WebhookAddressInfo],
+    addresses: &[&WebhookUrlInfo],
     now: SystemTime,
 ) -> Markup {
     html! {
@@ -72,7 +72,7 @@ fn account_card(
             @for endpoint in endpoints {
                 @let own: Vec<_> = addresses.iter().filter(|a| a.stored.destination.endpoint == endpoint.name).collect();
                 h3 { (endpoint.title) " " span.mark { (endpoint.name) } }
-                p.help { (told_by(&endpoint.authentication)) }
+                p.help { (authentication_text(&endpoint.authentication)) }
                 @if !own.is_empty() {
                     div.scroll tabindex="0" role="region" aria-label=(format!("URLs of {} of {account}", endpoint.title)) {
                         table {
@@ -82,7 +82,7 @@ fn account_card(
                     }
                 }
                 form method="post" action=(shop_path(shop, "/webhooks")) {
-                    (token(visitor))
+                    (csrf_field(visitor))
                     input type="hidden" name="account" value=(account);
                     input type="hidden" name="endpoint" value=(endpoint.name);
                     button.quiet {
@@ -96,23 +96,23 @@ fn account_card(
     }
 }
 
-fn row(visitor: &Visitor, shop: &ShopId, endpoint: &Endpoint, address: &WebhookAddressInfo, now: SystemTime) -> Markup {
+fn row(visitor: &AdminUser, shop: &ShopId, endpoint: &Endpoint, address: &WebhookUrlInfo, now: SystemTime) -> Markup {
     let id = address.stored.selector.to_string();
-    let ended = address.stored.ends.filter(|ends| *ends <= now);
-    let held = address.held.by_account || address.held.by_orders;
+    let ended = address.stored.expires_at.filter(|ends| *ends <= now);
+    let held = address.use_state.has_account || address.use_state.has_open_order;
     html! {
         tr {
             th scope="row" { code { (id) "…" } }
-            td { (when(address.made)) }
+            td { (time(address.created_at)) }
             td {
-                @if let Some(ended) = ended { span.state { "Deactivated" } " " (when(ended)) }
+                @if let Some(ended) = ended { span.state { "Deactivated" } " " (time(ended)) }
                 @else if !held { span.state.warn { "Inactive" } " The connection has no linked product and no open order." }
-                @else { span.state.good { "Active" } @if let Some(ends) = address.stored.ends { " until " (when(ends)) } }
+                @else { span.state.good { "Active" } @if let Some(ends) = address.stored.expires_at { " until " (time(ends)) } }
             }
             td {
                 @if ended.is_none() {
                     form method="post" action=(shop_path(shop, "/webhooks/end")) {
-                        (token(visitor))
+                        (csrf_field(visitor))
                         input type="hidden" name="address" value=(id);
                         button.danger data-ask="Deactivate this URL? Webhooks sent to it will be rejected." {
                             "Deactivate" span.visually-hidden { " " (id) " of " (endpoint.title) }
@@ -124,14 +124,14 @@ fn row(visitor: &Visitor, shop: &ShopId, endpoint: &Endpoint, address: &WebhookA
     }
 }
 
-fn told_by(authentication: &Authentication) -> &'static str {
+fn authentication_text(authentication: &Authentication) -> &'static str {
     match authentication {
         Authentication::AddressOnly => "The URL is the only protection. Share it with the vendor only.",
         _ => "The vendor signs its webhooks with a secret from the connection's settings.",
     }
 }
 
-fn failed(notices: &[OpenNotice]) -> Markup {
+fn failed(notices: &[FailedWebhookDelivery]) -> Markup {
     html! {
         section {
             h2 { "Failed deliveries" }
@@ -142,12 +142,12 @@ fn failed(notices: &[OpenNotice]) -> Markup {
                     table {
                         thead { tr { th { "Webhook" } th { "Last received" } th.number { "Attempts" } th { "Reason" } } }
                         tbody {
-                            @for notice in notices {
+                            @for delivery in notices {
                                 tr {
-                                    th scope="row" { (notice.destination.account) " " span.mark { (notice.destination.endpoint) } }
-                                    td { (when(notice.at)) }
-                                    td.number { (notice.times) }
-                                    td.long { (notice.why.as_deref().unwrap_or("In progress, or interrupted by a restart")) }
+                                    th scope="row" { (delivery.destination.account) " " span.mark { (delivery.destination.endpoint) } }
+                                    td { (time(delivery.at)) }
+                                    td.number { (delivery.attempts) }
+                                    td.long { (delivery.reason.as_deref().unwrap_or("In progress, or interrupted by a restart")) }
                                 }
                             }
                         }
@@ -158,24 +158,24 @@ fn failed(notices: &[OpenNotice]) -> Markup {
     }
 }
 
-async fn make(
+async fn create(
     Integrator(caller): Integrator,
-    visitor: Visitor,
+    visitor: AdminUser,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
-    sent: Sent,
+    sent: FormData,
 ) -> Result<Markup, Problem> {
     let account: AccountId = sent.read("account")?;
     let to = Destination { shop: shop.clone(), account: account.clone(), endpoint: sent.text("endpoint").to_owned() };
     let title = node
         .host()
-        .running(&shop, &account)?
-        .about()
+        .current_version(&shop, &account)?
+        .metadata()
         .endpoints
         .iter()
         .find(|known| known.name == to.endpoint)
         .map(|known| known.title.clone());
-    let (_, url) = new_address(&node, to, &caller.who).await?;
+    let (_, url) = create_url(&node, to, &caller.actor).await?;
     Ok(page(
         &visitor,
         "New webhook URL",
@@ -197,12 +197,12 @@ async fn make(
     ))
 }
 
-async fn end(
+async fn revoke_url(
     Integrator(caller): Integrator,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
-    sent: Sent,
+    sent: FormData,
 ) -> Result<Redirect, Problem> {
-    end_now(&node, &shop, sent.text("address"), &caller.who).await?;
-    Ok(done(&shop_path(&shop, "/webhooks"), Done::Ended))
+    revoke(&node, &shop, sent.text("address"), &caller.actor).await?;
+    Ok(redirect_with_notice(&shop_path(&shop, "/webhooks"), Done::Ended))
 }

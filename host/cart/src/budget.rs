@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 /// Maximum number of pieces of one line.
-pub const MAX_PIECES: u32 = 1_000_000;
+pub const MAX_LINE_QUANTITY: u32 = 1_000_000;
 /// Maximum number of lines that one plan may give, and that a cart may have.
 pub const MAX_LINES: usize = 10_000;
 /// Maximum length in bytes of a `named-json` that is kept with a line.

@@ -8,36 +8,36 @@ use cartwright_contract::records::{Bundle, Money, NewLine, PriceSource, TaxBasis
 use crate::error::CartError;
 use crate::line::CartLine;
 use crate::money::{Amount, allot, round_together};
-use crate::parts::{Part, leave_out};
-use crate::plan::{Checking, Draft, ItemFacts, broken, piece_count};
+use crate::parts::{Part, remove};
+use crate::plan::{Draft, ItemFacts, PlanCheck, piece_count, plan_error};
 use crate::pricing::Priced;
 
-impl Checking<'_> {
+impl PlanCheck<'_> {
     pub(crate) fn bundle(&self, bundle: &Bundle) -> Result<Vec<CartLine>, CartError> {
-        let quantity = piece_count(bundle.parent.quantity.into(), || self.called(&bundle.parent))?;
+        let quantity = piece_count(bundle.parent.quantity.into(), || self.describe_line(&bundle.parent))?;
         let parts = self.parts(bundle, quantity)?;
         if parts.is_empty() {
-            return broken("it has a bundle without children");
+            return plan_error("it has a bundle without children");
         }
-        let out = self.taken_out.of(bundle, &parts);
+        let out = self.removed_parts.of(bundle, &parts);
         for part in parts.iter().filter(|part| !out.contains(&part.name)) {
             if let Some(variant) = &part.variant {
                 self.purchasable(variant, part.pieces, true)?;
             }
         }
         let (mut parent, shares) = if bundle.parent.price.source == PriceSource::Components {
-            self.summed(&bundle.parent, &parts, &out, quantity)?
+            self.sum_children(&bundle.parent, &parts, &out, quantity)?
         } else {
-            self.dealt_out(&bundle.parent, &parts, &out)?
+            self.distribute(&bundle.parent, &parts, &out)?
         };
         if !out.is_empty() {
-            leave_out(&mut parent, parts.iter().filter(|part| out.contains(&part.name)));
-            parent.key = parent.key_without(self.shop, &parent.without)?;
+            remove(&mut parent, parts.iter().filter(|part| out.contains(&part.name)));
+            parent.key = parent.key_without_parts(self.shop, &parent.without)?;
         }
         let mut lines = vec![parent];
         let key = lines[0].key.clone();
         for (part, share) in parts.into_iter().zip(shares).filter(|(part, _)| !out.contains(&part.name)) {
-            let mut line = self.made(Draft {
+            let mut line = self.build_line(Draft {
                 variant: part.variant,
                 text: part.text,
                 title: part.child.title,
@@ -46,7 +46,7 @@ impl Checking<'_> {
                 source: bundle.parent.price.source,
                 priced: Priced::new(share, part.pieces, lines[0].price.tax, lines[0].price.state.clone()),
                 item: None,
-                asked: self.pricing.asked(bundle.parent.item),
+                requested_quantity: self.pricing.requested_quantity(bundle.parent.item),
                 facts: ItemFacts::default(),
                 parent: Some(&key),
             })?;
@@ -62,7 +62,7 @@ impl Checking<'_> {
 
     /// A bundle with a price of its own, dealt out over its children; those on top cost their own price. The shares are those of the
     /// whole bundle, so that what remains when parts are taken out costs what it cost.
-    fn dealt_out(
+    fn distribute(
         &self,
         parent: &NewLine,
         parts: &[Part],
@@ -70,14 +70,14 @@ impl Checking<'_> {
     ) -> Result<(CartLine, Vec<Money>), CartError> {
         let (mut line, own) = self.exact_line(parent)?;
         if parts.iter().all(|part| part.child.on_top) {
-            return broken(
+            return plan_error(
                 "every child of it is on top; one at least must not be, for the price of the bundle itself to be dealt out over: a text \
                  will do",
             );
         }
         let on_top = || parts.iter().filter(|part| part.child.on_top);
         if on_top().next().is_some() && !self.pricing.is_as_shop(line.price.tax) {
-            return broken(
+            return plan_error(
                 "it puts a child on top of a price that holds tax where the shop's do not, or the other way round",
             );
         }
@@ -86,11 +86,11 @@ impl Checking<'_> {
         for part in on_top() {
             amounts.push(self.own_price(part)?);
         }
-        let whole = amounts.iter().fold(Amount::zero(), |sum, amount| sum.plus(amount));
-        let total = self.total(parent, &whole)?;
+        let total = amounts.iter().fold(Amount::zero(), |sum, amount| sum.plus(amount));
+        let total = self.total(parent, &total)?;
         let weights: Vec<Amount> =
             parts.iter().filter(|part| !part.child.on_top).map(|part| self.weight(part)).collect();
-        let mut dealt = self.together(parent, &total, &amounts)?.into_iter();
+        let mut dealt = self.round_children(parent, &total, &amounts)?.into_iter();
         let within = dealt.next().map_or_else(Vec::new, |itself| allot(itself, &weights));
         let mut within = within.into_iter();
         let next = |part: &Part| if part.child.on_top { dealt.next() } else { within.next() };
@@ -99,7 +99,7 @@ impl Checking<'_> {
         let gone: i64 =
             parts.iter().zip(&shares).filter(|(part, _)| out.contains(&part.name)).map(|(_, share)| share).sum();
         line.price.total = Money { minor: total.minor - gone, ..total.clone() };
-        line.price.unit = super::pricing::divided(&line.price.total, line.quantity);
+        line.price.unit = super::pricing::unit_price(&line.price.total, line.quantity);
         Ok((line, shares.into_iter().map(|minor| Money { minor, ..total.clone() }).collect()))
     }
 
@@ -118,7 +118,7 @@ impl Checking<'_> {
     }
 
     /// A bundle whose price is the sum of its children's, rounded once. What was taken out costs nothing.
-    fn summed(
+    fn sum_children(
         &self,
         parent: &NewLine,
         parts: &[Part],
@@ -129,30 +129,30 @@ impl Checking<'_> {
             parts.iter().map(|part| if out.contains(&part.name) { Ok(Amount::zero()) } else { self.own_price(part) });
         let own: Vec<Amount> = own.collect::<Result<_, _>>()?;
         let total = self.total(parent, &own.iter().fold(Amount::zero(), |sum, amount| sum.plus(amount)))?;
-        let shares = self.together(parent, &total, &own)?;
+        let shares = self.round_children(parent, &total, &own)?;
         let shares = shares.into_iter().map(|minor| Money { minor, ..total.clone() }).collect();
         // Checked as any line; then its price is the children's sum.
         let Some(variant) = self.variant(&parent.target)? else {
-            return broken("a bundle's parent must be a product");
+            return plan_error("a bundle's parent must be a product");
         };
         self.purchasable(&variant, quantity, false)?;
         if parent.price.source != self.price_from && !self.grants.choose_price_source {
-            return broken("it prices by components where the merchant chose otherwise");
+            return plan_error("it prices by components where the merchant chose otherwise");
         }
         if !parent.price.adjustments.is_empty() {
-            return broken("it adjusts the price of a bundle that is the sum of its parts");
+            return plan_error("it adjusts the price of a bundle that is the sum of its parts");
         }
         let facts = self.facts(parent)?;
-        let line = self.made(Draft {
+        let line = self.build_line(Draft {
             variant: Some(variant),
             text: None,
             title: parent.title.clone(),
             shown: parent.shown.clone(),
             quantity,
             source: PriceSource::Components,
-            priced: Priced::new(total, quantity, TaxBasis::AsShop, self.pricing.state(&facts.below)),
+            priced: Priced::new(total, quantity, TaxBasis::AsShop, self.pricing.state(&facts.descendants)),
             item: parent.item,
-            asked: self.pricing.asked(parent.item),
+            requested_quantity: self.pricing.requested_quantity(parent.item),
             facts,
             parent: None,
         })?;
@@ -160,14 +160,14 @@ impl Checking<'_> {
     }
 
     /// The parts of a bundle's total, each rounded so that they sum to it.
-    fn together(&self, bundle: &NewLine, total: &Money, amounts: &[Amount]) -> Result<Vec<i64>, CartError> {
+    fn round_children(&self, bundle: &NewLine, total: &Money, amounts: &[Amount]) -> Result<Vec<i64>, CartError> {
         round_together(total, amounts).map_err(|error| CartError::Price {
-            what: format!("the bundle {}", self.called(bundle)),
-            why: error.to_string(),
+            what: format!("the bundle {}", self.describe_line(bundle)),
+            reason: error.to_string(),
         })
     }
 
     fn total(&self, bundle: &NewLine, exact: &Amount) -> Result<Money, CartError> {
-        self.pricing.rounded(&format!("the bundle {}", self.called(bundle)), exact)
+        self.pricing.rounded(&format!("the bundle {}", self.describe_line(bundle)), exact)
     }
 }

@@ -8,7 +8,7 @@
 use std::ops::Range;
 
 /// Below this a double holds every whole number (RFC 8785 says so of IEEE 754).
-const EXACT_BELOW: f64 = 9_007_199_254_740_992.0;
+const MAX_EXACT_DOUBLE: f64 = 9_007_199_254_740_992.0;
 /// Maximum depth of arrays and objects.
 const MAX_DEPTH: usize = 100;
 /// Maximum number of digits of an exponent.
@@ -35,7 +35,7 @@ pub(crate) fn canonical(text: &str) -> Result<Option<Vec<u8>>, NotCanonical> {
     let is_null = reader.value(0)?;
     reader.skip_blanks();
     if reader.at < reader.text.len() {
-        return Err(reader.wrong("the end"));
+        return Err(reader.unexpected("the end"));
     }
     Ok((!is_null).then_some(reader.written))
 }
@@ -55,7 +55,7 @@ struct Member {
 }
 
 impl Reader<'_> {
-    fn wrong(&self, wanted: &str) -> NotCanonical {
+    fn unexpected(&self, wanted: &str) -> NotCanonical {
         NotCanonical(format!("at byte {}: {wanted} was expected", self.at))
     }
 
@@ -93,7 +93,7 @@ impl Reader<'_> {
                 let word = ["true", "false", "null"]
                     .into_iter()
                     .find(|word| self.text[self.at..].starts_with(word.as_bytes()));
-                let word = word.ok_or_else(|| self.wrong("a value"))?;
+                let word = word.ok_or_else(|| self.unexpected("a value"))?;
                 self.at += word.len();
                 self.written.extend_from_slice(word.as_bytes());
                 return Ok(word == "null");
@@ -114,7 +114,7 @@ impl Reader<'_> {
                     break;
                 }
                 if !self.take(b',') {
-                    return Err(self.wrong("`,` or `]`"));
+                    return Err(self.unexpected("`,` or `]`"));
                 }
                 self.written.push(b',');
             }
@@ -125,19 +125,19 @@ impl Reader<'_> {
 
     fn object(&mut self, depth: usize) -> Result<(), NotCanonical> {
         self.at += 1;
-        let begin = self.written.len();
+        let start = self.written.len();
         let mut members: Vec<Member> = Vec::new();
         self.skip_blanks();
         if !self.take(b'}') {
             loop {
                 self.skip_blanks();
                 if self.peek() != Some(b'"') {
-                    return Err(self.wrong("a name"));
+                    return Err(self.unexpected("a name"));
                 }
                 let name = self.string()?;
                 self.skip_blanks();
                 if !self.take(b':') {
-                    return Err(self.wrong("`:`"));
+                    return Err(self.unexpected("`:`"));
                 }
                 let from = self.written.len();
                 write_text(&name, &mut self.written);
@@ -151,7 +151,7 @@ impl Reader<'_> {
                     break;
                 }
                 if !self.take(b',') {
-                    return Err(self.wrong("`,` or `}`"));
+                    return Err(self.unexpected("`,` or `}`"));
                 }
             }
         }
@@ -171,7 +171,7 @@ impl Reader<'_> {
             self.scratch.extend_from_slice(&self.written[written]);
         }
         self.scratch.push(b'}');
-        self.written.truncate(begin);
+        self.written.truncate(start);
         self.written.append(&mut self.scratch);
         Ok(())
     }
@@ -183,16 +183,17 @@ impl Reader<'_> {
         loop {
             let plain = self.text[self.at..].iter().take_while(|byte| !matches!(byte, b'"' | b'\\' | 0..0x20)).count();
             // It ends before an ASCII character, so it ends between two characters.
-            let run = std::str::from_utf8(&self.text[self.at..self.at + plain]).map_err(|_| self.wrong("UTF-8"))?;
+            let run =
+                std::str::from_utf8(&self.text[self.at..self.at + plain]).map_err(|_| self.unexpected("UTF-8"))?;
             units.extend(run.encode_utf16());
             self.at += plain;
             if self.take(b'"') {
                 return Ok(units);
             }
             if !self.take(b'\\') {
-                return Err(self.wrong("`\"`"));
+                return Err(self.unexpected("`\"`"));
             }
-            let escaped = self.peek().ok_or_else(|| self.wrong("an escape"))?;
+            let escaped = self.peek().ok_or_else(|| self.unexpected("an escape"))?;
             self.at += 1;
             units.push(match escaped {
                 b'"' | b'\\' | b'/' => escaped.into(),
@@ -202,7 +203,7 @@ impl Reader<'_> {
                 b'f' => 0xc,
                 b'r' => 0xd,
                 b'u' => self.four_digits()?,
-                _ => return Err(self.wrong("an escape")),
+                _ => return Err(self.unexpected("an escape")),
             });
         }
     }
@@ -211,7 +212,7 @@ impl Reader<'_> {
         let digits = self.text.get(self.at..self.at + 4).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit));
         let unit = digits.and_then(|digits| u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok());
         self.at += 4;
-        unit.ok_or_else(|| self.wrong("four hexadecimal digits"))
+        unit.ok_or_else(|| self.unexpected("four hexadecimal digits"))
     }
 
     fn digits(&mut self) -> Result<Range<usize>, NotCanonical> {
@@ -219,15 +220,15 @@ impl Reader<'_> {
         while matches!(self.peek(), Some(b'0'..=b'9')) {
             self.at += 1;
         }
-        if from == self.at { Err(self.wrong("a digit")) } else { Ok(from..self.at) }
+        if from == self.at { Err(self.unexpected("a digit")) } else { Ok(from..self.at) }
     }
 
     fn number(&mut self) -> Result<(), NotCanonical> {
         let from = self.at;
         let is_negative = self.take(b'-');
-        let whole = self.digits()?;
-        if whole.len() > 1 && self.text[whole.start] == b'0' {
-            return Err(self.wrong("a number without zeros in front"));
+        let integer_digits = self.digits()?;
+        if integer_digits.len() > 1 && self.text[integer_digits.start] == b'0' {
+            return Err(self.unexpected("a number without zeros in front"));
         }
         let fraction = if self.take(b'.') { self.digits()? } else { self.at..self.at };
         let mut exponent = 0i64;
@@ -246,13 +247,13 @@ impl Reader<'_> {
             let read = digits.iter().fold(0i64, |read, digit| read * 10 + i64::from(digit - b'0'));
             exponent = if is_small { -read } else { read };
         }
-        let all = [&self.text[whole], &self.text[fraction.clone()]].concat();
+        let all = [&self.text[integer_digits], &self.text[fraction.clone()]].concat();
         let digits = trimmed(&all);
-        let token = std::str::from_utf8(&self.text[from..self.at]).map_err(|_| self.wrong("a number"))?;
-        let double: f64 = token.parse().map_err(|_| self.wrong("a number"))?;
+        let token = std::str::from_utf8(&self.text[from..self.at]).map_err(|_| self.unexpected("a number"))?;
+        let double: f64 = token.parse().map_err(|_| self.unexpected("a number"))?;
         if digits.is_empty() {
             self.written.push(b'0');
-        } else if double != 0.0 && double.abs() < EXACT_BELOW {
+        } else if double != 0.0 && double.abs() < MAX_EXACT_DOUBLE {
             self.written.extend(serde_json_canonicalizer::to_vec(&double)?);
         } else {
             let zeros = digits.iter().rev().take_while(|digit| **digit == b'0').count();
@@ -309,7 +310,7 @@ mod tests {
         let leaf = prop_oneof![
             any::<bool>().prop_map(Value::from),
             (-9_007_199_254_740_991i64..=9_007_199_254_740_991).prop_map(Value::from),
-            any::<f64>().prop_filter("beyond RFC 8785", |double| double.abs() < EXACT_BELOW).prop_map(Value::from),
+            any::<f64>().prop_filter("beyond RFC 8785", |double| double.abs() < MAX_EXACT_DOUBLE).prop_map(Value::from),
             any::<String>().prop_map(Value::from),
         ];
         leaf.prop_recursive(4, 40, 6, |inner| {
@@ -346,8 +347,8 @@ mod tests {
         fn no_text_makes_it_panic(text in "[\\[\\]{}\":,\\\\ut0-9eE.+\\-a-f\u{0}é ]{0,40}") {
             // What serde_json reads is read here too, but for members that are there twice.
             let read = canonical(&text);
-            if let (Ok(_), Err(NotCanonical(why))) = (serde_json::from_str::<Value>(&text), &read) {
-                prop_assert!(why.contains("there twice"), "{why}");
+            if let (Ok(_), Err(NotCanonical(reason))) = (serde_json::from_str::<Value>(&text), &read) {
+                prop_assert!(reason.contains("there twice"), "{reason}");
             }
         }
     }

@@ -58,7 +58,7 @@ pub enum CartOperation {
         keys: Vec<String>,
     },
     /// Asks the merchant for an offer.
-    RequestQuotation {
+    RequestQuote {
         /// What for.
         lines: Vec<CartLine>,
     },
@@ -109,7 +109,7 @@ impl CartChange {
                     }
                 }
                 CartOperation::Remove { keys } => cart.retain(|line| !keys.contains(&line.key)),
-                CartOperation::RequestQuotation { .. } => {}
+                CartOperation::RequestQuote { .. } => {}
             }
         }
     }

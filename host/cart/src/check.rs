@@ -6,8 +6,8 @@ use cartwright_contract::records::Money;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{CartError, SealFault};
-use crate::held::are_held;
+use crate::error::{CartError, SealError};
+use crate::index::all_present;
 use crate::line::{CartLine, SealedPrice};
 use crate::shop::Shop;
 
@@ -42,47 +42,47 @@ pub enum LineState {
     /// It cannot be bought now.
     Unavailable {
         /// Why.
-        why: String,
+        reason: String,
     },
     /// It must be configured again.
     MustReconfigure {
         /// Why.
-        why: String,
+        reason: String,
     },
 }
 
 /// Is each of these lines one of the family, whatever share of their bundle's price the children have?
-pub fn are_held_but_for_shares(family: &[&CartLine], again: &[CartLine]) -> bool {
+pub fn match_except_shares(family: &[&CartLine], again: &[CartLine]) -> bool {
     let is_share = |line: &&CartLine| line.price.included_in_parent;
     let shares: HashMap<&str, &SealedPrice> =
         again.iter().filter(is_share).map(|line| (line.key.as_str(), &line.price)).collect();
-    let mut held = owned(family);
+    let mut held = to_owned_lines(family);
     for line in held.iter_mut().filter(|line| line.price.included_in_parent) {
         if let Some(share) = shares.get(line.key.as_str()) {
             line.price.unit.clone_from(&share.unit);
             line.price.total.clone_from(&share.total);
         }
     }
-    are_held(&held.iter().collect::<Vec<_>>(), again)
+    all_present(&held.iter().collect::<Vec<_>>(), again)
 }
 
 /// Lines of their own.
-pub fn owned(lines: &[&CartLine]) -> Vec<CartLine> {
+pub fn to_owned_lines(lines: &[&CartLine]) -> Vec<CartLine> {
     lines.iter().copied().cloned().collect()
 }
 
 /// A line and its children are as they were sealed, but for faults that are none here.
-pub fn check_whole(shop: &Shop, family: &[&CartLine], faults: &[SealFault]) -> Result<(), CartError> {
+pub fn check_complete(shop: &Shop, family: &[&CartLine], faults: &[SealError]) -> Result<(), CartError> {
     check_seals(shop, family, faults)?;
     match family.first() {
-        Some(first) if !family_sums(family) => {
-            Err(CartError::Seal { key: first.key.clone(), fault: SealFault::Forged })
+        Some(first) if !is_bundle_consistent(family) => {
+            Err(CartError::Seal { key: first.key.clone(), fault: SealError::Forged })
         }
         _ => Ok(()),
     }
 }
 
-pub fn check_seals(shop: &Shop, lines: &[&CartLine], faults: &[SealFault]) -> Result<(), CartError> {
+pub fn check_seals(shop: &Shop, lines: &[&CartLine], faults: &[SealError]) -> Result<(), CartError> {
     for line in lines {
         match line.check_seal(shop, Timestamp::now()) {
             Err(fault) if faults.contains(&fault) => return Err(CartError::Seal { key: line.key.clone(), fault }),
@@ -93,7 +93,7 @@ pub fn check_seals(shop: &Shop, lines: &[&CartLine], faults: &[SealFault]) -> Re
 }
 
 /// A bundle has the children that it was made with, their shares sum to its price, and their quantities follow its own.
-pub fn family_sums(family: &[&CartLine]) -> bool {
+pub fn is_bundle_consistent(family: &[&CartLine]) -> bool {
     let Some(parent) = family.iter().find(|line| line.parent.is_none()) else { return false };
     let children: Vec<&&CartLine> = family.iter().filter(|line| line.parent.is_some()).collect();
     let is_bundle = !parent.children.is_empty();

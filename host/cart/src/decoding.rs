@@ -8,15 +8,15 @@ use crate::budget::MAX_NAMED_JSON_BYTES;
 use crate::canonical::NotCanonical;
 use crate::error::{CartError, issue};
 use crate::identity::fingerprints;
-use crate::tree::{Forest, forest};
+use crate::tree::{ItemTree, item_tree};
 
 /// The fingerprint of each item, and what is below each root.
-pub fn identified(items: &[Item]) -> Result<(Vec<Digest>, Vec<Vec<usize>>), CartError> {
-    let forest: Forest = forest(items)?;
+pub fn fingerprint_items(items: &[Item]) -> Result<(Vec<Digest>, Vec<Vec<usize>>), CartError> {
+    let tree: ItemTree = item_tree(items)?;
     let ambiguous = |(index, error): (usize, NotCanonical)| {
         CartError::Configuration(issue(&format!("[{index}]"), "state-ambiguous", format!("the state: {error}")))
     };
-    Ok((fingerprints(items, &forest).map_err(ambiguous)?, forest.below))
+    Ok((fingerprints(items, &tree).map_err(ambiguous)?, tree.descendants))
 }
 
 /// Refuses an item of which something that names it, or one of its parts, could not be kept as it is.

@@ -9,9 +9,9 @@ use crate::budget::OverBudget;
 use crate::canonical::NotCanonical;
 
 /// Why a line must be configured again that was left for too long.
-pub const NOT_STORED: &str = "its configuration is no longer stored";
+pub const CONFIGURATION_EXPIRED: &str = "its configuration is no longer stored";
 /// Why a line whose configuration no longer gives it must be configured again.
-pub const OTHERWISE: &str = "it is planned as something else now";
+pub const PLANNED_DIFFERENTLY: &str = "it is planned as something else now";
 
 /// Why a cart was not changed. The cart is as it was.
 #[derive(Debug, Clone, thiserror::Error, Serialize)]
@@ -29,7 +29,7 @@ pub enum CartError {
     OverBudget(#[from] OverBudget),
     /// Something that is hashed or signed cannot be written down. A fault of the host.
     #[error("what is to be hashed or signed cannot be written down: {0}; report this as a fault of the host")]
-    Unwritable(String),
+    Unserializable(String),
     /// The quantity is out of range.
     #[error("{quantity} pieces of {what} cannot be bought; between {minimum} and {maximum} can")]
     Quantity {
@@ -98,12 +98,12 @@ pub enum CartError {
     #[error("{0:?} cannot be bought now")]
     NotPurchasable(String),
     /// A price is missing, or cannot be used.
-    #[error("{what} has no usable price: {why}")]
+    #[error("{what} has no usable price: {reason}")]
     Price {
         /// What.
         what: String,
         /// Why.
-        why: String,
+        reason: String,
     },
     /// What is offered is in other money than the shop sells in.
     #[error(
@@ -134,7 +134,7 @@ pub enum CartError {
     Platform(String),
     /// The plugin has no strategy of this name.
     #[error("{plugin} has no strategy {wanted:?}; it has: {}", .known.join(", "))]
-    NoStrategy {
+    UnknownStrategy {
         /// The plugin.
         plugin: PluginId,
         /// What was asked for.
@@ -150,17 +150,17 @@ pub enum CartError {
     Rejected(Message),
     /// A line of the cart does not exist.
     #[error("the cart has no line {0}")]
-    NoLine(String),
+    UnknownLine(String),
     /// The same line stands twice where it can stand once.
     #[error("the line {0} stands there twice; give it once, with the quantity of both")]
-    Twice(String),
+    DuplicateLine(String),
     /// The line stands at a price that the merchant offered.
-    #[error("the line {key} is bought as the quotation {quotation} offers it; take it out to buy it otherwise")]
-    Offered {
+    #[error("the line {key} is bought as the quotation {quote} offers it; take it out to buy it otherwise")]
+    QuotedLine {
         /// The line.
         key: String,
         /// The quotation.
-        quotation: String,
+        quote: String,
     },
     /// A line's price does not stand.
     #[error("the line {key}: {fault}")]
@@ -168,24 +168,24 @@ pub enum CartError {
         /// The line.
         key: String,
         /// Why.
-        fault: SealFault,
+        fault: SealError,
     },
     /// A child cannot be taken out of its bundle.
     #[error("the line {0} belongs to a bundle and cannot be taken out of it; remove the bundle")]
-    ChildOfBundle(String),
+    BundleChild(String),
     /// The configuration must be made again.
-    #[error("the line {key} must be configured again: {why}")]
+    #[error("the line {key} must be configured again: {reason}")]
     MustReconfigure {
         /// The line.
         key: String,
         /// Why.
-        why: String,
+        reason: String,
     },
 }
 
 impl From<NotCanonical> for CartError {
     fn from(error: NotCanonical) -> Self {
-        Self::Unwritable(error.to_string())
+        Self::Unserializable(error.to_string())
     }
 }
 
@@ -197,7 +197,7 @@ fn within(product: &Option<String>) -> String {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
-pub enum SealFault {
+pub enum SealError {
     /// The line, or its price, is not the one that was sealed.
     #[error("the line is not as it was sealed")]
     Forged,

@@ -16,8 +16,8 @@ pub fn canonical_json(text: &str) -> Result<Option<Vec<u8>>, String> {
 /// Cuts a picture out of a configuration that is nothing else and decodes it; also decodes the bytes as they are.
 pub fn thumbnail(raw: &[u8]) {
     let range = ByteRange { offset: 0, length: u32::try_from(raw.len()).unwrap_or(u32::MAX) };
-    let cut = picture::cut(raw, &range).and_then(picture::decode_base64);
-    for bytes in cut.iter().map(Vec::as_slice).chain([raw]) {
+    let bytes = picture::extract(raw, &range).and_then(picture::decode_base64);
+    for bytes in bytes.iter().map(Vec::as_slice).chain([raw]) {
         if let Ok(measured) = picture::measure(bytes) {
             drop(picture::decode(bytes, measured.format));
         }

@@ -10,16 +10,16 @@ use serde::Serialize;
 use crate::canonical::{NotCanonical, canonical};
 use crate::error::CartError;
 use crate::money;
-use crate::tree::Forest;
+use crate::tree::ItemTree;
 
 /// The kind of an attribute whose value is one of the merchant's own, so that its label says nothing beyond its id.
-const OPTION: &str = "option";
+const OPTION_KIND: &str = "option";
 
 /// An item, as its fingerprint sees it.
 #[derive(Serialize)]
-struct Described<'a> {
-    articles: Vec<DescribedArticle<'a>>,
-    attributes: Vec<DescribedAttribute<'a>>,
+struct FingerprintInput<'a> {
+    articles: Vec<ArticleInput<'a>>,
+    attributes: Vec<AttributeInput<'a>>,
     /// The fingerprints of the items right below it, in their order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     below: Vec<Digest>,
@@ -35,33 +35,34 @@ struct Described<'a> {
 }
 
 /// Id, the value's id, and the value itself where it is not the label of an option.
-type DescribedAttribute<'a> = (&'a str, Option<&'a str>, Option<&'a str>);
+type AttributeInput<'a> = (&'a str, Option<&'a str>, Option<&'a str>);
 
 /// SKU, quantity, price SKU, material SKU, and what else the vendor says of it.
-type DescribedArticle<'a> = (&'a str, String, Option<&'a str>, Option<&'a str>, Vec<(&'a str, &'a str)>);
+type ArticleInput<'a> = (&'a str, String, Option<&'a str>, Option<&'a str>, Vec<(&'a str, &'a str)>);
 
 /// The fingerprint of each item: everything that makes it what it is, with the items below it. Each item is read once.
 ///
 /// # Errors
 /// The place of an item whose state has no canonical form, and why.
-pub(crate) fn fingerprints(items: &[Item], forest: &Forest) -> Result<Vec<Digest>, (usize, NotCanonical)> {
+pub(crate) fn fingerprints(items: &[Item], tree: &ItemTree) -> Result<Vec<Digest>, (usize, NotCanonical)> {
     let mut fingerprints: Vec<Option<Digest>> = vec![None; items.len()];
     // Children come first.
-    for index in forest.parents_first.iter().rev().copied() {
-        let below = forest.children[index].iter().filter_map(|child| fingerprints[*child]).collect();
-        let described = described(&items[index], below).and_then(|described| digest(&described));
-        fingerprints[index] = Some(described.map_err(|error| (index, error))?);
+    for index in tree.parents_first.iter().rev().copied() {
+        let below = tree.children[index].iter().filter_map(|child| fingerprints[*child]).collect();
+        let fingerprint_input =
+            fingerprint_input(&items[index], below).and_then(|fingerprint_input| digest(&fingerprint_input));
+        fingerprints[index] = Some(fingerprint_input.map_err(|error| (index, error))?);
     }
     Ok(fingerprints.into_iter().flatten().collect())
 }
 
-fn described(item: &Item, below: Vec<Digest>) -> Result<Described<'_>, NotCanonical> {
-    let mut attributes: Vec<_> = item.attributes.iter().map(described_attribute).collect();
+fn fingerprint_input(item: &Item, below: Vec<Digest>) -> Result<FingerprintInput<'_>, NotCanonical> {
+    let mut attributes: Vec<_> = item.attributes.iter().map(attribute_input).collect();
     attributes.sort_unstable();
-    let mut articles: Vec<_> = item.articles.iter().map(described_article).collect();
+    let mut articles: Vec<_> = item.articles.iter().map(article_input).collect();
     articles.sort_unstable();
     let state = if item.state.is_empty() { None } else { canonical(&item.state)? };
-    Ok(Described {
+    Ok(FingerprintInput {
         articles,
         attributes,
         below,
@@ -72,13 +73,13 @@ fn described(item: &Item, below: Vec<Digest>) -> Result<Described<'_>, NotCanoni
     })
 }
 
-fn described_attribute(attribute: &Attribute) -> DescribedAttribute<'_> {
+fn attribute_input(attribute: &Attribute) -> AttributeInput<'_> {
     // The label of an option depends on the shopper's language; what a shopper wrote counts, whatever id it has.
-    let is_label = attribute.kind == OPTION && attribute.value_id.is_some();
+    let is_label = attribute.kind == OPTION_KIND && attribute.value_id.is_some();
     (&attribute.id, attribute.value_id.as_deref(), (!is_label).then_some(attribute.value.as_str()))
 }
 
-fn described_article(article: &Article) -> DescribedArticle<'_> {
+fn article_input(article: &Article) -> ArticleInput<'_> {
     let quantity = money::decimal(&article.quantity);
     let quantity = quantity.map_or_else(|_| article.quantity.clone(), |quantity| quantity.normalize().to_string());
     let extra = article.extra.iter().map(|extra| (extra.name.as_str(), extra.json.as_str())).collect();
@@ -87,7 +88,7 @@ fn described_article(article: &Article) -> DescribedArticle<'_> {
 
 /// What a line's key is made of.
 #[derive(Serialize)]
-pub(crate) struct KeyParts<'a> {
+pub(crate) struct LineKeyInput<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) fingerprint: Option<Digest>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -105,27 +106,27 @@ pub(crate) struct KeyParts<'a> {
 }
 
 /// A line's key: 64 hex digits.
-pub(crate) fn line_key(parts: &KeyParts<'_>) -> Result<String, CartError> {
+pub(crate) fn line_key(parts: &LineKeyInput<'_>) -> Result<String, CartError> {
     Ok(digest(parts)?.to_string())
 }
 
 /// What the key of an offered line is made of.
 #[derive(Serialize)]
-pub(crate) struct OfferedKey<'a> {
+pub(crate) struct QuotedLineKey<'a> {
     /// The key of the line that was asked about.
     pub(crate) key: &'a str,
     /// The quotation that offers it.
-    pub(crate) quotation: &'a str,
+    pub(crate) quote: &'a str,
 }
 
 /// The key of a line at the price that a quotation offers.
-pub(crate) fn offered_key(parts: &OfferedKey<'_>) -> Result<String, CartError> {
+pub(crate) fn quoted_line_key(parts: &QuotedLineKey<'_>) -> Result<String, CartError> {
     Ok(digest(parts)?.to_string())
 }
 
 /// What a part of a bundle is called by: what it buys.
 #[derive(Serialize)]
-pub(crate) struct PartName<'a> {
+pub(crate) struct PartKeyInput<'a> {
     pub(crate) product: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) text: Option<&'a str>,
@@ -134,7 +135,7 @@ pub(crate) struct PartName<'a> {
 }
 
 /// A part's name, in whichever bundle.
-pub(crate) fn part_name(name: &PartName<'_>) -> Result<Digest, CartError> {
+pub(crate) fn part_name(name: &PartKeyInput<'_>) -> Result<Digest, CartError> {
     Ok(digest(name)?)
 }
 
@@ -150,11 +151,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::tree::forest;
+    use crate::tree::item_tree;
 
     fn key(product: &str, variant: Option<&str>, strategy: &str) -> String {
         let shop = "shop".parse().unwrap();
-        line_key(&KeyParts {
+        line_key(&LineKeyInput {
             shop: &shop,
             product,
             variant,
@@ -180,7 +181,7 @@ mod tests {
         let shop = "shop".parse().unwrap();
         let digest = Some(Digest::of(b"any"));
         let text = "\u{1}\t\"\\/\u{7f}\u{2028}é😀";
-        let key = KeyParts {
+        let key = LineKeyInput {
             shop: &shop,
             product: text,
             variant: Some(text),
@@ -190,7 +191,7 @@ mod tests {
             parent: Some(text),
             without: &[Digest::of(b"any")],
         };
-        let item = Described {
+        let item = FingerprintInput {
             articles: vec![(text, "1".to_owned(), Some(text), None, vec![(text, text)])],
             attributes: vec![(text, None, Some(text)), (text, Some(text), None)],
             below: vec![Digest::of(b"any")],
@@ -200,9 +201,9 @@ mod tests {
             vendor_product: text,
         };
         assert_eq!(serde_json::to_vec(&key).unwrap(), serde_json_canonicalizer::to_vec(&key).unwrap());
-        let part = PartName { product: text, text: Some(text), variant: Some(text) };
+        let part = PartKeyInput { product: text, text: Some(text), variant: Some(text) };
         assert_eq!(serde_json::to_vec(&part).unwrap(), serde_json_canonicalizer::to_vec(&part).unwrap());
-        let offered = OfferedKey { key: "k", quotation: "q" };
+        let offered = QuotedLineKey { key: "k", quote: "q" };
         assert_eq!(serde_json::to_vec(&offered).unwrap(), serde_json_canonicalizer::to_vec(&offered).unwrap());
         assert_eq!(serde_json::to_vec(&[&item]).unwrap(), serde_json_canonicalizer::to_vec(&[&item]).unwrap());
     }
@@ -254,7 +255,7 @@ mod tests {
 
     /// The fingerprint of the first of these items.
     fn first(items: &[Item]) -> Digest {
-        fingerprints(items, &forest(items).unwrap()).unwrap()[0]
+        fingerprints(items, &item_tree(items).unwrap()).unwrap()[0]
     }
 
     fn of_attribute(kind: &str, value: &str, value_id: Option<&str>) -> Digest {
@@ -306,7 +307,7 @@ mod tests {
         let child_first = [named("c", Some("b"), "3"), named("b", Some("a"), "2"), named("a", None, "1")];
         assert_ne!(first(&side_by_side), first(&chained));
         assert_eq!(first(&chained), first(&renamed));
-        let of_last = fingerprints(&child_first, &forest(&child_first).unwrap()).unwrap()[2];
+        let of_last = fingerprints(&child_first, &item_tree(&child_first).unwrap()).unwrap()[2];
         assert_eq!(first(&chained), of_last);
     }
 }

@@ -13,35 +13,35 @@ pub mod decoding;
 pub mod error;
 #[doc(hidden)]
 pub mod fuzzing;
-pub mod held;
 mod identity;
+pub mod index;
 pub mod line;
 pub mod money;
-pub mod offer;
-pub mod ordered;
+pub mod order_lines;
 mod parts;
-pub mod pictures;
-pub mod places;
+pub mod placement;
 pub mod plan;
 pub mod planning;
 pub mod price_memory;
 pub mod pricing;
+pub mod quote;
 pub mod shop;
 pub mod thumbnail;
+pub mod thumbnails;
 mod tree;
 
-pub use budget::{Budget, MAX_LINES, MAX_PIECES, OverBudget};
+pub use budget::{Budget, MAX_LINE_QUANTITY, MAX_LINES, OverBudget};
 pub use change::{AddToCart, CartChange, CartOperation, Stage};
 pub use check::{LineCheck, LineState};
 pub use codes::{is_country, is_currency, is_language_tag};
-pub use error::{CartError, SealFault};
-pub use line::{CartLine, Pin, SealedPrice, Unconfirmed};
-pub use offer::Offer;
-pub use ordered::{
-    HOST_ID_PREFIX, MAX_ORDER_ID_BYTES, MAX_ORDER_TEXT_BYTES, MAX_ORDER_VERSION, MoneyFault, OrderError, OrderedLine,
-    check_event, check_money, check_order,
+pub use error::{CartError, SealError};
+pub use line::{CartLine, Pin, SealedPrice, UnverifiedLine};
+pub use order_lines::{
+    MAX_ORDER_ID_BYTES, MAX_ORDER_TEXT_BYTES, MAX_ORDER_VERSION, MoneyFault, OrderError, OrderedLine,
+    RESERVED_ID_PREFIX, check_event, check_money, check_order,
 };
-pub use shop::{MAX_STOREFRONT_BODY_BYTES, Release, Shop, StrategyChoice, Visitor};
+pub use quote::QuoteOffer;
+pub use shop::{MAX_STOREFRONT_BODY_BYTES, ReleasePolicy, Shop, StrategyChoice, Visitor};
 
 #[cfg(test)]
 mod tests;

@@ -12,8 +12,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
-use crate::error::{CartError, SealFault, issue};
-use crate::identity::{KeyParts, OfferedKey, line_key, offered_key};
+use crate::error::{CartError, SealError, issue};
+use crate::identity::{LineKeyInput, QuotedLineKey, line_key, quoted_line_key};
 use crate::shop::{Shop, Visitor};
 
 /// Which version of which plugin a line belongs to. Later events of the line go there.
@@ -79,7 +79,7 @@ pub struct SealedPrice {
 /// Something about a line that no server confirmed, or that its saved configuration does not say.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Unconfirmed {
+pub struct UnverifiedLine {
     /// What.
     pub reason: Message,
     /// Is the line held back from production until the merchant approves?
@@ -135,11 +135,11 @@ pub struct CartLine {
     /// The vendor's id of the saved configuration.
     pub reference: Option<String>,
     /// What no server confirmed, or what the shopper took out.
-    pub unconfirmed: Option<Unconfirmed>,
+    pub unconfirmed: Option<UnverifiedLine>,
     /// The shop product that the configurator stands on.
     pub linked_product: String,
     /// The quantity that the shopper asked for when the line was planned.
-    pub asked_quantity: u32,
+    pub requested_quantity: u32,
     /// The variant that the shopper chose before configuring.
     pub chosen_variant: Option<String>,
     /// Where later events of the line go.
@@ -150,7 +150,7 @@ impl CartLine {
     /// Everything that decides what the line is and costs, and by which people judge it: a merchant prices what stands there.
     fn sealed_bytes(&self, shop: &ShopId) -> Result<Vec<u8>, CartError> {
         let price = &self.price;
-        let sealed = Sealed {
+        let sealed = SealInput {
             shop,
             key: &self.key,
             product: &self.product,
@@ -175,7 +175,7 @@ impl CartLine {
             reference: self.reference.as_deref(),
             unconfirmed: self.unconfirmed.as_ref(),
             linked_product: &self.linked_product,
-            asked_quantity: self.asked_quantity,
+            requested_quantity: self.requested_quantity,
             chosen_variant: self.chosen_variant.as_deref(),
             pin: &self.pin,
             unit: price.unit.as_ref(),
@@ -191,7 +191,7 @@ impl CartLine {
             offer: price.offer.as_deref(),
         };
         // Serde writes a struct's members in their order, so the same line always gives the same bytes.
-        serde_json::to_vec(&sealed).map_err(|error| CartError::Unwritable(error.to_string()))
+        serde_json::to_vec(&sealed).map_err(|error| CartError::Unserializable(error.to_string()))
     }
 
     /// Does its price hold for this visitor? What a merchant offered holds for whoever was offered it.
@@ -201,16 +201,16 @@ impl CartLine {
     }
 
     /// The key that this line would have if `usual` were its key at the usual price.
-    pub fn key_at_its_price(&self, usual: String) -> Result<String, CartError> {
+    pub fn key_at_price(&self, usual: String) -> Result<String, CartError> {
         match &self.price.offer {
-            Some(quotation) => offered_key(&OfferedKey { key: &usual, quotation }),
+            Some(quote) => quoted_line_key(&QuotedLineKey { key: &usual, quote }),
             None => Ok(usual),
         }
     }
 
     /// The key of this line at the usual price, which is no child, if just these parts were taken out of it.
-    pub fn key_without(&self, shop: &ShopId, without: &[Digest]) -> Result<String, CartError> {
-        line_key(&KeyParts {
+    pub fn key_without_parts(&self, shop: &ShopId, without: &[Digest]) -> Result<String, CartError> {
+        line_key(&LineKeyInput {
             shop,
             product: &self.product,
             variant: self.variant_id.as_deref(),
@@ -227,13 +227,13 @@ impl CartLine {
     ///
     /// # Errors
     /// For a text that cannot be shown.
-    pub fn make_readable(&mut self, warnings: &mut Vec<Message>) -> Result<(), CartError> {
+    pub fn sanitize_texts(&mut self, warnings: &mut Vec<Message>) -> Result<(), CartError> {
         let mut show = |what: &str, text: &mut String| {
-            let shown = text::shown(text).map_err(|error| {
+            let shown = text::display_text(text).map_err(|error| {
                 CartError::Configuration(issue("shown", "text-unusable", format!("{what} cannot be shown: {error}")))
             })?;
-            if shown.is_cut {
-                warnings.push(cut_warning(what, text));
+            if shown.is_truncated {
+                warnings.push(truncation_warning(what, text));
             }
             *text = shown.text;
             Ok::<_, CartError>(())
@@ -249,8 +249,8 @@ impl CartLine {
         if let Some(unconfirmed) = &mut self.unconfirmed {
             unconfirmed.reason = text::message(unconfirmed.reason.clone());
         }
-        if let PriceState::Unverified(why) = &mut self.price.state {
-            *why = text::readable(why, MAX_SHOWN_CHARS).text;
+        if let PriceState::Unverified(reason) = &mut self.price.state {
+            *reason = text::sanitize(reason, MAX_SHOWN_CHARS).text;
         }
         Ok(())
     }
@@ -267,32 +267,32 @@ impl CartLine {
 
     fn mac(&self, shop: &Shop) -> Result<Hmac<Sha256>, CartError> {
         let mac = Hmac::<Sha256>::new_from_slice(shop.seal_key.expose());
-        let mut mac = mac.map_err(|error| CartError::Unwritable(format!("the shop's key: {error}")))?;
+        let mut mac = mac.map_err(|error| CartError::Unserializable(format!("the shop's key: {error}")))?;
         mac.update(&self.sealed_bytes(&shop.id)?);
         Ok(mac)
     }
 
     /// Checks the signature, that it is over the money that the shop sells in, and its time.
-    pub fn check_seal(&self, shop: &Shop, at: Timestamp) -> Result<(), SealFault> {
+    pub fn check_seal(&self, shop: &Shop, at: Timestamp) -> Result<(), SealError> {
         let signature = self.price.seal.strip_prefix("v1.").and_then(|text| URL_SAFE_NO_PAD.decode(text).ok());
         let sealed = self.mac(shop).ok().zip(signature);
         // `verify_slice` compares in constant time.
         if sealed.is_none_or(|(mac, signature)| mac.verify_slice(&signature).is_err()) {
-            return Err(SealFault::Forged);
+            return Err(SealError::Forged);
         }
         let Money { currency, scale, .. } = &self.price.total;
         if (currency, *scale) != (&shop.currency, shop.scale) {
-            return Err(SealFault::OtherMoney);
+            return Err(SealError::OtherMoney);
         }
         match self.price.expires.parse::<Timestamp>() {
             Ok(expires) if at < expires => Ok(()),
-            Ok(_) => Err(SealFault::Expired),
-            Err(_) => Err(SealFault::Forged),
+            Ok(_) => Err(SealError::Expired),
+            Err(_) => Err(SealError::Forged),
         }
     }
 
     /// Has the line lain in its cart for so long that its pin no longer counts?
-    pub fn pin_is_over(&self, seconds: u32, at: Timestamp) -> bool {
+    pub fn is_pin_expired(&self, seconds: u32, at: Timestamp) -> bool {
         let ends = self.price.expires.parse::<Timestamp>().ok();
         let ends = ends.and_then(|ends| ends.checked_add(SignedDuration::from_secs(seconds.into())).ok());
         ends.is_none_or(|ends| at > ends)
@@ -325,7 +325,7 @@ impl CartLine {
 
 /// What a seal signs.
 #[derive(Serialize)]
-struct Sealed<'a> {
+struct SealInput<'a> {
     shop: &'a ShopId,
     key: &'a str,
     product: &'a str,
@@ -348,9 +348,9 @@ struct Sealed<'a> {
     bill_of_materials: &'a [Article],
     vendor_product: Option<&'a str>,
     reference: Option<&'a str>,
-    unconfirmed: Option<&'a Unconfirmed>,
+    unconfirmed: Option<&'a UnverifiedLine>,
     linked_product: &'a str,
-    asked_quantity: u32,
+    requested_quantity: u32,
     chosen_variant: Option<&'a str>,
     pin: &'a Pin,
     unit: Option<&'a Money>,
@@ -367,12 +367,12 @@ struct Sealed<'a> {
 }
 
 /// Warns of a text of which a cart shows the beginning only.
-fn cut_warning(what: &str, text: &str) -> Message {
-    let (what, begin) = (text::readable(what, 80).text, text::readable(text, 80).text);
+fn truncation_warning(what: &str, text: &str) -> Message {
+    let (what, excerpt) = (text::sanitize(what, 80).text, text::sanitize(text, 80).text);
     let length = text.chars().count();
     let said = format!(
         "{what} has {length} characters; the cart shows the first {MAX_SHOWN_CHARS} of them, marked with \"…\". The saved configuration \
-         holds all of it. It begins: {begin}"
+         holds all of it. It begins: {excerpt}"
     );
     let parameters = vec![("what".to_owned(), what), ("length".to_owned(), length.to_string())];
     Message { key: "text-cut".to_owned(), parameters, text: said }

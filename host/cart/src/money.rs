@@ -192,15 +192,15 @@ pub(crate) fn allot(minor: i64, weights: &[Amount]) -> Vec<i64> {
     if weights.iter().all(|weight| *weight == BigUint::ZERO) {
         weights.fill(BigUint::from(1u8));
     }
-    let whole: BigUint = weights.iter().sum();
+    let total: BigUint = weights.iter().sum();
     let amount = minor.unsigned_abs();
     let mut shares: Vec<u64> = Vec::with_capacity(weights.len());
     let mut fractions: Vec<(BigUint, usize)> = Vec::with_capacity(weights.len());
     for (index, weight) in weights.into_iter().enumerate() {
         let product = weight * amount;
         // A share is at most the amount.
-        shares.push(u64::try_from(&product / &whole).unwrap_or(amount));
-        fractions.push((product % &whole, index));
+        shares.push(u64::try_from(&product / &total).unwrap_or(amount));
+        fractions.push((product % &total, index));
     }
     let left = amount - shares.iter().sum::<u64>();
     fractions.sort_by(|(a, i), (b, j)| b.cmp(a).then(i.cmp(j)));
@@ -238,12 +238,12 @@ mod tests {
         ) {
             let shares = allot(minor, &weights(&given));
             prop_assert_eq!(shares.iter().sum::<i64>(), minor);
-            let whole: i128 = given.iter().map(|weight| i128::from(*weight)).sum();
-            if whole > 0 {
+            let total: i128 = given.iter().map(|weight| i128::from(*weight)).sum();
+            if total > 0 {
                 for (share, weight) in shares.iter().zip(&given) {
                     let fair = i128::from(minor) * i128::from(*weight);
-                    let off = (i128::from(*share) * whole - fair).abs();
-                    prop_assert!(off < whole, "{share} of {minor} for {weight} of {whole}");
+                    let off = (i128::from(*share) * total - fair).abs();
+                    prop_assert!(off < total, "{share} of {minor} for {weight} of {total}");
                 }
             }
         }

@@ -25,7 +25,7 @@ fn line(shop: &Shop, key: &str, quantity: u32, members: &Value) -> CartLine {
         },
         "configuration": null, "item": null, "item_id": null, "fingerprint": null, "thumbnail": null,
         "bill_of_materials": [], "vendor_product": null, "reference": null, "unconfirmed": null, "linked_product": "ring",
-        "asked_quantity": quantity, "chosen_variant": null,
+        "requested_quantity": quantity, "chosen_variant": null,
         "pin": {
             "account": "expivi", "plugin": "expivi", "digest": digest, "strategy_account": "expivi",
             "strategy_digest": digest, "strategy": "simple",
@@ -50,7 +50,7 @@ fn all(lines: &[CartLine]) -> Vec<OrderedLine<'_>> {
     lines.iter().map(|line| OrderedLine::new(&line.key, line)).collect()
 }
 
-fn made(shop: &Shop, lines: &[OrderedLine<'_>]) -> Result<Vec<OrderLine>, OrderError> {
+fn order_lines_of(shop: &Shop, lines: &[OrderedLine<'_>]) -> Result<Vec<OrderLine>, OrderError> {
     order_lines(shop, |line| format!("local:shop:7001:{line}"), "7001", &euros(4900), lines)
 }
 
@@ -63,11 +63,12 @@ fn an_order_has_all_sealed_pieces_or_fewer_and_never_more() {
     let shop = shop();
     let ring = line(&shop, "ring", 3, &json!({}));
     for (reported, expected) in [(None, 3), (Some(3), 3), (Some(2), 2), (Some(1), 1)] {
-        let made = made(&shop, &[OrderedLine { quantity: reported, ..OrderedLine::new("1", &ring) }]).unwrap();
-        assert_eq!((pieces_of(&made), made[0].released, made[0].status.as_str()), (vec![expected], true, "ordered"));
+        let lines =
+            order_lines_of(&shop, &[OrderedLine { quantity: reported, ..OrderedLine::new("1", &ring) }]).unwrap();
+        assert_eq!((pieces_of(&lines), lines[0].released, lines[0].status.as_str()), (vec![expected], true, "ordered"));
     }
     for more in [4, u32::MAX] {
-        let refused = made(&shop, &[OrderedLine { quantity: Some(more), ..OrderedLine::new("1", &ring) }]);
+        let refused = order_lines_of(&shop, &[OrderedLine { quantity: Some(more), ..OrderedLine::new("1", &ring) }]);
         assert!(matches!(refused, Err(OrderError::Quantity { sealed: 3, .. })), "{refused:?}");
     }
 }
@@ -77,8 +78,8 @@ fn a_line_without_pieces_is_cancelled_and_not_made() {
     let shop = shop();
     let ring = line(&shop, "ring", 3, &json!({}));
     let none = OrderedLine { quantity: Some(0), status: Some("in-production"), ..OrderedLine::new("1", &ring) };
-    let made = made(&shop, &[none]).unwrap();
-    assert_eq!((pieces_of(&made), made[0].released, made[0].status.as_str()), (vec![0], false, "cancelled"));
+    let lines = order_lines_of(&shop, &[none]).unwrap();
+    assert_eq!((pieces_of(&lines), lines[0].released, lines[0].status.as_str()), (vec![0], false, "cancelled"));
 }
 
 #[test]
@@ -88,7 +89,7 @@ fn children_have_as_many_pieces_as_go_with_their_bundles() {
     let order = |parent: Option<u32>, panel: Option<u32>| {
         let mut ordered = all(&lines);
         (ordered[0].quantity, ordered[1].quantity) = (parent, panel);
-        made(&shop, &ordered).map(|made| pieces_of(&made))
+        order_lines_of(&shop, &ordered).map(|lines| pieces_of(&lines))
     };
     assert_eq!(order(None, None).unwrap(), [2, 6, 8]);
     assert_eq!(order(Some(1), None).unwrap(), [1, 3, 4]);
@@ -106,7 +107,7 @@ fn a_bundle_is_whole_and_each_line_is_sold_once() {
     let (one, two) = (bundle(&shop, 1), bundle(&shop, 2));
     let lines = |parts: &[&CartLine]| parts.iter().map(|line| (*line).clone()).collect::<Vec<_>>();
     // In whatever order they come.
-    assert!(made(&shop, &all(&lines(&[&one[2], &one[0], &one[1]]))).is_ok());
+    assert!(order_lines_of(&shop, &all(&lines(&[&one[2], &one[0], &one[1]]))).is_ok());
     for (what, lines) in [
         ("a child without its bundle", lines(&[&one[1]])),
         ("a child of a child", {
@@ -114,8 +115,8 @@ fn a_bundle_is_whole_and_each_line_is_sold_once() {
             [&one[..], &[grandchild]].concat()
         }),
     ] {
-        let refused = made(&shop, &all(&lines));
-        assert!(matches!(refused, Err(OrderError::NoBundle { .. })), "{what}: {refused:?}");
+        let refused = order_lines_of(&shop, &all(&lines));
+        assert!(matches!(refused, Err(OrderError::MissingBundle { .. })), "{what}: {refused:?}");
     }
     for (what, lines) in [
         ("a bundle without its children", lines(&[&one[0]])),
@@ -123,14 +124,14 @@ fn a_bundle_is_whole_and_each_line_is_sold_once() {
         ("children of one under a parent of two", lines(&[&two[0], &one[1], &one[2]])),
         ("one child of another bundle's quantity", lines(&[&two[0], &two[1], &one[2]])),
     ] {
-        let refused = made(&shop, &all(&lines));
-        assert!(matches!(refused, Err(OrderError::BrokenBundle { .. })), "{what}: {refused:?}");
+        let refused = order_lines_of(&shop, &all(&lines));
+        assert!(matches!(refused, Err(OrderError::IncompleteBundle { .. })), "{what}: {refused:?}");
     }
     let ring = line(&shop, "ring", 1, &json!({}));
-    let twice = made(&shop, &[OrderedLine::new("1", &ring), OrderedLine::new("2", &ring)]);
+    let twice = order_lines_of(&shop, &[OrderedLine::new("1", &ring), OrderedLine::new("2", &ring)]);
     assert!(matches!(&twice, Err(OrderError::DuplicateLine { key, .. }) if key == "ring"), "{twice:?}");
     let same_id = [OrderedLine::new("1", &ring), OrderedLine::new("1", &one[0])];
-    let same_id = made(&shop, &same_id);
+    let same_id = order_lines_of(&shop, &same_id);
     assert!(matches!(same_id, Err(OrderError::DuplicateId(_))), "{same_id:?}");
 }
 
@@ -142,7 +143,7 @@ fn a_bundle_is_held_and_released_as_a_whole() {
     let released = |change: &dyn Fn(&mut Vec<OrderedLine<'_>>), lines: &[CartLine]| {
         let mut ordered = all(lines);
         change(&mut ordered);
-        made(&shop, &ordered).unwrap().iter().map(|line| line.released).collect::<Vec<_>>()
+        order_lines_of(&shop, &ordered).unwrap().iter().map(|line| line.released).collect::<Vec<_>>()
     };
     assert_eq!(released(&|_| {}, &lines), [true; 4]);
     for at in 0..3 {
@@ -161,8 +162,8 @@ fn lines_are_as_they_were_sealed_and_in_the_order_s_currency() {
     let shop = shop();
     let ring = line(&shop, "ring", 1, &json!({}));
     let forged = CartLine { bill_of_materials: Vec::new(), reference: Some("4711".into()), ..ring.clone() };
-    let refused = made(&shop, &[OrderedLine::new("1", &forged)]);
-    assert!(matches!(refused, Err(OrderError::Seal { fault: SealFault::Forged, .. })), "{refused:?}");
+    let refused = order_lines_of(&shop, &[OrderedLine::new("1", &forged)]);
+    assert!(matches!(refused, Err(OrderError::Seal { fault: SealError::Forged, .. })), "{refused:?}");
     let yen = Money { minor: 4900, scale: 0, currency: "JPY".into() };
     let refused = order_lines(&shop, |line| format!("local:shop:1:{line}"), "1", &yen, &[OrderedLine::new("1", &ring)]);
     assert!(matches!(refused, Err(OrderError::Currency { .. })), "{refused:?}");
@@ -191,7 +192,7 @@ fn event() -> Event {
         "lines": [], "extra": [],
     });
     let mut order: Order = serde_json::from_value(order).unwrap();
-    order.lines = made(&shop, &[OrderedLine::new("1", &ring)]).unwrap();
+    order.lines = order_lines_of(&shop, &[OrderedLine::new("1", &ring)]).unwrap();
     Event {
         id: "e1".into(),
         at: "2026-11-01T09:00:00Z".into(),
@@ -326,7 +327,8 @@ fn pieces_that_are_paid_back_or_sent_are_of_the_order() {
     let shop = shop();
     let rings = line(&shop, "ring", 3, &json!({}));
     // Two of the three are cancelled, and may be paid back all the same.
-    good.order.lines = made(&shop, &[OrderedLine { quantity: Some(1), ..OrderedLine::new("1", &rings) }]).unwrap();
+    good.order.lines =
+        order_lines_of(&shop, &[OrderedLine { quantity: Some(1), ..OrderedLine::new("1", &rings) }]).unwrap();
     for kind in [refund, shipment] {
         let checked =
             |lines: &[(&str, u32)]| check_event(&Event { kind: kind(lines), ..good.clone() }, |_| rings.quantity);
@@ -336,12 +338,12 @@ fn pieces_that_are_paid_back_or_sent_are_of_the_order() {
         let refused = checked(&[("9", 1)]);
         assert!(matches!(&refused, Err(OrderError::UnknownLine { line, .. }) if line == "9"), "{refused:?}");
         let refused = checked(&[("1", 1), ("1", 1)]);
-        assert!(matches!(&refused, Err(OrderError::LineTwice { line, .. }) if line == "1"), "{refused:?}");
+        assert!(matches!(&refused, Err(OrderError::DuplicateLineQuantity { line, .. }) if line == "1"), "{refused:?}");
         let refused = checked(&[("1", 0)]);
-        assert!(matches!(refused, Err(OrderError::NoPieces { .. })), "{refused:?}");
+        assert!(matches!(refused, Err(OrderError::ZeroQuantity { .. })), "{refused:?}");
         for quantity in [4, u32::MAX] {
             let refused = checked(&[("1", quantity)]);
-            assert!(matches!(refused, Err(OrderError::Pieces { sealed: 3, .. })), "{quantity}: {refused:?}");
+            assert!(matches!(refused, Err(OrderError::QuantityTooLarge { sealed: 3, .. })), "{quantity}: {refused:?}");
         }
     }
 }

@@ -10,11 +10,11 @@ use cartwright_contract::records::{
 };
 use cartwright_contract::text::{self, MAX_SHOWN_CHARS};
 
-use crate::budget::{MAX_LINES, MAX_PIECES};
+use crate::budget::{MAX_LINE_QUANTITY, MAX_LINES};
 use crate::error::CartError;
-use crate::held::TakenOut;
-use crate::identity::{KeyParts, line_key};
-use crate::line::{CartLine, Pin, SealedPrice, Unconfirmed};
+use crate::identity::{LineKeyInput, line_key};
+use crate::index::RemovedParts;
+use crate::line::{CartLine, Pin, SealedPrice, UnverifiedLine};
 use crate::money::{self, Amount};
 use crate::pricing::{ExactPrice, Priced, Pricing};
 
@@ -23,11 +23,11 @@ use crate::pricing::{ExactPrice, Priced, Pricing};
 pub struct ItemFacts {
     pub fingerprint: Option<Digest>,
     /// Of a root, the item and all items below it, by index.
-    pub below: Vec<usize>,
+    pub descendants: Vec<usize>,
 }
 
 /// What a plan is checked against.
-pub struct Checking<'a> {
+pub struct PlanCheck<'a> {
     pub shop: &'a ShopId,
     pub linked_product: &'a str,
     pub configuration: Option<Digest>,
@@ -35,16 +35,16 @@ pub struct Checking<'a> {
     pub pricing: Pricing<'a>,
     pub price_from: PriceSource,
     /// Is it an offer that is asked for?
-    pub quotation: bool,
+    pub quote: bool,
     pub grants: &'a Grants,
     pub pin: &'a Pin,
-    pub taken_out: &'a TakenOut,
+    pub removed_parts: &'a RemovedParts,
     pub sell_unconfigured: bool,
     pub expires: &'a str,
     /// The variant of the linked product that the shopper chose beforehand.
     pub chosen_variant: Option<&'a str>,
     /// Variants of the linked product; only the chosen one, where one was.
-    pub linked: &'a [VariantInfo],
+    pub linked_variants: &'a [VariantInfo],
     /// The same by id.
     pub linked_by_id: &'a HashMap<&'a str, &'a VariantInfo>,
     /// Variants by query.
@@ -78,15 +78,15 @@ pub fn key_of(query: &SkuQuery) -> (String, Option<String>, bool) {
     (query.sku.clone(), query.within_product.clone(), query.ignore_case)
 }
 
-pub(crate) fn broken<T>(text: impl Into<String>) -> Result<T, CartError> {
+pub(crate) fn plan_error<T>(text: impl Into<String>) -> Result<T, CartError> {
     Err(CartError::Plan(text.into()))
 }
 
-impl Checking<'_> {
+impl PlanCheck<'_> {
     /// Checks a plan and makes lines of it: for each piece its line, and a bundle's children behind it.
     pub fn check(&self, pieces: &[Piece]) -> Result<Vec<Vec<CartLine>>, CartError> {
         if pieces.is_empty() {
-            return broken("it is empty; a strategy that cannot sell answers with `error.rejected` and says why");
+            return plan_error("it is empty; a strategy that cannot sell answers with `error.rejected` and says why");
         }
         let mut items = BTreeSet::new();
         let mut families = Vec::with_capacity(pieces.len());
@@ -96,28 +96,28 @@ impl Checking<'_> {
                 Piece::Line(line) => line,
                 Piece::Bundle(bundle) => &bundle.parent,
                 Piece::Other(other) => {
-                    return broken(format!("the piece {:?} is not known to this host", other.name));
+                    return plan_error(format!("the piece {:?} is not known to this host", other.name));
                 }
             };
             let item = line.item;
             let name = || item.map_or("the unconfigured product".to_owned(), |item| format!("the item {item}"));
             if !self.pricing.wanted.contains_key(&item) {
-                return broken(format!("it sells {}, which is not wanted", name()));
+                return plan_error(format!("it sells {}, which is not wanted", name()));
             }
             if !items.insert(item) {
-                return broken(format!("it makes two pieces of {}", name()));
+                return plan_error(format!("it makes two pieces of {}", name()));
             }
             let family = match piece {
                 Piece::Bundle(bundle) => self.bundle(bundle),
                 _ => self.line(line).map(|line| vec![line]),
             };
             let family = family.map_err(|error| match error {
-                CartError::Plan(text) => CartError::Plan(format!("{}: {text}", self.called(line))),
+                CartError::Plan(text) => CartError::Plan(format!("{}: {text}", self.describe_line(line))),
                 other => other,
             })?;
             count += family.len();
             if count > MAX_LINES {
-                return broken(format!("it has more than {MAX_LINES} lines"));
+                return plan_error(format!("it has more than {MAX_LINES} lines"));
             }
             families.push(family);
         }
@@ -125,9 +125,9 @@ impl Checking<'_> {
     }
 
     /// The lines of a checked plan that hold fewer pieces than a line of their own must.
-    pub fn too_few(&self, pieces: &[Piece], families: &[Vec<CartLine>]) -> Result<TooFew, CartError> {
-        let mut found = TooFew::default();
-        if self.quotation {
+    pub fn below_minimum(&self, pieces: &[Piece], families: &[Vec<CartLine>]) -> Result<BelowMinimum, CartError> {
+        let mut found = BelowMinimum::default();
+        if self.quote {
             return Ok(found);
         }
         for (piece, line) in pieces.iter().zip(families.iter().filter_map(|family| family.first())) {
@@ -137,7 +137,7 @@ impl Checking<'_> {
                 Piece::Other(_) => continue,
             };
             if let Some(variant) = self.variant(target)?
-                && let Err(error) = enough(&variant, line.quantity)
+                && let Err(error) = check_minimum(&variant, line.quantity)
             {
                 found.0.insert(line.key.clone(), error);
             }
@@ -152,12 +152,12 @@ impl Checking<'_> {
         };
         match target {
             Target::LinkedProduct => one(
-                self.linked,
-                CartError::Product { product: self.linked_product.to_owned(), found: self.linked.len() },
+                self.linked_variants,
+                CartError::Product { product: self.linked_product.to_owned(), found: self.linked_variants.len() },
             ),
             Target::VariantId(id) => match self.by_id.get(id).or_else(|| self.linked_by_id.get(id.as_str()).copied()) {
                 Some(variant) => Ok(Some(variant.clone())),
-                None => broken(format!(
+                None => plan_error(format!(
                     "it names the variant {id:?}, which is none of the linked product and which the catalogue did not tell it of"
                 )),
             },
@@ -175,32 +175,36 @@ impl Checking<'_> {
     }
 
     /// What a planned line is called in an error: what it buys, and its title.
-    pub(crate) fn called(&self, line: &NewLine) -> String {
-        self.named(&line.target, line.title.as_deref())
+    pub(crate) fn describe_line(&self, line: &NewLine) -> String {
+        self.describe_target(&line.target, line.title.as_deref())
     }
 
     /// The same of a bundle's child.
-    pub(crate) fn called_child(&self, child: &BundleChild, parent: &NewLine) -> String {
-        format!("{} of the bundle {}", self.named(&child.target, child.title.as_deref()), self.called(parent))
+    pub(crate) fn describe_child(&self, child: &BundleChild, parent: &NewLine) -> String {
+        format!(
+            "{} of the bundle {}",
+            self.describe_target(&child.target, child.title.as_deref()),
+            self.describe_line(parent)
+        )
     }
 
-    fn named(&self, target: &Target, title: Option<&str>) -> String {
+    fn describe_target(&self, target: &Target, title: Option<&str>) -> String {
         let name = match target {
-            Target::LinkedProduct => match self.linked {
+            Target::LinkedProduct => match self.linked_variants {
                 [only] => only.sku.clone(),
                 _ => self.linked_product.to_owned(),
             },
             Target::VariantId(id) => self.by_id.get(id).map_or_else(|| id.clone(), |variant| variant.sku.clone()),
             Target::Sku(query) => query.sku.clone(),
-            Target::Text(text) => format!("{:?}", plain(text)),
+            Target::Text(text) => format!("{:?}", sanitize(text)),
         };
-        title.map_or_else(|| plain(&name), |title| format!("{} ({})", plain(&name), plain(title)))
+        title.map_or_else(|| sanitize(&name), |title| format!("{} ({})", sanitize(&name), sanitize(title)))
     }
 
     /// What is not for sale, or not in this number, can still be offered. Whether a line of its own holds enough is checked
     /// [later](Self::too_few): more of the same may join it.
     pub(crate) fn purchasable(&self, variant: &VariantInfo, quantity: u32, is_part: bool) -> Result<(), CartError> {
-        if self.quotation {
+        if self.quote {
             return Ok(());
         }
         sellable(variant, quantity, is_part)
@@ -212,25 +216,25 @@ impl Checking<'_> {
 
     /// A line, and what it costs before it is rounded.
     pub(crate) fn exact_line(&self, planned: &NewLine) -> Result<(CartLine, Amount), CartError> {
-        let quantity = piece_count(planned.quantity.into(), || self.called(planned))?;
+        let quantity = piece_count(planned.quantity.into(), || self.describe_line(planned))?;
         let Some(variant) = self.variant(&planned.target)? else {
-            return broken("a line of its own must buy something; only a bundle's child may be a text");
+            return plan_error("a line of its own must buy something; only a bundle's child may be a text");
         };
         self.purchasable(&variant, quantity, false)?;
         let facts = self.facts(planned)?;
         if planned.price.source != self.price_from && !self.grants.choose_price_source {
-            return broken(format!(
+            return plan_error(format!(
                 "it prices by {:?} where the merchant chose {:?}; to allow it: grants.choose_price_source = true",
                 planned.price.source, self.price_from
             ));
         }
         if !planned.price.adjustments.is_empty() && !self.grants.adjust_prices {
-            return broken("it adjusts a price; to allow it: grants.adjust_prices = true");
+            return plan_error("it adjusts a price; to allow it: grants.adjust_prices = true");
         }
         let ExactPrice { total: exact, tax, state } =
-            self.pricing.line(&variant.sku, &planned.price, &variant, &facts.below, quantity)?;
+            self.pricing.line(&variant.sku, &planned.price, &variant, &facts.descendants, quantity)?;
         let priced = Priced::new(self.pricing.rounded(&variant.sku, &exact)?, quantity, tax, state);
-        let mut line = self.made(Draft {
+        let mut line = self.build_line(Draft {
             variant: Some(variant),
             text: None,
             title: planned.title.clone(),
@@ -239,7 +243,7 @@ impl Checking<'_> {
             source: planned.price.source,
             priced,
             item: planned.item,
-            asked: self.pricing.asked(planned.item),
+            requested_quantity: self.pricing.requested_quantity(planned.item),
             facts,
             parent: None,
         })?;
@@ -251,7 +255,7 @@ impl Checking<'_> {
         match planned.item {
             Some(index) => match self.facts.get(index as usize) {
                 Some(facts) => Ok(facts.clone()),
-                None => broken(format!("it names the item {index} of {}", self.facts.len())),
+                None => plan_error(format!("it names the item {index} of {}", self.facts.len())),
             },
             None if self.sell_unconfigured => Ok(ItemFacts::default()),
             None => Err(CartError::NeedsConfiguration(self.linked_product.to_owned())),
@@ -259,20 +263,22 @@ impl Checking<'_> {
     }
 
     /// The bill of materials of a configured product with everything below it. Equal articles are added up.
-    fn materials(&self, below: &[usize]) -> Vec<Article> {
+    fn materials(&self, descendants: &[usize]) -> Vec<Article> {
         // A plugin has added up the articles of one item.
-        if let [only] = below {
+        if let [only] = descendants {
             return self.pricing.items.get(*only).map_or_else(Vec::new, |item| item.articles.clone());
         }
         let mut all: Vec<Article> = Vec::new();
         let mut places: HashMap<ArticleKey<'_>, usize> = HashMap::new();
-        for article in below.iter().filter_map(|index| self.pricing.items.get(*index)).flat_map(|item| &item.articles) {
+        for article in
+            descendants.iter().filter_map(|index| self.pricing.items.get(*index)).flat_map(|item| &item.articles)
+        {
             match places.entry(article_key(article)) {
                 Entry::Vacant(place) => {
                     place.insert(all.len());
                     all.push(article.clone());
                 }
-                Entry::Occupied(place) => match added_up(&all[*place.get()].quantity, &article.quantity) {
+                Entry::Occupied(place) => match sum(&all[*place.get()].quantity, &article.quantity) {
                     Some(sum) => all[*place.get()].quantity = sum,
                     None => all.push(article.clone()),
                 },
@@ -281,10 +287,10 @@ impl Checking<'_> {
         all
     }
 
-    pub(crate) fn made(&self, draft: Draft<'_>) -> Result<CartLine, CartError> {
+    pub(crate) fn build_line(&self, draft: Draft<'_>) -> Result<CartLine, CartError> {
         let item = draft.item.and_then(|index| self.pricing.items.get(index as usize));
         let product = draft.variant.as_ref().map_or(self.linked_product, |variant| &variant.product).to_owned();
-        let key = line_key(&KeyParts {
+        let key = line_key(&LineKeyInput {
             shop: self.shop,
             product: &product,
             variant: draft.variant.as_ref().map(|variant| variant.id.as_str()),
@@ -336,18 +342,18 @@ impl Checking<'_> {
             item_id: item.and_then(|item| item.id.clone()),
             fingerprint: draft.facts.fingerprint,
             thumbnail: None,
-            bill_of_materials: if draft.item.is_some() { self.materials(&draft.facts.below) } else { Vec::new() },
+            bill_of_materials: if draft.item.is_some() { self.materials(&draft.facts.descendants) } else { Vec::new() },
             vendor_product: item.map(|item| item.vendor_product.clone()),
             reference: item.and_then(|item| item.reference.clone()),
             unconfirmed: draft
                 .facts
-                .below
+                .descendants
                 .iter()
                 .filter_map(|index| self.pricing.items.get(*index)?.unverified.as_ref())
                 .next_back()
-                .map(|unverified| Unconfirmed { reason: unverified.reason.clone(), hold: unverified.hold }),
+                .map(|unverified| UnverifiedLine { reason: unverified.reason.clone(), hold: unverified.hold }),
             linked_product: self.linked_product.to_owned(),
-            asked_quantity: draft.asked,
+            requested_quantity: draft.requested_quantity,
             chosen_variant: self.chosen_variant.map(str::to_owned),
             pin: self.pin.clone(),
         })
@@ -364,14 +370,14 @@ fn article_key(article: &Article) -> ArticleKey<'_> {
 }
 
 /// The sum of two quantities; `None` where one is no number, or the sum has too many digits.
-fn added_up(a: &str, b: &str) -> Option<String> {
+fn sum(a: &str, b: &str) -> Option<String> {
     let sum = money::decimal(a).ok()?.checked_add(money::decimal(b).ok()?)?;
     Some(sum.normalize().to_string())
 }
 
 /// A text within an error.
-fn plain(text: &str) -> String {
-    text::readable(text, MAX_SHOWN_CHARS).text
+fn sanitize(text: &str) -> String {
+    text::sanitize(text, MAX_SHOWN_CHARS).text
 }
 
 pub(crate) struct Draft<'a> {
@@ -383,26 +389,26 @@ pub(crate) struct Draft<'a> {
     pub(crate) source: PriceSource,
     pub(crate) priced: Priced,
     pub(crate) item: Option<u32>,
-    pub(crate) asked: u32,
+    pub(crate) requested_quantity: u32,
     pub(crate) facts: ItemFacts,
     pub(crate) parent: Option<&'a str>,
 }
 
 pub(crate) fn piece_count(quantity: u64, what: impl FnOnce() -> String) -> Result<u32, CartError> {
     match u32::try_from(quantity) {
-        Ok(count @ 1..=MAX_PIECES) => Ok(count),
-        _ => Err(CartError::Quantity { quantity, what: what(), minimum: 1, maximum: MAX_PIECES }),
+        Ok(count @ 1..=MAX_LINE_QUANTITY) => Ok(count),
+        _ => Err(CartError::Quantity { quantity, what: what(), minimum: 1, maximum: MAX_LINE_QUANTITY }),
     }
 }
 
 /// Why lines cannot stand as they are planned because they hold too few pieces, by key. More of the same may join such a line; the
 /// line of all of them is then planned and checked as a whole.
 #[derive(Default)]
-pub struct TooFew(HashMap<String, CartError>);
+pub struct BelowMinimum(HashMap<String, CartError>);
 
-impl TooFew {
+impl BelowMinimum {
     /// Refuses the line of this key if it holds too few pieces.
-    pub fn refuse(&self, key: &str) -> Result<(), CartError> {
+    pub fn check(&self, key: &str) -> Result<(), CartError> {
         self.0.get(key).map_or(Ok(()), |error| Err(error.clone()))
     }
 }
@@ -419,7 +425,7 @@ pub fn sellable(variant: &VariantInfo, quantity: u32, is_part: bool) -> Result<(
 }
 
 /// The platform sells as few of the variant as a line of their own.
-pub fn enough(variant: &VariantInfo, quantity: u32) -> Result<(), CartError> {
+pub fn check_minimum(variant: &VariantInfo, quantity: u32) -> Result<(), CartError> {
     match bounds(variant, false) {
         (minimum, _) if quantity >= minimum => Ok(()),
         bounds => Err(out_of_bounds(variant, quantity, bounds)),
@@ -430,7 +436,7 @@ pub fn enough(variant: &VariantInfo, quantity: u32) -> Result<(), CartError> {
 /// minimum does not hold for its parts.
 fn bounds(variant: &VariantInfo, is_part: bool) -> (u32, u32) {
     let minimum = if is_part { 1 } else { variant.minimum.max(1) };
-    (minimum, variant.maximum.unwrap_or(MAX_PIECES).min(MAX_PIECES))
+    (minimum, variant.maximum.unwrap_or(MAX_LINE_QUANTITY).min(MAX_LINE_QUANTITY))
 }
 
 fn out_of_bounds(variant: &VariantInfo, quantity: u32, (minimum, maximum): (u32, u32)) -> CartError {

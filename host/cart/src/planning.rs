@@ -15,7 +15,8 @@ pub fn component_queries(items: &[Item], facts: &[ItemFacts], pieces: &[Piece]) 
         let Piece::Line(line) = piece else { continue };
         let facts = line.item.and_then(|item| facts.get(item as usize));
         if let (PriceSource::Components, Some(facts)) = (line.price.source, facts) {
-            let articles = facts.below.iter().filter_map(|index| items.get(*index)).flat_map(|item| &item.articles);
+            let articles =
+                facts.descendants.iter().filter_map(|index| items.get(*index)).flat_map(|item| &item.articles);
             skus.extend(articles.filter_map(|article| Some((article.price_sku.as_ref()?, line.price.ignore_case))));
         }
     }
@@ -31,7 +32,7 @@ pub fn component_queries(items: &[Item], facts: &[ItemFacts], pieces: &[Piece]) 
 pub fn expiry(priced_at: Option<Timestamp>, seconds: u32, prices: &[Option<Price>]) -> Result<String, CartError> {
     let ours = priced_at.unwrap_or_else(Timestamp::now).checked_add(SignedDuration::from_secs(seconds.into()));
     let ours =
-        ours.and_then(|ours| ours.round(Unit::Second)).map_err(|error| CartError::Unwritable(error.to_string()))?;
+        ours.and_then(|ours| ours.round(Unit::Second)).map_err(|error| CartError::Unserializable(error.to_string()))?;
     let theirs =
         prices.iter().flatten().filter_map(|price| price.valid_until.as_ref()?.parse::<Timestamp>().ok()).min();
     Ok(theirs.map_or(ours, |theirs| theirs.min(ours)).to_string())

@@ -25,40 +25,40 @@ const MAX_PRICES: usize = 50_000;
 
 /// Prices of a configuration's items, as a plugin gave them.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Quote {
+pub struct VendorPrices {
     pub prices: Vec<Option<Price>>,
     /// When the vendor was asked.
-    pub asked_at: Timestamp,
+    pub requested_at: Timestamp,
 }
 
-impl Quote {
-    fn holds(&self, max_age: Duration, at: Timestamp) -> bool {
-        at < self.ends() && self.asked_at.checked_add(max_age).is_ok_and(|ends| at < ends)
+impl VendorPrices {
+    fn is_fresh(&self, max_age: Duration, at: Timestamp) -> bool {
+        at < self.expires_at() && self.requested_at.checked_add(max_age).is_ok_and(|expires_at| at < expires_at)
     }
 
     /// The moment from which on it is not given again.
-    fn ends(&self) -> Timestamp {
-        let ours = self.asked_at.checked_add(MAX_AGE).unwrap_or(self.asked_at);
+    fn expires_at(&self) -> Timestamp {
+        let ours = self.requested_at.checked_add(MAX_AGE).unwrap_or(self.requested_at);
         let dated = |price: &Price| price.valid_until.as_ref().map(|until| until.parse::<Timestamp>());
         // All of them must say it; what cannot be read says that it has ended.
         let each = self.prices.iter().flatten().map(|price| match dated(price) {
             Some(Ok(until)) => until,
-            Some(Err(_)) => self.asked_at,
+            Some(Err(_)) => self.requested_at,
             None => ours,
         });
-        each.min().unwrap_or(self.asked_at)
+        each.min().unwrap_or(self.requested_at)
     }
 }
 
 enum Entry {
     /// Somebody asks; the answer comes here.
-    Asking(watch::Receiver<Option<Arc<Quote>>>),
-    Known(Arc<Quote>),
+    PriceRequest(watch::Receiver<Option<Arc<VendorPrices>>>),
+    Hit(Arc<VendorPrices>),
 }
 
 /// Remembered prices.
 #[derive(Default)]
-pub struct PriceMemory {
+pub struct PriceCache {
     entries: Mutex<Entries>,
 }
 
@@ -70,40 +70,40 @@ struct Entries {
 }
 
 /// What there is to do for a price.
-pub enum Recalled<'a> {
+pub enum Lookup<'a> {
     /// It is remembered.
-    Known(Arc<Quote>),
+    Hit(Arc<VendorPrices>),
     /// The caller asks, and says what the answer was.
-    Ask(Asking<'a>),
+    Miss(PriceRequest<'a>),
 }
 
 /// Permission to ask for a price; others may wait for the answer.
-pub struct Asking<'a> {
-    memory: &'a PriceMemory,
+pub struct PriceRequest<'a> {
+    memory: &'a PriceCache,
     key: Digest,
     /// `None` for one that nobody waits for.
-    waiting: Option<watch::Sender<Option<Arc<Quote>>>>,
+    waiting: Option<watch::Sender<Option<Arc<VendorPrices>>>>,
 }
 
-impl PriceMemory {
+impl PriceCache {
     /// Looks a price up that was asked for no longer than `max_age` ago. Waits for the answer where somebody asks already.
-    pub async fn recall(&self, key: Digest, max_age: Duration, at: Timestamp) -> Recalled<'_> {
+    pub async fn get(&self, key: Digest, max_age: Duration, at: Timestamp) -> Lookup<'_> {
         let mut answer = {
             let mut entries = self.lock();
             match entries.by_key.get(&key) {
-                Some(Entry::Known(quote)) if quote.holds(max_age, at) => return Recalled::Known(quote.clone()),
-                Some(Entry::Asking(answer)) => answer.clone(),
+                Some(Entry::Hit(quote)) if quote.is_fresh(max_age, at) => return Lookup::Hit(quote.clone()),
+                Some(Entry::PriceRequest(answer)) => answer.clone(),
                 _ => {
                     let (waiting, answer) = watch::channel(None);
-                    entries.put(key, Entry::Asking(answer));
-                    return Recalled::Ask(Asking { memory: self, key, waiting: Some(waiting) });
+                    entries.put(key, Entry::PriceRequest(answer));
+                    return Lookup::Miss(PriceRequest { memory: self, key, waiting: Some(waiting) });
                 }
             }
         };
         let answered = answer.wait_for(Option::is_some).await.ok().and_then(|quote| quote.clone());
         match answered {
-            Some(quote) => Recalled::Known(quote),
-            None => Recalled::Ask(Asking { memory: self, key, waiting: None }),
+            Some(quote) => Lookup::Hit(quote),
+            None => Lookup::Miss(PriceRequest { memory: self, key, waiting: None }),
         }
     }
 
@@ -112,15 +112,15 @@ impl PriceMemory {
     }
 }
 
-impl Asking<'_> {
+impl PriceRequest<'_> {
     /// Remembers the answer, and gives it to those who wait.
-    pub fn remember(mut self, quote: Quote) -> Arc<Quote> {
+    pub fn remember(mut self, quote: VendorPrices) -> Arc<VendorPrices> {
         let quote = Arc::new(quote);
         let waiting = self.waiting.take();
         let mut entries = self.memory.lock();
         if quote.prices.len() <= MAX_PRICES {
-            entries.make_room(quote.prices.len(), quote.asked_at);
-            entries.put(self.key, Entry::Known(quote.clone()));
+            entries.evict(quote.prices.len(), quote.requested_at);
+            entries.put(self.key, Entry::Hit(quote.clone()));
         } else if waiting.is_some() {
             entries.take(&self.key);
         }
@@ -132,7 +132,7 @@ impl Asking<'_> {
     }
 }
 
-impl Drop for Asking<'_> {
+impl Drop for PriceRequest<'_> {
     /// Nothing came of it: whoever waits asks.
     fn drop(&mut self) {
         if self.waiting.is_some() {
@@ -155,17 +155,17 @@ impl Entries {
     }
 
     /// Forgets what has ended, and the older half where that is not enough.
-    fn make_room(&mut self, more: usize, now: Timestamp) {
+    fn evict(&mut self, more: usize, now: Timestamp) {
         if self.prices + more <= MAX_PRICES {
             return;
         }
-        self.by_key.retain(|_, entry| !matches!(entry, Entry::Known(quote) if quote.ends() <= now));
-        let mut asked: Vec<Timestamp> = self.by_key.values().filter_map(Entry::asked_at).collect();
+        self.by_key.retain(|_, entry| !matches!(entry, Entry::Hit(quote) if quote.expires_at() <= now));
+        let mut asked: Vec<Timestamp> = self.by_key.values().filter_map(Entry::requested_at).collect();
         asked.sort_unstable();
         let middle = asked.get(asked.len() / 2).copied();
         let left: usize = self.by_key.values().map(Entry::prices).sum();
         if left + more > MAX_PRICES / 2 {
-            self.by_key.retain(|_, entry| entry.asked_at().is_none_or(|asked_at| Some(asked_at) > middle));
+            self.by_key.retain(|_, entry| entry.requested_at().is_none_or(|requested_at| Some(requested_at) > middle));
         }
         self.prices = self.by_key.values().map(Entry::prices).sum();
     }
@@ -175,15 +175,15 @@ impl Entry {
     /// How many prices it counts as: one at least, so that entries are bounded too.
     fn prices(&self) -> usize {
         match self {
-            Self::Asking(_) => 0,
-            Self::Known(quote) => quote.prices.len().max(1),
+            Self::PriceRequest(_) => 0,
+            Self::Hit(quote) => quote.prices.len().max(1),
         }
     }
 
-    fn asked_at(&self) -> Option<Timestamp> {
+    fn requested_at(&self) -> Option<Timestamp> {
         match self {
-            Self::Asking(_) => None,
-            Self::Known(quote) => Some(quote.asked_at),
+            Self::PriceRequest(_) => None,
+            Self::Hit(quote) => Some(quote.requested_at),
         }
     }
 }
@@ -214,24 +214,24 @@ mod tests {
         }
     }
 
-    fn quote(valid_until: &[Option<Timestamp>]) -> Quote {
-        Quote { prices: valid_until.iter().map(|until| Some(price(*until))).collect(), asked_at: at(0) }
+    fn quote(valid_until: &[Option<Timestamp>]) -> VendorPrices {
+        VendorPrices { prices: valid_until.iter().map(|until| Some(price(*until))).collect(), requested_at: at(0) }
     }
 
-    async fn ask(memory: &PriceMemory, number: usize, seconds: i64) -> Asking<'_> {
-        match memory.recall(key(number), HALF_A_SEAL, at(seconds)).await {
-            Recalled::Ask(asking) => asking,
-            Recalled::Known(quote) => panic!("{quote:?}"),
+    async fn ask(memory: &PriceCache, number: usize, seconds: i64) -> PriceRequest<'_> {
+        match memory.get(key(number), HALF_A_SEAL, at(seconds)).await {
+            Lookup::Miss(asking) => asking,
+            Lookup::Hit(quote) => panic!("{quote:?}"),
         }
     }
 
-    async fn is_known(memory: &PriceMemory, number: usize, seconds: i64) -> bool {
-        matches!(memory.recall(key(number), HALF_A_SEAL, at(seconds)).await, Recalled::Known(_))
+    async fn is_known(memory: &PriceCache, number: usize, seconds: i64) -> bool {
+        matches!(memory.get(key(number), HALF_A_SEAL, at(seconds)).await, Lookup::Hit(_))
     }
 
     #[tokio::test]
     async fn a_price_is_remembered_until_the_vendor_says_that_it_ends() {
-        let memory = PriceMemory::default();
+        let memory = PriceCache::default();
         ask(&memory, 1, 0).await.remember(quote(&[Some(at(3600)), Some(at(1800))]));
         assert!(is_known(&memory, 1, 1799).await);
         assert!(!is_known(&memory, 1, 1800).await);
@@ -240,28 +240,28 @@ mod tests {
 
     #[tokio::test]
     async fn a_price_without_an_end_is_remembered_for_minutes() {
-        let memory = PriceMemory::default();
+        let memory = PriceCache::default();
         ask(&memory, 1, 0).await.remember(quote(&[None, Some(at(3600))]));
         assert!(is_known(&memory, 1, 299).await);
         assert!(!is_known(&memory, 1, 300).await);
         ask(&memory, 2, 0).await.remember(quote(&[Some(at(-1))]));
         assert!(!is_known(&memory, 2, 0).await, "it had ended");
-        ask(&memory, 3, 0).await.remember(Quote { prices: vec![None], asked_at: at(0) });
+        ask(&memory, 3, 0).await.remember(VendorPrices { prices: vec![None], requested_at: at(0) });
         assert!(!is_known(&memory, 3, 0).await, "the vendor gave no price");
     }
 
     #[tokio::test]
     async fn a_price_is_not_remembered_for_longer_than_half_of_a_seal() {
-        let memory = PriceMemory::default();
+        let memory = PriceCache::default();
         ask(&memory, 1, 0).await.remember(quote(&[Some(at(3600))]));
         let minute = Duration::from_secs(60);
-        assert!(matches!(memory.recall(key(1), minute, at(59)).await, Recalled::Known(_)));
-        assert!(matches!(memory.recall(key(1), minute, at(60)).await, Recalled::Ask(_)));
+        assert!(matches!(memory.get(key(1), minute, at(59)).await, Lookup::Hit(_)));
+        assert!(matches!(memory.get(key(1), minute, at(60)).await, Lookup::Miss(_)));
     }
 
     #[tokio::test]
     async fn equal_questions_at_the_same_time_are_one() {
-        let memory = PriceMemory::default();
+        let memory = PriceCache::default();
         let first = ask(&memory, 1, 0).await;
         let others = async { tokio::join!(is_known(&memory, 1, 0), is_known(&memory, 1, 0)) };
         let (others, _) = tokio::join!(others, async { first.remember(quote(&[None])) });
@@ -270,21 +270,21 @@ mod tests {
 
     #[tokio::test]
     async fn who_waits_asks_when_the_first_one_was_told_nothing() {
-        let memory = PriceMemory::default();
+        let memory = PriceCache::default();
         let first = ask(&memory, 1, 0).await;
-        let (waiting, ()) = tokio::join!(memory.recall(key(1), HALF_A_SEAL, at(0)), async { drop(first) });
-        let Recalled::Ask(waiting) = waiting else { panic!("nothing is known") };
+        let (waiting, ()) = tokio::join!(memory.get(key(1), HALF_A_SEAL, at(0)), async { drop(first) });
+        let Lookup::Miss(waiting) = waiting else { panic!("nothing is known") };
         waiting.remember(quote(&[None]));
         assert!(is_known(&memory, 1, 0).await);
     }
 
     #[tokio::test]
     async fn what_is_remembered_is_bounded_and_the_older_goes_first() {
-        let memory = PriceMemory::default();
+        let memory = PriceCache::default();
         let many = MAX_PRICES / 100;
         for number in 0..2 * many {
-            let asked_at = at(i64::try_from(number).expect("a number") / 100);
-            let quote = Quote { asked_at, ..quote(&[None; 100]) };
+            let requested_at = at(i64::try_from(number).expect("a number") / 100);
+            let quote = VendorPrices { requested_at, ..quote(&[None; 100]) };
             ask(&memory, number, 0).await.remember(quote);
             assert!(memory.lock().prices <= MAX_PRICES);
         }

@@ -22,7 +22,7 @@ pub(crate) struct Priced {
 
 impl Priced {
     pub(crate) fn new(total: Money, quantity: u32, tax: TaxBasis, state: PriceState) -> Self {
-        Self { unit: divided(&total, quantity), total, tax, state }
+        Self { unit: unit_price(&total, quantity), total, tax, state }
     }
 }
 
@@ -54,17 +54,17 @@ pub struct Pricing<'a> {
     pub wanted: &'a HashMap<Option<u32>, u32>,
 }
 
-fn no_price(what: &str, why: impl Into<String>) -> CartError {
-    CartError::Price { what: what.to_owned(), why: why.into() }
+fn no_price(what: &str, reason: impl Into<String>) -> CartError {
+    CartError::Price { what: what.to_owned(), reason: reason.into() }
 }
 
 impl Pricing<'_> {
     /// How many are wanted of an item.
-    pub(crate) fn asked(&self, item: Option<u32>) -> u32 {
+    pub(crate) fn requested_quantity(&self, item: Option<u32>) -> u32 {
         self.wanted.get(&item).copied().unwrap_or(1)
     }
 
-    fn failed(&self, what: &str) -> impl Fn(MoneyError) -> CartError {
+    fn price_failure(&self, what: &str) -> impl Fn(MoneyError) -> CartError {
         let what = what.to_owned();
         move |error| no_price(&what, error.to_string())
     }
@@ -81,16 +81,16 @@ impl Pricing<'_> {
     /// An amount that is in the shop's currency, in whatever decimals.
     fn exact(&self, amount: &Money, what: &str) -> Result<Amount, CartError> {
         if amount.currency != self.context.currency {
-            let why = format!("it is in {}, the cart in {}", amount.currency, self.context.currency);
-            return Err(no_price(what, why));
+            let reason = format!("it is in {}, the cart in {}", amount.currency, self.context.currency);
+            return Err(no_price(what, reason));
         }
-        Amount::of(amount).map_err(self.failed(what))
+        Amount::of(amount).map_err(self.price_failure(what))
     }
 
     /// A line's total, rounded as the shop rounds.
     pub(crate) fn rounded(&self, what: &str, total: &Amount) -> Result<Money, CartError> {
         let Context { currency, scale, rounding, .. } = self.context;
-        let rounded = total.round(currency, *scale, *rounding).map_err(self.failed(what))?;
+        let rounded = total.round(currency, *scale, *rounding).map_err(self.price_failure(what))?;
         if total.is_negative() {
             return Err(no_price(what, format!("it would be negative ({} minor units)", rounded.minor)));
         }
@@ -136,7 +136,7 @@ impl Pricing<'_> {
 
     /// The vendor's prices of an item and those below it.
     fn vendor(&self, what: &str, below: &[usize], quantity: u32) -> Result<ExactPrice, CartError> {
-        let asked = self.asked(below.first().and_then(|root| u32::try_from(*root).ok()));
+        let requested_quantity = self.requested_quantity(below.first().and_then(|root| u32::try_from(*root).ok()));
         let mut total = Amount::zero();
         let mut tax = None;
         let mut state = PriceState::Verified;
@@ -147,18 +147,20 @@ impl Pricing<'_> {
             }
             match &price.state {
                 PriceState::Verified => {}
-                PriceState::Unverified(why) => state = PriceState::Unverified(why.clone()),
+                PriceState::Unverified(reason) => state = PriceState::Unverified(reason.clone()),
                 PriceState::Mismatch(other) => {
-                    let why = format!("the vendor's own amounts differ ({} and {})", price.amount.minor, other.minor);
-                    return Err(no_price(what, why));
+                    let reason =
+                        format!("the vendor's own amounts differ ({} and {})", price.amount.minor, other.minor);
+                    return Err(no_price(what, reason));
                 }
             }
             total = match price.basis {
                 PriceBasis::Unit => total.plus(&exact.for_pieces(quantity)),
-                PriceBasis::Total if quantity == asked => total.plus(exact),
+                PriceBasis::Total if quantity == requested_quantity => total.plus(exact),
                 PriceBasis::Total => {
-                    let why = format!("the vendor's total is for {asked} pieces, the line has {quantity}");
-                    return Err(no_price(what, why));
+                    let reason =
+                        format!("the vendor's total is for {requested_quantity} pieces, the line has {quantity}");
+                    return Err(no_price(what, reason));
                 }
             };
         }
@@ -175,7 +177,7 @@ impl Pricing<'_> {
             let [variant] = found else {
                 return Err(CartError::Sku { sku: sku.clone(), product: None, found: found.len() });
             };
-            let quantity = money::decimal(&article.quantity).map_err(self.failed(sku))?;
+            let quantity = money::decimal(&article.quantity).map_err(self.price_failure(sku))?;
             let cost = self.platform(variant)?.times(&quantity.into());
             sum = Some(sum.map_or_else(|| cost.clone(), |sum: Amount| sum.plus(&cost)));
         }
@@ -193,29 +195,29 @@ impl Pricing<'_> {
 }
 
 /// The amount for one, where it is a whole number of minor units.
-pub(crate) fn divided(total: &Money, quantity: u32) -> Option<Money> {
+pub(crate) fn unit_price(total: &Money, quantity: u32) -> Option<Money> {
     let quantity = i64::from(quantity.max(1));
     (total.minor % quantity == 0).then(|| Money { minor: total.minor / quantity, ..total.clone() })
 }
 
 /// Brings a vendor's price into the shop's currency by the platform's own rate, or refuses.
-pub fn converted(price: Price, what: &str, rate: Option<&str>, context: &Context) -> Result<VendorPrice, CartError> {
-    let failed = |error: MoneyError| no_price(what, error.to_string());
+pub fn convert(price: Price, what: &str, rate: Option<&str>, context: &Context) -> Result<VendorPrice, CartError> {
+    let price_failure = |error: MoneyError| no_price(what, error.to_string());
     if price.amount.currency.len() != 3 {
         return Err(no_price(what, format!("{:?} is not an amount of money", price.amount)));
     }
-    let mut exact = Amount::of(&price.amount).map_err(failed)?;
+    let mut exact = Amount::of(&price.amount).map_err(price_failure)?;
     if price.amount.currency != context.currency {
         let rate = rate.ok_or_else(|| {
-            let why = format!(
+            let reason = format!(
                 "the vendor's price is in {}, the cart in {}, and the platform has no rate",
                 price.amount.currency, context.currency
             );
-            no_price(what, why)
+            no_price(what, reason)
         })?;
-        exact = exact.times(&money::decimal(rate).map_err(failed)?.into());
+        exact = exact.times(&money::decimal(rate).map_err(price_failure)?.into());
     }
-    let amount = exact.round(&context.currency, context.scale, context.rounding).map_err(failed)?;
+    let amount = exact.round(&context.currency, context.scale, context.rounding).map_err(price_failure)?;
     Ok(VendorPrice { price: Price { amount, ..price }, exact })
 }
 

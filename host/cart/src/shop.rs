@@ -53,7 +53,7 @@ pub struct Shop {
     pub sell_unconfigured: bool,
     /// When orders are released to production.
     #[serde(default)]
-    pub release: Release,
+    pub release: ReleasePolicy,
     /// Largest body of a request with a storefront's key over HTTP, in bytes; the node's own setting unless given. A configuration
     /// that holds pictures needs more than others. At most [`MAX_STOREFRONT_BODY_BYTES`].
     #[serde(default)]
@@ -78,7 +78,7 @@ impl Shop {
             seal_seconds: one_day(),
             pin_seconds: thirty_days(),
             sell_unconfigured: false,
-            release: Release::default(),
+            release: ReleasePolicy::default(),
             max_storefront_body_bytes: None,
         }
     }
@@ -88,7 +88,7 @@ impl Shop {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
-pub enum Release {
+pub enum ReleasePolicy {
     /// When it is fully paid.
     #[default]
     Paid,

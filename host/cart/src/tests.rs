@@ -16,15 +16,15 @@ use num_bigint::BigInt;
 use proptest::prelude::*;
 
 use super::canonical::canonical;
-use super::error::SealFault;
-use super::held::{Cart, TakenOut, without_no_changes};
+use super::error::SealError;
 use super::identity::fingerprints;
+use super::index::{CartIndex, RemovedParts, drop_unchanged};
 use super::line::{CartLine, Pin};
-use super::places::Places;
-use super::plan::{Checking, ItemFacts, key_of, queries};
-use super::pricing::{Pricing, VendorPrice, converted};
+use super::placement::Placement;
+use super::plan::{ItemFacts, PlanCheck, key_of, queries};
+use super::pricing::{Pricing, VendorPrice, convert};
 use super::shop::Shop;
-use super::tree::forest;
+use super::tree::item_tree;
 use super::*;
 
 /// A shop with one configured product in it, and what a plan of it is checked against.
@@ -37,7 +37,7 @@ struct Counter {
     variants: Vec<VariantInfo>,
     price_from: PriceSource,
     wanted: u32,
-    taken_out: TakenOut,
+    removed_parts: RemovedParts,
 }
 
 fn money(minor: i64, scale: u8) -> Money {
@@ -137,19 +137,23 @@ impl Counter {
             shop: "shop".parse().unwrap(),
             context,
             items: vec![item("")],
-            facts: vec![ItemFacts { below: vec![0], ..ItemFacts::default() }],
+            facts: vec![ItemFacts { descendants: vec![0], ..ItemFacts::default() }],
             vendor: vec![],
             variants: vec![],
             price_from: PriceSource::Platform,
             wanted: 1,
-            taken_out: TakenOut::default(),
+            removed_parts: RemovedParts::default(),
         }
     }
 
     fn with(items: Vec<Item>) -> Self {
         let counter = Self::new(2, Rounding::HalfUp);
-        let forest = forest(&items).unwrap();
-        let facts = forest.below.into_iter().map(|below| ItemFacts { below, ..ItemFacts::default() }).collect();
+        let tree = item_tree(&items).unwrap();
+        let facts = tree
+            .descendants
+            .into_iter()
+            .map(|below| ItemFacts { descendants: below, ..ItemFacts::default() })
+            .collect();
         Self { facts, items, ..counter }
     }
 
@@ -166,7 +170,7 @@ impl Counter {
         let components = articles.map(|sku| ((sku, false), found(sku))).collect();
         let wanted = HashMap::from([(Some(0), self.wanted)]);
         let grants = Grants { adjust_prices: true, choose_price_source: true, ..Grants::default() };
-        let checking = Checking {
+        let checking = PlanCheck {
             shop: &self.shop,
             linked_product: "product",
             configuration: None,
@@ -179,20 +183,20 @@ impl Counter {
                 wanted: &wanted,
             },
             price_from: self.price_from,
-            quotation: false,
+            quote: false,
             grants: &grants,
             pin: &pin(),
-            taken_out: &self.taken_out,
+            removed_parts: &self.removed_parts,
             sell_unconfigured: false,
             expires: "2026-01-02T00:00:00Z",
             chosen_variant: None,
-            linked: &[],
+            linked_variants: &[],
             linked_by_id: &HashMap::new(),
             by_query: &by_query,
             by_id: &HashMap::new(),
         };
         let mut families = checking.check(&pieces)?;
-        checking.too_few(&pieces, &families)?.refuse(&families[0][0].key)?;
+        checking.below_minimum(&pieces, &families)?.check(&families[0][0].key)?;
         Ok(families.remove(0))
     }
 
@@ -291,7 +295,7 @@ proptest! {
                 let (tax, state) = (TaxBasis::Gross, PriceState::Verified);
                 let said = Price { amount, basis, tax, state, valid_until: None };
                 let text = rust_decimal::Decimal::try_from_i128_with_scale(rate.0.into(), rate.1).unwrap().to_string();
-                match converted(said, "it", Some(&text), &counter.context) {
+                match convert(said, "it", Some(&text), &counter.context) {
                     Ok(price) => counter.vendor = vec![Some(price)],
                     // Too large for any price.
                     Err(_) => return Ok(()),
@@ -317,7 +321,7 @@ proptest! {
         }
         match counter.sell_line(quantity, source, &adjustments) {
             Ok(line) => holds(&line, &exact)?,
-            Err(CartError::Price { why, .. }) => prop_assert!(why.contains("too large"), "{why}"),
+            Err(CartError::Price { reason, .. }) => prop_assert!(reason.contains("too large"), "{reason}"),
             Err(other) => prop_assert!(false, "{other}"),
         }
     }
@@ -342,7 +346,7 @@ proptest! {
             // One at least is not on top of the bundle's price.
             children.push(child(&sku, *count, *on_top && number > 0));
         }
-        let whole = counter.sell_bundle(quantity, source, children.clone()).unwrap();
+        let bundle = counter.sell_bundle(quantity, source, children.clone()).unwrap();
         let costs = |own: BigInt, counts: &dyn Fn(usize) -> bool| {
             let mut exact = own;
             for (_, ((minor, scale), count, ..)) in parts.iter().enumerate().filter(|(number, _)| counts(*number)) {
@@ -354,30 +358,30 @@ proptest! {
             true => costs(BigInt::ZERO, &|_| true),
             false => costs(fine(own.0, own.1) * quantity, &|number| children[number].on_top),
         };
-        holds(&whole[0], &exact)?;
+        holds(&bundle[0], &exact)?;
         let sum = |lines: &[CartLine]| lines[1..].iter().map(|line| line.price.total.minor).sum::<i64>();
-        prop_assert_eq!(sum(&whole), whole[0].price.total.minor);
-        prop_assert!(whole[1..].iter().all(|line| line.price.total.minor >= 0));
+        prop_assert_eq!(sum(&bundle), bundle[0].price.total.minor);
+        prop_assert!(bundle[1..].iter().all(|line| line.price.total.minor >= 0));
         if by_parts {
-            for (line, ((minor, scale), count, ..)) in whole[1..].iter().zip(&parts) {
+            for (line, ((minor, scale), count, ..)) in bundle[1..].iter().zip(&parts) {
                 let own = fine(*minor, *scale) * *count * quantity;
                 prop_assert!(off(&line.price.total, &own) < half(line.price.total.scale) * 2, "{line:?}");
             }
         }
         // What remains when parts are taken out.
         let goes = |number: usize| number > 0 && parts[number].3;
-        let names = (1..parts.len()).filter(|number| goes(*number)).filter_map(|number| whole[number + 1].part);
+        let names = (1..parts.len()).filter(|number| goes(*number)).filter_map(|number| bundle[number + 1].part);
         let out: BTreeSet<Digest> = names.collect();
         if out.is_empty() {
             return Ok(());
         }
-        counter.taken_out = TakenOut(HashMap::from([(Some(0), out)]));
+        counter.removed_parts = RemovedParts(HashMap::from([(Some(0), out)]));
         let rest = counter.sell_bundle(quantity, source, children.clone()).unwrap();
         prop_assert_eq!(sum(&rest), rest[0].price.total.minor);
         match by_parts {
             true => holds(&rest[0], &costs(BigInt::ZERO, &|number| !goes(number)))?,
             false => {
-                let kept = rest[1..].iter().all(|line| whole.iter().any(|old| old.part == line.part && old.price == line.price));
+                let kept = rest[1..].iter().all(|line| bundle.iter().any(|old| old.part == line.part && old.price == line.price));
                 prop_assert!(kept, "what remains costs what it cost");
             }
         }
@@ -440,12 +444,12 @@ fn a_seal_holds_for_the_money_that_the_shop_sells_in() {
     let at: Timestamp = "2026-01-01T12:00:00Z".parse().unwrap();
     let line = sealed(1, "Anna");
     assert_eq!(line.check_seal(&shop(), at), Ok(()));
-    assert_eq!(line.check_seal(&Shop { currency: "JPY".into(), ..shop() }, at), Err(SealFault::OtherMoney));
-    assert_eq!(line.check_seal(&Shop { scale: 3, ..shop() }, at), Err(SealFault::OtherMoney));
+    assert_eq!(line.check_seal(&Shop { currency: "JPY".into(), ..shop() }, at), Err(SealError::OtherMoney));
+    assert_eq!(line.check_seal(&Shop { scale: 3, ..shop() }, at), Err(SealError::OtherMoney));
     let expired = at + jiff::SignedDuration::from_hours(24);
-    assert_eq!(line.check_seal(&shop(), expired), Err(SealFault::Expired));
+    assert_eq!(line.check_seal(&shop(), expired), Err(SealError::Expired));
     let forged = CartLine { configuration: None, ..line };
-    assert_eq!(forged.check_seal(&Shop { currency: "JPY".into(), ..shop() }, at), Err(SealFault::Forged));
+    assert_eq!(forged.check_seal(&Shop { currency: "JPY".into(), ..shop() }, at), Err(SealError::Forged));
 }
 
 #[test]
@@ -453,19 +457,19 @@ fn what_a_line_shows_is_readable_and_the_merchant_is_warned_of_what_was_cut() {
     let mut warnings = Vec::new();
     let mut line = sealed(1, "Anna\nTom");
     line.title = "x".repeat(5_000);
-    line.make_readable(&mut warnings).unwrap();
+    line.sanitize_texts(&mut warnings).unwrap();
     assert_eq!(line.shown[0].value, "Anna Tom");
     assert!(line.title.chars().count() == 1_000 && line.title.ends_with('…'));
     let [warning] = &warnings[..] else { panic!("{warnings:?}") };
     assert!(warning.key == "text-cut" && warning.text.contains("5000 characters"), "{warning:?}");
     let mut zero = sealed(1, "a\0b");
-    assert!(matches!(zero.make_readable(&mut warnings), Err(CartError::Configuration(_))));
+    assert!(matches!(zero.sanitize_texts(&mut warnings), Err(CartError::Configuration(_))));
 }
 
 #[test]
 fn a_cart_of_more_lines_than_a_plan_may_have_is_refused_with_the_limit() {
     let line = sealed(1, "Anna");
-    let Err(error) = Cart::new(&vec![line; MAX_LINES + 1]) else { panic!("it is taken") };
+    let Err(error) = CartIndex::new(&vec![line; MAX_LINES + 1]) else { panic!("it is taken") };
     let text = error.to_string();
     assert!(
         matches!(error, CartError::OverBudget(_)) && text.contains("10001") && text.contains("limit cart_lines"),
@@ -512,7 +516,7 @@ fn states_cost_no_more_than_their_length() {
 
 #[test]
 fn a_chain_of_items_costs_no_more_than_its_length() {
-    let fingerprint = |items: &Vec<Item>| drop(fingerprints(items, &forest(items).unwrap()).unwrap());
+    let fingerprint = |items: &Vec<Item>| drop(fingerprints(items, &item_tree(items).unwrap()).unwrap());
     assert_linear("items in a chain", 400, chain, fingerprint);
     let backwards = |count| {
         let mut items = chain(count);
@@ -539,9 +543,9 @@ fn attributes_cost_no_more_than_their_number() {
         counter
     };
     let sell = |counter: &Counter| {
-        fingerprints(&counter.items, &forest(&counter.items).unwrap()).unwrap();
+        fingerprints(&counter.items, &item_tree(&counter.items).unwrap()).unwrap();
         let mut line = counter.sell_line(1, PriceSource::Platform, &[]).unwrap();
-        line.make_readable(&mut Vec::new()).unwrap();
+        line.sanitize_texts(&mut Vec::new()).unwrap();
         line.seal(&shop()).unwrap();
         assert_eq!(line.shown.len(), counter.items[0].attributes.len());
     };
@@ -581,9 +585,9 @@ fn bundles_cost_no_more_than_their_parts_and_what_was_taken_out_of_them() {
         counter.variants = skus.iter().map(|sku| variant(sku, money(7, 3))).collect();
         counter.variants.push(variant("RING", money(900, 2)));
         let children: Vec<BundleChild> = skus.iter().map(|sku| child(sku, 1, false)).collect();
-        let whole = counter.sell_bundle(1, PriceSource::Components, children.clone()).unwrap();
-        let out = whole.iter().skip(2).filter_map(|line| line.part).collect();
-        counter.taken_out = TakenOut(HashMap::from([(Some(0), out)]));
+        let bundle = counter.sell_bundle(1, PriceSource::Components, children.clone()).unwrap();
+        let out = bundle.iter().skip(2).filter_map(|line| line.part).collect();
+        counter.removed_parts = RemovedParts(HashMap::from([(Some(0), out)]));
         (counter, children)
     };
     let sell = |(counter, children): &(Counter, Vec<BundleChild>)| {
@@ -604,9 +608,9 @@ fn carts_cost_no_more_than_their_lines() {
         (0..count).map(numbered).collect::<Vec<CartLine>>()
     };
     let settle = |lines: &Vec<CartLine>| {
-        let cart = Cart::new(lines).unwrap();
+        let cart = CartIndex::new(lines).unwrap();
         let replace = |line: &CartLine| CartOperation::Replace { key: line.key.clone(), lines: vec![line.clone()] };
-        assert_eq!(without_no_changes(lines.iter().map(replace).collect(), &cart), []);
+        assert_eq!(drop_unchanged(lines.iter().map(replace).collect(), &cart), []);
     };
     assert_linear("lines that are replaced", 1_000, lines, settle);
     let edited = |count: usize| {
@@ -623,8 +627,8 @@ fn carts_cost_no_more_than_their_lines() {
         (lines, items, families)
     };
     let place = |(lines, items, families): &(Vec<CartLine>, Vec<Item>, Vec<Vec<CartLine>>)| {
-        let (moves, gone) = Places::of(&lines[0], 1, items, lines).moves(families.clone());
-        assert!(moves.iter().all(|moved| moved.takes.as_ref() == Some(&moved.lines[0].key)) && gone.is_empty());
+        let (moves, gone) = Placement::of(&lines[0], 1, items, lines).moves(families.clone());
+        assert!(moves.iter().all(|moved| moved.replaces.as_ref() == Some(&moved.lines[0].key)) && gone.is_empty());
     };
     assert_linear("lines that are edited together", 600, edited, place);
     let family = |count: usize| {
@@ -634,8 +638,8 @@ fn carts_cost_no_more_than_their_lines() {
         lines
     };
     let check = |lines: &Vec<CartLine>| {
-        let cart = Cart::new(lines).unwrap();
-        assert_eq!((cart.family(&lines[0]).len(), cart.keys(&lines[0].key).len()), (lines.len(), lines.len()));
+        let cart = CartIndex::new(lines).unwrap();
+        assert_eq!((cart.with_children(&lines[0]).len(), cart.keys(&lines[0].key).len()), (lines.len(), lines.len()));
     };
     assert_linear("children of a bundle", 1_000, family, check);
 }

@@ -30,14 +30,14 @@ pub enum ThumbnailError {
 
 /// What a picture's file says of it, before anything is decoded.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Measured {
+pub(crate) struct ImageInfo {
     pub(crate) format: ImageFormat,
     pub(crate) media_type: &'static str,
     pub(crate) pixels: u64,
 }
 
 /// Cuts a picture's text out of a raw configuration.
-pub fn cut<'a>(raw: &'a [u8], range: &ByteRange) -> Result<&'a [u8], ThumbnailError> {
+pub fn extract<'a>(raw: &'a [u8], range: &ByteRange) -> Result<&'a [u8], ThumbnailError> {
     let start = range.offset as usize;
     let text =
         start.checked_add(range.length as usize).and_then(|end| raw.get(start..end)).ok_or(ThumbnailError::Range)?;
@@ -81,7 +81,7 @@ pub(crate) fn decode_base64(text: &[u8]) -> Result<Vec<u8>, ThumbnailError> {
 }
 
 /// Measures a picture by its header.
-pub(crate) fn measure(bytes: &[u8]) -> Result<Measured, ThumbnailError> {
+pub(crate) fn measure(bytes: &[u8]) -> Result<ImageInfo, ThumbnailError> {
     if bytes.len() > MAX_PICTURE_BYTES {
         return Err(ThumbnailError::TooLarge);
     }
@@ -98,7 +98,7 @@ pub(crate) fn measure(bytes: &[u8]) -> Result<Measured, ThumbnailError> {
     if width > MAX_EDGE_PIXELS || height > MAX_EDGE_PIXELS {
         return Err(ThumbnailError::TooManyPixels);
     }
-    Ok(Measured { format, media_type, pixels: u64::from(width) * u64::from(height) })
+    Ok(ImageInfo { format, media_type, pixels: u64::from(width) * u64::from(height) })
 }
 
 /// Checks a picture by decoding it, within limits on pixels and memory. It costs as much as its pixels, however small its file is.
@@ -145,7 +145,7 @@ mod tests {
             bare.replace('+', "\\u002b").replace('/', "\\u002F").replace('=', "\\u003d"),
             format!("data:image/png;base64,{}", bare.replace('+', "%2B").replace('/', "%2f").replace('=', "%3D")),
         ] {
-            assert_eq!(decode_base64(cut(text.as_bytes(), &range(&text)).unwrap()).unwrap(), bytes);
+            assert_eq!(decode_base64(extract(text.as_bytes(), &range(&text)).unwrap()).unwrap(), bytes);
         }
         let measured = measure(&bytes).unwrap();
         assert_eq!((measured.media_type, measured.pixels), ("image/png", 4));
@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn a_range_outside_the_configuration_is_refused() {
         let far = ByteRange { offset: u32::MAX, length: u32::MAX };
-        assert_eq!(cut(b"abc", &far), Err(ThumbnailError::Range));
+        assert_eq!(extract(b"abc", &far), Err(ThumbnailError::Range));
     }
 
     #[test]

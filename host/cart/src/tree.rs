@@ -7,20 +7,20 @@ use cartwright_contract::records::Item;
 use crate::error::{CartError, issue};
 
 /// How items hang together. All of it is made in one pass over the items.
-pub(crate) struct Forest {
+pub(crate) struct ItemTree {
     /// For each item the items right below it, by index.
     pub(crate) children: Vec<Vec<usize>>,
     /// All items, every parent before its children.
     pub(crate) parents_first: Vec<usize>,
     /// For each root, it and all items below it, by index. Empty for every other item: only roots are sold.
-    pub(crate) below: Vec<Vec<usize>>,
+    pub(crate) descendants: Vec<Vec<usize>>,
 }
 
 /// Reads which items belong to which.
 ///
 /// # Errors
 /// When two items have one id, a parent does not exist, or parents form a cycle.
-pub(crate) fn forest(items: &[Item]) -> Result<Forest, CartError> {
+pub(crate) fn item_tree(items: &[Item]) -> Result<ItemTree, CartError> {
     let wrong = |index: usize, key: &str, text: String| {
         Err(CartError::Configuration(issue(&format!("[{index}].parent"), key, text)))
     };
@@ -54,17 +54,17 @@ pub(crate) fn forest(items: &[Item]) -> Result<Forest, CartError> {
         }
         next += 1;
     }
-    let mut below = vec![Vec::new(); items.len()];
+    let mut descendants = vec![Vec::new(); items.len()];
     for (index, root) in root_of.iter().enumerate() {
         match root {
             None => return wrong(index, "parent-cycle", "its parents form a cycle".to_owned()),
             // The root comes first, whatever its place.
-            Some(root) if below[*root].is_empty() && index != *root => below[*root].extend([*root, index]),
-            Some(root) if index != *root || below[*root].is_empty() => below[*root].push(index),
+            Some(root) if descendants[*root].is_empty() && index != *root => descendants[*root].extend([*root, index]),
+            Some(root) if index != *root || descendants[*root].is_empty() => descendants[*root].push(index),
             Some(_) => {}
         }
     }
-    Ok(Forest { children, parents_first, below })
+    Ok(ItemTree { children, parents_first, descendants })
 }
 
 #[cfg(test)]
@@ -89,7 +89,7 @@ mod tests {
     }
 
     fn refusal(items: &[Item]) -> String {
-        match forest(items) {
+        match item_tree(items) {
             Err(CartError::Configuration(issue)) => issue.message.key,
             Err(other) => panic!("{other}"),
             Ok(_) => panic!("it is taken"),
@@ -98,9 +98,9 @@ mod tests {
 
     #[test]
     fn each_root_has_what_is_below_it_wherever_it_stands() {
-        let forest = forest(&items(&[Some(1), None, Some(0), None, Some(1)])).unwrap();
-        assert_eq!(forest.below, [vec![], vec![1, 0, 2, 4], vec![], vec![3], vec![]]);
-        assert_eq!(forest.parents_first, [1, 3, 0, 4, 2]);
+        let tree = item_tree(&items(&[Some(1), None, Some(0), None, Some(1)])).unwrap();
+        assert_eq!(tree.descendants, [vec![], vec![1, 0, 2, 4], vec![], vec![3], vec![]]);
+        assert_eq!(tree.parents_first, [1, 3, 0, 4, 2]);
     }
 
     #[test]

@@ -27,7 +27,7 @@ use axum::http::{HeaderMap, Request};
 use axum::routing::post;
 use axum::{Json, Router};
 use cartwright::types::SkuQuery;
-use cartwright::{Blobs as _, Catalogue as _, Digest, NewConfiguration, Picture, ShopId};
+use cartwright::{Blobs as _, Catalog as _, Digest, NewConfiguration, ShopId, StoredThumbnail};
 use cartwright_fake_vendors::samples;
 use cartwright_store::{Keyring, Store};
 use hyper::client::conn::http1::{SendRequest, handshake};
@@ -184,7 +184,7 @@ async fn floor(shop: &Shop, told: Value) -> String {
         let asked: Value = serde_json::from_slice(&body).expect("JSON");
         let configuration = asked["configuration"].as_str().expect("a configuration");
         let digest = Digest::of(configuration.as_bytes());
-        let pictures = [Picture { digest: Digest::of(&picture), bytes: picture, media_type: "image/jpeg" }];
+        let pictures = [StoredThumbnail { digest: Digest::of(&picture), bytes: picture, media_type: "image/jpeg" }];
         let bytes = configuration.as_bytes();
         let new = NewConfiguration { digest, bytes, pictures: &pictures, client: None };
         store.put_configuration(&id, &new).await.expect("kept");
@@ -208,7 +208,7 @@ async fn swapped(shop: &Arc<Shop>, asked: &Arc<Asked>, components: [Value; 2]) -
     let swapping = tokio::spawn(async move {
         for component in components.iter().cycle() {
             tokio::time::sleep(EVERY).await;
-            shop.admin.post(&shop.at("/accounts/expivi/swap"), &json!({ "component": component })).await.ok();
+            shop.admin.post(&shop.at("/accounts/expivi/switch-version"), &json!({ "component": component })).await.ok();
             count.fetch_add(1, Ordering::Relaxed);
         }
     });
@@ -227,7 +227,7 @@ async fn main() {
     let shop = Arc::new(Shop::on(server).await);
     shop.sell().await;
     let _fake = shop.expivi().await;
-    shop.integrator.put(&shop.at("/links"), &links()).await.ok();
+    shop.integrator.put(&shop.at("/product-links"), &links()).await.ok();
     let first = shop.component("expivi").await;
     let mut bytes = cartwright_bundled::EXPIVI.to_vec();
     bytes.extend([0, 6, 5, b'b', b'e', b'n', b'c', b'h']);

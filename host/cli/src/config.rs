@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use anyhow::{Context as _, bail};
 use cartwright::health::RateLimitRules;
-use cartwright_http::address::BaseUrl;
+use cartwright_http::base_url::BaseUrl;
 use cartwright_http::limits::{LimitSettings, client_default};
 use cartwright_store::{DEFAULT_CART_QUOTA_BYTES, DEFAULT_WEBHOOK_QUOTA_BYTES};
 use ipnet::IpNet;
@@ -19,7 +19,7 @@ use crate::telemetry::LogFormat;
 /// Every variable that is read begins so. One that does and is not known is a mistake.
 const PREFIX: &str = "CARTWRIGHT_";
 /// Variables that are no options: the key, and what is logged.
-const OTHERS: [&str; 2] = ["CARTWRIGHT_KEY", "CARTWRIGHT_LOG"];
+const OTHER_VARIABLES: [&str; 2] = ["CARTWRIGHT_KEY", "CARTWRIGHT_LOG"];
 
 /// What can be set, under the same name as a flag, as a variable and in the file.
 #[derive(Debug, Default, Clone, clap::Args, Deserialize)]
@@ -70,8 +70,8 @@ pub(crate) struct Options {
     #[arg(long, value_name = "NUMBER", env = "CARTWRIGHT_WEBHOOK_REQUESTS_PER_SECOND")]
     webhook_requests_per_second: Option<NonZeroU32>,
     /// Maximum wrong access keys per minute from one address; 20 unless given.
-    #[arg(long, value_name = "NUMBER", env = "CARTWRIGHT_WRONG_KEYS_PER_MINUTE")]
-    wrong_keys_per_minute: Option<NonZeroU32>,
+    #[arg(long, value_name = "NUMBER", env = "CARTWRIGHT_FAILED_KEYS_PER_MINUTE")]
+    failed_keys_per_minute: Option<NonZeroU32>,
     /// Maximum open connections; 768 unless given, a quarter of them for proxies alone if --proxies is given. On a full node the
     /// address with the most connections that have no request in progress gives one up to a new connection; when there is none to
     /// give up, the new one is answered 503 and closed. The process must be allowed about 200 descriptors more (ulimit -n).
@@ -103,11 +103,11 @@ pub(crate) struct Options {
     webhook_quota_mib: Option<WebhookQuota>,
     /// For how many seconds a node that was told to stop goes on taking requests, while /health/ready answers 503 so that none are sent
     /// to it any more: longer than whoever asks there waits between two times. 2 unless given.
-    #[arg(long, value_name = "SECONDS", env = "CARTWRIGHT_NOTICE_SECONDS")]
-    notice_seconds: Option<u64>,
+    #[arg(long, value_name = "SECONDS", env = "CARTWRIGHT_DRAIN_DELAY_SECONDS")]
+    drain_delay_seconds: Option<u64>,
     /// For how many seconds work in progress may end after that; 30 unless given.
-    #[arg(long, value_name = "SECONDS", env = "CARTWRIGHT_DRAIN_SECONDS")]
-    drain_seconds: Option<u64>,
+    #[arg(long, value_name = "SECONDS", env = "CARTWRIGHT_DRAIN_TIMEOUT_SECONDS")]
+    drain_timeout_seconds: Option<u64>,
     /// Where metrics are served, at /metrics and without a key: an address that only those reach who collect them. Nowhere unless
     /// given.
     #[arg(long, value_name = "ADDRESS", env = "CARTWRIGHT_METRICS_LISTEN")]
@@ -173,8 +173,8 @@ pub(crate) struct Config {
     pub(crate) vendor_requests_per_second: NonZeroU32,
     pub(crate) cart_quota_bytes: u64,
     pub(crate) webhook_quota_bytes: u64,
-    pub(crate) notice_seconds: u64,
-    pub(crate) drain_seconds: u64,
+    pub(crate) drain_delay_seconds: u64,
+    pub(crate) drain_timeout_seconds: u64,
     pub(crate) metrics_listen: Option<SocketAddr>,
     pub(crate) log_format: LogFormat,
     pub(crate) otlp_endpoint: Option<Url>,
@@ -216,10 +216,10 @@ impl Options {
                 .webhook_requests_per_second
                 .or(file.webhook_requests_per_second)
                 .unwrap_or(usual.webhook_requests_per_second),
-            wrong_keys_per_minute: self
-                .wrong_keys_per_minute
-                .or(file.wrong_keys_per_minute)
-                .unwrap_or(usual.wrong_keys_per_minute),
+            failed_keys_per_minute: self
+                .failed_keys_per_minute
+                .or(file.failed_keys_per_minute)
+                .unwrap_or(usual.failed_keys_per_minute),
             max_connections: self.max_connections.or(file.max_connections).unwrap_or(usual.max_connections),
             max_connections_per_address: self
                 .max_connections_per_address
@@ -258,8 +258,8 @@ impl Options {
                 .webhook_quota_mib
                 .or(file.webhook_quota_mib)
                 .map_or(DEFAULT_WEBHOOK_QUOTA_BYTES, QuotaMib::bytes),
-            notice_seconds: self.notice_seconds.or(file.notice_seconds).unwrap_or(2),
-            drain_seconds: self.drain_seconds.or(file.drain_seconds).unwrap_or(30),
+            drain_delay_seconds: self.drain_delay_seconds.or(file.drain_delay_seconds).unwrap_or(2),
+            drain_timeout_seconds: self.drain_timeout_seconds.or(file.drain_timeout_seconds).unwrap_or(30),
             metrics_listen: self.metrics_listen.or(file.metrics_listen),
             log_format: self.log_format.or(file.log_format).unwrap_or_default(),
             otlp_endpoint,
@@ -272,7 +272,7 @@ pub(crate) fn check_environment(command: &clap::Command) -> anyhow::Result<()> {
     let known: Vec<String> = command
         .get_arguments()
         .filter_map(|argument| Some(argument.get_env()?.to_str()?.to_owned()))
-        .chain(OTHERS.map(str::to_owned))
+        .chain(OTHER_VARIABLES.map(str::to_owned))
         .collect();
     for (name, _) in std::env::vars_os() {
         let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX)) else { continue };

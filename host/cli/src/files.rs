@@ -4,8 +4,8 @@ use std::path::Path;
 
 use anyhow::{Context as _, anyhow, bail};
 use cartwright::types::{Rounding, VariantInfo};
-use cartwright::{Release, Secret, Shop};
-use cartwright_service::typed;
+use cartwright::{ReleasePolicy, Secret, Shop};
+use cartwright_service::input;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -15,9 +15,9 @@ pub(crate) fn json_file<T: DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
     read(path, |text| Ok(serde_json::from_str(text)?))
 }
 
-/// The same, [`exactly`].
-pub(crate) fn exact_file<T: DeserializeOwned + Serialize>(path: &Path) -> anyhow::Result<T> {
-    read(path, exactly)
+/// The same, [`parse_strict`].
+pub(crate) fn strict_json_file<T: DeserializeOwned + Serialize>(path: &Path) -> anyhow::Result<T> {
+    read(path, parse_strict)
 }
 
 fn read<T>(path: &Path, taken: impl FnOnce(&str) -> anyhow::Result<T>) -> anyhow::Result<T> {
@@ -30,7 +30,7 @@ fn read<T>(path: &Path, taken: impl FnOnce(&str) -> anyhow::Result<T>) -> anyhow
 ///
 /// # Errors
 /// What is missing or of another type, and the path of every member that is not the type's.
-pub(crate) fn exactly<T: DeserializeOwned + Serialize>(text: &str) -> anyhow::Result<T> {
+pub(crate) fn parse_strict<T: DeserializeOwned + Serialize>(text: &str) -> anyhow::Result<T> {
     let taken: T = serde_json::from_str(text)?;
     let mut unknown = Vec::new();
     unknown_members(&serde_json::from_str(text)?, &serde_json::to_value(&taken)?, "", &mut unknown);
@@ -113,8 +113,8 @@ impl Catalog {
             .iter()
             .map(|entry| {
                 let price = entry.price.as_deref().map(|text| {
-                    let amount = typed::amount(text, &self.currency, self.scale);
-                    amount.map_err(|why| anyhow!("the price of {}: {why}", entry.sku))
+                    let amount = input::amount(text, &self.currency, self.scale);
+                    amount.map_err(|reason| anyhow!("the price of {}: {reason}", entry.sku))
                 });
                 Ok(VariantInfo {
                     id: entry.id.clone().unwrap_or_else(|| entry.sku.clone()),
@@ -149,7 +149,7 @@ impl Catalog {
             seal_seconds: 3600,
             pin_seconds: 86_400,
             sell_unconfigured: false,
-            release: Release::Paid,
+            release: ReleasePolicy::Paid,
             max_storefront_body_bytes: None,
         })
     }

@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use cartwright::types::{ChoiceSource, Field};
-use cartwright::webhook::entered;
-use cartwright::{Capability, Cartwright, Plugin};
+use cartwright::webhook::form_value;
+use cartwright::{Capability, Cartwright, PluginVersion};
 use cartwright_service::source;
 
 /// Show what a plugin is: identity, digest, worlds, imports, hosts, strategies, settings.
@@ -29,21 +29,21 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let host = builder.start()?;
     let plugin = source::install(&host, &arguments.plugin).await?;
     if arguments.json {
-        say!("{}", serde_json::to_string_pretty(&as_json(&plugin))?);
+        print_line!("{}", serde_json::to_string_pretty(&as_json(&plugin))?);
     } else {
         print(&plugin);
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn as_json(plugin: &Plugin) -> serde_json::Value {
+fn as_json(plugin: &PluginVersion) -> serde_json::Value {
     serde_json::json!({
         "digest": plugin.digest(),
         "bytes": plugin.size(),
         "contract": cartwright::CONTRACT,
         "worlds": plugin.worlds(),
         "imports": plugin.imports(),
-        "about": plugin.about(),
+        "about": plugin.metadata(),
     })
 }
 
@@ -52,51 +52,51 @@ fn list(values: &[String]) -> String {
 }
 
 /// What else there is to know of a field before it is filled in.
-fn notes(field: &Field) -> Vec<String> {
-    let mut notes = Vec::new();
+fn field_notes(field: &Field) -> Vec<String> {
+    let mut field_notes = Vec::new();
     match &field.choices {
         ChoiceSource::None => {}
         ChoiceSource::Fixed(choices) => {
             let values: Vec<&str> = choices.iter().map(|choice| choice.value.as_str()).collect();
-            notes.push(format!("one of {}", values.join(", ")));
+            field_notes.push(format!("one of {}", values.join(", ")));
         }
-        ChoiceSource::Dynamic => notes.push("one of what the vendor's server offers".to_owned()),
+        ChoiceSource::Dynamic => field_notes.push("one of what the vendor's server offers".to_owned()),
     }
-    if let Some(default) = field.default.as_ref().and_then(entered) {
+    if let Some(default) = field.default.as_ref().and_then(form_value) {
         // A text as it is, anything else as it stands in the settings file.
         let default = default.as_str().map_or_else(|| default.to_string(), str::to_owned);
-        notes.push(format!("default {default}"));
+        field_notes.push(format!("default {default}"));
     }
     if let Some(condition) = &field.enabled_when {
-        notes.push(format!("only while {} is {}", condition.field, condition.one_of.join(" or ")));
+        field_notes.push(format!("only while {} is {}", condition.field, condition.one_of.join(" or ")));
     }
     if field.kind == "secret" {
         let hosts = match field.hosts.is_empty() {
             true => "nobody; it only makes digests".to_owned(),
             false => field.hosts.join(", "),
         };
-        notes.push(format!("sent to {hosts}"));
+        field_notes.push(format!("sent to {hosts}"));
     }
-    notes
+    field_notes
 }
 
-fn print(plugin: &Plugin) {
-    let about = plugin.about();
+fn print(plugin: &PluginVersion) {
+    let about = plugin.metadata();
     let identity = &about.identity;
-    say!("{} {} ({}), by {}", identity.name, identity.version, identity.id, identity.vendor);
-    say!("  digest        {}", plugin.digest());
-    say!("  size          {} bytes", plugin.size());
+    print_line!("{} {} ({}), by {}", identity.name, identity.version, identity.id, identity.vendor);
+    print_line!("  digest        {}", plugin.digest());
+    print_line!("  size          {} bytes", plugin.size());
     let worlds: Vec<String> = plugin.worlds().iter().map(|world| world.name().to_owned()).collect();
-    say!("  worlds        {} of {}", worlds.join(", "), cartwright::CONTRACT);
-    say!("  capabilities  {}", list(&identity.capabilities));
+    print_line!("  worlds        {} of {}", worlds.join(", "), cartwright::CONTRACT);
+    print_line!("  capabilities  {}", list(&identity.capabilities));
     let strategies: Vec<String> =
         identity.strategies.iter().map(|strategy| format!("{} ({})", strategy.name, strategy.title.text)).collect();
-    say!("  strategies    {}", list(&strategies));
-    say!("  asks to reach {}", list(&identity.hosts));
-    say!("  asks for      {}", list(&identity.grants));
+    print_line!("  strategies    {}", list(&strategies));
+    print_line!("  asks to reach {}", list(&identity.hosts));
+    print_line!("  asks for      {}", list(&identity.grants));
     let endpoints: Vec<String> = about.endpoints.iter().map(|endpoint| endpoint.name.clone()).collect();
-    say!("  webhooks      {}", list(&endpoints));
-    say!("  settings");
+    print_line!("  webhooks      {}", list(&endpoints));
+    print_line!("  settings");
     for field in &about.form.0 {
         let mut marks = Vec::new();
         if field.required {
@@ -112,19 +112,19 @@ fn print(plugin: &Plugin) {
             marks.push("vendor may push");
         }
         let marks = if marks.is_empty() { String::new() } else { format!(" [{}]", marks.join(", ")) };
-        say!("    {:<28} {:<13} {}{marks}", field.name, field.kind, field.label.text);
-        for note in notes(field) {
-            say!("    {:<28} {:<13} {note}", "", "");
+        print_line!("    {:<28} {:<13} {}{marks}", field.name, field.kind, field.label.text);
+        for note in field_notes(field) {
+            print_line!("    {:<28} {:<13} {note}", "", "");
         }
     }
-    say!("  imports");
+    print_line!("  imports");
     for import in plugin.imports() {
-        say!("    {import}");
+        print_line!("    {import}");
     }
     if plugin.imports().iter().any(|import| import.starts_with("cartwright:plugin/http@")) {
-        say!("  its network imports answer in");
+        print_line!("  its network imports answer in");
         let hooks = plugin.hooks().filter(|hook| hook.capabilities().contains(&Capability::Http));
         let names: Vec<&str> = hooks.map(|hook| hook.name()).collect();
-        say!("    {}", names.join(", "));
+        print_line!("    {}", names.join(", "));
     }
 }

@@ -10,7 +10,7 @@ use cartwright_store::{NewAccessKey, Role, StoreError};
 use clap::ValueEnum;
 use ipnet::IpNet;
 
-use crate::desk::{Database, Person};
+use crate::desk::{Actor, Database};
 
 /// Make, list and revoke access keys.
 #[derive(clap::Args)]
@@ -21,7 +21,7 @@ pub(crate) struct Keys {
 
 #[derive(clap::Subcommand)]
 enum Command {
-    Make(Make),
+    Create(Create),
     List(List),
     Revoke(Revoke),
 }
@@ -44,7 +44,7 @@ enum RoleName {
 #[command(
     after_help = "Example:\n  cartwright keys make --role backend --label webshop --database sqlite:cartwright.db --key-file cartwright.key"
 )]
-struct Make {
+struct Create {
     /// What it is for.
     #[arg(long)]
     role: RoleName,
@@ -60,7 +60,7 @@ struct Make {
     #[command(flatten)]
     database: Database,
     #[command(flatten)]
-    person: Person,
+    actor: Actor,
 }
 
 /// List the access keys, revoked ones included.
@@ -78,13 +78,13 @@ struct Revoke {
     #[command(flatten)]
     database: Database,
     #[command(flatten)]
-    person: Person,
+    actor: Actor,
 }
 
 pub(crate) async fn run(arguments: Keys) -> anyhow::Result<ExitCode> {
     let now = SystemTime::now();
     match arguments.command {
-        Command::Make(Make { role, shop, label, networks, database, person }) => {
+        Command::Create(Create { role, shop, label, networks, database, actor }) => {
             let role = match (role, shop) {
                 (RoleName::Storefront, Some(shop)) => Role::Storefront { shop },
                 (RoleName::Integrator, Some(shop)) => Role::Integrator { shop },
@@ -95,27 +95,27 @@ pub(crate) async fn run(arguments: Keys) -> anyhow::Result<ExitCode> {
             };
             let key = NewAccessKey { role, label, networks, expires: None };
             // The first key of an installation is made before anything is served.
-            let store = database.open_or_make().await?;
-            let made = store.make_access_key(&key, &person.name(), now).await;
+            let store = database.open_or_create().await?;
+            let made = store.create_access_key(&key, &actor.name(), now).await;
             let (_, text) = made.map_err(|error| match error {
                 StoreError::NotFound { what: "shop", id } => anyhow!(
                     "shop {id} not found; create it first, on the pages of `cartwright serve` or with PUT /v1/shops/{id}"
                 ),
                 error => error.into(),
             })?;
-            say!("{}", String::from_utf8_lossy(text.expose()));
+            print_line!("{}", String::from_utf8_lossy(text.expose()));
         }
         Command::List(List { database }) => {
             for key in database.open().await?.access_keys(None, None, u32::MAX).await? {
                 let shop = key.role.shop().map_or_else(|| "every shop".to_owned(), ToString::to_string);
                 let ended = key.revoked.map_or_else(String::new, |at| format!(", revoked {}", moment(at)));
                 let used = key.last_used.map_or_else(|| "never used".to_owned(), |at| format!("used {}", moment(at)));
-                say!("{}  {:<10} {shop}  {}, {used}{ended}", key.id, key.role.name(), key.label);
+                print_line!("{}  {:<10} {shop}  {}, {used}{ended}", key.id, key.role.name(), key.label);
             }
         }
-        Command::Revoke(Revoke { key, database, person }) => {
-            database.open().await?.revoke_access_key(None, &key, &person.name(), now).await?;
-            say!("{key} is revoked");
+        Command::Revoke(Revoke { key, database, actor }) => {
+            database.open().await?.revoke_access_key(None, &key, &actor.name(), now).await?;
+            print_line!("{key} is revoked");
         }
     }
     Ok(ExitCode::SUCCESS)

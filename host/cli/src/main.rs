@@ -5,17 +5,17 @@
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 /// Says a line on standard output; ends the command when that cannot be done.
-macro_rules! say {
+macro_rules! print_line {
     ($($text:tt)*) => { cartwright_service::output::line(format_args!($($text)*)) };
 }
 
 mod config;
 mod desk;
-mod failed;
+mod failure;
 mod files;
+mod handle;
 mod inspect;
 mod keys;
-mod order;
 mod plan;
 mod serve;
 mod telemetry;
@@ -50,7 +50,7 @@ struct Arguments {
 enum Command {
     Inspect(inspect::Arguments),
     Plan(Box<plan::Arguments>),
-    Order(Box<order::Arguments>),
+    Order(Box<handle::Arguments>),
     Jobs(desk::Jobs),
     Orders(desk::Orders),
     Keys(keys::Keys),
@@ -69,7 +69,7 @@ async fn main() -> ExitCode {
     let result = match command {
         Command::Inspect(arguments) => inspect::run(arguments).await,
         Command::Plan(arguments) => plan::run(*arguments).await,
-        Command::Order(arguments) => order::run(*arguments).await,
+        Command::Order(arguments) => handle::run(*arguments).await,
         Command::Jobs(arguments) => desk::run_jobs(arguments).await,
         Command::Orders(arguments) => desk::run_orders(arguments).await,
         Command::Keys(arguments) => keys::run(arguments).await,
@@ -80,8 +80,8 @@ async fn main() -> ExitCode {
     match result {
         Ok(code) => code,
         Err(error) => {
-            output::complain(&format!("error: {error:#}"));
-            output::complain("help: `cartwright help` shows every command and what it wants");
+            output::print_error(&format!("error: {error:#}"));
+            output::print_error("help: `cartwright help` shows every command and what it wants");
             ExitCode::FAILURE
         }
     }

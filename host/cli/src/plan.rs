@@ -7,8 +7,8 @@ use std::sync::mpsc::{Sender, channel};
 
 use anyhow::Context as _;
 use cartwright::{
-    AccountId, AccountSetup, AddToCart, CartChange, CartLine, CartOperation, Cartwright, Grants, Link, MemoryCatalogue,
-    Plugin, ShopId, Stage, StrategyChoice, Visitor,
+    AccountId, AccountSetup, AddToCart, CartChange, CartLine, CartOperation, Cartwright, Grants, MemoryCatalog,
+    PluginVersion, ProductLink, ShopId, Stage, StrategyChoice, Visitor,
 };
 use cartwright_service::grants::Grant;
 use cartwright_service::words::amount;
@@ -17,7 +17,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use crate::failed::Failed;
+use crate::failure::Failure;
 use crate::files::{Catalog, json_file};
 
 /// Plan a cart from a configuration, as a shop would: decode, check, price, plan, check again, seal.
@@ -72,10 +72,10 @@ pub(crate) struct Arguments {
     grants: Vec<Grant>,
     /// Ask for an offer instead of buying.
     #[arg(long, conflicts_with = "replace")]
-    quotation: bool,
+    quote: bool,
     /// The cart as it is.
     #[arg(long)]
-    existing: Option<PathBuf>,
+    cart: Option<PathBuf>,
     /// Ask this server instead of the vendor's: sets the setting that the plugin's first host is named by, and allows the
     /// address, without TLS too.
     #[arg(long)]
@@ -91,36 +91,36 @@ pub(crate) struct Arguments {
 /// A cart: its lines, or the plan that made it from nothing.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Existing {
+enum ExistingCart {
     Lines(Vec<CartLine>),
     Plan(CartChange),
 }
 
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let (told, stages) = channel();
-    let result = change(&arguments, told).await;
+    let (stage_sender, stages) = channel();
+    let result = change(&arguments, stage_sender).await;
     let stages: Vec<Stage> = stages.try_iter().collect();
     if arguments.explain && !arguments.json {
         explain(&stages);
     }
     match result {
-        Ok(change) if arguments.json => say!("{}", serde_json::to_string_pretty(&change)?),
+        Ok(change) if arguments.json => print_line!("{}", serde_json::to_string_pretty(&change)?),
         Ok(change) => print(&change),
         Err(failed) => {
             let mut typed = failed.typed()?;
             if arguments.json {
                 typed["stages"] = json!(stages);
             }
-            output::complain(&serde_json::to_string_pretty(&typed)?);
+            output::print_error(&serde_json::to_string_pretty(&typed)?);
             return Ok(ExitCode::FAILURE);
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn change(arguments: &Arguments, told: Sender<Stage>) -> Result<CartChange, Failed> {
+async fn change(arguments: &Arguments, stage_sender: Sender<Stage>) -> Result<CartChange, Failure> {
     let catalog: Catalog = json_file(&arguments.catalog)?;
-    let mut builder = Cartwright::builder().catalogue(Arc::new(MemoryCatalogue::new(catalog.variants()?)));
+    let mut builder = Cartwright::builder().catalog(Arc::new(MemoryCatalog::new(catalog.variants()?)));
     if let Some(cache) = source::cache() {
         builder = builder.cache(cache);
     }
@@ -132,26 +132,26 @@ async fn change(arguments: &Arguments, told: Sender<Stage>) -> Result<CartChange
     host.add_shop(shop)?;
     let mut settings: Map<String, Value> = json_file(&arguments.settings)?;
     if let Some(url) = &arguments.vendor_url {
-        settings.insert(grants::address_setting(&plugin)?.to_owned(), json!(url.as_str()));
+        settings.insert(grants::url_setting(&plugin)?.to_owned(), json!(url.as_str()));
     }
     let account: AccountId = plugin.id().as_str().parse().context("the account's id")?;
     let server = arguments.vendor_url.iter().flat_map(grants::server);
     let granted: Vec<Grant> = server.chain(arguments.grants.iter().cloned()).collect();
-    let grants = grants::with(grants::declared(&plugin, &settings), &granted);
+    let grants = grants::add_grants(grants::declared(&plugin, &settings), &granted);
     host.set_account(&id, plugin.digest(), AccountSetup { id: account.clone(), settings, grants }).await?;
 
     let mut link: Map<String, Value> = json_file(&arguments.association)?;
     link.insert("account".to_owned(), json!(account));
-    let mut link: Link = serde_json::from_value(Value::Object(link))
+    let mut link: ProductLink = serde_json::from_value(Value::Object(link))
         .with_context(|| format!("{} is no association", arguments.association.display()))?;
     let strategy = strategy(&host, &id, &plugin, arguments, &mut link).await?;
     let product = link.shop_product.clone();
     host.link(&id, link).await?;
 
-    let lines: Vec<CartLine> = match &arguments.existing {
+    let lines: Vec<CartLine> = match &arguments.cart {
         Some(path) => match json_file(path)? {
-            Existing::Lines(lines) => lines,
-            Existing::Plan(plan) => {
+            ExistingCart::Lines(lines) => lines,
+            ExistingCart::Plan(plan) => {
                 let mut lines = Vec::new();
                 plan.apply(&mut lines);
                 lines
@@ -169,20 +169,20 @@ async fn change(arguments: &Arguments, told: Sender<Stage>) -> Result<CartChange
         strategy,
         lines,
         visitor: Visitor::default(),
-        stages: Some(told),
+        stages: Some(stage_sender),
     };
     Ok(match &arguments.replace {
         Some(key) => {
-            let key = whole_key(&add.lines, key)?;
+            let key = resolve_key(&add.lines, key)?;
             host.edit_line(&id, &key, arguments.quantity, add).await?
         }
-        None if arguments.quotation => host.request_quotation(&id, add).await?,
+        None if arguments.quote => host.request_quote(&id, add).await?,
         None => host.add_to_cart(&id, add).await?,
     })
 }
 
 /// The key of the one line whose key begins so.
-fn whole_key(lines: &[CartLine], begins: &str) -> anyhow::Result<String> {
+fn resolve_key(lines: &[CartLine], begins: &str) -> anyhow::Result<String> {
     let mut found = lines.iter().filter(|line| line.parent.is_none() && line.key.starts_with(begins));
     match (found.next(), found.next()) {
         (Some(_), Some(_)) => anyhow::bail!("several lines of the cart have keys that begin with {begins:?}"),
@@ -196,10 +196,10 @@ fn whole_key(lines: &[CartLine], begins: &str) -> anyhow::Result<String> {
 async fn strategy(
     host: &Cartwright,
     shop: &ShopId,
-    vendor: &Plugin,
+    vendor: &PluginVersion,
     arguments: &Arguments,
-    link: &mut Link,
-) -> Result<Option<StrategyChoice>, Failed> {
+    link: &mut ProductLink,
+) -> Result<Option<StrategyChoice>, Failure> {
     let Some(wanted) = arguments.strategy.as_deref() else { return Ok(None) };
     if !wanted.ends_with(".wasm") {
         if arguments.strategy_settings.is_some() {
@@ -219,12 +219,15 @@ async fn strategy(
         None => Map::new(),
     };
     // What an account must have is the account's, also where a product may override it.
-    let form = &plugin.about().form;
+    let form = &plugin.metadata().form;
     let is_own = |name: &str| form.field(name).is_some_and(|field| field.per_product && !field.required);
     let own: Vec<String> = settings.keys().filter(|name| is_own(name)).cloned().collect();
     link.strategy_settings.extend(own.into_iter().filter_map(|name| settings.remove_entry(&name)));
-    let setup =
-        AccountSetup { id: account.clone(), settings, grants: grants::with(Grants::default(), &arguments.grants) };
+    let setup = AccountSetup {
+        id: account.clone(),
+        settings,
+        grants: grants::add_grants(Grants::default(), &arguments.grants),
+    };
     host.set_account(shop, plugin.digest(), setup).await?;
     link.strategy = StrategyChoice { account: Some(account), name: None };
     Ok(Some(link.strategy.clone()))
@@ -232,33 +235,33 @@ async fn strategy(
 
 fn explain(stages: &[Stage]) {
     for stage in stages {
-        say!("{:>8} µs  {:<11} {}", stage.micros, stage.stage, stage.result);
+        print_line!("{:>8} µs  {:<11} {}", stage.micros, stage.stage, stage.result);
         for line in &stage.log {
-            say!("{:>13}{}: {}", "", line.level, line.text.trim_end());
+            print_line!("{:>13}{}: {}", "", line.level, line.text.trim_end());
         }
     }
     if !stages.is_empty() {
-        say!("");
+        print_line!("");
     }
 }
 
 fn print(change: &CartChange) {
     if change.operations.is_empty() {
-        say!("nothing changes");
+        print_line!("nothing changes");
     }
     for operation in &change.operations {
         match operation {
             CartOperation::Add { lines } => print_lines("add", lines),
             CartOperation::Replace { key, lines } => print_lines(&format!("replace {}", short(key)), lines),
             CartOperation::Update { lines } => print_lines("update", lines),
-            CartOperation::RequestQuotation { lines } => print_lines("request a quotation for", lines),
+            CartOperation::RequestQuote { lines } => print_lines("request a quotation for", lines),
             CartOperation::Remove { keys } => {
-                say!("remove {}", keys.iter().map(|key| short(key)).collect::<Vec<_>>().join(", "));
+                print_line!("remove {}", keys.iter().map(|key| short(key)).collect::<Vec<_>>().join(", "));
             }
         }
     }
     for warning in &change.warnings {
-        say!("warning: {}", warning.text);
+        print_line!("warning: {}", warning.text);
     }
 }
 
@@ -270,16 +273,16 @@ pub(crate) fn print_lines(what: &str, lines: &[CartLine]) {
     for line in lines {
         let indent = if line.parent.is_some() { "    " } else { "  " };
         if line.parent.is_none() {
-            say!("{what}");
+            print_line!("{what}");
         }
         let sku = line.sku.as_deref().unwrap_or("-");
         let amount = amount(&line.price.total);
-        say!("{indent}{} × {} [{sku}] {amount}  key {}", line.quantity, line.title, short(&line.key));
+        print_line!("{indent}{} × {} [{sku}] {amount}  key {}", line.quantity, line.title, short(&line.key));
         for part in &line.shown {
-            say!("{indent}    {}: {}", part.name, part.value);
+            print_line!("{indent}    {}: {}", part.name, part.value);
         }
         for adjustment in &line.price.adjustments {
-            say!("{indent}    {}: {} each", adjustment.label.text, self::amount(&adjustment.amount));
+            print_line!("{indent}    {}: {} each", adjustment.label.text, self::amount(&adjustment.amount));
         }
     }
 }

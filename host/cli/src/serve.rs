@@ -9,10 +9,10 @@ use std::time::Duration;
 use anyhow::Context as _;
 use cartwright::SystemClock;
 use cartwright::health::{RateLimitRules, Rules};
-use cartwright_http::address::BaseUrl;
+use cartwright_http::base_url::BaseUrl;
 use cartwright_http::limits::Limits;
-use cartwright_http::{Observed, Serving, Starting, serve};
-use cartwright_service::output::complain;
+use cartwright_http::{Observability, ServeOptions, Starting, serve};
+use cartwright_service::output::print_error;
 use cartwright_service::{database, installation};
 use clap::Args as _;
 use tokio::net::TcpListener;
@@ -43,16 +43,17 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let telemetry = Telemetry::start(config.log_format, config.otlp_endpoint.as_ref(), &config.node)?;
     let (starting, listener) = Starting::begin(listen(config.listen).await?)?;
     if config.log_format == LogFormat::Text {
-        complain("starting; the first time the plugins are compiled, which takes some seconds");
+        print_error("starting; the first time the plugins are compiled, which takes some seconds");
     }
-    let store = database::open_or_make(&config.database, config.key_file.as_deref()).await?;
+    let store = database::open_or_create(&config.database, config.key_file.as_deref()).await?;
     let clock = Arc::new(SystemClock);
-    let observed = Arc::new(Observed::new(clock));
+    let observability = Arc::new(Observability::new(clock));
     store.set_cart_quota(config.cart_quota_bytes);
     store.set_webhook_quota(config.webhook_quota_bytes);
     let rate_limit = RateLimitRules::per_second(config.vendor_requests_per_second);
     let health = Rules { rate_limit, ..Rules::default() };
-    let installation = installation::start(config.installation, config.cache, store, observed.clone(), health).await?;
+    let installation =
+        installation::start(config.installation, config.cache, store, observability.clone(), health).await?;
     let scraped = match config.metrics_listen {
         Some(address) => Some(listen(address).await?),
         None => None,
@@ -67,27 +68,27 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     };
     starting.end().await;
     let public_url = config.public_url.map_or_else(|| url_of(&listener), Ok)?;
-    say!("listening at http://{}/", listener.local_addr()?);
+    print_line!("listening at http://{}/", listener.local_addr()?);
     if let Some((listener, _)) = &admin {
-        say!("admin pages at http://{}/admin", listener.local_addr()?);
+        print_line!("admin pages at http://{}/admin", listener.local_addr()?);
     }
     if let Some(scraped) = &scraped {
-        say!("metrics at http://{}/metrics", scraped.local_addr()?);
+        print_line!("metrics at http://{}/metrics", scraped.local_addr()?);
     }
-    let serving = Serving {
+    let serving = ServeOptions {
         listener,
         admin,
-        scraped,
-        observed,
+        metrics_listener: scraped,
+        observability,
         public_url,
         limits: Limits::new(config.limits, &config.proxies),
         proxies: config.proxies,
         worker: config.node,
-        notice: Duration::from_secs(config.notice_seconds),
-        patience: Duration::from_secs(config.drain_seconds),
+        drain_delay: Duration::from_secs(config.drain_delay_seconds),
+        drain_timeout: Duration::from_secs(config.drain_timeout_seconds),
         pages: cartwright_admin::routes,
     };
-    serve(installation, serving, told_to_stop()).await?;
+    serve(installation, serving, shutdown_signal()).await?;
     telemetry.flush().await;
     Ok(ExitCode::SUCCESS)
 }
@@ -103,7 +104,7 @@ async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
         .with_context(|| format!("{address} cannot be listened at; is another process there?"))
 }
 
-async fn told_to_stop() {
+async fn shutdown_signal() {
     let interrupted = async {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;

@@ -25,9 +25,9 @@ use tracing_subscriber::{Layer, Registry, fmt};
 use url::Url;
 
 /// Says what is logged, as `tracing-subscriber` reads it: "cartwright=info". Errors unless it is set.
-const WHAT: &str = "CARTWRIGHT_LOG";
+const LOG_VARIABLE: &str = "CARTWRIGHT_LOG";
 /// How long the collector may take for the last spans when the process ends, and for any others.
-const PATIENCE: Duration = Duration::from_secs(5);
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How lines are written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum, Deserialize)]
@@ -65,7 +65,7 @@ impl Telemetry {
     pub(crate) async fn flush(self) {
         let Some(traces) = self.traces else { return };
         // It waits in its thread.
-        let flushed = tokio::task::spawn_blocking(move || traces.shutdown_with_timeout(PATIENCE)).await;
+        let flushed = tokio::task::spawn_blocking(move || traces.shutdown_with_timeout(FLUSH_TIMEOUT)).await;
         if let Ok(Err(error)) = flushed {
             tracing::warn!(%error, "the last spans were not sent");
         }
@@ -88,7 +88,7 @@ fn start_with(format: LogFormat, traces: Option<&SdkTracerProvider>) {
             .with_threads(false)
             .with_filter(FilterFn::new(is_traced).with_max_level_hint(LevelFilter::INFO))
     });
-    Registry::default().with(lines.with_filter(EnvFilter::from_env(WHAT))).with(spans).init();
+    Registry::default().with(lines.with_filter(EnvFilter::from_env(LOG_VARIABLE))).with(spans).init();
 }
 
 fn is_traced(what: &Metadata<'_>) -> bool {
@@ -100,10 +100,11 @@ fn traces(collector: &Url, node: &str) -> anyhow::Result<SdkTracerProvider> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     // Not the host's way out (`capability/egress.rs` of the runtime): nobody but the operator names this server, and it may stand at
     // an address that is not public.
-    let client = reqwest::Client::builder().timeout(PATIENCE).build().context("no HTTP client for the collector")?;
+    let client =
+        reqwest::Client::builder().timeout(FLUSH_TIMEOUT).build().context("no HTTP client for the collector")?;
     let exporter = SpanExporter::builder()
         .with_http()
-        .with_http_client(OnRuntime { client: Arc::new(client), runtime: Handle::current() })
+        .with_http_client(RuntimeHttpClient { client: Arc::new(client), runtime: Handle::current() })
         .with_endpoint(format!("{}/v1/traces", collector.as_str().trim_end_matches('/')))
         .build()
         .with_context(|| format!("traces cannot be sent to {collector}"))?;
@@ -119,13 +120,13 @@ fn traces(collector: &Url, node: &str) -> anyhow::Result<SdkTracerProvider> {
 
 /// Sends from the runtime what the exporter's thread, which has none, wants sent.
 #[derive(Debug)]
-struct OnRuntime {
+struct RuntimeHttpClient {
     client: Arc<reqwest::Client>,
     runtime: Handle,
 }
 
 #[async_trait]
-impl HttpClient for OnRuntime {
+impl HttpClient for RuntimeHttpClient {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         let client = self.client.clone();
         self.runtime.spawn(async move { client.send_bytes(request).await }).await?

@@ -21,21 +21,21 @@ pub struct HookError {
     /// The failure.
     pub failure: Failure,
     /// What an order hook emitted before it failed. It stays applied.
-    #[serde(skip_serializing_if = "Said::is_empty")]
-    pub said: Box<Said>,
+    #[serde(skip_serializing_if = "EmittedOutcomes::is_empty")]
+    pub outcomes: Box<EmittedOutcomes>,
 }
 
 /// What an order hook emitted and logged before it failed.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Said {
+pub struct EmittedOutcomes {
     /// What came of the event, in order.
     pub outcomes: Vec<Outcome>,
     /// What it logged.
     pub log: Vec<LogLine>,
 }
 
-impl Said {
+impl EmittedOutcomes {
     fn is_empty(&self) -> bool {
         self.outcomes.is_empty() && self.log.is_empty()
     }
@@ -126,7 +126,7 @@ pub enum Breach {
 pub enum Failure {
     /// The plugin answered with one of the contract's errors.
     #[error("{}", describe(.0))]
-    Answered(records::Error),
+    PluginError(records::Error),
     /// The call broke a limit of the host.
     #[error("{0}")]
     Limit(Breach),
@@ -137,7 +137,7 @@ pub enum Failure {
     #[error(
         "a request that must not be sent twice may have arrived: {0}; check in the vendor's back office before you retry"
     )]
-    Unanswered(String),
+    UnansweredRequest(String),
     /// No slot became free in time. A retry may succeed.
     #[error("the host is busy: no call slot became free within {waited_ms} ms; try again")]
     Busy {
@@ -149,18 +149,18 @@ pub enum Failure {
     NotExported(String),
     /// The plugin's answer breaks the contract.
     #[error("the plugin's answer breaks the contract: {0}")]
-    BrokeContract(String),
+    ContractViolation(String),
 }
 
 impl HookError {
     /// An error of this plugin, without anything that was said before.
     pub fn new(plugin: &PluginId, hook: Hook, failure: Failure) -> Self {
-        Self { plugin: plugin.clone(), hook, failure, said: Box::default() }
+        Self { plugin: plugin.clone(), hook, failure, outcomes: Box::default() }
     }
 
     /// Returns whether a retry may succeed without anybody's help.
     pub fn is_retryable(&self) -> bool {
-        matches!(self.failure, Failure::Busy { .. } | Failure::Answered(records::Error::Unavailable(_)))
+        matches!(self.failure, Failure::Busy { .. } | Failure::PluginError(records::Error::Unavailable(_)))
     }
 }
 
@@ -171,22 +171,22 @@ impl HookError {
 pub enum SetupError {
     /// No such shop.
     #[error("shop {0} not found")]
-    NoShop(ShopId),
+    UnknownShop(ShopId),
     /// No such account.
     #[error("the shop has no vendor account {0}")]
-    NoAccount(AccountId),
+    UnknownAccount(AccountId),
     /// No such link.
     #[error("the product {0:?} is linked to no vendor product")]
-    NoLink(String),
+    NotLinked(String),
     /// No such plugin.
     #[error("no plugin with the digest {0} is installed")]
-    NoPlugin(Digest),
+    UnknownPlugin(Digest),
     /// It is there already.
     #[error("{0} exists already")]
-    Exists(String),
+    AlreadyExists(String),
     /// A version swap must stay with the same plugin.
     #[error("the account runs {current}, the component is {offered}; another vendor is set up as another account")]
-    OtherPlugin {
+    PluginMismatch {
         /// What runs.
         current: PluginId,
         /// What was offered.
@@ -197,7 +197,7 @@ pub enum SetupError {
     Invalid(Vec<FieldIssue>),
     /// Links are wrong, or do not go with the version or the settings that an account is to have. Change these, then try again.
     #[error("{}; change these links, then try again", misfits(.0))]
-    Links(Vec<LinkIssues>),
+    Links(Vec<ProductLinkIssues>),
     /// The plugin failed while it was asked.
     #[error(transparent)]
     Hook(#[from] HookError),
@@ -209,14 +209,14 @@ pub enum SetupError {
 /// What there is to say of a link.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct LinkIssues {
+pub struct ProductLinkIssues {
     /// The platform's product id.
     pub shop_product: String,
     /// Each field.
     pub issues: Vec<FieldIssue>,
 }
 
-fn misfits(links: &[LinkIssues]) -> String {
+fn misfits(links: &[ProductLinkIssues]) -> String {
     let texts: Vec<String> =
         links.iter().map(|link| format!("the product {:?}: {}", link.shop_product, issues(&link.issues))).collect();
     texts.join("; ")

@@ -23,7 +23,7 @@ pub struct Grants {
     pub networks: Vec<IpNet>,
     /// Where the vendor's webhooks may come from; empty = from anywhere.
     #[cfg_attr(feature = "openapi", schema(value_type = Vec<crate::openapi::Network>))]
-    pub webhook_networks: Vec<IpNet>,
+    pub webhook_source_networks: Vec<IpNet>,
     /// Order hooks see addresses.
     pub personal_data: bool,
     /// Strategies may add to and take from prices.

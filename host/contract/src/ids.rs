@@ -8,10 +8,10 @@ use sha2::{Digest as _, Sha256};
 
 /// Text that is no valid id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{value:?} is not a valid {what}: {rule}")]
+#[error("{value:?} is not a valid {kind}: {rule}")]
 pub struct InvalidId {
     /// What it was to be.
-    pub what: &'static str,
+    pub kind: &'static str,
     /// The text.
     pub value: String,
     /// What the text must be like.
@@ -28,7 +28,7 @@ fn is_name(value: &str) -> bool {
 }
 
 macro_rules! name {
-    ($(#[$doc:meta])* $type:ident, $what:literal) => {
+    ($(#[$doc:meta])* $type:ident, $kind:literal) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
@@ -47,7 +47,7 @@ macro_rules! name {
                 if is_name(value) {
                     Ok(Self(value.to_owned()))
                 } else {
-                    Err(InvalidId { what: $what, value: value.chars().take(80).collect(), rule: NAME_RULE })
+                    Err(InvalidId { kind: $kind, value: value.chars().take(80).collect(), rule: NAME_RULE })
                 }
             }
         }
@@ -122,7 +122,7 @@ impl FromStr for Digest {
         match hex::decode_to_slice(value, &mut bytes) {
             Ok(()) if value.bytes().all(|byte| !byte.is_ascii_uppercase()) => Ok(Self(bytes)),
             _ => Err(InvalidId {
-                what: "digest",
+                kind: "digest",
                 value: value.chars().take(80).collect(),
                 rule: "use 64 lower-case hex digits",
             }),
@@ -160,7 +160,7 @@ mod tests {
         ];
         for name in wrong.into_iter().chain(too_long.iter().map(String::as_str)) {
             let error = name.parse::<PluginId>().expect_err(name);
-            assert_eq!(error.what, "plugin id");
+            assert_eq!(error.kind, "plugin id");
             assert!(error.value.chars().count() <= 80, "{error}");
             assert!(name.parse::<ShopId>().is_err() && name.parse::<AccountId>().is_err(), "{name:?}");
         }

@@ -15,7 +15,7 @@ pub struct PlatformError(pub String);
 
 /// The platform's products and prices.
 #[async_trait]
-pub trait Catalogue: Send + Sync {
+pub trait Catalog: Send + Sync {
     /// For each query, in order, every variant that matches, with its price for one in this currency. The price is `None` where
     /// the platform has none in that currency: prices are never converted here.
     async fn resolve(
@@ -50,7 +50,7 @@ pub trait OrderBook: Send + Sync {
     ///
     /// # Errors
     /// When that is not certain either.
-    async fn in_doubt(&self, _shop: &ShopId, _account: &AccountId, _reference: &str) -> Result<bool, PlatformError> {
+    async fn may_exist(&self, _shop: &ShopId, _account: &AccountId, _reference: &str) -> Result<bool, PlatformError> {
         Ok(false)
     }
 }
@@ -94,14 +94,14 @@ pub struct NewConfiguration<'a> {
     /// As the page sent it.
     pub bytes: &'a [u8],
     /// What it looks like. Of one that is planned again, none: they are stored beside it.
-    pub pictures: &'a [Picture],
+    pub pictures: &'a [StoredThumbnail],
     /// Who the shopper is, as `Visitor::client` names them.
     pub client: Option<&'a str>,
 }
 
 /// A picture that was checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Picture {
+pub struct StoredThumbnail {
     /// Its digest.
     pub digest: Digest,
     /// The file.
@@ -112,12 +112,12 @@ pub struct Picture {
 
 /// A catalogue in memory, for tests, examples and the command line.
 #[derive(Debug, Default)]
-pub struct MemoryCatalogue {
+pub struct MemoryCatalog {
     variants: RwLock<Vec<VariantInfo>>,
     rates: RwLock<HashMap<(String, String), String>>,
 }
 
-impl MemoryCatalogue {
+impl MemoryCatalog {
     /// A catalogue of these variants.
     pub fn new(variants: Vec<VariantInfo>) -> Self {
         Self { variants: RwLock::new(variants), rates: RwLock::default() }
@@ -143,7 +143,7 @@ fn in_currency(variant: &VariantInfo, currency: &str) -> VariantInfo {
 }
 
 #[async_trait]
-impl Catalogue for MemoryCatalogue {
+impl Catalog for MemoryCatalog {
     async fn resolve(
         &self,
         _shop: &ShopId,

@@ -1,6 +1,6 @@
 //! The rule for every text that somebody else wrote: a plugin, a vendor, a shopper, an integrator, a platform.
 //!
-//! A text that people read may be changed so that it can be shown: [`shown`] and [`message`]. A text that names something is refused
+//! A text that people read may be changed so that it can be shown: [`display_text`] and [`message`]. A text that names something is refused
 //! instead ([`check_name`]), because a changed name may be another thing's. What is stored is bounded in bytes and holds no NUL, which
 //! PostgreSQL cannot store. A name, such as an id, a SKU or a title, stands in one line and holds no other control character either, nor
 //! one that turns the direction of writing: in a table, a log or a header it would end or hide what it stands in.
@@ -88,28 +88,28 @@ fn is_control(character: char) -> bool {
 
 /// A text as people are shown it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shown {
+pub struct DisplayText {
     /// The text.
     pub text: String,
     /// Does it end with `…` because it was too long?
-    pub is_cut: bool,
+    pub is_truncated: bool,
 }
 
 /// A text as a cart shows it, in at most [`MAX_SHOWN_CHARS`] characters.
 ///
 /// # Errors
 /// For a NUL, which no database keeps and nobody typed.
-pub fn shown(text: &str) -> Result<Shown, TextFault> {
+pub fn display_text(text: &str) -> Result<DisplayText, TextFault> {
     if text.contains('\0') {
         return Err(TextFault::Nul);
     }
-    Ok(readable(text, MAX_SHOWN_CHARS))
+    Ok(sanitize(text, MAX_SHOWN_CHARS))
 }
 
 /// A plugin's message, fit to be shown and kept.
 pub fn message(message: Message) -> Message {
     let Message { key, mut parameters, text } = message;
-    let short = |text: &str| readable(text, MAX_MESSAGE_CHARS).text;
+    let short = |text: &str| sanitize(text, MAX_MESSAGE_CHARS).text;
     parameters.truncate(MAX_MESSAGE_PARAMETERS);
     let parameters = parameters.iter().map(|(name, value)| (short(name), short(value))).collect();
     Message { key: short(&key), parameters, text: short(&text) }
@@ -117,16 +117,16 @@ pub fn message(message: Message) -> Message {
 
 /// A plugin's words about a field, fit to be shown and kept.
 pub fn issue(issue: FieldIssue) -> FieldIssue {
-    let field = readable(&issue.field, MAX_MESSAGE_CHARS).text;
+    let field = sanitize(&issue.field, MAX_MESSAGE_CHARS).text;
     FieldIssue { field, message: message(issue.message), blocking: issue.blocking }
 }
 
 /// A text without characters that steer whoever shows it: line ends and tabs become one blank, other control characters and
 /// overrides of the writing direction go. What is longer than `max_chars` is cut between two signs that a reader sees, and marked.
-pub fn readable(text: &str, max_chars: usize) -> Shown {
-    let text = if text.chars().any(is_control) { without_steering(text) } else { text.to_owned() };
+pub fn sanitize(text: &str, max_chars: usize) -> DisplayText {
+    let text = if text.chars().any(is_control) { strip_control_characters(text) } else { text.to_owned() };
     if text.chars().nth(max_chars).is_none() {
-        return Shown { text, is_cut: false };
+        return DisplayText { text, is_truncated: false };
     }
     let (mut chars, mut end) = (0, 0);
     for (at, sign) in text.grapheme_indices(true) {
@@ -137,7 +137,7 @@ pub fn readable(text: &str, max_chars: usize) -> Shown {
         }
         end = at + sign.len();
     }
-    Shown { text: format!("{}…", &text[..end]), is_cut: true }
+    DisplayText { text: format!("{}…", &text[..end]), is_truncated: true }
 }
 
 /// Cuts an error's text, which may repeat what somebody sent, to at most [`MAX_ERROR_CHARS`]. The middle is left out, because the
@@ -151,7 +151,7 @@ pub fn abridge(text: String) -> String {
     format!("{}…{}", &text[..beginning], &text[end..])
 }
 
-fn without_steering(text: &str) -> String {
+fn strip_control_characters(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut rest = text.chars().peekable();
     while let Some(character) = rest.next() {
@@ -177,7 +177,7 @@ mod tests {
     use super::*;
 
     fn plain(text: &str) -> String {
-        shown(text).unwrap().text
+        display_text(text).unwrap().text
     }
 
     #[test]
@@ -190,28 +190,30 @@ mod tests {
     #[test]
     fn what_nobody_sees_goes_and_a_zero_is_refused() {
         assert_eq!(plain("a\u{7}b\u{202e}c\u{2069}d\u{7f}"), "abcd");
-        assert_eq!(shown("a\0b"), Err(TextFault::Nul));
-        assert_eq!(readable("a\0b", 10).text, "ab");
+        assert_eq!(display_text("a\0b"), Err(TextFault::Nul));
+        assert_eq!(sanitize("a\0b", 10).text, "ab");
     }
 
     #[test]
     fn a_long_text_is_cut_between_two_signs_and_marked() {
         let family = "\u{1F468}\u{200D}\u{1F469}\u{200D}\u{1F467}\u{200D}\u{1F466}";
-        let cut = shown(&format!("{}{family}", "x".repeat(997))).unwrap();
-        assert_eq!((cut.text, cut.is_cut), (format!("{}…", "x".repeat(997)), true));
+        let abridged = display_text(&format!("{}{family}", "x".repeat(997))).unwrap();
+        assert_eq!((abridged.text, abridged.is_truncated), (format!("{}…", "x".repeat(997)), true));
         let fits = format!("{}{family}", "x".repeat(993));
-        assert_eq!(shown(&fits).unwrap(), Shown { text: fits, is_cut: false });
-        let accents = shown(&format!("e{}", "\u{301}".repeat(5000))).unwrap();
+        assert_eq!(display_text(&fits).unwrap(), DisplayText { text: fits, is_truncated: false });
+        let accents = display_text(&format!("e{}", "\u{301}".repeat(5000))).unwrap();
         assert_eq!(accents.text, "…");
-        assert_eq!(shown(&"é".repeat(1001)).unwrap().text.chars().count(), 1000);
+        assert_eq!(display_text(&"é".repeat(1001)).unwrap().text.chars().count(), 1000);
     }
 
     #[test]
     fn a_long_error_keeps_its_beginning_and_its_end() {
-        let cut = abridge(format!("the product {:?} is not linked; link it", "é".repeat(1 << 20)));
-        assert_eq!(cut.chars().count(), MAX_ERROR_CHARS);
+        let abridged = abridge(format!("the product {:?} is not linked; link it", "é".repeat(1 << 20)));
+        assert_eq!(abridged.chars().count(), MAX_ERROR_CHARS);
         assert!(
-            cut.starts_with("the product \"éé") && cut.ends_with("éé\" is not linked; link it") && cut.contains('…')
+            abridged.starts_with("the product \"éé")
+                && abridged.ends_with("éé\" is not linked; link it")
+                && abridged.contains('…')
         );
         let fits = "é".repeat(MAX_ERROR_CHARS);
         assert_eq!(abridge(fits.clone()), fits);

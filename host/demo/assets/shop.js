@@ -16,7 +16,7 @@
     };
     const money = (amount) => new Intl.NumberFormat('en', { style: 'currency', currency }).format(amount);
 
-    const ask = (body) => fetch(`${host}/v1/shops/${shop}/products/${product}/page`, {
+    const ask = (body) => fetch(`${host}/v1/shops/${shop}/products/${product}/embed-data`, {
       method: 'POST',
       headers: { Authorization: `Bearer ${key}`, 'Content-Type': 'application/json' },
       body: JSON.stringify(body),

@@ -4,24 +4,24 @@
 // A line that nobody reads any more ends the demo in order.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
-mod kept;
 mod live;
 mod node;
+mod production;
 mod serve;
+mod setup;
 mod shop;
 mod shops;
 mod story;
-mod workshop;
 
 use std::future::Future;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use cartwright_service::output::{Unsaid, try_line};
+use cartwright_service::output::{OutputClosed, try_line};
 use tokio::signal::unix::{SignalKind, signal};
 
-use self::kept::Kept;
+use self::setup::StoredDemo;
 
 /// Try Cartwright in a browser: a host, two small shops and two vendors' stand-ins, on this machine alone.
 ///
@@ -61,18 +61,18 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     }
     // Before there is anything to remove.
     let interrupted = interrupted()?;
-    let kept = Kept::new().await?;
+    let stored = StoredDemo::new().await?;
     let code = if arguments.check {
         // The story that is left ends its node.
         tokio::select! {
-            told = tell(&kept) => Ok(told.unwrap_or_else(|unsaid| unsaid.code().into())),
+            told = play_story(&stored) => Ok(told.unwrap_or_else(|unsaid| unsaid.code().into())),
             code = interrupted => Ok(code),
         }
     } else {
-        live::run(&kept, arguments.listen, arguments.shops, interrupted).await
+        live::run(&stored, arguments.listen, arguments.shops, interrupted).await
     };
-    kept.remove().await?;
-    match code.map_err(anyhow::Error::downcast::<Unsaid>) {
+    stored.remove().await?;
+    match code.map_err(anyhow::Error::downcast::<OutputClosed>) {
         Ok(code) => Ok(code),
         Err(Ok(unsaid)) => Ok(unsaid.code().into()),
         Err(Err(error)) => Err(error),
@@ -80,10 +80,10 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 }
 
 /// Plays the story, and says how it ended.
-async fn tell(kept: &Kept) -> Result<ExitCode, Unsaid> {
+async fn play_story(stored: &StoredDemo) -> Result<ExitCode, OutputClosed> {
     let mut steps = Steps::default();
-    if let Err(error) = story::play(&mut steps, kept).await {
-        let error = match error.downcast::<Unsaid>() {
+    if let Err(error) = story::play(&mut steps, stored).await {
+        let error = match error.downcast::<OutputClosed>() {
             Ok(unsaid) => return Err(unsaid),
             Err(error) => error,
         };
@@ -93,7 +93,7 @@ async fn tell(kept: &Kept) -> Result<ExitCode, Unsaid> {
             steps.failed = 1;
         }
     }
-    try_line(format_args!("\n{} steps held, {} did not", steps.held, steps.failed))?;
+    try_line(format_args!("\n{} steps held, {} did not", steps.succeeded, steps.failed))?;
     Ok(if steps.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -111,12 +111,12 @@ fn interrupted() -> anyhow::Result<impl Future<Output = ExitCode>> {
 /// Counts and prints the steps.
 #[derive(Default)]
 pub(crate) struct Steps {
-    held: usize,
+    succeeded: usize,
     failed: usize,
 }
 
 impl Steps {
-    pub(crate) fn chapter(&self, title: &str) -> Result<(), Unsaid> {
+    pub(crate) fn chapter(&self, title: &str) -> Result<(), OutputClosed> {
         try_line(format_args!("\n{title}"))
     }
 
@@ -129,7 +129,7 @@ impl Steps {
         let began = Instant::now();
         match doing.await {
             Ok((value, outcome)) => {
-                self.held += 1;
+                self.succeeded += 1;
                 try_line(format_args!("  held    {name}: {outcome} ({} ms)", began.elapsed().as_millis()))?;
                 Ok(value)
             }

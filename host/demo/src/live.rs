@@ -10,24 +10,24 @@ use cartwright::SystemClock;
 use cartwright::health::Rules;
 use cartwright_fake_vendors::{ExpiviConfig, FakeExpivi, FakeTwikit, TwikitConfig};
 use cartwright_http::limits::Limits;
-use cartwright_http::{Observed, Serving, serve};
+use cartwright_http::{Observability, ServeOptions, serve};
 use cartwright_service::output::try_line;
 use cartwright_service::{installation, source};
 use cartwright_store::{NewAccessKey, Role};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-use super::kept::Kept;
-use super::{shop, workshop};
+use super::setup::StoredDemo;
+use super::{production, shop};
 
 /// For how long work in progress may end after the demo was told to stop: whoever waits for a prompt is not kept.
-const PATIENCE: Duration = Duration::from_secs(3);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(3);
 /// Stands for Twikit's five minutes before it repeats a webhook that was not answered well.
-const REPEAT_AFTER: Duration = Duration::from_secs(5);
+const WEBHOOK_REPEAT_DELAY: Duration = Duration::from_secs(5);
 
 /// Starts everything, says where it is, and serves until it is interrupted.
 pub(crate) async fn run(
-    kept: &Kept,
+    stored: &StoredDemo,
     listen: SocketAddr,
     shops: SocketAddr,
     interrupted: impl Future<Output = ExitCode>,
@@ -37,28 +37,34 @@ pub(crate) async fn run(
     let host_url = format!("http://{}", listener.local_addr()?);
     // A print file is there at the first look, which the plugin takes after five seconds.
     let expivi = FakeExpivi::start(ExpiviConfig { polls: 0, ..ExpiviConfig::default() }).await?;
-    let twikit = FakeTwikit::start(TwikitConfig { repeat_after: REPEAT_AFTER, ..TwikitConfig::default() }).await?;
+    let twikit =
+        FakeTwikit::start(TwikitConfig { repeat_after: WEBHOOK_REPEAT_DELAY, ..TwikitConfig::default() }).await?;
     try_line(format_args!("starting; the first time the plugins are compiled, which takes some seconds"))?;
 
-    let observed = Arc::new(Observed::new(Arc::new(SystemClock)));
-    let installation =
-        installation::start("demo".to_owned(), source::cache(), kept.store.clone(), observed.clone(), Rules::default())
-            .await?;
+    let observability = Arc::new(Observability::new(Arc::new(SystemClock)));
+    let installation = installation::start(
+        "demo".to_owned(),
+        source::cache(),
+        stored.store.clone(),
+        observability.clone(),
+        Rules::default(),
+    )
+    .await?;
     let key = NewAccessKey { role: Role::Admin, label: "demo".to_owned(), networks: Vec::new(), expires: None };
-    let (_, key) = kept.store.make_access_key(&key, "demo", SystemTime::now()).await?;
+    let (_, key) = stored.store.create_access_key(&key, "demo", SystemTime::now()).await?;
     let key = String::from_utf8(key.expose().to_vec()).context("a key is text")?;
 
-    let serving = Serving {
+    let serving = ServeOptions {
         listener,
         admin: None,
-        scraped: None,
-        observed,
+        metrics_listener: None,
+        observability,
         public_url: host_url.parse()?,
         proxies: Vec::new(),
         limits: Limits::default(),
         worker: "demo".to_owned(),
-        notice: Duration::ZERO,
-        patience: PATIENCE,
+        drain_delay: Duration::ZERO,
+        drain_timeout: SHUTDOWN_TIMEOUT,
         pages: cartwright_admin::routes,
     };
     let (stop, stopped) = oneshot::channel::<()>();
@@ -79,7 +85,7 @@ pub(crate) async fn run(
     };
     let code = tokio::select! {
         opened = opened => opened,
-        never = workshop::work(&twikit) => match never {},
+        never = production::work(&twikit) => match never {},
         code = interrupted => Ok(code),
     };
     drop(stop);
@@ -89,8 +95,8 @@ pub(crate) async fn run(
     code
 }
 
-async fn bind(address: SocketAddr, who: &str, flag: &str) -> anyhow::Result<TcpListener> {
+async fn bind(address: SocketAddr, actor: &str, flag: &str) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| {
-        format!("{who} cannot listen at {address}; name another address with {flag}, such as {flag} 127.0.0.1:0")
+        format!("{actor} cannot listen at {address}; name another address with {flag}, such as {flag} 127.0.0.1:0")
     })
 }

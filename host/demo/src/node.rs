@@ -11,24 +11,24 @@ use cartwright::Clock;
 use cartwright_service::database::{self, KEY_VARIABLE};
 use cartwright_store::{JobFilter, JobState, JobSummary, Worker, WorkerSettings};
 
-use super::kept::{self, Kept};
+use super::setup::{self, StoredDemo};
 
 /// The variable of the host's secret, which each node has.
 const SECRET_VARIABLE: &str = "CARTWRIGHT_DEMO_SECRET";
 /// After so long another node goes on with a dead one's jobs. Short, because the story waits for it; a busy machine still keeps it.
 pub(crate) const LEASE: Duration = Duration::from_secs(5);
 /// How long a node may take until nothing is left to do.
-const PATIENCE: Duration = Duration::from_secs(60);
+const NODE_TIMEOUT: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(10);
 
 /// This machine's clock, wound forward over waits, so that nobody waits for a vendor's polling.
 #[derive(Default)]
-struct Wound {
+struct WoundClock {
     milliseconds: AtomicU64,
 }
 
-impl Wound {
-    fn wind_to(&self, at: SystemTime) {
+impl WoundClock {
+    fn advance_to(&self, at: SystemTime) {
         if let Ok(ahead) = at.duration_since(self.now()) {
             // Rounded up: it is due then.
             let ahead = u64::try_from(ahead.as_millis()).unwrap_or(u64::MAX).saturating_add(1);
@@ -38,13 +38,13 @@ impl Wound {
 }
 
 #[async_trait]
-impl Clock for Wound {
+impl Clock for WoundClock {
     fn now(&self) -> SystemTime {
         SystemTime::now() + Duration::from_millis(self.milliseconds.load(Ordering::SeqCst))
     }
 
     async fn sleep(&self, seconds: u32) {
-        self.wind_to(self.now() + Duration::from_secs(seconds.into()));
+        self.advance_to(self.now() + Duration::from_secs(seconds.into()));
     }
 }
 
@@ -52,7 +52,7 @@ impl Clock for Wound {
 fn due(job: &JobSummary, now: SystemTime) -> Option<SystemTime> {
     match job.state {
         // Its turn comes after a job that is in the list too.
-        _ if job.behind.is_some() => None,
+        _ if job.blocked_by.is_some() => None,
         JobState::Queued { due } => Some(due),
         JobState::Sleeping { until } | JobState::Retrying { until, .. } => Some(until),
         JobState::Running | JobState::Waiting => Some(now),
@@ -64,18 +64,18 @@ fn due(job: &JobSummary, now: SystemTime) -> Option<SystemTime> {
 pub(crate) async fn work(url: String) -> anyhow::Result<()> {
     let secret = std::env::var(SECRET_VARIABLE).with_context(|| format!("there is no {SECRET_VARIABLE}"))?;
     let store = database::open(&url, None).await?;
-    let host = Arc::new(kept::builder(&store, &secret).start()?);
+    let host = Arc::new(setup::builder(&store, &secret).start()?);
     if let Some(fault) = store.restore(&host).await?.into_iter().next() {
         return Err(fault.into());
     }
-    let clock = Arc::new(Wound::default());
+    let clock = Arc::new(WoundClock::default());
     let settings = WorkerSettings { lease: LEASE, poll: POLL, ..WorkerSettings::new("demo") };
     let worker = Worker::start(host, store.clone(), clock.clone(), settings);
     loop {
         let now = clock.now();
         let jobs = store.jobs(&JobFilter::default(), u32::MAX).await?;
         match jobs.iter().filter_map(|job| due(job, now)).min() {
-            Some(next) => clock.wind_to(next),
+            Some(next) => clock.advance_to(next),
             None => break,
         }
         tokio::time::sleep(POLL).await;
@@ -89,10 +89,10 @@ pub(crate) async fn work(url: String) -> anyhow::Result<()> {
 pub(crate) struct Node(Child);
 
 impl Node {
-    pub(crate) fn start(kept: &Kept) -> anyhow::Result<Self> {
+    pub(crate) fn start(stored: &StoredDemo) -> anyhow::Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.args(["demo", "--node", &kept.url]).env(KEY_VARIABLE, &kept.key);
-        command.env(SECRET_VARIABLE, &kept.secret).stdin(Stdio::null()).stdout(Stdio::null());
+        command.args(["demo", "--node", &stored.url]).env(KEY_VARIABLE, &stored.key);
+        command.env(SECRET_VARIABLE, &stored.secret).stdin(Stdio::null()).stdout(Stdio::null());
         Ok(Self(command.spawn().context("a node cannot be started")?))
     }
 
@@ -111,7 +111,7 @@ impl Node {
             }
             Ok(())
         };
-        tokio::time::timeout(PATIENCE, waiting).await.context("the node takes too long")?
+        tokio::time::timeout(NODE_TIMEOUT, waiting).await.context("the node takes too long")?
     }
 
     /// Kills it: nothing of it is ended in order.
@@ -132,7 +132,7 @@ impl Node {
                 }
             }
         };
-        tokio::time::timeout(PATIENCE, ending).await.context("the node takes too long")?
+        tokio::time::timeout(NODE_TIMEOUT, ending).await.context("the node takes too long")?
     }
 }
 

@@ -8,16 +8,16 @@ use std::time::SystemTime;
 use axum::middleware::from_fn_with_state;
 use cartwright::webhook::Destination;
 use cartwright::{AccountId, Cartwright, ShopId, SystemClock};
-use cartwright_http::address::BaseUrl;
+use cartwright_http::base_url::BaseUrl;
 use cartwright_http::limits::Limits;
-use cartwright_http::{Node, Observed, body, public};
+use cartwright_http::{Node, Observability, body, public};
 use cartwright_store::{Installation, Store};
 use tokio::net::TcpListener;
 
 /// Where things are.
 pub(crate) struct Addresses {
     /// What a document's link is relative to.
-    pub(crate) base: String,
+    pub(crate) document_base_url: String,
     /// Where each endpoint's requests are sent to, by its name.
     pub(crate) webhooks: BTreeMap<String, String>,
 }
@@ -30,23 +30,23 @@ pub(crate) async fn start(
     account: &AccountId,
 ) -> anyhow::Result<Addresses> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let base = format!("http://{}/", listener.local_addr()?);
+    let document_base_url = format!("http://{}/", listener.local_addr()?);
     let mut webhooks = BTreeMap::new();
-    for endpoint in &host.running(shop, account)?.about().endpoints {
+    for endpoint in &host.current_version(shop, account)?.metadata().endpoints {
         let to = Destination { shop: shop.clone(), account: account.clone(), endpoint: endpoint.name.clone() };
-        let address = store.make_webhook_address(&to, "demo", SystemTime::now()).await?;
-        webhooks.insert(to.endpoint, format!("{base}webhooks/{}", *address.reveal()));
+        let address = store.create_webhook_url(&to, "demo", SystemTime::now()).await?;
+        webhooks.insert(to.endpoint, format!("{document_base_url}webhooks/{}", *address.reveal()));
     }
     let (installation, faults) = Installation::open(host, store).await?;
     if let Some(fault) = faults.into_iter().next() {
         return Err(fault.into());
     }
     let clock = Arc::new(SystemClock);
-    let observed = Arc::new(Observed::new(clock.clone()));
-    let url: BaseUrl = base.parse()?;
-    let node = Node::new(installation, clock, url.clone(), url, Vec::new(), observed, Limits::default());
+    let observability = Arc::new(Observability::new(clock.clone()));
+    let url: BaseUrl = document_base_url.parse()?;
+    let node = Node::new(installation, clock, url.clone(), url, Vec::new(), observability, Limits::default());
     let metered = from_fn_with_state(node.clone(), body::meter);
     let app = public::routes().layer(metered).with_state(node).into_make_service_with_connect_info::<SocketAddr>();
     tokio::spawn(async move { axum::serve(listener, app).await });
-    Ok(Addresses { base, webhooks })
+    Ok(Addresses { document_base_url, webhooks })
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use anyhow::Context as _;
 use cartwright::types::{Money, Order, Rounding, VariantInfo};
-use cartwright::{AccountSetup, CartLine, Cartwright, Grants, Link, OrderedLine, Release, Secret, Shop, ShopId};
+use cartwright::{
+    AccountSetup, CartLine, Cartwright, Grants, OrderedLine, ProductLink, ReleasePolicy, Secret, Shop, ShopId,
+};
 use cartwright_fake_vendors::{FakeExpivi, FakeTwikit};
 use cartwright_service::grants::host_of;
 use cartwright_store::{SoldLine, SoldLines};
@@ -30,7 +32,7 @@ pub(crate) const VARIANTS: [(&str, &str, &str, i64); 15] = [
     ("BOX", "box", "Box", 1_000),
 ];
 
-pub(crate) fn catalogue() -> Vec<VariantInfo> {
+pub(crate) fn catalog() -> Vec<VariantInfo> {
     VARIANTS
         .iter()
         .map(|(sku, product, title, cents)| VariantInfo {
@@ -68,7 +70,7 @@ pub(crate) fn shop(id: &str) -> anyhow::Result<Shop> {
         seal_seconds: 3600,
         pin_seconds: 86_400,
         sell_unconfigured: false,
-        release: Release::Paid,
+        release: ReleasePolicy::Paid,
         max_storefront_body_bytes: None,
     })
 }
@@ -144,7 +146,7 @@ pub(crate) fn expivi_links(wardrobe: &str) -> [Value; 3] {
     })
 }
 
-pub(crate) fn link(value: Value) -> anyhow::Result<Link> {
+pub(crate) fn link(value: Value) -> anyhow::Result<ProductLink> {
     serde_json::from_value(value).context("a link of the demo")
 }
 

@@ -8,13 +8,13 @@ use axum::http::header::{AUTHORIZATION, HeaderMap};
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use cartwright::{Grants, NewHosts, ShopId, Visitor};
+use cartwright::{Grants, NewHostPolicy, ShopId, Visitor};
 use cartwright_store::{Access, AccessError, Role};
 use ipnet::IpNet;
 
 use super::body;
 use super::idempotency::Once;
-use super::limits::customer;
+use super::limits::network_of;
 use super::node::Node;
 use super::problem::Problem;
 use super::trace_context;
@@ -23,7 +23,7 @@ use super::trace_context;
 #[derive(Debug, Clone)]
 pub struct Caller {
     /// For the event log: the key's label and id.
-    pub who: String,
+    pub actor: String,
     /// The key's id.
     pub key: String,
     role: Role,
@@ -34,7 +34,7 @@ pub struct Caller {
 impl Caller {
     /// Who a key that holds says is asking.
     pub fn of(access: Access) -> Self {
-        Self { who: format!("{} ({})", access.label, access.key), key: access.key, role: access.role, address: None }
+        Self { actor: format!("{} ({})", access.label, access.key), key: access.key, role: access.role, address: None }
     }
 
     /// Does it stand in a page that everybody can read?
@@ -43,8 +43,8 @@ impl Caller {
     }
 
     /// May what this caller swaps to send kept secrets to further hosts? Who may install a component vouches for it.
-    pub fn new_hosts(&self) -> NewHosts {
-        if self.is_admin() { NewHosts::Vouched } else { NewHosts::Refused }
+    pub fn new_hosts(&self) -> NewHostPolicy {
+        if self.is_admin() { NewHostPolicy::Approved } else { NewHostPolicy::Reject }
     }
 
     /// Who a caller says is asking, as far as this caller can know: everybody can read a storefront's key and say anything with it.
@@ -57,7 +57,7 @@ impl Caller {
         visitor.check()?;
         match self.is_storefront() {
             // A page could name another visitor each time.
-            true => Ok(Visitor { client: self.address.map(|address| customer(address).to_string()), ..visitor }),
+            true => Ok(Visitor { client: self.address.map(|address| network_of(address).to_string()), ..visitor }),
             false => Ok(visitor),
         }
     }
@@ -79,7 +79,7 @@ impl Caller {
 
     /// May it grant this? Reaching addresses that are refused otherwise, or anything without TLS, and who learns of customers' names
     /// and addresses, are the operator's to allow: an integrator keeps what the operator granted, or grants less.
-    pub fn may_grant(&self, granted: &Grants, wanted: &Grants) -> Result<(), Problem> {
+    pub fn check_grant(&self, granted: &Grants, wanted: &Grants) -> Result<(), Problem> {
         let refused = |detail: &str| Err(Problem::new(StatusCode::FORBIDDEN, "grants", detail));
         if self.is_admin() {
             return Ok(());
@@ -103,7 +103,7 @@ impl Caller {
     }
 
     /// A problem as this caller may see it.
-    pub(crate) fn told(&self, problem: Problem) -> Problem {
+    pub(crate) fn redacted(&self, problem: Problem) -> Problem {
         if self.is_storefront() { problem.for_shopper() } else { problem }
     }
 }
@@ -115,25 +115,25 @@ pub(crate) async fn identify(State(node): State<Node>, mut request: Request, nex
         Ok(Some(text)) => text,
         Err(problem) => return problem.into_response(),
     };
-    let from = client(&node, &request);
+    let from = client_ip(&node, &request);
     let limits = node.limits();
-    if let Err(wait) = limits.may_try(&text, from) {
+    if let Err(wait) = limits.check_attempts(&text, from) {
         return Problem::from(wait).into_response();
     }
     // A key that is known to be a storefront's is not even looked up for a client that asks too often.
     let is_counted = limits.is_storefront(&text);
-    if is_counted && let Err(wait) = limits.client_asks(from) {
+    if is_counted && let Err(wait) = limits.check_client(from) {
         return Problem::from(wait).into_response();
     }
     match node.store().access_key(&text, from, node.now()).await {
         Ok(access) => {
             let caller = Caller { address: from, ..Caller::of(access) };
             let asked = match &caller.role {
-                Role::Storefront { .. } if is_counted => limits.storefront_asks(&text, &caller.key),
+                Role::Storefront { .. } if is_counted => limits.check_storefront_key(&text, &caller.key),
                 Role::Storefront { .. } => {
-                    limits.client_asks(from).and_then(|()| limits.storefront_asks(&text, &caller.key))
+                    limits.check_client(from).and_then(|()| limits.check_storefront_key(&text, &caller.key))
                 }
-                _ => limits.asks(&text, &caller.key),
+                _ => limits.check_key(&text, &caller.key),
             };
             if let Err(wait) = asked {
                 return Problem::from(wait).into_response();
@@ -147,7 +147,7 @@ pub(crate) async fn identify(State(node): State<Node>, mut request: Request, nex
                 _ => {
                     body::mark_trusted(request.extensions());
                     // A key that stands in a page is everybody's.
-                    trace_context::take_over(request.headers());
+                    trace_context::adopt_trace_context(request.headers());
                 }
             }
             request.extensions_mut().insert(caller);
@@ -155,9 +155,9 @@ pub(crate) async fn identify(State(node): State<Node>, mut request: Request, nex
         }
         Err(AccessError::Store(error)) => Problem::from(error).into_response(),
         Err(error) => {
-            limits.guesses.failed(from);
+            limits.failed_attempts.failed(from);
             tracing::info!(%error, ?from, "a request was refused");
-            Problem::new(StatusCode::UNAUTHORIZED, "access", AccessError::TOLD).into_response()
+            Problem::new(StatusCode::UNAUTHORIZED, "access", AccessError::UNAUTHORIZED_MESSAGE).into_response()
         }
     }
 }
@@ -172,12 +172,12 @@ fn bearer(headers: &HeaderMap) -> Result<Option<String>, Problem> {
 }
 
 /// The address that a request came from: the last one that no trusted proxy wrote.
-pub fn client<B>(node: &Node, request: &axum::http::Request<B>) -> Option<IpAddr> {
+pub fn client_ip<B>(node: &Node, request: &axum::http::Request<B>) -> Option<IpAddr> {
     let ConnectInfo(peer) = request.extensions().get::<ConnectInfo<SocketAddr>>()?;
     let (peer, headers, proxies) = (peer.ip().to_canonical(), request.headers(), node.proxies());
     if headers.contains_key(FORWARDED_FOR) && !proxies.iter().any(|network| network.contains(&peer)) {
-        static SAID: std::sync::Once = std::sync::Once::new();
-        SAID.call_once(|| {
+        static WARNED: std::sync::Once = std::sync::Once::new();
+        WARNED.call_once(|| {
             tracing::warn!(
                 %peer,
                 "requests come through a proxy that is not named, so that all of its clients share the limits of one: add --proxies \
@@ -185,14 +185,14 @@ pub fn client<B>(node: &Node, request: &axum::http::Request<B>) -> Option<IpAddr
             );
         });
     }
-    forwarded(peer, headers, proxies)
+    forwarded_for(peer, headers, proxies)
 }
 
 /// The one header that says who asks. `Forwarded` is not read: a proxy passes on which of the two it does not write, and a client
 /// could say there what it likes.
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
-fn forwarded(peer: IpAddr, headers: &HeaderMap, proxies: &[IpNet]) -> Option<IpAddr> {
+fn forwarded_for(peer: IpAddr, headers: &HeaderMap, proxies: &[IpNet]) -> Option<IpAddr> {
     let peer = peer.to_canonical();
     let trusted = |address: &IpAddr| proxies.iter().any(|network| network.contains(address));
     if !trusted(&peer) {
@@ -203,7 +203,7 @@ fn forwarded(peer: IpAddr, headers: &HeaderMap, proxies: &[IpNet]) -> Option<IpA
         // What is no address hides who asked.
         let value = value.to_str().ok()?;
         for text in value.rsplit(',').map(str::trim).filter(|text| !text.is_empty()) {
-            first = written(text)?.to_canonical();
+            first = parse_proxy_ip(text)?.to_canonical();
             if !trusted(&first) {
                 return Some(first);
             }
@@ -214,7 +214,7 @@ fn forwarded(peer: IpAddr, headers: &HeaderMap, proxies: &[IpNet]) -> Option<IpA
 }
 
 /// An address as proxies write it: some add the port, and put IPv6 addresses into brackets.
-fn written(text: &str) -> Option<IpAddr> {
+fn parse_proxy_ip(text: &str) -> Option<IpAddr> {
     let bare = || text.parse().ok();
     let bracketed = || text.strip_prefix('[')?.strip_suffix(']')?.parse::<Ipv6Addr>().ok().map(IpAddr::from);
     let with_port = || text.parse::<SocketAddr>().ok().map(|address| address.ip());
@@ -235,7 +235,7 @@ macro_rules! roles {
                 match caller.role {
                     $($role)|+ => {
                         if let Some(once) = parts.extensions.get::<Once>().cloned() {
-                            once.allowed().await?;
+                            once.begin_without_body().await?;
                         }
                         Ok(Self(caller))
                     }
@@ -281,50 +281,50 @@ mod tests {
     #[test]
     fn a_storefronts_visitor_is_the_address_that_asks() {
         let caller = |role| Caller {
-            who: String::new(),
+            actor: String::new(),
             key: String::new(),
             role,
             address: Some("2001:db8:1:2:3::4".parse().expect("an address")),
         };
         let named = Visitor { client: Some("session 1".to_owned()), ..Visitor::default() };
-        let client = |role| caller(role).visitor(named.clone()).expect("a visitor").client;
+        let client_ip = |role| caller(role).visitor(named.clone()).expect("a visitor").client;
         let shop: ShopId = "shop".parse().expect("an id");
-        assert_eq!(client(Role::Storefront { shop: shop.clone() }).as_deref(), Some("2001:db8:1:2::"));
-        assert_eq!(client(Role::Backend { shop: Some(shop) }).as_deref(), Some("session 1"));
+        assert_eq!(client_ip(Role::Storefront { shop: shop.clone() }).as_deref(), Some("2001:db8:1:2::"));
+        assert_eq!(client_ip(Role::Backend { shop: Some(shop) }).as_deref(), Some("session 1"));
     }
 
     #[test]
     fn a_storefront_is_told_that_its_country_is_not_a_code() {
         let role = Role::Storefront { shop: "shop".parse().expect("an id") };
-        let caller = Caller { who: String::new(), key: String::new(), role, address: None };
+        let caller = Caller { actor: String::new(), key: String::new(), role, address: None };
         let named = Visitor { country: Some("Belgium".to_owned()), ..Visitor::default() };
         let problem = caller.visitor(named).expect_err("a refusal");
         assert_eq!(problem.status(), StatusCode::UNPROCESSABLE_ENTITY);
         assert!(problem.detail().contains("visitor.country"), "{}", problem.detail());
     }
 
-    fn found(peer: &str, said: &[&str], proxies: &[&str]) -> Option<String> {
+    fn resolved(peer: &str, said: &[&str], proxies: &[&str]) -> Option<String> {
         let mut headers = HeaderMap::new();
         for value in said {
             headers.append("x-forwarded-for", value.parse().expect("a header"));
         }
         let proxies: Vec<IpNet> = proxies.iter().map(|network| network.parse().expect("a network")).collect();
-        forwarded(peer.parse().expect("an address"), &headers, &proxies).map(|address| address.to_string())
+        forwarded_for(peer.parse().expect("an address"), &headers, &proxies).map(|address| address.to_string())
     }
 
     #[test]
     fn who_is_no_proxy_is_not_believed() {
-        assert_eq!(found("192.0.2.1", &["198.51.100.7"], &["10.0.0.0/8"]).as_deref(), Some("192.0.2.1"));
+        assert_eq!(resolved("192.0.2.1", &["198.51.100.7"], &["10.0.0.0/8"]).as_deref(), Some("192.0.2.1"));
     }
 
     #[test]
     fn the_last_address_that_no_proxy_wrote_counts() {
         let proxies = ["10.0.0.0/8"];
         assert_eq!(
-            found("10.0.0.1", &["203.0.113.9, 198.51.100.7, 10.0.0.2"], &proxies).as_deref(),
+            resolved("10.0.0.1", &["203.0.113.9, 198.51.100.7, 10.0.0.2"], &proxies).as_deref(),
             Some("198.51.100.7")
         );
-        assert_eq!(found("10.0.0.1", &["203.0.113.9", "198.51.100.7"], &proxies).as_deref(), Some("198.51.100.7"));
+        assert_eq!(resolved("10.0.0.1", &["203.0.113.9", "198.51.100.7"], &proxies).as_deref(), Some("198.51.100.7"));
     }
 
     #[test]
@@ -337,21 +337,21 @@ mod tests {
             "[198.51.100.7]",
             "010.0.0.1",
         ] {
-            assert_eq!(found("10.0.0.1", &[said], &["10.0.0.0/8"]), None, "{said}");
+            assert_eq!(resolved("10.0.0.1", &[said], &["10.0.0.0/8"]), None, "{said}");
         }
         let mut headers = HeaderMap::new();
         headers.append("x-forwarded-for", "198.51.100.7".parse().expect("a header"));
         headers.append("x-forwarded-for", axum::http::HeaderValue::from_bytes(b"\xff").expect("a header"));
         let proxy: IpAddr = "10.0.0.1".parse().expect("an address");
-        assert_eq!(forwarded(proxy, &headers, &[IpNet::from(proxy)]), None);
+        assert_eq!(forwarded_for(proxy, &headers, &[IpNet::from(proxy)]), None);
         // Left of what counts anybody may have written anything.
-        assert_eq!(found("10.0.0.1", &["<x>, 198.51.100.7"], &["10.0.0.0/8"]).as_deref(), Some("198.51.100.7"));
+        assert_eq!(resolved("10.0.0.1", &["<x>, 198.51.100.7"], &["10.0.0.0/8"]).as_deref(), Some("198.51.100.7"));
     }
 
     #[test]
     fn an_address_is_read_however_a_proxy_writes_it() {
         let proxies = ["10.0.0.0/8", "2001:db8:1::/48"];
-        for (peer, said, client) in [
+        for (peer, said, client_ip) in [
             ("10.0.0.1", "198.51.100.7:4711", "198.51.100.7"),
             ("10.0.0.1", " 198.51.100.7 , ,", "198.51.100.7"),
             ("10.0.0.1", "2001:db8::7", "2001:db8::7"),
@@ -361,14 +361,14 @@ mod tests {
             ("::ffff:10.0.0.1", "198.51.100.7", "198.51.100.7"),
             ("2001:db8:1::1", "198.51.100.7, ::ffff:10.0.0.2", "198.51.100.7"),
         ] {
-            assert_eq!(found(peer, &[said], &proxies).as_deref(), Some(client), "{said}");
+            assert_eq!(resolved(peer, &[said], &proxies).as_deref(), Some(client_ip), "{said}");
         }
     }
 
     #[test]
     fn a_client_within_the_network_of_a_proxy_is_found_too() {
-        assert_eq!(found("10.0.0.1", &["10.0.0.9, 10.0.0.2"], &["10.0.0.0/8"]).as_deref(), Some("10.0.0.9"));
-        assert_eq!(found("10.0.0.1", &[], &["10.0.0.0/8"]).as_deref(), Some("10.0.0.1"));
-        assert_eq!(found("10.0.0.1", &[" , "], &["10.0.0.0/8"]).as_deref(), Some("10.0.0.1"));
+        assert_eq!(resolved("10.0.0.1", &["10.0.0.9, 10.0.0.2"], &["10.0.0.0/8"]).as_deref(), Some("10.0.0.9"));
+        assert_eq!(resolved("10.0.0.1", &[], &["10.0.0.0/8"]).as_deref(), Some("10.0.0.1"));
+        assert_eq!(resolved("10.0.0.1", &[" , "], &["10.0.0.0/8"]).as_deref(), Some("10.0.0.1"));
     }
 }

@@ -22,8 +22,8 @@ use cartwright::ShopId;
 use hyper::body::{Frame, SizeHint};
 use tokio::sync::Semaphore;
 
-use super::access::client;
-use super::limits::{MAX_BODY_BYTES, MAX_INLINE_BYTES, customer};
+use super::access::client_ip;
+use super::limits::{MAX_BODY_BYTES, MAX_INLINE_BYTES, network_of};
 use super::node::Node;
 use super::problem::Problem;
 
@@ -37,10 +37,10 @@ pub(super) enum BodyError {
     #[error("the body is larger than the {0} bytes that this operation takes")]
     TooLarge(usize),
     /// There is no room for it now.
-    #[error("the request bodies of {whose} use all {max} bytes that are allowed at a time; try again")]
+    #[error("the request bodies of {owner} use all {max} bytes that are allowed at a time; try again")]
     NoRoom {
         /// Whose share is used up.
-        whose: &'static str,
+        owner: &'static str,
         /// The share in bytes.
         max: usize,
     },
@@ -59,7 +59,7 @@ enum Sender {
 
 /// A share of the budget.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Share {
+enum BodyShare {
     Public,
     Shop(ShopId),
     Address(Option<IpAddr>),
@@ -76,7 +76,7 @@ pub(crate) struct BodyBudget {
 struct Used {
     bytes: usize,
     /// Shares with bytes in use; no entry is zero, so that there are never more than bodies.
-    shares: HashMap<Share, usize>,
+    shares: HashMap<BodyShare, usize>,
 }
 
 impl BodyBudget {
@@ -93,19 +93,19 @@ impl BodyBudget {
         self.max / 8
     }
 
-    fn take(&self, shares: &[Share], bytes: usize) -> Result<(), BodyError> {
+    fn take(&self, shares: &[BodyShare], bytes: usize) -> Result<(), BodyError> {
         let mut used = self.lock();
         if used.bytes.saturating_add(bytes) > self.max {
-            return Err(BodyError::NoRoom { whose: "this node", max: self.max });
+            return Err(BodyError::NoRoom { owner: "this node", max: self.max });
         }
         for share in shares {
-            let (whose, max) = match share {
-                Share::Public => ("storefronts and webhooks together", self.max / 2),
-                Share::Shop(_) => ("this shop's storefronts", self.max / 4),
-                Share::Address(_) => ("one client address", self.address_max()),
+            let (owner, max) = match share {
+                BodyShare::Public => ("storefronts and webhooks together", self.max / 2),
+                BodyShare::Shop(_) => ("this shop's storefronts", self.max / 4),
+                BodyShare::Address(_) => ("one client address", self.address_max()),
             };
             if used.shares.get(share).copied().unwrap_or_default().saturating_add(bytes) > max {
-                return Err(BodyError::NoRoom { whose, max });
+                return Err(BodyError::NoRoom { owner, max });
             }
         }
         used.bytes += bytes;
@@ -115,7 +115,7 @@ impl BodyBudget {
         Ok(())
     }
 
-    fn give_back(&self, shares: &[Share], bytes: usize) {
+    fn release(&self, shares: &[BodyShare], bytes: usize) {
         let mut used = self.lock();
         used.bytes = used.bytes.saturating_sub(bytes);
         for share in shares {
@@ -134,7 +134,7 @@ impl BodyBudget {
 }
 
 /// The body of one request: its limits, and the bytes that count for it until the last handle is dropped.
-pub(super) struct Account {
+pub(super) struct BodyAccount {
     budget: Arc<BodyBudget>,
     address: Option<IpAddr>,
     sender: OnceLock<Sender>,
@@ -142,18 +142,18 @@ pub(super) struct Account {
     operation: AtomicUsize,
     /// The sender's limit.
     sender_max: AtomicUsize,
-    taken: Mutex<(Vec<Share>, usize)>,
+    reserved: Mutex<(Vec<BodyShare>, usize)>,
 }
 
-impl Account {
+impl BodyAccount {
     fn new(budget: Arc<BodyBudget>, address: Option<IpAddr>) -> Self {
         Self {
             budget,
-            address: address.map(customer),
+            address: address.map(network_of),
             sender: OnceLock::new(),
             operation: AtomicUsize::new(MAX_BODY_BYTES),
             sender_max: AtomicUsize::new(usize::MAX),
-            taken: Mutex::default(),
+            reserved: Mutex::default(),
         }
     }
 
@@ -161,18 +161,20 @@ impl Account {
         self.operation.load(Ordering::Relaxed).min(self.sender_max.load(Ordering::Relaxed))
     }
 
-    fn shares(&self) -> Vec<Share> {
+    fn shares(&self) -> Vec<BodyShare> {
         match self.sender.get().unwrap_or(&Sender::Anonymous) {
             Sender::Trusted => Vec::new(),
-            Sender::Anonymous => vec![Share::Public, Share::Address(self.address)],
-            Sender::Storefront(shop) => vec![Share::Public, Share::Shop(shop.clone()), Share::Address(self.address)],
+            Sender::Anonymous => vec![BodyShare::Public, BodyShare::Address(self.address)],
+            Sender::Storefront(shop) => {
+                vec![BodyShare::Public, BodyShare::Shop(shop.clone()), BodyShare::Address(self.address)]
+            }
         }
     }
 
     /// Counts bytes that arrived.
     fn take(&self, bytes: usize) -> Result<(), BodyError> {
-        let (max, taken) = (self.max(), self.taken().1);
-        if taken.saturating_add(bytes) > max {
+        let (max, reserved) = (self.max(), self.reserved().1);
+        if reserved.saturating_add(bytes) > max {
             return Err(BodyError::TooLarge(max));
         }
         self.take_any(bytes)
@@ -180,8 +182,8 @@ impl Account {
 
     /// Counts bytes, however many they are.
     fn take_any(&self, bytes: usize) -> Result<(), BodyError> {
-        let mut taken = self.taken();
-        let (shares, sum) = &mut *taken;
+        let mut reserved = self.reserved();
+        let (shares, sum) = &mut *reserved;
         if *sum == 0 {
             // Nobody reads a body before it is known who sent it.
             *shares = self.shares();
@@ -191,36 +193,36 @@ impl Account {
         Ok(())
     }
 
-    fn give_back(&self) {
-        let (shares, bytes) = std::mem::take(&mut *self.taken());
-        self.budget.give_back(&shares, bytes);
+    fn release(&self) {
+        let (shares, bytes) = std::mem::take(&mut *self.reserved());
+        self.budget.release(&shares, bytes);
     }
 
-    fn taken(&self) -> MutexGuard<'_, (Vec<Share>, usize)> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    fn reserved(&self) -> MutexGuard<'_, (Vec<BodyShare>, usize)> {
+        self.reserved.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Account {
+impl Drop for BodyAccount {
     fn drop(&mut self) {
-        self.give_back();
+        self.release();
     }
 }
 
 /// Marks a response that is not counted: its bytes are the same for everybody, or only those get it who hold a signed link.
 #[derive(Clone, Copy)]
-pub(super) struct Uncounted;
+pub(super) struct UncountedBody;
 
 /// Says that the sender holds a key that is a secret.
 pub fn mark_trusted(extensions: &Extensions) {
-    if let Some(account) = extensions.get::<Arc<Account>>() {
+    if let Some(account) = extensions.get::<Arc<BodyAccount>>() {
         account.sender.get_or_init(|| Sender::Trusted);
     }
 }
 
 /// Says that the sender holds the key of a shop's storefront, which may send so many bytes.
 pub(super) fn mark_storefront(extensions: &Extensions, shop: &ShopId, max: usize) {
-    if let Some(account) = extensions.get::<Arc<Account>>() {
+    if let Some(account) = extensions.get::<Arc<BodyAccount>>() {
         account.sender.get_or_init(|| Sender::Storefront(shop.clone()));
         account.sender_max.store(max, Ordering::Relaxed);
     }
@@ -228,7 +230,7 @@ pub(super) fn mark_storefront(extensions: &Extensions, shop: &ShopId, max: usize
 
 /// Middleware: the limit of an operation, in bytes, for `axum::middleware::from_fn_with_state`.
 pub async fn allow(State(max): State<usize>, request: Request, next: Next) -> Response {
-    if let Some(account) = request.extensions().get::<Arc<Account>>() {
+    if let Some(account) = request.extensions().get::<Arc<BodyAccount>>() {
         account.operation.store(max, Ordering::Relaxed);
     }
     next.run(request).await
@@ -239,20 +241,20 @@ pub async fn meter(State(node): State<Node>, request: Request, next: Next) -> Re
     if let Some(coding) = compressed(request.headers()) {
         return unsupported(&coding);
     }
-    let account = Arc::new(Account::new(node.limits().bodies.clone(), client(&node, &request)));
+    let account = Arc::new(BodyAccount::new(node.limits().bodies.clone(), client_ip(&node, &request)));
     let (mut parts, body) = request.into_parts();
     parts.extensions.insert(account.clone());
-    let body = Body::new(Metered { body, account: account.clone(), is_checked: false });
+    let body = Body::new(MeteredBody { body, account: account.clone(), is_checked: false });
     let response = next.run(Request::from_parts(parts, body)).await;
-    account.give_back();
-    hold(account, response)
+    account.release();
+    count_response(account, response)
 }
 
 /// Counts a large response for whom it is sent to, until it is sent.
-fn hold(account: Arc<Account>, response: Response) -> Response {
+fn count_response(account: Arc<BodyAccount>, response: Response) -> Response {
     let bytes = usize::try_from(response.body().size_hint().lower()).unwrap_or(usize::MAX);
     let is_trusted = matches!(account.sender.get(), Some(Sender::Trusted));
-    if is_trusted || bytes <= MAX_INLINE_BYTES || response.extensions().get::<Uncounted>().is_some() {
+    if is_trusted || bytes <= MAX_INLINE_BYTES || response.extensions().get::<UncountedBody>().is_some() {
         return response;
     }
     // One response may be larger than its share.
@@ -264,7 +266,7 @@ fn hold(account: Arc<Account>, response: Response) -> Response {
 
 /// The problem of a request or a response for which there is no room now.
 pub(super) fn no_room(error: &BodyError) -> Problem {
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", error.to_string()).after(RETRY_SECONDS)
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", error.to_string()).with_retry_after(RETRY_SECONDS)
 }
 
 /// A response's body that keeps a guard until it is dropped, which is when it is sent or its connection ends.
@@ -318,13 +320,13 @@ fn unsupported(coding: &str) -> Response {
 }
 
 /// A body whose bytes are counted.
-struct Metered {
+struct MeteredBody {
     body: Body,
-    account: Arc<Account>,
+    account: Arc<BodyAccount>,
     is_checked: bool,
 }
 
-impl HttpBody for Metered {
+impl HttpBody for MeteredBody {
     type Data = Bytes;
     type Error = axum::BoxError;
 
@@ -404,8 +406,8 @@ mod tests {
 
     const BUDGET: usize = 800;
 
-    fn account(budget: &Arc<BodyBudget>, address: &str, sender: Sender) -> Account {
-        let account = Account::new(budget.clone(), address.parse().ok());
+    fn account(budget: &Arc<BodyBudget>, address: &str, sender: Sender) -> BodyAccount {
+        let account = BodyAccount::new(budget.clone(), address.parse().ok());
         account.sender.get_or_init(|| sender);
         account
     }
@@ -414,9 +416,9 @@ mod tests {
         Sender::Storefront(shop.parse().expect("an id"))
     }
 
-    fn no_room(account: &Account, bytes: usize) -> &'static str {
+    fn no_room(account: &BodyAccount, bytes: usize) -> &'static str {
         match account.take(bytes) {
-            Err(BodyError::NoRoom { whose, .. }) => whose,
+            Err(BodyError::NoRoom { owner, .. }) => owner,
             other => panic!("{other:?}"),
         }
     }
@@ -432,7 +434,7 @@ mod tests {
         let second = account(&budget, "192.0.2.2", storefront("rings"));
         assert_eq!(second.take(100), Ok(()));
         assert_eq!(no_room(&account(&budget, "192.0.2.3", storefront("rings")), 1), "this shop's storefronts");
-        let others: Vec<Account> = [("192.0.2.4", "doors"), ("192.0.2.5", "doors")]
+        let others: Vec<BodyAccount> = [("192.0.2.4", "doors"), ("192.0.2.5", "doors")]
             .map(|(address, shop)| account(&budget, address, storefront(shop)))
             .into();
         assert!(others.iter().all(|other| other.take(100) == Ok(())));
@@ -460,15 +462,15 @@ mod tests {
         let large = || vec![b'x'; MAX_INLINE_BYTES + 1].into_response();
         let budget = Arc::new(BodyBudget::new(MAX_INLINE_BYTES * 12));
         let shopper = || Arc::new(account(&budget, "192.0.2.1", storefront("rings")));
-        let first = hold(shopper(), large());
+        let first = count_response(shopper(), large());
         assert_eq!((first.status(), budget.used()), (StatusCode::OK, MAX_INLINE_BYTES + 1));
-        assert_eq!(hold(shopper(), large()).status(), StatusCode::SERVICE_UNAVAILABLE);
-        assert_eq!(hold(shopper(), "small".into_response()).status(), StatusCode::OK);
+        assert_eq!(count_response(shopper(), large()).status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(count_response(shopper(), "small".into_response()).status(), StatusCode::OK);
         let mut shared = large();
-        shared.extensions_mut().insert(Uncounted);
-        assert_eq!(hold(shopper(), shared).status(), StatusCode::OK);
+        shared.extensions_mut().insert(UncountedBody);
+        assert_eq!(count_response(shopper(), shared).status(), StatusCode::OK);
         let server = Arc::new(account(&budget, "192.0.2.1", Sender::Trusted));
-        assert_eq!(hold(server, large()).status(), StatusCode::OK);
+        assert_eq!(count_response(server, large()).status(), StatusCode::OK);
         drop(first);
         assert_eq!(budget.used(), 0);
     }
@@ -489,7 +491,8 @@ mod tests {
         let budget = Arc::new(BodyBudget::new(1 << 30));
         let account = Arc::new(account(&budget, "192.0.2.1", Sender::Trusted));
         account.operation.store(3, Ordering::Relaxed);
-        let metered = |text: &'static str| Metered { body: text.into(), account: account.clone(), is_checked: false };
+        let metered =
+            |text: &'static str| MeteredBody { body: text.into(), account: account.clone(), is_checked: false };
         let error = read(Body::new(metered("four"))).await.expect_err("too large");
         assert!(format!("{error:?}").contains("TooLarge(3)"), "{error:?}");
         assert_eq!(budget.used(), 0);

@@ -13,7 +13,7 @@ use super::node::Node;
 const REMEMBERED: Duration = Duration::from_secs(600);
 
 pub(crate) fn layer(node: Node) -> CorsLayer {
-    let allowed = AllowOrigin::async_predicate(move |origin: HeaderValue, parts| {
+    let allowed_origin = AllowOrigin::async_predicate(move |origin: HeaderValue, parts| {
         let shop = shop(parts.uri.path());
         async move {
             let (Some(shop), Ok(origin)) = (shop, origin.to_str()) else { return false };
@@ -22,7 +22,7 @@ pub(crate) fn layer(node: Node) -> CorsLayer {
         }
     });
     CorsLayer::new()
-        .allow_origin(allowed)
+        .allow_origin(allowed_origin)
         .allow_methods([Method::GET, Method::POST])
         // Whatever a page of an allowed origin wants to send: tracers and monitors add headers of their own. No header lends a page
         // rights that it lacks, because a browser adds none of its own accord here: credentials are not allowed, so no cookie is sent

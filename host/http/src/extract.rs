@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use axum::http::header::{CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH};
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
-use cartwright_service::typed::holds_nul;
+use cartwright_service::input::contains_nul;
 use cartwright_store::{Expected, Versions};
 use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
@@ -24,7 +24,7 @@ impl<S: Send + Sync, T: DeserializeOwned + Send + 'static> FromRequest<S> for Bo
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        sent_as(request.headers(), "application/json")?;
+        require_media_type(request.headers(), "application/json")?;
         let Raw(bytes) = Raw::from_request(request, state).await?;
         compute(bytes.len(), move || parse(&bytes)).await.map(Self)
     }
@@ -51,7 +51,7 @@ fn parse<T: DeserializeOwned>(json: &[u8]) -> Result<T, Problem> {
         }
     })?;
     reader.end().map_err(|error| Problem::bad_request(format!("the body is no JSON: {error}")))?;
-    match holds_nul(json) {
+    match contains_nul(json) {
         true => Err(Problem::unprocessable("body", "a text in it holds a NUL (\\u0000)")),
         false => Ok(read),
     }
@@ -83,7 +83,7 @@ fn parsed_bytes(json: &[u8]) -> usize {
 }
 
 /// Is the body of this media type? A browser sends others to another site's server without asking it.
-pub fn sent_as(headers: &HeaderMap, wanted: &str) -> Result<(), Problem> {
+pub fn require_media_type(headers: &HeaderMap, wanted: &str) -> Result<(), Problem> {
     let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     match kind.split(';').next().map(str::trim) {
         Some(kind) if kind.eq_ignore_ascii_case(wanted) => Ok(()),
@@ -95,13 +95,13 @@ pub fn sent_as(headers: &HeaderMap, wanted: &str) -> Result<(), Problem> {
 }
 
 /// The problem of a body that cannot be read.
-pub(crate) fn unread(error: &(dyn std::error::Error + 'static)) -> Problem {
+pub(crate) fn body_problem(error: &(dyn std::error::Error + 'static)) -> Problem {
     // Its connection is gone, or what is sent there is no body.
-    refused(error).unwrap_or_else(|| Problem::bad_request("the body ends before its end"))
+    read_problem(error).unwrap_or_else(|| Problem::bad_request("the body ends before its end"))
 }
 
 /// The problem of a body that the server reads no further: it did not go on, is too large, or there is no room for it now.
-pub fn refused(error: &(dyn std::error::Error + 'static)) -> Option<Problem> {
+pub fn read_problem(error: &(dyn std::error::Error + 'static)) -> Option<Problem> {
     std::iter::successors(Some(error), |error| error.source()).find_map(|cause| {
         if cause.is::<TimeoutError>() {
             let detail = "the body did not go on; send it without pauses";
@@ -123,7 +123,7 @@ impl<S: Send + Sync> FromRequest<S> for Raw {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
-        let bytes = read(body).await.map_err(|error| unread(&error))?;
+        let bytes = read(body).await.map_err(|error| body_problem(&error))?;
         if let Some(once) = parts.extensions.get::<Once>() {
             once.begin(&bytes).await?;
         }

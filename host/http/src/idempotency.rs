@@ -13,7 +13,7 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use cartwright::{Digest, ShopId};
-use cartwright_store::{Begun, RequestToken, StoredAnswer};
+use cartwright_store::{BeginOutcome, RequestToken, StoredResponse};
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{OpenApi, Required};
@@ -33,27 +33,27 @@ const MAX_NAME_BYTES: usize = 255;
 /// Maximum bytes of an answer that is kept; a longer one comes of a longer request, which is read once.
 const MAX_ANSWER_BYTES: usize = 16 << 20;
 /// What is kept of an answer's headers.
-const KEPT: [HeaderName; 2] = [CONTENT_TYPE, ETAG];
+const STORED_HEADERS: [HeaderName; 2] = [CONTENT_TYPE, ETAG];
 
 /// An answer that shows a secret; what is answered when it is asked for again.
 #[derive(Clone)]
-struct ShownOnce(Problem);
+struct SecretResponse(Problem);
 
 /// An answer that holds something of an order: it is forgotten with it.
 #[derive(Clone)]
-struct HoldsOf(ShopId, String);
+struct OrderResponse(ShopId, String);
 
 /// A response that shows a secret, with advice for a client that lost it.
-pub(super) fn shown_once(answer: impl IntoResponse, lost: impl Into<String>) -> Response {
+pub(super) fn secret_response(answer: impl IntoResponse, lost: impl Into<String>) -> Response {
     let mut response = answer.into_response();
-    response.extensions_mut().insert(ShownOnce(Problem::new(StatusCode::CONFLICT, "shown-once", lost)));
+    response.extensions_mut().insert(SecretResponse(Problem::new(StatusCode::CONFLICT, "shown-once", lost)));
     response
 }
 
 /// An answer that holds something of an order, by the platform's id.
 pub(super) fn of_order(answer: impl IntoResponse, shop: ShopId, order: String) -> Response {
     let mut response = answer.into_response();
-    response.extensions_mut().insert(HoldsOf(shop, order));
+    response.extensions_mut().insert(OrderResponse(shop, order));
     response
 }
 
@@ -62,12 +62,12 @@ pub(super) fn describe(document: &mut OpenApi) {
     for path in document.paths.paths.values_mut() {
         let writes = [&mut path.put, &mut path.post, &mut path.delete, &mut path.patch];
         for Operation { parameters, .. } in writes.into_iter().flatten() {
-            parameters.get_or_insert_default().push(parameter());
+            parameters.get_or_insert_default().push(idempotency_header());
         }
     }
 }
 
-fn parameter() -> Parameter {
+fn idempotency_header() -> Parameter {
     let text =
         ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(MAX_NAME_BYTES)).build();
     ParameterBuilder::new()
@@ -110,29 +110,29 @@ impl Bodies {
 /// A request with an `Idempotency-Key`. It begins when the operation knows that the caller may do this and has read what it reads: a
 /// request that is refused before costs nothing more than one without the header.
 #[derive(Clone)]
-pub(super) struct Once(Arc<Named>);
+pub(super) struct Once(Arc<NamedRequest>);
 
-struct Named {
+struct NamedRequest {
     node: Node,
     caller: String,
     name: String,
     /// Method, address and preconditions.
     request: String,
     has_body: bool,
-    state: Mutex<Progress>,
+    state: Mutex<RequestProgress>,
 }
 
 #[derive(Default)]
-enum Progress {
+enum RequestProgress {
     #[default]
     Waiting,
-    Begun(RequestToken),
-    Answered(StoredAnswer),
+    BeginOutcome(RequestToken),
+    Answered(StoredResponse),
 }
 
 impl Once {
     /// The caller may do this. Begins the request of an operation that reads no body.
-    pub(super) async fn allowed(&self) -> Result<(), Problem> {
+    pub(super) async fn begin_without_body(&self) -> Result<(), Problem> {
         if self.0.has_body { Ok(()) } else { self.begin(&Bytes::new()).await }
     }
 
@@ -141,24 +141,24 @@ impl Once {
     /// # Errors
     /// When it is not to be done: another is in progress or was done under this name. What was answered then is answered again.
     pub(super) async fn begin(&self, body: &Bytes) -> Result<(), Problem> {
-        let Named { node, caller, name, request, state, .. } = &*self.0;
+        let NamedRequest { node, caller, name, request, state, .. } = &*self.0;
         let (body, request) = (body.clone(), request.clone());
         let digest = compute(body.len(), move || Digest::of(format!("{request} {}", Digest::of(&body)).as_bytes()));
         let problem = match node.store().begin_request(caller, name, &digest.await, node.now()).await? {
-            Begun::New(token) => {
-                *lock(state) = Progress::Begun(token);
+            BeginOutcome::New(csrf_field) => {
+                *lock(state) = RequestProgress::BeginOutcome(csrf_field);
                 return Ok(());
             }
-            Begun::Answered(before) => {
-                *lock(state) = Progress::Answered(before);
+            BeginOutcome::Answered(before) => {
+                *lock(state) = RequestProgress::Answered(before);
                 // The answer takes its place.
                 Problem::new(StatusCode::CONFLICT, "answered", "this request was answered before")
             }
-            Begun::Running => {
+            BeginOutcome::Running => {
                 let detail = "the request of this Idempotency-Key is being done; ask again";
                 Problem::new(StatusCode::CONFLICT, "running", detail)
             }
-            Begun::Other => {
+            BeginOutcome::Conflict => {
                 let detail = "another request was sent with this Idempotency-Key; use a new one";
                 Problem::unprocessable("idempotency-key", detail)
             }
@@ -167,11 +167,11 @@ impl Once {
     }
 }
 
-fn lock(state: &Mutex<Progress>) -> MutexGuard<'_, Progress> {
+fn lock(state: &Mutex<RequestProgress>) -> MutexGuard<'_, RequestProgress> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-pub(crate) async fn once(State((node, bodies)): State<(Node, Bodies)>, request: Request, next: Next) -> Response {
+pub(crate) async fn idempotent(State((node, bodies)): State<(Node, Bodies)>, request: Request, next: Next) -> Response {
     let caller = request.extensions().get::<Caller>().cloned();
     let writes = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     let (Some(caller), true, Some(_)) = (caller, writes, request.headers().get(&NAME)) else {
@@ -198,15 +198,15 @@ async fn answer(
     let text = format!("{} {} {conditions:?}", request.method(), request.uri());
     let has_body = bodies.has(&request);
     let named =
-        Named { node: node.clone(), caller: caller.key, name, request: text, has_body, state: Mutex::default() };
-    let once = Once(Arc::new(named));
-    request.extensions_mut().insert(once.clone());
+        NamedRequest { node: node.clone(), caller: caller.key, name, request: text, has_body, state: Mutex::default() };
+    let idempotent = Once(Arc::new(named));
+    request.extensions_mut().insert(idempotent.clone());
     let response = next.run(request).await;
-    let state = std::mem::take(&mut *lock(&once.0.state));
+    let state = std::mem::take(&mut *lock(&idempotent.0.state));
     match state {
-        Progress::Answered(before) => Ok(again(before)),
-        Progress::Begun(token) => keep_answer(&node, &token, response).await,
-        Progress::Waiting => {
+        RequestProgress::Answered(before) => Ok(replay(before)),
+        RequestProgress::BeginOutcome(csrf_field) => store_response(&node, &csrf_field, response).await,
+        RequestProgress::Waiting => {
             if response.status().is_success() {
                 tracing::error!(
                     "a write was done without its Idempotency-Key: it names no role, or reads its body in another way"
@@ -218,52 +218,52 @@ async fn answer(
 }
 
 /// Keeps what was answered to a request that was done, and forgets one that was not.
-async fn keep_answer(node: &Node, token: &RequestToken, response: Response) -> Result<Response, Problem> {
+async fn store_response(node: &Node, csrf_field: &RequestToken, response: Response) -> Result<Response, Problem> {
     let store = node.store();
     let (parts, body) = response.into_parts();
     match to_bytes(body, MAX_ANSWER_BYTES).await {
         // What failed did nothing, and may go well the next time.
         Ok(body) if parts.status.is_success() => {
-            let answer = match parts.extensions.get::<ShownOnce>() {
-                Some(ShownOnce(lost)) => stored(lost.clone().into_response()).await?,
-                None => keep(&parts, &body),
+            let answer = match parts.extensions.get::<SecretResponse>() {
+                Some(SecretResponse(lost)) => stored(lost.clone().into_response()).await?,
+                None => to_stored(&parts, &body),
             };
-            let of = parts.extensions.get::<HoldsOf>().cloned();
-            let orders: Vec<_> = of.into_iter().map(|HoldsOf(shop, order)| (shop, order)).collect();
-            store.answer_request(token, &answer, &orders, node.now()).await?;
+            let of = parts.extensions.get::<OrderResponse>().cloned();
+            let orders: Vec<_> = of.into_iter().map(|OrderResponse(shop, order)| (shop, order)).collect();
+            store.answer_request(csrf_field, &answer, &orders, node.now()).await?;
             Ok(Response::from_parts(parts, Body::from(body)))
         }
         Ok(body) => {
-            store.forget_request(token).await?;
+            store.forget_request(csrf_field).await?;
             Ok(Response::from_parts(parts, Body::from(body)))
         }
         Err(error) => {
-            store.forget_request(token).await?;
-            Err(failed(&error))
+            store.forget_request(csrf_field).await?;
+            Err(read_error(&error))
         }
     }
 }
 
-fn failed(error: &axum::Error) -> Problem {
+fn read_error(error: &axum::Error) -> Problem {
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "answer", error.to_string())
 }
 
-async fn stored(response: Response) -> Result<StoredAnswer, Problem> {
+async fn stored(response: Response) -> Result<StoredResponse, Problem> {
     let (parts, body) = response.into_parts();
-    let body = to_bytes(body, MAX_ANSWER_BYTES).await.map_err(|error| failed(&error))?;
-    Ok(keep(&parts, &body))
+    let body = to_bytes(body, MAX_ANSWER_BYTES).await.map_err(|error| read_error(&error))?;
+    Ok(to_stored(&parts, &body))
 }
 
-fn keep(parts: &Parts, body: &[u8]) -> StoredAnswer {
-    StoredAnswer { status: parts.status.as_u16(), headers: kept(&parts.headers), body: body.to_vec() }
+fn to_stored(parts: &Parts, body: &[u8]) -> StoredResponse {
+    StoredResponse { status: parts.status.as_u16(), headers: stored_headers(&parts.headers), body: body.to_vec() }
 }
 
-fn kept(headers: &HeaderMap) -> Vec<(String, String)> {
+fn stored_headers(headers: &HeaderMap) -> Vec<(String, String)> {
     let text = |name: &HeaderName| Some((name.to_string(), headers.get(name)?.to_str().ok()?.to_owned()));
-    KEPT.iter().filter_map(text).collect()
+    STORED_HEADERS.iter().filter_map(text).collect()
 }
 
-fn again(answer: StoredAnswer) -> Response {
+fn replay(answer: StoredResponse) -> Response {
     let mut response = Response::new(Body::from(answer.body));
     *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     for (name, value) in answer.headers {

@@ -1,13 +1,13 @@
 //! The host over HTTP, beside a platform that does not embed it: the API under `/v1` and its description, webhooks, documents and
 //! pictures, health and metrics.
 //!
-//! [`serve`] serves an installation as [`Serving`] says. A [`Node`] is what every request has at hand, and a [`Problem`] what a request
+//! [`serve`] serves an installation as [`ServeOptions`] says. A [`Node`] is what every request has at hand, and a [`Problem`] what a request
 //! that was not fulfilled is told. The admin pages, a crate above this one, are routes of the same node: they use its
 //! [extractors](extract), its [roles](access) and the use cases of its [API](api).
 
 pub mod access;
-pub mod address;
 pub mod api;
+pub mod base_url;
 pub mod body;
 mod cors;
 pub mod extract;
@@ -45,29 +45,29 @@ use tower_http::trace::TraceLayer;
 use tower_layer::Layer as _;
 use utoipa::openapi::Server;
 
-use address::BaseUrl;
+use base_url::BaseUrl;
 use limits::Limits;
 pub use node::Node;
-pub use observed::Observed;
+pub use observed::Observability;
 pub use problem::Problem;
 pub use ready::Starting;
 use static_file::StaticFile;
 
 /// How long a body may stay silent.
-const SILENCE: Duration = Duration::from_secs(10);
+const BODY_IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a request may take. Guests and vendors have deadlines of their own, which are shorter.
-const LONGEST: Duration = Duration::from_secs(60);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How a node is served.
-pub struct Serving {
+pub struct ServeOptions {
     /// Where requests come in.
     pub listener: TcpListener,
     /// Where the admin pages are served alone, and what browsers call that address. With the rest unless given.
     pub admin: Option<(TcpListener, BaseUrl)>,
     /// Where metrics are scraped.
-    pub scraped: Option<TcpListener>,
+    pub metrics_listener: Option<TcpListener>,
     /// What the installation's host tells.
-    pub observed: Arc<Observed>,
+    pub observability: Arc<Observability>,
     /// What the outside calls the installation.
     pub public_url: BaseUrl,
     /// The networks of proxies that are believed when they say who asks.
@@ -77,9 +77,9 @@ pub struct Serving {
     /// The name of the node's worker.
     pub worker: String,
     /// For how long it says that it is not ready, and takes requests all the same, before it takes none.
-    pub notice: Duration,
+    pub drain_delay: Duration,
     /// For how long work in progress may end after that.
-    pub patience: Duration,
+    pub drain_timeout: Duration,
     /// The admin pages.
     pub pages: fn(&Node) -> Router<Node>,
 }
@@ -87,7 +87,19 @@ pub struct Serving {
 /// Serves an installation and does its jobs until it is time to stop; then closes its store.
 pub async fn serve(
     installation: Installation,
-    Serving { listener, admin, scraped, observed, public_url, proxies, limits, worker, notice, patience, pages }: Serving,
+    ServeOptions {
+        listener,
+        admin,
+        metrics_listener,
+        observability,
+        public_url,
+        proxies,
+        limits,
+        worker,
+        drain_delay,
+        drain_timeout,
+        pages,
+    }: ServeOptions,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
     let clock = Arc::new(SystemClock);
@@ -95,8 +107,9 @@ pub async fn serve(
     let worker = Worker::start(host, installation.store().clone(), clock.clone(), WorkerSettings::new(worker));
     let following = installation.follow();
     let admin_url = admin.as_ref().map_or(&public_url, |(_, url)| url).clone();
-    let node = Node::new(installation, clock, public_url.clone(), admin_url.clone(), proxies, observed.clone(), limits);
-    if let Some(listener) = scraped {
+    let node =
+        Node::new(installation, clock, public_url.clone(), admin_url.clone(), proxies, observability.clone(), limits);
+    if let Some(listener) = metrics_listener {
         // To the end: what happens while the node drains is worth seeing.
         tokio::spawn(axum::serve(listener, observed::routes(node.clone())).into_future());
     }
@@ -106,13 +119,13 @@ pub async fn serve(
     let leaving = async {
         stop.await;
         tracing::info!("draining");
-        node.leave();
+        node.start_draining();
         drop(tell);
     };
     // Who shares requests out among nodes asks now and then whether one is ready, and until then goes on sending.
     let noticed = async || {
         told().await;
-        tokio::time::sleep(notice).await;
+        tokio::time::sleep(drain_delay).await;
     };
     let mut public = public_routes(&node, &public_url);
     let mut admin_pages = None;
@@ -124,7 +137,7 @@ pub async fn serve(
         None => public = public.merge(pages(&node)),
     }
     let connections = node.limits().connections.clone();
-    let on_refused = |limit: listen::ConnectionLimit| observed.connection_refused(limit.name());
+    let on_refused = |limit: listen::ConnectionLimit| observability.connection_refused(limit.name());
     let serving =
         listen::serve(listener, finish(public, &node, public_url), connections.clone(), &on_refused, noticed());
     let serving_admin = async {
@@ -136,12 +149,12 @@ pub async fn serve(
         tokio::select! {
             ((), ()) = async { tokio::join!(serving, serving_admin) } => {}
             // An unfinished request does not delay the shutdown.
-            () = async { noticed().await; tokio::time::sleep(patience).await } => {}
+            () = async { noticed().await; tokio::time::sleep(drain_timeout).await } => {}
         }
     };
     let draining = async {
         told().await;
-        worker.drain(notice + patience).await
+        worker.drain(drain_delay + drain_timeout).await
     };
     let ((), (), drained) = tokio::join!(leaving, serving, draining);
     following.abort();
@@ -177,7 +190,7 @@ fn public_routes(node: &Node, public_url: &BaseUrl) -> Router<Node> {
         .route("/openapi.json", described)
         .route("/health/live", get(live))
         .route("/health/ready", get(ready::ready))
-        .layer(middleware::from_fn(in_time))
+        .layer(middleware::from_fn(with_timeout))
 }
 
 /// Puts around routes what every request and every response goes through.
@@ -192,14 +205,14 @@ fn finish(routes: Router<Node>, node: &Node, base: BaseUrl) -> Router {
         .layer(middleware::from_fn_with_state(node.clone(), body::meter))
         // Outside of what refuses methods: a browser asks with one that no operation takes.
         .layer(cors::layer(node.clone()))
-        .layer(RequestBodyTimeoutLayer::new(SILENCE))
+        .layer(RequestBodyTimeoutLayer::new(BODY_IDLE_TIMEOUT))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(SetResponseHeaderLayer::overriding(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")))
         .layer(SetResponseHeaderLayer::if_not_present(CONTENT_SECURITY_POLICY, SANDBOX))
         .layer(middleware::from_fn_with_state(node.clone(), observed::measure))
         .layer(PropagateRequestIdLayer::new(id.clone()))
         .layer(TraceLayer::new_for_http().make_span_with(span))
-        .layer(SetRequestIdLayer::new(id, Drawn))
+        .layer(SetRequestIdLayer::new(id, RandomRequestId))
         .with_state(node.clone());
     if base.prefix().is_empty() {
         return router;
@@ -223,8 +236,8 @@ pub const LATE_PROBLEM: &str = "late";
 pub const PANIC_PROBLEM: &str = "panic";
 
 /// Middleware: ends a request that takes too long.
-pub async fn in_time(request: axum::extract::Request, next: middleware::Next) -> Response {
-    match tokio::time::timeout(LONGEST, next.run(request)).await {
+pub async fn with_timeout(request: axum::extract::Request, next: middleware::Next) -> Response {
+    match tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await {
         Ok(response) => response,
         Err(_) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, LATE_PROBLEM, "this takes too long now; try again")
             .into_response(),
@@ -239,9 +252,9 @@ pub fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
 
 /// A request's id, drawn at random.
 #[derive(Clone)]
-struct Drawn;
+struct RandomRequestId;
 
-impl MakeRequestId for Drawn {
+impl MakeRequestId for RandomRequestId {
     fn make_request_id<B>(&mut self, _: &Request<B>) -> Option<RequestId> {
         let mut random = [0; 12];
         getrandom::fill(&mut random).ok()?;

@@ -46,7 +46,7 @@ const MAX_REMEMBERED: usize = 100_000;
 /// How long wrong keys are counted.
 const WINDOW: Duration = Duration::from_secs(60);
 /// How long a key that held is remembered.
-const REMEMBERED: Duration = Duration::from_secs(3600);
+const KEY_RETENTION: Duration = Duration::from_secs(3600);
 /// Minimum time between two searches for clients that need not be remembered any more.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -60,7 +60,7 @@ pub struct LimitSettings {
     /// Requests per second to one webhook of an account.
     pub webhook_requests_per_second: NonZeroU32,
     /// Wrong access keys per minute from one client address.
-    pub wrong_keys_per_minute: NonZeroU32,
+    pub failed_keys_per_minute: NonZeroU32,
     /// Open connections.
     pub max_connections: NonZeroU32,
     /// Open connections from one address that is not a proxy's.
@@ -93,7 +93,7 @@ impl Default for LimitSettings {
             // A vendor that ships a day's orders at once sends some hundred notices.
             webhook_requests_per_second: const { number(50) },
             // Some slips of an operator, and a server that was not told its new key, which tries again.
-            wrong_keys_per_minute: const { number(20) },
+            failed_keys_per_minute: const { number(20) },
             // With files and the database's connections this fits the 1024 descriptors that a process usually may open.
             max_connections: const { number(768) },
             // A browser opens six.
@@ -111,7 +111,7 @@ impl fmt::Display for LimitSettings {
             requests_per_second,
             client_requests_per_second,
             webhook_requests_per_second,
-            wrong_keys_per_minute,
+            failed_keys_per_minute,
             max_connections,
             max_connections_per_address,
             max_storefront_body_bytes,
@@ -122,7 +122,7 @@ impl fmt::Display for LimitSettings {
             "Limits of this node: {requests_per_second} requests per second with one access key, and \
              {client_requests_per_second} per second from one client address with storefronts' keys (429); \
              {webhook_requests_per_second} per second to one webhook of an account (429); \
-             {wrong_keys_per_minute} wrong keys per minute from one address (429); the largest body is {MAX_BODY_BYTES} bytes, \
+             {failed_keys_per_minute} wrong keys per minute from one address (429); the largest body is {MAX_BODY_BYTES} bytes, \
              {max_storefront_body_bytes} bytes with a storefront's key unless its shop has its own limit, {MAX_COMPONENT_BYTES} bytes for a component and \
              {MAX_WEBHOOK_BYTES} bytes for a webhook (413); values that are read from a body may take 4 MiB and four times its size \
              (413); the bodies of all requests in progress hold at most {max_body_bytes_in_flight} bytes, of which storefronts and \
@@ -135,9 +135,9 @@ impl fmt::Display for LimitSettings {
 
 /// Too many requests: which limit they reached, and how long to wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Wait {
+pub struct RateLimited {
     limit: RateLimit,
-    left: Duration,
+    retry_after: Duration,
 }
 
 /// A limit of how often something may be asked.
@@ -160,29 +160,29 @@ impl fmt::Display for RateLimit {
     }
 }
 
-impl From<Wait> for Problem {
-    fn from(Wait { limit, left }: Wait) -> Self {
-        let seconds = u32::try_from(left.as_millis().div_ceil(1000)).unwrap_or(u32::MAX).max(1);
+impl From<RateLimited> for Problem {
+    fn from(RateLimited { limit, retry_after }: RateLimited) -> Self {
+        let seconds = u32::try_from(retry_after.as_millis().div_ceil(1000)).unwrap_or(u32::MAX).max(1);
         let detail = format!("too many requests; try again in {seconds} s (the limit is {limit})");
-        Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many", detail).after(seconds)
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many", detail).with_retry_after(seconds)
     }
 }
 
 /// Who guesses, by address: access keys, or what is typed in at a log-in. IPv6 addresses count by their /64, which one customer has;
 /// those that nobody knows count as one.
-pub struct Guesses {
+pub struct FailedAttempts {
     max: NonZeroU32,
-    wrong: Mutex<HashMap<Option<IpAddr>, (u32, Instant)>>,
+    attempts: Mutex<HashMap<Option<IpAddr>, (u32, Instant)>>,
 }
 
-impl Guesses {
+impl FailedAttempts {
     /// So many wrong ones in a minute are a mistake; more are guesses.
     pub(crate) fn new(max: NonZeroU32) -> Self {
-        Self { max, wrong: Mutex::default() }
+        Self { max, attempts: Mutex::default() }
     }
 
     /// May somebody at this address try?
-    pub fn check(&self, from: Option<IpAddr>) -> Result<(), Wait> {
+    pub fn check(&self, from: Option<IpAddr>) -> Result<(), RateLimited> {
         self.check_at(from, Instant::now())
     }
 
@@ -191,24 +191,28 @@ impl Guesses {
         self.failed_at(from, Instant::now());
     }
 
-    fn check_at(&self, from: Option<IpAddr>, now: Instant) -> Result<(), Wait> {
-        match lock(&self.wrong).get(&from.map(customer)) {
-            Some((wrong, began)) if *wrong >= self.max.get() => {
-                let left = WINDOW.saturating_sub(now.duration_since(*began));
-                if left.is_zero() { Ok(()) } else { Err(Wait { limit: RateLimit::WrongKeys(self.max), left }) }
+    fn check_at(&self, from: Option<IpAddr>, now: Instant) -> Result<(), RateLimited> {
+        match lock(&self.attempts).get(&from.map(network_of)) {
+            Some((attempts, began)) if *attempts >= self.max.get() => {
+                let retry_after = WINDOW.saturating_sub(now.duration_since(*began));
+                if retry_after.is_zero() {
+                    Ok(())
+                } else {
+                    Err(RateLimited { limit: RateLimit::WrongKeys(self.max), retry_after })
+                }
             }
             _ => Ok(()),
         }
     }
 
     fn failed_at(&self, from: Option<IpAddr>, now: Instant) {
-        let mut all = lock(&self.wrong);
+        let mut all = lock(&self.attempts);
         make_room(&mut all, |(_, began)| now.duration_since(*began) < WINDOW);
-        let (wrong, began) = all.entry(from.map(customer)).or_insert((0, now));
+        let (attempts, began) = all.entry(from.map(network_of)).or_insert((0, now));
         if now.duration_since(*began) >= WINDOW {
-            (*wrong, *began) = (0, now);
+            (*attempts, *began) = (0, now);
         }
-        *wrong = wrong.saturating_add(1);
+        *attempts = attempts.saturating_add(1);
     }
 }
 
@@ -217,33 +221,37 @@ impl Guesses {
 struct Clients {
     max: NonZeroU32,
     requests: DefaultKeyedRateLimiter<Option<IpAddr>>,
-    swept: Mutex<Option<Instant>>,
+    last_sweep: Mutex<Option<Instant>>,
 }
 
 impl Clients {
     fn new(max: NonZeroU32) -> Self {
         // A page asks for several things at once.
         let burst = max.saturating_mul(const { NonZeroU32::new(2).expect("not zero") });
-        Self { max, requests: RateLimiter::keyed(Quota::per_second(max).allow_burst(burst)), swept: Mutex::default() }
+        Self {
+            max,
+            requests: RateLimiter::keyed(Quota::per_second(max).allow_burst(burst)),
+            last_sweep: Mutex::default(),
+        }
     }
 
-    fn ask(&self, from: Option<IpAddr>) -> Result<(), Wait> {
-        let client = if self.has_room(Instant::now()) { from.map(customer) } else { None };
+    fn ask(&self, from: Option<IpAddr>) -> Result<(), RateLimited> {
+        let client = if self.has_room(Instant::now()) { from.map(network_of) } else { None };
         self.requests.check_key(&client).map_err(|until| self.wait(until.wait_time_from(DefaultClock::default().now())))
     }
 
-    fn wait(&self, left: Duration) -> Wait {
-        Wait { limit: RateLimit::Client(self.max), left }
+    fn wait(&self, retry_after: Duration) -> RateLimited {
+        RateLimited { limit: RateLimit::Client(self.max), retry_after }
     }
 
     fn has_room(&self, now: Instant) -> bool {
         if self.requests.len() < MAX_REMEMBERED {
             return true;
         }
-        let mut swept = lock(&self.swept);
-        if swept.is_none_or(|swept| now.duration_since(swept) >= SWEEP_INTERVAL) {
+        let mut last_sweep = lock(&self.last_sweep);
+        if last_sweep.is_none_or(|last_sweep| now.duration_since(last_sweep) >= SWEEP_INTERVAL) {
             self.requests.retain_recent();
-            *swept = Some(now);
+            *last_sweep = Some(now);
         }
         self.requests.len() < MAX_REMEMBERED
     }
@@ -251,7 +259,7 @@ impl Clients {
 
 /// A key that held a short while ago.
 #[derive(Clone, Copy)]
-struct Held {
+struct ValidKey {
     at: Instant,
     is_storefront: bool,
 }
@@ -260,7 +268,7 @@ struct Held {
 pub struct Limits {
     settings: LimitSettings,
     /// Of access keys, and of log-ins with one.
-    pub guesses: Guesses,
+    pub failed_attempts: FailedAttempts,
     /// The memory of bodies.
     pub(super) bodies: Arc<BodyBudget>,
     /// Open connections.
@@ -268,7 +276,7 @@ pub struct Limits {
     clients: Clients,
     /// Of webhooks that there are: never more than accounts have endpoints.
     webhooks: DefaultKeyedRateLimiter<Destination>,
-    held: Mutex<HashMap<Digest, Held>>,
+    valid_key: Mutex<HashMap<Digest, ValidKey>>,
     requests: DefaultKeyedRateLimiter<String>,
 }
 
@@ -289,12 +297,12 @@ impl Limits {
         );
         Self {
             settings,
-            guesses: Guesses::new(settings.wrong_keys_per_minute),
+            failed_attempts: FailedAttempts::new(settings.failed_keys_per_minute),
             bodies: Arc::new(BodyBudget::new(size(settings.max_body_bytes_in_flight))),
             connections: Arc::new(connections),
             clients: Clients::new(settings.client_requests_per_second),
             webhooks: RateLimiter::keyed(webhook_quota(settings.webhook_requests_per_second)),
-            held: Mutex::default(),
+            valid_key: Mutex::default(),
             requests: RateLimiter::keyed(Quota::per_second(settings.requests_per_second)),
         }
     }
@@ -305,57 +313,57 @@ impl Limits {
     }
 
     /// May this key be looked up for somebody at this address?
-    pub fn may_try(&self, key: &str, from: Option<IpAddr>) -> Result<(), Wait> {
-        self.guesses.check(from).or_else(|wait| self.held(key).map(|_| ()).ok_or(wait))
+    pub fn check_attempts(&self, key: &str, from: Option<IpAddr>) -> Result<(), RateLimited> {
+        self.failed_attempts.check(from).or_else(|wait| self.valid_key(key).map(|_| ()).ok_or(wait))
     }
 
     /// Was this key a storefront's a short while ago?
     pub(crate) fn is_storefront(&self, key: &str) -> bool {
-        self.held(key).is_some_and(|held| held.is_storefront)
+        self.valid_key(key).is_some_and(|valid_key| valid_key.is_storefront)
     }
 
-    /// May a client at this address ask once more with a storefront's key? Ask before [`asks`](Self::asks): what is refused here is
+    /// May a client at this address ask once more with a storefront's key? Ask before [`check_key`](Self::check_key): what is refused here is
     /// not counted there.
-    pub(crate) fn client_asks(&self, from: Option<IpAddr>) -> Result<(), Wait> {
+    pub(crate) fn check_client(&self, from: Option<IpAddr>) -> Result<(), RateLimited> {
         self.clients.ask(from)
     }
 
     /// May this webhook be sent one request more?
-    pub(crate) fn webhook_asks(&self, to: &Destination) -> Result<(), Wait> {
+    pub(crate) fn webhook_asks(&self, to: &Destination) -> Result<(), RateLimited> {
         let limit = RateLimit::Webhook(self.settings.webhook_requests_per_second);
-        let wait = |left| Wait { limit, left };
+        let wait = |retry_after| RateLimited { limit, retry_after };
         self.webhooks.check_key(to).map_err(|until| wait(until.wait_time_from(DefaultClock::default().now())))
     }
 
     /// This key, whose id is this, held. May it ask once more?
-    pub fn asks(&self, key: &str, id: &str) -> Result<(), Wait> {
-        self.hold(key, false);
-        self.key_asks(id)
+    pub fn check_key(&self, key: &str, id: &str) -> Result<(), RateLimited> {
+        self.remember_key(key, false);
+        self.count_key_request(id)
     }
 
     /// The same for a storefront's key.
-    pub(crate) fn storefront_asks(&self, key: &str, id: &str) -> Result<(), Wait> {
-        self.hold(key, true);
-        self.key_asks(id)
+    pub(crate) fn check_storefront_key(&self, key: &str, id: &str) -> Result<(), RateLimited> {
+        self.remember_key(key, true);
+        self.count_key_request(id)
     }
 
-    fn key_asks(&self, id: &str) -> Result<(), Wait> {
+    fn count_key_request(&self, id: &str) -> Result<(), RateLimited> {
         let limit = RateLimit::Key(self.settings.requests_per_second);
-        let wait = |left| Wait { limit, left };
+        let wait = |retry_after| RateLimited { limit, retry_after };
         self.requests
             .check_key(&id.to_owned())
             .map_err(|until| wait(until.wait_time_from(DefaultClock::default().now())))
     }
 
-    fn hold(&self, key: &str, is_storefront: bool) {
-        let mut held = lock(&self.held);
-        make_room(&mut held, |held| held.at.elapsed() < REMEMBERED);
-        held.insert(Digest::of(key.as_bytes()), Held { at: Instant::now(), is_storefront });
+    fn remember_key(&self, key: &str, is_storefront: bool) {
+        let mut valid_key = lock(&self.valid_key);
+        make_room(&mut valid_key, |valid_key| valid_key.at.elapsed() < KEY_RETENTION);
+        valid_key.insert(Digest::of(key.as_bytes()), ValidKey { at: Instant::now(), is_storefront });
     }
 
-    fn held(&self, key: &str) -> Option<Held> {
-        let held = lock(&self.held).get(&Digest::of(key.as_bytes())).copied();
-        held.filter(|held| held.at.elapsed() < REMEMBERED)
+    fn valid_key(&self, key: &str) -> Option<ValidKey> {
+        let valid_key = lock(&self.valid_key).get(&Digest::of(key.as_bytes())).copied();
+        valid_key.filter(|valid_key| valid_key.at.elapsed() < KEY_RETENTION)
     }
 }
 
@@ -365,7 +373,7 @@ fn webhook_quota(max: NonZeroU32) -> Quota {
 }
 
 /// The addresses of one customer as one: of IPv6 their /64.
-pub(super) fn customer(address: IpAddr) -> IpAddr {
+pub(super) fn network_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
         address => address,
@@ -397,11 +405,11 @@ mod tests {
         Some(text.parse().expect("an address"))
     }
 
-    fn limits(requests: u32, wrong: u32) -> Limits {
+    fn limits(requests: u32, attempts: u32) -> Limits {
         let settings = LimitSettings {
             requests_per_second: number(requests),
             client_requests_per_second: client_default(number(requests)),
-            wrong_keys_per_minute: number(wrong),
+            failed_keys_per_minute: number(attempts),
             ..LimitSettings::default()
         };
         Limits::new(settings, &[])
@@ -409,66 +417,67 @@ mod tests {
 
     #[test]
     fn who_guesses_waits_for_the_rest_of_the_minute_and_others_do_not() {
-        let (guesses, now) = (Guesses::new(number(3)), Instant::now());
+        let (failed_attempts, now) = (FailedAttempts::new(number(3)), Instant::now());
         let guesser = address("192.0.2.1");
         for _ in 0..3 {
-            assert_eq!(guesses.check_at(guesser, now), Ok(()));
-            guesses.failed_at(guesser, now);
+            assert_eq!(failed_attempts.check_at(guesser, now), Ok(()));
+            failed_attempts.failed_at(guesser, now);
         }
         let later = now + Duration::from_secs(20);
         assert_eq!(
-            guesses.check_at(guesser, later),
-            Err(Wait { limit: RateLimit::WrongKeys(number(3)), left: Duration::from_secs(40) })
+            failed_attempts.check_at(guesser, later),
+            Err(RateLimited { limit: RateLimit::WrongKeys(number(3)), retry_after: Duration::from_secs(40) })
         );
-        assert_eq!(guesses.check_at(address("192.0.2.2"), later), Ok(()));
-        assert_eq!(guesses.check_at(None, later), Ok(()));
-        assert_eq!(guesses.check_at(guesser, now + WINDOW), Ok(()));
-        guesses.failed_at(guesser, now + WINDOW);
-        assert_eq!(guesses.check_at(guesser, now + WINDOW), Ok(()), "it begins anew");
+        assert_eq!(failed_attempts.check_at(address("192.0.2.2"), later), Ok(()));
+        assert_eq!(failed_attempts.check_at(None, later), Ok(()));
+        assert_eq!(failed_attempts.check_at(guesser, now + WINDOW), Ok(()));
+        failed_attempts.failed_at(guesser, now + WINDOW);
+        assert_eq!(failed_attempts.check_at(guesser, now + WINDOW), Ok(()), "it begins anew");
     }
 
     #[test]
     fn a_customers_addresses_count_as_one() {
-        let (guesses, now) = (Guesses::new(number(1)), Instant::now());
-        guesses.failed_at(address("2001:db8:1:2::1"), now);
-        assert!(guesses.check_at(address("2001:db8:1:2:ffff::9"), now).is_err());
-        assert!(guesses.check_at(address("2001:db8:1:3::1"), now).is_ok());
-        guesses.failed_at(address("::ffff:192.0.2.1"), now);
-        assert!(guesses.check_at(address("192.0.2.1"), now).is_err());
-        assert!(guesses.check_at(address("192.0.2.2"), now).is_ok());
+        let (failed_attempts, now) = (FailedAttempts::new(number(1)), Instant::now());
+        failed_attempts.failed_at(address("2001:db8:1:2::1"), now);
+        assert!(failed_attempts.check_at(address("2001:db8:1:2:ffff::9"), now).is_err());
+        assert!(failed_attempts.check_at(address("2001:db8:1:3::1"), now).is_ok());
+        failed_attempts.failed_at(address("::ffff:192.0.2.1"), now);
+        assert!(failed_attempts.check_at(address("192.0.2.1"), now).is_err());
+        assert!(failed_attempts.check_at(address("192.0.2.2"), now).is_ok());
     }
 
     #[test]
     fn a_key_that_held_goes_on_where_others_guess() {
         let limits = limits(100, 1);
         let office = address("192.0.2.1");
-        assert_eq!(limits.asks("good", "id"), Ok(()));
-        limits.guesses.failed(office);
-        assert_eq!(limits.may_try("good", office), Ok(()));
-        assert!(limits.may_try("goof", office).is_err());
+        assert_eq!(limits.check_key("good", "id"), Ok(()));
+        limits.failed_attempts.failed(office);
+        assert_eq!(limits.check_attempts("good", office), Ok(()));
+        assert!(limits.check_attempts("goof", office).is_err());
     }
 
     #[test]
     fn a_key_asks_so_often_and_no_more() {
         let limits = limits(5, 1);
-        let asked: Vec<bool> = (0..10).map(|_| limits.asks("key", "id").is_ok()).collect();
+        let asked: Vec<bool> = (0..10).map(|_| limits.check_key("key", "id").is_ok()).collect();
         assert_eq!(asked.iter().filter(|asked| **asked).count(), 5, "{asked:?}");
-        assert_eq!(limits.asks("other", "other"), Ok(()));
+        assert_eq!(limits.check_key("other", "other"), Ok(()));
     }
 
     #[test]
     fn what_is_remembered_is_bounded() {
-        let (guesses, now) = (Guesses::new(number(1)), Instant::now());
+        let (failed_attempts, now) = (FailedAttempts::new(number(1)), Instant::now());
         for host in 0..=u32::try_from(MAX_REMEMBERED).expect("a number") {
-            guesses.failed_at(Some(IpAddr::from(host.to_be_bytes())), now);
+            failed_attempts.failed_at(Some(IpAddr::from(host.to_be_bytes())), now);
         }
-        assert!(lock(&guesses.wrong).len() <= MAX_REMEMBERED);
+        assert!(lock(&failed_attempts.attempts).len() <= MAX_REMEMBERED);
     }
 
     #[test]
     fn one_clients_requests_do_not_use_up_what_a_storefronts_key_may_ask() {
         let limits = limits(20, 1);
-        let ask = |from: &str| limits.client_asks(address(from)).is_ok() && limits.storefront_asks("key", "id").is_ok();
+        let ask =
+            |from: &str| limits.check_client(address(from)).is_ok() && limits.check_storefront_key("key", "id").is_ok();
         let flood = (0..1000).filter(|_| ask("192.0.2.1")).count();
         assert!((10..=15).contains(&flood), "{flood} of one client's requests passed");
         let others: Vec<bool> = (1..=5).map(|host| ask(&format!("198.51.100.{host}"))).collect();
@@ -479,11 +488,11 @@ mod tests {
     #[test]
     fn a_client_is_an_address_or_the_64_bits_of_a_customers_network() {
         let limits = limits(4, 1);
-        let passed = |from: &str| limits.client_asks(address(from)).is_ok();
+        let passed = |from: &str| limits.check_client(address(from)).is_ok();
         assert!(passed("2001:db8:1:2::1") && passed("2001:db8:1:2::2") && !passed("2001:db8:1:2:ffff::3"));
         assert!(passed("2001:db8:1:3::1"));
         assert!(passed("192.0.2.1") && passed("::ffff:192.0.2.1") && !passed("192.0.2.1"));
-        assert!(limits.client_asks(None).is_ok(), "those whom nobody knows count as one of their own");
+        assert!(limits.check_client(None).is_ok(), "those whom nobody knows count as one of their own");
     }
 
     #[test]
@@ -510,9 +519,9 @@ mod tests {
         let host = |number: u32| Some(IpAddr::from(number.to_be_bytes()));
         let max = u32::try_from(MAX_REMEMBERED).expect("a number");
         for number in 0..max {
-            assert_eq!(limits.client_asks(host(number)), Ok(()));
+            assert_eq!(limits.check_client(host(number)), Ok(()));
         }
-        let passed = (0..1000).filter(|number| limits.client_asks(host(max + number)).is_ok()).count();
+        let passed = (0..1000).filter(|number| limits.check_client(host(max + number)).is_ok()).count();
         assert!(limits.clients.requests.len() <= MAX_REMEMBERED + 1);
         assert!(passed < 1000 || limits.clients.requests.len() < MAX_REMEMBERED, "{passed} of 1000 passed");
     }

@@ -13,7 +13,7 @@ pub(crate) struct Moment(Timestamp);
 impl<'de> Deserialize<'de> for Moment {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let wrong = |why: String| D::Error::custom(format!("{text:?} is no RFC 3339 time: {why}"));
+        let wrong = |reason: String| D::Error::custom(format!("{text:?} is no RFC 3339 time: {reason}"));
         // RFC 9557, which jiff reads as well: two callers could mean two times by one zone's name.
         if text.contains('[') {
             return Err(wrong("leave the time zone in brackets out".to_owned()));

@@ -8,9 +8,9 @@ use cartwright::{Cartwright, Clock};
 use cartwright_store::{Installation, Store};
 use ipnet::IpNet;
 
-use super::address::BaseUrl;
+use super::base_url::BaseUrl;
 use super::limits::Limits;
-use super::observed::Observed;
+use super::observed::Observability;
 use super::ready::Readiness;
 
 /// A node of an installation. Cloning it is cheap.
@@ -23,9 +23,9 @@ struct Inner {
     public_url: BaseUrl,
     admin_url: BaseUrl,
     proxies: Vec<IpNet>,
-    observed: Arc<Observed>,
+    observability: Arc<Observability>,
     limits: Limits,
-    is_leaving: AtomicBool,
+    is_draining: AtomicBool,
     readiness: Readiness,
 }
 
@@ -38,7 +38,7 @@ impl Node {
         public_url: BaseUrl,
         admin_url: BaseUrl,
         proxies: Vec<IpNet>,
-        observed: Arc<Observed>,
+        observability: Arc<Observability>,
         limits: Limits,
     ) -> Self {
         Self(Arc::new(Inner {
@@ -47,9 +47,9 @@ impl Node {
             public_url,
             admin_url,
             proxies,
-            observed,
+            observability,
             limits,
-            is_leaving: AtomicBool::new(false),
+            is_draining: AtomicBool::new(false),
             readiness: Readiness::default(),
         }))
     }
@@ -75,8 +75,8 @@ impl Node {
     }
 
     /// What this node has heard of itself.
-    pub fn observed(&self) -> &Observed {
-        &self.0.observed
+    pub fn observability(&self) -> &Observability {
+        &self.0.observability
     }
 
     pub(crate) fn proxies(&self) -> &[IpNet] {
@@ -89,13 +89,13 @@ impl Node {
     }
 
     /// It was told to stop: from now on it says that it is not ready.
-    pub(crate) fn leave(&self) {
-        self.0.is_leaving.store(true, Ordering::Relaxed);
+    pub(crate) fn start_draining(&self) {
+        self.0.is_draining.store(true, Ordering::Relaxed);
     }
 
     /// Was it told to stop?
-    pub(crate) fn is_leaving(&self) -> bool {
-        self.0.is_leaving.load(Ordering::Relaxed)
+    pub(crate) fn is_draining(&self) -> bool {
+        self.0.is_draining.load(Ordering::Relaxed)
     }
 
     /// Whether it could serve when it was asked last.

@@ -8,10 +8,10 @@ use axum::http::StatusCode;
 use axum::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::response::{IntoResponse, Response};
 use cartwright::types::{self, FieldIssue, Message};
-use cartwright::{CartError, Failure, HookError, InstallError, LinkIssues, OrderError, SetupError, abridge};
+use cartwright::{CartError, Failure, HookError, InstallError, OrderError, ProductLinkIssues, SetupError, abridge};
 use cartwright_service::grants;
 use cartwright_service::links_table::TableError;
-use cartwright_store::{ChangeError, QuotationError, ReportError, StoreError};
+use cartwright_store::{ChangeError, QuoteError, ReportError, StoreError};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -125,14 +125,15 @@ impl Problem {
     }
 
     /// With when to try again, in seconds.
-    pub(crate) fn after(mut self, seconds: u32) -> Self {
+    pub(crate) fn with_retry_after(mut self, seconds: u32) -> Self {
         self.retry_after = Some(seconds);
         self
     }
 
-    fn typed(mut self, error: &impl Serialize) -> Self {
+    fn with_error(mut self, error: &impl Serialize) -> Self {
         self.error = serde_json::to_value(error).ok().map(abridge_texts);
-        self.help = grants::flag(&self.detail).map(|flag| format!("grant it to the account: {flag}"));
+        self.help = grants::suggested_flag(&self.detail)
+            .map(|suggested_flag| format!("grant it to the account: {suggested_flag}"));
         self
     }
 }
@@ -179,7 +180,7 @@ impl From<StoreError> for Problem {
             StoreError::EventIdTaken { .. } => (StatusCode::CONFLICT, "event-id"),
             StoreError::SameVersion { .. } => (StatusCode::CONFLICT, "same-version"),
             StoreError::Text { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "text"),
-            StoreError::Conflict(_) | StoreError::Fenced(_) => (StatusCode::CONFLICT, "conflict"),
+            StoreError::Conflict(_) | StoreError::LeaseLost(_) => (StatusCode::CONFLICT, "conflict"),
             _ => (StatusCode::INTERNAL_SERVER_ERROR, "database"),
         };
         let mut problem = Self::new(status, kind, error.to_string());
@@ -201,23 +202,24 @@ impl From<TableError> for Problem {
 impl From<SetupError> for Problem {
     fn from(error: SetupError) -> Self {
         let (status, kind) = match &error {
-            SetupError::NoShop(_) | SetupError::NoAccount(_) | SetupError::NoLink(_) | SetupError::NoPlugin(_) => {
-                (StatusCode::NOT_FOUND, "not-found")
-            }
-            SetupError::Exists(_) => (StatusCode::CONFLICT, "exists"),
-            SetupError::OtherPlugin { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "other-plugin"),
+            SetupError::UnknownShop(_)
+            | SetupError::UnknownAccount(_)
+            | SetupError::NotLinked(_)
+            | SetupError::UnknownPlugin(_) => (StatusCode::NOT_FOUND, "not-found"),
+            SetupError::AlreadyExists(_) => (StatusCode::CONFLICT, "exists"),
+            SetupError::PluginMismatch { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "other-plugin"),
             SetupError::Revoked(_) => (StatusCode::UNPROCESSABLE_ENTITY, "revoked"),
             SetupError::Invalid(_) | SetupError::Links(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid"),
             SetupError::Hook(error) => return error.clone().into(),
         };
-        let problem = Self::new(status, kind, error.to_string()).typed(&error);
+        let problem = Self::new(status, kind, error.to_string()).with_error(&error);
         match error {
             SetupError::Invalid(issues) => problem.with_issues(issues),
             // Here fields stand after their link's product; each alone is in `error`.
             SetupError::Links(links) => problem.with_issues(
                 links
                     .into_iter()
-                    .flat_map(|LinkIssues { shop_product, issues }| {
+                    .flat_map(|ProductLinkIssues { shop_product, issues }| {
                         issues
                             .into_iter()
                             .map(move |issue| FieldIssue { field: format!("{shop_product}.{}", issue.field), ..issue })
@@ -233,7 +235,7 @@ impl From<HookError> for Problem {
     fn from(error: HookError) -> Self {
         use types::Error;
         let (status, kind) = match &error.failure {
-            Failure::Answered(answer) => match answer {
+            Failure::PluginError(answer) => match answer {
                 Error::InvalidInput(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid-input"),
                 Error::NotConfigured(_) => (StatusCode::UNPROCESSABLE_ENTITY, "not-configured"),
                 Error::Rejected(_) => (StatusCode::UNPROCESSABLE_ENTITY, "rejected"),
@@ -245,17 +247,17 @@ impl From<HookError> for Problem {
             },
             Failure::Busy { .. } => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
             Failure::NotExported(_) => (StatusCode::UNPROCESSABLE_ENTITY, "unsupported"),
-            Failure::Limit(_) | Failure::Trap(_) | Failure::Unanswered(_) | Failure::BrokeContract(_) => {
+            Failure::Limit(_) | Failure::Trap(_) | Failure::UnansweredRequest(_) | Failure::ContractViolation(_) => {
                 (StatusCode::BAD_GATEWAY, "plugin-failed")
             }
         };
-        let mut problem = Self::new(status, kind, error.to_string()).typed(&error);
+        let mut problem = Self::new(status, kind, error.to_string()).with_error(&error);
         match error.failure {
-            Failure::Answered(Error::InvalidInput(issue) | Error::NotConfigured(issue)) => {
+            Failure::PluginError(Error::InvalidInput(issue) | Error::NotConfigured(issue)) => {
                 problem = problem.with_issues(vec![issue]);
             }
-            Failure::Answered(Error::Rejected(message)) => problem.shopper = Some(message),
-            Failure::Answered(Error::Unavailable(outage)) => {
+            Failure::PluginError(Error::Rejected(message)) => problem.shopper = Some(message),
+            Failure::PluginError(Error::Unavailable(outage)) => {
                 problem.retry_after = Some(outage.retry_after_seconds.unwrap_or(5));
             }
             Failure::Busy { .. } => problem.retry_after = Some(1),
@@ -272,11 +274,12 @@ impl From<CartError> for Problem {
             CartError::Hook(error) => return error.clone().into(),
             CartError::Platform(_) => {
                 return Self::new(StatusCode::SERVICE_UNAVAILABLE, "platform", error.to_string())
-                    .typed(&error)
-                    .after(5);
+                    .with_error(&error)
+                    .with_retry_after(5);
             }
-            CartError::Unwritable(_) => {
-                return Self::new(StatusCode::INTERNAL_SERVER_ERROR, "unwritable", error.to_string()).typed(&error);
+            CartError::Unserializable(_) => {
+                return Self::new(StatusCode::INTERNAL_SERVER_ERROR, "unwritable", error.to_string())
+                    .with_error(&error);
             }
             CartError::OverBudget(_) => "over-budget",
             CartError::Quantity { .. } => "quantity",
@@ -290,20 +293,20 @@ impl From<CartError> for Problem {
             CartError::NotPurchasable(_) => "not-purchasable",
             CartError::Price { .. } => "price",
             CartError::OfferMoney { .. } | CartError::AskedMoney { .. } => "money",
-            CartError::NoStrategy { .. } => "no-strategy",
+            CartError::UnknownStrategy { .. } => "no-strategy",
             CartError::Plan(_) => "plan",
             CartError::Rejected(_) => "rejected",
-            CartError::NoLine(_) => "no-line",
-            CartError::Twice(_) => "twice",
-            CartError::Offered { .. } => "offered",
+            CartError::UnknownLine(_) => "no-line",
+            CartError::DuplicateLine(_) => "twice",
+            CartError::QuotedLine { .. } => "offered",
             CartError::Seal { .. } => "seal",
-            CartError::ChildOfBundle(_) => "child-of-bundle",
+            CartError::BundleChild(_) => "child-of-bundle",
             CartError::MustReconfigure { .. } => "must-reconfigure",
         };
-        let mut problem = Self::unprocessable(kind, error.to_string()).typed(&error);
+        let mut problem = Self::unprocessable(kind, error.to_string()).with_error(&error);
         match error {
             CartError::Rejected(message) => problem.shopper = Some(message),
-            CartError::Offered { .. } => {
+            CartError::QuotedLine { .. } => {
                 let text = "This was offered as it is. Take it out of the cart to buy it otherwise.".to_owned();
                 problem.shopper = Some(Message { key: "offered".to_owned(), parameters: Vec::new(), text });
             }
@@ -316,7 +319,7 @@ impl From<CartError> for Problem {
 
 impl From<InstallError> for Problem {
     fn from(error: InstallError) -> Self {
-        Self::unprocessable("install", error.to_string()).typed(&error)
+        Self::unprocessable("install", error.to_string()).with_error(&error)
     }
 }
 
@@ -337,15 +340,17 @@ impl From<OrderError> for Problem {
         let kind = match &error {
             OrderError::Setup(error) => return error.clone().into(),
             OrderError::Seal { .. } => "seal",
-            OrderError::DuplicateId(_) | OrderError::DuplicateLine { .. } | OrderError::LineTwice { .. } => "twice",
-            OrderError::NoBundle { .. } | OrderError::BrokenBundle { .. } => "bundle",
+            OrderError::DuplicateId(_)
+            | OrderError::DuplicateLine { .. }
+            | OrderError::DuplicateLineQuantity { .. } => "twice",
+            OrderError::MissingBundle { .. } | OrderError::IncompleteBundle { .. } => "bundle",
             OrderError::Quantity { .. }
             | OrderError::ChildQuantity { .. }
-            | OrderError::NoPieces { .. }
-            | OrderError::Pieces { .. } => "quantity",
+            | OrderError::ZeroQuantity { .. }
+            | OrderError::QuantityTooLarge { .. } => "quantity",
             OrderError::Currency { .. } | OrderError::OtherCurrency { .. } | OrderError::Money { .. } => "money",
             OrderError::Id { .. }
-            | OrderError::HostId { .. }
+            | OrderError::ReservedId { .. }
             | OrderError::Text { .. }
             | OrderError::TooManyLines(_)
             | OrderError::Time { .. }
@@ -357,7 +362,7 @@ impl From<OrderError> for Problem {
             | OrderError::Contradiction { .. }
             | OrderError::UnknownLine { .. } => "order",
         };
-        Self::unprocessable(kind, error.to_string()).typed(&error)
+        Self::unprocessable(kind, error.to_string()).with_error(&error)
     }
 }
 
@@ -374,18 +379,18 @@ impl From<ReportError> for Problem {
     }
 }
 
-impl From<QuotationError> for Problem {
-    fn from(error: QuotationError) -> Self {
+impl From<QuoteError> for Problem {
+    fn from(error: QuoteError) -> Self {
         let (status, kind) = match error {
-            QuotationError::Cart(error) => return error.into(),
-            QuotationError::Order(error) => return error.into(),
-            QuotationError::Report(error) => return error.into(),
-            QuotationError::Store(error) => return error.into(),
-            QuotationError::Id(_) | QuotationError::End => (StatusCode::UNPROCESSABLE_ENTITY, "quotation"),
-            QuotationError::Exists(_) => (StatusCode::CONFLICT, "exists"),
-            QuotationError::Changed(_) => (StatusCode::PRECONDITION_FAILED, "changed"),
-            QuotationError::State { .. } => (StatusCode::CONFLICT, "quotation-state"),
-            QuotationError::Expired { .. } => (StatusCode::CONFLICT, "offer-expired"),
+            QuoteError::Cart(error) => return error.into(),
+            QuoteError::Order(error) => return error.into(),
+            QuoteError::Report(error) => return error.into(),
+            QuoteError::Store(error) => return error.into(),
+            QuoteError::Id(_) | QuoteError::End => (StatusCode::UNPROCESSABLE_ENTITY, "quote"),
+            QuoteError::Exists(_) => (StatusCode::CONFLICT, "exists"),
+            QuoteError::Changed(_) => (StatusCode::PRECONDITION_FAILED, "changed"),
+            QuoteError::State { .. } => (StatusCode::CONFLICT, "quotation-state"),
+            QuoteError::Expired { .. } => (StatusCode::CONFLICT, "offer-expired"),
         };
         Self::new(status, kind, error.to_string())
     }
@@ -437,7 +442,7 @@ mod tests {
             blocking: true,
         };
         for (problem, end) in [
-            (Problem::from(SetupError::NoLink(long.clone())), "is linked to no vendor product"),
+            (Problem::from(SetupError::NotLinked(long.clone())), "is linked to no vendor product"),
             (
                 Problem::from(SetupError::Invalid(vec![issue(long.clone(), format!("{long} is unknown."))])),
                 "is unknown.",

@@ -16,15 +16,15 @@ use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use cartwright::types::WebhookResponse;
-use cartwright::webhook::{Destination, Incoming, ReceiptsError, WebhookAddress, WebhookError};
+use cartwright::webhook::{Destination, IncomingRequest, WebhookDeliveryStoreError, WebhookError, WebhookToken};
 use cartwright::{Blobs as _, Digest, ShopId};
-use cartwright_store::{DocumentLink, LinkError};
+use cartwright_store::{DocumentUrl, DocumentUrlError};
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use super::SANDBOX;
-use super::access::client;
-use super::body::{self, Uncounted, read};
-use super::extract::unread;
+use super::access::client_ip;
+use super::body::{self, UncountedBody, read};
+use super::extract::body_problem;
 use super::limits::MAX_WEBHOOK_BYTES;
 use super::node::Node;
 use super::problem::Problem;
@@ -51,11 +51,11 @@ pub fn routes() -> Router<Node> {
 }
 
 async fn receive(State(node): State<Node>, Path(address): Path<String>, request: Request) -> Response {
-    let from = client(&node, &request);
+    let from = client_ip(&node, &request);
     // Before the body is read: what nobody was given an address for takes nothing.
     let to = match destination(&node, &address).await {
         Ok(to) => to,
-        Err(error) => return answered(error.response()),
+        Err(error) => return webhook_response(error.response()),
     };
     if let Err(wait) = node.limits().webhook_asks(&to) {
         return Problem::from(wait).into_response();
@@ -63,16 +63,16 @@ async fn receive(State(node): State<Node>, Path(address): Path<String>, request:
     let (parts, body) = request.into_parts();
     let body = match read(body).await {
         Ok(body) => body,
-        Err(error) => return unread(&error).into_response(),
+        Err(error) => return body_problem(&error).into_response(),
     };
     let query = parts.uri.query().unwrap_or_default().to_owned();
-    let incoming = Incoming { method: parts.method, headers: parts.headers, query, body, from, at: node.now() };
+    let incoming = IncomingRequest { method: parts.method, headers: parts.headers, query, body, from, at: node.now() };
     let answer = node.host().receive_webhook(&to, &incoming, node.store()).await;
-    answered(answer.unwrap_or_else(|error| error.response()))
+    webhook_response(answer.unwrap_or_else(|error| error.response()))
 }
 
 /// The plugin's answer as the runtime let it through: its type and its headers are of those that pass.
-fn answered(WebhookResponse { status, headers, body }: WebhookResponse) -> Response {
+fn webhook_response(WebhookResponse { status, headers, body }: WebhookResponse) -> Response {
     let mut response = Response::new(Bytes::from(body).into());
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     for (name, value) in headers {
@@ -85,15 +85,15 @@ fn answered(WebhookResponse { status, headers, body }: WebhookResponse) -> Respo
 }
 
 async fn destination(node: &Node, address: &str) -> Result<Destination, WebhookError> {
-    let address: WebhookAddress = address.parse()?;
-    let known = node.store().webhook_address(address.selector()).await;
-    let known = known.map_err(|error| ReceiptsError::Failed(error.to_string()))?;
-    Ok(address.find(known.as_ref().map(|(stored, held)| (stored, *held)), node.now())?)
+    let address: WebhookToken = address.parse()?;
+    let known = node.store().webhook_url(address.selector()).await;
+    let known = known.map_err(|error| WebhookDeliveryStoreError::Failed(error.to_string()))?;
+    Ok(address.resolve(known.as_ref().map(|(stored, held)| (stored, *held)), node.now())?)
 }
 
 async fn document(State(node): State<Node>, uri: Uri) -> Result<Response, Problem> {
     let found = async {
-        let link: DocumentLink = uri.to_string().parse()?;
+        let link: DocumentUrl = uri.to_string().parse()?;
         node.store().document(&link, node.now()).await
     };
     match found.await {
@@ -105,14 +105,14 @@ async fn document(State(node): State<Node>, uri: Uri) -> Result<Response, Proble
                 (CACHE_CONTROL, "private, no-store".to_owned()),
             ];
             let mut response = (headers, file.bytes).into_response();
-            response.extensions_mut().insert(Uncounted);
+            response.extensions_mut().insert(UncountedBody);
             Ok(response)
         }
-        Err(error @ (LinkError::Malformed | LinkError::WrongSignature)) => {
+        Err(error @ (DocumentUrlError::Malformed | DocumentUrlError::WrongSignature)) => {
             Err(Problem::new(StatusCode::FORBIDDEN, "link", error.to_string()))
         }
-        Err(error @ LinkError::Expired) => Err(Problem::new(StatusCode::GONE, "link", error.to_string())),
-        Err(LinkError::Store(error)) => Err(error.into()),
+        Err(error @ DocumentUrlError::Expired) => Err(Problem::new(StatusCode::GONE, "link", error.to_string())),
+        Err(DocumentUrlError::Store(error)) => Err(error.into()),
     }
 }
 
@@ -122,7 +122,7 @@ async fn picture(State(node): State<Node>, Path((shop, digest)): Path<(String, S
     let (shop, digest): (ShopId, Digest) = shop.parse().ok().zip(digest.parse().ok()).ok_or_else(missing)?;
     let info = node.store().blob_info(&shop, &digest).await?.ok_or_else(missing)?;
     // Everything else that is kept by its digest is not for everybody.
-    if !info.is_picture || !SAFE_PICTURES.contains(&info.media_type.as_str()) {
+    if !info.is_thumbnail || !SAFE_PICTURES.contains(&info.media_type.as_str()) {
         return Err(missing());
     }
     let bytes = node.store().get(&shop, &digest).await;

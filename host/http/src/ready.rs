@@ -19,12 +19,12 @@ use super::node::Node;
 use super::problem::Problem;
 
 /// For how long an answer holds.
-const HOLDS: Duration = Duration::from_secs(1);
+const CACHE_TTL: Duration = Duration::from_secs(1);
 
 /// When to ask again.
 const RETRY_AFTER_SECONDS: u32 = 1;
 /// How long [`Starting::end`] waits for answers that are on their way.
-const LAST_ANSWERS: Duration = Duration::from_millis(200);
+const FINAL_RESPONSE_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// What was answered last.
 #[derive(Debug, Default)]
@@ -32,14 +32,14 @@ pub(super) struct Readiness(Mutex<Option<(Instant, Result<(), Problem>)>>);
 
 impl Readiness {
     /// The last answer while it holds, else a new one. Who asks meanwhile waits for that one.
-    async fn answer(&self, ask: impl AsyncFnOnce() -> Result<(), Problem>) -> Result<(), Problem> {
+    async fn check(&self, ask: impl AsyncFnOnce() -> Result<(), Problem>) -> Result<(), Problem> {
         let mut last = self.0.lock().await;
         match &*last {
-            Some((asked, answer)) if asked.elapsed() < HOLDS => answer.clone(),
+            Some((asked, check)) if asked.elapsed() < CACHE_TTL => check.clone(),
             _ => {
-                let answer = ask().await;
-                *last = Some((Instant::now(), answer.clone()));
-                answer
+                let check = ask().await;
+                *last = Some((Instant::now(), check.clone()));
+                check
             }
         }
     }
@@ -47,7 +47,7 @@ impl Readiness {
 
 /// Can this node serve? While the database is away or takes no writes it cannot, and soon it cannot when it was told to stop.
 pub(super) async fn ready(State(node): State<Node>) -> Response {
-    if node.is_leaving() {
+    if node.is_draining() {
         let detail = "this node was told to stop, and will take no requests soon";
         return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "draining", detail).into_response();
     }
@@ -57,10 +57,11 @@ pub(super) async fn ready(State(node): State<Node>) -> Response {
             node.installation().catch_up().await.map(drop)
         };
         caught_up.await.map_err(|error| {
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "database", error.to_string()).after(RETRY_AFTER_SECONDS)
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "database", error.to_string())
+                .with_retry_after(RETRY_AFTER_SECONDS)
         })
     };
-    match node.readiness().answer(asked).await {
+    match node.readiness().check(asked).await {
         Ok(()) => "ready\n".into_response(),
         Err(problem) => problem.into_response(),
     }
@@ -68,7 +69,7 @@ pub(super) async fn ready(State(node): State<Node>) -> Response {
 
 /// A node that is being made: it answers that it is starting, on the address on which it will serve.
 pub struct Starting {
-    over: watch::Sender<()>,
+    stop: watch::Sender<()>,
     answering: JoinHandle<()>,
 }
 
@@ -82,19 +83,19 @@ impl Starting {
         let later = TcpListener::from_std(listener.try_clone()?)?;
         let listener = TcpListener::from_std(listener)?;
         let router = Router::new().route("/health/live", get(super::live)).fallback(starting);
-        let (over, mut told) = watch::channel(());
+        let (stop, mut told) = watch::channel(());
         let answering = tokio::spawn(async move {
             let connections = Limits::default().connections;
             listen::serve(listener, router, connections, &|_| (), async move { drop(told.changed().await) }).await;
         });
-        Ok((Self { over, answering }, later))
+        Ok((Self { stop, answering }, later))
     }
 
     /// Takes no further connection. What came before is answered, within a moment.
     pub async fn end(self) {
-        let Self { over, mut answering } = self;
-        drop(over);
-        if tokio::time::timeout(LAST_ANSWERS, &mut answering).await.is_err() {
+        let Self { stop, mut answering } = self;
+        drop(stop);
+        if tokio::time::timeout(FINAL_RESPONSE_TIMEOUT, &mut answering).await.is_err() {
             answering.abort();
         }
     }
@@ -102,7 +103,7 @@ impl Starting {
 
 async fn starting() -> Problem {
     let detail = "this node is starting: it opens its database and prepares its plugins";
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "starting", detail).after(RETRY_AFTER_SECONDS)
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "starting", detail).with_retry_after(RETRY_AFTER_SECONDS)
 }
 
 #[cfg(test)]
@@ -119,12 +120,12 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(20)).await;
             if number == 0 { Ok(()) } else { Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "database", "away")) }
         };
-        let (first, second, third) = tokio::join!(readiness.answer(ask), readiness.answer(ask), readiness.answer(ask));
+        let (first, second, third) = tokio::join!(readiness.check(ask), readiness.check(ask), readiness.check(ask));
         assert!(first.is_ok() && second.is_ok() && third.is_ok());
         assert_eq!(asked.load(Ordering::Relaxed), 1);
         // An old answer is none.
-        tokio::time::sleep(HOLDS).await;
-        assert!(readiness.answer(ask).await.is_err() && readiness.answer(ask).await.is_err());
+        tokio::time::sleep(CACHE_TTL).await;
+        assert!(readiness.check(ask).await.is_err() && readiness.check(ask).await.is_err());
         assert_eq!(asked.load(Ordering::Relaxed), 2);
     }
 }

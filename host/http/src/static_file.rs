@@ -13,7 +13,7 @@ use cartwright::Digest;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use super::body::Uncounted;
+use super::body::UncountedBody;
 
 /// A file with its compressed form. Cloning it is cheap.
 #[derive(Clone)]
@@ -57,7 +57,7 @@ impl StaticFile {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }
         let mut response = (headers, if is_gzip { file.gzip.clone() } else { file.plain.clone() }).into_response();
-        response.extensions_mut().insert(Uncounted);
+        response.extensions_mut().insert(UncountedBody);
         response
     }
 }

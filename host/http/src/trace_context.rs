@@ -9,7 +9,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 /// Makes this request's span part of the trace that its caller names, if it names one (W3C Trace Context). To be done before the
 /// span has children, and only for callers that are trusted: the others could mix what they do into somebody's trace.
-pub(crate) fn take_over(headers: &HeaderMap) {
+pub(crate) fn adopt_trace_context(headers: &HeaderMap) {
     if !headers.contains_key("traceparent") {
         return;
     }

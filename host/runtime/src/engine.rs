@@ -13,13 +13,13 @@ use wasmtime::{
 use crate::limits::{Limits, STACK_BYTES};
 
 /// Maximum number of concurrent guest calls. Each uses a slot of the instance pool.
-pub const CONCURRENT_CALLS: u32 = 256;
+pub const MAX_CONCURRENT_CALLS: u32 = 256;
 /// Core instances, memories and tables of one component: a JavaScript guest takes 6, a Python guest 20.
 const CORE_INSTANCES_PER_COMPONENT: u32 = 40;
 /// One tick of guest time.
 pub(crate) const TICK: Duration = Duration::from_millis(1);
 /// Number of ticks without a call after which the ticker stops, so that an idle host does not wake the processor.
-const IDLE_TICKS: u32 = 100;
+const MAX_IDLE_TICKS: u32 = 100;
 
 /// What no plugin can use: wasmtime is built without its parts for these proposals, or no toolchain for 32-bit components needs them.
 /// Refused by the validator, they reach no code of wasmtime's that does not expect them.
@@ -52,11 +52,11 @@ fn config() -> Config {
 
 fn pool(limits: &Limits) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::new();
-    pool.total_component_instances(CONCURRENT_CALLS)
-        .total_core_instances(CONCURRENT_CALLS * 6)
-        .total_memories(CONCURRENT_CALLS * 2)
-        .total_tables(CONCURRENT_CALLS * 6)
-        .total_stacks(CONCURRENT_CALLS)
+    pool.total_component_instances(MAX_CONCURRENT_CALLS)
+        .total_core_instances(MAX_CONCURRENT_CALLS * 6)
+        .total_memories(MAX_CONCURRENT_CALLS * 2)
+        .total_tables(MAX_CONCURRENT_CALLS * 6)
+        .total_stacks(MAX_CONCURRENT_CALLS)
         .max_core_instances_per_component(CORE_INSTANCES_PER_COMPONENT)
         .max_memories_per_component(8)
         .max_tables_per_component(CORE_INSTANCES_PER_COMPONENT)
@@ -95,8 +95,8 @@ pub(crate) struct Ticker {
 #[derive(Default)]
 struct Shared {
     calls: AtomicU64,
-    parked: AtomicBool,
-    stop: AtomicBool,
+    is_parked: AtomicBool,
+    should_stop: AtomicBool,
 }
 
 impl Ticker {
@@ -106,19 +106,19 @@ impl Ticker {
         let seen = shared.clone();
         let handle = thread::Builder::new().name("cartwright-ticker".into()).spawn(move || {
             let (mut last, mut idle) = (0, 0);
-            while !seen.stop.load(Ordering::Acquire) {
+            while !seen.should_stop.load(Ordering::Acquire) {
                 thread::sleep(TICK);
                 let Some(engine) = engine.upgrade() else { return };
                 engine.increment_epoch();
                 let calls = seen.calls.load(Ordering::Acquire);
                 idle = if calls == last && in_flight(calls) == 0 { idle + 1 } else { 0 };
                 last = calls;
-                if idle > IDLE_TICKS {
-                    seen.parked.store(true, Ordering::SeqCst);
-                    if in_flight(seen.calls.load(Ordering::SeqCst)) == 0 && !seen.stop.load(Ordering::Acquire) {
+                if idle > MAX_IDLE_TICKS {
+                    seen.is_parked.store(true, Ordering::SeqCst);
+                    if in_flight(seen.calls.load(Ordering::SeqCst)) == 0 && !seen.should_stop.load(Ordering::Acquire) {
                         thread::park_timeout(Duration::from_secs(1));
                     }
-                    seen.parked.store(false, Ordering::SeqCst);
+                    seen.is_parked.store(false, Ordering::SeqCst);
                     idle = 0;
                 }
             }
@@ -127,13 +127,13 @@ impl Ticker {
     }
 
     /// Registers a call. It ends when the guard is dropped.
-    pub(crate) fn enter(&self) -> InCall {
+    pub(crate) fn enter(&self) -> CallGuard {
         // The upper half counts calls made, the lower half calls in flight.
         self.shared.calls.fetch_add((1 << 32) | 1, Ordering::SeqCst);
-        if self.shared.parked.swap(false, Ordering::SeqCst) {
+        if self.shared.is_parked.swap(false, Ordering::SeqCst) {
             self.thread.unpark();
         }
-        InCall(self.shared.clone())
+        CallGuard(self.shared.clone())
     }
 }
 
@@ -143,14 +143,14 @@ fn in_flight(calls: u64) -> u64 {
 
 impl Drop for Ticker {
     fn drop(&mut self) {
-        self.shared.stop.store(true, Ordering::Release);
+        self.shared.should_stop.store(true, Ordering::Release);
         self.thread.unpark();
     }
 }
 
-pub(crate) struct InCall(Arc<Shared>);
+pub(crate) struct CallGuard(Arc<Shared>);
 
-impl Drop for InCall {
+impl Drop for CallGuard {
     fn drop(&mut self) {
         self.0.calls.fetch_sub(1, Ordering::SeqCst);
     }

@@ -20,14 +20,14 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::capability::Scope;
-use crate::capability::log::{GuestOutput, LogSink, OUTPUT};
-use crate::capability::wasi::{GuestClock, RefuseHttp, seeded};
-use crate::durable::{Cursor, Paused};
+use crate::capability::log::{GuestOutput, LogSink, OUTPUT_LEVEL};
+use crate::capability::wasi::{GuestClock, RefuseHttp, rng_from_seed};
+use crate::durable::{Cursor, RunInterrupted};
 use crate::engine::Ticker;
 use crate::limits::{Meter, breach_of, millis};
-use crate::observe::{Answer, CallOutcome, Watched};
-use crate::plugin::Plugin;
-use crate::slots::Asker;
+use crate::observe::{Answer, CallOutcome, ObservedCall};
+use crate::plugin::PluginVersion;
+use crate::slots::SlotKind;
 
 /// The host's state of one guest call, held by the wasmtime store.
 pub(crate) struct GuestState {
@@ -45,14 +45,14 @@ pub(crate) struct GuestState {
     pub(crate) client: Option<String>,
     pub(crate) log: LogSink,
     /// Results of the catalog, which stay the same within one call.
-    pub(crate) catalogue: HashMap<(String, Option<String>, bool), Vec<VariantInfo>>,
+    pub(crate) catalog: HashMap<(String, Option<String>, bool), Vec<VariantInfo>>,
     /// Blobs that this call may read, because it was given their digests.
     pub(crate) readable: Vec<records::Digest>,
     /// The position of a durable hook in its journal.
     pub(crate) durable: Option<Box<Cursor>>,
     /// What the host could not determine for the guest, if anything. The result of the call may be wrong then.
-    pub(crate) unsure: Option<String>,
-    pub(crate) ends: Instant,
+    pub(crate) uncertainty: Option<String>,
+    pub(crate) deadline: Instant,
 }
 
 impl WasiView for GuestState {
@@ -74,7 +74,7 @@ impl GuestState {
         if !self.replaying() {
             self.meter.host_call()?;
         }
-        let denied = |why: String| Ok(Err(records::Error::Denied(why)));
+        let denied = |reason: String| Ok(Err(records::Error::Denied(reason)));
         if !self.hook.capabilities().contains(&capability) {
             return denied(format!("{} does not answer in {}", capability, self.hook));
         }
@@ -85,9 +85,9 @@ impl GuestState {
     }
 
     /// Records that the host could not determine something.
-    pub(crate) fn note_doubt<T>(&mut self, answer: &Result<T, records::Error>) {
+    pub(crate) fn record_doubt<T>(&mut self, answer: &Result<T, records::Error>) {
         if let Err(records::Error::Unavailable(outage)) = answer {
-            self.unsure.get_or_insert_with(|| outage.detail.clone());
+            self.uncertainty.get_or_insert_with(|| outage.detail.clone());
         }
     }
 
@@ -115,7 +115,7 @@ pub(crate) struct CallOptions {
     pub(crate) seed: [u8; 32],
     pub(crate) readable: Vec<records::Digest>,
     pub(crate) durable: Option<Box<Cursor>>,
-    pub(crate) asker: Asker,
+    pub(crate) slot_kind: SlotKind,
 }
 
 impl CallOptions {
@@ -128,7 +128,7 @@ impl CallOptions {
             seed: [0; 32],
             readable: Vec::new(),
             durable: None,
-            asker: Asker::Call,
+            slot_kind: SlotKind::Call,
         }
     }
 
@@ -157,7 +157,7 @@ pub(crate) struct Trace {
 /// Calls one function of a plugin in a fresh instance.
 pub(crate) async fn call<R: Answer>(
     ticker: &Ticker,
-    plugin: &Arc<Plugin>,
+    plugin: &Arc<PluginVersion>,
     options: CallOptions,
     function: impl AsyncFnOnce(&mut Store<GuestState>, &Instance) -> wasmtime::Result<R>,
 ) -> Result<(R, Trace), HookError> {
@@ -175,28 +175,28 @@ pub(crate) async fn call<R: Answer>(
     );
     run(ticker, plugin, options, function).instrument(span).await.map_err(|(failure, log)| {
         let mut error = HookError::new(plugin.id(), hook, failure);
-        error.said.log = log;
+        error.outcomes.log = log;
         error
     })
 }
 
 async fn run<R: Answer>(
     ticker: &Ticker,
-    plugin: &Arc<Plugin>,
+    plugin: &Arc<PluginVersion>,
     options: CallOptions,
     function: impl AsyncFnOnce(&mut Store<GuestState>, &Instance) -> wasmtime::Result<R>,
 ) -> Result<(R, Trace), (Failure, Vec<LogLine>)> {
     let limits = plugin.limits();
     let durable = options.durable.as_deref();
     let log = durable.map_or_else(|| LogSink::new(limits.log_bytes), Cursor::log);
-    let waiting = Watched::begin(plugin, options.scope.clone(), options.hook, log.clone());
+    let waiting = ObservedCall::begin(plugin, options.scope.clone(), options.hook, log.clone());
     // Held to the end: the store is dropped before it.
     let shop = options.scope.as_ref().map(|scope| &scope.shop);
-    let Some(_slot) = plugin.slots().take(options.asker, shop, limits.deadline).await else {
-        told(CallOutcome::Busy, 0, waiting.end(CallOutcome::Busy, Duration::ZERO));
+    let Some(_slot) = plugin.slots().acquire(options.slot_kind, shop, limits.deadline).await else {
+        record_outcome(CallOutcome::Busy, 0, waiting.end(CallOutcome::Busy, Duration::ZERO));
         return Err((Failure::Busy { waited_ms: millis(limits.deadline) }, Vec::new()));
     };
-    let watched = waiting.begun();
+    let watched = waiting.restart_timer();
     let started = Instant::now();
     let reaches_network = options.hook.capabilities().contains(&Capability::Http);
     let deadline = if reaches_network { limits.network_deadline } else { limits.deadline };
@@ -207,8 +207,8 @@ async fn run<R: Answer>(
         .allow_tcp(false)
         .allow_udp(false)
         .max_random_size(64 << 10)
-        .secure_random(seeded(&options.seed))
-        .insecure_random(seeded(&options.seed))
+        .secure_random(rng_from_seed(&options.seed))
+        .insecure_random(rng_from_seed(&options.seed))
         .insecure_random_seed(u128::from_le_bytes(first_half(&options.seed)))
         .wall_clock(wasi_clock.clone());
     let mut table = ResourceTable::new();
@@ -224,11 +224,11 @@ async fn run<R: Answer>(
         scope: options.scope,
         client: options.client,
         log: log.clone(),
-        catalogue: HashMap::new(),
+        catalog: HashMap::new(),
         readable: options.readable,
         durable: options.durable,
-        unsure: None,
-        ends: started + deadline,
+        uncertainty: None,
+        deadline: started + deadline,
     };
     let mut store = Store::new(plugin.engine(), state);
     let bytes_out = store.data().meter.bytes_out();
@@ -238,7 +238,7 @@ async fn run<R: Answer>(
     store.epoch_deadline_callback(move |mut store| {
         let state = store.data_mut();
         state.meter.tick()?;
-        if Instant::now() > state.ends {
+        if Instant::now() > state.deadline {
             return Err(Breach::Deadline { allowed_ms: millis(deadline) }.into());
         }
         Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
@@ -251,14 +251,14 @@ async fn run<R: Answer>(
     })
     .await;
     drop(in_call);
-    let paused = matches!(&answer, Ok(Err(error)) if error.is::<Paused>());
+    let paused = matches!(&answer, Ok(Err(error)) if error.is::<RunInterrupted>());
     let result = match answer {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(match breach_of(&error, &store.data().meter) {
             Some(breach) => Failure::Limit(breach),
             None => match error.downcast_ref::<Failure>() {
                 Some(failure) => failure.clone(),
-                None => Failure::Trap(text::readable(&trap_text(&error, &log), MAX_MESSAGE_CHARS).text),
+                None => Failure::Trap(text::sanitize(&trap_message(&error, &log), MAX_MESSAGE_CHARS).text),
             },
         }),
         // The store's call was dropped in the middle: the store is thrown away with it.
@@ -270,7 +270,7 @@ async fn run<R: Answer>(
         Err(failure) => CallOutcome::of_failure(failure),
     };
     let guest_ms = store.data().meter.cpu_ticks;
-    told(outcome, guest_ms, watched.end(outcome, Duration::from_millis(guest_ms)));
+    record_outcome(outcome, guest_ms, watched.end(outcome, Duration::from_millis(guest_ms)));
     if let (Err(failure), false) = (&result, paused) {
         tracing::debug!(%failure, "guest call failed");
     }
@@ -281,7 +281,7 @@ async fn run<R: Answer>(
 }
 
 /// Records the outcome in the call's span.
-fn told(outcome: CallOutcome, guest_ms: u64, total: Duration) {
+fn record_outcome(outcome: CallOutcome, guest_ms: u64, total: Duration) {
     let span = tracing::Span::current();
     span.record("guest_ms", guest_ms);
     span.record("total_us", u64::try_from(total.as_micros()).unwrap_or(u64::MAX));
@@ -294,11 +294,11 @@ fn told(outcome: CallOutcome, guest_ms: u64, total: Duration) {
 /// Returns the cause of a trap with the guest's last log lines. A panic writes its message to standard error in pieces;
 /// an exception's first lines name it and many stack lines may follow. A long text therefore keeps its beginning and
 /// its end.
-fn trap_text(error: &wasmtime::Error, log: &LogSink) -> String {
+fn trap_message(error: &wasmtime::Error, log: &LogSink) -> String {
     let cause = error.root_cause().to_string();
     let lines = log.lines();
     // What was written before the last line that was logged is about something else.
-    let logged = lines.iter().rposition(|line| line.level != OUTPUT).map_or(0, |last| last + 1);
+    let logged = lines.iter().rposition(|line| line.level != OUTPUT_LEVEL).map_or(0, |last| last + 1);
     let last = if logged == lines.len() { &lines[..] } else { &lines[logged..] };
     let written: String = last.iter().map(|line| line.text.as_str()).collect();
     let words: Vec<&str> =
@@ -320,9 +320,9 @@ fn first_half(seed: &[u8; 32]) -> [u8; 16] {
 }
 
 /// Converts an error of the contract into an error of the host. Its texts are sanitized.
-pub(crate) fn answered(plugin: &Plugin, hook: Hook, error: records::Error) -> HookError {
+pub(crate) fn plugin_error(plugin: &PluginVersion, hook: Hook, error: records::Error) -> HookError {
     use records::Error;
-    let readable = |words: String| text::readable(&words, MAX_MESSAGE_CHARS).text;
+    let readable = |words: String| text::sanitize(&words, MAX_MESSAGE_CHARS).text;
     let error = match error {
         Error::InvalidInput(issue) => Error::InvalidInput(text::issue(issue)),
         Error::NotConfigured(issue) => Error::NotConfigured(text::issue(issue)),
@@ -333,5 +333,5 @@ pub(crate) fn answered(plugin: &Plugin, hook: Hook, error: records::Error) -> Ho
         Error::Unsupported => Error::Unsupported,
         Error::Internal(words) => Error::Internal(readable(words)),
     };
-    HookError::new(plugin.id(), hook, Failure::Answered(error))
+    HookError::new(plugin.id(), hook, Failure::PluginError(error))
 }

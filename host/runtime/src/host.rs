@@ -6,25 +6,25 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use cartwright_cart::price_memory::PriceMemory;
+use cartwright_cart::price_memory::PriceCache;
 use cartwright_contract::ids::{Digest, ShopId};
-use cartwright_contract::platform::{Blobs, Catalogue, MemoryBlobs, MemoryCatalogue, MemoryOrderBook, OrderBook};
+use cartwright_contract::platform::{Blobs, Catalog, MemoryBlobs, MemoryCatalog, MemoryOrderBook, OrderBook};
 use cartwright_contract::settings::Secret;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use wasmtime::Engine;
 use wasmtime::component::Linker;
 
 use crate::capability::{Platform, egress, token};
-use crate::cart::DecodePlaces;
+use crate::cart::DecodeSlots;
 use crate::engine::{Ticker, engine};
 use crate::guest::GuestState;
 use crate::health::{Health, Rules};
 use crate::limits::Limits;
 use crate::observe::Observer;
-use crate::plugin::Plugin;
-use crate::shop::ShopCell;
+use crate::plugin::PluginVersion;
+use crate::shop::ShopSlot;
 use crate::slots::Slots;
-use crate::work::HostWork;
+use crate::work::BlockingWork;
 
 /// What is encoded in the parts of a reference.
 const REFERENCE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_');
@@ -53,7 +53,7 @@ pub enum StartError {
 
 /// How a host is to be. Made by [`Cartwright::builder`].
 pub struct Builder {
-    catalogue: Arc<dyn Catalogue>,
+    catalog: Arc<dyn Catalog>,
     order_book: Arc<dyn OrderBook>,
     blobs: Arc<dyn Blobs>,
     limits: Limits,
@@ -66,8 +66,8 @@ pub struct Builder {
 
 impl Builder {
     /// The platform's catalogue. An empty one in memory otherwise.
-    pub fn catalogue(mut self, catalogue: Arc<dyn Catalogue>) -> Self {
-        self.catalogue = catalogue;
+    pub fn catalog(mut self, catalog: Arc<dyn Catalog>) -> Self {
+        self.catalog = catalog;
         self
     }
 
@@ -135,7 +135,7 @@ impl Builder {
             Some(path) => {
                 let unusable = |error| StartError::Cache { path: path.display().to_string(), error };
                 Dir::create_ambient_dir_all(&path, ambient_authority()).map_err(unusable)?;
-                warn_of_writers(&path);
+                warn_if_writable_by_others(&path);
                 Some(Dir::open_ambient_dir(&path, ambient_authority()).map_err(unusable)?)
             }
             None => None,
@@ -158,17 +158,17 @@ impl Builder {
             installation: self.installation,
             compiling: tokio::sync::Mutex::new(()),
             slots: Arc::new(Slots::new()),
-            work: HostWork::new(),
+            work: BlockingWork::new(),
             platform: Arc::new(Platform {
-                catalogue: self.catalogue,
+                catalog: self.catalog,
                 order_book: self.order_book,
                 blobs: self.blobs,
                 egress: egress::Egress::new(Health::new(self.health)),
                 tokens: token::Tokens::default(),
                 observer: self.observer,
             }),
-            prices: PriceMemory::default(),
-            decoding: DecodePlaces::default(),
+            prices: PriceCache::default(),
+            decoding: DecodeSlots::default(),
             plugins: RwLock::default(),
             shops: RwLock::default(),
             revoked: RwLock::default(),
@@ -178,7 +178,7 @@ impl Builder {
 
 /// Complains of a cache folder that other users can write: what is in there is run as it is.
 #[cfg(unix)]
-fn warn_of_writers(folder: &Path) {
+fn warn_if_writable_by_others(folder: &Path) {
     use std::os::unix::fs::PermissionsExt as _;
     let mode = std::fs::metadata(folder).map_or(0, |metadata| metadata.permissions().mode() & 0o777);
     if mode & 0o022 != 0 {
@@ -204,12 +204,12 @@ pub struct Cartwright {
     secret: Secret,
     compiling: tokio::sync::Mutex<()>,
     slots: Arc<Slots>,
-    work: HostWork,
+    work: BlockingWork,
     platform: Arc<Platform>,
-    prices: PriceMemory,
-    decoding: DecodePlaces,
-    plugins: RwLock<BTreeMap<Digest, Arc<Plugin>>>,
-    shops: RwLock<BTreeMap<ShopId, Arc<ShopCell>>>,
+    prices: PriceCache,
+    decoding: DecodeSlots,
+    plugins: RwLock<BTreeMap<Digest, Arc<PluginVersion>>>,
+    shops: RwLock<BTreeMap<ShopId, Arc<ShopSlot>>>,
     revoked: RwLock<BTreeMap<Digest, Option<Digest>>>,
 }
 
@@ -217,7 +217,7 @@ impl Cartwright {
     /// Begins a host with everything in memory and the default limits.
     pub fn builder() -> Builder {
         Builder {
-            catalogue: Arc::new(MemoryCatalogue::default()),
+            catalog: Arc::new(MemoryCatalog::default()),
             order_book: Arc::new(MemoryOrderBook::default()),
             blobs: Arc::new(MemoryBlobs::default()),
             limits: Limits::default(),
@@ -230,12 +230,12 @@ impl Cartwright {
     }
 
     /// An installed plugin.
-    pub fn plugin(&self, digest: &Digest) -> Option<Arc<Plugin>> {
+    pub fn plugin(&self, digest: &Digest) -> Option<Arc<PluginVersion>> {
         read(&self.plugins).get(digest).cloned()
     }
 
     /// All installed plugins.
-    pub fn installed(&self) -> Vec<Arc<Plugin>> {
+    pub fn installed(&self) -> Vec<Arc<PluginVersion>> {
         read(&self.plugins).values().cloned().collect()
     }
 
@@ -293,7 +293,7 @@ impl Cartwright {
         &self.slots
     }
 
-    pub(crate) fn work(&self) -> &HostWork {
+    pub(crate) fn work(&self) -> &BlockingWork {
         &self.work
     }
 
@@ -301,19 +301,19 @@ impl Cartwright {
         &self.platform
     }
 
-    pub(crate) fn prices(&self) -> &PriceMemory {
+    pub(crate) fn prices(&self) -> &PriceCache {
         &self.prices
     }
 
-    pub(crate) fn decoding(&self) -> &DecodePlaces {
+    pub(crate) fn decoding(&self) -> &DecodeSlots {
         &self.decoding
     }
 
-    pub(crate) fn plugins(&self) -> &RwLock<BTreeMap<Digest, Arc<Plugin>>> {
+    pub(crate) fn plugins(&self) -> &RwLock<BTreeMap<Digest, Arc<PluginVersion>>> {
         &self.plugins
     }
 
-    pub(crate) fn shops(&self) -> &RwLock<BTreeMap<ShopId, Arc<ShopCell>>> {
+    pub(crate) fn shops(&self) -> &RwLock<BTreeMap<ShopId, Arc<ShopSlot>>> {
         &self.shops
     }
 

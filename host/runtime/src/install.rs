@@ -14,29 +14,29 @@ use wasmtime::component::Component;
 
 use crate::guest::{CallOptions, call};
 use crate::host::{Cartwright, write};
-use crate::plugin::{About, InstallError, Plugin, wrong_shape};
+use crate::plugin::{InstallError, PluginMetadata, PluginVersion, type_mismatch};
 
 /// The largest component: a Python guest has 18 MB.
-const MOST_BYTES: usize = 64 << 20;
+const MAX_COMPONENT_BYTES: usize = 64 << 20;
 /// The locale that a plugin's form is read in at installation.
-pub(crate) const ENGLISH: &str = "en";
+pub(crate) const FORM_LOCALE: &str = "en";
 
 impl Cartwright {
     /// Installs a component. The same bytes again give the same plugin. `pinned` refuses any other digest.
     ///
     /// # Errors
     /// Says in plain words what is wrong with the component and what to change; nothing is installed then.
-    pub async fn install(&self, bytes: &[u8], pinned: Option<Digest>) -> Result<Arc<Plugin>, InstallError> {
+    pub async fn install(&self, bytes: &[u8], pinned: Option<Digest>) -> Result<Arc<PluginVersion>, InstallError> {
         if bytes.is_empty() {
             return Err(InstallError::Empty);
         }
-        if bytes.len() > MOST_BYTES {
-            return Err(InstallError::TooLarge { bytes: bytes.len(), allowed: MOST_BYTES });
+        if bytes.len() > MAX_COMPONENT_BYTES {
+            return Err(InstallError::TooLarge { bytes: bytes.len(), allowed: MAX_COMPONENT_BYTES });
         }
         match bytes {
             [0, b'a', b's', b'm', _, _, 0, _, ..] => return Err(InstallError::CoreModule),
             [0, b'a', b's', b'm', ..] => {}
-            _ => return Err(InstallError::NotWasm),
+            _ => return Err(InstallError::NotWebAssembly),
         }
         let digest = Digest::of(bytes);
         if let Some(pinned) = pinned.filter(|pinned| *pinned != digest) {
@@ -48,7 +48,7 @@ impl Cartwright {
         let component = self.component(bytes, digest).await?;
         let (limits, slots) = (self.limits().clone(), self.slots().clone());
         let observer = self.platform().observer.clone();
-        let linked = Plugin::link(digest, bytes.len(), &component, self.linker(), limits, slots, observer)?;
+        let linked = PluginVersion::link(digest, bytes.len(), &component, self.linker(), limits, slots, observer)?;
         let plugin = self.describe(Arc::new(linked)).await?;
         Ok(write(self.plugins()).entry(digest).or_insert(plugin).clone())
     }
@@ -57,7 +57,7 @@ impl Cartwright {
     ///
     /// # Errors
     /// As [`install`](Self::install), and when the file cannot be read.
-    pub async fn install_file(&self, folder: &Dir, path: &Path) -> Result<Arc<Plugin>, InstallError> {
+    pub async fn install_file(&self, folder: &Dir, path: &Path) -> Result<Arc<PluginVersion>, InstallError> {
         let bytes = folder
             .read(path)
             .map_err(|error| InstallError::Unreadable(format!("{} cannot be read: {error}", path.display())))?;
@@ -71,7 +71,7 @@ impl Cartwright {
     pub async fn install_folder(
         &self,
         folder: &Dir,
-    ) -> Result<Vec<(String, Result<Arc<Plugin>, InstallError>)>, InstallError> {
+    ) -> Result<Vec<(String, Result<Arc<PluginVersion>, InstallError>)>, InstallError> {
         let unreadable =
             |error: std::io::Error| InstallError::Unreadable(format!("the folder cannot be read: {error}"));
         let mut names = Vec::new();
@@ -106,7 +106,7 @@ impl Cartwright {
             .map_err(|error| InstallError::Malformed(error.to_string()))?
             .map_err(|error| InstallError::Malformed(format!("{error:#}")))?;
         if let Some(cache) = self.cache()
-            && let Err(error) = keep(cache, &name, &component)
+            && let Err(error) = write_atomically(cache, &name, &component)
         {
             tracing::warn!(%error, "the compiled component is not kept");
         }
@@ -126,15 +126,15 @@ impl Cartwright {
     }
 
     /// Asks the plugin who it is, in a sandbox where every import is denied.
-    async fn describe(&self, plugin: Arc<Plugin>) -> Result<Arc<Plugin>, InstallError> {
+    async fn describe(&self, plugin: Arc<PluginVersion>) -> Result<Arc<PluginVersion>, InstallError> {
         let interfaces = plugin.interfaces().clone();
         let options = CallOptions::new(Hook::Describe, None);
         let ((identity, fields, endpoints), _) = call(self.ticker(), &plugin, options, async |store, instance| {
             if let Err(error) = interfaces.check(store, instance) {
-                return Ok((Err(wrong_shape(&error)), Vec::new(), Vec::new()));
+                return Ok((Err(type_mismatch(&error)), Vec::new(), Vec::new()));
             }
             let identity = interfaces.plugin(store, instance)?.call_describe(&mut *store).await?;
-            let fields = interfaces.settings(store, instance)?.call_fields(&mut *store, ENGLISH).await?;
+            let fields = interfaces.settings(store, instance)?.call_fields(&mut *store, FORM_LOCALE).await?;
             let endpoints = match interfaces.webhooks(store, instance) {
                 Ok(webhooks) => webhooks.call_endpoints(&mut *store).await?,
                 Err(_) => Vec::new(),
@@ -147,8 +147,8 @@ impl Cartwright {
         let id = check_identity(&identity, &fields).map_err(InstallError::Identity)?;
         let form = Form::check(fields).map_err(InstallError::Identity)?;
         check_endpoints(&endpoints, &form).map_err(InstallError::Identity)?;
-        let about = About { id, form, identity, endpoints };
-        Ok(plugin.described(about))
+        let about = PluginMetadata { id, form, identity, endpoints };
+        Ok(plugin.with_metadata(about))
     }
 
     fn cache_name(&self, digest: Digest) -> String {
@@ -160,11 +160,11 @@ impl Cartwright {
 }
 
 /// Written whole or not at all: a reader never sees half a file.
-fn keep(cache: &Dir, name: &str, component: &Component) -> anyhow::Result<()> {
+fn write_atomically(cache: &Dir, name: &str, component: &Component) -> anyhow::Result<()> {
     let bytes = component.serialize().map_err(|error| anyhow::anyhow!("{error:#}"))?;
     // Hosts of one process, and processes of one machine, may write the same component at the same time.
-    static WRITTEN: AtomicU64 = AtomicU64::new(0);
-    let unfinished = format!("{name}.{}-{}", std::process::id(), WRITTEN.fetch_add(1, Ordering::Relaxed));
+    static NEXT_TEMPORARY_FILE: AtomicU64 = AtomicU64::new(0);
+    let unfinished = format!("{name}.{}-{}", std::process::id(), NEXT_TEMPORARY_FILE.fetch_add(1, Ordering::Relaxed));
     let mut file = cache.create(&unfinished)?;
     file.write_all(&bytes)?;
     file.sync_all()?;

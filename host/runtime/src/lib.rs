@@ -4,7 +4,7 @@
 //! Three types matter:
 //! - [`Cartwright`], the host: install plugins, set up shops, put configurations into carts, swap versions and vendors;
 //! - [`CartChange`], what is to happen to a cart: checked operations with line keys, pins and sealed prices, and an explanation;
-//! - the traits [`Catalogue`], [`OrderBook`] and [`Blobs`], which the commerce platform implements.
+//! - the traits [`Catalog`], [`OrderBook`] and [`Blobs`], which the commerce platform implements.
 //!
 //! What happens can be watched: spans of `tracing` surround each guest call, journal step and request to a vendor, and an [`Observer`]
 //! hears of each call, of what guests log and of those requests, for metrics and charts.
@@ -58,12 +58,12 @@ mod limits;
 pub mod notify;
 pub mod observe;
 mod plugin;
-mod reach;
+mod scope;
 mod setup;
 mod shop;
 mod slots;
 mod snapshot;
-mod swap;
+mod switch;
 mod vendor;
 pub mod webhook;
 mod work;
@@ -72,35 +72,38 @@ mod work;
 pub use cartwright_cart::fuzzing;
 pub use cartwright_cart::money;
 pub use cartwright_cart::{
-    AddToCart, Budget, CartChange, CartError, CartLine, CartOperation, HOST_ID_PREFIX, LineCheck, LineState, MAX_LINES,
-    MAX_ORDER_ID_BYTES, MAX_ORDER_TEXT_BYTES, MAX_ORDER_VERSION, MAX_PIECES, MAX_STOREFRONT_BODY_BYTES, MoneyFault,
-    Offer, OrderError, OrderedLine, OverBudget, Pin, Release, SealFault, SealedPrice, Shop, Stage, StrategyChoice,
-    Unconfirmed, Visitor, check_event, check_money, check_order, is_country, is_currency, is_language_tag,
+    AddToCart, Budget, CartChange, CartError, CartLine, CartOperation, LineCheck, LineState, MAX_LINE_QUANTITY,
+    MAX_LINES, MAX_ORDER_ID_BYTES, MAX_ORDER_TEXT_BYTES, MAX_ORDER_VERSION, MAX_STOREFRONT_BODY_BYTES, MoneyFault,
+    OrderError, OrderedLine, OverBudget, Pin, QuoteOffer, RESERVED_ID_PREFIX, ReleasePolicy, SealError, SealedPrice,
+    Shop, Stage, StrategyChoice, UnverifiedLine, Visitor, check_event, check_money, check_order, is_country,
+    is_currency, is_language_tag,
 };
 pub use cartwright_contract::clock::{Clock, SimulatedClock, SystemClock};
-pub use cartwright_contract::error::{Breach, Failure, HookError, LinkIssues, LogLine, Said, SetupError, describe};
+pub use cartwright_contract::error::{
+    Breach, EmittedOutcomes, Failure, HookError, LogLine, ProductLinkIssues, SetupError, describe,
+};
 pub use cartwright_contract::grants::Grants;
 pub use cartwright_contract::hook::{Capability, Hook};
 pub use cartwright_contract::ids::{AccountId, Digest, InvalidId, PluginId, ShopId};
 pub use cartwright_contract::platform::{
-    Blobs, Catalogue, MemoryBlobs, MemoryCatalogue, MemoryOrderBook, NewConfiguration, OrderBook, Picture,
-    PlatformError,
+    Blobs, Catalog, MemoryBlobs, MemoryCatalog, MemoryOrderBook, NewConfiguration, OrderBook, PlatformError,
+    StoredThumbnail,
 };
 pub use cartwright_contract::settings::{AccountSecret, Form, Secret, Secrets, Settings};
 pub use cartwright_contract::text::{
     MAX_DATA_BYTES, MAX_ERROR_CHARS, MAX_NAME_BYTES, MAX_TEXT_BYTES, MAX_URL_BYTES, TextFault, abridge, check_line,
     check_name, check_text,
 };
-pub use durable::Handled;
-pub use engine::CONCURRENT_CALLS;
+pub use durable::HandleResult;
+pub use engine::MAX_CONCURRENT_CALLS;
 pub use host::{Builder, Cartwright, StartError};
 pub use limits::Limits;
 pub use observe::Observer;
-pub use plugin::{About, CONTRACT, InstallError, Plugin, World};
-pub use shop::{AccountSetup, Link};
-pub use slots::{QUESTION_SLOTS, SLOTS_PER_SHOP};
+pub use plugin::{CONTRACT, InstallError, PluginMetadata, PluginVersion, World};
+pub use shop::{AccountSetup, ProductLink};
+pub use slots::{RESERVED_QUERY_SLOTS, SLOTS_PER_SHOP};
 pub use snapshot::{AccountSnapshot, ShopSnapshot};
-pub use swap::{NewHosts, ProductReadiness, Readiness, Swapped};
+pub use switch::{NewHostPolicy, ProductReadiness, Readiness, VersionSwitch};
 
 /// What the types look like as JSON: their schemas for an OpenAPI 3.1 document.
 #[cfg(feature = "openapi")]

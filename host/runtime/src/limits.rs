@@ -139,20 +139,20 @@ impl Meter {
 impl ResourceLimiter for Meter {
     // An error rather than `Ok(false)`: a refused growth would look like the guest's own abort.
     fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        let asked = self.memory.saturating_add(desired - current);
-        if asked > self.limits.memory {
-            return Err(Breach::Memory { asked, allowed: self.limits.memory }.into());
+        let requested = self.memory.saturating_add(desired - current);
+        if requested > self.limits.memory {
+            return Err(Breach::Memory { asked: requested, allowed: self.limits.memory }.into());
         }
-        self.memory = asked;
+        self.memory = requested;
         Ok(true)
     }
 
     fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        let asked = self.table_elements.saturating_add(desired - current);
-        if asked > self.limits.table_elements {
-            return Err(Breach::TableElements { asked, allowed: self.limits.table_elements }.into());
+        let requested = self.table_elements.saturating_add(desired - current);
+        if requested > self.limits.table_elements {
+            return Err(Breach::TableElements { asked: requested, allowed: self.limits.table_elements }.into());
         }
-        self.table_elements = asked;
+        self.table_elements = requested;
         Ok(true)
     }
 }

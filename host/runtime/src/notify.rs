@@ -15,15 +15,15 @@ use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
-use crate::capability::egress::{Egress, Outgoing, check_url, retry_after};
+use crate::capability::egress::{Egress, OutboundRequest, check_url, retry_after};
 use crate::webhook::{WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP, sign_standard};
 
 /// How long a platform may take to answer. It is to keep what it was told and answer; work comes afterwards.
-pub const TIMEOUT: Duration = Duration::from_secs(10);
+pub const NOTIFICATION_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Where a platform is told.
 #[derive(Debug, Clone)]
-pub struct Receiver {
+pub struct NotificationTarget {
     /// The address.
     pub url: String,
     /// `plain_http` and `networks` allow what is refused otherwise. The address's own host needs no grant.
@@ -45,13 +45,13 @@ pub struct Notification<'a> {
 
 /// Why a platform was not told.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NotTold {
+pub enum NotificationError {
     /// The address, or a secret, cannot be used as it is set up; nothing was sent. The text says what to change.
     #[error("{0}")]
     Refused(String),
     /// Nobody answered, or said that they cannot now.
     #[error("{detail}")]
-    Away {
+    Unavailable {
         /// What happened.
         detail: String,
         /// After how many seconds it is worth trying again, where the other side said so.
@@ -59,7 +59,7 @@ pub enum NotTold {
     },
     /// It was understood and not taken.
     #[error("{host} responded {status}; expected 2xx")]
-    NotTaken {
+    Rejected {
         /// Who.
         host: String,
         /// The status.
@@ -69,16 +69,16 @@ pub enum NotTold {
 
 /// Tells platforms. Keep one: it keeps connections.
 #[derive(Default)]
-pub struct Sender {
+pub struct NotificationSender {
     egress: Egress,
 }
 
-impl Sender {
+impl NotificationSender {
     /// Can a platform be told there? Says nothing about whether somebody answers.
     ///
     /// # Errors
-    /// [`NotTold::Refused`].
-    pub fn check(receiver: &Receiver) -> Result<(), NotTold> {
+    /// [`NotificationError::Reject`].
+    pub fn check(receiver: &NotificationTarget) -> Result<(), NotificationError> {
         allowed(receiver).map(drop)
     }
 
@@ -86,14 +86,18 @@ impl Sender {
     ///
     /// # Errors
     /// Whatever is not answered with 2xx.
-    pub async fn send(&self, receiver: &Receiver, notification: Notification<'_>) -> Result<(), NotTold> {
+    pub async fn send(
+        &self,
+        receiver: &NotificationTarget,
+        notification: Notification<'_>,
+    ) -> Result<(), NotificationError> {
         let url = allowed(receiver)?;
         let host = host_of(&url).unwrap_or_default();
         // Whoever sends leaves a platform alone that is away, on every node, and sends one notification after the other.
-        let admission = self.egress.admit_at_once(url, &receiver.grants).map_err(|error| refused(&error))?;
+        let admission = self.egress.admit_unqueued(url, &receiver.grants).map_err(|error| refused(&error))?;
         let Notification { id, at, body } = notification;
         let since = at.duration_since(UNIX_EPOCH);
-        let seconds = since.map_err(|_| NotTold::Refused("the clock is before 1970".to_owned()))?.as_secs();
+        let seconds = since.map_err(|_| NotificationError::Refused("the clock is before 1970".to_owned()))?.as_secs();
         let signature =
             sign_standard(&receiver.secrets, id, seconds, body.as_bytes()).map_err(|error| refused(&error))?;
         let mut headers = HeaderMap::new();
@@ -105,13 +109,15 @@ impl Sender {
             headers.insert(HeaderName::from_static(name), value);
         }
         let body = body.as_bytes().to_vec();
-        let sent = admission.send(Outgoing { method: Method::POST, headers, body, timeout: TIMEOUT }).await;
+        let sent = admission
+            .send(OutboundRequest { method: Method::POST, headers, body, timeout: NOTIFICATION_TIMEOUT })
+            .await;
         let answer = sent.map_err(|sent| match sent.error {
             Error::Unavailable(Outage { detail, retry_after_seconds }) => {
-                NotTold::Away { detail, retry_after: retry_after_seconds }
+                NotificationError::Unavailable { detail, retry_after: retry_after_seconds }
             }
-            Error::Denied(why) => NotTold::Refused(why),
-            error => NotTold::Refused(format!("{error:?}")),
+            Error::Denied(reason) => NotificationError::Refused(reason),
+            error => NotificationError::Refused(format!("{error:?}")),
         })?;
         let status = answer.status;
         if status.is_success() {
@@ -119,13 +125,13 @@ impl Sender {
         }
         if status.is_server_error() || status.as_u16() == 429 {
             let retry_after = retry_after(&answer.headers);
-            return Err(NotTold::Away { detail: format!("{host} answered {status}"), retry_after });
+            return Err(NotificationError::Unavailable { detail: format!("{host} answered {status}"), retry_after });
         }
-        Err(NotTold::NotTaken { host, status: status.as_u16() })
+        Err(NotificationError::Rejected { host, status: status.as_u16() })
     }
 }
 
-fn allowed(receiver: &Receiver) -> Result<Url, NotTold> {
+fn allowed(receiver: &NotificationTarget) -> Result<Url, NotificationError> {
     check_line(&receiver.url, MAX_URL_BYTES)
         .map_err(|fault| refused(&format_args!("its address cannot be stored: {fault}")))?;
     let host = Url::parse(&receiver.url).ok().and_then(|url| host_of(&url));
@@ -134,6 +140,6 @@ fn allowed(receiver: &Receiver) -> Result<Url, NotTold> {
     check_url(&receiver.url, host.as_slice(), &grants).map_err(|refusal| refused(&refusal))
 }
 
-fn refused(error: &dyn std::fmt::Display) -> NotTold {
-    NotTold::Refused(error.to_string())
+fn refused(error: &dyn std::fmt::Display) -> NotificationError {
+    NotificationError::Refused(error.to_string())
 }

@@ -15,8 +15,8 @@ use cartwright_contract::interfaces::http;
 use cartwright_contract::records::{self, FieldIssue};
 
 use crate::capability::Scope;
-use crate::capability::log::{LogSink, OUTPUT};
-use crate::plugin::Plugin;
+use crate::capability::log::{LogSink, OUTPUT_LEVEL};
+use crate::plugin::PluginVersion;
 
 /// Hears what happens. It is called where it happens, so it must be quick and must not wait; what it does not implement it does
 /// not hear.
@@ -28,24 +28,24 @@ pub trait Observer: Send + Sync {
 
     /// A guest logged a line. It is told when the call has ended, just before [`call_ended`](Self::call_ended); the lines of one
     /// call are together at most [`Limits::log_bytes`](crate::Limits::log_bytes) long.
-    fn logged(&self, line: &GuestLine<'_>) {
+    fn line_logged(&self, line: &GuestLine<'_>) {
         let _ = line;
     }
 
     /// A run of a job has ended.
-    fn job_ran(&self, run: &JobRun<'_>) {
+    fn job_run_ended(&self, run: &JobRun<'_>) {
         let _ = run;
     }
 
     /// A request to a vendor has ended, or was not sent.
-    fn vendor_asked(&self, request: &VendorRequest<'_>) {
+    fn vendor_request_ended(&self, request: &VendorRequest<'_>) {
         let _ = request;
     }
 }
 
 /// What a guest call was for.
 #[derive(Debug, Clone, Copy)]
-pub struct CallFor<'a> {
+pub struct CallContext<'a> {
     /// The plugin; "unnamed" while it is asked who it is.
     pub plugin: &'a PluginId,
     /// Its version.
@@ -62,7 +62,7 @@ pub struct CallFor<'a> {
 #[derive(Debug, Clone, Copy)]
 pub struct GuestCall<'a> {
     /// What it was for.
-    pub call: CallFor<'a>,
+    pub call: CallContext<'a>,
     /// How it ended.
     pub outcome: CallOutcome,
     /// How long the guest computed, to the millisecond. Zero where the call was abandoned.
@@ -75,7 +75,7 @@ pub struct GuestCall<'a> {
 #[derive(Debug, Clone, Copy)]
 pub struct GuestLine<'a> {
     /// What the call was for.
-    pub call: CallFor<'a>,
+    pub call: CallContext<'a>,
     /// "debug", "info", "warn", "error", or "output" for stdout and stderr.
     pub level: &'a str,
     /// The line. What was written to stdout or stderr in pieces is put together until its line ends.
@@ -112,7 +112,7 @@ pub struct JobRun<'a> {
     pub end: &'static str,
 }
 
-macro_rules! words {
+macro_rules! labels {
     ($(#[$doc:meta])* $name:ident $($(#[$of:meta])* $variant:ident = $text:literal,)*) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -132,7 +132,7 @@ macro_rules! words {
     };
 }
 
-words! {
+labels! {
     /// How a guest call ended. What the host finds wrong with an answer afterwards is told to the caller, not here.
     CallOutcome
     /// The plugin answered.
@@ -176,12 +176,12 @@ impl CallOutcome {
 
     pub(crate) fn of_failure(failure: &Failure) -> Self {
         match failure {
-            Failure::Answered(error) => Self::of_error(error),
+            Failure::PluginError(error) => Self::of_error(error),
             Failure::Limit(_) => Self::Limit,
             Failure::Trap(_) => Self::Trap,
-            Failure::Unanswered(_) => Self::Unavailable,
+            Failure::UnansweredRequest(_) => Self::Unavailable,
             Failure::Busy { .. } => Self::Busy,
-            Failure::NotExported(_) | Failure::BrokeContract(_) => Self::Failed,
+            Failure::NotExported(_) | Failure::ContractViolation(_) => Self::Failed,
         }
     }
 
@@ -190,7 +190,7 @@ impl CallOutcome {
     }
 }
 
-words! {
+labels! {
     /// What came of a request to a vendor.
     VendorOutcome
     /// 1xx or 2xx.
@@ -202,9 +202,9 @@ words! {
     /// 5xx.
     ServerError = "5xx",
     /// No answer, or not the whole of one.
-    NoAnswer = "no-answer",
+    NoAnswer = "no-response",
     /// Not sent: the server was away again and again, and is left alone for a moment.
-    LeftAlone = "left-alone",
+    CircuitOpen = "circuit-open",
     /// Not sent, or its answer was not taken: it is not granted, not well formed, or too large.
     Refused = "refused",
 }
@@ -268,60 +268,60 @@ impl Answer for Result<records::Identity, crate::InstallError> {
 }
 
 /// A call in progress, which tells the observer of its end, also when it is dropped in the middle.
-pub(crate) struct Watched<'a> {
-    plugin: &'a Plugin,
+pub(crate) struct ObservedCall<'a> {
+    plugin: &'a PluginVersion,
     scope: Option<Arc<Scope>>,
     hook: Hook,
     log: LogSink,
     started: Instant,
-    ended: (CallOutcome, Duration),
+    result: (CallOutcome, Duration),
 }
 
-impl<'a> Watched<'a> {
-    pub(crate) fn begin(plugin: &'a Plugin, scope: Option<Arc<Scope>>, hook: Hook, log: LogSink) -> Self {
-        let ended = (CallOutcome::Abandoned, Duration::ZERO);
-        Self { plugin, scope, hook, log, started: Instant::now(), ended }
+impl<'a> ObservedCall<'a> {
+    pub(crate) fn begin(plugin: &'a PluginVersion, scope: Option<Arc<Scope>>, hook: Hook, log: LogSink) -> Self {
+        let result = (CallOutcome::Abandoned, Duration::ZERO);
+        Self { plugin, scope, hook, log, started: Instant::now(), result }
     }
 
     /// It waited for its place no longer than it had to: from here on its time counts.
-    pub(crate) fn begun(mut self) -> Self {
+    pub(crate) fn restart_timer(mut self) -> Self {
         self.started = Instant::now();
         self
     }
 
     /// Says how it ended, and after how long.
     pub(crate) fn end(mut self, outcome: CallOutcome, guest: Duration) -> Duration {
-        self.ended = (outcome, guest);
+        self.result = (outcome, guest);
         self.started.elapsed()
     }
 }
 
-impl Drop for Watched<'_> {
+impl Drop for ObservedCall<'_> {
     fn drop(&mut self) {
         let Some(observer) = self.plugin.observer() else { return };
         let (plugin, digest, hook) = (self.plugin.id(), self.plugin.digest(), self.hook);
         let scope = self.scope.as_deref();
         let (shop, account) = (scope.map(|scope| &scope.shop), scope.map(|scope| &scope.account));
-        let call = CallFor { plugin, digest, shop, account, hook };
+        let call = CallContext { plugin, digest, shop, account, hook };
         for (level, text) in whole_lines(&self.log.lines()) {
-            observer.logged(&GuestLine { call, level, text: &text });
+            observer.line_logged(&GuestLine { call, level, text: &text });
         }
-        let (outcome, guest) = self.ended;
+        let (outcome, guest) = self.result;
         observer.call_ended(&GuestCall { call, outcome, guest, total: self.started.elapsed() });
     }
 }
 
 /// Lines as people read them. Stdout and stderr come in pieces, a panic's message in many.
 fn whole_lines(pieces: &[LogLine]) -> Vec<(&str, Cow<'_, str>)> {
-    let same = |one: &LogLine, other: &LogLine| one.level == OUTPUT && other.level == OUTPUT;
+    let same = |one: &LogLine, other: &LogLine| one.level == OUTPUT_LEVEL && other.level == OUTPUT_LEVEL;
     let mut lines = Vec::new();
     for run in pieces.chunk_by(same) {
         match run {
-            [line] if line.level != OUTPUT => lines.push((&*line.level, Cow::Borrowed(line.text.as_str()))),
+            [line] if line.level != OUTPUT_LEVEL => lines.push((&*line.level, Cow::Borrowed(line.text.as_str()))),
             pieces => {
                 let written: String = pieces.iter().map(|piece| piece.text.as_str()).collect();
                 let written = written.lines().filter(|line| !line.trim().is_empty());
-                lines.extend(written.map(|line| (OUTPUT, Cow::Owned(line.to_owned()))));
+                lines.extend(written.map(|line| (OUTPUT_LEVEL, Cow::Owned(line.to_owned()))));
             }
         }
     }
@@ -337,14 +337,19 @@ mod tests {
         let piece = |level: &'static str, text: &str| LogLine { level: level.into(), text: text.to_owned() };
         let pieces = [
             piece("info", "two\nlines"),
-            piece(OUTPUT, "thread 'main' "),
-            piece(OUTPUT, "panicked\n\n"),
-            piece(OUTPUT, "note"),
+            piece(OUTPUT_LEVEL, "thread 'main' "),
+            piece(OUTPUT_LEVEL, "panicked\n\n"),
+            piece(OUTPUT_LEVEL, "note"),
             piece("warn", "last"),
         ];
         let lines: Vec<(&str, String)> =
             whole_lines(&pieces).into_iter().map(|(level, text)| (level, text.into_owned())).collect();
-        let expected = [("info", "two\nlines"), (OUTPUT, "thread 'main' panicked"), (OUTPUT, "note"), ("warn", "last")];
+        let expected = [
+            ("info", "two\nlines"),
+            (OUTPUT_LEVEL, "thread 'main' panicked"),
+            (OUTPUT_LEVEL, "note"),
+            ("warn", "last"),
+        ];
         assert_eq!(lines, expected.map(|(level, text)| (level, text.to_owned())));
     }
 }

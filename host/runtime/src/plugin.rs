@@ -36,7 +36,7 @@ pub enum InstallError {
     Empty,
     /// It is no WebAssembly.
     #[error("this is not a WebAssembly file: it does not begin with \"\\0asm\"")]
-    NotWasm,
+    NotWebAssembly,
     /// It is a module of the older kind.
     #[error(
         "this is a core module, not a component; build for wasm32-wasip2, or wrap it with `wasm-tools component new`"
@@ -80,7 +80,7 @@ impl InstallError {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Unreadable(_) => true,
-            Self::Describe(error) => !matches!(error.failure, Failure::BrokeContract(_) | Failure::NotExported(_)),
+            Self::Describe(error) => !matches!(error.failure, Failure::ContractViolation(_) | Failure::NotExported(_)),
             _ => false,
         }
     }
@@ -192,7 +192,7 @@ impl World {
 }
 
 /// One version of a plugin, ready to be called.
-pub struct Plugin {
+pub struct PluginVersion {
     digest: Digest,
     size: usize,
     imports: Vec<String>,
@@ -204,13 +204,13 @@ pub struct Plugin {
     slots: Arc<Slots>,
     observer: Option<Arc<dyn Observer>>,
     /// Filled in when the plugin has said who it is.
-    about: About,
+    metadata: PluginMetadata,
 }
 
 /// What a plugin says about itself.
 #[derive(Debug, Clone, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct About {
+pub struct PluginMetadata {
     /// Its id.
     pub id: PluginId,
     /// Everything in `plugin.describe`.
@@ -221,7 +221,7 @@ pub struct About {
     pub endpoints: Vec<Endpoint>,
 }
 
-impl Plugin {
+impl PluginVersion {
     pub(crate) fn link(
         digest: Digest,
         size: usize,
@@ -252,8 +252,8 @@ impl Plugin {
         }
         let worlds = worlds_of(&exported, &others)?;
         let pre = linker.instantiate_pre(component).map_err(|error| unknown_import(&imports, &error))?;
-        let interfaces = Interfaces::find(&exported, &pre).map_err(|error| wrong_shape(&error))?;
-        let about = About {
+        let interfaces = Interfaces::find(&exported, &pre).map_err(|error| type_mismatch(&error))?;
+        let metadata = PluginMetadata {
             id: "unnamed".parse()?,
             identity: Identity {
                 id: String::new(),
@@ -269,10 +269,10 @@ impl Plugin {
             form: Form(Vec::new()),
             endpoints: Vec::new(),
         };
-        Ok(Self { digest, size, imports, worlds, engine, pre, interfaces, limits, slots, observer, about })
+        Ok(Self { digest, size, imports, worlds, engine, pre, interfaces, limits, slots, observer, metadata })
     }
 
-    pub(crate) fn described(self: &Arc<Self>, about: About) -> Arc<Self> {
+    pub(crate) fn with_metadata(self: &Arc<Self>, metadata: PluginMetadata) -> Arc<Self> {
         Arc::new(Self {
             digest: self.digest,
             size: self.size,
@@ -284,13 +284,13 @@ impl Plugin {
             limits: self.limits.clone(),
             slots: self.slots.clone(),
             observer: self.observer.clone(),
-            about,
+            metadata,
         })
     }
 
     /// Its id, the same for all versions.
     pub fn id(&self) -> &PluginId {
-        &self.about.id
+        &self.metadata.id
     }
 
     /// The SHA-256 of the component: names this version.
@@ -299,8 +299,8 @@ impl Plugin {
     }
 
     /// What it says about itself.
-    pub fn about(&self) -> &About {
-        &self.about
+    pub fn metadata(&self) -> &PluginMetadata {
+        &self.metadata
     }
 
     /// The component's size in bytes.
@@ -349,7 +349,7 @@ impl Plugin {
     }
 }
 
-impl std::fmt::Debug for Plugin {
+impl std::fmt::Debug for PluginVersion {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Plugin").field("id", self.id()).field("digest", &self.digest).finish_non_exhaustive()
     }
@@ -394,7 +394,7 @@ fn unknown_import(imports: &[String], error: &wasmtime::Error) -> InstallError {
     })
 }
 
-pub(crate) fn wrong_shape(error: &wasmtime::Error) -> InstallError {
+pub(crate) fn type_mismatch(error: &wasmtime::Error) -> InstallError {
     InstallError::WrongWorld(format!(
         "a function of the component has another shape than {CONTRACT} says; build it against this host's WIT files: {error:#}"
     ))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use cartwright_cart::shop::{Shop, Visitor, check_shop};
-use cartwright_contract::error::{LinkIssues, SetupError, invalid, unstorable};
+use cartwright_contract::error::{ProductLinkIssues, SetupError, invalid, unstorable};
 use cartwright_contract::grants::Grants;
 use cartwright_contract::hook::Hook;
 use cartwright_contract::ids::{AccountId, Digest, ShopId};
@@ -16,8 +16,10 @@ use serde_json::{Map, Value};
 
 use crate::guest::{CallOptions, call};
 use crate::host::{Cartwright, read, write};
-use crate::plugin::Plugin;
-use crate::shop::{Account, AccountSetup, AccountVersion, Link, Linked, ShopCell, ShopState, context, renewed};
+use crate::plugin::PluginVersion;
+use crate::shop::{
+    Account, AccountSetup, AccountVersion, CheckedLink, ProductLink, ShopSlot, ShopState, context, with_new_scope,
+};
 
 impl Cartwright {
     /// Adds a shop.
@@ -31,14 +33,14 @@ impl Cartwright {
             shop: Arc::new(shop),
             accounts: BTreeMap::new(),
             links: BTreeMap::new(),
-            past_links: BTreeMap::new(),
+            replaced_links: BTreeMap::new(),
         };
         match write(self.shops()).entry(id) {
             std::collections::btree_map::Entry::Occupied(entry) => {
-                Err(SetupError::Exists(format!("the shop {}", entry.key())))
+                Err(SetupError::AlreadyExists(format!("the shop {}", entry.key())))
             }
             std::collections::btree_map::Entry::Vacant(entry) => {
-                let cell = ShopCell { state: ArcSwap::from_pointee(state), changing: tokio::sync::Mutex::new(()) };
+                let cell = ShopSlot { state: ArcSwap::from_pointee(state), change_lock: tokio::sync::Mutex::new(()) };
                 entry.insert(Arc::new(cell));
                 Ok(())
             }
@@ -52,8 +54,8 @@ impl Cartwright {
     /// Every wrong field at once, or [`SetupError::Links`] with what products override and what no longer goes with it; the account
     /// is as it was.
     pub async fn set_account(&self, shop: &ShopId, plugin: Digest, setup: AccountSetup) -> Result<(), SetupError> {
-        let cell = self.shop_cell(shop)?;
-        let _changing = cell.changing.lock().await;
+        let cell = self.shop_slot(shop)?;
+        let _changing = cell.change_lock.lock().await;
         let state = cell.state.load_full();
         let changed = self.changed_account(&state, plugin, setup).await?;
         cell.state.store(Arc::new(changed));
@@ -68,16 +70,16 @@ impl Cartwright {
         setup: AccountSetup,
     ) -> Result<ShopState, SetupError> {
         check_grants(&setup.grants)?;
-        let plugin = self.usable(&plugin)?;
+        let plugin = self.plugin_version(&plugin)?;
         let old = state.accounts.get(&setup.id);
         if let Some(old) = old
             && old.current != plugin.digest()
         {
-            return Err(SetupError::Exists(format!("the account {} with another version", setup.id)));
+            return Err(SetupError::AlreadyExists(format!("the account {} with another version", setup.id)));
         }
         let kept = old.map(|old| old.secrets.clone()).unwrap_or_default();
-        let (settings, secrets) = plugin.about().form.read(&setup.settings, &kept).map_err(SetupError::Invalid)?;
-        let mut versions = old.map(|old| renewed(&old.versions)).unwrap_or_default();
+        let (settings, secrets) = plugin.metadata().form.read(&setup.settings, &kept).map_err(SetupError::Invalid)?;
+        let mut versions = old.map(|old| with_new_scope(&old.versions)).unwrap_or_default();
         let current = plugin.digest();
         versions.insert(current, Arc::new(AccountVersion::new(plugin, settings)));
         let account = Account {
@@ -99,8 +101,8 @@ impl Cartwright {
         let (mut changed, id) = (state.clone(), account.id.clone());
         changed.accounts.insert(id.clone(), Arc::new(account));
         let (state, mut misfits) = (changed.clone(), Vec::new());
-        let present = changed.links.values_mut().map(|linked| (true, linked));
-        for (is_present, linked) in present.chain(changed.past_links.values_mut().map(|linked| (false, linked))) {
+        let current = changed.links.values_mut().map(|linked| (true, linked));
+        for (is_present, linked) in current.chain(changed.replaced_links.values_mut().map(|linked| (false, linked))) {
             let link = linked.link.clone();
             let plans = link.strategy.account.as_ref() == Some(&id);
             let checked = match (is_present, link.account == id) {
@@ -108,7 +110,7 @@ impl Cartwright {
                 (true, false) if plans => {
                     let read = self.strategy_settings(&state, &link).await;
                     let settings = linked.settings.clone();
-                    read.map(|strategy_settings| Linked { link, settings, strategy_settings })
+                    read.map(|strategy_settings| CheckedLink { link, settings, strategy_settings })
                 }
                 (false, own) if own || plans => read_link(&state, link),
                 _ => continue,
@@ -118,7 +120,7 @@ impl Cartwright {
                 Err(SetupError::Invalid(mut issues)) => {
                     // A warning was shown when the link was set, and keeps no account from changing.
                     issues.retain(|issue| issue.blocking);
-                    misfits.push(LinkIssues { shop_product: linked.link.shop_product.clone(), issues });
+                    misfits.push(ProductLinkIssues { shop_product: linked.link.shop_product.clone(), issues });
                 }
                 Err(error) => return Err(error),
             }
@@ -130,9 +132,9 @@ impl Cartwright {
     ///
     /// # Errors
     /// Every wrong field at once; the link is as it was.
-    pub async fn link(&self, shop: &ShopId, link: Link) -> Result<Vec<FieldIssue>, SetupError> {
-        let cell = self.shop_cell(shop)?;
-        let _changing = cell.changing.lock().await;
+    pub async fn link(&self, shop: &ShopId, link: ProductLink) -> Result<Vec<FieldIssue>, SetupError> {
+        let cell = self.shop_slot(shop)?;
+        let _changing = cell.change_lock.lock().await;
         let state = cell.state.load_full();
         let (linked, warnings) = self.check_link(&state, link).await?;
         let mut changed = (*state).clone();
@@ -146,11 +148,11 @@ impl Cartwright {
     /// # Errors
     /// When the shop does not exist, or the product is not linked.
     pub async fn unlink(&self, shop: &ShopId, product: &str) -> Result<(), SetupError> {
-        let cell = self.shop_cell(shop)?;
-        let _changing = cell.changing.lock().await;
+        let cell = self.shop_slot(shop)?;
+        let _changing = cell.change_lock.lock().await;
         let mut changed = (**cell.state.load()).clone();
-        let old = changed.links.remove(product).ok_or_else(|| SetupError::NoLink(product.to_owned()))?;
-        changed.past_links.insert((product.to_owned(), old.link.account.clone()), old);
+        let old = changed.links.remove(product).ok_or_else(|| SetupError::NotLinked(product.to_owned()))?;
+        changed.replaced_links.insert((product.to_owned(), old.link.account.clone()), old);
         cell.state.store(Arc::new(changed));
         Ok(())
     }
@@ -159,8 +161,8 @@ impl Cartwright {
     pub(crate) async fn check_link(
         &self,
         state: &ShopState,
-        link: Link,
-    ) -> Result<(Linked, Vec<FieldIssue>), SetupError> {
+        link: ProductLink,
+    ) -> Result<(CheckedLink, Vec<FieldIssue>), SetupError> {
         if link.shop_product.is_empty() || link.vendor_product.is_empty() {
             return Err(invalid("vendor_product", "Name a product of the shop and a product of the vendor."));
         }
@@ -168,11 +170,11 @@ impl Cartwright {
         let account = state.account(&link.account)?;
         let strategy_settings = self.strategy_settings(state, &link).await?;
         let version = account.version().clone();
-        let form = &version.plugin.about().form;
+        let form = &version.plugin.metadata().form;
         let settings = product_settings(form, &link.settings, &version.settings, &account.secrets)?;
-        let linked = Linked { link, settings, strategy_settings };
+        let linked = CheckedLink { link, settings, strategy_settings };
         let mut warnings = Vec::new();
-        if version.plugin.about().identity.strategies.is_empty() {
+        if version.plugin.metadata().identity.strategies.is_empty() {
             return Err(invalid("account", format!("{} is no vendor plugin.", version.plugin.id())));
         }
         if version.plugin.worlds().contains(&crate::plugin::World::Vendor) {
@@ -191,7 +193,7 @@ impl Cartwright {
                 )
                 .await?;
             let found =
-                found.map_err(|error| crate::guest::answered(&version.plugin, Hook::ValidateAssociation, error))?;
+                found.map_err(|error| crate::guest::plugin_error(&version.plugin, Hook::ValidateAssociation, error))?;
             let found: Vec<FieldIssue> = found.into_iter().map(text::issue).collect();
             if found.iter().any(|issue| issue.blocking) {
                 return Err(SetupError::Invalid(found));
@@ -202,25 +204,29 @@ impl Cartwright {
     }
 
     /// What a link overrides of the settings of another account's strategy, checked by that account's plugin.
-    pub(crate) async fn strategy_settings(&self, state: &ShopState, link: &Link) -> Result<Settings, SetupError> {
-        let other = link.strategy.account.as_ref().filter(|strategist| **strategist != link.account);
-        let strategist = other.map(|strategist| state.account(strategist)).transpose()?;
+    pub(crate) async fn strategy_settings(
+        &self,
+        state: &ShopState,
+        link: &ProductLink,
+    ) -> Result<Settings, SetupError> {
+        let other = link.strategy.account.as_ref().filter(|strategy_account| **strategy_account != link.account);
+        let strategy_account = other.map(|strategy_account| state.account(strategy_account)).transpose()?;
         if link.strategy_settings.is_empty() {
             return Ok(Settings::new());
         }
-        let Some(strategist) = strategist else {
+        let Some(strategy_account) = strategy_account else {
             let text =
                 "These are for another account's strategy, which `strategy` names; the vendor's own take `settings`.";
             return Err(invalid("strategy_settings", text));
         };
         let checked = async {
-            let version = strategist.version();
-            let form = &version.plugin.about().form;
-            let own = product_settings(form, &link.strategy_settings, &version.settings, &strategist.secrets)?;
-            self.validate(&state.shop, strategist, Some(&own)).await?;
+            let version = strategy_account.version();
+            let form = &version.plugin.metadata().form;
+            let own = product_settings(form, &link.strategy_settings, &version.settings, &strategy_account.secrets)?;
+            self.validate(&state.shop, strategy_account, Some(&own)).await?;
             Ok(own)
         };
-        checked.await.map_err(of_strategy)
+        checked.await.map_err(strategy_issue)
     }
 
     /// Asks a plugin whether an account's settings are good, with what a product overrides of them.
@@ -231,9 +237,9 @@ impl Cartwright {
         product: Option<&Settings>,
     ) -> Result<(), SetupError> {
         let version = account.version();
-        let form = &version.plugin.about().form;
+        let form = &version.plugin.metadata().form;
         let mut problems = form.issues(&version.settings, &account.secrets);
-        problems.extend(form.misdirected(&version.settings, &account.secrets));
+        problems.extend(form.secrets_for_new_hosts(&version.settings, &account.secrets));
         if problems.iter().any(|issue| issue.blocking) {
             return Err(SetupError::Invalid(problems));
         }
@@ -250,20 +256,20 @@ impl Cartwright {
     }
 
     /// The plugin of this digest, unless it is revoked.
-    pub(crate) fn usable(&self, digest: &Digest) -> Result<Arc<Plugin>, SetupError> {
+    pub(crate) fn plugin_version(&self, digest: &Digest) -> Result<Arc<PluginVersion>, SetupError> {
         if self.is_revoked(digest) {
             return Err(SetupError::Revoked(*digest));
         }
-        self.plugin(digest).ok_or(SetupError::NoPlugin(*digest))
+        self.plugin(digest).ok_or(SetupError::UnknownPlugin(*digest))
     }
 
-    pub(crate) fn shop_cell(&self, shop: &ShopId) -> Result<Arc<ShopCell>, SetupError> {
-        read(self.shops()).get(shop).cloned().ok_or_else(|| SetupError::NoShop(shop.clone()))
+    pub(crate) fn shop_slot(&self, shop: &ShopId) -> Result<Arc<ShopSlot>, SetupError> {
+        read(self.shops()).get(shop).cloned().ok_or_else(|| SetupError::UnknownShop(shop.clone()))
     }
 
     /// The shop as it is now.
     pub(crate) fn shop_state(&self, shop: &ShopId) -> Result<Arc<ShopState>, SetupError> {
-        Ok(self.shop_cell(shop)?.state.load_full())
+        Ok(self.shop_slot(shop)?.state.load_full())
     }
 }
 
@@ -273,8 +279,8 @@ const MAX_LINK_ENTRIES: usize = 10_000;
 const MAX_GRANTS: usize = 1_000;
 
 /// Checks the texts of a link that no form of a plugin checks.
-fn check_link_texts(link: &Link) -> Result<(), SetupError> {
-    let Link {
+fn check_link_texts(link: &ProductLink) -> Result<(), SetupError> {
+    let ProductLink {
         shop_product,
         account: _,
         vendor_product,
@@ -303,12 +309,12 @@ fn check_link_texts(link: &Link) -> Result<(), SetupError> {
 
 /// Checks the lists and texts of an account's grants.
 fn check_grants(grants: &Grants) -> Result<(), SetupError> {
-    let Grants { hosts, plain_http, networks, webhook_networks, .. } = grants;
+    let Grants { hosts, plain_http, networks, webhook_source_networks, .. } = grants;
     let counts = [
         ("grants.hosts", hosts.len()),
         ("grants.plain_http", plain_http.len()),
         ("grants.networks", networks.len()),
-        ("grants.webhook_networks", webhook_networks.len()),
+        ("grants.webhook_networks", webhook_source_networks.len()),
     ];
     for (field, count) in counts {
         if count > MAX_GRANTS {
@@ -339,22 +345,22 @@ fn product_settings(
 
 /// A link as it was set, read by the forms of what its accounts run. Nothing is checked that the accounts' settings decide, so
 /// that what was good once can always be read again.
-pub(crate) fn read_link(state: &ShopState, link: Link) -> Result<Linked, SetupError> {
+pub(crate) fn read_link(state: &ShopState, link: ProductLink) -> Result<CheckedLink, SetupError> {
     let read = |account: &AccountId, values| -> Result<Settings, SetupError> {
-        state.account(account)?.version().plugin.about().form.read_product(values).map_err(SetupError::Invalid)
+        state.account(account)?.version().plugin.metadata().form.read_product(values).map_err(SetupError::Invalid)
     };
     let settings = read(&link.account, &link.settings)?;
     let strategy_settings = match &link.strategy.account {
-        Some(strategist) if !link.strategy_settings.is_empty() => {
-            read(strategist, &link.strategy_settings).map_err(of_strategy)?
+        Some(strategy_account) if !link.strategy_settings.is_empty() => {
+            read(strategy_account, &link.strategy_settings).map_err(strategy_issue)?
         }
         _ => Settings::new(),
     };
-    Ok(Linked { link, settings, strategy_settings })
+    Ok(CheckedLink { link, settings, strategy_settings })
 }
 
 /// Issues with the settings of another account's strategy: the vendor's form may have a field of the same name.
-fn of_strategy(error: SetupError) -> SetupError {
+fn strategy_issue(error: SetupError) -> SetupError {
     match error {
         SetupError::Invalid(mut issues) => {
             issues.iter_mut().for_each(|issue| issue.field = format!("strategy_settings.{}", issue.field));

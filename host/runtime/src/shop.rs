@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::capability::Scope;
-use crate::plugin::Plugin;
+use crate::plugin::PluginVersion;
 
 /// Set-up of an account.
 #[derive(Debug, Clone, Deserialize)]
@@ -39,7 +39,7 @@ pub struct AccountSetup {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
-pub struct Link {
+pub struct ProductLink {
     /// The platform's product id.
     pub shop_product: String,
     /// The vendor account.
@@ -70,25 +70,27 @@ pub struct Link {
 
 /// A version of a plugin with the settings in its form. Lines keep going to the version they are pinned to.
 pub(crate) struct AccountVersion {
-    pub(crate) plugin: Arc<Plugin>,
+    pub(crate) plugin: Arc<PluginVersion>,
     pub(crate) settings: Settings,
     pub(crate) scope: OnceLock<Arc<Scope>>,
 }
 
 impl AccountVersion {
-    pub(crate) fn new(plugin: Arc<Plugin>, settings: Settings) -> Self {
+    pub(crate) fn new(plugin: Arc<PluginVersion>, settings: Settings) -> Self {
         Self { plugin, settings, scope: OnceLock::new() }
     }
 
     /// The same version in a changed account: what it may reach is made anew.
-    fn renewed(&self) -> Arc<Self> {
+    fn with_new_scope(&self) -> Arc<Self> {
         Arc::new(Self::new(self.plugin.clone(), self.settings.clone()))
     }
 }
 
 /// All versions of an account whose secrets or grants changed.
-pub(crate) fn renewed(versions: &BTreeMap<Digest, Arc<AccountVersion>>) -> BTreeMap<Digest, Arc<AccountVersion>> {
-    versions.iter().map(|(digest, version)| (*digest, version.renewed())).collect()
+pub(crate) fn with_new_scope(
+    versions: &BTreeMap<Digest, Arc<AccountVersion>>,
+) -> BTreeMap<Digest, Arc<AccountVersion>> {
+    versions.iter().map(|(digest, version)| (*digest, version.with_new_scope())).collect()
 }
 
 /// A vendor account.
@@ -113,38 +115,38 @@ impl Account {
 pub(crate) struct ShopState {
     pub(crate) shop: Arc<Shop>,
     pub(crate) accounts: BTreeMap<AccountId, Arc<Account>>,
-    pub(crate) links: BTreeMap<String, Arc<Linked>>,
+    pub(crate) links: BTreeMap<String, Arc<CheckedLink>>,
     /// Links that a vendor swap replaced, by product and account: lines made with them are still served.
-    pub(crate) past_links: BTreeMap<(String, AccountId), Arc<Linked>>,
+    pub(crate) replaced_links: BTreeMap<(String, AccountId), Arc<CheckedLink>>,
 }
 
 /// A link whose settings were checked.
-pub(crate) struct Linked {
-    pub(crate) link: Link,
+pub(crate) struct CheckedLink {
+    pub(crate) link: ProductLink,
     pub(crate) settings: Settings,
     pub(crate) strategy_settings: Settings,
 }
 
-pub(crate) struct ShopCell {
+pub(crate) struct ShopSlot {
     pub(crate) state: ArcSwap<ShopState>,
     /// Lock that serializes changes. Calls never take it.
-    pub(crate) changing: tokio::sync::Mutex<()>,
+    pub(crate) change_lock: tokio::sync::Mutex<()>,
 }
 
 impl ShopState {
     pub(crate) fn account(&self, id: &AccountId) -> Result<&Arc<Account>, SetupError> {
-        self.accounts.get(id).ok_or_else(|| SetupError::NoAccount(id.clone()))
+        self.accounts.get(id).ok_or_else(|| SetupError::UnknownAccount(id.clone()))
     }
 
-    pub(crate) fn linked(&self, product: &str) -> Result<&Arc<Linked>, SetupError> {
-        self.links.get(product).ok_or_else(|| SetupError::NoLink(product.to_owned()))
+    pub(crate) fn linked(&self, product: &str) -> Result<&Arc<CheckedLink>, SetupError> {
+        self.links.get(product).ok_or_else(|| SetupError::NotLinked(product.to_owned()))
     }
 }
 
-impl Linked {
+impl CheckedLink {
     /// What the product overrides of the settings of this account, whose strategy plans.
-    pub(crate) fn settings_of(&self, strategist: &AccountId) -> Option<&Settings> {
-        (self.link.strategy.account.as_ref() == Some(strategist)).then_some(&self.strategy_settings)
+    pub(crate) fn settings_of(&self, strategy_account: &AccountId) -> Option<&Settings> {
+        (self.link.strategy.account.as_ref() == Some(strategy_account)).then_some(&self.strategy_settings)
     }
 
     pub(crate) fn association(&self) -> Association {
@@ -168,7 +170,7 @@ pub(crate) fn context(
 ) -> Context {
     let none = Settings::new();
     let settings: Vec<Setting> =
-        version.plugin.about().form.effective(&version.settings, product.unwrap_or(&none), &account.secrets);
+        version.plugin.metadata().form.effective(&version.settings, product.unwrap_or(&none), &account.secrets);
     Context {
         shop: shop.id.to_string(),
         account: account.id.to_string(),

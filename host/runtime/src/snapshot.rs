@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use cartwright_cart::shop::{Shop, check_shop};
-use cartwright_contract::error::{LinkIssues, SetupError, invalid, setup_issue};
+use cartwright_contract::error::{ProductLinkIssues, SetupError, invalid, setup_issue};
 use cartwright_contract::grants::Grants;
 use cartwright_contract::ids::{AccountId, Digest, ShopId};
 use cartwright_contract::settings::{Secrets, Settings};
 
 use crate::host::{Cartwright, read, write};
 use crate::setup::read_link;
-use crate::shop::{Account, AccountSetup, AccountVersion, Link, ShopCell, ShopState};
-use crate::swap::NewHosts;
+use crate::shop::{Account, AccountSetup, AccountVersion, ProductLink, ShopSlot, ShopState};
+use crate::switch::NewHostPolicy;
 
 /// A vendor account as it stands.
 #[derive(Debug, Clone)]
@@ -40,9 +40,9 @@ pub struct ShopSnapshot {
     /// Its vendor accounts.
     pub accounts: Vec<AccountSnapshot>,
     /// Its links.
-    pub links: Vec<Link>,
+    pub links: Vec<ProductLink>,
     /// Links that a vendor swap replaced: they serve the lines that were made with them.
-    pub past_links: Vec<Link>,
+    pub replaced_links: Vec<ProductLink>,
 }
 
 impl AccountSnapshot {
@@ -59,7 +59,7 @@ impl AccountSnapshot {
 }
 
 /// Changes are made here, and take effect at once; [`check_account`](Self::check_account), [`account_changed`](Self::account_changed),
-/// [`account_swapped`](Self::account_swapped) and [`check_links`](Self::check_links) say what would come of them, for a store that
+/// [`switched_account`](Self::switched_account) and [`check_links`](Self::check_links) say what would come of them, for a store that
 /// keeps a change before it is served.
 impl Cartwright {
     /// The ids of all shops.
@@ -77,7 +77,7 @@ impl Cartwright {
             shop: (*state.shop).clone(),
             accounts: state.accounts.values().map(|account| AccountSnapshot::of(account)).collect(),
             links: state.links.values().map(|linked| linked.link.clone()).collect(),
-            past_links: state.past_links.values().map(|linked| linked.link.clone()).collect(),
+            replaced_links: state.replaced_links.values().map(|linked| linked.link.clone()).collect(),
         })
     }
 
@@ -88,14 +88,14 @@ impl Cartwright {
     /// # Errors
     /// When a component that an account needs is not installed, or its form has no such field; the shop is as it was.
     pub async fn restore(&self, snapshot: ShopSnapshot) -> Result<(), SetupError> {
-        let ShopSnapshot { shop, accounts, links, past_links } = snapshot;
+        let ShopSnapshot { shop, accounts, links, replaced_links } = snapshot;
         check_shop(&shop)?;
         let id = shop.id.clone();
         let mut state = ShopState {
             shop: Arc::new(shop),
             accounts: BTreeMap::new(),
             links: BTreeMap::new(),
-            past_links: BTreeMap::new(),
+            replaced_links: BTreeMap::new(),
         };
         for account in accounts {
             let account = self.restored(account)?;
@@ -104,13 +104,14 @@ impl Cartwright {
         for link in links {
             state.links.insert(link.shop_product.clone(), Arc::new(read_link(&state, link)?));
         }
-        for link in past_links {
+        for link in replaced_links {
             let place = (link.shop_product.clone(), link.account.clone());
-            state.past_links.insert(place, Arc::new(read_link(&state, link)?));
+            state.replaced_links.insert(place, Arc::new(read_link(&state, link)?));
         }
-        let fresh = || Arc::new(ShopCell { state: ArcSwap::from_pointee(state.clone()), changing: Default::default() });
+        let fresh =
+            || Arc::new(ShopSlot { state: ArcSwap::from_pointee(state.clone()), change_lock: Default::default() });
         let cell = write(self.shops()).entry(id).or_insert_with(fresh).clone();
-        let _changing = cell.changing.lock().await;
+        let _changing = cell.change_lock.lock().await;
         cell.state.store(Arc::new(state));
         Ok(())
     }
@@ -150,19 +151,19 @@ impl Cartwright {
         Ok(AccountSnapshot::of(changed.account(&id)?))
     }
 
-    /// What [`swap_version`](Self::swap_version) would make of an account. Changes nothing.
+    /// What [`switch_version`](Self::switch_version) would make of an account. Changes nothing.
     ///
     /// # Errors
     /// As there.
-    pub async fn account_swapped(
+    pub async fn switched_account(
         &self,
         shop: &ShopId,
         account: &AccountId,
         to: Digest,
-        hosts: NewHosts,
+        hosts: NewHostPolicy,
     ) -> Result<AccountSnapshot, SetupError> {
         let state = self.shop_state(shop)?;
-        let (_, changed) = self.swapped(&state, account, to, hosts).await?;
+        let (_, changed) = self.prepare_switch(&state, account, to, hosts).await?;
         Ok(AccountSnapshot::of(changed.account(account)?))
     }
 
@@ -170,20 +171,24 @@ impl Cartwright {
     ///
     /// # Errors
     /// [`SetupError::Links`] with every issue of every link.
-    pub async fn check_links(&self, shop: &ShopId, links: &[Link]) -> Result<Vec<LinkIssues>, SetupError> {
+    pub async fn check_links(
+        &self,
+        shop: &ShopId,
+        links: &[ProductLink],
+    ) -> Result<Vec<ProductLinkIssues>, SetupError> {
         let state = self.shop_state(shop)?;
         let (mut warnings, mut misfits) = (Vec::new(), Vec::new());
         for link in links {
             let (issues, into) = match self.check_link(&state, link.clone()).await {
                 Ok((_, issues)) => (issues, &mut warnings),
                 Err(SetupError::Invalid(issues)) => (issues, &mut misfits),
-                Err(error @ SetupError::NoAccount(_)) => {
+                Err(error @ SetupError::UnknownAccount(_)) => {
                     (vec![setup_issue("account", error.to_string())], &mut misfits)
                 }
                 Err(error) => return Err(error),
             };
             if !issues.is_empty() {
-                into.push(LinkIssues { shop_product: link.shop_product.clone(), issues });
+                into.push(ProductLinkIssues { shop_product: link.shop_product.clone(), issues });
             }
         }
         if misfits.is_empty() { Ok(warnings) } else { Err(SetupError::Links(misfits)) }
@@ -194,8 +199,8 @@ impl Cartwright {
     /// # Errors
     /// As there; the account is as it was.
     pub async fn restore_account(&self, shop: &ShopId, account: AccountSnapshot) -> Result<(), SetupError> {
-        let cell = self.shop_cell(shop)?;
-        let _changing = cell.changing.lock().await;
+        let cell = self.shop_slot(shop)?;
+        let _changing = cell.change_lock.lock().await;
         let account = self.restored(account)?;
         let mut changed = (**cell.state.load()).clone();
         changed.accounts.insert(account.id.clone(), Arc::new(account));
@@ -209,7 +214,7 @@ impl Cartwright {
             return Err(invalid("versions", format!("The account {id} has no settings for the version that it runs.")));
         }
         let versions = versions.into_iter().map(|(digest, settings)| {
-            let plugin = self.plugin(&digest).ok_or(SetupError::NoPlugin(digest))?;
+            let plugin = self.plugin(&digest).ok_or(SetupError::UnknownPlugin(digest))?;
             Ok((digest, Arc::new(AccountVersion::new(plugin, settings))))
         });
         let versions = versions.collect::<Result<BTreeMap<_, _>, SetupError>>()?;

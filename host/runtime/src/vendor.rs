@@ -11,9 +11,9 @@ use cartwright_contract::ids::{AccountId, Digest, ShopId};
 use cartwright_contract::records::{Diagnosis, EmbedData, Fetched, PageOfChoices, PageOfProducts};
 use cartwright_contract::text::{self, MAX_SHOWN_CHARS};
 
-use crate::guest::answered;
+use crate::guest::plugin_error;
 use crate::host::Cartwright;
-use crate::plugin::{Plugin, World};
+use crate::plugin::{PluginVersion, World};
 use crate::shop::context;
 
 impl Cartwright {
@@ -38,7 +38,7 @@ impl Cartwright {
                 interfaces.account(store, instance)?.call_choices(store, &context, field, search, cursor).await
             })
             .await?;
-        let mut page = choices.map_err(|error| answered(&version.plugin, Hook::Choices, error))?;
+        let mut page = choices.map_err(|error| plugin_error(&version.plugin, Hook::Choices, error))?;
         for choice in &mut page.choices {
             choice.label = text::message(choice.label.clone());
         }
@@ -59,7 +59,7 @@ impl Cartwright {
                 interfaces.account(store, instance)?.call_test_connection(store, &context).await
             })
             .await?;
-        let mut diagnoses = diagnoses.map_err(|error| answered(&version.plugin, Hook::TestConnection, error))?;
+        let mut diagnoses = diagnoses.map_err(|error| plugin_error(&version.plugin, Hook::TestConnection, error))?;
         for diagnosis in &mut diagnoses {
             diagnosis.check = text::message(diagnosis.check.clone());
             diagnosis.detail = diagnosis.detail.take().map(text::message);
@@ -87,9 +87,9 @@ impl Cartwright {
                 interfaces.products(store, instance)?.call_search(store, &context, text, cursor).await
             })
             .await?;
-        let mut page = found.map_err(|error| answered(&version.plugin, Hook::SearchProducts, error))?;
+        let mut page = found.map_err(|error| plugin_error(&version.plugin, Hook::SearchProducts, error))?;
         for product in &mut page.products {
-            product.title = text::readable(&product.title, MAX_SHOWN_CHARS).text;
+            product.title = text::sanitize(&product.title, MAX_SHOWN_CHARS).text;
         }
         Ok(page)
     }
@@ -110,11 +110,11 @@ impl Cartwright {
         let state = self.shop_state(shop)?;
         let mut linked = state.linked(product)?.clone();
         if let Some(line) = reopen {
-            linked = self.link_of(&state, line).ok_or_else(|| SetupError::NoLink(line.linked_product.clone()))?;
+            linked = self.link_of(&state, line).ok_or_else(|| SetupError::NotLinked(line.linked_product.clone()))?;
         }
         let account = state.account(&linked.link.account)?;
-        let pinned = reopen.and_then(|line| account.versions.get(&self.replacement(&line.pin.digest).ok()?));
-        let version = pinned.unwrap_or_else(|| account.version());
+        let pinned_version = reopen.and_then(|line| account.versions.get(&self.replacement(&line.pin.digest).ok()?));
+        let version = pinned_version.unwrap_or_else(|| account.version());
         let raw = match reopen {
             Some(line) => match self.stored_configuration(&state.shop, line).await {
                 // Without what it was made from, a line opens as a new configuration.
@@ -131,7 +131,7 @@ impl Cartwright {
                 page.call_embed(store, &context, &association, raw.as_deref()).await
             })
             .await?;
-        Ok(embed.map_err(|error| answered(&version.plugin, Hook::Embed, error))?)
+        Ok(embed.map_err(|error| plugin_error(&version.plugin, Hook::Embed, error))?)
     }
 
     /// Asks a vendor that has no webhooks what happened since `cursor`.
@@ -153,14 +153,14 @@ impl Cartwright {
                 interfaces.feed(store, instance)?.call_poll(store, &context, cursor).await
             })
             .await?;
-        Ok(fetched.map_err(|error| answered(&version.plugin, Hook::Poll, error))?)
+        Ok(fetched.map_err(|error| plugin_error(&version.plugin, Hook::Poll, error))?)
     }
 
     /// The version that an account runs.
     ///
     /// # Errors
     /// When there is no such shop or account.
-    pub fn running(&self, shop: &ShopId, account: &AccountId) -> Result<Arc<Plugin>, SetupError> {
+    pub fn current_version(&self, shop: &ShopId, account: &AccountId) -> Result<Arc<PluginVersion>, SetupError> {
         Ok(self.shop_state(shop)?.account(account)?.version().plugin.clone())
     }
 
@@ -169,11 +169,16 @@ impl Cartwright {
     ///
     /// # Errors
     /// When there is no such shop or account, when it was revoked without a replacement, or the account has no settings for it.
-    pub fn pinned(&self, shop: &ShopId, account: &AccountId, pin: &Digest) -> Result<Arc<Plugin>, SetupError> {
+    pub fn pinned_version(
+        &self,
+        shop: &ShopId,
+        account: &AccountId,
+        pin: &Digest,
+    ) -> Result<Arc<PluginVersion>, SetupError> {
         let state = self.shop_state(shop)?;
         let account = state.account(account)?;
         let digest = self.replacement(pin).map_err(|_| SetupError::Revoked(*pin))?;
-        let version = account.versions.get(&digest).ok_or(SetupError::NoPlugin(digest))?;
+        let version = account.versions.get(&digest).ok_or(SetupError::UnknownPlugin(digest))?;
         Ok(version.plugin.clone())
     }
 
@@ -181,7 +186,7 @@ impl Cartwright {
     ///
     /// # Errors
     /// When there is no such shop.
-    pub fn order_hooks(&self, shop: &ShopId) -> Result<Vec<(AccountId, Arc<Plugin>)>, SetupError> {
+    pub fn order_hooks(&self, shop: &ShopId) -> Result<Vec<(AccountId, Arc<PluginVersion>)>, SetupError> {
         let state = self.shop_state(shop)?;
         let all = state.accounts.values().map(|account| (account.id.clone(), account.version().plugin.clone()));
         // A vendor's plugin is one too, for the lines that were configured with it.

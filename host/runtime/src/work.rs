@@ -10,17 +10,17 @@ use cartwright_contract::ids::ShopId;
 use tokio::sync::Semaphore;
 
 /// Places for large work.
-pub(crate) struct HostWork {
-    places: Arc<Semaphore>,
+pub(crate) struct BlockingWork {
+    permits: Arc<Semaphore>,
     /// The place of each shop that has work now.
     shops: Mutex<HashMap<ShopId, Weak<Semaphore>>>,
 }
 
-impl HostWork {
+impl BlockingWork {
     /// As many places as the machine has cores.
     pub(crate) fn new() -> Self {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
-        Self { places: Arc::new(Semaphore::new(cores)), shops: Mutex::default() }
+        Self { permits: Arc::new(Semaphore::new(cores)), shops: Mutex::default() }
     }
 
     /// Does a piece of work on a blocking thread, when it is this shop's turn. `None` when it panicked.
@@ -30,8 +30,8 @@ impl HostWork {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Option<T> {
         // Neither is ever closed.
-        let own = self.place_of(shop).acquire_owned().await.ok()?;
-        let place = self.places.clone().acquire_owned().await.ok()?;
+        let own = self.shop_semaphore(shop).acquire_owned().await.ok()?;
+        let place = self.permits.clone().acquire_owned().await.ok()?;
         let work = move || {
             // Kept until the work ends, also when nobody waits for it any more.
             let _places = (own, place);
@@ -40,7 +40,7 @@ impl HostWork {
         tokio::task::spawn_blocking(work).await.ok()
     }
 
-    fn place_of(&self, shop: &ShopId) -> Arc<Semaphore> {
+    fn shop_semaphore(&self, shop: &ShopId) -> Arc<Semaphore> {
         // Each change is one call that does not panic in its middle.
         let mut shops = self.shops.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = shops.get(shop).and_then(Weak::upgrade) {
@@ -62,7 +62,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_shop_with_much_work_leaves_places_to_others() {
-        let work = Arc::new(HostWork { places: Arc::new(Semaphore::new(2)), shops: Mutex::default() });
+        let work = Arc::new(BlockingWork { permits: Arc::new(Semaphore::new(2)), shops: Mutex::default() });
         let (busy, other): (ShopId, ShopId) = ("busy".parse().unwrap(), "other".parse().unwrap());
         let (end, ended) = mpsc::channel::<()>();
         let ended = Arc::new(Mutex::new(ended));

@@ -5,15 +5,16 @@
 
 use std::collections::BTreeMap;
 
-use cartwright::durable::{Call, Fault, Tries, Unanswered, Who, Why};
+use cartwright::durable::{Call, DeterminismFault, ResponsibleParty, RetryCounters, StopReason, UnansweredRequest};
 use cartwright::health::{Circuit, CircuitRules, RateLimitRules};
 use cartwright::openapi::complete;
 use cartwright::types::{self, EmbedData, Event, Field, FieldIssue, Message, Order, Outcome, Planned, VariantInfo};
 use cartwright::webhook::Destination;
 use cartwright::{
-    About, AccountId, AccountSetup, Breach, CartChange, CartError, CartOperation, Digest, Failure, Form, Grants, Hook,
-    HookError, InstallError, Limits, LineCheck, LineState, Link, LogLine, Pin, ProductReadiness, Readiness, Release,
-    Said, SealFault, SetupError, Shop, ShopId, StrategyChoice, Swapped, Unconfirmed, Visitor, World,
+    AccountId, AccountSetup, Breach, CartChange, CartError, CartOperation, Digest, EmittedOutcomes, Failure, Form,
+    Grants, Hook, HookError, InstallError, Limits, LineCheck, LineState, LogLine, Pin, PluginMetadata, ProductLink,
+    ProductReadiness, Readiness, ReleasePolicy, SealError, SetupError, Shop, ShopId, StrategyChoice, UnverifiedLine,
+    VersionSwitch, Visitor, World,
 };
 use jsonschema::Validator;
 use serde::Serialize;
@@ -152,7 +153,7 @@ fn cart_line() -> Value {
         },
         "configuration": DIGEST, "item": 0, "item_id": "7", "fingerprint": DIGEST, "thumbnail": DIGEST,
         "bill_of_materials": [article()], "vendor_product": "1001", "reference": null,
-        "unconfirmed": { "reason": message(), "hold": true }, "linked_product": "ring", "asked_quantity": 2,
+        "unconfirmed": { "reason": message(), "hold": true }, "linked_product": "ring", "requested_quantity": 2,
         "chosen_variant": null, "pin": pin(),
     })
 }
@@ -183,8 +184,8 @@ fn order() -> Value {
 fn hook_error(failure: Failure) -> HookError {
     let log = vec![LogLine { level: "info".into(), text: "hello".to_owned() }];
     let outcomes: Vec<Outcome> = outcomes().into_iter().map(|o| serde_json::from_value(o).unwrap()).collect();
-    let said = Box::new(Said { outcomes, log });
-    HookError { plugin: "expivi".parse().unwrap(), hook: Hook::HandleOrder, failure, said }
+    let said = Box::new(EmittedOutcomes { outcomes, log });
+    HookError { plugin: "expivi".parse().unwrap(), hook: Hook::HandleOrder, failure, outcomes: said }
 }
 
 fn outcomes() -> Vec<Value> {
@@ -263,18 +264,18 @@ fn carts_lines_and_their_checks() {
             { "operation": "request-quotation", "lines": [] },
         ],
         "warnings": [message()],
-        "stages": [{ "stage": "plan", "micros": 12, "result": "one line", "log": [{ "level": "info", "text": "x" }] }],
+        "stages": [{ "stage": "plan", "duration_micros": 12, "result": "one line", "log": [{ "level": "info", "text": "x" }] }],
     });
     let mut quiet = change.clone();
     quiet["operations"] = json!([]);
-    quiet["stages"] = json!([{ "stage": "plan", "micros": 12, "result": "one line" }]);
+    quiet["stages"] = json!([{ "stage": "plan", "duration_micros": 12, "result": "one line" }]);
     round::<CartChange>(&[change, quiet]);
     let state = |state: Value| json!({ "key": DIGEST, "state": state, "lines": [] });
     round::<LineCheck>(&[
         state(json!({ "state": "ok" })),
         state(json!({ "state": "price-changed", "old": money(), "new": money() })),
-        state(json!({ "state": "unavailable", "why": "sold out" })),
-        state(json!({ "state": "must-reconfigure", "why": "gone" })),
+        state(json!({ "state": "unavailable", "reason": "sold out" })),
+        state(json!({ "state": "must-reconfigure", "reason": "gone" })),
     ]);
 }
 
@@ -307,7 +308,7 @@ fn what_a_shop_is_set_up_with() {
         }),
     ]);
     let grants = json!({
-        "hosts": ["expivi.net"], "plain_http": [], "networks": ["10.0.0.0/8", "fd00::/8"], "webhook_networks": [],
+        "hosts": ["expivi.net"], "plain_http": [], "networks": ["10.0.0.0/8", "fd00::/8"], "webhook_source_networks": [],
         "personal_data": true, "adjust_prices": false, "choose_price_source": false,
     });
     round::<Grants>(&[grants.clone(), json!({})]);
@@ -315,7 +316,7 @@ fn what_a_shop_is_set_up_with() {
         json!({ "id": "expivi" }),
         json!({ "id": "expivi", "settings": { "token": "x" }, "grants": grants }),
     ]);
-    round::<Link>(&[
+    round::<ProductLink>(&[
         json!({ "shop_product": "ring", "account": "expivi", "vendor_product": "1001" }),
         json!({
             "shop_product": "ring", "account": "expivi", "vendor_product": "1001", "other_vendor_products": ["1"],
@@ -328,7 +329,7 @@ fn what_a_shop_is_set_up_with() {
     round::<Limits>(&[json!({}), json!({ "guest_cpu": { "secs": 1, "nanos": 5 }, "memory": 1, "host_calls": 7 })]);
     round::<CircuitRules>(&[json!({ "failures": 3, "pause": { "secs": 1, "nanos": 0 } })]);
     round::<RateLimitRules>(&[json!({ "burst": 3 })]);
-    round::<Tries>(&[json!({ "outages": 1 })]);
+    round::<RetryCounters>(&[json!({ "outages": 1 })]);
     round::<VariantInfo>(&[json!({
         "id": "v", "product": "p", "sku": "s", "title": "t", "price": money(), "tax_class": null, "purchasable": true,
         "stock": -1, "weight_grams": "0.5", "minimum": 1, "maximum": null,
@@ -386,17 +387,17 @@ fn why_a_cart_was_not_changed() {
         CartError::Product { product: text(), found: 2 },
         CartError::Variant { variant: text(), product: text() },
         CartError::NotPurchasable(text()),
-        CartError::Price { what: text(), why: text() },
+        CartError::Price { what: text(), reason: text() },
         CartError::OfferMoney { title: text(), offered: text(), expected: text() },
         CartError::AskedMoney { title: text(), asked: text(), expected: text() },
         CartError::Platform(text()),
-        CartError::NoStrategy { plugin: "expivi".parse().unwrap(), wanted: text(), known: vec![text()] },
+        CartError::UnknownStrategy { plugin: "expivi".parse().unwrap(), wanted: text(), known: vec![text()] },
         CartError::Plan(text()),
         CartError::Rejected(serde_json::from_value(message()).unwrap()),
-        CartError::NoLine(text()),
-        CartError::Seal { key: text(), fault: SealFault::Forged },
-        CartError::ChildOfBundle(text()),
-        CartError::MustReconfigure { key: text(), why: text() },
+        CartError::UnknownLine(text()),
+        CartError::Seal { key: text(), fault: SealError::Forged },
+        CartError::BundleChild(text()),
+        CartError::MustReconfigure { key: text(), reason: text() },
     ]);
 }
 
@@ -406,12 +407,12 @@ fn why_a_shop_a_plugin_or_a_job_stands_still() {
         ("rings".parse().unwrap(), "expivi".parse().unwrap(), Digest::of(b""));
     let plugin = || "expivi".parse().unwrap();
     writes(&[
-        SetupError::NoShop(shop),
-        SetupError::NoAccount(account),
-        SetupError::NoLink("ring".to_owned()),
-        SetupError::NoPlugin(digest),
-        SetupError::Exists("ring".to_owned()),
-        SetupError::OtherPlugin { current: plugin(), offered: plugin() },
+        SetupError::UnknownShop(shop),
+        SetupError::UnknownAccount(account),
+        SetupError::NotLinked("ring".to_owned()),
+        SetupError::UnknownPlugin(digest),
+        SetupError::AlreadyExists("ring".to_owned()),
+        SetupError::PluginMismatch { current: plugin(), offered: plugin() },
         SetupError::Invalid(vec![issue()]),
         SetupError::Hook(hook_error(Failure::Busy { waited_ms: 5 })),
         SetupError::Revoked(digest),
@@ -424,33 +425,33 @@ fn why_a_shop_a_plugin_or_a_job_stands_still() {
         InstallError::Describe(hook_error(Failure::NotExported("feed".to_owned()))),
     ]);
     let outage = types::Outage { retry_after_seconds: Some(3), detail: "away".to_owned() };
-    let mut silent = hook_error(Failure::Answered(types::Error::Unsupported));
-    silent.said = Box::default();
+    let mut silent = hook_error(Failure::PluginError(types::Error::Unsupported));
+    silent.outcomes = Box::default();
     writes(&[
         silent,
-        hook_error(Failure::Answered(types::Error::InvalidInput(issue()))),
-        hook_error(Failure::Answered(types::Error::Unavailable(outage))),
+        hook_error(Failure::PluginError(types::Error::InvalidInput(issue()))),
+        hook_error(Failure::PluginError(types::Error::Unavailable(outage))),
         hook_error(Failure::Limit(Breach::Memory { asked: 2, allowed: 1 })),
         hook_error(Failure::Limit(Breach::GuestCpu { allowed_ms: 250 })),
-        hook_error(Failure::Unanswered("POST".to_owned())),
-        hook_error(Failure::BrokeContract("x".to_owned())),
+        hook_error(Failure::UnansweredRequest("POST".to_owned())),
+        hook_error(Failure::ContractViolation("x".to_owned())),
     ]);
-    let call = Call { import: "http.send".to_owned(), about: "GET /".to_owned(), digest };
+    let call = Call { import: "http.send".to_owned(), label: "GET /".to_owned(), digest };
     writes(&[
-        Why::Failed(Failure::Trap("x".to_owned())),
-        Why::Fault(Fault { number: 1, journal: None, asked: Some(call) }),
-        Why::JournalFull,
+        StopReason::Failed(Failure::Trap("x".to_owned())),
+        StopReason::DeterminismFault(DeterminismFault { number: 1, journal: None, asked: Some(call) }),
+        StopReason::JournalFull,
     ]);
-    writes(&[Unanswered { request: "POST /".to_owned(), attempts: 2 }]);
-    writes(&[Who::Merchant, Who::Operator, Who::Author]);
-    let (until, pause) = (std::time::SystemTime::now(), std::time::Duration::from_millis(1500));
-    writes(&[Circuit::Closed { failures: 0 }, Circuit::HalfOpen { failures: 3, until, pause }]);
+    writes(&[UnansweredRequest { request: "POST /".to_owned(), attempts: 2 }]);
+    writes(&[ResponsibleParty::Merchant, ResponsibleParty::Operator, ResponsibleParty::PluginAuthor]);
+    let (until, open_duration) = (std::time::SystemTime::now(), std::time::Duration::from_millis(1500));
+    writes(&[Circuit::Closed { failures: 0 }, Circuit::HalfOpen { failures: 3, until, open_duration }]);
 }
 
 #[test]
 fn plugins_swaps_and_readiness() {
     let fields: Vec<Field> = vec![serde_json::from_value(field()).unwrap()];
-    writes(&[About {
+    writes(&[PluginMetadata {
         id: "expivi".parse().unwrap(),
         identity: serde_json::from_value(identity()).unwrap(),
         form: Form(fields),
@@ -458,18 +459,24 @@ fn plugins_swaps_and_readiness() {
     }]);
     writes(&World::ALL);
     writes(Hook::ALL);
-    writes(&[Release::Paid, Release::ByHand]);
+    writes(&[ReleasePolicy::Paid, ReleasePolicy::ByHand]);
     let product = ProductReadiness { shop_product: "ring".to_owned(), ready: false, issues: vec![issue()] };
     writes(&[Readiness { products: vec![product], unmapped: vec!["x".to_owned()] }]);
     let held = std::time::Duration::from_millis(1);
     let (from, to) = (Digest::of(b"a"), Digest::of(b"b"));
-    writes(&[Swapped { shop: "s".parse().unwrap(), account: "a".parse().unwrap(), from, to, held }]);
+    writes(&[VersionSwitch {
+        shop: "s".parse().unwrap(),
+        account: "a".parse().unwrap(),
+        from,
+        to,
+        lock_duration: held,
+    }]);
 }
 
 #[test]
 fn no_two_types_have_one_name() {
     let all = [
-        listed::<About>(),
+        listed::<PluginMetadata>(),
         listed::<AccountSetup>(),
         listed::<CartChange>(),
         listed::<CartError>(),
@@ -483,16 +490,16 @@ fn no_two_types_have_one_name() {
         listed::<Limits>(),
         listed::<LineCheck>(),
         listed::<LineState>(),
-        listed::<Link>(),
+        listed::<ProductLink>(),
         listed::<Pin>(),
         listed::<Planned>(),
         listed::<RateLimitRules>(),
         listed::<Readiness>(),
         listed::<Shop>(),
-        listed::<Swapped>(),
-        listed::<Unconfirmed>(),
+        listed::<VersionSwitch>(),
+        listed::<UnverifiedLine>(),
         listed::<Visitor>(),
-        listed::<Why>(),
+        listed::<StopReason>(),
         listed::<types::Context>(),
         listed::<types::Decoded>(),
         listed::<types::Diagnosis>(),

@@ -7,14 +7,14 @@ use cartwright_store::{Keyring, Store};
 
 /// The variable of the key, when no file is named.
 pub const KEY_VARIABLE: &str = "CARTWRIGHT_KEY";
-const HOW: &str = "the database's secrets and orders are sealed with a key of 32 random bytes, which is kept outside it; make one with \
+const KEY_HELP: &str = "the database's secrets and orders are sealed with a key of 32 random bytes, which is kept outside it; make one with \
                    `(umask 077; openssl rand -hex 32 > cartwright.key)` and name it with --key-file, or put it into CARTWRIGHT_KEY";
 
 /// Opens a database, or makes it: for who begins an installation.
 ///
 /// # Errors
 /// When there is no key, or the database cannot be opened.
-pub async fn open_or_make(url: &str, key_file: Option<&Path>) -> anyhow::Result<Store> {
+pub async fn open_or_create(url: &str, key_file: Option<&Path>) -> anyhow::Result<Store> {
     Store::open(url, keys(key_file)?).await.context("the database cannot be opened")
 }
 
@@ -35,20 +35,20 @@ pub async fn open(url: &str, key_file: Option<&Path>) -> anyhow::Result<Store> {
 fn keys(file: Option<&Path>) -> anyhow::Result<Keyring> {
     let text = match file {
         Some(file) => {
-            warn_of_readers(file);
+            warn_if_readable_by_others(file);
             std::fs::read_to_string(file).with_context(|| format!("the key file {} cannot be read", file.display()))?
         }
-        None => std::env::var(KEY_VARIABLE).ok().with_context(|| format!("there is no key: {HOW}"))?,
+        None => std::env::var(KEY_VARIABLE).ok().with_context(|| format!("there is no key: {KEY_HELP}"))?,
     };
     let mut keys = text.split_whitespace().map(key);
-    let Some(current) = keys.next() else { bail!("the key is empty: {HOW}") };
+    let Some(current) = keys.next() else { bail!("the key is empty: {KEY_HELP}") };
     keys.try_fold(Keyring::new(current?), |ring, older| Ok(ring.with_previous(older?)))
 }
 
 /// Complains of a key file that other users can read. It is not refused: where secrets are mounted into containers, their rights are
 /// not the operator's to choose.
 #[cfg(unix)]
-fn warn_of_readers(file: &Path) {
+fn warn_if_readable_by_others(file: &Path) {
     use std::os::unix::fs::PermissionsExt as _;
     let Ok(metadata) = std::fs::metadata(file) else { return };
     let mode = metadata.permissions().mode() & 0o777;
@@ -68,6 +68,6 @@ fn key(digits: &str) -> anyhow::Result<[u8; 32]> {
     let mut key = [0; 32];
     hex::decode_to_slice(digits, &mut key)
         .ok()
-        .with_context(|| format!("a key is not 64 hexadecimal digits: {HOW}"))?;
+        .with_context(|| format!("a key is not 64 hexadecimal digits: {KEY_HELP}"))?;
     Ok(key)
 }

@@ -2,14 +2,14 @@
 
 use std::time::SystemTime;
 
-use cartwright::durable::{Answer, Call, Entry, Record, Tries, Who};
+use cartwright::durable::{Answer, Call, Entry, Record, ResponsibleParty, RetryCounters};
 use cartwright::types::Outcome;
 use cartwright::{AccountId, Digest, ShopId};
 use cartwright_store::{JobDetail, JobState, JobSummary, StoredOutcome};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::words::shown;
+use crate::words::describe_entry;
 
 /// RFC 3339 in UTC, to the second.
 pub fn moment(at: SystemTime) -> String {
@@ -41,22 +41,22 @@ pub struct JobDocument {
     /// When it goes on by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
-    pub due: Option<String>,
+    pub due_at: Option<String>,
     /// How often it failed since it last got further.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub tries: Option<Tries>,
+    pub failures: Option<RetryCounters>,
     /// Was it cancelled while it ran?
-    pub cancelling: bool,
+    pub is_cancelling: bool,
     /// The job that it waits for.
-    pub behind: Option<String>,
+    pub blocked_by: Option<String>,
     /// The worker that has it, or had it last.
     pub worker: Option<String>,
     /// When its event was recorded.
     #[schema(format = DateTime)]
-    pub created: String,
+    pub created_at: String,
     /// When it changed last.
     #[schema(format = DateTime)]
-    pub changed: String,
+    pub changed_at: String,
 }
 
 /// How far a job has come.
@@ -77,10 +77,10 @@ pub(crate) enum JobStateName {
 
 impl From<&JobSummary> for JobDocument {
     fn from(job: &JobSummary) -> Self {
-        let (due, tries) = match job.state {
-            JobState::Queued { due } => (Some(due), None),
+        let (due_at, failures) = match job.state {
+            JobState::Queued { due: due_at } => (Some(due_at), None),
             JobState::Sleeping { until } => (Some(until), None),
-            JobState::Retrying { tries, until } => (Some(until), Some(tries)),
+            JobState::Retrying { counters: failures, until } => (Some(until), Some(failures)),
             _ => (None, None),
         };
         Self {
@@ -92,13 +92,13 @@ impl From<&JobSummary> for JobDocument {
             kind: job.kind.clone(),
             plugin: job.plugin,
             state: job.state.name(),
-            due: due.map(moment),
-            tries,
-            cancelling: job.cancelling,
-            behind: job.behind.clone(),
+            due_at: due_at.map(moment),
+            failures,
+            is_cancelling: job.is_cancelling,
+            blocked_by: job.blocked_by.clone(),
             worker: job.worker.clone(),
-            created: moment(job.created),
-            changed: moment(job.changed),
+            created_at: moment(job.created),
+            changed_at: moment(job.changed),
         }
     }
 }
@@ -109,7 +109,7 @@ pub struct JobDetailDocument {
     #[serde(flatten)]
     job: JobDocument,
     /// Why it is in its state.
-    why: Option<WhyDocument>,
+    reason: Option<StateReasonDocument>,
     /// Its journals, the earliest first.
     journals: Vec<JournalDocument>,
     /// What it said, in order.
@@ -124,10 +124,10 @@ impl From<&JobDetail> for JobDetailDocument {
         };
         Self {
             job: (&detail.summary).into(),
-            why: detail.why.as_ref().map(|why| WhyDocument {
-                text: why.text.clone(),
-                who: why.who,
-                detail: why.detail.clone(),
+            reason: detail.reason.as_ref().map(|reason| StateReasonDocument {
+                text: reason.text.clone(),
+                responsible: reason.responsible,
+                detail: reason.detail.clone(),
             }),
             journals: detail.journals.iter().map(journal).collect(),
             outcomes: detail.outcomes.iter().map(OutcomeDocument::from).collect(),
@@ -137,11 +137,11 @@ impl From<&JobDetail> for JobDetailDocument {
 
 /// Why a job is in its state.
 #[derive(Debug, Serialize, ToSchema)]
-struct WhyDocument {
+struct StateReasonDocument {
     /// For people.
     text: String,
     /// Who can mend it, when it does not go on by itself.
-    who: Option<Who>,
+    responsible: Option<ResponsibleParty>,
     /// The same as JSON, where there is more to say: the limit, the call that differed, the request.
     detail: serde_json::Value,
 }
@@ -164,9 +164,9 @@ struct EntryDocument {
     #[schema(format = DateTime)]
     at: String,
     /// What it is.
-    what: String,
+    kind: String,
     /// What is to be said about it.
-    about: String,
+    label: String,
     /// The call of the plugin that it belongs to.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
@@ -187,12 +187,12 @@ struct EntryDocument {
 
 impl EntryDocument {
     fn of(position: usize, record: &Record) -> Self {
-        let (what, about) = shown(&record.entry);
+        let (kind, label) = describe_entry(&record.entry);
         let mut entry = Self {
             position,
             at: moment(record.at),
-            what,
-            about,
+            kind,
+            label,
             call: None,
             attempt: None,
             status: None,
@@ -201,11 +201,11 @@ impl EntryDocument {
         };
         match &record.entry {
             Entry::Intent { call, attempt, .. } => (entry.call, entry.attempt) = (Some(call.clone()), Some(*attempt)),
-            Entry::Answered { answer: Answer::Given(response), .. } => {
+            Entry::Responded { answer: Answer::Returned(response), .. } => {
                 (entry.status, entry.attempts) = (Some(response.status), Some(response.attempts));
             }
-            Entry::Answered { may_have_arrived, .. } => entry.may_have_arrived = Some(*may_have_arrived),
-            Entry::Told { call, .. } | Entry::Slept { call, .. } => entry.call = Some(call.clone()),
+            Entry::Responded { may_have_arrived, .. } => entry.may_have_arrived = Some(*may_have_arrived),
+            Entry::Returned { call, .. } | Entry::SleepStarted { call, .. } => entry.call = Some(call.clone()),
             _ => {}
         }
         entry
@@ -227,9 +227,9 @@ pub struct OutcomeDocument {
     /// The order's version when it was said.
     order_version: u64,
     /// Does it wait for a person?
-    held: bool,
+    needs_attention: bool,
     /// Did it come too late to change anything? A status that the line had left behind, or a shipment as it was before.
-    late: bool,
+    is_late: bool,
     /// What was said.
     outcome: Outcome,
 }
@@ -242,8 +242,8 @@ impl From<&StoredOutcome> for OutcomeDocument {
             account: outcome.account.clone(),
             job: outcome.job.clone(),
             order_version: outcome.order_version,
-            held: outcome.held,
-            late: outcome.late,
+            needs_attention: outcome.needs_attention,
+            is_late: outcome.is_late,
             outcome: outcome.outcome.clone(),
         }
     }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use anyhow::Context as _;
 use cartwright::types::SettingValue;
-use cartwright::{Grants, Plugin};
+use cartwright::{Grants, PluginVersion};
 use ipnet::IpNet;
 use serde_json::{Map, Value};
 use url::Url;
@@ -53,7 +53,7 @@ impl FromStr for Grant {
 }
 
 /// Adds what was granted by hand.
-pub fn with(mut grants: Grants, further: &[Grant]) -> Grants {
+pub fn add_grants(mut grants: Grants, further: &[Grant]) -> Grants {
     for grant in further {
         match grant {
             Grant::AdjustPrices => grants.adjust_prices = true,
@@ -72,8 +72,8 @@ pub fn with(mut grants: Grants, further: &[Grant]) -> Grants {
 
 /// The flag that grants what a refusal says is missing. A refusal may have gone through a plugin, so there is only its text: it
 /// names the setting of an embedding platform, which this translates.
-pub fn flag(refusal: &str) -> Option<String> {
-    let (_, setting) = refusal.split_once("to allow it: grants.")?;
+pub fn suggested_flag(problem: &str) -> Option<String> {
+    let (_, setting) = problem.split_once("to allow it: grants.")?;
     let value = || setting.split('"').nth(1);
     Some(match setting.split(' ').next()? {
         "adjust_prices" => "--grant adjust-prices".to_owned(),
@@ -85,16 +85,16 @@ pub fn flag(refusal: &str) -> Option<String> {
 }
 
 /// Who plans on files is the operator: what the plugin declares is granted.
-pub fn declared(plugin: &Plugin, settings: &Map<String, Value>) -> Grants {
-    let hosts = plugin.about().identity.hosts.iter();
+pub fn declared(plugin: &PluginVersion, settings: &Map<String, Value>) -> Grants {
+    let hosts = plugin.metadata().identity.hosts.iter();
     Grants { hosts: hosts.filter_map(|host| declared_host(plugin, host, settings)).collect(), ..Grants::default() }
 }
 
 /// A host that a plugin declares: by its name, or by the setting that holds its URL; none while that is empty.
-pub fn declared_host(plugin: &Plugin, host: &str, settings: &Map<String, Value>) -> Option<String> {
+pub fn declared_host(plugin: &PluginVersion, host: &str, settings: &Map<String, Value>) -> Option<String> {
     let Some(field) = host.strip_prefix("setting:") else { return Some(host.to_owned()) };
     let set = settings.get(field).and_then(Value::as_str);
-    let default = || match plugin.about().form.field(field)?.default.as_ref()? {
+    let default = || match plugin.metadata().form.field(field)?.default.as_ref()? {
         SettingValue::Text(text) => Some(text.as_str()),
         _ => None,
     };
@@ -102,8 +102,8 @@ pub fn declared_host(plugin: &Plugin, host: &str, settings: &Map<String, Value>)
 }
 
 /// The setting that a plugin's first host is named by: where `--vendor-url` goes.
-pub fn address_setting(plugin: &Plugin) -> anyhow::Result<&str> {
-    let mut settings = plugin.about().identity.hosts.iter().filter_map(|host| host.strip_prefix("setting:"));
+pub fn url_setting(plugin: &PluginVersion) -> anyhow::Result<&str> {
+    let mut settings = plugin.metadata().identity.hosts.iter().filter_map(|host| host.strip_prefix("setting:"));
     settings
         .next()
         .with_context(|| format!("{} names no host by a setting, so --vendor-url cannot set one", plugin.id()))
@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn a_refusal_names_the_flag_that_would_grant_it() {
-        for (refusal, grant) in [
+        for (problem, grant) in [
             (
                 "denied: the host a.example:8 is not granted; to allow it: grants.hosts += \"a.example:8\"",
                 "a.example:8",
@@ -138,10 +138,10 @@ mod tests {
             ("RING: it adjusts a price; to allow it: grants.adjust_prices = true", "adjust-prices"),
             ("it prices by Vendor; to allow it: grants.choose_price_source = true", "choose-price-source"),
         ] {
-            assert_eq!(flag(refusal), Some(format!("--grant {grant}")));
+            assert_eq!(suggested_flag(problem), Some(format!("--grant {grant}")));
             assert!(grant.parse::<Grant>().is_ok(), "{grant}");
         }
-        assert_eq!(flag("denied: http does not answer in cart.plan"), None);
+        assert_eq!(suggested_flag("denied: http does not answer in cart.plan"), None);
     }
 
     #[test]

@@ -21,11 +21,11 @@ pub async fn start(
     observer: Arc<dyn Observer>,
     health: Rules,
 ) -> anyhow::Result<Installation> {
-    let (orders, blobs, catalogue) = (Arc::new(store.clone()), Arc::new(store.clone()), Arc::new(store.clone()));
+    let (orders, blobs, catalog) = (Arc::new(store.clone()), Arc::new(store.clone()), Arc::new(store.clone()));
     let mut builder = Cartwright::builder()
         .order_book(orders)
         .blobs(blobs)
-        .catalogue(catalogue)
+        .catalog(catalog)
         .installation(installation)
         .secret(store.host_secret().await?)
         .health(health)

@@ -5,9 +5,9 @@
 pub mod database;
 pub mod documents;
 pub mod grants;
+pub mod input;
 pub mod installation;
 pub mod links_table;
 pub mod output;
 pub mod source;
-pub mod typed;
 pub mod words;

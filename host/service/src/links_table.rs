@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use cartwright::{AccountId, Link, StrategyChoice};
+use cartwright::{AccountId, ProductLink, StrategyChoice};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::typed::holds_nul;
+use crate::input::contains_nul;
 
 /// Maximum number of links in one request.
 pub const MAX_LINKS: usize = 10_000;
@@ -47,7 +47,7 @@ struct Row {
 }
 
 impl Row {
-    fn of(link: &Link) -> Self {
+    fn of(link: &ProductLink) -> Self {
         let some = |text: Option<&str>| text.map(cell).unwrap_or_default();
         let list = |texts: &[String]| if texts.is_empty() { String::new() } else { Value::from(texts).to_string() };
         let settings = |settings: &Map<String, Value>| match settings.is_empty() {
@@ -68,10 +68,10 @@ impl Row {
         }
     }
 
-    fn link(self) -> Result<Link, String> {
+    fn link(self) -> Result<ProductLink, String> {
         let account = |text: &str| text.parse::<AccountId>().map_err(|error| error.to_string());
         let some = |text: &str| Some(text).filter(|text| !text.trim().is_empty()).map(in_cell);
-        Ok(Link {
+        Ok(ProductLink {
             account: account(&in_cell(&self.account))?,
             vendor_product: in_cell(&self.vendor_product),
             other_vendor_products: list_in("other_vendor_products", &self.other_vendor_products)?,
@@ -127,7 +127,7 @@ fn is_converted(text: &str) -> bool {
 fn json_in<T: DeserializeOwned + Default>(column: &str, cell: &str) -> Result<T, String> {
     match cell.trim() {
         "" => Ok(T::default()),
-        json if holds_nul(json.as_bytes()) => Err(format!("{column}: a text in it holds a NUL (\\u0000)")),
+        json if contains_nul(json.as_bytes()) => Err(format!("{column}: a text in it holds a NUL (\\u0000)")),
         json => serde_json::from_str(json).map_err(|error| format!("{column}: {error}")),
     }
 }
@@ -143,7 +143,7 @@ fn list_in(column: &str, cell: &str) -> Result<Vec<String>, String> {
 ///
 /// # Errors
 /// When a link cannot be written.
-pub fn write(links: &[Link]) -> Result<Vec<u8>, TableError> {
+pub fn write(links: &[ProductLink]) -> Result<Vec<u8>, TableError> {
     let mut table = csv::Writer::from_writer(Vec::new());
     for link in links {
         table.serialize(Row::of(link)).map_err(|error| TableError::Write(error.to_string()))?;
@@ -155,7 +155,7 @@ pub fn write(links: &[Link]) -> Result<Vec<u8>, TableError> {
 ///
 /// # Errors
 /// What is wrong and in which line.
-pub fn read(table: &[u8]) -> Result<Vec<Link>, TableError> {
+pub fn read(table: &[u8]) -> Result<Vec<ProductLink>, TableError> {
     let refused = TableError::Read;
     // Spreadsheets write UTF-16 too, in which every other byte of a letter is NUL.
     if table.contains(&0) {
@@ -177,7 +177,7 @@ pub fn read(table: &[u8]) -> Result<Vec<Link>, TableError> {
             continue;
         }
         let at = record.position().map_or(0, csv::Position::line);
-        let wrong = |why: String| refused(format!("line {at} of the table: {why}"));
+        let wrong = |reason: String| refused(format!("line {at} of the table: {reason}"));
         let row: Row = record.deserialize(Some(&headers)).map_err(|error| wrong(error.to_string()))?;
         links.push(row.link().map_err(wrong)?);
         lines.push(at);
@@ -198,7 +198,7 @@ pub fn read(table: &[u8]) -> Result<Vec<Link>, TableError> {
 }
 
 /// Finds a product that has two links, and returns their positions.
-pub fn duplicate(links: &[Link]) -> Option<(usize, usize)> {
+pub fn duplicate(links: &[ProductLink]) -> Option<(usize, usize)> {
     let mut positions = HashMap::new();
     links
         .iter()
@@ -227,8 +227,8 @@ mod tests {
 
     use super::*;
 
-    fn link(product: &str) -> Link {
-        Link {
+    fn link(product: &str) -> ProductLink {
+        ProductLink {
             shop_product: product.to_owned(),
             account: "expivi".parse().expect("an account"),
             vendor_product: "1001".to_owned(),
@@ -241,7 +241,7 @@ mod tests {
         }
     }
 
-    fn written(links: &[Link]) -> String {
+    fn written(links: &[ProductLink]) -> String {
         let mut table = csv::Writer::from_writer(Vec::new());
         for link in links {
             table.serialize(Row::of(link)).expect("a row");
@@ -266,22 +266,24 @@ mod tests {
         ]
     }
 
-    fn links() -> impl Strategy<Value = Link> {
+    fn links() -> impl Strategy<Value = ProductLink> {
         let lists = || prop::collection::vec(texts(), 0..3);
         let settings = || prop::collection::btree_map(texts(), texts().prop_map(Value::from), 0..3);
         let some = || prop::option::of(texts());
         let account = prop::option::of(Just("other-1"));
         (texts(), texts(), lists(), some(), lists(), settings(), (account, some()), settings()).prop_map(
-            |(shop_product, vendor_product, other, preset, skus, settings, (account, name), strategy_settings)| Link {
-                shop_product,
-                vendor_product,
-                other_vendor_products: other,
-                preset,
-                allowed_skus: skus,
-                settings: settings.into_iter().collect(),
-                strategy: StrategyChoice { account: account.map(|id| id.parse().expect("an account")), name },
-                strategy_settings: strategy_settings.into_iter().collect(),
-                ..link("")
+            |(shop_product, vendor_product, other, preset, skus, settings, (account, name), strategy_settings)| {
+                ProductLink {
+                    shop_product,
+                    vendor_product,
+                    other_vendor_products: other,
+                    preset,
+                    allowed_skus: skus,
+                    settings: settings.into_iter().collect(),
+                    strategy: StrategyChoice { account: account.map(|id| id.parse().expect("an account")), name },
+                    strategy_settings: strategy_settings.into_iter().collect(),
+                    ..link("")
+                }
             },
         )
     }
@@ -353,8 +355,8 @@ mod tests {
                 vec!["the lines 2 and 5", "\"ring\""],
             ),
         ] {
-            let why = products(&table).expect_err("a refusal");
-            assert!(said.iter().all(|said| why.contains(said)), "{}: {why}", String::from_utf8_lossy(&table));
+            let reason = products(&table).expect_err("a refusal");
+            assert!(said.iter().all(|said| reason.contains(said)), "{}: {reason}", String::from_utf8_lossy(&table));
         }
     }
 

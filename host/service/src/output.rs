@@ -16,34 +16,34 @@ pub fn line(text: Arguments<'_>) {
 }
 
 /// Says a line on standard output.
-pub fn try_line(text: Arguments<'_>) -> Result<(), Unsaid> {
-    writeln!(std::io::stdout().lock(), "{text}").map_err(Unsaid)
+pub fn try_line(text: Arguments<'_>) -> Result<(), OutputClosed> {
+    writeln!(std::io::stdout().lock(), "{text}").map_err(OutputClosed)
 }
 
 /// Standard output takes nothing more.
 #[derive(Debug)]
-pub struct Unsaid(std::io::Error);
+pub struct OutputClosed(std::io::Error);
 
-impl Unsaid {
+impl OutputClosed {
     /// What the command ends with, once it has tidied up. Says why, unless the reader just stopped early.
     pub fn code(&self) -> u8 {
         if self.0.kind() == ErrorKind::BrokenPipe {
             return CLOSED_PIPE;
         }
-        complain(&format!("error: {self}"));
+        print_error(&format!("error: {self}"));
         1
     }
 }
 
-impl fmt::Display for Unsaid {
+impl fmt::Display for OutputClosed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "standard output: {}", self.0)
     }
 }
 
-impl Error for Unsaid {}
+impl Error for OutputClosed {}
 
 /// Says a text on standard error. When nobody listens there either, nobody can be told.
-pub fn complain(text: &str) {
+pub fn print_error(text: &str) {
     drop(writeln!(std::io::stderr().lock(), "{text}"));
 }

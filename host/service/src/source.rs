@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use cartwright::{Cartwright, Plugin};
+use cartwright::{Cartwright, PluginVersion};
 
 /// The bytes of a plugin.
 pub fn bytes(source: &str) -> anyhow::Result<Vec<u8>> {
@@ -17,7 +17,7 @@ pub fn bytes(source: &str) -> anyhow::Result<Vec<u8>> {
 }
 
 /// Installs a plugin.
-pub async fn install(host: &Cartwright, source: &str) -> anyhow::Result<Arc<Plugin>> {
+pub async fn install(host: &Cartwright, source: &str) -> anyhow::Result<Arc<PluginVersion>> {
     host.install(&bytes(source)?, None).await.with_context(|| format!("{source} is not installed"))
 }
 

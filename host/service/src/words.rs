@@ -1,7 +1,7 @@
 //! What the host knows of orders and jobs, in words: outcomes, entries of journals, amounts. Bodies are counted and not shown: they may
 //! hold what is personal.
 
-use cartwright::durable::{Answer, Entry, Kept, KeptBody, Who};
+use cartwright::durable::{Answer, Entry, JournaledBody, JournaledBytes, ResponsibleParty};
 use cartwright::types::{BytesSource, Money, Outcome, Repeat, Woken};
 use cartwright::{describe, money};
 
@@ -39,9 +39,9 @@ pub fn describe_outcome(outcome: &Outcome) -> String {
 }
 
 /// What an entry is, and what is to be said about it.
-pub fn shown(entry: &Entry) -> (String, String) {
+pub fn describe_entry(entry: &Entry) -> (String, String) {
     match entry {
-        Entry::Began(began) => {
+        Entry::RunStart(began) => {
             let personal = if began.personal_data { "granted" } else { "not granted" };
             let revision = began.context.settings_revision;
             ("began".to_owned(), format!("with revision {revision} of the settings, personal data {personal}"))
@@ -54,47 +54,47 @@ pub fn shown(entry: &Entry) -> (String, String) {
             };
             (call.to_string(), format!("attempt {attempt}, {repeat}"))
         }
-        Entry::Answered { answer: Answer::Given(response), .. } => {
+        Entry::Responded { answer: Answer::Returned(response), .. } => {
             let body = match &response.body {
-                KeptBody::Inline(kept) => size(kept),
-                KeptBody::Stored(stored) => format!("{} bytes as {}", stored.length, stored.digest),
+                JournaledBody::Inline(kept) => size(kept),
+                JournaledBody::Stored(stored) => format!("{} bytes as {}", stored.length, stored.digest),
             };
             (format!("answered {}", response.status), format!("{body}, attempts {}", response.attempts))
         }
-        Entry::Answered { answer: Answer::Failed(error), may_have_arrived } => {
+        Entry::Responded { answer: Answer::Failed(error), may_have_arrived } => {
             let arrived = if *may_have_arrived { "it may have arrived" } else { "it did not leave" };
             ("not answered".to_owned(), format!("{}; {arrived}", describe(error)))
         }
-        Entry::Told { call, answer: Answer::Given(kept) } => (call.to_string(), size(kept)),
-        Entry::Told { call, answer: Answer::Failed(error) } => (call.to_string(), describe(error)),
+        Entry::Returned { call, answer: Answer::Returned(kept) } => (call.to_string(), size(kept)),
+        Entry::Returned { call, answer: Answer::Failed(error) } => (call.to_string(), describe(error)),
         Entry::Emitted { outcome, .. } => ("outcomes.emit".to_owned(), describe_outcome(outcome)),
-        Entry::Slept { call, until } => (call.to_string(), format!("until {}", moment(*until))),
-        Entry::Woke { why } => {
-            let why = match why {
+        Entry::SleepStarted { call, until } => (call.to_string(), format!("until {}", moment(*until))),
+        Entry::SleepEnded { reason } => {
+            let reason = match reason {
                 Woken::Elapsed => "its time had come",
                 Woken::EventWaiting => "another event of the order waited",
                 Woken::JobCancelled => "the job was cancelled",
             };
-            ("woke".to_owned(), why.to_owned())
+            ("woke".to_owned(), reason.to_owned())
         }
-        Entry::Retried { keep } => ("tried again".to_owned(), format!("from call {} on", keep + 1)),
+        Entry::Retried { kept_calls: keep } => ("tried again".to_owned(), format!("from call {} on", keep + 1)),
     }
 }
 
-fn size(kept: &Kept) -> String {
+fn size(kept: &JournaledBytes) -> String {
     match kept {
-        Kept::Text(text) => format!("{} bytes", text.len()),
-        Kept::Bytes(bytes) => format!("{} bytes", bytes.len()),
-        Kept::Blob(digest) => digest.to_string(),
+        JournaledBytes::Text(text) => format!("{} bytes", text.len()),
+        JournaledBytes::Bytes(bytes) => format!("{} bytes", bytes.len()),
+        JournaledBytes::Blob(digest) => digest.to_string(),
     }
 }
 
 /// Who can mend what a job stands at, and what it may be.
-pub fn who_mends(who: Who) -> &'static str {
-    match who {
-        Who::Merchant => "the merchant: the order, a setting, or something at the vendor's",
-        Who::Operator => "the operator of this host: a grant, a limit, a component, a shop's set-up",
-        Who::Author => "the author of the plugin",
+pub fn responsible_text(actor: ResponsibleParty) -> &'static str {
+    match actor {
+        ResponsibleParty::Merchant => "the merchant: the order, a setting, or something at the vendor's",
+        ResponsibleParty::Operator => "the operator of this host: a grant, a limit, a component, a shop's set-up",
+        ResponsibleParty::PluginAuthor => "the author of the plugin",
     }
 }
 

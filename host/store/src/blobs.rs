@@ -7,17 +7,17 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use async_trait::async_trait;
-use cartwright::{Blobs, Digest, NewConfiguration, Picture, PlatformError, ShopId};
+use cartwright::{Blobs, Digest, NewConfiguration, PlatformError, ShopId, StoredThumbnail};
 use sqlx::AnyConnection;
 
 use crate::database::{Store, in_time, milliseconds, moment};
 use crate::document::safe_media_type;
 use crate::error::StoreError;
-use crate::keys::place;
+use crate::keys::aad;
 use crate::vault::Key;
 
 /// So many bytes are sealed where they are; more on a thread for work that takes a while.
-const SEALED_AT_ONCE: usize = 64 << 10;
+const MAX_INLINE_ENCRYPTION_BYTES: usize = 64 << 10;
 const DAY_MILLISECONDS: i64 = 24 * 3600 * 1000;
 
 /// What is known of a blob.
@@ -28,18 +28,18 @@ pub struct BlobInfo {
     /// How many bytes.
     pub size: u64,
     /// When it was last stored; how long it is kept counts from here.
-    pub stored: SystemTime,
+    pub stored_at: SystemTime,
     /// Is it a picture of a cart line, which a shop's pages show?
-    pub is_picture: bool,
+    pub is_thumbnail: bool,
 }
 
 /// What a blob is: how long it is kept follows from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Configuration,
-    Picture,
+    StoredThumbnail,
     /// Beside a journal's entry.
-    Answer,
+    HttpBody,
     Document,
 }
 
@@ -47,8 +47,8 @@ impl Kind {
     fn name(self) -> &'static str {
         match self {
             Self::Configuration => "configuration",
-            Self::Picture => "picture",
-            Self::Answer => "answer",
+            Self::StoredThumbnail => "picture",
+            Self::HttpBody => "answer",
             Self::Document => "document",
         }
     }
@@ -63,7 +63,7 @@ pub(crate) struct NewBlob<'a> {
 }
 
 /// Bytes that no order owns, as they stand in the table.
-struct SealedBlob {
+struct EncryptedBlob {
     kind: Kind,
     digest: String,
     /// Of a picture, the configuration that it shows; else empty.
@@ -76,8 +76,8 @@ struct SealedBlob {
 }
 
 /// Where the sealed bytes stand: they do not open elsewhere.
-fn bytes_place(shop: &ShopId, digest: &str, order: &str, configuration: &str) -> String {
-    place("bytes", shop.as_str(), &format!("{digest}{configuration} {order}"))
+fn blob_aad(shop: &ShopId, digest: &str, order: &str, configuration: &str) -> String {
+    aad("bytes", shop.as_str(), &format!("{digest}{configuration} {order}"))
 }
 
 impl Store {
@@ -96,11 +96,11 @@ impl Store {
         .bind(digest.to_string())
         .fetch_optional(self.pool())
         .await?;
-        Ok(found.map(|(media_type, size, stored, pictures)| BlobInfo {
+        Ok(found.map(|(media_type, size, stored_at, pictures)| BlobInfo {
             media_type,
             size: u64::try_from(size).unwrap_or(0),
-            stored: moment(stored),
-            is_picture: pictures == 1,
+            stored_at: moment(stored_at),
+            is_thumbnail: pictures == 1,
         }))
     }
 
@@ -125,11 +125,11 @@ impl Store {
         let Some((order, configuration, blob_key, order_key, sealed)) = found else { return Ok(None) };
         let key = match blob_key {
             Some(key) => {
-                self.keys().open_key(&place("blob", shop.as_str(), &(digest_text.clone() + &configuration)), &key)?
+                self.keys().decrypt_key(&aad("blob", shop.as_str(), &(digest_text.clone() + &configuration)), &key)?
             }
             None => self.order_key(shop, &order, order_key)?,
         };
-        let bytes = key.open(&bytes_place(shop, &digest_text, &order, &configuration), &sealed)?;
+        let bytes = key.decrypt(&blob_aad(shop, &digest_text, &order, &configuration), &sealed)?;
         // Whoever asks by digest trusts that these are the bytes.
         if Digest::of(&bytes) != *digest {
             return Err(StoreError::Corrupt(format!("the blob {digest} has other bytes than its digest says")));
@@ -146,12 +146,12 @@ impl Store {
         blob: &NewBlob<'_>,
         now: i64,
     ) -> Result<(), StoreError> {
-        let sealed = key.seal(&bytes_place(shop, &blob.digest.to_string(), order, ""), blob.bytes)?;
-        put_sealed(connection, shop, order, blob, sealed, now).await
+        let sealed = key.encrypt(&blob_aad(shop, &blob.digest.to_string(), order, ""), blob.bytes)?;
+        put_encrypted(connection, shop, order, blob, sealed, now).await
     }
 
     /// Gives an order its own copy of what others have by this digest: bytes, or pictures of the configuration with it.
-    pub(crate) async fn adopt(
+    pub(crate) async fn copy_to_order(
         &self,
         connection: &mut AnyConnection,
         shop: &ShopId,
@@ -171,11 +171,11 @@ impl Store {
         .fetch_all(&mut *connection)
         .await?;
         // An answer with the same bytes goes with its journals; the order needs these for as long as it is kept.
-        keep_beyond_answers(&mut *connection, shop, order, digest).await?;
+        retain_for_order(&mut *connection, shop, order, digest).await?;
         for (found, kind, media_type) in missing {
             let digest: Digest = found.parse().map_err(|error| StoreError::corrupt("a blob's digest", error))?;
             let Some(bytes) = self.blob_in(connection, shop, &digest).await? else { continue };
-            let kind = if kind == Kind::Picture.name() { Kind::Picture } else { Kind::Configuration };
+            let kind = if kind == Kind::StoredThumbnail.name() { Kind::StoredThumbnail } else { Kind::Configuration };
             let blob = NewBlob { kind, digest: &digest, media_type: &media_type, bytes: &bytes };
             self.put_in(connection, shop, (order, key), &blob, now).await?;
         }
@@ -188,12 +188,12 @@ impl Store {
         &self,
         shop: &ShopId,
         blob: &NewBlob<'_>,
-        pictures: &[Picture],
+        pictures: &[StoredThumbnail],
         client: Option<&str>,
     ) -> Result<(), StoreError> {
         let digest = blob.digest.to_string();
-        let tag = match client {
-            Some(client) => self.keys().current().tag(client)?,
+        let keyed_hash = match client {
+            Some(client) => self.keys().current().keyed_hash(client)?,
             None => String::new(),
         };
         let written = loop {
@@ -207,14 +207,14 @@ impl Store {
             .await?;
             let mut new = Vec::new();
             if !known.iter().any(|(known, of)| *known == digest && of.is_empty()) {
-                new.push(self.seal_unowned(shop, blob, "").await?);
+                new.push(self.encrypt_unowned(shop, blob, "").await?);
             }
             for picture in pictures {
                 let found = picture.digest.to_string();
                 if !known.iter().any(|(known, of)| *known == found && *of == digest) {
-                    let Picture { digest: found, bytes, media_type } = picture;
-                    let picture = NewBlob { kind: Kind::Picture, digest: found, media_type, bytes };
-                    new.push(self.seal_unowned(shop, &picture, &digest).await?);
+                    let StoredThumbnail { digest: found, bytes, media_type } = picture;
+                    let picture = NewBlob { kind: Kind::StoredThumbnail, digest: found, media_type, bytes };
+                    new.push(self.encrypt_unowned(shop, &picture, &digest).await?);
                 }
             }
             let now = milliseconds(SystemTime::now());
@@ -228,12 +228,12 @@ impl Store {
             let mut written = 0;
             for sealed in new {
                 written += sealed.size.unsigned_abs();
-                insert_unowned(&mut work, shop, &tag, sealed, now).await?;
+                insert_unowned(&mut work, shop, &keyed_hash, sealed, now).await?;
             }
             work.commit().await?;
             break written;
         };
-        if let Err(error) = self.keep_to_quota(shop, written).await {
+        if let Err(error) = self.enforce_quota(shop, written).await {
             // What was stored stands. The next configuration makes room.
             tracing::warn!(%shop, %error, "the quota of carts could not be kept to");
         }
@@ -241,16 +241,16 @@ impl Store {
     }
 
     /// Seals bytes that no order owns with a key of their own.
-    async fn seal_unowned(
+    async fn encrypt_unowned(
         &self,
         shop: &ShopId,
         blob: &NewBlob<'_>,
         configuration: &str,
-    ) -> Result<SealedBlob, StoreError> {
+    ) -> Result<EncryptedBlob, StoreError> {
         let digest = blob.digest.to_string();
-        let (key, blob_key) = self.keys().new_key(&place("blob", shop.as_str(), &(digest.clone() + configuration)))?;
-        let bytes = seal(key, bytes_place(shop, &digest, "", configuration), blob.bytes).await?;
-        Ok(SealedBlob {
+        let (key, blob_key) = self.keys().new_key(&aad("blob", shop.as_str(), &(digest.clone() + configuration)))?;
+        let bytes = encrypt(key, blob_aad(shop, &digest, "", configuration), blob.bytes).await?;
+        Ok(EncryptedBlob {
             kind: blob.kind,
             digest,
             configuration: configuration.to_owned(),
@@ -268,7 +268,7 @@ impl Store {
             let text = digest.to_string();
             // The cart's copy first.
             let found: Option<(String, i64, i64)> = sqlx::query_as(
-                "select order_id, created_at, brought_back from blobs
+                "select order_id, created_at, is_reused from blobs
                  where shop = $1 and digest = $2 and configuration = '' order by order_id limit 1",
             )
             .bind(shop.as_str())
@@ -279,7 +279,7 @@ impl Store {
                 None => missing.push(*digest),
                 Some((order, _, _)) if !order.is_empty() => {}
                 // A cart that is looked at all the time writes once a day.
-                Some((_, stored, 1)) if now - stored < DAY_MILLISECONDS => {}
+                Some((_, stored_at, 1)) if now - stored_at < DAY_MILLISECONDS => {}
                 Some(_) => {
                     touch_in(&mut *self.pool().acquire().await?, shop, &text, now).await?;
                 }
@@ -294,12 +294,12 @@ impl Store {
 }
 
 /// Seals bytes: long ones on a thread for work that takes a while.
-async fn seal(key: Key, place: String, bytes: &[u8]) -> Result<Vec<u8>, StoreError> {
-    if bytes.len() <= SEALED_AT_ONCE {
-        return key.seal(&place, bytes);
+async fn encrypt(key: Key, aad: String, bytes: &[u8]) -> Result<Vec<u8>, StoreError> {
+    if bytes.len() <= MAX_INLINE_ENCRYPTION_BYTES {
+        return key.encrypt(&aad, bytes);
     }
     let bytes = bytes.to_vec();
-    let sealed = tokio::task::spawn_blocking(move || key.seal(&place, &bytes)).await;
+    let sealed = tokio::task::spawn_blocking(move || key.encrypt(&aad, &bytes)).await;
     sealed.map_err(|error| StoreError::Unavailable(format!("sealing ended: {error}")))?
 }
 
@@ -308,16 +308,16 @@ async fn insert_unowned(
     connection: &mut AnyConnection,
     shop: &ShopId,
     client: &str,
-    sealed: SealedBlob,
+    sealed: EncryptedBlob,
     now: i64,
 ) -> Result<(), StoreError> {
-    let SealedBlob { kind, digest, configuration, media_type, size, blob_key, bytes } = sealed;
+    let EncryptedBlob { kind, digest, configuration, media_type, size, blob_key, bytes } = sealed;
     sqlx::query(
-        "insert into blobs (shop, digest, order_id, configuration, kind, media_type, size, blob_key, created_at, client,
-                            brought_back, bytes)
+        "insert into blobs (shop, digest, order_id, configuration, kind, media_type, size, blob_key, created_at, client_hash,
+                            is_reused, bytes)
          values ($1, $2, '', $3, $4, $5, $6, $7, $8, $9, 0, $10)
          on conflict (shop, digest, order_id, configuration) do update set created_at = excluded.created_at,
-                                                                           brought_back = 1",
+                                                                           is_reused = 1",
     )
     .bind(shop.as_str())
     .bind(digest)
@@ -335,7 +335,7 @@ async fn insert_unowned(
 }
 
 /// Inserts an order's sealed bytes; what it has already is kept for longer.
-async fn put_sealed(
+async fn put_encrypted(
     connection: &mut AnyConnection,
     shop: &ShopId,
     order: &str,
@@ -344,8 +344,8 @@ async fn put_sealed(
     now: i64,
 ) -> Result<(), StoreError> {
     sqlx::query(
-        "insert into blobs (shop, digest, order_id, configuration, kind, media_type, size, blob_key, created_at, client,
-                            brought_back, bytes)
+        "insert into blobs (shop, digest, order_id, configuration, kind, media_type, size, blob_key, created_at, client_hash,
+                            is_reused, bytes)
          values ($1, $2, $3, '', $4, $5, $6, null, $7, '', 0, $8)
          on conflict (shop, digest, order_id, configuration) do update set created_at = excluded.created_at",
     )
@@ -361,8 +361,8 @@ async fn put_sealed(
     .await?;
     match blob.kind {
         Kind::Document => keep_as_document(connection, shop, order, blob.digest).await,
-        Kind::Configuration | Kind::Picture => keep_beyond_answers(connection, shop, order, blob.digest).await,
-        Kind::Answer => Ok(()),
+        Kind::Configuration | Kind::StoredThumbnail => retain_for_order(connection, shop, order, blob.digest).await,
+        Kind::HttpBody => Ok(()),
     }
 }
 
@@ -374,7 +374,7 @@ async fn touch_in(
     now: i64,
 ) -> Result<u64, StoreError> {
     let touched = sqlx::query(
-        "update blobs set created_at = $3, brought_back = 1 where shop = $1 and order_id = ''
+        "update blobs set created_at = $3, is_reused = 1 where shop = $1 and order_id = ''
          and (digest = $2 and configuration = '' or configuration = $2)",
     )
     .bind(shop.as_str())
@@ -386,14 +386,14 @@ async fn touch_in(
 }
 
 /// What an order needs for itself is kept with it, although an answer had the same bytes.
-async fn keep_beyond_answers(
+async fn retain_for_order(
     connection: &mut AnyConnection,
     shop: &ShopId,
     order: &str,
     digest: &Digest,
 ) -> Result<(), StoreError> {
     sqlx::query(
-        "update blobs set kind = 'configuration' where shop = $1 and digest = $2 and order_id = $3 and kind = 'answer'",
+        "update blobs set kind = 'configuration' where shop = $1 and digest = $2 and order_id = $3 and kind = 'response'",
     )
     .bind(shop.as_str())
     .bind(digest.to_string())
@@ -419,7 +419,7 @@ pub(crate) async fn keep_as_document(
     Ok(())
 }
 
-fn told(error: StoreError) -> PlatformError {
+fn platform_error(error: StoreError) -> PlatformError {
     PlatformError(error.to_string())
 }
 
@@ -428,22 +428,22 @@ impl Blobs for Store {
     async fn put(&self, shop: &ShopId, bytes: Vec<u8>, media_type: &str) -> Result<Digest, PlatformError> {
         let digest = Digest::of(&bytes);
         let blob = NewBlob { kind: Kind::Configuration, digest: &digest, media_type, bytes: &bytes };
-        self.put_unowned(shop, &blob, &[], None).await.map_err(told)?;
+        self.put_unowned(shop, &blob, &[], None).await.map_err(platform_error)?;
         Ok(digest)
     }
 
     async fn put_configuration(&self, shop: &ShopId, new: &NewConfiguration<'_>) -> Result<(), PlatformError> {
         let NewConfiguration { digest, bytes, pictures, client } = new;
         let blob = NewBlob { kind: Kind::Configuration, digest, media_type: "application/json", bytes };
-        self.put_unowned(shop, &blob, pictures, *client).await.map_err(told)
+        self.put_unowned(shop, &blob, pictures, *client).await.map_err(platform_error)
     }
 
     async fn touch(&self, shop: &ShopId, configurations: &[Digest]) -> Result<Vec<Digest>, PlatformError> {
-        self.touch_all(shop, configurations).await.map_err(told)
+        self.touch_all(shop, configurations).await.map_err(platform_error)
     }
 
     async fn get(&self, shop: &ShopId, digest: &Digest) -> Result<Option<Vec<u8>>, PlatformError> {
-        self.blob(shop, digest).await.map_err(told)
+        self.blob(shop, digest).await.map_err(platform_error)
     }
 }
 
@@ -465,21 +465,21 @@ impl OrderBlobs {
 impl Blobs for OrderBlobs {
     async fn put(&self, shop: &ShopId, bytes: Vec<u8>, media_type: &str) -> Result<Digest, PlatformError> {
         let digest = Digest::of(&bytes);
-        let blob = NewBlob { kind: Kind::Answer, digest: &digest, media_type, bytes: &bytes };
+        let blob = NewBlob { kind: Kind::HttpBody, digest: &digest, media_type, bytes: &bytes };
         let put = async {
-            let place = bytes_place(shop, &digest.to_string(), &self.order, "");
-            let sealed = seal(self.key.clone(), place, &bytes).await?;
+            let aad = blob_aad(shop, &digest.to_string(), &self.order, "");
+            let sealed = encrypt(self.key.clone(), aad, &bytes).await?;
             let mut work = self.store.begin().await?;
             // It must not be forgotten meanwhile.
             self.store.lock_order(&mut work, shop, &self.order).await?;
-            put_sealed(&mut work, shop, &self.order, &blob, sealed, milliseconds(SystemTime::now())).await?;
+            put_encrypted(&mut work, shop, &self.order, &blob, sealed, milliseconds(SystemTime::now())).await?;
             work.commit().await
         };
-        in_time(put).await.map_err(told)?;
+        in_time(put).await.map_err(platform_error)?;
         Ok(digest)
     }
 
     async fn get(&self, shop: &ShopId, digest: &Digest) -> Result<Option<Vec<u8>>, PlatformError> {
-        in_time(self.store.blob(shop, digest)).await.map_err(told)
+        in_time(self.store.blob(shop, digest)).await.map_err(platform_error)
     }
 }

@@ -7,8 +7,8 @@ use sqlx::AnyConnection;
 
 use crate::database::{Store, milliseconds, moment};
 use crate::error::StoreError;
-use crate::restore::{NotRestored, fault};
-use crate::setup::tick;
+use crate::restore::{RestoreFailure, restore_failure};
+use crate::shops::change_number;
 
 /// An installed component, without its bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,9 +55,9 @@ impl Store {
         now: SystemTime,
     ) -> Result<(Digest, bool), StoreError> {
         let digest = Digest::of(bytes);
-        let tick = tick(connection).await?;
+        let change_number = change_number(connection).await?;
         let saved = sqlx::query(
-            "insert into components (digest, plugin, version, bytes, installed_at, changed_tick)
+            "insert into components (digest, plugin, version, bytes, installed_at, change_number)
              values ($1, $2, $3, $4, $5, $6) on conflict (digest) do nothing",
         )
         .bind(digest.to_string())
@@ -65,7 +65,7 @@ impl Store {
         .bind(version)
         .bind(bytes)
         .bind(milliseconds(now))
-        .bind(tick)
+        .bind(change_number)
         .execute(connection)
         .await?;
         Ok((digest, saved.rows_affected() == 1))
@@ -82,14 +82,14 @@ impl Store {
     /// Those that were installed or revoked after this tick, and the rows that cannot be read.
     pub(crate) async fn readable_components(
         &self,
-        tick: i64,
-    ) -> Result<(Vec<StoredComponent>, Vec<NotRestored>), StoreError> {
+        change_number: i64,
+    ) -> Result<(Vec<StoredComponent>, Vec<RestoreFailure>), StoreError> {
         type Row = (String, String, String, i64, Option<i64>, Option<String>);
         let rows: Vec<Row> = sqlx::query_as(
             "select digest, plugin, version, installed_at, revoked_at, replacement from components
-             where changed_tick > $1 order by installed_at, digest",
+             where change_number > $1 order by installed_at, digest",
         )
-        .bind(tick)
+        .bind(change_number)
         .fetch_all(self.pool())
         .await?;
         let read = |(digest, plugin, version, installed, revoked, replacement): Row| {
@@ -110,7 +110,7 @@ impl Store {
             let name = format!("the component {} ({} {})", row.0, row.1, row.2);
             match read(row) {
                 Ok(component) => components.push(component),
-                Err(error) => faults.push(fault(name, error.to_string())),
+                Err(error) => faults.push(restore_failure(name, error.to_string())),
             }
         }
         Ok((components, faults))
@@ -156,7 +156,7 @@ impl Store {
         replacement: Option<&Digest>,
         now: SystemTime,
     ) -> Result<Option<Option<Digest>>, StoreError> {
-        let tick = tick(connection).await?;
+        let change_number = change_number(connection).await?;
         let found: Option<(Option<i64>, Option<String>)> =
             sqlx::query_as("select revoked_at, replacement from components where digest = $1")
                 .bind(digest.to_string())
@@ -165,13 +165,13 @@ impl Store {
         let missing = || StoreError::NotFound { what: "component", id: digest.to_string() };
         let (revoked, former) = found.ok_or_else(missing)?;
         sqlx::query(
-            "update components set revoked_at = coalesce(revoked_at, $2), replacement = $3, changed_tick = $4
+            "update components set revoked_at = coalesce(revoked_at, $2), replacement = $3, change_number = $4
              where digest = $1",
         )
         .bind(digest.to_string())
         .bind(milliseconds(now))
         .bind(replacement.map(ToString::to_string))
-        .bind(tick)
+        .bind(change_number)
         .execute(connection)
         .await?;
         let former = former.map(|former| former.parse()).transpose();

@@ -18,8 +18,8 @@ use url::Host;
 
 use crate::database::Store;
 use crate::error::StoreError;
-use crate::keys::place;
-use crate::vault::{Key, hexed};
+use crate::keys::aad;
+use crate::vault::{Key, to_hex};
 
 /// The e-mail address that a customer is known by, as it is compared: without white space around it, in Unicode's lower case and in
 /// normalization form C, with its domain in ASCII (IDNA). Nobody is known by nothing: an address has something before and after an
@@ -159,14 +159,14 @@ impl Store {
         order: &str,
     ) -> Result<BTreeSet<String>, StoreError> {
         let rows: Vec<(String, Vec<u8>)> =
-            sqlx::query_as("select id, event from events where shop = $1 and order_id = $2")
+            sqlx::query_as("select id, event from order_events where shop = $1 and order_id = $2")
                 .bind(shop.as_str())
                 .bind(order)
                 .fetch_all(connection)
                 .await?;
         let mut emails = BTreeSet::new();
         for (id, sealed) in rows {
-            match key.open_json::<Event>(&place("event", shop.as_str(), &id), &sealed) {
+            match key.decrypt_json::<Event>(&aad("event", shop.as_str(), &id), &sealed) {
                 Ok(event) => emails.extend(emails_of(&event.order).into_iter().map(|email| email.0)),
                 Err(StoreError::Corrupt(_)) => {}
                 Err(error) => return Err(error),
@@ -186,7 +186,7 @@ impl Store {
         // HMAC takes a key of any length.
         let mac = Hmac::<Sha256>::new_from_slice(secret.expose())
             .map_err(|error| StoreError::corrupt("the host's secret", error))?;
-        Ok(hexed(&mac.chain_update(format!("cartwright customers\n{shop}\n{}", email.0)).finalize().into_bytes()))
+        Ok(to_hex(&mac.chain_update(format!("cartwright customers\n{shop}\n{}", email.0)).finalize().into_bytes()))
     }
 }
 

@@ -17,7 +17,7 @@ use crate::webhook::ReceiptQuota;
 use crate::{file, server};
 
 /// How long a writer waits for another before it gives up with [`StoreError::Unavailable`].
-const BUSY: Duration = Duration::from_secs(5);
+const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a caller waits for a connection to SQLite: longer than a writer waits, so that the reason is named rightly.
 const SQLITE_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a caller waits for a connection to PostgreSQL. New ones are tried for until then, so that a short restart of the server
@@ -34,22 +34,22 @@ const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 /// would wait for a quarter of an hour. PostgreSQL itself ends each statement of this node after so long, whoever waits for it.
 pub(crate) const WORK_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a new connection waits before it looks again.
-const PAUSE: Duration = Duration::from_millis(20);
+const CONNECT_RETRY_DELAY: Duration = Duration::from_millis(20);
 /// SQLite has one writer; more connections only serve readers.
-pub(crate) const CONNECTIONS: u32 = 8;
+pub(crate) const SQLITE_CONNECTIONS: u32 = 8;
 
 /// SQLite has no lock of its own for making tables: of nodes that start together, one makes each step, and the others find it there and
 /// look again, a step further.
-const MIGRATION_TRIES: u32 = 20;
+const MAX_MIGRATION_ATTEMPTS: u32 = 20;
 /// How long to wait before looking again.
-const MIGRATION_PAUSE: Duration = Duration::from_millis(50);
+const MIGRATION_RETRY_DELAY: Duration = Duration::from_millis(50);
 
 const SQLITE: &[(i64, &str, &str)] = &[
     (1, "first", include_str!("../migrations/sqlite/0001_first.sql")),
     (2, "webhooks", include_str!("../migrations/sqlite/0002_webhooks.sql")),
     (3, "setup", include_str!("../migrations/sqlite/0003_setup.sql")),
     (4, "platforms", include_str!("../migrations/sqlite/0004_platforms.sql")),
-    (5, "quotations", include_str!("../migrations/sqlite/0005_quotations.sql")),
+    (5, "quotes", include_str!("../migrations/sqlite/0005_quotations.sql")),
     (6, "orders", include_str!("../migrations/sqlite/0006_orders.sql")),
     (7, "held lines", include_str!("../migrations/sqlite/0007_held_lines.sql")),
     (8, "fair claims", include_str!("../migrations/sqlite/0008_fair_claims.sql")),
@@ -59,7 +59,7 @@ const POSTGRES: &[(i64, &str, &str)] = &[
     (2, "webhooks", include_str!("../migrations/postgres/0002_webhooks.sql")),
     (3, "setup", include_str!("../migrations/postgres/0003_setup.sql")),
     (4, "platforms", include_str!("../migrations/postgres/0004_platforms.sql")),
-    (5, "quotations", include_str!("../migrations/postgres/0005_quotations.sql")),
+    (5, "quotes", include_str!("../migrations/postgres/0005_quotations.sql")),
     (6, "orders", include_str!("../migrations/postgres/0006_orders.sql")),
     (7, "held lines", include_str!("../migrations/postgres/0007_held_lines.sql")),
     (8, "fair claims", include_str!("../migrations/postgres/0008_fair_claims.sql")),
@@ -93,12 +93,12 @@ struct Inner {
 }
 
 /// A transaction that writes. Rolled back unless it is committed.
-pub(crate) struct Work {
+pub(crate) struct WriteTransaction {
     transaction: Transaction<'static, Any>,
     commit_hook: Option<fn()>,
 }
 
-impl Work {
+impl WriteTransaction {
     /// Everything in it stands when this returns.
     pub(crate) async fn commit(self) -> Result<(), StoreError> {
         let Self { transaction, commit_hook } = self;
@@ -117,7 +117,7 @@ impl Work {
     }
 }
 
-impl Deref for Work {
+impl Deref for WriteTransaction {
     type Target = AnyConnection;
 
     fn deref(&self) -> &AnyConnection {
@@ -125,7 +125,7 @@ impl Deref for Work {
     }
 }
 
-impl DerefMut for Work {
+impl DerefMut for WriteTransaction {
     fn deref_mut(&mut self) -> &mut AnyConnection {
         &mut self.transaction
     }
@@ -177,7 +177,7 @@ impl Store {
                 .before_acquire(|connection, _| Box::pin(server::takes_writes(connection)))
                 .after_connect(|connection, _| Box::pin(server::prepare(connection))),
         };
-        let pool = pool.max_connections(CONNECTIONS).connect(&url).await?;
+        let pool = pool.max_connections(SQLITE_CONNECTIONS).connect(&url).await?;
         let address = Secret::new(url);
         let store = Self {
             inner: Arc::new(Inner {
@@ -205,7 +205,7 @@ impl Store {
     /// # Errors
     /// Why not, as whoever runs the host must know it.
     pub async fn check(&self) -> Result<(), StoreError> {
-        let read = sqlx::query("select tick from setup_clock").fetch_one(self.pool());
+        let read = sqlx::query("select number from change_counter").fetch_one(self.pool());
         match tokio::time::timeout(CHECK_TIMEOUT, read).await {
             Ok(Ok(_)) => return Ok(()),
             Ok(Err(sqlx::Error::PoolTimedOut)) | Err(_) => {}
@@ -280,7 +280,7 @@ impl Store {
 
     /// Keeps other transactions that lock this name waiting until this one ends. In SQLite transactions that write wait for each other
     /// anyway.
-    pub(crate) async fn lock_name(&self, work: &mut Work, name: &str) -> Result<(), StoreError> {
+    pub(crate) async fn lock_name(&self, work: &mut WriteTransaction, name: &str) -> Result<(), StoreError> {
         if self.inner.dialect == Dialect::Postgres {
             // What the function itself gives, no `Any` can hold.
             let lock = "select 1 from pg_advisory_xact_lock(hashtextextended($1, 0))";
@@ -291,12 +291,12 @@ impl Store {
 
     /// A transaction that writes. SQLite takes its one writer's place at once: a transaction that began by reading could not
     /// wait for it later.
-    pub(crate) async fn begin(&self) -> Result<Work, StoreError> {
+    pub(crate) async fn begin(&self) -> Result<WriteTransaction, StoreError> {
         let transaction = match self.inner.dialect {
             Dialect::Sqlite => self.pool().begin_with("begin immediate").await?,
             Dialect::Postgres => self.pool().begin().await?,
         };
-        Ok(Work { transaction, commit_hook: self.inner.commit_hook.get().copied() })
+        Ok(WriteTransaction { transaction, commit_hook: self.inner.commit_hook.get().copied() })
     }
 }
 
@@ -314,7 +314,7 @@ async fn migrate(dialect: Dialect, connection: &mut AnyConnection) -> Result<(),
         })
         .collect();
     let migrator = Migrator::with_migrations(migrations);
-    let mut tries = MIGRATION_TRIES;
+    let mut tries = MAX_MIGRATION_ATTEMPTS;
     loop {
         tries -= 1;
         // `run` takes whatever a connection can be had of, which the compiler cannot follow into a task.
@@ -326,7 +326,7 @@ async fn migrate(dialect: Dialect, connection: &mut AnyConnection) -> Result<(),
                     .await?;
                 return Err(StoreError::NewerSchema { found, known });
             }
-            Err(_) if tries > 0 => tokio::time::sleep(MIGRATION_PAUSE).await,
+            Err(_) if tries > 0 => tokio::time::sleep(MIGRATION_RETRY_DELAY).await,
             Err(error) => return Err(error.into()),
         }
     }
@@ -349,15 +349,15 @@ async fn prepare(connection: &mut AnyConnection) -> sqlx::Result<()> {
     let began = Instant::now();
     loop {
         let Err(error) = set_up(connection).await else { return Ok(()) };
-        if began.elapsed() > BUSY || !StoreError::of(&error).is_retryable() {
+        if began.elapsed() > SQLITE_BUSY_TIMEOUT || !StoreError::of(&error).is_retryable() {
             return Err(error);
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(CONNECT_RETRY_DELAY).await;
     }
 }
 
 async fn set_up(connection: &mut AnyConnection) -> sqlx::Result<()> {
-    let busy = format!("pragma busy_timeout = {}", BUSY.as_millis());
+    let busy = format!("pragma busy_timeout = {}", SQLITE_BUSY_TIMEOUT.as_millis());
     connection.execute(sqlx::AssertSqlSafe(busy)).await?;
     connection.execute("pragma journal_mode = wal").await?;
     // What `append` wrote must stand after a power cut.

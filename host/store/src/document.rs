@@ -15,18 +15,18 @@ use sha2::Sha256;
 
 use crate::database::Store;
 use crate::error::StoreError;
-use crate::keys::place;
+use crate::keys::aad;
 
 /// What the path of a link begins with.
 const PATH: &str = "documents/";
 /// The longest file name, in characters.
-const LONGEST_NAME: usize = 150;
+const MAX_FILE_NAME_CHARS: usize = 150;
 /// What a document is when its plugin says nothing usable.
 const ANY_TYPE: &str = "application/octet-stream";
 
 /// A link to a document, as it was made or as it came in. Prints as the path and query of a URL, without a leading "/".
 #[derive(Clone, PartialEq, Eq)]
-pub struct DocumentLink {
+pub struct DocumentUrl {
     shop: ShopId,
     outcome: i64,
     expires: u64,
@@ -46,7 +46,7 @@ pub struct DocumentFile {
 
 /// Why a link gives no document.
 #[derive(Debug, thiserror::Error)]
-pub enum LinkError {
+pub enum DocumentUrlError {
     /// It is no link of this host's form. Use the link as it was given, whole.
     #[error("invalid document URL; use the complete URL")]
     Malformed,
@@ -61,7 +61,7 @@ pub enum LinkError {
     Store(#[from] StoreError),
 }
 
-impl DocumentLink {
+impl DocumentUrl {
     fn message(shop: &ShopId, outcome: i64, expires: u64) -> String {
         // A shop's id holds no line break.
         format!("{shop}\n{outcome}\n{expires}")
@@ -73,33 +73,33 @@ impl DocumentLink {
     }
 
     /// The signature first: who made a link up learns nothing else.
-    fn check(&self, key: Hmac<Sha256>, now: SystemTime) -> Result<(), LinkError> {
+    fn check(&self, key: Hmac<Sha256>, now: SystemTime) -> Result<(), DocumentUrlError> {
         key.chain_update(Self::message(&self.shop, self.outcome, self.expires))
             .verify_slice(&self.signature)
-            .map_err(|_| LinkError::WrongSignature)?;
-        if seconds(now) >= self.expires { Err(LinkError::Expired) } else { Ok(()) }
+            .map_err(|_| DocumentUrlError::WrongSignature)?;
+        if seconds(now) >= self.expires { Err(DocumentUrlError::Expired) } else { Ok(()) }
     }
 }
 
-impl fmt::Display for DocumentLink {
+impl fmt::Display for DocumentUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { shop, outcome, expires, signature } = self;
-        write!(f, "{PATH}{shop}/{outcome}?expires={expires}&signature={}", crate::vault::hexed(signature))
+        write!(f, "{PATH}{shop}/{outcome}?expires={expires}&signature={}", crate::vault::to_hex(signature))
     }
 }
 
 /// Without its signature: a log must not give documents away.
-impl fmt::Debug for DocumentLink {
+impl fmt::Debug for DocumentUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{PATH}{}/{}?expires={}", self.shop, self.outcome, self.expires)
     }
 }
 
 /// Reads the path and query that a request came with, with or without its leading "/".
-impl FromStr for DocumentLink {
-    type Err = LinkError;
+impl FromStr for DocumentUrl {
+    type Err = DocumentUrlError;
 
-    fn from_str(text: &str) -> Result<Self, LinkError> {
+    fn from_str(text: &str) -> Result<Self, DocumentUrlError> {
         let read = || {
             let text = text.strip_prefix('/').unwrap_or(text).strip_prefix(PATH)?;
             let (path, query) = text.split_once('?')?;
@@ -112,7 +112,7 @@ impl FromStr for DocumentLink {
             // A link has one spelling.
             (link.to_string().strip_prefix(PATH) == Some(text)).then_some(link)
         };
-        read().ok_or(LinkError::Malformed)
+        read().ok_or(DocumentUrlError::Malformed)
     }
 }
 
@@ -135,27 +135,27 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NotFound`] when the outcome is no document of this shop's, or the shop is not kept; [`StoreError::Erased`].
-    pub async fn document_link(
+    pub async fn document_url(
         &self,
         shop: &ShopId,
         outcome: i64,
         valid_for: Duration,
         now: SystemTime,
-    ) -> Result<DocumentLink, StoreError> {
+    ) -> Result<DocumentUrl, StoreError> {
         self.document_of(shop, outcome).await?;
         let expires = seconds(now).saturating_add(valid_for.as_secs());
-        Ok(DocumentLink::new(self.link_key(shop).await?, shop, outcome, expires))
+        Ok(DocumentUrl::new(self.link_key(shop).await?, shop, outcome, expires))
     }
 
     /// The document that a link names.
     ///
     /// # Errors
-    /// Each [`LinkError`] says what is wrong with the link; [`StoreError::NotFound`] and [`StoreError::Erased`] that the document is
+    /// Each [`DocumentUrlError`] says what is wrong with the link; [`StoreError::NotFound`] and [`StoreError::Erased`] that the document is
     /// gone.
-    pub async fn document(&self, link: &DocumentLink, now: SystemTime) -> Result<DocumentFile, LinkError> {
+    pub async fn document(&self, link: &DocumentUrl, now: SystemTime) -> Result<DocumentFile, DocumentUrlError> {
         let key = match self.link_key(&link.shop).await {
             // Which shops there are is nobody's business.
-            Err(StoreError::NotFound { .. }) => return Err(LinkError::WrongSignature),
+            Err(StoreError::NotFound { .. }) => return Err(DocumentUrlError::WrongSignature),
             key => key?,
         };
         link.check(key, now)?;
@@ -177,13 +177,13 @@ impl Store {
         let missing = || StoreError::NotFound { what: "document", id: outcome.to_string() };
         let mut connection = self.pool().acquire().await?;
         let found: Option<(String,)> =
-            sqlx::query_as("select order_id from outcomes where shop = $1 and id = $2 and kind = 'document'")
+            sqlx::query_as("select order_id from order_outcomes where shop = $1 and id = $2 and kind = 'document'")
                 .bind(shop.as_str())
                 .bind(outcome)
                 .fetch_optional(&mut *connection)
                 .await?;
         let (order,) = found.ok_or_else(missing)?;
-        let known = self.known_order(&mut connection, shop, &order).await?.ok_or_else(missing)?;
+        let known = self.read_order(&mut connection, shop, &order).await?.ok_or_else(missing)?;
         let said = self.outcome_in(&mut connection, &known.key, shop, &order, outcome).await?;
         match said.map(|said| said.outcome) {
             Some(Outcome::Document(document)) => Ok(document),
@@ -192,13 +192,13 @@ impl Store {
     }
 
     async fn link_key(&self, shop: &ShopId) -> Result<Hmac<Sha256>, StoreError> {
-        let found: Option<(Vec<u8>,)> = sqlx::query_as("select seal_key from shops where id = $1")
+        let found: Option<(Vec<u8>,)> = sqlx::query_as("select price_seal_key from shops where id = $1")
             .bind(shop.as_str())
             .fetch_optional(self.pool())
             .await?;
         let missing = || StoreError::NotFound { what: "shop", id: shop.to_string() };
         let (sealed,) = found.ok_or_else(missing)?;
-        let key = self.keys().open(&place("shop", shop.as_str(), ""), &sealed)?;
+        let key = self.keys().decrypt(&aad("shop", shop.as_str(), ""), &sealed)?;
         let keyed = |key: &[u8]| {
             // HMAC takes a key of any length.
             Hmac::<Sha256>::new_from_slice(key).map_err(|error| StoreError::corrupt("a shop's seal key", error))
@@ -216,7 +216,7 @@ fn seconds(at: SystemTime) -> u64 {
 fn safe_name(name: &str) -> String {
     let name = name.rsplit(['/', '\\']).next().unwrap_or_default();
     let forbidden = |sign: char| sign.is_control() || "<>:\"|?*%;".contains(sign) || is_direction(sign);
-    let name: String = name.chars().filter(|sign| !forbidden(*sign)).take(LONGEST_NAME).collect();
+    let name: String = name.chars().filter(|sign| !forbidden(*sign)).take(MAX_FILE_NAME_CHARS).collect();
     let name = name.trim().trim_start_matches(['.', '-', '~']).trim_end_matches(['.', ' ']);
     if name.is_empty() { "document".to_owned() } else { name.to_owned() }
 }
@@ -258,7 +258,7 @@ mod tests {
         ] {
             assert_eq!(safe_name(named), saved, "{named:?}");
         }
-        assert_eq!(safe_name(&"ä".repeat(1000)).chars().count(), LONGEST_NAME);
+        assert_eq!(safe_name(&"ä".repeat(1000)).chars().count(), MAX_FILE_NAME_CHARS);
     }
 
     #[test]

@@ -7,9 +7,9 @@
 //! 1. The platform reports the event `erase` ([`Store::record_event`]) for the accounts that the order concerns. Their plugins
 //!    are given the addresses once more and tell the vendors to forget. It waits its turn like any event.
 //! 2. When the jobs of the order are over, [`Store::erase_order`] forgets it. [`Store::sweep`](crate::Store::sweep) does so by
-//!    itself, and not later than [`Retention::erase_within`](crate::Retention::erase_within) after the event: a vendor that is
+//!    itself, and not later than [`Retention::erase_after`](crate::Retention::erase_after) after the event: a vendor that is
 //!    away for weeks must be told by hand.
-//! 3. Who must not wait erases with [`Unfinished::Cancel`]. A worker that has a job of the order then can write nothing more;
+//! 3. Who must not wait erases with [`UnfinishedJobs::Cancel`]. A worker that has a job of the order then can write nothing more;
 //!    a request that it has sent already has been sent.
 //!
 //! What vendors sent about an order is sealed with its key and goes with it. A request that nobody could tie to an order, because
@@ -28,10 +28,10 @@ use std::time::SystemTime;
 use cartwright::ShopId;
 use serde_json::json;
 
+use crate::audit_log::{NewAuditEntry, append_audit_entry};
 use crate::customer::CustomerEmail;
-use crate::database::{Store, Work, milliseconds};
+use crate::database::{Store, WriteTransaction, milliseconds};
 use crate::error::StoreError;
-use crate::event_log::{NewLogEntry, log_in};
 
 /// Everything that is kept of the order $2 of the shop $1, and how it is forgotten; children before their parents. A table that
 /// keeps something of an order is added here, and nowhere else; its column is called `order_id`.
@@ -39,13 +39,13 @@ const KEPT: [(&str, &str); 15] = [
     (
         "journal_entries",
         "delete from journal_entries where job in (
-             select j.id from jobs j join lanes l on l.id = j.lane where l.shop = $1 and l.order_id = $2)",
+             select j.id from jobs j join job_lanes l on l.id = j.lane_id where l.shop = $1 and l.order_id = $2)",
     ),
-    ("outcomes", "delete from outcomes where shop = $1 and order_id = $2"),
-    ("jobs", "delete from jobs where lane in (select id from lanes where shop = $1 and order_id = $2)"),
-    ("quotations", "delete from quotations where shop = $1 and order_id = $2"),
-    ("lanes", "delete from lanes where shop = $1 and order_id = $2"),
-    ("events", "delete from events where shop = $1 and order_id = $2"),
+    ("outcomes", "delete from order_outcomes where shop = $1 and order_id = $2"),
+    ("jobs", "delete from jobs where lane_id in (select id from job_lanes where shop = $1 and order_id = $2)"),
+    ("quotes", "delete from quotes where shop = $1 and order_id = $2"),
+    ("lanes", "delete from job_lanes where shop = $1 and order_id = $2"),
+    ("events", "delete from order_events where shop = $1 and order_id = $2"),
     ("references", "delete from order_references where shop = $1 and order_id = $2"),
     ("e-mail addresses", "delete from order_emails where shop = $1 and order_id = $2"),
     (
@@ -59,23 +59,23 @@ const KEPT: [(&str, &str); 15] = [
     (
         // Their status stays, so that they are answered again.
         "webhooks",
-        "update webhook_receipts set body = null, told = null, size = 0 where shop = $1 and id in (
-             select receipt from webhook_receipt_orders where shop = $1 and order_id = $2)",
+        "update webhook_deliveries set body = null, details = null, size = 0 where shop = $1 and id in (
+             select delivery_id from webhook_delivery_orders where shop = $1 and order_id = $2)",
     ),
     // What the platform was still to be told of it.
     ("notifications", "delete from notifications where shop = $1 and subject = 'order ' || $2"),
-    ("webhook_receipt_orders", "delete from webhook_receipt_orders where shop = $1 and order_id = $2"),
+    ("webhook_receipt_orders", "delete from webhook_delivery_orders where shop = $1 and order_id = $2"),
     (
         "answers to requests",
-        "delete from idempotent_requests where id in (
-             select request from idempotent_request_orders where shop = $1 and order_id = $2)",
+        "delete from idempotency_keys where id in (
+             select request from idempotency_key_orders where shop = $1 and order_id = $2)",
     ),
-    ("idempotent_request_orders", "delete from idempotent_request_orders where shop = $1 and order_id = $2"),
+    ("idempotent_request_orders", "delete from idempotency_key_orders where shop = $1 and order_id = $2"),
 ];
 
 /// What happens to an order's jobs that are not over when the order is to be forgotten.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unfinished {
+pub enum UnfinishedJobs {
     /// Nothing is forgotten; the error says how many there are.
     Refuse,
     /// They are dropped: vendors may not have been told to forget.
@@ -89,21 +89,21 @@ impl Store {
     /// configured again.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] when jobs are not over and [`Unfinished::Refuse`] was said; [`StoreError::NotFound`]; and as the
+    /// [`StoreError::Conflict`] when jobs are not over and [`UnfinishedJobs::Refuse`] was said; [`StoreError::NotFound`]; and as the
     /// database says. Nothing is forgotten then.
     pub async fn erase_order(
         &self,
         shop: &ShopId,
         order: &str,
-        unfinished: Unfinished,
-        who: &str,
+        unfinished: UnfinishedJobs,
+        actor: &str,
         now: SystemTime,
     ) -> Result<bool, StoreError> {
         let mut work = self.begin().await?;
         // The jobs before the order, as everywhere. Whoever has one holds an older fence.
         sqlx::query(
-            "update jobs set fence = fence + 1
-             where lane in (select id from lanes where shop = $1 and order_id = $2)",
+            "update jobs set fencing_token = fencing_token + 1
+             where lane_id in (select id from job_lanes where shop = $1 and order_id = $2)",
         )
         .bind(shop.as_str())
         .bind(order)
@@ -117,13 +117,13 @@ impl Store {
         }
         let (jobs,): (i64,) = sqlx::query_as(
             "select count(*) from jobs where state not in ('done', 'cancelled')
-             and lane in (select id from lanes where shop = $1 and order_id = $2)",
+             and lane_id in (select id from job_lanes where shop = $1 and order_id = $2)",
         )
         .bind(shop.as_str())
         .bind(order)
         .fetch_one(&mut *work)
         .await?;
-        if jobs > 0 && unfinished == Unfinished::Refuse {
+        if jobs > 0 && unfinished == UnfinishedJobs::Refuse {
             return Err(StoreError::Conflict(format!(
                 "{jobs} jobs of the order {order} are not over: wait for them, cancel them, or erase the order with \
                  cancelling what is left"
@@ -133,14 +133,14 @@ impl Store {
         let names = self.names_of_order(&mut work, shop, order).await?;
         let mut counts = serde_json::Map::new();
         counts.insert("unfinished jobs".to_owned(), jobs.into());
-        let named = self.forget_named(&mut work, shop, &names).await?;
+        let named = self.delete_by_name(&mut work, shop, &names).await?;
         counts.insert("webhooks that name it".to_owned(), named.into());
         for (what, delete) in KEPT {
             let deleted = sqlx::query(delete).bind(shop.as_str()).bind(order).execute(&mut *work).await?;
             counts.insert(what.to_owned(), deleted.rows_affected().into());
         }
         let forget =
-            "update orders set order_key = null, number_hash = null, held_lines = 0, known = $3, changed_at = $4
+            "update orders set order_key = null, number_hash = null, held_lines = 0, content = $3, changed_at = $4
                       where shop = $1 and id = $2";
         sqlx::query(forget)
             .bind(shop.as_str())
@@ -150,8 +150,8 @@ impl Store {
             .execute(&mut *work)
             .await?;
         let (before, after) = (json!(counts), json!({ "erased": true }));
-        let entry = NewLogEntry {
-            who,
+        let entry = NewAuditEntry {
+            actor,
             what: "erase-order",
             shop: Some(shop),
             subject: order,
@@ -159,7 +159,7 @@ impl Store {
             after: Some(&after),
             secrets: &[],
         };
-        log_in(&mut work, &entry, milliseconds(now)).await?;
+        append_audit_entry(&mut work, &entry, milliseconds(now)).await?;
         work.commit().await?;
         self.empty_log().await?;
         Ok(true)
@@ -168,13 +168,13 @@ impl Store {
     /// Configurations that came after the order named them.
     async fn take_configurations(
         &self,
-        work: &mut Work,
+        work: &mut WriteTransaction,
         shop: &ShopId,
         order: &str,
         now: i64,
     ) -> Result<(), StoreError> {
         let taken = async {
-            let Some(known) = self.known_order(work, shop, order).await? else { return Ok(()) };
+            let Some(known) = self.read_order(work, shop, order).await? else { return Ok(()) };
             self.adopt_configurations(work, shop, &known.order, &known.key, now).await
         };
         match taken.await {
@@ -193,13 +193,13 @@ impl Store {
         &self,
         shop: &ShopId,
         email: &CustomerEmail,
-        unfinished: Unfinished,
-        who: &str,
+        unfinished: UnfinishedJobs,
+        actor: &str,
         now: SystemTime,
     ) -> Result<Vec<String>, StoreError> {
         let orders = self.orders_of_customer(shop, email).await?;
         for order in &orders {
-            self.erase_order(shop, order, unfinished, who, now).await?;
+            self.erase_order(shop, order, unfinished, actor, now).await?;
         }
         Ok(orders)
     }

@@ -60,7 +60,7 @@ pub enum StoreError {
     },
     /// The job is somebody else's by now: the lease ran out and another worker claimed it, or an operator decided. Drop the run.
     #[error("the lease of the job {0} was lost")]
-    Fenced(String),
+    LeaseLost(String),
     /// No such thing.
     #[error("{what} {id} not found")]
     NotFound {

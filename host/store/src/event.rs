@@ -1,13 +1,13 @@
 //! Order events as the platform reports them, and the jobs that follow.
 
 use cartwright::types::{Event, EventKind};
-use cartwright::{AccountId, Digest, HOST_ID_PREFIX, ShopId};
+use cartwright::{AccountId, Digest, RESERVED_ID_PREFIX, ShopId};
 use sqlx::AnyConnection;
 use std::time::SystemTime;
 
 use crate::database::{Store, milliseconds};
 use crate::error::StoreError;
-use crate::keys::place;
+use crate::keys::aad;
 use crate::vault::Key;
 
 /// Which lines of an order an account is shown.
@@ -32,14 +32,14 @@ pub struct NewJob {
 
 /// What came of recording an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Recorded {
+pub enum RecordOutcome {
     /// It is new; these jobs are queued, in the order of the accounts given.
     New {
         /// Their ids.
         jobs: Vec<String>,
     },
     /// This very event was recorded before. Nothing was changed.
-    Known,
+    AlreadyRecorded,
 }
 
 impl Store {
@@ -56,10 +56,10 @@ impl Store {
         event: &Event,
         jobs: &[NewJob],
         now: SystemTime,
-    ) -> Result<Recorded, StoreError> {
+    ) -> Result<RecordOutcome, StoreError> {
         let mut work = self.begin().await?;
         let recorded = self.record_in(&mut work, shop, event, jobs, milliseconds(now)).await?;
-        if event.order.released && recorded != Recorded::Known {
+        if event.order.released && recorded != RecordOutcome::AlreadyRecorded {
             self.release_in(&mut work, shop, &event.order).await?;
         }
         work.commit().await?;
@@ -78,7 +78,7 @@ impl Store {
         event: &Event,
     ) -> Result<bool, StoreError> {
         let known: Option<(String, Vec<u8>, Option<Vec<u8>>)> = sqlx::query_as(
-            "select e.order_id, e.event, o.order_key from events e join orders o on o.shop = e.shop and o.id = e.order_id
+            "select e.order_id, e.event, o.order_key from order_events e join orders o on o.shop = e.shop and o.id = e.order_id
              where e.shop = $1 and e.id = $2",
         )
         .bind(shop.as_str())
@@ -88,7 +88,7 @@ impl Store {
         let Some((order, sealed, key)) = known else { return Ok(false) };
         if order == event.order.id {
             let key = self.order_key(shop, &order, key)?;
-            let mut known: Event = key.open_json(&place("event", shop.as_str(), &event.id), &sealed)?;
+            let mut known: Event = key.decrypt_json(&aad("event", shop.as_str(), &event.id), &sealed)?;
             // The host's word, which the platform's report does not hold.
             known.order.released = event.order.released;
             if known == *event {
@@ -105,15 +105,15 @@ impl Store {
         event: &Event,
         jobs: &[NewJob],
         now: i64,
-    ) -> Result<Recorded, StoreError> {
+    ) -> Result<RecordOutcome, StoreError> {
         if self.is_recorded(work, shop, event).await? {
-            return Ok(Recorded::Known);
+            return Ok(RecordOutcome::AlreadyRecorded);
         }
-        let key = self.know_order(&mut *work, shop, &event.order, now).await?;
+        let key = self.store_order(&mut *work, shop, &event.order, now).await?;
         match self.add_event(work, shop, (event, &key), jobs, now).await? {
-            Some(jobs) => Ok(Recorded::New { jobs }),
+            Some(jobs) => Ok(RecordOutcome::New { jobs }),
             // Another was quicker, with this event or with another of its id.
-            None if self.is_recorded(work, shop, event).await? => Ok(Recorded::Known),
+            None if self.is_recorded(work, shop, event).await? => Ok(RecordOutcome::AlreadyRecorded),
             None => Err(StoreError::Unavailable(format!("the event {} is being recorded", event.id))),
         }
     }
@@ -131,7 +131,7 @@ impl Store {
         let version = i64::try_from(event.order.version)
             .map_err(|_| StoreError::Conflict(format!("no order has the version {}", event.order.version)))?;
         let added = sqlx::query(
-            "insert into events (shop, id, order_id, order_version, kind, event, recorded_at)
+            "insert into order_events (shop, id, order_id, order_version, kind, event, recorded_at)
              values ($1, $2, $3, $4, $5, $6, $7) on conflict (shop, id) do nothing",
         )
         .bind(shop.as_str())
@@ -139,7 +139,7 @@ impl Store {
         .bind(&event.order.id)
         .bind(version)
         .bind(kind(&event.kind))
-        .bind(key.seal_json(&place("event", shop.as_str(), &event.id), event)?)
+        .bind(key.encrypt_json(&aad("event", shop.as_str(), &event.id), event)?)
         .bind(now)
         .execute(&mut *work)
         .await?;
@@ -155,8 +155,8 @@ impl Store {
 }
 
 /// The id of an event that the host makes: no platform's id begins like it.
-pub(crate) fn host_event_id(what: &str, id: &str) -> String {
-    format!("{HOST_ID_PREFIX}{what}:{id}")
+pub(crate) fn reserved_event_id(what: &str, id: &str) -> String {
+    format!("{RESERVED_ID_PREFIX}{what}:{id}")
 }
 
 /// Puts a job at the end of its lane.
@@ -168,9 +168,9 @@ async fn queue(
     now: i64,
 ) -> Result<String, StoreError> {
     let (lane, turn): (i64, i64) = sqlx::query_as(
-        "insert into lanes (shop, order_id, account, all_lines, turns) values ($1, $2, $3, $4, 1)
-         on conflict (shop, order_id, account) do update set turns = lanes.turns + 1
-         returning id, turns",
+        "insert into job_lanes (shop, order_id, account, all_lines, next_position) values ($1, $2, $3, $4, 1)
+         on conflict (shop, order_id, account) do update set next_position = job_lanes.next_position + 1
+         returning id, next_position",
     )
     .bind(shop.as_str())
     .bind(&event.order.id)
@@ -181,8 +181,8 @@ async fn queue(
     // Neither a shop's nor an account's id holds a colon.
     let id = format!("{shop}:{}:{}", job.account, event.id);
     sqlx::query(
-        "insert into jobs (id, lane, shop, account, event, plugin, state, turn, due_at, outages, breaches, round, cancel, fence,
-                           losses, journal, earlier_attempts, created_at, changed_at)
+        "insert into jobs (id, lane_id, shop, account, event, plugin, state, position, due_at, outages, limit_breaches, round, is_cancelled, fencing_token,
+                           worker_losses, journal, earlier_attempts, created_at, changed_at)
          values ($1, $2, $3, $8, $4, $5, 'queued', $6, $7, 0, 0, 0, 0, 0, 0, 0, '{}', $7, $7)",
     )
     .bind(&id)

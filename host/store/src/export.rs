@@ -12,7 +12,7 @@ use crate::database::{Store, moment};
 use crate::error::StoreError;
 use crate::job::{JobFilter, JobSummary};
 use crate::journal;
-use crate::keys::place;
+use crate::keys::aad;
 use crate::outcome::StoredOutcome;
 use crate::vault::Key;
 
@@ -68,7 +68,7 @@ impl Store {
     async fn export_one(&self, shop: &ShopId, id: &str) -> Result<(Value, Vec<ExportFile>), StoreError> {
         let jobs = self.jobs_of_order(shop, id).await?;
         let mut connection = self.pool().acquire().await?;
-        let known = self.known_order(&mut connection, shop, id).await?;
+        let known = self.read_order(&mut connection, shop, id).await?;
         let known = known.ok_or_else(|| StoreError::NotFound { what: "order", id: id.to_owned() })?;
         let outcomes = self.outcomes_in(&mut connection, &known.key, shop, id).await?;
         let (files, listed) = files(&mut connection, shop, id, &outcomes).await?;
@@ -85,7 +85,7 @@ impl Store {
             "files": listed,
             "webhooks": self.requests_of_order(&mut connection, shop, id).await?,
             "answers": self.answers_of_order(&mut connection, shop, id).await?,
-            "quotation": self.quotation_of_order(&mut connection, shop, id, &known.key).await?,
+            "quote": self.quote_of_order(&mut connection, shop, id, &known.key).await?,
         });
         Ok((document, files))
     }
@@ -104,13 +104,13 @@ impl Store {
 
 async fn export_job(connection: &mut AnyConnection, job: &JobSummary, key: &Key) -> Result<Value, StoreError> {
     type Row = (i64, Option<Vec<u8>>, Option<Vec<u8>>, Option<Vec<u8>>);
-    let (number, told, handed_on, why): Row =
-        sqlx::query_as("select journal, told, handed_on, why from jobs where id = $1")
+    let (number, told, again_state, reason): Row =
+        sqlx::query_as("select journal, event_sent, again_state, state_reason from jobs where id = $1")
             .bind(&job.id)
             .fetch_one(&mut *connection)
             .await?;
     let open = |what: &str, sealed: Option<Vec<u8>>| -> Result<Option<Value>, StoreError> {
-        sealed.map(|sealed| key.open_json(&place(what, "", &job.id), &sealed)).transpose()
+        sealed.map(|sealed| key.decrypt_json(&aad(what, "", &job.id), &sealed)).transpose()
     };
     let mut journals = Vec::new();
     for number in 0..=u32::try_from(number).unwrap_or(0) {
@@ -119,7 +119,7 @@ async fn export_job(connection: &mut AnyConnection, job: &JobSummary, key: &Key)
     Ok(json!({
         "id": job.id, "account": job.account.as_str(), "event": job.event, "kind": job.kind,
         "plugin": job.plugin.to_string(), "state": job.state.name(), "created": at(job.created), "changed": at(job.changed),
-        "told": open("told", told)?, "handed_on": open("handed on", handed_on)?, "why": open("why", why)?,
+        "told": open("told", told)?, "handed_on": open("handed on", again_state)?, "reason": open("reason", reason)?,
         "journals": journals,
     }))
 }
@@ -131,14 +131,14 @@ async fn events(
     key: &Key,
 ) -> Result<Vec<Value>, StoreError> {
     let rows: Vec<(String, Vec<u8>, i64)> = sqlx::query_as(
-        "select id, event, recorded_at from events where shop = $1 and order_id = $2 order by recorded_at, id",
+        "select id, event, recorded_at from order_events where shop = $1 and order_id = $2 order by recorded_at, id",
     )
     .bind(shop.as_str())
     .bind(order)
     .fetch_all(connection)
     .await?;
     let rows = rows.into_iter().map(|(id, sealed, recorded)| {
-        let event: Value = key.open_json(&place("event", shop.as_str(), &id), &sealed)?;
+        let event: Value = key.decrypt_json(&aad("event", shop.as_str(), &id), &sealed)?;
         Ok(json!({ "recorded": at(moment(recorded)), "event": event }))
     });
     rows.collect()
@@ -160,8 +160,8 @@ async fn files(
     .await?;
     // The names that plugins gave documents: the same bytes may have several.
     let mut documents: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for said in outcomes {
-        if let Outcome::Document(Document { name, content: BytesSource::Stored(digest), .. }) = &said.outcome {
+    for outcome in outcomes {
+        if let Outcome::Document(Document { name, content: BytesSource::Stored(digest), .. }) = &outcome.outcome {
             documents.entry(digest).or_default().insert(name);
         }
     }
@@ -193,15 +193,15 @@ fn file_name(kind: &str, digest: &str, document: &str) -> String {
     format!("{kind}-{digest}{separator}{document}")
 }
 
-fn outcome(said: &StoredOutcome) -> Result<Value, StoreError> {
+fn outcome(outcome: &StoredOutcome) -> Result<Value, StoreError> {
     Ok(json!({
-        "account": said.account.as_str(), "job": said.job, "at": at(said.at), "order_version": said.order_version,
-        "held": said.held, "outcome": value(&said.outcome)?,
+        "account": outcome.account.as_str(), "job": outcome.job, "at": at(outcome.at), "order_version": outcome.order_version,
+        "held": outcome.needs_attention, "outcome": value(&outcome.outcome)?,
     }))
 }
 
-fn value(kept: &impl serde::Serialize) -> Result<Value, StoreError> {
-    serde_json::to_value(kept).map_err(|error| StoreError::corrupt("what is exported", error))
+fn value(content: &impl serde::Serialize) -> Result<Value, StoreError> {
+    serde_json::to_value(content).map_err(|error| StoreError::corrupt("what is exported", error))
 }
 
 /// RFC 3339.

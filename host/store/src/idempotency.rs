@@ -1,7 +1,7 @@
 //! Requests that are answered once: who sends one again, because the answer was lost, is given the first answer.
 //!
 //! A request is known by who asked and the name that the asker gave it; neither stands in the open. An answer is kept for
-//! [`REQUESTS_KEPT`], sealed with the store's key, and is forgotten with the orders that it was said to hold something of.
+//! [`REQUEST_RETENTION`], sealed with the store's key, and is forgotten with the orders that it was said to hold something of.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,40 +11,40 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use sqlx::AnyConnection;
 
-use crate::database::{Store, Work, milliseconds, moment};
+use crate::database::{Store, WriteTransaction, milliseconds, moment};
 use crate::error::StoreError;
 use crate::export::at;
-use crate::keys::place;
-use crate::vault::hexed;
+use crate::keys::aad;
+use crate::vault::to_hex;
 
 /// A request is known for so long.
-pub const REQUESTS_KEPT: Duration = Duration::from_secs(24 * 3600);
+pub const REQUEST_RETENTION: Duration = Duration::from_secs(24 * 3600);
 /// Whoever began a request and has not answered it within this is gone: no request takes as long.
-pub const REQUEST_TAKES: Duration = Duration::from_secs(120);
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// What becomes of a request.
 #[derive(Debug)]
-pub enum Begun {
+pub enum BeginOutcome {
     /// It is new: do it, then [`Store::answer_request`] or [`Store::forget_request`].
     New(RequestToken),
     /// It is being done. Ask again later.
     Running,
     /// It was done.
-    Answered(StoredAnswer),
+    Answered(StoredResponse),
     /// Another request was sent under this name.
-    Other,
+    Conflict,
 }
 
 /// Whoever has this answers the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestToken {
     id: String,
-    fence: i64,
+    fencing_token: i64,
 }
 
 /// What was answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredAnswer {
+pub struct StoredResponse {
     /// The status.
     pub status: u16,
     /// Names and values.
@@ -55,30 +55,31 @@ pub struct StoredAnswer {
 
 /// What stands before the body.
 #[derive(Serialize, Deserialize)]
-struct Head {
+struct ResponseHead {
     status: u16,
     headers: Vec<(String, String)>,
 }
 
-impl StoredAnswer {
-    fn seal(&self, store: &Store, id: &str) -> Result<Vec<u8>, StoreError> {
-        let head = Head { status: self.status, headers: self.headers.clone() };
+impl StoredResponse {
+    fn encrypt(&self, store: &Store, id: &str) -> Result<Vec<u8>, StoreError> {
+        let head = ResponseHead { status: self.status, headers: self.headers.clone() };
         let head = serde_json::to_vec(&head).map_err(|error| StoreError::Unusable(format!("an answer: {error}")))?;
         // JSON in one line ends at its first line break.
-        store.keys().seal(&answer_place(id), &[&head, b"\n".as_slice(), &self.body].concat())
+        store.keys().encrypt(&response_aad(id), &[&head, b"\n".as_slice(), &self.body].concat())
     }
 
     fn open(store: &Store, id: &str, sealed: &[u8]) -> Result<Self, StoreError> {
-        let plain = store.keys().open(&answer_place(id), sealed)?;
+        let plain = store.keys().decrypt(&response_aad(id), sealed)?;
         let end = plain.iter().position(|byte| *byte == b'\n').unwrap_or(plain.len());
         let (head, body) = plain.split_at(end);
-        let head: Head = serde_json::from_slice(head).map_err(|error| StoreError::corrupt_json("an answer", &error))?;
+        let head: ResponseHead =
+            serde_json::from_slice(head).map_err(|error| StoreError::corrupt_json("an answer", &error))?;
         Ok(Self { status: head.status, headers: head.headers, body: body.get(1..).unwrap_or_default().to_vec() })
     }
 }
 
-fn answer_place(id: &str) -> String {
-    place("answer", "", id)
+fn response_aad(id: &str) -> String {
+    aad("answer", "", id)
 }
 
 /// As it stands.
@@ -87,7 +88,7 @@ type Row = (String, i64, i64, Option<Vec<u8>>);
 impl Store {
     /// Begins a request, unless it was begun before. `scope` is who asks: an access key's id; `key` is the asker's name of the
     /// request, `digest` of everything that is asked. A request that was begun and neither answered nor forgotten within
-    /// [`REQUEST_TAKES`] is begun again.
+    /// [`REQUEST_TIMEOUT`] is begun again.
     ///
     /// # Errors
     /// As the database says.
@@ -97,11 +98,11 @@ impl Store {
         key: &str,
         digest: &Digest,
         now: SystemTime,
-    ) -> Result<Begun, StoreError> {
+    ) -> Result<BeginOutcome, StoreError> {
         let id = request_id(scope, key);
         let mut work = self.begin().await?;
         let made = sqlx::query(
-            "insert into idempotent_requests (id, digest, fence, begun_at) values ($1, $2, 1, $3)
+            "insert into idempotency_keys (id, digest, fencing_token, started_at) values ($1, $2, 1, $3)
              on conflict (id) do nothing",
         )
         .bind(&id)
@@ -111,39 +112,39 @@ impl Store {
         .await?;
         if made.rows_affected() == 1 {
             work.commit().await?;
-            return Ok(Begun::New(RequestToken { id, fence: 1 }));
+            return Ok(BeginOutcome::New(RequestToken { id, fencing_token: 1 }));
         }
         let found: Option<Row> = sqlx::query_as(
-            "update idempotent_requests set id = id where id = $1 returning digest, fence, begun_at, answer",
+            "update idempotency_keys set id = id where id = $1 returning digest, fencing_token, started_at, response",
         )
         .bind(&id)
         .fetch_optional(&mut *work)
         .await?;
         // It was forgotten in this moment: whoever asks again begins it.
-        let Some((of, fence, begun, answer)) = found else { return Ok(Begun::Running) };
+        let Some((of, fencing_token, begun, answer)) = found else { return Ok(BeginOutcome::Running) };
         let is_over = |kept: Duration| moment(begun) + kept <= now;
-        let is_old = is_over(REQUESTS_KEPT);
+        let is_old = is_over(REQUEST_RETENTION);
         if !is_old && of != digest.to_string() {
-            return Ok(Begun::Other);
+            return Ok(BeginOutcome::Conflict);
         }
         match answer {
-            Some(sealed) if !is_old => return Ok(Begun::Answered(StoredAnswer::open(self, &id, &sealed)?)),
-            None if !is_over(REQUEST_TAKES) => return Ok(Begun::Running),
+            Some(sealed) if !is_old => return Ok(BeginOutcome::Answered(StoredResponse::open(self, &id, &sealed)?)),
+            None if !is_over(REQUEST_TIMEOUT) => return Ok(BeginOutcome::Running),
             _ => {}
         }
         untie(&mut work, &id).await?;
         sqlx::query(
-            "update idempotent_requests set digest = $2, fence = $3, begun_at = $4, answered_at = null, answer = null
+            "update idempotency_keys set digest = $2, fencing_token = $3, started_at = $4, responded_at = null, response = null
              where id = $1",
         )
         .bind(&id)
         .bind(digest.to_string())
-        .bind(fence + 1)
+        .bind(fencing_token + 1)
         .bind(milliseconds(now))
         .execute(&mut *work)
         .await?;
         work.commit().await?;
-        Ok(Begun::New(RequestToken { id, fence: fence + 1 }))
+        Ok(BeginOutcome::New(RequestToken { id, fencing_token: fencing_token + 1 }))
     }
 
     /// Keeps the answer to a request. `orders` are those, by shop and the platform's id, that the answer holds something of: it is
@@ -155,7 +156,7 @@ impl Store {
     pub async fn answer_request(
         &self,
         token: &RequestToken,
-        answer: &StoredAnswer,
+        answer: &StoredResponse,
         orders: &[(ShopId, String)],
         now: SystemTime,
     ) -> Result<bool, StoreError> {
@@ -179,20 +180,20 @@ impl Store {
             }
         }
         let kept = sqlx::query(
-            "update idempotent_requests set answered_at = $3, answer = $4
-             where id = $1 and fence = $2 and answered_at is null",
+            "update idempotency_keys set responded_at = $3, response = $4
+             where id = $1 and fencing_token = $2 and responded_at is null",
         )
         .bind(&token.id)
-        .bind(token.fence)
+        .bind(token.fencing_token)
         .bind(milliseconds(now))
-        .bind(answer.seal(self, &token.id)?)
+        .bind(answer.encrypt(self, &token.id)?)
         .execute(&mut *work)
         .await?;
         if kept.rows_affected() == 0 {
             return Ok(false);
         }
         for (shop, order) in orders {
-            sqlx::query("insert into idempotent_request_orders (request, shop, order_id) values ($1, $2, $3)")
+            sqlx::query("insert into idempotency_key_orders (request, shop, order_id) values ($1, $2, $3)")
                 .bind(&token.id)
                 .bind(shop.as_str())
                 .bind(order)
@@ -208,9 +209,9 @@ impl Store {
     /// # Errors
     /// As the database says.
     pub async fn forget_request(&self, token: &RequestToken) -> Result<(), StoreError> {
-        sqlx::query("delete from idempotent_requests where id = $1 and fence = $2 and answered_at is null")
+        sqlx::query("delete from idempotency_keys where id = $1 and fencing_token = $2 and responded_at is null")
             .bind(&token.id)
-            .bind(token.fence)
+            .bind(token.fencing_token)
             .execute(self.pool())
             .await?;
         Ok(())
@@ -224,19 +225,19 @@ impl Store {
         order: &str,
     ) -> Result<Vec<Value>, StoreError> {
         let rows: Vec<(String, i64, Vec<u8>)> = sqlx::query_as(
-            "select r.id, r.answered_at, r.answer from idempotent_request_orders o
-             join idempotent_requests r on r.id = o.request
-             where o.shop = $1 and o.order_id = $2 and r.answer is not null and not exists (
-                 select 1 from idempotent_request_orders other
+            "select r.id, r.responded_at, r.response from idempotency_key_orders o
+             join idempotency_keys r on r.id = o.request
+             where o.shop = $1 and o.order_id = $2 and r.response is not null and not exists (
+                 select 1 from idempotency_key_orders other
                  where other.request = o.request and (other.shop <> o.shop or other.order_id <> o.order_id))
-             order by r.answered_at, r.id",
+             order by r.responded_at, r.id",
         )
         .bind(shop.as_str())
         .bind(order)
         .fetch_all(connection)
         .await?;
         let rows = rows.into_iter().map(|(id, answered, sealed)| {
-            let StoredAnswer { status, headers, body } = StoredAnswer::open(self, &id, &sealed)?;
+            let StoredResponse { status, headers, body } = StoredResponse::open(self, &id, &sealed)?;
             let body = String::from_utf8_lossy(&body);
             Ok(json!({ "at": at(moment(answered)), "status": status, "headers": headers, "body": body }))
         });
@@ -244,13 +245,13 @@ impl Store {
     }
 }
 
-async fn untie(work: &mut Work, id: &str) -> Result<(), StoreError> {
-    sqlx::query("delete from idempotent_request_orders where request = $1").bind(id).execute(&mut **work).await?;
+async fn untie(work: &mut WriteTransaction, id: &str) -> Result<(), StoreError> {
+    sqlx::query("delete from idempotency_key_orders where request = $1").bind(id).execute(&mut **work).await?;
     Ok(())
 }
 
 /// What a platform names its requests by may name people.
 fn request_id(scope: &str, key: &str) -> String {
     let scoped = Sha256::new().chain_update(scope.len().to_be_bytes()).chain_update(scope).chain_update(key);
-    hexed(&scoped.finalize())
+    to_hex(&scoped.finalize())
 }

@@ -5,20 +5,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use cartwright::durable::{Entry, Journal, JournalError, Loaded, MOST_ENTRIES, Record};
+use cartwright::durable::{Entry, Journal, JournalError, Loaded, MAX_JOURNAL_ENTRIES, Record};
 use cartwright::{AccountId, Blobs, ShopId};
 use sqlx::AnyConnection;
 
 use crate::blobs::OrderBlobs;
-use crate::database::{Store, Work, in_time};
+use crate::database::{Store, WriteTransaction, in_time};
 use crate::error::StoreError;
-use crate::job::{Lease, hold};
-use crate::keys::place;
+use crate::job::{Lease, check_lease};
+use crate::keys::aad;
 use crate::vault::Key;
 
 /// For so long a vendor's answer is kept in hand while the database is away; it can be written as long as nobody else claimed the job.
-const ANSWER_PATIENCE: Duration = Duration::from_secs(10 * 60);
-const ANSWER_PAUSE: Duration = Duration::from_secs(1);
+const WRITE_RETRY_TIMEOUT: Duration = Duration::from_secs(10 * 60);
+const WRITE_RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// The present journal of a job, for whoever has claimed it. When the lease is lost it can still be read, and written no more.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ impl StoreJournal {
 
     async fn write(&self, position: usize, record: &Record) -> Result<(), StoreError> {
         let mut work = self.store.begin().await?;
-        hold(&mut work, &self.lease).await?;
+        check_lease(&mut work, &self.lease).await?;
         add(&mut work, self.job(), self.number, position, record, &self.key).await?;
         if let Entry::Emitted { key, outcome } = &record.entry {
             self.store.apply(&mut work, self, key, outcome, record.at).await?;
@@ -71,23 +71,23 @@ impl Journal for StoreJournal {
             let mut connection = self.store.pool().acquire().await?;
             load(&mut connection, self.job(), self.number, &self.key).await
         };
-        in_time(loaded).await.map_err(told)
+        in_time(loaded).await.map_err(journal_error)
     }
 
     async fn append(&self, position: usize, record: &Record) -> Result<(), JournalError> {
-        if position >= MOST_ENTRIES {
+        if position >= MAX_JOURNAL_ENTRIES {
             return Err(JournalError::Full);
         }
-        let given_up = Instant::now() + ANSWER_PATIENCE;
+        let given_up = Instant::now() + WRITE_RETRY_TIMEOUT;
         loop {
             match in_time(self.write(position, record)).await {
                 // A lost answer may cost a question to the merchant, and waiting for the database costs nothing.
                 Err(StoreError::Unavailable(_) | StoreError::Full(_))
-                    if matches!(record.entry, Entry::Answered { .. }) && Instant::now() < given_up =>
+                    if matches!(record.entry, Entry::Responded { .. }) && Instant::now() < given_up =>
                 {
-                    tokio::time::sleep(ANSWER_PAUSE).await;
+                    tokio::time::sleep(WRITE_RETRY_DELAY).await;
                 }
-                written => return written.map_err(told),
+                written => return written.map_err(journal_error),
             }
         }
     }
@@ -97,21 +97,21 @@ impl Journal for StoreJournal {
     }
 }
 
-fn told(error: StoreError) -> JournalError {
+fn journal_error(error: StoreError) -> JournalError {
     match error {
-        StoreError::Fenced(_) => JournalError::Moved,
+        StoreError::LeaseLost(_) => JournalError::Superseded,
         error => JournalError::Store(error.to_string()),
     }
 }
 
 /// An entry opens only where it was written: nobody can put entries of two journals together.
-fn entry_place(job: &str, number: u32, position: usize) -> String {
-    place("entry", &format!("{number}.{position}"), job)
+fn entry_aad(job: &str, number: u32, position: usize) -> String {
+    aad("entry", &format!("{number}.{position}"), job)
 }
 
 /// Adds an entry, when so many stand before it.
 pub(crate) async fn add(
-    work: &mut Work,
+    work: &mut WriteTransaction,
     job: &str,
     number: u32,
     position: usize,
@@ -125,10 +125,10 @@ pub(crate) async fn add(
     .bind(job)
     .bind(i64::from(number))
     .bind(i64::try_from(position).unwrap_or(i64::MAX))
-    .bind(key.seal_json(&entry_place(job, number, position), record)?)
+    .bind(key.encrypt_json(&entry_aad(job, number, position), record)?)
     .execute(&mut **work)
     .await?;
-    if added.rows_affected() == 1 { Ok(()) } else { Err(StoreError::Fenced(job.to_owned())) }
+    if added.rows_affected() == 1 { Ok(()) } else { Err(StoreError::LeaseLost(job.to_owned())) }
 }
 
 /// One journal of a job.
@@ -152,11 +152,11 @@ pub(crate) async fn load(
     .bind(i64::from(number))
     .fetch_all(connection)
     .await?;
-    let records = rows.iter().enumerate().map(|(place, (position, sealed))| {
-        if i64::try_from(place).ok() != Some(*position) {
-            return Err(StoreError::Corrupt(format!("entry {place} of the journal {number} of {job} is missing")));
+    let records = rows.iter().enumerate().map(|(index, (position, sealed))| {
+        if i64::try_from(index).ok() != Some(*position) {
+            return Err(StoreError::Corrupt(format!("entry {index} of the journal {number} of {job} is missing")));
         }
-        key.open_json(&entry_place(job, number, place), sealed)
+        key.decrypt_json(&entry_aad(job, number, index), sealed)
     });
     Ok(Loaded { records: records.collect::<Result<_, _>>()?, earlier_attempts })
 }

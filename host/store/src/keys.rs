@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use crate::database::Store;
 use crate::error::StoreError;
-use crate::vault::hexed;
+use crate::vault::to_hex;
 
 /// So many values are re-sealed in one transaction: others write in between.
 const BATCH: i64 = 200;
@@ -14,11 +14,11 @@ const PLACE: &str = "key check";
 
 /// Everything that is sealed with the store's key: what its place is called, which values are under another key, and how one is
 /// exchanged.
-const SEALED: [(&str, &str, &str); 10] = [
+const ENCRYPTED_COLUMNS: [(&str, &str, &str); 10] = [
     (
         "shop",
-        "select id, '', seal_key from shops where substr(seal_key, 1, 9) <> $1 limit $2",
-        "update shops set seal_key = $1 where id = $2 and $3 = '' and seal_key = $4",
+        "select id, '', price_seal_key from shops where substr(price_seal_key, 1, 9) <> $1 limit $2",
+        "update shops set price_seal_key = $1 where id = $2 and $3 = '' and price_seal_key = $4",
     ),
     (
         "account",
@@ -39,20 +39,20 @@ const SEALED: [(&str, &str, &str); 10] = [
     // Receipts that are tied to an order are under that order's key.
     (
         "webhook body",
-        "select shop, id, body from webhook_receipts r where substr(body, 1, 9) <> $1 and not exists (
-             select 1 from webhook_receipt_orders o where o.shop = r.shop and o.receipt = r.id) limit $2",
-        "update webhook_receipts set body = $1 where shop = $2 and id = $3 and body = $4",
+        "select shop, id, body from webhook_deliveries r where substr(body, 1, 9) <> $1 and not exists (
+             select 1 from webhook_delivery_orders o where o.shop = r.shop and o.delivery_id = r.id) limit $2",
+        "update webhook_deliveries set body = $1 where shop = $2 and id = $3 and body = $4",
     ),
     (
         "webhook",
-        "select shop, id, told from webhook_receipts r where substr(told, 1, 9) <> $1 and not exists (
-             select 1 from webhook_receipt_orders o where o.shop = r.shop and o.receipt = r.id) limit $2",
-        "update webhook_receipts set told = $1 where shop = $2 and id = $3 and told = $4",
+        "select shop, id, details from webhook_deliveries r where substr(details, 1, 9) <> $1 and not exists (
+             select 1 from webhook_delivery_orders o where o.shop = r.shop and o.delivery_id = r.id) limit $2",
+        "update webhook_deliveries set details = $1 where shop = $2 and id = $3 and details = $4",
     ),
     (
         "account outcome",
-        "select shop, id, said from account_outcomes where substr(said, 1, 9) <> $1 limit $2",
-        "update account_outcomes set said = $1 where shop = $2 and id = $3 and said = $4",
+        "select shop, id, outcome from account_outcomes where substr(outcome, 1, 9) <> $1 limit $2",
+        "update account_outcomes set outcome = $1 where shop = $2 and id = $3 and outcome = $4",
     ),
     (
         "notification endpoint",
@@ -61,8 +61,8 @@ const SEALED: [(&str, &str, &str); 10] = [
     ),
     (
         "answer",
-        "select '', id, answer from idempotent_requests where substr(answer, 1, 9) <> $1 limit $2",
-        "update idempotent_requests set answer = $1 where $2 = '' and id = $3 and answer = $4",
+        "select '', id, response from idempotency_keys where substr(response, 1, 9) <> $1 limit $2",
+        "update idempotency_keys set response = $1 where $2 = '' and id = $3 and response = $4",
     ),
     (
         "host secret",
@@ -72,8 +72,8 @@ const SEALED: [(&str, &str, &str); 10] = [
 ];
 
 /// The place that a value is bound to: it does not open in another row. A shop's id holds no space.
-pub(crate) fn place(what: &str, shop: &str, id: &str) -> String {
-    format!("{what} {shop} {id}")
+pub(crate) fn aad(kind: &str, shop: &str, id: &str) -> String {
+    format!("{kind} {shop} {id}")
 }
 
 impl Store {
@@ -81,17 +81,17 @@ impl Store {
     pub(crate) async fn check_keys(&self) -> Result<(), StoreError> {
         let mut work = self.begin().await?;
         let checks: Vec<(String, Vec<u8>)> =
-            sqlx::query_as("select key_id, sealed from key_checks").fetch_all(&mut *work).await?;
+            sqlx::query_as("select key_id, encrypted from key_checks").fetch_all(&mut *work).await?;
         let mut known = false;
         for (key_id, sealed) in checks {
             let key = self.keys().all().find(|key| key.name() == key_id);
-            key.ok_or(StoreError::WrongKey { key_id })?.open(PLACE, &sealed)?;
-            known |= self.keys().current().mark() == sealed.get(..9).unwrap_or_default();
+            key.ok_or(StoreError::WrongKey { key_id })?.decrypt(PLACE, &sealed)?;
+            known |= self.keys().current().header() == sealed.get(..9).unwrap_or_default();
         }
         if !known {
-            let sealed = self.keys().seal(PLACE, PLACE.as_bytes())?;
+            let sealed = self.keys().encrypt(PLACE, PLACE.as_bytes())?;
             // Another node may have been quicker.
-            sqlx::query("insert into key_checks (key_id, sealed) values ($1, $2) on conflict (key_id) do nothing")
+            sqlx::query("insert into key_checks (key_id, encrypted) values ($1, $2) on conflict (key_id) do nothing")
                 .bind(self.keys().current().name())
                 .bind(sealed)
                 .execute(&mut *work)
@@ -115,7 +115,7 @@ impl Store {
 
     pub(crate) async fn host_secret_in(&self, connection: &mut AnyConnection) -> Result<Secret, StoreError> {
         const READ: &str = "select secret from host_secret";
-        let place = place("host secret", "", "");
+        let aad = aad("host secret", "", "");
         let mut found: Option<(Vec<u8>,)> = sqlx::query_as(READ).fetch_optional(&mut *connection).await?;
         if found.is_none() {
             let mut random = Zeroizing::new([0; 32]);
@@ -123,15 +123,15 @@ impl Store {
                 .map_err(|error| StoreError::Unavailable(format!("the system's random numbers: {error}")))?;
             // Another node may be quicker.
             sqlx::query("insert into host_secret (id, secret) values (1, $1) on conflict (id) do nothing")
-                .bind(self.keys().seal(&place, hexed(random.as_slice()).as_bytes())?)
+                .bind(self.keys().encrypt(&aad, to_hex(random.as_slice()).as_bytes())?)
                 .execute(&mut *connection)
                 .await?;
             found = sqlx::query_as(READ).fetch_optional(&mut *connection).await?;
         }
         let missing = || StoreError::Corrupt("the host's secret is not kept".to_owned());
         let (sealed,) = found.ok_or_else(missing)?;
-        let plain = self.keys().open(&place, &sealed)?;
-        let text = std::str::from_utf8(&plain).map_err(|error| StoreError::corrupt(&place, error))?;
+        let plain = self.keys().decrypt(&aad, &sealed)?;
+        let text = std::str::from_utf8(&plain).map_err(|error| StoreError::corrupt(&aad, error))?;
         Ok(Secret::new(text))
     }
 
@@ -145,18 +145,21 @@ impl Store {
     /// As the database says. What was sealed stays sealed.
     pub async fn rotate_keys(&self) -> Result<u64, StoreError> {
         let mut count = 0;
-        for (what, select, update) in SEALED {
+        for (kind, select, update) in ENCRYPTED_COLUMNS {
             loop {
                 let mut work = self.begin().await?;
-                let older: Vec<(String, String, Vec<u8>)> =
-                    sqlx::query_as(select).bind(self.keys().current().mark()).bind(BATCH).fetch_all(&mut *work).await?;
+                let older: Vec<(String, String, Vec<u8>)> = sqlx::query_as(select)
+                    .bind(self.keys().current().header())
+                    .bind(BATCH)
+                    .fetch_all(&mut *work)
+                    .await?;
                 if older.is_empty() {
                     break;
                 }
                 for (shop, id, sealed) in older {
-                    let place = place(what, &shop, &id);
-                    let plain = self.keys().open(&place, &sealed)?;
-                    let anew = self.keys().seal(&place, &plain)?;
+                    let aad = aad(kind, &shop, &id);
+                    let plain = self.keys().decrypt(&aad, &sealed)?;
+                    let anew = self.keys().encrypt(&aad, &plain)?;
                     let query = sqlx::query(update).bind(anew).bind(shop).bind(id).bind(sealed);
                     count += query.execute(&mut *work).await?.rows_affected();
                 }

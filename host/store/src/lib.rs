@@ -37,6 +37,8 @@
 //! ```
 
 mod access;
+mod audit_log;
+mod bill_of_materials;
 mod blobs;
 mod catalogue;
 mod component;
@@ -46,7 +48,6 @@ mod document;
 mod erase;
 mod error;
 mod event;
-mod event_log;
 mod export;
 mod file;
 mod idempotency;
@@ -55,56 +56,58 @@ mod job;
 mod journal;
 mod keys;
 mod line_status;
-mod listed;
-mod materials;
 mod notify;
 mod order;
+mod order_list;
 mod origins;
 mod outcome;
 mod quota;
-mod quotation;
+mod quote;
 mod report;
 mod restore;
 mod server;
-mod setup;
+mod shops;
 mod sweep;
 mod vault;
 mod webhook;
 mod worker;
 
-pub use access::{Access, AccessError, AccessKeyInfo, NewAccessKey, Role, SESSION_ENDS, SESSION_IDLE, Session};
-pub use blobs::BlobInfo;
-pub use catalogue::{
-    CatalogueError, CatalogueVariant, ExchangeRate, MAX_VARIANTS, SkuConflict, VariantKey, rates_version,
+pub use access::{
+    Access, AccessError, AccessKeyInfo, MAX_SESSION_AGE, NewAccessKey, Role, SESSION_IDLE_TIMEOUT, Session,
 };
+pub use audit_log::{AuditEntry, NewAuditEntry};
+pub use bill_of_materials::{LineBillOfMaterials, OrderBillOfMaterials};
+pub use blobs::BlobInfo;
+pub use catalogue::{CatalogError, CatalogVariant, ExchangeRate, MAX_VARIANTS, SkuConflict, VariantKey, rates_version};
 pub use component::StoredComponent;
 pub use customer::{CustomerEmail, InvalidEmail};
 pub use database::Store;
-pub use document::{DocumentFile, DocumentLink, LinkError};
-pub use erase::Unfinished;
+pub use document::{DocumentFile, DocumentUrl, DocumentUrlError};
+pub use erase::UnfinishedJobs;
 pub use error::StoreError;
-pub use event::{Lines, NewJob, Recorded};
-pub use event_log::{LogEntry, NewLogEntry};
+pub use event::{Lines, NewJob, RecordOutcome};
 pub use export::{Export, ExportFile};
-pub use idempotency::{Begun, REQUEST_TAKES, REQUESTS_KEPT, RequestToken, StoredAnswer};
+pub use idempotency::{BeginOutcome, REQUEST_RETENTION, REQUEST_TIMEOUT, RequestToken, StoredResponse};
 pub use installation::{ChangeError, Expected, Installation, Versions, account_version, link_version, shop_version};
-pub use job::{Beat, Claim, JobDetail, JobFilter, JobState, JobSummary, Lease, MOST_COUNTED, Replay, Why};
+pub use job::{
+    Claim, Heartbeat, JobDetail, JobFilter, JobState, JobSummary, Lease, MAX_COUNTED_JOBS, RetryMode, StateReason,
+};
 pub use journal::StoreJournal;
-pub use listed::{ListedOrder, OrderFilter, OrderNotice, RecordedEvent};
-pub use materials::{LineMaterials, OrderMaterials};
 pub use notify::{
     EndpointError, NotificationEndpoint, NotificationState, Notifier, StoredNotification, endpoint_version,
 };
+pub use order_list::{ListedOrder, OrderFilter, OrderWebhook, RecordedEvent};
 pub use origins::origins_version;
 pub use outcome::StoredOutcome;
 pub use quota::DEFAULT_CART_QUOTA_BYTES;
-pub use quotation::{NewQuotation, Quotation, QuotationError, QuotationState, QuotationSummary};
+pub use quote::{NewQuote, Quote, QuoteError, QuoteState, QuoteSummary};
 pub use report::{ReportError, SoldLine, SoldLines};
-pub use restore::NotRestored;
-pub use setup::StoredLink;
-pub use sweep::{Retention, Swept};
+pub use restore::RestoreFailure;
+pub use shops::StoredProductLink;
+pub use sweep::{Retention, SweepReport};
 pub use vault::Keyring;
 pub use webhook::{
-    AccountOutcome, AccountOutcomeState, DEFAULT_WEBHOOK_QUOTA_BYTES, OpenNotice, PushedError, WebhookAddressInfo,
+    AccountOutcome, AccountOutcomeState, DEFAULT_WEBHOOK_QUOTA_BYTES, FailedWebhookDelivery, PushedError,
+    WebhookUrlInfo,
 };
-pub use worker::{Drained, Worker, WorkerSettings};
+pub use worker::{DrainReport, Worker, WorkerSettings};

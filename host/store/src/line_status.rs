@@ -12,7 +12,7 @@ use crate::outcome::StoredOutcome;
 
 /// How far a line is, in the contract's words; later variants are further.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Stage {
+enum ProductionStage {
     Ordered,
     InProduction,
     Ready,
@@ -20,7 +20,7 @@ enum Stage {
     Cancelled,
 }
 
-impl Stage {
+impl ProductionStage {
     /// `None` for a word that only a plugin gives a meaning.
     fn of(status: &str) -> Option<Self> {
         Some(match status {
@@ -35,21 +35,21 @@ impl Stage {
 }
 
 /// How far a line is, and the word for it.
-struct Progress<'a> {
-    stage: Stage,
+struct LineProgress<'a> {
+    stage: ProductionStage,
     status: &'a str,
 }
 
-impl<'a> Progress<'a> {
+impl<'a> LineProgress<'a> {
     fn new(status: &'a str) -> Self {
-        Self { stage: Stage::of(status).unwrap_or(Stage::Ordered), status }
+        Self { stage: ProductionStage::of(status).unwrap_or(ProductionStage::Ordered), status }
     }
 
     /// Takes a further status; false when it comes too late. A plugin's own word is as far as the line is, and never follows the end.
     fn advance(&mut self, status: &'a str) -> bool {
-        match Stage::of(status) {
+        match ProductionStage::of(status) {
             Some(stage) if stage < self.stage => return false,
-            None if self.stage >= Stage::Shipped => return false,
+            None if self.stage >= ProductionStage::Shipped => return false,
             stage => self.stage = stage.unwrap_or(self.stage),
         }
         self.status = status;
@@ -60,22 +60,22 @@ impl<'a> Progress<'a> {
 /// The lines of an order, each with its status.
 pub(crate) struct LineStatuses {
     by_line: BTreeMap<String, String>,
-    late: BTreeSet<i64>,
+    late_outcomes: BTreeSet<i64>,
 }
 
 impl LineStatuses {
     /// `outcomes` in the order in which they came. Those before the platform set a line's status itself no longer count for that line; one
     /// that keeps no statuses says "ordered" for ever.
     pub(crate) fn new(order: &Order, outcomes: &[StoredOutcome]) -> Self {
-        let mut lines: BTreeMap<&str, Progress<'_>> = BTreeMap::new();
+        let mut lines: BTreeMap<&str, LineProgress<'_>> = BTreeMap::new();
         let mut set_by_platform = BTreeSet::new();
         for line in &order.lines {
-            lines.insert(&line.id, Progress::new(&line.status));
+            lines.insert(&line.id, LineProgress::new(&line.status));
             if line.status != "ordered" {
                 set_by_platform.insert(line.id.as_str());
             }
         }
-        let mut late = BTreeSet::new();
+        let mut late_outcomes = BTreeSet::new();
         for said in outcomes {
             let Outcome::LineStatus(heard) = &said.outcome else { continue };
             let Some(progress) = lines.get_mut(heard.line.as_str()) else { continue };
@@ -83,16 +83,16 @@ impl LineStatuses {
                 continue;
             }
             if !progress.advance(&heard.status) {
-                late.insert(said.id);
+                late_outcomes.insert(said.id);
             }
         }
         let by_line = lines.into_iter().map(|(line, progress)| (line.to_owned(), progress.status.to_owned())).collect();
-        Self { by_line, late }
+        Self { by_line, late_outcomes }
     }
 
     /// Did this outcome tell a status that the line had left behind?
     pub(crate) fn is_late(&self, outcome: i64) -> bool {
-        self.late.contains(&outcome)
+        self.late_outcomes.contains(&outcome)
     }
 
     /// Gives each line its status.
@@ -106,7 +106,7 @@ impl LineStatuses {
 
     /// Is every line shipped or cancelled?
     pub(crate) fn all_ended(&self) -> bool {
-        self.by_line.values().all(|status| Stage::of(status) >= Some(Stage::Shipped))
+        self.by_line.values().all(|status| ProductionStage::of(status) >= Some(ProductionStage::Shipped))
     }
 }
 
@@ -120,7 +120,7 @@ mod tests {
     fn a_status_never_goes_back() {
         for (from_at, from) in STATUSES.into_iter().enumerate() {
             for (to_at, to) in STATUSES.into_iter().enumerate() {
-                let mut progress = Progress::new(from);
+                let mut progress = LineProgress::new(from);
                 let (is_taken, expected) = if to_at < from_at { (false, from) } else { (true, to) };
                 assert_eq!((progress.advance(to), progress.status), (is_taken, expected), "{from} → {to}");
             }
@@ -130,12 +130,12 @@ mod tests {
     #[test]
     fn a_plugins_own_word_hides_neither_what_was_reached_nor_the_end() {
         for (from, is_taken) in STATUSES.into_iter().zip([true, true, true, false, false]) {
-            let mut progress = Progress::new(from);
+            let mut progress = LineProgress::new(from);
             assert_eq!(progress.advance("engraving"), is_taken, "{from} → engraving");
             // From there the line goes on from where it was.
             for to in STATUSES {
-                let expected = Stage::of(to) >= Stage::of(from);
-                let mut later = Progress { stage: progress.stage, status: progress.status };
+                let expected = ProductionStage::of(to) >= ProductionStage::of(from);
+                let mut later = LineProgress { stage: progress.stage, status: progress.status };
                 assert_eq!(later.advance(to), expected, "{from} → engraving → {to}");
             }
         }

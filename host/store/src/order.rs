@@ -8,22 +8,22 @@ use std::time::SystemTime;
 
 use async_trait::async_trait;
 use cartwright::types::{Order, OrderLine, Outcome};
-use cartwright::{AccountId, Digest, HOST_ID_PREFIX, OrderBook, PlatformError, ShopId};
+use cartwright::{AccountId, Digest, OrderBook, PlatformError, RESERVED_ID_PREFIX, ShopId};
 use serde_json::json;
 use sqlx::AnyConnection;
 
-use crate::database::{Store, Work, in_time, milliseconds, moment};
+use crate::audit_log::{NewAuditEntry, append_audit_entry};
+use crate::database::{Store, WriteTransaction, in_time, milliseconds, moment};
 use crate::error::StoreError;
 use crate::event::Lines;
-use crate::event_log::{NewLogEntry, log_in};
 use crate::export::at;
-use crate::keys::place;
+use crate::keys::aad;
 use crate::line_status::LineStatuses;
 use crate::outcome::StoredOutcome;
 use crate::vault::Key;
 
 /// An order's row, decrypted.
-pub(crate) struct Known {
+pub(crate) struct StoredOrder {
     pub(crate) key: Key,
     pub(crate) order: Order,
     pub(crate) closed: bool,
@@ -36,8 +36,8 @@ impl Store {
     /// [`StoreError::Erased`], and as the database says.
     pub async fn order(&self, shop: &ShopId, id: &str) -> Result<Option<Order>, StoreError> {
         let mut connection = self.pool().acquire().await?;
-        let Some(known) = self.known_order(&mut connection, shop, id).await? else { return Ok(None) };
-        let heard = self.heard_statuses_in(&mut connection, &known.key, shop, id).await?;
+        let Some(known) = self.read_order(&mut connection, shop, id).await? else { return Ok(None) };
+        let heard = self.line_statuses_in(&mut connection, &known.key, shop, id).await?;
         let mut order = known.order;
         LineStatuses::new(&order, &heard).apply(&mut order);
         Ok(Some(order))
@@ -49,7 +49,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NotFound`], and as the database says.
-    pub async fn close_order(&self, shop: &ShopId, id: &str, who: &str, now: SystemTime) -> Result<(), StoreError> {
+    pub async fn close_order(&self, shop: &ShopId, id: &str, actor: &str, now: SystemTime) -> Result<(), StoreError> {
         let mut work = self.begin().await?;
         // Nobody else changes it before this transaction ends.
         let lock = "update orders set id = id where shop = $1 and id = $2 returning closed_at";
@@ -65,8 +65,8 @@ impl Store {
             .await?;
         let logged = |closed: Option<i64>| json!({ "closed": closed.map(|closed| at(moment(closed))) });
         let (before, after) = (logged(before), logged(Some(after)));
-        let entry = NewLogEntry {
-            who,
+        let entry = NewAuditEntry {
+            actor,
             what: "close-order",
             shop: Some(shop),
             subject: id,
@@ -74,37 +74,37 @@ impl Store {
             after: Some(&after),
             secrets: &[],
         };
-        log_in(&mut work, &entry, milliseconds(now)).await?;
+        append_audit_entry(&mut work, &entry, milliseconds(now)).await?;
         work.commit().await?;
         Ok(())
     }
 
-    pub(crate) async fn known_order(
+    pub(crate) async fn read_order(
         &self,
         connection: &mut AnyConnection,
         shop: &ShopId,
         id: &str,
-    ) -> Result<Option<Known>, StoreError> {
+    ) -> Result<Option<StoredOrder>, StoreError> {
         type Row = (Option<Vec<u8>>, Vec<u8>, i64, Option<i64>);
         let row: Option<Row> =
-            sqlx::query_as("select order_key, known, released, closed_at from orders where shop = $1 and id = $2")
+            sqlx::query_as("select order_key, content, released, closed_at from orders where shop = $1 and id = $2")
                 .bind(shop.as_str())
                 .bind(id)
                 .fetch_optional(connection)
                 .await?;
         let Some((sealed_key, known, released, closed_at)) = row else { return Ok(None) };
         let key = self.order_key(shop, id, sealed_key)?;
-        let mut order: Order = key.open_json(&place("known", shop.as_str(), id), &known)?;
+        let mut order: Order = key.decrypt_json(&aad("known", shop.as_str(), id), &known)?;
         order.released = released == 1;
         for line in &mut order.lines {
             line.released &= order.released;
         }
-        Ok(Some(Known { key, order, closed: closed_at.is_some() }))
+        Ok(Some(StoredOrder { key, order, closed: closed_at.is_some() }))
     }
 
     pub(crate) fn order_key(&self, shop: &ShopId, id: &str, sealed: Option<Vec<u8>>) -> Result<Key, StoreError> {
         let sealed = sealed.ok_or_else(|| StoreError::Erased(id.to_owned()))?;
-        self.keys().open_key(&place("order", shop.as_str(), id), &sealed)
+        self.keys().decrypt_key(&aad("order", shop.as_str(), id), &sealed)
     }
 
     /// The order's key; nobody else changes or forgets the order before this transaction ends.
@@ -128,18 +128,18 @@ impl Store {
     /// it known, the second waits here for the first and finds what that recorded.
     pub(crate) async fn lock_known_order(
         &self,
-        work: &mut Work,
+        work: &mut WriteTransaction,
         shop: &ShopId,
         id: &str,
-    ) -> Result<Option<Known>, StoreError> {
+    ) -> Result<Option<StoredOrder>, StoreError> {
         let mut locked = self.lock_order(work, shop, id).await;
         if matches!(locked, Err(StoreError::NotFound { .. })) {
             // There is no row yet that could be locked.
-            self.lock_name(work, &place("new order", shop.as_str(), id)).await?;
+            self.lock_name(work, &aad("new order", shop.as_str(), id)).await?;
             locked = self.lock_order(work, shop, id).await;
         }
         match locked {
-            Ok(_) => self.known_order(work, shop, id).await,
+            Ok(_) => self.read_order(work, shop, id).await,
             Err(StoreError::NotFound { .. }) => Ok(None),
             Err(error) => Err(error),
         }
@@ -149,22 +149,22 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::SameVersion`] when it is known in this version with other content.
-    pub(crate) async fn know_order(
+    pub(crate) async fn store_order(
         &self,
         connection: &mut AnyConnection,
         shop: &ShopId,
         order: &Order,
         now: i64,
     ) -> Result<Key, StoreError> {
-        let (key, sealed_key) = self.keys().new_key(&place("order", shop.as_str(), &order.id))?;
-        let known_at = place("known", shop.as_str(), &order.id);
+        let (key, sealed_key) = self.keys().new_key(&aad("order", shop.as_str(), &order.id))?;
+        let known_at = aad("known", shop.as_str(), &order.id);
         let version = i64::try_from(order.version)
             .map_err(|_| StoreError::Conflict(format!("no order has the version {}", order.version)))?;
         let number = self.number_hash(&mut *connection, shop, &order.number).await?;
         let held_lines = i64::from(has_held_lines(order));
         // Also what makes two events of one new order wait for each other.
         let added = sqlx::query(
-            "insert into orders (shop, id, reference, version, released, order_key, known, changed_at, number_hash, created_at,
+            "insert into orders (shop, id, reference, version, released, order_key, content, changed_at, number_hash, created_at,
                                  held_lines)
              values ($1, $2, $3, $4, 0, $5, $6, $7, $8, $7, $9) on conflict (shop, id) do nothing",
         )
@@ -173,7 +173,7 @@ impl Store {
         .bind(&order.reference)
         .bind(version)
         .bind(sealed_key)
-        .bind(key.seal_json(&known_at, order)?)
+        .bind(key.encrypt_json(&known_at, order)?)
         .bind(now)
         .bind(&number)
         .bind(held_lines)
@@ -185,24 +185,24 @@ impl Store {
             let key = self.lock_order(connection, shop, &order.id).await?;
             self.check_same_version(connection, shop, order, &key).await?;
             let updated = sqlx::query(
-                "update orders set version = $3, known = $4, changed_at = $5, number_hash = $6, held_lines = $8,
+                "update orders set version = $3, content = $4, changed_at = $5, number_hash = $6, held_lines = $8,
                                    released = case when $7 = 1 then released else 0 end
                  where shop = $1 and id = $2 and version < $3",
             )
             .bind(shop.as_str())
             .bind(&order.id)
             .bind(version)
-            .bind(key.seal_json(&known_at, order)?)
+            .bind(key.encrypt_json(&known_at, order)?)
             .bind(now)
             .bind(&number)
-            .bind(i64::from(may_be_released(order)))
+            .bind(i64::from(is_releasable(order)))
             .bind(held_lines)
             .execute(&mut *connection)
             .await?;
             (key, updated.rows_affected() == 1)
         };
         if news && !self.close_if_over(connection, shop, (order, &key), now).await? {
-            self.open_again(connection, shop, &order.id, now).await?;
+            self.reopen(connection, shop, &order.id, now).await?;
         }
         for reference in std::iter::once(&order.reference).chain(order.lines.iter().map(|line| &line.reference)) {
             sqlx::query(
@@ -237,12 +237,12 @@ impl Store {
         order: &Order,
         key: &Key,
     ) -> Result<(), StoreError> {
-        let (known,): (Vec<u8>,) = sqlx::query_as("select known from orders where shop = $1 and id = $2")
+        let (known,): (Vec<u8>,) = sqlx::query_as("select content from orders where shop = $1 and id = $2")
             .bind(shop.as_str())
             .bind(&order.id)
             .fetch_one(connection)
             .await?;
-        let mut known: Order = key.open_json(&place("known", shop.as_str(), &order.id), &known)?;
+        let mut known: Order = key.decrypt_json(&aad("known", shop.as_str(), &order.id), &known)?;
         // The host's word, which the platform's report does not hold.
         known.released = order.released;
         if known.version == order.version && known != *order {
@@ -259,7 +259,7 @@ impl Store {
         (order, key): (&Order, &Key),
         now: i64,
     ) -> Result<bool, StoreError> {
-        let over = match self.heard_statuses_in(connection, key, shop, &order.id).await {
+        let over = match self.line_statuses_in(connection, key, shop, &order.id).await {
             Ok(heard) => is_over(order, &LineStatuses::new(order, &heard)),
             // The platform's news counts all the same.
             Err(StoreError::Corrupt(_)) => return Ok(true),
@@ -269,13 +269,13 @@ impl Store {
             let close = "update orders set closed_at = $3 where shop = $1 and id = $2 and closed_at is null";
             let closed = sqlx::query(close).bind(shop.as_str()).bind(&order.id).bind(now);
             if closed.execute(&mut *connection).await?.rows_affected() == 1 {
-                log_by_host(connection, "close-order", shop, &order.id, now).await?;
+                audit_by_host(connection, "close-order", shop, &order.id, now).await?;
             }
         }
         Ok(over)
     }
 
-    async fn open_again(
+    async fn reopen(
         &self,
         connection: &mut AnyConnection,
         shop: &ShopId,
@@ -285,21 +285,21 @@ impl Store {
         let open = "update orders set closed_at = null where shop = $1 and id = $2 and closed_at is not null";
         let opened = sqlx::query(open).bind(shop.as_str()).bind(id).execute(&mut *connection).await?;
         if opened.rows_affected() == 1 {
-            log_by_host(connection, "open-order", shop, id, now).await?;
+            audit_by_host(connection, "open-order", shop, id, now).await?;
         }
         Ok(())
     }
 
     /// Closes orders without any activity since `before`. Returns their number.
-    pub(crate) async fn close_unheard(&self, before: i64, most: i64, now: i64) -> Result<u64, StoreError> {
+    pub(crate) async fn close_inactive(&self, before: i64, most: i64, now: i64) -> Result<u64, StoreError> {
         let mut work = self.begin().await?;
         let closed: Vec<(String, String)> = sqlx::query_as(
             "update orders set closed_at = $3 where closed_at is null and changed_at < $1 and (shop, id) in (
                  select o.shop, o.id from orders o
                  where o.closed_at is null and o.order_key is not null and o.changed_at < $1
-                 and not exists (select 1 from events e
+                 and not exists (select 1 from order_events e
                                  where e.shop = o.shop and e.order_id = o.id and e.recorded_at >= $1)
-                 and not exists (select 1 from outcomes s
+                 and not exists (select 1 from order_outcomes s
                                  where s.shop = o.shop and s.order_id = o.id and s.emitted_at >= $1)
                  limit $2)
              returning shop, id",
@@ -311,7 +311,7 @@ impl Store {
         .await?;
         for (shop, id) in &closed {
             let shop = shop.parse().map_err(|error| StoreError::corrupt("an order's shop", error))?;
-            log_by_host(&mut work, "close-order", &shop, id, now).await?;
+            audit_by_host(&mut work, "close-order", &shop, id, now).await?;
         }
         work.commit().await?;
         Ok(closed.len() as u64)
@@ -325,7 +325,7 @@ impl Store {
         shop: &ShopId,
         order: &Order,
     ) -> Result<bool, StoreError> {
-        if !may_be_released(order) {
+        if !is_releasable(order) {
             return Ok(false);
         }
         let released = sqlx::query(
@@ -353,7 +353,7 @@ impl Store {
         let configurations: BTreeSet<Digest> =
             order.lines.iter().filter_map(|line| line.configuration.as_ref()?.parse().ok()).collect();
         for configuration in configurations {
-            self.adopt(connection, shop, (&order.id, key), &configuration, now).await?;
+            self.copy_to_order(connection, shop, (&order.id, key), &configuration, now).await?;
         }
         Ok(())
     }
@@ -386,22 +386,22 @@ impl Store {
                 .await?;
         let Some((id,)) = found else { return Ok(None) };
         let lane: Option<(i64,)> =
-            sqlx::query_as("select all_lines from lanes where shop = $1 and order_id = $2 and account = $3")
+            sqlx::query_as("select all_lines from job_lanes where shop = $1 and order_id = $2 and account = $3")
                 .bind(shop.as_str())
                 .bind(&id)
                 .bind(account.as_str())
                 .fetch_optional(&mut *connection)
                 .await?;
         let lines = if lane == Some((1,)) { Lines::All } else { Lines::Own };
-        let Some(known) = self.known_order(&mut connection, shop, &id).await? else { return Ok(None) };
-        let outcomes = self.seen_outcomes_in(&mut connection, &known.key, shop, &id).await?;
-        let order = seen_by(known.order, account, lines, &outcomes);
+        let Some(known) = self.read_order(&mut connection, shop, &id).await? else { return Ok(None) };
+        let outcomes = self.visible_outcomes_in(&mut connection, &known.key, shop, &id).await?;
+        let order = visible_to(known.order, account, lines, &outcomes);
         Ok((lines == Lines::All || !order.lines.is_empty()).then_some(order))
     }
 }
 
 /// Returns the order as one account sees it: its lines and its own vendor references.
-pub(crate) fn seen_by(mut order: Order, account: &AccountId, lines: Lines, outcomes: &[StoredOutcome]) -> Order {
+pub(crate) fn visible_to(mut order: Order, account: &AccountId, lines: Lines, outcomes: &[StoredOutcome]) -> Order {
     if lines == Lines::Own {
         order.lines.retain(|line| line.account.as_deref() == Some(account.as_str()));
     }
@@ -420,14 +420,14 @@ pub(crate) fn seen_by(mut order: Order, account: &AccountId, lines: Lines, outco
 }
 
 /// Returns whether payment and cancellation allow the release of an order.
-pub(crate) fn may_be_released(order: &Order) -> bool {
+pub(crate) fn is_releasable(order: &Order) -> bool {
     !order.cancelled && order.payment != "refunded"
 }
 
 /// Is a line of an order held back? What a quotation is kept as holds all of its lines, and is no order.
 fn has_held_lines(order: &Order) -> bool {
     let is_held = |line: &OrderLine| !line.released && line.status != "cancelled";
-    !order.id.starts_with(HOST_ID_PREFIX) && order.lines.iter().any(is_held)
+    !order.id.starts_with(RESERVED_ID_PREFIX) && order.lines.iter().any(is_held)
 }
 
 /// Returns whether an order is complete: cancelled, refunded in full, or each line shipped or cancelled.
@@ -435,14 +435,14 @@ fn is_over(order: &Order, statuses: &LineStatuses) -> bool {
     order.cancelled || order.payment == "refunded" || statuses.all_ended()
 }
 
-async fn log_by_host(
+async fn audit_by_host(
     connection: &mut AnyConnection,
     what: &str,
     shop: &ShopId,
     order: &str,
     now: i64,
 ) -> Result<(), StoreError> {
-    let entry = NewLogEntry { who: "host", what, shop: Some(shop), subject: order, ..NewLogEntry::default() };
-    log_in(connection, &entry, now).await?;
+    let entry = NewAuditEntry { actor: "host", what, shop: Some(shop), subject: order, ..NewAuditEntry::default() };
+    append_audit_entry(connection, &entry, now).await?;
     Ok(())
 }

@@ -6,11 +6,11 @@ use std::time::SystemTime;
 use cartwright::{MAX_URL_BYTES, ShopId, check_line};
 use serde_json::json;
 
+use crate::audit_log::{NewAuditEntry, append_audit_entry};
 use crate::database::{Store, milliseconds};
 use crate::error::StoreError;
-use crate::event_log::{NewLogEntry, log_in};
 use crate::installation::{ChangeError, Expected, check, version};
-use crate::setup::lock_shop;
+use crate::shops::lock_shop;
 
 /// Names what a shop's origins are set to.
 pub fn origins_version(origins: &BTreeSet<String>) -> String {
@@ -29,7 +29,7 @@ impl Store {
         shop: &ShopId,
         origins: &BTreeSet<String>,
         expected: Expected<'_>,
-        who: &str,
+        actor: &str,
         now: SystemTime,
     ) -> Result<(), ChangeError> {
         for origin in origins {
@@ -52,16 +52,16 @@ impl Store {
                 .await?;
         }
         let after = json!(origins);
-        let entry = NewLogEntry {
-            who,
+        let entry = NewAuditEntry {
+            actor,
             what: "set-origins",
             shop: Some(shop),
             subject: shop.as_str(),
             before: Some(&before),
             after: Some(&after),
-            ..NewLogEntry::default()
+            ..NewAuditEntry::default()
         };
-        log_in(&mut work, &entry, milliseconds(now)).await?;
+        append_audit_entry(&mut work, &entry, milliseconds(now)).await?;
         Ok(work.commit().await?)
     }
 

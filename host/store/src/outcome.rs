@@ -11,13 +11,13 @@ use cartwright::{AccountId, Digest, ShopId};
 use serde_json::json;
 use sqlx::AnyConnection;
 
+use crate::audit_log::{NewAuditEntry, append_audit_entry};
 use crate::blobs::{Kind, NewBlob, keep_as_document};
-use crate::database::{Store, Work, milliseconds, moment};
+use crate::database::{Store, WriteTransaction, milliseconds, moment};
 use crate::error::StoreError;
-use crate::event::{Lines, NewJob, host_event_id};
-use crate::event_log::{NewLogEntry, log_in};
+use crate::event::{Lines, NewJob, reserved_event_id};
 use crate::journal::StoreJournal;
-use crate::keys::place;
+use crate::keys::aad;
 use crate::line_status::LineStatuses;
 use crate::notify::Subject;
 use crate::vault::Key;
@@ -33,16 +33,16 @@ pub struct StoredOutcome {
     pub job: Option<String>,
     /// What it said. A document stands among the shop's blobs.
     pub outcome: Outcome,
-    /// Does it wait for a person? So it is with [`Outcome::NeedsMerchant`], until [`Store::settle`]. Settings that were pushed
+    /// Does it wait for a person? So it is with [`Outcome::NeedsMerchant`], until [`Store::resolve`]. Settings that were pushed
     /// wait with their account, see [`Store::account_outcomes`].
-    pub held: bool,
+    pub needs_attention: bool,
     /// The order's version when it was said.
     pub order_version: u64,
     /// When.
     pub at: SystemTime,
     /// Did it come too late to change anything? A line's status that the line had left behind, or a shipment as it was before what is
     /// known of it. Set by [`Store::outcomes`].
-    pub late: bool,
+    pub is_late: bool,
 }
 
 impl Store {
@@ -52,15 +52,15 @@ impl Store {
     /// [`StoreError::NotFound`], [`StoreError::Erased`], and as the database says.
     pub async fn outcomes(&self, shop: &ShopId, order: &str) -> Result<Vec<StoredOutcome>, StoreError> {
         let mut connection = self.pool().acquire().await?;
-        let known = self.known_order(&mut connection, shop, order).await?;
+        let known = self.read_order(&mut connection, shop, order).await?;
         let known = known.ok_or_else(|| StoreError::NotFound { what: "order", id: order.to_owned() })?;
-        let rows = self.outcome_rows(&mut connection, shop, order, Picked::All).await?;
+        let rows = self.outcome_rows(&mut connection, shop, order, OutcomeSelection::All).await?;
         let readable = |row: &Row| row.open(&known.key).or_else(|error| row.unreadable(&error));
         let mut outcomes = rows.iter().map(readable).collect::<Result<Vec<_>, StoreError>>()?;
         let statuses = LineStatuses::new(&known.order, &outcomes);
         let older = older_shipments(&outcomes);
         for (said, is_older) in outcomes.iter_mut().zip(older) {
-            said.late = is_older || statuses.is_late(said.id);
+            said.is_late = is_older || statuses.is_late(said.id);
         }
         Ok(outcomes)
     }
@@ -71,9 +71,9 @@ impl Store {
     /// As [`Store::outcomes`].
     pub async fn present_outcomes(&self, shop: &ShopId, order: &str) -> Result<Vec<StoredOutcome>, StoreError> {
         let mut outcomes = self.outcomes(shop, order).await?;
-        outcomes.retain(|said| !said.late);
+        outcomes.retain(|said| !said.is_late);
         let subject = |said: &StoredOutcome| {
-            let Filed { kind, subject, .. } = filed(&said.outcome);
+            let OutcomeKey { kind, subject, .. } = outcome_key_of(&said.outcome);
             (said.account.clone(), kind, subject.ok_or(said.id))
         };
         let newest: HashMap<_, i64> = outcomes.iter().map(|said| (subject(said), said.id)).collect();
@@ -85,28 +85,34 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NotFound`] when it is not held, and as the database says.
-    pub async fn settle(&self, shop: &ShopId, outcome: i64, who: &str, now: SystemTime) -> Result<(), StoreError> {
+    pub async fn resolve_outcome(
+        &self,
+        shop: &ShopId,
+        outcome: i64,
+        actor: &str,
+        now: SystemTime,
+    ) -> Result<(), StoreError> {
         let mut work = self.begin().await?;
-        let settled: Option<(String,)> =
-            sqlx::query_as("update outcomes set held = 0 where shop = $1 and id = $2 and held = 1 returning order_id")
+        let settled_at: Option<(String,)> =
+            sqlx::query_as("update order_outcomes set needs_attention = 0 where shop = $1 and id = $2 and needs_attention = 1 returning order_id")
                 .bind(shop.as_str())
                 .bind(outcome)
                 .fetch_optional(&mut *work)
                 .await?;
         let id = outcome.to_string();
-        let Some((order,)) = settled else { return Err(StoreError::NotFound { what: "held outcome", id }) };
+        let Some((order,)) = settled_at else { return Err(StoreError::NotFound { what: "held outcome", id }) };
         let logged = |waits: bool| json!({ "order": order, "waits for a person": waits });
         let (before, after) = (logged(true), logged(false));
-        let entry = NewLogEntry {
-            who,
-            what: "settle-outcome",
+        let entry = NewAuditEntry {
+            actor,
+            what: "resolve-outcome",
             shop: Some(shop),
             subject: &id,
             before: Some(&before),
             after: Some(&after),
             secrets: &[],
         };
-        log_in(&mut work, &entry, milliseconds(now)).await?;
+        append_audit_entry(&mut work, &entry, milliseconds(now)).await?;
         work.commit().await?;
         Ok(())
     }
@@ -119,31 +125,35 @@ impl Store {
         shop: &ShopId,
         order: &str,
     ) -> Result<Vec<StoredOutcome>, StoreError> {
-        self.outcome_rows(connection, shop, order, Picked::All).await?.iter().map(|row| row.open(key)).collect()
+        self.outcome_rows(connection, shop, order, OutcomeSelection::All)
+            .await?
+            .iter()
+            .map(|row| row.open(key))
+            .collect()
     }
 
     /// The statuses of lines that vendors told of an order, in order.
-    pub(crate) async fn heard_statuses_in(
+    pub(crate) async fn line_statuses_in(
         &self,
         connection: &mut AnyConnection,
         key: &Key,
         shop: &ShopId,
         order: &str,
     ) -> Result<Vec<StoredOutcome>, StoreError> {
-        let rows = self.outcome_rows(connection, shop, order, Picked::Statuses).await?;
+        let rows = self.outcome_rows(connection, shop, order, OutcomeSelection::Statuses).await?;
         rows.iter().map(|row| row.open(key)).collect()
     }
 
     /// What an order looks like to a vendor follows from these: the statuses of lines, and what vendors named. An order of which much
     /// was said is looked up as fast as any.
-    pub(crate) async fn seen_outcomes_in(
+    pub(crate) async fn visible_outcomes_in(
         &self,
         connection: &mut AnyConnection,
         key: &Key,
         shop: &ShopId,
         order: &str,
     ) -> Result<Vec<StoredOutcome>, StoreError> {
-        let rows = self.outcome_rows(connection, shop, order, Picked::Seen).await?;
+        let rows = self.outcome_rows(connection, shop, order, OutcomeSelection::Visible).await?;
         rows.iter().map(|row| row.open(key)).collect()
     }
 
@@ -156,7 +166,7 @@ impl Store {
         order: &str,
         id: i64,
     ) -> Result<Option<StoredOutcome>, StoreError> {
-        let rows = self.outcome_rows(connection, shop, order, Picked::One(id)).await?;
+        let rows = self.outcome_rows(connection, shop, order, OutcomeSelection::One(id)).await?;
         rows.first().map(|row| row.open(key)).transpose()
     }
 
@@ -165,17 +175,17 @@ impl Store {
         connection: &mut AnyConnection,
         shop: &ShopId,
         order: &str,
-        picked: Picked,
+        picked: OutcomeSelection,
     ) -> Result<Vec<Row>, StoreError> {
         type Columns = (i64, String, Option<String>, String, String, Vec<u8>, i64, i64, i64);
         let (kinds, id) = match picked {
-            Picked::All => (["", ""], None),
-            Picked::Statuses => (["line-status", "line-status"], None),
-            Picked::Seen => (["line-status", "vendor-reference"], None),
-            Picked::One(id) => (["", ""], Some(id)),
+            OutcomeSelection::All => (["", ""], None),
+            OutcomeSelection::Statuses => (["line-status", "line-status"], None),
+            OutcomeSelection::Visible => (["line-status", "vendor-reference"], None),
+            OutcomeSelection::One(id) => (["", ""], Some(id)),
         };
         let rows: Vec<Columns> = sqlx::query_as(
-            "select id, account, job, outcome_key, kind, outcome, held, order_version, emitted_at from outcomes
+            "select id, account, job, outcome_key, kind, outcome, needs_attention, order_version, emitted_at from order_outcomes
              where shop = $1 and order_id = $2 and ($3 = '' or kind = $3 or kind = $4) and ($5 is null or id = $5)
              order by id",
         )
@@ -186,31 +196,32 @@ impl Store {
         .bind(id)
         .fetch_all(connection)
         .await?;
-        let row = |(id, account, job, outcome_key, kind, outcome, held, order_version, emitted_at): Columns| Row {
-            id,
-            account,
-            job,
-            outcome_key,
-            kind,
-            outcome,
-            held,
-            order_version,
-            emitted_at,
-        };
+        let row =
+            |(id, account, job, outcome_key, kind, outcome, needs_attention, order_version, emitted_at): Columns| Row {
+                id,
+                account,
+                job,
+                outcome_key,
+                kind,
+                outcome,
+                needs_attention,
+                order_version,
+                emitted_at,
+            };
         Ok(rows.into_iter().map(row).collect())
     }
 
     /// Applies what a job said, unless it said it before.
     pub(crate) async fn apply(
         &self,
-        work: &mut Work,
+        work: &mut WriteTransaction,
         journal: &StoreJournal,
         key: &str,
         outcome: &Outcome,
         at: SystemTime,
     ) -> Result<(), StoreError> {
         let now = milliseconds(at);
-        let about = About {
+        let about = OutcomeSource {
             shop: &journal.shop,
             order: &journal.order,
             account: &journal.account,
@@ -230,12 +241,12 @@ impl Store {
     /// Closes an order whose last line has ended: called once after all statuses that are told together.
     pub(crate) async fn close_if_last(
         &self,
-        work: &mut Work,
+        work: &mut WriteTransaction,
         shop: &ShopId,
         order: &str,
         now: i64,
     ) -> Result<(), StoreError> {
-        if let Some(known) = self.known_order(work, shop, order).await? {
+        if let Some(known) = self.read_order(work, shop, order).await? {
             self.close_if_over(work, shop, (&known.order, &known.key), now).await?;
         }
         Ok(())
@@ -244,8 +255,8 @@ impl Store {
     /// Keeps an outcome of an order; false when its job said it before. After a line's status call [`Store::close_if_last`].
     pub(crate) async fn add_outcome(
         &self,
-        work: &mut Work,
-        about: &About<'_>,
+        work: &mut WriteTransaction,
+        about: &OutcomeSource<'_>,
         outcome_key: &str,
         mut outcome: Outcome,
         now: i64,
@@ -253,7 +264,7 @@ impl Store {
         if let Outcome::Document(document) = &mut outcome {
             self.store_document(work, about, document, now).await?;
         }
-        let Filed { kind, held, .. } = filed(&outcome);
+        let OutcomeKey { kind, needs_attention, .. } = outcome_key_of(&outcome);
         if about.job.is_none() && self.is_repeated(work, about, kind, &outcome).await? {
             return Ok(false);
         }
@@ -262,7 +273,7 @@ impl Store {
             self.lock_order(work, about.shop, about.order).await?;
         }
         let added: Option<(i64,)> = sqlx::query_as(
-            "insert into outcomes (shop, order_id, account, job, outcome_key, order_version, kind, outcome, held,
+            "insert into order_outcomes (shop, order_id, account, job, outcome_key, order_version, kind, outcome, needs_attention,
                                    emitted_at)
              values ($1, $2, $3, $4, $5, (select version from orders where shop = $1 and id = $2), $6, $7, $8, $9)
              on conflict (job, outcome_key) do nothing returning id",
@@ -273,13 +284,13 @@ impl Store {
         .bind(about.job)
         .bind(outcome_key)
         .bind(kind)
-        .bind(about.key.seal_json(&place("outcome", outcome_key, about.job.unwrap_or_default()), &outcome)?)
-        .bind(i64::from(held))
+        .bind(about.key.encrypt_json(&aad("outcome", outcome_key, about.job.unwrap_or_default()), &outcome)?)
+        .bind(i64::from(needs_attention))
         .bind(now)
         .fetch_optional(&mut **work)
         .await?;
         let Some((id,)) = added else { return Ok(false) };
-        let About { shop, order, account, job, .. } = about;
+        let OutcomeSource { shop, order, account, job, .. } = about;
         let data = json!({ "shop": shop, "order": order, "account": account, "outcome": id, "job": job });
         self.notify_in(work, shop.as_str(), Subject::Order(order), (&format!("outcome.{kind}"), data), now).await?;
         if matches!(outcome, Outcome::PushSettings(_)) {
@@ -292,8 +303,8 @@ impl Store {
     /// remembered or noted again right away is one thing. Jobs are counted by their journals.
     async fn is_repeated(
         &self,
-        work: &mut Work,
-        about: &About<'_>,
+        work: &mut WriteTransaction,
+        about: &OutcomeSource<'_>,
         kind: &str,
         outcome: &Outcome,
     ) -> Result<bool, StoreError> {
@@ -301,7 +312,7 @@ impl Store {
             return Ok(false);
         }
         let last: Option<(String, Vec<u8>)> = sqlx::query_as(
-            "select outcome_key, outcome from outcomes
+            "select outcome_key, outcome from order_outcomes
              where shop = $1 and order_id = $2 and account = $3 and kind = $4 and job is null order by id desc limit 1",
         )
         .bind(about.shop.as_str())
@@ -311,15 +322,15 @@ impl Store {
         .fetch_optional(&mut **work)
         .await?;
         let Some((key, sealed)) = last else { return Ok(false) };
-        let last: Outcome = about.key.open_json(&place("outcome", &key, ""), &sealed)?;
+        let last: Outcome = about.key.decrypt_json(&aad("outcome", &key, ""), &sealed)?;
         Ok(last == *outcome)
     }
 
     /// Documents stand among the order's blobs, and in the table by digest.
     async fn store_document(
         &self,
-        work: &mut Work,
-        about: &About<'_>,
+        work: &mut WriteTransaction,
+        about: &OutcomeSource<'_>,
         document: &mut Document,
         now: i64,
     ) -> Result<(), StoreError> {
@@ -335,7 +346,7 @@ impl Store {
             }
             BytesSource::Stored(digest) => {
                 if let Ok(digest) = digest.parse() {
-                    self.adopt(work, about.shop, owner, &digest, now).await?;
+                    self.copy_to_order(work, about.shop, owner, &digest, now).await?;
                     keep_as_document(work, about.shop, owner.0, &digest).await?;
                 }
             }
@@ -346,39 +357,41 @@ impl Store {
     /// What was handed on becomes an event of the same order, for the same account.
     async fn hand_on(
         &self,
-        work: &mut Work,
+        work: &mut WriteTransaction,
         journal: &StoreJournal,
         key: &str,
         message: NamedJson,
         now: i64,
     ) -> Result<(), StoreError> {
-        let (plugin, all_lines): (String, i64) =
-            sqlx::query_as("select j.plugin, l.all_lines from jobs j join lanes l on l.id = j.lane where j.id = $1")
-                .bind(journal.job())
-                .fetch_one(&mut **work)
-                .await?;
+        let (plugin, all_lines): (String, i64) = sqlx::query_as(
+            "select j.plugin, l.all_lines from jobs j join job_lanes l on l.id = j.lane_id where j.id = $1",
+        )
+        .bind(journal.job())
+        .fetch_one(&mut **work)
+        .await?;
         let job = NewJob {
             account: journal.account.clone(),
             plugin: plugin.parse().map_err(|error| StoreError::corrupt("a job's plugin", error))?,
             lines: if all_lines == 1 { Lines::All } else { Lines::Own },
         };
         let id = format!("job:{}:{key}", journal.job());
-        self.tell(work, &journal.shop, &journal.order, Told { id, at: now, message }, job).await
+        self.add_message_event(work, &journal.shop, &journal.order, OrderMessageEvent { id, at: now, message }, job)
+            .await
     }
 
     /// Makes an event `message` of an order that is known, and a job of it.
-    pub(crate) async fn tell(
+    pub(crate) async fn add_message_event(
         &self,
-        work: &mut Work,
+        work: &mut WriteTransaction,
         shop: &ShopId,
         order: &str,
-        told: Told,
+        told: OrderMessageEvent,
         job: NewJob,
     ) -> Result<(), StoreError> {
         let missing = || StoreError::NotFound { what: "order", id: order.to_owned() };
-        let known = self.known_order(work, shop, order).await?.ok_or_else(missing)?;
+        let known = self.read_order(work, shop, order).await?.ok_or_else(missing)?;
         let event = Event {
-            id: host_event_id("message", &told.id),
+            id: reserved_event_id("message", &told.id),
             at: timestamp(told.at),
             kind: EventKind::Message(told.message),
             order: known.order,
@@ -394,18 +407,18 @@ impl Store {
 
 /// Which outcomes of an order are read.
 #[derive(Clone, Copy)]
-enum Picked {
+enum OutcomeSelection {
     All,
     /// The statuses of lines.
     Statuses,
     /// The statuses of lines and the references of vendors.
-    Seen,
+    Visible,
     /// The one with this id.
     One(i64),
 }
 
 /// A message to `orders.handle`.
-pub(crate) struct Told {
+pub(crate) struct OrderMessageEvent {
     /// What the event's id is made of.
     pub(crate) id: String,
     /// When it came, in milliseconds.
@@ -414,7 +427,7 @@ pub(crate) struct Told {
 }
 
 /// What an outcome is about, and who says it.
-pub(crate) struct About<'a> {
+pub(crate) struct OutcomeSource<'a> {
     pub(crate) shop: &'a ShopId,
     pub(crate) order: &'a str,
     pub(crate) account: &'a AccountId,
@@ -437,15 +450,15 @@ struct Row {
     outcome_key: String,
     kind: String,
     outcome: Vec<u8>,
-    held: i64,
+    needs_attention: i64,
     order_version: i64,
     emitted_at: i64,
 }
 
 impl Row {
     fn open(&self, key: &Key) -> Result<StoredOutcome, StoreError> {
-        let place = place("outcome", &self.outcome_key, self.job.as_deref().unwrap_or_default());
-        let outcome = key.open_json(&place, &self.outcome)?;
+        let aad = aad("outcome", &self.outcome_key, self.job.as_deref().unwrap_or_default());
+        let outcome = key.decrypt_json(&aad, &self.outcome)?;
         self.with(outcome)
     }
 
@@ -463,10 +476,10 @@ impl Row {
             account: self.account.parse().map_err(|error| StoreError::corrupt("an outcome's account", error))?,
             outcome,
             job: self.job.clone(),
-            held: self.held == 1,
+            needs_attention: self.needs_attention == 1,
             order_version: u64::try_from(self.order_version).unwrap_or(0),
             at: moment(self.emitted_at),
-            late: false,
+            is_late: false,
         })
     }
 }
@@ -491,18 +504,19 @@ fn older_shipments(outcomes: &[StoredOutcome]) -> Vec<bool> {
 }
 
 /// Where an outcome belongs.
-pub(crate) struct Filed {
+pub(crate) struct OutcomeKey {
     /// As the contract spells it.
     pub(crate) kind: &'static str,
     /// What it is about: a later one about the same takes its place. `None` if nothing does, because it is a thing of its own.
     subject: Option<Vec<Option<String>>>,
     /// Must a person see to it?
-    pub(crate) held: bool,
+    pub(crate) needs_attention: bool,
 }
 
-pub(crate) fn filed(outcome: &Outcome) -> Filed {
-    let of_its_own = |kind| Filed { kind, subject: None, held: false };
-    let about = |kind, subject: Option<&String>| Filed { subject: Some(vec![subject.cloned()]), ..of_its_own(kind) };
+pub(crate) fn outcome_key_of(outcome: &Outcome) -> OutcomeKey {
+    let of_its_own = |kind| OutcomeKey { kind, subject: None, needs_attention: false };
+    let about =
+        |kind, subject: Option<&String>| OutcomeKey { subject: Some(vec![subject.cloned()]), ..of_its_own(kind) };
     match outcome {
         Outcome::Note(_) => of_its_own("note"),
         Outcome::VendorReference(named) => about("vendor-reference", named.line.as_ref()),
@@ -518,12 +532,12 @@ pub(crate) fn filed(outcome: &Outcome) -> Filed {
             BytesSource::Stored(digest) => {
                 let Document { line, kind, name, .. } = document;
                 let subject = vec![line.clone(), Some(kind.clone()), Some(name.clone()), Some(digest.clone())];
-                Filed { subject: Some(subject), ..of_its_own("document") }
+                OutcomeKey { subject: Some(subject), ..of_its_own("document") }
             }
             BytesSource::Inline(_) => of_its_own("document"),
         },
         Outcome::BillOfMaterials(materials) => about("bill-of-materials", Some(&materials.line)),
-        Outcome::NeedsMerchant(_) => Filed { held: true, ..of_its_own("needs-merchant") },
+        Outcome::NeedsMerchant(_) => OutcomeKey { needs_attention: true, ..of_its_own("needs-merchant") },
         Outcome::Remember(text) => about("remember", Some(&text.name)),
         Outcome::PushSettings(_) => of_its_own("push-settings"),
         Outcome::HandOn(_) => of_its_own("hand-on"),

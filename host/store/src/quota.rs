@@ -25,7 +25,7 @@ use crate::error::StoreError;
 /// Bytes of each shop that no order owns, unless [`Store::set_cart_quota`] says otherwise: 1 GiB.
 pub const DEFAULT_CART_QUOTA_BYTES: u64 = 1 << 30;
 /// When the quota was full, this much of it is left: nine tenths. Else every cart would make room for the next.
-const KEPT_TENTHS: u64 = 9;
+const QUOTA_TARGET_TENTHS: u64 = 9;
 /// Maximum number of clients that give room in one step.
 const CLIENTS_PER_STEP: i64 = 1000;
 /// Maximum number of blobs that are deleted in one transaction: others write in between.
@@ -64,7 +64,7 @@ impl<K: Eq + Hash> Quota<K> {
 
     /// Bytes that are left when the quota was full and room was made.
     pub(crate) fn target(&self) -> u64 {
-        self.bytes() / 10 * KEPT_TENTHS
+        self.bytes() / 10 * QUOTA_TARGET_TENTHS
     }
 
     /// Counts what was written.
@@ -99,7 +99,7 @@ impl Store {
     }
 
     /// Makes room when a shop has written more than its quota.
-    pub(crate) async fn keep_to_quota(&self, shop: &ShopId, written: u64) -> Result<(), StoreError> {
+    pub(crate) async fn enforce_quota(&self, shop: &ShopId, written: u64) -> Result<(), StoreError> {
         let cart_quota = self.cart_quota();
         cart_quota.add(shop, written);
         if written == 0 || !cart_quota.must_measure(shop, 0) {
@@ -111,7 +111,7 @@ impl Store {
         let mut used = self.used(shop).await?;
         if used > quota {
             let target = cart_quota.target();
-            used = self.take_from_clients(shop, used, target).await?;
+            used = self.shrink_largest_clients(shop, used, target).await?;
             if used > quota {
                 used = used.saturating_sub(self.delete_oldest(shop, None, used.saturating_sub(target)).await?);
             }
@@ -132,10 +132,10 @@ impl Store {
     }
 
     /// Takes from the clients that hold most, until all together hold no more than `target`. Returns what is left.
-    async fn take_from_clients(&self, shop: &ShopId, used: u64, target: u64) -> Result<u64, StoreError> {
+    async fn shrink_largest_clients(&self, shop: &ShopId, used: u64, target: u64) -> Result<u64, StoreError> {
         let clients: Vec<(String, i64)> = sqlx::query_as(
-            "select client, cast(sum(size) as bigint) as held from blobs where shop = $1 and order_id = ''
-             group by client order by held desc limit $2",
+            "select client_hash, cast(sum(size) as bigint) as needs_attention from blobs where shop = $1 and order_id = ''
+             group by client_hash order by needs_attention desc limit $2",
         )
         .bind(shop.as_str())
         .bind(CLIENTS_PER_STEP)
@@ -158,9 +158,9 @@ impl Store {
         while taken < bytes {
             // A configuration and its pictures were used in the same moment.
             let oldest: Vec<(i64, i64)> = sqlx::query_as(
-                "select created_at, size from blobs where shop = $1 and order_id = '' and (client = $2 or $2 is null)
+                "select created_at, size from blobs where shop = $1 and order_id = '' and (client_hash = $2 or $2 is null)
                  and ($2 is null or created_at < (
-                     select max(created_at) from blobs where shop = $1 and order_id = '' and client = $2))
+                     select max(created_at) from blobs where shop = $1 and order_id = '' and client_hash = $2))
                  order by created_at limit $3",
             )
             .bind(shop.as_str())
@@ -178,7 +178,7 @@ impl Store {
             }
             let Some(until) = until else { return Ok(taken) };
             let gone: Vec<(i64,)> = sqlx::query_as(
-                "delete from blobs where shop = $1 and order_id = '' and (client = $2 or $2 is null)
+                "delete from blobs where shop = $1 and order_id = '' and (client_hash = $2 or $2 is null)
                  and created_at <= $3 returning size",
             )
             .bind(shop.as_str())

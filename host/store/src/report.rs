@@ -6,17 +6,17 @@ use std::time::SystemTime;
 
 use cartwright::types::{Event, EventKind, Order, OrderLine};
 use cartwright::{
-    AccountId, CartLine, Cartwright, Digest, HOST_ID_PREFIX, OrderError, Plugin, Release, SetupError, ShopId,
-    check_event,
+    AccountId, CartLine, Cartwright, Digest, OrderError, PluginVersion, RESERVED_ID_PREFIX, ReleasePolicy, SetupError,
+    ShopId, check_event,
 };
 use semver::Version;
 use serde_json::{Value, json};
 
-use crate::database::{Store, Work, milliseconds};
+use crate::audit_log::{NewAuditEntry, append_audit_entry};
+use crate::database::{Store, WriteTransaction, milliseconds};
 use crate::error::StoreError;
-use crate::event::{Lines, NewJob, Recorded, host_event_id, kind};
-use crate::event_log::{NewLogEntry, log_in};
-use crate::order::may_be_released;
+use crate::event::{Lines, NewJob, RecordOutcome, kind, reserved_event_id};
+use crate::order::is_releasable;
 
 /// What the lines of an order were sold as, by the order line's id.
 pub type SoldLines = BTreeMap<String, SoldLine>;
@@ -117,7 +117,7 @@ impl Store {
     /// transaction, with an entry in the event log that names `who` reported it. The same event twice does nothing twice.
     ///
     /// The order has all its lines, whomever they concern, as [`Cartwright::order_lines`] makes them. A line's `released` says whether the
-    /// merchant lets it be produced (false = it is held for their approval); the order's own is found here: when the shop's [`Release`]
+    /// merchant lets it be produced (false = it is held for their approval); the order's own is found here: when the shop's [`ReleasePolicy`]
     /// policy is met, or the platform reports `released`, the order is released, and an event `released` follows of itself. It follows
     /// again whenever a later version frees a line: one that was held, is new or has more pieces than were released. While the state of
     /// that version does not release the order, a line that is new or has more pieces is held as a whole. The order stays released until
@@ -137,14 +137,14 @@ impl Store {
         shop: &ShopId,
         event: &Event,
         sold: &SoldLines,
-        who: &str,
+        actor: &str,
         now: SystemTime,
-    ) -> Result<Recorded, ReportError> {
+    ) -> Result<RecordOutcome, ReportError> {
         check_event(event, |line| sold.get(&line.id).map_or(line.cart_line.quantity, |sold| sold.quantity))?;
         let at = milliseconds(now);
         let mut work = self.begin().await?;
         if self.is_recorded(&mut work, shop, event).await? {
-            return Ok(Recorded::Known);
+            return Ok(RecordOutcome::AlreadyRecorded);
         }
         if event.order.lines.is_empty() {
             return Err(ReportError::Empty(event.order.id.clone()));
@@ -152,8 +152,8 @@ impl Store {
         // Of two reports at the same time, the second finds what the first said.
         let known = self.lock_known_order(&mut work, shop, &event.order.id).await?;
         // Of an order that the host keeps for a quotation a platform says only that it is to be forgotten.
-        if event.order.id.starts_with(HOST_ID_PREFIX) && (known.is_none() || event.kind != EventKind::Erase) {
-            return Err(OrderError::HostId { what: "the order id", value: event.order.id.clone() }.into());
+        if event.order.id.starts_with(RESERVED_ID_PREFIX) && (known.is_none() || event.kind != EventKind::Erase) {
+            return Err(OrderError::ReservedId { field: "the order id", value: event.order.id.clone() }.into());
         }
         if let Some(known) = known.as_ref().filter(|known| known.order.version > event.order.version) {
             let (order, known) = (known.order.id.clone(), known.order.version);
@@ -167,40 +167,43 @@ impl Store {
             let (found, expected) = (found.clone(), state.currency.clone());
             return Err(OrderError::OtherCurrency { found, expected }.into());
         }
-        let mut told = told(host, shop, &event.order, sold, known.as_ref().is_some_and(|known| known.closed))?;
+        let mut recipients =
+            recipients(host, shop, &event.order, sold, known.as_ref().is_some_and(|known| known.closed))?;
         if known.is_some() {
-            let former = self.former_accounts(&mut work, shop, &event.order.id).await?;
-            let is_told = |job: &NewJob| told.iter().any(|told| told.account == job.account);
-            let former: Vec<NewJob> =
-                former.into_iter().filter(|job| !is_told(job) && host.running(shop, &job.account).is_ok()).collect();
-            told.extend(former);
+            let former = self.previous_accounts(&mut work, shop, &event.order.id).await?;
+            let is_told = |job: &NewJob| recipients.iter().any(|recipients| recipients.account == job.account);
+            let former: Vec<NewJob> = former
+                .into_iter()
+                .filter(|job| !is_told(job) && host.current_version(shop, &job.account).is_ok())
+                .collect();
+            recipients.extend(former);
         }
         let known = known.map(|known| known.order);
-        let before = known.as_ref().map(|known| logged(known, None));
-        let releases = releases(state.release, event);
+        let before = known.as_ref().map(|known| audit_value(known, None));
+        let order_released = releases_order(state.release, event);
         let mut event = event.clone();
         let known_released = known.as_ref().filter(|known| known.released);
-        event.order.released = may_be_released(&event.order) && (releases || known_released.is_some());
-        if let Some(known) = known_released.filter(|_| !releases) {
-            hold_what_is_new(known, &mut event.order);
+        event.order.released = is_releasable(&event.order) && (order_released || known_released.is_some());
+        if let Some(known) = known_released.filter(|_| !order_released) {
+            hold_new_lines(known, &mut event.order);
         }
-        let frees = known_released.is_some_and(|known| frees(known, &event.order));
-        let mut recorded = self.record_in(&mut work, shop, &event, &told, at).await?;
+        let lines_released = known_released.is_some_and(|known| releases_lines(known, &event.order));
+        let mut recorded = self.record_in(&mut work, shop, &event, &recipients, at).await?;
         self.check_configurations(&mut work, shop, &event.order, known.as_ref()).await?;
         // Of two events that release it at the same time, one does.
-        let released = releases && self.release_in(&mut work, shop, &event.order).await?;
-        if (released || frees) && event.kind != EventKind::Released {
-            let id = host_event_id("released", &event.id);
+        let released = order_released && self.release_in(&mut work, shop, &event.order).await?;
+        if (released || lines_released) && event.kind != EventKind::Released {
+            let id = reserved_event_id("released", &event.id);
             let released = Event { id, kind: EventKind::Released, ..event.clone() };
-            let second = self.record_in(&mut work, shop, &released, &told, at).await?;
-            if let (Recorded::New { jobs }, Recorded::New { jobs: more }) = (&mut recorded, second) {
+            let second = self.record_in(&mut work, shop, &released, &recipients, at).await?;
+            if let (RecordOutcome::New { jobs }, RecordOutcome::New { jobs: more }) = (&mut recorded, second) {
                 jobs.extend(more);
             }
         }
-        if matches!(recorded, Recorded::New { .. }) {
-            let after = logged(&event.order, Some(&event));
-            let entry = NewLogEntry {
-                who,
+        if matches!(recorded, RecordOutcome::New { .. }) {
+            let after = audit_value(&event.order, Some(&event));
+            let entry = NewAuditEntry {
+                actor,
                 what: "report-event",
                 shop: Some(shop),
                 subject: &event.order.id,
@@ -208,7 +211,7 @@ impl Store {
                 after: Some(&after),
                 secrets: &[],
             };
-            log_in(&mut work, &entry, at).await?;
+            append_audit_entry(&mut work, &entry, at).await?;
         }
         work.commit().await?;
         self.nudge();
@@ -219,7 +222,7 @@ impl Store {
     /// are no matter: what the platform reports of a known order counts although one of them was lost.
     async fn check_configurations(
         &self,
-        work: &mut Work,
+        work: &mut WriteTransaction,
         shop: &ShopId,
         order: &Order,
         known: Option<&Order>,
@@ -243,16 +246,21 @@ impl Store {
     }
 
     /// The vendor accounts that were told of an order before, at the component that was told last.
-    async fn former_accounts(&self, work: &mut Work, shop: &ShopId, order: &str) -> Result<Vec<NewJob>, StoreError> {
-        let told: Vec<(String, String)> = sqlx::query_as(
-            "select l.account, j.plugin from lanes l join jobs j on j.lane = l.id
-             where l.shop = $1 and l.order_id = $2 and l.all_lines = 0 order by j.created_at, j.turn",
+    async fn previous_accounts(
+        &self,
+        work: &mut WriteTransaction,
+        shop: &ShopId,
+        order: &str,
+    ) -> Result<Vec<NewJob>, StoreError> {
+        let recipients: Vec<(String, String)> = sqlx::query_as(
+            "select l.account, j.plugin from job_lanes l join jobs j on j.lane_id = l.id
+             where l.shop = $1 and l.order_id = $2 and l.all_lines = 0 order by j.created_at, j.position",
         )
         .bind(shop.as_str())
         .bind(order)
         .fetch_all(&mut **work)
         .await?;
-        let latest: BTreeMap<String, String> = told.into_iter().collect();
+        let latest: BTreeMap<String, String> = recipients.into_iter().collect();
         let job = |(account, plugin): (String, String)| {
             Ok(NewJob {
                 account: account.parse().map_err(|error| StoreError::corrupt("a lane's account", error))?,
@@ -265,7 +273,7 @@ impl Store {
 }
 
 /// What the event log says of an order: how far it is, and nothing of who bought what.
-fn logged(order: &Order, event: Option<&Event>) -> Value {
+fn audit_value(order: &Order, event: Option<&Event>) -> Value {
     json!({
         "version": order.version, "payment": order.payment, "released": order.released, "cancelled": order.cancelled,
         "event": event.map(|event| &event.id), "kind": event.map(|event| kind(&event.kind)),
@@ -273,9 +281,9 @@ fn logged(order: &Order, event: Option<&Event>) -> Value {
 }
 
 /// Does an event release its order? The order's state says so, whatever happened last.
-fn releases(policy: Release, event: &Event) -> bool {
+fn releases_order(policy: ReleasePolicy, event: &Event) -> bool {
     let is_paid = match event.kind {
-        EventKind::Released => return may_be_released(&event.order),
+        EventKind::Released => return is_releasable(&event.order),
         // Nothing of a cancelled order is made, and the host's own kinds do not say how the order is.
         EventKind::Cancelled
         | EventKind::QuotationRequested
@@ -286,18 +294,18 @@ fn releases(policy: Release, event: &Event) -> bool {
         // Of an order that costs nothing no payment ever comes.
         _ => event.order.payment == "full" || event.order.total.minor == 0,
     };
-    may_be_released(&event.order)
+    is_releasable(&event.order)
         && match policy {
-            Release::Paid => is_paid,
-            Release::Placed => true,
-            Release::ByHand => false,
+            ReleasePolicy::Paid => is_paid,
+            ReleasePolicy::Placed => true,
+            ReleasePolicy::ByHand => false,
         }
 }
 
 /// Holds back each line of a released order that was not released as it is: one that was added, was put in the place of another under its
 /// id, or has more pieces, is not paid for because the order once was. It waits as a whole until the order's state, or the platform,
 /// releases the order as it is now.
-fn hold_what_is_new(known: &Order, order: &mut Order) {
+fn hold_new_lines(known: &Order, order: &mut Order) {
     let released = released_pieces(known);
     for line in &mut order.lines {
         line.released &= is_covered(&released, line);
@@ -305,7 +313,7 @@ fn hold_what_is_new(known: &Order, order: &mut Order) {
 }
 
 /// May something of a released order be made now that could not before?
-fn frees(known: &Order, order: &Order) -> bool {
+fn releases_lines(known: &Order, order: &Order) -> bool {
     let released = released_pieces(known);
     order.released && order.lines.iter().any(|line| line.released && !is_covered(&released, line))
 }
@@ -330,7 +338,7 @@ fn configurations(order: &Order) -> impl Iterator<Item = &str> {
 }
 
 /// Who is told. The versions that a closed order's lines are pinned to are not kept in use for what comes later.
-pub(crate) fn told(
+pub(crate) fn recipients(
     host: &Cartwright,
     shop: &ShopId,
     order: &Order,
@@ -340,9 +348,9 @@ pub(crate) fn told(
     let hooks = host.order_hooks(shop).map_err(|_| ReportError::UnknownShop(shop.clone()))?;
     let mut jobs = Vec::new();
     for (account, lines) in vendors(host, shop, order, sold)? {
-        let plugin = match host.running(shop, &account) {
+        let plugin = match host.current_version(shop, &account) {
             Ok(current) if closed => current.digest(),
-            _ => newest(host, shop, &account, &lines)?,
+            _ => newest_version(host, shop, &account, &lines)?,
         };
         jobs.push(NewJob { account, plugin, lines: Lines::Own });
     }
@@ -363,7 +371,7 @@ fn vendors<'a>(
         let Some(account) = &line.account else { continue };
         let unknown = || ReportError::UnknownAccount { line: line.id.clone(), account: account.clone() };
         let id: AccountId = account.parse().map_err(|_| unknown())?;
-        host.running(shop, &id).map_err(|_| unknown())?;
+        host.current_version(shop, &id).map_err(|_| unknown())?;
         let sold = sold.get(&line.id).ok_or_else(|| ReportError::NoPin { line: line.id.clone() })?;
         vendors.entry(id).or_default().push((&line.id, sold.pin));
     }
@@ -371,24 +379,24 @@ fn vendors<'a>(
 }
 
 /// Of the versions that lines are pinned to, the newest.
-fn newest(
+fn newest_version(
     host: &Cartwright,
     shop: &ShopId,
     account: &AccountId,
     lines: &[(&str, Digest)],
 ) -> Result<Digest, ReportError> {
-    let version = |plugin: &Plugin| Version::parse(&plugin.about().identity.version).ok();
-    let current = host.running(shop, account).map(|plugin| plugin.digest()).ok();
-    let mut newest = None;
+    let version = |plugin: &PluginVersion| Version::parse(&plugin.metadata().identity.version).ok();
+    let current = host.current_version(shop, account).map(|plugin| plugin.digest()).ok();
+    let mut newest_version = None;
     for (line, digest) in lines {
         let (line, digest) = ((*line).to_owned(), *digest);
-        let plugin = host.pinned(shop, account, &digest).map_err(|error| match error {
+        let plugin = host.pinned_version(shop, account, &digest).map_err(|error| match error {
             SetupError::Revoked(_) => ReportError::Revoked { line, digest },
             _ => ReportError::UnknownPin { line, digest },
         })?;
         // Two builds may have one version.
         let is_current = current == Some(plugin.digest());
-        newest = newest.max(Some((version(&plugin), is_current, plugin.digest())));
+        newest_version = newest_version.max(Some((version(&plugin), is_current, plugin.digest())));
     }
-    newest.map(|(_, _, digest)| digest).ok_or_else(|| ReportError::Empty(account.to_string()))
+    newest_version.map(|(_, _, digest)| digest).ok_or_else(|| ReportError::Empty(account.to_string()))
 }

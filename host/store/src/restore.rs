@@ -26,9 +26,9 @@ const RETRY_BACKOFF: [Duration; 7] = [
 
 /// What a host was given of what is kept.
 #[derive(Debug, Default)]
-pub(crate) struct Served {
+pub(crate) struct ServedState {
     /// Everything up to this tick. `None` before the first time.
-    tick: Option<i64>,
+    change_number: Option<i64>,
     /// The tick of each shop's last change.
     pub(crate) shops: BTreeMap<ShopId, i64>,
     /// The components that the host could not be given.
@@ -40,17 +40,17 @@ pub(crate) struct Served {
 /// Something that could not be restored, and when it is tried again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct FailedRestore {
-    why: String,
+    reason: String,
     failures: usize,
     /// `None` if it is refused for what it is.
     retry_at: Option<Instant>,
 }
 
 impl FailedRestore {
-    fn new(before: Option<&Self>, why: String, is_permanent: bool, now: Instant) -> Self {
+    fn new(before: Option<&Self>, reason: String, is_permanent: bool, now: Instant) -> Self {
         let failures = before.map_or(0, |before| before.failures) + 1;
         let wait = RETRY_BACKOFF[(failures - 1).min(RETRY_BACKOFF.len() - 1)];
-        Self { why, failures, retry_at: (!is_permanent).then(|| now + wait) }
+        Self { reason, failures, retry_at: (!is_permanent).then(|| now + wait) }
     }
 
     fn is_due(&self, now: Instant) -> bool {
@@ -60,12 +60,12 @@ impl FailedRestore {
 
 /// Something that is kept and cannot be used as it is. Everything else was restored.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{what} was not restored: {why}")]
-pub struct NotRestored {
+#[error("{subject} was not restored: {reason}")]
+pub struct RestoreFailure {
     /// The component or the shop.
-    pub what: String,
+    pub subject: String,
     /// What is wrong with it.
-    pub why: String,
+    pub reason: String,
 }
 
 impl Store {
@@ -75,8 +75,8 @@ impl Store {
     ///
     /// # Errors
     /// As the database says; call it again.
-    pub async fn restore(&self, host: &Cartwright) -> Result<Vec<NotRestored>, StoreError> {
-        let mut served = Served::default();
+    pub async fn restore(&self, host: &Cartwright) -> Result<Vec<RestoreFailure>, StoreError> {
+        let mut served = ServedState::default();
         self.restore_changed(host, &mut served, Instant::now()).await
     }
 
@@ -84,36 +84,38 @@ impl Store {
     pub(crate) async fn restore_changed(
         &self,
         host: &Cartwright,
-        served: &mut Served,
+        served: &mut ServedState,
         now: Instant,
-    ) -> Result<Vec<NotRestored>, StoreError> {
-        let read = async { Ok(sqlx::query_as("select tick from setup_clock").fetch_one(self.pool()).await?) };
-        let (tick,): (i64,) = in_time(read).await?;
+    ) -> Result<Vec<RestoreFailure>, StoreError> {
+        let read = async { Ok(sqlx::query_as("select number from change_counter").fetch_one(self.pool()).await?) };
+        let (change_number,): (i64,) = in_time(read).await?;
         let is_due = served.failed_components.values().any(|failed| failed.is_due(now))
             || served.failed_shops.values().any(|failed| failed.is_due(now));
-        if served.tick == Some(tick) && !is_due {
+        if served.change_number == Some(change_number) && !is_due {
             return Ok(Vec::new());
         }
-        let since = served.tick.unwrap_or(-1);
+        let since = served.change_number.unwrap_or(-1);
         let mut faults = self.restore_components(host, served, now).await?;
-        let changed: Vec<(String,)> = sqlx::query_as("select id from shops where changed_tick > $1 order by id")
+        let changed: Vec<(String,)> = sqlx::query_as("select id from shops where change_number > $1 order by id")
             .bind(since)
             .fetch_all(self.pool())
             .await?;
-        let changed = changed
-            .into_iter()
-            .map(|(id,)| id.parse::<ShopId>().map_err(|error| fault(format!("the shop {id:?}"), error.to_string())));
+        let changed = changed.into_iter().map(|(id,)| {
+            id.parse::<ShopId>().map_err(|error| restore_failure(format!("the shop {id:?}"), error.to_string()))
+        });
         let mut shops: BTreeSet<ShopId> = BTreeSet::new();
         for id in changed {
             match id {
                 Ok(id) => drop(shops.insert(id)),
-                Err(fault) => faults.push(fault),
+                Err(restore_failure) => faults.push(restore_failure),
             }
         }
         shops.extend(served.failed_shops.iter().filter(|(_, failed)| failed.is_due(now)).map(|(id, _)| id.clone()));
         for id in shops {
             let restored = match in_time(self.read_shop(&id)).await {
-                Ok((snapshot, tick)) => host.restore(snapshot).await.map(|()| tick).map_err(|error| error.to_string()),
+                Ok((snapshot, change_number)) => {
+                    host.restore(snapshot).await.map(|()| change_number).map_err(|error| error.to_string())
+                }
                 // One shop's damage is not the others'.
                 Err(error @ (StoreError::Corrupt(_) | StoreError::WrongKey { .. } | StoreError::NotFound { .. })) => {
                     Err(error.to_string())
@@ -121,31 +123,31 @@ impl Store {
                 Err(error) => return Err(error),
             };
             match restored {
-                Ok(tick) => {
+                Ok(change_number) => {
                     served.failed_shops.remove(&id);
-                    served.shops.insert(id, tick);
+                    served.shops.insert(id, change_number);
                 }
                 // What it serves by now is not what is kept: nothing may be changed from here.
-                Err(why) => {
+                Err(reason) => {
                     served.shops.remove(&id);
                     let before = served.failed_shops.get(&id);
-                    let failed = FailedRestore::new(before, why.clone(), false, now);
-                    faults.push(failed_again(format!("the shop {id}"), before, why));
+                    let failed = FailedRestore::new(before, reason.clone(), false, now);
+                    faults.push(log_new_failure(format!("the shop {id}"), before, reason));
                     served.failed_shops.insert(id, failed);
                 }
             }
         }
-        served.tick = Some(tick);
+        served.change_number = Some(change_number);
         Ok(faults)
     }
 
     async fn restore_components(
         &self,
         host: &Cartwright,
-        served: &mut Served,
+        served: &mut ServedState,
         now: Instant,
-    ) -> Result<Vec<NotRestored>, StoreError> {
-        let (components, mut faults) = in_time(self.readable_components(served.tick.unwrap_or(-1))).await?;
+    ) -> Result<Vec<RestoreFailure>, StoreError> {
+        let (components, mut faults) = in_time(self.readable_components(served.change_number.unwrap_or(-1))).await?;
         let is_retried = served.failed_components.values().any(|failed| failed.is_due(now));
         // Their revocations failed with them.
         let components = if is_retried { in_time(self.readable_components(-1)).await?.0 } else { components };
@@ -160,7 +162,7 @@ impl Store {
                 continue;
             }
             let StoredComponent { digest, plugin, version, .. } = component;
-            let (why, is_permanent) = match in_time(self.component(digest)).await {
+            let (reason, is_permanent) = match in_time(self.component(digest)).await {
                 Ok(Some(bytes)) => match host.install(&bytes, Some(*digest)).await {
                     Ok(_) => {
                         served.failed_components.remove(digest);
@@ -176,13 +178,13 @@ impl Store {
                 Err(error @ StoreError::Corrupt(_)) => (error.to_string(), false),
                 Err(error) => return Err(error),
             };
-            let failed = FailedRestore::new(before, why.clone(), is_permanent, now);
-            faults.push(failed_again(format!("the component {digest} ({plugin} {version})"), before, why));
+            let failed = FailedRestore::new(before, reason.clone(), is_permanent, now);
+            faults.push(log_new_failure(format!("the component {digest} ({plugin} {version})"), before, reason));
             served.failed_components.insert(*digest, failed);
         }
         // A row that cannot be read any more was not tried, and waits longer too.
         for failed in served.failed_components.values_mut().filter(|failed| failed.is_due(now)) {
-            *failed = FailedRestore::new(Some(failed), failed.why.clone(), false, now);
+            *failed = FailedRestore::new(Some(failed), failed.reason.clone(), false, now);
         }
         // In the order in which they were revoked: a replacement may have been revoked later.
         let mut revoked: Vec<_> = components.iter().filter(|component| component.revoked.is_some()).collect();
@@ -193,8 +195,8 @@ impl Store {
                 continue;
             }
             if let Err(error) = host.revoke(component.digest, component.replacement) {
-                let what = format!("that the component {} is revoked", component.digest);
-                faults.push(fault(what, error.to_string()));
+                let subject = format!("that the component {} is revoked", component.digest);
+                faults.push(restore_failure(subject, error.to_string()));
             }
         }
         Ok(faults)
@@ -203,7 +205,7 @@ impl Store {
     /// A shop as it is kept at one moment, and the tick of its last change.
     async fn read_shop(&self, id: &ShopId) -> Result<(ShopSnapshot, i64), StoreError> {
         let mut reading = self.begin_reading().await?;
-        let (tick,): (i64,) = sqlx::query_as("select changed_tick from shops where id = $1")
+        let (change_number,): (i64,) = sqlx::query_as("select change_number from shops where id = $1")
             .bind(id.as_str())
             .fetch_one(&mut *reading)
             .await?;
@@ -212,25 +214,26 @@ impl Store {
         let accounts = self.read_accounts(&mut reading, id).await?;
         let links = self.read_links(&mut reading, id).await?;
         reading.rollback().await?;
-        let (present, past): (Vec<_>, Vec<_>) = links.into_iter().partition(|link| link.present);
-        let (links, past_links) = [present, past].map(|links| links.into_iter().map(|kept| kept.link).collect()).into();
-        Ok((ShopSnapshot { shop, accounts, links, past_links }, tick))
+        let (current, past): (Vec<_>, Vec<_>) = links.into_iter().partition(|link| link.is_current);
+        let (links, replaced_links) =
+            [current, past].map(|links| links.into_iter().map(|kept| kept.link).collect()).into();
+        Ok((ShopSnapshot { shop, accounts, links, replaced_links }, change_number))
     }
 }
 
-pub(crate) fn fault(what: String, why: String) -> NotRestored {
-    tracing::error!(what, why, "not restored");
-    NotRestored { what, why }
+pub(crate) fn restore_failure(subject: String, reason: String) -> RestoreFailure {
+    tracing::error!(subject, reason, "not restored");
+    RestoreFailure { subject, reason }
 }
 
 /// Logs what failed, unless it failed before for the same reason.
-fn failed_again(what: String, before: Option<&FailedRestore>, why: String) -> NotRestored {
+fn log_new_failure(subject: String, before: Option<&FailedRestore>, reason: String) -> RestoreFailure {
     match before {
-        Some(before) if before.why == why => {
-            tracing::debug!(what, why, failures = before.failures + 1, "not restored again");
-            NotRestored { what, why }
+        Some(before) if before.reason == reason => {
+            tracing::debug!(subject, reason, failures = before.failures + 1, "not restored again");
+            RestoreFailure { subject, reason }
         }
-        _ => fault(what, why),
+        _ => restore_failure(subject, reason),
     }
 }
 

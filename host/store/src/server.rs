@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sqlx::{AnyConnection, Connection as _, Executor as _, Row as _};
 
-use crate::database::{CONNECTIONS, WORK_TIMEOUT};
+use crate::database::{SQLITE_CONNECTIONS, WORK_TIMEOUT};
 use crate::error::StoreError;
 
 /// How long a connection may take to show that it is in order.
@@ -71,7 +71,7 @@ pub(crate) async fn check(url: &str, first: &mut AnyConnection) -> Result<(), St
     match tokio::time::timeout(SECOND_CONNECTION_TIMEOUT, second).await {
         Ok(checked) => checked,
         Err(_) => Err(StoreError::Unavailable(format!(
-            "its server, or the pooler before it, gives no second connection; {CONNECTIONS} are needed at the same time"
+            "its server, or the pooler before it, gives no second connection; {SQLITE_CONNECTIONS} are needed at the same time"
         ))),
     }
 }
@@ -81,8 +81,8 @@ async fn compare_sessions(first: &mut AnyConnection, second: &mut AnyConnection)
     let mut random = [0; 8];
     getrandom::fill(&mut random)
         .map_err(|error| StoreError::Unavailable(format!("the system's random numbers: {error}")))?;
-    let mark = hex::encode(random);
-    first.execute(sqlx::AssertSqlSafe(format!("set cartwright.session = '{mark}'"))).await?;
+    let header = hex::encode(random);
+    first.execute(sqlx::AssertSqlSafe(format!("set cartwright.session = '{header}'"))).await?;
     for _ in 0..COMPARISONS {
         second.execute("begin").await.map_err(|error| match &error {
             sqlx::Error::Database(refused) if refused.code().as_deref() == Some("08P01") => {
@@ -90,12 +90,12 @@ async fn compare_sessions(first: &mut AnyConnection, second: &mut AnyConnection)
             }
             _ => error.into(),
         })?;
-        if mark_of(second).await? == mark || mark_of(first).await? != mark {
+        if mark_of(second).await? == header || mark_of(first).await? != header {
             return Err(StoreError::Unusable(SHARED_SESSIONS.to_owned()));
         }
         second.execute("rollback").await?;
         // Whether a pooler hands out the session that was used last or the one that was used first: here it is the second's.
-        if mark_of(first).await? != mark || mark_of(first).await? != mark {
+        if mark_of(first).await? != header || mark_of(first).await? != header {
             return Err(StoreError::Unusable(SHARED_SESSIONS.to_owned()));
         }
     }

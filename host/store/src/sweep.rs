@@ -8,9 +8,9 @@ use std::time::{Duration, SystemTime};
 use cartwright::ShopId;
 
 use crate::database::{Store, in_time, milliseconds};
-use crate::erase::Unfinished;
+use crate::erase::UnfinishedJobs;
 use crate::error::StoreError;
-use crate::idempotency::REQUESTS_KEPT;
+use crate::idempotency::REQUEST_RETENTION;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -37,13 +37,13 @@ pub struct Retention {
     /// Entries of the event log. Two years: who changed a setting is asked as long as orders that it decided are argued about.
     pub log: Duration,
     /// Quotations, since they were changed last and what they offered ended. Two years, as the log that says who offered what.
-    pub quotations: Duration,
+    pub quotes: Duration,
     /// An order is open until all its lines are shipped or cancelled, or it is cancelled or paid back in full, or an operator closes
     /// it; and no longer than this after it was heard of last, because many shops never say that something was shipped. One year.
     pub open: Duration,
     /// So long after its event `erase` an order is forgotten even when vendors could not be told. 20 days, to be done within the
     /// month that the European data protection law gives.
-    pub erase_within: Duration,
+    pub erase_after: Duration,
 }
 
 impl Default for Retention {
@@ -55,16 +55,16 @@ impl Default for Retention {
             journals: 90 * DAY,
             webhooks: 90 * DAY,
             log: 730 * DAY,
-            quotations: 730 * DAY,
+            quotes: 730 * DAY,
             open: 365 * DAY,
-            erase_within: 20 * DAY,
+            erase_after: 20 * DAY,
         }
     }
 }
 
 /// What a sweep deleted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Swept {
+pub struct SweepReport {
     /// Orders that were forgotten, as their event `erase` asked.
     pub erased: u64,
     /// Orders that were closed, because nobody had spoken of them for so long.
@@ -84,7 +84,7 @@ pub struct Swept {
     /// Entries of the event log.
     pub log: u64,
     /// Quotations.
-    pub quotations: u64,
+    pub quotes: u64,
     /// Requests of platforms, with their answers, when they were known long enough.
     pub requests: u64,
     /// Sessions that ended.
@@ -98,32 +98,32 @@ impl Store {
     ///
     /// # Errors
     /// As the database says. What was deleted stays deleted.
-    pub async fn sweep(&self, retention: &Retention, now: SystemTime) -> Result<Swept, StoreError> {
+    pub async fn sweep(&self, retention: &Retention, now: SystemTime) -> Result<SweepReport, StoreError> {
         let before = |kept: Duration| milliseconds(now.checked_sub(kept).unwrap_or(SystemTime::UNIX_EPOCH));
         let seals =
             in_time(self.shops()).await?.into_iter().map(|shop| Duration::from_secs(shop.seal_seconds.into())).max();
         let unused = before(retention.unused_configurations.max(seals.unwrap_or_default()));
         let used = before(retention.configurations.max(seals.unwrap_or_default()));
-        let swept = Swept {
-            erased: self.finish_erasing(before(retention.erase_within), now).await?,
+        let swept = SweepReport {
+            erased: self.finish_erasing(before(retention.erase_after), now).await?,
             configurations: self.batches(UNUSED, &["configuration"], unused).await?
                 + self.batches(CARTS, &["configuration"], used).await?,
             pictures: self.batches(UNUSED, &["picture"], unused).await?
                 + self.batches(CARTS, &["picture"], used).await?,
-            closed: self.close_unheard_of(before(retention.open), milliseconds(now)).await?,
+            closed: self.close_inactive_orders(before(retention.open), milliseconds(now)).await?,
             // After the orders that were closed just now.
             documents: self.batches(DOCUMENTS, &[], before(retention.documents)).await?,
             journals: self.sweep_journals(before(retention.journals)).await?,
             // After the journals that name them.
             answers: self.batches(ANSWERS, &["answer"], before(retention.journals)).await?,
             webhooks: self.batches(WEBHOOKS, &[], before(retention.webhooks)).await?
-                + self.batches(SAID, &[], before(retention.webhooks)).await?,
-            quotations: in_time(self.sweep_quotations(before(retention.quotations), milliseconds(now))).await?,
+                + self.batches(ACCOUNT_OUTCOMES, &[], before(retention.webhooks)).await?,
+            quotes: in_time(self.sweep_quotes(before(retention.quotes), milliseconds(now))).await?,
             log: self.batches(LOG, &[], before(retention.log)).await?,
-            requests: self.batches(REQUESTS, &[], before(REQUESTS_KEPT)).await?,
+            requests: self.batches(REQUESTS, &[], before(REQUEST_RETENTION)).await?,
             sessions: in_time(self.sweep_sessions(now)).await?,
         };
-        if swept != Swept::default() {
+        if swept != SweepReport::default() {
             self.empty_log().await?;
         }
         Ok(swept)
@@ -132,7 +132,7 @@ impl Store {
     async fn finish_erasing(&self, before: i64, now: SystemTime) -> Result<u64, StoreError> {
         let asked = async {
             let rows: Vec<(String, String, i64)> = sqlx::query_as(
-                "select shop, order_id, min(recorded_at) from events where kind = 'erase' group by shop, order_id",
+                "select shop, order_id, min(recorded_at) from order_events where kind = 'erase' group by shop, order_id",
             )
             .fetch_all(self.pool())
             .await?;
@@ -142,7 +142,7 @@ impl Store {
         let mut erased = 0;
         for (shop, order, at) in asked {
             let shop: ShopId = shop.parse().map_err(|error| StoreError::corrupt("an event's shop", error))?;
-            let unfinished = if at < before { Unfinished::Cancel } else { Unfinished::Refuse };
+            let unfinished = if at < before { UnfinishedJobs::Cancel } else { UnfinishedJobs::Refuse };
             // Not within one limit: it looks through everything that the shop's vendors sent.
             match self.erase_order(&shop, &order, unfinished, "host", now).await {
                 Ok(done) => erased += u64::from(done),
@@ -176,10 +176,10 @@ impl Store {
         }
     }
 
-    async fn close_unheard_of(&self, before: i64, now: i64) -> Result<u64, StoreError> {
+    async fn close_inactive_orders(&self, before: i64, now: i64) -> Result<u64, StoreError> {
         let mut count = 0;
         loop {
-            match in_time(self.close_unheard(before, BATCH, now)).await? {
+            match in_time(self.close_inactive(before, BATCH, now)).await? {
                 0 => return Ok(count),
                 closed => count += closed,
             }
@@ -191,7 +191,7 @@ impl Store {
         loop {
             let jobs = async {
                 let rows: Vec<(String,)> = sqlx::query_as(
-                    "select id from jobs where swept = 0 and state in ('done', 'cancelled') and changed_at < $1
+                    "select id from jobs where is_swept = 0 and state in ('done', 'cancelled') and changed_at < $1
                      order by changed_at limit $2",
                 )
                 .bind(before)
@@ -221,7 +221,7 @@ const CARTS: &str = "
 const UNUSED: &str = "
     delete from blobs where (shop, digest, order_id, configuration) in (
         select shop, digest, order_id, configuration from blobs
-        where kind = $3 and created_at < $1 and order_id = '' and brought_back = 0 limit $2)";
+        where kind = $3 and created_at < $1 and order_id = '' and is_reused = 0 limit $2)";
 
 /// What only orders have that are closed and of which no job is left to be done.
 const DOCUMENTS: &str = "
@@ -230,7 +230,7 @@ const DOCUMENTS: &str = "
         from blobs b join orders o on o.shop = b.shop and o.id = b.order_id
         where b.kind in ('configuration', 'picture', 'document') and b.created_at < $1 and o.closed_at is not null
         and not exists (
-            select 1 from jobs j join lanes l on l.id = j.lane
+            select 1 from jobs j join job_lanes l on l.id = j.lane_id
             where l.shop = b.shop and l.order_id = b.order_id and j.state not in ('done', 'cancelled'))
         limit $2)";
 
@@ -239,20 +239,20 @@ const ANSWERS: &str = "
     delete from blobs where (shop, digest, order_id, configuration) in (
         select b.shop, b.digest, b.order_id, b.configuration from blobs b
         where b.kind = $3 and b.created_at < $1 and not exists (
-            select 1 from jobs j join lanes l on l.id = j.lane
-            where l.shop = b.shop and l.order_id = b.order_id and j.swept = 0)
+            select 1 from jobs j join job_lanes l on l.id = j.lane_id
+            where l.shop = b.shop and l.order_id = b.order_id and j.is_swept = 0)
         limit $2)";
 
 const WEBHOOKS: &str = "
-    delete from webhook_receipts where (shop, id) in (
-        select shop, id from webhook_receipts where came_at < $1 order by came_at limit $2)";
+    delete from webhook_deliveries where (shop, id) in (
+        select shop, id from webhook_deliveries where received_at < $1 order by received_at limit $2)";
 
-const SAID: &str = "
+const ACCOUNT_OUTCOMES: &str = "
     delete from account_outcomes where id in (
-        select id from account_outcomes where emitted_at < $1 and state not in ('new', 'held') limit $2)";
+        select id from account_outcomes where emitted_at < $1 and state not in ('new', 'needs_attention') limit $2)";
 
-const LOG: &str = "delete from event_log where id in (select id from event_log where at < $1 order by at limit $2)";
+const LOG: &str = "delete from audit_log where id in (select id from audit_log where at < $1 order by at limit $2)";
 
 const REQUESTS: &str = "
-    delete from idempotent_requests where id in (
-        select id from idempotent_requests where begun_at < $1 order by begun_at limit $2)";
+    delete from idempotency_keys where id in (
+        select id from idempotency_keys where started_at < $1 order by started_at limit $2)";

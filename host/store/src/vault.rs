@@ -16,10 +16,10 @@ use zeroize::Zeroizing;
 use crate::error::StoreError;
 
 const FORMAT: u8 = 1;
-const ID: usize = 8;
-const NONCE: usize = 24;
+const KEY_ID_BYTES: usize = 8;
+const NONCE_BYTES: usize = 24;
 /// Where the text begins: format, key id, nonce.
-pub(crate) const HEAD: usize = 1 + ID + NONCE;
+pub(crate) const HEADER_BYTES: usize = 1 + KEY_ID_BYTES + NONCE_BYTES;
 
 /// The store's keys: one that seals, and older ones that can still be read.
 #[derive(Debug)]
@@ -49,32 +49,32 @@ impl Keyring {
     }
 
     /// Seals with the current key. `place` says where it will stand: elsewhere it does not open.
-    pub(crate) fn seal(&self, place: &str, plain: &[u8]) -> Result<Vec<u8>, StoreError> {
-        self.current.seal(place, plain)
+    pub(crate) fn encrypt(&self, aad: &str, plain: &[u8]) -> Result<Vec<u8>, StoreError> {
+        self.current.encrypt(aad, plain)
     }
 
     /// Opens with whichever key it was sealed with.
-    pub(crate) fn open(&self, place: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, StoreError> {
-        let id = sealed.get(1..=ID).unwrap_or_default();
+    pub(crate) fn decrypt(&self, aad: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, StoreError> {
+        let id = sealed.get(1..=KEY_ID_BYTES).unwrap_or_default();
         match self.all().find(|key| key.id == id) {
-            Some(key) => key.open(place, sealed),
-            None => Err(StoreError::WrongKey { key_id: hexed(id) }),
+            Some(key) => key.decrypt(aad, sealed),
+            None => Err(StoreError::WrongKey { key_id: to_hex(id) }),
         }
     }
 
     /// A fresh key for an order, and the same sealed.
-    pub(crate) fn new_key(&self, place: &str) -> Result<(Key, Vec<u8>), StoreError> {
+    pub(crate) fn new_key(&self, aad: &str) -> Result<(Key, Vec<u8>), StoreError> {
         let key = Key::of(random()?);
-        let sealed = self.seal(place, &*key.bytes)?;
+        let sealed = self.encrypt(aad, &*key.bytes)?;
         Ok((key, sealed))
     }
 
     /// An order's key.
-    pub(crate) fn open_key(&self, place: &str, sealed: &[u8]) -> Result<Key, StoreError> {
-        let bytes = self.open(place, sealed)?;
+    pub(crate) fn decrypt_key(&self, aad: &str, sealed: &[u8]) -> Result<Key, StoreError> {
+        let bytes = self.decrypt(aad, sealed)?;
         match <[u8; 32]>::try_from(bytes.as_slice()) {
             Ok(bytes) => Ok(Key::of(bytes)),
-            Err(error) => Err(StoreError::corrupt(place, error)),
+            Err(error) => Err(StoreError::corrupt(aad, error)),
         }
     }
 }
@@ -82,7 +82,7 @@ impl Keyring {
 /// A key and its name.
 #[derive(Clone)]
 pub(crate) struct Key {
-    id: [u8; ID],
+    id: [u8; KEY_ID_BYTES],
     bytes: Zeroizing<[u8; 32]>,
 }
 
@@ -96,66 +96,66 @@ impl Key {
     fn of(bytes: [u8; 32]) -> Self {
         let bytes = Zeroizing::new(bytes);
         let digest = Sha256::new().chain_update(b"cartwright key id").chain_update(*bytes).finalize();
-        let mut id = [0; ID];
-        id.copy_from_slice(&digest[..ID]);
+        let mut id = [0; KEY_ID_BYTES];
+        id.copy_from_slice(&digest[..KEY_ID_BYTES]);
         Self { id, bytes }
     }
 
     pub(crate) fn name(&self) -> String {
-        hexed(&self.id)
+        to_hex(&self.id)
     }
 
     /// A short name for a text, which nobody without the key can undo by trying texts.
-    pub(crate) fn tag(&self, text: &str) -> Result<String, StoreError> {
+    pub(crate) fn keyed_hash(&self, text: &str) -> Result<String, StoreError> {
         let mac = Hmac::<Sha256>::new_from_slice(&*self.bytes);
         let mac = mac.map_err(|error| StoreError::Unusable(format!("the store's key: {error}")))?;
-        Ok(hexed(&mac.chain_update(b"cartwright tag\n").chain_update(text).finalize().into_bytes()[..ID]))
+        Ok(to_hex(&mac.chain_update(b"cartwright tag\n").chain_update(text).finalize().into_bytes()[..KEY_ID_BYTES]))
     }
 
     /// What everything begins with that this key sealed.
-    pub(crate) fn mark(&self) -> Vec<u8> {
+    pub(crate) fn header(&self) -> Vec<u8> {
         [&[FORMAT], self.id.as_slice()].concat()
     }
 
-    pub(crate) fn seal(&self, place: &str, plain: &[u8]) -> Result<Vec<u8>, StoreError> {
-        let nonce = random::<NONCE>()?;
-        let payload = Payload { msg: plain, aad: place.as_bytes() };
+    pub(crate) fn encrypt(&self, aad: &str, plain: &[u8]) -> Result<Vec<u8>, StoreError> {
+        let nonce = random::<NONCE_BYTES>()?;
+        let payload = Payload { msg: plain, aad: aad.as_bytes() };
         let sealed = XChaCha20Poly1305::new(&(*self.bytes).into())
             .encrypt(&XNonce::from(nonce), payload)
-            .map_err(|_| StoreError::Unusable(format!("{place} is too long to be sealed")))?;
-        Ok([self.mark(), nonce.to_vec(), sealed].concat())
+            .map_err(|_| StoreError::Unusable(format!("{aad} is too long to be sealed")))?;
+        Ok([self.header(), nonce.to_vec(), sealed].concat())
     }
 
-    pub(crate) fn open(&self, place: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, StoreError> {
-        let damaged = |what: &str| StoreError::Corrupt(format!("{place} {what}"));
-        let (head, text) = sealed.split_at_checked(HEAD).ok_or_else(|| damaged("is cut short"))?;
-        if head[0] != FORMAT || head[1..=ID] != self.id {
+    pub(crate) fn decrypt(&self, aad: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, StoreError> {
+        let damaged = |what: &str| StoreError::Corrupt(format!("{aad} {what}"));
+        let (head, text) = sealed.split_at_checked(HEADER_BYTES).ok_or_else(|| damaged("is cut short"))?;
+        if head[0] != FORMAT || head[1..=KEY_ID_BYTES] != self.id {
             return Err(damaged("was sealed with another key or in another format"));
         }
-        let nonce = <[u8; NONCE]>::try_from(&head[1 + ID..]).map_err(|_| damaged("is cut short"))?;
+        let nonce = <[u8; NONCE_BYTES]>::try_from(&head[1 + KEY_ID_BYTES..]).map_err(|_| damaged("is cut short"))?;
         XChaCha20Poly1305::new(&(*self.bytes).into())
-            .decrypt(&XNonce::from(nonce), Payload { msg: text, aad: place.as_bytes() })
+            .decrypt(&XNonce::from(nonce), Payload { msg: text, aad: aad.as_bytes() })
             .map(Zeroizing::new)
             .map_err(|_| damaged("was changed, or stands in another place than it was written for"))
     }
 
     /// JSON, sealed.
-    pub(crate) fn seal_json(&self, place: &str, value: &impl serde::Serialize) -> Result<Vec<u8>, StoreError> {
-        let json = serde_json::to_vec(value).map_err(|error| StoreError::Unusable(format!("{place}: {error}")))?;
-        self.seal(place, &Zeroizing::new(json))
+    pub(crate) fn encrypt_json(&self, aad: &str, value: &impl serde::Serialize) -> Result<Vec<u8>, StoreError> {
+        let json = serde_json::to_vec(value).map_err(|error| StoreError::Unusable(format!("{aad}: {error}")))?;
+        self.encrypt(aad, &Zeroizing::new(json))
     }
 
     /// What was sealed as JSON.
-    pub(crate) fn open_json<T: serde::de::DeserializeOwned>(
+    pub(crate) fn decrypt_json<T: serde::de::DeserializeOwned>(
         &self,
-        place: &str,
+        aad: &str,
         sealed: &[u8],
     ) -> Result<T, StoreError> {
-        serde_json::from_slice(&self.open(place, sealed)?).map_err(|error| StoreError::corrupt_json(place, &error))
+        serde_json::from_slice(&self.decrypt(aad, sealed)?).map_err(|error| StoreError::corrupt_json(aad, &error))
     }
 }
 
-pub(crate) fn hexed(bytes: &[u8]) -> String {
+pub(crate) fn to_hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -2,7 +2,7 @@
 
 use cartwright_plugin::http::{Auth, Body, Repeat, Request, Response, StoredBody};
 use cartwright_plugin::types::{BytesSource, Context};
-use cartwright_plugin::{ContextExt, Error, internal, json, message, not_configured, outage, rejected, shortened};
+use cartwright_plugin::{ContextExt, Error, internal, json, message, not_configured, outage, rejected, truncate};
 
 use crate::host::Host;
 use crate::settings::{self, API_URL, SERVER_TOKEN, VIEWER_TOKEN};
@@ -22,7 +22,7 @@ pub(crate) fn reading_token(context: &Context) -> Token {
 }
 
 /// The JSON of an answer.
-pub(crate) fn answered<'a, T: serde::Deserialize<'a>>(reply: &'a [u8]) -> Result<T, String> {
+pub(crate) fn parse_response<'a, T: serde::Deserialize<'a>>(reply: &'a [u8]) -> Result<T, String> {
     json::read(reply).map_err(|problem| problem.to_string())
 }
 
@@ -108,7 +108,7 @@ impl<H: Host> Api<'_, H> {
 
     /// Fetches a finished file into the document store. Files are served without a token.
     pub(crate) fn fetch(&mut self, url: &str) -> Result<StoredBody, Error> {
-        let response = self.host.send(Request::get(url).stored())?;
+        let response = self.host.send(Request::get(url).store_body())?;
         match response.body {
             Body::Stored(stored) if (200..300).contains(&response.status) => Ok(stored),
             _ => match refusal(&response, "GET", url, Token::Viewer) {
@@ -123,8 +123,8 @@ impl<H: Host> Api<'_, H> {
 /// What an answer other than success means, and for whom.
 fn refusal(response: &Response, method: &str, path: &str, token: Token) -> Error {
     let status = response.status;
-    let said = said(response);
-    let text = format!("Expivi answered {status} to {method} {path}{said}");
+    let response_excerpt = response_excerpt(response);
+    let text = format!("Expivi answered {status} to {method} {path}{response_excerpt}");
     let status_text = status.to_string();
     let words = [("status", status_text.as_str()), ("call", path)];
     match status {
@@ -148,23 +148,23 @@ fn refusal(response: &Response, method: &str, path: &str, token: Token) -> Error
 }
 
 /// Maximum number of characters of an answer that are repeated to people.
-pub(crate) const MAX_REPLY_CHARACTERS: usize = 300;
+pub(crate) const MAX_EXCERPT_CHARS: usize = 300;
 /// The longest word of an answer that is repeated to people. Tokens of Expivi's are far longer.
-const LONGEST_WORD: usize = 40;
+const MAX_WORD_CHARS: usize = 40;
 
 /// The beginning of what was said, as plain text on one line. A server that repeats the request's token must not bring it
 /// before people: the word after "Bearer" and words as long as a token are left out.
-fn said(response: &Response) -> String {
+fn response_excerpt(response: &Response) -> String {
     let Body::Inline(bytes) = &response.body else { return String::new() };
     let text = String::from_utf8_lossy(bytes.get(..2000).unwrap_or(bytes));
     let mut words = Vec::new();
     let mut after_bearer = false;
     for word in text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()) {
-        let secret = after_bearer || word.len() > LONGEST_WORD;
+        let secret = after_bearer || word.len() > MAX_WORD_CHARS;
         after_bearer = word.len() >= 6 && word.to_ascii_lowercase().ends_with("bearer");
         words.push(if secret { "…" } else { word });
     }
-    let text = shortened(&words.join(" "), MAX_REPLY_CHARACTERS);
+    let text = truncate(&words.join(" "), MAX_EXCERPT_CHARS);
     if text.is_empty() { text } else { format!(": {text}") }
 }
 

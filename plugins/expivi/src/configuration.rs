@@ -6,11 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use cartwright_plugin::exports::configuration::Decoded;
 use cartwright_plugin::json::{self, Code, Name, RawValue};
 use cartwright_plugin::types::{self, Association, Context, Item, Message, PriceSource, Thumbnail, Unverified};
-use cartwright_plugin::{Error, message, web_address};
+use cartwright_plugin::{Error, message, normalize_url};
 
-use crate::family::{self, Family};
-use crate::raw::quoted;
-use crate::saved::{self, Article, Attribute, Product, Saved, Written, refused, whole};
+use crate::product_tree::{self, ProductTree};
+use crate::raw::json_string;
+use crate::saved::{self, Article, Attribute, DisplayValue, Product, Saved, invalid, whole};
 use crate::settings::{self, OrderType};
 
 /// Maximum number of attributes of all items together: replicas multiply what was sent.
@@ -29,8 +29,8 @@ const FONT: &str = "@font:";
 pub fn decode(context: &Context, association: &Association, raw: &[u8]) -> Result<Decoded, Error> {
     let key_fields = settings::key_fields(context);
     let saved = saved::read(raw, &key_fields)?;
-    let family = family::link(&saved, whole(&association.vendor_product))?;
-    let mut decoder = Decoder { context, raw, saved: &saved, family: &family, warnings: Vec::new(), left_out: 0 };
+    let family = product_tree::link(&saved, whole(&association.vendor_product))?;
+    let mut decoder = Decoder { context, raw, saved: &saved, family: &family, warnings: Vec::new(), omitted: 0 };
     let items = decoder.items()?;
     let warnings = decoder.into_warnings();
     Ok(Decoded { items, price_from: settings::price_source(context), warnings })
@@ -40,9 +40,9 @@ struct Decoder<'a> {
     context: &'a Context,
     raw: &'a [u8],
     saved: &'a Saved<'a>,
-    family: &'a Family,
+    family: &'a ProductTree,
     warnings: Vec<Message>,
-    left_out: usize,
+    omitted: usize,
 }
 
 impl Decoder<'_> {
@@ -62,7 +62,7 @@ impl Decoder<'_> {
             ] {
                 if count > limit {
                     let problem = format!("all products together have more than {limit} {what}");
-                    return Err(refused(self.saved.path(place, member), &problem));
+                    return Err(invalid(self.saved.path(place, member), &problem));
                 }
             }
             items.push(item);
@@ -73,41 +73,44 @@ impl Decoder<'_> {
     fn item(&mut self, place: usize, unconfirmed: &Option<Unverified>) -> Item {
         let saved = self.saved;
         let product = &saved.products[place];
-        let content = &saved.products[self.family.content[place]];
+        let content_source = &saved.products[self.family.content_source[place]];
         Item {
             id: product.uuid.as_str().map(str::to_owned),
             parent: product.parent_uuid.as_str().map(str::to_owned),
             vendor_product: product.catalogue_id.to_string(),
-            attributes: self.attributes(place, content),
-            articles: self.articles(&content.articles),
+            attributes: self.attributes(place, content_source),
+            articles: self.articles(&content_source.articles),
             sku: None,
             reference: None,
             thumbnail: self.thumbnail(place, product),
-            state: state(content),
+            state: state(content_source),
             unverified: unconfirmed.clone(),
             extra: Vec::new(),
         }
     }
 
     /// The shown attributes in their order, then those that only the state holds, which are hidden.
-    fn attributes(&mut self, place: usize, content: &Product<'_>) -> Vec<types::Attribute> {
+    fn attributes(&mut self, place: usize, content_source: &Product<'_>) -> Vec<types::Attribute> {
         let in_state: BTreeMap<&Code<'_>, &Attribute<'_>> =
-            content.state_attributes.iter().rev().map(|attribute| (&attribute.id, attribute)).collect();
+            content_source.state_attributes.iter().rev().map(|attribute| (&attribute.id, attribute)).collect();
         let mut shown_ids = BTreeSet::new();
-        let mut attributes = Vec::with_capacity(content.attributes.len().max(content.state_attributes.len()));
-        for shown in content.attributes.iter() {
+        let mut attributes =
+            Vec::with_capacity(content_source.attributes.len().max(content_source.state_attributes.len()));
+        for shown in content_source.attributes.iter() {
             // With `include_keys` the KEY may stand in either list.
             let key = shown.key.as_deref().or_else(|| in_state.get(&shown.id)?.key.as_deref());
             if shown.keys_differ {
                 self.warn_of_keys(place, &shown.id);
             }
-            if matches!(shown.written, Written::Other { is_cut: true, .. }) && shown.value_name.as_str().is_none() {
+            if matches!(shown.display_value, DisplayValue::Other { is_cut: true, .. })
+                && shown.value_name.as_str().is_none()
+            {
                 self.warn_of_cut(place, &shown.id);
             }
             shown_ids.insert(&shown.id);
             push_attribute(&mut attributes, shown, key, false);
         }
-        for hidden in content.state_attributes.iter().filter(|hidden| !shown_ids.contains(&hidden.id)) {
+        for hidden in content_source.state_attributes.iter().filter(|hidden| !shown_ids.contains(&hidden.id)) {
             push_attribute(&mut attributes, hidden, hidden.key.as_deref(), true);
         }
         attributes
@@ -135,10 +138,10 @@ impl Decoder<'_> {
         let mut places = BTreeMap::new();
         for article in articles {
             if !has_sku(article) {
-                self.left_out += 1;
+                self.omitted += 1;
                 continue;
             }
-            let place = *places.entry(name_of(article)).or_insert(counted.len());
+            let place = *places.entry(article_key(article)).or_insert(counted.len());
             match counted.get_mut(place) {
                 Some((_, count)) => *count += 1,
                 None => counted.push((article, 1)),
@@ -170,7 +173,7 @@ impl Decoder<'_> {
         if url.is_empty() {
             return None;
         }
-        let address = web_address(&url);
+        let address = normalize_url(&url);
         if address.is_none() {
             unusable("thumbnail_url", "it is not an address");
         }
@@ -178,8 +181,8 @@ impl Decoder<'_> {
     }
 
     fn into_warnings(mut self) -> Vec<Message> {
-        if self.left_out > 0 {
-            let count = self.left_out.to_string();
+        if self.omitted > 0 {
+            let count = self.omitted.to_string();
             let text = format!("{count} articles have no SKU and are left out of the bill of materials.");
             self.warnings.push(message("articles-without-sku", text, &[("count", &count)]));
         }
@@ -191,12 +194,12 @@ fn has_sku(article: &Article<'_>) -> bool {
     article.models_sku.as_str().or(article.price_sku.as_str()).is_some()
 }
 
-fn name_of<'a>(article: &'a Article<'_>) -> (Option<&'a str>, Option<&'a str>, Option<&'a str>) {
+fn article_key<'a>(article: &'a Article<'_>) -> (Option<&'a str>, Option<&'a str>, Option<&'a str>) {
     (article.models_sku.as_str(), article.price_sku.as_str(), article.material_sku.as_str())
 }
 
 fn as_article(article: &Article<'_>, count: u32) -> types::Article {
-    let (model, price, material) = name_of(article);
+    let (model, price, material) = article_key(article);
     types::Article {
         // A part that only has a price is known by that.
         sku: model.or(price).unwrap_or_default().to_owned(),
@@ -212,16 +215,16 @@ fn push_attribute(attributes: &mut Vec<types::Attribute>, attribute: &Attribute<
     let id = attribute.id.to_string();
     let name = attribute.name.as_str().unwrap_or(&id).to_owned();
     let value_name = attribute.value_name.as_str();
-    let (value, kind, font) = match &attribute.written {
-        Written::Text(text) => {
+    let (value, kind, font) = match &attribute.display_value {
+        DisplayValue::Text(text) => {
             let (text, font) = split_font(text);
             (text, "text", font)
         }
-        Written::Number(number) => (value_name.unwrap_or(number), "number", None),
-        Written::YesNo(yes) => (value_name.unwrap_or(if *yes { "yes" } else { "no" }), "option", None),
-        Written::File(kind) => (value_name.unwrap_or(kind), "file", None),
-        Written::Other { shown, .. } => (value_name.unwrap_or(shown), "option", None),
-        Written::Nothing => (value_name.unwrap_or_default(), "option", None),
+        DisplayValue::Number(number) => (value_name.unwrap_or(number), "number", None),
+        DisplayValue::YesNo(yes) => (value_name.unwrap_or(if *yes { "yes" } else { "no" }), "option", None),
+        DisplayValue::File(kind) => (value_name.unwrap_or(kind), "file", None),
+        DisplayValue::Other { text: shown, .. } => (value_name.unwrap_or(shown), "option", None),
+        DisplayValue::Nothing => (value_name.unwrap_or_default(), "option", None),
     };
     // The font is a choice of its own: it is shown and produced, but it is not what the shopper wrote.
     let font = font.map(|font| types::Attribute {
@@ -241,31 +244,32 @@ fn push_attribute(attributes: &mut Vec<types::Attribute>, attribute: &Attribute<
 /// All that makes a configured product what it is beyond the texts of its attributes and the SKUs of its articles, so that two
 /// that differ in anything are two lines: the saved state, `attribute_value` of each kind, KEYs, and articles without a SKU.
 /// Attributes and articles are named by their content, because their order says nothing.
-fn state(content: &Product<'_>) -> String {
+fn state(content_source: &Product<'_>) -> String {
     let mut attributes: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    for attribute in content.attributes.iter().filter(|attribute| attribute.value.is_some() || attribute.key.is_some())
+    for attribute in
+        content_source.attributes.iter().filter(|attribute| attribute.value.is_some() || attribute.key.is_some())
     {
-        let optional = |text: Option<&str>| text.map_or_else(|| "null".to_owned(), quoted);
+        let optional = |text: Option<&str>| text.map_or_else(|| "null".to_owned(), json_string);
         let (key, name) = (optional(attribute.key.as_deref()), optional(attribute.value_name.as_str()));
         let said = format!("[{},{name},{key}]", attribute.value.map_or("null", RawValue::get));
         attributes.entry(attribute.id.as_str()).or_default().push(said);
     }
     let mut articles: BTreeMap<String, u32> = BTreeMap::new();
-    for article in content.articles.iter().filter(|article| !has_sku(article)) {
+    for article in content_source.articles.iter().filter(|article| !has_sku(article)) {
         let ids = [&article.models_id, &article.material_group_id, &article.material_sku];
-        let ids: Vec<String> = ids.map(|id| quoted(id.as_str().unwrap_or_default())).into();
+        let ids: Vec<String> = ids.map(|id| json_string(id.as_str().unwrap_or_default())).into();
         *articles.entry(format!("[{}]", ids.join(","))).or_default() += 1;
     }
     let mut members = Vec::new();
     if !attributes.is_empty() {
-        let said = attributes.iter().map(|(id, said)| format!("{}:[{}]", quoted(id), said.join(",")));
+        let said = attributes.iter().map(|(id, said)| format!("{}:[{}]", json_string(id), said.join(",")));
         members.push(format!("\"attributes\":{{{}}}", said.collect::<Vec<_>>().join(",")));
     }
     if !articles.is_empty() {
-        let counted = articles.iter().map(|(ids, count)| format!("{}:{count}", quoted(ids)));
+        let counted = articles.iter().map(|(ids, count)| format!("{}:{count}", json_string(ids)));
         members.push(format!("\"articles\":{{{}}}", counted.collect::<Vec<_>>().join(",")));
     }
-    members.extend(content.state.map(|state| format!("\"configuration\":{}", state.get())));
+    members.extend(content_source.state.map(|state| format!("\"configuration\":{}", state.get())));
     if members.is_empty() { String::new() } else { format!("{{{}}}", members.join(",")) }
 }
 
@@ -291,7 +295,7 @@ fn unconfirmed(context: &Context) -> Option<Unverified> {
     );
     Some(Unverified {
         reason: message("unconfirmed", text, &[("what", what)]),
-        hold: settings::holds_unconfirmed(context),
+        hold: settings::holds_unverified(context),
     })
 }
 

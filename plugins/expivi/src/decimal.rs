@@ -3,7 +3,7 @@
 use cartwright_plugin::types::Rounding;
 
 /// The most digits after the point that are kept apart; a price or quantity has far fewer.
-const MOST_DECIMALS: u32 = 28;
+const MAX_DECIMALS: u32 = 28;
 
 /// `mantissa` · 10^-`decimals`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +49,7 @@ impl Decimal {
             mantissa = mantissa.checked_mul(10)?;
             decimals += 1;
         }
-        let decimals = u32::try_from(decimals).ok().filter(|decimals| *decimals <= MOST_DECIMALS)?;
+        let decimals = u32::try_from(decimals).ok().filter(|decimals| *decimals <= MAX_DECIMALS)?;
         Some(Self { mantissa: if negative { -mantissa } else { mantissa }, decimals })
     }
 

@@ -30,11 +30,11 @@
 mod api;
 mod configuration;
 mod decimal;
-mod family;
 mod host;
 mod orders;
 mod page;
 mod prices;
+mod product_tree;
 mod products;
 mod raw;
 mod saved;

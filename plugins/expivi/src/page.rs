@@ -9,12 +9,12 @@ use cartwright_plugin::types::{Association, Context};
 use cartwright_plugin::{ContextExt, Error, invalid_input, message, not_configured};
 use serde_json::value::RawValue;
 
-use crate::raw::{self, quoted};
+use crate::raw::{self, json_string};
 use crate::saved::is_catalogue_id;
 use crate::settings::{self, FILES_URL, VIEWER_TOKEN};
 
 /// The places that the configurator fills: role, setting, option, needed.
-const PLACES: [(&str, &str, &str, bool); 3] = [
+const MOUNTS: [(&str, &str, &str, bool); 3] = [
     ("viewer", "viewer-selector", "viewerContainer", true),
     ("options", "options-selector", "optionContainer", true),
     ("price", "price-selector", "priceSelectors", false),
@@ -39,7 +39,7 @@ pub(crate) fn embed(context: &Context, association: &Association, reopen: Option
             csp_origins.push(origin);
         }
     }
-    let mounts = PLACES.map(|(role, setting, _, required)| Mount {
+    let mounts = MOUNTS.map(|(role, setting, _, required)| Mount {
         role: role.to_owned(),
         selector: context.text(setting).map(str::to_owned),
         required,
@@ -84,24 +84,24 @@ fn options(context: &Context, association: &Association, reopen: Option<&[u8]>) 
         let text = format!("{product:?} is no product id of Expivi's; link the product again.");
         return Err(invalid_input("vendor-product", message("product-id-wrong", text, &[("product", product)])));
     }
-    let mut members: Vec<(&str, String)> = vec![("catalogueId", product.clone()), ("token", quoted(token))];
-    for (role, setting, option, _) in PLACES {
+    let mut members: Vec<(&str, String)> = vec![("catalogueId", product.clone()), ("token", json_string(token))];
+    for (role, setting, option, _) in MOUNTS {
         let place = match context.text(setting) {
-            Some(selector) => quoted(selector),
-            None => format!("{{\"$element\":{}}}", quoted(role)),
+            Some(selector) => json_string(selector),
+            None => format!("{{\"$element\":{}}}", json_string(role)),
         };
         members.push((option, place));
     }
-    if settings::is_on(context, "pass-currency") {
-        members.push(("currency", quoted(&context.currency)));
+    if settings::is_enabled(context, "pass-currency") {
+        members.push(("currency", json_string(&context.currency)));
     }
-    if settings::is_on(context, "pass-locale") {
+    if settings::is_enabled(context, "pass-locale") {
         // Pages that use Expivi pass the language alone.
         let language = context.locale.split(['-', '_']).next().unwrap_or_default();
-        members.push(("locale", quoted(language)));
+        members.push(("locale", json_string(language)));
     }
     if let Some(preset) = association.preset.as_deref().filter(|preset| !preset.is_empty()) {
-        let value = if is_catalogue_id(preset) { preset.to_owned() } else { quoted(preset) };
+        let value = if is_catalogue_id(preset) { preset.to_owned() } else { json_string(preset) };
         members.push((context.text("preset-option").unwrap_or("preset"), value));
     }
     for (preference, option) in context.pairs("preference-names") {
@@ -112,7 +112,7 @@ fn options(context: &Context, association: &Association, reopen: Option<&[u8]>) 
     for (name, value) in context.pairs("viewer-options") {
         let json = match serde_json::from_str::<&RawValue>(value) {
             Ok(json) => json.get().to_owned(),
-            Err(_) => quoted(value),
+            Err(_) => json_string(value),
         };
         members.push((name, literal(&json)));
     }
@@ -122,7 +122,7 @@ fn options(context: &Context, association: &Association, reopen: Option<&[u8]>) 
         configuration = Some(literal(&reopened.json));
         // Null, never "": the viewer does not take an empty text for none.
         if let Some(uuid) = &reopened.bundle_uuid {
-            bundle_uuid = literal(&quoted(uuid));
+            bundle_uuid = literal(&json_string(uuid));
         }
     }
     members.push(("bundle_uuid", bundle_uuid));
@@ -135,7 +135,7 @@ fn options(context: &Context, association: &Association, reopen: Option<&[u8]>) 
             None => unique.push((name, json)),
         }
     }
-    let unique: Vec<String> = unique.into_iter().map(|(name, json)| format!("{}:{json}", quoted(name))).collect();
+    let unique: Vec<String> = unique.into_iter().map(|(name, json)| format!("{}:{json}", json_string(name))).collect();
     Ok(format!("{{{}}}", unique.join(",")))
 }
 

@@ -11,10 +11,10 @@ use cartwright_plugin::types::{Association, Context, Item, Money, Price, PriceBa
 use cartwright_plugin::{ContextExt, Error, invalid_input, message, not_configured, rejected};
 use serde::Deserialize;
 
-use crate::api::{Api, Call, answered, reading_token};
+use crate::api::{Api, Call, parse_response, reading_token};
 use crate::decimal::Decimal;
-use crate::family;
 use crate::host::Host;
+use crate::product_tree;
 use crate::raw;
 use crate::saved::{self, whole};
 use crate::settings;
@@ -35,7 +35,7 @@ pub(crate) fn price_items<H: Host>(
     let terms = Terms::of(context)?;
     let key_fields = settings::key_fields(context);
     let saved = saved::read(raw, &key_fields)?;
-    let family = family::link(&saved, whole(&association.vendor_product))?;
+    let family = product_tree::link(&saved, whole(&association.vendor_product))?;
     let products = raw::raw_products(raw)?;
     let same = items.len() == family.order.len()
         && items
@@ -51,13 +51,13 @@ pub(crate) fn price_items<H: Host>(
     let mut asked: BTreeMap<(u64, String), Money> = BTreeMap::new();
     let mut prices = Vec::with_capacity(items.len());
     for place in &family.order {
-        let content = family.content[*place];
-        let amount = match known.get(&content) {
+        let content_source = family.content_source[*place];
+        let amount = match known.get(&content_source) {
             Some(amount) => amount.clone(),
             None => {
-                let product = raw::without(products[content], &["thumbnail", "thumbnail_url", "price"])?;
+                let product = raw::without(products[content_source], &["thumbnail", "thumbnail_url", "price"])?;
                 let question =
-                    (saved.products[content].catalogue_id.0, format!("{{\"configured_product\":{product}}}"));
+                    (saved.products[content_source].catalogue_id.0, format!("{{\"configured_product\":{product}}}"));
                 let amount = match asked.get(&question) {
                     Some(amount) => amount.clone(),
                     None => {
@@ -66,7 +66,7 @@ pub(crate) fn price_items<H: Host>(
                         amount
                     }
                 };
-                known.insert(content, amount.clone());
+                known.insert(content_source, amount.clone());
                 amount
             }
         };
@@ -91,7 +91,7 @@ fn ask<H: Host>(host: &mut H, context: &Context, catalogue_id: u64, body: String
 
 /// The country as Expivi takes it, in lower case: the merchant's, else the one that is delivered to.
 fn country(context: &Context) -> Option<String> {
-    if !settings::is_on(context, "send-country") {
+    if !settings::is_enabled(context, "send-country") {
         return None;
     }
     let country = context.text("locale-country").or(context.country.as_deref())?;
@@ -132,7 +132,7 @@ impl Terms {
     /// as in 12.340000000000001, is rounded off; other amounts that money cannot hold are refused.
     fn amount(&self, reply: &[u8], context: &Context) -> Result<Money, Error> {
         let unusable = || rejected(message("price-unusable", "Expivi's answer holds no price that can be used.", &[]));
-        let reply: Reply<'_> = answered(reply).map_err(|_| unusable())?;
+        let reply: Reply<'_> = parse_response(reply).map_err(|_| unusable())?;
         // A number, or one in quotes: the text between them is the same.
         let text = reply.price.ok_or_else(unusable)?.get().trim_matches('"');
         let price = Decimal::parse(text).filter(|price| !price.is_negative()).ok_or_else(unusable)?;

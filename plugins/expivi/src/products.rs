@@ -7,16 +7,16 @@ use cartwright_plugin::types::Context;
 use cartwright_plugin::{ContextExt, Error, message, rejected};
 use serde::Deserialize;
 
-use crate::api::{Api, Call, Token, answered, reading_token};
+use crate::api::{Api, Call, Token, parse_response, reading_token};
 use crate::host::Host;
 use crate::settings::{SERVER_TOKEN, VIEWER_TOKEN};
 
 /// The most products that one search gives; more words find fewer.
-const MOST_FOUND: usize = 200;
+const MAX_SEARCH_RESULTS: usize = 200;
 
 /// A JSON:API list.
 #[derive(Deserialize)]
-struct Catalogue<'a> {
+struct Catalog<'a> {
     #[serde(borrow)]
     data: Vec<Resource<'a>>,
 }
@@ -43,14 +43,14 @@ pub(crate) fn search<H: Host>(host: &mut H, context: &Context, text: &str) -> Re
     let products = read(&reply)?
         .into_iter()
         .filter(|product| product.id.contains(&wanted) || product.title.to_lowercase().contains(&wanted));
-    Ok(PageOfProducts { products: products.take(MOST_FOUND).collect(), cursor: None })
+    Ok(PageOfProducts { products: products.take(MAX_SEARCH_RESULTS).collect(), cursor: None })
 }
 
 fn read(reply: &[u8]) -> Result<Vec<Product>, Error> {
-    let catalogue: Catalogue<'_> = answered(reply).map_err(|error| {
+    let catalog: Catalog<'_> = parse_response(reply).map_err(|error| {
         rejected(message("catalogue-unreadable", format!("Expivi's catalogue cannot be read: {error}."), &[]))
     })?;
-    let products = catalogue.data.into_iter().map(|resource| {
+    let products = catalog.data.into_iter().map(|resource| {
         let id = resource.id.to_string();
         let name = resource.attributes.and_then(|attributes| attributes.name.0).map(|name| name.to_string());
         Product { title: name.unwrap_or_else(|| id.clone()), id, thumbnail: None }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::saved::{MAX_PRODUCTS, is_list, unreadable};
 
 /// A configuration to start the viewer from.
-pub(crate) struct Reopened {
+pub(crate) struct ReopenConfiguration {
     /// The configuration without its pictures.
     pub(crate) json: String,
     /// The id of the saved bundle, where it has one.
@@ -16,12 +16,12 @@ pub(crate) struct Reopened {
 }
 
 /// A text as JSON.
-pub(crate) fn quoted(text: &str) -> String {
+pub(crate) fn json_string(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
 fn object<'a>(members: impl Iterator<Item = (&'a str, String)>) -> String {
-    let members: Vec<String> = members.map(|(name, json)| format!("{}:{json}", quoted(name))).collect();
+    let members: Vec<String> = members.map(|(name, json)| format!("{}:{json}", json_string(name))).collect();
     format!("{{{}}}", members.join(","))
 }
 
@@ -72,7 +72,7 @@ pub(crate) fn bundle_uuid(raw: &[u8], products: &[&RawValue]) -> Result<Option<S
 }
 
 /// What the viewer starts from again, in the envelope that it was saved in.
-pub(crate) fn reopened(raw: &[u8]) -> Result<Reopened, Error> {
+pub(crate) fn reopened(raw: &[u8]) -> Result<ReopenConfiguration, Error> {
     // Read as strictly as before it was stored: another version of this plugin may have stored it.
     crate::saved::read(raw, &[])?;
     let products = raw_products(raw)?;
@@ -81,12 +81,12 @@ pub(crate) fn reopened(raw: &[u8]) -> Result<Reopened, Error> {
         products.iter().map(|product| without(product, &["thumbnail"])).collect::<Result<_, Error>>()?;
     let list = format!("[{}]", products.join(","));
     if is_list(raw) {
-        return Ok(Reopened { json: list, bundle_uuid });
+        return Ok(ReopenConfiguration { json: list, bundle_uuid });
     }
     let Members(members) = json::read(raw).map_err(unreadable)?;
     let json = object(members.iter().map(|(Name(name), value)| {
         let json = if name == "configured_products" { list.clone() } else { with_null(name, value.get()).to_owned() };
         (name.as_ref(), json)
     }));
-    Ok(Reopened { json, bundle_uuid })
+    Ok(ReopenConfiguration { json, bundle_uuid })
 }

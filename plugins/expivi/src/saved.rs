@@ -5,14 +5,14 @@
 //! `price` and `price_fields` are not read at all.
 
 mod attribute;
-mod written;
+mod display_value;
 
 use cartwright_plugin::json::{self, Code, List, Optional, Problem, RawValue, Text};
 use cartwright_plugin::{Error, invalid_input, message};
 use serde::{Deserialize, Deserializer};
 
 pub(crate) use attribute::Attribute;
-pub(crate) use written::Written;
+pub(crate) use display_value::DisplayValue;
 
 /// Maximum number of configured products of one configuration.
 pub(crate) const MAX_PRODUCTS: usize = 100;
@@ -141,7 +141,7 @@ pub(crate) fn read<'a>(raw: &'a [u8], key_fields: &[&str]) -> Result<Saved<'a>, 
     let List(products) = products.map_err(unreadable)?;
     let mut saved = Saved { products, in_envelope };
     if saved.products.is_empty() {
-        return Err(refused(saved.path_of_list(), "it holds no configured product"));
+        return Err(invalid(saved.path_of_list(), "it holds no configured product"));
     }
     let list = saved.path_of_list();
     for (place, product) in saved.products.iter_mut().enumerate() {
@@ -169,7 +169,7 @@ pub(crate) fn is_list(raw: &[u8]) -> bool {
 }
 
 /// The saved configuration is wrong at this path.
-pub(crate) fn refused(path: impl Into<String>, problem: &str) -> Error {
+pub(crate) fn invalid(path: impl Into<String>, problem: &str) -> Error {
     unreadable(Problem::new(path, problem))
 }
 

@@ -103,7 +103,7 @@ pub(crate) fn item(product: &str) -> Item {
 }
 
 /// The field and message key of an error about input or settings.
-pub(crate) fn blamed<T: std::fmt::Debug>(result: Result<T, Error>) -> (String, String) {
+pub(crate) fn error_field<T: std::fmt::Debug>(result: Result<T, Error>) -> (String, String) {
     match result {
         Err(Error::InvalidInput(issue) | Error::NotConfigured(issue)) => (issue.field, issue.message.key),
         other => panic!("expected an error about a field, got {other:?}"),
@@ -111,7 +111,7 @@ pub(crate) fn blamed<T: std::fmt::Debug>(result: Result<T, Error>) -> (String, S
 }
 
 /// What a cart keeps of an item.
-pub(crate) fn kept(item: &Item) -> ItemReference {
+pub(crate) fn item_reference(item: &Item) -> ItemReference {
     ItemReference {
         index: 0,
         id: item.id.clone(),
@@ -128,7 +128,7 @@ pub(crate) struct FakeHost {
     pub(crate) answer: Answer,
     pub(crate) requests: Vec<Request>,
     pub(crate) outcomes: Vec<Outcome>,
-    pub(crate) slept: Vec<u32>,
+    pub(crate) sleeps: Vec<u32>,
     pub(crate) woken: Woken,
     pub(crate) blob: Vec<u8>,
     pub(crate) order: Option<Order>,
@@ -140,7 +140,7 @@ impl FakeHost {
             answer: Box::new(answer),
             requests: Vec::new(),
             outcomes: Vec::new(),
-            slept: Vec::new(),
+            sleeps: Vec::new(),
             woken: Woken::Elapsed,
             blob: Vec::new(),
             order: None,
@@ -148,7 +148,7 @@ impl FakeHost {
     }
 
     /// The JSON body of a request.
-    pub(crate) fn sent(&self, index: usize) -> serde_json::Value {
+    pub(crate) fn sent_body(&self, index: usize) -> serde_json::Value {
         match &self.requests[index].body {
             BytesSource::Inline(bytes) => serde_json::from_slice(bytes).unwrap(),
             BytesSource::Stored(digest) => panic!("stored {digest}"),
@@ -173,7 +173,7 @@ impl Host for FakeHost {
     }
 
     fn sleep(&mut self, seconds: u32) -> Woken {
-        self.slept.push(seconds);
+        self.sleeps.push(seconds);
         self.woken
     }
 

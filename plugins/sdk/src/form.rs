@@ -1,8 +1,8 @@
 //! A short way to write the fields of a settings form.
 
+use crate::constructors::message;
 use crate::strategy::{Choice, ChoiceSource, Condition, Field};
 use crate::types::SettingValue;
-use crate::words::message;
 
 /// A field of a kind (see the WIT's `field.kind`), with its English label: optional, private, the same for all products, without
 /// a default. [`FieldExt`] says more about it.
@@ -46,7 +46,7 @@ pub trait FieldExt: Sized {
     /// What to enter and where to find it.
     fn help(self, text: &str) -> Self;
     /// It is shown in this group.
-    fn in_group(self, group: &str) -> Self;
+    fn group(self, group: &str) -> Self;
     /// It must have a value while it is enabled.
     fn required(self) -> Self;
     /// Its value is shown on the shop's pages.
@@ -72,7 +72,7 @@ pub trait FieldExt: Sized {
     /// The vendor may push it through a webhook.
     fn vendor_may_push(self) -> Self;
     /// A secret that may be sent to this host: a name, or `"setting:<field>"`.
-    fn sent_to(self, host: &str) -> Self;
+    fn outbound_host(self, host: &str) -> Self;
 }
 
 impl FieldExt for Field {
@@ -81,7 +81,7 @@ impl FieldExt for Field {
         self
     }
 
-    fn in_group(mut self, group: &str) -> Self {
+    fn group(mut self, group: &str) -> Self {
         self.group = Some(group.to_owned());
         self
     }
@@ -126,7 +126,7 @@ impl FieldExt for Field {
         self
     }
 
-    fn sent_to(mut self, host: &str) -> Self {
+    fn outbound_host(mut self, host: &str) -> Self {
         self.hosts.push(host.to_owned());
         self
     }

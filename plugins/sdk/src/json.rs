@@ -54,7 +54,7 @@ use serde::de::{Deserialize, Deserializer, Error, IntoDeserializer, MapAccess, S
 /// A JSON value as it stands in the input, unread.
 pub use serde_json::value::RawValue;
 
-use crate::shortened;
+use crate::truncate;
 use crate::types::ByteRange;
 use objects::Objects;
 
@@ -85,7 +85,7 @@ impl Problem {
 
     /// The same problem, seen from the input that holds this part at `path`.
     pub fn within(mut self, path: &str) -> Self {
-        self.path = joined(path, &self.path);
+        self.path = join_path(path, &self.path);
         self
     }
 }
@@ -98,7 +98,7 @@ impl fmt::Display for Problem {
 
 impl std::error::Error for Problem {}
 
-fn joined(path: &str, rest: &str) -> String {
+fn join_path(path: &str, rest: &str) -> String {
     let dot = if path.is_empty() || rest.is_empty() || rest.starts_with('[') { "" } else { "." };
     format!("{path}{dot}{rest}")
 }
@@ -136,7 +136,7 @@ fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Problem> {
     value.map_err(|error| {
         let Problem { path, reason } = explain::<T>(text).unwrap_or_else(|| Problem::new("", plain(&error)));
         // Both may repeat what was sent, which may be megabytes.
-        Problem { path: shortened(&path, MAX_PROBLEM_CHARACTERS), reason: shortened(&reason, MAX_PROBLEM_CHARACTERS) }
+        Problem { path: truncate(&path, MAX_PROBLEM_CHARACTERS), reason: truncate(&reason, MAX_PROBLEM_CHARACTERS) }
     })
 }
 
@@ -155,7 +155,7 @@ fn explain<'a, T: Deserialize<'a>>(text: &'a str) -> Option<Problem> {
     ] {
         if let Some((member, _)) = reason.strip_prefix(prefix).and_then(|rest| rest.split_once('`')) {
             let path =
-                if path.ends_with(member) && prefix.starts_with("unknown") { path } else { joined(&path, member) };
+                if path.ends_with(member) && prefix.starts_with("unknown") { path } else { join_path(&path, member) };
             return Some(Problem { path, reason: short.to_owned() });
         }
     }
@@ -230,9 +230,9 @@ pub fn text_or_number<'de, D: Deserializer<'de>, T>(
     deserializer: D,
     make: impl FnOnce(Cow<'de, str>) -> Result<T, String>,
 ) -> Result<T, D::Error> {
-    struct Make<F>(F);
+    struct FromText<F>(F);
 
-    impl<'de, T, F: FnOnce(Cow<'de, str>) -> Result<T, String>> Visitor<'de> for Make<F> {
+    impl<'de, T, F: FnOnce(Cow<'de, str>) -> Result<T, String>> Visitor<'de> for FromText<F> {
         type Value = T;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -260,7 +260,7 @@ pub fn text_or_number<'de, D: Deserializer<'de>, T>(
         }
     }
 
-    deserializer.deserialize_any(Make(make))
+    deserializer.deserialize_any(FromText(make))
 }
 
 /// A text that people read: not empty, at most [`MAX_TEXT_BYTES`], without NUL. It may have lines. Borrowed where it holds no

@@ -9,7 +9,7 @@
 //! - [`exports`] with [`export_vendor!`] and [`export_order_hook!`]: the whole worlds, one trait for each exported interface;
 //! - [`field`], [`FieldExt`] and [`ContextExt`]: the settings form, and settings by name.
 //!
-//! [`json`] reads what came through a browser or an unsigned webhook; [`shortened`] and [`web_address`] make texts of others fit
+//! [`json`] reads what came through a browser or an unsigned webhook; [`truncate`] and [`normalize_url`] make texts of others fit
 //! to be handed on.
 //!
 //! ```no_run
@@ -46,19 +46,19 @@
 // The generated code names this crate by its own name.
 extern crate self as cartwright_plugin;
 
+mod constructors;
 mod context;
 mod form;
 pub mod json;
 mod request;
 mod text;
-mod words;
 
-pub use context::ContextExt;
-pub use form::{FieldExt, field, heading, select};
-pub use text::{shortened, web_address};
-pub use words::{
+pub use constructors::{
     identity, internal, invalid_input, message, not_configured, outage, rejected, remember, strategy_identity,
 };
+pub use context::ContextExt;
+pub use form::{FieldExt, field, heading, select};
+pub use text::{normalize_url, truncate};
 
 /// The generated bindings. [`exports`] and [`types`] are the doors to it.
 #[doc(hidden)]
@@ -161,7 +161,7 @@ pub trait OrderHook {
 
 impl exports::orders::Event {
     /// What this plugin asked to remember about the order under this name.
-    pub fn remembers(&self, name: &str) -> Option<&str> {
+    pub fn remembered(&self, name: &str) -> Option<&str> {
         self.remembered.iter().find(|text| text.name == name).map(|text| text.value.as_str())
     }
 }

@@ -1,8 +1,8 @@
 //! A short way to write http requests and to read what came back.
 
+use crate::constructors::{message, outage, rejected};
 use crate::http::{Auth, Body, NamedSecret, Repeat, Request, Response, send};
 use crate::types::{BytesSource, Error};
-use crate::words::{message, outage, rejected};
 
 impl Request {
     /// A request that reads: it may be sent again.
@@ -19,7 +19,7 @@ impl Request {
         }
     }
 
-    /// A request that sends JSON. It is never sent again, unless it is [`keyed`](Self::keyed).
+    /// A request that sends JSON. It is never sent again, unless it is [`idempotency_key`](Self::idempotency_key).
     pub fn post_json(url: impl Into<String>, body: Vec<u8>) -> Self {
         let request = Self {
             method: "POST".to_owned(),
@@ -55,13 +55,13 @@ impl Request {
     }
 
     /// With a header that holds an identifier by which the other side knows the request again: it may be sent again.
-    pub fn keyed(mut self, header: &str, key: &str) -> Self {
+    pub fn idempotency_key(mut self, header: &str, key: &str) -> Self {
         self.repeat = Repeat::Keyed;
         self.header(header, key)
     }
 
     /// Puts a successful answer's body into the document store.
-    pub fn stored(mut self) -> Self {
+    pub fn store_body(mut self) -> Self {
         self.store_body = true;
         self
     }
@@ -69,7 +69,7 @@ impl Request {
     /// Sends it.
     ///
     /// # Errors
-    /// See the WIT's `http.send`. An answer of any status is no error; see [`Response::successful`].
+    /// See the WIT's `http.send`. An answer of any status is no error; see [`Response::require_success`].
     pub fn send(&self) -> Result<Response, Error> {
         send(self)
     }
@@ -94,7 +94,7 @@ impl Response {
     /// # Errors
     /// `unavailable` for 408, 429 and 5xx, with the time that the other side gave; `rejected` for every other status. `who` is
     /// named in the text.
-    pub fn successful(self, who: &str) -> Result<Self, Error> {
+    pub fn require_success(self, who: &str) -> Result<Self, Error> {
         match self.status {
             200..300 => Ok(self),
             408 | 429 | 500.. => {

@@ -10,7 +10,7 @@ use unicode_segmentation::UnicodeSegmentation;
 /// assert_eq!(shortened("mesh is open\r\n  at part 7", 100), "mesh is open at part 7");
 /// assert_eq!(shortened("👨‍👩‍👧‍👦👨‍👩‍👧‍👦", 1), "👨‍👩‍👧‍👦…");
 /// ```
-pub fn shortened(text: &str, max_characters: usize) -> String {
+pub fn truncate(text: &str, max_characters: usize) -> String {
     let words = text.split(|character: char| character.is_whitespace() || character.is_control());
     let mut line = String::new();
     for word in words.filter(|word| !word.is_empty()) {
@@ -36,7 +36,7 @@ pub fn shortened(text: &str, max_characters: usize) -> String {
 /// assert_eq!(web_address("https://cdn.example/größe 1.png").as_deref(), Some("https://cdn.example/gr%C3%B6%C3%9Fe%201.png"));
 /// assert_eq!(web_address("data:image/png;base64,AAAA"), None);
 /// ```
-pub fn web_address(text: &str) -> Option<String> {
+pub fn normalize_url(text: &str) -> Option<String> {
     let text = text.trim();
     if text.chars().any(char::is_control) {
         return None;
@@ -65,12 +65,12 @@ mod tests {
 
     #[test]
     fn a_text_is_cut_between_two_characters_and_says_so() {
-        assert_eq!(shortened("abc", 3), "abc");
-        assert_eq!(shortened("abcd", 3), "abc…");
+        assert_eq!(truncate("abc", 3), "abc");
+        assert_eq!(truncate("abcd", 3), "abc…");
         // A flag, a letter with its accent and a line end are one each.
-        assert_eq!(shortened("🇧🇪🇧🇪", 1), "🇧🇪…");
-        assert_eq!(shortened("e\u{301}e\u{301}", 1), "e\u{301}…");
-        assert_eq!(shortened("a\0b\tc\r\nd", 9), "a b c d");
+        assert_eq!(truncate("🇧🇪🇧🇪", 1), "🇧🇪…");
+        assert_eq!(truncate("e\u{301}e\u{301}", 1), "e\u{301}…");
+        assert_eq!(truncate("a\0b\tc\r\nd", 9), "a b c d");
     }
 
     #[test]
@@ -87,7 +87,7 @@ mod tests {
             ("https://cdn.example/a\nb", None),
             ("", None),
         ] {
-            assert_eq!(web_address(text).as_deref(), address, "{text:?}");
+            assert_eq!(normalize_url(text).as_deref(), address, "{text:?}");
         }
     }
 }

@@ -42,7 +42,7 @@ pub fn diagnoses(context: &Context, digest: impl FnOnce(&[u8]) -> Result<Vec<u8>
         detail: match hashed {
             Some(Ok(digest)) if digest.len() == 16 => None,
             Some(Ok(_)) => Some(message("hash-failed", "The host gave a digest of another length.", &[])),
-            Some(Err(error)) => Some(message("hash-failed", format!("The host refused: {}.", words(&error)), &[])),
+            Some(Err(error)) => Some(message("hash-failed", format!("The host refused: {}.", error_text(&error)), &[])),
             None => Some(message("hash-not-tried", "Not tried: there is no secret.", &[])),
         },
     };
@@ -56,7 +56,7 @@ pub fn diagnoses(context: &Context, digest: impl FnOnce(&[u8]) -> Result<Vec<u8>
     vec![form, secret, hash, connection]
 }
 
-fn words(error: &Error) -> String {
+fn error_text(error: &Error) -> String {
     match error {
         Error::InvalidInput(issue) | Error::NotConfigured(issue) => issue.message.text.clone(),
         Error::Unavailable(outage) => outage.detail.clone(),
@@ -70,7 +70,7 @@ fn words(error: &Error) -> String {
 mod tests {
     use super::*;
     use crate::fields::{INTEGRATION_ID, SCRIPT_URL};
-    use crate::fixtures::{context, context_with};
+    use crate::testing::{context, context_with};
 
     fn passed(diagnoses: &[Diagnosis]) -> Vec<bool> {
         diagnoses.iter().map(|diagnosis| diagnosis.passed).collect()

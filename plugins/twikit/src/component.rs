@@ -5,7 +5,7 @@ use cartwright_plugin::types::{Association, Context, FieldIssue, Item, Price, Se
 use cartwright_plugin::{Error, order_book};
 
 use crate::Twikit;
-use crate::ports::{Host, Imports};
+use crate::host::{Host, Imports};
 
 impl plugin::Guest for Twikit {
     fn describe() -> plugin::Identity {

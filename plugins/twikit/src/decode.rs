@@ -10,7 +10,7 @@
 use cartwright_plugin::exports::configuration::Decoded;
 use cartwright_plugin::json::{self, Code, Name, Problem, RawValue};
 use cartwright_plugin::types::{Association, Context, Item, Message, PriceSource, Thumbnail, Unverified};
-use cartwright_plugin::{Error, invalid_input, message, not_configured, rejected, web_address};
+use cartwright_plugin::{Error, invalid_input, message, normalize_url, not_configured, rejected};
 use serde::Deserialize;
 
 use crate::identifiers::ConfigurationId;
@@ -38,7 +38,7 @@ struct Variation<'a> {
 
 /// Decodes one configuration.
 pub fn decode(context: &Context, association: &Association, raw: &[u8]) -> Result<Decoded, Error> {
-    let saved: Saved<'_> = json::read(raw).map_err(wrong)?;
+    let saved: Saved<'_> = json::read(raw).map_err(invalid)?;
     let configuration = saved.configuration_id.0;
     let named = saved.variation.as_ref().map(|variation| variation.sku.as_str());
     let (sku, unverified) = choose_sku(Settings(context).unverified_sku(), association, named)?;
@@ -70,7 +70,7 @@ fn preview(raw: &[u8], url: Option<&RawValue>) -> (Option<Thumbnail>, Option<Mes
         return (json::range(raw, inner).map(Thumbnail::InPayload), None);
     }
     let text = json::read_part(url).ok().map(|Name(text)| text);
-    let address = text.and_then(|text| web_address(&text)).filter(|address| page_origin(address).is_some());
+    let address = text.and_then(|text| normalize_url(&text)).filter(|address| page_origin(address).is_some());
     match address {
         Some(address) => (Some(Thumbnail::Url(address)), None),
         None => {
@@ -123,7 +123,7 @@ pub fn no_allowed_skus() -> Message {
     message("no-allowed-skus", text, &[])
 }
 
-fn wrong(problem: Problem) -> Error {
+fn invalid(problem: Problem) -> Error {
     let text = format!("The saved configuration cannot be read: {problem}.");
     let path = problem.path.clone();
     invalid_input(problem.path, message("configuration-unreadable", text, &[("path", &path)]))

@@ -7,20 +7,20 @@ use cartwright_plugin::exports::orders::{Event, Next};
 use cartwright_plugin::types::{BytesSource, Context, Document, Outcome};
 use cartwright_plugin::{Error, http, message, not_configured};
 
-use crate::answers::{Answer, Code};
 use crate::fields::PAYLOAD_SECRET;
+use crate::host::Host;
 use crate::identifiers::Configured;
 use crate::ledger::{self, Ledger};
 use crate::payload::{Data, ExportPayload, export_body};
-use crate::ports::Host;
 use crate::release::{is_still_wanted, request};
+use crate::responses::{Code, TwikitResponse};
 use crate::settings::Settings;
 
 /// Twikit makes the files while the request is out.
 const TIMEOUT_MS: u32 = 300_000;
 /// No answer with a result code is longer than this. Shorter bodies are looked at before they count as a file; longer ones are not
 /// read, so that a file of any size passes by the plugin's memory.
-const LONGEST_ANSWER: u64 = 64 << 10;
+const MAX_RESPONSE_BYTES: u64 = 64 << 10;
 
 /// Fetches the file of each line.
 pub fn fetch(
@@ -41,7 +41,7 @@ pub fn fetch(
             )
         };
         // Not again by another event. The same event again means that a person restarted it, and decided.
-        if ledger.unsure(&line.id).is_some_and(|unsure| unsure != event.id) {
+        if ledger.unknown_export(&line.id).is_some_and(|unsure| unsure != event.id) {
             let text = "not asked for again, because it is not known whether Twikit created an order the last time.";
             host.emit(Outcome::Note(say("export-unsure", text.to_owned())))?;
             continue;
@@ -61,7 +61,7 @@ pub fn fetch(
         }
         let response = host.send(request(url.clone(), body, TIMEOUT_MS, http::Repeat::Never, true))?;
         match judge(host, response)? {
-            Fetched::File(digest) => {
+            ExportResult::File(digest) => {
                 host.emit(Outcome::Document(Document {
                     line: Some(line.id.clone()),
                     kind: "production-file".to_owned(),
@@ -71,20 +71,20 @@ pub fn fetch(
                 }))?;
                 ledger::remember_exported(host, line)?;
             }
-            Fetched::WrongSecret(text) => {
+            ExportResult::WrongSecret(text) => {
                 return Err(not_configured(
                     PAYLOAD_SECRET,
                     say("hash-refused", format!("Check the payload secret. {text}")),
                 ));
             }
-            Fetched::Refused(text) => {
+            ExportResult::Refused(text) => {
                 host.emit(Outcome::NeedsMerchant(say(
                     "export-refused",
                     format!("Twikit gave no production file. {text}"),
                 )))?;
             }
-            Fetched::Unsure(text) => {
-                ledger::remember_unsure(host, &line.id, &event.id)?;
+            ExportResult::Unknown(text) => {
+                ledger::remember_unknown_export(host, &line.id, &event.id)?;
                 let text = format!(
                     "no production file came, and Twikit may have created an order for it. {text}. Ask Twikit before it is \
                      tried again."
@@ -96,44 +96,44 @@ pub fn fetch(
     Ok(Next::Done)
 }
 
-enum Fetched {
+enum ExportResult {
     File(String),
     WrongSecret(String),
     Refused(String),
-    Unsure(String),
+    Unknown(String),
 }
 
 /// "If all goes well, you will receive a response with http status 200. The body of the response will contain a ZIP file.
 /// For all other failure paths the http status code will not be 200."
-fn judge(host: &mut dyn Host, response: http::Response) -> Result<Fetched, Error> {
+fn judge(host: &mut dyn Host, response: http::Response) -> Result<ExportResult, Error> {
     let status = response.status;
     let body = match response.body {
         http::Body::Stored(stored) if status == 200 => {
             let kind = stored.media_type.as_deref().unwrap_or("").to_ascii_lowercase();
             let is_text = kind.starts_with("text/") || kind.contains("json");
-            if stored.length > LONGEST_ANSWER && !is_text {
-                return Ok(Fetched::File(stored.digest));
+            if stored.length > MAX_RESPONSE_BYTES && !is_text {
+                return Ok(ExportResult::File(stored.digest));
             }
             let bytes = host.read(&stored.digest)?;
             // A ZIP file begins with the signature of its first entry, or of its end when it holds none.
             if bytes.starts_with(b"PK\x03\x04") {
-                return Ok(Fetched::File(stored.digest));
+                return Ok(ExportResult::File(stored.digest));
             }
             bytes
         }
         http::Body::Stored(stored) => host.read(&stored.digest)?,
         http::Body::Inline(bytes) => bytes,
     };
-    Ok(match Answer::read(&body) {
-        Some(Answer { code: Code::HashEmpty | Code::HashMismatch, text }) => Fetched::WrongSecret(text),
+    Ok(match TwikitResponse::read(&body) {
+        Some(TwikitResponse { code: Code::HashEmpty | Code::HashMismatch, text }) => ExportResult::WrongSecret(text),
         // 0 says nothing, 1 and 2 say that there is an order and yet no file came.
-        Some(Answer { code: Code::Created | Code::CreatedUnhealthy, text }) => Fetched::Unsure(text),
-        Some(Answer { code: Code::Unexpected | Code::Other(_), text }) if status >= 500 || status == 200 => {
-            Fetched::Unsure(format!("It answered {status}, {text}"))
+        Some(TwikitResponse { code: Code::Created | Code::CreatedUnhealthy, text }) => ExportResult::Unknown(text),
+        Some(TwikitResponse { code: Code::Unexpected | Code::Other(_), text }) if status >= 500 || status == 200 => {
+            ExportResult::Unknown(format!("It answered {status}, {text}"))
         }
-        Some(Answer { text, .. }) => Fetched::Refused(text),
-        None if (400..500).contains(&status) && status != 408 => Fetched::Refused(format!("It answered {status}")),
-        None => Fetched::Unsure(format!("It answered {status} with something else")),
+        Some(TwikitResponse { text, .. }) => ExportResult::Refused(text),
+        None if (400..500).contains(&status) && status != 408 => ExportResult::Refused(format!("It answered {status}")),
+        None => ExportResult::Unknown(format!("It answered {status} with something else")),
     })
 }
 

@@ -34,7 +34,7 @@ pub const SUCCESS_PAGE: &str = "success-page";
 /// What becomes of a SKU that only the browser names.
 pub const UNVERIFIED_SKU: &str = "unverified-sku";
 /// Have Twikit produce, or fetch the production file.
-pub const FULFILMENT: &str = "fulfilment";
+pub const FULFILLMENT: &str = "fulfilment";
 /// Whom Twikit delivers to.
 pub const DELIVERY: &str = "delivery";
 /// Whom Twikit bills.
@@ -64,7 +64,7 @@ fn account() -> Vec<Field> {
                 "In the publisher, in your site's configuration. It is only hashed with what is sent, never sent itself.",
             )
             // What is hashed with it proves who sent it: it belongs to the address that this is sent to.
-            .sent_to("setting:api-url")
+            .outbound_host("setting:api-url")
             .required(),
         field(API_URL, "url", "API URL")
             .help("The documented address, unless Twikit gave you another one.")
@@ -146,12 +146,12 @@ fn production() -> Vec<Field> {
     let recipient = |name: &str, label: &str| {
         select(name, label, &[("shopper", "The shopper"), ("shop", "The shop")])
             .help("The shopper's address needs the grant \"personal-data\".")
-            .enabled_when(FULFILMENT, "order")
+            .enabled_when(FULFILLMENT, "order")
     };
     vec![
         heading("heading-production", "Production"),
         select(
-            FULFILMENT,
+            FULFILLMENT,
             "Production",
             &[("order", "Twikit produces and delivers"), ("export", "Fetch the production files")],
         )

@@ -2,7 +2,7 @@
 //!
 //! "Twikit will only process an order once. If you send two orders with the same identifier, they will be considered the same."
 //! Yet an order of the shop may reach Twikit in parts, when a line is held for approval and released later. So the first part
-//! goes under the order's own reference, and every later part under the reference of its first line followed by [`LATER`]:
+//! goes under the order's own reference, and every later part under the reference of its first line followed by [`LATER_PART_SUFFIX`]:
 //! stable however often it is sent, used by no other part (a line is in one part only), and not equal to the identifier that
 //! the line itself is sent with, since Twikit's code 9 may speak of both in one breath.
 //!
@@ -17,7 +17,7 @@ use serde::{Deserialize, Deserializer};
 use crate::ledger::Ledger;
 
 /// What stands behind a line's reference in the identifier of a later part.
-pub const LATER: &str = "~order";
+pub const LATER_PART_SUFFIX: &str = "~order";
 
 /// The largest whole number that a JavaScript number holds exactly, 2^53 - 1: nothing larger can have come from a page.
 const MAX_ID: u64 = (1 << 53) - 1;
@@ -66,7 +66,7 @@ pub fn configured_lines(order: &Order) -> Result<Vec<Configured<'_>>, Error> {
 /// The identifier of the part that these lines make.
 pub fn identifier_of(order: &Order, ledger: &Ledger, lines: &[Configured<'_>]) -> String {
     match lines.first() {
-        Some(first) if ledger.created(&order.reference) => format!("{}{LATER}", first.line.reference),
+        Some(first) if ledger.created(&order.reference) => format!("{}{LATER_PART_SUFFIX}", first.line.reference),
         _ => order.reference.clone(),
     }
 }
@@ -75,11 +75,11 @@ pub fn identifier_of(order: &Order, ledger: &Ledger, lines: &[Configured<'_>]) -
 pub type Find<'a> = &'a dyn Fn(&str) -> Result<Option<Order>, Error>;
 
 /// The order that an identifier belongs to.
-pub fn locate(identifier: &str, find: Find<'_>) -> Result<Option<Order>, Error> {
+pub fn find_order(identifier: &str, find: Find<'_>) -> Result<Option<Order>, Error> {
     if let Some(order) = find(identifier)? {
         return Ok(Some(order));
     }
-    match identifier.strip_suffix(LATER) {
+    match identifier.strip_suffix(LATER_PART_SUFFIX) {
         Some(line) => find(line),
         None => Ok(None),
     }
@@ -89,8 +89,8 @@ pub fn locate(identifier: &str, find: Find<'_>) -> Result<Option<Order>, Error> 
 /// does not show the vendor references yet, those that are released and in no part.
 pub fn lines_of<'a>(order: &'a Order, identifier: &str) -> Result<Vec<Configured<'a>>, Error> {
     let configured = configured_lines(order)?;
-    let among = |wanted: &dyn Fn(&OrderLine) -> bool| -> Vec<Configured<'a>> {
-        configured.iter().filter(|configured| wanted(configured.line)).copied().collect()
+    let among = |remaining_quantity: &dyn Fn(&OrderLine) -> bool| -> Vec<Configured<'a>> {
+        configured.iter().filter(|configured| remaining_quantity(configured.line)).copied().collect()
     };
     let own = among(&|line| line.reference == identifier);
     if !own.is_empty() {
@@ -105,7 +105,7 @@ pub fn lines_of<'a>(order: &'a Order, identifier: &str) -> Result<Vec<Configured
 
 /// Is there something to be produced of this order at all: it is released, and neither cancelled nor paid back in full? A refund
 /// by amount names no lines and is no cancellation; the order's payment is all that says so.
-pub fn is_to_be_produced(order: &Order) -> bool {
+pub fn is_producible(order: &Order) -> bool {
     order.released && !order.cancelled && !is_paid_back(order)
 }
 
@@ -115,7 +115,7 @@ pub fn is_paid_back(order: &Order) -> bool {
 }
 
 /// The lines for a person: reference and configuration.
-pub fn listed(lines: &[Configured<'_>]) -> String {
+pub fn line_list(lines: &[Configured<'_>]) -> String {
     let line = |line: &Configured<'_>| format!("{} (configuration {})", line.line.reference, line.configuration);
     lines.iter().map(line).collect::<Vec<_>>().join(", ")
 }

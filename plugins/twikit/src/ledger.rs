@@ -9,23 +9,23 @@ use cartwright_plugin::Error;
 use cartwright_plugin::types::{OrderLine, Outcome, RememberedText};
 use serde::{Deserialize, Serialize};
 
+use crate::host::Host;
 use crate::identifiers::Configured;
-use crate::ports::Host;
 
 const CREATED: &str = "created:";
 const ANSWERED: &str = "answered:";
 const VERIFIED: &str = "verified:";
 const EXPORTED: &str = "exported:";
-const UNSURE: &str = "unsure:";
+const UNKNOWN: &str = "unsure:";
 const ORDERED: &str = "ordered:";
 const PAID_BACK: &str = "paid-back:";
 
 /// A memory holds at most 4 kB; a large part is remembered in pieces.
-const MOST_BYTES: usize = 3 << 10;
+const MAX_MEMORY_BYTES: usize = 3 << 10;
 
 /// A line as it was given to Twikit.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Sent {
+pub struct SentLine {
     /// The order line's id.
     pub line: String,
     /// Its configuration.
@@ -35,10 +35,10 @@ pub struct Sent {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Piece {
+struct CreatedPart {
     identifier: String,
     personal: bool,
-    lines: Vec<Sent>,
+    lines: Vec<SentLine>,
 }
 
 /// The memories, read.
@@ -46,7 +46,7 @@ struct Piece {
 pub struct Ledger {
     memories: Vec<RememberedText>,
     created: Vec<String>,
-    sent: Vec<Sent>,
+    sent: Vec<SentLine>,
     sent_lines: BTreeSet<String>,
     personal: bool,
 }
@@ -57,7 +57,7 @@ impl Ledger {
         let mut ledger = Self { memories: remembered.to_vec(), ..Self::default() };
         for memory in remembered.iter().filter(|memory| memory.name.starts_with(CREATED)) {
             // Only this plugin writes it; what an older version wrote otherwise is not its own and is passed over.
-            let Ok(piece) = serde_json::from_str::<Piece>(&memory.value) else { continue };
+            let Ok(piece) = serde_json::from_str::<CreatedPart>(&memory.value) else { continue };
             ledger.created.push(piece.identifier);
             ledger.personal |= piece.personal;
             ledger.sent.extend(piece.lines);
@@ -74,12 +74,12 @@ impl Ledger {
     }
 
     /// The lines of orders that were created.
-    pub fn sent(&self) -> &[Sent] {
+    pub fn sent(&self) -> &[SentLine] {
         &self.sent
     }
 
     /// Was this line given to Twikit, as part of an order or for its file?
-    pub fn has(&self, line: &str) -> bool {
+    pub fn was_sent(&self, line: &str) -> bool {
         self.sent_lines.contains(line) || self.value(EXPORTED, line).is_some()
     }
 
@@ -99,8 +99,8 @@ impl Ledger {
     }
 
     /// The event during which fetching this line's file ended without anybody knowing how.
-    pub fn unsure(&self, line: &str) -> Option<&str> {
-        self.value(UNSURE, line)
+    pub fn unknown_export(&self, line: &str) -> Option<&str> {
+        self.value(UNKNOWN, line)
     }
 
     /// How many pieces of this line Twikit was told to make; none when that is not known.
@@ -110,16 +110,16 @@ impl Ledger {
     }
 
     /// The most pieces that this line was ever seen with.
-    fn ordered(&self, line: &OrderLine) -> u32 {
+    fn max_ordered_quantity(&self, line: &OrderLine) -> u32 {
         let known = self.count(ORDERED, &line.id).max(self.amount(&line.id));
         known.unwrap_or(0).max(line.cart_line.quantity)
     }
 
     /// How many pieces of this line are wanted after so many were paid back.
-    pub fn wanted(&self, line: &OrderLine, paid_back: u32) -> u32 {
+    pub fn remaining_quantity(&self, line: &OrderLine, paid_back: u32) -> u32 {
         let quantity = line.cart_line.quantity;
         // More than there are were taken off already, even when the line was not seen before.
-        let is_taken_off = quantity < self.ordered(line) || quantity < paid_back;
+        let is_taken_off = quantity < self.max_ordered_quantity(line) || quantity < paid_back;
         if is_taken_off { quantity } else { quantity - paid_back }
     }
 
@@ -145,20 +145,24 @@ pub fn remember_created(
     personal: bool,
     lines: &[Configured<'_>],
 ) -> Result<(), Error> {
-    let mut pieces: Vec<Vec<Sent>> = vec![Vec::new()];
+    let mut pieces: Vec<Vec<SentLine>> = vec![Vec::new()];
     let mut bytes = 0;
     for Configured { line, configuration } in lines {
         bytes += line.id.len() + 80;
-        if bytes > MOST_BYTES {
+        if bytes > MAX_MEMORY_BYTES {
             pieces.push(Vec::new());
             bytes = line.id.len() + 80;
         }
         if let Some(piece) = pieces.last_mut() {
-            piece.push(Sent { line: line.id.clone(), configuration: *configuration, amount: line.cart_line.quantity });
+            piece.push(SentLine {
+                line: line.id.clone(),
+                configuration: *configuration,
+                amount: line.cart_line.quantity,
+            });
         }
     }
     for (index, lines) in pieces.into_iter().enumerate() {
-        let piece = Piece { identifier: identifier.to_owned(), personal, lines };
+        let piece = CreatedPart { identifier: identifier.to_owned(), personal, lines };
         let value = serde_json::to_string(&piece).map_err(|error| Error::Internal(error.to_string()))?;
         host.emit(Outcome::Remember(RememberedText { name: format!("{CREATED}{identifier}#{index}"), value }))?;
     }
@@ -177,8 +181,8 @@ pub fn remember_exported(host: &mut dyn Host, line: &OrderLine) -> Result<(), Er
 }
 
 /// Remembers that nobody knows whether a line's file was ordered.
-pub fn remember_unsure(host: &mut dyn Host, line: &str, event: &str) -> Result<(), Error> {
-    host.emit(remember(UNSURE, line, event))
+pub fn remember_unknown_export(host: &mut dyn Host, line: &str, event: &str) -> Result<(), Error> {
+    host.emit(remember(UNKNOWN, line, event))
 }
 
 /// Remembers how many pieces a line has, when it never had so many.
@@ -208,8 +212,8 @@ fn remember(kind: &str, name: &str, value: &str) -> Outcome {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::fixtures::{FakeHost, line, order};
     use crate::identifiers::configured_lines;
+    use crate::testing::{FakeHost, line, order};
 
     #[test]
     fn a_large_order_is_remembered_in_pieces_that_fit() {
@@ -220,7 +224,7 @@ mod tests {
         assert!(remembered.len() > 1 && remembered.iter().all(|memory| memory.value.len() < 4096));
         let ledger = Ledger::new(&remembered);
         assert!(ledger.created("i:s:1") && ledger.personal() && ledger.sent().len() == 200);
-        assert!(order.lines.iter().all(|line| ledger.has(&line.id)));
+        assert!(order.lines.iter().all(|line| ledger.was_sent(&line.id)));
     }
 
     #[test]

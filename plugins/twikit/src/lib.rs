@@ -15,27 +15,27 @@
 //! Twikit's later API (OAuth 2.0, another host, `uuid` configurations) is another generation and another plugin.
 
 pub mod account;
-pub mod answers;
 mod component;
 pub mod decode;
 pub mod export;
 pub mod fields;
-#[cfg(test)]
-mod fixtures;
+pub mod host;
 pub mod identifiers;
 pub mod identity;
 pub mod ledger;
-pub mod notices;
 pub mod orders;
 pub mod page;
 pub mod payload;
 pub mod plan;
-pub mod ports;
 pub mod products;
 pub mod release;
+pub mod responses;
 pub mod settings;
+#[cfg(test)]
+mod testing;
 pub mod urls;
 pub mod verification;
+pub mod webhook_deliveries;
 pub mod webhooks;
 
 /// The component.

@@ -6,9 +6,9 @@ use cartwright_plugin::exports::orders::{Event, Kind, Next};
 use cartwright_plugin::types::{Context, Message, Outcome, Refund};
 use cartwright_plugin::{Error, message};
 
-use crate::identifiers::{Configured, configured_lines, is_paid_back, listed};
+use crate::host::Host;
+use crate::identifiers::{Configured, configured_lines, is_paid_back, line_list};
 use crate::ledger::{self, Ledger};
-use crate::ports::Host;
 use crate::release;
 
 /// Handles one event.
@@ -18,10 +18,10 @@ pub fn handle(host: &mut dyn Host, context: &Context, event: &Event, state: Opti
             Some(identifier) => release::confirm(host, event, identifier),
             None => release::release(host, context, event),
         },
-        Kind::Cancelled => too_late(host, event, None),
-        Kind::Refunded(refund) => too_late(host, event, Some(refund)),
-        Kind::Changed => changed(host, event),
-        Kind::Erase => erase(host, event),
+        Kind::Cancelled => note_too_late(host, event, None),
+        Kind::Refunded(refund) => note_too_late(host, event, Some(refund)),
+        Kind::Changed => note_change(host, event),
+        Kind::Erase => note_erasure(host, event),
         Kind::Placed | Kind::PartlyPaid | Kind::Paid => {
             remember_ordered(host, event, &Ledger::new(&event.remembered))?;
             Ok(Next::Done)
@@ -40,14 +40,14 @@ fn remember_ordered(host: &mut dyn Host, event: &Event, ledger: &Ledger) -> Resu
 }
 
 /// Says that a line was given to Twikit, or may have been: its part was named and no refusal was heard.
-fn was_given(ledger: &Ledger, Configured { line, .. }: &Configured<'_>) -> bool {
+fn was_sent(ledger: &Ledger, Configured { line, .. }: &Configured<'_>) -> bool {
     let pending = line.vendor_reference.as_deref().is_some_and(|identifier| ledger.answered(identifier) == 0);
-    ledger.has(&line.id) || ledger.unsure(&line.id).is_some() || pending
+    ledger.was_sent(&line.id) || ledger.unknown_export(&line.id).is_some() || pending
 }
 
 /// Twikit documents no way to cancel an order. A refund by amount names no lines: it concerns the order as a whole once all of it
 /// was paid back. Nobody needs to act where Twikit makes no more than is wanted.
-fn too_late(host: &mut dyn Host, event: &Event, refunded: Option<&Refund>) -> Result<Next, Error> {
+fn note_too_late(host: &mut dyn Host, event: &Event, refunded: Option<&Refund>) -> Result<Next, Error> {
     let ledger = Ledger::new(&event.remembered);
     let mut named: BTreeMap<&str, u32> = BTreeMap::new();
     for pieces in refunded.iter().flat_map(|refund| &refund.lines) {
@@ -63,16 +63,20 @@ fn too_late(host: &mut dyn Host, event: &Event, refunded: Option<&Refund>) -> Re
         if !whole && paid_back.is_none() {
             continue;
         }
-        let wanted = if whole || line.status == "cancelled" { 0 } else { ledger.wanted(line, paid_back.unwrap_or(0)) };
-        if was_given(&ledger, &configured) {
+        let remaining_quantity = if whole || line.status == "cancelled" {
+            0
+        } else {
+            ledger.remaining_quantity(line, paid_back.unwrap_or(0))
+        };
+        if was_sent(&ledger, &configured) {
             let sent = ledger.amount(&line.id);
-            if sent.is_none_or(|sent| sent > wanted) {
+            if sent.is_none_or(|sent| sent > remaining_quantity) {
                 let sent =
                     sent.map_or_else(|| "not known how many were sent".to_owned(), |sent| format!("{sent} sent"));
-                surplus.push(format!("{}: {sent}, {wanted} wanted now", listed(&[configured])));
-                certain |= ledger.has(&line.id);
+                surplus.push(format!("{}: {sent}, {remaining_quantity} wanted now", line_list(&[configured])));
+                certain |= ledger.was_sent(&line.id);
             }
-        } else if paid_back.is_some() && wanted == 0 && line.cart_line.quantity > 0 {
+        } else if paid_back.is_some() && remaining_quantity == 0 && line.cart_line.quantity > 0 {
             // A line that is held may be released much later.
             ledger::remember_paid_back(host, line)?;
         }
@@ -84,13 +88,13 @@ fn too_late(host: &mut dyn Host, event: &Event, refunded: Option<&Refund>) -> Re
             "Too late: pieces were {what} {when} to Twikit, which has no cancellation: {}. Tell Twikit how many shall be made.",
             surplus.join("; ")
         );
-        ask(host, message("too-late", text, &[("order", &event.order.reference)]))?;
+        ask_merchant(host, message("too-late", text, &[("order", &event.order.reference)]))?;
     }
     Ok(Next::Done)
 }
 
 /// Twikit documents no way to change an order.
-fn changed(host: &mut dyn Host, event: &Event) -> Result<Next, Error> {
+fn note_change(host: &mut dyn Host, event: &Event) -> Result<Next, Error> {
     let ledger = Ledger::new(&event.remembered);
     remember_ordered(host, event, &ledger)?;
     let now: BTreeMap<&str, Configured<'_>> =
@@ -106,7 +110,7 @@ fn changed(host: &mut dyn Host, event: &Event) -> Result<Next, Error> {
     if differs {
         let text = "The order's lines changed after they were given to Twikit, which has no call that changes an order. Tell \
                     Twikit what shall be made.";
-        ask(host, message("changed-too-late", text, &[("order", order)]))?;
+        ask_merchant(host, message("changed-too-late", text, &[("order", order)]))?;
     } else if ledger.personal() {
         let text = "The order changed after it was given to Twikit. If an address changed, tell Twikit: it has no call for it.";
         host.emit(Outcome::Note(message("changed-after-creation", text, &[("order", order)])))?;
@@ -115,18 +119,18 @@ fn changed(host: &mut dyn Host, event: &Event) -> Result<Next, Error> {
 }
 
 /// Twikit documents no way to have an order's personal data forgotten.
-fn erase(host: &mut dyn Host, event: &Event) -> Result<Next, Error> {
+fn note_erasure(host: &mut dyn Host, event: &Event) -> Result<Next, Error> {
     if Ledger::new(&event.remembered).personal() {
         let order = event.order.reference.as_str();
         let text = format!(
             "Twikit was given the shopper's address with the order {order} and has no call that erases it. Ask Twikit to."
         );
-        ask(host, message("erase-at-vendor", text, &[("order", order)]))?;
+        ask_merchant(host, message("erase-at-vendor", text, &[("order", order)]))?;
     }
     Ok(Next::Done)
 }
 
-fn ask(host: &mut dyn Host, message: Message) -> Result<(), Error> {
+fn ask_merchant(host: &mut dyn Host, message: Message) -> Result<(), Error> {
     host.emit(Outcome::NeedsMerchant(message))
 }
 

@@ -1,10 +1,10 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::answers::Code;
-use crate::fields::{BILLING, DELIVERY, FULFILMENT, INTEGRATION_ID, PAYLOAD_SECRET};
-use crate::fixtures::*;
-use crate::identifiers::LATER;
+use crate::fields::{BILLING, DELIVERY, FULFILLMENT, INTEGRATION_ID, PAYLOAD_SECRET};
+use crate::identifiers::LATER_PART_SUFFIX;
+use crate::responses::Code;
+use crate::testing::*;
 use cartwright_plugin::exports::orders::Later;
 use cartwright_plugin::http;
 use cartwright_plugin::types::*;
@@ -24,7 +24,7 @@ fn payload(host: &FakeHost, index: usize) -> Value {
 
 fn references(host: &FakeHost) -> Vec<(Option<&str>, &str)> {
     let mut named = Vec::new();
-    for outcome in &host.emitted {
+    for outcome in &host.outcomes {
         if let Outcome::VendorReference(reference) = outcome {
             named.push((reference.line.as_deref(), reference.reference.as_str()));
         }
@@ -34,11 +34,11 @@ fn references(host: &FakeHost) -> Vec<(Option<&str>, &str)> {
 
 #[test]
 fn a_released_order_is_sent_as_documented() {
-    let mut host = FakeHost::answering([answer(200, 1)]);
+    let mut host = FakeHost::with_responses([answer(200, 1)]);
     let event = released(vec![line("a", 7, 2), line("b", 8, 1)]);
     let next = run(&mut host, &event).unwrap();
     assert!(matches!(next, Next::Again(Later { state, .. }) if state == "confirm inst:shop:1001"));
-    let request = &host.sent[0];
+    let request = &host.requests[0];
     assert_eq!(request.url, "https://custom-integration-publisher.twikit.com/api/v1/orders/shop-7");
     assert_eq!((request.method.as_str(), request.repeat, request.store_body), ("POST", http::Repeat::Keyed, false));
     let payload = payload(&host, 0);
@@ -54,24 +54,24 @@ fn a_released_order_is_sent_as_documented() {
 
 #[test]
 fn the_bytes_that_are_hashed_are_the_bytes_that_are_sent() {
-    let mut host = FakeHost::answering([answer(200, 1)]);
+    let mut host = FakeHost::with_responses([answer(200, 1)]);
     let mut event = released(vec![line("a", 7, 2)]);
     event.order.delivery = Some(Address { city: "Liège \"\\/\u{2028}".into(), ..address("Zoë") });
     run(&mut host, &event).unwrap();
-    assert_eq!(host.digested.len(), 1);
+    assert_eq!(host.digest_inputs.len(), 1);
     let body = host.body(0);
-    assert_eq!(body["orderPayload"].as_str().unwrap().as_bytes(), host.digested[0]);
-    let length = host.digested[0].len() as u8;
+    assert_eq!(body["orderPayload"].as_str().unwrap().as_bytes(), host.digest_inputs[0]);
+    let length = host.digest_inputs[0].len() as u8;
     assert_eq!(body["hash"], format!("{length:02x}7d{}", "ab".repeat(14)));
 }
 
 #[test]
 fn the_lines_are_named_before_the_call_because_twikit_asks_during_it() {
-    let mut host = FakeHost::answering([answer(500, 0)]);
+    let mut host = FakeHost::with_responses([answer(500, 0)]);
     run(&mut host, &released(vec![line("a", 7, 2)])).unwrap_err();
     assert_eq!(references(&host), [(Some("a"), "inst:shop:1001")]);
     // After an answer that is asked for again nothing is said: the host takes it back.
-    assert_eq!(host.emitted.len(), 1);
+    assert_eq!(host.outcomes.len(), 1);
 }
 
 #[test]
@@ -80,12 +80,12 @@ fn an_order_without_configurations_is_not_sent() {
     let mut bare = line("a", 7, 1);
     bare.cart_line.item = None;
     assert!(matches!(run(&mut host, &released(vec![bare])).unwrap(), Next::Done));
-    assert!(host.sent.is_empty() && host.emitted.is_empty());
+    assert!(host.requests.is_empty() && host.outcomes.is_empty());
 }
 
 #[test]
 fn a_line_without_a_configuration_is_left_out() {
-    let mut host = FakeHost::answering([answer(200, 1)]);
+    let mut host = FakeHost::with_responses([answer(200, 1)]);
     let mut bare = line("b", 8, 1);
     bare.cart_line.item = None;
     run(&mut host, &released(vec![line("a", 7, 1), bare])).unwrap();
@@ -94,44 +94,44 @@ fn a_line_without_a_configuration_is_left_out() {
 
 #[test]
 fn a_created_order_is_in_production() {
-    let mut host = FakeHost::answering([answer(200, 1)]);
+    let mut host = FakeHost::with_responses([answer(200, 1)]);
     run(&mut host, &released(vec![line("a", 7, 2)])).unwrap();
     assert!(
-        host.emitted
+        host.outcomes
             .iter()
             .any(|outcome| matches!(outcome, Outcome::Production(p) if p.state == "queued" && p.line.is_none()))
     );
     assert!(
-        host.emitted.iter().any(|outcome| matches!(outcome, Outcome::LineStatus(s) if s.status == "in-production"))
+        host.outcomes.iter().any(|outcome| matches!(outcome, Outcome::LineStatus(s) if s.status == "in-production"))
     );
     assert_eq!(references(&host), [(Some("a"), "inst:shop:1001"), (None, "inst:shop:1001")]);
-    assert_eq!(host.asked(), [""; 0]);
+    assert_eq!(host.merchant_questions(), [""; 0]);
 }
 
 #[test]
 fn an_order_that_was_created_is_not_sent_again() {
-    let mut host = FakeHost::answering([answer(200, 1)]);
+    let mut host = FakeHost::with_responses([answer(200, 1)]);
     let mut event = released(vec![line("a", 7, 2)]);
     run(&mut host, &event).unwrap();
     event.remembered = host.remembered();
     assert!(matches!(run(&mut host, &event).unwrap(), Next::Done));
-    assert_eq!(host.sent.len(), 1);
+    assert_eq!(host.requests.len(), 1);
 }
 
 #[test]
 fn a_line_released_later_goes_under_an_identifier_of_its_own() {
-    let mut host = FakeHost::answering([answer(200, 1), answer(200, 1), answer(200, 1)]);
+    let mut host = FakeHost::with_responses([answer(200, 1), answer(200, 1), answer(200, 1)]);
     let held = OrderLine { released: false, ..line("b", 8, 1) };
     let mut event = released(vec![line("a", 7, 2), held, OrderLine { released: false, ..line("c", 9, 1) }]);
     run(&mut host, &event).unwrap();
     assert_eq!(payload(&host, 0)["items"].as_array().unwrap().len(), 1);
-    assert_eq!(host.noted(), ["lines-held"]);
+    assert_eq!(host.notes(), ["lines-held"]);
     for (index, id) in [(1, "b"), (2, "c")] {
         event.remembered = host.remembered();
         event.order.lines[index].released = true;
         run(&mut host, &event).unwrap();
         let payload = payload(&host, index);
-        assert_eq!(payload["identifier"], format!("inst:shop:1001:{id}{LATER}"));
+        assert_eq!(payload["identifier"], format!("inst:shop:1001:{id}{LATER_PART_SUFFIX}"));
         assert_eq!(payload["items"][0]["identifier"], format!("inst:shop:1001:{id}"));
         assert_eq!(payload["items"].as_array().unwrap().len(), 1);
     }
@@ -141,24 +141,24 @@ fn a_line_released_later_goes_under_an_identifier_of_its_own() {
 fn an_order_whose_lines_are_all_held_is_not_sent() {
     let mut host = FakeHost::default();
     run(&mut host, &released(vec![OrderLine { released: false, ..line("a", 7, 1) }])).unwrap();
-    assert!(host.sent.is_empty());
-    assert_eq!(host.noted(), ["lines-held"]);
+    assert!(host.requests.is_empty());
+    assert_eq!(host.notes(), ["lines-held"]);
 }
 
 type Change = fn(&mut Order);
 
 /// What an order may have become while its release waited.
-const NO_LONGER_PRODUCED: [Change; 3] =
+const NOT_PRODUCED: [Change; 3] =
     [|order| order.released = false, |order| order.cancelled = true, |order| order.payment = "refunded".into()];
 
 #[test]
 fn an_order_that_is_no_longer_to_be_produced_is_not_sent() {
-    for change in NO_LONGER_PRODUCED {
+    for change in NOT_PRODUCED {
         let mut host = FakeHost::default();
         let mut event = released(vec![line("a", 7, 1)]);
         change(&mut event.order);
         run(&mut host, &event).unwrap();
-        assert_eq!(host.noted(), ["no-longer-released"]);
+        assert_eq!(host.notes(), ["no-longer-released"]);
     }
 }
 
@@ -166,16 +166,16 @@ fn an_order_that_is_no_longer_to_be_produced_is_not_sent() {
 fn an_order_that_changed_while_its_release_waited_is_not_sent() {
     let lines: [Change; 2] =
         [|order| order.lines[0].released = false, |order| order.lines[0].status = "cancelled".into()];
-    for fulfilment in ["order", "export"] {
-        for change in NO_LONGER_PRODUCED.into_iter().chain(lines) {
+    for fulfillment in ["order", "export"] {
+        for change in NOT_PRODUCED.into_iter().chain(lines) {
             // The event was made before.
             let event = released(vec![line("a", 7, 1)]);
             let mut now = event.order.clone();
             change(&mut now);
             let mut host = FakeHost { now: Some(now), ..FakeHost::default() };
-            let next = handle(&mut host, &context_with(&[(FULFILMENT, fulfilment)]), &event, None).unwrap();
-            assert_eq!((next, host.noted()), (Next::Done, vec!["no-longer-released"]));
-            assert!(host.sent.is_empty());
+            let next = handle(&mut host, &context_with(&[(FULFILLMENT, fulfillment)]), &event, None).unwrap();
+            assert_eq!((next, host.notes()), (Next::Done, vec!["no-longer-released"]));
+            assert!(host.requests.is_empty());
         }
     }
 }
@@ -185,7 +185,7 @@ fn refunded(line: &str, quantity: u32) -> Kind {
 }
 
 /// Runs these events of an order with the line "a" of so many pieces, each with what the earlier ones remembered.
-fn story(host: &mut FakeHost, events: impl IntoIterator<Item = (Kind, u32)>) {
+fn run_events(host: &mut FakeHost, events: impl IntoIterator<Item = (Kind, u32)>) {
     for (kind, quantity) in events {
         let remembered = host.remembered();
         run(host, &Event { remembered, ..event(kind, order(vec![line("a", 7, quantity), line("b", 8, 1)])) }).unwrap();
@@ -208,17 +208,17 @@ fn what_a_refund_leaves_of_a_line_is_sent() {
         (vec![(refunded("a", 2), 2)], None),
         (vec![(Kind::Placed, 2), (refunded("a", 2), 0)], None),
     ] {
-        let mut host = FakeHost::answering([answer(200, 1)]);
+        let mut host = FakeHost::with_responses([answer(200, 1)]);
         let quantity = events.last().unwrap().1;
         let shown = format!("{events:?}");
-        story(&mut host, events);
-        assert_eq!(host.asked(), [""; 0], "{shown}");
-        story(&mut host, [(Kind::Paid, quantity), (Kind::Released, quantity)]);
+        run_events(&mut host, events);
+        assert_eq!(host.merchant_questions(), [""; 0], "{shown}");
+        run_events(&mut host, [(Kind::Paid, quantity), (Kind::Released, quantity)]);
         let mut items: Vec<Value> = payload(&host, 0)["items"].as_array().unwrap().clone();
         items.retain(|item| item["configurationId"] == 7);
         assert_eq!(items.first().map(|item| item["amount"].as_u64().unwrap()), amount, "{shown}");
-        let noted = if amount.is_none() && quantity > 0 { vec!["lines-paid-back"] } else { Vec::new() };
-        assert_eq!(host.noted(), noted, "{shown}");
+        let notes = if amount.is_none() && quantity > 0 { vec!["lines-paid-back"] } else { Vec::new() };
+        assert_eq!(host.notes(), notes, "{shown}");
     }
 }
 
@@ -233,9 +233,9 @@ fn a_refund_asks_only_when_twikit_makes_more_than_is_wanted() {
         (5, 1, 4, 1, None),
         (4, 2, 2, 2, None),
     ] {
-        let mut host = FakeHost::answering([answer(200, 1)]);
-        story(&mut host, [(Kind::Placed, placed), (Kind::Released, released), (refunded("a", refund), left)]);
-        let said = host.emitted.iter().find_map(|outcome| match outcome {
+        let mut host = FakeHost::with_responses([answer(200, 1)]);
+        run_events(&mut host, [(Kind::Placed, placed), (Kind::Released, released), (refunded("a", refund), left)]);
+        let said = host.outcomes.iter().find_map(|outcome| match outcome {
             Outcome::NeedsMerchant(message) => Some(message.text.as_str()),
             _ => None,
         });
@@ -248,14 +248,14 @@ fn a_refund_asks_only_when_twikit_makes_more_than_is_wanted() {
 
 #[test]
 fn an_unhealthy_order_was_created_and_needs_the_merchant() {
-    let mut host = FakeHost::answering([answer(200, 2)]);
+    let mut host = FakeHost::with_responses([answer(200, 2)]);
     let mut event = released(vec![line("a", 7, 2)]);
     assert!(matches!(run(&mut host, &event).unwrap(), Next::Done));
-    assert_eq!(host.asked(), ["order-unhealthy"]);
-    assert!(!host.emitted.iter().any(|outcome| matches!(outcome, Outcome::Production(_) | Outcome::LineStatus(_))));
+    assert_eq!(host.merchant_questions(), ["order-unhealthy"]);
+    assert!(!host.outcomes.iter().any(|outcome| matches!(outcome, Outcome::Production(_) | Outcome::LineStatus(_))));
     event.remembered = host.remembered();
     run(&mut host, &event).unwrap();
-    assert_eq!(host.sent.len(), 1);
+    assert_eq!(host.requests.len(), 1);
 }
 
 #[test]
@@ -267,10 +267,10 @@ fn refusals_ask_the_merchant_and_name_the_lines() {
         (10, "configuration-not-found"),
         (77, "unknown-result"),
     ] {
-        let mut host = FakeHost::answering([answer(400, code)]);
+        let mut host = FakeHost::with_responses([answer(400, code)]);
         assert!(matches!(run(&mut host, &released(vec![line("a", 7, 2)])).unwrap(), Next::Done));
-        assert_eq!(host.asked(), [key]);
-        let Some(Outcome::NeedsMerchant(message)) = host.emitted.last() else { panic!() };
+        assert_eq!(host.merchant_questions(), [key]);
+        let Some(Outcome::NeedsMerchant(message)) = host.outcomes.last() else { panic!() };
         assert!(message.text.contains("inst:shop:1001:a (configuration 7)"), "{}", message.text);
         assert!(!Ledger::new(&host.remembered()).created("inst:shop:1001"));
     }
@@ -279,7 +279,7 @@ fn refusals_ask_the_merchant_and_name_the_lines() {
 #[test]
 fn wrong_payloads_and_secrets_stop_the_hook() {
     for code in 4..=8 {
-        let mut host = FakeHost::answering([answer(400, code)]);
+        let mut host = FakeHost::with_responses([answer(400, code)]);
         let error = run(&mut host, &released(vec![line("a", 7, 2)])).unwrap_err();
         match Code::from(code) {
             Code::HashEmpty | Code::HashMismatch => {
@@ -292,21 +292,21 @@ fn wrong_payloads_and_secrets_stop_the_hook() {
 
 #[test]
 fn a_lost_attempt_that_bounces_back_was_created() {
-    let mut host = FakeHost::answering([http::Response { attempts: 2, ..answer(400, 9) }]);
+    let mut host = FakeHost::with_responses([http::Response { attempts: 2, ..answer(400, 9) }]);
     let next = run(&mut host, &released(vec![line("a", 7, 2)])).unwrap();
     assert!(matches!(next, Next::Again(_)));
-    assert_eq!(host.noted(), ["created-earlier"]);
+    assert_eq!(host.notes(), ["created-earlier"]);
     assert!(Ledger::new(&host.remembered()).created("inst:shop:1001"));
 }
 
 #[test]
 fn a_refused_attempt_that_bounces_back_was_not_created_by_us() {
-    let mut host = FakeHost::answering([answer(400, 3), http::Response { attempts: 2, ..answer(400, 9) }]);
+    let mut host = FakeHost::with_responses([answer(400, 3), http::Response { attempts: 2, ..answer(400, 9) }]);
     let mut event = released(vec![line("a", 7, 2)]);
     run(&mut host, &event).unwrap();
     event.remembered = host.remembered();
     run(&mut host, &event).unwrap();
-    assert_eq!(host.asked(), ["verification-failed", "identifier-exists"]);
+    assert_eq!(host.merchant_questions(), ["verification-failed", "identifier-exists"]);
 }
 
 #[test]
@@ -322,7 +322,7 @@ fn missing_addresses_are_named_before_anything_is_sent() {
         change(&mut event.order);
         let error = run(&mut host, &event).unwrap_err();
         assert!(matches!(&error, Error::NotConfigured(issue) if issue.field == field), "{error:?}");
-        assert!(host.emitted.is_empty() && host.digested.is_empty());
+        assert!(host.outcomes.is_empty() && host.digest_inputs.is_empty());
     }
     let mut event = released(vec![line("a", 7, 2)]);
     event.order.delivery = Some(Address { city: String::new(), ..address("An") });
@@ -332,7 +332,7 @@ fn missing_addresses_are_named_before_anything_is_sent() {
 
 #[test]
 fn without_the_grant_an_order_can_go_to_the_shop() {
-    let mut host = FakeHost::answering([answer(200, 1)]);
+    let mut host = FakeHost::with_responses([answer(200, 1)]);
     let mut event = released(vec![line("a", 7, 2)]);
     (event.order.delivery, event.order.billing) = (None, None);
     handle(&mut host, &context_with(&[(DELIVERY, "shop")]), &event, None).unwrap();
@@ -367,12 +367,12 @@ fn an_order_that_nobody_asked_about_warns_that_no_webhook_is_configured() {
         let event = Event { remembered, ..released(vec![line("a", 7, 2)]) };
         let next = handle(&mut host, &context(), &event, Some("confirm inst:shop:1001")).unwrap();
         assert!(matches!(next, Next::Done));
-        host.noted().iter().map(|key| key.to_string()).collect::<Vec<_>>()
+        host.notes().iter().map(|key| key.to_string()).collect::<Vec<_>>()
     };
-    let mut created = FakeHost::answering([answer(200, 1)]);
+    let mut created = FakeHost::with_responses([answer(200, 1)]);
     run(&mut created, &released(vec![line("a", 7, 2)])).unwrap();
     assert_eq!(confirm(created.remembered()), ["no-verification"]);
-    created.emitted.push(crate::ledger::verified("inst:shop:1001"));
+    created.outcomes.push(crate::ledger::verified("inst:shop:1001"));
     assert_eq!(confirm(created.remembered()), [""; 0]);
     // A run that sees nothing of the run before it can say nothing.
     assert_eq!(confirm(Vec::new()), [""; 0]);
@@ -380,7 +380,7 @@ fn an_order_that_nobody_asked_about_warns_that_no_webhook_is_configured() {
 
 #[test]
 fn what_comes_after_creation_is_too_late() {
-    let mut host = FakeHost::answering([answer(200, 1)]);
+    let mut host = FakeHost::with_responses([answer(200, 1)]);
     let first = released(vec![line("a", 7, 2), line("b", 8, 1)]);
     run(&mut host, &first).unwrap();
     let after = |kind, change: fn(&mut Order)| {
@@ -388,7 +388,7 @@ fn what_comes_after_creation_is_too_late() {
         change(&mut event.order);
         let mut host = FakeHost::default();
         run(&mut host, &event).unwrap();
-        host.asked().iter().chain(&host.noted()).map(|key| key.to_string()).collect::<Vec<_>>()
+        host.merchant_questions().iter().chain(&host.notes()).map(|key| key.to_string()).collect::<Vec<_>>()
     };
     assert_eq!(after(Kind::Cancelled, |_| ()), ["too-late"]);
     assert_eq!(after(refunded("b", 1), |_| ()), ["too-late"]);
@@ -408,7 +408,7 @@ fn a_cancellation_before_creation_is_nothing_to_twikit() {
     for kind in [Kind::Cancelled, Kind::Changed, Kind::Erase] {
         let mut host = FakeHost::default();
         run(&mut host, &event(kind, order(vec![line("a", 7, 2)]))).unwrap();
-        assert_eq!((host.asked(), host.noted()), (vec![], vec![]));
+        assert_eq!((host.merchant_questions(), host.notes()), (vec![], vec![]));
     }
 }
 
@@ -417,5 +417,5 @@ fn a_cancellation_while_nobody_knows_whether_it_was_created_asks_the_merchant() 
     let mut host = FakeHost::default();
     let named = OrderLine { vendor_reference: Some("inst:shop:1001".into()), ..line("a", 7, 2) };
     run(&mut host, &event(Kind::Cancelled, order(vec![named]))).unwrap();
-    assert_eq!(host.asked(), ["too-late"]);
+    assert_eq!(host.merchant_questions(), ["too-late"]);
 }

@@ -95,7 +95,7 @@ fn call(receiver: Receiver, paths: &[&str], completion: Completion, arguments: S
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::fixtures::{association, context, context_with};
+    use crate::testing::{association, context, context_with};
     use serde_json::Value;
 
     fn arguments(embed: &EmbedData) -> Value {

@@ -151,7 +151,7 @@ fn text(value: &impl Serialize) -> Result<String, Error> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::fixtures::address;
+    use crate::testing::address;
     use serde_json::{Value, json};
 
     fn payload(address: &Address) -> OrderPayload<'_> {
@@ -167,14 +167,14 @@ mod tests {
     #[test]
     fn the_hash_is_over_exactly_the_text_that_is_sent() {
         let address = Address { first_name: "Zoë \"Z\" \u{1F48D}/".into(), ..address("") };
-        let mut digested = Vec::new();
+        let mut signed = Vec::new();
         let body = order_body(&payload(&address), &mut |bytes| {
-            digested = bytes.to_vec();
+            signed = bytes.to_vec();
             Ok(vec![0x00, 0x0F, 0xF0, 0xFF])
         })
         .unwrap();
         let body: Value = serde_json::from_slice(&body).unwrap();
-        assert_eq!(body["orderPayload"].as_str().unwrap().as_bytes(), digested);
+        assert_eq!(body["orderPayload"].as_str().unwrap().as_bytes(), signed);
         assert_eq!(body["hash"], "000ff0ff");
         assert_eq!(body.as_object().unwrap().len(), 2);
     }
@@ -217,14 +217,14 @@ mod tests {
     #[test]
     fn an_export_names_its_payload_otherwise() {
         let payload = ExportPayload { configuration_id: 7, amount: 1, data: Data { reference: "i:s:1:a" } };
-        let mut digested = Vec::new();
+        let mut signed = Vec::new();
         let body = export_body(&payload, &mut |bytes| {
-            digested = bytes.to_vec();
+            signed = bytes.to_vec();
             Ok(vec![1; 16])
         })
         .unwrap();
         let body: Value = serde_json::from_slice(&body).unwrap();
-        assert_eq!(body["payload"].as_str().unwrap().as_bytes(), digested);
+        assert_eq!(body["payload"].as_str().unwrap().as_bytes(), signed);
         assert!(body.get("orderPayload").is_none());
     }
 

@@ -47,7 +47,7 @@ pub fn plan(request: Request) -> Result<Planned, Error> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::fixtures::{association, item};
+    use crate::testing::{association, item};
 
     fn request(sku: Option<&str>) -> Request {
         Request {

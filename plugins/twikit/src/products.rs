@@ -20,9 +20,12 @@ pub fn search(context: &Context, text: &str, cursor: Option<&str>) -> Result<Pag
             return Err(invalid_input("cursor", message("cursor-unknown", text, &[])));
         }
     };
-    let wanted = text.trim().to_lowercase();
-    let mut found: Vec<&str> =
-        Settings(context).product_keys().into_iter().filter(|key| key.to_lowercase().contains(&wanted)).collect();
+    let remaining_quantity = text.trim().to_lowercase();
+    let mut found: Vec<&str> = Settings(context)
+        .product_keys()
+        .into_iter()
+        .filter(|key| key.to_lowercase().contains(&remaining_quantity))
+        .collect();
     found.sort_unstable();
     let products = found.iter().skip(start).take(PAGE);
     // A key is all that Twikit tells about a product (Webhooks, Website Publication: IProduct).
@@ -42,10 +45,10 @@ pub fn validate(context: &Context, association: &Association) -> Vec<FieldIssue>
         issues.push(FieldIssue { field: field.to_owned(), message, blocking });
     };
     let key = association.vendor_product.as_str();
-    let listed = settings.product_keys();
+    let line_list = settings.product_keys();
     if key.trim().is_empty() {
         add("vendor-product", message("product-key-missing", "Enter the product key from the publisher.", &[]), true);
-    } else if !listed.contains(&key) && (settings.strict_check() || !listed.is_empty()) {
+    } else if !line_list.contains(&key) && (settings.strict_check() || !line_list.is_empty()) {
         let text = format!("\"{key}\" is not among the product keys in the settings.");
         add("vendor-product", message("product-key-unlisted", text, &[("key", key)]), settings.strict_check());
     }
@@ -72,7 +75,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::fields::{PRODUCT_KEYS, STRICT_CHECK, UNVERIFIED_SKU};
-    use crate::fixtures::{association, context, context_with};
+    use crate::testing::{association, context, context_with};
     use cartwright_plugin::types::{Setting, SettingValue};
 
     fn keys(issues: &[FieldIssue]) -> Vec<(&str, bool)> {

@@ -7,14 +7,14 @@ use cartwright_plugin::exports::orders::{Event, Later, Next};
 use cartwright_plugin::types::*;
 use cartwright_plugin::{Error, http, message, not_configured, rejected};
 
-use crate::answers::{Verdict, judge};
 use crate::export;
 use crate::fields::{BILLING, DELIVERY};
-use crate::identifiers::{Configured, configured_lines, identifier_of, is_to_be_produced, listed};
+use crate::host::Host;
+use crate::identifiers::{Configured, configured_lines, identifier_of, is_producible, line_list};
 use crate::ledger::{self, Ledger};
 use crate::payload::{Data, OrderAddress, OrderItem, OrderPayload, order_body};
-use crate::ports::Host;
-use crate::settings::{Fulfilment, Recipient, Settings};
+use crate::responses::{Verdict, judge};
+use crate::settings::{Fulfillment, Recipient, Settings};
 
 /// What stands before the identifier in the state of the run that looks whether Twikit asked its question.
 pub const CONFIRM: &str = "confirm ";
@@ -37,29 +37,29 @@ pub fn release(host: &mut dyn Host, context: &Context, event: &Event) -> Result<
         host.emit(Outcome::Note(message("test-order", text, &[("order", &order.reference)])))?;
         return Ok(Next::Done);
     }
-    if !is_to_be_produced(order) {
+    if !is_producible(order) {
         // Twikit's question would be answered with "no" anyway.
         return no_longer_released(host, order);
     }
     let open = configured.into_iter().filter(|Configured { line, .. }| {
-        line.status != "cancelled" && line.cart_line.quantity > 0 && !ledger.has(&line.id)
+        line.status != "cancelled" && line.cart_line.quantity > 0 && !ledger.was_sent(&line.id)
     });
     let (paid_back, open): (Vec<_>, Vec<_>) = open.partition(|line| ledger.is_paid_back(line.line));
     if !paid_back.is_empty() {
-        let text = format!("Not sent to Twikit, because all their pieces were paid back: {}.", listed(&paid_back));
+        let text = format!("Not sent to Twikit, because all their pieces were paid back: {}.", line_list(&paid_back));
         host.emit(Outcome::Note(message("lines-paid-back", text, &[("order", &order.reference)])))?;
     }
     let (released, held): (Vec<_>, Vec<_>) = open.into_iter().partition(|line| line.line.released);
     if !held.is_empty() {
-        let text = format!("Not sent to Twikit, because they are held: {}.", listed(&held));
+        let text = format!("Not sent to Twikit, because they are held: {}.", line_list(&held));
         host.emit(Outcome::Note(message("lines-held", text, &[("order", &order.reference)])))?;
     }
     if released.is_empty() {
         return Ok(Next::Done);
     }
-    match Settings(context).fulfilment() {
-        Fulfilment::Order => create(host, context, event, &ledger, &released),
-        Fulfilment::Export => export::fetch(host, context, event, &ledger, &released),
+    match Settings(context).fulfillment() {
+        Fulfillment::Order => create(host, context, event, &ledger, &released),
+        Fulfillment::Export => export::fetch(host, context, event, &ledger, &released),
     }
 }
 
@@ -76,7 +76,7 @@ pub fn is_still_wanted(host: &mut dyn Host, order: &Order, lines: &[Configured<'
         .filter(|line| !line.released || line.status == "cancelled")
         .map(|line| line.id.as_str())
         .collect();
-    Ok(is_to_be_produced(&now) && !lines.iter().any(|line| off.contains(line.line.id.as_str())))
+    Ok(is_producible(&now) && !lines.iter().any(|line| off.contains(line.line.id.as_str())))
 }
 
 /// Says that nothing is sent.
@@ -125,9 +125,9 @@ fn create(
     // The identifier makes it safe to send again: "the second one will bounce back" (result code 9).
     let response = host.send(request(url, body, TIMEOUT_MS, http::Repeat::Keyed, false))?;
     match judge(&response, ledger.answered(&identifier)) {
-        Verdict::Created { earlier } => {
-            remember(host, context, order, &identifier, lines)?;
-            started(host, order, lines)?;
+        Verdict::Created { is_earlier: earlier } => {
+            remember_created(host, context, order, &identifier, lines)?;
+            note_started(host, order, lines)?;
             if earlier {
                 let text = "Twikit has this order already: it was created by an attempt whose answer was lost.";
                 host.emit(Outcome::Note(message("created-earlier", text, &[("identifier", &identifier)])))?;
@@ -136,27 +136,27 @@ fn create(
             Ok(Next::Again(Later { seconds: CONFIRM_AFTER_SECONDS, state }))
         }
         Verdict::Unhealthy(text) => {
-            remember(host, context, order, &identifier, lines)?;
+            remember_created(host, context, order, &identifier, lines)?;
             host.emit(Outcome::NeedsMerchant(text))?;
             Ok(Next::Done)
         }
         Verdict::Refused(mut text) => {
             ledger::remember_answered(host, ledger, &identifier)?;
-            text.text = format!("{} Lines: {}.", text.text, listed(lines));
+            text.text = format!("{} Lines: {}.", text.text, line_list(lines));
             host.emit(Outcome::NeedsMerchant(text))?;
             Ok(Next::Done)
         }
-        Verdict::Stopped(error) => {
+        Verdict::Fail(error) => {
             ledger::remember_answered(host, ledger, &identifier)?;
             Err(error)
         }
         // Nothing may be said after the answer here: the host takes the answer back and asks again.
-        Verdict::Again(error) => Err(error),
+        Verdict::Retry(error) => Err(error),
     }
 }
 
 /// Remembers that Twikit has the order, and names it by the only identifier that Twikit knows it by: its answer has none.
-fn remember(
+fn remember_created(
     host: &mut dyn Host,
     context: &Context,
     order: &Order,
@@ -174,7 +174,7 @@ fn remember(
 }
 
 /// "An order that is created is automatically executed by Twikit."
-fn started(host: &mut dyn Host, order: &Order, lines: &[Configured<'_>]) -> Result<(), Error> {
+fn note_started(host: &mut dyn Host, order: &Order, lines: &[Configured<'_>]) -> Result<(), Error> {
     let queued = |line| Production { line, state: "queued".to_owned(), detail: None, expected: None };
     if lines.len() == order.lines.len() {
         host.emit(Outcome::Production(queued(None)))?;

@@ -19,7 +19,7 @@ pub enum Recipient {
 
 /// How an order becomes things.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fulfilment {
+pub enum Fulfillment {
     /// Twikit produces and delivers (Rest API, Create Order).
     Order,
     /// The shop fetches the files and produces (Rest API, Order Production File).
@@ -101,8 +101,8 @@ impl<'a> Settings<'a> {
     }
 
     /// How an order becomes things.
-    pub fn fulfilment(&self) -> Fulfilment {
-        if self.0.text(FULFILMENT) == Some("export") { Fulfilment::Export } else { Fulfilment::Order }
+    pub fn fulfillment(&self) -> Fulfillment {
+        if self.0.text(FULFILLMENT) == Some("export") { Fulfillment::Export } else { Fulfillment::Order }
     }
 
     /// What becomes of a SKU that only the browser names. A value that this version does not know holds.
@@ -216,7 +216,7 @@ pub fn migrate(values: Vec<Setting>) -> Vec<Setting> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::fixtures::{context, context_with, setting};
+    use crate::testing::{context, context_with, setting};
 
     #[test]
     fn a_complete_form_has_no_issues() {

@@ -11,7 +11,7 @@ use cartwright_plugin::types::{Order, Outcome};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::identifiers::{ConfigurationId, Find, is_paid_back, is_to_be_produced, lines_of, locate};
+use crate::identifiers::{ConfigurationId, Find, find_order, is_paid_back, is_producible, lines_of};
 use crate::ledger;
 use crate::webhooks::reply;
 
@@ -38,21 +38,21 @@ pub fn answer(body: &[u8], find: Find<'_>) -> Result<Received, Problem> {
     let question: Question<'_> = json::read(body)?;
     let identifier = identifier(&question)?;
     let mut asked: Vec<u64> = question.configuration_ids.iter().map(|id| id.0).collect();
-    let order = match locate(&identifier, find) {
+    let order = match find_order(&identifier, find) {
         Ok(Some(order)) => order,
-        Ok(None) => return Ok(decided(false, Vec::new())),
-        Err(_) => return Ok(unsure("The shop's orders cannot be looked at now.")),
+        Ok(None) => return Ok(decision(false, Vec::new())),
+        Err(_) => return Ok(unknown("The shop's orders cannot be looked at now.")),
     };
     let Ok(lines) = lines_of(&order, &identifier) else {
-        return Ok(unsure("The shop's order cannot be read."));
+        return Ok(unknown("The shop's order cannot be read."));
     };
     let mut ours: Vec<u64> = lines.iter().map(|line| line.configuration).collect();
     asked.sort_unstable();
     ours.sort_unstable();
     let lines_in_order = lines.iter().all(|line| line.line.released && line.line.status != "cancelled");
-    let valid = is_to_be_produced(&order) && !ours.is_empty() && lines_in_order && asked == ours;
-    let outcome = if valid { ledger::verified(&identifier) } else { refused(&order, &identifier, asked == ours) };
-    Ok(decided(valid, vec![(Some(order.reference), outcome)]))
+    let valid = is_producible(&order) && !ours.is_empty() && lines_in_order && asked == ours;
+    let outcome = if valid { ledger::verified(&identifier) } else { refusal(&order, &identifier, asked == ours) };
+    Ok(decision(valid, vec![(Some(order.reference), outcome)]))
 }
 
 /// The identifier, "copied over from the original request". A file export's request has none; the reference that was sent
@@ -72,15 +72,15 @@ fn identifier(question: &Question<'_>) -> Result<String, Problem> {
     found.ok_or_else(|| Problem::new("identifier", "it is missing"))
 }
 
-fn decided(success: bool, outcomes: Vec<(Option<String>, Outcome)>) -> Received {
+fn decision(success: bool, outcomes: Vec<(Option<String>, Outcome)>) -> Received {
     Received { response: reply(200, &json!({ "error": "", "success": success })), outcomes }
 }
 
-fn unsure(error: &str) -> Received {
+fn unknown(error: &str) -> Received {
     Received { response: reply(503, &json!({ "error": error, "success": false })), outcomes: Vec::new() }
 }
 
-fn refused(order: &Order, identifier: &str, same: bool) -> Outcome {
+fn refusal(order: &Order, identifier: &str, same: bool) -> Outcome {
     let why = match (order.cancelled, order.released) {
         (true, _) => "the order is cancelled",
         _ if is_paid_back(order) => "the order was paid back",

@@ -12,7 +12,7 @@ use cartwright_plugin::{Error, invalid_input, message};
 use serde_json::{Value, json};
 
 use crate::identifiers::Find;
-use crate::{notices, verification};
+use crate::{verification, webhook_deliveries};
 
 /// Payment Verification.
 pub const PAYMENT_VERIFICATION: &str = "payment-verification";
@@ -54,9 +54,9 @@ pub fn receive(context: &Context, endpoint: &str, request: &Request, find: Find<
     let body = request.body.as_slice();
     let received = match endpoint {
         PAYMENT_VERIFICATION => verification::answer(body, find),
-        PRODUCTION_COMPLETION => notices::production_completion(body, find),
-        ORDER_COMPLETION => notices::order_completion(context, body, find),
-        _ => notices::website_publication(body),
+        PRODUCTION_COMPLETION => webhook_deliveries::production_completion(body, find),
+        ORDER_COMPLETION => webhook_deliveries::order_completion(context, body, find),
+        _ => webhook_deliveries::website_publication(body),
     };
     Ok(received.unwrap_or_else(|problem| malformed(&problem)))
 }

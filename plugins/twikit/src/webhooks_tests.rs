@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::fields::DELIVERY;
-use crate::fixtures::*;
-use crate::identifiers::LATER;
+use crate::identifiers::LATER_PART_SUFFIX;
+use crate::testing::*;
 use cartwright_plugin::outage;
 use cartwright_plugin::types::*;
 
@@ -87,7 +87,7 @@ fn an_order_book_that_does_not_show_the_parts_yet_is_enough() {
 #[test]
 fn a_later_part_is_found_by_its_first_line() {
     let mut order = pending();
-    let identifier = format!("{ORDER}:d{LATER}");
+    let identifier = format!("{ORDER}:d{LATER_PART_SUFFIX}");
     order.lines[3].vendor_reference = Some(identifier.clone());
     let ask = |ids: Value| {
         said(&call(PAYMENT_VERIFICATION, &json!({ "identifier": identifier, "configurationIds": ids }), order.clone()))

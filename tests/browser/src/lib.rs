@@ -25,7 +25,7 @@ use thirtyfour::prelude::*;
 use thirtyfour::{ChromiumLikeCapabilities, LoggingPrefsLogLevel};
 
 /// How long a page may take to come to what a test waits for. Long, for a busy machine.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(50);
 
 /// The shown part of the page, in CSS pixels.
@@ -46,13 +46,13 @@ const ARGUMENTS: [&str; 9] = [
 
 /// Keeps chromedriver and what it starts in one group of processes, and ends them all when its own input ends: however a test's
 /// process ends, no browser is left.
-const KEEPER: &str = r#""$0" --port=0 & read -r _; kill -KILL 0"#;
+const PROCESS_GROUP_SCRIPT: &str = r#""$0" --port=0 & read -r _; kill -KILL 0"#;
 
 /// An open browser with one page. What a test asks of it and cannot be done fails the test.
 #[derive(Debug)]
 pub struct Browser {
     page: WebDriver,
-    keeper: Child,
+    process_group: Child,
     /// Removed with it.
     _profile: TempDir,
 }
@@ -73,7 +73,7 @@ impl Browser {
         // The client builds TLS for any address, and this workspace gives it no provider. Another test may have been first.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let profile = tempfile::tempdir().expect("a folder for the profile");
-        let (keeper, port) = drive(chromedriver).await;
+        let (process_group, port) = drive(chromedriver).await;
         let mut wanted = DesiredCapabilities::chrome();
         wanted.set_binary(&chromium.to_string_lossy()).expect("a path");
         for argument in ARGUMENTS {
@@ -83,7 +83,7 @@ impl Browser {
         wanted.add_arg(&format!("--user-data-dir={}", profile.path().display())).expect("an argument");
         wanted.set_browser_log_level(LoggingPrefsLogLevel::All).expect("a level");
         let page = WebDriver::new(format!("http://127.0.0.1:{port}"), wanted).await.expect("Chromium starts");
-        Some(Self { page, keeper, _profile: profile })
+        Some(Self { page, process_group, _profile: profile })
     }
 
     /// Goes to an address.
@@ -109,11 +109,11 @@ impl Browser {
     /// # Panics
     /// When it takes too long: with what the page says and what it wrote to its console.
     pub async fn until(&self, expression: &str) {
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + TIMEOUT;
         while !self.value(&format!("Boolean({expression})")).await.as_bool().unwrap_or_default() {
             if Instant::now() > end {
                 let page = self.value("document.body.innerText").await;
-                panic!("not true after {PATIENCE:?}: {expression}\n{page}\n{:#?}", self.console().await);
+                panic!("not true after {TIMEOUT:?}: {expression}\n{page}\n{:#?}", self.console().await);
             }
             tokio::time::sleep(POLL).await;
         }
@@ -171,7 +171,7 @@ impl Browser {
     ///
     /// # Panics
     /// When it cannot be written there.
-    pub async fn picture(&self, name: &str) {
+    pub async fn screenshot(&self, name: &str) {
         let Some(folder) = std::env::var_os("CARTWRIGHT_SCREENSHOTS") else { return };
         let path = Path::new(&folder).join(format!("{name}.png"));
         std::fs::create_dir_all(&folder).expect("a folder for screenshots");
@@ -196,21 +196,21 @@ impl Drop for Browser {
     fn drop(&mut self) {
         // Else the client asks for the session's end and waits for the answer. Fails where that was done.
         drop(self.page.clone().leak());
-        drop(self.keeper.stdin.take());
-        drop(self.keeper.wait());
+        drop(self.process_group.stdin.take());
+        drop(self.process_group.wait());
     }
 }
 
 /// Starts chromedriver on a free port.
 async fn drive(chromedriver: PathBuf) -> (Child, u16) {
     let mut command = Command::new("sh");
-    command.args(["-c", KEEPER]).arg(chromedriver).process_group(0);
+    command.args(["-c", PROCESS_GROUP_SCRIPT]).arg(chromedriver).process_group(0);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-    let mut keeper = command.spawn().expect("a shell starts");
-    let said = BufReader::new(keeper.stdout.take().expect("its output"));
+    let mut process_group = command.spawn().expect("a shell starts");
+    let said = BufReader::new(process_group.stdout.take().expect("its output"));
     let port = tokio::task::spawn_blocking(|| port(said));
-    let port = tokio::time::timeout(PATIENCE, port).await.expect("chromedriver listens").expect("a port");
-    (keeper, port)
+    let port = tokio::time::timeout(TIMEOUT, port).await.expect("chromedriver listens").expect("a port");
+    (process_group, port)
 }
 
 /// Waits until chromedriver says where it listens.

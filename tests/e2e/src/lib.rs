@@ -1,8 +1,8 @@
 //! What the tests share: guests' bytes, a shop on each vendor, and a catalogue.
 
-pub mod kept;
 pub mod load;
 pub mod orders;
+pub mod stored;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use cartwright::types::{Money, Rounding, VariantInfo};
 use cartwright::{
     AccountId, AccountSetup, AddToCart, Builder, CartChange, CartError, CartLine, CartOperation, Cartwright, Digest,
-    Grants, Link, MemoryBlobs, MemoryCatalogue, MemoryOrderBook, Release, Secret, Shop, ShopId,
+    Grants, MemoryBlobs, MemoryCatalog, MemoryOrderBook, ProductLink, ReleasePolicy, Secret, Shop, ShopId,
 };
 use cartwright_fake_vendors::{ExpiviConfig, FakeExpivi};
 use serde_json::{Map, Value, json};
@@ -35,7 +35,7 @@ pub fn variant(sku: &str, product: &str, cents: i64) -> VariantInfo {
 }
 
 /// What the tests' shop sells.
-pub fn catalogue() -> Vec<VariantInfo> {
+pub fn catalog() -> Vec<VariantInfo> {
     vec![
         variant("RING", "ring", 19_900),
         variant("CHEAP", "cheap", 100),
@@ -54,7 +54,7 @@ pub struct World {
     /// The host.
     pub host: Arc<Cartwright>,
     /// Its catalogue.
-    pub catalogue: Arc<MemoryCatalogue>,
+    pub catalog: Arc<MemoryCatalog>,
     /// Its orders.
     pub orders: Arc<MemoryOrderBook>,
     /// Its bytes.
@@ -93,7 +93,7 @@ pub fn shop(id: &str) -> Shop {
         seal_seconds: 3600,
         pin_seconds: 86_400,
         sell_unconfigured: false,
-        release: Release::Paid,
+        release: ReleasePolicy::Paid,
         max_storefront_body_bytes: None,
     }
 }
@@ -120,11 +120,11 @@ impl World {
     /// A world with another host, and with further settings of the Expivi account.
     pub async fn with(build: impl FnOnce(Builder) -> Builder, settings: Value) -> Self {
         let expivi = FakeExpivi::start(ExpiviConfig::default()).await.expect("a fake Expivi");
-        let catalogue = Arc::new(MemoryCatalogue::new(catalogue()));
+        let catalog = Arc::new(MemoryCatalog::new(catalog()));
         let orders = Arc::new(MemoryOrderBook::default());
         let blobs = Arc::new(MemoryBlobs::default());
         let builder = Cartwright::builder()
-            .catalogue(catalogue.clone())
+            .catalog(catalog.clone())
             .order_book(orders.clone())
             .blobs(blobs.clone())
             .installation("test")
@@ -149,7 +149,7 @@ impl World {
         let setup = AccountSetup { id: account.clone(), settings: all, grants: local(expivi.base_url()) };
         host.set_account(&id, plugin.digest(), setup).await.expect("an account");
         let digest = plugin.digest();
-        let world = Self { host: Arc::new(host), catalogue, orders, blobs, shop: id, account, expivi, digest };
+        let world = Self { host: Arc::new(host), catalog, orders, blobs, shop: id, account, expivi, digest };
         world.link("ring", "1001", "simple", json!({})).await;
         world.link("shirt", "1002", "variation", json!({ "sku-prefix": "SHIRT-" })).await;
         world.link("wardrobe", "1003", "bundle", json!({ "price-authority": "components" })).await;
@@ -157,7 +157,7 @@ impl World {
     }
 
     /// The same shop again beside the first, with other values: a ring, and a wardrobe that parts can be taken out of.
-    pub async fn beside(mut self, other: Shop) -> Self {
+    pub async fn with_shop(mut self, other: Shop) -> Self {
         self.shop = other.id.clone();
         self.host.add_shop(other).expect("another shop");
         let settings = members(json!({ "viewer-token": "viewer-token", "api-url": self.expivi.api_url() }));
@@ -171,7 +171,7 @@ impl World {
 
     /// Links a product to Expivi.
     pub async fn link(&self, product: &str, vendor_product: &str, strategy: &str, settings: Value) {
-        let link: Link = serde_json::from_value(json!({
+        let link: ProductLink = serde_json::from_value(json!({
             "shop_product": product, "account": "expivi", "vendor_product": vendor_product,
             "settings": settings, "strategy": { "name": strategy },
         }))
@@ -217,7 +217,7 @@ impl World {
 }
 
 /// The lines that a change adds.
-pub fn added(change: &CartChange) -> Vec<CartLine> {
+pub fn added_lines(change: &CartChange) -> Vec<CartLine> {
     change
         .operations
         .iter()

@@ -16,8 +16,8 @@ use cartwright_store::{Keyring, SoldLines, Store, Worker, WorkerSettings};
 use serde_json::{Value, json};
 use sqlx::{AnyConnection, Connection};
 
-use crate::kept::{KEY, host_secret};
 use crate::orders::{event, order};
+use crate::stored::{KEY, host_secret};
 use crate::{ORDER_HOOK, local, members, shop};
 
 /// A shop with its store, its hook and its ERP system.
@@ -48,13 +48,13 @@ impl Load {
     ///
     /// # Panics
     /// When it cannot be set up.
-    pub async fn on(database: &str) -> Self {
+    pub async fn new(database: &str) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let erp = format!("http://{}/orders", listener.local_addr().expect("an address"));
         tokio::spawn(async move { axum::serve(listener, Router::new().route("/orders", post(accept))).await });
         let store = Store::open(database, Keyring::new(KEY)).await.expect("a store");
         // What is measured is how fast the host is, not how fast it lets a vendor be asked.
-        let rate_limit = RateLimitRules { burst: NonZeroU32::MIN, every: Duration::ZERO };
+        let rate_limit = RateLimitRules { burst: NonZeroU32::MIN, interval: Duration::ZERO };
         let builder = Cartwright::builder()
             .order_book(Arc::new(store.clone()))
             .blobs(Arc::new(store.clone()))
@@ -104,7 +104,7 @@ impl Load {
     ///
     /// # Panics
     /// When one stops, or the database is away.
-    pub async fn reaches(&self, count: usize, state: &str) {
+    pub async fn wait_for_state(&self, count: usize, state: &str) {
         let mut connection = AnyConnection::connect(&self.database).await.expect("a connection");
         let mut in_state = async |state: &str| {
             let counted = sqlx::query_scalar::<_, i64>("select count(*) from jobs where state = $1").bind(state);
@@ -120,7 +120,7 @@ impl Load {
 
 /// What a process takes while so many orders wait.
 #[derive(Debug, Clone, Copy)]
-pub struct Held {
+pub struct WaitingUsage {
     /// The orders.
     pub orders: usize,
     /// Kilobytes of its memory that are resident; `None` where the system does not say.
@@ -134,24 +134,25 @@ pub struct Held {
 ///
 /// # Panics
 /// When an order does not come to wait.
-pub async fn waiting_orders(folder: &Path, fewer: usize, more: usize) -> [Held; 2] {
+pub async fn waiting_orders(folder: &Path, fewer: usize, more: usize) -> [WaitingUsage; 2] {
     // Whatever grows once, the code and the allocator's places included, has grown before it counts.
-    let warm = held(&Load::on(&format!("sqlite:{}", folder.join("warm.db").display())).await, 0, fewer).await;
+    let warm =
+        measure_waiting(&Load::new(&format!("sqlite:{}", folder.join("warm.db").display())).await, 0, fewer).await;
     assert_eq!(warm.orders, fewer);
-    let load = Load::on(&format!("sqlite:{}", folder.join("waiting.db").display())).await;
-    [held(&load, 0, fewer).await, held(&load, fewer, more).await]
+    let load = Load::new(&format!("sqlite:{}", folder.join("waiting.db").display())).await;
+    [measure_waiting(&load, 0, fewer).await, measure_waiting(&load, fewer, more).await]
 }
 
-async fn held(load: &Load, from: usize, to: usize) -> Held {
+async fn measure_waiting(load: &Load, from: usize, to: usize) -> WaitingUsage {
     let clock = Arc::new(SimulatedClock::default());
     let worker = load.worker(clock.clone());
     for number in from..to {
         load.report(number, EventKind::Released, &*clock).await;
     }
-    load.reaches(to, "sleeping").await;
-    let held = Held { orders: to, resident_kb: resident_kb(), instances: load.host.instances() };
-    assert_eq!(worker.drain(Duration::ZERO).await, cartwright_store::Drained::default());
-    held
+    load.wait_for_state(to, "sleeping").await;
+    let usage = WaitingUsage { orders: to, resident_kb: resident_kb(), instances: load.host.instances() };
+    assert_eq!(worker.drain(Duration::ZERO).await, cartwright_store::DrainReport::default());
+    usage
 }
 
 /// What Linux says of this process.

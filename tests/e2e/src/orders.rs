@@ -27,7 +27,7 @@ fn address(name: &str, city: &str) -> Address {
 pub fn order(host: &Cartwright, shop: &ShopId, id: &str, lines: &[CartLine]) -> Order {
     let total = Money { minor: 9_800, scale: 2, currency: "EUR".to_owned() };
     let numbers: Vec<String> = (1..=lines.len()).map(|number| number.to_string()).collect();
-    let ordered = numbers.iter().zip(lines).map(|(number, line)| approved(number, line));
+    let ordered = numbers.iter().zip(lines).map(|(number, line)| approved_line(number, line));
     let ordered: Vec<OrderedLine<'_>> = ordered.collect();
     let lines = host.order_lines(shop, id, &total, &ordered).expect("lines as they were sealed");
     Order {
@@ -52,7 +52,7 @@ pub fn order(host: &Cartwright, shop: &ShopId, id: &str, lines: &[CartLine]) -> 
 }
 
 /// All pieces of a cart line, approved by the merchant.
-pub fn approved<'a>(id: &'a str, line: &'a CartLine) -> OrderedLine<'a> {
+pub fn approved_line<'a>(id: &'a str, line: &'a CartLine) -> OrderedLine<'a> {
     OrderedLine { approved: true, ..OrderedLine::new(id, line) }
 }
 
@@ -74,7 +74,7 @@ pub fn event(kind: EventKind, order: &Order) -> Event {
 ///
 /// # Panics
 /// Never: an outcome always has a JSON form.
-pub fn said(order: &str, outcomes: &[Outcome]) -> String {
+pub fn timeline(order: &str, outcomes: &[Outcome]) -> String {
     let mut outcomes = outcomes.to_vec();
     let varies = |key: &str| ["created-earlier", "no-verification"].contains(&key);
     outcomes.retain(|outcome| match outcome {

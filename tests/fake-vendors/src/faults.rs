@@ -40,11 +40,11 @@ pub enum Malformed {
 #[derive(Default)]
 struct Switches {
     delay: Duration,
-    only: Option<String>,
+    path_prefix: Option<String>,
     outage: Option<Outage>,
-    limited: u32,
+    limited_requests: u32,
     limited_retry_after: Option<String>,
-    lost: u32,
+    lost_replies: u32,
     malformed: Option<(Malformed, u32)>,
 }
 
@@ -72,13 +72,13 @@ impl Faults {
     /// The next `requests` are refused with 429, before any work. `retry_after` is sent as it stands.
     pub fn limit(&self, requests: u32, retry_after: Option<&str>) {
         let mut switches = lock(&self.0);
-        switches.limited = requests;
+        switches.limited_requests = requests;
         switches.limited_retry_after = retry_after.map(str::to_owned);
     }
 
     /// The next `requests` are worked off, then the connection closes without an answer.
     pub fn lose_replies(&self, requests: u32) {
-        lock(&self.0).lost = requests;
+        lock(&self.0).lost_replies = requests;
     }
 
     /// The next `requests` are worked off, then answered with garbage.
@@ -88,7 +88,7 @@ impl Faults {
 
     /// Restricts every switch to paths that start with `prefix`; `None` lifts the restriction.
     pub fn only_on(&self, prefix: Option<&str>) {
-        lock(&self.0).only = prefix.map(str::to_owned);
+        lock(&self.0).path_prefix = prefix.map(str::to_owned);
     }
 
     /// Back to a vendor that works.
@@ -97,49 +97,49 @@ impl Faults {
     }
 
     /// Decides a request's fate on arrival and uses up what it needs of the counted faults.
-    pub(crate) fn fate(&self, path: &str) -> Fate {
+    pub(crate) fn take_fault(&self, path: &str) -> RequestFault {
         let mut switches = lock(&self.0);
-        if switches.only.as_ref().is_some_and(|prefix| !path.starts_with(prefix.as_str())) {
-            return Fate { delay: Duration::ZERO, course: Course::Normal };
+        if switches.path_prefix.as_ref().is_some_and(|prefix| !path.starts_with(prefix.as_str())) {
+            return RequestFault { delay: Duration::ZERO, kind: FaultKind::Normal };
         }
-        Fate { delay: switches.delay, course: switches.course() }
+        RequestFault { delay: switches.delay, kind: switches.kind() }
     }
 }
 
 impl Switches {
-    fn course(&mut self) -> Course {
+    fn kind(&mut self) -> FaultKind {
         if let Some(outage) = &self.outage {
             return match outage {
-                Outage::Dropped => Course::Drop,
+                Outage::Dropped => FaultKind::Drop,
                 Outage::Unavailable { retry_after } => {
-                    Course::Refuse(StatusCode::SERVICE_UNAVAILABLE, retry_after.clone())
+                    FaultKind::Refuse(StatusCode::SERVICE_UNAVAILABLE, retry_after.clone())
                 }
             };
         }
-        if self.limited > 0 {
-            self.limited -= 1;
-            return Course::Refuse(StatusCode::TOO_MANY_REQUESTS, self.limited_retry_after.clone());
+        if self.limited_requests > 0 {
+            self.limited_requests -= 1;
+            return FaultKind::Refuse(StatusCode::TOO_MANY_REQUESTS, self.limited_retry_after.clone());
         }
-        if self.lost > 0 {
-            self.lost -= 1;
-            return Course::Lose;
+        if self.lost_replies > 0 {
+            self.lost_replies -= 1;
+            return FaultKind::Lose;
         }
         if let Some((how, left)) = &mut self.malformed
             && *left > 0
         {
             *left -= 1;
-            return Course::Malform(*how);
+            return FaultKind::Malform(*how);
         }
-        Course::Normal
+        FaultKind::Normal
     }
 }
 
-pub(crate) struct Fate {
+pub(crate) struct RequestFault {
     pub(crate) delay: Duration,
-    pub(crate) course: Course,
+    pub(crate) kind: FaultKind,
 }
 
-pub(crate) enum Course {
+pub(crate) enum FaultKind {
     Normal,
     /// Close before the work.
     Drop,
@@ -172,20 +172,20 @@ pub(crate) async fn malform(response: Response, how: Malformed) -> Response {
             Bytes::from_static(b"<!doctype html><title>Be right back</title><p>We are down for maintenance.")
         }
         Malformed::WrongTypes => {
-            let value = serde_json::from_slice(&bytes).map(other_types).unwrap_or_else(|_| json!([]));
+            let value = serde_json::from_slice(&bytes).map(change_types).unwrap_or_else(|_| json!([]));
             Bytes::from(value.to_string())
         }
     };
     Response::from_parts(parts, Body::from(spoilt))
 }
 
-fn other_types(value: Value) -> Value {
+fn change_types(value: Value) -> Value {
     match value {
         Value::Null => Value::Null,
         Value::Bool(yes) => json!(if yes { "yes" } else { "no" }),
         Value::Number(_) => json!("not a number"),
         Value::String(text) => json!(text.len()),
-        Value::Array(items) => items.into_iter().map(other_types).collect(),
-        Value::Object(fields) => fields.into_iter().map(|(name, value)| (name, other_types(value))).collect(),
+        Value::Array(items) => items.into_iter().map(change_types).collect(),
+        Value::Object(fields) => fields.into_iter().map(|(name, value)| (name, change_types(value))).collect(),
     }
 }

@@ -42,7 +42,7 @@ pub mod twikit;
 
 pub use expivi::{ExpiviConfig, FakeExpivi};
 pub use faults::{Faults, Malformed, Outage};
-pub use record::{Answered, Received, Record};
+pub use record::{Received, Record, Reply};
 pub use server::StartError;
 pub use twikit::{FakeTwikit, TwikitConfig, payload_hash};
 

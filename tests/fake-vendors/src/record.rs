@@ -9,13 +9,13 @@ use crate::lock;
 
 /// What came back for a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Answered {
+pub enum Reply {
     /// Still at work, or waiting out a delay.
-    NotYet,
+    Pending,
     /// An answer with this HTTP status was handed to the connection.
     Status(u16),
     /// The connection was closed without an answer.
-    Nothing {
+    Dropped {
         /// The status the answer would have had, when the work was done; `None` when the request was not looked at.
         lost: Option<u16>,
     },
@@ -35,7 +35,7 @@ pub struct Received {
     /// The body's exact bytes: hashes are over bytes, so that a parsed form would prove nothing.
     pub body: Vec<u8>,
     /// What came back.
-    pub answered: Answered,
+    pub reply: Reply,
 }
 
 impl Received {
@@ -103,7 +103,7 @@ impl Record {
         tokio::time::timeout(patience, enough).await.is_ok()
     }
 
-    pub(crate) fn arrived(&self, parts: &Parts, body: &[u8]) -> u64 {
+    pub(crate) fn push(&self, parts: &Parts, body: &[u8]) -> u64 {
         let headers = parts.headers.iter();
         let received = Received {
             method: parts.method.to_string(),
@@ -113,7 +113,7 @@ impl Record {
                 .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
                 .collect(),
             body: body.to_vec(),
-            answered: Answered::NotYet,
+            reply: Reply::Pending,
         };
         let mut entries = lock(&self.0);
         entries.next += 1;
@@ -122,10 +122,10 @@ impl Record {
         number
     }
 
-    pub(crate) fn answered(&self, number: u64, answered: Answered) {
+    pub(crate) fn reply(&self, number: u64, reply: Reply) {
         let mut entries = lock(&self.0);
         if let Some((_, received)) = entries.list.iter_mut().find(|(n, _)| *n == number) {
-            received.answered = answered;
+            received.reply = reply;
         }
     }
 }

@@ -20,8 +20,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::faults::{Course, malform, refusal};
-use crate::{Answered, Faults, Record};
+use crate::faults::{FaultKind, malform, refusal};
+use crate::{Faults, Record, Reply};
 
 /// How long requests in flight may take to end after [`Server::stop`].
 const GRACE: Duration = Duration::from_secs(2);
@@ -40,16 +40,16 @@ pub enum StartError {
 /// Stands for a reply that never comes: hyper closes the connection when a service fails.
 #[derive(Debug, thiserror::Error)]
 #[error("closed without an answer")]
-struct Closed;
+struct ConnectionClosed;
 
 /// Where a server will be, before it serves: the state behind its routes needs its own address.
-pub(crate) struct Place {
+pub(crate) struct Listener {
     listener: TcpListener,
     address: SocketAddr,
 }
 
-impl Place {
-    pub(crate) async fn find() -> Result<Self, StartError> {
+impl Listener {
+    pub(crate) async fn bind() -> Result<Self, StartError> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(StartError::Listen)?;
         let address = listener.local_addr().map_err(StartError::Listen)?;
         Ok(Self { listener, address })
@@ -62,13 +62,13 @@ impl Place {
     pub(crate) fn serve(self, router: Router) -> Server {
         let (stop, stopping) = watch::channel(());
         let base_url = self.base_url();
-        let desk = Desk {
+        let state = ConnectionState {
             router: router.layer(DefaultBodyLimit::disable()),
             faults: Faults::default(),
             record: Record::default(),
         };
-        let (faults, record) = (desk.faults.clone(), desk.record.clone());
-        let task = tokio::spawn(accept(self.listener, desk, stopping));
+        let (faults, record) = (state.faults.clone(), state.record.clone());
+        let task = tokio::spawn(accept(self.listener, state, stopping));
         Server { base_url, faults, record, stop, task }
     }
 }
@@ -93,13 +93,13 @@ impl Server {
 
 /// What every connection needs.
 #[derive(Clone)]
-struct Desk {
+struct ConnectionState {
     router: Router,
     faults: Faults,
     record: Record,
 }
 
-async fn accept(listener: TcpListener, desk: Desk, mut stopping: watch::Receiver<()>) {
+async fn accept(listener: TcpListener, state: ConnectionState, mut stopping: watch::Receiver<()>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -107,7 +107,7 @@ async fn accept(listener: TcpListener, desk: Desk, mut stopping: watch::Receiver
             Some(_) = connections.join_next() => {}
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(converse(stream, desk.clone(), stopping.clone()));
+                    connections.spawn(serve_connection(stream, state.clone(), stopping.clone()));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a fake vendor could not accept a connection");
@@ -122,10 +122,10 @@ async fn accept(listener: TcpListener, desk: Desk, mut stopping: watch::Receiver
     let _ = tokio::time::timeout(GRACE, rest).await;
 }
 
-async fn converse(stream: TcpStream, desk: Desk, mut stopping: watch::Receiver<()>) {
+async fn serve_connection(stream: TcpStream, state: ConnectionState, mut stopping: watch::Receiver<()>) {
     let service = service_fn(move |request| {
-        let work = tokio::spawn(answer(request, desk.clone()));
-        async move { work.await.ok().flatten().ok_or(Closed) }
+        let work = tokio::spawn(answer(request, state.clone()));
+        async move { work.await.ok().flatten().ok_or(ConnectionClosed) }
     });
     let mut connection = std::pin::pin!(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
     let ended = tokio::select! {
@@ -141,36 +141,36 @@ async fn converse(stream: TcpStream, desk: Desk, mut stopping: watch::Receiver<(
 }
 
 /// `None` closes the connection without an answer.
-async fn answer(request: Request<Incoming>, desk: Desk) -> Option<Response> {
+async fn answer(request: Request<Incoming>, state: ConnectionState) -> Option<Response> {
     let (parts, body) = request.into_parts();
     let Ok(body) = axum::body::to_bytes(Body::new(body), MAX_BODY).await else {
-        let number = desk.record.arrived(&parts, &[]);
-        desk.record.answered(number, Answered::Status(StatusCode::PAYLOAD_TOO_LARGE.as_u16()));
+        let number = state.record.push(&parts, &[]);
+        state.record.reply(number, Reply::Status(StatusCode::PAYLOAD_TOO_LARGE.as_u16()));
         return Some(StatusCode::PAYLOAD_TOO_LARGE.into_response());
     };
-    let number = desk.record.arrived(&parts, &body);
-    let fate = desk.faults.fate(parts.uri.path());
+    let number = state.record.push(&parts, &body);
+    let take_fault = state.faults.take_fault(parts.uri.path());
     let work = || async {
-        let service = TowerToHyperService::new(desk.router.clone());
+        let service = TowerToHyperService::new(state.router.clone());
         match service.call(Request::from_parts(parts, Body::from(body))).await {
             Ok(response) => response,
             Err(never) => match never {},
         }
     };
-    let (response, lost) = match fate.course {
-        Course::Drop => (None, None),
-        Course::Refuse(status, retry_after) => (Some(refusal(status, retry_after)), None),
-        Course::Lose => (None, Some(work().await.status().as_u16())),
-        Course::Malform(how) => (Some(malform(work().await, how).await), None),
-        Course::Normal => (Some(work().await), None),
+    let (response, lost) = match take_fault.kind {
+        FaultKind::Drop => (None, None),
+        FaultKind::Refuse(status, retry_after) => (Some(refusal(status, retry_after)), None),
+        FaultKind::Lose => (None, Some(work().await.status().as_u16())),
+        FaultKind::Malform(how) => (Some(malform(work().await, how).await), None),
+        FaultKind::Normal => (Some(work().await), None),
     };
-    if !fate.delay.is_zero() {
-        tokio::time::sleep(fate.delay).await;
+    if !take_fault.delay.is_zero() {
+        tokio::time::sleep(take_fault.delay).await;
     }
     let answered = match &response {
-        Some(response) => Answered::Status(response.status().as_u16()),
-        None => Answered::Nothing { lost },
+        Some(response) => Reply::Status(response.status().as_u16()),
+        None => Reply::Dropped { lost },
     };
-    desk.record.answered(number, answered);
+    state.record.reply(number, answered);
     response
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use cartwright_fake_vendors::client::{self, SendError};
 use cartwright_fake_vendors::{
-    Answered, ExpiviConfig, FakeExpivi, FakeTwikit, Malformed, Outage, TwikitConfig, payload_hash,
+    ExpiviConfig, FakeExpivi, FakeTwikit, Malformed, Outage, Reply, TwikitConfig, payload_hash,
 };
 use common::{order, post_order, verdict};
 use serde_json::{Value, json};
@@ -35,7 +35,7 @@ async fn a_request_is_recorded_with_its_exact_bytes_and_its_answer() {
     let received = twikit.record().last().unwrap();
     assert_eq!((received.method.as_str(), received.path.as_str()), ("POST", "/api/v1/orders/integration-1"));
     assert_eq!((received.query.as_deref(), received.header("x-trace")), (Some("trace=1"), Some("abc")));
-    assert_eq!((received.body, received.answered), (body.to_vec(), Answered::Status(400)));
+    assert_eq!((received.body, received.reply), (body.to_vec(), Reply::Status(400)));
     assert_eq!(twikit.record().on_path("/api/v1/configuration").len(), 0);
     twikit.record().clear();
     assert!(twikit.record().is_empty());
@@ -51,7 +51,7 @@ async fn a_lost_reply_has_done_its_work() {
 
     assert!(matches!(lost, Err(SendError::Broken(_))), "{lost:?}");
     assert_eq!(twikit.orders().len(), 1);
-    assert_eq!(twikit.record().last().unwrap().answered, Answered::Nothing { lost: Some(200) });
+    assert_eq!(twikit.record().last().unwrap().reply, Reply::Dropped { lost: Some(200) });
     let again = client::post_json(&twikit.orders_url(), &[], &body).await.unwrap();
     assert_eq!(verdict(&again), (400, 9));
 }
@@ -67,7 +67,7 @@ async fn an_outage_does_no_work_and_lasts_until_the_vendor_recovers() {
     }
     twikit.faults().outage(Outage::Dropped);
     assert!(client::post_json(&twikit.orders_url(), &[], &body).await.is_err());
-    assert_eq!(twikit.record().last().unwrap().answered, Answered::Nothing { lost: None });
+    assert_eq!(twikit.record().last().unwrap().reply, Reply::Dropped { lost: None });
     assert!(twikit.orders().is_empty());
 
     twikit.faults().recover();
@@ -120,7 +120,7 @@ async fn a_delayed_answer_is_late_and_the_work_is_not() {
 
     assert!(matches!(late, Err(SendError::TimedOut(_))), "{late:?}");
     assert_eq!(twikit.orders().len(), 1);
-    assert_eq!(twikit.record().last().unwrap().answered, Answered::NotYet);
+    assert_eq!(twikit.record().last().unwrap().reply, Reply::Pending);
 }
 
 #[tokio::test]
@@ -128,10 +128,10 @@ async fn switches_can_be_kept_to_one_path_and_cleared() {
     let expivi = FakeExpivi::start(ExpiviConfig::default()).await.unwrap();
     expivi.faults().only_on(Some("/api/price_manager"));
     expivi.faults().outage(Outage::Unavailable { retry_after: None });
-    let catalogue = format!("{}catalogue", expivi.api_url());
+    let catalog = format!("{}catalogue", expivi.api_url());
     let price = format!("{}price_manager/price/1001", expivi.api_url());
 
-    assert_eq!(client::get(&catalogue, &[VIEWER]).await.unwrap().status, 200);
+    assert_eq!(client::get(&catalog, &[VIEWER]).await.unwrap().status, 200);
     assert_eq!(client::post_json(&price, &[VIEWER], &json!({})).await.unwrap().status, 503);
     expivi.faults().clear();
     assert_eq!(client::post_json(&price, &[VIEWER], &json!({})).await.unwrap().status, 422);

@@ -5,7 +5,7 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use cartwright_fake_vendors::twikit::{Delivery, Fault, OrderState, Webhook, Webhooks};
+use cartwright_fake_vendors::twikit::{Delivery, FaultyResponse, OrderState, Webhook, Webhooks};
 use cartwright_fake_vendors::{FakeTwikit, TwikitConfig};
 use common::{Shop, order, post_order, verdict};
 use serde_json::json;
@@ -82,7 +82,10 @@ async fn a_shop_that_cannot_be_reached_or_takes_too_long_makes_the_order_unhealt
     twikit.set_webhooks(Webhooks { payment_verification: url, ..Webhooks::default() });
     assert_eq!(verdict(&post_order(&twikit, &order("o-2", &[81_201])).await), (200, 2));
     let state = twikit.order("o-2").unwrap().state;
-    assert!(matches!(&state, OrderState::Unhealthy(Fault::NoAnswer(why)) if why.contains("50ms")), "{state:?}");
+    assert!(
+        matches!(&state, OrderState::Unhealthy(FaultyResponse::NoResponse(reason)) if reason.contains("50ms")),
+        "{state:?}"
+    );
 }
 
 #[tokio::test]
@@ -161,7 +164,7 @@ async fn a_faulty_completion_is_repeated_once_after_the_wait_with_the_same_body(
 
     assert!(start.elapsed() >= Duration::from_millis(80));
     let Delivery::Accepted(attempts) = delivery else { panic!("{delivery:?}") };
-    assert_eq!(attempts[0].judgement, Err(Fault::Status(500)));
+    assert_eq!(attempts[0].verdict, Err(FaultyResponse::Status(500)));
     let expected = json!({ "identifier": "o-1", "url": "https://track.example/1", "success": true, "error": "" });
     assert_eq!(shop.asked(), [expected.clone(), expected]);
 }
@@ -174,7 +177,7 @@ async fn a_completion_that_stays_faulty_is_given_up_after_the_second_time() {
     let delivery = twikit.order_completed("o-1", "", "").await.unwrap();
 
     assert!(matches!(&delivery, Delivery::Faulty(attempts) if attempts.len() == 2), "{delivery:?}");
-    assert_eq!(delivery.attempts()[1].judgement, Err(Fault::Error("database is away".to_owned())));
+    assert_eq!(delivery.attempts()[1].verdict, Err(FaultyResponse::Error("database is away".to_owned())));
 }
 
 #[tokio::test]

@@ -14,8 +14,8 @@ use std::time::{Duration, UNIX_EPOCH};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use cartwright::types::{Authentication, WebhookHmac};
-use cartwright::webhook::{Incoming, Verifier};
-use cartwright::{AccountSecret, CartLine, Link, Secret, Secrets, Visitor};
+use cartwright::webhook::{IncomingRequest, Verifier};
+use cartwright::{AccountSecret, CartLine, ProductLink, Secret, Secrets, Visitor};
 use cartwright_plugin::exports::configuration::Decoded;
 use cartwright_plugin::types::{Association, Context, Rounding, Setting, SettingValue};
 use cartwright_service::links_table;
@@ -47,7 +47,7 @@ pub fn api_body(data: &[u8]) {
     }
     round::<CartLine>(data);
     round::<Vec<CartLine>>(data);
-    round::<Link>(data);
+    round::<ProductLink>(data);
     round::<Visitor>(data);
 }
 
@@ -95,7 +95,7 @@ pub fn links_csv(data: &[u8]) {
     let Ok(links) = links_table::read(data) else { return };
     let table = links_table::write(&links).expect("links can be written");
     let again = links_table::read(&table).expect("its own table can be read");
-    let json = |links: &[Link]| serde_json::to_value(links).expect("links can be written");
+    let json = |links: &[ProductLink]| serde_json::to_value(links).expect("links can be written");
     assert_eq!(json(&again), json(&links));
 }
 
@@ -109,7 +109,7 @@ pub fn thumbnail(data: &[u8]) {
 pub fn webhook(data: &[u8]) {
     let split = data.iter().position(|byte| *byte == b'\n').unwrap_or(data.len());
     let (head, body) = (&data[..split], data.get(split + 1..).unwrap_or_default());
-    let secret = AccountSecret { value: Secret::new("made-up-secret"), entered_for: BTreeSet::new() };
+    let secret = AccountSecret { value: Secret::new("made-up-secret"), authorized_hosts: BTreeSet::new() };
     let secrets = Secrets::from([("secret".to_owned(), secret)]);
     let signed = WebhookHmac {
         secret: "secret".to_owned(),
@@ -126,7 +126,7 @@ pub fn webhook(data: &[u8]) {
         let Ok(value) = HeaderValue::from_bytes(value) else { return None };
         let headers: HeaderMap =
             names.iter().map(|name| (http::HeaderName::from_static(name), value.clone())).collect();
-        let incoming = Incoming {
+        let incoming = IncomingRequest {
             method: Method::POST,
             headers,
             query: String::from_utf8_lossy(head).into_owned(),
@@ -135,7 +135,9 @@ pub fn webhook(data: &[u8]) {
             at: UNIX_EPOCH + Duration::from_secs(1_700_000_000),
         };
         Some(
-            Verifier { authentication, secrets: &secrets, networks: &[], most_bytes: 1 << 20 }.admit(&incoming).is_ok(),
+            Verifier { authentication, secrets: &secrets, networks: &[], max_body_bytes: 1 << 20 }
+                .admit(&incoming)
+                .is_ok(),
         )
     };
     let names = ["x-signature", "x-time", "webhook-id", "webhook-timestamp", "webhook-signature"];

@@ -19,11 +19,11 @@ pub struct Forwarder {
 #[derive(Debug)]
 struct Network {
     /// The socket that new connections are led to.
-    leads_to: Mutex<PathBuf>,
+    target: Mutex<PathBuf>,
     /// Whether the connections that were made since then are silent.
-    silent: Mutex<Arc<AtomicBool>>,
+    is_silent: Mutex<Arc<AtomicBool>>,
     /// How many answers come whole before one is garbled, plus one; 0 = none is to be garbled.
-    garbled: AtomicUsize,
+    garble_countdown: AtomicUsize,
 }
 
 impl Forwarder {
@@ -34,16 +34,16 @@ impl Forwarder {
     pub fn start(server: &Server) -> io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0))?;
         let port = listener.local_addr()?.port();
-        let leads_to = Mutex::new(server.socket());
-        let network = Arc::new(Network { leads_to, silent: Mutex::default(), garbled: AtomicUsize::new(0) });
+        let target = Mutex::new(server.socket());
+        let network = Arc::new(Network { target, is_silent: Mutex::default(), garble_countdown: AtomicUsize::new(0) });
         let of_all = network.clone();
         std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
-                let server = UnixStream::connect(&*lock(&of_all.leads_to));
-                let (network, silent) = (of_all.clone(), lock(&of_all.silent).clone());
+                let server = UnixStream::connect(&*lock(&of_all.target));
+                let (network, is_silent) = (of_all.clone(), lock(&of_all.is_silent).clone());
                 // As a port at which nobody listens, when the server is gone.
                 let Ok(server) = server else { continue };
-                std::thread::spawn(move || drop(network.connect(&client, &server, &silent)));
+                std::thread::spawn(move || drop(network.connect(&client, &server, &is_silent)));
             }
         });
         Ok(Self { port, network })
@@ -56,39 +56,44 @@ impl Forwarder {
     }
 
     /// Leads new connections to this server. Those that stand stay where they are.
-    pub fn lead_to(&self, server: &Server) {
-        *lock(&self.network.leads_to) = server.socket();
+    pub fn set_target(&self, server: &Server) {
+        *lock(&self.network.target) = server.socket();
     }
 
     /// Lets nothing more through on the connections that stand, which nobody is told: as when a machine loses its power.
-    pub fn silence(&self) {
-        let mut silent = lock(&self.network.silent);
-        silent.store(true, Ordering::Relaxed);
-        *silent = Arc::default();
+    pub fn drop_traffic(&self) {
+        let mut is_silent = lock(&self.network.is_silent);
+        is_silent.store(true, Ordering::Relaxed);
+        *is_silent = Arc::default();
     }
 
     /// Garbles an answer of the server, after so many that come whole.
     pub fn garble_after(&self, answers: usize) {
-        self.network.garbled.store(answers + 1, Ordering::Relaxed);
+        self.network.garble_countdown.store(answers + 1, Ordering::Relaxed);
     }
 
     /// Was an answer garbled since that was asked for?
     pub fn has_garbled(&self) -> bool {
-        self.network.garbled.load(Ordering::Relaxed) == 0
+        self.network.garble_countdown.load(Ordering::Relaxed) == 0
     }
 }
 
 impl Network {
-    fn connect(self: &Arc<Self>, client: &TcpStream, server: &UnixStream, silent: &Arc<AtomicBool>) -> io::Result<()> {
+    fn connect(
+        self: &Arc<Self>,
+        client: &TcpStream,
+        server: &UnixStream,
+        is_silent: &Arc<AtomicBool>,
+    ) -> io::Result<()> {
         client.set_nodelay(true)?;
-        let (from, to, is_silent) = (client.try_clone()?, server.try_clone()?, silent.clone());
+        let (from, to, silent) = (client.try_clone()?, server.try_clone()?, is_silent.clone());
         std::thread::spawn(move || {
-            copy(&from, &to, &is_silent, |_| {});
+            copy(&from, &to, &silent, |_| {});
             drop(to.shutdown(Shutdown::Both));
         });
-        copy(server, client, silent, |answer| {
+        copy(server, client, is_silent, |answer| {
             let counted = |left: usize| left.checked_sub(1);
-            if self.garbled.fetch_update(Ordering::Relaxed, Ordering::Relaxed, counted) == Ok(1) {
+            if self.garble_countdown.fetch_update(Ordering::Relaxed, Ordering::Relaxed, counted) == Ok(1) {
                 answer.fill(0xff);
             }
         });
@@ -97,11 +102,11 @@ impl Network {
 }
 
 /// Copies until one side ends, or for ever nothing more.
-fn copy(mut from: impl Read, mut to: impl Write, silent: &AtomicBool, change: impl Fn(&mut [u8])) {
+fn copy(mut from: impl Read, mut to: impl Write, is_silent: &AtomicBool, change: impl Fn(&mut [u8])) {
     let mut buffer = vec![0; 64 << 10];
     loop {
         let Ok(length @ 1..) = from.read(&mut buffer) else { return };
-        while silent.load(Ordering::Relaxed) {
+        while is_silent.load(Ordering::Relaxed) {
             std::thread::park();
         }
         let Some(part) = buffer.get_mut(..length) else { return };

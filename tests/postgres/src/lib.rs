@@ -31,39 +31,39 @@ pub struct Server {
     tls_port: Option<u16>,
     databases: AtomicUsize,
     poolers: AtomicU16,
-    keeper: Mutex<Keeper>,
+    supervisor: Mutex<Supervisor>,
 }
 
 /// The shell that keeps the server.
 #[derive(Debug)]
-struct Keeper {
+struct Supervisor {
     child: Child,
     /// Open for as long as the server is to run.
-    says: Option<ChildStdin>,
-    hears: BufReader<ChildStdout>,
+    stdin: Option<ChildStdin>,
+    stdout: BufReader<ChildStdout>,
 }
 
-impl Keeper {
+impl Supervisor {
     fn line(&mut self) -> Result<String, String> {
         let mut line = String::new();
-        match self.hears.read_line(&mut line) {
+        match self.stdout.read_line(&mut line) {
             Ok(0) => Err("the shell that keeps the server has ended".to_owned()),
             Ok(_) => Ok(line.trim().to_owned()),
             Err(error) => Err(error.to_string()),
         }
     }
 
-    fn heard(&mut self) -> Result<(), String> {
+    fn expect_reply(&mut self) -> Result<(), String> {
         match self.line()?.as_str() {
             "ok" => Ok(()),
             said => Err(said.to_owned()),
         }
     }
 
-    fn say(&mut self, word: &str) -> Result<(), String> {
-        let says = self.says.as_mut().ok_or("it is being stopped")?;
-        writeln!(says, "{word}").map_err(|error| error.to_string())?;
-        self.heard()
+    fn send(&mut self, word: &str) -> Result<(), String> {
+        let stdin = self.stdin.as_mut().ok_or("it is being stopped")?;
+        writeln!(stdin, "{word}").map_err(|error| error.to_string())?;
+        self.expect_reply()
     }
 }
 
@@ -111,15 +111,15 @@ impl Server {
             .stdout(Stdio::piped())
             .spawn()
             .map_err(|error| error.to_string())?;
-        let (Some(says), Some(hears)) = (child.stdin.take(), child.stdout.take()) else {
+        let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
             return Err("no pipes".to_owned());
         };
-        let mut keeper = Keeper { child, says: Some(says), hears: BufReader::new(hears) };
-        let folder = PathBuf::from(keeper.line()?);
-        keeper.heard()?;
-        keeper.say("start")?;
+        let mut supervisor = Supervisor { child, stdin: Some(stdin), stdout: BufReader::new(stdout) };
+        let folder = PathBuf::from(supervisor.line()?);
+        supervisor.expect_reply()?;
+        supervisor.send("start")?;
         let (databases, poolers) = (AtomicUsize::new(0), AtomicU16::new(POOLERS));
-        Ok(Some(Self { programs, folder, tls_port, databases, poolers, keeper: Mutex::new(keeper) }))
+        Ok(Some(Self { programs, folder, tls_port, databases, poolers, supervisor: Mutex::new(supervisor) }))
     }
 
     /// Makes an empty database; gives its address.
@@ -162,7 +162,7 @@ impl Server {
     /// # Panics
     /// When it does not stop.
     pub fn stop(&self) {
-        self.keeper().say("stop").expect("the server stops");
+        self.supervisor().send("stop").expect("the server stops");
     }
 
     /// Starts it again, with what it held.
@@ -170,7 +170,7 @@ impl Server {
     /// # Panics
     /// When it does not start.
     pub fn start_again(&self) {
-        self.keeper().say("start").expect("the server starts");
+        self.supervisor().send("start").expect("the server starts");
     }
 
     /// Makes a primary of a standby: from now on it takes writes.
@@ -178,7 +178,7 @@ impl Server {
     /// # Panics
     /// When it is no standby.
     pub fn promote(&self) {
-        self.keeper().say("promote").expect("the standby is promoted");
+        self.supervisor().send("promote").expect("the standby is promoted");
     }
 
     /// Makes it a server that takes no writes, as one that another replaces, or one that takes them again. Connections stand.
@@ -187,7 +187,7 @@ impl Server {
     /// When it does not.
     pub fn set_read_only(&self, read_only: bool) {
         let set = format!("alter system set default_transaction_read_only = {read_only}");
-        let ran = Command::new(self.programs.join("psql"))
+        let run = Command::new(self.programs.join("psql"))
             .arg("--host")
             .arg(&self.folder)
             .args(["--username", "tester", "--dbname", "postgres", "--quiet", "--no-psqlrc"])
@@ -196,7 +196,7 @@ impl Server {
             .args(["--command", "select pg_reload_conf()"])
             .output()
             .expect("psql runs");
-        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+        assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
     }
 
     /// Starts PgBouncer before the server, with a `pool_mode` and the parameters that connections may begin with although it does
@@ -215,7 +215,7 @@ impl Server {
             return None;
         }
         let port = self.poolers.fetch_add(1, Ordering::Relaxed);
-        self.keeper().say(&format!("pool {port} {mode} {ignored_parameters}")).expect("PgBouncer starts");
+        self.supervisor().send(&format!("pool {port} {mode} {ignored_parameters}")).expect("PgBouncer starts");
         Some(address.replacen(&format!(":{SOCKET}/"), &format!(":{port}/"), 1))
     }
 
@@ -224,16 +224,16 @@ impl Server {
         self.folder.join(format!(".s.PGSQL.{SOCKET}"))
     }
 
-    fn keeper(&self) -> MutexGuard<'_, Keeper> {
-        self.keeper.lock().unwrap_or_else(PoisonError::into_inner)
+    fn supervisor(&self) -> MutexGuard<'_, Supervisor> {
+        self.supervisor.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let keeper = self.keeper.get_mut().unwrap_or_else(PoisonError::into_inner);
-        drop(keeper.says.take());
-        drop(keeper.child.wait());
+        let supervisor = self.supervisor.get_mut().unwrap_or_else(PoisonError::into_inner);
+        drop(supervisor.stdin.take());
+        drop(supervisor.child.wait());
     }
 }
 

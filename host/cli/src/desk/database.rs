@@ -20,8 +20,8 @@ pub(crate) struct Database {
 
 impl Database {
     /// Opens it, or makes it: for who begins an installation.
-    pub(crate) async fn open_or_make(&self) -> anyhow::Result<Store> {
-        database::open_or_make(&self.database, self.key_file.as_deref()).await
+    pub(crate) async fn open_or_create(&self) -> anyhow::Result<Store> {
+        database::open_or_create(&self.database, self.key_file.as_deref()).await
     }
 
     /// Opens it. A file that is not there is not made: it would be an empty database, and look like one without jobs.

@@ -5,12 +5,12 @@ use std::time::SystemTime;
 
 use cartwright::{AccountId, Digest, ShopId};
 use cartwright_service::documents::{JobDetailDocument, JobDocument, moment};
-use cartwright_service::words::who_mends;
-use cartwright_store::{JobDetail, JobFilter, JobState, JobSummary, Replay};
+use cartwright_service::words::responsible_text;
+use cartwright_store::{JobDetail, JobFilter, JobState, JobSummary, RetryMode};
 use clap::builder::PossibleValuesParser;
 
 use super::database::Database;
-use super::{Person, journal, said};
+use super::{Actor, journal, outcomes};
 
 /// See the order events that plugins handle, and decide about those that stopped.
 ///
@@ -26,7 +26,7 @@ pub(crate) struct Jobs {
 enum Command {
     List(List),
     Show(Show),
-    Replay(ReplayArguments),
+    Retry(RetryArguments),
     Cancel(Cancel),
 }
 
@@ -88,9 +88,9 @@ struct Show {
 /// whether it arrived, is sent again: look at the vendor's first.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Example:\n  cartwright jobs replay rings:expivi:e1 --database sqlite:cartwright.db --key-file cartwright.key"
+    after_help = "Example:\n  cartwright jobs retry rings:expivi:e1 --database sqlite:cartwright.db --key-file cartwright.key"
 )]
-struct ReplayArguments {
+struct RetryArguments {
     /// The job's id.
     job: String,
     #[command(flatten)]
@@ -102,7 +102,7 @@ struct ReplayArguments {
     #[arg(long, value_name = "DIGEST", conflicts_with = "restart")]
     on: Option<Digest>,
     #[command(flatten)]
-    person: Person,
+    actor: Actor,
 }
 
 /// Cancel a job: it ends when it has finished the step that it is in.
@@ -118,7 +118,7 @@ struct Cancel {
     #[command(flatten)]
     database: Database,
     #[command(flatten)]
-    person: Person,
+    actor: Actor,
 }
 
 pub(crate) async fn run(arguments: Jobs) -> anyhow::Result<ExitCode> {
@@ -128,25 +128,25 @@ pub(crate) async fn run(arguments: Jobs) -> anyhow::Result<ExitCode> {
         Command::Show(Show { job, database, json }) => {
             let detail = database.open().await?.job(&job).await?;
             if json {
-                say!("{}", serde_json::to_string_pretty(&JobDetailDocument::from(&detail))?)
+                print_line!("{}", serde_json::to_string_pretty(&JobDetailDocument::from(&detail))?)
             } else {
                 print(&detail)
             }
         }
-        Command::Replay(ReplayArguments { job, database, restart, on, person }) => {
+        Command::Retry(RetryArguments { job, database, restart, on, actor }) => {
             let how = match on {
-                Some(component) => Replay::MoveTo(component),
-                None if restart => Replay::Restart,
-                None => Replay::GoOn,
+                Some(component) => RetryMode::RestartOn(component),
+                None if restart => RetryMode::Restart,
+                None => RetryMode::Resume,
             };
-            database.open().await?.replay(&job, how, &person.name(), now).await?;
-            say!("{job} runs as soon as a worker is free; `cartwright jobs show` says what comes of it");
+            database.open().await?.retry(&job, how, &actor.name(), now).await?;
+            print_line!("{job} runs as soon as a worker is free; `cartwright jobs show` says what comes of it");
         }
-        Command::Cancel(Cancel { job, database, person }) => {
+        Command::Cancel(Cancel { job, database, actor }) => {
             let store = database.open().await?;
-            store.cancel(&job, &person.name(), now).await?;
+            store.cancel(&job, &actor.name(), now).await?;
             let summary = store.job(&job).await?.summary;
-            say!("{job} is {}", if summary.cancelling { "being cancelled" } else { summary.state.name() });
+            print_line!("{job} is {}", if summary.is_cancelling { "being cancelled" } else { summary.state.name() });
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -157,15 +157,15 @@ async fn run_list(list: List) -> anyhow::Result<()> {
     let filter = JobFilter { shop, order, account, state, after };
     let jobs = database.open().await?.jobs(&filter, limit).await?;
     if json {
-        say!("{}", serde_json::to_string_pretty(&jobs.iter().map(JobDocument::from).collect::<Vec<_>>())?);
+        print_line!("{}", serde_json::to_string_pretty(&jobs.iter().map(JobDocument::from).collect::<Vec<_>>())?);
         return Ok(());
     }
     if jobs.is_empty() {
-        say!("no job");
+        print_line!("no job");
     }
     print_list(&jobs);
     if let Some(last) = jobs.last().filter(|_| u32::try_from(jobs.len()) == Ok(limit)) {
-        say!("there may be more: --after {}", last.id);
+        print_line!("there may be more: --after {}", last.id);
     }
     Ok(())
 }
@@ -173,8 +173,8 @@ async fn run_list(list: List) -> anyhow::Result<()> {
 pub(super) fn print_list(jobs: &[JobSummary]) {
     let widest = jobs.iter().map(|job| job.id.len()).max().unwrap_or_default();
     for job in jobs {
-        let waits = job.behind.as_ref().map_or(String::new(), |holder| format!(", behind {holder}"));
-        say!("{:<widest$}  {:<20} order {}  {}{waits}", job.id, job.kind, job.order, state(job));
+        let waits = job.blocked_by.as_ref().map_or(String::new(), |holder| format!(", behind {holder}"));
+        print_line!("{:<widest$}  {:<20} order {}  {}{waits}", job.id, job.kind, job.order, state(job));
     }
 }
 
@@ -184,39 +184,39 @@ fn state(job: &JobSummary) -> String {
     let text = match job.state {
         JobState::Queued { due } => format!("{name} since {}", moment(due)),
         JobState::Sleeping { until } => format!("{name} until {}", moment(until)),
-        JobState::Retrying { tries, until } => {
-            let failed = tries.outages + tries.breaches;
+        JobState::Retrying { counters: failures, until } => {
+            let failed = failures.outages + failures.limit_breaches;
             format!("{name} at {}, failed {failed} times", moment(until))
         }
         _ => format!("{name} since {}", moment(job.changed)),
     };
-    if job.cancelling { format!("{text}, being cancelled") } else { text }
+    if job.is_cancelling { format!("{text}, being cancelled") } else { text }
 }
 
 fn print(detail: &JobDetail) {
     let job = &detail.summary;
-    say!("{}", job.id);
-    say!("  state    {}", state(job));
-    if let Some(holder) = &job.behind {
-        say!("  behind   {holder}");
+    print_line!("{}", job.id);
+    print_line!("  state    {}", state(job));
+    if let Some(holder) = &job.blocked_by {
+        print_line!("  behind   {holder}");
     }
-    if let Some(why) = &detail.why {
-        say!("  why      {}", why.text);
-        if let Some(who) = why.who {
-            say!("  mend     {}; then: cartwright jobs replay {}", who_mends(who), job.id);
+    if let Some(reason) = &detail.reason {
+        print_line!("  why      {}", reason.text);
+        if let Some(responsible) = reason.responsible {
+            print_line!("  mend     {}; then: cartwright jobs retry {}", responsible_text(responsible), job.id);
         }
     }
-    say!("  event    {} {}, of {}", job.kind, job.event, moment(job.created));
-    say!("  order    {} of the shop {}", job.order, job.shop);
-    say!("  account  {}, component {}", job.account, job.plugin);
+    print_line!("  event    {} {}, of {}", job.kind, job.event, moment(job.created));
+    print_line!("  order    {} of the shop {}", job.order, job.shop);
+    print_line!("  account  {}, component {}", job.account, job.plugin);
     if let Some(worker) = &job.worker {
-        say!("  worker   {worker}");
+        print_line!("  worker   {worker}");
     }
     for (number, records) in &detail.journals {
         journal::print(*number, records);
     }
     if !detail.outcomes.is_empty() {
-        say!("outcomes");
-        said::print(&detail.outcomes);
+        print_line!("outcomes");
+        outcomes::print(&detail.outcomes);
     }
 }

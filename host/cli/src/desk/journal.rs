@@ -2,12 +2,12 @@
 
 use cartwright::durable::Record;
 use cartwright_service::documents::moment;
-use cartwright_service::words::shown;
+use cartwright_service::words::describe_entry;
 
 pub(super) fn print(number: u32, records: &[Record]) {
-    say!("journal {number}");
+    print_line!("journal {number}");
     for (position, record) in records.iter().enumerate() {
-        let (what, about) = shown(&record.entry);
-        say!("  {position:>3} {} {what}: {about}", moment(record.at));
+        let (what, about) = describe_entry(&record.entry);
+        print_line!("  {position:>3} {} {what}: {about}", moment(record.at));
     }
 }

@@ -4,7 +4,7 @@ mod database;
 mod jobs;
 mod journal;
 mod orders;
-mod said;
+mod outcomes;
 
 pub(crate) use database::Database;
 pub(crate) use jobs::{Jobs, run as run_jobs};
@@ -12,15 +12,15 @@ pub(crate) use orders::{Orders, run as run_orders};
 
 /// Who decides.
 #[derive(clap::Args)]
-pub(crate) struct Person {
+pub(crate) struct Actor {
     /// Who decided, for the log of changes; your login unless given.
     #[arg(long, value_name = "NAME")]
-    who: Option<String>,
+    actor: Option<String>,
 }
 
-impl Person {
+impl Actor {
     pub(crate) fn name(&self) -> String {
         let login = || std::env::var("USER").ok().filter(|name| !name.is_empty());
-        self.who.clone().or_else(login).unwrap_or_else(|| "command line".to_owned())
+        self.actor.clone().or_else(login).unwrap_or_else(|| "command line".to_owned())
     }
 }

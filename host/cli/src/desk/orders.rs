@@ -10,10 +10,10 @@ use cartwright_store::{JobFilter, JobSummary, StoredOutcome};
 use serde_json::json;
 
 use super::database::Database;
-use super::{jobs, said};
+use super::{jobs, outcomes};
 
 /// An order's jobs are few; this is a bound, not a page.
-const MOST_JOBS: u32 = 1000;
+const MAX_JOBS: u32 = 1000;
 
 /// See orders as the host knows them.
 #[derive(clap::Args)]
@@ -55,12 +55,12 @@ pub(crate) async fn run(arguments: Orders) -> anyhow::Result<ExitCode> {
     let order = Order { billing: None, delivery: None, shop_address: None, ..order };
     let outcomes = store.outcomes(&shop, &id).await?;
     let filter = JobFilter { shop: Some(shop), order: Some(id), ..JobFilter::default() };
-    let jobs = store.jobs(&filter, MOST_JOBS).await?;
+    let jobs = store.jobs(&filter, MAX_JOBS).await?;
     if json {
         let jobs: Vec<_> = jobs.iter().map(JobDocument::from).collect();
         let outcomes: Vec<_> = outcomes.iter().map(OutcomeDocument::from).collect();
         let all = json!({ "order": order, "jobs": jobs, "outcomes": outcomes });
-        say!("{}", serde_json::to_string_pretty(&all)?);
+        print_line!("{}", serde_json::to_string_pretty(&all)?);
     } else {
         print(&order, &jobs, &outcomes);
     }
@@ -68,26 +68,26 @@ pub(crate) async fn run(arguments: Orders) -> anyhow::Result<ExitCode> {
 }
 
 fn print(order: &Order, jobs: &[JobSummary], outcomes: &[StoredOutcome]) {
-    say!("{} ({})", order.number, order.reference);
-    say!("  placed    {}", order.placed_at);
-    say!("  version   {}", order.version);
-    say!("  payment   {}", order.payment);
-    say!("  released  {}", if order.released { "yes" } else { "not yet" });
+    print_line!("{} ({})", order.number, order.reference);
+    print_line!("  placed    {}", order.placed_at);
+    print_line!("  version   {}", order.version);
+    print_line!("  payment   {}", order.payment);
+    print_line!("  released  {}", if order.released { "yes" } else { "not yet" });
     if order.cancelled {
-        say!("  cancelled");
+        print_line!("  cancelled");
     }
-    say!("lines");
+    print_line!("lines");
     for line in &order.lines {
         let account = line.account.as_deref().unwrap_or("not configured");
         let held = if order.released && !line.released { ", held for the merchant's approval" } else { "" };
-        say!("  {} {} × {}: {account}, {}{held}", line.id, line.cart_line.quantity, line.title, line.status);
+        print_line!("  {} {} × {}: {account}, {}{held}", line.id, line.cart_line.quantity, line.title, line.status);
     }
     if !jobs.is_empty() {
-        say!("jobs");
+        print_line!("jobs");
         jobs::print_list(jobs);
     }
     if !outcomes.is_empty() {
-        say!("outcomes");
-        said::print(outcomes);
+        print_line!("outcomes");
+        outcomes::print(outcomes);
     }
 }

@@ -22,12 +22,12 @@ fn every_step_of_the_demo_holds() {
 }
 
 /// A demo that was begun, with a folder for what it leaves behind.
-struct Begun {
+struct DemoProcess {
     demo: Child,
     folder: TempDir,
 }
 
-impl Begun {
+impl DemoProcess {
     fn new() -> Self {
         Self::with(&["--check"])
     }
@@ -102,7 +102,7 @@ fn has_node(folder: &Path) -> bool {
 
 #[test]
 fn a_reader_that_stops_early_ends_the_demo_and_nothing_is_left() {
-    let mut begun = Begun::new();
+    let mut begun = DemoProcess::new();
     assert_eq!(begun.first_line(), "Two vendors");
     // What a shell reports of others that the closed pipe ended.
     assert_eq!(begun.left_nothing(), Some(141));
@@ -110,7 +110,7 @@ fn a_reader_that_stops_early_ends_the_demo_and_nothing_is_left() {
 
 #[test]
 fn a_demo_that_is_told_to_end_leaves_nothing() {
-    let begun = Begun::new();
+    let begun = DemoProcess::new();
     while fs::read_dir(begun.folder.path()).expect("the folder").count() == 0 {
         std::thread::sleep(Duration::from_millis(5));
     }
@@ -121,7 +121,7 @@ fn a_demo_that_is_told_to_end_leaves_nothing() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_demo_that_is_interrupted_ends_its_node() {
-    let begun = Begun::new();
+    let begun = DemoProcess::new();
     begun.works();
     begun.signal("INT");
     assert_eq!(begun.left_nothing(), Some(130));
@@ -138,8 +138,8 @@ fn asked(method: &str, url: &str, headers: &str) -> String {
 }
 
 /// A demo to browse, when it has said where everything is.
-fn opened() -> (Begun, impl Fn(&str) -> String) {
-    let mut begun = Begun::with(&["--listen", "127.0.0.1:0", "--shops", "127.0.0.1:0"]);
+fn opened() -> (DemoProcess, impl Fn(&str) -> String) {
+    let mut begun = DemoProcess::with(&["--listen", "127.0.0.1:0", "--shops", "127.0.0.1:0"]);
     let out = BufReader::new(begun.demo.stdout.take().expect("a pipe"));
     let said: Vec<String> =
         out.lines().map(|line| line.expect("text")).take_while(|line| !line.contains("Ctrl-C")).collect();

@@ -7,7 +7,7 @@ use cartwright_fake_vendors::samples;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::{Ran, cartwright};
+use crate::{CommandResult, cartwright};
 
 /// An integrator's folder: settings, association, catalogue and configuration for one `plan`.
 pub struct Desk {
@@ -80,7 +80,7 @@ impl Desk {
         self.path(name).into_os_string().into_string().expect("a path in UTF-8")
     }
 
-    pub fn plan(&self, further: &[&str]) -> Ran {
+    pub fn plan(&self, further: &[&str]) -> CommandResult {
         let mut arguments = vec!["plan".to_owned(), "--plugin".to_owned(), self.plugin.to_owned()];
         for name in ["settings", "association", "catalog", "configuration"] {
             arguments.push(format!("--{name}"));

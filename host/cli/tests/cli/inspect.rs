@@ -32,8 +32,8 @@ fn inspect_shows_what_expivi_is_and_asks_for() {
         assert!(strategies.contains(name), "{strategies}");
     }
     assert_eq!(shown(&text, "webhooks"), "none");
-    let token = text.lines().find(|line| line.trim().starts_with("viewer-token ")).expect("the setting");
-    assert!(token.ends_with("[required, public]"), "{token}");
+    let csrf_field = text.lines().find(|line| line.trim().starts_with("viewer-token ")).expect("the setting");
+    assert!(csrf_field.ends_with("[required, public]"), "{csrf_field}");
     assert!(text.contains("    cartwright:plugin/http@0.1.0\n"), "{text}");
 }
 

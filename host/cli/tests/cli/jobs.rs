@@ -5,7 +5,8 @@ use std::fs;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cartwright::durable::{
-    Answer, Began, Call, Entry, Journal, Kept, KeptBody, KeptResponse, Record, RunEnd, Unanswered,
+    Answer, Call, Entry, Journal, JournaledBody, JournaledBytes, JournaledResponse, Record, RunEnd, RunStart,
+    UnansweredRequest,
 };
 use cartwright::types::{
     Address, Context, Error, Event, EventKind, Message, Order, Outage, Outcome, Repeat, Rounding, Setting,
@@ -16,7 +17,7 @@ use cartwright_store::{Claim, Keyring, Lines, NewJob, Store};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::{Ran, cartwright, cartwright_with};
+use crate::{CommandResult, cartwright, cartwright_with};
 
 const KEY: [u8; 32] = [7; 32];
 const JOB: &str = "rings:expivi:e1";
@@ -78,12 +79,12 @@ fn began() -> Entry {
         grants: Vec::new(),
         extra: Vec::new(),
     };
-    Entry::Began(Began { context, personal_data: false })
+    Entry::RunStart(RunStart { context, personal_data: false })
 }
 
 fn intent(attempt: u32, repeat: Repeat) -> Entry {
     let about = "POST https://vendor.example/orders".to_owned();
-    let call = Call { import: "http.send".into(), about, digest: Digest::of(b"call") };
+    let call = Call { import: "http.send".into(), label: about, digest: Digest::of(b"call") };
     Entry::Intent { call, repeat, attempt }
 }
 
@@ -124,21 +125,25 @@ impl Host {
     }
 
     /// A job that was away, came back, and of whose last request nobody knows whether it arrived.
-    async fn unsure(&self) {
+    async fn uncertainty(&self) {
         let claim = self.claim().await;
         let away = Error::Unavailable(Outage { retry_after_seconds: None, detail: "vendor.example is away".into() });
-        let given =
-            KeptResponse { status: 201, headers: vec![], body: KeptBody::Inline(Kept::Text(BODY.into())), attempts: 1 };
+        let given = JournaledResponse {
+            status: 201,
+            headers: vec![],
+            body: JournaledBody::Inline(JournaledBytes::Text(BODY.into())),
+            attempts: 1,
+        };
         let named = Outcome::VendorReference(VendorReference { line: None, reference: "V-7".into() });
         let text = "Look at the drawing.".to_owned();
         let look = Outcome::NeedsMerchant(Message { key: "look".into(), parameters: vec![], text });
         let entries = [
             began(),
             intent(1, Repeat::Keyed),
-            Entry::Answered { answer: Answer::Failed(away), may_have_arrived: false },
-            Entry::Retried { keep: 0 },
+            Entry::Responded { answer: Answer::Failed(away), may_have_arrived: false },
+            Entry::Retried { kept_calls: 0 },
             intent(1, Repeat::Keyed),
-            Entry::Answered { answer: Answer::Given(given), may_have_arrived: true },
+            Entry::Responded { answer: Answer::Returned(given), may_have_arrived: true },
             Entry::Emitted { key: "0:a:0".into(), outcome: named },
             Entry::Emitted { key: "0:b:0".into(), outcome: look },
             intent(1, Repeat::Never),
@@ -147,7 +152,7 @@ impl Host {
             let record = Record { at: at(position as u64), entry };
             claim.journal.append(position, &record).await.expect("written");
         }
-        let unanswered = Unanswered { request: "POST https://vendor.example/orders".into(), attempts: 1 };
+        let unanswered = UnansweredRequest { request: "POST https://vendor.example/orders".into(), attempts: 1 };
         let end = RunEnd::NeedsMerchant { unanswered };
         self.store.finish(&claim.lease, Ok(&end), at(9)).await.expect("finished");
     }
@@ -173,7 +178,7 @@ impl Host {
         current
     }
 
-    fn run(&self, arguments: &[&str]) -> Ran {
+    fn run(&self, arguments: &[&str]) -> CommandResult {
         let database = format!("sqlite:{}", self.folder.path().join("host.db").display());
         let key = self.folder.path().join("key").display().to_string();
         cartwright(arguments.iter().copied().chain(["--database", &database, "--key-file", &key]))
@@ -187,13 +192,13 @@ impl Host {
 #[tokio::test]
 async fn a_journal_is_read_request_by_request() {
     let host = Host::new().await;
-    host.unsure().await;
+    host.uncertainty().await;
     let text = host.run(&["jobs", "show", JOB]).succeeded();
     let expected = [
         "rings:expivi:e1",
         "  state    needs-merchant since 2026-01-01T12:00:09Z",
         "  why      it is not known whether this request arrived: POST https://vendor.example/orders",
-        "  mend     the merchant: the order, a setting, or something at the vendor's; then: cartwright jobs replay rings:expivi:e1",
+        "  mend     the merchant: the order, a setting, or something at the vendor's; then: cartwright jobs retry rings:expivi:e1",
         "  event    released e1, of 2026-01-01T12:00:00Z",
         "  order    1001 of the shop rings",
         &format!("  account  expivi, component {}", Digest::of(b"expivi")),
@@ -218,9 +223,9 @@ async fn a_journal_is_read_request_by_request() {
 #[tokio::test]
 async fn a_job_as_json_says_the_same_and_shows_no_body() {
     let host = Host::new().await;
-    host.unsure().await;
+    host.uncertainty().await;
     let job = host.json(&["jobs", "show", JOB]);
-    assert_eq!((&job["state"], &job["why"]["who"]), (&json!("needs-merchant"), &json!("merchant")));
+    assert_eq!((&job["state"], &job["reason"]["who"]), (&json!("needs-merchant"), &json!("merchant")));
     let entries = &job["journals"][0]["entries"];
     assert_eq!((&entries[5]["status"], &entries[5]["attempts"]), (&json!(201), &json!(1)));
     assert_eq!(entries[8]["call"]["about"], "POST https://vendor.example/orders");
@@ -235,7 +240,7 @@ async fn a_job_as_json_says_the_same_and_shows_no_body() {
 async fn jobs_are_listed_by_their_state_and_in_pages() {
     let host = Host::new().await;
     host.record("e2").await;
-    host.unsure().await;
+    host.uncertainty().await;
     let text = host.run(&["jobs", "list"]).succeeded();
     let expected = [
         "rings:expivi:e1  released             order 1001  needs-merchant since 2026-01-01T12:00:09Z",
@@ -255,31 +260,31 @@ async fn jobs_are_listed_by_their_state_and_in_pages() {
 #[tokio::test]
 async fn a_person_has_a_job_go_on_or_cancels_it_and_the_log_says_who() {
     let host = Host::new().await;
-    host.unsure().await;
-    let text = host.run(&["jobs", "replay", JOB, "--who", "ann"]).succeeded();
+    host.uncertainty().await;
+    let text = host.run(&["jobs", "replay", JOB, "--actor", "ann"]).succeeded();
     assert!(text.starts_with("rings:expivi:e1 runs as soon as a worker is free"), "{text}");
     assert_eq!(host.json(&["jobs", "show", JOB])["state"], "queued");
     let again = host.run(&["jobs", "replay", JOB]).failed();
     assert!(again.contains("the job rings:expivi:e1 is queued: there is nothing to try again"), "{again}");
     host.run(&["jobs", "replay", JOB, "--restart"]).succeeded();
     assert_eq!(host.json(&["jobs", "show", JOB])["journals"].as_array().map(Vec::len), Some(2));
-    assert_eq!(host.run(&["jobs", "cancel", JOB, "--who", "bob"]).succeeded(), "rings:expivi:e1 is cancelled\n");
-    let log = host.store.log_entries(None, None, 10).await.expect("the log");
-    let log: Vec<_> = log.iter().map(|entry| (entry.who.as_str(), entry.what.as_str())).collect();
+    assert_eq!(host.run(&["jobs", "cancel", JOB, "--actor", "bob"]).succeeded(), "rings:expivi:e1 is cancelled\n");
+    let log = host.store.audit_entries(None, None, 10).await.expect("the log");
+    let log: Vec<_> = log.iter().map(|entry| (entry.actor.as_str(), entry.what.as_str())).collect();
     assert_eq!((log[0], log[2]), (("bob", "cancel-job"), ("ann", "retry-job")));
 }
 
 #[tokio::test]
 async fn a_person_moves_a_job_to_another_version() {
     let host = Host::new().await;
-    host.unsure().await;
+    host.uncertainty().await;
     let to = host.moved_to().await.to_string();
     let unknown = Digest::of(b"never installed").to_string();
     let refused = host.run(&["jobs", "replay", JOB, "--on", &unknown]).failed();
     assert!(refused.contains(&format!("component {unknown} not found")), "{refused}");
     let both = host.run(&["jobs", "replay", JOB, "--on", &to, "--restart"]);
     assert!(both.err.contains("cannot be used with"), "{both:#?}");
-    let text = host.run(&["jobs", "replay", JOB, "--on", &to, "--who", "ann"]).succeeded();
+    let text = host.run(&["jobs", "replay", JOB, "--on", &to, "--actor", "ann"]).succeeded();
     assert!(text.starts_with("rings:expivi:e1 runs as soon as a worker is free"), "{text}");
     let job = host.json(&["jobs", "show", JOB]);
     assert_eq!((&job["plugin"], &job["state"]), (&json!(to), &json!("queued")));
@@ -289,7 +294,7 @@ async fn a_person_moves_a_job_to_another_version() {
 #[tokio::test]
 async fn an_order_is_shown_with_its_lines_jobs_and_outcomes() {
     let host = Host::new().await;
-    host.unsure().await;
+    host.uncertainty().await;
     let text = host.run(&["orders", "show", "1001", "--shop", "rings"]).succeeded();
     for line in [
         "#1001 (test:rings:1001)",

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::{Ran, cartwright, cartwright_with};
+use crate::{CommandResult, cartwright, cartwright_with};
 
 /// A folder with a key of these rights, and no database yet.
 struct Folder(TempDir);
@@ -31,7 +31,7 @@ impl Folder {
         command.iter().chain(&named).map(|&argument| argument.to_owned()).collect()
     }
 
-    fn run(&self, command: &[&str]) -> Ran {
+    fn run(&self, command: &[&str]) -> CommandResult {
         cartwright(self.arguments(command))
     }
 
@@ -81,9 +81,12 @@ fn a_database_that_others_can_read_is_complained_of_and_opened() {
 fn a_key_file_that_others_can_read_is_complained_of_by_every_command() {
     let folder = Folder::new(0o640);
     for command in [&MAKE[..], &["keys", "list"], &["jobs", "list"]] {
-        let ran = folder.run(command);
-        assert!(ran.err.contains("key file") && ran.err.contains("0640") && ran.err.contains("chmod 600"), "{ran:?}");
-        ran.succeeded();
+        let output = folder.run(command);
+        assert!(
+            output.err.contains("key file") && output.err.contains("0640") && output.err.contains("chmod 600"),
+            "{output:?}"
+        );
+        output.succeeded();
     }
     set_mode(&folder.path("key"), 0o400);
     assert_eq!(folder.run(&["keys", "list"]).err, "");
@@ -97,8 +100,8 @@ fn a_cache_folder_that_others_can_write_is_complained_of() {
     for (mode, complaint) in [(0o775, true), (0o755, false)] {
         set_mode(&cache, mode);
         // It ends because there is no such file.
-        let ran = cartwright_with(["inspect", "none.wasm"], &[("CARTWRIGHT_CACHE", &cache.display().to_string())]);
-        assert_eq!(ran.err.contains("cache folder") && ran.err.contains("chmod go-w"), complaint, "{ran:?}");
+        let output = cartwright_with(["inspect", "none.wasm"], &[("CARTWRIGHT_CACHE", &cache.display().to_string())]);
+        assert_eq!(output.err.contains("cache folder") && output.err.contains("chmod go-w"), complaint, "{output:?}");
     }
 }
 

@@ -45,11 +45,11 @@ pub fn built(name: &str) -> Option<String> {
         let file = contract.guests.join(format!("{name}.wasm"));
         return Some(file.into_os_string().into_string().expect("UTF-8"));
     }
-    let why = line(format!("skipped: {name}")).unwrap_or_else(|| panic!("no word of {name}: {}", contract.said));
+    let reason = line(format!("skipped: {name}")).unwrap_or_else(|| panic!("no word of {name}: {}", contract.said));
     let count = contract.said.lines().last().unwrap_or_default();
-    assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{why}");
+    assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{reason}");
     // Past the capture of tests that pass: a skipped test is to be seen.
-    writeln!(std::io::stderr(), "{why} ({count})").expect("standard error");
+    writeln!(std::io::stderr(), "{reason} ({count})").expect("standard error");
     None
 }
 

@@ -17,13 +17,13 @@ use serde_json::Value;
 
 /// What the command did.
 #[derive(Debug)]
-struct Ran {
+struct CommandResult {
     code: Option<i32>,
     out: String,
     err: String,
 }
 
-impl Ran {
+impl CommandResult {
     /// Standard output of a success.
     #[track_caller]
     fn succeeded(self) -> String {
@@ -66,7 +66,7 @@ fn cache() -> PathBuf {
 }
 
 /// Runs the command. Compiled components are shared by all tests.
-fn cartwright<S: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = S>) -> Ran {
+fn cartwright<S: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = S>) -> CommandResult {
     cartwright_with(arguments, &[])
 }
 
@@ -74,7 +74,7 @@ fn cartwright<S: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = S>)
 fn cartwright_with<S: AsRef<std::ffi::OsStr>>(
     arguments: impl IntoIterator<Item = S>,
     variables: &[(&str, &str)],
-) -> Ran {
+) -> CommandResult {
     let output = Command::new(env!("CARGO_BIN_EXE_cartwright"))
         .args(arguments)
         .env("CARTWRIGHT_CACHE", cache())
@@ -84,5 +84,5 @@ fn cartwright_with<S: AsRef<std::ffi::OsStr>>(
         .output()
         .expect("the command starts");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
-    Ran { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+    CommandResult { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
 }

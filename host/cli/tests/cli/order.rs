@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::languages::built;
-use crate::{Ran, cartwright};
+use crate::{CommandResult, cartwright};
 
 /// An ERP system that makes what it is given at the second question, and its address.
 async fn erp(accepts: StatusCode) -> String {
@@ -34,12 +34,12 @@ fn sample() -> Value {
 }
 
 /// Hands the sample's order to the sample's hook, which is set up for this address.
-async fn order(url: &str, further: &[&str]) -> Ran {
+async fn order(url: &str, further: &[&str]) -> CommandResult {
     hand(&sample(), url, further).await
 }
 
 /// The same with another order.
-async fn hand(order: &Value, url: &str, further: &[&str]) -> Ran {
+async fn hand(order: &Value, url: &str, further: &[&str]) -> CommandResult {
     let folder = TempDir::new().expect("a folder");
     let sample = folder.path().join("order.json");
     std::fs::write(&sample, order.to_string()).expect("a file");
@@ -111,24 +111,24 @@ async fn a_hook_that_fails_shows_its_journal_and_its_error() {
 async fn an_event_that_the_hook_ignores_comes_to_nothing_and_an_unknown_one_is_refused() {
     let text = order("https://erp.example/orders", &["--event", "paid"]).await.succeeded();
     assert_eq!(text, "nothing came of it\n");
-    let ran = order("https://erp.example/orders", &["--event", "payed"]).await;
-    assert_eq!(ran.code, Some(2), "{ran:?}");
-    assert!(ran.err.contains("partly-paid") && ran.err.contains("released"), "{ran:?}");
+    let run = order("https://erp.example/orders", &["--event", "payed"]).await;
+    assert_eq!(run.code, Some(2), "{run:?}");
+    assert!(run.err.contains("partly-paid") && run.err.contains("released"), "{run:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_that_says_more_is_refused_alone_with_an_example_that_is_taken() {
     for kind in ["refunded", "fulfilled", "scheduled", "message", "other"] {
-        let ran = order("https://erp.example/orders", &["--event", kind]).await;
-        assert_eq!(ran.code, Some(2), "{ran:?}");
-        let example = ran.err.split("for example: --event '").nth(1).and_then(|rest| rest.split_once("'\n"));
-        let (example, _) = example.unwrap_or_else(|| panic!("{kind}: no example: {ran:?}"));
-        let ran = order("https://erp.example/orders", &["--event", example]).await;
-        assert_ne!(ran.code, Some(2), "{example}: {ran:?}");
+        let run = order("https://erp.example/orders", &["--event", kind]).await;
+        assert_eq!(run.code, Some(2), "{run:?}");
+        let example = run.err.split("for example: --event '").nth(1).and_then(|rest| rest.split_once("'\n"));
+        let (example, _) = example.unwrap_or_else(|| panic!("{kind}: no example: {run:?}"));
+        let run = order("https://erp.example/orders", &["--event", example]).await;
+        assert_ne!(run.code, Some(2), "{example}: {run:?}");
     }
     let misspelt = r#"message={"name":"erp.made","json":"{}","jason":"{}"}"#;
-    let ran = order("https://erp.example/orders", &["--event", misspelt]).await;
-    assert!(ran.code == Some(2) && ran.err.contains("there is no message.jason"), "{ran:?}");
+    let run = order("https://erp.example/orders", &["--event", misspelt]).await;
+    assert!(run.code == Some(2) && run.err.contains("there is no message.jason"), "{run:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -136,8 +136,8 @@ async fn members_that_no_order_has_are_refused_by_their_path() {
     let mut misspelt = sample();
     misspelt["vendor-reference"] = json!("V-1");
     misspelt["lines"][0]["cart_line"]["quantitty"] = json!(3);
-    let ran = hand(&misspelt, "https://erp.example/orders", &["--event", "paid"]).await;
-    let error = ran.typed_error();
+    let run = hand(&misspelt, "https://erp.example/orders", &["--event", "paid"]).await;
+    let error = run.typed_error();
     let text = error.to_string();
     assert!(text.contains("there is no lines[0].cart_line.quantitty, vendor-reference"), "{error:#}");
 }

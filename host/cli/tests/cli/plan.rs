@@ -175,7 +175,7 @@ fn a_line_is_replaced_and_keeps_its_quantity() {
 #[test]
 fn an_offer_is_asked_for_what_would_be_added() {
     let change = Desk::ring().plan(&["--quotation", "--json"]).json();
-    assert_eq!(all_sold(&lines(&change, "request-quotation")), [("RING", 1, 19_900)]);
+    assert_eq!(all_sold(&lines(&change, "request-quote")), [("RING", 1, 19_900)]);
 }
 
 #[test]

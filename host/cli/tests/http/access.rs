@@ -265,8 +265,11 @@ async fn a_server_inside_is_not_asked_for_an_integrator() {
 #[tokio::test]
 async fn a_key_is_not_guessed_and_the_wrong_ones_are_told_the_same() {
     let server = Server::shared();
-    let made =
-        server.admin.post("/v1/keys", &json!({ "role": { "role": "admin" }, "label": "victim" })).await.with(201);
+    let made = server
+        .admin
+        .post("/v1/access-keys", &json!({ "role": { "role": "admin" }, "label": "victim" }))
+        .await
+        .with(201);
     let (id, key) = (made["id"].as_str().expect("an id"), made["key"].as_str().expect("a key"));
     let (start, secret) = key.rsplit_once('_').expect("a key");
     let wrong = [
@@ -291,13 +294,13 @@ async fn a_key_is_not_guessed_and_the_wrong_ones_are_told_the_same() {
     }
     assert_eq!(server.node.client(key).get("/v1/shops").await.status, 200);
     // Exchanged, ended.
-    let exchanged = server.admin.post(&format!("/v1/keys/{id}/rotate"), &json!({})).await.ok();
+    let exchanged = server.admin.post(&format!("/v1/access-keys/{id}/rotate"), &json!({})).await.ok();
     server.node.client(key).get("/v1/shops").await.problem(401, "access");
     let key = exchanged["key"].as_str().expect("a key");
     assert_eq!(server.node.client(key).get("/v1/shops").await.status, 200);
-    server.admin.delete(&format!("/v1/keys/{id}")).await.with(204);
+    server.admin.delete(&format!("/v1/access-keys/{id}")).await.with(204);
     server.node.client(key).get("/v1/shops").await.problem(401, "access");
-    let keys = server.admin.get("/v1/keys?limit=500").await.with(200).to_string();
+    let keys = server.admin.get("/v1/access-keys?limit=500").await.with(200).to_string();
     assert!(keys.contains(id) && !keys.contains(secret), "a key is shown once");
 }
 
@@ -306,7 +309,7 @@ async fn a_key_is_good_where_and_while_it_is_meant_to_be() {
     let server = Server::shared();
     let key = async |networks: Value, expires: Value| {
         let body = json!({ "role": { "role": "backend" }, "label": "x", "networks": networks, "expires": expires });
-        let made = server.admin.post("/v1/keys", &body).await.with(201);
+        let made = server.admin.post("/v1/access-keys", &body).await.with(201);
         server.node.client(made["key"].as_str().expect("a key"))
     };
     let plugins = "/v1/plugins";
@@ -319,12 +322,12 @@ async fn a_key_is_good_where_and_while_it_is_meant_to_be() {
     key(json!([]), json!("2020-01-01T00:00:00Z")).await.get(plugins).await.problem(401, "access");
     for label in ["", "   ", &"x".repeat(101)] {
         let body = json!({ "role": { "role": "admin" }, "label": label });
-        server.admin.post("/v1/keys", &body).await.problem(422, "label");
+        server.admin.post("/v1/access-keys", &body).await.problem(422, "label");
     }
     let nowhere = json!({ "role": { "role": "backend", "shop": "nowhere" }, "label": "x" });
-    server.admin.post("/v1/keys", &nowhere).await.problem(404, "not-found");
+    server.admin.post("/v1/access-keys", &nowhere).await.problem(404, "not-found");
     let smuggled = json!({ "role": { "role": "admin", "shop": "lumen" }, "label": "x" });
-    server.admin.post("/v1/keys", &smuggled).await.problem(422, "body");
+    server.admin.post("/v1/access-keys", &smuggled).await.problem(422, "body");
 }
 
 #[tokio::test]
@@ -382,16 +385,18 @@ async fn a_browser_may_ask_from_the_shops_own_pages_only() {
     let shop = Shop::new().await;
     shop.admin.put(&shop.at("/origins"), &json!(["https://shop.example"])).await.with(204);
     let asked = [("access-control-request-method", "POST"), ("access-control-request-headers", "authorization")];
-    for (origin, allowed) in [("https://shop.example", Some("https://shop.example")), ("https://other.example", None)] {
+    for (origin, allowed_origin) in
+        [("https://shop.example", Some("https://shop.example")), ("https://other.example", None)]
+    {
         let headers = [("origin", origin), asked[0], asked[1]];
         // A browser asks without a key, and with a method that no operation takes.
         let nobody = shop.server.node.nobody();
-        let asks = nobody.ask("OPTIONS", &shop.at("/products/ring/page"), &headers, "").await;
-        assert_eq!(asks.header("access-control-allow-origin"), allowed);
+        let asks = nobody.ask("OPTIONS", &shop.at("/products/ring/embed-data"), &headers, "").await;
+        assert_eq!(asks.header("access-control-allow-origin"), allowed_origin);
         assert_eq!(asks.status, 200);
         // What a page is refused it can read, too.
         let refused = nobody.send("POST", &shop.at("/cart/add"), &[("origin", origin)], &json!({})).await;
-        assert_eq!(refused.header("access-control-allow-origin"), allowed);
+        assert_eq!(refused.header("access-control-allow-origin"), allowed_origin);
         refused.problem(401, "access");
     }
 }

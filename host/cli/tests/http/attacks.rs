@@ -161,7 +161,7 @@ async fn a_vendor_that_sends_the_host_elsewhere_is_not_followed() {
 async fn nobody_passes_for_a_vendor_and_a_notice_sent_again_does_nothing_again() {
     let (shop, fake) = Shop::with_twikit().await;
     let body = json!({ "account": "twikit", "endpoint": "order-completion" });
-    let made = shop.integrator.post(&shop.at("/webhook-addresses"), &body).await.with(201);
+    let made = shop.integrator.post(&shop.at("/webhook-urls"), &body).await.with(201);
     let url = made["url"].as_str().expect("a URL").to_owned();
     let mut cart = Vec::new();
     let body = json!({ "product": "jewel", "configuration": samples::TWIKIT_SAVED, "quantity": 2, "lines": [] });
@@ -209,7 +209,7 @@ async fn a_picture_that_swells_is_left_out_and_many_at_once_stay_small() {
     let shop = Shop::on(Arc::new(Server::new(&[]))).await;
     shop.sell().await;
     let _fake = shop.expivi().await;
-    shop.integrator.put(&shop.at("/links"), &links()).await.ok();
+    shop.integrator.put(&shop.at("/product-links"), &links()).await.ok();
     let added = shop.storefront.post(&shop.at("/cart/add"), &swelling(3_000)).await.ok();
     assert_eq!(added["operations"][0]["lines"][0]["thumbnail"], Value::Null, "{added:#}");
     let Some(before) = shop.server.node.peak_memory() else { return };
@@ -227,11 +227,11 @@ async fn a_picture_that_swells_is_left_out_and_many_at_once_stay_small() {
 }
 
 /// Sends a request bit by bit, until the server ends it; how long that took, and what it said.
-fn trickle(address: &str, head: &str, every: Duration) -> (Duration, String) {
+fn trickle(address: &str, head: &str, interval: Duration) -> (Duration, String) {
     let mut stream = TcpStream::connect(address).expect("a connection");
     let began = Instant::now();
     stream.write_all(head.as_bytes()).expect("written");
-    stream.set_read_timeout(Some(every)).expect("a timeout");
+    stream.set_read_timeout(Some(interval)).expect("a timeout");
     let mut said = Vec::new();
     let mut some = [0; 4096];
     while began.elapsed() < Duration::from_secs(120) {
@@ -262,7 +262,7 @@ async fn a_request_that_comes_letter_by_letter_is_ended_all_the_same() {
     let address = server.node.address().to_owned();
     let body = tokio::task::spawn_blocking(move || {
         let head = format!(
-            "POST /v1/keys HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\n\
+            "POST /v1/access-keys HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\n\
              content-length: 100000\r\n\r\n{{"
         );
         trickle(&address, &head, second)
@@ -308,11 +308,11 @@ async fn whoever_reads_no_answer_loses_the_connection() {
 async fn a_nul_is_refused_wherever_it_is_sent() {
     let shop = Shop::new().await;
     for (client, method, path, body) in [
-        (&shop.admin, "POST", "/v1/keys".to_owned(), r#"{"role":{"role":"admin"},"label":"a\u0000b"}"#),
+        (&shop.admin, "POST", "/v1/access-keys".to_owned(), r#"{"role":{"role":"admin"},"label":"a\u0000b"}"#),
         (
             &shop.integrator,
             "PUT",
-            shop.at("/links"),
+            shop.at("/product-links"),
             r#"[{"shop_product":"\u0000","account":"x","vendor_product":"1"}]"#,
         ),
     ] {
@@ -321,9 +321,9 @@ async fn a_nul_is_refused_wherever_it_is_sent() {
         assert!(problem["detail"].as_str().is_some_and(|text| text.contains("NUL")), "{problem}");
     }
     let table = "shop_product,account,vendor_product\na\0b,x,1\n";
-    let reply = shop.integrator.ask("PUT", &shop.at("/links.csv"), &[("content-type", "text/csv")], table).await;
+    let reply = shop.integrator.ask("PUT", &shop.at("/product-links.csv"), &[("content-type", "text/csv")], table).await;
     reply.problem(422, "csv");
-    assert_eq!(shop.integrator.get(&shop.at("/links/a%00b")).await.status, 404);
+    assert_eq!(shop.integrator.get(&shop.at("/product-links/a%00b")).await.status, 404);
 }
 
 /// A gigabyte of zeros in a megabyte: a thousand members of gzip (RFC 1952), each a mebibyte.
@@ -345,7 +345,7 @@ async fn what_is_packed_is_not_unpacked() {
         let headers = [("content-type", kind), ("content-encoding", "gzip")];
         for (client, method, path) in [
             (&shop.backend, "POST", shop.at("/cart/add")),
-            (&shop.integrator, "PUT", shop.at("/links.csv")),
+            (&shop.integrator, "PUT", shop.at("/product-links.csv")),
             (&shop.admin, "POST", "/v1/plugins".to_owned()),
         ] {
             let reply = client.ask(method, &path, &headers, bomb()).await;

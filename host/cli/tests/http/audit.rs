@@ -48,13 +48,12 @@ impl Audit {
     /// An operation was done: since the one before, the log has an entry of it.
     async fn did(&mut self, operation: &'static str, reply: Reply, what: &str, sides: (bool, bool)) -> Value {
         assert!((200..300).contains(&reply.status), "{operation}: {reply:?}");
-        let log = self.shop.admin.get("/v1/log?limit=100").await.ok();
+        let log = self.shop.admin.get("/v1/audit-log?limit=100").await.ok();
         let entries = log["entries"].as_array().expect("entries").clone();
         let new = |entry: &&Value| entry["id"].as_i64().is_some_and(|id| id > self.last);
-        let found = entries
-            .iter()
-            .filter(new)
-            .find(|entry| entry["what"] == what && entry["who"].as_str().is_some_and(|who| who.starts_with("test (")));
+        let found = entries.iter().filter(new).find(|entry| {
+            entry["what"] == what && entry["who"].as_str().is_some_and(|actor| actor.starts_with("test ("))
+        });
         let entry = found.unwrap_or_else(|| panic!("{operation} is not in the log as {what}: {log:#}")).clone();
         assert_eq!((!entry["before"].is_null(), !entry["after"].is_null()), sides, "{operation}: {entry:#}");
         assert_ne!(entry["before"], entry["after"], "{operation}");
@@ -96,7 +95,7 @@ async fn every_write_is_in_the_log_with_what_was_before_and_after() {
     setup(&mut audit).await;
     notifications(&mut audit).await;
     orders(&mut audit, &fake).await;
-    quotations(&mut audit).await;
+    quotes(&mut audit).await;
     webhooks(&mut audit).await;
     let document = audit.shop.server.node.nobody().get("/openapi.json").await.with(200);
     let paths = document["paths"].as_object().expect("paths").values();
@@ -105,7 +104,7 @@ async fn every_write_is_in_the_log_with_what_was_before_and_after() {
     let writes: BTreeSet<&str> = writes.map(|(_, it)| it["operationId"].as_str().expect("an id")).collect();
     let known: BTreeSet<&str> = audit.done.iter().copied().chain(NOTHING_KEPT).collect();
     assert_eq!(known, writes, "a new operation is tried here, or keeps nothing");
-    let log = audit.shop.admin.get("/v1/log?limit=500").await.with(200).to_string();
+    let log = audit.shop.admin.get("/v1/audit-log?limit=500").await.with(200).to_string();
     for secret in ["\"server-token\":\"server-token\"", "whsec_", "/webhooks/", "cw_backend_", "ada@example.com"] {
         assert!(!log.contains(secret), "{secret}: {log}");
     }
@@ -114,14 +113,14 @@ async fn every_write_is_in_the_log_with_what_was_before_and_after() {
 async fn keys_and_catalogue(audit: &mut Audit) {
     let (admin, backend) = (audit.shop.admin.clone(), audit.shop.backend.clone());
     let key = json!({ "role": { "role": "backend" }, "label": "another" });
-    let made = audit.did("make_key", admin.post("/v1/keys", &key).await, "make-access-key", MADE).await;
-    let key = format!("/v1/keys/{}", made["id"].as_str().expect("an id"));
-    let rotated = admin.post(&format!("{key}/rotate"), &json!({ "both_seconds": 60 })).await;
+    let made = audit.did("make_key", admin.post("/v1/access-keys", &key).await, "create-access-key", MADE).await;
+    let key = format!("/v1/access-keys/{}", made["id"].as_str().expect("an id"));
+    let rotated = admin.post(&format!("{key}/rotate"), &json!({ "overlap_seconds": 60 })).await;
     audit.did("rotate_key", rotated, "rotate-access-key", CHANGED).await;
     audit.did("revoke_key", admin.delete(&key).await, "revoke-access-key", CHANGED).await;
     let at = |path: &str| audit.shop.at(path);
     let shop = json!({ "currency": "EUR", "scale": 2, "seal_seconds": 600, "prices_include_tax": true });
-    let (own, origins, catalogue, rates) = (at(""), at("/origins"), at("/catalogue"), at("/exchange-rates"));
+    let (own, origins, catalog, rates) = (at(""), at("/origins"), at("/catalog"), at("/exchange-rates"));
     audit.did("set_shop", admin.put(&own, &shop).await, "change-shop", CHANGED).await;
     let origin = json!(["https://shop.example"]);
     audit.did("set_origins", admin.put(&origins, &origin).await, "set-origins", CHANGED).await;
@@ -129,10 +128,10 @@ async fn keys_and_catalogue(audit: &mut Audit) {
     let price = json!({ "minor": 20_000, "scale": 2, "currency": "EUR" });
     let ring = json!({ "id": "variant-ring", "product": "ring", "sku": "RING", "title": "RING", "prices": [price],
         "purchasable": true });
-    let put = backend.put(&catalogue, &json!({ "variants": [ring] })).await;
+    let put = backend.put(&catalog, &json!({ "variants": [ring] })).await;
     audit.did("put_variants", put, "put-variants", CHANGED).await;
     let screw = json!([{ "product": "jewel", "id": "variant-jewel-b" }]);
-    let removed = backend.post(&format!("{catalogue}/remove"), &screw).await;
+    let removed = backend.post(&format!("{catalog}/remove"), &screw).await;
     audit.did("remove_variants", removed, "remove-variants", CHANGED).await;
     let rate = json!({ "from": "USD", "to": "EUR", "rate": "0.9" });
     audit.did("set_exchange_rate", backend.put(&rates, &rate).await, "set-exchange-rate", MADE).await;
@@ -141,8 +140,8 @@ async fn keys_and_catalogue(audit: &mut Audit) {
 async fn setup(audit: &mut Audit) {
     let (admin, integrator) = (audit.shop.admin.clone(), audit.shop.integrator.clone());
     let at = |path: &str| audit.shop.at(path);
-    let (account, many, table) = (at("/accounts/expivi"), at("/links"), at("/links.csv"));
-    let (one, swap) = (at("/links/ring"), at("/accounts/expivi/swap"));
+    let (account, many, table) = (at("/accounts/expivi"), at("/product-links"), at("/product-links.csv"));
+    let (one, swap) = (at("/product-links/ring"), at("/accounts/expivi/switch-version"));
     let read = integrator.get(&account).await.ok();
     let mut body = json!({ "component": read["component"], "settings": read["settings"], "grants": read["grants"] });
     body["settings"]["media-id"] = json!(502);
@@ -161,10 +160,10 @@ async fn setup(audit: &mut Audit) {
     bytes.extend([0, 5, 4, b'n', b'o', b't', b'e']);
     let sent = admin.ask("POST", "/v1/plugins", &[("content-type", "application/wasm")], bytes).await;
     let second = audit.did("install_plugin", sent, "install", MADE).await["digest"].clone();
-    let swapped = admin.post("/v1/plugins/expivi/swap", &json!({ "component": second })).await;
-    audit.did("swap_plugin", swapped, "swap-version", CHANGED).await;
+    let swapped = admin.post("/v1/plugins/expivi/switch-version", &json!({ "component": second })).await;
+    audit.did("swap_plugin", swapped, "switch-version", CHANGED).await;
     let swapped = integrator.post(&swap, &json!({ "component": first })).await;
-    audit.did("swap_version", swapped, "swap-version", CHANGED).await;
+    audit.did("swap_version", swapped, "switch-version", CHANGED).await;
     let revoke = format!("/v1/plugins/{}/revoke", second.as_str().expect("a digest"));
     let revoked = admin.post(&revoke, &json!({ "replacement": first })).await;
     audit.did("revoke_plugin", revoked, "revoke", CHANGED).await;
@@ -212,8 +211,8 @@ async fn orders(audit: &mut Audit, fake: &cartwright_fake_vendors::FakeExpivi) {
     let told = backend.get(&path).await.ok();
     let dead = told["notifications"].as_array().expect("a list").iter().find(|kept| kept["waiting"] == false);
     let id = dead.unwrap_or_else(|| panic!("{told:#}"))["id"].as_str().expect("an id").to_owned();
-    let again = backend.ask("POST", &format!("{path}/{id}/send-again"), &[], "").await;
-    audit.did("send_notification_again", again, "send-again", CHANGED).await;
+    let again = backend.ask("POST", &format!("{path}/{id}/retry"), &[], "").await;
+    audit.did("send_notification_again", again, "retry-notification", CHANGED).await;
     let endpoint = audit.shop.at("/notification-endpoint");
     let removed = backend.delete(&endpoint).await;
     audit.did("remove_notification_endpoint", removed, "remove-notification-endpoint", CHANGED).await;
@@ -231,43 +230,43 @@ async fn orders(audit: &mut Audit, fake: &cartwright_fake_vendors::FakeExpivi) {
     audit.did("cancel_job", cancelled, "cancel-job", CHANGED).await;
     until(async || (backend.get(&job).await.ok()["state"] == "cancelled").then_some(())).await;
     fake.faults().clear();
-    let replayed = backend.post(&format!("{job}/replay"), &json!({ "from": "beginning" })).await;
+    let replayed = backend.post(&format!("{job}/retry"), &json!({ "from": "beginning" })).await;
     audit.did("replay_job", replayed, "restart-job", CHANGED).await;
     audit.shop.handled("2").await;
     let erased = backend.delete(&audit.shop.at("/customers/ada@example.com")).await;
     audit.did("erase_customer", erased, "erase-order", CHANGED).await;
 }
 
-async fn quotations(audit: &mut Audit) {
+async fn quotes(audit: &mut Audit) {
     let backend = audit.shop.backend.clone();
-    let quotations = audit.shop.at("/quotations");
+    let quotes = audit.shop.at("/quotes");
     let asked = json!({ "product": "shirt", "configuration": samples::EXPIVI_VARIATION, "quantity": 5 });
-    let asked = backend.post(&audit.shop.at("/cart/quotation"), &asked).await.ok();
+    let asked = backend.post(&audit.shop.at("/cart/quote"), &asked).await.ok();
     let lines = asked["operations"][0]["lines"].clone();
     for id in ["q1", "q2"] {
-        let kept = backend.post(&quotations, &json!({ "id": id, "lines": lines })).await;
-        audit.did("keep_quotation", kept, "request-quotation", MADE).await;
+        let kept = backend.post(&quotes, &json!({ "id": id, "lines": lines })).await;
+        audit.did("keep_quotation", kept, "request-quote", MADE).await;
     }
     let until = (jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1)).to_string();
     let unit = json!({ "minor": 1_000, "scale": 2, "currency": "EUR" });
     let offer = json!({ "prices": [{ "key": lines[0]["key"], "unit": unit }], "until": until });
-    let offered = backend.post(&format!("{quotations}/q1/offer"), &offer).await;
-    audit.did("offer_quotation", offered, "offer-quotation", CHANGED).await;
-    let accepted = backend.post(&format!("{quotations}/q1/accept"), &json!({ "lines": [] })).await;
-    audit.did("accept_quotation", accepted, "accept-quotation", CHANGED).await;
-    let withdrawn = backend.ask("POST", &format!("{quotations}/q2/withdraw"), &[], "").await;
-    audit.did("withdraw_quotation", withdrawn, "withdraw-quotation", CHANGED).await;
+    let offered = backend.post(&format!("{quotes}/q1/offer"), &offer).await;
+    audit.did("offer_quotation", offered, "offer-quote", CHANGED).await;
+    let accepted = backend.post(&format!("{quotes}/q1/accept"), &json!({ "lines": [] })).await;
+    audit.did("accept_quotation", accepted, "accept-quote", CHANGED).await;
+    let withdrawn = backend.ask("POST", &format!("{quotes}/q2/withdraw"), &[], "").await;
+    audit.did("withdraw_quotation", withdrawn, "withdraw-quote", CHANGED).await;
 }
 
 async fn webhooks(audit: &mut Audit) {
     let fake = audit.shop.twikit().await;
     let (backend, integrator) = (audit.shop.backend.clone(), audit.shop.integrator.clone());
-    let addresses = audit.shop.at("/webhook-addresses");
+    let addresses = audit.shop.at("/webhook-urls");
     let mut urls = Vec::new();
     let mut last = String::new();
     for endpoint in ["payment-verification", "production-completion", "website-publication"] {
         let made = integrator.post(&addresses, &json!({ "account": "twikit", "endpoint": endpoint })).await;
-        let made = audit.did("make_webhook_address", made, "make-webhook-address", MADE).await;
+        let made = audit.did("make_webhook_address", made, "create-webhook-url", MADE).await;
         urls.push(made["url"].as_str().map(str::to_owned));
         last = made["id"].as_str().expect("an id").to_owned();
     }
@@ -290,12 +289,12 @@ async fn webhooks(audit: &mut Audit) {
         let order = backend.get(&order).await.ok();
         order["outcomes"].as_array().expect("a list").iter().find(|said| said["held"] == true).cloned()
     });
-    let settle = audit.shop.at(&format!("/outcomes/{}/settle", held.await["id"]));
+    let settle = audit.shop.at(&format!("/outcomes/{}/resolve", held.await["id"]));
     let settled = backend.ask("POST", &settle, &[], "").await;
-    audit.did("settle_outcome", settled, "settle-outcome", CHANGED).await;
+    audit.did("settle_outcome", settled, "resolve-outcome", CHANGED).await;
     let pushed = audit.shop.at("/pushed-settings");
     for (number, decision, operation, what) in [
-        (1, "refuse", "refuse_pushed_settings", "refuse-settings"),
+        (1, "refuse", "refuse_pushed_settings", "reject-settings"),
         (2, "approve", "approve_pushed_settings", "approve-settings"),
     ] {
         let script = format!("https://elsewhere.example/{number}.js");
@@ -306,5 +305,5 @@ async fn webhooks(audit: &mut Audit) {
         audit.did(operation, decided, what, CHANGED).await;
     }
     let ended = integrator.delete(&format!("{addresses}/{last}")).await;
-    audit.did("end_webhook_address", ended, "end-webhook-address", CHANGED).await;
+    audit.did("end_webhook_address", ended, "revoke-webhook-url", CHANGED).await;
 }

@@ -57,7 +57,7 @@ async fn names(shop: &Shop) -> BTreeMap<String, Value> {
         ("job", order["jobs"][0]["id"].clone()),
         ("outcome", order["outcomes"][0]["id"].clone()),
         ("email", json!("ada@example.com")),
-        ("quotation", json!("q1")),
+        ("quote", json!("q1")),
     ];
     named.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
@@ -84,21 +84,21 @@ fn settings(names: &BTreeMap<String, Value>, component: &Value) -> String {
 async fn every_answer_is_as_the_document_says() {
     let tester = match installed() {
         Ok(tester) => tester,
-        Err(why) => {
-            assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{why}");
+        Err(reason) => {
+            assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{reason}");
             // Past the capture of tests that pass: a skipped test is to be seen.
-            writeln!(std::io::stderr(), "skipped: schemathesis cannot be installed: {why}").expect("standard error");
+            writeln!(std::io::stderr(), "skipped: schemathesis cannot be installed: {reason}").expect("standard error");
             return;
         }
     };
-    let shop = Shop::on(std::sync::Arc::new(Server::new(&["--wrong-keys-per-minute", "1000000"]))).await;
+    let shop = Shop::on(std::sync::Arc::new(Server::new(&["--failed-keys-per-minute", "1000000"]))).await;
     shop.sell().await;
     let _fake = shop.expivi().await;
-    shop.integrator.put(&shop.at("/links"), &links()).await.ok();
+    shop.integrator.put(&shop.at("/product-links"), &links()).await.ok();
     let cart = shop.cart().await;
     shop.backend.post(&shop.at("/events"), &paid("1001", &cart)).await.ok();
-    let quotation = json!({ "id": "q1", "lines": cart });
-    shop.backend.post(&shop.at("/quotations"), &quotation).await.with(201);
+    let quote = json!({ "id": "q1", "lines": cart });
+    shop.backend.post(&shop.at("/quotes"), &quote).await.with(201);
     let component = shop.component("expivi").await;
     let folder = tempfile::TempDir::new().expect("a folder");
     std::fs::write(folder.path().join("schemathesis.toml"), settings(&names(&shop).await, &component)).expect("a file");

@@ -30,7 +30,7 @@ async fn an_etag_that_a_proxy_changed_names_what_was_read() {
     for (path, body) in [
         (shop.at(""), json!({ "currency": "EUR", "scale": 2 })),
         (shop.at("/accounts/expivi"), account),
-        (shop.at("/links/ring"), json!({ "account": "expivi", "vendor_product": "1001" })),
+        (shop.at("/product-links/ring"), json!({ "account": "expivi", "vendor_product": "1001" })),
         (shop.at("/origins"), json!(["https://one.example"])),
         (shop.at("/exchange-rates"), json!({ "from": "USD", "to": "EUR", "rate": "0.9" })),
         (shop.at("/notification-endpoint"), url),
@@ -67,7 +67,7 @@ async fn an_etag_that_a_proxy_changed_names_what_was_read() {
     }
     // What does not exist has no version, whatever is named; nothing is made.
     let body = json!({ "account": "expivi", "vendor_product": "1001" });
-    let new = shop.at("/links/new");
+    let new = shop.at("/product-links/new");
     shop.admin.send("PUT", &new, &[("if-match", "*")], &body).await.problem(412, "changed");
     shop.admin.get(&new).await.problem(404, "not-found");
     shop.admin.send("PUT", &new, &[("if-none-match", "\"another\", W/\"2\"")], &body).await.ok();
@@ -185,7 +185,7 @@ async fn below_a_path_every_address_stays_there_whether_a_proxy_strips_it_or_not
         assert_eq!(nobody.get(&format!("{prefix}/health/live")).await.status, 200);
     }
     let body = json!({ "account": "twikit", "endpoint": "order-completion" });
-    let made = shop.integrator.post(&shop.at("/webhook-addresses"), &body).await.with(201);
+    let made = shop.integrator.post(&shop.at("/webhook-urls"), &body).await.with(201);
     let url = made["url"].as_str().expect("a URL");
     let path = url.strip_prefix("https://shop.example").expect("the public URL");
     assert!(path.starts_with("/configurator/webhooks/"), "{url}");
@@ -311,7 +311,7 @@ async fn what_a_plugin_answers_runs_nothing_in_the_origin_of_the_admin_pages() {
         let account = hex::encode(kind);
         shop.admin.put(&shop.at(&format!("/accounts/{account}")), &body).await.ok();
         let body = json!({ "account": account, "endpoint": "ask" });
-        let made: Value = shop.integrator.post(&shop.at("/webhook-addresses"), &body).await.with(201);
+        let made: Value = shop.integrator.post(&shop.at("/webhook-urls"), &body).await.with(201);
         let path = made["url"].as_str().and_then(|url| url.strip_prefix(&shop.server.node.base)).expect("an address");
         let nobody = shop.server.node.nobody();
         for status in ["200", "404", "302"] {
@@ -338,7 +338,7 @@ async fn nothing_but_the_admin_pages_is_a_page() {
         "/health/live".to_owned(),
         "/health/ready".to_owned(),
         "/v1/shops".to_owned(),
-        shop.at("/links.csv"),
+        shop.at("/product-links.csv"),
         shop.at(&format!("/orders/{escaped}")),
         format!("/webhooks/{escaped}"),
         format!("/documents/{escaped}/1"),

@@ -15,13 +15,13 @@ async fn full(server: &Arc<Server>) -> (Shop, Vec<Box<dyn std::any::Any>>) {
     let shop = Shop::on(server.clone()).await;
     shop.sell().await;
     let (expivi, twikit) = (shop.expivi().await, shop.twikit().await);
-    shop.integrator.put(&shop.at("/links"), &links()).await.ok();
+    shop.integrator.put(&shop.at("/product-links"), &links()).await.ok();
     // Nobody listens there.
-    let nowhere = json!({ "url": "http://127.0.0.1:9/", "grants": local("http://127.0.0.1:9") });
-    shop.admin.put(&shop.at("/notification-endpoint"), &nowhere).await.ok();
+    let unreachable_url = json!({ "url": "http://127.0.0.1:9/", "grants": local("http://127.0.0.1:9") });
+    shop.admin.put(&shop.at("/notification-endpoint"), &unreachable_url).await.ok();
     let made = async |endpoint: &str| {
         let body = json!({ "account": "twikit", "endpoint": endpoint });
-        let made = shop.integrator.post(&shop.at("/webhook-addresses"), &body).await.with(201);
+        let made = shop.integrator.post(&shop.at("/webhook-urls"), &body).await.with(201);
         made["url"].as_str().map(str::to_owned)
     };
     twikit.set_webhooks(Webhooks {
@@ -42,9 +42,9 @@ async fn full(server: &Arc<Server>) -> (Shop, Vec<Box<dyn std::any::Any>>) {
     twikit.production_completed(&reference, "", false, "T-1").await.expect("an order");
     twikit.website_published("https://elsewhere.example/1.js", &["diamond-letter-jewel"]).await;
     let asked = json!({ "product": "shirt", "configuration": samples::EXPIVI_VARIATION, "quantity": 5 });
-    let asked = shop.backend.post(&shop.at("/cart/quotation"), &asked).await.ok();
-    let quotation = json!({ "id": "q1", "lines": asked["operations"][0]["lines"] });
-    shop.backend.post(&shop.at("/quotations"), &quotation).await.with(201);
+    let asked = shop.backend.post(&shop.at("/cart/quote"), &asked).await.ok();
+    let quote = json!({ "id": "q1", "lines": asked["operations"][0]["lines"] });
+    shop.backend.post(&shop.at("/quotes"), &quote).await.with(201);
     shop.handled("~quotation-q1").await;
     (shop, vec![Box::new(expivi), Box::new(twikit)])
 }
@@ -72,14 +72,14 @@ async fn what_another_shop_has_is_not_found_under_the_path_of_this_one() {
     let document = text(&first(&shop, "/orders/1", "outcomes", document).await["id"]);
     let dead = text(&first(&shop, "/notifications", "notifications", |one| one["waiting"] == false).await["id"]);
     let pushed = text(&first(&shop, "/pushed-settings", "pushed", |_| true).await["id"]);
-    let address = text(&first(&shop, "/webhook-addresses", "addresses", |one| one["ends"].is_null()).await["id"]);
+    let address = text(&first(&shop, "/webhook-urls", "addresses", |one| one["ends"].is_null()).await["id"]);
     let job = text(&first(&shop, "/jobs", "jobs", |_| true).await["id"]);
     let key = shop.backend.key.as_deref().and_then(|key| key.split('_').nth(2)).expect("an id").to_owned();
     let held = text(&held["id"]);
     let state = async || {
         let mut state = Vec::new();
         for path in
-            ["/orders/1", "/orders/2", "/quotations/q1", "/pushed-settings", "/webhook-addresses", "/notifications"]
+            ["/orders/1", "/orders/2", "/quotes/q1", "/pushed-settings", "/webhook-urls", "/notifications"]
         {
             state.push(shop.admin.get(&shop.at(path)).await.ok());
         }
@@ -92,28 +92,28 @@ async fn what_another_shop_has_is_not_found_under_the_path_of_this_one() {
     let from = json!({ "from": "beginning" });
     let nothing = Value::Null;
     let backends: [(&str, String, &Value); 17] = [
-        ("POST", format!("/outcomes/{held}/settle"), &nothing),
-        ("POST", format!("/outcomes/{document}/link"), &nothing),
+        ("POST", format!("/outcomes/{held}/resolve"), &nothing),
+        ("POST", format!("/outcomes/{document}/document-url"), &nothing),
         ("GET", "/orders/1".to_owned(), &nothing),
         ("GET", "/orders/1/export".to_owned(), &nothing),
-        ("GET", "/orders/1/materials".to_owned(), &nothing),
-        ("GET", "/orders/1/materials.csv".to_owned(), &nothing),
+        ("GET", "/orders/1/bill-of-materials".to_owned(), &nothing),
+        ("GET", "/orders/1/bill-of-materials.csv".to_owned(), &nothing),
         ("POST", "/orders/1/close".to_owned(), &nothing),
         ("DELETE", "/orders/1?drop_jobs=true".to_owned(), &nothing),
         ("GET", "/orders/~quotation-q1".to_owned(), &nothing),
-        ("GET", "/quotations/q1".to_owned(), &nothing),
-        ("POST", "/quotations/q1/offer".to_owned(), &offer),
-        ("POST", "/quotations/q1/withdraw".to_owned(), &nothing),
-        ("POST", "/quotations/q1/accept".to_owned(), &lines),
-        ("POST", format!("/notifications/{dead}/send-again"), &nothing),
+        ("GET", "/quotes/q1".to_owned(), &nothing),
+        ("POST", "/quotes/q1/offer".to_owned(), &offer),
+        ("POST", "/quotes/q1/withdraw".to_owned(), &nothing),
+        ("POST", "/quotes/q1/accept".to_owned(), &lines),
+        ("POST", format!("/notifications/{dead}/retry"), &nothing),
         ("GET", format!("/jobs/{job}"), &nothing),
-        ("POST", format!("/jobs/{job}/replay"), &from),
+        ("POST", format!("/jobs/{job}/retry"), &from),
         ("POST", format!("/jobs/{job}/cancel"), &nothing),
     ];
     let integrators = [
-        ("DELETE", format!("/webhook-addresses/{address}"), &nothing),
+        ("DELETE", format!("/webhook-urls/{address}"), &nothing),
         ("POST", format!("/pushed-settings/{pushed}/approve"), &nothing),
-        ("POST", format!("/pushed-settings/{pushed}/refuse"), &nothing),
+        ("POST", format!("/pushed-settings/{pushed}/reject"), &nothing),
     ];
     for (somebody, asked) in [(&other.backend, &backends[..]), (&other.integrator, &integrators)] {
         for (method, path, body) in asked {
@@ -127,7 +127,7 @@ async fn what_another_shop_has_is_not_found_under_the_path_of_this_one() {
     assert!(!exported.to_string().contains("Sample Street"), "{exported:#}");
     assert_eq!(other.backend.delete(&other.at("/customers/ada@example.com")).await.ok(), json!({ "orders": 0 }));
     // A link to a document is its shop's.
-    let link = shop.backend.ask("POST", &shop.at(&format!("/outcomes/{document}/link")), &[], "").await.ok();
+    let link = shop.backend.ask("POST", &shop.at(&format!("/outcomes/{document}/document-url")), &[], "").await.ok();
     let path =
         link["url"].as_str().and_then(|url| url.strip_prefix(&shop.server.node.base)).expect("a path").to_owned();
     let nobody = shop.server.node.nobody();
@@ -135,8 +135,8 @@ async fn what_another_shop_has_is_not_found_under_the_path_of_this_one() {
     assert_eq!(nobody.get(&path).await.status, 200);
     // Keys are an admin's.
     for client in [&other.backend, &other.integrator, &other.storefront, &shop.backend, &shop.integrator] {
-        client.delete(&format!("/v1/keys/{key}")).await.problem(403, "role");
-        client.post(&format!("/v1/keys/{key}/rotate"), &json!({})).await.problem(403, "role");
+        client.delete(&format!("/v1/access-keys/{key}")).await.problem(403, "role");
+        client.post(&format!("/v1/access-keys/{key}/rotate"), &json!({})).await.problem(403, "role");
     }
     assert_eq!(state().await, before);
 }

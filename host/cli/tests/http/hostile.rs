@@ -74,10 +74,10 @@ async fn numbers_that_are_none_are_refused() {
         )
     };
     for (minor, scale) in [("9223372036854775808", "2"), ("1", "10"), ("1", "255"), ("-1", "2"), ("1.0", "2")] {
-        let reply = shop.backend.ask("PUT", &shop.at("/catalogue"), &JSON, price(minor, scale)).await;
+        let reply = shop.backend.ask("PUT", &shop.at("/catalog"), &JSON, price(minor, scale)).await;
         assert_eq!(reply.status, 422, "{minor} {scale}: {reply:?}");
     }
-    assert_eq!(shop.backend.get(&shop.at("/catalogue")).await.ok()["variants"], json!([]));
+    assert_eq!(shop.backend.get(&shop.at("/catalog")).await.ok()["variants"], json!([]));
 }
 
 #[tokio::test]
@@ -87,7 +87,7 @@ async fn sums_beyond_every_number_are_refused() {
         "id": "variant-shirt-r-l", "product": "shirt", "sku": "SHIRT-R-L", "title": "Shirt", "purchasable": true,
         "prices": [{ "minor": i64::MAX / 2, "scale": 2, "currency": "EUR" }],
     }] });
-    shop.backend.put(&shop.at("/catalogue"), &dear).await.ok();
+    shop.backend.put(&shop.at("/catalog"), &dear).await.ok();
     let saved = cartwright_fake_vendors::samples::EXPIVI_VARIATION;
     for quantity in [3, u32::MAX] {
         let body = json!({ "product": "shirt", "configuration": saved, "quantity": quantity });
@@ -109,7 +109,7 @@ async fn a_body_of_another_type_is_refused() {
     assert_eq!(shop.admin.ask("PUT", &shop.at(""), &exact, body.clone()).await.status, 200);
     let headers = [("content-type", "application/json")];
     let table = "shop_product,account,vendor_product\nring,expivi,1001\n";
-    shop.integrator.ask("PUT", &shop.at("/links.csv"), &headers, table).await.problem(415, "media-type");
+    shop.integrator.ask("PUT", &shop.at("/product-links.csv"), &headers, table).await.problem(415, "media-type");
     for broken in ["", "{", "\u{feff}{}", "'"] {
         shop.admin.ask("PUT", &shop.at(""), &exact, broken).await.problem(400, "bad-request");
     }
@@ -124,7 +124,7 @@ async fn a_body_that_is_too_large_is_refused() {
     let keyed = [JSON[0], ("idempotency-key", shop.id.as_str())];
     shop.backend.ask("POST", &shop.at("/cart/add"), &keyed, large).await.problem(413, "too-large");
     let many: Vec<Value> = (0..10_001).map(|at| json!({ "product": "a", "id": format!("{at}") })).collect();
-    let reply = shop.backend.post(&shop.at("/catalogue/remove"), &json!(many)).await;
+    let reply = shop.backend.post(&shop.at("/catalog/remove"), &json!(many)).await;
     reply.problem(422, "invalid");
     alive(&shop.admin).await;
 }
@@ -137,7 +137,7 @@ async fn a_request_that_does_not_go_on_is_ended() {
     let asking = tokio::task::spawn_blocking(move || {
         let mut stream = TcpStream::connect(address).expect("a connection");
         let head = format!(
-            "POST /v1/keys HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\n\
+            "POST /v1/access-keys HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\n\
              content-length: 100\r\n\r\n{{"
         );
         stream.write_all(head.as_bytes()).expect("written");
@@ -185,7 +185,7 @@ async fn a_name_that_leads_elsewhere_names_nothing() {
             format!("/v1/shops/{name}/orders/1"),
             shop.at(&format!("/accounts/{name}")),
             shop.at(&format!("/orders/{name}")),
-            shop.at(&format!("/links/{name}")),
+            shop.at(&format!("/product-links/{name}")),
             shop.at(&format!("/jobs/{name}")),
             shop.at(&format!("/customers/{name}/export")),
             format!("/v1/plugins/{name}"),
@@ -199,9 +199,9 @@ async fn a_name_that_leads_elsewhere_names_nothing() {
             assert!(empty || matches!(reply.status, 400 | 401 | 403 | 404), "{path}: {reply:?}");
         }
         for path in [
-            format!("/v1/plugins/{name}/swap"),
+            format!("/v1/plugins/{name}/switch-version"),
             format!("/v1/plugins/{name}/revoke"),
-            shop.at(&format!("/accounts/{name}/swap")),
+            shop.at(&format!("/accounts/{name}/switch-version")),
         ] {
             let reply = shop.admin.post(&path, &json!({ "component": "0".repeat(64), "shops": [] })).await;
             // Nothing runs a plugin of a name that one could have.
@@ -224,7 +224,7 @@ async fn a_name_with_anything_in_it_is_only_a_name() {
     let (shop, _fake) = Shop::with_expivi().await;
     let link = json!({ "account": "expivi", "vendor_product": "1001" });
     for (written, read) in [("..%2Fkeys", "../keys"), ("a%2Fb", "a/b"), ("%F0%9F%A6%80", "🦀"), ("a%20b", "a b")] {
-        let path = shop.at(&format!("/links/{written}"));
+        let path = shop.at(&format!("/product-links/{written}"));
         shop.integrator.put(&path, &link).await.with(200);
         assert_eq!(shop.integrator.get(&path).await.ok()["shop_product"], read);
         shop.integrator.delete(&path).await.with(204);
@@ -234,7 +234,7 @@ async fn a_name_with_anything_in_it_is_only_a_name() {
 #[tokio::test]
 async fn a_table_that_swells_is_refused() {
     let (shop, _fake) = Shop::with_expivi().await;
-    let before = shop.integrator.get(&shop.at("/links")).await.ok();
+    let before = shop.integrator.get(&shop.at("/product-links")).await.ok();
     let headers = [("content-type", "text/csv")];
     let line = "ring,expivi,1001\n";
     let tables = [
@@ -248,10 +248,10 @@ async fn a_table_that_swells_is_refused() {
         String::new(),
     ];
     for table in tables {
-        let reply = shop.integrator.ask("PUT", &shop.at("/links.csv"), &headers, table.clone()).await;
+        let reply = shop.integrator.ask("PUT", &shop.at("/product-links.csv"), &headers, table.clone()).await;
         assert_eq!(reply.status, 422, "{}…: {reply:?}", &table[..table.len().min(60)]);
     }
-    assert_eq!(shop.integrator.get(&shop.at("/links")).await.ok(), before);
+    assert_eq!(shop.integrator.get(&shop.at("/product-links")).await.ok(), before);
 }
 
 #[tokio::test]
@@ -262,9 +262,9 @@ async fn a_table_runs_nothing_in_a_spreadsheet_and_comes_back_as_it_was() {
         .iter()
         .map(|product| json!({ "shop_product": product, "account": "expivi", "vendor_product": "1001" }))
         .collect();
-    shop.integrator.put(&shop.at("/links"), &json!(links)).await.ok();
-    let before = shop.integrator.get(&shop.at("/links")).await.ok();
-    let table = shop.integrator.get(&shop.at("/links.csv")).await;
+    shop.integrator.put(&shop.at("/product-links"), &json!(links)).await.ok();
+    let before = shop.integrator.get(&shop.at("/product-links")).await.ok();
+    let table = shop.integrator.get(&shop.at("/product-links.csv")).await;
     let text = String::from_utf8(table.body.to_vec()).expect("UTF-8");
     for line in text.lines() {
         let first = line.trim_start_matches('"').chars().next();
@@ -272,10 +272,10 @@ async fn a_table_runs_nothing_in_a_spreadsheet_and_comes_back_as_it_was() {
     }
     let headers = [("content-type", "text/csv")];
     assert_eq!(
-        shop.integrator.ask("PUT", &shop.at("/links.csv"), &headers, text).await.ok()["links"],
+        shop.integrator.ask("PUT", &shop.at("/product-links.csv"), &headers, text).await.ok()["links"],
         before["links"].as_array().map(Vec::len).expect("links")
     );
-    assert_eq!(shop.integrator.get(&shop.at("/links")).await.ok(), before);
+    assert_eq!(shop.integrator.get(&shop.at("/product-links")).await.ok(), before);
 }
 
 #[tokio::test]
@@ -283,19 +283,19 @@ async fn markup_comes_back_as_text_that_no_browser_reads_as_a_page() {
     let (shop, _fake) = Shop::with_expivi().await;
     let markup = "<script>alert(1)</script>";
     let variant = json!({ "product": markup, "id": markup, "sku": "X", "title": markup, "purchasable": true });
-    shop.backend.put(&shop.at("/catalogue"), &json!({ "variants": [variant] })).await.ok();
+    shop.backend.put(&shop.at("/catalog"), &json!({ "variants": [variant] })).await.ok();
     let link = json!({ "account": "expivi", "vendor_product": "1001" });
-    shop.integrator.put(&shop.at("/links/%3Cscript%3Ealert(1)%3C%2Fscript%3E"), &link).await.ok();
+    shop.integrator.put(&shop.at("/product-links/%3Cscript%3Ealert(1)%3C%2Fscript%3E"), &link).await.ok();
     let key = json!({ "role": { "role": "admin" }, "label": markup });
-    shop.admin.post("/v1/keys", &key).await.with(201);
+    shop.admin.post("/v1/access-keys", &key).await.with(201);
     let escaped = "%3Cscript%3Ealert(1)%3C%2Fscript%3E";
     for path in [
-        shop.at("/catalogue"),
-        shop.at("/links"),
-        shop.at("/links.csv"),
-        shop.at("/log"),
-        "/v1/keys".to_owned(),
-        "/v1/log".to_owned(),
+        shop.at("/catalog"),
+        shop.at("/product-links"),
+        shop.at("/product-links.csv"),
+        shop.at("/audit-log"),
+        "/v1/access-keys".to_owned(),
+        "/v1/audit-log".to_owned(),
         format!("/v1/shops/{escaped}"),
         format!("/{escaped}"),
         shop.at(&format!("/orders/{escaped}")),
@@ -367,7 +367,7 @@ fn head_only(address: &str, path: &str) -> String {
 async fn what_is_sent_to_no_webhooks_address_is_not_read() {
     let (shop, _fake) = Shop::with_twikit().await;
     let body = json!({ "account": "twikit", "endpoint": "order-completion" });
-    let made = shop.integrator.post(&shop.at("/webhook-addresses"), &body).await.with(201);
+    let made = shop.integrator.post(&shop.at("/webhook-urls"), &body).await.with(201);
     let url = made["url"].as_str().expect("a URL");
     let path = url.strip_prefix(&shop.server.node.base).expect("an address of this server").to_owned();
     let mut wrong = path.clone();

@@ -19,8 +19,9 @@ const PLUGINS: &str = "/v1/plugins";
 
 #[tokio::test]
 async fn who_guesses_keys_is_refused_unheard_and_nobody_else_is() {
-    let server = Server::new(&["--wrong-keys-per-minute", "5", "--proxies", "127.0.0.0/8"]);
-    let fresh = server.admin.post("/v1/keys", &json!({ "role": { "role": "backend" }, "label": "x" })).await.with(201);
+    let server = Server::new(&["--failed-keys-per-minute", "5", "--proxies", "127.0.0.0/8"]);
+    let fresh =
+        server.admin.post("/v1/access-keys", &json!({ "role": { "role": "backend" }, "label": "x" })).await.with(201);
     let fresh = server.node.client(fresh["key"].as_str().expect("a key"));
     let wrong = server.node.client(&format!("cw_admin_{}_{}", "0".repeat(16), "0".repeat(64)));
     for _ in 0..5 {
@@ -46,7 +47,7 @@ async fn who_guesses_keys_is_refused_unheard_and_nobody_else_is() {
 
 #[tokio::test]
 async fn who_guesses_keys_at_the_log_in_waits_whether_the_guess_is_right_or_not() {
-    let server = Server::new(&["--wrong-keys-per-minute", "5", "--proxies", "127.0.0.0/8"]);
+    let server = Server::new(&["--failed-keys-per-minute", "5", "--proxies", "127.0.0.0/8"]);
     let integrator = json!({ "role": "integrator", "shop": "rings" });
     server.admin.put("/v1/shops/rings", &json!({ "currency": "EUR", "scale": 2 })).await.ok();
     let fresh = server.somebody(integrator).await.key.expect("a key");
@@ -250,23 +251,23 @@ async fn a_list_of_empty_texts_takes_no_more_memory_than_six_times_its_size() {
     let before = shop.server.node.peak_memory();
     let children = vec!["\"\""; 2_600_000].join(",");
     let body = format!("{{\"key\":\"x\",\"lines\":[{{\"children\":[{children}]}}]}}");
-    let allowed = 6 * body.len() as u64 + (8 << 20);
+    let allowed_bytes = 6 * body.len() as u64 + (8 << 20);
     shop.backend.ask("POST", &shop.at("/cart/remove"), &JSON, body).await.problem(413, "too-large");
     let Some((before, after)) = before.zip(shop.server.node.peak_memory()) else { return };
-    assert!(after - before < allowed, "it took {} MB more", (after - before) >> 20);
+    assert!(after - before < allowed_bytes, "it took {} MB more", (after - before) >> 20);
 }
 
 #[tokio::test]
 async fn a_compressed_body_is_refused_as_that_wherever_a_body_is_read() {
     let (shop, _fake) = Shop::with_twikit().await;
     let address = json!({ "account": "twikit", "endpoint": "order-completion" });
-    let made = shop.integrator.post(&shop.at("/webhook-addresses"), &address).await.with(201);
+    let made = shop.integrator.post(&shop.at("/webhook-urls"), &address).await.with(201);
     let url = made["url"].as_str().expect("a URL");
     let webhook = url.strip_prefix(&shop.server.node.base).expect("an address of this server").to_owned();
     for (client, method, path, kind) in [
-        (&shop.backend, "PUT", shop.at("/catalogue"), "application/json"),
+        (&shop.backend, "PUT", shop.at("/catalog"), "application/json"),
         (&shop.storefront, "POST", shop.at("/cart/add"), "application/json"),
-        (&shop.integrator, "PUT", shop.at("/links.csv"), "text/csv"),
+        (&shop.integrator, "PUT", shop.at("/product-links.csv"), "text/csv"),
         (&shop.admin, "POST", PLUGINS.to_owned(), "application/wasm"),
         (&shop.server.node.nobody(), "POST", webhook, "application/json"),
         (&shop.server.node.nobody(), "POST", "/admin/sign-in".to_owned(), "application/x-www-form-urlencoded"),
@@ -295,7 +296,7 @@ async fn with_webhooks(server: Arc<Server>, account: &str) -> Shop {
 /// The path of a new address of one of the account's webhooks.
 async fn address(shop: &Shop, account: &str, endpoint: &str) -> String {
     let body = json!({ "account": account, "endpoint": endpoint });
-    let made = shop.integrator.post(&shop.at("/webhook-addresses"), &body).await.with(201);
+    let made = shop.integrator.post(&shop.at("/webhook-urls"), &body).await.with(201);
     let url = made["url"].as_str().expect("a URL");
     url.strip_prefix(&shop.server.node.base).expect("an address of this server").to_owned()
 }
@@ -341,7 +342,7 @@ async fn failed_notices_fill_their_accounts_quota_and_refused_requests_leave_not
     let shop = with_webhooks(Arc::new(Server::new(&["--webhook-quota-mib", "16"])), "vendor").await;
     let nobody = shop.server.node.nobody();
     let failed = async || {
-        let list = shop.admin.get(&shop.at("/failed-notices")).await.ok();
+        let list = shop.admin.get(&shop.at("/failed-webhooks")).await.ok();
         list["notices"].as_array().expect("a list").len()
     };
     let large = |number: u32| format!("status 409 {}{number}", " ".repeat(3 << 20));
@@ -424,7 +425,7 @@ async fn hostile_requests_on_every_core_hold_up_neither_health_nor_another_shop(
     for shop in [&hostile, &honest] {
         shop.sell().await;
         fakes.push(shop.expivi().await);
-        shop.integrator.put(&shop.at("/links"), &links()).await.ok();
+        shop.integrator.put(&shop.at("/product-links"), &links()).await.ok();
     }
     let nobody = server.node.nobody();
     let body = json!({ "product": "shirt", "configuration": samples::EXPIVI_VARIATION, "quantity": 1 });

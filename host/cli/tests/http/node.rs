@@ -14,7 +14,7 @@ use crate::server::{Folder, Node, Server, command};
 use crate::shop::{Shop, links, paid};
 
 fn refused(folder: &Folder, arguments: &[&str], variables: &[(&str, &str)]) -> String {
-    let ran: Output = command()
+    let run: Output = command()
         .arg("serve")
         .args(arguments)
         .env("CARTWRIGHT_KEY_FILE", folder.path().join("key"))
@@ -22,9 +22,9 @@ fn refused(folder: &Folder, arguments: &[&str], variables: &[(&str, &str)]) -> S
         .stdin(Stdio::null())
         .output()
         .expect("the command starts");
-    assert!(!ran.status.success(), "{ran:?}");
-    assert!(ran.stdout.is_empty(), "{ran:?}");
-    String::from_utf8(ran.stderr).expect("UTF-8")
+    assert!(!run.status.success(), "{run:?}");
+    assert!(run.stdout.is_empty(), "{run:?}");
+    String::from_utf8(run.stderr).expect("UTF-8")
 }
 
 #[test]
@@ -65,18 +65,18 @@ async fn a_flag_goes_before_a_variable_and_a_variable_before_the_file() {
         "script-url": "https://x.example/x.js", "product-keys": ["jewel"] });
     shop.set_account("twikit", settings, json!({})).await;
     let body = json!({ "account": "twikit", "endpoint": "order-completion" });
-    let made = shop.integrator.post(&shop.at("/webhook-addresses"), &body).await.with(201);
+    let made = shop.integrator.post(&shop.at("/webhook-urls"), &body).await.with(201);
     let url = made["url"].as_str().expect("a URL");
     assert!(url.starts_with("https://flag.example/under/webhooks/"), "{url}");
 }
 
 #[tokio::test]
 async fn a_node_that_is_told_to_stop_ends_well_and_gives_its_jobs_back() {
-    let server = Arc::new(Server::new(&["--drain-seconds", "1"]));
+    let server = Arc::new(Server::new(&["--drain-timeout-seconds", "1"]));
     let shop = Shop::on(server.clone()).await;
     shop.sell().await;
     let fake = shop.expivi().await;
-    shop.integrator.put(&shop.at("/links"), &links()).await.ok();
+    shop.integrator.put(&shop.at("/product-links"), &links()).await.ok();
     let mut cart = Vec::new();
     let body = json!({ "product": "wardrobe", "configuration": samples::EXPIVI_BUNDLE, "quantity": 1 });
     shop.change(&mut cart, "add", body).await;
@@ -95,7 +95,7 @@ async fn a_node_that_is_told_to_stop_ends_well_and_gives_its_jobs_back() {
     // Neither does a connection that says nothing hold it up, nor one that never ends its request.
     let _silent = TcpStream::connect(node.address()).expect("a connection");
     let mut half = TcpStream::connect(node.address()).expect("a connection");
-    half.write_all(b"POST /v1/keys HTTP/1.1\r\nhost: x\r\n").expect("written");
+    half.write_all(b"POST /v1/access-keys HTTP/1.1\r\nhost: x\r\n").expect("written");
     tokio::time::sleep(Duration::from_millis(100)).await;
     node.terminate();
     let status = tokio::task::spawn_blocking(move || node.ended(Duration::from_secs(15))).await.expect("its end");
@@ -119,11 +119,11 @@ async fn a_node_that_is_told_to_stop_ends_well_and_gives_its_jobs_back() {
 
 #[tokio::test]
 async fn a_node_that_is_told_to_stop_says_that_it_is_not_ready_and_answers_all_that_it_took() {
-    let server = Arc::new(Server::new(&["--notice-seconds", "3"]));
+    let server = Arc::new(Server::new(&["--drain-delay-seconds", "3"]));
     let shop = Shop::on(server.clone()).await;
     shop.sell().await;
     let fake = shop.expivi().await;
-    shop.integrator.put(&shop.at("/links"), &links()).await.ok();
+    shop.integrator.put(&shop.at("/product-links"), &links()).await.ok();
     // What a ring costs is Expivi's to say, and it takes its time.
     fake.faults().delay(Duration::from_secs(8));
     let (backend, add) = (shop.backend.clone(), shop.at("/cart/add"));
@@ -178,7 +178,7 @@ async fn what_one_node_is_told_another_serves_within_a_second() {
     assert_ne!(first, second);
     let there = other.client(shop.admin.key.as_deref().expect("a key"));
     for component in [&second, &first] {
-        let swapped = shop.admin.post(&shop.at("/accounts/expivi/swap"), &json!({ "component": component })).await.ok();
+        let swapped = shop.admin.post(&shop.at("/accounts/expivi/switch-version"), &json!({ "component": component })).await.ok();
         assert_eq!(swapped["component"], *component);
         let began = Instant::now();
         while there.get(&shop.at("/accounts/expivi")).await.json()["component"] != *component {
@@ -187,11 +187,11 @@ async fn what_one_node_is_told_another_serves_within_a_second() {
         }
     }
     // All of the plugin's accounts at once, and a shop that there is not.
-    let swapped = there.post("/v1/plugins/expivi/swap", &json!({ "component": second })).await.ok();
+    let swapped = there.post("/v1/plugins/expivi/switch-version", &json!({ "component": second })).await.ok();
     assert_eq!(swapped[0]["from"], first, "{swapped:#}");
     assert_eq!(swapped[0]["problem"], json!(null));
     let nowhere = json!({ "component": second, "shops": ["nowhere"] });
-    there.post("/v1/plugins/expivi/swap", &nowhere).await.problem(404, "not-found");
+    there.post("/v1/plugins/expivi/switch-version", &nowhere).await.problem(404, "not-found");
     // A change on the one is not lost to a change on the other.
     let stale = there.get(&shop.at("")).await.header("etag").expect("an ETag").to_owned();
     shop.admin.put(&shop.at(""), &json!({ "currency": "EUR", "scale": 2, "seal_seconds": 60 })).await.ok();

@@ -50,7 +50,7 @@ async fn no_request_fails_while_versions_are_swapped() {
     let shop = Arc::new(Shop::on(Arc::new(Server::new(&[]))).await);
     shop.sell().await;
     let _fake = shop.expivi().await;
-    shop.integrator.put(&shop.at("/links"), &links()).await.ok();
+    shop.integrator.put(&shop.at("/product-links"), &links()).await.ok();
     let versions = [another_version(&shop).await, shop.component("expivi").await];
     let stop = Arc::new(AtomicBool::new(false));
     let mut shoppers = tokio::task::JoinSet::new();
@@ -68,7 +68,7 @@ async fn no_request_fails_while_versions_are_swapped() {
     }
     for version in versions.iter().cycle().take(10) {
         tokio::time::sleep(Duration::from_millis(200)).await;
-        shop.admin.post(&shop.at("/accounts/expivi/swap"), &json!({ "component": version })).await.ok();
+        shop.admin.post(&shop.at("/accounts/expivi/switch-version"), &json!({ "component": version })).await.ok();
     }
     stop.store(true, Ordering::Relaxed);
     for pins in shoppers.join_all().await {
@@ -127,7 +127,7 @@ async fn a_node_whose_database_takes_no_writes_is_not_ready_and_writes_when_it_d
     let Some((postgres, server)) = one().await else { return };
     told(&postgres, |postgres| postgres.set_read_only(true)).await;
     let unready = until_ready(&server, false).await;
-    assert!(unready.json()["detail"].as_str().is_some_and(|why| why.contains("takes no writes")), "{unready:?}");
+    assert!(unready.json()["detail"].as_str().is_some_and(|reason| reason.contains("takes no writes")), "{unready:?}");
     unready.problem(503, "database");
     // Who writes now waits a little, as in a failover.
     let admin = server.admin.clone();
@@ -183,7 +183,7 @@ async fn a_swap_on_one_node_is_sold_by_the_other_within_a_second() {
     let shop = Shop::on(server).await;
     shop.sell().await;
     let _fake = shop.expivi().await;
-    shop.integrator.put(&shop.at("/links"), &links()).await.ok();
+    shop.integrator.put(&shop.at("/product-links"), &links()).await.ok();
     let first = shop.component("expivi").await;
     let mut bytes = cartwright_bundled::EXPIVI.to_vec();
     bytes.extend([0, 5, 4, b'n', b'o', b't', b'e']);
@@ -199,7 +199,7 @@ async fn a_swap_on_one_node_is_sold_by_the_other_within_a_second() {
     let mut took = Vec::new();
     for number in 0..20 {
         let component = if number % 2 == 0 { &second } else { &first };
-        shop.admin.post(&shop.at("/accounts/expivi/swap"), &json!({ "component": component })).await.ok();
+        shop.admin.post(&shop.at("/accounts/expivi/switch-version"), &json!({ "component": component })).await.ok();
         let began = Instant::now();
         while sold().await != *component {
             assert!(began.elapsed() < Duration::from_secs(1), "the other node goes on with the version before");
@@ -217,7 +217,7 @@ async fn a_node_that_is_killed_takes_no_answered_request_and_no_job_with_it() {
     let shop = Shop::on(server.clone()).await;
     shop.sell().await;
     let fake = shop.expivi().await;
-    shop.integrator.put(&shop.at("/links"), &links()).await.ok();
+    shop.integrator.put(&shop.at("/product-links"), &links()).await.ok();
     let mut cart = Vec::new();
     let body = json!({ "product": "wardrobe", "configuration": samples::EXPIVI_BUNDLE, "quantity": 1 });
     shop.change(&mut cart, "add", body).await;

@@ -25,7 +25,7 @@ async fn metrics_are_served_at_an_address_of_their_own_and_nowhere_else() {
     let shop = Shop::on(std::sync::Arc::new(server)).await;
     shop.sell().await;
     let _fake = shop.expivi().await;
-    shop.integrator.put(&shop.at("/links"), &crate::shop::links()).await.ok();
+    shop.integrator.put(&shop.at("/product-links"), &crate::shop::links()).await.ok();
     let cart = shop.cart().await;
     shop.backend.post(&shop.at("/events"), &paid("1", &cart)).await.ok();
     let order = shop.handled("1").await;
@@ -37,18 +37,20 @@ async fn metrics_are_served_at_an_address_of_their_own_and_nowhere_else() {
     let sum = |name: &str, labels: &[&str]| sum(&metrics, name, labels);
     let decoded = ["plugin=\"expivi\"", "hook=\"configuration.decode\""];
     assert_eq!(sum("cartwright_guest_calls_total", &[&decoded[..], &["outcome=\"answered\""]].concat()), 3.0);
-    assert_eq!(sum("cartwright_guest_call_seconds_count", &decoded), 3.0);
+    assert_eq!(sum("cartwright_guest_call_duration_seconds_count", &decoded), 3.0);
     let added = ["method=\"POST\"", "route=\"/v1/shops/{shop}/cart/add\""];
     assert_eq!(sum("cartwright_http_requests_total", &[&added[..], &["status=\"200\""]].concat()), 3.0);
-    assert_eq!(sum("cartwright_http_request_seconds_count", &added), 4.0);
+    assert_eq!(sum("cartwright_http_request_duration_seconds_count", &added), 4.0);
     assert_eq!(sum("cartwright_http_requests_total", &["route=\"none\"", "status=\"404\""]), 1.0);
     let done = order["jobs"].as_array().expect("a list").len();
     assert_eq!(sum("cartwright_job_runs_total", &["plugin=\"expivi\"", "end=\"done\""]), done as f64);
     assert!(sum("cartwright_vendor_requests_total", &["plugin=\"expivi\"", "outcome=\"2xx\""]) >= 3.0, "{metrics}");
     assert_eq!(sum("cartwright_jobs", &["state=\"stopped\""]), 0.0);
     assert_eq!(sum("cartwright_database_up", &[]), 1.0);
-    assert_eq!(sum("cartwright_http_connections_max", &[]), 768.0);
-    assert!(sum("cartwright_http_connections", &[]) <= 768.0 && sum("cartwright_http_bodies_bytes", &[]) >= 0.0);
+    assert_eq!(sum("cartwright_http_connections_limit", &[]), 768.0);
+    assert!(
+        sum("cartwright_http_connections", &[]) <= 768.0 && sum("cartwright_http_request_bodies_bytes", &[]) >= 0.0
+    );
     assert_eq!(sum("cartwright_build_info", &[env!("CARGO_PKG_VERSION")]), 1.0);
     assert!(!metrics.contains(&shop.id), "no label grows with the shops: {metrics}");
 }
@@ -65,10 +67,10 @@ async fn how_calls_went_is_told_for_all_shops_to_an_admin_and_for_its_own_to_an_
         let told = told.as_array().expect("a list").iter();
         told.map(|series| series["shop"].as_str().expect("a shop").to_owned()).collect::<Vec<_>>()
     };
-    let all = shop.admin.get("/v1/health/calls?plugin=expivi").await.ok();
+    let all = shop.admin.get("/v1/plugin-calls?plugin=expivi").await.ok();
     assert!(shops(&all).contains(&shop.id) && shops(&all).contains(&other.id), "{all:#}");
-    assert!(shops(&shop.admin.get("/v1/health/calls?plugin=nobody").await.ok()).is_empty());
-    let own = shop.integrator.get("/v1/health/calls").await.ok();
+    assert!(shops(&shop.admin.get("/v1/plugin-calls?plugin=nobody").await.ok()).is_empty());
+    let own = shop.integrator.get("/v1/plugin-calls").await.ok();
     assert_eq!(shops(&own), [shop.id.as_str()]);
     let series = &own[0];
     assert_eq!((&series["plugin"], &series["hour"]["errors"]), (&json!("expivi"), &json!(0)), "{own:#}");
@@ -76,9 +78,9 @@ async fn how_calls_went_is_told_for_all_shops_to_an_admin_and_for_its_own_to_an_
     let minutes: u64 = series["minutes"].as_array().expect("a list").iter().map(calls).sum();
     assert!(minutes >= 3 && calls(&series["hour"]) == minutes, "{own:#}");
     assert!(series["hour"]["p50_ms"].as_u64() <= series["hour"]["p95_ms"].as_u64(), "{own:#}");
-    shop.integrator.get(&format!("/v1/health/calls?shop={}", other.id)).await.problem(404, "not-found");
+    shop.integrator.get(&format!("/v1/plugin-calls?shop={}", other.id)).await.problem(404, "not-found");
     for client in [&shop.backend, &shop.storefront] {
-        client.get("/v1/health/calls").await.problem(403, "role");
+        client.get("/v1/plugin-calls").await.problem(403, "role");
     }
 }
 
@@ -97,7 +99,7 @@ async fn guests_logs_are_their_shops() {
         "strategy": { "account": "hostile", "name": "loud-refusal" } });
     shop.backend.post(&shop.at("/cart/add"), &loud).await.problem(422, "rejected");
     let lines = async |shop: &Shop, which: &str| {
-        let told = shop.integrator.get(&shop.at(&format!("/guest-logs{which}"))).await.ok();
+        let told = shop.integrator.get(&shop.at(&format!("/plugin-logs{which}"))).await.ok();
         told.as_array().expect("a list").clone()
     };
     for which in ["", "?plugin=hostile", "?level=warn", "?plugin=hostile&level=debug"] {
@@ -109,11 +111,11 @@ async fn guests_logs_are_their_shops() {
         assert_eq!(lines(&shop, which).await, Vec::<Value>::new(), "{which}");
     }
     assert_eq!(lines(&other, "").await, Vec::<Value>::new(), "it is another shop's");
-    shop.integrator.get(&other.at("/guest-logs")).await.problem(404, "not-found");
-    other.integrator.get(&shop.at("/guest-logs")).await.problem(404, "not-found");
-    shop.backend.get(&shop.at("/guest-logs")).await.problem(403, "role");
-    shop.admin.get("/v1/shops/nowhere/guest-logs").await.problem(404, "not-found");
-    shop.integrator.get(&shop.at("/guest-logs?level=loud")).await.problem(400, "bad-request");
+    shop.integrator.get(&other.at("/plugin-logs")).await.problem(404, "not-found");
+    other.integrator.get(&shop.at("/plugin-logs")).await.problem(404, "not-found");
+    shop.backend.get(&shop.at("/plugin-logs")).await.problem(403, "role");
+    shop.admin.get("/v1/shops/nowhere/plugin-logs").await.problem(404, "not-found");
+    shop.integrator.get(&shop.at("/plugin-logs?level=loud")).await.problem(400, "bad-request");
 }
 
 #[tokio::test]

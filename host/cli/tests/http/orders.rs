@@ -136,8 +136,8 @@ async fn an_order_and_a_quotation_keep_the_currency_they_were_sold_in() {
     let (shop, _fake) = Shop::with_expivi().await;
     let (cart, events) = (shop.cart().await, shop.at("/events"));
     shop.backend.post(&events, &placed("e1", "1", 1, &cart)).await.ok();
-    let quotation = |id: &str| json!({ "id": id, "lines": cart });
-    let kept = shop.backend.post(&shop.at("/quotations"), &quotation("q1")).await.with(201);
+    let quote = |id: &str| json!({ "id": id, "lines": cart });
+    let kept = shop.backend.post(&shop.at("/quotes"), &quote("q1")).await.with(201);
     let order = kept["order"].as_str().expect("an order").to_owned();
     shop.admin.put(&shop.at(""), &json!({ "currency": "JPY", "scale": 0, "prices_include_tax": true })).await.ok();
     // What was sold in euros goes on in euros; nothing in euros is sold any more.
@@ -148,14 +148,14 @@ async fn an_order_and_a_quotation_keep_the_currency_they_were_sold_in() {
     let mut relabelled = placed("e4", "2", 1, &cart);
     relabelled["order"]["total"] = json!({ "minor": 4900, "scale": 0, "currency": "JPY" });
     shop.backend.post(&events, &relabelled).await.problem(422, "money");
-    assert_eq!(shop.backend.post(&shop.at("/quotations"), &quotation("q2")).await.status, 422);
+    assert_eq!(shop.backend.post(&shop.at("/quotes"), &quote("q2")).await.status, 422);
     // It is offered in neither currency: nothing is converted.
     let until = (jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1)).to_string();
     let top = cart.iter().filter(|line| line.parent.is_none());
     let yen = json!({ "minor": 4900, "scale": 0, "currency": "JPY" });
     let prices: Vec<Value> = top.map(|line| json!({ "key": line.key, "unit": yen })).collect();
     let offer = json!({ "prices": prices, "until": until });
-    let problem = shop.backend.post(&shop.at("/quotations/q1/offer"), &offer).await.problem(422, "money");
+    let problem = shop.backend.post(&shop.at("/quotes/q1/offer"), &offer).await.problem(422, "money");
     let words = problem["detail"].as_str().expect("words");
     assert!(words.contains("asked about in EUR with 2 decimals") && words.contains("JPY with 0 decimals"), "{words}");
     let total = &shop.backend.get(&shop.at(&format!("/orders/{order}"))).await.ok()["order"]["total"];

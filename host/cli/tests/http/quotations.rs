@@ -13,8 +13,8 @@ use crate::shop::{Shop, paid};
 /// What a page asks for, as the host gives it.
 async fn asked(shop: &Shop, product: &str, saved: &str, quantity: u32) -> Vec<CartLine> {
     let body = json!({ "product": product, "configuration": saved, "quantity": quantity });
-    let told = shop.storefront.post(&shop.at("/cart/quotation"), &body).await.ok();
-    assert_eq!(told["operations"][0]["operation"], "request-quotation", "{told:#}");
+    let told = shop.storefront.post(&shop.at("/cart/quote"), &body).await.ok();
+    assert_eq!(told["operations"][0]["operation"], "request-quote", "{told:#}");
     serde_json::from_value(told["operations"][0]["lines"].clone()).expect("lines")
 }
 
@@ -42,14 +42,14 @@ fn offer(lines: &[CartLine], cents: i64, until: &str) -> Value {
 /// Asked for, kept and offered; the lines that were asked for.
 async fn offered(shop: &Shop, id: &str, product: &str, saved: &str, cents: i64, seconds: i64) -> Vec<CartLine> {
     let lines = asked(shop, product, saved, 50).await;
-    shop.backend.post(&shop.at("/quotations"), &body(id, &lines)).await.with(201);
+    shop.backend.post(&shop.at("/quotes"), &body(id, &lines)).await.with(201);
     let offer = offer(&lines, cents, &seconds_from_now(seconds));
-    shop.backend.post(&shop.at(&format!("/quotations/{id}/offer")), &offer).await.ok();
+    shop.backend.post(&shop.at(&format!("/quotes/{id}/offer")), &offer).await.ok();
     lines
 }
 
 async fn accept(shop: &Shop, id: &str, cart: &mut Vec<CartLine>) -> Value {
-    let at = shop.at(&format!("/quotations/{id}/accept"));
+    let at = shop.at(&format!("/quotes/{id}/accept"));
     let accepted = shop.backend.post(&at, &json!({ "lines": cart })).await.ok();
     let change = json!({ "operations": accepted["operations"], "warnings": [], "stages": [] });
     serde_json::from_value::<cartwright::CartChange>(change).expect("a change").apply(cart);
@@ -64,17 +64,17 @@ async fn states(shop: &Shop, cart: &[CartLine]) -> Vec<Value> {
 #[tokio::test]
 async fn an_offer_is_asked_for_made_accepted_and_ordered() {
     let (shop, _fake) = Shop::with_expivi().await;
-    let (shirt, quotations) = (samples::EXPIVI_VARIATION, shop.at("/quotations"));
+    let (shirt, quotes) = (samples::EXPIVI_VARIATION, shop.at("/quotes"));
     let lines = asked(&shop, "shirt", shirt, 50).await;
-    let kept = shop.backend.post(&quotations, &body("q1", &lines)).await;
+    let kept = shop.backend.post(&quotes, &body("q1", &lines)).await;
     assert_eq!((kept.status, kept.header("etag")), (201, Some("\"1\"")), "{kept:?}");
     let kept = kept.json();
     assert_eq!((&kept["state"], &kept["customer"]), (&json!("requested"), &json!("customer-7")));
     // The same again, because the answer was lost; another under the same id.
-    let again = shop.backend.post(&quotations, &body("q1", &lines)).await.with(200);
+    let again = shop.backend.post(&quotes, &body("q1", &lines)).await.with(200);
     assert_eq!(again, kept);
     let fewer = asked(&shop, "shirt", shirt, 20).await;
-    shop.backend.post(&quotations, &body("q1", &fewer)).await.problem(409, "exists");
+    shop.backend.post(&quotes, &body("q1", &fewer)).await.problem(409, "exists");
     // The vendor was told, once.
     let order = shop.handled("~quotation-q1").await;
     assert_eq!(order["jobs"].as_array().map(Vec::len), Some(1), "{order:#}");
@@ -82,35 +82,35 @@ async fn an_offer_is_asked_for_made_accepted_and_ordered() {
     assert!(order["outcomes"].to_string().contains("quotation-requested"), "{order:#}");
     assert_eq!(order["order"]["released"], false);
     // Nothing can be accepted yet. The offer is made on what was read.
-    let at = |what: &str| format!("{quotations}/q1/{what}");
+    let at = |what: &str| format!("{quotes}/q1/{what}");
     shop.backend.post(&at("accept"), &json!({ "lines": [] })).await.problem(409, "quotation-state");
     let body = offer(&lines, 1_999, &seconds_from_now(3600));
     shop.backend.send("POST", &at("offer"), &[("if-match", "\"7\"")], &body).await.problem(412, "changed");
     let made = shop.backend.send("POST", &at("offer"), &[("if-match", "\"1\"")], &body).await;
     assert_eq!((made.status, made.header("etag")), (200, Some("\"2\"")), "{made:?}");
     assert_eq!(made.json()["prices"][0]["unit"]["minor"], 1_999);
-    let log = shop.admin.get(&shop.at("/log?limit=1")).await.ok();
+    let log = shop.admin.get(&shop.at("/audit-log?limit=1")).await.ok();
     let entry = &log["entries"][0];
-    assert_eq!((&entry["what"], &entry["subject"]), (&json!("offer-quotation"), &json!("q1")), "{log:#}");
+    assert_eq!((&entry["what"], &entry["subject"]), (&json!("offer-quote"), &json!("q1")), "{log:#}");
     assert_eq!((&entry["before"]["state"], &entry["before"]["prices"]), (&json!("requested"), &json!(null)));
     assert_eq!(
         (&entry["after"]["state"], &entry["after"]["prices"][&lines[0].key]["minor"]),
         (&json!("offered"), &json!(1_999))
     );
     // Who sets the shop up learns that there was an offer, and not of how much.
-    let told = shop.integrator.get(&shop.at("/log?limit=1")).await.ok();
+    let told = shop.integrator.get(&shop.at("/audit-log?limit=1")).await.ok();
     let told = &told["entries"][0];
-    assert_eq!((&told["what"], &told["after"]["state"]), (&json!("offer-quotation"), &json!("offered")));
+    assert_eq!((&told["what"], &told["after"]["state"]), (&json!("offer-quote"), &json!("offered")));
     assert_eq!((&told["before"]["prices"], &told["after"]["prices"]), (&json!(null), &json!("(not told)")), "{told:#}");
-    let listed = shop.backend.get(&format!("{quotations}?state=offered")).await.ok();
-    assert_eq!(listed["quotations"][0]["id"], "q1", "{listed:#}");
-    assert_eq!(shop.backend.get(&format!("{quotations}?state=requested")).await.ok()["quotations"], json!([]));
+    let listed = shop.backend.get(&format!("{quotes}?state=offered")).await.ok();
+    assert_eq!(listed["quotes"][0]["id"], "q1", "{listed:#}");
+    assert_eq!(shop.backend.get(&format!("{quotes}?state=requested")).await.ok()["quotes"], json!([]));
     // The cart holds the same at the usual price already: these are two lines.
     let mut cart = Vec::new();
     let add = json!({ "product": "shirt", "configuration": shirt, "quantity": 1, "lines": [] });
     shop.change(&mut cart, "add", add.clone()).await;
     let accepted = accept(&shop, "q1", &mut cart).await;
-    assert_eq!(accepted["quotation"]["state"], "accepted");
+    assert_eq!(accepted["quote"]["state"], "accepted");
     let amounts: Vec<i64> = cart.iter().map(|line| line.price.total.minor).collect();
     assert_eq!(amounts, [2_495, 50 * 1_999]);
     assert_eq!(cart[1].price.offer.as_deref(), Some("q1"));
@@ -124,7 +124,7 @@ async fn an_offer_is_asked_for_made_accepted_and_ordered() {
         "id": "variant-shirt-r-l", "product": "shirt", "sku": "SHIRT-R-L", "title": "Shirt", "purchasable": true,
         "prices": [{ "minor": 3_000, "scale": 2, "currency": "EUR" }],
     }] });
-    shop.backend.put(&shop.at("/catalogue"), &dearer).await.ok();
+    shop.backend.put(&shop.at("/catalog"), &dearer).await.ok();
     let key = cart[1].key.clone();
     let refresh = json!({ "key": key, "lines": cart });
     assert_eq!(shop.change(&mut cart, "refresh", refresh).await.operations, []);
@@ -179,13 +179,13 @@ async fn an_offer_that_has_ended_is_not_accepted_and_its_line_costs_what_it_cost
     assert_eq!((&state["state"], &state["old"]["minor"]), (&json!("price-changed"), &json!(50 * 1_999)), "{state:#}");
     assert_eq!(state["new"]["minor"], 50 * 2_495);
     for id in ["brief", "unanswered"] {
-        let at = shop.at(&format!("/quotations/{id}/accept"));
+        let at = shop.at(&format!("/quotes/{id}/accept"));
         shop.backend.post(&at, &json!({ "lines": [] })).await.problem(409, "offer-expired");
     }
-    let read = shop.backend.get(&shop.at("/quotations/unanswered")).await.ok();
+    let read = shop.backend.get(&shop.at("/quotes/unanswered")).await.ok();
     assert_eq!(read["state"], "expired");
-    let listed = shop.backend.get(&shop.at("/quotations?state=expired")).await.ok();
-    assert_eq!(listed["quotations"].as_array().map(Vec::len), Some(1), "{listed:#}");
+    let listed = shop.backend.get(&shop.at("/quotes?state=expired")).await.ok();
+    assert_eq!(listed["quotes"].as_array().map(Vec::len), Some(1), "{listed:#}");
     // A refresh makes it a line like any other, which can be changed again.
     let body = json!({ "key": cart[0].key, "lines": cart });
     shop.change(&mut cart, "refresh", body).await;
@@ -196,7 +196,7 @@ async fn an_offer_that_has_ended_is_not_accepted_and_its_line_costs_what_it_cost
     // The merchant may offer it anew.
     let lines: Vec<CartLine> = serde_json::from_value(read["lines"].clone()).expect("lines");
     let anew = offer(&lines, 2_100, &seconds_from_now(3600));
-    shop.backend.post(&shop.at("/quotations/unanswered/offer"), &anew).await.ok();
+    shop.backend.post(&shop.at("/quotes/unanswered/offer"), &anew).await.ok();
     accept(&shop, "unanswered", &mut cart).await;
     assert_eq!(cart[1].price.total.minor, 50 * 2_100);
 }
@@ -204,32 +204,32 @@ async fn an_offer_that_has_ended_is_not_accepted_and_its_line_costs_what_it_cost
 #[tokio::test]
 async fn nobody_brings_a_price_of_his_own() {
     let ((shop, _fake), (other, _other_fake)) = (Shop::with_expivi().await, Shop::with_expivi().await);
-    let (shirt, quotations) = (samples::EXPIVI_VARIATION, shop.at("/quotations"));
+    let (shirt, quotes) = (samples::EXPIVI_VARIATION, shop.at("/quotes"));
     let lines = asked(&shop, "shirt", shirt, 50).await;
     let mut cheap = lines.clone();
     cheap[0].price.total.minor = 1;
-    shop.backend.post(&quotations, &body("cheap", &cheap)).await.problem(422, "seal");
+    shop.backend.post(&quotes, &body("cheap", &cheap)).await.problem(422, "seal");
     let mut more = lines.clone();
     more[0].quantity = 5_000;
-    shop.backend.post(&quotations, &body("more", &more)).await.problem(422, "seal");
-    other.backend.post(&other.at("/quotations"), &body("theirs", &lines)).await.problem(422, "seal");
+    shop.backend.post(&quotes, &body("more", &more)).await.problem(422, "seal");
+    other.backend.post(&other.at("/quotes"), &body("theirs", &lines)).await.problem(422, "seal");
     let twice = [lines.clone(), lines.clone()].concat();
-    shop.backend.post(&quotations, &body("twice", &twice)).await.problem(422, "twice");
+    shop.backend.post(&quotes, &body("twice", &twice)).await.problem(422, "twice");
     let bundle = asked(&shop, "wardrobe", samples::EXPIVI_BUNDLE, 1).await;
-    shop.backend.post(&quotations, &body("torn", &bundle[..3])).await.problem(422, "seal");
-    shop.backend.post(&quotations, &body("orphan", &bundle[1..])).await.problem(422, "no-line");
-    shop.backend.post(&quotations, &body("empty", &[])).await.problem(422, "order");
+    shop.backend.post(&quotes, &body("torn", &bundle[..3])).await.problem(422, "seal");
+    shop.backend.post(&quotes, &body("orphan", &bundle[1..])).await.problem(422, "no-line");
+    shop.backend.post(&quotes, &body("empty", &[])).await.problem(422, "order");
     for id in ["", "a/b", "../x", "a b", &"x".repeat(101)] {
-        shop.backend.post(&quotations, &body(id, &lines)).await.problem(422, "quotation");
+        shop.backend.post(&quotes, &body(id, &lines)).await.problem(422, "quote");
     }
-    let listed = shop.backend.get(&quotations).await.ok();
-    assert_eq!(listed["quotations"], json!([]), "nothing of that was kept");
+    let listed = shop.backend.get(&quotes).await.ok();
+    assert_eq!(listed["quotes"], json!([]), "nothing of that was kept");
     shop.backend.get(&shop.at("/orders/~quotation-cheap")).await.problem(404, "not-found");
     // Neither does the merchant's server by mistake.
-    shop.backend.post(&quotations, &body("q1", &lines)).await.with(201);
-    let at = format!("{quotations}/q1/offer");
-    let hour = seconds_from_now(3600);
-    let price = |unit: Value| json!({ "prices": [{ "key": lines[0].key, "unit": unit }], "until": hour });
+    shop.backend.post(&quotes, &body("q1", &lines)).await.with(201);
+    let at = format!("{quotes}/q1/offer");
+    let in_an_hour = seconds_from_now(3600);
+    let price = |unit: Value| json!({ "prices": [{ "key": lines[0].key, "unit": unit }], "until": in_an_hour });
     for (unit, kind) in [
         (json!({ "minor": -1, "scale": 2, "currency": "EUR" }), "price"),
         (json!({ "minor": 100, "scale": 3, "currency": "EUR" }), "money"),
@@ -238,15 +238,15 @@ async fn nobody_brings_a_price_of_his_own() {
     ] {
         shop.backend.post(&at, &price(unit)).await.problem(422, kind);
     }
-    shop.backend.post(&at, &json!({ "prices": [], "until": hour })).await.problem(422, "price");
-    let mut foreign = offer(&lines, 100, &hour);
+    shop.backend.post(&at, &json!({ "prices": [], "until": in_an_hour })).await.problem(422, "price");
+    let mut foreign = offer(&lines, 100, &in_an_hour);
     foreign["prices"][0]["key"] = json!("0".repeat(64));
     shop.backend.post(&at, &foreign).await.problem(422, "no-line");
     for until in [seconds_from_now(-1), seconds_from_now(367 * 24 * 3600)] {
-        shop.backend.post(&at, &offer(&lines, 100, &until)).await.problem(422, "quotation");
+        shop.backend.post(&at, &offer(&lines, 100, &until)).await.problem(422, "quote");
     }
     // An offered line that is changed on its way costs what it costs for everybody.
-    shop.backend.post(&at, &offer(&lines, 1_999, &hour)).await.ok();
+    shop.backend.post(&at, &offer(&lines, 1_999, &in_an_hour)).await.ok();
     let mut cart = Vec::new();
     accept(&shop, "q1", &mut cart).await;
     let forgeries: [fn(&mut CartLine); 4] = [
@@ -265,9 +265,9 @@ async fn nobody_brings_a_price_of_his_own() {
             forged[0].price
         );
         shop.backend.post(&shop.at("/events"), &paid("1", &forged)).await.problem(422, "seal");
-        shop.backend.post(&quotations, &body("again", &forged)).await.problem(422, "seal");
+        shop.backend.post(&quotes, &body("again", &forged)).await.problem(422, "seal");
     }
-    shop.backend.post(&quotations, &body("again", &cart)).await.problem(422, "offered");
+    shop.backend.post(&quotes, &body("again", &cart)).await.problem(422, "offered");
 }
 
 #[tokio::test]
@@ -275,7 +275,7 @@ async fn what_was_withdrawn_stays_so_and_is_forgotten_with_its_customer() {
     let (shop, _fake) = Shop::with_expivi().await;
     let lines = offered(&shop, "q1", "shirt", samples::EXPIVI_VARIATION, 1_999, 3600).await;
     shop.handled("~quotation-q1").await;
-    let at = |what: &str| shop.at(&format!("/quotations/q1{what}"));
+    let at = |what: &str| shop.at(&format!("/quotes/q1{what}"));
     for _ in 0..2 {
         let withdrawn = shop.backend.post(&at("/withdraw"), &json!({})).await.ok();
         assert_eq!((&withdrawn["state"], &withdrawn["version"]), (&json!("withdrawn"), &json!(3)));
@@ -283,16 +283,16 @@ async fn what_was_withdrawn_stays_so_and_is_forgotten_with_its_customer() {
     shop.backend.post(&at("/accept"), &json!({ "lines": [] })).await.problem(409, "quotation-state");
     let again = offer(&lines, 100, &seconds_from_now(3600));
     shop.backend.post(&at("/offer"), &again).await.problem(409, "quotation-state");
-    let log = shop.integrator.get(&shop.at("/log")).await.ok().to_string();
-    for what in ["request-quotation", "offer-quotation", "withdraw-quotation"] {
+    let log = shop.integrator.get(&shop.at("/audit-log")).await.ok().to_string();
+    for what in ["request-quote", "offer-quote", "withdraw-quote"] {
         assert!(log.contains(what), "{what}: {log}");
     }
     let exported = shop.backend.get(&shop.at("/customers/ada@example.com/export")).await.ok();
-    assert_eq!(exported["document"]["orders"][0]["quotation"]["asked"]["customer"], "customer-7", "{exported:#}");
+    assert_eq!(exported["document"]["orders"][0]["quote"]["asked"]["customer"], "customer-7", "{exported:#}");
     let erased = shop.backend.delete(&shop.at("/customers/ada@example.com")).await.ok();
     assert_eq!(erased, json!({ "orders": 1 }));
     shop.backend.get(&at("")).await.problem(404, "not-found");
-    shop.backend.post(&shop.at("/quotations"), &body("q1", &lines)).await.problem(410, "erased");
+    shop.backend.post(&shop.at("/quotes"), &body("q1", &lines)).await.problem(410, "erased");
 }
 
 #[tokio::test]
@@ -300,16 +300,16 @@ async fn quotations_come_page_by_page() {
     let (shop, _fake) = Shop::with_expivi().await;
     let lines = asked(&shop, "shirt", samples::EXPIVI_VARIATION, 5).await;
     for id in ["c", "a", "b"] {
-        shop.backend.post(&shop.at("/quotations"), &body(id, &lines)).await.with(201);
+        shop.backend.post(&shop.at("/quotes"), &body(id, &lines)).await.with(201);
     }
     let orders = shop.backend.get(&shop.at("/orders")).await.ok();
     assert_eq!(orders["orders"], json!([]), "what a quotation is kept as is no order");
-    let (mut seen, mut path) = (Vec::new(), shop.at("/quotations?limit=2"));
+    let (mut seen, mut path) = (Vec::new(), shop.at("/quotes?limit=2"));
     loop {
         let page = shop.backend.get(&path).await.ok();
-        seen.extend(page["quotations"].as_array().expect("a page").iter().map(|entry| entry["id"].clone()));
+        seen.extend(page["quotes"].as_array().expect("a page").iter().map(|entry| entry["id"].clone()));
         let Some(after) = page["after"].as_str() else { break };
-        path = shop.at(&format!("/quotations?limit=2&after={after}"));
+        path = shop.at(&format!("/quotes?limit=2&after={after}"));
     }
     assert_eq!(seen, ["c", "a", "b"]);
 }
@@ -318,8 +318,8 @@ async fn quotations_come_page_by_page() {
 async fn a_quotations_write_that_is_sent_again_is_answered_as_before_until_it_is_forgotten() {
     let (shop, _fake) = Shop::with_expivi().await;
     let lines = asked(&shop, "shirt", samples::EXPIVI_VARIATION, 5).await;
-    shop.backend.post(&shop.at("/quotations"), &body("q1", &lines)).await.with(201);
-    let path = shop.at("/quotations/q1/offer");
+    shop.backend.post(&shop.at("/quotes"), &body("q1", &lines)).await.with(201);
+    let path = shop.at("/quotes/q1/offer");
     let body = offer(&lines, 1_999, &seconds_from_now(3600));
     let name = format!("{} offer", shop.id);
     let headers = [("if-match", "\"1\""), ("idempotency-key", name.as_str())];

@@ -210,7 +210,7 @@ impl Server {
         let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
         shared.upgrade().unwrap_or_else(|| {
             // Its tests guess keys, and ask as shoppers, all from one address.
-            let further = ["--wrong-keys-per-minute", "1000000", "--client-requests-per-second", "1000000"];
+            let further = ["--failed-keys-per-minute", "1000000", "--client-requests-per-second", "1000000"];
             let server = Arc::new(Self::new(&further));
             *shared = Arc::downgrade(&server);
             server
@@ -219,7 +219,7 @@ impl Server {
 
     /// Somebody with a new key of this role.
     pub async fn somebody(&self, role: Value) -> Client {
-        let made = self.admin.post("/v1/keys", &json!({ "role": role, "label": "test" })).await.with(201);
+        let made = self.admin.post("/v1/access-keys", &json!({ "role": role, "label": "test" })).await.with(201);
         self.node.client(made["key"].as_str().expect("a key"))
     }
 }

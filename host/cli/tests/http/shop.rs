@@ -97,7 +97,7 @@ impl Shop {
                 json!({ "id": id, "product": product, "sku": sku, "title": sku, "prices": [price], "purchasable": true })
             })
             .collect();
-        self.backend.put(&self.at("/catalogue"), &json!({ "variants": variants, "whole": true })).await.ok();
+        self.backend.put(&self.at("/catalog"), &json!({ "variants": variants, "whole": true })).await.ok();
     }
 
     /// The account that the fake Expivi serves.
@@ -117,7 +117,7 @@ impl Shop {
         let shop = Self::new().await;
         shop.sell().await;
         let fake = shop.expivi().await;
-        shop.integrator.put(&shop.at("/links"), &links()).await.ok();
+        shop.integrator.put(&shop.at("/product-links"), &links()).await.ok();
         (shop, fake)
     }
 
@@ -140,7 +140,7 @@ impl Shop {
         self.set_account("twikit", settings, local(fake.base_url())).await;
         let link =
             json!({ "account": "twikit", "vendor_product": "diamond-letter-jewel", "allowed_skus": ["JEWEL-A"] });
-        self.integrator.put(&self.at("/links/jewel"), &link).await.ok();
+        self.integrator.put(&self.at("/product-links/jewel"), &link).await.ok();
         fake
     }
 

@@ -71,7 +71,7 @@ async fn traced() -> Vec<Span> {
     let shop = Shop::on(server.clone()).await;
     shop.sell().await;
     let fake = shop.expivi().await;
-    shop.integrator.put(&shop.at("/links"), &links()).await.ok();
+    shop.integrator.put(&shop.at("/product-links"), &links()).await.ok();
     let ring = json!({ "product": "ring", "configuration": samples::EXPIVI_SIMPLE, "quantity": 1 });
     for client in [&shop.backend, &shop.storefront] {
         let added = client.send("POST", &shop.at("/cart/add"), &CALLER, &ring).await;

@@ -52,61 +52,61 @@ async fn a_wrong_setting_is_refused_beside_its_field() {
 #[tokio::test]
 async fn links_go_out_and_in_as_json_and_as_a_table() {
     let (shop, _fake) = Shop::with_expivi().await;
-    let before = shop.integrator.get(&shop.at("/links")).await.ok();
+    let before = shop.integrator.get(&shop.at("/product-links")).await.ok();
     assert_eq!(before["links"].as_array().map(Vec::len), Some(3), "{before:#}");
-    shop.integrator.put(&shop.at("/links"), &before["links"]).await.ok();
-    assert_eq!(shop.integrator.get(&shop.at("/links")).await.ok(), before);
-    let table = shop.integrator.get(&shop.at("/links.csv")).await;
+    shop.integrator.put(&shop.at("/product-links"), &before["links"]).await.ok();
+    assert_eq!(shop.integrator.get(&shop.at("/product-links")).await.ok(), before);
+    let table = shop.integrator.get(&shop.at("/product-links.csv")).await;
     assert_eq!(table.header("content-type"), Some("text/csv; charset=utf-8"));
     for product in ["ring", "shirt", "wardrobe"] {
-        shop.integrator.delete(&shop.at(&format!("/links/{product}"))).await.with(204);
+        shop.integrator.delete(&shop.at(&format!("/product-links/{product}"))).await.with(204);
     }
-    assert_eq!(shop.integrator.get(&shop.at("/links")).await.ok()["links"], json!([]));
-    let put = shop.integrator.ask("PUT", &shop.at("/links.csv"), &[("content-type", "text/csv")], table.body).await;
+    assert_eq!(shop.integrator.get(&shop.at("/product-links")).await.ok()["links"], json!([]));
+    let put = shop.integrator.ask("PUT", &shop.at("/product-links.csv"), &[("content-type", "text/csv")], table.body).await;
     assert_eq!(put.ok()["links"], 3);
-    assert_eq!(shop.integrator.get(&shop.at("/links")).await.ok(), before);
+    assert_eq!(shop.integrator.get(&shop.at("/product-links")).await.ok(), before);
     // A SKU may hold blanks, and what separates columns and lists.
     let link = json!({ "account": "expivi", "vendor_product": "1002", "strategy": { "name": "variation" },
         "settings": { "sku-prefix": "SHIRT-" }, "allowed_skus": ["RING L", "RING XL", "a,b;c", "=1", " x "] });
-    shop.integrator.put(&shop.at("/links/shirt"), &link).await.ok();
-    let before = shop.integrator.get(&shop.at("/links")).await.ok();
-    let table = shop.integrator.get(&shop.at("/links.csv")).await;
-    shop.integrator.ask("PUT", &shop.at("/links.csv"), &[("content-type", "text/csv")], table.body).await.ok();
-    assert_eq!(shop.integrator.get(&shop.at("/links")).await.ok(), before);
+    shop.integrator.put(&shop.at("/product-links/shirt"), &link).await.ok();
+    let before = shop.integrator.get(&shop.at("/product-links")).await.ok();
+    let table = shop.integrator.get(&shop.at("/product-links.csv")).await;
+    shop.integrator.ask("PUT", &shop.at("/product-links.csv"), &[("content-type", "text/csv")], table.body).await.ok();
+    assert_eq!(shop.integrator.get(&shop.at("/product-links")).await.ok(), before);
 }
 
 #[tokio::test]
 async fn a_table_with_a_mistake_changes_nothing_and_says_where_it_is() {
     let (shop, _fake) = Shop::with_expivi().await;
-    let before = shop.integrator.get(&shop.at("/links")).await.ok();
+    let before = shop.integrator.get(&shop.at("/product-links")).await.ok();
     let table = "shop_product,account,vendor_product\nring,expivi,1002\nbed,nobody,1002\n";
     let headers = [("content-type", "text/csv")];
-    let problem = shop.integrator.ask("PUT", &shop.at("/links.csv"), &headers, table).await.problem(422, "invalid");
+    let problem = shop.integrator.ask("PUT", &shop.at("/product-links.csv"), &headers, table).await.problem(422, "invalid");
     assert_eq!(problem["issues"][0]["field"], "bed.account", "{problem:#}");
     let table = "shop_product,account,vendor_product,settings\nring,expivi,1002,{}\nbed,expivi,1002,{no\n";
-    let problem = shop.integrator.ask("PUT", &shop.at("/links.csv"), &headers, table).await.problem(422, "csv");
+    let problem = shop.integrator.ask("PUT", &shop.at("/product-links.csv"), &headers, table).await.problem(422, "csv");
     assert!(problem["detail"].as_str().is_some_and(|text| text.contains("line 3")), "{problem:#}");
     let table = "shop_product,account,vendor_product\nring,expivi,1002\nring,expivi,1003\n";
-    let problem = shop.integrator.ask("PUT", &shop.at("/links.csv"), &headers, table).await.problem(422, "csv");
+    let problem = shop.integrator.ask("PUT", &shop.at("/product-links.csv"), &headers, table).await.problem(422, "csv");
     assert!(problem["detail"].as_str().is_some_and(|text| text.contains("lines 2 and 3")), "{problem:#}");
     let link =
         |vendor_product| json!({ "shop_product": "ring", "account": "expivi", "vendor_product": vendor_product });
     let problem =
-        shop.integrator.put(&shop.at("/links"), &json!([link("1002"), link("1003")])).await.problem(422, "links");
+        shop.integrator.put(&shop.at("/product-links"), &json!([link("1002"), link("1003")])).await.problem(422, "links");
     let detail = problem["detail"].as_str().unwrap_or_default();
     assert!(detail.contains("links 1 and 2") && detail.contains("\"ring\""), "{problem:#}");
-    assert_eq!(shop.integrator.get(&shop.at("/links")).await.ok(), before);
+    assert_eq!(shop.integrator.get(&shop.at("/product-links")).await.ok(), before);
 }
 
 #[tokio::test]
 async fn a_page_gets_what_it_needs_and_goes_on_from_a_line() {
     let (shop, _fake) = Shop::with_expivi().await;
-    let page = shop.storefront.post(&shop.at("/products/ring/page"), &json!({})).await.ok();
+    let page = shop.storefront.post(&shop.at("/products/ring/embed-data"), &json!({})).await.ok();
     assert!(page["scripts"].as_array().is_some_and(|scripts| !scripts.is_empty()), "{page:#}");
     let line = shop.cart().await.swap_remove(0);
-    let again = shop.storefront.post(&shop.at("/products/ring/page"), &json!({ "reopen": line })).await.ok();
+    let again = shop.storefront.post(&shop.at("/products/ring/embed-data"), &json!({ "reopen": line })).await.ok();
     assert_ne!(page["start"], again["start"], "{again:#}");
-    shop.storefront.post(&shop.at("/products/bed/page"), &json!({})).await.problem(404, "not-found");
+    shop.storefront.post(&shop.at("/products/bed/embed-data"), &json!({})).await.problem(404, "not-found");
 }
 
 #[tokio::test]
@@ -143,8 +143,8 @@ async fn a_cart_is_filled_edited_checked_and_emptied() {
     assert_eq!(shop.change(&mut cart, "refresh", body).await.operations, []);
     // An offer leaves the cart as it is.
     let body = json!({ "product": "shirt", "configuration": samples::EXPIVI_VARIATION, "quantity": 50, "lines": cart });
-    let change = shop.change(&mut cart, "quotation", body).await;
-    assert!(matches!(change.operations[..], [CartOperation::RequestQuotation { .. }]), "{change:?}");
+    let change = shop.change(&mut cart, "quote", body).await;
+    assert!(matches!(change.operations[..], [CartOperation::RequestQuote { .. }]), "{change:?}");
     let checks = shop.backend.post(&shop.at("/cart/check"), &json!({ "lines": cart })).await.ok();
     assert!(checks.as_array().is_some_and(|checks| checks.len() == 3), "{checks:#}");
     assert!(checks.as_array().expect("a list").iter().all(|check| check["state"]["state"] == "ok"), "{checks:#}");
@@ -153,7 +153,7 @@ async fn a_cart_is_filled_edited_checked_and_emptied() {
         "id": "variant-shirt-r-l", "product": "shirt", "sku": "SHIRT-R-L", "title": "Shirt", "purchasable": true,
         "prices": [{ "minor": 3_000, "scale": 2, "currency": "EUR" }],
     }] });
-    shop.backend.put(&shop.at("/catalogue"), &dearer).await.ok();
+    shop.backend.put(&shop.at("/catalog"), &dearer).await.ok();
     let body = json!({ "key": cart[1].key, "lines": cart });
     shop.change(&mut cart, "refresh", body).await;
     assert_eq!(amounts(&cart)[1], 9_000);
@@ -197,7 +197,7 @@ async fn a_paid_order_comes_to_expivi_and_its_print_file_back() {
     let document = outcomes.iter().find(|said| said["outcome"].to_string().contains("document"));
     let document = document.unwrap_or_else(|| panic!("{order:#}"));
     // Whoever has the link needs no key; whoever changes it gets nothing.
-    let link = shop.backend.ask("POST", &shop.at(&format!("/outcomes/{}/link", document["id"])), &[], "").await.ok();
+    let link = shop.backend.ask("POST", &shop.at(&format!("/outcomes/{}/document-url", document["id"])), &[], "").await.ok();
     let url = link["url"].as_str().expect("a link").to_owned();
     let path = url.strip_prefix(&shop.server.node.base).expect("an address of this server");
     let nobody = shop.server.node.nobody();
@@ -209,9 +209,9 @@ async fn a_paid_order_comes_to_expivi_and_its_print_file_back() {
     assert!(file.body.starts_with(b"%PDF"), "{file:?}");
     nobody.get(&path.replacen("expires=", "expires=9", 1)).await.problem(403, "link");
     nobody.get(&path.replacen(&shop.id, "another", 1)).await.problem(403, "link");
-    let materials = shop.backend.get(&shop.at("/orders/1001/materials")).await.ok();
+    let materials = shop.backend.get(&shop.at("/orders/1001/bill-of-materials")).await.ok();
     assert!(materials.to_string().contains("RING-GOLD-17"), "{materials:#}");
-    let table = shop.backend.get(&shop.at("/orders/1001/materials.csv")).await;
+    let table = shop.backend.get(&shop.at("/orders/1001/bill-of-materials.csv")).await;
     assert_eq!(table.header("content-type"), Some("text/csv; charset=utf-8"));
     let exported = shop.backend.get(&shop.at("/customers/ada@example.com/export")).await.ok();
     assert!(exported.to_string().contains("Sample Street 1"), "{exported:#}");
@@ -280,7 +280,7 @@ async fn jobs_are_listed_shown_cancelled_and_replayed() {
     let id = job["id"].as_str().expect("an id").to_owned();
     let at = shop.at(&format!("/jobs/{id}"));
     let shown = shop.backend.get(&at).await.ok();
-    assert!(shown["why"]["text"].as_str().is_some_and(|text| text.contains("503")), "{shown:#}");
+    assert!(shown["reason"]["text"].as_str().is_some_and(|text| text.contains("503")), "{shown:#}");
     assert!(!shown.to_string().contains("Sample Street"), "a journal is shown without bodies: {shown:#}");
     // Another shop has no such job.
     let other = Shop::new().await;
@@ -294,7 +294,7 @@ async fn jobs_are_listed_shown_cancelled_and_replayed() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     fake.faults().clear();
-    shop.backend.post(&format!("{at}/replay"), &json!({ "from": "beginning" })).await.with(204);
+    shop.backend.post(&format!("{at}/retry"), &json!({ "from": "beginning" })).await.with(204);
     shop.handled("1").await;
     assert_eq!(fake.uploaded().len(), 1);
     shop.backend.get(&shop.at("/jobs?state=lost")).await.problem(422, "state");
@@ -305,7 +305,7 @@ async fn twikit_asks_at_its_address_and_tells_there_what_it_made() {
     let (shop, fake) = Shop::with_twikit().await;
     let made = async |endpoint: &str| {
         let body = json!({ "account": "twikit", "endpoint": endpoint });
-        let made = shop.integrator.post(&shop.at("/webhook-addresses"), &body).await.with(201);
+        let made = shop.integrator.post(&shop.at("/webhook-urls"), &body).await.with(201);
         made["url"].as_str().map(str::to_owned)
     };
     fake.set_webhooks(Webhooks {
@@ -315,7 +315,7 @@ async fn twikit_asks_at_its_address_and_tells_there_what_it_made() {
         website_published: made("website-publication").await,
     });
     let body = json!({ "account": "twikit", "endpoint": "no-such" });
-    shop.integrator.post(&shop.at("/webhook-addresses"), &body).await.problem(422, "endpoint");
+    shop.integrator.post(&shop.at("/webhook-urls"), &body).await.problem(422, "endpoint");
     let mut cart = Vec::new();
     let body = json!({ "product": "jewel", "configuration": samples::TWIKIT_SAVED, "quantity": 2, "lines": [] });
     shop.change(&mut cart, "add", body).await;
@@ -331,11 +331,11 @@ async fn twikit_asks_at_its_address_and_tells_there_what_it_made() {
     let order = shop.backend.get(&shop.at("/orders/2001")).await.ok();
     assert!(order["outcomes"].to_string().contains("https://track.example/1"), "{order:#}");
     // What is ended takes nothing more, and a forged one never did.
-    let addresses = shop.integrator.get(&shop.at("/webhook-addresses")).await.ok();
+    let addresses = shop.integrator.get(&shop.at("/webhook-urls")).await.ok();
     assert!(!addresses.to_string().contains("/webhooks/"), "an address is shown once: {addresses:#}");
     for address in addresses["addresses"].as_array().expect("a list") {
         let id = address["id"].as_str().expect("an id");
-        shop.integrator.delete(&shop.at(&format!("/webhook-addresses/{id}"))).await.with(204);
+        shop.integrator.delete(&shop.at(&format!("/webhook-urls/{id}"))).await.with(204);
     }
     let late = fake.order_completed(&reference, "https://track.example/2", "T-2").await.expect("an order");
     assert!(!late.accepted(), "{late:?}");
@@ -346,15 +346,15 @@ async fn twikit_asks_at_its_address_and_tells_there_what_it_made() {
 #[tokio::test]
 async fn the_log_says_who_did_what_with_secrets_masked() {
     let (shop, _fake) = Shop::with_expivi().await;
-    let log = shop.integrator.get(&shop.at("/log")).await.ok();
+    let log = shop.integrator.get(&shop.at("/audit-log")).await.ok();
     let entries = log["entries"].as_array().expect("entries");
     let account = entries.iter().find(|entry| entry["what"] == "add-account").expect("an entry");
     assert_eq!((&account["subject"], &account["shop"]), (&json!("expivi"), &json!(shop.id)));
-    assert!(account["who"].as_str().is_some_and(|who| who.starts_with("test (")), "{account:#}");
+    assert!(account["who"].as_str().is_some_and(|actor| actor.starts_with("test (")), "{account:#}");
     assert_eq!(account["after"]["settings"]["viewer-token"], "viewer-token", "{account:#}");
     assert!(!log.to_string().contains("\"server-token\":\"server-token\""), "{log:#}");
-    shop.integrator.get("/v1/log").await.problem(403, "role");
-    assert!(shop.admin.get("/v1/log?limit=1").await.ok()["before"].is_i64());
+    shop.integrator.get("/v1/audit-log").await.problem(403, "role");
+    assert!(shop.admin.get("/v1/audit-log?limit=1").await.ok()["before"].is_i64());
 }
 
 #[tokio::test]

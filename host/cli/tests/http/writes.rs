@@ -37,7 +37,7 @@ async fn what_somebody_changed_meanwhile_is_not_overwritten() {
     for (path, one, two) in [
         (shop.at(""), euro, dollar),
         (shop.at("/accounts/expivi"), account, changed),
-        (shop.at("/links/ring"), link, other),
+        (shop.at("/product-links/ring"), link, other),
     ] {
         let tag = version(&shop.admin, &path).await;
         let first = shop.admin.send("PUT", &path, &[("if-match", &tag)], &one).await;
@@ -75,8 +75,8 @@ async fn what_somebody_changed_meanwhile_is_not_overwritten() {
     }
     shop.admin.ask("DELETE", &shop.at("/notification-endpoint"), &stale, "").await.problem(412, "changed");
     assert_eq!(shop.admin.get(&shop.at("/notification-endpoint")).await.status, 200);
-    shop.admin.ask("DELETE", &shop.at("/links/ring"), &stale, "").await.problem(412, "changed");
-    assert_eq!(shop.admin.get(&shop.at("/links/ring")).await.status, 200);
+    shop.admin.ask("DELETE", &shop.at("/product-links/ring"), &stale, "").await.problem(412, "changed");
+    assert_eq!(shop.admin.get(&shop.at("/product-links/ring")).await.status, 200);
 }
 
 #[tokio::test]
@@ -84,7 +84,7 @@ async fn a_request_that_is_sent_twice_is_done_once() {
     let shop = Shop::new().await;
     shop.sell().await;
     let twice = [("idempotency-key", shop.id.as_str())];
-    let (path, body) = (shop.at("/catalogue/remove"), json!([{ "product": "ring", "id": "variant-ring" }]));
+    let (path, body) = (shop.at("/catalog/remove"), json!([{ "product": "ring", "id": "variant-ring" }]));
     let first = shop.backend.send("POST", &path, &twice, &body).await;
     assert_eq!(first.header("idempotency-replayed"), None);
     let again = shop.backend.send("POST", &path, &twice, &body).await;
@@ -94,7 +94,7 @@ async fn a_request_that_is_sent_twice_is_done_once() {
     assert_eq!(again.json(), json!({ "removed": 1 }), "done again it would be none");
     // Another body, path or precondition is another request.
     shop.backend.send("POST", &path, &twice, &json!([])).await.problem(422, "idempotency-key");
-    shop.backend.send("PUT", &shop.at("/catalogue"), &twice, &body).await.problem(422, "idempotency-key");
+    shop.backend.send("PUT", &shop.at("/catalog"), &twice, &body).await.problem(422, "idempotency-key");
     // What a caller may not do has nothing to do with its earlier requests.
     shop.backend.send("PUT", &shop.at(""), &twice, &body).await.problem(403, "role");
     let conditional = [twice[0], ("if-match", "\"1\"")];
@@ -111,16 +111,16 @@ async fn a_request_that_is_sent_twice_is_done_once() {
 async fn a_secret_that_is_shown_once_is_not_kept_to_be_shown_again() {
     let (shop, _fake) = Shop::with_twikit().await;
     let key = json!({ "role": { "role": "backend" }, "label": shop.id });
-    let made = shop.admin.post("/v1/keys", &key).await.with(201);
-    let rotate = format!("/v1/keys/{}/rotate", made["id"].as_str().expect("an id"));
+    let made = shop.admin.post("/v1/access-keys", &key).await.with(201);
+    let rotate = format!("/v1/access-keys/{}/rotate", made["id"].as_str().expect("an id"));
     let endpoint = json!({ "url": "https://shop.example/told" });
     let address = json!({ "account": "twikit", "endpoint": "order-completion" });
     for (number, (method, path, body, shown)) in [
-        ("POST", "/v1/keys".to_owned(), key, "key"),
+        ("POST", "/v1/access-keys".to_owned(), key, "key"),
         ("POST", rotate, json!({}), "key"),
         ("PUT", shop.at("/notification-endpoint"), endpoint, "secret"),
         ("POST", shop.at("/notification-endpoint/rotate"), json!({}), "secret"),
-        ("POST", shop.at("/webhook-addresses"), address, "url"),
+        ("POST", shop.at("/webhook-urls"), address, "url"),
     ]
     .into_iter()
     .enumerate()
@@ -169,7 +169,7 @@ async fn many_at_once_with_one_idempotency_key_are_done_once() {
     let body = json!({ "role": { "role": "admin" }, "label": format!("at once in {}", shop.id) });
     let asking = (0..8).map(|_| {
         let (admin, body, key) = (shop.admin.clone(), body.clone(), format!("{} at once", shop.id));
-        tokio::spawn(async move { admin.send("POST", "/v1/keys", &[("idempotency-key", &key)], &body).await })
+        tokio::spawn(async move { admin.send("POST", "/v1/access-keys", &[("idempotency-key", &key)], &body).await })
     });
     let asking: Vec<_> = asking.collect();
     let mut made = Vec::new();
@@ -184,7 +184,7 @@ async fn many_at_once_with_one_idempotency_key_are_done_once() {
     }
     made.dedup();
     assert_eq!(made.len(), 1, "{made:?}");
-    let keys = shop.admin.get("/v1/keys?limit=500").await.ok();
+    let keys = shop.admin.get("/v1/access-keys?limit=500").await.ok();
     let found = keys["keys"].as_array().expect("keys").iter().filter(|key| key["label"] == body["label"]).count();
     assert_eq!(found, 1);
 }
@@ -195,9 +195,9 @@ async fn what_failed_is_tried_anew() {
     let later = format!("{}-later", shop.id);
     let twice = [("idempotency-key", later.as_str())];
     let body = json!({ "role": { "role": "storefront", "shop": later }, "label": later });
-    shop.admin.send("POST", "/v1/keys", &twice, &body).await.problem(404, "not-found");
+    shop.admin.send("POST", "/v1/access-keys", &twice, &body).await.problem(404, "not-found");
     shop.admin.put(&format!("/v1/shops/{later}"), &json!({ "currency": "EUR", "scale": 2 })).await.ok();
-    let made = shop.admin.send("POST", "/v1/keys", &twice, &body).await;
+    let made = shop.admin.send("POST", "/v1/access-keys", &twice, &body).await;
     assert_eq!(made.header("idempotency-replayed"), None);
     made.with(201);
 }
@@ -234,26 +234,26 @@ async fn whatever_grows_comes_in_parts() {
     let shop = Shop::on(std::sync::Arc::new(Server::new(&[]))).await;
     shop.sell().await;
     let _fake = (shop.expivi().await, shop.twikit().await);
-    shop.integrator.put(&shop.at("/links"), &links()).await.ok();
+    shop.integrator.put(&shop.at("/product-links"), &links()).await.ok();
     for endpoint in ["order-completion", "payment-verification", "order-completion"] {
         let body = json!({ "account": "twikit", "endpoint": endpoint });
-        shop.integrator.post(&shop.at("/webhook-addresses"), &body).await.with(201);
+        shop.integrator.post(&shop.at("/webhook-urls"), &body).await.with(201);
     }
     for id in ["b", "a"] {
         shop.admin.put(&format!("/v1/shops/{id}"), &json!({ "currency": "EUR", "scale": 2 })).await.ok();
     }
     // Nobody listens there.
-    let nowhere = json!({ "url": "http://127.0.0.1:9/", "grants": local("http://127.0.0.1:9") });
-    shop.admin.put(&shop.at("/notification-endpoint"), &nowhere).await.ok();
+    let unreachable_url = json!({ "url": "http://127.0.0.1:9/", "grants": local("http://127.0.0.1:9") });
+    shop.admin.put(&shop.at("/notification-endpoint"), &unreachable_url).await.ok();
     let cart = shop.cart().await;
     shop.backend.post(&shop.at("/events"), &paid("1", &cart)).await.ok();
     shop.handled("1").await;
     let at = |path: &str| shop.at(path);
     for (path, list, id, most) in [
-        (at("/links"), "links", "shop_product", 4),
-        (at("/webhook-addresses"), "addresses", "id", 3),
+        (at("/product-links"), "links", "shop_product", 4),
+        (at("/webhook-urls"), "addresses", "id", 3),
         (at("/notifications"), "notifications", "id", usize::MAX),
-        ("/v1/keys".to_owned(), "keys", "id", 4),
+        ("/v1/access-keys".to_owned(), "keys", "id", 4),
         ("/v1/shops".to_owned(), "shops", "id", 3),
     ] {
         let whole = shop.admin.get(&format!("{path}?limit=500")).await.ok();
@@ -262,14 +262,14 @@ async fn whatever_grows_comes_in_parts() {
         let ids = |all: &[Value]| all.iter().map(|one| one[id].clone()).collect::<Vec<_>>();
         assert_eq!(ids(&gathered(&shop.admin, &path, list).await), ids(&whole), "{path}");
     }
-    for path in ["/links", "/webhook-addresses", "/notifications", "/failed-notices", "/pushed-settings"] {
+    for path in ["/product-links", "/webhook-urls", "/notifications", "/failed-webhooks", "/pushed-settings"] {
         shop.admin.get(&at(&format!("{path}?limit=501"))).await.problem(422, "limit");
         shop.admin.get(&at(&format!("{path}?unknown=1"))).await.problem(400, "bad-request");
     }
-    for path in ["/webhook-addresses", "/notifications", "/failed-notices"] {
+    for path in ["/webhook-urls", "/notifications", "/failed-webhooks"] {
         shop.admin.get(&at(&format!("{path}?after=no"))).await.problem(422, "after");
     }
-    for path in ["/failed-notices", "/pushed-settings"] {
+    for path in ["/failed-webhooks", "/pushed-settings"] {
         assert_eq!(shop.admin.get(&at(path)).await.ok()["after"], Value::Null);
     }
 }
@@ -279,30 +279,30 @@ async fn long_lists_come_in_pages() {
     let shop = Shop::new().await;
     let variant = |at: usize| json!({ "product": format!("product-{}", at % 3), "id": format!("{at}"), "title": "A thing", "purchasable": true });
     let variants: Vec<Value> = (0..10).map(variant).collect();
-    shop.backend.put(&shop.at("/catalogue"), &json!({ "variants": variants })).await.ok();
+    shop.backend.put(&shop.at("/catalog"), &json!({ "variants": variants })).await.ok();
     let mut found = Vec::new();
-    let mut path = shop.at("/catalogue?limit=4");
+    let mut path = shop.at("/catalog?limit=4");
     loop {
         let page = shop.backend.get(&path).await.ok();
         found.extend(page["variants"].as_array().expect("variants").clone());
         let Some(after) = page["after"].as_object() else { break };
         let text = |name: &str| after[name].as_str().expect("a text").to_owned();
-        path = shop.at(&format!("/catalogue?limit=4&after_product={}&after_id={}", text("product"), text("id")));
+        path = shop.at(&format!("/catalog?limit=4&after_product={}&after_id={}", text("product"), text("id")));
     }
     let mut keys: Vec<_> = found.iter().map(|found| (found["product"].to_string(), found["id"].to_string())).collect();
     assert_eq!(keys.len(), 10);
     keys.dedup();
     assert_eq!(keys.len(), 10);
-    let whole = shop.backend.get(&shop.at("/log")).await.ok();
+    let whole = shop.backend.get(&shop.at("/audit-log")).await.ok();
     let whole: Vec<Value> = whole["entries"].as_array().expect("entries").clone();
-    let first = shop.backend.get(&shop.at("/log?limit=1")).await.ok();
+    let first = shop.backend.get(&shop.at("/audit-log?limit=1")).await.ok();
     assert_eq!(first["entries"][0], whole[0]);
-    let next = shop.backend.get(&shop.at(&format!("/log?limit=1&before={}", first["before"]))).await.ok();
+    let next = shop.backend.get(&shop.at(&format!("/audit-log?limit=1&before={}", first["before"]))).await.ok();
     assert_eq!(next["entries"][0], whole[1]);
-    for path in ["/catalogue?limit=0", "/catalogue?limit=1001", "/log?limit=0", "/log?limit=501", "/jobs?limit=501"] {
+    for path in ["/catalog?limit=0", "/catalog?limit=1001", "/audit-log?limit=0", "/audit-log?limit=501", "/jobs?limit=501"] {
         shop.backend.get(&shop.at(path)).await.problem(422, "limit");
     }
-    for path in ["/log?limit=-1", "/log?limit=x", "/log?before=99999999999999999999", "/jobs?unknown=1"] {
+    for path in ["/audit-log?limit=-1", "/audit-log?limit=x", "/audit-log?before=99999999999999999999", "/jobs?unknown=1"] {
         shop.backend.get(&shop.at(path)).await.problem(400, "bad-request");
     }
 }
@@ -313,7 +313,7 @@ async fn two_variants_with_one_sku_are_refused_in_one_list_and_one_by_one() {
     let variant =
         |id: &str| json!({ "product": "shirt", "id": id, "sku": "SHIRT-M", "title": id, "purchasable": true });
     let put = async |variants: Value, whole: bool| {
-        shop.backend.put(&shop.at("/catalogue"), &json!({ "variants": variants, "whole": whole })).await
+        shop.backend.put(&shop.at("/catalog"), &json!({ "variants": variants, "whole": whole })).await
     };
     put(json!([variant("blue")]), false).await.ok();
     for (variants, whole) in [
@@ -325,7 +325,7 @@ async fn two_variants_with_one_sku_are_refused_in_one_list_and_one_by_one() {
         let detail = problem["detail"].as_str().expect("a text");
         assert!(["\"blue\"", "\"red\"", "\"SHIRT-M\""].iter().all(|name| detail.contains(name)), "{detail}");
     }
-    let listed = shop.backend.get(&shop.at("/catalogue")).await.ok();
+    let listed = shop.backend.get(&shop.at("/catalog")).await.ok();
     assert_eq!(listed["variants"].as_array().expect("a list").len(), 1);
 }
 

@@ -9,7 +9,7 @@ pub struct NamedHost {
     /// As `host` or `host:port`.
     pub host: String,
     /// Does it stand in a setting? Otherwise it is the plugin's own: declared by name, or in the default of a field.
-    pub is_set: bool,
+    pub from_setting: bool,
 }
 
 impl Form {
@@ -20,12 +20,12 @@ impl Form {
         value: impl Fn(&str) -> Option<&'a SettingValue>,
     ) -> Option<NamedHost> {
         let Some(field) = declared.strip_prefix("setting:") else {
-            return Some(NamedHost { host: declared.to_ascii_lowercase(), is_set: false });
+            return Some(NamedHost { host: declared.to_ascii_lowercase(), from_setting: false });
         };
         let set = value(field);
         match set.or_else(|| self.field(field)?.default.as_ref())? {
             SettingValue::Text(text) => {
-                Some(NamedHost { host: host_of(&url::Url::parse(text).ok()?)?, is_set: set.is_some() })
+                Some(NamedHost { host: host_of(&url::Url::parse(text).ok()?)?, from_setting: set.is_some() })
             }
             _ => None,
         }
@@ -41,21 +41,21 @@ impl Form {
     }
 
     /// Has secrets go to the hosts that this form declares by itself, which somebody vouches for. What is set was not.
-    pub fn vouch(&self, settings: &Settings, secrets: &mut Secrets) {
+    pub fn authorize_new_hosts(&self, settings: &Settings, secrets: &mut Secrets) {
         for field in self.0.iter().filter(|field| field.kind == "secret") {
             if let Some(secret) = secrets.get_mut(&field.name) {
-                let own = self.secret_hosts(field, settings).filter(|named| !named.is_set);
-                secret.entered_for.extend(own.map(|named| named.host));
+                let own = self.secret_hosts(field, settings).filter(|named| !named.from_setting);
+                secret.authorized_hosts.extend(own.map(|named| named.host));
             }
         }
     }
 
     /// Secrets that these settings would send to a host which they were not entered for.
-    pub fn misdirected(&self, settings: &Settings, secrets: &Secrets) -> Vec<FieldIssue> {
+    pub fn secrets_for_new_hosts(&self, settings: &Settings, secrets: &Secrets) -> Vec<FieldIssue> {
         let issue = |field: &Field| {
             let secret = secrets.get(&field.name)?;
-            let named = self.secret_hosts(field, settings).find(|named| !secret.goes_to(named))?;
-            let (host, mend) = match named.is_set {
+            let named = self.secret_hosts(field, settings).find(|named| !secret.may_send_to(named))?;
+            let (host, mend) = match named.from_setting {
                 true => (named.host, "enter it again, or name the host that it was entered for"),
                 // Whoever swaps versions cannot enter anything.
                 false => {
@@ -73,8 +73,8 @@ impl Form {
 
 impl super::AccountSecret {
     /// May it be sent there?
-    pub fn goes_to(&self, named: &NamedHost) -> bool {
-        self.entered_for.contains(&named.host)
+    pub fn may_send_to(&self, named: &NamedHost) -> bool {
+        self.authorized_hosts.contains(&named.host)
     }
 }
 
@@ -91,34 +91,40 @@ mod tests {
             .unwrap()
     }
 
-    fn misdirected(form: &Form, url: Option<&str>, entered_for: &[&str]) -> bool {
+    fn secrets_for_new_hosts(form: &Form, url: Option<&str>, authorized_hosts: &[&str]) -> bool {
         let settings = url.map(|url| ("url".to_owned(), SettingValue::Text(url.to_owned())));
-        let entered_for = entered_for.iter().map(|host| (*host).to_owned()).collect();
-        let secret = AccountSecret { value: Secret::new("s"), entered_for };
-        !form.misdirected(&Settings::from_iter(settings), &Secrets::from([("token".to_owned(), secret)])).is_empty()
+        let authorized_hosts = authorized_hosts.iter().map(|host| (*host).to_owned()).collect();
+        let secret = AccountSecret { value: Secret::new("s"), authorized_hosts };
+        !form
+            .secrets_for_new_hosts(&Settings::from_iter(settings), &Secrets::from([("token".to_owned(), secret)]))
+            .is_empty()
     }
 
     #[test]
     fn a_secret_goes_where_it_was_entered_for() {
         let (none, with) = (form(None), form(Some("https://v1.vendor.example/api")));
         let files = "files.vendor.example";
-        assert!(!misdirected(&none, None, &[files]) && !misdirected(&with, None, &[files, "v1.vendor.example"]));
-        assert!(misdirected(&none, Some("https://a.example/x"), &[files]));
-        assert!(!misdirected(&none, Some("https://A.example/y"), &[files, "a.example"]));
+        assert!(
+            !secrets_for_new_hosts(&none, None, &[files])
+                && !secrets_for_new_hosts(&with, None, &[files, "v1.vendor.example"])
+        );
+        assert!(secrets_for_new_hosts(&none, Some("https://a.example/x"), &[files]));
+        assert!(!secrets_for_new_hosts(&none, Some("https://A.example/y"), &[files, "a.example"]));
         // Another port is another server.
-        assert!(misdirected(&none, Some("https://a.example:8443/"), &[files, "a.example"]));
+        assert!(secrets_for_new_hosts(&none, Some("https://a.example:8443/"), &[files, "a.example"]));
         // So is what another version declares by itself.
-        assert!(misdirected(&none, None, &[]) && misdirected(&with, None, &[files]));
+        assert!(secrets_for_new_hosts(&none, None, &[]) && secrets_for_new_hosts(&with, None, &[files]));
     }
 
     #[test]
     fn who_vouches_for_a_version_vouches_for_its_own_hosts_and_for_no_setting() {
         let form = form(Some("https://v2.vendor.example/api"));
-        let secret = AccountSecret { value: Secret::new("s"), entered_for: ["v1.vendor.example".to_owned()].into() };
+        let secret =
+            AccountSecret { value: Secret::new("s"), authorized_hosts: ["v1.vendor.example".to_owned()].into() };
         let vouched = |settings: Settings| {
             let mut secrets = Secrets::from([("token".to_owned(), secret.clone())]);
-            form.vouch(&settings, &mut secrets);
-            secrets["token"].entered_for.iter().cloned().collect::<Vec<_>>()
+            form.authorize_new_hosts(&settings, &mut secrets);
+            secrets["token"].authorized_hosts.iter().cloned().collect::<Vec<_>>()
         };
         let own = ["files.vendor.example", "v1.vendor.example", "v2.vendor.example"];
         assert_eq!(vouched(Settings::new()), own);
@@ -130,18 +136,18 @@ mod tests {
     fn what_is_entered_belongs_to_each_host_of_its_field() {
         let form = form(None);
         let read = |values: serde_json::Value, kept: &Secrets| form.read(values.as_object().unwrap(), kept);
-        let hosts = |secrets: &Secrets| secrets["token"].entered_for.iter().cloned().collect::<Vec<_>>();
+        let hosts = |secrets: &Secrets| secrets["token"].authorized_hosts.iter().cloned().collect::<Vec<_>>();
         let first = serde_json::json!({ "url": "https://a.example/x", "token": "s" });
         let (_, kept) = read(first, &Secrets::new()).unwrap();
         assert_eq!(hosts(&kept), ["a.example", "files.vendor.example"]);
-        let elsewhere = serde_json::json!({ "url": "https://b.example/x" });
-        let issues = read(elsewhere, &kept).unwrap_err();
+        let other_host = serde_json::json!({ "url": "https://b.example/x" });
+        let issues = read(other_host, &kept).unwrap_err();
         assert_eq!((issues[0].field.as_str(), issues[0].message.key.as_str()), ("token", "secret-redirected"));
         let same = serde_json::json!({ "url": "https://b.example/x", "token": "s" });
         assert_eq!(hosts(&read(same, &kept).unwrap().1), ["a.example", "b.example", "files.vendor.example"]);
         let other = serde_json::json!({ "url": "https://b.example/x", "token": "t" });
         assert_eq!(hosts(&read(other, &kept).unwrap().1), ["b.example", "files.vendor.example"]);
-        let long = "s".repeat(crate::settings::LONGEST_SECRET + 1);
+        let long = "s".repeat(crate::settings::MAX_SECRET_BYTES + 1);
         let long = read(serde_json::json!({ "token": long }), &kept).unwrap_err();
         assert_eq!((long[0].field.as_str(), long[0].message.key.as_str()), ("token", "setting-long"));
         let away = serde_json::json!({ "url": "https://b.example/x", "token": "" });

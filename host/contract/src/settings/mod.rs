@@ -63,7 +63,7 @@ pub struct AccountSecret {
     pub value: Secret,
     /// The hosts that it was entered for, as `host` or `host:port`: those that the plugin declared by name for it and those that the
     /// settings named. It is sent to no other, whatever becomes of the settings and of the plugin.
-    pub entered_for: BTreeSet<String>,
+    pub authorized_hosts: BTreeSet<String>,
 }
 
 /// An account's settings by field name. Secrets are kept apart.
@@ -77,9 +77,9 @@ pub type Secrets = BTreeMap<String, AccountSecret>;
 pub struct Form(pub Vec<Field>);
 
 /// What one form may hold.
-const MOST_FIELDS: usize = 200;
+const MAX_FIELDS: usize = 200;
 /// The longest secret, in bytes: longer ones fit into no header.
-pub const LONGEST_SECRET: usize = 8192;
+pub const MAX_SECRET_BYTES: usize = 8192;
 
 fn message(key: &str, text: String) -> Message {
     Message { key: key.to_owned(), parameters: Vec::new(), text }
@@ -97,10 +97,10 @@ fn text_issue(field: &str, fault: TextFault) -> FieldIssue {
 
 /// Refuses more values than any form has fields: each unknown name is answered with an issue.
 fn check_count(values: &serde_json::Map<String, Value>) -> Result<(), Vec<FieldIssue>> {
-    if values.len() <= MOST_FIELDS {
+    if values.len() <= MAX_FIELDS {
         return Ok(());
     }
-    let text = format!("These are {} settings; a form has at most {MOST_FIELDS}.", values.len());
+    let text = format!("These are {} settings; a form has at most {MAX_FIELDS}.", values.len());
     Err(vec![issue("", "setting-unknown", text)])
 }
 
@@ -114,8 +114,8 @@ fn read_field(name: &str, kind: &str, value: &Value) -> Result<SettingValue, Fie
 impl Form {
     /// Checks a form as the plugin gave it.
     pub fn check(fields: Vec<Field>) -> Result<Self, String> {
-        if fields.len() > MOST_FIELDS {
-            return Err(format!("the settings form has {} fields, {MOST_FIELDS} are allowed", fields.len()));
+        if fields.len() > MAX_FIELDS {
+            return Err(format!("the settings form has {} fields, {MAX_FIELDS} are allowed", fields.len()));
         }
         let mut names = std::collections::BTreeSet::new();
         for field in &fields {
@@ -201,7 +201,7 @@ impl Form {
             if field.kind == "secret" {
                 match value.as_str() {
                     Some("") => drop(secrets.remove(name)),
-                    Some(text) => match check_text(text, LONGEST_SECRET) {
+                    Some(text) => match check_text(text, MAX_SECRET_BYTES) {
                         Err(fault) => issues.push(text_issue(name, fault)),
                         Ok(()) => entered.push((field, Secret::new(text))),
                     },
@@ -215,16 +215,16 @@ impl Form {
             }
         }
         for (field, value) in entered {
-            let mut entered_for: BTreeSet<String> =
+            let mut authorized_hosts: BTreeSet<String> =
                 self.secret_hosts(field, &settings).map(|named| named.host).collect();
             // Who enters the same secret again knows it: jobs that began with the address before go on.
             if let Some(same) = kept.get(&field.name).filter(|kept| kept.value == value) {
-                entered_for.extend(same.entered_for.iter().cloned());
+                authorized_hosts.extend(same.authorized_hosts.iter().cloned());
             }
-            secrets.insert(field.name.clone(), AccountSecret { value, entered_for });
+            secrets.insert(field.name.clone(), AccountSecret { value, authorized_hosts });
         }
         issues.extend(self.issues(&settings, &secrets));
-        issues.extend(self.misdirected(&settings, &secrets));
+        issues.extend(self.secrets_for_new_hosts(&settings, &secrets));
         if issues.iter().any(|issue| issue.blocking) { Err(issues) } else { Ok((settings, secrets)) }
     }
 
@@ -352,7 +352,7 @@ mod tests {
             let found = form.read(&values, &Secrets::new()).unwrap_err();
             assert_eq!((found[0].field.as_str(), found[0].message.key.as_str()), ("name", key), "{kind}");
         }
-        let many = (0..=MOST_FIELDS).map(|number| (number.to_string(), Value::Null)).collect();
+        let many = (0..=MAX_FIELDS).map(|number| (number.to_string(), Value::Null)).collect();
         assert_eq!(Form::check(vec![field("text")]).unwrap().read(&many, &Secrets::new()).unwrap_err().len(), 1);
     }
 
@@ -394,7 +394,7 @@ mod tests {
             let error = Form::check(fields).unwrap_err();
             assert!(error.contains(word), "{word}: {error}");
         }
-        let many = (0..=MOST_FIELDS).map(|number| Field { name: format!("f{number}"), ..field("text") });
+        let many = (0..=MAX_FIELDS).map(|number| Field { name: format!("f{number}"), ..field("text") });
         assert!(Form::check(many.collect()).is_err());
     }
 

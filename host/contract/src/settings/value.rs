@@ -106,9 +106,9 @@ fn texts(value: &Value) -> Option<Vec<String>> {
 /// Digits with at most one point and a sign, at most 28 digits.
 pub fn is_decimal(text: &str) -> bool {
     let digits = text.strip_prefix('-').unwrap_or(text);
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
+    let (compiled, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
     let all_digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    all_digits(whole) && all_digits(fraction) && digits.len() <= 29
+    all_digits(compiled) && all_digits(fraction) && digits.len() <= 29
 }
 
 /// Compiles the pattern of a field, which the whole text must match.
@@ -156,8 +156,9 @@ pub(super) fn value_issue(field: &Field, value: &SettingValue) -> Option<FieldIs
     }
     if let Some(pattern) = &field.pattern {
         // `Form::check` refuses a pattern that cannot be compiled; no text fits one that got past it.
-        let whole = compile_pattern(pattern).ok();
-        let matches = |text: &String| text.is_empty() || whole.as_ref().is_some_and(|whole| whole.is_match(text));
+        let compiled = compile_pattern(pattern).ok();
+        let matches =
+            |text: &String| text.is_empty() || compiled.as_ref().is_some_and(|compiled| compiled.is_match(text));
         let bad = match value {
             SettingValue::Text(text) => (!matches(text)).then_some(text),
             SettingValue::Texts(texts) => texts.iter().find(|text| !matches(text)),

@@ -8,14 +8,14 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::line::{Change, Line, Part, families, total};
-use super::{Book, Shop, Visit, pictures};
+use super::{Shop, ShopVisit, ShopperData, pictures};
 
-pub(super) async fn show(visit: Visit) -> Response {
+pub(super) async fn show(visit: ShopVisit) -> Response {
     page(&visit, &*visit.book().await, &[])
 }
 
 /// The cart, with what is to be said about it.
-pub(super) fn page(visit: &Visit, book: &Book, told: &[String]) -> Response {
+pub(super) fn page(visit: &ShopVisit, book: &ShopperData, told: &[String]) -> Response {
     let shop = visit.shop();
     let content = html! {
         h1 { "Cart" }
@@ -41,7 +41,7 @@ pub(super) fn page(visit: &Visit, book: &Book, told: &[String]) -> Response {
 
 /// A line with its picture, what was chosen, its parts, and its price.
 pub(super) fn summary(shop: &Shop, line: &Line, children: &[&Line]) -> Markup {
-    let seen = &line.seen;
+    let seen = &line.view;
     html! {
         div.picture {
             @match &seen.thumbnail {
@@ -57,9 +57,9 @@ pub(super) fn summary(shop: &Shop, line: &Line, children: &[&Line]) -> Markup {
                 ul.children aria-label={ "Parts of " (seen.title) } {
                     @for child in children {
                         li {
-                            span.many { (child.seen.quantity) " ×" } " " (child.seen.title)
-                            @if !child.seen.price.included_in_parent { span.amount { (child.seen.price.total) } }
-                            (parts(&child.seen.shown))
+                            span.many { (child.view.quantity) " ×" } " " (child.view.title)
+                            @if !child.view.price.included_in_parent { span.amount { (child.view.price.total) } }
+                            (parts(&child.view.shown))
                         }
                     }
                 }
@@ -83,7 +83,7 @@ fn parts(parts: &[Part]) -> Markup {
 }
 
 fn controls(shop: &Shop, line: &Line) -> Markup {
-    let seen = &line.seen;
+    let seen = &line.view;
     let field = format!("quantity-{}", seen.key);
     html! {
         div.controls {
@@ -112,7 +112,7 @@ pub(super) struct Quantity {
     quantity: u32,
 }
 
-pub(super) async fn quantity(visit: Visit, Form(Quantity { key, quantity }): Form<Quantity>) -> Response {
+pub(super) async fn quantity(visit: ShopVisit, Form(Quantity { key, quantity }): Form<Quantity>) -> Response {
     change(visit, "quantity", json!({ "key": key, "quantity": quantity })).await
 }
 
@@ -121,19 +121,19 @@ pub(super) struct Which {
     key: String,
 }
 
-pub(super) async fn remove(visit: Visit, Form(Which { key }): Form<Which>) -> Response {
+pub(super) async fn remove(visit: ShopVisit, Form(Which { key }): Form<Which>) -> Response {
     change(visit, "remove", json!({ "key": key })).await
 }
 
-async fn change(visit: Visit, what: &str, mut body: Value) -> Response {
+async fn change(visit: ShopVisit, what: &str, mut body: Value) -> Response {
     let shop = visit.shop();
     let mut book = visit.book().await;
     body["lines"] = json!(book.cart);
     match shop.host.post::<Change>(&shop.at(&format!("cart/{what}")), &body).await {
         Ok(change) => {
             change.apply(&mut book.cart);
-            visit.to("cart").into_response()
+            visit.redirect("cart").into_response()
         }
-        Err(error) => (StatusCode::UNPROCESSABLE_ENTITY, page(&visit, &book, &[error.told()])).into_response(),
+        Err(error) => (StatusCode::UNPROCESSABLE_ENTITY, page(&visit, &book, &[error.shopper_text()])).into_response(),
     }
 }

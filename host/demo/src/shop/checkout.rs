@@ -9,17 +9,17 @@ use serde_json::json;
 
 use super::line::{Line, Money, families, total, update};
 use super::orders::{Address, Order};
-use super::{Book, Visit, cart};
+use super::{ShopVisit, ShopperData, cart};
 
-pub(super) async fn show(visit: Visit) -> Response {
+pub(super) async fn show(visit: ShopVisit) -> Response {
     let book = visit.book().await;
     if book.cart.is_empty() {
-        return visit.to("cart").into_response();
+        return visit.redirect("cart").into_response();
     }
     page(&visit, &book, &Address::sample(), &[])
 }
 
-fn page(visit: &Visit, book: &Book, address: &Address, told: &[String]) -> Response {
+fn page(visit: &ShopVisit, book: &ShopperData, address: &Address, told: &[String]) -> Response {
     let field = |name: &str, label: &str, kind: &str, complete: &str, value: &str| {
         html! {
             p.field {
@@ -55,7 +55,7 @@ fn page(visit: &Visit, book: &Book, address: &Address, told: &[String]) -> Respo
                 h2 { "What is ordered" }
                 ul.brief {
                     @for (line, _) in families(&book.cart) {
-                        li { (line.seen.quantity) " × " (line.seen.title) span.amount { (line.seen.price.total) } }
+                        li { (line.view.quantity) " × " (line.view.title) span.amount { (line.view.price.total) } }
                     }
                 }
                 @if let Some(total) = total(&book.cart) { p.total { "Total " strong { (total) } } }
@@ -77,28 +77,28 @@ struct Check {
 #[serde(tag = "state", rename_all = "kebab-case")]
 enum State {
     Ok,
-    PriceChanged { old: Money, new: Money },
+    PriceChanged { previous: Money, new: Money },
     Unavailable {},
     MustReconfigure {},
 }
 
-pub(super) async fn order(visit: Visit, Form(address): Form<Address>) -> Response {
+pub(super) async fn order(visit: ShopVisit, Form(address): Form<Address>) -> Response {
     let shop = visit.shop();
     let mut book = visit.book().await;
     if book.cart.is_empty() {
-        return visit.to("cart").into_response();
+        return visit.redirect("cart").into_response();
     }
     let checks = match shop.host.post::<Vec<Check>>(&shop.at("cart/check"), &json!({ "lines": book.cart })).await {
         Ok(checks) => checks,
-        Err(error) => return unprocessable(cart::page(&visit, &book, &[error.told()])),
+        Err(error) => return unprocessable(cart::page(&visit, &book, &[error.shopper_text()])),
     };
     let (mut dearer, mut lost) = (Vec::new(), Vec::new());
     for Check { key, state, lines } in checks {
-        let title = book.cart.iter().find(|line| line.seen.key == key).map_or("", |line| &line.seen.title);
+        let title = book.cart.iter().find(|line| line.view.key == key).map_or("", |line| &line.view.title);
         match state {
             State::Ok => {}
-            State::PriceChanged { old, new } => {
-                dearer.push(format!("{title} costs {new} now, no longer {old}. Order again if you agree."));
+            State::PriceChanged { previous, new } => {
+                dearer.push(format!("{title} costs {new} now, no longer {previous}. Order again if you agree."));
             }
             State::Unavailable {} => lost.push(format!("{title} cannot be bought now. Please remove it.")),
             State::MustReconfigure {} => lost.push(format!("{title} must be configured again: edit it, or remove it.")),
@@ -112,16 +112,16 @@ pub(super) async fn order(visit: Visit, Form(address): Form<Address>) -> Respons
         return unprocessable(page(&visit, &book, &address, &dearer));
     }
     let Some(order) = Order::of(visit.platform.next_number(), &book.cart, address.clone()) else {
-        return visit.to("cart").into_response();
+        return visit.redirect("cart").into_response();
     };
     match order.report(shop, "placed", json!("placed")).await {
         Ok(()) => {
-            let to = visit.to(&format!("orders/{}", order.id));
+            let to = visit.redirect(&format!("orders/{}", order.id));
             book.cart.clear();
             book.orders.push(order);
             to.into_response()
         }
-        Err(error) => unprocessable(page(&visit, &book, &address, &[error.told()])),
+        Err(error) => unprocessable(page(&visit, &book, &address, &[error.shopper_text()])),
     }
 }
 

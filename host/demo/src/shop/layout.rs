@@ -13,7 +13,7 @@ use super::{Shop, pictures};
 
 /// A page of a shop. Its configurator's servers are those that the embed data names.
 pub(super) fn page_with(shop: &Shop, title: &str, cart: &[Line], content: Markup, configurator: &[String]) -> Response {
-    let count: u32 = families(cart).map(|(line, _)| line.seen.quantity).sum();
+    let count: u32 = families(cart).map(|(line, _)| line.view.quantity).sum();
     let links = [("", "Products"), ("offers", "Offers"), ("orders", "Orders")];
     let body = html! {
         a.skip href="#content" { "To the content" }

@@ -29,12 +29,12 @@ impl std::fmt::Display for Money {
 #[serde(try_from = "Value", into = "Value")]
 pub(crate) struct Line {
     whole: Value,
-    pub(crate) seen: Seen,
+    pub(crate) view: LineView,
 }
 
 /// What a page shows of a line.
 #[derive(Debug, Clone, Deserialize)]
-pub(crate) struct Seen {
+pub(crate) struct LineView {
     pub(crate) key: String,
     pub(crate) parent: Option<String>,
     pub(crate) title: String,
@@ -44,7 +44,7 @@ pub(crate) struct Seen {
     pub(crate) price: Price,
     pub(crate) thumbnail: Option<String>,
     pub(crate) configuration: Option<String>,
-    pub(crate) unconfirmed: Option<Unconfirmed>,
+    pub(crate) unconfirmed: Option<UnverifiedLine>,
 }
 
 /// Something that the shopper chose.
@@ -63,8 +63,8 @@ pub(crate) struct Price {
 
 /// What no server confirmed.
 #[derive(Debug, Clone, Deserialize)]
-pub(crate) struct Unconfirmed {
-    pub(crate) reason: super::host::Message,
+pub(crate) struct UnverifiedLine {
+    pub(crate) reason: super::client::Message,
     pub(crate) hold: bool,
 }
 
@@ -72,7 +72,7 @@ impl TryFrom<Value> for Line {
     type Error = serde_json::Error;
 
     fn try_from(whole: Value) -> Result<Self, Self::Error> {
-        Ok(Self { seen: Seen::deserialize(&whole)?, whole })
+        Ok(Self { view: LineView::deserialize(&whole)?, whole })
     }
 }
 
@@ -96,7 +96,7 @@ pub(crate) enum Operation {
     Replace { key: String, lines: Vec<Line> },
     Update { lines: Vec<Line> },
     Remove { keys: Vec<String> },
-    RequestQuotation { lines: Vec<Line> },
+    RequestQuote { lines: Vec<Line> },
 }
 
 impl Change {
@@ -107,14 +107,14 @@ impl Change {
             match operation {
                 Operation::Add { lines } => cart.extend(lines),
                 Operation::Replace { key, lines } => {
-                    let gone = |line: &Line| line.seen.key == key || line.seen.parent.as_ref() == Some(&key);
+                    let gone = |line: &Line| line.view.key == key || line.view.parent.as_ref() == Some(&key);
                     let place = cart.iter().position(gone).unwrap_or(cart.len());
                     cart.retain(|line| !gone(line));
                     cart.splice(place..place, lines);
                 }
                 Operation::Update { lines } => update(cart, lines),
-                Operation::Remove { keys } => cart.retain(|line| !keys.contains(&line.seen.key)),
-                Operation::RequestQuotation { lines } => asked.extend(lines),
+                Operation::Remove { keys } => cart.retain(|line| !keys.contains(&line.view.key)),
+                Operation::RequestQuote { lines } => asked.extend(lines),
             }
         }
         asked
@@ -124,7 +124,7 @@ impl Change {
 /// Puts lines in the place of those with their keys.
 pub(crate) fn update(cart: &mut [Line], lines: Vec<Line>) {
     for new in lines {
-        if let Some(old) = cart.iter_mut().find(|old| old.seen.key == new.seen.key) {
+        if let Some(old) = cart.iter_mut().find(|old| old.view.key == new.view.key) {
             *old = new;
         }
     }
@@ -133,13 +133,13 @@ pub(crate) fn update(cart: &mut [Line], lines: Vec<Line>) {
 /// The lines that stand by themselves, each with its children.
 pub(crate) fn families(lines: &[Line]) -> impl Iterator<Item = (&Line, Vec<&Line>)> {
     let children =
-        |line: &Line| lines.iter().filter(|child| child.seen.parent.as_ref() == Some(&line.seen.key)).collect();
-    lines.iter().filter(|line| line.seen.parent.is_none()).map(move |line| (line, children(line)))
+        |line: &Line| lines.iter().filter(|child| child.view.parent.as_ref() == Some(&line.view.key)).collect();
+    lines.iter().filter(|line| line.view.parent.is_none()).map(move |line| (line, children(line)))
 }
 
 /// What all of it costs; none for no lines.
 pub(crate) fn total(lines: &[Line]) -> Option<Money> {
-    let amounts = lines.iter().filter(|line| !line.seen.price.included_in_parent).map(|line| &line.seen.price.total);
+    let amounts = lines.iter().filter(|line| !line.view.price.included_in_parent).map(|line| &line.view.price.total);
     amounts.cloned().reduce(|sum, next| Money { minor: sum.minor + next.minor, ..sum })
 }
 

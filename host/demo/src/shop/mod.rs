@@ -3,13 +3,13 @@
 
 mod cart;
 mod checkout;
-mod host;
+mod client;
 mod layout;
 mod line;
-mod offers;
 mod orders;
 mod pictures;
 mod products;
+mod quotes;
 mod setup;
 
 use std::collections::HashMap;
@@ -26,7 +26,7 @@ use axum::routing::{get, post};
 use axum_extra::extract::cookie::{Cookie, CookieJar, SameSite};
 use maud::Markup;
 
-use self::host::Host;
+use self::client::Host;
 use self::line::{Line, Money};
 use super::shops::random_key;
 
@@ -36,25 +36,25 @@ pub(crate) use self::setup::open;
 const COOKIE: &str = "cartwright_demo_shopper";
 
 /// A configuration holds a picture.
-const LARGEST: usize = 16 << 20;
+const MAX_BODY_BYTES: usize = 16 << 20;
 
 /// Everything that the shops' server has.
 #[derive(Clone)]
-pub(crate) struct Platform(Arc<Shelf>);
+pub(crate) struct Platform(Arc<ShopState>);
 
 /// By shop and shopper.
-type Books = HashMap<(String, String), Arc<tokio::sync::Mutex<Book>>>;
+type ShopperStore = HashMap<(String, String), Arc<tokio::sync::Mutex<ShopperData>>>;
 
-struct Shelf {
+struct ShopState {
     shops: Vec<Shop>,
-    books: Mutex<Books>,
+    books: Mutex<ShopperStore>,
     /// The number of the order or quotation that was the last.
     last_number: AtomicU64,
 }
 
 impl Platform {
     fn new(shops: Vec<Shop>) -> Self {
-        Self(Arc::new(Shelf { shops, books: Mutex::default(), last_number: AtomicU64::new(1000) }))
+        Self(Arc::new(ShopState { shops, books: Mutex::default(), last_number: AtomicU64::new(1000) }))
     }
 
     fn next_number(&self) -> u64 {
@@ -88,10 +88,10 @@ struct Product {
 
 /// What a shop keeps of a shopper.
 #[derive(Default)]
-struct Book {
+struct ShopperData {
     cart: Vec<Line>,
     /// The quotations that were asked for, by the ids that the shop gave them.
-    asked: Vec<String>,
+    quotes: Vec<String>,
     orders: Vec<orders::Order>,
 }
 
@@ -111,19 +111,19 @@ impl Shop {
 }
 
 /// A shopper in a shop.
-struct Visit {
+struct ShopVisit {
     platform: Platform,
     at: usize,
     shopper: Option<String>,
 }
 
-impl Visit {
+impl ShopVisit {
     fn shop(&self) -> &Shop {
         &self.platform.0.shops[self.at]
     }
 
     /// Held while the host is asked, so that two pages of one shopper lose nothing of each other's.
-    async fn book(&self) -> tokio::sync::OwnedMutexGuard<Book> {
+    async fn book(&self) -> tokio::sync::OwnedMutexGuard<ShopperData> {
         let book = match &self.shopper {
             None => Arc::default(),
             Some(shopper) => {
@@ -144,12 +144,12 @@ impl Visit {
         (StatusCode::NOT_FOUND, self.page("Not here", &[], content)).into_response()
     }
 
-    fn to(&self, rest: &str) -> Redirect {
+    fn redirect(&self, rest: &str) -> Redirect {
         Redirect::to(&self.shop().path(rest))
     }
 }
 
-impl FromRequestParts<Platform> for Visit {
+impl FromRequestParts<Platform> for ShopVisit {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, platform: &Platform) -> Result<Self, Response> {
@@ -168,20 +168,20 @@ pub(crate) fn router(platform: Platform) -> Router {
         .route("/", get(index))
         .route("/assets/{name}", get(layout::asset))
         .route("/favicon.ico", get(async || StatusCode::NO_CONTENT))
-        .route("/{shop}", get(async |visit: Visit| visit.to("")))
+        .route("/{shop}", get(async |visit: ShopVisit| visit.redirect("")))
         .route("/{shop}/", get(products::list))
-        .route("/{shop}/products/{product}", get(products::show).post(products::take))
+        .route("/{shop}/products/{product}", get(products::show).post(products::submit))
         .route("/{shop}/cart", get(cart::show))
         .route("/{shop}/cart/quantity", post(cart::quantity))
         .route("/{shop}/cart/remove", post(cart::remove))
-        .route("/{shop}/offers", get(offers::show))
-        .route("/{shop}/offers/{quotation}/{step}", post(offers::settle))
+        .route("/{shop}/offers", get(quotes::show))
+        .route("/{shop}/offers/{quotation}/{step}", post(quotes::respond))
         .route("/{shop}/checkout", get(checkout::show).post(checkout::order))
         .route("/{shop}/orders", get(orders::list))
         .route("/{shop}/orders/{order}", get(orders::show))
-        .route("/{shop}/orders/{order}/{step}", post(orders::next))
+        .route("/{shop}/orders/{order}/{step}", post(orders::advance))
         .route("/{shop}/orders/{order}/documents/{outcome}", get(orders::document))
-        .layer(DefaultBodyLimit::max(LARGEST))
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(from_fn(own_pages_only))
         .layer(from_fn(named))
         .with_state(platform)

@@ -8,11 +8,11 @@ use maud::html;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::host::HostError;
+use super::client::HostError;
 use super::line::{Change, Line};
-use super::{Named, Visit, layout, pictures, word};
+use super::{Named, ShopVisit, layout, pictures, word};
 
-pub(super) async fn list(visit: Visit) -> Response {
+pub(super) async fn list(visit: ShopVisit) -> Response {
     let shop = visit.shop();
     let content = html! {
         h1 { (shop.title) }
@@ -33,7 +33,7 @@ pub(super) async fn list(visit: Visit) -> Response {
 
 /// The line that is configured again.
 #[derive(Deserialize)]
-pub(super) struct Again {
+pub(super) struct EditLine {
     line: Option<String>,
 }
 
@@ -43,16 +43,16 @@ struct Embed {
     csp_origins: Vec<String>,
 }
 
-pub(super) async fn show(visit: Visit, Path(path): Named, Query(Again { line }): Query<Again>) -> Response {
+pub(super) async fn show(visit: ShopVisit, Path(path): Named, Query(EditLine { line }): Query<EditLine>) -> Response {
     let shop = visit.shop();
     let Some(product) = shop.product(word(&path, "product")) else {
         return visit.not_found("We do not sell this.");
     };
     let book = visit.book().await;
-    let line = line.and_then(|key| book.cart.iter().find(|line| line.seen.key == key));
+    let line = line.and_then(|key| book.cart.iter().find(|line| line.view.key == key));
     // The page asks for itself, with the key that everybody may read. Which servers it may load from must stand in its header before; a line's vendor may be another than the
     // product's is now.
-    let at = shop.at(&format!("products/{}/page", product.id));
+    let at = shop.at(&format!("products/{}/embed-data", product.id));
     let mut embed = shop.host.post::<Embed>(&at, &json!({ "reopen": line })).await;
     if embed.is_err() && line.is_some() {
         // Where the line cannot be opened again, the page begins anew.
@@ -67,7 +67,7 @@ pub(super) async fn show(visit: Visit, Path(path): Named, Query(Again { line }):
         nav.crumbs aria-label="Where you are" { a href=(shop.path("")) { "Products" } " › " (product.title) }
         div #configure.configure data-host=(shop.host.url) data-shop=(shop.id) data-product=(product.id)
             data-key=(shop.storefront) data-currency=(shop.currency) data-reopen=[reopen]
-            data-line=[line.map(|line| &line.seen.key)] {
+            data-line=[line.map(|line| &line.view.key)] {
             section #viewer.viewer aria-label="Your configuration" { (pictures::of(product.id)) }
             section.panel aria-label="Choices" {
                 h1 { (product.title) }
@@ -79,7 +79,7 @@ pub(super) async fn show(visit: Visit, Path(path): Named, Query(Again { line }):
                 p.field {
                     label for="quantity" { "Quantity" }
                     input #quantity type="number" min="1" max="1000" required
-                        value=(line.map_or(1, |line| line.seen.quantity));
+                        value=(line.map_or(1, |line| line.view.quantity));
                 }
                 p.buttons {
                     button #add type="button" disabled { @if line.is_some() { "Save changes" } @else { "Add to cart" } }
@@ -95,24 +95,24 @@ pub(super) async fn show(visit: Visit, Path(path): Named, Query(Again { line }):
 /// What the page sends when the shopper has chosen.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Chosen {
+pub(super) struct ConfiguredProduct {
     /// As the configurator saved it, byte for byte.
     configuration: String,
     quantity: u32,
-    wish: Wish,
+    wish: Action,
     /// The line whose place it takes.
     line: Option<String>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
-enum Wish {
+enum Action {
     Cart,
-    Offer,
+    QuoteOffer,
 }
 
 /// Puts a configuration into the cart, or into the place of a line, or asks for an offer; says where to go on.
-pub(super) async fn take(visit: Visit, Path(path): Named, Json(chosen): Json<Chosen>) -> Response {
+pub(super) async fn submit(visit: ShopVisit, Path(path): Named, Json(chosen): Json<ConfiguredProduct>) -> Response {
     let shop = visit.shop();
     let mut book = visit.book().await;
     let mut body = json!({
@@ -120,9 +120,9 @@ pub(super) async fn take(visit: Visit, Path(path): Named, Json(chosen): Json<Cho
         "lines": book.cart,
     });
     let (what, next) = match (&chosen.wish, chosen.line) {
-        (Wish::Offer, _) => ("quotation", "offers"),
-        (Wish::Cart, None) => ("add", "cart"),
-        (Wish::Cart, Some(key)) => {
+        (Action::QuoteOffer, _) => ("quote", "offers"),
+        (Action::Cart, None) => ("add", "cart"),
+        (Action::Cart, Some(key)) => {
             body["key"] = json!(key);
             ("edit", "cart")
         }
@@ -133,17 +133,17 @@ pub(super) async fn take(visit: Visit, Path(path): Named, Json(chosen): Json<Cho
             if !asked.is_empty() {
                 let id = format!("Q{}", visit.platform.next_number());
                 let body = json!({ "id": id, "lines": asked });
-                if let Err(error) = shop.host.post::<Value>(&shop.at("quotations"), &body).await {
-                    return refused(&error);
+                if let Err(error) = shop.host.post::<Value>(&shop.at("quotes"), &body).await {
+                    return error_page(&error);
                 }
-                book.asked.push(id);
+                book.quotes.push(id);
             }
             Json(json!({ "next": shop.path(next) })).into_response()
         }
-        Err(error) => refused(&error),
+        Err(error) => error_page(&error),
     }
 }
 
-fn refused(error: &HostError) -> Response {
-    (StatusCode::UNPROCESSABLE_ENTITY, Json(json!({ "told": error.told() }))).into_response()
+fn error_page(error: &HostError) -> Response {
+    (StatusCode::UNPROCESSABLE_ENTITY, Json(json!({ "told": error.shopper_text() }))).into_response()
 }

@@ -8,7 +8,7 @@ use cartwright_fake_vendors::twikit::Webhooks;
 use cartwright_fake_vendors::{FakeExpivi, FakeTwikit};
 use serde_json::{Value, json};
 
-use super::host::Host;
+use super::client::Host;
 use super::line::Money;
 use super::{Platform, Product, Shop};
 use crate::shops;
@@ -101,8 +101,8 @@ async fn set_up(admin: &Host, plan: Plan, at: SocketAddr) -> anyhow::Result<Shop
 
     let sold = |product: &str| products.iter().any(|(id, ..)| *id == product) || parts.contains(&product);
     let variants: Vec<Value> = shops::VARIANTS.iter().filter(|(_, product, ..)| sold(product)).map(variant).collect();
-    admin.put(&path("/catalogue"), &json!({ "variants": variants, "whole": true })).await?;
-    admin.put(&path("/links"), &links).await?;
+    admin.put(&path("/catalog"), &json!({ "variants": variants, "whole": true })).await?;
+    admin.put(&path("/product-links"), &links).await?;
     // As a browser may spell it.
     let origins = json!([format!("http://{at}"), format!("http://localhost:{}", at.port())]);
     admin.put(&path("/origins"), &origins).await?;
@@ -138,7 +138,7 @@ fn cheapest(product: &str) -> Money {
 
 async fn make_key(admin: &Host, role: &str, shop: &str) -> anyhow::Result<String> {
     let body = json!({ "role": { "role": role, "shop": shop }, "label": format!("demo, {role} of {shop}") });
-    let made: Value = admin.post("/v1/keys", &body).await?;
+    let made: Value = admin.post("/v1/access-keys", &body).await?;
     Ok(made["key"].as_str().context("no key was made")?.to_owned())
 }
 
@@ -146,7 +146,7 @@ async fn make_key(admin: &Host, role: &str, shop: &str) -> anyhow::Result<String
 async fn webhooks(admin: &Host) -> anyhow::Result<Webhooks> {
     let made = async |endpoint: &str| -> anyhow::Result<Option<String>> {
         let body = json!({ "account": "twikit", "endpoint": endpoint });
-        let made: Value = admin.post("/v1/shops/gems/webhook-addresses", &body).await?;
+        let made: Value = admin.post("/v1/shops/gems/webhook-urls", &body).await?;
         Ok(made["url"].as_str().map(str::to_owned))
     };
     Ok(Webhooks {

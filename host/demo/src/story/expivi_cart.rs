@@ -4,7 +4,7 @@ use anyhow::{Context as _, bail, ensure};
 use cartwright::{CartLine, CartOperation, LineState};
 use cartwright_fake_vendors::samples;
 
-use super::{Demo, told};
+use super::{Demo, describe};
 use crate::Steps;
 
 impl Demo<'_> {
@@ -22,7 +22,7 @@ impl Demo<'_> {
                 ensure!(cart[0].price.total.minor == expected, "{} is not {expected}", cart[0].price.total.minor);
                 ensure!(cart[0].thumbnail.is_some(), "the picture is not stored");
                 ensure!(!cart[0].shown.iter().any(|part| part.value.contains('@')), "{:?}", cart[0].shown);
-                Ok((cart, told(&change)))
+                Ok((cart, describe(&change)))
             })
             .await?;
         cart = steps
@@ -33,7 +33,7 @@ impl Demo<'_> {
                 change.apply(&mut cart);
                 ensure!(cart.len() == 1 && cart[0].quantity == 2, "{} lines", cart.len());
                 ensure!(cart[0].price.total.minor == 2 * expected, "{:?}", cart[0].price);
-                Ok((cart, told(&change)))
+                Ok((cart, describe(&change)))
             })
             .await?;
         cart = steps
@@ -45,7 +45,7 @@ impl Demo<'_> {
                 let line = cart.last().context("no line")?;
                 ensure!(line.sku.as_deref() == Some("SHIRT-R-L"), "{:?}", line.sku);
                 ensure!(line.price.total.minor == 3 * 2_495, "{:?}", line.price);
-                Ok((cart, told(&change)))
+                Ok((cart, describe(&change)))
             })
             .await?;
         cart = steps
@@ -59,7 +59,7 @@ impl Demo<'_> {
                     cart.iter().filter(|line| line.parent.as_ref() == Some(&parent.key)).collect();
                 let sum: i64 = children.iter().map(|child| child.price.total.minor).sum();
                 ensure!(sum == parent.price.total.minor && sum == 2 * (3 * 2_450 + 4 * 320 + 4 * 15), "{sum}");
-                Ok((cart, told(&change)))
+                Ok((cart, describe(&change)))
             })
             .await?;
         cart = steps
@@ -75,7 +75,7 @@ impl Demo<'_> {
                 let mut cart = cart.clone();
                 change.apply(&mut cart);
                 ensure!(cart[0].quantity == 2 && cart[0].key != old, "{:?}", cart[0]);
-                Ok((cart, told(&change)))
+                Ok((cart, describe(&change)))
             })
             .await?;
         steps
@@ -83,18 +83,16 @@ impl Demo<'_> {
                 let wrong = self.add("ring", samples::EXPIVI_VARIATION, 1, &cart);
                 match self.host.edit_line(&self.lumen, &cart[0].key, None, wrong).await {
                     Err(error) => Ok(((), error.to_string())),
-                    Ok(change) => bail!("another product was taken: {}", told(&change)),
+                    Ok(change) => bail!("another product was taken: {}", describe(&change)),
                 }
             })
             .await?;
         steps
             .step("a quotation is asked for", async {
-                let change = self
-                    .host
-                    .request_quotation(&self.lumen, self.add("ring", samples::EXPIVI_SIMPLE, 50, &cart))
-                    .await?;
-                ensure!(matches!(change.operations[..], [CartOperation::RequestQuotation { .. }]), "{change:?}");
-                Ok(((), told(&change)))
+                let change =
+                    self.host.request_quote(&self.lumen, self.add("ring", samples::EXPIVI_SIMPLE, 50, &cart)).await?;
+                ensure!(matches!(change.operations[..], [CartOperation::RequestQuote { .. }]), "{change:?}");
+                Ok(((), describe(&change)))
             })
             .await?;
         steps.step("the cart checks out", self.checked(&self.lumen, &cart)).await?;
@@ -104,7 +102,7 @@ impl Demo<'_> {
                 forged[0].price.total.minor = 1;
                 let checks = self.host.check_cart(&self.lumen, &forged, &self.visitor).await?;
                 match &checks[0].state {
-                    LineState::MustReconfigure { why } => Ok(((), format!("it cannot be ordered: {why}"))),
+                    LineState::MustReconfigure { reason } => Ok(((), format!("it cannot be ordered: {reason}"))),
                     other => bail!("{other:?}"),
                 }
             })

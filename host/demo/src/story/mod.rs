@@ -11,18 +11,18 @@ use std::sync::Arc;
 
 use anyhow::ensure;
 use cartwright::{
-    AccountId, AddToCart, CartChange, CartLine, CartOperation, Cartwright, LineState, MemoryCatalogue, ShopId, Visitor,
+    AccountId, AddToCart, CartChange, CartLine, CartOperation, Cartwright, LineState, MemoryCatalog, ShopId, Visitor,
 };
 use cartwright_fake_vendors::{ExpiviConfig, FakeExpivi, FakeTwikit, TwikitConfig};
 use cartwright_service::source;
 use cartwright_service::words::amount;
 
-use super::kept::{self, Kept};
+use super::setup::{self, StoredDemo};
 use super::{Steps, shops};
 
-pub(crate) async fn play(steps: &mut Steps, kept: &Kept) -> anyhow::Result<()> {
-    let catalogue = Arc::new(MemoryCatalogue::new(shops::catalogue()));
-    let host = Arc::new(kept::builder(&kept.store, &kept.secret).catalogue(catalogue).start()?);
+pub(crate) async fn play(steps: &mut Steps, stored: &StoredDemo) -> anyhow::Result<()> {
+    let catalog = Arc::new(MemoryCatalog::new(shops::catalog()));
+    let host = Arc::new(setup::builder(&stored.store, &stored.secret).catalog(catalog).start()?);
 
     steps.chapter("Two vendors")?;
     let expivi = steps
@@ -59,15 +59,15 @@ pub(crate) async fn play(steps: &mut Steps, kept: &Kept) -> anyhow::Result<()> {
         twikit_account: "twikit".parse()?,
         expivi,
         twikit,
-        kept,
+        stored,
         visitor: Visitor::default(),
     };
     demo.set_up(steps, digests[0], digests[1]).await?;
     let cart = demo.shop_with_expivi(steps).await?;
     let jewels = demo.shop_with_twikit(steps).await?;
     demo.order(steps, &cart, &jewels).await?;
-    demo.swap_version(steps, &cart).await?;
-    demo.swap_vendor(steps, &cart, digests[1]).await?;
+    demo.switch_version(steps, &cart).await?;
+    demo.switch_vendor(steps, &cart, digests[1]).await?;
     demo.expivi.stop().await;
     demo.twikit.stop().await;
     Ok(())
@@ -83,11 +83,11 @@ struct Demo<'a> {
     twikit_account: AccountId,
     expivi: FakeExpivi,
     twikit: FakeTwikit,
-    kept: &'a Kept,
+    stored: &'a StoredDemo,
     visitor: Visitor,
 }
 
-fn told(change: &CartChange) -> String {
+fn describe(change: &CartChange) -> String {
     let lines = |lines: &[CartLine]| match lines.first() {
         Some(first) => format!("{} × {} at {}", first.quantity, first.title, amount(&first.price.total)),
         None => "nothing".to_owned(),
@@ -103,7 +103,7 @@ fn told(change: &CartChange) -> String {
             CartOperation::Replace { lines: new, .. } => format!("replaced by {}", lines(new)),
             CartOperation::Update { lines: new } => format!("now {}", lines(new)),
             CartOperation::Remove { keys } => format!("removed {} lines", keys.len()),
-            CartOperation::RequestQuotation { lines: asked } => format!("asked for an offer for {}", lines(asked)),
+            CartOperation::RequestQuote { lines: asked } => format!("asked for an offer for {}", lines(asked)),
         })
         .collect();
     if operations.is_empty() { "nothing changed".to_owned() } else { operations.join(", ") }

@@ -6,8 +6,8 @@ use anyhow::{Context as _, ensure};
 use cartwright::types::{Event, EventKind, Outcome};
 use cartwright::{AccountId, CartLine, ShopId};
 use cartwright_fake_vendors::twikit::{OrderState, Webhook, Webhooks};
-use cartwright_fake_vendors::{Answered, client};
-use cartwright_store::{JobFilter, JobState, Recorded};
+use cartwright_fake_vendors::{Reply, client};
+use cartwright_store::{JobFilter, JobState, RecordOutcome};
 use serde_json::json;
 
 use super::Demo;
@@ -20,7 +20,7 @@ const WARDROBES: &str = "1001";
 /// The order of gems'.
 const JEWELS: &str = "2001";
 /// Longer than a node lives before it is killed.
-const LATE: Duration = Duration::from_secs(60);
+const SLOW_RESPONSE: Duration = Duration::from_secs(60);
 
 impl Demo<'_> {
     pub(super) async fn order(
@@ -30,7 +30,8 @@ impl Demo<'_> {
         jewels: &[CartLine],
     ) -> anyhow::Result<()> {
         steps.chapter("Orders are paid, and the process that hands them on is killed in the middle")?;
-        let served = serve::start(self.host.clone(), self.kept.store.clone(), &self.gems, &self.twikit_account).await?;
+        let served =
+            serve::start(self.host.clone(), self.stored.store.clone(), &self.gems, &self.twikit_account).await?;
         let address = |endpoint: &str| served.webhooks.get(endpoint).cloned();
         self.twikit.set_webhooks(Webhooks {
             payment_verification: address("payment-verification"),
@@ -39,14 +40,18 @@ impl Demo<'_> {
             website_published: address("website-publication"),
         });
         for (shop, order, lines) in [(&self.lumen, WARDROBES, wardrobes), (&self.gems, JEWELS, jewels)] {
-            steps.step(&format!("an order of {shop} is reported as paid"), self.paid(shop, order, lines)).await?;
+            steps
+                .step(&format!("an order of {shop} is reported as paid"), self.report_paid(shop, order, lines))
+                .await?;
         }
-        steps.step("a node is killed while both orders are out", self.killed()).await?;
-        steps.step("another node goes on where it stood", self.goes_on()).await?;
-        steps.step("Twikit has the order once, verified", self.verified()).await?;
-        steps.step("Expivi has the configurations, its print files are stored", self.printed()).await?;
-        steps.step("a print file is fetched by a link that is signed and expires", self.fetched(&served)).await?;
-        steps.step("Twikit says that it is printed and shipped", self.produced()).await?;
+        steps.step("a node is killed while both orders are out", self.kill_node()).await?;
+        steps.step("another node goes on where it stood", self.second_node_continues()).await?;
+        steps.step("Twikit has the order once, verified", self.check_verified()).await?;
+        steps.step("Expivi has the configurations, its print files are stored", self.check_print_file()).await?;
+        steps
+            .step("a print file is fetched by a link that is signed and expires", self.check_document(&served))
+            .await?;
+        steps.step("Twikit says that it is printed and shipped", self.check_produced()).await?;
         steps
             .step("a webhook about nobody's order is refused", async {
                 let forged = json!({ "identifier": "demo:gems:9999", "url": "", "success": true, "error": "" });
@@ -57,7 +62,7 @@ impl Demo<'_> {
             .await
     }
 
-    async fn paid(&self, shop: &ShopId, order: &str, lines: &[CartLine]) -> anyhow::Result<((), String)> {
+    async fn report_paid(&self, shop: &ShopId, order: &str, lines: &[CartLine]) -> anyhow::Result<((), String)> {
         let (order, sold) = shops::paid_order(&self.host, shop, order, lines)?;
         let event = Event {
             id: format!("{}-paid", order.id),
@@ -68,14 +73,14 @@ impl Demo<'_> {
             remembered: Vec::new(),
             extra: Vec::new(),
         };
-        let recorded = self.kept.store.report(&self.host, shop, &event, &sold, "demo", SystemTime::now()).await?;
-        let Recorded::New { jobs } = &recorded else { anyhow::bail!("it was reported before") };
+        let recorded = self.stored.store.report(&self.host, shop, &event, &sold, "demo", SystemTime::now()).await?;
+        let RecordOutcome::New { jobs } = &recorded else { anyhow::bail!("it was reported before") };
         let filter = JobFilter { shop: Some(shop.clone()), ..JobFilter::default() };
         let kinds: Vec<String> =
-            self.kept.store.jobs(&filter, u32::MAX).await?.into_iter().map(|job| job.kind).collect();
+            self.stored.store.jobs(&filter, u32::MAX).await?.into_iter().map(|job| job.kind).collect();
         ensure!(jobs.len() == 2 && kinds == ["paid", "released"], "{jobs:?} {kinds:?}");
-        let again = self.kept.store.report(&self.host, shop, &event, &sold, "demo", SystemTime::now()).await?;
-        ensure!(again == Recorded::Known, "it was taken twice: {again:?}");
+        let again = self.stored.store.report(&self.host, shop, &event, &sold, "demo", SystemTime::now()).await?;
+        ensure!(again == RecordOutcome::AlreadyRecorded, "it was taken twice: {again:?}");
         let held = event.order.lines.iter().filter(|line| !line.released).count();
         let what = format!("{} is {}", event.order.reference, kinds.join(" and "));
         let lines = event.order.lines.len();
@@ -85,36 +90,36 @@ impl Demo<'_> {
     /// The account's job that hands the order on.
     async fn state(&self, shop: &ShopId, account: &AccountId) -> anyhow::Result<JobState> {
         let filter = JobFilter { shop: Some(shop.clone()), account: Some(account.clone()), ..JobFilter::default() };
-        let jobs = self.kept.store.jobs(&filter, u32::MAX).await?;
+        let jobs = self.stored.store.jobs(&filter, u32::MAX).await?;
         Ok(jobs.iter().find(|job| job.kind == "released").context("there is no such job")?.state)
     }
 
     /// Kills a node when Twikit has the order and has not answered, and Expivi's print files are waited for.
-    async fn killed(&self) -> anyhow::Result<((), String)> {
+    async fn kill_node(&self) -> anyhow::Result<((), String)> {
         let orders = self.orders_path();
         self.twikit.faults().only_on(Some(&orders));
-        self.twikit.faults().delay(LATE);
-        let mut node = Node::start(self.kept)?;
+        self.twikit.faults().delay(SLOW_RESPONSE);
+        let mut node = Node::start(self.stored)?;
         let (id, reference) = (node.id(), self.host.reference(&self.gems, JEWELS, None));
         node.until(async || {
             let created = self.twikit.order(&reference).is_some_and(|order| order.state == OrderState::Paid);
             let out = self.state(&self.gems, &self.twikit_account).await? == JobState::Waiting;
-            let asleep = matches!(self.state(&self.lumen, &self.expivi_account).await?, JobState::Sleeping { .. });
-            Ok(created && out && asleep)
+            let is_sleeping = matches!(self.state(&self.lumen, &self.expivi_account).await?, JobState::Sleeping { .. });
+            Ok(created && out && is_sleeping)
         })
         .await?;
         let status = node.kill()?;
         ensure!(!status.success(), "it ended well: {status}");
         self.twikit.faults().clear();
-        let answered: Vec<Answered> =
-            self.twikit.record().on_path(&orders).into_iter().map(|request| request.answered).collect();
-        ensure!(answered == [Answered::NotYet], "{answered:?}");
+        let answered: Vec<Reply> =
+            self.twikit.record().on_path(&orders).into_iter().map(|request| request.reply).collect();
+        ensure!(answered == [Reply::Pending], "{answered:?}");
         Ok(((), format!("process {id}, {status}: Twikit had made the order and not answered, Expivi was printing")))
     }
 
-    async fn goes_on(&self) -> anyhow::Result<((), String)> {
-        Node::start(self.kept)?.ended().await?;
-        let jobs = self.kept.store.jobs(&JobFilter::default(), u32::MAX).await?;
+    async fn second_node_continues(&self) -> anyhow::Result<((), String)> {
+        Node::start(self.stored)?.ended().await?;
+        let jobs = self.stored.store.jobs(&JobFilter::default(), u32::MAX).await?;
         let open: Vec<_> = jobs.iter().filter(|job| job.state != JobState::Done).collect();
         ensure!(open.is_empty(), "{open:?}");
         Ok((
@@ -128,8 +133,8 @@ impl Demo<'_> {
     }
 
     async fn outcomes(&self, shop: &ShopId, order: &str) -> anyhow::Result<Vec<(i64, Outcome)>> {
-        let said = self.kept.store.outcomes(shop, order).await?;
-        let asked: Vec<_> = said.iter().filter(|said| said.held).collect();
+        let said = self.stored.store.outcomes(shop, order).await?;
+        let asked: Vec<_> = said.iter().filter(|said| said.needs_attention).collect();
         ensure!(asked.is_empty(), "a person is asked: {asked:?}");
         Ok(said.into_iter().map(|said| (said.id, said.outcome)).collect())
     }
@@ -138,7 +143,7 @@ impl Demo<'_> {
         self.twikit.orders_url().replacen(self.twikit.base_url(), "", 1)
     }
 
-    async fn verified(&self) -> anyhow::Result<((), String)> {
+    async fn check_verified(&self) -> anyhow::Result<((), String)> {
         let outcomes = self.outcomes(&self.gems, JEWELS).await?;
         let orders = self.twikit.orders();
         let [order] = &orders[..] else { anyhow::bail!("{} orders: {outcomes:?}", orders.len()) };
@@ -147,8 +152,8 @@ impl Demo<'_> {
         ensure!(requests == 2, "{requests} requests");
         let asked = self.twikit.sent_webhooks();
         let [question] = &asked[..] else { anyhow::bail!("{asked:?}") };
-        let verified = question.webhook == Webhook::PaymentVerification && question.answer["success"] == true;
-        ensure!(verified, "{question:?}");
+        let is_verified = question.webhook == Webhook::PaymentVerification && question.answer["success"] == true;
+        ensure!(is_verified, "{question:?}");
         let earlier = |(_, outcome): &(i64, Outcome)| match outcome {
             Outcome::Note(message) if message.key == "created-earlier" => Some(message.text.clone()),
             _ => None,
@@ -157,7 +162,7 @@ impl Demo<'_> {
         Ok(((), format!("{} was sent twice and asked about once. {earlier}", order.identifier)))
     }
 
-    async fn printed(&self) -> anyhow::Result<((), String)> {
+    async fn check_print_file(&self) -> anyhow::Result<((), String)> {
         let outcomes = self.outcomes(&self.lumen, WARDROBES).await?;
         let count = |like: fn(&Outcome) -> bool| outcomes.iter().filter(|(_, outcome)| like(outcome)).count();
         let files = count(|outcome| matches!(outcome, Outcome::Document(_)));
@@ -174,31 +179,31 @@ impl Demo<'_> {
         ))
     }
 
-    async fn fetched(&self, served: &Addresses) -> anyhow::Result<((), String)> {
+    async fn check_document(&self, served: &Addresses) -> anyhow::Result<((), String)> {
         let outcomes = self.outcomes(&self.lumen, WARDROBES).await?;
         let document = |(id, outcome): &(i64, Outcome)| match outcome {
             Outcome::Document(document) => Some((*id, document.name.clone())),
             _ => None,
         };
         let (id, name) = outcomes.iter().find_map(document).context("there is no document")?;
-        let hour = Duration::from_secs(3600);
-        let link = self.kept.store.document_link(&self.lumen, id, hour, SystemTime::now()).await?;
-        let fetched = client::get(&format!("{}{link}", served.base), &[]).await?;
+        let valid_for = Duration::from_secs(3600);
+        let link = self.stored.store.document_url(&self.lumen, id, valid_for, SystemTime::now()).await?;
+        let document = client::get(&format!("{}{link}", served.document_base_url), &[]).await?;
         let files = self.expivi.record().on_path("/files/");
         let at = &files.first().context("no file was fetched from Expivi")?.path;
         let original = client::get(&format!("{}{at}", self.expivi.base_url()), &[]).await?;
-        ensure!(fetched.status == 200 && fetched.body == original.body, "{fetched:?}");
+        ensure!(document.status == 200 && document.body == original.body, "{document:?}");
         let longer = link.to_string().replacen("expires=", "expires=9", 1);
-        let refused = client::get(&format!("{}{longer}", served.base), &[]).await?;
+        let refused = client::get(&format!("{}{longer}", served.document_base_url), &[]).await?;
         ensure!(refused.status == 403, "{refused:?}");
-        Ok(((), format!("{name}, {} bytes as Expivi made them; with a later end it is refused", fetched.body.len())))
+        Ok(((), format!("{name}, {} bytes as Expivi made them; with a later end it is refused", document.body.len())))
     }
 
-    async fn produced(&self) -> anyhow::Result<((), String)> {
+    async fn check_produced(&self) -> anyhow::Result<((), String)> {
         let reference = self.host.reference(&self.gems, JEWELS, None);
-        let printed = self.twikit.production_completed(&reference, "https://track.example/1", true, "").await?;
+        let completed = self.twikit.production_completed(&reference, "https://track.example/1", true, "").await?;
         let shipped = self.twikit.order_completed(&reference, "https://track.example/1", "T-1").await?;
-        ensure!(printed.accepted() && shipped.accepted(), "{printed:?} {shipped:?}");
+        ensure!(completed.accepted() && shipped.accepted(), "{completed:?} {shipped:?}");
         let outcomes = self.outcomes(&self.gems, JEWELS).await?;
         let said = |like: fn(&Outcome) -> bool| outcomes.iter().any(|(_, outcome)| like(outcome));
         let produced = said(|outcome| matches!(outcome, Outcome::Production(_)));

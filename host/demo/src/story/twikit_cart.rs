@@ -4,7 +4,7 @@ use anyhow::{bail, ensure};
 use cartwright::CartLine;
 use cartwright::types::PriceState;
 
-use super::{Demo, told};
+use super::{Demo, describe};
 use crate::Steps;
 
 impl Demo<'_> {
@@ -27,7 +27,7 @@ impl Demo<'_> {
                     "{:?}",
                     cart[0].price
                 );
-                Ok((cart, told(&change)))
+                Ok((cart, describe(&change)))
             })
             .await?;
         steps
@@ -39,7 +39,7 @@ impl Demo<'_> {
                     .await
                 {
                     Err(error) => Ok(((), error.to_string())),
-                    Ok(change) => bail!("it was taken: {}", told(&change)),
+                    Ok(change) => bail!("it was taken: {}", describe(&change)),
                 }
             })
             .await?;

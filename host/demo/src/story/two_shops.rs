@@ -65,7 +65,7 @@ impl Demo<'_> {
         steps
             .step("both shops are kept", async {
                 for shop in [&self.lumen, &self.gems] {
-                    self.kept.keep(&self.host, shop).await?;
+                    self.stored.keep(&self.host, shop).await?;
                 }
                 let secrets = "an SQLite file in a temporary folder, their secrets sealed with a random key";
                 Ok(((), secrets.to_owned()))

@@ -6,12 +6,12 @@ use anyhow::{bail, ensure};
 use cartwright::{CartLine, CartOperation};
 use serde_json::json;
 
-use super::{Demo, told};
+use super::{Demo, describe};
 use crate::{Steps, shops};
 
 impl Demo<'_> {
     /// Moves lumen's ring from Expivi to Twikit.
-    pub(super) async fn swap_vendor(
+    pub(super) async fn switch_vendor(
         &self,
         steps: &mut Steps,
         cart: &[CartLine],
@@ -28,8 +28,8 @@ impl Demo<'_> {
             .step("a mapping that is not ready says why", async {
                 let readiness = self.host.readiness(&self.lumen, &self.expivi_account, &[mapped(&[])?]).await?;
                 ensure!(!readiness.is_ready(), "{readiness:?}");
-                let why = readiness.products[0].issues.first().map(|issue| issue.message.text.clone());
-                Ok(((), why.unwrap_or_default()))
+                let reason = readiness.products[0].issues.first().map(|issue| issue.message.text.clone());
+                Ok(((), reason.unwrap_or_default()))
             })
             .await?;
         steps
@@ -39,7 +39,7 @@ impl Demo<'_> {
                     self.host.readiness(&self.lumen, &self.expivi_account, std::slice::from_ref(&link)).await?;
                 ensure!(readiness.is_ready(), "{readiness:?}");
                 let began = Instant::now();
-                let held = self.host.swap_vendor(&self.lumen, vec![link]).await?;
+                let held = self.host.switch_vendor(&self.lumen, vec![link]).await?;
                 Ok((
                     (),
                     format!(
@@ -57,7 +57,7 @@ impl Demo<'_> {
                 let change = self.host.add_to_cart(&self.lumen, add).await?;
                 match &change.operations[..] {
                     [CartOperation::Add { lines }] if lines[0].pin.account == self.twikit_account => {
-                        Ok(((), told(&change)))
+                        Ok(((), describe(&change)))
                     }
                     other => bail!("{other:?}"),
                 }
@@ -68,7 +68,7 @@ impl Demo<'_> {
                 let change = self.host.change_quantity(&self.lumen, &cart[0].key, 4, cart, &self.visitor).await?;
                 match &change.operations[..] {
                     [CartOperation::Update { lines }] if lines[0].pin.account == self.expivi_account => {
-                        Ok(((), told(&change)))
+                        Ok(((), describe(&change)))
                     }
                     other => bail!("{other:?}"),
                 }

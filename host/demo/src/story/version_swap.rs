@@ -5,18 +5,18 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{bail, ensure};
-use cartwright::{CartLine, CartOperation, NewHosts};
+use cartwright::{CartLine, CartOperation, NewHostPolicy};
 use cartwright_fake_vendors::samples;
 use cartwright_service::source;
 
-use super::{Demo, told};
+use super::{Demo, describe};
 use crate::Steps;
 
 impl Demo<'_> {
     /// Swaps Expivi's version back and forth while a shopper adds to the cart.
-    pub(super) async fn swap_version(&self, steps: &mut Steps, cart: &[CartLine]) -> anyhow::Result<()> {
+    pub(super) async fn switch_version(&self, steps: &mut Steps, cart: &[CartLine]) -> anyhow::Result<()> {
         steps.chapter("A version is swapped while shoppers go on")?;
-        let first = self.host.running(&self.lumen, &self.expivi_account)?.digest();
+        let first = self.host.current_version(&self.lumen, &self.expivi_account)?.digest();
         steps
             .step("a broken version leaves the old one serving", async {
                 let whole = source::bytes("expivi")?;
@@ -24,7 +24,10 @@ impl Demo<'_> {
                     Err(error) => error.to_string(),
                     Ok(_) => bail!("half a component was installed"),
                 };
-                ensure!(self.host.running(&self.lumen, &self.expivi_account)?.digest() == first, "it was swapped");
+                ensure!(
+                    self.host.current_version(&self.lumen, &self.expivi_account)?.digest() == first,
+                    "it was swapped"
+                );
                 Ok(((), refused.chars().take(100).collect()))
             })
             .await?;
@@ -65,7 +68,10 @@ impl Demo<'_> {
                     tokio::time::sleep(Duration::from_millis(20)).await;
                     let to = if round % 2 == 0 { second } else { first };
                     held = held.max(
-                        self.host.swap_version(&self.lumen, &self.expivi_account, to, NewHosts::Refused).await?.held,
+                        self.host
+                            .switch_version(&self.lumen, &self.expivi_account, to, NewHostPolicy::Reject)
+                            .await?
+                            .lock_duration,
                     );
                 }
                 stop.store(true, Ordering::Relaxed);
@@ -80,12 +86,12 @@ impl Demo<'_> {
                 ))
             })
             .await?;
-        self.host.swap_version(&self.lumen, &self.expivi_account, second, NewHosts::Refused).await?;
+        self.host.switch_version(&self.lumen, &self.expivi_account, second, NewHostPolicy::Reject).await?;
         steps
             .step("old lines go on with the version that made them", async {
                 let change = self.host.change_quantity(&self.lumen, &cart[0].key, 3, cart, &self.visitor).await?;
                 match &change.operations[..] {
-                    [CartOperation::Update { lines }] if lines[0].pin.digest == first => Ok(((), told(&change))),
+                    [CartOperation::Update { lines }] if lines[0].pin.digest == first => Ok(((), describe(&change))),
                     other => bail!("{other:?}"),
                 }
             })

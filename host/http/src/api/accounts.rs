@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use cartwright::types::{Diagnosis, PageOfChoices, PageOfProducts};
-use cartwright::webhook::entered;
+use cartwright::webhook::form_value;
 use cartwright::{AccountId, AccountSetup, AccountSnapshot, Digest, Form, Grants, PluginId, ShopId};
 use cartwright_store::account_version;
 use serde::{Deserialize, Serialize};
@@ -54,7 +54,7 @@ struct AccountDocument {
 impl AccountDocument {
     fn of(node: &Node, account: &AccountSnapshot) -> Result<Tagged<Self>, Problem> {
         let plugin = node.host().plugin(&account.current);
-        let plugin = plugin.ok_or(cartwright::SetupError::NoPlugin(account.current))?;
+        let plugin = plugin.ok_or(cartwright::SetupError::UnknownPlugin(account.current))?;
         let settings = account.versions.get(&account.current).into_iter().flatten();
         Ok(Tagged(
             account_version(account),
@@ -62,9 +62,9 @@ impl AccountDocument {
                 id: account.id.clone(),
                 plugin: plugin.id().clone(),
                 component: account.current,
-                version: plugin.about().identity.version.clone(),
+                version: plugin.metadata().identity.version.clone(),
                 versions: account.versions.keys().copied().collect(),
-                settings: settings.filter_map(|(name, value)| Some((name.clone(), entered(value)?))).collect(),
+                settings: settings.filter_map(|(name, value)| Some((name.clone(), form_value(value)?))).collect(),
                 secrets: account.secrets.keys().cloned().collect(),
                 grants: account.grants.clone(),
                 revision: account.revision,
@@ -76,7 +76,7 @@ impl AccountDocument {
 fn snapshot(node: &Node, shop: &ShopId, account: &AccountId) -> Result<AccountSnapshot, Problem> {
     let accounts = node.host().snapshot(shop)?.accounts;
     let found = accounts.into_iter().find(|found| found.id == *account);
-    Ok(found.ok_or_else(|| cartwright::SetupError::NoAccount(account.clone()))?)
+    Ok(found.ok_or_else(|| cartwright::SetupError::UnknownAccount(account.clone()))?)
 }
 
 /// A shop's vendor accounts.
@@ -134,11 +134,11 @@ async fn set(
     Body(AccountBody { component, settings, grants }): Body<AccountBody>,
 ) -> Result<Tagged<AccountDocument>, Problem> {
     let old = node.host().snapshot(&shop)?.accounts.into_iter().find(|old| old.id == id);
-    caller.may_grant(&old.map(|old| old.grants).unwrap_or_default(), &grants)?;
+    caller.check_grant(&old.map(|old| old.grants).unwrap_or_default(), &grants)?;
     let setup = AccountSetup { id, settings, grants };
     let installation = node.installation();
     let expected = precondition.expected();
-    let set = installation.set_account(&shop, component, setup, expected, &caller.who, node.now()).await?;
+    let set = installation.set_account(&shop, component, setup, expected, &caller.actor, node.now()).await?;
     AccountDocument::of(&node, &set)
 }
 
@@ -150,7 +150,7 @@ async fn form(
     State(node): State<Node>,
     Path((shop, account)): Path<(ShopId, AccountId)>,
 ) -> Result<Json<Form>, Problem> {
-    Ok(Json(node.host().running(&shop, &account)?.about().form.clone()))
+    Ok(Json(node.host().current_version(&shop, &account)?.metadata().form.clone()))
 }
 
 /// Which part of a list.
@@ -206,7 +206,7 @@ async fn products(
 /// Which version to go to.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct SwapBody {
+struct SwitchVersionBody {
     /// The component, by its digest.
     component: Digest,
 }
@@ -214,16 +214,16 @@ struct SwapBody {
 /// Moves the account to another version of its plugin; rolling back is moving to the version before. Calls in flight end on what they
 /// began with, and lines keep going to the version that made them. A version that does not accept the settings changes nothing; nor does
 /// one that sends a kept secret to a host which it was not entered for, unless an admin swaps.
-#[utoipa::path(post, path = "/v1/shops/{shop}/accounts/{account}/swap", tag = "accounts", operation_id = "swap_version",
-    params(("shop" = ShopId, Path), ("account" = AccountId, Path)), request_body = SwapBody,
+#[utoipa::path(post, path = "/v1/shops/{shop}/accounts/{account}/switch-version", tag = "accounts", operation_id = "swap_version",
+    params(("shop" = ShopId, Path), ("account" = AccountId, Path)), request_body = SwitchVersionBody,
     responses((status = 200, body = AccountDocument), Problems))]
 async fn swap(
     Integrator(caller): Integrator,
     State(node): State<Node>,
     Path((shop, account)): Path<(ShopId, AccountId)>,
-    Body(SwapBody { component }): Body<SwapBody>,
+    Body(SwitchVersionBody { component }): Body<SwitchVersionBody>,
 ) -> Result<Tagged<AccountDocument>, Problem> {
     let (installation, hosts) = (node.installation(), caller.new_hosts());
-    let swapped = installation.swap_version(&shop, &account, component, hosts, &caller.who, node.now()).await?;
+    let swapped = installation.switch_version(&shop, &account, component, hosts, &caller.actor, node.now()).await?;
     AccountDocument::of(&node, &swapped)
 }

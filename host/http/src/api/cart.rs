@@ -21,7 +21,7 @@ pub(crate) fn routes() -> OpenApiRouter<Node> {
         .routes(routes!(page))
         .routes(routes!(add))
         .routes(routes!(edit))
-        .routes(routes!(quotation))
+        .routes(routes!(quote))
         .routes(routes!(quantity))
         .routes(routes!(refresh))
         .routes(routes!(remove))
@@ -42,13 +42,13 @@ struct ChangeDocument {
 }
 
 /// As the caller may see it.
-fn told(caller: &Caller, change: Result<CartChange, CartError>) -> Result<Json<ChangeDocument>, Problem> {
+fn cart_response(caller: &Caller, change: Result<CartChange, CartError>) -> Result<Json<ChangeDocument>, Problem> {
     match change {
         Ok(CartChange { operations, .. }) if caller.is_storefront() => {
             Ok(Json(ChangeDocument { operations, warnings: Vec::new(), stages: Vec::new() }))
         }
         Ok(CartChange { operations, warnings, stages }) => Ok(Json(ChangeDocument { operations, warnings, stages })),
-        Err(error) => Err(caller.told(error.into())),
+        Err(error) => Err(caller.redacted(error.into())),
     }
 }
 
@@ -111,7 +111,7 @@ struct PageBody {
 }
 
 /// What a page needs to show the configurator of a product: give it to `cartwright.js`.
-#[utoipa::path(post, path = "/v1/shops/{shop}/products/{product}/page", tag = "cart", operation_id = "embed_page",
+#[utoipa::path(post, path = "/v1/shops/{shop}/products/{product}/embed-data", tag = "cart", operation_id = "embed_page",
     params(("shop" = ShopId, Path), ("product" = String, Path)), request_body = PageBody,
     responses((status = 200, body = EmbedData), Problems))]
 async fn page(
@@ -121,7 +121,7 @@ async fn page(
     Body(PageBody { reopen, visitor }): Body<PageBody>,
 ) -> Result<Json<EmbedData>, Problem> {
     let embed = node.host().embed(&shop, &product, reopen.as_ref(), &caller.visitor(visitor)?).await;
-    embed.map(Json).map_err(|error| caller.told(error.into()))
+    embed.map(Json).map_err(|error| caller.redacted(error.into()))
 }
 
 /// Puts a configuration into the cart. A line that would hold what another holds already raises that line's quantity.
@@ -133,7 +133,7 @@ async fn add(
     Path(shop): Path<ShopId>,
     Body(body): Body<AddBody>,
 ) -> Result<Json<ChangeDocument>, Problem> {
-    told(&caller, node.host().add_to_cart(&shop, body.read(&caller)?).await)
+    cart_response(&caller, node.host().add_to_cart(&shop, body.read(&caller)?).await)
 }
 
 /// A configuration for the place of a line.
@@ -176,20 +176,20 @@ async fn edit(
         visitor: caller.visitor(body.visitor)?,
         ..AddToCart::default()
     };
-    told(&caller, node.host().edit_line(&shop, &body.key, body.quantity, add).await)
+    cart_response(&caller, node.host().edit_line(&shop, &body.key, body.quantity, add).await)
 }
 
 /// Plans what a shopper asks the merchant's price for, instead of buying it. Nothing is kept yet: the platform's server hands the
 /// lines to `quotations`.
-#[utoipa::path(post, path = "/v1/shops/{shop}/cart/quotation", tag = "cart", operation_id = "request_quotation",
+#[utoipa::path(post, path = "/v1/shops/{shop}/cart/quote", tag = "cart", operation_id = "request_quotation",
     params(("shop" = ShopId, Path)), request_body = AddBody, responses((status = 200, body = ChangeDocument), Problems))]
-async fn quotation(
+async fn quote(
     Storefront(caller): Storefront,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
     Body(body): Body<AddBody>,
 ) -> Result<Json<ChangeDocument>, Problem> {
-    told(&caller, node.host().request_quotation(&shop, body.read(&caller)?).await)
+    cart_response(&caller, node.host().request_quote(&shop, body.read(&caller)?).await)
 }
 
 /// A line of a cart.
@@ -231,7 +231,7 @@ async fn quantity(
     Path(shop): Path<ShopId>,
     Body(QuantityBody { key, quantity, lines, visitor }): Body<QuantityBody>,
 ) -> Result<Json<ChangeDocument>, Problem> {
-    told(&caller, node.host().change_quantity(&shop, &key, quantity, &lines, &caller.visitor(visitor)?).await)
+    cart_response(&caller, node.host().change_quantity(&shop, &key, quantity, &lines, &caller.visitor(visitor)?).await)
 }
 
 /// Plans and prices a line again from its stored configuration. No operation when nothing changed.
@@ -243,7 +243,7 @@ async fn refresh(
     Path(shop): Path<ShopId>,
     Body(LineBody { key, lines, visitor }): Body<LineBody>,
 ) -> Result<Json<ChangeDocument>, Problem> {
-    told(&caller, node.host().refresh_line(&shop, &key, &lines, &caller.visitor(visitor)?).await)
+    cart_response(&caller, node.host().refresh_line(&shop, &key, &lines, &caller.visitor(visitor)?).await)
 }
 
 /// Takes a line out: a bundle with all its children, a child only where its strategy allows.
@@ -255,7 +255,7 @@ async fn remove(
     Path(shop): Path<ShopId>,
     Body(LineBody { key, lines, visitor }): Body<LineBody>,
 ) -> Result<Json<ChangeDocument>, Problem> {
-    told(&caller, node.host().remove_line(&shop, &key, &lines, &caller.visitor(visitor)?).await)
+    cart_response(&caller, node.host().remove_line(&shop, &key, &lines, &caller.visitor(visitor)?).await)
 }
 
 /// A line of a past order.
@@ -263,7 +263,7 @@ async fn remove(
 #[serde(deny_unknown_fields)]
 struct ReorderBody {
     /// The line, as it was ordered.
-    past: CartLine,
+    ordered_line: CartLine,
     /// The cart as it is.
     #[serde(default)]
     lines: Vec<CartLine>,
@@ -279,9 +279,9 @@ async fn reorder(
     Backend(caller): Backend,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
-    Body(ReorderBody { past, lines, visitor }): Body<ReorderBody>,
+    Body(ReorderBody { ordered_line, lines, visitor }): Body<ReorderBody>,
 ) -> Result<Json<ChangeDocument>, Problem> {
-    told(&caller, node.host().reorder(&shop, &past, lines, visitor).await)
+    cart_response(&caller, node.host().reorder(&shop, &ordered_line, lines, visitor).await)
 }
 
 /// A cart before it is ordered.
@@ -305,7 +305,7 @@ async fn check(
     Body(CheckBody { lines, visitor }): Body<CheckBody>,
 ) -> Result<Json<Vec<LineCheck>>, Problem> {
     let checks = node.host().check_cart(&shop, &lines, &visitor).await;
-    checks.map(Json).map_err(|error| caller.told(error.into()))
+    checks.map(Json).map_err(|error| caller.redacted(error.into()))
 }
 
 /// Two carts.
@@ -313,7 +313,7 @@ async fn check(
 #[serde(deny_unknown_fields)]
 struct MergeBody {
     /// What was gathered before logging in.
-    guest: Vec<CartLine>,
+    anonymous: Vec<CartLine>,
     /// What the customer had.
     customer: Vec<CartLine>,
     /// Who asks.
@@ -328,7 +328,7 @@ async fn merge(
     Backend(caller): Backend,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
-    Body(MergeBody { guest, customer, visitor }): Body<MergeBody>,
+    Body(MergeBody { anonymous, customer, visitor }): Body<MergeBody>,
 ) -> Result<Json<ChangeDocument>, Problem> {
-    told(&caller, node.host().merge_carts(&shop, &guest, &customer, &visitor).await)
+    cart_response(&caller, node.host().merge_carts(&shop, &anonymous, &customer, &visitor).await)
 }

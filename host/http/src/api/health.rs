@@ -33,7 +33,7 @@ struct WhichCalls {
 
 /// How guest calls went in the last hour, by plugin and shop and by minute. It is what this node saw since it started: each node of
 /// an installation tells its own.
-#[utoipa::path(get, path = "/v1/health/calls", tag = "health", operation_id = "read_calls", params(WhichCalls),
+#[utoipa::path(get, path = "/v1/plugin-calls", tag = "health", operation_id = "read_calls", params(WhichCalls),
     responses((status = 200, body = [CallSeries]), Problems))]
 async fn calls(
     Integrator(caller): Integrator,
@@ -46,7 +46,7 @@ async fn calls(
         }
         (asked, own) => asked.or_else(|| own.cloned()),
     };
-    Ok(Json(node.observed().calls().series(plugin.as_ref(), shop.as_ref(), node.now())))
+    Ok(Json(node.observability().calls().series(plugin.as_ref(), shop.as_ref(), node.now())))
 }
 
 /// Which lines.
@@ -64,7 +64,7 @@ struct WhichLines {
 
 /// What plugins logged for a shop, the newest first: the last 200 lines of each plugin, for a day at most. It is what this node heard
 /// since it started: each node of an installation tells its own. What a job logged is kept with the job, too.
-#[utoipa::path(get, path = "/v1/shops/{shop}/guest-logs", tag = "health", operation_id = "read_guest_logs",
+#[utoipa::path(get, path = "/v1/shops/{shop}/plugin-logs", tag = "health", operation_id = "read_guest_logs",
     params(("shop" = ShopId, Path), WhichLines), responses((status = 200, body = [LoggedLine]), Problems))]
 async fn lines(
     _: Integrator,
@@ -74,5 +74,5 @@ async fn lines(
 ) -> Result<Json<Vec<LoggedLine>>, Problem> {
     node.host().shop(&shop)?;
     let least = level.unwrap_or(Severity::Debug);
-    Ok(Json(node.observed().lines().of_shop(&shop, plugin.as_ref(), least, node.now())))
+    Ok(Json(node.observability().lines().of_shop(&shop, plugin.as_ref(), least, node.now())))
 }

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use cartwright::{AccountId, ShopId};
 use cartwright_service::documents::{JobDetailDocument, JobDocument};
-use cartwright_store::{JobFilter, Replay};
+use cartwright_store::{JobFilter, RetryMode};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -16,8 +16,8 @@ use crate::extract::{Body, Path, Query};
 use crate::node::Node;
 use crate::problem::{Problem, Problems};
 
-const MOST: u32 = 500;
-const USUAL: u32 = 50;
+const MAX_LIMIT: u32 = 500;
+const DEFAULT_LIMIT: u32 = 50;
 const STATES: [&str; 9] =
     ["queued", "running", "sleeping", "waiting", "retrying", "needs-merchant", "stopped", "done", "cancelled"];
 
@@ -65,9 +65,9 @@ async fn list(
     if let Some(state) = state.as_ref().filter(|state| !STATES.contains(&state.as_str())) {
         return Err(Problem::unprocessable("state", format!("{state:?} is no state; use {}", STATES.join(", "))));
     }
-    let limit = limit.unwrap_or(USUAL);
-    if !(1..=MOST).contains(&limit) {
-        return Err(Problem::unprocessable("limit", format!("a page has 1 to {MOST} jobs")));
+    let limit = limit.unwrap_or(DEFAULT_LIMIT);
+    if !(1..=MAX_LIMIT).contains(&limit) {
+        return Err(Problem::unprocessable("limit", format!("a page has 1 to {MAX_LIMIT} jobs")));
     }
     let filter = JobFilter { shop: Some(shop), order, account, state, after };
     let jobs = node.store().jobs(&filter, limit).await?;
@@ -102,37 +102,37 @@ pub async fn of_shop(node: &Node, shop: &ShopId, job: &str) -> Result<cartwright
 /// How a job is run once more.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct ReplayBody {
+struct RetryBody {
     /// From where it is, or from the beginning on the present settings.
-    from: ReplayFrom,
+    from: RetryFrom,
 }
 
 /// From where.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
-enum ReplayFrom {
+enum RetryFrom {
     /// What it asked last is asked anew; a request that must not be sent twice is sent again.
-    Here,
+    FailedStep,
     /// A new journal: what it said before is not applied again, and how often each request was sent stays counted.
-    Beginning,
+    Start,
 }
 
 /// Has a job run once more, as soon as its lane is free.
-#[utoipa::path(post, path = "/v1/shops/{shop}/jobs/{job}/replay", tag = "jobs", operation_id = "replay_job",
-    params(("shop" = ShopId, Path), ("job" = String, Path)), request_body = ReplayBody,
+#[utoipa::path(post, path = "/v1/shops/{shop}/jobs/{job}/retry", tag = "jobs", operation_id = "replay_job",
+    params(("shop" = ShopId, Path), ("job" = String, Path)), request_body = RetryBody,
     responses((status = 204), Problems))]
 async fn replay(
     Backend(caller): Backend,
     State(node): State<Node>,
     Path((shop, job)): Path<(ShopId, String)>,
-    Body(ReplayBody { from }): Body<ReplayBody>,
+    Body(RetryBody { from }): Body<RetryBody>,
 ) -> Result<StatusCode, Problem> {
     of_shop(&node, &shop, &job).await?;
     let how = match from {
-        ReplayFrom::Here => Replay::GoOn,
-        ReplayFrom::Beginning => Replay::Restart,
+        RetryFrom::FailedStep => RetryMode::Resume,
+        RetryFrom::Start => RetryMode::Restart,
     };
-    node.store().replay(&job, how, &caller.who, node.now()).await?;
+    node.store().retry(&job, how, &caller.actor, node.now()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -145,6 +145,6 @@ async fn cancel(
     Path((shop, job)): Path<(ShopId, String)>,
 ) -> Result<StatusCode, Problem> {
     of_shop(&node, &shop, &job).await?;
-    node.store().cancel(&job, &caller.who, node.now()).await?;
+    node.store().cancel(&job, &caller.actor, node.now()).await?;
     Ok(StatusCode::NO_CONTENT)
 }

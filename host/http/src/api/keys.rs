@@ -14,10 +14,10 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::part::{Part, after};
+use super::page::{PageQuery, after};
 use crate::access::Admin;
 use crate::extract::{Body, Path, Query};
-use crate::idempotency::shown_once;
+use crate::idempotency::secret_response;
 use crate::moment::Moment;
 use crate::node::Node;
 use crate::problem::{Problem, Problems};
@@ -25,10 +25,10 @@ use crate::problem::{Problem, Problems};
 /// The longest label.
 pub const MAX_LABEL_CHARS: usize = 100;
 /// For so long at most both secrets of an exchanged key go on.
-const LONGEST_BOTH: u32 = 30 * 86_400;
+const MAX_OVERLAP_SECONDS: u32 = 30 * 86_400;
 
 pub(crate) fn routes() -> OpenApiRouter<Node> {
-    OpenApiRouter::new().routes(routes!(list, make)).routes(routes!(revoke)).routes(routes!(rotate))
+    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(revoke)).routes(routes!(rotate))
 }
 
 /// An access key, without what is secret of it.
@@ -129,9 +129,9 @@ struct KeyPage {
 }
 
 /// All access keys, revoked ones included.
-#[utoipa::path(get, path = "/v1/keys", tag = "keys", operation_id = "list_keys", params(Part),
+#[utoipa::path(get, path = "/v1/access-keys", tag = "keys", operation_id = "list_keys", params(PageQuery),
     responses((status = 200, body = KeyPage), Problems))]
-async fn list(_: Admin, State(node): State<Node>, Query(part): Query<Part>) -> Result<Json<KeyPage>, Problem> {
+async fn list(_: Admin, State(node): State<Node>, Query(part): Query<PageQuery>) -> Result<Json<KeyPage>, Problem> {
     let limit = part.limit()?;
     let keys = node.store().access_keys(None, part.after.as_deref(), limit).await?;
     let after = after(&keys, limit, |key| key.id.clone());
@@ -159,7 +159,7 @@ struct KeyBody {
 
 /// A key that was made. It is shown now and never again.
 #[derive(Debug, Serialize, ToSchema)]
-struct MadeKey {
+struct CreatedKey {
     /// What it is found by.
     id: String,
     /// What to send as `Authorization: Bearer`.
@@ -167,37 +167,37 @@ struct MadeKey {
 }
 
 /// Makes an access key.
-#[utoipa::path(post, path = "/v1/keys", tag = "keys", operation_id = "make_key", request_body = KeyBody,
-    responses((status = 201, body = MadeKey), Problems))]
-async fn make(
+#[utoipa::path(post, path = "/v1/access-keys", tag = "keys", operation_id = "make_key", request_body = KeyBody,
+    responses((status = 201, body = CreatedKey), Problems))]
+async fn create(
     Admin(caller): Admin,
     State(node): State<Node>,
     Body(KeyBody { role, label, networks, expires }): Body<KeyBody>,
 ) -> Result<Response, Problem> {
     let key = NewAccessKey { role: role.into(), label, networks, expires: expires.map(SystemTime::from) };
-    let (id, key) = new_key(&node, &key, &caller.who).await?;
+    let (id, key) = create_key(&node, &key, &caller.actor).await?;
     let lost = format!("the key {id} was made, and is shown once; if that answer was lost, revoke it and make another");
-    Ok(shown_once((StatusCode::CREATED, Json(MadeKey { id, key })), lost))
+    Ok(secret_response((StatusCode::CREATED, Json(CreatedKey { id, key })), lost))
 }
 
 /// A new key: what it is found by, and itself.
-pub async fn new_key(node: &Node, key: &NewAccessKey, who: &str) -> Result<(String, String), Problem> {
+pub async fn create_key(node: &Node, key: &NewAccessKey, actor: &str) -> Result<(String, String), Problem> {
     if key.label.trim().is_empty() || key.label.chars().count() > MAX_LABEL_CHARS {
         return Err(Problem::unprocessable("label", format!("a label has 1 to {MAX_LABEL_CHARS} characters")));
     }
-    let (id, key) = node.store().make_access_key(key, who, node.now()).await?;
+    let (id, key) = node.store().create_access_key(key, actor, node.now()).await?;
     Ok((id, String::from_utf8_lossy(key.expose()).into_owned()))
 }
 
 /// Ends a key, and the sessions of who logged in with it.
-#[utoipa::path(delete, path = "/v1/keys/{key}", tag = "keys", operation_id = "revoke_key",
+#[utoipa::path(delete, path = "/v1/access-keys/{key}", tag = "keys", operation_id = "revoke_key",
     params(("key" = String, Path)), responses((status = 204), Problems))]
 async fn revoke(
     Admin(caller): Admin,
     State(node): State<Node>,
     Path(key): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    node.store().revoke_access_key(None, &key, &caller.who, node.now()).await?;
+    node.store().revoke_access_key(None, &key, &caller.actor, node.now()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -208,27 +208,27 @@ struct RotateBody {
     /// In seconds, at most 30 days.
     #[serde(default)]
     #[schema(maximum = 2_592_000)]
-    both_seconds: u32,
+    overlap_seconds: u32,
 }
 
 /// Gives a key a new secret.
-#[utoipa::path(post, path = "/v1/keys/{key}/rotate", tag = "keys", operation_id = "rotate_key",
-    params(("key" = String, Path)), request_body = RotateBody, responses((status = 200, body = MadeKey), Problems))]
+#[utoipa::path(post, path = "/v1/access-keys/{key}/rotate", tag = "keys", operation_id = "rotate_key",
+    params(("key" = String, Path)), request_body = RotateBody, responses((status = 200, body = CreatedKey), Problems))]
 async fn rotate(
     Admin(caller): Admin,
     State(node): State<Node>,
     Path(id): Path<String>,
-    Body(RotateBody { both_seconds }): Body<RotateBody>,
+    Body(RotateBody { overlap_seconds }): Body<RotateBody>,
 ) -> Result<Response, Problem> {
-    if both_seconds > LONGEST_BOTH {
+    if overlap_seconds > MAX_OVERLAP_SECONDS {
         return Err(Problem::unprocessable(
-            "both_seconds",
-            format!("both secrets go on for {LONGEST_BOTH} seconds at most"),
+            "overlap_seconds",
+            format!("both secrets go on for {MAX_OVERLAP_SECONDS} seconds at most"),
         ));
     }
-    let both = Duration::from_secs(both_seconds.into());
-    let key = node.store().rotate_access_key(None, &id, both, &caller.who, node.now()).await?;
+    let both = Duration::from_secs(overlap_seconds.into());
+    let key = node.store().rotate_access_key(None, &id, both, &caller.actor, node.now()).await?;
     let lost =
         format!("the key {id} has a new secret, which is shown once; if that answer was lost, exchange it again");
-    Ok(shown_once(Json(MadeKey { id, key: String::from_utf8_lossy(key.expose()).into_owned() }), lost))
+    Ok(secret_response(Json(CreatedKey { id, key: String::from_utf8_lossy(key.expose()).into_owned() }), lost))
 }

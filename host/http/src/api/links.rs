@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
-use cartwright::{AccountId, Link, LinkIssues, Readiness, SetupError, ShopId, StrategyChoice};
+use cartwright::{AccountId, ProductLink, ProductLinkIssues, Readiness, SetupError, ShopId, StrategyChoice};
 use cartwright_service::links_table::{self, MAX_LINKS};
 use cartwright_store::{Expected, link_version};
 use serde::{Deserialize, Serialize};
@@ -14,66 +14,71 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::part::{Part, after};
+use super::page::{PageQuery, after};
 use crate::access::{Integrator, Reader};
-use crate::extract::{Body, Path, Precondition, Query, Raw, Tagged, sent_as};
+use crate::extract::{Body, Path, Precondition, Query, Raw, Tagged, require_media_type};
 use crate::node::Node;
 use crate::problem::{Problem, Problems};
 
 pub(crate) fn routes() -> OpenApiRouter<Node> {
     OpenApiRouter::new()
-        .routes(routes!(list, set_many))
-        .routes(routes!(as_csv, from_csv))
+        .routes(routes!(list, set_links))
+        .routes(routes!(export_csv, import_csv))
         .routes(routes!(read, set, remove))
         .routes(routes!(readiness))
 }
 
 /// Some links.
 #[derive(Debug, Serialize, ToSchema)]
-struct LinkPage {
+struct ProductLinkPage {
     /// By product.
-    links: Vec<Link>,
+    links: Vec<ProductLink>,
     /// What `after` gives the next page; none at the end.
     after: Option<String>,
 }
 
 /// A shop's links, by product.
-#[utoipa::path(get, path = "/v1/shops/{shop}/links", tag = "links", operation_id = "list_links",
-    params(("shop" = ShopId, Path), Part), responses((status = 200, body = LinkPage), Problems))]
+#[utoipa::path(get, path = "/v1/shops/{shop}/product-links", tag = "links", operation_id = "list_links",
+    params(("shop" = ShopId, Path), PageQuery), responses((status = 200, body = ProductLinkPage), Problems))]
 async fn list(
     _: Reader,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
-    Query(part): Query<Part>,
-) -> Result<Json<LinkPage>, Problem> {
+    Query(part): Query<PageQuery>,
+) -> Result<Json<ProductLinkPage>, Problem> {
     let links = part.of(node.host().snapshot(&shop)?.links, |link| link.shop_product.clone())?;
     let after = after(&links, part.limit()?, |link| link.shop_product.clone());
-    Ok(Json(LinkPage { links, after }))
+    Ok(Json(ProductLinkPage { links, after }))
 }
 
 /// What came of links that were taken.
 #[derive(Debug, Serialize, ToSchema)]
-struct Linked {
+struct LinkedProducts {
     /// How many.
     links: usize,
     /// What the merchant should know of them.
-    warnings: Vec<LinkIssues>,
+    warnings: Vec<ProductLinkIssues>,
 }
 
 /// Sets many links, all of them or none, of each product one. With other accounts than they had it is a vendor swap: lines that were made with the old
 /// links are still served by them.
-#[utoipa::path(put, path = "/v1/shops/{shop}/links", tag = "links", operation_id = "set_links",
-    params(("shop" = ShopId, Path)), request_body = [Link], responses((status = 200, body = Linked), Problems))]
-async fn set_many(
+#[utoipa::path(put, path = "/v1/shops/{shop}/product-links", tag = "links", operation_id = "set_links",
+    params(("shop" = ShopId, Path)), request_body = [ProductLink], responses((status = 200, body = LinkedProducts), Problems))]
+async fn set_links(
     Integrator(caller): Integrator,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
-    Body(links): Body<Vec<Link>>,
-) -> Result<Json<Linked>, Problem> {
-    link(&node, &shop, links, &caller.who).await
+    Body(links): Body<Vec<ProductLink>>,
+) -> Result<Json<LinkedProducts>, Problem> {
+    link(&node, &shop, links, &caller.actor).await
 }
 
-async fn link(node: &Node, shop: &ShopId, links: Vec<Link>, who: &str) -> Result<Json<Linked>, Problem> {
+async fn link(
+    node: &Node,
+    shop: &ShopId,
+    links: Vec<ProductLink>,
+    actor: &str,
+) -> Result<Json<LinkedProducts>, Problem> {
     if links.is_empty() || links.len() > MAX_LINKS {
         return Err(Problem::unprocessable("links", format!("send 1 to {MAX_LINKS} links at a time")));
     }
@@ -84,27 +89,27 @@ async fn link(node: &Node, shop: &ShopId, links: Vec<Link>, who: &str) -> Result
         );
         return Err(Problem::unprocessable("links", detail));
     }
-    let warnings = node.installation().link(shop, &links, Expected::Anything, who, node.now()).await?;
-    Ok(Json(Linked { links: links.len(), warnings }))
+    let warnings = node.installation().link(shop, &links, Expected::Any, actor, node.now()).await?;
+    Ok(Json(LinkedProducts { links: links.len(), warnings }))
 }
 
 /// A product's link. Its ETag names what it is set to.
-#[utoipa::path(get, path = "/v1/shops/{shop}/links/{product}", tag = "links", operation_id = "read_link",
-    params(("shop" = ShopId, Path), ("product" = String, Path)), responses((status = 200, body = Link), Problems))]
+#[utoipa::path(get, path = "/v1/shops/{shop}/product-links/{product}", tag = "links", operation_id = "read_link",
+    params(("shop" = ShopId, Path), ("product" = String, Path)), responses((status = 200, body = ProductLink), Problems))]
 async fn read(
     _: Reader,
     State(node): State<Node>,
     Path((shop, product)): Path<(ShopId, String)>,
-) -> Result<Tagged<Link>, Problem> {
+) -> Result<Tagged<ProductLink>, Problem> {
     let links = node.host().snapshot(&shop)?.links;
-    let link = links.into_iter().find(|link| link.shop_product == product).ok_or(SetupError::NoLink(product))?;
+    let link = links.into_iter().find(|link| link.shop_product == product).ok_or(SetupError::NotLinked(product))?;
     Ok(Tagged(link_version(&link), link))
 }
 
 /// What a product is to be linked to.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct LinkBody {
+struct ProductLinkBody {
     /// The vendor account.
     account: AccountId,
     /// The vendor's product id.
@@ -129,9 +134,9 @@ struct LinkBody {
     strategy_settings: Map<String, Value>,
 }
 
-impl LinkBody {
-    fn of(self, shop_product: String) -> Link {
-        Link {
+impl ProductLinkBody {
+    fn of(self, shop_product: String) -> ProductLink {
+        ProductLink {
             shop_product,
             account: self.account,
             vendor_product: self.vendor_product,
@@ -146,27 +151,27 @@ impl LinkBody {
 }
 
 /// Links a product, or changes its link.
-#[utoipa::path(put, path = "/v1/shops/{shop}/links/{product}", tag = "links", operation_id = "set_link",
+#[utoipa::path(put, path = "/v1/shops/{shop}/product-links/{product}", tag = "links", operation_id = "set_link",
     params(("shop" = ShopId, Path), ("product" = String, Path),
         ("If-Match" = Option<String>, Header, description = "The ETag that was read."),
         ("If-None-Match" = Option<String>, Header, description = "`*`: only if it is not linked.")),
-    request_body = LinkBody, responses((status = 200, body = Linked), Problems))]
+    request_body = ProductLinkBody, responses((status = 200, body = LinkedProducts), Problems))]
 async fn set(
     Integrator(caller): Integrator,
     State(node): State<Node>,
     Path((shop, product)): Path<(ShopId, String)>,
     precondition: Precondition,
-    Body(body): Body<LinkBody>,
-) -> Result<Tagged<Linked>, Problem> {
+    Body(body): Body<ProductLinkBody>,
+) -> Result<Tagged<LinkedProducts>, Problem> {
     let link = body.of(product);
     let version = link_version(&link);
     let expected = precondition.expected();
-    let warnings = node.installation().link(&shop, &[link], expected, &caller.who, node.now()).await?;
-    Ok(Tagged(version, Linked { links: 1, warnings }))
+    let warnings = node.installation().link(&shop, &[link], expected, &caller.actor, node.now()).await?;
+    Ok(Tagged(version, LinkedProducts { links: 1, warnings }))
 }
 
 /// Takes a product's link away. Lines that were made with it are still served by it.
-#[utoipa::path(delete, path = "/v1/shops/{shop}/links/{product}", tag = "links", operation_id = "remove_link",
+#[utoipa::path(delete, path = "/v1/shops/{shop}/product-links/{product}", tag = "links", operation_id = "remove_link",
     params(("shop" = ShopId, Path), ("product" = String, Path),
         ("If-Match" = Option<String>, Header, description = "The ETag that was read.")),
     responses((status = 204), Problems))]
@@ -177,7 +182,7 @@ async fn remove(
     precondition: Precondition,
 ) -> Result<axum::http::StatusCode, Problem> {
     let expected = precondition.expected();
-    node.installation().unlink(&shop, &product, expected, &caller.who, node.now()).await?;
+    node.installation().unlink(&shop, &product, expected, &caller.actor, node.now()).await?;
     Ok(axum::http::StatusCode::NO_CONTENT)
 }
 
@@ -188,11 +193,11 @@ struct ReadinessBody {
     /// The account that serves the products now.
     from: AccountId,
     /// What they would be linked to.
-    links: Vec<Link>,
+    links: Vec<ProductLink>,
 }
 
 /// Says which products could be switched to other links, without changing anything. Send the links to `set_links` to switch.
-#[utoipa::path(post, path = "/v1/shops/{shop}/vendor-swap/readiness", tag = "links", operation_id = "read_readiness",
+#[utoipa::path(post, path = "/v1/shops/{shop}/vendor-switch/readiness", tag = "links", operation_id = "read_readiness",
     params(("shop" = ShopId, Path)), request_body = ReadinessBody, responses((status = 200, body = Readiness), Problems))]
 async fn readiness(
     _: Integrator,
@@ -206,9 +211,9 @@ async fn readiness(
 /// A shop's links as a table (RFC 4180), one line for each product. Lists and settings are JSON: `["RING L","RING XL"]`. A text that a
 /// spreadsheet would run as a formula, or make another number or a date of, stands between apostrophes, as does one with blanks at its ends;
 /// they are taken away again when the table is sent back.
-#[utoipa::path(get, path = "/v1/shops/{shop}/links.csv", tag = "links", operation_id = "read_links_csv",
+#[utoipa::path(get, path = "/v1/shops/{shop}/product-links.csv", tag = "links", operation_id = "read_links_csv",
     params(("shop" = ShopId, Path)), responses((status = 200, content_type = "text/csv", body = String), Problems))]
-async fn as_csv(_: Reader, State(node): State<Node>, Path(shop): Path<ShopId>) -> Result<Response, Problem> {
+async fn export_csv(_: Reader, State(node): State<Node>, Path(shop): Path<ShopId>) -> Result<Response, Problem> {
     table_of(&node.host().snapshot(&shop)?.links, TableFor::Program)
 }
 
@@ -221,7 +226,7 @@ pub enum TableFor {
 }
 
 /// Links as a table.
-pub fn table_of(links: &[Link], reader: TableFor) -> Result<Response, Problem> {
+pub fn table_of(links: &[ProductLink], reader: TableFor) -> Result<Response, Problem> {
     let mark = match reader {
         TableFor::Program => "",
         TableFor::Spreadsheet => "\u{feff}",
@@ -233,16 +238,16 @@ pub fn table_of(links: &[Link], reader: TableFor) -> Result<Response, Problem> {
 /// Sets the links of a table, all of them or none. Only `shop_product`, `account` and `vendor_product` are needed. Products that the
 /// table does not name keep theirs. The table is UTF-8, with or without a byte order mark, and its columns are separated by commas,
 /// semicolons or tabs, as spreadsheets write them.
-#[utoipa::path(put, path = "/v1/shops/{shop}/links.csv", tag = "links", operation_id = "set_links_csv",
+#[utoipa::path(put, path = "/v1/shops/{shop}/product-links.csv", tag = "links", operation_id = "set_links_csv",
     params(("shop" = ShopId, Path)), request_body(content = String, content_type = "text/csv"),
-    responses((status = 200, body = Linked), Problems))]
-async fn from_csv(
+    responses((status = 200, body = LinkedProducts), Problems))]
+async fn import_csv(
     Integrator(caller): Integrator,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
     headers: HeaderMap,
     Raw(table): Raw,
-) -> Result<Json<Linked>, Problem> {
-    sent_as(&headers, "text/csv")?;
-    link(&node, &shop, links_table::read(&table)?, &caller.who).await
+) -> Result<Json<LinkedProducts>, Problem> {
+    require_media_type(&headers, "text/csv")?;
+    link(&node, &shop, links_table::read(&table)?, &caller.actor).await
 }

@@ -1,19 +1,19 @@
 //! The HTTP API, and its description, which is made from the same code.
 
 mod accounts;
+pub mod audit_log;
 mod cart;
-mod catalogue;
+mod catalog;
 mod health;
 pub mod jobs;
 pub mod keys;
 pub mod links;
-pub mod log;
 pub mod notifications;
 mod order_list;
 mod orders;
-mod part;
+mod page;
 pub mod plugins;
-mod quotations;
+mod quotes;
 pub mod shops;
 pub mod webhooks;
 
@@ -65,20 +65,20 @@ pub(crate) fn routes(node: &Node) -> (axum::Router<Node>, OpenApi) {
         .merge(shops::routes())
         .merge(accounts::routes())
         .merge(links::routes())
-        .merge(catalogue::routes())
+        .merge(catalog::routes())
         .merge(orders::routes())
         .merge(order_list::routes())
         .merge(jobs::routes())
         .merge(webhooks::routes())
         .merge(notifications::routes())
-        .merge(log::routes())
+        .merge(audit_log::routes())
         .merge(health::routes())
         .merge(keys::routes())
-        .merge(quotations::routes());
+        .merge(quotes::routes());
     idempotency::describe(writing.get_openapi_mut());
     let state = (node.clone(), idempotency::Bodies::of(writing.get_openapi()));
     let (router, mut document) = OpenApiRouter::with_openapi(document)
-        .merge(writing.layer(middleware::from_fn_with_state(state, idempotency::once)))
+        .merge(writing.layer(middleware::from_fn_with_state(state, idempotency::idempotent)))
         // What a shopper wrote is in the answers, and nothing is written for carts.
         .merge(cart::routes())
         .split_for_parts();

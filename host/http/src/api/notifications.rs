@@ -14,24 +14,25 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::part::{Part, after, no_cursor};
+use super::page::{PageQuery, after, no_cursor};
 use crate::access::Backend;
 use crate::extract::{Body, Path, Precondition, Query, Tagged};
-use crate::idempotency::shown_once;
+use crate::idempotency::secret_response;
 use crate::node::Node;
 use crate::problem::{Problem, Problems};
 
 /// Advice for a client that lost a secret.
-const LOST: &str = "the endpoint has a new signing secret, which is shown once; if that answer was lost, exchange it";
+const LOST_SECRET_HELP: &str =
+    "the endpoint has a new signing secret, which is shown once; if that answer was lost, exchange it";
 /// For so long a notification has two signatures after its secret was exchanged.
-pub const BOTH: Duration = Duration::from_secs(86_400);
+pub const SECRET_OVERLAP: Duration = Duration::from_secs(86_400);
 
 pub(crate) fn routes() -> OpenApiRouter<Node> {
     OpenApiRouter::new()
         .routes(routes!(read, set, remove))
         .routes(routes!(rotate))
         .routes(routes!(undelivered))
-        .routes(routes!(send_again))
+        .routes(routes!(retry_notification))
 }
 
 impl From<EndpointError> for Problem {
@@ -97,12 +98,12 @@ async fn set(
 ) -> Result<Response, Problem> {
     node.host().shop(&shop)?;
     let old = node.store().notification_endpoint(&shop).await?;
-    caller.may_grant(&old.map(|old| old.grants).unwrap_or_default(), &grants)?;
+    caller.check_grant(&old.map(|old| old.grants).unwrap_or_default(), &grants)?;
     let endpoint = NotificationEndpoint { url, grants };
     let (store, expected) = (node.store(), precondition.expected());
-    let made = store.set_notification_endpoint(&shop, &endpoint, expected, &caller.who, node.now()).await?;
+    let made = store.set_notification_endpoint(&shop, &endpoint, expected, &caller.actor, node.now()).await?;
     let set = Tagged(endpoint_version(&endpoint), SetEndpoint { secret: made.as_ref().map(shown) });
-    Ok(if made.is_some() { shown_once(set, LOST) } else { set.into_response() })
+    Ok(if made.is_some() { secret_response(set, LOST_SECRET_HELP) } else { set.into_response() })
 }
 
 /// Tells the platform nothing more. What was still to be told is dropped.
@@ -117,7 +118,7 @@ async fn remove(
     precondition: Precondition,
 ) -> Result<StatusCode, Problem> {
     let expected = precondition.expected();
-    node.store().remove_notification_endpoint(&shop, expected, &caller.who, node.now()).await?;
+    node.store().remove_notification_endpoint(&shop, expected, &caller.actor, node.now()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -130,8 +131,8 @@ async fn rotate(
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
 ) -> Result<Response, Problem> {
-    let secret = node.store().rotate_notification_secret(&shop, BOTH, &caller.who, node.now()).await?;
-    Ok(shown_once(Json(SetEndpoint { secret: Some(shown(&secret)) }), LOST))
+    let secret = node.store().rotate_notification_secret(&shop, SECRET_OVERLAP, &caller.actor, node.now()).await?;
+    Ok(secret_response(Json(SetEndpoint { secret: Some(shown(&secret)) }), LOST_SECRET_HELP))
 }
 
 /// Something that the platform was not told yet.
@@ -140,11 +141,11 @@ struct NotificationDocument {
     /// Its id on the way.
     id: String,
     /// False: it is not tried again by itself.
-    waiting: bool,
+    is_retrying: bool,
     /// How often it was tried.
     attempts: u32,
     /// Why it was not told the last time.
-    why: Option<String>,
+    reason: Option<String>,
     /// When it came about.
     #[schema(format = DateTime)]
     created: String,
@@ -163,20 +164,20 @@ struct NotificationPage {
 
 /// What the platform was not told yet.
 #[utoipa::path(get, path = "/v1/shops/{shop}/notifications", tag = "notifications", operation_id = "list_notifications",
-    params(("shop" = ShopId, Path), Part), responses((status = 200, body = NotificationPage), Problems))]
+    params(("shop" = ShopId, Path), PageQuery), responses((status = 200, body = NotificationPage), Problems))]
 async fn undelivered(
     _: Backend,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
-    Query(part): Query<Part>,
+    Query(part): Query<PageQuery>,
 ) -> Result<Json<NotificationPage>, Problem> {
     let limit = part.limit()?;
     let from = part.after.map(|after| after.parse().map_err(|_| no_cursor())).transpose()?;
     let document = |kept: StoredNotification| NotificationDocument {
         id: kept.id,
-        waiting: matches!(kept.state, NotificationState::Waiting { .. }),
+        is_retrying: matches!(kept.state, NotificationState::Waiting { .. }),
         attempts: kept.attempt,
-        why: kept.why,
+        reason: kept.reason,
         created: moment(kept.created),
         body: kept.body,
     };
@@ -186,14 +187,14 @@ async fn undelivered(
 }
 
 /// Has a notification that was given up sent again.
-#[utoipa::path(post, path = "/v1/shops/{shop}/notifications/{id}/send-again", tag = "notifications",
+#[utoipa::path(post, path = "/v1/shops/{shop}/notifications/{id}/retry", tag = "notifications",
     operation_id = "send_notification_again", params(("shop" = ShopId, Path), ("id" = String, Path)),
     responses((status = 204), Problems))]
-async fn send_again(
+async fn retry_notification(
     Backend(caller): Backend,
     State(node): State<Node>,
     Path((shop, id)): Path<(ShopId, String)>,
 ) -> Result<StatusCode, Problem> {
-    node.store().send_again(&shop, &id, &caller.who, node.now()).await?;
+    node.store().retry_notification(&shop, &id, &caller.actor, node.now()).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -16,8 +16,8 @@ use crate::extract::{Path, Query};
 use crate::node::Node;
 use crate::problem::{Problem, Problems};
 
-const MOST: u32 = 500;
-const USUAL: u32 = 50;
+const MAX_LIMIT: u32 = 500;
+const DEFAULT_LIMIT: u32 = 50;
 
 pub(crate) fn routes() -> OpenApiRouter<Node> {
     OpenApiRouter::new().routes(routes!(list))
@@ -45,17 +45,17 @@ struct ListedOrderDocument {
     /// What is known of it; none when it was erased or is damaged.
     known: Option<KnownOrderDocument>,
     /// Is what is stored of it damaged? Restore the database from a copy.
-    damaged: bool,
+    is_damaged: bool,
     /// When it was first reported.
     #[schema(format = DateTime)]
-    created: String,
+    created_at: String,
     /// When its newest version was reported.
     #[schema(format = DateTime)]
-    changed: String,
+    changed_at: String,
     /// When it was closed; none = it is open.
-    closed: Option<String>,
+    closed_at: Option<String>,
     /// Does an outcome wait for a person, or is a line held back although the order is released and open?
-    held: bool,
+    needs_attention: bool,
 }
 
 /// An order in its newest version, in short.
@@ -95,11 +95,11 @@ impl From<ListedOrder> for ListedOrderDocument {
         Self {
             id: listed.id,
             known,
-            damaged: listed.damaged,
-            created: moment(listed.created),
-            changed: moment(listed.changed),
-            closed: listed.closed.map(moment),
-            held: listed.held,
+            is_damaged: listed.damaged,
+            created_at: moment(listed.created),
+            changed_at: moment(listed.changed),
+            closed_at: listed.closed.map(moment),
+            needs_attention: listed.needs_attention,
         }
     }
 }
@@ -122,9 +122,9 @@ async fn list(
     Path(shop): Path<ShopId>,
     Query(Which { search, after, limit }): Query<Which>,
 ) -> Result<Json<OrderPage>, Problem> {
-    let limit = limit.unwrap_or(USUAL);
-    if !(1..=MOST).contains(&limit) {
-        return Err(Problem::unprocessable("limit", format!("a page has 1 to {MOST} orders")));
+    let limit = limit.unwrap_or(DEFAULT_LIMIT);
+    if !(1..=MAX_LIMIT).contains(&limit) {
+        return Err(Problem::unprocessable("limit", format!("a page has 1 to {MAX_LIMIT} orders")));
     }
     let orders = node.store().orders(&shop, &OrderFilter { search, after }, limit).await?;
     let full = u32::try_from(orders.len()) == Ok(limit);

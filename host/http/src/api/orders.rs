@@ -10,7 +10,7 @@ use cartwright::types::{Address, Event, EventKind, Money, Order};
 use cartwright::{CartLine, Digest, OrderedLine, ShopId};
 use cartwright_service::documents::{JobDocument, OutcomeDocument};
 use cartwright_store::{
-    CustomerEmail, InvalidEmail, JobFilter, OrderMaterials, Recorded, SoldLine, SoldLines, Unfinished,
+    CustomerEmail, InvalidEmail, JobFilter, OrderBillOfMaterials, RecordOutcome, SoldLine, SoldLines, UnfinishedJobs,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -27,7 +27,7 @@ use crate::problem::{Problem, Problems};
 /// How long a document's link holds unless it is said, in seconds.
 const LINK_SECONDS: u32 = 3600;
 /// An order's jobs are few; this is a bound, not a page.
-const MOST_JOBS: u32 = 1000;
+const MAX_JOBS: u32 = 1000;
 
 pub(crate) fn routes() -> OpenApiRouter<Node> {
     OpenApiRouter::new()
@@ -37,12 +37,12 @@ pub(crate) fn routes() -> OpenApiRouter<Node> {
         .routes(routes!(close))
         .routes(routes!(materials))
         .routes(routes!(materials_csv))
-        .routes(routes!(document_link))
+        .routes(routes!(document_url))
         .routes(routes!(export))
         .routes(routes!(erase))
         .routes(routes!(of_customer))
         .routes(routes!(erase_customer))
-        .routes(routes!(held))
+        .routes(routes!(needs_attention))
 }
 
 /// Something that happened to an order.
@@ -149,7 +149,7 @@ fn yes() -> bool {
 
 /// What came of a report.
 #[derive(Debug, Serialize, ToSchema)]
-struct Reported {
+struct ReportedEvent {
     /// False: this very event was reported before, and nothing was done.
     new: bool,
     /// The jobs that handle it.
@@ -210,20 +210,20 @@ impl OrderBody {
 /// in this version with other content, `older` when it is known in a higher version. An order with a line whose configuration is no longer
 /// kept is refused (422, `configuration-gone`) unless the order is known with it: have the product configured anew.
 #[utoipa::path(post, path = "/v1/shops/{shop}/events", tag = "orders", operation_id = "report_event",
-    params(("shop" = ShopId, Path)), request_body = EventBody, responses((status = 200, body = Reported), Problems))]
+    params(("shop" = ShopId, Path)), request_body = EventBody, responses((status = 200, body = ReportedEvent), Problems))]
 async fn report(
     Backend(caller): Backend,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
     Body(EventBody { id, at, kind, order }): Body<EventBody>,
-) -> Result<Json<Reported>, Problem> {
+) -> Result<Json<ReportedEvent>, Problem> {
     let (order, sold) = order.read(&node, &shop)?;
     let at = at.to_string();
     let event = Event { id, at, kind, order, earlier: Vec::new(), remembered: Vec::new(), extra: Vec::new() };
-    let recorded = node.store().report(node.host(), &shop, &event, &sold, &caller.who, node.now()).await?;
+    let recorded = node.store().report(node.host(), &shop, &event, &sold, &caller.actor, node.now()).await?;
     Ok(Json(match recorded {
-        Recorded::New { jobs } => Reported { new: true, jobs },
-        Recorded::Known => Reported { new: false, jobs: Vec::new() },
+        RecordOutcome::New { jobs } => ReportedEvent { new: true, jobs },
+        RecordOutcome::AlreadyRecorded => ReportedEvent { new: false, jobs: Vec::new() },
     }))
 }
 
@@ -251,7 +251,7 @@ async fn read(
     let order = store.order(&shop, &id).await?.ok_or_else(|| no_order(&id))?;
     let outcomes = store.outcomes(&shop, &id).await?;
     let filter = JobFilter { shop: Some(shop), order: Some(id), ..JobFilter::default() };
-    let jobs = store.jobs(&filter, MOST_JOBS).await?;
+    let jobs = store.jobs(&filter, MAX_JOBS).await?;
     Ok(Json(OrderDocument {
         order,
         jobs: jobs.iter().map(JobDocument::from).collect(),
@@ -264,21 +264,25 @@ fn no_order(id: &str) -> Problem {
 }
 
 /// The platform's ids of the orders that wait for a person: an outcome does, or a line is held back although the order is released and open.
-#[utoipa::path(get, path = "/v1/shops/{shop}/held-orders", tag = "orders", operation_id = "list_held_orders",
+#[utoipa::path(get, path = "/v1/shops/{shop}/orders-needing-attention", tag = "orders", operation_id = "list_held_orders",
     params(("shop" = ShopId, Path)), responses((status = 200, body = [String]), Problems))]
-async fn held(_: Backend, State(node): State<Node>, Path(shop): Path<ShopId>) -> Result<Json<Vec<String>>, Problem> {
+async fn needs_attention(
+    _: Backend,
+    State(node): State<Node>,
+    Path(shop): Path<ShopId>,
+) -> Result<Json<Vec<String>>, Problem> {
     Ok(Json(node.store().held_orders(&shop).await?))
 }
 
 /// Says that a person has done what an outcome asked for.
-#[utoipa::path(post, path = "/v1/shops/{shop}/outcomes/{outcome}/settle", tag = "orders", operation_id = "settle_outcome",
+#[utoipa::path(post, path = "/v1/shops/{shop}/outcomes/{outcome}/resolve", tag = "orders", operation_id = "settle_outcome",
     params(("shop" = ShopId, Path), ("outcome" = i64, Path)), responses((status = 204), Problems))]
 async fn settle(
     Backend(caller): Backend,
     State(node): State<Node>,
     Path((shop, outcome)): Path<(ShopId, i64)>,
 ) -> Result<axum::http::StatusCode, Problem> {
-    node.store().settle(&shop, outcome, &caller.who, node.now()).await?;
+    node.store().resolve_outcome(&shop, outcome, &caller.actor, node.now()).await?;
     Ok(axum::http::StatusCode::NO_CONTENT)
 }
 
@@ -290,23 +294,23 @@ async fn close(
     State(node): State<Node>,
     Path((shop, order)): Path<(ShopId, String)>,
 ) -> Result<axum::http::StatusCode, Problem> {
-    node.store().close_order(&shop, &order, &caller.who, node.now()).await?;
+    node.store().close_order(&shop, &order, &caller.actor, node.now()).await?;
     Ok(axum::http::StatusCode::NO_CONTENT)
 }
 
 /// The bills of materials of an order, as its vendors confirmed them.
-#[utoipa::path(get, path = "/v1/shops/{shop}/orders/{order}/materials", tag = "orders", operation_id = "read_materials",
+#[utoipa::path(get, path = "/v1/shops/{shop}/orders/{order}/bill-of-materials", tag = "orders", operation_id = "read_materials",
     params(("shop" = ShopId, Path), ("order" = String, Path)), responses((status = 200, body = Object), Problems))]
 async fn materials(
     _: Backend,
     State(node): State<Node>,
     Path((shop, order)): Path<(ShopId, String)>,
-) -> Result<Json<OrderMaterials>, Problem> {
-    Ok(Json(node.store().order_materials(&shop, &order).await?))
+) -> Result<Json<OrderBillOfMaterials>, Problem> {
+    Ok(Json(node.store().order_bill_of_materials(&shop, &order).await?))
 }
 
 /// The same as a table (RFC 4180), one row for each article of each line.
-#[utoipa::path(get, path = "/v1/shops/{shop}/orders/{order}/materials.csv", tag = "orders", operation_id = "read_materials_csv",
+#[utoipa::path(get, path = "/v1/shops/{shop}/orders/{order}/bill-of-materials.csv", tag = "orders", operation_id = "read_materials_csv",
     params(("shop" = ShopId, Path), ("order" = String, Path)),
     responses((status = 200, content_type = "text/csv", body = String), Problems))]
 async fn materials_csv(
@@ -314,7 +318,7 @@ async fn materials_csv(
     State(node): State<Node>,
     Path((shop, order)): Path<(ShopId, String)>,
 ) -> Result<Response, Problem> {
-    let table = node.store().order_materials(&shop, &order).await?.csv()?;
+    let table = node.store().order_bill_of_materials(&shop, &order).await?.csv()?;
     Ok(([(CONTENT_TYPE, "text/csv; charset=utf-8")], table).into_response())
 }
 
@@ -322,7 +326,7 @@ async fn materials_csv(
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-struct Valid {
+struct DocumentUrlQuery {
     /// How long the link holds, in seconds, at most a week; an hour unless given.
     #[param(minimum = 1, maximum = 604_800)]
     seconds: Option<u32>,
@@ -330,28 +334,28 @@ struct Valid {
 
 /// Where a document is.
 #[derive(Debug, Serialize, ToSchema)]
-struct LinkDocument {
+struct DocumentUrlDocument {
     /// Its address. It is signed, ends by itself, and needs no key.
     url: String,
 }
 
 /// Makes a link to a document that an outcome of an order named.
-#[utoipa::path(post, path = "/v1/shops/{shop}/outcomes/{outcome}/link", tag = "orders", operation_id = "link_document",
-    params(("shop" = ShopId, Path), ("outcome" = i64, Path), Valid),
-    responses((status = 200, body = LinkDocument), Problems))]
-async fn document_link(
+#[utoipa::path(post, path = "/v1/shops/{shop}/outcomes/{outcome}/document-url", tag = "orders", operation_id = "link_document",
+    params(("shop" = ShopId, Path), ("outcome" = i64, Path), DocumentUrlQuery),
+    responses((status = 200, body = DocumentUrlDocument), Problems))]
+async fn document_url(
     _: Backend,
     State(node): State<Node>,
     Path((shop, outcome)): Path<(ShopId, i64)>,
-    Query(Valid { seconds }): Query<Valid>,
-) -> Result<Json<LinkDocument>, Problem> {
+    Query(DocumentUrlQuery { seconds }): Query<DocumentUrlQuery>,
+) -> Result<Json<DocumentUrlDocument>, Problem> {
     let seconds = seconds.unwrap_or(LINK_SECONDS);
     if !(1..=604_800).contains(&seconds) {
         return Err(Problem::unprocessable("seconds", "a link holds for 1 to 604800 seconds"));
     }
     let valid_for = Duration::from_secs(seconds.into());
-    let link = node.store().document_link(&shop, outcome, valid_for, node.now()).await?;
-    Ok(Json(LinkDocument { url: node.public_url(&link.to_string()) }))
+    let link = node.store().document_url(&shop, outcome, valid_for, node.now()).await?;
+    Ok(Json(DocumentUrlDocument { url: node.public_url(&link.to_string()) }))
 }
 
 /// Everything that is kept of an order or a customer.
@@ -409,14 +413,14 @@ struct Erasing {
 }
 
 impl Erasing {
-    fn unfinished(&self) -> Unfinished {
-        if self.drop_jobs { Unfinished::Cancel } else { Unfinished::Refuse }
+    fn unfinished_jobs(&self) -> UnfinishedJobs {
+        if self.drop_jobs { UnfinishedJobs::Cancel } else { UnfinishedJobs::Refuse }
     }
 }
 
 /// How many orders were forgotten.
 #[derive(Debug, Serialize, ToSchema)]
-struct Erased {
+struct ErasedOrders {
     /// The orders, without those that were forgotten before.
     orders: usize,
 }
@@ -424,16 +428,16 @@ struct Erased {
 /// Forgets everything of an order. Report its event `erase` before: the vendors are told by that.
 #[utoipa::path(delete, path = "/v1/shops/{shop}/orders/{order}", tag = "orders", operation_id = "erase_order",
     params(("shop" = ShopId, Path), ("order" = String, Path), Erasing),
-    responses((status = 200, body = Erased), Problems))]
+    responses((status = 200, body = ErasedOrders), Problems))]
 async fn erase(
     Backend(caller): Backend,
     State(node): State<Node>,
     Path((shop, order)): Path<(ShopId, String)>,
     Query(erasing): Query<Erasing>,
-) -> Result<Json<Erased>, Problem> {
-    let erased = node.store().erase_order(&shop, &order, erasing.unfinished(), &caller.who, node.now()).await?;
-    node.observed().lines().forget(&shop);
-    Ok(Json(Erased { orders: erased.into() }))
+) -> Result<Json<ErasedOrders>, Problem> {
+    let erased = node.store().erase_order(&shop, &order, erasing.unfinished_jobs(), &caller.actor, node.now()).await?;
+    node.observability().lines().forget(&shop);
+    Ok(Json(ErasedOrders { orders: erased.into() }))
 }
 
 /// Whom an address in a path means. Blanks are nobody's: they would mean everybody who gave no address.
@@ -457,14 +461,15 @@ async fn of_customer(
 /// address the platform replaced meanwhile.
 #[utoipa::path(delete, path = "/v1/shops/{shop}/customers/{email}", tag = "orders", operation_id = "erase_customer",
     params(("shop" = ShopId, Path), ("email" = String, Path), Erasing),
-    responses((status = 200, body = Erased), Problems))]
+    responses((status = 200, body = ErasedOrders), Problems))]
 async fn erase_customer(
-    Backend(Caller { who, .. }): Backend,
+    Backend(Caller { actor, .. }): Backend,
     State(node): State<Node>,
     Path((shop, email)): Path<(ShopId, String)>,
     Query(erasing): Query<Erasing>,
-) -> Result<Json<Erased>, Problem> {
-    let orders = node.store().erase_customer(&shop, &customer(&email)?, erasing.unfinished(), &who, node.now()).await?;
-    node.observed().lines().forget(&shop);
-    Ok(Json(Erased { orders: orders.len() }))
+) -> Result<Json<ErasedOrders>, Problem> {
+    let orders =
+        node.store().erase_customer(&shop, &customer(&email)?, erasing.unfinished_jobs(), &actor, node.now()).await?;
+    node.observability().lines().forget(&shop);
+    Ok(Json(ErasedOrders { orders: orders.len() }))
 }

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
-use cartwright::{About, AccountId, Digest, NewHosts, Plugin, PluginId, ShopId, World};
+use cartwright::{AccountId, Digest, NewHostPolicy, PluginId, PluginMetadata, PluginVersion, ShopId, World};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -13,7 +13,7 @@ use utoipa_axum::routes;
 
 use crate::access::{Admin, Reader};
 use crate::body;
-use crate::extract::{Body, Path, Query, Raw, sent_as};
+use crate::extract::{Body, Path, Query, Raw, require_media_type};
 use crate::limits::MAX_COMPONENT_BYTES;
 use crate::node::Node;
 use crate::problem::{Problem, Problems};
@@ -26,7 +26,7 @@ pub(crate) fn routes() -> OpenApiRouter<Node> {
 
 /// One version of a plugin.
 #[derive(Debug, Serialize, ToSchema)]
-struct PluginDocument {
+struct PluginVersionDocument {
     /// The SHA-256 of the component: names this version.
     digest: Digest,
     /// Its size in bytes.
@@ -38,27 +38,27 @@ struct PluginDocument {
     /// The functions of the contract that it has.
     hooks: Vec<&'static str>,
     /// What it says about itself: its hosts, strategies, settings and webhooks.
-    about: About,
+    about: PluginMetadata,
 }
 
-impl PluginDocument {
-    fn of(plugin: &Plugin) -> Self {
+impl PluginVersionDocument {
+    fn of(plugin: &PluginVersion) -> Self {
         Self {
             digest: plugin.digest(),
             size: plugin.size(),
             worlds: plugin.worlds().to_vec(),
             imports: plugin.imports().to_vec(),
             hooks: plugin.hooks().map(|hook| hook.name()).collect(),
-            about: plugin.about().clone(),
+            about: plugin.metadata().clone(),
         }
     }
 }
 
 /// All installed versions of all plugins.
 #[utoipa::path(get, path = "/v1/plugins", tag = "plugins", operation_id = "list_plugins",
-    responses((status = 200, body = [PluginDocument]), Problems))]
-async fn list(_: Reader, State(node): State<Node>) -> Json<Vec<PluginDocument>> {
-    Json(node.host().installed().iter().map(|plugin| PluginDocument::of(plugin)).collect())
+    responses((status = 200, body = [PluginVersionDocument]), Problems))]
+async fn list(_: Reader, State(node): State<Node>) -> Json<Vec<PluginVersionDocument>> {
+    Json(node.host().installed().iter().map(|plugin| PluginVersionDocument::of(plugin)).collect())
 }
 
 /// Which component it must be.
@@ -80,7 +80,7 @@ struct Component(Vec<u8>);
 /// granted. Installing it again changes nothing.
 #[utoipa::path(post, path = "/v1/plugins", tag = "plugins", operation_id = "install_plugin", params(Pinned),
     request_body(content = Component, content_type = "application/wasm"),
-    responses((status = 201, body = PluginDocument), Problems))]
+    responses((status = 201, body = PluginVersionDocument), Problems))]
 async fn install(
     Admin(caller): Admin,
     State(node): State<Node>,
@@ -88,21 +88,21 @@ async fn install(
     headers: HeaderMap,
     Raw(bytes): Raw,
 ) -> Result<Response, Problem> {
-    sent_as(&headers, "application/wasm")?;
-    let plugin = node.installation().install(&bytes, digest, &caller.who, node.now()).await?;
-    Ok((StatusCode::CREATED, Json(PluginDocument::of(&plugin))).into_response())
+    require_media_type(&headers, "application/wasm")?;
+    let plugin = node.installation().install(&bytes, digest, &caller.actor, node.now()).await?;
+    Ok((StatusCode::CREATED, Json(PluginVersionDocument::of(&plugin))).into_response())
 }
 
 /// One version.
 #[utoipa::path(get, path = "/v1/plugins/{digest}", tag = "plugins", operation_id = "read_plugin",
-    params(("digest" = Digest, Path)), responses((status = 200, body = PluginDocument), Problems))]
+    params(("digest" = Digest, Path)), responses((status = 200, body = PluginVersionDocument), Problems))]
 async fn read(
     _: Reader,
     State(node): State<Node>,
     Path(digest): Path<Digest>,
-) -> Result<Json<PluginDocument>, Problem> {
-    let plugin = node.host().plugin(&digest).ok_or(cartwright::SetupError::NoPlugin(digest))?;
-    Ok(Json(PluginDocument::of(&plugin)))
+) -> Result<Json<PluginVersionDocument>, Problem> {
+    let plugin = node.host().plugin(&digest).ok_or(cartwright::SetupError::UnknownPlugin(digest))?;
+    Ok(Json(PluginVersionDocument::of(&plugin)))
 }
 
 /// What serves lines that are pinned to a revoked version.
@@ -123,14 +123,14 @@ async fn revoke(
     Path(digest): Path<Digest>,
     Body(RevokeBody { replacement }): Body<RevokeBody>,
 ) -> Result<StatusCode, Problem> {
-    node.installation().revoke(digest, replacement, &caller.who, node.now()).await?;
+    node.installation().revoke(digest, replacement, &caller.actor, node.now()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// Which accounts go to which version.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct PluginSwapBody {
+struct SwitchVersionsBody {
     /// The component, by its digest.
     component: Digest,
     /// The shops whose accounts are moved; none = all.
@@ -140,7 +140,7 @@ struct PluginSwapBody {
 
 /// What came of one account.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct SwapResult {
+pub struct SwitchResult {
     /// The shop.
     pub shop: ShopId,
     /// The account.
@@ -152,39 +152,39 @@ pub struct SwapResult {
 }
 
 /// Moves every account that runs this plugin to one of its versions, in some shops or in all. Each account is moved or stays by itself.
-#[utoipa::path(post, path = "/v1/plugins/{plugin}/swap", tag = "plugins", operation_id = "swap_plugin",
-    params(("plugin" = PluginId, Path)), request_body = PluginSwapBody,
-    responses((status = 200, body = [SwapResult]), Problems))]
+#[utoipa::path(post, path = "/v1/plugins/{plugin}/switch-version", tag = "plugins", operation_id = "swap_plugin",
+    params(("plugin" = PluginId, Path)), request_body = SwitchVersionsBody,
+    responses((status = 200, body = [SwitchResult]), Problems))]
 async fn swap(
     Admin(caller): Admin,
     State(node): State<Node>,
     Path(plugin): Path<PluginId>,
-    Body(PluginSwapBody { component, shops }): Body<PluginSwapBody>,
-) -> Result<Json<Vec<SwapResult>>, Problem> {
+    Body(SwitchVersionsBody { component, shops }): Body<SwitchVersionsBody>,
+) -> Result<Json<Vec<SwitchResult>>, Problem> {
     let meant = shops.unwrap_or_else(|| node.host().shop_ids());
-    Ok(Json(swap_accounts(&node, &plugin, component, &meant, &caller.who).await?))
+    Ok(Json(switch_accounts(&node, &plugin, component, &meant, &caller.actor).await?))
 }
 
 /// Moves every account of these shops that runs a plugin to one of its versions, one after the other. An admin's: who may install a
 /// version vouches for it.
-pub async fn swap_accounts(
+pub async fn switch_accounts(
     node: &Node,
     plugin: &PluginId,
     component: Digest,
     shops: &[ShopId],
-    who: &str,
-) -> Result<Vec<SwapResult>, Problem> {
+    actor: &str,
+) -> Result<Vec<SwitchResult>, Problem> {
     let host = node.host();
     let mut results = Vec::new();
     for shop in shops {
         for account in host.snapshot(shop)?.accounts {
-            let runs = host.plugin(&account.current).is_some_and(|runs| runs.id() == plugin);
-            if !runs || account.current == component {
+            let is_current = host.plugin(&account.current).is_some_and(|version| version.id() == plugin);
+            if !is_current || account.current == component {
                 continue;
             }
-            let (installation, hosts) = (node.installation(), NewHosts::Vouched);
-            let swapped = installation.swap_version(shop, &account.id, component, hosts, who, node.now()).await;
-            results.push(SwapResult {
+            let (installation, hosts) = (node.installation(), NewHostPolicy::Approved);
+            let swapped = installation.switch_version(shop, &account.id, component, hosts, actor, node.now()).await;
+            results.push(SwitchResult {
                 shop: shop.clone(),
                 account: account.id,
                 from: account.current,

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use cartwright::types::Rounding;
-use cartwright::{Release, Secret, Shop, ShopId};
+use cartwright::{ReleasePolicy, Secret, Shop, ShopId};
 use cartwright_store::{Expected, origins_version, shop_version};
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -14,14 +14,14 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::part::{Part, after};
+use super::page::{PageQuery, after};
 use crate::access::{Admin, Integrator, Reader};
 use crate::extract::{Body, Path, Precondition, Query, Tagged, Written};
 use crate::node::Node;
 use crate::problem::{Problem, Problems};
 
 /// The most origins of a shop.
-const MOST_ORIGINS: usize = 100;
+const MAX_ORIGINS: usize = 100;
 
 pub(crate) fn routes() -> OpenApiRouter<Node> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(read, set)).routes(routes!(origins, set_origins))
@@ -61,7 +61,7 @@ struct ShopDocument {
     sell_unconfigured: Option<bool>,
     /// When its orders may be produced; when they are paid in full unless given.
     #[serde(default)]
-    release: Option<Release>,
+    release: Option<ReleasePolicy>,
     /// Largest body of a request with a storefront's key, in bytes; the node's own setting unless given. Configurations that hold
     /// pictures need more than others.
     #[serde(default)]
@@ -122,9 +122,9 @@ struct ShopPage {
 }
 
 /// All shops.
-#[utoipa::path(get, path = "/v1/shops", tag = "shops", operation_id = "list_shops", params(Part),
+#[utoipa::path(get, path = "/v1/shops", tag = "shops", operation_id = "list_shops", params(PageQuery),
     responses((status = 200, body = ShopPage), Problems))]
-async fn list(_: Admin, State(node): State<Node>, Query(part): Query<Part>) -> Result<Json<ShopPage>, Problem> {
+async fn list(_: Admin, State(node): State<Node>, Query(part): Query<PageQuery>) -> Result<Json<ShopPage>, Problem> {
     let host = node.host();
     let mut ids = host.shop_ids();
     ids.sort();
@@ -155,7 +155,7 @@ async fn set(
     Body(document): Body<ShopDocument>,
 ) -> Result<Tagged<ShopDocument>, Problem> {
     let shop = document.shop(id)?;
-    let set = node.installation().set_shop(shop, precondition.expected(), &caller.who, node.now()).await?;
+    let set = node.installation().set_shop(shop, precondition.expected(), &caller.actor, node.now()).await?;
     Ok(Tagged(shop_version(&set), ShopDocument::of(&set)))
 }
 
@@ -183,7 +183,7 @@ async fn set_origins(
     precondition: Precondition,
     Body(origins): Body<BTreeSet<String>>,
 ) -> Result<Written, Problem> {
-    keep_origins(&node, &shop, &origins, precondition.expected(), &caller.who).await?;
+    keep_origins(&node, &shop, &origins, precondition.expected(), &caller.actor).await?;
     Ok(Written(origins_version(&origins)))
 }
 
@@ -193,11 +193,11 @@ pub async fn keep_origins(
     shop: &ShopId,
     origins: &BTreeSet<String>,
     expected: Expected<'_>,
-    who: &str,
+    actor: &str,
 ) -> Result<(), Problem> {
     node.host().shop(shop)?;
-    if origins.len() > MOST_ORIGINS {
-        return Err(Problem::unprocessable("origins", format!("a shop has at most {MOST_ORIGINS} origins")));
+    if origins.len() > MAX_ORIGINS {
+        return Err(Problem::unprocessable("origins", format!("a shop has at most {MAX_ORIGINS} origins")));
     }
     for origin in origins {
         let read = Url::parse(origin).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
@@ -207,6 +207,6 @@ pub async fn keep_origins(
             return Err(Problem::unprocessable("origins", detail));
         }
     }
-    node.store().set_origins(shop, origins, expected, who, node.now()).await?;
+    node.store().set_origins(shop, origins, expected, actor, node.now()).await?;
     Ok(())
 }

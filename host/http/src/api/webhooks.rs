@@ -16,18 +16,18 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::part::{Part, after, no_cursor};
+use super::page::{PageQuery, after, no_cursor};
 use crate::access::{Integrator, Reader};
 use crate::extract::{Body, Path, Query};
-use crate::idempotency::shown_once;
+use crate::idempotency::secret_response;
 use crate::node::Node;
 use crate::problem::{Problem, Problems};
 
 pub(crate) fn routes() -> OpenApiRouter<Node> {
     OpenApiRouter::new()
-        .routes(routes!(list, make))
-        .routes(routes!(end))
-        .routes(routes!(failed))
+        .routes(routes!(list, create))
+        .routes(routes!(revoke_url))
+        .routes(routes!(failed_deliveries))
         .routes(routes!(pushed))
         .routes(routes!(approve))
         .routes(routes!(refuse))
@@ -44,7 +44,7 @@ impl From<PushedError> for Problem {
 
 /// An address that a vendor sends webhooks to. The address itself was shown once, when it was made.
 #[derive(Debug, Serialize, ToSchema)]
-struct AddressDocument {
+struct WebhookUrlDocument {
     /// What it is found by.
     id: String,
     /// The account.
@@ -53,47 +53,47 @@ struct AddressDocument {
     endpoint: String,
     /// When it was made.
     #[schema(format = DateTime)]
-    made: String,
+    created_at: String,
     /// When it ends or ended, where a person said so.
-    ends: Option<String>,
+    expires_at: Option<String>,
 }
 
 /// Some webhook addresses.
 #[derive(Debug, Serialize, ToSchema)]
-struct AddressPage {
+struct WebhookUrlPage {
     /// By account and endpoint.
-    addresses: Vec<AddressDocument>,
+    addresses: Vec<WebhookUrlDocument>,
     /// What `after` gives the next page; none at the end.
     after: Option<String>,
 }
 
 /// A shop's webhook addresses, those that ended included.
-#[utoipa::path(get, path = "/v1/shops/{shop}/webhook-addresses", tag = "webhooks", operation_id = "list_webhook_addresses",
-    params(("shop" = ShopId, Path), Part), responses((status = 200, body = AddressPage), Problems))]
+#[utoipa::path(get, path = "/v1/shops/{shop}/webhook-urls", tag = "webhooks", operation_id = "list_webhook_addresses",
+    params(("shop" = ShopId, Path), PageQuery), responses((status = 200, body = WebhookUrlPage), Problems))]
 async fn list(
     _: Reader,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
-    Query(part): Query<Part>,
-) -> Result<Json<AddressPage>, Problem> {
+    Query(part): Query<PageQuery>,
+) -> Result<Json<WebhookUrlPage>, Problem> {
     let limit = part.limit()?;
     let from = part.after.map(|after| after.parse().map_err(|_| no_cursor())).transpose()?;
-    let addresses = node.store().webhook_addresses(&shop, from, limit).await?;
+    let addresses = node.store().webhook_urls(&shop, from, limit).await?;
     let after = after(&addresses, limit, |address| address.stored.selector.to_string());
-    let document = |address: cartwright_store::WebhookAddressInfo| AddressDocument {
+    let document = |address: cartwright_store::WebhookUrlInfo| WebhookUrlDocument {
         id: address.stored.selector.to_string(),
         account: address.stored.destination.account.clone(),
         endpoint: address.stored.destination.endpoint.clone(),
-        made: moment(address.made),
-        ends: address.stored.ends.map(moment),
+        created_at: moment(address.created_at),
+        expires_at: address.stored.expires_at.map(moment),
     };
-    Ok(Json(AddressPage { addresses: addresses.into_iter().map(document).collect(), after }))
+    Ok(Json(WebhookUrlPage { addresses: addresses.into_iter().map(document).collect(), after }))
 }
 
 /// Which endpoint.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct AddressBody {
+struct WebhookUrlBody {
     /// The account.
     account: AccountId,
     /// The endpoint, as its plugin names it.
@@ -102,7 +102,7 @@ struct AddressBody {
 
 /// An address that was made. It is shown now and never again: give it to the vendor.
 #[derive(Debug, Serialize, ToSchema)]
-struct MadeAddress {
+struct CreatedWebhookUrl {
     /// What it is found by.
     id: String,
     /// The address.
@@ -110,54 +110,54 @@ struct MadeAddress {
 }
 
 /// Makes a new address for an endpoint, beside those that it has.
-#[utoipa::path(post, path = "/v1/shops/{shop}/webhook-addresses", tag = "webhooks", operation_id = "make_webhook_address",
-    params(("shop" = ShopId, Path)), request_body = AddressBody, responses((status = 201, body = MadeAddress), Problems))]
-async fn make(
+#[utoipa::path(post, path = "/v1/shops/{shop}/webhook-urls", tag = "webhooks", operation_id = "make_webhook_address",
+    params(("shop" = ShopId, Path)), request_body = WebhookUrlBody, responses((status = 201, body = CreatedWebhookUrl), Problems))]
+async fn create(
     Integrator(caller): Integrator,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
-    Body(AddressBody { account, endpoint }): Body<AddressBody>,
+    Body(WebhookUrlBody { account, endpoint }): Body<WebhookUrlBody>,
 ) -> Result<Response, Problem> {
-    let (id, url) = new_address(&node, Destination { shop, account, endpoint }, &caller.who).await?;
+    let (id, url) = create_url(&node, Destination { shop, account, endpoint }, &caller.actor).await?;
     let lost =
         format!("the address {id} was made, and is shown once; if that answer was lost, end it and make another");
-    Ok(shown_once((StatusCode::CREATED, Json(MadeAddress { id, url })), lost))
+    Ok(secret_response((StatusCode::CREATED, Json(CreatedWebhookUrl { id, url })), lost))
 }
 
 /// A new address: what it is found by, and itself.
-pub async fn new_address(node: &Node, to: Destination, who: &str) -> Result<(String, String), Problem> {
-    let plugin = node.host().running(&to.shop, &to.account)?;
-    let known: Vec<&str> = plugin.about().endpoints.iter().map(|known| known.name.as_str()).collect();
+pub async fn create_url(node: &Node, to: Destination, actor: &str) -> Result<(String, String), Problem> {
+    let plugin = node.host().current_version(&to.shop, &to.account)?;
+    let known: Vec<&str> = plugin.metadata().endpoints.iter().map(|known| known.name.as_str()).collect();
     if !known.contains(&to.endpoint.as_str()) {
         let detail = format!("{} has no endpoint {:?}; it has: {}", plugin.id(), to.endpoint, known.join(", "));
         return Err(Problem::unprocessable("endpoint", detail));
     }
-    let address = node.store().make_webhook_address(&to, who, node.now()).await?;
+    let address = node.store().create_webhook_url(&to, actor, node.now()).await?;
     Ok((address.selector().to_string(), node.public_url(&format!("webhooks/{}", *address.reveal()))))
 }
 
 /// Ends an address at once.
-#[utoipa::path(delete, path = "/v1/shops/{shop}/webhook-addresses/{address}", tag = "webhooks",
+#[utoipa::path(delete, path = "/v1/shops/{shop}/webhook-urls/{address}", tag = "webhooks",
     operation_id = "end_webhook_address", params(("shop" = ShopId, Path), ("address" = String, Path)),
     responses((status = 204), Problems))]
-async fn end(
+async fn revoke_url(
     Integrator(caller): Integrator,
     State(node): State<Node>,
     Path((shop, address)): Path<(ShopId, String)>,
 ) -> Result<StatusCode, Problem> {
-    end_now(&node, &shop, &address, &caller.who).await?;
+    revoke(&node, &shop, &address, &caller.actor).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// Ends the address that is found by this.
-pub async fn end_now(node: &Node, shop: &ShopId, id: &str, who: &str) -> Result<(), Problem> {
+pub async fn revoke(node: &Node, shop: &ShopId, id: &str, actor: &str) -> Result<(), Problem> {
     let selector: Selector = id.parse().map_err(|_| Problem::not_found(format!("there is no webhook address {id}")))?;
-    Ok(node.store().end_webhook_address(shop, selector, node.now(), who, node.now()).await?)
+    Ok(node.store().revoke_webhook_url(shop, selector, node.now(), actor, node.now()).await?)
 }
 
 /// A notice that was not answered well. Its body is not shown.
 #[derive(Debug, Serialize, ToSchema)]
-struct NoticeDocument {
+struct FailedWebhookDocument {
     /// Its id.
     id: String,
     /// The account.
@@ -168,43 +168,43 @@ struct NoticeDocument {
     #[schema(format = DateTime)]
     at: String,
     /// How often it came.
-    times: u64,
+    attempts: u64,
     /// Why it was not answered well; none while it is run.
-    why: Option<String>,
+    reason: Option<String>,
 }
 
 /// Some notices that were not answered well.
 #[derive(Debug, Serialize, ToSchema)]
-struct NoticePage {
+struct FailedWebhookPage {
     /// The latest first.
-    notices: Vec<NoticeDocument>,
+    notices: Vec<FailedWebhookDocument>,
     /// What `after` gives the next page; none at the end.
     after: Option<String>,
 }
 
 /// The notices that were not answered well. Their vendors may send them again.
-#[utoipa::path(get, path = "/v1/shops/{shop}/failed-notices", tag = "webhooks", operation_id = "list_failed_notices",
-    params(("shop" = ShopId, Path), Part), responses((status = 200, body = NoticePage), Problems))]
-async fn failed(
+#[utoipa::path(get, path = "/v1/shops/{shop}/failed-webhooks", tag = "webhooks", operation_id = "list_failed_notices",
+    params(("shop" = ShopId, Path), PageQuery), responses((status = 200, body = FailedWebhookPage), Problems))]
+async fn failed_deliveries(
     _: Reader,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
-    Query(part): Query<Part>,
-) -> Result<Json<NoticePage>, Problem> {
+    Query(part): Query<PageQuery>,
+) -> Result<Json<FailedWebhookPage>, Problem> {
     let limit = part.limit()?;
     // By when it came and its id: one that came again meanwhile stands elsewhere.
-    let from = part.after.as_deref().map(|after| came(after).ok_or_else(no_cursor)).transpose()?;
-    let notices = node.store().open_notices(&shop, from, limit).await?;
-    let after = after(&notices, limit, |notice| format!("{}~{}", milliseconds(notice.at), notice.id));
-    let document = |notice: cartwright_store::OpenNotice| NoticeDocument {
-        id: notice.id,
-        account: notice.destination.account,
-        endpoint: notice.destination.endpoint,
-        at: moment(notice.at),
-        times: notice.times,
-        why: notice.why,
+    let from = part.after.as_deref().map(|after| parse_cursor(after).ok_or_else(no_cursor)).transpose()?;
+    let notices = node.store().failed_webhook_deliveries(&shop, from, limit).await?;
+    let after = after(&notices, limit, |delivery| format!("{}~{}", milliseconds(delivery.at), delivery.id));
+    let document = |delivery: cartwright_store::FailedWebhookDelivery| FailedWebhookDocument {
+        id: delivery.id,
+        account: delivery.destination.account,
+        endpoint: delivery.destination.endpoint,
+        at: moment(delivery.at),
+        attempts: delivery.attempts,
+        reason: delivery.reason,
     };
-    Ok(Json(NoticePage { notices: notices.into_iter().map(document).collect(), after }))
+    Ok(Json(FailedWebhookPage { notices: notices.into_iter().map(document).collect(), after }))
 }
 
 fn milliseconds(at: SystemTime) -> u64 {
@@ -212,7 +212,7 @@ fn milliseconds(at: SystemTime) -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn came(after: &str) -> Option<(SystemTime, &str)> {
+fn parse_cursor(after: &str) -> Option<(SystemTime, &str)> {
     let (at, id) = after.split_once('~')?;
     let at = i64::try_from(at.parse::<u64>().ok()?).ok()?;
     Some((SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(at.unsigned_abs()))?, id))
@@ -220,7 +220,7 @@ fn came(after: &str) -> Option<(SystemTime, &str)> {
 
 /// Something that a vendor said of an account rather than of an order.
 #[derive(Debug, Serialize, ToSchema)]
-struct PushedDocument {
+struct PushedSettingsDocument {
     /// Its id.
     id: String,
     /// The account.
@@ -231,42 +231,42 @@ struct PushedDocument {
     /// How far it has come: "new", "held", "applied", "replaced", "refused" or "seen".
     state: &'static str,
     /// Why it waits for a person.
-    why: Option<String>,
+    reason: Option<String>,
     /// What was said.
     outcome: Outcome,
 }
 
 /// Some of what vendors pushed.
 #[derive(Debug, Serialize, ToSchema)]
-struct PushedPage {
+struct PushedSettingsPage {
     /// The earliest first.
-    pushed: Vec<PushedDocument>,
+    pushed: Vec<PushedSettingsDocument>,
     /// What `after` gives the next page; none at the end.
     after: Option<String>,
 }
 
 /// What vendors pushed that waits for approval: settings that decide what runs on the shop's pages.
 #[utoipa::path(get, path = "/v1/shops/{shop}/pushed-settings", tag = "webhooks", operation_id = "list_pushed_settings",
-    params(("shop" = ShopId, Path), Part), responses((status = 200, body = PushedPage), Problems))]
+    params(("shop" = ShopId, Path), PageQuery), responses((status = 200, body = PushedSettingsPage), Problems))]
 async fn pushed(
     _: Reader,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
-    Query(part): Query<Part>,
-) -> Result<Json<PushedPage>, Problem> {
+    Query(part): Query<PageQuery>,
+) -> Result<Json<PushedSettingsPage>, Problem> {
     let limit = part.limit()?;
-    let held = Some(AccountOutcomeState::Held);
+    let held = Some(AccountOutcomeState::PendingApproval);
     let held = node.store().account_outcomes(&shop, held, part.after.as_deref(), limit).await?;
     let after = after(&held, limit, |held| held.id.clone());
-    let document = |said: cartwright_store::AccountOutcome| PushedDocument {
+    let document = |said: cartwright_store::AccountOutcome| PushedSettingsDocument {
         id: said.id,
         account: said.account,
         at: moment(said.at),
         state: said.state.name(),
-        why: said.why,
+        reason: said.reason,
         outcome: said.outcome,
     };
-    Ok(Json(PushedPage { pushed: held.into_iter().map(document).collect(), after }))
+    Ok(Json(PushedSettingsPage { pushed: held.into_iter().map(document).collect(), after }))
 }
 
 /// Gives pushed settings to their account, checked as any change is.
@@ -278,13 +278,13 @@ async fn approve(
     State(node): State<Node>,
     Path((shop, id)): Path<(ShopId, String)>,
 ) -> Result<StatusCode, Problem> {
-    known(&node, &shop)?;
-    node.store().approve_pushed(node.host(), &shop, &id, &caller.who, node.now()).await?;
+    check_shop(&node, &shop)?;
+    node.store().approve_pushed_settings(node.host(), &shop, &id, &caller.actor, node.now()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// Refuses pushed settings; the account keeps what it has.
-#[utoipa::path(post, path = "/v1/shops/{shop}/pushed-settings/{id}/refuse", tag = "webhooks",
+#[utoipa::path(post, path = "/v1/shops/{shop}/pushed-settings/{id}/reject", tag = "webhooks",
     operation_id = "refuse_pushed_settings", params(("shop" = ShopId, Path), ("id" = String, Path)),
     responses((status = 204), Problems))]
 async fn refuse(
@@ -292,11 +292,11 @@ async fn refuse(
     State(node): State<Node>,
     Path((shop, id)): Path<(ShopId, String)>,
 ) -> Result<StatusCode, Problem> {
-    known(&node, &shop)?;
-    node.store().refuse_pushed(&shop, &id, &caller.who, node.now()).await?;
+    check_shop(&node, &shop)?;
+    node.store().reject_pushed_settings(&shop, &id, &caller.actor, node.now()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn known(node: &Node, shop: &ShopId) -> Result<(), SetupError> {
+fn check_shop(node: &Node, shop: &ShopId) -> Result<(), SetupError> {
     node.host().shop(shop).map(drop)
 }

@@ -21,8 +21,8 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_io_timeout::TimeoutStream;
 
-use super::connections::{ConnectionLimit, Connections, Place};
-use super::stream::{Busy, ClientStream, RequestBody, TIMEOUTS, Timeouts};
+use super::connections::{ConnectionLimit, ConnectionPermit, Connections};
+use super::stream::{ClientStream, InProgressGuard, RequestBody, TIMEOUTS, Timeouts};
 use crate::body::GuardedBody;
 use crate::limits::MAX_HEAD_BYTES;
 
@@ -61,7 +61,7 @@ pub(crate) async fn serve(
                         tasks.spawn(refuse(stream));
                     }
                 },
-                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) if is_connection_error(&error) => {}
                 Err(error) => {
                     tracing::error!(%error, "no connection can be taken now");
                     sleep(ACCEPT_RETRY).await;
@@ -84,7 +84,7 @@ async fn serve_client(
     from: SocketAddr,
     router: Router,
     stopping: watch::Receiver<()>,
-    place: Place,
+    place: ConnectionPermit,
 ) {
     // Responses are small, and their clients wait for them.
     drop(stream.set_nodelay(true));
@@ -100,14 +100,14 @@ pub(super) async fn serve_connection(
     timeouts: Timeouts,
     router: Router,
     mut stopping: watch::Receiver<()>,
-    place: Place,
+    place: ConnectionPermit,
 ) {
     let progress = place.progress().clone();
     let router = TowerToHyperService::new(router);
     let service = {
         let progress = progress.clone();
         service_fn(move |mut request: Request<Incoming>| {
-            let busy = Busy::new(progress.clone());
+            let busy = InProgressGuard::new(progress.clone());
             request.extensions_mut().insert(ConnectInfo(from));
             let body = |body| Body::new(RequestBody::new(body, progress.clone()));
             let responding = router.call(request.map(body));
@@ -146,7 +146,7 @@ pub(super) async fn serve_connection(
     }
 }
 
-fn is_of_one_connection(error: &io::Error) -> bool {
+fn is_connection_error(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }

@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::stream::{Phase, Progress};
-use crate::limits::customer;
+use crate::limits::network_of;
 
 /// How long a connection without a request keeps its place on a full node, unless its network has more than the newcomer's.
 const RECLAIM_AFTER: Duration = Duration::from_secs(1);
@@ -92,11 +92,11 @@ impl Connections {
     ///
     /// # Errors
     /// When there is no place for it.
-    pub(super) fn take(self: &Arc<Self>, from: IpAddr) -> Result<Place, ConnectionLimit> {
+    pub(super) fn take(self: &Arc<Self>, from: IpAddr) -> Result<ConnectionPermit, ConnectionLimit> {
         self.take_at(from, Instant::now())
     }
 
-    fn take_at(self: &Arc<Self>, from: IpAddr, now: Instant) -> Result<Place, ConnectionLimit> {
+    fn take_at(self: &Arc<Self>, from: IpAddr, now: Instant) -> Result<ConnectionPermit, ConnectionLimit> {
         let network = self.network(from);
         let mut open = self.lock();
         if network != Network::Proxies && open.of(network) >= self.max_per_address {
@@ -110,7 +110,7 @@ impl Connections {
         }
         let (progress, evicted) = (Arc::new(Progress::new(now)), Arc::new(Notify::new()));
         let id = open.insert(Connection { network, progress: progress.clone(), evicted: evicted.clone() });
-        Ok(Place { connections: self.clone(), id, progress, evicted })
+        Ok(ConnectionPermit { connections: self.clone(), id, progress, evicted })
     }
 
     fn network(&self, from: IpAddr) -> Network {
@@ -118,7 +118,7 @@ impl Connections {
         if self.proxies.iter().any(|proxies| proxies.contains(&from)) {
             Network::Proxies
         } else {
-            Network::Client(customer(from))
+            Network::Client(network_of(from))
         }
     }
 
@@ -191,14 +191,14 @@ impl Open {
 }
 
 /// One of the connections that a node may have.
-pub(super) struct Place {
+pub(super) struct ConnectionPermit {
     connections: Arc<Connections>,
     id: u64,
     progress: Arc<Progress>,
     evicted: Arc<Notify>,
 }
 
-impl Place {
+impl ConnectionPermit {
     /// Returns what the connection does.
     pub(super) fn progress(&self) -> &Arc<Progress> {
         &self.progress
@@ -210,7 +210,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         // An evicted one is not there any more.
         self.connections.lock().remove(self.id);
@@ -219,7 +219,7 @@ impl Drop for Place {
 
 #[cfg(test)]
 mod tests {
-    use super::super::stream::Busy;
+    use super::super::stream::InProgressGuard;
     use super::*;
 
     fn connections(max: usize, max_per_address: usize, proxies: &[&str]) -> Arc<Connections> {
@@ -231,11 +231,11 @@ mod tests {
         text.parse().expect("an address")
     }
 
-    fn take(connections: &Arc<Connections>, from: &str) -> Place {
+    fn take(connections: &Arc<Connections>, from: &str) -> ConnectionPermit {
         connections.take(ip(from)).unwrap_or_else(|limit| panic!("{from} is over the limit of {limit:?}"))
     }
 
-    fn is_evicted(place: &Place) -> bool {
+    fn is_evicted(place: &ConnectionPermit) -> bool {
         !place.connections.lock().connections.contains_key(&place.id)
     }
 
@@ -246,7 +246,7 @@ mod tests {
         let second = take(&connections, "2001:db8:1:2::2");
         assert_eq!(connections.take(ip("2001:db8:1:2::3")).err(), Some(ConnectionLimit::Address));
         let others = (take(&connections, "192.0.2.1"), take(&connections, "192.0.2.2"));
-        let busy = [&first, &second, &others.0, &others.1].map(|place| Busy::new(place.progress().clone()));
+        let busy = [&first, &second, &others.0, &others.1].map(|place| InProgressGuard::new(place.progress().clone()));
         assert_eq!(connections.take(ip("192.0.2.3")).err(), Some(ConnectionLimit::Node));
         assert_eq!(connections.open(), 4);
         drop((busy, first, others));
@@ -282,14 +282,14 @@ mod tests {
     fn idle_connections_make_room_before_unfinished_heads_and_requests_in_progress_never() {
         let connections = connections(4, 4, &[]);
         let [request, head, late_head, idle] = ["192.0.2.1"; 4].map(|from| take(&connections, from));
-        let busy = Busy::new(request.progress().clone());
+        let busy = InProgressGuard::new(request.progress().clone());
         head.progress().begin_head();
         late_head.progress().begin_head();
         let first = take(&connections, "192.0.2.2");
         assert!(is_evicted(&idle) && !is_evicted(&head));
         let second = take(&connections, "192.0.2.3");
         assert!(is_evicted(&head) && !is_evicted(&late_head));
-        let all_busy = [&late_head, &first, &second].map(|place| Busy::new(place.progress().clone()));
+        let all_busy = [&late_head, &first, &second].map(|place| InProgressGuard::new(place.progress().clone()));
         let later = Instant::now() + RECLAIM_AFTER;
         assert_eq!(connections.take_at(ip("192.0.2.4"), later).err(), Some(ConnectionLimit::Node));
         assert!(!is_evicted(&request));
@@ -302,7 +302,7 @@ mod tests {
         let own = ["192.0.2.1"; 2].map(|from| take(&connections, from));
         let (head, idle) = (take(&connections, "192.0.2.2"), take(&connections, "192.0.2.3"));
         head.progress().begin_head();
-        let busy = own.each_ref().map(|place| Busy::new(place.progress().clone()));
+        let busy = own.each_ref().map(|place| InProgressGuard::new(place.progress().clone()));
         assert_eq!(connections.take(ip("192.0.2.4")).err(), Some(ConnectionLimit::Node));
         let later = Instant::now() + RECLAIM_AFTER;
         let third = connections.take_at(ip("192.0.2.1"), later).unwrap_or_else(|limit| panic!("{limit:?}"));
@@ -322,7 +322,7 @@ mod tests {
         assert!(!clients.iter().any(is_evicted), "there was room for them");
         proxies.push(take(&connections, "10.0.0.2"));
         assert_eq!(clients.iter().filter(|place| is_evicted(place)).count(), 1);
-        let busy: Vec<_> = clients.iter().map(|place| Busy::new(place.progress().clone())).collect();
+        let busy: Vec<_> = clients.iter().map(|place| InProgressGuard::new(place.progress().clone())).collect();
         let later = Instant::now() + RECLAIM_AFTER;
         assert_eq!(connections.take_at(ip("192.0.2.2"), later).err(), Some(ConnectionLimit::Node));
         assert!(!proxies.iter().any(is_evicted));

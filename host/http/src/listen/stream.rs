@@ -99,16 +99,16 @@ impl Progress {
 }
 
 /// A request is in progress until this is dropped.
-pub(super) struct Busy(Arc<Progress>);
+pub(super) struct InProgressGuard(Arc<Progress>);
 
-impl Busy {
+impl InProgressGuard {
     pub(super) fn new(progress: Arc<Progress>) -> Self {
         progress.enter(Phase::Request);
         Self(progress)
     }
 }
 
-impl Drop for Busy {
+impl Drop for InProgressGuard {
     fn drop(&mut self) {
         self.0.enter(Phase::Idle);
         if let Some(reader) = self.0.reader().take() {
@@ -168,12 +168,12 @@ pub(super) struct ClientStream<S> {
     timeouts: Timeouts,
     deadline: Pin<Box<Sleep>>,
     /// The number of bytes that were discarded since the connection was closed.
-    lingered: Option<usize>,
+    lingered_bytes: Option<usize>,
 }
 
 impl<S> ClientStream<S> {
     pub(super) fn new(stream: S, progress: Arc<Progress>, timeouts: Timeouts) -> Self {
-        Self { stream, progress, timeouts, deadline: Box::pin(sleep(timeouts.idle)), lingered: None }
+        Self { stream, progress, timeouts, deadline: Box::pin(sleep(timeouts.idle)), lingered_bytes: None }
     }
 }
 
@@ -213,20 +213,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ClientStream<S> {
     /// Closes the connection. When a request was answered before its body was read, the rest of the body is discarded for a while:
     /// closed at once, the system would reset the connection, and the client would not read the response.
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.lingered.is_none() {
+        if self.lingered_bytes.is_none() {
             ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;
-            self.lingered = Some(0);
+            self.lingered_bytes = Some(0);
             self.deadline.as_mut().reset(Instant::now() + LINGER_TIMEOUT);
         }
         if !self.progress.is_unread.load(Ordering::Acquire) {
             return Poll::Ready(Ok(()));
         }
-        while self.lingered.is_some_and(|bytes| bytes <= MAX_LINGER_BYTES) {
+        while self.lingered_bytes.is_some_and(|bytes| bytes <= MAX_LINGER_BYTES) {
             let mut bytes = [0; 8 << 10];
             let mut buffer = ReadBuf::new(&mut bytes);
             match Pin::new(&mut self.stream).poll_read(context, &mut buffer) {
                 Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
-                    self.lingered = self.lingered.map(|bytes| bytes + buffer.filled().len());
+                    self.lingered_bytes = self.lingered_bytes.map(|bytes| bytes + buffer.filled().len());
                 }
                 Poll::Ready(_) => break,
                 Poll::Pending => {

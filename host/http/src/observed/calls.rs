@@ -10,11 +10,11 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 /// So many minutes are kept.
-const MINUTES: u64 = 60;
+const KEPT_MINUTES: u64 = 60;
 /// So many pairs of a plugin and a shop are kept, of about 5 kB each; then the one that was not called for longest makes room.
-const MOST_SERIES: usize = 1000;
+const MAX_SERIES: usize = 1000;
 /// Calls are counted by how long they took at most, in milliseconds; the last also counts what took longer.
-const EDGES_MS: [u32; 14] = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000];
+const BUCKETS_MS: [u32; 14] = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000];
 
 /// The calls of a node, by plugin and shop.
 #[derive(Default)]
@@ -26,7 +26,7 @@ struct Minute {
     /// Since 1970.
     number: u64,
     errors: u32,
-    took: [u32; EDGES_MS.len()],
+    durations: [u32; BUCKETS_MS.len()],
 }
 
 /// How the calls of a plugin for a shop went.
@@ -37,25 +37,25 @@ pub struct CallSeries {
     /// The shop.
     pub shop: ShopId,
     /// In the last hour altogether.
-    pub hour: CallCount,
+    pub last_hour: CallStatistics,
     /// By minute, the oldest first; minutes without calls are left out.
-    pub minutes: Vec<MinuteOfCalls>,
+    pub minutes: Vec<CallMinute>,
 }
 
 /// The calls that ended in a minute.
 #[derive(Debug, PartialEq, Serialize, ToSchema)]
-pub struct MinuteOfCalls {
+pub struct CallMinute {
     /// When the minute began.
     #[schema(format = DateTime)]
     pub at: String,
     /// How they went.
     #[serde(flatten)]
-    pub count: CallCount,
+    pub count: CallStatistics,
 }
 
 /// How many calls there were, and how they went.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, ToSchema)]
-pub struct CallCount {
+pub struct CallStatistics {
     /// How many calls.
     pub calls: u32,
     /// How many of them failed in a way that is somebody's to mend: traps, limits, missing settings, a vendor that is away.
@@ -68,10 +68,17 @@ pub struct CallCount {
 
 impl Calls {
     /// Takes a call in that ended at this time.
-    pub(crate) fn observe(&self, plugin: &PluginId, shop: &ShopId, is_error: bool, took: Duration, at: SystemTime) {
+    pub(crate) fn observe(
+        &self,
+        plugin: &PluginId,
+        shop: &ShopId,
+        is_error: bool,
+        durations: Duration,
+        at: SystemTime,
+    ) {
         let mut all = self.all();
         let key = (plugin.clone(), shop.clone());
-        if all.len() >= MOST_SERIES && !all.contains_key(&key) {
+        if all.len() >= MAX_SERIES && !all.contains_key(&key) {
             let latest = |minutes: &VecDeque<Minute>| minutes.back().map_or(0, |minute| minute.number);
             let oldest = all.iter().min_by_key(|(_, minutes)| latest(minutes)).map(|(key, _)| key.clone());
             if let Some(oldest) = oldest {
@@ -81,20 +88,20 @@ impl Calls {
         let minutes = all.entry(key).or_default();
         let latest = minutes.back().map_or(0, |minute| minute.number);
         // A clock that was set back counts on in the minute that it had reached.
-        let number = minute_of(at).max(latest);
+        let number = minute(at).max(latest);
         if minutes.is_empty() || number > latest {
             minutes.retain(|minute| is_kept(minute.number, number));
             minutes.push_back(Minute { number, ..Minute::default() });
         }
         let Some(minute) = minutes.back_mut() else { return };
-        let edge = EDGES_MS.partition_point(|edge| Duration::from_millis((*edge).into()) < took);
-        minute.took[edge.min(EDGES_MS.len() - 1)] += 1;
+        let edge = BUCKETS_MS.partition_point(|edge| Duration::from_millis((*edge).into()) < durations);
+        minute.durations[edge.min(BUCKETS_MS.len() - 1)] += 1;
         minute.errors += u32::from(is_error);
     }
 
     /// The last hour's calls of a plugin, or of all; and of a shop, or of all; by plugin and shop.
     pub fn series(&self, plugin: Option<&PluginId>, shop: Option<&ShopId>, now: SystemTime) -> Vec<CallSeries> {
-        let now = minute_of(now);
+        let now = minute(now);
         let all = self.all();
         let wanted = all.iter().filter(|((of, in_shop), _)| {
             plugin.is_none_or(|plugin| plugin == of) && shop.is_none_or(|shop| shop == in_shop)
@@ -102,14 +109,14 @@ impl Calls {
         let mut series: Vec<CallSeries> = wanted
             .filter_map(|((plugin, shop), minutes)| {
                 let kept = || minutes.iter().filter(|minute| is_kept(minute.number, now));
-                let hour = count(kept())?;
+                let last_hour = count(kept())?;
                 let minutes = kept()
                     .filter_map(|minute| {
                         let at = UNIX_EPOCH + Duration::from_secs(minute.number * 60);
-                        Some(MinuteOfCalls { at: moment(at), count: count([minute])? })
+                        Some(CallMinute { at: moment(at), count: count([minute])? })
                     })
                     .collect();
-                Some(CallSeries { plugin: plugin.clone(), shop: shop.clone(), hour, minutes })
+                Some(CallSeries { plugin: plugin.clone(), shop: shop.clone(), last_hour, minutes })
             })
             .collect();
         series.sort_by(|one, other| (&one.plugin, &one.shop).cmp(&(&other.plugin, &other.shop)));
@@ -121,24 +128,24 @@ impl Calls {
     }
 }
 
-fn minute_of(at: SystemTime) -> u64 {
+fn minute(at: SystemTime) -> u64 {
     at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() / 60
 }
 
 fn is_kept(minute: u64, now: u64) -> bool {
-    minute + MINUTES > now
+    minute + KEPT_MINUTES > now
 }
 
 /// None where there was no call.
-fn count<'a>(minutes: impl IntoIterator<Item = &'a Minute>) -> Option<CallCount> {
-    let (mut took, mut errors) = ([0_u32; EDGES_MS.len()], 0);
+fn count<'a>(minutes: impl IntoIterator<Item = &'a Minute>) -> Option<CallStatistics> {
+    let (mut durations, mut errors) = ([0_u32; BUCKETS_MS.len()], 0);
     for minute in minutes {
         errors += minute.errors;
-        for (sum, more) in took.iter_mut().zip(minute.took) {
+        for (sum, more) in durations.iter_mut().zip(minute.durations) {
             *sum += more;
         }
     }
-    let calls: u32 = took.iter().sum();
+    let calls: u32 = durations.iter().sum();
     let within = |percent: u32| {
         let rank = (u64::from(calls) * u64::from(percent)).div_ceil(100);
         let mut seen = 0;
@@ -146,9 +153,9 @@ fn count<'a>(minutes: impl IntoIterator<Item = &'a Minute>) -> Option<CallCount>
             seen += u64::from(*calls);
             seen >= rank
         };
-        EDGES_MS.into_iter().zip(took).find(reaches).map_or(0, |(edge, _)| edge)
+        BUCKETS_MS.into_iter().zip(durations).find(reaches).map_or(0, |(edge, _)| edge)
     };
-    (calls > 0).then(|| CallCount { calls, errors, p50_ms: within(50), p95_ms: within(95) })
+    (calls > 0).then(|| CallStatistics { calls, errors, p50_ms: within(50), p95_ms: within(95) })
 }
 
 #[cfg(test)]
@@ -174,12 +181,12 @@ mod tests {
         }
         calls.observe(&plugin, &shop, false, Duration::from_secs(90), at(2, 0));
         let [series] = calls.series(None, None, at(2, 30)).try_into().expect("one");
-        let first = CallCount { calls: 20, errors: 2, p50_ms: 5, p95_ms: 200 };
-        let last = CallCount { calls: 1, errors: 0, p50_ms: 20_000, p95_ms: 20_000 };
-        let minutes: Vec<CallCount> = series.minutes.iter().map(|minute| minute.count).collect();
+        let first = CallStatistics { calls: 20, errors: 2, p50_ms: 5, p95_ms: 200 };
+        let last = CallStatistics { calls: 1, errors: 0, p50_ms: 20_000, p95_ms: 20_000 };
+        let minutes: Vec<CallStatistics> = series.minutes.iter().map(|minute| minute.count).collect();
         assert_eq!(minutes, [first, last], "the minute without calls is left out");
         assert_eq!(series.minutes[0].at, moment(at(0, 0)));
-        assert_eq!(series.hour, CallCount { calls: 21, errors: 2, p50_ms: 5, p95_ms: 200 });
+        assert_eq!(series.last_hour, CallStatistics { calls: 21, errors: 2, p50_ms: 5, p95_ms: 200 });
     }
 
     #[test]
@@ -192,7 +199,7 @@ mod tests {
             calls.observe(&plugin, &shop, false, Duration::ZERO, at(minute, 0));
         }
         let [series] = calls.series(None, None, at(199, 0)).try_into().expect("one");
-        assert_eq!((series.minutes.len(), series.hour.calls), (60, 60));
+        assert_eq!((series.minutes.len(), series.last_hour.calls), (60, 60));
     }
 
     #[test]
@@ -220,13 +227,13 @@ mod tests {
     #[test]
     fn the_shop_that_was_not_called_for_longest_makes_room() {
         let (calls, plugin) = (Calls::default(), ids("expivi", "a").0);
-        for number in 0..=MOST_SERIES {
+        for number in 0..=MAX_SERIES {
             let shop = format!("shop-{number}").parse().expect("an id");
             let minute = u64::from(number > 0);
             calls.observe(&plugin, &shop, false, Duration::ZERO, at(minute, 0));
         }
         let told = calls.series(None, None, at(1, 0));
-        assert_eq!(told.len(), MOST_SERIES);
+        assert_eq!(told.len(), MAX_SERIES);
         assert!(told.iter().all(|series| series.shop.as_str() != "shop-0"));
     }
 
@@ -236,6 +243,6 @@ mod tests {
         calls.observe(&plugin, &shop, false, Duration::ZERO, at(5, 0));
         calls.observe(&plugin, &shop, false, Duration::ZERO, at(3, 0));
         let [series] = calls.series(None, None, at(5, 0)).try_into().expect("one");
-        assert_eq!((series.minutes.len(), series.hour.calls), (1, 2));
+        assert_eq!((series.minutes.len(), series.last_hour.calls), (1, 2));
     }
 }

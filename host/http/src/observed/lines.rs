@@ -13,13 +13,13 @@ use utoipa::ToSchema;
 /// So many lines are kept of a plugin in a shop,
 const MAX_LINES: usize = 200;
 /// so many bytes of them,
-const MOST_BYTES: usize = 64 << 10;
+const MAX_LOG_BYTES: usize = 64 << 10;
 /// and so many of one line.
-const LONGEST_LINE: usize = 4 << 10;
+const MAX_LOG_LINE_BYTES: usize = 4 << 10;
 /// Of so many pairs of a plugin and a shop lines are kept, 16 MB at most; then the one that was silent for longest makes room.
-const MOST_LOGS: usize = 256;
+const MAX_LOGS: usize = 256;
 /// And for so long: a guest may have logged what a shopper wrote.
-const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+const RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How much a line matters. What is written to stdout and stderr says nothing about that, and often is the last that a guest says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
@@ -99,7 +99,7 @@ impl Lines {
         let line = Line { at, digest: call.digest, account, hook: call.hook, level, text: cut(line.text) };
         let mut all = self.all();
         let key = (shop.clone(), call.plugin.clone());
-        if all.len() >= MOST_LOGS && !all.contains_key(&key) {
+        if all.len() >= MAX_LOGS && !all.contains_key(&key) {
             let silent = all.iter().min_by_key(|(_, log)| log.lines.back().map(|line| line.at));
             if let Some(silent) = silent.map(|(key, _)| key.clone()) {
                 all.remove(&silent);
@@ -154,7 +154,7 @@ impl Log {
         self.bytes += line.text.len();
         self.lines.push_back(line);
         while self.lines.len() > MAX_LINES
-            || self.bytes > MOST_BYTES
+            || self.bytes > MAX_LOG_BYTES
             || self.lines.front().is_some_and(|line| !is_kept(line, now))
         {
             let Some(oldest) = self.lines.pop_front() else { break };
@@ -164,12 +164,12 @@ impl Log {
 }
 
 fn is_kept(line: &Line, now: SystemTime) -> bool {
-    now.duration_since(line.at).unwrap_or_default() < KEPT
+    now.duration_since(line.at).unwrap_or_default() < RETENTION
 }
 
 fn cut(text: &str) -> String {
-    match text.len() > LONGEST_LINE {
-        true => format!("{}…", &text[..text.floor_char_boundary(LONGEST_LINE)]),
+    match text.len() > MAX_LOG_LINE_BYTES {
+        true => format!("{}…", &text[..text.floor_char_boundary(MAX_LOG_LINE_BYTES)]),
         false => text.to_owned(),
     }
 }
@@ -178,7 +178,7 @@ fn cut(text: &str) -> String {
 mod tests {
     use std::time::UNIX_EPOCH;
 
-    use cartwright::observe::CallFor;
+    use cartwright::observe::CallContext;
 
     use super::*;
 
@@ -189,7 +189,7 @@ mod tests {
     fn keep(lines: &Lines, shop: &str, plugin: &str, level: &str, text: &str, seconds: u64) {
         let (shop, plugin): (ShopId, PluginId) = (shop.parse().expect("an id"), plugin.parse().expect("an id"));
         let digest = Digest::of(b"a component");
-        let call = CallFor { plugin: &plugin, digest, shop: Some(&shop), account: None, hook: Hook::Plan };
+        let call = CallContext { plugin: &plugin, digest, shop: Some(&shop), account: None, hook: Hook::Plan };
         lines.keep(&GuestLine { call, level, text }, at(seconds));
     }
 
@@ -229,14 +229,14 @@ mod tests {
             keep(&lines, "rings", "expivi", "info", &"ä".repeat(10_000), number);
         }
         let told = texts(&lines, "rings", None, Severity::Debug, 100);
-        assert!(told.iter().all(|text| text.len() <= LONGEST_LINE + "…".len()));
-        assert_eq!(told.len(), MOST_BYTES / (LONGEST_LINE + "…".len()));
+        assert!(told.iter().all(|text| text.len() <= MAX_LOG_LINE_BYTES + "…".len()));
+        assert_eq!(told.len(), MAX_LOG_BYTES / (MAX_LOG_LINE_BYTES + "…".len()));
     }
 
     #[test]
     fn the_shop_that_was_silent_for_longest_makes_room_and_a_forgotten_one_is_silent() {
         let lines = Lines::default();
-        for number in 0..=MOST_LOGS {
+        for number in 0..=MAX_LOGS {
             let second = u64::try_from(number).expect("a number");
             keep(&lines, &format!("shop-{number}"), "expivi", "info", "a line", second);
         }

@@ -1,7 +1,7 @@
 //! Metrics in the text form of OpenMetrics.
 //!
 //! Labels are bounded: plugins are those that an admin installed, hooks, outcomes and states are closed sets of words, routes are
-//! templates. There is no label for the shop, as there may be thousands: how calls went for each is at `/v1/health/calls`.
+//! templates. There is no label for the shop, as there may be thousands: how calls went for each is at `/v1/plugin-calls`.
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicI64, AtomicU64};
@@ -11,9 +11,9 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::{Extensions, Method};
 use axum::middleware::Next;
 use axum::response::Response;
-use cartwright::CONCURRENT_CALLS;
+use cartwright::MAX_CONCURRENT_CALLS;
 use cartwright::observe::{GuestCall, JobRun, VendorRequest};
-use cartwright_store::MOST_COUNTED;
+use cartwright_store::MAX_COUNTED_JOBS;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -25,7 +25,7 @@ use prometheus_client::registry::{Registry, Unit};
 use crate::node::Node;
 
 /// How long the database may take to answer a scrape.
-const PATIENCE: Duration = Duration::from_secs(3);
+const DATABASE_TIMEOUT: Duration = Duration::from_secs(3);
 /// In seconds: from a Rust guest's call to a vendor's slowest answer.
 const BUCKETS: [f64; 14] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0];
 
@@ -34,12 +34,12 @@ type Counts<const N: usize> = Family<Labels<N>, Counter>;
 type Seconds<const N: usize> = Family<Labels<N>, Counter<f64, AtomicU64>>;
 type Times<const N: usize> = Family<Labels<N>, Histogram, fn() -> Histogram>;
 
-fn times<const N: usize>() -> Times<N> {
+fn histogram<const N: usize>() -> Times<N> {
     Family::new_with_constructor(|| Histogram::new(BUCKETS))
 }
 
 /// What is counted and measured.
-pub(super) struct Metrics {
+pub(super) struct PrometheusMetrics {
     registry: Registry,
     calls: Counts<3>,
     call_times: Times<2>,
@@ -58,18 +58,18 @@ pub(super) struct Metrics {
     database: Gauge,
 }
 
-impl Metrics {
+impl PrometheusMetrics {
     pub(super) fn new() -> Self {
         let mut all = Self {
             registry: Registry::with_prefix("cartwright"),
             calls: Family::default(),
-            call_times: times(),
+            call_times: histogram(),
             guest_times: Family::default(),
             vendor_requests: Family::default(),
-            vendor_times: times(),
+            vendor_times: histogram(),
             job_runs: Family::default(),
             requests: Family::default(),
-            request_times: times(),
+            request_times: histogram(),
             refused_connections: Family::default(),
             connections: Gauge::default(),
             max_connections: Gauge::default(),
@@ -81,30 +81,35 @@ impl Metrics {
         let to = &mut all.registry;
         to.register("guest_calls", "Guest calls that ended, by how", all.calls.clone());
         let help = "How long guest calls took, with what the host did for the guest";
-        to.register_with_unit("guest_call", help, Unit::Seconds, all.call_times.clone());
+        to.register_with_unit("guest_call_duration", help, Unit::Seconds, all.call_times.clone());
         to.register_with_unit("guest_cpu", "How long guests computed", Unit::Seconds, all.guest_times.clone());
         to.register(
             "vendor_requests",
             "Requests of guests to vendors, by what came of them",
             all.vendor_requests.clone(),
         );
-        to.register_with_unit("vendor_request", "How long vendors took", Unit::Seconds, all.vendor_times.clone());
+        to.register_with_unit(
+            "vendor_request_duration",
+            "How long vendors took",
+            Unit::Seconds,
+            all.vendor_times.clone(),
+        );
         to.register("job_runs", "Runs of jobs that ended, by how", all.job_runs.clone());
         to.register("http_requests", "Requests that were answered", all.requests.clone());
         let help = "How long requests took until their answer began";
-        to.register_with_unit("http_request", help, Unit::Seconds, all.request_times.clone());
+        to.register_with_unit("http_request_duration", help, Unit::Seconds, all.request_times.clone());
         to.register("http_connections", "Open connections", all.connections.clone());
-        to.register("http_connections_max", "Open connections there can be at once", all.max_connections.clone());
+        to.register("http_connections_limit", "Open connections there can be at once", all.max_connections.clone());
         let help = "Connections that were refused, by whose limit they were over";
-        to.register("http_refused_connections", help, all.refused_connections.clone());
+        to.register("http_rejected_connections", help, all.refused_connections.clone());
         let help = "What the bodies of requests in progress hold";
-        to.register_with_unit("http_bodies", help, Unit::Bytes, all.body_bytes.clone());
-        let help = format!("Jobs of the installation that are not over, {MOST_COUNTED} of a state at most");
+        to.register_with_unit("http_request_bodies", help, Unit::Bytes, all.body_bytes.clone());
+        let help = format!("Jobs of the installation that are not over, {MAX_COUNTED_JOBS} of a state at most");
         to.register("jobs", help, all.jobs.clone());
         to.register("guest_instances", "Guest instances there are now", all.instances.clone());
         let most = Gauge::<i64, AtomicI64>::default();
-        most.set(CONCURRENT_CALLS.into());
-        to.register("guest_instances_most", "Guest instances there can be at once", most);
+        most.set(MAX_CONCURRENT_CALLS.into());
+        to.register("guest_instances_max", "Guest instances there can be at once", most);
         to.register("database_up", "Does the database answer? 1 or 0", all.database.clone());
         let build = [("version", env!("CARGO_PKG_VERSION"))];
         to.register("build", "The release that runs", Info::new(build));
@@ -119,13 +124,13 @@ impl Metrics {
         self.guest_times.get_or_create(&[plugin(), hook()]).inc_by(guest.as_secs_f64());
     }
 
-    pub(super) fn vendor_asked(&self, request: &VendorRequest<'_>) {
+    pub(super) fn vendor_request_ended(&self, request: &VendorRequest<'_>) {
         let plugin = || ("plugin", Cow::Owned(request.plugin.to_string()));
         self.vendor_requests.get_or_create(&[plugin(), ("outcome", request.outcome.name().into())]).inc();
         self.vendor_times.get_or_create(&[plugin()]).observe(request.total.as_secs_f64());
     }
 
-    pub(super) fn job_ran(&self, run: &JobRun<'_>) {
+    pub(super) fn job_run_ended(&self, run: &JobRun<'_>) {
         let plugin = run.plugin.map_or(Cow::Borrowed("none"), |plugin| Cow::Owned(plugin.to_string()));
         self.job_runs.get_or_create(&[("plugin", plugin), ("end", run.end.into())]).inc();
     }
@@ -134,15 +139,15 @@ impl Metrics {
         self.refused_connections.get_or_create(&[("limit", limit.into())]).inc();
     }
 
-    fn answered(&self, method: &'static str, route: &str, status: u16, took: Duration) {
+    fn responded(&self, method: &'static str, route: &str, status: u16, took: Duration) {
         let (method, route) = (("method", method.into()), ("route", Cow::Owned(route.to_owned())));
         self.request_times.get_or_create(&[method.clone(), route.clone()]).observe(took.as_secs_f64());
         self.requests.get_or_create(&[method, route, ("status", status.to_string().into())]).inc();
     }
 
     /// Everything, with what is only known when somebody looks.
-    pub(super) async fn scraped(&self, node: &Node) -> String {
-        let counted = tokio::time::timeout(PATIENCE, node.store().jobs_by_state()).await;
+    pub(super) async fn render(&self, node: &Node) -> String {
+        let counted = tokio::time::timeout(DATABASE_TIMEOUT, node.store().jobs_by_state()).await;
         let counted = counted.ok().and_then(Result::ok);
         self.database.set(counted.is_some().into());
         // What is not known now is not told, rather than told as it was.
@@ -182,12 +187,12 @@ pub(crate) async fn measure(State(node): State<Node>, request: Request, next: Ne
     if status.is_server_error() {
         span.record("otel.status_code", "ERROR");
     }
-    node.observed().metrics.answered(method, &route, status.as_u16(), began.elapsed());
+    node.observability().metrics.responded(method, &route, status.as_u16(), began.elapsed());
     response
 }
 
 /// A request's method; anybody may ask with any word.
 pub(crate) fn method(method: &Method) -> &'static str {
-    const KNOWN: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
-    KNOWN.into_iter().find(|known| *known == method.as_str()).unwrap_or("other")
+    const KNOWN_METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+    KNOWN_METHODS.into_iter().find(|known| *known == method.as_str()).unwrap_or("other")
 }

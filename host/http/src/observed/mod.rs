@@ -15,25 +15,25 @@ use axum::routing::get;
 use cartwright::observe::{GuestCall, GuestLine, JobRun, VendorRequest};
 use cartwright::{Clock, Observer};
 
-pub use calls::{CallCount, CallSeries, Calls, MinuteOfCalls};
+pub use calls::{CallMinute, CallSeries, CallStatistics, Calls};
 pub use lines::{Lines, LoggedLine, Severity};
-use metrics::Metrics;
+use metrics::PrometheusMetrics;
 pub(crate) use metrics::{measure, method, route};
 
 use super::node::Node;
 
 /// Everything that this node has heard.
-pub struct Observed {
+pub struct Observability {
     clock: Arc<dyn Clock>,
-    metrics: Metrics,
+    metrics: PrometheusMetrics,
     calls: Calls,
     lines: Lines,
 }
 
-impl Observed {
+impl Observability {
     /// A node that has heard nothing yet.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, metrics: Metrics::new(), calls: Calls::default(), lines: Lines::default() }
+        Self { clock, metrics: PrometheusMetrics::new(), calls: Calls::default(), lines: Lines::default() }
     }
 
     /// A connection was over the limit with this name.
@@ -52,7 +52,7 @@ impl Observed {
     }
 }
 
-impl Observer for Observed {
+impl Observer for Observability {
     fn call_ended(&self, ended: &GuestCall<'_>) {
         self.metrics.call_ended(ended);
         if let Some(shop) = ended.call.shop {
@@ -60,25 +60,25 @@ impl Observer for Observed {
         }
     }
 
-    fn logged(&self, line: &GuestLine<'_>) {
+    fn line_logged(&self, line: &GuestLine<'_>) {
         self.lines.keep(line, self.clock.now());
     }
 
-    fn job_ran(&self, run: &JobRun<'_>) {
-        self.metrics.job_ran(run);
+    fn job_run_ended(&self, run: &JobRun<'_>) {
+        self.metrics.job_run_ended(run);
     }
 
-    fn vendor_asked(&self, request: &VendorRequest<'_>) {
-        self.metrics.vendor_asked(request);
+    fn vendor_request_ended(&self, request: &VendorRequest<'_>) {
+        self.metrics.vendor_request_ended(request);
     }
 }
 
 /// What the metrics' own address serves. It asks for no key: who may reach it is the network's to say.
 pub(crate) fn routes(node: Node) -> Router {
-    Router::new().route("/metrics", get(scraped)).with_state(node)
+    Router::new().route("/metrics", get(scrape)).with_state(node)
 }
 
-async fn scraped(State(node): State<Node>) -> impl IntoResponse {
+async fn scrape(State(node): State<Node>) -> impl IntoResponse {
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(CONTENT_TYPE, kind)], node.observed().metrics.scraped(&node).await)
+    ([(CONTENT_TYPE, kind)], node.observability().metrics.render(&node).await)
 }

@@ -39,7 +39,7 @@ impl Host for GuestState {
         };
         let Some(cursor) = &mut self.durable else {
             let bytes = read().await;
-            self.note_doubt(&bytes);
+            self.record_doubt(&bytes);
             return Ok(bytes);
         };
         // The journal holds only that it was read: the bytes are kept under their digest anyway.

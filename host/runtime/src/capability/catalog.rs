@@ -20,10 +20,9 @@ impl Host for GuestState {
             Err(denied) => return Ok(Err(denied)),
         };
         let unknown: Vec<SkuQuery> =
-            queries.iter().filter(|query| !self.catalogue.contains_key(&key(query))).cloned().collect();
+            queries.iter().filter(|query| !self.catalog.contains_key(&key(query))).cloned().collect();
         if !unknown.is_empty() {
-            let resolve = async || match scope.platform.catalogue.resolve(&scope.shop, &scope.currency, &unknown).await
-            {
+            let resolve = async || match scope.platform.catalog.resolve(&scope.shop, &scope.currency, &unknown).await {
                 Ok(answers) if answers.len() == unknown.len() => Ok(answers),
                 Ok(answers) => {
                     let detail = format!("the catalogue gave {} answers to {} queries", answers.len(), unknown.len());
@@ -42,12 +41,12 @@ impl Host for GuestState {
                 }
                 None => resolve().await,
             };
-            self.note_doubt(&answers);
+            self.record_doubt(&answers);
             match answers {
-                Ok(answers) => self.catalogue.extend(unknown.iter().map(key).zip(answers)),
+                Ok(answers) => self.catalog.extend(unknown.iter().map(key).zip(answers)),
                 Err(error) => return Ok(Err(error)),
             }
         }
-        Ok(Ok(queries.iter().map(|query| self.catalogue.get(&key(query)).cloned().unwrap_or_default()).collect()))
+        Ok(Ok(queries.iter().map(|query| self.catalog.get(&key(query)).cloned().unwrap_or_default()).collect()))
     }
 }

@@ -1,5 +1,5 @@
-//! The one way out of the host, and which servers may be reached. Every request of the host leaves through [`Admission::send`]:
-//! a guest's, the token fetch before it, a picture's and a platform's notification. An [`Admission`] is given out only for an
+//! The one way out of the host, and which servers may be reached. Every request of the host leaves through [`RequestPermit::send`]:
+//! a guest's, the token fetch before it, a picture's and a platform's notification. An [`RequestPermit`] is given out only for an
 //! address that was checked and, where the server's turns are shared out, in its turn. (The exporter of traces, in the command,
 //! is the one exception: it sends to the operator's own collector, which the command line names.)
 //!
@@ -33,24 +33,24 @@ pub(crate) struct Egress {
 }
 
 /// The queue that a request joins: the server's rate limit and the requester it counts for.
-pub(crate) struct Queued<'a> {
+pub(crate) struct QueueEntry<'a> {
     pub(crate) shop: &'a ShopId,
     pub(crate) requester: &'a Requester,
     pub(crate) rate_limit: RateLimitRules,
     /// When a request stops waiting for its permit. `None` for requests that hold no instance while they wait.
-    pub(crate) give_up: Option<SystemTime>,
+    pub(crate) deadline: Option<SystemTime>,
 }
 
 /// Permission to send one request to a server.
-pub(crate) struct Admission<'a> {
+pub(crate) struct RequestPermit<'a> {
     client: reqwest::Client,
     url: Url,
     host: String,
-    reported: Option<(&'a Health, &'a ShopId, &'a dyn Clock)>,
+    report_to: Option<(&'a Health, &'a ShopId, &'a dyn Clock)>,
 }
 
 /// A request that is sent.
-pub(crate) struct Outgoing {
+pub(crate) struct OutboundRequest {
     pub(crate) method: Method,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Vec<u8>,
@@ -58,11 +58,11 @@ pub(crate) struct Outgoing {
 }
 
 /// A response whose body is not read yet. Read it with [`Self::body`].
-pub(crate) struct Incoming<'a> {
+pub(crate) struct PendingResponse<'a> {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     response: reqwest::Response,
-    admission: Admission<'a>,
+    admission: RequestPermit<'a>,
 }
 
 /// A request that failed, or whose response is incomplete.
@@ -87,42 +87,43 @@ impl Egress {
         &'a self,
         url: Url,
         grants: &Grants,
-        queued: Queued<'a>,
+        queued: QueueEntry<'a>,
         clock: &'a dyn Clock,
-    ) -> Result<Admission<'a>, AdmitError> {
-        let Queued { shop, requester, rate_limit, give_up } = queued;
-        let mut admission = self.admit_at_once(url, grants)?;
+    ) -> Result<RequestPermit<'a>, RequestPermitError> {
+        let QueueEntry { shop, requester, rate_limit, deadline } = queued;
+        let mut admission = self.admit_unqueued(url, grants)?;
         let turn = self.health.queue(shop, &admission.host, requester, clock.now())?;
         while let Err(throttled) = turn.try_acquire(&rate_limit, clock.now()) {
             let until = throttled.until();
-            if matches!(throttled, Throttled::CircuitOpen { .. }) || give_up.is_some_and(|give_up| until > give_up) {
+            if matches!(throttled, Throttled::CircuitOpen { .. }) || deadline.is_some_and(|deadline| until > deadline) {
                 return Err(throttled.into());
             }
             clock.sleep_until(until).await;
         }
-        admission.reported = Some((&self.health, shop, clock));
+        admission.report_to = Some((&self.health, shop, clock));
         Ok(admission)
     }
 
     /// Returns a permit without queueing, for servers that the operator names and that receive one request at a time.
     /// The outcome is not reported.
-    pub(crate) fn admit_at_once(&self, url: Url, grants: &Grants) -> Result<Admission<'_>, AdmitError> {
-        let client = self.clients.client(&grants.networks).map_err(|error| AdmitError::Client(error.to_string()))?;
+    pub(crate) fn admit_unqueued(&self, url: Url, grants: &Grants) -> Result<RequestPermit<'_>, RequestPermitError> {
+        let client =
+            self.clients.client(&grants.networks).map_err(|error| RequestPermitError::Client(error.to_string()))?;
         let host = host_of(&url).unwrap_or_default();
-        Ok(Admission { client, url, host, reported: None })
+        Ok(RequestPermit { client, url, host, report_to: None })
     }
 }
 
 /// Why no request permit was given.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum AdmitError {
+pub(crate) enum RequestPermitError {
     #[error(transparent)]
     Throttled(#[from] Throttled),
     #[error("the HTTP client: {0}")]
     Client(String),
 }
 
-impl AdmitError {
+impl RequestPermitError {
     /// Converts the error into the outage that a plugin receives.
     pub(crate) fn outage(&self, at: SystemTime) -> Outage {
         match self {
@@ -132,14 +133,14 @@ impl AdmitError {
     }
 }
 
-impl<'a> Admission<'a> {
+impl<'a> RequestPermit<'a> {
     pub(crate) fn host(&self) -> &str {
         &self.host
     }
 
     /// Makes the permit report the outcome of its request, which did not wait in the queue.
-    pub(crate) fn reported_to(self, health: &'a Health, shop: &'a ShopId, clock: &'a dyn Clock) -> Self {
-        Self { reported: Some((health, shop, clock)), ..self }
+    pub(crate) fn report_to(self, health: &'a Health, shop: &'a ShopId, clock: &'a dyn Clock) -> Self {
+        Self { report_to: Some((health, shop, clock)), ..self }
     }
 
     /// Adds a parameter to the address.
@@ -151,20 +152,20 @@ impl<'a> Admission<'a> {
     ///
     /// # Errors
     /// When no response comes.
-    pub(crate) async fn send(self, outgoing: Outgoing) -> Result<Incoming<'a>, SendError> {
-        let Outgoing { method, headers, body, timeout } = outgoing;
+    pub(crate) async fn send(self, outgoing: OutboundRequest) -> Result<PendingResponse<'a>, SendError> {
+        let OutboundRequest { method, headers, body, timeout } = outgoing;
         let request = self.client.request(method, self.url.clone()).headers(headers).body(body).timeout(timeout);
         match request.send().await {
             Ok(response) => {
                 self.report(outcome_of(response.status(), response.headers()));
                 let (status, headers) = (response.status(), response.headers().clone());
-                Ok(Incoming { status, headers, response, admission: self })
+                Ok(PendingResponse { status, headers, response, admission: self })
             }
-            Err(error) => Err(self.failed(&error, !error.is_connect() && !error.is_builder())),
+            Err(error) => Err(self.send_error(&error, !error.is_connect() && !error.is_builder())),
         }
     }
 
-    fn failed(&self, error: &reqwest::Error, may_have_arrived: bool) -> SendError {
+    fn send_error(&self, error: &reqwest::Error, may_have_arrived: bool) -> SendError {
         let error = no_response(&self.host, error);
         if matches!(error, records::Error::Unavailable(_)) {
             self.report(RequestOutcome::Unavailable { retry_after: None });
@@ -173,13 +174,13 @@ impl<'a> Admission<'a> {
     }
 
     fn report(&self, outcome: RequestOutcome) {
-        if let Some((health, shop, clock)) = self.reported {
+        if let Some((health, shop, clock)) = self.report_to {
             health.record(shop, &self.host, outcome, clock.now());
         }
     }
 }
 
-impl Incoming<'_> {
+impl PendingResponse<'_> {
     /// Reads the body. The limit is a name and a maximum number of bytes.
     ///
     /// # Errors
@@ -189,7 +190,7 @@ impl Incoming<'_> {
         let mut bytes = Vec::new();
         loop {
             let chunk = self.response.chunk().await;
-            let Some(chunk) = chunk.map_err(|error| self.admission.failed(&error, true))? else { return Ok(bytes) };
+            let Some(chunk) = chunk.map_err(|error| self.admission.send_error(&error, true))? else { return Ok(bytes) };
             if (bytes.len() + chunk.len()) as u64 > max_bytes {
                 let text = format!("{name}: {} answered with more than {max_bytes} bytes", self.admission.host);
                 return Err(SendError { error: records::Error::LimitExceeded(text), may_have_arrived: true });
@@ -253,14 +254,14 @@ pub(crate) enum Refusal {
 }
 
 /// Checks the host of a URL against declarations and grants, and the IP address if the URL contains one.
-pub(crate) fn check_url(url: &str, declared: &[String], grants: &Grants) -> Result<Url, Refusal> {
+pub(crate) fn check_url(url: &str, declared_hosts: &[String], grants: &Grants) -> Result<Url, Refusal> {
     let not_a_url = || Refusal::NotAUrl(url.chars().take(200).collect());
     let parsed = Url::parse(url).map_err(|_| not_a_url())?;
     let host = host_of(&parsed).ok_or_else(not_a_url)?;
     if !parsed.username().is_empty() || parsed.password().is_some() {
         return Err(Refusal::Credentials);
     }
-    if !declared.contains(&host) {
+    if !declared_hosts.contains(&host) {
         return Err(Refusal::NotDeclared(host));
     }
     if !grants.hosts.contains(&host) {
@@ -435,16 +436,16 @@ mod tests {
 
     #[test]
     fn a_url_needs_a_declared_and_a_granted_host_and_tls() {
-        let (declared, grants) = granted(&["expivi.net"]);
-        assert!(check_url("https://expivi.net/api/catalogue", &declared, &grants).is_ok());
-        assert!(check_url("https://EXPIVI.net./api", &declared, &grants).is_err());
-        let refusal = |url: &str| check_url(url, &declared, &grants).unwrap_err();
+        let (declared_hosts, grants) = granted(&["expivi.net"]);
+        assert!(check_url("https://expivi.net/api/catalogue", &declared_hosts, &grants).is_ok());
+        assert!(check_url("https://EXPIVI.net./api", &declared_hosts, &grants).is_err());
+        let refusal = |url: &str| check_url(url, &declared_hosts, &grants).unwrap_err();
         assert_eq!(refusal("https://evil.example/"), Refusal::NotDeclared("evil.example".into()));
         assert_eq!(refusal("https://expivi.net:8443/"), Refusal::NotDeclared("expivi.net:8443".into()));
         assert_eq!(refusal("http://expivi.net/"), Refusal::PlainHttp("expivi.net".into()));
         assert_eq!(refusal("https://a:b@expivi.net/"), Refusal::Credentials);
         assert!(matches!(refusal("file:///etc/passwd"), Refusal::NotAUrl(_)));
-        let refusal = check_url("https://expivi.net/", &declared, &Grants::default()).unwrap_err();
+        let refusal = check_url("https://expivi.net/", &declared_hosts, &Grants::default()).unwrap_err();
         assert!(refusal.to_string().contains("grants.hosts += \"expivi.net\""), "{refusal}");
     }
 
@@ -458,11 +459,11 @@ mod tests {
             "https://[::ffff:7f00:1]/",
         ] {
             let host = host_of(&Url::parse(url).unwrap()).unwrap();
-            let (declared, grants) = granted(&[&host]);
-            let refusal = check_url(url, &declared, &grants).unwrap_err();
+            let (declared_hosts, grants) = granted(&[&host]);
+            let refusal = check_url(url, &declared_hosts, &grants).unwrap_err();
             assert!(matches!(refusal, Refusal::Address { .. }), "{url}: {refusal}");
             let allowed = Grants { networks: vec!["127.0.0.0/8".parse().unwrap(), "::/0".parse().unwrap()], ..grants };
-            assert!(check_url(url, &declared, &allowed).is_ok(), "{url}");
+            assert!(check_url(url, &declared_hosts, &allowed).is_ok(), "{url}");
         }
     }
 }

@@ -19,14 +19,14 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, Header
 use url::Url;
 
 use crate::capability::Scope;
-use crate::capability::egress::{Admission, AdmitError, Outgoing, Queued, SendError, check_url};
+use crate::capability::egress::{OutboundRequest, QueueEntry, RequestPermit, RequestPermitError, SendError, check_url};
 use crate::capability::secrets::secret;
 use crate::guest::GuestState;
 use crate::health::{Requester, Throttled};
 use crate::observe::VendorOutcome;
 
 /// Headers that are the host's own.
-const RESERVED: [&str; 6] =
+const RESERVED_HEADERS: [&str; 6] =
     ["host", "content-length", "connection", "transfer-encoding", "upgrade", "proxy-authorization"];
 
 impl Host for GuestState {
@@ -35,7 +35,7 @@ impl Host for GuestState {
             Ok(scope) => scope,
             Err(denied) => return Ok(Err(denied)),
         };
-        let time_left = self.ends.saturating_duration_since(Instant::now());
+        let time_left = self.deadline.saturating_duration_since(Instant::now());
         let limits = self.meter.limits();
         let asked = request.timeout_ms.map(|ms| Duration::from_millis(ms.into()));
         let timeout = match &self.durable {
@@ -51,11 +51,11 @@ impl Host for GuestState {
             (None, Hook::TestConnection) => None,
             (None, _) => Some(self.client.clone().map_or(Requester::Unknown, Requester::Visitor)),
         };
-        let sending = Sending {
+        let sending = SendOptions {
             scope,
             requester,
             // It holds an instance, and its call ends by then.
-            give_up: self.durable.is_none().then(|| SystemClock.now() + timeout),
+            deadline: self.durable.is_none().then(|| SystemClock.now() + timeout),
             timeout,
             bytes_in: limits.bytes_in as u64,
             // An order's documents may be large. What is stored for a shopper is no order's, and a plan may still be refused.
@@ -75,26 +75,26 @@ impl Host for GuestState {
                     Ok(admission) => sending.send(request, admission, &SystemClock).await,
                     Err(error) => Err(error),
                 };
-                if repeat == Repeat::Never && sending.is_lost(&sent) {
-                    return Err(Failure::Unanswered(url).into());
+                if repeat == Repeat::Never && sending.is_response_lost(&sent) {
+                    return Err(Failure::UnansweredRequest(url).into());
                 }
                 sent
             }
         };
-        if let Ok(Response { body: Body::Stored(stored), .. }) = &sent {
-            self.readable.push(stored.digest.clone());
+        if let Ok(Response { body: Body::Stored(stores_body), .. }) = &sent {
+            self.readable.push(stores_body.digest.clone());
         }
         Ok(sent)
     }
 }
 
 /// A request's way out: what it may reach, and how long it may take.
-pub(crate) struct Sending {
+pub(crate) struct SendOptions {
     pub(super) scope: Arc<Scope>,
     /// On whose behalf it is sent. `None` for one that does not wait for its turn.
     requester: Option<Requester>,
     /// When it is given up if its turn has not come.
-    give_up: Option<SystemTime>,
+    deadline: Option<SystemTime>,
     pub(super) timeout: Duration,
     bytes_in: u64,
     stored_limit: (&'static str, u64),
@@ -104,14 +104,14 @@ pub(crate) struct Sending {
     may_have_arrived: AtomicBool,
 }
 
-impl Sending {
+impl SendOptions {
     /// May bytes of the request have left?
     pub(crate) fn may_have_arrived(&self) -> bool {
         self.may_have_arrived.load(Ordering::Relaxed)
     }
 
     /// May it have arrived, without an answer that tells what came of it? One that is too large tells as much as it may.
-    pub(crate) fn is_lost(&self, sent: &Result<Response, Error>) -> bool {
+    pub(crate) fn is_response_lost(&self, sent: &Result<Response, Error>) -> bool {
         self.may_have_arrived() && matches!(sent, Err(Error::Unavailable(_)))
     }
 
@@ -119,23 +119,23 @@ impl Sending {
     ///
     /// # Errors
     /// The address is refused; or the server is away and left alone, or its turns are taken.
-    pub(crate) async fn admit<'a>(&'a self, url: &str, clock: &'a dyn Clock) -> Result<Admission<'a>, Error> {
+    pub(crate) async fn admit<'a>(&'a self, url: &str, clock: &'a dyn Clock) -> Result<RequestPermit<'a>, Error> {
         let url = self.check(url)?;
         let Scope { platform, shop, grants, .. } = &*self.scope;
         let (egress, host) = (&platform.egress, host_of(&url).unwrap_or_default());
         let admitted = match &self.requester {
             None => {
-                egress.admit_at_once(url, grants).map(|admission| admission.reported_to(&egress.health, shop, clock))
+                egress.admit_unqueued(url, grants).map(|admission| admission.report_to(&egress.health, shop, clock))
             }
             Some(requester) => {
                 let rate_limit = egress.health.rate_limit(grants.requests_per_second);
-                let queued = Queued { shop, requester, rate_limit, give_up: self.give_up };
+                let queued = QueueEntry { shop, requester, rate_limit, deadline: self.deadline };
                 egress.admit(url, grants, queued, clock).await
             }
         };
         admitted.map_err(|error| {
-            if let AdmitError::Throttled(Throttled::CircuitOpen { .. }) = error {
-                self.observed(&host, VendorOutcome::LeftAlone, Duration::ZERO);
+            if let RequestPermitError::Throttled(Throttled::CircuitOpen { .. }) = error {
+                self.report(&host, VendorOutcome::CircuitOpen, Duration::ZERO);
             }
             Error::Unavailable(error.outage(clock.now()))
         })
@@ -145,7 +145,7 @@ impl Sending {
     pub(super) async fn exchange(
         &self,
         request: Request,
-        mut admission: Admission<'_>,
+        mut admission: RequestPermit<'_>,
         clock: &dyn Clock,
     ) -> Result<Response, Error> {
         if let Some(order) = self.test_order.as_ref().filter(|_| request.repeat != Repeat::Safe) {
@@ -163,26 +163,26 @@ impl Sending {
         }
         let body = match request.body {
             BytesSource::Inline(bytes) => bytes,
-            BytesSource::Stored(digest) => self.stored(&digest).await?,
+            BytesSource::Stored(digest) => self.read_stored(&digest).await?,
         };
-        let outgoing = Outgoing { method, headers, body, timeout: self.timeout };
-        let answer = admission.send(outgoing).await.map_err(|error| self.lost(error))?;
+        let outgoing = OutboundRequest { method, headers, body, timeout: self.timeout };
+        let answer = admission.send(outgoing).await.map_err(|error| self.unanswered(error))?;
         self.may_have_arrived.store(true, Ordering::Relaxed);
         let status = answer.status;
         let headers: Vec<(String, String)> = answer
             .headers
             .iter()
             .map(|(name, value)| {
-                let value = without(value.as_bytes().to_vec(), &secrets);
+                let value = redact(value.as_bytes().to_vec(), &secrets);
                 (name.as_str().to_owned(), String::from_utf8_lossy(&value).into_owned())
             })
             .collect();
         let media_type = answer.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let stored = request.store_body && status.is_success();
-        let limit = if stored { self.stored_limit } else { ("bytes_in", self.bytes_in) };
-        let bytes = answer.body(limit).await.map_err(|error| self.lost(error))?;
-        let bytes = without(bytes, &secrets);
-        let body = if stored {
+        let stores_body = request.store_body && status.is_success();
+        let limit = if stores_body { self.stored_limit } else { ("bytes_in", self.bytes_in) };
+        let bytes = answer.body(limit).await.map_err(|error| self.unanswered(error))?;
+        let bytes = redact(bytes, &secrets);
+        let body = if stores_body {
             let length = bytes.len() as u64;
             let kept = media_type.as_deref().unwrap_or("application/octet-stream");
             let digest = self.scope.blobs.put(&self.scope.shop, bytes, kept).await.map_err(|error| {
@@ -195,7 +195,7 @@ impl Sending {
         Ok(Response { status: status.as_u16(), headers, body, attempts: 1 })
     }
 
-    fn lost(&self, SendError { error, may_have_arrived }: SendError) -> Error {
+    fn unanswered(&self, SendError { error, may_have_arrived }: SendError) -> Error {
         if may_have_arrived {
             self.may_have_arrived.store(true, Ordering::Relaxed);
         }
@@ -203,7 +203,7 @@ impl Sending {
     }
 
     pub(super) fn check(&self, url: &str) -> Result<Url, Error> {
-        check_url(url, &self.scope.declared, &self.scope.grants).map_err(|refusal| {
+        check_url(url, &self.scope.declared_hosts, &self.scope.grants).map_err(|refusal| {
             Error::Denied(format!("http, account {} of shop {}: {refusal}", self.scope.account, self.scope.shop))
         })
     }
@@ -213,7 +213,7 @@ impl Sending {
         for (name, value) in asked {
             let parsed: HeaderName =
                 name.parse().map_err(|_| invalid("headers", format!("{name:?} is no header name.")))?;
-            if RESERVED.contains(&parsed.as_str()) {
+            if RESERVED_HEADERS.contains(&parsed.as_str()) {
                 return Err(invalid("headers", format!("The header {name:?} is set by the host.")));
             }
             headers.append(parsed, header_value(name, value)?);
@@ -221,7 +221,7 @@ impl Sending {
         Ok(headers)
     }
 
-    async fn stored(&self, digest: &str) -> Result<Vec<u8>, Error> {
+    async fn read_stored(&self, digest: &str) -> Result<Vec<u8>, Error> {
         let known = self.readable.iter().any(|readable| readable == digest);
         let parsed = digest.parse().ok().filter(|_| known);
         let unknown = || invalid("body", "This call was not given a blob with this digest.".to_owned());
@@ -252,7 +252,7 @@ impl Sending {
     async fn authenticate(
         &self,
         auth: &Auth,
-        admission: &mut Admission<'_>,
+        admission: &mut RequestPermit<'_>,
         headers: &mut HeaderMap,
         clock: &dyn Clock,
     ) -> Result<Vec<Secret>, Error> {
@@ -304,11 +304,11 @@ impl Sending {
 }
 
 /// A server may echo what it was sent; a secret that comes back so does not reach the guest either.
-fn without(bytes: Vec<u8>, secrets: &[Secret]) -> Vec<u8> {
-    secrets.iter().fold(bytes, |bytes, secret| without_one(bytes, secret.expose()))
+fn redact(bytes: Vec<u8>, secrets: &[Secret]) -> Vec<u8> {
+    secrets.iter().fold(bytes, |bytes, secret| redact_one(bytes, secret.expose()))
 }
 
-fn without_one(bytes: Vec<u8>, secret: &[u8]) -> Vec<u8> {
+fn redact_one(bytes: Vec<u8>, secret: &[u8]) -> Vec<u8> {
     // In a time that grows with the answer alone, whatever the secret looks like.
     let finder = memmem::Finder::new(secret);
     // A secret so short would be found everywhere, and is none.
@@ -343,13 +343,13 @@ fn invalid(field: &str, text: String) -> Error {
 mod tests {
     use cartwright_contract::settings::Secret;
 
-    use super::without;
+    use super::redact;
 
     #[test]
     fn a_secret_that_a_server_echoes_is_taken_out() {
         let echoed = b"token=s3cr3t-1, again s3cr3t-1".to_vec();
-        assert_eq!(without(echoed, &[Secret::new("s3cr3t-1")]), b"token=(secret), again (secret)");
-        assert_eq!(without(b"abc".to_vec(), &[Secret::new("s3cr3t-1")]), b"abc");
-        assert_eq!(without(b"".to_vec(), &[Secret::new("s3cr3t-1")]), b"");
+        assert_eq!(redact(echoed, &[Secret::new("s3cr3t-1")]), b"token=(secret), again (secret)");
+        assert_eq!(redact(b"abc".to_vec(), &[Secret::new("s3cr3t-1")]), b"abc");
+        assert_eq!(redact(b"".to_vec(), &[Secret::new("s3cr3t-1")]), b"");
     }
 }

@@ -10,52 +10,52 @@ use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 use crate::guest::GuestState;
 
 /// The level of what a guest writes to stdout and stderr.
-pub(crate) const OUTPUT: &str = "output";
+pub(crate) const OUTPUT_LEVEL: &str = "output";
 
 /// Where a call's log lines gather.
 #[derive(Clone)]
-pub(crate) struct LogSink(Arc<Mutex<Gathered>>);
+pub(crate) struct LogSink(Arc<Mutex<Buffer>>);
 
-struct Gathered {
+struct Buffer {
     lines: Vec<LogLine>,
     bytes: usize,
-    allowed: usize,
+    max_bytes: usize,
     /// While a durable hook is replayed: an earlier run has said it.
     muted: bool,
 }
 
 impl LogSink {
-    pub(crate) fn new(allowed: usize) -> Self {
-        Self(Arc::new(Mutex::new(Gathered { lines: Vec::new(), bytes: 0, allowed, muted: false })))
+    pub(crate) fn new(max_bytes: usize) -> Self {
+        Self(Arc::new(Mutex::new(Buffer { lines: Vec::new(), bytes: 0, max_bytes, muted: false })))
     }
 
     fn write(&self, level: &'static str, text: &str) -> Result<(), Breach> {
-        let mut gathered = self.gathered();
-        if gathered.muted {
+        let mut buffer = self.buffer();
+        if buffer.muted {
             return Ok(());
         }
-        gathered.bytes += text.len();
-        if gathered.bytes > gathered.allowed {
-            return Err(Breach::LogBytes { allowed: gathered.allowed });
+        buffer.bytes += text.len();
+        if buffer.bytes > buffer.max_bytes {
+            return Err(Breach::LogBytes { allowed: buffer.max_bytes });
         }
         // No database keeps a NUL.
-        gathered.lines.push(LogLine { level: level.into(), text: text.replace('\0', "\u{fffd}") });
+        buffer.lines.push(LogLine { level: level.into(), text: text.replace('\0', "\u{fffd}") });
         Ok(())
     }
 
     pub(crate) fn take(&self) -> Vec<LogLine> {
-        std::mem::take(&mut self.gathered().lines)
+        std::mem::take(&mut self.buffer().lines)
     }
 
     pub(crate) fn lines(&self) -> Vec<LogLine> {
-        self.gathered().lines.clone()
+        self.buffer().lines.clone()
     }
 
     pub(crate) fn mute(&self, muted: bool) {
-        self.gathered().muted = muted;
+        self.buffer().muted = muted;
     }
 
-    fn gathered(&self) -> MutexGuard<'_, Gathered> {
+    fn buffer(&self) -> MutexGuard<'_, Buffer> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -107,7 +107,7 @@ impl Pollable for GuestOutput {
 impl OutputStream for GuestOutput {
     fn write(&mut self, bytes: bytes::Bytes) -> StreamResult<()> {
         let text = String::from_utf8_lossy(&bytes);
-        self.0.write(OUTPUT, &text).map_err(|breach| StreamError::Trap(breach.into()))
+        self.0.write(OUTPUT_LEVEL, &text).map_err(|breach| StreamError::Trap(breach.into()))
     }
 
     fn flush(&mut self) -> StreamResult<()> {

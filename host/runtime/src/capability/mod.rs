@@ -3,7 +3,6 @@
 //!
 //! [`Hook::capabilities`]: crate::Hook::capabilities
 
-mod asked;
 pub(crate) mod blobs;
 pub(crate) mod catalog;
 pub(crate) mod egress;
@@ -11,6 +10,7 @@ pub(crate) mod http;
 pub(crate) mod log;
 pub(crate) mod order_book;
 pub(crate) mod outcomes;
+mod reporting;
 pub(crate) mod secrets;
 pub(crate) mod timer;
 pub(crate) mod token;
@@ -21,14 +21,14 @@ use std::sync::Arc;
 
 use cartwright_contract::grants::Grants;
 use cartwright_contract::ids::{AccountId, PluginId, ShopId};
-use cartwright_contract::platform::{Blobs, Catalogue, OrderBook};
+use cartwright_contract::platform::{Blobs, Catalog, OrderBook};
 use cartwright_contract::settings::Secret;
 
 use crate::observe::Observer;
 
 /// What the host itself reaches on behalf of all guests.
 pub(crate) struct Platform {
-    pub(crate) catalogue: Arc<dyn Catalogue>,
+    pub(crate) catalog: Arc<dyn Catalog>,
     pub(crate) order_book: Arc<dyn OrderBook>,
     pub(crate) blobs: Arc<dyn Blobs>,
     pub(crate) egress: egress::Egress,
@@ -37,12 +37,12 @@ pub(crate) struct Platform {
 }
 
 /// A secret that a call may use.
-pub(crate) struct Granted {
+pub(crate) struct GrantedSecret {
     pub(crate) value: Secret,
     /// The hosts that it may be sent to.
     pub(crate) hosts: Vec<String>,
     /// A host of its field that it was not entered for: no digest is made that might go there.
-    pub(crate) elsewhere: Option<String>,
+    pub(crate) missing_host: Option<String>,
 }
 
 /// Which shop and account a call is for, and what it was granted.
@@ -56,7 +56,7 @@ pub(crate) struct Scope {
     pub(crate) currency: String,
     pub(crate) grants: Grants,
     /// The hosts that the plugin declares, with `setting:` looked up.
-    pub(crate) declared: Vec<String>,
+    pub(crate) declared_hosts: Vec<String>,
     /// The secrets that have a value.
-    pub(crate) secrets: BTreeMap<String, Granted>,
+    pub(crate) secrets: BTreeMap<String, GrantedSecret>,
 }

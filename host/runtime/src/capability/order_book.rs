@@ -17,10 +17,10 @@ impl Host for GuestState {
         let doubtful = self.hook == Hook::ReceiveWebhook;
         let find = async || match scope.platform.order_book.find(&scope.shop, &scope.account, &reference).await {
             Ok(None) if doubtful => {
-                match scope.platform.order_book.in_doubt(&scope.shop, &scope.account, &reference).await {
+                match scope.platform.order_book.may_exist(&scope.shop, &scope.account, &reference).await {
                     Ok(false) => Ok(None),
-                    Ok(true) => Err(away(&"it is not certain yet whether there is such an order")),
-                    Err(error) => Err(away(&error)),
+                    Ok(true) => Err(unavailable(&"it is not certain yet whether there is such an order")),
+                    Err(error) => Err(unavailable(&error)),
                 }
             }
             Ok(order) => Ok(order.map(|mut order| {
@@ -30,13 +30,13 @@ impl Host for GuestState {
                 }
                 order
             })),
-            Err(error) => Err(away(&error)),
+            Err(error) => Err(unavailable(&error)),
         };
         let found = match &mut self.durable {
             Some(cursor) => cursor.ask(Call::new("order-book.find", &reference, &reference)?, find()).await?,
             None => find().await,
         };
-        self.note_doubt(&found);
+        self.record_doubt(&found);
         if let Ok(Some(order)) = &found {
             self.readable.extend(order.lines.iter().filter_map(|line| line.configuration.clone()));
         }
@@ -44,6 +44,6 @@ impl Host for GuestState {
     }
 }
 
-fn away(why: &dyn std::fmt::Display) -> Error {
-    Error::Unavailable(Outage { retry_after_seconds: None, detail: format!("the order book: {why}") })
+fn unavailable(reason: &dyn std::fmt::Display) -> Error {
+    Error::Unavailable(Outage { retry_after_seconds: None, detail: format!("the order book: {reason}") })
 }

@@ -15,8 +15,8 @@ impl Host for GuestState {
         }
         // Every hook that this answers in is durable.
         if let Some(cursor) = &mut self.durable {
-            outcome::check(&cursor.plugin.about().form, Some(&cursor.order), &self.readable, &outcome)
-                .map_err(Failure::BrokeContract)?;
+            outcome::check(&cursor.plugin.metadata().form, Some(&cursor.order), &self.readable, &outcome)
+                .map_err(Failure::ContractViolation)?;
             cursor.emit(outcome).await?;
         }
         Ok(Ok(()))

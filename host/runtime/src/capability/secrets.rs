@@ -8,12 +8,12 @@ use md5::Md5;
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256, Sha512};
 
-use crate::capability::{Granted, Scope};
+use crate::capability::{GrantedSecret, Scope};
 use crate::durable::Call;
 use crate::guest::GuestState;
 
 /// The secret of this name.
-pub(crate) fn secret<'a>(scope: &'a Scope, name: &str) -> Result<&'a Granted, Error> {
+pub(crate) fn secret<'a>(scope: &'a Scope, name: &str) -> Result<&'a GrantedSecret, Error> {
     match scope.secrets.get(name) {
         Some(granted) => Ok(granted),
         None => Err(Error::NotConfigured(FieldIssue {
@@ -58,7 +58,7 @@ impl Host for GuestState {
         };
         let answer = async || {
             let granted = secret(&scope, &name)?;
-            if let Some(host) = &granted.elsewhere {
+            if let Some(host) = &granted.missing_host {
                 return Err(Error::Denied(format!(
                     "the secret {name:?} was not entered for {host}, which its field names: no digest with it may go there"
                 )));

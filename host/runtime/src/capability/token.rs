@@ -11,35 +11,35 @@ use cartwright_contract::clock::Clock;
 use cartwright_contract::ids::{AccountId, Digest, ShopId};
 use cartwright_contract::interfaces::http::ClientCredentials;
 use cartwright_contract::records::{Error, FieldIssue, Message, Outage};
-use cartwright_contract::settings::{LONGEST_SECRET, Secret};
+use cartwright_contract::settings::{MAX_SECRET_BYTES, Secret};
 use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use serde::Deserialize;
 
-use crate::capability::egress::{Outgoing, retry_after};
-use crate::capability::http::{Sending, header_value};
+use crate::capability::egress::{OutboundRequest, retry_after};
+use crate::capability::http::{SendOptions, header_value};
 
 /// A token is fetched anew so long before it ends.
 const TOKEN_MARGIN: Duration = Duration::from_secs(30);
 
 /// No token is kept longer, whatever its endpoint says.
-const LONGEST: Duration = Duration::from_secs(24 * 3600);
+const MAX_TOKEN_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 /// The longest answer of a token endpoint, in bytes.
 const MAX_TOKEN_RESPONSE_BYTES: u64 = 64 * 1024;
 
 /// Access tokens by what they were got with: another secret gets another token.
 #[derive(Default)]
 pub(crate) struct Tokens {
-    fetched: Mutex<HashMap<TokenKey, (Secret, Instant)>>,
+    cached: Mutex<HashMap<TokenKey, (Secret, Instant)>>,
 }
 
 type TokenKey = (ShopId, AccountId, String, Digest, String, String, Option<String>);
 
-impl Sending {
+impl SendOptions {
     /// RFC 6749, 4.4: the token from memory, or from the token endpoint.
     pub(super) async fn token(&self, credentials: &ClientCredentials, clock: &dyn Clock) -> Result<Secret, Error> {
         #[derive(Deserialize)]
-        struct Granted {
+        struct TokenResponse {
             access_token: String,
             expires_in: Option<u64>,
         }
@@ -55,7 +55,7 @@ impl Sending {
             credentials.client_id.clone(),
             credentials.scope.clone(),
         );
-        let tokens = &self.scope.platform.tokens.fetched;
+        let tokens = &self.scope.platform.tokens.cached;
         if let Some((token, ends)) = tokens.lock().unwrap_or_else(PoisonError::into_inner).get(&key)
             && Instant::now() + TOKEN_MARGIN < *ends
         {
@@ -75,7 +75,8 @@ impl Sending {
         login.set_sensitive(true);
         headers.insert(AUTHORIZATION, login);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
-        let outgoing = Outgoing { method: Method::POST, headers, body: form.into_bytes(), timeout: self.timeout };
+        let outgoing =
+            OutboundRequest { method: Method::POST, headers, body: form.into_bytes(), timeout: self.timeout };
         let admission = self.admit(&credentials.token_url, clock).await?;
         let answer = admission.send(outgoing).await.map_err(|error| error.error)?;
         let status = answer.status;
@@ -86,9 +87,9 @@ impl Sending {
             }));
         }
         let text = answer.body(("bytes of a token", MAX_TOKEN_RESPONSE_BYTES)).await.map_err(|error| error.error)?;
-        let granted = serde_json::from_slice::<Granted>(&text)
+        let granted = serde_json::from_slice::<TokenResponse>(&text)
             .ok()
-            .filter(|granted| status.is_success() && granted.access_token.len() <= LONGEST_SECRET)
+            .filter(|granted| status.is_success() && granted.access_token.len() <= MAX_SECRET_BYTES)
             .ok_or_else(|| {
                 Error::NotConfigured(FieldIssue {
                     field: credentials.secret.clone(),
@@ -102,7 +103,7 @@ impl Sending {
             })?;
         let token = Secret::new(granted.access_token);
         let now = Instant::now();
-        let ends = now + Duration::from_secs(granted.expires_in.unwrap_or(60)).min(LONGEST);
+        let ends = now + Duration::from_secs(granted.expires_in.unwrap_or(60)).min(MAX_TOKEN_LIFETIME);
         let mut tokens = tokens.lock().unwrap_or_else(PoisonError::into_inner);
         tokens.retain(|_, (_, ends)| *ends > now);
         tokens.insert(key, (token.clone(), ends));

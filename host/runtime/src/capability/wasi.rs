@@ -32,7 +32,7 @@ impl WasiHttpHooks for RefuseHttp {
 type Sent = (http::Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>);
 
 /// Random numbers that follow from a seed.
-pub(crate) fn seeded(seed: &[u8; 32]) -> ChaCha12Rng {
+pub(crate) fn rng_from_seed(seed: &[u8; 32]) -> ChaCha12Rng {
     ChaCha12Rng::from_seed(*seed)
 }
 
@@ -42,22 +42,22 @@ pub(crate) fn seeded(seed: &[u8; 32]) -> ChaCha12Rng {
 #[derive(Clone, Default)]
 pub(crate) struct GuestClock(Arc<AtomicU64>);
 
-const MILLISECOND: u64 = 1_000_000;
+const NANOS_PER_MILLISECOND: u64 = 1_000_000;
 
 impl GuestClock {
     /// Begins now.
     pub(crate) fn now() -> Self {
         let clock = Self::default();
-        clock.reach(SystemTime::now());
+        clock.advance_to(SystemTime::now());
         clock
     }
 
     /// Sets it forward.
-    pub(crate) fn reach(&self, at: SystemTime) {
+    pub(crate) fn advance_to(&self, at: SystemTime) {
         self.wait_until(milliseconds(at));
     }
 
-    fn look(&self) -> u64 {
+    fn milliseconds(&self) -> u64 {
         self.0.fetch_add(1, Ordering::Relaxed)
     }
 
@@ -68,11 +68,11 @@ impl GuestClock {
 
 impl HostWallClock for GuestClock {
     fn resolution(&self) -> Duration {
-        Duration::from_nanos(MILLISECOND)
+        Duration::from_nanos(NANOS_PER_MILLISECOND)
     }
 
     fn now(&self) -> Duration {
-        Duration::from_millis(self.look())
+        Duration::from_millis(self.milliseconds())
     }
 }
 
@@ -94,21 +94,21 @@ impl Pollable for Wait {
 /// `WasiCtx` takes a monotonic clock of ours, but waits by the runtime's timer: `thread::sleep` would really sleep.
 impl monotonic_clock::Host for GuestState {
     fn now(&mut self) -> wasmtime::Result<u64> {
-        Ok(self.wasi_clock.look().saturating_mul(MILLISECOND))
+        Ok(self.wasi_clock.milliseconds().saturating_mul(NANOS_PER_MILLISECOND))
     }
 
     fn resolution(&mut self) -> wasmtime::Result<u64> {
-        Ok(MILLISECOND)
+        Ok(NANOS_PER_MILLISECOND)
     }
 
     fn subscribe_instant(&mut self, when: u64) -> wasmtime::Result<Resource<DynPollable>> {
-        let wait = Wait { clock: self.wasi_clock.clone(), until: when.div_ceil(MILLISECOND) };
+        let wait = Wait { clock: self.wasi_clock.clone(), until: when.div_ceil(NANOS_PER_MILLISECOND) };
         let wait = self.table.push(wait)?;
         subscribe(&mut self.table, wait)
     }
 
     fn subscribe_duration(&mut self, duration: u64) -> wasmtime::Result<Resource<DynPollable>> {
-        let until = self.wasi_clock.look().saturating_mul(MILLISECOND).saturating_add(duration);
+        let until = self.wasi_clock.milliseconds().saturating_mul(NANOS_PER_MILLISECOND).saturating_add(duration);
         self.subscribe_instant(until)
     }
 }

@@ -3,11 +3,11 @@
 use std::collections::HashSet;
 
 use cartwright_cart::change::{CartChange, CartOperation};
-use cartwright_cart::check::{check_whole, owned};
-use cartwright_cart::error::{CartError, OTHERWISE, SealFault};
-use cartwright_cart::held::Cart;
+use cartwright_cart::check::{check_complete, to_owned_lines};
+use cartwright_cart::error::{CartError, PLANNED_DIFFERENTLY, SealError};
+use cartwright_cart::index::CartIndex;
 use cartwright_cart::line::CartLine;
-use cartwright_cart::offer::{holding, refuse_holding};
+use cartwright_cart::quote::{quoted_line, refuse_quoted_line};
 use cartwright_cart::shop::Visitor;
 use cartwright_contract::ids::ShopId;
 use cartwright_contract::records::ChildRemoval;
@@ -29,11 +29,11 @@ impl Cartwright {
         visitor: &Visitor,
     ) -> Result<CartChange, CartError> {
         let request = CartRequest::new(self, shop, lines, visitor)?;
-        let line = request.cart.top(key).ok_or_else(|| CartError::NoLine(key.to_owned()))?;
-        if holding(&self.shop_state(shop)?.shop, line, &request.cart).is_some() {
+        let line = request.cart.top_lines(key).ok_or_else(|| CartError::UnknownLine(key.to_owned()))?;
+        if quoted_line(&self.shop_state(shop)?.shop, line, &request.cart).is_some() {
             return Ok(CartChange { operations: Vec::new(), warnings: Vec::new(), stages: Vec::new() });
         }
-        request.plan_again(line, line.asked_quantity).await
+        request.plan_again(line, line.requested_quantity).await
     }
 
     /// Changes how many of a line are wanted, which prices it again.
@@ -50,13 +50,13 @@ impl Cartwright {
         visitor: &Visitor,
     ) -> Result<CartChange, CartError> {
         let request = CartRequest::new(self, shop, lines, visitor)?;
-        let Some(line) = request.cart.top(key) else {
+        let Some(line) = request.cart.top_lines(key) else {
             return Err(match lines.iter().any(|line| line.key == key) {
-                true => CartError::ChildOfBundle(key.to_owned()),
-                false => CartError::NoLine(key.to_owned()),
+                true => CartError::BundleChild(key.to_owned()),
+                false => CartError::UnknownLine(key.to_owned()),
             });
         };
-        refuse_holding(&self.shop_state(shop)?.shop, line, &request.cart)?;
+        refuse_quoted_line(&self.shop_state(shop)?.shop, line, &request.cart)?;
         request.plan_again(line, quantity).await
     }
 
@@ -77,25 +77,25 @@ impl Cartwright {
     ) -> Result<CartChange, CartError> {
         let state = self.shop_state(shop)?;
         let request = CartRequest::new(self, shop, lines, visitor)?;
-        let line = lines.iter().find(|line| line.key == key).ok_or_else(|| CartError::NoLine(key.to_owned()))?;
+        let line = lines.iter().find(|line| line.key == key).ok_or_else(|| CartError::UnknownLine(key.to_owned()))?;
         let Some(parent) = &line.parent else { return Ok(request.without_family(key)) };
-        let parent = request.cart.top(parent).ok_or_else(|| CartError::NoLine(parent.clone()))?;
-        let stays = || CartError::ChildOfBundle(key.to_owned());
+        let parent = request.cart.top_lines(parent).ok_or_else(|| CartError::UnknownLine(parent.clone()))?;
+        let stays = || CartError::BundleChild(key.to_owned());
         if line.child_removal != Some(ChildRemoval::Repriced) {
             return Err(stays());
         }
         // Of a bundle that is not whole nobody can say what is to be left of it.
-        check_whole(&state.shop, &request.cart.family(parent), &[SealFault::Forged])?;
+        check_complete(&state.shop, &request.cart.with_children(parent), &[SealError::Forged])?;
         let part = line.part.ok_or_else(stays)?;
-        refuse_holding(&state.shop, parent, &request.cart)?;
+        refuse_quoted_line(&state.shop, parent, &request.cart)?;
         if parent.children.len() == 1 {
             return Ok(request.without_family(&parent.key));
         }
         let without = [&parent.without[..], &[part]].concat();
-        let quantity = parent.asked_quantity;
-        let (mut change, again) = request.planned_again(parent, quantity, &without).await?;
+        let quantity = parent.requested_quantity;
+        let (mut change, again) = request.replan_without(parent, quantity, &without).await?;
         if again.is_empty() {
-            return Err(CartError::MustReconfigure { key: parent.key.clone(), why: OTHERWISE.to_owned() });
+            return Err(CartError::MustReconfigure { key: parent.key.clone(), reason: PLANNED_DIFFERENTLY.to_owned() });
         }
         match again.iter().find(|line| line.part == Some(part)) {
             None => {}
@@ -125,8 +125,8 @@ impl Cartwright {
         let state = self.shop_state(shop)?;
         let theirs = CartRequest::new(self, shop, customer, visitor)?;
         let guests = CartRequest {
-            cart: Cart::new(guest)?,
-            spent: theirs.spent.clone(),
+            cart: CartIndex::new(guest)?,
+            budget_usage: theirs.budget_usage.clone(),
             ..CartRequest::new(self, shop, &[], visitor)?
         };
         let mut merged = CartChange { operations: Vec::new(), warnings: Vec::new(), stages: Vec::new() };
@@ -137,19 +137,19 @@ impl Cartwright {
             }
             // As it is, a line is taken over only whole.
             let as_it_is = || {
-                let family = guests.cart.family(line);
-                check_whole(&state.shop, &family, &[SealFault::Forged])?;
-                let operations = vec![CartOperation::Add { lines: owned(&family) }];
+                let family = guests.cart.with_children(line);
+                check_complete(&state.shop, &family, &[SealError::Forged])?;
+                let operations = vec![CartOperation::Add { lines: to_owned_lines(&family) }];
                 Ok::<_, CartError>(CartChange { operations, warnings: Vec::new(), stages: Vec::new() })
             };
-            let (held, wanted) = (theirs.cart.top(&line.key), guests.cart.asked(&line.key));
+            let (held, wanted) = (theirs.cart.top_lines(&line.key), guests.cart.total_quantity(&line.key));
             let change = match held {
                 Some(_) if line.price.offer.is_some() => continue,
                 Some(held) => {
-                    let quantity = theirs.cart.asked(&line.key).saturating_add(wanted);
-                    theirs.plan_again(theirs.genuine(held, line)?, quantity).await?
+                    let quantity = theirs.cart.total_quantity(&line.key).saturating_add(wanted);
+                    theirs.plan_again(theirs.genuine_duplicate(held, line)?, quantity).await?
                 }
-                None if line.price.offer.is_some() || wanted == line.asked_quantity => as_it_is()?,
+                None if line.price.offer.is_some() || wanted == line.requested_quantity => as_it_is()?,
                 None => guests.joined(&line.key, wanted).await?,
             };
             merged.operations.extend(change.operations);

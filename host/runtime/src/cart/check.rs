@@ -2,18 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use cartwright_cart::check::{LineCheck, LineState, are_held_but_for_shares, family_sums};
-use cartwright_cart::error::{CartError, NOT_STORED, OTHERWISE, SealFault};
+use cartwright_cart::check::{LineCheck, LineState, is_bundle_consistent, match_except_shares};
+use cartwright_cart::error::{CONFIGURATION_EXPIRED, CartError, PLANNED_DIFFERENTLY, SealError};
 use cartwright_cart::line::{CartLine, Pin};
-use cartwright_cart::places::roots;
-use cartwright_cart::plan::{enough, sellable};
+use cartwright_cart::placement::roots;
+use cartwright_cart::plan::{check_minimum, sellable};
 use cartwright_cart::shop::Visitor;
 use cartwright_contract::ids::{Digest, ShopId};
 use cartwright_contract::records::{Item, Wanted};
 use jiff::Timestamp;
 
+use super::pipeline::PlanPipeline;
 use super::request::CartRequest;
-use super::walk::Walk;
 use crate::host::Cartwright;
 
 impl Cartwright {
@@ -35,22 +35,23 @@ impl Cartwright {
         let mut checks = Vec::with_capacity(lines.len());
         let mut stale = Vec::new();
         for line in lines {
-            let must_reconfigure = |why: &str| (LineState::MustReconfigure { why: why.to_owned() }, Vec::new());
+            let must_reconfigure =
+                |reason: &str| (LineState::MustReconfigure { reason: reason.to_owned() }, Vec::new());
             let checked = match &line.parent {
-                Some(parent) if request.cart.top(parent).is_some() => continue,
+                Some(parent) if request.cart.top_lines(parent).is_some() => continue,
                 Some(_) => Some(must_reconfigure("its bundle is not in the cart")),
                 // Priced as two, it would escape a price that depends on how many are bought.
-                None if request.cart.top(&line.key).is_some_and(|first| !std::ptr::eq(first, line)) => {
+                None if request.cart.top_lines(&line.key).is_some_and(|first| !std::ptr::eq(first, line)) => {
                     Some(must_reconfigure("the cart holds it twice; change the quantity of the first"))
                 }
-                None => request.holds(line).await?.map(|state| (state, Vec::new())),
+                None => request.check_unexpired(line).await?.map(|state| (state, Vec::new())),
             };
             if checked.is_none() {
                 stale.push(line);
             }
             checks.push((line, checked));
         }
-        let mut together = request.planned_together(&stale).await;
+        let mut together = request.replan_stale(&stale).await;
         let mut answers = Vec::with_capacity(checks.len());
         for (line, checked) in checks {
             let (state, lines) = match checked {
@@ -59,11 +60,11 @@ impl Cartwright {
                     let planned = match together.remove(line.key.as_str()) {
                         Some(family) => Ok(family),
                         None => request
-                            .planned_again(line, line.asked_quantity, &line.without)
+                            .replan_without(line, line.requested_quantity, &line.without)
                             .await
                             .map(|(_, family)| family),
                     };
-                    request.compared(line, planned)?
+                    request.compare(line, planned)?
                 }
             };
             answers.push(LineCheck { key: line.key.clone(), state, lines });
@@ -94,7 +95,7 @@ impl Cartwright {
         let missing = missing.map_err(|error| CartError::Platform(error.to_string()))?;
         for check in checks {
             if needed(check).is_some_and(|digest| missing.contains(&digest)) {
-                check.state = LineState::MustReconfigure { why: NOT_STORED.to_owned() };
+                check.state = LineState::MustReconfigure { reason: CONFIGURATION_EXPIRED.to_owned() };
             }
         }
         Ok(())
@@ -102,16 +103,22 @@ impl Cartwright {
 
     /// Why the platform does not sell the first of these that it does not sell any more, or not in this number. What the merchant
     /// offers is sold as it is offered, while the catalogue still holds it: the offers of the lines must be as they were sealed.
-    pub(super) async fn not_sold(&self, shop: &ShopId, family: &[&CartLine]) -> Result<Option<CartError>, CartError> {
+    pub(super) async fn unavailable_reason(
+        &self,
+        shop: &ShopId,
+        family: &[&CartLine],
+    ) -> Result<Option<CartError>, CartError> {
         let state = self.shop_state(shop)?;
         for line in family {
             let Some(id) = &line.variant_id else { continue };
-            let variants = self.platform().catalogue.variants(shop, &state.shop.currency, &line.product).await;
+            let variants = self.platform().catalog.variants(shop, &state.shop.currency, &line.product).await;
             let variants = variants.map_err(|error| CartError::Platform(error.to_string()))?;
             let sold = match variants.iter().find(|variant| variant.id == *id) {
                 Some(_) if line.price.offer.is_some() => Ok(()),
                 Some(variant) if line.parent.is_some() => sellable(variant, line.quantity, true),
-                Some(variant) => sellable(variant, line.quantity, false).and_then(|()| enough(variant, line.quantity)),
+                Some(variant) => {
+                    sellable(variant, line.quantity, false).and_then(|()| check_minimum(variant, line.quantity))
+                }
                 None => Err(CartError::NotPurchasable(line.sku.clone().unwrap_or_else(|| line.product.clone()))),
             };
             if let Err(error) = sold {
@@ -124,20 +131,20 @@ impl Cartwright {
 
 impl<'a> CartRequest<'a> {
     /// How a line stands whose seal and whose children's hold; `None` when it must be planned again.
-    async fn holds(&self, line: &'a CartLine) -> Result<Option<LineState>, CartError> {
+    async fn check_unexpired(&self, line: &'a CartLine) -> Result<Option<LineState>, CartError> {
         let state = self.host.shop_state(self.shop)?;
         let now = Timestamp::now();
-        let family = self.cart.family(line);
+        let family = self.cart.with_children(line);
         let is_pinned = [line.pin.digest, line.pin.strategy_digest]
             .iter()
             .all(|pinned| self.host.replacement(pinned).is_ok_and(|digest| digest == *pinned));
-        let holds =
+        let unexpired =
             |member: &&CartLine| member.is_priced_for(self.visitor) && member.check_seal(&state.shop, now).is_ok();
-        if !is_pinned || !family_sums(&family) || !family.iter().all(holds) {
+        if !is_pinned || !is_bundle_consistent(&family) || !family.iter().all(unexpired) {
             return Ok(None);
         }
-        Ok(Some(match self.host.not_sold(self.shop, &family).await? {
-            Some(error) => LineState::Unavailable { why: error.to_string() },
+        Ok(Some(match self.host.unavailable_reason(self.shop, &family).await? {
+            Some(error) => LineState::Unavailable { reason: error.to_string() },
             None => LineState::Ok,
         }))
     }
@@ -145,23 +152,23 @@ impl<'a> CartRequest<'a> {
     /// Plans lines that came from one configuration in one go, so that a cart of many costs no more than its configurations. Gives the
     /// families by the keys of the lines that they come in place of. What cannot be planned so is left out: it is planned by itself, and
     /// says what is wrong.
-    async fn planned_together(&self, stale: &[&'a CartLine]) -> HashMap<&'a str, Vec<CartLine>> {
+    async fn replan_stale(&self, stale: &[&'a CartLine]) -> HashMap<&'a str, Vec<CartLine>> {
         let mut planned = HashMap::new();
         let Ok(state) = self.host.shop_state(self.shop) else { return planned };
         let now = Timestamp::now();
         let mut groups: HashMap<_, BTreeMap<Option<u32>, &'a CartLine>> = HashMap::new();
         for line in stale.iter().copied() {
-            if line.configuration.is_none() || line.check_seal(&state.shop, now) == Err(SealFault::Forged) {
+            if line.configuration.is_none() || line.check_seal(&state.shop, now) == Err(SealError::Forged) {
                 continue;
             }
             let Pin { account, plugin: _, digest, strategy_account, strategy_digest, strategy } = &line.pin;
             let pin = (account, digest, strategy_account, strategy_digest, strategy);
-            let is_over = line.pin_is_over(state.shop.pin_seconds, now);
+            let is_over = line.is_pin_expired(state.shop.pin_seconds, now);
             let group = (line.configuration, &line.linked_product, &line.chosen_variant, pin, is_over);
             groups.entry(group).or_default().entry(line.item).or_insert(line);
         }
         for group in groups.into_values().filter(|group| group.len() > 1) {
-            if let Ok(families) = self.planned_group(&group).await {
+            if let Ok(families) = self.replan_group(&group).await {
                 let found = families.into_iter().filter_map(|family| {
                     let line: &'a CartLine = group.get(&family.first()?.item)?;
                     Some((line.key.as_str(), family))
@@ -172,70 +179,69 @@ impl<'a> CartRequest<'a> {
         planned
     }
 
-    async fn planned_group(
-        &self,
-        group: &BTreeMap<Option<u32>, &'a CartLine>,
-    ) -> Result<Vec<Vec<CartLine>>, CartError> {
+    async fn replan_group(&self, group: &BTreeMap<Option<u32>, &'a CartLine>) -> Result<Vec<Vec<CartLine>>, CartError> {
         let Some(first) = group.values().next() else { return Ok(Vec::new()) };
         let state = self.host.shop_state(self.shop)?;
         let configuration = self.host.stored_configuration(&state.shop, first).await?;
-        let mut walk = Walk::begin_pinned(self.host, self.shop, first, self.visitor)?;
-        walk.spent = self.spent.clone();
+        let mut walk = PlanPipeline::begin_pinned(self.host, self.shop, first, self.visitor)?;
+        walk.budget_usage = self.budget_usage.clone();
         for line in group.values() {
             walk.leave_out(line.item, &line.without);
         }
         let wanted = |items: &[Item]| {
             let roots: HashSet<Option<u32>> = roots(items).into_iter().collect();
             let lines = group.values().filter(|line| roots.contains(&line.item));
-            lines.map(|line| Wanted { item: line.item, quantity: line.asked_quantity }).collect()
+            lines.map(|line| Wanted { item: line.item, quantity: line.requested_quantity }).collect()
         };
         walk.plan(wanted, configuration.as_deref(), &self.cart).await
     }
 
     /// What a line that was planned again has become.
-    fn compared(
+    fn compare(
         &self,
         line: &'a CartLine,
         planned: Result<Vec<CartLine>, CartError>,
     ) -> Result<(LineState, Vec<CartLine>), CartError> {
         let state = self.host.shop_state(self.shop)?;
-        let (now, family) = (Timestamp::now(), self.cart.family(line));
-        let is_forged = |member: &&CartLine| member.check_seal(&state.shop, now) == Err(SealFault::Forged);
-        let is_whole = family_sums(&family) && !family.iter().any(is_forged);
+        let (now, family) = (Timestamp::now(), self.cart.with_children(line));
+        let is_forged = |member: &&CartLine| member.check_seal(&state.shop, now) == Err(SealError::Forged);
+        let is_whole = is_bundle_consistent(&family) && !family.iter().any(is_forged);
         // Of what a line says of itself only the parts that were taken out count, and its key must agree: without them it costs what
         // it costs for everybody.
         Ok(match planned {
             Ok(again) => match again.first() {
-                Some(first) if line.key_at_its_price(first.key_without(self.shop, &line.without)?)? != line.key => {
-                    (LineState::MustReconfigure { why: "it is not what was configured".to_owned() }, Vec::new())
+                Some(first) if line.key_at_price(first.key_without_parts(self.shop, &line.without)?)? != line.key => {
+                    (LineState::MustReconfigure { reason: "it is not what was configured".to_owned() }, Vec::new())
                 }
                 // Parts are back in it, or its offer is over, so it has another key.
-                Some(first) if first.key != line.key && self.cart.top(&first.key).is_some() => {
-                    let why = "another line of the cart holds the same now; refresh it".to_owned();
-                    (LineState::MustReconfigure { why }, Vec::new())
+                Some(first) if first.key != line.key && self.cart.top_lines(&first.key).is_some() => {
+                    let reason = "another line of the cart holds the same now; refresh it".to_owned();
+                    (LineState::MustReconfigure { reason }, Vec::new())
                 }
                 // A bundle whose price is only dealt out otherwise over its parts costs what it did.
-                Some(_) if is_whole && family.len() == again.len() && are_held_but_for_shares(&family, &again) => {
+                Some(_) if is_whole && family.len() == again.len() && match_except_shares(&family, &again) => {
                     (LineState::Ok, again)
                 }
                 Some(first) => {
                     let (old, new) = (line.price.total.clone(), first.price.total.clone());
                     (LineState::PriceChanged { old, new }, again)
                 }
-                None => (LineState::MustReconfigure { why: OTHERWISE.to_owned() }, Vec::new()),
+                None => (LineState::MustReconfigure { reason: PLANNED_DIFFERENTLY.to_owned() }, Vec::new()),
             },
             Err(CartError::Hook(error)) if error.is_retryable() => {
-                (LineState::Unavailable { why: error.to_string() }, Vec::new())
+                (LineState::Unavailable { reason: error.to_string() }, Vec::new())
             }
             Err(
                 error @ (CartError::NotPurchasable(_)
                 | CartError::Quantity { .. }
                 | CartError::Platform(_)
                 | CartError::OverBudget(_)),
-            ) => (LineState::Unavailable { why: error.to_string() }, Vec::new()),
-            Err(error @ CartError::Unwritable(_)) => return Err(error),
-            Err(CartError::Seal { fault, .. }) => (LineState::MustReconfigure { why: fault.to_string() }, Vec::new()),
-            Err(error) => (LineState::MustReconfigure { why: error.to_string() }, Vec::new()),
+            ) => (LineState::Unavailable { reason: error.to_string() }, Vec::new()),
+            Err(error @ CartError::Unserializable(_)) => return Err(error),
+            Err(CartError::Seal { fault, .. }) => {
+                (LineState::MustReconfigure { reason: fault.to_string() }, Vec::new())
+            }
+            Err(error) => (LineState::MustReconfigure { reason: error.to_string() }, Vec::new()),
         })
     }
 }

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cartwright_cart::budget::{Budget, INLINE_STATE_BYTES};
-use cartwright_cart::decoding::{check_names, identified};
+use cartwright_cart::decoding::{check_names, fingerprint_items};
 use cartwright_cart::error::{CartError, issue};
 use cartwright_cart::plan::ItemFacts;
-use cartwright_cart::price_memory::{Quote, Recalled};
-use cartwright_cart::pricing::{VendorPrice, converted};
+use cartwright_cart::price_memory::{Lookup, VendorPrices};
+use cartwright_cart::pricing::{VendorPrice, convert};
 use cartwright_contract::error::Failure;
 use cartwright_contract::hook::Hook;
 use cartwright_contract::ids::Digest;
@@ -19,11 +19,11 @@ use cartwright_contract::text;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::walk::Walk;
+use super::pipeline::PlanPipeline;
 use crate::guest::{CallOptions, call};
-use crate::plugin::Plugin;
+use crate::plugin::PluginVersion;
 
-impl Walk<'_> {
+impl PlanPipeline<'_> {
     pub(super) async fn decode(&mut self, raw: &[u8], digest: Option<Digest>) -> Result<Decoded, CartError> {
         let Some(digest) = digest else {
             return Ok(Decoded { items: Vec::new(), price_from: PriceSource::Platform, warnings: Vec::new() });
@@ -38,7 +38,7 @@ impl Walk<'_> {
         })
         .await?;
         self.log = trace.log;
-        let decoded = decoded.map_err(|error| self.answered(&plugin, Hook::Decode, error))?;
+        let decoded = decoded.map_err(|error| self.plugin_error(&plugin, Hook::Decode, error))?;
         if decoded.items.is_empty() {
             let text = "it holds no configured product".to_owned();
             return Err(CartError::Configuration(issue("items", "items-number", text)));
@@ -49,7 +49,7 @@ impl Walk<'_> {
         Budget::Articles.check(articles)?;
         Budget::Attributes.check(attributes)?;
         Budget::StateBytes.check(decoded.items.iter().map(|item| item.state.len()).sum())?;
-        self.spent.items(decoded.items.len())?;
+        self.budget_usage.items(decoded.items.len())?;
         for (index, item) in decoded.items.iter().enumerate() {
             check_names(index, item).map_err(CartError::Configuration)?;
         }
@@ -63,7 +63,7 @@ impl Walk<'_> {
                 PriceSource::Components => "components",
             }
         );
-        self.done(result);
+        self.record_stage(result);
         Ok(decoded)
     }
 
@@ -91,7 +91,7 @@ impl Walk<'_> {
             }
         }
         if !items.is_empty() {
-            self.done(format!("{} is the linked vendor product", self.association.vendor_product));
+            self.record_stage(format!("{} is the linked vendor product", self.association.vendor_product));
         }
         Ok(())
     }
@@ -100,20 +100,21 @@ impl Walk<'_> {
     pub(super) async fn facts(&mut self, items: &mut Vec<Item>) -> Result<Vec<ItemFacts>, CartError> {
         let bytes: usize = items.iter().map(|item| item.state.len()).sum();
         let (fingerprints, below) = if bytes <= INLINE_STATE_BYTES {
-            identified(items)?
+            fingerprint_items(items)?
         } else {
             let given = std::mem::take(items);
-            let identified = self.host.work().run(&self.state.shop.id, move || (identified(&given), given)).await;
-            let (identified, given) =
-                identified.ok_or_else(|| CartError::Unwritable("its fingerprint could not be made".to_owned()))?;
+            let fingerprinted =
+                self.host.work().run(&self.state.shop.id, move || (fingerprint_items(&given), given)).await;
+            let (fingerprinted, given) = fingerprinted
+                .ok_or_else(|| CartError::Unserializable("its fingerprint could not be made".to_owned()))?;
             *items = given;
-            identified?
+            fingerprinted?
         };
         let mut facts = Vec::with_capacity(items.len());
         for (fingerprint, below) in fingerprints.into_iter().zip(below) {
-            facts.push(ItemFacts { fingerprint: Some(fingerprint), below });
+            facts.push(ItemFacts { fingerprint: Some(fingerprint), descendants: below });
         }
-        self.done(format!("{} fingerprints", facts.len()));
+        self.record_stage(format!("{} fingerprints", facts.len()));
         Ok(facts)
     }
 
@@ -131,14 +132,14 @@ impl Walk<'_> {
         let host = self.host;
         let key = self.price_key(configuration, wanted)?;
         let max_age = Duration::from_secs(self.state.shop.seal_seconds.into()) / 2;
-        let (quote, from) = match host.prices().recall(key, max_age, Timestamp::now()).await {
-            Recalled::Known(quote) => (quote, "a moment ago"),
-            Recalled::Ask(asking) => {
-                let (quote, may_be_remembered) = self.ask_prices(raw, decoded, wanted).await?;
+        let (quote, from) = match host.prices().get(key, max_age, Timestamp::now()).await {
+            Lookup::Hit(quote) => (quote, "a moment ago"),
+            Lookup::Miss(asking) => {
+                let (quote, may_be_remembered) = self.fetch_prices(raw, decoded, wanted).await?;
                 (if may_be_remembered { asking.remember(quote) } else { Arc::new(quote) }, "now")
             }
         };
-        self.priced_at = Some(quote.asked_at);
+        self.priced_at = Some(quote.requested_at);
         let prices = quote.prices.clone();
         let mut rates: HashMap<String, Option<String>> = HashMap::new();
         let mut in_shop = Vec::with_capacity(prices.len());
@@ -149,29 +150,29 @@ impl Walk<'_> {
             };
             let from = price.amount.currency.clone();
             if from != self.context.currency && !rates.contains_key(&from) {
-                let catalogue = &self.host.platform().catalogue;
-                let rate = catalogue.exchange_rate(&self.state.shop.id, &from, &self.context.currency).await;
+                let catalog = &self.host.platform().catalog;
+                let rate = catalog.exchange_rate(&self.state.shop.id, &from, &self.context.currency).await;
                 rates.insert(from.clone(), rate.map_err(|error| CartError::Platform(error.to_string()))?);
             }
             let rate = rates.get(&from).and_then(Option::as_deref);
             let what = format!("the item {index} ({})", decoded.items[index].vendor_product);
-            in_shop.push(Some(converted(price, &what, rate, &self.context)?));
+            in_shop.push(Some(convert(price, &what, rate, &self.context)?));
         }
-        self.done(format!("the vendor priced {} items, asked {from}", in_shop.iter().flatten().count()));
+        self.record_stage(format!("the vendor priced {} items, asked {from}", in_shop.iter().flatten().count()));
         Ok(in_shop)
     }
 
     /// What a vendor's price follows from: everything that its plugin is told, but for the moment.
     fn price_key(&self, configuration: Option<Digest>, wanted: &[Wanted]) -> Result<Digest, CartError> {
         #[derive(Serialize)]
-        struct Asked<'a> {
+        struct PriceQuery<'a> {
             plugin: Digest,
             context: Context,
             association: &'a Association,
             configuration: Option<Digest>,
             wanted: &'a [Wanted],
         }
-        let asked = Asked {
+        let asked = PriceQuery {
             plugin: self.version.plugin.digest(),
             context: Context { at: String::new(), ..self.context.clone() },
             association: &self.association,
@@ -185,13 +186,13 @@ impl Walk<'_> {
 
     /// Asks the vendor. The answer may not be remembered when the plugin asked the platform's catalogue for it too: that changes
     /// without the vendor.
-    async fn ask_prices(
+    async fn fetch_prices(
         &mut self,
         raw: &[u8],
         decoded: &Decoded,
         wanted: &[Wanted],
-    ) -> Result<(Quote, bool), CartError> {
-        let asked_at = Timestamp::now();
+    ) -> Result<(VendorPrices, bool), CartError> {
+        let requested_at = Timestamp::now();
         let plugin = self.version.plugin.clone();
         let scope = self.host.scope(&self.state.shop, &self.vendor, &plugin);
         let options = CallOptions::new(Hook::PriceItems, Some(scope)).lines(decoded.items.len());
@@ -203,19 +204,19 @@ impl Walk<'_> {
             let prices = configuration
                 .call_price_items(&mut *store, &self.context, &self.association, raw, items, wanted)
                 .await?;
-            Ok((prices, !store.data().catalogue.is_empty()))
+            Ok((prices, !store.data().catalog.is_empty()))
         })
         .await?;
         self.log = trace.log;
-        let prices = prices.map_err(|error| self.answered(&plugin, Hook::PriceItems, error))?;
+        let prices = prices.map_err(|error| self.plugin_error(&plugin, Hook::PriceItems, error))?;
         if prices.len() != decoded.items.len() {
             let text = format!("price-items gave {} prices for {} items", prices.len(), decoded.items.len());
-            return Err(CartError::Hook(broke(&plugin, Hook::PriceItems, text)));
+            return Err(CartError::Hook(contract_violation(&plugin, Hook::PriceItems, text)));
         }
-        Ok((Quote { prices, asked_at }, !used_catalogue))
+        Ok((VendorPrices { prices, requested_at }, !used_catalogue))
     }
 }
 
-fn broke(plugin: &Plugin, hook: Hook, text: String) -> cartwright_contract::error::HookError {
-    cartwright_contract::error::HookError::new(plugin.id(), hook, Failure::BrokeContract(text))
+fn contract_violation(plugin: &PluginVersion, hook: Hook, text: String) -> cartwright_contract::error::HookError {
+    cartwright_contract::error::HookError::new(plugin.id(), hook, Failure::ContractViolation(text))
 }

@@ -8,12 +8,12 @@
 mod change;
 mod check;
 mod decoding;
-mod offer;
-mod ordered;
-mod path;
-mod pictures;
+mod operations;
+mod order_lines;
+mod pipeline;
 mod planning;
+mod quote;
 mod request;
-mod walk;
+mod thumbnails;
 
-pub(crate) use pictures::DecodePlaces;
+pub(crate) use thumbnails::DecodeSlots;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use cartwright_cart::error::CartError;
 use cartwright_cart::line::CartLine;
-use cartwright_cart::plan::{Checking, ItemFacts, key_of, queries};
+use cartwright_cart::plan::{ItemFacts, PlanCheck, key_of, queries};
 use cartwright_cart::planning::{component_queries, expiry};
 use cartwright_cart::pricing::{Pricing, VendorPrice};
 use cartwright_contract::hook::Hook;
@@ -13,17 +13,17 @@ use cartwright_contract::ids::Digest;
 use cartwright_contract::records::{Error, Piece, PlanRequest, Planned, VariantInfo};
 use cartwright_contract::text;
 
-use super::walk::Walk;
+use super::pipeline::PlanPipeline;
 use crate::guest::{CallOptions, call};
 use crate::shop::context;
 
-impl Walk<'_> {
-    pub(super) async fn ask_strategy(
+impl PlanPipeline<'_> {
+    pub(super) async fn call_strategy(
         &mut self,
         request: &PlanRequest,
     ) -> Result<(Planned, HashMap<String, VariantInfo>), CartError> {
         let plugin = self.strategy_version.plugin.clone();
-        let scope = self.host.scope(&self.state.shop, &self.strategist, &plugin);
+        let scope = self.host.scope(&self.state.shop, &self.strategy_plugin, &plugin);
         let articles: usize = request.items.iter().map(|item| item.articles.len()).sum();
         let lines = request.items.len() + request.lines.len() + articles;
         let mut options = CallOptions::new(Hook::Plan, Some(scope)).lines(lines);
@@ -31,26 +31,26 @@ impl Walk<'_> {
             options = options.seed(*seed.as_bytes());
         }
         let own;
-        let context = if Arc::ptr_eq(&self.vendor, &self.strategist) {
+        let context = if Arc::ptr_eq(&self.vendor, &self.strategy_plugin) {
             &self.context
         } else {
-            let product = self.linked.settings_of(&self.strategist.id);
-            own = context(&self.state.shop, &self.strategist, &self.strategy_version, product, self.visitor);
+            let product = self.linked.settings_of(&self.strategy_plugin.id);
+            own = context(&self.state.shop, &self.strategy_plugin, &self.strategy_version, product, self.visitor);
             &own
         };
         let interfaces = plugin.interfaces();
         let ((planned, known), trace) = call(self.host.ticker(), &plugin, options, async |store, instance| {
             let cart = interfaces.cart(store, instance)?;
             let planned = cart.call_plan(&mut *store, context, request).await?;
-            Ok((planned, std::mem::take(&mut store.data_mut().catalogue)))
+            Ok((planned, std::mem::take(&mut store.data_mut().catalog)))
         })
         .await?;
         self.log = trace.log;
         let planned = planned.map_err(|error| match error {
             Error::Rejected(message) => CartError::Rejected(text::message(message)),
-            error => CartError::Hook(self.answered(&plugin, Hook::Plan, error)),
+            error => CartError::Hook(self.plugin_error(&plugin, Hook::Plan, error)),
         })?;
-        self.done(format!("{} by {}/{}", pieces(&planned), plugin.id(), self.strategy));
+        self.record_stage(format!("{} by {}/{}", describe_entries(&planned), plugin.id(), self.strategy));
         Ok((planned, known.into_values().flatten().map(|variant| (variant.id.clone(), variant)).collect()))
     }
 
@@ -63,10 +63,10 @@ impl Walk<'_> {
         configuration: Option<Digest>,
         by_id: &HashMap<String, VariantInfo>,
     ) -> Result<Vec<Vec<CartLine>>, CartError> {
-        let catalogue = &self.host.platform().catalogue;
+        let catalog = &self.host.platform().catalog;
         let (shop, currency) = (&self.state.shop.id, self.context.currency.as_str());
         let platform = |error: cartwright_contract::platform::PlatformError| CartError::Platform(error.to_string());
-        let mut linked = catalogue.variants(shop, currency, &self.association.shop_product).await.map_err(platform)?;
+        let mut linked = catalog.variants(shop, currency, &self.association.shop_product).await.map_err(platform)?;
         if let Some(chosen) = &self.chosen_variant {
             linked.retain(|variant| variant.id == *chosen);
             if linked.is_empty() {
@@ -80,7 +80,7 @@ impl Walk<'_> {
         let answers = if asked.is_empty() {
             Vec::new()
         } else {
-            catalogue.resolve(shop, currency, &asked).await.map_err(platform)?
+            catalog.resolve(shop, currency, &asked).await.map_err(platform)?
         };
         if answers.len() != asked.len() {
             return Err(CartError::Platform(format!("{} answers to {} queries", answers.len(), asked.len())));
@@ -92,7 +92,7 @@ impl Walk<'_> {
         let linked_by_id = linked.iter().map(|variant| (variant.id.as_str(), variant)).collect();
         let pin = self.pin();
         let expires = expiry(self.priced_at, self.state.shop.seal_seconds, &request.prices)?;
-        let checking = Checking {
+        let checking = PlanCheck {
             shop,
             linked_product: &self.association.shop_product,
             configuration,
@@ -105,25 +105,25 @@ impl Walk<'_> {
                 wanted: &wanted,
             },
             price_from: request.price_from,
-            quotation: self.quotation,
-            grants: &self.strategist.grants,
+            quote: self.quote,
+            grants: &self.strategy_plugin.grants,
             pin: &pin,
-            taken_out: &self.taken_out,
+            removed_parts: &self.removed_parts,
             sell_unconfigured: self.state.shop.sell_unconfigured,
             expires: &expires,
             chosen_variant: self.chosen_variant.as_deref(),
-            linked: &linked,
+            linked_variants: &linked,
             linked_by_id: &linked_by_id,
             by_query: &by_query,
             by_id,
         };
         let checked = checking.check(pieces)?;
-        self.too_few = checking.too_few(pieces, &checked)?;
+        self.below_minimum = checking.below_minimum(pieces, &checked)?;
         Ok(checked)
     }
 }
 
-fn pieces(planned: &Planned) -> String {
+fn describe_entries(planned: &Planned) -> String {
     let names: Vec<String> = planned
         .pieces
         .iter()

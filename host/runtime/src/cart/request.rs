@@ -5,17 +5,17 @@ use std::sync::Arc;
 
 use cartwright_cart::change::{CartChange, CartOperation, Stage};
 use cartwright_cart::check::check_seals;
-use cartwright_cart::error::{CartError, OTHERWISE, SealFault};
-use cartwright_cart::held::{Cart, without_no_changes};
+use cartwright_cart::error::{CartError, PLANNED_DIFFERENTLY, SealError};
+use cartwright_cart::index::{CartIndex, drop_unchanged};
 use cartwright_cart::line::CartLine;
-use cartwright_cart::places::{Move, roots};
-use cartwright_cart::plan::TooFew;
+use cartwright_cart::placement::{LineMove, roots};
+use cartwright_cart::plan::BelowMinimum;
 use cartwright_cart::shop::Visitor;
 use cartwright_contract::ids::{Digest, ShopId};
 use cartwright_contract::records::{Item, Wanted};
 use jiff::Timestamp;
 
-use super::walk::{Spent, Walk};
+use super::pipeline::{BudgetUsage, PlanPipeline};
 use crate::host::Cartwright;
 
 /// A request about a cart: for whom, of which lines, and what planning them has taken so far.
@@ -23,8 +23,8 @@ pub(super) struct CartRequest<'a> {
     pub(super) host: &'a Cartwright,
     pub(super) shop: &'a ShopId,
     pub(super) visitor: &'a Visitor,
-    pub(super) cart: Cart<'a>,
-    pub(super) spent: Arc<Spent>,
+    pub(super) cart: CartIndex<'a>,
+    pub(super) budget_usage: Arc<BudgetUsage>,
 }
 
 impl<'a> CartRequest<'a> {
@@ -37,11 +37,11 @@ impl<'a> CartRequest<'a> {
         visitor: &'a Visitor,
     ) -> Result<Self, CartError> {
         visitor.check()?;
-        Ok(Self { host, shop, visitor, cart: Cart::new(lines)?, spent: Arc::default() })
+        Ok(Self { host, shop, visitor, cart: CartIndex::new(lines)?, budget_usage: Arc::default() })
     }
 
     pub(super) async fn plan_again(&self, line: &CartLine, quantity: u32) -> Result<CartChange, CartError> {
-        let (mut change, again) = self.planned_again(line, quantity, &line.without).await?;
+        let (mut change, again) = self.replan_without(line, quantity, &line.without).await?;
         if !again.is_empty() {
             change.operations = self.in_place_of(line, again).await?;
         }
@@ -54,12 +54,12 @@ impl<'a> CartRequest<'a> {
         line: &CartLine,
         again: Vec<CartLine>,
     ) -> Result<Vec<CartOperation>, CartError> {
-        let moved = Move { takes: Some(line.key.clone()), lines: again };
-        self.settled(vec![moved], Vec::new(), &TooFew::default()).await
+        let moved = LineMove { replaces: Some(line.key.clone()), lines: again };
+        self.merge_into(vec![moved], Vec::new(), &BelowMinimum::default()).await
     }
 
     /// A line and its children, planned and sealed again without these parts. Empty when the plan holds no such line any more.
-    pub(super) async fn planned_again(
+    pub(super) async fn replan_without(
         &self,
         line: &CartLine,
         quantity: u32,
@@ -67,24 +67,28 @@ impl<'a> CartRequest<'a> {
     ) -> Result<(CartChange, Vec<CartLine>), CartError> {
         let state = self.host.shop_state(self.shop)?;
         let configuration = self.host.stored_configuration(&state.shop, line).await?;
-        let mut walk = Walk::begin_pinned(self.host, self.shop, line, self.visitor)?;
+        let mut walk = PlanPipeline::begin_pinned(self.host, self.shop, line, self.visitor)?;
         walk.leave_out(line.item, without);
-        if line.check_seal(&state.shop, Timestamp::now()) != Err(SealFault::Forged) {
+        if line.check_seal(&state.shop, Timestamp::now()) != Err(SealError::Forged) {
             walk.keep_picture(line);
         }
-        walk.spent = self.spent.clone();
+        walk.budget_usage = self.budget_usage.clone();
         let wanted = Wanted { item: line.item, quantity };
         // Nothing is wanted of a product that the configuration no longer holds.
         let wanted = |items: &[Item]| roots(items).contains(&wanted.item).then_some(wanted).into_iter().collect();
         let families = walk.plan(wanted, configuration.as_deref(), &self.cart).await?;
         let meant = families.into_iter().find(|family| family.first().is_some_and(|first| first.item == line.item));
-        Ok((walk.end(Vec::new()), meant.unwrap_or_default()))
+        Ok((walk.finish(Vec::new()), meant.unwrap_or_default()))
     }
 
     /// Of two lines that hold the same, the second where the first is not as it was sealed: that one opens no configuration.
-    pub(super) fn genuine<'l>(&self, held: &'l CartLine, other: &'l CartLine) -> Result<&'l CartLine, CartError> {
+    pub(super) fn genuine_duplicate<'l>(
+        &self,
+        held: &'l CartLine,
+        other: &'l CartLine,
+    ) -> Result<&'l CartLine, CartError> {
         let state = self.host.shop_state(self.shop)?;
-        let is_forged = held.check_seal(&state.shop, Timestamp::now()) == Err(SealFault::Forged);
+        let is_forged = held.check_seal(&state.shop, Timestamp::now()) == Err(SealError::Forged);
         Ok(if is_forged { other } else { held })
     }
 
@@ -93,11 +97,11 @@ impl<'a> CartRequest<'a> {
     pub(super) async fn joined(&self, key: &str, quantity: u32) -> Result<CartChange, CartError> {
         let state = self.host.shop_state(self.shop)?;
         let copies = self.cart.copies(key);
-        check_seals(&state.shop, copies, &[SealFault::Forged])?;
-        let first = copies.first().ok_or_else(|| CartError::NoLine(key.to_owned()))?;
-        let (mut change, again) = self.planned_again(first, quantity, &first.without).await?;
+        check_seals(&state.shop, copies, &[SealError::Forged])?;
+        let first = copies.first().ok_or_else(|| CartError::UnknownLine(key.to_owned()))?;
+        let (mut change, again) = self.replan_without(first, quantity, &first.without).await?;
         if again.first().is_none_or(|again| again.key != key) {
-            return Err(CartError::MustReconfigure { key: key.to_owned(), why: OTHERWISE.to_owned() });
+            return Err(CartError::MustReconfigure { key: key.to_owned(), reason: PLANNED_DIFFERENTLY.to_owned() });
         }
         change.operations = vec![CartOperation::Add { lines: again }];
         Ok(change)
@@ -113,56 +117,56 @@ impl<'a> CartRequest<'a> {
 
     /// Puts families of lines into a cart. What comes twice, or what another line of the cart holds already, becomes more of one
     /// line: two lines of one key would each be priced for fewer than are bought. What becomes more of nothing must not be too few.
-    pub(super) async fn settled(
+    pub(super) async fn merge_into(
         &self,
-        moves: Vec<Move>,
+        moves: Vec<LineMove>,
         mut gone: Vec<String>,
-        too_few: &TooFew,
+        below_minimum: &BelowMinimum,
     ) -> Result<Vec<CartOperation>, CartError> {
         let leaving: HashSet<String> =
-            moves.iter().filter_map(|moved| moved.takes.clone()).chain(gone.iter().cloned()).collect();
+            moves.iter().filter_map(|moved| moved.replaces.clone()).chain(gone.iter().cloned()).collect();
         // Families of one key are one, asked for as often as all of them.
-        let mut whole: Vec<(Move, u32)> = Vec::with_capacity(moves.len());
+        let mut matched: Vec<(LineMove, u32)> = Vec::with_capacity(moves.len());
         let mut places: HashMap<String, usize> = HashMap::with_capacity(moves.len());
         for moved in moves {
             let Some(first) = moved.lines.first() else { continue };
             match places.get(&first.key) {
                 Some(place) => {
-                    whole[*place].1 = whole[*place].1.saturating_add(first.asked_quantity);
-                    gone.extend(moved.takes);
+                    matched[*place].1 = matched[*place].1.saturating_add(first.requested_quantity);
+                    gone.extend(moved.replaces);
                 }
                 None => {
-                    places.insert(first.key.clone(), whole.len());
-                    let asked = first.asked_quantity;
-                    whole.push((moved, asked));
+                    places.insert(first.key.clone(), matched.len());
+                    let asked = first.requested_quantity;
+                    matched.push((moved, asked));
                 }
             }
         }
-        let mut operations: Vec<CartOperation> = Vec::with_capacity(whole.len());
-        for (Move { takes, lines: family }, asked) in whole {
+        let mut operations: Vec<CartOperation> = Vec::with_capacity(matched.len());
+        for (LineMove { replaces, lines: family }, asked) in matched {
             let Some(first) = family.first() else { continue };
             let key = first.key.clone();
             // A line that leaves takes nothing up.
-            if let Some(twin) = self.cart.top(&key).filter(|_| !leaving.contains(&key)) {
-                let quantity = self.cart.asked(&key).saturating_add(asked);
-                let twin = self.genuine(twin, first)?;
-                let (_, more) = self.planned_again(twin, quantity, &twin.without).await?;
+            if let Some(twin) = self.cart.top_lines(&key).filter(|_| !leaving.contains(&key)) {
+                let quantity = self.cart.total_quantity(&key).saturating_add(asked);
+                let twin = self.genuine_duplicate(twin, first)?;
+                let (_, more) = self.replan_without(twin, quantity, &twin.without).await?;
                 if more.first().is_some_and(|more| more.key == key) {
                     operations.push(CartOperation::Replace { key, lines: more });
-                    gone.extend(takes);
+                    gone.extend(replaces);
                     continue;
                 }
             }
-            let lines = match asked == first.asked_quantity {
-                true => too_few.refuse(&key).map(|()| family)?,
-                false => self.planned_again(first, asked, &first.without).await?.1,
+            let lines = match asked == first.requested_quantity {
+                true => below_minimum.check(&key).map(|()| family)?,
+                false => self.replan_without(first, asked, &first.without).await?.1,
             };
-            operations.push(match takes {
+            operations.push(match replaces {
                 Some(key) => CartOperation::Replace { key, lines },
                 None => CartOperation::Add { lines },
             });
         }
-        let mut operations = without_no_changes(operations, &self.cart);
+        let mut operations = drop_unchanged(operations, &self.cart);
         operations.extend(gone.iter().map(|key| CartOperation::Remove { keys: self.cart.keys(key) }));
         Ok(operations)
     }

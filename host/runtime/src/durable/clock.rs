@@ -8,14 +8,14 @@ pub(crate) fn milliseconds(at: SystemTime) -> u64 {
 }
 
 /// The moment to the millisecond, which is what a journal keeps.
-pub(crate) fn whole(at: SystemTime) -> SystemTime {
+pub(crate) fn truncate_to_millis(at: SystemTime) -> SystemTime {
     UNIX_EPOCH + Duration::from_millis(milliseconds(at))
 }
 
 /// RFC 3339 in UTC, to the second; the last second of the calendar for a clock that is beyond it.
 pub(crate) fn timestamp(at: SystemTime) -> String {
-    let whole = UNIX_EPOCH + Duration::from_secs(milliseconds(at) / 1000);
-    jiff::Timestamp::try_from(whole).unwrap_or(jiff::Timestamp::MAX).to_string()
+    let whole_seconds = UNIX_EPOCH + Duration::from_secs(milliseconds(at) / 1000);
+    jiff::Timestamp::try_from(whole_seconds).unwrap_or(jiff::Timestamp::MAX).to_string()
 }
 
 /// A moment in a journal's JSON: RFC 3339 with milliseconds.
@@ -33,6 +33,6 @@ pub(crate) mod moment {
         if at < jiff::Timestamp::UNIX_EPOCH {
             return Err(de::Error::custom("a moment before 1970"));
         }
-        Ok(super::whole(at.into()))
+        Ok(super::truncate_to_millis(at.into()))
     }
 }

@@ -6,8 +6,8 @@ use cartwright_contract::error::{Failure, SetupError};
 use cartwright_contract::records::Outage;
 use serde::Serialize;
 
-use crate::durable::journal::{Call, JournalError, MOST_ENTRIES};
-use crate::durable::waiting::Waiting;
+use crate::durable::journal::{Call, JournalError, MAX_JOURNAL_ENTRIES};
+use crate::durable::waiting::PendingRequest;
 
 /// What a worker does next.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ pub enum RunEnd {
         until: SystemTime,
     },
     /// A request is out. Await it, then run the job again.
-    Waiting(Waiting),
+    PendingRequest(PendingRequest),
     /// Somebody cannot be reached. Run it again later: the last answer is asked for anew.
     Retry {
         /// What is away, and when it is worth trying again, where that is known.
@@ -36,17 +36,17 @@ pub enum RunEnd {
     /// It failed. Most failures need a person, see [`retry`](super::retry); [`next_step`](super::next_step) knows those that pass.
     Stopped {
         /// Why.
-        why: Why,
+        reason: StopReason,
     },
     /// A person must look whether a request arrived that must not be sent twice. See [`retry`](super::retry).
     NeedsMerchant {
         /// The request.
-        unanswered: Unanswered,
+        unanswered: UnansweredRequest,
     },
     /// It was cancelled, and the plugin has tidied up if it waited.
     Cancelled {
         /// A request that may have arrived, and whose answer nobody knows.
-        unanswered: Option<Unanswered>,
+        unanswered: Option<UnansweredRequest>,
     },
 }
 
@@ -57,7 +57,7 @@ impl RunEnd {
             Self::Done => "done",
             Self::Again { .. } => "again",
             Self::Sleep { .. } => "sleep",
-            Self::Waiting(_) => "waiting",
+            Self::PendingRequest(_) => "waiting",
             Self::Retry { .. } => "retry",
             Self::Stopped { .. } => "stopped",
             Self::NeedsMerchant { .. } => "needs-merchant",
@@ -69,16 +69,16 @@ impl RunEnd {
 /// Why a job stopped.
 #[derive(Debug, Clone, PartialEq, thiserror::Error, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(tag = "why", content = "detail", rename_all = "kebab-case")]
-pub enum Why {
+#[serde(tag = "reason", content = "detail", rename_all = "kebab-case")]
+pub enum StopReason {
     /// The plugin answered with an error that does not pass, trapped, or broke a limit.
     #[error("{0}")]
     Failed(Failure),
     /// It did not repeat itself.
     #[error("{0}")]
-    Fault(Fault),
+    DeterminismFault(DeterminismFault),
     /// Its journal is full.
-    #[error("the journal holds {MOST_ENTRIES} entries; a plugin that has more to do returns `again`")]
+    #[error("the journal holds {MAX_JOURNAL_ENTRIES} entries; a plugin that has more to do returns `again`")]
     JournalFull,
 }
 
@@ -103,7 +103,7 @@ pub enum RunError {
     .journal.as_ref().map_or("none".to_owned(), ToString::to_string),
     .asked.as_ref().map_or("it returned".to_owned(), |asked| format!("it is {asked}"))
 )]
-pub struct Fault {
+pub struct DeterminismFault {
     /// The how-manieth call of an import, from 1; `log` does not count.
     pub number: usize,
     /// What the journal holds there.
@@ -115,7 +115,7 @@ pub struct Fault {
 /// A request that must not be sent twice, of which nobody knows whether it arrived.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Unanswered {
+pub struct UnansweredRequest {
     /// The request: method and address.
     pub request: String,
     /// How often it may have arrived.

@@ -4,20 +4,20 @@
 use std::sync::Arc;
 
 use cartwright_contract::clock::Clock;
-use cartwright_contract::error::{Failure, HookError, LogLine, Said, SetupError};
+use cartwright_contract::error::{EmittedOutcomes, Failure, HookError, LogLine, SetupError};
 use cartwright_contract::hook::Hook;
 use cartwright_contract::ids::{AccountId, ShopId};
 use cartwright_contract::records::{self, Event, Later, Next, Outcome};
 
-use crate::durable::end::{RunEnd, RunError, Why};
+use crate::durable::end::{RunEnd, RunError, StopReason};
 use crate::durable::job::{Cancel, Job, Wake};
 use crate::durable::memory::MemoryJournal;
-use crate::durable::run::Start;
+use crate::durable::run::RunInput;
 use crate::host::Cartwright;
 
 /// The result of an order hook.
 #[derive(Debug, Clone)]
-pub struct Handled {
+pub struct HandleResult {
     /// Whether the hook asked to be called again.
     pub next: Next,
     /// The outcomes that it emitted, in order.
@@ -39,7 +39,7 @@ impl Cartwright {
         event: &Event,
         handed_on: Option<&str>,
         clock: Arc<dyn Clock>,
-    ) -> Result<Handled, SetupError> {
+    ) -> Result<HandleResult, SetupError> {
         self.handle_order_in(Arc::new(MemoryJournal::default()), shop, account, event, handed_on, clock).await
     }
 
@@ -55,8 +55,8 @@ impl Cartwright {
         event: &Event,
         handed_on: Option<&str>,
         clock: Arc<dyn Clock>,
-    ) -> Result<Handled, SetupError> {
-        let plugin = self.running(shop, account)?;
+    ) -> Result<HandleResult, SetupError> {
+        let plugin = self.current_version(shop, account)?;
         let job = Job {
             id: event.id.clone(),
             shop: shop.clone(),
@@ -67,43 +67,43 @@ impl Cartwright {
             round: 0,
         };
         let mut log = Vec::new();
-        let lost = |error: String| Failure::Answered(records::Error::Internal(error));
+        let lost = |error: String| Failure::PluginError(records::Error::Internal(error));
         let ended = loop {
             let (journal, clock) = (journal.clone(), clock.clone());
-            let start = Start { journal, clock: clock.clone(), wake: Wake::Due, cancel: Cancel::default() };
-            let mut ran = match self.run_job(&job, start).await {
-                Ok(ran) => ran,
+            let start = RunInput { journal, clock: clock.clone(), wake: Wake::Due, cancel: Cancel::default() };
+            let mut run = match self.run_job(&job, start).await {
+                Ok(run) => run,
                 Err(RunError::Setup(error)) => return Err(error),
                 Err(RunError::Journal(error)) => break Err(lost(error.to_string())),
             };
-            log.append(&mut ran.log);
-            break match ran.end {
+            log.append(&mut run.log);
+            break match run.end {
                 RunEnd::Sleep { until } => {
                     let left = until.duration_since(clock.now()).unwrap_or_default();
                     clock.sleep(u32::try_from(left.as_millis().div_ceil(1000)).unwrap_or(u32::MAX)).await;
                     continue;
                 }
-                RunEnd::Waiting(waiting) => match waiting.answered().await {
+                RunEnd::PendingRequest(waiting) => match waiting.answered().await {
                     Ok(()) => continue,
                     Err(error) => Err(lost(error.to_string())),
                 },
                 RunEnd::Done => Ok(Next::Done),
                 RunEnd::Again { seconds, state } => Ok(Next::Again(Later { seconds, state })),
-                RunEnd::Retry { outage } => Err(Failure::Answered(records::Error::Unavailable(outage))),
-                RunEnd::Stopped { why: Why::Failed(failure) } => Err(failure),
-                RunEnd::Stopped { why } => Err(Failure::BrokeContract(why.to_string())),
+                RunEnd::Retry { outage } => Err(Failure::PluginError(records::Error::Unavailable(outage))),
+                RunEnd::Stopped { reason: StopReason::Failed(failure) } => Err(failure),
+                RunEnd::Stopped { reason } => Err(Failure::ContractViolation(reason.to_string())),
                 RunEnd::NeedsMerchant { unanswered } | RunEnd::Cancelled { unanswered: Some(unanswered) } => {
-                    Err(Failure::Unanswered(unanswered.request))
+                    Err(Failure::UnansweredRequest(unanswered.request))
                 }
                 RunEnd::Cancelled { unanswered: None } => Ok(Next::Done),
             };
         };
         let outcomes = journal.outcomes();
         match ended {
-            Ok(next) => Ok(Handled { next, outcomes, log }),
+            Ok(next) => Ok(HandleResult { next, outcomes, log }),
             Err(failure) => {
-                let said = Box::new(Said { outcomes, log });
-                Err(HookError { plugin: plugin.id().clone(), hook: Hook::HandleOrder, failure, said }.into())
+                let said = Box::new(EmittedOutcomes { outcomes, log });
+                Err(HookError { plugin: plugin.id().clone(), hook: Hook::HandleOrder, failure, outcomes: said }.into())
             }
         }
     }

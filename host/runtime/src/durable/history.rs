@@ -6,9 +6,9 @@ use std::time::SystemTime;
 use cartwright_contract::ids::Digest;
 use cartwright_contract::records::{Outcome, Repeat, Woken};
 
-use crate::durable::clock::whole;
+use crate::durable::clock::truncate_to_millis;
 use crate::durable::journal::{
-    Answer, Began, Call, Entry, Journal, JournalError, Kept, KeptResponse, Loaded, Record, write,
+    Answer, Call, Entry, Journal, JournalError, JournaledBytes, JournaledResponse, Loaded, Record, RunStart, write,
 };
 
 /// The import that looks an order up.
@@ -19,9 +19,9 @@ const ORDER_BOOK_FIND: &str = "order-book.find";
 pub(crate) struct History {
     /// How many entries it holds.
     pub(crate) entries: usize,
-    pub(crate) began: Option<Began>,
+    pub(crate) began: Option<RunStart>,
     /// The calls, without those that a retry took back.
-    pub(crate) steps: Vec<Step>,
+    pub(crate) steps: Vec<JournalStep>,
     /// When it began.
     pub(crate) at: Option<SystemTime>,
     attempts: BTreeMap<Digest, u32>,
@@ -29,29 +29,29 @@ pub(crate) struct History {
 
 /// One call of the guest.
 #[derive(Debug)]
-pub(crate) struct Step {
+pub(crate) struct JournalStep {
     /// When the latest of its entries was written.
     pub(crate) at: SystemTime,
     pub(crate) call: Call,
-    pub(crate) came: Came,
+    pub(crate) result: CallResult,
 }
 
 /// What came of a call.
 #[derive(Debug)]
-pub(crate) enum Came {
+pub(crate) enum CallResult {
     Http {
         /// It was sent, and nobody knows what came of it. Not so when its answer was taken back.
         open: bool,
-        answer: Option<Answer<KeptResponse>>,
+        answer: Option<Answer<JournaledResponse>>,
         repeat: Repeat,
         /// It may have reached the vendor in an attempt that was not answered.
-        lost: bool,
+        response_lost: bool,
     },
-    Told(Answer<Kept>),
+    Returned(Answer<JournaledBytes>),
     Emitted,
-    Slept {
+    Sleep {
         until: SystemTime,
-        woke: Option<Woken>,
+        woken: Option<Woken>,
     },
 }
 
@@ -61,7 +61,7 @@ pub enum RestartRisk {
     /// Nothing: each request was answered in a way that may be asked for anew.
     None,
     /// A request may have reached its vendor, whose answer nobody knows. The vendor knows exactly that request again, and no other.
-    LostAnswer,
+    LostResponse,
     /// A request that must not be sent twice was answered, or a request is out.
     Repeated,
 }
@@ -87,11 +87,11 @@ impl History {
     /// How many calls keep their answers when the job is tried again: all before the last that asked a vendor, or that was
     /// answered with an error. What is away may be back, what is missing may be set, what is denied may be granted. An order that was
     /// looked up directly before that request is looked up again: it may have been paid back while the vendor was away.
-    pub(crate) fn kept_by_retry(&self) -> usize {
-        let may_change = |step: &Step| match &step.came {
-            Came::Http { .. } => true,
-            Came::Told(answer) => matches!(answer, Answer::Failed(_)),
-            Came::Emitted | Came::Slept { .. } => false,
+    pub(crate) fn calls_kept_by_retry(&self) -> usize {
+        let may_change = |step: &JournalStep| match &step.result {
+            CallResult::Http { .. } => true,
+            CallResult::Returned(answer) => matches!(answer, Answer::Failed(_)),
+            CallResult::Emitted | CallResult::Sleep { .. } => false,
         };
         let last = self.steps.iter().rposition(may_change).unwrap_or(0);
         let before = &self.steps[..last];
@@ -100,11 +100,11 @@ impl History {
 
     /// What a fresh journal in place of this one could do twice.
     pub(crate) fn restart_risk(&self) -> RestartRisk {
-        let risk = |step: &Step| match &step.came {
-            Came::Http { open: true, .. } | Came::Http { answer: Some(_), repeat: Repeat::Never, .. } => {
+        let risk = |step: &JournalStep| match &step.result {
+            CallResult::Http { open: true, .. } | CallResult::Http { answer: Some(_), repeat: Repeat::Never, .. } => {
                 RestartRisk::Repeated
             }
-            Came::Http { lost: true, .. } => RestartRisk::LostAnswer,
+            CallResult::Http { response_lost: true, .. } => RestartRisk::LostResponse,
             _ => RestartRisk::None,
         };
         self.steps.iter().map(risk).max().unwrap_or(RestartRisk::None)
@@ -115,56 +115,64 @@ impl History {
         let number = self.entries;
         let misplaced =
             |what: &str| Err(JournalError::Store(format!("entry {number} is {what}, which cannot stand there")));
-        if self.began.is_none() != matches!(entry, Entry::Began(_)) {
+        if self.began.is_none() != matches!(entry, Entry::RunStart(_)) {
             return misplaced("not the one that a journal begins with, or is that once more");
         }
         match entry {
-            Entry::Began(began) => {
+            Entry::RunStart(began) => {
                 self.began = Some(began);
                 self.at = Some(at);
             }
             Entry::Intent { call, repeat, .. } => {
                 *self.attempts.entry(call.digest).or_default() += 1;
                 match self.steps.last_mut() {
-                    Some(Step { at: when, call: known, came: Came::Http { open, answer: None, .. } })
-                        if known.is(&call) =>
-                    {
+                    Some(JournalStep {
+                        at: when,
+                        call: known,
+                        result: CallResult::Http { open, answer: None, .. },
+                    }) if known.matches(&call) => {
                         (*open, *when) = (true, at);
                     }
                     _ => {
-                        let came = Came::Http { open: true, answer: None, repeat, lost: false };
-                        self.steps.push(Step { at, call, came });
+                        let result = CallResult::Http { open: true, answer: None, repeat, response_lost: false };
+                        self.steps.push(JournalStep { at, call, result });
                     }
                 }
             }
-            Entry::Answered { answer: came, may_have_arrived } => {
-                let Some(Step { at: when, call, came: Came::Http { open: open @ true, answer, lost, .. } }) =
-                    self.steps.last_mut()
+            Entry::Responded { answer: result, may_have_arrived } => {
+                let Some(JournalStep {
+                    at: when,
+                    call,
+                    result: CallResult::Http { open: open @ true, answer, response_lost, .. },
+                }) = self.steps.last_mut()
                 else {
                     return misplaced("an answer without a request");
                 };
                 if !may_have_arrived && let Some(attempts) = self.attempts.get_mut(&call.digest) {
                     *attempts = attempts.saturating_sub(1);
                 }
-                *lost |= may_have_arrived && matches!(came, Answer::Failed(_));
-                (*open, *answer, *when) = (false, Some(came), at);
+                *response_lost |= may_have_arrived && matches!(result, Answer::Failed(_));
+                (*open, *answer, *when) = (false, Some(result), at);
             }
-            Entry::Told { call, answer } => self.steps.push(Step { at, call, came: Came::Told(answer) }),
+            Entry::Returned { call, answer } => {
+                self.steps.push(JournalStep { at, call, result: CallResult::Returned(answer) })
+            }
             Entry::Emitted { outcome, .. } => {
-                self.steps.push(Step { at, call: Call::emit(&outcome)?, came: Came::Emitted });
+                self.steps.push(JournalStep { at, call: Call::emit(&outcome)?, result: CallResult::Emitted });
             }
-            Entry::Slept { call, until } => {
-                self.steps.push(Step { at, call, came: Came::Slept { until, woke: None } });
+            Entry::SleepStarted { call, until } => {
+                self.steps.push(JournalStep { at, call, result: CallResult::Sleep { until, woken: None } });
             }
-            Entry::Woke { why } => {
-                let Some(Step { at: when, came: Came::Slept { woke: woke @ None, .. }, .. }) = self.steps.last_mut()
+            Entry::SleepEnded { reason } => {
+                let Some(JournalStep { at: when, result: CallResult::Sleep { woken: woken @ None, .. }, .. }) =
+                    self.steps.last_mut()
                 else {
                     return misplaced("the end of a wait that did not begin");
                 };
-                (*woke, *when) = (Some(why), at);
+                (*woken, *when) = (Some(reason), at);
             }
-            Entry::Retried { keep } => match self.steps.get_mut(keep).map(|step| &mut step.came) {
-                Some(Came::Http { open, answer, .. }) => {
+            Entry::Retried { kept_calls: keep } => match self.steps.get_mut(keep).map(|step| &mut step.result) {
+                Some(CallResult::Http { open, answer, .. }) => {
                     (*open, *answer) = (false, None);
                     self.steps.truncate(keep + 1);
                 }
@@ -176,9 +184,9 @@ impl History {
     }
 
     /// The how-manieth time the plugin says this, among the first `before` calls.
-    pub(crate) fn said_before(&self, before: usize, outcome: &Outcome) -> Result<usize, JournalError> {
+    pub(crate) fn count_emitted(&self, before: usize, outcome: &Outcome) -> Result<usize, JournalError> {
         let call = Call::emit(outcome)?;
-        Ok(self.steps.iter().take(before).filter(|step| step.call.is(&call)).count())
+        Ok(self.steps.iter().take(before).filter(|step| step.call.matches(&call)).count())
     }
 }
 
@@ -189,7 +197,7 @@ pub(super) async fn append(
     at: SystemTime,
     entry: Entry,
 ) -> Result<(), JournalError> {
-    let record = Record { at: whole(at), entry };
+    let record = Record { at: truncate_to_millis(at), entry };
     write(journal, history.entries, &record).await?;
     history.apply(record)
 }
@@ -201,7 +209,7 @@ mod tests {
     use cartwright_contract::records::{Context, Error, Message, Outage, Rounding};
 
     use super::*;
-    use crate::durable::journal::KeptBody;
+    use crate::durable::journal::JournaledBody;
 
     fn began() -> Entry {
         let context = Context {
@@ -220,7 +228,7 @@ mod tests {
             grants: Vec::new(),
             extra: vec![],
         };
-        Entry::Began(Began { context, personal_data: false })
+        Entry::RunStart(RunStart { context, personal_data: false })
     }
 
     fn intent(url: &str) -> Entry {
@@ -229,7 +237,7 @@ mod tests {
 
     fn away(may_have_arrived: bool) -> Entry {
         let outage = Outage { retry_after_seconds: None, detail: "away".into() };
-        Entry::Answered { answer: Answer::Failed(Error::Unavailable(outage)), may_have_arrived }
+        Entry::Responded { answer: Answer::Failed(Error::Unavailable(outage)), may_have_arrived }
     }
 
     fn note(key: &str) -> Entry {
@@ -253,30 +261,30 @@ mod tests {
         assert_eq!(attempts([began(), intent("b")]), 0);
         assert_eq!(attempts([began(), intent("a"), intent("a")]), 2);
         assert_eq!(attempts([began(), intent("a"), away(false)]), 0);
-        let retry = Entry::Retried { keep: 0 };
-        assert_eq!(attempts([began(), intent("a"), away(true), retry.clone(), intent("a")]), 2);
-        assert_eq!(attempts([began(), intent("a"), away(false), retry, intent("a")]), 1);
+        let retried = Entry::Retried { kept_calls: 0 };
+        assert_eq!(attempts([began(), intent("a"), away(true), retried.clone(), intent("a")]), 2);
+        assert_eq!(attempts([began(), intent("a"), away(false), retried, intent("a")]), 1);
     }
 
     #[test]
     fn a_retry_takes_the_last_http_answer_back_and_what_follows_it() {
         let told = [began(), intent("a"), away(true), note("1"), intent("b"), away(true), note("2")];
         let before = history(told.clone()).unwrap();
-        assert_eq!((before.steps.len(), before.kept_by_retry()), (4, 2));
-        let after = history(told.into_iter().chain([Entry::Retried { keep: 2 }])).unwrap();
+        assert_eq!((before.steps.len(), before.calls_kept_by_retry()), (4, 2));
+        let after = history(told.into_iter().chain([Entry::Retried { kept_calls: 2 }])).unwrap();
         assert_eq!((after.steps.len(), after.entries), (3, 8));
-        assert!(matches!(after.steps[2].came, Came::Http { open: false, answer: None, .. }));
+        assert!(matches!(after.steps[2].result, CallResult::Http { open: false, answer: None, .. }));
         // Taken back once more before it is asked again, nothing changes.
-        assert_eq!(after.kept_by_retry(), 2);
+        assert_eq!(after.calls_kept_by_retry(), 2);
     }
 
     #[test]
     fn a_fresh_journal_risks_what_may_have_arrived_and_what_must_not_be_sent_twice() {
-        let answered = || Entry::Answered {
-            answer: Answer::Given(KeptResponse {
+        let answered = || Entry::Responded {
+            answer: Answer::Returned(JournaledResponse {
                 status: 503,
                 headers: vec![],
-                body: KeptBody::Inline(Kept::Bytes(vec![])),
+                body: JournaledBody::Inline(JournaledBytes::Bytes(vec![])),
                 attempts: 1,
             }),
             may_have_arrived: true,
@@ -284,7 +292,7 @@ mod tests {
         let never =
             || Entry::Intent { call: Call::new("http.send", "n", &()).unwrap(), repeat: Repeat::Never, attempt: 1 };
         let risk = |entries: Vec<Entry>| history([began()].into_iter().chain(entries)).unwrap().restart_risk();
-        let retried = |keep| Entry::Retried { keep };
+        let retried = |keep| Entry::Retried { kept_calls: keep };
         assert_eq!(risk(vec![note("1")]), RestartRisk::None);
         assert_eq!(
             risk(vec![intent("a"), answered(), note("1"), intent("b"), answered(), retried(2)]),
@@ -294,8 +302,8 @@ mod tests {
         assert_eq!(risk(vec![never(), answered(), retried(0)]), RestartRisk::None);
         // A later answer does not say whether the lost one's request was taken.
         for later in [away(true), away(false), answered()] {
-            let lost = vec![intent("a"), away(true), retried(0), intent("a"), later, retried(0)];
-            assert_eq!(risk(lost), RestartRisk::LostAnswer);
+            let response_lost = vec![intent("a"), away(true), retried(0), intent("a"), later, retried(0)];
+            assert_eq!(risk(response_lost), RestartRisk::LostResponse);
         }
         assert_eq!(risk(vec![intent("a")]), RestartRisk::Repeated);
         assert_eq!(risk(vec![never(), answered(), intent("b"), answered(), retried(1)]), RestartRisk::Repeated);
@@ -303,33 +311,35 @@ mod tests {
 
     #[test]
     fn an_order_that_was_looked_up_directly_before_the_request_is_looked_up_again() {
-        let told = |import: &str| Entry::Told {
+        let told = |import: &str| Entry::Returned {
             call: Call::new(import, "1", &()).unwrap(),
-            answer: Answer::Given(Kept::Text("null".into())),
+            answer: Answer::Returned(JournaledBytes::Text("null".into())),
         };
         let (find, digest) = (told(ORDER_BOOK_FIND), told("secrets.digest"));
-        let kept = |entries: Vec<Entry>| history([began()].into_iter().chain(entries)).unwrap().kept_by_retry();
+        let kept = |entries: Vec<Entry>| history([began()].into_iter().chain(entries)).unwrap().calls_kept_by_retry();
         assert_eq!(kept(vec![find.clone(), digest.clone(), note("1"), find.clone(), intent("a"), away(true)]), 3);
         assert_eq!(kept(vec![find.clone(), find.clone(), intent("a"), away(true), note("1")]), 0);
         assert_eq!(kept(vec![find.clone(), digest, intent("a"), away(true)]), 2);
         // The request is sent once more, and its attempts are still counted.
-        let entries = [began(), find.clone(), intent("a"), away(true), Entry::Retried { keep: 0 }, find, intent("a")];
+        let entries =
+            [began(), find.clone(), intent("a"), away(true), Entry::Retried { kept_calls: 0 }, find, intent("a")];
         assert_eq!(attempts(entries), 2);
     }
 
     #[test]
     fn an_error_of_another_import_is_taken_back() {
-        let told = |answer| Entry::Told { call: Call::new("order-book.find", "1", &()).unwrap(), answer };
+        let told = |answer| Entry::Returned { call: Call::new("order-book.find", "1", &()).unwrap(), answer };
         let denied = Answer::Failed(Error::Denied("personal-data".into()));
-        let entries = [began(), note("1"), told(denied), told(Answer::Given(Kept::Text("null".into()))), note("2")];
-        assert_eq!(history(entries).unwrap().kept_by_retry(), 1);
-        assert_eq!(history([began(), note("1")]).unwrap().kept_by_retry(), 0);
+        let entries =
+            [began(), note("1"), told(denied), told(Answer::Returned(JournaledBytes::Text("null".into()))), note("2")];
+        assert_eq!(history(entries).unwrap().calls_kept_by_retry(), 1);
+        assert_eq!(history([began(), note("1")]).unwrap().calls_kept_by_retry(), 0);
     }
 
     #[test]
     fn entries_that_do_not_follow_from_each_other_are_refused() {
-        let woke = || Entry::Woke { why: Woken::Elapsed };
-        for wrong in [vec![note("1")], vec![began(), began()], vec![began(), away(true)], vec![began(), woke()]] {
+        let woken = || Entry::SleepEnded { reason: Woken::Elapsed };
+        for wrong in [vec![note("1")], vec![began(), began()], vec![began(), away(true)], vec![began(), woken()]] {
             assert!(history(wrong.clone()).is_err(), "{wrong:?}");
         }
         assert!(history([began(), intent("a"), away(true), away(true)]).is_err());
@@ -337,11 +347,13 @@ mod tests {
 
     #[test]
     fn a_record_is_the_same_after_it_was_json() {
-        let answer = Entry::Told {
+        let answer = Entry::Returned {
             call: Call::new("secrets.digest", "md5-suffix with token", &1).unwrap(),
-            answer: Answer::Given(Kept::Bytes(vec![0, 255])),
+            answer: Answer::Returned(JournaledBytes::Bytes(vec![0, 255])),
         };
-        for entry in [began(), intent("a"), away(true), note("1"), answer, Entry::Woke { why: Woken::EventWaiting }] {
+        for entry in
+            [began(), intent("a"), away(true), note("1"), answer, Entry::SleepEnded { reason: Woken::EventWaiting }]
+        {
             let record = Record { at: UNIX_EPOCH + Duration::from_millis(1_767_268_800_123), entry };
             let json = serde_json::to_string(&record).unwrap();
             assert!(json.starts_with("{\"at\":\"2026-01-01T12:00:00.123Z\""), "{json}");

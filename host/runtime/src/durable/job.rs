@@ -8,7 +8,7 @@ use cartwright_contract::ids::{AccountId, Digest, ShopId};
 use cartwright_contract::records::Event;
 
 use crate::durable::history::{History, append};
-use crate::durable::journal::{Entry, Journal, JournalError, MOST_ENTRIES};
+use crate::durable::journal::{Entry, Journal, JournalError, MAX_JOURNAL_ENTRIES};
 
 /// An order event that is to be handled. The same in every run until `again`.
 #[derive(Debug, Clone)]
@@ -68,9 +68,9 @@ pub async fn retry(journal: &dyn Journal, clock: &dyn Clock) -> Result<(), Journ
     if history.began.is_none() {
         return Ok(());
     }
-    if history.entries >= MOST_ENTRIES {
+    if history.entries >= MAX_JOURNAL_ENTRIES {
         return Err(JournalError::Full);
     }
-    let keep = history.kept_by_retry();
-    append(journal, &mut history, clock.now(), Entry::Retried { keep }).await
+    let keep = history.calls_kept_by_retry();
+    append(journal, &mut history, clock.now(), Entry::Retried { kept_calls: keep }).await
 }

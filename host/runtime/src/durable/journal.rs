@@ -14,11 +14,11 @@ use sha2::{Digest as _, Sha256};
 use tracing::Instrument as _;
 
 /// Maximum number of entries of a journal, because a run reads all of them. A hook that needs more returns `again`.
-pub const MOST_ENTRIES: usize = 500;
+pub const MAX_JOURNAL_ENTRIES: usize = 500;
 /// Maximum size of a result that is stored in the journal itself, in bytes. Larger ones are stored as blobs.
-pub(crate) const MOST_INLINE: usize = 64 << 10;
+pub(crate) const MAX_INLINE_BYTES: usize = 64 << 10;
 /// Maximum length of a call's label, in characters.
-const LONGEST_TEXT: usize = 300;
+const MAX_LABEL_CHARS: usize = 300;
 
 /// The journal of one round of a job. A store creates one for each run, and can attach its lease to it.
 #[async_trait]
@@ -37,7 +37,7 @@ pub trait Journal: Send + Sync {
     /// when this returns, to `order-book.find` and to webhooks.
     ///
     /// # Errors
-    /// [`JournalError::Moved`] when another entry stands there, or the job is somebody else's by now.
+    /// [`JournalError::Superseded`] when another entry stands there, or the job is somebody else's by now.
     async fn append(&self, position: usize, record: &Record) -> Result<(), JournalError>;
 
     /// Where the run's bytes are kept: long answers, documents, bodies that go to the store unseen. A store that forgets an order
@@ -61,9 +61,9 @@ pub struct Loaded {
 pub enum JournalError {
     /// Another run has taken over this journal.
     #[error("another run has taken over this journal")]
-    Moved,
+    Superseded,
     /// The journal is full. The job can be restarted with a fresh one.
-    #[error("the journal holds {MOST_ENTRIES} entries")]
+    #[error("the journal holds {MAX_JOURNAL_ENTRIES} entries")]
     Full,
     /// The store failed, or what it holds cannot be read.
     #[error("the journal's store: {0}")]
@@ -88,7 +88,7 @@ pub struct Record {
 #[serde(rename_all = "kebab-case")]
 pub enum Entry {
     /// The first entry: the inputs that all runs of this journal share.
-    Began(Began),
+    RunStart(RunStart),
     /// A request is about to be sent. Written before each attempt.
     Intent {
         /// The request.
@@ -99,18 +99,18 @@ pub enum Entry {
         attempt: u32,
     },
     /// The result of the preceding request.
-    Answered {
+    Responded {
         /// The answer.
-        answer: Answer<KeptResponse>,
+        answer: Answer<JournaledResponse>,
         /// Whether the request may have reached the server.
         may_have_arrived: bool,
     },
     /// The call and result of another import.
-    Told {
+    Returned {
         /// The call.
         call: Call,
         /// The result as JSON.
-        answer: Answer<Kept>,
+        answer: Answer<JournaledBytes>,
     },
     /// The plugin emitted an outcome.
     Emitted {
@@ -121,7 +121,7 @@ pub enum Entry {
         outcome: Outcome,
     },
     /// The plugin began to sleep.
-    Slept {
+    SleepStarted {
         /// The wait.
         call: Call,
         /// Until when.
@@ -129,14 +129,14 @@ pub enum Entry {
         until: SystemTime,
     },
     /// The preceding sleep ended.
-    Woke {
+    SleepEnded {
         /// Why.
-        why: Woken,
+        reason: Woken,
     },
     /// A retry: the calls after the kept ones are made again.
     Retried {
         /// Number of calls that keep their results. A request that follows them directly keeps its intent.
-        keep: usize,
+        kept_calls: usize,
     },
 }
 
@@ -144,13 +144,13 @@ impl Entry {
     /// Returns the name of the variant, as in JSON.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Began(_) => "began",
+            Self::RunStart(_) => "began",
             Self::Intent { .. } => "intent",
-            Self::Answered { .. } => "answered",
-            Self::Told { .. } => "told",
+            Self::Responded { .. } => "answered",
+            Self::Returned { .. } => "told",
             Self::Emitted { .. } => "emitted",
-            Self::Slept { .. } => "slept",
-            Self::Woke { .. } => "woke",
+            Self::SleepStarted { .. } => "slept",
+            Self::SleepEnded { .. } => "woke",
             Self::Retried { .. } => "retried",
         }
     }
@@ -158,7 +158,7 @@ impl Entry {
 
 /// Inputs that all runs of a journal share. Changed settings do not affect a job that has begun; revoked grants do.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Began {
+pub struct RunStart {
     /// The context, settings included.
     pub context: Context,
     /// Whether personal data was granted.
@@ -172,19 +172,19 @@ pub struct Call {
     /// Name of the import, such as "http.send".
     pub import: String,
     /// Label for people, truncated.
-    pub about: String,
+    pub label: String,
     /// Digest of all arguments. Calls with equal digests are equal.
     pub digest: Digest,
 }
 
 impl Call {
     /// # Errors
-    /// [`JournalError::Unwritable`].
-    pub(crate) fn new(import: &str, about: &str, asked: &impl Serialize) -> Result<Self, JournalError> {
+    /// [`JournalError::Unserializable`].
+    pub(crate) fn new(import: &str, label: &str, asked: &impl Serialize) -> Result<Self, JournalError> {
         let asked = serde_json::to_vec(asked).map_err(|error| JournalError::Unwritable(error.to_string()))?;
-        let about: String = about.chars().take(LONGEST_TEXT).collect();
-        let digest = Digest::of(&[import.as_bytes(), b"\0", about.as_bytes(), b"\0", &asked].concat());
-        Ok(Self { import: import.to_owned(), about, digest })
+        let label: String = label.chars().take(MAX_LABEL_CHARS).collect();
+        let digest = Digest::of(&[import.as_bytes(), b"\0", label.as_bytes(), b"\0", &asked].concat());
+        Ok(Self { import: import.to_owned(), label, digest })
     }
 
     pub(crate) fn http(request: &Request) -> Result<Self, JournalError> {
@@ -218,14 +218,14 @@ impl Call {
         Self::new("outcomes.emit", &kind, outcome)
     }
 
-    pub(crate) fn is(&self, other: &Self) -> bool {
+    pub(crate) fn matches(&self, other: &Self) -> bool {
         self.digest == other.digest
     }
 }
 
 impl std::fmt::Display for Call {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {}", self.import, self.about)
+        write!(f, "{} {}", self.import, self.label)
     }
 }
 
@@ -234,20 +234,20 @@ impl std::fmt::Display for Call {
 #[serde(rename_all = "kebab-case")]
 pub enum Answer<T> {
     /// The import returned a value.
-    Given(T),
+    Returned(T),
     /// The import returned an error of the contract.
     Failed(Error),
 }
 
 /// A recorded response. It contains no secret: what a server echoes was redacted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct KeptResponse {
+pub struct JournaledResponse {
     /// The status code.
     pub status: u16,
     /// Names in lower case, and values.
     pub headers: Vec<(String, String)>,
     /// What came.
-    pub body: KeptBody,
+    pub body: JournaledBody,
     /// The number of attempts, as reported to the plugin.
     pub attempts: u32,
 }
@@ -255,9 +255,9 @@ pub struct KeptResponse {
 /// The body of a recorded response.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum KeptBody {
+pub enum JournaledBody {
     /// The plugin received the bytes.
-    Inline(Kept),
+    Inline(JournaledBytes),
     /// The plugin received the digest of stored bytes.
     Stored(StoredBody),
 }
@@ -265,7 +265,7 @@ pub enum KeptBody {
 /// Bytes of a journal entry.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Kept {
+pub enum JournaledBytes {
     /// UTF-8 text.
     Text(String),
     /// Other bytes.
@@ -295,15 +295,20 @@ pub(super) async fn write(journal: &dyn Journal, position: usize, record: &Recor
 }
 
 /// Bytes as they stand in a journal.
-pub(super) async fn keep(blobs: &Arc<dyn Blobs>, shop: &ShopId, bytes: Vec<u8>, media_type: &str) -> Kept {
+pub(super) async fn kept_calls(
+    blobs: &Arc<dyn Blobs>,
+    shop: &ShopId,
+    bytes: Vec<u8>,
+    media_type: &str,
+) -> JournaledBytes {
     // An answer that cannot be kept beside the journal stands in it: too long is better than lost.
-    if bytes.len() > MOST_INLINE
+    if bytes.len() > MAX_INLINE_BYTES
         && let Ok(digest) = blobs.put(shop, bytes.clone(), media_type).await
     {
-        return Kept::Blob(digest);
+        return JournaledBytes::Blob(digest);
     }
     match String::from_utf8(bytes) {
-        Ok(text) => Kept::Text(text),
-        Err(error) => Kept::Bytes(error.into_bytes()),
+        Ok(text) => JournaledBytes::Text(text),
+        Err(error) => JournaledBytes::Bytes(error.into_bytes()),
     }
 }

@@ -13,23 +13,23 @@ use crate::durable::journal::{Entry, Journal, JournalError, Loaded, Record};
 /// An in-memory journal.
 #[derive(Default)]
 pub struct MemoryJournal {
-    held: Mutex<Held>,
+    contents: Mutex<Contents>,
     apply: Option<Apply>,
 }
 
 type Apply = Arc<dyn Fn(&Outcome) + Send + Sync>;
 
 #[derive(Debug, Clone, Default)]
-struct Held {
+struct Contents {
     records: Vec<Record>,
     earlier_attempts: BTreeMap<Digest, u32>,
     /// What the whole job said, by key.
     outcomes: Vec<(String, Outcome)>,
 }
 
-impl Held {
+impl Contents {
     /// Returns whether this key was applied before.
-    fn knows(&self, key: &str) -> bool {
+    fn has_emitted(&self, key: &str) -> bool {
         self.outcomes.iter().any(|(known, _)| known == key)
     }
 }
@@ -37,32 +37,32 @@ impl Held {
 impl MemoryJournal {
     /// A journal that holds these entries already.
     pub fn of(records: Vec<Record>) -> Self {
-        let mut held = Held::default();
+        let mut contents = Contents::default();
         for record in &records {
             if let Entry::Emitted { key, outcome } = &record.entry
-                && !held.knows(key)
+                && !contents.has_emitted(key)
             {
-                held.outcomes.push((key.clone(), outcome.clone()));
+                contents.outcomes.push((key.clone(), outcome.clone()));
             }
         }
-        held.records = records;
-        Self { held: Mutex::new(held), apply: None }
+        contents.records = records;
+        Self { contents: Mutex::new(contents), apply: None }
     }
 
     /// Calls this once for each outcome, before the entry stands.
-    pub fn applying(mut self, apply: impl Fn(&Outcome) + Send + Sync + 'static) -> Self {
+    pub fn on_emit(mut self, apply: impl Fn(&Outcome) + Send + Sync + 'static) -> Self {
         self.apply = Some(Arc::new(apply));
         self
     }
 
     /// The entries.
     pub fn records(&self) -> Vec<Record> {
-        self.held().records.clone()
+        self.contents().records.clone()
     }
 
     /// What the job said, in order, earlier journals included.
     pub fn outcomes(&self) -> Vec<Outcome> {
-        self.held().outcomes.iter().map(|(_, outcome)| outcome.clone()).collect()
+        self.contents().outcomes.iter().map(|(_, outcome)| outcome.clone()).collect()
     }
 
     /// The job's next journal, after `again` or a restart: empty, and knows what was sent and said before.
@@ -70,15 +70,15 @@ impl MemoryJournal {
     /// # Errors
     /// When this journal's entries do not follow from each other.
     pub fn next(&self) -> Result<Self, JournalError> {
-        let held = self.held().clone();
-        let loaded = Loaded { records: held.records, earlier_attempts: held.earlier_attempts };
-        let next = Held { records: Vec::new(), earlier_attempts: loaded.attempts()?, outcomes: held.outcomes };
-        Ok(Self { held: Mutex::new(next), apply: self.apply.clone() })
+        let contents = self.contents().clone();
+        let loaded = Loaded { records: contents.records, earlier_attempts: contents.earlier_attempts };
+        let next = Contents { records: Vec::new(), earlier_attempts: loaded.attempts()?, outcomes: contents.outcomes };
+        Ok(Self { contents: Mutex::new(next), apply: self.apply.clone() })
     }
 
-    fn held(&self) -> MutexGuard<'_, Held> {
+    fn contents(&self) -> MutexGuard<'_, Contents> {
         // Whatever panicked while it was held had only read it.
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+        self.contents.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -103,24 +103,24 @@ impl Loaded {
 #[async_trait]
 impl Journal for MemoryJournal {
     async fn load(&self) -> Result<Loaded, JournalError> {
-        let held = self.held();
-        Ok(Loaded { records: held.records.clone(), earlier_attempts: held.earlier_attempts.clone() })
+        let contents = self.contents();
+        Ok(Loaded { records: contents.records.clone(), earlier_attempts: contents.earlier_attempts.clone() })
     }
 
     async fn append(&self, position: usize, record: &Record) -> Result<(), JournalError> {
-        let mut held = self.held();
-        if held.records.len() != position {
-            return Err(JournalError::Moved);
+        let mut contents = self.contents();
+        if contents.records.len() != position {
+            return Err(JournalError::Superseded);
         }
         if let Entry::Emitted { key, outcome } = &record.entry
-            && !held.knows(key)
+            && !contents.has_emitted(key)
         {
             if let Some(apply) = &self.apply {
                 apply(outcome);
             }
-            held.outcomes.push((key.clone(), outcome.clone()));
+            contents.outcomes.push((key.clone(), outcome.clone()));
         }
-        held.records.push(record.clone());
+        contents.records.push(record.clone());
         Ok(())
     }
 }

@@ -3,7 +3,7 @@
 //! `orders.handle` is straight-line code. Everything that it learns comes through imports, and each answer stands in a journal
 //! before the guest has it. After a crash the hook runs again from its beginning: it is answered from the journal until that
 //! ends, then for real. The price is that a hook must ask the same things when it is told the same things; one that does not is
-//! stopped, and told which call differed ([`Fault`]).
+//! stopped, and told which call differed ([`DeterminismFault`]).
 //!
 //! A run that waits, for a time or for a vendor, has ended: it holds no instance, no lock and no transaction, and nothing but
 //! the journal is kept. A worker is a [`Job`], a [`Journal`] for it, and a loop that does what each [`RunEnd`] says:
@@ -59,17 +59,18 @@ mod run;
 mod send;
 mod waiting;
 
-pub use end::{Fault, RunEnd, RunError, Unanswered, Why};
-pub use handle::Handled;
+pub use end::{DeterminismFault, RunEnd, RunError, StopReason, UnansweredRequest};
+pub use handle::HandleResult;
 pub use history::RestartRisk;
 pub use job::{Cancel, Job, Wake, retry};
 pub use journal::{
-    Answer, Began, Call, Entry, Journal, JournalError, Kept, KeptBody, KeptResponse, Loaded, MOST_ENTRIES, Record,
+    Answer, Call, Entry, Journal, JournalError, JournaledBody, JournaledBytes, JournaledResponse, Loaded,
+    MAX_JOURNAL_ENTRIES, Record, RunStart,
 };
 pub use memory::MemoryJournal;
-pub use policy::{JITTER_PERCENT, Step, Tries, WAITS, Who, next_step};
-pub use run::{Ran, Start};
-pub use waiting::Waiting;
+pub use policy::{JITTER_PERCENT, NextAction, RETRY_BACKOFF, ResponsibleParty, RetryCounters, next_step};
+pub use run::{RunInput, RunReport};
+pub use waiting::PendingRequest;
 
 pub(crate) use clock::{milliseconds, timestamp};
-pub(crate) use replay::{Cursor, Paused};
+pub(crate) use replay::{Cursor, RunInterrupted};

@@ -10,7 +10,7 @@ use cartwright_contract::records::{Error, Outage};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::durable::end::{RunEnd, RunError, Why};
+use crate::durable::end::{RunEnd, RunError, StopReason};
 use crate::durable::journal::JournalError;
 
 const fn minutes(minutes: u64) -> Duration {
@@ -18,7 +18,7 @@ const fn minutes(minutes: u64) -> Duration {
 }
 
 /// Delays between retries while a server is unavailable: two days in all, which covers a weekend's outage.
-pub const WAITS: [Duration; 11] = [
+pub const RETRY_BACKOFF: [Duration; 11] = [
     minutes(1),
     minutes(3),
     minutes(5),
@@ -34,143 +34,159 @@ pub const WAITS: [Duration; 11] = [
 /// Maximum deviation of a delay, in percent, so that a thousand orders do not return to a vendor in one second.
 pub const JITTER_PERCENT: u32 = 10;
 /// Number of retries after a breach of a time limit, because the machine may have been busy.
-const BREACH_RETRIES: u32 = 1;
+const MAX_LIMIT_RETRIES: u32 = 1;
 /// Delay before a retry while the host's own store is unavailable. Such retries are not counted.
-const STORE_WAIT: Duration = Duration::from_secs(10);
+const STORE_RETRY_DELAY: Duration = Duration::from_secs(10);
 
 /// How often a job has failed since it last progressed. Stored with the job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields, default)]
-pub struct Tries {
+pub struct RetryCounters {
     /// Number of outages.
     pub outages: u32,
     /// Number of breaches of a time limit.
-    pub breaches: u32,
+    pub limit_breaches: u32,
 }
 
 /// Who can fix a stopped job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
-pub enum Who {
+pub enum ResponsibleParty {
     /// The merchant: an order, a setting, or something in the vendor's back office.
     Merchant,
     /// The operator of the host: a grant, a limit, or a plugin version.
     Operator,
     /// The author of the plugin.
-    Author,
+    PluginAuthor,
 }
 
 /// What a worker does after a run.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Step {
+pub enum NextAction {
     /// The event is handled, or was cancelled.
-    Finish,
+    Complete,
     /// Run the job again after a delay.
     Retry {
         /// The delay.
         after: Duration,
     },
     /// Run the job again at this time, or when another event of the order waits.
-    WakeAt(SystemTime),
+    SleepUntil(SystemTime),
     /// Wait for the request in flight, then run the job again.
-    AwaitAnswer,
+    AwaitResponse,
     /// Begin the next round with a fresh journal after a delay.
-    NextRound {
+    StartNextRound {
         /// The delay.
         after: Duration,
     },
     /// The merchant must check whether a request reached the vendor, and then retry the job.
     AskMerchant {
         /// What to check.
-        why: String,
+        reason: String,
     },
     /// Stop the job until the responsible party fixes the cause and retries it.
     Stop {
         /// Who can fix it.
-        who: Who,
+        responsible: ResponsibleParty,
         /// What went wrong.
-        why: String,
+        reason: String,
     },
     /// Release the job, because another run continues it.
-    Leave,
+    ReleasePolicy,
 }
 
 /// Returns the next action after a run, and the new retry counters. `seed`, such as the job's id, decides the jitter.
-pub fn next_step(ended: Result<&RunEnd, &RunError>, tries: Tries, seed: &[u8]) -> (Step, Tries) {
-    let anew = Tries::default();
+pub fn next_step(
+    ended: Result<&RunEnd, &RunError>,
+    counters: RetryCounters,
+    seed: &[u8],
+) -> (NextAction, RetryCounters) {
+    let anew = RetryCounters::default();
     match ended {
-        Ok(RunEnd::Done | RunEnd::Cancelled { unanswered: None }) => (Step::Finish, anew),
+        Ok(RunEnd::Done | RunEnd::Cancelled { unanswered: None }) => (NextAction::Complete, anew),
         // The run got past whatever had failed.
         Ok(RunEnd::Again { seconds, .. }) => {
-            (Step::NextRound { after: Duration::from_secs(u64::from(*seconds)) }, anew)
+            (NextAction::StartNextRound { after: Duration::from_secs(u64::from(*seconds)) }, anew)
         }
-        Ok(RunEnd::Sleep { until }) => (Step::WakeAt(*until), anew),
+        Ok(RunEnd::Sleep { until }) => (NextAction::SleepUntil(*until), anew),
         // Not further yet: the answer that comes may be an outage again.
-        Ok(RunEnd::Waiting(_)) => (Step::AwaitAnswer, tries),
-        Ok(RunEnd::Retry { outage }) => wait(outage, tries, seed),
+        Ok(RunEnd::PendingRequest(_)) => (NextAction::AwaitResponse, counters),
+        Ok(RunEnd::Retry { outage }) => wait(outage, counters, seed),
         Ok(RunEnd::NeedsMerchant { unanswered } | RunEnd::Cancelled { unanswered: Some(unanswered) }) => {
-            let why = format!("it is not known whether this request arrived: {}", unanswered.request);
-            (Step::AskMerchant { why }, tries)
+            let reason = format!("it is not known whether this request arrived: {}", unanswered.request);
+            (NextAction::AskMerchant { reason }, counters)
         }
-        Ok(RunEnd::Stopped { why: Why::Failed(failure) }) => after_failure(failure, tries, seed),
-        Ok(RunEnd::Stopped { why: why @ (Why::Fault(_) | Why::JournalFull) }) => {
-            (Step::Stop { who: Who::Author, why: why.to_string() }, tries)
+        Ok(RunEnd::Stopped { reason: StopReason::Failed(failure) }) => after_failure(failure, counters, seed),
+        Ok(RunEnd::Stopped { reason: reason @ (StopReason::DeterminismFault(_) | StopReason::JournalFull) }) => {
+            (NextAction::Stop { responsible: ResponsibleParty::PluginAuthor, reason: reason.to_string() }, counters)
         }
-        Err(RunError::Journal(JournalError::Moved)) => (Step::Leave, tries),
-        Err(RunError::Journal(JournalError::Store(_))) => (Step::Retry { after: STORE_WAIT }, tries),
+        Err(RunError::Journal(JournalError::Superseded)) => (NextAction::ReleasePolicy, counters),
+        Err(RunError::Journal(JournalError::Store(_))) => (NextAction::Retry { after: STORE_RETRY_DELAY }, counters),
         Err(error @ RunError::Journal(JournalError::Full | JournalError::Unwritable(_))) => {
-            (Step::Stop { who: Who::Author, why: error.to_string() }, tries)
+            (NextAction::Stop { responsible: ResponsibleParty::PluginAuthor, reason: error.to_string() }, counters)
         }
-        Err(RunError::Setup(SetupError::Hook(error))) => after_failure(&error.failure, tries, seed),
-        Err(error @ RunError::Setup(_)) => (Step::Stop { who: Who::Operator, why: error.to_string() }, tries),
+        Err(RunError::Setup(SetupError::Hook(error))) => after_failure(&error.failure, counters, seed),
+        Err(error @ RunError::Setup(_)) => {
+            (NextAction::Stop { responsible: ResponsibleParty::Operator, reason: error.to_string() }, counters)
+        }
     }
 }
 
-fn after_failure(failure: &Failure, tries: Tries, seed: &[u8]) -> (Step, Tries) {
-    let stop = |who| (Step::Stop { who, why: failure.to_string() }, tries);
+fn after_failure(failure: &Failure, counters: RetryCounters, seed: &[u8]) -> (NextAction, RetryCounters) {
+    let stop = |responsible| (NextAction::Stop { responsible, reason: failure.to_string() }, counters);
     match failure {
-        Failure::Answered(Error::Unavailable(outage)) => wait(outage, tries, seed),
-        Failure::Answered(Error::InvalidInput(_) | Error::Rejected(_) | Error::NotConfigured(_)) => stop(Who::Merchant),
-        Failure::Answered(Error::Denied(_) | Error::LimitExceeded(_)) => stop(Who::Operator),
-        Failure::Answered(Error::Unsupported | Error::Internal(_)) => stop(Who::Author),
-        Failure::Limit(Breach::GuestCpu { .. } | Breach::Deadline { .. }) if tries.breaches < BREACH_RETRIES => {
-            let after = jittered(WAITS[0], seed, tries.breaches);
-            (Step::Retry { after }, Tries { breaches: tries.breaches + 1, ..tries })
+        Failure::PluginError(Error::Unavailable(outage)) => wait(outage, counters, seed),
+        Failure::PluginError(Error::InvalidInput(_) | Error::Rejected(_) | Error::NotConfigured(_)) => {
+            stop(ResponsibleParty::Merchant)
         }
-        Failure::Limit(_) => stop(Who::Operator),
-        Failure::Busy { .. } => (Step::Retry { after: jittered(STORE_WAIT, seed, tries.outages) }, tries),
-        Failure::Unanswered(_) => (Step::AskMerchant { why: failure.to_string() }, tries),
-        Failure::Trap(_) | Failure::NotExported(_) | Failure::BrokeContract(_) => stop(Who::Author),
+        Failure::PluginError(Error::Denied(_) | Error::LimitExceeded(_)) => stop(ResponsibleParty::Operator),
+        Failure::PluginError(Error::Unsupported | Error::Internal(_)) => stop(ResponsibleParty::PluginAuthor),
+        Failure::Limit(Breach::GuestCpu { .. } | Breach::Deadline { .. })
+            if counters.limit_breaches < MAX_LIMIT_RETRIES =>
+        {
+            let after = jittered(RETRY_BACKOFF[0], seed, counters.limit_breaches);
+            (NextAction::Retry { after }, RetryCounters { limit_breaches: counters.limit_breaches + 1, ..counters })
+        }
+        Failure::Limit(_) => stop(ResponsibleParty::Operator),
+        Failure::Busy { .. } => {
+            (NextAction::Retry { after: jittered(STORE_RETRY_DELAY, seed, counters.outages) }, counters)
+        }
+        Failure::UnansweredRequest(_) => (NextAction::AskMerchant { reason: failure.to_string() }, counters),
+        Failure::Trap(_) | Failure::NotExported(_) | Failure::ContractViolation(_) => {
+            stop(ResponsibleParty::PluginAuthor)
+        }
     }
 }
 
 /// Returns the server's `Retry-After` delay, or the schedule's. From the second outage on, a shorter delay than the
 /// schedule's is ignored, because a vendor that always asks for one second would use up all retries in ten seconds. A
 /// delay of more than a day is ignored too.
-fn wait(outage: &Outage, tries: Tries, seed: &[u8]) -> (Step, Tries) {
-    let Some(scheduled) = usize::try_from(tries.outages).ok().and_then(|number| WAITS.get(number)) else {
-        let why = format!("tried {} times in about two days, and still: {}", tries.outages + 1, outage.detail);
-        return (Step::Stop { who: Who::Merchant, why }, tries);
+fn wait(outage: &Outage, counters: RetryCounters, seed: &[u8]) -> (NextAction, RetryCounters) {
+    let Some(scheduled) = usize::try_from(counters.outages).ok().and_then(|number| RETRY_BACKOFF.get(number)) else {
+        let reason = format!("tried {} times in about two days, and still: {}", counters.outages + 1, outage.detail);
+        return (NextAction::Stop { responsible: ResponsibleParty::Merchant, reason }, counters);
     };
-    let longest = WAITS[WAITS.len() - 1];
+    let longest = RETRY_BACKOFF[RETRY_BACKOFF.len() - 1];
     let named = outage.retry_after_seconds.map(|seconds| Duration::from_secs(seconds.into()).min(longest));
     let after = match named {
         // Never sooner than was asked for.
-        Some(named) if tries.outages == 0 || named >= *scheduled => named + share(named, seed, tries.outages),
-        _ => jittered(*scheduled, seed, tries.outages),
+        Some(named) if counters.outages == 0 || named >= *scheduled => {
+            named + jitter_share(named, seed, counters.outages)
+        }
+        _ => jittered(*scheduled, seed, counters.outages),
     };
-    (Step::Retry { after }, Tries { outages: tries.outages + 1, ..tries })
+    (NextAction::Retry { after }, RetryCounters { outages: counters.outages + 1, ..counters })
 }
 
 /// Returns the delay, changed by up to [`JITTER_PERCENT`] in either direction.
 fn jittered(wait: Duration, seed: &[u8], number: u32) -> Duration {
-    wait - wait / 100 * JITTER_PERCENT + 2 * share(wait, seed, number)
+    wait - wait / 100 * JITTER_PERCENT + 2 * jitter_share(wait, seed, number)
 }
 
 /// Returns between zero and [`JITTER_PERCENT`] of the delay, in a thousand steps.
-fn share(wait: Duration, seed: &[u8], number: u32) -> Duration {
+fn jitter_share(wait: Duration, seed: &[u8], number: u32) -> Duration {
     let hash = Sha256::new().chain_update(number.to_be_bytes()).chain_update(seed).finalize();
     let drawn = u32::from(u16::from_be_bytes([hash[0], hash[1]])) % 1001;
     wait / 100 * JITTER_PERCENT * drawn / 1000

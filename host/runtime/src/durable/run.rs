@@ -12,10 +12,10 @@ use sha2::Sha256;
 use crate::capability::log::LogSink;
 use crate::capability::wasi::GuestClock;
 use crate::durable::clock::timestamp;
-use crate::durable::end::{RunEnd, RunError, Why};
+use crate::durable::end::{RunEnd, RunError, StopReason};
 use crate::durable::history::{History, append};
 use crate::durable::job::{Cancel, Job, Wake};
-use crate::durable::journal::{Began, Entry, Journal};
+use crate::durable::journal::{Entry, Journal, RunStart};
 use crate::durable::replay::Cursor;
 use crate::guest::{CallOptions, call};
 use crate::host::Cartwright;
@@ -23,7 +23,7 @@ use crate::observe::JobRun;
 use crate::shop::context;
 
 /// Inputs of a run besides its job.
-pub struct Start {
+pub struct RunInput {
     /// The job's journal.
     pub journal: Arc<dyn Journal>,
     /// The clock.
@@ -36,7 +36,7 @@ pub struct Start {
 
 /// The result of a run.
 #[derive(Debug)]
-pub struct Ran {
+pub struct RunReport {
     /// How the run ended.
     pub end: RunEnd,
     /// Log lines of this run only; replayed calls do not log again.
@@ -51,31 +51,31 @@ impl Cartwright {
     ///
     /// If the run could not start or its journal could not be written. Run the job again later; what was recorded
     /// stays.
-    pub async fn run_job(&self, job: &Job, start: Start) -> Result<Ran, RunError> {
-        let ran = self.run_once(job, start).await;
+    pub async fn run_job(&self, job: &Job, start: RunInput) -> Result<RunReport, RunError> {
+        let run = self.run_once(job, start).await;
         if let Some(observer) = &self.platform().observer {
             let plugin = self.plugin(&job.plugin);
             let plugin = plugin.as_ref().map(|plugin| plugin.id());
-            let end = ran.as_ref().map_or("lost", |ran| ran.end.name());
-            observer.job_ran(&JobRun { plugin, shop: &job.shop, account: &job.account, end });
+            let end = run.as_ref().map_or("lost", |run| run.end.name());
+            observer.job_run_ended(&JobRun { plugin, shop: &job.shop, account: &job.account, end });
         }
-        ran
+        run
     }
 
-    async fn run_once(&self, job: &Job, start: Start) -> Result<Ran, RunError> {
+    async fn run_once(&self, job: &Job, start: RunInput) -> Result<RunReport, RunError> {
         let state = self.shop_state(&job.shop)?;
         let account = state.account(&job.account)?;
         let digest = self.replacement(&job.plugin).map_err(|_| SetupError::Revoked(job.plugin))?;
-        let plugin = self.plugin(&digest).ok_or(SetupError::NoPlugin(digest))?;
+        let plugin = self.plugin(&digest).ok_or(SetupError::UnknownPlugin(digest))?;
         let mut history = History::of(start.journal.load().await?)?;
         let began = match &history.began {
             Some(began) => began.clone(),
             None => {
-                let version = account.versions.get(&digest).ok_or(SetupError::NoPlugin(digest))?;
+                let version = account.versions.get(&digest).ok_or(SetupError::UnknownPlugin(digest))?;
                 let mut context = context(&state.shop, account, version, None, &Visitor::default());
                 context.at = timestamp(start.clock.now());
-                let began = Began { context, personal_data: account.grants.personal_data };
-                append(&*start.journal, &mut history, start.clock.now(), Entry::Began(began.clone())).await?;
+                let began = RunStart { context, personal_data: account.grants.personal_data };
+                append(&*start.journal, &mut history, start.clock.now(), Entry::RunStart(began.clone())).await?;
                 began
             }
         };
@@ -102,9 +102,9 @@ impl Cartwright {
             cancel: start.cancel,
             log: log.clone(),
             guest: GuestClock::default(),
-            made: 0,
-            told: false,
-            stopped: None,
+            calls_made: 0,
+            cancel_delivered: false,
+            interruption: None,
         };
         cursor.rewind();
         let mut options = CallOptions::new(Hook::HandleOrder, Some(scope)).seed(self.seed_of(job));
@@ -112,29 +112,29 @@ impl Cartwright {
         options.readable = event.order.lines.iter().filter_map(|line| line.configuration.clone()).collect();
         options.durable = Some(Box::new(cursor));
         let interfaces = plugin.interfaces();
-        let mut ended = None;
+        let mut end = None;
         let answer = call(self.ticker(), &plugin, options, async |store, instance| {
             let answer = match interfaces.orders(store, instance) {
                 Ok(orders) => orders.call_handle(&mut *store, &began.context, &event, job.state.as_deref()).await,
                 Err(error) => Err(error),
             };
-            ended = store.data_mut().durable.take();
+            end = store.data_mut().durable.take();
             answer
         })
         .await;
         let (answer, log) = match answer {
-            Ok((answer, trace)) => (answer.map_err(Failure::Answered), trace.log),
-            Err(error) => (Err(error.failure), error.said.log),
+            Ok((answer, trace)) => (answer.map_err(Failure::PluginError), trace.log),
+            Err(error) => (Err(error.failure), error.outcomes.log),
         };
-        let end = match ended {
+        let end = match end {
             Some(cursor) => cursor.ended(answer).await?,
             // The call was broken off by its deadline, or had not come as far as the hook.
             None => match answer {
                 Ok(_) => RunEnd::Done,
-                Err(failure) => RunEnd::Stopped { why: Why::Failed(failure) },
+                Err(failure) => RunEnd::Stopped { reason: StopReason::Failed(failure) },
             },
         };
-        Ok(Ran { end, log })
+        Ok(RunReport { end, log })
     }
 
     /// Returns the random seed of a job, which is the same in every run on every node.

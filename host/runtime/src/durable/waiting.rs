@@ -11,12 +11,12 @@ use crate::durable::journal::{JournalError, Record};
 
 /// A request that is out while its run has ended. Await it, then run the job again; dropped, the request is given up.
 #[derive(Debug)]
-pub struct Waiting {
+pub struct PendingRequest {
     pub(super) request: String,
-    pub(super) out: Out,
+    pub(super) out: InFlightRequest,
 }
 
-impl Waiting {
+impl PendingRequest {
     /// The request: method and address.
     pub fn request(&self) -> &str {
         &self.request
@@ -33,7 +33,7 @@ impl Waiting {
 
 /// What came of a request, when its answer is written.
 #[derive(Debug)]
-pub(super) struct Landed {
+pub(super) struct SendOutcome {
     pub(super) intent: Record,
     /// None when it must not be sent twice and nobody knows whether it arrived: then it stays an intent without an answer.
     pub(super) record: Option<Record>,
@@ -42,10 +42,10 @@ pub(super) struct Landed {
 
 /// A request on its way. It ends with whoever waits for it, as it would in a crash.
 #[derive(Debug)]
-pub(super) struct Out(pub(super) JoinHandle<Result<Landed, JournalError>>);
+pub(super) struct InFlightRequest(pub(super) JoinHandle<Result<SendOutcome, JournalError>>);
 
-impl Future for Out {
-    type Output = Result<Landed, JournalError>;
+impl Future for InFlightRequest {
+    type Output = Result<SendOutcome, JournalError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         Pin::new(&mut self.0).poll(context).map(|ended| {
@@ -54,7 +54,7 @@ impl Future for Out {
     }
 }
 
-impl Drop for Out {
+impl Drop for InFlightRequest {
     fn drop(&mut self) {
         self.0.abort();
     }

@@ -15,10 +15,10 @@ pub struct CircuitRules {
     pub failures: NonZeroU32,
     /// How long the circuit stays open at first. The duration doubles with each failed probe.
     #[cfg_attr(feature = "openapi", schema(value_type = cartwright_contract::openapi::Span))]
-    pub pause: Duration,
+    pub open_duration: Duration,
     /// Maximum duration for which the circuit stays open.
     #[cfg_attr(feature = "openapi", schema(value_type = cartwright_contract::openapi::Span))]
-    pub longest_pause: Duration,
+    pub max_open_duration: Duration,
 }
 
 impl Default for CircuitRules {
@@ -26,9 +26,9 @@ impl Default for CircuitRules {
         Self {
             // One order's bad luck opens nothing.
             failures: NonZeroU32::MIN.saturating_add(4),
-            pause: Duration::from_secs(30),
+            open_duration: Duration::from_secs(30),
             // An order never waits longer for a server that is back.
-            longest_pause: Duration::from_secs(15 * 60),
+            max_open_duration: Duration::from_secs(15 * 60),
         }
     }
 }
@@ -52,7 +52,7 @@ pub enum Circuit {
         until: SystemTime,
         /// How long the circuit stays open this time.
         #[cfg_attr(feature = "openapi", schema(value_type = cartwright_contract::openapi::Span))]
-        pause: Duration,
+        open_duration: Duration,
     },
     /// One probe request is in flight.
     HalfOpen {
@@ -63,7 +63,7 @@ pub enum Circuit {
         until: SystemTime,
         /// How long the circuit was open before.
         #[cfg_attr(feature = "openapi", schema(value_type = cartwright_contract::openapi::Span))]
-        pause: Duration,
+        open_duration: Duration,
     },
 }
 
@@ -84,8 +84,8 @@ impl Circuit {
         if let Some(refusal) = self.refusal(rules, at) {
             return Err(refusal);
         }
-        if let Self::Open { failures, pause, .. } | Self::HalfOpen { failures, pause, .. } = *self {
-            *self = Self::HalfOpen { failures, until: at + pause, pause };
+        if let Self::Open { failures, open_duration, .. } | Self::HalfOpen { failures, open_duration, .. } = *self {
+            *self = Self::HalfOpen { failures, until: at + open_duration, open_duration };
         }
         Ok(())
     }
@@ -94,7 +94,7 @@ impl Circuit {
     pub fn refusal(&self, rules: &CircuitRules, at: SystemTime) -> Option<(u32, SystemTime)> {
         let (Self::Open { failures, until, .. } | Self::HalfOpen { failures, until, .. }) = *self else { return None };
         // A clock that was set back must not leave it alone for as long as that.
-        let is_refused = until > at && until.duration_since(at).unwrap_or_default() <= rules.longest_pause;
+        let is_refused = until > at && until.duration_since(at).unwrap_or_default() <= rules.max_open_duration;
         is_refused.then_some((failures, until))
     }
 
@@ -105,18 +105,22 @@ impl Circuit {
 
     /// Counts a failure, and opens the circuit if there were enough.
     pub fn unavailable(&mut self, rules: &CircuitRules, retry_after: Option<Duration>, at: SystemTime) {
-        let open = |failures: u32, pause: Duration| {
-            let pause = pause.max(retry_after.unwrap_or_default()).min(rules.longest_pause);
-            Self::Open { failures, until: at + pause, pause }
+        let open = |failures: u32, open_duration: Duration| {
+            let open_duration = open_duration.max(retry_after.unwrap_or_default()).min(rules.max_open_duration);
+            Self::Open { failures, until: at + open_duration, open_duration }
         };
         *self = match *self {
             Self::Closed { failures } => match failures.saturating_add(1) {
-                failures if failures >= rules.failures.get() => open(failures, rules.pause),
+                failures if failures >= rules.failures.get() => open(failures, rules.open_duration),
                 failures => Self::Closed { failures },
             },
-            Self::HalfOpen { failures, pause, .. } => open(failures.saturating_add(1), pause.saturating_mul(2)),
+            Self::HalfOpen { failures, open_duration, .. } => {
+                open(failures.saturating_add(1), open_duration.saturating_mul(2))
+            }
             // Requests that were on their way already tell nothing new.
-            Self::Open { failures, until, pause } => Self::Open { failures: failures.saturating_add(1), until, pause },
+            Self::Open { failures, until, open_duration } => {
+                Self::Open { failures: failures.saturating_add(1), until, open_duration }
+            }
         };
     }
 }

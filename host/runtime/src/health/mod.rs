@@ -102,7 +102,7 @@ struct Server {
 
 /// A request's entry in the queue of a server. Dropping it leaves the queue.
 #[derive(Debug)]
-pub struct Turn<'a> {
+pub struct QueuePermit<'a> {
     health: &'a Health,
     shop: ShopId,
     host: String,
@@ -120,7 +120,7 @@ impl Health {
         requests_per_second.map_or_else(|| self.rules.rate_limit.clone(), RateLimitRules::per_second)
     }
 
-    /// Puts a request into the queue of a server. Ask [`Turn::try_acquire`] when it may be sent.
+    /// Puts a request into the queue of a server. Ask [`QueuePermit::try_acquire`] when it may be sent.
     ///
     /// # Errors
     /// [`Throttled::RateLimited`] when as many wait as may, of all or of this requester.
@@ -130,9 +130,9 @@ impl Health {
         host: &str,
         requester: &Requester,
         at: SystemTime,
-    ) -> Result<Turn<'_>, Throttled> {
+    ) -> Result<QueuePermit<'_>, Throttled> {
         match self.with(shop, host, |server| server.queue.enter(requester)) {
-            Some(position) => Ok(Turn { health: self, shop: shop.clone(), host: host.to_owned(), position }),
+            Some(position) => Ok(QueuePermit { health: self, shop: shop.clone(), host: host.to_owned(), position }),
             None => Err(Throttled::RateLimited { host: host.to_owned(), until: at + Duration::from_secs(1) }),
         }
     }
@@ -159,7 +159,7 @@ impl Health {
     }
 }
 
-impl Turn<'_> {
+impl QueuePermit<'_> {
     /// Acquires permission to send the request, and takes it out of the queue. Report its outcome with [`Health::record`].
     ///
     /// # Errors
@@ -169,7 +169,7 @@ impl Turn<'_> {
         let circuit = &self.health.rules.circuit;
         self.health.with(&self.shop, &self.host, |server| {
             // The rate limit first: it must not use up the one request that finds out whether the server is back.
-            let ahead = server.queue.ahead_of(self.position);
+            let ahead = server.queue.count_ahead(self.position);
             if let Err(until) = server.rate_limit.check(rules, ahead, at) {
                 return Err(match server.circuit.refusal(circuit, at) {
                     // It would wait for nothing.
@@ -185,7 +185,7 @@ impl Turn<'_> {
     }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for QueuePermit<'_> {
     fn drop(&mut self) {
         self.health.with(&self.shop, &self.host, |server| server.queue.leave(self.position));
     }

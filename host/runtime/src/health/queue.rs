@@ -40,8 +40,8 @@ pub(super) struct Position {
 pub(super) struct Queue {
     waiting: BTreeMap<Position, Requester>,
     /// Position of the request that was served last.
-    served: u64,
-    entered: u64,
+    served_up_to: u64,
+    next_number: u64,
 }
 
 impl Queue {
@@ -65,21 +65,21 @@ impl Queue {
             // Each may be another shopper.
             Requester::Unknown => (None, VISITOR_COST),
         };
-        let position = Position { finish: self.served.max(last.unwrap_or(0)) + cost, number: self.entered };
-        self.entered += 1;
+        let position = Position { finish: self.served_up_to.max(last.unwrap_or(0)) + cost, number: self.next_number };
+        self.next_number += 1;
         self.waiting.insert(position, requester.clone());
         Some(position)
     }
 
     /// Returns how many requests are before this one.
-    pub(super) fn ahead_of(&self, position: Position) -> usize {
+    pub(super) fn count_ahead(&self, position: Position) -> usize {
         self.waiting.range(..position).count()
     }
 
     /// Removes a request that is sent.
     pub(super) fn serve(&mut self, position: Position) {
         self.leave(position);
-        self.served = self.served.max(position.finish);
+        self.served_up_to = self.served_up_to.max(position.finish);
     }
 
     /// Removes a request that is not sent.

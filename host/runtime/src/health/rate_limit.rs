@@ -15,7 +15,7 @@ pub struct RateLimitRules {
     pub burst: NonZeroU32,
     /// Interval between requests after that.
     #[cfg_attr(feature = "openapi", schema(value_type = cartwright_contract::openapi::Span))]
-    pub every: Duration,
+    pub interval: Duration,
 }
 
 impl RateLimitRules {
@@ -26,7 +26,7 @@ impl RateLimitRules {
     /// This many requests a second, and twice as many at once after a rest.
     pub fn per_second(requests: NonZeroU32) -> Self {
         let twice = NonZeroU32::MIN.saturating_add(1);
-        Self { burst: requests.saturating_mul(twice), every: Duration::from_secs(1) / requests.get() }
+        Self { burst: requests.saturating_mul(twice), interval: Duration::from_secs(1) / requests.get() }
     }
 }
 
@@ -40,7 +40,7 @@ impl Default for RateLimitRules {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct RateLimit {
     /// When the limit is unused again. `None` before the first request.
-    rested: Option<SystemTime>,
+    idle_at: Option<SystemTime>,
 }
 
 impl RateLimit {
@@ -50,17 +50,17 @@ impl RateLimit {
     /// The moment from which on it may.
     pub fn check(&mut self, rules: &RateLimitRules, ahead: usize, at: SystemTime) -> Result<(), SystemTime> {
         // No later than a whole burst makes it: else a clock that was set back would hold everything for as long.
-        let latest = at + rules.every.saturating_mul(rules.burst.get());
-        let rested = self.rested.unwrap_or(at).clamp(at, latest);
-        self.rested = Some(rested);
-        let slack = rules.every.saturating_mul(rules.burst.get() - 1);
-        let ahead = rules.every.saturating_mul(u32::try_from(ahead).unwrap_or(u32::MAX));
-        let may_from = (rested + ahead).checked_sub(slack).unwrap_or(at);
+        let latest = at + rules.interval.saturating_mul(rules.burst.get());
+        let idle_at = self.idle_at.unwrap_or(at).clamp(at, latest);
+        self.idle_at = Some(idle_at);
+        let slack = rules.interval.saturating_mul(rules.burst.get() - 1);
+        let ahead = rules.interval.saturating_mul(u32::try_from(ahead).unwrap_or(u32::MAX));
+        let may_from = (idle_at + ahead).checked_sub(slack).unwrap_or(at);
         if may_from > at { Err(may_from) } else { Ok(()) }
     }
 
     /// Counts a request that [`Self::check`] let through.
     pub fn take(&mut self, rules: &RateLimitRules, at: SystemTime) {
-        self.rested = Some(self.rested.map_or(at, |rested| rested.max(at)) + rules.every);
+        self.idle_at = Some(self.idle_at.map_or(at, |idle_at| idle_at.max(at)) + rules.interval);
     }
 }

@@ -9,19 +9,19 @@ use cartwright_contract::settings::Form;
 use cartwright_contract::{outcome, records};
 
 use crate::capability::Platform;
-use crate::webhook::address::Destination;
-use crate::webhook::incoming::Incoming;
-use crate::webhook::receipts::{Effects, OrderMessage};
+use crate::webhook::deliveries::{Effects, OrderMessage};
+use crate::webhook::request::IncomingRequest;
+use crate::webhook::token::Destination;
 
 /// So many outcomes one request may have: each order that they name is looked up.
-const MOST_OUTCOMES: usize = 500;
+const MAX_OUTCOMES: usize = 500;
 
 /// Why what a plugin said is not applied.
-pub(super) enum NotApplied {
+pub(super) enum EffectsError {
     /// The plugin may not say it.
     Breach(String),
     /// The order book did not answer.
-    Unsure(PlatformError),
+    Uncertain(PlatformError),
 }
 
 /// Checks what a plugin says, and sorts it. `readable` are the blobs that its call was given the digest of.
@@ -29,21 +29,21 @@ pub(super) async fn effects(
     platform: &Platform,
     form: &Form,
     to: &Destination,
-    incoming: &Incoming,
+    incoming: &IncomingRequest,
     readable: &[records::Digest],
     said: Vec<(Option<String>, Outcome)>,
-) -> Result<Effects, NotApplied> {
-    if said.len() > MOST_OUTCOMES {
-        return Err(NotApplied::Breach(format!("it gives {} outcomes, {MOST_OUTCOMES} are allowed", said.len())));
+) -> Result<Effects, EffectsError> {
+    if said.len() > MAX_OUTCOMES {
+        return Err(EffectsError::Breach(format!("it gives {} outcomes, {MAX_OUTCOMES} are allowed", said.len())));
     }
     let (mut effects, mut orders) = (Effects::default(), BTreeMap::new());
-    let arrival = arrival_id()?;
+    let arrival = new_delivery_id()?;
     for (number, (reference, outcome)) in said.into_iter().enumerate() {
         let order = match reference {
             Some(reference) => Some(find(platform, to, reference, &mut orders).await?),
             None => None,
         };
-        outcome::check(form, order, readable, &outcome).map_err(NotApplied::Breach)?;
+        outcome::check(form, order, readable, &outcome).map_err(EffectsError::Breach)?;
         let order = order.map(|order| order.reference.clone());
         match (order, outcome) {
             (Some(order), Outcome::HandOn(message)) => {
@@ -65,21 +65,22 @@ async fn find<'a>(
     to: &Destination,
     reference: String,
     known: &'a mut BTreeMap<String, Order>,
-) -> Result<&'a Order, NotApplied> {
+) -> Result<&'a Order, EffectsError> {
     if !known.contains_key(&reference) {
-        let found = platform.order_book.find(&to.shop, &to.account, &reference).await.map_err(NotApplied::Unsure)?;
+        let found =
+            platform.order_book.find(&to.shop, &to.account, &reference).await.map_err(EffectsError::Uncertain)?;
         let foreign =
-            || NotApplied::Breach(format!("it names the order {reference:?}, which this account has no part in"));
+            || EffectsError::Breach(format!("it names the order {reference:?}, which this account has no part in"));
         known.insert(reference.clone(), found.ok_or_else(foreign)?);
     }
-    known.get(&reference).ok_or_else(|| NotApplied::Breach(format!("it names the order {reference:?}")))
+    known.get(&reference).ok_or_else(|| EffectsError::Breach(format!("it names the order {reference:?}")))
 }
 
 /// A new id for one arrival of a webhook, which the ids of its messages begin with. Drawn at random: two requests with the same bytes,
 /// even in one millisecond, are two.
-fn arrival_id() -> Result<String, NotApplied> {
+fn new_delivery_id() -> Result<String, EffectsError> {
     let mut random = [0; 16];
     getrandom::fill(&mut random)
-        .map_err(|error| NotApplied::Unsure(PlatformError(format!("the system's random numbers: {error}"))))?;
+        .map_err(|error| EffectsError::Uncertain(PlatformError(format!("the system's random numbers: {error}"))))?;
     Ok(format!("webhook-{}", hex::encode(random)))
 }

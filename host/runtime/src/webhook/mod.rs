@@ -23,23 +23,26 @@
 //! }
 //! ```
 
-mod address;
+mod deliveries;
 mod effects;
-mod incoming;
 mod pushed;
-mod receipts;
 mod receive;
 mod refusal;
+mod request;
 mod signature;
+mod token;
 mod verifier;
 
-pub use address::{AddressHash, Destination, HeldOpen, Selector, StoredAddress, WebhookAddress};
-pub use incoming::Incoming;
-pub use pushed::{Pushed, entered};
-pub use receipts::{Effects, MemoryReceipts, Notice, NoticeId, OrderMessage, REPEAT_WINDOW, Receipts, ReceiptsError};
+pub use deliveries::{
+    Effects, MemoryWebhookDeliveryStore, OrderMessage, REPEAT_WINDOW, WebhookDelivery, WebhookDeliveryId,
+    WebhookDeliveryStore, WebhookDeliveryStoreError,
+};
+pub use pushed::{Pushed, form_value};
 pub use receive::WebhookError;
 pub use refusal::{HeaderFault, Refusal};
+pub use request::IncomingRequest;
 pub use signature::{SigningError, TIME_WINDOW, new_standard_secret, sign_standard};
+pub use token::{Destination, Selector, StoredWebhookToken, TokenHash, WebhookToken, WebhookUrlUse};
 pub use verifier::Verifier;
 
 pub(crate) use signature::{WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP};

@@ -17,9 +17,9 @@ use crate::host::Cartwright;
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Pushed {
     /// These take effect at once, once they are checked as any change of settings is.
-    pub at_once: Vec<Setting>,
+    pub immediate: Vec<Setting>,
     /// These decide what runs on a page, and wait for the merchant.
-    pub waiting: Vec<Setting>,
+    pub needs_approval: Vec<Setting>,
 }
 
 impl Cartwright {
@@ -37,15 +37,15 @@ impl Cartwright {
         let account = state.account(account)?;
         let (version, mut sorted) = (account.version(), Pushed::default());
         for setting in settings {
-            let field = version.plugin.about().form.field(&setting.name);
+            let field = version.plugin.metadata().form.field(&setting.name);
             let Some(field) = field.filter(|field| field.vendor_may_push && field.kind != "secret") else {
                 return Err(invalid(&setting.name, "The form does not let a vendor push this setting."));
             };
             if version.settings.get(&setting.name) == Some(&setting.value) {
                 continue;
             }
-            let waits = decides_what_runs(field, &setting.value, &account.grants);
-            if waits { &mut sorted.waiting } else { &mut sorted.at_once }.push(setting);
+            let needs_approval = affects_page_scripts(field, &setting.value, &account.grants);
+            if needs_approval { &mut sorted.needs_approval } else { &mut sorted.immediate }.push(setting);
         }
         Ok(sorted)
     }
@@ -53,7 +53,7 @@ impl Cartwright {
 
 /// A page is given public settings only. A number, a switch, a colour or one of the form's own choices runs nothing, nor does a
 /// plain word; any other text may be an address or a piece of code.
-fn decides_what_runs(field: &Field, value: &SettingValue, grants: &Grants) -> bool {
+fn affects_page_scripts(field: &Field, value: &SettingValue, grants: &Grants) -> bool {
     if !field.public || matches!(field.choices, ChoiceSource::Fixed(_)) {
         return false;
     }
@@ -80,7 +80,7 @@ fn is_granted(text: &str, grants: &Grants) -> bool {
 }
 
 /// A value as a merchant enters it, see [`Form::read`](crate::Form::read); none for a secret, which nobody reads back.
-pub fn entered(value: &SettingValue) -> Option<Value> {
+pub fn form_value(value: &SettingValue) -> Option<Value> {
     Some(match value {
         SettingValue::Text(text) | SettingValue::Decimal(text) => json!(text),
         SettingValue::Integer(number) => json!(number),
@@ -125,9 +125,9 @@ mod tests {
         SettingValue::Text(text.into())
     }
 
-    fn waits(kind: &str, value: &SettingValue) -> bool {
+    fn needs_approval(kind: &str, value: &SettingValue) -> bool {
         let grants = Grants { hosts: BTreeSet::from(["scripts.example".into()]), ..Grants::default() };
-        decides_what_runs(&field(kind, true, ChoiceSource::None), value, &grants)
+        affects_page_scripts(&field(kind, true, ChoiceSource::None), value, &grants)
     }
 
     #[test]
@@ -144,32 +144,32 @@ mod tests {
             "<b>",
             "alert(1)",
         ] {
-            assert!(waits("url", &text(address)), "{address}");
-            assert!(waits("text-area", &text(address)), "{address}");
-            assert!(waits("list", &SettingValue::Texts(vec!["a".into(), address.into()])), "{address}");
-            assert!(waits("pairs", &SettingValue::Pairs(vec![("a".into(), address.into())])), "{address}");
+            assert!(needs_approval("url", &text(address)), "{address}");
+            assert!(needs_approval("text-area", &text(address)), "{address}");
+            assert!(needs_approval("list", &SettingValue::Texts(vec!["a".into(), address.into()])), "{address}");
+            assert!(needs_approval("pairs", &SettingValue::Pairs(vec![("a".into(), address.into())])), "{address}");
         }
-        assert!(!waits("url", &text("https://scripts.example/2/plugin.js")));
+        assert!(!needs_approval("url", &text("https://scripts.example/2/plugin.js")));
     }
 
     #[test]
     fn what_runs_nothing_takes_effect_at_once() {
         let keys = SettingValue::Texts(vec!["diamond-letter-jewel".into(), "Änderung 2.0".into()]);
-        assert!(!waits("list", &keys));
-        assert!(!waits("integer", &SettingValue::Integer(5)) && !waits("color", &text("#eeeeee")));
+        assert!(!needs_approval("list", &keys));
+        assert!(!needs_approval("integer", &SettingValue::Integer(5)) && !needs_approval("color", &text("#eeeeee")));
         let grants = Grants::default();
         let private = field("url", false, ChoiceSource::None);
-        assert!(!decides_what_runs(&private, &text("https://evil.example/"), &grants));
+        assert!(!affects_page_scripts(&private, &text("https://evil.example/"), &grants));
         let label = private.label;
         let choices = ChoiceSource::Fixed(vec![Choice { value: "a/b".into(), label }]);
-        assert!(!decides_what_runs(&field("select", true, choices), &text("a/b"), &grants));
+        assert!(!affects_page_scripts(&field("select", true, choices), &text("a/b"), &grants));
     }
 
     #[test]
     fn a_value_is_entered_as_it_is_read() {
         let pairs = SettingValue::Pairs(vec![("b".into(), "1".into()), ("a".into(), "2".into())]);
-        assert_eq!(entered(&pairs), Some(json!([["b", "1"], ["a", "2"]])));
-        assert_eq!(entered(&SettingValue::Decimal("1.50".into())), Some(json!("1.50")));
-        assert_eq!(entered(&SettingValue::SecretIsSet), None);
+        assert_eq!(form_value(&pairs), Some(json!([["b", "1"], ["a", "2"]])));
+        assert_eq!(form_value(&SettingValue::Decimal("1.50".into())), Some(json!("1.50")));
+        assert_eq!(form_value(&SettingValue::SecretIsSet), None);
     }
 }

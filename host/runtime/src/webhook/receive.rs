@@ -10,23 +10,25 @@ use cartwright_contract::{records, text};
 use http::{HeaderName, HeaderValue, StatusCode};
 
 use crate::durable::timestamp;
-use crate::guest::{CallOptions, answered, call};
+use crate::guest::{CallOptions, call, plugin_error};
 use crate::host::Cartwright;
 use crate::shop::{Account, context};
-use crate::slots::Asker;
-use crate::webhook::address::Destination;
-use crate::webhook::effects::{NotApplied, effects};
-use crate::webhook::incoming::Incoming;
-use crate::webhook::receipts::{Effects, Notice, NoticeId, REPEAT_WINDOW, Receipts, ReceiptsError};
+use crate::slots::SlotKind;
+use crate::webhook::deliveries::{
+    Effects, REPEAT_WINDOW, WebhookDelivery, WebhookDeliveryId, WebhookDeliveryStore, WebhookDeliveryStoreError,
+};
+use crate::webhook::effects::{EffectsError, effects};
 use crate::webhook::refusal::Refusal;
+use crate::webhook::request::IncomingRequest;
 use crate::webhook::signature::WEBHOOK_ID;
+use crate::webhook::token::Destination;
 use crate::webhook::verifier::Verifier;
 
 /// Headers of a plugin's answer that the sender gets. An answer goes out in the host's own origin: any other header could set cookies
 /// there, load or allow code, or lead a browser elsewhere.
-const PASSED_HEADERS: [&str; 2] = ["content-type", "retry-after"];
+const ALLOWED_HEADERS: [&str; 2] = ["content-type", "retry-after"];
 /// Media types of a plugin's answer that the sender gets: no browser runs anything in them.
-const PASSED_TYPES: [&str; 3] = ["application/json", "application/problem+json", "text/plain"];
+const ALLOWED_TYPES: [&str; 3] = ["application/json", "application/problem+json", "text/plain"];
 /// The media type of every other answer: a browser saves it and does not show it.
 const OPAQUE_TYPE: &str = "application/octet-stream";
 
@@ -44,10 +46,10 @@ pub enum WebhookError {
     Failed(#[from] HookError),
     /// The plugin answered, and the host could not find out what it needed to know: a "no" may have been wrong.
     #[error("the response is uncertain and was not sent: {0}; the vendor was asked to retry")]
-    Unsure(String),
+    Uncertain(String),
     /// What came of it could not be kept, so nothing came of it.
     #[error(transparent)]
-    Store(#[from] ReceiptsError),
+    Store(#[from] WebhookDeliveryStoreError),
 }
 
 impl WebhookError {
@@ -55,18 +57,18 @@ impl WebhookError {
     pub fn response(&self) -> WebhookResponse {
         let status = match self {
             Self::Refused(refusal) => refusal.status(),
-            Self::Setup(SetupError::NoShop(_) | SetupError::NoAccount(_)) => StatusCode::NOT_FOUND,
-            Self::Setup(_) | Self::Unsure(_) | Self::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Setup(SetupError::UnknownShop(_) | SetupError::UnknownAccount(_)) => StatusCode::NOT_FOUND,
+            Self::Setup(_) | Self::Uncertain(_) | Self::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Failed(error) if error.is_retryable() => StatusCode::SERVICE_UNAVAILABLE,
             Self::Failed(error) => match error.failure {
-                Failure::Answered(records::Error::InvalidInput(_)) => StatusCode::BAD_REQUEST,
+                Failure::PluginError(records::Error::InvalidInput(_)) => StatusCode::BAD_REQUEST,
                 _ => StatusCode::INTERNAL_SERVER_ERROR,
             },
         };
         let header = match self {
             // RFC 9110 asks for it, and it is no secret.
             _ if status == StatusCode::METHOD_NOT_ALLOWED => Some(("allow", "POST, PUT".to_owned())),
-            Self::Store(ReceiptsError::QuotaFull { retry_after }) => {
+            Self::Store(WebhookDeliveryStoreError::QuotaFull { retry_after }) => {
                 Some(("retry-after", retry_after.as_secs().to_string()))
             }
             _ => None,
@@ -77,7 +79,7 @@ impl WebhookError {
 }
 
 impl Cartwright {
-    /// Answers a request that came to an address of an account; [`WebhookAddress::find`] says whose an address is.
+    /// Answers a request that came to an address of an account; [`WebhookToken::find`] says whose an address is.
     ///
     /// A question is answered from the order book at once, in a place that is kept for questions, never from an earlier answer,
     /// and with an error while the host is not sure. A notice is taken in, run, and answered when what came of it is kept; one
@@ -86,46 +88,47 @@ impl Cartwright {
     /// # Errors
     /// When it was not let in or has no answer that holds; give the sender [`WebhookError::response`] then. Nothing came of it.
     ///
-    /// [`WebhookAddress::find`]: crate::webhook::WebhookAddress::find
+    /// [`WebhookToken::find`]: crate::webhook::WebhookAddress::find
     pub async fn receive_webhook(
         &self,
         to: &Destination,
-        incoming: &Incoming,
-        receipts: &dyn Receipts,
+        incoming: &IncomingRequest,
+        receipts: &dyn WebhookDeliveryStore,
     ) -> Result<WebhookResponse, WebhookError> {
         // Taken once: a swap while the request is answered changes nothing about it.
         let state = self.shop_state(&to.shop)?;
         let account = state.account(&to.account)?;
-        let endpoint = let_in(account, to, incoming).inspect_err(|error| {
+        let endpoint = authenticate(account, to, incoming).inspect_err(|error| {
             tracing::info!(shop = %to.shop, account = %to.account, endpoint = to.endpoint, %error, "a webhook was refused");
         })?;
         match endpoint.purpose {
             Purpose::Question => {
-                let (response, effects) = self.run_webhook(&state.shop, account, to, incoming, Asker::Question).await?;
+                let (response, effects) =
+                    self.run_webhook(&state.shop, account, to, incoming, SlotKind::Question).await?;
                 if !effects.is_empty() {
                     receipts.apply(to, incoming.at, effects).await?;
                 }
                 Ok(response)
             }
             Purpose::Notice => {
-                let notice = notice(to, &endpoint, incoming);
-                if let Some(before) = receipts.take_in(&notice).await? {
+                let delivery = new_delivery(to, &endpoint, incoming);
+                if let Some(before) = receipts.begin(&delivery).await? {
                     return Ok(before);
                 }
-                let failed = match self.run_webhook(&state.shop, account, to, incoming, Asker::Call).await {
-                    Ok((response, effects)) if is_good(&response) => {
-                        return Ok(receipts.answer(&notice, effects, &response).await?);
+                let failed = match self.run_webhook(&state.shop, account, to, incoming, SlotKind::Call).await {
+                    Ok((response, effects)) if is_success(&response) => {
+                        return Ok(receipts.complete(&delivery, effects, &response).await?);
                     }
                     other => other.map(|(response, _)| response),
                 };
-                let why = match &failed {
+                let reason = match &failed {
                     Ok(response) => {
-                        let said = text::readable(&String::from_utf8_lossy(&response.body), 500).text;
+                        let said = text::sanitize(&String::from_utf8_lossy(&response.body), 500).text;
                         format!("the plugin answered with the status {}: {said}", response.status)
                     }
                     Err(error) => error.to_string(),
                 };
-                receipts.fail(&notice, &why).await?;
+                receipts.fail(&delivery, &reason).await?;
                 failed
             }
         }
@@ -137,62 +140,64 @@ impl Cartwright {
         shop: &Shop,
         account: &Account,
         to: &Destination,
-        incoming: &Incoming,
-        asker: Asker,
+        incoming: &IncomingRequest,
+        slot_kind: SlotKind,
     ) -> Result<(WebhookResponse, Effects), WebhookError> {
         let version = account.version();
         let plugin = &version.plugin;
-        let broke = |what: String| HookError::new(plugin.id(), Hook::ReceiveWebhook, Failure::BrokeContract(what));
+        let broke = |what: String| HookError::new(plugin.id(), Hook::ReceiveWebhook, Failure::ContractViolation(what));
         let mut context = context(shop, account, version, None, &Visitor::default());
         context.at = timestamp(incoming.at);
         let mut options = CallOptions::new(Hook::ReceiveWebhook, Some(self.scope(shop, account, plugin)));
-        options.asker = asker;
+        options.slot_kind = slot_kind;
         let (interfaces, request) = (plugin.interfaces(), incoming.request());
-        let ((received, unsure, readable), _) = call(self.ticker(), plugin, options, async |store, instance| {
+        let ((received, uncertainty, readable), _) = call(self.ticker(), plugin, options, async |store, instance| {
             let webhooks = interfaces.webhooks(store, instance)?;
             let received = webhooks.call_receive(&mut *store, &context, &to.endpoint, &request).await?;
             let state = store.data_mut();
-            Ok((received, state.unsure.take(), std::mem::take(&mut state.readable)))
+            Ok((received, state.uncertainty.take(), std::mem::take(&mut state.readable)))
         })
         .await?;
         let Received { response, outcomes } =
-            received.map_err(|error| answered(plugin, Hook::ReceiveWebhook, error))?;
-        let response = sound(response).map_err(broke)?;
-        if !is_good(&response) {
+            received.map_err(|error| plugin_error(plugin, Hook::ReceiveWebhook, error))?;
+        let response = sanitize_response(response).map_err(broke)?;
+        if !is_success(&response) {
             return Ok((response, Effects::default()));
         }
         // A plugin may take "the order book is away" for "there is no such order".
-        if let Some(why) = unsure {
-            return Err(WebhookError::Unsure(why));
+        if let Some(reason) = uncertainty {
+            return Err(WebhookError::Uncertain(reason));
         }
-        match effects(self.platform(), &plugin.about().form, to, incoming, &readable, outcomes).await {
+        match effects(self.platform(), &plugin.metadata().form, to, incoming, &readable, outcomes).await {
             Ok(effects) => Ok((response, effects)),
-            Err(NotApplied::Breach(what)) => Err(broke(what).into()),
-            Err(NotApplied::Unsure(PlatformError(why))) => Err(WebhookError::Unsure(format!("the order book: {why}"))),
+            Err(EffectsError::Breach(what)) => Err(broke(what).into()),
+            Err(EffectsError::Uncertain(PlatformError(reason))) => {
+                Err(WebhookError::Uncertain(format!("the order book: {reason}")))
+            }
         }
     }
 }
 
-fn let_in(account: &Account, to: &Destination, incoming: &Incoming) -> Result<Endpoint, Refusal> {
+fn authenticate(account: &Account, to: &Destination, incoming: &IncomingRequest) -> Result<Endpoint, Refusal> {
     let plugin = &account.version().plugin;
-    let endpoint = plugin.about().endpoints.iter().find(|known| known.name == to.endpoint);
+    let endpoint = plugin.metadata().endpoints.iter().find(|known| known.name == to.endpoint);
     let endpoint = endpoint.ok_or_else(|| Refusal::UnknownEndpoint(to.endpoint.clone()))?;
     let verifier = Verifier {
         authentication: &endpoint.authentication,
         secrets: &account.secrets,
-        networks: &account.grants.webhook_networks,
-        most_bytes: plugin.limits().bytes_in,
+        networks: &account.grants.webhook_source_networks,
+        max_body_bytes: plugin.limits().bytes_in,
     };
     verifier.admit(incoming)?;
     Ok(endpoint.clone())
 }
 
-fn is_good(response: &WebhookResponse) -> bool {
+fn is_success(response: &WebhookResponse) -> bool {
     (200..300).contains(&response.status)
 }
 
 /// Checks that a server can send an answer, and leaves of its headers what is harmless in a browser.
-fn sound(mut response: WebhookResponse) -> Result<WebhookResponse, String> {
+fn sanitize_response(mut response: WebhookResponse) -> Result<WebhookResponse, String> {
     if !(200..600).contains(&response.status) {
         return Err(format!("it answers with the status {}", response.status));
     }
@@ -206,8 +211,8 @@ fn sound(mut response: WebhookResponse) -> Result<WebhookResponse, String> {
     let mut passed: Vec<(String, String)> = Vec::new();
     for (name, value) in response.headers {
         // The first of a name: what reads the second may not be what looked at the first.
-        if PASSED_HEADERS.contains(&name.as_str()) && passed.iter().all(|(known, _)| *known != name) {
-            let value = if name == "content-type" { passed_type(&value) } else { value };
+        if ALLOWED_HEADERS.contains(&name.as_str()) && passed.iter().all(|(known, _)| *known != name) {
+            let value = if name == "content-type" { allowed_type(&value) } else { value };
             passed.push((name, value));
         }
     }
@@ -219,16 +224,16 @@ fn sound(mut response: WebhookResponse) -> Result<WebhookResponse, String> {
 }
 
 /// The media type that an answer goes out with. Of its parameters nothing is kept: a charset may make code of a text.
-fn passed_type(value: &str) -> String {
+fn allowed_type(value: &str) -> String {
     let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     match essence.as_str() {
         "text/plain" => "text/plain; charset=utf-8".to_owned(),
-        essence if PASSED_TYPES.contains(&essence) => essence.to_owned(),
+        essence if ALLOWED_TYPES.contains(&essence) => essence.to_owned(),
         _ => OPAQUE_TYPE.to_owned(),
     }
 }
 
-fn notice(to: &Destination, endpoint: &Endpoint, incoming: &Incoming) -> Notice {
+fn new_delivery(to: &Destination, endpoint: &Endpoint, incoming: &IncomingRequest) -> WebhookDelivery {
     let header = match (&endpoint.event_id_header, &endpoint.authentication) {
         (Some(header), _) => Some(header.as_str()),
         // That scheme has an id of its own, and it is signed.
@@ -236,14 +241,14 @@ fn notice(to: &Destination, endpoint: &Endpoint, incoming: &Incoming) -> Notice 
         (None, _) => None,
     };
     let mut values = header.into_iter().flat_map(|header| incoming.headers.get_all(header));
-    let (id, same_since) = match (values.next(), values.next()) {
-        (Some(id), None) if !id.is_empty() => (NoticeId::Event(Digest::of(id.as_bytes())), None),
+    let (id, duplicate_since) = match (values.next(), values.next()) {
+        (Some(id), None) if !id.is_empty() => (WebhookDeliveryId::Event(Digest::of(id.as_bytes())), None),
         _ => {
             let bytes = [incoming.query.as_bytes(), b"\0", &incoming.body].concat();
-            (NoticeId::Body(Digest::of(&bytes)), incoming.at.checked_sub(REPEAT_WINDOW))
+            (WebhookDeliveryId::Body(Digest::of(&bytes)), incoming.at.checked_sub(REPEAT_WINDOW))
         }
     };
-    Notice { destination: to.clone(), id, at: incoming.at, same_since, request: incoming.request() }
+    WebhookDelivery { destination: to.clone(), id, at: incoming.at, duplicate_since, request: incoming.request() }
 }
 
 #[cfg(test)]
@@ -253,7 +258,7 @@ mod tests {
     fn headers(said: &[(&str, &str)], body: &str) -> Vec<String> {
         let headers = said.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let response = WebhookResponse { status: 200, headers, body: body.into() };
-        let passed = sound(response).expect("an answer").headers;
+        let passed = sanitize_response(response).expect("an answer").headers;
         passed.into_iter().map(|(name, value)| format!("{name}: {value}")).collect()
     }
 

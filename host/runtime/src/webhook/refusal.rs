@@ -41,7 +41,7 @@ pub enum Refusal {
     #[error("the plugin has no webhook endpoint {0:?}; remove its URL in the vendor's back office")]
     UnknownEndpoint(String),
     /// The sender's address is not among those that the operator lets in.
-    #[error("{}", source_text(.0.as_ref()))]
+    #[error("{}", source_message(.0.as_ref()))]
     Source(Option<IpAddr>),
     /// It came with another method.
     #[error("the request came with the method {0}; webhooks are sent with POST or PUT")]
@@ -63,7 +63,7 @@ pub enum Refusal {
     NoSecret(String),
     /// The secret's value cannot be one.
     #[error("the secret setting {0:?} holds no signing secret: it must be \"whsec_\" and base64; copy it anew")]
-    BadSecret(String),
+    InvalidSecret(String),
     /// A header that the signature needs is not there, or not as it must be.
     #[error("the header {header:?} {fault}; check in the vendor's back office that webhooks are signed")]
     Header {
@@ -85,13 +85,13 @@ pub enum Refusal {
     },
     /// It was signed too long ago: sent again by somebody, or held up.
     #[error("the request was signed {0} seconds ago; it was delayed or replayed, or a clock is wrong")]
-    Late(u64),
+    TimestampTooOld(u64),
     /// It was signed in the future.
     #[error("the request is signed for {0} seconds from now: the vendor's clock or this machine's is wrong")]
-    Early(u64),
+    TimestampInFuture(u64),
     /// What the plugin says about the endpoint cannot be used. Such a plugin is not installed.
     #[error("the plugin's webhook endpoint is invalid: {0}; report this to its author")]
-    Declared(String),
+    InvalidEndpoint(String),
 }
 
 impl Refusal {
@@ -103,17 +103,17 @@ impl Refusal {
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NoSecret(_)
-            | Self::BadSecret(_)
+            | Self::InvalidSecret(_)
             | Self::Header { .. }
             | Self::WrongSignature { .. }
-            | Self::Late(_)
-            | Self::Early(_)
-            | Self::Declared(_) => StatusCode::UNAUTHORIZED,
+            | Self::TimestampTooOld(_)
+            | Self::TimestampInFuture(_)
+            | Self::InvalidEndpoint(_) => StatusCode::UNAUTHORIZED,
         }
     }
 }
 
-fn source_text(from: Option<&IpAddr>) -> String {
+fn source_message(from: Option<&IpAddr>) -> String {
     match from {
         Some(from) => {
             let bits = if from.is_ipv4() { 32 } else { 128 };

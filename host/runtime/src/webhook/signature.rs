@@ -13,8 +13,8 @@ use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use crate::webhook::incoming::Incoming;
 use crate::webhook::refusal::{HeaderFault, Refusal};
+use crate::webhook::request::IncomingRequest;
 
 /// A signed time may be so far from ours, either way.
 pub const TIME_WINDOW: Duration = Duration::from_secs(300);
@@ -31,7 +31,11 @@ const SECRET_BASE64: GeneralPurpose = GeneralPurpose::new(
 );
 
 /// Is the request signed as the plugin says?
-pub(crate) fn verify(authentication: &Authentication, secrets: &Secrets, incoming: &Incoming) -> Result<(), Refusal> {
+pub(crate) fn verify(
+    authentication: &Authentication,
+    secrets: &Secrets,
+    incoming: &IncomingRequest,
+) -> Result<(), Refusal> {
     match authentication {
         Authentication::AddressOnly => Ok(()),
         Authentication::HmacSha256(hmac) => verify_hmac(hmac, secret(secrets, &hmac.secret)?, incoming),
@@ -39,14 +43,14 @@ pub(crate) fn verify(authentication: &Authentication, secrets: &Secrets, incomin
     }
 }
 
-fn verify_hmac(hmac: &WebhookHmac, secret: &Secret, incoming: &Incoming) -> Result<(), Refusal> {
-    let encoding = Encoding::of(hmac).map_err(Refusal::Declared)?;
+fn verify_hmac(hmac: &WebhookHmac, secret: &Secret, incoming: &IncomingRequest) -> Result<(), Refusal> {
+    let encoding = Encoding::of(hmac).map_err(Refusal::InvalidEndpoint)?;
     let header = |fault| Refusal::Header { header: hmac.header.clone(), fault };
     let value = text(incoming, &hmac.header)?;
     let written = value.strip_prefix(&hmac.prefix).ok_or_else(|| header(HeaderFault::Prefix))?;
     let signature = encoding.decode(written).ok_or_else(|| header(HeaderFault::Encoding))?;
     let time = hmac.timestamp_header.as_ref().map(|header| time(incoming, header)).transpose()?;
-    let mut mac = keyed(secret.expose(), &hmac.secret)?;
+    let mut mac = hmac_key(secret.expose(), &hmac.secret)?;
     if let Some(time) = &time {
         mac.update(time.text.as_bytes());
         mac.update(b".");
@@ -54,16 +58,16 @@ fn verify_hmac(hmac: &WebhookHmac, secret: &Secret, incoming: &Incoming) -> Resu
     mac.update(&incoming.body);
     let wrong = |_| Refusal::WrongSignature { header: hmac.header.clone(), secret: hmac.secret.clone() };
     mac.verify_slice(&signature).map_err(wrong)?;
-    time.map_or(Ok(()), |time| time.within(incoming))
+    time.map_or(Ok(()), |time| time.check(incoming))
 }
 
-fn verify_standard(name: &str, secret: &Secret, incoming: &Incoming) -> Result<(), Refusal> {
-    let secret = standard_secret(secret).ok_or_else(|| Refusal::BadSecret(name.to_owned()))?;
+fn verify_standard(name: &str, secret: &Secret, incoming: &IncomingRequest) -> Result<(), Refusal> {
+    let secret = standard_secret(secret).ok_or_else(|| Refusal::InvalidSecret(name.to_owned()))?;
     let id = text(incoming, WEBHOOK_ID)?;
     let time = time(incoming, WEBHOOK_TIMESTAMP)?;
     let signatures = text(incoming, WEBHOOK_SIGNATURE)?;
     let mac =
-        standard_mac(&secret, id, time.text, &incoming.body).ok_or_else(|| Refusal::BadSecret(name.to_owned()))?;
+        standard_mac(&secret, id, time.text, &incoming.body).ok_or_else(|| Refusal::InvalidSecret(name.to_owned()))?;
     // Several while a secret is being changed. Other versions than v1 are other algorithms, which we have no key for.
     let mut signatures = signatures.split(' ').filter_map(|signature| signature.strip_prefix("v1,"));
     let ours = |written| {
@@ -72,7 +76,7 @@ fn verify_standard(name: &str, secret: &Secret, incoming: &Incoming) -> Result<(
     if !signatures.any(ours) {
         return Err(Refusal::WrongSignature { header: WEBHOOK_SIGNATURE.to_owned(), secret: name.to_owned() });
     }
-    time.within(incoming)
+    time.check(incoming)
 }
 
 /// A secret that nothing can be signed with.
@@ -126,13 +130,13 @@ fn standard_secret(secret: &Secret) -> Option<Zeroizing<Vec<u8>>> {
     (!bytes.is_empty()).then(|| Zeroizing::new(bytes))
 }
 
-fn keyed(secret: &[u8], name: &str) -> Result<Hmac<Sha256>, Refusal> {
+fn hmac_key(secret: &[u8], name: &str) -> Result<Hmac<Sha256>, Refusal> {
     // HMAC takes a key of any length.
-    Hmac::new_from_slice(secret).map_err(|_| Refusal::BadSecret(name.to_owned()))
+    Hmac::new_from_slice(secret).map_err(|_| Refusal::InvalidSecret(name.to_owned()))
 }
 
 /// The header's one value.
-fn text<'a>(incoming: &'a Incoming, header: &str) -> Result<&'a str, Refusal> {
+fn text<'a>(incoming: &'a IncomingRequest, header: &str) -> Result<&'a str, Refusal> {
     let fault = |fault| Refusal::Header { header: header.to_owned(), fault };
     let mut values = incoming.headers.get_all(header).iter();
     let value = values.next().ok_or_else(|| fault(HeaderFault::Missing))?;
@@ -151,7 +155,7 @@ struct Time<'a> {
     seconds: u64,
 }
 
-fn time<'a>(incoming: &'a Incoming, header: &str) -> Result<Time<'a>, Refusal> {
+fn time<'a>(incoming: &'a IncomingRequest, header: &str) -> Result<Time<'a>, Refusal> {
     let text = text(incoming, header)?;
     // Parsing alone would take "+5".
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
@@ -162,14 +166,14 @@ fn time<'a>(incoming: &'a Incoming, header: &str) -> Result<Time<'a>, Refusal> {
 
 impl Time<'_> {
     /// Asked after the signature: a merchant who reads "late" knows that it was the vendor.
-    fn within(&self, incoming: &Incoming) -> Result<(), Refusal> {
+    fn check(&self, incoming: &IncomingRequest) -> Result<(), Refusal> {
         let now = incoming.at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let window = TIME_WINDOW.as_secs();
         if now.saturating_sub(self.seconds) > window {
-            return Err(Refusal::Late(now - self.seconds));
+            return Err(Refusal::TimestampTooOld(now - self.seconds));
         }
         if self.seconds.saturating_sub(now) > window {
-            return Err(Refusal::Early(self.seconds - now));
+            return Err(Refusal::TimestampInFuture(self.seconds - now));
         }
         Ok(())
     }

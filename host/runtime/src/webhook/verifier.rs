@@ -5,12 +5,12 @@ use cartwright_contract::settings::Secrets;
 use http::Method;
 use ipnet::IpNet;
 
-use crate::webhook::incoming::Incoming;
 use crate::webhook::refusal::Refusal;
+use crate::webhook::request::IncomingRequest;
 use crate::webhook::signature::verify;
 
 /// The most bytes that the headers and the query have together.
-const MOST_HEAD: usize = 64 << 10;
+const MAX_HEAD_BYTES: usize = 64 << 10;
 
 /// What an endpoint asks of a request.
 #[derive(Debug, Clone, Copy)]
@@ -22,7 +22,7 @@ pub struct Verifier<'a> {
     /// Where requests may come from; empty = from anywhere.
     pub networks: &'a [IpNet],
     /// The most bytes that a body may have.
-    pub most_bytes: usize,
+    pub max_body_bytes: usize,
 }
 
 impl Verifier<'_> {
@@ -31,7 +31,7 @@ impl Verifier<'_> {
     ///
     /// # Errors
     /// Each [`Refusal`] says which check.
-    pub fn admit(&self, incoming: &Incoming) -> Result<(), Refusal> {
+    pub fn admit(&self, incoming: &IncomingRequest) -> Result<(), Refusal> {
         if !self.networks.is_empty() {
             // A machine that listens on IPv6 sees IPv4 senders in a form of its own.
             let from = incoming.from.map(|from| from.to_canonical());
@@ -43,7 +43,8 @@ impl Verifier<'_> {
         if !matches!(incoming.method, Method::POST | Method::PUT) {
             return Err(Refusal::Method(incoming.method.clone()));
         }
-        let sizes = [("body", incoming.body.len(), self.most_bytes), ("head", incoming.head_bytes(), MOST_HEAD)];
+        let sizes =
+            [("body", incoming.body.len(), self.max_body_bytes), ("head", incoming.head_bytes(), MAX_HEAD_BYTES)];
         if let Some((part, bytes, allowed)) = sizes.into_iter().find(|(_, bytes, allowed)| bytes > allowed) {
             return Err(Refusal::TooLarge { part, bytes, allowed });
         }

@@ -13,8 +13,8 @@ const AWAY: RequestOutcome = RequestOutcome::Unavailable { retry_after: None };
 fn health() -> Health {
     let circuit = CircuitRules {
         failures: NonZeroU32::new(3).expect("some"),
-        pause: Duration::from_secs(30),
-        longest_pause: Duration::from_secs(100),
+        open_duration: Duration::from_secs(30),
+        max_open_duration: Duration::from_secs(100),
     };
     Health::new(Rules { circuit, rate_limit: RateLimitRules::default() })
 }

@@ -4,13 +4,15 @@ use std::num::NonZeroU32;
 use std::time::{Duration, SystemTime};
 
 use cartwright::ShopId;
-use cartwright::health::{CircuitRules, Health, RateLimitRules, RequestOutcome, Requester, Rules, Throttled, Turn};
+use cartwright::health::{
+    CircuitRules, Health, QueuePermit, RateLimitRules, RequestOutcome, Requester, Rules, Throttled,
+};
 
 use crate::at;
 
 /// One request at once, and one each 100 ms.
 fn health() -> Health {
-    let rate_limit = RateLimitRules { burst: NonZeroU32::MIN, every: Duration::from_millis(100) };
+    let rate_limit = RateLimitRules { burst: NonZeroU32::MIN, interval: Duration::from_millis(100) };
     Health::new(Rules { rate_limit, circuit: CircuitRules { failures: NonZeroU32::MIN, ..CircuitRules::default() } })
 }
 
@@ -22,7 +24,7 @@ fn shop() -> ShopId {
     "a".parse().expect("an id")
 }
 
-fn enter<'a>(health: &'a Health, requester: &Requester) -> Result<Turn<'a>, Throttled> {
+fn enter<'a>(health: &'a Health, requester: &Requester) -> Result<QueuePermit<'a>, Throttled> {
     health.queue(&shop(), "api.example", requester, at(0))
 }
 
@@ -31,7 +33,7 @@ fn turn(number: u32) -> SystemTime {
     at(0) + Duration::from_millis(100) * number
 }
 
-fn may_send(health: &Health, turn: &Turn<'_>, now: SystemTime) -> bool {
+fn may_send(health: &Health, turn: &QueuePermit<'_>, now: SystemTime) -> bool {
     turn.try_acquire(&health.rate_limit(None), now).is_ok()
 }
 
@@ -45,7 +47,7 @@ fn busy() -> Health {
 }
 
 /// The order in which those who wait are served, each asking at every moment.
-fn served(health: &Health, mut waiting: Vec<(&'static str, Turn<'_>)>) -> Vec<&'static str> {
+fn served(health: &Health, mut waiting: Vec<(&'static str, QueuePermit<'_>)>) -> Vec<&'static str> {
     let mut served = Vec::new();
     let mut number = 1;
     while !waiting.is_empty() {
@@ -104,7 +106,7 @@ fn who_waits_with_one_request_is_served_before_the_second_of_another() {
 #[test]
 fn shoppers_do_not_take_the_share_of_orders() {
     let health = busy();
-    let mut waiting: Vec<(&str, Turn<'_>)> = Vec::new();
+    let mut waiting: Vec<(&str, QueuePermit<'_>)> = Vec::new();
     for shopper in 0..8 {
         waiting.push(("shopper", enter(&health, &visitor(&shopper.to_string())).expect("a place")));
     }
@@ -118,7 +120,7 @@ fn shoppers_do_not_take_the_share_of_orders() {
 #[test]
 fn orders_do_not_take_the_share_of_shoppers() {
     let health = busy();
-    let mut waiting: Vec<(&str, Turn<'_>)> = Vec::new();
+    let mut waiting: Vec<(&str, QueuePermit<'_>)> = Vec::new();
     for _ in 0..1000 {
         waiting.push(("order", enter(&health, &Requester::Orders).expect("orders always wait")));
     }

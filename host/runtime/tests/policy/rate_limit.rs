@@ -9,8 +9,8 @@ use proptest::prelude::*;
 
 use crate::{at, try_acquire};
 
-fn rules(burst: u32, every: u64) -> RateLimitRules {
-    RateLimitRules { burst: NonZeroU32::new(burst).expect("some"), every: Duration::from_secs(every) }
+fn rules(burst: u32, interval: u64) -> RateLimitRules {
+    RateLimitRules { burst: NonZeroU32::new(burst).expect("some"), interval: Duration::from_secs(interval) }
 }
 
 fn ask(rate_limit: &mut RateLimit, rules: &RateLimitRules, seconds: u64) -> bool {
@@ -49,7 +49,8 @@ fn a_clock_that_was_set_back_holds_for_no_longer_than_a_burst() {
 
 #[test]
 fn a_hold_of_the_pace_leaves_the_circuits_one_request_alone() {
-    let circuit = CircuitRules { failures: NonZeroU32::MIN, pause: Duration::from_secs(5), ..CircuitRules::default() };
+    let circuit =
+        CircuitRules { failures: NonZeroU32::MIN, open_duration: Duration::from_secs(5), ..CircuitRules::default() };
     let health = Health::new(Rules { circuit, rate_limit: rules(1, 60) });
     let shop: ShopId = "a".parse().expect("an id");
     let ask = |seconds| try_acquire(&health, &shop, "api.example", at(seconds));
@@ -66,7 +67,7 @@ fn a_hold_of_the_pace_leaves_the_circuits_one_request_alone() {
 #[test]
 fn requests_a_second_come_with_a_burst_of_twice_as_many() {
     let ten = RateLimitRules::per_second(NonZeroU32::new(10).expect("some"));
-    assert_eq!((ten.burst.get(), ten.every), (20, Duration::from_millis(100)));
+    assert_eq!((ten.burst.get(), ten.interval), (20, Duration::from_millis(100)));
     assert_eq!(RateLimitRules::default(), ten);
     let health = Health::new(Rules { rate_limit: rules(1, 60), ..Rules::default() });
     assert_eq!(health.rate_limit(None), rules(1, 60));
@@ -77,15 +78,15 @@ proptest! {
     #[test]
     fn in_any_time_no_more_go_through_than_the_rules_say(
         burst in 1..10_u32,
-        every in 1..20_u64,
+        interval in 1..20_u64,
         mut times in proptest::collection::vec(0..500_u64, 1..200),
     ) {
         times.sort_unstable();
-        let (mut rate_limit, rules) = (RateLimit::default(), rules(burst, every));
+        let (mut rate_limit, rules) = (RateLimit::default(), rules(burst, interval));
         let through: Vec<u64> = times.into_iter().filter(|second| ask(&mut rate_limit, &rules, *second)).collect();
         for (first, from) in through.iter().enumerate() {
             for (last, to) in through.iter().enumerate().skip(first) {
-                let allowed = u64::from(burst) + (to - from) / every;
+                let allowed = u64::from(burst) + (to - from) / interval;
                 prop_assert!((last - first + 1) as u64 <= allowed, "{through:?}");
             }
         }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use cartwright::durable::{
-    Fault, JITTER_PERCENT, JournalError, RunEnd, RunError, Step, Tries, Unanswered, WAITS, Who, Why, next_step,
+    DeterminismFault, JITTER_PERCENT, JournalError, NextAction, RETRY_BACKOFF, ResponsibleParty, RetryCounters, RunEnd,
+    RunError, StopReason, UnansweredRequest, next_step,
 };
 use cartwright::types::{Error, FieldIssue, Message, Outage};
 use cartwright::{Breach, Failure, SetupError};
@@ -16,7 +17,7 @@ fn away(retry_after_seconds: Option<u32>) -> RunEnd {
 }
 
 fn failed(failure: Failure) -> RunEnd {
-    RunEnd::Stopped { why: Why::Failed(failure) }
+    RunEnd::Stopped { reason: StopReason::Failed(failure) }
 }
 
 fn message() -> Message {
@@ -27,12 +28,12 @@ fn issue() -> FieldIssue {
     FieldIssue { field: "field".to_owned(), message: message(), blocking: true }
 }
 
-fn step(end: &RunEnd) -> (Step, Tries) {
-    next_step(Ok(end), Tries::default(), b"job")
+fn step(end: &RunEnd) -> (NextAction, RetryCounters) {
+    next_step(Ok(end), RetryCounters::default(), b"job")
 }
 
-fn waited(step: Step) -> Duration {
-    let Step::Retry { after } = step else { panic!("{step:?}") };
+fn waited(step: NextAction) -> Duration {
+    let NextAction::Retry { after } = step else { panic!("{step:?}") };
     after
 }
 
@@ -43,25 +44,25 @@ fn is_near(after: Duration, wait: Duration) -> bool {
 
 #[test]
 fn somebody_who_is_away_is_waited_for_longer_each_time_and_given_up_in_the_end() {
-    let mut tries = Tries::default();
+    let mut counters = RetryCounters::default();
     let mut all = Duration::ZERO;
-    for wait in WAITS {
-        let (step, now) = next_step(Ok(&away(None)), tries, b"job");
+    for wait in RETRY_BACKOFF {
+        let (step, now) = next_step(Ok(&away(None)), counters, b"job");
         let after = waited(step);
         assert!(is_near(after, wait), "{after:?} for {wait:?}");
-        (tries, all) = (now, all + after);
+        (counters, all) = (now, all + after);
     }
     assert!(all > Duration::from_secs(40 * 3600), "{all:?}");
-    let (step, now) = next_step(Ok(&away(None)), tries, b"job");
-    let Step::Stop { who: Who::Merchant, why } = step else { panic!("{step:?}") };
-    assert!(why.contains("12 times") && why.contains("expivi.net answered 503"), "{why}");
+    let (step, now) = next_step(Ok(&away(None)), counters, b"job");
+    let NextAction::Stop { responsible: ResponsibleParty::Merchant, reason } = step else { panic!("{step:?}") };
+    assert!(reason.contains("12 times") && reason.contains("expivi.net answered 503"), "{reason}");
     // It stays stopped however often it is looked at.
-    assert_eq!(now, tries);
+    assert_eq!(now, counters);
 }
 
 #[test]
 fn the_schedule_is_the_one_that_was_promised() {
-    let minutes = WAITS.map(|wait| wait.as_secs() / 60);
+    let minutes = RETRY_BACKOFF.map(|wait| wait.as_secs() / 60);
     assert_eq!(minutes, [1, 3, 5, 10, 15, 30, 60, 120, 360, 840, 1440]);
 }
 
@@ -77,51 +78,54 @@ fn a_named_time_is_kept_and_never_undercut() {
 
 #[test]
 fn a_vendor_that_says_soon_each_time_does_not_use_all_tries_up() {
-    let (mut tries, mut all) = (Tries::default(), Duration::ZERO);
-    while let (Step::Retry { after }, now) = next_step(Ok(&away(Some(1))), tries, b"job") {
-        (tries, all) = (now, all + after);
+    let (mut counters, mut all) = (RetryCounters::default(), Duration::ZERO);
+    while let (NextAction::Retry { after }, now) = next_step(Ok(&away(Some(1))), counters, b"job") {
+        (counters, all) = (now, all + after);
     }
     assert!(all > Duration::from_secs(40 * 3600), "{all:?}");
 }
 
 #[test]
 fn a_run_that_got_further_begins_its_tries_anew() {
-    let tries = Tries { outages: 7, breaches: 1 };
+    let counters = RetryCounters { outages: 7, limit_breaches: 1 };
     let again = RunEnd::Again { seconds: 30, state: "state".to_owned() };
-    let next = (Step::NextRound { after: Duration::from_secs(30) }, Tries::default());
-    assert_eq!(next_step(Ok(&again), tries, b"job"), next);
+    let next = (NextAction::StartNextRound { after: Duration::from_secs(30) }, RetryCounters::default());
+    assert_eq!(next_step(Ok(&again), counters, b"job"), next);
     let sleep = RunEnd::Sleep { until: at(5) };
-    assert_eq!(next_step(Ok(&sleep), tries, b"job"), (Step::WakeAt(at(5)), Tries::default()));
+    assert_eq!(next_step(Ok(&sleep), counters, b"job"), (NextAction::SleepUntil(at(5)), RetryCounters::default()));
     for end in [RunEnd::Done, RunEnd::Cancelled { unanswered: None }] {
-        assert_eq!(next_step(Ok(&end), tries, b"job").0, Step::Finish);
+        assert_eq!(next_step(Ok(&end), counters, b"job").0, NextAction::Complete);
     }
 }
 
 #[test]
 fn what_does_not_pass_by_itself_stops_and_says_who_can_mend_it() {
     let cases = [
-        (Failure::Answered(Error::InvalidInput(issue())), Who::Merchant),
-        (Failure::Answered(Error::Rejected(message())), Who::Merchant),
-        (Failure::Answered(Error::NotConfigured(issue())), Who::Merchant),
-        (Failure::Answered(Error::Denied("http".to_owned())), Who::Operator),
-        (Failure::Answered(Error::LimitExceeded("bytes_in".to_owned())), Who::Operator),
-        (Failure::Answered(Error::Unsupported), Who::Author),
-        (Failure::Answered(Error::Internal("oh".to_owned())), Who::Author),
-        (Failure::Trap("unreachable".to_owned()), Who::Author),
-        (Failure::BrokeContract("oh".to_owned()), Who::Author),
-        (Failure::NotExported("orders".to_owned()), Who::Author),
-        (Failure::Limit(Breach::Memory { asked: 2, allowed: 1 }), Who::Operator),
-        (Failure::Limit(Breach::HostCalls { allowed: 1 }), Who::Operator),
+        (Failure::PluginError(Error::InvalidInput(issue())), ResponsibleParty::Merchant),
+        (Failure::PluginError(Error::Rejected(message())), ResponsibleParty::Merchant),
+        (Failure::PluginError(Error::NotConfigured(issue())), ResponsibleParty::Merchant),
+        (Failure::PluginError(Error::Denied("http".to_owned())), ResponsibleParty::Operator),
+        (Failure::PluginError(Error::LimitExceeded("bytes_in".to_owned())), ResponsibleParty::Operator),
+        (Failure::PluginError(Error::Unsupported), ResponsibleParty::PluginAuthor),
+        (Failure::PluginError(Error::Internal("oh".to_owned())), ResponsibleParty::PluginAuthor),
+        (Failure::Trap("unreachable".to_owned()), ResponsibleParty::PluginAuthor),
+        (Failure::ContractViolation("oh".to_owned()), ResponsibleParty::PluginAuthor),
+        (Failure::NotExported("orders".to_owned()), ResponsibleParty::PluginAuthor),
+        (Failure::Limit(Breach::Memory { asked: 2, allowed: 1 }), ResponsibleParty::Operator),
+        (Failure::Limit(Breach::HostCalls { allowed: 1 }), ResponsibleParty::Operator),
     ];
     for (failure, expected) in cases {
         let text = failure.to_string();
-        let (step, tries) = step(&failed(failure));
-        assert_eq!(step, Step::Stop { who: expected, why: text });
-        assert_eq!(tries, Tries::default());
+        let (step, counters) = step(&failed(failure));
+        assert_eq!(step, NextAction::Stop { responsible: expected, reason: text });
+        assert_eq!(counters, RetryCounters::default());
     }
-    let fault = Fault { number: 3, journal: None, asked: None };
-    for why in [Why::Fault(fault), Why::JournalFull] {
-        assert!(matches!(step(&RunEnd::Stopped { why }).0, Step::Stop { who: Who::Author, .. }));
+    let fault = DeterminismFault { number: 3, journal: None, asked: None };
+    for reason in [StopReason::DeterminismFault(fault), StopReason::JournalFull] {
+        assert!(matches!(
+            step(&RunEnd::Stopped { reason }).0,
+            NextAction::Stop { responsible: ResponsibleParty::PluginAuthor, .. }
+        ));
     }
 }
 
@@ -129,49 +133,53 @@ fn what_does_not_pass_by_itself_stops_and_says_who_can_mend_it() {
 fn a_breach_of_time_is_tried_once_more() {
     for breach in [Breach::GuestCpu { allowed_ms: 250 }, Breach::Deadline { allowed_ms: 2000 }] {
         let end = failed(Failure::Limit(breach));
-        let (first, tries) = step(&end);
-        assert!(is_near(waited(first), WAITS[0]));
-        let (second, _) = next_step(Ok(&end), tries, b"job");
-        assert!(matches!(second, Step::Stop { who: Who::Operator, .. }), "{second:?}");
+        let (first, counters) = step(&end);
+        assert!(is_near(waited(first), RETRY_BACKOFF[0]));
+        let (second, _) = next_step(Ok(&end), counters, b"job");
+        assert!(matches!(second, NextAction::Stop { responsible: ResponsibleParty::Operator, .. }), "{second:?}");
         // Outages are counted by themselves.
-        let (outage, tries) = next_step(Ok(&away(None)), tries, b"job");
-        assert!(is_near(waited(outage), WAITS[0]));
-        assert_eq!(tries, Tries { outages: 1, breaches: 1 });
+        let (outage, counters) = next_step(Ok(&away(None)), counters, b"job");
+        assert!(is_near(waited(outage), RETRY_BACKOFF[0]));
+        assert_eq!(counters, RetryCounters { outages: 1, limit_breaches: 1 });
     }
 }
 
 #[test]
 fn a_request_that_may_have_arrived_waits_for_a_person() {
-    let unanswered = Unanswered { request: "POST https://api.example/orders".to_owned(), attempts: 1 };
+    let unanswered = UnansweredRequest { request: "POST https://api.example/orders".to_owned(), attempts: 1 };
     let cancelled = RunEnd::Cancelled { unanswered: Some(unanswered.clone()) };
     for end in [RunEnd::NeedsMerchant { unanswered }, cancelled] {
-        let (Step::AskMerchant { why }, _) = step(&end) else { panic!("{end:?}") };
-        assert!(why.contains("POST https://api.example/orders"), "{why}");
+        let (NextAction::AskMerchant { reason }, _) = step(&end) else { panic!("{end:?}") };
+        assert!(reason.contains("POST https://api.example/orders"), "{reason}");
     }
-    let lost = failed(Failure::Unanswered("https://api.example/orders".to_owned()));
-    assert!(matches!(step(&lost).0, Step::AskMerchant { .. }));
+    let lost = failed(Failure::UnansweredRequest("https://api.example/orders".to_owned()));
+    assert!(matches!(step(&lost).0, NextAction::AskMerchant { .. }));
 }
 
 #[test]
 fn the_hosts_own_troubles_are_not_counted() {
-    let tries = Tries { outages: 3, breaches: 0 };
+    let counters = RetryCounters { outages: 3, limit_breaches: 0 };
     let store = RunError::Journal(JournalError::Store("away".to_owned()));
     let busy = failed(Failure::Busy { waited_ms: 2000 });
     for ended in [Err(&store), Ok(&busy)] {
-        let (step, now) = next_step(ended, tries, b"job");
+        let (step, now) = next_step(ended, counters, b"job");
         assert!(waited(step) <= Duration::from_secs(11));
-        assert_eq!(now, tries);
+        assert_eq!(now, counters);
     }
-    let moved = RunError::Journal(JournalError::Moved);
-    assert_eq!(next_step(Err(&moved), tries, b"job"), (Step::Leave, tries));
-    let gone = RunError::Setup(SetupError::NoShop("gone".parse().expect("an id")));
-    assert!(matches!(next_step(Err(&gone), tries, b"job").0, Step::Stop { who: Who::Operator, .. }));
+    let moved = RunError::Journal(JournalError::Superseded);
+    assert_eq!(next_step(Err(&moved), counters, b"job"), (NextAction::ReleasePolicy, counters));
+    let gone = RunError::Setup(SetupError::UnknownShop("gone".parse().expect("an id")));
+    assert!(matches!(
+        next_step(Err(&gone), counters, b"job").0,
+        NextAction::Stop { responsible: ResponsibleParty::Operator, .. }
+    ));
 }
 
 #[test]
 fn jobs_do_not_come_back_in_one_moment() {
-    let waits: std::collections::BTreeSet<Duration> =
-        (0..200_u32).map(|job| waited(next_step(Ok(&away(None)), Tries::default(), &job.to_be_bytes()).0)).collect();
+    let waits: std::collections::BTreeSet<Duration> = (0..200_u32)
+        .map(|job| waited(next_step(Ok(&away(None)), RetryCounters::default(), &job.to_be_bytes()).0))
+        .collect();
     assert!(waits.len() > 150, "{}", waits.len());
 }
 
@@ -182,15 +190,15 @@ proptest! {
         outages in 0..11_u32,
         named in proptest::option::of(0..2_000_000_u32),
     ) {
-        let tries = Tries { outages, breaches: 0 };
-        let (step, now) = next_step(Ok(&away(named)), tries, &seed);
-        prop_assert_eq!(&next_step(Ok(&away(named)), tries, &seed), &(step.clone(), now));
+        let counters = RetryCounters { outages, limit_breaches: 0 };
+        let (step, now) = next_step(Ok(&away(named)), counters, &seed);
+        prop_assert_eq!(&next_step(Ok(&away(named)), counters, &seed), &(step.clone(), now));
         prop_assert_eq!(now.outages, outages + 1);
         let after = waited(step);
         let day = Duration::from_secs(24 * 3600);
         prop_assert!(after <= day + day / 100 * JITTER_PERCENT);
         if let Some(named) = named {
-            prop_assert!(after >= Duration::from_secs(named.into()).min(day) || is_near(after, WAITS[outages as usize]));
+            prop_assert!(after >= Duration::from_secs(named.into()).min(day) || is_near(after, RETRY_BACKOFF[outages as usize]));
         }
     }
 }

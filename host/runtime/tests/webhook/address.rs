@@ -2,12 +2,12 @@
 
 use std::collections::HashSet;
 
-use cartwright::webhook::{Destination, HeldOpen, Refusal, StoredAddress, WebhookAddress};
+use cartwright::webhook::{Destination, Refusal, StoredWebhookToken, WebhookToken, WebhookUrlUse};
 use proptest::prelude::*;
 
 use crate::{NOW, at};
 
-const HELD: HeldOpen = HeldOpen { by_account: true, by_orders: false };
+const HELD: WebhookUrlUse = WebhookUrlUse { has_account: true, has_open_order: false };
 
 fn destination(endpoint: &str) -> Destination {
     Destination {
@@ -17,22 +17,22 @@ fn destination(endpoint: &str) -> Destination {
     }
 }
 
-fn made() -> (WebhookAddress, StoredAddress) {
-    let address = WebhookAddress::generate().expect("random numbers");
+fn made() -> (WebhookToken, StoredWebhookToken) {
+    let address = WebhookToken::generate().expect("random numbers");
     let stored = address.stored(destination("payment-verification"));
     (address, stored)
 }
 
 /// As a server does: from the text in the request's path.
-fn find(text: &str, stored: &StoredAddress) -> Result<Destination, Refusal> {
-    text.parse::<WebhookAddress>()?.find(Some((stored, HELD)), at(NOW))
+fn find(text: &str, stored: &StoredWebhookToken) -> Result<Destination, Refusal> {
+    text.parse::<WebhookToken>()?.resolve(Some((stored, HELD)), at(NOW))
 }
 
 #[test]
 fn an_address_leads_to_its_shop_account_and_endpoint() {
     let (address, stored) = made();
     assert_eq!(find(&address.reveal(), &stored), Ok(destination("payment-verification")));
-    assert_eq!(address.reveal().parse::<WebhookAddress>().expect("an address").selector(), stored.selector);
+    assert_eq!(address.reveal().parse::<WebhookToken>().expect("an address").selector(), stored.selector);
 }
 
 #[test]
@@ -51,10 +51,10 @@ fn what_is_kept_and_printed_does_not_hold_the_secret_part() {
     for printed in [kept.clone(), format!("{address:?} {stored:?}")] {
         assert!(!printed.contains(secret), "{printed}");
     }
-    let read: StoredAddress = serde_json::from_str(&kept).expect("what was kept");
+    let read: StoredWebhookToken = serde_json::from_str(&kept).expect("what was kept");
     assert_eq!(find(&text, &read), Ok(destination("payment-verification")));
     let wrong = kept.replace(&stored.selector.to_string(), &text);
-    let error = serde_json::from_str::<StoredAddress>(&wrong).expect_err("too long a selector");
+    let error = serde_json::from_str::<StoredWebhookToken>(&wrong).expect_err("too long a selector");
     assert!(!error.to_string().contains(secret), "{error}");
 }
 
@@ -65,25 +65,25 @@ fn another_endpoints_address_does_not_lead_here() {
     // A selector that was seen, and a secret that was guessed.
     let mixed = format!("{}{}", stored.selector, &other.reveal()[16..]);
     assert_eq!(find(&mixed, &stored), Err(Refusal::UnknownAddress));
-    assert_eq!(other.find(None, at(NOW)), Err(Refusal::UnknownAddress));
+    assert_eq!(other.resolve(None, at(NOW)), Err(Refusal::UnknownAddress));
 }
 
 #[test]
 fn an_address_lives_while_its_account_or_an_open_order_does() {
     let (address, stored) = made();
-    for (by_account, by_orders) in [(true, false), (false, true), (true, true), (false, false)] {
-        let found = address.find(Some((&stored, HeldOpen { by_account, by_orders })), at(NOW));
-        assert_eq!(found.is_ok(), by_account || by_orders);
+    for (has_account, has_open_order) in [(true, false), (false, true), (true, true), (false, false)] {
+        let found = address.resolve(Some((&stored, WebhookUrlUse { has_account, has_open_order })), at(NOW));
+        assert_eq!(found.is_ok(), has_account || has_open_order);
     }
 }
 
 #[test]
 fn an_address_that_another_took_the_place_of_ends_when_it_was_said_to() {
     let (address, stored) = made();
-    let ending = StoredAddress { ends: Some(at(NOW)), ..stored };
-    assert!(address.find(Some((&ending, HELD)), at(NOW - 1)).is_ok());
+    let ending = StoredWebhookToken { expires_at: Some(at(NOW)), ..stored };
+    assert!(address.resolve(Some((&ending, HELD)), at(NOW - 1)).is_ok());
     for later in [NOW, NOW + 1] {
-        assert_eq!(address.find(Some((&ending, HELD)), at(later)), Err(Refusal::UnknownAddress));
+        assert_eq!(address.resolve(Some((&ending, HELD)), at(later)), Err(Refusal::UnknownAddress));
     }
 }
 

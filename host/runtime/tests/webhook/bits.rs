@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use cartwright::types::Authentication;
-use cartwright::webhook::Incoming;
+use cartwright::webhook::IncomingRequest;
 use hmac::{Hmac, Mac};
 use http::HeaderValue;
 use proptest::prelude::*;
@@ -23,7 +23,7 @@ fn signed(
     secret: &[u8; 24],
     id: &str,
     body: &[u8],
-) -> (Authentication, String, Incoming, Vec<&'static str>) {
+) -> (Authentication, String, IncomingRequest, Vec<&'static str>) {
     let time = NOW.to_string();
     let key = hex::encode(secret);
     match scheme {
@@ -50,7 +50,7 @@ fn signed(
 }
 
 /// The request with one bit flipped; none when HTTP has no header of that value.
-fn flipped(incoming: &Incoming, headers: &[&'static str], bit: usize) -> Option<Incoming> {
+fn flipped(incoming: &IncomingRequest, headers: &[&'static str], bit: usize) -> Option<IncomingRequest> {
     let mut changed = incoming.clone();
     let mut bit = bit;
     for header in headers {

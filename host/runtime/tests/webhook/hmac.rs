@@ -2,7 +2,7 @@
 
 use cartwright::Secrets;
 use cartwright::types::{Authentication, WebhookHmac};
-use cartwright::webhook::{HeaderFault, Incoming, Refusal, Verifier};
+use cartwright::webhook::{HeaderFault, IncomingRequest, Refusal, Verifier};
 use hmac::{Hmac, Mac};
 use http::HeaderValue;
 use sha2::Sha256;
@@ -15,11 +15,11 @@ const SECRET: &str = "test_secret_key";
 const BODY: &[u8] = br#"{"foo": "bar"}"#;
 const SIGNATURE: &str = "B23tXN681gZ0qIWNRrgtzBE9XSDo5yaUu6wfmhu3a7g=";
 
-fn sample() -> Incoming {
+fn sample() -> IncomingRequest {
     post(&[("x-shopify-hmac-sha256", SIGNATURE)], BODY)
 }
 
-fn told(incoming: &Incoming) -> Result<(), Refusal> {
+fn told(incoming: &IncomingRequest) -> Result<(), Refusal> {
     admit(&Authentication::HmacSha256(shopify()), SECRET, incoming)
 }
 
@@ -29,12 +29,12 @@ fn hex_of(secret: &str, message: &[u8]) -> String {
 }
 
 /// Signed at this time as [`timed`] says.
-fn signed(time: &str) -> Incoming {
+fn signed(time: &str) -> IncomingRequest {
     let message = [time.as_bytes(), b".", BODY].concat();
     post(&[("x-signature", &format!("sha256={}", hex_of(SECRET, &message))), ("x-time", time)], BODY)
 }
 
-fn told_in_time(incoming: &Incoming) -> Result<(), Refusal> {
+fn told_in_time(incoming: &IncomingRequest) -> Result<(), Refusal> {
     admit(&Authentication::HmacSha256(timed()), SECRET, incoming)
 }
 
@@ -67,7 +67,7 @@ fn a_body_that_changed_by_one_byte_is_refused() {
     let bodies: [&[u8]; 5] =
         [br#"{"foo": "baz"}"#, br#"{"foo":"bar"}"#, br#"{"foo": "bar"} "#, br#"{"foo": "bar""#, b""];
     for body in bodies {
-        let refusal = told(&Incoming { body: body.to_vec().into(), ..sample() }).expect_err("another body");
+        let refusal = told(&IncomingRequest { body: body.to_vec().into(), ..sample() }).expect_err("another body");
         assert!(matches!(refusal, Refusal::WrongSignature { .. }), "{refusal}");
     }
 }
@@ -86,7 +86,7 @@ fn without_a_secret_nothing_is_let_in_and_the_merchant_is_told_which_is_missing(
     let authentication = Authentication::HmacSha256(shopify());
     let missing = Refusal::NoSecret("signing-secret".to_owned());
     let none = Secrets::new();
-    let verifier = Verifier { authentication: &authentication, secrets: &none, networks: &[], most_bytes: 1000 };
+    let verifier = Verifier { authentication: &authentication, secrets: &none, networks: &[], max_body_bytes: 1000 };
     assert_eq!(verifier.admit(&sample()), Err(missing.clone()));
     // Everybody can sign with an empty key.
     let forged = post(&[("x-signature", &hex_of("", BODY))], BODY);
@@ -114,7 +114,7 @@ fn a_header_that_is_not_as_it_must_be_is_refused() {
     for (all, fault) in cases {
         let header = "X-Shopify-Hmac-Sha256".to_owned();
         let refusal = Refusal::Header { header, fault };
-        assert_eq!(told(&Incoming { headers: headers(all), ..sample() }), Err(refusal), "{all:?}");
+        assert_eq!(told(&IncomingRequest { headers: headers(all), ..sample() }), Err(refusal), "{all:?}");
     }
 }
 
@@ -136,17 +136,17 @@ fn a_signed_time_may_be_five_minutes_off() {
     for time in [NOW - 300, NOW - 1, NOW, NOW + 1, NOW + 300] {
         assert_eq!(told_in_time(&signed(&time.to_string())), Ok(()), "{time}");
     }
-    assert_eq!(told_in_time(&signed(&(NOW - 301).to_string())), Err(Refusal::Late(301)));
-    assert_eq!(told_in_time(&signed(&(NOW + 301).to_string())), Err(Refusal::Early(301)));
-    assert_eq!(told_in_time(&signed("0")), Err(Refusal::Late(NOW)));
-    assert_eq!(told_in_time(&signed(&u64::MAX.to_string())), Err(Refusal::Early(u64::MAX - NOW)));
+    assert_eq!(told_in_time(&signed(&(NOW - 301).to_string())), Err(Refusal::TimestampTooOld(301)));
+    assert_eq!(told_in_time(&signed(&(NOW + 301).to_string())), Err(Refusal::TimestampInFuture(301)));
+    assert_eq!(told_in_time(&signed("0")), Err(Refusal::TimestampTooOld(NOW)));
+    assert_eq!(told_in_time(&signed(&u64::MAX.to_string())), Err(Refusal::TimestampInFuture(u64::MAX - NOW)));
 }
 
 #[test]
 fn the_same_request_sent_again_later_is_refused() {
     let first = signed(&NOW.to_string());
     assert_eq!(told_in_time(&first), Ok(()));
-    assert_eq!(told_in_time(&Incoming { at: at(NOW + 301), ..first }), Err(Refusal::Late(301)));
+    assert_eq!(told_in_time(&IncomingRequest { at: at(NOW + 301), ..first }), Err(Refusal::TimestampTooOld(301)));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cartwright::types::{Authentication, WebhookHmac};
-use cartwright::webhook::{Incoming, Refusal, Verifier};
+use cartwright::webhook::{IncomingRequest, Refusal, Verifier};
 use cartwright::{AccountSecret, Secret, Secrets};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
@@ -28,9 +28,9 @@ fn headers(all: &[(&str, &[u8])]) -> HeaderMap {
     all.iter().map(pair).collect()
 }
 
-fn post(all: &[(&str, &str)], body: &[u8]) -> Incoming {
+fn post(all: &[(&str, &str)], body: &[u8]) -> IncomingRequest {
     let all: Vec<(&str, &[u8])> = all.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
-    Incoming {
+    IncomingRequest {
         method: Method::POST,
         headers: headers(&all),
         query: String::new(),
@@ -41,7 +41,7 @@ fn post(all: &[(&str, &str)], body: &[u8]) -> Incoming {
 }
 
 fn secrets(value: &str) -> Secrets {
-    let secret = AccountSecret { value: Secret::new(value), entered_for: BTreeSet::new() };
+    let secret = AccountSecret { value: Secret::new(value), authorized_hosts: BTreeSet::new() };
     Secrets::from([("signing-secret".to_owned(), secret)])
 }
 
@@ -67,7 +67,7 @@ fn timed() -> WebhookHmac {
     }
 }
 
-fn admit(authentication: &Authentication, secret: &str, incoming: &Incoming) -> Result<(), Refusal> {
+fn admit(authentication: &Authentication, secret: &str, incoming: &IncomingRequest) -> Result<(), Refusal> {
     let secrets = secrets(secret);
-    Verifier { authentication, secrets: &secrets, networks: &[], most_bytes: 1 << 20 }.admit(incoming)
+    Verifier { authentication, secrets: &secrets, networks: &[], max_body_bytes: 1 << 20 }.admit(incoming)
 }

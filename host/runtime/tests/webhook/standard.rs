@@ -2,7 +2,7 @@
 
 use cartwright::Secret;
 use cartwright::types::Authentication;
-use cartwright::webhook::{HeaderFault, Incoming, Refusal, SigningError, new_standard_secret, sign_standard};
+use cartwright::webhook::{HeaderFault, IncomingRequest, Refusal, SigningError, new_standard_secret, sign_standard};
 use http::HeaderValue;
 
 use crate::{NOW, admit, at, post};
@@ -12,22 +12,22 @@ const ID: &str = "msg_p5jXN8AQM9LWM0D4loKWxJek";
 const BODY: &[u8] = br#"{"test": 2432232314}"#;
 const SIGNATURE: &str = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
 
-fn sample() -> Incoming {
+fn sample() -> IncomingRequest {
     let time = NOW.to_string();
     post(&[("webhook-id", ID), ("webhook-timestamp", &time), ("webhook-signature", SIGNATURE)], BODY)
 }
 
-fn with(header: &'static str, value: &str) -> Incoming {
+fn with(header: &'static str, value: &str) -> IncomingRequest {
     let mut incoming = sample();
     incoming.headers.insert(header, HeaderValue::from_str(value).expect("a header's value"));
     incoming
 }
 
-fn told(incoming: &Incoming) -> Result<(), Refusal> {
+fn told(incoming: &IncomingRequest) -> Result<(), Refusal> {
     told_with(SECRET, incoming)
 }
 
-fn told_with(secret: &str, incoming: &Incoming) -> Result<(), Refusal> {
+fn told_with(secret: &str, incoming: &IncomingRequest) -> Result<(), Refusal> {
     admit(&Authentication::StandardWebhooks("signing-secret".to_owned()), secret, incoming)
 }
 
@@ -87,7 +87,7 @@ fn what_changed_after_it_was_signed_is_refused() {
     assert!(is_wrong(&told(&with("webhook-id", "msg_p5jXN8AQM9LWM0D4loKWxJel"))));
     assert!(is_wrong(&told(&with("webhook-timestamp", "1614265331"))));
     for body in [&b""[..], br#"{"test": 2432232315}"#, br#"{"test":2432232314}"#, b"{\"test\": 2432232314}\n"] {
-        assert!(is_wrong(&told(&Incoming { body: body.to_vec().into(), ..sample() })));
+        assert!(is_wrong(&told(&IncomingRequest { body: body.to_vec().into(), ..sample() })));
     }
     // The dot between id and time is no place to move text over.
     let mut moved = with("webhook-id", &format!("{ID}.{NOW}"));
@@ -98,22 +98,22 @@ fn what_changed_after_it_was_signed_is_refused() {
 #[test]
 fn a_request_that_is_more_than_five_minutes_off_is_refused() {
     for second in [NOW - 300, NOW + 300] {
-        assert_eq!(told(&Incoming { at: at(second), ..sample() }), Ok(()));
+        assert_eq!(told(&IncomingRequest { at: at(second), ..sample() }), Ok(()));
     }
-    assert_eq!(told(&Incoming { at: at(NOW + 301), ..sample() }), Err(Refusal::Late(301)));
-    assert_eq!(told(&Incoming { at: at(NOW - 301), ..sample() }), Err(Refusal::Early(301)));
+    assert_eq!(told(&IncomingRequest { at: at(NOW + 301), ..sample() }), Err(Refusal::TimestampTooOld(301)));
+    assert_eq!(told(&IncomingRequest { at: at(NOW - 301), ..sample() }), Err(Refusal::TimestampInFuture(301)));
 }
 
 #[test]
 fn a_missing_or_repeated_header_is_refused() {
     for header in ["webhook-id", "webhook-timestamp", "webhook-signature"] {
         let fault = |fault| Err(Refusal::Header { header: header.to_owned(), fault });
-        let (mut missing, mut repeated, mut strange) = (sample(), sample(), sample());
+        let (mut missing, mut replayed, mut strange) = (sample(), sample(), sample());
         missing.headers.remove(header);
         assert_eq!(told(&missing), fault(HeaderFault::Missing));
-        let value = repeated.headers[header].clone();
-        repeated.headers.append(header, value);
-        assert_eq!(told(&repeated), fault(HeaderFault::Repeated));
+        let value = replayed.headers[header].clone();
+        replayed.headers.append(header, value);
+        assert_eq!(told(&replayed), fault(HeaderFault::Repeated));
         strange.headers.insert(header, HeaderValue::from_bytes(b"\xe9\xff").expect("a header's value"));
         assert_eq!(told(&strange), fault(HeaderFault::NotText));
     }
@@ -123,7 +123,7 @@ fn a_missing_or_repeated_header_is_refused() {
 fn another_secret_is_refused_and_one_that_is_none_is_named() {
     assert!(is_wrong(&told_with("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSx", &sample())));
     for none in ["whsec_", "whsec_not base64!", "whsec_é", "   "] {
-        assert_eq!(told_with(none, &sample()), Err(Refusal::BadSecret("signing-secret".to_owned())), "{none:?}");
+        assert_eq!(told_with(none, &sample()), Err(Refusal::InvalidSecret("signing-secret".to_owned())), "{none:?}");
     }
     assert_eq!(told_with("", &sample()), Err(Refusal::NoSecret("signing-secret".to_owned())));
 }

@@ -2,22 +2,24 @@
 
 use cartwright::Secrets;
 use cartwright::types::Authentication;
-use cartwright::webhook::{HeaderFault, Incoming, Refusal, Verifier};
+use cartwright::webhook::{HeaderFault, IncomingRequest, Refusal, Verifier};
 use http::{Method, StatusCode};
 
 use crate::post;
 
-fn told(networks: &[&str], most_bytes: usize, incoming: &Incoming) -> Result<(), Refusal> {
+fn told(networks: &[&str], max_body_bytes: usize, incoming: &IncomingRequest) -> Result<(), Refusal> {
     let networks: Vec<_> = networks.iter().map(|network| network.parse().expect("a network")).collect();
     let secrets = Secrets::new();
     let authentication = Authentication::AddressOnly;
-    Verifier { authentication: &authentication, secrets: &secrets, networks: &networks, most_bytes }.admit(incoming)
+    Verifier { authentication: &authentication, secrets: &secrets, networks: &networks, max_body_bytes }.admit(incoming)
 }
 
 #[test]
 fn only_the_networks_that_the_operator_names_are_let_in() {
-    let from =
-        |from: Option<&str>| Incoming { from: from.map(|from| from.parse().expect("an address")), ..post(&[], b"") };
+    let from = |from: Option<&str>| IncomingRequest {
+        from: from.map(|from| from.parse().expect("an address")),
+        ..post(&[], b"")
+    };
     let networks = ["192.0.2.0/24", "2001:db8::/32"];
     for inside in ["192.0.2.7", "::ffff:192.0.2.7", "2001:db8::1"] {
         assert_eq!(told(&networks, 10, &from(Some(inside))), Ok(()), "{inside}");
@@ -38,7 +40,7 @@ fn what_is_too_large_is_refused() {
     let refusal = Refusal::TooLarge { part: "body", bytes: 11, allowed: 10 };
     assert_eq!(told(&[], 10, &post(&[], &[b'x'; 11])), Err(refusal));
     let long = "x".repeat(64 << 10);
-    for head in [post(&[("x-long", &long)], b""), Incoming { query: format!("{long}x"), ..post(&[], b"") }] {
+    for head in [post(&[("x-long", &long)], b""), IncomingRequest { query: format!("{long}x"), ..post(&[], b"") }] {
         let refusal = told(&[], 10, &head).expect_err("too large");
         assert!(matches!(refusal, Refusal::TooLarge { part: "head", .. }), "{refusal}");
     }
@@ -47,10 +49,10 @@ fn what_is_too_large_is_refused() {
 #[test]
 fn only_methods_that_carry_a_body_are_let_in() {
     for method in [Method::POST, Method::PUT] {
-        assert_eq!(told(&[], 10, &Incoming { method, ..post(&[], b"") }), Ok(()));
+        assert_eq!(told(&[], 10, &IncomingRequest { method, ..post(&[], b"") }), Ok(()));
     }
     for method in [Method::GET, Method::HEAD, Method::OPTIONS, Method::DELETE, Method::TRACE] {
-        let refusal = told(&[], 10, &Incoming { method: method.clone(), ..post(&[], b"") });
+        let refusal = told(&[], 10, &IncomingRequest { method: method.clone(), ..post(&[], b"") });
         assert_eq!(refusal, Err(Refusal::Method(method)));
     }
 }
@@ -60,12 +62,12 @@ fn a_sender_learns_a_status_and_never_which_check_failed() {
     let (header, secret) = ("x".to_owned(), "s".to_owned());
     let signatures = [
         Refusal::NoSecret(secret.clone()),
-        Refusal::BadSecret(secret.clone()),
+        Refusal::InvalidSecret(secret.clone()),
         Refusal::Header { header: header.clone(), fault: HeaderFault::Missing },
         Refusal::WrongSignature { header, secret },
-        Refusal::Late(301),
-        Refusal::Early(301),
-        Refusal::Declared("no encoding".to_owned()),
+        Refusal::TimestampTooOld(301),
+        Refusal::TimestampInFuture(301),
+        Refusal::InvalidEndpoint("no encoding".to_owned()),
     ];
     for refusal in signatures {
         assert_eq!(refusal.status(), StatusCode::UNAUTHORIZED, "{refusal}");

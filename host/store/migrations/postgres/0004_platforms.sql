@@ -1,4 +1,4 @@
--- What platforms that speak HTTP push and ask. See 0001 for what `sealed` and the moments mean.
+-- What platforms that speak HTTP push and ask. See 0001 for what `encrypted` and the moments mean.
 
 -- A platform's products.
 create table variants (
@@ -6,14 +6,14 @@ create table variants (
     product text not null,
     id text not null,
     sku text not null,
-    sku_folded text not null, -- in lower case as Rust folds it: the databases differ
-    searched text not null, -- what a search looks through, in lower case
-    place bigint not null, -- in which order they came
+    sku_lowercase text not null, -- in lower case as Rust folds it: the databases differ
+    search_text text not null, -- what a search looks through, in lower case
+    position bigint not null, -- in which order they came
     variant text not null, -- everything else of it
     changed_at bigint not null,
     primary key (shop, product, id)
 );
-create index variants_by_sku on variants (shop, sku_folded);
+create index variants_by_sku on variants (shop, sku_lowercase);
 
 create table exchange_rates (
     shop text not null references shops (id),
@@ -45,30 +45,30 @@ create table sessions (
     id text primary key not null,
     hash text not null,
     access_key text not null references access_keys (id),
-    begun_at bigint not null,
-    seen_at bigint not null -- to the minute
+    started_at bigint not null,
+    last_used_at bigint not null -- to the minute
 );
 create index sessions_of_access_key on sessions (access_key);
 
 -- Requests that are answered once, by whoever asked and the name that the asker gave them.
-create table idempotent_requests (
+create table idempotency_keys (
     id text primary key not null, -- digest of both
     digest text not null, -- of what was asked
-    fence bigint not null, -- grows with each beginning
-    begun_at bigint not null,
-    answered_at bigint,
-    answer bytea -- sealed with the store's key
+    fencing_token bigint not null, -- grows with each beginning
+    started_at bigint not null,
+    responded_at bigint,
+    response bytea -- encrypted with the store's key
 );
-create index idempotent_requests_by_age on idempotent_requests (begun_at);
+create index idempotency_keys_by_age on idempotency_keys (started_at);
 
--- Which orders an answer holds something of: it is forgotten with them.
-create table idempotent_request_orders (
-    request text not null references idempotent_requests (id) on delete cascade,
+-- Which orders an response holds something of: it is forgotten with them.
+create table idempotency_key_orders (
+    request text not null references idempotency_keys (id) on delete cascade,
     shop text not null,
     order_id text not null,
     primary key (request, shop, order_id)
 );
-create index idempotent_request_orders_of_order on idempotent_request_orders (shop, order_id);
+create index idempotency_key_orders_by_order on idempotency_key_orders (shop, order_id);
 
 -- The origins whose pages may ask this host from a browser.
 create table origins (

@@ -1,16 +1,16 @@
--- Moments are milliseconds since 1970 in UTC. What is `sealed` was encrypted before it came here: with the store's key, or with
+-- Moments are milliseconds since 1970 in UTC. What is `encrypted` was encrypted before it came here: with the store's key, or with
 -- the key of its order, so that destroying that one key forgets the order's data. Names are those of the Rust types.
 
--- One row for each key that something here is sealed with; refuses a wrong key at the door.
+-- One row for each key that something here is encrypted with; refuses a wrong key at the door.
 create table key_checks (
     key_id text primary key not null,
-    sealed blob not null
+    encrypted blob not null
 ) strict;
 
 create table shops (
     id text primary key not null,
     shop text not null,
-    seal_key blob not null, -- sealed with the store's key
+    price_seal_key blob not null, -- encrypted with the store's key
     changed_at integer not null
 ) strict;
 
@@ -19,7 +19,7 @@ create table accounts (
     id text not null,
     current text not null,
     versions text not null, -- the settings in each version's form: lines keep going to the version they are pinned to
-    secrets blob not null, -- sealed with the store's key
+    secrets blob not null, -- encrypted with the store's key
     grants text not null,
     revision integer not null,
     changed_at integer not null,
@@ -27,17 +27,17 @@ create table accounts (
 ) strict;
 
 -- A vendor swap keeps the link that it replaced, for the lines that were made with it.
-create table links (
+create table product_links (
     shop text not null,
     shop_product text not null,
     account text not null,
     link text not null,
-    present integer not null check (present in (0, 1)),
+    is_current integer not null check (is_current in (0, 1)),
     changed_at integer not null,
     primary key (shop, shop_product, account),
     foreign key (shop, account) references accounts (shop, id)
 ) strict;
-create unique index links_present on links (shop, shop_product) where present = 1;
+create unique index product_links_current on product_links (shop, shop_product) where is_current = 1;
 
 create table components (
     digest text primary key not null,
@@ -54,9 +54,9 @@ create table orders (
     id text not null,
     reference text not null,
     version integer not null,
-    released integer not null check (released in (0, 1)), -- may be produced; never taken back
-    order_key blob, -- sealed with the store's key; null = the order was erased, and nothing but this row is left of it
-    known blob not null, -- the order in its newest version, sealed with its key; empty when it was erased
+    released integer not null check (released in (0, 1)), -- may be produced; never received back
+    order_key blob, -- encrypted with the store's key; null = the order was erased, and nothing but this row is left of it
+    content blob not null, -- the order in its newest version, encrypted with its key; empty when it was erased
     changed_at integer not null,
     primary key (shop, id)
 ) strict;
@@ -70,78 +70,78 @@ create table order_references (
     foreign key (shop, order_id) references orders (shop, id)
 ) strict;
 
-create table events (
+create table order_events (
     shop text not null,
     id text not null,
     order_id text not null,
     order_version integer not null,
     kind text not null,
-    event blob not null, -- sealed with the order's key
+    event blob not null, -- encrypted with the order's key
     recorded_at integer not null,
     primary key (shop, id),
     foreign key (shop, order_id) references orders (shop, id)
 ) strict;
-create index events_of_order on events (shop, order_id);
-create index events_that_erase on events (shop, order_id) where kind = 'erase';
+create index order_events_by_order on order_events (shop, order_id);
+create index order_events_erase on order_events (shop, order_id) where kind = 'erase';
 
--- What one account is told about one order goes through one lane, one job at a time.
-create table lanes (
+-- What one account is event_sent about one order goes through one lane_id, one job at a time.
+create table job_lanes (
     id integer primary key autoincrement,
     shop text not null,
     order_id text not null,
     account text not null,
     all_lines integer not null check (all_lines in (0, 1)),
-    turns integer not null, -- how many turns were given out
-    held_by text, -- the job that has begun and is not over
+    next_position integer not null, -- how many next_position were given out
+    current_job text, -- the job that has begun and is not over
     unique (shop, order_id, account),
     foreign key (shop, order_id) references orders (shop, id)
 ) strict;
 
 create table jobs (
     id text primary key not null,
-    lane integer not null references lanes (id),
+    lane_id integer not null references job_lanes (id),
     shop text not null,
     event text not null,
     plugin text not null,
     state text not null check (state in (
         'queued', 'running', 'sleeping', 'waiting', 'retrying', 'needs-merchant', 'stopped', 'done', 'cancelled'
     )),
-    turn integer not null,
+    position integer not null,
     due_at integer not null,
     outages integer not null, -- how often somebody was away since it last got further
-    breaches integer not null, -- how often a limit of time was broken since then
+    limit_breaches integer not null, -- how often a limit of time was broken since then
     round integer not null,
-    cancel integer not null check (cancel in (0, 1)),
-    fence integer not null, -- grows with each claim; who holds an older number can write nothing
-    losses integer not null, -- how often in a row its worker was lost
+    is_cancelled integer not null check (is_cancelled in (0, 1)),
+    fencing_token integer not null, -- grows with each claim; who holds an older position can write nothing
+    worker_losses integer not null, -- how often in a row its worker was lost
     worker text,
-    leased_until integer,
-    journal integer not null, -- the number of its present journal
+    lease_expires_at integer,
+    journal integer not null, -- the position of its is_current journal
     earlier_attempts text not null, -- of its earlier journals
-    told blob, -- the event as all runs of this journal are told it, sealed with the order's key
-    handed_on blob, -- what the last `again` handed on, sealed with the order's key
-    why blob, -- why it is in its state, sealed with the order's key
+    event_sent blob, -- the event as all runs of this journal are event_sent it, encrypted with the order's key
+    again_state blob, -- what the last `again` handed on, encrypted with the order's key
+    state_reason blob, -- state_reason it is in its state, encrypted with the order's key
     created_at integer not null,
     changed_at integer not null,
-    swept integer not null default 0 check (swept in (0, 1)), -- its journals were past their time and are gone
-    foreign key (shop, event) references events (shop, id)
+    is_swept integer not null default 0 check (is_swept in (0, 1)), -- its journals were past their time and are gone
+    foreign key (shop, event) references order_events (shop, id)
 ) strict;
 create index jobs_due on jobs (state, due_at);
-create index jobs_cancelled on jobs (state) where cancel = 1;
-create index jobs_of_lane on jobs (lane, state, turn);
-create index jobs_to_sweep on jobs (changed_at) where swept = 0;
-create index jobs_of_event on jobs (shop, event);
+create index jobs_cancelled on jobs (state) where is_cancelled = 1;
+create index jobs_by_lane on jobs (lane_id, state, position);
+create index jobs_to_sweep on jobs (changed_at) where is_swept = 0;
+create index jobs_by_event on jobs (shop, event);
 
 create table journal_entries (
     job text not null references jobs (id),
     journal integer not null,
     position integer not null,
-    record blob not null, -- sealed with the order's key
+    record blob not null, -- encrypted with the order's key
     primary key (job, journal, position)
 ) strict;
 
--- What came of events. Nothing is replaced: of one kind and subject the latest counts.
-create table outcomes (
+-- What came of order_events. Nothing is replaced: of one kind and subject the latest counts.
+create table order_outcomes (
     id integer primary key autoincrement,
     shop text not null,
     order_id text not null,
@@ -150,39 +150,39 @@ create table outcomes (
     outcome_key text not null,
     order_version integer not null, -- which the order had then
     kind text not null,
-    outcome blob not null, -- sealed with the order's key
-    held integer not null check (held in (0, 1)), -- waits for a person
+    outcome blob not null, -- encrypted with the order's key
+    needs_attention integer not null check (needs_attention in (0, 1)), -- waits for a person
     emitted_at integer not null,
     unique (job, outcome_key),
     foreign key (shop, order_id) references orders (shop, id)
 ) strict;
-create index outcomes_of_order on outcomes (shop, order_id, account);
-create index outcomes_held on outcomes (shop, held) where held = 1;
+create index order_outcomes_by_order on order_outcomes (shop, order_id, account);
+create index order_outcomes_needing_attention on order_outcomes (shop, needs_attention) where needs_attention = 1;
 
--- Found by the digest of their plain bytes. The same bytes stand once for each that has them: an order's copy is sealed with the
+-- Found by the digest of their plain bytes. The same bytes stand once for each that has them: an order's copy is encrypted with the
 -- order's key and goes with it, and no other order or cart misses it.
 create table blobs (
     shop text not null,
     digest text not null, -- of the plain bytes
     order_id text not null, -- whose copy it is; '' = no order's: a raw configuration in a cart, and its pictures
     configuration text not null, -- of a picture: the digest of the raw configuration that it shows; else ''
-    kind text not null check (kind in ('configuration', 'picture', 'answer', 'document')),
+    kind text not null check (kind in ('configuration', 'picture', 'response', 'document')),
     media_type text not null,
     size integer not null, -- of the plain bytes
-    blob_key blob, -- of one that is no order's: sealed with the store's key
+    blob_key blob, -- of one that is no order's: encrypted with the store's key
     created_at integer not null, -- when it was stored last
-    client text not null, -- of one that is no order's: a keyed hash of who stored it, by which the quota is shared out; else ''
-    brought_back integer not null check (brought_back in (0, 1)), -- a cart needed it again after it was stored
-    bytes blob not null, -- sealed with blob_key, or with the order's key
+    client_hash text not null, -- of one that is no order's: a keyed hash of who stored it, by which the quota is shared out; else ''
+    is_reused integer not null check (is_reused in (0, 1)), -- a cart needed it again after it was stored
+    bytes blob not null, -- encrypted with blob_key, or with the order's key
     primary key (shop, digest, order_id, configuration)
 ) strict;
-create index blobs_of_order on blobs (shop, order_id);
-create index blobs_of_configuration on blobs (shop, configuration);
-create index blobs_of_clients on blobs (shop, order_id, client, created_at, size);
+create index blobs_by_order on blobs (shop, order_id);
+create index blobs_by_configuration on blobs (shop, configuration);
+create index blobs_by_client on blobs (shop, order_id, client_hash, created_at, size);
 create index blobs_by_age on blobs (kind, created_at);
 
 -- Holds nothing of a customer: orders and jobs by id, settings, counts.
-create table event_log (
+create table audit_log (
     id integer primary key autoincrement,
     at integer not null,
     who text not null,
@@ -192,10 +192,10 @@ create table event_log (
     before text,
     after text
 ) strict;
-create index event_log_of_shop on event_log (shop, id);
-create index event_log_by_age on event_log (at);
+create index audit_log_by_shop on audit_log (shop, id);
+create index audit_log_by_age on audit_log (at);
 
-create trigger event_log_is_append_only before update on event_log
+create trigger audit_log_is_append_only before update on audit_log
 begin
     select raise(abort, 'the event log is append-only');
 end;

@@ -1,16 +1,16 @@
--- What shoppers asked the merchant's price for. See 0001 for what `sealed` and the moments mean.
-create table quotations (
+-- What shoppers asked the merchant's price for. See 0001 for what `encrypted` and the moments mean.
+create table quotes (
     shop text not null,
     id text not null,
-    order_id text not null, -- under which it is kept beside its lines, jobs and outcomes; its key seals it
+    order_id text not null, -- under which it is kept beside its lines, jobs and order_outcomes; its key seals it
     state text not null check (state in ('requested', 'offered', 'accepted', 'withdrawn')),
     version integer not null, -- grows with each change
-    content blob not null, -- sealed
-    ends_at integer, -- of the offer
-    asked_at integer not null,
+    content blob not null, -- encrypted
+    expires_at integer, -- of the offer
+    requested_at integer not null,
     changed_at integer not null,
     primary key (shop, id)
 ) strict;
-create index quotations_by_time on quotations (shop, asked_at, id);
-create index quotations_by_age on quotations (changed_at);
-create index quotations_of_order on quotations (shop, order_id);
+create index quotes_by_time on quotes (shop, requested_at, id);
+create index quotes_by_age on quotes (changed_at);
+create index quotes_by_order on quotes (shop, order_id);

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use sqlx::AnyConnection;
 
 use super::text::Ticket;
-use super::{NOTED_EVERY, Role};
+use super::{LAST_USED_INTERVAL, Role};
 use crate::database::{Store, milliseconds};
 use crate::error::StoreError;
 
@@ -22,7 +22,7 @@ pub struct Access {
     pub label: String,
 }
 
-/// Somebody was not let in. The reason is for the log: the caller is told [`AccessError::TOLD`], whatever it is, because whoever
+/// Somebody was not let in. The reason is for the log: the caller is told [`AccessError::UNAUTHORIZED_MESSAGE`], whatever it is, because whoever
 /// guesses would learn from anything else. Only who holds the right secret gets another reason than [`AccessError::Unknown`].
 #[derive(Debug, thiserror::Error)]
 pub enum AccessError {
@@ -58,7 +58,7 @@ pub enum AccessError {
 
 impl AccessError {
     /// What a caller is told, unless the store failed.
-    pub const TOLD: &str = "this access key or session is not valid";
+    pub const UNAUTHORIZED_MESSAGE: &str = "this access key or session is not valid";
 }
 
 impl From<sqlx::Error> for AccessError {
@@ -68,7 +68,7 @@ impl From<sqlx::Error> for AccessError {
 }
 
 /// A key as it stands.
-pub(super) struct Kept {
+pub(super) struct StoredKey {
     pub(super) access: Access,
     networks: Vec<IpNet>,
     hash: String,
@@ -78,7 +78,7 @@ pub(super) struct Kept {
     last_used: Option<i64>,
 }
 
-impl Kept {
+impl StoredKey {
     /// Is it in use, and may it be used from there?
     pub(super) fn check(&self, from: Option<IpAddr>, now: i64) -> Result<(), AccessError> {
         let key = self.access.key.clone();
@@ -98,10 +98,10 @@ impl Kept {
         Ok(())
     }
 
-    fn opens(&self, ticket: &Ticket, now: i64) -> bool {
+    fn matches(&self, ticket: &Ticket, now: i64) -> bool {
         // Both are compared, whichever it is.
-        let current = ticket.is(&self.hash);
-        let previous = self.previous.as_ref().is_some_and(|(hash, ends)| ticket.is(hash) & (*ends > now));
+        let current = ticket.matches(&self.hash);
+        let previous = self.previous.as_ref().is_some_and(|(hash, ends)| ticket.matches(hash) & (*ends > now));
         ticket.kind == self.access.role.name() && (current | previous)
     }
 }
@@ -113,12 +113,12 @@ impl Store {
     /// Why it lets nobody in.
     pub async fn access_key(&self, text: &str, from: Option<IpAddr>, now: SystemTime) -> Result<Access, AccessError> {
         let ticket = Ticket::read(text).ok_or(AccessError::Unknown)?;
-        let kept = self.kept_key(&mut *self.pool().acquire().await?, &ticket.id).await?;
+        let kept = self.stored_key(&mut *self.pool().acquire().await?, &ticket.id).await?;
         let at = milliseconds(now);
-        let kept = kept.filter(|kept| kept.opens(&ticket, at)).ok_or(AccessError::Unknown)?;
+        let kept = kept.filter(|kept| kept.matches(&ticket, at)).ok_or(AccessError::Unknown)?;
         kept.check(from, at)?;
-        if is_to_be_noted(kept.last_used, now) {
-            self.note(
+        if should_update_last_used(kept.last_used, now) {
+            self.update_last_used(
                 "update access_keys set last_used_at = $2 where id = $1 and coalesce(last_used_at, 0) < $2",
                 &kept.access.key,
                 at,
@@ -129,13 +129,17 @@ impl Store {
     }
 
     /// That something was used is worth knowing, and no reason to turn anybody away.
-    pub(super) async fn note(&self, update: &'static str, id: &str, at: i64) {
+    pub(super) async fn update_last_used(&self, update: &'static str, id: &str, at: i64) {
         if let Err(error) = sqlx::query(update).bind(id).bind(at).execute(self.pool()).await {
             tracing::warn!(id, %error, "when an access key or a session was used last could not be written");
         }
     }
 
-    pub(super) async fn kept_key(&self, connection: &mut AnyConnection, id: &str) -> Result<Option<Kept>, StoreError> {
+    pub(super) async fn stored_key(
+        &self,
+        connection: &mut AnyConnection,
+        id: &str,
+    ) -> Result<Option<StoredKey>, StoreError> {
         type Row = (
             String,
             Option<String>,
@@ -160,12 +164,12 @@ impl Store {
         };
         let access = Access { key: id.to_owned(), role: Role::of(&role, shop)?, label };
         let networks = networks_of(&networks)?;
-        Ok(Some(Kept { access, networks, hash, previous: previous.zip(ends), expires, revoked, last_used }))
+        Ok(Some(StoredKey { access, networks, hash, previous: previous.zip(ends), expires, revoked, last_used }))
     }
 }
 
-pub(super) fn is_to_be_noted(last: Option<i64>, now: SystemTime) -> bool {
-    last.is_none_or(|last| last <= milliseconds(now.checked_sub(NOTED_EVERY).unwrap_or(SystemTime::UNIX_EPOCH)))
+pub(super) fn should_update_last_used(last: Option<i64>, now: SystemTime) -> bool {
+    last.is_none_or(|last| last <= milliseconds(now.checked_sub(LAST_USED_INTERVAL).unwrap_or(SystemTime::UNIX_EPOCH)))
 }
 
 pub(super) fn networks_of(json: &str) -> Result<Vec<IpNet>, StoreError> {

@@ -9,11 +9,11 @@ use serde_json::{Value, json};
 use super::Role;
 use super::check::networks_of;
 use super::text::Ticket;
-use crate::database::{Store, Work, milliseconds, moment};
+use crate::audit_log::{NewAuditEntry, append_audit_entry};
+use crate::database::{Store, WriteTransaction, milliseconds, moment};
 use crate::error::StoreError;
-use crate::event_log::{NewLogEntry, log_in};
 use crate::export::at;
-use crate::setup::lock_shop;
+use crate::shops::lock_shop;
 
 /// An access key that is to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,10 +57,10 @@ impl Store {
     /// # Errors
     /// [`StoreError::NotFound`] when the shop is not kept, [`StoreError::Text`] for a label that cannot be stored, and as the
     /// database says.
-    pub async fn make_access_key(
+    pub async fn create_access_key(
         &self,
         key: &NewAccessKey,
-        who: &str,
+        actor: &str,
         now: SystemTime,
     ) -> Result<(String, Secret), StoreError> {
         let NewAccessKey { role, label, networks, expires } = key;
@@ -86,15 +86,15 @@ impl Store {
         .await?;
         let ends = expires.map(at);
         let after = json!({ "role": role.name(), "label": label, "networks": networks, "expires": ends });
-        let entry = NewLogEntry {
-            who,
-            what: "make-access-key",
+        let entry = NewAuditEntry {
+            actor,
+            what: "create-access-key",
             shop: role.shop(),
             subject: &ticket.id,
             after: Some(&after),
-            ..NewLogEntry::default()
+            ..NewAuditEntry::default()
         };
-        log_in(&mut work, &entry, milliseconds(now)).await?;
+        append_audit_entry(&mut work, &entry, milliseconds(now)).await?;
         work.commit().await?;
         let text = ticket.reveal();
         Ok((ticket.id, text))
@@ -151,22 +151,22 @@ impl Store {
         &self,
         shop: Option<&ShopId>,
         id: &str,
-        who: &str,
+        actor: &str,
         now: SystemTime,
     ) -> Result<(), StoreError> {
         let mut work = self.begin().await?;
         let of = lock(&mut work, shop, id).await?;
-        let before = logged(&mut work, id).await?;
+        let before = audit_value(&mut work, id).await?;
         sqlx::query("update access_keys set revoked_at = coalesce(revoked_at, $2) where id = $1")
             .bind(id)
             .bind(milliseconds(now))
             .execute(&mut *work)
             .await?;
         end_sessions(&mut work, id).await?;
-        let (shop, after) = (of.shop(), logged(&mut work, id).await?);
+        let (shop, after) = (of.shop(), audit_value(&mut work, id).await?);
         let (before, after) = (Some(&before), Some(&after));
-        let entry = NewLogEntry { who, what: "revoke-access-key", shop, subject: id, before, after, secrets: &[] };
-        log_in(&mut work, &entry, milliseconds(now)).await?;
+        let entry = NewAuditEntry { actor, what: "revoke-access-key", shop, subject: id, before, after, secrets: &[] };
+        append_audit_entry(&mut work, &entry, milliseconds(now)).await?;
         work.commit().await?;
         Ok(())
     }
@@ -182,12 +182,12 @@ impl Store {
         shop: Option<&ShopId>,
         id: &str,
         both: Duration,
-        who: &str,
+        actor: &str,
         now: SystemTime,
     ) -> Result<Secret, StoreError> {
         let mut work = self.begin().await?;
         let role = lock(&mut work, shop, id).await?;
-        let before = logged(&mut work, id).await?;
+        let before = audit_value(&mut work, id).await?;
         let ticket = Ticket::renewed(role.name(), id)?;
         let changed = sqlx::query(
             "update access_keys set previous_hash = hash, previous_ends_at = $3, hash = $2
@@ -202,18 +202,18 @@ impl Store {
             return Err(StoreError::Conflict(format!("the access key {id} was revoked; make another")));
         }
         end_sessions(&mut work, id).await?;
-        let after = logged(&mut work, id).await?;
+        let after = audit_value(&mut work, id).await?;
         let (what, shop) = ("rotate-access-key", role.shop());
         let entry =
-            NewLogEntry { who, what, shop, subject: id, before: Some(&before), after: Some(&after), secrets: &[] };
-        log_in(&mut work, &entry, milliseconds(now)).await?;
+            NewAuditEntry { actor, what, shop, subject: id, before: Some(&before), after: Some(&after), secrets: &[] };
+        append_audit_entry(&mut work, &entry, milliseconds(now)).await?;
         work.commit().await?;
         Ok(ticket.reveal())
     }
 }
 
 /// Has a key's row to itself until the transaction ends.
-async fn lock(work: &mut Work, shop: Option<&ShopId>, id: &str) -> Result<Role, StoreError> {
+async fn lock(work: &mut WriteTransaction, shop: Option<&ShopId>, id: &str) -> Result<Role, StoreError> {
     let found: Option<(String, Option<String>)> = sqlx::query_as(
         "update access_keys set id = id where id = $1 and (shop = $2 or $2 is null) returning role, shop",
     )
@@ -226,7 +226,7 @@ async fn lock(work: &mut Work, shop: Option<&ShopId>, id: &str) -> Result<Role, 
 }
 
 /// What the event log says of a key, whose row is locked: until when it and its former secret hold.
-async fn logged(work: &mut Work, id: &str) -> Result<Value, StoreError> {
+async fn audit_value(work: &mut WriteTransaction, id: &str) -> Result<Value, StoreError> {
     let (label, revoked, former): (String, Option<i64>, Option<i64>) =
         sqlx::query_as("select label, revoked_at, previous_ends_at from access_keys where id = $1")
             .bind(id)
@@ -236,7 +236,7 @@ async fn logged(work: &mut Work, id: &str) -> Result<Value, StoreError> {
     Ok(json!({ "label": label, "revoked": time(revoked), "former key ends": time(former) }))
 }
 
-async fn end_sessions(work: &mut Work, key: &str) -> Result<(), StoreError> {
+async fn end_sessions(work: &mut WriteTransaction, key: &str) -> Result<(), StoreError> {
     sqlx::query("delete from sessions where access_key = $1").bind(key).execute(&mut **work).await?;
     Ok(())
 }

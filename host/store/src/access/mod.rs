@@ -7,7 +7,7 @@ mod text;
 
 pub use check::{Access, AccessError};
 pub use key::{AccessKeyInfo, NewAccessKey};
-pub use session::{SESSION_ENDS, SESSION_IDLE, Session};
+pub use session::{MAX_SESSION_AGE, SESSION_IDLE_TIMEOUT, Session};
 
 use std::fmt;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::StoreError;
 
 /// When a key or a session was used is written at most so often.
-const NOTED_EVERY: Duration = Duration::from_secs(60);
+const LAST_USED_INTERVAL: Duration = Duration::from_secs(60);
 
 /// What a key is for, and where.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

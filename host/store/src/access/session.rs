@@ -1,6 +1,6 @@
 //! Sessions: what a browser holds in the place of an access key.
 //!
-//! A session ends with its key, when it was not used for [`SESSION_IDLE`], and [`SESSION_ENDS`] after it began.
+//! A session ends with its key, when it was not used for [`SESSION_IDLE_TIMEOUT`], and [`MAX_SESSION_AGE`] after it began.
 
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
@@ -10,19 +10,19 @@ use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
 use super::Role;
-use super::check::{Access, AccessError, is_to_be_noted};
+use super::check::{Access, AccessError, should_update_last_used};
 use super::text::{Ticket, same};
+use crate::audit_log::{NewAuditEntry, append_audit_entry};
 use crate::database::{Store, milliseconds};
 use crate::error::StoreError;
-use crate::event_log::{NewLogEntry, log_in};
-use crate::vault::hexed;
+use crate::vault::to_hex;
 
 /// A session that is not used for so long ends: a working day with its breaks is one session.
-pub const SESSION_IDLE: Duration = Duration::from_secs(12 * 3600);
+pub const SESSION_IDLE_TIMEOUT: Duration = Duration::from_secs(12 * 3600);
 /// A session ends so long after it began, however much it is used.
-pub const SESSION_ENDS: Duration = Duration::from_secs(7 * 24 * 3600);
+pub const MAX_SESSION_AGE: Duration = Duration::from_secs(7 * 24 * 3600);
 
-const KIND: &str = "session";
+const TOKEN_KIND: &str = "session";
 
 /// Somebody is logged in.
 #[derive(Debug, Clone)]
@@ -52,25 +52,27 @@ impl Store {
     /// # Errors
     /// Why it lets nobody in; [`AccessError::Role`] for a key that is neither an integrator's nor an admin's.
     pub async fn begin_session(&self, key: &str, from: Option<IpAddr>, now: SystemTime) -> Result<Secret, AccessError> {
-        let ticket = Ticket::new(KIND)?;
+        let ticket = Ticket::new(TOKEN_KIND)?;
         let mut work = self.begin().await?;
         // Nobody revokes it meanwhile.
         sqlx::query("update access_keys set id = id where id = $1").bind(key).execute(&mut *work).await?;
-        let kept = self.kept_key(&mut work, key).await?.ok_or(AccessError::Unknown)?;
+        let kept = self.stored_key(&mut work, key).await?.ok_or(AccessError::Unknown)?;
         if !matches!(kept.access.role, Role::Integrator { .. } | Role::Admin) {
             return Err(AccessError::Role { key: key.to_owned(), role: kept.access.role.name() });
         }
         kept.check(from, milliseconds(now))?;
-        sqlx::query("insert into sessions (id, hash, access_key, begun_at, seen_at) values ($1, $2, $3, $4, $4)")
-            .bind(&ticket.id)
-            .bind(ticket.hash())
-            .bind(key)
-            .bind(milliseconds(now))
-            .execute(&mut *work)
-            .await?;
-        let (who, shop) = (kept.access.label.as_str(), kept.access.role.shop());
-        let entry = NewLogEntry { who, what: "begin-session", shop, subject: key, ..NewLogEntry::default() };
-        log_in(&mut work, &entry, milliseconds(now)).await?;
+        sqlx::query(
+            "insert into sessions (id, hash, access_key, started_at, last_used_at) values ($1, $2, $3, $4, $4)",
+        )
+        .bind(&ticket.id)
+        .bind(ticket.hash())
+        .bind(key)
+        .bind(milliseconds(now))
+        .execute(&mut *work)
+        .await?;
+        let (actor, shop) = (kept.access.label.as_str(), kept.access.role.shop());
+        let entry = NewAuditEntry { actor, what: "begin-session", shop, subject: key, ..NewAuditEntry::default() };
+        append_audit_entry(&mut work, &entry, milliseconds(now)).await?;
         work.commit().await?;
         Ok(ticket.reveal())
     }
@@ -80,24 +82,24 @@ impl Store {
     /// # Errors
     /// Why it lets nobody in.
     pub async fn session(&self, text: &str, from: Option<IpAddr>, now: SystemTime) -> Result<Session, AccessError> {
-        let ticket = Ticket::read(text).filter(|ticket| ticket.kind == KIND).ok_or(AccessError::Unknown)?;
+        let ticket = Ticket::read(text).filter(|ticket| ticket.kind == TOKEN_KIND).ok_or(AccessError::Unknown)?;
         let mut connection = self.pool().acquire().await?;
         let found: Option<(String, String, i64, i64)> =
-            sqlx::query_as("select hash, access_key, begun_at, seen_at from sessions where id = $1")
+            sqlx::query_as("select hash, access_key, started_at, last_used_at from sessions where id = $1")
                 .bind(&ticket.id)
                 .fetch_optional(&mut *connection)
                 .await?;
-        let (_, key, begun, seen) = found.filter(|(hash, ..)| ticket.is(hash)).ok_or(AccessError::Unknown)?;
-        let (idle, old) = ends_before(now);
+        let (_, key, begun, seen) = found.filter(|(hash, ..)| ticket.matches(hash)).ok_or(AccessError::Unknown)?;
+        let (idle, old) = expiry_limits(now);
         if seen <= idle || begun <= old {
             return Err(AccessError::Expired(ticket.id));
         }
-        let kept = self.kept_key(&mut connection, &key).await?.ok_or(AccessError::Unknown)?;
+        let kept = self.stored_key(&mut connection, &key).await?.ok_or(AccessError::Unknown)?;
         kept.check(from, milliseconds(now))?;
         drop(connection);
-        if is_to_be_noted(Some(seen), now) {
-            let update = "update sessions set seen_at = $2 where id = $1 and seen_at < $2";
-            self.note(update, &ticket.id, milliseconds(now)).await;
+        if should_update_last_used(Some(seen), now) {
+            let update = "update sessions set last_used_at = $2 where id = $1 and last_used_at < $2";
+            self.update_last_used(update, &ticket.id, milliseconds(now)).await;
         }
         Ok(Session { access: kept.access, csrf: csrf(&ticket)? })
     }
@@ -107,7 +109,7 @@ impl Store {
     /// # Errors
     /// As the database says.
     pub async fn end_session(&self, text: &str, now: SystemTime) -> Result<(), StoreError> {
-        let Some(ticket) = Ticket::read(text).filter(|ticket| ticket.kind == KIND) else { return Ok(()) };
+        let Some(ticket) = Ticket::read(text).filter(|ticket| ticket.kind == TOKEN_KIND) else { return Ok(()) };
         let mut work = self.begin().await?;
         let ended: Option<(String,)> =
             sqlx::query_as("delete from sessions where id = $1 and hash = $2 returning access_key")
@@ -116,31 +118,32 @@ impl Store {
                 .fetch_optional(&mut *work)
                 .await?;
         let Some((key,)) = ended else { return Ok(()) };
-        let kept = self.kept_key(&mut work, &key).await?;
+        let kept = self.stored_key(&mut work, &key).await?;
         let kept = kept.ok_or_else(|| StoreError::NotFound { what: "access key", id: key.clone() })?;
-        let (who, shop) = (kept.access.label.as_str(), kept.access.role.shop());
-        let entry = NewLogEntry { who, what: "end-session", shop, subject: &key, ..NewLogEntry::default() };
-        log_in(&mut work, &entry, milliseconds(now)).await?;
+        let (actor, shop) = (kept.access.label.as_str(), kept.access.role.shop());
+        let entry = NewAuditEntry { actor, what: "end-session", shop, subject: &key, ..NewAuditEntry::default() };
+        append_audit_entry(&mut work, &entry, milliseconds(now)).await?;
         work.commit().await?;
         Ok(())
     }
 
     pub(crate) async fn sweep_sessions(&self, now: SystemTime) -> Result<u64, StoreError> {
-        let (idle, old) = ends_before(now);
-        let swept = sqlx::query("delete from sessions where seen_at <= $1 or begun_at <= $2").bind(idle).bind(old);
+        let (idle, old) = expiry_limits(now);
+        let swept =
+            sqlx::query("delete from sessions where last_used_at <= $1 or started_at <= $2").bind(idle).bind(old);
         Ok(swept.execute(self.pool()).await?.rows_affected())
     }
 }
 
 /// What was used last before the first, or began before the second, has ended.
-fn ends_before(now: SystemTime) -> (i64, i64) {
+fn expiry_limits(now: SystemTime) -> (i64, i64) {
     let before = |kept: Duration| milliseconds(now.checked_sub(kept).unwrap_or(SystemTime::UNIX_EPOCH));
-    (before(SESSION_IDLE), before(SESSION_ENDS))
+    (before(SESSION_IDLE_TIMEOUT), before(MAX_SESSION_AGE))
 }
 
 /// Made of the session's secret, which stands nowhere: neither does this.
 fn csrf(ticket: &Ticket) -> Result<String, StoreError> {
     let mac = Hmac::<Sha256>::new_from_slice(ticket.secret.as_bytes())
         .map_err(|error| StoreError::Unusable(format!("a session's form token: {error}")))?;
-    Ok(hexed(&mac.chain_update(b"cartwright csrf token").finalize().into_bytes()))
+    Ok(to_hex(&mac.chain_update(b"cartwright csrf token").finalize().into_bytes()))
 }

@@ -9,7 +9,7 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use crate::error::StoreError;
-use crate::vault::{hexed, random};
+use crate::vault::{random, to_hex};
 
 const ID_BYTES: usize = 8;
 const SECRET_BYTES: usize = 24;
@@ -25,7 +25,7 @@ pub(super) struct Ticket {
 
 impl Ticket {
     pub(super) fn new(kind: &str) -> Result<Self, StoreError> {
-        let id = hexed(&random::<ID_BYTES>()?);
+        let id = to_hex(&random::<ID_BYTES>()?);
         Ok(Self { kind: kind.to_owned(), secret: fresh_secret()?, id })
     }
 
@@ -55,11 +55,11 @@ impl Ticket {
     pub(super) fn hash(&self) -> String {
         let Self { kind, id, secret } = self;
         let hash = Sha256::new().chain_update(format!("cartwright {kind} {id} ")).chain_update(secret.as_bytes());
-        hexed(&hash.finalize())
+        to_hex(&hash.finalize())
     }
 
     /// Is this the hash of its secret? Takes as long when it is not.
-    pub(super) fn is(&self, hash: &str) -> bool {
+    pub(super) fn matches(&self, hash: &str) -> bool {
         same(&self.hash(), hash)
     }
 }
@@ -71,5 +71,5 @@ pub(super) fn same(one: &str, other: &str) -> bool {
 
 fn fresh_secret() -> Result<Zeroizing<String>, StoreError> {
     let bytes = Zeroizing::new(random::<SECRET_BYTES>()?);
-    Ok(Zeroizing::new(hexed(&*bytes)))
+    Ok(Zeroizing::new(to_hex(&*bytes)))
 }

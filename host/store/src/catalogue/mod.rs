@@ -1,41 +1,41 @@
 //! The catalogue of a platform that pushes it: its variants with their prices, and its exchange rates.
 //!
-//! [`Store`] is a [`Catalogue`](cartwright::Catalogue) of what was pushed, with the meaning of
-//! [`MemoryCatalogue`](cartwright::MemoryCatalogue). A SKU is folded in Rust, so that both databases find the same.
+//! [`Store`] is a [`Catalog`](cartwright::Catalog) of what was pushed, with the meaning of
+//! [`MemoryCatalog`](cartwright::MemoryCatalog). A SKU is folded in Rust, so that both databases find the same.
 
-mod asked;
+mod audit;
 mod check;
-mod log;
+mod reads;
 mod skus;
 
 use std::time::SystemTime;
 
+use audit::PreviousVariants;
 use cartwright::ShopId;
 use cartwright::types::{FieldIssue, Money};
-use log::Before;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 pub use skus::SkuConflict;
 use sqlx::{AnyConnection, AssertSqlSafe};
 
-use crate::database::{Store, Work, milliseconds};
+use crate::audit_log::{NewAuditEntry, append_audit_entry};
+use crate::database::{Store, WriteTransaction, milliseconds};
 use crate::error::StoreError;
-use crate::event_log::{NewLogEntry, log_in};
 use crate::installation::{ChangeError, Expected, check, version};
-use crate::setup::lock_shop;
+use crate::shops::lock_shop;
 
 /// Maximum number of variants that one call puts or takes out.
 pub const MAX_VARIANTS: usize = 10_000;
 /// The longest text that is searched for, in characters; what is longer is cut.
-const LONGEST_SEARCH: usize = 200;
+const MAX_SEARCH_CHARS: usize = 200;
 /// So many rows, or SKUs, one statement holds: SQLite takes 32766 parameters.
-const CHUNK: usize = 1_000;
+const MAX_ROWS_PER_STATEMENT: usize = 1_000;
 
 /// A variant of a platform's catalogue.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
-pub struct CatalogueVariant {
+pub struct CatalogVariant {
     /// The platform's product id.
     pub product: String,
     /// The platform's variant id, unique within the product.
@@ -97,7 +97,7 @@ pub struct ExchangeRate {
 
 /// The catalogue was not changed.
 #[derive(Debug, thiserror::Error)]
-pub enum CatalogueError {
+pub enum CatalogError {
     /// What was given cannot be a catalogue's. All that is wrong, by paths such as `[3].prices[0].currency`.
     #[error("{}", issues(.0))]
     Invalid(Vec<FieldIssue>),
@@ -112,7 +112,7 @@ pub enum CatalogueError {
     Store(#[from] StoreError),
 }
 
-impl From<sqlx::Error> for CatalogueError {
+impl From<sqlx::Error> for CatalogError {
     fn from(error: sqlx::Error) -> Self {
         Self::Store(error.into())
     }
@@ -129,28 +129,28 @@ impl Store {
     /// list or one after the other. Variants of one list may exchange SKUs, in whatever order they stand there.
     ///
     /// # Errors
-    /// [`CatalogueError::Invalid`], also for more than [`MAX_VARIANTS`]; [`CatalogueError::SkuConflict`] names both variants;
+    /// [`CatalogError::Invalid`], also for more than [`MAX_VARIANTS`]; [`CatalogError::SkuConflict`] names both variants;
     /// [`StoreError::NotFound`] when the shop is not kept.
     pub async fn put_variants(
         &self,
         shop: &ShopId,
-        variants: &[CatalogueVariant],
-        who: &str,
+        variants: &[CatalogVariant],
+        actor: &str,
         now: SystemTime,
-    ) -> Result<(), CatalogueError> {
+    ) -> Result<(), CatalogError> {
         check::at_most(variants.len())?;
         check::variants(variants)?;
         let mut work = self.begin().await?;
         lock_shop(&mut work, shop).await?;
         skus::check(&mut work, shop, variants).await?;
-        let mut before = Before::new();
+        let mut before = PreviousVariants::new();
         let ids: Vec<(&str, &str)> =
             variants.iter().map(|variant| (variant.product.as_str(), variant.id.as_str())).collect();
-        for chunk in ids.chunks(CHUNK) {
+        for chunk in ids.chunks(MAX_ROWS_PER_STATEMENT) {
             before.extend(with_ids(&mut work, shop, chunk).await?);
         }
         insert(&mut work, shop, variants, now).await?;
-        log::log(&mut work, shop, (who, "put-variants"), (&before, variants), milliseconds(now)).await?;
+        audit::log(&mut work, shop, (actor, "put-variants"), (&before, variants), milliseconds(now)).await?;
         work.commit().await?;
         Ok(())
     }
@@ -158,27 +158,27 @@ impl Store {
     /// Takes variants out of a shop's catalogue, all or none, and logs who did; gives how many there were.
     ///
     /// # Errors
-    /// [`CatalogueError::Invalid`] for more than [`MAX_VARIANTS`]; [`StoreError::NotFound`] when the shop is not kept.
+    /// [`CatalogError::Invalid`] for more than [`MAX_VARIANTS`]; [`StoreError::NotFound`] when the shop is not kept.
     pub async fn remove_variants(
         &self,
         shop: &ShopId,
         variants: &[VariantKey],
-        who: &str,
+        actor: &str,
         now: SystemTime,
-    ) -> Result<u64, CatalogueError> {
+    ) -> Result<u64, CatalogError> {
         check::at_most(variants.len())?;
         let mut work = self.begin().await?;
         lock_shop(&mut work, shop).await?;
         let keys: Vec<(&str, &str)> = variants
             .iter()
             .map(|key| (key.product.as_str(), key.id.as_str()))
-            .filter(|(a, b)| can_stand(a) && can_stand(b))
+            .filter(|(a, b)| is_storable(a) && is_storable(b))
             .collect();
-        let mut removed = Before::new();
-        for chunk in keys.chunks(CHUNK) {
+        let mut removed = PreviousVariants::new();
+        for chunk in keys.chunks(MAX_ROWS_PER_STATEMENT) {
             removed.extend(delete(&mut work, shop, chunk).await?);
         }
-        log::log(&mut work, shop, (who, "remove-variants"), (&removed, &[]), milliseconds(now)).await?;
+        audit::log(&mut work, shop, (actor, "remove-variants"), (&removed, &[]), milliseconds(now)).await?;
         work.commit().await?;
         Ok(u64::try_from(removed.len()).unwrap_or(u64::MAX))
     }
@@ -187,13 +187,13 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::put_variants`], without its bound.
-    pub async fn replace_catalogue(
+    pub async fn replace_catalog(
         &self,
         shop: &ShopId,
-        variants: &[CatalogueVariant],
-        who: &str,
+        variants: &[CatalogVariant],
+        actor: &str,
         now: SystemTime,
-    ) -> Result<(), CatalogueError> {
+    ) -> Result<(), CatalogError> {
         check::variants(variants)?;
         let mut work = self.begin().await?;
         lock_shop(&mut work, shop).await?;
@@ -203,8 +203,8 @@ impl Store {
             .fetch_all(&mut *work)
             .await?;
         insert(&mut work, shop, variants, now).await?;
-        let before = log::known(before);
-        log::log(&mut work, shop, (who, "replace-catalogue"), (&before, variants), milliseconds(now)).await?;
+        let before = audit::parse_rows(before);
+        audit::log(&mut work, shop, (actor, "replace-catalogue"), (&before, variants), milliseconds(now)).await?;
         work.commit().await?;
         Ok(())
     }
@@ -220,16 +220,16 @@ impl Store {
         search: Option<&str>,
         after: Option<&VariantKey>,
         limit: u32,
-    ) -> Result<Vec<CatalogueVariant>, StoreError> {
-        let search: String = search.unwrap_or_default().chars().take(LONGEST_SEARCH).collect();
+    ) -> Result<Vec<CatalogVariant>, StoreError> {
+        let search: String = search.unwrap_or_default().chars().take(MAX_SEARCH_CHARS).collect();
         let (product, id) = after.map_or(("", ""), |key| (&key.product, &key.id));
-        if ![&search, product, id].into_iter().all(can_stand) {
+        if ![&search, product, id].into_iter().all(is_storable) {
             return Ok(Vec::new());
         }
         let pattern = search.to_lowercase().replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
         let rows: Vec<Row> = sqlx::query_as(
             "select product, id, sku, variant from variants
-             where shop = $1 and (product, id) > ($2, $3) and searched like $4 escape '\\'
+             where shop = $1 and (product, id) > ($2, $3) and search_text like $4 escape '\\'
              order by product, id limit $5",
         )
         .bind(shop.as_str())
@@ -246,7 +246,7 @@ impl Store {
     /// gives all rates as they are now.
     ///
     /// # Errors
-    /// [`CatalogueError::Invalid`]; [`CatalogueError::Change`] when the rates are not as expected; [`StoreError::NotFound`] when the
+    /// [`CatalogError::Invalid`]; [`CatalogError::Change`] when the rates are not as expected; [`StoreError::NotFound`] when the
     /// shop is not kept.
     #[allow(clippy::too_many_arguments)]
     pub async fn put_exchange_rate(
@@ -256,9 +256,9 @@ impl Store {
         to: &str,
         rate: Option<&str>,
         expected: Expected<'_>,
-        who: &str,
+        actor: &str,
         now: SystemTime,
-    ) -> Result<Vec<ExchangeRate>, CatalogueError> {
+    ) -> Result<Vec<ExchangeRate>, CatalogError> {
         check::exchange_rate(from, to, rate)?;
         let mut work = self.begin().await?;
         lock_shop(&mut work, shop).await?;
@@ -287,8 +287,8 @@ impl Store {
         let before = before.map(|known| json!({ "rate": known.rate }));
         let after = rate.map(|rate| json!({ "rate": rate }));
         if before != after {
-            let entry = NewLogEntry {
-                who,
+            let entry = NewAuditEntry {
+                actor,
                 what: "set-exchange-rate",
                 shop: Some(shop),
                 subject: &format!("{from} to {to}"),
@@ -296,7 +296,7 @@ impl Store {
                 after: after.as_ref(),
                 secrets: &[],
             };
-            log_in(&mut work, &entry, milliseconds(now)).await?;
+            append_audit_entry(&mut work, &entry, milliseconds(now)).await?;
         }
         let rates = exchange_rates(&mut work, shop).await?;
         work.commit().await?;
@@ -328,51 +328,64 @@ pub fn rates_version(rates: &[ExchangeRate]) -> String {
 }
 
 /// Deletes variants, and gives what they were.
-async fn delete(work: &mut Work, shop: &ShopId, keys: &[(&str, &str)]) -> Result<Before, StoreError> {
+async fn delete(
+    work: &mut WriteTransaction,
+    shop: &ShopId,
+    keys: &[(&str, &str)],
+) -> Result<PreviousVariants, StoreError> {
     let delete = format!(
         "delete from variants where shop = $1 and (product, id) in (values {}) returning product, id, variant",
         tuples(keys.len(), 2, 2)
     );
-    ask(work, shop, delete, keys).await
+    select(work, shop, delete, keys).await
 }
 
-async fn with_ids(work: &mut Work, shop: &ShopId, keys: &[(&str, &str)]) -> Result<Before, StoreError> {
-    let select = format!(
+async fn with_ids(
+    work: &mut WriteTransaction,
+    shop: &ShopId,
+    keys: &[(&str, &str)],
+) -> Result<PreviousVariants, StoreError> {
+    let query = format!(
         "select product, id, variant from variants where shop = $1 and (product, id) in (values {})",
         tuples(keys.len(), 2, 2)
     );
-    ask(work, shop, select, keys).await
+    select(work, shop, query, keys).await
 }
 
-async fn ask(work: &mut Work, shop: &ShopId, query: String, keys: &[(&str, &str)]) -> Result<Before, StoreError> {
+async fn select(
+    work: &mut WriteTransaction,
+    shop: &ShopId,
+    query: String,
+    keys: &[(&str, &str)],
+) -> Result<PreviousVariants, StoreError> {
     let mut query = sqlx::query_as(AssertSqlSafe(query)).bind(shop.as_str());
     for (product, other) in keys {
         query = query.bind(*product).bind(*other);
     }
-    Ok(log::known(query.fetch_all(&mut **work).await?))
+    Ok(audit::parse_rows(query.fetch_all(&mut **work).await?))
 }
 
 async fn insert(
-    work: &mut Work,
+    work: &mut WriteTransaction,
     shop: &ShopId,
-    variants: &[CatalogueVariant],
+    variants: &[CatalogVariant],
     now: SystemTime,
 ) -> Result<(), StoreError> {
-    let (mut place,): (i64,) = sqlx::query_as("select coalesce(max(place), 0) from variants where shop = $1")
+    let (mut place,): (i64,) = sqlx::query_as("select coalesce(max(position), 0) from variants where shop = $1")
         .bind(shop.as_str())
         .fetch_one(&mut **work)
         .await?;
-    for chunk in variants.chunks(CHUNK) {
+    for chunk in variants.chunks(MAX_ROWS_PER_STATEMENT) {
         let insert = format!(
-            "insert into variants (shop, product, id, sku, sku_folded, searched, place, variant, changed_at) values {}
-             on conflict (shop, product, id) do update set sku = excluded.sku, sku_folded = excluded.sku_folded,
-                 searched = excluded.searched, variant = excluded.variant, changed_at = excluded.changed_at",
+            "insert into variants (shop, product, id, sku, sku_lowercase, search_text, position, variant, changed_at) values {}
+             on conflict (shop, product, id) do update set sku = excluded.sku, sku_lowercase = excluded.sku_lowercase,
+                 search_text = excluded.search_text, variant = excluded.variant, changed_at = excluded.changed_at",
             tuples(chunk.len(), 9, 1)
         );
         let mut query = sqlx::query(AssertSqlSafe(insert));
         for variant in chunk {
             place += 1;
-            let CatalogueVariant { product, id, sku, title, .. } = variant;
+            let CatalogVariant { product, id, sku, title, .. } = variant;
             let kept = serde_json::to_string(variant)
                 .map_err(|error| StoreError::Unusable(format!("the variant {id}: {error}")))?;
             query = query
@@ -395,11 +408,11 @@ async fn insert(
 type Row = (String, String, String, String);
 
 /// A variant as it stands in the table. One that cannot be read hides no other: it cannot be bought, and its title says so.
-fn read((product, id, sku, variant): Row) -> CatalogueVariant {
+fn read((product, id, sku, variant): Row) -> CatalogVariant {
     serde_json::from_str(&variant).unwrap_or_else(|error| {
         tracing::error!(product, id, %error, "a variant of the catalogue is damaged");
         let title = "This variant is damaged: have the platform send it again".to_owned();
-        CatalogueVariant {
+        CatalogVariant {
             product,
             id,
             sku,
@@ -416,7 +429,7 @@ fn read((product, id, sku, variant): Row) -> CatalogueVariant {
 }
 
 /// PostgreSQL has no place for a zero in a text, so that nothing of that name is kept.
-fn can_stand(text: &str) -> bool {
+fn is_storable(text: &str) -> bool {
     !text.contains('\0')
 }
 

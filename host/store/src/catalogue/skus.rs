@@ -6,8 +6,8 @@ use cartwright::ShopId;
 use serde::Serialize;
 use sqlx::AssertSqlSafe;
 
-use super::{CHUNK, CatalogueError, CatalogueVariant, VariantKey, places};
-use crate::database::Work;
+use super::{CatalogError, CatalogVariant, MAX_ROWS_PER_STATEMENT, VariantKey, places};
+use crate::database::WriteTransaction;
 
 /// Maximum number of conflicts that one error names.
 const MAX_CONFLICTS: usize = 100;
@@ -34,19 +34,23 @@ pub(super) fn conflicts(conflicts: &[SkuConflict]) -> String {
 type Key<'a> = (&'a str, &'a str);
 
 /// Checks a list by itself, as the whole catalogue of a shop.
-pub(super) fn check_list(variants: &[CatalogueVariant]) -> Result<(), CatalogueError> {
+pub(super) fn check_list(variants: &[CatalogVariant]) -> Result<(), CatalogError> {
     result(shared(variants.iter().map(|variant| (variant.sku.as_str(), key(variant)))))
 }
 
 /// Checks a list beside what the shop has already. A variant that stands in the list gives its old SKU up.
-pub(super) async fn check(work: &mut Work, shop: &ShopId, variants: &[CatalogueVariant]) -> Result<(), CatalogueError> {
+pub(super) async fn check(
+    work: &mut WriteTransaction,
+    shop: &ShopId,
+    variants: &[CatalogVariant],
+) -> Result<(), CatalogError> {
     let given: BTreeSet<Key<'_>> = variants.iter().map(key).collect();
     let folded: BTreeSet<String> = variants.iter().map(|variant| variant.sku.to_lowercase()).collect();
     let folded: Vec<&str> = folded.iter().map(String::as_str).filter(|sku| !sku.is_empty()).collect();
     let mut known: Vec<(String, String, String)> = Vec::new();
-    for chunk in folded.chunks(CHUNK) {
+    for chunk in folded.chunks(MAX_ROWS_PER_STATEMENT) {
         let select = format!(
-            "select sku, product, id from variants where shop = $1 and sku_folded in ({})",
+            "select sku, product, id from variants where shop = $1 and sku_lowercase in ({})",
             places(1, chunk.len(), 2)
         );
         let mut query = sqlx::query_as(AssertSqlSafe(select)).bind(shop.as_str());
@@ -60,7 +64,7 @@ pub(super) async fn check(work: &mut Work, shop: &ShopId, variants: &[CatalogueV
     result(shared(kept.chain(variants.iter().map(|variant| (variant.sku.as_str(), key(variant))))))
 }
 
-fn key(variant: &CatalogueVariant) -> Key<'_> {
+fn key(variant: &CatalogVariant) -> Key<'_> {
     (&variant.product, &variant.id)
 }
 
@@ -78,6 +82,6 @@ fn shared<'a>(variants: impl Iterator<Item = (&'a str, Key<'a>)>) -> Vec<SkuConf
     conflicts.take(MAX_CONFLICTS).collect()
 }
 
-fn result(conflicts: Vec<SkuConflict>) -> Result<(), CatalogueError> {
-    if conflicts.is_empty() { Ok(()) } else { Err(CatalogueError::SkuConflict(conflicts)) }
+fn result(conflicts: Vec<SkuConflict>) -> Result<(), CatalogError> {
+    if conflicts.is_empty() { Ok(()) } else { Err(CatalogError::SkuConflict(conflicts)) }
 }

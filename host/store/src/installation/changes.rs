@@ -2,10 +2,10 @@
 
 use std::time::SystemTime;
 
-use cartwright::webhook::entered;
+use cartwright::webhook::form_value;
 use cartwright::{
-    AccountId, AccountSetup, AccountSnapshot, Digest, Link, LinkIssues, NewHosts, SetupError, Shop, ShopId,
-    ShopSnapshot,
+    AccountId, AccountSetup, AccountSnapshot, Digest, NewHostPolicy, ProductLink, ProductLinkIssues, SetupError, Shop,
+    ShopId, ShopSnapshot,
 };
 use serde_json::{Map, Value, json};
 
@@ -13,7 +13,7 @@ use super::{Change, ChangeError, Expected, Installation, Unexpected, Write};
 use crate::error::StoreError;
 
 /// How often a change is prepared anew because another was quicker.
-const TRIES: usize = 8;
+const MAX_ATTEMPTS: usize = 8;
 
 /// Names what an account is set to.
 pub fn account_version(account: &AccountSnapshot) -> String {
@@ -21,13 +21,13 @@ pub fn account_version(account: &AccountSnapshot) -> String {
 }
 
 /// Names what a link is set to.
-pub fn link_version(link: &Link) -> String {
+pub fn link_version(link: &ProductLink) -> String {
     version(&json!(link))
 }
 
 /// Names what a shop is set to, without its accounts and links.
 pub fn shop_version(shop: &Shop) -> String {
-    version(&shop_as_logged(shop))
+    version(&audit_shop(shop))
 }
 
 impl Installation {
@@ -39,13 +39,13 @@ impl Installation {
         &self,
         shop: Shop,
         expected: Expected<'_>,
-        who: &str,
+        actor: &str,
         now: SystemTime,
     ) -> Result<Shop, ChangeError> {
         self.host().check_shop(&shop)?;
         let id = shop.id.clone();
-        for _ in 0..TRIES {
-            let seen = self.seen(&id).await?;
+        for _ in 0..MAX_ATTEMPTS {
+            let seen = self.read_shop(&id).await?;
             let old = self.host().shop(&id).ok();
             check(expected, old.as_deref().map(shop_version), &format!("the shop {id}"))?;
             let mut shop = shop.clone();
@@ -55,11 +55,11 @@ impl Installation {
             let change = Change {
                 what: if old.is_some() { "change-shop" } else { "add-shop" },
                 subject: id.to_string(),
-                before: old.as_deref().map(shop_as_logged),
-                after: Some(shop_as_logged(&shop)),
+                before: old.as_deref().map(audit_shop),
+                after: Some(audit_shop(&shop)),
                 write: Write::Shop(Box::new(shop.clone())),
             };
-            if self.keep(&id, &seen, &change, who, now).await? {
+            if self.commit(&id, &seen, &change, actor, now).await? {
                 return Ok(shop);
             }
         }
@@ -76,56 +76,56 @@ impl Installation {
         plugin: Digest,
         setup: AccountSetup,
         expected: Expected<'_>,
-        who: &str,
+        actor: &str,
         now: SystemTime,
     ) -> Result<AccountSnapshot, ChangeError> {
-        for _ in 0..TRIES {
-            let seen = self.seen(shop).await?;
-            let kept = seen.kept.as_ref();
-            let old = kept_account(kept, &setup.id);
+        for _ in 0..MAX_ATTEMPTS {
+            let seen = self.read_shop(shop).await?;
+            let stored = seen.stored.as_ref();
+            let old = stored_account_in(stored, &setup.id);
             check(expected, old.map(account_version), &format!("the account {}", setup.id))?;
             let account = self.host().account_changed(shop, plugin, setup.clone()).await?;
             let change = Change {
                 what: if old.is_some() { "change-account" } else { "add-account" },
                 subject: setup.id.to_string(),
-                before: old.map(account_as_logged),
-                after: Some(account_as_logged(&account)),
+                before: old.map(audit_account),
+                after: Some(audit_account(&account)),
                 write: Write::Account(Box::new(account.clone())),
             };
-            if self.keep(shop, &seen, &change, who, now).await? {
+            if self.commit(shop, &seen, &change, actor, now).await? {
                 return Ok(account);
             }
         }
         Err(contended(shop))
     }
 
-    /// Moves an account to another version of its plugin, as [`Cartwright::swap_version`](cartwright::Cartwright::swap_version) does. Rolling back is moving to the version
+    /// Moves an account to another version of its plugin, as [`Cartwright::switch_version`](cartwright::Cartwright::switch_version) does. Rolling back is moving to the version
     /// before.
     ///
     /// # Errors
     /// As there.
-    pub async fn swap_version(
+    pub async fn switch_version(
         &self,
         shop: &ShopId,
         account: &AccountId,
         to: Digest,
-        hosts: NewHosts,
-        who: &str,
+        hosts: NewHostPolicy,
+        actor: &str,
         now: SystemTime,
     ) -> Result<AccountSnapshot, ChangeError> {
-        for _ in 0..TRIES {
-            let seen = self.seen(shop).await?;
-            let kept = seen.kept.as_ref();
-            let old = kept_account(kept, account).ok_or_else(|| SetupError::NoAccount(account.clone()))?;
-            let swapped = self.host().account_swapped(shop, account, to, hosts).await?;
+        for _ in 0..MAX_ATTEMPTS {
+            let seen = self.read_shop(shop).await?;
+            let stored = seen.stored.as_ref();
+            let old = stored_account_in(stored, account).ok_or_else(|| SetupError::UnknownAccount(account.clone()))?;
+            let swapped = self.host().switched_account(shop, account, to, hosts).await?;
             let change = Change {
-                what: "swap-version",
+                what: "switch-version",
                 subject: account.to_string(),
-                before: Some(account_as_logged(old)),
-                after: Some(account_as_logged(&swapped)),
+                before: Some(audit_account(old)),
+                after: Some(audit_account(&swapped)),
                 write: Write::Account(Box::new(swapped.clone())),
             };
-            if self.keep(shop, &seen, &change, who, now).await? {
+            if self.commit(shop, &seen, &change, actor, now).await? {
                 return Ok(swapped);
             }
         }
@@ -140,15 +140,15 @@ impl Installation {
     pub async fn link(
         &self,
         shop: &ShopId,
-        links: &[Link],
+        links: &[ProductLink],
         expected: Expected<'_>,
-        who: &str,
+        actor: &str,
         now: SystemTime,
-    ) -> Result<Vec<LinkIssues>, ChangeError> {
-        for _ in 0..TRIES {
-            let seen = self.seen(shop).await?;
-            let kept = seen.kept.as_ref();
-            let old = |link: &Link| kept_link(kept, &link.shop_product);
+    ) -> Result<Vec<ProductLinkIssues>, ChangeError> {
+        for _ in 0..MAX_ATTEMPTS {
+            let seen = self.read_shop(shop).await?;
+            let stored = seen.stored.as_ref();
+            let old = |link: &ProductLink| stored_link_in(stored, &link.shop_product);
             for link in links {
                 let what = format!("the link of {:?}", link.shop_product);
                 check(expected, old(link).map(link_version), &what)?;
@@ -166,7 +166,7 @@ impl Installation {
                 after: Some(json!(links)),
                 write: Write::Links(links.to_vec()),
             };
-            if self.keep(shop, &seen, &change, who, now).await? {
+            if self.commit(shop, &seen, &change, actor, now).await? {
                 return Ok(warnings);
             }
         }
@@ -182,13 +182,13 @@ impl Installation {
         shop: &ShopId,
         product: &str,
         expected: Expected<'_>,
-        who: &str,
+        actor: &str,
         now: SystemTime,
     ) -> Result<(), ChangeError> {
-        for _ in 0..TRIES {
-            let seen = self.seen(shop).await?;
-            let kept = seen.kept.as_ref();
-            let old = kept_link(kept, product).ok_or_else(|| SetupError::NoLink(product.to_owned()))?;
+        for _ in 0..MAX_ATTEMPTS {
+            let seen = self.read_shop(shop).await?;
+            let stored = seen.stored.as_ref();
+            let old = stored_link_in(stored, product).ok_or_else(|| SetupError::NotLinked(product.to_owned()))?;
             check(expected, Some(link_version(old)), &format!("the link of {product:?}"))?;
             let change = Change {
                 what: "unlink",
@@ -197,7 +197,7 @@ impl Installation {
                 after: None,
                 write: Write::NoLink(product.to_owned()),
             };
-            if self.keep(shop, &seen, &change, who, now).await? {
+            if self.commit(shop, &seen, &change, actor, now).await? {
                 return Ok(());
             }
         }
@@ -206,9 +206,9 @@ impl Installation {
 }
 
 fn contended(shop: &ShopId) -> ChangeError {
-    let why =
+    let reason =
         format!("the shop {shop} is changed from elsewhere all the time, or this node cannot serve it as it is kept");
-    StoreError::Conflict(why).into()
+    StoreError::Conflict(reason).into()
 }
 
 /// Refuses a change of something that is not as the caller expects.
@@ -219,12 +219,12 @@ pub(crate) fn check(expected: Expected<'_>, found: Option<String>, what: &str) -
     })
 }
 
-fn kept_account<'a>(kept: Option<&'a ShopSnapshot>, id: &AccountId) -> Option<&'a AccountSnapshot> {
-    kept?.accounts.iter().find(|account| account.id == *id)
+fn stored_account_in<'a>(stored: Option<&'a ShopSnapshot>, id: &AccountId) -> Option<&'a AccountSnapshot> {
+    stored?.accounts.iter().find(|account| account.id == *id)
 }
 
-fn kept_link<'a>(kept: Option<&'a ShopSnapshot>, product: &str) -> Option<&'a Link> {
-    kept?.links.iter().find(|link| link.shop_product == product)
+fn stored_link_in<'a>(stored: Option<&'a ShopSnapshot>, product: &str) -> Option<&'a ProductLink> {
+    stored?.links.iter().find(|link| link.shop_product == product)
 }
 
 /// Names what something is set to.
@@ -235,7 +235,7 @@ pub(crate) fn version(value: &Value) -> String {
 }
 
 /// Everything of a shop but its secret.
-fn shop_as_logged(shop: &Shop) -> Value {
+fn audit_shop(shop: &Shop) -> Value {
     let Shop {
         id,
         currency,
@@ -258,10 +258,10 @@ fn shop_as_logged(shop: &Shop) -> Value {
 }
 
 /// An account as it runs: of its secrets no more than which there are, and whether one is another than before cannot be told.
-fn account_as_logged(account: &AccountSnapshot) -> Value {
+fn audit_account(account: &AccountSnapshot) -> Value {
     let settings = account.versions.get(&account.current).into_iter().flatten();
     let settings: Map<String, Value> =
-        settings.filter_map(|(name, value)| Some((name.clone(), entered(value)?))).collect();
+        settings.filter_map(|(name, value)| Some((name.clone(), form_value(value)?))).collect();
     json!({
         "component": account.current, "settings": settings, "secrets": account.secrets.keys().collect::<Vec<_>>(),
         "grants": account.grants, "revision": account.revision,

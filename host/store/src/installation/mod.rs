@@ -13,20 +13,21 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use cartwright::{
-    AccountSnapshot, Cartwright, Digest, InstallError, Link, Plugin, SetupError, Shop, ShopId, ShopSnapshot,
+    AccountSnapshot, Cartwright, Digest, InstallError, PluginVersion, ProductLink, SetupError, Shop, ShopId,
+    ShopSnapshot,
 };
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
+use crate::audit_log::{NewAuditEntry, append_audit_entry};
 use crate::database::{Store, milliseconds};
 use crate::error::StoreError;
-use crate::event_log::{NewLogEntry, log_in};
-use crate::restore::{NotRestored, Served};
-use crate::setup::tick;
+use crate::restore::{RestoreFailure, ServedState};
+use crate::shops::change_number;
 
 /// How often a node looks for what others changed.
-const LOOK: Duration = Duration::from_millis(250);
+const CATCH_UP_INTERVAL: Duration = Duration::from_millis(250);
 
 /// A change was not made; everything is as it was.
 #[derive(Debug, thiserror::Error)]
@@ -58,9 +59,9 @@ impl From<sqlx::Error> for ChangeError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expected<'a> {
     /// Whatever it is.
-    Anything,
+    Any,
     /// It does not exist yet.
-    Nothing,
+    Absent,
     /// This version of it, as [`account_version`], [`link_version`], [`shop_version`], [`origins_version`](crate::origins_version),
     /// [`endpoint_version`](crate::endpoint_version) and [`rates_version`](crate::rates_version) name it.
     Version(&'a str),
@@ -106,8 +107,8 @@ impl Expected<'_> {
     /// Compares the version that was found, if any, with what the caller expects.
     pub(crate) fn check(self, found: Option<&str>) -> Result<(), Unexpected> {
         let (holds, unexpected) = match self {
-            Self::Anything => (true, Unexpected::Changed),
-            Self::Nothing => (found.is_none(), Unexpected::Exists),
+            Self::Any => (true, Unexpected::Changed),
+            Self::Absent => (found.is_none(), Unexpected::Exists),
             Self::Version(expected) => (found == Some(expected), Unexpected::Changed),
             Self::Preconditions { matching, not_matching } => match not_matching {
                 _ if matching.is_some_and(|versions| !versions.contain(found)) => (false, Unexpected::Changed),
@@ -129,7 +130,7 @@ pub struct Installation {
 struct Inner {
     host: Arc<Cartwright>,
     store: Store,
-    served: Mutex<Served>,
+    served: Mutex<ServedState>,
 }
 
 impl std::fmt::Debug for Inner {
@@ -139,9 +140,9 @@ impl std::fmt::Debug for Inner {
 }
 
 /// A shop as a change of it found it.
-struct Seen {
-    kept: Option<ShopSnapshot>,
-    on: Option<i64>,
+struct ShopRead {
+    stored: Option<ShopSnapshot>,
+    change_number: Option<i64>,
 }
 
 /// What is to be kept, and what the event log says of it.
@@ -156,7 +157,7 @@ struct Change {
 enum Write {
     Shop(Box<Shop>),
     Account(Box<AccountSnapshot>),
-    Links(Vec<Link>),
+    Links(Vec<ProductLink>),
     NoLink(String),
 }
 
@@ -165,8 +166,8 @@ impl Installation {
     ///
     /// # Errors
     /// As the database says; call it again.
-    pub async fn open(host: Arc<Cartwright>, store: Store) -> Result<(Self, Vec<NotRestored>), StoreError> {
-        let mut served = Served::default();
+    pub async fn open(host: Arc<Cartwright>, store: Store) -> Result<(Self, Vec<RestoreFailure>), StoreError> {
+        let mut served = ServedState::default();
         let faults = store.restore_changed(&host, &mut served, Instant::now()).await?;
         Ok((Self { inner: Arc::new(Inner { host, store, served: Mutex::new(served) }) }, faults))
     }
@@ -185,7 +186,7 @@ impl Installation {
     ///
     /// # Errors
     /// As the database says; call it again.
-    pub async fn catch_up(&self) -> Result<Vec<NotRestored>, StoreError> {
+    pub async fn catch_up(&self) -> Result<Vec<RestoreFailure>, StoreError> {
         let mut served = self.inner.served.lock().await;
         self.inner.store.restore_changed(&self.inner.host, &mut served, Instant::now()).await
     }
@@ -196,7 +197,7 @@ impl Installation {
         tokio::spawn(async move {
             let mut away = false;
             loop {
-                tokio::time::sleep(LOOK).await;
+                tokio::time::sleep(CATCH_UP_INTERVAL).await;
                 let found = installation.catch_up().await;
                 match &found {
                     Err(error) if !away => tracing::warn!(%error, "what other nodes change is not seen"),
@@ -216,24 +217,24 @@ impl Installation {
         &self,
         bytes: &[u8],
         pinned: Option<Digest>,
-        who: &str,
+        actor: &str,
         now: SystemTime,
-    ) -> Result<Arc<Plugin>, ChangeError> {
+    ) -> Result<Arc<PluginVersion>, ChangeError> {
         let plugin = self.host().install(bytes, pinned).await?;
-        let about = plugin.about();
+        let about = plugin.metadata();
         let mut work = self.store().begin().await?;
         let version = &about.identity.version;
         let (digest, new) = self.store().save_component_in(&mut work, &about.id, version, bytes, now).await?;
         if new {
             let after = json!({ "plugin": about.id, "version": version });
-            let entry = NewLogEntry {
-                who,
+            let entry = NewAuditEntry {
+                actor,
                 what: "install",
                 subject: &digest.to_string(),
                 after: Some(&after),
-                ..NewLogEntry::default()
+                ..NewAuditEntry::default()
             };
-            log_in(&mut work, &entry, milliseconds(now)).await?;
+            append_audit_entry(&mut work, &entry, milliseconds(now)).await?;
         }
         work.commit().await?;
         Ok(plugin)
@@ -247,7 +248,7 @@ impl Installation {
         &self,
         digest: Digest,
         replacement: Option<Digest>,
-        who: &str,
+        actor: &str,
         now: SystemTime,
     ) -> Result<(), ChangeError> {
         self.catch_up().await?;
@@ -258,43 +259,43 @@ impl Installation {
             |revoked: bool, replacement: Option<Digest>| json!({ "revoked": revoked, "replacement": replacement });
         let before = logged(before.is_some(), before.flatten());
         let after = logged(true, replacement);
-        let entry = NewLogEntry {
-            who,
+        let entry = NewAuditEntry {
+            actor,
             what: "revoke",
             subject: &digest.to_string(),
             before: Some(&before),
             after: Some(&after),
-            ..NewLogEntry::default()
+            ..NewAuditEntry::default()
         };
-        log_in(&mut work, &entry, milliseconds(now)).await?;
+        append_audit_entry(&mut work, &entry, milliseconds(now)).await?;
         work.commit().await?;
         self.catch_up().await?;
         Ok(())
     }
 
     /// What this node serves of a shop, and since which change.
-    async fn seen(&self, shop: &ShopId) -> Result<Seen, StoreError> {
+    async fn read_shop(&self, shop: &ShopId) -> Result<ShopRead, StoreError> {
         self.catch_up().await?;
         let served = self.inner.served.lock().await;
-        Ok(Seen { kept: self.host().snapshot(shop).ok(), on: served.shops.get(shop).copied() })
+        Ok(ShopRead { stored: self.host().snapshot(shop).ok(), change_number: served.shops.get(shop).copied() })
     }
 
     /// Keeps a change that was prepared on what was seen, and serves it. False when that is no longer what is kept.
-    async fn keep(
+    async fn commit(
         &self,
         shop: &ShopId,
-        seen: &Seen,
+        read: &ShopRead,
         change: &Change,
-        who: &str,
+        actor: &str,
         now: SystemTime,
     ) -> Result<bool, StoreError> {
         let mut work = self.store().begin().await?;
-        tick(&mut work).await?;
-        let (on,): (Option<i64>,) = sqlx::query_as("select max(changed_tick) from shops where id = $1")
+        change_number(&mut work).await?;
+        let (change_number,): (Option<i64>,) = sqlx::query_as("select max(change_number) from shops where id = $1")
             .bind(shop.as_str())
             .fetch_one(&mut *work)
             .await?;
-        if on != seen.on {
+        if change_number != read.change_number {
             work.rollback().await?;
             return Ok(false);
         }
@@ -305,8 +306,8 @@ impl Installation {
             Write::Links(links) => store.save_links_in(&mut work, shop, links, now).await?,
             Write::NoLink(product) => store.end_link_in(&mut work, shop, product, now).await?,
         }
-        let entry = NewLogEntry {
-            who,
+        let entry = NewAuditEntry {
+            actor,
             what: change.what,
             shop: Some(shop),
             subject: &change.subject,
@@ -314,7 +315,7 @@ impl Installation {
             after: change.after.as_ref(),
             secrets: &[],
         };
-        log_in(&mut work, &entry, milliseconds(now)).await?;
+        append_audit_entry(&mut work, &entry, milliseconds(now)).await?;
         work.commit().await?;
         self.catch_up().await?;
         Ok(true)

@@ -5,25 +5,25 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use cartwright::ShopId;
-use cartwright::durable::{Job, RestartRisk, Wake, Who};
+use cartwright::durable::{Job, ResponsibleParty, RestartRisk, Wake};
 use cartwright::types::{Event, Outcome};
 
 use super::row::{Row, row};
-use super::{Beat, Claim, Lease, Why, small};
-use crate::database::{Store, Work, milliseconds, moment};
+use super::{Claim, Heartbeat, Lease, StateReason, small};
+use crate::audit_log::{NewAuditEntry, append_audit_entry};
+use crate::database::{Store, WriteTransaction, milliseconds, moment};
 use crate::error::StoreError;
 use crate::event::Lines;
-use crate::event_log::{NewLogEntry, log_in};
 use crate::journal::StoreJournal;
-use crate::keys::place;
-use crate::order::seen_by;
+use crate::keys::aad;
+use crate::order::visible_to;
 use crate::vault::Key;
 
 /// Maximum number of attempts to claim a job while other workers are quicker.
-const TRIES: u32 = 8;
+const MAX_ATTEMPTS: u32 = 8;
 
 /// Number of consecutive worker losses after which a job stops. A deployment loses a worker once.
-const MOST_LOSSES: i64 = 5;
+const MAX_WORKER_LOSSES: i64 = 5;
 
 /// The next job that may run at $1: of the account with the fewest runs in progress, on all nodes together; of several such accounts,
 /// the one that was claimed from longest ago; of that account, the job that is due longest.
@@ -38,7 +38,7 @@ const MOST_LOSSES: i64 = 5;
 /// searches, because with `(shop, account) > (…)` SQLite reads all jobs of the account that it steps from. Of each account an index in
 /// the order of its time then gives the first job that may run. `is not null` tells PostgreSQL that the job that makes way is found
 /// soon; otherwise it expects a long search, and takes seconds to compile the statement.
-const NEXT: &str = "
+const NEXT_DUE_JOB: &str = "
     with recursive first_due (state, shop, account) as (
         select * from (
             select state, shop, account from jobs where state = 'queued' and due_at <= $1 order by due_at limit 50) queued
@@ -58,30 +58,30 @@ const NEXT: &str = "
     ),
     runnable (id) as (
         select coalesce(
-            (select j.id from jobs j join lanes l on l.id = j.lane
+            (select j.id from jobs j join job_lanes l on l.id = j.lane_id
                 where j.state = d.state and j.shop = d.shop and j.account = d.account and j.due_at <= $1
-                and (l.held_by = j.id or (l.held_by is null and not exists (
-                    select 1 from jobs k where k.lane = j.lane and k.state = 'queued' and k.turn < j.turn
+                and (l.current_job = j.id or (l.current_job is null and not exists (
+                    select 1 from jobs k where k.lane_id = j.lane_id and k.state = 'queued' and k.position < j.position
                     and (k.round = 0 or k.due_at <= $1))))
                 order by j.due_at limit 1),
-            (select l.held_by from jobs k join lanes l on l.id = k.lane
+            (select l.current_job from jobs k join job_lanes l on l.id = k.lane_id
                 where k.state = d.state and k.shop = d.shop and k.account = d.account and k.due_at <= $1
                 and d.state = 'queued'
-                and (select 1 from jobs s where s.id = l.held_by and s.state = 'sleeping') is not null
+                and (select 1 from jobs s where s.id = l.current_job and s.state = 'sleeping') is not null
                 order by k.due_at limit 1))
         from (select state, shop, account from first_due union select state, shop, account from backlog) d
         union all
-        select j.id from jobs j join lanes l on l.id = j.lane
-        where j.cancel = 1 and j.state in ('sleeping', 'retrying') and l.held_by = j.id
+        select j.id from jobs j join job_lanes l on l.id = j.lane_id
+        where j.is_cancelled = 1 and j.state in ('sleeping', 'retrying') and l.current_job = j.id
         union all
-        select j.id from jobs j join lanes l on l.id = j.lane
-        where j.state in ('running', 'waiting') and j.leased_until <= $1 and l.held_by = j.id
+        select j.id from jobs j join job_lanes l on l.id = j.lane_id
+        where j.state in ('running', 'waiting') and j.lease_expires_at <= $1 and l.current_job = j.id
     )
-    select j.id, j.fence, j.state, coalesce(j.leased_until, 0)
+    select j.id, j.fencing_token, j.state, coalesce(j.lease_expires_at, 0)
     from runnable r join jobs j on j.id = r.id
     order by (
             select count(*) from jobs k where k.state in ('running', 'waiting') and k.shop = j.shop and k.account = j.account
-            and k.leased_until > $1),
+            and k.lease_expires_at > $1),
         coalesce((
             select max(k.claimed_at) from jobs k
             where k.shop = j.shop and k.account = j.account and k.claimed_at is not null), 0),
@@ -89,38 +89,42 @@ const NEXT: &str = "
     limit 1";
 
 /// Outcome of a claim.
-enum Taken {
+enum ClaimOutcome {
     Claim(Box<Claim>),
     /// It does not go on by itself.
     Stopped,
     /// It has changed since it was picked.
-    Missed,
+    Changed,
 }
 
 /// A candidate: id, fencing token, state, and expiry of its lease.
-type Picked = (String, i64, String, i64);
+type PickedJob = (String, i64, String, i64);
 
 /// Increments the fencing token, unless the job has changed.
-async fn fence_off(work: &mut Work, (id, fence, state, leased_until): &Picked, at: i64) -> Result<bool, StoreError> {
-    let fenced = sqlx::query(
-        "update jobs set fence = fence + 1, claimed_at = $5
-         where id = $1 and fence = $2 and state = $3 and coalesce(leased_until, 0) = $4",
+async fn next_fencing_token(
+    work: &mut WriteTransaction,
+    (id, fencing_token, state, leased_until): &PickedJob,
+    at: i64,
+) -> Result<bool, StoreError> {
+    let lease_lost = sqlx::query(
+        "update jobs set fencing_token = fencing_token + 1, claimed_at = $5
+         where id = $1 and fencing_token = $2 and state = $3 and coalesce(lease_expires_at, 0) = $4",
     )
     .bind(id)
-    .bind(fence)
+    .bind(fencing_token)
     .bind(state)
     .bind(leased_until)
     .bind(at)
     .execute(&mut **work)
     .await?;
-    Ok(fenced.rows_affected() == 1)
+    Ok(lease_lost.rows_affected() == 1)
 }
 
 /// Occupies the job's lane, unless another job has begun in it.
-async fn hold_lane(work: &mut Work, id: &str) -> Result<bool, StoreError> {
+async fn hold_lane(work: &mut WriteTransaction, id: &str) -> Result<bool, StoreError> {
     let held = sqlx::query(
-        "update lanes set held_by = $1
-         where id = (select lane from jobs where id = $1) and (held_by is null or held_by = $1)",
+        "update job_lanes set current_job = $1
+         where id = (select lane_id from jobs where id = $1) and (current_job is null or current_job = $1)",
     )
     .bind(id)
     .execute(&mut **work)
@@ -136,17 +140,17 @@ impl Store {
     /// [`StoreError::Unavailable`] also if other workers were quicker each time.
     pub async fn claim(&self, worker: &str, now: SystemTime, lease: Duration) -> Result<Option<Claim>, StoreError> {
         let at = milliseconds(now);
-        for _ in 0..TRIES {
+        for _ in 0..MAX_ATTEMPTS {
             // Outside a transaction, so that asking in vain keeps no writer waiting.
             let Some(picked) = self.pick(at).await? else { return Ok(None) };
             let mut work = self.begin().await?;
-            match self.take_job(&mut work, &picked, worker, now, lease).await {
-                Ok(Taken::Claim(claim)) => {
+            match self.claim_job(&mut work, &picked, worker, now, lease).await {
+                Ok(ClaimOutcome::Claim(claim)) => {
                     work.commit().await?;
                     return Ok(Some(*claim));
                 }
-                Ok(Taken::Stopped) => work.commit().await?,
-                Ok(Taken::Missed) => work.rollback().await?,
+                Ok(ClaimOutcome::Stopped) => work.commit().await?,
+                Ok(ClaimOutcome::Changed) => work.rollback().await?,
                 // One job that cannot be read must not keep the others from running.
                 Err(error @ (StoreError::Corrupt(_) | StoreError::Erased(_))) => {
                     work.rollback().await?;
@@ -158,35 +162,35 @@ impl Store {
         Err(StoreError::Unavailable("other workers were quicker".to_owned()))
     }
 
-    async fn pick(&self, at: i64) -> Result<Option<Picked>, StoreError> {
-        Ok(sqlx::query_as(NEXT).bind(at).fetch_optional(self.pool()).await?)
+    async fn pick(&self, at: i64) -> Result<Option<PickedJob>, StoreError> {
+        Ok(sqlx::query_as(NEXT_DUE_JOB).bind(at).fetch_optional(self.pool()).await?)
     }
 
     /// Takes the job that was picked, unless it has changed since.
-    async fn take_job(
+    async fn claim_job(
         &self,
-        work: &mut Work,
-        picked: &Picked,
+        work: &mut WriteTransaction,
+        picked: &PickedJob,
         worker: &str,
         now: SystemTime,
         lease: Duration,
-    ) -> Result<Taken, StoreError> {
+    ) -> Result<ClaimOutcome, StoreError> {
         let (id, until) = (picked.0.as_str(), now + lease);
         // The job before its lane, as everywhere: two transactions that lock both would otherwise wait for each other.
-        if !fence_off(work, picked, milliseconds(now)).await? {
-            return Ok(Taken::Missed);
+        if !next_fencing_token(work, picked, milliseconds(now)).await? {
+            return Ok(ClaimOutcome::Changed);
         }
         let mut row = row(work, id).await?;
         if !hold_lane(work, id).await? {
-            return Ok(Taken::Missed);
+            return Ok(ClaimOutcome::Changed);
         }
         let lost = i64::from(matches!(row.state.as_str(), "running" | "waiting"));
-        if lost == 1 && row.losses + 1 >= MOST_LOSSES {
-            self.stop_lost(work, id, &row, now).await?;
-            return Ok(Taken::Stopped);
+        if lost == 1 && row.worker_losses + 1 >= MAX_WORKER_LOSSES {
+            self.stop_after_losses(work, id, &row, now).await?;
+            return Ok(ClaimOutcome::Stopped);
         }
         sqlx::query(
-            "update jobs set state = 'running', losses = losses + $5, worker = $2, leased_until = $3, changed_at = $4
+            "update jobs set state = 'running', worker_losses = worker_losses + $5, worker = $2, lease_expires_at = $3, changed_at = $4
              where id = $1",
         )
         .bind(id)
@@ -198,13 +202,13 @@ impl Store {
         .await?;
         let shop: ShopId = row.shop.parse().map_err(|error| StoreError::corrupt(id, error))?;
         let key = self.order_key(&shop, &row.order_id, row.order_key.clone())?;
-        if self.is_outdated(work, id, &shop, &row, &key).await? {
+        if self.is_order_newer(work, id, &shop, &row, &key).await? {
             self.new_journal(work, id, &row, &key).await?;
-            (row.told, row.journal) = (None, row.journal + 1);
+            (row.event_sent, row.journal) = (None, row.journal + 1);
         }
-        let event = self.told(work, id, &shop, &row, &key).await?;
-        let handed_on = match &row.handed_on {
-            Some(sealed) => Some(key.open_json(&place("handed on", "", id), sealed)?),
+        let event = self.event_sent(work, id, &shop, &row, &key).await?;
+        let again_state = match &row.again_state {
+            Some(sealed) => Some(key.decrypt_json(&aad("handed on", "", id), sealed)?),
             None => None,
         };
         let account = row.account.parse().map_err(|error| StoreError::corrupt(id, error))?;
@@ -214,32 +218,40 @@ impl Store {
             "sleeping" if row.due_at > milliseconds(now) => Wake::EventWaiting,
             _ => Wake::Due,
         };
-        let fence = u64::try_from(picked.1 + 1).unwrap_or(u64::MAX);
-        let lease = Lease { job: id.to_owned(), worker: worker.to_owned(), fence, until };
+        let fencing_token = u64::try_from(picked.1 + 1).unwrap_or(u64::MAX);
+        let lease = Lease { job: id.to_owned(), worker: worker.to_owned(), fencing_token, until };
         let journal =
             StoreJournal::new(self.clone(), lease.clone(), small(row.journal), key, (&shop, &account, &row.order_id));
-        let job = Job { id: id.to_owned(), shop, account, plugin, event, state: handed_on, round: small(row.round) };
-        Ok(Taken::Claim(Box::new(Claim { job, journal: Arc::new(journal), wake, lease })))
+        let job = Job { id: id.to_owned(), shop, account, plugin, event, state: again_state, round: small(row.round) };
+        Ok(ClaimOutcome::Claim(Box::new(Claim { job, journal: Arc::new(journal), wake, lease })))
     }
 
     /// Stops a job that has lost its workers repeatedly.
-    async fn stop_lost(&self, work: &mut Work, id: &str, row: &Row, now: SystemTime) -> Result<(), StoreError> {
-        let text =
-            format!("its worker was lost {MOST_LOSSES} times in a row; look at the worker's log before trying again");
-        let why = Why { text, who: Some(Who::Operator), detail: serde_json::Value::Null };
-        sqlx::query("update jobs set state = 'stopped', why = $2, changed_at = $3 where id = $1")
+    async fn stop_after_losses(
+        &self,
+        work: &mut WriteTransaction,
+        id: &str,
+        row: &Row,
+        now: SystemTime,
+    ) -> Result<(), StoreError> {
+        let text = format!(
+            "its worker was lost {MAX_WORKER_LOSSES} times in a row; look at the worker's log before trying again"
+        );
+        let reason =
+            StateReason { text, responsible: Some(ResponsibleParty::Operator), detail: serde_json::Value::Null };
+        sqlx::query("update jobs set state = 'stopped', state_reason = $2, changed_at = $3 where id = $1")
             .bind(id)
-            .bind(row.key(self)?.seal_json(&place("why", "", id), &why)?)
+            .bind(row.key(self)?.encrypt_json(&aad("state_reason", "", id), &reason)?)
             .bind(milliseconds(now))
             .execute(&mut **work)
             .await?;
         self.notify_job(work, id, "stopped", milliseconds(now)).await
     }
 
-    async fn stop_unreadable(&self, picked: &Picked, at: i64, error: &StoreError) -> Result<(), StoreError> {
+    async fn stop_unreadable(&self, picked: &PickedJob, at: i64, error: &StoreError) -> Result<(), StoreError> {
         let mut work = self.begin().await?;
         let id = picked.0.as_str();
-        if fence_off(&mut work, picked, at).await? {
+        if next_fencing_token(&mut work, picked, at).await? {
             sqlx::query("update jobs set state = 'stopped', changed_at = $2 where id = $1")
                 .bind(id)
                 .bind(at)
@@ -247,8 +259,9 @@ impl Store {
                 .await?;
             hold_lane(&mut work, id).await?;
             let after = serde_json::json!({ "error": error.to_string() });
-            let entry = NewLogEntry { who: "host", what: "job-unreadable", subject: id, ..NewLogEntry::default() };
-            log_in(&mut work, &NewLogEntry { after: Some(&after), ..entry }, at).await?;
+            let entry =
+                NewAuditEntry { actor: "host", what: "job-unreadable", subject: id, ..NewAuditEntry::default() };
+            append_audit_entry(&mut work, &NewAuditEntry { after: Some(&after), ..entry }, at).await?;
             self.notify_job(&mut work, id, "stopped", at).await?;
         }
         work.commit().await?;
@@ -260,50 +273,58 @@ impl Store {
     ///
     /// A request that may have arrived goes on as it was, because its vendor knows that one again; but nothing is sent again for an order
     /// that is not released any more.
-    async fn is_outdated(
+    async fn is_order_newer(
         &self,
-        work: &mut Work,
+        work: &mut WriteTransaction,
         id: &str,
         shop: &ShopId,
         row: &Row,
         key: &Key,
     ) -> Result<bool, StoreError> {
-        let Some(sealed) = row.told.as_ref().filter(|_| matches!(row.state.as_str(), "retrying" | "queued")) else {
+        let Some(sealed) = row.event_sent.as_ref().filter(|_| matches!(row.state.as_str(), "retrying" | "queued"))
+        else {
             return Ok(false);
         };
-        let told: Event = key.open_json(&place("told", "", id), sealed)?;
-        let Some(known) = self.known_order(work, shop, &row.order_id).await? else { return Ok(false) };
-        if known.order.version <= told.order.version {
+        let event_sent: Event = key.decrypt_json(&aad("event_sent", "", id), sealed)?;
+        let Some(known) = self.read_order(work, shop, &row.order_id).await? else { return Ok(false) };
+        if known.order.version <= event_sent.order.version {
             return Ok(false);
         }
         let loaded = crate::journal::load(work, id, small(row.journal), key).await?;
         Ok(match loaded.restart_risk().map_err(|error| StoreError::corrupt(id, error))? {
             RestartRisk::None => true,
-            RestartRisk::LostAnswer => told.order.released && !known.order.released,
+            RestartRisk::LostResponse => event_sent.order.released && !known.order.released,
             RestartRisk::Repeated => false,
         })
     }
 
     /// Returns the event that all runs of one journal receive. It is fixed when the journal begins, because a replay
     /// needs the same input.
-    async fn told(&self, work: &mut Work, id: &str, shop: &ShopId, row: &Row, key: &Key) -> Result<Event, StoreError> {
-        let told_at = place("told", "", id);
-        if let Some(sealed) = &row.told {
-            return key.open_json(&told_at, sealed);
+    async fn event_sent(
+        &self,
+        work: &mut WriteTransaction,
+        id: &str,
+        shop: &ShopId,
+        row: &Row,
+        key: &Key,
+    ) -> Result<Event, StoreError> {
+        let told_at = aad("event_sent", "", id);
+        if let Some(sealed) = &row.event_sent {
+            return key.decrypt_json(&told_at, sealed);
         }
-        let (sealed,): (Vec<u8>,) = sqlx::query_as("select event from events where shop = $1 and id = $2")
+        let (sealed,): (Vec<u8>,) = sqlx::query_as("select event from order_events where shop = $1 and id = $2")
             .bind(&row.shop)
             .bind(&row.event)
             .fetch_one(&mut **work)
             .await?;
-        let mut event: Event = key.open_json(&place("event", &row.shop, &row.event), &sealed)?;
-        let known = self.known_order(work, shop, &row.order_id).await?;
+        let mut event: Event = key.decrypt_json(&aad("event", &row.shop, &row.event), &sealed)?;
+        let known = self.read_order(work, shop, &row.order_id).await?;
         // The order as it is now, which may be newer than the event.
         let order = known.map_or(event.order, |known| known.order);
         let account = row.account.parse().map_err(|error| StoreError::corrupt(id, error))?;
         let outcomes = self.outcomes_in(work, key, shop, &row.order_id).await?;
         let lines = if row.all_lines == 1 { Lines::All } else { Lines::Own };
-        event.order = seen_by(order, &account, lines, &outcomes);
+        event.order = visible_to(order, &account, lines, &outcomes);
         let mut remembered = BTreeMap::new();
         for said in outcomes.into_iter().filter(|said| said.account == account) {
             if let Outcome::Remember(text) = &said.outcome {
@@ -314,9 +335,9 @@ impl Store {
             }
         }
         event.remembered = remembered.into_values().collect();
-        sqlx::query("update jobs set told = $2 where id = $1")
+        sqlx::query("update jobs set event_sent = $2 where id = $1")
             .bind(id)
-            .bind(key.seal_json(&told_at, &event)?)
+            .bind(key.encrypt_json(&told_at, &event)?)
             .execute(&mut **work)
             .await?;
         Ok(event)
@@ -326,24 +347,24 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Fenced`]: drop the run.
-    pub async fn heartbeat(&self, lease: &Lease, now: SystemTime, longer: Duration) -> Result<Beat, StoreError> {
+    /// [`StoreError::LeaseLost`]: drop the run.
+    pub async fn heartbeat(&self, lease: &Lease, now: SystemTime, longer: Duration) -> Result<Heartbeat, StoreError> {
         let until = now + longer;
         let kept: Option<(i64,)> = sqlx::query_as(
-            "update jobs set leased_until = $3
-             where id = $1 and fence = $2 and state in ('running', 'waiting') returning cancel",
+            "update jobs set lease_expires_at = $3
+             where id = $1 and fencing_token = $2 and state in ('running', 'waiting') returning is_cancelled",
         )
         .bind(&lease.job)
-        .bind(fence(lease))
+        .bind(fencing_token(lease))
         .bind(milliseconds(until))
         .fetch_optional(self.pool())
         .await?;
-        let (cancel,) = kept.ok_or_else(|| StoreError::Fenced(lease.job.clone()))?;
+        let (cancel,) = kept.ok_or_else(|| StoreError::LeaseLost(lease.job.clone()))?;
         let lease = Lease { until: moment(milliseconds(until)), ..lease.clone() };
-        Ok(Beat { lease, cancelled: cancel == 1 })
+        Ok(Heartbeat { lease, cancelled: cancel == 1 })
     }
 }
 
-pub(crate) fn fence(lease: &Lease) -> i64 {
-    i64::try_from(lease.fence).unwrap_or(i64::MAX)
+pub(crate) fn fencing_token(lease: &Lease) -> i64 {
+    i64::try_from(lease.fencing_token).unwrap_or(i64::MAX)
 }

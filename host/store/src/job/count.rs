@@ -5,12 +5,12 @@ use crate::database::Store;
 use crate::error::StoreError;
 
 /// So many jobs of a state are counted: more are as many, and counting all would take longer the more there are.
-pub const MOST_COUNTED: u32 = 10_000;
+pub const MAX_COUNTED_JOBS: u32 = 10_000;
 /// The states of a job that is not over.
 const OPEN_STATES: [&str; 7] = ["queued", "running", "sleeping", "waiting", "retrying", "needs-merchant", "stopped"];
 
 impl Store {
-    /// How many jobs there are in each state that is not over, at most [`MOST_COUNTED`] of each.
+    /// How many jobs there are in each state that is not over, at most [`MAX_COUNTED_JOBS`] of each.
     ///
     /// # Errors
     /// As the database says.
@@ -21,7 +21,7 @@ impl Store {
             let (jobs,): (i64,) =
                 sqlx::query_as("select count(*) from (select 1 from jobs where state = $1 limit $2) counted")
                     .bind(state)
-                    .bind(i64::from(MOST_COUNTED))
+                    .bind(i64::from(MAX_COUNTED_JOBS))
                     .fetch_one(&mut *connection)
                     .await?;
             counted.push((state, small(jobs)));

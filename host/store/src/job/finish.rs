@@ -2,22 +2,22 @@
 
 use std::time::{Duration, SystemTime};
 
-use cartwright::durable::{RunEnd, RunError, Step, Tries, Who, next_step};
+use cartwright::durable::{NextAction, ResponsibleParty, RetryCounters, RunEnd, RunError, next_step};
 use serde_json::Value;
 
-use super::claim::fence;
+use super::claim::fencing_token;
 use super::row::{Row, row};
-use super::{JobState, Lease, Why, small};
-use crate::database::{Store, Work, milliseconds};
+use super::{JobState, Lease, StateReason, small};
+use crate::database::{Store, WriteTransaction, milliseconds};
 use crate::error::StoreError;
-use crate::keys::place;
+use crate::keys::aad;
 use crate::vault::Key;
 
 /// What a job becomes.
 struct Next {
     state: &'static str,
     due: SystemTime,
-    why: Option<Why>,
+    reason: Option<StateReason>,
 }
 
 impl Store {
@@ -25,7 +25,7 @@ impl Store {
     /// [`RunEnd::Waiting`]: the worker keeps it, awaits the request, and runs the job again.
     ///
     /// # Errors
-    /// [`StoreError::Fenced`] when the job is somebody else's; then what this run wrote before stands, and nothing else.
+    /// [`StoreError::LeaseLost`] when the job is somebody else's; then what this run wrote before stands, and nothing else.
     ///
     /// [`durable::next_step`]: cartwright::durable::next_step
     pub async fn finish(
@@ -36,17 +36,17 @@ impl Store {
     ) -> Result<JobState, StoreError> {
         let id = lease.job.as_str();
         let mut work = self.begin().await?;
-        hold(&mut work, lease).await?;
+        check_lease(&mut work, lease).await?;
         let row = row(&mut work, id).await?;
         let key = row.key(self)?;
-        let (step, tries) = next_step(ended, row.tries(), id.as_bytes());
-        let fenced = || StoreError::Fenced(id.to_owned());
-        let next = next(step, ended, row.cancel == 1, now).ok_or_else(fenced)?;
+        let (step, tries) = next_step(ended, row.counters(), id.as_bytes());
+        let lease_lost = || StoreError::LeaseLost(id.to_owned());
+        let next = next(step, ended, row.cancel == 1, now).ok_or_else(lease_lost)?;
         if let (Ok(RunEnd::Again { state, .. }), "queued") = (ended, next.state) {
             self.new_journal(&mut work, id, &row, &key).await?;
-            sqlx::query("update jobs set round = round + 1, handed_on = $2 where id = $1")
+            sqlx::query("update jobs set round = round + 1, again_state = $2 where id = $1")
                 .bind(id)
-                .bind(key.seal_json(&place("handed on", "", id), state)?)
+                .bind(key.encrypt_json(&aad("handed on", "", id), state)?)
                 .execute(&mut *work)
                 .await?;
             last_turn(&mut work, id).await?;
@@ -66,30 +66,36 @@ impl Store {
     /// Gives a job back unfinished, because its worker ends: another goes on with it at once. Drop the run first.
     ///
     /// # Errors
-    /// [`StoreError::Fenced`], and as the database says; then another worker takes it when the lease ends.
-    pub async fn put_back(&self, lease: &Lease, now: SystemTime) -> Result<(), StoreError> {
-        let put_back = sqlx::query(
-            "update jobs set state = 'queued', due_at = $3, fence = fence + 1, changed_at = $3
-             where id = $1 and fence = $2 and state in ('running', 'waiting')",
+    /// [`StoreError::LeaseLost`], and as the database says; then another worker takes it when the lease ends.
+    pub async fn release(&self, lease: &Lease, now: SystemTime) -> Result<(), StoreError> {
+        let release = sqlx::query(
+            "update jobs set state = 'queued', due_at = $3, fencing_token = fencing_token + 1, changed_at = $3
+             where id = $1 and fencing_token = $2 and state in ('running', 'waiting')",
         )
         .bind(&lease.job)
-        .bind(fence(lease))
+        .bind(fencing_token(lease))
         .bind(milliseconds(now))
         .execute(self.pool())
         .await?;
-        if put_back.rows_affected() == 0 {
-            return Err(StoreError::Fenced(lease.job.clone()));
+        if release.rows_affected() == 0 {
+            return Err(StoreError::LeaseLost(lease.job.clone()));
         }
         self.nudge();
         Ok(())
     }
 
     /// Closes a job's journal and begins the next. The old one is kept.
-    pub(super) async fn new_journal(&self, work: &mut Work, id: &str, row: &Row, key: &Key) -> Result<(), StoreError> {
+    pub(super) async fn new_journal(
+        &self,
+        work: &mut WriteTransaction,
+        id: &str,
+        row: &Row,
+        key: &Key,
+    ) -> Result<(), StoreError> {
         let loaded = crate::journal::load(work, id, small(row.journal), key).await?;
         let attempts = loaded.attempts().map_err(|error| StoreError::corrupt(id, error))?;
         let attempts = serde_json::to_string(&attempts).map_err(|error| StoreError::corrupt(id, error))?;
-        sqlx::query("update jobs set journal = journal + 1, earlier_attempts = $2, told = null where id = $1")
+        sqlx::query("update jobs set journal = journal + 1, earlier_attempts = $2, event_sent = null where id = $1")
             .bind(id)
             .bind(attempts)
             .execute(&mut **work)
@@ -99,24 +105,25 @@ impl Store {
 }
 
 async fn set(
-    work: &mut Work,
+    work: &mut WriteTransaction,
     id: &str,
     key: &Key,
     next: Next,
-    tries: Tries,
+    tries: RetryCounters,
     now: SystemTime,
 ) -> Result<JobState, StoreError> {
-    let why = next.why.as_ref().map(|why| key.seal_json(&place("why", "", id), why)).transpose()?;
+    let reason =
+        next.reason.as_ref().map(|reason| key.encrypt_json(&aad("state_reason", "", id), reason)).transpose()?;
     sqlx::query(
-        "update jobs set state = $2, due_at = $3, outages = $4, breaches = $5, why = $6, losses = 0, changed_at = $7
+        "update jobs set state = $2, due_at = $3, outages = $4, limit_breaches = $5, state_reason = $6, worker_losses = 0, changed_at = $7
          where id = $1",
     )
     .bind(id)
     .bind(next.state)
     .bind(milliseconds(next.due))
     .bind(i64::from(tries.outages))
-    .bind(i64::from(tries.breaches))
-    .bind(why)
+    .bind(i64::from(tries.limit_breaches))
+    .bind(reason)
     .bind(milliseconds(now))
     .execute(&mut **work)
     .await?;
@@ -124,66 +131,69 @@ async fn set(
 }
 
 /// Goes on only when the lease still holds; nobody can take the job before this transaction ends.
-pub(crate) async fn hold(work: &mut Work, lease: &Lease) -> Result<(), StoreError> {
+pub(crate) async fn check_lease(work: &mut WriteTransaction, lease: &Lease) -> Result<(), StoreError> {
     let held =
-        sqlx::query("update jobs set fence = fence where id = $1 and fence = $2 and state in ('running', 'waiting')")
+        sqlx::query("update jobs set fencing_token = fencing_token where id = $1 and fencing_token = $2 and state in ('running', 'waiting')")
             .bind(&lease.job)
-            .bind(fence(lease))
+            .bind(fencing_token(lease))
             .execute(&mut **work)
             .await?;
-    if held.rows_affected() == 1 { Ok(()) } else { Err(StoreError::Fenced(lease.job.clone())) }
+    if held.rows_affected() == 1 { Ok(()) } else { Err(StoreError::LeaseLost(lease.job.clone())) }
 }
 
 /// Puts a job behind all others of its lane.
-pub(super) async fn last_turn(work: &mut Work, id: &str) -> Result<(), StoreError> {
+pub(super) async fn last_turn(work: &mut WriteTransaction, id: &str) -> Result<(), StoreError> {
     let (turn,): (i64,) = sqlx::query_as(
-        "update lanes set turns = turns + 1 where id = (select lane from jobs where id = $1) returning turns",
+        "update job_lanes set next_position = next_position + 1 where id = (select lane_id from jobs where id = $1) returning next_position",
     )
     .bind(id)
     .fetch_one(&mut **work)
     .await?;
-    sqlx::query("update jobs set turn = $2 where id = $1").bind(id).bind(turn).execute(&mut **work).await?;
+    sqlx::query("update jobs set position = $2 where id = $1").bind(id).bind(turn).execute(&mut **work).await?;
     Ok(())
 }
 
-pub(super) async fn free_lane(work: &mut Work, id: &str) -> Result<(), StoreError> {
-    sqlx::query("update lanes set held_by = null where held_by = $1").bind(id).execute(&mut **work).await?;
+pub(super) async fn free_lane(work: &mut WriteTransaction, id: &str) -> Result<(), StoreError> {
+    sqlx::query("update job_lanes set current_job = null where current_job = $1").bind(id).execute(&mut **work).await?;
     Ok(())
 }
 
-/// What a step makes of a job, but for [`Step::Leave`]. One that was cancelled never begins another round, and does not stay where it stopped.
-fn next(step: Step, ended: Result<&RunEnd, &RunError>, cancelled: bool, now: SystemTime) -> Option<Next> {
+/// What a step makes of a job, but for [`Step::Release`]. One that was cancelled never begins another round, and does not stay where it stopped.
+fn next(step: NextAction, ended: Result<&RunEnd, &RunError>, cancelled: bool, now: SystemTime) -> Option<Next> {
     let after = |wait: Duration| now.checked_add(wait).unwrap_or(now);
-    let (state, due, why) = match step {
-        Step::Finish if matches!(ended, Ok(RunEnd::Cancelled { .. })) => ("cancelled", now, None),
-        Step::Finish => ("done", now, None),
-        Step::NextRound { .. } if cancelled => ("cancelled", now, None),
-        Step::NextRound { after: wait } => ("queued", after(wait), None),
-        Step::WakeAt(until) => ("sleeping", until, None),
-        Step::AwaitAnswer => ("waiting", now, Some((None, said(ended)))),
-        Step::Retry { after: wait } => ("retrying", after(wait), Some((None, said(ended)))),
-        Step::AskMerchant { why } => ("needs-merchant", now, Some((Some(Who::Merchant), why))),
-        Step::Stop { who, why } => (if cancelled { "cancelled" } else { "stopped" }, now, Some((Some(who), why))),
-        Step::Leave => return None,
+    let (state, due, reason) = match step {
+        NextAction::Complete if matches!(ended, Ok(RunEnd::Cancelled { .. })) => ("cancelled", now, None),
+        NextAction::Complete => ("done", now, None),
+        NextAction::StartNextRound { .. } if cancelled => ("cancelled", now, None),
+        NextAction::StartNextRound { after: wait } => ("queued", after(wait), None),
+        NextAction::SleepUntil(until) => ("sleeping", until, None),
+        NextAction::AwaitResponse => ("waiting", now, Some((None, state_reason_text(ended)))),
+        NextAction::Retry { after: wait } => ("retrying", after(wait), Some((None, state_reason_text(ended)))),
+        NextAction::AskMerchant { reason } => ("needs-merchant", now, Some((Some(ResponsibleParty::Merchant), reason))),
+        NextAction::Stop { responsible, reason } => {
+            (if cancelled { "cancelled" } else { "stopped" }, now, Some((Some(responsible), reason)))
+        }
+        NextAction::ReleasePolicy => return None,
     };
-    let why = why.map(|(who, text)| Why { text, who, detail: detail(ended) });
-    Some(Next { state, due, why })
+    let reason =
+        reason.map(|(actor, text)| StateReason { text, responsible: actor, detail: state_reason_detail(ended) });
+    Some(Next { state, due, reason })
 }
 
 /// Why a job waits.
-fn said(ended: Result<&RunEnd, &RunError>) -> String {
+fn state_reason_text(ended: Result<&RunEnd, &RunError>) -> String {
     match ended {
-        Ok(RunEnd::Waiting(waiting)) => format!("waits for {}", waiting.request()),
+        Ok(RunEnd::PendingRequest(waiting)) => format!("waits for {}", waiting.request()),
         Ok(RunEnd::Retry { outage }) => outage.detail.clone(),
-        Ok(RunEnd::Stopped { why }) => why.to_string(),
+        Ok(RunEnd::Stopped { reason }) => reason.to_string(),
         Err(error) => error.to_string(),
         Ok(_) => String::new(),
     }
 }
 
-fn detail(ended: Result<&RunEnd, &RunError>) -> Value {
-    let detail = match ended {
-        Ok(RunEnd::Stopped { why }) => serde_json::to_value(why),
+fn state_reason_detail(ended: Result<&RunEnd, &RunError>) -> Value {
+    let state_reason_detail = match ended {
+        Ok(RunEnd::Stopped { reason }) => serde_json::to_value(reason),
         Ok(RunEnd::NeedsMerchant { unanswered } | RunEnd::Cancelled { unanswered: Some(unanswered) }) => {
             serde_json::to_value(unanswered)
         }
@@ -191,5 +201,5 @@ fn detail(ended: Result<&RunEnd, &RunError>) -> Value {
         _ => return Value::Null,
     };
     // What has no JSON form is said in words.
-    detail.unwrap_or_default()
+    state_reason_detail.unwrap_or_default()
 }

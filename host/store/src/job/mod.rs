@@ -33,13 +33,13 @@ mod finish;
 mod operate;
 mod row;
 
-pub use count::MOST_COUNTED;
-pub(crate) use finish::hold;
+pub use count::MAX_COUNTED_JOBS;
+pub(crate) use finish::check_lease;
 
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use cartwright::durable::{Job, Record, Tries, Wake, Who};
+use cartwright::durable::{Job, Record, ResponsibleParty, RetryCounters, Wake};
 use cartwright::{AccountId, Digest, ShopId};
 use serde::{Deserialize, Serialize};
 
@@ -68,14 +68,14 @@ pub enum JobState {
     /// It failed with a temporary error, and is retried.
     Retrying {
         /// Failures since the job last progressed; zero if only this database was unavailable.
-        tries: Tries,
+        counters: RetryCounters,
         /// When.
         until: SystemTime,
     },
     /// The merchant must check whether a request arrived, and then retry or cancel the job.
     NeedsMerchant,
-    /// It does not go on by itself: what it failed with does not pass, or did not within two days. [`Why::who`] can mend it;
-    /// then [`Store::replay`](crate::Store::replay) has it run again.
+    /// It does not go on by itself: what it failed with does not pass, or did not within two days. [`StateReason::responsible`] can mend it;
+    /// then [`Store::retry`](crate::Store::retry) has it run again.
     Stopped,
     /// The event is handled.
     Done,
@@ -104,14 +104,14 @@ impl JobState {
         matches!(self, Self::Done | Self::Cancelled)
     }
 
-    fn of(name: &str, due_at: i64, tries: Tries) -> Result<Self, StoreError> {
+    fn of(name: &str, due_at: i64, counters: RetryCounters) -> Result<Self, StoreError> {
         let at = moment(due_at);
         Ok(match name {
             "queued" => Self::Queued { due: at },
             "running" => Self::Running,
             "sleeping" => Self::Sleeping { until: at },
             "waiting" => Self::Waiting,
-            "retrying" => Self::Retrying { tries, until: at },
+            "retrying" => Self::Retrying { counters, until: at },
             "needs-merchant" => Self::NeedsMerchant,
             "stopped" => Self::Stopped,
             "done" => Self::Done,
@@ -123,12 +123,12 @@ impl JobState {
 
 /// Why a job is in its state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Why {
+pub struct StateReason {
     /// For people.
     pub text: String,
     /// Who can mend it, when it does not go on by itself.
     #[serde(default)]
-    pub who: Option<Who>,
+    pub responsible: Option<ResponsibleParty>,
     /// The same as JSON, where there is more to say: the limit, the call that differed, the request.
     #[serde(default)]
     pub detail: serde_json::Value,
@@ -142,7 +142,7 @@ pub struct Lease {
     /// The worker.
     pub worker: String,
     /// Fencing token: the highest one is valid.
-    pub fence: u64,
+    pub fencing_token: u64,
     /// Afterwards another worker may claim the job.
     pub until: SystemTime,
 }
@@ -162,7 +162,7 @@ pub struct Claim {
 
 /// The result of a heartbeat.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Beat {
+pub struct Heartbeat {
     /// The lease, extended.
     pub lease: Lease,
     /// An operator cancelled the job: pass it on to the run.
@@ -204,9 +204,9 @@ pub struct JobSummary {
     /// How far it has come.
     pub state: JobState,
     /// Whether cancellation was requested while it runs.
-    pub cancelling: bool,
+    pub is_cancelling: bool,
     /// The job that blocks its lane, if another one does.
-    pub behind: Option<String>,
+    pub blocked_by: Option<String>,
     /// The worker that has it, or had it last.
     pub worker: Option<String>,
     /// When its event was recorded.
@@ -221,7 +221,7 @@ pub struct JobDetail {
     /// As in the list.
     pub summary: JobSummary,
     /// Why it is in its state.
-    pub why: Option<Why>,
+    pub reason: Option<StateReason>,
     /// Its journals, the earliest first, by number.
     pub journals: Vec<(u32, Vec<Record>)>,
     /// What it said, in order.
@@ -230,20 +230,20 @@ pub struct JobDetail {
 
 /// How a job is retried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Replay {
+pub enum RetryMode {
     /// Resumes: the last request is repeated, also if it must not be sent twice.
-    GoOn,
+    Resume,
     /// Restarts with the current settings and a new journal. Earlier outcomes are not applied again, and attempts stay
     /// counted.
     Restart,
     /// Restarts on another plugin version. Later events of the order go to the version that they are pinned to.
-    MoveTo(Digest),
+    RestartOn(Digest),
 }
 
 fn small(number: i64) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 
-fn tries(outages: i64, breaches: i64) -> Tries {
-    Tries { outages: small(outages), breaches: small(breaches) }
+fn counters(outages: i64, limit_breaches: i64) -> RetryCounters {
+    RetryCounters { outages: small(outages), limit_breaches: small(limit_breaches) }
 }

@@ -15,17 +15,17 @@ use sqlx::{AnyConnection, Row as _};
 
 use super::finish::{free_lane, last_turn};
 use super::row::{Row, lock, row};
-use super::{JobDetail, JobFilter, JobState, JobSummary, Replay, small, tries};
+use super::{JobDetail, JobFilter, JobState, JobSummary, RetryMode, counters, small};
+use crate::audit_log::{NewAuditEntry, append_audit_entry};
 use crate::database::{Store, milliseconds, moment};
 use crate::error::StoreError;
-use crate::event_log::{NewLogEntry, log_in};
 use crate::journal;
-use crate::listed::readable;
+use crate::order_list::skip_damaged;
 
 const LIST: &str = "
-    select j.id, j.shop, l.order_id, l.account, j.event, e.kind, j.plugin, j.state, j.due_at, j.outages, j.breaches, j.cancel,
-           l.held_by, j.worker, j.created_at, j.changed_at
-    from jobs j join lanes l on l.id = j.lane join events e on e.shop = j.shop and e.id = j.event
+    select j.id, j.shop, l.order_id, l.account, j.event, e.kind, j.plugin, j.state, j.due_at, j.outages, j.limit_breaches, j.is_cancelled,
+           l.current_job, j.worker, j.created_at, j.changed_at
+    from jobs j join job_lanes l on l.id = j.lane_id join order_events e on e.shop = j.shop and e.id = j.event
     where (j.id = $1 or $1 is null) and (j.shop = $2 or $2 is null) and (l.order_id = $3 or $3 is null)
     and (l.account = $4 or $4 is null) and (j.state = $5 or $5 is null)
     and ($6 is null or (j.created_at, j.id) > (select created_at, id from jobs where id = $6))
@@ -38,9 +38,9 @@ fn summary(row: &AnyRow) -> Result<JobSummary, StoreError> {
         text.parse().map_err(|error| StoreError::corrupt("a job", error))
     }
     let (id, state): (String, String) = (row.try_get("id")?, row.try_get("state")?);
-    let tries = tries(row.try_get("outages")?, row.try_get("breaches")?);
+    let tries = counters(row.try_get("outages")?, row.try_get("limit_breaches")?);
     let state = JobState::of(&state, row.try_get("due_at")?, tries)?;
-    let held_by: Option<String> = row.try_get("held_by")?;
+    let held_by: Option<String> = row.try_get("current_job")?;
     Ok(JobSummary {
         shop: parsed(row, "shop")?,
         order: row.try_get("order_id")?,
@@ -48,8 +48,8 @@ fn summary(row: &AnyRow) -> Result<JobSummary, StoreError> {
         event: row.try_get("event")?,
         kind: row.try_get("kind")?,
         plugin: parsed(row, "plugin")?,
-        cancelling: row.try_get::<i64, _>("cancel")? == 1 && !state.is_over(),
-        behind: held_by.filter(|holder| *holder != id && !state.is_over()),
+        is_cancelling: row.try_get::<i64, _>("is_cancelled")? == 1 && !state.is_over(),
+        blocked_by: held_by.filter(|holder| *holder != id && !state.is_over()),
         worker: row.try_get("worker")?,
         created: moment(row.try_get("created_at")?),
         changed: moment(row.try_get("changed_at")?),
@@ -59,10 +59,10 @@ fn summary(row: &AnyRow) -> Result<JobSummary, StoreError> {
 }
 
 /// The moment at which an operator decided.
-struct At(SystemTime);
+struct FixedClock(SystemTime);
 
 #[async_trait]
-impl Clock for At {
+impl Clock for FixedClock {
     fn now(&self) -> SystemTime {
         self.0
     }
@@ -71,25 +71,25 @@ impl Clock for At {
 }
 
 /// A journal whose new entries are written afterwards, in the operator's transaction.
-struct Gathered {
+struct BufferedJournal {
     loaded: Loaded,
-    added: Mutex<Vec<(usize, Record)>>,
+    new_entries: Mutex<Vec<(usize, Record)>>,
 }
 
-impl Gathered {
-    fn added(self) -> Vec<(usize, Record)> {
-        self.added.into_inner().unwrap_or_else(PoisonError::into_inner)
+impl BufferedJournal {
+    fn new_entries(self) -> Vec<(usize, Record)> {
+        self.new_entries.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[async_trait]
-impl Journal for Gathered {
+impl Journal for BufferedJournal {
     async fn load(&self) -> Result<Loaded, JournalError> {
         Ok(self.loaded.clone())
     }
 
     async fn append(&self, position: usize, record: &Record) -> Result<(), JournalError> {
-        self.added.lock().unwrap_or_else(PoisonError::into_inner).push((position, record.clone()));
+        self.new_entries.lock().unwrap_or_else(PoisonError::into_inner).push((position, record.clone()));
         Ok(())
     }
 }
@@ -126,7 +126,7 @@ impl Store {
             if id.is_some() {
                 return read.collect();
             }
-            listed.extend(readable(&mut read));
+            listed.extend(skip_damaged(&mut read));
             if is_last || listed.len() == before + count {
                 return Ok(listed);
             }
@@ -150,7 +150,7 @@ impl Store {
         }
         let mut outcomes = self.outcomes_in(&mut connection, &key, &summary.shop, &summary.order).await?;
         outcomes.retain(|said| said.job.as_deref() == Some(id));
-        Ok(JobDetail { why: row.why(&key, id)?, summary, journals, outcomes })
+        Ok(JobDetail { reason: row.reason(&key, id)?, summary, journals, outcomes })
     }
 
     /// Cancels a job, and logs who did. One that a worker has, or that waits, is told by its next run and may tidy up; any other
@@ -158,28 +158,27 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NotFound`], and as the database says.
-    pub async fn cancel(&self, id: &str, who: &str, now: SystemTime) -> Result<(), StoreError> {
+    pub async fn cancel(&self, id: &str, actor: &str, now: SystemTime) -> Result<(), StoreError> {
         let mut work = self.begin().await?;
         lock(&mut work, id).await?;
         let row = row(&mut work, id).await?;
         let (change, state) = match row.state.as_str() {
             "done" | "cancelled" => return Ok(()),
             state @ ("running" | "waiting" | "sleeping" | "retrying") => {
-                ("update jobs set cancel = 1, changed_at = $2 where id = $1", state)
+                ("update jobs set is_cancelled = 1, changed_at = $2 where id = $1", state)
             }
             _ => {
                 free_lane(&mut work, id).await?;
                 self.notify_job(&mut work, id, "cancelled", milliseconds(now)).await?;
-                let change =
-                    "update jobs set cancel = 1, state = 'cancelled', fence = fence + 1, changed_at = $2 where id = $1";
+                let change = "update jobs set is_cancelled = 1, state = 'cancelled', fencing_token = fencing_token + 1, changed_at = $2 where id = $1";
                 (change, "cancelled")
             }
         };
         sqlx::query(change).bind(id).bind(milliseconds(now)).execute(&mut *work).await?;
         let shop = row.shop()?;
         let (before, after) = (state_of(&row), json!({ "state": state, "cancelled": true, "component": row.plugin }));
-        let entry = NewLogEntry {
-            who,
+        let entry = NewAuditEntry {
+            actor,
             what: "cancel-job",
             shop: Some(&shop),
             subject: id,
@@ -187,7 +186,7 @@ impl Store {
             after: Some(&after),
             secrets: &[],
         };
-        log_in(&mut work, &entry, milliseconds(now)).await?;
+        append_audit_entry(&mut work, &entry, milliseconds(now)).await?;
         work.commit().await?;
         self.nudge();
         Ok(())
@@ -213,7 +212,7 @@ impl Store {
             Err(error) => return Err(error),
         }
         sqlx::query("delete from journal_entries where job = $1").bind(id).execute(&mut *work).await?;
-        sqlx::query("update jobs set told = null, handed_on = null, swept = 1 where id = $1")
+        sqlx::query("update jobs set event_sent = null, again_state = null, is_swept = 1 where id = $1")
             .bind(id)
             .execute(&mut *work)
             .await?;
@@ -227,7 +226,7 @@ impl Store {
     /// [`StoreError::Conflict`] when a worker has it; when it is to go on and neither stopped, failed nor was cancelled; when it is to
     /// be moved to a component that it runs already, that is revoked, of another plugin, or that its account has no settings for.
     /// [`StoreError::NotFound`] when the job or the component is not kept. And as the database says.
-    pub async fn replay(&self, id: &str, how: Replay, who: &str, now: SystemTime) -> Result<(), StoreError> {
+    pub async fn retry(&self, id: &str, how: RetryMode, actor: &str, now: SystemTime) -> Result<(), StoreError> {
         let at = milliseconds(now);
         let mut work = self.begin().await?;
         lock(&mut work, id).await?;
@@ -235,26 +234,28 @@ impl Store {
         let over = matches!(row.state.as_str(), "done" | "cancelled");
         match (row.state.as_str(), how) {
             ("running" | "waiting", _) => return Err(StoreError::Conflict(format!("a worker has the job {id}"))),
-            ("stopped" | "needs-merchant" | "retrying" | "cancelled", Replay::GoOn)
-            | (_, Replay::Restart | Replay::MoveTo(_)) => {}
-            (state, Replay::GoOn) => {
+            ("stopped" | "needs-merchant" | "retrying" | "cancelled", RetryMode::Resume)
+            | (_, RetryMode::Restart | RetryMode::RestartOn(_)) => {}
+            (state, RetryMode::Resume) => {
                 return Err(StoreError::Conflict(format!("the job {id} is {state}: there is nothing to try again")));
             }
         }
         match how {
-            Replay::Restart => self.new_journal(&mut work, id, &row, &row.key(self)?).await?,
-            Replay::MoveTo(to) => {
+            RetryMode::Restart => self.new_journal(&mut work, id, &row, &row.key(self)?).await?,
+            RetryMode::RestartOn(to) => {
                 check_move(&mut work, id, &row, &to).await?;
                 self.new_journal(&mut work, id, &row, &row.key(self)?).await?;
                 let change = "update jobs set plugin = $2 where id = $1";
                 sqlx::query(change).bind(id).bind(to.to_string()).execute(&mut *work).await?;
             }
-            Replay::GoOn => {
+            RetryMode::Resume => {
                 let (number, key) = (small(row.journal), row.key(self)?);
                 let loaded = journal::load(&mut work, id, number, &key).await?;
-                let taken_back = Gathered { loaded, added: Mutex::default() };
-                durable::retry(&taken_back, &At(now)).await.map_err(|error| StoreError::Conflict(error.to_string()))?;
-                for (position, record) in taken_back.added() {
+                let taken_back = BufferedJournal { loaded, new_entries: Mutex::default() };
+                durable::retry(&taken_back, &FixedClock(now))
+                    .await
+                    .map_err(|error| StoreError::Conflict(error.to_string()))?;
+                for (position, record) in taken_back.new_entries() {
                     journal::add(&mut work, id, number, position, &record, &key).await?;
                 }
             }
@@ -263,8 +264,8 @@ impl Store {
             last_turn(&mut work, id).await?;
         }
         sqlx::query(
-            "update jobs set state = 'queued', due_at = $2, outages = 0, breaches = 0, losses = 0, cancel = 0, swept = 0,
-                              fence = fence + 1,
+            "update jobs set state = 'queued', due_at = $2, outages = 0, limit_breaches = 0, worker_losses = 0, is_cancelled = 0, is_swept = 0,
+                              fencing_token = fencing_token + 1,
                              changed_at = $2
              where id = $1",
         )
@@ -274,15 +275,15 @@ impl Store {
         .await?;
         let shop = row.shop()?;
         let (what, component) = match how {
-            Replay::GoOn => ("retry-job", row.plugin.clone()),
-            Replay::Restart => ("restart-job", row.plugin.clone()),
-            Replay::MoveTo(to) => ("move-job", to.to_string()),
+            RetryMode::Resume => ("retry-job", row.plugin.clone()),
+            RetryMode::Restart => ("restart-job", row.plugin.clone()),
+            RetryMode::RestartOn(to) => ("move-job", to.to_string()),
         };
         let (before, after) =
             (state_of(&row), json!({ "state": "queued", "cancelled": false, "component": component }));
         let (before, after) = (Some(&before), Some(&after));
-        let entry = NewLogEntry { who, what, shop: Some(&shop), subject: id, before, after, secrets: &[] };
-        log_in(&mut work, &entry, at).await?;
+        let entry = NewAuditEntry { actor, what, shop: Some(&shop), subject: id, before, after, secrets: &[] };
+        append_audit_entry(&mut work, &entry, at).await?;
         work.commit().await?;
         self.nudge();
         Ok(())
@@ -296,15 +297,15 @@ fn state_of(row: &Row) -> serde_json::Value {
 
 /// Can this component go on with the job? Its account must have been swapped to it once: only then are there settings in its form.
 async fn check_move(connection: &mut AnyConnection, id: &str, row: &Row, to: &Digest) -> Result<(), StoreError> {
-    let refused = |why: String| Err(StoreError::Conflict(format!("the job {id} cannot be moved: {why}")));
+    let refused = |reason: String| Err(StoreError::Conflict(format!("the job {id} cannot be moved: {reason}")));
     let to = to.to_string();
     if row.plugin == to {
         return refused("it runs this component already; restart it".to_owned());
     }
-    let (present, _) = component(connection, &row.plugin).await?;
+    let (installed, _) = component(connection, &row.plugin).await?;
     let (offered, revoked) = component(connection, &to).await?;
-    if present != offered {
-        return refused(format!("it runs {present}, the component is {offered}"));
+    if installed != offered {
+        return refused(format!("it runs {installed}, the component is {offered}"));
     }
     if revoked {
         return refused(format!("the component {to} is revoked"));

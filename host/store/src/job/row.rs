@@ -1,14 +1,14 @@
 //! A job's row.
 
 use cartwright::ShopId;
-use cartwright::durable::Tries;
+use cartwright::durable::RetryCounters;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, FromRow, Row as _};
 
-use super::{Why, tries};
-use crate::database::{Store, Work};
+use super::{StateReason, counters};
+use crate::database::{Store, WriteTransaction};
 use crate::error::StoreError;
-use crate::keys::place;
+use crate::keys::aad;
 use crate::vault::Key;
 
 /// A job's row, as far as a run needs it.
@@ -23,14 +23,14 @@ pub(super) struct Row {
     pub(super) state: String,
     pub(super) due_at: i64,
     pub(super) outages: i64,
-    pub(super) breaches: i64,
-    pub(super) losses: i64,
+    pub(super) limit_breaches: i64,
+    pub(super) worker_losses: i64,
     pub(super) round: i64,
     pub(super) cancel: i64,
     pub(super) journal: i64,
-    pub(super) told: Option<Vec<u8>>,
-    pub(super) handed_on: Option<Vec<u8>>,
-    why: Option<Vec<u8>>,
+    pub(super) event_sent: Option<Vec<u8>>,
+    pub(super) again_state: Option<Vec<u8>>,
+    reason: Option<Vec<u8>>,
     pub(super) order_key: Option<Vec<u8>>,
 }
 
@@ -46,14 +46,14 @@ impl FromRow<'_, AnyRow> for Row {
             state: row.try_get("state")?,
             due_at: row.try_get("due_at")?,
             outages: row.try_get("outages")?,
-            breaches: row.try_get("breaches")?,
-            losses: row.try_get("losses")?,
+            limit_breaches: row.try_get("limit_breaches")?,
+            worker_losses: row.try_get("worker_losses")?,
             round: row.try_get("round")?,
-            cancel: row.try_get("cancel")?,
+            cancel: row.try_get("is_cancelled")?,
             journal: row.try_get("journal")?,
-            told: row.try_get("told")?,
-            handed_on: row.try_get("handed_on")?,
-            why: row.try_get("why")?,
+            event_sent: row.try_get("event_sent")?,
+            again_state: row.try_get("again_state")?,
+            reason: row.try_get("state_reason")?,
             order_key: row.try_get("order_key")?,
         })
     }
@@ -68,26 +68,26 @@ impl Row {
         store.order_key(&self.shop()?, &self.order_id, self.order_key.clone())
     }
 
-    pub(super) fn tries(&self) -> Tries {
-        tries(self.outages, self.breaches)
+    pub(super) fn counters(&self) -> RetryCounters {
+        counters(self.outages, self.limit_breaches)
     }
 
-    pub(super) fn why(&self, key: &Key, id: &str) -> Result<Option<Why>, StoreError> {
-        self.why.as_ref().map(|sealed| key.open_json(&place("why", "", id), sealed)).transpose()
+    pub(super) fn reason(&self, key: &Key, id: &str) -> Result<Option<StateReason>, StoreError> {
+        self.reason.as_ref().map(|sealed| key.decrypt_json(&aad("state_reason", "", id), sealed)).transpose()
     }
 }
 
 /// Nobody else changes the job before this transaction ends.
-pub(super) async fn lock(work: &mut Work, id: &str) -> Result<(), StoreError> {
-    sqlx::query("update jobs set fence = fence where id = $1").bind(id).execute(&mut **work).await?;
+pub(super) async fn lock(work: &mut WriteTransaction, id: &str) -> Result<(), StoreError> {
+    sqlx::query("update jobs set fencing_token = fencing_token where id = $1").bind(id).execute(&mut **work).await?;
     Ok(())
 }
 
 pub(super) async fn row(connection: &mut AnyConnection, id: &str) -> Result<Row, StoreError> {
     let found = sqlx::query_as(
-        "select l.shop, l.order_id, l.account, l.all_lines, j.event, j.plugin, j.state, j.due_at, j.outages, j.breaches, j.losses,
-                j.round, j.cancel, j.journal, j.told, j.handed_on, j.why, o.order_key
-         from jobs j join lanes l on l.id = j.lane join orders o on o.shop = l.shop and o.id = l.order_id where j.id = $1",
+        "select l.shop, l.order_id, l.account, l.all_lines, j.event, j.plugin, j.state, j.due_at, j.outages, j.limit_breaches, j.worker_losses,
+                j.round, j.is_cancelled, j.journal, j.event_sent, j.again_state, j.state_reason, o.order_key
+         from jobs j join job_lanes l on l.id = j.lane_id join orders o on o.shop = l.shop and o.id = l.order_id where j.id = $1",
     )
     .bind(id)
     .fetch_optional(connection)

@@ -3,27 +3,27 @@
 use std::time::{Duration, SystemTime};
 
 use cartwright::ShopId;
-use cartwright::durable::{RunEnd, Step, Tries, WAITS, next_step};
-use cartwright::notify::{NotTold, Receiver};
+use cartwright::durable::{NextAction, RETRY_BACKOFF, RetryCounters, RunEnd, next_step};
+use cartwright::notify::{NotificationError, NotificationTarget};
 use cartwright::types::Outage;
 use serde_json::json;
 
-use crate::database::{Store, Work, milliseconds, moment};
+use crate::audit_log::{NewAuditEntry, append_audit_entry};
+use crate::database::{Store, WriteTransaction, milliseconds, moment};
 use crate::error::StoreError;
-use crate::event_log::{NewLogEntry, log_in};
 
 /// A sender that was lost lets another send again after so long; longer than a request may take.
 const LEASE: Duration = Duration::from_secs(60);
 /// A platform that is away is asked again so often, whatever waits for it.
-const AWAY: Duration = WAITS[0];
+const UNAVAILABLE_RETRY_DELAY: Duration = RETRY_BACKOFF[0];
 /// However long it says that it will be away: those who say a day are back sooner.
-const LONGEST_AWAY: Duration = Duration::from_secs(30 * 60);
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(30 * 60);
 
 /// The shops that something may be sent for at $1, those that wait longest first: their platform is not away, and nothing else is
 /// out to it.
 const SHOPS: &str = "
-    select e.shop, e.fence from notification_endpoints e
-    where e.not_before <= $1 and e.leased_until <= $1
+    select e.shop, e.fencing_token from notification_endpoints e
+    where e.retry_after <= $1 and e.lease_expires_at <= $1
     and exists (select 1 from notifications n where n.shop = e.shop and n.state = 'waiting' and n.due_at <= $1)
     order by (select min(n.due_at) from notifications n where n.shop = e.shop and n.state = 'waiting')";
 
@@ -44,7 +44,7 @@ pub enum NotificationState {
         due: SystemTime,
     },
     /// It was tried for two days and given up.
-    Dead,
+    Failed,
 }
 
 /// A notification that the platform has not taken yet.
@@ -63,7 +63,7 @@ pub struct StoredNotification {
     /// How often it was tried since it was written, or since it was sent again.
     pub attempt: u32,
     /// Why it was not told the last time.
-    pub why: Option<String>,
+    pub reason: Option<String>,
     /// When it was written.
     pub created: SystemTime,
 }
@@ -73,9 +73,9 @@ pub(super) struct Claimed {
     pub(super) message: String,
     pub(super) body: String,
     /// Where to; an error when the endpoint cannot be read.
-    pub(super) receiver: Result<Receiver, NotTold>,
+    pub(super) receiver: Result<NotificationTarget, NotificationError>,
     id: i64,
-    fence: i64,
+    fencing_token: i64,
     shop: String,
     attempt: u32,
 }
@@ -83,17 +83,17 @@ pub(super) struct Claimed {
 impl Store {
     pub(super) async fn claim_notification(&self, now: SystemTime) -> Result<Option<Claimed>, StoreError> {
         let shops: Vec<(String, i64)> = sqlx::query_as(SHOPS).bind(milliseconds(now)).fetch_all(self.pool()).await?;
-        for (shop, fence) in shops {
+        for (shop, fencing_token) in shops {
             // Nobody has claimed it since the fence was read, if the next statement finds that fence.
             let next: Option<(i64, String, String, i64)> =
                 sqlx::query_as(NEXT).bind(milliseconds(now)).bind(&shop).fetch_optional(self.pool()).await?;
             let Some((id, message, body, attempt)) = next else { continue };
             let mut work = self.begin().await?;
             let taken = sqlx::query(
-                "update notification_endpoints set fence = fence + 1, leased_until = $3 where shop = $1 and fence = $2",
+                "update notification_endpoints set fencing_token = fencing_token + 1, lease_expires_at = $3 where shop = $1 and fencing_token = $2",
             )
             .bind(&shop)
-            .bind(fence)
+            .bind(fencing_token)
             .bind(milliseconds(now + LEASE))
             .execute(&mut *work)
             .await?;
@@ -104,32 +104,34 @@ impl Store {
             let receiver = match self.receiver(&mut work, &of, now).await {
                 Ok(receiver) => Ok(receiver),
                 // One shop's endpoint must not keep the others from being told.
-                Err(error @ StoreError::Corrupt(_)) => Err(NotTold::Refused(error.to_string())),
+                Err(error @ StoreError::Corrupt(_)) => Err(NotificationError::Refused(error.to_string())),
                 Err(error) => return Err(error),
             };
             work.commit().await?;
             let attempt = u32::try_from(attempt).unwrap_or(u32::MAX);
-            return Ok(Some(Claimed { message, body, receiver, id, fence: fence + 1, shop, attempt }));
+            return Ok(Some(Claimed { message, body, receiver, id, fencing_token: fencing_token + 1, shop, attempt }));
         }
         Ok(None)
     }
 
     /// Gives a shop's lease back; false when it was lost, and somebody else may be sending the same.
-    async fn give_back(&self, work: &mut Work, claimed: &Claimed) -> Result<bool, StoreError> {
-        let held = sqlx::query("update notification_endpoints set leased_until = 0 where shop = $1 and fence = $2")
-            .bind(&claimed.shop)
-            .bind(claimed.fence)
-            .execute(&mut **work)
-            .await?;
+    async fn release_lease(&self, work: &mut WriteTransaction, claimed: &Claimed) -> Result<bool, StoreError> {
+        let held = sqlx::query(
+            "update notification_endpoints set lease_expires_at = 0 where shop = $1 and fencing_token = $2",
+        )
+        .bind(&claimed.shop)
+        .bind(claimed.fencing_token)
+        .execute(&mut **work)
+        .await?;
         Ok(held.rows_affected() == 1)
     }
 
     /// It was told. When the platform was away it is back: nothing of it waits longer.
-    pub(super) async fn notification_told(&self, claimed: &Claimed, now: SystemTime) -> Result<(), StoreError> {
+    pub(super) async fn notification_delivered(&self, claimed: &Claimed, now: SystemTime) -> Result<(), StoreError> {
         let mut work = self.begin().await?;
-        self.give_back(&mut work, claimed).await?;
+        self.release_lease(&mut work, claimed).await?;
         sqlx::query("delete from notifications where id = $1").bind(claimed.id).execute(&mut *work).await?;
-        let back = sqlx::query("update notification_endpoints set not_before = 0 where shop = $1 and not_before > 0")
+        let back = sqlx::query("update notification_endpoints set retry_after = 0 where shop = $1 and retry_after > 0")
             .bind(&claimed.shop)
             .execute(&mut *work)
             .await?;
@@ -148,36 +150,38 @@ impl Store {
     pub(super) async fn notification_failed(
         &self,
         claimed: &Claimed,
-        why: &NotTold,
+        reason: &NotificationError,
         now: SystemTime,
     ) -> Result<(), StoreError> {
-        let retry_after_seconds = match why {
-            NotTold::Away { retry_after, .. } => *retry_after,
+        let retry_after_seconds = match reason {
+            NotificationError::Unavailable { retry_after, .. } => *retry_after,
             _ => None,
         };
-        let end = RunEnd::Retry { outage: Outage { retry_after_seconds, detail: why.to_string() } };
-        let tries = Tries { outages: claimed.attempt, breaches: 0 };
+        let end = RunEnd::Retry { outage: Outage { retry_after_seconds, detail: reason.to_string() } };
+        let tries = RetryCounters { outages: claimed.attempt, limit_breaches: 0 };
         let (state, due, text) = match next_step(Ok(&end), tries, claimed.message.as_bytes()).0 {
-            Step::Retry { after } => ("waiting", now + after, why.to_string()),
-            Step::Stop { why, .. } => ("dead", now, why),
-            _ => ("dead", now, why.to_string()),
+            NextAction::Retry { after } => ("waiting", now + after, reason.to_string()),
+            NextAction::Stop { reason, .. } => ("dead", now, reason),
+            _ => ("dead", now, reason.to_string()),
         };
         let mut work = self.begin().await?;
-        if !self.give_back(&mut work, claimed).await? {
+        if !self.release_lease(&mut work, claimed).await? {
             return Ok(());
         }
-        sqlx::query("update notifications set state = $2, due_at = $3, why = $4, attempt = attempt + 1 where id = $1")
-            .bind(claimed.id)
-            .bind(state)
-            .bind(milliseconds(due))
-            .bind(text)
-            .execute(&mut *work)
-            .await?;
-        if let NotTold::Away { retry_after, .. } = why {
-            let named = retry_after.map_or(AWAY, |seconds| Duration::from_secs(seconds.into()));
-            sqlx::query("update notification_endpoints set not_before = $2 where shop = $1")
+        sqlx::query(
+            "update notifications set state = $2, due_at = $3, last_error = $4, attempt = attempt + 1 where id = $1",
+        )
+        .bind(claimed.id)
+        .bind(state)
+        .bind(milliseconds(due))
+        .bind(text)
+        .execute(&mut *work)
+        .await?;
+        if let NotificationError::Unavailable { retry_after, .. } = reason {
+            let named = retry_after.map_or(UNAVAILABLE_RETRY_DELAY, |seconds| Duration::from_secs(seconds.into()));
+            sqlx::query("update notification_endpoints set retry_after = $2 where shop = $1")
                 .bind(&claimed.shop)
-                .bind(milliseconds(now + named.clamp(AWAY, LONGEST_AWAY)))
+                .bind(milliseconds(now + named.clamp(UNAVAILABLE_RETRY_DELAY, MAX_RETRY_AFTER)))
                 .execute(&mut *work)
                 .await?;
         }
@@ -199,8 +203,8 @@ impl Store {
     ) -> Result<Vec<StoredNotification>, StoreError> {
         type Row = (i64, String, String, String, i64, i64, Option<String>, i64);
         let rows: Vec<Row> = sqlx::query_as(
-            "select id, message, body, state, due_at, attempt, why, created_at from notifications
-             where shop = $1 and (state = 'dead' or $2 = 0) and id > $4 order by id limit $3",
+            "select id, message, body, state, due_at, attempt, last_error, created_at from notifications
+             where shop = $1 and (state = 'failed' or $2 = 0) and id > $4 order by id limit $3",
         )
         .bind(shop.as_str())
         .bind(i64::from(dead_only))
@@ -208,19 +212,20 @@ impl Store {
         .bind(after.unwrap_or(i64::MIN))
         .fetch_all(self.pool())
         .await?;
-        let rows = rows.into_iter().map(|(number, id, body, state, due, attempt, why, created)| StoredNotification {
-            number,
-            id,
-            shop: shop.clone(),
-            body,
-            state: match state.as_str() {
-                "dead" => NotificationState::Dead,
-                _ => NotificationState::Waiting { due: moment(due) },
-            },
-            attempt: u32::try_from(attempt).unwrap_or(u32::MAX),
-            why,
-            created: moment(created),
-        });
+        let rows =
+            rows.into_iter().map(|(number, id, body, state, due, attempt, reason, created)| StoredNotification {
+                number,
+                id,
+                shop: shop.clone(),
+                body,
+                state: match state.as_str() {
+                    "dead" => NotificationState::Failed,
+                    _ => NotificationState::Waiting { due: moment(due) },
+                },
+                attempt: u32::try_from(attempt).unwrap_or(u32::MAX),
+                reason,
+                created: moment(created),
+            });
         Ok(rows.collect())
     }
 
@@ -229,10 +234,16 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NotFound`] when none of this id was given up, and as the database says.
-    pub async fn send_again(&self, shop: &ShopId, id: &str, who: &str, now: SystemTime) -> Result<(), StoreError> {
+    pub async fn retry_notification(
+        &self,
+        shop: &ShopId,
+        id: &str,
+        actor: &str,
+        now: SystemTime,
+    ) -> Result<(), StoreError> {
         let mut work = self.begin().await?;
         let revived: Option<(i64,)> = sqlx::query_as(
-            "update notifications set state = 'waiting' where shop = $1 and message = $2 and state = 'dead'
+            "update notifications set state = 'waiting' where shop = $1 and message = $2 and state = 'failed'
              returning attempt",
         )
         .bind(shop.as_str())
@@ -248,16 +259,16 @@ impl Store {
             .await?;
         let (before, after) =
             (json!({ "state": "dead", "attempts": attempts }), json!({ "state": "waiting", "attempts": 0 }));
-        let entry = NewLogEntry {
-            who,
-            what: "send-again",
+        let entry = NewAuditEntry {
+            actor,
+            what: "retry-notification",
             shop: Some(shop),
             subject: id,
             before: Some(&before),
             after: Some(&after),
             secrets: &[],
         };
-        log_in(&mut work, &entry, milliseconds(now)).await?;
+        append_audit_entry(&mut work, &entry, milliseconds(now)).await?;
         work.commit().await?;
         self.nudge();
         Ok(())

@@ -2,20 +2,20 @@
 
 use std::time::{Duration, SystemTime};
 
-use cartwright::notify::{NotTold, Receiver, Sender};
+use cartwright::notify::{NotificationError, NotificationSender, NotificationTarget};
 use cartwright::webhook::new_standard_secret;
 use cartwright::{Grants, Secret, ShopId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sqlx::AnyConnection;
 
-use crate::database::{Store, Work, milliseconds, moment};
+use crate::audit_log::{NewAuditEntry, append_audit_entry};
+use crate::database::{Store, WriteTransaction, milliseconds, moment};
 use crate::error::StoreError;
-use crate::event_log::{NewLogEntry, log_in};
 use crate::export::at;
 use crate::installation::{ChangeError, Expected, check, version};
-use crate::keys::place;
-use crate::setup::lock_shop;
+use crate::keys::aad;
+use crate::shops::lock_shop;
 
 /// Where a shop's platform is told what happens.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,7 +33,7 @@ pub struct NotificationEndpoint {
 pub enum EndpointError {
     /// Its address cannot be used; the text says why, or which setting would allow it.
     #[error(transparent)]
-    Address(NotTold),
+    Address(NotificationError),
     /// It is not as the caller expected.
     #[error(transparent)]
     Change(#[from] ChangeError),
@@ -44,7 +44,7 @@ pub enum EndpointError {
 
 /// As it is sealed.
 #[derive(Serialize, Deserialize)]
-struct Kept {
+struct StoredEndpoint {
     endpoint: NotificationEndpoint,
     secret: String,
     /// The former secret, and until when it signs too, in milliseconds.
@@ -52,7 +52,7 @@ struct Kept {
     previous: Option<(String, i64)>,
 }
 
-impl Kept {
+impl StoredEndpoint {
     fn new_secret() -> Result<(Secret, String), StoreError> {
         let random =
             |error: &dyn std::fmt::Display| StoreError::Unavailable(format!("the system's random numbers: {error}"));
@@ -68,10 +68,10 @@ pub fn endpoint_version(endpoint: &NotificationEndpoint) -> String {
 }
 
 /// How an error calls it.
-const WHAT: &str = "the notification endpoint";
+const ENDPOINT_KIND: &str = "the notification endpoint";
 
-fn endpoint_place(shop: &ShopId) -> String {
-    place("notification endpoint", shop.as_str(), "")
+fn endpoint_aad(shop: &ShopId) -> String {
+    aad("notification endpoint", shop.as_str(), "")
 }
 
 impl Store {
@@ -86,26 +86,27 @@ impl Store {
         shop: &ShopId,
         endpoint: &NotificationEndpoint,
         expected: Expected<'_>,
-        who: &str,
+        actor: &str,
         now: SystemTime,
     ) -> Result<Option<Secret>, EndpointError> {
         let NotificationEndpoint { url, grants } = endpoint.clone();
-        Sender::check(&Receiver { url, grants, secrets: Vec::new() }).map_err(EndpointError::Address)?;
+        NotificationSender::check(&NotificationTarget { url, grants, secrets: Vec::new() })
+            .map_err(EndpointError::Address)?;
         let mut work = self.begin().await?;
         lock_shop(&mut work, shop).await?;
-        let old = self.kept_endpoint(&mut work, shop).await?;
-        check(expected, old.as_ref().map(|old| endpoint_version(&old.endpoint)), WHAT)?;
-        let before = old.as_ref().map(logged);
+        let old = self.stored_endpoint(&mut work, shop).await?;
+        check(expected, old.as_ref().map(|old| endpoint_version(&old.endpoint)), ENDPOINT_KIND)?;
+        let before = old.as_ref().map(audit_value);
         let (made, kept) = match old {
-            Some(kept) => (None, Kept { endpoint: endpoint.clone(), ..kept }),
+            Some(kept) => (None, StoredEndpoint { endpoint: endpoint.clone(), ..kept }),
             None => {
-                let (secret, text) = Kept::new_secret()?;
-                (Some(secret), Kept { endpoint: endpoint.clone(), secret: text, previous: None })
+                let (secret, text) = StoredEndpoint::new_secret()?;
+                (Some(secret), StoredEndpoint { endpoint: endpoint.clone(), secret: text, previous: None })
             }
         };
         self.write_endpoint(&mut work, shop, &kept, now).await?;
-        let (what, values) = ("set-notification-endpoint", [before, Some(logged(&kept))]);
-        log(&mut work, shop, (who, what), values, now).await?;
+        let (what, values) = ("set-notification-endpoint", [before, Some(audit_value(&kept))]);
+        log(&mut work, shop, (actor, what), values, now).await?;
         work.commit().await?;
         Ok(made)
     }
@@ -118,18 +119,18 @@ impl Store {
     pub async fn rotate_notification_secret(
         &self,
         shop: &ShopId,
-        both: Duration,
-        who: &str,
+        overlap: Duration,
+        actor: &str,
         now: SystemTime,
     ) -> Result<Secret, StoreError> {
         let mut work = self.begin().await?;
-        let kept = self.kept_endpoint(&mut work, shop).await?.ok_or_else(|| no_endpoint(shop))?;
-        let (before, (secret, text)) = (logged(&kept), Kept::new_secret()?);
-        let previous = Some((kept.secret, milliseconds(now + both)));
-        let kept = Kept { secret: text, previous, ..kept };
+        let kept = self.stored_endpoint(&mut work, shop).await?.ok_or_else(|| no_endpoint(shop))?;
+        let (before, (secret, text)) = (audit_value(&kept), StoredEndpoint::new_secret()?);
+        let previous = Some((kept.secret, milliseconds(now + overlap)));
+        let kept = StoredEndpoint { secret: text, previous, ..kept };
         self.write_endpoint(&mut work, shop, &kept, now).await?;
-        let values = [Some(before), Some(logged(&kept))];
-        log(&mut work, shop, (who, "rotate-notification-secret"), values, now).await?;
+        let values = [Some(before), Some(audit_value(&kept))];
+        log(&mut work, shop, (actor, "rotate-notification-secret"), values, now).await?;
         work.commit().await?;
         Ok(secret)
     }
@@ -139,7 +140,7 @@ impl Store {
     /// # Errors
     /// As the database says.
     pub async fn notification_endpoint(&self, shop: &ShopId) -> Result<Option<NotificationEndpoint>, StoreError> {
-        let kept = self.kept_endpoint(&mut *self.pool().acquire().await?, shop).await?;
+        let kept = self.stored_endpoint(&mut *self.pool().acquire().await?, shop).await?;
         Ok(kept.map(|kept| kept.endpoint))
     }
 
@@ -152,18 +153,18 @@ impl Store {
         &self,
         shop: &ShopId,
         expected: Expected<'_>,
-        who: &str,
+        actor: &str,
         now: SystemTime,
     ) -> Result<(), ChangeError> {
         let mut work = self.begin().await?;
         lock_shop(&mut work, shop).await?;
-        let kept = match self.kept_endpoint(&mut work, shop).await {
+        let kept = match self.stored_endpoint(&mut work, shop).await {
             // What cannot be read can be removed.
             Err(StoreError::Corrupt(_)) => None,
             kept => Some(kept?.ok_or_else(|| no_endpoint(shop))?),
         };
-        check(expected, kept.as_ref().map(|kept| endpoint_version(&kept.endpoint)), WHAT)?;
-        let before = kept.as_ref().map(logged);
+        check(expected, kept.as_ref().map(|kept| endpoint_version(&kept.endpoint)), ENDPOINT_KIND)?;
+        let before = kept.as_ref().map(audit_value);
         sqlx::query("delete from notification_endpoints where shop = $1")
             .bind(shop.as_str())
             .execute(&mut *work)
@@ -171,7 +172,7 @@ impl Store {
         let dropped =
             sqlx::query("delete from notifications where shop = $1").bind(shop.as_str()).execute(&mut *work).await?;
         let after = json!({ "notifications dropped": dropped.rows_affected() });
-        log(&mut work, shop, (who, "remove-notification-endpoint"), [before, Some(after)], now).await?;
+        log(&mut work, shop, (actor, "remove-notification-endpoint"), [before, Some(after)], now).await?;
         work.commit().await?;
         Ok(())
     }
@@ -182,39 +183,43 @@ impl Store {
         connection: &mut AnyConnection,
         shop: &ShopId,
         now: SystemTime,
-    ) -> Result<Receiver, StoreError> {
-        let kept = self.kept_endpoint(connection, shop).await?.ok_or_else(|| no_endpoint(shop))?;
+    ) -> Result<NotificationTarget, StoreError> {
+        let kept = self.stored_endpoint(connection, shop).await?.ok_or_else(|| no_endpoint(shop))?;
         let mut secrets = vec![Secret::new(kept.secret)];
         secrets.extend(kept.previous.filter(|(_, until)| moment(*until) > now).map(|(text, _)| Secret::new(text)));
         let NotificationEndpoint { url, grants } = kept.endpoint;
-        Ok(Receiver { url, grants, secrets })
+        Ok(NotificationTarget { url, grants, secrets })
     }
 
-    async fn kept_endpoint(&self, connection: &mut AnyConnection, shop: &ShopId) -> Result<Option<Kept>, StoreError> {
+    async fn stored_endpoint(
+        &self,
+        connection: &mut AnyConnection,
+        shop: &ShopId,
+    ) -> Result<Option<StoredEndpoint>, StoreError> {
         let found: Option<(Vec<u8>,)> = sqlx::query_as("select endpoint from notification_endpoints where shop = $1")
             .bind(shop.as_str())
             .fetch_optional(connection)
             .await?;
         let Some((sealed,)) = found else { return Ok(None) };
-        let what = endpoint_place(shop);
-        let plain = self.keys().open(&what, &sealed)?;
+        let what = endpoint_aad(shop);
+        let plain = self.keys().decrypt(&what, &sealed)?;
         serde_json::from_slice(&plain).map(Some).map_err(|error| StoreError::corrupt(&what, error))
     }
 
     async fn write_endpoint(
         &self,
-        work: &mut Work,
+        work: &mut WriteTransaction,
         shop: &ShopId,
-        kept: &Kept,
+        kept: &StoredEndpoint,
         now: SystemTime,
     ) -> Result<(), StoreError> {
         sqlx::query(
-            "insert into notification_endpoints (shop, endpoint, not_before, leased_until, fence, changed_at)
+            "insert into notification_endpoints (shop, endpoint, retry_after, lease_expires_at, fencing_token, changed_at)
              values ($1, $2, 0, 0, 0, $3)
-             on conflict (shop) do update set endpoint = $2, not_before = 0, changed_at = $3",
+             on conflict (shop) do update set endpoint = $2, retry_after = 0, changed_at = $3",
         )
         .bind(shop.as_str())
-        .bind(self.keys().current().seal_json(&endpoint_place(shop), kept)?)
+        .bind(self.keys().current().encrypt_json(&endpoint_aad(shop), kept)?)
         .bind(milliseconds(now))
         .execute(&mut **work)
         .await?;
@@ -223,7 +228,7 @@ impl Store {
 }
 
 /// What the event log says of an endpoint: nothing of its secrets but when the former one ends.
-fn logged(kept: &Kept) -> Value {
+fn audit_value(kept: &StoredEndpoint) -> Value {
     // What stands behind the "?" may be a password.
     let url = kept.endpoint.url.split('?').next().unwrap_or_default();
     let former = kept.previous.as_ref().map(|(_, until)| at(moment(*until)));
@@ -231,15 +236,15 @@ fn logged(kept: &Kept) -> Value {
 }
 
 async fn log(
-    work: &mut Work,
+    work: &mut WriteTransaction,
     shop: &ShopId,
-    (who, what): (&str, &str),
+    (actor, what): (&str, &str),
     [before, after]: [Option<Value>; 2],
     now: SystemTime,
 ) -> Result<(), StoreError> {
     let (subject, before, after) = (shop.as_str(), before.as_ref(), after.as_ref());
-    let entry = NewLogEntry { who, what, shop: Some(shop), subject, before, after, secrets: &[] };
-    log_in(work, &entry, milliseconds(now)).await?;
+    let entry = NewAuditEntry { actor, what, shop: Some(shop), subject, before, after, secrets: &[] };
+    append_audit_entry(work, &entry, milliseconds(now)).await?;
     Ok(())
 }
 

@@ -6,10 +6,10 @@ use sqlx::AnyConnection;
 use crate::database::Store;
 use crate::error::StoreError;
 use crate::outcome::timestamp;
-use crate::vault::{hexed, random};
+use crate::vault::{random, to_hex};
 
 /// What a plugin says to itself concerns no platform.
-const OWN: [&str; 2] = ["hand-on", "remember"];
+const INTERNAL_KINDS: [&str; 2] = ["hand-on", "remember"];
 
 /// What a notification is about: of one subject they arrive in order.
 pub(crate) enum Subject<'a> {
@@ -29,7 +29,7 @@ impl Store {
         (what, data): (&str, Value),
         now: i64,
     ) -> Result<(), StoreError> {
-        if what.split_once('.').is_some_and(|(_, kind)| OWN.contains(&kind)) {
+        if what.split_once('.').is_some_and(|(_, kind)| INTERNAL_KINDS.contains(&kind)) {
             return Ok(());
         }
         let subject = match subject {
@@ -41,7 +41,7 @@ impl Store {
             "insert into notifications (message, shop, subject, body, state, attempt, due_at, created_at)
              select $1, shop, $3, $4, 'waiting', 0, $5, $5 from notification_endpoints where shop = $2",
         )
-        .bind(format!("msg_{}", hexed(&random::<16>()?)))
+        .bind(format!("msg_{}", to_hex(&random::<16>()?)))
         .bind(shop)
         .bind(subject)
         .bind(body.to_string())
@@ -63,7 +63,7 @@ impl Store {
             return Ok(());
         }
         let (shop, order, account, event): (String, String, String, String) = sqlx::query_as(
-            "select j.shop, l.order_id, l.account, j.event from jobs j join lanes l on l.id = j.lane where j.id = $1",
+            "select j.shop, l.order_id, l.account, j.event from jobs j join job_lanes l on l.id = j.lane_id where j.id = $1",
         )
         .bind(id)
         .fetch_one(&mut *work)

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use cartwright::Clock;
-use cartwright::notify::{Notification, Sender};
+use cartwright::notify::{Notification, NotificationSender};
 use tokio::task::{JoinError, JoinSet};
 
 use super::claim::Claimed;
@@ -12,14 +12,14 @@ use crate::database::{Store, in_time};
 use crate::error::StoreError;
 
 /// So many requests are out at once, each of another shop: a few platforms that are slow hold up no others.
-const AT_ONCE: usize = 16;
+const MAX_CONCURRENT_SENDS: usize = 16;
 
 /// Sends notifications. Any number may run beside each other, on any number of nodes.
 #[derive(Clone)]
 pub struct Notifier {
     store: Store,
     clock: Arc<dyn Clock>,
-    sender: Arc<Sender>,
+    sender: Arc<NotificationSender>,
 }
 
 impl Notifier {
@@ -38,13 +38,13 @@ impl Notifier {
         loop {
             self.send_some(&mut out).await?;
             let Some(sent) = out.join_next().await else { return Ok(told) };
-            told += usize::from(Self::ended(sent)?);
+            told += usize::from(Self::was_sent(sent)?);
         }
     }
 
     /// Sends what is due, as far as there is room beside what is out.
     pub(crate) async fn send_some(&self, out: &mut JoinSet<Result<bool, StoreError>>) -> Result<(), StoreError> {
-        while out.len() < AT_ONCE
+        while out.len() < MAX_CONCURRENT_SENDS
             && let Some(claimed) = in_time(self.store.claim_notification(self.clock.now())).await?
         {
             let notifier = self.clone();
@@ -54,7 +54,7 @@ impl Notifier {
     }
 
     /// Was it told?
-    pub(crate) fn ended(sent: Result<Result<bool, StoreError>, JoinError>) -> Result<bool, StoreError> {
+    pub(crate) fn was_sent(sent: Result<Result<bool, StoreError>, JoinError>) -> Result<bool, StoreError> {
         sent.unwrap_or_else(|error| {
             // A request that panicked is sent again when its lease is over.
             tracing::error!(%error, "a notification was not sent");
@@ -66,13 +66,13 @@ impl Notifier {
         let (id, at, body) = (claimed.message.as_str(), self.clock.now(), claimed.body.as_str());
         let sent = match &claimed.receiver {
             Ok(receiver) => self.sender.send(receiver, Notification { id, at, body }).await,
-            Err(why) => Err(why.clone()),
+            Err(reason) => Err(reason.clone()),
         };
         match sent {
-            Ok(()) => in_time(self.store.notification_told(&claimed, self.clock.now())).await.map(|()| true),
-            Err(why) => {
-                tracing::info!(id, %why, "a platform was not told");
-                in_time(self.store.notification_failed(&claimed, &why, self.clock.now())).await.map(|()| false)
+            Ok(()) => in_time(self.store.notification_delivered(&claimed, self.clock.now())).await.map(|()| true),
+            Err(reason) => {
+                tracing::info!(id, %reason, "a platform was not told");
+                in_time(self.store.notification_failed(&claimed, &reason, self.clock.now())).await.map(|()| false)
             }
         }
     }

@@ -8,13 +8,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::AnyConnection;
 
-use crate::database::{Store, Work, milliseconds, moment};
+use crate::audit_log::{NewAuditEntry, append_audit_entry};
+use crate::database::{Store, WriteTransaction, milliseconds, moment};
 use crate::error::StoreError;
-use crate::event_log::{NewLogEntry, log_in};
-use crate::keys::place;
+use crate::keys::aad;
 use crate::notify::Subject;
-use crate::outcome::filed;
-use crate::vault::{hexed, random};
+use crate::outcome::outcome_key_of;
+use crate::vault::{random, to_hex};
 
 /// How far something that was said of an account has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,15 +22,15 @@ pub enum AccountOutcomeState {
     /// Settings were pushed, and the host has not looked at them yet.
     New,
     /// It waits for a person.
-    Held,
+    PendingApproval,
     /// The settings are the account's.
     Applied,
     /// A later push of the same settings took its place while it waited.
-    Replaced,
+    Superseded,
     /// A person refused it.
-    Refused,
+    Rejected,
     /// There is nothing to do about it, or somebody has seen to it.
-    Seen,
+    Resolved,
 }
 
 impl AccountOutcomeState {
@@ -38,16 +38,16 @@ impl AccountOutcomeState {
     pub fn name(&self) -> &'static str {
         match self {
             Self::New => "new",
-            Self::Held => "held",
+            Self::PendingApproval => "held",
             Self::Applied => "applied",
-            Self::Replaced => "replaced",
-            Self::Refused => "refused",
-            Self::Seen => "seen",
+            Self::Superseded => "replaced",
+            Self::Rejected => "refused",
+            Self::Resolved => "seen",
         }
     }
 
     fn of(name: &str) -> Result<Self, StoreError> {
-        let all = [Self::New, Self::Held, Self::Applied, Self::Replaced, Self::Refused, Self::Seen];
+        let all = [Self::New, Self::PendingApproval, Self::Applied, Self::Superseded, Self::Rejected, Self::Resolved];
         all.into_iter()
             .find(|state| state.name() == name)
             .ok_or_else(|| StoreError::Corrupt(format!("nothing said of an account has the state {name:?}")))
@@ -68,21 +68,21 @@ pub struct AccountOutcome {
     /// How far it has come.
     pub state: AccountOutcomeState,
     /// Why it waits.
-    pub why: Option<String>,
+    pub reason: Option<String>,
     /// When it was said.
     pub at: SystemTime,
     /// When it was settled.
-    pub settled: Option<SystemTime>,
+    pub settled_at: Option<SystemTime>,
 }
 
 type Row = (String, String, String, Vec<u8>, String, i64, Option<i64>);
 
 /// As it is sealed.
 #[derive(Serialize, Deserialize)]
-struct Said {
+struct AccountOutcomeContent {
     outcome: Outcome,
     #[serde(default)]
-    why: Option<String>,
+    reason: Option<String>,
 }
 
 impl Store {
@@ -99,10 +99,10 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<AccountOutcome>, StoreError> {
         let rows: Vec<Row> = sqlx::query_as(
-            "select id, shop, account, said, state, emitted_at, settled_at from account_outcomes
+            "select id, shop, account, outcome, state, emitted_at, settled_at from account_outcomes
              where shop = $1 and (state = $2 or $2 is null)
-             and ($3 is null or number > (select number from account_outcomes where shop = $1 and id = $3))
-             order by number limit $4",
+             and ($3 is null or position > (select position from account_outcomes where shop = $1 and id = $3))
+             order by position limit $4",
         )
         .bind(shop.as_str())
         .bind(state.map(|state| state.name()))
@@ -120,9 +120,9 @@ impl Store {
         (shop, id, state): (Option<&ShopId>, Option<&str>, AccountOutcomeState),
     ) -> Result<Vec<Result<AccountOutcome, StoreError>>, StoreError> {
         let rows: Vec<Row> = sqlx::query_as(
-            "select id, shop, account, said, state, emitted_at, settled_at from account_outcomes
+            "select id, shop, account, outcome, state, emitted_at, settled_at from account_outcomes
              where (shop = $1 or $1 is null) and (id = $2 or $2 is null) and state = $3
-             order by number",
+             order by position",
         )
         .bind(shop.map(ShopId::as_str))
         .bind(id)
@@ -134,29 +134,29 @@ impl Store {
 
     /// At most `limit` pushes of any shop that the host has not looked at, in the order in which they came: those after this number, each
     /// with its own. Each that cannot be read is an error of its own.
-    pub(super) async fn new_pushes(
+    pub(super) async fn pending_pushes(
         &self,
         after: i64,
         limit: u32,
     ) -> Result<Vec<(i64, Result<AccountOutcome, StoreError>)>, StoreError> {
         type Numbered = (i64, String, String, String, Vec<u8>, String, i64, Option<i64>);
         let rows: Vec<Numbered> = sqlx::query_as(
-            "select number, id, shop, account, said, state, emitted_at, settled_at from account_outcomes
-             where state = 'new' and number > $1 order by number limit $2",
+            "select position, id, shop, account, outcome, state, emitted_at, settled_at from account_outcomes
+             where state = 'new' and position > $1 order by position limit $2",
         )
         .bind(after)
         .bind(i64::from(limit))
         .fetch_all(self.pool())
         .await?;
-        let rows = rows.into_iter().map(|(number, id, shop, account, said, state, emitted, settled)| {
-            (number, self.account_outcome((id, shop, account, said, state, emitted, settled)))
+        let rows = rows.into_iter().map(|(number, id, shop, account, said, state, outcomes, settled_at)| {
+            (number, self.account_outcome((id, shop, account, said, state, outcomes, settled_at)))
         });
         Ok(rows.collect())
     }
 
     fn readable_account_outcome(&self, row: Row) -> Result<AccountOutcome, StoreError> {
-        let (id, shop, account, _, state, at, settled) = &row;
-        let what = place("account outcome", shop, id);
+        let (id, shop, account, _, state, at, settled_at) = &row;
+        let what = aad("account outcome", shop, id);
         let readable = |error: StoreError| {
             if !matches!(error, StoreError::Corrupt(_)) {
                 return Err(error);
@@ -169,9 +169,9 @@ impl Store {
                 account: account.parse().map_err(|error| StoreError::corrupt(&what, error))?,
                 outcome: Outcome::Note(Message { key: "damaged".to_owned(), parameters: Vec::new(), text }),
                 state: AccountOutcomeState::of(state)?,
-                why: None,
+                reason: None,
                 at: moment(*at),
-                settled: settled.map(moment),
+                settled_at: settled_at.map(moment),
             })
         };
         self.account_outcome(row.clone()).or_else(readable)
@@ -179,19 +179,19 @@ impl Store {
 
     fn account_outcome(
         &self,
-        (id, shop, account, sealed, state, at, settled): Row,
+        (id, shop, account, sealed, state, at, settled_at): Row,
     ) -> Result<AccountOutcome, StoreError> {
-        let what = place("account outcome", &shop, &id);
-        let said: Said = serde_json::from_slice(&self.keys().open(&what, &sealed)?)
+        let what = aad("account outcome", &shop, &id);
+        let said: AccountOutcomeContent = serde_json::from_slice(&self.keys().decrypt(&what, &sealed)?)
             .map_err(|error| StoreError::corrupt(&what, error))?;
         Ok(AccountOutcome {
             shop: shop.parse().map_err(|error| StoreError::corrupt(&what, error))?,
             account: account.parse().map_err(|error| StoreError::corrupt(&what, error))?,
             outcome: said.outcome,
             state: AccountOutcomeState::of(&state)?,
-            why: said.why,
+            reason: said.reason,
             at: moment(at),
-            settled: settled.map(moment),
+            settled_at: settled_at.map(moment),
             id,
         })
     }
@@ -200,39 +200,40 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NotFound`] when it does not wait for that, and as the database says.
-    pub async fn see_account_outcome(
+    pub async fn resolve_account_outcome(
         &self,
         shop: &ShopId,
         id: &str,
-        who: &str,
+        actor: &str,
         now: SystemTime,
     ) -> Result<(), StoreError> {
-        let held = self.held_account_outcome(shop, id).await?;
+        let held = self.pending_account_outcome(shop, id).await?;
         if matches!(held.outcome, Outcome::PushSettings(_)) {
-            return Err(not_held(id));
+            return Err(not_pending(id));
         }
-        self.settle_account_outcome(&held, AccountOutcomeState::Seen, (who, "settle-outcome", None), now).await
+        self.set_account_outcome_state(&held, AccountOutcomeState::Resolved, (actor, "resolve-outcome", None), now)
+            .await
     }
 
-    pub(super) async fn held_account_outcome(&self, shop: &ShopId, id: &str) -> Result<AccountOutcome, StoreError> {
-        let held = (Some(shop), Some(id), AccountOutcomeState::Held);
+    pub(super) async fn pending_account_outcome(&self, shop: &ShopId, id: &str) -> Result<AccountOutcome, StoreError> {
+        let held = (Some(shop), Some(id), AccountOutcomeState::PendingApproval);
         let found = self.read_account_outcomes(&mut *self.pool().acquire().await?, held).await?.pop();
-        found.ok_or_else(|| not_held(id))?
+        found.ok_or_else(|| not_pending(id))?
     }
 
-    pub(super) async fn settle_account_outcome(
+    pub(super) async fn set_account_outcome_state(
         &self,
         held: &AccountOutcome,
         state: AccountOutcomeState,
-        (who, what, settings): (&str, &str, Option<&serde_json::Value>),
+        (actor, what, settings): (&str, &str, Option<&serde_json::Value>),
         now: SystemTime,
     ) -> Result<(), StoreError> {
         let mut work = self.begin().await?;
-        self.move_account_outcome(&mut work, held, (held.outcome.clone(), held.why.clone()), state, now).await?;
+        self.move_account_outcome(&mut work, held, (held.outcome.clone(), held.reason.clone()), state, now).await?;
         let logged = |state: AccountOutcomeState| json!({ "id": held.id, "state": state.name(), "settings": settings });
         let (before, after) = (logged(held.state), logged(state));
-        let entry = NewLogEntry {
-            who,
+        let entry = NewAuditEntry {
+            actor,
             what,
             shop: Some(&held.shop),
             subject: held.account.as_str(),
@@ -240,7 +241,7 @@ impl Store {
             after: Some(&after),
             secrets: &[],
         };
-        log_in(&mut work, &entry, milliseconds(now)).await?;
+        append_audit_entry(&mut work, &entry, milliseconds(now)).await?;
         work.commit().await?;
         Ok(())
     }
@@ -248,29 +249,29 @@ impl Store {
     /// Takes something from the state that it was read in to another.
     pub(super) async fn move_account_outcome(
         &self,
-        work: &mut Work,
+        work: &mut WriteTransaction,
         from: &AccountOutcome,
-        (outcome, why): (Outcome, Option<String>),
+        (outcome, reason): (Outcome, Option<String>),
         state: AccountOutcomeState,
         now: SystemTime,
     ) -> Result<(), StoreError> {
-        let what = place("account outcome", from.shop.as_str(), &from.id);
-        let kind = filed(&outcome).kind;
-        let settled = !matches!(state, AccountOutcomeState::New | AccountOutcomeState::Held);
+        let what = aad("account outcome", from.shop.as_str(), &from.id);
+        let kind = outcome_key_of(&outcome).kind;
+        let settled_at = !matches!(state, AccountOutcomeState::New | AccountOutcomeState::PendingApproval);
         let moved = sqlx::query(
-            "update account_outcomes set said = $4, state = $5, settled_at = $6
+            "update account_outcomes set outcome = $4, state = $5, settled_at = $6
              where shop = $1 and id = $2 and state = $3",
         )
         .bind(from.shop.as_str())
         .bind(&from.id)
         .bind(from.state.name())
-        .bind(self.keys().current().seal_json(&what, &Said { outcome, why })?)
+        .bind(self.keys().current().encrypt_json(&what, &AccountOutcomeContent { outcome, reason })?)
         .bind(state.name())
-        .bind(settled.then(|| milliseconds(now)))
+        .bind(settled_at.then(|| milliseconds(now)))
         .execute(&mut **work)
         .await?;
         if moved.rows_affected() == 0 {
-            return Err(not_held(&from.id));
+            return Err(not_pending(&from.id));
         }
         self.notify_account(work, (&from.shop, &from.account), &from.id, (kind, state), milliseconds(now)).await
     }
@@ -279,7 +280,7 @@ impl Store {
     /// be asked.
     pub(crate) async fn add_account_outcome(
         &self,
-        work: &mut Work,
+        work: &mut WriteTransaction,
         shop: &ShopId,
         account: &AccountId,
         outcome: Outcome,
@@ -287,31 +288,31 @@ impl Store {
     ) -> Result<(), StoreError> {
         let state = match &outcome {
             Outcome::PushSettings(_) => AccountOutcomeState::New,
-            Outcome::NeedsMerchant(_) => AccountOutcomeState::Held,
-            _ => AccountOutcomeState::Seen,
+            Outcome::NeedsMerchant(_) => AccountOutcomeState::PendingApproval,
+            _ => AccountOutcomeState::Resolved,
         };
         self.insert_account_outcome(work, (shop, account), outcome, (state, None), now).await
     }
 
     pub(super) async fn insert_account_outcome(
         &self,
-        work: &mut Work,
+        work: &mut WriteTransaction,
         (shop, account): (&ShopId, &AccountId),
         outcome: Outcome,
-        (state, why): (AccountOutcomeState, Option<String>),
+        (state, reason): (AccountOutcomeState, Option<String>),
         now: i64,
     ) -> Result<(), StoreError> {
-        let (id, kind) = (hexed(&random::<8>()?), filed(&outcome).kind);
-        let what = place("account outcome", shop.as_str(), &id);
+        let (id, kind) = (to_hex(&random::<8>()?), outcome_key_of(&outcome).kind);
+        let what = aad("account outcome", shop.as_str(), &id);
         sqlx::query(
-            "insert into account_outcomes (id, shop, account, kind, said, state, emitted_at)
+            "insert into account_outcomes (id, shop, account, kind, outcome, state, emitted_at)
              values ($1, $2, $3, $4, $5, $6, $7)",
         )
         .bind(&id)
         .bind(shop.as_str())
         .bind(account.as_str())
         .bind(kind)
-        .bind(self.keys().current().seal_json(&what, &Said { outcome, why })?)
+        .bind(self.keys().current().encrypt_json(&what, &AccountOutcomeContent { outcome, reason })?)
         .bind(state.name())
         .bind(now)
         .execute(&mut **work)
@@ -321,7 +322,7 @@ impl Store {
 
     async fn notify_account(
         &self,
-        work: &mut Work,
+        work: &mut WriteTransaction,
         (shop, account): (&ShopId, &AccountId),
         id: &str,
         (kind, state): (&str, AccountOutcomeState),
@@ -333,6 +334,6 @@ impl Store {
     }
 }
 
-fn not_held(id: &str) -> StoreError {
+fn not_pending(id: &str) -> StoreError {
     StoreError::NotFound { what: "held outcome of an account", id: id.to_owned() }
 }

@@ -7,19 +7,19 @@ use std::collections::BTreeSet;
 use std::time::SystemTime;
 
 use cartwright::types::{Outcome, Setting};
-use cartwright::webhook::{Pushed, entered};
+use cartwright::webhook::{Pushed, form_value};
 use cartwright::{AccountId, AccountSnapshot, Cartwright, SetupError, ShopId};
 use serde_json::{Map, Value};
 
 use super::account::{AccountOutcome, AccountOutcomeState as State};
-use crate::database::{Store, Work, in_time, milliseconds};
+use crate::audit_log::{NewAuditEntry, append_audit_entry};
+use crate::database::{Store, WriteTransaction, in_time, milliseconds};
 use crate::error::StoreError;
-use crate::event_log::{NewLogEntry, log_in};
 
 /// So many pushes are read at once.
 const BATCH: u32 = 100;
 /// So often a change is made anew when somebody else changed the account meanwhile.
-const TRIES: u32 = 3;
+const MAX_ATTEMPTS: u32 = 3;
 
 /// Pushed settings could not be settled. They are as they were.
 #[derive(Debug, thiserror::Error)]
@@ -34,14 +34,14 @@ pub enum PushedError {
 }
 
 /// What a push does to an account.
-struct Change<'a> {
+struct PushedChange<'a> {
     pushed: &'a AccountOutcome,
     settings: Vec<Setting>,
     /// What is held of the same push.
-    waiting: Vec<Setting>,
+    pending: Vec<Setting>,
     /// The names of the settings that older pushes no longer decide: approving those later would bring older values back.
-    renewed: BTreeSet<String>,
-    who: &'a str,
+    superseded_settings: BTreeSet<String>,
+    actor: &'a str,
     what: &'static str,
 }
 
@@ -53,10 +53,10 @@ impl Store {
     ///
     /// # Errors
     /// As the database says.
-    pub async fn settle_pushed(&self, host: &Cartwright, now: SystemTime) -> Result<usize, StoreError> {
+    pub async fn process_pushed_settings(&self, host: &Cartwright, now: SystemTime) -> Result<usize, StoreError> {
         let (mut left, mut later, mut last) = (0, BTreeSet::new(), i64::MIN);
         loop {
-            let pushes = in_time(self.new_pushes(last, BATCH)).await?;
+            let pushes = in_time(self.pending_pushes(last, BATCH)).await?;
             if pushes.is_empty() {
                 return Ok(left);
             }
@@ -80,13 +80,15 @@ impl Store {
         pushed: &AccountOutcome,
         now: SystemTime,
     ) -> Result<bool, StoreError> {
-        match self.look_at(host, pushed, now).await {
+        match self.process(host, pushed, now).await {
             // Or another node was quicker.
             Ok(()) | Err(PushedError::Store(StoreError::NotFound { .. })) => Ok(true),
             Err(PushedError::Store(StoreError::Conflict(_))) => Ok(false),
             Err(PushedError::Store(error)) => Err(error),
             Err(PushedError::Setup(error)) if is_of_this_host(&error) => Ok(false),
-            Err(PushedError::Setup(error)) => self.hold(pushed, &error.to_string(), now).await.map(|()| true),
+            Err(PushedError::Setup(error)) => {
+                self.hold_for_approval(pushed, &error.to_string(), now).await.map(|()| true)
+            }
         }
     }
 
@@ -95,49 +97,62 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NotFound`] when they are not held, [`PushedError::Setup`] when they are not valid or links do not go with them.
-    pub async fn approve_pushed(
+    pub async fn approve_pushed_settings(
         &self,
         host: &Cartwright,
         shop: &ShopId,
         id: &str,
-        who: &str,
+        actor: &str,
         now: SystemTime,
     ) -> Result<(), PushedError> {
-        let pushed = self.held_account_outcome(shop, id).await?;
+        let pushed = self.pending_account_outcome(shop, id).await?;
         let Outcome::PushSettings(settings) = pushed.outcome.clone() else { return Err(no_push(id).into()) };
-        let Pushed { mut at_once, waiting } = host.sort_pushed(shop, &pushed.account, settings)?;
-        at_once.extend(waiting);
-        let (waiting, renewed, what) = (Vec::new(), BTreeSet::new(), "approve-settings");
-        self.change(host, &Change { pushed: &pushed, settings: at_once, waiting, renewed, who, what }, now).await
+        let Pushed { immediate: mut at_once, needs_approval: pending } =
+            host.sort_pushed(shop, &pushed.account, settings)?;
+        at_once.extend(pending);
+        let (pending, superseded_settings, what) = (Vec::new(), BTreeSet::new(), "approve-settings");
+        self.change(
+            host,
+            &PushedChange { pushed: &pushed, settings: at_once, pending, superseded_settings, actor, what },
+            now,
+        )
+        .await
     }
 
     /// Refuses held settings, and logs who did. The account keeps what it has.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] when they are not held, and as the database says.
-    pub async fn refuse_pushed(&self, shop: &ShopId, id: &str, who: &str, now: SystemTime) -> Result<(), StoreError> {
-        let pushed = self.held_account_outcome(shop, id).await?;
+    pub async fn reject_pushed_settings(
+        &self,
+        shop: &ShopId,
+        id: &str,
+        actor: &str,
+        now: SystemTime,
+    ) -> Result<(), StoreError> {
+        let pushed = self.pending_account_outcome(shop, id).await?;
         let Outcome::PushSettings(settings) = &pushed.outcome else { return Err(no_push(id)) };
         let refused = Value::Object(as_entered(settings));
-        self.settle_account_outcome(&pushed, State::Refused, (who, "refuse-settings", Some(&refused)), now).await
+        self.set_account_outcome_state(&pushed, State::Rejected, (actor, "reject-settings", Some(&refused)), now).await
     }
 
-    async fn look_at(&self, host: &Cartwright, pushed: &AccountOutcome, now: SystemTime) -> Result<(), PushedError> {
+    async fn process(&self, host: &Cartwright, pushed: &AccountOutcome, now: SystemTime) -> Result<(), PushedError> {
         let Outcome::PushSettings(settings) = pushed.outcome.clone() else { return Err(no_push(&pushed.id).into()) };
         // Also those that the account has already: of "41, 42, 41" nothing is left to be approved.
-        let renewed = names(&settings);
-        let Pushed { at_once, waiting } = host.sort_pushed(&pushed.shop, &pushed.account, settings)?;
-        if at_once.is_empty() && !waiting.is_empty() {
-            return Ok(self.hold(pushed, &why_held(&waiting), now).await?);
+        let superseded_settings = names(&settings);
+        let Pushed { immediate: at_once, needs_approval: pending } =
+            host.sort_pushed(&pushed.shop, &pushed.account, settings)?;
+        if at_once.is_empty() && !pending.is_empty() {
+            return Ok(self.hold_for_approval(pushed, &approval_reason(&pending), now).await?);
         }
-        let plugin = host.running(&pushed.shop, &pushed.account)?;
-        let (who, what) = (plugin.id().as_str(), "push-settings");
-        let change = Change { pushed, settings: at_once, waiting, renewed, who, what };
+        let plugin = host.current_version(&pushed.shop, &pushed.account)?;
+        let (actor, what) = (plugin.id().as_str(), "push-settings");
+        let change = PushedChange { pushed, settings: at_once, pending, superseded_settings, actor, what };
         self.change(host, &change, now).await
     }
 
-    async fn change(&self, host: &Cartwright, change: &Change<'_>, now: SystemTime) -> Result<(), PushedError> {
-        for _ in 1..TRIES {
+    async fn change(&self, host: &Cartwright, change: &PushedChange<'_>, now: SystemTime) -> Result<(), PushedError> {
+        for _ in 1..MAX_ATTEMPTS {
             match self.try_change(host, change, now).await {
                 Err(PushedError::Store(StoreError::Conflict(_))) => {}
                 ended => return ended,
@@ -146,15 +161,20 @@ impl Store {
         self.try_change(host, change, now).await
     }
 
-    async fn try_change(&self, host: &Cartwright, change: &Change<'_>, now: SystemTime) -> Result<(), PushedError> {
-        let Change { pushed, settings, .. } = change;
+    async fn try_change(
+        &self,
+        host: &Cartwright,
+        change: &PushedChange<'_>,
+        now: SystemTime,
+    ) -> Result<(), PushedError> {
+        let PushedChange { pushed, settings, .. } = change;
         let (shop, id) = (&pushed.shop, &pushed.account);
-        let mut account = self.account_kept(shop, id).await?;
+        let mut account = self.stored_account(shop, id).await?;
         let kept = account.versions.entry(account.current).or_default();
         let (mut before, after) = (Map::new(), as_entered(settings));
         for setting in settings {
             let old = kept.insert(setting.name.clone(), setting.value.clone());
-            before.insert(setting.name.clone(), old.as_ref().and_then(entered).unwrap_or_default());
+            before.insert(setting.name.clone(), old.as_ref().and_then(form_value).unwrap_or_default());
         }
         account.revision += 1;
         if !after.is_empty() {
@@ -165,87 +185,93 @@ impl Store {
             return Ok(());
         }
         // What is kept by now: somebody else may have changed the account since.
-        let account = self.account_kept(shop, id).await?;
+        let account = self.stored_account(shop, id).await?;
         Ok(host.restore_account(shop, account).await?)
     }
 
     /// Writes a change down, with the account's settings `before` and `after` it.
     async fn apply_change(
         &self,
-        change: &Change<'_>,
+        change: &PushedChange<'_>,
         account: &AccountSnapshot,
         (before, after): (Map<String, Value>, Map<String, Value>),
         now: SystemTime,
     ) -> Result<(), StoreError> {
-        let Change { pushed, settings, waiting, renewed, .. } = change;
+        let PushedChange { pushed, settings, pending, superseded_settings, .. } = change;
         let (shop, id) = (&pushed.shop, &pushed.account);
         let mut work = self.begin().await?;
         // The rest of the push is taken from this row, which then says what took effect.
         let outcome = Outcome::PushSettings(settings.clone());
         self.move_account_outcome(&mut work, pushed, (outcome, None), State::Applied, now).await?;
-        self.replace_held(&mut work, pushed, renewed, now).await?;
-        if !waiting.is_empty() {
-            let (rest, why) = (Outcome::PushSettings(waiting.clone()), why_held(waiting));
-            let state = (State::Held, Some(why));
+        self.supersede_pending(&mut work, pushed, superseded_settings, now).await?;
+        if !pending.is_empty() {
+            let (rest, reason) = (Outcome::PushSettings(pending.clone()), approval_reason(pending));
+            let state = (State::PendingApproval, Some(reason));
             self.insert_account_outcome(&mut work, (shop, id), rest, state, milliseconds(pushed.at)).await?;
         }
         if !after.is_empty() {
             self.save_account_in(&mut work, shop, account, now).await?;
             let (before, after) = (Value::Object(before), Value::Object(after));
-            let entry = NewLogEntry {
-                who: change.who,
+            let entry = NewAuditEntry {
+                actor: change.actor,
                 what: change.what,
                 shop: Some(shop),
                 subject: id.as_str(),
                 before: Some(&before),
                 after: Some(&after),
-                ..NewLogEntry::default()
+                ..NewAuditEntry::default()
             };
-            log_in(&mut work, &entry, milliseconds(now)).await?;
+            append_audit_entry(&mut work, &entry, milliseconds(now)).await?;
         }
         work.commit().await
     }
 
-    async fn account_kept(&self, shop: &ShopId, id: &AccountId) -> Result<AccountSnapshot, StoreError> {
+    async fn stored_account(&self, shop: &ShopId, id: &AccountId) -> Result<AccountSnapshot, StoreError> {
         let found = in_time(self.accounts(shop)).await?.into_iter().find(|account| account.id == *id);
         found.ok_or_else(|| StoreError::NotFound { what: "account", id: id.to_string() })
     }
 
     /// Holds a whole push.
-    async fn hold(&self, pushed: &AccountOutcome, why: &str, now: SystemTime) -> Result<(), StoreError> {
+    async fn hold_for_approval(
+        &self,
+        pushed: &AccountOutcome,
+        reason: &str,
+        now: SystemTime,
+    ) -> Result<(), StoreError> {
         let held = async {
             let mut work = self.begin().await?;
             if let Outcome::PushSettings(settings) = &pushed.outcome {
-                self.replace_held(&mut work, pushed, &names(settings), now).await?;
+                self.supersede_pending(&mut work, pushed, &names(settings), now).await?;
             }
-            let said = (pushed.outcome.clone(), Some(why.to_owned()));
-            self.move_account_outcome(&mut work, pushed, said, State::Held, now).await?;
+            let said = (pushed.outcome.clone(), Some(reason.to_owned()));
+            self.move_account_outcome(&mut work, pushed, said, State::PendingApproval, now).await?;
             work.commit().await
         };
         in_time(held).await
     }
 
     /// What waits for approval and is pushed anew waits no longer: approving it later would bring the older values back.
-    async fn replace_held(
+    async fn supersede_pending(
         &self,
-        work: &mut Work,
+        work: &mut WriteTransaction,
         pushed: &AccountOutcome,
-        renewed: &BTreeSet<String>,
+        superseded_settings: &BTreeSet<String>,
         now: SystemTime,
     ) -> Result<(), StoreError> {
-        let held = (Some(&pushed.shop), None, State::Held);
+        let held = (Some(&pushed.shop), None, State::PendingApproval);
         for held in self.read_account_outcomes(work, held).await? {
             let Some(held) = readable(held)? else { continue };
             let Outcome::PushSettings(old) = &held.outcome else { continue };
-            let rest: Vec<Setting> = old.iter().filter(|old| !renewed.contains(&old.name)).cloned().collect();
+            let rest: Vec<Setting> =
+                old.iter().filter(|old| !superseded_settings.contains(&old.name)).cloned().collect();
             if held.account != pushed.account || held.id == pushed.id || rest.len() == old.len() {
                 continue;
             }
             let (settings, state) = match rest.is_empty() {
-                true => (old.clone(), State::Replaced),
-                false => (rest, State::Held),
+                true => (old.clone(), State::Superseded),
+                false => (rest, State::PendingApproval),
             };
-            let said = (Outcome::PushSettings(settings), held.why.clone());
+            let said = (Outcome::PushSettings(settings), held.reason.clone());
             self.move_account_outcome(work, &held, said, state, now).await?;
         }
         Ok(())
@@ -281,11 +307,11 @@ fn is_of_this_host(error: &SetupError) -> bool {
 }
 
 fn as_entered(settings: &[Setting]) -> Map<String, Value> {
-    settings.iter().filter_map(|setting| Some((setting.name.clone(), entered(&setting.value)?))).collect()
+    settings.iter().filter_map(|setting| Some((setting.name.clone(), form_value(&setting.value)?))).collect()
 }
 
-fn why_held(waiting: &[Setting]) -> String {
-    let names: Vec<&str> = waiting.iter().map(|setting| setting.name.as_str()).collect();
+fn approval_reason(pending: &[Setting]) -> String {
+    let names: Vec<&str> = pending.iter().map(|setting| setting.name.as_str()).collect();
     format!(
         "{} decides what runs on the shop's pages: compare it with what the vendor's pages say, then approve or refuse it; \
          addresses on hosts in grants.hosts need no approval",

@@ -13,11 +13,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use cartwright::types::WebhookRequest;
-use cartwright::webhook::{Destination, Notice};
+use cartwright::webhook::{Destination, WebhookDelivery};
 use cartwright::{AccountId, ShopId};
 
-use super::notice::receipt_id;
-use crate::database::{Store, Work};
+use super::delivery::delivery_id;
+use crate::database::{Store, WriteTransaction};
 use crate::error::StoreError;
 use crate::quota::Quota;
 
@@ -31,17 +31,17 @@ const RECEIPTS_PER_STEP: i64 = 50;
 /// What gives room, in this order: which receipts have it, the oldest first, each with its size; and how it goes.
 const GIVEN_UP: [(&str, &str); 2] = [
     (
-        "select id, cast(length(body) as bigint) from webhook_receipts
-         where shop = $1 and account = $2 and state = 'answered' and body is not null order by came_at, id limit $3",
-        "update webhook_receipts set body = null, size = size - length(body)
+        "select id, cast(length(body) as bigint) from webhook_deliveries
+         where shop = $1 and account = $2 and state = 'answered' and body is not null order by received_at, id limit $3",
+        "update webhook_deliveries set body = null, size = size - length(body)
          where shop = $1 and id = $2 and state = 'answered' and body is not null",
     ),
     (
-        "select id, cast(length(told) as bigint) from webhook_receipts
-         where shop = $1 and account = $2 and state = 'answered' and body is null and told is not null
-         order by came_at, id limit $3",
-        "update webhook_receipts set told = null, size = size - length(told)
-         where shop = $1 and id = $2 and state = 'answered' and body is null and told is not null",
+        "select id, cast(length(details) as bigint) from webhook_deliveries
+         where shop = $1 and account = $2 and state = 'answered' and body is null and details is not null
+         order by received_at, id limit $3",
+        "update webhook_deliveries set details = null, size = size - length(details)
+         where shop = $1 and id = $2 and state = 'answered' and body is null and details is not null",
     ),
 ];
 
@@ -97,7 +97,7 @@ impl Store {
     }
 
     /// Is there room for a notice in its account's quota? Makes it where notices that were answered can give it.
-    pub(super) async fn has_room_for(&self, notice: &Notice) -> Result<bool, StoreError> {
+    pub(super) async fn has_room_for(&self, notice: &WebhookDelivery) -> Result<bool, StoreError> {
         let (account, bytes) = (account_of(&notice.destination), request_bytes(&notice.request));
         let receipts = self.receipt_quota();
         if let Some(has_room) = receipts.has_room(&account, bytes) {
@@ -127,11 +127,15 @@ impl Store {
     }
 
     /// Is a notice kept already with a body of this size, so that it takes no more room than it has?
-    pub(super) async fn takes_no_more_room(&self, work: &mut Work, notice: &Notice) -> Result<bool, StoreError> {
+    pub(super) async fn takes_no_more_room(
+        &self,
+        work: &mut WriteTransaction,
+        notice: &WebhookDelivery,
+    ) -> Result<bool, StoreError> {
         let found: Option<(i64,)> =
-            sqlx::query_as("select 1 from webhook_receipts where shop = $1 and id = $2 and length(body) >= $3")
+            sqlx::query_as("select 1 from webhook_deliveries where shop = $1 and id = $2 and length(body) >= $3")
                 .bind(notice.destination.shop.as_str())
-                .bind(receipt_id(notice))
+                .bind(delivery_id(notice))
                 .bind(i64::try_from(notice.request.body.len()).unwrap_or(i64::MAX))
                 .fetch_optional(&mut **work)
                 .await?;
@@ -140,7 +144,7 @@ impl Store {
 
     async fn receipt_bytes(&self, (shop, account): &AccountKey) -> Result<u64, StoreError> {
         let (used,): (i64,) = sqlx::query_as(
-            "select cast(coalesce(sum(size), 0) as bigint) from webhook_receipts where shop = $1 and account = $2",
+            "select cast(coalesce(sum(size), 0) as bigint) from webhook_deliveries where shop = $1 and account = $2",
         )
         .bind(shop.as_str())
         .bind(account.as_str())

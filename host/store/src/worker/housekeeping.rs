@@ -9,27 +9,27 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::{Desk, Phase, unless_drained};
+use super::{Phase, WorkerState, unless_drained};
 use crate::notify::Notifier;
 
 /// Delay of the first sweep after the start.
-const FIRST_SWEEP: Duration = Duration::from_secs(2);
-const BETWEEN_SWEEPS: Duration = Duration::from_secs(3600);
+const FIRST_SWEEP_DELAY: Duration = Duration::from_secs(2);
+const SWEEP_INTERVAL: Duration = Duration::from_secs(3600);
 /// Delay before a failed task is retried.
-const AGAIN: Duration = Duration::from_secs(60);
+const RESTART_DELAY: Duration = Duration::from_secs(60);
 
-impl Desk {
+impl WorkerState {
     /// Starts all background tasks. Each ends when the worker is drained; aborting one loses nothing.
-    pub(super) fn keep_house(self: &Arc<Self>, phase: &watch::Receiver<Phase>) -> JoinSet<()> {
+    pub(super) fn spawn_housekeeping(self: &Arc<Self>, phase: &watch::Receiver<Phase>) -> JoinSet<()> {
         let mut house = JoinSet::new();
-        house.spawn(self.clone().keep_doing(Self::tell, phase.clone()));
-        house.spawn(self.clone().keep_doing(Self::settle, phase.clone()));
-        house.spawn(self.clone().keep_doing(Self::sweep, phase.clone()));
+        house.spawn(self.clone().restart_on_panic(Self::notification_loop, phase.clone()));
+        house.spawn(self.clone().restart_on_panic(Self::pushed_settings_loop, phase.clone()));
+        house.spawn(self.clone().restart_on_panic(Self::sweep_loop, phase.clone()));
         house
     }
 
     /// Runs a task, and restarts it after a panic.
-    async fn keep_doing<D: Future<Output = ()> + Send + 'static>(
+    async fn restart_on_panic<D: Future<Output = ()> + Send + 'static>(
         self: Arc<Self>,
         what: fn(Arc<Self>, watch::Receiver<Phase>) -> D,
         mut phase: watch::Receiver<Phase>,
@@ -39,14 +39,14 @@ impl Desk {
             doing.spawn(what(self.clone(), phase.clone()));
             let Some(Err(error)) = doing.join_next().await else { return };
             tracing::error!(worker = self.settings.name, %error, "housekeeping was broken off; it is begun anew");
-            if unless_drained(&mut phase, tokio::time::sleep(AGAIN)).await.is_none() {
+            if unless_drained(&mut phase, tokio::time::sleep(RESTART_DELAY)).await.is_none() {
                 return;
             }
         }
     }
 
     /// Sends notifications as they become due. A platform that does not answer holds up no others.
-    async fn tell(self: Arc<Self>, mut phase: watch::Receiver<Phase>) {
+    async fn notification_loop(self: Arc<Self>, mut phase: watch::Receiver<Phase>) {
         let notifier = Notifier::new(self.store.clone(), self.clock.clone());
         let (mut nudged, mut out) = (self.store.nudged(), JoinSet::new());
         loop {
@@ -57,7 +57,7 @@ impl Desk {
             let wait = async {
                 tokio::select! {
                     // When one has ended, the next of its shop is sent.
-                    Some(sent) = out.join_next() => drop(Notifier::ended(sent).inspect_err(|error| {
+                    Some(sent) = out.join_next() => drop(Notifier::was_sent(sent).inspect_err(|error| {
                         tracing::warn!(worker = self.settings.name, %error, "what came of a notification cannot be written now");
                     })),
                     _ = nudged.changed() => {}
@@ -73,11 +73,11 @@ impl Desk {
     }
 
     /// Looks at what vendors pushed, at the start and after each nudge.
-    async fn settle(self: Arc<Self>, mut phase: watch::Receiver<Phase>) {
+    async fn pushed_settings_loop(self: Arc<Self>, mut phase: watch::Receiver<Phase>) {
         let mut nudged = self.store.nudged();
         loop {
             nudged.mark_unchanged();
-            match self.store.settle_pushed(&self.host, self.clock.now()).await {
+            match self.store.process_pushed_settings(&self.host, self.clock.now()).await {
                 Ok(0) => {}
                 Ok(left) => {
                     tracing::info!(worker = self.settings.name, left, "some pushed settings cannot be looked at now");
@@ -87,7 +87,7 @@ impl Desk {
                 }
             }
             // Another node that took a push in may have been lost before it looked at it.
-            let wait = tokio::time::timeout(AGAIN, nudged.changed());
+            let wait = tokio::time::timeout(RESTART_DELAY, nudged.changed());
             if unless_drained(&mut phase, wait).await.is_none() {
                 return;
             }
@@ -95,18 +95,18 @@ impl Desk {
     }
 
     /// Deletes what is past its time. It is broken off when the worker is drained: what is left is another's, or the next start's.
-    async fn sweep(self: Arc<Self>, mut phase: watch::Receiver<Phase>) {
-        let mut wait = FIRST_SWEEP;
+    async fn sweep_loop(self: Arc<Self>, mut phase: watch::Receiver<Phase>) {
+        let mut wait = FIRST_SWEEP_DELAY;
         while unless_drained(&mut phase, tokio::time::sleep(wait)).await.is_some() {
             let sweep = self.store.sweep(&self.settings.retention, self.clock.now());
             wait = match unless_drained(&mut phase, sweep).await {
                 Some(Ok(swept)) => {
                     tracing::debug!(worker = self.settings.name, ?swept, "what is past its time is deleted");
-                    BETWEEN_SWEEPS
+                    SWEEP_INTERVAL
                 }
                 Some(Err(error)) => {
                     tracing::warn!(worker = self.settings.name, %error, "what is past its time cannot be deleted now");
-                    AGAIN
+                    RESTART_DELAY
                 }
                 None => return,
             };

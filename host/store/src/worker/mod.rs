@@ -1,7 +1,7 @@
 //! The worker: claims jobs and runs them side by side, for as long as the process lives.
 //!
 //! Beside them it keeps house: notifications are sent as they become due ([`Notifier`](crate::Notifier)), settings that vendors
-//! pushed are looked at ([`Store::settle_pushed`]), and what is past its time is deleted ([`Store::sweep`], soon after the start
+//! pushed are looked at ([`Store::process_pushed_settings`]), and what is past its time is deleted ([`Store::sweep`], soon after the start
 //! and every hour).
 //!
 //! What becomes of a job after each run is not decided here: [`next_step`](cartwright::durable::next_step) decides,
@@ -11,7 +11,7 @@
 //! Time comes from two clocks. What is due and until when a lease holds follows the [`Clock`] that the runs are given, so that a
 //! test can wind a year forward; how often the database is asked follows real time, as nothing waits for that in a simulated year.
 
-mod claims;
+mod claim_loop;
 mod housekeeping;
 mod run;
 
@@ -36,9 +36,9 @@ pub struct WorkerSettings {
     /// Name of the worker in tables and logs, such as the node's name. Two workers may share a name.
     pub name: String,
     /// Maximum number of concurrent runs, each with a guest instance. Default: 16.
-    pub runs: NonZeroUsize,
+    pub run_slots: NonZeroUsize,
     /// Maximum number of further jobs whose request is in flight; they hold a connection and no instance. Default: 256.
-    pub requests_out: usize,
+    pub max_pending_requests: usize,
     /// Duration of a lease. Another worker claims the job if no heartbeat comes in this time. Default: one minute.
     pub lease: Duration,
     /// How often the database is polled for due jobs and notifications, and how soon it is retried after an outage.
@@ -53,8 +53,8 @@ impl WorkerSettings {
     pub fn new(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
-            runs: NonZeroUsize::MIN.saturating_add(15),
-            requests_out: 256,
+            run_slots: NonZeroUsize::MIN.saturating_add(15),
+            max_pending_requests: 256,
             lease: Duration::from_secs(60),
             poll: Duration::from_secs(1),
             retention: Retention::default(),
@@ -64,7 +64,7 @@ impl WorkerSettings {
 
 /// Jobs that a drained worker did not finish.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Drained {
+pub struct DrainReport {
     /// Jobs that were released: another worker continues them at once.
     pub given_back: Vec<String>,
     /// Jobs that could not be released because the database was unavailable: another worker continues them when their
@@ -77,7 +77,7 @@ pub struct Drained {
 #[derive(Debug)]
 pub struct Worker {
     phase: watch::Sender<Phase>,
-    working: JoinHandle<Drained>,
+    task: JoinHandle<DrainReport>,
 }
 
 impl Worker {
@@ -85,33 +85,33 @@ impl Worker {
     /// missing stops and is shown to the operator.
     pub fn start(host: Arc<Cartwright>, store: Store, clock: Arc<dyn Clock>, settings: WorkerSettings) -> Self {
         let (phase, followed) = watch::channel(Phase::Working);
-        let desk = Arc::new(Desk {
-            runs: Arc::new(Semaphore::new(settings.runs.get())),
-            jobs: Arc::new(Semaphore::new(settings.runs.get().saturating_add(settings.requests_out))),
+        let state = Arc::new(WorkerState {
+            run_slots: Arc::new(Semaphore::new(settings.run_slots.get())),
+            jobs: Arc::new(Semaphore::new(settings.run_slots.get().saturating_add(settings.max_pending_requests))),
             host,
             store,
             clock,
             settings,
-            held: Mutex::default(),
+            running_jobs: Mutex::default(),
         });
-        Self { phase, working: tokio::spawn(desk.work(followed)) }
+        Self { phase, task: tokio::spawn(state.claim_loop(followed)) }
     }
 
     /// Stops claiming, waits for running jobs, and releases the rest, so that another worker continues them at once. A
     /// request in flight is then abandoned, as in a crash: allow for the time that a vendor takes. A sweep is aborted.
-    pub async fn drain(mut self, within: Duration) -> Drained {
+    pub async fn drain(mut self, within: Duration) -> DrainReport {
         self.phase.send_replace(Phase::Draining);
-        if let Ok(ended) = tokio::time::timeout(within, &mut self.working).await {
+        if let Ok(ended) = tokio::time::timeout(within, &mut self.task).await {
             return ended.unwrap_or_default();
         }
         self.phase.send_replace(Phase::GivingBack);
-        (&mut self.working).await.unwrap_or_default()
+        (&mut self.task).await.unwrap_or_default()
     }
 }
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        self.working.abort();
+        self.task.abort();
     }
 }
 
@@ -138,45 +138,50 @@ async fn unless_drained<T>(phase: &mut watch::Receiver<Phase>, wait: impl Future
 }
 
 /// State shared by all jobs of a worker.
-struct Desk {
+struct WorkerState {
     host: Arc<Cartwright>,
     store: Store,
     clock: Arc<dyn Clock>,
     settings: WorkerSettings,
     /// One for each run.
-    runs: Arc<Semaphore>,
+    run_slots: Arc<Semaphore>,
     /// One for each job that is held, running or awaiting its request.
     jobs: Arc<Semaphore>,
-    held: Mutex<HashMap<String, Held>>,
+    running_jobs: Mutex<HashMap<String, RunningJob>>,
 }
 
 /// A job that this worker has claimed.
-struct Held {
+struct RunningJob {
     lease: Lease,
     cancel: Cancel,
     /// Set when the lease is lost.
-    fenced: watch::Sender<bool>,
+    lease_lost: watch::Sender<bool>,
 }
 
-impl Desk {
-    fn held(&self) -> MutexGuard<'_, HashMap<String, Held>> {
+impl WorkerState {
+    fn running_jobs(&self) -> MutexGuard<'_, HashMap<String, RunningJob>> {
         // Nothing that is done while it is held panics.
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+        self.running_jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Renews all leases, and passes on cancellations and lost leases.
-    async fn beat(&self) -> Result<(), StoreError> {
+    async fn send_heartbeats(&self) -> Result<(), StoreError> {
         let mut kept = Ok(());
-        let leases: Vec<Lease> = self.held().values().map(|held| held.lease.clone()).collect();
+        let leases: Vec<Lease> = self.running_jobs().values().map(|running_jobs| running_jobs.lease.clone()).collect();
         for lease in leases {
-            let beat = in_time(self.store.heartbeat(&lease, self.clock.now(), self.settings.lease)).await;
-            let held = self.held();
+            let heartbeat = in_time(self.store.heartbeat(&lease, self.clock.now(), self.settings.lease)).await;
+            let running_jobs = self.running_jobs();
             // It may have ended, and been claimed again, while it was asked for.
-            let Some(held) = held.get(&lease.job).filter(|held| held.lease.fence == lease.fence) else { continue };
-            match beat {
-                Ok(beat) if beat.cancelled => held.cancel.cancel(),
+            let Some(running_jobs) = running_jobs
+                .get(&lease.job)
+                .filter(|running_jobs| running_jobs.lease.fencing_token == lease.fencing_token)
+            else {
+                continue;
+            };
+            match heartbeat {
+                Ok(heartbeat) if heartbeat.cancelled => running_jobs.cancel.cancel(),
                 Ok(_) => {}
-                Err(StoreError::Fenced(_)) => drop(held.fenced.send_replace(true)),
+                Err(StoreError::LeaseLost(_)) => drop(running_jobs.lease_lost.send_replace(true)),
                 Err(error) if error.is_retryable() => return Err(error),
                 Err(error) => kept = Err(error),
             }

@@ -43,7 +43,7 @@ fn text(secret: &Secret) -> String {
 }
 
 async fn made(store: &Store, key: &NewAccessKey) -> (String, String) {
-    let (id, secret) = store.make_access_key(key, "ann", at(0)).await.unwrap();
+    let (id, secret) = store.create_access_key(key, "ann", at(0)).await.unwrap();
     (id, text(&secret))
 }
 
@@ -78,7 +78,7 @@ async fn a_key_lets_in_whom_it_was_made_for_and_no_other_text_does(database: Dat
         }
     }
     let nowhere = new_key(Role::Integrator { shop: "nowhere".parse().unwrap() });
-    assert!(matches!(store.make_access_key(&nowhere, "ann", at(0)).await, Err(StoreError::NotFound { .. })));
+    assert!(matches!(store.create_access_key(&nowhere, "ann", at(0)).await, Err(StoreError::NotFound { .. })));
 }
 
 async fn only_who_holds_the_secret_learns_why_a_key_lets_nobody_in(database: Database) {
@@ -153,12 +153,12 @@ async fn who_made_and_ended_a_key_is_logged_and_no_secret_is_kept(database: Data
     let session = text(&store.begin_session(&id, None, at(2)).await.unwrap());
     store.end_session(&session, at(3)).await.unwrap();
     store.revoke_access_key(Some(&shop()), &id, "cid", at(4)).await.unwrap();
-    let entries = store.log_entries(Some(&shop()), None, 10).await.unwrap();
-    let seen: Vec<_> = entries.iter().rev().map(|entry| (entry.who.as_str(), entry.what.as_str())).collect();
+    let entries = store.audit_entries(Some(&shop()), None, 10).await.unwrap();
+    let seen: Vec<_> = entries.iter().rev().map(|entry| (entry.actor.as_str(), entry.what.as_str())).collect();
     assert_eq!(
         seen,
         [
-            ("ann", "make-access-key"),
+            ("ann", "create-access-key"),
             ("bob", "rotate-access-key"),
             ("Ann's key", "begin-session"),
             ("Ann's key", "end-session"),

@@ -1,9 +1,9 @@
 //! The catalogue that a platform pushes.
 
 use cartwright::types::{Money, SkuQuery};
-use cartwright::{Catalogue, MemoryCatalogue};
+use cartwright::{Catalog, MemoryCatalog};
 use cartwright_store::{
-    CatalogueError, CatalogueVariant, ExchangeRate, Expected, SkuConflict, Store, StoreError, VariantKey,
+    CatalogError, CatalogVariant, ExchangeRate, Expected, SkuConflict, Store, StoreError, VariantKey,
 };
 
 use serde_json::json;
@@ -30,8 +30,8 @@ fn money(minor: i64, currency: &str) -> Money {
     Money { minor, scale: 2, currency: currency.to_owned() }
 }
 
-fn variant(product: &str, id: &str, sku: &str) -> CatalogueVariant {
-    CatalogueVariant {
+fn variant(product: &str, id: &str, sku: &str) -> CatalogVariant {
+    CatalogVariant {
         product: product.into(),
         id: id.into(),
         sku: sku.into(),
@@ -67,7 +67,7 @@ fn key(product: &str, id: &str) -> VariantKey {
 
 async fn it_answers_as_the_catalogue_in_memory_does(database: Database) {
     let store = opened(&database).await;
-    let unpriced = CatalogueVariant { prices: Vec::new(), ..variant("b", "4", "ring-l") };
+    let unpriced = CatalogVariant { prices: Vec::new(), ..variant("b", "4", "ring-l") };
     // Letters that ASCII alone does not fold.
     let pushed = [
         variant("b", "9", "RING-L"),
@@ -85,14 +85,14 @@ async fn it_answers_as_the_catalogue_in_memory_does(database: Database) {
         .flat_map(|(sku, product)| [true, false].map(|ignore_case| query(sku, product, ignore_case)))
         .collect();
     let memory = |currency: &str| {
-        let as_held = |variant: &CatalogueVariant| {
+        let as_held = |variant: &CatalogVariant| {
             let price = variant.prices.iter().find(|price| price.currency == currency).cloned();
             let mut held = serde_json::to_value(variant).unwrap();
             held.as_object_mut().unwrap().remove("prices");
             held["price"] = serde_json::to_value(price).unwrap();
             serde_json::from_value(held).unwrap()
         };
-        MemoryCatalogue::new(pushed.iter().map(as_held).collect())
+        MemoryCatalog::new(pushed.iter().map(as_held).collect())
     };
     for currency in ["EUR", "CHF", "USD"] {
         let memory = memory(currency);
@@ -131,8 +131,7 @@ async fn two_variants_never_have_one_sku(database: Database) {
     let (blue, red) = (variant("shirt", "blue", "SHIRT-M"), variant("shirt", "red", "SHIRT-M"));
     let screw = variant("screw", "1", "SCREW-4");
     store.put_variants(&shop(), &[blue.clone(), screw.clone()], "ann", at(0)).await.unwrap();
-    let other =
-        |variant: &CatalogueVariant, product: &str| CatalogueVariant { product: product.into(), ..variant.clone() };
+    let other = |variant: &CatalogVariant, product: &str| CatalogVariant { product: product.into(), ..variant.clone() };
     let free = variant("shirt", "green", "SHIRT-G");
     // One after the other, in one list, in another order, of another product, whole: the same answer, and nothing changes.
     for (given, whole) in [
@@ -143,10 +142,10 @@ async fn two_variants_never_have_one_sku(database: Database) {
         (vec![red.clone(), blue.clone()], true),
     ] {
         let put = match whole {
-            true => store.replace_catalogue(&shop(), &given, "ann", at(1)).await,
+            true => store.replace_catalog(&shop(), &given, "ann", at(1)).await,
             false => store.put_variants(&shop(), &given, "ann", at(1)).await,
         };
-        let Err(CatalogueError::SkuConflict(conflicts)) = put else { panic!("{given:?}: {put:?}") };
+        let Err(CatalogError::SkuConflict(conflicts)) = put else { panic!("{given:?}: {put:?}") };
         let both = [key("shirt", "blue"), key("shirt", "red")];
         assert_eq!(conflicts, [SkuConflict { sku: "SHIRT-M".into(), variants: both }]);
     }
@@ -157,27 +156,27 @@ async fn two_variants_never_have_one_sku(database: Database) {
          or take one of the two out first"
     );
     assert_eq!(ids(&store).await, ["screw/1:SCREW-4", "shirt/blue:SHIRT-M"]);
-    assert_eq!(store.log_entries(Some(&shop()), None, 10).await.unwrap().len(), 1);
+    assert_eq!(store.audit_entries(Some(&shop()), None, 10).await.unwrap().len(), 1);
 }
 
 async fn variants_of_one_list_exchange_skus_in_any_order(database: Database) {
     let store = opened(&database).await;
-    let place = |skus: [&str; 3]| [variant("a", "1", skus[0]), variant("b", "1", skus[1]), variant("b", "2", skus[2])];
-    store.put_variants(&shop(), &place(["X", "Y", "Z"]), "ann", at(0)).await.unwrap();
+    let aad = |skus: [&str; 3]| [variant("a", "1", skus[0]), variant("b", "1", skus[1]), variant("b", "2", skus[2])];
+    store.put_variants(&shop(), &aad(["X", "Y", "Z"]), "ann", at(0)).await.unwrap();
     for (seconds, skus) in [["Y", "X", "Z"], ["Z", "Y", "X"], ["W", "Z", "Y"]].into_iter().enumerate() {
-        let mut given = place(skus);
+        let mut given = aad(skus);
         if seconds == 1 {
             given.reverse();
         }
         store.put_variants(&shop(), &given, "ann", at(1)).await.unwrap();
-        let expected: Vec<_> = place(skus).iter().map(|it| format!("{}/{}:{}", it.product, it.id, it.sku)).collect();
+        let expected: Vec<_> = aad(skus).iter().map(|it| format!("{}/{}:{}", it.product, it.id, it.sku)).collect();
         assert_eq!(ids(&store).await, expected);
     }
     // A chain whose end is not in the list is a conflict.
     let given = [variant("a", "1", "Z"), variant("b", "2", "W")];
     let put = store.put_variants(&shop(), &given, "ann", at(2)).await;
     assert!(
-        matches!(&put, Err(CatalogueError::SkuConflict(found)) if found[0].sku == "Z" && found.len() == 1),
+        matches!(&put, Err(CatalogError::SkuConflict(found)) if found[0].sku == "Z" && found.len() == 1),
         "{put:?}"
     );
 }
@@ -201,41 +200,41 @@ async fn a_damaged_variant_hides_no_other_and_cannot_be_bought(database: Databas
 async fn what_no_cart_could_use_is_refused_and_nothing_changes(database: Database) {
     let store = opened(&database).await;
     let good = || variant("ring", "1", "A");
-    let wrong: [(&str, CatalogueVariant); 12] = [
+    let wrong: [(&str, CatalogVariant); 12] = [
         ("[1].id", good()),
-        ("[1].product", CatalogueVariant { product: String::new(), ..variant("", "2", "B") }),
-        ("[1].title", CatalogueVariant { title: "\0".into(), ..variant("ring", "2", "B") }),
-        ("[1].sku", CatalogueVariant { sku: "x".repeat(1001), ..variant("ring", "2", "B") }),
+        ("[1].product", CatalogVariant { product: String::new(), ..variant("", "2", "B") }),
+        ("[1].title", CatalogVariant { title: "\0".into(), ..variant("ring", "2", "B") }),
+        ("[1].sku", CatalogVariant { sku: "x".repeat(1001), ..variant("ring", "2", "B") }),
         ("[1].sku", variant("ring", "2", "B\nC")),
-        ("[1].prices[0].currency", CatalogueVariant { prices: vec![money(1, "eur")], ..variant("ring", "2", "B") }),
+        ("[1].prices[0].currency", CatalogVariant { prices: vec![money(1, "eur")], ..variant("ring", "2", "B") }),
         (
             "[1].prices[1].currency",
-            CatalogueVariant { prices: vec![money(1, "EUR"), money(2, "EUR")], ..variant("ring", "2", "B") },
+            CatalogVariant { prices: vec![money(1, "EUR"), money(2, "EUR")], ..variant("ring", "2", "B") },
         ),
-        ("[1].prices[0].minor", CatalogueVariant { prices: vec![money(-1, "EUR")], ..variant("ring", "2", "B") }),
+        ("[1].prices[0].minor", CatalogVariant { prices: vec![money(-1, "EUR")], ..variant("ring", "2", "B") }),
         (
             "[1].prices[0].scale",
-            CatalogueVariant { prices: vec![Money { scale: 10, ..money(1, "EUR") }], ..variant("ring", "2", "B") },
+            CatalogVariant { prices: vec![Money { scale: 10, ..money(1, "EUR") }], ..variant("ring", "2", "B") },
         ),
-        ("[1].weight_grams", CatalogueVariant { weight_grams: Some("1e3".into()), ..variant("ring", "2", "B") }),
-        ("[1].minimum", CatalogueVariant { minimum: 0, ..variant("ring", "2", "B") }),
-        ("[1].maximum", CatalogueVariant { maximum: Some(1), ..variant("ring", "2", "B") }),
+        ("[1].weight_grams", CatalogVariant { weight_grams: Some("1e3".into()), ..variant("ring", "2", "B") }),
+        ("[1].minimum", CatalogVariant { minimum: 0, ..variant("ring", "2", "B") }),
+        ("[1].maximum", CatalogVariant { maximum: Some(1), ..variant("ring", "2", "B") }),
     ];
     for (field, wrong) in wrong {
         let given = [good(), wrong];
         for put in [
             store.put_variants(&shop(), &given, "ann", at(0)).await,
-            store.replace_catalogue(&shop(), &given, "ann", at(0)).await,
+            store.replace_catalog(&shop(), &given, "ann", at(0)).await,
         ] {
             match put.unwrap_err() {
-                CatalogueError::Invalid(issues) => assert_eq!(issues[0].field, field),
+                CatalogError::Invalid(issues) => assert_eq!(issues[0].field, field),
                 error => panic!("{field}: {error}"),
             }
         }
     }
     assert!(ids(&store).await.is_empty());
     let many: Vec<_> = (0..10_001).map(|number| variant("ring", &number.to_string(), "")).collect();
-    assert!(matches!(store.put_variants(&shop(), &many, "ann", at(0)).await, Err(CatalogueError::Invalid(_))));
+    assert!(matches!(store.put_variants(&shop(), &many, "ann", at(0)).await, Err(CatalogError::Invalid(_))));
 }
 
 async fn ten_thousand_variants_come_at_once_and_are_asked_for_at_once(database: Database) {
@@ -259,18 +258,18 @@ async fn a_catalogue_is_replaced_whole(database: Database) {
     let store = opened(&database).await;
     store.put_variants(&shop(), &[variant("ring", "1", "A"), variant("ring", "2", "B")], "ann", at(0)).await.unwrap();
     store
-        .replace_catalogue(&shop(), &[variant("ring", "2", "B2"), variant("chain", "1", "C")], "ann", at(1))
+        .replace_catalog(&shop(), &[variant("ring", "2", "B2"), variant("chain", "1", "C")], "ann", at(1))
         .await
         .unwrap();
     assert_eq!(ids(&store).await, ["chain/1:C", "ring/2:B2"]);
-    store.replace_catalogue(&shop(), &[], "ann", at(2)).await.unwrap();
+    store.replace_catalog(&shop(), &[], "ann", at(2)).await.unwrap();
     assert!(ids(&store).await.is_empty());
 }
 
 async fn a_catalogue_is_looked_through_page_by_page(database: Database) {
     let store = opened(&database).await;
     let titled =
-        |id: &str, title: &str| CatalogueVariant { title: title.into(), ..variant("ring", id, &format!("S{id}")) };
+        |id: &str, title: &str| CatalogVariant { title: title.into(), ..variant("ring", id, &format!("S{id}")) };
     let pushed =
         [titled("1", "100% Gold"), titled("2", "gold_plated"), titled("3", "Größe 5"), titled("4", "back\\slash")];
     store.put_variants(&shop(), &pushed, "ann", at(0)).await.unwrap();
@@ -302,30 +301,30 @@ async fn a_rate_is_set_and_taken_away(database: Database) {
     let store = opened(&database).await;
     let rate = async || store.exchange_rate(&shop(), "EUR", "CHF").await.unwrap();
     assert_eq!(rate().await, None);
-    store.put_exchange_rate(&shop(), "EUR", "CHF", Some("0.95"), Expected::Anything, "ann", at(0)).await.unwrap();
-    store.put_exchange_rate(&shop(), "EUR", "CHF", Some("0.9512"), Expected::Anything, "ann", at(1)).await.unwrap();
+    store.put_exchange_rate(&shop(), "EUR", "CHF", Some("0.95"), Expected::Any, "ann", at(0)).await.unwrap();
+    store.put_exchange_rate(&shop(), "EUR", "CHF", Some("0.9512"), Expected::Any, "ann", at(1)).await.unwrap();
     assert_eq!(rate().await.as_deref(), Some("0.9512"));
     let listed = ExchangeRate { from: "EUR".into(), to: "CHF".into(), rate: "0.9512".into() };
     assert_eq!(store.exchange_rates(&shop()).await.unwrap(), [listed]);
     for (from, to, rate) in [("eur", "CHF", "1"), ("EUR", "EUR", "1"), ("EUR", "CHF", "0"), ("EUR", "CHF", "1e3")] {
-        let put = store.put_exchange_rate(&shop(), from, to, Some(rate), Expected::Anything, "ann", at(2)).await;
-        assert!(matches!(put, Err(CatalogueError::Invalid(_))), "{from} {to} {rate}");
+        let put = store.put_exchange_rate(&shop(), from, to, Some(rate), Expected::Any, "ann", at(2)).await;
+        assert!(matches!(put, Err(CatalogError::Invalid(_))), "{from} {to} {rate}");
     }
-    store.put_exchange_rate(&shop(), "EUR", "CHF", None, Expected::Anything, "ann", at(3)).await.unwrap();
+    store.put_exchange_rate(&shop(), "EUR", "CHF", None, Expected::Any, "ann", at(3)).await.unwrap();
     assert_eq!(rate().await, None);
 }
 
 async fn a_catalogue_belongs_to_a_shop_that_is_kept(database: Database) {
     let store = database.open().await;
     let put = store.put_variants(&shop(), &[variant("ring", "1", "A")], "ann", at(0)).await;
-    assert!(matches!(put, Err(CatalogueError::Store(StoreError::NotFound { what: "shop", .. }))), "{put:?}");
+    assert!(matches!(put, Err(CatalogError::Store(StoreError::NotFound { what: "shop", .. }))), "{put:?}");
 }
 
 async fn the_log_says_what_changed_in_counts_and_prices(database: Database) {
     let store = opened(&database).await;
     let newest = async || {
-        let entry = store.log_entries(Some(&shop()), None, 1).await.unwrap().remove(0);
-        assert_eq!(entry.who, "ann");
+        let entry = store.audit_entries(Some(&shop()), None, 1).await.unwrap().remove(0);
+        assert_eq!(entry.actor, "ann");
         (entry.what, entry.before.unwrap_or_default(), entry.after.unwrap_or_default())
     };
     let first = [variant("ring", "1", "A"), variant("ring", "2", "B")];
@@ -333,9 +332,9 @@ async fn the_log_says_what_changed_in_counts_and_prices(database: Database) {
     let (what, before, after) = newest().await;
     assert_eq!((what.as_str(), &before), ("put-variants", &json!({ "prices": {} })));
     assert_eq!((&after["added"], &after["changed"], &after["removed"]), (&json!(2), &json!(0), &json!(0)));
-    let dearer = CatalogueVariant { prices: vec![money(1300, "EUR"), money(1990, "CHF")], ..variant("ring", "1", "A") };
+    let dearer = CatalogVariant { prices: vec![money(1300, "EUR"), money(1990, "CHF")], ..variant("ring", "1", "A") };
     let instead = variant("ring", "3", "B");
-    store.replace_catalogue(&shop(), &[dearer.clone(), instead.clone()], "ann", at(1)).await.unwrap();
+    store.replace_catalog(&shop(), &[dearer.clone(), instead.clone()], "ann", at(1)).await.unwrap();
     let (_, before, after) = newest().await;
     assert_eq!((&after["added"], &after["changed"], &after["removed"]), (&json!(1), &json!(1), &json!(1)));
     assert_eq!(before["prices"][r#""ring" "1" EUR"#]["minor"], 1250);
@@ -349,14 +348,14 @@ async fn the_log_says_what_changed_in_counts_and_prices(database: Database) {
     store.put_variants(&shop(), &blanks, "ann", at(1)).await.unwrap();
     assert_eq!(newest().await.2["prices"].as_object().unwrap().len(), 4);
     store.remove_variants(&shop(), &[key("a b", "c"), key("a", "b c")], "ann", at(1)).await.unwrap();
-    let entries = async || store.log_entries(Some(&shop()), None, 100).await.unwrap().len();
+    let entries = async || store.audit_entries(Some(&shop()), None, 100).await.unwrap().len();
     let so_far = entries().await;
     store.put_variants(&shop(), std::slice::from_ref(&dearer), "ann", at(2)).await.unwrap();
-    store.replace_catalogue(&shop(), &[dearer.clone(), instead], "ann", at(2)).await.unwrap();
+    store.replace_catalog(&shop(), &[dearer.clone(), instead], "ann", at(2)).await.unwrap();
     store.remove_variants(&shop(), &[key("chain", "1")], "ann", at(2)).await.unwrap();
     assert_eq!(entries().await, so_far, "what changes nothing is no change");
-    let many: Vec<CatalogueVariant> = (0..300).map(|id| variant("chain", &id.to_string(), "")).collect();
-    store.replace_catalogue(&shop(), &many, "ann", at(3)).await.unwrap();
+    let many: Vec<CatalogVariant> = (0..300).map(|id| variant("chain", &id.to_string(), "")).collect();
+    store.replace_catalog(&shop(), &many, "ann", at(3)).await.unwrap();
     let (what, before, after) = newest().await;
     assert_eq!((what.as_str(), &after["added"], &after["removed"]), ("replace-catalogue", &json!(300), &json!(2)));
     let named = before["prices"].as_object().unwrap().len() + after["prices"].as_object().unwrap().len();
@@ -370,7 +369,7 @@ async fn the_log_says_what_changed_in_counts_and_prices(database: Database) {
         (Some("0.96"), json!({ "rate": "0.95" }), json!({ "rate": "0.96" })),
         (None, json!({ "rate": "0.96" }), json!(null)),
     ] {
-        store.put_exchange_rate(&shop(), "EUR", "CHF", rate, Expected::Anything, "ann", at(5)).await.unwrap();
+        store.put_exchange_rate(&shop(), "EUR", "CHF", rate, Expected::Any, "ann", at(5)).await.unwrap();
         assert_eq!(newest().await, ("set-exchange-rate".to_owned(), before, after));
     }
 }

@@ -6,8 +6,8 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cartwright::types::{Event, EventKind, Order};
-use cartwright::{AccountId, Blobs, Digest, NewConfiguration, Picture, ShopId};
-use cartwright_store::{Claim, Keyring, Lines, NewJob, Recorded, Store};
+use cartwright::{AccountId, Blobs, Digest, NewConfiguration, ShopId, StoredThumbnail};
+use cartwright_store::{Claim, Keyring, Lines, NewJob, RecordOutcome, Store};
 use serde_json::json;
 use sqlx::{AnyConnection, Connection, Executor};
 use tempfile::TempDir;
@@ -90,8 +90,9 @@ pub fn shop() -> ShopId {
 
 /// Stores a configuration with pictures, as a cart does, for a client.
 pub async fn configured(store: &Store, client: Option<&str>, bytes: &[u8], pictures: &[&[u8]]) -> Digest {
-    let picture = |bytes: &&[u8]| Picture { digest: Digest::of(bytes), bytes: bytes.to_vec(), media_type: "image/png" };
-    let pictures: Vec<Picture> = pictures.iter().map(picture).collect();
+    let picture =
+        |bytes: &&[u8]| StoredThumbnail { digest: Digest::of(bytes), bytes: bytes.to_vec(), media_type: "image/png" };
+    let pictures: Vec<StoredThumbnail> = pictures.iter().map(picture).collect();
     let new = NewConfiguration { digest: Digest::of(bytes), bytes, pictures: &pictures, client };
     store.put_configuration(&shop(), &new).await.expect("stored");
     new.digest
@@ -147,8 +148,8 @@ pub fn job(id: &str) -> NewJob {
 /// Records an event for the account "expivi"; gives the job's id.
 pub async fn record(store: &Store, id: &str, order_id: &str, seconds: u64) -> String {
     match store.record_event(&shop(), &event(id, order_id), &[job("expivi")], at(seconds)).await.expect("recorded") {
-        Recorded::New { jobs } => jobs.into_iter().next().expect("a job"),
-        Recorded::Known => panic!("{id} is known"),
+        RecordOutcome::New { jobs } => jobs.into_iter().next().expect("a job"),
+        RecordOutcome::AlreadyRecorded => panic!("{id} is known"),
     }
 }
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 use cartwright::types::{
     Article, BytesSource, Document, LineMaterials, LineQuantity, LineStatus, Message, Money, Outcome, Shipment,
 };
-use cartwright::webhook::{Destination, Effects, Receipts};
+use cartwright::webhook::{Destination, Effects, WebhookDeliveryStore};
 use cartwright::{Secret, Shop, ShopId};
-use cartwright_store::{DocumentLink, LinkError, Store, StoreError};
+use cartwright_store::{DocumentUrl, DocumentUrlError, Store, StoreError};
 use serde_json::json;
 
 use crate::database::{Database, account, at, event, job, on_each_database, record, shop};
@@ -49,8 +49,8 @@ async fn with_document(store: &Store) -> i64 {
     store.outcomes(&shop(), "1").await.unwrap()[1].id
 }
 
-async fn link(store: &Store, outcome: i64) -> DocumentLink {
-    store.document_link(&shop(), outcome, HOUR, at(0)).await.unwrap()
+async fn link(store: &Store, outcome: i64) -> DocumentUrl {
+    store.document_url(&shop(), outcome, HOUR, at(0)).await.unwrap()
 }
 
 async fn a_document_is_fetched_through_its_link_until_that_ends(database: Database) {
@@ -58,13 +58,13 @@ async fn a_document_is_fetched_through_its_link_until_that_ends(database: Databa
     let outcome = with_document(&store).await;
     let link = link(&store, outcome).await.to_string();
     assert!(link.starts_with(&format!("documents/shop/{outcome}?expires=")), "{link}");
-    let link: DocumentLink = format!("/{link}").parse().unwrap();
+    let link: DocumentUrl = format!("/{link}").parse().unwrap();
     let file = store.document(&link, at(3599)).await.unwrap();
     assert_eq!(file.bytes, b"<svg/>");
     assert_eq!((file.media_type.as_str(), file.file_name.as_str()), ("image/svg+xml", "ring.svg"));
-    assert!(matches!(store.document(&link, at(3600)).await, Err(LinkError::Expired)));
+    assert!(matches!(store.document(&link, at(3600)).await, Err(DocumentUrlError::Expired)));
     // Only documents are linked.
-    let other = store.document_link(&shop(), outcome - 1, HOUR, at(0)).await;
+    let other = store.document_url(&shop(), outcome - 1, HOUR, at(0)).await;
     assert!(matches!(other, Err(StoreError::NotFound { what: "document", .. })), "{other:?}");
 }
 
@@ -84,13 +84,13 @@ async fn a_link_that_was_changed_gives_nothing(database: Database) {
         format!("{path}?{expires}&signature={zeroes}"),
     ] {
         let refused = store.document(&changed.parse().unwrap(), at(1)).await;
-        assert!(matches!(refused, Err(LinkError::WrongSignature)), "{changed}: {refused:?}");
+        assert!(matches!(refused, Err(DocumentUrlError::WrongSignature)), "{changed}: {refused:?}");
     }
     let loud = format!("{path}?{expires}&signature={}", signature["signature=".len()..].to_uppercase());
     for none in
         ["", "documents/shop", path, &link[..link.len() - 1], &format!("{link}&x=1"), &format!("/{link}#a"), &loud]
     {
-        assert!(matches!(none.parse::<DocumentLink>(), Err(LinkError::Malformed)), "{none}");
+        assert!(matches!(none.parse::<DocumentUrl>(), Err(DocumentUrlError::Malformed)), "{none}");
     }
 }
 
@@ -101,11 +101,11 @@ async fn a_link_of_another_shop_gives_nothing(database: Database) {
     let other: ShopId = "other".parse().unwrap();
     store.save_shop(&Shop { id: other.clone(), seal_key: key, ..rings() }, at(0)).await.unwrap();
     // The other shop's own links name no document of this one.
-    let foreign = store.document_link(&other, outcome, HOUR, at(0)).await;
+    let foreign = store.document_url(&other, outcome, HOUR, at(0)).await;
     assert!(matches!(foreign, Err(StoreError::NotFound { .. })), "{foreign:?}");
     let link = link(&store, outcome).await.to_string().replace("documents/shop/", "documents/other/");
     let refused = store.document(&link.parse().unwrap(), at(1)).await;
-    assert!(matches!(refused, Err(LinkError::WrongSignature)), "{refused:?}");
+    assert!(matches!(refused, Err(DocumentUrlError::WrongSignature)), "{refused:?}");
 }
 
 async fn a_document_of_an_erased_order_is_gone(database: Database) {
@@ -114,7 +114,7 @@ async fn a_document_of_an_erased_order_is_gone(database: Database) {
     let link = link(&store, outcome).await;
     database.tamper("update orders set order_key = null").await;
     let gone = store.document(&link, at(1)).await;
-    assert!(matches!(gone, Err(LinkError::Store(StoreError::Erased(_)))), "{gone:?}");
+    assert!(matches!(gone, Err(DocumentUrlError::Store(StoreError::Erased(_)))), "{gone:?}");
 }
 
 fn article(sku: &str, quantity: &str) -> Article {
@@ -141,7 +141,7 @@ async fn materials_are_exported_as_the_vendor_confirmed_them_last(database: Data
     let confirmed = |articles| Outcome::BillOfMaterials(LineMaterials { line: "1".into(), articles });
     say(&store, vec![confirmed(vec![article("OLD", "1")])], 1).await;
     say(&store, vec![confirmed(vec![sheet, article("SCREW", "4")])], 2).await;
-    let materials = store.order_materials(&shop(), "1").await.unwrap();
+    let materials = store.order_bill_of_materials(&shop(), "1").await.unwrap();
     let table = "order,line,title,line_sku,pieces,article_sku,quantity_per_piece,quantity,price_sku,price,currency,material_sku\r\n\
                  test:shop:1,test:shop:1:1,\"A \"\"ring\"\",\nfor Zoë\",RING,3,\"'=HYPERLINK(\"\"x\"\")\",0.25,0.75,,12.50,EUR,'@oak\r\n\
                  test:shop:1,test:shop:1:1,\"A \"\"ring\"\",\nfor Zoë\",RING,3,SCREW,4,12,,,,\r\n";
@@ -153,7 +153,7 @@ async fn materials_are_exported_as_the_vendor_confirmed_them_last(database: Data
     assert_eq!(line["articles"][0]["sku"], "=HYPERLINK(\"x\")");
     assert_eq!(line["articles"][0]["price"], json!({ "minor": 1250, "scale": 2, "currency": "EUR" }));
     assert_eq!(exported["lines"].as_array().map(Vec::len), Some(1));
-    assert!(matches!(store.order_materials(&shop(), "2").await, Err(StoreError::NotFound { .. })));
+    assert!(matches!(store.order_bill_of_materials(&shop(), "2").await, Err(StoreError::NotFound { .. })));
 }
 
 async fn equal_files_of_two_lines_are_two_documents(database: Database) {
@@ -172,8 +172,8 @@ async fn equal_files_of_two_lines_are_two_documents(database: Database) {
     // The second time that a line's file comes it is the same file; under another name, or with other bytes, it is another.
     let told = [file("1", "ring.zip", "same"), file("2", "ring.zip", "same"), file("1", "ring.zip", "same")];
     say(&store, told.into_iter().chain([file("1", "b.zip", "same"), file("1", "ring.zip", "new")]).collect(), 1).await;
-    let present = store.present_outcomes(&shop(), "1").await.unwrap();
-    let named: Vec<_> = present
+    let is_current = store.present_outcomes(&shop(), "1").await.unwrap();
+    let named: Vec<_> = is_current
         .iter()
         .map(|said| match &said.outcome {
             Outcome::Document(document) => (document.line.as_deref().unwrap(), document.name.as_str()),
@@ -181,7 +181,7 @@ async fn equal_files_of_two_lines_are_two_documents(database: Database) {
         })
         .collect();
     assert_eq!(named, [("2", "ring.zip"), ("1", "ring.zip"), ("1", "b.zip"), ("1", "ring.zip")]);
-    for (said, bytes) in present.iter().zip(["same", "same", "same", "new"]) {
+    for (said, bytes) in is_current.iter().zip(["same", "same", "same", "new"]) {
         let link = link(&store, said.id).await;
         assert_eq!(store.document(&link, at(1)).await.unwrap().bytes, bytes.as_bytes());
     }
@@ -219,13 +219,13 @@ async fn parcels_are_told_apart_by_their_ids_and_keep_what_was_sent_last(databas
     say(&store, told.into_iter().collect(), 1).await;
     let tracking = |outcomes: Vec<cartwright_store::StoredOutcome>| -> Vec<(String, bool)> {
         let of = |said: cartwright_store::StoredOutcome| match said.outcome {
-            Outcome::Shipment(shipment) => (shipment.tracking_id.unwrap(), said.late),
+            Outcome::Shipment(shipment) => (shipment.tracking_id.unwrap(), said.is_late),
             other => panic!("{other:?}"),
         };
         outcomes.into_iter().map(of).collect()
     };
-    let present = tracking(store.present_outcomes(&shop(), "1").await.unwrap());
-    assert_eq!(present, ["A2", "C", "C", "B2"].map(|id| (id.to_owned(), false)));
+    let is_current = tracking(store.present_outcomes(&shop(), "1").await.unwrap());
+    assert_eq!(is_current, ["A2", "C", "C", "B2"].map(|id| (id.to_owned(), false)));
     let all = tracking(store.outcomes(&shop(), "1").await.unwrap());
     let late: Vec<_> = all.iter().filter(|(_, late)| *late).collect();
     assert_eq!((all.len(), late), (6, vec![&("A1".to_owned(), true)]));
@@ -239,15 +239,15 @@ async fn what_is_told_late_stays_in_the_timeline_and_changes_nothing(database: D
     say(&store, ["ready", "shipped", "ready", "engraving", "shipped"].map(status).to_vec(), 1).await;
     assert_eq!(store.order(&shop(), "1").await.unwrap().unwrap().lines[0].status, "shipped");
     let told = store.outcomes(&shop(), "1").await.unwrap();
-    assert_eq!(told.iter().map(|said| said.late).collect::<Vec<_>>(), [false, false, true, true, false]);
-    let present = store.present_outcomes(&shop(), "1").await.unwrap();
-    assert_eq!(present.iter().map(|said| &said.outcome).collect::<Vec<_>>(), [&status("shipped")]);
+    assert_eq!(told.iter().map(|said| said.is_late).collect::<Vec<_>>(), [false, false, true, true, false]);
+    let is_current = store.present_outcomes(&shop(), "1").await.unwrap();
+    assert_eq!(is_current.iter().map(|said| &said.outcome).collect::<Vec<_>>(), [&status("shipped")]);
 }
 
 async fn a_damaged_entry_hides_no_other_of_an_orders_timeline(database: Database) {
     let store = database.open().await;
     let document = with_document(&store).await;
-    database.tamper("update outcomes set outcome = (select order_key from orders) where kind = 'note'").await;
+    database.tamper("update order_outcomes set outcome = (select order_key from orders) where kind = 'note'").await;
     let told = store.outcomes(&shop(), "1").await.unwrap();
     let Outcome::Note(damaged) = &told[0].outcome else { panic!("{told:?}") };
     assert_eq!((damaged.key.as_str(), told.len()), ("damaged", 2));

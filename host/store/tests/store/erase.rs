@@ -2,9 +2,9 @@
 
 use cartwright::durable::{Journal, JournalError, RunEnd};
 use cartwright::types::{Address, EventKind, WebhookRequest};
-use cartwright::webhook::{Destination, Notice, NoticeId, Receipts};
+use cartwright::webhook::{Destination, WebhookDelivery, WebhookDeliveryId, WebhookDeliveryStore};
 use cartwright::{Blobs, Digest, OrderBook};
-use cartwright_store::{CustomerEmail, JobFilter, Store, StoreError, Unfinished};
+use cartwright_store::{CustomerEmail, JobFilter, Store, StoreError, UnfinishedJobs};
 
 use crate::database::{
     Database, account, at, claimed, configured, event, event_of, job, on_each_database, order, record, shop,
@@ -22,7 +22,7 @@ on_each_database!(
     an_order_that_cannot_be_read_can_be_erased,
 );
 
-async fn erase(store: &Store, order: &str, unfinished: Unfinished) -> Result<bool, StoreError> {
+async fn erase(store: &Store, order: &str, unfinished: UnfinishedJobs) -> Result<bool, StoreError> {
     store.erase_order(&shop(), order, unfinished, "ann", at(100)).await
 }
 
@@ -36,28 +36,28 @@ async fn an_erased_order_is_gone_and_the_others_stand(database: Database) {
         run.journal.append(1, &record_of("made", at(1))).await.unwrap();
         store.finish(&run.lease, Ok(&RunEnd::Done), at(2)).await.unwrap();
     }
-    assert!(erase(&store, "1", Unfinished::Refuse).await.unwrap());
+    assert!(erase(&store, "1", UnfinishedJobs::Refuse).await.unwrap());
     assert!(matches!(store.order(&shop(), "1").await, Err(StoreError::Erased(_))));
     assert_eq!(store.find(&shop(), &account("expivi"), "test:shop:1").await.unwrap(), None);
     assert_eq!(store.jobs(&JobFilter::default(), 10).await.unwrap().len(), 1);
     assert_eq!(store.order(&shop(), "2").await.unwrap().unwrap().version, 1);
     assert_eq!(store.outcomes(&shop(), "2").await.unwrap().len(), 1);
-    let entry = store.log_entries(Some(&shop()), None, 1).await.unwrap().remove(0);
-    assert_eq!((entry.who.as_str(), entry.what.as_str(), entry.subject.as_str()), ("ann", "erase-order", "1"));
+    let entry = store.audit_entries(Some(&shop()), None, 1).await.unwrap().remove(0);
+    assert_eq!((entry.actor.as_str(), entry.what.as_str(), entry.subject.as_str()), ("ann", "erase-order", "1"));
     assert_eq!(entry.before.unwrap()["journal_entries"], 2);
     // Once more changes nothing, and is not logged.
-    assert!(!erase(&store, "1", Unfinished::Refuse).await.unwrap());
-    assert_eq!(store.log_entries(None, None, 10).await.unwrap().len(), 1);
-    assert!(matches!(erase(&store, "3", Unfinished::Refuse).await, Err(StoreError::NotFound { .. })));
+    assert!(!erase(&store, "1", UnfinishedJobs::Refuse).await.unwrap());
+    assert_eq!(store.audit_entries(None, None, 10).await.unwrap().len(), 1);
+    assert!(matches!(erase(&store, "3", UnfinishedJobs::Refuse).await, Err(StoreError::NotFound { .. })));
 }
 
 async fn an_order_whose_jobs_are_not_over_is_erased_only_when_that_is_said(database: Database) {
     let store = database.open().await;
     let job = record(&store, "e1", "1", 0).await;
-    let error = erase(&store, "1", Unfinished::Refuse).await.unwrap_err();
+    let error = erase(&store, "1", UnfinishedJobs::Refuse).await.unwrap_err();
     assert!(matches!(error, StoreError::Conflict(_)) && error.to_string().contains("1 jobs of the order 1"), "{error}");
     assert_eq!(claimed(&store, 0).await.job.id, job);
-    assert!(erase(&store, "1", Unfinished::Cancel).await.unwrap());
+    assert!(erase(&store, "1", UnfinishedJobs::Cancel).await.unwrap());
     assert!(store.jobs(&JobFilter::default(), 10).await.unwrap().is_empty());
 }
 
@@ -67,16 +67,16 @@ async fn a_worker_writes_nothing_more_about_an_erased_order(database: Database) 
     let run = claimed(&store, 0).await;
     run.journal.append(0, &began(at(0))).await.unwrap();
     let bytes = run.journal.blobs().unwrap();
-    erase(&store, "1", Unfinished::Cancel).await.unwrap();
-    assert_eq!(run.journal.append(1, &record_of("late", at(1))).await, Err(JournalError::Moved));
-    assert!(matches!(store.finish(&run.lease, Ok(&RunEnd::Done), at(1)).await, Err(StoreError::Fenced(_))));
+    erase(&store, "1", UnfinishedJobs::Cancel).await.unwrap();
+    assert_eq!(run.journal.append(1, &record_of("late", at(1))).await, Err(JournalError::Superseded));
+    assert!(matches!(store.finish(&run.lease, Ok(&RunEnd::Done), at(1)).await, Err(StoreError::LeaseLost(_))));
     assert!(bytes.put(&shop(), b"late".to_vec(), "text/plain").await.is_err());
 }
 
 async fn a_late_event_does_not_bring_an_order_back(database: Database) {
     let store = database.open().await;
     store.record_event(&shop(), &event("e1", "1"), &[], at(0)).await.unwrap();
-    erase(&store, "1", Unfinished::Refuse).await.unwrap();
+    erase(&store, "1", UnfinishedJobs::Refuse).await.unwrap();
     for id in ["e1", "e2"] {
         let error = store.record_event(&shop(), &event(id, "1"), &[job("expivi")], at(200)).await.unwrap_err();
         assert!(matches!(error, StoreError::Erased(_)), "{error}");
@@ -97,14 +97,14 @@ async fn a_configuration_is_forgotten_in_carts_and_not_in_other_orders(database:
         }
         store.record_event(&shop, &event_of(id, EventKind::Paid, order), &[], at(0)).await.unwrap();
     }
-    erase(&store, "1", Unfinished::Refuse).await.unwrap();
+    erase(&store, "1", UnfinishedJobs::Refuse).await.unwrap();
     assert_eq!(store.get(&shop, &own).await.unwrap(), None);
     assert_eq!(store.get(&shop, &picture).await.unwrap(), None);
     assert_eq!(store.get(&shop, &same).await.unwrap().unwrap(), b"the same");
     assert_eq!(store.get(&shop, &in_cart).await.unwrap().unwrap(), b"in a cart");
     // A picture that another configuration shows as well is still that one's.
     assert_eq!(store.get(&shop, &usual).await.unwrap().unwrap(), b"the usual");
-    erase(&store, "2", Unfinished::Refuse).await.unwrap();
+    erase(&store, "2", UnfinishedJobs::Refuse).await.unwrap();
     assert_eq!(store.get(&shop, &same).await.unwrap(), None);
 }
 
@@ -122,7 +122,7 @@ async fn a_customer_is_known_by_e_mail_address(database: Database) {
     }
     assert_eq!(orders_of(&store, "Ann@Example.com").await, ["1", "2"]);
     assert_eq!(store.orders_of_customer(&"other".parse().unwrap(), &email("ann@example.com")).await.unwrap(), [""; 0]);
-    let erased = store.erase_customer(&shop(), &email("ann@example.com"), Unfinished::Refuse, "ann", at(1)).await;
+    let erased = store.erase_customer(&shop(), &email("ann@example.com"), UnfinishedJobs::Refuse, "ann", at(1)).await;
     assert_eq!(erased.unwrap(), ["1", "2"]);
     assert!(orders_of(&store, "ann@example.com").await.is_empty());
     assert_eq!(orders_of(&store, "bob@example.com").await, ["3"]);
@@ -163,11 +163,11 @@ async fn an_order_that_was_made_anonymous_is_still_its_customers(database: Datab
     let first = event_of("e1", EventKind::Paid, version(1, "eva@example.com", "ZOE\u{308}@example.com"));
     store.record_event(&shop(), &first, &[job("expivi")], at(0)).await.unwrap();
     // What the plugin refused names the old address only.
-    let notice = Notice {
+    let notice = WebhookDelivery {
         destination: Destination { shop: shop(), account: account("expivi"), endpoint: "done".into() },
-        id: NoticeId::Event(Digest::of(b"1")),
+        id: WebhookDeliveryId::Event(Digest::of(b"1")),
         at: at(1),
-        same_since: None,
+        duplicate_since: None,
         request: WebhookRequest {
             method: "POST".into(),
             headers: Vec::new(),
@@ -175,7 +175,7 @@ async fn an_order_that_was_made_anonymous_is_still_its_customers(database: Datab
             body: b"{\"order\":\"unknown\"}".to_vec(),
         },
     };
-    store.take_in(&notice).await.unwrap();
+    store.begin(&notice).await.unwrap();
     store.fail(&notice, "no such order").await.unwrap();
     let gone = event_of("e2", EventKind::Changed, version(2, "deleted@site.invalid", " "));
     store.record_event(&shop(), &gone, &[], at(2)).await.unwrap();
@@ -187,9 +187,9 @@ async fn an_order_that_was_made_anonymous_is_still_its_customers(database: Datab
     }
     let exported = store.export_customer(&shop(), &email("eva@example.com")).await.unwrap();
     assert!(exported.document.to_string().contains("eva@example.com"));
-    let erased = store.erase_customer(&shop(), &email("eva@example.com"), Unfinished::Cancel, "ann", at(4)).await;
+    let erased = store.erase_customer(&shop(), &email("eva@example.com"), UnfinishedJobs::Cancel, "ann", at(4)).await;
     assert_eq!(erased.unwrap(), ["1"]);
-    assert!(store.open_notices(&shop(), None, 10).await.unwrap().is_empty());
+    assert!(store.failed_webhook_deliveries(&shop(), None, 10).await.unwrap().is_empty());
     for known in ["eva@example.com", "zoë@example.com", "deleted@site.invalid"] {
         assert!(orders_of(&store, known).await.is_empty(), "{known}");
     }
@@ -199,7 +199,7 @@ async fn an_order_that_cannot_be_read_can_be_erased(database: Database) {
     let store = database.open().await;
     record(&store, "e1", "1", 0).await;
     store.record_event(&shop(), &event("e2", "2"), &[], at(0)).await.unwrap();
-    database.tamper("update orders set known = (select known from orders where id = '2') where id = '1'").await;
-    assert!(erase(&store, "1", Unfinished::Cancel).await.unwrap());
+    database.tamper("update orders set content = (select content from orders where id = '2') where id = '1'").await;
+    assert!(erase(&store, "1", UnfinishedJobs::Cancel).await.unwrap());
     assert!(matches!(store.order(&shop(), "1").await, Err(StoreError::Erased(_))));
 }

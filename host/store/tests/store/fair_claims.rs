@@ -3,7 +3,7 @@
 use cartwright::durable::{RunEnd, Wake};
 use cartwright::types::Outage;
 use cartwright::{Failure, ShopId, durable};
-use cartwright_store::{Claim, Recorded, Store};
+use cartwright_store::{Claim, RecordOutcome, Store};
 
 use crate::database::{Database, MINUTE, at, claim, claimed, event, job, on_each_database, record};
 
@@ -26,8 +26,8 @@ const BACKLOG: u64 = 60;
 async fn record_for(store: &Store, (shop, account): (&str, &str), id: &str, order: &str, seconds: u64) -> String {
     let shop: ShopId = shop.parse().unwrap();
     match store.record_event(&shop, &event(id, order), &[job(account)], at(seconds)).await.unwrap() {
-        Recorded::New { jobs } => jobs.into_iter().next().unwrap(),
-        Recorded::Known => panic!("{id} is known"),
+        RecordOutcome::New { jobs } => jobs.into_iter().next().unwrap(),
+        RecordOutcome::AlreadyRecorded => panic!("{id} is known"),
     }
 }
 
@@ -167,14 +167,14 @@ async fn a_run_whose_worker_is_lost_is_not_in_progress(database: Database) {
 
 async fn an_event_behind_a_sleeping_job_is_not_held_up_by_a_backlog(database: Database) {
     let store = database.open().await;
-    let asleep = record_for(&store, ("shop", "twikit"), "e1", "1", 0).await;
+    let sleeping = record_for(&store, ("shop", "twikit"), "e1", "1", 0).await;
     let run = claimed(&store, 0).await;
     store.finish(&run.lease, Ok(&RunEnd::Sleep { until: at(100_000) }), at(1)).await.unwrap();
     backlog(&store).await;
     assert_eq!(turn(&claimed(&store, 2).await), ("shop", "expivi"));
     record_for(&store, ("shop", "twikit"), "e2", "1", 3).await;
     let woken = claimed(&store, 4).await;
-    assert_eq!((woken.job.id.as_str(), woken.wake), (asleep.as_str(), Wake::EventWaiting));
+    assert_eq!((woken.job.id.as_str(), woken.wake), (sleeping.as_str(), Wake::EventWaiting));
 }
 
 async fn an_account_whose_jobs_wait_for_a_person_holds_up_nobody(database: Database) {
@@ -183,7 +183,7 @@ async fn an_account_whose_jobs_wait_for_a_person_holds_up_nobody(database: Datab
         record(&store, &format!("e{number:02}"), "1", 0).await;
     }
     let run = claimed(&store, 0).await;
-    let trapped = RunEnd::Stopped { why: durable::Why::Failed(Failure::Trap("unreachable".into())) };
+    let trapped = RunEnd::Stopped { reason: durable::StopReason::Failed(Failure::Trap("unreachable".into())) };
     store.finish(&run.lease, Ok(&trapped), at(1)).await.unwrap();
     assert!(claim(&store, 2).await.is_none());
     record_for(&store, ("shop", "twikit"), "other", "2", 3).await;

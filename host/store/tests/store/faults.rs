@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use cartwright::Blobs;
 use cartwright::durable::{Journal, JournalError, RunEnd};
-use cartwright_store::{Claim, JobFilter, Recorded, Store, StoreError};
+use cartwright_store::{Claim, JobFilter, RecordOutcome, Store, StoreError};
 use cartwright_test_postgres::{Forwarder, Server};
 use sqlx::{AnyConnection, Connection, Executor};
 
@@ -40,9 +40,9 @@ fn small_folder(test: &str, size: &str) -> Option<PathBuf> {
         eprintln!("not run: an ordinary user cannot mount a small file system here");
         return None;
     }
-    let ran = run(&std::env::current_exe().unwrap(), &["--exact", test, "--nocapture"]).unwrap();
-    let (said, wrong) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
-    assert!(ran.status.success() && said.contains("1 passed"), "{said}\n{wrong}");
+    let run = run(&std::env::current_exe().unwrap(), &["--exact", test, "--nocapture"]).unwrap();
+    let (said, wrong) = (String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
+    assert!(run.status.success() && said.contains("1 passed"), "{said}\n{wrong}");
     None
 }
 
@@ -300,7 +300,7 @@ async fn after_a_failover_no_connection_stays_on_the_server_that_only_reads() {
         standby
     })
     .await;
-    network.lead_to(&standby);
+    network.set_target(&standby);
     let moved = Instant::now();
     writing.await.unwrap().unwrap();
     store.check().await.unwrap();
@@ -315,7 +315,7 @@ async fn after_a_failover_no_connection_stays_on_the_server_that_only_reads() {
 #[tokio::test]
 async fn connections_that_fall_silent_are_replaced_within_seconds() {
     let Some((_server, network, store)) = over_a_network().await else { return };
-    network.silence();
+    network.drop_traffic();
     let silent = Instant::now();
     record(&store, "e1", "1", 0).await;
     assert!(silent.elapsed() < Duration::from_secs(4), "{:?}", silent.elapsed());
@@ -349,6 +349,6 @@ async fn a_garbled_answer_is_an_error_of_the_connection_and_of_nothing_else() {
 }
 
 /// Records an event, unless it was.
-async fn recorded(store: &Store, id: &str, order: &str) -> Result<Recorded, StoreError> {
+async fn recorded(store: &Store, id: &str, order: &str) -> Result<RecordOutcome, StoreError> {
     store.record_event(&shop(), &event(id, order), &[job("expivi")], at(0)).await
 }

@@ -8,15 +8,18 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use cartwright::durable::{Answer, Call, Entry, Journal, Kept, KeptBody, KeptResponse, Record, RunEnd};
+use cartwright::durable::{
+    Answer, Call, Entry, Journal, JournaledBody, JournaledBytes, JournaledResponse, Record, RunEnd,
+};
 use cartwright::types::{
     BytesSource, Document, Event, EventKind, Message, NamedJson, Outage, Outcome, RememberedText, Repeat, Shipment,
     WebhookRequest, WebhookResponse,
 };
-use cartwright::webhook::{Destination, Effects, Notice, NoticeId, Receipts};
+use cartwright::webhook::{Destination, Effects, WebhookDelivery, WebhookDeliveryId, WebhookDeliveryStore};
 use cartwright::{Blobs, Digest, Grants};
 use cartwright_store::{
-    Begun, Expected, Export, Lines, NewJob, NotificationEndpoint, Store, StoreError, StoredAnswer, Unfinished,
+    BeginOutcome, Expected, Export, Lines, NewJob, NotificationEndpoint, Store, StoreError, StoredResponse,
+    UnfinishedJobs,
 };
 use serde_json::json;
 use sqlx::{AnyConnection, Connection};
@@ -34,11 +37,11 @@ const ORDER: &str = "order-of-somebody";
 /// Every way in which a text may stand somewhere.
 fn spellings(text: &str) -> Vec<String> {
     let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
-    let in_base64 = (0..3).map(|place| {
-        let before = [vec![b'-'; place], text.as_bytes().to_vec(), vec![b'-'; 3]].concat();
+    let in_base64 = (0..3).map(|aad| {
+        let before = [vec![b'-'; aad], text.as_bytes().to_vec(), vec![b'-'; 3]].concat();
         let encoded = STANDARD.encode(before);
         // Only what the text alone decides.
-        encoded[(place * 8).div_ceil(6)..(place + text.len()) * 8 / 6].to_owned()
+        encoded[(aad * 8).div_ceil(6)..(aad + text.len()) * 8 / 6].to_owned()
     });
     [text.to_owned(), hex.to_uppercase(), hex].into_iter().chain(in_base64).collect()
 }
@@ -108,11 +111,11 @@ fn message(person: &str) -> Message {
 /// What a vendor sends about an order: something that its plugin understood, and something that it did not.
 async fn webhooks_of(store: &Store, person: &str, order_id: &str) {
     let reference = format!("test:shop:{order_id}");
-    let notice = |endpoint: &str| Notice {
+    let notice = |endpoint: &str| WebhookDelivery {
         destination: Destination { shop: shop(), account: account("expivi"), endpoint: endpoint.into() },
-        id: NoticeId::Event(Digest::of(order_id.as_bytes())),
+        id: WebhookDeliveryId::Event(Digest::of(order_id.as_bytes())),
         at: at(1),
-        same_since: None,
+        duplicate_since: None,
         request: WebhookRequest {
             method: "POST".into(),
             headers: vec![("x-for".into(), format!("header of {person}"))],
@@ -123,9 +126,9 @@ async fn webhooks_of(store: &Store, person: &str, order_id: &str) {
     let body = format!("reply to {person}").into_bytes();
     let response = WebhookResponse { status: 200, headers: vec![("x-for".into(), person.to_owned())], body };
     let outcomes = vec![(Some(reference.clone()), Outcome::Note(message(person)))];
-    store.take_in(&notice("done")).await.unwrap();
-    store.answer(&notice("done"), Effects { outcomes, messages: Vec::new() }, &response).await.unwrap();
-    store.take_in(&notice("failed")).await.unwrap();
+    store.begin(&notice("done")).await.unwrap();
+    store.complete(&notice("done"), Effects { outcomes, messages: Vec::new() }, &response).await.unwrap();
+    store.begin(&notice("failed")).await.unwrap();
     store.fail(&notice("failed"), &format!("no such order of {person}")).await.unwrap();
     let text = format!("{reference} came for {person}");
     let outcomes = vec![(None, Outcome::NeedsMerchant(Message { text, ..message(person) }))];
@@ -136,10 +139,10 @@ async fn webhooks_of(store: &Store, person: &str, order_id: &str) {
 /// What a platform that asked over HTTP was answered about an order.
 async fn answer_of(store: &Store, person: &str, order_id: &str) {
     let (key, asked) = (format!("place the order of {person}"), Digest::of(person.as_bytes()));
-    let Begun::New(token) = store.begin_request("backend", &key, &asked, at(1)).await.unwrap() else {
+    let BeginOutcome::New(token) = store.begin_request("backend", &key, &asked, at(1)).await.unwrap() else {
         panic!("it was asked before")
     };
-    let answer = StoredAnswer {
+    let answer = StoredResponse {
         status: 200,
         headers: vec![("x-for".into(), format!("answered header of {person}"))],
         body: format!("answered body of {person}").into_bytes(),
@@ -152,7 +155,7 @@ async fn order_of(store: &Store, person: &str, order_id: &str) {
     store.save_shop(&rings(), at(0)).await.unwrap();
     // Nobody is there: what it is told stays.
     let platform = NotificationEndpoint { url: "https://platform.example/told".into(), grants: Grants::default() };
-    store.set_notification_endpoint(&shop(), &platform, Expected::Anything, "ann", at(0)).await.unwrap();
+    store.set_notification_endpoint(&shop(), &platform, Expected::Any, "ann", at(0)).await.unwrap();
     let configuration = format!("{{\"engraving\":\"for {person}\"}}").into_bytes();
     let picture = format!("a picture of {person}").into_bytes();
     let client = format!("the session of {person}");
@@ -162,13 +165,13 @@ async fn order_of(store: &Store, person: &str, order_id: &str) {
     store.record_event(&shop(), &first, &jobs, at(0)).await.unwrap();
     let run = claimed(store, 0).await;
     let call =
-        |import: &str| Call { import: import.into(), about: format!("about {person}"), digest: Digest::of(b"1") };
+        |import: &str| Call { import: import.into(), label: format!("about {person}"), digest: Digest::of(b"1") };
     let body = run.journal.blobs().unwrap();
     let body = body.put(&shop(), format!("a long answer about {person}").into_bytes(), "text/plain").await.unwrap();
-    let response = |kept: Kept| KeptResponse {
+    let response = |kept: JournaledBytes| JournaledResponse {
         status: 200,
         headers: vec![("x-for".into(), person.to_owned())],
-        body: KeptBody::Inline(kept),
+        body: JournaledBody::Inline(kept),
         attempts: 1,
     };
     let outcomes = [
@@ -194,11 +197,14 @@ async fn order_of(store: &Store, person: &str, order_id: &str) {
     ];
     let asked = [
         Entry::Intent { call: call("http.send"), repeat: Repeat::Keyed, attempt: 1 },
-        Entry::Answered { answer: Answer::Given(response(Kept::Blob(body))), may_have_arrived: true },
-        Entry::Told { call: call("order-book.find"), answer: Answer::Given(Kept::Text(format!("{person} lives"))) },
-        Entry::Told {
+        Entry::Responded { answer: Answer::Returned(response(JournaledBytes::Blob(body))), may_have_arrived: true },
+        Entry::Returned {
+            call: call("order-book.find"),
+            answer: Answer::Returned(JournaledBytes::Text(format!("{person} lives"))),
+        },
+        Entry::Returned {
             call: call("blobs.read"),
-            answer: Answer::Given(Kept::Bytes([person.as_bytes(), &[255]].concat())),
+            answer: Answer::Returned(JournaledBytes::Bytes([person.as_bytes(), &[255]].concat())),
         },
     ];
     let said =
@@ -212,18 +218,18 @@ async fn order_of(store: &Store, person: &str, order_id: &str) {
         .finish(&run.lease, Ok(&RunEnd::Again { seconds: 0, state: format!("state of {person}") }), at(2))
         .await
         .unwrap();
-    let handed_on = store.claim("worker", at(2), MINUTE).await.unwrap().unwrap();
-    assert!(matches!(handed_on.job.event.kind, EventKind::Message(_)));
+    let next_claim = store.claim("worker", at(2), MINUTE).await.unwrap().unwrap();
+    assert!(matches!(next_claim.job.event.kind, EventKind::Message(_)));
     let outage = Outage { retry_after_seconds: Some(1), detail: format!("the vendor is away for {person}") };
     webhooks_of(store, person, order_id).await;
     answer_of(store, person, order_id).await;
-    store.finish(&handed_on.lease, Ok(&RunEnd::Retry { outage }), at(3)).await.unwrap();
+    store.finish(&next_claim.lease, Ok(&RunEnd::Retry { outage }), at(3)).await.unwrap();
     let later = store.claim("worker", at(10), MINUTE).await.unwrap().unwrap();
-    store.put_back(&later.lease, at(10)).await.unwrap();
+    store.release(&later.lease, at(10)).await.unwrap();
     let cancelled = store.jobs(&cartwright_store::JobFilter::default(), 100).await.unwrap();
     store.cancel(&cancelled[0].id, "ann", at(11)).await.unwrap();
-    let held = store.outcomes(&shop(), order_id).await.unwrap().into_iter().find(|said| said.held).unwrap();
-    store.settle(&shop(), held.id, "ann", at(12)).await.unwrap();
+    let held = store.outcomes(&shop(), order_id).await.unwrap().into_iter().find(|said| said.needs_attention).unwrap();
+    store.resolve_outcome(&shop(), held.id, "ann", at(12)).await.unwrap();
 }
 
 /// Every row of every table as text, bytes in hexadecimal; with the table's name.
@@ -335,7 +341,7 @@ async fn nothing_is_left(database: &Database, folder: &Path) {
     assert!(tables_before.iter().filter(|(_, row)| row.contains(ORDER)).count() > 20);
     assert!(!tables_before.iter().any(|(_, row)| is_in(row.as_bytes(), MARK)), "it is sealed all the time");
 
-    assert!(store.erase_order(&shop(), ORDER, Unfinished::Cancel, "ann", at(100)).await.unwrap());
+    assert!(store.erase_order(&shop(), ORDER, UnfinishedJobs::Cancel, "ann", at(100)).await.unwrap());
 
     for (table, row) in dump(database).await {
         assert!(!is_in(row.as_bytes(), MARK), "{table}: {row}");
@@ -353,7 +359,7 @@ async fn nothing_is_left(database: &Database, folder: &Path) {
     assert!(!is_in(&logged, MARK), "the log names the person");
     assert!(matches!(store.export_order(&shop(), ORDER).await, Err(StoreError::Erased(_))));
     assert_eq!(text_of(&store, &store.export_order(&shop(), "another-order").await.unwrap()).await, other);
-    let open = store.open_notices(&shop(), None, 10).await.unwrap();
+    let open = store.failed_webhook_deliveries(&shop(), None, 10).await.unwrap();
     assert!(open.len() == 1 && is_in(&open[0].request.body, OTHER), "{open:?}");
     assert_eq!(store.account_outcomes(&shop(), None, None, 10).await.unwrap().len(), 1);
     assert!(!store.notifications(&shop(), false, None, 100).await.unwrap().is_empty());
@@ -388,7 +394,7 @@ async fn the_key_of_an_erased_order_is_overwritten_in_sqlites_files() {
     let (mut before, mut after) = (Vec::new(), Vec::new());
     files_with(&folder, &key, &mut before);
     assert!(!before.is_empty());
-    store.erase_order(&shop(), ORDER, Unfinished::Cancel, "ann", at(100)).await.unwrap();
+    store.erase_order(&shop(), ORDER, UnfinishedJobs::Cancel, "ann", at(100)).await.unwrap();
     files_with(&folder, &key, &mut after);
     assert!(after.is_empty(), "{after:?}");
 }
@@ -404,9 +410,9 @@ async fn nothing_of_an_erased_order_is_found_with_postgres() {
 
 #[test]
 fn a_text_is_found_however_it_is_spelled() {
-    for place in 0..3 {
-        let text = [vec![b'x'; place], format!("{MARK} tail").into_bytes()].concat();
-        assert!(is_in(STANDARD.encode(&text).as_bytes(), MARK), "base64 at {place}");
+    for aad in 0..3 {
+        let text = [vec![b'x'; aad], format!("{MARK} tail").into_bytes()].concat();
+        assert!(is_in(STANDARD.encode(&text).as_bytes(), MARK), "base64 at {aad}");
     }
     let hex: String = MARK.bytes().map(|byte| format!("{byte:02X}")).collect();
     assert!(is_in(hex.as_bytes(), MARK) && is_in(format!("a {MARK} b").as_bytes(), MARK) && !is_in(b"else", MARK));

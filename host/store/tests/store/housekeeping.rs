@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use cartwright::types::{Outcome, Setting, SettingValue};
-use cartwright::webhook::{Destination, Effects, Receipts};
+use cartwright::webhook::{Destination, Effects, WebhookDeliveryStore};
 use cartwright::{Cartwright, Clock};
-use cartwright_store::{Drained, NewLogEntry, Retention, Store, Worker, WorkerSettings};
+use cartwright_store::{DrainReport, NewAuditEntry, Retention, Store, Worker, WorkerSettings};
 
 use crate::database::{Database, MINUTE, account, at, on_each_database, shop};
-use crate::notifications::{Desk, HANGS};
+use crate::notifications::{HANGS, WorkerState};
 use crate::setup::with_account;
 
 on_each_database!(
@@ -26,10 +26,10 @@ const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// A desk whose order's job another worker has, so that its platform is told of nothing but what the test says.
-async fn open(database: &Database) -> Desk {
-    let desk = Desk::open(database).await;
-    desk.store.claim("another", desk.clock.now(), DAY).await.unwrap().unwrap();
-    desk
+async fn open(database: &Database) -> WorkerState {
+    let state = WorkerState::open(database).await;
+    state.store.claim("another", state.clock.now(), DAY).await.unwrap().unwrap();
+    state
 }
 
 /// A worker of a host without shops.
@@ -54,58 +54,58 @@ fn often(settings: &mut WorkerSettings) {
 }
 
 async fn a_platform_is_told_at_once(database: Database) {
-    let desk = open(&database).await;
-    let worker = work(&desk.store, desk.clock.clone(), |_| {});
+    let state = open(&database).await;
+    let worker = work(&state.store, state.clock.clone(), |_| {});
     for (number, status) in ["in-production", "shipped"].into_iter().enumerate() {
-        desk.say("1", status).await;
-        until(status, async || desk.platform.told().len() == number + 1 && desk.waiting().await == 0).await;
+        state.say("1", status).await;
+        until(status, async || state.platform.told().len() == number + 1 && state.waiting().await == 0).await;
     }
-    assert_eq!(worker.drain(MINUTE).await, Drained::default());
-    desk.say("1", "cancelled").await;
+    assert_eq!(worker.drain(MINUTE).await, DrainReport::default());
+    state.say("1", "cancelled").await;
     tokio::time::sleep(Duration::from_millis(200)).await;
-    assert_eq!((desk.platform.told().len(), desk.waiting().await), (2, 1));
+    assert_eq!((state.platform.told().len(), state.waiting().await), (2, 1));
 }
 
 async fn a_platform_that_was_away_is_told_when_it_is_time(database: Database) {
-    let desk = open(&database).await;
-    desk.platform.answers(503);
-    desk.say("1", "shipped").await;
-    let _worker = work(&desk.store, desk.clock.clone(), often);
-    until("asked", async || desk.platform.told().len() == 1).await;
-    desk.platform.answers(204);
+    let state = open(&database).await;
+    state.platform.answers(503);
+    state.say("1", "shipped").await;
+    let _worker = work(&state.store, state.clock.clone(), often);
+    until("asked", async || state.platform.told().len() == 1).await;
+    state.platform.answers(204);
     tokio::time::sleep(Duration::from_millis(200)).await;
-    assert_eq!(desk.platform.told().len(), 1);
-    desk.clock.sleep(120).await;
-    until("told", async || desk.waiting().await == 0).await;
-    assert_eq!(desk.platform.told().len(), 2);
+    assert_eq!(state.platform.told().len(), 1);
+    state.clock.sleep(120).await;
+    until("told", async || state.waiting().await == 0).await;
+    assert_eq!(state.platform.told().len(), 2);
 }
 
 async fn what_cannot_be_done_now_is_done_later(database: Database) {
-    let desk = open(&database).await;
-    desk.say("1", "shipped").await;
+    let state = open(&database).await;
+    state.say("1", "shipped").await;
     database.tamper("alter table notifications rename to away").await;
-    let worker = work(&desk.store, desk.clock.clone(), often);
+    let worker = work(&state.store, state.clock.clone(), often);
     tokio::time::sleep(Duration::from_millis(200)).await;
-    assert_eq!(desk.platform.told().len(), 0);
+    assert_eq!(state.platform.told().len(), 0);
     database.tamper("alter table away rename to notifications").await;
-    until("told", async || desk.platform.told().len() == 1).await;
-    assert_eq!(worker.drain(MINUTE).await, Drained::default());
+    until("told", async || state.platform.told().len() == 1).await;
+    assert_eq!(worker.drain(MINUTE).await, DrainReport::default());
 }
 
 async fn a_platform_that_hangs_does_not_keep_a_worker_from_ending(database: Database) {
-    let desk = open(&database).await;
-    desk.platform.answers(HANGS);
-    desk.say("1", "shipped").await;
-    let worker = work(&desk.store, desk.clock.clone(), |_| {});
-    until("asked", async || desk.platform.told().len() == 1).await;
+    let state = open(&database).await;
+    state.platform.answers(HANGS);
+    state.say("1", "shipped").await;
+    let worker = work(&state.store, state.clock.clone(), |_| {});
+    until("asked", async || state.platform.told().len() == 1).await;
     let begun = Instant::now();
-    assert_eq!(worker.drain(Duration::from_millis(100)).await, Drained::default());
+    assert_eq!(worker.drain(Duration::from_millis(100)).await, DrainReport::default());
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     // Another sender tells it, when the lease of this one is over.
-    desk.platform.answers(204);
-    desk.clock.sleep(61).await;
-    let _another = work(&desk.store, desk.clock.clone(), |_| {});
-    until("told", async || desk.waiting().await == 0).await;
+    state.platform.answers(204);
+    state.clock.sleep(61).await;
+    let _another = work(&state.store, state.clock.clone(), |_| {});
+    until("told", async || state.waiting().await == 0).await;
 }
 
 /// What is logged on this thread.
@@ -145,20 +145,20 @@ async fn what_vendors_pushed_is_looked_at_at_the_start_and_when_more_comes(datab
 }
 
 async fn what_is_past_its_time_goes_soon_after_the_start(database: Database) {
-    let desk = open(&database).await;
+    let state = open(&database).await;
     for (what, age) in [("old", 20), ("new", 5)] {
-        let entry = NewLogEntry { who: "ann", what, subject: "expivi", ..NewLogEntry::default() };
-        desk.store.log(&entry, desk.clock.now() - age * DAY).await.unwrap();
+        let entry = NewAuditEntry { actor: "ann", what, subject: "expivi", ..NewAuditEntry::default() };
+        state.store.log(&entry, state.clock.now() - age * DAY).await.unwrap();
     }
     let logged = async || {
-        let entries = desk.store.log_entries(None, None, 10).await.unwrap();
+        let entries = state.store.audit_entries(None, None, 10).await.unwrap();
         entries.into_iter().map(|entry| entry.what).filter(|what| what == "old" || what == "new").collect::<Vec<_>>()
     };
     let retention = Retention { log: 10 * DAY, ..Retention::default() };
-    let worker = work(&desk.store, desk.clock.clone(), |settings| settings.retention = retention);
+    let worker = work(&state.store, state.clock.clone(), |settings| settings.retention = retention);
     // A start is not slowed.
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(logged().await.len(), 2);
     until("swept", async || logged().await == ["new"]).await;
-    assert_eq!(worker.drain(MINUTE).await, Drained::default());
+    assert_eq!(worker.drain(MINUTE).await, DrainReport::default());
 }

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use cartwright::{Digest, ShopId};
-use cartwright_store::{Begun, Keyring, RequestToken, Retention, Store, StoreError, StoredAnswer, Unfinished};
+use cartwright_store::{
+    BeginOutcome, Keyring, RequestToken, Retention, Store, StoreError, StoredResponse, UnfinishedJobs,
+};
 
 use crate::database::{Database, KEY, at, on_each_database, record, shop};
 
@@ -24,18 +26,18 @@ fn asked(what: &str) -> Digest {
     Digest::of(what.as_bytes())
 }
 
-fn answer(body: &str) -> StoredAnswer {
+fn answer(body: &str) -> StoredResponse {
     let headers = vec![("content-type".into(), "application/json".into()), ("etag".into(), "\"1\"\n".into())];
-    StoredAnswer { status: 201, headers, body: [body.as_bytes(), b"\n\n\xff"].concat() }
+    StoredResponse { status: 201, headers, body: [body.as_bytes(), b"\n\n\xff"].concat() }
 }
 
-async fn begun(store: &Store, seconds: u64) -> Begun {
+async fn begun(store: &Store, seconds: u64) -> BeginOutcome {
     store.begin_request("key", "name", &asked("a"), at(seconds)).await.unwrap()
 }
 
 async fn new(store: &Store, seconds: u64) -> RequestToken {
     match begun(store, seconds).await {
-        Begun::New(token) => token,
+        BeginOutcome::New(token) => token,
         other => panic!("{other:?}"),
     }
 }
@@ -47,17 +49,17 @@ async fn answered(store: &Store, token: &RequestToken, orders: &[(ShopId, String
 async fn a_request_is_done_once_and_answered_as_before(database: Database) {
     let store = database.open().await;
     let token = new(&store, 0).await;
-    assert!(matches!(begun(&store, 1).await, Begun::Running));
+    assert!(matches!(begun(&store, 1).await, BeginOutcome::Running));
     assert!(answered(&store, &token, &[], 2).await);
     for seconds in [3, 1000] {
-        let Begun::Answered(given) = begun(&store, seconds).await else { panic!("it was answered") };
+        let BeginOutcome::Answered(given) = begun(&store, seconds).await else { panic!("it was answered") };
         assert_eq!(given, answer("done"));
     }
     assert!(!answered(&store, &token, &[], 4).await, "an answer stands");
     // Another asker's, and another name; the two are not run together.
     for (scope, key) in [("other", "name"), ("key", "other"), ("keyn", "ame")] {
         let begun = store.begin_request(scope, key, &asked("a"), at(5)).await.unwrap();
-        assert!(matches!(begun, Begun::New(_)), "{scope} {key}");
+        assert!(matches!(begun, BeginOutcome::New(_)), "{scope} {key}");
     }
 }
 
@@ -65,22 +67,22 @@ async fn another_request_under_the_same_name_is_told_apart(database: Database) {
     let store = database.open().await;
     let other = async || store.begin_request("key", "name", &asked("b"), at(1)).await.unwrap();
     let token = new(&store, 0).await;
-    assert!(matches!(other().await, Begun::Other));
+    assert!(matches!(other().await, BeginOutcome::Conflict));
     assert!(answered(&store, &token, &[], 2).await);
-    assert!(matches!(other().await, Begun::Other));
+    assert!(matches!(other().await, BeginOutcome::Conflict));
 }
 
 async fn a_request_whose_node_died_is_begun_again_and_its_late_answer_does_not_stand(database: Database) {
     let store = database.open().await;
     let lost = new(&store, 0).await;
-    assert!(matches!(begun(&store, 119).await, Begun::Running));
+    assert!(matches!(begun(&store, 119).await, BeginOutcome::Running));
     let token = new(&store, 120).await;
-    assert!(matches!(begun(&store, 121).await, Begun::Running));
+    assert!(matches!(begun(&store, 121).await, BeginOutcome::Running));
     assert!(!answered(&store, &lost, &[(shop(), "1".into())], 122).await);
     store.forget_request(&lost).await.unwrap();
-    assert!(matches!(begun(&store, 123).await, Begun::Running));
+    assert!(matches!(begun(&store, 123).await, BeginOutcome::Running));
     assert!(answered(&store, &token, &[], 124).await);
-    assert!(matches!(begun(&store, 1000).await, Begun::Answered(_)));
+    assert!(matches!(begun(&store, 1000).await, BeginOutcome::Answered(_)));
 }
 
 async fn a_request_that_came_to_nothing_is_done_anew(database: Database) {
@@ -90,18 +92,18 @@ async fn a_request_that_came_to_nothing_is_done_anew(database: Database) {
     let token = new(&store, 1).await;
     assert!(answered(&store, &token, &[], 2).await);
     store.forget_request(&token).await.unwrap();
-    assert!(matches!(begun(&store, 3).await, Begun::Answered(_)), "an answer stands");
+    assert!(matches!(begun(&store, 3).await, BeginOutcome::Answered(_)), "an answer stands");
 }
 
 async fn an_answer_is_known_for_a_day(database: Database) {
     let store = database.open().await;
     let token = new(&store, 0).await;
     answered(&store, &token, &[(shop(), "1".into())], 1).await;
-    assert!(matches!(begun(&store, DAY - 1).await, Begun::Answered(_)));
+    assert!(matches!(begun(&store, DAY - 1).await, BeginOutcome::Answered(_)));
     assert_eq!(store.sweep(&Retention::default(), at(DAY)).await.unwrap().requests, 0);
     // Before anybody swept, and as another request too.
     let anew = store.begin_request("key", "name", &asked("b"), at(DAY)).await.unwrap();
-    assert!(matches!(anew, Begun::New(_)));
+    assert!(matches!(anew, BeginOutcome::New(_)));
     assert_eq!(store.sweep(&Retention::default(), at(2 * DAY + 1)).await.unwrap().requests, 1);
     new(&store, 2 * DAY + 1).await;
 }
@@ -120,7 +122,7 @@ async fn an_answer_is_sealed_and_its_key_is_exchanged(database: Database) {
     assert_eq!(store.rotate_keys().await.unwrap(), 1);
     store.close().await;
     let store = Store::open(&database.url, Keyring::new([9; 32])).await.unwrap();
-    assert!(matches!(begun(&store, 2).await, Begun::Answered(given) if given == answer("done")));
+    assert!(matches!(begun(&store, 2).await, BeginOutcome::Answered(given) if given == answer("done")));
 }
 
 async fn an_answer_is_given_out_and_forgotten_with_its_order(database: Database) {
@@ -133,7 +135,7 @@ async fn an_answer_is_given_out_and_forgotten_with_its_order(database: Database)
             }
         }
         let begun = store.begin_request("key", &number.to_string(), &asked("a"), at(0)).await.unwrap();
-        let Begun::New(token) = begun else { panic!("{begun:?}") };
+        let BeginOutcome::New(token) = begun else { panic!("{begun:?}") };
         let orders: Vec<_> = orders.iter().map(|order| (shop(), (*order).to_owned())).collect();
         let answer = answer(&format!("answer {number}"));
         assert!(store.answer_request(&token, &answer, &orders, at(number as u64)).await.unwrap());
@@ -144,10 +146,10 @@ async fn an_answer_is_given_out_and_forgotten_with_its_order(database: Database)
     assert!(answers[0]["body"].as_str().unwrap().starts_with("answer 0") && answers[0]["status"] == 201);
 
     let late = new(&store, 10).await;
-    store.erase_order(&shop(), "1", Unfinished::Cancel, "ann", at(10)).await.unwrap();
+    store.erase_order(&shop(), "1", UnfinishedJobs::Cancel, "ann", at(10)).await.unwrap();
     for (number, is_left) in [false, false, true, true, true].into_iter().enumerate() {
         let begun = store.begin_request("key", &number.to_string(), &asked("a"), at(11)).await.unwrap();
-        assert_eq!(matches!(begun, Begun::Answered(_)), is_left, "{number}: {begun:?}");
+        assert_eq!(matches!(begun, BeginOutcome::Answered(_)), is_left, "{number}: {begun:?}");
     }
     // One that was still being done says nothing of the order either.
     assert!(!answered(&store, &late, &[(shop(), "2".into()), (shop(), "1".into())], 12).await);
@@ -164,7 +166,13 @@ async fn of_two_who_begin_a_request_one_does_it(database: Database) {
             async move { store.begin_request("key", &name, &asked("a"), at(0)).await.unwrap() }
         };
         let both = tokio::join!(begin(one.clone()), begin(other.clone()));
-        assert!(matches!(both, (Begun::New(_), Begun::Running) | (Begun::Running, Begun::New(_))), "{both:?}");
+        assert!(
+            matches!(
+                both,
+                (BeginOutcome::New(_), BeginOutcome::Running) | (BeginOutcome::Running, BeginOutcome::New(_))
+            ),
+            "{both:?}"
+        );
         // Of two who find it given up, too.
         let later = at(0) + Duration::from_secs(500);
         let again = |store: Store| {
@@ -172,6 +180,12 @@ async fn of_two_who_begin_a_request_one_does_it(database: Database) {
             async move { store.begin_request("key", &name, &asked("a"), later).await.unwrap() }
         };
         let both = tokio::join!(again(one.clone()), again(other.clone()));
-        assert!(matches!(both, (Begun::New(_), Begun::Running) | (Begun::Running, Begun::New(_))), "{both:?}");
+        assert!(
+            matches!(
+                both,
+                (BeginOutcome::New(_), BeginOutcome::Running) | (BeginOutcome::Running, BeginOutcome::New(_))
+            ),
+            "{both:?}"
+        );
     }
 }

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use cartwright::durable::{self, Entry, Journal, JournalError, RunEnd, RunError, Unanswered, Wake, Who};
+use cartwright::durable::{
+    self, Entry, Journal, JournalError, ResponsibleParty, RunEnd, RunError, UnansweredRequest, Wake,
+};
 use cartwright::types::EventKind;
 use cartwright::{Failure, SetupError, ShopId};
-use cartwright_store::{JobFilter, JobState, Recorded, Replay, Store, StoreError};
+use cartwright_store::{JobFilter, JobState, RecordOutcome, RetryMode, Store, StoreError};
 
 use crate::database::{
     Database, MINUTE, account, at, claim, claimed, event, event_of, job, on_each_database, order, record, shop,
@@ -42,7 +44,7 @@ async fn state(store: &Store, id: &str) -> JobState {
 }
 
 fn trapped() -> RunEnd {
-    RunEnd::Stopped { why: durable::Why::Failed(Failure::Trap("unreachable".into())) }
+    RunEnd::Stopped { reason: durable::StopReason::Failed(Failure::Trap("unreachable".into())) }
 }
 
 async fn jobs_are_counted_while_they_are_not_over(database: Database) {
@@ -63,12 +65,18 @@ async fn the_same_event_twice_does_nothing_twice(database: Database) {
     let store = database.open().await;
     let jobs = [job("expivi")];
     let first = store.record_event(&shop(), &event("e1", "1"), &jobs, at(0)).await.unwrap();
-    assert_eq!(first, Recorded::New { jobs: vec!["shop:expivi:e1".into()] });
-    assert_eq!(store.record_event(&shop(), &event("e1", "1"), &jobs, at(1)).await.unwrap(), Recorded::Known);
+    assert_eq!(first, RecordOutcome::New { jobs: vec!["shop:expivi:e1".into()] });
+    assert_eq!(
+        store.record_event(&shop(), &event("e1", "1"), &jobs, at(1)).await.unwrap(),
+        RecordOutcome::AlreadyRecorded
+    );
     assert_eq!(store.jobs(&JobFilter::default(), 10).await.unwrap().len(), 1);
     // Another shop's event is another event.
     let other: ShopId = "other".parse().unwrap();
-    assert_ne!(store.record_event(&other, &event("e1", "1"), &jobs, at(1)).await.unwrap(), Recorded::Known);
+    assert_ne!(
+        store.record_event(&other, &event("e1", "1"), &jobs, at(1)).await.unwrap(),
+        RecordOutcome::AlreadyRecorded
+    );
 }
 
 async fn one_event_is_told_to_each_account_side_by_side(database: Database) {
@@ -106,8 +114,8 @@ async fn a_stopped_job_holds_its_lane_until_somebody_decides(database: Database)
     assert_eq!(store.finish(&run.lease, Ok(&trapped()), at(1)).await.unwrap(), JobState::Stopped);
     assert!(claim(&store, 1000).await.is_none());
     let detail = store.job(&first).await.unwrap();
-    assert_eq!(detail.why.unwrap().text, "the guest trapped: unreachable");
-    assert_eq!(store.job(&second).await.unwrap().summary.behind, Some(first.clone()));
+    assert_eq!(detail.reason.unwrap().text, "the guest trapped: unreachable");
+    assert_eq!(store.job(&second).await.unwrap().summary.blocked_by, Some(first.clone()));
     store.cancel(&first, "ann", at(1001)).await.unwrap();
     assert_eq!(state(&store, &first).await, JobState::Cancelled);
     assert_eq!(claimed(&store, 1001).await.job.id, second);
@@ -120,16 +128,16 @@ async fn a_lease_that_ran_out_passes_the_job_on_and_fences_the_old_worker(databa
     old.journal.append(0, &began(at(0))).await.unwrap();
     assert!(claim(&store, 59).await.is_none());
     let new = store.claim("new", at(60), MINUTE).await.unwrap().unwrap();
-    assert_eq!((new.job.id.as_str(), new.lease.fence), (old.job.id.as_str(), old.lease.fence + 1));
+    assert_eq!((new.job.id.as_str(), new.lease.fencing_token), (old.job.id.as_str(), old.lease.fencing_token + 1));
     let late = old.journal.append(1, &record_of("late", at(61))).await;
-    assert_eq!(late, Err(JournalError::Moved));
-    assert!(matches!(store.heartbeat(&old.lease, at(61), MINUTE).await, Err(StoreError::Fenced(_))));
-    assert!(matches!(store.finish(&old.lease, Ok(&RunEnd::Done), at(61)).await, Err(StoreError::Fenced(_))));
-    assert!(matches!(store.put_back(&old.lease, at(61)).await, Err(StoreError::Fenced(_))));
+    assert_eq!(late, Err(JournalError::Superseded));
+    assert!(matches!(store.heartbeat(&old.lease, at(61), MINUTE).await, Err(StoreError::LeaseLost(_))));
+    assert!(matches!(store.finish(&old.lease, Ok(&RunEnd::Done), at(61)).await, Err(StoreError::LeaseLost(_))));
+    assert!(matches!(store.release(&old.lease, at(61)).await, Err(StoreError::LeaseLost(_))));
     new.journal.append(1, &record_of("in time", at(62))).await.unwrap();
     store.finish(&new.lease, Ok(&RunEnd::Done), at(63)).await.unwrap();
     // It is over, for the new worker too.
-    assert_eq!(new.journal.append(2, &record_of("after", at(64))).await, Err(JournalError::Moved));
+    assert_eq!(new.journal.append(2, &record_of("after", at(64))).await, Err(JournalError::Superseded));
     assert!(store.outcomes(&shop(), "1").await.unwrap().iter().all(|said| said.at == at(62)));
 }
 
@@ -137,8 +145,8 @@ async fn a_heartbeat_keeps_the_job(database: Database) {
     let store = database.open().await;
     record(&store, "e1", "1", 0).await;
     let run = claimed(&store, 0).await;
-    let beat = store.heartbeat(&run.lease, at(50), MINUTE).await.unwrap();
-    assert_eq!((beat.lease.until, beat.cancelled), (at(110), false));
+    let heartbeat = store.heartbeat(&run.lease, at(50), MINUTE).await.unwrap();
+    assert_eq!((heartbeat.lease.until, heartbeat.cancelled), (at(110), false));
     assert!(claim(&store, 100).await.is_none());
     assert!(claim(&store, 110).await.is_some());
 }
@@ -232,33 +240,33 @@ async fn an_unanswered_request_waits_for_the_merchant_and_can_be_gone_on_with(da
     let id = record(&store, "e1", "1", 0).await;
     let run = claimed(&store, 0).await;
     run.journal.append(0, &began(at(0))).await.unwrap();
-    let unanswered = Unanswered { request: "POST https://vendor.example/orders".into(), attempts: 1 };
+    let unanswered = UnansweredRequest { request: "POST https://vendor.example/orders".into(), attempts: 1 };
     store.finish(&run.lease, Ok(&RunEnd::NeedsMerchant { unanswered }), at(1)).await.unwrap();
     assert_eq!(state(&store, &id).await, JobState::NeedsMerchant);
-    assert!(store.job(&id).await.unwrap().why.unwrap().text.contains("POST https://vendor.example/orders"));
+    assert!(store.job(&id).await.unwrap().reason.unwrap().text.contains("POST https://vendor.example/orders"));
     assert!(claim(&store, 100_000).await.is_none());
-    store.replay(&id, Replay::GoOn, "ann", at(100_000)).await.unwrap();
+    store.retry(&id, RetryMode::Resume, "ann", at(100_000)).await.unwrap();
     let run = claimed(&store, 100_000).await;
     let records = run.journal.load().await.unwrap().records;
     assert!(matches!(records.last().unwrap().entry, Entry::Retried { .. }), "{records:?}");
-    let entry = store.log_entries(Some(&shop()), None, 1).await.unwrap().pop().unwrap();
-    assert_eq!((entry.who.as_str(), entry.what.as_str(), entry.subject.as_str()), ("ann", "retry-job", id.as_str()));
+    let entry = store.audit_entries(Some(&shop()), None, 1).await.unwrap().pop().unwrap();
+    assert_eq!((entry.actor.as_str(), entry.what.as_str(), entry.subject.as_str()), ("ann", "retry-job", id.as_str()));
 }
 
 async fn a_cancelled_job_is_told_when_it_waits_and_ends_at_once_when_it_does_not(database: Database) {
     let store = database.open().await;
-    let asleep = record(&store, "e1", "1", 0).await;
+    let sleeping = record(&store, "e1", "1", 0).await;
     let run = claimed(&store, 0).await;
     store.finish(&run.lease, Ok(&RunEnd::Sleep { until: at(1000) }), at(1)).await.unwrap();
     let queued = record(&store, "e2", "2", 2).await;
     store.cancel(&queued, "ann", at(3)).await.unwrap();
     assert_eq!(state(&store, &queued).await, JobState::Cancelled);
-    store.cancel(&asleep, "ann", at(3)).await.unwrap();
-    assert!(store.job(&asleep).await.unwrap().summary.cancelling);
+    store.cancel(&sleeping, "ann", at(3)).await.unwrap();
+    assert!(store.job(&sleeping).await.unwrap().summary.is_cancelling);
     let run = claimed(&store, 4).await;
-    assert_eq!((run.job.id.as_str(), run.wake), (asleep.as_str(), Wake::Cancelled));
+    assert_eq!((run.job.id.as_str(), run.wake), (sleeping.as_str(), Wake::Cancelled));
     store.finish(&run.lease, Ok(&RunEnd::Cancelled { unanswered: None }), at(5)).await.unwrap();
-    assert_eq!(state(&store, &asleep).await, JobState::Cancelled);
+    assert_eq!(state(&store, &sleeping).await, JobState::Cancelled);
     assert!(claim(&store, 10_000).await.is_none());
 }
 
@@ -267,10 +275,10 @@ async fn a_running_job_learns_from_its_heartbeat_that_it_is_cancelled(database: 
     let id = record(&store, "e1", "1", 0).await;
     let run = claimed(&store, 0).await;
     store.cancel(&id, "ann", at(1)).await.unwrap();
-    let beat = store.heartbeat(&run.lease, at(2), MINUTE).await.unwrap();
-    assert!(beat.cancelled);
+    let heartbeat = store.heartbeat(&run.lease, at(2), MINUTE).await.unwrap();
+    assert!(heartbeat.cancelled);
     // It stopped before it could be told.
-    store.finish(&beat.lease, Ok(&trapped()), at(3)).await.unwrap();
+    store.finish(&heartbeat.lease, Ok(&trapped()), at(3)).await.unwrap();
     assert_eq!(state(&store, &id).await, JobState::Cancelled);
 }
 
@@ -281,10 +289,10 @@ async fn a_job_that_is_done_can_be_restarted_and_keeps_its_journals(database: Da
     run.journal.append(0, &began(at(0))).await.unwrap();
     run.journal.append(1, &record_of("made", at(0))).await.unwrap();
     store.finish(&run.lease, Ok(&RunEnd::Done), at(1)).await.unwrap();
-    assert!(matches!(store.replay(&id, Replay::GoOn, "ann", at(2)).await, Err(StoreError::Conflict(_))));
-    store.replay(&id, Replay::Restart, "ann", at(2)).await.unwrap();
+    assert!(matches!(store.retry(&id, RetryMode::Resume, "ann", at(2)).await, Err(StoreError::Conflict(_))));
+    store.retry(&id, RetryMode::Restart, "ann", at(2)).await.unwrap();
     let run = claimed(&store, 2).await;
-    assert!(matches!(store.replay(&id, Replay::Restart, "ann", at(2)).await, Err(StoreError::Conflict(_))));
+    assert!(matches!(store.retry(&id, RetryMode::Restart, "ann", at(2)).await, Err(StoreError::Conflict(_))));
     assert!(run.journal.load().await.unwrap().records.is_empty());
     run.journal.append(0, &began(at(2))).await.unwrap();
     run.journal.append(1, &record_of("made", at(2))).await.unwrap();
@@ -302,10 +310,10 @@ async fn a_run_that_could_not_be_made_is_shown_to_the_operator(database: Databas
     let store = database.open().await;
     let id = record(&store, "e1", "1", 0).await;
     let run = claimed(&store, 0).await;
-    let error = RunError::Setup(SetupError::NoShop(shop()));
+    let error = RunError::Setup(SetupError::UnknownShop(shop()));
     assert_eq!(store.finish(&run.lease, Err(&error), at(0)).await.unwrap(), JobState::Stopped);
-    let why = store.job(&id).await.unwrap().why.unwrap();
-    assert_eq!((why.text.as_str(), why.who), ("shop shop not found", Some(Who::Operator)));
+    let reason = store.job(&id).await.unwrap().reason.unwrap();
+    assert_eq!((reason.text.as_str(), reason.responsible), ("shop shop not found", Some(ResponsibleParty::Operator)));
 }
 
 async fn a_job_that_is_given_back_is_another_workers_at_once(database: Database) {
@@ -315,9 +323,9 @@ async fn a_job_that_is_given_back_is_another_workers_at_once(database: Database)
     for round in 0..7 {
         let run = claimed(&store, round).await;
         assert_eq!(run.job.id, id);
-        store.put_back(&run.lease, at(round)).await.unwrap();
-        assert!(matches!(store.finish(&run.lease, Ok(&RunEnd::Done), at(round)).await, Err(StoreError::Fenced(_))));
-        assert_eq!(run.journal.append(0, &began(at(round))).await, Err(JournalError::Moved));
+        store.release(&run.lease, at(round)).await.unwrap();
+        assert!(matches!(store.finish(&run.lease, Ok(&RunEnd::Done), at(round)).await, Err(StoreError::LeaseLost(_))));
+        assert_eq!(run.journal.append(0, &began(at(round))).await, Err(JournalError::Superseded));
     }
     // No worker was lost.
     assert_eq!(claimed(&store, 8).await.job.id, id);
@@ -328,7 +336,7 @@ async fn a_cancelled_job_that_is_not_sure_waits_for_the_merchant(database: Datab
     let id = record(&store, "e1", "1", 0).await;
     let run = claimed(&store, 0).await;
     store.cancel(&id, "ann", at(1)).await.unwrap();
-    let unanswered = Some(Unanswered { request: "POST https://vendor.example/orders".into(), attempts: 1 });
+    let unanswered = Some(UnansweredRequest { request: "POST https://vendor.example/orders".into(), attempts: 1 });
     let end = RunEnd::Cancelled { unanswered };
     assert_eq!(store.finish(&run.lease, Ok(&end), at(2)).await.unwrap(), JobState::NeedsMerchant);
     store.cancel(&id, "ann", at(3)).await.unwrap();
@@ -370,7 +378,7 @@ async fn one_job_that_cannot_be_read_does_not_hold_up_the_others(database: Datab
     assert_eq!(claimed(&store, 2).await.job.id, good);
     let stopped = JobFilter { state: Some("stopped".into()), ..JobFilter::default() };
     assert_eq!(store.jobs(&stopped, 10).await.unwrap()[0].id, forgotten);
-    let entry = store.log_entries(None, None, 1).await.unwrap().pop().unwrap();
+    let entry = store.audit_entries(None, None, 1).await.unwrap().pop().unwrap();
     assert_eq!((entry.what.as_str(), entry.subject.as_str()), ("job-unreadable", forgotten.as_str()));
     assert!(matches!(store.order(&shop(), "1").await, Err(StoreError::Erased(_))));
 }
@@ -392,8 +400,8 @@ async fn a_job_that_loses_worker_after_worker_is_stopped_and_explained(database:
     }
     assert!(claim(&store, 5 * 3600).await.is_none());
     assert_eq!(state(&store, &id).await, JobState::Stopped);
-    assert!(store.job(&id).await.unwrap().why.unwrap().text.contains("lost 5 times"));
-    store.replay(&id, Replay::GoOn, "ann", at(6 * 3600)).await.unwrap();
+    assert!(store.job(&id).await.unwrap().reason.unwrap().text.contains("lost 5 times"));
+    store.retry(&id, RetryMode::Resume, "ann", at(6 * 3600)).await.unwrap();
     assert_eq!(claimed(&store, 6 * 3600).await.job.id, id);
     assert_eq!(claimed(&store, 7 * 3600).await.job.id, id);
 }

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use cartwright::durable::{Began, Call, Entry, Journal, JournalError, MOST_ENTRIES, Record};
+use cartwright::durable::{Call, Entry, Journal, JournalError, MAX_JOURNAL_ENTRIES, Record, RunStart};
 use cartwright::types::{
     BytesSource, Context, Document, EventKind, LineStatus, Message, NamedJson, Outcome, RememberedText, Repeat,
     Rounding, Shipment, VendorReference,
@@ -44,7 +44,7 @@ pub fn began(at: SystemTime) -> Record {
         grants: Vec::new(),
         extra: vec![],
     };
-    Record { at, entry: Entry::Began(Began { context, personal_data: false }) }
+    Record { at, entry: Entry::RunStart(RunStart { context, personal_data: false }) }
 }
 
 pub fn record_of(key: &str, at: SystemTime) -> Record {
@@ -90,18 +90,18 @@ async fn of_two_writers_at_one_position_one_goes_on(database: Database) {
     for writer in writers.collect::<Vec<_>>() {
         match writer.await.unwrap() {
             Ok(()) => wrote += 1,
-            Err(error) => assert_eq!(error, JournalError::Moved),
+            Err(error) => assert_eq!(error, JournalError::Superseded),
         }
     }
     assert_eq!(wrote, 1);
-    assert_eq!(run.journal.append(7, &record_of("gap", at(1))).await, Err(JournalError::Moved));
+    assert_eq!(run.journal.append(7, &record_of("gap", at(1))).await, Err(JournalError::Superseded));
     assert_eq!(store.outcomes(&shop(), "1").await.unwrap().len(), 1);
 }
 
 async fn a_journal_holds_no_more_than_it_may(database: Database) {
     let store = database.open().await;
     let run = say(&store, []).await;
-    assert_eq!(run.journal.append(MOST_ENTRIES, &record_of("more", at(1))).await, Err(JournalError::Full));
+    assert_eq!(run.journal.append(MAX_JOURNAL_ENTRIES, &record_of("more", at(1))).await, Err(JournalError::Full));
 }
 
 async fn an_outcome_is_applied_once_for_each_key(database: Database) {
@@ -154,7 +154,7 @@ async fn the_latest_of_one_subject_counts(database: Database) {
         ],
     )
     .await;
-    let present: Vec<_> =
+    let is_current: Vec<_> =
         store.present_outcomes(&shop(), "1").await.unwrap().into_iter().map(|said| said.outcome).collect();
     let counts = [
         shipment(None, "one"),
@@ -164,7 +164,7 @@ async fn the_latest_of_one_subject_counts(database: Database) {
         shipment(Some("s"), "quick"),
         shipment(None, "two"),
     ];
-    assert_eq!(present, counts);
+    assert_eq!(is_current, counts);
     assert_eq!(store.outcomes(&shop(), "1").await.unwrap().len(), 9);
     assert_eq!(store.order(&shop(), "1").await.unwrap().unwrap().lines[0].status, "ready");
     // The next event is told.
@@ -223,9 +223,9 @@ async fn what_needs_a_person_is_held_until_it_is_settled(database: Database) {
     say(&store, [Outcome::NeedsMerchant(message.clone()), Outcome::PushSettings(vec![]), Outcome::Note(message)]).await;
     assert_eq!(store.held_orders(&shop()).await.unwrap(), ["1"]);
     let outcomes = store.outcomes(&shop(), "1").await.unwrap();
-    assert_eq!(outcomes.iter().map(|said| said.held).collect::<Vec<_>>(), [true, false, false]);
-    store.settle(&shop(), outcomes[0].id, "ann", at(2)).await.unwrap();
-    assert!(store.settle(&shop(), outcomes[0].id, "ann", at(2)).await.is_err());
+    assert_eq!(outcomes.iter().map(|said| said.needs_attention).collect::<Vec<_>>(), [true, false, false]);
+    store.resolve_outcome(&shop(), outcomes[0].id, "ann", at(2)).await.unwrap();
+    assert!(store.resolve_outcome(&shop(), outcomes[0].id, "ann", at(2)).await.is_err());
     assert!(store.held_orders(&shop()).await.unwrap().is_empty());
     // Settings wait with the account that they are of.
     let pushed = store.account_outcomes(&shop(), Some(AccountOutcomeState::New), None, 10).await.unwrap();
@@ -235,7 +235,7 @@ async fn what_needs_a_person_is_held_until_it_is_settled(database: Database) {
 async fn attempts_are_counted_over_all_journals_of_a_job(database: Database) {
     let store = database.open().await;
     let run = say(&store, []).await;
-    let call = Call { import: "http.send".into(), about: "POST".into(), digest: Digest::of(b"call") };
+    let call = Call { import: "http.send".into(), label: "POST".into(), digest: Digest::of(b"call") };
     let intent = Entry::Intent { call: call.clone(), repeat: Repeat::Keyed, attempt: 1 };
     run.journal.append(1, &Record { at: at(1), entry: intent }).await.unwrap();
     let again = cartwright::durable::RunEnd::Again { seconds: 0, state: String::new() };

@@ -2,7 +2,7 @@
 
 use cartwright::types::EventKind;
 use cartwright::{Blobs, Digest, ShopId};
-use cartwright_store::{Keyring, NewLogEntry, Store};
+use cartwright_store::{Keyring, NewAuditEntry, Store};
 use serde_json::json;
 
 use crate::database::{Database, KEY, at, configured, event_of, job, on_each_database, order, shop};
@@ -26,7 +26,7 @@ async fn a_blob_is_its_own_shops_and_kept_once(database: Database) {
     assert_eq!((first.media_type.as_str(), first.size), ("image/png", 3));
     assert_eq!(store.put(&shop(), bytes.clone(), "text/plain").await.unwrap(), digest);
     let again = store.blob_info(&shop(), &digest).await.unwrap().unwrap();
-    assert!(again.stored >= first.stored);
+    assert!(again.stored_at >= first.stored_at);
     assert_eq!((again.media_type.as_str(), again.size), ("image/png", 3));
     assert_eq!(store.get(&shop(), &digest).await.unwrap(), Some(bytes));
     let other: ShopId = "other".parse().unwrap();
@@ -94,8 +94,8 @@ async fn the_log_is_read_in_pages_with_secrets_masked(database: Database) {
     let shop = shop();
     for number in 0..5 {
         let subject = number.to_string();
-        let entry = NewLogEntry {
-            who: "ann",
+        let entry = NewAuditEntry {
+            actor: "ann",
             what: "set-account",
             shop: (number != 2).then_some(&shop),
             subject: &subject,
@@ -105,11 +105,11 @@ async fn the_log_is_read_in_pages_with_secrets_masked(database: Database) {
         };
         store.log(&entry, at(number)).await.unwrap();
     }
-    let page = store.log_entries(Some(&shop), None, 3).await.unwrap();
+    let page = store.audit_entries(Some(&shop), None, 3).await.unwrap();
     assert_eq!(page.iter().map(|entry| entry.subject.as_str()).collect::<Vec<_>>(), ["4", "3", "1"]);
-    let next = store.log_entries(Some(&shop), page.last().map(|entry| entry.id), 3).await.unwrap();
+    let next = store.audit_entries(Some(&shop), page.last().map(|entry| entry.id), 3).await.unwrap();
     assert_eq!(next.iter().map(|entry| (entry.subject.as_str(), entry.at)).collect::<Vec<_>>(), [("0", at(0))]);
-    assert_eq!(store.log_entries(None, None, 10).await.unwrap().len(), 5);
+    assert_eq!(store.audit_entries(None, None, 10).await.unwrap().len(), 5);
     assert_eq!(page[0].before, Some(json!({ "server-token": "(secret)", "timeout": 5 })));
     let masked = json!({ "accounts": [{ "server-token": "(secret)", "timeout": 7 }], "server-token": null });
     assert_eq!(page[0].after, Some(masked));
@@ -117,8 +117,8 @@ async fn the_log_is_read_in_pages_with_secrets_masked(database: Database) {
 
 async fn the_log_is_never_changed(database: Database) {
     let store = database.open().await;
-    let entry = NewLogEntry { who: "ann", what: "set-account", subject: "expivi", ..NewLogEntry::default() };
+    let entry = NewAuditEntry { actor: "ann", what: "set-account", subject: "expivi", ..NewAuditEntry::default() };
     store.log(&entry, at(0)).await.unwrap();
-    let error = database.try_tamper("update event_log set who = 'nobody'").await.unwrap_err();
+    let error = database.try_tamper("update audit_log set who = 'nobody'").await.unwrap_err();
     assert!(error.to_string().contains("append-only"), "{error}");
 }

@@ -3,8 +3,8 @@
 use cartwright::Digest;
 use cartwright::durable::{Entry, Journal, Record};
 use cartwright::types::{EventKind, LineStatus, Message, Order, Outcome, WebhookRequest, WebhookResponse};
-use cartwright::webhook::{Destination, Effects, Notice, NoticeId, Receipts};
-use cartwright_store::{JobFilter, OrderFilter, Store, StoreError, Unfinished};
+use cartwright::webhook::{Destination, Effects, WebhookDelivery, WebhookDeliveryId, WebhookDeliveryStore};
+use cartwright_store::{JobFilter, OrderFilter, Store, StoreError, UnfinishedJobs};
 
 use crate::database::{Database, account, at, claimed, event_of, job, on_each_database, order, record, shop};
 use crate::journals::began;
@@ -63,8 +63,8 @@ async fn an_order_is_found_by_a_part_of_its_id_or_by_its_number(database: Databa
     // No sign stands for another.
     assert_eq!(listed(&store, Some("0%"), None, 9).await, ["100%"]);
     assert_eq!(listed(&store, Some("1_"), None, 9).await, ["1_0"]);
-    for nowhere in ["!", "\0"] {
-        assert_eq!(listed(&store, Some(nowhere), None, 9).await, [""; 0]);
+    for invalid in ["!", "\0"] {
+        assert_eq!(listed(&store, Some(invalid), None, 9).await, [""; 0]);
     }
 }
 
@@ -77,10 +77,11 @@ async fn a_list_says_what_waits_and_what_was_erased(database: Database) {
     let ask = Message { key: "look".into(), parameters: vec![], text: "Look at it".into() };
     let entry = Entry::Emitted { key: "1".into(), outcome: Outcome::NeedsMerchant(ask) };
     run.journal.append(1, &Record { at: at(2), entry }).await.unwrap();
-    store.erase_order(&shop(), "2", Unfinished::Cancel, "ann", at(3)).await.unwrap();
+    store.erase_order(&shop(), "2", UnfinishedJobs::Cancel, "ann", at(3)).await.unwrap();
     store.close_order(&shop(), "1", "ann", at(4)).await.unwrap();
     let all = store.orders(&shop(), &OrderFilter::default(), 9).await.unwrap();
-    let seen: Vec<_> = all.iter().map(|listed| (listed.id.as_str(), listed.order.is_some(), listed.held)).collect();
+    let seen: Vec<_> =
+        all.iter().map(|listed| (listed.id.as_str(), listed.order.is_some(), listed.needs_attention)).collect();
     assert_eq!(seen, [("2", false, false), ("1", true, true)]);
     assert_eq!((all[1].created, all[1].closed), (at(0), Some(at(4))));
     assert_eq!(store.listed_order(&shop(), "1").await.unwrap().as_ref(), all.last());
@@ -103,7 +104,8 @@ async fn a_released_order_waits_while_a_line_is_held_back(database: Database) {
     let store = database.open().await;
     let waits = async || {
         let listed = store.orders(&shop(), &OrderFilter::default(), 9).await.unwrap();
-        let held: Vec<String> = listed.into_iter().filter(|listed| listed.held).map(|listed| listed.id).collect();
+        let held: Vec<String> =
+            listed.into_iter().filter(|listed| listed.needs_attention).map(|listed| listed.id).collect();
         assert_eq!(store.held_orders(&shop()).await.unwrap(), held);
         !held.is_empty()
     };
@@ -123,7 +125,7 @@ async fn a_released_order_waits_while_a_line_is_held_back(database: Database) {
     assert!(!waits().await);
     held_back(&store, 7, |_| {}).await;
     assert!(waits().await);
-    store.erase_order(&shop(), "1", Unfinished::Cancel, "ann", at(8)).await.unwrap();
+    store.erase_order(&shop(), "1", UnfinishedJobs::Cancel, "ann", at(8)).await.unwrap();
     assert!(!waits().await);
     let mut asked = order("~quotation-q", 1);
     asked.lines[0].released = false;
@@ -142,13 +144,13 @@ async fn what_an_order_was_told_is_listed_without_its_data(database: Database) {
     assert_eq!(seen, [("e1", "released", at(0)), ("e2", "cancelled", at(5))]);
     let request = WebhookRequest { method: "POST".into(), headers: vec![], query: String::new(), body: vec![1] };
     let destination = Destination { shop: shop(), account: account("expivi"), endpoint: "done".into() };
-    let id = NoticeId::Event(Digest::of(b"e-1"));
-    let notice = Notice { destination, id, at: at(7), same_since: None, request };
+    let id = WebhookDeliveryId::Event(Digest::of(b"e-1"));
+    let notice = WebhookDelivery { destination, id, at: at(7), duplicate_since: None, request };
     let said = Outcome::LineStatus(LineStatus { line: "1".into(), status: "ready".into() });
     let effects = Effects { outcomes: vec![(Some("test:shop:1".to_owned()), said)], messages: Vec::new() };
     let response = WebhookResponse { status: 202, headers: vec![], body: vec![] };
-    store.take_in(&notice).await.unwrap();
-    store.answer(&notice, effects, &response).await.unwrap();
+    store.begin(&notice).await.unwrap();
+    store.complete(&notice, effects, &response).await.unwrap();
     let notices = store.notices(&shop(), "1").await.unwrap();
     let seen: Vec<_> = notices.iter().map(|notice| (notice.endpoint.as_str(), notice.at, notice.status)).collect();
     assert_eq!(seen, [("done", at(7), Some(202))]);
@@ -161,7 +163,7 @@ async fn a_damaged_row_hides_no_other(database: Database) {
         record(&store, id, id, seconds).await;
         store.close_order(&shop(), id, "ann", at(seconds)).await.unwrap();
     }
-    database.tamper("update orders set known = (select known from orders where id = '1') where id = '2'").await;
+    database.tamper("update orders set content = (select content from orders where id = '1') where id = '2'").await;
     let all = store.orders(&shop(), &OrderFilter::default(), 9).await.unwrap();
     let seen: Vec<_> = all.iter().map(|listed| (listed.id.as_str(), listed.order.is_some(), listed.damaged)).collect();
     assert_eq!(seen, [("3", true, false), ("2", false, true), ("1", true, false)]);
@@ -171,8 +173,8 @@ async fn a_damaged_row_hides_no_other(database: Database) {
     assert_eq!(jobs.iter().map(|job| job.event.as_str()).collect::<Vec<_>>(), ["1", "3"]);
     let damaged = store.job("shop:expivi:2").await.unwrap_err();
     assert!(matches!(damaged, StoreError::Corrupt(_)), "{damaged}");
-    let damaged = "insert into event_log (at, who, what, shop, subject, after) values (9, 'ann', 'close-order', 'shop', '4', '{')";
+    let damaged = "insert into audit_log (at, who, what, shop, subject, after) values (9, 'ann', 'close-order', 'shop', '4', '{')";
     database.tamper(damaged).await;
-    let entries = store.log_entries(Some(&shop()), None, 2).await.unwrap();
+    let entries = store.audit_entries(Some(&shop()), None, 2).await.unwrap();
     assert_eq!(entries.iter().map(|entry| entry.subject.as_str()).collect::<Vec<_>>(), ["3", "2"]);
 }

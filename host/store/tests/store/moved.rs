@@ -3,7 +3,7 @@
 use cartwright::Digest;
 use cartwright::durable::{Call, Entry, Journal, Record, RunEnd};
 use cartwright::types::Repeat;
-use cartwright_store::{NewJob, Recorded, Replay, Store, StoreError};
+use cartwright_store::{NewJob, RecordOutcome, RetryMode, Store, StoreError};
 use serde_json::json;
 
 use crate::database::{Database, at, claimed, event, job, on_each_database, shop};
@@ -31,8 +31,8 @@ async fn pinned(store: &Store) -> String {
     }
     let job = NewJob { plugin: old(), ..job("expivi") };
     match store.record_event(&shop(), &event("e1", "1"), &[job], at(0)).await.unwrap() {
-        Recorded::New { mut jobs } => jobs.remove(0),
-        Recorded::Known => panic!("it is known"),
+        RecordOutcome::New { mut jobs } => jobs.remove(0),
+        RecordOutcome::AlreadyRecorded => panic!("it is known"),
     }
 }
 
@@ -40,13 +40,13 @@ async fn a_moved_job_begins_anew_and_keeps_what_it_said_and_how_often_it_asked(d
     let store = database.open().await;
     let id = pinned(&store).await;
     let run = claimed(&store, 0).await;
-    let call = Call { import: "http.send".into(), about: "POST".into(), digest: Digest::of(b"call") };
+    let call = Call { import: "http.send".into(), label: "POST".into(), digest: Digest::of(b"call") };
     run.journal.append(0, &began(at(0))).await.unwrap();
     run.journal.append(1, &record_of("made", at(0))).await.unwrap();
     let intent = Entry::Intent { call: call.clone(), repeat: Repeat::Keyed, attempt: 1 };
     run.journal.append(2, &Record { at: at(0), entry: intent }).await.unwrap();
     store.finish(&run.lease, Ok(&RunEnd::Sleep { until: at(5000) }), at(1)).await.unwrap();
-    store.replay(&id, Replay::MoveTo(new()), "ann", at(2)).await.unwrap();
+    store.retry(&id, RetryMode::RestartOn(new()), "ann", at(2)).await.unwrap();
     let run = claimed(&store, 2).await;
     assert_eq!((&run.job.id, run.job.plugin), (&id, new()));
     let loaded = run.journal.load().await.unwrap();
@@ -57,8 +57,8 @@ async fn a_moved_job_begins_anew_and_keeps_what_it_said_and_how_often_it_asked(d
     store.finish(&run.lease, Ok(&RunEnd::Done), at(3)).await.unwrap();
     let detail = store.job(&id).await.unwrap();
     assert_eq!((detail.journals.len(), detail.outcomes.len()), (2, 1));
-    let entry = store.log_entries(Some(&shop()), None, 1).await.unwrap().remove(0);
-    assert_eq!((entry.who.as_str(), entry.what.as_str(), &entry.subject), ("ann", "move-job", &id));
+    let entry = store.audit_entries(Some(&shop()), None, 1).await.unwrap().remove(0);
+    assert_eq!((entry.actor.as_str(), entry.what.as_str(), &entry.subject), ("ann", "move-job", &id));
     let of = |state: &str, component| json!({ "state": state, "cancelled": false, "component": component });
     assert_eq!((entry.before, entry.after), (Some(of("sleeping", old())), Some(of("queued", new()))));
 }
@@ -67,20 +67,20 @@ async fn a_job_is_moved_to_nothing_that_cannot_go_on_with_it(database: Database)
     let store = database.open().await;
     let id = pinned(&store).await;
     store.revoke_component(&Digest::of(b"3"), None, at(0)).await.unwrap();
-    let refused = async |to: Digest| store.replay(&id, Replay::MoveTo(to), "ann", at(1)).await.unwrap_err();
+    let refused = async |to: Digest| store.retry(&id, RetryMode::RestartOn(to), "ann", at(1)).await.unwrap_err();
     assert!(matches!(refused(Digest::of(b"never")).await, StoreError::NotFound { what: "component", .. }));
-    for (component, why) in [
+    for (component, reason) in [
         ("0", "it runs this component already"),
         ("2", "the account expivi has no settings for the component"),
         ("3", "is revoked"),
         ("4", "it runs expivi, the component is twikit"),
     ] {
         let error = refused(Digest::of(component.as_bytes())).await;
-        assert!(matches!(error, StoreError::Conflict(_)) && error.to_string().contains(why), "{component}: {error}");
+        assert!(matches!(error, StoreError::Conflict(_)) && error.to_string().contains(reason), "{component}: {error}");
     }
     let run = claimed(&store, 2).await;
     assert_eq!(run.job.plugin, old());
     assert!(matches!(refused(new()).await, StoreError::Conflict(_)), "a worker has it");
     run.journal.append(0, &began(at(2))).await.unwrap();
-    assert!(store.log_entries(None, None, 10).await.unwrap().is_empty());
+    assert!(store.audit_entries(None, None, 10).await.unwrap().is_empty());
 }

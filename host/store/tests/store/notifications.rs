@@ -12,9 +12,9 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::routing::post;
-use cartwright::durable::{Journal, RunEnd, WAITS};
+use cartwright::durable::{Journal, RETRY_BACKOFF, RunEnd};
 use cartwright::types::{Authentication, LineStatus, NamedJson, Outcome};
-use cartwright::webhook::{Destination, Effects, Incoming, Receipts, Refusal, Verifier};
+use cartwright::webhook::{Destination, Effects, IncomingRequest, Refusal, Verifier, WebhookDeliveryStore};
 use cartwright::{AccountSecret, Clock, Grants, Secret, Secrets, Shop, ShopId};
 use cartwright_store::{
     EndpointError, Expected, Keyring, NotificationEndpoint, NotificationState, Notifier, Store, StoreError,
@@ -110,7 +110,7 @@ impl Platform {
     }
 }
 
-pub struct Desk {
+pub struct WorkerState {
     pub store: Store,
     pub clock: Arc<Told>,
     notifier: Notifier,
@@ -118,16 +118,14 @@ pub struct Desk {
     secret: Secret,
 }
 
-impl Desk {
+impl WorkerState {
     /// A shop whose platform wants to be told, and an order.
     pub async fn open(database: &Database) -> Self {
         let store = database.open().await;
         store.save_shop(&rings(), at(0)).await.unwrap();
         let platform = Platform::start().await;
-        let secret = store
-            .set_notification_endpoint(&shop(), &platform.endpoint(), Expected::Anything, "ann", at(0))
-            .await
-            .unwrap();
+        let secret =
+            store.set_notification_endpoint(&shop(), &platform.endpoint(), Expected::Any, "ann", at(0)).await.unwrap();
         let clock = Arc::new(Told(Mutex::new(at(1000))));
         let notifier = Notifier::new(store.clone(), clock.clone());
         record(&store, "e1", "1", 0).await;
@@ -160,17 +158,17 @@ async fn say(store: &Store, of: &ShopId, order: &str, status: &str) {
 }
 
 fn is_signed_with(secret: &Secret, (headers, body): &(HeaderMap, Bytes), at: SystemTime) -> Result<(), Refusal> {
-    let entered = AccountSecret { value: secret.clone(), entered_for: BTreeSet::new() };
+    let entered = AccountSecret { value: secret.clone(), authorized_hosts: BTreeSet::new() };
     let secrets = Secrets::from([("secret".to_owned(), entered)]);
     let authentication = Authentication::StandardWebhooks("secret".to_owned());
-    let verifier = Verifier { authentication: &authentication, secrets: &secrets, networks: &[], most_bytes: 4096 };
+    let verifier = Verifier { authentication: &authentication, secrets: &secrets, networks: &[], max_body_bytes: 4096 };
     let (method, headers, body) = (Method::POST, headers.clone(), body.clone());
-    verifier.admit(&Incoming { method, headers, query: String::new(), body, from: None, at })
+    verifier.admit(&IncomingRequest { method, headers, query: String::new(), body, from: None, at })
 }
 
 async fn a_platform_is_told_what_happened_signed_and_by_ids_alone(database: Database) {
-    let desk = Desk::open(&database).await;
-    let run = claimed(&desk.store, 0).await;
+    let state = WorkerState::open(&database).await;
+    let run = claimed(&state.store, 0).await;
     run.journal.append(0, &began(at(0))).await.unwrap();
     let status = Outcome::LineStatus(LineStatus { line: "1".into(), status: "for Zoë".into() });
     run.journal.append(1, &said("0", status.clone(), at(1))).await.unwrap();
@@ -178,9 +176,9 @@ async fn a_platform_is_told_what_happened_signed_and_by_ids_alone(database: Data
     run.journal.append(2, &said("0", status, at(1))).await.unwrap();
     let to_itself = Outcome::HandOn(NamedJson { name: "later".into(), json: "{}".into() });
     run.journal.append(3, &said("1", to_itself, at(1))).await.unwrap();
-    desk.store.finish(&run.lease, Ok(&RunEnd::Done), at(2)).await.unwrap();
-    let outcome = desk.store.outcomes(&shop(), "1").await.unwrap()[0].id;
-    assert_eq!(desk.send().await, 2);
+    state.store.finish(&run.lease, Ok(&RunEnd::Done), at(2)).await.unwrap();
+    let outcome = state.store.outcomes(&shop(), "1").await.unwrap()[0].id;
+    assert_eq!(state.send().await, 2);
     let data = json!({ "shop": "shop", "order": "1", "account": "expivi", "job": "shop:expivi:e1" });
     let with = |name: &str, value: Value| {
         let mut data = data.clone();
@@ -188,60 +186,60 @@ async fn a_platform_is_told_what_happened_signed_and_by_ids_alone(database: Data
         data
     };
     assert_eq!(
-        desk.platform.bodies(),
+        state.platform.bodies(),
         [
             json!({ "type": "outcome.line-status", "timestamp": "2026-01-01T12:00:01Z", "data": with("outcome", json!(outcome)) }),
             json!({ "type": "job.done", "timestamp": "2026-01-01T12:00:02Z", "data": with("event", json!("e1")) }),
         ]
     );
-    for told in desk.platform.told() {
-        assert_eq!(is_signed_with(&desk.secret, &told, desk.clock.now()), Ok(()));
+    for told in state.platform.told() {
+        assert_eq!(is_signed_with(&state.secret, &told, state.clock.now()), Ok(()));
         let other = Secret::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
-        assert!(matches!(is_signed_with(&other, &told, desk.clock.now()), Err(Refusal::WrongSignature { .. })));
+        assert!(matches!(is_signed_with(&other, &told, state.clock.now()), Err(Refusal::WrongSignature { .. })));
     }
-    assert_eq!((desk.send().await, desk.waiting().await), (0, 0));
+    assert_eq!((state.send().await, state.waiting().await), (0, 0));
 }
 
 async fn what_did_not_happen_or_nobody_asked_for_is_not_told(database: Database) {
-    let desk = Desk::open(&database).await;
+    let state = WorkerState::open(&database).await;
     let note = Outcome::LineStatus(LineStatus { line: "1".into(), status: "ready".into() });
     let outcomes = vec![(Some("test:shop:1".into()), note.clone()), (Some("test:shop:nobodys".into()), note)];
     let to = Destination { shop: shop(), account: account("expivi"), endpoint: "ask".into() };
-    desk.store.apply(&to, at(1), Effects { outcomes, messages: Vec::new() }).await.unwrap_err();
+    state.store.apply(&to, at(1), Effects { outcomes, messages: Vec::new() }).await.unwrap_err();
     let other: ShopId = "other".parse().unwrap();
-    desk.store.record_event(&other, &event("e1", "1"), &[job("expivi")], at(0)).await.unwrap();
-    say(&desk.store, &other, "1", "ready").await;
-    assert_eq!(desk.waiting().await, 0);
-    assert!(desk.store.notifications(&other, false, None, 10).await.unwrap().is_empty());
-    assert_eq!(desk.send().await, 0);
+    state.store.record_event(&other, &event("e1", "1"), &[job("expivi")], at(0)).await.unwrap();
+    say(&state.store, &other, "1", "ready").await;
+    assert_eq!(state.waiting().await, 0);
+    assert!(state.store.notifications(&other, false, None, 10).await.unwrap().is_empty());
+    assert_eq!(state.send().await, 0);
 }
 
 async fn a_platform_that_was_away_is_told_everything_in_order_when_it_is_back(database: Database) {
-    let desk = Desk::open(&database).await;
-    record(&desk.store, "e2", "2", 0).await;
+    let state = WorkerState::open(&database).await;
+    record(&state.store, "e2", "2", 0).await;
     for number in 0..3 {
-        desk.say("1", &number.to_string()).await;
-        desk.say("2", &number.to_string()).await;
+        state.say("1", &number.to_string()).await;
+        state.say("2", &number.to_string()).await;
     }
-    desk.platform.answers(503);
+    state.platform.answers(503);
     for asked in 1..4 {
-        assert_eq!(desk.send().await, 0);
+        assert_eq!(state.send().await, 0);
         // One question a minute, whatever waits.
-        assert_eq!(desk.platform.told().len(), asked);
-        desk.clock.sleep(59).await;
-        assert_eq!(desk.send().await, 0);
-        assert_eq!(desk.platform.told().len(), asked);
-        desk.clock.sleep(1).await;
+        assert_eq!(state.platform.told().len(), asked);
+        state.clock.sleep(59).await;
+        assert_eq!(state.send().await, 0);
+        assert_eq!(state.platform.told().len(), asked);
+        state.clock.sleep(1).await;
     }
-    let shown = desk.store.notifications(&shop(), false, None, 10).await.unwrap();
-    assert!(shown[0].why.as_ref().is_some_and(|why| why.contains("503")), "{:?}", shown[0]);
+    let shown = state.store.notifications(&shop(), false, None, 10).await.unwrap();
+    assert!(shown[0].reason.as_ref().is_some_and(|reason| reason.contains("503")), "{:?}", shown[0]);
     assert!(shown[0].attempt > 0 && matches!(shown[0].state, NotificationState::Waiting { .. }));
-    desk.platform.answers(200);
-    desk.platform.told.lock().unwrap().clear();
+    state.platform.answers(200);
+    state.platform.told.lock().unwrap().clear();
     // Whatever was asked for last may wait for longer than a minute; when one is told, all are.
-    desk.clock.sleep(300).await;
-    assert_eq!(desk.send().await, 6);
-    let told = desk.platform.outcomes();
+    state.clock.sleep(300).await;
+    assert_eq!(state.send().await, 6);
+    let told = state.platform.outcomes();
     for order in ["1", "2"] {
         let of: Vec<i64> = told.iter().filter(|(told, _)| told == order).map(|(_, outcome)| *outcome).collect();
         assert!(of.len() == 3 && of.is_sorted(), "{told:?}");
@@ -249,18 +247,18 @@ async fn a_platform_that_was_away_is_told_everything_in_order_when_it_is_back(da
 }
 
 async fn one_shops_platform_that_hangs_holds_up_no_other(database: Database) {
-    let desk = Desk::open(&database).await;
+    let state = WorkerState::open(&database).await;
     let other: ShopId = "other".parse().unwrap();
-    desk.store.save_shop(&Shop { id: other.clone(), ..rings() }, at(0)).await.unwrap();
+    state.store.save_shop(&Shop { id: other.clone(), ..rings() }, at(0)).await.unwrap();
     let beside = Platform::start().await;
-    desk.store.set_notification_endpoint(&other, &beside.endpoint(), Expected::Anything, "ann", at(0)).await.unwrap();
-    desk.store.record_event(&other, &event("e1", "1"), &[job("expivi")], at(0)).await.unwrap();
-    desk.platform.answers(HANGS);
+    state.store.set_notification_endpoint(&other, &beside.endpoint(), Expected::Any, "ann", at(0)).await.unwrap();
+    state.store.record_event(&other, &event("e1", "1"), &[job("expivi")], at(0)).await.unwrap();
+    state.platform.answers(HANGS);
     for number in 0..5 {
-        desk.say("1", &number.to_string()).await;
-        say(&desk.store, &other, "1", &number.to_string()).await;
+        state.say("1", &number.to_string()).await;
+        say(&state.store, &other, "1", &number.to_string()).await;
     }
-    let notifier = desk.notifier.clone();
+    let notifier = state.notifier.clone();
     let sending = tokio::spawn(async move { notifier.send_due().await });
     tokio::time::timeout(Duration::from_secs(5), async {
         while beside.told().len() < 5 {
@@ -269,72 +267,72 @@ async fn one_shops_platform_that_hangs_holds_up_no_other(database: Database) {
     })
     .await
     .unwrap();
-    assert!(!sending.is_finished() && desk.platform.told().len() == 1);
+    assert!(!sending.is_finished() && state.platform.told().len() == 1);
     sending.abort();
 }
 
 async fn what_is_never_taken_is_given_up_shown_and_sent_again_when_somebody_wants_it(database: Database) {
-    let desk = Desk::open(&database).await;
-    desk.say("1", "first").await;
-    desk.say("1", "second").await;
-    desk.platform.answers(400);
+    let state = WorkerState::open(&database).await;
+    state.say("1", "first").await;
+    state.say("1", "second").await;
+    state.platform.answers(400);
     // As often as an order hook is tried, with waits of a day and a tenth at most.
-    for _ in 0..WAITS.len() {
-        desk.send().await;
-        assert!(desk.dead().await.is_empty());
-        desk.clock.sleep(27 * 3600).await;
+    for _ in 0..RETRY_BACKOFF.len() {
+        state.send().await;
+        assert!(state.dead().await.is_empty());
+        state.clock.sleep(27 * 3600).await;
     }
-    assert_eq!(desk.platform.told().len(), WAITS.len());
-    desk.send().await;
-    let dead = desk.dead().await;
+    assert_eq!(state.platform.told().len(), RETRY_BACKOFF.len());
+    state.send().await;
+    let dead = state.dead().await;
     let [given_up] = &dead[..] else { panic!("{dead:?}") };
-    assert_eq!((&given_up.state, given_up.attempt), (&NotificationState::Dead, 12));
-    assert!(given_up.why.as_ref().is_some_and(|why| why.contains("responded 400")), "{given_up:?}");
+    assert_eq!((&given_up.state, given_up.attempt), (&NotificationState::Failed, 12));
+    assert!(given_up.reason.as_ref().is_some_and(|reason| reason.contains("responded 400")), "{given_up:?}");
     // It lets the next one of its order pass.
-    desk.platform.answers(204);
-    desk.platform.told.lock().unwrap().clear();
-    desk.clock.sleep(27 * 3600).await;
-    assert_eq!(desk.send().await, 1);
+    state.platform.answers(204);
+    state.platform.told.lock().unwrap().clear();
+    state.clock.sleep(27 * 3600).await;
+    assert_eq!(state.send().await, 1);
     let other = "other".parse().unwrap();
-    desk.store.send_again(&other, &given_up.id, "eve", desk.clock.now()).await.unwrap_err();
-    desk.store.send_again(&shop(), &given_up.id, "ann", desk.clock.now()).await.unwrap();
-    assert_eq!((desk.send().await, desk.waiting().await), (1, 0));
-    assert_eq!(desk.platform.told()[1].0["webhook-id"], given_up.id.as_str());
-    let error = desk.store.send_again(&shop(), &given_up.id, "ann", desk.clock.now()).await.unwrap_err();
+    state.store.retry_notification(&other, &given_up.id, "eve", state.clock.now()).await.unwrap_err();
+    state.store.retry_notification(&shop(), &given_up.id, "ann", state.clock.now()).await.unwrap();
+    assert_eq!((state.send().await, state.waiting().await), (1, 0));
+    assert_eq!(state.platform.told()[1].0["webhook-id"], given_up.id.as_str());
+    let error = state.store.retry_notification(&shop(), &given_up.id, "ann", state.clock.now()).await.unwrap_err();
     assert!(matches!(error, StoreError::NotFound { .. }), "{error}");
 }
 
 async fn what_a_lost_sender_had_is_sent_again_under_the_same_id(database: Database) {
-    let desk = Desk::open(&database).await;
-    desk.say("1", "ready").await;
-    desk.platform.answers(HANGS);
-    let lost = tokio::time::timeout(Duration::from_millis(500), desk.notifier.send_due()).await;
-    assert!(lost.is_err() && desk.platform.told().len() == 1);
-    desk.platform.answers(204);
-    desk.clock.sleep(59).await;
-    assert_eq!(desk.send().await, 0);
-    desk.clock.sleep(1).await;
-    assert_eq!(desk.send().await, 1);
-    let ids: Vec<_> = desk.platform.told().iter().map(|(headers, _)| headers["webhook-id"].clone()).collect();
+    let state = WorkerState::open(&database).await;
+    state.say("1", "ready").await;
+    state.platform.answers(HANGS);
+    let lost = tokio::time::timeout(Duration::from_millis(500), state.notifier.send_due()).await;
+    assert!(lost.is_err() && state.platform.told().len() == 1);
+    state.platform.answers(204);
+    state.clock.sleep(59).await;
+    assert_eq!(state.send().await, 0);
+    state.clock.sleep(1).await;
+    assert_eq!(state.send().await, 1);
+    let ids: Vec<_> = state.platform.told().iter().map(|(headers, _)| headers["webhook-id"].clone()).collect();
     assert!(ids.len() == 2 && ids[0] == ids[1], "{ids:?}");
 }
 
 async fn many_senders_tell_each_once_and_in_order(database: Database) {
-    let desk = Desk::open(&database).await;
-    record(&desk.store, "e2", "2", 0).await;
+    let state = WorkerState::open(&database).await;
+    record(&state.store, "e2", "2", 0).await;
     for number in 0..15 {
-        desk.say("1", &number.to_string()).await;
-        desk.say("2", &number.to_string()).await;
+        state.say("1", &number.to_string()).await;
+        state.say("2", &number.to_string()).await;
     }
     let mut senders = tokio::task::JoinSet::new();
     for _ in 0..4 {
-        let notifier = Notifier::new(database.open().await, desk.clock.clone());
+        let notifier = Notifier::new(database.open().await, state.clock.clone());
         senders.spawn(async move { notifier.send_due().await.unwrap() });
     }
     let told: usize = senders.join_all().await.into_iter().sum();
     // A sender ends when others have all that is due.
-    assert_eq!(told + desk.send().await, 30);
-    let outcomes = desk.platform.outcomes();
+    assert_eq!(told + state.send().await, 30);
+    let outcomes = state.platform.outcomes();
     assert_eq!(outcomes.len(), 30);
     for order in ["1", "2"] {
         let of: Vec<i64> = outcomes.iter().filter(|(told, _)| told == order).map(|(_, outcome)| *outcome).collect();
@@ -343,38 +341,38 @@ async fn many_senders_tell_each_once_and_in_order(database: Database) {
 }
 
 async fn while_secrets_are_exchanged_both_sign(database: Database) {
-    let desk = Desk::open(&database).await;
+    let state = WorkerState::open(&database).await;
     // One that is moved keeps its secret.
-    let moved = desk
+    let moved = state
         .store
-        .set_notification_endpoint(&shop(), &desk.platform.endpoint(), Expected::Anything, "ann", at(0))
+        .set_notification_endpoint(&shop(), &state.platform.endpoint(), Expected::Any, "ann", at(0))
         .await
         .unwrap();
     assert_eq!(moved, None);
-    let now = desk.clock.now();
-    let new = desk.store.rotate_notification_secret(&shop(), MINUTE, "ann", now).await.unwrap();
-    desk.say("1", "one").await;
-    desk.send().await;
-    desk.clock.sleep(60).await;
-    desk.say("1", "two").await;
-    desk.send().await;
-    let told = desk.platform.told();
-    assert_eq!(is_signed_with(&desk.secret, &told[0], now), Ok(()));
+    let now = state.clock.now();
+    let new = state.store.rotate_notification_secret(&shop(), MINUTE, "ann", now).await.unwrap();
+    state.say("1", "one").await;
+    state.send().await;
+    state.clock.sleep(60).await;
+    state.say("1", "two").await;
+    state.send().await;
+    let told = state.platform.told();
+    assert_eq!(is_signed_with(&state.secret, &told[0], now), Ok(()));
     assert_eq!(is_signed_with(&new, &told[0], now), Ok(()));
-    assert_eq!(is_signed_with(&new, &told[1], desk.clock.now()), Ok(()));
-    assert!(is_signed_with(&desk.secret, &told[1], desk.clock.now()).is_err());
-    desk.store.close().await;
+    assert_eq!(is_signed_with(&new, &told[1], state.clock.now()), Ok(()));
+    assert!(is_signed_with(&state.secret, &told[1], state.clock.now()).is_err());
+    state.store.close().await;
     let ring = Keyring::new([9; 32]).with_previous(KEY);
     let store = Store::open(&database.url, ring).await.unwrap();
     store.rotate_keys().await.unwrap();
     store.close().await;
     let store = Store::open(&database.url, Keyring::new([9; 32])).await.unwrap();
-    assert_eq!(store.notification_endpoint(&shop()).await.unwrap(), Some(desk.platform.endpoint()));
+    assert_eq!(store.notification_endpoint(&shop()).await.unwrap(), Some(state.platform.endpoint()));
     // Neither secret stands in the log, nor what may be a password.
-    let url = format!("{}?token=s3cret", desk.platform.url);
-    let secret = NotificationEndpoint { url, ..desk.platform.endpoint() };
-    store.set_notification_endpoint(&shop(), &secret, Expected::Anything, "ann", at(0)).await.unwrap();
-    let log = format!("{:?}", store.log_entries(Some(&shop()), None, 10).await.unwrap());
+    let url = format!("{}?token=s3cret", state.platform.url);
+    let secret = NotificationEndpoint { url, ..state.platform.endpoint() };
+    store.set_notification_endpoint(&shop(), &secret, Expected::Any, "ann", at(0)).await.unwrap();
+    let log = format!("{:?}", store.audit_entries(Some(&shop()), None, 10).await.unwrap());
     assert!(log.contains("rotate-notification-secret") && !log.contains("whsec") && !log.contains("s3cret"), "{log}");
 }
 
@@ -390,28 +388,28 @@ async fn an_address_inside_is_refused_and_the_grant_is_named(database: Database)
         ("told", "not an absolute"),
     ] {
         let endpoint = NotificationEndpoint { url: url.to_owned(), grants: Grants::default() };
-        let refused = store.set_notification_endpoint(&shop(), &endpoint, Expected::Anything, "ann", at(0)).await;
-        let Err(EndpointError::Address(why)) = refused else { panic!("{url}: {refused:?}") };
-        assert!(why.to_string().contains(grant), "{url}: {why}");
+        let refused = store.set_notification_endpoint(&shop(), &endpoint, Expected::Any, "ann", at(0)).await;
+        let Err(EndpointError::Address(reason)) = refused else { panic!("{url}: {refused:?}") };
+        assert!(reason.to_string().contains(grant), "{url}: {reason}");
     }
     // A name that leads inside is found out when it is looked up.
     let url = "https://localhost/told".to_owned();
     let endpoint = NotificationEndpoint { url, grants: Grants::default() };
-    store.set_notification_endpoint(&shop(), &endpoint, Expected::Anything, "ann", at(0)).await.unwrap();
+    store.set_notification_endpoint(&shop(), &endpoint, Expected::Any, "ann", at(0)).await.unwrap();
     record(&store, "e1", "1", 0).await;
     say(&store, &shop(), "1", "ready").await;
     let notifier = Notifier::new(store.clone(), Arc::new(Told(Mutex::new(at(1000)))));
     assert_eq!(notifier.send_due().await.unwrap(), 0);
-    let why = store.notifications(&shop(), false, None, 1).await.unwrap().remove(0).why.unwrap();
-    assert!(why.contains("grants.networks +="), "{why}");
+    let reason = store.notifications(&shop(), false, None, 1).await.unwrap().remove(0).reason.unwrap();
+    assert!(reason.contains("grants.networks +="), "{reason}");
 }
 
 async fn a_removed_endpoint_is_told_nothing(database: Database) {
-    let desk = Desk::open(&database).await;
-    desk.say("1", "ready").await;
-    desk.store.remove_notification_endpoint(&shop(), Expected::Anything, "ann", at(1)).await.unwrap();
-    desk.store.remove_notification_endpoint(&shop(), Expected::Anything, "ann", at(1)).await.unwrap_err();
-    desk.say("1", "shipped").await;
-    assert_eq!((desk.send().await, desk.waiting().await), (0, 0));
-    assert!(desk.platform.told().is_empty());
+    let state = WorkerState::open(&database).await;
+    state.say("1", "ready").await;
+    state.store.remove_notification_endpoint(&shop(), Expected::Any, "ann", at(1)).await.unwrap();
+    state.store.remove_notification_endpoint(&shop(), Expected::Any, "ann", at(1)).await.unwrap_err();
+    state.say("1", "shipped").await;
+    assert_eq!((state.send().await, state.waiting().await), (0, 0));
+    assert!(state.platform.told().is_empty());
 }

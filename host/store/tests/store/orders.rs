@@ -3,7 +3,7 @@
 use cartwright::OrderBook;
 use cartwright::durable::{Entry, Journal, Record};
 use cartwright::types::{Address, Event, EventKind, LineStatus, Order, Outcome};
-use cartwright_store::{Claim, Lines, NewJob, Recorded, Store, StoreError};
+use cartwright_store::{Claim, Lines, NewJob, RecordOutcome, Store, StoreError};
 use serde_json::json;
 
 use crate::database::{Database, account, at, claimed, event_of, job, on_each_database, order, record, shop};
@@ -99,7 +99,7 @@ async fn an_event_id_names_one_event(database: Database) {
     let store = database.open().await;
     let first = event_of("e1", EventKind::Placed, order("1", 1));
     let recorded = async |event: &Event| store.record_event(&shop(), event, &[job("expivi")], at(0)).await;
-    assert!(matches!(recorded(&first).await.unwrap(), Recorded::New { .. }));
+    assert!(matches!(recorded(&first).await.unwrap(), RecordOutcome::New { .. }));
     let others = [
         event_of("e1", EventKind::Placed, order("2", 1)),
         event_of("e1", EventKind::Placed, order("1", 2)),
@@ -113,7 +113,7 @@ async fn an_event_id_names_one_event(database: Database) {
     assert_eq!(store.order(&shop(), "2").await.unwrap(), None);
     // Also when the order is newer by now.
     store.record_event(&shop(), &event_of("e2", EventKind::Changed, order("1", 2)), &[], at(1)).await.unwrap();
-    assert_eq!(recorded(&first).await.unwrap(), Recorded::Known);
+    assert_eq!(recorded(&first).await.unwrap(), RecordOutcome::AlreadyRecorded);
 }
 
 async fn what_is_paid_back_or_cancelled_is_no_longer_released(database: Database) {
@@ -177,9 +177,9 @@ async fn a_reference_belongs_to_one_order(database: Database) {
 
 /// What became of orders, the latest last.
 async fn logged(store: &Store) -> Vec<String> {
-    let mut entries = store.log_entries(Some(&shop()), None, 100).await.unwrap();
+    let mut entries = store.audit_entries(Some(&shop()), None, 100).await.unwrap();
     entries.reverse();
-    entries.into_iter().map(|entry| format!("{} {} {}", entry.who, entry.what, entry.subject)).collect()
+    entries.into_iter().map(|entry| format!("{} {} {}", entry.actor, entry.what, entry.subject)).collect()
 }
 
 async fn report(store: &Store, event: &str, order: Order) {
@@ -262,7 +262,7 @@ async fn what_nobody_can_read_is_not_closed(database: Database) {
     let run = claimed(&store, 0).await;
     run.journal.append(0, &began(at(0))).await.unwrap();
     set_status(&run, 1, "1", "shipped").await;
-    database.tamper("update outcomes set outcome = order_key from orders").await;
+    database.tamper("update order_outcomes set outcome = order_key from orders").await;
     report(&store, "e2", order("1", 2)).await;
     assert!(logged(&store).await.is_empty());
     assert_eq!(

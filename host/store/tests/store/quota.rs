@@ -1,7 +1,7 @@
 //! What carts leave behind is bounded: a quota for each shop, shared out among its visitors.
 
 use cartwright::types::EventKind;
-use cartwright::{Blobs, Digest, NewConfiguration, Picture, ShopId};
+use cartwright::{Blobs, Digest, NewConfiguration, ShopId, StoredThumbnail};
 use cartwright_store::Store;
 
 use crate::database::{Database, at, configured, event_of, job, on_each_database, order, shop};
@@ -135,7 +135,7 @@ async fn equal_bytes_are_stored_once(database: Database) {
     }
     assert_eq!(are_stored(&store, &first).await, [true]);
     // A picture that came later is stored beside what is there.
-    let picture = Picture { digest: Digest::of(b"late"), bytes: b"late".to_vec(), media_type: "image/png" };
+    let picture = StoredThumbnail { digest: Digest::of(b"late"), bytes: b"late".to_vec(), media_type: "image/png" };
     let (bytes, pictures) = (bytes(0), [picture]);
     let again = NewConfiguration { digest: first[0], bytes: &bytes, pictures: &pictures, client: Some("c") };
     store.put_configuration(&shop(), &again).await.unwrap();

@@ -1,12 +1,12 @@
 //! A job that failed in a way that passes: how often and when it is tried again.
 
 use cartwright::durable::{
-    self, Answer, Call, Entry, Journal, JournalError, Kept, KeptBody, KeptResponse, Record, RunEnd, RunError, Tries,
-    WAITS, Who,
+    self, Answer, Call, Entry, Journal, JournalError, JournaledBody, JournaledBytes, JournaledResponse, RETRY_BACKOFF,
+    Record, ResponsibleParty, RetryCounters, RunEnd, RunError,
 };
 use cartwright::types::{Error, EventKind, Order, Outage, Repeat};
 use cartwright::{Breach, Digest, Failure};
-use cartwright_store::{Claim, JobState, Replay, Store};
+use cartwright_store::{Claim, JobState, RetryMode, Store};
 
 use crate::database::{Database, at, claim, claimed, event_of, on_each_database, order, record, shop};
 use crate::journals::began;
@@ -31,8 +31,8 @@ async fn retried(store: &Store, mut now: u64) -> (u32, u64) {
     for outages in 1.. {
         let run = claimed(store, now).await;
         match store.finish(&run.lease, Ok(&outage(None)), at(now)).await.unwrap() {
-            JobState::Retrying { tries, until } => {
-                assert_eq!(tries, Tries { outages, breaches: 0 });
+            JobState::Retrying { counters: tries, until } => {
+                assert_eq!(tries, RetryCounters { outages, limit_breaches: 0 });
                 now += until.duration_since(at(now)).unwrap().as_secs() + 1;
             }
             JobState::Stopped => return (outages - 1, now),
@@ -47,16 +47,16 @@ async fn an_outage_is_retried_for_two_days_and_then_shown(database: Database) {
     let id = record(&store, "e1", "1", 0).await;
     record(&store, "e2", "1", 0).await;
     let (outages, now) = retried(&store, 0).await;
-    assert_eq!(outages as usize, WAITS.len());
+    assert_eq!(outages as usize, RETRY_BACKOFF.len());
     assert!((46 * 3600..55 * 3600).contains(&now), "{now}");
-    let why = store.job(&id).await.unwrap().why.unwrap();
-    assert!(why.text.contains("tried 12 times") && why.text.ends_with("the vendor is away"), "{}", why.text);
-    assert_eq!(why.who, Some(Who::Merchant));
+    let reason = store.job(&id).await.unwrap().reason.unwrap();
+    assert!(reason.text.contains("tried 12 times") && reason.text.ends_with("the vendor is away"), "{}", reason.text);
+    assert_eq!(reason.responsible, Some(ResponsibleParty::Merchant));
     // The later event of the order does not pass it.
     assert!(claim(&store, now + 1_000_000).await.is_none());
     // Whoever has it go on gives it two days more.
-    store.replay(&id, Replay::GoOn, "ann", at(now)).await.unwrap();
-    assert_eq!(retried(&store, now).await.0 as usize, WAITS.len());
+    store.retry(&id, RetryMode::Resume, "ann", at(now)).await.unwrap();
+    assert_eq!(retried(&store, now).await.0 as usize, RETRY_BACKOFF.len());
 }
 
 async fn a_vendor_says_when_to_come_again(database: Database) {
@@ -75,7 +75,7 @@ async fn whoever_gets_further_has_all_tries_again(database: Database) {
     store.finish(&run.lease, Ok(&outage(None)), at(0)).await.unwrap();
     let run = claimed(&store, 100).await;
     store.finish(&run.lease, Ok(&RunEnd::Sleep { until: at(200) }), at(100)).await.unwrap();
-    assert_eq!(retried(&store, 200).await.0 as usize, WAITS.len());
+    assert_eq!(retried(&store, 200).await.0 as usize, RETRY_BACKOFF.len());
 }
 
 async fn a_database_that_is_away_counts_as_nobodys_outage(database: Database) {
@@ -84,8 +84,8 @@ async fn a_database_that_is_away_counts_as_nobodys_outage(database: Database) {
     let run = claimed(&store, 0).await;
     let error = RunError::Journal(JournalError::Store("the disk is full".into()));
     let state = store.finish(&run.lease, Err(&error), at(0)).await.unwrap();
-    let JobState::Retrying { tries, until } = state else { panic!("{state:?}") };
-    assert_eq!(tries, Tries::default());
+    let JobState::Retrying { counters: tries, until } = state else { panic!("{state:?}") };
+    assert_eq!(tries, RetryCounters::default());
     assert!(until <= at(60), "{until:?}");
 }
 
@@ -94,30 +94,30 @@ async fn a_breach_of_time_is_retried_once(database: Database) {
     let id = record(&store, "e1", "1", 0).await;
     let slow = || {
         let breach = Breach::Deadline { allowed_ms: 1000 };
-        RunEnd::Stopped { why: durable::Why::Failed(Failure::Limit(breach)) }
+        RunEnd::Stopped { reason: durable::StopReason::Failed(Failure::Limit(breach)) }
     };
     let run = claimed(&store, 0).await;
     let state = store.finish(&run.lease, Ok(&slow()), at(0)).await.unwrap();
-    assert!(matches!(state, JobState::Retrying { tries: Tries { breaches: 1, .. }, .. }), "{state:?}");
+    assert!(matches!(state, JobState::Retrying { counters: RetryCounters { limit_breaches: 1, .. }, .. }), "{state:?}");
     let run = claimed(&store, 100).await;
     assert_eq!(store.finish(&run.lease, Ok(&slow()), at(100)).await.unwrap(), JobState::Stopped);
-    assert!(store.job(&id).await.unwrap().why.unwrap().text.contains("limit deadline"));
+    assert!(store.job(&id).await.unwrap().reason.unwrap().text.contains("limit deadline"));
 }
 
 fn intent(repeat: Repeat) -> Entry {
-    let call = Call { import: "http.send".into(), about: "POST".into(), digest: Digest::of(b"POST") };
+    let call = Call { import: "http.send".into(), label: "POST".into(), digest: Digest::of(b"POST") };
     Entry::Intent { call, repeat, attempt: 1 }
 }
 
 fn answered(status: u16) -> Entry {
-    let body = KeptBody::Inline(Kept::Bytes(Vec::new()));
-    let answer = Answer::Given(KeptResponse { status, headers: Vec::new(), body, attempts: 1 });
-    Entry::Answered { answer, may_have_arrived: true }
+    let body = JournaledBody::Inline(JournaledBytes::Bytes(Vec::new()));
+    let answer = Answer::Returned(JournaledResponse { status, headers: Vec::new(), body, attempts: 1 });
+    Entry::Responded { answer, may_have_arrived: true }
 }
 
 fn lost() -> Entry {
     let outage = Outage { retry_after_seconds: None, detail: "no answer".into() };
-    Entry::Answered { answer: Answer::Failed(Error::Unavailable(outage)), may_have_arrived: true }
+    Entry::Responded { answer: Answer::Failed(Error::Unavailable(outage)), may_have_arrived: true }
 }
 
 /// A job whose run wrote these entries and then found its vendor away; and its next run, after the order has changed.
@@ -140,7 +140,7 @@ async fn retried_after(store: &Store, id: &str, entries: &[Entry], change: fn(&m
 
 async fn a_retry_is_told_of_the_order_as_it_is_now(database: Database) {
     let store = database.open().await;
-    let entries = [intent(Repeat::Keyed), answered(503), Entry::Retried { keep: 0 }];
+    let entries = [intent(Repeat::Keyed), answered(503), Entry::Retried { kept_calls: 0 }];
     let paid_back: fn(&mut Order) = |order| order.payment = "refunded".into();
     let (first, next) = retried_after(&store, "1", &entries, paid_back).await;
     assert!(first.job.event.order.released && !next.job.event.order.released);
@@ -154,7 +154,7 @@ async fn a_retry_is_told_of_the_order_as_it_is_now(database: Database) {
     // What cannot have left counts as nothing.
     let mut unsent = entries;
     unsent[1] = match lost() {
-        Entry::Answered { answer, .. } => Entry::Answered { answer, may_have_arrived: false },
+        Entry::Responded { answer, .. } => Entry::Responded { answer, may_have_arrived: false },
         other => other,
     };
     let (_, next) = retried_after(&store, "3", &unsent, fewer).await;
@@ -163,7 +163,7 @@ async fn a_retry_is_told_of_the_order_as_it_is_now(database: Database) {
 
 async fn what_may_have_arrived_is_asked_again_as_it_was_unless_nothing_is_to_be_made(database: Database) {
     let store = database.open().await;
-    let entries = [intent(Repeat::Keyed), lost(), Entry::Retried { keep: 0 }];
+    let entries = [intent(Repeat::Keyed), lost(), Entry::Retried { kept_calls: 0 }];
     let (first, next) = retried_after(&store, "1", &entries, |order| order.lines[0].cart_line.quantity = 0).await;
     assert_eq!(next.job.event, first.job.event, "its vendor knows the same request again");
     let ends: [fn(&mut Order); 2] = [|order| order.payment = "refunded".into(), |order| order.cancelled = true];
@@ -179,7 +179,7 @@ async fn what_must_not_be_sent_twice_is_not_begun_anew(database: Database) {
     if let Entry::Intent { call, .. } = &mut other {
         call.digest = Digest::of(b"another");
     }
-    let entries = [intent(Repeat::Never), answered(200), other, answered(503), Entry::Retried { keep: 1 }];
+    let entries = [intent(Repeat::Never), answered(200), other, answered(503), Entry::Retried { kept_calls: 1 }];
     let (first, next) = retried_after(&store, "1", &entries, |order| order.cancelled = true).await;
     assert_eq!(next.job.event, first.job.event);
 }

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cartwright::types::{Rounding, SettingValue};
-use cartwright::{AccountSecret, AccountSnapshot, Digest, Grants, Link, Release, Secret, Settings, Shop, ShopId};
+use cartwright::{
+    AccountSecret, AccountSnapshot, Digest, Grants, ProductLink, ReleasePolicy, Secret, Settings, Shop, ShopId,
+};
 use cartwright_store::{Keyring, Store, StoreError};
 use serde_json::json;
 
@@ -33,7 +35,7 @@ pub fn rings() -> Shop {
         seal_seconds: 77,
         pin_seconds: 78,
         sell_unconfigured: true,
-        release: Release::ByHand,
+        release: ReleasePolicy::ByHand,
         max_storefront_body_bytes: Some(79),
     }
 }
@@ -44,7 +46,7 @@ fn settings() -> Settings {
 }
 
 fn server_token() -> AccountSecret {
-    AccountSecret { value: Secret::new("s3cret-t0ken"), entered_for: BTreeSet::from(["expivi.net".into()]) }
+    AccountSecret { value: Secret::new("s3cret-t0ken"), authorized_hosts: BTreeSet::from(["expivi.net".into()]) }
 }
 
 fn expivi() -> AccountSnapshot {
@@ -93,8 +95,8 @@ async fn of_two_who_change_an_account_the_second_is_told(database: Database) {
         let error = store.save_account(&shop, stale, at(2)).await.unwrap_err();
         assert!(matches!(error, StoreError::Conflict(_)), "{error}");
     }
-    let nowhere = store.save_account(&"nowhere".parse().unwrap(), &expivi(), at(2)).await;
-    assert!(matches!(nowhere, Err(StoreError::NotFound { what: "shop", .. })));
+    let unreachable_url = store.save_account(&"nowhere".parse().unwrap(), &expivi(), at(2)).await;
+    assert!(matches!(unreachable_url, Err(StoreError::NotFound { what: "shop", .. })));
 }
 
 async fn a_vendor_swap_keeps_the_links_that_it_replaces(database: Database) {
@@ -102,7 +104,7 @@ async fn a_vendor_swap_keeps_the_links_that_it_replaces(database: Database) {
     let shop = with_account(&store).await;
     let twikit = AccountSnapshot { id: account("twikit"), ..expivi() };
     store.save_account(&shop, &twikit, at(0)).await.unwrap();
-    let link = |product: &str, account: &str| -> Link {
+    let link = |product: &str, account: &str| -> ProductLink {
         serde_json::from_value(json!({
             "shop_product": product, "account": account, "vendor_product": "1001", "preset": "p",
             "allowed_skus": ["A"], "settings": { "sku-prefix": "R-" }, "strategy": { "name": "simple" },
@@ -115,8 +117,10 @@ async fn a_vendor_swap_keeps_the_links_that_it_replaces(database: Database) {
     let error = store.save_links(&shop, &[link("chain", "twikit"), link("ring", "nobody")], at(2)).await.unwrap_err();
     assert!(matches!(error, StoreError::NotFound { what: "account", .. }), "{error}");
     let links = store.links(&shop).await.unwrap();
-    let seen: Vec<_> =
-        links.iter().map(|kept| (kept.link.shop_product.as_str(), kept.link.account.as_str(), kept.present)).collect();
+    let seen: Vec<_> = links
+        .iter()
+        .map(|kept| (kept.link.shop_product.as_str(), kept.link.account.as_str(), kept.is_current))
+        .collect();
     assert_eq!(seen, [("chain", "expivi", true), ("ring", "expivi", false), ("ring", "twikit", true)]);
     assert_eq!(serde_json::to_value(&links[0].link).unwrap(), serde_json::to_value(link("chain", "expivi")).unwrap());
 }

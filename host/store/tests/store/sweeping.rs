@@ -6,9 +6,9 @@ use cartwright::durable::{Call, Entry, Journal, Record, RunEnd};
 use cartwright::types::{
     BytesSource, Document, EventKind, LineStatus, Message, Order, Outcome, Repeat, WebhookRequest, WebhookResponse,
 };
-use cartwright::webhook::{Destination, Effects, Notice, NoticeId, Receipts};
+use cartwright::webhook::{Destination, Effects, WebhookDelivery, WebhookDeliveryId, WebhookDeliveryStore};
 use cartwright::{Blobs, Digest};
-use cartwright_store::{Claim, JobFilter, NewLogEntry, Replay, Retention, Store, StoreError, Swept};
+use cartwright_store::{Claim, JobFilter, NewAuditEntry, Retention, RetryMode, Store, StoreError, SweepReport};
 
 use crate::database::{
     Database, account, at, claimed, configured, event_of, job, on_each_database, order, record, shop,
@@ -36,7 +36,7 @@ fn days(days: u64) -> Duration {
     Duration::from_secs(days * 24 * 3600)
 }
 
-async fn sweep(store: &Store, now: SystemTime) -> Swept {
+async fn sweep(store: &Store, now: SystemTime) -> SweepReport {
     store.sweep(&Retention::default(), now).await.unwrap()
 }
 
@@ -74,14 +74,14 @@ async fn what_carts_left_behind_goes_at_its_time_and_orders_keep_theirs(database
     order.lines[0].configuration = Some(bought.to_string());
     let now = SystemTime::now();
     store.record_event(&shop(), &event_of("e1", EventKind::Paid, order), &[job("expivi")], now).await.unwrap();
-    assert_eq!(sweep(&store, SystemTime::now() + days(29)).await, Swept::default());
+    assert_eq!(sweep(&store, SystemTime::now() + days(29)).await, SweepReport::default());
     // What no cart brought back goes first.
     let swept = sweep(&store, SystemTime::now() + days(31)).await;
-    assert_eq!(swept, Swept { configurations: 2, pictures: 1, ..Swept::default() });
-    assert_eq!(sweep(&store, SystemTime::now() + days(89)).await, Swept::default());
+    assert_eq!(swept, SweepReport { configurations: 2, pictures: 1, ..SweepReport::default() });
+    assert_eq!(sweep(&store, SystemTime::now() + days(89)).await, SweepReport::default());
     assert!(store.get(&shop(), &needed_again).await.unwrap().is_some());
     let swept = sweep(&store, SystemTime::now() + days(91)).await;
-    assert_eq!(swept, Swept { configurations: 1, pictures: 1, ..Swept::default() });
+    assert_eq!(swept, SweepReport { configurations: 1, pictures: 1, ..SweepReport::default() });
     assert_eq!(store.get(&shop(), &left).await.unwrap(), None);
     assert_eq!(store.get(&shop(), &picture).await.unwrap(), None);
     assert_eq!(store.get(&shop(), &bought).await.unwrap().unwrap(), b"bought");
@@ -93,7 +93,7 @@ async fn what_a_seal_holds_over_is_kept_as_long_as_the_seal(database: Database) 
     rings.seal_seconds = 60 * 24 * 3600;
     store.save_shop(&rings, at(0)).await.unwrap();
     let left = configured(&store, None, b"left", &[]).await;
-    assert_eq!(sweep(&store, SystemTime::now() + days(59)).await, Swept::default());
+    assert_eq!(sweep(&store, SystemTime::now() + days(59)).await, SweepReport::default());
     assert!(store.get(&shop(), &left).await.unwrap().is_some());
     assert_eq!(sweep(&store, SystemTime::now() + days(61)).await.configurations, 1);
 }
@@ -105,8 +105,8 @@ async fn what_vendors_sent_goes_at_its_time_unless_it_waits_for_a_person(databas
     let (method, body) = ("POST".to_owned(), b"{}".to_vec());
     let request = WebhookRequest { method, headers: vec![], query: String::new(), body };
     let notice = |id: &str| {
-        let id = NoticeId::Event(Digest::of(id.as_bytes()));
-        Notice { destination: to.clone(), id, at: at(0), same_since: None, request: request.clone() }
+        let id = WebhookDeliveryId::Event(Digest::of(id.as_bytes()));
+        WebhookDelivery { destination: to.clone(), id, at: at(0), duplicate_since: None, request: request.clone() }
     };
     let note = Message { key: "told".into(), parameters: vec![], text: "Told.".into() };
     let outcomes = vec![
@@ -116,13 +116,13 @@ async fn what_vendors_sent_goes_at_its_time_unless_it_waits_for_a_person(databas
     ];
     let response = WebhookResponse { status: 200, headers: vec![], body: vec![] };
     for id in ["answered", "failed"] {
-        store.take_in(&notice(id)).await.unwrap();
+        store.begin(&notice(id)).await.unwrap();
     }
-    store.answer(&notice("answered"), Effects { outcomes, messages: vec![] }, &response).await.unwrap();
+    store.complete(&notice("answered"), Effects { outcomes, messages: vec![] }, &response).await.unwrap();
     store.fail(&notice("failed"), "no such order").await.unwrap();
-    assert_eq!(sweep(&store, at(0) + days(90)).await, Swept::default());
-    assert_eq!(sweep(&store, at(1) + days(90)).await, Swept { webhooks: 3, ..Swept::default() });
-    assert!(store.open_notices(&shop(), None, 10).await.unwrap().is_empty());
+    assert_eq!(sweep(&store, at(0) + days(90)).await, SweepReport::default());
+    assert_eq!(sweep(&store, at(1) + days(90)).await, SweepReport { webhooks: 3, ..SweepReport::default() });
+    assert!(store.failed_webhook_deliveries(&shop(), None, 10).await.unwrap().is_empty());
     assert_eq!(store.account_outcomes(&shop(), None, None, 10).await.unwrap().len(), 1);
     assert_eq!(store.outcomes(&shop(), "1").await.unwrap().len(), 1);
 }
@@ -134,16 +134,16 @@ async fn journals_go_when_their_job_has_long_been_over(database: Database) {
     database.tamper(&format!("update blobs set created_at = {}", 1_767_268_800_000_i64)).await;
     say(&run, 1, document(b"<svg/>")).await;
     store.finish(&run.lease, Ok(&RunEnd::Done), at(1)).await.unwrap();
-    assert_eq!(sweep(&store, at(0) + days(90)).await, Swept::default());
+    assert_eq!(sweep(&store, at(0) + days(90)).await, SweepReport::default());
     let swept = sweep(&store, at(2) + days(90)).await;
-    assert_eq!(swept, Swept { journals: 1, answers: 1, ..Swept::default() });
+    assert_eq!(swept, SweepReport { journals: 1, answers: 1, ..SweepReport::default() });
     assert_eq!(store.get(&shop(), &answer).await.unwrap(), None);
     // What came of it stays, and so does that it was done.
     assert_eq!(store.get(&shop(), &Digest::of(b"<svg/>")).await.unwrap().unwrap(), b"<svg/>");
     let detail = store.job(&run.job.id).await.unwrap();
     assert_eq!((detail.outcomes.len(), detail.summary.state.name()), (1, "done"));
     assert!(detail.journals.iter().all(|(_, records)| records.is_empty()));
-    assert_eq!(sweep(&store, at(3) + days(90)).await, Swept::default());
+    assert_eq!(sweep(&store, at(3) + days(90)).await, SweepReport::default());
 }
 
 async fn an_answer_takes_no_configuration_with_the_same_bytes_with_it(database: Database) {
@@ -165,7 +165,7 @@ async fn a_job_that_is_not_over_keeps_its_journal_and_its_orders_answers(databas
     let run = ordered(&store, order("1", 1)).await;
     let answer = run.journal.blobs().unwrap().put(&shop(), b"an answer".to_vec(), "text/plain").await.unwrap();
     store.finish(&run.lease, Ok(&RunEnd::Sleep { until: at(0) + days(4000) }), at(1)).await.unwrap();
-    assert_eq!(sweep(&store, at(0) + days(3999)).await, Swept { closed: 1, ..Swept::default() });
+    assert_eq!(sweep(&store, at(0) + days(3999)).await, SweepReport { closed: 1, ..SweepReport::default() });
     assert_eq!(store.get(&shop(), &answer).await.unwrap().unwrap(), b"an answer");
     assert_eq!(store.job(&run.job.id).await.unwrap().journals[0].1.len(), 1);
 }
@@ -173,12 +173,12 @@ async fn a_job_that_is_not_over_keeps_its_journal_and_its_orders_answers(databas
 async fn a_job_whose_journals_are_gone_still_counts_its_requests(database: Database) {
     let store = database.open().await;
     let run = ordered(&store, order("1", 1)).await;
-    let call = Call { import: "http.send".into(), about: "POST".into(), digest: Digest::of(b"call") };
+    let call = Call { import: "http.send".into(), label: "POST".into(), digest: Digest::of(b"call") };
     let intent = Entry::Intent { call: call.clone(), repeat: Repeat::Keyed, attempt: 1 };
     run.journal.append(1, &Record { at: at(1), entry: intent }).await.unwrap();
     store.finish(&run.lease, Ok(&RunEnd::Done), at(1)).await.unwrap();
     assert_eq!(sweep(&store, at(2) + days(90)).await.journals, 1);
-    store.replay(&run.job.id, Replay::Restart, "ann", at(2) + days(90)).await.unwrap();
+    store.retry(&run.job.id, RetryMode::Restart, "ann", at(2) + days(90)).await.unwrap();
     let again = claimed(&store, 91 * 24 * 3600).await;
     assert_eq!(again.journal.load().await.unwrap().earlier_attempts.get(&call.digest), Some(&1));
     store.finish(&again.lease, Ok(&RunEnd::Done), at(0) + days(91)).await.unwrap();
@@ -219,28 +219,28 @@ async fn an_order_that_nobody_speaks_of_any_more_is_not_open(database: Database)
     assert_eq!(sweep(&store, at(0) + days(1064)).await.closed, 0);
     let swept = sweep(&store, at(0) + days(1066)).await;
     assert_eq!((swept.closed, swept.documents), (1, 1));
-    let entry = store.log_entries(Some(&shop()), None, 1).await.unwrap().remove(0);
-    assert_eq!((entry.who.as_str(), entry.what.as_str(), entry.subject.as_str()), ("host", "close-order", "1"));
+    let entry = store.audit_entries(Some(&shop()), None, 1).await.unwrap().remove(0);
+    assert_eq!((entry.actor.as_str(), entry.what.as_str(), entry.subject.as_str()), ("host", "close-order", "1"));
     assert_eq!(sweep(&store, at(0) + days(1067)).await.closed, 0);
 }
 
 async fn the_log_goes_at_its_time(database: Database) {
     let store = database.open().await;
     for day in [0, 10] {
-        let entry = NewLogEntry { who: "ann", what: "set-account", subject: "expivi", ..NewLogEntry::default() };
+        let entry = NewAuditEntry { actor: "ann", what: "set-account", subject: "expivi", ..NewAuditEntry::default() };
         store.log(&entry, at(0) + days(day)).await.unwrap();
     }
     assert_eq!(sweep(&store, at(0) + days(735)).await.log, 1);
-    assert_eq!(store.log_entries(None, None, 10).await.unwrap().len(), 1);
+    assert_eq!(store.audit_entries(None, None, 10).await.unwrap().len(), 1);
 }
 
 async fn many_things_go_in_one_sweep(database: Database) {
     let store = database.open().await;
-    let entry = NewLogEntry { who: "ann", what: "set-account", subject: "expivi", ..NewLogEntry::default() };
+    let entry = NewAuditEntry { actor: "ann", what: "set-account", subject: "expivi", ..NewAuditEntry::default() };
     store.log(&entry, at(0)).await.unwrap();
     for _ in 0..9 {
         database
-            .tamper("insert into event_log (at, who, what, subject) select at, who, what, subject from event_log")
+            .tamper("insert into audit_log (at, who, what, subject) select at, who, what, subject from audit_log")
             .await;
     }
     assert_eq!(sweep(&store, at(0) + days(735)).await.log, 512);
@@ -262,7 +262,7 @@ async fn an_order_is_forgotten_when_the_vendors_were_told(database: Database) {
     assert_eq!(sweep(&store, at(3)).await.erased, 1);
     assert!(matches!(store.order(&shop(), "1").await, Err(StoreError::Erased(_))));
     assert!(store.order(&shop(), "2").await.unwrap().is_some());
-    assert_eq!(sweep(&store, at(4)).await, Swept::default());
+    assert_eq!(sweep(&store, at(4)).await, SweepReport::default());
 }
 
 async fn an_order_is_forgotten_in_time_even_when_a_vendor_was_not_told(database: Database) {
@@ -272,6 +272,6 @@ async fn an_order_is_forgotten_in_time_even_when_a_vendor_was_not_told(database:
     assert_eq!(sweep(&store, at(0) + days(19)).await.erased, 0);
     assert_eq!(sweep(&store, at(0) + days(21)).await.erased, 1);
     assert!(store.jobs(&JobFilter::default(), 10).await.unwrap().is_empty());
-    let entry = store.log_entries(None, None, 1).await.unwrap().remove(0);
+    let entry = store.audit_entries(None, None, 1).await.unwrap().remove(0);
     assert_eq!(entry.before.unwrap()["unfinished jobs"], 1);
 }

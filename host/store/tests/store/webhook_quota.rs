@@ -2,7 +2,9 @@
 
 use cartwright::Digest;
 use cartwright::types::{LineStatus, Outcome, WebhookRequest, WebhookResponse};
-use cartwright::webhook::{Destination, Effects, Notice, NoticeId, Receipts, ReceiptsError};
+use cartwright::webhook::{
+    Destination, Effects, WebhookDelivery, WebhookDeliveryId, WebhookDeliveryStore, WebhookDeliveryStoreError,
+};
 use cartwright_store::Store;
 use serde_json::{Value, json};
 
@@ -19,13 +21,13 @@ on_each_database!(
 
 const KIB: usize = 1024;
 
-fn notice(number: u64, bytes: usize) -> Notice {
+fn notice(number: u64, bytes: usize) -> WebhookDelivery {
     let number_text = number.to_string();
     let body = [vec![b' '; bytes.saturating_sub(number_text.len())], number_text.into_bytes()].concat();
     let request = WebhookRequest { method: "POST".to_owned(), headers: Vec::new(), query: String::new(), body };
     let destination = Destination { shop: shop(), account: account("expivi"), endpoint: "done".to_owned() };
-    let id = NoticeId::Event(Digest::of(&number.to_be_bytes()));
-    Notice { destination, id, at: at(number), same_since: None, request }
+    let id = WebhookDeliveryId::Event(Digest::of(&number.to_be_bytes()));
+    WebhookDelivery { destination, id, at: at(number), duplicate_since: None, request }
 }
 
 fn answer() -> WebhookResponse {
@@ -41,15 +43,15 @@ async fn small(database: &Database) -> Store {
 }
 
 /// Takes a notice in and answers it, saying something of the order 1.
-async fn answered(store: &Store, notice: &Notice) {
-    assert_eq!(store.take_in(notice).await.unwrap(), None);
+async fn answered(store: &Store, notice: &WebhookDelivery) {
+    assert_eq!(store.begin(notice).await.unwrap(), None);
     let said = Outcome::LineStatus(LineStatus { line: "1".into(), status: "ready".into() });
     let effects = Effects { outcomes: vec![(Some("test:shop:1".to_owned()), said)], messages: Vec::new() };
-    assert_eq!(store.answer(notice, effects, &answer()).await.unwrap(), answer());
+    assert_eq!(store.complete(notice, effects, &answer()).await.unwrap(), answer());
 }
 
-async fn failed(store: &Store, notice: &Notice) {
-    assert_eq!(store.take_in(notice).await.unwrap(), None);
+async fn failed(store: &Store, notice: &WebhookDelivery) {
+    assert_eq!(store.begin(notice).await.unwrap(), None);
     store.fail(notice, "the plugin answered with the status 409").await.unwrap();
 }
 
@@ -69,10 +71,10 @@ async fn of_a_body_that_was_answered_the_beginning_is_kept_and_one_that_failed_i
     assert_eq!(told(&kept[0]), (Some(KIB), json!(false), json!(KIB)));
     assert_eq!(told(&kept[1]), (Some(64 * KIB), json!(true), json!(100 * KIB)));
     assert_eq!(kept[1]["body_sha256"], json!(Digest::of(&large.request.body)));
-    assert_eq!(store.take_in(&large).await.unwrap(), Some(answer()));
+    assert_eq!(store.begin(&large).await.unwrap(), Some(answer()));
     let large = notice(3, 100 * KIB);
     failed(&store, &large).await;
-    assert_eq!(store.open_notices(&shop(), None, 10).await.unwrap()[0].request, large.request);
+    assert_eq!(store.failed_webhook_deliveries(&shop(), None, 10).await.unwrap()[0].request, large.request);
 }
 
 async fn when_the_quota_is_full_the_oldest_answered_bodies_go_and_repeats_are_still_recognized(database: Database) {
@@ -85,7 +87,7 @@ async fn when_the_quota_is_full_the_oldest_answered_bodies_go_and_repeats_are_st
     assert!(kept.len() == 25 && (6..=9).contains(&count), "{kept:?}");
     assert!(kept[25 - count..].iter().all(|kept| *kept), "the newest stay: {kept:?}");
     for number in [0, 24] {
-        assert_eq!(store.take_in(&notice(number, 10 * KIB)).await.unwrap(), Some(answer()), "{number}");
+        assert_eq!(store.begin(&notice(number, 10 * KIB)).await.unwrap(), Some(answer()), "{number}");
     }
 }
 
@@ -100,8 +102,8 @@ async fn what_is_large_without_its_body_gives_room_too(database: Database) {
         answered(&store, &with_headers(number)).await;
     }
     let bare = WebhookResponse { body: Vec::new(), ..answer() };
-    assert_eq!(store.take_in(&with_headers(0)).await.unwrap(), Some(bare), "it is a repeat all the same");
-    assert_eq!(store.take_in(&with_headers(24)).await.unwrap(), Some(answer()));
+    assert_eq!(store.begin(&with_headers(0)).await.unwrap(), Some(bare), "it is a repeat all the same");
+    assert_eq!(store.begin(&with_headers(24)).await.unwrap(), Some(answer()));
 }
 
 async fn what_failed_is_never_given_up_and_new_notices_are_refused_until_it_is_answered(database: Database) {
@@ -110,18 +112,21 @@ async fn what_failed_is_never_given_up_and_new_notices_are_refused_until_it_is_a
         failed(&store, &notice(number, 10 * KIB)).await;
     }
     for _ in 0..2 {
-        let refused = store.take_in(&notice(9, 10 * KIB)).await.unwrap_err();
-        assert!(matches!(refused, ReceiptsError::QuotaFull { retry_after } if !retry_after.is_zero()), "{refused:?}");
+        let refused = store.begin(&notice(9, 10 * KIB)).await.unwrap_err();
+        assert!(
+            matches!(refused, WebhookDeliveryStoreError::QuotaFull { retry_after } if !retry_after.is_zero()),
+            "{refused:?}"
+        );
     }
-    let open = store.open_notices(&shop(), None, 100).await.unwrap();
+    let open = store.failed_webhook_deliveries(&shop(), None, 100).await.unwrap();
     assert_eq!(open.len(), 9, "nothing is kept of what was refused");
     assert!(open.iter().all(|notice| notice.request.body.len() == 10 * KIB), "they are whole");
     // One that is known is run again, and gives room once it is answered.
     failed(&store, &notice(4, 10 * KIB)).await;
-    store.take_in(&notice(9, 10 * KIB)).await.unwrap_err();
+    store.begin(&notice(9, 10 * KIB)).await.unwrap_err();
     answered(&store, &notice(4, 10 * KIB)).await;
     answered(&store, &notice(9, 10 * KIB)).await;
-    assert_eq!(store.open_notices(&shop(), None, 100).await.unwrap().len(), 8);
+    assert_eq!(store.failed_webhook_deliveries(&shop(), None, 100).await.unwrap().len(), 8);
 }
 
 async fn another_account_has_a_quota_of_its_own(database: Database) {
@@ -134,7 +139,7 @@ async fn another_account_has_a_quota_of_its_own(database: Database) {
     for number in 0..9 {
         failed(&store, &to("twikit", number)).await;
     }
-    store.take_in(&to("twikit", 9)).await.unwrap_err();
+    store.begin(&to("twikit", 9)).await.unwrap_err();
     failed(&store, &to("expivi", 9)).await;
 }
 
@@ -143,10 +148,10 @@ async fn what_was_erased_counts_no_more(database: Database) {
     for number in 0..5 {
         answered(&store, &notice(number, 10 * KIB)).await;
     }
-    let unfinished = cartwright_store::Unfinished::Cancel;
+    let unfinished = cartwright_store::UnfinishedJobs::Cancel;
     assert!(store.erase_order(&shop(), "1", unfinished, "ann", at(100)).await.unwrap());
     for number in 5..14 {
         failed(&store, &notice(number, 10 * KIB)).await;
     }
-    store.take_in(&notice(14, 10 * KIB)).await.unwrap_err();
+    store.begin(&notice(14, 10 * KIB)).await.unwrap_err();
 }

@@ -6,8 +6,11 @@ use cartwright::types::{
     EventKind, LineStatus, Message, NamedJson, Outcome, Production, Setting, SettingValue, WebhookRequest,
     WebhookResponse,
 };
-use cartwright::webhook::{Destination, Effects, HeldOpen, Notice, NoticeId, OrderMessage, REPEAT_WINDOW, Receipts};
-use cartwright::{Digest, Link};
+use cartwright::webhook::{
+    Destination, Effects, OrderMessage, REPEAT_WINDOW, WebhookDelivery, WebhookDeliveryId, WebhookDeliveryStore,
+    WebhookUrlUse,
+};
+use cartwright::{Digest, ProductLink};
 use cartwright_store::{AccountOutcomeState, Keyring, Store};
 use serde_json::json;
 
@@ -46,15 +49,15 @@ fn request() -> WebhookRequest {
     WebhookRequest { method: "POST".to_owned(), headers, query: "a=b".to_owned(), body: BODY.to_vec() }
 }
 
-fn by_event(seconds: u64) -> Notice {
-    let id = NoticeId::Event(Digest::of(b"e-1"));
-    Notice { destination: to("done"), id, at: at(seconds), same_since: None, request: request() }
+fn by_event(seconds: u64) -> WebhookDelivery {
+    let id = WebhookDeliveryId::Event(Digest::of(b"e-1"));
+    WebhookDelivery { destination: to("done"), id, at: at(seconds), duplicate_since: None, request: request() }
 }
 
-fn by_body(seconds: u64) -> Notice {
-    let id = NoticeId::Body(Digest::of(BODY));
-    let same_since = at(seconds).checked_sub(REPEAT_WINDOW);
-    Notice { id, same_since, ..by_event(seconds) }
+fn by_body(seconds: u64) -> WebhookDelivery {
+    let id = WebhookDeliveryId::Body(Digest::of(BODY));
+    let duplicate_since = at(seconds).checked_sub(REPEAT_WINDOW);
+    WebhookDelivery { id, duplicate_since, ..by_event(seconds) }
 }
 
 fn answer(text: &str) -> WebhookResponse {
@@ -75,15 +78,15 @@ fn message(order: &str, id: &str, at: SystemTime) -> OrderMessage {
 async fn a_notice_that_comes_again_is_answered_as_before_and_applied_once(database: Database) {
     let store = database.open().await;
     record(&store, "e1", "1", 0).await;
-    assert_eq!(store.take_in(&by_event(1)).await.unwrap(), None);
-    assert_eq!(store.answer(&by_event(1), ready("1"), &answer("one")).await.unwrap(), answer("one"));
+    assert_eq!(store.begin(&by_event(1)).await.unwrap(), None);
+    assert_eq!(store.complete(&by_event(1), ready("1"), &answer("one")).await.unwrap(), answer("one"));
     // On another node, and long after.
     let other = database.open().await;
-    assert_eq!(other.take_in(&by_event(900_000)).await.unwrap(), Some(answer("one")));
+    assert_eq!(other.begin(&by_event(900_000)).await.unwrap(), Some(answer("one")));
     let outcomes = store.outcomes(&shop(), "1").await.unwrap();
     assert_eq!(outcomes.iter().map(|said| (said.job.clone(), said.at)).collect::<Vec<_>>(), [(None, at(1))]);
     assert_eq!(store.order(&shop(), "1").await.unwrap().unwrap().lines[0].status, "ready");
-    assert!(store.open_notices(&shop(), None, 10).await.unwrap().is_empty());
+    assert!(store.failed_webhook_deliveries(&shop(), None, 10).await.unwrap().is_empty());
 }
 
 async fn of_two_nodes_that_run_one_notice_the_first_answer_counts(database: Database) {
@@ -94,9 +97,9 @@ async fn of_two_nodes_that_run_one_notice_the_first_answer_counts(database: Data
         let node = database.open().await;
         nodes.spawn(async move {
             let notice = by_event(number);
-            match node.take_in(&notice).await.unwrap() {
+            match node.begin(&notice).await.unwrap() {
                 Some(before) => before,
-                None => node.answer(&notice, ready("1"), &answer(&number.to_string())).await.unwrap(),
+                None => node.complete(&notice, ready("1"), &answer(&number.to_string())).await.unwrap(),
             }
         });
     }
@@ -105,37 +108,42 @@ async fn of_two_nodes_that_run_one_notice_the_first_answer_counts(database: Data
     assert_eq!(store.outcomes(&shop(), "1").await.unwrap().len(), 1);
     // One that fails in its middle while another answers has not failed.
     store.fail(&by_event(9), "too late").await.unwrap();
-    assert!(store.open_notices(&shop(), None, 10).await.unwrap().is_empty());
-    assert_eq!(store.take_in(&by_event(9)).await.unwrap().as_ref(), answers.first());
+    assert!(store.failed_webhook_deliveries(&shop(), None, 10).await.unwrap().is_empty());
+    assert_eq!(store.begin(&by_event(9)).await.unwrap().as_ref(), answers.first());
 }
 
 async fn a_body_that_comes_again_much_later_is_run_again(database: Database) {
     let store = database.open().await;
     record(&store, "e1", "1", 0).await;
-    store.take_in(&by_body(0)).await.unwrap();
-    store.answer(&by_body(0), ready("1"), &answer("one")).await.unwrap();
+    store.begin(&by_body(0)).await.unwrap();
+    store.complete(&by_body(0), ready("1"), &answer("one")).await.unwrap();
     let window = REPEAT_WINDOW.as_secs();
-    assert_eq!(store.take_in(&by_body(window)).await.unwrap(), Some(answer("one")));
-    assert_eq!(store.take_in(&by_body(window + 1)).await.unwrap(), None);
-    assert_eq!(store.answer(&by_body(window + 1), ready("1"), &answer("two")).await.unwrap(), answer("two"));
+    assert_eq!(store.begin(&by_body(window)).await.unwrap(), Some(answer("one")));
+    assert_eq!(store.begin(&by_body(window + 1)).await.unwrap(), None);
+    assert_eq!(store.complete(&by_body(window + 1), ready("1"), &answer("two")).await.unwrap(), answer("two"));
     assert_eq!(store.outcomes(&shop(), "1").await.unwrap().len(), 2);
 }
 
 /// A notice that is known by these bytes, at one of the account's endpoints.
-fn saying(body: &str, endpoint: &str, seconds: u64) -> Notice {
+fn saying(body: &str, endpoint: &str, seconds: u64) -> WebhookDelivery {
     let request = WebhookRequest { body: body.as_bytes().to_vec(), ..request() };
-    Notice { id: NoticeId::Body(Digest::of(body.as_bytes())), destination: to(endpoint), request, ..by_body(seconds) }
+    WebhookDelivery {
+        id: WebhookDeliveryId::Body(Digest::of(body.as_bytes())),
+        destination: to(endpoint),
+        request,
+        ..by_body(seconds)
+    }
 }
 
 /// Takes a notice in, runs it if it is news, and says whether it was.
-async fn is_news(store: &Store, notice: &Notice, effects: Effects) -> bool {
-    match store.take_in(notice).await.unwrap() {
+async fn is_news(store: &Store, notice: &WebhookDelivery, effects: Effects) -> bool {
+    match store.begin(notice).await.unwrap() {
         Some(before) => {
             assert_eq!(before.status, 202);
             false
         }
         None => {
-            store.answer(notice, effects, &answer("heard")).await.unwrap();
+            store.complete(notice, effects, &answer("heard")).await.unwrap();
             true
         }
     }
@@ -181,19 +189,19 @@ async fn a_body_that_names_no_order_is_news_after_another_of_the_account(databas
 async fn a_notice_that_failed_is_listed_with_its_bytes_and_its_reason(database: Database) {
     let store = database.open().await;
     record(&store, "e1", "1", 0).await;
-    store.take_in(&by_event(1)).await.unwrap();
-    assert_eq!(store.open_notices(&shop(), None, 10).await.unwrap().remove(0).why, None);
+    store.begin(&by_event(1)).await.unwrap();
+    assert_eq!(store.failed_webhook_deliveries(&shop(), None, 10).await.unwrap().remove(0).reason, None);
     store.fail(&by_event(1), "the plugin answered with the status 409").await.unwrap();
-    assert_eq!(store.take_in(&by_event(2)).await.unwrap(), None);
+    assert_eq!(store.begin(&by_event(2)).await.unwrap(), None);
     store.fail(&by_event(2), "the plugin trapped").await.unwrap();
-    let open = store.open_notices(&shop(), None, 10).await.unwrap();
+    let open = store.failed_webhook_deliveries(&shop(), None, 10).await.unwrap();
     let [notice] = &open[..] else { panic!("{open:?}") };
-    assert_eq!((notice.why.as_deref(), notice.times, notice.at), (Some("the plugin trapped"), 2, at(2)));
+    assert_eq!((notice.reason.as_deref(), notice.attempts, notice.at), (Some("the plugin trapped"), 2, at(2)));
     assert_eq!((&notice.request, &notice.destination), (&request(), &to("done")));
-    assert!(store.open_notices(&"other".parse().unwrap(), None, 10).await.unwrap().is_empty());
-    store.take_in(&by_event(3)).await.unwrap();
-    store.answer(&by_event(3), ready("1"), &answer("one")).await.unwrap();
-    assert!(store.open_notices(&shop(), None, 10).await.unwrap().is_empty());
+    assert!(store.failed_webhook_deliveries(&"other".parse().unwrap(), None, 10).await.unwrap().is_empty());
+    store.begin(&by_event(3)).await.unwrap();
+    store.complete(&by_event(3), ready("1"), &answer("one")).await.unwrap();
+    assert!(store.failed_webhook_deliveries(&shop(), None, 10).await.unwrap().is_empty());
 }
 
 async fn what_a_webhook_hands_on_is_told_to_the_component_that_has_the_order(database: Database) {
@@ -202,8 +210,8 @@ async fn what_a_webhook_hands_on_is_told_to_the_component_that_has_the_order(dat
     let first = claimed(&store, 0).await;
     store.finish(&first.lease, Ok(&cartwright::durable::RunEnd::Done), at(0)).await.unwrap();
     let effects = Effects { messages: vec![message("1", "webhook-1", at(1))], ..ready("1") };
-    store.take_in(&by_event(1)).await.unwrap();
-    store.answer(&by_event(1), effects, &answer("one")).await.unwrap();
+    store.begin(&by_event(1)).await.unwrap();
+    store.complete(&by_event(1), effects, &answer("one")).await.unwrap();
     let told = claimed(&store, 1).await;
     assert_eq!((told.job.account, told.job.plugin), (first.job.account, first.job.plugin));
     let EventKind::Message(message) = &told.job.event.kind else { panic!("{:?}", told.job.event.kind) };
@@ -216,11 +224,11 @@ async fn of_what_cannot_be_applied_whole_nothing_stands(database: Database) {
     let store = database.open().await;
     record(&store, "e1", "1", 0).await;
     let effects = Effects { messages: vec![message("nobodys", "webhook-1", at(1))], ..ready("1") };
-    store.take_in(&by_event(1)).await.unwrap();
-    store.answer(&by_event(1), effects, &answer("one")).await.unwrap_err();
+    store.begin(&by_event(1)).await.unwrap();
+    store.complete(&by_event(1), effects, &answer("one")).await.unwrap_err();
     assert!(store.outcomes(&shop(), "1").await.unwrap().is_empty());
     // It is run again when it comes again.
-    assert_eq!(store.take_in(&by_event(2)).await.unwrap(), None);
+    assert_eq!(store.begin(&by_event(2)).await.unwrap(), None);
 }
 
 async fn what_came_of_a_question_stands_and_is_not_remembered_as_answered(database: Database) {
@@ -230,7 +238,7 @@ async fn what_came_of_a_question_stands_and_is_not_remembered_as_answered(databa
         store.apply(&to("ask"), at(seconds), ready("1")).await.unwrap();
     }
     assert_eq!(store.outcomes(&shop(), "1").await.unwrap().len(), 2);
-    assert!(store.open_notices(&shop(), None, 10).await.unwrap().is_empty());
+    assert!(store.failed_webhook_deliveries(&shop(), None, 10).await.unwrap().is_empty());
 }
 
 async fn a_receipt_is_forgotten_with_any_of_its_orders(database: Database) {
@@ -238,35 +246,35 @@ async fn a_receipt_is_forgotten_with_any_of_its_orders(database: Database) {
     for order in ["1", "2", "3"] {
         record(&store, &format!("e{order}"), order, 0).await;
     }
-    store.take_in(&by_event(1)).await.unwrap();
+    store.begin(&by_event(1)).await.unwrap();
     let mut effects = ready("2");
     effects.outcomes.extend(ready("1").outcomes);
-    store.answer(&by_event(1), effects, &answer("to Zoë")).await.unwrap();
+    store.complete(&by_event(1), effects, &answer("to Zoë")).await.unwrap();
     database.tamper("update orders set order_key = null where id = '3'").await;
-    assert_eq!(store.take_in(&by_event(2)).await.unwrap(), Some(answer("to Zoë")));
+    assert_eq!(store.begin(&by_event(2)).await.unwrap(), Some(answer("to Zoë")));
     database.tamper("update orders set order_key = null where id = '2'").await;
     let bare = WebhookResponse { status: 202, headers: Vec::new(), body: Vec::new() };
-    assert_eq!(store.take_in(&by_event(2)).await.unwrap(), Some(bare));
+    assert_eq!(store.begin(&by_event(2)).await.unwrap(), Some(bare));
 }
 
 async fn what_nobody_can_tie_to_an_order_is_under_the_stores_key_and_changes_it(database: Database) {
     let store = database.open().await;
     record(&store, "e1", "1", 0).await;
-    store.take_in(&by_event(1)).await.unwrap();
+    store.begin(&by_event(1)).await.unwrap();
     store.fail(&by_event(1), "no such order").await.unwrap();
     store.apply(&to("ask"), at(1), said_of_account()).await.unwrap();
-    let tied = Notice { destination: to("other"), ..by_event(1) };
-    store.take_in(&tied).await.unwrap();
-    store.answer(&tied, ready("1"), &answer("one")).await.unwrap();
+    let tied = WebhookDelivery { destination: to("other"), ..by_event(1) };
+    store.begin(&tied).await.unwrap();
+    store.complete(&tied, ready("1"), &answer("one")).await.unwrap();
     store.close().await;
     let new = [9; 32];
     let store = Store::open(&database.url, Keyring::new(new).with_previous(KEY)).await.unwrap();
     assert!(store.rotate_keys().await.unwrap() >= 5);
     store.close().await;
     let store = Store::open(&database.url, Keyring::new(new)).await.unwrap();
-    assert_eq!(store.open_notices(&shop(), None, 10).await.unwrap()[0].request, request());
+    assert_eq!(store.failed_webhook_deliveries(&shop(), None, 10).await.unwrap()[0].request, request());
     assert_eq!(store.account_outcomes(&shop(), None, None, 10).await.unwrap().len(), 2);
-    assert_eq!(store.take_in(&tied).await.unwrap(), Some(answer("one")));
+    assert_eq!(store.begin(&tied).await.unwrap(), Some(answer("one")));
 }
 
 fn said_of_account() -> Effects {
@@ -281,14 +289,14 @@ async fn what_is_said_of_an_account_is_kept_apart_from_its_orders(database: Data
     let production = Production { line: None, state: "done".into(), detail: None, expected: None };
     let mut effects = said_of_account();
     effects.outcomes.push((Some("test:shop:1".into()), Outcome::Production(production)));
-    store.take_in(&by_event(1)).await.unwrap();
-    store.answer(&by_event(1), effects, &answer("one")).await.unwrap();
+    store.begin(&by_event(1)).await.unwrap();
+    store.complete(&by_event(1), effects, &answer("one")).await.unwrap();
     assert_eq!(store.outcomes(&shop(), "1").await.unwrap().len(), 1);
-    let held = store.account_outcomes(&shop(), Some(AccountOutcomeState::Held), None, 10).await.unwrap();
+    let held = store.account_outcomes(&shop(), Some(AccountOutcomeState::PendingApproval), None, 10).await.unwrap();
     let [waiting] = &held[..] else { panic!("{held:?}") };
     assert!(matches!(waiting.outcome, Outcome::NeedsMerchant(_)), "{waiting:?}");
     assert_eq!((&waiting.account, waiting.at), (&account("expivi"), at(1)));
-    assert_eq!(store.account_outcomes(&shop(), Some(AccountOutcomeState::Seen), None, 10).await.unwrap().len(), 1);
+    assert_eq!(store.account_outcomes(&shop(), Some(AccountOutcomeState::Resolved), None, 10).await.unwrap().len(), 1);
 }
 
 async fn what_waits_with_an_account_is_seen_to_or_refused_by_somebody_once(database: Database) {
@@ -298,44 +306,46 @@ async fn what_waits_with_an_account_is_seen_to_or_refused_by_somebody_once(datab
     let mut effects = said_of_account();
     effects.outcomes.push((None, Outcome::PushSettings(vec![script])));
     store.apply(&to("ask"), at(1), effects).await.unwrap();
-    let [asked] = &store.account_outcomes(&shop(), Some(AccountOutcomeState::Held), None, 10).await.unwrap()[..] else {
+    let [asked] =
+        &store.account_outcomes(&shop(), Some(AccountOutcomeState::PendingApproval), None, 10).await.unwrap()[..]
+    else {
         panic!("nothing waits");
     };
     // The host has looked at it.
-    database.tamper("update account_outcomes set state = 'held' where state = 'new'").await;
-    let all = store.account_outcomes(&shop(), Some(AccountOutcomeState::Held), None, 10).await.unwrap();
+    database.tamper("update account_outcomes set state = 'needs_attention' where state = 'new'").await;
+    let all = store.account_outcomes(&shop(), Some(AccountOutcomeState::PendingApproval), None, 10).await.unwrap();
     let pushed = all.iter().find(|said| said.id != asked.id).unwrap();
-    store.see_account_outcome(&shop(), &pushed.id, "ann", at(2)).await.unwrap_err();
-    store.refuse_pushed(&shop(), &asked.id, "ann", at(2)).await.unwrap_err();
-    store.see_account_outcome(&shop(), &asked.id, "ann", at(2)).await.unwrap();
-    store.refuse_pushed(&shop(), &pushed.id, "bob", at(3)).await.unwrap();
-    store.see_account_outcome(&shop(), &asked.id, "ann", at(4)).await.unwrap_err();
-    store.refuse_pushed(&shop(), &pushed.id, "bob", at(4)).await.unwrap_err();
-    let refused = store.account_outcomes(&shop(), Some(AccountOutcomeState::Refused), None, 10).await.unwrap();
-    assert_eq!(refused.iter().map(|said| (&said.id, said.settled)).collect::<Vec<_>>(), [(&pushed.id, Some(at(3)))]);
-    let logged = store.log_entries(Some(&shop()), None, 10).await.unwrap();
-    let said: Vec<_> = logged.iter().map(|entry| (entry.who.as_str(), entry.what.as_str())).collect();
-    assert_eq!(said, [("bob", "refuse-settings"), ("ann", "settle-outcome")]);
+    store.resolve_account_outcome(&shop(), &pushed.id, "ann", at(2)).await.unwrap_err();
+    store.reject_pushed_settings(&shop(), &asked.id, "ann", at(2)).await.unwrap_err();
+    store.resolve_account_outcome(&shop(), &asked.id, "ann", at(2)).await.unwrap();
+    store.reject_pushed_settings(&shop(), &pushed.id, "bob", at(3)).await.unwrap();
+    store.resolve_account_outcome(&shop(), &asked.id, "ann", at(4)).await.unwrap_err();
+    store.reject_pushed_settings(&shop(), &pushed.id, "bob", at(4)).await.unwrap_err();
+    let refused = store.account_outcomes(&shop(), Some(AccountOutcomeState::Rejected), None, 10).await.unwrap();
+    assert_eq!(refused.iter().map(|said| (&said.id, said.settled_at)).collect::<Vec<_>>(), [(&pushed.id, Some(at(3)))]);
+    let logged = store.audit_entries(Some(&shop()), None, 10).await.unwrap();
+    let said: Vec<_> = logged.iter().map(|entry| (entry.actor.as_str(), entry.what.as_str())).collect();
+    assert_eq!(said, [("bob", "reject-settings"), ("ann", "resolve-outcome")]);
     let settings = json!({ "script-url": "https://scripts.example/2.js" });
     let of = |state: &str| Some(json!({ "id": pushed.id, "state": state, "settings": settings }));
     assert_eq!((&logged[0].before, &logged[0].after), (&of("held"), &of("refused")));
 }
 
-async fn held(store: &Store) -> HeldOpen {
-    store.webhook_addresses(&shop(), None, 100).await.unwrap().remove(0).held
+async fn held(store: &Store) -> WebhookUrlUse {
+    store.webhook_urls(&shop(), None, 100).await.unwrap().remove(0).use_state
 }
 
 async fn an_address_lives_while_its_account_or_an_open_order_holds_it(database: Database) {
     let store = database.open().await;
     with_account(&store).await;
-    let address = store.make_webhook_address(&to("done"), "ann", at(0)).await.unwrap();
+    let address = store.create_webhook_url(&to("done"), "ann", at(0)).await.unwrap();
     let is_open = async || {
-        let (stored, held) = store.webhook_address(address.selector()).await.unwrap().unwrap();
-        address.find(Some((&stored, held)), at(9)).ok()
+        let (stored, held) = store.webhook_url(address.selector()).await.unwrap().unwrap();
+        address.resolve(Some((&stored, held)), at(9)).ok()
     };
     // Before anything is linked the merchant gives the vendor its addresses.
     assert_eq!(is_open().await, Some(to("done")));
-    let link = |account: &str| -> Link {
+    let link = |account: &str| -> ProductLink {
         serde_json::from_value(json!({ "shop_product": "ring", "account": account, "vendor_product": "1" })).unwrap()
     };
     let twikit = cartwright::AccountSnapshot {
@@ -346,15 +356,15 @@ async fn an_address_lives_while_its_account_or_an_open_order_holds_it(database: 
     store.save_account(&shop(), &twikit, at(1)).await.unwrap();
     store.save_links(&shop(), &[link("expivi")], at(1)).await.unwrap();
     record(&store, "e1", "1", 1).await;
-    assert_eq!(held(&store).await, HeldOpen { by_account: true, by_orders: true });
+    assert_eq!(held(&store).await, WebhookUrlUse { has_account: true, has_open_order: true });
     // The vendor is swapped for another: its order still comes to its end.
     store.save_links(&shop(), &[link("twikit")], at(2)).await.unwrap();
-    assert_eq!(held(&store).await, HeldOpen { by_account: false, by_orders: true });
+    assert_eq!(held(&store).await, WebhookUrlUse { has_account: false, has_open_order: true });
     store.close_order(&shop(), "1", "ann", at(3)).await.unwrap();
-    assert_eq!(held(&store).await, HeldOpen { by_account: false, by_orders: true });
+    assert_eq!(held(&store).await, WebhookUrlUse { has_account: false, has_open_order: true });
     let run = claimed(&store, 3).await;
     store.finish(&run.lease, Ok(&cartwright::durable::RunEnd::Done), at(4)).await.unwrap();
-    assert_eq!(held(&store).await, HeldOpen::default());
+    assert_eq!(held(&store).await, WebhookUrlUse::default());
     assert_eq!(is_open().await, None);
     // It is heard of again.
     let event = event_of("e2", EventKind::Changed, order("1", 2));
@@ -366,21 +376,19 @@ async fn an_address_that_ended_is_nobodys(database: Database) {
     let store = database.open().await;
     with_account(&store).await;
     let nobody = Destination { account: account("nobody"), ..to("done") };
-    store.make_webhook_address(&nobody, "ann", at(0)).await.unwrap_err();
-    let address = store.make_webhook_address(&to("done"), "ann", at(0)).await.unwrap();
-    store.end_webhook_address(&shop(), address.selector(), at(10), "ann", at(1)).await.unwrap();
-    store.end_webhook_address(&shop(), address.selector(), at(20), "ann", at(1)).await.unwrap();
-    let (stored, held) = store.webhook_address(address.selector()).await.unwrap().unwrap();
-    assert!(address.find(Some((&stored, held)), at(9)).is_ok());
-    assert!(address.find(Some((&stored, held)), at(10)).is_err());
-    assert!(
-        !format!("{:?}", store.webhook_addresses(&shop(), None, 100).await.unwrap()).contains(&address.reveal()[16..])
-    );
+    store.create_webhook_url(&nobody, "ann", at(0)).await.unwrap_err();
+    let address = store.create_webhook_url(&to("done"), "ann", at(0)).await.unwrap();
+    store.revoke_webhook_url(&shop(), address.selector(), at(10), "ann", at(1)).await.unwrap();
+    store.revoke_webhook_url(&shop(), address.selector(), at(20), "ann", at(1)).await.unwrap();
+    let (stored, held) = store.webhook_url(address.selector()).await.unwrap().unwrap();
+    assert!(address.resolve(Some((&stored, held)), at(9)).is_ok());
+    assert!(address.resolve(Some((&stored, held)), at(10)).is_err());
+    assert!(!format!("{:?}", store.webhook_urls(&shop(), None, 100).await.unwrap()).contains(&address.reveal()[16..]));
     let other = "other".parse().unwrap();
-    store.end_webhook_address(&other, address.selector(), at(0), "eve", at(1)).await.unwrap_err();
-    let logged = store.log_entries(Some(&shop()), None, 10).await.unwrap();
+    store.revoke_webhook_url(&other, address.selector(), at(0), "eve", at(1)).await.unwrap_err();
+    let logged = store.audit_entries(Some(&shop()), None, 10).await.unwrap();
     let what: Vec<_> = logged.iter().map(|entry| entry.what.as_str()).collect();
-    assert_eq!(what, ["end-webhook-address", "end-webhook-address", "make-webhook-address"]);
+    assert_eq!(what, ["revoke-webhook-url", "revoke-webhook-url", "create-webhook-url"]);
     assert_eq!(logged[1].before, Some(json!({ "ends": null })));
     // One that ends sooner stays so.
     assert!(logged[0].before == logged[0].after && logged[0].before == logged[1].after, "{logged:#?}");
@@ -390,22 +398,23 @@ async fn what_failed_and_what_waits_is_listed_part_by_part(database: Database) {
     let store = database.open().await;
     for number in 0..5_u64 {
         // Some of them at once.
-        let notice = Notice { id: NoticeId::Event(Digest::of(&number.to_be_bytes())), ..by_event(number / 2) };
-        store.take_in(&notice).await.unwrap();
+        let notice =
+            WebhookDelivery { id: WebhookDeliveryId::Event(Digest::of(&number.to_be_bytes())), ..by_event(number / 2) };
+        store.begin(&notice).await.unwrap();
         store.fail(&notice, "no").await.unwrap();
         store.apply(&to("ask"), at(number / 2), said_of_account()).await.unwrap();
     }
-    let whole = store.open_notices(&shop(), None, 100).await.unwrap();
+    let whole = store.failed_webhook_deliveries(&shop(), None, 100).await.unwrap();
     let (mut parts, mut last) = (Vec::new(), None);
     loop {
-        let after = last.as_ref().map(|last: &cartwright_store::OpenNotice| (last.at, last.id.as_str()));
-        let part = store.open_notices(&shop(), after, 2).await.unwrap();
+        let after = last.as_ref().map(|last: &cartwright_store::FailedWebhookDelivery| (last.at, last.id.as_str()));
+        let part = store.failed_webhook_deliveries(&shop(), after, 2).await.unwrap();
         let Some(end) = part.last().cloned() else { break };
         last = Some(end);
         parts.extend(part);
     }
     assert_eq!((parts.len(), parts), (5, whole));
-    let held = Some(AccountOutcomeState::Held);
+    let held = Some(AccountOutcomeState::PendingApproval);
     let whole = store.account_outcomes(&shop(), held, None, 100).await.unwrap();
     let (mut parts, mut last) = (Vec::new(), None::<String>);
     loop {
@@ -434,20 +443,22 @@ async fn a_damaged_row_hides_no_other_of_a_list(database: Database) {
     let store = database.open().await;
     record(&store, "e1", "1", 0).await;
     for seconds in 1..=3_u64 {
-        let notice = Notice { id: NoticeId::Event(Digest::of(&seconds.to_be_bytes())), ..by_event(seconds) };
-        store.take_in(&notice).await.unwrap();
+        let notice =
+            WebhookDelivery { id: WebhookDeliveryId::Event(Digest::of(&seconds.to_be_bytes())), ..by_event(seconds) };
+        store.begin(&notice).await.unwrap();
         store.fail(&notice, "no such order").await.unwrap();
         store.apply(&to("ask"), at(seconds), said_of_account()).await.unwrap();
         store.apply(&to("ask"), at(seconds), ready("1")).await.unwrap();
     }
     database
-        .tamper("update webhook_receipts set body = told where came_at = (select max(came_at) from webhook_receipts)")
+        .tamper("update webhook_deliveries set body = details where received_at = (select max(received_at) from webhook_deliveries)")
         .await;
-    let newest = "update account_outcomes set said = (select told from webhook_receipts order by came_at limit 1)";
-    database.tamper(&format!("{newest} where number = (select max(number) from account_outcomes)")).await;
-    let notices = store.open_notices(&shop(), None, 10).await.unwrap();
-    let why: Vec<_> = notices.iter().map(|notice| notice.why.as_deref().unwrap()).collect();
-    assert!(why[0].contains("cannot be read") && why[1..] == ["no such order", "no such order"], "{why:?}");
+    let newest =
+        "update account_outcomes set outcome = (select details from webhook_deliveries order by received_at limit 1)";
+    database.tamper(&format!("{newest} where position = (select max(position) from account_outcomes)")).await;
+    let notices = store.failed_webhook_deliveries(&shop(), None, 10).await.unwrap();
+    let reason: Vec<_> = notices.iter().map(|notice| notice.reason.as_deref().unwrap()).collect();
+    assert!(reason[0].contains("cannot be read") && reason[1..] == ["no such order", "no such order"], "{reason:?}");
     let said = store.account_outcomes(&shop(), None, None, 10).await.unwrap();
     let damaged = |said: &Outcome| matches!(said, Outcome::Note(message) if message.key == "damaged");
     let seen: Vec<_> = said.iter().map(|said| damaged(&said.outcome)).collect();

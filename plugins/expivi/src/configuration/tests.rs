@@ -3,14 +3,14 @@ use cartwright_plugin::types::{PriceSource, Thumbnail};
 use cartwright_test_growth::assert_linear;
 
 use super::*;
-use crate::testing::{BUNDLE, MULTI, SIMPLE, VARIATION, association, blamed, context, text, texts};
+use crate::testing::{BUNDLE, MULTI, SIMPLE, VARIATION, association, context, error_field, text, texts};
 
 fn decoded(product: &str, raw: &str) -> Decoded {
     decode(&context(&[]), &association(product, &[]), raw.as_bytes()).unwrap()
 }
 
 fn refused(raw: impl AsRef<[u8]>) -> String {
-    let (path, key) = blamed(decode(&context(&[]), &association("1", &[]), raw.as_ref()));
+    let (path, key) = error_field(decode(&context(&[]), &association("1", &[]), raw.as_ref()));
     assert_eq!(key, "configuration-malformed");
     path
 }

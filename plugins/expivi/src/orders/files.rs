@@ -5,21 +5,21 @@
 
 use cartwright_plugin::json::{self, Optional, RawValue, Text};
 use cartwright_plugin::types::{BytesSource, Document, OrderLine, Outcome};
-use cartwright_plugin::{ContextExt, Error, message, rejected, shortened};
+use cartwright_plugin::{ContextExt, Error, message, rejected, truncate};
 use serde::Deserialize;
 
-use super::{Run, Waiting};
-use crate::api::{Api, Call, MAX_REPLY_CHARACTERS, Token, answered};
+use super::{PendingConversion, Run};
+use crate::api::{Api, Call, MAX_EXCERPT_CHARS, Token, parse_response};
 use crate::host::Host;
 use crate::page::origin;
 use crate::settings;
 
 /// So many conversions are looked at in one round.
-const ROUND: usize = 30;
+const CONVERSIONS_PER_ROUND: usize = 30;
 /// After so many looks, about three hours, a person is asked.
-const MOST_POLLS: u32 = 40;
+const MAX_POLLS: u32 = 40;
 /// The longest time between two looks, in seconds.
-const LONGEST_DELAY: u32 = 300;
+const MAX_POLL_DELAY_SECONDS: u32 = 300;
 
 /// What is said of a conversion.
 #[derive(Deserialize)]
@@ -33,17 +33,17 @@ struct Conversion<'a> {
 }
 
 fn read(reply: &[u8]) -> Result<Conversion<'_>, Error> {
-    answered(reply).map_err(|_| {
-        let said = shortened(&String::from_utf8_lossy(reply), MAX_REPLY_CHARACTERS);
+    parse_response(reply).map_err(|_| {
+        let said = truncate(&String::from_utf8_lossy(reply), MAX_EXCERPT_CHARS);
         let text = format!("Expivi's answer about a print file cannot be read: {said}");
         rejected(message("conversion-unreadable", text, &[]))
     })
 }
 
 /// How long to wait before the next look: 5 seconds, doubling up to five minutes.
-pub(super) fn delay(waiting: &[Waiting]) -> u32 {
-    let polls = waiting.first().map_or(0, |first| first.polls).min(8);
-    (5 << polls).min(LONGEST_DELAY)
+pub(super) fn delay(pending: &[PendingConversion]) -> u32 {
+    let polls = pending.first().map_or(0, |first| first.polls).min(8);
+    (5 << polls).min(MAX_POLL_DELAY_SECONDS)
 }
 
 impl<H: Host> Run<'_, H> {
@@ -53,7 +53,7 @@ impl<H: Host> Run<'_, H> {
         line: &OrderLine,
         configured_product: &str,
         media: u64,
-        waiting: &mut Vec<Waiting>,
+        pending: &mut Vec<PendingConversion>,
     ) -> Result<(), Error> {
         let context = self.context;
         let format = context.text("print-format").unwrap_or("pdf");
@@ -61,8 +61,8 @@ impl<H: Host> Run<'_, H> {
         let mut body = format!(
             "{{\"configured_product_id\":{configured_product},\"media_id\":{media},\"hide_print_marks\":{},\
              \"hide_placeholders\":{},\"attribute_payload\":\"{payload}\"",
-            settings::is_on(context, "hide-print-marks"),
-            settings::is_on(context, "hide-placeholders"),
+            settings::is_enabled(context, "hide-print-marks"),
+            settings::is_enabled(context, "hide-placeholders"),
         );
         for (name, setting) in [("dpi", "print-dpi"), ("resolution", "print-resolution")] {
             if let Some(number) = context.integer(setting) {
@@ -77,7 +77,7 @@ impl<H: Host> Run<'_, H> {
         match told {
             Err(error) => self.line_failed(line, error),
             Ok(Conversion { hash: Optional(Some(hash)), .. }) if is_hash(hash.as_str()) => {
-                waiting.push(Waiting { line: line.id.clone(), hash: hash.to_string(), polls: 0 });
+                pending.push(PendingConversion { line: line.id.clone(), hash: hash.to_string(), polls: 0 });
                 Ok(())
             }
             Ok(_) => {
@@ -89,8 +89,8 @@ impl<H: Host> Run<'_, H> {
     }
 
     /// Looks at some of the conversions. Finished ones are fetched and leave the list; others go to its end.
-    pub(super) fn look(&mut self, waiting: &mut Vec<Waiting>) -> Result<(), Error> {
-        for mut conversion in waiting.drain(..waiting.len().min(ROUND)).collect::<Vec<_>>() {
+    pub(super) fn poll_conversions(&mut self, pending: &mut Vec<PendingConversion>) -> Result<(), Error> {
+        for mut conversion in pending.drain(..pending.len().min(CONVERSIONS_PER_ROUND)).collect::<Vec<_>>() {
             self.calls += 1;
             conversion.polls += 1;
             let call = Call::get(format!("svg/conversion/check/{}", conversion.hash), Token::Server);
@@ -110,24 +110,24 @@ impl<H: Host> Run<'_, H> {
                 "failed" | "not_processing" => {
                     self.conversion_failed(&conversion, &format!("Expivi says {status:?}."))?
                 }
-                _ if conversion.polls >= MOST_POLLS => {
+                _ if conversion.polls >= MAX_POLLS => {
                     self.conversion_failed(&conversion, &format!("It is still {status:?} after three hours."))?;
                 }
-                _ => waiting.push(conversion),
+                _ => pending.push(conversion),
             }
         }
         Ok(())
     }
 
-    fn conversion_failed(&mut self, conversion: &Waiting, why: &str) -> Result<(), Error> {
+    fn conversion_failed(&mut self, conversion: &PendingConversion, why: &str) -> Result<(), Error> {
         let text = format!("There is no print file for the line {}. {why}", conversion.line);
         let words = [("line", conversion.line.as_str()), ("hash", conversion.hash.as_str())];
         // Whoever releases the line again has them asked for again.
-        self.remember_asked_for(&conversion.line, "")?;
+        self.remember_requested_conversions(&conversion.line, "")?;
         self.needs_merchant(message("print-file-failed", text, &words))
     }
 
-    fn keep_files(&mut self, conversion: &Waiting, files: Option<&RawValue>) -> Result<(), Error> {
+    fn keep_files(&mut self, conversion: &PendingConversion, files: Option<&RawValue>) -> Result<(), Error> {
         // What is no list may be one file.
         let entries = files.map_or_else(Vec::new, |files| json::read_part(files).unwrap_or_else(|_| vec![files]));
         if entries.is_empty() {
@@ -137,7 +137,7 @@ impl<H: Host> Run<'_, H> {
             match self.address(entry.get()) {
                 Some((url, name)) => self.keep_file(conversion, index, &url, name)?,
                 None => {
-                    let shown = shortened(entry.get(), 2000);
+                    let shown = truncate(entry.get(), 2000);
                     let text = format!(
                         "Expivi names a print file of the line {} in a way that is not known: {shown}",
                         conversion.line
@@ -177,7 +177,13 @@ impl<H: Host> Run<'_, H> {
         (text.starts_with("https://") || text.starts_with("http://")).then_some((text, name))
     }
 
-    fn keep_file(&mut self, conversion: &Waiting, index: usize, url: &str, name: Option<String>) -> Result<(), Error> {
+    fn keep_file(
+        &mut self,
+        conversion: &PendingConversion,
+        index: usize,
+        url: &str,
+        name: Option<String>,
+    ) -> Result<(), Error> {
         self.calls += 1;
         let why = match (Api { host: &mut *self.host, context: self.context }).fetch(url) {
             Ok(stored) => {

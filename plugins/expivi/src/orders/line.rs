@@ -5,16 +5,16 @@ use std::collections::BTreeMap;
 use cartwright_plugin::types::{LineMaterials, OrderLine, Outcome, RememberedText, VendorReference};
 use cartwright_plugin::{ContextExt, Error, message};
 
-use super::upload::{Uploads, place_of};
-use super::{Run, Waiting};
+use super::upload::{Uploads, root_index};
+use super::{PendingConversion, Run};
 use crate::host::Host;
 use crate::saved::{self, Saved};
 use crate::settings::{self, SERVER_TOKEN};
 
 /// The most print files of one line.
-const MOST_FILES: usize = 20;
+const MAX_FILES: usize = 20;
 /// The longest text that is remembered, in bytes, as the contract has it.
-const MOST_REMEMBERED: usize = 4096;
+const MAX_REMEMBERED_BYTES: usize = 4096;
 
 /// Gives the value, or tells the merchant what is wrong with this line and goes on with the others.
 macro_rules! or_merchant {
@@ -32,15 +32,16 @@ impl<H: Host> Run<'_, H> {
         &mut self,
         line: &OrderLine,
         uploads: &mut Uploads,
-        waiting: &mut Vec<Waiting>,
+        pending: &mut Vec<PendingConversion>,
     ) -> Result<(), Error> {
         self.confirm_materials(line)?;
-        let uploads_on = settings::is_on(self.context, "upload-bundles") && self.context.secret_is_set(SERVER_TOKEN);
-        let mut prints = settings::is_on(self.context, "print-files") && !self.has_print_file(line);
-        if prints && let Some(hashes) = self.asked_for(&line.id) {
+        let uploads_on =
+            settings::is_enabled(self.context, "upload-bundles") && self.context.secret_is_set(SERVER_TOKEN);
+        let mut prints = settings::is_enabled(self.context, "print-files") && !self.has_print_file(line);
+        if prints && let Some(hashes) = self.requested_conversions(&line.id) {
             // Another event of the order asked for them, and may have been stopped since.
             let again = hashes.split(' ').map(str::to_owned);
-            waiting.extend(again.map(|hash| Waiting { line: line.id.clone(), hash, polls: 0 }));
+            pending.extend(again.map(|hash| PendingConversion { line: line.id.clone(), hash, polls: 0 }));
             prints = false;
         }
         let Some(digest) = line.configuration.as_deref().filter(|_| uploads_on) else { return Ok(()) };
@@ -51,7 +52,7 @@ impl<H: Host> Run<'_, H> {
         let raw = self.host.read(digest)?;
         let key_fields = settings::key_fields(self.context);
         let saved = or_merchant!(self, line, saved::read(&raw, &key_fields));
-        let Some(root) = place_of(&saved, line) else {
+        let Some(root) = root_index(&saved, line) else {
             let text = format!("It is not clear which of the configured products the line {} stands for.", line.id);
             return self.needs_merchant(message("line-ambiguous", text, &[("line", &line.id)]));
         };
@@ -62,8 +63,10 @@ impl<H: Host> Run<'_, H> {
         };
         let ids = or_merchant!(self, line, uploads.get(self, digest, &raw));
         let Some(id) = ids.get(uuid) else {
-            let text =
-                format!("Expivi's answer to the upload does not name the configured product {uuid}: {}", ids.said());
+            let text = format!(
+                "Expivi's answer to the upload does not name the configured product {uuid}: {}",
+                ids.response_excerpt()
+            );
             return self.needs_merchant(message("upload-unanswered", text, &[("line", &line.id), ("uuid", uuid)]));
         };
         if line.vendor_reference.as_deref() != Some(id) {
@@ -73,23 +76,23 @@ impl<H: Host> Run<'_, H> {
         if !prints {
             return Ok(());
         }
-        let (mut asked, before) = (0, waiting.len());
-        for place in below(&saved, root) {
+        let (mut asked, before) = (0, pending.len());
+        for place in descendants(&saved, root) {
             let product = &saved.products[place];
             let media = self.media_id(product.catalogue_id.0);
             let id = product.uuid.as_str().and_then(|uuid| ids.get(uuid));
             let (Some(media), Some(id)) = (media, id) else { continue };
-            if asked == MOST_FILES {
+            if asked == MAX_FILES {
                 let text =
-                    format!("The line {} has more than {MOST_FILES} print files; fetch the others at Expivi.", line.id);
+                    format!("The line {} has more than {MAX_FILES} print files; fetch the others at Expivi.", line.id);
                 return self.needs_merchant(message("print-files-too-many", text, &[("line", &line.id)]));
             }
             asked += 1;
-            self.request_files(line, id, media, waiting)?;
+            self.request_files(line, id, media, pending)?;
         }
-        let hashes: Vec<&str> = waiting[before..].iter().map(|conversion| conversion.hash.as_str()).collect();
+        let hashes: Vec<&str> = pending[before..].iter().map(|conversion| conversion.hash.as_str()).collect();
         if !hashes.is_empty() {
-            self.remember_asked_for(&line.id, &hashes.join(" "))?;
+            self.remember_requested_conversions(&line.id, &hashes.join(" "))?;
         }
         if asked == 0 {
             let product = saved.products[root].catalogue_id.to_string();
@@ -119,15 +122,15 @@ impl<H: Host> Run<'_, H> {
     }
 
     /// The conversions that were asked for, for this line.
-    fn asked_for(&self, line: &str) -> Option<&str> {
+    fn requested_conversions(&self, line: &str) -> Option<&str> {
         let name = conversions_of(line);
         let known = self.event.remembered.iter().find(|known| known.name == name)?;
         Some(known.value.as_str()).filter(|hashes| !hashes.is_empty())
     }
 
     /// What is too long to be remembered is asked for again by the line's next event.
-    pub(super) fn remember_asked_for(&mut self, line: &str, hashes: &str) -> Result<(), Error> {
-        if hashes.len() > MOST_REMEMBERED {
+    pub(super) fn remember_requested_conversions(&mut self, line: &str, hashes: &str) -> Result<(), Error> {
+        if hashes.len() > MAX_REMEMBERED_BYTES {
             return Ok(());
         }
         let value = hashes.to_owned();
@@ -151,7 +154,7 @@ impl<H: Host> Run<'_, H> {
             error => return Err(error),
         };
         let text = format!("The line {} was not brought to Expivi. {}", line.id, why.text);
-        self.needs_merchant(message("line-failed", text, &[("line", &line.id), ("why", &why.key)]))
+        self.needs_merchant(message("line-failed", text, &[("line", &line.id), ("reason", &why.key)]))
     }
 }
 
@@ -161,7 +164,7 @@ fn conversions_of(line: &str) -> String {
 }
 
 /// A root and what hangs below it, without replicas: their files would be their originals'.
-fn below(saved: &Saved<'_>, root: usize) -> Vec<usize> {
+fn descendants(saved: &Saved<'_>, root: usize) -> Vec<usize> {
     let products = &saved.products;
     let mut children: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (place, product) in products.iter().enumerate() {

@@ -20,9 +20,9 @@ use crate::settings::{self, SERVER_TOKEN};
 
 /// So many calls of the host are made in one run before the rest is handed on: a journal holds 500 entries, and a request may
 /// take two.
-const MOST_CALLS: u32 = 100;
+const MAX_CALLS_PER_RUN: u32 = 100;
 /// So many conversions are awaited at once; the state that is handed on holds them.
-const MOST_WAITING: usize = 200;
+const MAX_PENDING_CONVERSIONS: usize = 200;
 
 /// What is left of an order's production, handed from run to run.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -30,12 +30,12 @@ struct Progress {
     /// The first line that is not prepared yet.
     next: usize,
     /// Conversions that are not finished, in the order in which they are looked at.
-    waiting: Vec<Waiting>,
+    pending: Vec<PendingConversion>,
 }
 
 /// A conversion that Expivi works on.
 #[derive(Debug, Serialize, Deserialize)]
-struct Waiting {
+struct PendingConversion {
     /// The order line's id.
     line: String,
     /// Expivi's name of the conversion.
@@ -65,7 +65,7 @@ pub(crate) fn handle<H: Host>(
             let text = "Nothing was sent to Expivi: this order only tries the shop out.";
             run.note(message("test-order", text, &[("order", &event.order.reference)]))?;
         }
-        Kind::Released if is_off(&event.order) => {
+        Kind::Released if is_cancelled(&event.order) => {
             let text = "Nothing was sent to Expivi now: the order is no longer to be produced.";
             run.note(message("no-longer-released", text, &[("order", &event.order.reference)]))?;
         }
@@ -111,28 +111,28 @@ impl<H: Host> Run<'_, H> {
     }
 
     fn produce(&mut self, mut progress: Progress) -> Result<Next, Error> {
-        let mut due = !progress.waiting.is_empty();
+        let mut due = !progress.pending.is_empty();
         let event = self.event;
-        let lines: Vec<&OrderLine> = event.order.lines.iter().filter(|line| is_to_make(line)).collect();
+        let lines: Vec<&OrderLine> = event.order.lines.iter().filter(|line| is_producible(line)).collect();
         if progress.next == 0 {
-            self.say_what_is_off(&lines)?;
+            self.note_unavailable_features(&lines)?;
         }
         let mut uploads = upload::Uploads::default();
         while let Some(line) = lines.get(progress.next) {
-            if self.calls >= MOST_CALLS || progress.waiting.len() >= MOST_WAITING {
+            if self.calls >= MAX_CALLS_PER_RUN || progress.pending.len() >= MAX_PENDING_CONVERSIONS {
                 break;
             }
-            self.prepare(line, &mut uploads, &mut progress.waiting)?;
+            self.prepare(line, &mut uploads, &mut progress.pending)?;
             progress.next += 1;
         }
-        if progress.next < lines.len() && progress.waiting.len() < MOST_WAITING {
+        if progress.next < lines.len() && progress.pending.len() < MAX_PENDING_CONVERSIONS {
             return again(1, &progress);
         }
-        while !progress.waiting.is_empty() {
+        while !progress.pending.is_empty() {
             // A run that was handed on has waited already.
             if !std::mem::take(&mut due) {
-                let delay = files::delay(&progress.waiting);
-                if self.calls >= MOST_CALLS {
+                let delay = files::delay(&progress.pending);
+                if self.calls >= MAX_CALLS_PER_RUN {
                     return again(delay, &progress);
                 }
                 self.calls += 1;
@@ -140,7 +140,7 @@ impl<H: Host> Run<'_, H> {
                     Woken::Elapsed => {}
                     Woken::JobCancelled => return Ok(Next::Done),
                     Woken::EventWaiting => {
-                        if self.is_off_now()? {
+                        if self.is_cancelled_now()? {
                             let text =
                                 "The order was cancelled or paid back; its print files are no longer waited for.";
                             self.note(message("print-files-abandoned", text, &[]))?;
@@ -151,21 +151,22 @@ impl<H: Host> Run<'_, H> {
                     }
                 }
             }
-            self.look(&mut progress.waiting)?;
+            self.poll_conversions(&mut progress.pending)?;
         }
         if progress.next < lines.len() { again(1, &progress) } else { Ok(Next::Done) }
     }
 
-    fn is_off_now(&mut self) -> Result<bool, Error> {
+    fn is_cancelled_now(&mut self) -> Result<bool, Error> {
         self.calls += 1;
         let now: Option<Order> = self.host.find_order(&self.event.order.reference)?;
-        Ok(now.is_none_or(|order| is_off(&order)))
+        Ok(now.is_none_or(|order| is_cancelled(&order)))
     }
 
     /// What cannot be done is said once for the order, so that nobody waits for it.
-    fn say_what_is_off(&mut self, lines: &[&OrderLine]) -> Result<(), Error> {
+    fn note_unavailable_features(&mut self, lines: &[&OrderLine]) -> Result<(), Error> {
         let configured = lines.iter().any(|line| line.configuration.is_some());
-        let wanted = settings::is_on(self.context, "upload-bundles") || settings::is_on(self.context, "print-files");
+        let wanted =
+            settings::is_enabled(self.context, "upload-bundles") || settings::is_enabled(self.context, "print-files");
         let said = |outcome: &Outcome| matches!(outcome, Outcome::Note(message) if message.key == "upload-off");
         if configured && wanted && !self.context.secret_is_set(SERVER_TOKEN) && !self.earlier(said) {
             let text = "Nothing was uploaded to Expivi and there are no print files: the setting \"server-token\" has no value.";
@@ -188,12 +189,12 @@ impl<H: Host> Run<'_, H> {
 }
 
 /// Was the order cancelled, or paid back in full? A refund by amount is no cancellation; the payment is all that says so.
-fn is_off(order: &Order) -> bool {
+fn is_cancelled(order: &Order) -> bool {
     order.cancelled || order.payment == "refunded"
 }
 
 /// Children of a bundle have their parent's configuration, and the parent stands for it.
-fn is_to_make(line: &OrderLine) -> bool {
+fn is_producible(line: &OrderLine) -> bool {
     line.released && line.status != "cancelled" && line.cart_line.parent_key.is_none()
 }
 

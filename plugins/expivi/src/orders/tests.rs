@@ -2,7 +2,9 @@ use cartwright_plugin::http::{Repeat, Request, Response};
 use cartwright_plugin::types::{Item, Line, LineQuantity, Money, OrderLine, Refund, SettingValue};
 
 use super::*;
-use crate::testing::{FakeHost, MULTI, SIMPLE, article, blamed, context, item, kept, response, stored, text};
+use crate::testing::{
+    FakeHost, MULTI, SIMPLE, article, context, error_field, item, item_reference, response, stored, text,
+};
 
 const TABLE: &str = "0a2b4c6d-1e3f-4a5b-8c7d-9e0f1a2b1004";
 const CHAIR: &str = "1b3c5d7e-2f4a-4b6c-9d8e-0f1a2b3c1005";
@@ -23,7 +25,7 @@ fn line(id: &str, item: Option<Item>) -> OrderLine {
             parent_key: None,
             unit_price: None,
             configuration: None,
-            item: item.as_ref().map(kept),
+            item: item.as_ref().map(item_reference),
         },
         configuration: Some("saved".to_owned()),
         status: "ordered".to_owned(),
@@ -150,7 +152,7 @@ fn a_released_order_is_uploaded_once_for_each_configuration() {
     assert_eq!(told(&host), ["materials 1", "reference 70001", "materials 2", "reference 70002"]);
     assert_eq!(host.calls(), ["POST https://expivi.net/api/configured_product/bundle"]);
     assert_eq!(host.requests[0].repeat, Repeat::Safe);
-    let sent = host.sent(0);
+    let sent = host.sent_body(0);
     assert_eq!(sent["bundle_uuid"], "c1a7e9d0-0b7d-4f0a-9b1c-6a5e4d3c2b1a");
     assert_eq!(sent["configured_products"].as_array().unwrap().len(), 3);
 }
@@ -160,7 +162,7 @@ fn a_bundle_without_an_id_is_uploaded_with_null() {
     let raw = r#"[{"catalogue_id":1,"uuid":"a","bundle_uuid":""}]"#;
     let mut host = host(raw, |_| response(200, r#"{"a":1}"#));
     run(&mut host, &with_token(&[]), &event(Kind::Released, vec![line("1", None)])).unwrap();
-    assert_eq!(host.sent(0)["bundle_uuid"], serde_json::Value::Null);
+    assert_eq!(host.sent_body(0)["bundle_uuid"], serde_json::Value::Null);
 }
 
 #[test]
@@ -170,8 +172,8 @@ fn print_files_are_asked_for_awaited_and_kept() {
     // Table and chair; the chair's replica would have the chair's file.
     let files = ["print-file front.pdf", "print-file 2.pdf", "print-file front.pdf", "print-file 2.pdf"];
     assert_eq!(told(&host), [&["materials 1", "reference 70001"][..], &files[..]].concat());
-    assert_eq!(host.slept, [5]);
-    let sent = host.sent(1);
+    assert_eq!(host.sleeps, [5]);
+    let sent = host.sent_body(1);
     assert_eq!(
         sent,
         serde_json::json!({"configured_product_id": 70001, "media_id": 501, "hide_print_marks": false,
@@ -187,7 +189,7 @@ fn waiting_grows_and_ends_with_a_person() {
         false => expivi(request),
     });
     run(&mut host, &printing(), &event(Kind::Released, vec![line("1", table())])).unwrap();
-    assert_eq!(host.slept[..7], [5, 10, 20, 40, 80, 160, 300]);
+    assert_eq!(host.sleeps[..7], [5, 10, 20, 40, 80, 160, 300]);
     assert_eq!(told(&host)[2..], ["merchant print-file-failed", "merchant print-file-failed"]);
 }
 
@@ -232,7 +234,7 @@ fn a_line_that_fails_does_not_stop_the_others_and_an_outage_stops_all() {
     let mut host = self::host(MULTI, refuse(503));
     assert!(matches!(run(&mut host, &with_token(&[]), &event(Kind::Released, lines())), Err(Error::Unavailable(_))));
     let mut host = self::host(MULTI, refuse(403));
-    assert_eq!(blamed(run(&mut host, &with_token(&[]), &event(Kind::Released, lines()))).0, "server-token");
+    assert_eq!(error_field(run(&mut host, &with_token(&[]), &event(Kind::Released, lines()))).0, "server-token");
 }
 
 #[test]
@@ -304,9 +306,9 @@ fn a_large_order_is_done_in_runs_that_fit_a_journal() {
     let (mut state, mut largest, mut runs) = (None, 0, 0);
     loop {
         runs += 1;
-        let before = host.requests.len() * 2 + host.outcomes.len() + host.slept.len();
+        let before = host.requests.len() * 2 + host.outcomes.len() + host.sleeps.len();
         let next = handle(&mut host, &printing(), &event, state.as_deref()).unwrap();
-        largest = largest.max(host.requests.len() * 2 + host.outcomes.len() + host.slept.len() - before);
+        largest = largest.max(host.requests.len() * 2 + host.outcomes.len() + host.sleeps.len() - before);
         match next {
             Next::Done => break,
             Next::Again(later) => {

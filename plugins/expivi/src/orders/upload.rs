@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use cartwright_plugin::json::{self, Code, RawValue};
 use cartwright_plugin::types::OrderLine;
-use cartwright_plugin::{Error, message, rejected, shortened};
+use cartwright_plugin::{Error, message, rejected, truncate};
 
 use super::Run;
-use crate::api::{Api, Call, MAX_REPLY_CHARACTERS, Token, answered};
+use crate::api::{Api, Call, MAX_EXCERPT_CHARS, Token, parse_response};
 use crate::host::Host;
-use crate::raw::{bundle_uuid, quoted, raw_products};
+use crate::raw::{bundle_uuid, json_string, raw_products};
 use crate::saved::{Saved, whole};
 
 /// What has been uploaded in this run, by the digest of the configuration: the lines of one configuration share an upload.
@@ -20,7 +20,7 @@ pub(super) struct Uploads(BTreeMap<String, Ids>);
 #[derive(Clone)]
 pub(super) struct Ids {
     by_uuid: BTreeMap<String, String>,
-    said: String,
+    response_excerpt: String,
 }
 
 impl Ids {
@@ -30,8 +30,8 @@ impl Ids {
     }
 
     /// The beginning of the answer.
-    pub(super) fn said(&self) -> &str {
-        &self.said
+    pub(super) fn response_excerpt(&self) -> &str {
+        &self.response_excerpt
     }
 }
 
@@ -43,7 +43,7 @@ impl Uploads {
         }
         let products = raw_products(raw)?;
         // Null, never "": Expivi does not take an empty text for none.
-        let bundle = bundle_uuid(raw, &products)?.map_or_else(|| "null".to_owned(), |uuid| quoted(&uuid));
+        let bundle = bundle_uuid(raw, &products)?.map_or_else(|| "null".to_owned(), |uuid| json_string(&uuid));
         let products: Vec<&str> = products.iter().map(|product| product.get()).collect();
         let body = format!("{{\"bundle_uuid\":{bundle},\"configured_products\":[{}]}}", products.join(","));
         run.calls += 1;
@@ -58,21 +58,21 @@ impl Uploads {
 /// The answer is documented by an example that is no valid JSON: an object from uuid to number. Members of another kind are
 /// passed over.
 fn read(reply: &[u8]) -> Result<Ids, Error> {
-    let said = shortened(&String::from_utf8_lossy(reply), MAX_REPLY_CHARACTERS);
-    let members: BTreeMap<String, &RawValue> = answered(reply).map_err(|_| {
-        let text = format!("Expivi's answer to the upload cannot be read: {said}");
+    let response_excerpt = truncate(&String::from_utf8_lossy(reply), MAX_EXCERPT_CHARS);
+    let members: BTreeMap<String, &RawValue> = parse_response(reply).map_err(|_| {
+        let text = format!("Expivi's answer to the upload cannot be read: {response_excerpt}");
         rejected(message("upload-unreadable", text, &[]))
     })?;
     let by_uuid = members.into_iter().filter_map(|(uuid, member)| {
         let id: Code<'_> = json::read_part(member).ok()?;
         whole(id.as_str()).map(|id| (uuid, id.to_string()))
     });
-    Ok(Ids { by_uuid: by_uuid.collect(), said })
+    Ok(Ids { by_uuid: by_uuid.collect(), response_excerpt })
 }
 
 /// The root that an order line stands for: the one with the line's item's id; else the only root, or the only root of the
 /// item's product.
-pub(super) fn place_of(saved: &Saved<'_>, line: &OrderLine) -> Option<usize> {
+pub(super) fn root_index(saved: &Saved<'_>, line: &OrderLine) -> Option<usize> {
     let item = line.cart_line.item.as_ref();
     if let Some(id) = item.and_then(|item| item.id.as_deref()) {
         return saved.products.iter().position(|product| product.uuid.as_str() == Some(id));

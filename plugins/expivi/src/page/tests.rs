@@ -2,7 +2,7 @@ use cartwright_plugin::types::SettingValue;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::testing::{MULTI, SIMPLE, association, blamed, context, text};
+use crate::testing::{MULTI, SIMPLE, association, context, error_field, text};
 
 fn options(settings: &[(&str, SettingValue)], reopen: Option<&str>) -> Value {
     let embedded = embed(&context(settings), &association("1001", &[]), reopen.map(str::as_bytes)).unwrap();
@@ -116,7 +116,10 @@ fn the_page_may_load_from_the_assets_and_the_api_alone() {
 
 #[test]
 fn what_is_missing_is_named() {
-    assert_eq!(blamed(embed(&context(&[("viewer-token", text(""))]), &association("1", &[]), None)).0, "viewer-token");
-    assert_eq!(blamed(embed(&context(&[]), &association("ring", &[]), None)).0, "vendor-product");
-    assert_eq!(blamed(embed(&context(&[]), &association("1", &[]), Some(b"[{}]"))).0, "[0].catalogue_id");
+    assert_eq!(
+        error_field(embed(&context(&[("viewer-token", text(""))]), &association("1", &[]), None)).0,
+        "viewer-token"
+    );
+    assert_eq!(error_field(embed(&context(&[]), &association("ring", &[]), None)).0, "vendor-product");
+    assert_eq!(error_field(embed(&context(&[]), &association("1", &[]), Some(b"[{}]"))).0, "[0].catalogue_id");
 }

@@ -2,7 +2,7 @@ use cartwright_plugin::http::Auth;
 use cartwright_plugin::types::{Rounding, SettingValue, TaxBasis};
 
 use super::*;
-use crate::testing::{FakeHost, MULTI, SIMPLE, association, blamed, context, header, response, text};
+use crate::testing::{FakeHost, MULTI, SIMPLE, association, context, error_field, header, response, text};
 
 fn terms() -> Vec<(&'static str, SettingValue)> {
     vec![
@@ -53,7 +53,7 @@ fn a_replica_costs_what_its_original_costs_and_is_not_asked_for() {
 fn the_product_is_sent_as_saved_without_picture_and_price() {
     let mut host = FakeHost::new(|_| response(200, r#"{"price":1}"#));
     ask(&mut host, &context(&terms()), "1004", MULTI).unwrap();
-    let sent = &host.sent(0)["configured_product"];
+    let sent = &host.sent_body(0)["configured_product"];
     assert_eq!(sent["catalogue_id"], "1004");
     assert_eq!(sent["configuration"]["attributes"].as_array().unwrap().len(), 2, "hidden ones too");
     for gone in ["thumbnail", "price"] {
@@ -134,7 +134,7 @@ fn currency_scale_and_tax_are_never_assumed() {
         let settings: Vec<_> = terms().into_iter().filter(|(name, _)| *name != missing).collect();
         let mut host = FakeHost::new(|_| panic!("asked"));
         assert_eq!(
-            blamed(ask(&mut host, &context(&settings), "1001", SIMPLE)),
+            error_field(ask(&mut host, &context(&settings), "1001", SIMPLE)),
             (missing.to_owned(), "price-needs".to_owned())
         );
     }
@@ -151,9 +151,9 @@ fn each_refusal_says_who_must_act() {
         ask(&mut host, &context(&terms()), "1001", SIMPLE)
     };
     for status in [401, 403] {
-        assert_eq!(blamed(answered(status)).0, "viewer-token");
+        assert_eq!(error_field(answered(status)).0, "viewer-token");
     }
-    assert_eq!(blamed(answered(301)).0, "api-url");
+    assert_eq!(error_field(answered(301)).0, "api-url");
     for status in [400, 404, 422] {
         assert!(matches!(answered(status), Err(Error::Rejected(_))), "{status}");
     }
@@ -169,7 +169,7 @@ fn items_of_another_configuration_are_refused() {
     let items = crate::decode(&context, &association("1001", &[]), SIMPLE.as_bytes()).unwrap().items;
     let mut host = FakeHost::new(|_| panic!("asked"));
     let result = price_items(&mut host, &context, &association("1004", &[]), MULTI.as_bytes(), &items);
-    assert_eq!(blamed(result).1, "items-differ");
+    assert_eq!(error_field(result).1, "items-differ");
 }
 
 #[test]

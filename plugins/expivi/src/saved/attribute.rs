@@ -6,7 +6,7 @@ use std::fmt;
 use cartwright_plugin::json::{self, Code, Name, Optional, Problem, RawValue, Text};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 
-use super::Written;
+use super::DisplayValue;
 
 /// One attribute.
 pub(crate) struct Attribute<'a> {
@@ -19,27 +19,27 @@ pub(crate) struct Attribute<'a> {
     /// `attribute_value` as it stands; none for null.
     pub(crate) value: Option<&'a RawValue>,
     /// What it is to people.
-    pub(crate) written: Written<'a>,
+    pub(crate) display_value: DisplayValue<'a>,
     /// The KEY.
     pub(crate) key: Option<Cow<'a, str>>,
     /// Did two fields give different KEYs?
     pub(crate) keys_differ: bool,
     /// Members of other names, among them those that may hold the KEY.
-    others: Vec<(Name<'a>, &'a RawValue)>,
+    other_members: Vec<(Name<'a>, &'a RawValue)>,
 }
 
 impl Attribute<'_> {
     /// Reads what was left: the written value, and the KEY from the first of these fields that has one.
     pub(super) fn resolve(&mut self, key_fields: &[&str]) -> Result<(), Problem> {
         if let Some(value) = self.value {
-            self.written = Written::read(value).map_err(|problem| problem.within("attribute_value"))?;
+            self.display_value = DisplayValue::read(value).map_err(|problem| problem.within("attribute_value"))?;
         }
-        if self.others.is_empty() {
+        if self.other_members.is_empty() {
             return Ok(());
         }
         let mut found: Vec<Option<Cow<'_, str>>> = vec![None; key_fields.len()];
         let mut seen = vec![false; key_fields.len()];
-        for (Name(name), value) in std::mem::take(&mut self.others) {
+        for (Name(name), value) in std::mem::take(&mut self.other_members) {
             let Some(place) = key_fields.iter().position(|known| *known == name) else { continue };
             if std::mem::replace(&mut seen[place], true) {
                 return Err(Problem::new(name, "the member stands twice"));
@@ -71,14 +71,16 @@ impl<'de> Visitor<'de> for AttributeVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Attribute<'de>, A::Error> {
         let (mut id, mut name, mut value_name, mut value) = (None, None, None, None);
-        let mut others = Vec::new();
+        let mut other_members = Vec::new();
         while let Some(Name(member)) = map.next_key::<Name<'de>>()? {
             match member.as_ref() {
-                "attribute_id" => once(&mut id, map.next_value()?, "attribute_id")?,
-                "attribute_name" => once(&mut name, map.next_value()?, "attribute_name")?,
-                "attribute_value_name" => once(&mut value_name, map.next_value()?, "attribute_value_name")?,
-                "attribute_value" => once(&mut value, map.next_value::<Option<&'de RawValue>>()?, "attribute_value")?,
-                _ => others.push((Name(member), map.next_value()?)),
+                "attribute_id" => set_once(&mut id, map.next_value()?, "attribute_id")?,
+                "attribute_name" => set_once(&mut name, map.next_value()?, "attribute_name")?,
+                "attribute_value_name" => set_once(&mut value_name, map.next_value()?, "attribute_value_name")?,
+                "attribute_value" => {
+                    set_once(&mut value, map.next_value::<Option<&'de RawValue>>()?, "attribute_value")?
+                }
+                _ => other_members.push((Name(member), map.next_value()?)),
             }
         }
         Ok(Attribute {
@@ -86,15 +88,15 @@ impl<'de> Visitor<'de> for AttributeVisitor {
             name: name.unwrap_or_default(),
             value_name: value_name.unwrap_or_default(),
             value: value.flatten(),
-            written: Written::default(),
+            display_value: DisplayValue::default(),
             key: None,
             keys_differ: false,
-            others,
+            other_members,
         })
     }
 }
 
-fn once<T, E: Error>(place: &mut Option<T>, value: T, name: &'static str) -> Result<(), E> {
+fn set_once<T, E: Error>(place: &mut Option<T>, value: T, name: &'static str) -> Result<(), E> {
     match place.replace(value) {
         None => Ok(()),
         Some(_) => Err(E::duplicate_field(name)),

@@ -9,7 +9,7 @@ use super::{API_URL, OrderType, SERVER_TOKEN, VIEWER_TOKEN};
 use crate::saved::is_catalogue_id;
 
 /// Options of the viewer that this plugin sets itself.
-const OWN_OPTIONS: [&str; 8] = [
+const RESERVED_OPTIONS: [&str; 8] = [
     "catalogueId",
     "token",
     "viewerContainer",
@@ -27,11 +27,11 @@ impl Issues {
         self.0.push(FieldIssue { field: field.to_owned(), message: message(key, text, &[]), blocking });
     }
 
-    fn wrong(&mut self, field: &str, key: &str, text: impl Into<String>) {
+    fn error(&mut self, field: &str, key: &str, text: impl Into<String>) {
         self.add(field, key, text, true);
     }
 
-    fn odd(&mut self, field: &str, key: &str, text: impl Into<String>) {
+    fn warn(&mut self, field: &str, key: &str, text: impl Into<String>) {
         self.add(field, key, text, false);
     }
 }
@@ -40,11 +40,11 @@ impl Issues {
 pub(crate) fn settings(context: &Context) -> Vec<FieldIssue> {
     let mut issues = Issues(Vec::new());
     if context.text(VIEWER_TOKEN).is_some_and(|token| token.to_ascii_lowercase().starts_with("bearer")) {
-        issues.wrong(VIEWER_TOKEN, "token-with-scheme", "Enter the token alone, without \"Bearer\".");
+        issues.error(VIEWER_TOKEN, "token-with-scheme", "Enter the token alone, without \"Bearer\".");
     }
     for name in ["viewer-script", "options-script", "options-style", API_URL, super::FILES_URL] {
         if context.text(name).is_some_and(|url| !url.starts_with("https://")) {
-            issues.odd(
+            issues.warn(
                 name,
                 "not-https",
                 "Browsers refuse what is not https on an https page, and a token would travel in the open.",
@@ -69,7 +69,7 @@ fn prices(context: &Context, issues: &mut Issues) {
     ] {
         if !known {
             let text = "Expivi's answer does not say this, and it is never assumed: set it, or choose another price authority.";
-            issues.wrong(name, "price-needs", text);
+            issues.error(name, "price-needs", text);
         }
     }
 }
@@ -78,28 +78,28 @@ fn cart(context: &Context, issues: &mut Issues) {
     let order_type = super::order_type(context);
     if order_type == Some(OrderType::Variation) && super::sku_separator(context).is_empty() {
         let text = "Without a separator different KEYs can spell one SKU: A and BC, AB and C.";
-        issues.odd("sku-separator", "separator-empty", text);
+        issues.warn("sku-separator", "separator-empty", text);
     }
     if order_type == Some(OrderType::Bundle)
         && context.text("child-removal") == Some("repriced")
         && super::price_source(context) != PriceSource::Components
     {
         let text = "The price is not the sum of the articles: what remains then costs its share of it.";
-        issues.odd("child-removal", "removal-share", text);
+        issues.warn("child-removal", "removal-share", text);
     }
-    if super::lines(context, "key-fields").len() > super::MOST_KEY_FIELDS {
-        issues.wrong("key-fields", "too-many", format!("At most {} names.", super::MOST_KEY_FIELDS));
+    if super::lines(context, "key-fields").len() > super::MAX_KEY_FIELDS {
+        issues.error("key-fields", "too-many", format!("At most {} names.", super::MAX_KEY_FIELDS));
     }
     for name in super::lines(context, "key-fields") {
         if matches!(name, "attribute_id" | "attribute_name" | "attribute_value_name" | "attribute_value") {
-            issues.wrong("key-fields", "key-field-taken", format!("{name} holds something else than a KEY."));
+            issues.error("key-fields", "key-field-taken", format!("{name} holds something else than a KEY."));
         }
     }
     for field in ["attribute-order", "key-fields"] {
         let mut seen = BTreeSet::new();
         for name in super::lines(context, field) {
             if !seen.insert(name) {
-                issues.wrong(field, "named-twice", format!("{name:?} stands twice."));
+                issues.error(field, "named-twice", format!("{name:?} stands twice."));
             }
         }
     }
@@ -107,50 +107,50 @@ fn cart(context: &Context, issues: &mut Issues) {
 
 fn page(context: &Context, issues: &mut Issues) {
     for (name, _) in context.pairs("viewer-options") {
-        if OWN_OPTIONS.contains(&name.as_str()) {
-            issues.wrong("viewer-options", "option-own", format!("{name} is set by the plugin."));
+        if RESERVED_OPTIONS.contains(&name.as_str()) {
+            issues.error("viewer-options", "option-own", format!("{name} is set by the plugin."));
         }
     }
     for (name, option) in context.pairs("preference-names") {
         if !matches!(name.as_str(), "hover-icon" | "auto-rotate" | "progress-bar") {
             let text = format!("{name:?} is none of hover-icon, auto-rotate, progress-bar.");
-            issues.wrong("preference-names", "preference-unknown", text);
+            issues.error("preference-names", "preference-unknown", text);
         }
-        if option.is_empty() || OWN_OPTIONS.contains(&option.as_str()) {
-            issues.wrong("preference-names", "option-own", format!("{option:?} cannot be a preference's option."));
+        if option.is_empty() || RESERVED_OPTIONS.contains(&option.as_str()) {
+            issues.error("preference-names", "option-own", format!("{option:?} cannot be a preference's option."));
         }
     }
-    if context.text("preset-option").is_some_and(|option| OWN_OPTIONS.contains(&option)) {
-        issues.wrong("preset-option", "option-own", "This option is set by the plugin.");
+    if context.text("preset-option").is_some_and(|option| RESERVED_OPTIONS.contains(&option)) {
+        issues.error("preset-option", "option-own", "This option is set by the plugin.");
     }
 }
 
 fn production(context: &Context, issues: &mut Issues) {
     let has_token = context.secret_is_set(SERVER_TOKEN);
-    let uploads = super::is_on(context, "upload-bundles");
+    let uploads = super::is_enabled(context, "upload-bundles");
     if uploads && !has_token {
-        issues.odd("upload-bundles", "upload-off", "Off until there is a server token.");
+        issues.warn("upload-bundles", "upload-off", "Off until there is a server token.");
     }
     for (product, media) in context.pairs("media-ids") {
         if !is_catalogue_id(product) || !is_catalogue_id(media) {
             let text = format!("{product:?} = {media:?}: both are whole numbers above zero.");
-            issues.wrong("media-ids", "media-id-wrong", text);
+            issues.error("media-ids", "media-id-wrong", text);
         }
     }
-    if !super::is_on(context, "print-files") {
+    if !super::is_enabled(context, "print-files") {
         return;
     }
     if !has_token {
-        issues.wrong(SERVER_TOKEN, "print-needs-token", "Print files need the server token.");
+        issues.error(SERVER_TOKEN, "print-needs-token", "Print files need the server token.");
     }
     if !uploads {
-        issues.wrong("upload-bundles", "print-needs-upload", "Print files are made from uploaded configurations.");
+        issues.error("upload-bundles", "print-needs-upload", "Print files are made from uploaded configurations.");
     }
     if context.integer("media-id").is_none() && context.pairs("media-ids").is_empty() {
-        issues.wrong("media-id", "print-needs-media", "Print files need a media id.");
+        issues.error("media-id", "print-needs-media", "Print files need a media id.");
     }
     if context.integer("print-dpi").is_some() && context.integer("print-resolution").is_some() {
-        issues.wrong("print-resolution", "dpi-or-resolution", "Set dots per inch or a resolution, not both.");
+        issues.error("print-resolution", "dpi-or-resolution", "Set dots per inch or a resolution, not both.");
     }
 }
 
@@ -159,20 +159,20 @@ pub(crate) fn association(context: &Context, association: &Association) -> Vec<F
     let mut issues = Issues(Vec::new());
     let number = "Expivi's product ids are whole numbers above zero, as its back office shows them.";
     if !is_catalogue_id(&association.vendor_product) {
-        issues.wrong("vendor-product", "product-id-wrong", number);
+        issues.error("vendor-product", "product-id-wrong", number);
     }
     let mut seen = BTreeSet::new();
     for other in &association.other_vendor_products {
         if !is_catalogue_id(other) {
-            issues.wrong("other-vendor-products", "product-id-wrong", format!("{other:?}: {number}"));
+            issues.error("other-vendor-products", "product-id-wrong", format!("{other:?}: {number}"));
         } else if !seen.insert(other) {
-            issues.odd("other-vendor-products", "named-twice", format!("{other} stands twice."));
+            issues.warn("other-vendor-products", "named-twice", format!("{other} stands twice."));
         }
     }
     match association.preset.as_deref() {
-        Some("") => issues.wrong("preset", "preset-empty", "Leave the preset out, or enter its id."),
+        Some("") => issues.error("preset", "preset-empty", "Leave the preset out, or enter its id."),
         Some(preset) if !is_catalogue_id(preset) => {
-            issues.odd(
+            issues.warn(
                 "preset",
                 "preset-no-number",
                 "Preset ids that were seen are whole numbers; it is passed as text.",
@@ -181,7 +181,7 @@ pub(crate) fn association(context: &Context, association: &Association) -> Vec<F
         _ => {}
     }
     if !association.allowed_skus.is_empty() && super::order_type(context) != Some(OrderType::Variation) {
-        issues.odd("allowed-skus", "skus-unused", "Only the order type \"variation\" chooses among SKUs.");
+        issues.warn("allowed-skus", "skus-unused", "Only the order type \"variation\" chooses among SKUs.");
     }
     issues.0
 }

@@ -4,7 +4,7 @@ use cartwright_plugin::exports::settings::Field;
 use cartwright_plugin::types::SettingValue;
 use cartwright_plugin::{FieldExt, field, select};
 
-use super::{API_URL, DEFAULT_API_URL, FILES_URL, KEY_FIELDS, MOST_KEY_FIELDS, SERVER_TOKEN, VIEWER_TOKEN};
+use super::{API_URL, DEFAULT_API_URL, FILES_URL, KEY_FIELDS, MAX_KEY_FIELDS, SERVER_TOKEN, VIEWER_TOKEN};
 
 /// The form. Texts are in English; each has a key, so that a platform can word it itself.
 pub(crate) fn fields() -> Vec<Field> {
@@ -28,28 +28,28 @@ fn account() -> Vec<Field> {
             .required()
             .public()
             .pattern(r"\S+")
-            .in_group(group),
+            .group(group),
         field(SERVER_TOKEN, "secret", "Server token")
             .help("A token with write access. Required for uploads to Expivi and for print files.")
-            .sent_to("setting:api-url")
-            .in_group(group),
-        field(API_URL, "url", "API URL").required().default_text(DEFAULT_API_URL).pattern(r"[^\s?#]+").in_group(group),
+            .outbound_host("setting:api-url")
+            .group(group),
+        field(API_URL, "url", "API URL").required().default_text(DEFAULT_API_URL).pattern(r"[^\s?#]+").group(group),
         field(FILES_URL, "url", "Files URL")
             .help("Only if finished print files or pictures are on another host than the API. An admin must allow that host too.")
-            .in_group(group),
+            .group(group),
     ]
 }
 
 fn page() -> Vec<Field> {
     let group = "page";
-    let address = |name, label, url| field(name, "url", label).required().public().default_text(url).in_group(group);
-    let place = |name, label| field(name, "css-selector", label).public().per_product().in_group(group);
+    let address = |name, label, url| field(name, "url", label).required().public().default_text(url).group(group);
+    let place = |name, label| field(name, "css-selector", label).public().per_product().group(group);
     let preference = |name, label: &str| {
         field(name, "yes-no", label)
             .help("Leave empty for the viewer's own default.")
             .public()
             .per_product()
-            .in_group(group)
+            .group(group)
     };
     vec![
         address("viewer-script", "Viewer script URL", "https://assets.expivi.net/viewer/latest/viewer.js"),
@@ -61,12 +61,12 @@ fn page() -> Vec<Field> {
         select("action", "Shopper action", &[("add-to-cart", "Add to cart"), ("request-quotation", "Request a quote")])
             .default_text("add-to-cart")
             .per_product()
-            .in_group(group),
+            .group(group),
         field("success-page", "text", "Page after adding to the cart")
             .help("An https address, or a path of the shop such as /cart.")
             .pattern(r"https://\S+|/(?:[^/\s]\S*)?")
             .per_product()
-            .in_group(group),
+            .group(group),
         preference("hover-icon", "Show the 3D hover icon"),
         preference("auto-rotate", "Rotate the product on start"),
         preference("progress-bar", "Show the progress bar"),
@@ -78,21 +78,21 @@ fn page() -> Vec<Field> {
                     .map(|(name, option)| (name.to_owned(), option.to_owned()))
                     .to_vec(),
             ))
-            .in_group(group),
+            .group(group),
         field("preset-option", "text", "Preset option name")
             .help("Expivi does not document it; \"preset\" and \"presetId\" are in use.")
             .public()
             .pattern(r"[A-Za-z_$][A-Za-z0-9_$]*")
             .default_text("preset")
-            .in_group(group),
-        field("pass-locale", "yes-no", "Send the shopper's language to the viewer").public().default_yes_no(true).in_group(group),
-        field("pass-currency", "yes-no", "Send the cart's currency to the viewer").public().default_yes_no(true).in_group(group),
+            .group(group),
+        field("pass-locale", "yes-no", "Send the shopper's language to the viewer").public().default_yes_no(true).group(group),
+        field("pass-currency", "yes-no", "Send the cart's currency to the viewer").public().default_yes_no(true).group(group),
         field("viewer-options", "pairs", "Additional viewer options")
             .help("Names and values. A JSON value is passed as JSON, any other as text.")
             .public()
             .per_product()
             .range(0, 50)
-            .in_group(group),
+            .group(group),
     ]
 }
 
@@ -110,30 +110,30 @@ fn cart() -> Vec<Field> {
         )
         .default_text("simple")
         .per_product()
-        .in_group(group),
+        .group(group),
         field("sku-separator", "text", "SKU separator")
             .help("Between KEYs: R and L with \"-\" become R-L.")
             .default_text("-")
             .range(0, 10)
             .per_product()
-            .in_group(group),
-        field("sku-prefix", "text", "SKU prefix").range(0, 100).per_product().in_group(group),
+            .group(group),
+        field("sku-prefix", "text", "SKU prefix").range(0, 100).per_product().group(group),
         field("attribute-order", "list", "Order of the attributes in the SKU")
             .help("Names or IDs, one per line. Others follow in the configuration's order.")
             .range(0, 10_000)
             .per_product()
-            .in_group(group),
+            .group(group),
         field("required-attributes", "list", "Attributes that must have a KEY")
             .help("Names or IDs, one per line.")
             .range(0, 10_000)
             .per_product()
-            .in_group(group),
-        field("ignore-case", "yes-no", "Ignore upper and lower case in SKUs").default_yes_no(false).per_product().in_group(group),
+            .group(group),
+        field("ignore-case", "yes-no", "Ignore upper and lower case in SKUs").default_yes_no(false).per_product().group(group),
         field("key-fields", "list", "KEY field names")
             .help("Expivi does not document how saveConfiguration names the KEY. One name per line; the first with a value is used.")
             .default_value(texts(&KEY_FIELDS))
-            .range(1, MOST_KEY_FIELDS as i64)
-            .in_group(group),
+            .range(1, MAX_KEY_FIELDS as i64)
+            .group(group),
         select(
             "bundle-sku",
             "Article SKU",
@@ -141,7 +141,7 @@ fn cart() -> Vec<Field> {
         )
         .default_text("price-sku")
         .per_product()
-        .in_group(group),
+        .group(group),
         select(
             "unknown-sku",
             "Articles with a SKU unknown to the shop",
@@ -153,7 +153,7 @@ fn cart() -> Vec<Field> {
         )
         .default_text("reject")
         .per_product()
-        .in_group(group),
+        .group(group),
         select(
             "child-removal",
             "Removing items from a bundle",
@@ -161,7 +161,7 @@ fn cart() -> Vec<Field> {
         )
         .default_text("refused")
         .per_product()
-        .in_group(group),
+        .group(group),
         select(
             "unconfirmed",
             "Items not verified by Expivi",
@@ -170,7 +170,7 @@ fn cart() -> Vec<Field> {
         .help("Expivi cannot confirm KEYs or articles that the shopper's browser sends. Applies to variations, bundles, and prices that are the sum of articles.")
         .default_text("hold")
         .per_product()
-        .in_group(group),
+        .group(group),
     ]
 }
 
@@ -188,46 +188,46 @@ fn prices() -> Vec<Field> {
         )
         .default_text("platform")
         .per_product()
-        .in_group(group),
+        .group(group),
         field("price-currency", "text", "Expivi price currency")
             .help("Expivi's response names no currency. Required for Expivi's prices.")
             .pattern("[A-Z]{3}")
-            .in_group(group),
+            .group(group),
         field("price-scale", "integer", "Expivi price decimals")
             .help("A response with more decimals keeps them, up to 9. Required for Expivi's prices.")
             .range(0, 9)
-            .in_group(group),
+            .group(group),
         select(
             "price-tax",
             "Expivi's prices are",
             &[("net", "Without tax"), ("gross", "With tax"), ("as-shop", "As the shop enters its own")],
         )
         .help("Required for Expivi's prices.")
-        .in_group(group),
+        .group(group),
         field("send-country", "yes-no", "Send country to Expivi")
             .help("In the header Locale-Country.")
             .default_yes_no(true)
-            .in_group(group),
+            .group(group),
         field("locale-country", "text", "Fixed country")
             .help("Two letters. Leave empty for the delivery country, once it is known.")
             .pattern("[A-Za-z]{2}")
             .enabled_when("send-country", "true")
-            .in_group(group),
+            .group(group),
     ]
 }
 
 fn production() -> Vec<Field> {
     let group = "production";
-    let print = |draft: Field| draft.enabled_when("print-files", "true").in_group(group);
+    let print = |draft: Field| draft.enabled_when("print-files", "true").group(group);
     vec![
         field("upload-bundles", "yes-no", "Upload ordered configurations to Expivi")
             .help("Requires the server token.")
             .default_yes_no(true)
-            .in_group(group),
+            .group(group),
         field("print-files", "yes-no", "Fetch print files")
             .help("Requires uploads and a media ID.")
             .default_yes_no(false)
-            .in_group(group),
+            .group(group),
         print(
             field("media-id", "integer", "Media ID")
                 .help("For products not listed below.")

@@ -50,14 +50,14 @@ impl OrderType {
     }
 
     /// The one of this name.
-    pub(crate) fn named(name: &str) -> Option<Self> {
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 }
 
 /// The merchant's order type.
 pub(crate) fn order_type(context: &Context) -> Option<OrderType> {
-    OrderType::named(context.text("order-type")?)
+    OrderType::from_name(context.text("order-type")?)
 }
 
 /// Who says what a configured product costs.
@@ -70,7 +70,7 @@ pub(crate) fn price_source(context: &Context) -> PriceSource {
 }
 
 /// Is a line held back whose KEYs or articles only the browser vouches for? Unless the merchant chose to sell.
-pub(crate) fn holds_unconfirmed(context: &Context) -> bool {
+pub(crate) fn holds_unverified(context: &Context) -> bool {
     context.text("unconfirmed") != Some("sell")
 }
 
@@ -82,7 +82,7 @@ pub(crate) fn lines<'a>(context: &'a Context, name: &str) -> Vec<&'a str> {
 /// The names under which a KEY is looked for when the merchant names none. A value's own KEY before an attribute's.
 pub(crate) const KEY_FIELDS: [&str; 4] = ["attribute_value_key", "value_key", "key", "attribute_key"];
 /// The most of them.
-pub(crate) const MOST_KEY_FIELDS: usize = 16;
+pub(crate) const MAX_KEY_FIELDS: usize = 16;
 
 /// The names under which a KEY may stand, the most trusted first.
 pub(crate) fn key_fields(context: &Context) -> Vec<&str> {
@@ -90,7 +90,7 @@ pub(crate) fn key_fields(context: &Context) -> Vec<&str> {
     if fields.is_empty() {
         fields = KEY_FIELDS.to_vec();
     }
-    fields.truncate(MOST_KEY_FIELDS);
+    fields.truncate(MAX_KEY_FIELDS);
     fields
 }
 
@@ -119,7 +119,7 @@ pub(crate) fn api_url(context: &Context) -> String {
 }
 
 /// Is this switch on?
-pub(crate) fn is_on(context: &Context, name: &str) -> bool {
+pub(crate) fn is_enabled(context: &Context, name: &str) -> bool {
     context.yes_no(name).unwrap_or(false)
 }
 

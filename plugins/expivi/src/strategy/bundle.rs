@@ -12,7 +12,7 @@ use cartwright_plugin::types::{
 use cartwright_plugin::{ContextExt, Error, invalid_input, message, rejected};
 
 use super::tree::Root;
-use super::{Found, simple};
+use super::{SkuLookup, simple};
 use crate::decimal::Decimal;
 use crate::settings;
 
@@ -22,7 +22,7 @@ pub(super) fn bundle(
     request: &Request,
     wanted: &Wanted,
     root: &Root,
-    found: Found<'_>,
+    found: SkuLookup<'_>,
     warnings: &mut Vec<Message>,
 ) -> Result<Bundle, Error> {
     let parts = parts(context, request, root)?;
@@ -30,7 +30,7 @@ pub(super) fn bundle(
         let text = "The configuration has no article with a SKU, so there is nothing to make a bundle of.";
         return Err(invalid_input(format!("items[{}].articles", root.index), message("articles-missing", text, &[])));
     }
-    let ignore_case = settings::is_on(context, "ignore-case");
+    let ignore_case = settings::is_enabled(context, "ignore-case");
     let query = |sku: &str| SkuQuery { sku: sku.to_owned(), within_product: None, ignore_case };
     let policy = context.text("unknown-sku").unwrap_or("reject");
     let counts = match policy {
@@ -93,7 +93,7 @@ fn parts<'a>(context: &Context, request: &'a Request, root: &Root) -> Result<Vec
     };
     let mut sums: Vec<(&str, Decimal, String)> = Vec::new();
     let mut places: BTreeMap<&str, usize> = BTreeMap::new();
-    for index in root.all() {
+    for index in root.indices() {
         for (number, article) in request.items[index].articles.iter().enumerate() {
             let Some(sku) = sku_of(article) else { continue };
             let path = format!("items[{index}].articles[{number}].quantity");

@@ -15,7 +15,7 @@ use cartwright_plugin::{Error, catalog, invalid_input, message, rejected};
 use crate::settings::{self, OrderType};
 
 /// Asks how many variants of the catalogue each query finds. Plans that need no question never call it.
-type Found<'a> = &'a dyn Fn(&[SkuQuery]) -> Result<Vec<usize>, Error>;
+type SkuLookup<'a> = &'a dyn Fn(&[SkuQuery]) -> Result<Vec<usize>, Error>;
 
 /// Plans a request by one of the strategies "simple", "variation" and "bundle".
 ///
@@ -28,8 +28,8 @@ pub fn plan(context: &Context, request: Request) -> Result<Planned, Error> {
     plan_with(context, request, &|queries| Ok(catalog::resolve(queries)?.iter().map(Vec::len).collect()))
 }
 
-fn plan_with(context: &Context, request: Request, found: Found<'_>) -> Result<Planned, Error> {
-    let Some(strategy) = OrderType::named(&request.strategy) else {
+fn plan_with(context: &Context, request: Request, found: SkuLookup<'_>) -> Result<Planned, Error> {
+    let Some(strategy) = OrderType::from_name(&request.strategy) else {
         let known = OrderType::ALL.map(OrderType::name).join(", ");
         let text = format!("{:?} is no strategy; known are {known}.", request.strategy);
         return Err(invalid_input("strategy", message("strategy-unknown", text, &[("known", &known)])));
@@ -40,7 +40,7 @@ fn plan_with(context: &Context, request: Request, found: Found<'_>) -> Result<Pl
     let roots = tree::roots(&request.items)?;
     let listed = request.association.other_vendor_products.iter().map(String::as_str).collect();
     let rules = variation::KeyRules::of(context, &request.association);
-    let mut spelled = variation::Spelled::default();
+    let mut spelled = variation::SpelledSkus::default();
     for wanted in &request.wanted {
         if wanted.quantity == 0 {
             return Err(invalid_input("wanted", message("quantity-zero", "At least one piece is bought.", &[])));
@@ -70,7 +70,7 @@ fn plan_with(context: &Context, request: Request, found: Found<'_>) -> Result<Pl
             OrderType::Bundle => Piece::Bundle(bundle::bundle(context, &request, wanted, root, found, &mut warnings)?),
         });
     }
-    let ignore_case = settings::is_on(context, "ignore-case");
+    let ignore_case = settings::is_enabled(context, "ignore-case");
     for piece in &mut pieces {
         match piece {
             Piece::Line(line) => line.price.ignore_case = ignore_case,

@@ -14,11 +14,12 @@ pub(super) fn line(request: &Request, wanted: &Wanted, root: &Root) -> NewLine {
 
 /// The visible choices of the whole: the host's own list stops at the root. Choices that several parts share stand once.
 pub(super) fn shown(request: &Request, root: &Root) -> Option<Vec<LinePart>> {
-    if root.below.is_empty() {
+    if root.descendants.is_empty() {
         return None;
     }
     let mut seen = BTreeSet::new();
-    let visible = root.all().flat_map(|index| &request.items[index].attributes).filter(|attribute| !attribute.hidden);
+    let visible =
+        root.indices().flat_map(|index| &request.items[index].attributes).filter(|attribute| !attribute.hidden);
     let different = visible.filter(|attribute| seen.insert((attribute.name.as_str(), attribute.value.as_str())));
     let part = |attribute: &Attribute| LinePart { name: attribute.name.clone(), value: attribute.value.clone() };
     Some(different.map(part).collect())

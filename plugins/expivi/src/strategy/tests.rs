@@ -3,7 +3,9 @@ use cartwright_plugin::types::{Bundle, ChildRemoval, Context, Item, PriceSource,
 use cartwright_test_growth::assert_linear;
 
 use super::*;
-use crate::testing::{BUNDLE, MULTI, VARIATION, article, association, attribute, blamed, context, item, text, texts};
+use crate::testing::{
+    BUNDLE, MULTI, VARIATION, article, association, attribute, context, error_field, item, text, texts,
+};
 
 /// Two of each root.
 fn wanted(items: &[Item]) -> Vec<Wanted> {
@@ -149,7 +151,7 @@ fn several_roots_become_several_lines() {
     let line = only_line(planned(&context(&[]), Request { wanted: vec![second], ..asked.clone() }));
     assert_eq!((line.item, line.quantity), (Some(1), 7));
     let none = Wanted { item: Some(2), quantity: 1 };
-    assert_eq!(blamed(planned(&context(&[]), Request { wanted: vec![none], ..asked })).1, "not-a-root");
+    assert_eq!(error_field(planned(&context(&[]), Request { wanted: vec![none], ..asked })).1, "not-a-root");
 }
 
 #[test]
@@ -177,14 +179,17 @@ fn prefix_separator_and_order_are_the_merchants() {
 #[test]
 fn no_key_at_all_is_an_error() {
     let asked = request("variation", vec![with_keys(&[("Colour", None)])]);
-    assert_eq!(blamed(planned(&context(&[]), asked)), ("items[0].attributes".to_owned(), "keys-missing".to_owned()));
+    assert_eq!(
+        error_field(planned(&context(&[]), asked)),
+        ("items[0].attributes".to_owned(), "keys-missing".to_owned())
+    );
 }
 
 #[test]
 fn a_required_attribute_needs_a_key() {
     let required = context(&[("required-attributes", texts(&["Colour", "Size"]))]);
     for size in [with_keys(&[("Colour", Some("R")), ("Size", None)]), with_keys(&[("Colour", Some("R"))])] {
-        assert_eq!(blamed(planned(&required, request("variation", vec![size]))).1, "key-required");
+        assert_eq!(error_field(planned(&required, request("variation", vec![size]))).1, "key-required");
     }
     let all = with_keys(&[("Colour", Some("R")), ("Size", Some("L"))]);
     assert_eq!(only_sku(planned(&required, request("variation", vec![all]))), "R-L");
@@ -197,7 +202,7 @@ fn a_key_that_holds_the_separator_is_a_warning_and_two_readings_an_error() {
     assert_eq!(warned.warnings[0].key, "key-holds-separator");
     let other = with_keys(&[("a", Some("R")), ("b", Some("L-X"))]);
     let asked = request("variation", vec![one, other]);
-    assert_eq!(blamed(planned(&context(&[]), asked)).1, "sku-ambiguous");
+    assert_eq!(error_field(planned(&context(&[]), asked)).1, "sku-ambiguous");
 }
 
 #[test]
@@ -237,7 +242,7 @@ fn quantities_of_equal_articles_are_added_up_exactly() {
     let halves = only_bundle(bundle(&[("A", "0.5"), ("B", "2"), ("A", "0.50"), ("A", "1.000")]));
     assert_eq!(quantities(&halves), [("A".into(), 2), ("B".into(), 2)]);
     for bad in ["0.3", "0", "-1", "1e99", "many", "4294967296"] {
-        let (path, key) = blamed(bundle(&[("B", "1"), ("A", bad)]));
+        let (path, key) = error_field(bundle(&[("B", "1"), ("A", bad)]));
         assert_eq!((path.as_str(), key.as_str()), ("items[0].articles[1].quantity", "article-quantity"), "{bad}");
     }
 }
@@ -252,7 +257,7 @@ fn articles_are_named_by_the_field_that_the_merchant_chose() {
 #[test]
 fn a_bundle_without_articles_is_an_error() {
     let asked = request("bundle", vec![item("1")]);
-    assert_eq!(blamed(planned(&context(&[]), asked)).1, "articles-missing");
+    assert_eq!(error_field(planned(&context(&[]), asked)).1, "articles-missing");
 }
 
 #[test]
@@ -291,7 +296,7 @@ fn planning_again_gives_the_same() {
 #[test]
 fn a_product_that_is_sold_unconfigured_has_no_item() {
     assert_eq!(only_line(planned(&context(&[]), request("simple", vec![]))).item, None);
-    assert_eq!(blamed(planned(&context(&[]), request("bundle", vec![]))).1, "configuration-missing");
+    assert_eq!(error_field(planned(&context(&[]), request("bundle", vec![]))).1, "configuration-missing");
 }
 
 #[test]

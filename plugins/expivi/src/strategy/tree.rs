@@ -7,19 +7,19 @@ use cartwright_plugin::types::{Item, Message};
 use cartwright_plugin::{Error, invalid_input, message};
 
 use super::platform_prices;
-use crate::family::ends;
+use crate::product_tree::follow_links;
 use crate::settings::OrderType;
 
 /// A root and all items below it, by index in the request.
 pub(super) struct Root {
     pub(super) index: usize,
-    pub(super) below: Vec<usize>,
+    pub(super) descendants: Vec<usize>,
 }
 
 impl Root {
     /// The root's index and then those below it.
-    pub(super) fn all(&self) -> impl Iterator<Item = usize> + '_ {
-        std::iter::once(self.index).chain(self.below.iter().copied())
+    pub(super) fn indices(&self) -> impl Iterator<Item = usize> + '_ {
+        std::iter::once(self.index).chain(self.descendants.iter().copied())
     }
 }
 
@@ -38,15 +38,15 @@ pub(super) fn roots(items: &[Item]) -> Result<Vec<Root>, Error> {
             None => None,
         });
     }
-    let tops = ends(&parents).map_err(|index| wrong(index, "Its parents form a cycle."))?;
-    let mut below: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    let tops = follow_links(&parents).map_err(|index| wrong(index, "Its parents form a cycle."))?;
+    let mut descendants: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     for (index, top) in tops.into_iter().enumerate() {
-        let members = below.entry(top.place).or_default();
+        let members = descendants.entry(top.place).or_default();
         if top.place != index {
             members.push(index);
         }
     }
-    Ok(below.into_iter().map(|(index, below)| Root { index, below }).collect())
+    Ok(descendants.into_iter().map(|(index, descendants)| Root { index, descendants }).collect())
 }
 
 /// Why a root cannot be sold at the platform's price. A browser says which products a configuration holds: without this check a
@@ -64,7 +64,7 @@ pub(super) fn refusal(request: &Request, strategy: OrderType, root: &Root, liste
         );
         return Some(message("product-without-price", text, &[("product", product)]));
     }
-    let mut parts = root.below.iter().map(|index| request.items[*index].vendor_product.as_str());
+    let mut parts = root.descendants.iter().map(|index| request.items[*index].vendor_product.as_str());
     let foreign = parts.find(|other| !listed.contains(other))?;
     let text = format!(
         "The configuration holds the product {foreign} as a part, and the price of the whole does not list it among its parts."

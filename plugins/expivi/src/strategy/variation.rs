@@ -16,7 +16,7 @@ use crate::settings;
 
 /// SKUs and the KEYs that spelled them, so that two lists of KEYs with one SKU do not pass for each other.
 #[derive(Default)]
-pub(super) struct Spelled(BTreeMap<String, Vec<String>>);
+pub(super) struct SpelledSkus(BTreeMap<String, Vec<String>>);
 
 /// What the merchant says of KEYs.
 pub(super) struct KeyRules<'a> {
@@ -34,19 +34,24 @@ impl<'a> KeyRules<'a> {
     /// The rules of these settings and this link.
     pub(super) fn of(context: &'a Context, association: &Association) -> Self {
         let names = settings::lines(context, "attribute-order");
-        let order = names.into_iter().enumerate().rev().map(|(place, name)| (name, place)).collect();
+        let order =
+            names.into_iter().enumerate().rev().map(|(key_field_index, name)| (name, key_field_index)).collect();
         let required = settings::lines(context, "required-attributes");
-        let mut rules =
-            Self { order, required, ignore_case: settings::is_on(context, "ignore-case"), allowed: BTreeSet::new() };
-        rules.allowed = association.allowed_skus.iter().map(|sku| rules.compared(sku)).collect();
+        let mut rules = Self {
+            order,
+            required,
+            ignore_case: settings::is_enabled(context, "ignore-case"),
+            allowed: BTreeSet::new(),
+        };
+        rules.allowed = association.allowed_skus.iter().map(|sku| rules.normalize(sku)).collect();
         rules
     }
 
-    fn compared(&self, sku: &str) -> String {
+    fn normalize(&self, sku: &str) -> String {
         if self.ignore_case { sku.to_lowercase() } else { sku.to_owned() }
     }
 
-    fn place(&self, attribute: &Attribute) -> usize {
+    fn key_field_index(&self, attribute: &Attribute) -> usize {
         let places = [&attribute.id, &attribute.name].map(|name| self.order.get(name.as_str()).copied());
         places.into_iter().flatten().min().unwrap_or(usize::MAX)
     }
@@ -59,12 +64,12 @@ pub(super) fn line(
     request: &Request,
     wanted: &Wanted,
     root: &Root,
-    spelled: &mut Spelled,
+    spelled: &mut SpelledSkus,
     warnings: &mut Vec<Message>,
 ) -> Result<NewLine, Error> {
     let item = &request.items[root.index];
     let path = || format!("items[{}].attributes", root.index);
-    let with_key = item.attributes.iter().filter(|attribute| counted(attribute).is_some());
+    let with_key = item.attributes.iter().filter(|attribute| counted_key(attribute).is_some());
     let named: BTreeSet<&str> = with_key.flat_map(|attribute| [attribute.id.as_str(), &attribute.name]).collect();
     for required in &rules.required {
         if !named.contains(required) {
@@ -94,7 +99,7 @@ pub(super) fn line(
             format!("The KEYs {keys:?} and {other:?} both spell the SKU {sku:?}. Change the separator or the KEYs.");
         return Err(invalid_input(path(), message("sku-ambiguous", text, &[("sku", &sku)])));
     }
-    if !rules.allowed.is_empty() && !rules.allowed.contains(&rules.compared(&sku)) {
+    if !rules.allowed.is_empty() && !rules.allowed.contains(&rules.normalize(&sku)) {
         let text = format!("{sku} is not sold with this product.");
         return Err(rejected(message("sku-not-allowed", text, &[("sku", &sku)])));
     }
@@ -113,12 +118,12 @@ fn spell(context: &Context, keys: &[&str]) -> String {
 
 /// The KEYs in the merchant's order, then those that it does not name in the configuration's order.
 fn keys<'a>(rules: &KeyRules<'_>, item: &'a Item) -> Vec<&'a str> {
-    let with_place = |attribute: &'a Attribute| Some((rules.place(attribute), counted(attribute)?));
+    let with_place = |attribute: &'a Attribute| Some((rules.key_field_index(attribute), counted_key(attribute)?));
     let mut keys: Vec<(usize, &str)> = item.attributes.iter().filter_map(with_place).collect();
-    keys.sort_by_key(|(place, _)| *place);
+    keys.sort_by_key(|(key_field_index, _)| *key_field_index);
     keys.into_iter().map(|(_, key)| key).collect()
 }
 
-fn counted(attribute: &Attribute) -> Option<&str> {
+fn counted_key(attribute: &Attribute) -> Option<&str> {
     attribute.key.as_deref().filter(|key| !attribute.hidden && !key.is_empty())
 }

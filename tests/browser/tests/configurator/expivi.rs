@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use cartwright::{CartLine, Visitor};
-use cartwright_e2e::{World, added, variant};
+use cartwright_e2e::{World, added_lines, variant};
 use cartwright_test_browser::Browser;
 use serde_json::{Value, json};
 
@@ -21,7 +21,7 @@ async fn ready(browser: &Browser) {
 
 async fn bought(world: &World, product: &str, payload: &[u8]) -> Vec<CartLine> {
     let payload = std::str::from_utf8(payload).expect("text");
-    added(&world.add(product, payload, 1, &mut Vec::new()).await.expect("in the cart"))
+    added_lines(&world.add(product, payload, 1, &mut Vec::new()).await.expect("in the cart"))
 }
 
 fn shown(line: &CartLine) -> Value {
@@ -36,14 +36,14 @@ async fn a_ring_is_configured_bought_and_opened_again() {
     ready(&browser).await;
     assert_eq!(browser.text("#price").await, "€199.00");
     let silver = browser.value(PICTURE).await;
-    browser.picture("expivi-ring-silver").await;
+    browser.screenshot("expivi-ring-silver").await;
 
     browser.choose("Gold").await;
     browser.write("#options .expivi-text", "For <b>Ada</b>").await;
     assert_eq!(browser.text("#price").await, "€411.50");
     let gold = browser.value(PICTURE).await;
     assert_ne!(gold, silver, "the picture did not change");
-    browser.picture("expivi-ring-gold").await;
+    browser.screenshot("expivi-ring-gold").await;
 
     let payload = shop.buy(&browser).await;
     let saved: Value = serde_json::from_slice(&payload).expect("JSON");
@@ -73,7 +73,7 @@ async fn a_shirt_becomes_the_variant_that_its_keys_spell() {
     ready(&browser).await;
     browser.choose("Black").await;
     assert_eq!(browser.text("#price").await, "€26.95");
-    browser.picture("expivi-shirt").await;
+    browser.screenshot("expivi-shirt").await;
     let lines = bought(&world, "shirt", &shop.buy(&browser).await).await;
     assert_eq!(lines.iter().map(|line| line.sku.as_deref()).collect::<Vec<_>>(), [Some("SHIRT-B-L")]);
     browser.close().await;
@@ -90,7 +90,7 @@ async fn a_wardrobe_becomes_a_bundle_of_its_articles() {
         browser.choose(choice).await;
     }
     assert_eq!(browser.text("#price").await, "€244.89");
-    browser.picture("expivi-wardrobe").await;
+    browser.screenshot("expivi-wardrobe").await;
     browser.value("delete document.body.dataset.saved").await;
     let lines = bought(&world, "wardrobe", &shop.buy(&browser).await).await;
     let parts = |lines: &[CartLine]| -> Vec<(String, u32)> {
@@ -109,7 +109,7 @@ async fn a_wardrobe_becomes_a_bundle_of_its_articles() {
 async fn a_table_is_saved_with_its_chairs_in_the_envelope_of_a_bundle() {
     let Some(browser) = Browser::open().await else { return };
     let (world, shop) = (World::new().await, Shop::open().await);
-    world.catalogue.change(|variants| variants.push(variant("CHAIR", "chair", 8_450)));
+    world.catalog.change(|variants| variants.push(variant("CHAIR", "chair", 8_450)));
     for (product, vendor_product, others) in [("chair", "1005", json!([])), ("table", "1004", json!(["1005"]))] {
         let link = serde_json::from_value(json!({
             "shop_product": product, "account": "expivi", "vendor_product": vendor_product,
@@ -121,7 +121,7 @@ async fn a_table_is_saved_with_its_chairs_in_the_envelope_of_a_bundle() {
     ready(&browser).await;
     browser.choose("Walnut").await;
     browser.choose("Green").await;
-    browser.picture("expivi-table").await;
+    browser.screenshot("expivi-table").await;
     let payload = shop.buy(&browser).await;
     let saved: Value = serde_json::from_slice(&payload).expect("JSON");
     let products = saved["configured_products"].as_array().expect("products");
@@ -145,12 +145,12 @@ async fn a_viewer_that_its_vendor_refuses_says_so_and_saves_nothing() {
     shop.show(&browser, "ring", embed(&world, "ring", None).await).await;
     browser.until("document.querySelector('.expivi-error')").await;
     assert!(browser.text("#viewer").await.contains("401"));
-    browser.picture("expivi-refused").await;
+    browser.screenshot("expivi-refused").await;
     browser.click("#add").await;
     browser.until("document.body.dataset.fault").await;
     assert_eq!(browser.value("document.body.dataset.fault").await, "path");
     assert!(browser.text("#said").await.contains("\"expivi.saveConfiguration\""));
-    assert_eq!(shop.waiting(), 0);
+    assert_eq!(shop.unsaved(), 0);
     browser.close().await;
 }
 

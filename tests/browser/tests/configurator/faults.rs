@@ -76,7 +76,7 @@ async fn a_configurator_that_cannot_start_says_why_and_shows_the_fallback_as_tex
         assert_eq!(browser.text("#viewer").await, FALLBACK, "{name}");
         assert_eq!(browser.value("document.querySelectorAll('#viewer *').length").await, 1, "{name}");
     }
-    browser.picture("fallback").await;
+    browser.screenshot("fallback").await;
     browser.close().await;
 }
 
@@ -102,7 +102,7 @@ async fn a_configuration_that_cannot_be_saved_says_why_and_can_be_tried_again() 
         let (found, said) = fault(&browser).await;
         assert_eq!(found, code, "{name}: {said}");
         assert!(said.contains(says), "{name}: {said}");
-        assert_eq!(shop.waiting(), 0);
+        assert_eq!(shop.unsaved(), 0);
     }
     // A shopper who clicks twice saves once.
     shop.show(&browser, "twice", vendor()).await;

@@ -22,19 +22,19 @@ const UMD: &str = include_str!("../../assets/umd.js");
 /// The shop.
 pub struct Shop {
     base: String,
-    shelf: Arc<Shelf>,
+    state: Arc<ShopState>,
 }
 
 #[derive(Default)]
-struct Shelf {
+struct ShopState {
     pages: Mutex<BTreeMap<String, Value>>,
     saved: Mutex<Vec<Vec<u8>>>,
-    gate: Notify,
+    release: Notify,
 }
 
 impl Shop {
     pub async fn open() -> Self {
-        let shelf = Arc::new(Shelf::default());
+        let state = Arc::new(ShopState::default());
         let file = |kind: &'static str, text: &'static str| get(async move || ([(CONTENT_TYPE, kind)], text));
         let router = Router::new()
             .route("/cartwright.js", file("text/javascript", CARTWRIGHT))
@@ -43,8 +43,8 @@ impl Shop {
             .route("/vendor.js", file("text/javascript", include_str!("../../assets/vendor.js")))
             .route("/loader.js", file("text/javascript", include_str!("../../assets/loader.js")))
             .route("/umd.js", file("text/javascript", UMD))
-            .route("/held-umd.js", get(held))
-            .route("/release", post(async |State(shelf): State<Arc<Shelf>>| shelf.gate.notify_one()))
+            .route("/held-umd.js", get(blocked_script))
+            .route("/release", post(async |State(state): State<Arc<ShopState>>| state.release.notify_one()))
             .route("/module-of-page.js", file("text/javascript", include_str!("../../assets/module-of-page.js")))
             .route("/module.js", file("text/javascript", include_str!("../../assets/module.js")))
             .route("/frame.html", file("text/html", include_str!("../../assets/frame.html")))
@@ -53,11 +53,11 @@ impl Shop {
             .route("/saved", post(save))
             .route("/{name}", get(page))
             .route("/{name}/embed", get(embed))
-            .with_state(shelf.clone());
+            .with_state(state.clone());
         let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
         let base = format!("http://{}", listener.local_addr().expect("an address"));
         tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { base, shelf }
+        Self { base, state }
     }
 
     /// Where it is.
@@ -72,7 +72,7 @@ impl Shop {
 
     /// Makes a page whose configurator may take so many milliseconds, and goes there.
     pub async fn show_within(&self, browser: &Browser, name: &str, embed: Value, limit: u32) {
-        self.shelf.pages.lock().expect("the pages").insert(name.to_owned(), embed);
+        self.state.pages.lock().expect("the pages").insert(name.to_owned(), embed);
         browser.visit(&format!("{}/{name}?limit={limit}", self.base)).await;
     }
 
@@ -81,33 +81,33 @@ impl Shop {
         browser.click("#add").await;
         browser.until("document.body.dataset.saved || document.body.dataset.fault").await;
         assert_eq!(browser.text("#said").await, "It is in your cart.");
-        self.shelf.saved.lock().expect("what was saved").pop().expect("a payload")
+        self.state.saved.lock().expect("what was saved").pop().expect("a payload")
     }
 
     /// How often anything was sent that is not bought yet.
-    pub fn waiting(&self) -> usize {
-        self.shelf.saved.lock().expect("what was saved").len()
+    pub fn unsaved(&self) -> usize {
+        self.state.saved.lock().expect("what was saved").len()
     }
 }
 
 /// A script that comes when `/release` is asked for.
-async fn held(State(shelf): State<Arc<Shelf>>) -> Response {
-    shelf.gate.notified().await;
+async fn blocked_script(State(state): State<Arc<ShopState>>) -> Response {
+    state.release.notified().await;
     ([(CONTENT_TYPE, "text/javascript")], UMD).into_response()
 }
 
-async fn save(State(shelf): State<Arc<Shelf>>, body: Bytes) {
-    shelf.saved.lock().expect("what was saved").push(body.to_vec());
+async fn save(State(state): State<Arc<ShopState>>, body: Bytes) {
+    state.saved.lock().expect("what was saved").push(body.to_vec());
 }
 
-async fn embed(State(shelf): State<Arc<Shelf>>, Path(name): Path<String>) -> Json<Value> {
-    let pages = shelf.pages.lock().expect("the pages");
+async fn embed(State(state): State<Arc<ShopState>>, Path(name): Path<String>) -> Json<Value> {
+    let pages = state.pages.lock().expect("the pages");
     let title = format!("{}{}", name[..1].to_uppercase(), name[1..].replace('-', " "));
     Json(json!({ "title": title, "embed": pages[&name] }))
 }
 
-async fn page(State(shelf): State<Arc<Shelf>>, Path(name): Path<String>) -> Response {
-    let (origins, loader) = match shelf.pages.lock().expect("the pages").get(&name) {
+async fn page(State(state): State<Arc<ShopState>>, Path(name): Path<String>) -> Response {
+    let (origins, loader) = match state.pages.lock().expect("the pages").get(&name) {
         Some(embed) => {
             let origins = embed["csp_origins"].as_array().expect("origins");
             let origins: Vec<&str> = origins.iter().map(|origin| origin.as_str().expect("an origin")).collect();

@@ -1,7 +1,7 @@
 //! Twikit's page: both of the document's spellings start, and what the script saves goes into the cart.
 
-use cartwright::{AccountSetup, CartError, CartLine, Link, Visitor};
-use cartwright_e2e::{World, added, local, members, variant};
+use cartwright::{AccountSetup, CartError, CartLine, ProductLink, Visitor};
+use cartwright_e2e::{World, added_lines, local, members, variant};
 use cartwright_fake_vendors::{FakeTwikit, TwikitConfig};
 use cartwright_test_browser::Browser;
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ use crate::shop::Shop;
 async fn jewels(script: impl FnOnce(String) -> String) -> (World, FakeTwikit) {
     let world = World::new().await;
     let twikit = FakeTwikit::start(TwikitConfig::default()).await.expect("a fake Twikit");
-    world.catalogue.change(|variants| {
+    world.catalog.change(|variants| {
         variants.extend([variant("JEWEL-A", "jewel", 4_900), variant("JEWEL-B", "jewel", 6_900)]);
         variants.push(variant("PENDANT-A", "pendant", 5_900));
     });
@@ -32,7 +32,7 @@ async fn jewels(script: impl FnOnce(String) -> String) -> (World, FakeTwikit) {
     for (product, key, skus) in
         [("jewel", "diamond-letter-jewel", json!(["JEWEL-A", "JEWEL-B"])), ("pendant", "pendant", json!(["PENDANT-A"]))]
     {
-        let link: Link = serde_json::from_value(json!({
+        let link: ProductLink = serde_json::from_value(json!({
             "shop_product": product, "account": "twikit", "vendor_product": key, "allowed_skus": skus,
         }))
         .expect("a link");
@@ -49,7 +49,7 @@ async fn embed(world: &World, product: &str) -> Value {
 async fn bought(world: &World, product: &str, payload: &[u8]) -> CartLine {
     let payload = std::str::from_utf8(payload).expect("text");
     let change = world.add(product, payload, 1, &mut Vec::new()).await.expect("in the cart");
-    added(&change).swap_remove(0)
+    added_lines(&change).swap_remove(0)
 }
 
 #[tokio::test]
@@ -60,12 +60,12 @@ async fn a_jewel_is_configured_and_bought() {
     browser.until("window.seen?.some(([meaning]) => meaning === 'loaded')").await;
     assert_eq!(browser.text("#price").await, "JEWEL-A · €49");
     let silver = browser.value("document.querySelector('#viewer canvas').toDataURL()").await;
-    browser.picture("twikit-jewel-silver").await;
+    browser.screenshot("twikit-jewel-silver").await;
     browser.choose("Gold").await;
     browser.choose("Ruby").await;
     assert_eq!(browser.text("#price").await, "JEWEL-B · €69");
     assert_ne!(browser.value("document.querySelector('#viewer canvas').toDataURL()").await, silver);
-    browser.picture("twikit-jewel-gold").await;
+    browser.screenshot("twikit-jewel-gold").await;
     let progress =
         browser.value("seen.filter(([meaning]) => meaning === 'progress').map(([, percent]) => percent)").await;
     assert_eq!(progress, json!([0, 40, 80, 100]));
@@ -77,9 +77,9 @@ async fn a_jewel_is_configured_and_bought() {
     assert_eq!((line.sku.as_deref(), line.price.total.minor), (Some("JEWEL-B"), 6_900));
     assert_eq!(line.reference.as_deref(), Some(&*saved["configurationId"].to_string()));
     // The picture that Twikit made of it was fetched.
-    let picture = line.thumbnail.expect("a picture");
-    let picture = cartwright::Blobs::get(&*world.blobs, &world.shop, &picture).await.expect("blobs").expect("it");
-    assert!(picture.starts_with(b"\x89PNG") && picture.len() > 1_000);
+    let screenshot = line.thumbnail.expect("a picture");
+    let screenshot = cartwright::Blobs::get(&*world.blobs, &world.shop, &screenshot).await.expect("blobs").expect("it");
+    assert!(screenshot.starts_with(b"\x89PNG") && screenshot.len() > 1_000);
     let reopened = world.host.embed(&world.shop, "jewel", Some(&line), &Visitor::default()).await;
     assert!(matches!(reopened, Err(CartError::Hook(_))), "Twikit documents no way to open it again: {reopened:?}");
     assert_eq!(browser.console().await, Vec::<String>::new());
@@ -96,7 +96,7 @@ async fn a_script_that_keeps_to_the_documents_example_starts_too() {
     assert_eq!(browser.value("typeof twikit.createContext").await, "undefined");
     browser.choose("Star").await;
     browser.choose("Rose gold").await;
-    browser.picture("twikit-pendant").await;
+    browser.screenshot("twikit-pendant").await;
     let line = bought(&world, "pendant", &shop.buy(&browser).await).await;
     assert_eq!(line.sku.as_deref(), Some("PENDANT-A"));
     browser.close().await;

@@ -158,7 +158,7 @@ impl Admin {
     }
 
     /// Closes the browser.
-    pub async fn leaves(self) {
+    pub async fn close_browser(self) {
         self.browser.close().await;
     }
 }

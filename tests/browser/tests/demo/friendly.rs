@@ -143,7 +143,7 @@ async fn every_admin_page_has_names_headings_and_headers_and_fits_a_narrow_scree
     admin.sees("Access key").await;
     wrong.extend(faults(browser, "the log-in").await);
     assert_eq!(wrong, Vec::<String>::new());
-    admin.leaves().await;
+    admin.close_browser().await;
 }
 
 /// Hands on the keyboard, and none on a mouse.
@@ -243,5 +243,5 @@ async fn an_account_is_set_up_by_keyboard_alone() {
     keyboard.leaves_with(Key::Space).await;
     admin.sees("Passed: ").await;
     assert!(!admin.browser.text("main").await.contains("Failed: "));
-    admin.leaves().await;
+    admin.close_browser().await;
 }

@@ -32,7 +32,7 @@ async fn a_shop_is_set_up_with_expivi_from_nothing_and_a_wrong_token_is_correcte
     integrator.browser.until("document.activeElement.id === 'errors'").await;
     integrator.browser.click("#errors a").await;
     integrator.browser.until("document.activeElement.id === 'setting-viewer-token'").await;
-    integrator.browser.picture("admin-connect").await;
+    integrator.browser.screenshot("admin-connect").await;
     integrator.fill("#setting-viewer-token", "wrong").await;
     integrator.fill("#setting-server-token", "wrong").await;
     integrator.press("form.card > button").await;
@@ -48,7 +48,7 @@ async fn a_shop_is_set_up_with_expivi_from_nothing_and_a_wrong_token_is_correcte
     integrator.press("form[action$='/test'] button").await;
     integrator.sees("Failed: ").await;
     integrator.sees("401").await;
-    integrator.browser.picture("admin-wrong-token").await;
+    integrator.browser.screenshot("admin-wrong-token").await;
     integrator.fill("#setting-viewer-token", "viewer-token").await;
     integrator.fill("#setting-server-token", "server-token").await;
     integrator.press("form.card:not([action$='/test']) > button, form.card > .save > button").await;
@@ -56,14 +56,14 @@ async fn a_shop_is_set_up_with_expivi_from_nothing_and_a_wrong_token_is_correcte
     integrator.press("form[action$='/test'] button").await;
     integrator.sees("Passed: ").await;
     assert!(!integrator.browser.text("main").await.contains("Failed: "));
-    integrator.browser.picture("admin-account").await;
+    integrator.browser.screenshot("admin-account").await;
 
     integrator.link("forge", "band", "1001", "").await;
     assert!(integrator.browser.text("tbody").await.contains("1001"));
     integrator.open("/shops/forge/links/edit?product=band").await;
-    integrator.browser.picture("admin-link").await;
-    integrator.leaves().await;
-    admin.leaves().await;
+    integrator.browser.screenshot("admin-link").await;
+    integrator.close_browser().await;
+    admin.close_browser().await;
 }
 
 #[tokio::test]
@@ -101,8 +101,8 @@ async fn a_shop_is_set_up_with_twikit_from_nothing() {
     integrator.press("form.card[method=post] > button").await;
     integrator.sees("Name the SKUs that this product may be sold as").await;
     integrator.link("mint", "letter", "diamond-letter-jewel", "JEWEL-A").await;
-    integrator.leaves().await;
-    admin.leaves().await;
+    integrator.close_browser().await;
+    admin.close_browser().await;
 }
 
 #[tokio::test]
@@ -118,7 +118,7 @@ async fn a_configuration_shows_its_lines_stage_by_stage_as_it_is_pasted() {
     admin.sees("every piece holds").await;
     assert!(admin.browser.text("#came").await.contains("HINGE"));
     admin.browser.value("document.getElementById('came').scrollIntoView()").await;
-    admin.browser.picture("admin-preview").await;
+    admin.browser.screenshot("admin-preview").await;
     // Another strategy is tried without saving it.
     let simple = "[...document.querySelectorAll('#strategy option')].find((option) => option.value === '/simple')";
     admin.browser.value(&format!("{simple}.selected = true")).await;
@@ -128,7 +128,7 @@ async fn a_configuration_shows_its_lines_stage_by_stage_as_it_is_pasted() {
     admin.browser.value("document.getElementById('configuration').value = '{'").await;
     admin.press("form.card > button").await;
     assert!(admin.refused().await.is_string());
-    admin.leaves().await;
+    admin.close_browser().await;
 }
 
 #[tokio::test]
@@ -152,7 +152,7 @@ async fn a_version_is_swapped_while_a_shopper_configures() {
     admin.sees("Version installed").await;
     let other = "[...document.querySelectorAll('#to option')].find((option) => !document.querySelector('.card tbody code').innerText.includes(option.innerText.split(' – ')[1]))";
     admin.browser.value(&format!("{other}.selected = true")).await;
-    admin.browser.picture("admin-plugin").await;
+    admin.browser.screenshot("admin-plugin").await;
     // Shops are chosen on purpose.
     admin.press_and_confirm("form[action$='/swap'] button").await;
     admin.sees("Select the shops to switch.").await;
@@ -168,7 +168,7 @@ async fn a_version_is_swapped_while_a_shopper_configures() {
     shopper.until("location.pathname.endsWith('/cart')").await;
     assert!(shopper.text("main").await.contains("399"), "{}", shopper.text("main").await);
     shopper.close().await;
-    admin.leaves().await;
+    admin.close_browser().await;
 }
 
 #[tokio::test]
@@ -199,12 +199,12 @@ async fn a_shop_changes_its_vendor_and_old_lines_stay() {
     admin.fill("[name='product.ring']", "no-such-product").await;
     admin.press("button[value=check]").await;
     admin.sees("Not ready").await;
-    admin.browser.picture("admin-vendor-swap-not-ready").await;
+    admin.browser.screenshot("admin-vendor-swap-not-ready").await;
     admin.fill("[name='product.ring']", "diamond-letter-jewel").await;
     admin.fill("[name='skus.ring']", "RING").await;
     admin.press("button[value=check]").await;
     admin.sees("All products are ready to switch").await;
-    admin.browser.picture("admin-vendor-swap").await;
+    admin.browser.screenshot("admin-vendor-swap").await;
     admin.press("button[value=swap]").await;
     admin.sees("Vendor switched.").await;
 
@@ -215,5 +215,5 @@ async fn a_shop_changes_its_vendor_and_old_lines_stay() {
     shopper.click(".line .edit").await;
     shopper.until("document.querySelector('#options .expivi-text')").await;
     shopper.close().await;
-    admin.leaves().await;
+    admin.close_browser().await;
 }

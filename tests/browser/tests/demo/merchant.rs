@@ -45,10 +45,10 @@ async fn a_dead_letter_is_replayed_once_its_cause_is_mended() {
     let waiting = "document.querySelector('.attention') || (location.reload(), false)";
     admin.browser.until(waiting).await;
     admin.press(".attention a").await;
-    admin.browser.picture("admin-dead-letters").await;
+    admin.browser.screenshot("admin-dead-letters").await;
     admin.press("tbody a[href*='/jobs/']").await;
     assert!(admin.browser.text("main").await.contains("hash"), "{}", admin.browser.text("main").await);
-    admin.browser.picture("admin-dead-letter").await;
+    admin.browser.screenshot("admin-dead-letter").await;
     let job = admin.browser.value("location.pathname").await.as_str().expect("a path").to_owned();
 
     admin.open("/shops/gems/accounts/twikit").await;
@@ -64,11 +64,11 @@ async fn a_dead_letter_is_replayed_once_its_cause_is_mended() {
     let order = shopper.value("location.pathname.split('/').pop()").await;
     admin.open(&format!("/shops/gems/orders/{}", order.as_str().expect("an order"))).await;
     admin.sees("Shipped").await;
-    admin.browser.picture("admin-order").await;
+    admin.browser.screenshot("admin-order").await;
     admin.open("/shops/gems/health").await;
-    admin.browser.picture("admin-health").await;
+    admin.browser.screenshot("admin-health").await;
     shopper.close().await;
-    admin.leaves().await;
+    admin.close_browser().await;
 }
 
 #[tokio::test]
@@ -90,13 +90,13 @@ async fn an_offer_is_made_and_taken() {
     // What was entered is still there, to be corrected.
     assert_eq!(admin.browser.value("document.querySelector('td input').value").await, json!("349.999"));
     admin.fill("td input", "350.00").await;
-    admin.browser.picture("admin-quotation").await;
+    admin.browser.screenshot("admin-quotation").await;
     admin.press("form.card > button").await;
     admin.sees("Offer sent").await;
 
     shopper.visit(&format!("{lumen}offers")).await;
     shopper.until("document.body.innerText.includes('€350.00')").await;
-    shopper.picture("shop-offer").await;
+    shopper.screenshot("shop-offer").await;
     press(&shopper, ".accept").await;
     shopper.until("document.body.innerText.includes('€17500.00')").await;
     // What was offered is what is ordered.
@@ -105,5 +105,5 @@ async fn an_offer_is_made_and_taken() {
     shopper.until("location.pathname.includes('/orders/')").await;
     assert!(shopper.text("main").await.contains("€17500.00"), "{}", shopper.text("main").await);
     shopper.close().await;
-    admin.leaves().await;
+    admin.close_browser().await;
 }

@@ -15,7 +15,7 @@ struct Shopper {
 }
 
 impl Shopper {
-    async fn in_front_of(shop: impl Fn(&Demo) -> &String) -> Option<Self> {
+    async fn open_shop(shop: impl Fn(&Demo) -> &String) -> Option<Self> {
         let browser = Browser::open().await?;
         let demo = Demo::shared();
         let shop = shop(&demo).clone();
@@ -84,16 +84,16 @@ const WARDROBE: &str = "Wardrobe | €244.89 | 3 × Panel 60 cm | 4 × Hinge | 4
 
 #[tokio::test]
 async fn a_ring_a_shirt_and_a_wardrobe_are_configured_edited_ordered_and_made() {
-    let Some(shopper) = Shopper::in_front_of(|demo| &demo.lumen).await else { return };
+    let Some(shopper) = Shopper::open_shop(|demo| &demo.lumen).await else { return };
     let browser = &shopper.browser;
-    browser.picture("shop-products").await;
+    browser.screenshot("shop-products").await;
 
     shopper.open("ring").await;
     assert_eq!(shopper.price().await, "€199.00");
     browser.choose("Gold").await;
     browser.write("#options .expivi-text", "For Ada").await;
     assert_eq!(shopper.price().await, "€411.50");
-    browser.picture("shop-ring").await;
+    browser.screenshot("shop-ring").await;
     // What a shopper writes is text, whatever it looks like.
     browser.write("#options .expivi-text", "<b>").await;
     assert_eq!(shopper.price().await, "€411.50");
@@ -114,24 +114,24 @@ async fn a_ring_a_shirt_and_a_wardrobe_are_configured_edited_ordered_and_made() 
         browser.choose(choice).await;
     }
     assert_eq!(shopper.price().await, "€244.89");
-    browser.picture("shop-wardrobe").await;
+    browser.screenshot("shop-wardrobe").await;
     shopper.press("#add", "/lumen/cart").await;
     assert_eq!(shopper.lines().await, [GOLD, "Shirt, black, extra large | €28.45", WARDROBE]);
-    browser.picture("shop-cart").await;
+    browser.screenshot("shop-cart").await;
 
     browser.click(".line:nth-child(1) .edit").await;
     shopper.ready().await;
     assert_eq!(shopper.price().await, "€411.50", "it is opened as it was left");
     assert_eq!(browser.value("document.querySelector('#options .expivi-text').value").await, "For Ada<b>");
     browser.choose("Silver").await;
-    browser.picture("shop-edit").await;
+    browser.screenshot("shop-edit").await;
     shopper.press("#add", "/lumen/cart").await;
     browser.value("document.querySelector('.line:nth-child(2) [name=quantity]').value = 2").await;
     shopper.submit(".line:nth-child(2) form[action$=quantity] button").await;
     assert_eq!(shopper.lines().await, [SILVER, "Shirt, black, extra large | €56.90", WARDROBE]);
 
     shopper.submit("a[href$='/checkout']").await;
-    browser.picture("shop-checkout").await;
+    browser.screenshot("shop-checkout").await;
     shopper.submit("#order").await;
     shopper.sees("It is placed, and made when it is paid.").await;
     shopper.sees("€513.29").await;
@@ -141,7 +141,7 @@ async fn a_ring_a_shirt_and_a_wardrobe_are_configured_edited_ordered_and_made() 
     browser.until("document.querySelectorAll('.timeline a').length === 3").await;
     shopper.sees("The shop has everything that it needs to make it.").await;
     assert_eq!(browser.value("document.querySelectorAll('.state .about').length").await, 3, "Expivi's numbers");
-    browser.picture("shop-order-made").await;
+    browser.screenshot("shop-order-made").await;
     // Each document is behind a signed link of the host's.
     let document =
         "fetch(document.querySelector('.timeline a').href, { redirect: 'manual' }).then((reply) => reply.type)";
@@ -160,24 +160,24 @@ async fn a_ring_a_shirt_and_a_wardrobe_are_configured_edited_ordered_and_made() 
 
 #[tokio::test]
 async fn a_jewel_is_made_by_twikit_once_the_shop_approved_it() {
-    let Some(shopper) = Shopper::in_front_of(|demo| &demo.gems).await else { return };
+    let Some(shopper) = Shopper::open_shop(|demo| &demo.gems).await else { return };
     let browser = &shopper.browser;
     shopper.open("jewel").await;
     assert_eq!(shopper.price().await, "€49.00");
     browser.choose("Gold").await;
     browser.choose("Ruby").await;
     assert_eq!(shopper.price().await, "€69.00");
-    browser.picture("shop-jewel").await;
+    browser.screenshot("shop-jewel").await;
     shopper.press("#add", "/gems/cart").await;
     assert_eq!(shopper.lines().await, ["Letter jewel, gold | €69.00"]);
     browser.until("document.querySelector('.line img').naturalWidth > 0").await;
-    browser.picture("shop-jewel-cart").await;
+    browser.screenshot("shop-jewel-cart").await;
 
     browser.click(".edit").await;
     shopper.ready().await;
     shopper.sees("This configurator cannot open what you chose again.").await;
     browser.choose("Sapphire").await;
-    browser.picture("shop-jewel-edit").await;
+    browser.screenshot("shop-jewel-edit").await;
     shopper.press("#add", "/gems/cart").await;
     assert_eq!(shopper.lines().await, ["Letter jewel, silver | €49.00"], "it takes the place of the other");
 
@@ -186,14 +186,14 @@ async fn a_jewel_is_made_by_twikit_once_the_shop_approved_it() {
     shopper.submit("#pay").await;
     // Only the browser said which SKU it is.
     shopper.sees("The shop looks at it before it is made.").await;
-    browser.picture("shop-jewel-held").await;
+    browser.screenshot("shop-jewel-held").await;
     shopper.submit("#approve").await;
     // Twikit asks whether it is paid, makes it, and says so, each at the host's address.
     shopper.sees("Twikit sent it.").await;
     shopper.sees("Follow T-").await;
     browser.until("document.querySelector('.badge').innerText === 'Shipped'").await;
     shopper.sees("It is on its way to you.").await;
-    browser.picture("shop-jewel-sent").await;
+    browser.screenshot("shop-jewel-sent").await;
     // A refused way to open it again is no mistake of the page's, but a browser writes each refusal down.
     let written = browser.console().await;
     assert!(written.iter().all(|line| line.contains("/products/jewel/page") && line.contains("422")), "{written:#?}");
@@ -202,14 +202,14 @@ async fn a_jewel_is_made_by_twikit_once_the_shop_approved_it() {
 
 #[tokio::test]
 async fn an_offer_is_asked_for_and_a_line_is_taken_out() {
-    let Some(shopper) = Shopper::in_front_of(|demo| &demo.lumen).await else { return };
+    let Some(shopper) = Shopper::open_shop(|demo| &demo.lumen).await else { return };
     let browser = &shopper.browser;
     shopper.open("shirt").await;
     browser.value("document.querySelector('#quantity').value = 50").await;
     shopper.press("#offer", "/lumen/offers").await;
     shopper.sees("Asked for 50").await;
     assert_eq!(shopper.lines().await, ["Shirt, red, large | €1247.50"]);
-    browser.picture("shop-offers").await;
+    browser.screenshot("shop-offers").await;
     shopper.open("shirt").await;
     shopper.press("#add", "/lumen/cart").await;
     assert_eq!(shopper.lines().await, ["Shirt, red, large | €24.95"]);
@@ -221,7 +221,7 @@ async fn an_offer_is_asked_for_and_a_line_is_taken_out() {
 
 #[tokio::test]
 async fn every_page_fits_a_narrow_screen_and_labels_its_fields() {
-    let Some(shopper) = Shopper::in_front_of(|demo| &demo.lumen).await else { return };
+    let Some(shopper) = Shopper::open_shop(|demo| &demo.lumen).await else { return };
     let browser = &shopper.browser;
     browser.page().set_window_rect(0, 0, 400, 860).await.expect("a narrow window");
     shopper.open("wardrobe").await;
@@ -232,7 +232,7 @@ async fn every_page_fits_a_narrow_screen_and_labels_its_fields() {
             shopper.ready().await;
         }
         browser
-            .picture(&format!("shop-narrow-{}", if path.is_empty() { "products" } else { path }.replace('/', "-")))
+            .screenshot(&format!("shop-narrow-{}", if path.is_empty() { "products" } else { path }.replace('/', "-")))
             .await;
         let wide = browser.value("document.documentElement.scrollWidth - document.documentElement.clientWidth").await;
         assert_eq!(wide, 0, "{path} is wider than the screen");

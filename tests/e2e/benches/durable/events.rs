@@ -10,13 +10,13 @@ use cartwright::types::EventKind;
 use cartwright_e2e::load::Load;
 use sqlx::{AnyConnection, Connection};
 
-use super::floor::{Erp, Written, open, write};
+use super::floor::{Erp, WrittenRows, open, write};
 use super::{Databases, median, micros};
 
 const EVENTS: usize = 300;
 const ROUNDS: usize = 3;
 /// Before what counts, so that code and connections are there.
-const WARM: usize = 32;
+const WARM_UP_EVENTS: usize = 32;
 /// As many as a worker runs side by side.
 const SIDE_BY_SIDE: usize = 16;
 
@@ -30,14 +30,14 @@ fn count_point() {
 /// Microseconds for one event.
 #[derive(Default)]
 struct Times {
-    taken_in: Vec<f64>,
-    worked_off: Vec<f64>,
+    reported_micros: Vec<f64>,
+    handled_micros: Vec<f64>,
 }
 
 impl Times {
-    fn add(&mut self, taken_in: f64, worked_off: f64) {
-        self.taken_in.push(taken_in / EVENTS as f64);
-        self.worked_off.push(worked_off / EVENTS as f64);
+    fn add(&mut self, reported_micros: f64, handled_micros: f64) {
+        self.reported_micros.push(reported_micros / EVENTS as f64);
+        self.handled_micros.push(handled_micros / EVENTS as f64);
     }
 }
 
@@ -45,18 +45,19 @@ pub async fn print(databases: &Databases) {
     let (mut ours, mut floor, mut commits) = (Times::default(), Times::default(), 0);
     for round in 0..ROUNDS {
         let database = databases.fresh(&format!("events-{round}"));
-        let load = Load::on(&database).await;
+        let load = Load::new(&database).await;
         load.store.on_commit(count_point);
-        hosted(&load, EVENTS..EVENTS + WARM).await;
+        hosted(&load, EVENTS..EVENTS + WARM_UP_EVENTS).await;
         POINTS.store(0, Ordering::Relaxed);
-        let (taken_in, worked_off) = hosted(&load, 0..EVENTS).await;
+        let (reported_micros, handled_micros) = hosted(&load, 0..EVENTS).await;
         commits = POINTS.load(Ordering::Relaxed) / 2;
-        ours.add(taken_in, worked_off);
-        let (taken_in, worked_off) = bare(&load, &database, &databases.fresh(&format!("events-floor-{round}"))).await;
-        floor.add(taken_in, worked_off);
+        ours.add(reported_micros, handled_micros);
+        let (reported_micros, handled_micros) =
+            bare(&load, &database, &databases.fresh(&format!("events-floor-{round}"))).await;
+        floor.add(reported_micros, handled_micros);
     }
-    let [ours_in, ours_off] = [ours.taken_in, ours.worked_off].map(median);
-    let [floor_in, floor_off] = [floor.taken_in, floor.worked_off].map(median);
+    let [ours_in, ours_off] = [ours.reported_micros, ours.handled_micros].map(median);
+    let [floor_in, floor_off] = [floor.reported_micros, floor.handled_micros].map(median);
     println!("  events, {ROUNDS} rounds of {EVENTS}, {:.2} commits each", commits as f64 / EVENTS as f64);
     let line = |what: &str, ours: f64, floor: f64| {
         println!("    {what:<29} {ours:>8.0} µs   {:.2} of the floor's {floor:.0}", ours / floor);
@@ -70,18 +71,18 @@ pub async fn print(databases: &Databases) {
 /// By the host.
 async fn hosted(load: &Load, numbers: std::ops::Range<usize>) -> (f64, f64) {
     let clock = Arc::new(SystemClock);
-    let done = if numbers.start == 0 { EVENTS + WARM } else { WARM };
+    let done = if numbers.start == 0 { EVENTS + WARM_UP_EVENTS } else { WARM_UP_EVENTS };
     let began = Instant::now();
     for number in numbers {
         load.report(number, EventKind::Scheduled("nightly".to_owned()), &*clock).await;
     }
-    let taken_in = micros(began);
+    let reported_micros = micros(began);
     let began = Instant::now();
     let worker = load.worker(clock);
-    load.reaches(done, "done").await;
-    let worked_off = micros(began);
+    load.wait_for_state(done, "done").await;
+    let handled_micros = micros(began);
     worker.drain(Duration::ZERO).await;
-    (taken_in, worked_off)
+    (reported_micros, handled_micros)
 }
 
 /// By hand: the same rows in another database, the same requests to the same ERP system.
@@ -89,7 +90,7 @@ async fn bare(load: &Load, from: &str, to: &str) -> (f64, f64) {
     let mut connection = AnyConnection::connect(from).await.expect("a connection");
     let mut written = Vec::new();
     for number in 0..EVENTS {
-        let order = Written::of(&mut connection, &number.to_string()).await;
+        let order = WrittenRows::of(&mut connection, &number.to_string()).await;
         assert_eq!((order.entries.len(), order.outcomes.len()), (7, 2), "began, and twice a request and a note");
         written.push(order);
     }
@@ -98,7 +99,7 @@ async fn bare(load: &Load, from: &str, to: &str) -> (f64, f64) {
     for order in &*written {
         order.report(&pool).await;
     }
-    let taken_in = micros(began);
+    let reported_micros = micros(began);
     let next = Arc::new(AtomicUsize::new(0));
     let began = Instant::now();
     let tasks: Vec<_> = (0..SIDE_BY_SIDE)
@@ -123,5 +124,5 @@ async fn bare(load: &Load, from: &str, to: &str) -> (f64, f64) {
     for task in tasks {
         task.await.expect("a task");
     }
-    (taken_in, micros(began))
+    (reported_micros, micros(began))
 }

@@ -68,24 +68,24 @@ async fn run(connection: &mut AnyConnection, sql: String, values: impl Iterator<
 }
 
 /// Everything that was written about an order that one event came of.
-pub struct Written {
+pub struct WrittenRows {
     /// As they stood when the event was reported.
     reported: Vec<Row>,
-    told: Option<Value>,
+    event_sent: Option<Value>,
     job: Value,
     lane: Value,
     pub entries: Vec<Row>,
     pub outcomes: Vec<Row>,
 }
 
-impl Written {
+impl WrittenRows {
     pub async fn of(connection: &mut AnyConnection, order: &str) -> Self {
         let mut read = async |table: &'static str, whose: &str| {
             let sql = format!("select * from {table} where {whose}");
             let rows = sqlx::query(AssertSqlSafe(sql)).bind(order).fetch_all(&mut *connection).await.expect("rows");
             rows.iter().map(|row| Row::read(table, row)).collect::<Vec<_>>()
         };
-        let jobs = "select id from jobs where lane in (select id from lanes where order_id = $1)";
+        let jobs = "select id from jobs where lane_id in (select id from job_lanes where order_id = $1)";
         let mut reported = read("orders", "id = $1").await;
         for table in ["order_references", "events", "lanes"] {
             reported.extend(read(table, "order_id = $1").await);
@@ -93,7 +93,7 @@ impl Written {
         let mut job = read("jobs", &format!("id in ({jobs})")).await.remove(0);
         let entries = read("journal_entries", &format!("job in ({jobs}) order by position")).await;
         let outcomes = read("outcomes", "order_id = $1 order by id").await;
-        let told = job.take("told");
+        let event_sent = job.take("told");
         let (id, lane) = (job.take("id").expect("an id"), job.take("lane").expect("a lane"));
         for later in ["state", "worker", "leased_until"] {
             job.take(later);
@@ -101,7 +101,7 @@ impl Written {
         let begun = [("id", id.clone()), ("lane", lane.clone()), ("state", Value::Text("queued".to_owned()))];
         job.columns.extend(begun.map(|(name, value)| (name.to_owned(), value)));
         reported.push(job);
-        Self { reported, told, job: id, lane, entries, outcomes }
+        Self { reported, event_sent, job: id, lane, entries, outcomes }
     }
 
     /// One commit.
@@ -117,10 +117,10 @@ impl Written {
     pub async fn claim(&self, pool: &AnyPool) {
         let mut work = begin(pool).await;
         let sql =
-            "update jobs set state = 'running', fence = fence + 1, worker = 'node', leased_until = due_at, told = $2
+            "update jobs set state = 'running', fencing_token = fencing_token + 1, worker = 'node', lease_expires_at = due_at, event_sent = $2
                    where id = $1";
-        run(&mut work, sql.to_owned(), [&self.job].into_iter().chain(&self.told)).await;
-        let sql = "update lanes set held_by = $1 where id = $2";
+        run(&mut work, sql.to_owned(), [&self.job].into_iter().chain(&self.event_sent)).await;
+        let sql = "update job_lanes set current_job = $1 where id = $2";
         run(&mut work, sql.to_owned(), [&self.job, &self.lane].into_iter()).await;
         work.commit().await.expect("committed");
     }
@@ -129,7 +129,8 @@ impl Written {
     pub async fn finish(&self, pool: &AnyPool) {
         let mut work = begin(pool).await;
         run(&mut work, "update jobs set state = 'done' where id = $1".to_owned(), [&self.job].into_iter()).await;
-        run(&mut work, "update lanes set held_by = null where id = $1".to_owned(), [&self.lane].into_iter()).await;
+        run(&mut work, "update job_lanes set current_job = null where id = $1".to_owned(), [&self.lane].into_iter())
+            .await;
         work.commit().await.expect("committed");
     }
 }
@@ -144,11 +145,11 @@ pub async fn write(pool: &AnyPool, rows: impl IntoIterator<Item = &Row>) {
 }
 
 async fn begin(pool: &AnyPool) -> Transaction<'static, Any> {
-    let begin = match pool.connect_options().database_url.scheme() {
+    let statement = match pool.connect_options().database_url.scheme() {
         "sqlite" => "begin immediate",
         _ => "begin",
     };
-    pool.begin_with(begin).await.expect("a transaction")
+    pool.begin_with(statement).await.expect("a transaction")
 }
 
 /// A database with the store's tables, and connections that keep the store's promises. SQLite has one writer, and so one connection.
@@ -195,7 +196,7 @@ impl Erp {
         );
         self.stream.write_all(head.as_bytes()).await.expect("sent");
         let mut answer = Vec::new();
-        while !ended(&answer) {
+        while !is_complete(&answer) {
             assert_ne!(self.stream.read_buf(&mut answer).await.expect("an answer"), 0);
         }
         assert!(answer.starts_with(b"HTTP/1.1 200"));
@@ -203,7 +204,7 @@ impl Erp {
 }
 
 /// Has all of an answer come?
-fn ended(answer: &[u8]) -> bool {
+fn is_complete(answer: &[u8]) -> bool {
     let text = String::from_utf8_lossy(answer).to_ascii_lowercase();
     let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
     let length = head.split("content-length: ").nth(1).and_then(|rest| rest.lines().next()?.parse().ok());

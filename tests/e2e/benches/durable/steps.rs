@@ -3,16 +3,16 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use cartwright::durable::{Cancel, Journal, RunEnd, Start};
+use cartwright::durable::{Cancel, Journal, RunEnd, RunInput};
 use cartwright::types::{EventKind, NamedJson};
 use cartwright::{AccountId, AccountSetup, Clock, Grants, SystemClock};
 use cartwright_e2e::load::Load;
 use cartwright_e2e::{WEBHOOKS, members};
-use cartwright_store::{Claim, Lines, NewJob, Recorded};
+use cartwright_store::{Claim, Lines, NewJob, RecordOutcome};
 use serde_json::json;
 use sqlx::{AnyConnection, Connection};
 
-use super::floor::{Written, open, write};
+use super::floor::{WrittenRows, open, write};
 use super::{Databases, median, micros};
 
 const STEPS: usize = 100;
@@ -25,7 +25,7 @@ struct Asking {
 
 impl Asking {
     async fn on(database: &str) -> Self {
-        let load = Load::on(database).await;
+        let load = Load::new(database).await;
         let plugin = load.host.install(WEBHOOKS, None).await.expect("the plugin").digest();
         let account: AccountId = "asking".parse().expect("an id");
         let settings = members(json!({ "signing-secret": "secret" }));
@@ -41,18 +41,18 @@ impl Asking {
         let now = SystemClock.now();
         let recorded =
             self.load.store.record_event(&self.load.shop, &event, std::slice::from_ref(&self.job), now).await;
-        assert!(matches!(recorded, Ok(Recorded::New { .. })), "{recorded:?}");
+        assert!(matches!(recorded, Ok(RecordOutcome::New { .. })), "{recorded:?}");
         self.load.store.claim("node", now, Duration::from_secs(3600)).await.expect("an answer").expect("the job")
     }
 
     /// Runs it, for real or once more.
     async fn run(&self, claim: &Claim) -> f64 {
         let (journal, clock) = (claim.journal.clone(), Arc::new(SystemClock));
-        let start = Start { journal, clock, wake: claim.wake, cancel: Cancel::default() };
+        let start = RunInput { journal, clock, wake: claim.wake, cancel: Cancel::default() };
         let began = Instant::now();
-        let ran = self.load.host.run_job(&claim.job, start).await.expect("a run");
+        let run = self.load.host.run_job(&claim.job, start).await.expect("a run");
         let time = micros(began);
-        assert!(matches!(ran.end, RunEnd::Done), "{:?}", ran.end);
+        assert!(matches!(run.end, RunEnd::Done), "{:?}", run.end);
         time
     }
 
@@ -93,7 +93,7 @@ pub async fn print(databases: &Databases) {
         bare_rows.push(micros(began));
         assert_eq!(rows.len(), STEPS + 1);
 
-        let written = Written::of(&mut reader, &(2 * number + 1).to_string()).await;
+        let written = WrittenRows::of(&mut reader, &(2 * number + 1).to_string()).await;
         written.report(&pool).await;
         write(&pool, &written.entries[..1]).await;
         let began = Instant::now();

@@ -1,6 +1,6 @@
 //! Orders that wait, in a process that does nothing else.
 
-use cartwright_e2e::load::{Held, waiting_orders};
+use cartwright_e2e::load::{WaitingUsage, waiting_orders};
 
 /// The argument that makes this program hold orders, say what it takes, and end.
 pub const CHILD: &str = "waiting-orders";
@@ -9,7 +9,7 @@ pub async fn print() {
     let folder = tempfile::tempdir().expect("a folder");
     let [fewer, more] = waiting_orders(folder.path(), 1_000, 10_000).await;
     println!("orders that wait for a slow vendor, on SQLite");
-    for Held { orders, resident_kb, instances } in [fewer, more] {
+    for WaitingUsage { orders, resident_kb, instances } in [fewer, more] {
         println!("  {orders:>6}: {:>7} kB resident, {} guest instances", known(resident_kb), known(instances));
     }
     if let (Some(fewer), Some(more)) = (fewer.resident_kb, more.resident_kb) {

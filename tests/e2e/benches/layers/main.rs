@@ -56,7 +56,7 @@ impl Stages {
 
 async fn world() -> World {
     let world = World::new().await;
-    world.catalogue.change(|variants| {
+    world.catalog.change(|variants| {
         variants.push(variant("ANY", "any", 1_000));
         variants.extend((0..64).map(|number| variant(&format!("ART-{number}"), &format!("art-{number}"), 100)));
     });
@@ -137,7 +137,7 @@ async fn layers(world: &World, bare: &bare::Bare, count: usize) {
 fn same_context(world: &World) -> Context {
     let plugin = world.host.plugin(&world.digest).expect("the plugin");
     let settings = plugin
-        .about()
+        .metadata()
         .form
         .0
         .iter()

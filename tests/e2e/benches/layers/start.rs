@@ -5,8 +5,8 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Instant;
 
-use cartwright::{AccountSetup, AddToCart, Cartwright, Grants, Link, MemoryCatalogue};
-use cartwright_e2e::{catalogue, members, shop};
+use cartwright::{AccountSetup, AddToCart, Cartwright, Grants, MemoryCatalog, ProductLink};
+use cartwright_e2e::{catalog, members, shop};
 use cartwright_fake_vendors::samples;
 use serde_json::json;
 
@@ -35,7 +35,7 @@ pub fn print() {
 /// Loads both guests, sets a shop up and plans.
 pub async fn first_plan() {
     let host = Cartwright::builder()
-        .catalogue(Arc::new(MemoryCatalogue::new(catalogue())))
+        .catalog(Arc::new(MemoryCatalog::new(catalog())))
         .cache(std::env::temp_dir().join("cartwright-bench-cache"))
         .start()
         .expect("a host");
@@ -51,7 +51,7 @@ pub async fn first_plan() {
     };
     host.set_account(&id, expivi.digest(), setup).await.expect("an account");
     let link = json!({ "shop_product": "table", "account": "expivi", "vendor_product": "1010" });
-    let link: Link = serde_json::from_value(link).expect("a link");
+    let link: ProductLink = serde_json::from_value(link).expect("a link");
     host.link(&id, link).await.expect("linked");
     let add = AddToCart {
         product: "table".to_owned(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use cartwright::{AddToCart, NewHosts};
+use cartwright::{AddToCart, NewHostPolicy};
 use cartwright_e2e::World;
 
 use super::micros;
@@ -41,9 +41,12 @@ pub async fn print(world: World, raw: &str) {
             tokio::time::sleep(Duration::from_millis(10)).await;
             if swapping {
                 let to = if round % 2 == 0 { second } else { first };
-                let swapped =
-                    world.host.swap_version(&world.shop, &world.account, to, NewHosts::Refused).await.expect("swapped");
-                held = held.max(swapped.held);
+                let swapped = world
+                    .host
+                    .switch_version(&world.shop, &world.account, to, NewHostPolicy::Reject)
+                    .await
+                    .expect("swapped");
+                held = held.max(swapped.lock_duration);
             }
         }
         stop.store(true, Ordering::Relaxed);

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
 use cartwright::{Cartwright, Clock, SystemClock};
-use cartwright_e2e::kept::{KEY, WoundClock, host_secret, work};
+use cartwright_e2e::stored::{KEY, WoundClock, host_secret, work};
 use cartwright_store::{Keyring, Store, Worker, WorkerSettings};
 
 /// So long a lease is where a node is lost for good: the others go on soon, and a slow machine still sends its heartbeats.

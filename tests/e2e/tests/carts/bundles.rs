@@ -4,7 +4,7 @@ use cartwright::types::ChildRemoval;
 use cartwright::{
     CartChange, CartError, CartLine, CartOperation, Digest, LineState, OrderedLine, StrategyChoice, Visitor,
 };
-use cartwright_e2e::{HOSTILE, World, added};
+use cartwright_e2e::{HOSTILE, World, added_lines};
 use cartwright_fake_vendors::samples;
 use serde_json::json;
 
@@ -40,7 +40,7 @@ async fn take_out(world: &World, sku: &str, cart: &mut Vec<CartLine>) {
 }
 
 /// SKU, quantity and price of each line.
-fn held(cart: &[CartLine]) -> Vec<(&str, u32, i64)> {
+fn line_values(cart: &[CartLine]) -> Vec<(&str, u32, i64)> {
     cart.iter().map(|line| (line.sku.as_deref().unwrap_or("-"), line.quantity, line.price.total.minor)).collect()
 }
 
@@ -56,19 +56,19 @@ async fn a_part_stays_out_when_the_line_is_planned_again() {
     let whole = cart.clone();
     take_out(&world, "HINGE", &mut cart).await;
     let reduced = [("WARDROBE", 2, 2 * (PANELS + SCREWS)), ("PANEL-60", 6, 2 * PANELS), ("SCREW-4", 8, 2 * SCREWS)];
-    assert_eq!(held(&cart), reduced);
+    assert_eq!(line_values(&cart), reduced);
     assert_ne!(cart[0].key, whole[0].key, "another bundle has another key");
     assert!(is_ok(&world, &cart).await);
     let change = host.refresh_line(shop, &cart[0].key, &cart, &visitor).await.expect("refreshed");
     assert_eq!(change.operations, [], "a plan over its own result changes something");
     host.change_quantity(shop, &cart[0].key, 3, &cart, &visitor).await.expect("three").apply(&mut cart);
-    assert_eq!(held(&cart)[0], ("WARDROBE", 3, 3 * (PANELS + SCREWS)));
+    assert_eq!(line_values(&cart)[0], ("WARDROBE", 3, 3 * (PANELS + SCREWS)));
     host.change_quantity(shop, &cart[0].key, 2, &cart, &visitor).await.expect("two").apply(&mut cart);
-    assert_eq!(held(&cart), reduced);
+    assert_eq!(line_values(&cart), reduced);
     // The same configuration from its page is a whole wardrobe, and another line.
     world.add("wardrobe", samples::EXPIVI_BUNDLE, 1, &mut cart).await.expect("a whole one");
-    assert_eq!(held(&cart)[..3], reduced);
-    assert_eq!((held(&cart)[3], cart.len()), (("WARDROBE", 1, WHOLE), 3 + 4));
+    assert_eq!(line_values(&cart)[..3], reduced);
+    assert_eq!((line_values(&cart)[3], cart.len()), (("WARDROBE", 1, WHOLE), 3 + 4));
     assert!(is_ok(&world, &cart).await);
 }
 
@@ -83,11 +83,11 @@ async fn a_part_stays_out_when_carts_are_joined_and_when_it_is_bought_again() {
     assert_eq!(both, [&whole[..], &reduced[..]].concat());
     let mut twice = reduced.clone();
     host.merge_carts(shop, &reduced, &twice, &visitor).await.expect("merged").apply(&mut twice);
-    assert_eq!(held(&twice)[0], ("WARDROBE", 2, 2 * (PANELS + SCREWS)));
+    assert_eq!(line_values(&twice)[0], ("WARDROBE", 2, 2 * (PANELS + SCREWS)));
     let again = host.reorder(shop, &reduced[0], Vec::new(), visitor.clone()).await.expect("bought again");
-    assert_eq!(held(&added(&again)), held(&reduced));
+    assert_eq!(line_values(&added_lines(&again)), line_values(&reduced));
     host.reorder(shop, &reduced[0], both.clone(), visitor).await.expect("more of it").apply(&mut both);
-    assert_eq!((both.len(), held(&both)[4]), (4 + 3, ("WARDROBE", 2, 2 * (PANELS + SCREWS))));
+    assert_eq!((both.len(), line_values(&both)[4]), (4 + 3, ("WARDROBE", 2, 2 * (PANELS + SCREWS))));
 }
 
 #[tokio::test]
@@ -105,7 +105,7 @@ async fn part_after_part_is_taken_out_until_the_bundle_goes() {
     take_out(&elsewhere, "PANEL-60", &mut other).await;
     assert_eq!(other[0].key, cart[0].key);
     take_out(&world, "HINGE", &mut cart).await;
-    assert_eq!(held(&cart), [("RING", 1, 19_900)]);
+    assert_eq!(line_values(&cart), [("RING", 1, 19_900)]);
 }
 
 #[tokio::test]
@@ -114,7 +114,7 @@ async fn a_bundle_that_the_cart_holds_already_without_the_part_becomes_more() {
     take_out(&world, "HINGE", &mut cart).await;
     world.add("wardrobe", samples::EXPIVI_BUNDLE, 1, &mut cart).await.expect("a whole one");
     take_out(&world, "HINGE", &mut cart).await;
-    assert_eq!((cart.len(), held(&cart)[0]), (3, ("WARDROBE", 3, 3 * (PANELS + SCREWS))));
+    assert_eq!((cart.len(), line_values(&cart)[0]), (3, ("WARDROBE", 3, 3 * (PANELS + SCREWS))));
     assert!(is_ok(&world, &cart).await);
 }
 
@@ -148,15 +148,15 @@ async fn a_part_comes_back_in_sight_when_the_merchant_no_longer_lets_it_go() {
     assert_eq!((old.minor, new.minor), (PANELS + SCREWS, WHOLE));
     assert_eq!((checks[0].lines.len(), checks[0].lines[1].child_removal), (4, Some(ChildRemoval::Refused)));
     let refused = removed(&world, &key(&cart, "SCREW-4"), &cart).await;
-    assert!(matches!(refused, Err(CartError::ChildOfBundle(_))), "{refused:?}");
+    assert!(matches!(refused, Err(CartError::BundleChild(_))), "{refused:?}");
     host.refresh_line(shop, &cart[0].key, &cart, &visitor).await.expect("refreshed").apply(&mut cart);
-    assert_eq!((cart.len(), held(&cart)[0]), (4, ("WARDROBE", 1, WHOLE)));
+    assert_eq!((cart.len(), line_values(&cart)[0]), (4, ("WARDROBE", 1, WHOLE)));
     // Beside a whole one there is then one line of two.
     let mut both = [&reduced[..], &cart[..]].concat();
     let checks = host.check_cart(shop, &both, &trade).await.expect("checked");
     assert!(matches!(checks[0].state, LineState::MustReconfigure { .. }), "{checks:?}");
     host.refresh_line(shop, &reduced[0].key, &both, &visitor).await.expect("refreshed").apply(&mut both);
-    assert_eq!((both.len(), held(&both)[0]), (4, ("WARDROBE", 2, 2 * WHOLE)));
+    assert_eq!((both.len(), line_values(&both)[0]), (4, ("WARDROBE", 2, 2 * WHOLE)));
 }
 
 #[tokio::test]
@@ -165,18 +165,18 @@ async fn a_part_that_is_another_now_is_back() {
     let (host, shop, visitor) = (&world.host, &world.shop, Visitor::default());
     take_out(&world, "HINGE", &mut cart).await;
     take_out(&world, "SCREW-4", &mut cart).await;
-    world.catalogue.change(|variants| {
+    world.catalog.change(|variants| {
         variants.iter_mut().filter(|variant| variant.sku == "HINGE").for_each(|hinge| hinge.id = "id-HINGE-2".into());
     });
     host.refresh_line(shop, &cart[0].key, &cart, &visitor).await.expect("refreshed").apply(&mut cart);
-    assert_eq!(held(&cart), [("WARDROBE", 1, PANELS + HINGES), ("PANEL-60", 3, PANELS), ("HINGE", 4, HINGES)]);
+    assert_eq!(line_values(&cart), [("WARDROBE", 1, PANELS + HINGES), ("PANEL-60", 3, PANELS), ("HINGE", 4, HINGES)]);
     assert!(is_ok(&world, &cart).await);
 }
 
 #[tokio::test]
 async fn a_part_that_is_sold_out_can_be_taken_out() {
     let (world, mut cart) = wardrobes(1).await;
-    world.catalogue.change(|variants| {
+    world.catalog.change(|variants| {
         variants.iter_mut().filter(|variant| variant.sku == "HINGE").for_each(|hinge| hinge.purchasable = false);
     });
     assert!(!is_ok(&world, &cart).await);
@@ -192,7 +192,7 @@ async fn a_new_configuration_starts_whole() {
     let request = world.request("wardrobe", &ash, 1, &cart);
     let change = world.host.edit_line(&world.shop, &cart[0].key, None, request).await.expect("edited");
     change.apply(&mut cart);
-    assert_eq!((cart.len(), held(&cart)[0]), (4, ("WARDROBE", 1, WHOLE)));
+    assert_eq!((cart.len(), line_values(&cart)[0]), (4, ("WARDROBE", 1, WHOLE)));
 }
 
 #[tokio::test]
@@ -250,8 +250,8 @@ async fn an_offer_is_of_the_whole() {
     let (world, mut cart) = wardrobes(1).await;
     take_out(&world, "HINGE", &mut cart).await;
     let request = world.request("wardrobe", samples::EXPIVI_BUNDLE, 1, &cart);
-    let change = world.host.request_quotation(&world.shop, request).await.expect("asked");
-    let [CartOperation::RequestQuotation { lines }] = &change.operations[..] else { panic!("{change:?}") };
+    let change = world.host.request_quote(&world.shop, request).await.expect("asked");
+    let [CartOperation::RequestQuote { lines }] = &change.operations[..] else { panic!("{change:?}") };
     assert_eq!(lines[0].price.total.minor, WHOLE);
 }
 
@@ -267,7 +267,7 @@ async fn a_child_on_top_costs_its_own_price_and_may_go_while_the_others_stay() {
     assert_eq!(totals(&cart), [3 * (19_900 + 15), 3 * 19_900, 3 * 15]);
     let (hinge, screw) = (cart[1].key.clone(), cart[2].key.clone());
     let stays = world.host.remove_line(&world.shop, &hinge, &cart, &Visitor::default()).await.expect_err("it stays");
-    assert!(matches!(stays, CartError::ChildOfBundle(_)), "{stays}");
+    assert!(matches!(stays, CartError::BundleChild(_)), "{stays}");
     world.host.remove_line(&world.shop, &screw, &cart, &Visitor::default()).await.expect("it goes").apply(&mut cart);
     assert_eq!(totals(&cart), [3 * 19_900, 3 * 19_900]);
     let states = world.host.check_cart(&world.shop, &cart, &Visitor::default()).await.expect("checked");

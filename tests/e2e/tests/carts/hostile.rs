@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cartwright::types::Error;
 use cartwright::{AccountId, AddToCart, Breach, CartChange, CartError, Failure, InstallError, Limits, StrategyChoice};
-use cartwright_e2e::{HOSTILE, World, added};
+use cartwright_e2e::{HOSTILE, World, added_lines};
 use cartwright_fake_vendors::samples;
 use serde_json::json;
 
@@ -113,12 +113,12 @@ async fn whoever_calls_what_it_may_not_is_denied() {
     let (world, account) = world().await;
     for name in ["another-host", "this-machine", "undeclared-secret", "order-book", "blob", "emit"] {
         let failure = failure(misdeed(&world, &account, name).await, name);
-        let Failure::Answered(Error::Denied(why)) = &failure else { panic!("{name}: {failure}") };
-        assert!(why.contains("does not answer in cart.plan"), "{name}: {why}");
+        let Failure::PluginError(Error::Denied(reason)) = &failure else { panic!("{name}: {failure}") };
+        assert!(reason.contains("does not answer in cart.plan"), "{name}: {reason}");
     }
     for name in ["files", "environment", "socket"] {
         let failure = failure(misdeed(&world, &account, name).await, name);
-        assert!(matches!(failure, Failure::Answered(Error::Denied(_))), "{name}: {failure}");
+        assert!(matches!(failure, Failure::PluginError(Error::Denied(_))), "{name}: {failure}");
     }
     let failure = failure(misdeed(&world, &account, "sleep").await, "sleep");
     assert!(failure.to_string().contains("timer does not answer in cart.plan"), "{failure}");
@@ -128,7 +128,7 @@ async fn whoever_calls_what_it_may_not_is_denied() {
 async fn texts_of_a_plugin_cannot_steer_whoever_shows_them() {
     let (world, account) = world().await;
     let change = misdeed(&world, &account, "markup").await.expect("markup is text");
-    let line = &added(&change)[0];
+    let line = &added_lines(&change)[0];
     for text in [&line.title, &line.shown[0].name, &line.shown[0].value] {
         assert!(text.contains("<script>"), "texts are not escaped here: whoever shows them does");
         assert!(!text.chars().any(|c| c.is_control() || c == '\u{202e}'), "{text:?}");
@@ -141,7 +141,7 @@ async fn the_same_input_gives_a_plugin_the_same_random_numbers() {
     let mut titles = Vec::new();
     for _ in 0..3 {
         let change = misdeed(&world, &account, "different-every-time").await.expect("a line");
-        titles.push(added(&change)[0].title.clone());
+        titles.push(added_lines(&change)[0].title.clone());
     }
     assert!(titles.windows(2).all(|pair| pair[0] == pair[1]), "{titles:?}");
 }
@@ -225,7 +225,7 @@ async fn what_uses_a_proposal_that_this_host_does_not_offer_is_an_error_and_ends
     let error = world.host.install(&sample("tail-calls"), None).await.err();
     assert!(matches!(error, Some(InstallError::WrongWorld(_))), "{error:?}");
     let error = world.host.install(&sample("multi-memory"), None).await.err();
-    assert!(matches!(&error, Some(InstallError::Malformed(why)) if why.contains("limit of 1")), "{error:?}");
+    assert!(matches!(&error, Some(InstallError::Malformed(reason)) if reason.contains("limit of 1")), "{error:?}");
     world.host.install(cartwright_e2e::ONE_LINE, None).await.expect("a plugin");
 }
 
@@ -245,7 +245,7 @@ async fn every_flip_of_a_byte_is_an_error_or_a_plugin_but_never_a_panic() {
 #[tokio::test]
 async fn children_that_buy_the_same_are_one_by_whatever_name() {
     let (world, account) = world().await;
-    let lines = added(&misdeed(&world, &account, "one-child-by-two-names").await.expect("a bundle"));
+    let lines = added_lines(&misdeed(&world, &account, "one-child-by-two-names").await.expect("a bundle"));
     let [parent, child] = &lines[..] else { panic!("{lines:?}") };
     assert_eq!((child.sku.as_deref(), child.quantity, child.per_bundle), (Some("HINGE"), 3, Some(3)));
     assert_eq!((&parent.children[..], &parent.price.total), (&[child.key.clone()][..], &child.price.total));

@@ -2,7 +2,7 @@
 
 use cartwright::types::Error;
 use cartwright::{CartError, Failure};
-use cartwright_e2e::{World, added};
+use cartwright_e2e::{World, added_lines};
 use cartwright_fake_vendors::samples;
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ async fn refused(world: &World, what: &str, configuration: Vec<u8>) -> String {
     request.configuration = Some(configuration);
     match world.host.add_to_cart(&world.shop, request).await {
         Err(CartError::Hook(error)) => match error.failure {
-            Failure::Answered(Error::InvalidInput(issue)) => issue.field,
+            Failure::PluginError(Error::InvalidInput(issue)) => issue.field,
             failure @ Failure::Limit(_) => failure.to_string(),
             other => panic!("{what}: {other}"),
         },
@@ -93,9 +93,9 @@ async fn wrong_types_anywhere_never_trap_and_never_change_the_price() {
             *value.pointer_mut(&path).expect("a place") = wrong.clone();
             let change = world.add("ring", &value.to_string(), 1, &mut Vec::new()).await;
             match change {
-                Ok(change) => assert_eq!(added(&change)[0].price.total.minor, 19_900, "{path} = {wrong}"),
+                Ok(change) => assert_eq!(added_lines(&change)[0].price.total.minor, 19_900, "{path} = {wrong}"),
                 Err(CartError::Hook(error)) => {
-                    let typed = matches!(error.failure, Failure::Answered(Error::InvalidInput(_)));
+                    let typed = matches!(error.failure, Failure::PluginError(Error::InvalidInput(_)));
                     assert!(typed, "{path} = {wrong}: {error}");
                 }
                 Err(CartError::NotLinked { .. } | CartError::Configuration(_)) => {}
@@ -117,7 +117,7 @@ async fn markup_in_every_text_stays_text() {
         }
     }
     let change = world.add("ring", &sample.to_string(), 1, &mut Vec::new()).await.expect("texts are texts");
-    assert!(added(&change)[0].shown.iter().any(|part| part.value == markup));
+    assert!(added_lines(&change)[0].shown.iter().any(|part| part.value == markup));
 }
 
 #[tokio::test]

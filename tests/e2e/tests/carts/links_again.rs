@@ -1,6 +1,6 @@
 //! A changed account is checked with the links that use it, so that nobody finds out at the next order, or at the next start.
 
-use cartwright::{AccountId, AccountSetup, LineState, Link, LinkIssues, SetupError, Visitor};
+use cartwright::{AccountId, AccountSetup, LineState, ProductLink, ProductLinkIssues, SetupError, Visitor};
 use cartwright_e2e::{World, local, members};
 use cartwright_fake_vendors::samples;
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ async fn set(world: &World, id: &AccountId, settings: Value) -> Result<(), Setup
 fn misfits<T: std::fmt::Debug>(refused: Result<T, SetupError>) -> Vec<(String, Vec<String>)> {
     match refused {
         Err(SetupError::Links(links)) => {
-            let fields = |link: &LinkIssues| link.issues.iter().map(|issue| issue.field.clone()).collect();
+            let fields = |link: &ProductLinkIssues| link.issues.iter().map(|issue| issue.field.clone()).collect();
             links.iter().map(|link| (link.shop_product.clone(), fields(link))).collect()
         }
         other => panic!("{other:?}"),
@@ -65,7 +65,7 @@ async fn a_strategys_account_is_checked_with_what_products_override_of_it() {
     let planner: AccountId = "planner".parse().expect("an id");
     let vendor_prices = json!({ "price-currency": "EUR", "price-scale": 2, "price-tax": "gross" });
     set(&world, &planner, vendor_prices).await.expect("an account");
-    let link: Link = serde_json::from_value(json!({
+    let link: ProductLink = serde_json::from_value(json!({
         "shop_product": "hat", "account": "expivi", "vendor_product": "1002",
         "strategy": { "account": "planner", "name": "simple" }, "strategy_settings": { "price-authority": "vendor" },
     }))
@@ -83,11 +83,11 @@ async fn a_past_link_holds_up_no_account_and_no_start_and_its_lines_are_served()
     world.add("ring", samples::EXPIVI_SIMPLE, 1, &mut cart).await.expect("a line");
     let second: AccountId = "second".parse().expect("an id");
     set(&world, &second, json!({})).await.expect("an account");
-    let ring: Link = serde_json::from_value(json!({
+    let ring: ProductLink = serde_json::from_value(json!({
         "shop_product": "ring", "account": "second", "vendor_product": "1001", "strategy": { "name": "simple" },
     }))
     .expect("a link");
-    world.host.swap_vendor(&world.shop, vec![ring]).await.expect("switched");
+    world.host.switch_vendor(&world.shop, vec![ring]).await.expect("switched");
     set(&world, &world.account, print_files()).await.expect("nothing is sold by the past link any more");
     world.host.restore(world.host.snapshot(&world.shop).expect("the shop")).await.expect("it starts again");
     let checks = world.host.check_cart(&world.shop, &cart, &Visitor::default()).await.expect("checked");

@@ -11,7 +11,7 @@ use serde_json::json;
 
 /// Writes down what it hears.
 #[derive(Default)]
-struct Heard {
+struct RecordingObserver {
     calls: Mutex<Vec<String>>,
     lines: Mutex<Vec<String>>,
     requests: Mutex<Vec<String>>,
@@ -21,7 +21,7 @@ fn take(what: &Mutex<Vec<String>>) -> Vec<String> {
     std::mem::take(&mut what.lock().expect("nobody panicked"))
 }
 
-impl Observer for Heard {
+impl Observer for RecordingObserver {
     fn call_ended(&self, GuestCall { call, outcome, guest, total }: &GuestCall<'_>) {
         assert!(*guest <= *total + Duration::from_millis(2), "{guest:?} of {total:?}");
         let shop = call.shop.map_or("-", |shop| shop.as_str());
@@ -29,19 +29,19 @@ impl Observer for Heard {
         self.calls.lock().expect("nobody panicked").push(told);
     }
 
-    fn logged(&self, GuestLine { call, level, text }: &GuestLine<'_>) {
+    fn line_logged(&self, GuestLine { call, level, text }: &GuestLine<'_>) {
         let shop = call.shop.map_or("-", |shop| shop.as_str());
         self.lines.lock().expect("nobody panicked").push(format!("{} {shop} {level} {text}", call.plugin));
     }
 
-    fn vendor_asked(&self, request: &VendorRequest<'_>) {
+    fn vendor_request_ended(&self, request: &VendorRequest<'_>) {
         let told = format!("{} {} {} {}", request.plugin, request.shop, request.host, request.outcome.name());
         self.requests.lock().expect("nobody panicked").push(told);
     }
 }
 
-async fn watched() -> (World, Arc<Heard>, AccountId) {
-    let heard = Arc::new(Heard::default());
+async fn observed_world() -> (World, Arc<RecordingObserver>, AccountId) {
+    let heard = Arc::new(RecordingObserver::default());
     let world = World::with(|builder| builder.observer(heard.clone()), json!({})).await;
     let account = world.strategy(HOSTILE).await;
     (world, heard, account)
@@ -49,7 +49,7 @@ async fn watched() -> (World, Arc<Heard>, AccountId) {
 
 #[tokio::test]
 async fn each_call_is_told_with_its_end() {
-    let (world, heard, account) = watched().await;
+    let (world, heard, account) = observed_world().await;
     let installed = take(&heard.calls);
     assert!(installed.contains(&"unnamed - plugin.describe answered".to_owned()), "{installed:#?}");
     assert!(installed.contains(&"expivi shop settings.validate answered".to_owned()), "{installed:#?}");
@@ -67,7 +67,7 @@ async fn each_call_is_told_with_its_end() {
 
 #[tokio::test]
 async fn a_call_that_nobody_waits_for_is_told_as_abandoned() {
-    let (world, heard, _) = watched().await;
+    let (world, heard, _) = observed_world().await;
     take(&heard.calls);
     world.expivi.faults().delay(Duration::from_secs(20));
     let testing = world.host.test_connection(&world.shop, &world.account);
@@ -77,7 +77,7 @@ async fn a_call_that_nobody_waits_for_is_told_as_abandoned() {
 
 #[tokio::test]
 async fn what_a_guest_logs_is_told_line_by_line() {
-    let (world, heard, account) = watched().await;
+    let (world, heard, account) = observed_world().await;
     take(&heard.lines);
     let mut request = world.request("ring", samples::EXPIVI_SIMPLE, 1, &[]);
     request.strategy = Some(StrategyChoice { account: Some(account), name: Some("long-trace".to_owned()) });
@@ -95,13 +95,13 @@ async fn what_a_guest_logs_is_told_line_by_line() {
 
 #[tokio::test]
 async fn each_request_to_a_vendor_is_told_by_its_host_and_its_answer() {
-    let (world, heard, _) = watched().await;
+    let (world, heard, _) = observed_world().await;
     let host = world.expivi.base_url().trim_start_matches("http://").to_owned();
     let of = |end: &str| format!("expivi shop {host} {end}");
     world.host.test_connection(&world.shop, &world.account).await.expect("diagnoses");
     let told = take(&heard.requests);
     assert!(!told.is_empty() && told.iter().all(|told| *told == of("2xx")), "{told:#?}");
-    for (outage, end) in [(Outage::Unavailable { retry_after: None }, "5xx"), (Outage::Dropped, "no-answer")] {
+    for (outage, end) in [(Outage::Unavailable { retry_after: None }, "5xx"), (Outage::Dropped, "no-response")] {
         world.expivi.faults().outage(outage);
         let _ = world.host.test_connection(&world.shop, &world.account).await;
         let told = take(&heard.requests);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use cartwright::{AccountId, CartError, LineState, StrategyChoice, Visitor};
-use cartwright_e2e::{HOSTILE, World, added, variant};
+use cartwright_e2e::{HOSTILE, World, added_lines, variant};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
@@ -13,7 +13,7 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a ru
 static WORLD: LazyLock<World> = LazyLock::new(|| {
     RUNTIME.block_on(async {
         let world = World::new().await;
-        world.catalogue.change(|variants| {
+        world.catalog.change(|variants| {
             variants
                 .extend((0..12).map(|number| variant(&format!("A-{number}"), &format!("a-{number}"), 7 * number + 1)));
         });
@@ -99,13 +99,13 @@ proptest! {
         let planned = RUNTIME.block_on(world.host.add_to_cart(&world.shop, request));
         let bought = || articles.iter().filter(|(_, mark)| *mark != "text");
         let differs = |(number, mark): &(i64, &str)| bought().any(|(same, other)| number == same && mark != other);
-        let is_refused = |why: &str| matches!(&planned, Err(CartError::Plan(text)) if text.contains(why));
+        let is_refused = |reason: &str| matches!(&planned, Err(CartError::Plan(text)) if text.contains(reason));
         if bought().any(differs) {
             assert!(is_refused("twice, and differently"), "{planned:?}");
         } else if articles.iter().all(|(_, mark)| *mark == "on-top") {
             assert!(is_refused("every child of it is on top"), "{planned:?}");
         } else {
-            let lines = added(&planned.expect("a bundle"));
+            let lines = added_lines(&planned.expect("a bundle"));
             let (parent, children) = lines.split_first().expect("a parent");
             let on_top: i64 = articles.iter().filter(|(_, mark)| *mark == "on-top").map(|(number, _)| 7 * number + 1).sum();
             assert_eq!(parent.price.total.minor, i64::from(quantity) * (19_900 + on_top));

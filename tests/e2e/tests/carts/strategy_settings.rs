@@ -1,8 +1,8 @@
 //! A link whose strategy is another account's overrides settings of that account's plugin, too.
 
 use cartwright::types::FieldIssue;
-use cartwright::{AccountSetup, Link, SetupError};
-use cartwright_e2e::{World, added, local, members};
+use cartwright::{AccountSetup, ProductLink, SetupError};
+use cartwright_e2e::{World, added_lines, local, members};
 use cartwright_fake_vendors::samples;
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ async fn world() -> World {
 }
 
 async fn link(world: &World, strategy: Value, strategy_settings: Value) -> Result<Vec<FieldIssue>, SetupError> {
-    let link: Link = serde_json::from_value(json!({
+    let link: ProductLink = serde_json::from_value(json!({
         "shop_product": "shirt", "account": "expivi", "vendor_product": "1002",
         "strategy": strategy, "strategy_settings": strategy_settings,
     }))
@@ -34,7 +34,7 @@ async fn the_strategy_plans_with_what_the_product_overrides() {
     assert!(error.to_string().contains("HAT-R-L"), "{error}");
     link(&world, planner, json!({ "sku-prefix": "SHIRT-" })).await.expect("linked");
     let change = world.add("shirt", samples::EXPIVI_VARIATION, 1, &mut Vec::new()).await.expect("a line");
-    assert_eq!(added(&change)[0].sku.as_deref(), Some("SHIRT-R-L"));
+    assert_eq!(added_lines(&change)[0].sku.as_deref(), Some("SHIRT-R-L"));
 }
 
 #[tokio::test]

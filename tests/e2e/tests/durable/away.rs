@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use cartwright::Clock;
 use cartwright::durable::Entry;
 use cartwright::types::{EventKind, Outcome};
-use cartwright_store::{Drained, JobState, Lines, NewJob, Recorded, StoreError};
+use cartwright_store::{DrainReport, JobState, Lines, NewJob, RecordOutcome, StoreError};
 use cartwright_test_postgres::Server;
 
 use crate::database::Database;
-use crate::worker::{Floor, until};
+use crate::worker::{WorkerTest, until};
 
 const MINUTE: Duration = Duration::from_secs(60);
 /// Longer than a connection is waited for.
@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 
 /// What the platform reports while the server may be away: again and again until it is taken. Gives its job, and how often it was
 /// refused.
-async fn reported(floor: &Floor, order: &str) -> (String, u32) {
+async fn reported(floor: &WorkerTest, order: &str) -> (String, u32) {
     let event = floor.erp.event(order, EventKind::Released);
     let jobs = [NewJob { account: floor.erp.account.clone(), plugin: floor.erp.plugin, lines: Lines::All }];
     let mut refused = 0;
@@ -28,8 +28,8 @@ async fn reported(floor: &Floor, order: &str) -> (String, u32) {
         let recorded = floor.store.record_event(&floor.erp.shop, &event, &jobs, floor.erp.clock.now()).await;
         assert!(asked.elapsed() < PATIENCE, "an answer took {:?}", asked.elapsed());
         match recorded {
-            Ok(Recorded::New { mut jobs }) => return (jobs.remove(0), refused),
-            Ok(Recorded::Known) => panic!("what was refused had been written"),
+            Ok(RecordOutcome::New { mut jobs }) => return (jobs.remove(0), refused),
+            Ok(RecordOutcome::AlreadyRecorded) => panic!("what was refused had been written"),
             Err(error) => {
                 assert!(matches!(error, StoreError::Unavailable(_)) && error.is_retryable(), "{error:?}");
                 assert!(error.to_string().starts_with("the database is not available now; try again"), "{error}");
@@ -47,10 +47,10 @@ async fn a_worker_outlives_a_server_that_is_gone_for_a_minute() {
         cartwright_test_postgres::shared();
         return;
     };
-    let floor = Floor::new(&Database::at(server.create_database())).await;
+    let floor = WorkerTest::new(&Database::at(server.create_database())).await;
     let worker = floor.worker(|settings| settings.lease = Duration::from_secs(30));
-    let asleep = floor.record("asleep").await;
-    floor.reaches(&asleep, "sleeping").await;
+    let sleeping = floor.record("asleep").await;
+    floor.reaches(&sleeping, "sleeping").await;
     floor.erp.close();
     let out = floor.record("out").await;
     floor.reaches(&out, "waiting").await;
@@ -63,7 +63,7 @@ async fn a_worker_outlives_a_server_that_is_gone_for_a_minute() {
         tokio::time::sleep(Duration::from_secs(5)).await;
         // The answer that was waited for comes while nobody can write it down, and what sleeps becomes due.
         floor.erp.open();
-        floor.erp.pass(60).await;
+        floor.erp.advance(60).await;
         tokio::time::sleep(MINUTE.saturating_sub(gone.elapsed())).await;
         let started = server.clone();
         tokio::task::spawn_blocking(move || started.start_again()).await.expect("started");
@@ -71,7 +71,7 @@ async fn a_worker_outlives_a_server_that_is_gone_for_a_minute() {
     let ((), (late, refused)) = tokio::join!(away, reported(&floor, "late"));
     assert!(gone.elapsed() >= MINUTE && refused > 0, "{:?}, {refused} times refused", gone.elapsed());
 
-    let jobs = [&asleep, &out, &late];
+    let jobs = [&sleeping, &out, &late];
     until("all are done", async || {
         let (now, mut states) = (floor.erp.clock.now(), Vec::new());
         for job in jobs {
@@ -85,7 +85,7 @@ async fn a_worker_outlives_a_server_that_is_gone_for_a_minute() {
             _ => false,
         };
         if states.iter().all(|state| state.is_over() || waits(state)) {
-            floor.erp.pass(60).await;
+            floor.erp.advance(60).await;
         }
         states.iter().all(JobState::is_over)
     })
@@ -96,11 +96,11 @@ async fn a_worker_outlives_a_server_that_is_gone_for_a_minute() {
         // One journal, whole, and all that it says was said once.
         let [(0, entries)] = &job.journals[..] else { panic!("{:?}", job.journals) };
         let intents = entries.iter().filter(|record| matches!(record.entry, Entry::Intent { .. })).count();
-        let answers = entries.iter().filter(|record| matches!(record.entry, Entry::Answered { .. })).count();
+        let answers = entries.iter().filter(|record| matches!(record.entry, Entry::Responded { .. })).count();
         assert_eq!(intents, answers, "{entries:?}");
         let named = job.outcomes.iter().filter(|said| matches!(said.outcome, Outcome::VendorReference(_))).count();
         assert_eq!(named, 1, "{:?}", job.outcomes);
     }
-    assert_eq!(worker.drain(Duration::from_secs(20)).await, Drained::default());
+    assert_eq!(worker.drain(Duration::from_secs(20)).await, DrainReport::default());
     println!("gone for {:?}: {refused} reports refused, 3 orders handed on once each", gone.elapsed());
 }

@@ -4,17 +4,17 @@
 use std::sync::Arc;
 
 use cartwright::SimulatedClock;
-use cartwright::durable::{Cancel, Entry, MemoryJournal, RunEnd, Start, Wake};
+use cartwright::durable::{Cancel, Entry, MemoryJournal, RunEnd, RunInput, Wake};
 use cartwright::types::Outcome;
 use cartwright_e2e::World;
 use cartwright_fake_vendors::samples;
 use cartwright_fake_vendors::twikit::OrderState;
 use serde_json::{Value, json};
 
-use crate::course::{Crash, Crashes, course};
+use crate::crash_run::{Crash, Crashes, course};
 use crate::erp::Erp;
 use crate::gems::{Gems, job};
-use cartwright_e2e::orders::{order, said};
+use cartwright_e2e::orders::{order, timeline};
 
 /// All points of a course that had so many entries.
 fn points(entries: usize) -> impl Iterator<Item = (usize, Crash)> {
@@ -26,16 +26,16 @@ async fn a_twikit_order_is_created_once_wherever_the_host_crashes() {
     let gems = Gems::new(json!({})).await;
     let never = Crashes::never();
     let (_, expected) = gems.course("calm", &never).await;
-    let expected = said("calm", &expected.outcomes);
+    let expected = timeline("calm", &expected.outcomes);
     let (mut tried, mut again) = (0, 0);
     for (entry, how) in points(never.entries()) {
         let (id, crashes) = (format!("o-{entry}-{how:?}"), Crashes::at(entry, how));
         let (order, course) = gems.course(&id, &crashes).await;
-        let Some(struck) = crashes.struck() else { continue };
-        let place = format!("{how:?} at entry {entry}, {struck:?}");
+        let Some(crashed_entry) = crashes.crashed_entry() else { continue };
+        let place = format!("{how:?} at entry {entry}, {crashed_entry:?}");
         assert!(course.crashed_as(how) && course.unanswered.is_none(), "{place}: {course:?}");
         assert_eq!(gems.settled(&order).await, OrderState::Paid, "{place}");
-        assert_eq!(said(&id, &course.outcomes), expected, "{place}");
+        assert_eq!(timeline(&id, &course.outcomes), expected, "{place}");
         let unverified = |outcome: &Outcome| matches!(outcome, Outcome::Note(note) if note.key == "no-verification");
         assert!(how == Crash::WhileOut || !course.outcomes.iter().any(unverified), "{place}");
         let intents = course.records.iter().filter(|record| matches!(record.entry, Entry::Intent { .. })).count();
@@ -64,10 +64,10 @@ async fn a_host_that_crashes_again_and_again_makes_each_order_once() {
     let (orders, exports) = (Gems::new(json!({})).await, Gems::new(json!({ "fulfilment": "export" })).await);
     let (mut crashed, mut asked) = (0, 0);
     for seed in 0..40 {
-        let (order, course) = orders.course(&format!("o-{seed}"), &Crashes::often(seed)).await;
+        let (order, course) = orders.course(&format!("o-{seed}"), &Crashes::repeatedly(seed)).await;
         assert_eq!(course.unanswered, None, "{seed}");
         assert_eq!(orders.settled(&order).await, OrderState::Paid, "{seed}");
-        let (_, export) = exports.course(&format!("e-{seed}"), &Crashes::often(seed)).await;
+        let (_, export) = exports.course(&format!("e-{seed}"), &Crashes::repeatedly(seed)).await;
         let sent = exports.sent(&format!("e-{seed}"));
         let documents = export.outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Document(_))).count();
         match export.unanswered {
@@ -102,20 +102,20 @@ async fn a_twikit_export_is_asked_for_once_or_the_merchant_is_asked_once() {
     let gems = Gems::new(json!({ "fulfilment": "export" })).await;
     let never = Crashes::never();
     let (_, expected) = gems.course("calm", &never).await;
-    let expected = said("calm", &expected.outcomes);
+    let expected = timeline("calm", &expected.outcomes);
     let (mut tried, mut asked) = (0, 0);
     for (entry, how) in points(never.entries()) {
         let (id, crashes) = (format!("e-{entry}-{how:?}"), Crashes::at(entry, how));
         let (_, course) = gems.course(&id, &crashes).await;
-        let Some(struck) = crashes.struck() else { continue };
-        let place = format!("{how:?} at entry {entry}, {struck:?}");
+        let Some(crashed_entry) = crashes.crashed_entry() else { continue };
+        let place = format!("{how:?} at entry {entry}, {crashed_entry:?}");
         assert!(course.crashed_as(how), "{place}: {course:?}");
         let sent = gems.sent(&id);
         match &course.unanswered {
-            None => assert_eq!((said(&id, &course.outcomes), sent), (expected.clone(), 1), "{place}"),
+            None => assert_eq!((timeline(&id, &course.outcomes), sent), (expected.clone(), 1), "{place}"),
             Some(unanswered) => {
                 assert!(sent <= 1 && unanswered.attempts == 1, "{place}: {sent}, {unanswered:?}");
-                let open = matches!(struck, Entry::Intent { .. } | Entry::Answered { .. });
+                let open = matches!(crashed_entry, Entry::Intent { .. } | Entry::Responded { .. });
                 assert!(
                     open && !course.outcomes.iter().any(|outcome| matches!(outcome, Outcome::Document(_))),
                     "{place}"
@@ -143,17 +143,17 @@ async fn an_expivi_order_is_uploaded_and_its_print_file_fetched_wherever_the_hos
     };
     let never = Crashes::never();
     let calm = run("calm", &never).await;
-    let (expected, requests) = (said("calm", &calm.outcomes), world.expivi.record().len());
+    let (expected, requests) = (timeline("calm", &calm.outcomes), world.expivi.record().len());
     assert_eq!(calm.slept, [5, 10]);
     let mut tried = 0;
     for (entry, how) in points(never.entries()) {
         let (id, crashes) = (format!("x-{entry}-{how:?}"), Crashes::at(entry, how));
         let before = world.expivi.record().len();
         let course = run(&id, &crashes).await;
-        let Some(struck) = crashes.struck() else { continue };
-        let place = format!("{how:?} at entry {entry}, {struck:?}");
+        let Some(crashed_entry) = crashes.crashed_entry() else { continue };
+        let place = format!("{how:?} at entry {entry}, {crashed_entry:?}");
         assert!(course.crashed_as(how) && course.unanswered.is_none(), "{place}: {course:?}");
-        assert_eq!(said(&id, &course.outcomes), expected, "{place}");
+        assert_eq!(timeline(&id, &course.outcomes), expected, "{place}");
         let sent = world.expivi.record().len() - before;
         // One request may be sent again; Expivi's uploads and conversions bear it. The fake counts looks, not conversions.
         assert!((requests..=requests + 2).contains(&sent), "{place}: {sent}");
@@ -168,22 +168,22 @@ async fn an_expivi_order_is_uploaded_and_its_print_file_fetched_wherever_the_hos
 async fn an_order_hook_hands_each_order_over_once_wherever_the_host_crashes() {
     let erp = Erp::new().await;
     let run = async |id: &str, crashes: &Arc<Crashes>| {
-        erp.books().asked = 0;
+        erp.state().status_requests = 0;
         course(&erp.host, erp.job(id), crashes, Vec::new).await
     };
     let never = Crashes::never();
     let calm = run("calm", &never).await;
-    let expected = said("calm", &calm.outcomes);
+    let expected = timeline("calm", &calm.outcomes);
     assert_eq!(calm.slept, [60, 60, 60]);
     let mut tried = 0;
     for (entry, how) in points(never.entries()) {
         let (id, crashes) = (format!("h-{entry}-{how:?}"), Crashes::at(entry, how));
         let course = run(&id, &crashes).await;
-        let Some(struck) = crashes.struck() else { continue };
-        let place = format!("{how:?} at entry {entry}, {struck:?}");
+        let Some(crashed_entry) = crashes.crashed_entry() else { continue };
+        let place = format!("{how:?} at entry {entry}, {crashed_entry:?}");
         assert!(course.crashed_as(how) && course.unanswered.is_none(), "{place}: {course:?}");
-        assert_eq!(said(&id, &course.outcomes), expected, "{place}");
-        let posted = erp.books().posted[&format!("test:shop:{id}")];
+        assert_eq!(timeline(&id, &course.outcomes), expected, "{place}");
+        let posted = erp.state().posted[&format!("test:shop:{id}")];
         assert!(posted == 1 || (posted == 2 && course.crashed == 1), "{place}: {posted}");
         tried += 1;
     }
@@ -199,7 +199,7 @@ async fn what_the_merchant_has_looked_into_is_sent_again_only_when_they_say_so()
     let (journal, clock) = (Arc::new(MemoryJournal::default()), Arc::new(SimulatedClock::default()));
     let run = async || {
         let (journal, clock) = (journal.clone(), clock.clone());
-        let start = Start { journal, clock, wake: Wake::Due, cancel: Cancel::default() };
+        let start = RunInput { journal, clock, wake: Wake::Due, cancel: Cancel::default() };
         gems.host.run_job(&job, start).await.expect("a run").end
     };
     for _ in 0..3 {

@@ -9,7 +9,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
-use cartwright::durable::{Cancel, Job, Journal, MemoryJournal, Ran, RunEnd, RunError, Start, Wake};
+use cartwright::durable::{Cancel, Job, Journal, MemoryJournal, RunEnd, RunError, RunInput, RunReport, Wake};
 use cartwright::types::{Event, EventKind};
 use cartwright::{
     AccountId, AccountSetup, Builder, Cartwright, Clock, Digest, MemoryBlobs, Secret, ShopId, SimulatedClock,
@@ -21,13 +21,13 @@ use tokio::sync::Semaphore;
 use cartwright_e2e::orders::{event, order};
 
 /// What the ERP system knows and does.
-pub struct Books {
+pub struct ErpState {
     /// How often each order was posted, by its key.
     pub posted: BTreeMap<String, u32>,
     /// The bodies that were posted.
     pub bodies: Vec<String>,
     /// How often it was asked how far an order is.
-    pub asked: u32,
+    pub status_requests: u32,
     /// How often it says "queued" before "done".
     pub queued: u32,
     /// The next posts are answered with these.
@@ -38,7 +38,7 @@ pub struct Books {
 
 #[derive(Clone)]
 struct Server {
-    books: Arc<Mutex<Books>>,
+    state: Arc<Mutex<ErpState>>,
     gate: Arc<Semaphore>,
 }
 
@@ -60,23 +60,23 @@ async fn accept(State(server): State<Server>, headers: HeaderMap, body: Bytes) -
     assert_eq!(headers["authorization"], format!("Bearer {TOKEN}"));
     let key = headers["idempotency-key"].to_str().expect("a key").to_owned();
     let padding = {
-        let mut books = server.books.lock().expect("the books");
-        *books.posted.entry(key.clone()).or_default() += 1;
-        books.bodies.push(String::from_utf8(body.to_vec()).expect("text"));
-        if let Some(refusal) = books.refusals.pop_front() {
+        let mut state = server.state.lock().expect("the books");
+        *state.posted.entry(key.clone()).or_default() += 1;
+        state.bodies.push(String::from_utf8(body.to_vec()).expect("text"));
+        if let Some(refusal) = state.refusals.pop_front() {
             return (refusal, String::new());
         }
-        books.padding
+        state.padding
     };
     // While the gate is closed, answers wait.
     drop(server.gate.acquire().await);
     (StatusCode::OK, json!({ "reference": format!("ERP-{key}"), "padding": "x".repeat(padding) }).to_string())
 }
 
-async fn tell(State(server): State<Server>, Path(_): Path<String>) -> String {
-    let mut books = server.books.lock().expect("the books");
-    books.asked += 1;
-    let state = if books.asked > books.queued { "done" } else { "queued" };
+async fn status(State(server): State<Server>, Path(_): Path<String>) -> String {
+    let mut state = server.state.lock().expect("the books");
+    state.status_requests += 1;
+    let state = if state.status_requests > state.queued { "done" } else { "queued" };
     json!({ "state": state }).to_string()
 }
 
@@ -86,18 +86,18 @@ impl Erp {
     }
 
     pub async fn with(build: impl FnOnce(Builder) -> Builder) -> Self {
-        let books = Books {
+        let state = ErpState {
             posted: BTreeMap::new(),
             bodies: Vec::new(),
-            asked: 0,
+            status_requests: 0,
             queued: 2,
             refusals: VecDeque::new(),
             padding: 0,
         };
-        let server = Server { books: Arc::new(Mutex::new(books)), gate: Arc::new(Semaphore::new(1000)) };
+        let server = Server { state: Arc::new(Mutex::new(state)), gate: Arc::new(Semaphore::new(1000)) };
         let router = Router::new()
             .route("/orders", post(accept))
-            .route("/orders/{reference}", get(tell))
+            .route("/orders/{reference}", get(status))
             .with_state(server.clone());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}/orders", listener.local_addr().expect("an address"));
@@ -133,8 +133,8 @@ impl Erp {
         self.host.set_account(&self.shop, self.plugin, setup).await.expect("an account");
     }
 
-    pub fn books(&self) -> MutexGuard<'_, Books> {
-        self.server.books.lock().expect("the books")
+    pub fn state(&self) -> MutexGuard<'_, ErpState> {
+        self.server.state.lock().expect("the books")
     }
 
     /// Holds back the answers to posts, until it is opened.
@@ -166,26 +166,26 @@ impl Erp {
         self.job_of(self.event(id, EventKind::Released))
     }
 
-    pub fn start(&self, journal: &Arc<impl Journal + 'static>, wake: Wake) -> Start {
-        Start { journal: journal.clone(), clock: self.clock.clone(), wake, cancel: Cancel::default() }
+    pub fn start(&self, journal: &Arc<impl Journal + 'static>, wake: Wake) -> RunInput {
+        RunInput { journal: journal.clone(), clock: self.clock.clone(), wake, cancel: Cancel::default() }
     }
 
-    pub async fn ran(&self, job: &Job, journal: &Arc<MemoryJournal>, wake: Wake) -> Result<Ran, RunError> {
+    pub async fn try_run(&self, job: &Job, journal: &Arc<MemoryJournal>, wake: Wake) -> Result<RunReport, RunError> {
         self.host.run_job(job, self.start(journal, wake)).await
     }
 
     /// Runs a job once.
     pub async fn run(&self, job: &Job, journal: &Arc<MemoryJournal>) -> RunEnd {
-        self.ran(job, journal, Wake::Due).await.expect("a run").end
+        self.try_run(job, journal, Wake::Due).await.expect("a run").end
     }
 
     /// Runs a job that the ERP system takes at once, up to its first wait.
-    pub async fn asleep(&self, job: &Job, journal: &Arc<MemoryJournal>) {
+    pub async fn run_to_first_wait(&self, job: &Job, journal: &Arc<MemoryJournal>) {
         let end = self.run(job, journal).await;
         assert!(matches!(end, RunEnd::Sleep { .. }), "{end:?}");
     }
 
-    pub async fn pass(&self, seconds: u32) {
+    pub async fn advance(&self, seconds: u32) {
         self.clock.sleep(seconds).await;
     }
 }

@@ -12,16 +12,17 @@ use axum::response::IntoResponse;
 use axum::routing::post;
 use cartwright::durable::Job;
 use cartwright::types::{EventKind, Order, Outcome, RememberedText};
-use cartwright::webhook::{Destination, Incoming, MemoryReceipts};
+use cartwright::webhook::{Destination, IncomingRequest, MemoryWebhookDeliveryStore};
 use cartwright::{
-    AccountId, AccountSetup, AddToCart, CartLine, Cartwright, Digest, Link, MemoryCatalogue, MemoryOrderBook, ShopId,
+    AccountId, AccountSetup, AddToCart, CartLine, Cartwright, Digest, MemoryCatalog, MemoryOrderBook, ProductLink,
+    ShopId,
 };
-use cartwright_e2e::{added, catalogue, local, members, shop, variant};
+use cartwright_e2e::{added_lines, catalog, local, members, shop, variant};
 use cartwright_fake_vendors::twikit::{OrderState, Webhooks};
 use cartwright_fake_vendors::{FakeTwikit, TwikitConfig};
 use serde_json::{Value, json};
 
-use crate::course::{Course, Crashes, course};
+use crate::crash_run::{CrashRun, Crashes, course};
 use cartwright_e2e::orders::{event, order};
 
 /// The shop.
@@ -45,7 +46,7 @@ struct Receiver {
 }
 
 async fn receive(State(to): State<Receiver>, Path(endpoint): Path<String>, body: Bytes) -> impl IntoResponse {
-    let incoming = Incoming {
+    let incoming = IncomingRequest {
         method: Method::POST,
         headers: HeaderMap::new(),
         query: String::new(),
@@ -54,7 +55,7 @@ async fn receive(State(to): State<Receiver>, Path(endpoint): Path<String>, body:
         at: SystemTime::now(),
     };
     let destination = Destination { shop: to.shop.clone(), account: to.account.clone(), endpoint };
-    let receipts = MemoryReceipts::default();
+    let receipts = MemoryWebhookDeliveryStore::default();
     let answer = to.host.receive_webhook(&destination, &incoming, &receipts).await;
     let response = answer.unwrap_or_else(|error| error.response());
     for (_, outcome) in receipts.effects().outcomes {
@@ -69,11 +70,11 @@ async fn receive(State(to): State<Receiver>, Path(endpoint): Path<String>, body:
 impl Gems {
     pub async fn new(settings: Value) -> Self {
         let twikit = FakeTwikit::start(TwikitConfig::default()).await.expect("a fake Twikit");
-        let mut variants = catalogue();
+        let mut variants = catalog();
         variants.push(variant("JEWEL-A", "jewel", 4_900));
         let orders = Arc::new(MemoryOrderBook::default());
         let builder = Cartwright::builder()
-            .catalogue(Arc::new(MemoryCatalogue::new(variants)))
+            .catalog(Arc::new(MemoryCatalog::new(variants)))
             .order_book(orders.clone())
             .installation("test")
             .cache(std::env::temp_dir().join("cartwright-tests-cache"));
@@ -91,7 +92,7 @@ impl Gems {
         all.extend(members(settings));
         let setup = AccountSetup { id: account.clone(), settings: all, grants: local(twikit.base_url()) };
         host.set_account(&shop, plugin, setup).await.expect("an account");
-        let link: Link = serde_json::from_value(json!({
+        let link: ProductLink = serde_json::from_value(json!({
             "shop_product": "jewel", "account": "twikit", "vendor_product": "diamond-letter-jewel",
             "allowed_skus": ["JEWEL-A"],
         }))
@@ -107,7 +108,7 @@ impl Gems {
             quantity: 2,
             ..AddToCart::default()
         };
-        let line = added(&host.add_to_cart(&shop, add).await.expect("a line")).remove(0);
+        let line = added_lines(&host.add_to_cart(&shop, add).await.expect("a line")).remove(0);
         let remembered = Arc::new(Mutex::new(Vec::new()));
         let receiver = Receiver {
             host: host.clone(),
@@ -139,7 +140,7 @@ impl Gems {
         sent.iter().filter(|sent| String::from_utf8_lossy(&sent.body).contains(&about)).count()
     }
 
-    pub async fn course(&self, id: &str, crashes: &Arc<Crashes>) -> (Order, Course) {
+    pub async fn course(&self, id: &str, crashes: &Arc<Crashes>) -> (Order, CrashRun) {
         let (order, job) = self.order(id);
         self.remembered.lock().expect("the list").clear();
         let remembered = || self.remembered.lock().expect("the list").clone();

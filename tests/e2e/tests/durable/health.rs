@@ -18,7 +18,7 @@ const PAUSE: u32 = 120;
 async fn erp() -> Erp {
     let circuit = CircuitRules {
         failures: NonZeroU32::new(FAILURES).expect("some"),
-        pause: Duration::from_secs(PAUSE.into()),
+        open_duration: Duration::from_secs(PAUSE.into()),
         ..CircuitRules::default()
     };
     let limits = Limits { durable_hold: Duration::from_millis(20), ..Limits::default() };
@@ -32,10 +32,10 @@ fn orders(erp: &Erp, numbers: std::ops::Range<u32>) -> Vec<Order> {
 }
 
 /// Runs an order until its request is answered; says how long it is to wait, if it is.
-async fn held(erp: &Erp, (job, journal): &Order) -> Option<u32> {
+async fn wait_seconds(erp: &Erp, (job, journal): &Order) -> Option<u32> {
     loop {
         match erp.run(job, journal).await {
-            RunEnd::Waiting(waiting) => waiting.answered().await.expect("an answer"),
+            RunEnd::PendingRequest(waiting) => waiting.answered().await.expect("an answer"),
             RunEnd::Retry { outage } => return Some(outage.retry_after_seconds.unwrap_or_default()),
             RunEnd::Sleep { .. } => return None,
             end => panic!("{end:?}"),
@@ -44,15 +44,15 @@ async fn held(erp: &Erp, (job, journal): &Order) -> Option<u32> {
 }
 
 fn posted(erp: &Erp) -> u32 {
-    erp.books().posted.values().sum()
+    erp.state().posted.values().sum()
 }
 
 /// An ERP system that has just been found to be away.
 async fn away() -> Erp {
     let erp = erp().await;
-    erp.books().refusals.extend([StatusCode::SERVICE_UNAVAILABLE; FAILURES as usize]);
+    erp.state().refusals.extend([StatusCode::SERVICE_UNAVAILABLE; FAILURES as usize]);
     for order in orders(&erp, 0..FAILURES) {
-        assert_eq!(held(&erp, &order).await, Some(0), "it did not say when");
+        assert_eq!(wait_seconds(&erp, &order).await, Some(0), "it did not say when");
     }
     assert_eq!(posted(&erp), FAILURES);
     erp
@@ -63,16 +63,16 @@ async fn a_vendor_that_is_away_is_asked_by_nobody_then_by_one_then_by_all() {
     let erp = away().await;
     let orders = orders(&erp, 10..14);
     for order in &orders {
-        assert_eq!(held(&erp, order).await, Some(PAUSE));
+        assert_eq!(wait_seconds(&erp, order).await, Some(PAUSE));
     }
     assert_eq!(posted(&erp), FAILURES, "a request reached it");
     // The time has come: one finds out, the others wait on.
-    erp.pass(PAUSE).await;
+    erp.advance(PAUSE).await;
     erp.close();
     let (job, journal) = &orders[0];
-    let RunEnd::Waiting(probe) = erp.run(job, journal).await else { panic!("it was not asked") };
+    let RunEnd::PendingRequest(probe) = erp.run(job, journal).await else { panic!("it was not asked") };
     for order in &orders[1..] {
-        assert_eq!(held(&erp, order).await, Some(PAUSE));
+        assert_eq!(wait_seconds(&erp, order).await, Some(PAUSE));
     }
     erp.open();
     probe.answered().await.expect("an answer");
@@ -80,7 +80,7 @@ async fn a_vendor_that_is_away_is_asked_by_nobody_then_by_one_then_by_all() {
     let host = cartwright_e2e::local(&erp.url).hosts.pop_first().expect("a host");
     assert_eq!(erp.host.health().circuit(&erp.shop, &host), Circuit::Closed { failures: 0 });
     for order in &orders {
-        assert_eq!(held(&erp, order).await, None);
+        assert_eq!(wait_seconds(&erp, order).await, None);
     }
     assert_eq!(posted(&erp), FAILURES + 4);
 }
@@ -90,22 +90,22 @@ async fn a_request_that_was_held_does_not_count_as_one_that_may_have_arrived() {
     let erp = away().await;
     let order = orders(&erp, 10..11).remove(0);
     for _ in 0..2 {
-        assert_eq!(held(&erp, &order).await, Some(PAUSE));
+        assert_eq!(wait_seconds(&erp, &order).await, Some(PAUSE));
     }
-    erp.pass(PAUSE).await;
-    assert_eq!(held(&erp, &order).await, None);
+    erp.advance(PAUSE).await;
+    assert_eq!(wait_seconds(&erp, &order).await, None);
     let answers: Vec<_> =
-        order.1.records().into_iter().filter(|record| matches!(record.entry, Entry::Answered { .. })).collect();
+        order.1.records().into_iter().filter(|record| matches!(record.entry, Entry::Responded { .. })).collect();
     let [first, second, third] = &answers[..] else { panic!("{answers:?}") };
-    for held in [first, second] {
-        let Entry::Answered { answer: Answer::Failed(Error::Unavailable(outage)), may_have_arrived: false } =
-            &held.entry
+    for wait_seconds in [first, second] {
+        let Entry::Responded { answer: Answer::Failed(Error::Unavailable(outage)), may_have_arrived: false } =
+            &wait_seconds.entry
         else {
-            panic!("{held:?}")
+            panic!("{wait_seconds:?}")
         };
         assert!(outage.detail.contains("failed 3 times in a row"), "{}", outage.detail);
     }
-    let Entry::Answered { answer: Answer::Given(response), .. } = &third.entry else { panic!("{third:?}") };
+    let Entry::Responded { answer: Answer::Returned(response), .. } = &third.entry else { panic!("{third:?}") };
     assert_eq!(response.attempts, 1);
 }
 
@@ -120,10 +120,10 @@ async fn a_person_who_tests_the_connection_is_not_held() {
 
 #[tokio::test]
 async fn orders_wait_for_their_turn_before_anything_is_written() {
-    let rate_limit = RateLimitRules { burst: NonZeroU32::new(2).expect("some"), every: Duration::from_secs(10) };
+    let rate_limit = RateLimitRules { burst: NonZeroU32::new(2).expect("some"), interval: Duration::from_secs(10) };
     let erp = Erp::with(|builder| builder.health(Rules { rate_limit, ..Rules::default() })).await;
     for order in orders(&erp, 0..5) {
-        assert_eq!(held(&erp, &order).await, None);
+        assert_eq!(wait_seconds(&erp, &order).await, None);
         let requests = order.1.records().into_iter().filter(|record| matches!(record.entry, Entry::Intent { .. }));
         assert_eq!(requests.count(), 1);
     }

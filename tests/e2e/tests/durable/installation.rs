@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use cartwright::{AccountSetup, Cartwright, Digest, Link, NewHosts};
+use cartwright::{AccountSetup, Cartwright, Digest, NewHostPolicy, ProductLink};
 use cartwright_e2e::World;
-use cartwright_e2e::kept::KEY;
+use cartwright_e2e::stored::KEY;
 use cartwright_fake_vendors::samples;
 use cartwright_store::{
     ChangeError, Expected, Installation, Keyring, Store, StoreError, account_version, link_version,
@@ -27,7 +27,7 @@ fn now() -> SystemTime {
 
 async fn node(world: &World, url: &str) -> Installation {
     let builder = Cartwright::builder()
-        .catalogue(world.catalogue.clone())
+        .catalog(world.catalog.clone())
         .blobs(world.blobs.clone())
         .installation("test")
         .cache(std::env::temp_dir().join("cartwright-tests-cache"));
@@ -52,12 +52,12 @@ async fn two_nodes(world: &World, url: &str) -> (Installation, Installation, Dig
     let (first, second) = (node(world, url).await, node(world, url).await);
     let digest = first.install(cartwright_bundled::EXPIVI, None, WHO, now()).await.expect("installed").digest();
     let snapshot = world.host.snapshot(&world.shop).expect("the shop");
-    first.set_shop(snapshot.shop, Expected::Nothing, WHO, now()).await.expect("a shop");
+    first.set_shop(snapshot.shop, Expected::Absent, WHO, now()).await.expect("a shop");
     first
-        .set_account(&world.shop, digest, setup(world, "token-of-the-tests"), Expected::Nothing, WHO, now())
+        .set_account(&world.shop, digest, setup(world, "token-of-the-tests"), Expected::Absent, WHO, now())
         .await
         .expect("an account");
-    first.link(&world.shop, &snapshot.links, Expected::Nothing, WHO, now()).await.expect("links");
+    first.link(&world.shop, &snapshot.links, Expected::Absent, WHO, now()).await.expect("links");
     (first, second, digest)
 }
 
@@ -69,12 +69,12 @@ async fn a_swap_on_one_node_is_served_by_the_other_within_a_second() {
     let (first, second, _) = two_nodes(&world, &url).await;
     let following = second.follow();
     let newer = first.install(&another_version(b'2'), None, WHO, now()).await.expect("installed").digest();
-    first.swap_version(&world.shop, &world.account, newer, NewHosts::Refused, WHO, now()).await.expect("swapped");
+    first.switch_version(&world.shop, &world.account, newer, NewHostPolicy::Reject, WHO, now()).await.expect("swapped");
 
     let began = Instant::now();
     loop {
         let add = second.host().add_to_cart(&world.shop, world.request("ring", samples::EXPIVI_SIMPLE, 1, &[])).await;
-        if add.is_ok_and(|change| cartwright_e2e::added(&change)[0].pin.digest == newer) {
+        if add.is_ok_and(|change| cartwright_e2e::added_lines(&change)[0].pin.digest == newer) {
             break;
         }
         assert!(began.elapsed() < Duration::from_secs(5), "the other node does not see it");
@@ -91,7 +91,7 @@ async fn changes_from_two_nodes_at_once_are_all_kept() {
     let url = format!("sqlite:{}", folder.path().join("store.db").display());
     let world = World::new().await;
     let (first, second, _) = two_nodes(&world, &url).await;
-    let link = |product: &str| -> Link {
+    let link = |product: &str| -> ProductLink {
         serde_json::from_value(json!({ "shop_product": product, "account": "expivi", "vendor_product": "1001" }))
             .expect("a link")
     };
@@ -100,7 +100,7 @@ async fn changes_from_two_nodes_at_once_are_all_kept() {
         let shop = world.shop.clone();
         async move {
             for name in names {
-                node.link(&shop, &[link(&name)], Expected::Nothing, WHO, now()).await.expect("linked");
+                node.link(&shop, &[link(&name)], Expected::Absent, WHO, now()).await.expect("linked");
             }
         }
     };
@@ -127,7 +127,7 @@ async fn who_changes_what_another_changed_meanwhile_is_told() {
     first.set_account(&world.shop, digest, setup(&world, "another"), expected, WHO, now()).await.expect("changed");
     let late = second.set_account(&world.shop, digest, setup(&world, "a third"), expected, WHO, now()).await;
     assert!(matches!(late, Err(ChangeError::Changed(_))), "{late:?}");
-    let again = first.set_account(&world.shop, digest, setup(&world, "a third"), Expected::Nothing, WHO, now()).await;
+    let again = first.set_account(&world.shop, digest, setup(&world, "a third"), Expected::Absent, WHO, now()).await;
     assert!(matches!(again, Err(ChangeError::Exists(_))), "{again:?}");
 
     let mut link = read.links[0].clone();
@@ -149,8 +149,7 @@ async fn what_cannot_be_kept_is_not_served() {
     let (first, _, digest) = two_nodes(&world, &url).await;
     let before = first.host().snapshot(&world.shop).expect("the shop").accounts[0].revision;
     first.store().close().await;
-    let refused =
-        first.set_account(&world.shop, digest, setup(&world, "another"), Expected::Anything, WHO, now()).await;
+    let refused = first.set_account(&world.shop, digest, setup(&world, "another"), Expected::Any, WHO, now()).await;
     assert!(matches!(refused, Err(ChangeError::Store(StoreError::Unavailable(_)))), "{refused:?}");
     assert_eq!(first.host().snapshot(&world.shop).expect("the shop").accounts[0].revision, before);
     first.host().add_to_cart(&world.shop, world.request("ring", samples::EXPIVI_SIMPLE, 1, &[])).await.expect("served");
@@ -163,12 +162,12 @@ async fn each_change_stands_in_the_event_log_without_its_secrets() {
     let world = World::new().await;
     let (first, _, _) = two_nodes(&world, &url).await;
     let newer = first.install(&another_version(b'2'), None, WHO, now()).await.expect("installed").digest();
-    first.swap_version(&world.shop, &world.account, newer, NewHosts::Refused, WHO, now()).await.expect("swapped");
-    first.unlink(&world.shop, "ring", Expected::Anything, WHO, now()).await.expect("unlinked");
-    let log = first.store().log_entries(None, None, 100).await.expect("a log");
+    first.switch_version(&world.shop, &world.account, newer, NewHostPolicy::Reject, WHO, now()).await.expect("swapped");
+    first.unlink(&world.shop, "ring", Expected::Any, WHO, now()).await.expect("unlinked");
+    let log = first.store().audit_entries(None, None, 100).await.expect("a log");
     let what: Vec<&str> = log.iter().rev().map(|entry| entry.what.as_str()).collect();
-    assert_eq!(what, ["install", "add-shop", "add-account", "link", "install", "swap-version", "unlink"]);
-    assert!(log.iter().all(|entry| entry.who == WHO));
+    assert_eq!(what, ["install", "add-shop", "add-account", "link", "install", "switch-version", "unlink"]);
+    assert!(log.iter().all(|entry| entry.actor == WHO));
     let text = format!("{log:?}");
     assert!(!text.contains("token-of-the-tests") && text.contains("server-token"), "{text}");
     let swap = &log[1];

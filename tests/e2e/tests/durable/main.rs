@@ -2,21 +2,21 @@
 //! replay, with an order hook and an ERP system of the tests' own.
 
 mod away;
-mod course;
+mod crash_run;
 mod crashes;
 mod database;
 mod erp;
 mod gems;
 mod health;
 mod installation;
-mod kept;
 mod nodes;
 mod orders;
-mod quotations;
+mod quotes;
 mod replay;
 mod report;
 mod restored;
 mod retries;
+mod stored_journal;
 mod test_orders;
 mod waits;
 mod webhooks;

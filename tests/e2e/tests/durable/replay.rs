@@ -3,18 +3,18 @@
 use std::sync::{Arc, Mutex};
 
 use cartwright::durable::{
-    Answer, Call, Entry, Fault, Journal, JournalError, Kept, KeptBody, MemoryJournal, Record, RunEnd, RunError, Wake,
-    Why,
+    Answer, Call, DeterminismFault, Entry, Journal, JournalError, JournaledBody, JournaledBytes, MemoryJournal, Record,
+    RunEnd, RunError, StopReason, Wake,
 };
 use cartwright::types::EventKind;
-use cartwright::{NewHosts, SetupError};
+use cartwright::{NewHostPolicy, SetupError};
 use cartwright_e2e::ORDER_HOOK;
 
 use crate::erp::{Erp, TOKEN};
 
-async fn fault(erp: &Erp, event: cartwright::types::Event, journal: &Arc<MemoryJournal>) -> Fault {
+async fn fault(erp: &Erp, event: cartwright::types::Event, journal: &Arc<MemoryJournal>) -> DeterminismFault {
     let end = erp.run(&erp.job_of(event), journal).await;
-    let RunEnd::Stopped { why: Why::Fault(fault) } = end else { panic!("{end:?}") };
+    let RunEnd::Stopped { reason: StopReason::DeterminismFault(fault) } = end else { panic!("{end:?}") };
     fault
 }
 
@@ -26,7 +26,7 @@ fn import(call: &Option<Call>) -> Option<&str> {
 async fn a_plugin_that_does_not_repeat_itself_is_stopped_and_told_which_call_differed() {
     let erp = Erp::new().await;
     let journal = Arc::new(MemoryJournal::default());
-    erp.asleep(&erp.job("1"), &journal).await;
+    erp.run_to_first_wait(&erp.job("1"), &journal).await;
     let before = journal.records();
 
     let other = erp.event("2", EventKind::Released);
@@ -39,10 +39,10 @@ async fn a_plugin_that_does_not_repeat_itself_is_stopped_and_told_which_call_dif
     let mut started = erp.job("1");
     started.state = Some("ERP-1".to_owned());
     let end = erp.run(&started, &journal).await;
-    let RunEnd::Stopped { why } = end else { panic!("{end:?}") };
+    let RunEnd::Stopped { reason } = end else { panic!("{end:?}") };
     let url = &erp.url;
     let text = format!("its call number 1 was http.send POST {url}, now it is timer.sleep 60 s");
-    assert!(why.to_string().contains(&text), "{why}");
+    assert!(reason.to_string().contains(&text), "{reason}");
 
     let nothing = erp.event("1", EventKind::Placed);
     let returned = fault(&erp, nothing, &journal).await;
@@ -50,23 +50,23 @@ async fn a_plugin_that_does_not_repeat_itself_is_stopped_and_told_which_call_dif
 
     assert_eq!(journal.records(), before, "the journal of a job that stopped was changed");
     // With the right event it goes on.
-    erp.asleep(&erp.job("1"), &journal).await;
-    assert_eq!(erp.books().posted.len(), 1);
+    erp.run_to_first_wait(&erp.job("1"), &journal).await;
+    assert_eq!(erp.state().posted.len(), 1);
 }
 
 #[tokio::test]
 async fn settings_that_change_do_not_reach_a_job_that_has_begun() {
     let erp = Erp::new().await;
     let (job, journal) = (erp.job("1"), Arc::new(MemoryJournal::default()));
-    erp.asleep(&job, &journal).await;
+    erp.run_to_first_wait(&job, &journal).await;
     erp.set("https://elsewhere.example/orders").await;
-    erp.pass(60).await;
-    erp.asleep(&job, &journal).await;
-    assert_eq!(erp.books().asked, 1);
+    erp.advance(60).await;
+    erp.run_to_first_wait(&job, &journal).await;
+    assert_eq!(erp.state().status_requests, 1);
     // A new job has them.
     let end = erp.run(&erp.job("2"), &Arc::new(MemoryJournal::default())).await;
-    let RunEnd::Stopped { why } = end else { panic!("{end:?}") };
-    assert!(why.to_string().contains("elsewhere.example"), "{why}");
+    let RunEnd::Stopped { reason } = end else { panic!("{end:?}") };
+    assert!(reason.to_string().contains("elsewhere.example"), "{reason}");
 }
 
 #[tokio::test]
@@ -83,41 +83,41 @@ async fn a_job_sends_no_secret_that_was_entered_for_another_address() {
     tokio::spawn(async move { axum::serve(listener, router).await });
     erp.set_with(&elsewhere, "guessed", &elsewhere).await;
     let (job, journal) = (erp.job("1"), Arc::new(MemoryJournal::default()));
-    erp.asleep(&job, &journal).await;
+    erp.run_to_first_wait(&job, &journal).await;
     // The merchant mends it, and nobody takes the other server from the grants.
     erp.set_with(&erp.url, TOKEN, &elsewhere).await;
-    erp.pass(60).await;
+    erp.advance(60).await;
     let end = erp.run(&job, &journal).await;
     assert!(matches!(end, RunEnd::Stopped { .. }), "{end:?}");
     let heard = heard.lock().expect("what it heard").clone();
     assert_eq!(heard.len(), 1, "{heard:?}");
     assert!(heard[0].contains("guessed"), "{heard:?}");
-    erp.asleep(&erp.job("2"), &Arc::new(MemoryJournal::default())).await;
-    assert_eq!(erp.books().posted.len(), 1);
+    erp.run_to_first_wait(&erp.job("2"), &Arc::new(MemoryJournal::default())).await;
+    assert_eq!(erp.state().posted.len(), 1);
 }
 
 #[tokio::test]
 async fn a_job_stays_on_the_component_that_it_began_with() {
     let erp = Erp::new().await;
     let (job, journal) = (erp.job("1"), Arc::new(MemoryJournal::default()));
-    erp.asleep(&job, &journal).await;
+    erp.run_to_first_wait(&job, &journal).await;
     let mut bytes = ORDER_HOOK.to_vec();
     bytes.extend([0, 2, 1, b'2']);
     let second = erp.host.install(&bytes, None).await.expect("another version").digest();
-    erp.host.swap_version(&erp.shop, &erp.account, second, NewHosts::Refused).await.expect("swapped");
-    erp.pass(60).await;
-    erp.asleep(&job, &journal).await;
-    assert_eq!(erp.books().asked, 1);
+    erp.host.switch_version(&erp.shop, &erp.account, second, NewHostPolicy::Reject).await.expect("swapped");
+    erp.advance(60).await;
+    erp.run_to_first_wait(&job, &journal).await;
+    assert_eq!(erp.state().status_requests, 1);
     // Unless its version is revoked: then the replacement goes on with the journal, or nothing does.
     erp.host.revoke(erp.plugin, Some(second)).expect("revoked");
-    erp.pass(60).await;
-    erp.asleep(&job, &journal).await;
-    assert_eq!(erp.books().asked, 2);
+    erp.advance(60).await;
+    erp.run_to_first_wait(&job, &journal).await;
+    assert_eq!(erp.state().status_requests, 2);
     let unknown = cartwright::Digest::of(b"never installed");
     let mut moved = job.clone();
     moved.plugin = unknown;
-    let refused = erp.ran(&moved, &journal, Wake::Due).await;
-    assert!(matches!(refused, Err(RunError::Setup(SetupError::NoPlugin(_)))), "{refused:?}");
+    let refused = erp.try_run(&moved, &journal, Wake::Due).await;
+    assert!(matches!(refused, Err(RunError::Setup(SetupError::UnknownPlugin(_)))), "{refused:?}");
 }
 
 #[tokio::test]
@@ -125,74 +125,78 @@ async fn a_replay_reads_the_same_clock_and_random_numbers_and_logs_nothing_twice
     let erp = Erp::new().await;
     let job = erp.job_of(erp.event("1", EventKind::Scheduled("now".to_owned())));
     let whole = Arc::new(MemoryJournal::default());
-    let first = erp.ran(&job, &whole, Wake::Due).await.expect("a run");
+    let first = erp.try_run(&job, &whole, Wake::Due).await.expect("a run");
     assert!(matches!(first.end, RunEnd::Done));
-    let logged = |ran: &cartwright::durable::Ran| ran.log.iter().map(|line| line.text.clone()).collect::<Vec<_>>();
+    let logged =
+        |run: &cartwright::durable::RunReport| run.log.iter().map(|line| line.text.clone()).collect::<Vec<_>>();
     assert_eq!(logged(&first), ["before the first", "before the second", "after both"]);
-    let sent = erp.books().bodies.clone();
+    let sent = erp.state().bodies.clone();
     assert!(sent[0].starts_with("{\"at\":17672688000"), "{sent:?}");
     // The guest's own wait of an hour is over at once, and its clock shows it.
     assert!(sent[1].starts_with("{\"at\":17672724") && sent[1].contains("\"waited\":36000"), "{sent:?}");
-    let keys: Vec<String> = erp.books().posted.keys().cloned().collect();
+    let keys: Vec<String> = erp.state().posted.keys().cloned().collect();
     assert_eq!(keys.len(), 2);
 
     // However much of the journal is left, the rest is the same, on another day too.
     let records = whole.records();
     for kept in 1..=records.len() {
         let journal = Arc::new(MemoryJournal::of(records[..kept].to_vec()));
-        erp.pass(86_400).await;
-        let ran = erp.ran(&job, &journal, Wake::Due).await.expect("a run");
-        assert!(matches!(ran.end, RunEnd::Done), "{kept}: {:?}", ran.end);
+        erp.advance(86_400).await;
+        let run = erp.try_run(&job, &journal, Wake::Due).await.expect("a run");
+        assert!(matches!(run.end, RunEnd::Done), "{kept}: {:?}", run.end);
         assert_eq!(journal.records()[..kept], records[..kept]);
         assert_eq!(journal.outcomes(), whole.outcomes());
-        assert!(logged(&ran).len() <= 3 && logged(&ran).last().is_some_and(|line| line == "after both"), "{kept}");
+        assert!(logged(&run).len() <= 3 && logged(&run).last().is_some_and(|line| line == "after both"), "{kept}");
     }
-    assert_eq!(erp.books().posted.keys().cloned().collect::<Vec<_>>(), keys, "a replay drew other random numbers");
+    assert_eq!(erp.state().posted.keys().cloned().collect::<Vec<_>>(), keys, "a replay drew other random numbers");
 
     // Another job and another round draw others.
     let mut next = job.clone();
     next.round = 1;
     assert!(matches!(erp.run(&next, &Arc::new(MemoryJournal::default())).await, RunEnd::Done));
-    assert_eq!(erp.books().posted.len(), 4);
+    assert_eq!(erp.state().posted.len(), 4);
 }
 
 #[tokio::test]
 async fn of_two_runs_of_one_job_only_one_goes_on() {
     let erp = Erp::new().await;
     let (job, journal) = (erp.job("1"), Arc::new(MemoryJournal::default()));
-    erp.asleep(&job, &journal).await;
+    erp.run_to_first_wait(&job, &journal).await;
     let position = journal.records().len() - 1;
     let record = journal.records().remove(position);
-    assert_eq!(journal.append(position, &record).await, Err(JournalError::Moved));
+    assert_eq!(journal.append(position, &record).await, Err(JournalError::Superseded));
 }
 
 #[tokio::test]
 async fn no_secret_stands_in_a_journal() {
     let erp = Erp::new().await;
     let (job, journal) = (erp.job("1"), Arc::new(MemoryJournal::default()));
-    erp.asleep(&job, &journal).await;
+    erp.run_to_first_wait(&job, &journal).await;
     let json = serde_json::to_string(&journal.records()).expect("JSON");
     assert!(json.contains("secret-is-set") && !json.contains(TOKEN), "{json}");
     let read: Vec<Record> = serde_json::from_str(&json).expect("a journal");
     assert_eq!(read, journal.records());
     // What came back from a database is as good.
-    erp.asleep(&job, &Arc::new(MemoryJournal::of(read))).await;
-    assert_eq!(erp.books().posted.values().sum::<u32>(), 1);
+    erp.run_to_first_wait(&job, &Arc::new(MemoryJournal::of(read))).await;
+    assert_eq!(erp.state().posted.values().sum::<u32>(), 1);
 }
 
 #[tokio::test]
 async fn an_answer_whose_bytes_are_gone_ends_the_run_and_nothing_else() {
     let erp = Erp::new().await;
     let (job, journal) = (erp.job("1"), Arc::new(MemoryJournal::default()));
-    erp.asleep(&job, &journal).await;
+    erp.run_to_first_wait(&job, &journal).await;
     let mut records = journal.records();
     for record in &mut records {
-        if let Entry::Answered { answer: Answer::Given(response), .. } = &mut record.entry {
-            response.body = KeptBody::Inline(Kept::Blob(cartwright::Digest::of(b"gone")));
+        if let Entry::Responded { answer: Answer::Returned(response), .. } = &mut record.entry {
+            response.body = JournaledBody::Inline(JournaledBytes::Blob(cartwright::Digest::of(b"gone")));
         }
     }
     let spoilt = Arc::new(MemoryJournal::of(records.clone()));
-    let lost = erp.ran(&job, &spoilt, Wake::Due).await;
-    assert!(matches!(&lost, Err(RunError::Journal(JournalError::Store(why))) if why.contains("is gone")), "{lost:?}");
+    let lost = erp.try_run(&job, &spoilt, Wake::Due).await;
+    assert!(
+        matches!(&lost, Err(RunError::Journal(JournalError::Store(reason))) if reason.contains("is gone")),
+        "{lost:?}"
+    );
     assert_eq!(spoilt.records(), records);
 }

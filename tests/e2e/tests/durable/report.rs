@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use cartwright::durable::RunEnd;
 use cartwright::types::{Event, EventKind, LineQuantity, Money, Order, Refund, Shipment};
-use cartwright::{AccountId, CartLine, Clock, Digest, NewHosts, OrderError, OrderedLine, Release, SimulatedClock};
-use cartwright_e2e::orders::{approved, order};
+use cartwright::{
+    AccountId, CartLine, Clock, Digest, NewHostPolicy, OrderError, OrderedLine, ReleasePolicy, SimulatedClock,
+};
+use cartwright_e2e::orders::{approved_line, order};
 use cartwright_e2e::{ORDER_HOOK, World, local, members, shop};
 use cartwright_fake_vendors::samples;
-use cartwright_store::{Claim, JobFilter, Recorded, ReportError, SoldLine, SoldLines, Store};
+use cartwright_store::{Claim, JobFilter, RecordOutcome, ReportError, SoldLine, SoldLines, Store};
 use serde_json::json;
 
 use crate::database::{Database, on_each_database};
@@ -93,14 +95,14 @@ impl Platform {
         self.cart.iter().enumerate().map(|(number, line)| ((number + 1).to_string(), SoldLine::from(line))).collect()
     }
 
-    async fn try_report(&self, event: &Event, sold: &SoldLines) -> Result<Recorded, ReportError> {
+    async fn try_report(&self, event: &Event, sold: &SoldLines) -> Result<RecordOutcome, ReportError> {
         self.store.report(&self.world.host, &self.world.shop, event, sold, "ann", self.clock.now()).await
     }
 
     async fn report(&self, id: &str, kind: EventKind, order: Order) -> Vec<String> {
         match self.try_report(&self.event(id, kind, order), &self.sold()).await.expect("recorded") {
-            Recorded::New { jobs } => jobs,
-            Recorded::Known => panic!("{id} is known"),
+            RecordOutcome::New { jobs } => jobs,
+            RecordOutcome::AlreadyRecorded => panic!("{id} is known"),
         }
     }
 
@@ -143,7 +145,9 @@ async fn an_order_goes_to_the_newest_version_that_a_line_is_pinned_to(database: 
     let mut platform = Platform::new(&database).await;
     let (host, first) = (platform.world.host.clone(), platform.world.digest);
     let second = platform.another_version().await;
-    host.swap_version(&platform.world.shop, &platform.world.account, second, NewHosts::Refused).await.expect("swapped");
+    host.switch_version(&platform.world.shop, &platform.world.account, second, NewHostPolicy::Reject)
+        .await
+        .expect("swapped");
     // The order's line was made by the version before.
     platform.report("e1", EventKind::Placed, platform.order(1)).await;
     assert_eq!(platform.next().await.job.plugin, first);
@@ -163,7 +167,7 @@ async fn what_comes_after_an_order_was_closed_goes_to_the_current_version(databa
     platform
         .world
         .host
-        .swap_version(&platform.world.shop, &platform.world.account, second, NewHosts::Refused)
+        .switch_version(&platform.world.shop, &platform.world.account, second, NewHostPolicy::Reject)
         .await
         .expect("swapped");
     let cancelled = |version| Order { cancelled: true, ..platform.order(version) };
@@ -219,11 +223,11 @@ async fn two_events_at_once_release_an_order_once(database: Database) {
 }
 
 async fn a_shop_may_release_when_an_order_is_placed_or_by_hand(database: Database) {
-    for (name, release) in [("early", Release::Placed), ("slow", Release::ByHand)] {
+    for (name, release) in [("early", ReleasePolicy::Placed), ("slow", ReleasePolicy::ByHand)] {
         let mut shop = shop(name);
         shop.release = release;
         let store = database.open().await;
-        let world = world(&store).await.beside(shop).await;
+        let world = world(&store).await.with_shop(shop).await;
         let platform = Platform::of(store, world).await;
         let kinds = async || {
             let filter = JobFilter { shop: Some(platform.world.shop.clone()), ..JobFilter::default() };
@@ -233,7 +237,7 @@ async fn a_shop_may_release_when_an_order_is_placed_or_by_hand(database: Databas
             kinds
         };
         platform.report(&format!("{name}1"), EventKind::Placed, platform.order(1)).await;
-        let is_released_at_once = release == Release::Placed;
+        let is_released_at_once = release == ReleasePolicy::Placed;
         assert_eq!(
             kinds().await,
             if is_released_at_once { vec!["placed", "released"] } else { vec!["placed"] },
@@ -253,10 +257,10 @@ async fn the_same_report_twice_does_nothing_twice(database: Database) {
     let platform = Platform::new(&database).await;
     let paid = platform.event("e1", EventKind::Paid, Order { payment: "full".to_owned(), ..platform.order(2) });
     let sold = platform.sold();
-    assert!(matches!(platform.try_report(&paid, &sold).await, Ok(Recorded::New { jobs }) if jobs.len() == 2));
+    assert!(matches!(platform.try_report(&paid, &sold).await, Ok(RecordOutcome::New { jobs }) if jobs.len() == 2));
     platform.report("e2", EventKind::Changed, platform.order(7)).await;
     // Though the order is newer by now, and whatever has become of its lines.
-    assert_eq!(platform.try_report(&paid, &SoldLines::new()).await.expect("an answer"), Recorded::Known);
+    assert_eq!(platform.try_report(&paid, &SoldLines::new()).await.expect("an answer"), RecordOutcome::AlreadyRecorded);
     assert_eq!(platform.kinds().await.len(), 3);
 }
 
@@ -343,7 +347,7 @@ async fn more_pieces_of_a_released_line_wait_for_their_payment(database: Databas
     platform.cart.clear();
     platform.world.add("ring", samples::EXPIVI_SIMPLE, 3, &mut platform.cart).await.expect("rings");
     let order = |version, quantity, payment: &str| {
-        let line = OrderedLine { quantity: Some(quantity), ..approved("1", &platform.cart[0]) };
+        let line = OrderedLine { quantity: Some(quantity), ..approved_line("1", &platform.cart[0]) };
         let total = &platform.cart[0].price.total;
         let lines = platform.world.host.order_lines(&platform.world.shop, "1", total, &[line]).expect("lines");
         Order { lines, payment: payment.to_owned(), ..platform.order(version) }
@@ -383,7 +387,7 @@ async fn of_two_first_reports_at_once_the_second_finds_what_the_first_recorded(d
         let first = platform.event(&format!("{id} paid"), EventKind::Paid, order(1, false));
         let second = platform.event(&format!("{id} approved"), EventKind::Changed, order(2, true));
         let (one, two) = tokio::join!(platform.try_report(&first, &sold), platform.try_report(&second, &sold));
-        assert!(matches!(one, Ok(Recorded::New { .. }) | Err(ReportError::Older { .. })), "{one:?}");
+        assert!(matches!(one, Ok(RecordOutcome::New { .. }) | Err(ReportError::Older { .. })), "{one:?}");
         two.expect("recorded");
         // Whichever was the first, the shirt is released by the second.
         let events = platform.store.events(&platform.world.shop, &id).await.expect("events");
@@ -508,7 +512,7 @@ async fn hooks_see_the_pieces_that_are_left_to_make(database: Database) {
     platform.cart.clear();
     platform.world.add("ring", samples::EXPIVI_SIMPLE, 3, &mut platform.cart).await.expect("rings");
     let lines = |quantity| {
-        let line = OrderedLine { quantity: Some(quantity), ..approved("1", &platform.cart[0]) };
+        let line = OrderedLine { quantity: Some(quantity), ..approved_line("1", &platform.cart[0]) };
         let total = &platform.cart[0].price.total;
         platform.world.host.order_lines(&platform.world.shop, "1", total, &[line]).expect("lines")
     };
@@ -539,7 +543,7 @@ async fn ids_of_the_host_are_no_platform_s(database: Database) {
     for (event, order) in [("~released:e1", "1"), ("e2", "~quotation-q1")] {
         let order = Order { id: order.to_owned(), ..platform.order(3) };
         let refused = platform.try_report(&platform.event(event, EventKind::Changed, order), &platform.sold()).await;
-        assert!(matches!(refused, Err(ReportError::Order(OrderError::HostId { .. }))), "{refused:?}");
+        assert!(matches!(refused, Err(ReportError::Order(OrderError::ReservedId { .. }))), "{refused:?}");
     }
 }
 
@@ -587,7 +591,10 @@ async fn a_report_that_cannot_be_right_is_refused_and_leaves_nothing(database: D
     // One was sold, whether or not that is said.
     for sold in [&sold, &SoldLines::new()] {
         let refused = back("1", 2, sold).await;
-        assert!(matches!(refused, Err(ReportError::Order(OrderError::Pieces { sealed: 1, .. }))), "{refused:?}");
+        assert!(
+            matches!(refused, Err(ReportError::Order(OrderError::QuantityTooLarge { sealed: 1, .. }))),
+            "{refused:?}"
+        );
     }
     assert_eq!(platform.store.order(&platform.world.shop, "1").await.expect("an answer"), None);
     // An order that is older than the one that is known.

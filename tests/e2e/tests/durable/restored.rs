@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use cartwright::{CartOperation, Cartwright, NewHosts, Visitor};
-use cartwright_e2e::kept::{KEY, keep};
-use cartwright_e2e::{World, added};
+use cartwright::{CartOperation, Cartwright, NewHostPolicy, Visitor};
+use cartwright_e2e::stored::{KEY, store_shop};
+use cartwright_e2e::{World, added_lines};
 use cartwright_fake_vendors::samples;
 use cartwright_store::{Installation, Keyring, Store};
 use sqlx::Connection as _;
@@ -19,7 +19,7 @@ fn another_version(name: u8) -> Vec<u8> {
 
 async fn another_host(world: &World) -> Cartwright {
     let builder = Cartwright::builder()
-        .catalogue(world.catalogue.clone())
+        .catalog(world.catalog.clone())
         .blobs(world.blobs.clone())
         .installation("test")
         .cache(std::env::temp_dir().join("cartwright-tests-cache"));
@@ -35,9 +35,9 @@ async fn a_restart_changes_nothing_for_old_lines_and_new_ones() {
     let mut cart = Vec::new();
     world.add("ring", samples::EXPIVI_SIMPLE, 1, &mut cart).await.expect("a line");
     let (second, third) = (another_version(b'2'), another_version(b'3'));
-    keep(&store, &world.host, &world.shop, &[cartwright_bundled::EXPIVI, &second, &third]).await;
+    store_shop(&store, &world.host, &world.shop, &[cartwright_bundled::EXPIVI, &second, &third]).await;
     let current = world.host.install(&second, None).await.expect("a version").digest();
-    world.host.swap_version(&world.shop, &world.account, current, NewHosts::Refused).await.expect("swapped");
+    world.host.switch_version(&world.shop, &world.account, current, NewHostPolicy::Reject).await.expect("swapped");
     for account in world.host.snapshot(&world.shop).expect("the shop").accounts {
         store.save_account(&world.shop, &account, SystemTime::now()).await.expect("kept");
     }
@@ -59,12 +59,12 @@ async fn a_restart_changes_nothing_for_old_lines_and_new_ones() {
         [("shirt", samples::EXPIVI_VARIATION), ("wardrobe", samples::EXPIVI_BUNDLE), ("ring", samples::EXPIVI_SIMPLE)]
     {
         let add = || world.request(product, configuration, 1, &[]);
-        let before = added(&world.host.add_to_cart(&world.shop, add()).await.expect("lines"));
-        let after = added(&host.add_to_cart(&world.shop, add()).await.expect("lines"));
+        let before = added_lines(&world.host.add_to_cart(&world.shop, add()).await.expect("lines"));
+        let after = added_lines(&host.add_to_cart(&world.shop, add()).await.expect("lines"));
         let keys = |lines: &[cartwright::CartLine]| lines.iter().map(|line| line.key.clone()).collect::<Vec<_>>();
         assert!(after[0].pin.digest == current && keys(&before) == keys(&after), "{after:?}");
     }
-    assert!(host.swap_version(&world.shop, &world.account, revoked, NewHosts::Refused).await.is_err());
+    assert!(host.switch_version(&world.shop, &world.account, revoked, NewHostPolicy::Reject).await.is_err());
 }
 
 #[tokio::test]
@@ -73,11 +73,11 @@ async fn a_shop_whose_component_is_gone_does_not_keep_others_from_being_served()
     let url = format!("sqlite:{}", folder.path().join("store.db").display());
     let store = Store::open(&url, Keyring::new(KEY)).await.expect("a store");
     let world = World::new().await;
-    keep(&store, &world.host, &world.shop, &[cartwright_bundled::EXPIVI]).await;
+    store_shop(&store, &world.host, &world.shop, &[cartwright_bundled::EXPIVI]).await;
     let broken = world.host.install(&another_version(b'2'), None).await.expect("a version").digest();
-    let world = world.beside(cartwright_e2e::shop("broken")).await;
-    keep(&store, &world.host, &world.shop, &[]).await;
-    world.host.swap_version(&world.shop, &world.account, broken, NewHosts::Refused).await.expect("swapped");
+    let world = world.with_shop(cartwright_e2e::shop("broken")).await;
+    store_shop(&store, &world.host, &world.shop, &[]).await;
+    world.host.switch_version(&world.shop, &world.account, broken, NewHostPolicy::Reject).await.expect("swapped");
     for account in world.host.snapshot(&world.shop).expect("the shop").accounts {
         store.save_account(&world.shop, &account, SystemTime::now()).await.expect("kept");
     }
@@ -85,8 +85,8 @@ async fn a_shop_whose_component_is_gone_does_not_keep_others_from_being_served()
     let host = another_host(&world).await;
     let faults = store.restore(&host).await.expect("a store");
     let [fault] = &faults[..] else { panic!("{faults:?}") };
-    assert_eq!(fault.what, "the shop broken");
-    assert!(fault.why.contains(&broken.to_string()), "{fault}");
+    assert_eq!(fault.subject, "the shop broken");
+    assert!(fault.reason.contains(&broken.to_string()), "{fault}");
     let shop = "shop".parse().expect("an id");
     host.add_to_cart(&shop, world.request("ring", samples::EXPIVI_SIMPLE, 1, &[])).await.expect("it is served");
 
@@ -98,7 +98,7 @@ async fn a_shop_whose_component_is_gone_does_not_keep_others_from_being_served()
     let host = another_host(&world).await;
     let faults = store.restore(&host).await.expect("a store");
     let [fault] = &faults[..] else { panic!("{faults:?}") };
-    assert_eq!(fault.what, "the shop broken");
+    assert_eq!(fault.subject, "the shop broken");
     host.add_to_cart(&shop, world.request("ring", samples::EXPIVI_SIMPLE, 1, &[])).await.expect("it is served");
 }
 
@@ -108,7 +108,7 @@ async fn a_component_that_could_not_be_restored_is_tried_again_and_its_shop_with
     let url = format!("sqlite:{}", folder.path().join("store.db").display());
     let store = Store::open(&url, Keyring::new(KEY)).await.expect("a store");
     let world = World::new().await;
-    keep(&store, &world.host, &world.shop, &[cartwright_bundled::EXPIVI]).await;
+    store_shop(&store, &world.host, &world.shop, &[cartwright_bundled::EXPIVI]).await;
     sqlx::any::install_default_drivers();
     let mut connection = sqlx::AnyConnection::connect(&url).await.expect("the database");
     let damage = ["create table copies as select digest, bytes from components", "update components set bytes = x'00'"];
@@ -117,7 +117,7 @@ async fn a_component_that_could_not_be_restored_is_tried_again_and_its_shop_with
     }
     let host = Arc::new(another_host(&world).await);
     let (installation, faults) = Installation::open(host.clone(), store).await.expect("a node");
-    let what: Vec<_> = faults.iter().map(|fault| fault.what.split(' ').nth(1).expect("a word")).collect();
+    let what: Vec<_> = faults.iter().map(|fault| fault.subject.split(' ').nth(1).expect("a word")).collect();
     assert_eq!(what, ["component", "shop"], "{faults:?}");
     // Nothing that is set up changes; the operator restores the bytes.
     let mend = "update components set bytes = (select bytes from copies where copies.digest = components.digest)";

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cartwright::Failure;
-use cartwright::durable::{Job, MemoryJournal, RunEnd, Why, retry};
+use cartwright::durable::{Job, MemoryJournal, RunEnd, StopReason, retry};
 use cartwright::types::{Error, EventKind, Outcome};
 
 use crate::erp::Erp;
@@ -22,13 +22,13 @@ async fn what_would_change_something_at_the_vendors_is_denied_and_says_why_in_ev
     let journal = Arc::new(MemoryJournal::default());
     for _ in 0..2 {
         let end = erp.run(&job, &journal).await;
-        let RunEnd::Stopped { why: Why::Failed(Failure::Answered(Error::Denied(why))) } = end else {
+        let RunEnd::Stopped { reason: StopReason::Failed(Failure::PluginError(Error::Denied(reason))) } = end else {
             panic!("{end:?}")
         };
-        assert!(why.contains("test:shop:1") && why.contains("only tries the shop out"), "{why}");
+        assert!(reason.contains("test:shop:1") && reason.contains("only tries the shop out"), "{reason}");
         retry(&*journal, &*erp.clock).await.expect("written");
     }
-    assert!(erp.books().posted.is_empty());
+    assert!(erp.state().posted.is_empty());
 }
 
 #[tokio::test]
@@ -39,5 +39,5 @@ async fn what_changes_nothing_is_asked() {
     assert!(matches!(end, RunEnd::Done), "{end:?}");
     let said = journal.outcomes();
     assert!(matches!(&said[..], [Outcome::Note(note)] if note.text.contains("The ERP system answers")), "{said:?}");
-    assert!(erp.books().posted.is_empty());
+    assert!(erp.state().posted.is_empty());
 }

@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cartwright::durable::{Cancel, Entry, Journal, JournalError, Loaded, MemoryJournal, Record, RunEnd, Start, Wake};
+use cartwright::durable::{
+    Cancel, Entry, Journal, JournalError, Loaded, MemoryJournal, Record, RunEnd, RunInput, Wake,
+};
 use cartwright::types::{EventKind, Outcome, Woken};
-use cartwright::{CONCURRENT_CALLS, Clock, Limits, SimulatedClock};
+use cartwright::{Clock, Limits, MAX_CONCURRENT_CALLS, SimulatedClock};
 use cartwright_e2e::World;
 use cartwright_fake_vendors::samples;
 use serde_json::json;
@@ -17,7 +19,7 @@ use cartwright_e2e::orders::order;
 
 fn woken(journal: &MemoryJournal) -> Vec<Woken> {
     let woke = |record: Record| match record.entry {
-        Entry::Woke { why } => Some(why),
+        Entry::SleepEnded { reason } => Some(reason),
         _ => None,
     };
     journal.records().into_iter().filter_map(woke).collect()
@@ -35,20 +37,20 @@ async fn a_wait_ends_the_run_and_goes_on_when_its_time_has_come() {
     assert_eq!(until.duration_since(erp.clock.now()).expect("later"), Duration::from_secs(60));
     let entries = journal.records().len();
     // Too early, nothing happens.
-    erp.pass(59).await;
+    erp.advance(59).await;
     let RunEnd::Sleep { until: same } = erp.run(&job, &journal).await else { panic!("no wait") };
-    assert_eq!((same, journal.records().len(), erp.books().asked), (until, entries, 0));
-    erp.pass(1).await;
-    erp.asleep(&job, &journal).await;
-    assert_eq!((woken(&journal), erp.books().asked), (vec![Woken::Elapsed], 1));
+    assert_eq!((same, journal.records().len(), erp.state().status_requests), (until, entries, 0));
+    erp.advance(1).await;
+    erp.run_to_first_wait(&job, &journal).await;
+    assert_eq!((woken(&journal), erp.state().status_requests), (vec![Woken::Elapsed], 1));
     for _ in 0..2 {
-        erp.pass(60).await;
+        erp.advance(60).await;
         erp.run(&job, &journal).await;
     }
     assert!(matches!(erp.run(&job, &journal).await, RunEnd::Done));
     let (posted, asked) = {
-        let books = erp.books();
-        (books.posted.len(), books.asked)
+        let state = erp.state();
+        (state.posted.len(), state.status_requests)
     };
     assert_eq!((posted, asked), (1, 3));
     assert!(is_production(&journal.outcomes()));
@@ -63,7 +65,7 @@ async fn a_wait_of_more_than_ninety_days_is_cut() {
     let days = 24 * 3600;
     assert_eq!(until.duration_since(erp.clock.now()).expect("later"), Duration::from_secs(90 * days));
     // A replay takes it for the same wait.
-    erp.pass(u32::try_from(90 * days).expect("seconds")).await;
+    erp.advance(u32::try_from(90 * days).expect("seconds")).await;
     assert!(matches!(erp.run(&job, &journal).await, RunEnd::Done));
     assert_eq!(woken(&journal), [Woken::Elapsed]);
 }
@@ -71,10 +73,10 @@ async fn a_wait_of_more_than_ninety_days_is_cut() {
 #[tokio::test]
 async fn more_jobs_wait_than_there_are_instances() {
     let erp = Erp::new().await;
-    for number in 0..=CONCURRENT_CALLS {
-        erp.asleep(&erp.job(&format!("{number}")), &Arc::new(MemoryJournal::default())).await;
+    for number in 0..=MAX_CONCURRENT_CALLS {
+        erp.run_to_first_wait(&erp.job(&format!("{number}")), &Arc::new(MemoryJournal::default())).await;
     }
-    assert_eq!(erp.books().posted.len(), CONCURRENT_CALLS as usize + 1);
+    assert_eq!(erp.state().posted.len(), MAX_CONCURRENT_CALLS as usize + 1);
 }
 
 #[tokio::test]
@@ -83,18 +85,18 @@ async fn more_requests_are_out_than_there_are_instances() {
     let erp = Erp::with(|builder| builder.limits(limits)).await;
     erp.close();
     let mut out = Vec::new();
-    for number in 0..=CONCURRENT_CALLS {
+    for number in 0..=MAX_CONCURRENT_CALLS {
         let (job, journal) = (erp.job(&format!("{number}")), Arc::new(MemoryJournal::default()));
-        let RunEnd::Waiting(waiting) = erp.run(&job, &journal).await else { panic!("no wait") };
+        let RunEnd::PendingRequest(waiting) = erp.run(&job, &journal).await else { panic!("no wait") };
         assert_eq!(waiting.request(), format!("POST {}", erp.url));
         out.push((job, journal, waiting));
     }
     erp.open();
     for (job, journal, waiting) in out {
         waiting.answered().await.expect("an answer");
-        erp.asleep(&job, &journal).await;
+        erp.run_to_first_wait(&job, &journal).await;
     }
-    assert!(erp.books().posted.values().all(|posts| *posts == 1), "a request that was out was sent again");
+    assert!(erp.state().posted.values().all(|posts| *posts == 1), "a request that was out was sent again");
 }
 
 #[tokio::test]
@@ -103,12 +105,12 @@ async fn a_slow_request_that_is_given_up_counts_as_one_that_may_have_arrived() {
     let erp = Erp::with(|builder| builder.limits(limits)).await;
     let (job, journal) = (erp.job("1"), Arc::new(MemoryJournal::default()));
     erp.close();
-    let RunEnd::Waiting(waiting) = erp.run(&job, &journal).await else { panic!("no wait") };
+    let RunEnd::PendingRequest(waiting) = erp.run(&job, &journal).await else { panic!("no wait") };
     drop(waiting);
     erp.open();
     let end = loop {
         match erp.run(&job, &journal).await {
-            RunEnd::Waiting(waiting) => waiting.answered().await.expect("an answer"),
+            RunEnd::PendingRequest(waiting) => waiting.answered().await.expect("an answer"),
             end => break end,
         }
     };
@@ -124,15 +126,15 @@ async fn a_slow_request_that_is_given_up_counts_as_one_that_may_have_arrived() {
 async fn a_wait_ends_early_when_another_event_of_the_order_waits() {
     let erp = Erp::new().await;
     let (job, journal) = (erp.job("1"), Arc::new(MemoryJournal::default()));
-    erp.asleep(&job, &journal).await;
-    let end = erp.ran(&job, &journal, Wake::EventWaiting).await.expect("a run").end;
+    erp.run_to_first_wait(&job, &journal).await;
+    let end = erp.try_run(&job, &journal, Wake::EventWaiting).await.expect("a run").end;
     let RunEnd::Again { seconds: 60, state } = end else { panic!("{end:?}") };
     assert_eq!(woken(&journal), [Woken::EventWaiting]);
     // The next run goes on from the state, with a journal of its own.
     let mut next = job.clone();
     (next.state, next.round) = (Some(state), 1);
-    erp.asleep(&next, &Arc::new(journal.next().expect("a journal"))).await;
-    assert_eq!(erp.books().posted.values().sum::<u32>(), 1);
+    erp.run_to_first_wait(&next, &Arc::new(journal.next().expect("a journal"))).await;
+    assert_eq!(erp.state().posted.values().sum::<u32>(), 1);
     // A run that was lost after it was told so is told the same.
     let end = erp.run(&job, &journal).await;
     assert!(matches!(end, RunEnd::Again { .. }), "{end:?}");
@@ -150,7 +152,7 @@ async fn what_the_order_book_said_stands_though_the_order_has_changed_since() {
     let (journal, clock) = (Arc::new(MemoryJournal::default()), Arc::new(SimulatedClock::default()));
     let run = async |wake| {
         let (journal, clock) = (journal.clone(), clock.clone());
-        world.host.run_job(&job, Start { journal, clock, wake, cancel: Cancel::default() }).await.expect("a run").end
+        world.host.run_job(&job, RunInput { journal, clock, wake, cancel: Cancel::default() }).await.expect("a run").end
     };
     assert!(matches!(run(Wake::Due).await, RunEnd::Sleep { .. }));
     let end = run(Wake::EventWaiting).await;
@@ -165,10 +167,10 @@ async fn what_the_order_book_said_stands_though_the_order_has_changed_since() {
 async fn a_plugin_that_waits_is_told_that_it_is_cancelled() {
     let erp = Erp::new().await;
     let (job, journal) = (erp.job("1"), Arc::new(MemoryJournal::default()));
-    erp.asleep(&job, &journal).await;
-    let end = erp.ran(&job, &journal, Wake::Cancelled).await.expect("a run").end;
+    erp.run_to_first_wait(&job, &journal).await;
+    let end = erp.try_run(&job, &journal, Wake::Cancelled).await.expect("a run").end;
     assert!(matches!(end, RunEnd::Cancelled { unanswered: None }), "{end:?}");
-    assert_eq!((woken(&journal), erp.books().asked), (vec![Woken::JobCancelled], 0));
+    assert_eq!((woken(&journal), erp.state().status_requests), (vec![Woken::JobCancelled], 0));
 }
 
 /// A journal during whose first intent an operator cancels the job.
@@ -198,16 +200,16 @@ async fn a_job_is_cancelled_between_two_steps() {
     type At = fn(&Entry) -> bool;
     let places: [(At, u32, usize); 2] = [
         // Before the order is sent; and while it is: then the answer is still written down.
-        (|entry| matches!(entry, Entry::Began(_)), 0, 1),
+        (|entry| matches!(entry, Entry::RunStart(_)), 0, 1),
         (|entry| matches!(entry, Entry::Intent { .. }), 1, 3),
     ];
     for (number, (at, sent, entries)) in places.into_iter().enumerate() {
         let (job, cancel) = (erp.job(&format!("{number}")), Cancel::default());
         let journal = Arc::new(Cancelling { inner: MemoryJournal::default(), cancel: cancel.clone(), at });
-        let start = Start { cancel, ..erp.start(&journal, Wake::Due) };
+        let start = RunInput { cancel, ..erp.start(&journal, Wake::Due) };
         let end = erp.host.run_job(&job, start).await.expect("a run").end;
         assert!(matches!(end, RunEnd::Cancelled { unanswered: None }), "{end:?}");
-        assert_eq!(erp.books().posted.values().sum::<u32>(), sent);
+        assert_eq!(erp.state().posted.values().sum::<u32>(), sent);
         assert_eq!(journal.inner.records().len(), entries);
     }
 }
@@ -216,10 +218,10 @@ async fn a_job_is_cancelled_between_two_steps() {
 async fn a_cancelled_job_says_which_request_may_have_arrived() {
     let erp = Erp::new().await;
     let (job, journal) = (erp.job("1"), Arc::new(MemoryJournal::default()));
-    erp.asleep(&job, &journal).await;
+    erp.run_to_first_wait(&job, &journal).await;
     let lost = journal.records().into_iter().take(2).collect();
-    let end = erp.ran(&job, &Arc::new(MemoryJournal::of(lost)), Wake::Cancelled).await.expect("a run").end;
+    let end = erp.try_run(&job, &Arc::new(MemoryJournal::of(lost)), Wake::Cancelled).await.expect("a run").end;
     let RunEnd::Cancelled { unanswered: Some(unanswered) } = end else { panic!("{end:?}") };
     assert_eq!((unanswered.request, unanswered.attempts), (format!("POST {}", erp.url), 1));
-    assert_eq!(erp.books().posted.values().sum::<u32>(), 1);
+    assert_eq!(erp.state().posted.values().sum::<u32>(), 1);
 }

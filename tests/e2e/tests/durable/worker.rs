@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use cartwright::durable::{Entry, Wake};
 use cartwright::types::EventKind;
 use cartwright::{Clock, ShopId};
-use cartwright_store::{Drained, JobFilter, JobState, Lines, NewJob, Recorded, Store, Worker, WorkerSettings};
+use cartwright_store::{DrainReport, JobFilter, JobState, Lines, NewJob, RecordOutcome, Store, Worker, WorkerSettings};
 
 use crate::database::{Database, on_each_database};
 use crate::erp::Erp;
@@ -28,12 +28,12 @@ on_each_database!(
 
 const POLL: Duration = Duration::from_millis(20);
 
-pub struct Floor {
+pub struct WorkerTest {
     pub erp: Erp,
     pub store: Store,
 }
 
-impl Floor {
+impl WorkerTest {
     pub async fn new(database: &Database) -> Self {
         let store = database.open().await;
         let shared = Arc::new(store.clone());
@@ -53,8 +53,8 @@ impl Floor {
         let event = self.erp.event(order, EventKind::Released);
         let job = NewJob { account: self.erp.account.clone(), plugin: self.erp.plugin, lines: Lines::All };
         match self.store.record_event(shop, &event, &[job], self.erp.clock.now()).await.expect("recorded") {
-            Recorded::New { mut jobs } => jobs.remove(0),
-            Recorded::Known => panic!("{order} is known"),
+            RecordOutcome::New { mut jobs } => jobs.remove(0),
+            RecordOutcome::AlreadyRecorded => panic!("{order} is known"),
         }
     }
 
@@ -75,7 +75,7 @@ impl Floor {
     async fn done(&self, job: &str) {
         until(&format!("{job} done"), async || {
             if matches!(self.state(job).await, JobState::Sleeping { .. }) {
-                self.erp.pass(60).await;
+                self.erp.advance(60).await;
             }
             self.state(job).await == JobState::Done
         })
@@ -83,7 +83,7 @@ impl Floor {
     }
 
     pub fn posted(&self) -> Vec<u32> {
-        self.erp.books().posted.values().copied().collect()
+        self.erp.state().posted.values().copied().collect()
     }
 }
 
@@ -96,18 +96,18 @@ pub async fn until(what: &str, mut reached: impl AsyncFnMut() -> bool) {
 }
 
 async fn an_order_is_handled_from_its_event_to_its_end(database: Database) {
-    let floor = Floor::new(&database).await;
+    let floor = WorkerTest::new(&database).await;
     let worker = floor.worker(|_| {});
     let jobs = [floor.record("1").await, floor.record("2").await];
     for job in &jobs {
         floor.done(job).await;
     }
     assert_eq!(floor.posted(), [1, 1]);
-    assert_eq!(worker.drain(Duration::ZERO).await, Drained::default());
+    assert_eq!(worker.drain(Duration::ZERO).await, DrainReport::default());
 }
 
 async fn what_is_recorded_in_this_process_starts_at_once(database: Database) {
-    let floor = Floor::new(&database).await;
+    let floor = WorkerTest::new(&database).await;
     let _worker = floor.worker(|settings| settings.poll = Duration::from_secs(3600));
     // The worker has found nothing, and looks again in an hour.
     tokio::time::sleep(Duration::from_millis(200)).await;
@@ -119,9 +119,9 @@ async fn what_is_recorded_in_this_process_starts_at_once(database: Database) {
 }
 
 async fn orders_whose_vendor_is_slow_take_no_places_for_runs(database: Database) {
-    let floor = Floor::new(&database).await;
+    let floor = WorkerTest::new(&database).await;
     floor.erp.close();
-    let _worker = floor.worker(|settings| settings.runs = NonZeroUsize::MIN);
+    let _worker = floor.worker(|settings| settings.run_slots = NonZeroUsize::MIN);
     let mut jobs = Vec::new();
     for order in ["1", "2", "3"] {
         jobs.push(floor.record(order).await);
@@ -137,7 +137,7 @@ async fn orders_whose_vendor_is_slow_take_no_places_for_runs(database: Database)
 }
 
 async fn a_cancelled_job_ends_when_its_request_is_answered(database: Database) {
-    let floor = Floor::new(&database).await;
+    let floor = WorkerTest::new(&database).await;
     floor.erp.close();
     let _worker = floor.worker(|settings| settings.lease = Duration::from_millis(300));
     let job = floor.record("1").await;
@@ -148,11 +148,11 @@ async fn a_cancelled_job_ends_when_its_request_is_answered(database: Database) {
     floor.erp.open();
     floor.reaches(&job, "cancelled").await;
     let (_, entries) = floor.store.job(&job).await.expect("the job").journals.pop().expect("a journal");
-    assert!(matches!(entries.last().expect("entries").entry, Entry::Answered { .. }), "{entries:?}");
+    assert!(matches!(entries.last().expect("entries").entry, Entry::Responded { .. }), "{entries:?}");
 }
 
 async fn a_run_whose_job_is_somebody_elses_is_dropped(database: Database) {
-    let floor = Floor::new(&database).await;
+    let floor = WorkerTest::new(&database).await;
     floor.erp.close();
     let lease = Duration::from_secs(2);
     let worker = floor.worker(|settings| settings.lease = lease);
@@ -160,7 +160,7 @@ async fn a_run_whose_job_is_somebody_elses_is_dropped(database: Database) {
     floor.reaches(&job, "waiting").await;
     let claim = loop {
         // No room is left for the worker's own heartbeat in between, most of the time.
-        floor.erp.pass(2).await;
+        floor.erp.advance(2).await;
         if let Some(claim) = floor.store.claim("another", floor.erp.clock.now(), lease * 100).await.expect("an answer")
         {
             break claim;
@@ -170,14 +170,14 @@ async fn a_run_whose_job_is_somebody_elses_is_dropped(database: Database) {
     let entries = claim.journal.clone();
     // It has learned of it, and has nothing left to give back.
     tokio::time::sleep(lease).await;
-    assert_eq!(worker.drain(Duration::ZERO).await, Drained::default());
+    assert_eq!(worker.drain(Duration::ZERO).await, DrainReport::default());
     floor.erp.open();
     let records = cartwright::durable::Journal::load(&*entries).await.expect("entries").records;
     assert!(matches!(records.last().expect("entries").entry, Entry::Intent { .. }), "{records:?}");
 }
 
 async fn a_drained_worker_ends_what_it_can(database: Database) {
-    let floor = Floor::new(&database).await;
+    let floor = WorkerTest::new(&database).await;
     floor.erp.close();
     let worker = floor.worker(|_| {});
     let job = floor.record("1").await;
@@ -188,20 +188,20 @@ async fn a_drained_worker_ends_what_it_can(database: Database) {
         floor.erp.open();
     };
     let (drained, ()) = tokio::join!(worker.drain(Duration::from_secs(20)), answered);
-    assert_eq!(drained, Drained::default());
+    assert_eq!(drained, DrainReport::default());
     assert_eq!(floor.state(&job).await.name(), "sleeping");
     // It began nothing new.
     assert_eq!(floor.posted(), [1]);
 }
 
 async fn a_drained_worker_gives_the_rest_back_at_once(database: Database) {
-    let floor = Floor::new(&database).await;
+    let floor = WorkerTest::new(&database).await;
     floor.erp.close();
     let worker = floor.worker(|_| {});
     let job = floor.record("1").await;
     floor.reaches(&job, "waiting").await;
     let drained = worker.drain(Duration::from_millis(50)).await;
-    assert_eq!(drained, Drained { given_back: vec![job.clone()], left: vec![] });
+    assert_eq!(drained, DrainReport { given_back: vec![job.clone()], left: vec![] });
     floor.erp.open();
     // The lease would hold for a day of this clock, which stands still.
     let _next = floor.worker(|_| {});
@@ -211,17 +211,17 @@ async fn a_drained_worker_gives_the_rest_back_at_once(database: Database) {
 }
 
 async fn one_job_that_cannot_run_does_not_hold_up_the_others(database: Database) {
-    let floor = Floor::new(&database).await;
+    let floor = WorkerTest::new(&database).await;
     let lost = floor.record_in(&"nowhere".parse().expect("an id"), "1").await;
     let good = floor.record("2").await;
-    let _worker = floor.worker(|settings| settings.runs = NonZeroUsize::MIN);
+    let _worker = floor.worker(|settings| settings.run_slots = NonZeroUsize::MIN);
     floor.reaches(&lost, "stopped").await;
     floor.reaches(&good, "sleeping").await;
-    assert_eq!(floor.store.job(&lost).await.expect("the job").why.expect("why").text, "shop nowhere not found");
+    assert_eq!(floor.store.job(&lost).await.expect("the job").reason.expect("reason").text, "shop nowhere not found");
 }
 
 async fn a_database_that_was_away_is_found_again(database: Database) {
-    let floor = Floor::new(&database).await;
+    let floor = WorkerTest::new(&database).await;
     floor.erp.close();
     let _worker = floor.worker(|settings| settings.lease = Duration::from_millis(300));
     let out = floor.record("1").await;
@@ -229,7 +229,7 @@ async fn a_database_that_was_away_is_found_again(database: Database) {
     database.tamper("alter table jobs rename to jobs_of_yesterday").await;
     // Leases run out, and nobody can claim or write anything.
     tokio::time::sleep(Duration::from_millis(500)).await;
-    floor.erp.pass(10).await;
+    floor.erp.advance(10).await;
     database.tamper("alter table jobs_of_yesterday rename to jobs").await;
     tokio::time::sleep(Duration::from_millis(200)).await;
     floor.erp.open();
@@ -240,7 +240,7 @@ async fn a_database_that_was_away_is_found_again(database: Database) {
 }
 
 async fn an_answer_is_kept_in_hand_while_the_database_is_away(database: Database) {
-    let floor = Floor::new(&database).await;
+    let floor = WorkerTest::new(&database).await;
     floor.erp.close();
     let _worker = floor.worker(|_| {});
     let job = floor.record("1").await;
@@ -255,7 +255,7 @@ async fn an_answer_is_kept_in_hand_while_the_database_is_away(database: Database
 }
 
 async fn two_workers_share_the_orders_and_send_each_once(database: Database) {
-    let floor = Floor::new(&database).await;
+    let floor = WorkerTest::new(&database).await;
     let mut jobs = Vec::new();
     for number in 0..24 {
         jobs.push(floor.record(&number.to_string()).await);
@@ -264,8 +264,8 @@ async fn two_workers_share_the_orders_and_send_each_once(database: Database) {
     let workers = ["one", "two"].map(|name| {
         floor.worker(|settings| {
             settings.name = name.to_owned();
-            settings.runs = NonZeroUsize::MIN.saturating_add(1);
-            settings.requests_out = 0;
+            settings.run_slots = NonZeroUsize::MIN.saturating_add(1);
+            settings.max_pending_requests = 0;
         })
     });
     let waiting = JobFilter { state: Some("waiting".to_owned()), ..JobFilter::default() };
@@ -281,6 +281,6 @@ async fn two_workers_share_the_orders_and_send_each_once(database: Database) {
     }
     assert_eq!(floor.posted(), [1; 24]);
     for worker in workers {
-        assert_eq!(worker.drain(Duration::ZERO).await, Drained::default());
+        assert_eq!(worker.drain(Duration::ZERO).await, DrainReport::default());
     }
 }

@@ -13,7 +13,7 @@ const CPU: Duration = Duration::from_millis(100);
 /// Far from the other, so that computing on a machine with a tenth of its time to spare still ends by its own limit.
 const DEADLINE: Duration = Duration::from_millis(1000);
 /// Everything beyond a limit itself: the rest of the path, and the ticks of a clock that is not exact.
-const SLACK: Duration = Duration::from_millis(50);
+const TOLERANCE: Duration = Duration::from_millis(50);
 /// Other work on the machine can hold up any single call, and no host can help it. A host that is too slow is too slow each
 /// time, so that the best of a few attempts tells the two apart. Each attempt must end in the right error.
 const ATTEMPTS: usize = 5;
@@ -21,7 +21,7 @@ const ATTEMPTS: usize = 5;
 /// How long this thread was ready to run and the kernel let others run, where it says so (Linux). A limit on computing is not
 /// about that time: on a machine that builds something meanwhile it is more than the limit itself. The test's own task stays on
 /// one thread, so that this is about the hostile call.
-fn held_up() -> Duration {
+fn scheduling_delay() -> Duration {
     let nanoseconds = std::fs::read_to_string("/proc/thread-self/schedstat")
         .ok()
         .and_then(|text| text.split_whitespace().nth(1)?.parse().ok());
@@ -52,7 +52,7 @@ fn host_calls(failure: &Failure) -> bool {
 }
 
 /// What computes, or hands over too much, is held to its computing time; nothing of it may wait for the deadline.
-const AT_WORK: [(&str, Ends); 15] = [
+const CPU_MISDEEDS: [(&str, Ends); 15] = [
     ("endless-loop", cpu),
     ("clock-spin", cpu),
     ("endless-recursion", |failure| matches!(failure, Failure::Limit(Breach::Stack { .. }))),
@@ -77,13 +77,13 @@ fn request(world: &World, account: &AccountId, strategy: &str) -> AddToCart {
 }
 
 /// Honest calls on the same host, one after the other, until told to stop.
-struct Others {
+struct OtherCalls {
     stop: Arc<AtomicBool>,
     done: Arc<AtomicUsize>,
     task: tokio::task::JoinHandle<()>,
 }
 
-impl Others {
+impl OtherCalls {
     fn start(world: &Arc<World>, account: AccountId) -> Self {
         let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         let (world, stopped, counted) = (world.clone(), stop.clone(), done.clone());
@@ -103,28 +103,28 @@ impl Others {
 }
 
 /// Lets a misdeed happen until it ends within its limit, and gives how long it took at best.
-async fn best(
+async fn fastest(
     world: &World,
     account: &AccountId,
-    others: &Others,
+    others: &OtherCalls,
     name: &str,
     limit: Duration,
     is_right: impl Fn(&Result<CartChange, CartError>) -> bool,
 ) -> Duration {
-    let mut best = Duration::MAX;
+    let mut fastest = Duration::MAX;
     for _ in 0..ATTEMPTS {
         let before = others.done();
-        let (began, held_before) = (Instant::now(), held_up());
+        let (began, held_before) = (Instant::now(), scheduling_delay());
         let ended = world.host.add_to_cart(&world.shop, request(world, account, name)).await;
-        let took = began.elapsed().saturating_sub(held_up().saturating_sub(held_before));
+        let took = began.elapsed().saturating_sub(scheduling_delay().saturating_sub(held_before));
         assert!(is_right(&ended), "{name}: {ended:?}");
         assert!(took < CPU || others.done() > before, "{name}: no other call was answered in {took:?}");
-        best = best.min(took);
-        if best < limit + SLACK {
+        fastest = fastest.min(took);
+        if fastest < limit + TOLERANCE {
             break;
         }
     }
-    best
+    fastest
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -139,16 +139,16 @@ async fn each_hostile_guest_ends_in_its_own_error_in_time_while_other_calls_go_o
     };
     let world = Arc::new(World::with(|builder| builder.limits(limits), json!({})).await);
     let hostile = world.strategy(HOSTILE).await;
-    let others = Others::start(&world, world.strategy(ONE_LINE).await);
+    let others = OtherCalls::start(&world, world.strategy(ONE_LINE).await);
     let mut late = Vec::new();
     let mut judge = |name, limit: Duration, took: Duration| {
-        if took >= limit + SLACK {
+        if took >= limit + TOLERANCE {
             late.push(format!("{name} took {took:?} of {limit:?}"));
         }
     };
-    for (name, ends) in AT_WORK {
+    for (name, ends) in CPU_MISDEEDS {
         let is_right = |ended: &Result<_, _>| matches!(ended, Err(CartError::Hook(error)) if ends(&error.failure));
-        judge(name, CPU, best(&world, &hostile, &others, name, CPU, is_right).await);
+        judge(name, CPU, fastest(&world, &hostile, &others, name, CPU, is_right).await);
     }
     let deadline = |failure: &Failure| matches!(failure, Failure::Limit(Breach::Deadline { allowed_ms: 1000 }));
     // Time passes at once for a guest that waits; one that waits for ever comes to its limits all the same.
@@ -157,7 +157,7 @@ async fn each_hostile_guest_ends_in_its_own_error_in_time_while_other_calls_go_o
         _ => false,
     };
     let name = "sleep-again-and-again";
-    judge(name, DEADLINE, best(&world, &hostile, &others, name, DEADLINE, never).await);
+    judge(name, DEADLINE, fastest(&world, &hostile, &others, name, DEADLINE, never).await);
     others.stop.store(true, Ordering::Relaxed);
     others.task.await.expect("every honest call");
     assert!(late.is_empty(), "{late:#?}");

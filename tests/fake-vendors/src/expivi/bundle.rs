@@ -17,7 +17,7 @@ use crate::lock;
 #[derive(Default)]
 pub(super) struct Uploads {
     ids: BTreeMap<String, u64>,
-    given: u64,
+    next_id: u64,
 }
 
 impl Uploads {
@@ -26,8 +26,8 @@ impl Uploads {
         if let Some(id) = self.ids.get(uuid) {
             return *id;
         }
-        self.given += 1;
-        let id = 70_000 + self.given;
+        self.next_id += 1;
+        let id = 70_000 + self.next_id;
         self.ids.insert(uuid.to_owned(), id);
         id
     }
@@ -59,7 +59,7 @@ pub(super) async fn upload(
         products.ok_or_else(|| Refusal::unprocessable("configured_products must be a list with products."))?;
     let uuids = check_family(products)?;
 
-    let mut book = lock(&state.book);
+    let mut book = lock(&state.state);
     for product in products {
         let id = catalogue_id(product);
         if !book.products.iter().any(|known| Some(known.catalogue_id) == id) {

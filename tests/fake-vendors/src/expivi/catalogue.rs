@@ -25,7 +25,7 @@ pub(super) async fn list(
     if let Some(parameter) = parameters(query.as_deref()).next() {
         return Err(unknown(parameter));
     }
-    let data: Vec<_> = lock(&state.book).products.iter().map(resource).collect();
+    let data: Vec<_> = lock(&state.state).products.iter().map(resource).collect();
     Ok(Json(json!({ "data": data })))
 }
 
@@ -44,7 +44,7 @@ pub(super) async fn one(
         }
         include = true;
     }
-    let book = lock(&state.book);
+    let book = lock(&state.state);
     let product = book.products.iter().find(|product| product.catalogue_id.to_string() == id);
     let product = product.ok_or_else(|| Refusal::not_found("There is no such catalogue product."))?;
     let mut answer = json!({ "data": resource(product) });

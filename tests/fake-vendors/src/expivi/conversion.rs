@@ -88,7 +88,7 @@ pub(super) async fn request(
     let body = object(&headers, &body)?;
     check_request(&state, &body)?;
 
-    let mut book = lock(&state.book);
+    let mut book = lock(&state.state);
     let conversions = &mut book.conversions;
     let hash = hex::encode(Md5::digest(format!("conversion {} {}", conversions.jobs.len(), format.name)));
     let job = Job { format, polls_left: conversions.polls };
@@ -103,7 +103,7 @@ pub(super) async fn check(
     headers: HeaderMap,
 ) -> Result<Json<Value>, Refusal> {
     state.admit(&headers, Access::Write)?;
-    let mut book = lock(&state.book);
+    let mut book = lock(&state.state);
     let Conversions { outcome, shape, jobs, .. } = &mut book.conversions;
     let job = jobs.get_mut(&hash).ok_or_else(|| Refusal::not_found("There is no such conversion."))?;
     let (status, files) = match outcome {
@@ -131,7 +131,7 @@ pub(super) async fn file(
     axum::extract::State(state): axum::extract::State<Arc<State>>,
     Path((hash, name)): Path<(String, String)>,
 ) -> Result<Response, Refusal> {
-    let book = lock(&state.book);
+    let book = lock(&state.state);
     let conversions = &book.conversions;
     let job = conversions.jobs.get(&hash).filter(|job| {
         let done = job.polls_left == 0 && conversions.outcome == ConversionOutcome::Complete;
@@ -144,7 +144,7 @@ pub(super) async fn file(
 /// Everything but `dpi` and `resolution` is needed, and of these two at most one may be there.
 fn check_request(state: &State, body: &Map<String, Value>) -> Result<(), Refusal> {
     let configured = body.get("configured_product_id").and_then(Value::as_u64);
-    let uploaded = lock(&state.book).uploads.known().values().any(|id| Some(*id) == configured);
+    let uploaded = lock(&state.state).uploads.known().values().any(|id| Some(*id) == configured);
     if !uploaded {
         return Err(Refusal::unprocessable("configured_product_id is not an uploaded product."));
     }

@@ -18,7 +18,7 @@ use axum::Router;
 use axum::routing::{get, post};
 use serde_json::Value;
 
-use crate::server::{Place, Server, StartError};
+use crate::server::{Listener, Server, StartError};
 use crate::{Faults, Record, lock};
 
 pub use conversion::{ConversionOutcome, FilesShape};
@@ -59,10 +59,10 @@ impl Default for ExpiviConfig {
 struct State {
     config: ExpiviConfig,
     base_url: String,
-    book: Mutex<Book>,
+    state: Mutex<ExpiviState>,
 }
 
-struct Book {
+struct ExpiviState {
     products: Vec<Product>,
     uploads: bundle::Uploads,
     conversions: conversion::Conversions,
@@ -80,13 +80,13 @@ impl FakeExpivi {
     /// # Errors
     /// When no port can be had.
     pub async fn start(config: ExpiviConfig) -> Result<Self, StartError> {
-        let place = Place::find().await?;
-        let book = Book {
+        let place = Listener::bind().await?;
+        let state = ExpiviState {
             products: config.products.clone(),
             uploads: bundle::Uploads::default(),
             conversions: conversion::Conversions::new(config.polls),
         };
-        let state = Arc::new(State { config, base_url: place.base_url(), book: Mutex::new(book) });
+        let state = Arc::new(State { config, base_url: place.base_url(), state: Mutex::new(state) });
         let server = place.serve(routes(Arc::clone(&state)));
         Ok(Self { server, state })
     }
@@ -129,8 +129,8 @@ impl FakeExpivi {
     /// Changes a product's base price, as a merchant does in the back office while carts are open. False when there is no
     /// such product.
     pub fn set_base_price(&self, catalogue_id: u64, cents: i64) -> bool {
-        let mut book = lock(&self.state.book);
-        let found = book.products.iter_mut().find(|product| product.catalogue_id == catalogue_id);
+        let mut state = lock(&self.state.state);
+        let found = state.products.iter_mut().find(|product| product.catalogue_id == catalogue_id);
         found.map(|product| product.base_price = cents).is_some()
     }
 
@@ -142,27 +142,27 @@ impl FakeExpivi {
 
     /// The uploaded products that have not expired: uuid to numeric id.
     pub fn uploaded(&self) -> BTreeMap<String, u64> {
-        lock(&self.state.book).uploads.known().clone()
+        lock(&self.state.state).uploads.known().clone()
     }
 
     /// Forgets uploaded bundles, which the vendor may do. Their ids are not given out again.
     pub fn expire_uploads(&self) {
-        lock(&self.state.book).uploads.expire();
+        lock(&self.state.state).uploads.expire();
     }
 
     /// How conversions end from now on, those under way included.
     pub fn set_conversion_outcome(&self, outcome: ConversionOutcome) {
-        lock(&self.state.book).conversions.outcome = outcome;
+        lock(&self.state.state).conversions.outcome = outcome;
     }
 
     /// How many times conversions requested from now on are still in progress when checked.
     pub fn set_polls(&self, polls: u32) {
-        lock(&self.state.book).conversions.polls = polls;
+        lock(&self.state.state).conversions.polls = polls;
     }
 
     /// What an entry of `files` looks like from now on. The vendor's shape is not public.
     pub fn set_files_shape(&self, shape: FilesShape) {
-        lock(&self.state.book).conversions.shape = shape;
+        lock(&self.state.state).conversions.shape = shape;
     }
 
     /// Stops listening and lets requests in flight end.

@@ -49,7 +49,7 @@ async fn product(
     headers: HeaderMap,
 ) -> Result<Json<Value>, Refusal> {
     state.admit(&headers, Access::Read)?;
-    let book = lock(&state.book);
+    let book = lock(&state.state);
     let find = |id| book.products.iter().find(|product| product.catalogue_id == id);
     let product = find(id).ok_or_else(|| Refusal::not_found("There is no such catalogue product."))?;
     let parts: Vec<_> = product.parts.iter().filter_map(|part| find(part.catalogue_id)).collect();

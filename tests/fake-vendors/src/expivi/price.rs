@@ -38,7 +38,7 @@ pub(super) async fn price(
 
 impl State {
     pub(super) fn price(&self, id: u64, configured: &Value, country: Option<&str>) -> Option<i64> {
-        let book = lock(&self.book);
+        let book = lock(&self.state);
         let product = book.products.iter().find(|product| product.catalogue_id == id)?;
         let rate = country.and_then(|country| self.config.country_percent.get(country)).copied().unwrap_or(100);
         Some(percent(product.price(configured), rate))

@@ -36,7 +36,7 @@ pub(super) async fn export(
     let fields = signed(&headers, &body, "payload", &state.config.payload_secret)?;
     let ExportPayload { configuration_id, amount } = ExportPayload::read(&fields)?;
 
-    let mut book = lock(&state.book);
+    let mut book = lock(&state.state);
     let product_key = book.configuration(configuration_id)?.product_key.clone();
     let number = 9_001 + book.internal.len() as u64;
     book.internal.push(InternalOrder { number, configuration_id, amount });

@@ -20,7 +20,7 @@ use axum::http::StatusCode;
 use axum::routing::post;
 use serde_json::{Value, json};
 
-use crate::server::{Place, Server, StartError};
+use crate::server::{Listener, Server, StartError};
 use crate::{Faults, Record, lock};
 
 use codes::Outcome;
@@ -28,7 +28,7 @@ pub use codes::{ForcedResult, ResultCode};
 pub use export::InternalOrder;
 pub use orders::{Order, OrderItem, OrderState};
 pub use payload::payload_hash;
-pub use webhooks::{Attempt, DOCUMENTED_REPEAT_AFTER, Delivery, Fault, Webhook, Webhooks};
+pub use webhooks::{Attempt, DOCUMENTED_REPEAT_AFTER, Delivery, FaultyResponse, Webhook, Webhooks};
 
 /// What a [`FakeTwikit`] starts with.
 #[derive(Debug, Clone)]
@@ -99,11 +99,11 @@ pub struct UnknownOrder(pub String);
 struct State {
     config: TwikitConfig,
     base_url: String,
-    book: Mutex<Book>,
+    state: Mutex<TwikitState>,
 }
 
 /// Everything that changes while the fake runs.
-struct Book {
+struct TwikitState {
     webhooks: Webhooks,
     repeat_after: Duration,
     saved: BTreeMap<u64, SavedConfiguration>,
@@ -126,8 +126,8 @@ pub enum Call {
 
 impl State {
     fn save(&self, product_key: &str, sku: &str, price: f64) -> SavedConfiguration {
-        let mut book = lock(&self.book);
-        let configuration_id = 81_201 + book.saved.len() as u64;
+        let mut state = lock(&self.state);
+        let configuration_id = 81_201 + state.saved.len() as u64;
         let saved = SavedConfiguration {
             configuration_id,
             preview_url: format!("{}/previews/{configuration_id}.png", self.base_url),
@@ -136,7 +136,7 @@ impl State {
             sku: sku.to_owned(),
             price,
         };
-        book.saved.insert(configuration_id, saved.clone());
+        state.saved.insert(configuration_id, saved.clone());
         saved
     }
 
@@ -146,15 +146,15 @@ impl State {
             let outcome = Outcome::new(ResultCode::UnexpectedError, "There is no such integration.");
             return Err(outcome.with_status(StatusCode::NOT_FOUND));
         }
-        let mut book = lock(&self.book);
-        match book.forced.iter().position(|(forced, _)| *forced == call) {
-            Some(index) => Err(book.forced.remove(index).1.into()),
+        let mut state = lock(&self.state);
+        match state.forced.iter().position(|(forced, _)| *forced == call) {
+            Some(index) => Err(state.forced.remove(index).1.into()),
             None => Ok(()),
         }
     }
 }
 
-impl Book {
+impl TwikitState {
     fn configuration(&self, id: u64) -> Result<&SavedConfiguration, Outcome> {
         self.saved.get(&id).ok_or_else(|| {
             Outcome::new(ResultCode::CouldNotFindConfig, format!("The configuration {id} could not be found."))
@@ -175,8 +175,8 @@ impl FakeTwikit {
     /// # Errors
     /// When no port can be had.
     pub async fn start(config: TwikitConfig) -> Result<Self, StartError> {
-        let place = Place::find().await?;
-        let book = Book {
+        let place = Listener::bind().await?;
+        let state = TwikitState {
             webhooks: config.webhooks.clone(),
             repeat_after: config.repeat_after,
             saved: BTreeMap::new(),
@@ -187,7 +187,7 @@ impl FakeTwikit {
             sent: Vec::new(),
             forced: Vec::new(),
         };
-        let state = Arc::new(State { config, base_url: place.base_url(), book: Mutex::new(book) });
+        let state = Arc::new(State { config, base_url: place.base_url(), state: Mutex::new(state) });
         let server = place.serve(routes(Arc::clone(&state)));
         let twikit = Self { server, state };
         twikit.save_configuration("diamond-letter-jewel", "JEWEL-A", 49.0);
@@ -247,22 +247,22 @@ impl FakeTwikit {
 
     /// Where webhooks go from now on.
     pub fn set_webhooks(&self, webhooks: Webhooks) {
-        lock(&self.state.book).webhooks = webhooks;
+        lock(&self.state.state).webhooks = webhooks;
     }
 
     /// How long to wait from now on before a faulty completion webhook is repeated.
     pub fn set_repeat_after(&self, wait: Duration) {
-        lock(&self.state.book).repeat_after = wait;
+        lock(&self.state.state).repeat_after = wait;
     }
 
     /// Answers the next such call with this result, before any work. Several queue up.
     pub fn force_result(&self, call: Call, result: ForcedResult) {
-        lock(&self.state.book).forced.push((call, result));
+        lock(&self.state.state).forced.push((call, result));
     }
 
     /// The orders that exist, those being verified included.
     pub fn orders(&self) -> Vec<Order> {
-        lock(&self.state.book).orders.clone()
+        lock(&self.state.state).orders.clone()
     }
 
     /// The order with this identifier.
@@ -272,17 +272,17 @@ impl FakeTwikit {
 
     /// The identifiers of orders that were ignored because the verification declared them invalid.
     pub fn ignored_orders(&self) -> Vec<String> {
-        lock(&self.state.book).ignored.clone()
+        lock(&self.state.state).ignored.clone()
     }
 
     /// The orders that exports made.
     pub fn internal_orders(&self) -> Vec<InternalOrder> {
-        lock(&self.state.book).internal.clone()
+        lock(&self.state.state).internal.clone()
     }
 
     /// Every webhook sent so far, verifications included.
     pub fn sent_webhooks(&self) -> Vec<Attempt> {
-        lock(&self.state.book).sent.clone()
+        lock(&self.state.state).sent.clone()
     }
 
     /// Reports that an order's production ended: `url` is the producer's tracking data, an `error` of `""` is none.
@@ -313,8 +313,8 @@ impl FakeTwikit {
     ) -> Result<Delivery, UnknownOrder> {
         let order = self.order(identifier).ok_or_else(|| UnknownOrder(identifier.to_owned()))?;
         let lines: Vec<_> = {
-            let book = lock(&self.state.book);
-            let lines = order.items.iter().filter_map(|item| Some((item, book.saved.get(&item.configuration_id)?)));
+            let state = lock(&self.state.state);
+            let lines = order.items.iter().filter_map(|item| Some((item, state.saved.get(&item.configuration_id)?)));
             let lines = lines.map(|(item, saved)| {
                 json!({
                     "identifier": item.identifier,

@@ -13,8 +13,8 @@ use serde_json::Value;
 
 use super::codes::{Outcome, ResultCode};
 use super::payload::{OrderPayload, signed};
-use super::webhooks::{Fault, Verdict};
-use super::{Book, Call, State};
+use super::webhooks::{FaultyResponse, Verdict};
+use super::{Call, State, TwikitState};
 use crate::lock;
 
 /// `IOrderItem`.
@@ -36,7 +36,7 @@ pub enum OrderState {
     /// Created and set to paid: code 1.
     Paid,
     /// Created, not started, a person must look at it: code 2.
-    Unhealthy(Fault),
+    Unhealthy(FaultyResponse),
 }
 
 /// An order that Twikit holds.
@@ -71,11 +71,11 @@ async fn place(state: &State, integration: &str, headers: &HeaderMap, body: &[u8
     let data = fields.get("data").cloned().unwrap_or_default();
     let payload = Value::Object(fields);
     let order = Order { identifier: identifier.clone(), items, state: OrderState::Verifying, payload };
-    lock(&state.book).accept(order)?;
+    lock(&state.state).accept(order)?;
 
     // No lock is held here: the caller's shop may ask this fake something before it answers.
     let verdict = state.verify(&identifier, &configuration_ids, data).await;
-    let mut book = lock(&state.book);
+    let mut book = lock(&state.state);
     Ok(match verdict {
         Verdict::NotAsked | Verdict::Confirmed => {
             book.settle(&identifier, OrderState::Paid);
@@ -93,7 +93,7 @@ async fn place(state: &State, integration: &str, headers: &HeaderMap, body: &[u8
     })
 }
 
-impl Book {
+impl TwikitState {
     fn accept(&mut self, order: Order) -> Result<(), Outcome> {
         let exists = |what: &str, identifier: &str| {
             let message = format!("The {what} identifier `{identifier}` is already in use.");

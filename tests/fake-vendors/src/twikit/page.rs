@@ -55,14 +55,14 @@ struct Saving {
 async fn save(axum::extract::State(state): Shared, Json(saving): Json<Saving>) -> Result<Json<Value>, StatusCode> {
     let picture = STANDARD.decode(saving.preview).map_err(|_| StatusCode::UNPROCESSABLE_ENTITY)?;
     let saved = state.save(&saving.product_key, &saving.sku, saving.price);
-    lock(&state.book).previews.insert(saved.configuration_id, picture);
+    lock(&state.state).previews.insert(saved.configuration_id, picture);
     Ok(Json(json!({ "configurationId": saved.configuration_id, "previewUrl": saved.preview_url })))
 }
 
 /// The picture that the script drew; for what a test saved, a sample.
 async fn preview(axum::extract::State(state): Shared, Path(name): Path<String>) -> Response {
     let id = name.strip_suffix(".png").and_then(|id| id.parse::<u64>().ok());
-    let drawn = id.and_then(|id| lock(&state.book).previews.get(&id).cloned());
+    let drawn = id.and_then(|id| lock(&state.state).previews.get(&id).cloned());
     let picture = drawn.unwrap_or_else(|| crate::samples::PNG.to_vec());
     ([(CONTENT_TYPE, "image/png")], picture).into_response()
 }

@@ -62,10 +62,10 @@ impl Webhooks {
 
 /// Why an answer counts as faulty.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Fault {
+pub enum FaultyResponse {
     /// No answer, or none in time.
     #[error("no answer: {0}")]
-    NoAnswer(String),
+    NoResponse(String),
     /// A status other than 200.
     #[error("status {0}")]
     Status(u16),
@@ -87,7 +87,7 @@ pub struct Attempt {
     /// The answer's body, `null` when it was not JSON or did not come.
     pub answer: Value,
     /// `Err` when the answer was faulty.
-    pub judgement: Result<(), Fault>,
+    pub verdict: Result<(), FaultyResponse>,
 }
 
 /// What became of a webhook.
@@ -121,7 +121,7 @@ pub(super) enum Verdict {
     NotAsked,
     Confirmed,
     Denied,
-    Faulty(Fault),
+    Faulty(FaultyResponse),
 }
 
 impl State {
@@ -134,7 +134,7 @@ impl State {
         let Some(attempt) = self.attempt(Webhook::PaymentVerification, &question).await else {
             return Verdict::NotAsked;
         };
-        match (attempt.judgement, attempt.answer.get("success")) {
+        match (attempt.verdict, attempt.answer.get("success")) {
             (Err(fault), _) => Verdict::Faulty(fault),
             (Ok(()), Some(Value::Bool(true))) => Verdict::Confirmed,
             (Ok(()), _) => Verdict::Denied,
@@ -144,52 +144,52 @@ impl State {
     /// Sends a webhook, and once more if it is one that is repeated and the first was faulty.
     pub(super) async fn deliver(&self, webhook: Webhook, body: &Value) -> Delivery {
         let Some(first) = self.attempt(webhook, body).await else { return Delivery::NotConfigured };
-        let faulty = first.judgement.is_err();
+        let faulty = first.verdict.is_err();
         let mut attempts = vec![first];
         if !faulty {
             return Delivery::Accepted(attempts);
         }
         if webhook.repeated() {
-            let wait = lock(&self.book).repeat_after;
+            let wait = lock(&self.state).repeat_after;
             tokio::time::sleep(wait).await;
             attempts.extend(self.attempt(webhook, body).await);
         }
-        let accepted = attempts.last().is_some_and(|attempt| attempt.judgement.is_ok());
+        let accepted = attempts.last().is_some_and(|attempt| attempt.verdict.is_ok());
         if accepted { Delivery::Accepted(attempts) } else { Delivery::Faulty(attempts) }
     }
 
     async fn attempt(&self, webhook: Webhook, body: &Value) -> Option<Attempt> {
-        let url = lock(&self.book).webhooks.url(webhook)?.to_owned();
+        let url = lock(&self.state).webhooks.url(webhook)?.to_owned();
         let headers = [(CONTENT_TYPE.as_str(), "application/json")];
         let bytes = Bytes::from(body.to_string());
         let reply = client::send(Method::POST, &url, &headers, bytes, self.config.webhook_patience).await;
         let answer = reply.as_ref().map(client::Reply::json).unwrap_or_default();
-        let judgement = match reply {
-            Err(error) => Err(Fault::NoAnswer(error.to_string())),
-            Ok(reply) => judge(webhook, reply.status, &answer),
+        let verdict = match reply {
+            Err(error) => Err(FaultyResponse::NoResponse(error.to_string())),
+            Ok(reply) => check_response(webhook, reply.status, &answer),
         };
-        let attempt = Attempt { webhook, sent: body.clone(), answer, judgement };
-        lock(&self.book).sent.push(attempt.clone());
+        let attempt = Attempt { webhook, sent: body.clone(), answer, verdict };
+        lock(&self.state).sent.push(attempt.clone());
         Some(attempt)
     }
 }
 
-fn judge(webhook: Webhook, status: u16, answer: &Value) -> Result<(), Fault> {
+fn check_response(webhook: Webhook, status: u16, answer: &Value) -> Result<(), FaultyResponse> {
     if status != 200 {
-        return Err(Fault::Status(status));
+        return Err(FaultyResponse::Status(status));
     }
     let Some(fields) = answer.as_object() else {
-        return Err(Fault::NotAsDocumented("no JSON object".to_owned()));
+        return Err(FaultyResponse::NotAsDocumented("no JSON object".to_owned()));
     };
     match fields.get("error") {
         None | Some(Value::Null) => {}
         Some(Value::String(error)) if error.is_empty() => {}
-        Some(Value::String(error)) => return Err(Fault::Error(error.clone())),
-        Some(_) => return Err(Fault::NotAsDocumented("error is no text".to_owned())),
+        Some(Value::String(error)) => return Err(FaultyResponse::Error(error.clone())),
+        Some(_) => return Err(FaultyResponse::NotAsDocumented("error is no text".to_owned())),
     }
     let question = webhook == Webhook::PaymentVerification;
     if question && !fields.get("success").is_some_and(Value::is_boolean) {
-        return Err(Fault::NotAsDocumented("success is not true or false".to_owned()));
+        return Err(FaultyResponse::NotAsDocumented("success is not true or false".to_owned()));
     }
     Ok(())
 }

@@ -4,29 +4,29 @@ use cartwright_plugin::exports::settings::{Choice, ChoiceSource, Field, Guest};
 use cartwright_plugin::types::*;
 use cartwright_plugin::{ContextExt, Error, FieldExt, field, heading};
 
-use crate::{Markup, issue, mark, told};
+use crate::{Markup, issue, markup_message, markup_text};
 
 pub fn choice(name: &str) -> Choice {
-    Choice { value: mark(&format!("{name}-value")), label: told(&format!("{name}-choice")) }
+    Choice { value: markup_text(&format!("{name}-value")), label: markup_message(&format!("{name}-choice")) }
 }
 
 /// A field whose texts are all markup.
 fn marked(name: &str, kind: &str) -> Field {
     Field {
-        label: told(&format!("{name}-label")),
-        help: Some(told(&format!("{name}-help"))),
-        group: Some(mark("group")),
+        label: markup_message(&format!("{name}-label")),
+        help: Some(markup_message(&format!("{name}-help"))),
+        group: Some(markup_text("group")),
         ..field(name, kind, "")
     }
 }
 
 impl Guest for Markup {
     fn fields(_locale: String) -> Vec<Field> {
-        let title = Field { label: told("heading"), ..heading("title", "") };
+        let title = Field { label: markup_message("heading"), ..heading("title", "") };
         let fixed = ChoiceSource::Fixed(vec![choice("fixed")]);
         vec![
             title,
-            marked("mood", "text").default_text(&mark("default")),
+            marked("mood", "text").default_text(&markup_text("default")),
             marked("key", "secret"),
             Field { choices: fixed.clone(), ..marked("fixed", "select") }.per_product(),
             Field { choices: fixed, ..marked("boxes", "multi-select") },
@@ -41,7 +41,7 @@ impl Guest for Markup {
     fn validate(context: Context) -> Vec<FieldIssue> {
         match context.text("mood") {
             Some("impossible") => {
-                vec![issue("long", "issue", true), issue(&mark("issue-field"), "issue-elsewhere", true)]
+                vec![issue("long", "issue", true), issue(&markup_text("issue-field"), "issue-elsewhere", true)]
             }
             _ => Vec::new(),
         }

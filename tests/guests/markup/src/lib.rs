@@ -3,7 +3,7 @@
 //! raw configuration, each of which may be "refuse" or "warn".
 
 mod form;
-mod happens;
+mod outcomes;
 
 use cartwright_plugin::exports::{account, cart, configuration, page, plugin, products};
 use cartwright_plugin::log::{Level, write};
@@ -13,27 +13,30 @@ use cartwright_plugin::{ContextExt, Error, identity, message, outage, rejected};
 struct Markup;
 
 /// What runs in a browser that is shown it as it is, inside of an element or of an attribute.
-fn mark(name: &str) -> String {
+fn markup_text(name: &str) -> String {
     format!("<script>{name}()</script>\"><img src=x onerror={name}()>")
 }
 
 /// The same as a message of the contract: its key and its parameters too.
-fn told(name: &str) -> Message {
-    message(&mark("key"), mark(name), &[("it", &mark("parameter"))])
+fn markup_message(name: &str) -> Message {
+    message(&markup_text("key"), markup_text(name), &[("it", &markup_text("parameter"))])
 }
 
 fn issue(field: &str, name: &str, blocking: bool) -> FieldIssue {
-    FieldIssue { field: field.to_owned(), message: told(name), blocking }
+    FieldIssue { field: field.to_owned(), message: markup_message(name), blocking }
 }
 
 impl plugin::Guest for Markup {
     fn describe() -> plugin::Identity {
-        let strategy = |name: &str, title| plugin::Strategy { name: name.to_owned(), title: told(title) };
+        let strategy = |name: &str, title| plugin::Strategy { name: name.to_owned(), title: markup_message(title) };
         plugin::Identity {
-            strategies: vec![strategy("plain", "strategy-title"), strategy(&mark("strategy-name"), "strategy-title-2")],
-            capabilities: vec!["product-search".to_owned(), "preset".to_owned(), mark("capability")],
-            grants: vec!["personal-data".to_owned(), mark("grant")],
-            ..identity("markup", &mark("plugin-name"), env!("CARGO_PKG_VERSION"), &mark("plugin-vendor"))
+            strategies: vec![
+                strategy("plain", "strategy-title"),
+                strategy(&markup_text("strategy-name"), "strategy-title-2"),
+            ],
+            capabilities: vec!["product-search".to_owned(), "preset".to_owned(), markup_text("capability")],
+            grants: vec!["personal-data".to_owned(), markup_text("grant")],
+            ..identity("markup", &markup_text("plugin-name"), env!("CARGO_PKG_VERSION"), &markup_text("plugin-vendor"))
         }
     }
 }
@@ -49,13 +52,16 @@ impl account::Guest for Markup {
     }
 
     fn test_connection(context: Context) -> Result<Vec<account::Diagnosis>, Error> {
-        write(Level::Warn, &mark("log-line"));
-        eprintln!("{}", mark("standard-error"));
+        write(Level::Warn, &markup_text("log-line"));
+        eprintln!("{}", markup_text("standard-error"));
         if context.text("mood") == Some("refuse") {
-            return Err(rejected(told("test-error")));
+            return Err(rejected(markup_message("test-error")));
         }
-        let tried =
-            |check, passed, detail| account::Diagnosis { check: told(check), passed, detail: Some(told(detail)) };
+        let tried = |check, passed, detail| account::Diagnosis {
+            check: markup_message(check),
+            passed,
+            detail: Some(markup_message(detail)),
+        };
         Ok(vec![tried("check-passed", true, "detail-passed"), tried("check-failed", false, "detail-failed")])
     }
 }
@@ -63,20 +69,23 @@ impl account::Guest for Markup {
 impl products::Guest for Markup {
     fn search(_context: Context, text: String, _cursor: Option<String>) -> Result<products::PageOfProducts, Error> {
         if text == "refuse" {
-            return Err(outage(mark("search-error"), None));
+            return Err(outage(markup_text("search-error"), None));
         }
         let found = products::Product {
-            id: mark("product-id"),
-            title: mark("product-title"),
-            thumbnail: Some(format!("https://pictures.example/{}", mark("product-picture"))),
+            id: markup_text("product-id"),
+            title: markup_text("product-title"),
+            thumbnail: Some(format!("https://pictures.example/{}", markup_text("product-picture"))),
         };
-        Ok(products::PageOfProducts { products: vec![found], cursor: Some(mark("product-cursor")) })
+        Ok(products::PageOfProducts { products: vec![found], cursor: Some(markup_text("product-cursor")) })
     }
 
     fn validate(_context: Context, association: Association) -> Result<Vec<FieldIssue>, Error> {
         Ok(match association.vendor_product.as_str() {
             "refuse" => {
-                vec![issue("vendor-product", "link-refused", true), issue(&mark("link-field"), "link-elsewhere", true)]
+                vec![
+                    issue("vendor-product", "link-refused", true),
+                    issue(&markup_text("link-field"), "link-elsewhere", true),
+                ]
             }
             "warn" => vec![issue("vendor-product", "link-warning", false), issue("preset", "preset-warning", false)],
             _ => Vec::new(),
@@ -92,21 +101,21 @@ impl page::Guest for Markup {
 
 impl configuration::Guest for Markup {
     fn decode(_context: Context, link: Association, raw: Vec<u8>) -> Result<configuration::Decoded, Error> {
-        write(Level::Info, &mark("decode-log"));
+        write(Level::Info, &markup_text("decode-log"));
         match &*raw {
-            b"refuse" => return Err(rejected(told("decode-rejected"))),
-            b"invalid" => return Err(Error::InvalidInput(issue(&mark("decode-field"), "decode-invalid", true))),
-            b"fault" => return Err(Error::Internal(mark("decode-fault"))),
+            b"refuse" => return Err(rejected(markup_message("decode-rejected"))),
+            b"invalid" => return Err(Error::InvalidInput(issue(&markup_text("decode-field"), "decode-invalid", true))),
+            b"fault" => return Err(Error::Internal(markup_text("decode-fault"))),
             _ => {}
         }
         let attribute = Attribute {
-            id: mark("attribute-id"),
-            name: mark("attribute-name"),
-            value: mark("attribute-value"),
+            id: markup_text("attribute-id"),
+            name: markup_text("attribute-name"),
+            value: markup_text("attribute-value"),
             value_id: None,
             key: None,
             hidden: false,
-            kind: mark("attribute-kind"),
+            kind: markup_text("attribute-kind"),
         };
         let item = Item {
             id: None,
@@ -115,16 +124,16 @@ impl configuration::Guest for Markup {
             attributes: vec![attribute],
             articles: Vec::new(),
             sku: None,
-            reference: Some(mark("configuration-reference")),
+            reference: Some(markup_text("configuration-reference")),
             thumbnail: None,
             state: String::new(),
-            unverified: Some(Unverified { reason: told("unverified"), hold: true }),
+            unverified: Some(Unverified { reason: markup_message("unverified"), hold: true }),
             extra: Vec::new(),
         };
         Ok(configuration::Decoded {
             items: vec![item],
             price_from: PriceSource::Vendor,
-            warnings: vec![told("decode-warning")],
+            warnings: vec![markup_message("decode-warning")],
         })
     }
 
@@ -140,7 +149,7 @@ impl configuration::Guest for Markup {
             amount: Money { minor: 1_000, scale: context.scale, currency: context.currency },
             basis: PriceBasis::Unit,
             tax: TaxBasis::AsShop,
-            state: PriceState::Unverified(mark("price-state")),
+            state: PriceState::Unverified(markup_text("price-state")),
             valid_until: None,
         };
         Ok(items.iter().map(|_| Some(price.clone())).collect())
@@ -152,14 +161,14 @@ impl cart::Guest for Markup {
         let line = |wanted: &Wanted| NewLine {
             target: Target::LinkedProduct,
             quantity: wanted.quantity,
-            title: Some(mark("line-title")),
-            shown: Some(vec![LinePart { name: mark("part-name"), value: mark("part-value") }]),
+            title: Some(markup_text("line-title")),
+            shown: Some(vec![LinePart { name: markup_text("part-name"), value: markup_text("part-value") }]),
             price: LinePrice { source: request.price_from, adjustments: Vec::new(), ignore_case: false },
             item: wanted.item,
             extra: Vec::new(),
         };
         let pieces = request.wanted.iter().map(|wanted| Piece::Line(line(wanted))).collect();
-        Ok(cart::Planned { pieces, warnings: vec![told("plan-warning")] })
+        Ok(cart::Planned { pieces, warnings: vec![markup_message("plan-warning")] })
     }
 }
 

@@ -20,6 +20,9 @@ pub fn identity() -> Identity {
 pub fn fields() -> Vec<Field> {
     vec![
         field(URL, "url", "Address").help("Orders are posted to it.").required(),
-        field(TOKEN, "secret", "Token").help("Sent with every request as a bearer token.").required().sent_to(HOST),
+        field(TOKEN, "secret", "Token")
+            .help("Sent with every request as a bearer token.")
+            .required()
+            .outbound_host(HOST),
     ]
 }

@@ -19,12 +19,12 @@ use cartwright_plugin::types::{Context, Error, Order, Outcome, Production, Vendo
 use cartwright_plugin::{ContextExt, OrderHook, export_order_hook, log, message, not_configured, outcomes};
 
 /// How long it waits between two questions.
-const PAUSE_SECONDS: u32 = 60;
+const POLL_SECONDS: u32 = 60;
 /// How often one run asks before it starts afresh, so that its journal stays short.
-const QUESTIONS_IN_A_RUN: u32 = 60;
+const MAX_POLLS_PER_RUN: u32 = 60;
 
 /// The schedule on which it waits longer than a host lets it.
-const LONGEST_WAIT: &str = "longest-wait";
+const TOO_LONG_WAIT: &str = "longest-wait";
 
 struct Erp;
 
@@ -49,19 +49,19 @@ impl OrderHook for Erp {
     /// `state` is the ERP system's reference, once it is known.
     fn handle(context: Context, event: Event, state: Option<String>) -> Result<Next, Error> {
         match event.kind {
-            Kind::Released if event.order.test => try_out(&context),
+            Kind::Released if event.order.test => check_test_order(&context),
             Kind::Released => {
                 let reference = match state {
                     Some(reference) => reference,
                     None => hand_over(&context, &event.order)?,
                 };
-                wait_until_made(&context, reference)
+                wait_until_done(&context, reference)
             }
-            Kind::Scheduled(name) if name == LONGEST_WAIT => {
+            Kind::Scheduled(name) if name == TOO_LONG_WAIT => {
                 timer::sleep(u32::MAX);
                 Ok(Next::Done)
             }
-            Kind::Scheduled(_) => stamp(&context),
+            Kind::Scheduled(_) => send_time(&context),
             _ => Ok(Next::Done),
         }
     }
@@ -69,7 +69,7 @@ impl OrderHook for Erp {
 
 /// Tells the ERP system the time, twice, under a random key: what a replay must repeat although no answer holds it. Says what it
 /// does before it looks at an answer, which a retry takes back.
-fn stamp(context: &Context) -> Result<Next, Error> {
+fn send_time(context: &Context) -> Result<Next, Error> {
     let started = Instant::now();
     for number in ["first", "second"] {
         log::write(log::Level::Info, &format!("before the {number}"));
@@ -78,7 +78,7 @@ fn stamp(context: &Context) -> Result<Next, Error> {
         let waited = started.elapsed().as_millis();
         let body = format!("{{\"at\":{at},\"waited\":{waited}}}");
         let request = Request::post_json(address(context)?, body.into_bytes());
-        let response = request.keyed("Idempotency-Key", &format!("{key:x}")).bearer(form::TOKEN).send()?;
+        let response = request.idempotency_key("Idempotency-Key", &format!("{key:x}")).bearer(form::TOKEN).send()?;
         outcomes::emit(&Outcome::Note(message("stamped", number, &[])))?;
         wire::accepted(response)?;
         // No wait of the host's: it only moves this guest's clock, and in a replay the same way.
@@ -89,7 +89,7 @@ fn stamp(context: &Context) -> Result<Next, Error> {
 }
 
 /// Nothing may be sent for an order that only tries the shop out: asks whether the ERP system would answer.
-fn try_out(context: &Context) -> Result<Next, Error> {
+fn check_test_order(context: &Context) -> Result<Next, Error> {
     let status = Request::get(address(context)?).bearer(form::TOKEN).send()?.status.to_string();
     let text =
         format!("Nothing was handed over: this order only tries the shop out. The ERP system answers, with {status}.");
@@ -101,18 +101,19 @@ fn try_out(context: &Context) -> Result<Next, Error> {
 fn hand_over(context: &Context, order: &Order) -> Result<String, Error> {
     let body = wire::order(order)?;
     // The order's reference is the key by which the ERP system knows a repeated request again.
-    let request =
-        Request::post_json(address(context)?, body).keyed("Idempotency-Key", &order.reference).bearer(form::TOKEN);
+    let request = Request::post_json(address(context)?, body)
+        .idempotency_key("Idempotency-Key", &order.reference)
+        .bearer(form::TOKEN);
     let reference = wire::accepted(request.send()?)?;
     outcomes::emit(&Outcome::VendorReference(VendorReference { line: None, reference: reference.clone() }))?;
     Ok(reference)
 }
 
 /// Asks every minute how far it is, until it is done or has failed.
-fn wait_until_made(context: &Context, reference: String) -> Result<Next, Error> {
+fn wait_until_done(context: &Context, reference: String) -> Result<Next, Error> {
     let url = format!("{}/{}", address(context)?.trim_end_matches('/'), wire::path_segment(&reference));
-    for _ in 0..QUESTIONS_IN_A_RUN {
-        match timer::sleep(PAUSE_SECONDS) {
+    for _ in 0..MAX_POLLS_PER_RUN {
+        match timer::sleep(POLL_SECONDS) {
             Woken::Elapsed => {}
             // Makes way for the other event and comes back.
             Woken::EventWaiting => break,
@@ -124,7 +125,7 @@ fn wait_until_made(context: &Context, reference: String) -> Result<Next, Error> 
             return Ok(Next::Done);
         }
     }
-    Ok(Next::Again(Later { seconds: PAUSE_SECONDS, state: reference }))
+    Ok(Next::Again(Later { seconds: POLL_SECONDS, state: reference }))
 }
 
 fn address(context: &Context) -> Result<&str, Error> {

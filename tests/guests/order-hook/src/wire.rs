@@ -73,7 +73,7 @@ pub fn path_segment(text: &str) -> String {
 }
 
 fn read<T: DeserializeOwned>(response: Response) -> Result<T, Error> {
-    let response = response.successful("the ERP system")?;
+    let response = response.require_success("the ERP system")?;
     serde_json::from_slice(response.bytes())
         .map_err(|error| outage(format!("the ERP system's answer cannot be read: {error}"), None))
 }

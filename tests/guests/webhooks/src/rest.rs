@@ -31,17 +31,17 @@ fn token() -> &'static str {
 }
 
 /// A server that only the fourth version sends its token to.
-fn elsewhere() -> Option<&'static str> {
+fn other_host() -> Option<&'static str> {
     (black_box(FORM)[12] == b'4').then_some("elsewhere.example")
 }
 
 /// A field of a product whose choices this plugin is asked for.
-fn asked(name: &str, kind: &str, label: &str) -> settings::Field {
+fn vendor_choice_field(name: &str, kind: &str, label: &str) -> settings::Field {
     settings::Field { choices: settings::ChoiceSource::Dynamic, ..field(name, kind, label).per_product() }
 }
 
 /// What can be chosen for a field, whole.
-fn offered(field: &str) -> Result<Vec<(String, String)>, Error> {
+fn choices(field: &str) -> Result<Vec<(String, String)>, Error> {
     let named =
         |all: &[(&str, &str)]| all.iter().map(|(value, label)| (value.to_string(), label.to_string())).collect();
     Ok(match field {
@@ -59,7 +59,7 @@ impl plugin::Guest for Webhooks {
         // Only a plugin with one can be linked to products.
         let strategy = plugin::Strategy { name: "none".to_owned(), title: message("none", "None", &[]) };
         plugin::Identity {
-            hosts: [HOST, TOKEN_HOST].into_iter().chain(elsewhere()).map(str::to_owned).collect(),
+            hosts: [HOST, TOKEN_HOST].into_iter().chain(other_host()).map(str::to_owned).collect(),
             strategies: vec![strategy],
             ..identity
         }
@@ -68,9 +68,9 @@ impl plugin::Guest for Webhooks {
 
 impl settings::Guest for Webhooks {
     fn fields(_locale: String) -> Vec<settings::Field> {
-        let mut secret = field(token(), "secret", "Token").sent_to(HOST).sent_to(TOKEN_HOST);
-        if let Some(host) = elsewhere() {
-            secret = secret.sent_to(host);
+        let mut secret = field(token(), "secret", "Token").outbound_host(HOST).outbound_host(TOKEN_HOST);
+        if let Some(host) = other_host() {
+            secret = secret.outbound_host(host);
         }
         vec![
             field(SECRET, "secret", "Signing secret"),
@@ -79,10 +79,10 @@ impl settings::Guest for Webhooks {
             field("api-url", "url", "Address").vendor_may_push(),
             secret,
             field("token-url", "url", "Token endpoint"),
-            field(NARROW, "secret", "Secret of the token endpoint").sent_to(TOKEN_HOST),
-            asked("finish", "select", "Finish"),
-            asked("colour", "select", "Colour"),
-            asked("extras", "multi-select", "Extras"),
+            field(NARROW, "secret", "Secret of the token endpoint").outbound_host(TOKEN_HOST),
+            vendor_choice_field("finish", "select", "Finish"),
+            vendor_choice_field("colour", "select", "Colour"),
+            vendor_choice_field("extras", "multi-select", "Extras"),
         ]
     }
 
@@ -110,7 +110,7 @@ impl account::Guest for Webhooks {
         if context.text("name") == Some("away") {
             return Err(Error::Unavailable(Outage { retry_after_seconds: None, detail: "as told".to_owned() }));
         }
-        let mut all = offered(&field)?;
+        let mut all = choices(&field)?;
         all.retain(|(_, label)| label.to_lowercase().contains(&search.to_lowercase()));
         let at_once = if field == "colour" { 100 } else { 2 };
         let from: usize = cursor.and_then(|cursor| cursor.parse().ok()).unwrap_or(0);

@@ -51,7 +51,8 @@ async fn a_form_that_is_not_the_sessions_own_is_refused_everywhere() {
     let (shop, _fake) = Shop::with_twikit().await;
     let (mine, another) = (Browser::sign_in(&shop.admin).await, Browser::sign_in(&shop.admin).await);
     assert_ne!(mine.csrf, another.csrf);
-    let made = shop.admin.post("/v1/keys", &json!({ "role": { "role": "admin" }, "label": "kept" })).await.with(201);
+    let made =
+        shop.admin.post("/v1/access-keys", &json!({ "role": { "role": "admin" }, "label": "kept" })).await.with(201);
     let (key, key_id) = (made["key"].as_str().expect("a key"), made["id"].as_str().expect("an id"));
     let before = shop.admin.get(&shop.at("/log")).await.ok();
     for path in POSTS.iter().chain(&POSTS_OF_KEY) {

@@ -42,8 +42,8 @@ impl Browser {
         let first = browser.get("/admin").await;
         let home = first.header("location").expect("a first page").to_owned();
         let page = browser.page(&home).await;
-        let token = page.split("name=\"csrf\" value=\"").nth(1).and_then(|rest| rest.split('"').next());
-        browser.csrf = token.expect("a token").to_owned();
+        let csrf_field = page.split("name=\"csrf\" value=\"").nth(1).and_then(|rest| rest.split('"').next());
+        browser.csrf = csrf_field.expect("a token").to_owned();
         browser
     }
 

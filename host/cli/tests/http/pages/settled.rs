@@ -30,8 +30,8 @@ async fn a_key_is_made_exchanged_and_revoked_on_its_page() {
     assert!(!list.contains(&key) && !list.contains("<script>") && list.contains(ESCAPED), "{list}");
     let id = key.split('_').nth(2).expect("an id");
     says(&list, &[id, "127.0.0.1/32", "2999-01-01"]);
-    assert_eq!(browser.post(&format!("/admin/keys/{id}/rotate"), &[("both_seconds", "1")]).await.status, 422);
-    let page = browser.told(&format!("/admin/keys/{id}/rotate"), &[("both_seconds", "0")]).await;
+    assert_eq!(browser.post(&format!("/admin/keys/{id}/rotate"), &[("overlap_seconds", "1")]).await.status, 422);
+    let page = browser.told(&format!("/admin/keys/{id}/rotate"), &[("overlap_seconds", "0")]).await;
     let new = shop.server.node.client(field(&page, "key"));
     owner.get(&shop.at("")).await.problem(401, "access");
     new.get(&shop.at("")).await.with(200);

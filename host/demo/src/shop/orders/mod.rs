@@ -9,9 +9,9 @@ use maud::html;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::host::HostError;
+use super::client::HostError;
 use super::line::{Line, Money, total};
-use super::{Book, Named, Shop, Visit, word};
+use super::{Named, Shop, ShopVisit, ShopperData, word};
 
 pub(super) use self::show::show;
 
@@ -45,23 +45,23 @@ pub(super) struct Order {
     version: u64,
     placed_at: String,
     address: Address,
-    lines: Vec<Ordered>,
+    lines: Vec<OrderedLine>,
     total: Money,
-    paid: bool,
-    sent: bool,
+    is_paid: bool,
+    is_shipped: bool,
 }
 
-struct Ordered {
+struct OrderedLine {
     id: String,
     line: Line,
     /// Did the merchant approve what no server confirmed?
     approved: bool,
 }
 
-impl Ordered {
+impl OrderedLine {
     /// Does it wait for the merchant?
     fn is_held(&self) -> bool {
-        self.line.seen.unconfirmed.as_ref().is_some_and(|unconfirmed| unconfirmed.hold) && !self.approved
+        self.line.view.unconfirmed.as_ref().is_some_and(|unconfirmed| unconfirmed.hold) && !self.approved
     }
 }
 
@@ -69,7 +69,7 @@ impl Order {
     /// None of an empty cart.
     pub(super) fn of(number: u64, cart: &[Line], address: Address) -> Option<Self> {
         let ordered =
-            |(at, line): (usize, &Line)| Ordered { id: (at + 1).to_string(), line: line.clone(), approved: false };
+            |(at, line): (usize, &Line)| OrderedLine { id: (at + 1).to_string(), line: line.clone(), approved: false };
         Some(Self {
             id: number.to_string(),
             version: 1,
@@ -77,8 +77,8 @@ impl Order {
             address,
             lines: cart.iter().enumerate().map(ordered).collect(),
             total: total(cart)?,
-            paid: false,
-            sent: false,
+            is_paid: false,
+            is_shipped: false,
         })
     }
 
@@ -88,8 +88,8 @@ impl Order {
         for name in ["line2", "region", "company", "vat", "phone"] {
             address[name] = Value::Null;
         }
-        let line = |ordered: &Ordered| {
-            let status = self.sent.then_some("shipped");
+        let line = |ordered: &OrderedLine| {
+            let status = self.is_shipped.then_some("shipped");
             json!({ "id": ordered.id, "line": ordered.line, "approved": ordered.approved, "status": status })
         };
         let event = json!({
@@ -99,7 +99,7 @@ impl Order {
             "kind": kind,
             "order": {
                 "id": self.id, "number": format!("#{}", self.id), "version": self.version, "placed_at": self.placed_at,
-                "payment": if self.paid { "full" } else { "none" }, "total": self.total,
+                "payment": if self.is_paid { "full" } else { "none" }, "total": self.total,
                 "billing": address, "delivery": address, "shop_address": own_address(shop),
                 "lines": self.lines.iter().map(line).collect::<Vec<_>>(),
             },
@@ -116,7 +116,7 @@ fn own_address(shop: &Shop) -> Value {
     })
 }
 
-pub(super) async fn list(visit: Visit) -> Response {
+pub(super) async fn list(visit: ShopVisit) -> Response {
     let shop = visit.shop();
     let book = visit.book().await;
     let content = html! {
@@ -134,30 +134,30 @@ pub(super) async fn list(visit: Visit) -> Response {
     visit.page("Orders", &book.cart, content)
 }
 
-fn find<'a>(book: &'a mut Book, id: &str) -> Option<&'a mut Order> {
+fn find<'a>(book: &'a mut ShopperData, id: &str) -> Option<&'a mut Order> {
     book.orders.iter_mut().find(|order| order.id == id)
 }
 
 /// Says the next thing about an order, as the shop's people would.
-pub(super) async fn next(visit: Visit, Path(path): Named) -> Response {
+pub(super) async fn advance(visit: ShopVisit, Path(path): Named) -> Response {
     let shop = visit.shop();
     let mut book = visit.book().await;
     let Some(order) = find(&mut book, word(&path, "order")) else { return visit.not_found("There is no such order.") };
-    let to = visit.to(&format!("orders/{}", order.id));
-    let (paid, sent, version) = (order.paid, order.sent, order.version);
-    let held: Vec<usize> = (0..order.lines.len()).filter(|at| order.lines[*at].is_held()).collect();
+    let to = visit.redirect(&format!("orders/{}", order.id));
+    let (is_paid, is_shipped, version) = (order.is_paid, order.is_shipped, order.version);
+    let needs_attention: Vec<usize> = (0..order.lines.len()).filter(|at| order.lines[*at].is_held()).collect();
     let kind = match word(&path, "step") {
-        "pay" if !paid => {
-            order.paid = true;
+        "pay" if !is_paid => {
+            order.is_paid = true;
             json!("paid")
         }
-        "approve" if !held.is_empty() => {
-            held.iter().for_each(|at| order.lines[*at].approved = true);
+        "approve" if !needs_attention.is_empty() => {
+            needs_attention.iter().for_each(|at| order.lines[*at].approved = true);
             // What was held back may be made now; before it is paid nothing may.
-            json!(if paid { "released" } else { "changed" })
+            json!(if is_paid { "released" } else { "changed" })
         }
-        "send" if paid && !sent && held.is_empty() => {
-            order.sent = true;
+        "send" if is_paid && !is_shipped && needs_attention.is_empty() => {
+            order.is_shipped = true;
             let shipment = json!({
                 "id": null, "lines": [], "carrier": null, "at": null, "tracking_url": null, "tracking_id": null,
             });
@@ -170,20 +170,20 @@ pub(super) async fn next(visit: Visit, Path(path): Named) -> Response {
         Ok(()) => to.into_response(),
         Err(error) => {
             // Not said is not done.
-            (order.paid, order.sent, order.version) = (paid, sent, version);
-            held.iter().for_each(|at| order.lines[*at].approved = false);
-            (StatusCode::UNPROCESSABLE_ENTITY, visit.not_found(&error.told())).into_response()
+            (order.is_paid, order.is_shipped, order.version) = (is_paid, is_shipped, version);
+            needs_attention.iter().for_each(|at| order.lines[*at].approved = false);
+            (StatusCode::UNPROCESSABLE_ENTITY, visit.not_found(&error.shopper_text())).into_response()
         }
     }
 }
 
 #[derive(Deserialize)]
-struct Link {
+struct DocumentUrl {
     url: String,
 }
 
 /// Goes to a document of an order: by a link of the host's that holds for a minute.
-pub(super) async fn document(visit: Visit, Path(path): Named) -> Response {
+pub(super) async fn document(visit: ShopVisit, Path(path): Named) -> Response {
     let shop = visit.shop();
     let mut book = visit.book().await;
     let (order, outcome) = (word(&path, "order"), word(&path, "outcome"));
@@ -194,9 +194,9 @@ pub(super) async fn document(visit: Visit, Path(path): Named) -> Response {
     if !known {
         return visit.not_found("There is no such document.");
     }
-    let at = shop.at(&format!("outcomes/{outcome}/link?seconds={LINK_SECONDS}"));
-    match shop.host.post::<Link>(&at, &json!({})).await {
-        Ok(Link { url }) => Redirect::to(&url).into_response(),
-        Err(error) => visit.not_found(&error.told()),
+    let at = shop.at(&format!("outcomes/{outcome}/document-url?seconds={LINK_SECONDS}"));
+    match shop.host.post::<DocumentUrl>(&at, &json!({})).await {
+        Ok(DocumentUrl { url }) => Redirect::to(&url).into_response(),
+        Err(error) => visit.not_found(&error.shopper_text()),
     }
 }

@@ -8,25 +8,25 @@ use serde_json::Value;
 
 use super::{Order, find};
 use crate::shop::cart::summary;
-use crate::shop::host::{HostError, Message};
+use crate::shop::client::{HostError, Message};
 use crate::shop::line::families;
-use crate::shop::{Named, Shop, Visit, word};
+use crate::shop::{Named, Shop, ShopVisit, word};
 
 /// What the host knows of an order, as far as the page shows it.
 #[derive(Deserialize)]
-pub(super) struct Known {
-    order: KnownOrder,
+pub(super) struct HostOrder {
+    order: HostOrderSummary,
     jobs: Vec<Job>,
     outcomes: Vec<Outcome>,
 }
 
 #[derive(Deserialize)]
-struct KnownOrder {
-    lines: Vec<KnownLine>,
+struct HostOrderSummary {
+    lines: Vec<HostOrderLine>,
 }
 
 #[derive(Deserialize)]
-struct KnownLine {
+struct HostOrderLine {
     id: String,
     status: String,
 }
@@ -41,14 +41,14 @@ struct Outcome {
     id: i64,
     at: String,
     /// Does it wait for a person?
-    held: bool,
+    needs_attention: bool,
     outcome: Value,
 }
 
 /// What a vendor said, where the page has words for it.
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
-enum Said {
+enum OutcomeView {
     Note(Message),
     NeedsMerchant(Message),
     VendorReference { line: Option<String>, reference: String },
@@ -60,25 +60,25 @@ enum Said {
 }
 
 impl Outcome {
-    fn said(&self) -> Option<Said> {
-        Said::deserialize(&self.outcome).ok()
+    fn view(&self) -> Option<OutcomeView> {
+        OutcomeView::deserialize(&self.outcome).ok()
     }
 }
 
-impl Known {
+impl HostOrder {
     pub(super) fn has_document(&self, id: &str) -> bool {
-        let is_document = |outcome: &Outcome| matches!(outcome.said(), Some(Said::Document { .. }));
+        let is_document = |outcome: &Outcome| matches!(outcome.view(), Some(OutcomeView::Document { .. }));
         self.outcomes.iter().any(|outcome| outcome.id.to_string() == id && is_document(outcome))
     }
 
-    fn line(&self, id: &str) -> Option<&KnownLine> {
+    fn line(&self, id: &str) -> Option<&HostOrderLine> {
         self.order.lines.iter().find(|line| line.id == id)
     }
 
     /// The vendor's own number of a line.
     fn number(&self, id: &str) -> Option<String> {
-        let numbers = self.outcomes.iter().rev().filter_map(|outcome| match outcome.said()? {
-            Said::VendorReference { line: Some(line), reference } if line == id => Some(reference),
+        let numbers = self.outcomes.iter().rev().filter_map(|outcome| match outcome.view()? {
+            OutcomeView::VendorReference { line: Some(line), reference } if line == id => Some(reference),
             _ => None,
         });
         numbers.into_iter().next()
@@ -96,11 +96,11 @@ impl Known {
 }
 
 /// Asks the host.
-pub(super) async fn read(shop: &Shop, order: &Order) -> Result<Known, HostError> {
+pub(super) async fn read(shop: &Shop, order: &Order) -> Result<HostOrder, HostError> {
     shop.host.get(&shop.at(&format!("orders/{}", order.id))).await
 }
 
-pub(in crate::shop) async fn show(visit: Visit, Path(path): Named) -> Response {
+pub(in crate::shop) async fn show(visit: ShopVisit, Path(path): Named) -> Response {
     let shop = visit.shop();
     let mut book = visit.book().await;
     let cart = book.cart.clone();
@@ -114,16 +114,16 @@ pub(in crate::shop) async fn show(visit: Visit, Path(path): Named) -> Response {
         div #live data-open[open] {
             @match &known {
                 Ok(known) => (body(shop, order, known)),
-                Err(error) => p.notice { (error.told()) },
+                Err(error) => p.notice { (error.shopper_text()) },
             }
         }
     };
     visit.page(&format!("Order {}", order.id), &cart, content)
 }
 
-fn body(shop: &Shop, order: &Order, known: &Known) -> Markup {
+fn body(shop: &Shop, order: &Order, known: &HostOrder) -> Markup {
     let lines: Vec<_> = order.lines.iter().map(|ordered| ordered.line.clone()).collect();
-    let ordered = |key: &str| order.lines.iter().find(|ordered| ordered.line.seen.key == key);
+    let ordered = |key: &str| order.lines.iter().find(|ordered| ordered.line.view.key == key);
     html! {
         p.sentence role="status" { (sentence(order, known)) }
         div.columns {
@@ -132,7 +132,7 @@ fn body(shop: &Shop, order: &Order, known: &Known) -> Markup {
                     @for (line, children) in families(&lines) {
                         li.line {
                             (summary(shop, line, &children))
-                            @if let Some(line) = ordered(&line.seen.key).and_then(|ordered| known.line(&ordered.id)) {
+                            @if let Some(line) = ordered(&line.view.key).and_then(|ordered| known.line(&ordered.id)) {
                                 p.state {
                                     span.badge data-status=(line.status) { (status(&line.status)) }
                                     @if let Some(number) = known.number(&line.id) {
@@ -150,7 +150,7 @@ fn body(shop: &Shop, order: &Order, known: &Known) -> Markup {
                 }
             }
             div {
-                (switches(shop, order, known))
+                (order_actions(shop, order, known))
                 section aria-labelledby="sent-to" {
                     h2 #sent-to { "Sent to" }
                     p {
@@ -164,13 +164,13 @@ fn body(shop: &Shop, order: &Order, known: &Known) -> Markup {
     }
 }
 
-fn sentence(order: &Order, known: &Known) -> &'static str {
+fn sentence(order: &Order, known: &HostOrder) -> &'static str {
     let all = |status: &str| known.order.lines.iter().all(|line| line.status == status);
     let stuck = known.jobs.iter().any(|job| matches!(job.state.as_str(), "stopped" | "needs-merchant"));
     match order {
         _ if known.is_sent() => "It is on its way to you.",
-        Order { paid: false, .. } => "It is placed, and made when it is paid.",
-        _ if stuck || order.lines.iter().any(super::Ordered::is_held) => {
+        Order { is_paid: false, .. } => "It is placed, and made when it is paid.",
+        _ if stuck || order.lines.iter().any(super::OrderedLine::is_held) => {
             "It is paid. The shop looks at it before it is made."
         }
         _ if all("ready") => "It is made, and ready to be sent.",
@@ -191,13 +191,13 @@ fn status(status: &str) -> &str {
     }
 }
 
-fn timeline(shop: &Shop, order: &Order, known: &Known) -> Markup {
+fn timeline(shop: &Shop, order: &Order, known: &HostOrder) -> Markup {
     html! {
         ol.timeline {
             li { (moment(&order.placed_at)) span { "You placed the order." } }
             @for outcome in &known.outcomes {
-                @if let Some(said) = outcome.said() {
-                    li { (moment(&outcome.at)) span { (told(shop, order, outcome.id, &said)) } }
+                @if let Some(view) = outcome.view() {
+                    li { (moment(&outcome.at)) span { (describe(shop, order, outcome.id, &view)) } }
                 }
             }
         }
@@ -210,23 +210,25 @@ fn moment(at: &str) -> Markup {
     html! { time datetime=(at) { (short) } }
 }
 
-fn told(shop: &Shop, order: &Order, id: i64, said: &Said) -> Markup {
+fn describe(shop: &Shop, order: &Order, id: i64, view: &OutcomeView) -> Markup {
     let title = |line: &str| {
-        order.lines.iter().find(|ordered| ordered.id == line).map_or("", |ordered| &ordered.line.seen.title)
+        order.lines.iter().find(|ordered| ordered.id == line).map_or("", |ordered| &ordered.line.view.title)
     };
     let vendor = shop.vendor;
-    match said {
-        Said::Note(message) | Said::NeedsMerchant(message) => html! { (message.text) },
-        Said::VendorReference { line: Some(line), reference } => {
+    match view {
+        OutcomeView::Note(message) | OutcomeView::NeedsMerchant(message) => html! { (message.text) },
+        OutcomeView::VendorReference { line: Some(line), reference } => {
             html! { (vendor) " has " (title(line)) " as " (reference) "." }
         }
-        Said::VendorReference { line: None, reference } => html! { (vendor) " has the order as " (reference) "." },
-        Said::LineStatus { line, status: word } => html! { (title(line)) ": " (status(word)) "." },
-        Said::Production { line, state, detail } => html! {
+        OutcomeView::VendorReference { line: None, reference } => {
+            html! { (vendor) " has the order as " (reference) "." }
+        }
+        OutcomeView::LineStatus { line, status: word } => html! { (title(line)) ": " (status(word)) "." },
+        OutcomeView::Production { line, state, detail } => html! {
             @if let Some(line) = line { (title(line)) ". " }
             "Production: " (state) "." @if let Some(detail) = detail { " " (detail) }
         },
-        Said::Shipment { tracking_url, tracking_id } => html! {
+        OutcomeView::Shipment { tracking_url, tracking_id } => html! {
             (vendor) " sent it."
             @match (tracking_url, tracking_id) {
                 (Some(url), id) if url.starts_with("https://") || url.starts_with("http://") => {
@@ -236,20 +238,21 @@ fn told(shop: &Shop, order: &Order, id: i64, said: &Said) -> Markup {
                 _ => {}
             }
         },
-        Said::Document { line, name } => html! {
+        OutcomeView::Document { line, name } => html! {
             @if let Some(line) = line { (title(line)) ": " }
             a href=(shop.path(&format!("orders/{}/documents/{id}", order.id))) { (name) } " is there."
         },
-        Said::BillOfMaterials { line } => html! { (title(line)) ": the bill of materials is confirmed." },
+        OutcomeView::BillOfMaterials { line } => html! { (title(line)) ": the bill of materials is confirmed." },
     }
 }
 
 /// What the shop's people would say elsewhere.
-fn switches(shop: &Shop, order: &Order, known: &Known) -> Markup {
-    let held: Vec<_> = order.lines.iter().filter(|ordered| ordered.is_held()).collect();
-    let asked = known.outcomes.iter().filter(|outcome| outcome.held).filter_map(Outcome::said);
-    let asked: Vec<Message> =
-        asked.filter_map(|said| if let Said::NeedsMerchant(message) = said { Some(message) } else { None }).collect();
+fn order_actions(shop: &Shop, order: &Order, known: &HostOrder) -> Markup {
+    let needs_attention: Vec<_> = order.lines.iter().filter(|ordered| ordered.is_held()).collect();
+    let asked = known.outcomes.iter().filter(|outcome| outcome.needs_attention).filter_map(Outcome::view);
+    let asked: Vec<Message> = asked
+        .filter_map(|view| if let OutcomeView::NeedsMerchant(message) = view { Some(message) } else { None })
+        .collect();
     let step = |step: &str, text: &str| {
         html! {
             form method="post" action=(shop.path(&format!("orders/{}/{step}", order.id))) {
@@ -261,15 +264,15 @@ fn switches(shop: &Shop, order: &Order, known: &Known) -> Markup {
         section.desk aria-labelledby="desk" {
             h2 #desk { "As the shop" }
             p.about { "A platform says this of its own accord; here you say it." }
-            @for ordered in &held {
-                @if let Some(unconfirmed) = &ordered.line.seen.unconfirmed {
-                    p.notice { (ordered.line.seen.title) ": " (unconfirmed.reason.text) }
+            @for ordered in &needs_attention {
+                @if let Some(unconfirmed) = &ordered.line.view.unconfirmed {
+                    p.notice { (ordered.line.view.title) ": " (unconfirmed.reason.text) }
                 }
             }
             @for message in &asked { p.notice { (message.text) } }
-            @if !held.is_empty() { (step("approve", "Approve what no server confirmed")) }
-            @if !order.paid { (step("pay", "It is paid")) }
-            @if order.paid && held.is_empty() && !known.is_sent() { (step("send", "It is sent to the shopper")) }
+            @if !needs_attention.is_empty() { (step("approve", "Approve what no server confirmed")) }
+            @if !order.is_paid { (step("pay", "It is paid")) }
+            @if order.is_paid && needs_attention.is_empty() && !known.is_sent() { (step("send", "It is sent to the shopper")) }
             @if known.is_sent() { p { "Nothing is left to say." } }
         }
     }

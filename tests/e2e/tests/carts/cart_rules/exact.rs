@@ -11,7 +11,7 @@ use super::{changed, one};
 /// A world whose ring and screw cost this, in units of 10^-scale euros.
 async fn priced(minor: i64, scale: u8) -> World {
     let world = World::new().await;
-    world.catalogue.change(|variants| {
+    world.catalog.change(|variants| {
         for variant in variants.iter_mut().filter(|variant| ["RING", "SCREW-4"].contains(&variant.sku.as_str())) {
             variant.price = Some(Money { minor, scale, currency: "EUR".to_owned() });
         }
@@ -51,7 +51,7 @@ async fn many_parts_below_a_cent_make_a_price() {
 #[tokio::test]
 async fn a_price_of_parts_finds_their_skus_as_every_other_setting_does() {
     let world = World::new().await;
-    world.catalogue.change(|variants| variants.push(variant("tür-grün", "door", 2_450)));
+    world.catalog.change(|variants| variants.push(variant("tür-grün", "door", 2_450)));
     let parts = |sku: &str| {
         changed(samples::EXPIVI_BUNDLE, |value| {
             let part = |sku: &str| json!({ "models_id": 1, "models_sku": "M", "price_sku": sku, "price_fields": {} });

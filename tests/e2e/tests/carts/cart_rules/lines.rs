@@ -2,7 +2,7 @@
 
 use cartwright::types::{LinePart, Message};
 use cartwright::{CartError, CartOperation, Visitor};
-use cartwright_e2e::{World, added, variant};
+use cartwright_e2e::{World, added_lines, variant};
 use cartwright_fake_vendors::samples;
 use serde_json::{Value, json};
 
@@ -62,7 +62,7 @@ async fn an_edit_replaces_the_line_and_keeps_its_quantity_and_place() {
 async fn the_variant_that_was_chosen_before_configuring_stays_chosen() {
     let world = World::new().await;
     let price = |size: &str, cents| variant(&format!("MUG-{size}"), "mug", cents);
-    world.catalogue.change(|variants| variants.extend([price("S", 900), price("L", 1_200)]));
+    world.catalog.change(|variants| variants.extend([price("S", 900), price("L", 1_200)]));
     world.link("mug", "1001", "simple", json!({})).await;
     let mut request = world.request("mug", samples::EXPIVI_SIMPLE, 1, &[]);
     let error = world.host.add_to_cart(&world.shop, request.clone()).await.expect_err("which one?");
@@ -96,7 +96,7 @@ async fn a_failed_edit_keeps_the_old_line() {
     assert!(error.to_string().contains("invalid input"), "{error}");
     let request = world.request("ring", samples::EXPIVI_SIMPLE, 1, &cart);
     let error = world.host.edit_line(&world.shop, "no such key", None, request).await.expect_err("no line");
-    assert!(matches!(error, CartError::NoLine(_)), "{error}");
+    assert!(matches!(error, CartError::UnknownLine(_)), "{error}");
 }
 
 #[tokio::test]
@@ -116,7 +116,7 @@ async fn removing_a_parent_removes_its_children_and_a_child_stays_with_its_bundl
     world.add("wardrobe", samples::EXPIVI_BUNDLE, 1, &mut cart).await.expect("a bundle");
     let child = cart.last().expect("a child").key.clone();
     let refused = world.host.remove_line(&world.shop, &child, &cart, &Visitor::default()).await;
-    assert!(matches!(refused, Err(CartError::ChildOfBundle(_))), "{refused:?}");
+    assert!(matches!(refused, Err(CartError::BundleChild(_))), "{refused:?}");
     let parent = cart[1].key.clone();
     let change = world.host.remove_line(&world.shop, &parent, &cart, &Visitor::default()).await.expect("removed");
     change.apply(&mut cart);
@@ -129,10 +129,10 @@ async fn a_variation_is_found_by_its_keys_among_the_products_own_variants() {
     let world = World::new().await;
     let line = one(&world, "shirt", samples::EXPIVI_VARIATION).await;
     assert_eq!(line.sku.as_deref(), Some("SHIRT-R-L"));
-    world.catalogue.change(|variants| variants.retain(|variant| variant.sku != "SHIRT-R-L"));
+    world.catalog.change(|variants| variants.retain(|variant| variant.sku != "SHIRT-R-L"));
     let none = world.add("shirt", samples::EXPIVI_VARIATION, 1, &mut Vec::new()).await.expect_err("no variant");
     assert!(matches!(&none, CartError::Sku { sku, found: 0, .. } if sku == "SHIRT-R-L"), "{none}");
-    world.catalogue.change(|variants| {
+    world.catalog.change(|variants| {
         let twin = |id: &str| {
             let mut variant = cartwright_e2e::variant("SHIRT-R-L", "shirt", 1);
             variant.id = id.to_owned();
@@ -171,7 +171,7 @@ async fn a_picture_that_is_none_is_left_out_with_a_warning() {
         let configuration = changed(samples::EXPIVI_SIMPLE, |value| value[0]["thumbnail"] = json!(picture));
         let mut cart = Vec::new();
         let change = world.add("ring", &configuration, 1, &mut cart).await.expect("a line");
-        assert_eq!(added(&change)[0].thumbnail, None);
+        assert_eq!(added_lines(&change)[0].thumbnail, None);
         let warned = |warnings: &[Message]| warnings.iter().filter(|told| told.key == "thumbnail-unusable").count();
         assert_eq!(warned(&change.warnings), 1, "{:?}", change.warnings);
         // What becomes more of a line is planned twice, and still warned of once.
@@ -200,8 +200,8 @@ async fn planning_again_over_a_plans_own_result_changes_nothing() {
 async fn a_quotation_leaves_the_cart_alone() {
     let world = World::new().await;
     let request = world.request("ring", samples::EXPIVI_SIMPLE, 500, &[]);
-    let change = world.host.request_quotation(&world.shop, request).await.expect("asked");
-    assert!(matches!(&change.operations[..], [CartOperation::RequestQuotation { lines }] if lines[0].quantity == 500));
+    let change = world.host.request_quote(&world.shop, request).await.expect("asked");
+    assert!(matches!(&change.operations[..], [CartOperation::RequestQuote { lines }] if lines[0].quantity == 500));
 }
 
 #[tokio::test]

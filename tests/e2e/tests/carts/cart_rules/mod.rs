@@ -9,7 +9,7 @@ mod prices;
 mod several;
 
 use cartwright::CartLine;
-use cartwright_e2e::{World, added};
+use cartwright_e2e::{World, added_lines};
 use cartwright_fake_vendors::samples;
 use serde_json::{Value, json};
 
@@ -39,7 +39,7 @@ fn engraved(cart: &[CartLine]) -> Vec<(String, u32)> {
 
 /// Lets the shop sell a variant only in these numbers.
 fn sell(world: &World, sku: &str, minimum: u32, maximum: Option<u32>) {
-    world.catalogue.change(|variants| {
+    world.catalog.change(|variants| {
         let variant = variants.iter_mut().find(|variant| variant.sku == sku).expect("a variant");
         (variant.minimum, variant.maximum) = (minimum, maximum);
     });
@@ -47,5 +47,5 @@ fn sell(world: &World, sku: &str, minimum: u32, maximum: Option<u32>) {
 
 async fn one(world: &World, product: &str, configuration: &str) -> CartLine {
     let change = world.add(product, configuration, 1, &mut Vec::new()).await.expect("a line");
-    added(&change).remove(0)
+    added_lines(&change).remove(0)
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use cartwright::health::{RateLimitRules, Rules};
 use cartwright::{Blobs, CartError, Digest, Visitor};
-use cartwright_e2e::{World, added};
+use cartwright_e2e::{World, added_lines};
 use cartwright_fake_vendors::samples;
 use serde_json::{Value, json};
 
@@ -38,7 +38,7 @@ async fn nothing_is_stored_of_what_is_refused() {
     let world = World::new().await;
     let other_product = world.add("ring", samples::EXPIVI_VARIATION, 1, &mut Vec::new()).await;
     assert!(matches!(other_product, Err(CartError::NotLinked { .. })), "{other_product:?}");
-    world.catalogue.change(|variants| variants.retain(|variant| variant.sku != "RING"));
+    world.catalog.change(|variants| variants.retain(|variant| variant.sku != "RING"));
     let not_sold = world.add("ring", samples::EXPIVI_SIMPLE, 1, &mut Vec::new()).await;
     assert!(not_sold.is_err(), "{not_sold:?}");
     for refused in [samples::EXPIVI_VARIATION.as_bytes(), samples::EXPIVI_SIMPLE.as_bytes(), samples::JPEG] {
@@ -67,7 +67,7 @@ async fn a_picture_by_address_is_fetched_once_and_not_again() {
     let paths = ["a.png", "b.png", "a.png", "b.png", "a.png"].map(str::to_owned);
     let mut cart = Vec::new();
     let change = world.add("ring", &pictured(&world, &paths), 1, &mut cart).await.expect("lines");
-    assert_eq!((added(&change).len(), fetched(&world) - before), (5, 2));
+    assert_eq!((added_lines(&change).len(), fetched(&world) - before), (5, 2));
     // The vendor has no such pictures, which keeps nobody from buying.
     let warnings: Vec<&str> = change.warnings.iter().map(|warning| warning.text.as_str()).collect();
     assert_eq!(warnings.len(), 1, "{warnings:?}");
@@ -79,14 +79,14 @@ async fn a_picture_by_address_is_fetched_once_and_not_again() {
 
 #[tokio::test]
 async fn pictures_are_fetched_as_fast_as_their_server_may_be_asked() {
-    let rate_limit = RateLimitRules { burst: NonZeroU32::MIN, every: Duration::from_secs(3600) };
+    let rate_limit = RateLimitRules { burst: NonZeroU32::MIN, interval: Duration::from_secs(3600) };
     let rules = Rules { rate_limit, ..Rules::default() };
     let world = World::with(|builder| builder.health(rules), json!({})).await;
     let before = fetched(&world);
     let paths: Vec<String> = (0..20).map(|number| format!("{number}.png")).collect();
     let began = Instant::now();
     let change = world.add("ring", &pictured(&world, &paths), 1, &mut Vec::new()).await.expect("lines");
-    assert_eq!((added(&change).len(), fetched(&world) - before), (20, 1));
+    assert_eq!((added_lines(&change).len(), fetched(&world) - before), (20, 1));
     assert!(began.elapsed() < Duration::from_secs(2), "a shopper waits for a turn that does not come");
     let left_out = |text: &str| change.warnings.iter().any(|warning| warning.text.contains(text));
     assert!(left_out("the rate limit for"), "{:?}", change.warnings);
@@ -98,6 +98,6 @@ async fn a_line_whose_configuration_is_gone_must_be_configured_again() {
     let cart = vec![one(&world, "ring", samples::EXPIVI_SIMPLE).await];
     let elsewhere = World::new().await;
     let checks = elsewhere.host.check_cart(&elsewhere.shop, &cart, &Visitor::default()).await.expect("checked");
-    let cartwright::LineState::MustReconfigure { why } = &checks[0].state else { panic!("{checks:?}") };
-    assert!(why.contains("no longer stored"), "{why}");
+    let cartwright::LineState::MustReconfigure { reason } = &checks[0].state else { panic!("{checks:?}") };
+    assert!(reason.contains("no longer stored"), "{reason}");
 }

@@ -7,8 +7,10 @@ use std::time::{Duration, Instant, SystemTime};
 
 use cartwright::health::{RateLimitRules, Rules};
 use cartwright::types::{Money, PriceSource};
-use cartwright::{AccountSetup, CartError, CartLine, CartOperation, Grants, LineState, Offer, StrategyChoice, Visitor};
-use cartwright_e2e::{HOSTILE, World, added};
+use cartwright::{
+    AccountSetup, CartError, CartLine, CartOperation, Grants, LineState, QuoteOffer, StrategyChoice, Visitor,
+};
+use cartwright_e2e::{HOSTILE, World, added_lines};
 use cartwright_fake_vendors::{Outage, samples};
 use serde_json::{Map, Value, json};
 use tokio::task::JoinSet;
@@ -35,7 +37,7 @@ async fn a_bundle_costs_what_its_parts_cost_and_the_browser_has_no_say() {
 async fn the_parts_of_a_bundle_are_added_up_and_follow_its_quantity() {
     let world = World::new().await;
     let change = world.add("wardrobe", samples::EXPIVI_BUNDLE, 2, &mut Vec::new()).await.expect("a bundle");
-    let lines = added(&change);
+    let lines = added_lines(&change);
     let parts: Vec<(Option<&str>, u32, Option<u32>)> =
         lines.iter().skip(1).map(|line| (line.sku.as_deref(), line.quantity, line.per_bundle)).collect();
     assert_eq!(parts, [(Some("PANEL-60"), 6, Some(3)), (Some("HINGE"), 8, Some(4)), (Some("SCREW-4"), 8, Some(4)),]);
@@ -50,7 +52,7 @@ async fn a_vendors_price_is_dealt_out_over_the_parts_exactly() {
     world.link("wardrobe", "1003", "bundle", json!({ "price-authority": "vendor" })).await;
     for quantity in [1, 3, 7] {
         let change = world.add("wardrobe", samples::EXPIVI_BUNDLE, quantity, &mut Vec::new()).await.expect("a bundle");
-        let lines = added(&change);
+        let lines = added_lines(&change);
         let sum: i64 = lines.iter().skip(1).map(|line| line.price.total.minor).sum();
         let value: Value = serde_json::from_str(samples::EXPIVI_BUNDLE).expect("a sample");
         let expected = world.expivi.expected_price(&value[0], None).expect("a price");
@@ -94,10 +96,10 @@ async fn what_a_strategy_adds_to_a_price_stands_on_the_line_with_its_reason() {
     let mut request = world.request("ring", samples::EXPIVI_SIMPLE, 2, &[]);
     request.strategy = Some(StrategyChoice { account: Some(account), name: Some("honest-with-engraving".to_owned()) });
     let change = world.host.add_to_cart(&world.shop, request).await.expect("a line");
-    let mut cart = added(&change);
+    let mut cart = added_lines(&change);
     assert_eq!(cart[0].price.total.minor, 2 * (19_900 + 500));
-    let [added] = &cart[0].price.adjustments[..] else { panic!("{:?}", cart[0].price) };
-    assert_eq!((added.label.text.as_str(), added.amount.minor), ("Adjusted", 500));
+    let [added_lines] = &cart[0].price.adjustments[..] else { panic!("{:?}", cart[0].price) };
+    assert_eq!((added_lines.label.text.as_str(), added_lines.amount.minor), ("Adjusted", 500));
     // Nobody takes the reason away.
     cart[0].price.adjustments.clear();
     let checks = world.host.check_cart(&world.shop, &cart, &Visitor::default()).await.expect("checked");
@@ -111,7 +113,7 @@ async fn a_price_holds_for_the_country_and_the_group_that_it_was_asked_for() {
     let of = |country: &str| Visitor { country: Some(country.to_owned()), ..Visitor::default() };
     let mut request = world.request("ring", samples::EXPIVI_SIMPLE, 1, &[]);
     request.visitor = of("NL");
-    let mut cart = added(&world.host.add_to_cart(&world.shop, request).await.expect("a line"));
+    let mut cart = added_lines(&world.host.add_to_cart(&world.shop, request).await.expect("a line"));
     let dutch = cart[0].price.total.clone();
     let asked = world.expivi.record().all().len();
     let check = async |cart: &[CartLine], visitor: &Visitor| {
@@ -173,7 +175,7 @@ async fn the_same_for_the_same_asks_the_vendor_once() {
         let mut request = world.request("ring", configuration, quantity, &[]);
         request.visitor.country = country.map(str::to_owned);
         let change = world.host.add_to_cart(&world.shop, request).await.expect("a line");
-        assert_eq!(added(&change)[0].price.source, PriceSource::Vendor);
+        assert_eq!(added_lines(&change)[0].price.source, PriceSource::Vendor);
         world.expivi.record().all().len() - before
     };
     let ring = samples::EXPIVI_SIMPLE;
@@ -206,7 +208,7 @@ async fn the_same_at_the_same_time_asks_the_vendor_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_with_many_connections_leaves_a_vendors_turns_to_others() {
-    let rate_limit = RateLimitRules { burst: NonZeroU32::MIN, every: Duration::from_millis(50) };
+    let rate_limit = RateLimitRules { burst: NonZeroU32::MIN, interval: Duration::from_millis(50) };
     let rules = Rules { rate_limit, ..Rules::default() };
     let world = Arc::new(World::with(|builder| builder.health(rules), json!({})).await);
     world.link("ring", "1001", "simple", json!({ "price-authority": "vendor" })).await;
@@ -225,7 +227,7 @@ async fn a_client_with_many_connections_leaves_a_vendors_turns_to_others() {
         let mut request = world.request("ring", &numbered(100_000 + number), 1, &[]);
         request.visitor.client = Some("203.0.113.99".to_owned());
         let change = world.host.add_to_cart(&world.shop, request).await.expect("a turn");
-        assert_eq!(added(&change).len(), 1);
+        assert_eq!(added_lines(&change).len(), 1);
     }
     flood.abort_all();
 }
@@ -247,7 +249,7 @@ async fn a_price_in_another_currency_needs_the_platforms_rate() {
     world.link("ring", "1001", "simple", json!({ "price-authority": "vendor" })).await;
     let error = world.add("ring", samples::EXPIVI_SIMPLE, 1, &mut Vec::new()).await.expect_err("no rate");
     assert!(matches!(error, CartError::Price { .. }), "{error}");
-    world.catalogue.set_rate("USD", "EUR", "0.5");
+    world.catalog.set_rate("USD", "EUR", "0.5");
     let line = one(&world, "ring", samples::EXPIVI_SIMPLE).await;
     let value: Value = serde_json::from_str(samples::EXPIVI_SIMPLE).expect("a sample");
     let dollars = world.expivi.expected_price(&value[0], None).expect("a price");
@@ -260,7 +262,7 @@ async fn a_changed_price_is_said_before_ordering() {
     let world = World::new().await;
     let mut cart = Vec::new();
     world.add("ring", samples::EXPIVI_SIMPLE, 1, &mut cart).await.expect("a line");
-    world.catalogue.change(|variants| {
+    world.catalog.change(|variants| {
         for variant in variants.iter_mut().filter(|variant| variant.sku == "RING") {
             variant.price.as_mut().expect("a price").minor = 20_000;
         }
@@ -270,7 +272,7 @@ async fn a_changed_price_is_said_before_ordering() {
     let checks = world.host.check_cart(&world.shop, &cart, &trade).await.expect("checked");
     let LineState::PriceChanged { old, new } = &checks[0].state else { panic!("{checks:?}") };
     assert_eq!((old.minor, new.minor), (19_900, 20_000));
-    world.catalogue.change(|variants| variants.iter_mut().for_each(|variant| variant.purchasable = false));
+    world.catalog.change(|variants| variants.iter_mut().for_each(|variant| variant.purchasable = false));
     let checks = world.host.check_cart(&world.shop, &cart, &trade).await.expect("checked");
     assert!(matches!(checks[0].state, LineState::Unavailable { .. }), "{checks:?}");
 }
@@ -288,7 +290,7 @@ async fn a_number_that_is_no_longer_sold_is_said_before_ordering() {
         sell(sku, minimum, maximum);
         let checks = check().await;
         assert!(
-            matches!(&checks[line].state, LineState::Unavailable { why } if why.contains(sku)),
+            matches!(&checks[line].state, LineState::Unavailable { reason } if reason.contains(sku)),
             "{sku}: {checks:?}"
         );
         assert_eq!(checks[1 - line].state, LineState::Ok);
@@ -307,7 +309,7 @@ async fn a_price_that_is_only_dealt_out_otherwise_is_no_changed_price() {
     world.link("wardrobe", "1003", "bundle", json!({ "price-authority": "platform" })).await;
     let mut cart = Vec::new();
     world.add("wardrobe", samples::EXPIVI_BUNDLE, 1, &mut cart).await.expect("a bundle");
-    world.catalogue.change(|variants| {
+    world.catalog.change(|variants| {
         let hinge = variants.iter_mut().find(|variant| variant.sku == "HINGE").expect("a hinge");
         hinge.price.as_mut().expect("a price").minor = 640;
     });
@@ -333,7 +335,7 @@ async fn a_price_that_is_only_dealt_out_otherwise_is_no_changed_price() {
 async fn an_offer_holds_for_what_is_not_sold_otherwise_and_in_any_number() {
     let world = World::new().await;
     let sold = |is_sold: bool| {
-        world.catalogue.change(|variants| variants.iter_mut().for_each(|variant| variant.purchasable = is_sold));
+        world.catalog.change(|variants| variants.iter_mut().for_each(|variant| variant.purchasable = is_sold));
     };
     let hour = Duration::from_secs(3600);
     for (product, sample) in [("ring", samples::EXPIVI_SIMPLE), ("wardrobe", samples::EXPIVI_BUNDLE)] {
@@ -342,15 +344,15 @@ async fn an_offer_holds_for_what_is_not_sold_otherwise_and_in_any_number() {
             ["RING", "WARDROBE", "HINGE"].iter().for_each(|sku| sell(&world, sku, minimum, maximum));
             for is_sold in [true, false] {
                 sold(is_sold);
-                let asked = world.host.request_quotation(&world.shop, request.clone()).await.expect("asked");
-                let [CartOperation::RequestQuotation { lines }] = &asked.operations[..] else { panic!("{asked:?}") };
-                world.host.check_asked(&world.shop, lines).expect("it can be offered");
+                let asked = world.host.request_quote(&world.shop, request.clone()).await.expect("asked");
+                let [CartOperation::RequestQuote { lines }] = &asked.operations[..] else { panic!("{asked:?}") };
+                world.host.check_quote_lines(&world.shop, lines).expect("it can be offered");
                 let unit = Money { minor: 5_000, scale: 2, currency: "EUR".to_owned() };
                 let prices = BTreeMap::from([(lines[0].key.clone(), unit)]);
-                let offer = Offer { quotation: "q1".to_owned(), prices, until: SystemTime::now() + hour };
-                let accept = async |offer: &Offer| {
-                    let change = world.host.accept_offer(&world.shop, lines, offer, &[]).await.expect("accepted");
-                    added(&change)
+                let offer = QuoteOffer { quote: "q1".to_owned(), prices, until: SystemTime::now() + hour };
+                let accept = async |offer: &QuoteOffer| {
+                    let change = world.host.accept_quote(&world.shop, lines, offer, &[]).await.expect("accepted");
+                    added_lines(&change)
                 };
                 let check = async |cart: &[CartLine]| {
                     let checks = world.host.check_cart(&world.shop, cart, &Visitor::default()).await;
@@ -360,7 +362,7 @@ async fn an_offer_holds_for_what_is_not_sold_otherwise_and_in_any_number() {
                 assert_eq!((cart[0].quantity, cart[0].price.total.minor), (2, 10_000));
                 assert_eq!(check(&cart).await, LineState::Ok, "{product}: {minimum} {maximum:?} {is_sold}");
                 // When it ends it is a line like any other.
-                let ended = accept(&Offer { until: SystemTime::now() - hour, ..offer }).await;
+                let ended = accept(&QuoteOffer { until: SystemTime::now() - hour, ..offer }).await;
                 let state = check(&ended).await;
                 assert!(matches!(state, LineState::Unavailable { .. }), "{product}: {state:?}");
             }
@@ -373,15 +375,15 @@ async fn an_offer_holds_for_what_is_not_sold_otherwise_and_in_any_number() {
 async fn an_offer_ends_with_what_the_catalogue_no_longer_holds() {
     let world = World::new().await;
     let request = world.request("ring", samples::EXPIVI_SIMPLE, 2, &[]);
-    let asked = world.host.request_quotation(&world.shop, request).await.expect("asked");
-    let [CartOperation::RequestQuotation { lines }] = &asked.operations[..] else { panic!("{asked:?}") };
+    let asked = world.host.request_quote(&world.shop, request).await.expect("asked");
+    let [CartOperation::RequestQuote { lines }] = &asked.operations[..] else { panic!("{asked:?}") };
     let unit = Money { minor: 5_000, scale: 2, currency: "EUR".to_owned() };
     let prices = BTreeMap::from([(lines[0].key.clone(), unit)]);
     let until = SystemTime::now() + Duration::from_secs(3600);
-    let offer = Offer { quotation: "q1".to_owned(), prices, until };
-    let accept = async || world.host.accept_offer(&world.shop, lines, &offer, &[]).await;
-    let cart = added(&accept().await.expect("accepted"));
-    world.catalogue.change(|variants| variants.retain(|variant| variant.sku != "RING"));
+    let offer = QuoteOffer { quote: "q1".to_owned(), prices, until };
+    let accept = async || world.host.accept_quote(&world.shop, lines, &offer, &[]).await;
+    let cart = added_lines(&accept().await.expect("accepted"));
+    world.catalog.change(|variants| variants.retain(|variant| variant.sku != "RING"));
     let refused = accept().await;
     assert!(matches!(&refused, Err(CartError::NotPurchasable(sku)) if sku == "RING"), "{refused:?}");
     let checks = world.host.check_cart(&world.shop, &cart, &Visitor::default()).await.expect("checked");
@@ -392,12 +394,12 @@ async fn an_offer_ends_with_what_the_catalogue_no_longer_holds() {
 async fn an_offer_in_another_currency_is_refused_with_the_names_of_both() {
     let world = World::new().await;
     let request = world.request("ring", samples::EXPIVI_SIMPLE, 2, &[]);
-    let asked = world.host.request_quotation(&world.shop, request).await.expect("asked");
-    let [CartOperation::RequestQuotation { lines }] = &asked.operations[..] else { panic!("{asked:?}") };
+    let asked = world.host.request_quote(&world.shop, request).await.expect("asked");
+    let [CartOperation::RequestQuote { lines }] = &asked.operations[..] else { panic!("{asked:?}") };
     let unit = Money { minor: 5_000, scale: 2, currency: "USD".to_owned() };
     let prices = BTreeMap::from([(lines[0].key.clone(), unit)]);
-    let offer = Offer { quotation: "q1".to_owned(), prices, until: SystemTime::now() + Duration::from_secs(3600) };
-    let refused = world.host.offered_lines(&world.shop, lines, &offer).expect_err("a refusal");
+    let offer = QuoteOffer { quote: "q1".to_owned(), prices, until: SystemTime::now() + Duration::from_secs(3600) };
+    let refused = world.host.quote_lines(&world.shop, lines, &offer).expect_err("a refusal");
     assert!(matches!(refused, CartError::OfferMoney { .. }), "{refused}");
     let words = refused.to_string();
     assert!(words.contains("in USD with 2 decimals") && words.contains("in EUR with 2 decimals"), "{words}");
@@ -407,16 +409,16 @@ async fn an_offer_in_another_currency_is_refused_with_the_names_of_both() {
 async fn a_past_line_is_bought_again_at_todays_price() {
     let world = World::new().await;
     let past = one(&world, "ring", samples::EXPIVI_SIMPLE).await;
-    world.catalogue.change(|variants| {
+    world.catalog.change(|variants| {
         variants.iter_mut().for_each(|variant| variant.price.as_mut().expect("a price").minor += 100);
     });
     let change = world.host.reorder(&world.shop, &past, Vec::new(), Visitor::default()).await.expect("bought again");
-    assert_eq!(added(&change)[0].price.total.minor, 20_000);
+    assert_eq!(added_lines(&change)[0].price.total.minor, 20_000);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn shoppers_flood_no_vendor_and_hold_up_no_other_product() {
-    let rate_limit = RateLimitRules { burst: NonZeroU32::MIN, every: Duration::from_millis(200) };
+    let rate_limit = RateLimitRules { burst: NonZeroU32::MIN, interval: Duration::from_millis(200) };
     let rules = Rules { rate_limit, ..Rules::default() };
     let world = Arc::new(World::with(|builder| builder.health(rules), json!({})).await);
     world.link("ring", "1001", "simple", json!({ "price-authority": "vendor" })).await;

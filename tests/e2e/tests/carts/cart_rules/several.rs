@@ -1,7 +1,7 @@
 //! Several lines: products that were saved together, equal ones, and two carts that become one.
 
 use cartwright::{CartError, CartLine, LineState, Visitor};
-use cartwright_e2e::{World, added, variant};
+use cartwright_e2e::{World, added_lines, variant};
 use cartwright_fake_vendors::samples;
 use serde_json::{Value, json};
 
@@ -54,7 +54,7 @@ async fn products_that_change_places_keep_their_quantities() {
 async fn one_design_in_two_sizes_is_edited_one_size_at_a_time() {
     let world = World::new().await;
     let size = |size: &str, cents| variant(&format!("MUG-{size}"), "mug", cents);
-    world.catalogue.change(|variants| variants.extend([size("S", 900), size("L", 1_200)]));
+    world.catalog.change(|variants| variants.extend([size("S", 900), size("L", 1_200)]));
     world.link("mug", "1001", "simple", json!({})).await;
     let mut cart = Vec::new();
     let design = saved(&[("x", "Ann"), ("y", "Bob")]);
@@ -73,7 +73,7 @@ async fn one_design_in_two_sizes_is_edited_one_size_at_a_time() {
 #[tokio::test]
 async fn a_line_has_the_materials_of_everything_below_its_root() {
     let world = World::new().await;
-    world.catalogue.change(|variants| variants.push(variant("RING-GOLD-17", "gold", 5_000)));
+    world.catalog.change(|variants| variants.push(variant("RING-GOLD-17", "gold", 5_000)));
     world.link("ring", "1001", "simple", json!({ "price-authority": "components" })).await;
     let mut products: Vec<Value> =
         serde_json::from_str(&saved(&[("x", "Ann"), ("y", "Bob"), ("z", "Cid")])).expect("JSON");
@@ -179,7 +179,7 @@ async fn one_of_several_products_is_bought_again_alone() {
     let mut cart = Vec::new();
     world.add("ring", &saved(&[("x", "Ann"), ("y", "Bob")]), 2, &mut cart).await.expect("two lines");
     let change = world.host.reorder(&world.shop, &cart[1], Vec::new(), Visitor::default()).await.expect("again");
-    assert_eq!(engraved(&added(&change)), [("Bob".to_owned(), 2)]);
+    assert_eq!(engraved(&added_lines(&change)), [("Bob".to_owned(), 2)]);
 }
 
 #[tokio::test]
@@ -226,7 +226,7 @@ async fn a_line_that_a_guest_had_twice_brings_all_its_pieces() {
     // What was not sealed does not count, in whichever copy it stands.
     for copy in [0, guest.len()] {
         let mut forged = twice.clone();
-        forged[copy].asked_quantity = 1000;
+        forged[copy].requested_quantity = 1000;
         let refused = world.host.merge_carts(&world.shop, &forged, &[], &visitor).await;
         assert!(matches!(refused, Err(CartError::Seal { .. })), "{refused:?}");
     }

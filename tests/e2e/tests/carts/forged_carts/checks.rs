@@ -1,37 +1,37 @@
 //! What `check_cart` says of carts that were tampered with.
 
 use cartwright::types::{Message, PriceState};
-use cartwright::{CartLine, LineState, Unconfirmed, Visitor};
+use cartwright::{CartLine, LineState, UnverifiedLine, Visitor};
 
-use super::{ASH, FORGED, Forge, HINGE, OAK, PANEL, RING, SCREW, Shopping, agreed, held, said};
+use super::{ASH, CartTest, FORGED, Forge, HINGE, OAK, PANEL, RING, SCREW, accept_changes, check_texts, line_values};
 
 /// Forges, and looks at what the check says of the rings: their configuration is not opened, so nothing comes in their place.
-async fn refuses(shopping: &Shopping, what: &str, forge: Forge) {
+async fn refuses(shopping: &CartTest, what: &str, forge: Forge) {
     let checks = shopping.check(&shopping.forged(forge)).await;
-    assert_eq!(said(&checks), [FORGED, "ok", "ok"], "{what}");
+    assert_eq!(check_texts(&checks), [FORGED, "ok", "ok"], "{what}");
     assert_eq!(checks[0].lines, [], "{what}");
 }
 
 /// Forges, looks at what the check says of the rings, the oak wardrobes and the ash one, and agrees to it: the cart is then
 /// what the host made.
-async fn says(shopping: &Shopping, what: &str, forge: Forge, expected: [&str; 3]) {
+async fn says(shopping: &CartTest, what: &str, forge: Forge, expected: [&str; 3]) {
     let forged = shopping.forged(forge);
     let checks = shopping.check(&forged).await;
-    assert_eq!(said(&checks), expected, "{what}");
-    let agreed = agreed(&forged, &checks);
-    assert_eq!(held(&agreed), held(&shopping.cart), "{what}");
-    assert_eq!(said(&shopping.check(&agreed).await), ["ok"; 3], "{what}: what the check gave does not hold");
+    assert_eq!(check_texts(&checks), expected, "{what}");
+    let agreed = accept_changes(&forged, &checks);
+    assert_eq!(line_values(&agreed), line_values(&shopping.cart), "{what}");
+    assert_eq!(check_texts(&shopping.check(&agreed).await), ["ok"; 3], "{what}: what the check gave does not hold");
 }
 
 #[tokio::test]
 async fn a_cart_as_the_host_made_it_is_ok() {
-    let shopping = Shopping::new().await;
+    let shopping = CartTest::new().await;
     says(&shopping, "nothing", |_| {}, ["ok"; 3]).await;
 }
 
 #[tokio::test]
 async fn a_line_whose_price_was_forged_must_be_configured_again() {
-    let shopping = Shopping::new().await;
+    let shopping = CartTest::new().await;
     let forgeries: [(&str, Forge); 12] = [
         ("the unit", |cart| cart[RING].price.unit.as_mut().expect("a unit").minor = 1),
         ("the currency", |cart| cart[RING].price.total.currency = "JPY".to_owned()),
@@ -53,7 +53,7 @@ async fn a_line_whose_price_was_forged_must_be_configured_again() {
 
 #[tokio::test]
 async fn a_line_that_claims_to_be_something_else_must_be_configured_again() {
-    let shopping = Shopping::new().await;
+    let shopping = CartTest::new().await;
     let forgeries: [(&str, Forge); 10] = [
         ("a finer title", |cart| cart[RING].title = "Platinum ring".to_owned()),
         ("a plainer choice", |cart| cart[RING].shown = cart[OAK].shown.clone()),
@@ -67,7 +67,7 @@ async fn a_line_that_claims_to_be_something_else_must_be_configured_again() {
         ("another saved configuration", |cart| cart[RING].reference = Some("4711".to_owned())),
         ("another fingerprint", |cart| cart[RING].fingerprint = cart[OAK].fingerprint),
         ("more of it, as if they were asked for", |cart| {
-            (cart[RING].quantity, cart[RING].asked_quantity) = (20, 20);
+            (cart[RING].quantity, cart[RING].requested_quantity) = (20, 20);
         }),
     ];
     for (what, forge) in forgeries {
@@ -75,14 +75,14 @@ async fn a_line_that_claims_to_be_something_else_must_be_configured_again() {
     }
     let let_go: Forge = |cart| {
         let reason = Message { key: "fine".to_owned(), parameters: Vec::new(), text: "Fine.".to_owned() };
-        cart[RING].unconfirmed = Some(Unconfirmed { reason, hold: false });
+        cart[RING].unconfirmed = Some(UnverifiedLine { reason, hold: false });
     };
     refuses(&shopping, "confirmed by itself", let_go).await;
 }
 
 #[tokio::test]
 async fn a_line_of_another_configuration_or_product_must_be_configured_again() {
-    let shopping = Shopping::new().await;
+    let shopping = CartTest::new().await;
     let forgeries: [(&str, Forge, &str); 5] = [
         ("a cheaper product's page", |cart| cart[RING].linked_product = "shirt".to_owned(), "not as it was sealed"),
         ("a product without a vendor", |cart| cart[RING].linked_product = "table".to_owned(), "not as it was sealed"),
@@ -90,12 +90,12 @@ async fn a_line_of_another_configuration_or_product_must_be_configured_again() {
         ("no configuration", |cart| cart[RING].configuration = None, "needs a configuration"),
         ("another item", |cart| cart[RING].item = Some(7), "not as it was sealed"),
     ];
-    for (what, forge, why) in forgeries {
+    for (what, forge, reason) in forgeries {
         let checks = shopping.check(&shopping.forged(forge)).await;
         let refused: Vec<_> = checks.iter().filter(|check| check.state != LineState::Ok).collect();
         let [check] = refused[..] else { panic!("{what}: {checks:?}") };
         assert!(
-            matches!(&check.state, LineState::MustReconfigure { why: said } if said.contains(why)),
+            matches!(&check.state, LineState::MustReconfigure { reason: said } if said.contains(reason)),
             "{what}: {check:?}"
         );
         assert_eq!(check.lines, [], "{what}");
@@ -104,7 +104,7 @@ async fn a_line_of_another_configuration_or_product_must_be_configured_again() {
 
 #[tokio::test]
 async fn a_bundle_is_whole_or_planned_again() {
-    let shopping = Shopping::new().await;
+    let shopping = CartTest::new().await;
     let forgeries: [(&str, Forge); 9] = [
         ("no child", |cart| drop(cart.drain(PANEL..ASH))),
         ("a child less", |cart| drop(cart.remove(HINGE))),
@@ -134,7 +134,7 @@ async fn a_bundle_is_whole_or_planned_again() {
         }),
     ];
     for (what, forge) in parents {
-        assert_eq!(said(&shopping.check(&shopping.forged(forge)).await), ["ok", FORGED, "ok"], "{what}");
+        assert_eq!(check_texts(&shopping.check(&shopping.forged(forge)).await), ["ok", FORGED, "ok"], "{what}");
     }
     let moved: Forge = |cart| cart[HINGE].parent = Some(cart[ASH].key.clone());
     says(&shopping, "a child of another parent", moved, ["ok", "17380 to 17380", "8690 to 8690"]).await;
@@ -150,8 +150,8 @@ async fn a_bundle_is_whole_or_planned_again() {
 
 #[tokio::test]
 async fn a_part_that_costs_nothing_is_missed_and_is_not_had_twice() {
-    let shopping = Shopping::new().await;
-    shopping.world.catalogue.change(|variants| {
+    let shopping = CartTest::new().await;
+    shopping.world.catalog.change(|variants| {
         for variant in variants.iter_mut().filter(|variant| variant.sku == "SCREW-4") {
             variant.price.as_mut().expect("a price").minor = 0;
         }
@@ -160,53 +160,57 @@ async fn a_part_that_costs_nothing_is_missed_and_is_not_had_twice() {
     let bundle = cartwright_fake_vendors::samples::EXPIVI_BUNDLE;
     shopping.world.add("wardrobe", bundle, 1, &mut cart).await.expect("a wardrobe");
     assert_eq!((cart[3].sku.as_deref(), cart[3].price.total.minor), (Some("SCREW-4"), 0));
-    assert_eq!(said(&shopping.check(&cart).await), ["ok"]);
+    assert_eq!(check_texts(&shopping.check(&cart).await), ["ok"]);
     let (mut less, mut twice) = (cart.clone(), cart.clone());
     less.remove(3);
     twice.push(cart[3].clone());
     for forged in [less, twice] {
         let checks = shopping.check(&forged).await;
-        assert_eq!(said(&checks), ["8630 to 8630"]);
-        assert_eq!(held(&agreed(&forged, &checks)), held(&cart));
+        assert_eq!(check_texts(&checks), ["8630 to 8630"]);
+        assert_eq!(line_values(&accept_changes(&forged, &checks)), line_values(&cart));
     }
 }
 
 #[tokio::test]
 async fn a_child_without_its_bundle_cannot_be_ordered() {
-    let shopping = Shopping::new().await;
+    let shopping = CartTest::new().await;
     let forged = shopping.forged(|cart| drop(cart.remove(OAK)));
     let checks = shopping.check(&forged).await;
     let orphan = "configure again: its bundle is not in the cart";
-    assert_eq!(said(&checks), ["ok", orphan, orphan, orphan, "ok"]);
+    assert_eq!(check_texts(&checks), ["ok", orphan, orphan, orphan, "ok"]);
     // Nor as a line of its own, where it would be bought without the rest.
     let forged = shopping.forged(|cart| cart[PANEL].parent = None);
     let checks = shopping.check(&forged).await;
-    assert_eq!(said(&checks), ["ok", "17380 to 17380", FORGED, "ok"]);
+    assert_eq!(check_texts(&checks), ["ok", "17380 to 17380", FORGED, "ok"]);
     // Nor below a child, where no bundle's sum would count it.
     let forged = shopping.forged(|cart| cart[HINGE].parent = Some(cart[PANEL].key.clone()));
-    assert_eq!(said(&shopping.check(&forged).await), ["ok", "17380 to 17380", orphan, "ok"]);
+    assert_eq!(check_texts(&shopping.check(&forged).await), ["ok", "17380 to 17380", orphan, "ok"]);
 }
 
 #[tokio::test]
 async fn a_line_that_hides_below_a_bundle_is_not_had_for_nothing() {
-    let shopping = Shopping::new().await;
+    let shopping = CartTest::new().await;
     let forged = shopping.forged(|cart| {
         (cart[RING].parent, cart[RING].per_bundle) = (Some(cart[OAK].key.clone()), Some(1));
         (cart[RING].price.included_in_parent, cart[RING].price.total.minor) = (true, 0);
     });
     let checks = shopping.check(&forged).await;
-    assert_eq!(said(&checks), ["17380 to 17380", "ok"]);
-    assert_eq!(held(&agreed(&forged, &checks)), held(&shopping.cart[OAK..]), "the ring is still there");
+    assert_eq!(check_texts(&checks), ["17380 to 17380", "ok"]);
+    assert_eq!(
+        line_values(&accept_changes(&forged, &checks)),
+        line_values(&shopping.cart[OAK..]),
+        "the ring is still there"
+    );
 }
 
 #[tokio::test]
 async fn a_line_that_stands_twice_is_ordered_once() {
-    let shopping = Shopping::new().await;
+    let shopping = CartTest::new().await;
     let twice = "configure again: the cart holds it twice; change the quantity of the first";
     let forged = shopping.forged(|cart| cart.push(cart[RING].clone()));
     let checks = shopping.check(&forged).await;
-    assert_eq!(said(&checks), ["ok", "ok", "ok", twice]);
-    assert_eq!(held(&agreed(&forged, &checks)), held(&shopping.cart));
+    assert_eq!(check_texts(&checks), ["ok", "ok", "ok", twice]);
+    assert_eq!(line_values(&accept_changes(&forged, &checks)), line_values(&shopping.cart));
     // A bundle of which a part was taken out, beside the whole one: both are sealed, and there is one set of parts.
     let mut reduced = shopping.cart.clone();
     let (world, panel) = (&shopping.world, &shopping.cart[PANEL].key);
@@ -214,9 +218,9 @@ async fn a_line_that_stands_twice_is_ordered_once() {
     change.apply(&mut reduced);
     let forged = shopping.forged(|cart| cart.push(reduced[OAK].clone()));
     let checks = shopping.check(&forged).await;
-    assert_eq!(said(&checks), ["ok", "ok", "ok", "2680 to 2680"]);
-    assert_eq!(held(&checks[3].lines), held(&reduced[OAK..ASH - 1]));
+    assert_eq!(check_texts(&checks), ["ok", "ok", "ok", "2680 to 2680"]);
+    assert_eq!(line_values(&checks[3].lines), line_values(&reduced[OAK..ASH - 1]));
     // Nor is one the other under its key.
     let forged = shopping.forged(|cart| cart[OAK] = CartLine { key: cart[OAK].key.clone(), ..reduced[OAK].clone() });
-    assert_eq!(said(&shopping.check(&forged).await)[1], FORGED);
+    assert_eq!(check_texts(&shopping.check(&forged).await)[1], FORGED);
 }

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use cartwright::{CartError, CartLine, OrderError, OrderedLine, SealFault, Shop, Visitor};
+use cartwright::{CartError, CartLine, OrderError, OrderedLine, SealError, Shop, Visitor};
 use cartwright_e2e::{World, shop};
 use cartwright_fake_vendors::samples;
 
-use super::{FORGED, Shopping, check, held, said};
+use super::{CartTest, FORGED, check, check_texts, line_values};
 
 /// A shop whose seals are over, with a ring and a wardrobe in the cart.
 async fn over() -> (World, Vec<CartLine>) {
-    let world = World::new().await.beside(Shop { seal_seconds: 1, ..shop("brief") }).await;
+    let world = World::new().await.with_shop(Shop { seal_seconds: 1, ..shop("brief") }).await;
     let mut cart = Vec::new();
     world.add("ring", samples::EXPIVI_SIMPLE, 1, &mut cart).await.expect("a ring");
     world.add("wardrobe", samples::EXPIVI_BUNDLE, 1, &mut cart).await.expect("a wardrobe");
@@ -23,19 +23,19 @@ async fn over() -> (World, Vec<CartLine>) {
 async fn a_seal_whose_time_is_over_is_renewed_when_the_price_is_the_same() {
     let (world, cart) = over().await;
     let checks = check(&world, &cart).await;
-    assert_eq!(said(&checks), ["ok", "ok"]);
+    assert_eq!(check_texts(&checks), ["ok", "ok"]);
     let fresh: Vec<CartLine> = checks.into_iter().flat_map(|check| check.lines).collect();
-    assert_eq!(held(&fresh), held(&cart));
+    assert_eq!(line_values(&fresh), line_values(&cart));
     assert!(fresh.iter().zip(&cart).all(|(new, old)| new.price.seal != old.price.seal), "nothing was sealed again");
 }
 
 #[tokio::test]
 async fn a_seal_whose_time_is_over_does_not_hold_an_old_price() {
     let (world, cart) = over().await;
-    world.catalogue.change(|variants| {
+    world.catalog.change(|variants| {
         variants.iter_mut().for_each(|variant| variant.price.as_mut().expect("a price").minor += 100);
     });
-    assert_eq!(said(&check(&world, &cart).await), ["19900 to 20000", "8690 to 9790"]);
+    assert_eq!(check_texts(&check(&world, &cart).await), ["19900 to 20000", "8690 to 9790"]);
 }
 
 #[tokio::test]
@@ -44,13 +44,13 @@ async fn a_forged_line_does_not_become_right_by_being_old() {
     let mut forged = cart.clone();
     forged[0].variant_id = Some("id-TABLE".to_owned());
     forged.remove(2);
-    assert_eq!(said(&check(&world, &forged).await), [FORGED, "8690 to 8690"]);
+    assert_eq!(check_texts(&check(&world, &forged).await), [FORGED, "8690 to 8690"]);
 }
 
 #[tokio::test]
 async fn a_child_is_taken_out_at_todays_price() {
     let (world, mut cart) = over().await;
-    world.catalogue.change(|variants| {
+    world.catalog.change(|variants| {
         variants.iter_mut().for_each(|variant| variant.price.as_mut().expect("a price").minor += 100);
     });
     let change = world.host.remove_line(&world.shop, &cart[2].key, &cart, &Visitor::default()).await;
@@ -65,9 +65,9 @@ async fn a_child_that_was_taken_out_stays_out_when_the_seal_is_renewed() {
     change.expect("taken out").apply(&mut cart);
     tokio::time::sleep(Duration::from_millis(1600)).await;
     let checks = check(&world, &cart).await;
-    assert_eq!(said(&checks), ["ok", "ok"]);
+    assert_eq!(check_texts(&checks), ["ok", "ok"]);
     let fresh: Vec<CartLine> = checks.into_iter().flat_map(|check| check.lines).collect();
-    assert_eq!((held(&fresh), fresh.len()), (held(&cart), 4));
+    assert_eq!((line_values(&fresh), fresh.len()), (line_values(&cart), 4));
 }
 
 #[tokio::test]
@@ -90,9 +90,9 @@ async fn a_line_in_other_money_than_the_shop_sells_in_does_not_hold() {
         snapshot.shop = other;
         host.restore(snapshot).await.expect("other money");
         let checks = check(&world, &cart).await;
-        assert_ne!(said(&checks), ["ok"]);
-        let refused = host.check_asked(id, &cart).expect_err("asked about");
-        assert!(matches!(&refused, CartError::Seal { fault: SealFault::OtherMoney, .. }), "{refused}");
+        assert_ne!(check_texts(&checks), ["ok"]);
+        let refused = host.check_quote_lines(id, &cart).expect_err("asked about");
+        assert!(matches!(&refused, CartError::Seal { fault: SealError::OtherMoney, .. }), "{refused}");
     }
 }
 
@@ -105,20 +105,20 @@ async fn an_order_outlives_the_seals_of_its_lines() {
 
 #[tokio::test]
 async fn a_line_of_another_shop_is_not_sold_here() {
-    let Shopping { world, cart } = Shopping::new().await;
+    let CartTest { world, cart } = CartTest::new().await;
     // It links the same products, seals with the same key and stores the same configurations, and is another shop all the same.
-    let other = world.beside(shop("other")).await;
+    let other = world.with_shop(shop("other")).await;
     let checks = check(&other, &cart).await;
-    assert!(said(&checks).iter().all(|said| said == FORGED), "{checks:?}");
+    assert!(check_texts(&checks).iter().all(|said| said == FORGED), "{checks:?}");
     let mut own = Vec::new();
     other.add("ring", samples::EXPIVI_SIMPLE, 2, &mut own).await.expect("rings");
     other.add("wardrobe", samples::EXPIVI_BUNDLE, 2, &mut own).await.expect("wardrobes");
     let checks = check(&other, &cart[..5]).await;
-    assert_eq!(said(&checks), [FORGED; 2]);
+    assert_eq!(check_texts(&checks), [FORGED; 2]);
     let visitor = Visitor::default();
     let error = other.host.merge_carts(&other.shop, &cart[..1], &[], &visitor).await.expect_err("of another shop");
-    assert!(matches!(&error, CartError::Seal { fault: SealFault::Forged, .. }), "{error}");
+    assert!(matches!(&error, CartError::Seal { fault: SealError::Forged, .. }), "{error}");
     let total = &cart[0].price.total;
     let error = other.host.order_lines(&other.shop, "1", total, &[OrderedLine::new("1", &cart[0])]);
-    assert!(matches!(&error, Err(OrderError::Seal { fault: SealFault::Forged, .. })), "{error:?}");
+    assert!(matches!(&error, Err(OrderError::Seal { fault: SealError::Forged, .. })), "{error:?}");
 }

@@ -12,7 +12,7 @@ use cartwright_e2e::World;
 use cartwright_fake_vendors::samples;
 use serde_json::{Value, json};
 
-/// Places in [`Shopping::cart`]. Three children follow each bundle.
+/// Places in [`CartTest::cart`]. Three children follow each bundle.
 const RING: usize = 0;
 const OAK: usize = 1;
 const PANEL: usize = 2;
@@ -31,12 +31,12 @@ const FORGED: &str = "configure again: the line is not as it was sealed";
 type Forge = fn(&mut Vec<CartLine>);
 
 /// A cart of two rings, two oak wardrobes and an ash one, whose parts may be taken out.
-struct Shopping {
+struct CartTest {
     world: World,
     cart: Vec<CartLine>,
 }
 
-impl Shopping {
+impl CartTest {
     async fn new() -> Self {
         let world = World::new().await;
         let settings = json!({ "price-authority": "components", "child-removal": "repriced" });
@@ -73,18 +73,18 @@ fn ash() -> String {
 }
 
 /// What was said of each line, in short.
-fn said(checks: &[LineCheck]) -> Vec<String> {
+fn check_texts(checks: &[LineCheck]) -> Vec<String> {
     let state = |check: &LineCheck| match &check.state {
         LineState::Ok => "ok".to_owned(),
         LineState::PriceChanged { old, new } => format!("{} to {}", old.minor, new.minor),
-        LineState::Unavailable { why } => format!("unavailable: {why}"),
-        LineState::MustReconfigure { why } => format!("configure again: {why}"),
+        LineState::Unavailable { reason } => format!("unavailable: {reason}"),
+        LineState::MustReconfigure { reason } => format!("configure again: {reason}"),
     };
     checks.iter().map(state).collect()
 }
 
 /// The cart after the shopper agreed: each line that was checked is what the check says, and what has no line goes.
-fn agreed(cart: &[CartLine], checks: &[LineCheck]) -> Vec<CartLine> {
+fn accept_changes(cart: &[CartLine], checks: &[LineCheck]) -> Vec<CartLine> {
     let mut lines: Vec<CartLine> = Vec::new();
     for check in checks {
         match &check.state {
@@ -99,6 +99,6 @@ fn agreed(cart: &[CartLine], checks: &[LineCheck]) -> Vec<CartLine> {
 }
 
 /// Keys, quantities and prices, which are what a forger would change.
-fn held(cart: &[CartLine]) -> Vec<(&str, u32, i64)> {
+fn line_values(cart: &[CartLine]) -> Vec<(&str, u32, i64)> {
     cart.iter().map(|line| (line.key.as_str(), line.quantity, line.price.total.minor)).collect()
 }

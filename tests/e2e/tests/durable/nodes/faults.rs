@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cartwright::types::Outcome;
-use cartwright_e2e::kept::{WoundClock, work};
+use cartwright_e2e::stored::{WoundClock, work};
 use cartwright_fake_vendors::{Malformed, Outage};
 use cartwright_store::{JobState, Worker, WorkerSettings};
 use serde_json::json;
 
-use super::shops::{Database, Jewels, Kept, Wardrobes};
+use super::shops::{Database, Jewels, StoredShopTest, Wardrobes};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -18,7 +18,7 @@ fn noon() -> SystemTime {
 }
 
 /// Works until nothing goes on by itself; `at` is told each time to which the clock is wound.
-async fn a_day(kept: &Kept, at: impl FnMut(SystemTime)) {
+async fn a_day(kept: &StoredShopTest, at: impl FnMut(SystemTime)) {
     let clock = Arc::new(WoundClock::at(noon()));
     let settings = WorkerSettings { poll: Duration::from_millis(5), ..WorkerSettings::new("node") };
     let worker = Worker::start(kept.host.clone(), kept.store.clone(), clock.clone(), settings);
@@ -32,11 +32,11 @@ async fn orders_outlast_a_vendor_that_is_away_for_two_hours() {
     let jewels = Jewels::on(&database, json!({})).await;
     let mut orders = Vec::new();
     for number in 0..20 {
-        orders.push(jewels.kept.released(&format!("o-{number}")).await);
+        orders.push(jewels.stored.released(&format!("o-{number}")).await);
     }
     jewels.twikit.faults().outage(Outage::Unavailable { retry_after: None });
     let mut asked_while_away = 0;
-    a_day(&jewels.kept, |at| {
+    a_day(&jewels.stored, |at| {
         if at >= noon() + 2 * HOUR && asked_while_away == 0 {
             asked_while_away = jewels.twikit.record().len();
             jewels.twikit.faults().recover();
@@ -44,7 +44,7 @@ async fn orders_outlast_a_vendor_that_is_away_for_two_hours() {
     })
     .await;
     for (order, job) in &orders {
-        assert_eq!(jewels.kept.state(job).await, JobState::Done, "{}", order.id);
+        assert_eq!(jewels.stored.state(job).await, JobState::Done, "{}", order.id);
         assert!(jewels.is_paid(order).await, "{}", order.id);
     }
     assert_eq!(jewels.twikit.orders().len(), 20);
@@ -60,12 +60,12 @@ async fn an_order_whose_answer_was_lost_is_made_once() {
     let database = Database::sqlite();
     let jewels = Jewels::on(&database, json!({})).await;
     jewels.twikit.faults().lose_replies(1);
-    let (order, job) = jewels.kept.released("lost").await;
-    a_day(&jewels.kept, |_| {}).await;
-    assert_eq!((jewels.kept.state(&job).await, jewels.twikit.orders().len()), (JobState::Done, 1));
+    let (order, job) = jewels.stored.released("lost").await;
+    a_day(&jewels.stored, |_| {}).await;
+    assert_eq!((jewels.stored.state(&job).await, jewels.twikit.orders().len()), (JobState::Done, 1));
     assert!(jewels.is_paid(&order).await);
     let earlier = |outcome: &Outcome| matches!(outcome, Outcome::Note(message) if message.key == "created-earlier");
-    assert!(jewels.kept.outcomes("lost").await.iter().any(earlier));
+    assert!(jewels.stored.outcomes("lost").await.iter().any(earlier));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -74,9 +74,9 @@ async fn an_order_whose_answer_was_garbled_is_made_once() {
     let jewels = Jewels::on(&database, json!({})).await;
     for (made, how) in [Malformed::Truncated, Malformed::Html, Malformed::WrongTypes].into_iter().enumerate() {
         jewels.twikit.faults().malform(how, 1);
-        let (order, job) = jewels.kept.released(&format!("{how:?}")).await;
-        a_day(&jewels.kept, |_| {}).await;
-        assert_eq!(jewels.kept.state(&job).await, JobState::Done, "{how:?}");
+        let (order, job) = jewels.stored.released(&format!("{how:?}")).await;
+        a_day(&jewels.stored, |_| {}).await;
+        assert_eq!(jewels.stored.state(&job).await, JobState::Done, "{how:?}");
         assert!(jewels.is_paid(&order).await && jewels.twikit.orders().len() == made + 1, "{how:?}");
     }
 }
@@ -85,18 +85,18 @@ async fn an_order_whose_answer_was_garbled_is_made_once() {
 async fn an_expivi_that_is_away_for_two_hours_gets_its_upload_and_gives_its_print_file() {
     let database = Database::sqlite();
     let wardrobes = Wardrobes::on(&database).await;
-    let (_, job) = wardrobes.kept.released("away").await;
+    let (_, job) = wardrobes.stored.released("away").await;
     wardrobes.world.expivi.faults().outage(Outage::Unavailable { retry_after: None });
     let mut back = false;
-    a_day(&wardrobes.kept, |at| {
+    a_day(&wardrobes.stored, |at| {
         if at >= noon() + 2 * HOUR && !back {
             back = true;
             wardrobes.world.expivi.faults().recover();
         }
     })
     .await;
-    assert_eq!((wardrobes.kept.state(&job).await, back), (JobState::Done, true));
-    let outcomes = wardrobes.kept.outcomes("away").await;
+    assert_eq!((wardrobes.stored.state(&job).await, back), (JobState::Done, true));
+    let outcomes = wardrobes.stored.outcomes("away").await;
     assert!(outcomes.iter().any(|said| matches!(said, Outcome::Document(_))), "{outcomes:?}");
     assert_eq!(wardrobes.world.expivi.uploaded().len(), 1);
 }

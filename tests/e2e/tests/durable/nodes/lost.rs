@@ -4,25 +4,28 @@
 //! The order reaches the vendor once in effect, and the shop is told the same as without a loss; or the merchant is asked, once.
 
 use cartwright::types::{Order, Outcome};
-use cartwright_e2e::orders::said;
+use cartwright_e2e::orders::timeline;
 use cartwright_store::JobState;
 use serde_json::json;
 
-use super::shops::{Database, Ended, Jewels, Kept, Wardrobes, node};
+use super::shops::{Database, Jewels, NodeEnd, StoredShopTest, Wardrobes, node};
 
 /// After this the lease of a node that was lost is over.
 const LATER: u64 = 1;
 
 /// Runs an order with a node that is lost at each point in turn, and hands what came of it to `check`: the point, the order, the job's
 /// state, and what was said. Returns how many points there were.
-async fn at_every_point(kept: &Kept, mut check: impl AsyncFnMut(usize, &Order, JobState, Vec<Outcome>)) -> usize {
+async fn at_every_point(
+    kept: &StoredShopTest,
+    mut check: impl AsyncFnMut(usize, &Order, JobState, Vec<Outcome>),
+) -> usize {
     for point in 1.. {
         let id = format!("o-{point}");
         let (order, job) = kept.released(&id).await;
         match node(&kept.url, 0, Some(point)).await {
-            Ended::Lost => assert!(matches!(node(&kept.url, LATER, None).await, Ended::Idle(_))),
+            NodeEnd::Crashed => assert!(matches!(node(&kept.url, LATER, None).await, NodeEnd::Idle(_))),
             // It came to its end before.
-            Ended::Idle(passed) => {
+            NodeEnd::Idle(passed) => {
                 assert_eq!(passed + 1, point, "points come and go");
                 return passed;
             }
@@ -33,22 +36,22 @@ async fn at_every_point(kept: &Kept, mut check: impl AsyncFnMut(usize, &Order, J
 }
 
 /// What is said of an order that nothing disturbs.
-async fn calm(kept: &Kept) -> String {
+async fn calm(kept: &StoredShopTest) -> String {
     let (_, job) = kept.released("calm").await;
-    assert!(matches!(node(&kept.url, 0, None).await, Ended::Idle(1..)));
+    assert!(matches!(node(&kept.url, 0, None).await, NodeEnd::Idle(1..)));
     assert_eq!(kept.state(&job).await, JobState::Done);
-    said("calm", &kept.outcomes("calm").await)
+    timeline("calm", &kept.outcomes("calm").await)
 }
 
 async fn wardrobes(database: Database, name: &str) {
     let wardrobes = Wardrobes::on(&database).await;
-    let (kept, expivi) = (&wardrobes.kept, &wardrobes.world.expivi);
+    let (kept, expivi) = (&wardrobes.stored, &wardrobes.world.expivi);
     let expected = calm(kept).await;
     let requests = expivi.record().len();
     let mut before = requests;
     let tried = at_every_point(kept, async |point, order, state, outcomes| {
         assert_eq!(state, JobState::Done, "lost at {point}");
-        assert_eq!(said(&order.id, &outcomes), expected, "lost at {point}");
+        assert_eq!(timeline(&order.id, &outcomes), expected, "lost at {point}");
         let sent = expivi.record().len() - before;
         before += sent;
         // One request may be sent again; Expivi's uploads and conversions bear it.
@@ -62,12 +65,12 @@ async fn wardrobes(database: Database, name: &str) {
 
 async fn jewels(database: Database, name: &str) {
     let jewels = Jewels::on(&database, json!({})).await;
-    let kept = &jewels.kept;
+    let kept = &jewels.stored;
     let expected = calm(kept).await;
     let mut orders = jewels.twikit.orders().len();
     let tried = at_every_point(kept, async |point, order, state, outcomes| {
         assert_eq!(state, JobState::Done, "lost at {point}: {outcomes:?}");
-        assert_eq!(said(&order.id, &outcomes), expected, "lost at {point}");
+        assert_eq!(timeline(&order.id, &outcomes), expected, "lost at {point}");
         assert!(jewels.is_paid(order).await, "lost at {point}");
         orders += 1;
         assert_eq!(jewels.twikit.orders().len(), orders, "lost at {point}");
@@ -79,14 +82,16 @@ async fn jewels(database: Database, name: &str) {
 
 async fn exports(database: Database, name: &str) {
     let jewels = Jewels::on(&database, json!({ "fulfilment": "export" })).await;
-    let kept = &jewels.kept;
+    let kept = &jewels.stored;
     let expected = calm(kept).await;
     let (mut exported, mut asked) = (jewels.twikit.internal_orders().len(), 0);
     let tried = at_every_point(kept, async |point, order, state, outcomes| {
         let sent = jewels.twikit.internal_orders().len() - exported;
         exported += sent;
         match state {
-            JobState::Done => assert_eq!((said(&order.id, &outcomes), sent), (expected.clone(), 1), "lost at {point}"),
+            JobState::Done => {
+                assert_eq!((timeline(&order.id, &outcomes), sent), (expected.clone(), 1), "lost at {point}")
+            }
             JobState::NeedsMerchant => {
                 let document = outcomes.iter().any(|outcome| matches!(outcome, Outcome::Document(_)));
                 assert!(sent <= 1 && !document, "lost at {point}: {sent}, {outcomes:?}");

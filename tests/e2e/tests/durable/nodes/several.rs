@@ -16,7 +16,7 @@ async fn share_the_work(nodes: usize) {
     jewels.twikit.faults().delay(Duration::from_millis(300));
     let mut orders = Vec::new();
     for number in 0..ORDERS {
-        orders.push(jewels.kept.released(&format!("o-{number}")).await.0);
+        orders.push(jewels.stored.released(&format!("o-{number}")).await.0);
     }
     let mut running: Vec<_> = (0..nodes).map(|number| start_node(&database.url, &format!("node-{number}"))).collect();
     // In the middle of its work the first is killed.
@@ -24,7 +24,7 @@ async fn share_the_work(nodes: usize) {
     for _ in 0..3000 {
         tokio::time::sleep(Duration::from_millis(10)).await;
         let at_work = |state: &JobState| matches!(state, JobState::Running | JobState::Waiting);
-        let jobs = jewels.kept.jobs().await;
+        let jobs = jewels.stored.jobs().await;
         let of_first = jobs.iter().filter(|job| job.worker.as_deref() == Some("node-0") && at_work(&job.state));
         held = of_first.count();
         if held > 0 && jewels.twikit.record().len() >= ORDERS / 10 {
@@ -39,7 +39,7 @@ async fn share_the_work(nodes: usize) {
         running.iter_mut().map(|node| node.wait().expect("ended").success()).collect::<Vec<_>>()
     });
     assert!(ended.await.expect("a thread").iter().all(|ended| *ended));
-    let jobs = jewels.kept.jobs().await;
+    let jobs = jewels.stored.jobs().await;
     assert!(jobs.len() == ORDERS && jobs.iter().all(|job| job.state == JobState::Done), "{jobs:?}");
     let by: BTreeSet<&str> = jobs.iter().filter_map(|job| job.worker.as_deref()).collect();
     assert!(by.len() >= nodes - 1, "{by:?}");

@@ -12,14 +12,16 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::IntoResponse;
 use axum::routing::post;
 use cartwright::types::{EventKind, Order, Outcome};
-use cartwright::webhook::{Destination, Incoming};
-use cartwright::{AccountId, AccountSetup, AddToCart, CartLine, Cartwright, Digest, Link, MemoryCatalogue, ShopId};
-use cartwright_e2e::kept::{KEY, host_secret, keep};
+use cartwright::webhook::{Destination, IncomingRequest};
+use cartwright::{
+    AccountId, AccountSetup, AddToCart, CartLine, Cartwright, Digest, MemoryCatalog, ProductLink, ShopId,
+};
 use cartwright_e2e::orders::{event, order};
-use cartwright_e2e::{World, added, catalogue, local, members, shop, variant};
+use cartwright_e2e::stored::{KEY, host_secret, store_shop};
+use cartwright_e2e::{World, added_lines, catalog, local, members, shop, variant};
 use cartwright_fake_vendors::twikit::{OrderState, Webhooks};
 use cartwright_fake_vendors::{FakeTwikit, TwikitConfig, samples};
-use cartwright_store::{JobFilter, JobState, JobSummary, Keyring, Lines, NewJob, Recorded, Store};
+use cartwright_store::{JobFilter, JobState, JobSummary, Keyring, Lines, NewJob, RecordOutcome, Store};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -45,26 +47,26 @@ impl Database {
 
 /// How a node ended.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Ended {
+pub enum NodeEnd {
     /// It was lost at the point it was told to.
-    Lost,
+    Crashed,
     /// Nothing went on by itself any more; it passed so many points.
     Idle(usize),
 }
 
 /// Runs a node whose clock begins so many hours after the tests' noon.
-pub async fn node(url: &str, hours: u64, lost_at: Option<usize>) -> Ended {
+pub async fn node(url: &str, hours: u64, lost_at: Option<usize>) -> NodeEnd {
     let noon = 1_767_268_800 + hours * 3600;
     let mut command = Command::new(env!("CARGO_BIN_EXE_node"));
     command.args([url, "node", &noon.to_string()]).args(lost_at.map(|point| point.to_string())).stdin(Stdio::null());
     let ended = tokio::task::spawn_blocking(move || command.output()).await.expect("a thread").expect("a node");
     if ended.status.success() {
         let passed = String::from_utf8_lossy(&ended.stdout).trim().parse().expect("a number of points");
-        return Ended::Idle(passed);
+        return NodeEnd::Idle(passed);
     }
     let said = String::from_utf8_lossy(&ended.stderr);
     assert!(lost_at.is_some() && ended.status.code().is_none(), "a node failed, {}: {said}", ended.status);
-    Ended::Lost
+    NodeEnd::Crashed
 }
 
 /// Starts a node of this name, on this machine's clock.
@@ -74,7 +76,7 @@ pub fn start_node(url: &str, name: &str) -> Child {
 }
 
 /// A kept shop, with what is ordered of it.
-pub struct Kept {
+pub struct StoredShopTest {
     pub store: Store,
     pub url: String,
     pub host: Arc<Cartwright>,
@@ -84,14 +86,14 @@ pub struct Kept {
     cart: Vec<CartLine>,
 }
 
-impl Kept {
+impl StoredShopTest {
     /// Records that an order of the cart is released; gives the order and its job.
     pub async fn released(&self, id: &str) -> (Order, String) {
         let order = order(&self.host, &self.shop, id, &self.cart);
         let job = NewJob { account: self.account.clone(), plugin: self.plugin, lines: Lines::Own };
         let event = event(EventKind::Released, &order);
         let recorded = self.store.record_event(&self.shop, &event, &[job], SystemTime::UNIX_EPOCH).await;
-        let Ok(Recorded::New { mut jobs }) = recorded else { panic!("{recorded:?}") };
+        let Ok(RecordOutcome::New { mut jobs }) = recorded else { panic!("{recorded:?}") };
         (order, jobs.remove(0))
     }
 
@@ -113,7 +115,7 @@ impl Kept {
 /// A shop whose wardrobes go to Expivi: bundle and print file.
 pub struct Wardrobes {
     pub world: World,
-    pub kept: Kept,
+    pub stored: StoredShopTest,
 }
 
 impl Wardrobes {
@@ -125,8 +127,8 @@ impl Wardrobes {
         world.expivi.set_polls(1);
         let mut cart = Vec::new();
         world.add("wardrobe", samples::EXPIVI_BUNDLE, 1, &mut cart).await.expect("a line");
-        keep(&store, &world.host, &world.shop, &[cartwright_bundled::EXPIVI]).await;
-        let kept = Kept {
+        store_shop(&store, &world.host, &world.shop, &[cartwright_bundled::EXPIVI]).await;
+        let stored = StoredShopTest {
             store,
             url: database.url.clone(),
             host: world.host.clone(),
@@ -135,14 +137,14 @@ impl Wardrobes {
             plugin: world.digest,
             cart,
         };
-        Self { world, kept }
+        Self { world, stored }
     }
 }
 
 /// A shop whose jewels go to Twikit, which asks back whether they are paid.
 pub struct Jewels {
     pub twikit: Arc<FakeTwikit>,
-    pub kept: Kept,
+    pub stored: StoredShopTest,
 }
 
 #[derive(Clone)]
@@ -154,7 +156,7 @@ struct Receiver {
 }
 
 async fn receive(State(to): State<Receiver>, At(endpoint): At<String>, body: Bytes) -> impl IntoResponse {
-    let incoming = Incoming {
+    let incoming = IncomingRequest {
         method: Method::POST,
         headers: HeaderMap::new(),
         query: String::new(),
@@ -173,10 +175,10 @@ impl Jewels {
     pub async fn on(database: &Database, settings: Value) -> Self {
         let store = Store::open(&database.url, Keyring::new(KEY)).await.expect("a store");
         let twikit = Arc::new(FakeTwikit::start(TwikitConfig::default()).await.expect("a fake Twikit"));
-        let mut variants = catalogue();
+        let mut variants = catalog();
         variants.push(variant("JEWEL-A", "jewel", 4_900));
         let builder = Cartwright::builder()
-            .catalogue(Arc::new(MemoryCatalogue::new(variants)))
+            .catalog(Arc::new(MemoryCatalog::new(variants)))
             .order_book(Arc::new(store.clone()))
             .blobs(Arc::new(store.clone()))
             .secret(host_secret())
@@ -194,13 +196,13 @@ impl Jewels {
         all.extend(members(settings));
         let setup = AccountSetup { id: account.clone(), settings: all, grants: local(twikit.base_url()) };
         host.set_account(&id, plugin, setup).await.expect("an account");
-        let link: Link = serde_json::from_value(json!({
+        let link: ProductLink = serde_json::from_value(json!({
             "shop_product": "jewel", "account": "twikit", "vendor_product": "diamond-letter-jewel",
             "allowed_skus": ["JEWEL-A"],
         }))
         .expect("a link");
         host.link(&id, link).await.expect("linked");
-        keep(&store, &host, &id, &[cartwright_bundled::TWIKIT]).await;
+        store_shop(&store, &host, &id, &[cartwright_bundled::TWIKIT]).await;
         let saved = twikit.save_configuration("diamond-letter-jewel", "JEWEL-A", 49.0);
         // The fake has no https, which a picture's address must have.
         let mut envelope = saved.envelope();
@@ -211,7 +213,7 @@ impl Jewels {
             quantity: 2,
             ..AddToCart::default()
         };
-        let cart = added(&host.add_to_cart(&id, add).await.expect("a line"));
+        let cart = added_lines(&host.add_to_cart(&id, add).await.expect("a line"));
         let receiver =
             Receiver { host: host.clone(), store: store.clone(), shop: id.clone(), account: account.clone() };
         let router = Router::new().route("/webhooks/{endpoint}", post(receive)).with_state(receiver);
@@ -219,8 +221,8 @@ impl Jewels {
         let asked = format!("http://{}/webhooks/payment-verification", listener.local_addr().expect("an address"));
         tokio::spawn(async move { axum::serve(listener, router).await });
         twikit.set_webhooks(Webhooks { payment_verification: Some(asked), ..Webhooks::default() });
-        let kept = Kept { store, url: database.url.clone(), host, shop: id, account, plugin, cart };
-        Self { twikit, kept }
+        let stored = StoredShopTest { store, url: database.url.clone(), host, shop: id, account, plugin, cart };
+        Self { twikit, stored }
     }
 
     /// Has Twikit paid orders with this reference, once?

@@ -2,23 +2,23 @@
 
 use axum::Router;
 use cartwright::types::{BytesSource, Document, Error, Outcome, RememberedText};
-use cartwright::{Blobs, Digest, Failure, Handled, MemoryBlobs, SetupError, ShopId};
+use cartwright::{Blobs, Digest, Failure, HandleResult, MemoryBlobs, SetupError, ShopId};
 pub use cartwright_e2e::orders::{event, order};
 use tokio::net::TcpListener;
 
 /// The contract's error that a plugin answered with.
-pub fn answered(error: &SetupError) -> &Error {
+pub fn plugin_error(error: &SetupError) -> &Error {
     let SetupError::Hook(hook) = error else { panic!("{error}") };
-    let Failure::Answered(answered) = &hook.failure else { panic!("{error}") };
-    answered
+    let Failure::PluginError(plugin_error) = &hook.failure else { panic!("{error}") };
+    plugin_error
 }
 
 pub fn is_unavailable(error: &SetupError) -> bool {
-    matches!(answered(error), Error::Unavailable(_))
+    matches!(plugin_error(error), Error::Unavailable(_))
 }
 
 /// What a person at the shop is asked about, by key.
-pub fn asked(outcomes: &[Outcome]) -> Vec<&str> {
+pub fn merchant_questions(outcomes: &[Outcome]) -> Vec<&str> {
     let found = outcomes.iter().filter_map(|outcome| match outcome {
         Outcome::NeedsMerchant(message) => Some(message.key.as_str()),
         _ => None,
@@ -26,7 +26,7 @@ pub fn asked(outcomes: &[Outcome]) -> Vec<&str> {
     found.collect()
 }
 
-pub fn noted(outcomes: &[Outcome]) -> Vec<&str> {
+pub fn notes(outcomes: &[Outcome]) -> Vec<&str> {
     let found = outcomes.iter().filter_map(|outcome| match outcome {
         Outcome::Note(message) => Some(message.key.as_str()),
         _ => None,
@@ -59,12 +59,12 @@ pub fn remembered<'a>(outcomes: impl IntoIterator<Item = &'a Outcome>) -> Vec<Re
     outcomes.into_iter().filter_map(memory).collect()
 }
 
-pub fn made(outcomes: &[Outcome]) -> bool {
+pub fn was_created(outcomes: &[Outcome]) -> bool {
     outcomes.iter().any(|outcome| matches!(outcome, Outcome::Production(_) | Outcome::LineStatus(_)))
 }
 
 /// Everything that a run says, as it would be stored or printed.
-pub fn told(result: &Result<Handled, SetupError>) -> String {
+pub fn all_texts(result: &Result<HandleResult, SetupError>) -> String {
     match result {
         Ok(handled) => {
             let outcomes = serde_json::to_string(&handled.outcomes).expect("JSON");
@@ -89,7 +89,7 @@ pub async fn listen(router: Router) -> String {
 }
 
 /// An address at which nobody listens.
-pub async fn nowhere() -> String {
+pub async fn unreachable_url() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     format!("http://{}/", listener.local_addr().expect("an address"))
 }

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use cartwright::types::{Error, EventKind, Next, Order, Outcome};
-use cartwright::{AccountSetup, Handled, SetupError, SimulatedClock};
+use cartwright::{AccountSetup, HandleResult, SetupError, SimulatedClock};
 use cartwright_e2e::{World, local, members};
 use cartwright_fake_vendors::expivi::{ConversionOutcome, FilesShape};
 use cartwright_fake_vendors::{Malformed, Outage, client, samples};
 use serde_json::{Value, json};
 
-use super::common::{answered, asked, blob, documents, event, is_unavailable, noted, order, references};
+use super::common::{
+    blob, documents, event, is_unavailable, merchant_questions, notes, order, plugin_error, references,
+};
 
 pub async fn bought(world: &World, id: &str, products: &[(&str, &str)]) -> Order {
     let mut cart = Vec::new();
@@ -21,12 +23,12 @@ pub async fn bought(world: &World, id: &str, products: &[(&str, &str)]) -> Order
     order
 }
 
-pub async fn released(world: &World, order: &Order, clock: Arc<SimulatedClock>) -> Result<Handled, SetupError> {
+pub async fn released(world: &World, order: &Order, clock: Arc<SimulatedClock>) -> Result<HandleResult, SetupError> {
     let event = event(EventKind::Released, order);
     world.host.handle_order(&world.shop, &world.account, &event, None, clock).await
 }
 
-pub async fn release(world: &World, order: &Order) -> Result<Handled, SetupError> {
+pub async fn release(world: &World, order: &Order) -> Result<HandleResult, SetupError> {
     released(world, order, Arc::new(SimulatedClock::default())).await
 }
 
@@ -59,7 +61,7 @@ async fn an_ordered_configuration_is_uploaded_and_its_materials_are_confirmed() 
             .all(|(sku, quantity)| articles.contains(&(Some(*sku), *quantity))),
         "{articles:?}"
     );
-    assert_eq!((asked(&handled.outcomes), handled.next), (vec![], Next::Done));
+    assert_eq!((merchant_questions(&handled.outcomes), handled.next), (vec![], Next::Done));
     // What was said before is neither uploaded nor said again.
     let mut again = event(EventKind::Released, &order);
     again.order.lines[0].vendor_reference = Some(number);
@@ -74,7 +76,7 @@ async fn a_configuration_without_a_uuid_is_noted_and_does_not_stop_the_others() 
     let world = World::new().await;
     let order = bought(&world, "1", &[("ring", samples::EXPIVI_SIMPLE), WARDROBE]).await;
     let handled = release(&world, &order).await.expect("handled");
-    assert_eq!(noted(&handled.outcomes), ["uuid-missing"]);
+    assert_eq!(notes(&handled.outcomes), ["uuid-missing"]);
     assert_eq!(references(&handled.outcomes).len(), 1);
     assert_eq!(world.expivi.uploaded().len(), 1);
 }
@@ -134,7 +136,7 @@ async fn print_files_that_fail_need_the_merchant() {
         world.expivi.set_conversion_outcome(outcome);
         let order = bought(&world, id, &[WARDROBE]).await;
         let handled = release(&world, &order).await.expect("handled");
-        assert_eq!(asked(&handled.outcomes), ["print-file-failed"], "{outcome:?}");
+        assert_eq!(merchant_questions(&handled.outcomes), ["print-file-failed"], "{outcome:?}");
         assert_eq!((documents(&handled.outcomes).len(), handled.next), (0, Next::Done));
     }
 }
@@ -158,7 +160,7 @@ async fn a_print_file_that_is_never_done_is_given_up_after_hours() {
         outcomes.append(&mut handled.outcomes);
     }
     assert_eq!(handled.next, Next::Done);
-    assert_eq!(asked(&outcomes), ["print-file-failed"]);
+    assert_eq!(merchant_questions(&outcomes), ["print-file-failed"]);
     assert!((2 * 3600..4 * 3600).contains(&waited), "{waited} s");
     assert_eq!(world.expivi.record().on_path("/api/svg/conversion/request/").len(), 1);
 }
@@ -186,7 +188,7 @@ async fn a_product_without_a_media_id_needs_the_merchant() {
     let world = World::with(|builder| builder, json!({ "print-files": true, "media-ids": [["1001", "501"]] })).await;
     let order = bought(&world, "1", &[WARDROBE]).await;
     let handled = release(&world, &order).await.expect("handled");
-    assert_eq!(asked(&handled.outcomes), ["media-id-missing"]);
+    assert_eq!(merchant_questions(&handled.outcomes), ["media-id-missing"]);
     assert_eq!(world.expivi.record().on_path("/api/svg/").len(), 0);
 }
 
@@ -195,7 +197,7 @@ async fn a_medium_that_expivi_refuses_needs_the_merchant() {
     let world = World::with(|builder| builder, json!({ "print-files": true, "media-id": 999 })).await;
     let order = bought(&world, "1", &[WARDROBE]).await;
     let handled = release(&world, &order).await.expect("handled");
-    assert_eq!(asked(&handled.outcomes), ["line-failed"]);
+    assert_eq!(merchant_questions(&handled.outcomes), ["line-failed"]);
     assert_eq!(references(&handled.outcomes).len(), 1, "the upload is lost");
 }
 
@@ -205,7 +207,7 @@ async fn without_a_server_token_nothing_is_sent_and_a_note_says_so() {
     let order = bought(&world, "1", &[WARDROBE]).await;
     let handled = release(&world, &order).await.expect("handled");
     assert_eq!(world.expivi.record().len(), 0);
-    assert_eq!(noted(&handled.outcomes), ["upload-off"]);
+    assert_eq!(notes(&handled.outcomes), ["upload-off"]);
     assert!(handled.outcomes.iter().any(|outcome| matches!(outcome, Outcome::BillOfMaterials(_))));
     assert_eq!((documents(&handled.outcomes).len(), handled.next), (0, Next::Done));
 }
@@ -216,7 +218,10 @@ async fn a_refused_server_token_names_its_setting() {
         let world = World::with(|builder| builder, json!({ "server-token": wrong })).await;
         let order = bought(&world, "1", &[WARDROBE]).await;
         let error = release(&world, &order).await.expect_err("refused");
-        assert!(matches!(answered(&error), Error::NotConfigured(issue) if issue.field == "server-token"), "{error}");
+        assert!(
+            matches!(plugin_error(&error), Error::NotConfigured(issue) if issue.field == "server-token"),
+            "{error}"
+        );
         assert_eq!(world.expivi.uploaded().len(), 0);
     }
 }
@@ -227,7 +232,10 @@ async fn an_expivi_that_is_away_is_asked_again_and_garbage_is_told() {
     let order = bought(&world, "1", &[WARDROBE]).await;
     world.expivi.faults().outage(Outage::Unavailable { retry_after: Some("9".to_owned()) });
     let error = release(&world, &order).await.expect_err("away");
-    assert!(matches!(answered(&error), Error::Unavailable(outage) if outage.retry_after_seconds == Some(9)), "{error}");
+    assert!(
+        matches!(plugin_error(&error), Error::Unavailable(outage) if outage.retry_after_seconds == Some(9)),
+        "{error}"
+    );
     world.expivi.faults().outage(Outage::Dropped);
     assert!(is_unavailable(&release(&world, &order).await.expect_err("away")));
     world.expivi.faults().clear();
@@ -238,7 +246,7 @@ async fn an_expivi_that_is_away_is_asked_again_and_garbage_is_told() {
     ] {
         world.expivi.faults().malform(how, 1);
         let handled = release(&world, &order).await.expect("handled");
-        assert_eq!(asked(&handled.outcomes), [key], "{how:?}");
+        assert_eq!(merchant_questions(&handled.outcomes), [key], "{how:?}");
         assert_eq!(references(&handled.outcomes), []);
     }
     world.expivi.faults().lose_replies(1);
@@ -260,6 +268,6 @@ async fn two_configured_products_of_one_configuration_are_both_uploaded() {
     let order = bought(&world, "1", &[("ring", &two.to_string())]).await;
     assert_eq!(order.lines.len(), 2);
     let handled = release(&world, &order).await.expect("handled");
-    assert_eq!(asked(&handled.outcomes), [""; 0]);
+    assert_eq!(merchant_questions(&handled.outcomes), [""; 0]);
     assert_eq!(references(&handled.outcomes).len(), 2);
 }

@@ -13,13 +13,14 @@ use axum::response::IntoResponse;
 use axum::routing::post;
 use cartwright::types::{Event, EventKind, Order, Outcome};
 use cartwright::webhook::{
-    Destination, HeldOpen, Incoming, MemoryReceipts, Refusal, Selector, StoredAddress, WebhookAddress, WebhookError,
+    Destination, IncomingRequest, MemoryWebhookDeliveryStore, Refusal, Selector, StoredWebhookToken, WebhookError,
+    WebhookToken, WebhookUrlUse,
 };
 use cartwright::{
-    AccountId, AccountSetup, AddToCart, CartLine, Cartwright, Digest, Grants, Handled, Limits, Link, MemoryBlobs,
-    MemoryCatalogue, MemoryOrderBook, SetupError, ShopId, SimulatedClock,
+    AccountId, AccountSetup, AddToCart, CartLine, Cartwright, Digest, Grants, HandleResult, Limits, MemoryBlobs,
+    MemoryCatalog, MemoryOrderBook, ProductLink, SetupError, ShopId, SimulatedClock,
 };
-use cartwright_e2e::{added, catalogue, local, members, shop, variant};
+use cartwright_e2e::{added_lines, catalog, local, members, shop, variant};
 use cartwright_fake_vendors::twikit::{OrderState, Webhooks};
 use cartwright_fake_vendors::{FakeTwikit, Received, TwikitConfig};
 use serde_json::{Value, json};
@@ -28,10 +29,10 @@ use super::common::{event, listen, order};
 
 /// A webhook as the shop answered it.
 #[derive(Debug, Clone)]
-pub struct Heard {
+pub struct RecordedWebhook {
     pub endpoint: String,
     /// Where the order that it names stood at Twikit's when it came.
-    pub stood: Option<OrderState>,
+    pub order_state: Option<OrderState>,
     pub outcomes: Vec<(Option<String>, Outcome)>,
 }
 
@@ -39,24 +40,25 @@ pub struct Heard {
 struct Receiver {
     host: Arc<Cartwright>,
     twikit: Arc<FakeTwikit>,
-    addresses: Arc<Mutex<BTreeMap<Selector, StoredAddress>>>,
-    receipts: Arc<MemoryReceipts>,
-    heard: Arc<Mutex<Vec<Heard>>>,
+    addresses: Arc<Mutex<BTreeMap<Selector, StoredWebhookToken>>>,
+    receipts: Arc<MemoryWebhookDeliveryStore>,
+    webhooks: Arc<Mutex<Vec<RecordedWebhook>>>,
 }
 
 impl Receiver {
     /// Whose the address is.
     fn find(&self, address: &str, at: SystemTime) -> Result<Destination, Refusal> {
-        let address: WebhookAddress = address.parse()?;
+        let address: WebhookToken = address.parse()?;
         let stored = self.addresses.lock().expect("the addresses").get(&address.selector()).cloned();
-        let held = HeldOpen { by_account: true, by_orders: false };
-        address.find(stored.as_ref().map(|stored| (stored, held)), at)
+        let held = WebhookUrlUse { has_account: true, has_open_order: false };
+        address.resolve(stored.as_ref().map(|stored| (stored, held)), at)
     }
 }
 
 async fn receive(State(receiver): State<Receiver>, Path(address): Path<String>, body: Bytes) -> impl IntoResponse {
     let named: Value = serde_json::from_slice(&body).unwrap_or_default();
-    let stood = named["identifier"].as_str().and_then(|named| receiver.twikit.order(named)).map(|order| order.state);
+    let order_state =
+        named["identifier"].as_str().and_then(|named| receiver.twikit.order(named)).map(|order| order.state);
     let incoming = post_of(&body);
     let known = receiver.receipts.effects().outcomes.len();
     let answer = match receiver.find(&address, incoming.at) {
@@ -64,7 +66,11 @@ async fn receive(State(receiver): State<Receiver>, Path(address): Path<String>, 
             let answer = receiver.host.receive_webhook(&to, &incoming, &*receiver.receipts).await;
             if answer.is_ok() {
                 let outcomes = receiver.receipts.effects().outcomes.split_off(known);
-                receiver.heard.lock().expect("the list").push(Heard { endpoint: to.endpoint, stood, outcomes });
+                receiver.webhooks.lock().expect("the list").push(RecordedWebhook {
+                    endpoint: to.endpoint,
+                    order_state,
+                    outcomes,
+                });
             }
             answer
         }
@@ -75,8 +81,8 @@ async fn receive(State(receiver): State<Receiver>, Path(address): Path<String>, 
     (StatusCode::from_u16(response.status).expect("a status"), json, response.body)
 }
 
-pub fn post_of(body: &[u8]) -> Incoming {
-    Incoming {
+pub fn post_of(body: &[u8]) -> IncomingRequest {
+    IncomingRequest {
         method: Method::POST,
         headers: HeaderMap::new(),
         query: String::new(),
@@ -96,7 +102,7 @@ pub struct Jewels {
     pub twikit: Arc<FakeTwikit>,
     /// Where the shop listens.
     pub base: String,
-    pub heard: Arc<Mutex<Vec<Heard>>>,
+    pub webhooks: Arc<Mutex<Vec<RecordedWebhook>>>,
     receiver: Receiver,
 }
 
@@ -107,11 +113,11 @@ impl Jewels {
 
     pub async fn with(config: TwikitConfig, limits: Limits) -> Self {
         let twikit = Arc::new(FakeTwikit::start(config).await.expect("a fake Twikit"));
-        let mut variants = catalogue();
+        let mut variants = catalog();
         variants.push(variant("JEWEL-A", "jewel", 4_900));
         let (orders, blobs) = (Arc::new(MemoryOrderBook::default()), Arc::new(MemoryBlobs::default()));
         let builder = Cartwright::builder()
-            .catalogue(Arc::new(MemoryCatalogue::new(variants)))
+            .catalog(Arc::new(MemoryCatalog::new(variants)))
             .order_book(orders.clone())
             .blobs(blobs.clone())
             .limits(limits)
@@ -121,25 +127,25 @@ impl Jewels {
         let plugin = host.install(cartwright_bundled::TWIKIT, None).await.expect("Twikit's plugin").digest();
         host.add_shop(shop("gems")).expect("a shop");
         let (shop, account): (ShopId, AccountId) = ("gems".parse().expect("an id"), "twikit".parse().expect("an id"));
-        let heard = Arc::new(Mutex::new(Vec::new()));
+        let webhooks = Arc::new(Mutex::new(Vec::new()));
         let receiver = Receiver {
             host: host.clone(),
             twikit: twikit.clone(),
             addresses: Arc::default(),
             receipts: Arc::default(),
-            heard: heard.clone(),
+            webhooks: webhooks.clone(),
         };
         let router = Router::new().route("/webhooks/{address}", post(receive)).with_state(receiver.clone());
         let base = listen(router).await;
-        let jewels = Self { host, orders, blobs, shop, account, plugin, twikit, base, heard, receiver };
+        let jewels = Self { host, orders, blobs, shop, account, plugin, twikit, base, webhooks, receiver };
         jewels.set(json!({}), |_| {}).await;
-        let link: Link = serde_json::from_value(json!({
+        let link: ProductLink = serde_json::from_value(json!({
             "shop_product": "jewel", "account": "twikit", "vendor_product": "diamond-letter-jewel",
             "allowed_skus": ["JEWEL-A"],
         }))
         .expect("a link");
         jewels.host.link(&jewels.shop, link).await.expect("linked");
-        jewels.hooks("payment-verification");
+        jewels.set_webhooks("payment-verification");
         jewels
     }
 
@@ -161,7 +167,7 @@ impl Jewels {
 
     /// A new address of this endpoint's.
     pub fn address(&self, endpoint: &str) -> String {
-        let address = WebhookAddress::generate().expect("random numbers");
+        let address = WebhookToken::generate().expect("random numbers");
         let endpoint = endpoint.to_owned();
         let to = Destination { shop: self.shop.clone(), account: self.account.clone(), endpoint };
         let mut known = self.receiver.addresses.lock().expect("the addresses");
@@ -170,12 +176,12 @@ impl Jewels {
     }
 
     /// What is kept of webhooks.
-    pub fn receipts(&self) -> &MemoryReceipts {
+    pub fn receipts(&self) -> &MemoryWebhookDeliveryStore {
         &self.receiver.receipts
     }
 
     /// Gives Twikit the shop's addresses, with this endpoint's for the payment verification.
-    pub fn hooks(&self, verification: &str) {
+    pub fn set_webhooks(&self, verification: &str) {
         let address = |endpoint: &str| Some(self.address(endpoint));
         self.twikit.set_webhooks(Webhooks {
             payment_verification: address(verification),
@@ -204,7 +210,7 @@ impl Jewels {
             ..AddToCart::default()
         };
         let change = self.host.add_to_cart(&self.shop, add).await.expect("a line");
-        added(&change).remove(0)
+        added_lines(&change).remove(0)
     }
 
     /// An order of one new jewel, which the platform knows.
@@ -214,12 +220,12 @@ impl Jewels {
         order
     }
 
-    pub async fn handle(&self, event: &Event, state: Option<&str>) -> Result<Handled, SetupError> {
+    pub async fn handle(&self, event: &Event, state: Option<&str>) -> Result<HandleResult, SetupError> {
         let clock = Arc::new(SimulatedClock::default());
         self.host.handle_order(&self.shop, &self.account, event, state, clock).await
     }
 
-    pub async fn release(&self, order: &Order) -> Result<Handled, SetupError> {
+    pub async fn release(&self, order: &Order) -> Result<HandleResult, SetupError> {
         self.handle(&event(EventKind::Released, order), None).await
     }
 
@@ -228,25 +234,25 @@ impl Jewels {
         let order = self.order(id).await;
         self.release(&order).await.expect("handled");
         assert_eq!(self.twikit.order(&order.reference).expect("the order").state, OrderState::Paid);
-        self.heard.lock().expect("the list").clear();
+        self.webhooks.lock().expect("the list").clear();
         order
     }
 
-    pub fn heard(&self) -> Vec<Heard> {
-        self.heard.lock().expect("the list").clone()
+    pub fn webhooks(&self) -> Vec<RecordedWebhook> {
+        self.webhooks.lock().expect("the list").clone()
     }
 
     /// What the webhooks so far said about orders.
     pub fn outcomes(&self) -> Vec<(Option<String>, Outcome)> {
-        self.heard().into_iter().flat_map(|heard| heard.outcomes).collect()
+        self.webhooks().into_iter().flat_map(|webhooks| webhooks.outcomes).collect()
     }
 
-    pub fn sent(&self) -> Vec<Received> {
+    pub fn requests(&self) -> Vec<Received> {
         self.twikit.record().all()
     }
 
     /// The shop's last answer to a webhook.
-    pub fn replied(&self) -> Value {
+    pub fn last_response(&self) -> Value {
         self.twikit.sent_webhooks().last().expect("a webhook").answer.clone()
     }
 }

@@ -10,7 +10,7 @@ use cartwright_e2e::{World, local, members};
 use cartwright_fake_vendors::{ExpiviConfig, FakeExpivi, Malformed, Outage, TwikitConfig};
 use serde_json::json;
 
-use super::common::{answered, event, listen, told};
+use super::common::{all_texts, event, listen, plugin_error};
 use super::expivi::{WARDROBE, bought};
 use super::jewels::Jewels;
 
@@ -21,14 +21,14 @@ async fn a_shoppers_address_is_only_given_to_a_plugin_with_the_grant() {
     jewels.set(json!({}), |grants| grants.personal_data = false).await;
     let refused = jewels.release(&order).await;
     let error = refused.as_ref().expect_err("no address");
-    assert!(matches!(answered(error), Error::NotConfigured(issue) if issue.field == "delivery"), "{error}");
-    assert!(!told(&refused).to_lowercase().contains("ghent"));
-    assert_eq!(jewels.sent().len(), 0);
+    assert!(matches!(plugin_error(error), Error::NotConfigured(issue) if issue.field == "delivery"), "{error}");
+    assert!(!all_texts(&refused).to_lowercase().contains("ghent"));
+    assert_eq!(jewels.requests().len(), 0);
     jewels.set(json!({ "delivery": "shop" }), |grants| grants.personal_data = false).await;
     let handled = jewels.release(&order).await;
-    let text = String::from_utf8(jewels.sent()[0].body.clone()).expect("text").to_lowercase();
+    let text = String::from_utf8(jewels.requests()[0].body.clone()).expect("text").to_lowercase();
     assert!(text.contains("bruges") && !text.contains("ghent") && !text.contains("zoë"), "{text}");
-    assert!(!told(&handled).to_lowercase().contains("ghent"));
+    assert!(!all_texts(&handled).to_lowercase().contains("ghent"));
 }
 
 #[tokio::test]
@@ -38,19 +38,19 @@ async fn the_payload_secret_is_in_nothing_that_the_plugin_says() {
     let jewels = Jewels::with(config, Limits::default()).await;
     let mut said = String::new();
     let order = jewels.order("1").await;
-    said += &told(&jewels.release(&order).await);
-    said += &told(&jewels.release(&order).await);
+    said += &all_texts(&jewels.release(&order).await);
+    said += &all_texts(&jewels.release(&order).await);
     jewels.twikit.faults().outage(Outage::Dropped);
-    said += &told(&jewels.release(&order).await);
+    said += &all_texts(&jewels.release(&order).await);
     jewels.twikit.faults().clear();
     said += &format!("{:?}", jewels.host.test_connection(&jewels.shop, &jewels.account).await.expect("diagnoses"));
     let visitor = Visitor::default();
     said += &format!("{:?}", jewels.host.embed(&jewels.shop, "jewel", None, &visitor).await.expect("a page"));
-    said += &format!("{:?} {:?}", jewels.heard(), jewels.twikit.sent_webhooks());
+    said += &format!("{:?} {:?}", jewels.webhooks(), jewels.twikit.sent_webhooks());
     jewels.set(json!({ "payload-secret": "p4yl0ad-wrong" }), |_| {}).await;
-    said += &told(&jewels.release(&order).await);
+    said += &all_texts(&jewels.release(&order).await);
     assert!(said.contains("payload-secret") && !said.contains("p4yl0ad"), "{said}");
-    for sent in jewels.sent() {
+    for sent in jewels.requests() {
         assert!(!format!("{sent:?}{}", String::from_utf8_lossy(&sent.body)).contains("p4yl0ad"), "it was sent");
     }
 }
@@ -75,7 +75,7 @@ async fn the_server_token_is_in_nothing_that_the_plugin_says() {
     let event = event(EventKind::Released, &order);
     let handle = async || {
         let clock = Arc::new(SimulatedClock::default());
-        told(&world.host.handle_order(&world.shop, &account, &event, None, clock).await)
+        all_texts(&world.host.handle_order(&world.shop, &account, &event, None, clock).await)
     };
     let mut said = handle().await;
     assert!(said.contains("print.pdf"), "{said}");
@@ -123,7 +123,7 @@ async fn an_answer_that_repeats_the_token_does_not_bring_it_before_people() {
         let setup = AccountSetup { id: account.clone(), settings, grants: local(&base) };
         world.host.set_account(&world.shop, world.digest, setup).await.expect("an account");
         let (event, clock) = (event(EventKind::Released, &order), Arc::new(SimulatedClock::default()));
-        let said = told(&world.host.handle_order(&world.shop, &account, &event, None, clock).await);
+        let said = all_texts(&world.host.handle_order(&world.shop, &account, &event, None, clock).await);
         assert!(said.contains("Expivi") && !said.contains(TOKEN), "{status} {text}: {said}");
     }
 }

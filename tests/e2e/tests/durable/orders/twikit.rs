@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cartwright::durable::{Cancel, Job, MemoryJournal, RunEnd, Start, Wake};
+use cartwright::durable::{Cancel, Job, MemoryJournal, RunEnd, RunInput, Wake};
 use cartwright::types::{Error, EventKind, LineStatus, Next, Order, Outcome, Production, RememberedText};
 use cartwright::{Clock, SimulatedClock};
 use cartwright_fake_vendors::twikit::{Call, ForcedResult, OrderState, Webhooks};
@@ -10,7 +10,8 @@ use cartwright_fake_vendors::{Malformed, Outage, client, payload_hash};
 use serde_json::{Value, json};
 
 use super::common::{
-    answered, asked, event, is_unavailable, made, noted, nowhere, order, references, remembered, told,
+    all_texts, event, is_unavailable, merchant_questions, notes, order, plugin_error, references, remembered,
+    unreachable_url, was_created,
 };
 use super::jewels::Jewels;
 
@@ -19,7 +20,7 @@ async fn an_order_is_hashed_over_its_exact_bytes_and_verified_while_it_is_out() 
     let jewels = Jewels::new().await;
     let order = jewels.order("1").await;
     let handled = jewels.release(&order).await.expect("handled");
-    let sent = jewels.sent();
+    let sent = jewels.requests();
     assert_eq!(sent.len(), 1);
     assert_eq!(sent[0].path, "/api/v1/orders/integration-1");
     let body = sent[0].json();
@@ -41,11 +42,11 @@ async fn an_order_is_hashed_over_its_exact_bytes_and_verified_while_it_is_out() 
     assert_eq!(payload["billingAddress"]["city"], "Bruges");
     assert_eq!(jewels.twikit.order("test:gems:1").expect("the order").state, OrderState::Paid);
 
-    let heard = jewels.heard();
+    let heard = jewels.webhooks();
     assert_eq!(heard.len(), 1);
     assert_eq!(heard[0].endpoint, "payment-verification");
-    assert_eq!(heard[0].stood, Some(OrderState::Verifying), "the question came before or after the order");
-    assert_eq!(jewels.replied(), json!({ "error": "", "success": true }));
+    assert_eq!(heard[0].order_state, Some(OrderState::Verifying), "the question came before or after the order");
+    assert_eq!(jewels.last_response(), json!({ "error": "", "success": true }));
 
     let (line, whole) = ((Some("1"), "test:gems:1"), (None, "test:gems:1"));
     assert_eq!(references(&handled.outcomes), [line, whole]);
@@ -53,7 +54,7 @@ async fn an_order_is_hashed_over_its_exact_bytes_and_verified_while_it_is_out() 
     assert!(handled.outcomes.contains(&Outcome::Production(queued)), "{:?}", handled.outcomes);
     let status = LineStatus { line: "1".to_owned(), status: "in-production".to_owned() };
     assert!(handled.outcomes.contains(&Outcome::LineStatus(status)), "{:?}", handled.outcomes);
-    assert_eq!(asked(&handled.outcomes), [""; 0]);
+    assert_eq!(merchant_questions(&handled.outcomes), [""; 0]);
 }
 
 #[tokio::test]
@@ -66,12 +67,12 @@ async fn a_twikit_that_did_not_ask_is_noted_by_a_later_run() {
     let mut again = event(EventKind::Released, &order);
     again.remembered = remembered(&handled.outcomes);
     let unasked = jewels.handle(&again, Some(&later.state)).await.expect("handled");
-    assert_eq!((noted(&unasked.outcomes), unasked.next), (vec!["no-verification"], Next::Done));
+    assert_eq!((notes(&unasked.outcomes), unasked.next), (vec!["no-verification"], Next::Done));
     let heard = jewels.outcomes();
     again.remembered.extend(remembered(heard.iter().map(|(_, outcome)| outcome)));
     let fine = jewels.handle(&again, Some(&later.state)).await.expect("handled");
     assert_eq!((fine.outcomes, fine.next), (vec![], Next::Done));
-    assert_eq!(jewels.sent().len(), 1);
+    assert_eq!(jewels.requests().len(), 1);
 }
 
 #[tokio::test]
@@ -79,10 +80,10 @@ async fn an_order_that_the_shop_does_not_know_is_declared_invalid() {
     let jewels = Jewels::new().await;
     let order = order(&jewels.host, &jewels.shop, "1", &[jewels.jewel("diamond-letter-jewel").await]);
     let handled = jewels.release(&order).await.expect("handled");
-    assert_eq!(jewels.replied(), json!({ "error": "", "success": false }));
+    assert_eq!(jewels.last_response(), json!({ "error": "", "success": false }));
     assert_eq!(jewels.twikit.ignored_orders(), ["test:gems:1"]);
-    assert_eq!(asked(&handled.outcomes), ["verification-failed"]);
-    assert!(!made(&handled.outcomes), "{:?}", handled.outcomes);
+    assert_eq!(merchant_questions(&handled.outcomes), ["verification-failed"]);
+    assert!(!was_created(&handled.outcomes), "{:?}", handled.outcomes);
     assert_eq!(jewels.outcomes(), []);
 }
 
@@ -105,16 +106,16 @@ async fn an_order_that_is_no_longer_to_be_produced_is_neither_sent_nor_declared_
         jewels.orders.put(&jewels.shop, &jewels.account, now);
         // The event holds the order as it was.
         let handled = jewels.release(&order).await.expect("handled");
-        assert_eq!(noted(&handled.outcomes), ["no-longer-released"], "{number}");
+        assert_eq!(notes(&handled.outcomes), ["no-longer-released"], "{number}");
         assert_eq!(handled.next, Next::Done);
-        assert!(!made(&handled.outcomes), "{:?}", handled.outcomes);
+        assert!(!was_created(&handled.outcomes), "{:?}", handled.outcomes);
         let item = order.lines[0].cart_line.item.as_ref().expect("an item");
         let configuration: u64 = item.reference.as_deref().expect("an id").parse().expect("a number");
         let asked = json!({ "identifier": order.reference, "configurationIds": [configuration] });
         let reply = client::post_json(&question, &[], &asked).await.expect("a reply");
         assert_eq!(reply.json(), json!({ "error": "", "success": false }), "{number}");
     }
-    assert_eq!(jewels.sent().len(), 0);
+    assert_eq!(jewels.requests().len(), 0);
     let outcomes: Vec<Outcome> = jewels.outcomes().into_iter().map(|(_, outcome)| outcome).collect();
     assert_eq!(remembered(&outcomes), [], "an order that was declined is remembered as verified");
 }
@@ -136,17 +137,17 @@ async fn an_order_that_is_paid_back_during_an_outage_is_not_sent_after_it() {
     };
     let run = async || {
         let start =
-            Start { journal: journal.clone(), clock: clock.clone(), wake: Wake::Due, cancel: Cancel::default() };
+            RunInput { journal: journal.clone(), clock: clock.clone(), wake: Wake::Due, cancel: Cancel::default() };
         jewels.host.run_job(&job, start).await.expect("a run").end
     };
     jewels.twikit.faults().outage(Outage::Unavailable { retry_after: None });
     assert!(matches!(run().await, RunEnd::Retry { .. }));
-    assert_eq!(jewels.sent().len(), 1);
+    assert_eq!(jewels.requests().len(), 1);
     jewels.twikit.faults().recover();
     let now = Order { payment: "refunded".to_owned(), ..order.clone() };
     jewels.orders.put(&jewels.shop, &jewels.account, now);
     assert!(matches!(run().await, RunEnd::Done));
-    assert_eq!((jewels.sent().len(), noted(&journal.outcomes())), (1, vec!["no-longer-released"]));
+    assert_eq!((jewels.requests().len(), notes(&journal.outcomes())), (1, vec!["no-longer-released"]));
     assert_eq!(jewels.twikit.orders(), []);
 }
 
@@ -156,24 +157,24 @@ async fn a_verification_address_that_does_not_work_makes_an_order_unhealthy() {
     for (id, broken) in [("1", None), ("2", Some("no-such-endpoint")), ("3", Some("production-completion"))] {
         let order = jewels.order(id).await;
         match broken {
-            Some(path) => jewels.hooks(path),
+            Some(path) => jewels.set_webhooks(path),
             None => {
-                let payment_verification = Some(nowhere().await);
+                let payment_verification = Some(unreachable_url().await);
                 jewels.twikit.set_webhooks(Webhooks { payment_verification, ..Webhooks::default() });
             }
         }
         let handled = jewels.release(&order).await.expect("handled");
         let state = jewels.twikit.order(&order.reference).expect("the order").state;
         assert!(matches!(state, OrderState::Unhealthy(_)), "{id} {state:?}");
-        assert_eq!(asked(&handled.outcomes), ["order-unhealthy"], "{id}");
+        assert_eq!(merchant_questions(&handled.outcomes), ["order-unhealthy"], "{id}");
         assert_eq!(handled.next, Next::Done);
-        assert!(!made(&handled.outcomes), "{:?}", handled.outcomes);
+        assert!(!was_created(&handled.outcomes), "{:?}", handled.outcomes);
         // Twikit has it all the same: another event must not send it once more.
         let mut again = event(EventKind::Released, &order);
         again.remembered = remembered(&handled.outcomes);
-        let before = jewels.sent().len();
+        let before = jewels.requests().len();
         let quiet = jewels.handle(&again, None).await.expect("handled");
-        assert_eq!((quiet.outcomes, jewels.sent().len()), (vec![], before));
+        assert_eq!((quiet.outcomes, jewels.requests().len()), (vec![], before));
     }
 }
 
@@ -196,12 +197,12 @@ async fn an_identifier_that_somebody_else_used_is_never_taken_for_ours() {
     let body = json!({ "orderPayload": payload, "hash": hash });
     let reply = client::post_json(&jewels.twikit.orders_url(), &[], &body).await.expect("a reply");
     assert_eq!(reply.json()["resultCode"], 1);
-    jewels.hooks("payment-verification");
+    jewels.set_webhooks("payment-verification");
     let handled = jewels.release(&order).await.expect("handled");
-    assert_eq!(asked(&handled.outcomes), ["identifier-exists"]);
-    assert!(!made(&handled.outcomes), "{:?}", handled.outcomes);
+    assert_eq!(merchant_questions(&handled.outcomes), ["identifier-exists"]);
+    assert!(!was_created(&handled.outcomes), "{:?}", handled.outcomes);
     assert_eq!(handled.next, Next::Done);
-    assert_eq!(jewels.heard().len(), 0);
+    assert_eq!(jewels.webhooks().len(), 0);
     assert_eq!(jewels.twikit.orders().len(), 1);
 }
 
@@ -211,8 +212,8 @@ async fn a_configuration_that_twikit_does_not_know_needs_the_merchant() {
     let order = order(&jewels.host, &jewels.shop, "1", &[jewels.jewel_of(4_711).await]);
     jewels.orders.put(&jewels.shop, &jewels.account, order.clone());
     let handled = jewels.release(&order).await.expect("handled");
-    assert_eq!(asked(&handled.outcomes), ["configuration-not-found"]);
-    assert!(told(&Ok(handled)).contains("4711"), "the merchant is not told which");
+    assert_eq!(merchant_questions(&handled.outcomes), ["configuration-not-found"]);
+    assert!(all_texts(&Ok(handled)).contains("4711"), "the merchant is not told which");
     assert_eq!(jewels.twikit.orders(), []);
 }
 
@@ -222,7 +223,7 @@ async fn a_wrong_payload_secret_names_its_setting() {
     jewels.set(json!({ "payload-secret": "another secret" }), |_| {}).await;
     let order = jewels.order("1").await;
     let error = jewels.release(&order).await.expect_err("refused");
-    assert!(matches!(answered(&error), Error::NotConfigured(issue) if issue.field == "payload-secret"), "{error}");
+    assert!(matches!(plugin_error(&error), Error::NotConfigured(issue) if issue.field == "payload-secret"), "{error}");
     assert_eq!(jewels.twikit.orders(), []);
     // The right one mends it.
     jewels.set(json!({}), |_| {}).await;
@@ -237,8 +238,8 @@ async fn an_integration_that_twikit_does_not_have_needs_the_merchant() {
     let order = jewels.order("1").await;
     // The fake answers 404 with the catch-all code, so that the code is what counts.
     let handled = jewels.release(&order).await.expect("handled");
-    assert_eq!(asked(&handled.outcomes), ["unexpected-error"]);
-    assert!(!made(&handled.outcomes));
+    assert_eq!(merchant_questions(&handled.outcomes), ["unexpected-error"]);
+    assert!(!was_created(&handled.outcomes));
     assert_eq!(jewels.twikit.orders(), []);
 }
 
@@ -248,14 +249,23 @@ async fn a_twikit_that_is_away_is_asked_again_when_it_says_so() {
     let order = jewels.order("1").await;
     jewels.twikit.faults().outage(Outage::Unavailable { retry_after: Some("7".to_owned()) });
     let error = jewels.release(&order).await.expect_err("away");
-    assert!(matches!(answered(&error), Error::Unavailable(outage) if outage.retry_after_seconds == Some(7)), "{error}");
+    assert!(
+        matches!(plugin_error(&error), Error::Unavailable(outage) if outage.retry_after_seconds == Some(7)),
+        "{error}"
+    );
     jewels.twikit.faults().outage(Outage::Dropped);
     let error = jewels.release(&order).await.expect_err("away");
-    assert!(matches!(answered(&error), Error::Unavailable(outage) if outage.retry_after_seconds.is_none()), "{error}");
+    assert!(
+        matches!(plugin_error(&error), Error::Unavailable(outage) if outage.retry_after_seconds.is_none()),
+        "{error}"
+    );
     jewels.twikit.faults().recover();
     jewels.twikit.faults().limit(1, Some("3"));
     let error = jewels.release(&order).await.expect_err("limited");
-    assert!(matches!(answered(&error), Error::Unavailable(outage) if outage.retry_after_seconds == Some(3)), "{error}");
+    assert!(
+        matches!(plugin_error(&error), Error::Unavailable(outage) if outage.retry_after_seconds == Some(3)),
+        "{error}"
+    );
     jewels.release(&order).await.expect("handled");
     assert_eq!(jewels.twikit.order(&order.reference).expect("the order").state, OrderState::Paid);
 }
@@ -281,14 +291,14 @@ async fn a_result_that_is_not_documented_is_told_with_its_number() {
     let order = jewels.order("1").await;
     force(400, 42);
     let handled = jewels.release(&order).await.expect("handled");
-    assert_eq!(asked(&handled.outcomes), ["unknown-result"]);
-    assert!(told(&Ok(handled)).contains("42 Newer Something new."));
+    assert_eq!(merchant_questions(&handled.outcomes), ["unknown-result"]);
+    assert!(all_texts(&Ok(handled)).contains("42 Newer Something new."));
     force(500, 0);
     assert!(is_unavailable(&jewels.release(&order).await.expect_err("code 0")));
     for code in [4, 7, 8] {
         force(400, code);
         let error = jewels.release(&order).await.expect_err("refused");
-        assert!(matches!(answered(&error), Error::Rejected(_)), "{code}: {error}");
+        assert!(matches!(plugin_error(&error), Error::Rejected(_)), "{code}: {error}");
     }
     assert_eq!(jewels.twikit.orders(), []);
 }
@@ -303,8 +313,8 @@ async fn after_a_lost_reply_a_run_without_a_journal_asks_the_merchant_and_makes_
     assert_eq!(jewels.twikit.order(&order.reference).expect("the order").state, OrderState::Paid);
     // Only a journal knows that the first request may have arrived. Until there is one, a person looks.
     let handled = jewels.release(&order).await.expect("handled");
-    assert_eq!(asked(&handled.outcomes), ["identifier-exists"]);
-    assert!(!made(&handled.outcomes), "{:?}", handled.outcomes);
+    assert_eq!(merchant_questions(&handled.outcomes), ["identifier-exists"]);
+    assert!(!was_created(&handled.outcomes), "{:?}", handled.outcomes);
     assert_eq!(jewels.twikit.orders().len(), 1);
 }
 
@@ -320,7 +330,7 @@ async fn lines_without_a_configuration_id_are_not_sent() {
     (itemless.id, itemless.cart_line.item) = ("3".to_owned(), None);
     let configured = std::mem::replace(&mut order.lines, vec![bare, itemless]);
     let handled = jewels.release(&order).await.expect("handled");
-    assert_eq!((handled.outcomes, handled.next, jewels.sent().len()), (vec![], Next::Done, 0));
+    assert_eq!((handled.outcomes, handled.next, jewels.requests().len()), (vec![], Next::Done, 0));
     // Beside one that has an id they are left out, and only that one is said to be made.
     order.lines.extend(configured);
     jewels.orders.put(&jewels.shop, &jewels.account, order.clone());
@@ -336,7 +346,7 @@ async fn held_lines_are_noted_and_not_sent() {
     let mut order = jewels.order("1").await;
     order.lines[0].released = false;
     let handled = jewels.release(&order).await.expect("handled");
-    assert_eq!((noted(&handled.outcomes), jewels.sent().len()), (vec!["lines-held"], 0));
+    assert_eq!((notes(&handled.outcomes), jewels.requests().len()), (vec!["lines-held"], 0));
 }
 
 #[tokio::test]
@@ -347,14 +357,14 @@ async fn a_line_that_is_released_later_is_an_order_of_its_own() {
     order.lines[1].released = false;
     jewels.orders.put(&jewels.shop, &jewels.account, order.clone());
     let first = jewels.release(&order).await.expect("handled");
-    assert_eq!(noted(&first.outcomes), ["lines-held"]);
+    assert_eq!(notes(&first.outcomes), ["lines-held"]);
     order.lines[0].vendor_reference = Some(order.reference.clone());
     order.lines[1].released = true;
     jewels.orders.put(&jewels.shop, &jewels.account, order.clone());
     let mut later = event(EventKind::Released, &order);
     later.remembered = remembered(&first.outcomes);
     let second = jewels.handle(&later, None).await.expect("handled");
-    assert_eq!(asked(&second.outcomes), [""; 0]);
+    assert_eq!(merchant_questions(&second.outcomes), [""; 0]);
     let orders = jewels.twikit.orders();
     let parts: Vec<_> =
         orders.iter().map(|order| (order.identifier.as_str(), &order.items[..], &order.state)).collect();
@@ -364,7 +374,7 @@ async fn a_line_that_is_released_later_is_an_order_of_its_own() {
     assert_eq!(named, "test:gems:1:2~order");
     assert_eq!((first.identifier.as_str(), second.identifier.as_str()), ("test:gems:1:1", "test:gems:1:2"));
     // What Twikit says about the later part is about its line only.
-    jewels.heard.lock().expect("the list").clear();
+    jewels.webhooks.lock().expect("the list").clear();
     jewels.orders.put(&jewels.shop, &jewels.account, {
         order.lines[1].vendor_reference = Some(named.to_owned());
         order.clone()
@@ -398,7 +408,7 @@ async fn what_comes_too_late_for_twikit_needs_the_merchant() {
             late.order.lines[0].cart_line.quantity += 1;
         }
         late.remembered = remembered(&handled.outcomes);
-        assert_eq!(asked(&jewels.handle(&late, None).await.expect("handled").outcomes), [key]);
+        assert_eq!(merchant_questions(&jewels.handle(&late, None).await.expect("handled").outcomes), [key]);
     }
-    assert_eq!(jewels.sent().len(), 1);
+    assert_eq!(jewels.requests().len(), 1);
 }

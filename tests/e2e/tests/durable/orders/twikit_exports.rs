@@ -8,7 +8,7 @@ use cartwright::{Digest, Failure, Limits, SetupError};
 use cartwright_fake_vendors::{Malformed, TwikitConfig, client};
 use serde_json::json;
 
-use super::common::{answered, asked, blob, documents, event, listen, order, remembered, told};
+use super::common::{all_texts, blob, documents, event, listen, merchant_questions, order, plugin_error, remembered};
 use super::jewels::Jewels;
 
 #[tokio::test]
@@ -26,7 +26,7 @@ async fn an_export_becomes_a_stored_document_of_exactly_the_vendors_bytes() {
     assert_eq!(internal.len(), 1);
     assert_eq!(internal[0].amount, 2);
     // The same export again differs only in the number of its order: every byte else is the fake's.
-    let sent = jewels.sent()[0].json();
+    let sent = jewels.requests()[0].json();
     let again = client::post_json(&jewels.twikit.export_url(), &[], &sent).await.expect("a reply");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     assert!(text(&stored).contains(&format!("order {}", internal[0].number)));
@@ -64,17 +64,24 @@ async fn an_export_that_fails_is_not_a_document() {
     jewels.set(json!({ "fulfilment": "export" }), |_| {}).await;
     let unknown = order(&jewels.host, &jewels.shop, "1", &[jewels.jewel_of(4_711).await]);
     let handled = jewels.release(&unknown).await.expect("handled");
-    assert_eq!((asked(&handled.outcomes), documents(&handled.outcomes).len()), (vec!["export-refused"], 0));
+    assert_eq!(
+        (merchant_questions(&handled.outcomes), documents(&handled.outcomes).len()),
+        (vec!["export-refused"], 0)
+    );
     for (id, how) in [("2", Malformed::Html), ("3", Malformed::WrongTypes)] {
         let order = jewels.order(id).await;
         jewels.twikit.faults().malform(how, 1);
         let handled = jewels.release(&order).await.expect("handled");
-        assert_eq!((asked(&handled.outcomes), documents(&handled.outcomes).len()), (vec!["export-unsure"], 0), "{id}");
+        assert_eq!(
+            (merchant_questions(&handled.outcomes), documents(&handled.outcomes).len()),
+            (vec!["export-unsure"], 0),
+            "{id}"
+        );
     }
     jewels.set(json!({ "fulfilment": "export", "payload-secret": "another secret" }), |_| {}).await;
     let order = jewels.order("4").await;
     let error = jewels.release(&order).await.expect_err("refused");
-    assert!(matches!(answered(&error), Error::NotConfigured(issue) if issue.field == "payload-secret"), "{error}");
+    assert!(matches!(plugin_error(&error), Error::NotConfigured(issue) if issue.field == "payload-secret"), "{error}");
 }
 
 #[tokio::test]
@@ -85,7 +92,7 @@ async fn an_export_whose_reply_was_lost_is_not_asked_for_twice() {
     jewels.twikit.faults().lose_replies(1);
     let first = jewels.release(&order).await;
     assert_eq!(jewels.twikit.internal_orders().len(), 1);
-    let Err(SetupError::Hook(error)) = &first else { panic!("{}", told(&first)) };
+    let Err(SetupError::Hook(error)) = &first else { panic!("{}", all_texts(&first)) };
     assert!(!error.is_retryable(), "the platform is told to try again, which orders twice: {error}");
-    assert!(matches!(error.failure, Failure::Unanswered(_)), "{error}");
+    assert!(matches!(error.failure, Failure::UnansweredRequest(_)), "{error}");
 }

@@ -2,11 +2,11 @@
 
 use axum::http::Method;
 use cartwright::types::{LineStatus, Outcome, Production, Setting, SettingValue, Shipment};
-use cartwright::webhook::{Destination, Incoming};
+use cartwright::webhook::{Destination, IncomingRequest};
 use cartwright_fake_vendors::twikit::Webhook;
 use serde_json::{Value, json};
 
-use super::common::{asked, noted, order};
+use super::common::{merchant_questions, notes, order};
 use super::jewels::{Jewels, post_of};
 
 #[tokio::test]
@@ -17,19 +17,19 @@ async fn the_end_of_production_is_told() {
     let delivery =
         jewels.twikit.production_completed(reference, "https://track.example/1", true, "").await.expect("an order");
     assert!(delivery.accepted());
-    assert_eq!(jewels.replied(), json!({ "error": "" }));
+    assert_eq!(jewels.last_response(), json!({ "error": "" }));
     let production = |state: &str, detail: &str| {
         let (state, detail) = (state.to_owned(), Some(detail.to_owned()));
         Outcome::Production(Production { line: None, state, detail, expected: None })
     };
     let about = |outcome| (Some(reference.to_owned()), outcome);
     assert_eq!(jewels.outcomes(), [about(production("done", "https://track.example/1"))]);
-    jewels.heard.lock().expect("the list").clear();
+    jewels.webhooks.lock().expect("the list").clear();
     jewels.twikit.production_completed(reference, "", false, "The gold ran out").await.expect("an order");
-    assert_eq!(jewels.replied(), json!({ "error": "" }));
+    assert_eq!(jewels.last_response(), json!({ "error": "" }));
     let outcomes: Vec<Outcome> = jewels.outcomes().into_iter().map(|(_, outcome)| outcome).collect();
     assert_eq!(outcomes[0], production("failed", "The gold ran out"));
-    assert_eq!(asked(&outcomes), ["production-failed"]);
+    assert_eq!(merchant_questions(&outcomes), ["production-failed"]);
 }
 
 #[tokio::test]
@@ -39,7 +39,7 @@ async fn a_completed_order_is_a_shipment_with_lines() {
     let delivery =
         jewels.twikit.order_completed(&order.reference, "https://track.example/1", "T-1").await.expect("an order");
     assert!(delivery.accepted());
-    assert_eq!(jewels.replied(), json!({ "error": "" }));
+    assert_eq!(jewels.last_response(), json!({ "error": "" }));
     let about = |outcome| (Some(order.reference.clone()), outcome);
     let status =
         |status: &str| about(Outcome::LineStatus(LineStatus { line: "1".to_owned(), status: status.to_owned() }));
@@ -61,20 +61,20 @@ async fn a_completed_order_is_a_shipment_with_lines() {
     };
     assert_eq!(outcomes(), [shipment(Some("https://track.example/1"), Some("T-1")), status("shipped")]);
     // A link that a browser would run is not handed to a shopper.
-    jewels.heard.lock().expect("the list").clear();
+    jewels.webhooks.lock().expect("the list").clear();
     jewels.twikit.order_completed(&order.reference, "javascript:alert(1)", "T-1").await.expect("an order");
     assert_eq!(outcomes(), [shipment(None, Some("T-1")), status("shipped")]);
-    jewels.heard.lock().expect("the list").clear();
+    jewels.webhooks.lock().expect("the list").clear();
     jewels.twikit.order_completed(&order.reference, "", "T-2").await.expect("an order");
     assert_eq!(outcomes(), [shipment(None, Some("T-2")), status("shipped")]);
     let parcels = parcels.take();
     assert!(parcels[0] == parcels[1] && parcels[1] != parcels[2], "{parcels:?}");
-    jewels.heard.lock().expect("the list").clear();
+    jewels.webhooks.lock().expect("the list").clear();
     jewels.twikit.order_completed(&order.reference, "", "").await.expect("an order");
     assert_eq!(jewels.outcomes(), [status("ready")]);
     // What goes to the shop first is not on its way to the shopper.
     jewels.set(json!({ "delivery": "shop" }), |_| {}).await;
-    jewels.heard.lock().expect("the list").clear();
+    jewels.webhooks.lock().expect("the list").clear();
     jewels.twikit.order_completed(&order.reference, "", "T-1").await.expect("an order");
     assert_eq!(outcomes(), [shipment(None, Some("T-1")), status("ready")]);
 }
@@ -85,20 +85,20 @@ async fn a_configuration_of_another_product_than_was_sold_needs_the_merchant() {
     let order = order(&jewels.host, &jewels.shop, "1", &[jewels.jewel("pendant").await]);
     jewels.orders.put(&jewels.shop, &jewels.account, order.clone());
     jewels.release(&order).await.expect("handled");
-    jewels.heard.lock().expect("the list").clear();
+    jewels.webhooks.lock().expect("the list").clear();
     jewels.twikit.order_completed(&order.reference, "", "").await.expect("an order");
     let outcomes: Vec<Outcome> = jewels.outcomes().into_iter().map(|(_, outcome)| outcome).collect();
-    assert_eq!(asked(&outcomes), ["other-product"]);
+    assert_eq!(merchant_questions(&outcomes), ["other-product"]);
 }
 
 #[tokio::test]
 async fn a_published_script_is_pushed_as_settings_and_never_over_plain_http() {
     let jewels = Jewels::new().await;
-    jewels.hooks("payment-verification");
+    jewels.set_webhooks("payment-verification");
     let delivery =
         jewels.twikit.website_published("https://scripts.twikit.example/2/plugin.js", &["a", "b", "a"]).await;
     assert!(delivery.accepted(), "{delivery:?}");
-    assert_eq!(jewels.replied(), json!({ "error": "" }));
+    assert_eq!(jewels.last_response(), json!({ "error": "" }));
     let push = vec![
         Setting {
             name: "script-url".to_owned(),
@@ -107,11 +107,11 @@ async fn a_published_script_is_pushed_as_settings_and_never_over_plain_http() {
         Setting { name: "product-keys".to_owned(), value: SettingValue::Texts(vec!["a".to_owned(), "b".to_owned()]) },
     ];
     assert_eq!(jewels.outcomes(), [(None, Outcome::PushSettings(push))]);
-    jewels.heard.lock().expect("the list").clear();
+    jewels.webhooks.lock().expect("the list").clear();
     for bad in ["http://scripts.twikit.example/2/plugin.js", "javascript:alert(1)", "//scripts.example/a.js", ""] {
         let delivery = jewels.twikit.website_published(bad, &["a"]).await;
         assert!(!delivery.accepted(), "{bad}");
-        let reply = jewels.replied();
+        let reply = jewels.last_response();
         assert!(reply["error"].as_str().is_some_and(|error| error.contains("scriptUrl")), "{bad}: {reply}");
     }
     assert_eq!(jewels.outcomes(), []);
@@ -130,11 +130,11 @@ async fn webhooks_about_orders_that_are_not_this_accounts_are_refused() {
         for (webhook, body) in [(Webhook::ProductionCompleted, done), (Webhook::OrderCompleted, completed)] {
             let delivery = jewels.twikit.send(webhook, &body).await;
             assert!(!delivery.accepted(), "{body}");
-            assert_eq!(jewels.replied(), json!({ "error": "This shop has no such order." }));
+            assert_eq!(jewels.last_response(), json!({ "error": "This shop has no such order." }));
         }
         let question = json!({ "identifier": identifier, "configurationIds": [81_201] });
         jewels.twikit.send(Webhook::PaymentVerification, &question).await;
-        assert_ne!(jewels.replied()["success"], true, "{identifier}");
+        assert_ne!(jewels.last_response()["success"], true, "{identifier}");
     }
     let configuration = mine.lines[0].cart_line.item.as_ref().expect("an item").reference.as_ref().expect("an id");
     let configuration: u64 = configuration.parse().expect("an id");
@@ -169,20 +169,20 @@ async fn a_verification_that_names_other_configurations_is_told_no() {
     for ids in [json!([]), json!([1]), json!([configuration, configuration]), json!([configuration, 1])] {
         let question = json!({ "identifier": order.reference, "configurationIds": ids });
         jewels.twikit.send(Webhook::PaymentVerification, &question).await;
-        assert_eq!(jewels.replied(), json!({ "error": "", "success": false }), "{ids}");
+        assert_eq!(jewels.last_response(), json!({ "error": "", "success": false }), "{ids}");
     }
     let outcomes: Vec<Outcome> = jewels.outcomes().into_iter().map(|(_, outcome)| outcome).collect();
-    assert_eq!(noted(&outcomes), ["verification-refused"; 4]);
+    assert_eq!(notes(&outcomes), ["verification-refused"; 4]);
     let question = json!({ "identifier": order.reference, "configurationIds": [configuration] });
     jewels.twikit.send(Webhook::PaymentVerification, &question).await;
-    assert_eq!(jewels.replied(), json!({ "error": "", "success": true }));
+    assert_eq!(jewels.last_response(), json!({ "error": "", "success": true }));
 }
 
 #[tokio::test]
 async fn a_webhook_that_cannot_be_read_is_answered_with_what_is_wrong() {
     let jewels = Jewels::new().await;
     let before = jewels.receipts().effects();
-    let receive = async |endpoint: &str, incoming: Incoming| {
+    let receive = async |endpoint: &str, incoming: IncomingRequest| {
         let endpoint = endpoint.to_owned();
         let to = Destination { shop: jewels.shop.clone(), account: jewels.account.clone(), endpoint };
         jewels.host.receive_webhook(&to, &incoming, jewels.receipts()).await
@@ -194,9 +194,9 @@ async fn a_webhook_that_cannot_be_read_is_answered_with_what_is_wrong() {
             assert_eq!(response.status, 400, "{endpoint} {reply}");
             assert!(reply["error"].as_str().is_some_and(|error| !error.is_empty()), "{reply}");
         }
-        let put = Incoming { method: Method::PUT, ..post_of(b"{}") };
+        let put = IncomingRequest { method: Method::PUT, ..post_of(b"{}") };
         assert_eq!(receive(endpoint, put).await.expect("an answer").status, 405);
-        let get = Incoming { method: Method::GET, ..post_of(b"{}") };
+        let get = IncomingRequest { method: Method::GET, ..post_of(b"{}") };
         assert_eq!(receive(endpoint, get).await.expect_err("a GET").response().status, 405);
         let deep = "[".repeat(100_000);
         assert_eq!(receive(endpoint, post_of(deep.as_bytes())).await.expect("an answer").status, 400);

@@ -1,31 +1,36 @@
 //! Notices are taken in, run once, and answered as before when they come again.
 
-use cartwright::webhook::{Incoming, MemoryReceipts, Notice, NoticeId, REPEAT_WINDOW, Receipts};
+use cartwright::webhook::{
+    IncomingRequest, MemoryWebhookDeliveryStore, REPEAT_WINDOW, WebhookDelivery, WebhookDeliveryId,
+    WebhookDeliveryStore,
+};
 
-use super::desk::{Desk, NOW, at, post, text};
+use super::shop::{NOW, WebhookShop, at, post, text};
 
 #[tokio::test]
 async fn a_notice_that_was_answered_well_is_answered_as_before_byte_for_byte() {
-    let desk = Desk::new().await;
+    let desk = WebhookShop::new().await;
     let first = desk.post("tell", "note test:desk:1").await.expect("an answer");
     assert_eq!((first.status, text(&first).as_str()), (200, "heard at 2021-02-25T15:02:10Z"));
-    let again = Incoming { at: at(NOW + 300), ..post(&[], "note test:desk:1") };
+    let again = IncomingRequest { at: at(NOW + 300), ..post(&[], "note test:desk:1") };
     assert_eq!(desk.send("tell", &again).await.expect("an answer"), first);
     assert_eq!(desk.receipts.effects().outcomes.len(), 1);
     // Another body, and the same at another endpoint, are other notices.
     desk.post("tell", "note  test:desk:1").await.expect("an answer");
     desk.post("tell-by-id", "note test:desk:1").await.expect("an answer");
-    desk.send("tell", &Incoming { query: "a=b".to_owned(), ..post(&[], "note test:desk:1") }).await.expect("an answer");
+    desk.send("tell", &IncomingRequest { query: "a=b".to_owned(), ..post(&[], "note test:desk:1") })
+        .await
+        .expect("an answer");
     assert_eq!(desk.receipts.effects().outcomes.len(), 4);
 }
 
 #[tokio::test]
 async fn a_body_that_says_the_same_anew_after_a_while_is_heard_anew() {
-    let desk = Desk::new().await;
+    let desk = WebhookShop::new().await;
     desk.post("tell", "note test:desk:1").await.expect("an answer");
     let later = NOW + REPEAT_WINDOW.as_secs();
     for (time, heard) in [(later, 1), (later + 1, 2), (later + 2, 2)] {
-        let again = Incoming { at: at(time), ..post(&[], "note test:desk:1") };
+        let again = IncomingRequest { at: at(time), ..post(&[], "note test:desk:1") };
         desk.send("tell", &again).await.expect("an answer");
         assert_eq!(desk.receipts.effects().outcomes.len(), heard, "{time}");
     }
@@ -33,7 +38,7 @@ async fn a_body_that_says_the_same_anew_after_a_while_is_heard_anew() {
 
 #[tokio::test]
 async fn a_body_that_says_the_same_again_after_something_newer_is_heard_anew() {
-    let desk = Desk::new().await;
+    let desk = WebhookShop::new().await;
     for (body, heard) in [
         ("note test:desk:1", 1),
         ("note test:desk:1", 1),
@@ -48,9 +53,10 @@ async fn a_body_that_says_the_same_again_after_something_newer_is_heard_anew() {
 
 #[tokio::test]
 async fn a_notice_with_an_id_is_known_by_it_for_good() {
-    let desk = Desk::new().await;
+    let desk = WebhookShop::new().await;
     let first = desk.send("tell-by-id", &post(&[("x-event-id", "a")], "note test:desk:1")).await.expect("an answer");
-    let much_later = Incoming { at: at(NOW + 30 * 24 * 3600), ..post(&[("x-event-id", "a")], "line test:desk:1 9") };
+    let much_later =
+        IncomingRequest { at: at(NOW + 30 * 24 * 3600), ..post(&[("x-event-id", "a")], "line test:desk:1 9") };
     assert_eq!(desk.send("tell-by-id", &much_later).await.expect("an answer"), first);
     desk.send("tell-by-id", &post(&[("x-event-id", "b")], "note test:desk:1")).await.expect("an answer");
     assert_eq!(desk.receipts.effects().outcomes.len(), 2);
@@ -63,12 +69,15 @@ async fn a_notice_with_an_id_is_known_by_it_for_good() {
 
 #[tokio::test]
 async fn a_notice_that_was_answered_with_an_error_is_run_again_and_is_shown() {
-    let desk = Desk::new().await;
+    let desk = WebhookShop::new().await;
     let about_an_order_to_come = "note test:desk:2";
     let error = desk.post("tell", about_an_order_to_come).await.expect_err("no such order");
     assert_eq!(error.response().status, 500);
     let failed = desk.receipts.failed();
-    assert!(matches!(&failed[..], [(_, NoticeId::Body(_), why)] if why.contains("test:desk:2")), "{failed:?}");
+    assert!(
+        matches!(&failed[..], [(_, WebhookDeliveryId::Body(_), reason)] if reason.contains("test:desk:2")),
+        "{failed:?}"
+    );
     let order = cartwright_e2e::orders::order(&desk.host, &desk.shop, "2", &[]);
     desk.book.known.put(&desk.shop, &desk.account, order);
     desk.post("tell", about_an_order_to_come).await.expect("an answer");
@@ -83,10 +92,10 @@ async fn a_notice_that_was_answered_with_an_error_is_run_again_and_is_shown() {
 
 #[tokio::test]
 async fn one_notice_that_comes_twice_at_the_same_time_takes_effect_once() {
-    let desk = Desk::new().await;
+    let desk = WebhookShop::new().await;
     let both = [
-        Incoming { at: at(NOW), ..post(&[], "note test:desk:1") },
-        Incoming { at: at(NOW + 1), ..post(&[], "note test:desk:1") },
+        IncomingRequest { at: at(NOW), ..post(&[], "note test:desk:1") },
+        IncomingRequest { at: at(NOW + 1), ..post(&[], "note test:desk:1") },
     ];
     let (one, other) = tokio::join!(desk.send("tell", &both[0]), desk.send("tell", &both[1]));
     assert_eq!(one.expect("an answer"), other.expect("an answer"));
@@ -95,30 +104,30 @@ async fn one_notice_that_comes_twice_at_the_same_time_takes_effect_once() {
 
 #[tokio::test]
 async fn of_two_runs_of_one_notice_the_first_that_is_kept_counts() {
-    let desk = Desk::new().await;
-    let receipts = MemoryReceipts::default();
-    let id = NoticeId::Event(cartwright::Digest::of(b"1"));
+    let desk = WebhookShop::new().await;
+    let receipts = MemoryWebhookDeliveryStore::default();
+    let id = WebhookDeliveryId::Event(cartwright::Digest::of(b"1"));
     let request = cartwright::types::WebhookRequest {
         method: "POST".to_owned(),
         headers: Vec::new(),
         query: String::new(),
         body: Vec::new(),
     };
-    let notice = Notice { destination: desk.to("tell"), id, at: at(NOW), same_since: None, request };
+    let notice = WebhookDelivery { destination: desk.to("tell"), id, at: at(NOW), duplicate_since: None, request };
     let answer = |body: &str| cartwright::types::WebhookResponse {
         status: 200,
         headers: Vec::new(),
         body: body.as_bytes().to_vec(),
     };
-    assert_eq!(receipts.take_in(&notice).await, Ok(None));
-    assert_eq!(receipts.answer(&notice, Default::default(), &answer("1")).await, Ok(answer("1")));
-    assert_eq!(receipts.answer(&notice, Default::default(), &answer("2")).await, Ok(answer("1")));
-    assert_eq!(receipts.take_in(&notice).await, Ok(Some(answer("1"))));
+    assert_eq!(receipts.begin(&notice).await, Ok(None));
+    assert_eq!(receipts.complete(&notice, Default::default(), &answer("1")).await, Ok(answer("1")));
+    assert_eq!(receipts.complete(&notice, Default::default(), &answer("2")).await, Ok(answer("1")));
+    assert_eq!(receipts.begin(&notice).await, Ok(Some(answer("1"))));
 }
 
 #[tokio::test]
 async fn an_answer_holds_no_header_but_those_that_pass() {
-    let desk = Desk::new().await;
+    let desk = WebhookShop::new().await;
     let response = desk.post("tell", "note test:desk:1").await.expect("an answer");
     assert_eq!(response.headers, [("content-type".to_owned(), "text/plain; charset=utf-8".to_owned())]);
 }

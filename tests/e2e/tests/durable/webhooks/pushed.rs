@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use cartwright::types::{Outcome, Setting, SettingValue};
-use cartwright::webhook::entered;
-use cartwright::webhook::{Destination, Effects, Receipts};
+use cartwright::webhook::form_value;
+use cartwright::webhook::{Destination, Effects, WebhookDeliveryStore};
 use cartwright::{AccountId, SetupError, SystemClock};
-use cartwright_store::{AccountOutcome, AccountOutcomeState, Drained, PushedError, StoreError, Worker, WorkerSettings};
+use cartwright_store::{
+    AccountOutcome, AccountOutcomeState, DrainReport, PushedError, StoreError, Worker, WorkerSettings,
+};
 use serde_json::{Value, json};
 
 use super::stored::Stored;
@@ -17,15 +19,15 @@ const OLD: &str = "https://scripts.twikit.example/1/plugin.js";
 impl Stored {
     async fn setting(&self, name: &str) -> Value {
         let account = self.store.accounts(&self.shop).await.expect("a store").remove(0);
-        entered(&account.versions[&account.current][name]).expect("no secret")
+        form_value(&account.versions[&account.current][name]).expect("no secret")
     }
 
     async fn in_state(&self, state: AccountOutcomeState) -> Vec<AccountOutcome> {
         self.store.account_outcomes(&self.shop, Some(state), None, 10).await.expect("a list")
     }
 
-    async fn held(&self) -> Vec<AccountOutcome> {
-        self.in_state(AccountOutcomeState::Held).await
+    async fn pending_settings(&self) -> Vec<AccountOutcome> {
+        self.in_state(AccountOutcomeState::PendingApproval).await
     }
 
     async fn publish(&self, script: &str, keys: &[&str]) {
@@ -47,7 +49,7 @@ impl Stored {
     }
 
     async fn settle(&self) {
-        assert_eq!(self.store.settle_pushed(&self.host, SystemTime::now()).await.expect("settled"), 0);
+        assert_eq!(self.store.process_pushed_settings(&self.host, SystemTime::now()).await.expect("settled"), 0);
         assert!(self.in_state(AccountOutcomeState::New).await.is_empty());
     }
 
@@ -55,7 +57,7 @@ impl Stored {
     fn runs_with(&self, script: &str) -> bool {
         let same = Setting { name: "script-url".into(), value: SettingValue::Text(script.into()) };
         let sorted = self.host.sort_pushed(&self.shop, &self.account, vec![same]).expect("sorted");
-        sorted.at_once.is_empty() && sorted.waiting.is_empty()
+        sorted.immediate.is_empty() && sorted.needs_approval.is_empty()
     }
 }
 
@@ -67,24 +69,24 @@ async fn product_keys_take_effect_at_once_and_a_script_when_it_is_approved() {
     assert_eq!(stored.setting("product-keys").await, json!(["diamond-letter-jewel", "pendant"]));
     assert_eq!(stored.setting("script-url").await, OLD);
     assert!(stored.runs_with(OLD));
-    let held = stored.held().await;
-    let [waiting] = &held[..] else { panic!("{held:?}") };
+    let pending_settings = stored.pending_settings().await;
+    let [waiting] = &pending_settings[..] else { panic!("{pending_settings:?}") };
     let script = Setting { name: "script-url".into(), value: SettingValue::Text(new.into()) };
     assert_eq!(waiting.outcome, Outcome::PushSettings(vec![script]));
-    assert!(waiting.why.as_ref().is_some_and(|why| why.contains("script-url")), "{waiting:?}");
+    assert!(waiting.reason.as_ref().is_some_and(|reason| reason.contains("script-url")), "{waiting:?}");
     let now = SystemTime::now();
     let other = "other".parse().expect("an id");
-    let foreign = stored.store.approve_pushed(&stored.host, &other, &waiting.id, "eve", now).await;
+    let foreign = stored.store.approve_pushed_settings(&stored.host, &other, &waiting.id, "eve", now).await;
     assert!(matches!(foreign, Err(PushedError::Store(StoreError::NotFound { .. }))), "{foreign:?}");
-    stored.store.approve_pushed(&stored.host, &stored.shop, &waiting.id, "ann", now).await.expect("approved");
+    stored.store.approve_pushed_settings(&stored.host, &stored.shop, &waiting.id, "ann", now).await.expect("approved");
     assert_eq!(stored.setting("script-url").await, new);
-    assert!(stored.runs_with(new) && stored.held().await.is_empty());
-    stored.store.approve_pushed(&stored.host, &stored.shop, &waiting.id, "ann", now).await.expect_err("twice");
+    assert!(stored.runs_with(new) && stored.pending_settings().await.is_empty());
+    stored.store.approve_pushed_settings(&stored.host, &stored.shop, &waiting.id, "ann", now).await.expect_err("twice");
     // Secrets are as they were, and the log says what to roll back to.
     let account = stored.store.accounts(&stored.shop).await.expect("a store").remove(0);
     assert!(account.secrets.contains_key("payload-secret") && account.revision == 3);
-    let logged = stored.store.log_entries(Some(&stored.shop), None, 2).await.expect("a log");
-    let seen: Vec<_> = logged.iter().map(|entry| (entry.who.as_str(), entry.what.as_str())).collect();
+    let logged = stored.store.audit_entries(Some(&stored.shop), None, 2).await.expect("a log");
+    let seen: Vec<_> = logged.iter().map(|entry| (entry.actor.as_str(), entry.what.as_str())).collect();
     assert_eq!(seen, [("ann", "approve-settings"), ("twikit", "push-settings")]);
     assert_eq!(
         (&logged[0].before, &logged[0].after),
@@ -96,7 +98,7 @@ async fn product_keys_take_effect_at_once_and_a_script_when_it_is_approved() {
 async fn what_is_the_same_needs_nobody() {
     let stored = Stored::new().await;
     stored.publish(OLD, &["diamond-letter-jewel"]).await;
-    assert!(stored.held().await.is_empty());
+    assert!(stored.pending_settings().await.is_empty());
     assert_eq!(stored.store.accounts(&stored.shop).await.expect("a store")[0].revision, 1);
 }
 
@@ -107,12 +109,16 @@ async fn a_later_script_takes_the_place_of_one_that_waits() {
         stored.publish(&format!("https://evil.example/{number}.js"), &["diamond-letter-jewel"]).await;
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
-    let held = stored.held().await;
-    assert_eq!(held.len(), 1, "{held:?}");
-    assert!(serde_json::to_string(&held[0].outcome).expect("JSON").contains("/3.js"));
-    assert_eq!(stored.in_state(AccountOutcomeState::Replaced).await.len(), 1);
-    stored.store.refuse_pushed(&stored.shop, &held[0].id, "ann", SystemTime::now()).await.expect("refused");
-    assert!(stored.runs_with(OLD) && stored.held().await.is_empty());
+    let pending_settings = stored.pending_settings().await;
+    assert_eq!(pending_settings.len(), 1, "{pending_settings:?}");
+    assert!(serde_json::to_string(&pending_settings[0].outcome).expect("JSON").contains("/3.js"));
+    assert_eq!(stored.in_state(AccountOutcomeState::Superseded).await.len(), 1);
+    stored
+        .store
+        .reject_pushed_settings(&stored.shop, &pending_settings[0].id, "ann", SystemTime::now())
+        .await
+        .expect("refused");
+    assert!(stored.runs_with(OLD) && stored.pending_settings().await.is_empty());
     assert_eq!(stored.setting("script-url").await, OLD);
 }
 
@@ -126,15 +132,19 @@ async fn of_three_publications_the_last_waits_although_it_says_what_the_first_sa
     for number in [41, 42, 41] {
         stored.publish(&script(number), &["diamond-letter-jewel"]).await;
     }
-    let held = stored.held().await;
-    let [waiting] = &held[..] else { panic!("{held:?}") };
+    let pending_settings = stored.pending_settings().await;
+    let [waiting] = &pending_settings[..] else { panic!("{pending_settings:?}") };
     assert!(serde_json::to_string(&waiting.outcome).expect("JSON").contains("/41/"), "{waiting:?}");
-    stored.store.approve_pushed(&stored.host, &stored.shop, &waiting.id, "ann", SystemTime::now()).await.expect("good");
+    stored
+        .store
+        .approve_pushed_settings(&stored.host, &stored.shop, &waiting.id, "ann", SystemTime::now())
+        .await
+        .expect("good");
     assert!(stored.runs_with(&script(41)));
     // Back to what runs: nothing is left that an approval would bring back.
     stored.publish(&script(42), &["diamond-letter-jewel"]).await;
     stored.publish(&script(41), &["diamond-letter-jewel"]).await;
-    assert_eq!(stored.held().await, []);
+    assert_eq!(stored.pending_settings().await, []);
     assert!(stored.runs_with(&script(41)));
 }
 
@@ -149,10 +159,14 @@ async fn what_waits_loses_the_settings_that_were_pushed_anew() {
     stored.store.apply(&stored.to("website-publication"), SystemTime::now(), effects).await.expect("kept");
     stored.settle().await;
     stored.push("product-keys", SettingValue::Texts(vec!["pendant".into()])).await;
-    let held = stored.held().await;
-    let [waiting] = &held[..] else { panic!("{held:?}") };
+    let pending_settings = stored.pending_settings().await;
+    let [waiting] = &pending_settings[..] else { panic!("{pending_settings:?}") };
     assert_eq!(waiting.outcome, Outcome::PushSettings(vec![script]));
-    stored.store.approve_pushed(&stored.host, &stored.shop, &waiting.id, "ann", SystemTime::now()).await.expect("good");
+    stored
+        .store
+        .approve_pushed_settings(&stored.host, &stored.shop, &waiting.id, "ann", SystemTime::now())
+        .await
+        .expect("good");
     assert_eq!(stored.setting("product-keys").await, json!(["pendant"]));
 }
 
@@ -166,18 +180,18 @@ async fn what_the_form_or_the_plugin_does_not_take_is_held_with_the_reason_and_c
         ("product-keys", SettingValue::YesNo(true), "product-keys"),
     ] {
         stored.push(name, value).await;
-        let held = stored.held().await;
-        let [waiting] = &held[..] else { panic!("{name}: {held:?}") };
-        assert!(waiting.why.as_ref().is_some_and(|why| why.contains(reason)), "{name}: {waiting:?}");
+        let pending_settings = stored.pending_settings().await;
+        let [waiting] = &pending_settings[..] else { panic!("{name}: {pending_settings:?}") };
+        assert!(waiting.reason.as_ref().is_some_and(|text| text.contains(reason)), "{name}: {waiting:?}");
         let now = SystemTime::now();
-        let refused = stored.store.approve_pushed(&stored.host, &stored.shop, &waiting.id, "ann", now).await;
+        let refused = stored.store.approve_pushed_settings(&stored.host, &stored.shop, &waiting.id, "ann", now).await;
         assert!(matches!(refused, Err(PushedError::Setup(_))), "{name}: {refused:?}");
-        stored.store.refuse_pushed(&stored.shop, &waiting.id, "ann", now).await.expect("refused");
+        stored.store.reject_pushed_settings(&stored.shop, &waiting.id, "ann", now).await.expect("refused");
     }
     // A script must be fetched by https: approving it does not help.
     stored.push("script-url", SettingValue::Text("http://scripts.twikit.example/2.js".into())).await;
-    let id = stored.held().await.remove(0).id;
-    let refused = stored.store.approve_pushed(&stored.host, &stored.shop, &id, "ann", SystemTime::now()).await;
+    let id = stored.pending_settings().await.remove(0).id;
+    let refused = stored.store.approve_pushed_settings(&stored.host, &stored.shop, &id, "ann", SystemTime::now()).await;
     assert!(matches!(refused, Err(PushedError::Setup(_))), "{refused:?}");
     assert_eq!(stored.store.accounts(&stored.shop).await.expect("a store")[0].revision, 1);
 }
@@ -187,11 +201,12 @@ async fn a_push_that_a_products_link_does_not_go_with_is_held_until_the_link_is_
     let stored = Stored::new().await;
     stored.change(json!({ "strict-check": true })).await;
     stored.publish(OLD, &["pendant"]).await;
-    let held = stored.held().await;
-    let [waiting] = &held[..] else { panic!("{held:?}") };
-    assert!(waiting.why.as_ref().is_some_and(|why| why.contains("the product \"jewel\"")), "{waiting:?}");
+    let pending_settings = stored.pending_settings().await;
+    let [waiting] = &pending_settings[..] else { panic!("{pending_settings:?}") };
+    assert!(waiting.reason.as_ref().is_some_and(|reason| reason.contains("the product \"jewel\"")), "{waiting:?}");
     assert_eq!(stored.setting("product-keys").await, json!(["diamond-letter-jewel"]));
-    let approve = || stored.store.approve_pushed(&stored.host, &stored.shop, &waiting.id, "ann", SystemTime::now());
+    let approve =
+        || stored.store.approve_pushed_settings(&stored.host, &stored.shop, &waiting.id, "ann", SystemTime::now());
     let refused = approve().await;
     assert!(matches!(refused, Err(PushedError::Setup(SetupError::Links(_)))), "{refused:?}");
     stored.host.unlink(&stored.shop, "jewel").await.expect("unlinked");
@@ -215,13 +230,17 @@ async fn a_worker_settles(stored: Stored) {
     let told = stored.twikit.website_published(new, &["diamond-letter-jewel", "pendant"]).await;
     assert!(told.accepted(), "{told:?}");
     until("the keys are the account's", async || stored.setting("product-keys").await == keys).await;
-    let waiting = stored.held().await.remove(0);
+    let waiting = stored.pending_settings().await.remove(0);
     assert_eq!(stored.setting("script-url").await, OLD);
     assert!(stored.runs_with(OLD));
-    stored.store.approve_pushed(&stored.host, &stored.shop, &waiting.id, "ann", SystemTime::now()).await.expect("good");
+    stored
+        .store
+        .approve_pushed_settings(&stored.host, &stored.shop, &waiting.id, "ann", SystemTime::now())
+        .await
+        .expect("good");
     assert_eq!((stored.setting("script-url").await, stored.setting("product-keys").await), (json!(new), keys));
     assert!(stored.runs_with(new) && stored.in_state(AccountOutcomeState::New).await.is_empty());
-    assert_eq!(worker.drain(Duration::from_secs(20)).await, Drained::default());
+    assert_eq!(worker.drain(Duration::from_secs(20)).await, DrainReport::default());
 }
 
 #[tokio::test]
@@ -246,6 +265,6 @@ async fn many_pushes_that_cannot_be_looked_at_hold_up_no_other() {
     }
     let keys = SettingValue::Texts(vec!["pendant".into()]);
     stored.push_to(&stored.account, "product-keys", keys).await;
-    assert_eq!(stored.store.settle_pushed(&stored.host, SystemTime::now()).await.expect("settled"), 101);
+    assert_eq!(stored.store.process_pushed_settings(&stored.host, SystemTime::now()).await.expect("settled"), 101);
     assert_eq!(stored.setting("product-keys").await, json!(["pendant"]));
 }

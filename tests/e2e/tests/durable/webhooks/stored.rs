@@ -9,13 +9,13 @@ use axum::extract::{Path, State};
 use axum::http::{StatusCode, header::CONTENT_TYPE};
 use axum::response::IntoResponse;
 use axum::routing::post;
-use cartwright::durable::{Cancel, RunEnd, Start};
+use cartwright::durable::{Cancel, RunEnd, RunInput};
 use cartwright::types::{EventKind, Order, Outcome};
-use cartwright::webhook::{Destination, WebhookAddress, WebhookError};
+use cartwright::webhook::{Destination, WebhookError, WebhookToken};
 use cartwright::{
-    AccountId, AccountSetup, AddToCart, Cartwright, Clock, Digest, Link, MemoryCatalogue, ShopId, SystemClock,
+    AccountId, AccountSetup, AddToCart, Cartwright, Clock, Digest, MemoryCatalog, ProductLink, ShopId, SystemClock,
 };
-use cartwright_e2e::{added, local, members, shop, variant};
+use cartwright_e2e::{added_lines, local, members, shop, variant};
 use cartwright_fake_vendors::twikit::{OrderState, Webhooks};
 use cartwright_fake_vendors::{FakeTwikit, TwikitConfig};
 use cartwright_store::{Keyring, Lines, NewJob, Store};
@@ -34,29 +34,30 @@ pub struct Stored {
     pub account: AccountId,
     plugin: Digest,
     /// What was asked, each with where its order stood at Twikit's then.
-    heard: Heard,
+    verifications: Verifications,
     _folder: Option<TempDir>,
 }
 
-type Heard = Arc<Mutex<Vec<(String, Option<OrderState>)>>>;
+type Verifications = Arc<Mutex<Vec<(String, Option<OrderState>)>>>;
 
 #[derive(Clone)]
 struct Receiver {
     host: Arc<Cartwright>,
     store: Store,
     twikit: Arc<FakeTwikit>,
-    heard: Heard,
+    verifications: Verifications,
 }
 
 async fn receive(State(receiver): State<Receiver>, Path(address): Path<String>, body: Bytes) -> impl IntoResponse {
     let named: Value = serde_json::from_slice(&body).unwrap_or_default();
-    let stood = named["identifier"].as_str().and_then(|named| receiver.twikit.order(named)).map(|order| order.state);
+    let order_state =
+        named["identifier"].as_str().and_then(|named| receiver.twikit.order(named)).map(|order| order.state);
     let answered = async {
         let incoming = post_of(&body);
-        let address: WebhookAddress = address.parse()?;
-        let known = receiver.store.webhook_address(address.selector()).await.expect("a store");
-        let to = address.find(known.as_ref().map(|(stored, held)| (stored, *held)), incoming.at)?;
-        receiver.heard.lock().expect("the list").push((to.endpoint.clone(), stood));
+        let address: WebhookToken = address.parse()?;
+        let known = receiver.store.webhook_url(address.selector()).await.expect("a store");
+        let to = address.resolve(known.as_ref().map(|(stored, held)| (stored, *held)), incoming.at)?;
+        receiver.verifications.lock().expect("the list").push((to.endpoint.clone(), order_state));
         receiver.host.receive_webhook(&to, &incoming, &receiver.store).await
     };
     let response = answered.await.unwrap_or_else(|error: WebhookError| error.response());
@@ -76,7 +77,7 @@ impl Stored {
         let store = Store::open(url, Keyring::new([7; 32])).await.expect("a store");
         let twikit = Arc::new(FakeTwikit::start(TwikitConfig::default()).await.expect("a fake Twikit"));
         let builder = Cartwright::builder()
-            .catalogue(Arc::new(MemoryCatalogue::new(vec![variant("JEWEL-A", "jewel", 4_900)])))
+            .catalog(Arc::new(MemoryCatalog::new(vec![variant("JEWEL-A", "jewel", 4_900)])))
             .order_book(Arc::new(store.clone()))
             .blobs(Arc::new(store.clone()))
             .installation("test")
@@ -86,10 +87,10 @@ impl Stored {
         let (id, account): (ShopId, AccountId) = ("gems".parse().expect("an id"), "twikit".parse().expect("an id"));
         store.save_shop(&shop("gems"), SystemTime::now()).await.expect("kept");
         host.add_shop(shop("gems")).expect("a shop");
-        let heard = Heard::default();
-        let stored = Self { host, store, twikit, shop: id, account, plugin, heard, _folder: None };
+        let verifications = Verifications::default();
+        let stored = Self { host, store, twikit, shop: id, account, plugin, verifications, _folder: None };
         stored.change(json!({})).await;
-        let link: Link = serde_json::from_value(json!({
+        let link: ProductLink = serde_json::from_value(json!({
             "shop_product": "jewel", "account": "twikit", "vendor_product": "diamond-letter-jewel",
             "allowed_skus": ["JEWEL-A"],
         }))
@@ -117,10 +118,10 @@ impl Stored {
 
     async fn listen(&self) {
         let (host, store, twikit) = (self.host.clone(), self.store.clone(), self.twikit.clone());
-        let receiver = Receiver { host, store, twikit, heard: self.heard.clone() };
+        let receiver = Receiver { host, store, twikit, verifications: self.verifications.clone() };
         let base = listen(Router::new().route("/webhooks/{address}", post(receive)).with_state(receiver)).await;
         let address = async |endpoint: &str| {
-            let made = self.store.make_webhook_address(&self.to(endpoint), "ann", SystemTime::now()).await;
+            let made = self.store.create_webhook_url(&self.to(endpoint), "ann", SystemTime::now()).await;
             Some(format!("{base}/webhooks/{}", *made.expect("an address").reveal()))
         };
         self.twikit.set_webhooks(Webhooks {
@@ -148,7 +149,7 @@ impl Stored {
             quantity: 1,
             ..AddToCart::default()
         };
-        let line = added(&self.host.add_to_cart(&self.shop, add).await.expect("a line")).remove(0);
+        let line = added_lines(&self.host.add_to_cart(&self.shop, add).await.expect("a line")).remove(0);
         let order = order(&self.host, &self.shop, id, &[line]);
         let job = NewJob { account: self.account.clone(), plugin: self.plugin, lines: Lines::Own };
         let event = event(EventKind::Released, &order);
@@ -163,10 +164,10 @@ impl Stored {
             loop {
                 let clock: Arc<dyn Clock> = Arc::new(SystemClock);
                 let journal = claim.journal.clone();
-                let start = Start { journal, clock, wake: claim.wake, cancel: Cancel::default() };
-                let ran = self.host.run_job(&claim.job, start).await.expect("a run");
-                self.store.finish(&claim.lease, Ok(&ran.end), SystemTime::now()).await.expect("finished");
-                let RunEnd::Waiting(waiting) = ran.end else { break };
+                let start = RunInput { journal, clock, wake: claim.wake, cancel: Cancel::default() };
+                let run = self.host.run_job(&claim.job, start).await.expect("a run");
+                self.store.finish(&claim.lease, Ok(&run.end), SystemTime::now()).await.expect("finished");
+                let RunEnd::PendingRequest(waiting) = run.end else { break };
                 waiting.answered().await.expect("an answer");
             }
         }
@@ -178,8 +179,8 @@ async fn a_verification_is_answered_from_the_stored_order_while_the_order_is_out
     let stored = Stored::new().await;
     let order = stored.released("1").await;
     stored.work().await;
-    let heard = stored.heard.lock().expect("the list").clone();
-    assert_eq!(heard, [("payment-verification".to_owned(), Some(OrderState::Verifying))]);
+    let verifications = stored.verifications.lock().expect("the list").clone();
+    assert_eq!(verifications, [("payment-verification".to_owned(), Some(OrderState::Verifying))]);
     let reply = stored.twikit.sent_webhooks().last().expect("a webhook").answer.clone();
     assert_eq!(reply, json!({ "error": "", "success": true }));
     assert_eq!(stored.twikit.order(&order.reference).expect("an order").state, OrderState::Paid);
@@ -205,7 +206,7 @@ async fn a_status_that_is_told_again_is_answered_as_before_and_takes_effect_once
     assert!(shipped.accepted(), "{shipped:?}");
     let known = stored.store.order(&stored.shop, "1").await.expect("a store").expect("the order");
     assert_eq!(known.lines[0].status, "shipped");
-    assert!(stored.store.open_notices(&stored.shop, None, 10).await.expect("a list").is_empty());
+    assert!(stored.store.failed_webhook_deliveries(&stored.shop, None, 10).await.expect("a list").is_empty());
 }
 
 #[tokio::test]
@@ -214,8 +215,8 @@ async fn a_notice_of_an_order_that_is_not_there_is_listed_with_its_bytes() {
     let body = json!({ "identifier": "test:gems:9", "url": "", "success": true, "error": "" });
     let told = stored.twikit.send(cartwright_fake_vendors::twikit::Webhook::ProductionCompleted, &body).await;
     assert!(!told.accepted(), "{told:?}");
-    let open = stored.store.open_notices(&stored.shop, None, 10).await.expect("a list");
+    let open = stored.store.failed_webhook_deliveries(&stored.shop, None, 10).await.expect("a list");
     let [notice, ..] = &open[..] else { panic!("nothing is listed") };
     assert_eq!(serde_json::from_slice::<Value>(&notice.request.body).expect("JSON"), body);
-    assert!(notice.why.as_ref().is_some_and(|why| why.contains("no such order")), "{notice:?}");
+    assert!(notice.reason.as_ref().is_some_and(|reason| reason.contains("no such order")), "{notice:?}");
 }

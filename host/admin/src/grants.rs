@@ -1,0 +1,213 @@
+//! What a plugin asks for, and what is granted to it.
+
+use std::collections::BTreeSet;
+use std::num::NonZeroU32;
+
+use cartwright::{Grants, PluginVersion};
+use cartwright_http::Problem;
+use cartwright_service::grants;
+use ipnet::IpNet;
+use maud::{Markup, html};
+use serde_json::{Map, Value};
+
+use super::entry::{Entry, Issues, wrong};
+use super::form::host_shown;
+use super::session::{AdminUser, FormData};
+
+/// The fields of the form of grants in which something can be wrong.
+pub(super) const FIELDS: [&str; 5] =
+    ["further_hosts", "webhook_source_networks", "requests_per_second", "plain_http", "networks"];
+
+/// What a plugin can do, and what it asks for.
+pub(super) fn requested(plugin: &PluginVersion) -> Markup {
+    let identity = &plugin.metadata().identity;
+    let strategies: Vec<&str> = identity.strategies.iter().map(|strategy| strategy.title.text.as_str()).collect();
+    let hosts: Vec<String> =
+        identity.hosts.iter().map(|host| host_shown(&plugin.metadata().form, &Map::new(), host)).collect();
+    let wishes: Vec<&str> = identity.grants.iter().map(|grant| grant_text(grant)).collect();
+    html! {
+        dl {
+            @if !strategies.is_empty() { dt { "Cart strategies" } dd { (strategies.join(", ")) } }
+            @if !identity.capabilities.is_empty() { dt { "Features" } dd { (identity.capabilities.join(", ")) } }
+            dt { "Connects to" } dd { @if hosts.is_empty() { "No external hosts" } @else { (hosts.join(", ")) } }
+            @if !wishes.is_empty() { dt { "Permissions requested" } dd { (wishes.join(", ")) } }
+        }
+    }
+}
+
+fn grant_text(grant: &str) -> &str {
+    match grant {
+        "personal-data" => "Customer names and addresses",
+        "adjust-prices" => "Adjust prices",
+        "choose-price-source" => "Choose the price source",
+        other => other,
+    }
+}
+
+/// Draws the grants of an account, with the controls of the person who may grant them.
+/// `settings` are those that are saved.
+pub(super) fn draw(
+    visitor: &AdminUser,
+    plugin: &PluginVersion,
+    grants: &Grants,
+    settings: &Map<String, Value>,
+    entry: &Entry<'_>,
+    is_new: bool,
+) -> Markup {
+    let declared = grants::declared(plugin, settings).hosts;
+    let further: Vec<&str> = grants.hosts.difference(&declared).map(String::as_str).collect();
+    let identity = &plugin.metadata().identity;
+    let requested = |grant: &str| identity.grants.iter().any(|asked| asked == grant);
+    let tick = |name: &str, ticked: bool, label: Markup| {
+        html! { label.inline { input type="checkbox" name=(name) value="true" checked[ticked]; " " (label) } }
+    };
+    let lines = |networks: &[IpNet]| networks.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    let list = |name: &'static str, label: &str, help: &str, stored: String| {
+        let input = html! {
+            textarea id=(name) name=(name) rows="2" spellcheck="false" aria-describedby=(format!("{name}-help")) aria-invalid=[entry.invalid(name)] {
+                "\n" (entry.text(name, stored))
+            }
+        };
+        entry.field(name, label, help, input)
+    };
+    let requests_per_second = grants.requests_per_second.map(|number| number.to_string()).unwrap_or_default();
+    let admin = visitor.caller.is_admin();
+    let unusual = !further.is_empty()
+        || !grants.plain_http.is_empty()
+        || !grants.networks.is_empty()
+        || !grants.webhook_source_networks.is_empty()
+        || grants.requests_per_second.is_some()
+        || FIELDS.iter().any(|name| entry.invalid(name).is_some());
+    html! {
+        fieldset {
+            legend { "Permissions" }
+            @for host in &identity.hosts {
+                @let granted = grants::declared_host(plugin, host, settings).is_none_or(|host| grants.hosts.contains(&host));
+                label.inline {
+                    input type="checkbox" name="host" value=(host) checked[entry.is_chosen("host", host, is_new || granted)];
+                    " Connect to " (host_shown(&plugin.metadata().form, settings, host))
+                }
+            }
+            @if requested("personal-data") {
+                @if admin || grants.personal_data {
+                    (tick("personal_data", grants.personal_data, html! { "Access customer names and addresses of its orders" }))
+                }
+                @if !admin {
+                    p.help {
+                        @if grants.personal_data {
+                            "While this is on, only an admin can add hosts. Once removed, only an admin can restore it."
+                        } @else {
+                            "This plugin requests customer names and addresses. Ask an admin to allow it."
+                        }
+                    }
+                }
+            }
+            @if requested("adjust-prices") { (tick("adjust_prices", grants.adjust_prices, html! { "Adjust prices" })) }
+            @if requested("choose-price-source") {
+                (tick("choose_price_source", grants.choose_price_source, html! { "Choose the price source" }))
+            }
+            details open[unusual] {
+                summary { "Advanced network access" }
+                (list(
+                    "further_hosts",
+                    "Additional allowed hosts",
+                    "host or host:port, one per line. For vendors that store files elsewhere.",
+                    further.join("\n"),
+                ))
+                (list(
+                    "webhook_source_networks",
+                    "Allowed webhook source networks",
+                    "CIDR ranges such as 192.0.2.0/24, one per line. Leave empty to allow any.",
+                    lines(&grants.webhook_source_networks),
+                ))
+                @if admin {
+                    (entry.field(
+                        "requests_per_second",
+                        "Requests per second",
+                        "Maximum for each host it connects to. Leave empty for the default of this installation.",
+                        html! {
+                            input #requests_per_second name="requests_per_second" inputmode="numeric" size="8"
+                                value=(entry.text("requests_per_second", requests_per_second)) aria-describedby="requests_per_second-help"
+                                aria-invalid=[entry.invalid("requests_per_second")];
+                        },
+                    ))
+                    (list(
+                        "plain_http",
+                        "Hosts allowed over plain HTTP",
+                        "Testing only. Traffic is not encrypted. host or host:port, one per line.",
+                        grants.plain_http.iter().map(String::as_str).collect::<Vec<_>>().join("\n"),
+                    ))
+                    (list(
+                        "networks",
+                        "Allowed private networks",
+                        "Only if the vendor runs in your own network or on this machine, for example 10.0.0.0/8. One per line.",
+                        lines(&grants.networks),
+                    ))
+                } @else if !grants.plain_http.is_empty() || !grants.networks.is_empty() {
+                    p.help { "Also allowed by an admin: " (lines(&grants.networks)) " " @for host in &grants.plain_http { "http://" (host) " " } }
+                }
+            }
+        }
+    }
+}
+
+/// Reads what was granted. What the form does not let this visitor change, and what cannot be read, stays as it was.
+pub(super) fn read(
+    visitor: &AdminUser,
+    plugin: &PluginVersion,
+    sent: &FormData,
+    settings: &Map<String, Value>,
+    old: Option<&Grants>,
+    issues: &mut Issues,
+) -> Grants {
+    let old = old.cloned().unwrap_or_default();
+    // What the form does not ask about is not taken away either.
+    let requested = plugin.metadata().identity.grants.iter().any(|asked| asked == "personal-data");
+    let mut grants = Grants {
+        webhook_source_networks: issues
+            .take(networks(sent, "webhook_source_networks"))
+            .unwrap_or(old.webhook_source_networks),
+        personal_data: if requested { sent.has("personal_data") } else { old.personal_data },
+        adjust_prices: sent.has("adjust_prices"),
+        choose_price_source: sent.has("choose_price_source"),
+        plain_http: old.plain_http,
+        networks: old.networks,
+        requests_per_second: old.requests_per_second,
+        hosts: BTreeSet::new(),
+    };
+    if visitor.caller.is_admin() {
+        grants.plain_http = sent.lines("plain_http").map(str::to_owned).collect();
+        if let Some(networks) = issues.take(networks(sent, "networks")) {
+            grants.networks = networks;
+        }
+        if let Some(number) = issues.take(requests_per_second(sent)) {
+            grants.requests_per_second = number;
+        }
+    }
+    let declared = plugin.metadata().identity.hosts.iter().filter(|host| sent.texts("host").any(|sent| sent == *host));
+    grants.hosts = declared.filter_map(|host| grants::declared_host(plugin, host, settings)).collect();
+    grants.hosts.extend(sent.lines("further_hosts").map(str::to_owned));
+    grants
+}
+
+fn requests_per_second(sent: &FormData) -> Result<Option<NonZeroU32>, Problem> {
+    let text = sent.text("requests_per_second");
+    let form = || {
+        format!("{text:?} is not a number of requests per second: enter a whole number such as 10, or leave it empty")
+    };
+    match text {
+        "" => Ok(None),
+        number => number.parse().map(Some).map_err(|_| wrong("requests_per_second", form())),
+    }
+}
+
+/// Reads the networks that a field names, one per line.
+pub(super) fn networks(sent: &FormData, name: &str) -> Result<Vec<IpNet>, Problem> {
+    let read = |text: &str| {
+        let address = text.parse::<std::net::IpAddr>().map(IpNet::from);
+        address.or_else(|_| text.parse()).map_err(|_| {
+            wrong(name, format!("{text:?} is not a network: enter CIDR ranges such as 192.0.2.0/24, one per line"))
+        })
+    };
+    sent.lines(name).map(read).collect()
+}

@@ -1,0 +1,145 @@
+//! What vendors pushed and a person decides about: settings that say what runs on the shop's pages, and what the merchant is asked.
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::Redirect;
+use axum::routing::{get, post};
+use cartwright::types::{Outcome, Setting};
+use cartwright::webhook::form_value;
+use cartwright::{AccountId, AccountSnapshot, PluginVersion, ShopId};
+use cartwright_http::access::Integrator;
+use cartwright_http::extract::Path;
+use cartwright_http::{Node, Problem};
+use cartwright_store::{AccountOutcome, AccountOutcomeState};
+use maud::{Markup, html};
+
+use super::form::text_of;
+use super::layout::{Done, csrf_field, page, shop_path};
+use super::session::{AdminUser, FormData, redirect_with_notice};
+use super::text::{PAGE, describe_outcome, time};
+
+pub(super) fn routes() -> Router<Node> {
+    Router::new()
+        .route("/admin/shops/{shop}/approvals", get(list))
+        .route("/admin/shops/{shop}/approvals/approve", post(approve))
+        .route("/admin/shops/{shop}/approvals/refuse", post(refuse))
+        .route("/admin/shops/{shop}/approvals/seen", post(resolve))
+}
+
+async fn list(
+    _: Integrator,
+    visitor: AdminUser,
+    State(node): State<Node>,
+    Path(shop): Path<ShopId>,
+) -> Result<Markup, Problem> {
+    let accounts = node.host().snapshot(&shop)?.accounts;
+    let held = node.store().account_outcomes(&shop, Some(AccountOutcomeState::PendingApproval), None, PAGE).await?;
+    Ok(page(
+        &visitor,
+        "Pending changes",
+        html! {
+            p { "Vendor changes apply automatically, except those that affect your storefront. Review those here." }
+            @if held.is_empty() { p { "Nothing to review" } }
+            @for pushed in &held {
+                @let account = accounts.iter().find(|account| account.id == pushed.account);
+                @let plugin = account.and_then(|account| node.host().plugin(&account.current));
+                section.card {
+                    h2 { (pushed.account) ", " (time(pushed.at)) }
+                    @if let Some(reason) = &pushed.reason { p { (reason) } }
+                    @match &pushed.outcome {
+                        Outcome::PushSettings(settings) => {
+                            (changes(&pushed.account, account, plugin.as_deref(), settings))
+                            div.row {
+                                (decision(&visitor, &shop, pushed, "approve", "Approve"))
+                                (decision(&visitor, &shop, pushed, "refuse", "Reject"))
+                            }
+                        },
+                        other => {
+                            p { (describe_outcome(other, &[])) }
+                            (decision(&visitor, &shop, pushed, "seen", "Mark as done"))
+                        },
+                    }
+                }
+            }
+        },
+    ))
+}
+
+/// Each field as the account has it, and as it was pushed.
+fn changes(
+    account: &AccountId,
+    snapshot: Option<&AccountSnapshot>,
+    plugin: Option<&PluginVersion>,
+    settings: &[Setting],
+) -> Markup {
+    let kept = snapshot.and_then(|account| account.versions.get(&account.current));
+    let shown = |value| form_value(value).map_or_else(|| "Hidden value".to_owned(), |value| text_of(&value));
+    html! {
+        div.scroll tabindex="0" role="region" aria-label=(format!("Proposed changes of {account}")) {
+            table {
+                thead { tr { th { "Setting" } th { "Current" } th { "Proposed" } } }
+                tbody {
+                    @for Setting { name, value } in settings {
+                        @let field = plugin.and_then(|plugin| plugin.metadata().form.field(name));
+                        tr {
+                            th scope="row" {
+                                @match field {
+                                    Some(field) => { (field.label.text) @if field.public { " " span.mark { "Public: visible to shoppers" } } },
+                                    None => (name),
+                                }
+                            }
+                            td.long {
+                                @match kept.and_then(|kept| kept.get(name)) {
+                                    Some(old) => pre { (shown(old)) },
+                                    None => span.mark { "empty" },
+                                }
+                            }
+                            td.long { pre { (shown(value)) } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn decision(visitor: &AdminUser, shop: &ShopId, pushed: &AccountOutcome, what: &str, text: &str) -> Markup {
+    html! {
+        form method="post" action=(shop_path(shop, &format!("/approvals/{what}"))) {
+            (csrf_field(visitor))
+            input type="hidden" name="id" value=(pushed.id);
+            button.quiet[what != "approve"] { (text) span.visually-hidden { ": change of " (pushed.account) } }
+        }
+    }
+}
+
+async fn approve(
+    Integrator(caller): Integrator,
+    State(node): State<Node>,
+    Path(shop): Path<ShopId>,
+    sent: FormData,
+) -> Result<Redirect, Problem> {
+    node.host().shop(&shop)?;
+    node.store().approve_pushed_settings(node.host(), &shop, sent.text("id"), &caller.actor, node.now()).await?;
+    Ok(redirect_with_notice(&shop_path(&shop, "/approvals"), Done::Approved))
+}
+
+async fn refuse(
+    Integrator(caller): Integrator,
+    State(node): State<Node>,
+    Path(shop): Path<ShopId>,
+    sent: FormData,
+) -> Result<Redirect, Problem> {
+    node.store().reject_pushed_settings(&shop, sent.text("id"), &caller.actor, node.now()).await?;
+    Ok(redirect_with_notice(&shop_path(&shop, "/approvals"), Done::Refused))
+}
+
+async fn resolve(
+    Integrator(caller): Integrator,
+    State(node): State<Node>,
+    Path(shop): Path<ShopId>,
+    sent: FormData,
+) -> Result<Redirect, Problem> {
+    node.store().resolve_account_outcome(&shop, sent.text("id"), &caller.actor, node.now()).await?;
+    Ok(redirect_with_notice(&shop_path(&shop, "/approvals"), Done::Settled))
+}

@@ -1,0 +1,118 @@
+//! A cart's lines by key, so that no loop over lines holds another one.
+
+use std::collections::{BTreeSet, HashMap};
+
+use cartwright_contract::ids::Digest;
+
+use crate::budget::Budget;
+use crate::change::CartOperation;
+use crate::error::CartError;
+use crate::line::CartLine;
+
+/// The lines that a platform sent, by key. Nothing says that they are as they were sealed, nor that a key is there once.
+pub struct CartIndex<'l> {
+    lines: &'l [CartLine],
+    top_lines: HashMap<&'l str, Vec<&'l CartLine>>,
+    children: HashMap<&'l str, Vec<&'l CartLine>>,
+}
+
+impl<'l> CartIndex<'l> {
+    /// # Errors
+    /// For more lines than [`Budget::CartLines`] allows.
+    pub fn new(lines: &'l [CartLine]) -> Result<Self, CartError> {
+        Budget::CartLines.check(lines.len())?;
+        let mut cart = Self { lines, top_lines: HashMap::with_capacity(lines.len()), children: HashMap::new() };
+        for line in lines {
+            match &line.parent {
+                None => cart.top_lines.entry(&line.key).or_default().push(line),
+                Some(parent) => cart.children.entry(parent).or_default().push(line),
+            }
+        }
+        Ok(cart)
+    }
+
+    pub fn lines(&self) -> &'l [CartLine] {
+        self.lines
+    }
+
+    /// The first line of this key that is not a child.
+    pub fn top_lines(&self, key: &str) -> Option<&'l CartLine> {
+        self.copies(key).first().copied()
+    }
+
+    /// All lines of this key that are not children.
+    pub fn copies(&self, key: &str) -> &[&'l CartLine] {
+        self.top_lines.get(key).map_or(&[], Vec::as_slice)
+    }
+
+    /// The children of the lines of this key.
+    pub fn children(&self, key: &str) -> &[&'l CartLine] {
+        self.children.get(key).map_or(&[], Vec::as_slice)
+    }
+
+    /// A line and its children.
+    pub fn with_children(&self, line: &'l CartLine) -> Vec<&'l CartLine> {
+        std::iter::once(line).chain(self.children(&line.key).iter().copied()).collect()
+    }
+
+    /// How many of a line the cart asks for. A replacement takes the place of every copy of its line, so all of them count.
+    pub fn total_quantity(&self, key: &str) -> u32 {
+        self.copies(key).iter().fold(0, |sum, line| sum.saturating_add(line.requested_quantity))
+    }
+
+    /// A line's key with those of its children.
+    pub fn keys(&self, key: &str) -> Vec<String> {
+        let children = self.children(key).iter().map(|line| line.key.clone());
+        std::iter::once(key.to_owned()).chain(children).collect()
+    }
+}
+
+/// The names of the parts that were taken out of the bundles that are planned again, by the configured product that a bundle stands
+/// for.
+#[derive(Debug, Clone, Default)]
+pub struct RemovedParts(pub HashMap<Option<u32>, BTreeSet<Digest>>);
+
+/// A replacement by the same lines changes nothing; by the same keys it is an update.
+pub fn drop_unchanged(operations: Vec<CartOperation>, cart: &CartIndex<'_>) -> Vec<CartOperation> {
+    operations
+        .into_iter()
+        .filter_map(|operation| match operation {
+            CartOperation::Replace { key, lines } => {
+                // Every copy of the line counts: an update of a line that is there twice would leave it twice.
+                let old: Vec<&CartLine> = cart.copies(&key).iter().chain(cart.children(&key)).copied().collect();
+                let keys = |lines: &mut dyn Iterator<Item = &CartLine>| {
+                    let mut keys: Vec<String> = lines.map(|line| line.key.clone()).collect();
+                    keys.sort();
+                    keys
+                };
+                if keys(&mut old.iter().copied()) != keys(&mut lines.iter()) {
+                    return Some(CartOperation::Replace { key, lines });
+                }
+                (!all_present(&old, &lines)).then_some(CartOperation::Update { lines })
+            }
+            other => Some(other),
+        })
+        .collect()
+}
+
+/// Is each of these lines one of those that are held, at the same price?
+pub(crate) fn all_present(held: &[&CartLine], lines: &[CartLine]) -> bool {
+    let mut by_key: HashMap<&str, Vec<&CartLine>> = HashMap::with_capacity(held.len());
+    for line in held {
+        by_key.entry(&line.key).or_default().push(line);
+    }
+    lines
+        .iter()
+        .all(|line| by_key.get(line.key.as_str()).is_some_and(|same| same.iter().any(|held| same_line(held, line))))
+}
+
+/// The same line at the same price; a later expiry alone is no change, and what is only shown is none either.
+fn same_line(old: &CartLine, new: &CartLine) -> bool {
+    let mut shown = old.clone();
+    (shown.title, shown.shown, shown.thumbnail) = (new.title.clone(), new.shown.clone(), new.thumbnail);
+    (shown.price.expires, shown.price.seal) = (new.price.expires.clone(), new.price.seal.clone());
+    shown.price.adjustments.clone_from(&new.price.adjustments);
+    shown.price.country.clone_from(&new.price.country);
+    shown.price.customer_group.clone_from(&new.price.customer_group);
+    shown == *new
+}

@@ -1,0 +1,152 @@
+//! Lines at the prices that a merchant offered for them.
+//!
+//! An offered line is another line than the one that was asked about: it has a key of its own, so that more of the same at the usual
+//! price never becomes more at the offered one. It is bought as it was offered or taken out; nothing that prices a line again
+//! touches it until the offer ends. Then it is a line like any other, and `Cartwright::check_cart` says what it costs now.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::SystemTime;
+
+use cartwright_contract::records::{Money, PriceSource, PriceState};
+use jiff::{Timestamp, Unit};
+
+use crate::check::{check_complete, to_owned_lines};
+use crate::error::{CartError, SealError};
+use crate::identity::{QuotedLineKey, quoted_line_key};
+use crate::index::CartIndex;
+use crate::line::{CartLine, SealedPrice};
+use crate::money::{Amount, MoneyError, allot, times};
+use crate::pricing::unit_price;
+use crate::shop::Shop;
+
+/// What a merchant offers for the lines of a quotation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct QuoteOffer {
+    /// The quotation's id.
+    pub quote: String,
+    /// What one piece of each top line costs, by the line's key; a bundle's price is dealt out over its children.
+    pub prices: BTreeMap<String, Money>,
+    /// When it ends, to the second.
+    pub until: SystemTime,
+}
+
+/// Checks that lines can be asked about, as `Cartwright::check_asked` does.
+///
+/// # Errors
+/// As there.
+pub fn check_quote_lines(shop: &Shop, lines: &[CartLine]) -> Result<(), CartError> {
+    let cart = CartIndex::new(lines)?;
+    let mut seen = BTreeSet::new();
+    for line in lines {
+        if !seen.insert(&line.key) {
+            return Err(CartError::DuplicateLine(line.key.clone()));
+        }
+        match &line.parent {
+            Some(parent) => drop(cart.top_lines(parent).ok_or_else(|| CartError::UnknownLine(parent.clone()))?),
+            None => check_complete(shop, &cart.with_children(line), &[SealError::Forged, SealError::OtherMoney])?,
+        }
+        if let Some(quote) = &line.price.offer {
+            return Err(CartError::QuotedLine { key: line.key.clone(), quote: quote.clone() });
+        }
+    }
+    Ok(())
+}
+
+/// The lines of a quotation as they are offered, as `Cartwright::offered_lines` gives them.
+///
+/// # Errors
+/// As there.
+pub fn quote_lines(shop: &Shop, lines: &[CartLine], offer: &QuoteOffer) -> Result<Vec<CartLine>, CartError> {
+    let cart = CartIndex::new(lines)?;
+    if let Some(key) = offer.prices.keys().find(|key| cart.top_lines(key).is_none()) {
+        return Err(CartError::UnknownLine(key.clone()));
+    }
+    let until = Timestamp::try_from(offer.until).and_then(|until| until.round(Unit::Second));
+    let until = until.map_err(|error| price_error("the offer", format!("its end is no moment: {error}")))?.to_string();
+    let mut offered = Vec::with_capacity(lines.len());
+    for line in lines.iter().filter(|line| line.parent.is_none()) {
+        let unit = offer.prices.get(&line.key);
+        let unit = unit.ok_or_else(|| price_error(&line.title, format!("the line {} is not offered", line.key)))?;
+        let mut made = quote_family(shop, to_owned_lines(&cart.with_children(line)), unit, &offer.quote, &until)?;
+        made.iter_mut().try_for_each(|line| line.seal(shop))?;
+        offered.extend(made);
+    }
+    Ok(offered)
+}
+
+/// Does a line of a cart, with its children, stand at a price that was offered and holds still? Gives the quotation.
+pub fn quoted_line<'l>(shop: &Shop, line: &'l CartLine, cart: &CartIndex<'l>) -> Option<&'l str> {
+    let quote = line.price.offer.as_deref()?;
+    let faults = [SealError::Forged, SealError::OtherMoney, SealError::Expired];
+    check_complete(shop, &cart.with_children(line), &faults).ok().map(|()| quote)
+}
+
+/// Refuses to change a line that is bought as it was offered.
+pub fn refuse_quoted_line<'l>(shop: &Shop, line: &'l CartLine, cart: &CartIndex<'l>) -> Result<(), CartError> {
+    match quoted_line(shop, line, cart) {
+        Some(quote) => Err(CartError::QuotedLine { key: line.key.clone(), quote: quote.to_owned() }),
+        None => Ok(()),
+    }
+}
+
+fn quote_family(
+    shop: &Shop,
+    mut family: Vec<CartLine>,
+    unit: &Money,
+    quote: &str,
+    until: &str,
+) -> Result<Vec<CartLine>, CartError> {
+    let Some((parent, children)) = family.split_first_mut() else { return Ok(family) };
+    let expected = money_words(&shop.currency, shop.scale);
+    let asked = money_words(&parent.price.total.currency, parent.price.total.scale);
+    let offered = money_words(&unit.currency, unit.scale);
+    if asked != expected {
+        return Err(CartError::AskedMoney { title: parent.title.clone(), asked, expected });
+    }
+    if offered != expected {
+        return Err(CartError::OfferMoney { title: parent.title.clone(), offered, expected });
+    }
+    if unit.minor < 0 {
+        return Err(price_error(&parent.title, "an offer is not negative".to_owned()));
+    }
+    let total = times(unit, parent.quantity).map_err(|error| price_error(&parent.title, error.to_string()))?;
+    let weights: Result<Vec<Amount>, MoneyError> =
+        children.iter().map(|child| Amount::of(&child.price.total)).collect();
+    let weights = weights.map_err(|error| price_error(&parent.title, error.to_string()))?;
+    let shares = allot(total.minor, &weights);
+    let key = |key: &str| quoted_line_key(&QuotedLineKey { key, quote });
+    let price = |line: &CartLine, total: Money, unit: Option<Money>| SealedPrice {
+        unit,
+        total,
+        tax: line.price.tax,
+        source: PriceSource::Platform,
+        state: PriceState::Verified,
+        included_in_parent: line.price.included_in_parent,
+        expires: until.to_owned(),
+        country: None,
+        customer_group: None,
+        adjustments: Vec::new(),
+        offer: Some(quote.to_owned()),
+        seal: String::new(),
+    };
+    for (child, minor) in children.iter_mut().zip(shares) {
+        let share = Money { minor, ..total.clone() };
+        let unit = unit_price(&share, child.quantity);
+        child.price = price(child, share, unit);
+        child.key = key(&child.key)?;
+        child.parent = child.parent.as_deref().map(key).transpose()?;
+    }
+    parent.price = price(parent, total, Some(unit.clone()));
+    parent.key = key(&parent.key)?;
+    parent.children = parent.children.iter().map(|child| key(child)).collect::<Result<_, _>>()?;
+    Ok(family)
+}
+
+/// The words for the money that amounts are in.
+fn money_words(currency: &str, scale: u8) -> String {
+    format!("{currency} with {scale} decimals")
+}
+
+fn price_error(what: &str, reason: String) -> CartError {
+    CartError::Price { what: what.to_owned(), reason }
+}

@@ -1,0 +1,273 @@
+//! `cartwright order`: an order hook, on files.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use anyhow::Context as _;
+use cartwright::durable::{Answer, Entry, JournaledBody, MemoryJournal, Record};
+use cartwright::types::{Event, EventKind, Next, Order, Outcome};
+use cartwright::{
+    AccountId, AccountSetup, Blobs as _, Cartwright, Clock as _, Grants, LogLine, MemoryBlobs, MemoryOrderBook,
+    SimulatedClock, describe,
+};
+use cartwright_service::grants::Grant;
+use cartwright_service::{grants, output, source};
+use serde_json::{Map, Value, json};
+use url::Url;
+
+use crate::failure::Failure;
+use crate::files::{Catalog, json_file, parse_strict, strict_json_file};
+
+/// So often a hook may return `again`: one that asks for ever is stopped.
+const MAX_ROUNDS: usize = 100;
+
+/// Hand an order event to a plugin's order hook, as a shop would, and say what came of it.
+///
+/// The hook runs in a journal, but in memory; what it waits for is over at once, on a simulated clock. Its requests are real: it
+/// reaches the servers that are granted here, and nothing is granted unless it is named. Prints the outcomes and exits with 0, or
+/// prints the typed error as JSON on standard error and exits with 1.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Files:
+  settings       {\"url\": \"https://erp.example/orders\", \"token\": \"…\"}: by field name, secrets too (see `cartwright inspect`)
+  order          the contract's record `order` (wit/types.wit) as JSON; tests/guests/order-hook/order.json is one that we made up
+  configuration  what the configurator's page handed over, as it is
+
+Example:
+  cartwright handle --plugin hook.wasm --settings s.json --order order.json --grant erp.example --explain")]
+pub(crate) struct Arguments {
+    /// The plugin: a component's file, or `expivi` or `twikit`.
+    #[arg(long)]
+    plugin: String,
+    /// The account's settings.
+    #[arg(long)]
+    settings: PathBuf,
+    /// The order as it is now.
+    #[arg(long)]
+    order: PathBuf,
+    /// What happened: `placed`, `paid`, `released`, `changed`, `cancelled`, … One that says more has it behind a "=":
+    /// `scheduled=nightly`, or JSON.
+    #[arg(long, default_value = "released", value_parser = kind)]
+    event: EventKind,
+    /// A raw configuration that a line of the order names by its digest.
+    #[arg(long)]
+    configuration: Vec<PathBuf>,
+    /// Grant the hook what it asks for: a host, `http://` and a host without TLS, a network, or `personal-data`, without which
+    /// it sees no address.
+    #[arg(long = "grant", value_name = "GRANT")]
+    grants: Vec<Grant>,
+    /// Ask this server instead of the vendor's: sets the setting that the plugin's first host is named by, and allows the
+    /// address, without TLS too.
+    #[arg(long)]
+    vendor_url: Option<Url>,
+    /// Show the journal, request by request, and what the plugin logged; of a hook that fails, too.
+    #[arg(long)]
+    explain: bool,
+    /// Print everything as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// A kind of event as the contract spells it.
+fn kind(text: &str) -> Result<EventKind, String> {
+    let (name, kind) = match text.split_once('=') {
+        None => (text, json!(text)),
+        Some((name, more)) => {
+            (name, json!({ name: serde_json::from_str::<Value>(more).unwrap_or_else(|_| json!(more)) }))
+        }
+    };
+    parse_strict(&kind.to_string()).map_err(|error| match payload_hint(name) {
+        Some(example) if name == text => {
+            format!("it says more, behind a \"=\"; for example: --event '{name}={example}'")
+        }
+        Some(example) => format!("{error}; for example: --event '{name}={example}'"),
+        None => error.to_string(),
+    })
+}
+
+/// What a kind of event that says more may say.
+fn payload_hint(kind: &str) -> Option<&'static str> {
+    Some(match kind {
+        "refunded" => r#"{"lines":[{"line":"1","quantity":1}],"amount":null}"#,
+        "fulfilled" => r#"{"lines":[],"carrier":"DHL","tracking_id":"T-1"}"#,
+        "scheduled" => "nightly",
+        "message" => r#"{"name":"erp.made","json":"{}"}"#,
+        "other" => r#"{"name":"returned","json":"{}"}"#,
+        _ => return None,
+    })
+}
+
+/// What is there to look at, however it ended.
+#[derive(Default)]
+struct HandleRun {
+    clock: Arc<SimulatedClock>,
+    /// One for each round.
+    journals: Vec<Arc<MemoryJournal>>,
+    log: Vec<LogLine>,
+}
+
+pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let mut run = HandleRun::default();
+    let result = handle(&arguments, &mut run).await;
+    if arguments.explain && !arguments.json {
+        explain(&run);
+    }
+    if let Err(failed) = result {
+        let mut typed = failed.typed()?;
+        if arguments.json {
+            typed["course"] = as_json(&run);
+        }
+        output::print_error(&serde_json::to_string_pretty(&typed)?);
+        return Ok(ExitCode::FAILURE);
+    }
+    if arguments.json {
+        print_line!("{}", serde_json::to_string_pretty(&as_json(&run))?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let outcomes = outcomes(&run);
+    for outcome in &outcomes {
+        print_line!("{}", describe_outcome(outcome));
+    }
+    if outcomes.is_empty() {
+        print_line!("nothing came of it");
+    }
+    let waits = run.clock.slept();
+    if !waits.is_empty() {
+        let seconds: u64 = waits.iter().map(|seconds| u64::from(*seconds)).sum();
+        print_line!("{} waits of {seconds} s in all were skipped, on a simulated clock", waits.len());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn handle(arguments: &Arguments, run: &mut HandleRun) -> Result<(), Failure> {
+    let order: Order = strict_json_file(&arguments.order)?;
+    let (orders, blobs) = (Arc::new(MemoryOrderBook::default()), Arc::new(MemoryBlobs::default()));
+    let mut builder = Cartwright::builder().order_book(orders.clone()).blobs(blobs.clone());
+    if let Some(cache) = source::cache() {
+        builder = builder.cache(cache);
+    }
+    let host = builder.start().context("the host cannot be started")?;
+    let plugin = source::install(&host, &arguments.plugin).await?;
+    let total = &order.total;
+    let shop = Catalog::empty(total.currency.clone(), total.scale, order.locale.clone()).shop()?;
+    let id = shop.id.clone();
+    host.add_shop(shop)?;
+    for path in &arguments.configuration {
+        let bytes = std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
+        blobs.put(&id, bytes, "application/json").await.context("the configuration is not kept")?;
+    }
+    let mut settings: Map<String, Value> = json_file(&arguments.settings)?;
+    if let Some(url) = &arguments.vendor_url {
+        settings.insert(grants::url_setting(&plugin)?.to_owned(), json!(url.as_str()));
+    }
+    let server = arguments.vendor_url.iter().flat_map(grants::server);
+    let granted: Vec<Grant> = server.chain(arguments.grants.iter().cloned()).collect();
+    let account: AccountId = plugin.id().as_str().parse().context("the account's id")?;
+    let setup = AccountSetup { id: account.clone(), settings, grants: grants::add_grants(Grants::default(), &granted) };
+    host.set_account(&id, plugin.digest(), setup).await?;
+    orders.put(&id, &account, order.clone());
+    let event = Event {
+        id: format!("{}:event", order.reference),
+        at: order.placed_at.clone(),
+        kind: arguments.event.clone(),
+        order,
+        earlier: Vec::new(),
+        remembered: Vec::new(),
+        extra: Vec::new(),
+    };
+    let mut journal = Arc::new(MemoryJournal::default());
+    let mut state: Option<String> = None;
+    for _ in 0..MAX_ROUNDS {
+        run.journals.push(journal.clone());
+        let clock = run.clock.clone();
+        let handled =
+            host.handle_order_in(journal.clone(), &id, &account, &event, state.as_deref(), clock.clone()).await;
+        let mut handled = handled.inspect_err(|error| {
+            if let cartwright::SetupError::Hook(error) = error {
+                run.log.extend(error.outcomes.log.iter().cloned());
+            }
+        })?;
+        run.log.append(&mut handled.log);
+        match handled.next {
+            Next::Done => return Ok(()),
+            Next::Again(later) => {
+                clock.sleep(later.seconds).await;
+                journal = Arc::new(journal.next().context("the journal")?);
+                state = Some(later.state);
+            }
+        }
+    }
+    Err(anyhow::anyhow!("the hook returned `again` {MAX_ROUNDS} times and was stopped").into())
+}
+
+fn outcomes(run: &HandleRun) -> Vec<Outcome> {
+    // The last journal knows what was said in those before it.
+    run.journals.last().map(|journal| journal.outcomes()).unwrap_or_default()
+}
+
+fn as_json(run: &HandleRun) -> Value {
+    let journals: Vec<Vec<Record>> = run.journals.iter().map(|journal| journal.records()).collect();
+    json!({
+        "outcomes": outcomes(run),
+        "log": run.log,
+        "skipped_seconds": run.clock.slept(),
+        "journals": journals,
+    })
+}
+
+fn explain(run: &HandleRun) {
+    let mut began: Option<SystemTime> = None;
+    for record in run.journals.iter().flat_map(|journal| journal.records()) {
+        let since = record.at.duration_since(*began.get_or_insert(record.at)).unwrap_or_default();
+        if let Some(text) = entry(&record.entry) {
+            print_line!("{:>8} s  {text}", since.as_secs());
+        }
+    }
+    for line in &run.log {
+        print_line!("{:>12}{}: {}", "", line.level, line.text.trim_end());
+    }
+    if !run.journals.is_empty() {
+        print_line!("");
+    }
+}
+
+/// An entry of the journal in a line; what a wait woke from and what a retry kept is nobody's question here.
+fn entry(entry: &Entry) -> Option<String> {
+    Some(match entry {
+        Entry::RunStart(_) => "the hook begins".to_owned(),
+        Entry::Intent { call, attempt: 0 | 1, .. } => call.to_string(),
+        Entry::Intent { call, attempt, .. } => format!("{call} (attempt {attempt})"),
+        Entry::Responded { answer: Answer::Returned(response), .. } => {
+            let body = match &response.body {
+                JournaledBody::Inline(kept) => short(&json!(kept).to_string()),
+                JournaledBody::Stored(stored) => short(&json!(stored).to_string()),
+            };
+            format!("  answered {} {body}", response.status)
+        }
+        Entry::Responded { answer: Answer::Failed(error), .. } => format!("  failed: {}", describe(error)),
+        Entry::Returned { call, answer: Answer::Returned(kept) } => {
+            format!("{call}: {}", short(&json!(kept).to_string()))
+        }
+        Entry::Returned { call, answer: Answer::Failed(error) } => format!("{call}: failed: {}", describe(error)),
+        Entry::Emitted { outcome, .. } => format!("says {}", describe_outcome(outcome)),
+        Entry::SleepStarted { call, .. } => format!("{call}: skipped"),
+        Entry::SleepEnded { .. } | Entry::Retried { .. } => return None,
+    })
+}
+
+/// An outcome: its case and what it holds.
+fn describe_outcome(outcome: &Outcome) -> String {
+    match json!(outcome) {
+        Value::Object(case) => case.iter().map(|(name, held)| format!("{name} {}", short(&held.to_string()))).collect(),
+        other => other.to_string(),
+    }
+}
+
+/// Enough of a text to know it again.
+fn short(text: &str) -> String {
+    const MAX_CHARS: usize = 200;
+    let excerpt: String = text.chars().take(MAX_CHARS).collect();
+    if excerpt.len() < text.len() { format!("{excerpt}…") } else { excerpt }
+}

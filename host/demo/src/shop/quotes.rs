@@ -1,0 +1,133 @@
+//! Offers: what was asked for, what the merchant offers, and taking it.
+
+use axum::Form;
+use axum::extract::Path;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use maud::{Markup, html};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::line::{Change, Line, Money, families};
+use super::{Named, Shop, ShopVisit, cart, word};
+
+/// A quotation, as far as the shop shows it.
+#[derive(Deserialize)]
+struct Quote {
+    id: String,
+    state: String,
+    version: u64,
+    until: Option<String>,
+    lines: Vec<Line>,
+    prices: Vec<OfferedPrice>,
+}
+
+#[derive(Deserialize)]
+struct OfferedPrice {
+    key: String,
+    unit: Money,
+}
+
+pub(super) async fn show(visit: ShopVisit) -> Response {
+    page(&visit, None).await
+}
+
+async fn page(visit: &ShopVisit, message: Option<String>) -> Response {
+    let shop = visit.shop();
+    let book = visit.book().await;
+    let mut quotes = Vec::new();
+    for id in book.quotes.iter().rev() {
+        quotes.push(shop.host.get::<Quote>(&shop.at(&format!("quotes/{id}"))).await);
+    }
+    let content = html! {
+        h1 { "Offers" }
+        @if let Some(message) = &message { p.notice role="alert" { (message) } }
+        @if quotes.is_empty() {
+            p { "You have not asked for an offer yet. Configure a " a href=(shop.path("")) { "product" } " and ask for one there." }
+        } @else {
+            p.about { "You asked for these. The merchant answers with a price, on the host's page of quotations." }
+        }
+        @for quote in &quotes {
+            @match quote {
+                Ok(quote) => (quote_card(shop, quote)),
+                Err(error) => p.notice { (error.shopper_text()) },
+            }
+        }
+    };
+    let status = if message.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    (status, visit.page("Offers", &book.cart, content)).into_response()
+}
+
+fn quote_card(shop: &Shop, quote: &Quote) -> Markup {
+    let said = match quote.state.as_str() {
+        "requested" => "Asked for",
+        "offered" => "Offered to you",
+        "accepted" => "Accepted",
+        "expired" => "The offer has ended",
+        _ => "Nothing comes of it",
+    };
+    let offered = |line: &Line| quote.prices.iter().find(|price| price.key == line.view.key);
+    html! {
+        section.offer aria-label={ "Quotation " (quote.id) } {
+            h2 { (quote.id) ": " (said) @if let Some(until) = &quote.until { ", until " time datetime=(until) { (until) } } }
+            ul.lines {
+                @for (line, children) in families(&quote.lines) {
+                    li.line {
+                        (cart::summary(shop, line, &children))
+                        p.state {
+                            "Asked for " (line.view.quantity)
+                            @if let Some(offer) = offered(line) { ". Our price: " strong { (offer.unit) } " each" }
+                        }
+                    }
+                }
+            }
+            @if quote.state == "offered" {
+                div.controls {
+                    form method="post" action=(shop.path(&format!("offers/{}/accept", quote.id))) {
+                        input type="hidden" name="version" value=(quote.version);
+                        button.accept type="submit" { "Take the offer" span.hidden { " " (quote.id) } }
+                    }
+                    form method="post" action=(shop.path(&format!("offers/{}/withdraw", quote.id))) {
+                        input type="hidden" name="version" value=(quote.version);
+                        button.second type="submit" { "No, thanks" span.hidden { ", not " (quote.id) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The version of the offer that the shopper saw: another price is another offer.
+#[derive(Deserialize)]
+pub(super) struct OfferVersion {
+    version: u64,
+}
+
+/// Takes an offer into the cart, or says no to it.
+pub(super) async fn respond(
+    visit: ShopVisit,
+    Path(path): Named,
+    Form(OfferVersion { version }): Form<OfferVersion>,
+) -> Response {
+    let (id, step) = (word(&path, "quote"), word(&path, "step"));
+    let shop = visit.shop();
+    let done = {
+        let mut book = visit.book().await;
+        if !book.quotes.iter().any(|asked| asked == id) {
+            return visit.not_found("You did not ask for this.");
+        }
+        let at = shop.at(&format!("quotes/{id}/{step}"));
+        match step {
+            "accept" => {
+                let accepted = shop.host.post_if::<Change>(&at, version, &json!({ "lines": book.cart })).await;
+                accepted.map(|change| drop(change.apply(&mut book.cart))).map(|()| "cart")
+            }
+            "withdraw" => shop.host.post_if::<Value>(&at, version, &json!({})).await.map(|_| "offers"),
+            _ => return visit.not_found("There is no such step."),
+        }
+    };
+    match done {
+        Ok(next) => visit.redirect(next).into_response(),
+        Err(error) => page(&visit, Some(error.shopper_text())).await,
+    }
+}

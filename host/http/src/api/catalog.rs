@@ -1,0 +1,174 @@
+//! The platform's catalogue, as the platform keeps it up to date here.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use cartwright::ShopId;
+use cartwright_store::{CatalogError, CatalogVariant, ExchangeRate, VariantKey, rates_version};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::access::{Backend, Reader};
+use crate::extract::{Body, Path, Precondition, Query, Tagged, Written};
+use crate::node::Node;
+use crate::problem::{Problem, Problems};
+
+const MAX_LIMIT: u32 = 1000;
+const DEFAULT_LIMIT: u32 = 100;
+
+pub(crate) fn routes() -> OpenApiRouter<Node> {
+    OpenApiRouter::new().routes(routes!(list, put)).routes(routes!(remove)).routes(routes!(rates, set_rate))
+}
+
+impl From<CatalogError> for Problem {
+    fn from(error: CatalogError) -> Self {
+        match error {
+            CatalogError::Invalid(issues) => {
+                Self::unprocessable("invalid", "the catalogue cannot be like this").with_issues(issues)
+            }
+            error @ CatalogError::SkuConflict(_) => Self::new(StatusCode::CONFLICT, "sku-conflict", error.to_string()),
+            CatalogError::Change(error) => error.into(),
+            CatalogError::Store(error) => error.into(),
+        }
+    }
+}
+
+/// Which variants.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Which {
+    /// A part of an id, a SKU or a title.
+    search: Option<String>,
+    /// Those after this product…
+    after_product: Option<String>,
+    /// … and this variant of it.
+    after_id: Option<String>,
+    /// How many; 100 unless given.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<u32>,
+}
+
+/// Some variants.
+#[derive(Debug, Serialize, ToSchema)]
+struct VariantPage {
+    /// By product and id.
+    variants: Vec<CatalogVariant>,
+    /// What `after_product` and `after_id` give the next page; none at the end.
+    after: Option<VariantKey>,
+}
+
+/// What the shop sells.
+#[utoipa::path(get, path = "/v1/shops/{shop}/catalog", tag = "catalogue", operation_id = "list_variants",
+    params(("shop" = ShopId, Path), Which), responses((status = 200, body = VariantPage), Problems))]
+async fn list(
+    _: Reader,
+    State(node): State<Node>,
+    Path(shop): Path<ShopId>,
+    Query(Which { search, after_product, after_id, limit }): Query<Which>,
+) -> Result<Json<VariantPage>, Problem> {
+    let limit = limit.unwrap_or(DEFAULT_LIMIT);
+    if !(1..=MAX_LIMIT).contains(&limit) {
+        return Err(Problem::unprocessable("limit", format!("a page has 1 to {MAX_LIMIT} variants")));
+    }
+    node.host().shop(&shop)?;
+    let after = after_product.map(|product| VariantKey { product, id: after_id.unwrap_or_default() });
+    let variants = node.store().variants_page(&shop, search.as_deref(), after.as_ref(), limit).await?;
+    let full = u32::try_from(variants.len()) == Ok(limit);
+    let last = variants.last().filter(|_| full);
+    let after = last.map(|last| VariantKey { product: last.product.clone(), id: last.id.clone() });
+    Ok(Json(VariantPage { variants, after }))
+}
+
+/// Variants of the catalogue.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct CatalogBody {
+    /// The variants.
+    variants: Vec<CatalogVariant>,
+    /// Are they all that the shop sells? Everything else is taken out then.
+    #[serde(default)]
+    replace_all: bool,
+}
+
+/// Puts variants into the catalogue, all or none. A variant takes the place of the one with its id. Two variants with one SKU are refused
+/// (409, `sku-conflict`, naming both), whether they come in one list or one after the other; variants of one list may exchange SKUs.
+#[utoipa::path(put, path = "/v1/shops/{shop}/catalog", tag = "catalogue", operation_id = "put_variants",
+    params(("shop" = ShopId, Path)), request_body = CatalogBody, responses((status = 204), Problems))]
+async fn put(
+    Backend(caller): Backend,
+    State(node): State<Node>,
+    Path(shop): Path<ShopId>,
+    Body(CatalogBody { variants, replace_all }): Body<CatalogBody>,
+) -> Result<StatusCode, Problem> {
+    let store = node.store();
+    match replace_all {
+        true => store.replace_catalog(&shop, &variants, &caller.actor, node.now()).await?,
+        false => store.put_variants(&shop, &variants, &caller.actor, node.now()).await?,
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// How many were taken out.
+#[derive(Debug, Serialize, ToSchema)]
+struct RemovedVariants {
+    /// Of the named variants, those that were there.
+    removed: u64,
+}
+
+/// Takes variants out of the catalogue.
+#[utoipa::path(post, path = "/v1/shops/{shop}/catalog/remove", tag = "catalogue", operation_id = "remove_variants",
+    params(("shop" = ShopId, Path)), request_body = [VariantKey], responses((status = 200, body = RemovedVariants), Problems))]
+async fn remove(
+    Backend(caller): Backend,
+    State(node): State<Node>,
+    Path(shop): Path<ShopId>,
+    Body(variants): Body<Vec<VariantKey>>,
+) -> Result<Json<RemovedVariants>, Problem> {
+    let removed = node.store().remove_variants(&shop, &variants, &caller.actor, node.now()).await?;
+    Ok(Json(RemovedVariants { removed }))
+}
+
+/// The platform's own exchange rates. Prices are never converted by any other. The ETag names what all of them are set to.
+#[utoipa::path(get, path = "/v1/shops/{shop}/exchange-rates", tag = "catalogue", operation_id = "list_exchange_rates",
+    params(("shop" = ShopId, Path)), responses((status = 200, body = [ExchangeRate]), Problems))]
+async fn rates(
+    _: Reader,
+    State(node): State<Node>,
+    Path(shop): Path<ShopId>,
+) -> Result<Tagged<Vec<ExchangeRate>>, Problem> {
+    let rates = node.store().exchange_rates(&shop).await?;
+    Ok(Tagged(rates_version(&rates), rates))
+}
+
+/// An exchange rate, or that there is none any more.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct RateBody {
+    /// A currency, ISO 4217 in capitals.
+    from: String,
+    /// Another.
+    to: String,
+    /// How many units of `to` one unit of `from` is, as exact decimal text; none = such prices are refused.
+    rate: Option<String>,
+}
+
+/// Sets how the platform exchanges one currency into another.
+#[utoipa::path(put, path = "/v1/shops/{shop}/exchange-rates", tag = "catalogue", operation_id = "set_exchange_rate",
+    params(("shop" = ShopId, Path),
+        ("If-Match" = Option<String>, Header, description = "The ETag that was read, of all rates.")),
+    request_body = RateBody, responses((status = 204), Problems))]
+async fn set_rate(
+    Backend(caller): Backend,
+    State(node): State<Node>,
+    Path(shop): Path<ShopId>,
+    precondition: Precondition,
+    Body(RateBody { from, to, rate }): Body<RateBody>,
+) -> Result<Written, Problem> {
+    let (store, expected) = (node.store(), precondition.expected());
+    let rates =
+        store.put_exchange_rate(&shop, &from, &to, rate.as_deref(), expected, &caller.actor, node.now()).await?;
+    Ok(Written(rates_version(&rates)))
+}

@@ -1,0 +1,193 @@
+//! What a platform asks for: add, edit, ask for an offer, buy again.
+
+use std::collections::{BTreeMap, HashMap};
+
+use cartwright_cart::change::{AddToCart, CartChange, CartOperation};
+use cartwright_cart::error::{CONFIGURATION_EXPIRED, CartError, SealError};
+use cartwright_cart::index::{CartIndex, drop_unchanged};
+use cartwright_cart::line::CartLine;
+use cartwright_cart::placement::{Placement, roots};
+use cartwright_cart::quote::refuse_quoted_line;
+use cartwright_cart::shop::{Shop, Visitor};
+use cartwright_contract::ids::ShopId;
+use cartwright_contract::records::{Item, Wanted};
+use jiff::Timestamp;
+
+use super::pipeline::PlanPipeline;
+use super::request::CartRequest;
+use crate::host::Cartwright;
+
+impl Cartwright {
+    /// Puts a configuration into the cart. A line that would hold what another holds already raises that line's quantity.
+    ///
+    /// # Errors
+    /// Says what is wrong and whose it is to mend; nothing is changed then.
+    pub async fn add_to_cart(&self, shop: &ShopId, add: AddToCart) -> Result<CartChange, CartError> {
+        self.add(shop, add, None).await
+    }
+
+    /// Adds, as a past line was where there is one.
+    async fn add(&self, shop: &ShopId, add: AddToCart, past: Option<&CartLine>) -> Result<CartChange, CartError> {
+        let mut walk = PlanPipeline::begin(self, shop, &add.product, add.strategy.clone(), &add.visitor)?;
+        walk.chosen_variant = add.variant.clone();
+        walk.stage_sender = add.stages.clone();
+        if let Some(past) = past {
+            walk.leave_out(past.item, &past.without);
+        }
+        let raw = add.configuration.as_deref();
+        // One configuration may have become several lines; one of them is bought again.
+        let is_meant = |item: &Option<u32>| past.is_none_or(|past| past.item == *item);
+        let all = |items: &[Item]| {
+            roots(items).into_iter().filter(is_meant).map(|item| Wanted { item, quantity: add.quantity }).collect()
+        };
+        let cart = CartIndex::new(&add.lines)?;
+        walk.may_join = true;
+        let families = walk.plan(all, raw, &cart).await?;
+        let below_minimum = std::mem::take(&mut walk.below_minimum);
+        walk.may_join = false;
+        // What the configuration or the cart holds twice becomes more of one line, priced anew for the whole quantity.
+        let mut times: BTreeMap<String, u32> = BTreeMap::new();
+        families.iter().filter_map(|family| family.first()).for_each(|first| {
+            *times.entry(first.key.clone()).or_default() += 1;
+        });
+        let mut more: BTreeMap<String, Wanted> = BTreeMap::new();
+        for first in families.iter().filter_map(|family| family.first()) {
+            let times = times[&first.key];
+            if times > 1 || cart.top_lines(&first.key).is_some() {
+                let quantity = cart.total_quantity(&first.key).saturating_add(add.quantity.saturating_mul(times));
+                more.entry(first.key.clone()).or_insert(Wanted { item: first.item, quantity });
+            }
+        }
+        // All at once: a configuration of many that are held asks the vendor twice, not once for each.
+        let again = match more.is_empty() {
+            true => Vec::new(),
+            false => walk.plan(|_| more.values().cloned().collect(), raw, &cart).await?,
+        };
+        let by_key = |family: Vec<CartLine>| family.first().map(|first| first.key.clone()).map(|key| (key, family));
+        let mut again: HashMap<String, Vec<CartLine>> = again.into_iter().filter_map(by_key).collect();
+        let mut operations = Vec::with_capacity(families.len());
+        for family in families {
+            let Some(key) = family.first().map(|first| first.key.clone()) else { continue };
+            if times.remove(&key).is_none() {
+                continue;
+            }
+            let lines = match again.remove(&key).filter(|_| more.contains_key(&key)) {
+                Some(lines) => lines,
+                None => below_minimum.check(&key).map(|()| family)?,
+            };
+            operations.push(match cart.top_lines(&key) {
+                Some(_) => CartOperation::Replace { key, lines },
+                None => CartOperation::Add { lines },
+            });
+        }
+        // A bundle whose children are not those in the cart is replaced: an update brings no child.
+        Ok(walk.finish(drop_unchanged(operations, &cart)))
+    }
+
+    /// Puts a configuration in the place of a line or bundle. The quantity stays unless another is given; the new line is
+    /// checked whole before the old one goes. The key says which version of the line is meant: a line that changed meanwhile
+    /// has another. The line's own version plans, unless another strategy is chosen. What was taken out of a bundle is of the old
+    /// configuration; the new one starts whole.
+    ///
+    /// # Errors
+    /// As [`add_to_cart`](Self::add_to_cart), and for a line that was offered as it is; the old line stays then.
+    pub async fn edit_line(
+        &self,
+        shop: &ShopId,
+        key: &str,
+        quantity: Option<u32>,
+        add: AddToCart,
+    ) -> Result<CartChange, CartError> {
+        let request = CartRequest::new(self, shop, &add.lines, &add.visitor)?;
+        let old = request.cart.top_lines(key).ok_or_else(|| CartError::UnknownLine(key.to_owned()))?;
+        if old.linked_product != add.product {
+            return Err(CartError::OtherProduct {
+                key: key.to_owned(),
+                held: old.linked_product.clone(),
+                given: add.product.clone(),
+            });
+        }
+        refuse_quoted_line(&self.shop_state(shop)?.shop, old, &request.cart)?;
+        let quantity = quantity.unwrap_or(old.requested_quantity);
+        let mut walk = match add.strategy.clone() {
+            Some(choice) => PlanPipeline::begin(self, shop, &add.product, Some(choice), &add.visitor)?,
+            None => PlanPipeline::begin_pinned(self, shop, old, &add.visitor)?,
+        };
+        walk.chosen_variant = add.variant.clone().or_else(|| old.chosen_variant.clone());
+        walk.stage_sender = add.stages.clone();
+        walk.budget_usage = request.budget_usage.clone();
+        walk.may_join = true;
+        let mut places = Placement::default();
+        let wanted = |items: &[Item]| {
+            places = Placement::of(old, quantity, items, request.cart.lines());
+            places.wanted.clone()
+        };
+        let families = walk.plan(wanted, add.configuration.as_deref(), &request.cart).await?;
+        let (moves, gone) = places.moves(families);
+        let operations = request.merge_into(moves, gone, &walk.below_minimum).await?;
+        Ok(walk.finish(operations))
+    }
+
+    /// Asks the merchant for an offer instead of buying.
+    ///
+    /// # Errors
+    /// As [`add_to_cart`](Self::add_to_cart).
+    pub async fn request_quote(&self, shop: &ShopId, add: AddToCart) -> Result<CartChange, CartError> {
+        let mut walk = PlanPipeline::begin(self, shop, &add.product, add.strategy.clone(), &add.visitor)?;
+        walk.chosen_variant = add.variant.clone();
+        walk.stage_sender = add.stages.clone();
+        walk.quote = true;
+        let all =
+            |items: &[Item]| roots(items).into_iter().map(|item| Wanted { item, quantity: add.quantity }).collect();
+        let families = walk.plan(all, add.configuration.as_deref(), &CartIndex::new(&add.lines)?).await?;
+        let lines = families.into_iter().flatten().collect();
+        Ok(walk.finish(vec![CartOperation::RequestQuote { lines }]))
+    }
+
+    /// Buys again what a past order held, priced as of now and planned by the current versions. What was taken out of a bundle
+    /// stays out.
+    ///
+    /// # Errors
+    /// As [`add_to_cart`](Self::add_to_cart), and when the line's configuration is no longer stored.
+    pub async fn reorder(
+        &self,
+        shop: &ShopId,
+        past: &CartLine,
+        lines: Vec<CartLine>,
+        visitor: Visitor,
+    ) -> Result<CartChange, CartError> {
+        let configuration = self.stored_configuration(&self.shop_state(shop)?.shop, past).await?;
+        let add = AddToCart {
+            product: past.linked_product.clone(),
+            configuration,
+            variant: past.chosen_variant.clone(),
+            quantity: past.requested_quantity,
+            strategy: None,
+            lines,
+            visitor,
+            stages: None,
+        };
+        self.add(shop, add, Some(past)).await
+    }
+
+    /// The raw configuration of a line, from the blob store. A line that is not as it was sealed opens none: it could name another
+    /// customer's. That the seal's time is over is no fault.
+    ///
+    /// # Errors
+    /// [`CartError::Seal`] for such a line, and when the configuration is no longer stored.
+    pub(crate) async fn stored_configuration(
+        &self,
+        shop: &Shop,
+        line: &CartLine,
+    ) -> Result<Option<Vec<u8>>, CartError> {
+        let Some(digest) = line.configuration else { return Ok(None) };
+        if let Err(fault @ SealError::Forged) = line.check_seal(shop, Timestamp::now()) {
+            return Err(CartError::Seal { key: line.key.clone(), fault });
+        }
+        let stored = self.platform().blobs.get(&shop.id, &digest).await;
+        match stored.map_err(|error| CartError::Platform(error.to_string()))? {
+            Some(bytes) => Ok(Some(bytes)),
+            None => Err(CartError::MustReconfigure { key: line.key.clone(), reason: CONFIGURATION_EXPIRED.to_owned() }),
+        }
+    }
+}

@@ -1,0 +1,370 @@
+//! One walk from a raw configuration to checked, priced and sealed lines.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::Sender;
+use std::time::Instant;
+
+use cartwright_cart::budget::{Budget, MAX_LINE_QUANTITY, MAX_LINES_FOR_STRATEGY, OverBudget};
+use cartwright_cart::change::{CartChange, CartOperation, Stage};
+use cartwright_cart::error::{CartError, SealError};
+use cartwright_cart::index::{CartIndex, RemovedParts};
+use cartwright_cart::line::{CartLine, Pin};
+use cartwright_cart::plan::{BelowMinimum, Warnings};
+use cartwright_cart::shop::{StrategyChoice, Visitor};
+use cartwright_contract::error::{Breach, Failure, HookError, LogLine};
+use cartwright_contract::hook::Hook;
+use cartwright_contract::ids::{Digest, ShopId};
+use cartwright_contract::records::{Association, Context, Error, Item, Message, PlanRequest, SettingValue, Wanted};
+use cartwright_contract::text;
+use jiff::Timestamp;
+
+use super::thumbnails::Thumbnails;
+use crate::guest::plugin_error;
+use crate::host::Cartwright;
+use crate::plugin::PluginVersion;
+use crate::shop::{Account, AccountVersion, CheckedLink, ShopState, context};
+
+/// The setting by which a vendor's plugin lets the merchant choose among its strategies.
+const STRATEGY_SETTING: &str = "order-type";
+/// Number of lines that are sealed before other tasks of the worker have a turn.
+const LINES_BETWEEN_YIELDS: usize = 256;
+
+/// What planning has taken of the budgets of one request.
+#[derive(Debug, Default)]
+pub(super) struct BudgetUsage {
+    items: AtomicUsize,
+    bytes: AtomicUsize,
+}
+
+impl BudgetUsage {
+    pub(super) fn items(&self, items: usize) -> Result<(), OverBudget> {
+        Budget::PlannedItems.check(self.items.fetch_add(items, Ordering::Relaxed).saturating_add(items))
+    }
+
+    /// Begins with another configuration. Nothing begins once a budget is spent.
+    fn begin(&self, bytes: usize) -> Result<(), OverBudget> {
+        self.items(0)?;
+        Budget::PlannedBytes.check(self.bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes))
+    }
+}
+
+/// One walk along the path.
+pub(super) struct PlanPipeline<'a> {
+    pub(super) host: &'a Cartwright,
+    pub(super) state: Arc<ShopState>,
+    pub(super) linked: Arc<CheckedLink>,
+    pub(super) vendor: Arc<Account>,
+    pub(super) version: Arc<AccountVersion>,
+    pub(super) strategy_plugin: Arc<Account>,
+    pub(super) strategy_version: Arc<AccountVersion>,
+    pub(super) strategy: String,
+    pub(super) visitor: &'a Visitor,
+    pub(super) context: Context,
+    pub(super) association: Association,
+    /// The variant of the product that the shopper chose beforehand.
+    pub(super) chosen_variant: Option<String>,
+    /// Is it an offer that is asked for?
+    pub(super) quote: bool,
+    /// Can what is planned join other lines that hold the same? Whoever joins them refuses what is [too few](Self::too_few) and joins
+    /// none.
+    pub(super) may_join: bool,
+    /// The lines of the last plan that hold too few pieces.
+    pub(super) below_minimum: BelowMinimum,
+    pub(super) warnings: Warnings,
+    pub(super) stages: Vec<Stage>,
+    /// Who is told of each stage as it ends.
+    pub(super) stage_sender: Option<Sender<Stage>>,
+    /// The stage that is not over yet.
+    at: &'static str,
+    /// What a plugin logged in the stage that is not over yet.
+    pub(super) log: Vec<LogLine>,
+    pub(super) stage_started: Instant,
+    pub(super) removed_parts: RemovedParts,
+    pub(super) pictures: Thumbnails,
+    /// When the vendor said what the items cost. `None` where it was not asked.
+    pub(super) priced_at: Option<Timestamp>,
+    /// What the request has planned so far; other walks of the request count too.
+    pub(super) budget_usage: Arc<BudgetUsage>,
+}
+
+impl<'a> PlanPipeline<'a> {
+    /// Begins with the current versions.
+    pub(super) fn begin(
+        host: &'a Cartwright,
+        shop: &ShopId,
+        product: &str,
+        choice: Option<StrategyChoice>,
+        visitor: &'a Visitor,
+    ) -> Result<Self, CartError> {
+        visitor.check()?;
+        let state = host.shop_state(shop)?;
+        let linked = state.linked(product)?.clone();
+        let vendor = state.account(&linked.link.account)?.clone();
+        let version = vendor.version().clone();
+        let choice = choice.unwrap_or_else(|| linked.link.strategy.clone());
+        let strategy_plugin = match &choice.account {
+            Some(account) => state.account(account)?.clone(),
+            None => vendor.clone(),
+        };
+        let strategy_version = strategy_plugin.version().clone();
+        let strategy = choice.name.clone();
+        Self::with(host, state, linked, vendor, version, strategy_plugin, strategy_version, strategy, visitor)
+    }
+
+    /// Begins with the versions that a line is pinned to. The pin of a line that was tampered with says nothing: it could choose
+    /// a strategy that the merchant did not.
+    pub(super) fn begin_pinned(
+        host: &'a Cartwright,
+        shop: &ShopId,
+        line: &CartLine,
+        visitor: &'a Visitor,
+    ) -> Result<Self, CartError> {
+        let state = host.shop_state(shop)?;
+        if line.check_seal(&state.shop, Timestamp::now()) == Err(SealError::Forged) {
+            return Self::begin(host, shop, &line.linked_product, None, visitor);
+        }
+        let gone = |what: String| CartError::MustReconfigure { key: line.key.clone(), reason: what };
+        let linked = host
+            .link_of(&state, line)
+            .ok_or_else(|| gone(format!("{:?} is linked to no vendor product any more", line.linked_product)))?;
+        let is_pin_expired = line.is_pin_expired(state.shop.pin_seconds, Timestamp::now());
+        let pinned = |account: &cartwright_contract::ids::AccountId, digest: &Digest| {
+            let account = state.accounts.get(account).ok_or_else(|| gone(format!("the account {account} is gone")))?;
+            if is_pin_expired {
+                return Ok((account.clone(), account.version().clone()));
+            }
+            let digest = host.replacement(digest).map_err(&gone)?;
+            let version = account.versions.get(&digest).cloned();
+            Ok::<_, CartError>((account.clone(), version.unwrap_or_else(|| account.version().clone())))
+        };
+        let (vendor, version) = pinned(&line.pin.account, &line.pin.digest)?;
+        let (strategy_plugin, strategy_version) = pinned(&line.pin.strategy_account, &line.pin.strategy_digest)?;
+        let strategy = Some(line.pin.strategy.clone());
+        let walk =
+            Self::with(host, state, linked, vendor, version, strategy_plugin, strategy_version, strategy, visitor)?;
+        Ok(Self { chosen_variant: line.chosen_variant.clone(), ..walk })
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn with(
+        host: &'a Cartwright,
+        state: Arc<ShopState>,
+        linked: Arc<CheckedLink>,
+        vendor: Arc<Account>,
+        version: Arc<AccountVersion>,
+        strategy_plugin: Arc<Account>,
+        strategy_version: Arc<AccountVersion>,
+        strategy: Option<String>,
+        visitor: &'a Visitor,
+    ) -> Result<Self, CartError> {
+        let context = context(&state.shop, &vendor, &version, Some(&linked.settings), visitor);
+        let own = Arc::ptr_eq(&vendor, &strategy_plugin);
+        let by_setting = || {
+            let setting = context.settings.iter().find(|setting| own && setting.name == STRATEGY_SETTING)?;
+            match &setting.value {
+                SettingValue::Text(text) => Some(text.clone()),
+                _ => None,
+            }
+        };
+        let known = &strategy_version.plugin.metadata().identity.strategies;
+        let wanted = strategy.or_else(by_setting).or_else(|| known.first().map(|first| first.name.clone()));
+        let name = match wanted {
+            Some(name) if known.iter().any(|known| known.name == name) => name,
+            wanted => {
+                return Err(CartError::UnknownStrategy {
+                    plugin: strategy_version.plugin.id().clone(),
+                    wanted: wanted.unwrap_or_default(),
+                    known: known.iter().map(|strategy| strategy.name.clone()).collect(),
+                });
+            }
+        };
+        let association = linked.association();
+        Ok(Self {
+            host,
+            state,
+            linked,
+            vendor,
+            version,
+            strategy_plugin,
+            strategy_version,
+            strategy: name,
+            visitor,
+            context,
+            association,
+            chosen_variant: None,
+            quote: false,
+            may_join: false,
+            below_minimum: BelowMinimum::default(),
+            warnings: Vec::new(),
+            stages: Vec::with_capacity(6),
+            stage_sender: None,
+            at: "decode",
+            log: Vec::new(),
+            stage_started: Instant::now(),
+            removed_parts: RemovedParts::default(),
+            pictures: Thumbnails::default(),
+            priced_at: None,
+            budget_usage: Arc::default(),
+        })
+    }
+
+    /// Leaves these parts out of the bundle that is planned for an item.
+    pub(super) fn leave_out(&mut self, item: Option<u32>, parts: &[Digest]) {
+        self.removed_parts.0.insert(item, parts.iter().copied().collect());
+    }
+
+    /// Plans, checks, prices and seals what is wanted of a configuration's items. Gives a family for each piece: its line, and a
+    /// bundle's children behind it.
+    pub(super) async fn plan(
+        &mut self,
+        wanted: impl FnOnce(&[Item]) -> Vec<Wanted>,
+        raw: Option<&[u8]>,
+        cart: &CartIndex<'_>,
+    ) -> Result<Vec<Vec<CartLine>>, CartError> {
+        let planned = self.plan_lines(wanted, raw, cart).await;
+        if let Err(error) = &planned {
+            self.record_failure(error);
+        }
+        planned
+    }
+
+    async fn plan_lines(
+        &mut self,
+        wanted: impl FnOnce(&[Item]) -> Vec<Wanted>,
+        raw: Option<&[u8]>,
+        cart: &CartIndex<'_>,
+    ) -> Result<Vec<Vec<CartLine>>, CartError> {
+        let raw = match raw {
+            Some(raw) => raw,
+            None if self.state.shop.sell_unconfigured => &[],
+            None => return Err(CartError::NeedsConfiguration(self.association.shop_product.clone())),
+        };
+        self.budget_usage.begin(raw.len())?;
+        self.stage_started = Instant::now();
+        let configuration = self.at("decode").configuration(raw)?;
+        let mut decoded = self.decode(raw, configuration).await?;
+        self.at("products").check_products(&decoded.items)?;
+        self.at("quantity");
+        let wanted = wanted(&decoded.items);
+        if let Some(wrong) = wanted.iter().find(|wanted| !(1..=MAX_LINE_QUANTITY).contains(&wanted.quantity)) {
+            let (what, quantity) = (self.association.shop_product.clone(), wrong.quantity.into());
+            return Err(CartError::Quantity { quantity, what, minimum: 1, maximum: MAX_LINE_QUANTITY });
+        }
+        if wanted.is_empty() {
+            return Ok(Vec::new());
+        }
+        let facts = self.at("identify").facts(&mut decoded.items).await?;
+        let prices = self.at("price").prices(raw, configuration, &decoded, &wanted).await?;
+        // The state was hashed; a strategy has no use for it.
+        decoded.items.iter_mut().for_each(|item| item.state = String::new());
+        let own = cart.lines().iter().filter(|line| line.pin.account == self.vendor.id).take(MAX_LINES_FOR_STRATEGY);
+        let request = PlanRequest {
+            strategy: self.strategy.clone(),
+            association: self.association.clone(),
+            items: decoded.items,
+            wanted,
+            prices: prices.iter().map(|price| price.as_ref().map(|price| price.price.clone())).collect(),
+            price_from: decoded.price_from,
+            chosen_variant: self.chosen_variant.clone(),
+            lines: own.map(CartLine::as_contract).collect(),
+            extra: Vec::new(),
+        };
+        let (planned, by_id) = self.at("plan").call_strategy(&request).await?;
+        self.warnings.extend(planned.warnings.into_iter().map(text::message));
+        let checked = self.at("check").check(&request, &planned.pieces, &facts, &prices, configuration, &by_id).await;
+        let mut planned = checked?;
+        self.refuse_below_minimum(&planned, cart)?;
+        self.record_stage("every piece holds".to_owned());
+        // Nothing that was refused costs a decoded picture, or is stored.
+        self.at("pictures").add_pictures(raw, &request.items, &mut planned).await;
+        self.at("store").store(raw, configuration).await?;
+        for (number, line) in planned.iter_mut().flatten().enumerate() {
+            line.price.country.clone_from(&self.visitor.country);
+            line.price.customer_group.clone_from(&self.visitor.customer_group);
+            line.sanitize_texts(&mut self.warnings)?;
+            line.seal(&self.state.shop)?;
+            if number % LINES_BETWEEN_YIELDS == LINES_BETWEEN_YIELDS - 1 {
+                tokio::task::yield_now().await;
+            }
+        }
+        self.at("seal").record_stage("prices are sealed".to_owned());
+        Ok(planned)
+    }
+
+    /// Refuses a line of too few pieces that can join no other line.
+    fn refuse_below_minimum(&self, planned: &[Vec<CartLine>], cart: &CartIndex<'_>) -> Result<(), CartError> {
+        let keys = || planned.iter().filter_map(|family| Some(family.first()?.key.as_str()));
+        let mut times: HashMap<&str, usize> = HashMap::with_capacity(planned.len());
+        keys().for_each(|key| *times.entry(key).or_default() += 1);
+        let can_join = |key: &str| self.may_join && (times[key] > 1 || cart.top_lines(key).is_some());
+        keys().filter(|key| !can_join(key)).try_for_each(|key| self.below_minimum.check(key))
+    }
+
+    /// A warning counts once: a line that becomes more of another is planned twice.
+    pub(super) fn finish(mut self, operations: Vec<CartOperation>) -> CartChange {
+        let mut seen = BTreeSet::new();
+        let as_seen = |stage_sender: &Message| {
+            (stage_sender.key.clone(), stage_sender.parameters.clone(), stage_sender.text.clone())
+        };
+        self.warnings.retain(|warning| seen.insert(as_seen(warning)));
+        CartChange { operations, warnings: self.warnings, stages: self.stages }
+    }
+
+    /// A plugin's error, with what it logged before.
+    pub(super) fn plugin_error(&self, plugin: &PluginVersion, hook: Hook, error: Error) -> HookError {
+        let mut error = plugin_error(plugin, hook, error);
+        error.outcomes.log.clone_from(&self.log);
+        error
+    }
+
+    /// Goes on to the next stage.
+    fn at(&mut self, stage: &'static str) -> &mut Self {
+        self.at = stage;
+        self
+    }
+
+    /// Writes down what came of the stage.
+    pub(super) fn record_stage(&mut self, result: String) {
+        let micros = u64::try_from(self.stage_started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let stage = Stage { stage: self.at.to_owned(), micros, result, log: std::mem::take(&mut self.log) };
+        if let Some(stage_sender) = &self.stage_sender {
+            // Whoever listened may be gone.
+            drop(stage_sender.send(stage.clone()));
+        }
+        self.stages.push(stage);
+        self.stage_started = Instant::now();
+    }
+
+    /// The same of a stage that ends the walk. A call that broke off has its log in its error.
+    fn record_failure(&mut self, error: &CartError) {
+        if let CartError::Hook(error) = error
+            && self.log.is_empty()
+        {
+            self.log.clone_from(&error.outcomes.log);
+        }
+        self.record_stage(format!("failed: {error}"));
+    }
+
+    /// The name of a raw configuration that is not too large. `None` where there is none.
+    fn configuration(&self, raw: &[u8]) -> Result<Option<Digest>, CartError> {
+        let allowed = self.host.limits().bytes_in;
+        if raw.len() > allowed {
+            let failure = Failure::Limit(Breach::BytesIn { given: raw.len(), allowed });
+            return Err(CartError::Hook(HookError::new(self.version.plugin.id(), Hook::Decode, failure)));
+        }
+        Ok((!raw.is_empty()).then(|| Digest::of(raw)))
+    }
+
+    pub(super) fn pin(&self) -> Pin {
+        Pin {
+            account: self.vendor.id.clone(),
+            plugin: self.version.plugin.id().clone(),
+            digest: self.version.plugin.digest(),
+            strategy_account: self.strategy_plugin.id.clone(),
+            strategy_digest: self.strategy_version.plugin.digest(),
+            strategy: self.strategy.clone(),
+        }
+    }
+}

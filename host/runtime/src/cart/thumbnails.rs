@@ -1,0 +1,248 @@
+//! The pictures of what is bought: found when the plan holds, within the budgets of one request.
+//!
+//! A picture that cannot be used is left out with a warning: the shopper can buy without it. A line that is planned again keeps the
+//! picture that it was sealed with.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use cartwright_cart::error::CartError;
+use cartwright_cart::line::CartLine;
+use cartwright_cart::pricing::warning;
+use cartwright_cart::thumbnail::{self, MAX_PICTURE_BYTES};
+use cartwright_cart::thumbnails::{CheckedThumbnails, MAX_PICTURE_BYTES_PER_REQUEST, ThumbnailSource, check};
+use cartwright_contract::address::host_of;
+use cartwright_contract::clock::{Clock, SystemClock};
+use cartwright_contract::error::describe;
+use cartwright_contract::ids::{Digest, ShopId};
+use cartwright_contract::platform::{NewConfiguration, StoredThumbnail};
+use cartwright_contract::records::{Item, Thumbnail};
+use reqwest::Method;
+use reqwest::header::HeaderMap;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::pipeline::PlanPipeline;
+use crate::capability::egress::{OutboundRequest, QueueEntry, check_url};
+use crate::health::Requester;
+
+/// How long a shopper waits for all pictures that are fetched for one request.
+const FETCH_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long a shopper waits for a place to decode the pictures.
+const DECODE_SLOT_TIMEOUT: Duration = Duration::from_secs(3);
+/// Maximum number of pictures of all shops that are decoded at the same time, and of one shop: no shop takes all places.
+const MAX_DECODES: usize = 4;
+const MAX_DECODES_PER_SHOP: usize = 2;
+
+/// Where pictures are decoded.
+pub(crate) struct DecodeSlots {
+    all: Arc<Semaphore>,
+    by_shop: Mutex<HashMap<ShopId, Arc<Semaphore>>>,
+}
+
+impl Default for DecodeSlots {
+    fn default() -> Self {
+        Self { all: Arc::new(Semaphore::new(MAX_DECODES)), by_shop: Mutex::default() }
+    }
+}
+
+impl DecodeSlots {
+    /// Waits for a place, for as long as the permits are held. `None` never comes: the semaphores are not closed.
+    async fn take(&self, shop: &ShopId) -> Option<(OwnedSemaphorePermit, OwnedSemaphorePermit)> {
+        let own = {
+            let mut by_shop = self.by_shop.lock().unwrap_or_else(PoisonError::into_inner);
+            let new = || Arc::new(Semaphore::new(MAX_DECODES_PER_SHOP));
+            by_shop.entry(shop.clone()).or_insert_with(new).clone()
+        };
+        let own = own.acquire_owned().await.ok()?;
+        Some((own, self.all.clone().acquire_owned().await.ok()?))
+    }
+}
+
+/// Pictures that one request has found so far.
+#[derive(Default)]
+pub(super) struct Thumbnails {
+    /// Pictures of lines that are planned again, by their items.
+    sealed: BTreeMap<u32, Option<Digest>>,
+    by_item: BTreeMap<u32, Option<Digest>>,
+    new: Vec<StoredThumbnail>,
+    is_stored: bool,
+}
+
+impl PlanPipeline<'_> {
+    /// Keeps the picture that a line was sealed with, when it is planned again from its stored configuration.
+    pub(super) fn keep_picture(&mut self, line: &CartLine) {
+        self.pictures.sealed.extend(line.item.map(|item| (item, line.thumbnail)));
+    }
+
+    /// Gives lines the pictures of their configured products: of roots only.
+    pub(super) async fn add_pictures(&mut self, raw: &[u8], items: &[Item], families: &mut [Vec<CartLine>]) {
+        let mut wanted: BTreeMap<u32, &Thumbnail> = BTreeMap::new();
+        for index in families.iter().flatten().filter_map(|line| line.item) {
+            let root = items.get(index as usize).filter(|item| item.parent.is_none());
+            if let Some(thumbnail) = root.and_then(|item| item.thumbnail.as_ref())
+                && !self.pictures.sealed.contains_key(&index)
+                && !self.pictures.by_item.contains_key(&index)
+            {
+                wanted.insert(index, thumbnail);
+            }
+        }
+        let is_wanted = !wanted.is_empty();
+        self.find(raw, wanted).await;
+        let Thumbnails { sealed, by_item, .. } = &self.pictures;
+        for line in families.iter_mut().flatten() {
+            line.thumbnail = line.item.and_then(|item| sealed.get(&item).or(by_item.get(&item)).copied().flatten());
+        }
+        if is_wanted {
+            let count = families.iter().flatten().filter(|line| line.thumbnail.is_some()).count();
+            self.record_stage(format!("{count} lines have a picture"));
+        }
+    }
+
+    /// Stores the configuration with the pictures that were found, once for each request.
+    pub(super) async fn store(&mut self, raw: &[u8], configuration: Option<Digest>) -> Result<(), CartError> {
+        let Some(digest) = configuration.filter(|_| !self.pictures.is_stored) else { return Ok(()) };
+        let pictures = std::mem::take(&mut self.pictures.new);
+        let (shop, client) = (&self.state.shop.id, self.visitor.client.as_deref());
+        let new = NewConfiguration { digest, bytes: raw, pictures: &pictures, client };
+        let stored = self.host.platform().blobs.put_configuration(shop, &new).await;
+        stored.map_err(|error| CartError::Platform(error.to_string()))?;
+        self.pictures.is_stored = true;
+        self.record_stage(format!("stored {} bytes as {digest}, and {} pictures", raw.len(), pictures.len()));
+        Ok(())
+    }
+
+    /// Looks for pictures and writes down what was found of each, and why the others are left out.
+    async fn find(&mut self, raw: &[u8], wanted: BTreeMap<u32, &Thumbnail>) {
+        if wanted.is_empty() {
+            return;
+        }
+        let mut fetched = self.fetch(&wanted).await;
+        let (mut found, mut rejected) = (Vec::new(), Vec::new());
+        for (index, source) in wanted {
+            let picture = match source {
+                Thumbnail::InPayload(range) => thumbnail::extract(raw, range)
+                    .map(|text| ThumbnailSource::Encoded(text.to_vec()))
+                    .map_err(|error| error.to_string()),
+                Thumbnail::Url(url) => match fetched.get_mut(url) {
+                    Some(Ok(bytes)) => Ok(ThumbnailSource::Fetched(bytes.clone())),
+                    Some(Err(reason)) => Err(reason.clone()),
+                    None => Err(format!("all pictures of a request together are given {} s", FETCH_TIMEOUT.as_secs())),
+                },
+            };
+            match picture {
+                Ok(picture) => found.push((index, picture)),
+                Err(reason) => rejected.push((index, reason)),
+            }
+        }
+        let indexes: Vec<u32> = found.iter().map(|(index, _)| *index).collect();
+        let place = self.host.decoding().take(&self.state.shop.id);
+        let checked = match tokio::time::timeout(DECODE_SLOT_TIMEOUT, place).await {
+            // The place is kept until the decoder ends, also when nobody waits for it any more.
+            Ok(Some(place)) => tokio::task::spawn_blocking(move || {
+                let _place = place;
+                check(found)
+            })
+            .await
+            .map_err(|_| "the decoder failed"),
+            Ok(None) | Err(_) => Err("other pictures of the shop are decoded now"),
+        };
+        match checked {
+            Ok(CheckedThumbnails { by_item, pictures, rejected: unusable }) => {
+                self.pictures.by_item.extend(by_item.into_iter().map(|(index, digest)| (index, Some(digest))));
+                self.pictures.new.extend(pictures);
+                rejected.extend(unusable);
+            }
+            Err(reason) => rejected.extend(indexes.into_iter().map(|index| (index, reason.to_owned()))),
+        }
+        self.pictures.by_item.extend(rejected.iter().map(|(index, _)| (*index, None)));
+        let mut by_reason: BTreeMap<String, Vec<u32>> = BTreeMap::new();
+        rejected.into_iter().for_each(|(index, reason)| by_reason.entry(reason).or_default().push(index));
+        self.warnings.extend(by_reason.into_iter().map(|(reason, items)| {
+            let text = match items.as_slice() {
+                [index] => format!("The picture of item {index} is left out: {reason}."),
+                items => format!("{} pictures are left out, the first of item {}: {reason}.", items.len(), items[0]),
+            };
+            warning("thumbnail-unusable", text)
+        }));
+    }
+
+    /// Fetches each address once, two at a time, as fast as their servers may be asked. What did not come in time is missing.
+    async fn fetch(&self, wanted: &BTreeMap<u32, &Thumbnail>) -> HashMap<String, Result<Vec<u8>, String>> {
+        let mut urls: Vec<&String> = Vec::new();
+        for source in wanted.values() {
+            if let Thumbnail::Url(url) = source {
+                urls.push(url);
+            }
+        }
+        urls.sort_unstable();
+        urls.dedup();
+        let ends = Instant::now() + FETCH_TIMEOUT;
+        let (waiting, fetched) = (Mutex::new((urls.into_iter(), 0)), Mutex::new(HashMap::new()));
+        let lock = |error: PoisonError<_>| error.into_inner();
+        let fetch_some = async || {
+            loop {
+                let (url, bytes) = {
+                    let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
+                    let Some(url) = waiting.0.next() else { return };
+                    (url, waiting.1)
+                };
+                let picture = match bytes < MAX_PICTURE_BYTES_PER_REQUEST {
+                    true => self.fetch_picture(url, ends).await,
+                    false => Err(format!(
+                        "all pictures of a request together may have {MAX_PICTURE_BYTES_PER_REQUEST} bytes"
+                    )),
+                };
+                if let Ok(bytes) = &picture {
+                    waiting.lock().unwrap_or_else(PoisonError::into_inner).1 += bytes.len();
+                }
+                fetched.lock().unwrap_or_else(lock).insert(url.clone(), picture);
+            }
+        };
+        // The time is up for those that are still out.
+        let _ = tokio::time::timeout_at(ends.into(), async { tokio::join!(fetch_some(), fetch_some()) }).await;
+        fetched.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Fetches a picture from a granted host.
+    async fn fetch_picture(&self, url: &str, ends: Instant) -> Result<Vec<u8>, String> {
+        // A picture's host is the operator's to grant; the plugin need not have declared it.
+        let host = url::Url::parse(url).ok().and_then(|url| host_of(&url));
+        let (shop, grants, egress) = (&self.state.shop.id, &self.vendor.grants, &self.host.platform().egress);
+        let url = check_url(url, host.as_slice(), grants).map_err(|refusal| refusal.to_string())?;
+        let requester = self.visitor.client.clone().map_or(Requester::Unknown, Requester::Visitor);
+        let left = || ends.saturating_duration_since(Instant::now());
+        let queued = QueueEntry {
+            shop,
+            requester: &requester,
+            rate_limit: egress.health.rate_limit(grants.requests_per_second),
+            deadline: Some(SystemClock.now() + left()),
+        };
+        let admission = egress.admit(url, grants, queued, &SystemClock).await.map_err(|error| error.to_string())?;
+        // A little earlier than the time is up, so that a server that is too slow is noted as such.
+        let timeout = left().saturating_sub(Duration::from_millis(50));
+        let outgoing = OutboundRequest { method: Method::GET, headers: HeaderMap::new(), body: Vec::new(), timeout };
+        let answer = admission.send(outgoing).await.map_err(|error| describe(&error.error))?;
+        if !answer.status.is_success() {
+            return Err(format!("its server answered {}", answer.status));
+        }
+        let limit = ("bytes of a picture", MAX_PICTURE_BYTES as u64);
+        answer.body(limit).await.map_err(|error| describe(&error.error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_shop_does_not_take_all_places() {
+        let places = DecodeSlots::default();
+        let (one, other): (ShopId, ShopId) = ("one".parse().expect("an id"), "other".parse().expect("an id"));
+        let held = [places.take(&one).await, places.take(&one).await];
+        assert!(held.iter().all(Option::is_some));
+        let third = tokio::time::timeout(Duration::from_millis(10), places.take(&one)).await;
+        assert!(third.is_err(), "a third place of one shop");
+        assert!(places.take(&other).await.is_some());
+    }
+}

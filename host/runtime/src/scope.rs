@@ -1,0 +1,108 @@
+//! Calls for an account, and what they may reach: the hosts that its plugin declares and its operator grants, and each secret towards the
+//! hosts that it is for and was entered for.
+
+use std::ops::AsyncFnOnce;
+use std::sync::Arc;
+
+use cartwright_cart::shop::Shop;
+use cartwright_contract::error::HookError;
+use cartwright_contract::grants::Grants;
+use cartwright_contract::hook::Hook;
+use cartwright_contract::platform::Blobs;
+use cartwright_contract::records::{Setting, SettingValue};
+use wasmtime::Store;
+use wasmtime::component::Instance;
+
+use crate::capability::{GrantedSecret, Scope};
+use crate::guest::{CallOptions, GuestState, Trace, call};
+use crate::host::Cartwright;
+use crate::observe::Answer;
+use crate::plugin::{Interfaces, PluginVersion};
+use crate::shop::{Account, ShopState};
+
+impl Cartwright {
+    /// Calls a function of a plugin for an account of a shop.
+    pub(crate) async fn guest<R: Answer>(
+        &self,
+        hook: Hook,
+        state: &ShopState,
+        account: &Account,
+        plugin: &Arc<PluginVersion>,
+        lines: usize,
+        function: impl AsyncFnOnce(&mut Store<GuestState>, &Instance, &Interfaces) -> wasmtime::Result<R>,
+    ) -> Result<(R, Trace), HookError> {
+        let scope = self.scope(&state.shop, account, plugin);
+        let options = CallOptions::new(hook, Some(scope)).lines(lines);
+        let interfaces = plugin.interfaces();
+        call(self.ticker(), plugin, options, async |store, instance| function(store, instance, interfaces).await).await
+    }
+
+    /// What a call for this account may reach: made once for each version of the account's state.
+    pub(crate) fn scope(&self, shop: &Shop, account: &Account, plugin: &PluginVersion) -> Arc<Scope> {
+        match account.versions.get(&plugin.digest()) {
+            Some(version) => version.scope.get_or_init(|| self.make_scope(shop, account, plugin)).clone(),
+            None => self.make_scope(shop, account, plugin),
+        }
+    }
+
+    fn make_scope(&self, shop: &Shop, account: &Account, plugin: &PluginVersion) -> Arc<Scope> {
+        let settings = account.versions.get(&plugin.digest()).map(|version| &version.settings);
+        let blobs = self.platform().blobs.clone();
+        self.scope_with(shop, account, plugin, account.grants.clone(), blobs, |field| {
+            settings.and_then(|all| all.get(field))
+        })
+    }
+
+    /// The same for a durable call, which goes on with the settings that it began with, and never with more than what is granted
+    /// by now.
+    pub(crate) fn scope_of(
+        &self,
+        shop: &Shop,
+        account: &Account,
+        plugin: &PluginVersion,
+        settings: &[Setting],
+        personal_data: bool,
+        blobs: Arc<dyn Blobs>,
+    ) -> Arc<Scope> {
+        let value = |field: &str| settings.iter().find(|known| known.name == field).map(|known| &known.value);
+        self.scope_with(shop, account, plugin, Grants { personal_data, ..account.grants.clone() }, blobs, value)
+    }
+
+    fn scope_with<'a>(
+        &self,
+        shop: &Shop,
+        account: &Account,
+        plugin: &'a PluginVersion,
+        grants: Grants,
+        blobs: Arc<dyn Blobs>,
+        value: impl Fn(&str) -> Option<&'a SettingValue>,
+    ) -> Arc<Scope> {
+        let form = &plugin.metadata().form;
+        let host = |declared: &String| form.named_host(declared, &value);
+        Arc::new(Scope {
+            platform: self.platform().clone(),
+            blobs,
+            plugin: plugin.id().clone(),
+            shop: shop.id.clone(),
+            account: account.id.clone(),
+            currency: shop.currency.clone(),
+            grants,
+            declared_hosts: plugin.metadata().identity.hosts.iter().filter_map(host).map(|named| named.host).collect(),
+            secrets: account
+                .secrets
+                .iter()
+                .filter_map(|(name, secret)| {
+                    let field = form.field(name).filter(|field| field.kind == "secret")?;
+                    let named = field.hosts.iter().filter_map(host);
+                    let (hosts, missing): (Vec<_>, Vec<_>) = named.partition(|named| secret.may_send_to(named));
+                    let granted = GrantedSecret {
+                        value: secret.value.clone(),
+                        hosts: hosts.into_iter().map(|named| named.host).collect(),
+                        missing_host: missing.into_iter().next().map(|named| named.host),
+                    };
+                    Some((name.clone(), granted))
+                })
+                .collect(),
+        })
+    }
+}

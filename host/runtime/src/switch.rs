@@ -1,0 +1,325 @@
+//! Swapping what serves a shop, while it is served.
+//!
+//! A version swap moves an account to another version of its plugin; a vendor swap moves products to another account. Both do
+//! all their checking first and then move one pointer. Calls in flight end on what they began with, and lines keep going to
+//! the version that made them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use cartwright_cart::line::CartLine;
+use cartwright_contract::error::SetupError;
+use cartwright_contract::hook::Hook;
+use cartwright_contract::ids::{AccountId, Digest, PluginId, ShopId};
+use cartwright_contract::records::{FieldIssue, Setting, SettingValue};
+use serde::Serialize;
+
+use crate::guest::{CallOptions, call, plugin_error};
+use crate::host::{Cartwright, read, write};
+use crate::shop::{Account, AccountVersion, CheckedLink, ProductLink, ShopState, with_new_scope};
+
+/// A version swap of one account.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct VersionSwitch {
+    /// The shop.
+    pub shop: ShopId,
+    /// The account.
+    pub account: AccountId,
+    /// What it ran before.
+    pub from: Digest,
+    /// What it runs now.
+    pub to: Digest,
+    /// How long the pointer was held.
+    #[serde(skip)]
+    pub lock_duration: Duration,
+}
+
+/// May secrets that are kept go to hosts which a version declares by itself, and for which they were not entered?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NewHostPolicy {
+    /// No: a swap to such a version is refused, and names the secrets.
+    Reject,
+    /// Yes: whoever swaps vouches for the version. Hosts that stand in settings are nobody's to vouch for.
+    Approved,
+}
+
+/// Whether a product is ready for another vendor.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ProductReadiness {
+    /// The shop's product.
+    pub shop_product: String,
+    /// Can it be switched?
+    pub ready: bool,
+    /// What is wrong, and what the merchant should know.
+    pub issues: Vec<FieldIssue>,
+}
+
+/// Whether a shop is ready for another vendor.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Readiness {
+    /// The products that were mapped.
+    pub products: Vec<ProductReadiness>,
+    /// Products of the old account that no mapping names; they stay with it.
+    pub unmapped: Vec<String>,
+}
+
+impl Readiness {
+    /// Can all mapped products be switched?
+    pub fn is_ready(&self) -> bool {
+        self.products.iter().all(|product| product.ready)
+    }
+}
+
+impl Cartwright {
+    /// Moves one account to another version of its plugin: the new version migrates the settings and checks them first.
+    /// Rolling back is moving to the version before.
+    ///
+    /// # Errors
+    /// When the version is unknown, revoked, of another plugin, or does not accept the settings; [`SetupError::Links`] when it does
+    /// not accept those of links. The account then goes on with the version that it had.
+    pub async fn switch_version(
+        &self,
+        shop: &ShopId,
+        account: &AccountId,
+        to: Digest,
+        hosts: NewHostPolicy,
+    ) -> Result<VersionSwitch, SetupError> {
+        let cell = self.shop_slot(shop)?;
+        let _changing = cell.change_lock.lock().await;
+        let state = cell.state.load_full();
+        let (from, changed) = self.prepare_switch(&state, account, to, hosts).await?;
+        let changed = Arc::new(changed);
+        let moving = Instant::now();
+        cell.state.store(changed);
+        let lock_duration = moving.elapsed();
+        Ok(VersionSwitch { shop: shop.clone(), account: account.clone(), from, to, lock_duration })
+    }
+
+    /// What the account ran, and the shop as it is to be, checked whole.
+    pub(crate) async fn prepare_switch(
+        &self,
+        state: &ShopState,
+        account: &AccountId,
+        to: Digest,
+        hosts: NewHostPolicy,
+    ) -> Result<(Digest, ShopState), SetupError> {
+        let old = state.account(account)?.clone();
+        let plugin = self.plugin_version(&to)?;
+        let from = old.version().clone();
+        if plugin.id() != from.plugin.id() {
+            return Err(SetupError::PluginMismatch { current: from.plugin.id().clone(), offered: plugin.id().clone() });
+        }
+        let mut migrated = self.migrate(state, &old, &from, AccountVersion::new(plugin, BTreeMap::new())).await?;
+        migrated.current = to;
+        if hosts == NewHostPolicy::Approved {
+            let version = migrated.version().clone();
+            version.plugin.metadata().form.authorize_new_hosts(&version.settings, &mut migrated.secrets);
+        }
+        migrated.revision = old.revision + 1;
+        Ok((from.plugin.digest(), self.with_account(state, migrated).await?))
+    }
+
+    /// Moves every account that runs this plugin, in these shops or in all. Each account is moved or stays by itself.
+    pub async fn swap_everywhere(
+        &self,
+        plugin: &PluginId,
+        to: Digest,
+        shops: Option<&[ShopId]>,
+        hosts: NewHostPolicy,
+    ) -> Vec<(ShopId, AccountId, Result<VersionSwitch, SetupError>)> {
+        let mut meant = Vec::new();
+        for (shop, cell) in read(self.shops()).iter() {
+            if shops.is_some_and(|shops| !shops.contains(shop)) {
+                continue;
+            }
+            let state = cell.state.load();
+            for (id, account) in &state.accounts {
+                if account.version().plugin.id() == plugin && account.current != to {
+                    meant.push((shop.clone(), id.clone()));
+                }
+            }
+        }
+        let mut results = Vec::with_capacity(meant.len());
+        for (shop, account) in meant {
+            let result = self.switch_version(&shop, &account, to, hosts).await;
+            results.push((shop, account, result));
+        }
+        results
+    }
+
+    /// The account with its settings in the new version's form. A renamed secret keeps its value.
+    async fn migrate(
+        &self,
+        state: &ShopState,
+        old: &Account,
+        from: &AccountVersion,
+        mut to: AccountVersion,
+    ) -> Result<Account, SetupError> {
+        let mut values: Vec<Setting> =
+            from.settings.iter().map(|(name, value)| Setting { name: name.clone(), value: value.clone() }).collect();
+        values.extend(old.secrets.keys().map(|name| Setting { name: name.clone(), value: SettingValue::SecretIsSet }));
+        let plugin = to.plugin.clone();
+        let scope = self.scope(&state.shop, old, &plugin);
+        let interfaces = plugin.interfaces();
+        let version = &from.plugin.metadata().identity.version;
+        let options = CallOptions::new(Hook::Migrate, Some(scope));
+        let (migrated, _) = call(self.ticker(), &plugin, options, async |store, instance| {
+            interfaces.settings(store, instance)?.call_migrate(store, version, &values).await
+        })
+        .await?;
+        let migrated = migrated.map_err(|error| plugin_error(&plugin, Hook::Migrate, error))?;
+        // Secrets of the older form stay: lines that are pinned to it still use them.
+        let mut secrets = old.secrets.clone();
+        for setting in migrated {
+            let is_secret = plugin.metadata().form.field(&setting.name).is_some_and(|field| field.kind == "secret");
+            match setting.value {
+                SettingValue::SecretIsSet => {}
+                SettingValue::Text(text) if is_secret => {
+                    let renamed = text.strip_prefix("secret:").and_then(|name| old.secrets.get(name));
+                    if let Some(secret) = renamed {
+                        secrets.insert(setting.name, secret.clone());
+                    }
+                }
+                value => drop(to.settings.insert(setting.name, value)),
+            }
+        }
+        let mut account = old.clone();
+        account.secrets = secrets;
+        account.versions = with_new_scope(&old.versions);
+        account.versions.insert(plugin.digest(), Arc::new(to));
+        Ok(account)
+    }
+
+    /// Says which products could be switched to other links, without changing anything.
+    ///
+    /// # Errors
+    /// When the shop or the old account does not exist.
+    pub async fn readiness(
+        &self,
+        shop: &ShopId,
+        from: &AccountId,
+        links: &[ProductLink],
+    ) -> Result<Readiness, SetupError> {
+        let state = self.shop_state(shop)?;
+        state.account(from)?;
+        let mut products = Vec::with_capacity(links.len());
+        for link in links {
+            let shop_product = link.shop_product.clone();
+            let mut readiness = match self.check_link(&state, link.clone()).await {
+                Ok((_, issues)) => ProductReadiness { shop_product, ready: true, issues },
+                Err(SetupError::Invalid(issues)) => ProductReadiness { shop_product, ready: false, issues },
+                Err(error) => ProductReadiness { shop_product, ready: false, issues: vec![issue(error.to_string())] },
+            };
+            let sold = self.platform().catalog.variants(shop, &state.shop.currency, &link.shop_product).await;
+            if !sold.is_ok_and(|variants| !variants.is_empty()) {
+                readiness.ready = false;
+                readiness.issues.push(issue("The catalogue does not know this product.".to_owned()));
+            }
+            products.push(readiness);
+        }
+        let unmapped = state
+            .links
+            .values()
+            .filter(|linked| linked.link.account == *from)
+            .map(|linked| linked.link.shop_product.clone())
+            .filter(|product| !links.iter().any(|link| link.shop_product == *product))
+            .collect();
+        Ok(Readiness { products, unmapped })
+    }
+
+    /// Switches products to other links, all at once. The old account stays, for the lines and orders that it made.
+    ///
+    /// # Errors
+    /// Every issue of every product; then nothing is switched.
+    pub async fn switch_vendor(&self, shop: &ShopId, links: Vec<ProductLink>) -> Result<Duration, SetupError> {
+        let cell = self.shop_slot(shop)?;
+        let _changing = cell.change_lock.lock().await;
+        let state = cell.state.load_full();
+        let mut changed = (*state).clone();
+        let mut problems = Vec::new();
+        for link in links {
+            match self.check_link(&state, link).await {
+                Ok((linked, _)) => {
+                    let product = linked.link.shop_product.clone();
+                    if let Some(old) = changed.links.insert(product.clone(), Arc::new(linked)) {
+                        changed.replaced_links.insert((product, old.link.account.clone()), old);
+                    }
+                }
+                Err(SetupError::Invalid(issues)) => problems.extend(issues),
+                Err(error) => return Err(error),
+            }
+        }
+        if !problems.is_empty() {
+            return Err(SetupError::Invalid(problems));
+        }
+        let changed = Arc::new(changed);
+        let moving = Instant::now();
+        cell.state.store(changed);
+        Ok(moving.elapsed())
+    }
+
+    /// Takes a version out of use. Lines that are pinned to it go to the replacement, or must be configured again.
+    ///
+    /// # Errors
+    /// When the replacement is not installed, is revoked, or is of another plugin.
+    pub fn revoke(&self, digest: Digest, replacement: Option<Digest>) -> Result<(), SetupError> {
+        self.check_revocation(digest, replacement)?;
+        write(self.revoked()).insert(digest, replacement);
+        Ok(())
+    }
+
+    /// Could this version be taken out of use so? Changes nothing: for a store that keeps a change before it takes effect.
+    ///
+    /// # Errors
+    /// As [`revoke`](Self::revoke).
+    pub fn check_revocation(&self, digest: Digest, replacement: Option<Digest>) -> Result<(), SetupError> {
+        let revoked = self.plugin(&digest).ok_or(SetupError::UnknownPlugin(digest))?;
+        if read(self.revoked()).get(&digest) == Some(&replacement) {
+            return Ok(());
+        }
+        if let Some(replacement) = replacement {
+            let replacement = self.plugin_version(&replacement)?;
+            if replacement.id() != revoked.id() {
+                let (current, offered) = (revoked.id().clone(), replacement.id().clone());
+                return Err(SetupError::PluginMismatch { current, offered });
+            }
+        }
+        Ok(())
+    }
+
+    /// Was this version taken out of use?
+    pub fn is_revoked(&self, digest: &Digest) -> bool {
+        read(self.revoked()).contains_key(digest)
+    }
+
+    /// The version that serves lines pinned to this one.
+    pub(crate) fn replacement(&self, digest: &Digest) -> Result<Digest, String> {
+        let revoked = read(self.revoked());
+        let mut at = *digest;
+        // A replacement is never revoked when it is named, so the chain is finite; it cannot be longer than the list.
+        for _ in 0..=revoked.len() {
+            match revoked.get(&at) {
+                None => return Ok(at),
+                Some(Some(next)) => at = *next,
+                Some(None) => return Err(format!("the version {digest} was revoked without a replacement")),
+            }
+        }
+        Err(format!("the version {digest} was revoked"))
+    }
+
+    /// The link that a line was made with: the product's present one, or the one before a vendor swap.
+    pub(crate) fn link_of(&self, state: &ShopState, line: &CartLine) -> Option<Arc<CheckedLink>> {
+        let current = state.links.get(&line.linked_product).filter(|linked| linked.link.account == line.pin.account);
+        let past = || state.replaced_links.get(&(line.linked_product.clone(), line.pin.account.clone()));
+        current.or_else(past).cloned()
+    }
+}
+
+fn issue(text: String) -> FieldIssue {
+    let message = cartwright_contract::records::Message { key: "not-ready".into(), parameters: Vec::new(), text };
+    FieldIssue { field: "shop_product".into(), message, blocking: true }
+}

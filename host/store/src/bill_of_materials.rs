@@ -1,0 +1,193 @@
+//! Bills of materials of an order, as vendors confirmed them, for the systems that buy and make.
+
+use std::collections::HashMap;
+use std::time::SystemTime;
+
+use cartwright::types::{Article, Outcome};
+use cartwright::{AccountId, ShopId};
+use rust_decimal::Decimal;
+use serde::Serialize;
+
+use crate::database::Store;
+use crate::error::StoreError;
+use crate::outcome::StoredOutcome;
+
+/// What an order takes.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct OrderBillOfMaterials {
+    /// The order's reference, as vendors know it.
+    pub order: String,
+    /// The number that people know it by.
+    pub number: String,
+    /// Its lines that a vendor confirmed a bill of materials for, in the order's order.
+    pub lines: Vec<LineBillOfMaterials>,
+}
+
+/// What a line of an order takes.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LineBillOfMaterials {
+    /// The line's reference.
+    pub line: String,
+    /// What it is called in the order.
+    pub title: String,
+    /// The line's SKU.
+    pub sku: Option<String>,
+    /// How many pieces were ordered.
+    pub pieces: u32,
+    /// The account that confirmed it.
+    pub account: AccountId,
+    /// When, in Unix seconds.
+    pub confirmed: u64,
+    /// What one piece takes.
+    pub articles: Vec<Article>,
+}
+
+/// The table's columns: one row for each article of each line.
+const COLUMNS: [&str; 12] = [
+    "order",
+    "line",
+    "title",
+    "line_sku",
+    "pieces",
+    "article_sku",
+    "quantity_per_piece",
+    "quantity",
+    "price_sku",
+    "price",
+    "currency",
+    "material_sku",
+];
+
+impl OrderBillOfMaterials {
+    /// As a table, one row for each article: RFC 4180 with a header, and texts that a spreadsheet takes for no formula.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] when a quantity is no number.
+    pub fn csv(&self) -> Result<String, StoreError> {
+        let damaged = |error: &dyn std::fmt::Display| StoreError::corrupt("a bill of materials", error);
+        let mut table = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
+        table.write_record(COLUMNS).map_err(|error| damaged(&error))?;
+        for line in &self.lines {
+            for article in &line.articles {
+                let each: Decimal = article.quantity.parse().map_err(|error| damaged(&error))?;
+                let all = each
+                    .checked_mul(line.pieces.into())
+                    .ok_or_else(|| damaged(&format_args!("{each} times {} is too large", line.pieces)))?;
+                let price = article.price.as_ref();
+                let amount = price.map(|it| Decimal::try_from_i128_with_scale(it.minor.into(), it.scale.into()));
+                let amount = amount.transpose().map_err(|error| damaged(&error))?;
+                let row = [
+                    text(Some(&self.order)),
+                    text(Some(&line.line)),
+                    text(Some(&line.title)),
+                    text(line.sku.as_ref()),
+                    line.pieces.to_string(),
+                    text(Some(&article.sku)),
+                    each.to_string(),
+                    all.to_string(),
+                    text(article.price_sku.as_ref()),
+                    amount.map(|amount| amount.to_string()).unwrap_or_default(),
+                    text(price.map(|price| &price.currency)),
+                    text(article.material_sku.as_ref()),
+                ];
+                table.write_record(row).map_err(|error| damaged(&error))?;
+            }
+        }
+        let bytes = table.into_inner().map_err(|error| damaged(&error))?;
+        String::from_utf8(bytes).map_err(|error| damaged(&error))
+    }
+}
+
+/// A text in a table that people open with a spreadsheet. What begins like a formula, also after blanks, would be run as one: an
+/// apostrophe before it makes it a text there (<https://owasp.org/www-community/attacks/CSV_Injection>). One that begins with an apostrophe
+/// gets another, so that no two texts become one.
+fn text(text: Option<&String>) -> String {
+    let text = text.map_or("", String::as_str);
+    let is_changed = text.starts_with(['\'', '\t', '\r', '\n']);
+    if is_changed || is_formula(text) { format!("'{text}") } else { text.to_owned() }
+}
+
+/// Would a spreadsheet run it? Some take full-width signs for the same, and blanks before them for nothing.
+fn is_formula(text: &str) -> bool {
+    let text = text.trim_start_matches(|sign: char| sign.is_whitespace() || sign.is_control() || sign == '\u{feff}');
+    text.starts_with(['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'])
+}
+
+impl Store {
+    /// What an order takes, as vendors confirmed it; of each line the latest. It is JSON by serde, and a table by
+    /// [`OrderBillOfMaterials::csv`].
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::Erased`], and as the database says.
+    pub async fn order_bill_of_materials(
+        &self,
+        shop: &ShopId,
+        order: &str,
+    ) -> Result<OrderBillOfMaterials, StoreError> {
+        let missing = || StoreError::NotFound { what: "order", id: order.to_owned() };
+        let known = self.order(shop, order).await?.ok_or_else(missing)?;
+        let present = self.present_outcomes(shop, order).await?;
+        let mut confirmed: HashMap<&str, Vec<(&StoredOutcome, &[Article])>> = HashMap::new();
+        for said in &present {
+            if let Outcome::BillOfMaterials(materials) = &said.outcome {
+                confirmed.entry(&materials.line).or_default().push((said, &materials.articles));
+            }
+        }
+        let mut lines = Vec::new();
+        for line in &known.lines {
+            for (said, articles) in confirmed.get(line.id.as_str()).into_iter().flatten() {
+                lines.push(LineBillOfMaterials {
+                    line: line.reference.clone(),
+                    title: line.title.clone(),
+                    sku: line.cart_line.sku.clone(),
+                    pieces: line.cart_line.quantity,
+                    account: said.account.clone(),
+                    confirmed: said.at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs(),
+                    articles: articles.to_vec(),
+                });
+            }
+        }
+        Ok(OrderBillOfMaterials { order: known.reference, number: known.number, lines })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::text;
+
+    #[test]
+    fn no_text_becomes_a_formula_or_another_text() {
+        let texts = [
+            "",
+            "1",
+            "'",
+            "=1",
+            "'=1",
+            "''=1",
+            "+1",
+            "-1",
+            "@oak",
+            "\t=1",
+            "'@oak",
+            " =1",
+            "  \t+1",
+            "\r-1",
+            "\r\n@oak",
+            "\u{a0}=1",
+            "\u{feff}=1",
+            "\u{ff1d}1",
+            " oak",
+            "oak = 1",
+        ];
+        let cells: Vec<String> = texts.iter().map(|given| text(Some(&(*given).to_owned()))).collect();
+        let begins = |cell: &str| {
+            cell.trim_start_matches(|sign: char| sign.is_whitespace() || sign == '\u{feff}').chars().next()
+        };
+        let signs = ['=', '+', '-', '@', '\u{ff1d}'];
+        assert!(cells.iter().all(|cell| begins(cell).is_none_or(|sign| !signs.contains(&sign))), "{cells:?}");
+        assert!(cells.iter().all(|cell| !cell.starts_with(['\t', '\r', '\n'])), "{cells:?}");
+        assert_eq!(&cells[18..], [" oak", "oak = 1"]);
+        let distinct: std::collections::BTreeSet<&String> = cells.iter().collect();
+        assert_eq!(distinct.len(), texts.len(), "{cells:?}");
+    }
+}

@@ -1,0 +1,261 @@
+//! Orders in a list, and what the host was told of one: what people look for and at.
+
+use std::time::SystemTime;
+
+use cartwright::types::Order;
+use cartwright::{AccountId, ShopId};
+use hmac::{Hmac, Mac as _};
+use sha2::Sha256;
+use sqlx::AnyConnection;
+
+use crate::database::{Store, moment};
+use crate::error::StoreError;
+use crate::keys::aad;
+use crate::vault::to_hex;
+
+/// What the host keeps as orders, quotations, has ids that begin with its own prefix, [`cartwright::RESERVED_ID_PREFIX`].
+const LIST: &str = "
+    select o.id, o.order_key, o.content, o.released, o.created_at, o.changed_at, o.closed_at,
+           case when o.held_lines = 1 and o.released = 1 and o.closed_at is null
+                     or exists (select 1 from order_outcomes s where s.shop = o.shop and s.order_id = o.id and s.needs_attention = 1)
+               then 1 else 0 end
+    from orders o
+    where o.shop = $1 and ($2 is null or lower(o.id) like lower($2) escape '!' or o.number_hash = $6)
+    and (o.id = $5 or ($5 is null and substr(o.id, 1, 1) <> '~'))
+    and ($3 is null or (o.created_at, o.id) < (select created_at, id from orders where shop = $1 and id = $3))
+    order by o.created_at desc, o.id desc limit $4";
+
+/// Which orders of a shop are meant. Nothing set = all; what quotations are kept as are no orders.
+#[derive(Debug, Clone, Default)]
+pub struct OrderFilter {
+    /// Those with this in their id, and those whose number it is, with or without a "#" before it.
+    pub search: Option<String>,
+    /// Those first heard of before the order with this id, which ended the page before.
+    pub after: Option<String>,
+}
+
+/// An order in a list.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ListedOrder {
+    /// The platform's id.
+    pub id: String,
+    /// In its newest version; its lines' statuses are the platform's. `None` when it was erased, and when it cannot be read.
+    pub order: Option<Order>,
+    /// Is what is stored of it damaged? The others of the list are whole; restore this one from a copy.
+    pub damaged: bool,
+    /// When it was first heard of.
+    pub created: SystemTime,
+    /// When its newest version came.
+    pub changed: SystemTime,
+    /// When it was closed; none = it is open.
+    pub closed: Option<SystemTime>,
+    /// Does an outcome wait for a person, or is a line held back although the order is released and open?
+    pub needs_attention: bool,
+}
+
+/// An event of an order, without what the order was then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordedEvent {
+    /// Its id.
+    pub id: String,
+    /// What happened, as the contract spells it.
+    pub kind: String,
+    /// The order's version.
+    pub order_version: u64,
+    /// When it was recorded.
+    pub at: SystemTime,
+}
+
+/// A vendor's notice that said something of an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderWebhook {
+    /// The account that it came for.
+    pub account: AccountId,
+    /// The plugin's endpoint.
+    pub endpoint: String,
+    /// When it was run last.
+    pub at: SystemTime,
+    /// How often it came.
+    pub attempts: u64,
+    /// With which HTTP status it was answered.
+    pub status: Option<u16>,
+}
+
+impl Store {
+    /// At most `limit` orders of a shop that match, those that were heard of last first.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn orders(
+        &self,
+        shop: &ShopId,
+        filter: &OrderFilter,
+        limit: u32,
+    ) -> Result<Vec<ListedOrder>, StoreError> {
+        self.list_orders(shop, None, filter, limit).await
+    }
+
+    /// One order as it stands in a list.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn listed_order(&self, shop: &ShopId, id: &str) -> Result<Option<ListedOrder>, StoreError> {
+        Ok(self.list_orders(shop, Some(id), &OrderFilter::default(), 1).await?.pop())
+    }
+
+    /// The orders of a shop that wait for a person, as [`ListedOrder::needs_attention`] says, and quotations in which an outcome does; by the
+    /// platform's id.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn held_orders(&self, shop: &ShopId) -> Result<Vec<String>, StoreError> {
+        let orders: Vec<(String,)> = sqlx::query_as(
+            "select order_id from order_outcomes where shop = $1 and needs_attention = 1
+             union select id from orders where shop = $1 and held_lines = 1 and released = 1 and closed_at is null
+             order by order_id",
+        )
+        .bind(shop.as_str())
+        .fetch_all(self.pool())
+        .await?;
+        Ok(orders.into_iter().map(|(order,)| order).collect())
+    }
+
+    async fn list_orders(
+        &self,
+        shop: &ShopId,
+        id: Option<&str>,
+        filter: &OrderFilter,
+        limit: u32,
+    ) -> Result<Vec<ListedOrder>, StoreError> {
+        type Row = (String, Option<Vec<u8>>, Vec<u8>, i64, i64, i64, Option<i64>, i64);
+        // PostgreSQL takes no text with this sign in it.
+        if [id, filter.search.as_deref(), filter.after.as_deref()].into_iter().flatten().any(|text| text.contains('\0'))
+        {
+            return Ok(Vec::new());
+        }
+        let mut connection = self.pool().acquire().await?;
+        let number = match &filter.search {
+            Some(number) => Some(self.number_hash(&mut connection, shop, number).await?),
+            None => None,
+        };
+        let rows: Vec<Row> = sqlx::query_as(LIST)
+            .bind(shop.as_str())
+            .bind(filter.search.as_deref().map(like_pattern))
+            .bind(filter.after.as_deref())
+            .bind(i64::from(limit))
+            .bind(id)
+            .bind(number)
+            .fetch_all(&mut *connection)
+            .await?;
+        let listed = |(id, sealed_key, known, released, created, changed, closed, needs_attention): Row| {
+            let open = |key| -> Result<Order, StoreError> {
+                let key = self.order_key(shop, &id, Some(key))?;
+                let mut order: Order = key.decrypt_json(&aad("known", shop.as_str(), &id), &known)?;
+                order.released = released == 1;
+                Ok(order)
+            };
+            let (order, damaged) = match sealed_key.map(open).transpose() {
+                Ok(order) => (order, false),
+                Err(error) => {
+                    tracing::error!(%shop, order = id, %error, "an order cannot be read");
+                    (None, true)
+                }
+            };
+            ListedOrder {
+                order,
+                damaged,
+                created: moment(created),
+                changed: moment(changed),
+                closed: closed.map(moment),
+                needs_attention: needs_attention == 1,
+                id,
+            }
+        };
+        Ok(rows.into_iter().map(listed).collect())
+    }
+
+    /// The events of an order, the earliest first.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn events(&self, shop: &ShopId, order: &str) -> Result<Vec<RecordedEvent>, StoreError> {
+        let rows: Vec<(String, String, i64, i64)> = sqlx::query_as(
+            "select id, kind, order_version, recorded_at from order_events where shop = $1 and order_id = $2
+             order by recorded_at, id",
+        )
+        .bind(shop.as_str())
+        .bind(order)
+        .fetch_all(self.pool())
+        .await?;
+        let event = |(id, kind, version, at)| RecordedEvent {
+            id,
+            kind,
+            order_version: u64::try_from(version).unwrap_or(0),
+            at: moment(at),
+        };
+        Ok(rows.into_iter().map(event).collect())
+    }
+
+    /// The notices that were answered well and said something of an order, the earliest first.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn notices(&self, shop: &ShopId, order: &str) -> Result<Vec<OrderWebhook>, StoreError> {
+        let rows: Vec<(String, String, i64, i64, Option<i64>)> = sqlx::query_as(
+            "select r.account, r.endpoint, r.received_at, r.attempts, r.status
+             from webhook_delivery_orders o join webhook_deliveries r on r.shop = o.shop and r.id = o.delivery_id
+             where o.shop = $1 and o.order_id = $2 order by r.received_at, r.id",
+        )
+        .bind(shop.as_str())
+        .bind(order)
+        .fetch_all(self.pool())
+        .await?;
+        let notice = |(account, endpoint, at, attempts, status): (String, _, _, _, Option<i64>)| {
+            let notice = OrderWebhook {
+                account: account.parse().map_err(|error| StoreError::corrupt("a webhook's account", error))?,
+                endpoint,
+                at: moment(at),
+                attempts: u64::try_from(attempts).unwrap_or(0),
+                status: status.and_then(|status| u16::try_from(status).ok()),
+            };
+            Ok(notice)
+        };
+        Ok(skip_damaged(rows.into_iter().map(notice)))
+    }
+}
+
+impl Store {
+    /// What an order is found by when people ask for its number. A plain hash would be undone by trying all numbers.
+    pub(crate) async fn number_hash(
+        &self,
+        connection: &mut AnyConnection,
+        shop: &ShopId,
+        number: &str,
+    ) -> Result<String, StoreError> {
+        let secret = self.host_secret_in(connection).await?;
+        // HMAC takes a key of any length.
+        let mac = Hmac::<Sha256>::new_from_slice(secret.expose())
+            .map_err(|error| StoreError::corrupt("the host's secret", error))?;
+        let number = number.trim().trim_start_matches('#').to_lowercase();
+        Ok(to_hex(&mac.chain_update(format!("cartwright order numbers\n{shop}\n{number}")).finalize().into_bytes()))
+    }
+}
+
+/// The rows of a list that can be read. One that is damaged is reported in the log and hides no other.
+pub(crate) fn skip_damaged<T>(rows: impl Iterator<Item = Result<T, StoreError>>) -> Vec<T> {
+    rows.filter_map(|row| row.inspect_err(|error| tracing::error!(%error, "a row of a list cannot be read")).ok())
+        .collect()
+}
+
+/// The pattern of texts that hold this one.
+fn like_pattern(text: &str) -> String {
+    let mut pattern = String::from("%");
+    for sign in text.chars() {
+        if matches!(sign, '%' | '_' | '!') {
+            pattern.push('!');
+        }
+        pattern.push(sign);
+    }
+    pattern.push('%');
+    pattern
+}

@@ -1,0 +1,385 @@
+//! What happens to a quotation.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+use cartwright::types::{Event, EventKind, Money, Order};
+use cartwright::{
+    CartChange, CartError, CartLine, Cartwright, MAX_ORDER_TEXT_BYTES, OrderError, OrderedLine, QuoteOffer,
+    RESERVED_ID_PREFIX, ShopId, check_order,
+};
+use serde_json::{Value, json};
+
+use super::{NewQuote, Quote, QuoteContent, QuoteError, QuoteState, content_aad, is_id};
+use crate::audit_log::{NewAuditEntry, append_audit_entry};
+use crate::database::{Store, WriteTransaction, milliseconds};
+use crate::error::StoreError;
+use crate::export::at;
+use crate::installation::Expected;
+use crate::report::{ReportError, SoldLine, SoldLines, recipients};
+use crate::vault::Key;
+
+/// The longest time that an offer may hold: what it is kept as is open no longer without news.
+const MAX_OFFER_AGE: Duration = Duration::from_secs(365 * 24 * 3600);
+
+impl Store {
+    /// Keeps what a shopper asks for, and tells the vendors of it, in one transaction. The same id with the same content does nothing
+    /// twice; then the second is false.
+    ///
+    /// # Errors
+    /// [`QuoteError::AlreadyExists`], [`QuoteError::Cart`] when a line is not as the host sealed it, [`QuoteError::Report`], and as
+    /// the database says. Nothing is kept then.
+    pub async fn request_quote(
+        &self,
+        host: &Cartwright,
+        shop: &ShopId,
+        asked: &NewQuote,
+        actor: &str,
+        now: SystemTime,
+    ) -> Result<(Quote, bool), QuoteError> {
+        if !is_id(&asked.id) {
+            return Err(QuoteError::Id(asked.id.chars().take(120).collect()));
+        }
+        if let Some(length) = asked.customer.as_ref().map(String::len).filter(|length| *length > MAX_ORDER_TEXT_BYTES) {
+            return Err(OrderError::Text { field: "the customer".to_owned(), length }.into());
+        }
+        if let Some(known) = self.existing_request(shop, asked, now).await? {
+            return Ok((known, false));
+        }
+        host.check_quote_lines(shop, &asked.lines)?;
+        let (order, sold) = to_order(host, shop, asked, now)?;
+        let jobs = recipients(host, shop, &order, &sold, false)?;
+        let event = Event {
+            id: order.id.clone(),
+            at: at(now),
+            kind: EventKind::QuotationRequested,
+            order,
+            earlier: Vec::new(),
+            remembered: Vec::new(),
+            extra: Vec::new(),
+        };
+        let mut work = self.begin().await?;
+        if self.read_order(&mut work, shop, &event.order.id).await?.is_some() {
+            return self.existing_quote(work, shop, asked, now).await;
+        }
+        let key = self.store_order(&mut work, shop, &event.order, milliseconds(now)).await?;
+        // A platform may call who asks by an e-mail address, and give no other.
+        if let Some(Ok(email)) = asked.customer.as_ref().map(|customer| customer.parse()) {
+            self.index_email(&mut work, shop, &event.order.id, &email).await?;
+        }
+        let content = QuoteContent { request: asked.clone(), prices: None };
+        let added = sqlx::query(
+            "insert into quotes (shop, id, order_id, state, version, content, requested_at, changed_at)
+             values ($1, $2, $3, 'requested', 1, $4, $5, $5) on conflict (shop, id) do nothing",
+        )
+        .bind(shop.as_str())
+        .bind(&asked.id)
+        .bind(&event.order.id)
+        .bind(key.encrypt_json(&content_aad(shop, &asked.id), &content)?)
+        .bind(milliseconds(now))
+        .execute(&mut *work)
+        .await?;
+        if added.rows_affected() == 0 {
+            return self.existing_quote(work, shop, asked, now).await;
+        }
+        let recorded = self.record_in(&mut work, shop, &event, &jobs, milliseconds(now)).await?;
+        if recorded == crate::event::RecordOutcome::AlreadyRecorded {
+            return Err(QuoteError::Exists(asked.id.clone()));
+        }
+        let after = audit_value(QuoteState::Requested, None);
+        log(&mut work, shop, &asked.id, "request-quote", actor, [None, Some(after)], now).await?;
+        work.commit().await?;
+        self.nudge();
+        Ok((self.quote(shop, &asked.id, now).await?, true))
+    }
+
+    /// Another was quicker; or it was kept and is past its time, or the platform has an order of this name.
+    async fn existing_quote(
+        &self,
+        work: WriteTransaction,
+        shop: &ShopId,
+        asked: &NewQuote,
+        now: SystemTime,
+    ) -> Result<(Quote, bool), QuoteError> {
+        work.rollback().await?;
+        let known = self.existing_request(shop, asked, now).await?;
+        known.map(|known| (known, false)).ok_or_else(|| QuoteError::Exists(asked.id.clone()))
+    }
+
+    async fn existing_request(
+        &self,
+        shop: &ShopId,
+        asked: &NewQuote,
+        now: SystemTime,
+    ) -> Result<Option<Quote>, QuoteError> {
+        match self.quote(shop, &asked.id, now).await {
+            Ok(known) if known.request == *asked => Ok(Some(known)),
+            Ok(_) => Err(QuoteError::Exists(asked.id.clone())),
+            Err(StoreError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Offers what one of each top line costs, until the offer ends. An offer that was not accepted, or has ended, may be made anew.
+    ///
+    /// # Errors
+    /// [`QuoteError`] says what to do; nothing is changed then.
+    #[allow(clippy::too_many_arguments)]
+    pub async fn offer_quote(
+        &self,
+        host: &Cartwright,
+        shop: &ShopId,
+        offer: &QuoteOffer,
+        expected: Expected<'_>,
+        actor: &str,
+        now: SystemTime,
+    ) -> Result<Quote, QuoteError> {
+        if offer.until <= now || offer.until > now + MAX_OFFER_AGE {
+            return Err(QuoteError::End);
+        }
+        let id = &offer.quote;
+        let mut work = self.begin().await?;
+        let found = self.lock_quote(&mut work, shop, id, expected, now).await?;
+        match found.0.summary.state {
+            QuoteState::Requested | QuoteState::Offered | QuoteState::Expired => {}
+            state => return Err(QuoteError::State { id: id.clone(), state, action: "offered" }),
+        }
+        host.quote_lines(shop, &found.0.request.lines, offer)?;
+        self.set_state(&mut work, shop, &found, "offered", Some((&offer.prices, offer.until)), now).await?;
+        // An offer that had ended had closed it.
+        set_closed(&mut work, shop, &found.0.order, None).await?;
+        let after = audit_value(QuoteState::Offered, Some(offer));
+        let before = audit_value(found.0.summary.state, found.0.offer.as_ref());
+        log(&mut work, shop, id, "offer-quote", actor, [Some(before), Some(after)], now).await?;
+        work.commit().await?;
+        Ok(self.quote(shop, id, now).await?)
+    }
+
+    /// Says that nothing comes of a quotation that was not accepted. What is withdrawn stays so.
+    ///
+    /// # Errors
+    /// [`QuoteError`] says what to do; nothing is changed then.
+    pub async fn withdraw_quote(
+        &self,
+        shop: &ShopId,
+        id: &str,
+        expected: Expected<'_>,
+        actor: &str,
+        now: SystemTime,
+    ) -> Result<Quote, QuoteError> {
+        let mut work = self.begin().await?;
+        let found = self.lock_quote(&mut work, shop, id, expected, now).await?;
+        match found.0.summary.state {
+            QuoteState::Withdrawn => return Ok(found.0),
+            state @ QuoteState::Accepted => {
+                return Err(QuoteError::State { id: id.to_owned(), state, action: "withdrawn" });
+            }
+            _ => {}
+        }
+        self.set_state(&mut work, shop, &found, "withdrawn", None, now).await?;
+        set_closed(&mut work, shop, &found.0.order, Some(milliseconds(now))).await?;
+        let after = audit_value(QuoteState::Withdrawn, None);
+        let before = audit_value(found.0.summary.state, found.0.offer.as_ref());
+        log(&mut work, shop, id, "withdraw-quote", actor, [Some(before), Some(after)], now).await?;
+        work.commit().await?;
+        Ok(self.quote(shop, id, now).await?)
+    }
+
+    /// Puts what is offered into a cart: gives what changes in it. Accepting again, before the offer ends, gives what the cart does not
+    /// hold yet, so that a lost answer is no loss.
+    ///
+    /// # Errors
+    /// [`QuoteError::Expired`], and what else [`QuoteError`] says; nothing is changed then.
+    #[allow(clippy::too_many_arguments)]
+    pub async fn accept_quote(
+        &self,
+        host: &Cartwright,
+        shop: &ShopId,
+        id: &str,
+        cart: &[CartLine],
+        expected: Expected<'_>,
+        actor: &str,
+        now: SystemTime,
+    ) -> Result<(Quote, CartChange), QuoteError> {
+        // The catalogue is asked, so that no transaction is held.
+        let seen = self.quote(shop, id, now).await?;
+        let offer = acceptable_offer(&seen, now)?;
+        check(&seen, expected)?;
+        let change = host.accept_quote(shop, &seen.request.lines, &offer, cart).await?;
+        if seen.summary.state == QuoteState::Accepted {
+            return Ok((seen, change));
+        }
+        let mut work = self.begin().await?;
+        let found = self.lock_quote(&mut work, shop, id, Expected::Any, now).await?;
+        if found.0.offer != seen.offer {
+            return Err(QuoteError::Changed(id.to_owned()));
+        }
+        if found.0.summary.state == QuoteState::Offered {
+            let prices = Some((&offer.prices, offer.until));
+            self.set_state(&mut work, shop, &found, "accepted", prices, now).await?;
+            set_closed(&mut work, shop, &found.0.order, Some(milliseconds(now))).await?;
+            let after = audit_value(QuoteState::Accepted, Some(&offer));
+            let before = audit_value(found.0.summary.state, found.0.offer.as_ref());
+            log(&mut work, shop, id, "accept-quote", actor, [Some(before), Some(after)], now).await?;
+        }
+        work.commit().await?;
+        Ok((self.quote(shop, id, now).await?, change))
+    }
+
+    /// A quotation that nobody else changes before this transaction ends.
+    async fn lock_quote(
+        &self,
+        work: &mut WriteTransaction,
+        shop: &ShopId,
+        id: &str,
+        expected: Expected<'_>,
+        now: SystemTime,
+    ) -> Result<(Quote, Key), QuoteError> {
+        // The order before its quotation, as everywhere.
+        let locked = self.lock_order(work, shop, &order_id_of_quote(id)).await;
+        let key = locked.map_err(|error| match error {
+            StoreError::NotFound { .. } => StoreError::NotFound { what: "quote", id: id.to_owned() },
+            other => other,
+        })?;
+        let quote = self.read_quote(work, shop, id, milliseconds(now)).await?;
+        check(&quote, expected)?;
+        Ok((quote, key))
+    }
+
+    async fn set_state(
+        &self,
+        work: &mut WriteTransaction,
+        shop: &ShopId,
+        (quote, key): &(Quote, Key),
+        state: &str,
+        offer: Option<(&BTreeMap<String, Money>, SystemTime)>,
+        now: SystemTime,
+    ) -> Result<(), StoreError> {
+        let id = &quote.summary.id;
+        let content = QuoteContent { request: quote.request.clone(), prices: offer.map(|(prices, _)| prices.clone()) };
+        sqlx::query(
+            "update quotes set state = $3, version = version + 1, content = $4, expires_at = $5, changed_at = $6
+             where shop = $1 and id = $2",
+        )
+        .bind(shop.as_str())
+        .bind(id)
+        .bind(state)
+        .bind(key.encrypt_json(&content_aad(shop, id), &content)?)
+        .bind(offer.map(|(_, until)| milliseconds(until)))
+        .bind(milliseconds(now))
+        .execute(&mut **work)
+        .await?;
+        Ok(())
+    }
+}
+
+/// The id of the order that a quotation is kept as: one that no platform's order has.
+fn order_id_of_quote(id: &str) -> String {
+    format!("{RESERVED_ID_PREFIX}quotation-{id}")
+}
+
+fn check(quote: &Quote, expected: Expected<'_>) -> Result<(), QuoteError> {
+    let version = quote.summary.version.to_string();
+    expected.check(Some(&version)).map_err(|_| QuoteError::Changed(quote.summary.id.clone()))
+}
+
+/// What can be accepted now.
+fn acceptable_offer(quote: &Quote, now: SystemTime) -> Result<QuoteOffer, QuoteError> {
+    let (id, state) = (quote.summary.id.clone(), quote.summary.state);
+    match (&quote.offer, state) {
+        (Some(offer), QuoteState::Offered | QuoteState::Accepted | QuoteState::Expired) => {
+            if offer.until <= now {
+                Err(QuoteError::Expired { id, ended_at: at(offer.until) })
+            } else {
+                Ok(offer.clone())
+            }
+        }
+        _ => Err(QuoteError::State { id, state, action: "accepted" }),
+    }
+}
+
+/// What a quotation is kept as, for the vendors to see.
+fn to_order(
+    host: &Cartwright,
+    shop: &ShopId,
+    asked: &NewQuote,
+    now: SystemTime,
+) -> Result<(Order, SoldLines), QuoteError> {
+    let id = order_id_of_quote(&asked.id);
+    if asked.lines.is_empty() {
+        return Err(ReportError::Empty(id).into());
+    }
+    let shop_like = host.shop(shop).map_err(CartError::from)?;
+    let totals = asked.lines.iter().filter(|line| line.parent.is_none()).map(|line| &line.price.total);
+    let nothing = Money { minor: 0, scale: shop_like.scale, currency: shop_like.currency.clone() };
+    let numbers: Vec<String> = (1..=asked.lines.len()).map(|number| number.to_string()).collect();
+    let numbered = numbers.iter().zip(&asked.lines);
+    let ordered: Vec<OrderedLine<'_>> =
+        numbered.map(|(number, line)| OrderedLine { released: false, ..OrderedLine::new(number, line) }).collect();
+    let lines = host.order_lines(shop, &id, &nothing, &ordered)?;
+    let unsummed = |reason: &str| OrderError::Money { field: "the quotation's total", reason: reason.to_owned() };
+    let total = totals.into_iter().try_fold(nothing, |sum, price| {
+        if price.scale != sum.scale {
+            return Err(unsummed("its lines have other decimals than the shop; price them anew in the cart"));
+        }
+        let minor = sum.minor.checked_add(price.minor).ok_or_else(|| unsummed("it is too large"))?;
+        Ok(Money { minor, ..sum })
+    })?;
+    let sold = numbers.iter().zip(&asked.lines).map(|(number, line)| (number.clone(), SoldLine::from(line))).collect();
+    let order = Order {
+        reference: host.reference(shop, &id, None),
+        number: asked.id.clone(),
+        locale: asked.locale.clone(),
+        id,
+        test: false,
+        vendor_reference: None,
+        version: 1,
+        placed_at: at(now),
+        payment: "none".to_owned(),
+        released: false,
+        cancelled: false,
+        total,
+        billing: asked.contact.clone(),
+        delivery: None,
+        shop_address: None,
+        lines,
+        extra: Vec::new(),
+    };
+    check_order(&order)?;
+    Ok((order, sold))
+}
+
+async fn set_closed(
+    work: &mut WriteTransaction,
+    shop: &ShopId,
+    order: &str,
+    closed: Option<i64>,
+) -> Result<(), StoreError> {
+    sqlx::query("update orders set closed_at = $3 where shop = $1 and id = $2")
+        .bind(shop.as_str())
+        .bind(order)
+        .bind(closed)
+        .execute(&mut **work)
+        .await?;
+    Ok(())
+}
+
+/// What the event log says of a quotation: its lines and buyer are sealed, and stay so.
+fn audit_value(state: QuoteState, offer: Option<&QuoteOffer>) -> Value {
+    json!({ "state": state, "prices": offer.map(|offer| &offer.prices), "until": offer.map(|offer| at(offer.until)) })
+}
+
+async fn log(
+    work: &mut WriteTransaction,
+    shop: &ShopId,
+    id: &str,
+    what: &str,
+    actor: &str,
+    [before, after]: [Option<Value>; 2],
+    now: SystemTime,
+) -> Result<(), StoreError> {
+    let (before, after) = (before.as_ref(), after.as_ref());
+    let entry = NewAuditEntry { actor, what, shop: Some(shop), subject: id, before, after, ..NewAuditEntry::default() };
+    append_audit_entry(work, &entry, milliseconds(now)).await?;
+    Ok(())
+}

@@ -1,0 +1,385 @@
+//! Shops, their vendor accounts, and the links between their products and the vendors': what a host is set up from when it starts.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::SystemTime;
+
+use cartwright::types::Rounding;
+use cartwright::{AccountId, AccountSecret, AccountSnapshot, ProductLink, ReleasePolicy, Secret, Shop, ShopId};
+use serde::{Deserialize, Serialize};
+use sqlx::AnyConnection;
+
+use crate::database::{Store, WriteTransaction, milliseconds};
+use crate::error::StoreError;
+use crate::keys::aad;
+
+/// A shop but for its id and its secret.
+#[derive(Serialize, Deserialize)]
+struct StoredShop {
+    currency: String,
+    scale: u8,
+    locale: String,
+    prices_include_tax: bool,
+    rounding: Rounding,
+    seal_seconds: u32,
+    pin_seconds: u32,
+    sell_unconfigured: bool,
+    release: ReleasePolicy,
+    max_storefront_body_bytes: Option<u32>,
+}
+
+/// A secret of an account, sealed with the others.
+#[derive(Serialize, Deserialize)]
+struct StoredSecret<'a> {
+    value: Cow<'a, [u8]>,
+    authorized_hosts: Cow<'a, BTreeSet<String>>,
+}
+
+impl<'a> StoredSecret<'a> {
+    fn of(secret: &'a AccountSecret) -> Self {
+        let AccountSecret { value, authorized_hosts } = secret;
+        Self { value: Cow::Borrowed(value.expose()), authorized_hosts: Cow::Borrowed(authorized_hosts) }
+    }
+}
+
+/// A link as it is kept.
+#[derive(Debug, Clone)]
+pub struct StoredProductLink {
+    /// The link.
+    pub link: ProductLink,
+    /// False when a vendor swap put another in its place: it serves the lines that were made with it.
+    pub is_current: bool,
+}
+
+impl Store {
+    /// Keeps a shop, or what changed of it.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn save_shop(&self, shop: &Shop, now: SystemTime) -> Result<(), StoreError> {
+        let mut work = self.begin().await?;
+        self.save_shop_in(&mut work, shop, now).await?;
+        work.commit().await
+    }
+
+    pub(crate) async fn save_shop_in(
+        &self,
+        connection: &mut AnyConnection,
+        shop: &Shop,
+        now: SystemTime,
+    ) -> Result<(), StoreError> {
+        // Named one by one, so that a new field is not forgotten here.
+        let Shop {
+            id,
+            currency,
+            scale,
+            locale,
+            prices_include_tax,
+            rounding,
+            seal_key,
+            seal_seconds,
+            pin_seconds,
+            sell_unconfigured,
+            release,
+            max_storefront_body_bytes,
+        } = shop;
+        let kept = StoredShop {
+            currency: currency.clone(),
+            scale: *scale,
+            locale: locale.clone(),
+            prices_include_tax: *prices_include_tax,
+            rounding: *rounding,
+            seal_seconds: *seal_seconds,
+            pin_seconds: *pin_seconds,
+            sell_unconfigured: *sell_unconfigured,
+            release: *release,
+            max_storefront_body_bytes: *max_storefront_body_bytes,
+        };
+        sqlx::query(
+            "insert into shops (id, shop, price_seal_key, changed_at) values ($1, $2, $3, $4)
+             on conflict (id) do update set shop = excluded.shop, price_seal_key = excluded.price_seal_key,
+                                            changed_at = excluded.changed_at",
+        )
+        .bind(id.as_str())
+        .bind(json(&kept)?)
+        .bind(self.keys().encrypt(&aad("shop", id.as_str(), ""), seal_key.expose())?)
+        .bind(milliseconds(now))
+        .execute(&mut *connection)
+        .await?;
+        tick_shop(connection, id).await
+    }
+
+    /// All shops, by id.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn shops(&self) -> Result<Vec<Shop>, StoreError> {
+        self.read_shops(&mut *self.pool().acquire().await?, None).await
+    }
+
+    /// All shops, or one.
+    pub(crate) async fn read_shops(
+        &self,
+        connection: &mut AnyConnection,
+        only: Option<&ShopId>,
+    ) -> Result<Vec<Shop>, StoreError> {
+        let rows: Vec<(String, String, Vec<u8>)> =
+            sqlx::query_as("select id, shop, price_seal_key from shops where id = $1 or $1 is null order by id")
+                .bind(only.map(ShopId::as_str))
+                .fetch_all(connection)
+                .await?;
+        let rows = rows.into_iter().map(|(id, kept, sealed)| {
+            let what = aad("shop", &id, "");
+            let kept: StoredShop = read(&what, &kept)?;
+            let key = self.keys().decrypt(&what, &sealed)?;
+            let key = std::str::from_utf8(&key).map_err(|error| StoreError::corrupt(&what, error))?;
+            Ok(Shop {
+                id: id.parse().map_err(|error| StoreError::corrupt(&what, error))?,
+                currency: kept.currency,
+                scale: kept.scale,
+                locale: kept.locale,
+                prices_include_tax: kept.prices_include_tax,
+                rounding: kept.rounding,
+                seal_key: Secret::new(key),
+                seal_seconds: kept.seal_seconds,
+                pin_seconds: kept.pin_seconds,
+                sell_unconfigured: kept.sell_unconfigured,
+                release: kept.release,
+                max_storefront_body_bytes: kept.max_storefront_body_bytes,
+            })
+        });
+        rows.collect()
+    }
+
+    /// Keeps an account whole, in the place of the revision before it.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when another revision is kept than the one before, [`StoreError::NotFound`] when the shop is not kept.
+    pub async fn save_account(
+        &self,
+        shop: &ShopId,
+        account: &AccountSnapshot,
+        now: SystemTime,
+    ) -> Result<(), StoreError> {
+        let mut work = self.begin().await?;
+        lock_shop(&mut work, shop).await?;
+        self.save_account_in(&mut work, shop, account, now).await?;
+        work.commit().await
+    }
+
+    pub(crate) async fn save_account_in(
+        &self,
+        connection: &mut AnyConnection,
+        shop: &ShopId,
+        account: &AccountSnapshot,
+        now: SystemTime,
+    ) -> Result<(), StoreError> {
+        let what = aad("account", shop.as_str(), account.id.as_str());
+        let secrets: BTreeMap<&str, StoredSecret> =
+            account.secrets.iter().map(|(name, secret)| (name.as_str(), StoredSecret::of(secret))).collect();
+        let changed = sqlx::query(
+            "insert into accounts (shop, id, current, versions, secrets, grants, revision, changed_at)
+             select $1, $2, $3, $4, $5, $6, $7, $8
+             where $7 = 1 or exists (select 1 from accounts where shop = $1 and id = $2)
+             on conflict (shop, id) do update set current = $3, versions = $4, secrets = $5, grants = $6,
+                                                  revision = $7, changed_at = $8
+             where accounts.revision = $7 - 1",
+        )
+        .bind(shop.as_str())
+        .bind(account.id.as_str())
+        .bind(account.current.to_string())
+        .bind(json(&account.versions)?)
+        .bind(self.keys().current().encrypt_json(&what, &secrets)?)
+        .bind(json(&account.grants)?)
+        .bind(i64::try_from(account.revision).unwrap_or(i64::MAX))
+        .bind(milliseconds(now))
+        .execute(&mut *connection)
+        .await?;
+        match changed.rows_affected() {
+            0 => Err(StoreError::Conflict(format!("the account {} was changed meanwhile", account.id))),
+            _ => tick_shop(connection, shop).await,
+        }
+    }
+
+    /// A shop's accounts, by id.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn accounts(&self, shop: &ShopId) -> Result<Vec<AccountSnapshot>, StoreError> {
+        self.read_accounts(&mut *self.pool().acquire().await?, shop).await
+    }
+
+    pub(crate) async fn read_accounts(
+        &self,
+        connection: &mut AnyConnection,
+        shop: &ShopId,
+    ) -> Result<Vec<AccountSnapshot>, StoreError> {
+        let rows: Vec<(String, String, String, Vec<u8>, String, i64)> = sqlx::query_as(
+            "select id, current, versions, secrets, grants, revision from accounts where shop = $1 order by id",
+        )
+        .bind(shop.as_str())
+        .fetch_all(connection)
+        .await?;
+        let rows = rows.into_iter().map(|(id, current, versions, sealed, grants, revision)| {
+            let what = aad("account", shop.as_str(), &id);
+            let secrets: BTreeMap<String, StoredSecret> = serde_json::from_slice(&self.keys().decrypt(&what, &sealed)?)
+                .map_err(|error| StoreError::corrupt_json(&what, &error))?;
+            let secrets = secrets.into_iter().map(|(name, secret)| {
+                let text = std::str::from_utf8(&secret.value).map_err(|error| StoreError::corrupt(&what, error))?;
+                let secret =
+                    AccountSecret { value: Secret::new(text), authorized_hosts: secret.authorized_hosts.into_owned() };
+                Ok::<_, StoreError>((name, secret))
+            });
+            Ok(AccountSnapshot {
+                id: id.parse().map_err(|error| StoreError::corrupt(&what, error))?,
+                current: current.parse().map_err(|error| StoreError::corrupt(&what, error))?,
+                versions: read(&what, &versions)?,
+                secrets: secrets.collect::<Result<_, _>>()?,
+                grants: read(&what, &grants)?,
+                revision: u64::try_from(revision).unwrap_or(0),
+            })
+        });
+        rows.collect()
+    }
+
+    /// Keeps links, all of them or none. A product's link to another account stays, as a past one.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when an account is not kept.
+    pub async fn save_links(&self, shop: &ShopId, links: &[ProductLink], now: SystemTime) -> Result<(), StoreError> {
+        let mut work = self.begin().await?;
+        self.save_links_in(&mut work, shop, links, now).await?;
+        work.commit().await
+    }
+
+    pub(crate) async fn save_links_in(
+        &self,
+        connection: &mut AnyConnection,
+        shop: &ShopId,
+        links: &[ProductLink],
+        now: SystemTime,
+    ) -> Result<(), StoreError> {
+        for link in links {
+            require_account(&mut *connection, shop, &link.account).await?;
+            sqlx::query(
+                "update product_links set is_current = 0 where shop = $1 and shop_product = $2 and account <> $3",
+            )
+            .bind(shop.as_str())
+            .bind(&link.shop_product)
+            .bind(link.account.as_str())
+            .execute(&mut *connection)
+            .await?;
+            sqlx::query(
+                "insert into product_links (shop, shop_product, account, link, is_current, changed_at)
+                 values ($1, $2, $3, $4, 1, $5)
+                 on conflict (shop, shop_product, account) do update set link = excluded.link, is_current = 1,
+                                                                        changed_at = excluded.changed_at",
+            )
+            .bind(shop.as_str())
+            .bind(&link.shop_product)
+            .bind(link.account.as_str())
+            .bind(json(link)?)
+            .bind(milliseconds(now))
+            .execute(&mut *connection)
+            .await?;
+        }
+        tick_shop(connection, shop).await
+    }
+
+    /// Makes a product's link a past one.
+    pub(crate) async fn end_link_in(
+        &self,
+        connection: &mut AnyConnection,
+        shop: &ShopId,
+        product: &str,
+        now: SystemTime,
+    ) -> Result<(), StoreError> {
+        sqlx::query("update product_links set is_current = 0, changed_at = $3 where shop = $1 and shop_product = $2")
+            .bind(shop.as_str())
+            .bind(product)
+            .bind(milliseconds(now))
+            .execute(&mut *connection)
+            .await?;
+        tick_shop(connection, shop).await
+    }
+
+    /// A shop's links, past ones included, by product.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn links(&self, shop: &ShopId) -> Result<Vec<StoredProductLink>, StoreError> {
+        self.read_links(&mut *self.pool().acquire().await?, shop).await
+    }
+
+    pub(crate) async fn read_links(
+        &self,
+        connection: &mut AnyConnection,
+        shop: &ShopId,
+    ) -> Result<Vec<StoredProductLink>, StoreError> {
+        let rows: Vec<(String, i64)> =
+            sqlx::query_as("select link, is_current from product_links where shop = $1 order by shop_product, account")
+                .bind(shop.as_str())
+                .fetch_all(connection)
+                .await?;
+        let rows = rows.into_iter().map(|(link, is_current)| {
+            Ok(StoredProductLink { link: read("a link", &link)?, is_current: is_current == 1 })
+        });
+        rows.collect()
+    }
+}
+
+/// Counts a change of what is set up. Who has this row goes first.
+pub(crate) async fn change_number(connection: &mut AnyConnection) -> Result<i64, StoreError> {
+    let ticked: (i64,) = sqlx::query_as("update change_counter set number = number + 1 where id = 1 returning number")
+        .fetch_one(connection)
+        .await?;
+    Ok(ticked.0)
+}
+
+/// Counts a change of this shop.
+pub(crate) async fn tick_shop(connection: &mut AnyConnection, shop: &ShopId) -> Result<(), StoreError> {
+    let change_number = change_number(connection).await?;
+    sqlx::query("update shops set change_number = $1 where id = $2")
+        .bind(change_number)
+        .bind(shop.as_str())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+fn json(value: &impl Serialize) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|error| StoreError::Unusable(error.to_string()))
+}
+
+fn read<T: serde::de::DeserializeOwned>(what: &str, text: &str) -> Result<T, StoreError> {
+    serde_json::from_str(text).map_err(|error| StoreError::corrupt(what, error))
+}
+
+/// Nothing is kept of an account that is not kept itself. Accounts are never deleted.
+///
+/// # Errors
+/// [`StoreError::NotFound`], and as the database says.
+pub(crate) async fn require_account(
+    connection: &mut AnyConnection,
+    shop: &ShopId,
+    account: &AccountId,
+) -> Result<(), StoreError> {
+    let found: Option<(String,)> = sqlx::query_as("select id from accounts where shop = $1 and id = $2")
+        .bind(shop.as_str())
+        .bind(account.as_str())
+        .fetch_optional(connection)
+        .await?;
+    found.map(drop).ok_or_else(|| StoreError::NotFound { what: "account", id: account.to_string() })
+}
+
+/// One change of what is a shop's at a time.
+pub(crate) async fn lock_shop(work: &mut WriteTransaction, shop: &ShopId) -> Result<(), StoreError> {
+    let locked = sqlx::query("update shops set changed_at = changed_at where id = $1")
+        .bind(shop.as_str())
+        .execute(&mut **work)
+        .await?;
+    match locked.rows_affected() {
+        0 => Err(StoreError::NotFound { what: "shop", id: shop.to_string() }),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,313 @@
+//! Notices taken in and answered, and what comes of them and of questions.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::SystemTime;
+
+use async_trait::async_trait;
+use cartwright::types::{Outcome, WebhookResponse};
+use cartwright::webhook::{
+    Destination, Effects, OrderMessage, WebhookDelivery, WebhookDeliveryStore, WebhookDeliveryStoreError,
+};
+use cartwright::{AccountId, ShopId};
+
+use super::delivery::{DeliveryDetails, EncryptionKeys, delivery_id};
+use super::quota::RETRY_AFTER;
+use crate::database::{Store, WriteTransaction, milliseconds};
+use crate::error::StoreError;
+use crate::event::{Lines, NewJob};
+use crate::outcome::{self, OutcomeSource};
+use crate::vault::Key;
+
+/// The orders that something is said of, by id, each with its key.
+type Orders = BTreeMap<String, Key>;
+
+/// What becomes of a notice that came.
+enum TakeIn {
+    /// It is to be run.
+    Run,
+    /// It is a repeat, and was answered so.
+    Repeat(WebhookResponse),
+    /// It is refused: nothing is kept of it.
+    QuotaFull,
+}
+
+#[async_trait]
+impl WebhookDeliveryStore for Store {
+    async fn begin(&self, notice: &WebhookDelivery) -> Result<Option<WebhookResponse>, WebhookDeliveryStoreError> {
+        match self.begin_delivery(notice).await.map_err(store_error)? {
+            TakeIn::Run => Ok(None),
+            TakeIn::Repeat(response) => Ok(Some(response)),
+            TakeIn::QuotaFull => Err(WebhookDeliveryStoreError::QuotaFull { retry_after: RETRY_AFTER }),
+        }
+    }
+
+    async fn complete(
+        &self,
+        notice: &WebhookDelivery,
+        effects: Effects,
+        response: &WebhookResponse,
+    ) -> Result<WebhookResponse, WebhookDeliveryStoreError> {
+        self.complete_delivery(notice, effects, response).await.map_err(store_error)
+    }
+
+    async fn fail(&self, notice: &WebhookDelivery, reason: &str) -> Result<(), WebhookDeliveryStoreError> {
+        self.fail_delivery(notice, reason).await.map_err(store_error)
+    }
+
+    async fn apply(
+        &self,
+        destination: &Destination,
+        at: SystemTime,
+        effects: Effects,
+    ) -> Result<(), WebhookDeliveryStoreError> {
+        let applied = async {
+            let mut work = self.begin().await?;
+            let source = format!("{}:{}@{}", destination.account, destination.endpoint, milliseconds(at));
+            self.apply_effects(&mut work, destination, &source, effects, milliseconds(at)).await?;
+            work.commit().await?;
+            self.nudge();
+            Ok(())
+        };
+        applied.await.map_err(store_error)
+    }
+}
+
+fn store_error(error: StoreError) -> WebhookDeliveryStoreError {
+    WebhookDeliveryStoreError::Failed(error.to_string())
+}
+
+impl Store {
+    async fn begin_delivery(&self, notice: &WebhookDelivery) -> Result<TakeIn, StoreError> {
+        let has_room = self.has_room_for(notice).await?;
+        let mut work = self.begin().await?;
+        if let Some(before) = self.lock_delivery(&mut work, notice, 1).await?
+            && !(notice.duplicate_since.is_some() && is_superseded(&mut work, notice).await?)
+        {
+            work.commit().await?;
+            return Ok(TakeIn::Repeat(before));
+        }
+        if !has_room && !self.takes_no_more_room(&mut work, notice).await? {
+            work.rollback().await?;
+            return Ok(TakeIn::QuotaFull);
+        }
+        // What was known of it is of another time: a body that says the same anew.
+        self.untie(&mut work, notice).await?;
+        self.write_delivery(&mut work, notice, "taken", &DeliveryDetails::of(&notice.request), &EncryptionKeys::Store)
+            .await?;
+        work.commit().await?;
+        Ok(TakeIn::Run)
+    }
+
+    async fn complete_delivery(
+        &self,
+        notice: &WebhookDelivery,
+        effects: Effects,
+        response: &WebhookResponse,
+    ) -> Result<WebhookResponse, StoreError> {
+        let mut work = self.begin().await?;
+        if let Some(before) = self.lock_delivery(&mut work, notice, 0).await? {
+            return Ok(before);
+        }
+        let to = &notice.destination;
+        let source = format!("{}@{}", delivery_id(notice), milliseconds(notice.at));
+        let orders = self.apply_effects(&mut work, to, &source, effects, milliseconds(notice.at)).await?;
+        self.untie(&mut work, notice).await?;
+        for order in orders.keys() {
+            sqlx::query("insert into webhook_delivery_orders (shop, delivery_id, order_id) values ($1, $2, $3)")
+                .bind(to.shop.as_str())
+                .bind(delivery_id(notice))
+                .bind(order)
+                .execute(&mut *work)
+                .await?;
+        }
+        let keys: Vec<Key> = orders.into_values().collect();
+        let seals = if keys.is_empty() { EncryptionKeys::Store } else { EncryptionKeys::Orders(&keys) };
+        let details = DeliveryDetails::answered(&notice.request, response);
+        self.write_delivery(&mut work, notice, "answered", &details, &seals).await?;
+        work.commit().await?;
+        self.receipt_quota().clear_full(to);
+        self.nudge();
+        Ok(response.clone())
+    }
+
+    async fn fail_delivery(&self, notice: &WebhookDelivery, reason: &str) -> Result<(), StoreError> {
+        let mut work = self.begin().await?;
+        // Another call may have answered it well meanwhile: then it did not fail.
+        if self.lock_delivery(&mut work, notice, 0).await?.is_none() {
+            self.untie(&mut work, notice).await?;
+            let details = DeliveryDetails { reason: Some(reason.to_owned()), ..DeliveryDetails::of(&notice.request) };
+            self.write_delivery(&mut work, notice, "failed", &details, &EncryptionKeys::Store).await?;
+            work.commit().await?;
+        }
+        Ok(())
+    }
+
+    /// Has this notice's row to itself until the transaction ends, and gives the answer when there is one that holds. `more` is how
+    /// often it came.
+    async fn lock_delivery(
+        &self,
+        work: &mut WriteTransaction,
+        notice: &WebhookDelivery,
+        more: i64,
+    ) -> Result<Option<WebhookResponse>, StoreError> {
+        type Row = (Option<i64>, Option<i64>, Option<Vec<u8>>);
+        let (to, id) = (&notice.destination, delivery_id(notice));
+        let (answered_at, status, details): Row = sqlx::query_as(
+            "insert into webhook_deliveries (shop, id, account, endpoint, state, attempts, received_at)
+             values ($1, $2, $3, $4, 'received', $5, $6)
+             on conflict (shop, id) do update set attempts = webhook_deliveries.attempts + $5
+             returning responded_at, status, details",
+        )
+        .bind(to.shop.as_str())
+        .bind(&id)
+        .bind(to.account.as_str())
+        .bind(&to.endpoint)
+        .bind(more)
+        .bind(milliseconds(notice.at))
+        .fetch_one(&mut **work)
+        .await?;
+        match answered_at {
+            Some(at) if notice.duplicate_since.is_none_or(|since| at >= milliseconds(since)) => {
+                self.completed_response(work, &to.shop, &id, (status, details)).await.map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    async fn untie(&self, work: &mut WriteTransaction, notice: &WebhookDelivery) -> Result<(), StoreError> {
+        sqlx::query("delete from webhook_delivery_orders where shop = $1 and delivery_id = $2")
+            .bind(notice.destination.shop.as_str())
+            .bind(delivery_id(notice))
+            .execute(&mut **work)
+            .await?;
+        Ok(())
+    }
+
+    /// Applies what comes of a webhook. `source` names the webhook, another for each time that it comes. Gives the orders that it
+    /// is about.
+    async fn apply_effects(
+        &self,
+        work: &mut WriteTransaction,
+        to: &Destination,
+        source: &str,
+        effects: Effects,
+        now: i64,
+    ) -> Result<Orders, StoreError> {
+        let said = effects.outcomes.iter().filter_map(|(order, _)| order.as_deref());
+        let message_orders = effects.messages.iter().map(|message| message.order.as_str());
+        let (ids, orders) = self.orders_named(work, &to.shop, said.chain(message_orders)).await?;
+        let missing = |named: &str| StoreError::NotFound { what: "order", id: named.to_owned() };
+        let named = |reference: &str| {
+            let found = ids.get(reference).and_then(|id| orders.get_key_value(id));
+            found.ok_or_else(|| missing(reference))
+        };
+        let mut with_statuses = BTreeSet::new();
+        for (number, (order, outcome)) in effects.outcomes.into_iter().enumerate() {
+            let Some(reference) = order else {
+                self.add_account_outcome(work, &to.shop, &to.account, outcome, now).await?;
+                continue;
+            };
+            let (order, key) = named(&reference)?;
+            if matches!(outcome, Outcome::LineStatus(_)) {
+                with_statuses.insert(order);
+            }
+            let about = OutcomeSource { shop: &to.shop, order, account: &to.account, job: None, key };
+            self.add_outcome(work, &about, &format!("{source}:{number}"), outcome, now).await?;
+        }
+        for order in with_statuses {
+            self.close_if_last(work, &to.shop, order, now).await?;
+        }
+        for OrderMessage { id, at, order, message } in effects.messages {
+            let (order, _) = named(&order)?;
+            let job = message_recipient(work, &to.shop, &to.account, order).await?;
+            let id = format!("webhook:{id}");
+            self.add_message_event(
+                work,
+                &to.shop,
+                order,
+                outcome::OrderMessageEvent { id, at: milliseconds(at), message },
+                job,
+            )
+            .await?;
+        }
+        Ok(orders)
+    }
+
+    /// The orders of these references, by reference and by id. Nobody forgets them before this transaction ends; they are locked in
+    /// the order of their ids, so that two webhooks about the same orders do not wait for each other.
+    async fn orders_named(
+        &self,
+        work: &mut WriteTransaction,
+        shop: &ShopId,
+        references: impl Iterator<Item = &str>,
+    ) -> Result<(BTreeMap<String, String>, Orders), StoreError> {
+        let (mut ids, mut orders) = (BTreeMap::new(), Orders::new());
+        for reference in references.collect::<BTreeSet<_>>() {
+            let found: Option<(String,)> =
+                sqlx::query_as("select order_id from order_references where shop = $1 and reference = $2")
+                    .bind(shop.as_str())
+                    .bind(reference)
+                    .fetch_optional(&mut **work)
+                    .await?;
+            ids.extend(found.map(|(id,)| (reference.to_owned(), id)));
+        }
+        for id in ids.values().collect::<BTreeSet<_>>() {
+            orders.insert(id.clone(), self.lock_order(work, shop, id).await?);
+        }
+        Ok((ids, orders))
+    }
+}
+
+/// Was something newer heard about the same orders as this notice was, or about the account where it named no order? Then the same
+/// bytes are news: they say what holds again.
+async fn is_superseded(work: &mut WriteTransaction, notice: &WebhookDelivery) -> Result<bool, StoreError> {
+    let found: Option<(i64,)> = sqlx::query_as(
+        "select 1 from webhook_deliveries content join webhook_deliveries newer
+             on newer.shop = content.shop and newer.account = content.account and newer.id <> content.id
+             and newer.state = 'answered' and newer.received_at >= content.received_at
+         where content.shop = $1 and content.id = $2 and (
+             exists (select 1 from webhook_delivery_orders its join webhook_delivery_orders same
+                         on same.shop = its.shop and same.order_id = its.order_id
+                     where its.shop = content.shop and its.delivery_id = content.id and same.delivery_id = newer.id)
+             or not exists (select 1 from webhook_delivery_orders its
+                            where its.shop = content.shop and its.delivery_id in (content.id, newer.id)))
+         limit 1",
+    )
+    .bind(notice.destination.shop.as_str())
+    .bind(delivery_id(notice))
+    .fetch_optional(&mut **work)
+    .await?;
+    Ok(found.is_some())
+}
+
+/// Who is told what a webhook hands on: the component that was told of the order last, else the one that the account runs.
+async fn message_recipient(
+    work: &mut WriteTransaction,
+    shop: &ShopId,
+    account: &AccountId,
+    order: &str,
+) -> Result<NewJob, StoreError> {
+    let before: Option<(String, i64)> = sqlx::query_as(
+        "select j.plugin, l.all_lines from jobs j join job_lanes l on l.id = j.lane_id
+         where l.shop = $1 and l.order_id = $2 and l.account = $3 order by j.created_at desc, j.position desc limit 1",
+    )
+    .bind(shop.as_str())
+    .bind(order)
+    .bind(account.as_str())
+    .fetch_optional(&mut **work)
+    .await?;
+    let (plugin, lines) = match before {
+        Some((plugin, all_lines)) => (plugin, if all_lines == 1 { Lines::All } else { Lines::Own }),
+        None => {
+            let current: Option<(String,)> = sqlx::query_as("select current from accounts where shop = $1 and id = $2")
+                .bind(shop.as_str())
+                .bind(account.as_str())
+                .fetch_optional(&mut **work)
+                .await?;
+            let missing = || StoreError::NotFound { what: "account", id: account.to_string() };
+            (current.ok_or_else(missing)?.0, Lines::Own)
+        }
+    };
+    let plugin = plugin.parse().map_err(|error| StoreError::corrupt("a job's plugin", error))?;
+    Ok(NewJob { account: account.clone(), plugin, lines })
+}

@@ -1,0 +1,262 @@
+//! What the unit tests share. Samples are made from Twikit's documented types; none is a capture.
+
+use std::collections::VecDeque;
+
+use cartwright_plugin::exports::orders::{Event, Kind};
+use cartwright_plugin::types::*;
+use cartwright_plugin::{Error, http};
+
+use crate::fields::*;
+use crate::host::Host;
+
+pub fn setting(name: &str, value: &str) -> Setting {
+    let value = match name {
+        PRODUCT_KEYS => SettingValue::Texts(value.lines().map(str::to_owned).collect()),
+        _ => SettingValue::Text(value.into()),
+    };
+    Setting { name: name.into(), value }
+}
+
+pub fn context() -> Context {
+    context_with(&[])
+}
+
+/// A complete account, with these settings in the place of its own.
+pub fn context_with(changed: &[(&str, &str)]) -> Context {
+    let own = [
+        (INTEGRATION_ID, "shop-7"),
+        (SCRIPT_URL, "https://cdn.twikit.example/plugin-41.js"),
+        (PRODUCT_KEYS, "diamond-letter-jewel\nplain-ring"),
+        (DELIVERY, "shopper"),
+        (BILLING, "shop"),
+    ];
+    let mut settings: Vec<Setting> = own.iter().map(|(name, value)| setting(name, value)).collect();
+    settings.retain(|setting| changed.iter().all(|(name, _)| *name != setting.name));
+    settings.extend(changed.iter().map(|(name, value)| setting(name, value)));
+    settings.push(Setting { name: PAYLOAD_SECRET.into(), value: SettingValue::SecretIsSet });
+    Context {
+        shop: "shop".into(),
+        account: "twikit".into(),
+        locale: "en-GB".into(),
+        currency: "EUR".into(),
+        scale: 2,
+        country: None,
+        customer_group: None,
+        prices_include_tax: true,
+        rounding: Rounding::HalfUp,
+        at: "2026-03-01T09:30:00Z".into(),
+        settings,
+        settings_revision: 1,
+        grants: Vec::new(),
+        extra: Vec::new(),
+    }
+}
+
+pub fn association(allowed: &[&str]) -> Association {
+    Association {
+        shop_product: "shop-ring".into(),
+        vendor_product: "diamond-letter-jewel".into(),
+        other_vendor_products: Vec::new(),
+        preset: None,
+        allowed_skus: allowed.iter().map(|sku| (*sku).to_owned()).collect(),
+    }
+}
+
+pub fn item(configuration: u64) -> Item {
+    Item {
+        id: None,
+        parent: None,
+        vendor_product: "diamond-letter-jewel".into(),
+        attributes: Vec::new(),
+        articles: Vec::new(),
+        sku: Some("RING-S".into()),
+        reference: Some(configuration.to_string()),
+        thumbnail: None,
+        state: String::new(),
+        unverified: None,
+        extra: Vec::new(),
+    }
+}
+
+/// A released line "inst:shop:1001:<id>" of this configuration.
+pub fn line(id: &str, configuration: u64, quantity: u32) -> OrderLine {
+    OrderLine {
+        id: id.into(),
+        reference: format!("inst:shop:1001:{id}"),
+        account: Some("twikit".into()),
+        title: "Ring".into(),
+        shown: Vec::new(),
+        cart_line: Line {
+            key: format!("key-{id}"),
+            product: "shop-ring".into(),
+            variant_id: None,
+            sku: Some("RING-S".into()),
+            quantity,
+            parent_key: None,
+            unit_price: None,
+            configuration: None,
+            item: Some(ItemReference {
+                index: 0,
+                id: None,
+                vendor_product: "diamond-letter-jewel".into(),
+                reference: Some(configuration.to_string()),
+                fingerprint: String::new(),
+            }),
+        },
+        configuration: None,
+        status: "ordered".into(),
+        vendor_reference: None,
+        released: true,
+        bill_of_materials: Vec::new(),
+        extra: Vec::new(),
+    }
+}
+
+pub fn address(first_name: &str) -> Address {
+    Address {
+        first_name: first_name.into(),
+        last_name: "Peeters".into(),
+        email: Some("x@shop.example".into()),
+        line1: "Kerkstraat 1".into(),
+        line2: None,
+        zip: "2000".into(),
+        city: "Antwerpen".into(),
+        region: None,
+        country: "BE".into(),
+        company: None,
+        vat: None,
+        phone: None,
+    }
+}
+
+pub fn order(lines: Vec<OrderLine>) -> Order {
+    Order {
+        id: "1001".into(),
+        number: "#1001".into(),
+        locale: "en".into(),
+        reference: "inst:shop:1001".into(),
+        test: false,
+        vendor_reference: None,
+        version: 3,
+        placed_at: "2026-03-01T09:00:00Z".into(),
+        payment: "full".into(),
+        released: true,
+        cancelled: false,
+        total: Money { minor: 9990, scale: 2, currency: "EUR".into() },
+        billing: Some(address("Billed")),
+        delivery: Some(address("Delivered")),
+        shop_address: Some(address("Shop")),
+        lines,
+        extra: Vec::new(),
+    }
+}
+
+pub fn event(kind: Kind, order: Order) -> Event {
+    Event {
+        id: "event-1".into(),
+        at: "2026-03-01T09:30:00Z".into(),
+        kind,
+        order,
+        earlier: Vec::new(),
+        remembered: Vec::new(),
+        extra: Vec::new(),
+    }
+}
+
+/// The host: prepared answers, and a record of what was asked for.
+#[derive(Default)]
+pub struct FakeHost {
+    pub answers: VecDeque<Result<http::Response, Error>>,
+    pub requests: Vec<http::Request>,
+    pub digest_inputs: Vec<Vec<u8>>,
+    pub outcomes: Vec<Outcome>,
+    pub stored: Vec<u8>,
+    /// The order as it is now.
+    pub now: Option<Order>,
+}
+
+impl FakeHost {
+    pub fn with_responses(answers: impl IntoIterator<Item = http::Response>) -> Self {
+        Self { answers: answers.into_iter().map(Ok).collect(), ..Self::default() }
+    }
+
+    /// What a next event of the order is handed as remembered.
+    pub fn remembered(&self) -> Vec<RememberedText> {
+        let memory = |outcome: &Outcome| match outcome {
+            Outcome::Remember(memory) => Some(memory.clone()),
+            _ => None,
+        };
+        self.outcomes.iter().filter_map(memory).collect()
+    }
+
+    /// The keys of the messages that ask the merchant to act.
+    pub fn merchant_questions(&self) -> Vec<&str> {
+        let mut keys = Vec::new();
+        for outcome in &self.outcomes {
+            if let Outcome::NeedsMerchant(message) = outcome {
+                keys.push(message.key.as_str());
+            }
+        }
+        keys
+    }
+
+    /// The keys of the notes.
+    pub fn notes(&self) -> Vec<&str> {
+        let mut keys = Vec::new();
+        for outcome in &self.outcomes {
+            if let Outcome::Note(message) = outcome {
+                keys.push(message.key.as_str());
+            }
+        }
+        keys
+    }
+
+    pub fn body(&self, index: usize) -> serde_json::Value {
+        let BytesSource::Inline(bytes) = &self.requests[index].body else { panic!("not inline") };
+        serde_json::from_slice(bytes).unwrap_or_else(|error| panic!("{error}"))
+    }
+}
+
+impl Host for FakeHost {
+    fn send(&mut self, request: http::Request) -> Result<http::Response, Error> {
+        self.requests.push(request);
+        self.answers.pop_front().unwrap_or_else(|| panic!("no answer was prepared"))
+    }
+
+    /// Stands in for MD5: sixteen bytes that differ with the message's length and last byte.
+    fn digest(&mut self, message: &[u8]) -> Result<Vec<u8>, Error> {
+        self.digest_inputs.push(message.to_vec());
+        let mut digest = vec![0xAB; 16];
+        digest[0] = message.len() as u8;
+        digest[1] = message.last().copied().unwrap_or(0);
+        Ok(digest)
+    }
+
+    fn emit(&mut self, outcome: Outcome) -> Result<(), Error> {
+        self.outcomes.push(outcome);
+        Ok(())
+    }
+
+    fn read(&mut self, _digest: &str) -> Result<Vec<u8>, Error> {
+        Ok(self.stored.clone())
+    }
+
+    fn find_order(&mut self, _reference: &str) -> Result<Option<Order>, Error> {
+        Ok(self.now.clone())
+    }
+}
+
+pub fn response(status: u16, body: &str) -> http::Response {
+    http::Response {
+        status,
+        headers: vec![("content-type".into(), "application/json".into())],
+        body: http::Body::Inline(body.as_bytes().to_vec()),
+        attempts: 1,
+    }
+}
+
+/// Twikit's answer with a result code.
+pub fn answer(status: u16, code: u64) -> http::Response {
+    let body = format!(r#"{{"resultMessage":"message of {code}","resultCode":{code},"resultCodeName":"Name{code}"}}"#);
+    response(status, &body)
+}

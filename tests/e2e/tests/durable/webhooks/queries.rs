@@ -1,0 +1,111 @@
+//! Questions are answered at once, from the order book, or with an error.
+
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+use cartwright::SLOTS_PER_SHOP;
+use cartwright::types::WebhookResponse;
+use cartwright::webhook::{
+    Destination, Effects, IncomingRequest, WebhookDelivery, WebhookDeliveryStore, WebhookDeliveryStoreError,
+    WebhookError,
+};
+
+use super::shop::{OrderBookBehavior, WebhookShop, at, post, text};
+
+#[tokio::test]
+async fn a_question_is_asked_anew_each_time() {
+    let desk = WebhookShop::new().await;
+    let same = post(&[("x-event-id", "1")], "ask test:desk:2");
+    assert_eq!(text(&desk.send("ask", &same).await.expect("an answer")), "false");
+    let order = cartwright_e2e::orders::order(&desk.host, &desk.shop, "2", &[]);
+    desk.book.known.put(&desk.shop, &desk.account, order);
+    assert_eq!(text(&desk.send("ask", &same).await.expect("an answer")), "true");
+    assert_eq!(desk.receipts.effects().outcomes.len(), 2);
+}
+
+#[tokio::test]
+async fn while_the_host_is_not_sure_no_is_never_said() {
+    let desk = WebhookShop::new().await;
+    for behavior in
+        [OrderBookBehavior::Unavailable, OrderBookBehavior::Uncertain, OrderBookBehavior::UncertainAndUnavailable]
+    {
+        desk.behavior(behavior);
+        let error = desk.post("ask", "ask test:desk:2").await.expect_err("no answer");
+        assert!(matches!(error, WebhookError::Uncertain(_)), "{behavior:?}: {error}");
+        assert_eq!((error.response().status, error.response().body), (503, Vec::new()));
+    }
+    assert!(desk.receipts.effects().is_empty());
+    // Of an order that the book knows there is no doubt.
+    desk.behavior(OrderBookBehavior::Uncertain);
+    assert_eq!(text(&desk.post("ask", "ask test:desk:1").await.expect("an answer")), "true");
+}
+
+/// A store that does not answer.
+struct UnavailableStore;
+
+#[async_trait]
+impl WebhookDeliveryStore for UnavailableStore {
+    async fn begin(&self, _: &WebhookDelivery) -> Result<Option<WebhookResponse>, WebhookDeliveryStoreError> {
+        Err(WebhookDeliveryStoreError::Failed("away".to_owned()))
+    }
+
+    async fn complete(
+        &self,
+        _: &WebhookDelivery,
+        _: Effects,
+        _: &WebhookResponse,
+    ) -> Result<WebhookResponse, WebhookDeliveryStoreError> {
+        Err(WebhookDeliveryStoreError::Failed("away".to_owned()))
+    }
+
+    async fn fail(&self, _: &WebhookDelivery, _: &str) -> Result<(), WebhookDeliveryStoreError> {
+        Err(WebhookDeliveryStoreError::Failed("away".to_owned()))
+    }
+
+    async fn apply(&self, _: &Destination, _: SystemTime, _: Effects) -> Result<(), WebhookDeliveryStoreError> {
+        Err(WebhookDeliveryStoreError::Failed("away".to_owned()))
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_kept_is_not_answered() {
+    let desk = WebhookShop::new().await;
+    for (endpoint, body) in [("ask", "ask test:desk:1"), ("tell", "note -")] {
+        let error = desk.send_to(endpoint, &post(&[], body), &UnavailableStore).await.expect_err("no answer");
+        assert!(matches!(error, WebhookError::Store(_)), "{endpoint}: {error}");
+        assert_eq!(error.response().status, 503);
+    }
+}
+
+#[tokio::test]
+async fn a_question_does_not_wait_behind_notices() {
+    let desk = std::sync::Arc::new(WebhookShop::new().await);
+    let places = SLOTS_PER_SHOP;
+    let mut notices = tokio::task::JoinSet::new();
+    for number in 0..places + 1 {
+        let desk = desk.clone();
+        let incoming = IncomingRequest { at: at(u64::from(number)), ..post(&[], "ask slow") };
+        notices
+            .spawn(async move { desk.send("tell", &IncomingRequest { query: number.to_string(), ..incoming }).await });
+    }
+    tokio::time::timeout(Duration::from_secs(60), desk.book.wait_for_waiting(places as usize))
+        .await
+        .expect("all places of the shop taken");
+    let asked = tokio::time::timeout(Duration::from_secs(1), desk.post("ask", "ask test:desk:1")).await;
+    assert_eq!(text(&asked.expect("at once").expect("an answer")), "true");
+    desk.book.gate.add_permits(places as usize + 1);
+    while notices.join_next().await.is_some() {}
+}
+
+#[tokio::test]
+async fn of_a_question_that_was_answered_with_an_error_nothing_comes() {
+    let desk = WebhookShop::new().await;
+    let response = desk.post("ask", "status 409").await.expect("an answer");
+    assert_eq!((response.status, text(&response).as_str()), (409, "as told"));
+    for (body, status) in [("away", 503), ("fault", 500), ("trap", 500), ("status 7", 500)] {
+        let error = desk.post("ask", body).await.expect_err(body);
+        assert_eq!(error.response().status, status, "{body}: {error}");
+    }
+    assert!(desk.receipts.effects().is_empty());
+    assert_eq!(desk.receipts.failed(), []);
+}

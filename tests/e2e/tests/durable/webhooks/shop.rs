@@ -1,0 +1,181 @@
+//! A shop whose vendor is nothing but webhooks, and whose order book can be away, in doubt, or slow.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use async_trait::async_trait;
+use axum::http::{HeaderMap, HeaderName, Method};
+use cartwright::types::{Event, Order, WebhookResponse};
+use cartwright::webhook::{
+    Destination, IncomingRequest, MemoryWebhookDeliveryStore, WebhookDeliveryStore, WebhookError,
+};
+use cartwright::{
+    AccountId, AccountSetup, Cartwright, Digest, Grants, HandleResult, HookError, MemoryOrderBook, OrderBook,
+    PlatformError, SetupError, ShopId, SimulatedClock,
+};
+use cartwright_e2e::orders::order;
+use cartwright_e2e::{WEBHOOKS, members, shop};
+use serde_json::json;
+use tokio::sync::Semaphore;
+
+/// When all requests come.
+pub const NOW: u64 = 1_614_265_330;
+
+/// What the order book does when it is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OrderBookBehavior {
+    #[default]
+    Responds,
+    /// It does not answer.
+    Unavailable,
+    /// An order that it does not know may exist.
+    Uncertain,
+    /// It cannot even say whether it may.
+    UncertainAndUnavailable,
+}
+
+pub struct FakeOrderBook {
+    pub known: MemoryOrderBook,
+    pub behavior: Mutex<OrderBookBehavior>,
+    /// Who asks about "slow" waits for a permit.
+    pub gate: Semaphore,
+    waiting: AtomicUsize,
+}
+
+impl FakeOrderBook {
+    fn away() -> PlatformError {
+        PlatformError("nobody is there".to_owned())
+    }
+
+    fn behavior(&self) -> OrderBookBehavior {
+        *self.behavior.lock().expect("the mood")
+    }
+
+    /// Waits until so many wait for the gate.
+    pub async fn wait_for_waiting(&self, number: usize) {
+        while self.waiting.load(Ordering::Relaxed) < number {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+#[async_trait]
+impl OrderBook for FakeOrderBook {
+    async fn find(&self, shop: &ShopId, account: &AccountId, reference: &str) -> Result<Option<Order>, PlatformError> {
+        if reference == "slow" {
+            self.waiting.fetch_add(1, Ordering::Relaxed);
+            self.gate.acquire().await.expect("an open gate").forget();
+        }
+        match self.behavior() {
+            OrderBookBehavior::Unavailable => Err(Self::away()),
+            _ => self.known.find(shop, account, reference).await,
+        }
+    }
+
+    async fn may_exist(&self, _: &ShopId, _: &AccountId, _: &str) -> Result<bool, PlatformError> {
+        match self.behavior() {
+            OrderBookBehavior::Responds => Ok(false),
+            OrderBookBehavior::Uncertain => Ok(true),
+            OrderBookBehavior::Unavailable | OrderBookBehavior::UncertainAndUnavailable => Err(Self::away()),
+        }
+    }
+}
+
+pub struct WebhookShop {
+    pub host: Arc<Cartwright>,
+    pub book: Arc<FakeOrderBook>,
+    pub receipts: Arc<MemoryWebhookDeliveryStore>,
+    pub shop: ShopId,
+    pub account: AccountId,
+    plugin: Digest,
+}
+
+impl WebhookShop {
+    /// A shop with the order "test:desk:1".
+    pub async fn new() -> Self {
+        let book = Arc::new(FakeOrderBook {
+            known: MemoryOrderBook::default(),
+            behavior: Mutex::default(),
+            gate: Semaphore::new(0),
+            waiting: AtomicUsize::new(0),
+        });
+        let builder = Cartwright::builder()
+            .order_book(book.clone())
+            .installation("test")
+            .cache(std::env::temp_dir().join("cartwright-tests-cache"));
+        let host = Arc::new(builder.start().expect("a host"));
+        let plugin = host.install(WEBHOOKS, None).await.expect("the plugin").digest();
+        host.add_shop(shop("desk")).expect("a shop");
+        let (shop, account): (ShopId, AccountId) = ("desk".parse().expect("an id"), "hooks".parse().expect("an id"));
+        book.known.put(&shop, &account, order(&host, &shop, "1", &[]));
+        let desk = Self { host, book, receipts: Arc::default(), shop, account, plugin };
+        desk.set("", Grants::default()).await;
+        desk
+    }
+
+    /// Sets the signing secret and the grants.
+    pub async fn set(&self, secret: &str, grants: Grants) {
+        let settings = members(json!({ "signing-secret": secret }));
+        let setup = AccountSetup { id: self.account.clone(), settings, grants };
+        self.host.set_account(&self.shop, self.plugin, setup).await.expect("an account");
+    }
+
+    pub fn behavior(&self, behavior: OrderBookBehavior) {
+        *self.book.behavior.lock().expect("the mood") = behavior;
+    }
+
+    pub fn to(&self, endpoint: &str) -> Destination {
+        Destination { shop: self.shop.clone(), account: self.account.clone(), endpoint: endpoint.to_owned() }
+    }
+
+    pub async fn post(&self, endpoint: &str, body: &str) -> Result<WebhookResponse, WebhookError> {
+        self.send(endpoint, &post(&[], body)).await
+    }
+
+    pub async fn send(&self, endpoint: &str, incoming: &IncomingRequest) -> Result<WebhookResponse, WebhookError> {
+        self.send_to(endpoint, incoming, &*self.receipts).await
+    }
+
+    /// Hands an event to the plugin's order hook.
+    pub async fn handle(&self, event: Event) -> Result<HandleResult, HookError> {
+        let clock = Arc::new(SimulatedClock::default());
+        match self.host.handle_order(&self.shop, &self.account, &event, None, clock).await {
+            Ok(handled) => Ok(handled),
+            Err(SetupError::Hook(error)) => Err(error),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    pub async fn send_to(
+        &self,
+        endpoint: &str,
+        incoming: &IncomingRequest,
+        receipts: &dyn WebhookDeliveryStore,
+    ) -> Result<WebhookResponse, WebhookError> {
+        self.host.receive_webhook(&self.to(endpoint), incoming, receipts).await
+    }
+}
+
+pub fn at(seconds: u64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(seconds)
+}
+
+pub fn post(headers: &[(&str, &str)], body: &str) -> IncomingRequest {
+    let pair = |(name, value): &(&str, &str)| {
+        let name: HeaderName = name.parse().expect("a header name");
+        (name, value.parse().expect("a header's value"))
+    };
+    IncomingRequest {
+        method: Method::POST,
+        headers: headers.iter().map(pair).collect::<HeaderMap>(),
+        query: String::new(),
+        body: body.to_owned().into(),
+        from: None,
+        at: at(NOW),
+    }
+}
+
+pub fn text(response: &WebhookResponse) -> String {
+    String::from_utf8(response.body.clone()).expect("text")
+}

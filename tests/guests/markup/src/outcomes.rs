@@ -1,0 +1,98 @@
+//! What comes of orders and webhooks.
+
+use cartwright_plugin::exports::orders::{self, Event, Kind, Next};
+use cartwright_plugin::exports::webhooks::{self, Authentication, Endpoint, Purpose, Received, Request, Response};
+use cartwright_plugin::log::{Level, write};
+use cartwright_plugin::types::*;
+use cartwright_plugin::{Error, outcomes, rejected};
+
+use crate::{Markup, markup_message, markup_text};
+
+/// A file's name may hold no "/".
+fn file_mark(name: &str) -> String {
+    format!("\"><img src=x onerror={name}()>")
+}
+
+/// Everything that can be said of an order.
+fn everything(order: &Order) -> Vec<Outcome> {
+    let line = order.lines.first().map(|line| line.id.clone()).unwrap_or_default();
+    vec![
+        Outcome::Note(markup_message("note")),
+        Outcome::VendorReference(VendorReference { line: None, reference: markup_text("order-reference") }),
+        Outcome::VendorReference(VendorReference {
+            line: Some(line.clone()),
+            reference: markup_text("line-reference"),
+        }),
+        Outcome::LineStatus(LineStatus { line: line.clone(), status: markup_text("line-status") }),
+        Outcome::Production(Production {
+            line: None,
+            state: "started".to_owned(),
+            detail: Some(markup_text("production-detail")),
+            expected: None,
+        }),
+        Outcome::Shipment(Shipment {
+            id: Some(markup_text("shipment-id")),
+            lines: Vec::new(),
+            carrier: Some(markup_text("carrier")),
+            at: None,
+            tracking_url: Some(format!("https://track.example/{}", markup_text("tracking-url"))),
+            tracking_id: Some(markup_text("tracking-id")),
+        }),
+        Outcome::Shipment(Shipment {
+            id: None,
+            lines: Vec::new(),
+            carrier: None,
+            at: None,
+            tracking_url: Some("javascript:tracked()".to_owned()),
+            tracking_id: None,
+        }),
+        Outcome::Document(Document {
+            line: None,
+            kind: markup_text("document-kind"),
+            name: file_mark("document-name"),
+            media_type: "text/plain".to_owned(),
+            content: BytesSource::Inline(b"nothing".to_vec()),
+        }),
+        Outcome::NeedsMerchant(markup_message("needs-merchant")),
+    ]
+}
+
+impl orders::Guest for Markup {
+    /// Says everything of an order that was placed, and refuses one that may be produced.
+    fn handle(_context: Context, event: Event, _state: Option<String>) -> Result<Next, Error> {
+        write(Level::Error, &markup_text("job-log"));
+        match event.kind {
+            Kind::Placed => {
+                for said in everything(&event.order) {
+                    outcomes::emit(&said)?;
+                }
+                Ok(Next::Done)
+            }
+            Kind::Released => Err(rejected(markup_message("job-error"))),
+            _ => Ok(Next::Done),
+        }
+    }
+}
+
+impl webhooks::Guest for Markup {
+    fn endpoints() -> Vec<Endpoint> {
+        vec![Endpoint {
+            name: "tell".to_owned(),
+            title: markup_text("endpoint-title"),
+            purpose: Purpose::Notice,
+            authentication: Authentication::AddressOnly,
+            event_id_header: None,
+        }]
+    }
+
+    /// Pushes a setting, and says something of the account.
+    fn receive(_context: Context, _endpoint: String, _request: Request) -> Result<Received, Error> {
+        let pushed = Setting { name: "pushed".to_owned(), value: SettingValue::Text(markup_text("pushed-value")) };
+        let outcomes = vec![
+            (None, Outcome::PushSettings(vec![pushed])),
+            (None, Outcome::NeedsMerchant(markup_message("account-note"))),
+        ];
+        let response = Response { status: 200, headers: Vec::new(), body: markup_text("webhook-answer").into_bytes() };
+        Ok(Received { response, outcomes })
+    }
+}
