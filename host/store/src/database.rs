@@ -44,26 +44,8 @@ const MAX_MIGRATION_ATTEMPTS: u32 = 20;
 /// How long to wait before looking again.
 const MIGRATION_RETRY_DELAY: Duration = Duration::from_millis(50);
 
-const SQLITE: &[(i64, &str, &str)] = &[
-    (1, "first", include_str!("../migrations/sqlite/0001_first.sql")),
-    (2, "webhooks", include_str!("../migrations/sqlite/0002_webhooks.sql")),
-    (3, "setup", include_str!("../migrations/sqlite/0003_setup.sql")),
-    (4, "platforms", include_str!("../migrations/sqlite/0004_platforms.sql")),
-    (5, "quotes", include_str!("../migrations/sqlite/0005_quotations.sql")),
-    (6, "orders", include_str!("../migrations/sqlite/0006_orders.sql")),
-    (7, "held lines", include_str!("../migrations/sqlite/0007_held_lines.sql")),
-    (8, "fair claims", include_str!("../migrations/sqlite/0008_fair_claims.sql")),
-];
-const POSTGRES: &[(i64, &str, &str)] = &[
-    (1, "first", include_str!("../migrations/postgres/0001_first.sql")),
-    (2, "webhooks", include_str!("../migrations/postgres/0002_webhooks.sql")),
-    (3, "setup", include_str!("../migrations/postgres/0003_setup.sql")),
-    (4, "platforms", include_str!("../migrations/postgres/0004_platforms.sql")),
-    (5, "quotes", include_str!("../migrations/postgres/0005_quotations.sql")),
-    (6, "orders", include_str!("../migrations/postgres/0006_orders.sql")),
-    (7, "held lines", include_str!("../migrations/postgres/0007_held_lines.sql")),
-    (8, "fair claims", include_str!("../migrations/postgres/0008_fair_claims.sql")),
-];
+const SQLITE: &[(i64, &str, &str)] = &[(1, "first", include_str!("../migrations/sqlite/0001_first.sql"))];
+const POSTGRES: &[(i64, &str, &str)] = &[(1, "first", include_str!("../migrations/postgres/0001_first.sql"))];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Dialect {

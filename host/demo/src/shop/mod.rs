@@ -175,7 +175,7 @@ pub(crate) fn router(platform: Platform) -> Router {
         .route("/{shop}/cart/quantity", post(cart::quantity))
         .route("/{shop}/cart/remove", post(cart::remove))
         .route("/{shop}/offers", get(quotes::show))
-        .route("/{shop}/offers/{quotation}/{step}", post(quotes::respond))
+        .route("/{shop}/offers/{quote}/{step}", post(quotes::respond))
         .route("/{shop}/checkout", get(checkout::show).post(checkout::order))
         .route("/{shop}/orders", get(orders::list))
         .route("/{shop}/orders/{order}", get(orders::show))

@@ -199,7 +199,7 @@ async fn request(
 }
 
 /// A quotation. Its ETag names its version.
-#[utoipa::path(get, path = "/v1/shops/{shop}/quotes/{quotation}", tag = "quotes", operation_id = "read_quotation",
+#[utoipa::path(get, path = "/v1/shops/{shop}/quotes/{quote}", tag = "quotes", operation_id = "read_quotation",
     params(("shop" = ShopId, Path), ("quote" = String, Path)),
     responses((status = 200, body = QuoteDocument), Problems))]
 async fn read(
@@ -222,7 +222,7 @@ struct QuoteOfferBody {
 }
 
 /// Offers a price for every line, until the offer ends. What was not accepted may be offered anew.
-#[utoipa::path(post, path = "/v1/shops/{shop}/quotes/{quotation}/offer", tag = "quotes",
+#[utoipa::path(post, path = "/v1/shops/{shop}/quotes/{quote}/offer", tag = "quotes",
     operation_id = "offer_quotation", params(("shop" = ShopId, Path), ("quote" = String, Path),
         ("If-Match" = Option<String>, Header, description = "The ETag that was read.")),
     request_body = QuoteOfferBody, responses((status = 200, body = QuoteDocument), Problems))]
@@ -247,7 +247,7 @@ async fn offer(
 }
 
 /// Says that nothing comes of a quotation which was not accepted: the merchant makes no offer, or the shopper wants none.
-#[utoipa::path(post, path = "/v1/shops/{shop}/quotes/{quotation}/withdraw", tag = "quotes",
+#[utoipa::path(post, path = "/v1/shops/{shop}/quotes/{quote}/withdraw", tag = "quotes",
     operation_id = "withdraw_quotation", params(("shop" = ShopId, Path), ("quote" = String, Path),
         ("If-Match" = Option<String>, Header, description = "The ETag that was read.")),
     responses((status = 200, body = QuoteDocument), Problems))]
@@ -283,7 +283,7 @@ struct AcceptedDocument {
 
 /// Puts what is offered into a cart. Accepted again, before the offer ends, it gives what the cart does not hold yet: nothing is added
 /// twice.
-#[utoipa::path(post, path = "/v1/shops/{shop}/quotes/{quotation}/accept", tag = "quotes",
+#[utoipa::path(post, path = "/v1/shops/{shop}/quotes/{quote}/accept", tag = "quotes",
     operation_id = "accept_quotation", params(("shop" = ShopId, Path), ("quote" = String, Path),
         ("If-Match" = Option<String>, Header, description = "The ETag that was read: what the shopper saw.")),
     request_body = AcceptBody, responses((status = 200, body = AcceptedDocument), Problems))]

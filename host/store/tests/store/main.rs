@@ -24,6 +24,7 @@ mod orders;
 mod pooler;
 mod quota;
 mod retries;
+mod schema;
 mod setup;
 mod sweeping;
 mod tls;
