@@ -319,12 +319,14 @@ async fn account_page(
                 (token(visitor))
                 @match &said.tried {
                     None => p { "Checks the saved settings with the vendor. Nothing is changed there." },
-                    Some(Ok(tried)) => ul.tried role="status" {
-                        @for diagnosis in tried {
-                            li.passed[diagnosis.passed] {
-                                strong { @if diagnosis.passed { "Passed: " } @else { "Failed: " } }
-                                (diagnosis.check.text)
-                                @if let Some(detail) = &diagnosis.detail { " – " (detail.text) }
+                    Some(Ok(tried)) => div role="status" {
+                        ul.tried {
+                            @for diagnosis in tried {
+                                li.passed[diagnosis.passed] {
+                                    strong { @if diagnosis.passed { "Passed: " } @else { "Failed: " } }
+                                    (diagnosis.check.text)
+                                    @if let Some(detail) = &diagnosis.detail { " – " (detail.text) }
+                                }
                             }
                         }
                     },
