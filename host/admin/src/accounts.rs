@@ -325,12 +325,14 @@ async fn account_page(
                 (csrf_field(visitor))
                 @match &said.test_result {
                     None => p { "Checks the saved settings with the vendor. Nothing is changed there." },
-                    Some(Ok(test_result)) => ul.tried role="status" {
-                        @for diagnosis in test_result {
-                            li.passed[diagnosis.passed] {
-                                strong { @if diagnosis.passed { "Passed: " } @else { "Failed: " } }
-                                (diagnosis.check.text)
-                                @if let Some(detail) = &diagnosis.detail { " – " (detail.text) }
+                    Some(Ok(test_result)) => div role="status" {
+                        ul.tried {
+                            @for diagnosis in test_result {
+                                li.passed[diagnosis.passed] {
+                                    strong { @if diagnosis.passed { "Passed: " } @else { "Failed: " } }
+                                    (diagnosis.check.text)
+                                    @if let Some(detail) = &diagnosis.detail { " – " (detail.text) }
+                                }
                             }
                         }
                     },

@@ -180,7 +180,7 @@ async fn link_page(
                     label for="strategy" { "Cart strategy" }
                     select #strategy name="strategy" { (strategies(node, &snapshot.accounts, Some(&link.account), Some(&link.strategy))) }
                     @if !told.version.is_empty() {
-                        p.help {
+                        p {
                             a href=(shop_path(shop, &format!("/preview?{}", form_urlencoded::Serializer::new(String::new()).append_pair("product", &link.shop_product).finish()))) {
                                 "Test with a configuration"
                             }

@@ -13,6 +13,8 @@
 //! # }
 //! ```
 
+mod axe;
+
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -23,6 +25,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 use thirtyfour::prelude::*;
 use thirtyfour::{ChromiumLikeCapabilities, LoggingPrefsLogLevel};
+
+pub use self::axe::Axe;
 
 /// How long a page may take to come to what a test waits for. Long, for a busy machine.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -165,6 +169,19 @@ impl Browser {
         let written = self.page.get_log("browser").await.expect("the console");
         let bad = written.into_iter().filter(|entry| matches!(entry.level.as_str(), "WARNING" | "SEVERE"));
         bad.map(|entry| entry.message).collect()
+    }
+
+    /// Returns the violations of impact "serious" or "critical" that axe-core finds in the page, each after the page's name: the
+    /// rule, axe-core's help text, the element, and how to fix it.
+    ///
+    /// The driver runs axe-core, not a script element: the page's Content-Security-Policy stays as it is.
+    ///
+    /// # Panics
+    /// When axe-core does not end.
+    pub async fn violations(&self, axe: Axe, page: &str) -> Vec<String> {
+        let found = self.page.execute(axe.check(), Vec::new()).await.expect("axe-core ends");
+        let found: Vec<String> = found.convert().expect("a list of texts");
+        found.into_iter().map(|violation| format!("{page}: {violation}")).collect()
     }
 
     /// Keeps a picture of what is in sight, where `CARTWRIGHT_SCREENSHOTS` names a folder.

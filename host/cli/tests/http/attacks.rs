@@ -321,7 +321,8 @@ async fn a_nul_is_refused_wherever_it_is_sent() {
         assert!(problem["detail"].as_str().is_some_and(|text| text.contains("NUL")), "{problem}");
     }
     let table = "shop_product,account,vendor_product\na\0b,x,1\n";
-    let reply = shop.integrator.ask("PUT", &shop.at("/product-links.csv"), &[("content-type", "text/csv")], table).await;
+    let reply =
+        shop.integrator.ask("PUT", &shop.at("/product-links.csv"), &[("content-type", "text/csv")], table).await;
     reply.problem(422, "csv");
     assert_eq!(shop.integrator.get(&shop.at("/product-links/a%00b")).await.status, 404);
 }

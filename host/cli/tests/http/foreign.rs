@@ -78,9 +78,7 @@ async fn what_another_shop_has_is_not_found_under_the_path_of_this_one() {
     let held = text(&held["id"]);
     let state = async || {
         let mut state = Vec::new();
-        for path in
-            ["/orders/1", "/orders/2", "/quotes/q1", "/pushed-settings", "/webhook-urls", "/notifications"]
-        {
+        for path in ["/orders/1", "/orders/2", "/quotes/q1", "/pushed-settings", "/webhook-urls", "/notifications"] {
             state.push(shop.admin.get(&shop.at(path)).await.ok());
         }
         state

@@ -178,7 +178,8 @@ async fn what_one_node_is_told_another_serves_within_a_second() {
     assert_ne!(first, second);
     let there = other.client(shop.admin.key.as_deref().expect("a key"));
     for component in [&second, &first] {
-        let swapped = shop.admin.post(&shop.at("/accounts/expivi/switch-version"), &json!({ "component": component })).await.ok();
+        let swapped =
+            shop.admin.post(&shop.at("/accounts/expivi/switch-version"), &json!({ "component": component })).await.ok();
         assert_eq!(swapped["component"], *component);
         let began = Instant::now();
         while there.get(&shop.at("/accounts/expivi")).await.json()["component"] != *component {

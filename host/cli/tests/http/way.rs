@@ -62,7 +62,8 @@ async fn links_go_out_and_in_as_json_and_as_a_table() {
         shop.integrator.delete(&shop.at(&format!("/product-links/{product}"))).await.with(204);
     }
     assert_eq!(shop.integrator.get(&shop.at("/product-links")).await.ok()["links"], json!([]));
-    let put = shop.integrator.ask("PUT", &shop.at("/product-links.csv"), &[("content-type", "text/csv")], table.body).await;
+    let put =
+        shop.integrator.ask("PUT", &shop.at("/product-links.csv"), &[("content-type", "text/csv")], table.body).await;
     assert_eq!(put.ok()["links"], 3);
     assert_eq!(shop.integrator.get(&shop.at("/product-links")).await.ok(), before);
     // A SKU may hold blanks, and what separates columns and lists.
@@ -81,7 +82,8 @@ async fn a_table_with_a_mistake_changes_nothing_and_says_where_it_is() {
     let before = shop.integrator.get(&shop.at("/product-links")).await.ok();
     let table = "shop_product,account,vendor_product\nring,expivi,1002\nbed,nobody,1002\n";
     let headers = [("content-type", "text/csv")];
-    let problem = shop.integrator.ask("PUT", &shop.at("/product-links.csv"), &headers, table).await.problem(422, "invalid");
+    let problem =
+        shop.integrator.ask("PUT", &shop.at("/product-links.csv"), &headers, table).await.problem(422, "invalid");
     assert_eq!(problem["issues"][0]["field"], "bed.account", "{problem:#}");
     let table = "shop_product,account,vendor_product,settings\nring,expivi,1002,{}\nbed,expivi,1002,{no\n";
     let problem = shop.integrator.ask("PUT", &shop.at("/product-links.csv"), &headers, table).await.problem(422, "csv");
@@ -91,8 +93,11 @@ async fn a_table_with_a_mistake_changes_nothing_and_says_where_it_is() {
     assert!(problem["detail"].as_str().is_some_and(|text| text.contains("lines 2 and 3")), "{problem:#}");
     let link =
         |vendor_product| json!({ "shop_product": "ring", "account": "expivi", "vendor_product": vendor_product });
-    let problem =
-        shop.integrator.put(&shop.at("/product-links"), &json!([link("1002"), link("1003")])).await.problem(422, "links");
+    let problem = shop
+        .integrator
+        .put(&shop.at("/product-links"), &json!([link("1002"), link("1003")]))
+        .await
+        .problem(422, "links");
     let detail = problem["detail"].as_str().unwrap_or_default();
     assert!(detail.contains("links 1 and 2") && detail.contains("\"ring\""), "{problem:#}");
     assert_eq!(shop.integrator.get(&shop.at("/product-links")).await.ok(), before);
@@ -197,7 +202,8 @@ async fn a_paid_order_comes_to_expivi_and_its_print_file_back() {
     let document = outcomes.iter().find(|said| said["outcome"].to_string().contains("document"));
     let document = document.unwrap_or_else(|| panic!("{order:#}"));
     // Whoever has the link needs no key; whoever changes it gets nothing.
-    let link = shop.backend.ask("POST", &shop.at(&format!("/outcomes/{}/document-url", document["id"])), &[], "").await.ok();
+    let link =
+        shop.backend.ask("POST", &shop.at(&format!("/outcomes/{}/document-url", document["id"])), &[], "").await.ok();
     let url = link["url"].as_str().expect("a link").to_owned();
     let path = url.strip_prefix(&shop.server.node.base).expect("an address of this server");
     let nobody = shop.server.node.nobody();

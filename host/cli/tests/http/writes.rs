@@ -299,10 +299,14 @@ async fn long_lists_come_in_pages() {
     assert_eq!(first["entries"][0], whole[0]);
     let next = shop.backend.get(&shop.at(&format!("/audit-log?limit=1&before={}", first["before"]))).await.ok();
     assert_eq!(next["entries"][0], whole[1]);
-    for path in ["/catalog?limit=0", "/catalog?limit=1001", "/audit-log?limit=0", "/audit-log?limit=501", "/jobs?limit=501"] {
+    for path in
+        ["/catalog?limit=0", "/catalog?limit=1001", "/audit-log?limit=0", "/audit-log?limit=501", "/jobs?limit=501"]
+    {
         shop.backend.get(&shop.at(path)).await.problem(422, "limit");
     }
-    for path in ["/audit-log?limit=-1", "/audit-log?limit=x", "/audit-log?before=99999999999999999999", "/jobs?unknown=1"] {
+    for path in
+        ["/audit-log?limit=-1", "/audit-log?limit=x", "/audit-log?before=99999999999999999999", "/jobs?unknown=1"]
+    {
         shop.backend.get(&shop.at(path)).await.problem(400, "bad-request");
     }
 }

@@ -1,6 +1,6 @@
 //! Everything that embed data can say, with a vendor that does as a test asks.
 
-use cartwright_test_browser::Browser;
+use cartwright_test_browser::{Axe, Browser};
 use serde_json::{Value, json};
 
 use crate::shop::Shop;
@@ -45,6 +45,24 @@ pub fn vendor() -> Value {
         "fallback": { "key": "unavailable", "parameters": [], "text": "<b>Not</b> now<img src=x onerror=alert(1)>" },
         "extra": [],
     })
+}
+
+/// Embed data of a vendor that has a page of its own for a frame.
+fn vendor_in_a_frame(origin: &str) -> Value {
+    let post = |message: Value| of_configurator("contentWindow.postMessage", "returned", json!([message, origin]));
+    let mut embed = vendor();
+    embed["scripts"] = json!([]);
+    embed["supported"] = Value::Null;
+    embed["csp_origins"] = json!([origin]);
+    embed["frame"] = json!({ "url": format!("{origin}/frame.html"), "allow": "fullscreen", "origin": origin });
+    embed["events"] = json!([
+        { "name": "ready", "meaning": "loaded" }, { "name": "word", "meaning": "word" },
+        { "name": "saved", "meaning": "completed" },
+    ]);
+    embed["start"] = post(json!({ "type": "start", "product": "lamp" }));
+    embed["save"] = of_configurator("contentWindow.postMessage", "callback", json!([{ "type": "save" }, origin]));
+    embed["payload"] = json!(json!({ "id": { "$result": "id" }, "word": { "$event": "word" } }).to_string());
+    embed
 }
 
 async fn started(browser: &Browser) {
@@ -137,20 +155,7 @@ async fn the_first_path_that_exists_is_called_and_a_class_is_constructed() {
 async fn a_frame_is_spoken_to_by_messages_and_heard_by_its_origin_alone() {
     let Some(browser) = Browser::open().await else { return };
     let (shop, vendor_site) = (Shop::open().await, Shop::open().await);
-    let origin = vendor_site.base();
-    let post = |message: Value| of_configurator("contentWindow.postMessage", "returned", json!([message, origin]));
-    let mut embed = vendor();
-    embed["scripts"] = json!([]);
-    embed["supported"] = Value::Null;
-    embed["csp_origins"] = json!([origin]);
-    embed["frame"] = json!({ "url": format!("{origin}/frame.html"), "allow": "fullscreen", "origin": origin });
-    embed["events"] = json!([
-        { "name": "ready", "meaning": "loaded" }, { "name": "word", "meaning": "word" },
-        { "name": "saved", "meaning": "completed" },
-    ]);
-    embed["start"] = post(json!({ "type": "start", "product": "lamp" }));
-    embed["save"] = of_configurator("contentWindow.postMessage", "callback", json!([{ "type": "save" }, origin]));
-    embed["payload"] = json!(json!({ "id": { "$result": "id" }, "word": { "$event": "word" } }).to_string());
+    let mut embed = vendor_in_a_frame(vendor_site.base());
     shop.show(&browser, "frame", embed.clone()).await;
     started(&browser).await;
     browser.until("seen.length === 2").await;
@@ -166,6 +171,23 @@ async fn a_frame_is_spoken_to_by_messages_and_heard_by_its_origin_alone() {
     started(&browser).await;
     browser.value("new Promise((done) => setTimeout(done, 300))").await;
     assert_eq!(browser.value("seen").await, json!([]));
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn the_frame_and_the_fallback_are_accessible() {
+    let Some(axe) = Axe::install(env!("CARGO_TARGET_TMPDIR")) else { return };
+    let Some(browser) = Browser::open().await else { return };
+    let (shop, vendor_site) = (Shop::open().await, Shop::open().await);
+    shop.show(&browser, "frame", vendor_in_a_frame(vendor_site.base())).await;
+    started(&browser).await;
+    let mut wrong = browser.violations(axe, "a frame").await;
+    let mut embed = vendor();
+    embed["supported"] = call("vendor.no", "returned", json!([]));
+    shop.show(&browser, "unsupported", embed).await;
+    browser.until("document.querySelector('.cartwright-fallback')").await;
+    wrong.extend(browser.violations(axe, "a fallback").await);
+    assert_eq!(wrong, Vec::<String>::new());
     browser.close().await;
 }
 

@@ -6,7 +6,7 @@ use cartwright_test_browser::Browser;
 use serde_json::{Value, json};
 use thirtyfour::By;
 
-use crate::demo::Demo;
+use crate::demo::{Demo, axe};
 
 /// The host and port of an address.
 pub fn host(url: &str) -> &str {
@@ -96,6 +96,12 @@ impl Admin {
     /// Waits until the page says this.
     pub async fn sees(&self, text: &str) {
         self.browser.until(&format!("document.body.innerText.includes({})", json!(text))).await;
+    }
+
+    /// Asserts that axe-core finds nothing in the page that is open.
+    pub async fn is_accessible(&self, page: &str) {
+        let Some(axe) = axe() else { return };
+        assert_eq!(self.browser.violations(axe, page).await, Vec::<String>::new());
     }
 
     /// What the page refuses, if it does.

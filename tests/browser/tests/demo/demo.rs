@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use cartwright_test_browser::Axe;
+
 /// The demo, on free ports. Dropped, it is told to end, and waited for.
 pub struct Demo {
     child: Child,
@@ -63,6 +65,11 @@ impl Demo {
             demo
         })
     }
+}
+
+/// axe-core, where it can be installed.
+pub fn axe() -> Option<Axe> {
+    Axe::install(env!("CARGO_TARGET_TMPDIR"))
 }
 
 /// The command, where Cargo puts it: it is another package's.

@@ -4,12 +4,12 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use cartwright_fake_vendors::{TwikitConfig, samples};
-use cartwright_test_browser::Browser;
+use cartwright_test_browser::{Axe, Browser};
 use serde_json::{Value, json};
 use thirtyfour::prelude::*;
 
 use crate::admin::{Admin, host};
-use crate::demo::Demo;
+use crate::demo::{Demo, axe};
 use crate::merchant::{configure, press};
 
 /// What is wrong with a page: a control without a name, headings that skip a level, a table without headers, a reference to nothing,
@@ -54,11 +54,22 @@ const WRONG: &str = r"(() => {
   return wrong;
 })()";
 
-/// What is wrong with the page that is open, after its name.
-async fn faults(browser: &Browser, what: &str) -> Vec<String> {
+/// What is wrong with the page that is open, after its name: on a narrow screen, and by axe-core on a wide one.
+async fn faults(browser: &Browser, axe: Option<Axe>, what: &str) -> Vec<String> {
     assert_eq!(browser.value("document.documentElement.clientWidth").await, json!(360), "{what}");
     let wrong: Vec<String> = serde_json::from_value(browser.value(WRONG).await).expect("a list of texts");
-    wrong.into_iter().map(|wrong| format!("{what} {wrong}")).collect()
+    let mut wrong: Vec<String> = wrong.into_iter().map(|wrong| format!("{what} {wrong}")).collect();
+    if let Some(axe) = axe {
+        show_at_width(browser, 1280).await;
+        wrong.extend(browser.violations(axe, what).await);
+        show_at_width(browser, 360).await;
+    }
+    wrong
+}
+
+async fn show_at_width(browser: &Browser, width: u32) {
+    browser.page().set_window_rect(0, 0, width, 800).await.expect("a window of another width");
+    browser.until(&format!("document.documentElement.clientWidth === {width}")).await;
 }
 
 /// The pages of a kind: addresses that differ in what stands behind the "?" are one.
@@ -87,12 +98,13 @@ async fn every_admin_page_has_names_headings_and_headers_and_fits_a_narrow_scree
     press(&shopper, "#offer").await;
     shopper.close().await;
 
-    browser.page().set_window_rect(0, 0, 360, 800).await.expect("a narrow window");
+    let axe = axe();
+    show_at_width(browser, 360).await;
     let mut wrong = Vec::new();
     let (mut known, mut waiting) = (BTreeSet::new(), VecDeque::from(["/admin/shops".to_owned()]));
     while let Some(address) = waiting.pop_front() {
         admin.open(address.trim_start_matches("/admin")).await;
-        wrong.extend(faults(browser, &address).await);
+        wrong.extend(faults(browser, axe, &address).await);
         let links = browser
             .value("[...document.querySelectorAll('a[href^=\"/admin/\"]')].map((one) => one.getAttribute('href'))");
         let links: Vec<String> = serde_json::from_value(links.await).expect("addresses");
@@ -131,17 +143,24 @@ async fn every_admin_page_has_names_headings_and_headers_and_fits_a_narrow_scree
     browser.value(&format!("document.getElementById('configuration').value = {configuration}")).await;
     admin.press("form.card > button").await;
     admin.sees("HINGE").await;
-    wrong.extend(faults(browser, "a preview").await);
+    wrong.extend(faults(browser, axe, "a preview").await);
+    admin.open("/shops/gems/accounts/twikit").await;
+    admin.press("form[action$='/test'] button").await;
+    admin.sees("Passed: ").await;
+    wrong.extend(faults(browser, axe, "a connection test").await);
     admin.choose_vendor("lumen", "Expivi").await;
     admin.fill("#id", "another").await;
     admin.press("form.card > button").await;
     admin.sees("is required").await;
-    wrong.extend(faults(browser, "a form that is refused").await);
+    wrong.extend(faults(browser, axe, "a form that is refused").await);
     admin.make_key("another's", "integrator", "lumen").await;
-    wrong.extend(faults(browser, "a key").await);
+    wrong.extend(faults(browser, axe, "a key").await);
+    browser.visit(&format!("{}/shops/gems/orders/none", admin.demo.admin)).await;
+    admin.sees("Page not found").await;
+    wrong.extend(faults(browser, axe, "a page that is not found").await);
     admin.press("form[action$=sign-out] button").await;
     admin.sees("Access key").await;
-    wrong.extend(faults(browser, "the log-in").await);
+    wrong.extend(faults(browser, axe, "the log-in").await);
     assert_eq!(wrong, Vec::<String>::new());
     admin.close_browser().await;
 }

@@ -49,6 +49,7 @@ async fn a_shop_is_set_up_with_expivi_from_nothing_and_a_wrong_token_is_correcte
     integrator.sees("Failed: ").await;
     integrator.sees("401").await;
     integrator.browser.screenshot("admin-wrong-token").await;
+    integrator.is_accessible("a connection test that fails").await;
     integrator.fill("#setting-viewer-token", "viewer-token").await;
     integrator.fill("#setting-server-token", "server-token").await;
     integrator.press("form.card:not([action$='/test']) > button, form.card > .save > button").await;
@@ -153,6 +154,7 @@ async fn a_version_is_swapped_while_a_shopper_configures() {
     let other = "[...document.querySelectorAll('#to option')].find((option) => !document.querySelector('.card tbody code').innerText.includes(option.innerText.split(' – ')[1]))";
     admin.browser.value(&format!("{other}.selected = true")).await;
     admin.browser.screenshot("admin-plugin").await;
+    admin.is_accessible("a plugin with two versions").await;
     // Shops are chosen on purpose.
     admin.press_and_confirm("form[action$='/swap'] button").await;
     admin.sees("Select the shops to switch.").await;
@@ -200,6 +202,7 @@ async fn a_shop_changes_its_vendor_and_old_lines_stay() {
     admin.press("button[value=check]").await;
     admin.sees("Not ready").await;
     admin.browser.screenshot("admin-vendor-swap-not-ready").await;
+    admin.is_accessible("a vendor switch that is not ready").await;
     admin.fill("[name='product.ring']", "diamond-letter-jewel").await;
     admin.fill("[name='skus.ring']", "RING").await;
     admin.press("button[value=check]").await;

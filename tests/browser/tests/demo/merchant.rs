@@ -46,9 +46,11 @@ async fn a_dead_letter_is_replayed_once_its_cause_is_mended() {
     admin.browser.until(waiting).await;
     admin.press(".attention a").await;
     admin.browser.screenshot("admin-dead-letters").await;
+    admin.is_accessible("failed jobs").await;
     admin.press("tbody a[href*='/jobs/']").await;
     assert!(admin.browser.text("main").await.contains("hash"), "{}", admin.browser.text("main").await);
     admin.browser.screenshot("admin-dead-letter").await;
+    admin.is_accessible("a failed job").await;
     let job = admin.browser.value("location.pathname").await.as_str().expect("a path").to_owned();
 
     admin.open("/shops/gems/accounts/twikit").await;
@@ -87,6 +89,7 @@ async fn an_offer_is_made_and_taken() {
     admin.fill("td input", "349.999").await;
     admin.press("form.card > button").await;
     admin.sees("is not an amount in EUR").await;
+    admin.is_accessible("an offer that is refused").await;
     // What was entered is still there, to be corrected.
     assert_eq!(admin.browser.value("document.querySelector('td input').value").await, json!("349.999"));
     admin.fill("td input", "350.00").await;

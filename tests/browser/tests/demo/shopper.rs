@@ -5,7 +5,7 @@ use std::sync::Arc;
 use cartwright_test_browser::Browser;
 use serde_json::json;
 
-use crate::demo::Demo;
+use crate::demo::{Demo, axe};
 
 /// A shopper in front of a shop.
 struct Shopper {
@@ -73,6 +73,13 @@ impl Shopper {
         self.browser.until(&format!("document.body.innerText.includes({})", json!(text))).await;
     }
 
+    /// Asserts that axe-core finds nothing in the page that is open.
+    async fn is_accessible(&self) {
+        let Some(axe) = axe() else { return };
+        let path = self.path().await;
+        assert_eq!(self.browser.violations(axe, &path).await, Vec::<String>::new());
+    }
+
     fn origin(&self) -> &str {
         self.shop.trim_end_matches("lumen/").trim_end_matches('/')
     }
@@ -94,6 +101,7 @@ async fn a_ring_a_shirt_and_a_wardrobe_are_configured_edited_ordered_and_made() 
     browser.write("#options .expivi-text", "For Ada").await;
     assert_eq!(shopper.price().await, "€411.50");
     browser.screenshot("shop-ring").await;
+    shopper.is_accessible().await;
     // What a shopper writes is text, whatever it looks like.
     browser.write("#options .expivi-text", "<b>").await;
     assert_eq!(shopper.price().await, "€411.50");
@@ -118,6 +126,7 @@ async fn a_ring_a_shirt_and_a_wardrobe_are_configured_edited_ordered_and_made() 
     shopper.press("#add", "/lumen/cart").await;
     assert_eq!(shopper.lines().await, [GOLD, "Shirt, black, extra large | €28.45", WARDROBE]);
     browser.screenshot("shop-cart").await;
+    shopper.is_accessible().await;
 
     browser.click(".line:nth-child(1) .edit").await;
     shopper.ready().await;
@@ -125,6 +134,7 @@ async fn a_ring_a_shirt_and_a_wardrobe_are_configured_edited_ordered_and_made() 
     assert_eq!(browser.value("document.querySelector('#options .expivi-text').value").await, "For Ada<b>");
     browser.choose("Silver").await;
     browser.screenshot("shop-edit").await;
+    shopper.is_accessible().await;
     shopper.press("#add", "/lumen/cart").await;
     browser.value("document.querySelector('.line:nth-child(2) [name=quantity]').value = 2").await;
     shopper.submit(".line:nth-child(2) form[action$=quantity] button").await;
@@ -132,6 +142,7 @@ async fn a_ring_a_shirt_and_a_wardrobe_are_configured_edited_ordered_and_made() 
 
     shopper.submit("a[href$='/checkout']").await;
     browser.screenshot("shop-checkout").await;
+    shopper.is_accessible().await;
     shopper.submit("#order").await;
     shopper.sees("It is placed, and made when it is paid.").await;
     shopper.sees("€513.29").await;
@@ -142,6 +153,7 @@ async fn a_ring_a_shirt_and_a_wardrobe_are_configured_edited_ordered_and_made() 
     shopper.sees("The shop has everything that it needs to make it.").await;
     assert_eq!(browser.value("document.querySelectorAll('.state .about').length").await, 3, "Expivi's numbers");
     browser.screenshot("shop-order-made").await;
+    shopper.is_accessible().await;
     // Each document is behind a signed link of the host's.
     let document =
         "fetch(document.querySelector('.timeline a').href, { redirect: 'manual' }).then((reply) => reply.type)";
@@ -168,16 +180,19 @@ async fn a_jewel_is_made_by_twikit_once_the_shop_approved_it() {
     browser.choose("Ruby").await;
     assert_eq!(shopper.price().await, "€69.00");
     browser.screenshot("shop-jewel").await;
+    shopper.is_accessible().await;
     shopper.press("#add", "/gems/cart").await;
     assert_eq!(shopper.lines().await, ["Letter jewel, gold | €69.00"]);
     browser.until("document.querySelector('.line img').naturalWidth > 0").await;
     browser.screenshot("shop-jewel-cart").await;
+    shopper.is_accessible().await;
 
     browser.click(".edit").await;
     shopper.ready().await;
     shopper.sees("This configurator cannot open what you chose again.").await;
     browser.choose("Sapphire").await;
     browser.screenshot("shop-jewel-edit").await;
+    shopper.is_accessible().await;
     shopper.press("#add", "/gems/cart").await;
     assert_eq!(shopper.lines().await, ["Letter jewel, silver | €49.00"], "it takes the place of the other");
 
@@ -187,6 +202,7 @@ async fn a_jewel_is_made_by_twikit_once_the_shop_approved_it() {
     // Only the browser said which SKU it is.
     shopper.sees("The shop looks at it before it is made.").await;
     browser.screenshot("shop-jewel-held").await;
+    shopper.is_accessible().await;
     shopper.submit("#approve").await;
     // Twikit asks whether it is paid, makes it, and says so, each at the host's address.
     shopper.sees("Twikit sent it.").await;
@@ -194,6 +210,7 @@ async fn a_jewel_is_made_by_twikit_once_the_shop_approved_it() {
     browser.until("document.querySelector('.badge').innerText === 'Shipped'").await;
     shopper.sees("It is on its way to you.").await;
     browser.screenshot("shop-jewel-sent").await;
+    shopper.is_accessible().await;
     // A refused way to open it again is no mistake of the page's, but a browser writes each refusal down.
     let written = browser.console().await;
     assert!(written.iter().all(|line| line.contains("/products/jewel/page") && line.contains("422")), "{written:#?}");
@@ -210,12 +227,29 @@ async fn an_offer_is_asked_for_and_a_line_is_taken_out() {
     shopper.sees("Asked for 50").await;
     assert_eq!(shopper.lines().await, ["Shirt, red, large | €1247.50"]);
     browser.screenshot("shop-offers").await;
+    shopper.is_accessible().await;
     shopper.open("shirt").await;
     shopper.press("#add", "/lumen/cart").await;
     assert_eq!(shopper.lines().await, ["Shirt, red, large | €24.95"]);
     shopper.submit("form[action$=remove] button").await;
     shopper.sees("Your cart is empty.").await;
     assert_eq!(browser.console().await, Vec::<String>::new());
+    shopper.browser.close().await;
+}
+
+#[tokio::test]
+async fn every_page_is_accessible_before_anything_is_chosen() {
+    let Some(shopper) = Shopper::open_shop(|demo| &demo.gems).await else { return };
+    let lumen = shopper.shop.replace("/gems/", "/lumen/");
+    for page in ["", "cart", "offers", "orders", "orders/none", "products/none"] {
+        for shop in [&shopper.shop, &lumen] {
+            shopper.browser.visit(&format!("{shop}{page}")).await;
+            shopper.is_accessible().await;
+        }
+    }
+    shopper.browser.visit(&shopper.shop.replace("/gems/", "/")).await;
+    shopper.sees("Two shops").await;
+    shopper.is_accessible().await;
     shopper.browser.close().await;
 }
 

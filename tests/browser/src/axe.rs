@@ -1,0 +1,86 @@
+//! Installs axe-core, which checks pages against the rules of accessibility (WCAG 2.2, levels A and AA).
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// Names the version, and its digest.
+const MANIFESTS: [(&str, &str); 2] = [
+    ("package.json", include_str!("../axe/package.json")),
+    ("package-lock.json", include_str!("../axe/package-lock.json")),
+];
+
+/// Returns a text for each element that breaks a rule. Folded parts are opened meanwhile: axe-core passes over what is not shown.
+///
+/// Frames are left out: what a vendor draws in its own frame is the vendor's to fix. That the frame has a title is checked.
+/// Nothing is preloaded: that is for rotated pages and media, and the page's Content-Security-Policy would forbid it on the console.
+const CHECK: &str = r"
+const folded = document.querySelectorAll('details:not([open])');
+for (const details of folded) details.open = true;
+return axe.run(document, { iframes: false, preload: false, rules: { 'target-size': { enabled: true } } })
+  .then(({ violations }) => violations
+    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+    .flatMap(({ id, impact, help, nodes }) => nodes.map(({ target, html, failureSummary }) =>
+      `${id} (${impact}): ${help}: ${target.join(' ')}: ${html.slice(0, 200)}: ${failureSummary.replace(/\s+/g, ' ')}`)))
+  .finally(() => { for (const details of folded) details.open = false; });
+";
+
+/// axe-core, installed. [`Browser::violations`](crate::Browser::violations) runs it.
+#[derive(Debug, Clone, Copy)]
+pub struct Axe {
+    script: &'static str,
+}
+
+impl Axe {
+    /// Installs axe-core with npm below a folder, unless it is there. Returns `None`, with a line on standard error, where that fails.
+    ///
+    /// # Panics
+    /// Where it cannot be installed and `CI` is "true".
+    pub fn install(folder: impl AsRef<Path>) -> Option<Self> {
+        static SCRIPT: OnceLock<Option<String>> = OnceLock::new();
+        let script = SCRIPT.get_or_init(|| match script(&folder.as_ref().join("axe")) {
+            Ok(script) => Some(script),
+            Err(reason) => {
+                let missing = format!("axe-core cannot be installed: {reason}");
+                assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{missing}");
+                // Past the capture of tests that pass: a skipped test is to be seen.
+                writeln!(std::io::stderr(), "skipped: {missing}").expect("standard error");
+                None
+            }
+        });
+        script.as_deref().map(|script| Self { script })
+    }
+
+    /// Returns the body of a function that checks the page in which it runs.
+    pub(crate) fn check(self) -> String {
+        format!("{}\n{CHECK}", self.script)
+    }
+}
+
+/// Returns axe-core's script, installed in a folder.
+fn script(folder: &Path) -> Result<String, String> {
+    let script = folder.join("node_modules/axe-core/axe.min.js");
+    let is_current =
+        |(name, text): &(&str, &str)| std::fs::read_to_string(folder.join(name)).is_ok_and(|now| now == *text);
+    if !script.exists() || !MANIFESTS.iter().all(is_current) {
+        install(folder)?;
+    }
+    std::fs::read_to_string(&script).map_err(|error| format!("{}: {error}", script.display()))
+}
+
+fn install(folder: &Path) -> Result<(), String> {
+    std::fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    // Else an install that fails leaves the script of another version beside the manifests of this one.
+    drop(std::fs::remove_dir_all(folder.join("node_modules")));
+    for (name, text) in MANIFESTS {
+        std::fs::write(folder.join(name), text).map_err(|error| format!("{name}: {error}"))?;
+    }
+    let mut npm = Command::new("npm");
+    npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(folder);
+    match npm.output() {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => Err(format!("npm ci: {}", String::from_utf8_lossy(&output.stderr))),
+        Err(error) => Err(format!("npm does not start (Debian: apt-get install npm): {error}")),
+    }
+}
