@@ -84,7 +84,7 @@ pub struct Stage {
     /// Which.
     pub stage: String,
     /// How long it took, in microseconds.
-    pub micros: u64,
+    pub duration_micros: u64,
     /// What came of it.
     pub result: String,
     /// What a plugin logged meanwhile.

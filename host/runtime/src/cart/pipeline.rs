@@ -327,8 +327,8 @@ impl<'a> PlanPipeline<'a> {
 
     /// Writes down what came of the stage.
     pub(super) fn record_stage(&mut self, result: String) {
-        let micros = u64::try_from(self.stage_started.elapsed().as_micros()).unwrap_or(u64::MAX);
-        let stage = Stage { stage: self.at.to_owned(), micros, result, log: std::mem::take(&mut self.log) };
+        let duration_micros = u64::try_from(self.stage_started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let stage = Stage { stage: self.at.to_owned(), duration_micros, result, log: std::mem::take(&mut self.log) };
         if let Some(stage_sender) = &self.stage_sender {
             // Whoever listened may be gone.
             drop(stage_sender.send(stage.clone()));

@@ -111,7 +111,7 @@ impl<'a> CartRequest<'a> {
     pub(super) fn without_family(&self, key: &str) -> CartChange {
         let keys = self.cart.keys(key);
         let result = format!("{} lines", keys.len());
-        let stage = Stage { stage: "remove".into(), micros: 0, result, log: Vec::new() };
+        let stage = Stage { stage: "remove".into(), duration_micros: 0, result, log: Vec::new() };
         CartChange { operations: vec![CartOperation::Remove { keys }], warnings: Vec::new(), stages: vec![stage] }
     }
 
