@@ -1,7 +1,7 @@
 //! What a raw configuration says: its items, whether they may be bought here, their fingerprints, and what the vendor says they
 //! cost.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -141,7 +141,6 @@ impl PlanPipeline<'_> {
         };
         self.priced_at = Some(quote.requested_at);
         let prices = quote.prices.clone();
-        let mut rates: HashMap<String, Option<String>> = HashMap::new();
         let mut in_shop = Vec::with_capacity(prices.len());
         for (index, price) in prices.into_iter().enumerate() {
             let Some(price) = price else {
@@ -149,12 +148,13 @@ impl PlanPipeline<'_> {
                 continue;
             };
             let from = price.amount.currency.clone();
-            if from != self.context.currency && !rates.contains_key(&from) {
+            if from != self.context.currency && !self.exchange_rates.contains_key(&from) {
                 let catalog = &self.host.platform().catalog;
                 let rate = catalog.exchange_rate(&self.state.shop.id, &from, &self.context.currency).await;
-                rates.insert(from.clone(), rate.map_err(|error| CartError::Platform(error.to_string()))?);
+                let rate = rate.map_err(|error| CartError::Platform(error.to_string()))?;
+                self.exchange_rates.insert(from.clone(), rate);
             }
-            let rate = rates.get(&from).and_then(Option::as_deref);
+            let rate = self.exchange_rates.get(&from).and_then(Option::as_deref);
             let what = format!("the item {index} ({})", decoded.items[index].vendor_product);
             in_shop.push(Some(convert(price, &what, rate, &self.context)?));
         }

@@ -66,14 +66,20 @@ impl PlanPipeline<'_> {
         let catalog = &self.host.platform().catalog;
         let (shop, currency) = (&self.state.shop.id, self.context.currency.as_str());
         let platform = |error: cartwright_contract::platform::PlatformError| CartError::Platform(error.to_string());
-        let mut linked = catalog.variants(shop, currency, &self.association.shop_product).await.map_err(platform)?;
-        if let Some(chosen) = &self.chosen_variant {
-            linked.retain(|variant| variant.id == *chosen);
-            if linked.is_empty() {
-                let product = self.association.shop_product.clone();
-                return Err(CartError::Variant { variant: chosen.clone(), product });
+        let linked = match &self.linked_variants {
+            Some(linked) => linked.clone(),
+            None => {
+                let product = &self.association.shop_product;
+                let mut linked = catalog.variants(shop, currency, product).await.map_err(platform)?;
+                if let Some(chosen) = &self.chosen_variant {
+                    linked.retain(|variant| variant.id == *chosen);
+                    if linked.is_empty() {
+                        return Err(CartError::Variant { variant: chosen.clone(), product: product.clone() });
+                    }
+                }
+                self.linked_variants.insert(Arc::new(linked)).clone()
             }
-        }
+        };
         let mut asked = queries(pieces);
         let planned = asked.len();
         asked.extend(component_queries(&request.items, facts, pieces));
