@@ -66,7 +66,7 @@ async fn list(
             after: listed.after.clone().filter(|_| chosen.is_some()),
             ..JobFilter::default()
         };
-        found.push((*name, *text, node.store().jobs(&filter, PAGE).await?));
+        found.push((*name, *text, node.store().jobs().list(&filter, PAGE).await?));
     }
     Ok(page(
         &visitor,
@@ -229,7 +229,7 @@ async fn retry(
         "beginning" => RetryMode::Restart,
         _ => return Err(Problem::unprocessable("body", "from: choose \"here\" or \"beginning\"")),
     };
-    node.store().retry(&id, how, &caller.actor, node.now()).await?;
+    node.store().jobs().retry(&id, how, &caller.actor, node.now()).await?;
     Ok(redirect_with_notice(&path(&shop, &id), Done::Replayed))
 }
 
@@ -240,6 +240,6 @@ async fn cancel(
     _: FormData,
 ) -> Result<Redirect, Problem> {
     of_shop(&node, &shop, &id).await?;
-    node.store().cancel(&id, &caller.actor, node.now()).await?;
+    node.store().jobs().cancel(&id, &caller.actor, node.now()).await?;
     Ok(redirect_with_notice(&path(&shop, &id), Done::Cancelled))
 }

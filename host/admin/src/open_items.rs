@@ -26,17 +26,18 @@ impl OpenItems {
         let store = node.store();
         let jobs = async |state: &str| {
             let filter = JobFilter { shop: Some(shop.clone()), state: Some(state.to_owned()), ..JobFilter::default() };
-            Ok::<_, Problem>(store.jobs(&filter, MAX_COUNTED).await?.len())
+            Ok::<_, Problem>(store.jobs().list(&filter, MAX_COUNTED).await?.len())
         };
         let quotes = match caller.is_admin() {
             true => {
                 let requested = Some(QuoteState::Requested);
-                store.quotes(shop, requested, None, MAX_COUNTED, node.now()).await?.len()
+                store.quotes().list(shop, requested, None, MAX_COUNTED, node.now()).await?.len()
             }
             false => 0,
         };
         Ok(Self {
             changes: store
+                .webhooks()
                 .account_outcomes(shop, Some(AccountOutcomeState::PendingApproval), None, MAX_COUNTED)
                 .await?
                 .len(),

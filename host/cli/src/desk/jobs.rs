@@ -126,7 +126,7 @@ pub(crate) async fn run(arguments: Jobs) -> anyhow::Result<ExitCode> {
     match arguments.command {
         Command::List(list) => run_list(list).await?,
         Command::Show(Show { job, database, json }) => {
-            let detail = database.open().await?.job(&job).await?;
+            let detail = database.open().await?.jobs().get(&job).await?;
             if json {
                 print_line!("{}", serde_json::to_string_pretty(&JobDetailDocument::from(&detail))?)
             } else {
@@ -139,13 +139,13 @@ pub(crate) async fn run(arguments: Jobs) -> anyhow::Result<ExitCode> {
                 None if restart => RetryMode::Restart,
                 None => RetryMode::Resume,
             };
-            database.open().await?.retry(&job, how, &actor.name(), now).await?;
+            database.open().await?.jobs().retry(&job, how, &actor.name(), now).await?;
             print_line!("{job} runs as soon as a worker is free; `cartwright jobs show` says what comes of it");
         }
         Command::Cancel(Cancel { job, database, actor }) => {
             let store = database.open().await?;
-            store.cancel(&job, &actor.name(), now).await?;
-            let summary = store.job(&job).await?.summary;
+            store.jobs().cancel(&job, &actor.name(), now).await?;
+            let summary = store.jobs().get(&job).await?.summary;
             print_line!("{job} is {}", if summary.is_cancelling { "being cancelled" } else { summary.state.name() });
         }
     }
@@ -155,7 +155,7 @@ pub(crate) async fn run(arguments: Jobs) -> anyhow::Result<ExitCode> {
 async fn run_list(list: List) -> anyhow::Result<()> {
     let List { database, shop, order, account, state, limit, after, json } = list;
     let filter = JobFilter { shop, order, account, state, after };
-    let jobs = database.open().await?.jobs(&filter, limit).await?;
+    let jobs = database.open().await?.jobs().list(&filter, limit).await?;
     if json {
         print_line!("{}", serde_json::to_string_pretty(&jobs.iter().map(JobDocument::from).collect::<Vec<_>>())?);
         return Ok(());

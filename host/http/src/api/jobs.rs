@@ -70,7 +70,7 @@ async fn list(
         return Err(Problem::unprocessable("limit", format!("a page has 1 to {MAX_LIMIT} jobs")));
     }
     let filter = JobFilter { shop: Some(shop), order, account, state, after };
-    let jobs = node.store().jobs(&filter, limit).await?;
+    let jobs = node.store().jobs().list(&filter, limit).await?;
     let full = u32::try_from(jobs.len()) == Ok(limit);
     let after = jobs.last().filter(|_| full).map(|last| last.id.clone());
     Ok(Json(JobPage { jobs: jobs.iter().map(JobDocument::from).collect(), after }))
@@ -92,7 +92,7 @@ async fn read(
 /// A job of another shop is none.
 pub async fn of_shop(node: &Node, shop: &ShopId, job: &str) -> Result<cartwright_store::JobDetail, Problem> {
     let missing = || Problem::not_found(format!("job {job} not found"));
-    let detail = node.store().job(job).await.map_err(|error| match error {
+    let detail = node.store().jobs().get(job).await.map_err(|error| match error {
         cartwright_store::StoreError::NotFound { .. } => missing(),
         error => error.into(),
     })?;
@@ -132,7 +132,7 @@ async fn replay(
         RetryFrom::FailedStep => RetryMode::Resume,
         RetryFrom::Start => RetryMode::Restart,
     };
-    node.store().retry(&job, how, &caller.actor, node.now()).await?;
+    node.store().jobs().retry(&job, how, &caller.actor, node.now()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -145,6 +145,6 @@ async fn cancel(
     Path((shop, job)): Path<(ShopId, String)>,
 ) -> Result<StatusCode, Problem> {
     of_shop(&node, &shop, &job).await?;
-    node.store().cancel(&job, &caller.actor, node.now()).await?;
+    node.store().jobs().cancel(&job, &caller.actor, node.now()).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -147,7 +147,7 @@ impl PrometheusMetrics {
 
     /// Everything, with what is only known when somebody looks.
     pub(super) async fn render(&self, node: &Node) -> String {
-        let counted = tokio::time::timeout(DATABASE_TIMEOUT, node.store().jobs_by_state()).await;
+        let counted = tokio::time::timeout(DATABASE_TIMEOUT, node.store().jobs().count_by_state()).await;
         let counted = counted.ok().and_then(Result::ok);
         self.database.set(counted.is_some().into());
         // What is not known now is not told, rather than told as it was.

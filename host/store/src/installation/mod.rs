@@ -224,7 +224,7 @@ impl Installation {
         let about = plugin.metadata();
         let mut work = self.store().begin().await?;
         let version = &about.identity.version;
-        let (digest, new) = self.store().save_component_in(&mut work, &about.id, version, bytes, now).await?;
+        let (digest, new) = self.store().components().save_in(&mut work, &about.id, version, bytes, now).await?;
         if new {
             let after = json!({ "plugin": about.id, "version": version });
             let entry = NewAuditEntry {
@@ -254,7 +254,7 @@ impl Installation {
         self.catch_up().await?;
         self.host().check_revocation(digest, replacement)?;
         let mut work = self.store().begin().await?;
-        let before = self.store().revoke_component_in(&mut work, &digest, replacement.as_ref(), now).await?;
+        let before = self.store().components().revoke_in(&mut work, &digest, replacement.as_ref(), now).await?;
         let logged =
             |revoked: bool, replacement: Option<Digest>| json!({ "revoked": revoked, "replacement": replacement });
         let before = logged(before.is_some(), before.flatten());
@@ -301,10 +301,10 @@ impl Installation {
         }
         let store = self.store();
         match &change.write {
-            Write::Shop(changed) => store.save_shop_in(&mut work, changed, now).await?,
-            Write::Account(account) => store.save_account_in(&mut work, shop, account, now).await?,
-            Write::Links(links) => store.save_links_in(&mut work, shop, links, now).await?,
-            Write::NoLink(product) => store.end_link_in(&mut work, shop, product, now).await?,
+            Write::Shop(changed) => store.shops().save_shop_in(&mut work, changed, now).await?,
+            Write::Account(account) => store.shops().save_account_in(&mut work, shop, account, now).await?,
+            Write::Links(links) => store.shops().save_links_in(&mut work, shop, links, now).await?,
+            Write::NoLink(product) => store.shops().end_link_in(&mut work, shop, product, now).await?,
         }
         let entry = NewAuditEntry {
             actor,

@@ -8,8 +8,9 @@ use serde_json::Value;
 use super::claim::fencing_token;
 use super::row::{Row, row};
 use super::{JobState, Lease, StateReason, small};
-use crate::database::{Store, WriteTransaction, milliseconds};
+use crate::database::{WriteTransaction, milliseconds};
 use crate::error::StoreError;
+use crate::facades::Jobs;
 use crate::keys::aad;
 use crate::vault::Key;
 
@@ -20,7 +21,7 @@ struct Next {
     reason: Option<StateReason>,
 }
 
-impl Store {
+impl Jobs<'_> {
     /// Says how a run ended, and does with the job what [`durable::next_step`] says. The lease is given back, but for
     /// [`RunEnd::Waiting`]: the worker keeps it, awaits the request, and runs the job again.
     ///
@@ -29,16 +30,16 @@ impl Store {
     ///
     /// [`durable::next_step`]: cartwright::durable::next_step
     pub async fn finish(
-        &self,
+        self,
         lease: &Lease,
         ended: Result<&RunEnd, &RunError>,
         now: SystemTime,
     ) -> Result<JobState, StoreError> {
         let id = lease.job.as_str();
-        let mut work = self.begin().await?;
+        let mut work = self.store.begin().await?;
         check_lease(&mut work, lease).await?;
         let row = row(&mut work, id).await?;
-        let key = row.key(self)?;
+        let key = row.key(self.store)?;
         let (step, tries) = next_step(ended, row.counters(), id.as_bytes());
         let lease_lost = || StoreError::LeaseLost(id.to_owned());
         let next = next(step, ended, row.cancel == 1, now).ok_or_else(lease_lost)?;
@@ -57,9 +58,9 @@ impl Store {
         if ends_turn {
             free_lane(&mut work, id).await?;
         }
-        self.notify_job(&mut work, id, name, at).await?;
+        self.store.notifications().notify_job(&mut work, id, name, at).await?;
         work.commit().await?;
-        self.nudge();
+        self.store.nudge();
         Ok(state)
     }
 
@@ -67,7 +68,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::LeaseLost`], and as the database says; then another worker takes it when the lease ends.
-    pub async fn release(&self, lease: &Lease, now: SystemTime) -> Result<(), StoreError> {
+    pub async fn release(self, lease: &Lease, now: SystemTime) -> Result<(), StoreError> {
         let release = sqlx::query(
             "update jobs set state = 'queued', due_at = $3, fencing_token = fencing_token + 1, changed_at = $3
              where id = $1 and fencing_token = $2 and state in ('running', 'waiting')",
@@ -75,18 +76,18 @@ impl Store {
         .bind(&lease.job)
         .bind(fencing_token(lease))
         .bind(milliseconds(now))
-        .execute(self.pool())
+        .execute(self.store.pool())
         .await?;
         if release.rows_affected() == 0 {
             return Err(StoreError::LeaseLost(lease.job.clone()));
         }
-        self.nudge();
+        self.store.nudge();
         Ok(())
     }
 
     /// Closes a job's journal and begins the next. The old one is kept.
     pub(super) async fn new_journal(
-        &self,
+        self,
         work: &mut WriteTransaction,
         id: &str,
         row: &Row,

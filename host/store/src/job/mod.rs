@@ -75,7 +75,7 @@ pub enum JobState {
     /// The merchant must check whether a request arrived, and then retry or cancel the job.
     NeedsMerchant,
     /// It does not go on by itself: what it failed with does not pass, or did not within two days. [`StateReason::responsible`] can mend it;
-    /// then [`Store::retry`](crate::Store::retry) has it run again.
+    /// then [`Jobs::retry`](crate::Jobs::retry) has it run again.
     Stopped,
     /// The event is handled.
     Done,

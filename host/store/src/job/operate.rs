@@ -17,8 +17,9 @@ use super::finish::{free_lane, last_turn};
 use super::row::{Row, lock, row};
 use super::{JobDetail, JobFilter, JobState, JobSummary, RetryMode, counters, small};
 use crate::audit_log::{NewAuditEntry, append_audit_entry};
-use crate::database::{Store, milliseconds, moment};
+use crate::database::{milliseconds, moment};
 use crate::error::StoreError;
+use crate::facades::Jobs;
 use crate::journal;
 use crate::order_list::skip_damaged;
 
@@ -94,17 +95,22 @@ impl Journal for BufferedJournal {
     }
 }
 
-impl Store {
+impl Jobs<'_> {
     /// At most `limit` jobs that match, the oldest first.
     ///
     /// # Errors
     /// As the database says.
-    pub async fn jobs(&self, filter: &JobFilter, limit: u32) -> Result<Vec<JobSummary>, StoreError> {
-        self.list(None, filter, limit).await
+    pub async fn list(self, filter: &JobFilter, limit: u32) -> Result<Vec<JobSummary>, StoreError> {
+        self.select_jobs(None, filter, limit).await
     }
 
     /// A damaged row is reported in the log and leaves its place in the page to the next.
-    async fn list(&self, id: Option<&str>, filter: &JobFilter, limit: u32) -> Result<Vec<JobSummary>, StoreError> {
+    async fn select_jobs(
+        self,
+        id: Option<&str>,
+        filter: &JobFilter,
+        limit: u32,
+    ) -> Result<Vec<JobSummary>, StoreError> {
         let (mut listed, mut after) = (Vec::new(), filter.after.clone());
         loop {
             let wanted = i64::from(limit) - i64::try_from(listed.len()).unwrap_or(i64::MAX);
@@ -116,7 +122,7 @@ impl Store {
                 .bind(filter.state.as_deref())
                 .bind(after.as_deref())
                 .bind(wanted)
-                .fetch_all(self.pool())
+                .fetch_all(self.store.pool())
                 .await?;
             let is_last = i64::try_from(rows.len()).is_ok_and(|rows| rows < wanted);
             after = rows.last().map(|row| row.try_get("id")).transpose()?;
@@ -137,18 +143,19 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::Erased`], and as the database says.
-    pub async fn job(&self, id: &str) -> Result<JobDetail, StoreError> {
+    pub async fn get(self, id: &str) -> Result<JobDetail, StoreError> {
         let missing = || StoreError::NotFound { what: "job", id: id.to_owned() };
-        let summary = self.list(Some(id), &JobFilter::default(), 1).await?.pop().ok_or_else(missing)?;
-        let mut connection = self.pool().acquire().await?;
+        let summary = self.select_jobs(Some(id), &JobFilter::default(), 1).await?.pop().ok_or_else(missing)?;
+        let mut connection = self.store.pool().acquire().await?;
         let row = row(&mut connection, id).await?;
-        let key = row.key(self)?;
+        let key = row.key(self.store)?;
         let mut journals = Vec::new();
         for number in 0..=small(row.journal) {
             let loaded = journal::load(&mut connection, id, number, &key).await?;
             journals.push((number, loaded.records));
         }
-        let mut outcomes = self.outcomes_in(&mut connection, &key, &summary.shop, &summary.order).await?;
+        let mut outcomes =
+            self.store.outcomes().outcomes_in(&mut connection, &key, &summary.shop, &summary.order).await?;
         outcomes.retain(|said| said.job.as_deref() == Some(id));
         Ok(JobDetail { reason: row.reason(&key, id)?, summary, journals, outcomes })
     }
@@ -158,8 +165,8 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NotFound`], and as the database says.
-    pub async fn cancel(&self, id: &str, actor: &str, now: SystemTime) -> Result<(), StoreError> {
-        let mut work = self.begin().await?;
+    pub async fn cancel(self, id: &str, actor: &str, now: SystemTime) -> Result<(), StoreError> {
+        let mut work = self.store.begin().await?;
         lock(&mut work, id).await?;
         let row = row(&mut work, id).await?;
         let (change, state) = match row.state.as_str() {
@@ -169,7 +176,7 @@ impl Store {
             }
             _ => {
                 free_lane(&mut work, id).await?;
-                self.notify_job(&mut work, id, "cancelled", milliseconds(now)).await?;
+                self.store.notifications().notify_job(&mut work, id, "cancelled", milliseconds(now)).await?;
                 let change = "update jobs set is_cancelled = 1, state = 'cancelled', fencing_token = fencing_token + 1, changed_at = $2 where id = $1";
                 (change, "cancelled")
             }
@@ -188,13 +195,13 @@ impl Store {
         };
         append_audit_entry(&mut work, &entry, milliseconds(now)).await?;
         work.commit().await?;
-        self.nudge();
+        self.store.nudge();
         Ok(())
     }
 
     /// Deletes the journals of a job that is over. How often each request was sent stays counted, should it be run once more.
-    pub(crate) async fn sweep_journals_of(&self, id: &str) -> Result<bool, StoreError> {
-        let mut work = self.begin().await?;
+    pub(crate) async fn sweep_journals_of(self, id: &str) -> Result<bool, StoreError> {
+        let mut work = self.store.begin().await?;
         lock(&mut work, id).await?;
         let row = match row(&mut work, id).await {
             Ok(row) if matches!(row.state.as_str(), "done" | "cancelled") => row,
@@ -202,7 +209,7 @@ impl Store {
             Ok(_) | Err(StoreError::NotFound { .. }) => return Ok(false),
             Err(error) => return Err(error),
         };
-        let counted = match row.key(self) {
+        let counted = match row.key(self.store) {
             Ok(key) => self.new_journal(&mut work, id, &row, &key).await,
             Err(error) => Err(error),
         };
@@ -226,9 +233,9 @@ impl Store {
     /// [`StoreError::Conflict`] when a worker has it; when it is to go on and neither stopped, failed nor was cancelled; when it is to
     /// be moved to a component that it runs already, that is revoked, of another plugin, or that its account has no settings for.
     /// [`StoreError::NotFound`] when the job or the component is not kept. And as the database says.
-    pub async fn retry(&self, id: &str, how: RetryMode, actor: &str, now: SystemTime) -> Result<(), StoreError> {
+    pub async fn retry(self, id: &str, how: RetryMode, actor: &str, now: SystemTime) -> Result<(), StoreError> {
         let at = milliseconds(now);
-        let mut work = self.begin().await?;
+        let mut work = self.store.begin().await?;
         lock(&mut work, id).await?;
         let row = row(&mut work, id).await?;
         let over = matches!(row.state.as_str(), "done" | "cancelled");
@@ -241,15 +248,15 @@ impl Store {
             }
         }
         match how {
-            RetryMode::Restart => self.new_journal(&mut work, id, &row, &row.key(self)?).await?,
+            RetryMode::Restart => self.new_journal(&mut work, id, &row, &row.key(self.store)?).await?,
             RetryMode::RestartOn(to) => {
                 check_move(&mut work, id, &row, &to).await?;
-                self.new_journal(&mut work, id, &row, &row.key(self)?).await?;
+                self.new_journal(&mut work, id, &row, &row.key(self.store)?).await?;
                 let change = "update jobs set plugin = $2 where id = $1";
                 sqlx::query(change).bind(id).bind(to.to_string()).execute(&mut *work).await?;
             }
             RetryMode::Resume => {
-                let (number, key) = (small(row.journal), row.key(self)?);
+                let (number, key) = (small(row.journal), row.key(self.store)?);
                 let loaded = journal::load(&mut work, id, number, &key).await?;
                 let taken_back = BufferedJournal { loaded, new_entries: Mutex::default() };
                 durable::retry(&taken_back, &FixedClock(now))
@@ -285,7 +292,7 @@ impl Store {
         let entry = NewAuditEntry { actor, what, shop: Some(&shop), subject: id, before, after, secrets: &[] };
         append_audit_entry(&mut work, &entry, at).await?;
         work.commit().await?;
-        self.nudge();
+        self.store.nudge();
         Ok(())
     }
 }

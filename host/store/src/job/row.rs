@@ -65,7 +65,7 @@ impl Row {
     }
 
     pub(super) fn key(&self, store: &Store) -> Result<Key, StoreError> {
-        store.order_key(&self.shop()?, &self.order_id, self.order_key.clone())
+        store.orders().order_key(&self.shop()?, &self.order_id, self.order_key.clone())
     }
 
     pub(super) fn counters(&self) -> RetryCounters {

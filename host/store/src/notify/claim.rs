@@ -9,8 +9,9 @@ use cartwright::types::Outage;
 use serde_json::json;
 
 use crate::audit_log::{NewAuditEntry, append_audit_entry};
-use crate::database::{Store, WriteTransaction, milliseconds, moment};
+use crate::database::{WriteTransaction, milliseconds, moment};
 use crate::error::StoreError;
+use crate::facades::Notifications;
 
 /// A sender that was lost lets another send again after so long; longer than a request may take.
 const LEASE: Duration = Duration::from_secs(60);
@@ -80,15 +81,16 @@ pub(super) struct Claimed {
     attempt: u32,
 }
 
-impl Store {
-    pub(super) async fn claim_notification(&self, now: SystemTime) -> Result<Option<Claimed>, StoreError> {
-        let shops: Vec<(String, i64)> = sqlx::query_as(SHOPS).bind(milliseconds(now)).fetch_all(self.pool()).await?;
+impl Notifications<'_> {
+    pub(super) async fn claim_notification(self, now: SystemTime) -> Result<Option<Claimed>, StoreError> {
+        let shops: Vec<(String, i64)> =
+            sqlx::query_as(SHOPS).bind(milliseconds(now)).fetch_all(self.store.pool()).await?;
         for (shop, fencing_token) in shops {
             // Nobody has claimed it since the fence was read, if the next statement finds that fence.
             let next: Option<(i64, String, String, i64)> =
-                sqlx::query_as(NEXT).bind(milliseconds(now)).bind(&shop).fetch_optional(self.pool()).await?;
+                sqlx::query_as(NEXT).bind(milliseconds(now)).bind(&shop).fetch_optional(self.store.pool()).await?;
             let Some((id, message, body, attempt)) = next else { continue };
-            let mut work = self.begin().await?;
+            let mut work = self.store.begin().await?;
             let taken = sqlx::query(
                 "update notification_endpoints set fencing_token = fencing_token + 1, lease_expires_at = $3 where shop = $1 and fencing_token = $2",
             )
@@ -115,7 +117,7 @@ impl Store {
     }
 
     /// Gives a shop's lease back; false when it was lost, and somebody else may be sending the same.
-    async fn release_lease(&self, work: &mut WriteTransaction, claimed: &Claimed) -> Result<bool, StoreError> {
+    async fn release_lease(self, work: &mut WriteTransaction, claimed: &Claimed) -> Result<bool, StoreError> {
         let held = sqlx::query(
             "update notification_endpoints set lease_expires_at = 0 where shop = $1 and fencing_token = $2",
         )
@@ -127,8 +129,8 @@ impl Store {
     }
 
     /// It was told. When the platform was away it is back: nothing of it waits longer.
-    pub(super) async fn notification_delivered(&self, claimed: &Claimed, now: SystemTime) -> Result<(), StoreError> {
-        let mut work = self.begin().await?;
+    pub(super) async fn notification_delivered(self, claimed: &Claimed, now: SystemTime) -> Result<(), StoreError> {
+        let mut work = self.store.begin().await?;
         self.release_lease(&mut work, claimed).await?;
         sqlx::query("delete from notifications where id = $1").bind(claimed.id).execute(&mut *work).await?;
         let back = sqlx::query("update notification_endpoints set retry_after = 0 where shop = $1 and retry_after > 0")
@@ -148,7 +150,7 @@ impl Store {
 
     /// It was not told: it is tried again on the schedule of order hooks, then given up.
     pub(super) async fn notification_failed(
-        &self,
+        self,
         claimed: &Claimed,
         reason: &NotificationError,
         now: SystemTime,
@@ -164,7 +166,7 @@ impl Store {
             NextAction::Stop { reason, .. } => ("dead", now, reason),
             _ => ("dead", now, reason.to_string()),
         };
-        let mut work = self.begin().await?;
+        let mut work = self.store.begin().await?;
         if !self.release_lease(&mut work, claimed).await? {
             return Ok(());
         }
@@ -194,8 +196,8 @@ impl Store {
     ///
     /// # Errors
     /// As the database says.
-    pub async fn notifications(
-        &self,
+    pub async fn list(
+        self,
         shop: &ShopId,
         dead_only: bool,
         after: Option<i64>,
@@ -210,7 +212,7 @@ impl Store {
         .bind(i64::from(dead_only))
         .bind(i64::from(limit))
         .bind(after.unwrap_or(i64::MIN))
-        .fetch_all(self.pool())
+        .fetch_all(self.store.pool())
         .await?;
         let rows =
             rows.into_iter().map(|(number, id, body, state, due, attempt, reason, created)| StoredNotification {
@@ -234,14 +236,8 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NotFound`] when none of this id was given up, and as the database says.
-    pub async fn retry_notification(
-        &self,
-        shop: &ShopId,
-        id: &str,
-        actor: &str,
-        now: SystemTime,
-    ) -> Result<(), StoreError> {
-        let mut work = self.begin().await?;
+    pub async fn retry(self, shop: &ShopId, id: &str, actor: &str, now: SystemTime) -> Result<(), StoreError> {
+        let mut work = self.store.begin().await?;
         let revived: Option<(i64,)> = sqlx::query_as(
             "update notifications set state = 'waiting' where shop = $1 and message = $2 and state = 'failed'
              returning attempt",
@@ -270,7 +266,7 @@ impl Store {
         };
         append_audit_entry(&mut work, &entry, milliseconds(now)).await?;
         work.commit().await?;
-        self.nudge();
+        self.store.nudge();
         Ok(())
     }
 }

@@ -13,6 +13,7 @@ use crate::audit_log::{NewAuditEntry, append_audit_entry};
 use crate::database::{Store, WriteTransaction, milliseconds, moment};
 use crate::error::StoreError;
 use crate::export::at;
+use crate::facades::Notifications;
 use crate::installation::{ChangeError, Expected, check, version};
 use crate::keys::aad;
 use crate::shops::lock_shop;
@@ -74,15 +75,15 @@ fn endpoint_aad(shop: &ShopId) -> String {
     aad("notification endpoint", shop.as_str(), "")
 }
 
-impl Store {
+impl Notifications<'_> {
     /// Sets where a shop's platform is told, and logs who did. What happens from now on is told there. A new endpoint's signing
     /// secret is given, and shown never again; one that is moved keeps its secret.
     ///
     /// # Errors
     /// [`EndpointError::Address`], [`EndpointError::Change`] when it is not as expected, [`StoreError::NotFound`] when the shop is not
     /// kept.
-    pub async fn set_notification_endpoint(
-        &self,
+    pub async fn set_endpoint(
+        self,
         shop: &ShopId,
         endpoint: &NotificationEndpoint,
         expected: Expected<'_>,
@@ -92,7 +93,7 @@ impl Store {
         let NotificationEndpoint { url, grants } = endpoint.clone();
         NotificationSender::check(&NotificationTarget { url, grants, secrets: Vec::new() })
             .map_err(EndpointError::Address)?;
-        let mut work = self.begin().await?;
+        let mut work = self.store.begin().await?;
         lock_shop(&mut work, shop).await?;
         let old = self.stored_endpoint(&mut work, shop).await?;
         check(expected, old.as_ref().map(|old| endpoint_version(&old.endpoint)), ENDPOINT_KIND)?;
@@ -116,14 +117,14 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NotFound`] when the shop has no endpoint, and as the database says.
-    pub async fn rotate_notification_secret(
-        &self,
+    pub async fn rotate_secret(
+        self,
         shop: &ShopId,
         overlap: Duration,
         actor: &str,
         now: SystemTime,
     ) -> Result<Secret, StoreError> {
-        let mut work = self.begin().await?;
+        let mut work = self.store.begin().await?;
         let kept = self.stored_endpoint(&mut work, shop).await?.ok_or_else(|| no_endpoint(shop))?;
         let (before, (secret, text)) = (audit_value(&kept), StoredEndpoint::new_secret()?);
         let previous = Some((kept.secret, milliseconds(now + overlap)));
@@ -139,8 +140,8 @@ impl Store {
     ///
     /// # Errors
     /// As the database says.
-    pub async fn notification_endpoint(&self, shop: &ShopId) -> Result<Option<NotificationEndpoint>, StoreError> {
-        let kept = self.stored_endpoint(&mut *self.pool().acquire().await?, shop).await?;
+    pub async fn endpoint(self, shop: &ShopId) -> Result<Option<NotificationEndpoint>, StoreError> {
+        let kept = self.stored_endpoint(&mut *self.store.pool().acquire().await?, shop).await?;
         Ok(kept.map(|kept| kept.endpoint))
     }
 
@@ -149,14 +150,14 @@ impl Store {
     /// # Errors
     /// [`ChangeError::Changed`] when it is not as expected, [`StoreError::NotFound`] when the shop has no endpoint, and as the database
     /// says.
-    pub async fn remove_notification_endpoint(
-        &self,
+    pub async fn remove_endpoint(
+        self,
         shop: &ShopId,
         expected: Expected<'_>,
         actor: &str,
         now: SystemTime,
     ) -> Result<(), ChangeError> {
-        let mut work = self.begin().await?;
+        let mut work = self.store.begin().await?;
         lock_shop(&mut work, shop).await?;
         let kept = match self.stored_endpoint(&mut work, shop).await {
             // What cannot be read can be removed.
@@ -179,7 +180,7 @@ impl Store {
 
     /// What a notification is sent with at this time.
     pub(super) async fn receiver(
-        &self,
+        self,
         connection: &mut AnyConnection,
         shop: &ShopId,
         now: SystemTime,
@@ -192,7 +193,7 @@ impl Store {
     }
 
     async fn stored_endpoint(
-        &self,
+        self,
         connection: &mut AnyConnection,
         shop: &ShopId,
     ) -> Result<Option<StoredEndpoint>, StoreError> {
@@ -202,12 +203,12 @@ impl Store {
             .await?;
         let Some((sealed,)) = found else { return Ok(None) };
         let what = endpoint_aad(shop);
-        let plain = self.keys().decrypt(&what, &sealed)?;
+        let plain = self.store.keys().decrypt(&what, &sealed)?;
         serde_json::from_slice(&plain).map(Some).map_err(|error| StoreError::corrupt(&what, error))
     }
 
     async fn write_endpoint(
-        &self,
+        self,
         work: &mut WriteTransaction,
         shop: &ShopId,
         kept: &StoredEndpoint,
@@ -219,7 +220,7 @@ impl Store {
              on conflict (shop) do update set endpoint = $2, retry_after = 0, changed_at = $3",
         )
         .bind(shop.as_str())
-        .bind(self.keys().current().encrypt_json(&endpoint_aad(shop), kept)?)
+        .bind(self.store.keys().current().encrypt_json(&endpoint_aad(shop), kept)?)
         .bind(milliseconds(now))
         .execute(&mut **work)
         .await?;

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 use sqlx::AnyConnection;
 
-use crate::database::Store;
 use crate::error::StoreError;
+use crate::facades::Notifications;
 use crate::outcome::timestamp;
 use crate::vault::{random, to_hex};
 
@@ -19,10 +19,10 @@ pub(crate) enum Subject<'a> {
     Account(&'a str),
 }
 
-impl Store {
+impl Notifications<'_> {
     /// Has the shop's platform told, where it wants to be: `what` happened, by ids.
     pub(crate) async fn notify_in(
-        &self,
+        self,
         work: &mut AnyConnection,
         shop: &str,
         subject: Subject<'_>,
@@ -53,7 +53,7 @@ impl Store {
 
     /// Has the platform told of a job's new state, where that is one that somebody waits for.
     pub(crate) async fn notify_job(
-        &self,
+        self,
         work: &mut AnyConnection,
         id: &str,
         state: &str,
