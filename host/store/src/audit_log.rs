@@ -7,7 +7,7 @@ use cartwright::ShopId;
 use serde_json::Value;
 use sqlx::AnyConnection;
 
-use crate::database::{milliseconds, moment};
+use crate::database::{WriteTransaction, milliseconds, moment};
 use crate::error::StoreError;
 use crate::facades::AuditLog;
 use crate::order_list::skip_damaged;
@@ -116,6 +116,15 @@ fn entry((id, at, actor, what, shop, subject, before, after): Row) -> Result<Aud
     })
 }
 
+impl WriteTransaction {
+    /// Commits a change together with its entry in the audit log.
+    pub(crate) async fn commit_audited(mut self, entry: &NewAuditEntry<'_>, now: SystemTime) -> Result<(), StoreError> {
+        append_audit_entry(&mut self, entry, milliseconds(now)).await?;
+        self.commit().await
+    }
+}
+
+/// Adds an entry and returns its number. Use [`WriteTransaction::commit_audited`] where the entry is the last thing that is written.
 pub(crate) async fn append_audit_entry(
     connection: &mut AnyConnection,
     entry: &NewAuditEntry<'_>,

@@ -28,7 +28,7 @@ use std::time::SystemTime;
 use cartwright::ShopId;
 use serde_json::json;
 
-use crate::audit_log::{NewAuditEntry, append_audit_entry};
+use crate::audit_log::NewAuditEntry;
 use crate::customer::CustomerEmail;
 use crate::database::{WriteTransaction, milliseconds};
 use crate::error::StoreError;
@@ -160,8 +160,7 @@ impl PersonalData<'_> {
             after: Some(&after),
             secrets: &[],
         };
-        append_audit_entry(&mut work, &entry, milliseconds(now)).await?;
-        work.commit().await?;
+        work.commit_audited(&entry, now).await?;
         self.store.empty_log().await?;
         Ok(true)
     }

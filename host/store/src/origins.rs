@@ -6,12 +6,10 @@ use std::time::SystemTime;
 use cartwright::{MAX_URL_BYTES, ShopId, check_line};
 use serde_json::json;
 
-use crate::audit_log::{NewAuditEntry, append_audit_entry};
-use crate::database::milliseconds;
+use crate::audit_log::NewAuditEntry;
 use crate::error::StoreError;
 use crate::facades::Shops;
 use crate::installation::{ChangeError, Expected, check, version};
-use crate::shops::lock_shop;
 
 /// Names what a shop's origins are set to.
 pub fn origins_version(origins: &BTreeSet<String>) -> String {
@@ -36,8 +34,7 @@ impl Shops<'_> {
         for origin in origins {
             check_line(origin, MAX_URL_BYTES).map_err(|fault| StoreError::Text { what: "origin", fault })?;
         }
-        let mut work = self.store.begin().await?;
-        lock_shop(&mut work, shop).await?;
+        let mut work = self.store.begin_shop(shop).await?;
         let before: Vec<(String,)> = sqlx::query_as("delete from origins where shop = $1 returning origin")
             .bind(shop.as_str())
             .fetch_all(&mut *work)
@@ -62,8 +59,7 @@ impl Shops<'_> {
             after: Some(&after),
             ..NewAuditEntry::default()
         };
-        append_audit_entry(&mut work, &entry, milliseconds(now)).await?;
-        Ok(work.commit().await?)
+        Ok(work.commit_audited(&entry, now).await?)
     }
 
     /// A shop's origins.

@@ -11,7 +11,7 @@ use cartwright::{AccountId, Digest, ShopId};
 use serde_json::json;
 use sqlx::AnyConnection;
 
-use crate::audit_log::{NewAuditEntry, append_audit_entry};
+use crate::audit_log::NewAuditEntry;
 use crate::blobs::{Kind, NewBlob, keep_as_document};
 use crate::database::{WriteTransaction, milliseconds, moment};
 use crate::error::StoreError;
@@ -107,9 +107,7 @@ impl Outcomes<'_> {
             after: Some(&after),
             secrets: &[],
         };
-        append_audit_entry(&mut work, &entry, milliseconds(now)).await?;
-        work.commit().await?;
-        Ok(())
+        work.commit_audited(&entry, now).await
     }
 
     /// As [`Outcomes::list`], for decisions: what cannot be read is an error.

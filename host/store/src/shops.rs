@@ -9,7 +9,7 @@ use cartwright::{AccountId, AccountSecret, AccountSnapshot, ProductLink, Release
 use serde::{Deserialize, Serialize};
 use sqlx::AnyConnection;
 
-use crate::database::{WriteTransaction, milliseconds};
+use crate::database::{Store, WriteTransaction, milliseconds};
 use crate::error::StoreError;
 use crate::facades::Shops;
 use crate::keys::aad;
@@ -162,8 +162,7 @@ impl Shops<'_> {
         account: &AccountSnapshot,
         now: SystemTime,
     ) -> Result<(), StoreError> {
-        let mut work = self.store.begin().await?;
-        lock_shop(&mut work, shop).await?;
+        let mut work = self.store.begin_shop(shop).await?;
         self.save_account_in(&mut work, shop, account, now).await?;
         work.commit().await
     }
@@ -372,6 +371,15 @@ pub(crate) async fn require_account(
         .fetch_optional(connection)
         .await?;
     found.map(drop).ok_or_else(|| StoreError::NotFound { what: "account", id: account.to_string() })
+}
+
+impl Store {
+    /// A transaction that writes, with the shop locked by [`lock_shop`].
+    pub(crate) async fn begin_shop(&self, shop: &ShopId) -> Result<WriteTransaction, StoreError> {
+        let mut work = self.begin().await?;
+        lock_shop(&mut work, shop).await?;
+        Ok(work)
+    }
 }
 
 /// One change of what is a shop's at a time.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::Role;
 use super::check::networks_of;
 use super::text::Ticket;
-use crate::audit_log::{NewAuditEntry, append_audit_entry};
+use crate::audit_log::NewAuditEntry;
 use crate::database::{WriteTransaction, milliseconds, moment};
 use crate::error::StoreError;
 use crate::export::at;
@@ -95,8 +95,7 @@ impl AccessControl<'_> {
             after: Some(&after),
             ..NewAuditEntry::default()
         };
-        append_audit_entry(&mut work, &entry, milliseconds(now)).await?;
-        work.commit().await?;
+        work.commit_audited(&entry, now).await?;
         let text = ticket.reveal();
         Ok((ticket.id, text))
     }
@@ -167,9 +166,7 @@ impl AccessControl<'_> {
         let (shop, after) = (of.shop(), audit_value(&mut work, id).await?);
         let (before, after) = (Some(&before), Some(&after));
         let entry = NewAuditEntry { actor, what: "revoke-access-key", shop, subject: id, before, after, secrets: &[] };
-        append_audit_entry(&mut work, &entry, milliseconds(now)).await?;
-        work.commit().await?;
-        Ok(())
+        work.commit_audited(&entry, now).await
     }
 
     /// Gives an access key another secret, and logs who did; the new key is shown never again. The key before goes on for as long as
@@ -207,8 +204,7 @@ impl AccessControl<'_> {
         let (what, shop) = ("rotate-access-key", role.shop());
         let entry =
             NewAuditEntry { actor, what, shop, subject: id, before: Some(&before), after: Some(&after), secrets: &[] };
-        append_audit_entry(&mut work, &entry, milliseconds(now)).await?;
-        work.commit().await?;
+        work.commit_audited(&entry, now).await?;
         Ok(ticket.reveal())
     }
 }

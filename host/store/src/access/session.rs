@@ -12,7 +12,7 @@ use sha2::Sha256;
 use super::Role;
 use super::check::{Access, AccessError, should_update_last_used};
 use super::text::{Ticket, same};
-use crate::audit_log::{NewAuditEntry, append_audit_entry};
+use crate::audit_log::NewAuditEntry;
 use crate::database::milliseconds;
 use crate::error::StoreError;
 use crate::facades::AccessControl;
@@ -73,8 +73,7 @@ impl AccessControl<'_> {
         .await?;
         let (actor, shop) = (kept.access.label.as_str(), kept.access.role.shop());
         let entry = NewAuditEntry { actor, what: "begin-session", shop, subject: key, ..NewAuditEntry::default() };
-        append_audit_entry(&mut work, &entry, milliseconds(now)).await?;
-        work.commit().await?;
+        work.commit_audited(&entry, now).await?;
         Ok(ticket.reveal())
     }
 
@@ -123,9 +122,7 @@ impl AccessControl<'_> {
         let kept = kept.ok_or_else(|| StoreError::NotFound { what: "access key", id: key.clone() })?;
         let (actor, shop) = (kept.access.label.as_str(), kept.access.role.shop());
         let entry = NewAuditEntry { actor, what: "end-session", shop, subject: &key, ..NewAuditEntry::default() };
-        append_audit_entry(&mut work, &entry, milliseconds(now)).await?;
-        work.commit().await?;
-        Ok(())
+        work.commit_audited(&entry, now).await
     }
 
     pub(crate) async fn sweep_sessions(self, now: SystemTime) -> Result<u64, StoreError> {

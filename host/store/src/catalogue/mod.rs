@@ -23,7 +23,6 @@ use crate::database::{Store, WriteTransaction, milliseconds};
 use crate::error::StoreError;
 use crate::facades::StoredCatalog;
 use crate::installation::{ChangeError, Expected, check, version};
-use crate::shops::lock_shop;
 
 /// Maximum number of variants that one call puts or takes out.
 pub const MAX_VARIANTS: usize = 10_000;
@@ -141,8 +140,7 @@ impl StoredCatalog<'_> {
     ) -> Result<(), CatalogError> {
         check::at_most(variants.len())?;
         check::variants(variants)?;
-        let mut work = self.store.begin().await?;
-        lock_shop(&mut work, shop).await?;
+        let mut work = self.store.begin_shop(shop).await?;
         skus::check(&mut work, shop, variants).await?;
         let mut before = PreviousVariants::new();
         let ids: Vec<(&str, &str)> =
@@ -151,8 +149,7 @@ impl StoredCatalog<'_> {
             before.extend(with_ids(&mut work, shop, chunk).await?);
         }
         insert(&mut work, shop, variants, now).await?;
-        audit::log(&mut work, shop, (actor, "put-variants"), (&before, variants), milliseconds(now)).await?;
-        work.commit().await?;
+        audit::commit(work, shop, (actor, "put-variants"), (&before, variants), now).await?;
         Ok(())
     }
 
@@ -168,8 +165,7 @@ impl StoredCatalog<'_> {
         now: SystemTime,
     ) -> Result<u64, CatalogError> {
         check::at_most(variants.len())?;
-        let mut work = self.store.begin().await?;
-        lock_shop(&mut work, shop).await?;
+        let mut work = self.store.begin_shop(shop).await?;
         let keys: Vec<(&str, &str)> = variants
             .iter()
             .map(|key| (key.product.as_str(), key.id.as_str()))
@@ -179,8 +175,7 @@ impl StoredCatalog<'_> {
         for chunk in keys.chunks(MAX_ROWS_PER_STATEMENT) {
             removed.extend(delete(&mut work, shop, chunk).await?);
         }
-        audit::log(&mut work, shop, (actor, "remove-variants"), (&removed, &[]), milliseconds(now)).await?;
-        work.commit().await?;
+        audit::commit(work, shop, (actor, "remove-variants"), (&removed, &[]), now).await?;
         Ok(u64::try_from(removed.len()).unwrap_or(u64::MAX))
     }
 
@@ -196,8 +191,7 @@ impl StoredCatalog<'_> {
         now: SystemTime,
     ) -> Result<(), CatalogError> {
         check::variants(variants)?;
-        let mut work = self.store.begin().await?;
-        lock_shop(&mut work, shop).await?;
+        let mut work = self.store.begin_shop(shop).await?;
         skus::check_list(variants)?;
         let before = sqlx::query_as("delete from variants where shop = $1 returning product, id, variant")
             .bind(shop.as_str())
@@ -205,8 +199,7 @@ impl StoredCatalog<'_> {
             .await?;
         insert(&mut work, shop, variants, now).await?;
         let before = audit::parse_rows(before);
-        audit::log(&mut work, shop, (actor, "replace-catalogue"), (&before, variants), milliseconds(now)).await?;
-        work.commit().await?;
+        audit::commit(work, shop, (actor, "replace-catalogue"), (&before, variants), now).await?;
         Ok(())
     }
 
@@ -261,8 +254,7 @@ impl StoredCatalog<'_> {
         now: SystemTime,
     ) -> Result<Vec<ExchangeRate>, CatalogError> {
         check::exchange_rate(from, to, rate)?;
-        let mut work = self.store.begin().await?;
-        lock_shop(&mut work, shop).await?;
+        let mut work = self.store.begin_shop(shop).await?;
         let rates = exchange_rates(&mut work, shop).await?;
         check(expected, Some(rates_version(&rates)), "the list of exchange rates")?;
         let before = rates.into_iter().find(|known| known.from == from && known.to == to);

@@ -267,8 +267,7 @@ impl Installation {
             after: Some(&after),
             ..NewAuditEntry::default()
         };
-        append_audit_entry(&mut work, &entry, milliseconds(now)).await?;
-        work.commit().await?;
+        work.commit_audited(&entry, now).await?;
         self.catch_up().await?;
         Ok(())
     }
@@ -315,8 +314,7 @@ impl Installation {
             after: change.after.as_ref(),
             secrets: &[],
         };
-        append_audit_entry(&mut work, &entry, milliseconds(now)).await?;
-        work.commit().await?;
+        work.commit_audited(&entry, now).await?;
         self.catch_up().await?;
         Ok(true)
     }

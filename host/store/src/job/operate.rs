@@ -16,7 +16,7 @@ use sqlx::{AnyConnection, Row as _};
 use super::finish::{free_lane, last_turn};
 use super::row::{Row, lock, row};
 use super::{JobDetail, JobFilter, JobState, JobSummary, RetryMode, counters, small};
-use crate::audit_log::{NewAuditEntry, append_audit_entry};
+use crate::audit_log::NewAuditEntry;
 use crate::database::{milliseconds, moment};
 use crate::error::StoreError;
 use crate::facades::Jobs;
@@ -193,8 +193,7 @@ impl Jobs<'_> {
             after: Some(&after),
             secrets: &[],
         };
-        append_audit_entry(&mut work, &entry, milliseconds(now)).await?;
-        work.commit().await?;
+        work.commit_audited(&entry, now).await?;
         self.store.nudge();
         Ok(())
     }
@@ -290,8 +289,7 @@ impl Jobs<'_> {
             (state_of(&row), json!({ "state": "queued", "cancelled": false, "component": component }));
         let (before, after) = (Some(&before), Some(&after));
         let entry = NewAuditEntry { actor, what, shop: Some(&shop), subject: id, before, after, secrets: &[] };
-        append_audit_entry(&mut work, &entry, at).await?;
-        work.commit().await?;
+        work.commit_audited(&entry, now).await?;
         self.store.nudge();
         Ok(())
     }

@@ -8,7 +8,7 @@ use cartwright::notify::{NotificationError, NotificationTarget};
 use cartwright::types::Outage;
 use serde_json::json;
 
-use crate::audit_log::{NewAuditEntry, append_audit_entry};
+use crate::audit_log::NewAuditEntry;
 use crate::database::{WriteTransaction, milliseconds, moment};
 use crate::error::StoreError;
 use crate::facades::Notifications;
@@ -264,8 +264,7 @@ impl Notifications<'_> {
             after: Some(&after),
             secrets: &[],
         };
-        append_audit_entry(&mut work, &entry, milliseconds(now)).await?;
-        work.commit().await?;
+        work.commit_audited(&entry, now).await?;
         self.store.nudge();
         Ok(())
     }

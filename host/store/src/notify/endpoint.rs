@@ -9,14 +9,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sqlx::AnyConnection;
 
-use crate::audit_log::{NewAuditEntry, append_audit_entry};
+use crate::audit_log::NewAuditEntry;
 use crate::database::{Store, WriteTransaction, milliseconds, moment};
 use crate::error::StoreError;
 use crate::export::at;
 use crate::facades::Notifications;
 use crate::installation::{ChangeError, Expected, check, version};
 use crate::keys::aad;
-use crate::shops::lock_shop;
 
 /// Where a shop's platform is told what happens.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,8 +92,7 @@ impl Notifications<'_> {
         let NotificationEndpoint { url, grants } = endpoint.clone();
         NotificationSender::check(&NotificationTarget { url, grants, secrets: Vec::new() })
             .map_err(EndpointError::Address)?;
-        let mut work = self.store.begin().await?;
-        lock_shop(&mut work, shop).await?;
+        let mut work = self.store.begin_shop(shop).await?;
         let old = self.stored_endpoint(&mut work, shop).await?;
         check(expected, old.as_ref().map(|old| endpoint_version(&old.endpoint)), ENDPOINT_KIND)?;
         let before = old.as_ref().map(audit_value);
@@ -107,8 +105,7 @@ impl Notifications<'_> {
         };
         self.write_endpoint(&mut work, shop, &kept, now).await?;
         let (what, values) = ("set-notification-endpoint", [before, Some(audit_value(&kept))]);
-        log(&mut work, shop, (actor, what), values, now).await?;
-        work.commit().await?;
+        commit(work, shop, (actor, what), values, now).await?;
         Ok(made)
     }
 
@@ -131,8 +128,7 @@ impl Notifications<'_> {
         let kept = StoredEndpoint { secret: text, previous, ..kept };
         self.write_endpoint(&mut work, shop, &kept, now).await?;
         let values = [Some(before), Some(audit_value(&kept))];
-        log(&mut work, shop, (actor, "rotate-notification-secret"), values, now).await?;
-        work.commit().await?;
+        commit(work, shop, (actor, "rotate-notification-secret"), values, now).await?;
         Ok(secret)
     }
 
@@ -157,8 +153,7 @@ impl Notifications<'_> {
         actor: &str,
         now: SystemTime,
     ) -> Result<(), ChangeError> {
-        let mut work = self.store.begin().await?;
-        lock_shop(&mut work, shop).await?;
+        let mut work = self.store.begin_shop(shop).await?;
         let kept = match self.stored_endpoint(&mut work, shop).await {
             // What cannot be read can be removed.
             Err(StoreError::Corrupt(_)) => None,
@@ -173,8 +168,7 @@ impl Notifications<'_> {
         let dropped =
             sqlx::query("delete from notifications where shop = $1").bind(shop.as_str()).execute(&mut *work).await?;
         let after = json!({ "notifications dropped": dropped.rows_affected() });
-        log(&mut work, shop, (actor, "remove-notification-endpoint"), [before, Some(after)], now).await?;
-        work.commit().await?;
+        commit(work, shop, (actor, "remove-notification-endpoint"), [before, Some(after)], now).await?;
         Ok(())
     }
 
@@ -236,8 +230,9 @@ fn audit_value(kept: &StoredEndpoint) -> Value {
     json!({ "url": url, "grants": kept.endpoint.grants, "former secret ends": former })
 }
 
-async fn log(
-    work: &mut WriteTransaction,
+/// Commits a change of an endpoint with its entry in the audit log.
+async fn commit(
+    work: WriteTransaction,
     shop: &ShopId,
     (actor, what): (&str, &str),
     [before, after]: [Option<Value>; 2],
@@ -245,8 +240,7 @@ async fn log(
 ) -> Result<(), StoreError> {
     let (subject, before, after) = (shop.as_str(), before.as_ref(), after.as_ref());
     let entry = NewAuditEntry { actor, what, shop: Some(shop), subject, before, after, secrets: &[] };
-    append_audit_entry(work, &entry, milliseconds(now)).await?;
-    Ok(())
+    work.commit_audited(&entry, now).await
 }
 
 fn no_endpoint(shop: &ShopId) -> StoreError {

@@ -11,7 +11,7 @@ use cartwright::{
 use serde_json::{Value, json};
 
 use super::{NewQuote, Quote, QuoteContent, QuoteError, QuoteState, content_aad, is_id};
-use crate::audit_log::{NewAuditEntry, append_audit_entry};
+use crate::audit_log::NewAuditEntry;
 use crate::database::{WriteTransaction, milliseconds};
 use crate::error::StoreError;
 use crate::export::at;
@@ -88,8 +88,7 @@ impl Quotes<'_> {
             return Err(QuoteError::Exists(asked.id.clone()));
         }
         let after = audit_value(QuoteState::Requested, None);
-        log(&mut work, shop, &asked.id, "request-quote", actor, [None, Some(after)], now).await?;
-        work.commit().await?;
+        commit(work, shop, &asked.id, "request-quote", actor, [None, Some(after)], now).await?;
         self.store.nudge();
         Ok((self.get(shop, &asked.id, now).await?, true))
     }
@@ -151,8 +150,7 @@ impl Quotes<'_> {
         set_closed(&mut work, shop, &found.0.order, None).await?;
         let after = audit_value(QuoteState::Offered, Some(offer));
         let before = audit_value(found.0.summary.state, found.0.offer.as_ref());
-        log(&mut work, shop, id, "offer-quote", actor, [Some(before), Some(after)], now).await?;
-        work.commit().await?;
+        commit(work, shop, id, "offer-quote", actor, [Some(before), Some(after)], now).await?;
         Ok(self.get(shop, id, now).await?)
     }
 
@@ -181,8 +179,7 @@ impl Quotes<'_> {
         set_closed(&mut work, shop, &found.0.order, Some(milliseconds(now))).await?;
         let after = audit_value(QuoteState::Withdrawn, None);
         let before = audit_value(found.0.summary.state, found.0.offer.as_ref());
-        log(&mut work, shop, id, "withdraw-quote", actor, [Some(before), Some(after)], now).await?;
-        work.commit().await?;
+        commit(work, shop, id, "withdraw-quote", actor, [Some(before), Some(after)], now).await?;
         Ok(self.get(shop, id, now).await?)
     }
 
@@ -221,9 +218,8 @@ impl Quotes<'_> {
             set_closed(&mut work, shop, &found.0.order, Some(milliseconds(now))).await?;
             let after = audit_value(QuoteState::Accepted, Some(&offer));
             let before = audit_value(found.0.summary.state, found.0.offer.as_ref());
-            log(&mut work, shop, id, "accept-quote", actor, [Some(before), Some(after)], now).await?;
+            commit(work, shop, id, "accept-quote", actor, [Some(before), Some(after)], now).await?;
         }
-        work.commit().await?;
         Ok((self.get(shop, id, now).await?, change))
     }
 
@@ -370,8 +366,9 @@ fn audit_value(state: QuoteState, offer: Option<&QuoteOffer>) -> Value {
     json!({ "state": state, "prices": offer.map(|offer| &offer.prices), "until": offer.map(|offer| at(offer.until)) })
 }
 
-async fn log(
-    work: &mut WriteTransaction,
+/// Commits a change of a quote with its entry in the audit log.
+async fn commit(
+    work: WriteTransaction,
     shop: &ShopId,
     id: &str,
     what: &str,
@@ -381,6 +378,5 @@ async fn log(
 ) -> Result<(), StoreError> {
     let (before, after) = (before.as_ref(), after.as_ref());
     let entry = NewAuditEntry { actor, what, shop: Some(shop), subject: id, before, after, ..NewAuditEntry::default() };
-    append_audit_entry(work, &entry, milliseconds(now)).await?;
-    Ok(())
+    work.commit_audited(&entry, now).await
 }

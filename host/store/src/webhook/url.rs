@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use cartwright::ShopId;
 use cartwright::webhook::{Destination, Selector, StoredWebhookToken, WebhookToken, WebhookUrlUse};
 
-use crate::audit_log::{NewAuditEntry, append_audit_entry};
+use crate::audit_log::NewAuditEntry;
 use crate::database::{milliseconds, moment};
 use crate::error::StoreError;
 use crate::export::at;
@@ -79,8 +79,7 @@ impl Webhooks<'_> {
             after: Some(&after),
             ..NewAuditEntry::default()
         };
-        append_audit_entry(&mut work, &entry, milliseconds(now)).await?;
-        work.commit().await?;
+        work.commit_audited(&entry, now).await?;
         Ok(address)
     }
 
@@ -182,9 +181,7 @@ impl Webhooks<'_> {
             after: Some(&after),
             secrets: &[],
         };
-        append_audit_entry(&mut work, &entry, milliseconds(now)).await?;
-        work.commit().await?;
-        Ok(())
+        work.commit_audited(&entry, now).await
     }
 }
 
