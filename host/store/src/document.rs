@@ -17,6 +17,7 @@ use crate::database::Store;
 use crate::error::StoreError;
 use crate::facades::Documents;
 use crate::keys::aad;
+use crate::outcome::OutcomeSelection;
 
 /// What the path of a link begins with.
 const PATH: &str = "documents/";
@@ -185,8 +186,9 @@ impl Documents<'_> {
                 .await?;
         let (order,) = found.ok_or_else(missing)?;
         let known = self.store.orders().read_order(&mut connection, shop, &order).await?.ok_or_else(missing)?;
-        let said = self.store.outcomes().outcome_in(&mut connection, &known.key, shop, &order, outcome).await?;
-        match said.map(|said| said.outcome) {
+        let one = OutcomeSelection::One(outcome);
+        let found = self.store.outcomes().outcomes_in(&mut connection, &known.key, shop, &order, one).await?.pop();
+        match found.map(|found| found.outcome) {
             Some(Outcome::Document(document)) => Ok(document),
             _ => Err(missing()),
         }

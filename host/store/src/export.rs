@@ -14,7 +14,7 @@ use crate::facades::PersonalData;
 use crate::job::{JobFilter, JobSummary};
 use crate::journal;
 use crate::keys::aad;
-use crate::outcome::StoredOutcome;
+use crate::outcome::{OutcomeSelection, StoredOutcome};
 use crate::vault::Key;
 
 /// So many jobs are read at once.
@@ -71,7 +71,8 @@ impl PersonalData<'_> {
         let mut connection = self.store.pool().acquire().await?;
         let known = self.store.orders().read_order(&mut connection, shop, id).await?;
         let known = known.ok_or_else(|| StoreError::NotFound { what: "order", id: id.to_owned() })?;
-        let outcomes = self.store.outcomes().outcomes_in(&mut connection, &known.key, shop, id).await?;
+        let outcomes =
+            self.store.outcomes().outcomes_in(&mut connection, &known.key, shop, id, OutcomeSelection::All).await?;
         let (files, listed) = files(&mut connection, shop, id, &outcomes).await?;
         let mut exported = Vec::with_capacity(jobs.len());
         for job in jobs {

@@ -20,7 +20,7 @@ use crate::export::at;
 use crate::facades::Orders;
 use crate::keys::aad;
 use crate::line_status::LineStatuses;
-use crate::outcome::StoredOutcome;
+use crate::outcome::{OutcomeSelection, StoredOutcome};
 use crate::vault::Key;
 
 /// An order's row, decrypted.
@@ -38,7 +38,11 @@ impl Orders<'_> {
     pub async fn get(self, shop: &ShopId, id: &str) -> Result<Option<Order>, StoreError> {
         let mut connection = self.store.pool().acquire().await?;
         let Some(known) = self.read_order(&mut connection, shop, id).await? else { return Ok(None) };
-        let heard = self.store.outcomes().line_statuses_in(&mut connection, &known.key, shop, id).await?;
+        let heard = self
+            .store
+            .outcomes()
+            .outcomes_in(&mut connection, &known.key, shop, id, OutcomeSelection::Statuses)
+            .await?;
         let mut order = known.order;
         LineStatuses::new(&order, &heard).apply(&mut order);
         Ok(Some(order))
@@ -258,12 +262,14 @@ impl Orders<'_> {
         (order, key): (&Order, &Key),
         now: i64,
     ) -> Result<bool, StoreError> {
-        let over = match self.store.outcomes().line_statuses_in(connection, key, shop, &order.id).await {
-            Ok(heard) => is_over(order, &LineStatuses::new(order, &heard)),
-            // The platform's news counts all the same.
-            Err(StoreError::Corrupt(_)) => return Ok(true),
-            Err(error) => return Err(error),
-        };
+        let over =
+            match self.store.outcomes().outcomes_in(connection, key, shop, &order.id, OutcomeSelection::Statuses).await
+            {
+                Ok(heard) => is_over(order, &LineStatuses::new(order, &heard)),
+                // The platform's news counts all the same.
+                Err(StoreError::Corrupt(_)) => return Ok(true),
+                Err(error) => return Err(error),
+            };
         if over {
             let close = "update orders set closed_at = $3 where shop = $1 and id = $2 and closed_at is null";
             let closed = sqlx::query(close).bind(shop.as_str()).bind(&order.id).bind(now);
@@ -389,7 +395,11 @@ impl Orders<'_> {
                 .await?;
         let lines = if lane == Some((1,)) { Lines::All } else { Lines::Own };
         let Some(known) = self.read_order(&mut connection, shop, &id).await? else { return Ok(None) };
-        let outcomes = self.store.outcomes().visible_outcomes_in(&mut connection, &known.key, shop, &id).await?;
+        let outcomes = self
+            .store
+            .outcomes()
+            .outcomes_in(&mut connection, &known.key, shop, &id, OutcomeSelection::Visible)
+            .await?;
         let order = visible_to(known.order, account, lines, &outcomes);
         Ok((lines == Lines::All || !order.lines.is_empty()).then_some(order))
     }

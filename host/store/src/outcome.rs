@@ -110,57 +110,17 @@ impl Outcomes<'_> {
         work.commit_audited(&entry, now).await
     }
 
-    /// As [`Outcomes::list`], for decisions: what cannot be read is an error.
+    /// The outcomes of an order that are selected, in order. As [`Outcomes::list`], for decisions: what cannot be read is an error.
     pub(crate) async fn outcomes_in(
         self,
         connection: &mut AnyConnection,
         key: &Key,
         shop: &ShopId,
         order: &str,
+        selection: OutcomeSelection,
     ) -> Result<Vec<StoredOutcome>, StoreError> {
-        self.outcome_rows(connection, shop, order, OutcomeSelection::All)
-            .await?
-            .iter()
-            .map(|row| row.open(key))
-            .collect()
-    }
-
-    /// The statuses of lines that vendors told of an order, in order.
-    pub(crate) async fn line_statuses_in(
-        self,
-        connection: &mut AnyConnection,
-        key: &Key,
-        shop: &ShopId,
-        order: &str,
-    ) -> Result<Vec<StoredOutcome>, StoreError> {
-        let rows = self.outcome_rows(connection, shop, order, OutcomeSelection::Statuses).await?;
+        let rows = self.outcome_rows(connection, shop, order, selection).await?;
         rows.iter().map(|row| row.open(key)).collect()
-    }
-
-    /// What an order looks like to a vendor follows from these: the statuses of lines, and what vendors named. An order of which much
-    /// was said is looked up as fast as any.
-    pub(crate) async fn visible_outcomes_in(
-        self,
-        connection: &mut AnyConnection,
-        key: &Key,
-        shop: &ShopId,
-        order: &str,
-    ) -> Result<Vec<StoredOutcome>, StoreError> {
-        let rows = self.outcome_rows(connection, shop, order, OutcomeSelection::Visible).await?;
-        rows.iter().map(|row| row.open(key)).collect()
-    }
-
-    /// One of what was said of an order.
-    pub(crate) async fn outcome_in(
-        self,
-        connection: &mut AnyConnection,
-        key: &Key,
-        shop: &ShopId,
-        order: &str,
-        id: i64,
-    ) -> Result<Option<StoredOutcome>, StoreError> {
-        let rows = self.outcome_rows(connection, shop, order, OutcomeSelection::One(id)).await?;
-        rows.first().map(|row| row.open(key)).transpose()
     }
 
     async fn outcome_rows(
@@ -168,10 +128,10 @@ impl Outcomes<'_> {
         connection: &mut AnyConnection,
         shop: &ShopId,
         order: &str,
-        picked: OutcomeSelection,
+        selection: OutcomeSelection,
     ) -> Result<Vec<Row>, StoreError> {
         type Columns = (i64, String, Option<String>, String, String, Vec<u8>, i64, i64, i64);
-        let (kinds, id) = match picked {
+        let (kinds, id) = match selection {
             OutcomeSelection::All => (["", ""], None),
             OutcomeSelection::Statuses => (["line-status", "line-status"], None),
             OutcomeSelection::Visible => (["line-status", "vendor-reference"], None),
@@ -403,11 +363,13 @@ impl Outcomes<'_> {
 
 /// Which outcomes of an order are read.
 #[derive(Clone, Copy)]
-enum OutcomeSelection {
+pub(crate) enum OutcomeSelection {
+    /// All.
     All,
     /// The statuses of lines.
     Statuses,
-    /// The statuses of lines and the references of vendors.
+    /// What the order looks like to a vendor follows from these: the statuses of lines, and the references of vendors. So an order with
+    /// many outcomes is looked up as fast as any.
     Visible,
     /// The one with this id.
     One(i64),

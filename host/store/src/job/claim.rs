@@ -18,6 +18,7 @@ use crate::facades::Jobs;
 use crate::journal::StoreJournal;
 use crate::keys::aad;
 use crate::order::visible_to;
+use crate::outcome::OutcomeSelection;
 use crate::vault::Key;
 
 /// Maximum number of attempts to claim a job while other workers are quicker.
@@ -328,7 +329,7 @@ impl Jobs<'_> {
         // The order as it is now, which may be newer than the event.
         let order = known.map_or(event.order, |known| known.order);
         let account = row.account.parse().map_err(|error| StoreError::corrupt(id, error))?;
-        let outcomes = self.store.outcomes().outcomes_in(work, key, shop, &row.order_id).await?;
+        let outcomes = self.store.outcomes().outcomes_in(work, key, shop, &row.order_id, OutcomeSelection::All).await?;
         let lines = if row.all_lines == 1 { Lines::All } else { Lines::Own };
         event.order = visible_to(order, &account, lines, &outcomes);
         let mut remembered = BTreeMap::new();

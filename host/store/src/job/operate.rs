@@ -22,6 +22,7 @@ use crate::error::StoreError;
 use crate::facades::Jobs;
 use crate::journal;
 use crate::order_list::skip_damaged;
+use crate::outcome::OutcomeSelection;
 
 const LIST: &str = "
     select j.id, j.shop, l.order_id, l.account, j.event, e.kind, j.plugin, j.state, j.due_at, j.outages, j.limit_breaches, j.is_cancelled,
@@ -154,8 +155,11 @@ impl Jobs<'_> {
             let loaded = journal::load(&mut connection, id, number, &key).await?;
             journals.push((number, loaded.records));
         }
-        let mut outcomes =
-            self.store.outcomes().outcomes_in(&mut connection, &key, &summary.shop, &summary.order).await?;
+        let mut outcomes = self
+            .store
+            .outcomes()
+            .outcomes_in(&mut connection, &key, &summary.shop, &summary.order, OutcomeSelection::All)
+            .await?;
         outcomes.retain(|said| said.job.as_deref() == Some(id));
         Ok(JobDetail { reason: row.reason(&key, id)?, summary, journals, outcomes })
     }

@@ -16,6 +16,7 @@ use crate::export::at;
 use crate::facades::Webhooks;
 use crate::keys::aad;
 use crate::order::StoredOrder;
+use crate::outcome::OutcomeSelection;
 
 /// So many are looked through at once.
 const PAGE: i64 = 100;
@@ -50,7 +51,7 @@ impl Webhooks<'_> {
         let Some(StoredOrder { key, order, .. }) = known else { return Ok(names) };
         names.extend(emails_of(&order).into_iter().map(|email| email.as_str().to_owned()));
         names.extend(self.store.personal_data().emails_of_events(connection, &key, shop, id).await?);
-        match self.store.outcomes().outcomes_in(connection, &key, shop, id).await {
+        match self.store.outcomes().outcomes_in(connection, &key, shop, id, OutcomeSelection::All).await {
             Ok(outcomes) => names.extend(outcomes.into_iter().filter_map(|said| match said.outcome {
                 Outcome::VendorReference(named) => Some(named.reference),
                 _ => None,
