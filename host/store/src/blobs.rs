@@ -45,11 +45,12 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    fn name(self) -> &'static str {
+    /// Returns the name of the kind in the database.
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Configuration => "configuration",
             Self::StoredThumbnail => "picture",
-            Self::HttpBody => "answer",
+            Self::HttpBody => "response",
             Self::Document => "document",
         }
     }

@@ -117,7 +117,8 @@ pub use facades::{
 pub use idempotency::{BeginOutcome, REQUEST_RETENTION, REQUEST_TIMEOUT, RequestToken, StoredResponse};
 pub use installation::{ChangeError, Expected, Installation, Versions, account_version, link_version, shop_version};
 pub use job::{
-    Claim, Heartbeat, JobDetail, JobFilter, JobState, JobSummary, Lease, MAX_COUNTED_JOBS, RetryMode, StateReason,
+    Claim, Heartbeat, JobDetail, JobFilter, JobState, JobStateKind, JobSummary, Lease, MAX_COUNTED_JOBS, RetryMode,
+    StateReason, UnknownJobState,
 };
 pub use journal::StoreJournal;
 pub use notify::{

@@ -262,14 +262,13 @@ impl Orders<'_> {
         (order, key): (&Order, &Key),
         now: i64,
     ) -> Result<bool, StoreError> {
-        let over =
-            match self.store.outcomes().outcomes_in(connection, key, shop, &order.id, OutcomeSelection::Statuses).await
-            {
-                Ok(heard) => is_over(order, &LineStatuses::new(order, &heard)),
-                // The platform's news counts all the same.
-                Err(StoreError::Corrupt(_)) => return Ok(true),
-                Err(error) => return Err(error),
-            };
+        let statuses = OutcomeSelection::Statuses;
+        let over = match self.store.outcomes().outcomes_in(connection, key, shop, &order.id, statuses).await {
+            Ok(heard) => is_over(order, &LineStatuses::new(order, &heard)),
+            // The platform's news counts all the same.
+            Err(StoreError::Corrupt(_)) => return Ok(true),
+            Err(error) => return Err(error),
+        };
         if over {
             let close = "update orders set closed_at = $3 where shop = $1 and id = $2 and closed_at is null";
             let closed = sqlx::query(close).bind(shop.as_str()).bind(&order.id).bind(now);

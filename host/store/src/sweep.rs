@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use cartwright::ShopId;
 
+use crate::blobs::Kind;
 use crate::database::{Store, in_time, milliseconds};
 use crate::erase::UnfinishedJobs;
 use crate::error::StoreError;
@@ -109,16 +110,16 @@ impl Store {
         let used = before(retention.configurations.max(seals.unwrap_or_default()));
         let swept = SweepReport {
             erased: self.finish_erasing(before(retention.erase_after), now).await?,
-            configurations: self.batches(UNUSED, &["configuration"], unused).await?
-                + self.batches(CARTS, &["configuration"], used).await?,
-            pictures: self.batches(UNUSED, &["picture"], unused).await?
-                + self.batches(CARTS, &["picture"], used).await?,
+            configurations: self.batches(UNUSED, &[Kind::Configuration.name()], unused).await?
+                + self.batches(CARTS, &[Kind::Configuration.name()], used).await?,
+            pictures: self.batches(UNUSED, &[Kind::StoredThumbnail.name()], unused).await?
+                + self.batches(CARTS, &[Kind::StoredThumbnail.name()], used).await?,
             closed: self.close_inactive_orders(before(retention.open), milliseconds(now)).await?,
             // After the orders that were closed just now.
             documents: self.batches(DOCUMENTS, &[], before(retention.documents)).await?,
             journals: self.sweep_journals(before(retention.journals)).await?,
             // After the journals that name them.
-            answers: self.batches(ANSWERS, &["answer"], before(retention.journals)).await?,
+            answers: self.batches(ANSWERS, &[Kind::HttpBody.name()], before(retention.journals)).await?,
             webhooks: self.batches(WEBHOOKS, &[], before(retention.webhooks)).await?
                 + self.batches(ACCOUNT_OUTCOMES, &[], before(retention.webhooks)).await?,
             quotes: in_time(self.quotes().sweep_quotes(before(retention.quotes), milliseconds(now))).await?,
@@ -252,7 +253,7 @@ const WEBHOOKS: &str = "
 
 const ACCOUNT_OUTCOMES: &str = "
     delete from account_outcomes where id in (
-        select id from account_outcomes where emitted_at < $1 and state not in ('new', 'needs_attention') limit $2)";
+        select id from account_outcomes where emitted_at < $1 and state not in ('new', 'pending-approval') limit $2)";
 
 const LOG: &str = "delete from audit_log where id in (select id from audit_log where at < $1 order by at limit $2)";
 

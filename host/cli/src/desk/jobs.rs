@@ -6,8 +6,8 @@ use std::time::SystemTime;
 use cartwright::{AccountId, Digest, ShopId};
 use cartwright_service::documents::{JobDetailDocument, JobDocument, moment};
 use cartwright_service::words::responsible_text;
-use cartwright_store::{JobDetail, JobFilter, JobState, JobSummary, RetryMode};
-use clap::builder::PossibleValuesParser;
+use cartwright_store::{JobDetail, JobFilter, JobState, JobStateKind, JobSummary, RetryMode};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use super::database::Database;
 use super::{Actor, journal, outcomes};
@@ -48,8 +48,8 @@ struct List {
     #[arg(long)]
     account: Option<AccountId>,
     /// In this state.
-    #[arg(long, value_parser = PossibleValuesParser::new(STATES))]
-    state: Option<String>,
+    #[arg(long, value_parser = state_parser())]
+    state: Option<JobStateKind>,
     /// At most so many.
     #[arg(long, default_value_t = 50)]
     limit: u32,
@@ -60,9 +60,6 @@ struct List {
     #[arg(long)]
     json: bool,
 }
-
-const STATES: [&str; 9] =
-    ["queued", "running", "sleeping", "waiting", "retrying", "needs-merchant", "stopped", "done", "cancelled"];
 
 /// Show a job: why it is in its state, what it asked and was answered, and what came of it.
 ///
@@ -150,6 +147,10 @@ pub(crate) async fn run(arguments: Jobs) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn state_parser() -> impl TypedValueParser<Value = JobStateKind> {
+    PossibleValuesParser::new(JobStateKind::ALL.map(JobStateKind::name)).try_map(|name| name.parse::<JobStateKind>())
 }
 
 async fn run_list(list: List) -> anyhow::Result<()> {

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use cartwright::{AccountId, ShopId};
 use cartwright_service::documents::{JobDetailDocument, JobDocument};
-use cartwright_store::{JobFilter, RetryMode};
+use cartwright_store::{JobFilter, JobStateKind, RetryMode};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -18,8 +18,6 @@ use crate::problem::{Problem, Problems};
 
 const MAX_LIMIT: u32 = 500;
 const DEFAULT_LIMIT: u32 = 50;
-const STATES: [&str; 9] =
-    ["queued", "running", "sleeping", "waiting", "retrying", "needs-merchant", "stopped", "done", "cancelled"];
 
 pub(crate) fn routes() -> OpenApiRouter<Node> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(read)).routes(routes!(replay)).routes(routes!(cancel))
@@ -62,9 +60,8 @@ async fn list(
     Path(shop): Path<ShopId>,
     Query(Which { order, account, state, after, limit }): Query<Which>,
 ) -> Result<Json<JobPage>, Problem> {
-    if let Some(state) = state.as_ref().filter(|state| !STATES.contains(&state.as_str())) {
-        return Err(Problem::unprocessable("state", format!("{state:?} is no state; use {}", STATES.join(", "))));
-    }
+    let state = state.map(|state| state.parse::<JobStateKind>()).transpose();
+    let state = state.map_err(|error| Problem::unprocessable("state", error.to_string()))?;
     let limit = limit.unwrap_or(DEFAULT_LIMIT);
     if !(1..=MAX_LIMIT).contains(&limit) {
         return Err(Problem::unprocessable("limit", format!("a page has 1 to {MAX_LIMIT} jobs")));

@@ -153,7 +153,7 @@ impl PrometheusMetrics {
         // What is not known now is not told, rather than told as it was.
         self.jobs.clear();
         for (state, jobs) in counted.into_iter().flatten() {
-            self.jobs.get_or_create(&[("state", state.into())]).set(jobs.into());
+            self.jobs.get_or_create(&[("state", state.name().into())]).set(jobs.into());
         }
         let gauge = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
         let limits = node.limits();

@@ -361,7 +361,7 @@ create table account_outcomes (
     account text not null,
     kind text not null,
     outcome blob not null, -- the report, and the reason to approve it first; encrypted with the store's key, because it may name people
-    state text not null check (state in ('new', 'needs_attention', 'applied', 'replaced', 'refused', 'seen')),
+    state text not null check (state in ('new', 'pending-approval', 'applied', 'superseded', 'rejected', 'resolved')),
     emitted_at integer not null,
     settled_at integer
 ) strict;

@@ -9,7 +9,7 @@ use cartwright::durable::{Job, ResponsibleParty, RestartRisk, Wake};
 use cartwright::types::{Event, Outcome};
 
 use super::row::{Row, row};
-use super::{Claim, Heartbeat, Lease, StateReason, small};
+use super::{Claim, Heartbeat, JobStateKind, Lease, StateReason, small};
 use crate::audit_log::{NewAuditEntry, append_audit_entry};
 use crate::database::{WriteTransaction, milliseconds, moment};
 use crate::error::StoreError;
@@ -186,7 +186,8 @@ impl Jobs<'_> {
         if !hold_lane(work, id).await? {
             return Ok(ClaimOutcome::Changed);
         }
-        let lost = i64::from(matches!(row.state.as_str(), "running" | "waiting"));
+        let state = row.state()?;
+        let lost = i64::from(matches!(state, JobStateKind::Running | JobStateKind::Waiting));
         if lost == 1 && row.worker_losses + 1 >= MAX_WORKER_LOSSES {
             self.stop_after_losses(work, id, &row, now).await?;
             return Ok(ClaimOutcome::Stopped);
@@ -215,9 +216,9 @@ impl Jobs<'_> {
         };
         let account = row.account.parse().map_err(|error| StoreError::corrupt(id, error))?;
         let plugin = row.plugin.parse().map_err(|error| StoreError::corrupt(id, error))?;
-        let wake = match row.state.as_str() {
+        let wake = match state {
             _ if row.cancel == 1 => Wake::Cancelled,
-            "sleeping" if row.due_at > milliseconds(now) => Wake::EventWaiting,
+            JobStateKind::Sleeping if row.due_at > milliseconds(now) => Wake::EventWaiting,
             _ => Wake::Due,
         };
         let fencing_token = u64::try_from(picked.1 + 1).unwrap_or(u64::MAX);
@@ -252,7 +253,7 @@ impl Jobs<'_> {
             .bind(milliseconds(now))
             .execute(&mut **work)
             .await?;
-        self.store.notifications().notify_job(work, id, "stopped", milliseconds(now)).await
+        self.store.notifications().notify_job(work, id, JobStateKind::Stopped, milliseconds(now)).await
     }
 
     async fn stop_unreadable(self, picked: &PickedJob, at: i64, error: &StoreError) -> Result<(), StoreError> {
@@ -269,7 +270,7 @@ impl Jobs<'_> {
             let entry =
                 NewAuditEntry { actor: "host", what: "job-unreadable", subject: id, ..NewAuditEntry::default() };
             append_audit_entry(&mut work, &NewAuditEntry { after: Some(&after), ..entry }, at).await?;
-            self.store.notifications().notify_job(&mut work, id, "stopped", at).await?;
+            self.store.notifications().notify_job(&mut work, id, JobStateKind::Stopped, at).await?;
         }
         work.commit().await?;
         Ok(())
@@ -288,10 +289,8 @@ impl Jobs<'_> {
         row: &Row,
         key: &Key,
     ) -> Result<bool, StoreError> {
-        let Some(sealed) = row.event_sent.as_ref().filter(|_| matches!(row.state.as_str(), "retrying" | "queued"))
-        else {
-            return Ok(false);
-        };
+        let is_tried_again = matches!(row.state()?, JobStateKind::Retrying | JobStateKind::Queued);
+        let Some(sealed) = row.event_sent.as_ref().filter(|_| is_tried_again) else { return Ok(false) };
         let event_sent: Event = key.decrypt_json(&aad("event_sent", "", id), sealed)?;
         let Some(known) = self.store.orders().read_order(work, shop, &row.order_id).await? else { return Ok(false) };
         if known.order.version <= event_sent.order.version {

@@ -15,7 +15,7 @@ use sqlx::{AnyConnection, Row as _};
 
 use super::finish::{free_lane, last_turn};
 use super::row::{Row, lock, row};
-use super::{JobDetail, JobFilter, JobState, JobSummary, RetryMode, counters, small};
+use super::{JobDetail, JobFilter, JobState, JobStateKind, JobSummary, RetryMode, counters, small};
 use crate::audit_log::NewAuditEntry;
 use crate::database::{milliseconds, moment};
 use crate::error::StoreError;
@@ -41,7 +41,8 @@ fn summary(row: &AnyRow) -> Result<JobSummary, StoreError> {
     }
     let (id, state): (String, String) = (row.try_get("id")?, row.try_get("state")?);
     let tries = counters(row.try_get("outages")?, row.try_get("limit_breaches")?);
-    let state = JobState::of(&state, row.try_get("due_at")?, tries)?;
+    let state = state.parse::<JobStateKind>().map_err(|error| StoreError::corrupt("a job", error))?;
+    let state = JobState::new(state, row.try_get("due_at")?, tries);
     let held_by: Option<String> = row.try_get("current_job")?;
     Ok(JobSummary {
         shop: parsed(row, "shop")?,
@@ -120,7 +121,7 @@ impl Jobs<'_> {
                 .bind(filter.shop.as_ref().map(ShopId::as_str))
                 .bind(filter.order.as_deref())
                 .bind(filter.account.as_ref().map(|account| account.as_str()))
-                .bind(filter.state.as_deref())
+                .bind(filter.state.map(JobStateKind::name))
                 .bind(after.as_deref())
                 .bind(wanted)
                 .fetch_all(self.store.pool())
@@ -173,21 +174,23 @@ impl Jobs<'_> {
         let mut work = self.store.begin().await?;
         lock(&mut work, id).await?;
         let row = row(&mut work, id).await?;
-        let (change, state) = match row.state.as_str() {
-            "done" | "cancelled" => return Ok(()),
-            state @ ("running" | "waiting" | "sleeping" | "retrying") => {
-                ("update jobs set is_cancelled = 1, changed_at = $2 where id = $1", state)
+        let old = row.state()?;
+        let (change, state) = match old {
+            JobStateKind::Done | JobStateKind::Cancelled => return Ok(()),
+            JobStateKind::Running | JobStateKind::Waiting | JobStateKind::Sleeping | JobStateKind::Retrying => {
+                ("update jobs set is_cancelled = 1, changed_at = $2 where id = $1", old)
             }
             _ => {
                 free_lane(&mut work, id).await?;
-                self.store.notifications().notify_job(&mut work, id, "cancelled", milliseconds(now)).await?;
+                let state = JobStateKind::Cancelled;
+                self.store.notifications().notify_job(&mut work, id, state, milliseconds(now)).await?;
                 let change = "update jobs set is_cancelled = 1, state = 'cancelled', fencing_token = fencing_token + 1, changed_at = $2 where id = $1";
-                (change, "cancelled")
+                (change, state)
             }
         };
         sqlx::query(change).bind(id).bind(milliseconds(now)).execute(&mut *work).await?;
         let shop = row.shop()?;
-        let (before, after) = (state_of(&row), json!({ "state": state, "cancelled": true, "component": row.plugin }));
+        let (before, after) = (audit_value(old, row.cancel == 1, &row.plugin), audit_value(state, true, &row.plugin));
         let entry = NewAuditEntry {
             actor,
             what: "cancel-job",
@@ -207,7 +210,7 @@ impl Jobs<'_> {
         let mut work = self.store.begin().await?;
         lock(&mut work, id).await?;
         let row = match row(&mut work, id).await {
-            Ok(row) if matches!(row.state.as_str(), "done" | "cancelled") => row,
+            Ok(row) if row.state().is_ok_and(JobStateKind::is_over) => row,
             // Erased, or run once more.
             Ok(_) | Err(StoreError::NotFound { .. }) => return Ok(false),
             Err(error) => return Err(error),
@@ -241,12 +244,18 @@ impl Jobs<'_> {
         let mut work = self.store.begin().await?;
         lock(&mut work, id).await?;
         let row = row(&mut work, id).await?;
-        let over = matches!(row.state.as_str(), "done" | "cancelled");
-        match (row.state.as_str(), how) {
-            ("running" | "waiting", _) => return Err(StoreError::Conflict(format!("a worker has the job {id}"))),
-            ("stopped" | "needs-merchant" | "retrying" | "cancelled", RetryMode::Resume)
+        let state = row.state()?;
+        match (state, how) {
+            (JobStateKind::Running | JobStateKind::Waiting, _) => {
+                return Err(StoreError::Conflict(format!("a worker has the job {id}")));
+            }
+            (
+                JobStateKind::Stopped | JobStateKind::NeedsMerchant | JobStateKind::Retrying | JobStateKind::Cancelled,
+                RetryMode::Resume,
+            )
             | (_, RetryMode::Restart | RetryMode::RestartOn(_)) => {}
             (state, RetryMode::Resume) => {
+                let state = state.name();
                 return Err(StoreError::Conflict(format!("the job {id} is {state}: there is nothing to try again")));
             }
         }
@@ -270,7 +279,7 @@ impl Jobs<'_> {
                 }
             }
         }
-        if over {
+        if state.is_over() {
             last_turn(&mut work, id).await?;
         }
         sqlx::query(
@@ -289,8 +298,8 @@ impl Jobs<'_> {
             RetryMode::Restart => ("restart-job", row.plugin.clone()),
             RetryMode::RestartOn(to) => ("move-job", to.to_string()),
         };
-        let (before, after) =
-            (state_of(&row), json!({ "state": "queued", "cancelled": false, "component": component }));
+        let before = audit_value(state, row.cancel == 1, &row.plugin);
+        let after = audit_value(JobStateKind::Queued, false, &component);
         let (before, after) = (Some(&before), Some(&after));
         let entry = NewAuditEntry { actor, what, shop: Some(&shop), subject: id, before, after, secrets: &[] };
         work.commit_audited(&entry, now).await?;
@@ -299,9 +308,9 @@ impl Jobs<'_> {
     }
 }
 
-/// What the event log says of a job before it is changed.
-fn state_of(row: &Row) -> serde_json::Value {
-    json!({ "state": row.state, "cancelled": row.cancel == 1, "component": row.plugin })
+/// What the audit log says of a job.
+fn audit_value(state: JobStateKind, cancelled: bool, component: &str) -> serde_json::Value {
+    json!({ "state": state.name(), "cancelled": cancelled, "component": component })
 }
 
 /// Can this component go on with the job? Its account must have been swapped to it once: only then are there settings in its form.

@@ -48,6 +48,24 @@ pub enum NotificationState {
     Failed,
 }
 
+impl NotificationState {
+    /// Returns the name of the state in the database.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Waiting { .. } => "waiting",
+            Self::Failed => "failed",
+        }
+    }
+
+    fn of(name: &str, due_at: i64) -> Result<Self, StoreError> {
+        match name {
+            "waiting" => Ok(Self::Waiting { due: moment(due_at) }),
+            "failed" => Ok(Self::Failed),
+            _ => Err(StoreError::Corrupt(format!("no notification has the state {name:?}"))),
+        }
+    }
+}
+
 /// A notification that the platform has not taken yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredNotification {
@@ -162,9 +180,11 @@ impl Notifications<'_> {
         let end = RunEnd::Retry { outage: Outage { retry_after_seconds, detail: reason.to_string() } };
         let tries = RetryCounters { outages: claimed.attempt, limit_breaches: 0 };
         let (state, due, text) = match next_step(Ok(&end), tries, claimed.message.as_bytes()).0 {
-            NextAction::Retry { after } => ("waiting", now + after, reason.to_string()),
-            NextAction::Stop { reason, .. } => ("dead", now, reason),
-            _ => ("dead", now, reason.to_string()),
+            NextAction::Retry { after } => {
+                (NotificationState::Waiting { due: now + after }, now + after, reason.to_string())
+            }
+            NextAction::Stop { reason, .. } => (NotificationState::Failed, now, reason),
+            _ => (NotificationState::Failed, now, reason.to_string()),
         };
         let mut work = self.store.begin().await?;
         if !self.release_lease(&mut work, claimed).await? {
@@ -174,7 +194,7 @@ impl Notifications<'_> {
             "update notifications set state = $2, due_at = $3, last_error = $4, attempt = attempt + 1 where id = $1",
         )
         .bind(claimed.id)
-        .bind(state)
+        .bind(state.name())
         .bind(milliseconds(due))
         .bind(text)
         .execute(&mut *work)
@@ -214,21 +234,19 @@ impl Notifications<'_> {
         .bind(after.unwrap_or(i64::MIN))
         .fetch_all(self.store.pool())
         .await?;
-        let rows =
-            rows.into_iter().map(|(number, id, body, state, due, attempt, reason, created)| StoredNotification {
+        let rows = rows.into_iter().map(|(number, id, body, state, due, attempt, reason, created)| {
+            Ok(StoredNotification {
                 number,
                 id,
                 shop: shop.clone(),
                 body,
-                state: match state.as_str() {
-                    "dead" => NotificationState::Failed,
-                    _ => NotificationState::Waiting { due: moment(due) },
-                },
+                state: NotificationState::of(&state, due)?,
                 attempt: u32::try_from(attempt).unwrap_or(u32::MAX),
                 reason,
                 created: moment(created),
-            });
-        Ok(rows.collect())
+            })
+        });
+        rows.collect()
     }
 
     /// Has a notification that was given up sent again from now on, and logs who wanted it. Later ones of its order may have been
@@ -253,8 +271,9 @@ impl Notifications<'_> {
             .bind(milliseconds(now))
             .execute(&mut *work)
             .await?;
-        let (before, after) =
-            (json!({ "state": "dead", "attempts": attempts }), json!({ "state": "waiting", "attempts": 0 }));
+        let logged = |state: NotificationState, attempts: i64| json!({ "state": state.name(), "attempts": attempts });
+        let before = logged(NotificationState::Failed, attempts);
+        let after = logged(NotificationState::Waiting { due: now }, 0);
         let entry = NewAuditEntry {
             actor,
             what: "retry-notification",

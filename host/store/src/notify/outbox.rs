@@ -5,6 +5,7 @@ use sqlx::AnyConnection;
 
 use crate::error::StoreError;
 use crate::facades::Notifications;
+use crate::job::JobStateKind;
 use crate::outcome::timestamp;
 use crate::vault::{random, to_hex};
 
@@ -56,11 +57,12 @@ impl Notifications<'_> {
         self,
         work: &mut AnyConnection,
         id: &str,
-        state: &str,
+        state: JobStateKind,
         now: i64,
     ) -> Result<(), StoreError> {
-        if !matches!(state, "done" | "stopped" | "needs-merchant" | "cancelled") {
-            return Ok(());
+        match state {
+            JobStateKind::Done | JobStateKind::Stopped | JobStateKind::NeedsMerchant | JobStateKind::Cancelled => {}
+            _ => return Ok(()),
         }
         let (shop, order, account, event): (String, String, String, String) = sqlx::query_as(
             "select j.shop, l.order_id, l.account, j.event from jobs j join job_lanes l on l.id = j.lane_id where j.id = $1",
@@ -69,6 +71,6 @@ impl Notifications<'_> {
         .fetch_one(&mut *work)
         .await?;
         let data = json!({ "shop": shop, "order": order, "account": account, "job": id, "event": event });
-        self.notify_in(work, &shop, Subject::Order(&order), (&format!("job.{state}"), data), now).await
+        self.notify_in(work, &shop, Subject::Order(&order), (&format!("job.{}", state.name()), data), now).await
     }
 }

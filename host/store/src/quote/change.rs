@@ -145,7 +145,7 @@ impl Quotes<'_> {
             state => return Err(QuoteError::State { id: id.clone(), state, action: "offered" }),
         }
         host.quote_lines(shop, &found.0.request.lines, offer)?;
-        self.set_state(&mut work, shop, &found, "offered", Some((&offer.prices, offer.until)), now).await?;
+        self.set_state(&mut work, shop, &found, QuoteState::Offered, Some((&offer.prices, offer.until)), now).await?;
         // An offer that had ended had closed it.
         set_closed(&mut work, shop, &found.0.order, None).await?;
         let after = audit_value(QuoteState::Offered, Some(offer));
@@ -175,7 +175,7 @@ impl Quotes<'_> {
             }
             _ => {}
         }
-        self.set_state(&mut work, shop, &found, "withdrawn", None, now).await?;
+        self.set_state(&mut work, shop, &found, QuoteState::Withdrawn, None, now).await?;
         set_closed(&mut work, shop, &found.0.order, Some(milliseconds(now))).await?;
         let after = audit_value(QuoteState::Withdrawn, None);
         let before = audit_value(found.0.summary.state, found.0.offer.as_ref());
@@ -214,7 +214,7 @@ impl Quotes<'_> {
         }
         if found.0.summary.state == QuoteState::Offered {
             let prices = Some((&offer.prices, offer.until));
-            self.set_state(&mut work, shop, &found, "accepted", prices, now).await?;
+            self.set_state(&mut work, shop, &found, QuoteState::Accepted, prices, now).await?;
             set_closed(&mut work, shop, &found.0.order, Some(milliseconds(now))).await?;
             let after = audit_value(QuoteState::Accepted, Some(&offer));
             let before = audit_value(found.0.summary.state, found.0.offer.as_ref());
@@ -248,7 +248,7 @@ impl Quotes<'_> {
         work: &mut WriteTransaction,
         shop: &ShopId,
         (quote, key): &(Quote, Key),
-        state: &str,
+        state: QuoteState,
         offer: Option<(&BTreeMap<String, Money>, SystemTime)>,
         now: SystemTime,
     ) -> Result<(), StoreError> {
@@ -260,7 +260,7 @@ impl Quotes<'_> {
         )
         .bind(shop.as_str())
         .bind(id)
-        .bind(state)
+        .bind(state.name())
         .bind(key.encrypt_json(&content_aad(shop, id), &content)?)
         .bind(offer.map(|(_, until)| milliseconds(until)))
         .bind(milliseconds(now))

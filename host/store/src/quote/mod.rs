@@ -66,6 +66,18 @@ impl QuoteState {
             Self::Expired => "expired",
         }
     }
+
+    /// The state of this name; `is_over` says whether the offer has ended. What has expired is stored as it was offered.
+    fn of(name: &str, is_over: bool) -> Result<Self, StoreError> {
+        match name {
+            "requested" => Ok(Self::Requested),
+            "offered" if is_over => Ok(Self::Expired),
+            "offered" => Ok(Self::Offered),
+            "accepted" => Ok(Self::Accepted),
+            "withdrawn" => Ok(Self::Withdrawn),
+            other => Err(StoreError::corrupt("a quotation's state", other)),
+        }
+    }
 }
 
 /// A quotation without what it holds.
@@ -158,27 +170,21 @@ struct QuoteContent {
     prices: Option<BTreeMap<String, Money>>,
 }
 
-/// Id, state, version, end, asked at, changed at.
+/// Id, state, version, expires at, requested at, changed at.
 type Row = (String, String, i64, Option<i64>, i64, i64);
 
-const COLUMNS: &str = "id, state, version, ends_at, asked_at, changed_at";
+const COLUMNS: &str = "id, state, version, expires_at, requested_at, changed_at";
 
-fn summary((id, state, version, ends_at, asked_at, changed_at): Row, now: i64) -> Result<QuoteSummary, StoreError> {
-    let is_over = ends_at.is_some_and(|ends| ends <= now);
-    let state = match state.as_str() {
-        "requested" => QuoteState::Requested,
-        "offered" if is_over => QuoteState::Expired,
-        "offered" => QuoteState::Offered,
-        "accepted" => QuoteState::Accepted,
-        "withdrawn" => QuoteState::Withdrawn,
-        other => return Err(StoreError::corrupt("a quotation's state", other)),
-    };
+fn summary(
+    (id, state, version, expires_at, requested_at, changed_at): Row,
+    now: i64,
+) -> Result<QuoteSummary, StoreError> {
     Ok(QuoteSummary {
         id,
-        state,
+        state: QuoteState::of(&state, expires_at.is_some_and(|expires_at| expires_at <= now))?,
         version: u64::try_from(version).unwrap_or(0),
-        valid_until: ends_at.map(moment),
-        requested_at: moment(asked_at),
+        valid_until: expires_at.map(moment),
+        requested_at: moment(requested_at),
         changed: moment(changed_at),
     })
 }

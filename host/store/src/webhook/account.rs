@@ -35,15 +35,15 @@ pub enum AccountOutcomeState {
 }
 
 impl AccountOutcomeState {
-    /// How it is called in the tables.
+    /// Returns the name of the state in the database and in the API.
     pub fn name(&self) -> &'static str {
         match self {
             Self::New => "new",
-            Self::PendingApproval => "held",
+            Self::PendingApproval => "pending-approval",
             Self::Applied => "applied",
-            Self::Superseded => "replaced",
-            Self::Rejected => "refused",
-            Self::Resolved => "seen",
+            Self::Superseded => "superseded",
+            Self::Rejected => "rejected",
+            Self::Resolved => "resolved",
         }
     }
 

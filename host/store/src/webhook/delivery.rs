@@ -101,6 +101,28 @@ pub(super) fn details_aad(shop: &ShopId, id: &str) -> String {
     aad("webhook", shop.as_str(), id)
 }
 
+/// How far a webhook delivery is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum DeliveryState {
+    /// It is to be run, or runs.
+    Received,
+    /// It has a successful response.
+    Answered,
+    /// It has none.
+    Failed,
+}
+
+impl DeliveryState {
+    /// Returns the name of the state in the database.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Received => "received",
+            Self::Answered => "answered",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 impl Webhooks<'_> {
     pub(super) fn encrypt_delivery(
         self,
@@ -167,7 +189,7 @@ impl Webhooks<'_> {
         self,
         work: &mut WriteTransaction,
         notice: &WebhookDelivery,
-        state: &str,
+        state: DeliveryState,
         told: &DeliveryDetails,
         seals: &EncryptionKeys<'_>,
     ) -> Result<(), StoreError> {
@@ -190,7 +212,7 @@ impl Webhooks<'_> {
         )
         .bind(shop.as_str())
         .bind(&id)
-        .bind(state)
+        .bind(state.name())
         .bind(milliseconds(notice.at))
         .bind(answered.map(|(at, _)| at))
         .bind(answered.map(|(_, status)| status))

@@ -10,7 +10,7 @@ use cartwright::webhook::{
 };
 use cartwright::{AccountId, ShopId};
 
-use super::delivery::{DeliveryDetails, EncryptionKeys, delivery_id};
+use super::delivery::{DeliveryDetails, DeliveryState, EncryptionKeys, delivery_id};
 use super::quota::RETRY_AFTER;
 use crate::database::{Store, WriteTransaction, milliseconds};
 use crate::error::StoreError;
@@ -93,8 +93,14 @@ impl Webhooks<'_> {
         }
         // What was known of it is of another time: a body that says the same anew.
         self.untie(&mut work, notice).await?;
-        self.write_delivery(&mut work, notice, "taken", &DeliveryDetails::of(&notice.request), &EncryptionKeys::Store)
-            .await?;
+        self.write_delivery(
+            &mut work,
+            notice,
+            DeliveryState::Received,
+            &DeliveryDetails::of(&notice.request),
+            &EncryptionKeys::Store,
+        )
+        .await?;
         work.commit().await?;
         Ok(TakeIn::Run)
     }
@@ -124,7 +130,7 @@ impl Webhooks<'_> {
         let keys: Vec<Key> = orders.into_values().collect();
         let seals = if keys.is_empty() { EncryptionKeys::Store } else { EncryptionKeys::Orders(&keys) };
         let details = DeliveryDetails::answered(&notice.request, response);
-        self.write_delivery(&mut work, notice, "answered", &details, &seals).await?;
+        self.write_delivery(&mut work, notice, DeliveryState::Answered, &details, &seals).await?;
         work.commit().await?;
         self.store.receipt_quota().clear_full(to);
         self.store.nudge();
@@ -137,7 +143,7 @@ impl Webhooks<'_> {
         if self.lock_delivery(&mut work, notice, 0).await?.is_none() {
             self.untie(&mut work, notice).await?;
             let details = DeliveryDetails { reason: Some(reason.to_owned()), ..DeliveryDetails::of(&notice.request) };
-            self.write_delivery(&mut work, notice, "failed", &details, &EncryptionKeys::Store).await?;
+            self.write_delivery(&mut work, notice, DeliveryState::Failed, &details, &EncryptionKeys::Store).await?;
             work.commit().await?;
         }
         Ok(())

@@ -8,7 +8,7 @@ use cartwright::types::Outcome;
 use serde_json::{Value, json};
 use sqlx::AnyConnection;
 
-use super::delivery::{DeliveryDetails, EncryptionKeys, body_aad, details_aad};
+use super::delivery::{DeliveryDetails, DeliveryState, EncryptionKeys, body_aad, details_aad};
 use crate::customer::emails_of;
 use crate::database::{WriteTransaction, moment};
 use crate::error::StoreError;
@@ -106,11 +106,10 @@ impl Webhooks<'_> {
                 if !is_named(&body_aad(shop, &id), body)? && !is_named(&details_aad(shop, &id), told)? {
                     continue;
                 }
-                let forget = match state.as_str() {
-                    "answered" => {
-                        "update webhook_deliveries set body = null, details = null, size = 0 where shop = $1 and id = $2"
-                    }
-                    _ => "delete from webhook_deliveries where shop = $1 and id = $2",
+                let forget = if state == DeliveryState::Answered.name() {
+                    "update webhook_deliveries set body = null, details = null, size = 0 where shop = $1 and id = $2"
+                } else {
+                    "delete from webhook_deliveries where shop = $1 and id = $2"
                 };
                 sqlx::query(forget).bind(shop.as_str()).bind(id).execute(&mut **work).await?;
                 count += 1;

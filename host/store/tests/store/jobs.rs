@@ -7,7 +7,7 @@ use cartwright::durable::{
 };
 use cartwright::types::EventKind;
 use cartwright::{Failure, SetupError, ShopId};
-use cartwright_store::{JobFilter, JobState, RecordOutcome, RetryMode, Store, StoreError};
+use cartwright_store::{JobFilter, JobState, JobStateKind, RecordOutcome, RetryMode, Store, StoreError};
 
 use crate::database::{
     Database, MINUTE, account, at, claim, claimed, event, event_of, job, on_each_database, order, record, shop,
@@ -57,7 +57,7 @@ async fn jobs_are_counted_while_they_are_not_over(database: Database) {
     let _running = claimed(&store, 0).await;
     let counted = store.jobs().count_by_state().await.unwrap();
     let some: Vec<_> = counted.iter().filter(|(_, jobs)| *jobs > 0).copied().collect();
-    assert_eq!(some, [("queued", 1), ("running", 1)]);
+    assert_eq!(some, [(JobStateKind::Queued, 1), (JobStateKind::Running, 1)]);
     assert_eq!(counted.len(), 7, "each state is told, also when there is none: {counted:?}");
 }
 
@@ -170,7 +170,7 @@ async fn many_workers_never_share_a_job_or_a_lane(database: Database) {
                     Ok(None)
                         if store
                             .jobs()
-                            .list(&JobFilter { state: Some("done".into()), ..JobFilter::default() }, 100)
+                            .list(&JobFilter { state: Some(JobStateKind::Done), ..JobFilter::default() }, 100)
                             .await
                             .unwrap()
                             .len()
@@ -365,7 +365,10 @@ async fn jobs_are_listed_by_what_they_are(database: Database) {
         ["shop:expivi:e2", "shop:twikit:e2"]
     );
     assert_eq!(list(JobFilter { account: Some(account("twikit")), ..JobFilter::default() }).await.len(), 3);
-    assert_eq!(list(JobFilter { state: Some("running".into()), ..JobFilter::default() }).await, ["shop:expivi:e0"]);
+    assert_eq!(
+        list(JobFilter { state: Some(JobStateKind::Running), ..JobFilter::default() }).await,
+        ["shop:expivi:e0"]
+    );
     assert_eq!(list(JobFilter { shop: Some("other".parse().unwrap()), ..JobFilter::default() }).await.len(), 0);
     let first = store.jobs().list(&JobFilter::default(), 4).await.unwrap();
     let after = first.last().map(|job| job.id.clone());
@@ -380,7 +383,7 @@ async fn one_job_that_cannot_be_read_does_not_hold_up_the_others(database: Datab
     let good = record(&store, "e2", "2", 1).await;
     database.tamper("update orders set order_key = null where id = '1'").await;
     assert_eq!(claimed(&store, 2).await.job.id, good);
-    let stopped = JobFilter { state: Some("stopped".into()), ..JobFilter::default() };
+    let stopped = JobFilter { state: Some(JobStateKind::Stopped), ..JobFilter::default() };
     assert_eq!(store.jobs().list(&stopped, 10).await.unwrap()[0].id, forgotten);
     let entry = store.audit().entries(None, None, 1).await.unwrap().pop().unwrap();
     assert_eq!((entry.what.as_str(), entry.subject.as_str()), ("job-unreadable", forgotten.as_str()));

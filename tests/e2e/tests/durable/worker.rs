@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use cartwright::durable::{Entry, Wake};
 use cartwright::types::EventKind;
 use cartwright::{Clock, ShopId};
-use cartwright_store::{DrainReport, JobFilter, JobState, Lines, NewJob, RecordOutcome, Store, Worker, WorkerSettings};
+use cartwright_store::{
+    DrainReport, JobFilter, JobState, JobStateKind, Lines, NewJob, RecordOutcome, Store, Worker, WorkerSettings,
+};
 
 use crate::database::{Database, on_each_database};
 use crate::erp::Erp;
@@ -272,7 +274,7 @@ async fn two_workers_share_the_orders_and_send_each_once(database: Database) {
             settings.max_pending_requests = 0;
         })
     });
-    let waiting = JobFilter { state: Some("waiting".to_owned()), ..JobFilter::default() };
+    let waiting = JobFilter { state: Some(JobStateKind::Waiting), ..JobFilter::default() };
     until("each worker has its two", async || {
         let jobs = floor.store.jobs().list(&waiting, 100).await.expect("jobs");
         let of = |name: &str| jobs.iter().filter(|job| job.worker.as_deref() == Some(name)).count();
