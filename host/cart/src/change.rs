@@ -58,6 +58,7 @@ pub enum CartOperation {
         keys: Vec<String>,
     },
     /// Asks the merchant for an offer.
+    #[serde(rename = "request-quotation")]
     RequestQuote {
         /// What for.
         lines: Vec<CartLine>,

@@ -63,8 +63,8 @@ pub(crate) struct Arguments {
     /// How many; when a line is replaced, as many as before unless said.
     #[arg(long)]
     quantity: Option<u32>,
-    /// Put it in the place of the line with this key, or the beginning of one, which --existing holds, instead of adding it.
-    #[arg(long, value_name = "KEY", requires = "existing")]
+    /// Put it in the place of the line with this key, or the beginning of one, which --cart holds, instead of adding it.
+    #[arg(long, value_name = "KEY", requires = "cart")]
     replace: Option<String>,
     /// Grant what was refused: `adjust-prices`, `choose-price-source`, a host, `http://` and a host without TLS, or a network. The
     /// hosts that the plugin declares are granted already.

@@ -11,10 +11,10 @@
 //!
 //! ```no_run
 //! use std::sync::Arc;
-//! use cartwright::{AccountSetup, AddToCart, Cartwright, Link, MemoryCatalogue, Shop};
+//! use cartwright::{AccountSetup, AddToCart, Cartwright, ProductLink, MemoryCatalog, Shop};
 //!
 //! # async fn embed(component: &[u8], configuration: Vec<u8>) -> Result<(), Box<dyn std::error::Error>> {
-//! let host = Cartwright::builder().catalogue(Arc::new(MemoryCatalogue::default())).cache("cache").start()?;
+//! let host = Cartwright::builder().catalog(Arc::new(MemoryCatalog::default())).cache("cache").start()?;
 //! let plugin = host.install(component, None).await?;
 //!
 //! let shop: Shop = serde_json::from_value(serde_json::json!({
@@ -26,7 +26,7 @@
 //!     "id": "expivi", "settings": { "viewer-token": "…" }, "grants": { "hosts": ["expivi.net"] }
 //! }))?;
 //! host.set_account(&id, plugin.digest(), setup).await?;
-//! let link: Link = serde_json::from_value(serde_json::json!({
+//! let link: ProductLink = serde_json::from_value(serde_json::json!({
 //!     "shop_product": "ring", "account": "expivi", "vendor_product": "1001"
 //! }))?;
 //! host.link(&id, link).await?;

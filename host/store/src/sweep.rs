@@ -232,7 +232,7 @@ const DOCUMENTS: &str = "
     delete from blobs where (shop, digest, order_id, configuration) in (
         select b.shop, b.digest, b.order_id, b.configuration
         from blobs b join orders o on o.shop = b.shop and o.id = b.order_id
-        where b.kind in ('configuration', 'picture', 'document') and b.created_at < $1 and o.closed_at is not null
+        where b.kind in ('configuration', 'thumbnail', 'document') and b.created_at < $1 and o.closed_at is not null
         and not exists (
             select 1 from jobs j join job_lanes l on l.id = j.lane_id
             where l.shop = b.shop and l.order_id = b.order_id and j.state not in ('done', 'cancelled'))

@@ -10,14 +10,14 @@
 //!
 //! ```no_run
 //! use std::sync::Arc;
-//! use cartwright::durable::{Cancel, Job, MemoryJournal, RunEnd, Start, Wake};
+//! use cartwright::durable::{Cancel, Job, MemoryJournal, RunEnd, RunInput, Wake};
 //! use cartwright::{Cartwright, Clock, SystemClock};
 //!
 //! # async fn work(host: &Cartwright, mut job: Job) -> Result<(), Box<dyn std::error::Error>> {
 //! let mut journal = Arc::new(MemoryJournal::default());
 //! loop {
 //!     let clock = Arc::new(SystemClock);
-//!     let start = Start { journal: journal.clone(), clock, wake: Wake::Due, cancel: Cancel::default() };
+//!     let start = RunInput { journal: journal.clone(), clock, wake: Wake::Due, cancel: Cancel::default() };
 //!     let wait = match host.run_job(&job, start).await?.end {
 //!         RunEnd::Done | RunEnd::Cancelled { .. } => return Ok(()),
 //!         RunEnd::Sleep { until } => until.duration_since(SystemClock.now())?.as_secs() as u32,
@@ -27,12 +27,12 @@
 //!             journal = Arc::new(journal.next()?);
 //!             seconds
 //!         }
-//!         RunEnd::Waiting(waiting) => {
+//!         RunEnd::PendingRequest(waiting) => {
 //!             waiting.answered().await?;
 //!             continue;
 //!         }
 //!         // A person decides; `durable::retry` is called when they want it tried again.
-//!         RunEnd::Stopped { why } => return Err(why.into()),
+//!         RunEnd::Stopped { reason } => return Err(reason.into()),
 //!         RunEnd::NeedsMerchant { unanswered } => return Err(format!("look at {}", unanswered.request).into()),
 //!     };
 //!     SystemClock.sleep(wait).await;

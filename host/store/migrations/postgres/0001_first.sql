@@ -284,7 +284,7 @@ create table blobs (
     digest text not null, -- of the plain bytes
     order_id text not null, -- the order that owns this copy; '' = none: a raw configuration in a cart, or a thumbnail of one
     configuration text not null, -- of a thumbnail: the digest of the raw configuration that it shows; else ''
-    kind text not null check (kind in ('configuration', 'picture', 'response', 'document')),
+    kind text not null check (kind in ('configuration', 'thumbnail', 'response', 'document')),
     media_type text not null,
     size bigint not null, -- of the plain bytes
     blob_key bytea, -- only without an order: encrypted with the store's key
