@@ -10,7 +10,7 @@ use cartwright_http::api::jobs::of_shop;
 use cartwright_http::extract::{Path, Query};
 use cartwright_http::{Node, Problem};
 use cartwright_service::words::{describe_entry, responsible_text};
-use cartwright_store::{JobDetail, JobFilter, JobStateKind, JobSummary, RetryMode};
+use cartwright_store::{JobDetail, JobFilter, JobState, JobStateKind, JobSummary, RetryMode};
 use maud::{Markup, html};
 use serde::Deserialize;
 
@@ -188,10 +188,11 @@ fn state_reason(detail: &JobDetail) -> Markup {
 
 fn actions(visitor: &AdminUser, shop: &ShopId, detail: &JobDetail) -> Markup {
     let here = path(shop, &detail.summary.id);
-    let (over, state) = (detail.summary.state.is_over(), detail.summary.state.name());
-    let goes_on = matches!(state, "stopped" | "needs-merchant" | "retrying" | "cancelled");
+    let state = detail.summary.state;
+    let goes_on =
+        matches!(state, JobState::Stopped | JobState::NeedsMerchant | JobState::Retrying { .. } | JobState::Cancelled);
     html! {
-        @if matches!(state, "running" | "waiting") { p { "This job is running. You can retry it when it has stopped." } }
+        @if matches!(state, JobState::Running | JobState::Waiting) { p { "This job is running. You can retry it when it has stopped." } }
         @else { form.card method="post" action=(format!("{here}/replay")) {
             h2 { "Retry job" }
             (csrf_field(visitor))
@@ -208,7 +209,7 @@ fn actions(visitor: &AdminUser, shop: &ShopId, detail: &JobDetail) -> Markup {
             }
             button.quiet name="from" value="beginning" data-ask="Restart this job from the beginning?" { "Restart from the beginning" }
         } }
-        @if !over {
+        @if !state.is_over() {
             form.card method="post" action=(format!("{here}/cancel")) {
                 h2 { "Cancel job" }
                 (csrf_field(visitor))

@@ -13,7 +13,9 @@ use cartwright::types::{Document, Order, OrderLine, Outcome, Shipment};
 use cartwright_http::access::{Backend, Integrator};
 use cartwright_http::extract::{Path, Query};
 use cartwright_http::{Node, Problem};
-use cartwright_store::{JobDetail, JobFilter, ListedOrder, OrderFilter, StateReason, StoreError, StoredOutcome};
+use cartwright_store::{
+    JobDetail, JobFilter, JobState, ListedOrder, OrderFilter, StateReason, StoreError, StoredOutcome,
+};
 use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::Value;
@@ -211,7 +213,7 @@ fn attention(
 ) -> Markup {
     let held: Vec<&StoredOutcome> = outcomes.iter().filter(|said| said.needs_attention).collect();
     let stuck: Vec<&JobDetail> =
-        jobs.iter().filter(|job| matches!(job.summary.state.name(), "stopped" | "needs-merchant")).collect();
+        jobs.iter().filter(|job| matches!(job.summary.state, JobState::Stopped | JobState::NeedsMerchant)).collect();
     // The parts of a bundle wait with it.
     let tops = order.lines.iter().filter(|line| line.cart_line.parent_key.is_none());
     let unapproved: Vec<String> = match order.released && open {
@@ -237,7 +239,7 @@ fn attention(
                 }
                 @for job in stuck {
                     li {
-                        a href=(jobs::path(shop, &job.summary.id)) { (job.summary.account) ": " @if job.summary.state.name() == "stopped" { "job failed" } @else { "action required" } }
+                        a href=(jobs::path(shop, &job.summary.id)) { (job.summary.account) ": " @if job.summary.state == JobState::Stopped { "job failed" } @else { "action required" } }
                         @if let Some(reason) = &job.reason { ": " (reason.text) }
                     }
                 }
