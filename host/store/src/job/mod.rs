@@ -323,3 +323,21 @@ fn small(number: i64) -> u32 {
 fn counters(outages: i64, limit_breaches: i64) -> RetryCounters {
     RetryCounters { outages: small(outages), limit_breaches: small(limit_breaches) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_is_found_by_its_name() {
+        for state in JobStateKind::ALL {
+            assert_eq!(state.name().parse::<JobStateKind>().unwrap(), state);
+            assert_eq!(JobState::new(state, 0, counters(0, 0)).kind(), state);
+        }
+        let unknown = "dead".parse::<JobStateKind>().unwrap_err();
+        assert!(
+            unknown.to_string().starts_with("\"dead\" is not the state of a job; use queued, running"),
+            "{unknown}"
+        );
+    }
+}
