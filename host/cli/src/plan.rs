@@ -146,7 +146,7 @@ async fn change(arguments: &Arguments, stage_sender: Sender<Stage>) -> Result<Ca
         .with_context(|| format!("{} is no association", arguments.association.display()))?;
     let strategy = strategy(&host, &id, &plugin, arguments, &mut link).await?;
     let product = link.shop_product.clone();
-    host.link(&id, link).await?;
+    host.link(&id, &[link]).await?;
 
     let lines: Vec<CartLine> = match &arguments.cart {
         Some(path) => match json_file(path)? {

@@ -29,7 +29,7 @@
 //! let link: ProductLink = serde_json::from_value(serde_json::json!({
 //!     "shop_product": "ring", "account": "expivi", "vendor_product": "1001"
 //! }))?;
-//! host.link(&id, link).await?;
+//! host.link(&id, &[link]).await?;
 //!
 //! let add = AddToCart {
 //!     product: "ring".into(),
@@ -58,6 +58,7 @@ mod limits;
 pub mod notify;
 pub mod observe;
 mod plugin;
+mod publish;
 mod scope;
 mod setup;
 mod shop;
@@ -100,10 +101,11 @@ pub use host::{Builder, Cartwright, StartError};
 pub use limits::Limits;
 pub use observe::Observer;
 pub use plugin::{CONTRACT, InstallError, PluginMetadata, PluginVersion, World};
-pub use shop::{AccountSetup, ProductLink};
+pub use publish::OutdatedPlan;
+pub use shop::{AccountSetup, ProductLink, ShopState};
 pub use slots::{RESERVED_QUERY_SLOTS, SLOTS_PER_SHOP};
 pub use snapshot::{AccountSnapshot, ShopSnapshot};
-pub use switch::{NewHostPolicy, ProductReadiness, Readiness, VersionSwitch};
+pub use switch::{NewHostPolicy, ProductReadiness, Readiness, Revocation, VersionSwitch};
 
 /// What the types look like as JSON: their schemas for an OpenAPI 3.1 document.
 #[cfg(feature = "openapi")]

@@ -28,9 +28,6 @@ const PACKAGE: &str = "cartwright:plugin/";
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "install", content = "detail", rename_all = "kebab-case")]
 pub enum InstallError {
-    /// It could not be read.
-    #[error("{0}")]
-    Unreadable(String),
     /// There is nothing in it.
     #[error("the file is empty; install the .wasm file that the build produced")]
     Empty,
@@ -79,7 +76,6 @@ impl InstallError {
     /// Is it worth trying again without anybody's help? Not when the component itself is refused.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Unreadable(_) => true,
             Self::Describe(error) => !matches!(error.failure, Failure::ContractViolation(_) | Failure::NotExported(_)),
             _ => false,
         }

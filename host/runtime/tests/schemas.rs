@@ -418,7 +418,6 @@ fn why_a_shop_a_plugin_or_a_job_stands_still() {
         SetupError::Revoked(digest),
     ]);
     writes(&[
-        InstallError::Unreadable("x".to_owned()),
         InstallError::Empty,
         InstallError::TooLarge { bytes: 2, allowed: 1 },
         InstallError::NotPinned { found: digest, pinned: digest },
