@@ -13,7 +13,7 @@ use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
 use wasmtime_wasi_http::{Error, RequestOptions, Result, WasiBody, WasiHttpHooks};
 
 use crate::durable::milliseconds;
-use crate::guest::GuestState;
+use crate::state::GuestState;
 
 /// `wasi:http` is linked and refuses: a guest reaches the network through the contract's `http` only.
 pub(crate) struct RefuseHttp;

@@ -16,8 +16,8 @@ use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use serde::Deserialize;
 
-use crate::capability::egress::{OutboundRequest, retry_after};
 use crate::capability::http::{SendOptions, header_value};
+use crate::egress::{OutboundRequest, retry_after};
 
 /// A token is fetched anew so long before it ends.
 const TOKEN_MARGIN: Duration = Duration::from_secs(30);
