@@ -15,7 +15,6 @@ use tracing::Instrument;
 use wasmtime::component::Instance;
 use wasmtime::{Store, UpdateDeadline};
 
-use crate::capability::wasi::GuestClock;
 use crate::durable::{Cursor, RunInterrupted};
 use crate::engine::Engine;
 use crate::limits::{breach_of, millis};
@@ -23,6 +22,7 @@ use crate::log_sink::{LogSink, OUTPUT_LEVEL};
 use crate::observe::{Answer, CallContext, CallOutcome, ObservedCall};
 use crate::options::CallOptions;
 use crate::plugin::PluginVersion;
+use crate::sandbox::GuestClock;
 use crate::state::GuestState;
 
 impl Engine {

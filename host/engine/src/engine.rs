@@ -9,7 +9,7 @@ use cartwright_contract::platform::{Blobs, Catalog, MemoryBlobs, MemoryCatalog, 
 use cartwright_contract::settings::Secret;
 use wasmtime::component::Linker;
 
-use crate::capability::token::Tokens;
+use crate::capability::token_cache::Tokens;
 use crate::capability::{self, Platform};
 use crate::config::wasmtime_engine;
 use crate::egress::Egress;

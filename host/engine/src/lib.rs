@@ -46,6 +46,7 @@ mod log_sink;
 pub mod observe;
 mod options;
 mod plugin;
+mod sandbox;
 mod slots;
 mod state;
 mod ticker;

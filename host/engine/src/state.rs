@@ -11,12 +11,11 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::capability::Scope;
-use crate::capability::log::GuestOutput;
-use crate::capability::wasi::{GuestClock, RefuseHttp, rng_from_seed};
 use crate::durable::Cursor;
 use crate::limits::{Limits, Meter};
-use crate::log_sink::LogSink;
+use crate::log_sink::{GuestOutput, LogSink};
 use crate::options::CallOptions;
+use crate::sandbox::{GuestClock, RefuseHttp, rng_from_seed};
 
 /// The host's state of one guest call, held by the wasmtime store.
 pub(crate) struct GuestState {

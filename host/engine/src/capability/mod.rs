@@ -6,13 +6,14 @@
 mod blobs;
 mod catalog;
 pub(crate) mod http;
-pub(crate) mod log;
+mod log;
 mod order_book;
 mod outcomes;
 mod reporting;
-pub(crate) mod secrets;
+mod secrets;
 mod timer;
-pub(crate) mod token;
+mod token;
+pub(crate) mod token_cache;
 pub(crate) mod wasi;
 
 use std::collections::BTreeMap;
@@ -36,7 +37,7 @@ pub struct Platform {
     pub blobs: Arc<dyn Blobs>,
     /// Sends the host's requests.
     pub egress: Egress,
-    pub(crate) tokens: token::Tokens,
+    pub(crate) tokens: token_cache::Tokens,
     /// Who is told of calls, log lines and requests.
     pub observer: Option<Arc<dyn Observer>>,
 }

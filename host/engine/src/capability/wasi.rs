@@ -1,80 +1,11 @@
 //! WASI 0.2 as a guest sees it: linked whole, so that ordinary builds of every language load, with nothing granted.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
-
-use rand_chacha::ChaCha12Rng;
-use rand_chacha::rand_core::SeedableRng;
 use wasmtime::component::{HasSelf, Linker, Resource};
-use wasmtime_wasi::HostWallClock;
 use wasmtime_wasi::p2::bindings::clocks::monotonic_clock;
 use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
-use wasmtime_wasi_http::{Error, RequestOptions, Result, WasiBody, WasiHttpHooks};
 
-use crate::durable::milliseconds;
+use crate::sandbox::{GuestClock, NANOS_PER_MILLISECOND};
 use crate::state::GuestState;
-
-/// `wasi:http` is linked and refuses: a guest reaches the network through the contract's `http` only.
-pub(crate) struct RefuseHttp;
-
-impl WasiHttpHooks for RefuseHttp {
-    fn send_request(
-        &mut self,
-        _request: http::Request<WasiBody>,
-        _options: Option<RequestOptions>,
-        _processed: Box<dyn Future<Output = Result<(), Error>> + Send>,
-    ) -> Box<dyn Future<Output = Result<Sent, Error>> + Send> {
-        Box::new(async { Err(Error::HttpRequestDenied) })
-    }
-}
-
-type Sent = (http::Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>);
-
-/// Random numbers that follow from a seed.
-pub(crate) fn rng_from_seed(seed: &[u8; 32]) -> ChaCha12Rng {
-    ChaCha12Rng::from_seed(*seed)
-}
-
-/// What a guest takes for time, in milliseconds since 1970: it begins at the moment of the call, goes on by one with each look,
-/// and jumps when the guest waits. A guest that waits therefore neither holds its instance nor spins, two looks never give the
-/// same moment, and a replay, which sets it by the journal, sees the same times.
-#[derive(Clone, Default)]
-pub(crate) struct GuestClock(Arc<AtomicU64>);
-
-const NANOS_PER_MILLISECOND: u64 = 1_000_000;
-
-impl GuestClock {
-    /// Begins now.
-    pub(crate) fn now() -> Self {
-        let clock = Self::default();
-        clock.advance_to(SystemTime::now());
-        clock
-    }
-
-    /// Sets it forward.
-    pub(crate) fn advance_to(&self, at: SystemTime) {
-        self.wait_until(milliseconds(at));
-    }
-
-    fn milliseconds(&self) -> u64 {
-        self.0.fetch_add(1, Ordering::Relaxed)
-    }
-
-    fn wait_until(&self, milliseconds: u64) {
-        self.0.fetch_max(milliseconds, Ordering::Relaxed);
-    }
-}
-
-impl HostWallClock for GuestClock {
-    fn resolution(&self) -> Duration {
-        Duration::from_nanos(NANOS_PER_MILLISECOND)
-    }
-
-    fn now(&self) -> Duration {
-        Duration::from_millis(self.milliseconds())
-    }
-}
 
 /// A wait of a guest. It is over as soon as the guest asks, and its clock has moved on by then.
 struct Wait {

@@ -12,7 +12,6 @@ use cartwright_contract::settings::Form;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::capability::wasi::GuestClock;
 use crate::durable::clock::truncate_to_millis;
 use crate::durable::end::{DeterminismFault, RunEnd, StopReason, UnansweredRequest};
 use crate::durable::history::{CallResult, History, append};
@@ -22,6 +21,7 @@ use crate::durable::journal::{
 };
 use crate::durable::waiting::PendingRequest;
 use crate::log_sink::LogSink;
+use crate::sandbox::GuestClock;
 
 /// The longest state that `again` may hand on.
 const MAX_STATE_BYTES: usize = 64 << 10;

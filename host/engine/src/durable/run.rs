@@ -12,7 +12,6 @@ use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
 use crate::capability::Scope;
-use crate::capability::wasi::GuestClock;
 use crate::durable::end::{RunEnd, StopReason};
 use crate::durable::history::{History, append};
 use crate::durable::job::{Cancel, Job, Wake};
@@ -22,6 +21,7 @@ use crate::engine::Engine;
 use crate::log_sink::LogSink;
 use crate::options::CallOptions;
 use crate::plugin::PluginVersion;
+use crate::sandbox::GuestClock;
 
 /// Inputs of a run besides its job.
 pub struct RunInput {
