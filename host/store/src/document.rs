@@ -13,7 +13,6 @@ use cartwright::{Digest, ShopId};
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
-use crate::database::Store;
 use crate::error::StoreError;
 use crate::facades::Documents;
 use crate::keys::aad;

@@ -13,7 +13,7 @@ use semver::Version;
 use serde_json::{Value, json};
 
 use crate::audit_log::{NewAuditEntry, append_audit_entry};
-use crate::database::{Store, WriteTransaction, milliseconds};
+use crate::database::{WriteTransaction, milliseconds};
 use crate::error::StoreError;
 use crate::event::{Lines, NewJob, RecordOutcome, kind, reserved_event_id};
 use crate::facades::Orders;

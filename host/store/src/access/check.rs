@@ -8,7 +8,7 @@ use sqlx::AnyConnection;
 
 use super::text::Ticket;
 use super::{LAST_USED_INTERVAL, Role};
-use crate::database::{Store, milliseconds};
+use crate::database::milliseconds;
 use crate::error::StoreError;
 use crate::facades::AccessControl;
 

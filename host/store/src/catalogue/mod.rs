@@ -19,7 +19,7 @@ pub use skus::SkuConflict;
 use sqlx::{AnyConnection, AssertSqlSafe};
 
 use crate::audit_log::{NewAuditEntry, append_audit_entry};
-use crate::database::{Store, WriteTransaction, milliseconds};
+use crate::database::{WriteTransaction, milliseconds};
 use crate::error::StoreError;
 use crate::facades::StoredCatalog;
 use crate::installation::{ChangeError, Expected, check, version};

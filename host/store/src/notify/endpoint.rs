@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use sqlx::AnyConnection;
 
 use crate::audit_log::NewAuditEntry;
-use crate::database::{Store, WriteTransaction, milliseconds, moment};
+use crate::database::{WriteTransaction, milliseconds, moment};
 use crate::error::StoreError;
 use crate::export::at;
 use crate::facades::Notifications;

@@ -14,7 +14,7 @@ use cartwright::{CartError, CartLine, OrderError, QuoteOffer, ShopId};
 use serde::{Deserialize, Serialize};
 use sqlx::AnyConnection;
 
-use crate::database::{Store, milliseconds, moment};
+use crate::database::{milliseconds, moment};
 use crate::error::StoreError;
 use crate::facades::Quotes;
 use crate::keys::aad;

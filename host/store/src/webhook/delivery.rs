@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::AnyConnection;
 use zeroize::Zeroizing;
 
-use crate::database::{Store, WriteTransaction, milliseconds, moment};
+use crate::database::{WriteTransaction, milliseconds, moment};
 use crate::error::StoreError;
 use crate::facades::Webhooks;
 use crate::keys::aad;

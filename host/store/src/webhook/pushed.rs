@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 use super::account::{AccountOutcome, AccountOutcomeState as State};
 use crate::audit_log::{NewAuditEntry, append_audit_entry};
-use crate::database::{Store, WriteTransaction, in_time, milliseconds};
+use crate::database::{WriteTransaction, in_time, milliseconds};
 use crate::error::StoreError;
 use crate::facades::Webhooks;
 
