@@ -1,7 +1,8 @@
-//! Order lines: what a platform sold of a cart, held to the rules of a cart as a whole.
+//! Order lines, checked against the rules of a cart as a whole.
 //!
-//! [`order_lines`] is the only way from cart lines to order lines. A line alone is only as the host sealed it; whether a
-//! bundle is whole, whether a line is sold twice and how many pieces a child has can be told of all lines of the order together.
+//! [`order_lines`] is the only way from cart lines to order lines. One line alone can only be checked against its
+//! seal. Whether a bundle is complete, a line is sold twice or a child's quantity is right depends on all lines of the
+//! order.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,40 +19,40 @@ use crate::line::CartLine;
 use crate::money::MAX_SCALE;
 use crate::shop::Shop;
 
-/// Maximum length of an id that a platform gives: of an order, of one of its lines, of an event.
+/// Maximum length in bytes of an id that a platform assigns: of an order, an order line or an event.
 pub const MAX_ORDER_ID_BYTES: usize = 200;
-/// Maximum length of any other text of an order: a line of an address, a number, a status.
+/// Maximum length in bytes of any other text of an order: a line of an address, a number, a status.
 pub const MAX_ORDER_TEXT_BYTES: usize = 1_000;
-/// Maximum version of an order: databases store it as a signed number of 64 bits.
+/// Maximum version of an order, because databases store it as a signed 64-bit integer.
 pub const MAX_ORDER_VERSION: u64 = i64::MAX as u64;
-/// The first character of the ids that the host gives orders and events of its own. A platform's ids never begin with it, so that
-/// the two never meet.
+/// First character of the ids that the host assigns to orders and events of its own. A platform's ids must not begin
+/// with it, so that the two never collide.
 pub const RESERVED_ID_PREFIX: char = '~';
 
-/// The earliest and the latest year that an order may be placed in.
+/// Years in which an order may be placed.
 const PLACED_AT_YEARS: std::ops::RangeInclusive<i16> = 1990..=2199;
 const PAYMENTS: [&str; 4] = ["none", "part", "full", "refunded"];
 
-/// A line of an order, as the platform has it.
+/// A line of an order as the platform reports it.
 #[derive(Debug, Clone, Copy)]
 pub struct OrderedLine<'a> {
     /// The platform's id of the order line.
     pub id: &'a str,
     /// The cart line that was sold, as the host sealed it.
     pub line: &'a CartLine,
-    /// Pieces that are to be made, from 0 to those that were sealed. `None` stands for those that were sealed; for a child of a bundle,
-    /// for as many as go with its parent's.
+    /// Number of pieces to produce, from 0 to the sealed quantity. `None` means the sealed quantity; for a child of a
+    /// bundle, the quantity that follows from its parent's.
     pub quantity: Option<u32>,
-    /// May the line be produced when the order may? `false` holds it back for the merchant.
+    /// Whether the line may be produced once the order is released. `false` puts it on hold for the merchant.
     pub released: bool,
-    /// Did the merchant approve what the host held back?
+    /// Whether the merchant approved a line that the host put on hold.
     pub approved: bool,
-    /// How far the platform knows it to be; "ordered" unless it says so.
+    /// The platform's status of the line; "ordered" unless given.
     pub status: Option<&'a str>,
 }
 
 impl<'a> OrderedLine<'a> {
-    /// All pieces of a cart line, which the platform does not hold back.
+    /// Creates an order line with all pieces of a cart line, not on hold by the platform.
     pub fn new(id: &'a str, line: &'a CartLine) -> Self {
         Self { id, line, quantity: None, released: true, approved: false, status: None }
     }
@@ -65,42 +66,44 @@ pub enum OrderError {
     /// The shop is not set up.
     #[error(transparent)]
     Setup(#[from] SetupError),
-    /// An id cannot be one.
+    /// The id is malformed.
     #[error(
         "{field} {value:?} cannot be used: use 1 to {MAX_ORDER_ID_BYTES} bytes without control characters, and neither `.` nor `..`"
     )]
     Id {
-        /// Which id.
+        /// The field that contains the id.
         field: &'static str,
-        /// The beginning of it.
+        /// Beginning of the id.
         value: String,
     },
-    /// An id is one of the host's own.
+    /// The id is reserved for the host.
     #[error(
         "{field} {value:?} cannot be used: ids that begin with {RESERVED_ID_PREFIX:?} are the host's own; use another first character"
     )]
     ReservedId {
-        /// Which id.
+        /// The field that contains the id.
         field: &'static str,
         /// The id.
         value: String,
     },
-    /// A text is too long.
+    /// The text is too long.
     #[error("{field} has {length} bytes; at most {MAX_ORDER_TEXT_BYTES} are allowed")]
     Text {
-        /// Which text.
+        /// The field that contains the text.
         field: String,
-        /// How long it is.
+        /// Length of the text in bytes.
         length: usize,
     },
     /// The order has too many lines.
     #[error("the order has {0} lines; at most {MAX_LINES} are allowed")]
     TooManyLines(usize),
-    /// Two lines have one id.
+    /// Two lines have the same id.
     #[error("duplicate line id {0:?}; give each line of the order its own id")]
     DuplicateId(String),
-    /// A cart line was sold twice.
-    #[error("the lines {first:?} and {second:?} are the same cart line {key}; report it once, with the pieces of both")]
+    /// Two lines report the same cart line.
+    #[error(
+        "the lines {first:?} and {second:?} are the same cart line {key}; report it once, with the sum of both quantities"
+    )]
     DuplicateLine {
         /// The first line's id.
         first: String,
@@ -109,188 +112,189 @@ pub enum OrderError {
         /// The cart line's key.
         key: String,
     },
-    /// A line is not as the host sealed it: its reference and its bill of materials decide what is made.
-    #[error("the line {line:?} ({key}): {fault}; report the cart line as the host gave it")]
+    /// A line was changed after the host sealed it. This matters because its reference and its bill of materials
+    /// decide what is produced.
+    #[error("the line {line:?} ({key}): {fault}; report the cart line as the host returned it")]
     Seal {
-        /// The line's id.
+        /// Id of the line.
         line: String,
-        /// The cart line's key.
+        /// Key of the cart line.
         key: String,
-        /// Why.
+        /// The fault of the seal.
         fault: SealError,
     },
-    /// A child is sold without its bundle.
+    /// A child is reported without its bundle.
     #[error(
-        "the line {line:?} is a part of the bundle {parent}, which the order does not hold; report the bundle with all its lines"
+        "the line {line:?} is a part of the bundle {parent}, which the order does not contain; report the bundle with all its lines"
     )]
     MissingBundle {
-        /// The line's id.
+        /// Id of the line.
         line: String,
-        /// The parent's key.
+        /// Key of the parent.
         parent: String,
     },
-    /// A bundle is not whole.
+    /// A bundle is incomplete.
     #[error(
-        "the bundle {line:?} is not whole, or its lines were sealed at different times; report the bundle with all its lines, as the cart holds them"
+        "the bundle {line:?} is incomplete, or its lines were sealed at different times; report the bundle with all its lines, as the cart contains them"
     )]
     IncompleteBundle {
-        /// The id of the parent's line.
+        /// Id of the parent's line.
         line: String,
     },
-    /// More pieces than were sealed.
+    /// The quantity is larger than the sealed quantity.
     #[error(
         "the line {line:?} has the quantity {quantity}, its cart line was sealed for {sealed}; report at most {sealed}, or add a cart line of {quantity}"
     )]
     Quantity {
-        /// The line's id.
+        /// Id of the line.
         line: String,
-        /// How many pieces were reported.
+        /// The reported quantity.
         quantity: u32,
-        /// How many were sealed.
+        /// The sealed quantity.
         sealed: u32,
     },
-    /// A child's pieces do not go with its bundle's.
+    /// A child's quantity does not match its bundle's.
     #[error(
-        "the line {line:?} is a part of a bundle and has {quantity} pieces; {bundles} of the bundle need {expected}: report {expected}, or leave out the quantity of this line"
+        "the line {line:?} is a part of a bundle and has the quantity {quantity}, but {bundles} of the bundle need {expected}; report {expected}, or omit the quantity of this line"
     )]
     ChildQuantity {
-        /// The line's id.
+        /// Id of the line.
         line: String,
-        /// How many pieces were reported.
+        /// The reported quantity.
         quantity: u32,
-        /// How many bundles were reported.
+        /// The reported quantity of the bundle.
         bundles: u32,
-        /// How many pieces go with them.
+        /// The quantity that matches it.
         expected: u64,
     },
-    /// A line is priced in another currency.
+    /// A line has another currency than the order.
     #[error(
-        "the line {line:?} is priced in {found}, the order in {expected}; nothing is converted: price the line anew in the cart"
+        "the line {line:?} is priced in {found}, the order in {expected}, and amounts are not converted; refresh the line in the cart"
     )]
     Currency {
-        /// The line's id.
+        /// Id of the line.
         line: String,
-        /// The line's currency.
+        /// Currency of the line.
         found: String,
-        /// The order's.
+        /// Currency of the order.
         expected: String,
     },
-    /// An amount cannot be one.
+    /// An amount is invalid.
     #[error("{field}: {reason}")]
     Money {
-        /// Which amount.
+        /// The field that contains the amount.
         field: &'static str,
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// The order is in another currency than the shop.
+    /// The order has another currency than the shop.
     #[error(
         "the order is in {found}, the shop sells in {expected}; report it in {expected}, or set the shop's currency"
     )]
     OtherCurrency {
-        /// The order's currency.
+        /// Currency of the order.
         found: String,
-        /// The shop's.
+        /// Currency of the shop.
         expected: String,
     },
-    /// A time cannot be one.
+    /// A time is invalid.
     #[error("{field} {value:?} is not a time between the years 1990 and 2199 (RFC 3339, UTC)")]
     Time {
-        /// Which time.
+        /// The field that contains the time.
         field: &'static str,
-        /// The beginning of it.
+        /// Beginning of the value.
         value: String,
     },
-    /// The number is one that nobody can read or find.
-    #[error("the order's number is blank; leave it out, and the order's id stands in its place")]
+    /// The order number is blank, so that it can be neither read nor searched.
+    #[error("the order's number is blank; omit it to use the order's id")]
     BlankNumber,
-    /// The version is larger than what is stored.
+    /// The version is larger than databases can store.
     #[error("the order's version {0} is too large; use at most {MAX_ORDER_VERSION}")]
     Version(u64),
-    /// The language is not a tag.
+    /// The language is not a language tag.
     #[error("the order's language {0:?} is not a language tag; use BCP 47, such as en or nl-BE")]
     Language(String),
-    /// The country of an address is not a code.
+    /// The country of an address is not a country code.
     #[error(
         "the country {value:?} of the {owner} address is not a country; use an ISO 3166-1 alpha-2 code in capitals, such as NL"
     )]
     Country {
-        /// Whose address.
+        /// Which address: "billing", "delivery" or "shop's".
         owner: &'static str,
-        /// The beginning of it.
+        /// Beginning of the value.
         value: String,
     },
-    /// The payment is not a known word.
+    /// The payment is not a known value.
     #[error("the payment {0:?} is not one of \"none\", \"part\", \"full\" and \"refunded\"")]
     Payment(String),
-    /// What happened cannot have left the order as it is reported.
+    /// The kind of the event contradicts the state of the order.
     #[error(
-        "the event says that the order was {kind}, and the order has {found}; report the order as it is after the event, with {expected}, or what else happened"
+        "the event says that the order was {kind}, but the order has {found}; report the order as it is after the event, with {expected}, or report another event"
     )]
     Contradiction {
-        /// What happened.
+        /// The event in words.
         kind: &'static str,
-        /// What the order has.
+        /// The state that the order has.
         found: &'static str,
-        /// What it would have.
+        /// The state that the event implies.
         expected: &'static str,
     },
-    /// Pieces of a line that the order does not have.
+    /// A quantity refers to a line that the order does not have.
     #[error("{field} names the line {line:?}, which the order does not have; name a line of the order by its id")]
     UnknownLine {
-        /// What names it.
+        /// The field that refers to the line.
         field: &'static str,
-        /// The beginning of the line's id.
+        /// Beginning of the line's id.
         line: String,
     },
-    /// Pieces of one line twice.
-    #[error("{field} names the line {line:?} twice; name it once, with all its pieces")]
+    /// A field names the same line twice.
+    #[error("{field} names the line {line:?} twice; name it once, with the sum of both quantities")]
     DuplicateLineQuantity {
-        /// What names it.
+        /// The field that refers to the line.
         field: &'static str,
-        /// The line's id.
+        /// Id of the line.
         line: String,
     },
-    /// Pieces of a line, and none of them.
-    #[error("{field} names 0 pieces of the line {line:?}; name 1 or more, or leave the line out")]
+    /// A field names a line with the quantity 0.
+    #[error("{field} names 0 pieces of the line {line:?}; name 1 or more, or omit the line")]
     ZeroQuantity {
-        /// What names it.
+        /// The field that refers to the line.
         field: &'static str,
-        /// The line's id.
+        /// Id of the line.
         line: String,
     },
-    /// More pieces of a line than were sealed.
+    /// A field names a larger quantity than was sealed.
     #[error("{field} names {quantity} pieces of the line {line:?}, of which {sealed} were sold; name at most {sealed}")]
     QuantityTooLarge {
-        /// What names it.
+        /// The field that refers to the line.
         field: &'static str,
-        /// The line's id.
+        /// Id of the line.
         line: String,
-        /// How many pieces were reported.
+        /// The reported quantity.
         quantity: u32,
-        /// How many were sealed.
+        /// The sealed quantity.
         sealed: u32,
     },
 }
 
-/// Why an amount that a platform names cannot be one.
+/// Why an amount of a platform is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MoneyFault {
-    /// The currency is not a code.
+    /// The currency is not a currency code.
     #[error("{0:?} is not a currency; use an ISO 4217 code in capitals, such as EUR")]
     Currency(String),
-    /// The scale is not one.
+    /// The scale is out of range.
     #[error("an amount has 0 to {MAX_SCALE} decimals, not {0}")]
     Scale(u8),
-    /// The amount is below zero.
-    #[error("an amount is not negative")]
+    /// The amount is negative.
+    #[error("an amount must not be negative")]
     Negative,
 }
 
-/// Checks an amount that a platform names: a currency of three ASCII capitals, 0 to [`MAX_SCALE`] decimals, not below zero.
+/// Checks an amount of a platform: a currency of three ASCII capitals, 0 to [`MAX_SCALE`] decimals, not negative.
 ///
 /// # Errors
-/// [`MoneyFault`] says what is wrong.
+/// Returns the [`MoneyFault`].
 pub fn check_money(amount: &Money) -> Result<(), MoneyFault> {
     if !is_currency(&amount.currency) {
         return Err(MoneyFault::Currency(amount.currency.chars().take(40).collect()));
@@ -302,10 +306,11 @@ pub fn check_money(amount: &Money) -> Result<(), MoneyFault> {
     }
 }
 
-/// Makes the lines of an order as `Cartwright::order_lines` does. `reference` gives the reference of a line by its id.
+/// Creates the lines of an order; `Cartwright::order_lines` documents the rules. `reference` returns the reference of
+/// a line, given its id.
 ///
 /// # Errors
-/// [`OrderError`] names the line and what to do.
+/// The [`OrderError`] names the line and what to do.
 pub fn order_lines(
     shop: &Shop,
     reference: impl Fn(&str) -> String,
@@ -377,7 +382,7 @@ fn is_on_hold(ordered: &OrderedLine<'_>) -> bool {
     ordered.line.unconfirmed.as_ref().is_some_and(|unconfirmed| unconfirmed.hold) && !ordered.approved
 }
 
-/// Of each line that is no child, its place and those of its children. Every bundle is whole.
+/// Returns the index of each top line with the indexes of its children, and checks that every bundle is complete.
 fn families(
     lines: &[OrderedLine<'_>],
     keys: &BTreeMap<&str, usize>,
@@ -399,7 +404,7 @@ fn families(
     Ok(families)
 }
 
-/// How many pieces of each member of a family are to be made. The parent is the first.
+/// Returns the quantity to produce of each member of a family. The parent comes first.
 fn pieces(lines: &[OrderedLine<'_>], family: &[usize]) -> Result<Vec<u32>, OrderError> {
     let mut bundles = 0;
     let mut pieces = Vec::with_capacity(family.len());
@@ -419,20 +424,20 @@ fn pieces(lines: &[OrderedLine<'_>], family: &[usize]) -> Result<Vec<u32>, Order
             Some(quantity) if u64::from(quantity) != expected => {
                 return Err(OrderError::ChildQuantity { line: id.to_owned(), quantity, bundles, expected });
             }
-            // At most what was sealed, which was a `u32`.
+            // At most the sealed quantity, which was a `u32`.
             _ => pieces.push(u32::try_from(expected).unwrap_or(line.quantity)),
         }
     }
     Ok(pieces)
 }
 
-/// Checks what a platform reports of an order beside its cart lines: ids, texts, money and times are within bounds, the event's id is
-/// none of the host's own, its kind and the order's state agree, and pieces that were paid back or sent are of the order's lines: each line
-/// is named once, with 1 to as many pieces as were sealed, however many are left to be made. `sealed` knows the pieces of a line's cart
-/// line.
+/// Checks the data of an order event beside its cart lines. Ids, texts, amounts and times must be within bounds, the
+/// event's id must not be reserved for the host, and its kind must agree with the order's state. Quantities of a
+/// refund or shipment must refer to lines of the order, each line once, with 1 to the sealed quantity, whatever
+/// quantity is left to produce. `sealed` returns the sealed quantity of a line.
 ///
 /// # Errors
-/// [`OrderError`] names what is wrong.
+/// The [`OrderError`] names what is wrong.
 pub fn check_event(event: &Event, sealed: impl Fn(&OrderLine) -> u32) -> Result<(), OrderError> {
     check_id("the event id", &event.id)?;
     if event.id.starts_with(RESERVED_ID_PREFIX) {
@@ -442,10 +447,10 @@ pub fn check_event(event: &Event, sealed: impl Fn(&OrderLine) -> u32) -> Result<
     if let EventKind::Refunded(refund) = &event.kind
         && let Some(amount) = &refund.amount
     {
-        check_amount("the amount that is paid back", amount)?;
+        check_amount("the refunded amount", amount)?;
         if amount.currency != event.order.total.currency {
             let reason = format!("it is in {}, the order in {}", amount.currency, event.order.total.currency);
-            return Err(OrderError::Money { field: "the amount that is paid back", reason });
+            return Err(OrderError::Money { field: "the refunded amount", reason });
         }
     }
     check_order(&event.order)?;
@@ -477,8 +482,8 @@ fn check_line_quantities(event: &Event, sealed: impl Fn(&OrderLine) -> u32) -> R
     Ok(())
 }
 
-/// Refuses an order that what happened to it cannot have left so. An order that costs nothing needs no payment, and a platform that
-/// reports late tells of the order as it is by then: paid, and paid back since.
+/// Refuses an order whose state contradicts the event. An order that costs nothing needs no payment. A platform that
+/// reports late sends the order in its present state, for example paid and refunded since.
 fn check_state(kind: &EventKind, order: &Order) -> Result<(), OrderError> {
     const UNPAID: &str = "the payment \"none\"";
     let is_unpaid = order.payment == "none" && order.total.minor > 0;
@@ -487,7 +492,7 @@ fn check_state(kind: &EventKind, order: &Order) -> Result<(), OrderError> {
         EventKind::Paid if is_unpaid => ("paid", UNPAID, "\"full\", or \"part\""),
         EventKind::PartlyPaid if is_unpaid => ("paid in part", UNPAID, "\"part\""),
         EventKind::Refunded(_) if is_unpaid => {
-            ("paid back", UNPAID, "\"refunded\", or with \"part\" or \"full\" where something stays paid")
+            ("refunded", UNPAID, "\"refunded\", or with \"part\" or \"full\" if something stays paid")
         }
         _ => return Ok(()),
     };
@@ -497,7 +502,7 @@ fn check_state(kind: &EventKind, order: &Order) -> Result<(), OrderError> {
 /// Checks an order beside its cart lines, as [`check_event`] does.
 ///
 /// # Errors
-/// [`OrderError`] names what is wrong.
+/// The [`OrderError`] names what is wrong.
 pub fn check_order(order: &Order) -> Result<(), OrderError> {
     check_id("the order id", &order.id)?;
     if order.lines.len() > MAX_LINES {
@@ -512,7 +517,7 @@ pub fn check_order(order: &Order) -> Result<(), OrderError> {
         }
     }
     check_text("the order's number", &order.number)?;
-    // People find an order by its number without a "#" before it.
+    // Searches ignore a "#" before an order number.
     if order.number.trim().trim_start_matches('#').is_empty() {
         return Err(OrderError::BlankNumber);
     }
@@ -545,7 +550,7 @@ fn check_address(owner: &'static str, address: &Address) -> Result<(), OrderErro
 }
 
 fn check_id(field: &'static str, id: &str) -> Result<(), OrderError> {
-    // Browsers and proxies take these two out of an address.
+    // Browsers and proxies remove these two path segments from a URL.
     let is_dots = matches!(id, "." | "..");
     if (1..=MAX_ORDER_ID_BYTES).contains(&id.len()) && !id.chars().any(char::is_control) && !is_dots {
         return Ok(());

@@ -1,4 +1,5 @@
-//! Rules that hold for every plan: what lines and bundles cost, and that no list of a request costs the square of its length.
+//! Rules that hold for every plan: the prices of lines and bundles, and linear cost in the length of each list of a
+//! request.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -27,7 +28,7 @@ use super::shop::Shop;
 use super::tree::item_tree;
 use super::*;
 
-/// A shop with one configured product in it, and what a plan of it is checked against.
+/// A shop with one configured product, and the data that its plans are checked against.
 struct Counter {
     shop: ShopId,
     context: Context,
@@ -157,7 +158,7 @@ impl Counter {
         Self { facts, items, ..counter }
     }
 
-    /// Checks a plan of one piece; the price of everything that is sold is in the catalogue.
+    /// Checks a plan of one entry; the catalog contains the price of everything that is sold.
     fn sell(&self, piece: Piece) -> Result<Vec<CartLine>, CartError> {
         let all: HashMap<&str, &VariantInfo> =
             self.variants.iter().map(|variant| (variant.sku.as_str(), variant)).collect();
@@ -234,23 +235,23 @@ fn pin() -> Pin {
     }
 }
 
-/// An amount in units of 10^-40, in which everything here is a whole number.
+/// Returns an amount in units of 10^-40, in which every value of these tests is an integer.
 fn fine(minor: i64, scale: u8) -> BigInt {
     BigInt::from(minor) * BigInt::from(10).pow(40 - u32::from(scale))
 }
 
-/// How far a total is off what it should be, in units of 10^-40.
+/// Returns the difference between a total and its exact value, in units of 10^-40.
 fn off(total: &Money, exact: &BigInt) -> BigInt {
     let off = fine(total.minor, total.scale) - exact;
     if off < BigInt::ZERO { -off } else { off }
 }
 
-/// Half a minor unit, in units of 10^-40.
+/// Returns half a minor unit, in units of 10^-40.
 fn half(scale: u8) -> BigInt {
     BigInt::from(5) * BigInt::from(10).pow(39 - u32::from(scale))
 }
 
-/// The rules of every line that is sold by itself.
+/// Checks the rules of a line that is sold by itself.
 fn holds(line: &CartLine, exact: &BigInt) -> Result<(), TestCaseError> {
     let total = &line.price.total;
     prop_assert!(off(total, exact) <= half(total.scale), "{exact} as {total:?}");
@@ -297,7 +298,7 @@ proptest! {
                 let text = rust_decimal::Decimal::try_from_i128_with_scale(rate.0.into(), rate.1).unwrap().to_string();
                 match convert(said, "it", Some(&text), &counter.context) {
                     Ok(price) => counter.vendor = vec![Some(price)],
-                    // Too large for any price.
+                    // The amount is too large for a price.
                     Err(_) => return Ok(()),
                 }
                 let times = if basis == PriceBasis::Unit { quantity } else { 1 };
@@ -343,7 +344,7 @@ proptest! {
         for (number, ((minor, scale), count, on_top, _)) in parts.iter().enumerate() {
             let sku = format!("PART-{number}");
             counter.variants.push(variant(&sku, money(*minor, *scale)));
-            // One at least is not on top of the bundle's price.
+            // At least one child is not on top of the bundle's price.
             children.push(child(&sku, *count, *on_top && number > 0));
         }
         let bundle = counter.sell_bundle(quantity, source, children.clone()).unwrap();
@@ -368,7 +369,7 @@ proptest! {
                 prop_assert!(off(&line.price.total, &own) < half(line.price.total.scale) * 2, "{line:?}");
             }
         }
-        // What remains when parts are taken out.
+        // The parts that remain after removals.
         let goes = |number: usize| number > 0 && parts[number].3;
         let names = (1..parts.len()).filter(|number| goes(*number)).filter_map(|number| bundle[number + 1].part);
         let out: BTreeSet<Digest> = names.collect();
@@ -425,7 +426,7 @@ fn shop() -> Shop {
     Shop::new("shop".parse().unwrap(), "EUR", 2, Secret::new("a key of the tests, 32 bytes long"))
 }
 
-/// A sealed line of its own.
+/// Returns a sealed line of its own.
 fn sealed(number: usize, shown: &str) -> CartLine {
     let mut counter = Counter::new(2, Rounding::HalfUp);
     counter.variants = vec![variant("RING", money(900, 2))];
@@ -482,7 +483,7 @@ fn nulls(count: usize) -> String {
     format!("{{{}}}", members.join(","))
 }
 
-/// Items, each the parent of the next, with a state each.
+/// Returns a chain of items, each the parent of the next, with a state each.
 fn chain(count: usize) -> Vec<Item> {
     let state = format!("[{}]", vec!["1"; 50].join(","));
     let named = |number: usize| Item {
@@ -617,7 +618,7 @@ fn carts_cost_no_more_than_their_lines() {
         let lines = lines(count);
         let root = |line: &CartLine| Item { id: line.item_id.clone(), ..item("") };
         let items: Vec<Item> = lines.iter().map(root).collect();
-        // Every product has changed its place.
+        // Every item has changed its position.
         let families: Vec<Vec<CartLine>> = (0..count)
             .map(|at| {
                 let key = lines[(at + 1) % count].key.clone();
