@@ -1,10 +1,12 @@
-//! The one way out of the host, and which servers may be reached. Every request of the host leaves through [`RequestPermit::send`]:
-//! a guest's, the token fetch before it, a picture's and a platform's notification. An [`RequestPermit`] is given out only for an
-//! address that was checked and, where the server's turns are shared out, in its turn. (The exporter of traces, in the command,
-//! is the one exception: it sends to the operator's own collector, which the command line names.)
+//! The only way out of the host, and the check of the servers that may be reached. Every request of the host leaves
+//! through [`RequestPermit::send`]: a guest's request, the token request before it, the download of a thumbnail, and a
+//! notification to a platform. A [`RequestPermit`] is given only for a checked URL, and for a server with a queue only
+//! when it is the request's turn. (The one exception is the trace exporter of the command line, which sends to the
+//! collector that the operator names there.)
 //!
-//! Two checks: the name against what the plugin declares and the operator grants, and every address that the name resolves to. The
-//! address that was checked is the address that is connected to, because the check sits in the client's own resolver.
+//! There are two checks: the host name against what the plugin declares and the operator grants, and every IP address
+//! that the name resolves to. The checked address is the one that is connected to, because the check is part of the
+//! client's own resolver.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -25,7 +27,8 @@ use url::{Host, Url};
 
 use crate::health::{Health, RateLimitRules, RequestOutcome, Requester, Throttled};
 
-/// Sends all outbound requests of the host. Create one: it holds the connections and the health of servers.
+/// Sends all outbound requests of the host. Create one per host, because it holds the connections and the health of
+/// servers.
 #[derive(Default)]
 pub(crate) struct Egress {
     clients: Clients,
@@ -143,7 +146,7 @@ impl<'a> RequestPermit<'a> {
         Self { report_to: Some((health, shop, clock)), ..self }
     }
 
-    /// Adds a parameter to the address.
+    /// Adds a query parameter to the URL.
     pub(crate) fn append_query(&mut self, name: &str, value: &str) {
         self.url.query_pairs_mut().append_pair(name, value);
     }
@@ -151,7 +154,7 @@ impl<'a> RequestPermit<'a> {
     /// Sends the request.
     ///
     /// # Errors
-    /// When no response comes.
+    /// Returns an error if there is no response.
     pub(crate) async fn send(self, outgoing: OutboundRequest) -> Result<PendingResponse<'a>, SendError> {
         let OutboundRequest { method, headers, body, timeout } = outgoing;
         let request = self.client.request(method, self.url.clone()).headers(headers).body(body).timeout(timeout);

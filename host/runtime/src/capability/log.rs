@@ -1,4 +1,4 @@
-//! `log`, stdout and stderr: all go to the plugin's log, and together they have one limit.
+//! `log`, standard output and standard error. All go to the plugin log, and share one limit.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -9,10 +9,10 @@ use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 
 use crate::guest::GuestState;
 
-/// The level of what a guest writes to stdout and stderr.
+/// Level of what a guest writes to standard output and standard error.
 pub(crate) const OUTPUT_LEVEL: &str = "output";
 
-/// Where a call's log lines gather.
+/// Collects the log lines of a call.
 #[derive(Clone)]
 pub(crate) struct LogSink(Arc<Mutex<Buffer>>);
 
@@ -20,7 +20,7 @@ struct Buffer {
     lines: Vec<LogLine>,
     bytes: usize,
     max_bytes: usize,
-    /// While a durable hook is replayed: an earlier run has said it.
+    /// Set while a durable hook is replayed, because an earlier run logged the same lines.
     muted: bool,
 }
 
@@ -38,7 +38,7 @@ impl LogSink {
         if buffer.bytes > buffer.max_bytes {
             return Err(Breach::LogBytes { allowed: buffer.max_bytes });
         }
-        // No database keeps a NUL.
+        // No database stores a NUL.
         buffer.lines.push(LogLine { level: level.into(), text: text.replace('\0', "\u{fffd}") });
         Ok(())
     }
@@ -78,7 +78,7 @@ impl Host for GuestState {
     }
 }
 
-/// A guest's stdout or stderr.
+/// Standard output or standard error of a guest.
 #[derive(Clone)]
 pub(crate) struct GuestOutput(pub(crate) LogSink);
 
@@ -94,7 +94,7 @@ impl StdoutStream for GuestOutput {
     }
 
     fn async_stream(&self) -> Box<dyn tokio::io::AsyncWrite + Send + Sync> {
-        // Only WASI 0.3 asks for this, and no such guest is hosted.
+        // Only WASI 0.3 calls this, and no such guest is supported.
         Box::new(tokio::io::sink())
     }
 }

@@ -1,5 +1,5 @@
-//! What a guest can reach. Every guest gets the same imports; which of them answer follows the hook ([`Hook::capabilities`]), and
-//! what they reach follows the shop's grants. One capability, one file.
+//! The capabilities of guests. Every guest gets the same imports. The hook decides which of them work
+//! ([`Hook::capabilities`]), and the shop's grants decide what they reach. Each capability has its own file.
 //!
 //! [`Hook::capabilities`]: crate::Hook::capabilities
 
@@ -26,7 +26,7 @@ use cartwright_contract::settings::Secret;
 
 use crate::observe::Observer;
 
-/// What the host itself reaches on behalf of all guests.
+/// The host's own services, shared by all guests.
 pub(crate) struct Platform {
     pub(crate) catalog: Arc<dyn Catalog>,
     pub(crate) order_book: Arc<dyn OrderBook>,
@@ -39,23 +39,24 @@ pub(crate) struct Platform {
 /// A secret that a call may use.
 pub(crate) struct GrantedSecret {
     pub(crate) value: Secret,
-    /// The hosts that it may be sent to.
+    /// The hosts that the secret may be sent to.
     pub(crate) hosts: Vec<String>,
-    /// A host of its field that it was not entered for: no digest is made that might go there.
+    /// A host of the secret's field that the secret is not authorized for. Digests are refused then, because the guest
+    /// might send them there.
     pub(crate) missing_host: Option<String>,
 }
 
-/// Which shop and account a call is for, and what it was granted.
+/// The shop and account of a call, and what it may reach.
 pub(crate) struct Scope {
     pub(crate) platform: Arc<Platform>,
-    /// Where this call's bytes are kept: the platform's place, or that of the order.
+    /// Blob store of this call: the platform's, or the order's own.
     pub(crate) blobs: Arc<dyn Blobs>,
     pub(crate) plugin: PluginId,
     pub(crate) shop: ShopId,
     pub(crate) account: AccountId,
     pub(crate) currency: String,
     pub(crate) grants: Grants,
-    /// The hosts that the plugin declares, with `setting:` looked up.
+    /// The hosts that the plugin declares, with `setting:` resolved.
     pub(crate) declared_hosts: Vec<String>,
     /// The secrets that have a value.
     pub(crate) secrets: BTreeMap<String, GrantedSecret>,

@@ -12,7 +12,7 @@ use crate::capability::{GrantedSecret, Scope};
 use crate::durable::Call;
 use crate::guest::GuestState;
 
-/// The secret of this name.
+/// Returns the secret with this name.
 pub(crate) fn secret<'a>(scope: &'a Scope, name: &str) -> Result<&'a GrantedSecret, Error> {
     match scope.secrets.get(name) {
         Some(granted) => Ok(granted),

@@ -1,4 +1,5 @@
-//! Access tokens by OAuth's client credentials (RFC 6749, 4.4): fetched with a secret that the guest never sees, and kept until they end.
+//! Access tokens of OAuth's client credentials grant (RFC 6749, section 4.4). They are fetched with a secret that the
+//! guest never sees, and cached until they expire.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -19,15 +20,15 @@ use serde::Deserialize;
 use crate::capability::egress::{OutboundRequest, retry_after};
 use crate::capability::http::{SendOptions, header_value};
 
-/// A token is fetched anew so long before it ends.
+/// A token is refreshed this long before it expires.
 const TOKEN_MARGIN: Duration = Duration::from_secs(30);
 
-/// No token is kept longer, whatever its endpoint says.
+/// Maximum time for which a token is cached, whatever its endpoint says.
 const MAX_TOKEN_LIFETIME: Duration = Duration::from_secs(24 * 3600);
-/// The longest answer of a token endpoint, in bytes.
+/// Maximum size of a token endpoint's response, in bytes.
 const MAX_TOKEN_RESPONSE_BYTES: u64 = 64 * 1024;
 
-/// Access tokens by what they were got with: another secret gets another token.
+/// Access tokens by the credentials that they were issued for. Another secret gets another token.
 #[derive(Default)]
 pub(crate) struct Tokens {
     cached: Mutex<HashMap<TokenKey, (Secret, Instant)>>,
@@ -36,7 +37,7 @@ pub(crate) struct Tokens {
 type TokenKey = (ShopId, AccountId, String, Digest, String, String, Option<String>);
 
 impl SendOptions {
-    /// RFC 6749, 4.4: the token from memory, or from the token endpoint.
+    /// Returns the token from the cache, or requests it from the token endpoint (RFC 6749, section 4.4).
     pub(super) async fn token(&self, credentials: &ClientCredentials, clock: &dyn Clock) -> Result<Secret, Error> {
         #[derive(Deserialize)]
         struct TokenResponse {

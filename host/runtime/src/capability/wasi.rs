@@ -1,4 +1,4 @@
-//! WASI 0.2 as a guest sees it: linked whole, so that ordinary builds of every language load, with nothing granted.
+//! WASI 0.2 for guests. All of it is linked, so that ordinary builds of every language load, but nothing is granted.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,7 +15,7 @@ use wasmtime_wasi_http::{Error, RequestOptions, Result, WasiBody, WasiHttpHooks}
 use crate::durable::milliseconds;
 use crate::guest::GuestState;
 
-/// `wasi:http` is linked and refuses: a guest reaches the network through the contract's `http` only.
+/// `wasi:http` is linked but refuses every request: a guest reaches the network only through the contract's `http`.
 pub(crate) struct RefuseHttp;
 
 impl WasiHttpHooks for RefuseHttp {
@@ -31,28 +31,28 @@ impl WasiHttpHooks for RefuseHttp {
 
 type Sent = (http::Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>);
 
-/// Random numbers that follow from a seed.
+/// Returns a random number generator with this seed.
 pub(crate) fn rng_from_seed(seed: &[u8; 32]) -> ChaCha12Rng {
     ChaCha12Rng::from_seed(*seed)
 }
 
-/// What a guest takes for time, in milliseconds since 1970: it begins at the moment of the call, goes on by one with each look,
-/// and jumps when the guest waits. A guest that waits therefore neither holds its instance nor spins, two looks never give the
-/// same moment, and a replay, which sets it by the journal, sees the same times.
+/// The clock that a guest reads, in milliseconds since 1970. It starts at the time of the call, advances by one with
+/// each read, and jumps when the guest waits. A guest that waits therefore neither holds its instance nor spins, and
+/// two reads never return the same time. A replay sets the clock from the journal and sees the same times.
 #[derive(Clone, Default)]
 pub(crate) struct GuestClock(Arc<AtomicU64>);
 
 const NANOS_PER_MILLISECOND: u64 = 1_000_000;
 
 impl GuestClock {
-    /// Begins now.
+    /// Creates a clock that starts at the current time.
     pub(crate) fn now() -> Self {
         let clock = Self::default();
         clock.advance_to(SystemTime::now());
         clock
     }
 
-    /// Sets it forward.
+    /// Advances the clock to a later time.
     pub(crate) fn advance_to(&self, at: SystemTime) {
         self.wait_until(milliseconds(at));
     }
@@ -76,7 +76,7 @@ impl HostWallClock for GuestClock {
     }
 }
 
-/// A wait of a guest. It is over as soon as the guest asks, and its clock has moved on by then.
+/// A wait of a guest. It ends as soon as it is polled, after the guest's clock has advanced.
 struct Wait {
     clock: GuestClock,
     until: u64,
@@ -86,12 +86,13 @@ struct Wait {
 impl Pollable for Wait {
     async fn ready(&mut self) {
         self.clock.wait_until(self.until);
-        // A guest that waits in a loop must not keep others from running.
+        // A guest that waits in a loop must not keep other tasks from running.
         tokio::task::yield_now().await;
     }
 }
 
-/// `WasiCtx` takes a monotonic clock of ours, but waits by the runtime's timer: `thread::sleep` would really sleep.
+/// `WasiCtx` accepts a custom monotonic clock but waits by the runtime's timer, so that `thread::sleep` would really
+/// sleep.
 impl monotonic_clock::Host for GuestState {
     fn now(&mut self) -> wasmtime::Result<u64> {
         Ok(self.wasi_clock.milliseconds().saturating_mul(NANOS_PER_MILLISECOND))

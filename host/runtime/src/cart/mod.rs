@@ -1,9 +1,9 @@
-//! The way from a raw configuration to checked changes of a cart.
+//! From a raw configuration to checked changes of a cart.
 //!
-//! decode → are the vendor's products the linked ones → price from its authority → plan → check every operation → pictures →
-//! store → sealed price. What is refused on the way leaves nothing behind. Each step explains itself in [`CartChange::stages`](crate::CartChange::stages). Adding, editing, refreshing, reordering and asking for a
-//! quotation all go this one way ([`path`]); [`offer`] answers a quotation, [`check`] checks a cart before it is ordered, [`change`]
-//! changes and joins carts.
+//! The stages are: decode, check the vendor products, identify, price, plan, check, thumbnails, store, seal. A refused
+//! request leaves nothing behind. Each stage explains itself in [`CartChange::stages`](crate::CartChange::stages).
+//! Adding, editing, refreshing, reordering and requesting a quote all use this pipeline (`operations`); `quote`
+//! accepts quotes, `check` checks a cart before it is ordered, and `change` changes and merges carts.
 
 mod change;
 mod check;

@@ -1,4 +1,4 @@
-//! One walk from a raw configuration to checked, priced and sealed lines.
+//! The plan pipeline: from a raw configuration to checked, priced and sealed lines.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -26,12 +26,12 @@ use crate::host::Cartwright;
 use crate::plugin::PluginVersion;
 use crate::shop::{Account, AccountVersion, CheckedLink, ShopState, context};
 
-/// The setting by which a vendor's plugin lets the merchant choose among its strategies.
+/// Name of the setting by which a merchant chooses among a plugin's strategies.
 const STRATEGY_SETTING: &str = "order-type";
-/// Number of lines that are sealed before other tasks of the worker have a turn.
+/// Number of lines that are sealed before the task yields to others.
 const LINES_BETWEEN_YIELDS: usize = 256;
 
-/// What planning has taken of the budgets of one request.
+/// Budgets that the planning of one request has used.
 #[derive(Debug, Default)]
 pub(super) struct BudgetUsage {
     items: AtomicUsize,
@@ -43,14 +43,14 @@ impl BudgetUsage {
         Budget::PlannedItems.check(self.items.fetch_add(items, Ordering::Relaxed).saturating_add(items))
     }
 
-    /// Begins with another configuration. Nothing begins once a budget is spent.
+    /// Counts another configuration. Fails once a budget is used up.
     fn begin(&self, bytes: usize) -> Result<(), OverBudget> {
         self.items(0)?;
         Budget::PlannedBytes.check(self.bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes))
     }
 }
 
-/// One walk along the path.
+/// One execution of the pipeline.
 pub(super) struct PlanPipeline<'a> {
     pub(super) host: &'a Cartwright,
     pub(super) state: Arc<ShopState>,
@@ -63,34 +63,34 @@ pub(super) struct PlanPipeline<'a> {
     pub(super) visitor: &'a Visitor,
     pub(super) context: Context,
     pub(super) association: Association,
-    /// The variant of the product that the shopper chose beforehand.
+    /// The variant of the product that the shopper chose before configuring.
     pub(super) chosen_variant: Option<String>,
-    /// Is it an offer that is asked for?
+    /// Whether a quote is requested.
     pub(super) quote: bool,
-    /// Can what is planned join other lines that hold the same? Whoever joins them refuses what is [too few](Self::too_few) and joins
-    /// none.
+    /// Whether planned lines may join other lines with equal contents. The caller that joins them checks
+    /// `below_minimum` for the lines that join none.
     pub(super) may_join: bool,
-    /// The lines of the last plan that hold too few pieces.
+    /// The lines of the last plan whose quantity is below the minimum.
     pub(super) below_minimum: BelowMinimum,
     pub(super) warnings: Warnings,
     pub(super) stages: Vec<Stage>,
-    /// Who is told of each stage as it ends.
+    /// Receives each stage when it ends.
     pub(super) stage_sender: Option<Sender<Stage>>,
-    /// The stage that is not over yet.
+    /// Name of the current stage.
     at: &'static str,
-    /// What a plugin logged in the stage that is not over yet.
+    /// Log lines of plugins in the current stage.
     pub(super) log: Vec<LogLine>,
     pub(super) stage_started: Instant,
     pub(super) removed_parts: RemovedParts,
     pub(super) pictures: Thumbnails,
-    /// When the vendor said what the items cost. `None` where it was not asked.
+    /// When the vendor returned the prices. `None` if it was not asked.
     pub(super) priced_at: Option<Timestamp>,
-    /// What the request has planned so far; other walks of the request count too.
+    /// Budgets used by the request so far, shared with its other pipelines.
     pub(super) budget_usage: Arc<BudgetUsage>,
 }
 
 impl<'a> PlanPipeline<'a> {
-    /// Begins with the current versions.
+    /// Starts a pipeline with the current versions.
     pub(super) fn begin(
         host: &'a Cartwright,
         shop: &ShopId,
@@ -113,8 +113,8 @@ impl<'a> PlanPipeline<'a> {
         Self::with(host, state, linked, vendor, version, strategy_plugin, strategy_version, strategy, visitor)
     }
 
-    /// Begins with the versions that a line is pinned to. The pin of a line that was tampered with says nothing: it could choose
-    /// a strategy that the merchant did not.
+    /// Starts a pipeline with the versions that a line is pinned to. The pin of a changed line is ignored, because it
+    /// could choose a strategy that the merchant did not.
     pub(super) fn begin_pinned(
         host: &'a Cartwright,
         shop: &ShopId,
@@ -215,8 +215,8 @@ impl<'a> PlanPipeline<'a> {
         self.removed_parts.0.insert(item, parts.iter().copied().collect());
     }
 
-    /// Plans, checks, prices and seals what is wanted of a configuration's items. Gives a family for each piece: its line, and a
-    /// bundle's children behind it.
+    /// Plans, checks, prices and seals line requests for a configuration's items. Returns one family per plan entry:
+    /// its line, followed by its children if it is a bundle.
     pub(super) async fn plan(
         &mut self,
         wanted: impl FnOnce(&[Item]) -> Vec<Wanted>,
@@ -257,7 +257,7 @@ impl<'a> PlanPipeline<'a> {
         }
         let facts = self.at("identify").facts(&mut decoded.items).await?;
         let prices = self.at("price").prices(raw, configuration, &decoded, &wanted).await?;
-        // The state was hashed; a strategy has no use for it.
+        // The state has been hashed, and strategies do not use it.
         decoded.items.iter_mut().for_each(|item| item.state = String::new());
         let own = cart.lines().iter().filter(|line| line.pin.account == self.vendor.id).take(MAX_LINES_FOR_STRATEGY);
         let request = PlanRequest {
@@ -277,7 +277,7 @@ impl<'a> PlanPipeline<'a> {
         let mut planned = checked?;
         self.refuse_below_minimum(&planned, cart)?;
         self.record_stage("every piece holds".to_owned());
-        // Nothing that was refused costs a decoded picture, or is stored.
+        // Thumbnails are decoded and stored only after every check has passed.
         self.at("pictures").add_pictures(raw, &request.items, &mut planned).await;
         self.at("store").store(raw, configuration).await?;
         for (number, line) in planned.iter_mut().flatten().enumerate() {
@@ -293,7 +293,7 @@ impl<'a> PlanPipeline<'a> {
         Ok(planned)
     }
 
-    /// Refuses a line of too few pieces that can join no other line.
+    /// Refuses a line below its minimum quantity that can join no other line.
     fn refuse_below_minimum(&self, planned: &[Vec<CartLine>], cart: &CartIndex<'_>) -> Result<(), CartError> {
         let keys = || planned.iter().filter_map(|family| Some(family.first()?.key.as_str()));
         let mut times: HashMap<&str, usize> = HashMap::with_capacity(planned.len());
@@ -302,7 +302,7 @@ impl<'a> PlanPipeline<'a> {
         keys().filter(|key| !can_join(key)).try_for_each(|key| self.below_minimum.check(key))
     }
 
-    /// A warning counts once: a line that becomes more of another is planned twice.
+    /// Duplicate warnings are dropped, because a line whose quantity increases is planned twice.
     pub(super) fn finish(mut self, operations: Vec<CartOperation>) -> CartChange {
         let mut seen = BTreeSet::new();
         let as_seen = |stage_sender: &Message| {
@@ -312,32 +312,33 @@ impl<'a> PlanPipeline<'a> {
         CartChange { operations, warnings: self.warnings, stages: self.stages }
     }
 
-    /// A plugin's error, with what it logged before.
+    /// Returns a plugin's error, with the log lines that preceded it.
     pub(super) fn plugin_error(&self, plugin: &PluginVersion, hook: Hook, error: Error) -> HookError {
         let mut error = plugin_error(plugin, hook, error);
         error.outcomes.log.clone_from(&self.log);
         error
     }
 
-    /// Goes on to the next stage.
+    /// Starts the next stage.
     fn at(&mut self, stage: &'static str) -> &mut Self {
         self.at = stage;
         self
     }
 
-    /// Writes down what came of the stage.
+    /// Records the result of the current stage.
     pub(super) fn record_stage(&mut self, result: String) {
         let micros = u64::try_from(self.stage_started.elapsed().as_micros()).unwrap_or(u64::MAX);
         let stage = Stage { stage: self.at.to_owned(), micros, result, log: std::mem::take(&mut self.log) };
         if let Some(stage_sender) = &self.stage_sender {
-            // Whoever listened may be gone.
+            // The receiver may have been dropped.
             drop(stage_sender.send(stage.clone()));
         }
         self.stages.push(stage);
         self.stage_started = Instant::now();
     }
 
-    /// The same of a stage that ends the walk. A call that broke off has its log in its error.
+    /// Records the failure of the current stage, which ends the pipeline. A failed call has its log lines in its
+    /// error.
     fn record_failure(&mut self, error: &CartError) {
         if let CartError::Hook(error) = error
             && self.log.is_empty()
@@ -347,7 +348,7 @@ impl<'a> PlanPipeline<'a> {
         self.record_stage(format!("failed: {error}"));
     }
 
-    /// The name of a raw configuration that is not too large. `None` where there is none.
+    /// Returns the digest of a raw configuration after checking its size. `None` without a configuration.
     fn configuration(&self, raw: &[u8]) -> Result<Option<Digest>, CartError> {
         let allowed = self.host.limits().bytes_in;
         if raw.len() > allowed {

@@ -1,4 +1,4 @@
-//! What the strategy plans, and what the plan is checked against.
+//! The plan and check stages: calls the strategy, and collects the data that its plan is checked against.
 
 use std::collections::HashMap;
 use std::sync::Arc;

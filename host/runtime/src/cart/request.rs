@@ -1,4 +1,4 @@
-//! A request about a cart, and how its lines are planned again.
+//! A request about a cart, and the replanning of its lines.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use super::pipeline::{BudgetUsage, PlanPipeline};
 use crate::host::Cartwright;
 
-/// A request about a cart: for whom, of which lines, and what planning them has taken so far.
+/// A request about a cart: its shop, visitor and lines, and the budgets that planning has used so far.
 pub(super) struct CartRequest<'a> {
     pub(super) host: &'a Cartwright,
     pub(super) shop: &'a ShopId,
@@ -28,8 +28,11 @@ pub(super) struct CartRequest<'a> {
 }
 
 impl<'a> CartRequest<'a> {
+    /// Creates a request.
+    ///
     /// # Errors
-    /// For more lines than a cart may have, and a visitor whose country or language is not a code.
+    /// Returns an error for more lines than a cart may have, and for a visitor whose country or language is not a
+    /// code.
     pub(super) fn new(
         host: &'a Cartwright,
         shop: &'a ShopId,
@@ -48,7 +51,7 @@ impl<'a> CartRequest<'a> {
         Ok(change)
     }
 
-    /// Puts what was planned in the place of a line.
+    /// Replaces a line by replanned lines.
     pub(super) async fn in_place_of(
         &self,
         line: &CartLine,
@@ -58,7 +61,8 @@ impl<'a> CartRequest<'a> {
         self.merge_into(vec![moved], Vec::new(), &BelowMinimum::default()).await
     }
 
-    /// A line and its children, planned and sealed again without these parts. Empty when the plan holds no such line any more.
+    /// Replans and seals a line and its children without these parts. The result is empty if the plan no longer
+    /// contains the line.
     pub(super) async fn replan_without(
         &self,
         line: &CartLine,
@@ -74,14 +78,15 @@ impl<'a> CartRequest<'a> {
         }
         walk.budget_usage = self.budget_usage.clone();
         let wanted = Wanted { item: line.item, quantity };
-        // Nothing is wanted of a product that the configuration no longer holds.
+        // An item that the new configuration no longer contains is not requested.
         let wanted = |items: &[Item]| roots(items).contains(&wanted.item).then_some(wanted).into_iter().collect();
         let families = walk.plan(wanted, configuration.as_deref(), &self.cart).await?;
         let meant = families.into_iter().find(|family| family.first().is_some_and(|first| first.item == line.item));
         Ok((walk.finish(Vec::new()), meant.unwrap_or_default()))
     }
 
-    /// Of two lines that hold the same, the second where the first is not as it was sealed: that one opens no configuration.
+    /// Returns the second of two lines with equal contents if the first was changed after it was sealed, because a
+    /// changed line opens no configuration.
     pub(super) fn genuine_duplicate<'l>(
         &self,
         held: &'l CartLine,
@@ -92,8 +97,8 @@ impl<'a> CartRequest<'a> {
         Ok(if is_forged { other } else { held })
     }
 
-    /// A line that a cart holds more than once, as one line. Whose children are whose cannot be told, so all is planned anew; only the
-    /// copies' quantities count, and those are sealed.
+    /// Joins the copies of a line into one. It is unknown which children belong to which copy, so everything is
+    /// replanned; only the copies' quantities are used, and those are sealed.
     pub(super) async fn joined(&self, key: &str, quantity: u32) -> Result<CartChange, CartError> {
         let state = self.host.shop_state(self.shop)?;
         let copies = self.cart.copies(key);
@@ -107,7 +112,7 @@ impl<'a> CartRequest<'a> {
         Ok(change)
     }
 
-    /// A cart without a line and its children.
+    /// Returns the change that removes a line and its children.
     pub(super) fn without_family(&self, key: &str) -> CartChange {
         let keys = self.cart.keys(key);
         let result = format!("{} lines", keys.len());
@@ -115,8 +120,9 @@ impl<'a> CartRequest<'a> {
         CartChange { operations: vec![CartOperation::Remove { keys }], warnings: Vec::new(), stages: vec![stage] }
     }
 
-    /// Puts families of lines into a cart. What comes twice, or what another line of the cart holds already, becomes more of one
-    /// line: two lines of one key would each be priced for fewer than are bought. What becomes more of nothing must not be too few.
+    /// Merges families of lines into a cart. Families that occur twice, or that another line of the cart equals,
+    /// become one line with a larger quantity: two lines with one key would each be priced for less than is bought.
+    /// Lines that join no other must reach their minimum quantity.
     pub(super) async fn merge_into(
         &self,
         moves: Vec<LineMove>,
@@ -125,7 +131,7 @@ impl<'a> CartRequest<'a> {
     ) -> Result<Vec<CartOperation>, CartError> {
         let leaving: HashSet<String> =
             moves.iter().filter_map(|moved| moved.replaces.clone()).chain(gone.iter().cloned()).collect();
-        // Families of one key are one, asked for as often as all of them.
+        // Families with the same key are one, with the sum of their quantities.
         let mut matched: Vec<(LineMove, u32)> = Vec::with_capacity(moves.len());
         let mut places: HashMap<String, usize> = HashMap::with_capacity(moves.len());
         for moved in moves {
@@ -146,7 +152,7 @@ impl<'a> CartRequest<'a> {
         for (LineMove { replaces, lines: family }, asked) in matched {
             let Some(first) = family.first() else { continue };
             let key = first.key.clone();
-            // A line that leaves takes nothing up.
+            // A line that is removed cannot be joined.
             if let Some(twin) = self.cart.top_lines(&key).filter(|_| !leaving.contains(&key)) {
                 let quantity = self.cart.total_quantity(&key).saturating_add(asked);
                 let twin = self.genuine_duplicate(twin, first)?;

@@ -1,4 +1,4 @@
-//! Runs a job once.
+//! One run of a job.
 
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ pub struct RunInput {
     pub clock: Arc<dyn Clock>,
     /// Why the run is started.
     pub wake: Wake,
-    /// Cancels it.
+    /// Cancels the run.
     pub cancel: Cancel,
 }
 
@@ -128,7 +128,7 @@ impl Cartwright {
         };
         let end = match end {
             Some(cursor) => cursor.ended(answer).await?,
-            // The call was broken off by its deadline, or had not come as far as the hook.
+            // The call reached its deadline, or ended before the hook began.
             None => match answer {
                 Ok(_) => RunEnd::Done,
                 Err(failure) => RunEnd::Stopped { reason: StopReason::Failed(failure) },
