@@ -1,4 +1,4 @@
-//! The one engine of a host: wasmtime's settings with their reasons, and the thread that measures guest time.
+//! The engine of a host: wasmtime's settings with their reasons, and the thread that measures guest time.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -14,15 +14,16 @@ use crate::limits::{Limits, STACK_BYTES};
 
 /// Maximum number of concurrent guest calls. Each uses a slot of the instance pool.
 pub const MAX_CONCURRENT_CALLS: u32 = 256;
-/// Core instances, memories and tables of one component: a JavaScript guest takes 6, a Python guest 20.
+/// Maximum number of core instances, memories and tables of one component. A JavaScript guest uses 6, a Python guest
+/// 20.
 const CORE_INSTANCES_PER_COMPONENT: u32 = 40;
 /// One tick of guest time.
 pub(crate) const TICK: Duration = Duration::from_millis(1);
 /// Number of ticks without a call after which the ticker stops, so that an idle host does not wake the processor.
 const MAX_IDLE_TICKS: u32 = 100;
 
-/// What no plugin can use: wasmtime is built without its parts for these proposals, or no toolchain for 32-bit components needs them.
-/// Refused by the validator, they reach no code of wasmtime's that does not expect them.
+/// Returns the proposals that are refused: wasmtime is built without support for them, or no toolchain for 32-bit
+/// components needs them. The validator refuses them, so they never reach code of wasmtime that does not expect them.
 fn refused_proposals() -> WasmFeatures {
     WasmFeatures::GC
         | WasmFeatures::GC_TYPES
@@ -35,14 +36,14 @@ fn refused_proposals() -> WasmFeatures {
 fn config() -> Config {
     let mut config = Config::new();
     config.wasm_features(refused_proposals(), false);
-    // No WASI 0.3 guest is hosted; a warm call takes 158 instead of 558 ns without it.
+    // No WASI 0.3 guest is supported; without this, a warm call takes 158 ns instead of 558 ns.
     config.concurrency_support(false);
     config.epoch_interruption(true);
     config.max_wasm_stack(STACK_BYTES);
     config.async_stack_size(STACK_BYTES + (1 << 20));
     config.cranelift_opt_level(OptLevel::Speed);
     config.cranelift_regalloc_algorithm(RegallocAlgorithm::Backtracking);
-    // Replay on another machine must see the same bits.
+    // Replay on another machine must compute identical bits.
     config.cranelift_nan_canonicalization(true);
     config.relaxed_simd_deterministic(true);
     config.wasm_backtrace_max_frames(None);
@@ -64,15 +65,15 @@ fn pool(limits: &Limits) -> PoolingAllocationConfig {
         .max_core_instance_size(1 << 20)
         .table_elements(limits.table_elements)
         .max_memory_size(limits.memory)
-        // Keeping pages makes small guests slower unless the kernel says which ones were touched.
+        // Keeping pages resident slows small guests down unless the kernel reports the touched pages.
         .linear_memory_keep_resident(1 << 20)
         .table_keep_resident(64 << 10)
         .pagemap_scan(Enabled::Auto);
     pool
 }
 
-/// Makes the engine. Where the address space for the pool cannot be reserved, instances are made on demand: slower, and the
-/// same in every other way.
+/// Creates the engine. If the address space for the pool cannot be reserved, instances are created on demand, which is
+/// slower but otherwise equivalent.
 pub(crate) fn engine(limits: &Limits) -> wasmtime::Result<Engine> {
     let mut pooled = config();
     pooled.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(limits)));
@@ -128,7 +129,7 @@ impl Ticker {
 
     /// Registers a call. It ends when the guard is dropped.
     pub(crate) fn enter(&self) -> CallGuard {
-        // The upper half counts calls made, the lower half calls in flight.
+        // The upper half counts started calls, the lower half calls in flight.
         self.shared.calls.fetch_add((1 << 32) | 1, Ordering::SeqCst);
         if self.shared.is_parked.swap(false, Ordering::SeqCst) {
             self.thread.unpark();

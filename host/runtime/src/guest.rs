@@ -1,7 +1,7 @@
-//! One guest call: a fresh store and instance, its limits, and what it is for.
+//! One guest call: a fresh store and instance, its limits, and its purpose.
 //!
-//! No state survives a call and nothing crosses shops, because every call gets an instance of its own from the pool. That costs
-//! about 20 µs more than a warm instance and makes a whole class of faults impossible.
+//! No state survives a call and nothing crosses shops, because every call gets its own instance from the pool. That
+//! costs about 20 µs more than a warm instance and makes a whole class of faults impossible.
 
 use std::collections::HashMap;
 use std::ops::AsyncFnOnce;
@@ -70,7 +70,7 @@ impl WasiHttpView for GuestState {
 impl GuestState {
     /// Counts a host call, and checks whether the hook may use this capability.
     pub(crate) fn permit(&mut self, capability: Capability) -> wasmtime::Result<Result<Arc<Scope>, records::Error>> {
-        // A replay is as long as its journal, which has a limit of its own.
+        // A replay is bounded by its journal, which has its own limit.
         if !self.replaying() {
             self.meter.host_call()?;
         }
@@ -111,7 +111,7 @@ pub(crate) struct CallOptions {
     pub(crate) client: Option<String>,
     /// Cart lines and configured items; limits on work grow with them.
     pub(crate) lines: usize,
-    /// Seeds the guest's random numbers, so that a pure hook gives the same answer to the same input.
+    /// Seeds the guest's random numbers, so that a pure hook returns the same result for the same input.
     pub(crate) seed: [u8; 32],
     pub(crate) readable: Vec<records::Digest>,
     pub(crate) durable: Option<Box<Cursor>>,
@@ -190,7 +190,7 @@ async fn run<R: Answer>(
     let durable = options.durable.as_deref();
     let log = durable.map_or_else(|| LogSink::new(limits.log_bytes), Cursor::log);
     let waiting = ObservedCall::begin(plugin, options.scope.clone(), options.hook, log.clone());
-    // Held to the end: the store is dropped before it.
+    // The slot is held to the end: the store is dropped before it.
     let shop = options.scope.as_ref().map(|scope| &scope.shop);
     let Some(_slot) = plugin.slots().acquire(options.slot_kind, shop, limits.deadline).await else {
         record_outcome(CallOutcome::Busy, 0, waiting.end(CallOutcome::Busy, Duration::ZERO));
@@ -261,7 +261,7 @@ async fn run<R: Answer>(
                 None => Failure::Trap(text::sanitize(&trap_message(&error, &log), MAX_MESSAGE_CHARS).text),
             },
         }),
-        // The store's call was dropped in the middle: the store is thrown away with it.
+        // The store's call was dropped midway; the store is discarded with it.
         Err(_) => Err(Failure::Limit(Breach::Deadline { allowed_ms: millis(deadline) })),
     };
     let outcome = match &result {
@@ -297,7 +297,7 @@ fn record_outcome(outcome: CallOutcome, guest_ms: u64, total: Duration) {
 fn trap_message(error: &wasmtime::Error, log: &LogSink) -> String {
     let cause = error.root_cause().to_string();
     let lines = log.lines();
-    // What was written before the last line that was logged is about something else.
+    // Output before the last log line belongs to something else.
     let logged = lines.iter().rposition(|line| line.level != OUTPUT_LEVEL).map_or(0, |last| last + 1);
     let last = if logged == lines.len() { &lines[..] } else { &lines[logged..] };
     let written: String = last.iter().map(|line| line.text.as_str()).collect();

@@ -1,4 +1,4 @@
-//! The host itself: one engine, the installed plugins, the shops.
+//! The host: one engine, the installed plugins, and the shops.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -26,24 +26,24 @@ use crate::shop::ShopSlot;
 use crate::slots::Slots;
 use crate::work::BlockingWork;
 
-/// What is encoded in the parts of a reference.
+/// The characters that are encoded in the parts of a reference.
 const REFERENCE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_');
 
-/// The host could not be started.
+/// Why the host could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// wasmtime refused its settings.
+    /// wasmtime refused its configuration.
     #[error("the WebAssembly engine cannot be started: {0}")]
     Engine(String),
     /// The cache folder cannot be used.
     #[error("the cache folder {path} cannot be used: {error}")]
     Cache {
-        /// The folder.
+        /// The cache folder.
         path: String,
-        /// Why.
+        /// The error of the file system.
         error: std::io::Error,
     },
-    /// The machine gives no random numbers.
+    /// The system returned no random numbers.
     #[error("the system's random number generator failed: {0}")]
     Random(String),
     /// The thread that measures guest time cannot be started.
@@ -51,7 +51,7 @@ pub enum StartError {
     Ticker(std::io::Error),
 }
 
-/// How a host is to be. Made by [`Cartwright::builder`].
+/// Settings of a host, created by [`Cartwright::builder`].
 pub struct Builder {
     catalog: Arc<dyn Catalog>,
     order_book: Arc<dyn OrderBook>,
@@ -65,57 +65,58 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// The platform's catalogue. An empty one in memory otherwise.
+    /// Sets the platform's catalog. Default: an empty catalog in memory.
     pub fn catalog(mut self, catalog: Arc<dyn Catalog>) -> Self {
         self.catalog = catalog;
         self
     }
 
-    /// The platform's orders. An empty book in memory otherwise.
+    /// Sets the platform's order book. Default: an empty order book in memory.
     pub fn order_book(mut self, order_book: Arc<dyn OrderBook>) -> Self {
         self.order_book = order_book;
         self
     }
 
-    /// Where bytes are kept. In memory otherwise.
+    /// Sets the blob store. Default: in memory.
     pub fn blobs(mut self, blobs: Arc<dyn Blobs>) -> Self {
         self.blobs = blobs;
         self
     }
 
-    /// The limits of each call.
+    /// Sets the limits of guest calls.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// A folder for compiled components, used by this host alone. Nothing is kept otherwise.
+    /// Sets a cache folder for compiled components, which only this host may use. Default: no cache.
     pub fn cache(mut self, folder: impl AsRef<Path>) -> Self {
         self.cache = Some(folder.as_ref().to_owned());
         self
     }
 
-    /// The name of this installation, the first part of every reference that vendors see. "local" otherwise.
+    /// Sets the name of this installation, the first part of every reference that vendors see. Default: "local".
     pub fn installation(mut self, name: impl Into<String>) -> Self {
         self.installation = name.into();
         self
     }
 
-    /// What the random numbers of durable hooks follow from, 32 random bytes or more: the same on every node and after every
-    /// restart, or a hook that uses random numbers cannot be replayed there. One that holds until the process ends otherwise.
+    /// Sets the secret that seeds the random numbers of durable hooks: 32 random bytes or more, the same on every node
+    /// and after every restart. Otherwise a hook that uses random numbers cannot be replayed there. Default: a random
+    /// secret for this process.
     pub fn secret(mut self, secret: Secret) -> Self {
         self.secret = Some(secret);
         self
     }
 
-    /// When a vendor's server is left alone, and how fast it is asked; each shop's hosts count by themselves. The default rules
-    /// otherwise.
+    /// Sets the rules of circuit breakers and rate limits. Each host of each shop counts separately. Default: the
+    /// default rules.
     pub fn health(mut self, rules: Rules) -> Self {
         self.health = rules;
         self
     }
 
-    /// Who hears of each guest call, what guests log, and each request to a vendor. Nobody otherwise.
+    /// Sets the observer of guest calls, plugin log lines and requests to vendors. Default: none.
     pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
         self.observer = Some(observer);
         self
@@ -124,7 +125,8 @@ impl Builder {
     /// Starts the host.
     ///
     /// # Errors
-    /// When the engine, the cache folder, the ticker thread or randomness cannot be had.
+    /// Returns an error if the engine, the cache folder, the ticker thread or the random number generator is
+    /// unavailable.
     pub fn start(self) -> Result<Cartwright, StartError> {
         let engine_error = |error: wasmtime::Error| StartError::Engine(format!("{error:#}"));
         let engine = engine(&self.limits).map_err(engine_error)?;
@@ -176,7 +178,7 @@ impl Builder {
     }
 }
 
-/// Complains of a cache folder that other users can write: what is in there is run as it is.
+/// Warns about a cache folder that other users can write, because its contents are executed unchecked.
 #[cfg(unix)]
 fn warn_if_writable_by_others(folder: &Path) {
     use std::os::unix::fs::PermissionsExt as _;
@@ -193,7 +195,7 @@ fn warn_if_writable_by_others(folder: &Path) {
 #[cfg(not(unix))]
 fn warn_of_writers(_: &Path) {}
 
-/// A plugin host. One for each process; shared by reference between all tasks.
+/// A plugin host. Create one per process and share it by reference among all tasks.
 pub struct Cartwright {
     engine: Engine,
     linker: Linker<GuestState>,
@@ -214,7 +216,7 @@ pub struct Cartwright {
 }
 
 impl Cartwright {
-    /// Begins a host with everything in memory and the default limits.
+    /// Returns a builder with everything in memory and the default limits.
     pub fn builder() -> Builder {
         Builder {
             catalog: Arc::new(MemoryCatalog::default()),
@@ -229,38 +231,40 @@ impl Cartwright {
         }
     }
 
-    /// An installed plugin.
+    /// Returns an installed plugin version.
     pub fn plugin(&self, digest: &Digest) -> Option<Arc<PluginVersion>> {
         read(&self.plugins).get(digest).cloned()
     }
 
-    /// All installed plugins.
+    /// Returns all installed plugin versions.
     pub fn installed(&self) -> Vec<Arc<PluginVersion>> {
         read(&self.plugins).values().cloned().collect()
     }
 
-    /// The limits of each call.
+    /// Returns the limits of guest calls.
     pub fn limits(&self) -> &Limits {
         &self.limits
     }
 
-    /// The stable reference of an order, or of one of its lines, as vendors see it: `installation:shop:order[:line]`.
+    /// Returns the stable reference of an order, or of one of its lines, as vendors see it:
+    /// `installation:shop:order[:line]`.
     ///
-    /// Two orders or lines never have one reference: every part is percent-encoded but for ASCII letters, digits, `-`, `.` and `_`, so
-    /// that only the separators are colons. A plugin may append what begins with any other character.
+    /// Different orders or lines never share a reference: every part is percent-encoded except for ASCII letters,
+    /// digits, `-`, `.` and `_`, so that only the separators are colons. A plugin may append a suffix that begins with
+    /// any other character.
     pub fn reference(&self, shop: &ShopId, order: &str, line: Option<&str>) -> String {
         let parts = [self.installation.as_str(), shop.as_str(), order].into_iter().chain(line);
         let encoded: Vec<String> = parts.map(|part| utf8_percent_encode(part, REFERENCE).to_string()).collect();
         encoded.join(":")
     }
 
-    /// How many guest instances there are at this moment: one for each call in a guest, none for what waits. `None` where the pool
-    /// could not be reserved and nobody counts.
+    /// Returns the number of guest instances: one for each running call, none for what waits. `None` if the pool could
+    /// not be reserved, because instances are not counted then.
     pub fn instances(&self) -> Option<u64> {
         self.engine.pooling_allocator_metrics().map(|pool| pool.component_instances())
     }
 
-    /// How vendors' servers are doing.
+    /// Returns the health of vendors' servers.
     pub fn health(&self) -> &Health {
         &self.platform.egress.health
     }
@@ -322,7 +326,8 @@ impl Cartwright {
     }
 }
 
-// A lock is only poisoned when another thread panicked while it held it; the maps above are whole at every moment.
+// A lock is poisoned only if another thread panicked while it held the lock; the maps above are consistent at every
+// moment.
 pub(crate) fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
     lock.read().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! Installation: from bytes to a plugin that can be called. Compiled once, on one background thread, and kept in a cache.
+//! Installation of plugins. A component is compiled once, on one background thread, and cached.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -16,16 +16,17 @@ use crate::guest::{CallOptions, call};
 use crate::host::{Cartwright, write};
 use crate::plugin::{InstallError, PluginMetadata, PluginVersion, type_mismatch};
 
-/// The largest component: a Python guest has 18 MB.
+/// Maximum size of a component in bytes. A Python guest has 18 MB.
 const MAX_COMPONENT_BYTES: usize = 64 << 20;
-/// The locale that a plugin's form is read in at installation.
+/// Locale in which a plugin's form is read at installation.
 pub(crate) const FORM_LOCALE: &str = "en";
 
 impl Cartwright {
-    /// Installs a component. The same bytes again give the same plugin. `pinned` refuses any other digest.
+    /// Installs a component. The same bytes return the same plugin version. If `pinned` is given, any other digest is
+    /// refused.
     ///
     /// # Errors
-    /// Says in plain words what is wrong with the component and what to change; nothing is installed then.
+    /// The error says what is wrong with the component and what to change; nothing is installed then.
     pub async fn install(&self, bytes: &[u8], pinned: Option<Digest>) -> Result<Arc<PluginVersion>, InstallError> {
         if bytes.is_empty() {
             return Err(InstallError::Empty);
@@ -56,7 +57,7 @@ impl Cartwright {
     /// Installs a file of a folder.
     ///
     /// # Errors
-    /// As [`install`](Self::install), and when the file cannot be read.
+    /// The same as [`install`](Self::install); also if the file cannot be read.
     pub async fn install_file(&self, folder: &Dir, path: &Path) -> Result<Arc<PluginVersion>, InstallError> {
         let bytes = folder
             .read(path)
@@ -64,10 +65,10 @@ impl Cartwright {
         self.install(&bytes, None).await
     }
 
-    /// Installs every `.wasm` file of a folder, each with its own result, in the order of their names.
+    /// Installs every `.wasm` file of a folder, in the order of their names, with one result each.
     ///
     /// # Errors
-    /// When the folder cannot be read.
+    /// Returns an error if the folder cannot be read.
     pub async fn install_folder(
         &self,
         folder: &Dir,
@@ -118,14 +119,14 @@ impl Cartwright {
         let file = self.cache()?.open(name).ok()?;
         let mut bytes = Vec::new();
         std::io::Read::read_to_end(&mut file.into_std(), &mut bytes).ok()?;
-        // SAFETY: `deserialize` trusts its input. The cache is a folder that only this host writes, under names made of the
-        // component's digest and the engine's settings; wasmtime refuses what another engine compiled.
+        // SAFETY: `deserialize` trusts its input. Only this host writes to the cache folder, under names that consist
+        // of the component's digest and the engine's settings; wasmtime refuses files that another engine compiled.
         #[allow(unsafe_code)]
         let loaded = unsafe { Component::deserialize(self.engine(), &bytes) };
         loaded.inspect_err(|error| tracing::warn!(%error, name, "a cached component is compiled again")).ok()
     }
 
-    /// Asks the plugin who it is, in a sandbox where every import is denied.
+    /// Calls the plugin's `describe` in a sandbox that denies every import.
     async fn describe(&self, plugin: Arc<PluginVersion>) -> Result<Arc<PluginVersion>, InstallError> {
         let interfaces = plugin.interfaces().clone();
         let options = CallOptions::new(Hook::Describe, None);
@@ -159,10 +160,10 @@ impl Cartwright {
     }
 }
 
-/// Written whole or not at all: a reader never sees half a file.
+/// Writes a file completely or not at all, so that a reader never sees half of it.
 fn write_atomically(cache: &Dir, name: &str, component: &Component) -> anyhow::Result<()> {
     let bytes = component.serialize().map_err(|error| anyhow::anyhow!("{error:#}"))?;
-    // Hosts of one process, and processes of one machine, may write the same component at the same time.
+    // Several hosts of a process, or several processes of a machine, may write the same component at the same time.
     static NEXT_TEMPORARY_FILE: AtomicU64 = AtomicU64::new(0);
     let unfinished = format!("{name}.{}-{}", std::process::id(), NEXT_TEMPORARY_FILE.fetch_add(1, Ordering::Relaxed));
     let mut file = cache.create(&unfinished)?;
