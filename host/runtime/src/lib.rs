@@ -105,7 +105,7 @@ pub use slots::{RESERVED_QUERY_SLOTS, SLOTS_PER_SHOP};
 pub use snapshot::{AccountSnapshot, ShopSnapshot};
 pub use switch::{NewHostPolicy, ProductReadiness, Readiness, VersionSwitch};
 
-/// What the types look like as JSON: their schemas for an OpenAPI 3.1 document.
+/// Schemas of the types for an OpenAPI 3.1 document.
 #[cfg(feature = "openapi")]
 pub mod openapi {
     pub use cartwright_contract::openapi::complete;

@@ -1,4 +1,4 @@
-//! A plugin that passed installation: compiled, checked against the contract, and known by what it says about itself.
+//! Installed plugin versions: compiled, checked against the contract, and with known metadata.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::limits::Limits;
 use crate::observe::Observer;
 use crate::slots::Slots;
 
-/// The contract's version that this host speaks.
+/// The version of the contract that this host implements.
 pub const CONTRACT: &str = "cartwright:plugin@0.1.0";
 const PACKAGE: &str = "cartwright:plugin/";
 
@@ -28,55 +28,55 @@ const PACKAGE: &str = "cartwright:plugin/";
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "install", content = "detail", rename_all = "kebab-case")]
 pub enum InstallError {
-    /// It could not be read.
+    /// The component could not be read.
     #[error("{0}")]
     Unreadable(String),
-    /// There is nothing in it.
+    /// The file is empty.
     #[error("the file is empty; install the .wasm file that the build produced")]
     Empty,
-    /// It is no WebAssembly.
+    /// The file is not a WebAssembly file.
     #[error("this is not a WebAssembly file: it does not begin with \"\\0asm\"")]
     NotWebAssembly,
-    /// It is a module of the older kind.
+    /// The file is a core module.
     #[error(
         "this is a core module, not a component; build for wasm32-wasip2, or wrap it with `wasm-tools component new`"
     )]
     CoreModule,
-    /// It is larger than a plugin may be.
+    /// The component is too large.
     #[error("the component has {bytes} bytes, {allowed} are allowed")]
     TooLarge {
-        /// Its size.
+        /// Its size in bytes.
         bytes: usize,
-        /// What is allowed.
+        /// The limit in bytes.
         allowed: usize,
     },
-    /// Its digest is not the one that was asked for.
+    /// The digest differs from the pinned one.
     #[error("the component's digest is {found}, the policy pins {pinned}")]
     NotPinned {
-        /// What it is.
+        /// The digest of the component.
         found: Digest,
-        /// What it should be.
+        /// The pinned digest.
         pinned: Digest,
     },
-    /// It does not compile.
+    /// The component cannot be compiled.
     #[error("the component is malformed: {0}")]
     Malformed(String),
-    /// It does not export what a plugin exports.
+    /// The component lacks exports of a plugin.
     #[error("{0}")]
     WrongWorld(String),
-    /// It imports what this host does not have.
+    /// The component imports something that this host does not provide.
     #[error("{0}")]
     Imports(String),
-    /// What it says about itself is not usable.
+    /// The plugin's metadata is invalid.
     #[error("the plugin's metadata is invalid: {0}")]
     Identity(String),
-    /// It failed while it was asked about itself.
+    /// The plugin failed while its metadata was read.
     #[error(transparent)]
     Describe(HookError),
 }
 
 impl InstallError {
-    /// Is it worth trying again without anybody's help? Not when the component itself is refused.
+    /// Returns whether a retry may succeed without intervention. It may not if the component itself is refused.
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Unreadable(_) => true,
@@ -94,7 +94,7 @@ impl From<InvalidId> for InstallError {
 
 macro_rules! interfaces {
     ($($name:ident = $text:literal,)*) => {
-        /// Where each exported interface of a component is; loaded once, used by every call.
+        /// Indexes of a component's exported interfaces, resolved once and used by every call.
         #[derive(Clone)]
         pub(crate) struct Interfaces {
             $($name: Option<exports::$name::GuestIndices>,)*
@@ -111,7 +111,7 @@ macro_rules! interfaces {
                 })
             }
 
-            /// Is this interface exported?
+            /// Returns whether this interface is exported.
             fn has(&self, name: &str) -> bool {
                 match name {
                     $($text => self.$name.is_some(),)*
@@ -119,7 +119,7 @@ macro_rules! interfaces {
                 }
             }
 
-            /// Loads all of them, which checks every function's type.
+            /// Loads all interfaces, which checks the type of every function.
             pub(crate) fn check(&self, store: &mut Store<GuestState>, instance: &Instance) -> wasmtime::Result<()> {
                 $(if let Some(indices) = &self.$name {
                     indices.load(&mut *store, instance)?;
@@ -159,19 +159,19 @@ interfaces! {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum World {
-    /// A configurator vendor.
+    /// A configurator plugin of a vendor.
     Vendor,
-    /// From configured items to cart operations.
+    /// A plugin that turns configured items into cart lines.
     CartStrategy,
-    /// Listens to orders.
+    /// A plugin that handles order events.
     OrderHook,
 }
 
 impl World {
-    /// All, the largest first.
+    /// All worlds, the largest first.
     pub const ALL: [World; 3] = [World::Vendor, World::OrderHook, World::CartStrategy];
 
-    /// Its name in the contract.
+    /// Returns the name of the world in the contract.
     pub fn name(self) -> &'static str {
         match self {
             World::Vendor => "vendor",
@@ -191,7 +191,7 @@ impl World {
     }
 }
 
-/// One version of a plugin, ready to be called.
+/// One version of a plugin, installed and ready to be called.
 pub struct PluginVersion {
     digest: Digest,
     size: usize,
@@ -203,17 +203,17 @@ pub struct PluginVersion {
     limits: Limits,
     slots: Arc<Slots>,
     observer: Option<Arc<dyn Observer>>,
-    /// Filled in when the plugin has said who it is.
+    /// Filled in after `plugin.describe` has returned.
     metadata: PluginMetadata,
 }
 
-/// What a plugin says about itself.
+/// What a plugin states about itself at installation.
 #[derive(Debug, Clone, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PluginMetadata {
-    /// Its id.
+    /// The plugin id.
     pub id: PluginId,
-    /// Everything in `plugin.describe`.
+    /// The result of `plugin.describe`.
     pub identity: Identity,
     /// Its settings form, with English texts.
     pub form: Form,
@@ -288,38 +288,38 @@ impl PluginVersion {
         })
     }
 
-    /// Its id, the same for all versions.
+    /// Returns the plugin id, which all versions share.
     pub fn id(&self) -> &PluginId {
         &self.metadata.id
     }
 
-    /// The SHA-256 of the component: names this version.
+    /// Returns the SHA-256 digest of the component, which names this version.
     pub fn digest(&self) -> Digest {
         self.digest
     }
 
-    /// What it says about itself.
+    /// Returns the metadata.
     pub fn metadata(&self) -> &PluginMetadata {
         &self.metadata
     }
 
-    /// The component's size in bytes.
+    /// Returns the size of the component in bytes.
     pub fn size(&self) -> usize {
         self.size
     }
 
-    /// Everything that the component imports.
+    /// Returns the imports of the component.
     pub fn imports(&self) -> &[String] {
         &self.imports
     }
 
-    /// The hooks that it has.
+    /// Returns the hooks that the plugin implements.
     pub fn hooks(&self) -> impl Iterator<Item = Hook> {
         let interface = |hook: &Hook| hook.name().split('.').next().unwrap_or_default();
         Hook::ALL.iter().copied().filter(move |hook| self.interfaces.has(interface(hook)))
     }
 
-    /// The worlds that it fits.
+    /// Returns the worlds that the plugin implements.
     pub fn worlds(&self) -> &[World] {
         &self.worlds
     }
@@ -355,7 +355,7 @@ impl std::fmt::Debug for PluginVersion {
     }
 }
 
-/// The worlds whose exports are all there; else what is missing for the nearest.
+/// Returns the worlds whose exports are complete, or an error with what is missing for the nearest one.
 fn worlds_of(exported: &BTreeSet<String>, others: &[String]) -> Result<Vec<World>, InstallError> {
     let fits = |world: &World| world.exports().iter().all(|name| exported.contains(*name));
     let worlds: Vec<World> = World::ALL.into_iter().filter(fits).collect();

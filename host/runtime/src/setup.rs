@@ -1,4 +1,4 @@
-//! Setting shops up: accounts and links, each checked whole before it is taken.
+//! Set-up of shops: accounts and product links. Each change is checked completely before it is applied.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ impl Cartwright {
     /// Adds a shop.
     ///
     /// # Errors
-    /// When it exists, or a value is wrong.
+    /// Returns an error if the shop exists, or if a value is invalid.
     pub fn add_shop(&self, shop: Shop) -> Result<(), SetupError> {
         check_shop(&shop)?;
         let id = shop.id.clone();
@@ -47,12 +47,12 @@ impl Cartwright {
         }
     }
 
-    /// Sets up a vendor account, or changes one that runs the same version: settings are replaced whole, secrets that are not
-    /// mentioned are kept. The plugin's own check runs on the result before it is taken.
+    /// Adds an account, or changes one that runs the same version. Settings are replaced as a whole; secrets that are
+    /// not mentioned stay. The plugin checks the result before it is applied.
     ///
     /// # Errors
-    /// Every wrong field at once, or [`SetupError::Links`] with what products override and what no longer goes with it; the account
-    /// is as it was.
+    /// Returns every invalid field at once, or [`SetupError::Links`] with the product settings that no longer fit; the
+    /// account is unchanged.
     pub async fn set_account(&self, shop: &ShopId, plugin: Digest, setup: AccountSetup) -> Result<(), SetupError> {
         let cell = self.shop_slot(shop)?;
         let _changing = cell.change_lock.lock().await;
@@ -62,7 +62,7 @@ impl Cartwright {
         Ok(())
     }
 
-    /// The shop with the account as it is to be, checked whole.
+    /// Returns the shop with the changed account, completely checked.
     pub(crate) async fn changed_account(
         &self,
         state: &ShopState,
@@ -93,9 +93,9 @@ impl Cartwright {
         self.with_account(state, account).await
     }
 
-    /// The shop with this account in the place of the one with its id, checked by its plugin and with the links that use it: what
-    /// the products of the shop override must go with it. A past link sells nothing new and only has to be readable, as when a host
-    /// starts: lines that were made with it are still served, and their plugin says what they lack.
+    /// Returns the shop with this account added or replaced. The plugin checks the account and the product links that
+    /// use it, because the products' settings must fit. A replaced link sells nothing new and only has to be readable,
+    /// as when a host starts: it serves existing lines, and their plugin reports what they lack.
     pub(crate) async fn with_account(&self, state: &ShopState, account: Account) -> Result<ShopState, SetupError> {
         self.validate(&state.shop, &account, None).await?;
         let (mut changed, id) = (state.clone(), account.id.clone());
@@ -118,7 +118,7 @@ impl Cartwright {
             match checked {
                 Ok(checked) => *linked = Arc::new(checked),
                 Err(SetupError::Invalid(mut issues)) => {
-                    // A warning was shown when the link was set, and keeps no account from changing.
+                    // A warning was shown when the link was created, and does not prevent a change of the account.
                     issues.retain(|issue| issue.blocking);
                     misfits.push(ProductLinkIssues { shop_product: linked.link.shop_product.clone(), issues });
                 }
@@ -128,10 +128,10 @@ impl Cartwright {
         if misfits.is_empty() { Ok(changed) } else { Err(SetupError::Links(misfits)) }
     }
 
-    /// Links a product of the shop to a vendor's, or changes the link. Warnings of the plugin are returned.
+    /// Links a product of the shop to a vendor product, or changes the link. Returns the plugin's warnings.
     ///
     /// # Errors
-    /// Every wrong field at once; the link is as it was.
+    /// Returns every invalid field at once; the link is unchanged.
     pub async fn link(&self, shop: &ShopId, link: ProductLink) -> Result<Vec<FieldIssue>, SetupError> {
         let cell = self.shop_slot(shop)?;
         let _changing = cell.change_lock.lock().await;
@@ -143,10 +143,10 @@ impl Cartwright {
         Ok(warnings)
     }
 
-    /// Takes a product's link away. Lines that were made with it are still served by it.
+    /// Removes a product link. It still serves the lines that were made with it.
     ///
     /// # Errors
-    /// When the shop does not exist, or the product is not linked.
+    /// Returns an error if the shop does not exist, or the product is not linked.
     pub async fn unlink(&self, shop: &ShopId, product: &str) -> Result<(), SetupError> {
         let cell = self.shop_slot(shop)?;
         let _changing = cell.change_lock.lock().await;
@@ -157,7 +157,7 @@ impl Cartwright {
         Ok(())
     }
 
-    /// Checks a link against the account's form and the plugin's own rules.
+    /// Checks a product link against the account's form and the plugin's own rules.
     pub(crate) async fn check_link(
         &self,
         state: &ShopState,
@@ -203,7 +203,7 @@ impl Cartwright {
         Ok((linked, warnings))
     }
 
-    /// What a link overrides of the settings of another account's strategy, checked by that account's plugin.
+    /// Returns the settings that a link overrides of another account's strategy, checked by that account's plugin.
     pub(crate) async fn strategy_settings(
         &self,
         state: &ShopState,
@@ -229,7 +229,7 @@ impl Cartwright {
         checked.await.map_err(strategy_issue)
     }
 
-    /// Asks a plugin whether an account's settings are good, with what a product overrides of them.
+    /// Validates an account's settings with its plugin, together with the settings that a product overrides.
     pub(crate) async fn validate(
         &self,
         shop: &Shop,
@@ -255,7 +255,7 @@ impl Cartwright {
         if found.iter().any(|issue| issue.blocking) { Err(SetupError::Invalid(found)) } else { Ok(()) }
     }
 
-    /// The plugin of this digest, unless it is revoked.
+    /// Returns the plugin version with this digest, unless it is revoked.
     pub(crate) fn plugin_version(&self, digest: &Digest) -> Result<Arc<PluginVersion>, SetupError> {
         if self.is_revoked(digest) {
             return Err(SetupError::Revoked(*digest));
@@ -267,18 +267,18 @@ impl Cartwright {
         read(self.shops()).get(shop).cloned().ok_or_else(|| SetupError::UnknownShop(shop.clone()))
     }
 
-    /// The shop as it is now.
+    /// Returns the current state of the shop.
     pub(crate) fn shop_state(&self, shop: &ShopId) -> Result<Arc<ShopState>, SetupError> {
         Ok(self.shop_slot(shop)?.state.load_full())
     }
 }
 
-/// Maximum number of entries in a list of a link: SKUs, further products.
+/// Maximum number of entries in a list of a product link: SKUs, additional vendor products.
 const MAX_LINK_ENTRIES: usize = 10_000;
 /// Maximum number of hosts or networks in one list of an account's grants.
 const MAX_GRANTS: usize = 1_000;
 
-/// Checks the texts of a link that no form of a plugin checks.
+/// Checks the texts of a link that no form covers.
 fn check_link_texts(link: &ProductLink) -> Result<(), SetupError> {
     let ProductLink {
         shop_product,
@@ -329,7 +329,8 @@ fn check_grants(grants: &Grants) -> Result<(), SetupError> {
     Ok(())
 }
 
-/// What a product overrides, as it goes with the account's own settings: a field may be required or enabled by another.
+/// Checks the settings that a product overrides together with the account's own, because one field may require or
+/// enable another.
 fn product_settings(
     form: &Form,
     values: &Map<String, Value>,
@@ -343,8 +344,8 @@ fn product_settings(
     if issues.iter().any(|issue| issue.blocking) { Err(SetupError::Invalid(issues)) } else { Ok(own) }
 }
 
-/// A link as it was set, read by the forms of what its accounts run. Nothing is checked that the accounts' settings decide, so
-/// that what was good once can always be read again.
+/// Reads a stored link by the forms of its accounts' versions. Nothing that depends on the accounts' settings is
+/// checked, so that a link that was once valid can always be read again.
 pub(crate) fn read_link(state: &ShopState, link: ProductLink) -> Result<CheckedLink, SetupError> {
     let read = |account: &AccountId, values| -> Result<Settings, SetupError> {
         state.account(account)?.version().plugin.metadata().form.read_product(values).map_err(SetupError::Invalid)
@@ -359,7 +360,8 @@ pub(crate) fn read_link(state: &ShopState, link: ProductLink) -> Result<CheckedL
     Ok(CheckedLink { link, settings, strategy_settings })
 }
 
-/// Issues with the settings of another account's strategy: the vendor's form may have a field of the same name.
+/// Assigns issues to the settings of another account's strategy, because the vendor's form may have a field with the
+/// same name.
 fn strategy_issue(error: SetupError) -> SetupError {
     match error {
         SetupError::Invalid(mut issues) => {

@@ -1,7 +1,8 @@
-//! Shops, their vendor accounts, and the links between their products and the vendors'.
+//! Shops, their accounts, and the links between their products and the vendors'.
 //!
-//! A shop's state is one immutable value behind one atomic pointer: a call takes it once and works with it to its end, a change
-//! makes a new value and moves the pointer. So a swap never waits for calls, and no call sees half a change.
+//! A shop's state is one immutable value behind one atomic pointer: a call takes it once and uses it to its end; a
+//! change creates a new value and moves the pointer. A switch therefore never waits for calls, and no call sees half
+//! of a change.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
@@ -24,7 +25,7 @@ use crate::plugin::PluginVersion;
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct AccountSetup {
-    /// Its id within the shop.
+    /// Id of the account within the shop.
     pub id: AccountId,
     /// The settings and secrets that the merchant entered, by field name.
     #[serde(default)]
@@ -35,21 +36,21 @@ pub struct AccountSetup {
     pub grants: Grants,
 }
 
-/// A link between a product of the shop and one of a vendor, as it is set up.
+/// A link between a product of the shop and a vendor product, as it is set up.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ProductLink {
     /// The platform's product id.
     pub shop_product: String,
-    /// The vendor account.
+    /// The account.
     pub account: AccountId,
     /// The vendor's product id.
     pub vendor_product: String,
     /// Further vendor products that a configuration may contain.
     #[serde(default)]
     pub other_vendor_products: Vec<String>,
-    /// A preset to start from.
+    /// Preset to start from.
     #[serde(default)]
     pub preset: Option<String>,
     /// The SKUs that a browser may choose among.
@@ -62,7 +63,7 @@ pub struct ProductLink {
     /// Which strategy plans the cart.
     #[serde(default)]
     pub strategy: StrategyChoice,
-    /// Where that is another account's: the settings of its plugin that this product overrides.
+    /// Settings of another account's plugin that this product overrides, if that account's strategy plans.
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(value_type = cartwright_contract::openapi::AnyObject))]
     pub strategy_settings: Map<String, Value>,
@@ -80,20 +81,20 @@ impl AccountVersion {
         Self { plugin, settings, scope: OnceLock::new() }
     }
 
-    /// The same version in a changed account: what it may reach is made anew.
+    /// Returns the same version with its scope recomputed, after the account changed.
     fn with_new_scope(&self) -> Arc<Self> {
         Arc::new(Self::new(self.plugin.clone(), self.settings.clone()))
     }
 }
 
-/// All versions of an account whose secrets or grants changed.
+/// Returns all versions of an account with their scopes recomputed, after its secrets or grants changed.
 pub(crate) fn with_new_scope(
     versions: &BTreeMap<Digest, Arc<AccountVersion>>,
 ) -> BTreeMap<Digest, Arc<AccountVersion>> {
     versions.iter().map(|(digest, version)| (*digest, version.with_new_scope())).collect()
 }
 
-/// A vendor account.
+/// An account.
 #[derive(Clone)]
 pub(crate) struct Account {
     pub(crate) id: AccountId,
@@ -116,7 +117,8 @@ pub(crate) struct ShopState {
     pub(crate) shop: Arc<Shop>,
     pub(crate) accounts: BTreeMap<AccountId, Arc<Account>>,
     pub(crate) links: BTreeMap<String, Arc<CheckedLink>>,
-    /// Links that a vendor swap replaced, by product and account: lines made with them are still served.
+    /// Links that a vendor switch replaced, by product and account. They still serve the lines that were made with
+    /// them.
     pub(crate) replaced_links: BTreeMap<(String, AccountId), Arc<CheckedLink>>,
 }
 
@@ -144,7 +146,7 @@ impl ShopState {
 }
 
 impl CheckedLink {
-    /// What the product overrides of the settings of this account, whose strategy plans.
+    /// Returns the settings that the product overrides of this account, whose strategy plans.
     pub(crate) fn settings_of(&self, strategy_account: &AccountId) -> Option<&Settings> {
         (self.link.strategy.account.as_ref() == Some(strategy_account)).then_some(&self.strategy_settings)
     }
@@ -160,7 +162,7 @@ impl CheckedLink {
     }
 }
 
-/// What a call is told about the shop.
+/// Returns the context of a call: what a plugin receives about the shop.
 pub(crate) fn context(
     shop: &Shop,
     account: &Account,
@@ -189,7 +191,7 @@ pub(crate) fn context(
     }
 }
 
-/// The moment, RFC 3339 in UTC, to the second.
+/// Returns the current time as RFC 3339 in UTC, to the second.
 pub(crate) fn now() -> String {
     jiff::Timestamp::now()
         .round(jiff::Unit::Second)

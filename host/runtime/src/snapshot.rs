@@ -1,4 +1,4 @@
-//! A shop as it stands: what is kept of it, and given again when a host starts or another node changed it.
+//! Snapshots of shops, which a store saves and restores when a host starts or another node changed the shop.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,33 +15,33 @@ use crate::setup::read_link;
 use crate::shop::{Account, AccountSetup, AccountVersion, ProductLink, ShopSlot, ShopState};
 use crate::switch::NewHostPolicy;
 
-/// A vendor account as it stands.
+/// The state of an account.
 #[derive(Debug, Clone)]
 pub struct AccountSnapshot {
-    /// Its id within the shop.
+    /// Id of the account within the shop.
     pub id: AccountId,
-    /// The component that it runs.
+    /// The current plugin version.
     pub current: Digest,
-    /// Its settings in the form of each component that its lines may be pinned to, the current one's among them.
+    /// Settings in the form of each plugin version that lines may be pinned to, the current one included.
     pub versions: BTreeMap<Digest, Settings>,
-    /// Its secrets by field name.
+    /// Secrets by field name.
     pub secrets: Secrets,
-    /// What the operator grants it.
+    /// Grants of the account.
     pub grants: Grants,
-    /// How often it was set or swapped, from 1: what is kept of it follows the revision before.
+    /// Number of changes and version switches, from 1. A store saves a revision only after the preceding one.
     pub revision: u64,
 }
 
-/// A shop as it stands.
+/// The state of a shop.
 #[derive(Debug, Clone)]
 pub struct ShopSnapshot {
     /// The shop.
     pub shop: Shop,
-    /// Its vendor accounts.
+    /// The accounts.
     pub accounts: Vec<AccountSnapshot>,
-    /// Its links.
+    /// The product links.
     pub links: Vec<ProductLink>,
-    /// Links that a vendor swap replaced: they serve the lines that were made with them.
+    /// Links that a vendor switch replaced. They serve the lines that were made with them.
     pub replaced_links: Vec<ProductLink>,
 }
 
@@ -58,19 +58,20 @@ impl AccountSnapshot {
     }
 }
 
-/// Changes are made here, and take effect at once; [`check_account`](Self::check_account), [`account_changed`](Self::account_changed),
-/// [`switched_account`](Self::switched_account) and [`check_links`](Self::check_links) say what would come of them, for a store that
-/// keeps a change before it is served.
+/// Changes made here take effect at once. [`check_account`](Self::check_account),
+/// [`account_changed`](Self::account_changed), [`switched_account`](Self::switched_account) and
+/// [`check_links`](Self::check_links) compute the result of a change without applying it, for a store that saves a
+/// change before it takes effect.
 impl Cartwright {
-    /// The ids of all shops.
+    /// Returns the ids of all shops.
     pub fn shop_ids(&self) -> Vec<ShopId> {
         read(self.shops()).keys().cloned().collect()
     }
 
-    /// A shop as it stands at this moment.
+    /// Returns the current state of a shop.
     ///
     /// # Errors
-    /// When the shop does not exist.
+    /// Returns an error if the shop does not exist.
     pub fn snapshot(&self, shop: &ShopId) -> Result<ShopSnapshot, SetupError> {
         let state = self.shop_state(shop)?;
         Ok(ShopSnapshot {
@@ -81,12 +82,13 @@ impl Cartwright {
         })
     }
 
-    /// Puts a shop in the place of the one with its id, or adds it; calls in flight end on what they began with. No plugin is
-    /// asked, and nothing is compared: each value was checked when it was set. Install the components first, revoked ones among
-    /// them.
+    /// Adds a shop, or replaces the one with its id; calls in flight end with the state that they began with. No
+    /// plugin is called and nothing is compared, because each value was checked when it was set. Install the plugin
+    /// versions first, revoked ones included.
     ///
     /// # Errors
-    /// When a component that an account needs is not installed, or its form has no such field; the shop is as it was.
+    /// Returns an error if a plugin version of an account is not installed, or if its form lacks a field; the shop is
+    /// unchanged.
     pub async fn restore(&self, snapshot: ShopSnapshot) -> Result<(), SetupError> {
         let ShopSnapshot { shop, accounts, links, replaced_links } = snapshot;
         check_shop(&shop)?;
@@ -116,29 +118,29 @@ impl Cartwright {
         Ok(())
     }
 
-    /// Would a shop like this be taken? Changes nothing.
+    /// Checks whether a shop would be accepted. Changes nothing.
     ///
     /// # Errors
-    /// When a value is wrong.
+    /// Returns an error if a value is invalid.
     pub fn check_shop(&self, shop: &Shop) -> Result<(), SetupError> {
         check_shop(shop)
     }
 
-    /// Would a plugin take this account, and do the links that use it go with it? Changes nothing: for a store that keeps a change
-    /// before it takes effect.
+    /// Checks whether a plugin would accept this account, and whether the product links that use it fit. Changes
+    /// nothing: for a store that saves a change before it takes effect.
     ///
     /// # Errors
-    /// Every wrong field at once, or [`SetupError::Links`].
+    /// Returns every invalid field at once, or [`SetupError::Links`].
     pub async fn check_account(&self, shop: &ShopId, account: AccountSnapshot) -> Result<(), SetupError> {
         let state = self.shop_state(shop)?;
         let account = self.restored(account)?;
         self.with_account(&state, account).await.map(drop)
     }
 
-    /// What [`set_account`](Self::set_account) would make of an account. Changes nothing.
+    /// Returns the account that [`set_account`](Self::set_account) would produce. Changes nothing.
     ///
     /// # Errors
-    /// As there.
+    /// The same as [`set_account`](Self::set_account).
     pub async fn account_changed(
         &self,
         shop: &ShopId,
@@ -151,10 +153,10 @@ impl Cartwright {
         Ok(AccountSnapshot::of(changed.account(&id)?))
     }
 
-    /// What [`switch_version`](Self::switch_version) would make of an account. Changes nothing.
+    /// Returns the account that [`switch_version`](Self::switch_version) would produce. Changes nothing.
     ///
     /// # Errors
-    /// As there.
+    /// The same as [`switch_version`](Self::switch_version).
     pub async fn switched_account(
         &self,
         shop: &ShopId,
@@ -167,10 +169,11 @@ impl Cartwright {
         Ok(AccountSnapshot::of(changed.account(account)?))
     }
 
-    /// Would these links be taken? Changes nothing. Warnings of the plugins are returned, with their links' products.
+    /// Checks whether these product links would be accepted. Changes nothing. Returns the plugins' warnings with the
+    /// products of their links.
     ///
     /// # Errors
-    /// [`SetupError::Links`] with every issue of every link.
+    /// Returns [`SetupError::Links`] with every issue of every link.
     pub async fn check_links(
         &self,
         shop: &ShopId,
@@ -194,10 +197,10 @@ impl Cartwright {
         if misfits.is_empty() { Ok(warnings) } else { Err(SetupError::Links(misfits)) }
     }
 
-    /// Puts an account in the place of the one with its id, or adds it, as [`restore`](Self::restore) does with all of a shop's.
+    /// Adds an account, or replaces the one with its id, as [`restore`](Self::restore) does for a whole shop.
     ///
     /// # Errors
-    /// As there; the account is as it was.
+    /// The same as [`restore`](Self::restore); the account is unchanged.
     pub async fn restore_account(&self, shop: &ShopId, account: AccountSnapshot) -> Result<(), SetupError> {
         let cell = self.shop_slot(shop)?;
         let _changing = cell.change_lock.lock().await;

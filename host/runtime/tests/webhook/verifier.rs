@@ -1,4 +1,4 @@
-//! What is checked of every request, signed or not, and what a sender learns.
+//! The checks of every request, signed or not, and what a sender learns.
 
 use cartwright::Secrets;
 use cartwright::types::Authentication;
